@@ -1,0 +1,108 @@
+import type { Parsed } from "../protocol/parsed.ts";
+import type { Conn, ConnSink } from "./conn.ts";
+
+/** What came of waiting for one message. */
+export type ReadResult<T, Code extends string> =
+  | { readonly kind: "done"; readonly value: T }
+  | { readonly kind: "bad"; readonly code: Code; readonly at: number }
+  /** The cap is reached and the message is still incomplete. */
+  | { readonly kind: "too_large" }
+  | { readonly kind: "timeout" }
+  /** The peer ended or reset the connection before the message was complete; `received` bytes of it came. */
+  | { readonly kind: "closed"; readonly reset: boolean; readonly received: number };
+
+export interface ReadLimits {
+  /** Milliseconds from now. */
+  readonly deadlineMs: number;
+  readonly maxBytes: number;
+}
+
+/**
+ * Reads one message from a detached connection with a pure parser, and leaves
+ * the connection detached with every byte after the message unread.
+ *
+ * `parse` is called with all bytes so far each time more arrive; `scanned`
+ * bytes of them it has already seen.
+ */
+export function readMessage<T, Code extends string>(
+  conn: Conn,
+  parse: (bytes: Uint8Array, scanned: number) => Parsed<T, Code>,
+  limits: ReadLimits,
+): Promise<ReadResult<T, Code>> {
+  return new Promise((resolve) => {
+    conn.attach(new MessageReader(conn, parse, limits, resolve));
+  });
+}
+
+class MessageReader<T, Code extends string> implements ConnSink {
+  readonly #conn: Conn;
+  readonly #parse: (bytes: Uint8Array, scanned: number) => Parsed<T, Code>;
+  readonly #maxBytes: number;
+  readonly #resolve: (result: ReadResult<T, Code>) => void;
+  readonly #deadline: Timer;
+  /** Everything so far is the first `#length` bytes; the first chunk is used as it came. */
+  #store: Uint8Array = new Uint8Array(0);
+  #length = 0;
+  #over = false;
+
+  constructor(conn: Conn, parse: (bytes: Uint8Array, scanned: number) => Parsed<T, Code>, limits: ReadLimits, resolve: (result: ReadResult<T, Code>) => void) {
+    this.#conn = conn;
+    this.#parse = parse;
+    this.#maxBytes = limits.maxBytes;
+    this.#resolve = resolve;
+    this.#deadline = setTimeout(() => this.#finish({ kind: "timeout" }), limits.deadlineMs);
+  }
+
+  data(chunk: Uint8Array): void {
+    const scanned = this.#length;
+    this.#append(chunk);
+    const bytes = this.#store.subarray(0, this.#length);
+    const parsed = this.#parse(bytes, scanned);
+    if (parsed.kind === "done") {
+      this.#conn.detach();
+      this.#conn.unread(bytes.subarray(parsed.used));
+      this.#finish({ kind: "done", value: parsed.value });
+    } else if (parsed.kind === "bad") {
+      this.#finish({ kind: "bad", code: parsed.code, at: parsed.at });
+    } else if (this.#length >= this.#maxBytes) {
+      this.#finish({ kind: "too_large" });
+    }
+  }
+
+  end(): void {
+    this.#finish({ kind: "closed", reset: false, received: this.#length });
+  }
+
+  drain(): void {
+    // Whoever writes during a handshake writes less than a socket buffer.
+  }
+
+  close(reset: boolean): void {
+    this.#finish({ kind: "closed", reset, received: this.#length });
+  }
+
+  /** Doubles the store when it is full, so that a byte at a time costs no more than a few copies. */
+  #append(chunk: Uint8Array): void {
+    if (this.#length === 0) {
+      this.#store = chunk;
+      this.#length = chunk.length;
+      return;
+    }
+    const length = this.#length + chunk.length;
+    if (length > this.#store.length) {
+      const grown = new Uint8Array(Math.max(length, this.#store.length * 2));
+      grown.set(this.#store.subarray(0, this.#length));
+      this.#store = grown;
+    }
+    this.#store.set(chunk, this.#length);
+    this.#length = length;
+  }
+
+  #finish(result: ReadResult<T, Code>): void {
+    if (this.#over) return;
+    this.#over = true;
+    clearTimeout(this.#deadline);
+    this.#conn.detach();
+    this.#resolve(result);
+  }
+}

@@ -1,0 +1,112 @@
+/**
+ * The closed set of things that can go wrong with a connection, and the one
+ * table that says what each means.
+ *
+ * `detail` is the key: the precise, closed reason. `word` is its error type of
+ * RFC 9209 §2.3. Both appear unchanged in `Proxy-Status`, in the response body,
+ * in the access record and as metric labels.
+ */
+
+/** Who has to do something about it: the one to look at when it happens often. */
+export type Blame = "client" | "policy" | "destination" | "upstream" | "proxy";
+
+interface FailureRow {
+  /** RFC 9209 §2.3 proxy error type. */
+  readonly word: string;
+  /** HTTP status of the refusal, where one can still be sent. */
+  readonly status: number;
+  readonly blame: Blame;
+  /** What a person reads in the body of the refusal. */
+  readonly text: string;
+}
+
+const table = {
+  // The request itself.
+  malformed_request: row("http_request_error", 400, "client", "The request is not well-formed HTTP/1.1."),
+  bad_target: row("http_request_error", 400, "client", "The target is not a host and a port in canonical spelling."),
+  host_mismatch: row("http_request_error", 400, "client", "The Host field does not name the target of the request."),
+  head_too_large: row("http_request_error", 431, "client", "The request head is too large."),
+  handshake_timeout: row("http_request_error", 408, "client", "The request did not arrive in time."),
+  version_not_supported: row("http_request_error", 505, "client", "Only HTTP/1.0 and HTTP/1.1 are spoken here."),
+  method_not_supported: row("http_request_error", 501, "client", "Only CONNECT is served here."),
+  protocol_not_served: row("http_request_error", 400, "client", "This listener does not serve that protocol."),
+  client_gone: row("http_request_error", 400, "client", "The client went away before it was answered."),
+  // Who and how many.
+  credentials_required: row("http_request_denied", 407, "client", "This proxy needs a user name and a password."),
+  credentials_malformed: row("http_request_denied", 407, "client", "The Proxy-Authorization field cannot be read."),
+  credentials_wrong: row("http_request_denied", 407, "client", "The user name or the password is wrong."),
+  auth_busy: row("connection_limit_reached", 429, "client", "Too many passwords are being checked; try again shortly."),
+  client_not_admitted: row("http_request_denied", 403, "policy", "This client address may not use this proxy."),
+  too_many_connections: row("connection_limit_reached", 429, "client", "Too many connections are open."),
+  // Whether.
+  denied_by_rule: row("http_request_denied", 403, "policy", "A rule of this proxy denies the target."),
+  denied_by_default: row("http_request_denied", 403, "policy", "No rule of this proxy allows the target."),
+  hook_failed: row("http_request_denied", 403, "policy", "The decision could not be made, so the answer is no."),
+  address_prohibited: row("destination_ip_prohibited", 403, "policy", "The address of the target is not one that this proxy dials."),
+  proxy_loop: row("proxy_loop_detected", 508, "policy", "The target is this proxy itself."),
+  draining: row("proxy_internal_response", 503, "proxy", "The proxy is shutting down; try again elsewhere or later."),
+  // The way there.
+  dns_error: row("dns_error", 502, "destination", "The name of the target does not resolve."),
+  dns_timeout: row("dns_timeout", 504, "destination", "The name of the target did not resolve in time."),
+  connection_refused: row("connection_refused", 502, "destination", "The target refused the connection."),
+  connection_reset: row("connection_terminated", 502, "destination", "The connection was closed before it was ready."),
+  address_unroutable: row("destination_ip_unroutable", 502, "destination", "There is no route to the address of the target."),
+  connection_timeout: row("connection_timeout", 504, "destination", "The connection to the target took too long."),
+  out_of_resources: row("connection_limit_reached", 503, "proxy", "The proxy has no descriptors or ports left for another connection."),
+  no_upstream: row("destination_unavailable", 503, "upstream", "No upstream proxy is available."),
+  upstream_refused: row("destination_unavailable", 502, "upstream", "The upstream proxy refused the tunnel."),
+  upstream_credentials: row("proxy_configuration_error", 502, "upstream", "The upstream proxy does not accept this proxy's credentials."),
+  upstream_protocol: row("http_protocol_error", 502, "upstream", "The upstream proxy answered with something that is not an answer."),
+  upstream_timeout: row("http_response_timeout", 504, "upstream", "The upstream proxy did not answer in time."),
+  tls_certificate: row("tls_certificate_error", 502, "upstream", "The certificate of the next hop cannot be trusted."),
+  tls_alert: row("tls_alert_received", 502, "upstream", "The next hop ended the TLS handshake with an alert."),
+  tls_protocol: row("tls_protocol_error", 502, "upstream", "The TLS handshake with the next hop failed."),
+  // Us.
+  internal_error: row("proxy_internal_error", 500, "proxy", "The proxy made a mistake."),
+} as const satisfies Record<string, FailureRow>;
+
+/** The precise reason: a key of the table. */
+export type FailureDetail = keyof typeof table;
+
+/** The error type of RFC 9209 that a reason belongs to. */
+export type FailureWord = (typeof table)[FailureDetail]["word"];
+
+/** An expected outcome that ends a connection before it becomes a tunnel. */
+export interface Failure {
+  readonly detail: FailureDetail;
+  /** For people: what was found, without secrets and without internals. */
+  readonly note?: string;
+  /** Status that the next hop answered with, for `received-status`. */
+  readonly receivedStatus?: number;
+  /** Seconds after which another try makes sense, for `Retry-After`. */
+  readonly retryAfterSeconds?: number;
+  /** The next hop that the failure is about (upstream name or `host:port`), for `next-hop`. */
+  readonly nextHop?: string;
+}
+
+/** A value or the failure that took its place. */
+export type Outcome<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly failure: Failure };
+
+/** Gives the outcome that went well. */
+export function succeed<T>(value: T): Outcome<T> {
+  return { ok: true, value };
+}
+
+/** Gives the outcome that did not, with what is known about it. */
+export function fail(detail: FailureDetail, more: Omit<Failure, "detail"> = {}): { ok: false; failure: Failure } {
+  return { ok: false, failure: { detail, ...more } };
+}
+
+/** Looks up what a failure means: its RFC 9209 word, its status, whose matter it is, its sentence. */
+export function describeFailure(detail: FailureDetail): { word: FailureWord; status: number; blame: Blame; text: string } {
+  return table[detail];
+}
+
+/** Lists every reason, for tables in the documentation and for tests. */
+export function listFailureDetails(): FailureDetail[] {
+  return Object.keys(table) as FailureDetail[];
+}
+
+function row<const Word extends string>(word: Word, status: number, blame: Blame, text: string) {
+  return { word, status, blame, text };
+}

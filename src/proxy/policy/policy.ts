@@ -1,0 +1,65 @@
+import type { Cidr } from "../../address/cidr.ts";
+import type { Endpoint } from "../../address/endpoint.ts";
+import type { Ip } from "../../address/ip.ts";
+
+/** What a rule can look at. */
+export interface Query {
+  readonly client: Ip;
+  /** The authenticated user; undefined when the proxy asks for no credentials. */
+  readonly user: string | undefined;
+  readonly target: Endpoint;
+  /** One resolved address of the target, once it is known. */
+  readonly address?: Ip;
+}
+
+/** A target pattern of a rule's `to`, compiled. */
+export interface TargetPattern {
+  readonly host:
+    | { readonly kind: "any" }
+    | { readonly kind: "name"; readonly name: string }
+    /** `*.example.org`: every name below it, not itself. */
+    | { readonly kind: "suffix"; readonly suffix: string }
+    | { readonly kind: "cidr"; readonly cidr: Cidr };
+  /** Inclusive port ranges; empty for every port. */
+  readonly ports: readonly (readonly [from: number, to: number])[];
+}
+
+/** Names of upstreams in the order of a chain; empty for direct. */
+export type Via = readonly string[];
+
+/** What a rule that is a function may answer; undefined passes on to the next rule. */
+export type HookVerdict =
+  | undefined
+  | { readonly deny: true }
+  | { readonly allow: true; readonly allowPrivate?: boolean; readonly via?: Via };
+
+export interface HookQuery {
+  readonly client: string;
+  readonly user: string | undefined;
+  readonly host: string;
+  readonly port: number;
+}
+
+/** One rule, compiled. An absent list means: whoever, wherever. */
+export interface Rule {
+  readonly name: string;
+  readonly from?: readonly Cidr[];
+  readonly users?: ReadonlySet<string>;
+  readonly to?: readonly TargetPattern[];
+  readonly verdict:
+    | { readonly kind: "deny" }
+    /** `via` undefined: the default route. A function is asked for each connection. */
+    | { readonly kind: "allow"; readonly allowPrivate: boolean; readonly via: Via | ((query: HookQuery) => Via | Promise<Via>) | undefined; readonly sourceAddress?: string }
+    | { readonly kind: "hook"; readonly ask: (query: HookQuery) => HookVerdict | Promise<HookVerdict> };
+}
+
+/** The compiled policy: rules in order, and what holds when none matches. */
+export interface Policy {
+  readonly rules: readonly Rule[];
+  readonly fallback: { readonly kind: "deny" } | { readonly kind: "allow"; readonly via: Via };
+}
+
+/** What was decided about a target, or about one address of it. */
+export type Decision =
+  | { readonly verdict: "allow"; readonly rule: string; readonly allowPrivate: boolean; readonly via: Via; readonly sourceAddress?: string }
+  | { readonly verdict: "deny"; readonly rule: string; readonly detail: "denied_by_rule" | "denied_by_default" | "hook_failed" };

@@ -1,0 +1,36 @@
+import type { Endpoint } from "../../address/endpoint.ts";
+import type { Secret } from "../auth/secret.ts";
+
+/** How to speak to one upstream proxy. */
+export type HopKind = "http" | "https" | "socks5" | "socks5h" | "socks4a";
+
+export interface HopTls {
+  /** Name to verify and to send as SNI; the host of the hop unless told otherwise. */
+  readonly serverName: string;
+  /** PEM texts of extra roots; the bundled ones when absent. */
+  readonly ca?: readonly string[];
+  /** PEM texts of the client certificate chain and its key. */
+  readonly cert?: string;
+  readonly key?: string;
+}
+
+/** One upstream proxy on the way to the target. */
+export interface Hop {
+  /** Name in the configuration, for rules, records and metrics. */
+  readonly name: string;
+  readonly kind: HopKind;
+  readonly endpoint: Endpoint;
+  readonly credentials?: { readonly user: string; readonly password: Secret };
+  readonly tls?: HopTls;
+  /** Local address to connect from (only the first hop of a chain has use for it). */
+  readonly sourceAddress?: string;
+}
+
+/** The way to a target: directly, or through `hops` in order. */
+export interface Route {
+  /** `direct`, or the upstreams' names joined by ` > `. */
+  readonly name: string;
+  readonly hops: readonly Hop[];
+  /** Local address to connect from; undefined lets the system choose. */
+  readonly sourceAddress?: string;
+}

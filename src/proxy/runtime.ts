@@ -1,0 +1,77 @@
+import type { Cidr } from "../address/cidr.ts";
+import type { Authenticator } from "./auth/authenticate.ts";
+import type { Policy } from "./policy/policy.ts";
+import type { Hop } from "./route/route.ts";
+
+/**
+ * Everything a connection needs to know of the configuration: compiled,
+ * immutable, without a trace of files or schemas. A connection captures it
+ * once, so a change never reaches a connection midway.
+ */
+export interface Runtime {
+  readonly authenticator: Authenticator;
+  readonly policy: Policy;
+  /** Upstream proxies by name. */
+  readonly upstreams: ReadonlyMap<string, Hop>;
+  /** Where `via: environment` leads, by target; undefined when the environment is not asked. */
+  readonly environment?: EnvironmentRoutes;
+  readonly timeouts: Timeouts;
+  readonly limits: Limits;
+  /** Client addresses that may connect at all; undefined for everyone. */
+  readonly clients?: readonly Cidr[];
+  /** Name of this proxy in `Proxy-Agent`, `Proxy-Status`, `Via`. */
+  readonly agent: string;
+}
+
+/** All in milliseconds. */
+export interface Timeouts {
+  /** From accept to the complete request head. */
+  readonly handshakeMs: number;
+  /** For resolving, dialling and the handshakes with all hops together. */
+  readonly connectMs: number;
+  /** Without a byte in either direction; 0 for never. */
+  readonly idleMs: number;
+  /** For a function of the configuration to answer. */
+  readonly hookMs: number;
+}
+
+export interface Limits {
+  /** Client connections at once, over all listeners. */
+  readonly connections: number;
+  /** Client connections at once for one user; 0 for no limit. */
+  readonly connectionsPerUser: number;
+  /** Client connections at once for one client address; 0 for no limit. */
+  readonly connectionsPerClient: number;
+  /** Bytes of a request head. */
+  readonly headBytes: number;
+  /** Fields of a request head. */
+  readonly headFields: number;
+}
+
+/** Upstreams as the conventional environment variables set them. */
+export interface EnvironmentRoutes {
+  /** For tunnels: `https_proxy`, or `all_proxy`. */
+  readonly tunnel?: Hop;
+  /** For plain HTTP requests: `http_proxy`, or `all_proxy`. */
+  readonly forward?: Hop;
+  /** Whether `no_proxy` exempts the target. */
+  bypasses(host: string, port: number): boolean;
+}
+
+/** Holds the current snapshot; swapping it is one assignment. */
+export class RuntimeHolder {
+  #current: Runtime;
+
+  constructor(initial: Runtime) {
+    this.#current = initial;
+  }
+
+  get current(): Runtime {
+    return this.#current;
+  }
+
+  /** Makes `next` what new connections see. Connections under way keep theirs. */
+  swap(next: Runtime): void {
+    this.#current = next;
+  }
+}

@@ -1,0 +1,36 @@
+import type { Conn } from "../../net/conn.ts";
+
+/** How a tunnel ended. The closed set that records, metrics and tests use. */
+export type TunnelEnd =
+  | "closed" // both sides sent FIN
+  | "client_reset"
+  | "target_reset"
+  | "idle_timeout"
+  | "killed" // by an operator
+  | "drained" // the time that shutting down allows ran out
+  | "lane_lost"; // the thread that carried it died
+
+/** What is known of a tunnel once it is over. */
+export interface TunnelResult {
+  readonly end: TunnelEnd;
+  /** Payload bytes from client to target, and from target to client. */
+  readonly bytesUp: number;
+  readonly bytesDown: number;
+}
+
+/** A tunnel under way, whichever engine carries it. */
+export interface Tunnel {
+  readonly done: Promise<TunnelResult>;
+  /** Exact bytes so far. */
+  bytes(): { up: number; down: number };
+  /** Ends it at once with RST on both sides. */
+  kill(end: "killed" | "drained"): void;
+}
+
+export interface TunnelOptions {
+  /** Milliseconds without a byte in either direction after which the tunnel is closed; 0 for never. */
+  readonly idleMs: number;
+}
+
+/** An engine takes two detached connections and carries bytes between them until both are done. */
+export type TunnelEngine = (client: Conn, target: Conn, options: TunnelOptions) => Tunnel;
