@@ -24,6 +24,8 @@ export interface Session {
   /** Milliseconds since the epoch. */
   readonly startedAt: number;
   stage: Stage;
+  /** Monotonic milliseconds at which the current stage began. */
+  stageSince: number;
   /** Milliseconds spent in each stage that is over. */
   readonly stageMs: Partial<Record<Stage, number>>;
   protocol: ClientProtocol | undefined;
@@ -40,5 +42,49 @@ export interface Session {
   tunnel: TunnelResult | undefined;
 }
 
-/** Enters `stage`, closing the account of the one before. `now` is a monotonic clock in milliseconds. */
-export type EnterStage = (session: Session, stage: Stage, now: number) => void;
+/** Process-wide prefix and count of ids: short, ordered, unlikely to repeat after a restart. */
+const idPrefix = Math.floor(Math.random() * 36 ** 6)
+  .toString(36)
+  .padStart(6, "0");
+let idCount = 0;
+
+export interface SessionStart {
+  readonly runtime: Runtime;
+  readonly client: Ip;
+  readonly clientPort: number;
+  readonly listener: string;
+}
+
+/** Opens the account of a connection that was just accepted. */
+export function openSession(start: SessionStart): Session {
+  idCount += 1;
+  return {
+    id: `${idPrefix}-${idCount.toString(36)}`,
+    runtime: start.runtime,
+    client: start.client,
+    clientPort: start.clientPort,
+    listener: start.listener,
+    startedAt: Date.now(),
+    stage: "accept",
+    stageMs: {},
+    stageSince: performance.now(),
+    protocol: undefined,
+    method: undefined,
+    target: undefined,
+    user: undefined,
+    decision: undefined,
+    route: undefined,
+    dialled: undefined,
+    status: undefined,
+    failure: undefined,
+    tunnel: undefined,
+  };
+}
+
+/** Enters the next stage and closes the account of the one before. */
+export function enterStage(session: Session, stage: Stage): void {
+  const now = performance.now();
+  session.stageMs[session.stage] = now - session.stageSince;
+  session.stageSince = now;
+  session.stage = stage;
+}

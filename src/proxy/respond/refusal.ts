@@ -1,0 +1,76 @@
+import { formatProxyStatus } from "../../protocol/http1/proxy-status.ts";
+import { describeFailure, type Failure } from "../failure.ts";
+
+const encoder = new TextEncoder();
+
+const reasonPhrases: Readonly<Record<number, string>> = {
+  400: "Bad Request",
+  403: "Forbidden",
+  407: "Proxy Authentication Required",
+  408: "Request Timeout",
+  429: "Too Many Requests",
+  431: "Request Header Fields Too Large",
+  500: "Internal Server Error",
+  501: "Not Implemented",
+  502: "Bad Gateway",
+  503: "Service Unavailable",
+  504: "Gateway Timeout",
+  505: "HTTP Version Not Supported",
+  508: "Loop Detected",
+};
+
+export interface RefusalContext {
+  /** Name of this proxy. */
+  readonly agent: string;
+  /** Id of the connection, so that the person who reads the body can find the log line. */
+  readonly id: string;
+  /** `Proxy-Authenticate` values for a 407. */
+  readonly challenges: readonly string[];
+  /** The response to HEAD has no body (RFC 9110 §9.3.2). */
+  readonly withoutBody: boolean;
+}
+
+/**
+ * Writes the response that refuses a request: status, `Proxy-Status` (RFC
+ * 9209), a body in which a person can read the reason, and the end of the
+ * connection (RFC 9931 for CONNECT).
+ */
+export function writeRefusal(failure: Failure, context: RefusalContext): Uint8Array {
+  const { word, status, text } = describeFailure(failure.detail);
+  const note = failure.note === undefined ? "" : sanitiseNote(failure.note);
+  const body = [
+    `${status} ${word} (${failure.detail})`,
+    text,
+    ...(note === "" ? [] : [`Found: ${note}`]),
+    ...(failure.nextHop === undefined ? [] : [`Next hop: ${sanitiseNote(failure.nextHop)}`]),
+    `Connection: ${context.id}`,
+    "",
+  ].join("\n");
+  const proxyStatus = formatProxyStatus({
+    proxy: context.agent,
+    error: word,
+    details: note === "" ? failure.detail : `${failure.detail}: ${note}`,
+    ...(failure.nextHop === undefined ? {} : { nextHop: failure.nextHop }),
+    ...(failure.receivedStatus === undefined ? {} : { receivedStatus: failure.receivedStatus }),
+  });
+  const bodyBytes = encoder.encode(body);
+  const lines = [
+    `HTTP/1.1 ${status} ${reasonPhrases[status] ?? "Refused"}`,
+    `Proxy-Status: ${proxyStatus}`,
+    ...(status === 407 ? context.challenges.map((challenge) => `Proxy-Authenticate: ${challenge}`) : []),
+    ...(failure.retryAfterSeconds === undefined ? [] : [`Retry-After: ${failure.retryAfterSeconds}`]),
+    "Content-Type: text/plain; charset=utf-8",
+    `Content-Length: ${bodyBytes.length}`,
+    "Cache-Control: no-store",
+    "Connection: close",
+    "",
+    "",
+  ];
+  const head = encoder.encode(lines.join("\r\n"));
+  return context.withoutBody ? head : Buffer.concat([head, bodyBytes]);
+}
+
+/** Notes quote what others sent: printable ASCII only, and not much of it. */
+function sanitiseNote(note: string): string {
+  return note.replaceAll(/[^\x20-\x7e]/g, "?").slice(0, 200);
+}
