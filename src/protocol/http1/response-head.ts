@@ -1,0 +1,136 @@
+import type { Parsed } from "../parsed.ts";
+import type { Fields } from "./fields.ts";
+import {
+  createHeadParser,
+  fitsVersion,
+  type HeadError,
+  type HeadGrammar,
+  type HeadLimits,
+  type HeadParser,
+  isVersionOne,
+  readVersion,
+  type StartLineScan,
+  VERSION_LENGTH,
+} from "./head-parser.ts";
+import { CR, DIGIT, LF, octetClass, SP, TEXT } from "./octets.ts";
+
+/** The status line and the fields of a response. */
+export interface ResponseHead {
+  /** `1.1` also for a higher minor version. */
+  readonly version: "1.0" | "1.1";
+  /** 100 to 999. What is above 599 has no meaning, but is in use and harmless to pass on (RFC 9110 §15). */
+  readonly status: number;
+  /** Latin1, possibly empty. */
+  readonly reason: string;
+  readonly fields: Fields;
+}
+
+/**
+ * What can be wrong with a response head, besides its fields.
+ *
+ * - `bad_version`: it does not begin with `HTTP/` DIGIT `.` DIGIT.
+ * - `version_not_supported`: a well-formed version other than 1.x.
+ * - `bad_status`: not three digits, or below 100.
+ * - `bad_status_line`: its parts are not separated by one space each.
+ * - `bad_reason`: a NUL, DEL or other control character but HTAB in the reason.
+ * - `status_line_too_long`: the limit was reached within the status line.
+ */
+export type ResponseHeadError =
+  | HeadError
+  | "bad_status_line"
+  | "bad_version"
+  | "version_not_supported"
+  | "bad_status"
+  | "bad_reason"
+  | "status_line_too_long";
+
+const STATUS_START = VERSION_LENGTH + 1;
+const STATUS_LENGTH = 3;
+
+const VERSION = 0;
+const STATUS = 1;
+const REASON = 2;
+const LINE_LF = 3;
+
+const grammar: HeadGrammar<ResponseHead, ResponseHeadError> = {
+  scanStartLine: scanStatusLine,
+  startLineTooLong: "status_line_too_long",
+  build: (text, marks, fields) => ({
+    version: readVersion(text, 0),
+    status: Number(text.slice(STATUS_START, STATUS_START + STATUS_LENGTH)),
+    reason: text.slice(STATUS_START + STATUS_LENGTH + 1, marks[0]),
+    fields,
+  }),
+};
+
+/** Makes a parser for one response head that arrives in parts. */
+export function createResponseHeadParser(limits: HeadLimits): HeadParser<ResponseHead, ResponseHeadError> {
+  return createHeadParser(grammar, limits);
+}
+
+/**
+ * Reads a response head (RFC 9112 §2, §4, §5), as strictly as a request head.
+ * The space after the status may be missing when there is no reason: many
+ * servers leave it out, and nothing can be misread for it.
+ */
+export function parseResponseHead(bytes: Uint8Array, limits: HeadLimits): Parsed<ResponseHead, ResponseHeadError> {
+  return createResponseHeadParser(limits).parse(bytes);
+}
+
+/** Mark: the CR that ends the line. */
+function scanStatusLine(scan: StartLineScan, bytes: Uint8Array, end: number): "more" | "done" | ResponseHeadError {
+  while (scan.pos < end) {
+    const octet = bytes[scan.pos] as number;
+    switch (scan.step) {
+      case VERSION:
+        if (scan.pos < VERSION_LENGTH) {
+          if (!fitsVersion(octet, scan.pos)) return octet === LF ? "bare_lf" : "bad_version";
+          scan.pos++;
+          break;
+        }
+        if (octet !== SP) return explainBadDelimiter(octet, "bad_version");
+        if (!isVersionOne(bytes, 0)) {
+          scan.pos = 0;
+          return "version_not_supported";
+        }
+        scan.pos++;
+        scan.step = STATUS;
+        break;
+      case STATUS: {
+        const index = scan.pos - STATUS_START;
+        if (index < STATUS_LENGTH) {
+          if (((octetClass[octet] as number) & DIGIT) === 0) return explainBadDelimiter(octet, "bad_status");
+          if (index === 0 && octet === 0x30) return "bad_status";
+          scan.pos++;
+          break;
+        }
+        if (octet === SP) scan.pos++;
+        else if (octet !== CR) return octet === LF ? "bare_lf" : "bad_status";
+        scan.step = REASON;
+        break;
+      }
+      case REASON:
+        if (((octetClass[octet] as number) & TEXT) !== 0) {
+          scan.pos++;
+          break;
+        }
+        if (octet !== CR) return octet === LF ? "bare_lf" : "bad_reason";
+        scan.marks.push(scan.pos++);
+        scan.step = LINE_LF;
+        break;
+      default:
+        if (octet !== LF) {
+          scan.pos--;
+          return "bare_cr";
+        }
+        scan.pos++;
+        return "done";
+    }
+  }
+  return "more";
+}
+
+function explainBadDelimiter(octet: number, otherwise: ResponseHeadError): ResponseHeadError {
+  if (octet === LF) return "bare_lf";
+  return octet === CR || octet === SP ? "bad_status_line" : otherwise;
+}
