@@ -1,0 +1,219 @@
+import { describe, expect, test } from "bun:test";
+import { SocketConn, socketConnHandlers } from "../../src/net/socket-conn.ts";
+import type { Tunnel, TunnelEngine } from "../../src/proxy/tunnel/tunnel.ts";
+import { listenRaw, type RawPeer } from "../support/raw-peer.ts";
+import { createRandom } from "../support/seeded-random.ts";
+
+/** A test's peer and the proxy's own end of the same TCP connection. */
+async function connectPair(): Promise<{ peer: RawPeer; conn: SocketConn }> {
+  const server = listenRaw();
+  const { promise, resolve } = Promise.withResolvers<SocketConn>();
+  await Bun.connect<SocketConn>({
+    hostname: "127.0.0.1",
+    port: server.port,
+    allowHalfOpen: true,
+    socket: {
+      ...socketConnHandlers,
+      open(socket) {
+        socket.data = new SocketConn(socket, false);
+        resolve(socket.data);
+      },
+    },
+  });
+  const [peer, conn] = await Promise.all([server.next(), promise]);
+  server.stop();
+  return { peer, conn };
+}
+
+interface Stand {
+  readonly client: RawPeer;
+  readonly target: RawPeer;
+  readonly tunnel: Tunnel;
+}
+
+/** What every engine that carries tunnels owes: the same suite runs against each. */
+export function describeTunnelContract(name: string, engine: TunnelEngine): void {
+  async function stand(options: { idleMs?: number; early?: string; late?: string } = {}): Promise<Stand> {
+    const near = await connectPair();
+    const far = await connectPair();
+    if (options.early !== undefined) near.conn.unread(Buffer.from(options.early));
+    if (options.late !== undefined) far.conn.unread(Buffer.from(options.late));
+    return { client: near.peer, target: far.peer, tunnel: engine(near.conn, far.conn, { idleMs: options.idleMs ?? 0 }) };
+  }
+
+  describe(`a tunnel carried by the ${name}`, () => {
+    test("carries bytes both ways and counts them exactly", async () => {
+      const { client, target, tunnel } = await stand();
+      client.write("ping");
+      await target.untilText("ping");
+      target.write("pong!");
+      await client.untilText("pong!");
+      expect(tunnel.bytes()).toEqual({ up: 4, down: 5 });
+      client.finish();
+      target.finish();
+      expect(await tunnel.done).toEqual({ end: "closed", bytesUp: 4, bytesDown: 5 });
+    });
+
+    test("delivers what waited on either side first", async () => {
+      const { client, target, tunnel } = await stand({ early: "early,", late: "late," });
+      client.write("then");
+      target.write("after");
+      await target.untilText("early,then");
+      await client.untilText("late,after");
+      expect(tunnel.bytes()).toEqual({ up: 10, down: 10 });
+      tunnel.kill("killed");
+    });
+
+    test("passes the client's half-close on and lets the target finish", async () => {
+      const { client, target, tunnel } = await stand();
+      client.write("question");
+      client.finish();
+      await target.untilEnd();
+      expect([target.text, target.end]).toEqual(["question", "fin"]);
+      target.write("answer");
+      await client.untilText("answer");
+      expect(client.end).toBe("open");
+      target.finish();
+      await client.untilEnd();
+      expect(client.end).toBe("fin");
+      expect(await tunnel.done).toEqual({ end: "closed", bytesUp: 8, bytesDown: 6 });
+    });
+
+    test("passes the target's half-close on and lets the client finish", async () => {
+      const { client, target, tunnel } = await stand();
+      target.write("banner");
+      target.finish();
+      await client.untilEnd();
+      expect([client.text, client.end]).toEqual(["banner", "fin"]);
+      client.write("last words");
+      await target.untilText("last words");
+      client.finish();
+      expect(await tunnel.done).toEqual({ end: "closed", bytesUp: 10, bytesDown: 6 });
+    });
+
+    test("turns a reset of the client into a reset of the target", async () => {
+      const { client, target, tunnel } = await stand();
+      client.write("x");
+      await target.untilText("x");
+      client.reset();
+      await target.untilEnd();
+      expect(target.end).toBe("reset");
+      expect((await tunnel.done).end).toBe("client_reset");
+    });
+
+    test("turns a reset of the target into a reset of the client", async () => {
+      const { client, target, tunnel } = await stand();
+      target.write("x");
+      await client.untilText("x");
+      target.reset();
+      await client.untilEnd();
+      expect(client.end).toBe("reset");
+      expect((await tunnel.done).end).toBe("target_reset");
+    });
+
+    test("notices a reset of the client while the target reads nothing", async () => {
+      const { client, target, tunnel } = await stand();
+      target.pause();
+      client.write(Buffer.alloc(32 * 1024 * 1024));
+      await client.until((peer) => peer.unwrittenBytes > 0, "a full tunnel");
+      client.reset();
+      expect((await tunnel.done).end).toBe("client_reset");
+      target.resume();
+      await target.until((peer) => peer.closed, "the end of the target's connection");
+    });
+
+    test("is closed after its idle time, and not while bytes move", async () => {
+      const { client, target, tunnel } = await stand({ idleMs: 400 });
+      for (let round = 0; round < 4; round += 1) {
+        client.write("tick");
+        await target.untilReceived((round + 1) * 4);
+        await Bun.sleep(200);
+      }
+      expect(tunnel.bytes().up).toBe(16);
+      expect((await tunnel.done).end).toBe("idle_timeout");
+      await client.untilEnd();
+      await target.untilEnd();
+    });
+
+    test("ends at once when it is killed", async () => {
+      const { client, target, tunnel } = await stand();
+      client.write("x");
+      await target.untilText("x");
+      tunnel.kill("killed");
+      await Promise.all([client.untilEnd(), target.untilEnd()]);
+      expect(await tunnel.done).toEqual({ end: "killed", bytesUp: 1, bytesDown: 0 });
+    });
+
+    test("stops its writer when its reader stops, and loses nothing", async () => {
+      const { client, target, tunnel } = await stand();
+      const total = 48 * 1024 * 1024;
+      const payload = createRandom(7).bytes(1024 * 1024);
+      const sent = new Bun.CryptoHasher("sha256");
+      const got = new Bun.CryptoHasher("sha256");
+      client.pause();
+      client.consume = (chunk) => got.update(chunk);
+      for (let at = 0; at < total; at += payload.length) {
+        target.write(payload);
+        sent.update(payload);
+      }
+      target.finish();
+      // The flood stands still well before its end: nobody on the way keeps it in memory.
+      let before = -1;
+      while (target.unwrittenBytes !== before) {
+        before = target.unwrittenBytes;
+        await Bun.sleep(150);
+      }
+      expect(target.unwrittenBytes).toBeGreaterThan(total / 4);
+      client.resume();
+      await client.untilEnd();
+      client.finish();
+      expect(client.receivedBytes).toBe(total);
+      expect(got.digest("hex")).toBe(sent.digest("hex"));
+      expect(await tunnel.done).toEqual({ end: "closed", bytesUp: 0, bytesDown: total });
+    });
+
+    test("carries random traffic, pauses and half-closes from a seed, byte for byte", async () => {
+      const random = createRandom(20);
+      await Promise.all(
+        Array.from({ length: 24 }, async () => {
+          const { client, target, tunnel } = await stand();
+          const one = sendRandomly(client, random);
+          const other = sendRandomly(target, random);
+          const hashes = [listenTo(target), listenTo(client)];
+          const [sentUp, sentDown] = await Promise.all([one, other]);
+          const result = await tunnel.done;
+          await Promise.all([client.untilEnd(), target.untilEnd()]);
+          expect(result).toEqual({ end: "closed", bytesUp: sentUp.bytes, bytesDown: sentDown.bytes });
+          expect(hashes.map((hash) => hash.digest("hex"))).toEqual([sentUp.hash, sentDown.hash]);
+        }),
+      );
+    });
+  });
+}
+
+function listenTo(peer: RawPeer): Bun.CryptoHasher {
+  const hash = new Bun.CryptoHasher("sha256");
+  peer.consume = (chunk) => {
+    hash.update(chunk);
+    if (chunk.length % 7 === 0) {
+      peer.pause();
+      setTimeout(() => peer.resume(), 2);
+    }
+  };
+  return hash;
+}
+
+async function sendRandomly(peer: RawPeer, random: ReturnType<typeof createRandom>): Promise<{ bytes: number; hash: string }> {
+  const hash = new Bun.CryptoHasher("sha256");
+  let bytes = 0;
+  const rounds = 1 + random.below(12);
+  for (let round = 0; round < rounds; round += 1) {
+    const chunk = random.bytes(1 + random.below(random.below(3) === 0 ? 300_000 : 3000));
+    hash.update(chunk);
+    bytes += chunk.length;
+    peer.write(chunk);
+    if (random.below(2) === 0) await Bun.sleep(random.below(8));
+  }
+  peer.finish();
+  return { bytes, hash: hash.digest("hex") };
+}
