@@ -1,0 +1,122 @@
+import type { AccessRecord } from "./access-record.ts";
+import { cutText, escapeText } from "./escape-text.ts";
+
+/** UTF-16 code units of one value in a line: more than any host name, and a bound for what peers make up. */
+const VALUE_LIMIT = 512;
+
+/** A value of the human form that needs no quotes: nothing in it can be taken for another column. */
+const unquoted = /^[\p{L}\p{N}\p{M}.:@_[\]+*/>~-]+$/u;
+
+/** One line of JSON without the line end: snake_case keys in a fixed order, absent where nothing is known. */
+export function formatJsonLine(record: AccessRecord): string {
+  const line = JSON.stringify({
+    time: record.time,
+    id: record.id,
+    stage: record.stage,
+    listener: record.listener,
+    client: record.client,
+    user: bound(record.user),
+    protocol: record.protocol,
+    method: bound(record.method),
+    target: bound(record.target),
+    dialled: bound(record.dialled),
+    rule: bound(record.rule),
+    route: bound(record.route),
+    status: record.status,
+    error: record.error,
+    detail: record.detail,
+    note: bound(record.note),
+    next_hop: bound(record.nextHop),
+    received_status: record.receivedStatus,
+    end: record.end,
+    bytes_up: record.bytesUp,
+    bytes_down: record.bytesDown,
+    ms: record.ms,
+    stage_ms: record.stageMs,
+  });
+  return escapeText(line);
+}
+
+/**
+ * One line for people, without the line end, in local time:
+ * `12:03:44 200 alice 10.0.0.9 → example.org:443 via corp 1.2 MB↑ 3.4 MB↓ 12.3 s closed [k3v9q1-7]`.
+ */
+export function formatTextLine(record: AccessRecord): string {
+  const parts = [
+    formatClock(record.time),
+    String(record.status ?? "---").padEnd(3),
+    quote(record.user ?? "-").padEnd(8),
+    stripPort(record.client).padEnd(15),
+    "→",
+    quote(record.target ?? "-"),
+  ];
+  if (record.route !== undefined && record.route !== "direct") parts.push("via", quoteRoute(record.route));
+  if (record.end !== undefined) {
+    parts.push(`${formatBytes(record.bytesUp)}↑`, `${formatBytes(record.bytesDown)}↓`);
+  }
+  parts.push(formatDuration(record.ms));
+  if (record.end !== undefined) parts.push(record.end);
+  if (record.detail !== undefined) parts.push(describeRefusal(record));
+  parts.push(`[${record.id}]`);
+  return parts.join(" ");
+}
+
+/** Bytes in decimal units, as network figures are: `999 B`, `1.2 MB`. */
+export function formatBytes(bytes: number): string {
+  const units = ["B", "kB", "MB", "GB", "TB"];
+  let value = bytes;
+  let unit = 0;
+  // 999.95 would be shown as 1000.0.
+  while (value >= (unit === 0 ? 1000 : 999.95) && unit < units.length - 1) {
+    value /= 1000;
+    unit += 1;
+  }
+  return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
+}
+
+/** Milliseconds in the unit that reads best: `0.4 ms`, `12.3 s`, `2m 05s`, `3h 12m`. */
+export function formatDuration(ms: number): string {
+  if (ms < 9.95) return `${ms.toFixed(1)} ms`;
+  if (ms < 999.5) return `${Math.round(ms)} ms`;
+  if (ms < 59_950) return `${(ms / 1000).toFixed(1)} s`;
+  const seconds = Math.round(ms / 1000);
+  if (seconds < 3600) return `${Math.floor(seconds / 60)}m ${pad(seconds % 60)}s`;
+  return `${Math.floor(seconds / 3600)}h ${pad(Math.floor((seconds % 3600) / 60))}m`;
+}
+
+/** `error` and `detail` are the same word more often than not; it is said once then. */
+function describeRefusal(record: AccessRecord): string {
+  const reason = record.error === record.detail ? `${record.detail}` : `${record.detail} (${record.error})`;
+  const about = record.nextHop === undefined ? "" : ` at ${quote(record.nextHop)}`;
+  return `${reason}${about}${record.note === undefined ? "" : `: ${quoteAlways(record.note)}`}`;
+}
+
+function formatClock(time: string): string {
+  const date = new Date(time);
+  return `${pad(date.getHours())}:${pad(date.getMinutes())}:${pad(date.getSeconds())}`;
+}
+
+function stripPort(client: string): string {
+  return client.slice(0, client.lastIndexOf(":"));
+}
+
+function quote(value: string): string {
+  return unquoted.test(value) ? cutText(value, VALUE_LIMIT) : quoteAlways(value);
+}
+
+/** The names of a chain are joined by ` > `, which needs no quotes. */
+function quoteRoute(route: string): string {
+  return route.split(" > ").map(quote).join(" > ");
+}
+
+function quoteAlways(value: string): string {
+  return escapeText(JSON.stringify(cutText(value, VALUE_LIMIT)));
+}
+
+function bound(value: string | undefined): string | undefined {
+  return value === undefined ? undefined : cutText(value, VALUE_LIMIT);
+}
+
+function pad(value: number): string {
+  return String(value).padStart(2, "0");
+}

@@ -1,0 +1,104 @@
+import { formatJsonLine, formatTextLine } from "./access-line.ts";
+import type { AccessRecord } from "./access-record.ts";
+
+export type AccessFormat = "json" | "text" | "off";
+
+/**
+ * Where lines go: whole lines, each with its line end. A sink that cannot keep
+ * up gives a promise, and is not called again before that is fulfilled.
+ */
+export type LogSink = (text: string) => void | Promise<void>;
+
+export interface AccessLogOptions {
+  readonly format: AccessFormat;
+  readonly sink: LogSink;
+  /** Milliseconds for which lines are gathered into one write. */
+  readonly gatherMs?: number;
+  /** UTF-16 code units that may wait for a slow sink; lines beyond are dropped and counted. */
+  readonly pendingLimit?: number;
+}
+
+/** Long enough for thousands of lines a second to share a write, too short for a person to notice. */
+const GATHER_MS = 5;
+
+/** About 10,000 lines. */
+const PENDING_LIMIT = 4 * 1024 * 1024;
+
+/** Gathered text that is written without waiting for the timer. */
+const WRITE_AT = 64 * 1024;
+
+/** Writes one line per connection, many lines per write, and never waits or grows for a slow reader. */
+export class AccessLog {
+  /** Lines that were lost: the sink was too slow, or it failed. */
+  dropped = 0;
+
+  readonly #format: AccessFormat;
+  readonly #sink: LogSink;
+  readonly #gatherMs: number;
+  readonly #pendingLimit: number;
+  #pending: string[] = [];
+  #pendingLength = 0;
+  #timer: Timer | undefined;
+  #writing: Promise<void> | undefined;
+
+  constructor(options: AccessLogOptions) {
+    this.#format = options.format;
+    this.#sink = options.sink;
+    this.#gatherMs = options.gatherMs ?? GATHER_MS;
+    this.#pendingLimit = options.pendingLimit ?? PENDING_LIMIT;
+  }
+
+  /** Whether records are wanted at all. */
+  get enabled(): boolean {
+    return this.#format !== "off";
+  }
+
+  /** Puts the line of a connection in the queue. */
+  write(record: AccessRecord): void {
+    if (this.#format === "off") return;
+    const line = this.#format === "json" ? formatJsonLine(record) : formatTextLine(record);
+    if (this.#pendingLength + line.length + 1 > this.#pendingLimit) {
+      this.dropped += 1;
+      return;
+    }
+    this.#pending.push(line);
+    this.#pendingLength += line.length + 1;
+    if (this.#writing !== undefined) return;
+    if (this.#pendingLength >= WRITE_AT) this.#flush();
+    else this.#timer ??= setTimeout(() => this.#flush(), this.#gatherMs);
+  }
+
+  /** Writes what waits and resolves when the sink has taken it. Lines after that are still written. */
+  async stop(): Promise<void> {
+    while (this.#writing !== undefined || this.#pending.length > 0) {
+      if (this.#writing === undefined) this.#flush();
+      await this.#writing;
+    }
+  }
+
+  #flush(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    const lines = this.#pending;
+    if (lines.length === 0) return;
+    this.#pending = [];
+    this.#pendingLength = 0;
+    try {
+      const taken = this.#sink(`${lines.join("\n")}\n`);
+      if (taken !== undefined) this.#writing = this.#awaitSink(taken, lines.length);
+    } catch {
+      // A full disk or a closed pipe must not end connections; the count tells.
+      this.dropped += lines.length;
+    }
+  }
+
+  async #awaitSink(taken: Promise<void>, lines: number): Promise<void> {
+    try {
+      await taken;
+    } catch {
+      this.dropped += lines;
+    }
+    this.#writing = undefined;
+    this.#flush();
+  }
+}

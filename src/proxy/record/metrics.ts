@@ -1,0 +1,89 @@
+import { type FailureDetail, listFailureDetails } from "../failure.ts";
+import type { ClientProtocol, Session, Stage } from "../session.ts";
+import type { TunnelEnd } from "../tunnel/tunnel.ts";
+import { Histogram } from "./histogram.ts";
+
+/** `unknown`: the connection ended before it was clear what it speaks. */
+export type ProtocolLabel = ClientProtocol | "unknown";
+
+/** The stages with a histogram: all but the tunnel, whose length says nothing about this proxy. */
+export type TimedStage = Exclude<Stage, "tunnel">;
+
+/** From a tenth of a millisecond, below which stages cost nothing, to past the default deadlines. */
+const STAGE_BOUNDS_MS = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000];
+
+/** From one exchange to a connection that is kept for a day. */
+const TUNNEL_BOUNDS_MS = [100, 500, 1000, 5000, 15_000, 60_000, 300_000, 900_000, 3_600_000, 14_400_000, 86_400_000];
+
+/**
+ * Plain counts that connections add to; whoever exposes them reads them then.
+ * Every key is from a closed set or from the configuration, never from a peer.
+ */
+export class Metrics {
+  connectionsOpen = 0;
+  /** Connections accepted, by listener. */
+  readonly accepted = new Map<string, number>();
+  /** Connections that are over, by listener and protocol. */
+  readonly finished = new Map<string, Record<ProtocolLabel, number>>();
+  readonly failures: Record<FailureDetail, number>;
+  readonly tunnelEnds: Record<TunnelEnd, number> = {
+    closed: 0,
+    client_reset: 0,
+    target_reset: 0,
+    idle_timeout: 0,
+    killed: 0,
+    drained: 0,
+    lane_lost: 0,
+  };
+  /** Payload bytes of tunnels that are over. */
+  bytesUp = 0;
+  bytesDown = 0;
+  readonly stages: Record<TimedStage, Histogram> = {
+    accept: new Histogram(STAGE_BOUNDS_MS),
+    handshake: new Histogram(STAGE_BOUNDS_MS),
+    authenticate: new Histogram(STAGE_BOUNDS_MS),
+    decide: new Histogram(STAGE_BOUNDS_MS),
+    route: new Histogram(STAGE_BOUNDS_MS),
+    dial: new Histogram(STAGE_BOUNDS_MS),
+    respond: new Histogram(STAGE_BOUNDS_MS),
+  };
+  readonly tunnelDuration = new Histogram(TUNNEL_BOUNDS_MS);
+
+  constructor() {
+    this.failures = Object.fromEntries(listFailureDetails().map((detail) => [detail, 0])) as Record<
+      FailureDetail,
+      number
+    >;
+  }
+
+  /** Counts a connection that was accepted. */
+  countOpened(listener: string): void {
+    this.connectionsOpen += 1;
+    this.accepted.set(listener, (this.accepted.get(listener) ?? 0) + 1);
+  }
+
+  /**
+   * Counts a connection that is over. `now` is the monotonic clock of
+   * `enterStage`; `moved` are the bytes of its tunnel, if it had one.
+   */
+  countClosed(session: Session, moved: { up: number; down: number }, now: number): void {
+    this.connectionsOpen -= 1;
+    const byProtocol = this.finished.get(session.listener) ?? { http: 0, socks5: 0, socks4: 0, unknown: 0 };
+    byProtocol[session.protocol ?? "unknown"] += 1;
+    this.finished.set(session.listener, byProtocol);
+    if (session.failure !== undefined) this.failures[session.failure.detail] += 1;
+    if (session.tunnel !== undefined) this.tunnelEnds[session.tunnel.end] += 1;
+    this.bytesUp += moved.up;
+    this.bytesDown += moved.down;
+    this.#observeStages(session, now);
+  }
+
+  #observeStages(session: Session, now: number): void {
+    for (const stage in session.stageMs) {
+      if (stage !== "tunnel") this.stages[stage as TimedStage].observe(session.stageMs[stage as TimedStage] ?? 0);
+    }
+    const inLastStage = Math.max(0, now - session.stageSince);
+    if (session.stage === "tunnel") this.tunnelDuration.observe(inLastStage);
+    else this.stages[session.stage].observe(inLastStage);
+  }
+}

@@ -1,0 +1,46 @@
+import type { Session } from "../session.ts";
+import type { Tunnel } from "../tunnel/tunnel.ts";
+import type { AccessLog } from "./access-log.ts";
+import { buildAccessRecord } from "./access-record.ts";
+import type { LiveTable } from "./live-table.ts";
+import type { Metrics } from "./metrics.ts";
+
+/** What a connection tells of itself: that it is there, that it became a tunnel, that it is over. */
+export interface Recorder {
+  /** Exactly once per connection, before anything else. */
+  opened(session: Session): void;
+  /** When bytes begin to flow both ways. */
+  tunnelOpened(session: Session, tunnel: Tunnel): void;
+  /** Exactly once per connection, when all there is to know is in the session. */
+  closed(session: Session): void;
+}
+
+export interface RecorderOptions {
+  readonly accessLog: AccessLog;
+  readonly metrics: Metrics;
+  readonly live: LiveTable;
+}
+
+/** Joins the access log, the metrics and the live table behind the one thing that connections see. */
+export function createRecorder({ accessLog, metrics, live }: RecorderOptions): Recorder {
+  return {
+    opened(session) {
+      metrics.countOpened(session.listener);
+    },
+    tunnelOpened(session, tunnel) {
+      live.add(session, tunnel, performance.now());
+    },
+    closed(session) {
+      const now = performance.now();
+      const tunnel = live.remove(session.id);
+      metrics.countClosed(session, sumUpBytes(session, tunnel), now);
+      if (accessLog.enabled) accessLog.write(buildAccessRecord(session, now));
+    },
+  };
+}
+
+/** The result of the tunnel; or, when a mistake of ours lost that, what it last knew: a counter must not go back. */
+function sumUpBytes(session: Session, tunnel: Tunnel | undefined): { up: number; down: number } {
+  if (session.tunnel !== undefined) return { up: session.tunnel.bytesUp, down: session.tunnel.bytesDown };
+  return tunnel?.bytes() ?? { up: 0, down: 0 };
+}
