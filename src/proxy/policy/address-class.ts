@@ -130,7 +130,7 @@ interface Special {
 /** Per family and first byte the ranges that can hold such an address, the most specific first. */
 const compiled = { 4: compileRanges(4), 6: compileRanges(6) } as const;
 
-/** The class of an address, from the address alone. About 50 ns. */
+/** The class of an address, from the address alone. */
 export function classifyAddress(ip: Ip): AddressClass {
   const candidates = compiled[ip.family][ip.bytes[0] ?? 0];
   if (candidates) {
