@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import ipaddr from "ipaddr.js";
 import { isIP } from "node:net";
+import { domainToASCII, domainToUnicode } from "node:url";
 import { containsIp, parseCidr } from "../../src/address/cidr.ts";
 import { formatEndpoint, formatHost, parseAuthority, parseHostField } from "../../src/address/endpoint.ts";
 import { parseHost, toAsciiHost } from "../../src/address/host.ts";
@@ -184,6 +185,22 @@ describe("hosts and endpoints", () => {
         const result = parseHost(rooted ? `${name}.` : name);
         if (expected) expect(result).toEqual(expected);
         else if (result.ok) expect(result.host).toMatchObject({ kind: "ip", text: name });
+      }),
+    );
+  });
+
+  test("an xn-- label is accepted only when its U-label encodes to it", () => {
+    const encoded = fc.string({
+      unit: fc.constantFrom(..."abcdefghijklmnopqrstuvwxyz0123456789-"),
+      minLength: 1,
+      maxLength: 10,
+    });
+    fc.assert(
+      fc.property(encoded, (tail) => {
+        const name = `xn--${tail}`;
+        const unicode = domainToUnicode(name);
+        const valid = !tail.endsWith("-") && unicode !== "" && unicode !== name && domainToASCII(unicode) === name;
+        expect([name, parseHost(name).ok]).toEqual([name, valid]);
       }),
     );
   });

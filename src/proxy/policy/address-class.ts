@@ -99,21 +99,13 @@ export const specialRanges: readonly (readonly [
   ["fec0::/10", "site-local", "RFC 3879"],
   ["ff00::/8", "multicast", "RFC 4291 §2.7"],
 
-  [
-    "169.254.169.254/32",
-    "metadata",
-    "AWS, Google Cloud, Azure, Oracle Cloud and most others",
-  ],
+  ["169.254.169.254/32", "metadata", "AWS, Google Cloud, Azure, Oracle Cloud and most others"],
   ["169.254.170.2/32", "metadata", "AWS ECS task credentials"],
   ["169.254.170.23/32", "metadata", "AWS EKS Pod Identity"],
   ["169.254.42.42/32", "metadata", "Scaleway"],
   ["169.254.0.23/32", "metadata", "Tencent Cloud"],
   ["100.100.100.200/32", "metadata", "Alibaba Cloud"],
-  [
-    "168.63.129.16/32",
-    "metadata",
-    "Azure WireServer, a public address that only Azure's hosts answer",
-  ],
+  ["168.63.129.16/32", "metadata", "Azure WireServer, a public address that only Azure's hosts answer"],
   ["192.0.0.192/32", "metadata", "Oracle Cloud Classic"],
   ["fd00:ec2::254/128", "metadata", "AWS"],
   ["fd00:ec2::23/128", "metadata", "AWS EKS Pod Identity"],
@@ -134,12 +126,9 @@ const compiled = { 4: compileRanges(4), 6: compileRanges(6) } as const;
 export function classifyAddress(ip: Ip): AddressClass {
   const candidates = compiled[ip.family][ip.bytes[0] ?? 0];
   if (candidates) {
-    for (const { cidr, kind } of candidates)
-      if (containsIp(cidr, ip)) return kind;
+    for (const { cidr, kind } of candidates) if (containsIp(cidr, ip)) return kind;
   }
-  return ip.family === 6 && reachesInside(ip.bytes)
-    ? "ipv4-embedded"
-    : "public";
+  return ip.family === 6 && reachesInside(ip.bytes) ? "ipv4-embedded" : "public";
 }
 
 /** Whether the address is on the internet, and so may be dialled without a rule that allows it. */
@@ -153,41 +142,23 @@ export function isPublic(ip: Ip): boolean {
  * The group bit beside the "universal" bit is ignored.
  */
 function reachesInside(bytes: Uint8Array): boolean {
-  if (
-    ((bytes[8] ?? 0) & 0xfc) !== 0 ||
-    bytes[9] !== 0 ||
-    bytes[10] !== 0x5e ||
-    bytes[11] !== 0xfe
-  )
-    return false;
+  if (((bytes[8] ?? 0) & 0xfc) !== 0 || bytes[9] !== 0 || bytes[10] !== 0x5e || bytes[11] !== 0xfe) return false;
   return !isPublic(ipFromBytes(bytes.subarray(12)));
 }
 
-function compileRanges(
-  family: 4 | 6,
-): readonly (readonly Special[] | undefined)[] {
-  const byFirstByte: (Special[] | undefined)[] = Array.from(
-    { length: 256 },
-    () => undefined,
-  );
+function compileRanges(family: 4 | 6): readonly (readonly Special[] | undefined)[] {
+  const byFirstByte: (Special[] | undefined)[] = Array.from({ length: 256 }, () => undefined);
   const specials: Special[] = [];
   for (const [range, kind] of specialRanges) {
     const result = parseCidr(range);
-    if (!result.ok)
-      throw new Error(
-        `The table of special ranges is wrong: "${range}" ${result.reason}`,
-      );
-    if (result.cidr.family === family)
-      specials.push({ cidr: result.cidr, kind });
+    if (!result.ok) throw new Error(`The table of special ranges is wrong: "${range}" ${result.reason}`);
+    if (result.cidr.family === family) specials.push({ cidr: result.cidr, kind });
   }
   specials.sort((a, b) => b.cidr.prefix - a.cidr.prefix);
   for (const special of specials) {
     const first = special.cidr.base[0] ?? 0;
-    const last =
-      first +
-      (special.cidr.prefix < 8 ? 2 ** (8 - special.cidr.prefix) - 1 : 0);
-    for (let byte = first; byte <= last; byte++)
-      (byFirstByte[byte] ??= []).push(special);
+    const last = first + (special.cidr.prefix < 8 ? 2 ** (8 - special.cidr.prefix) - 1 : 0);
+    for (let byte = first; byte <= last; byte++) (byFirstByte[byte] ??= []).push(special);
   }
   return byFirstByte;
 }
