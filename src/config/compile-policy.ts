@@ -1,0 +1,107 @@
+import { type Cidr, parseCidr } from "../address/cidr.ts";
+import type { HookQuery, HookVerdict, Policy, Rule, TargetPattern, Via } from "../proxy/policy/policy.ts";
+import type { ChooseWay, DecideTarget, RuleSettings, Way } from "./rule-schema.ts";
+import type { Config } from "./schema.ts";
+import { parseTargetPattern } from "./target-pattern.ts";
+
+/** Compiles rules and default. The schema has accepted their values. */
+export function compilePolicy(config: Config): Policy {
+  return { rules: compileRules(config.rules), fallback: compileFallback(config) };
+}
+
+/** Compiles ranges of addresses. The schema has accepted them. */
+export function compileCidrs(texts: readonly string[]): Cidr[] {
+  return texts.map((text) => {
+    const parsed = parseCidr(text);
+    if (!parsed.ok) throw new Error(`The range ${text} is unchecked`);
+    return parsed.cidr;
+  });
+}
+
+/** Whether a rule or the default names the way of the environment variables. */
+export function asksEnvironment(config: Config): boolean {
+  const ways = Array.isArray(config.rules)
+    ? config.rules.map((rule) => (typeof rule === "function" ? undefined : rule.via))
+    : [];
+  return [config.upstream, config.default, ...ways].some(
+    (way) => way === "environment" || (Array.isArray(way) && way[0] === "environment"),
+  );
+}
+
+function compileRules(rules: Config["rules"]): Rule[] {
+  if (typeof rules === "function") return [compileHook("rules", rules)];
+  return rules.map((rule, at) =>
+    typeof rule === "function" ? compileHook(`rule-${at + 1}`, rule) : compileRule(rule, `rule-${at + 1}`),
+  );
+}
+
+function compileHook(name: string, ask: DecideTarget): Rule {
+  return { name, verdict: { kind: "hook", ask: (query) => askHook(ask, query) } };
+}
+
+function askHook(ask: DecideTarget, query: HookQuery): HookVerdict | Promise<HookVerdict> {
+  const answer = ask(query);
+  return answer instanceof Promise ? answer.then(readVerdict) : readVerdict(answer);
+}
+
+/** Rewrites the ways of an author into chains. What is ill-typed passes through, for the policy to refuse. */
+function readVerdict(verdict: Awaited<ReturnType<DecideTarget>>): HookVerdict {
+  if (typeof verdict !== "object" || verdict === null || "deny" in verdict) return verdict;
+  const { via, ...rest } = verdict;
+  return via === undefined ? rest : { ...rest, via: compileWay(via) };
+}
+
+function compileRule(settings: RuleSettings, fallbackName: string): Rule {
+  const { from, users, to } = settings;
+  return {
+    name: settings.name ?? fallbackName,
+    ...(from && { from: compileCidrs(from) }),
+    ...(users && { users: new Set(users) }),
+    ...(to && { to: to.map(compileTarget) }),
+    verdict: compileVerdict(settings),
+  };
+}
+
+function compileTarget(text: string): TargetPattern {
+  const parsed = parseTargetPattern(text);
+  if (!parsed.ok) throw new Error(`The target ${text} is unchecked`);
+  return parsed.pattern;
+}
+
+function compileVerdict(settings: RuleSettings): Rule["verdict"] {
+  if (settings.deny === true) return { kind: "deny" };
+  return {
+    kind: "allow",
+    allowPrivate: settings.allowPrivate === true,
+    via: compileVia(settings.via),
+    ...(settings.sourceAddress !== undefined && {
+      sourceAddress: settings.sourceAddress,
+    }),
+  };
+}
+
+function compileVia(via: RuleSettings["via"]): Via | ((query: HookQuery) => Via | Promise<Via>) | undefined {
+  if (via === undefined) return undefined;
+  return typeof via === "function" ? (query) => askWay(via, query) : compileWay(via);
+}
+
+function askWay(choose: ChooseWay, query: HookQuery): Via | Promise<Via> {
+  const way = choose(query);
+  return way instanceof Promise ? way.then(compileWay) : compileWay(way);
+}
+
+/** The chain that a way means. A function may answer anything: the route refuses what names no upstream. */
+function compileWay(way: Way): Via {
+  if (typeof way === "string") return way === "direct" ? [] : [way];
+  return way.length === 1 && way[0] === "direct" ? [] : way;
+}
+
+function compileFallback(config: Config): Policy["fallback"] {
+  if (config.default === "deny") return { kind: "deny" };
+  if (config.default !== undefined) return { kind: "allow", via: compileWay(config.default) };
+  if (config.upstream === undefined) return { kind: "allow", via: [] };
+  return {
+    kind: "allow",
+    via: [config.upstream === "environment" ? "environment" : "upstream"],
+  };
+}

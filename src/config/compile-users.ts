@@ -1,0 +1,51 @@
+import { parseHtpasswd } from "../proxy/auth/htpasswd.ts";
+import type { Secret } from "../proxy/auth/secret.ts";
+import { createFunctionStore, createUserStore, type UserStore } from "../proxy/auth/user-store.ts";
+import type { Materials } from "./materials.ts";
+import { type Checked, type Problem, quoteValue } from "./problem.ts";
+import { findSecret } from "./resolve-secret.ts";
+import type { Config } from "./schema.ts";
+import type { UserSettings } from "./users-schema.ts";
+
+/** Compiles who may use the proxy; undefined for everybody. */
+export function compileUsers(users: Config["users"], materials: Materials): Checked<UserStore | undefined> {
+  if (users === undefined) return { ok: true, value: undefined };
+  if (typeof users === "function") return { ok: true, value: createFunctionStore(users) };
+  if (Array.isArray(users)) return compileUserList(users, materials);
+  const text = materials.files.get(users.file);
+  // A file that cannot be read has been told of already.
+  return text === undefined ? { ok: true, value: undefined } : compileUserFile(users.file, text);
+}
+
+/** Compiles the text of an htpasswd file. `file` is its path as written. */
+export function compileUserFile(file: string, text: string): Checked<UserStore> {
+  const parsed = parseHtpasswd(text);
+  const result = parsed.ok ? createUserStore(parsed.users) : parsed;
+  if (result.ok) return { ok: true, value: result.store };
+  const problems = result.problems.map((problem): Problem => ({
+    path: ["users", "file"],
+    message: `${quoteValue(file)}${"line" in problem ? `, line ${problem.line}` : ""}: ${problem.message}`,
+  }));
+  return { ok: false, problems };
+}
+
+function compileUserList(users: readonly UserSettings[], materials: Materials): Checked<UserStore> {
+  const entries: { name: string; password: Secret }[] = [];
+  const positions: number[] = [];
+  for (const [at, { name, password: source }] of users.entries()) {
+    const password = findSecret(source, materials);
+    // What holds it is missing, and that has been told already.
+    if (password === undefined) continue;
+    entries.push({ name, password });
+    positions.push(at);
+  }
+  const result = createUserStore(entries);
+  if (result.ok) return { ok: true, value: result.store };
+  const problems = result.problems
+    // Names are the schema's and the conflicts' matter; passwords are known only now.
+    .map((problem): Problem => ({
+      path: ["users", positions[problem.index] ?? 0, "password"],
+      message: problem.message,
+    }));
+  return { ok: false, problems };
+}

@@ -1,0 +1,189 @@
+import { resolve } from "node:path";
+
+import { type Authenticator, createAuthenticator } from "../proxy/auth/authenticate.ts";
+import { CredentialCache } from "../proxy/auth/credential-cache.ts";
+import type { Secret } from "../proxy/auth/secret.ts";
+import type { UserStore } from "../proxy/auth/user-store.ts";
+import type { Hop } from "../proxy/route/route.ts";
+import type { EnvironmentRoutes, Limits, Runtime, Timeouts } from "../proxy/runtime.ts";
+import { asksEnvironment, compileCidrs, compilePolicy } from "./compile-policy.ts";
+import { compileUpstreams } from "./compile-upstream.ts";
+import { compileUserFile, compileUsers } from "./compile-users.ts";
+import { describeEffective } from "./effective.ts";
+import { compileEnvironment } from "./environment.ts";
+import { type ListenerAddress, parseListenerAddress } from "./listener-address.ts";
+import type { Materials } from "./materials.ts";
+import type { Checked, Problem } from "./problem.ts";
+import { parseDuration, parseSize } from "./quantity.ts";
+import { findSecret } from "./resolve-secret.ts";
+import type { Config } from "./schema.ts";
+
+/** Where the sidecar listens, and what it asks for. */
+export interface SidecarPlan {
+  readonly at:
+    | { readonly kind: "tcp"; readonly host: string; readonly port: number }
+    /** `path` is absolute. */
+    | { readonly kind: "unix"; readonly path: string };
+  readonly token?: Secret;
+}
+
+/** What the access log looks like. */
+export type AccessForm = "json" | "text" | "off";
+
+/** A configuration, ready to run. */
+export interface CompiledConfig {
+  readonly listeners: readonly ListenerAddress[];
+  readonly runtime: Runtime;
+  readonly sidecar?: SidecarPlan;
+  readonly log: { readonly access: AccessForm };
+  /** Milliseconds that tunnels get to end by themselves after the program is told to stop. */
+  readonly drainMs: number;
+  readonly usersFile?: UsersFile;
+  /** The effective configuration for people: defaults filled in, secrets redacted. Plain JSON. */
+  readonly effective: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * Makes what the proxy runs on of a configuration that the schema has accepted.
+ * Pure: files and variables have been read into `materials`. Tells of what can
+ * only be judged with them: hashes, certificates, conventional variables.
+ */
+export function compileConfig(config: Config, materials: Materials): Checked<CompiledConfig> {
+  const problems: Problem[] = [];
+  const keep = <T>(part: { problems: readonly Problem[] } & T): T => {
+    problems.push(...part.problems);
+    return part;
+  };
+  const users = compileUsers(config.users, materials);
+  if (!users.ok) keep(users);
+  const { upstreams } = keep(compileUpstreams(config, materials));
+  const environment = asksEnvironment(config) ? keep(compileEnvironment(materials.variables)).routes : undefined;
+  if (problems.length > 0 || !users.ok) return { ok: false, problems };
+  const access = config.log.access ?? (materials.terminal ? "text" : "json");
+  // One cache for all users files to come, so that nobody is verified anew without a reason.
+  const cache = new CredentialCache();
+  const runtime = compileRuntime(config, compileAuthenticator(config, users.value, cache), upstreams, environment);
+  const usersFile = compileUsersFile(config, materials, runtime, cache);
+  return {
+    ok: true,
+    value: {
+      listeners: config.listen.map(compileListener),
+      runtime,
+      ...(config.sidecar && {
+        sidecar: compileSidecar(config.sidecar, materials),
+      }),
+      log: { access },
+      drainMs: readDuration(config.timeouts.drain),
+      ...(usersFile && { usersFile }),
+      effective: describeEffective(config, access),
+    },
+  };
+}
+
+/** An htpasswd file to watch. */
+export interface UsersFile {
+  /** Absolute. */
+  readonly path: string;
+  /** The runtime with the users of a new `text` of the file and everything else as it was; or why it cannot be used. */
+  recompile(text: string): Checked<Runtime>;
+}
+
+function compileUsersFile(
+  config: Config,
+  materials: Materials,
+  runtime: Runtime,
+  cache: CredentialCache,
+): UsersFile | undefined {
+  const { users } = config;
+  if (typeof users !== "object" || Array.isArray(users)) return undefined;
+  return {
+    path: resolve(materials.folder, users.file),
+    recompile(text) {
+      const store = compileUserFile(users.file, text);
+      if (!store.ok) return store;
+      const authenticator = compileAuthenticator(config, store.value, cache);
+      return { ok: true, value: { ...runtime, authenticator } };
+    },
+  };
+}
+
+function compileRuntime(
+  config: Config,
+  authenticator: Authenticator,
+  upstreams: ReadonlyMap<string, Hop>,
+  environment: EnvironmentRoutes | undefined,
+): Runtime {
+  return {
+    authenticator,
+    policy: compilePolicy(config),
+    upstreams,
+    ...(environment && { environment }),
+    timeouts: compileTimeouts(config.timeouts),
+    limits: compileLimits(config.limits),
+    ...(config.clients && { clients: compileCidrs(config.clients) }),
+    agent: "penstock",
+  };
+}
+
+function compileAuthenticator(config: Config, users: UserStore | undefined, cache: CredentialCache) {
+  return createAuthenticator({
+    ...(users && { users }),
+    realm: config.auth.realm,
+    cacheTtlMs: readDuration(config.auth.cacheTtl),
+    hookDeadlineMs: readDuration(config.timeouts.hook),
+    cache,
+  });
+}
+
+function compileTimeouts(timeouts: Config["timeouts"]): Timeouts {
+  return {
+    handshakeMs: readDuration(timeouts.handshake),
+    connectMs: readDuration(timeouts.connect),
+    idleMs: readDuration(timeouts.idle),
+    hookMs: readDuration(timeouts.hook),
+  };
+}
+
+function compileLimits(limits: Config["limits"]): Limits {
+  return {
+    connections: limits.connections,
+    connectionsPerUser: limits.perUser.connections,
+    connectionsPerClient: limits.perClient.connections,
+    headBytes: readSize(limits.headBytes),
+    headFields: limits.headFields,
+  };
+}
+
+function compileListener(listener: Config["listen"][number]): ListenerAddress {
+  if (typeof listener !== "string") return listener;
+  const parsed = parseListenerAddress(listener);
+  if (!parsed.ok) throw new Error(`The listener ${listener} is unchecked`);
+  return parsed.value;
+}
+
+function compileSidecar(sidecar: NonNullable<Config["sidecar"]>, materials: Materials): SidecarPlan {
+  const token = findSecret(sidecar.token, materials);
+  return {
+    at:
+      sidecar.unix === undefined
+        ? {
+            kind: "tcp",
+            host: sidecar.host ?? "127.0.0.1",
+            port: sidecar.port ?? 0,
+          }
+        : { kind: "unix", path: resolve(materials.folder, sidecar.unix) },
+    ...(token && { token }),
+  };
+}
+
+function readDuration(text: string): number {
+  const parsed = parseDuration(text);
+  if (!parsed.ok) throw new Error(`The duration ${text} is unchecked`);
+  return parsed.value;
+}
+
+function readSize(text: string): number {
+  const parsed = parseSize(text);
+  if (!parsed.ok) throw new Error(`The size ${text} is unchecked`);
+  return parsed.value;
+}

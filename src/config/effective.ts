@@ -1,0 +1,39 @@
+import { hideUserinfo } from "./problem.ts";
+import { isRecord } from "./raw.ts";
+import type { Config } from "./schema.ts";
+
+const REDACTED = "[redacted]";
+
+/**
+ * The configuration as it holds, for people: defaults filled in, secrets as
+ * `[redacted]`, functions as `[function]`. Plain JSON.
+ */
+export function describeEffective(config: Config, access: string): Readonly<Record<string, unknown>> {
+  const filled = {
+    ...config,
+    default: config.default ?? nameDefault(config.upstream),
+    log: { ...config.log, access },
+  };
+  return redact(filled) as Readonly<Record<string, unknown>>;
+}
+
+/** Settings whose value is a secret wherever they are. Where it comes from is none. */
+const secretSettings = ["password", "token"];
+
+function redact(value: unknown): unknown {
+  if (typeof value === "function") return "[function]";
+  if (typeof value === "string") return hideUserinfo(value);
+  if (Array.isArray(value)) return value.map(redact);
+  if (!isRecord(value)) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, entry]) => [
+      key,
+      secretSettings.includes(key) && typeof entry === "string" ? REDACTED : redact(entry),
+    ]),
+  );
+}
+
+function nameDefault(upstream: Config["upstream"]): string {
+  if (upstream === undefined) return "direct";
+  return upstream === "environment" ? upstream : "upstream";
+}

@@ -1,0 +1,170 @@
+import { z } from "zod";
+
+import { parseCidr } from "../address/cidr.ts";
+import { parseIp } from "../address/ip.ts";
+import { quoteValue } from "./problem.ts";
+import { parseDuration, parseSize } from "./quantity.ts";
+import { suggest } from "./suggest.ts";
+
+/**
+ * The kinds of value that the schema is made of. Each says in its messages what
+ * was found and what is wanted. Values stay as they were written: `compile`
+ * reads them again, so that the effective configuration can be printed as the
+ * author knows it.
+ */
+
+/** A text; `findFault` gives what is wrong with it as the rest of a sentence that begins with the quoted text. */
+export function text(wanted: string, findFault?: (value: string) => string | undefined) {
+  return z.string({ error: (issue) => describeWrong(issue.input, wanted) }).superRefine((value, context) => {
+    const fault = value === "" ? `is empty. Write ${wanted}` : findFault?.(value);
+    if (fault !== undefined)
+      context.addIssue({
+        code: "custom",
+        message: `${quoteValue(value)} ${fault}${fault.endsWith("?") ? "" : "."}`,
+        params: { [FAULT_MARK]: true },
+      });
+  });
+}
+
+/** A text that reads as milliseconds; 0 only where it means something. */
+export function duration(options: { zero: boolean }) {
+  return text('a duration such as "10s"', (value) => {
+    const parsed = parseDuration(value);
+    if (!parsed.ok) return parsed.reason;
+    if (parsed.value === 0 && !options.zero) return 'would leave no time at all. Write a longer one, such as "10s"';
+    return undefined;
+  });
+}
+
+/** A text that reads as bytes, from `min` to `max`. */
+export function size(min: number, max: number) {
+  return text('a size such as "32KiB"', (value) => {
+    const parsed = parseSize(value);
+    if (!parsed.ok) return parsed.reason;
+    if (parsed.value < min || parsed.value > max) return `is not from ${min} to ${max} bytes`;
+    return undefined;
+  });
+}
+
+/** A whole number from `min` to `max`. */
+export function count(min: number, max: number) {
+  const error = (issue: { input?: unknown }) => describeWrong(issue.input, `a whole number from ${min} to ${max}`);
+  return z.int({ error }).min(min, { error }).max(max, { error });
+}
+
+/** `true` or `false`. */
+export function flag() {
+  return z.boolean({
+    error: (issue) => describeWrong(issue.input, "true or false"),
+  });
+}
+
+/** One of a few words. */
+export function word<const Words extends readonly [string, ...string[]]>(words: Words) {
+  const wanted = words.map((each) => JSON.stringify(each)).join(", ");
+  return z.enum(words, {
+    error: (issue) =>
+      describeWrong(issue.input, `one of ${wanted}`) +
+      (typeof issue.input === "string" ? suggest(issue.input, words) : ""),
+  });
+}
+
+/** An address or a range of addresses. */
+export function cidr() {
+  return text('an address or a range such as "10.0.0.0/8"', (value) => {
+    const parsed = parseCidr(value);
+    return parsed.ok ? undefined : parsed.reason;
+  });
+}
+
+/** One IP address. */
+export function ipAddress() {
+  return text('an IP address such as "192.0.2.1"', (value) =>
+    parseIp(value) ? undefined : 'is not an IP address. Write one such as "192.0.2.1" or "2001:db8::1"',
+  );
+}
+
+/** A list of `item`, not empty. */
+export function list<Item extends z.ZodType>(item: Item, wanted: string) {
+  return z
+    .array(item, { error: (issue) => describeWrong(issue.input, wanted) })
+    .min(1, { error: `Found an empty list. Write ${wanted}, or leave it out.` });
+}
+
+/** A map of the settings in `shape` and no others. */
+export function settings<Shape extends z.core.$ZodLooseShape>(shape: Shape, wanted = "a map of settings") {
+  const known = Object.keys(shape);
+  return z.strictObject(shape, {
+    error: (issue) =>
+      issue.code === "unrecognized_keys"
+        ? // One line for each key: describe-issue.ts takes them apart again.
+          (issue.keys as string[]).map((key) => describeUnknown(key, known)).join("\n")
+        : describeWrong(issue.input, wanted),
+  });
+}
+
+/** One of several forms that differ in their JavaScript type. */
+export function either<const Forms extends readonly [z.ZodType, z.ZodType, ...z.ZodType[]]>(
+  wanted: string,
+  forms: Forms,
+) {
+  return z.union(forms, {
+    error: (issue) => describeWrong(issue.input, wanted),
+  });
+}
+
+/** A function of the configuration file; only files in TypeScript or JavaScript have them. */
+export function hook<Hook extends (...args: never[]) => unknown>(wanted: string) {
+  return z
+    .custom<Hook>((value) => typeof value === "function", {
+      error: (issue) => describeWrong(issue.input, wanted),
+    })
+    .meta({ [FUNCTION_MARK]: true });
+}
+
+/** Marks an issue that is about the value and not about its type, so that a union knows which form was meant. */
+export const FAULT_MARK = "fault";
+
+/** Marks a function in the JSON Schema, where it is left out. */
+export const FUNCTION_MARK = "x-function";
+
+/**
+ * Where a secret is to be found, or the secret itself. Messages never repeat
+ * what stands in its place.
+ */
+export function secret() {
+  const wanted = 'a text, { env: "NAME" } or { file: "path" }';
+  const error = () => `Found something that is no secret. Write ${wanted}.`;
+  return z.union(
+    [
+      z.string({ error }).min(1, { error: `Found an empty text. Write ${wanted}.` }),
+      settings({
+        env: text("the name of an environment variable")
+          .describe("Name of the environment variable that holds it.")
+          .optional(),
+        file: text("the path of a file")
+          .describe(
+            "Path of the file that holds it, relative to the configuration file. A line break at its end is not part of it.",
+          )
+          .optional(),
+      }).refine((value) => (value.env === undefined) !== (value.file === undefined), {
+        error: 'Found neither or both of "env" and "file". Write one of them.',
+        params: { [FAULT_MARK]: true },
+      }),
+    ],
+    { error },
+  );
+}
+
+/** A secret as the schema gives it. */
+export type SecretSource = string | { env?: string | undefined; file?: string | undefined };
+
+function describeWrong(found: unknown, wanted: string): string {
+  return found === undefined ? `Required. Write ${wanted}.` : `Found ${quoteValue(found)}. Write ${wanted}.`;
+}
+
+function describeUnknown(key: string, known: readonly string[]): string {
+  const hint = suggest(key, known);
+  const list = known.map((each) => JSON.stringify(each)).join(", ");
+  return `There is no such setting.${hint === "" ? ` Known here: ${list}.` : hint}`;
+}

@@ -1,0 +1,237 @@
+import { isLoopbackHost, parseListenerAddress } from "./listener-address.ts";
+import { type Problem, quoteValue } from "./problem.ts";
+import { isRecord, readList, readRecord, readText } from "./raw.ts";
+import { suggest } from "./suggest.ts";
+import { parseUpstreamUrl } from "./upstream-url.ts";
+
+/**
+ * What the schema cannot see: settings that contradict each other or name what
+ * is not there. Looks at the configuration as written and passes over what is
+ * malformed, so that these problems are told together with the schema's.
+ */
+export function findConflicts(raw: unknown): Problem[] {
+  const config = readRecord(raw);
+  return [
+    ...findListenConflicts(config),
+    ...findUserConflicts(config),
+    ...findUpstreamConflicts(config),
+    ...findRuleConflicts(config),
+    ...findDefaultConflicts(config),
+    ...findSidecarConflicts(config),
+  ];
+}
+
+/** Names with a meaning of their own; `upstream` is the one that the setting of that name makes. */
+const reservedNames = ["direct", "deny", "environment", "upstream"];
+
+type Raw = Readonly<Record<string, unknown>>;
+
+function findListenConflicts(config: Raw): Problem[] {
+  const problems: Problem[] = [];
+  const seen = new Set<string>();
+  const guarded = config["users"] !== undefined || config["open"] === true;
+  for (const [at, entry] of readList(config["listen"]).entries()) {
+    const listener = readListener(entry);
+    if (!listener) continue;
+    const text = `${listener.host}:${listener.port}`;
+    if (listener.port !== 0 && seen.has(text))
+      problems.push({
+        path: ["listen", at],
+        message: `Found ${text} twice. Write each address once.`,
+      });
+    seen.add(text);
+    if (!guarded && !isLoopbackHost(listener.host))
+      problems.push({
+        path: ["listen", at],
+        message: `Cannot bind ${text}: the listener has no users. Set "users", or "open: true" to run an open proxy.`,
+      });
+  }
+  return problems;
+}
+
+function readListener(entry: unknown): { host: string; port: number } | undefined {
+  if (typeof entry === "string") {
+    const parsed = parseListenerAddress(entry);
+    return parsed.ok ? parsed.value : undefined;
+  }
+  if (!isRecord(entry)) return undefined;
+  const { host = "127.0.0.1", port = 8080 } = entry;
+  return typeof host === "string" && typeof port === "number" ? { host, port } : undefined;
+}
+
+function findUserConflicts(config: Raw): Problem[] {
+  const problems: Problem[] = [];
+  const seen = new Set<string>();
+  for (const [at, entry] of readList(config["users"]).entries()) {
+    const name = readText(entry, "name");
+    if (name === undefined) continue;
+    if (seen.has(name))
+      problems.push({
+        path: ["users", at, "name"],
+        message: `Found the user ${quoteValue(name)} twice. Write each user once.`,
+      });
+    seen.add(name);
+  }
+  return problems;
+}
+
+function findUpstreamConflicts(config: Raw): Problem[] {
+  const problems: Problem[] = [];
+  for (const [name, entry] of Object.entries(readRecord(config["upstreams"]))) {
+    const path = ["upstreams", name];
+    if (reservedNames.includes(name))
+      problems.push({
+        path,
+        message: `The name ${quoteValue(name)} has a meaning of its own. Choose another one.`,
+      });
+    else if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(name))
+      problems.push({
+        path,
+        message: `${quoteValue(name)} is not a name. Write up to 64 letters, digits, dots, hyphens or underscores.`,
+      });
+    if (!isRecord(entry)) continue;
+    const url = readText(entry, "url");
+    const parsed = url === undefined ? undefined : parseUpstreamUrl(url);
+    if (!parsed?.ok) continue;
+    const { kind, credentials } = parsed.value;
+    const named = entry["username"] !== undefined;
+    if (named && credentials)
+      problems.push({
+        path: [...path, "username"],
+        message: "Found credentials in the URL as well. Write them in one place.",
+      });
+    if (entry["password"] !== undefined && !named)
+      problems.push({
+        path: [...path, "password"],
+        message: 'Found a password without a user. Set "username" too.',
+      });
+    if (kind !== "https")
+      for (const key of ["ca", "cert", "key", "serverName"])
+        if (entry[key] !== undefined)
+          problems.push({
+            path: [...path, key],
+            message: `The upstream is of kind ${kind}, without TLS. Write an "https://" URL, or leave ${quoteValue(key)} out.`,
+          });
+    if ((entry["cert"] === undefined) !== (entry["key"] === undefined))
+      problems.push({
+        path: [...path, entry["cert"] === undefined ? "key" : "cert"],
+        message: 'Found only one of "cert" and "key". Set both.',
+      });
+  }
+  return problems;
+}
+
+function findRuleConflicts(config: Raw): Problem[] {
+  const problems: Problem[] = [];
+  const names = new Set<string>();
+  const users = listUserNames(config["users"]);
+  for (const [at, rule] of readList(config["rules"]).entries()) {
+    if (!isRecord(rule)) continue;
+    const path = ["rules", at];
+    const name = readText(rule, "name") ?? `rule-${at + 1}`;
+    if (names.has(name))
+      problems.push({
+        path,
+        message: `Found the rule ${quoteValue(name)} twice. Give each rule a name of its own.`,
+      });
+    names.add(name);
+    problems.push(...findVerdictConflicts(rule, path));
+    problems.push(...findUnknownWays(config, rule["via"], [...path, "via"]));
+    for (const [index, user] of readList(rule["users"]).entries()) {
+      if (typeof user !== "string" || !users || users.includes(user)) continue;
+      problems.push({
+        path: [...path, "users", index],
+        message:
+          config["users"] === undefined
+            ? `There is no user ${quoteValue(user)}: nobody is asked for credentials. Set "users".`
+            : `There is no user ${quoteValue(user)}.${suggest(user, users)}`,
+      });
+    }
+  }
+  return problems;
+}
+
+function findVerdictConflicts(rule: Raw, path: PropertyKey[]): Problem[] {
+  const allowing = ["allow", "allowPrivate", "via", "sourceAddress"].filter(
+    (key) => rule[key] !== undefined && rule[key] !== false,
+  );
+  if (rule["deny"] === true)
+    return allowing.map((key) => ({
+      path: [...path, key],
+      message: `The rule denies. Leave out "deny" or ${quoteValue(key)}.`,
+    }));
+  return allowing.length > 0
+    ? []
+    : [
+        {
+          path,
+          message: 'The rule does nothing. Set "deny", "allow", "allowPrivate" or "via".',
+        },
+      ];
+}
+
+function findDefaultConflicts(config: Raw): Problem[] {
+  const problems: Problem[] = [];
+  if (config["default"] !== undefined && config["upstream"] !== undefined)
+    problems.push({
+      path: ["default"],
+      message: 'Found "upstream" as well, which sets the default way. Leave one of them out.',
+    });
+  if (config["default"] !== "deny") problems.push(...findUnknownWays(config, config["default"], ["default"]));
+  return problems;
+}
+
+/** Names in a way that are no upstreams, and words that cannot be part of a chain. */
+function findUnknownWays(config: Raw, way: unknown, path: PropertyKey[]): Problem[] {
+  const known = Object.keys(readRecord(config["upstreams"]));
+  if (config["upstream"] !== undefined && config["upstream"] !== "environment") known.push("upstream");
+  const chain = readList(way);
+  const entries =
+    typeof way === "string" ? [{ name: way, path }] : chain.map((name, at) => ({ name, path: [...path, at] }));
+  return entries.flatMap(({ name, path: where }) => {
+    if (typeof name !== "string" || name === "" || known.includes(name)) return [];
+    if (name === "direct" || name === "environment")
+      return chain.length > 1
+        ? [{ path: where, message: `${quoteValue(name)} cannot be part of a chain. Write it alone.` }]
+        : [];
+    if (name === "deny") return [{ path: where, message: '"deny" is not a way. Write "deny: true" in the rule.' }];
+    const hint = suggest(name, ["direct", ...known]);
+    return [
+      {
+        path: where,
+        message: `There is no upstream ${quoteValue(name)}.${hint === "" ? ' Add it to "upstreams".' : hint}`,
+      },
+    ];
+  });
+}
+
+function findSidecarConflicts(config: Raw): Problem[] {
+  const sidecar = config["sidecar"];
+  if (!isRecord(sidecar)) return [];
+  const problems: Problem[] = [];
+  const host = sidecar["host"];
+  if ((sidecar["port"] === undefined) === (sidecar["unix"] === undefined))
+    problems.push({
+      path: ["sidecar"],
+      message: 'Found neither or both of "port" and "unix". Write one of them.',
+    });
+  if (host === undefined || typeof host !== "string") return problems;
+  if (sidecar["unix"] !== undefined)
+    problems.push({
+      path: ["sidecar", "host"],
+      message: 'A Unix socket has no host. Leave out "host" or "unix".',
+    });
+  else if (!isLoopbackHost(host) && sidecar["token"] === undefined)
+    problems.push({
+      path: ["sidecar", "host"],
+      message: `Cannot bind ${host}: the sidecar has no token. Set "sidecar.token", or bind it to 127.0.0.1.`,
+    });
+  return problems;
+}
+
+/** Names that a rule may use; undefined when only a file or a function knows. */
+function listUserNames(users: unknown): string[] | undefined {
+  if (users === undefined) return [];
+  if (!Array.isArray(users)) return undefined;
+  return users.flatMap((entry) => readText(entry, "name") ?? []);
+}

@@ -1,0 +1,46 @@
+import { type Ip, parseIp } from "../address/ip.ts";
+
+/** Where to listen. `host` is an IP address or `localhost`; port 0 lets the system choose. */
+export interface ListenerAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** `reason` continues a sentence that begins with the quoted text. */
+export type ListenerAddressResult =
+  { readonly ok: true; readonly value: ListenerAddress } | { readonly ok: false; readonly reason: string };
+
+/** Reads `127.0.0.1:8080`, `[::1]:8080`, `localhost:8080`, or a lone port for loopback. */
+export function parseListenerAddress(text: string): ListenerAddressResult {
+  const match = /^(?:(?:\[([^\]]*)\]|([^:[\]]*)):)?([^:]*)$/.exec(text);
+  const host = match?.[1] ?? match?.[2] ?? "127.0.0.1";
+  const port = match?.[3] ?? "";
+  if (!match) return refuse('is not an address and a port. Write "127.0.0.1:8080", or "[::1]:8080" for IPv6');
+  if (!/^(?:0|[1-9][0-9]{0,4})$/.test(port) || Number(port) > 65535)
+    return refuse("has no port from 0 to 65535 at its end (0 lets the system choose)");
+  if (!isBindable(host))
+    return refuse(
+      'names no address to bind. Write an IP address or "localhost", and "0.0.0.0" or "[::]" for every interface',
+    );
+  return { ok: true, value: { host, port: Number(port) } };
+}
+
+/** Whether a listener can be bound to it: an IP address or `localhost`, nothing that needs a resolver. */
+export function isBindable(host: string): boolean {
+  return host === "localhost" || parseIp(host) !== undefined;
+}
+
+/** Whether only programs of this machine can reach a listener bound there. */
+export function isLoopbackHost(host: string): boolean {
+  if (host === "localhost") return true;
+  const ip = parseIp(host);
+  return ip !== undefined && isLoopbackIp(ip);
+}
+
+function isLoopbackIp(ip: Ip): boolean {
+  return ip.family === 4 ? ip.bytes[0] === 127 : ip.text === "::1";
+}
+
+function refuse(reason: string): ListenerAddressResult {
+  return { ok: false, reason };
+}

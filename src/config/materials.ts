@@ -1,0 +1,109 @@
+import type { Problem } from "./problem.ts";
+import { quoteValue } from "./problem.ts";
+import { isRecord, readList, readRecord } from "./raw.ts";
+
+/** What a configuration refers to, read beforehand so that compiling it needs no file and no environment. */
+export interface Materials {
+  /** Texts of files by their path as written. */
+  readonly files: ReadonlyMap<string, string>;
+  /** Environment variables by name. */
+  readonly variables: Readonly<Record<string, string | undefined>>;
+  /** Absolute path of the folder that relative paths start from: the one of the configuration file. */
+  readonly folder: string;
+  /** Whether standard output is a terminal: decides the default of `log.access`. */
+  readonly terminal: boolean;
+}
+
+/** Reads a file; the reason continues a sentence: `the file does not exist`. */
+export type ReadText = (path: string) => Promise<{ ok: true; text: string } | { ok: false; reason: string }>;
+
+interface Reference {
+  readonly path: readonly PropertyKey[];
+  readonly kind: "variable" | "file";
+  /** Name of the variable, or path of the file as written. */
+  readonly name: string;
+}
+
+/** Where a configuration is read. */
+export type Surroundings = Omit<Materials, "files">;
+
+/**
+ * Reads every file and checks every variable that the configuration refers to.
+ * Works on the configuration as written, malformed or not, so that a missing
+ * file is told together with all other problems.
+ */
+export async function gatherMaterials(
+  raw: unknown,
+  surroundings: Surroundings,
+  readText: ReadText,
+): Promise<{ materials: Materials; problems: Problem[] }> {
+  const files = new Map<string, string>();
+  const problems: Problem[] = [];
+  for (const { path, kind, name } of findReferences(raw)) {
+    if (kind === "variable") {
+      const value = surroundings.variables[name];
+      if (value === undefined || value === "")
+        problems.push({
+          path,
+          message: `The environment variable ${quoteValue(name)} is ${value === undefined ? "not set" : "empty"}. Set it before starting.`,
+        });
+      continue;
+    }
+    const read = await readText(name);
+    if (!read.ok)
+      problems.push({
+        path,
+        message: `Cannot read ${quoteValue(name)}: ${read.reason}.`,
+      });
+    else if (read.text.trim() === "" && path[0] !== "users")
+      problems.push({ path, message: `The file ${quoteValue(name)} is empty.` });
+    else files.set(name, read.text);
+  }
+  return { materials: { ...surroundings, files }, problems };
+}
+
+/** The names of all environment variables that `{ env }` asks for. */
+export function listVariables(raw: unknown): string[] {
+  return findReferences(raw)
+    .filter((each) => each.kind === "variable")
+    .map((each) => each.name);
+}
+
+/** Files of certificates and keys are given by their path alone. */
+const pathSettings = ["ca", "cert", "key"];
+
+/** `{ env }` and `{ file }` mean the same wherever they are. */
+function findReferences(raw: unknown): Reference[] {
+  const found: Reference[] = [];
+  const visit = (value: unknown, path: readonly PropertyKey[]) => {
+    if (Array.isArray(value)) {
+      for (const [at, entry] of value.entries()) visit(entry, [...path, at]);
+      return;
+    }
+    if (!isRecord(value)) return;
+    for (const [key, entry] of Object.entries(value)) {
+      const where = [...path, key];
+      if (typeof entry !== "string") visit(entry, where);
+      else if (entry === "") continue;
+      else if (key === "env") found.push({ path: where, kind: "variable", name: entry });
+      else if (key === "file") found.push({ path: where, kind: "file", name: entry });
+    }
+  };
+  const config = readRecord(raw);
+  visit(config["users"], ["users"]);
+  visit(config["sidecar"], ["sidecar"]);
+  for (const [name, upstream] of Object.entries(readRecord(config["upstreams"]))) {
+    const path = ["upstreams", name];
+    // From the value on: an upstream may have the name "file".
+    visit(upstream, path);
+    for (const key of pathSettings) found.push(...findPaths(readRecord(upstream)[key], [...path, key]));
+  }
+  return found;
+}
+
+function findPaths(value: unknown, path: PropertyKey[]): Reference[] {
+  if (typeof value === "string") return value === "" ? [] : [{ path, kind: "file", name: value }];
+  return readList(value).flatMap((entry, at) =>
+    typeof entry === "string" && entry !== "" ? [{ path: [...path, at], kind: "file" as const, name: entry }] : [],
+  );
+}

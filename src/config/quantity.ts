@@ -1,0 +1,49 @@
+/** A number read from a text with a unit, or why it is none; `reason` continues a sentence that begins with the quoted text. */
+export type QuantityResult =
+  { readonly ok: true; readonly value: number } | { readonly ok: false; readonly reason: string };
+
+const millisecondsPer: Readonly<Record<string, number>> = {
+  ms: 1,
+  s: 1000,
+  m: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+};
+
+/** Timers hold 31 bits of milliseconds; a longer one would fire at once. */
+const MAX_DURATION_MS = 2 ** 31 - 1;
+
+const bytesPer: Readonly<Record<string, number>> = {
+  B: 1,
+  KB: 1000,
+  MB: 1000 ** 2,
+  GB: 1000 ** 3,
+  KiB: 1024,
+  MiB: 1024 ** 2,
+  GiB: 1024 ** 3,
+};
+
+/** Reads `500ms`, `10s`, `2m`, `1h`, `1.5h`, `1d`, or `0`. Gives milliseconds, at most 24 days. */
+export function parseDuration(text: string): QuantityResult {
+  if (text === "0") return { ok: true, value: 0 };
+  const match = /^([0-9]{1,9}(?:\.[0-9]{1,3})?)(ms|s|m|h|d)$/.exec(text);
+  const factor = match?.[2] === undefined ? undefined : millisecondsPer[match[2]];
+  if (!match || factor === undefined)
+    return refuse('is not a duration. Write a number and a unit, such as "500ms", "10s", "2m" or "1h"');
+  const value = Number(match[1]) * factor;
+  if (value > MAX_DURATION_MS) return refuse('is too long. Write "24d" or less');
+  return { ok: true, value: Math.round(value) };
+}
+
+/** Reads `512B`, `32KiB`, `20MB`. Gives whole bytes. */
+export function parseSize(text: string): QuantityResult {
+  const match = /^([0-9]{1,9}(?:\.[0-9]{1,3})?)(B|[KMG]i?B)$/.exec(text);
+  const factor = match?.[2] === undefined ? undefined : bytesPer[match[2]];
+  if (!match || factor === undefined)
+    return refuse('is not a size. Write a number and a unit, such as "512B", "32KiB" or "20MB"');
+  return { ok: true, value: Math.round(Number(match[1]) * factor) };
+}
+
+function refuse(reason: string): QuantityResult {
+  return { ok: false, reason };
+}

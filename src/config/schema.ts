@@ -1,0 +1,93 @@
+import type { z } from "zod";
+
+import { cidr, count, duration, flag, list, secret, settings, size, text, word } from "./fields.ts";
+import { listenSchema } from "./listener-schema.ts";
+import { defaultSchema, rulesSchema } from "./rule-schema.ts";
+import { upstreamSchema, upstreamsSchema } from "./upstream-schema.ts";
+import { authSchema, usersSchema } from "./users-schema.ts";
+
+const perSomebody = (whose: string) =>
+  settings({
+    connections: count(0, 1_000_000).describe(`Connections at once for ${whose}; 0 for no limit.`).default(0),
+  }).prefault({});
+
+const limitsSchema = settings({
+  connections: count(1, 1_000_000).describe("Client connections at once, over all listeners.").default(10_000),
+  perUser: perSomebody("one user").describe("Limits for one user."),
+  perClient: perSomebody("one client address").describe("Limits for one client address."),
+  headBytes: size(1024, 1024 * 1024)
+    .describe("Size of a request head, from 1 KiB to 1 MiB.")
+    .default("32KiB"),
+  headFields: count(1, 10_000).describe("Number of fields in a request head.").default(100),
+})
+  .describe("How much of what.")
+  .prefault({});
+
+const timeoutsSchema = settings({
+  handshake: duration({ zero: false })
+    .describe("From accepting a connection to its complete request head.")
+    .default("10s"),
+  connect: duration({ zero: false })
+    .describe("For resolving, connecting and the handshakes with all upstreams together.")
+    .default("10s"),
+  idle: duration({ zero: true })
+    .describe('How long a tunnel may be without a byte in either direction; `"0"` for ever.')
+    .default("10m"),
+  drain: duration({ zero: true })
+    .describe("How long tunnels may go on after the program is told to stop.")
+    .default("10s"),
+  hook: duration({ zero: false }).describe("How long a function of this file may take to answer.").default("5s"),
+})
+  .describe('How long. Durations are a number with `ms`, `s`, `m`, `h` or `d`, such as `"10s"`.')
+  .prefault({});
+
+const sidecarSchema = settings({
+  port: count(0, 65535).describe("TCP port; 0 lets the system choose a free one. Either this or `unix`.").optional(),
+  host: text("an IP address or localhost")
+    .describe("IP address to bind, or `localhost`. Beyond loopback it needs `token`. Default: `127.0.0.1`.")
+    .optional(),
+  unix: text("the path of a socket")
+    .describe("Path of a Unix socket, relative to the configuration file. Either this or `port`.")
+    .optional(),
+  token: secret().describe("Bearer token for everything beyond health. Without one only health is served.").optional(),
+})
+  .describe("Health, metrics, configuration and live tunnels over HTTP. Off unless set.")
+  .optional();
+
+const logSchema = settings({
+  access: word(["json", "text", "off"])
+    .describe("Form of the line for each connection. Default: `text` on a terminal, else `json`.")
+    .optional(),
+})
+  .describe("What is written to standard output.")
+  .prefault({});
+
+/** The one schema of the configuration file: everything that can be set, with its unit and its default. */
+export const configSchema = settings(
+  {
+    listen: listenSchema,
+    open: flag()
+      .describe("Run without users beyond loopback: an open proxy. Anybody who reaches it can use it.")
+      .default(false),
+    users: usersSchema,
+    auth: authSchema,
+    upstream: upstreamSchema,
+    upstreams: upstreamsSchema,
+    rules: rulesSchema,
+    default: defaultSchema,
+    clients: list(cidr(), "a list of client addresses or ranges")
+      .describe("Client addresses or ranges that may connect at all. Default: all.")
+      .optional(),
+    limits: limitsSchema,
+    timeouts: timeoutsSchema,
+    sidecar: sidecarSchema,
+    log: logSchema,
+  },
+  "a map of settings, as defineConfig() takes it",
+);
+
+/** The configuration as an author writes it. */
+export type PenstockConfig = z.input<typeof configSchema>;
+
+/** The configuration with its defaults, its values as they were written. */
+export type Config = z.output<typeof configSchema>;

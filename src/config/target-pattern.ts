@@ -1,0 +1,89 @@
+import { parseCidr } from "../address/cidr.ts";
+import { describeHostError, toAsciiHost } from "../address/host.ts";
+import type { TargetPattern } from "../proxy/policy/policy.ts";
+
+/** `reason` continues a sentence that begins with the quoted text. */
+export type TargetPatternResult =
+  { readonly ok: true; readonly pattern: TargetPattern } | { readonly ok: false; readonly reason: string };
+
+type PortRange = readonly [from: number, to: number];
+
+/**
+ * Reads an entry of a rule's `to`: `*`, `example.org`, `*.example.org`, an
+ * address or a range, each alone or with `:443`, `:8000-8999` or `:80,443`.
+ * IPv6 is in brackets when ports follow: `[2001:db8::/32]:443`.
+ */
+export function parseTargetPattern(text: string): TargetPatternResult {
+  const split = splitPorts(text);
+  if (!split)
+    return refuse('has more than one colon. Write IPv6 in brackets when a port follows, as in "[2001:db8::/32]:443"');
+  const host = parseHostPattern(split.host);
+  if ("reason" in host) return { ok: false, reason: host.reason };
+  const ports = split.ports === undefined ? [] : parsePorts(split.ports);
+  if (!ports)
+    return refuse(
+      'has no valid ports after the colon. Write ":443", ":8000-8999" or ":80,443" with ports from 1 to 65535',
+    );
+  return { ok: true, pattern: { host, ports } };
+}
+
+function splitPorts(text: string): { host: string; ports: string | undefined } | undefined {
+  if (text.startsWith("[")) {
+    const close = text.indexOf("]");
+    const rest = text.slice(close + 1);
+    if (close < 0 || (rest !== "" && !rest.startsWith(":"))) return undefined;
+    return {
+      host: text.slice(1, close),
+      ports: rest === "" ? undefined : rest.slice(1),
+    };
+  }
+  if (parseCidr(text).ok) return { host: text, ports: undefined };
+  const [host = "", ports, ...more] = text.split(":");
+  return more.length > 0 ? undefined : { host, ports };
+}
+
+function parseHostPattern(text: string): TargetPattern["host"] | { readonly reason: string } {
+  if (text === "*") return { kind: "any" };
+  if (text.startsWith("*.")) {
+    const suffix = toAsciiHost(text.slice(2));
+    if (!suffix.ok) return { reason: `cannot be matched: ${describeHostError(suffix.code)}` };
+    if (suffix.host.kind === "ip")
+      return {
+        reason: 'puts a star before an address. Write a range, as in "10.0.0.0/8"',
+      };
+    return { kind: "suffix", suffix: suffix.host.text };
+  }
+  if (text.includes("*"))
+    return {
+      reason: 'has a star in the middle. A star stands alone or before a name, as in "*.example.org"',
+    };
+  if (text.startsWith("."))
+    return {
+      reason: `begins with a dot. Write "*${text}" for every name below it`,
+    };
+  if (text.includes("/") || text.includes(":") || /^[0-9.]+$/.test(text)) {
+    const range = parseCidr(text);
+    return range.ok ? { kind: "cidr", cidr: range.cidr } : { reason: range.reason };
+  }
+  const name = toAsciiHost(text);
+  if (!name.ok) return { reason: `cannot be matched: ${describeHostError(name.code)}` };
+  return { kind: "name", name: name.host.text };
+}
+
+function parsePorts(text: string): PortRange[] | undefined {
+  if (text === "*") return [];
+  const ranges: PortRange[] = [];
+  for (const part of text.split(",")) {
+    const match = /^([1-9][0-9]{0,4})(?:-([1-9][0-9]{0,4}))?$/.exec(part);
+    if (!match) return undefined;
+    const from = Number(match[1]);
+    const to = Number(match[2] ?? match[1]);
+    if (to > 65535 || from > to) return undefined;
+    ranges.push([from, to]);
+  }
+  return ranges;
+}
+
+function refuse(reason: string): TargetPatternResult {
+  return { ok: false, reason };
+}

@@ -1,0 +1,96 @@
+import { describeEndpointError, type Endpoint, parseAuthority } from "../address/endpoint.ts";
+import type { HopKind } from "../proxy/route/route.ts";
+import { suggest } from "./suggest.ts";
+
+/** What a URL says about an upstream proxy. */
+export interface UpstreamUrl {
+  readonly kind: HopKind;
+  readonly endpoint: Endpoint;
+  /** Percent-decoded userinfo. */
+  readonly credentials?: { readonly user: string; readonly password: string };
+}
+
+/** `reason` continues a sentence that begins with the quoted URL. */
+export type UpstreamUrlResult =
+  { readonly ok: true; readonly value: UpstreamUrl } | { readonly ok: false; readonly reason: string };
+
+/**
+ * Default ports by kind. None for http: programs disagree (80 by the URL
+ * standard, 1080 for curl, 3128 by custom), so it has to be written.
+ */
+const defaultPorts: Readonly<Record<HopKind, number | undefined>> = {
+  http: undefined,
+  https: 443,
+  socks5: 1080,
+  socks5h: 1080,
+  socks4a: 1080,
+};
+
+/**
+ * Reads `kind://[user:password@]host[:port]`. By hand, since the URL class
+ * rewrites addresses (`http://1` becomes 0.0.0.1) before anyone can look at them.
+ */
+export function parseUpstreamUrl(text: string): UpstreamUrlResult {
+  const match = /^([A-Za-z][A-Za-z0-9+.-]*):\/\/(.*)$/s.exec(text);
+  if (!match) return refuse('is not a URL of an upstream. Write one such as "http://proxy.example:3128"');
+  const scheme = (match[1] ?? "").toLowerCase();
+  if (!isHopKind(scheme))
+    return refuse(
+      `begins with "${scheme}". Upstreams are http, https, socks5, socks5h or socks4a${hintAtKind(scheme)}`,
+    );
+  const rest = (match[2] ?? "").replace(/\/$/, "");
+  if (/[/?#]/.test(rest)) return refuse("has more than a host and a port. Leave out path and query");
+  const at = rest.lastIndexOf("@");
+  const credentials = at < 0 ? undefined : parseUserinfo(rest.slice(0, at));
+  if (credentials === null)
+    return refuse(
+      'has credentials that cannot be read. Write "user:password@" and percent-encode what is not a letter or a digit',
+    );
+  const authority = rest.slice(at + 1);
+  const port = defaultPorts[scheme];
+  const complete = /:[^\]]*$/.test(authority) || port === undefined;
+  const parsed = parseAuthority(complete ? authority : `${authority}:${port}`);
+  if (!parsed.ok)
+    return refuse(
+      parsed.code === "port_missing"
+        ? `has no port. Write one, as in "${scheme}://${authority}:3128"`
+        : `names no upstream: ${describeEndpointError(parsed.code)}`,
+    );
+  return {
+    ok: true,
+    value: {
+      kind: scheme,
+      endpoint: parsed.endpoint,
+      ...(credentials && { credentials }),
+    },
+  };
+}
+
+/** Undefined for none, null for malformed. */
+function parseUserinfo(text: string): { user: string; password: string } | null | undefined {
+  if (text === "") return undefined;
+  if (/[@\s]/.test(text)) return null;
+  const colon = text.indexOf(":");
+  try {
+    const user = decodeURIComponent(colon < 0 ? text : text.slice(0, colon));
+    const password = colon < 0 ? "" : decodeURIComponent(text.slice(colon + 1));
+    return user === "" || /\p{Cc}/u.test(user + password) ? null : { user, password };
+  } catch {
+    return null;
+  }
+}
+
+function isHopKind(scheme: string): scheme is HopKind {
+  return Object.hasOwn(defaultPorts, scheme);
+}
+
+function hintAtKind(scheme: string): string {
+  if (scheme === "socks") return '. Did you mean "socks5h"?';
+  if (scheme === "socks4") return '. Did you mean "socks4a"?';
+  const hint = suggest(scheme, Object.keys(defaultPorts));
+  return hint === "" ? "" : `.${hint}`;
+}
+
+function refuse(reason: string): UpstreamUrlResult {
+  return { ok: false, reason };
+}
