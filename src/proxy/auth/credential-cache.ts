@@ -1,0 +1,54 @@
+import { randomBytes } from "node:crypto";
+import { ExpiringLru } from "./expiring-lru.ts";
+
+export interface CredentialCacheOptions {
+  /** Verified credentials remembered at once; 4,096 unless told otherwise, about 1 MB. */
+  readonly entries?: number;
+}
+
+/** Refused credentials remembered at once, and for how long in milliseconds. */
+const REFUSED_ENTRIES = 1024;
+const REFUSED_MS = 5_000;
+
+/**
+ * What was found out about credentials lately. Keys are keyed hashes: neither
+ * passwords nor anything that could be tried against a list of passwords.
+ *
+ * Refusals are remembered for seconds, by user *and* password: a client that
+ * repeats one wrong password costs one hash, and a right password is never
+ * refused because of wrong ones before it.
+ *
+ * One cache can outlive a reload of the configuration: the stored hash is part
+ * of the key, so a user whose password changed is verified anew.
+ */
+export class CredentialCache {
+  readonly #key = randomBytes(32);
+  readonly #verified: ExpiringLru<true>;
+  readonly #refused = new ExpiringLru<true>(REFUSED_ENTRIES);
+
+  constructor(options: CredentialCacheOptions = {}) {
+    this.#verified = new ExpiringLru(options.entries ?? 4096);
+  }
+
+  /** The key of credentials that are checked against `against`. The parts cannot run into each other: a NUL is in none but the last. */
+  digest(against: string, user: string, password: string): string {
+    const hmac = new Bun.CryptoHasher("sha256", this.#key);
+    return hmac.update(`${against}\0${user}\0${password}`).digest("base64");
+  }
+
+  /** What is known at `now` (milliseconds), if anything. */
+  recall(digest: string, now: number): "accepted" | "refused" | undefined {
+    if (this.#verified.get(digest, now)) return "accepted";
+    return this.#refused.get(digest, now) && "refused";
+  }
+
+  /** Remembers that the credentials were right, for `ttlMs` from `now`. */
+  rememberVerified(digest: string, now: number, ttlMs: number): void {
+    if (ttlMs > 0) this.#verified.set(digest, true, now + ttlMs);
+  }
+
+  /** Remembers for a few seconds that the credentials were wrong. */
+  rememberRefused(digest: string, now: number): void {
+    this.#refused.set(digest, true, now + REFUSED_MS);
+  }
+}

@@ -1,0 +1,72 @@
+import { describe, expect, test } from "bun:test";
+import { type AuthenticatorOptions, createAuthenticator } from "../../../../src/proxy/auth/authenticate.ts";
+import { Secret } from "../../../../src/proxy/auth/secret.ts";
+import { createUserStore } from "../../../../src/proxy/auth/user-store.ts";
+
+function createWithAlice(options: AuthenticatorOptions = {}) {
+  const result = createUserStore([{ name: "alice", password: new Secret("pw") }]);
+  if (!result.ok) throw new Error(JSON.stringify(result.problems));
+  return createAuthenticator({ users: result.store, ...options });
+}
+
+function basic(text: string): string {
+  return `Basic ${btoa(text)}`;
+}
+
+describe("createAuthenticator()", () => {
+  test("without users asks nobody and looks at no credentials", () => {
+    const authenticator = createAuthenticator();
+    expect(authenticator.required).toBe(false);
+    expect(authenticator.authenticate([])).toEqual({ ok: true, user: undefined });
+    expect(authenticator.authenticate(["nonsense", "twice"])).toEqual({ ok: true, user: undefined });
+    expect(authenticator.verifyPassword("a", new Secret("b"))).toEqual({ ok: true, user: undefined });
+    expect(authenticator.challenge()).toEqual([]);
+  });
+
+  test("knows a user by Basic, at once", () => {
+    const authenticator = createWithAlice();
+    expect(authenticator.required).toBe(true);
+    for (const value of [
+      basic("alice:pw"),
+      basic("alice:pw").replace("Basic", "bASIC"),
+      basic("alice:pw").replace(" ", "   "),
+    ])
+      expect(authenticator.authenticate([value])).toEqual({ ok: true, user: "alice" });
+  });
+
+  test("knows a user by name and password", () => {
+    const authenticator = createWithAlice();
+    expect(authenticator.verifyPassword("alice", new Secret("pw"))).toEqual({ ok: true, user: "alice" });
+    expect(authenticator.verifyPassword("alice", new Secret("no"))).toEqual({ ok: false, detail: "credentials_wrong" });
+  });
+
+  test("says why it does not know somebody", () => {
+    const { authenticate } = createWithAlice();
+    const detail = (...values: string[]) => authenticate(values);
+    expect(detail()).toEqual({ ok: false, detail: "credentials_required" });
+    expect(detail("Bearer abc")).toEqual({ ok: false, detail: "credentials_required" });
+    expect(detail("Digest username=alice")).toEqual({ ok: false, detail: "credentials_required" });
+    expect(detail("")).toEqual({ ok: false, detail: "credentials_required" });
+    expect(detail("Basic")).toEqual({ ok: false, detail: "credentials_malformed" });
+    expect(detail("Basic !!!")).toEqual({ ok: false, detail: "credentials_malformed" });
+    expect(detail(basic("alice"))).toEqual({ ok: false, detail: "credentials_malformed" });
+    expect(detail(basic("alice:no"))).toEqual({ ok: false, detail: "credentials_wrong" });
+    expect(detail(basic("bob:pw"))).toEqual({ ok: false, detail: "credentials_wrong" });
+  });
+
+  test("more than one field is malformed, even when all are right", () => {
+    const value = basic("alice:pw");
+    expect(createWithAlice().authenticate([value, value])).toEqual({ ok: false, detail: "credentials_malformed" });
+  });
+
+  test("challenges with the realm, quoted", () => {
+    expect(createWithAlice().challenge()).toEqual(['Basic realm="penstock", charset="UTF-8"']);
+    expect(createWithAlice({ realm: 'a "b" \\' }).challenge()).toEqual([
+      'Basic realm="a \\"b\\" \\\\", charset="UTF-8"',
+    ]);
+  });
+
+  test("throws for a realm that has no place in a field", () => {
+    for (const realm of ["", "a\r\nb", "ü", "x".repeat(201)]) expect(() => createWithAlice({ realm })).toThrow("realm");
+  });
+});
