@@ -1,0 +1,45 @@
+/**
+ * Numbers of the Linux ABI that are the same on x64 and arm64
+ * (asm-generic/fcntl.h, bits/socket.h, sys/epoll.h, linux/tcp.h).
+ */
+export const O_NONBLOCK = 0o4000;
+export const O_CLOEXEC = 0o2000000;
+export const F_DUPFD_CLOEXEC = 1030;
+export const F_SETPIPE_SZ = 1031;
+export const F_GETPIPE_SZ = 1032;
+
+export const AF_UNIX = 1;
+export const AF_INET = 2;
+export const AF_INET6 = 10;
+export const SOCK_STREAM = 1;
+/** The socket flags share their values with `open`. */
+export const SOCK_NONBLOCK = O_NONBLOCK;
+export const SOCK_CLOEXEC = O_CLOEXEC;
+export const SHUT_WR = 1;
+
+export const SOL_SOCKET = 1;
+export const SO_REUSEADDR = 2;
+export const SO_ERROR = 4;
+export const SO_LINGER = 13;
+export const IPPROTO_TCP = 6;
+export const TCP_NODELAY = 1;
+
+export const MSG_PEEK = 0x2;
+/** On a TCP socket: take the bytes off the queue without copying them (tcp(7)). */
+export const MSG_TRUNC = 0x20;
+export const MSG_DONTWAIT = 0x40;
+/** An error instead of a signal when the peer is gone. */
+export const MSG_NOSIGNAL = 0x4000;
+
+export const SPLICE_F_MOVE = 1;
+export const SPLICE_F_NONBLOCK = 2;
+
+export const EPOLL_CTL_ADD = 1;
+export const EPOLL_CTL_DEL = 2;
+export const EPOLL_CTL_MOD = 3;
+export const EPOLLIN = 0x1;
+export const EPOLLOUT = 0x4;
+/** Always reported, whether asked for or not. */
+export const EPOLLERR = 0x8;
+/** Always reported: both directions of the socket are shut down, or it is dead. */
+export const EPOLLHUP = 0x10;

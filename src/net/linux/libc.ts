@@ -1,0 +1,149 @@
+import { dlopen, FFIType, read, type Pointer } from "bun:ffi";
+import { EUNKNOWN } from "./errno.ts";
+
+/**
+ * The system calls that lanes need, through `bun:ffi`.
+ *
+ * **Results.** Every call returns what the system call returns, or the negated
+ * error number (`-EAGAIN`): one value, nothing to ask for afterwards. `errno`
+ * belongs to the thread, and the JavaScript engine makes system calls of its
+ * own on it, so it is read at once and never later; even so, callers act on
+ * what epoll reports (`EPOLLERR`, `EPOLLHUP`) and take the number as a hint.
+ *
+ * **Lifetimes.** Buffers are passed as typed arrays, never as addresses, so
+ * they are alive for the length of the call. None of these calls makes the
+ * kernel keep an address after it returned.
+ *
+ * **Blocking.** Only `epollWait` waits. All descriptors are meant to be
+ * non-blocking.
+ */
+export interface Libc {
+  epollCreate(flags: number): number;
+  /** `event` is one `epoll_event` in this machine's layout; ignored for removal. */
+  epollCtl(epollFd: number, operation: number, fd: number, event: Int32Array): number;
+  /** Waits up to `timeoutMs` (-1: for ever) and returns how many events it wrote. */
+  epollWait(epollFd: number, events: Int32Array, maxEvents: number, timeoutMs: number): number;
+  /** Moves up to `bytes` between a pipe and a socket without copying. 0 means end of stream. */
+  splice(fromFd: number, toFd: number, bytes: number, flags: number): number;
+  /** Writes two descriptors: the reading end, then the writing end. */
+  pipe(fds: Int32Array, flags: number): number;
+  socketPair(domain: number, type: number, protocol: number, fds: Int32Array): number;
+  socket(domain: number, type: number, protocol: number): number;
+  bind(fd: number, address: Uint8Array): number;
+  connect(fd: number, address: Uint8Array): number;
+  listen(fd: number, backlog: number): number;
+  /** Accepts one connection, non-blocking and close-on-exec according to `flags`. */
+  accept(fd: number, flags: number): number;
+  fcntl(fd: number, command: number, argument: number): number;
+  close(fd: number): number;
+  shutdown(fd: number, how: number): number;
+  setSocketOption(fd: number, level: number, name: number, value: Int32Array): number;
+  /** Fills `value`; `value.byteLength` is the room that the kernel is told of. */
+  getSocketOption(fd: number, level: number, name: number, value: Int32Array): number;
+  eventFd(initial: number, flags: number): number;
+  read(fd: number, into: Uint8Array, bytes: number): number;
+  write(fd: number, from: Uint8Array, bytes: number): number;
+  receive(fd: number, into: Uint8Array, bytes: number, flags: number): number;
+  send(fd: number, from: Uint8Array, bytes: number, flags: number): number;
+}
+
+const symbols = {
+  __errno_location: { args: [], returns: "ptr" },
+  epoll_create1: { args: ["i32"], returns: "i32" },
+  epoll_ctl: { args: ["i32", "i32", "i32", "ptr"], returns: "i32" },
+  epoll_wait: { args: ["i32", "ptr", "i32", "i32"], returns: "i32" },
+  splice: { args: ["i32", "ptr", "i32", "ptr", "u64", "u32"], returns: FFIType.i64_fast },
+  pipe2: { args: ["ptr", "i32"], returns: "i32" },
+  socketpair: { args: ["i32", "i32", "i32", "ptr"], returns: "i32" },
+  socket: { args: ["i32", "i32", "i32"], returns: "i32" },
+  bind: { args: ["i32", "ptr", "u32"], returns: "i32" },
+  connect: { args: ["i32", "ptr", "u32"], returns: "i32" },
+  listen: { args: ["i32", "i32"], returns: "i32" },
+  accept4: { args: ["i32", "ptr", "ptr", "i32"], returns: "i32" },
+  fcntl: { args: ["i32", "i32", "i64"], returns: "i32" },
+  close: { args: ["i32"], returns: "i32" },
+  shutdown: { args: ["i32", "i32"], returns: "i32" },
+  setsockopt: { args: ["i32", "i32", "i32", "ptr", "u32"], returns: "i32" },
+  getsockopt: { args: ["i32", "i32", "i32", "ptr", "ptr"], returns: "i32" },
+  eventfd: { args: ["u32", "i32"], returns: "i32" },
+  read: { args: ["i32", "ptr", "u64"], returns: FFIType.i64_fast },
+  write: { args: ["i32", "ptr", "u64"], returns: FFIType.i64_fast },
+  recv: { args: ["i32", "ptr", "u64", "i32"], returns: FFIType.i64_fast },
+  send: { args: ["i32", "ptr", "u64", "i32"], returns: FFIType.i64_fast },
+} as const;
+
+let opened: Libc | undefined;
+let tried = false;
+
+/**
+ * Opens the C library of this process, glibc or musl, once per thread.
+ *
+ * Returns undefined on anything but Linux on x64 or arm64, and where no C
+ * library can be opened under a known name.
+ */
+export function openLibc(): Libc | undefined {
+  if (tried) return opened;
+  tried = true;
+  if (process.platform !== "linux") return undefined;
+  for (const name of listLibraryNames(process.arch)) {
+    opened = tryOpen(name);
+    if (opened !== undefined) return opened;
+  }
+  return undefined;
+}
+
+/** Gives the names under which the C library goes, glibc first, for `process.arch`; none for an unknown machine. */
+export function listLibraryNames(arch: string): string[] {
+  const machine = arch === "x64" ? "x86_64" : arch === "arm64" ? "aarch64" : undefined;
+  if (machine === undefined) return [];
+  return ["libc.so.6", `libc.musl-${machine}.so.1`, `/lib/ld-musl-${machine}.so.1`];
+}
+
+function tryOpen(name: string): Libc | undefined {
+  try {
+    return wrapSymbols(dlopen(name, symbols).symbols);
+  } catch {
+    // dlopen throws for a library that is not there or lacks a symbol: both mean "not this one".
+    return undefined;
+  }
+}
+
+type LibcSymbols = ReturnType<typeof dlopen<typeof symbols>>["symbols"];
+
+function wrapSymbols(c: LibcSymbols): Libc {
+  const errnoAt = c.__errno_location() as Pointer;
+  const size = new Int32Array(1);
+  /** Turns -1 into the negated error number. */
+  const settle = (result: number | bigint): number => {
+    const value = Number(result);
+    if (value !== -1) return value;
+    const errno = read.i32(errnoAt, 0);
+    return errno > 0 ? -errno : -EUNKNOWN;
+  };
+  return {
+    epollCreate: (flags) => settle(c.epoll_create1(flags)),
+    epollCtl: (epollFd, operation, fd, event) => settle(c.epoll_ctl(epollFd, operation, fd, event)),
+    epollWait: (epollFd, events, maxEvents, timeoutMs) => settle(c.epoll_wait(epollFd, events, maxEvents, timeoutMs)),
+    splice: (fromFd, toFd, bytes, flags) => settle(c.splice(fromFd, null, toFd, null, bytes, flags)),
+    pipe: (fds, flags) => settle(c.pipe2(fds, flags)),
+    socketPair: (domain, type, protocol, fds) => settle(c.socketpair(domain, type, protocol, fds)),
+    socket: (domain, type, protocol) => settle(c.socket(domain, type, protocol)),
+    bind: (fd, address) => settle(c.bind(fd, address, address.byteLength)),
+    connect: (fd, address) => settle(c.connect(fd, address, address.byteLength)),
+    listen: (fd, backlog) => settle(c.listen(fd, backlog)),
+    accept: (fd, flags) => settle(c.accept4(fd, null, null, flags)),
+    fcntl: (fd, command, argument) => settle(c.fcntl(fd, command, argument)),
+    close: (fd) => settle(c.close(fd)),
+    shutdown: (fd, how) => settle(c.shutdown(fd, how)),
+    setSocketOption: (fd, level, name, value) => settle(c.setsockopt(fd, level, name, value, value.byteLength)),
+    getSocketOption: (fd, level, name, value) => {
+      size[0] = value.byteLength;
+      return settle(c.getsockopt(fd, level, name, value, size));
+    },
+    eventFd: (initial, flags) => settle(c.eventfd(initial, flags)),
+    read: (fd, into, bytes) => settle(c.read(fd, into, bytes)),
+    write: (fd, from, bytes) => settle(c.write(fd, from, bytes)),
+    receive: (fd, into, bytes, flags) => settle(c.recv(fd, into, bytes, flags)),
+    send: (fd, from, bytes, flags) => settle(c.send(fd, from, bytes, flags)),
+  };
+}
