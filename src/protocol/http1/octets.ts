@@ -34,11 +34,6 @@ function buildTable(): Uint8Array {
   return table;
 }
 
-/** Tells whether `octet` belongs to the class. An `undefined` octet, as read past an end, belongs to none. */
-export function isOctet(octet: number | undefined, of: number): boolean {
-  return octet !== undefined && ((octetClass[octet] as number) & of) !== 0;
-}
-
 /** Tells whether `text` is one `token` (RFC 9110 §5.6.2), which is never empty. */
 export function isToken(text: string): boolean {
   return /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(text);

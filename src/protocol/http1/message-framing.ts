@@ -1,0 +1,105 @@
+import { type Fields, getAll, getOne } from "./fields.ts";
+import type { RequestHead } from "./request-head.ts";
+import type { ResponseHead } from "./response-head.ts";
+
+/**
+ * How a message tells where its body ends, when it is ambiguous or wrong. None
+ * of these may be repaired: two readers that repair differently are how requests
+ * are smuggled (RFC 9112 §11.2).
+ *
+ * - `conflicting_framing`: both Content-Length and Transfer-Encoding.
+ * - `repeated_content_length`: more than one line of it, even if they agree.
+ * - `bad_content_length`: not one to sixteen decimal digits; a list; a sign.
+ * - `content_length_too_large`: past 2^53 - 1.
+ * - `bad_transfer_encoding`: anything but one `chunked`.
+ * - `transfer_encoding_in_http_1_0`: that version has none (RFC 9112 §6.1).
+ * - `body_not_allowed`: a CONNECT or TRACE request with a body (RFC 9110 §9.3.6, §9.3.8).
+ */
+export type FramingError =
+  | "conflicting_framing"
+  | "repeated_content_length"
+  | "bad_content_length"
+  | "content_length_too_large"
+  | "bad_transfer_encoding"
+  | "transfer_encoding_in_http_1_0"
+  | "body_not_allowed";
+
+interface BadFraming {
+  readonly kind: "bad";
+  readonly code: FramingError;
+}
+
+/** What follows a request head. `length` counts octets, 0 to 2^53 - 1. */
+export type RequestFraming =
+  | { readonly kind: "none" }
+  | { readonly kind: "length"; readonly length: number }
+  | { readonly kind: "chunked" }
+  | BadFraming;
+
+/**
+ * What follows a response head. After `tunnel` the connection does not speak
+ * HTTP any more: a 2xx to CONNECT, or a 101, which is an error for whoever did
+ * not ask for it.
+ */
+export type ResponseFraming = RequestFraming | { readonly kind: "until-close" } | { readonly kind: "tunnel" };
+
+const NONE = { kind: "none" } as const;
+const CHUNKED = { kind: "chunked" } as const;
+const UNTIL_CLOSE = { kind: "until-close" } as const;
+const TUNNEL = { kind: "tunnel" } as const;
+
+/** Tells what follows a request head (RFC 9112 §6.3). */
+export function frameRequest(head: Pick<RequestHead, "method" | "version" | "fields">): RequestFraming {
+  const framing = readFraming(head.fields, head.version) ?? NONE;
+  const bodiless = head.method === "CONNECT" || head.method === "TRACE";
+  if (!bodiless || framing.kind === "none" || framing.kind === "bad") return framing;
+  // Some clients say "Content-Length: 0" with every method.
+  return framing.kind === "length" && framing.length === 0 ? NONE : refuse("body_not_allowed");
+}
+
+/**
+ * Tells what follows a response head, given the method of its request (RFC 9112
+ * §6.3). Wrong framing fields are `bad` even where there is no body, since they
+ * would be passed on. A response that has none by its status may still carry
+ * framing fields: a 1xx or 204 must lose them, a 304 and an answer to HEAD keep
+ * them (RFC 9110 §8.6).
+ */
+export function frameResponse(
+  head: Pick<ResponseHead, "status" | "version" | "fields">,
+  requestMethod: string,
+): ResponseFraming {
+  const status = head.status;
+  // RFC 9110 §9.3.6: framing fields of such a response are to be ignored.
+  if (requestMethod === "CONNECT" && status >= 200 && status <= 299) return TUNNEL;
+  const framing = readFraming(head.fields, head.version);
+  if (framing?.kind === "bad") return framing;
+  if (status === 101) return TUNNEL;
+  if (requestMethod === "HEAD" || status < 200 || status === 204 || status === 304) return NONE;
+  return framing ?? UNTIL_CLOSE;
+}
+
+/** Reads what the fields say; `undefined` when they say nothing. */
+function readFraming(fields: Fields, version: "1.0" | "1.1"): Exclude<RequestFraming, { kind: "none" }> | undefined {
+  const codings = getAll(fields, "transfer-encoding");
+  const length = getOne(fields, "content-length");
+  if (codings.length === 0) {
+    if (length.kind === "none") return undefined;
+    return length.kind === "many" ? refuse("repeated_content_length") : readContentLength(length.value);
+  }
+  if (length.kind !== "none") return refuse("conflicting_framing");
+  if (version === "1.0") return refuse("transfer_encoding_in_http_1_0");
+  // Names of codings compare without regard to case (RFC 9112 §7).
+  return codings.length === 1 && codings[0]?.toLowerCase() === "chunked" ? CHUNKED : refuse("bad_transfer_encoding");
+}
+
+/** Sixteen digits hold every length below 2^53 and keep a flood of zeros out. */
+function readContentLength(value: string): { readonly kind: "length"; readonly length: number } | BadFraming {
+  if (!/^[0-9]+$/.test(value)) return refuse("bad_content_length");
+  const length = Number(value);
+  if (length > Number.MAX_SAFE_INTEGER) return refuse("content_length_too_large");
+  return value.length > 16 ? refuse("bad_content_length") : { kind: "length", length };
+}
+
+function refuse(code: FramingError): BadFraming {
+  return { kind: "bad", code };
+}

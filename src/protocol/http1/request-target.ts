@@ -1,0 +1,114 @@
+import type { Parsed } from "../parsed.ts";
+
+/**
+ * A request-target by its form (RFC 9112 §3.2). An authority is raw: it is not
+ * empty, holds only characters that an authority may have and no userinfo, but
+ * its host and port are for `address/` to read.
+ */
+export type RequestTarget =
+  | { readonly form: "authority"; readonly authority: string }
+  | {
+      readonly form: "absolute";
+      readonly scheme: "http" | "https";
+      readonly authority: string;
+      /** What goes to the origin: begins with `/`, or is `*` for OPTIONS (RFC 9112 §3.2.4). */
+      readonly pathAndQuery: string;
+    }
+  | { readonly form: "origin"; readonly pathAndQuery: string }
+  | { readonly form: "asterisk" };
+
+/**
+ * What can be wrong with a request-target.
+ *
+ * - `not_authority_form`: CONNECT asks for something else than `host:port`.
+ * - `bad_target_form`: none of the four forms, or one that the method does not allow.
+ * - `unsupported_scheme`: an absolute URI that is neither `http` nor `https`.
+ * - `bad_authority`: empty, or with a character that no authority has.
+ * - `userinfo`: `user@` before a host, which is deprecated and misleads (RFC 9110 §4.2.4).
+ * - `fragment`: a `#`, which never belongs to a request-target.
+ * - `bad_path`: a character that no path or query has.
+ */
+export type RequestTargetError =
+  | "not_authority_form"
+  | "bad_target_form"
+  | "unsupported_scheme"
+  | "bad_authority"
+  | "userinfo"
+  | "fragment"
+  | "bad_path";
+
+/** As every parser's result, but a target is always whole: there is no `more`. `used` is its length, `at` counts characters. */
+export type RequestTargetResult = Exclude<Parsed<RequestTarget, RequestTargetError>, { readonly kind: "more" }>;
+
+/**
+ * What no path and no query may have. RFC 3986 also forbids `[ ] ^ { | }` and
+ * the back quote there, but browsers send them as they are and no reader
+ * mistakes them for anything else.
+ */
+const outsideOfPath = /[^\x21\x24-\x3b\x3d\x3f-\x7e]/;
+
+/** `uri-host` and port (RFC 3986 §3.2): reg-name, brackets of an IP literal, colon. */
+const outsideOfAuthority = /[^A-Za-z0-9\-._~!$&'()*+,;=%:[\]]/;
+
+const schemeAndSlashes = /^([A-Za-z][A-Za-z0-9+\-.]*):\/\//;
+
+/**
+ * Reads a request-target for a method. CONNECT takes the authority-form and
+ * nothing else, OPTIONS alone takes `*`, all other methods take the absolute-form
+ * and the origin-form.
+ */
+export function parseRequestTarget(method: string, target: string): RequestTargetResult {
+  if (method === "CONNECT") return parseAuthorityForm(target);
+  if (target === "*") return method === "OPTIONS" ? accept(target, { form: "asterisk" }) : refuse("bad_target_form", 0);
+  if (target.startsWith("/")) {
+    return checkPath(target, 0) ?? accept(target, { form: "origin", pathAndQuery: target });
+  }
+  return parseAbsoluteForm(method, target);
+}
+
+function parseAuthorityForm(target: string): RequestTargetResult {
+  if (target === "" || /[/?#]/.test(target) || target === "*") return refuse("not_authority_form", 0);
+  return checkAuthority(target, 0) ?? accept(target, { form: "authority", authority: target });
+}
+
+function parseAbsoluteForm(method: string, target: string): RequestTargetResult {
+  const match = schemeAndSlashes.exec(target);
+  const scheme = match?.[1]?.toLowerCase();
+  if (match === null || scheme === undefined) return refuse("bad_target_form", 0);
+  if (scheme !== "http" && scheme !== "https") return refuse("unsupported_scheme", 0);
+  const start = match[0].length;
+  const length = target.slice(start).search(/[/?#]/);
+  const end = length === -1 ? target.length : start + length;
+  const authority = target.slice(start, end);
+  const bad = checkAuthority(authority, start) ?? checkPath(target, end);
+  if (bad !== undefined) return bad;
+  const rest = target.slice(end);
+  const pathAndQuery = rest === "" && method === "OPTIONS" ? "*" : rest.startsWith("/") ? rest : `/${rest}`;
+  return accept(target, { form: "absolute", scheme, authority, pathAndQuery });
+}
+
+function checkAuthority(authority: string, start: number): RequestTargetResult | undefined {
+  if (authority === "") return refuse("bad_authority", start);
+  const at = authority.search(outsideOfAuthority);
+  if (at === -1) return undefined;
+  return refuse(authority.includes("@") ? "userinfo" : "bad_authority", start + at);
+}
+
+/** Checks what follows the authority, from `start` to the end of the target. */
+function checkPath(target: string, start: number): RequestTargetResult | undefined {
+  const rest = target.slice(start);
+  const at = rest.search(outsideOfPath);
+  if (at !== -1) return refuse(rest[at] === "#" ? "fragment" : "bad_path", start + at);
+  // Some readers take a backslash in a path for a slash; in a query it is only a character.
+  const query = rest.indexOf("?");
+  const backslash = rest.indexOf("\\");
+  return backslash !== -1 && (query === -1 || backslash < query) ? refuse("bad_path", start + backslash) : undefined;
+}
+
+function accept(target: string, value: RequestTarget): RequestTargetResult {
+  return { kind: "done", value, used: target.length };
+}
+
+function refuse(code: RequestTargetError, at: number): RequestTargetResult {
+  return { kind: "bad", code, at };
+}
