@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { chunkedBodies, type ChunkedVector, chunkedVectorLimits } from "../../../fixtures/http1/chunked-bodies.ts";
+import { decodeInParts } from "../../../fixtures/http1/decode-in-parts.ts";
 import { requestHeads } from "../../../fixtures/http1/request-heads.ts";
 import { responseHeads } from "../../../fixtures/http1/response-heads.ts";
 import { type HeadVector, vectorLimits } from "../../../fixtures/http1/vector.ts";
@@ -103,7 +104,7 @@ function checkBody({ input, expected }: ChunkedVector): void {
   for (const output of ["data", "chunks"] as const) {
     const create = (): ChunkedDecoder => createChunkedDecoder(chunkedVectorLimits, output);
     for (const size of [bytes.length, 1, 2, 3, 7]) {
-      const result = feed(create(), bytes, Math.max(1, size));
+      const result = decodeInParts(create(), bytes, [Math.max(1, size)]);
       expect(result.kind).toBe(expected.kind);
       if (expected.kind === "bad") {
         expect(result).toMatchObject({ code: expected.code });
@@ -118,26 +119,9 @@ function checkBody({ input, expected }: ChunkedVector): void {
     if (expected.kind === "more") continue;
     for (const follower of followers) {
       const followed = Buffer.concat([bytes, Buffer.from(follower, "latin1")]);
-      expect(feed(create(), followed, followed.length)).toEqual(feed(create(), bytes, bytes.length));
+      expect(decodeInParts(create(), followed, [followed.length])).toEqual(
+        decodeInParts(create(), bytes, [bytes.length]),
+      );
     }
   }
-}
-
-type Fed =
-  | { kind: "more"; output: string }
-  | { kind: "done"; output: string; trailers: readonly { name: string; value: string }[]; used: number }
-  | { kind: "bad"; code: string; at: number };
-
-function feed(decoder: ChunkedDecoder, bytes: Uint8Array, size: number): Fed {
-  let output = "";
-  for (let from = 0; from < bytes.length; from += size) {
-    const part = new Uint8Array(bytes.subarray(from, from + size));
-    const step = decoder.push(part);
-    if (step.kind === "bad") return { kind: "bad", code: step.code, at: from + step.at };
-    output += Buffer.from(step.output).toString("latin1");
-    // The decoder must not rely on bytes that the caller may use again.
-    part.fill(0);
-    if (step.kind === "done") return { kind: "done", output, trailers: step.trailers, used: from + step.used };
-  }
-  return { kind: "more", output };
 }

@@ -1,0 +1,102 @@
+import { describe, expect, test } from "bun:test";
+import type { Fields } from "../../../../src/protocol/http1/fields.ts";
+import { stripHopByHop, stripTrailers } from "../../../../src/protocol/http1/hop-by-hop.ts";
+
+function toFields(...names: string[]): Fields {
+  return names.map((name) => ({ name, value: "x" }));
+}
+
+/** The names that remain when Connection nominates `options` among fields of these names. */
+function strip(options: string, ...names: string[]): string[] | string {
+  const result = stripHopByHop([{ name: "Connection", value: options }, ...toFields(...names)]);
+  return result.kind === "bad" ? result.code : result.fields.map(({ name }) => name);
+}
+
+describe("stripHopByHop()", () => {
+  test("keeps a message without hop-by-hop fields as it is", () => {
+    const fields = toFields("Host", "Accept", "Content-Length", "X-A", "X-A", "Trailer", "Proxy-Status");
+    expect(stripHopByHop(fields)).toEqual({ kind: "done", fields });
+  });
+
+  test("removes the fields that are always for one hop, in any case and number", () => {
+    const names = [
+      "Keep-Alive",
+      "Proxy-Connection",
+      "proxy-authorization",
+      "PROXY-AUTHENTICATE",
+      "Proxy-Authentication-Info",
+      "TE",
+      "Te",
+      "Transfer-Encoding",
+      "Upgrade",
+      "Proxy",
+    ];
+    expect(strip("keep-alive", "Host", ...names, "Accept")).toEqual(["Host", "Accept"]);
+  });
+
+  test("removes what Connection nominates, over all its lines", () => {
+    const fields: Fields = [
+      { name: "Connection", value: "close, X-One" },
+      ...toFields("x-one", "X-Two", "X-Three", "X-ONE"),
+      { name: "connection", value: ", x-two ," },
+    ];
+    expect(stripHopByHop(fields)).toEqual({ kind: "done", fields: toFields("X-Three") });
+  });
+
+  test("does not let Connection take away what is for all recipients", () => {
+    const names = ["Cache-Control", "Authorization", "Cookie", "X-Forwarded-For", "Expect", "Max-Forwards", "Date"];
+    for (const name of names) expect(strip(`close, ${name}`, name)).toEqual([name]);
+  });
+
+  test("refuses a Connection that nominates what frames or routes the message", () => {
+    for (const name of [
+      "Host",
+      "Content-Length",
+      "Transfer-Encoding",
+      "content-type",
+      "Content-Encoding",
+      "TRAILER",
+      "Via",
+    ]) {
+      expect(strip(`close, ${name}`, "Host")).toBe("connection_names_framing");
+    }
+  });
+
+  test("refuses a Connection that is no list of tokens", () => {
+    for (const value of ["a b", '"', "a;b", "x=y", "a,".repeat(257)]) expect(strip(value)).toBe("bad_connection");
+  });
+
+  test("takes an empty Connection for no nomination", () => {
+    expect(strip("", "Accept")).toEqual(["Accept"]);
+  });
+});
+
+describe("stripTrailers()", () => {
+  test("keeps what may stand in a trailer section", () => {
+    const fields = toFields("ETag", "Digest", "Server-Timing", "x-checksum");
+    expect(stripTrailers(fields)).toEqual(fields);
+  });
+
+  test("drops what frames, routes, authenticates, modifies or controls", () => {
+    const names = [
+      "Content-Length",
+      "Transfer-Encoding",
+      "Host",
+      "Connection",
+      "Authorization",
+      "Cookie",
+      "Set-Cookie",
+    ];
+    const more = [
+      "Trailer",
+      "Cache-Control",
+      "Range",
+      "If-Match",
+      "Content-Type",
+      "Location",
+      "Vary",
+      "Proxy-Authorization",
+    ];
+    expect(stripTrailers(toFields(...names, ...more))).toEqual([]);
+  });
+});
