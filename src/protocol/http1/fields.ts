@@ -14,7 +14,7 @@ export type FieldLookup =
   { readonly kind: "none" } | { readonly kind: "one"; readonly value: string } | { readonly kind: "many" };
 
 /** Tells whether two field names are the same name (RFC 9110 §5.1). `lower` must already be in lower case. */
-export function isNamed(field: Field, lower: string): boolean {
+function isNamed(field: Field, lower: string): boolean {
   return field.name.length === lower.length && (field.name === lower || field.name.toLowerCase() === lower);
 }
 
@@ -116,6 +116,6 @@ export function hasToken(fields: Fields, lower: string, token: string): boolean 
 }
 
 /** Removes SP and HTAB from both ends; unlike `trim()`, nothing else. */
-export function trimBlanks(text: string): string {
+function trimBlanks(text: string): string {
   return text.replace(/^[ \t]+|[ \t]+$/g, "");
 }
