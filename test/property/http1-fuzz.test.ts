@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { chunkedBodies, chunkedVectorLimits } from "../fixtures/http1/chunked-bodies.ts";
 import { decodeInParts } from "../fixtures/http1/decode-in-parts.ts";
+import { requestFramings } from "../fixtures/http1/request-framings.ts";
 import { requestHeads } from "../fixtures/http1/request-heads.ts";
 import { responseHeads } from "../fixtures/http1/response-heads.ts";
 import { vectorLimits } from "../fixtures/http1/vector.ts";
@@ -149,7 +150,7 @@ describe("a fuzz", () => {
   test(
     "of request heads finds no throw and no rule broken",
     () => {
-      const texts = requestHeads.map(({ input }) => input);
+      const texts = [...requestHeads, ...requestFramings].map(({ input }) => input);
       fuzz(texts, 0.4, (input, roll) => {
         const head = checkHead<RequestHead>(input, roll, () => createRequestHeadParser(vectorLimits), writeRequestHead);
         if (head === undefined) return false;

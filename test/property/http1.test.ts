@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { chunkedBodies, chunkedVectorLimits } from "../fixtures/http1/chunked-bodies.ts";
+import { requestFramings } from "../fixtures/http1/request-framings.ts";
 import { requestHeads } from "../fixtures/http1/request-heads.ts";
 import { responseHeads } from "../fixtures/http1/response-heads.ts";
 import { vectorLimits } from "../fixtures/http1/vector.ts";
@@ -52,7 +53,9 @@ function parseInParts<T>(parser: HeadParser<T, string>, input: Uint8Array, lengt
 
 describe("heads", () => {
   test("no split of a request head changes its outcome", () => {
-    const inputs = fc.constantFrom(...requestHeads.map(({ input }) => Uint8Array.from(Buffer.from(input, "latin1"))));
+    const inputs = fc.constantFrom(
+      ...[...requestHeads, ...requestFramings].map(({ input }) => Uint8Array.from(Buffer.from(input, "latin1"))),
+    );
     const check = (input: Uint8Array, lengths: number[]): void => {
       const whole = parseRequestHead(input, vectorLimits);
       expect(parseInParts(createRequestHeadParser(vectorLimits), input, lengths)).toEqual(whole);

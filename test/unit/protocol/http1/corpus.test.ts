@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { chunkedBodies, type ChunkedVector, chunkedVectorLimits } from "../../../fixtures/http1/chunked-bodies.ts";
 import { decodeInParts } from "../../../fixtures/http1/decode-in-parts.ts";
+import { requestFramings } from "../../../fixtures/http1/request-framings.ts";
 import { requestHeads } from "../../../fixtures/http1/request-heads.ts";
 import { responseHeads } from "../../../fixtures/http1/response-heads.ts";
 import { type HeadVector, vectorLimits } from "../../../fixtures/http1/vector.ts";
@@ -15,9 +16,9 @@ const followers = ["GET / HTTP/1.1\r\n\r\n", "\r\n", "\n", " ", "\x16\x03\x01\0"
 
 describe("the corpus", () => {
   test("is large, and names every vector once", () => {
-    const vectors = [...requestHeads, ...responseHeads, ...chunkedBodies];
+    const vectors = [...requestHeads, ...requestFramings, ...responseHeads, ...chunkedBodies];
     expect(vectors.length).toBeGreaterThanOrEqual(170);
-    for (const list of [requestHeads, responseHeads, chunkedBodies]) {
+    for (const list of [[...requestHeads, ...requestFramings], responseHeads, chunkedBodies]) {
       expect(new Set(list.map(({ name }) => name)).size).toBe(list.length);
       expect(new Set(list.map(({ expected }) => expected.kind)).size).toBe(3);
     }
@@ -25,7 +26,7 @@ describe("the corpus", () => {
 });
 
 describe("a request head:", () => {
-  for (const vector of requestHeads) {
+  for (const vector of [...requestHeads, ...requestFramings]) {
     test(vector.name, () =>
       checkHead(
         vector,
