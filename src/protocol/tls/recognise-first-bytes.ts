@@ -1,0 +1,48 @@
+/** What a client speaks, as far as its first bytes tell; `more` when they are too few to say. */
+export type FirstBytes = "tls" | "http" | "ssh" | "smtp" | "unknown" | "more";
+
+/** Enough for the longest method that is looked for, a space, and `https://`. */
+const LOOKED_AT_BYTES = 48;
+
+/** RFC 9112 §3: a method, a space, and a target: a path, `*`, an address of HTTP, or with CONNECT anything. The preface of HTTP/2 is of that form too. Other protocols of lines also begin with an upper-case word. */
+const HTTP = /^(?:CONNECT [!-~]|[A-Z][A-Z-]{0,31} (?:\/|\* |[Hh][Tt][Tt][Pp][Ss]?:\/\/))/;
+const HTTP_BEGUN = /^[A-Z][A-Z-]{0,31}(?: (?:\*|[Hh](?:[Tt](?:[Tt](?:[Pp][Ss]?(?::\/?)?)?)?)?)?)?$/;
+const SMTP = /^(?:EHLO|HELO|LHLO)[ \r\n]/i;
+/** Words at the beginning, in lower case, that a few bytes may grow into. */
+const OTHER_BEGINNINGS = ["ssh-", "ehlo ", "helo ", "lhlo "];
+
+/**
+ * Recognises what a client speaks by the first bytes that it sends.
+ *
+ * - `tls`: a record with the beginning of a ClientHello.
+ * - `http`: a request line of HTTP/1, or the preface of HTTP/2.
+ * - `ssh`: the line of RFC 4253 §4.2.
+ * - `smtp`: EHLO, HELO or LHLO. The server speaks first there.
+ *
+ * Never `more` once 48 bytes are there.
+ */
+export function recogniseFirstBytes(bytes: Uint8Array): FirstBytes {
+  if (bytes.length === 0) return "more";
+  if (bytes[0] === 0x16) return recogniseTls(bytes);
+  const text = String.fromCharCode(...bytes.subarray(0, LOOKED_AT_BYTES));
+  if (text.startsWith("SSH-")) return "ssh";
+  if (SMTP.test(text)) return "smtp";
+  if (HTTP.test(text)) return "http";
+  const lower = text.toLowerCase();
+  const begun = HTTP_BEGUN.test(text) || OTHER_BEGINNINGS.some((beginning) => beginning.startsWith(lower));
+  return begun ? "more" : "unknown";
+}
+
+function recogniseTls(bytes: Uint8Array): FirstBytes {
+  const [, major, minor, high, low, handshakeType] = bytes;
+  if (major === undefined) return "more";
+  if (major !== 3) return "unknown";
+  if (minor === undefined) return "more";
+  if (minor > 4) return "unknown";
+  if (high === undefined || low === undefined) return "more";
+  const length = (high << 8) | low;
+  // RFC 8446 §5.1: a part of a handshake message is never empty.
+  if (length === 0 || length > 1 << 14) return "unknown";
+  if (handshakeType === undefined) return "more";
+  return handshakeType === 1 ? "tls" : "unknown";
+}
