@@ -21,12 +21,12 @@ export interface ReadLimits {
  * Reads one message from a detached connection with a pure parser, and leaves
  * the connection detached with every byte after the message unread.
  *
- * `parse` is called with all bytes so far each time more arrive; `scanned`
- * bytes of them it has already seen.
+ * `parse` is called with all bytes so far each time more arrive, so a parser
+ * that remembers where it was saves the second look.
  */
 export function readMessage<T, Code extends string>(
   conn: Conn,
-  parse: (bytes: Uint8Array, scanned: number) => Parsed<T, Code>,
+  parse: (bytes: Uint8Array) => Parsed<T, Code>,
   limits: ReadLimits,
 ): Promise<ReadResult<T, Code>> {
   return new Promise((resolve) => {
@@ -36,7 +36,7 @@ export function readMessage<T, Code extends string>(
 
 class MessageReader<T, Code extends string> implements ConnSink {
   readonly #conn: Conn;
-  readonly #parse: (bytes: Uint8Array, scanned: number) => Parsed<T, Code>;
+  readonly #parse: (bytes: Uint8Array) => Parsed<T, Code>;
   readonly #maxBytes: number;
   readonly #resolve: (result: ReadResult<T, Code>) => void;
   readonly #deadline: Timer;
@@ -45,7 +45,12 @@ class MessageReader<T, Code extends string> implements ConnSink {
   #length = 0;
   #over = false;
 
-  constructor(conn: Conn, parse: (bytes: Uint8Array, scanned: number) => Parsed<T, Code>, limits: ReadLimits, resolve: (result: ReadResult<T, Code>) => void) {
+  constructor(
+    conn: Conn,
+    parse: (bytes: Uint8Array) => Parsed<T, Code>,
+    limits: ReadLimits,
+    resolve: (result: ReadResult<T, Code>) => void,
+  ) {
     this.#conn = conn;
     this.#parse = parse;
     this.#maxBytes = limits.maxBytes;
@@ -54,10 +59,9 @@ class MessageReader<T, Code extends string> implements ConnSink {
   }
 
   data(chunk: Uint8Array): void {
-    const scanned = this.#length;
     this.#append(chunk);
     const bytes = this.#store.subarray(0, this.#length);
-    const parsed = this.#parse(bytes, scanned);
+    const parsed = this.#parse(bytes);
     if (parsed.kind === "done") {
       this.#conn.detach();
       this.#conn.unread(bytes.subarray(parsed.used));

@@ -42,7 +42,12 @@ const table = {
   denied_by_rule: row("http_request_denied", 403, "policy", "A rule of this proxy denies the target."),
   denied_by_default: row("http_request_denied", 403, "policy", "No rule of this proxy allows the target."),
   hook_failed: row("http_request_denied", 403, "policy", "The decision could not be made, so the answer is no."),
-  address_prohibited: row("destination_ip_prohibited", 403, "policy", "The address of the target is not one that this proxy dials."),
+  address_prohibited: row(
+    "destination_ip_prohibited",
+    403,
+    "policy",
+    "The address of the target is not one that this proxy dials.",
+  ),
   proxy_loop: row("proxy_loop_detected", 508, "policy", "The target is this proxy itself."),
   draining: row("proxy_internal_response", 503, "proxy", "The proxy is shutting down; try again elsewhere or later."),
   // The way there.
@@ -50,13 +55,33 @@ const table = {
   dns_timeout: row("dns_timeout", 504, "destination", "The name of the target did not resolve in time."),
   connection_refused: row("connection_refused", 502, "destination", "The target refused the connection."),
   connection_reset: row("connection_terminated", 502, "destination", "The connection was closed before it was ready."),
-  address_unroutable: row("destination_ip_unroutable", 502, "destination", "There is no route to the address of the target."),
+  address_unroutable: row(
+    "destination_ip_unroutable",
+    502,
+    "destination",
+    "There is no route to the address of the target.",
+  ),
   connection_timeout: row("connection_timeout", 504, "destination", "The connection to the target took too long."),
-  out_of_resources: row("connection_limit_reached", 503, "proxy", "The proxy has no descriptors or ports left for another connection."),
+  out_of_resources: row(
+    "connection_limit_reached",
+    503,
+    "proxy",
+    "The proxy has no descriptors or ports left for another connection.",
+  ),
   no_upstream: row("destination_unavailable", 503, "upstream", "No upstream proxy is available."),
   upstream_refused: row("destination_unavailable", 502, "upstream", "The upstream proxy refused the tunnel."),
-  upstream_credentials: row("proxy_configuration_error", 502, "upstream", "The upstream proxy does not accept this proxy's credentials."),
-  upstream_protocol: row("http_protocol_error", 502, "upstream", "The upstream proxy answered with something that is not an answer."),
+  upstream_credentials: row(
+    "proxy_configuration_error",
+    502,
+    "upstream",
+    "The upstream proxy does not accept this proxy's credentials.",
+  ),
+  upstream_protocol: row(
+    "http_protocol_error",
+    502,
+    "upstream",
+    "The upstream proxy answered with something that is not an answer.",
+  ),
   upstream_timeout: row("http_response_timeout", 504, "upstream", "The upstream proxy did not answer in time."),
   tls_certificate: row("tls_certificate_error", 502, "upstream", "The certificate of the next hop cannot be trusted."),
   tls_alert: row("tls_alert_received", 502, "upstream", "The next hop ended the TLS handshake with an alert."),
@@ -98,7 +123,12 @@ export function fail(detail: FailureDetail, more: Omit<Failure, "detail"> = {}):
 }
 
 /** Looks up what a failure means: its RFC 9209 word, its status, whose matter it is, its sentence. */
-export function describeFailure(detail: FailureDetail): { word: FailureWord; status: number; blame: Blame; text: string } {
+export function describeFailure(detail: FailureDetail): {
+  word: FailureWord;
+  status: number;
+  blame: Blame;
+  text: string;
+} {
   return table[detail];
 }
 

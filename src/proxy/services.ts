@@ -1,5 +1,6 @@
 import type { Resolver } from "../net/dns.ts";
 import type { Admission } from "./listen/admission.ts";
+import type { OwnAddresses } from "./listen/own-addresses.ts";
 import type { Recorder } from "./record/recorder.ts";
 import type { RuntimeHolder } from "./runtime.ts";
 import type { TunnelEngine } from "./tunnel/tunnel.ts";
@@ -11,8 +12,10 @@ export interface Services {
   readonly recorder: Recorder;
   readonly resolver: Resolver;
   readonly tunnel: TunnelEngine;
-  /** Whether an address and a port are those of one of our own listeners. */
-  isSelf(address: string, port: number): boolean;
+  /** Where we listen ourselves, so as never to dial it. */
+  readonly own: OwnAddresses;
+  /** Tells the operator of a mistake of ours, which ended the connection `id`. */
+  reportBug(error: unknown, id: string): void;
   /** Set once, when the daemon begins to shut down. */
   draining: boolean;
 }

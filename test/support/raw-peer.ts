@@ -65,7 +65,10 @@ export class RawPeer {
     const deadline = performance.now() + ms;
     while (!condition(this)) {
       const left = deadline - performance.now();
-      if (left <= 0) throw new Error(`Waited ${ms} ms in vain for: ${what}; so far: ${JSON.stringify(this.text.slice(0, 500))}, end ${this.end}`);
+      if (left <= 0)
+        throw new Error(
+          `Waited ${ms} ms in vain for: ${what}; so far: ${JSON.stringify(this.text.slice(0, 500))}, end ${this.end}`,
+        );
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, Math.min(left, 100));
         this.#waiters.push(() => {

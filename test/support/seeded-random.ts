@@ -1,5 +1,9 @@
 /** A small deterministic generator (xorshift32): the same seed gives the same run. */
-export function createRandom(seed: number): { next(): number; below(limit: number): number; bytes(count: number): Uint8Array } {
+export function createRandom(seed: number): {
+  next(): number;
+  below(limit: number): number;
+  bytes(count: number): Uint8Array;
+} {
   let state = seed >>> 0 || 1;
   const next = (): number => {
     state ^= state << 13;

@@ -1,6 +1,6 @@
 import type { Conn } from "../../net/conn.ts";
 import { readMessage } from "../../net/read-message.ts";
-import { parseRequestHead, type RequestHeadError } from "../../protocol/http1/request-head.ts";
+import { createRequestHeadParser, type RequestHeadError } from "../../protocol/http1/request-head.ts";
 import { fail, type FailureDetail, type Outcome } from "../failure.ts";
 import type { Session } from "../session.ts";
 import { readTunnelRequest, type TunnelRequest } from "./tunnel-request.ts";
@@ -11,10 +11,10 @@ import { readTunnelRequest, type TunnelRequest } from "./tunnel-request.ts";
  */
 export async function readRequest(session: Session, client: Conn): Promise<Outcome<TunnelRequest>> {
   const { limits, timeouts } = session.runtime;
-  const headLimits = { maxBytes: limits.headBytes, maxFields: limits.headFields };
   session.protocol = "http";
 
-  const read = await readMessage(client, (bytes, scanned) => parseRequestHead(bytes, headLimits, scanned), {
+  const parser = createRequestHeadParser({ maxBytes: limits.headBytes, maxFields: limits.headFields });
+  const read = await readMessage(client, (bytes) => parser.parse(bytes), {
     deadlineMs: timeouts.handshakeMs,
     maxBytes: limits.headBytes + 1,
   });
@@ -23,7 +23,9 @@ export async function readRequest(session: Session, client: Conn): Promise<Outco
       const head = read.value;
       session.method = head.method;
       if (head.method !== "CONNECT") return fail("method_not_supported", { note: head.method });
-      return readTunnelRequest(head);
+      const request = readTunnelRequest(head);
+      if (request.ok) session.target = request.value.target;
+      return request;
     }
     case "bad":
       return fail(judgeHeadError(read.code), { note: read.code });
@@ -32,7 +34,9 @@ export async function readRequest(session: Session, client: Conn): Promise<Outco
     case "timeout":
       return fail("handshake_timeout");
     case "closed":
-      return fail("client_gone", read.received === 0 ? {} : { note: "in the middle of its request" });
+      // A client that sent FIN may still read: tell it that what it sent is not a request.
+      if (read.reset || read.received === 0) return fail("client_gone");
+      return fail("malformed_request", { note: "the request ended in the middle of its head" });
     default:
       return read satisfies never;
   }

@@ -15,6 +15,16 @@ export class Admission {
   readonly #perClient = new Map<string, number>();
   readonly #perUser = new Map<string, number>();
 
+  #whenEmpty: (() => void)[] = [];
+
+  /** Resolves once no connection holds a slot. */
+  untilEmpty(): Promise<void> {
+    if (this.#connections === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#whenEmpty.push(resolve);
+    });
+  }
+
   /** Client connections that hold a slot. */
   get connections(): number {
     return this.#connections;
@@ -37,6 +47,7 @@ export class Admission {
     return succeed(() => {
       this.#connections -= 1;
       leaveClient();
+      if (this.#connections === 0) for (const resolve of this.#whenEmpty.splice(0)) resolve();
     });
   }
 

@@ -1,0 +1,168 @@
+import type { CompiledConfig } from "./config/compile.ts";
+import type { Checked } from "./config/problem.ts";
+import type { Resolver } from "./net/dns.ts";
+import { createSystemResolver } from "./net/system-resolver.ts";
+import { Admission } from "./proxy/listen/admission.ts";
+import { formatListener, type Gate, type ListenPlan, openGate } from "./proxy/listen/gate.ts";
+import { OwnAddresses } from "./proxy/listen/own-addresses.ts";
+import { AccessLog, type LogSink } from "./proxy/record/access-log.ts";
+import { LiveTable } from "./proxy/record/live-table.ts";
+import { Metrics } from "./proxy/record/metrics.ts";
+import { createRecorder } from "./proxy/record/recorder.ts";
+import { type Runtime, RuntimeHolder } from "./proxy/runtime.ts";
+import type { Services } from "./proxy/services.ts";
+import { relay } from "./proxy/tunnel/relay.ts";
+import type { ControlPort, Readiness } from "./sidecar/control-port.ts";
+import { writeMetricsText } from "./sidecar/metrics-text.ts";
+import { type Sidecar, type SidecarStart, startSidecar } from "./sidecar/serve.ts";
+import { createSidecarApp } from "./sidecar/sidecar-app.ts";
+import { version } from "./version.ts";
+
+export interface DaemonOptions {
+  /** Where access lines go. */
+  readonly accessSink: LogSink;
+  /** Where messages for the operator go, one line each, without line end. */
+  readonly tell: (message: string) => void;
+  /** Instead of the system's resolver, for tests. */
+  readonly resolver?: Resolver;
+}
+
+/** A running proxy. */
+export interface Daemon {
+  /** Every listener as bound: `host:port`. */
+  readonly listeners: readonly { readonly host: string; readonly port: number; readonly text: string }[];
+  readonly sidecar: Sidecar | undefined;
+  /** Puts the text of a changed users file into effect for new connections, or says why it cannot be used. */
+  replaceUsers(text: string): Checked<Runtime>;
+  /**
+   * Stops accepting, gives connections the time that the configuration allows,
+   * ends those that are left, and resolves when nothing is open any more.
+   */
+  drain(): Promise<void>;
+  /** Ends everything at once. */
+  stop(): Promise<void>;
+}
+
+export type DaemonStart =
+  | { readonly ok: true; readonly daemon: Daemon }
+  /** Nothing is left open. The message names the setting. */
+  | { readonly ok: false; readonly message: string };
+
+/** Composes a compiled configuration into a running proxy: runtime, listeners, sidecar. */
+export async function startDaemon(compiled: CompiledConfig, options: DaemonOptions): Promise<DaemonStart> {
+  const metrics = new Metrics();
+  const live = new LiveTable();
+  const accessLog = new AccessLog({ format: compiled.log.access, sink: options.accessSink });
+  const services: Services = {
+    runtime: new RuntimeHolder(compiled.runtime),
+    admission: new Admission(),
+    recorder: createRecorder({ accessLog, metrics, live }),
+    resolver: options.resolver ?? createSystemResolver(),
+    tunnel: relay,
+    own: new OwnAddresses(),
+    reportBug: (error, id) => options.tell(`A mistake of the proxy ended connection ${id}: ${describeBug(error)}`),
+    draining: false,
+  };
+
+  // The sidecar first: it can say that the proxy is still starting.
+  let gate: Gate | undefined;
+  const port: ControlPort = {
+    readiness: () => readReadiness(gate, services),
+    effectiveConfig: () => compiled.effective,
+    metricsText: () => writeMetricsText({ version, metrics, live, accessLog }),
+    tunnels: () => live.list(performance.now()),
+    kill: (id) => live.kill(id),
+  };
+  const sidecar = await openSidecar(compiled.sidecar, port, options);
+  if (sidecar !== undefined && !sidecar.ok) return sidecar;
+
+  const opened = openGate(compiled.listeners, services, services.own);
+  if (!opened.ok) {
+    await sidecar?.sidecar.stop();
+    return { ok: false, message: explainBinding(opened.plan, opened.code) };
+  }
+  gate = opened.gate;
+
+  const close = async (): Promise<void> => {
+    await accessLog.stop();
+    await sidecar?.sidecar.stop();
+  };
+  return {
+    ok: true,
+    daemon: {
+      listeners: gate.listeners.map(({ host, port: bound }) => ({
+        host,
+        port: bound,
+        text: formatListener(host, bound),
+      })),
+      sidecar: sidecar?.sidecar,
+      replaceUsers(text) {
+        if (compiled.usersFile === undefined) throw new Error("There is no users file to replace");
+        const runtime = compiled.usersFile.recompile(text);
+        if (runtime.ok) services.runtime.swap(runtime.value);
+        return runtime;
+      },
+      async drain() {
+        services.draining = true;
+        opened.gate.close();
+        await withinMs(services.admission.untilEmpty(), compiled.drainMs);
+        live.killAll();
+        await close();
+      },
+      async stop() {
+        services.draining = true;
+        opened.gate.close();
+        live.killAll();
+        await close();
+      },
+    },
+  };
+}
+
+/** Ready to serve a new connection: bound, and not on the way out. */
+function readReadiness(gate: Gate | undefined, services: Services): Readiness {
+  if (services.draining) return { ready: false, reason: "draining" };
+  if (gate === undefined) return { ready: false, reason: "starting" };
+  return { ready: true };
+}
+
+function openSidecar(
+  plan: CompiledConfig["sidecar"],
+  port: ControlPort,
+  options: DaemonOptions,
+): Promise<SidecarStart> | undefined {
+  if (plan === undefined) return undefined;
+  const reportBug = (error: Error): void => options.tell(`A mistake in the sidecar: ${describeBug(error)}`);
+  const app = createSidecarApp(port, {
+    reportBug,
+    ...(plan.token && { token: plan.token }),
+    ...(plan.at.kind === "tcp" && { boundHost: plan.at.host }),
+  });
+  return startSidecar(app, plan.at.kind === "tcp" ? plan.at : { unix: plan.at.path });
+}
+
+function explainBinding({ host, port }: ListenPlan, code: string): string {
+  const problem = `Cannot listen on ${formatListener(host, port)}: `;
+  switch (code) {
+    case "EADDRINUSE":
+      return `${problem}the port is in use. Stop what uses it, or set "listen" (--listen) to another.`;
+    case "EACCES":
+      return `${problem}the system does not allow it. Set "listen" (--listen) to a port above 1023, or give the program CAP_NET_BIND_SERVICE.`;
+    case "EADDRNOTAVAIL":
+      return `${problem}this machine has no such address. Set "listen" (--listen) to one that it has.`;
+    default:
+      return `${problem}the system says ${code}. Set "listen" (--listen) to another address.`;
+  }
+}
+
+/** Waits for a promise, but no longer than that. */
+async function withinMs(promise: Promise<void>, ms: number): Promise<void> {
+  const { promise: elapsed, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, ms);
+  await Promise.race([promise, elapsed]);
+  clearTimeout(timer);
+}
+
+function describeBug(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}

@@ -1,0 +1,58 @@
+import { parseIp } from "../../address/ip.ts";
+import { listenTcp, type TcpListener } from "../../net/listen.ts";
+import type { SocketConn } from "../../net/socket-conn.ts";
+import { serveConnection } from "../connection.ts";
+import type { Services } from "../services.ts";
+import type { OwnAddresses } from "./own-addresses.ts";
+
+/** Where to listen. */
+export interface ListenPlan {
+  readonly host: string;
+  /** 0 lets the system choose. */
+  readonly port: number;
+}
+
+export type GateResult =
+  | { readonly ok: true; readonly gate: Gate }
+  /** Nothing is left bound. `code` is the errno word. */
+  | { readonly ok: false; readonly plan: ListenPlan; readonly code: string };
+
+/** The open listeners of a daemon. */
+export interface Gate {
+  readonly listeners: readonly TcpListener[];
+  /** Stops accepting on all of them. Connections live on. */
+  close(): void;
+}
+
+/** Binds every listener, or none: half a proxy is never opened. */
+export function openGate(plans: readonly ListenPlan[], services: Services, own: OwnAddresses): GateResult {
+  const listeners: TcpListener[] = [];
+  const close = (): void => {
+    for (const listener of listeners) listener.stop();
+  };
+  for (const plan of plans) {
+    let name = "";
+    const bound = listenTcp(plan.host, plan.port, (conn) => accept(conn, name, services));
+    if (!bound.ok) {
+      close();
+      return { ok: false, plan, code: bound.code };
+    }
+    listeners.push(bound.listener);
+    name = formatListener(plan.host, bound.listener.port);
+    own.add(plan.host, bound.listener.port);
+  }
+  return { ok: true, gate: { listeners, close } };
+}
+
+/** `host:port`, IPv6 in brackets. */
+export function formatListener(host: string, port: number): string {
+  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+function accept(conn: SocketConn, listener: string, services: Services): void {
+  // A link-local address comes with its zone: `fe80::1%eth0`.
+  const from = parseIp(conn.remoteAddress.split("%", 1)[0] ?? "");
+  // A client that is gone before it was looked at has no address any more.
+  if (from === undefined) conn.close();
+  else void serveConnection(conn, from, listener, services);
+}

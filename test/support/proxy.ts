@@ -1,0 +1,134 @@
+import { checkConfig } from "../../src/config/check.ts";
+import { compileConfig } from "../../src/config/compile.ts";
+import { formatProblem } from "../../src/config/problem.ts";
+import type { PenstockConfig } from "../../src/config/schema.ts";
+import { type Daemon, startDaemon } from "../../src/daemon.ts";
+import type { Resolver } from "../../src/net/dns.ts";
+import { connectRaw, type RawPeer } from "./raw-peer.ts";
+
+/** A real daemon on a free loopback port, with what it logs at hand. */
+export interface TestProxy extends AsyncDisposable {
+  readonly daemon: Daemon;
+  readonly port: number;
+  /** Access records so far, in order. */
+  readonly records: Record<string, unknown>[];
+  /** What the operator was told. */
+  readonly messages: string[];
+  /** The record number `index`, once it is written. */
+  record(index?: number): Promise<Record<string, unknown>>;
+  connect(): Promise<RawPeer>;
+  /** Connects, sends a CONNECT for `target` and waits for the head of the answer. */
+  tunnel(target: string, fields?: Record<string, string>): Promise<{ peer: RawPeer; head: string }>;
+  /** Sends `bytes` on a new connection and gives everything that comes back until the end. */
+  exchange(bytes: string | Uint8Array): Promise<string>;
+  metrics(): Promise<string>;
+}
+
+export interface TestProxyOptions {
+  readonly resolver?: Resolver;
+  readonly files?: Readonly<Record<string, string>>;
+  readonly variables?: Readonly<Record<string, string>>;
+}
+
+/** The token of every test's sidecar. */
+const TOKEN = "scenario-token";
+
+/** A rule that lets a test reach its own servers on loopback. */
+export const allowLoopback: { name: string; to: string[]; allow: boolean; allowPrivate: boolean } = {
+  name: "loopback",
+  to: ["127.0.0.0/8", "::1/128"],
+  allow: true,
+  allowPrivate: true,
+};
+
+export async function startProxy(config: PenstockConfig = {}, options: TestProxyOptions = {}): Promise<TestProxy> {
+  const raw = {
+    listen: [{ port: 0 }],
+    rules: [allowLoopback],
+    sidecar: { port: 0, token: TOKEN },
+    log: { access: "json" as const },
+    ...config,
+  };
+  const checked = checkConfig(raw);
+  if (!checked.ok) throw new Error(checked.problems.map(formatProblem).join("\n"));
+  const compiled = compileConfig(checked.value, {
+    files: new Map(Object.entries(options.files ?? {})),
+    variables: options.variables ?? {},
+    terminal: false,
+    folder: process.cwd(),
+  });
+  if (!compiled.ok) throw new Error(compiled.problems.map(formatProblem).join("\n"));
+
+  const records: Record<string, unknown>[] = [];
+  const messages: string[] = [];
+  const started = await startDaemon(compiled.value, {
+    accessSink: (text) => {
+      for (const line of text.trimEnd().split("\n")) records.push(JSON.parse(line) as Record<string, unknown>);
+    },
+    tell: (message) => messages.push(message),
+    ...(options.resolver && { resolver: options.resolver }),
+  });
+  if (!started.ok) throw new Error(started.message);
+  const { daemon } = started;
+  const port = daemon.listeners[0]?.port ?? 0;
+
+  return {
+    daemon,
+    port,
+    records,
+    messages,
+    async record(index = 0) {
+      return waitFor(() => records[index], `access record ${index}`);
+    },
+    connect: () => connectRaw(port),
+    async tunnel(target, fields = {}) {
+      const peer = await connectRaw(port);
+      const lines = Object.entries(fields).map(([name, value]) => `${name}: ${value}\r\n`);
+      peer.write(`CONNECT ${target} HTTP/1.1\r\nHost: ${target}\r\n${lines.join("")}\r\n`);
+      await peer.untilText("\r\n\r\n");
+      const text = peer.take().toString("latin1");
+      const end = text.indexOf("\r\n\r\n") + 4;
+      if (!text.startsWith("HTTP/1.1 200 ")) {
+        await peer.untilEnd();
+        return { peer, head: text + peer.text };
+      }
+      if (text.length > end) peer.onData(Buffer.from(text.slice(end), "latin1"));
+      peer.receivedBytes = text.length - end;
+      return { peer, head: text.slice(0, end) };
+    },
+    async exchange(bytes) {
+      using peer = await connectRaw(port);
+      peer.write(bytes);
+      await peer.untilEnd();
+      return peer.text;
+    },
+    async metrics() {
+      const response = await fetch(`http://127.0.0.1:${daemon.sidecar?.port}/metrics`, {
+        headers: { Authorization: `Bearer ${TOKEN}` },
+      });
+      return response.text();
+    },
+    async [Symbol.asyncDispose]() {
+      await daemon.stop();
+      // No test passes over a mistake that the proxy admits.
+      const admitted = messages.filter((message) => message.startsWith("A mistake"));
+      if (admitted.length > 0) throw new Error(admitted.join("\n"));
+    },
+  };
+}
+
+/** Looks until there is something to see; ten seconds at most. */
+export async function waitFor<T>(look: () => T | undefined | false, what: string, ms = 10_000): Promise<T> {
+  const deadline = performance.now() + ms;
+  for (;;) {
+    const seen = look();
+    if (seen !== undefined && seen !== false) return seen;
+    if (performance.now() > deadline) throw new Error(`Waited ${ms} ms in vain for ${what}`);
+    await Bun.sleep(5);
+  }
+}
+
+/** `Proxy-Authorization: Basic …` of a user. */
+export function basic(user: string, password: string): Record<string, string> {
+  return { "Proxy-Authorization": `Basic ${Buffer.from(`${user}:${password}`).toString("base64")}` };
+}

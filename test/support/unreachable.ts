@@ -1,0 +1,35 @@
+import { connect, type Socket } from "node:net";
+
+/** A loopback port on which nobody listens, right after somebody did. */
+export async function reserveClosedPort(): Promise<number> {
+  const server = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
+  const { port } = server;
+  server.stop(true);
+  return port;
+}
+
+/** A listener whose queue is full and whom nobody asks for its connections: a connect to it never ends. */
+export async function listenBlackhole(): Promise<AsyncDisposable & { readonly port: number }> {
+  // python holds the listening socket: Bun would accept whatever arrives.
+  const script =
+    "import socket,sys\ns=socket.socket()\ns.bind(('127.0.0.1',0))\ns.listen(0)\nprint(s.getsockname()[1],flush=True)\nsys.stdin.read()";
+  const holder = Bun.spawn(["python3", "-c", script], { stdin: "pipe", stdout: "pipe" });
+  const port = Number(new TextDecoder().decode((await holder.stdout.getReader().read()).value));
+  const fillers: Socket[] = [];
+  for (let count = 0; count < 4; count += 1) {
+    const filler = connect(port, "127.0.0.1");
+    filler.on("error", () => {});
+    fillers.push(filler);
+  }
+  // Two of them complete and fill the queue; the others hang, as every later one will.
+  await new Promise<void>((resolve) => fillers[0]?.once("connect", () => resolve()));
+  await new Promise<void>((resolve) => setTimeout(resolve, 50));
+  return {
+    port,
+    async [Symbol.asyncDispose]() {
+      for (const filler of fillers) filler.destroy();
+      holder.kill();
+      await holder.exited;
+    },
+  };
+}
