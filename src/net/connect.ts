@@ -1,0 +1,160 @@
+import type { FdSocketOptions, Socket, SocketHandler, TCPSocketConnectOptions } from "bun";
+import type { Ip } from "../address/ip.ts";
+import { startSocket } from "./linux/start-socket.ts";
+import { SocketConn, socketConnHandlers } from "./socket-conn.ts";
+
+export interface ConnectTarget {
+  readonly ip: Ip;
+  readonly port: number;
+  /** Local address to connect from; of the same family, or the connection fails with `EAFNOSUPPORT`. Linux only. */
+  readonly source?: Ip;
+}
+
+export type ConnectResult =
+  | { readonly ok: true; readonly conn: SocketConn }
+  /** `code` is the errno word: `ECONNREFUSED`, `ETIMEDOUT`, `ENETUNREACH`, `EMFILE`… */
+  | { readonly ok: false; readonly code: string };
+
+/** A connection being made. */
+export interface ConnectAttempt {
+  /** Gives it up, and frees its socket. `done` is not called any more. */
+  cancel(): void;
+}
+
+/** How connections are made; tests put their own in its place. */
+export type Connect = (target: ConnectTarget, done: (result: ConnectResult) => void) => ConnectAttempt;
+
+/**
+ * Connects to an address, half-open allowed, and calls `done` once, never
+ * before it returns. There is no deadline but the kernel's own, about two minutes.
+ *
+ * On Linux the socket is made by system calls and given to Bun while it still
+ * connects: only so can a source address be chosen, and an attempt be given up
+ * without leaving its socket behind.
+ */
+export const connectTcp: Connect = (target, done) => {
+  const started = startSocket(target.ip, target.port, target.source);
+  const attempt = new Attempt(done);
+  if (started === undefined) {
+    if (target.source === undefined) attempt.connect({ hostname: target.ip.text, port: target.port });
+    else attempt.failSoon("EOPNOTSUPP");
+  } else if (started.ok) {
+    attempt.connect({ fd: started.fd }, started.connected);
+  } else {
+    attempt.failSoon(started.code);
+  }
+  return attempt;
+};
+
+/** Sockets that are adopted and not connected yet, by the connection they will be. */
+const connecting = new Map<SocketConn, Attempt>();
+
+/** While connecting, `data` is the attempt; from `open` on it is the connection. */
+type AttemptSocket = Socket<Attempt | SocketConn>;
+
+/** Bun's declarations do not say that `connect` takes a descriptor, too. */
+const connectSocket = Bun.connect as (
+  options: TCPSocketConnectOptions<Attempt | SocketConn> | FdSocketOptions<Attempt | SocketConn>,
+) => Promise<unknown>;
+
+const NOTHING = new Uint8Array(0);
+
+class Attempt implements ConnectAttempt {
+  readonly #done: (result: ConnectResult) => void;
+  #over = false;
+  #conn: SocketConn | undefined;
+  #connected = true;
+
+  constructor(done: (result: ConnectResult) => void) {
+    this.#done = done;
+  }
+
+  connect(where: { hostname: string; port: number } | { fd: number }, connected = true): void {
+    this.#connected = connected;
+    // Bun rejects for what `connectError` tells, too.
+    connectSocket({ ...where, allowHalfOpen: true, data: this, socket: handlers }).catch((error: unknown) =>
+      this.fail(readCode(error)),
+    );
+  }
+
+  /** On a later turn, so that `done` never runs inside `connectTcp`. */
+  failSoon(code: string): void {
+    queueMicrotask(() => this.fail(code));
+  }
+
+  open(socket: AttemptSocket): void {
+    const conn = new SocketConn(socket as Socket<SocketConn>, false);
+    socket.data = conn;
+    this.#conn = conn;
+    if (this.#over) conn.reset();
+    else if (this.#connected) this.succeed(conn);
+    else {
+      connecting.set(conn, this);
+      // Nothing can be written before there is a connection, so `drain` tells when there is one.
+      socket.write(NOTHING);
+    }
+  }
+
+  succeed(conn: SocketConn): void {
+    connecting.delete(conn);
+    if (this.#over) return;
+    this.#over = true;
+    conn.tune();
+    this.#done({ ok: true, conn });
+  }
+
+  fail(code: string): void {
+    if (this.#conn !== undefined) connecting.delete(this.#conn);
+    if (this.#over) return;
+    this.#over = true;
+    this.#done({ ok: false, code });
+  }
+
+  cancel(): void {
+    if (this.#over) return;
+    this.#over = true;
+    if (this.#conn === undefined) return;
+    connecting.delete(this.#conn);
+    this.#conn.reset();
+  }
+}
+
+const handlers: SocketHandler<Attempt | SocketConn> = {
+  open(socket) {
+    if (socket.data instanceof Attempt) socket.data.open(socket);
+  },
+  connectError(socket, error) {
+    if (socket.data instanceof Attempt) socket.data.fail(readCode(error));
+  },
+  data(socket, chunk) {
+    const conn = socket.data as SocketConn;
+    if (connecting.size > 0) connecting.get(conn)?.succeed(conn);
+    conn.onData(chunk);
+  },
+  end(socket) {
+    const conn = socket.data as SocketConn;
+    if (connecting.size > 0) connecting.get(conn)?.succeed(conn);
+    conn.onEnd();
+  },
+  drain(socket) {
+    const conn = socket.data as SocketConn;
+    if (connecting.size > 0) connecting.get(conn)?.succeed(conn);
+    conn.onDrain();
+  },
+  close(socket, error) {
+    if (socket.data instanceof Attempt) {
+      socket.data.fail(readCode(error));
+      return;
+    }
+    connecting.get(socket.data)?.fail(readCode(error));
+    socket.data.onClose(error);
+  },
+  error(socket, error) {
+    if (!(socket.data instanceof Attempt)) socketConnHandlers.error?.(socket as Socket<SocketConn>, error);
+  },
+};
+
+function readCode(error: unknown): string {
+  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  return typeof code === "string" ? code : "ECONNRESET";
+}
