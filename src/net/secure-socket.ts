@@ -1,0 +1,132 @@
+import type { Socket, SocketHandler } from "bun";
+import type { Conn } from "./conn.ts";
+import type { ClientTlsOptions, SecureAttempt, SecureResult } from "./secure-attempt.ts";
+import { SocketConn } from "./socket-conn.ts";
+import { explainTlsError, readAlertName, type TlsFailure } from "./tls-error.ts";
+
+/** Gives the name of the alert that ended an encrypted connection after its handshake, such as `certificate_required`. */
+export function readTlsAlert(conn: Conn): string | undefined {
+  return alerts.get(conn);
+}
+
+const alerts = new WeakMap<Conn, string>();
+
+/** While in the handshake, `data` is the handshake; afterwards it is the connection. */
+type TlsSocket = Socket<Handshake | SocketConn>;
+
+/** Speaks TLS as the client over a TCP socket, encrypting it in place, as `secureClient` does. */
+export function secureSocket(
+  conn: SocketConn,
+  options: ClientTlsOptions,
+  done: (result: SecureResult) => void,
+): SecureAttempt {
+  const handshake = new Handshake(options.serverName, done);
+  if (conn.unreadBytes > 0) {
+    conn.reset();
+    handshake.failSoon({ kind: "protocol", note: "the server spoke before the handshake" });
+    return handshake;
+  }
+  const [raw, secured] = (conn.socket as unknown as TlsSocket).upgradeTLS<Handshake | SocketConn>({
+    data: handshake,
+    tls: {
+      serverName: options.serverName,
+      rejectUnauthorized: true,
+      ...(options.ca === undefined ? {} : { ca: [...options.ca] }),
+      ...(options.cert === undefined ? {} : { cert: options.cert }),
+      ...(options.key === undefined ? {} : { key: options.key }),
+    },
+    socket: handlers,
+  });
+  // The handlers of before go on to see the encrypted bytes.
+  raw.data = new DeafConn(raw as Socket<SocketConn>, false);
+  handshake.begin(secured);
+  return handshake;
+}
+
+/** Takes what nobody is to have. */
+class DeafConn extends SocketConn {
+  override onData(): void {
+    // Encrypted bytes, on their way to be decrypted.
+  }
+  override onEnd(): void {
+    // The encrypted connection tells.
+  }
+}
+
+class Handshake implements SecureAttempt {
+  readonly #serverName: string;
+  readonly #done: (result: SecureResult) => void;
+  #socket: TlsSocket | undefined;
+  #over = false;
+
+  constructor(serverName: string, done: (result: SecureResult) => void) {
+    this.#serverName = serverName;
+    this.#done = done;
+  }
+
+  begin(socket: TlsSocket): void {
+    this.#socket = socket;
+  }
+
+  succeed(socket: TlsSocket): void {
+    if (this.#over) return;
+    this.#over = true;
+    const conn = new SocketConn(socket as Socket<SocketConn>, true);
+    socket.data = conn;
+    this.#done({ ok: true, conn });
+  }
+
+  /** `error` undefined: the connection ended in order. */
+  fail(error: Error | undefined): void {
+    this.#settle(explainTlsError(error, this.#serverName));
+  }
+
+  failSoon(failure: TlsFailure): void {
+    queueMicrotask(() => this.#settle(failure));
+  }
+
+  cancel(): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#socket?.terminate();
+  }
+
+  #settle(failure: TlsFailure): void {
+    if (this.#over) return;
+    this.#over = true;
+    // Bun leaves a connection open whose certificate it does not trust.
+    this.#socket?.terminate();
+    this.#done({ ok: false, ...failure });
+  }
+}
+
+const handlers: SocketHandler<Handshake | SocketConn> = {
+  handshake(socket, verified, error) {
+    if (!(socket.data instanceof Handshake)) return;
+    if (verified) socket.data.succeed(socket);
+    else socket.data.fail(error ?? undefined);
+  },
+  data(socket, chunk) {
+    if (socket.data instanceof SocketConn) socket.data.onData(chunk);
+  },
+  end(socket) {
+    if (socket.data instanceof SocketConn) socket.data.onEnd();
+  },
+  drain(socket) {
+    if (socket.data instanceof SocketConn) socket.data.onDrain();
+  },
+  close(socket, error) {
+    if (socket.data instanceof SocketConn) socket.data.onClose(error);
+    else socket.data.fail(error);
+  },
+  error(socket, error) {
+    if (!(socket.data instanceof SocketConn)) {
+      socket.data.fail(error);
+      return;
+    }
+    const alert = readAlertName(error);
+    if (alert !== undefined) alerts.set(socket.data, alert);
+    socket.data.onClose(error);
+    socket.terminate();
+  },
+};
