@@ -29,9 +29,7 @@ export type Via = readonly string[];
 
 /** What a rule that is a function may answer; undefined passes on to the next rule. */
 export type HookVerdict =
-  | undefined
-  | { readonly deny: true }
-  | { readonly allow: true; readonly allowPrivate?: boolean; readonly via?: Via };
+  undefined | { readonly deny: true } | { readonly allow: true; readonly allowPrivate?: boolean; readonly via?: Via };
 
 export interface HookQuery {
   readonly client: string;
@@ -49,7 +47,12 @@ export interface Rule {
   readonly verdict:
     | { readonly kind: "deny" }
     /** `via` undefined: the default route. A function is asked for each connection. */
-    | { readonly kind: "allow"; readonly allowPrivate: boolean; readonly via: Via | ((query: HookQuery) => Via | Promise<Via>) | undefined; readonly sourceAddress?: string }
+    | {
+        readonly kind: "allow";
+        readonly allowPrivate: boolean;
+        readonly via: Via | ((query: HookQuery) => Via | Promise<Via>) | undefined;
+        readonly sourceAddress?: string;
+      }
     | { readonly kind: "hook"; readonly ask: (query: HookQuery) => HookVerdict | Promise<HookVerdict> };
 }
 
@@ -60,6 +63,20 @@ export interface Policy {
 }
 
 /** What was decided about a target, or about one address of it. */
-export type Decision =
-  | { readonly verdict: "allow"; readonly rule: string; readonly allowPrivate: boolean; readonly via: Via; readonly sourceAddress?: string }
-  | { readonly verdict: "deny"; readonly rule: string; readonly detail: "denied_by_rule" | "denied_by_default" | "hook_failed" };
+export type Decision = AllowDecision | DenyDecision;
+
+export interface AllowDecision {
+  readonly verdict: "allow";
+  readonly rule: string;
+  readonly allowPrivate: boolean;
+  /** The rule names this very address, as `192.0.2.1` or with a full-length prefix: what a metadata address takes besides `allowPrivate`. */
+  readonly exactAddress?: boolean;
+  readonly via: Via;
+  readonly sourceAddress?: string;
+}
+
+export interface DenyDecision {
+  readonly verdict: "deny";
+  readonly rule: string;
+  readonly detail: "denied_by_rule" | "denied_by_default" | "hook_failed";
+}

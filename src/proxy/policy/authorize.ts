@@ -1,0 +1,205 @@
+import type { Endpoint } from "../../address/endpoint.ts";
+import type { Ip } from "../../address/ip.ts";
+import type { Resolver } from "../../net/dns.ts";
+import { resolveHost } from "../dial/resolve-host.ts";
+import { fail, type Failure } from "../failure.ts";
+import type { Runtime } from "../runtime.ts";
+import { type Asked, askVerdict, askVia } from "./ask-hook.ts";
+import { applyVerdict, describeQuery, evaluate, type Evaluation } from "./decide.ts";
+import type { AllowDecision, Decision, HookVerdict, Policy, Query, Via } from "./policy.ts";
+
+/** Leave to go to a target. */
+export interface Authorized {
+  readonly decision: AllowDecision;
+  /** All the addresses that the decision holds for, when rules had to look at addresses; at least one. */
+  readonly addresses?: readonly Ip[];
+  /** Other addresses of the same name were refused, so nobody else may choose which of them to dial. */
+  readonly narrowed?: true;
+}
+
+export type Authorization =
+  { readonly ok: true; readonly value: Authorized } | { readonly ok: false; readonly failure: Failure };
+
+/** What of a session the decision needs, and where it is written down. */
+export interface AskingSession {
+  readonly client: Ip;
+  readonly user: string | undefined;
+  readonly runtime: { readonly policy: Policy; readonly timeouts: Pick<Runtime["timeouts"], "connectMs" | "hookMs"> };
+  decision: Decision | undefined;
+}
+
+/**
+ * Decides whether the client of a session may go to `target`. At once when the
+ * rules can tell; as a promise when a function or DNS has to be asked.
+ *
+ * Where a rule with a range meets a name, every address of the name gets a
+ * decision of its own. Those that are allowed in the same way as the first
+ * allowed one are kept; when none is, the first denial is the answer. A name
+ * that does not resolve is refused where the rule could have denied it, and is
+ * not matched by a rule that only allows.
+ */
+export function authorize(
+  session: AskingSession,
+  target: Endpoint,
+  services: { readonly resolver: Resolver },
+): Authorization | Promise<Authorization> {
+  const query: Query = { client: session.client, user: session.user, target };
+  const first = evaluate(session.runtime.policy, query);
+  if (first.kind === "decided") return conclude(session, { decision: first.decision });
+  return new Inquiry(session, query, services.resolver).run(first).then((finding) => conclude(session, finding));
+}
+
+/** What an inquiry ends with. `failure` says more than the decision does, or takes its place. */
+interface Finding {
+  readonly decision: Decision | undefined;
+  readonly addresses?: readonly Ip[];
+  readonly narrowed?: true;
+  readonly failure?: Failure;
+}
+
+function conclude(session: AskingSession, { decision, failure, ...found }: Finding): Authorization {
+  session.decision = decision;
+  if (failure !== undefined) return { ok: false, failure };
+  if (decision === undefined) throw new Error("An inquiry ended with neither a decision nor a failure");
+  if (decision.verdict === "allow") return { ok: true, value: { decision, ...found } };
+  return fail(decision.detail, decision.detail === "denied_by_default" ? {} : { note: `rule ${decision.rule}` });
+}
+
+/** One walk through rules that need answers from elsewhere. Nobody is asked the same thing twice. */
+class Inquiry {
+  readonly #session: AskingSession;
+  readonly #policy: Policy;
+  readonly #query: Query;
+  readonly #resolver: Resolver;
+  readonly #verdicts = new Map<number, Promise<Asked<HookVerdict>>>();
+  readonly #ways = new Map<number, Promise<Asked<Via>>>();
+
+  constructor(session: AskingSession, query: Query, resolver: Resolver) {
+    this.#session = session;
+    this.#policy = session.runtime.policy;
+    this.#query = query;
+    this.#resolver = resolver;
+  }
+
+  async run(first: Evaluation): Promise<Finding> {
+    const evaluation = await this.#settle(first, this.#query);
+    if (evaluation.kind === "found") return evaluation.finding;
+    const resolved = await resolveHost(
+      this.#query.target.host,
+      this.#resolver,
+      this.#session.runtime.timeouts.connectMs,
+    );
+    return resolved.ok
+      ? this.#decideEach(resolved.value, evaluation.rule)
+      : this.#decideBlindly(resolved.failure, evaluation.rule);
+  }
+
+  /** Decides about every address from the rule on that needed it: the rules before it do not depend on the address. */
+  async #decideEach(addresses: readonly Ip[], rule: number): Promise<Finding> {
+    const kept: Ip[] = [];
+    let allowed: AllowDecision | undefined;
+    let refused: Finding | undefined;
+    for (const address of addresses) {
+      const query = { ...this.#query, address };
+      // One after the other, so that functions are asked in the order of the rules.
+      const settled = await this.#settle(evaluate(this.#policy, query, rule), query);
+      if (settled.kind === "needs_address") throw new Error("A rule asked for an address that it was given");
+      const { decision } = settled.finding;
+      if (decision?.verdict !== "allow") {
+        refused ??= settled.finding;
+      } else if (allowed === undefined || sameDecision(allowed, decision)) {
+        allowed ??= decision;
+        kept.push(address);
+      }
+    }
+    if (allowed === undefined) return refused ?? { decision: undefined, failure: { detail: "dns_error" } };
+    return { decision: allowed, addresses: kept, ...(kept.length < addresses.length ? { narrowed: true } : {}) };
+  }
+
+  /** The name does not resolve: fail closed where a rule could deny, go on where it could only allow. */
+  async #decideBlindly(failure: Failure, from: number): Promise<Finding> {
+    let rule = from;
+    for (;;) {
+      const stopped = this.#policy.rules[rule];
+      if (stopped === undefined || stopped.verdict.kind !== "allow") {
+        const note = `${failure.note ?? "no answer"}, and rule ${stopped?.name ?? ""} needs the address`;
+        return { decision: undefined, failure: { ...failure, note } };
+      }
+      const evaluation = await this.#settle(evaluate(this.#policy, this.#query, rule + 1), this.#query);
+      if (evaluation.kind === "found") return evaluation.finding;
+      rule = evaluation.rule;
+    }
+  }
+
+  /** Asks functions until there is a decision, or an address is needed. */
+  async #settle(
+    start: Evaluation,
+    query: Query,
+  ): Promise<
+    { readonly kind: "found"; readonly finding: Finding } | { readonly kind: "needs_address"; readonly rule: number }
+  > {
+    let evaluation = start;
+    for (;;) {
+      switch (evaluation.kind) {
+        case "decided":
+          return { kind: "found", finding: { decision: evaluation.decision } };
+        case "needs_address":
+          return evaluation;
+        case "ask": {
+          const asked = await this.#askVerdict(evaluation);
+          if (!asked.ok) return { kind: "found", finding: this.#distrust(evaluation.rule, asked.why) };
+          evaluation =
+            asked.answer === undefined
+              ? evaluate(this.#policy, query, evaluation.rule + 1)
+              : { kind: "decided", decision: applyVerdict(this.#policy, evaluation.rule, asked.answer) };
+          break;
+        }
+        case "ask_via": {
+          const asked = await this.#askVia(evaluation);
+          if (!asked.ok) return { kind: "found", finding: this.#distrust(evaluation.rule, asked.why) };
+          evaluation = { kind: "decided", decision: { ...evaluation.decision, via: asked.answer } };
+          break;
+        }
+        default:
+          return evaluation satisfies never;
+      }
+    }
+  }
+
+  #askVerdict({ rule, ask }: Extract<Evaluation, { kind: "ask" }>): Promise<Asked<HookVerdict>> {
+    let asked = this.#verdicts.get(rule);
+    if (asked === undefined) {
+      asked = askVerdict(() => ask(describeQuery(this.#query)), this.#session.runtime.timeouts.hookMs);
+      this.#verdicts.set(rule, asked);
+    }
+    return asked;
+  }
+
+  #askVia({ rule, ask }: Extract<Evaluation, { kind: "ask_via" }>): Promise<Asked<Via>> {
+    let asked = this.#ways.get(rule);
+    if (asked === undefined) {
+      asked = askVia(() => ask(describeQuery(this.#query)), this.#session.runtime.timeouts.hookMs);
+      this.#ways.set(rule, asked);
+    }
+    return asked;
+  }
+
+  #distrust(rule: number, why: string): Finding {
+    const name = this.#policy.rules[rule]?.name ?? "";
+    return {
+      decision: { verdict: "deny", rule: name, detail: "hook_failed" },
+      failure: { detail: "hook_failed", note: `rule ${name} ${why}` },
+    };
+  }
+}
+
+function sameDecision(a: AllowDecision, b: AllowDecision): boolean {
+  return (
+    a.rule === b.rule &&
+    a.allowPrivate === b.allowPrivate &&
+    a.exactAddress === b.exactAddress &&
+    a.sourceAddress === b.sourceAddress &&
+    a.via.length === b.via.length &&
+    a.via.every((name, index) => name === b.via[index])
+  );
+}

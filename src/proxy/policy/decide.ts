@@ -1,0 +1,151 @@
+import { containsIp } from "../../address/cidr.ts";
+import type { Ip } from "../../address/ip.ts";
+import type {
+  AllowDecision,
+  Decision,
+  HookQuery,
+  HookVerdict,
+  Policy,
+  Query,
+  Rule,
+  TargetPattern,
+  Via,
+} from "./policy.ts";
+
+/** Name that decisions carry when no rule matched. */
+export const DEFAULT_RULE = "default";
+
+/** What the rules say about a query, or what has to be known before they can. `rule` is the index of the one that stopped. */
+export type Evaluation =
+  | { readonly kind: "decided"; readonly decision: Decision }
+  /** The rule has a range in `to`, the target is a name. Ask again from this rule with `address`. */
+  | { readonly kind: "needs_address"; readonly rule: number }
+  /** The rule is a function. Without a verdict of it, go on from the next rule. */
+  | {
+      readonly kind: "ask";
+      readonly rule: number;
+      readonly ask: (query: HookQuery) => HookVerdict | Promise<HookVerdict>;
+    }
+  /** The rule allows, and a function says which way. */
+  | {
+      readonly kind: "ask_via";
+      readonly rule: number;
+      readonly ask: (query: HookQuery) => Via | Promise<Via>;
+      readonly decision: AllowDecision;
+    };
+
+/** Walks the rules from index `from` on; the first match decides. Nobody is asked and no time passes. */
+export function evaluate(policy: Policy, query: Query, from = 0): Evaluation {
+  const { rules } = policy;
+  const address = query.target.host.kind === "ip" ? query.target.host.ip : query.address;
+  for (let index = from; index < rules.length; index++) {
+    const rule = rules[index] as Rule;
+    if (!matchesClient(rule, query)) continue;
+    const match = matchTarget(rule, query, address);
+    if (match === "no") continue;
+    if (match === "unknown") return { kind: "needs_address", rule: index };
+    return judge(policy, rule, index, query, address);
+  }
+  return { kind: "decided", decision: fallBack(policy) };
+}
+
+/** Gives the decision of a rule that is a function, once it has spoken. */
+export function applyVerdict(policy: Policy, rule: number, verdict: Exclude<HookVerdict, undefined>): Decision {
+  const name = policy.rules[rule]?.name ?? DEFAULT_RULE;
+  if ("deny" in verdict) return { verdict: "deny", rule: name, detail: "denied_by_rule" };
+  return {
+    verdict: "allow",
+    rule: name,
+    allowPrivate: verdict.allowPrivate === true,
+    via: verdict.via ?? findDefaultVia(policy),
+  };
+}
+
+/** What the function of a rule may know. */
+export function describeQuery(query: Query): HookQuery {
+  return { client: query.client.text, user: query.user, host: query.target.host.text, port: query.target.port };
+}
+
+function judge(policy: Policy, rule: Rule, index: number, query: Query, address: Ip | undefined): Evaluation {
+  const { verdict, name } = rule;
+  if (verdict.kind === "deny") {
+    return { kind: "decided", decision: { verdict: "deny", rule: name, detail: "denied_by_rule" } };
+  }
+  if (verdict.kind === "hook") return { kind: "ask", rule: index, ask: verdict.ask };
+  const { via, allowPrivate, sourceAddress } = verdict;
+  const decision: AllowDecision = {
+    verdict: "allow",
+    rule: name,
+    allowPrivate,
+    via: typeof via === "object" ? via : findDefaultVia(policy),
+    ...(allowPrivate && namesExactly(rule, query, address) ? { exactAddress: true } : {}),
+    ...(sourceAddress === undefined ? {} : { sourceAddress }),
+  };
+  return typeof via === "function"
+    ? { kind: "ask_via", rule: index, ask: via, decision }
+    : { kind: "decided", decision };
+}
+
+function fallBack({ fallback }: Policy): Decision {
+  return fallback.kind === "deny"
+    ? { verdict: "deny", rule: DEFAULT_RULE, detail: "denied_by_default" }
+    : { verdict: "allow", rule: DEFAULT_RULE, allowPrivate: false, via: fallback.via };
+}
+
+/** Where a rule leads that allows and does not say which way; directly, when the default is to deny. */
+function findDefaultVia({ fallback }: Policy): Via {
+  return fallback.kind === "allow" ? fallback.via : [];
+}
+
+function matchesClient(rule: Rule, query: Query): boolean {
+  if (rule.from !== undefined && !rule.from.some((cidr) => containsIp(cidr, query.client))) return false;
+  return rule.users === undefined || (query.user !== undefined && rule.users.has(query.user));
+}
+
+/** `unknown` when no pattern matches for certain and one could, did we know the address. */
+function matchTarget(rule: Rule, query: Query, address: Ip | undefined): "yes" | "no" | "unknown" {
+  if (rule.to === undefined) return "yes";
+  let unknown = false;
+  for (const pattern of rule.to) {
+    if (!matchesPort(pattern, query.target.port)) continue;
+    if (pattern.host.kind === "cidr" && address === undefined) unknown = true;
+    else if (matchesHost(pattern, query, address)) return "yes";
+  }
+  return unknown ? "unknown" : "no";
+}
+
+function matchesHost({ host }: TargetPattern, query: Query, address: Ip | undefined): boolean {
+  const target = query.target.host;
+  switch (host.kind) {
+    case "any":
+      return true;
+    case "name":
+      return target.kind === "name" && target.text === host.name;
+    case "suffix":
+      return target.kind === "name" && isBelow(target.text, host.suffix);
+    case "cidr":
+      return address !== undefined && containsIp(host.cidr, address);
+    default:
+      return host satisfies never;
+  }
+}
+
+function isBelow(name: string, suffix: string): boolean {
+  return name.length > suffix.length + 1 && name.endsWith(suffix) && name[name.length - suffix.length - 1] === ".";
+}
+
+function matchesPort({ ports }: TargetPattern, port: number): boolean {
+  return ports.length === 0 || ports.some(([from, to]) => port >= from && port <= to);
+}
+
+/** Whether a pattern of the rule is this one address and no other. */
+function namesExactly(rule: Rule, query: Query, address: Ip | undefined): boolean {
+  if (rule.to === undefined || address === undefined) return false;
+  return rule.to.some(
+    (pattern) =>
+      pattern.host.kind === "cidr" &&
+      pattern.host.cidr.prefix === address.bytes.length * 8 &&
+      containsIp(pattern.host.cidr, address) &&
+      matchesPort(pattern, query.target.port),
+  );
+}

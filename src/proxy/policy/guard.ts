@@ -1,0 +1,31 @@
+import type { Ip } from "../../address/ip.ts";
+import { fail, type Failure } from "../failure.ts";
+import { classifyAddress } from "./address-class.ts";
+import type { AllowDecision } from "./policy.ts";
+
+/** Knows where this very proxy answers. */
+export interface OwnListeners {
+  has(ip: Ip, port: number): boolean;
+}
+
+/**
+ * Says why `ip` must not be dialled for this decision, or undefined when it may.
+ *
+ * - Our own listeners never: a proxy that calls itself calls for ever.
+ * - A public address always.
+ * - A special-purpose one only when the rule has `allowPrivate`.
+ * - A metadata address, where a cloud hands out credentials, only when that rule
+ *   also names the very address: `169.254.0.0/16` is not meant to open it.
+ */
+export function guardAddress(ip: Ip, port: number, decision: AllowDecision, own: OwnListeners): Failure | undefined {
+  if (own.has(ip, port)) return fail("proxy_loop", { note: ip.text }).failure;
+  const kind = classifyAddress(ip);
+  if (kind === "public") return undefined;
+  if (decision.allowPrivate && (kind !== "metadata" || decision.exactAddress === true)) return undefined;
+  return fail("address_prohibited", { note: `${ip.text} is ${kind}` }).failure;
+}
+
+/** `localhost` and every name below it mean loopback, whatever DNS says (RFC 6761 §6.3). */
+export function isLocalhostName(name: string): boolean {
+  return name === "localhost" || name.endsWith(".localhost");
+}
