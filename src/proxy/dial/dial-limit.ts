@@ -1,0 +1,61 @@
+import type { Conn } from "../../net/conn.ts";
+
+/**
+ * What ends a dial before it is done: its time is up, or the client is gone.
+ * One timer and one listener for the whole dial; its stages take turns in
+ * saying what there is to stop.
+ */
+export class DialLimit {
+  /** Why the dial is over; undefined as long as it goes on. */
+  over: "deadline" | "client_gone" | undefined;
+
+  readonly #endsAt: number;
+  readonly #timer: Timer;
+  readonly #client: Conn | undefined;
+  #stop: (() => void) | undefined;
+
+  /** `client` is whose going away ends the dial. */
+  constructor(ms: number, client?: Conn) {
+    this.#endsAt = performance.now() + ms;
+    this.#timer = setTimeout(() => this.#end("deadline"), ms);
+    this.#client = client;
+    if (client === undefined) return;
+    if (client.closed) this.over = "client_gone";
+    else client.whenClosed = () => this.#end("client_gone");
+  }
+
+  /** Milliseconds that are left, at least 0. */
+  get remainingMs(): number {
+    return Math.max(0, this.#endsAt - performance.now());
+  }
+
+  /** Makes `stop` what is called once when the dial ends early; at once when it has. */
+  whenOver(stop: () => void): void {
+    this.#stop = stop;
+    if (this.over !== undefined) this.#callStop();
+  }
+
+  /** Nothing is to be stopped at the moment. */
+  forget(): void {
+    this.#stop = undefined;
+  }
+
+  /** The dial is done: nothing ends it any more. */
+  release(): void {
+    clearTimeout(this.#timer);
+    this.#stop = undefined;
+    if (this.#client !== undefined) this.#client.whenClosed = undefined;
+  }
+
+  #end(why: "deadline" | "client_gone"): void {
+    if (this.over !== undefined) return;
+    this.over = why;
+    this.#callStop();
+  }
+
+  #callStop(): void {
+    const stop = this.#stop;
+    this.#stop = undefined;
+    stop?.();
+  }
+}

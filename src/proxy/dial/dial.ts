@@ -1,0 +1,204 @@
+import type { Endpoint } from "../../address/endpoint.ts";
+import { formatEndpoint } from "../../address/endpoint.ts";
+import { type Host, hostFromIp } from "../../address/host.ts";
+import { type Ip, parseIp } from "../../address/ip.ts";
+import type { Conn } from "../../net/conn.ts";
+import { type Connect, connectTcp } from "../../net/connect.ts";
+import type { Resolver } from "../../net/dns.ts";
+import { fail, type Failure, type Outcome, succeed } from "../failure.ts";
+import type { Authorized } from "../policy/authorize.ts";
+import { guardAddress, isLocalhostName, type OwnListeners } from "../policy/guard.ts";
+import type { Hop, Route } from "../route/route.ts";
+import type { Runtime } from "../runtime.ts";
+import { type Connected, type Questions, raceConnect, type RacePace, RFC_8305_PACE } from "./connect-race.ts";
+import { DialLimit } from "./dial-limit.ts";
+import { openTunnel } from "./open-tunnel.ts";
+import { lookUpName, resolveHost } from "./resolve-host.ts";
+
+/** The way to the target stands: what is written to `conn` goes there. */
+export interface Dialled {
+  readonly conn: Conn;
+  /** The address that was dialled, `ip:port`: of the target, or of the first hop. */
+  readonly address: string;
+}
+
+export interface DialServices {
+  readonly resolver: Resolver;
+  readonly own: OwnListeners;
+  /** How sockets are connected; over TCP when absent. */
+  readonly connect?: Connect;
+  /** The delays of Happy Eyeballs; those of RFC 8305 when absent. */
+  readonly pace?: RacePace;
+}
+
+/** What of a session the dial needs, and where it is written down. */
+export interface DialSession {
+  readonly runtime: { readonly timeouts: Pick<Runtime["timeouts"], "connectMs"> };
+  readonly target: Endpoint | undefined;
+  dialled: string | undefined;
+}
+
+/**
+ * Connects to the target of a session along `route`: resolves, lets no address
+ * pass that must not be dialled, and dials the very addresses that passed. All
+ * of it within `connectMs`, and only as long as `client` is there.
+ */
+export async function dial(
+  session: DialSession,
+  client: Conn | undefined,
+  route: Route,
+  authorized: Authorized,
+  services: DialServices,
+): Promise<Outcome<Dialled>> {
+  const { target } = session;
+  if (target === undefined) throw new Error("A session without a target cannot be dialled");
+  const limit = new DialLimit(session.runtime.timeouts.connectMs, client);
+  try {
+    const way = new Way(session, target, route, authorized, services, limit);
+    const outcome = await (route.hops.length === 0 ? way.goDirectly() : way.goThroughHops());
+    if (outcome.ok && limit.over === "client_gone") {
+      outcome.value.conn.reset();
+      return fail("client_gone");
+    }
+    return outcome;
+  } finally {
+    limit.release();
+  }
+}
+
+class Way {
+  readonly #session: DialSession;
+  readonly #target: Endpoint;
+  readonly #route: Route;
+  readonly #authorized: Authorized;
+  readonly #services: DialServices;
+  readonly #limit: DialLimit;
+
+  constructor(
+    session: DialSession,
+    target: Endpoint,
+    route: Route,
+    authorized: Authorized,
+    services: DialServices,
+    limit: DialLimit,
+  ) {
+    this.#session = session;
+    this.#target = target;
+    this.#route = route;
+    this.#authorized = authorized;
+    this.#services = services;
+    this.#limit = limit;
+  }
+
+  async goDirectly(): Promise<Outcome<Dialled>> {
+    const { addresses } = this.#authorized;
+    const questions = addresses === undefined ? this.#ask(this.#target.host) : groupByFamily(addresses);
+    return this.#connect(questions, this.#target.port, (ip) => this.#guard(ip));
+  }
+
+  async goThroughHops(): Promise<Outcome<Dialled>> {
+    const { hops } = this.#route;
+    const [first] = hops;
+    if (first === undefined) throw new Error("A route through hops has no hop");
+    const refusal = this.#guardUnresolved();
+    if (refusal !== undefined) return { ok: false, failure: refusal };
+
+    const { endpoint } = first;
+    const connected = await this.#connect(this.#ask(endpoint.host), endpoint.port, (ip) =>
+      this.#services.own.has(ip, endpoint.port)
+        ? fail("proxy_loop", { note: `upstream ${first.name}` }).failure
+        : undefined,
+    );
+    if (!connected.ok) return { ok: false, failure: { ...connected.failure, nextHop: first.name } };
+    return this.#passHops(connected.value);
+  }
+
+  /** Asks each hop for a tunnel to the next one, and the last one for a tunnel to the target. */
+  async #passHops({ conn: socket, address }: Dialled): Promise<Outcome<Dialled>> {
+    const { hops } = this.#route;
+    let conn = socket;
+    try {
+      for (const [index, hop] of hops.entries()) {
+        const destination = await this.#choose(hop, hops[index + 1]);
+        const opened = destination.ok
+          ? await openTunnel({ conn, hop, limit: this.#limit }, destination.value)
+          : destination;
+        if (!opened.ok) {
+          conn.reset();
+          return opened;
+        }
+        conn = opened.value;
+      }
+    } catch (error) {
+      conn.reset();
+      throw error;
+    }
+    return succeed({ conn, address });
+  }
+
+  /** What `hop` is asked to connect to: the endpoint of `next`, or the target when it is the last. */
+  async #choose(hop: Hop, next: Hop | undefined): Promise<Outcome<Endpoint>> {
+    const { host, port } = next?.endpoint ?? this.#target;
+    const fixed = next === undefined && this.#authorized.narrowed === true ? this.#authorized.addresses : undefined;
+    if (host.kind === "ip" || (hop.kind !== "socks5" && fixed === undefined)) return succeed({ host, port });
+
+    const resolved =
+      fixed === undefined ? await resolveHost(host, this.#services.resolver, this.#limit.remainingMs) : succeed(fixed);
+    if (!resolved.ok) return resolved;
+    const refusals = next === undefined ? resolved.value.map((ip) => this.#guard(ip)) : [];
+    const allowed = resolved.value.filter((_, index) => refusals[index] === undefined);
+    // One try is all there is, and what every upstream can reach is IPv4.
+    const ip = allowed.find(({ family }) => family === 4) ?? allowed[0];
+    if (ip !== undefined) return succeed({ host: hostFromIp(ip), port });
+    return { ok: false, failure: refusals.find((refusal) => refusal !== undefined) ?? { detail: "dns_error" } };
+  }
+
+  async #connect(
+    questions: Questions,
+    port: number,
+    refuse: (ip: Ip) => Failure | undefined,
+  ): Promise<Outcome<Dialled>> {
+    const { sourceAddress } = this.#route;
+    const { connect = connectTcp, pace = RFC_8305_PACE } = this.#services;
+    const source = sourceAddress === undefined ? undefined : parseIp(sourceAddress);
+    const outcome = await raceConnect(questions, { port, source, refuse, connect, limit: this.#limit, pace });
+    if (!outcome.ok) return outcome;
+    return succeed(this.#noteAddress(outcome.value, port));
+  }
+
+  #noteAddress({ conn, ip }: Connected, port: number): Dialled {
+    const address = formatEndpoint({ host: hostFromIp(ip), port });
+    this.#session.dialled = address;
+    return { conn, address };
+  }
+
+  #ask(host: Host): Questions {
+    if (host.kind === "ip") return groupByFamily([host.ip]);
+    const { resolver } = this.#services;
+    // RFC 8305 §3: AAAA first, A right after it.
+    return [
+      { family: 6, answer: lookUpName(host.text, 6, resolver) },
+      { family: 4, answer: lookUpName(host.text, 4, resolver) },
+    ];
+  }
+
+  #guard(ip: Ip): Failure | undefined {
+    return guardAddress(ip, this.#target.port, this.#authorized.decision, this.#services.own);
+  }
+
+  /** What can be said of a target that an upstream will resolve. */
+  #guardUnresolved(): Failure | undefined {
+    const { host } = this.#target;
+    if (host.kind === "ip") return this.#guard(host.ip);
+    if (!isLocalhostName(host.text) || this.#authorized.decision.allowPrivate) return undefined;
+    return fail("address_prohibited", { note: `${host.text} is loopback` }).failure;
+  }
+}
+
+/** Answers that are known already, in the form of questions. */
+function groupByFamily(addresses: readonly Ip[]): Questions {
+  return ([6, 4] as const).flatMap((family) => {
+    const members = addresses.filter((ip) => ip.family === family);
+    return members.length === 0 ? [] : [{ family, answer: { ok: true, addresses: members } }];
+  });
+}

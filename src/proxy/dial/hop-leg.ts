@@ -1,0 +1,63 @@
+import type { Conn } from "../../net/conn.ts";
+import { readMessage } from "../../net/read-message.ts";
+import { readTlsAlert } from "../../net/secure-socket.ts";
+import type { Parsed } from "../../protocol/parsed.ts";
+import { fail, type Failure, type FailureDetail, type Outcome, succeed } from "../failure.ts";
+import type { Hop } from "../route/route.ts";
+import type { DialLimit } from "./dial-limit.ts";
+
+/** A connection that ends at an upstream, which has not been asked for anything yet. */
+export interface HopLeg {
+  readonly conn: Conn;
+  readonly hop: Hop;
+  readonly limit: DialLimit;
+}
+
+/** A failure that is about the upstream of this leg. */
+export function failHop(
+  leg: HopLeg,
+  detail: FailureDetail,
+  more: Omit<Failure, "detail" | "nextHop"> = {},
+): { ok: false; failure: Failure } {
+  return fail(detail, { ...more, nextHop: leg.hop.name });
+}
+
+/** Says something to the upstream. What is said before a tunnel stands fits into a socket buffer. */
+export function say(leg: HopLeg, message: Uint8Array): Outcome<undefined> {
+  if (leg.conn.write(message) === message.length) return succeed(undefined);
+  return failHop(leg, "connection_reset", { note: "closed before it was asked" });
+}
+
+/** Reads one answer of the upstream; what follows it stays with the connection. */
+export async function hear<T>(
+  leg: HopLeg,
+  parse: (bytes: Uint8Array) => Parsed<T>,
+  maxBytes: number,
+): Promise<Outcome<T>> {
+  const { conn, limit } = leg;
+  limit.whenOver(() => conn.reset());
+  const read = await readMessage(conn, parse, { deadlineMs: limit.remainingMs, maxBytes });
+  limit.forget();
+  if (limit.over === "client_gone") return fail("client_gone");
+  switch (read.kind) {
+    case "done":
+      return succeed(read.value);
+    case "bad":
+      return failHop(leg, "upstream_protocol", { note: `${read.code} at byte ${read.at}` });
+    case "too_large":
+      return failHop(leg, "upstream_protocol", { note: "head_too_large" });
+    case "timeout":
+      return failHop(leg, "upstream_timeout");
+    case "closed":
+      return limit.over === "deadline" ? failHop(leg, "upstream_timeout") : explainEnd(leg, read.reset, read.received);
+    default:
+      return read satisfies never;
+  }
+}
+
+function explainEnd(leg: HopLeg, reset: boolean, received: number): { ok: false; failure: Failure } {
+  const alert = readTlsAlert(leg.conn);
+  if (alert !== undefined) return failHop(leg, "tls_alert", { note: alert });
+  const when = received === 0 ? "before its answer" : "in the middle of its answer";
+  return failHop(leg, "connection_reset", { note: `${reset ? "reset" : "closed"} ${when}` });
+}

@@ -1,0 +1,73 @@
+import type { Endpoint } from "../../address/endpoint.ts";
+import type { Conn } from "../../net/conn.ts";
+import { secureClient } from "../../net/secure.ts";
+import type { SecureResult } from "../../net/secure-attempt.ts";
+import type { TlsFailureKind } from "../../net/tls-error.ts";
+import { fail, type FailureDetail, type Outcome, succeed } from "../failure.ts";
+import { failHop, type HopLeg } from "./hop-leg.ts";
+import { askHttpUpstream } from "./http-upstream.ts";
+import { askSocks4aUpstream, askSocks5Upstream } from "./socks-upstream.ts";
+
+/**
+ * Asks the upstream at the end of `leg` for a tunnel to `target`, over TLS when
+ * it is of that kind. The result is the connection to go on with, its first
+ * byte the first one from the target. On failure the caller closes the leg.
+ */
+export async function openTunnel(leg: HopLeg, target: Endpoint): Promise<Outcome<Conn>> {
+  if (leg.hop.kind !== "https") return ask(leg, target);
+  const secured = await secureLeg(leg);
+  if (!secured.ok) return secured;
+  const opened = await ask({ ...leg, conn: secured.value }, target);
+  if (!opened.ok) secured.value.reset();
+  return opened;
+}
+
+async function ask(leg: HopLeg, target: Endpoint): Promise<Outcome<Conn>> {
+  const answer = await askUpstream(leg, target);
+  return answer.ok ? succeed(leg.conn) : answer;
+}
+
+function askUpstream(leg: HopLeg, target: Endpoint): Promise<Outcome<undefined>> {
+  switch (leg.hop.kind) {
+    case "http":
+    case "https":
+      return askHttpUpstream(leg, target);
+    case "socks5":
+    case "socks5h":
+      return askSocks5Upstream(leg, target);
+    case "socks4a":
+      return askSocks4aUpstream(leg, target);
+    default:
+      return leg.hop.kind satisfies never;
+  }
+}
+
+const tlsDetails: Readonly<Record<TlsFailureKind, FailureDetail>> = {
+  certificate: "tls_certificate",
+  alert: "tls_alert",
+  protocol: "tls_protocol",
+};
+
+async function secureLeg(leg: HopLeg): Promise<Outcome<Conn>> {
+  const { conn, hop, limit } = leg;
+  const { serverName, ca, cert, key } = hop.tls ?? { serverName: hop.endpoint.host.text };
+  const options = {
+    serverName,
+    ...(ca === undefined ? {} : { ca }),
+    ...(cert === undefined || key === undefined ? {} : { cert, key }),
+  };
+  const secured = await new Promise<SecureResult | undefined>((resolve) => {
+    const attempt = secureClient(conn, options, resolve);
+    limit.whenOver(() => {
+      attempt.cancel();
+      resolve(undefined);
+    });
+  });
+  limit.forget();
+  if (secured === undefined) {
+    return limit.over === "client_gone"
+      ? fail("client_gone")
+      : failHop(leg, "upstream_timeout", { note: "in the TLS handshake" });
+  }
+  return secured.ok ? succeed(secured.conn) : failHop(leg, tlsDetails[secured.kind], { note: secured.note });
+}

@@ -1,0 +1,52 @@
+import type { Endpoint } from "../../address/endpoint.ts";
+import { fail, type Outcome, succeed } from "../failure.ts";
+import type { AllowDecision, Via } from "../policy/policy.ts";
+import type { Runtime } from "../runtime.ts";
+import type { Hop, Route } from "./route.ts";
+
+/** A way that asks the conventional environment variables. */
+const ENVIRONMENT = "environment";
+
+const DIRECT: Route = { name: "direct", hops: [] };
+
+/** What of a session the choice needs, and where it is written down. */
+export interface RoutedSession {
+  readonly runtime: Pick<Runtime, "upstreams" | "environment">;
+  readonly target: Endpoint | undefined;
+  route: Route | undefined;
+}
+
+/** Turns the way of a decision into the hops of a route. Fails when the way names an upstream that there is not. */
+export function chooseRoute(session: RoutedSession, authorized: { readonly decision: AllowDecision }): Outcome<Route> {
+  const { via, sourceAddress } = authorized.decision;
+  const hops = findHops(via, session);
+  if (typeof hops === "string") return fail("no_upstream", { note: `no upstream is named ${hops}` });
+  const from = sourceAddress ?? hops[0]?.sourceAddress;
+  const named = hops.length === 0 ? DIRECT : { name: hops.map((hop) => hop.name).join(" > "), hops };
+  session.route = from === undefined ? named : { ...named, sourceAddress: from };
+  return succeed(session.route);
+}
+
+/** The hops of `via`, or the name that is not known. */
+function findHops(via: Via, { runtime, target }: RoutedSession): readonly Hop[] | string {
+  const hops: Hop[] = [];
+  for (const name of via) {
+    const hop = runtime.upstreams.get(name);
+    if (hop !== undefined) {
+      hops.push(hop);
+      continue;
+    }
+    // A word and not a name: only alone.
+    if (via.length > 1) return name;
+    if (name === ENVIRONMENT) return findEnvironmentHops(runtime.environment, target);
+    if (name !== DIRECT.name) return name;
+  }
+  return hops;
+}
+
+/** Without the variables, or for a target that `no_proxy` exempts, the way is direct, as in every program that reads them. */
+function findEnvironmentHops(environment: Runtime["environment"], target: Endpoint | undefined): readonly Hop[] {
+  if (environment?.tunnel === undefined) return [];
+  if (target !== undefined && environment.bypasses(target.host.text, target.port)) return [];
+  return [environment.tunnel];
+}
