@@ -1,7 +1,12 @@
+import { quoteString } from "../../protocol/http1/auth-params.ts";
 import { parseBasicCredentials } from "../../protocol/http1/basic-credentials.ts";
-import { PasswordVerifier, type VerifierOptions, type VerifyOutcome } from "./password-verifier.ts";
+import { type AuthRequest, DigestVerifier, supportsDigest } from "./digest-verifier.ts";
+import { PasswordVerifier, type VerifierOptions } from "./password-verifier.ts";
 import type { Secret } from "./secret.ts";
 import type { UserStore } from "./user-store.ts";
+
+/** Ways to say who one is in a Proxy-Authorization field: RFC 7617 and RFC 7616. */
+export type AuthScheme = "basic" | "digest";
 
 /** Who the client is, or why that is not known. `user` is undefined when nobody is asked. */
 export type AuthOutcome =
@@ -10,6 +15,8 @@ export type AuthOutcome =
       readonly ok: false;
       readonly detail:
         "credentials_required" | "credentials_malformed" | "credentials_wrong" | "auth_busy" | "hook_failed";
+      /** For `challenge`: the client may try again with what it has, and need not ask its user. */
+      readonly stale?: true;
     };
 
 export interface AuthenticatorOptions extends VerifierOptions {
@@ -17,57 +24,113 @@ export interface AuthenticatorOptions extends VerifierOptions {
   readonly users?: UserStore;
   /** What browsers show beside their question; `penstock` unless told otherwise. */
   readonly realm?: string;
+  /** In the order in which they are offered; Basic alone unless told otherwise. */
+  readonly schemes?: readonly AuthScheme[];
 }
 
 /** Knows the users of a listener, whichever protocol they come with. */
 export interface Authenticator {
   /** Whether clients have to say who they are. */
   readonly required: boolean;
-  /** Judges the values of all Proxy-Authorization fields of a request (RFC 9110 §11.7.2). A value, not a promise, whenever it can be. */
-  authenticate(fieldValues: readonly string[]): AuthOutcome | Promise<AuthOutcome>;
+  /**
+   * Judges the values of all Proxy-Authorization fields of a request (RFC 9110
+   * §11.7.2). A value, not a promise, whenever it can be. Digest is about a
+   * request: without one its credentials count as none.
+   */
+  authenticate(fieldValues: readonly string[], request?: AuthRequest): AuthOutcome | Promise<AuthOutcome>;
   /** Judges a user and a password that came by another way, such as SOCKS5. */
   verifyPassword(user: string, password: Secret): AuthOutcome | Promise<AuthOutcome>;
-  /** The values of the Proxy-Authenticate fields of a 407 (RFC 9110 §11.7.1). */
-  challenge(): string[];
+  /** The values of the Proxy-Authenticate fields of a 407 (RFC 9110 §11.7.1), after the outcome that is answered. */
+  challenge(outcome?: { readonly stale?: boolean }): string[];
 }
 
 const NOBODY_ASKED: AuthOutcome = { ok: true, user: undefined };
 const REQUIRED: AuthOutcome = { ok: false, detail: "credentials_required" };
 const MALFORMED: AuthOutcome = { ok: false, detail: "credentials_malformed" };
 
-/** Makes the authenticator of a compiled configuration. Throws when the realm is not 1 to 200 printable ASCII characters. */
+/**
+ * Makes the authenticator of a compiled configuration. Throws when the realm is
+ * not 1 to 200 printable ASCII characters, when there is no scheme, and when
+ * Digest is asked of users that it cannot verify.
+ */
 export function createAuthenticator(options: AuthenticatorOptions = {}): Authenticator {
-  const { users, realm = "penstock" } = options;
-  if (users === undefined) {
-    return {
-      required: false,
-      authenticate: () => NOBODY_ASKED,
-      verifyPassword: () => NOBODY_ASKED,
-      challenge: () => [],
-    };
-  }
-  const verifier = new PasswordVerifier(users, options);
-  const challenges = [`Basic realm=${quote(realm)}, charset="UTF-8"`];
+  const { users } = options;
+  return users === undefined ? askNobody() : new UserAuthenticator(users, options);
+}
+
+function askNobody(): Authenticator {
   return {
-    required: true,
-    authenticate: (fieldValues) => judgeFields(fieldValues, verifier),
-    verifyPassword: (user, password) => verifier.verify(user, password),
-    challenge: () => [...challenges],
+    required: false,
+    authenticate: () => NOBODY_ASKED,
+    verifyPassword: () => NOBODY_ASKED,
+    challenge: () => [],
   };
 }
 
-function judgeFields(fieldValues: readonly string[], verifier: PasswordVerifier): AuthOutcome | Promise<VerifyOutcome> {
-  const [value] = fieldValues;
-  if (value === undefined) return REQUIRED;
-  if (fieldValues.length > 1) return MALFORMED;
-  const parsed = parseBasicCredentials(value);
-  if (!parsed.ok) return parsed.code === "other_scheme" ? REQUIRED : MALFORMED;
-  return verifier.verify(parsed.credentials.user, parsed.credentials.password);
+class UserAuthenticator implements Authenticator {
+  readonly required = true;
+  readonly #schemes: readonly AuthScheme[];
+  readonly #verifier: PasswordVerifier;
+  readonly #digest: DigestVerifier | undefined;
+  readonly #basicChallenge: string;
+  readonly #now: () => number;
+
+  constructor(users: UserStore, options: AuthenticatorOptions) {
+    const { realm = "penstock", schemes = ["basic"], now = () => performance.now() } = options;
+    if (schemes.length === 0) throw new RangeError("There is no authentication scheme. Wanted is basic or digest.");
+    this.#schemes = schemes;
+    this.#verifier = new PasswordVerifier(users, options);
+    this.#digest = schemes.includes("digest") ? createDigest(users, realm) : undefined;
+    this.#basicChallenge = `Basic realm=${quoteRealm(realm)}, charset="UTF-8"`;
+    this.#now = now;
+  }
+
+  authenticate(fieldValues: readonly string[], request?: AuthRequest): AuthOutcome | Promise<AuthOutcome> {
+    const [value] = fieldValues;
+    if (value === undefined) return REQUIRED;
+    if (fieldValues.length > 1) return MALFORMED;
+    return this.#judgeBasic(value) ?? this.#judgeDigest(value, request) ?? REQUIRED;
+  }
+
+  verifyPassword(user: string, password: Secret): AuthOutcome | Promise<AuthOutcome> {
+    return this.#verifier.verify(user, password);
+  }
+
+  challenge(outcome?: { readonly stale?: boolean }): string[] {
+    return this.#schemes.flatMap((scheme) =>
+      scheme === "basic"
+        ? [this.#basicChallenge]
+        : (this.#digest?.challenges(outcome?.stale === true, this.#now()) ?? []),
+    );
+  }
+
+  /** Undefined when the value is of another scheme, or Basic is not spoken. */
+  #judgeBasic(value: string): AuthOutcome | Promise<AuthOutcome> | undefined {
+    if (!this.#schemes.includes("basic")) return undefined;
+    const parsed = parseBasicCredentials(value);
+    if (!parsed.ok) return parsed.code === "other_scheme" ? undefined : MALFORMED;
+    return this.#verifier.verify(parsed.credentials.user, parsed.credentials.password);
+  }
+
+  /** Undefined when the value is of another scheme, or Digest is not spoken. */
+  #judgeDigest(value: string, request: AuthRequest | undefined): AuthOutcome | undefined {
+    return request && this.#digest?.verify(value, request, this.#now());
+  }
 }
 
-/** A quoted-string (RFC 9110 §5.6.4). */
-function quote(text: string): string {
-  if (!/^[ -~]{1,200}$/.test(text))
-    throw new RangeError(`The realm ${JSON.stringify(text)} is not 1 to 200 printable ASCII characters.`);
-  return `"${text.replace(/["\\]/g, "\\$&")}"`;
+function createDigest(users: UserStore, realm: string): DigestVerifier {
+  if (!supportsDigest(users)) throw new RangeError("Digest needs at least one user with a password in plain text.");
+  // Clients disagree on whether the backslashes before these are part of what is hashed.
+  if (/["\\]/.test(realm))
+    throw new RangeError(
+      `The realm ${JSON.stringify(realm)} has quotes or backslashes: Digest does not work with them.`,
+    );
+  return new DigestVerifier(users, realm);
+}
+
+function quoteRealm(realm: string): string {
+  if (!/^[ -~]{1,200}$/.test(realm)) {
+    throw new RangeError(`The realm ${JSON.stringify(realm)} is not 1 to 200 printable ASCII characters.`);
+  }
+  return quoteString(realm);
 }

@@ -26,6 +26,8 @@ export interface ListStore {
   readonly kind: "list";
   /** The user, or a decoy to spend the same time on; undefined only when there are no users at all. */
   find(user: string): FoundUser | undefined;
+  /** Whether some passwords are known in plain text, which Digest needs. */
+  readonly hasPlain: boolean;
 }
 
 /** Users known to a function. */
@@ -79,6 +81,7 @@ export function createUserStore(users: readonly UserEntry[]): UserStoreResult {
     ok: true,
     store: {
       kind: "list",
+      hasPlain: decoys.some(({ kind }) => kind === "plain"),
       find(user) {
         // The decoy is chosen for known users too: that takes time as well.
         const decoy = chooseDecoy(decoys, user);

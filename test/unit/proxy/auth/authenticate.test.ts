@@ -1,7 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { type AuthenticatorOptions, createAuthenticator } from "../../../../src/proxy/auth/authenticate.ts";
+import { DigestClient } from "../../../../src/proxy/auth/digest-client.ts";
 import { Secret } from "../../../../src/proxy/auth/secret.ts";
-import { createUserStore } from "../../../../src/proxy/auth/user-store.ts";
+import { createFunctionStore, createUserStore } from "../../../../src/proxy/auth/user-store.ts";
 
 function createWithAlice(options: AuthenticatorOptions = {}) {
   const result = createUserStore([{ name: "alice", password: new Secret("pw") }]);
@@ -41,8 +42,8 @@ describe("createAuthenticator()", () => {
   });
 
   test("says why it does not know somebody", () => {
-    const { authenticate } = createWithAlice();
-    const detail = (...values: string[]) => authenticate(values);
+    const authenticator = createWithAlice();
+    const detail = (...values: string[]) => authenticator.authenticate(values);
     expect(detail()).toEqual({ ok: false, detail: "credentials_required" });
     expect(detail("Bearer abc")).toEqual({ ok: false, detail: "credentials_required" });
     expect(detail("Digest username=alice")).toEqual({ ok: false, detail: "credentials_required" });
@@ -68,5 +69,55 @@ describe("createAuthenticator()", () => {
 
   test("throws for a realm that has no place in a field", () => {
     for (const realm of ["", "a\r\nb", "ü", "x".repeat(201)]) expect(() => createWithAlice({ realm })).toThrow("realm");
+  });
+});
+
+describe("createAuthenticator() with Digest", () => {
+  const request = { method: "CONNECT", target: "example.org:443" };
+  const curl = (challenges: string[]) => {
+    const exchange = new DigestClient("alice", new Secret("pw")).begin();
+    expect(exchange.refuse(challenges)).toBe("retry");
+    return exchange.authorize(request.method, request.target) ?? "";
+  };
+
+  test("offers the schemes in their order and takes each", () => {
+    const authenticator = createWithAlice({ schemes: ["digest", "basic"] });
+    const challenges = authenticator.challenge();
+    expect(challenges.map((value) => value.split(" ")[0])).toEqual(["Digest", "Digest", "Basic"]);
+    expect(authenticator.authenticate([curl(challenges)], request)).toEqual({ ok: true, user: "alice" });
+    expect(authenticator.authenticate([basic("alice:pw")], request)).toEqual({ ok: true, user: "alice" });
+  });
+
+  test("takes no Basic when it is not among the schemes", () => {
+    const authenticator = createWithAlice({ schemes: ["digest"] });
+    const required = { ok: false, detail: "credentials_required" } as const;
+    expect(authenticator.authenticate([basic("alice:pw")], request)).toEqual(required);
+    expect(authenticator.verifyPassword("alice", new Secret("pw"))).toEqual({ ok: true, user: "alice" });
+  });
+
+  test("counts Digest as nothing without a request, and without the scheme", () => {
+    const authenticator = createWithAlice({ schemes: ["digest"] });
+    const value = curl(authenticator.challenge());
+    const required = { ok: false, detail: "credentials_required" } as const;
+    expect(authenticator.authenticate([value])).toEqual(required);
+    expect(createWithAlice().authenticate([value], request)).toEqual(required);
+  });
+
+  test("tells of a stale nonce in the outcome and in the challenge", () => {
+    let now = 0;
+    const authenticator = createWithAlice({ schemes: ["digest"], now: () => now });
+    const value = curl(authenticator.challenge());
+    now = 300_000;
+    const outcome = authenticator.authenticate([value], request);
+    expect(outcome).toEqual({ ok: false, detail: "credentials_required", stale: true });
+    expect(authenticator.challenge({ stale: true })[0]).toEndWith("stale=true");
+    expect(authenticator.challenge()[0]).not.toContain("stale");
+  });
+
+  test("throws when there is no scheme, nobody to verify, or a realm that clients hash differently", () => {
+    expect(() => createWithAlice({ schemes: [] })).toThrow("no authentication scheme");
+    expect(() => createWithAlice({ schemes: ["digest"], realm: 'a"b' })).toThrow("quotes");
+    const users = createFunctionStore(() => true);
+    expect(() => createAuthenticator({ users, schemes: ["basic", "digest"] })).toThrow("plain text");
   });
 });

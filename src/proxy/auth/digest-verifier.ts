@@ -1,0 +1,89 @@
+import { timingSafeEqual } from "node:crypto";
+import {
+  computeDigestResponse,
+  computeHa1,
+  type DigestAlgorithm,
+  formatDigestChallenge,
+  parseDigestCredentials,
+} from "../../protocol/http1/digest.ts";
+import { isUserName } from "./credential-text.ts";
+import { DigestNonces, type DigestNoncesOptions } from "./digest-nonces.ts";
+import { Secret } from "./secret.ts";
+import type { ListStore, UserStore } from "./user-store.ts";
+
+/** The request that credentials came with. */
+export interface AuthRequest {
+  readonly method: string;
+  /** The request-target, verbatim. */
+  readonly target: string;
+}
+
+export type DigestOutcome =
+  | { readonly ok: true; readonly user: string }
+  | {
+      readonly ok: false;
+      readonly detail: "credentials_malformed" | "credentials_wrong" | "credentials_required";
+      /** The password is right and the nonce is not good any more: the next challenge says so. */
+      readonly stale?: true;
+    };
+
+/** The order is that of the challenges: clients take the first that they know (RFC 7616 §3.7). */
+const ALGORITHMS: readonly DigestAlgorithm[] = ["SHA-256", "MD5"];
+
+const WRONG: DigestOutcome = { ok: false, detail: "credentials_wrong" };
+const MALFORMED: DigestOutcome = { ok: false, detail: "credentials_malformed" };
+const STALE: DigestOutcome = { ok: false, detail: "credentials_required", stale: true };
+
+/** Stands in for the password of a user that has none in plain text, or is unknown. Whatever the result, the answer is no. */
+const NO_PASSWORD = new Secret("");
+
+/** Whether anybody in the store can be verified by Digest: it needs passwords in plain text. */
+export function supportsDigest(store: UserStore): store is ListStore {
+  return store.kind === "list" && store.hasPlain;
+}
+
+/** Verifies Digest credentials (RFC 7616) of users whose passwords are stored in plain text. */
+export class DigestVerifier {
+  readonly #store: ListStore;
+  readonly #realm: string;
+  readonly #nonces: DigestNonces;
+
+  constructor(store: ListStore, realm: string, options?: DigestNoncesOptions) {
+    this.#store = store;
+    this.#realm = realm;
+    this.#nonces = new DigestNonces(options);
+  }
+
+  /** Judges a Proxy-Authorization value; undefined when it is of another scheme. `now` is a monotonic clock in milliseconds. */
+  verify(value: string, request: AuthRequest, now: number): DigestOutcome | undefined {
+    const parsed = parseDigestCredentials(value);
+    if (!parsed.ok) return parsed.code === "other_scheme" ? undefined : MALFORMED;
+    const { user, realm, algorithm, nonce, uri, counted, response } = parsed.credentials;
+    if (!isUserName(user)) return MALFORMED;
+    const found = this.#store.find(user);
+    const plain = found?.known && found.record.kind === "plain" ? found.record.password : undefined;
+    const ha1 = computeHa1(algorithm, user, this.#realm, plain ?? NO_PASSWORD);
+    const expected = computeDigestResponse({ algorithm, ha1, nonce, method: request.method, uri, counted });
+    const matches = timingSafeEqual(Buffer.from(response), Buffer.from(expected));
+    if (!matches || plain === undefined || realm !== this.#realm || !isSameTarget(uri, request.target)) return WRONG;
+    // Only now: a nonce from before a reload of the configuration is stale and not wrong.
+    return this.#nonces.use(nonce, counted.nonceCount, now) ? { ok: true, user } : STALE;
+  }
+
+  /** The values of the Proxy-Authenticate fields: one nonce, each algorithm. */
+  challenges(stale: boolean, now: number): string[] {
+    const nonce = this.#nonces.issue(now);
+    return ALGORITHMS.map((algorithm) => formatDigestChallenge({ realm: this.#realm, nonce, algorithm, stale }));
+  }
+}
+
+/**
+ * Whether `uri` is that of the request (RFC 7616 §3.4.6). Some clients, curl
+ * among them, leave scheme and authority out of it where the request-target is
+ * in absolute-form.
+ */
+function isSameTarget(uri: string, target: string): boolean {
+  if (uri === target) return true;
+  const path = /^https?:\/\/[^/?#]*(.*)$/is.exec(target)?.[1];
+  return path !== undefined && uri === (path.startsWith("/") ? path : `/${path}`);
+}
