@@ -142,7 +142,7 @@ function parseTlvs(header: Uint8Array, at: number): Tlvs {
       // Two checksums could not both be right: each counts the other as data.
       if (checksumAt !== undefined || end - start !== 4) return refuseTlv("bad_tlv", at);
       checksumAt = start;
-    } else if (type !== PADDING_TYPE) tlvs.push({ type, value: header.slice(start, end) });
+    } else if (type !== PADDING_TYPE) tlvs.push({ type, value: copyBytes(header, start, end) });
     at = end;
   }
   if (checksumAt !== undefined && !checksumMatches(header, checksumAt)) return refuseTlv("bad_checksum", checksumAt);
@@ -162,9 +162,14 @@ function parseAddresses(bytes: Uint8Array): { source: SocketAddress; destination
   const size = (bytes.length - 4) / 2;
   const port = (at: number) => ((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0);
   return {
-    source: { ip: ipFromBytes(bytes.slice(0, size)), port: port(size * 2) },
-    destination: { ip: ipFromBytes(bytes.slice(size, size * 2)), port: port(size * 2 + 2) },
+    source: { ip: ipFromBytes(copyBytes(bytes, 0, size)), port: port(size * 2) },
+    destination: { ip: ipFromBytes(copyBytes(bytes, size, size * 2)), port: port(size * 2 + 2) },
   };
+}
+
+/** The caller's buffer is not ours to keep, and slice() of a Buffer is a view. */
+function copyBytes(bytes: Uint8Array, start: number, end: number): Uint8Array {
+  return new Uint8Array(bytes.subarray(start, end));
 }
 
 function widenIp(ip: Ip, family: 4 | 6): Uint8Array {

@@ -10,8 +10,8 @@ export type SocksTarget =
 /** The target that an address of 4 or 16 bytes and a port mean. */
 export function targetFromAddress(address: Uint8Array, port: number): SocksTarget {
   if (port === 0) return { ok: false, code: "port_invalid" };
-  // A copy: the caller's buffer is not ours to keep.
-  return { ok: true, endpoint: { host: hostFromIp(ipFromBytes(address.slice())), port } };
+  // A copy: the caller's buffer is not ours to keep, and slice() of a Buffer is a view.
+  return { ok: true, endpoint: { host: hostFromIp(ipFromBytes(new Uint8Array(address))), port } };
 }
 
 /**

@@ -119,6 +119,19 @@ describe("parseProxyHeaderV2()", () => {
     expect(read(build("21", "31", V4))).toEqual({ kind: "bad", code: "bad_length", at: 14 });
   });
 
+  test("keeps nothing of the caller's buffer", () => {
+    const bytes = build("21", "11", `${V4} 01 0002 6832`);
+    const parsed = parseProxyHeaderV2(bytes);
+    bytes.fill(0);
+    expect(parsed).toMatchObject({
+      value: {
+        source: { ip: { bytes: Uint8Array.of(192, 0, 2, 1) } },
+        destination: { ip: { bytes: Uint8Array.of(198, 51, 100, 2) } },
+        tlvs: [{ type: 1, value: Uint8Array.of(0x68, 0x32) }],
+      },
+    });
+  });
+
   test("asks for more until the last byte", () => {
     expect(read(Buffer.from(SIGNATURE, "hex"))).toEqual({ kind: "more" });
     expect(read(build("21", "11", V4).subarray(0, -1))).toEqual({ kind: "more" });

@@ -154,7 +154,7 @@ describe("parseSocks5Request()", () => {
   });
 
   test("keeps nothing of the caller's buffer", () => {
-    const bytes = Uint8Array.of(5, 1, 0, 1, 192, 0, 2, 1, 1, 187);
+    const bytes = Buffer.of(5, 1, 0, 1, 192, 0, 2, 1, 1, 187);
     const parsed = parseSocks5Request(bytes);
     bytes.fill(0);
     expect(readTarget(parsed)).toBe("192.0.2.1:443");
