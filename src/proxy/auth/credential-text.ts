@@ -2,7 +2,7 @@
 const MAX_USER_BYTES = 255;
 
 // NUL ends a bcrypt password early, and control characters have no business in a log.
-const CONTROL = /[\u0000-\u001f\u007f-\u009f]/;
+const CONTROL = /\p{Cc}/u;
 
 /**
  * Whether a text can be a user name: 1 to 255 bytes of UTF-8, no control
