@@ -84,6 +84,8 @@ export function compileConfig(config: Config, materials: Materials): Checked<Com
 export interface UsersFile {
   /** Absolute. */
   readonly path: string;
+  /** The text that is in use. */
+  readonly text: string;
   /** The runtime with the users of a new `text` of the file and everything else as it was; or why it cannot be used. */
   recompile(text: string): Checked<Runtime>;
 }
@@ -98,6 +100,7 @@ function compileUsersFile(
   if (typeof users !== "object" || Array.isArray(users)) return undefined;
   return {
     path: resolve(materials.folder, users.file),
+    text: materials.files.get(users.file) ?? "",
     recompile(text) {
       const store = compileUserFile(users.file, text);
       if (!store.ok) return store;

@@ -9,8 +9,9 @@ const REDACTED = "[redacted]";
  * `[redacted]`, functions as `[function]`. Plain JSON.
  */
 export function describeEffective(config: Config, access: string): Readonly<Record<string, unknown>> {
+  const { $schema: _, ...settings } = config;
   const filled = {
-    ...config,
+    ...settings,
     default: config.default ?? nameDefault(config.upstream),
     log: { ...config.log, access },
   };

@@ -1,4 +1,4 @@
-import { isLoopbackHost, parseListenerAddress } from "./listener-address.ts";
+import { formatListenerAddress, isLoopbackHost, parseListenerAddress } from "./listener-address.ts";
 import { type Problem, quoteValue } from "./problem.ts";
 import { isRecord, readList, readRecord, readText } from "./raw.ts";
 import { suggest } from "./suggest.ts";
@@ -33,7 +33,7 @@ function findListenConflicts(config: Raw): Problem[] {
   for (const [at, entry] of readList(config["listen"]).entries()) {
     const listener = readListener(entry);
     if (!listener) continue;
-    const text = `${listener.host}:${listener.port}`;
+    const text = formatListenerAddress(listener);
     if (listener.port !== 0 && seen.has(text))
       problems.push({
         path: ["listen", at],
@@ -94,13 +94,13 @@ function findUpstreamConflicts(config: Raw): Problem[] {
     const parsed = url === undefined ? undefined : parseUpstreamUrl(url);
     if (!parsed?.ok) continue;
     const { kind, credentials } = parsed.value;
-    const named = entry["username"] !== undefined;
-    if (named && credentials)
-      problems.push({
-        path: [...path, "username"],
-        message: "Found credentials in the URL as well. Write them in one place.",
-      });
-    if (entry["password"] !== undefined && !named)
+    for (const key of ["username", "password"])
+      if (credentials && entry[key] !== undefined)
+        problems.push({
+          path: [...path, key],
+          message: "Found credentials in the URL as well. Write them in one place.",
+        });
+    if (!credentials && entry["password"] !== undefined && entry["username"] === undefined)
       problems.push({
         path: [...path, "password"],
         message: 'Found a password without a user. Set "username" too.',

@@ -25,6 +25,11 @@ export function parseListenerAddress(text: string): ListenerAddressResult {
   return { ok: true, value: { host, port: Number(port) } };
 }
 
+/** `host:port`, IPv6 in brackets. */
+export function formatListenerAddress({ host, port }: ListenerAddress): string {
+  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
 /** Whether a listener can be bound to it: an IP address or `localhost`, nothing that needs a resolver. */
 export function isBindable(host: string): boolean {
   return host === "localhost" || parseIp(host) !== undefined;

@@ -1,17 +1,22 @@
 import { count, either, list, settings, text } from "./fields.ts";
 import { isBindable, parseListenerAddress } from "./listener-address.ts";
 
+/** A host that can be bound without asking a resolver. */
+export function bindableHost() {
+  return text("an IP address or localhost", (value) =>
+    isBindable(value)
+      ? undefined
+      : 'names no address to bind. Write an IP address or "localhost", and "0.0.0.0" or "::" for every interface',
+  );
+}
+
 const listener = either('"host:port" or { host, port }', [
   text('"host:port"', (value) => {
     const parsed = parseListenerAddress(value);
     return parsed.ok ? undefined : parsed.reason;
   }),
   settings({
-    host: text("an IP address or localhost", (value) =>
-      isBindable(value)
-        ? undefined
-        : 'names no address to bind. Write an IP address or "localhost", and "0.0.0.0" or "::" for every interface',
-    )
+    host: bindableHost()
       .describe("IP address to bind, or `localhost`; `0.0.0.0` and `::` for every interface.")
       .default("127.0.0.1"),
     port: count(0, 65535).describe("TCP port; 0 lets the system choose a free one.").default(8080),

@@ -1,7 +1,7 @@
 import type { z } from "zod";
 
 import { cidr, count, duration, flag, list, secret, settings, size, text, word } from "./fields.ts";
-import { listenSchema } from "./listener-schema.ts";
+import { bindableHost, listenSchema } from "./listener-schema.ts";
 import { defaultSchema, rulesSchema } from "./rule-schema.ts";
 import { upstreamSchema, upstreamsSchema } from "./upstream-schema.ts";
 import { authSchema, usersSchema } from "./users-schema.ts";
@@ -43,7 +43,7 @@ const timeoutsSchema = settings({
 
 const sidecarSchema = settings({
   port: count(0, 65535).describe("TCP port; 0 lets the system choose a free one. Either this or `unix`.").optional(),
-  host: text("an IP address or localhost")
+  host: bindableHost()
     .describe("IP address to bind, or `localhost`. Beyond loopback it needs `token`. Default: `127.0.0.1`.")
     .optional(),
   unix: text("the path of a socket")
@@ -65,6 +65,9 @@ const logSchema = settings({
 /** The one schema of the configuration file: everything that can be set, with its unit and its default. */
 export const configSchema = settings(
   {
+    $schema: text("the address of a JSON Schema")
+      .describe("The JSON Schema of this file (`penstock schema` prints it), for editors.")
+      .optional(),
     listen: listenSchema,
     open: flag()
       .describe("Run without users beyond loopback: an open proxy. Anybody who reaches it can use it.")

@@ -1,0 +1,253 @@
+import { resolve } from "node:path";
+
+import { parseListenerAddress } from "./listener-address.ts";
+import { formatPath, type Problem, quoteValue } from "./problem.ts";
+import { isRecord, readRecord } from "./raw.ts";
+import { suggest } from "./suggest.ts";
+
+type Raw = Readonly<Record<string, unknown>>;
+type Variables = Readonly<Record<string, string | undefined>>;
+
+/** What the command line sets. Each replaces the whole setting. */
+export interface Flags {
+  readonly listen?: readonly string[];
+  readonly upstream?: string;
+  /** `NAME:PASSWORD`, each. */
+  readonly user?: readonly string[];
+  /** `HOST:PORT`, `PORT` or `unix:PATH`. */
+  readonly sidecar?: string;
+}
+
+export interface Overridden {
+  /** The configuration as written, with what overrides it. */
+  readonly raw: unknown;
+  /** Origin by formatted path: `"listen"` → `"--listen"`. */
+  readonly origins: ReadonlyMap<string, string>;
+  readonly problems: readonly Problem[];
+}
+
+/** How the text of a variable becomes a value. */
+type Reading = "text" | "list" | "number" | "boolean" | "path" | "users" | "way";
+
+/** The settings that have an environment variable. Its name is the path in capitals: `limits.perUser.connections` is `PENSTOCK_LIMITS_PER_USER_CONNECTIONS`. */
+const settings: readonly (readonly [path: string, reading: Reading])[] = [
+  ["listen", "list"],
+  ["open", "boolean"],
+  ["users", "users"],
+  ["users.file", "path"],
+  ["auth.realm", "text"],
+  ["auth.cacheTtl", "text"],
+  ["upstream", "text"],
+  ["default", "way"],
+  ["clients", "list"],
+  ["limits.connections", "number"],
+  ["limits.perUser.connections", "number"],
+  ["limits.perClient.connections", "number"],
+  ["limits.headBytes", "text"],
+  ["limits.headFields", "number"],
+  ["timeouts.handshake", "text"],
+  ["timeouts.connect", "text"],
+  ["timeouts.idle", "text"],
+  ["timeouts.drain", "text"],
+  ["timeouts.hook", "text"],
+  ["sidecar.port", "number"],
+  ["sidecar.host", "text"],
+  ["sidecar.unix", "path"],
+  ["sidecar.token", "text"],
+  ["log.access", "text"],
+];
+
+/** How each reading is written, for the reference. */
+const notations: Readonly<Record<Reading, string>> = {
+  text: "as in the file",
+  list: "apart by commas",
+  number: "as in the file",
+  boolean: "`true` or `false`",
+  path: "relative to the working folder",
+  users: "`name:password`, apart by spaces",
+  way: "as in the file; a chain apart by commas",
+};
+
+/** Lists the environment variables that override settings, for the reference. */
+export function listOverridingVariables(): {
+  name: string;
+  path: string;
+  notation: string;
+}[] {
+  return settings.map(([path, reading]) => ({
+    name: nameVariable(path),
+    path,
+    notation: notations[reading],
+  }));
+}
+
+/**
+ * Lays environment and flags over what a file says: flags before environment
+ * before file. Pure. `folder` is where relative paths of variables and flags
+ * start; `expected` are variables with our prefix that the file itself asks for.
+ */
+export function applyOverrides(
+  file: unknown,
+  variables: Variables,
+  flags: Flags,
+  folder: string,
+  expected: readonly string[] = [],
+): Overridden {
+  const environment = readVariables(variables, folder, expected);
+  const commandLine = readFlags(flags, folder);
+  const problems = [...environment.problems, ...commandLine.problems];
+  const origins = new Map([...environment.origins, ...commandLine.origins]);
+  if (!isRecord(file)) return { raw: file, origins, problems };
+  const raw = overlay(overlay(file, environment.layer), commandLine.layer);
+  return { raw, origins, problems };
+}
+
+/** Says of each problem where its value came from, when that was not the file. */
+export function attachOrigins(problems: readonly Problem[], origins: ReadonlyMap<string, string>): Problem[] {
+  return problems.map((problem) => {
+    for (let length = problem.path.length; length > 0; length--) {
+      const origin = origins.get(formatPath(problem.path.slice(0, length)));
+      if (origin !== undefined) return { ...problem, origin };
+    }
+    return problem;
+  });
+}
+
+interface Layer {
+  readonly layer: Raw;
+  readonly origins: ReadonlyMap<string, string>;
+  readonly problems: readonly Problem[];
+}
+
+/** The variable that gives the path of the configuration file. */
+export const CONFIG_VARIABLE = "PENSTOCK_CONFIG";
+
+function readVariables(variables: Variables, folder: string, expected: readonly string[]): Layer {
+  const paths = new Map(settings.map(([path, reading]) => [nameVariable(path), { path, reading }]));
+  const origins = new Map<string, string>();
+  const problems: Problem[] = [];
+  let layer: Raw = {};
+  for (const [name, text] of Object.entries(variables)) {
+    if (!name.startsWith("PENSTOCK_") || text === undefined) continue;
+    if (name === CONFIG_VARIABLE || expected.includes(name)) continue;
+    const setting = paths.get(name);
+    const fault = !setting
+      ? `There is no such variable.${suggest(name, [...paths.keys(), CONFIG_VARIABLE])}`
+      : text.trim() === ""
+        ? "Found an empty text. Write a value, or unset the variable."
+        : undefined;
+    if (!setting || fault !== undefined) {
+      problems.push({ path: [], origin: name, message: fault ?? "" });
+      continue;
+    }
+    layer = setAt(layer, setting.path.split("."), readValue(text.trim(), setting.reading, folder));
+    origins.set(setting.path, name);
+  }
+  if (origins.has("users") && origins.has("users.file"))
+    problems.push({
+      path: [],
+      origin: "PENSTOCK_USERS",
+      message: "Found PENSTOCK_USERS_FILE as well. Set one of them.",
+    });
+  return { layer, origins, problems };
+}
+
+function readFlags(flags: Flags, folder: string): Layer {
+  const layer: Record<string, unknown> = {};
+  const origins = new Map<string, string>();
+  const problems: Problem[] = [];
+  if (flags.listen && flags.listen.length > 0) {
+    layer["listen"] = flags.listen;
+    origins.set("listen", "--listen");
+  }
+  if (flags.upstream !== undefined) {
+    layer["upstream"] = flags.upstream;
+    origins.set("upstream", "--upstream");
+  }
+  if (flags.user && flags.user.length > 0) {
+    layer["users"] = flags.user.map(readUser);
+    origins.set("users", "--user");
+  }
+  if (flags.sidecar !== undefined) {
+    const sidecar = readSidecar(flags.sidecar, folder);
+    if (typeof sidecar === "string") problems.push({ path: [], origin: "--sidecar", message: sidecar });
+    else layer["sidecar"] = sidecar;
+    origins.set("sidecar", "--sidecar");
+  }
+  return { layer, origins, problems };
+}
+
+/** The settings of a sidecar address, or what is wrong with it. */
+function readSidecar(text: string, folder: string): Raw | string {
+  if (text.startsWith("unix:")) return { unix: resolve(folder, text.slice("unix:".length)) };
+  const parsed = parseListenerAddress(text);
+  if (!parsed.ok) return `${quoteValue(text)} ${parsed.reason}.`;
+  const { host, port } = parsed.value;
+  return { host, port };
+}
+
+/** Lays `layer` over `below`: maps are merged, everything else is replaced, and what cannot stand beside it goes. */
+function overlay(below: Raw, layer: Raw): Raw {
+  const merged: Record<string, unknown> = { ...below };
+  if (layer["upstream"] !== undefined) delete merged["default"];
+  if (layer["default"] !== undefined) delete merged["upstream"];
+  for (const [key, value] of Object.entries(layer))
+    merged[key] =
+      key !== "users" && isRecord(value) ? overlay(dropRivals(readRecord(merged[key]), value), value) : value;
+  return merged;
+}
+
+/** A sidecar has a port or a socket: the one that is set last holds. */
+function dropRivals(below: Raw, layer: Raw): Raw {
+  const { unix, port, host, ...rest } = below;
+  if (layer["unix"] !== undefined) return { ...rest };
+  if (layer["port"] !== undefined) return { ...rest, ...(host !== undefined && { host }) };
+  return {
+    ...rest,
+    ...(unix !== undefined && { unix }),
+    ...(port !== undefined && { port }),
+    ...(host !== undefined && { host }),
+  };
+}
+
+function readValue(text: string, reading: Reading, folder: string): unknown {
+  switch (reading) {
+    case "text":
+      return text;
+    case "list":
+      return splitList(text);
+    case "number":
+      return /^[0-9]+$/.test(text) ? Number(text) : text;
+    case "boolean":
+      return text === "true" || (text === "false" ? false : text);
+    case "path":
+      return resolve(folder, text);
+    case "users":
+      return text.split(/\s+/).map(readUser);
+    case "way":
+      return text.includes(",") ? splitList(text) : text;
+  }
+}
+
+function splitList(text: string): string[] {
+  return text.split(",").map((part) => part.trim());
+}
+
+function readUser(text: string): Raw {
+  const colon = text.indexOf(":");
+  // Without a colon the text may be the password: nothing is made its name.
+  if (colon < 0) return {};
+  return { name: text.slice(0, colon), password: text.slice(colon + 1) };
+}
+
+function setAt(raw: Raw, path: readonly string[], value: unknown): Raw {
+  const [key = "", ...rest] = path;
+  return {
+    ...raw,
+    [key]: rest.length === 0 ? value : setAt(readRecord(raw[key]), rest, value),
+  };
+}
+
+function nameVariable(path: string): string {
+  return `PENSTOCK_${path.replace(/\./g, "_").replace(/[A-Z]/g, "_$&").toUpperCase()}`;
+}

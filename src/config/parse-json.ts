@@ -1,0 +1,140 @@
+/** A JSON text, or the first thing wrong with it. Lines and columns count from 1. */
+export type JsonResult =
+  | { readonly ok: true; readonly value: unknown }
+  | {
+      readonly ok: false;
+      readonly message: string;
+      readonly line: number;
+      readonly column: number;
+    };
+
+/** Deeper than any configuration, and shallow enough for the stack. */
+const MAX_DEPTH = 100;
+
+/** How the reader unwinds; never leaves this file. */
+class Fault {
+  readonly at: number;
+  readonly message: string;
+
+  constructor(at: number, message: string) {
+    this.at = at;
+    this.message = message;
+  }
+}
+
+/**
+ * Reads JSON (RFC 8259) and says where it goes wrong, which JSON.parse of Bun
+ * does not. A member that appears twice is an error: one of them would
+ * silently not hold.
+ */
+export function parseJson(text: string): JsonResult {
+  const reader = new Reader(text.replace(/^\ufeff/, ""));
+  try {
+    return { ok: true, value: reader.readDocument() };
+  } catch (fault) {
+    if (!(fault instanceof Fault)) throw fault;
+    const before = text.slice(0, fault.at).split("\n");
+    return {
+      ok: false,
+      message: fault.message,
+      line: before.length,
+      column: (before.at(-1)?.length ?? 0) + 1,
+    };
+  }
+}
+
+class Reader {
+  readonly #text: string;
+  #at = 0;
+
+  constructor(text: string) {
+    this.#text = text;
+  }
+
+  readDocument(): unknown {
+    const value = this.#readValue(0);
+    this.#skipSpace();
+    if (this.#at < this.#text.length) throw this.#fault("Found more after the end of the value.");
+    return value;
+  }
+
+  #readValue(depth: number): unknown {
+    if (depth > MAX_DEPTH) throw this.#fault("The values are nested too deep.");
+    this.#skipSpace();
+    switch (this.#text[this.#at]) {
+      case "{":
+        return this.#readObject(depth);
+      case "[":
+        return this.#readArray(depth);
+      case '"':
+        return this.#readString();
+      default:
+        return this.#readScalar();
+    }
+  }
+
+  #readObject(depth: number): Record<string, unknown> {
+    const members = new Map<string, unknown>();
+    this.#at++;
+    this.#skipSpace();
+    if (this.#take("}")) return {};
+    do {
+      this.#skipSpace();
+      const start = this.#at;
+      if (this.#text[start] !== '"') throw this.#fault("Expected a name in double quotes.");
+      const name = this.#readString();
+      if (members.has(name)) throw new Fault(start, `Found ${JSON.stringify(name)} twice.`);
+      this.#skipSpace();
+      if (!this.#take(":")) throw this.#fault("Expected a colon.");
+      members.set(name, this.#readValue(depth + 1));
+      this.#skipSpace();
+    } while (this.#take(","));
+    if (!this.#take("}")) throw this.#fault("Expected a comma or a brace.");
+    return Object.fromEntries(members);
+  }
+
+  #readArray(depth: number): unknown[] {
+    const items: unknown[] = [];
+    this.#at++;
+    this.#skipSpace();
+    if (this.#take("]")) return items;
+    do {
+      items.push(this.#readValue(depth + 1));
+      this.#skipSpace();
+    } while (this.#take(","));
+    if (!this.#take("]")) throw this.#fault("Expected a comma or a bracket.");
+    return items;
+  }
+
+  #readString(): string {
+    const pattern = /"(?:[^"\\\p{Cc}]|\\(?:["\\/bfnrt]|u[0-9A-Fa-f]{4}))*"/uy;
+    return JSON.parse(this.#match(pattern, "The text has no end, or a character that has to be escaped.")) as string;
+  }
+
+  #readScalar(): unknown {
+    const pattern = /true|false|null|-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/y;
+    return JSON.parse(this.#match(pattern, "Expected a value.")) as unknown;
+  }
+
+  #match(pattern: RegExp, message: string): string {
+    pattern.lastIndex = this.#at;
+    const found = pattern.exec(this.#text)?.[0];
+    if (found === undefined) throw this.#fault(message);
+    this.#at += found.length;
+    return found;
+  }
+
+  #take(character: string): boolean {
+    if (this.#text[this.#at] !== character) return false;
+    this.#at++;
+    return true;
+  }
+
+  #skipSpace(): void {
+    while (" \t\r\n".includes(this.#text[this.#at] ?? "x")) this.#at++;
+  }
+
+  #fault(message: string): Fault {
+    return new Fault(this.#at, message);
+  }
+}

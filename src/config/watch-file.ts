@@ -1,0 +1,117 @@
+import { type FSWatcher, watch } from "node:fs";
+import { readFile, stat } from "node:fs/promises";
+import { dirname } from "node:path";
+
+import { describeReadError } from "./read-config-file.ts";
+
+/** What a watched file came to hold, or why it cannot be read; the reason continues a sentence. */
+export type WatchedText =
+  { readonly ok: true; readonly text: string } | { readonly ok: false; readonly reason: string };
+
+export interface FileWatch {
+  close(): void;
+}
+
+export interface WatchOptions {
+  /** The text that is in use already: told only once it differs. */
+  readonly known: string;
+  readonly tell: (read: WatchedText) => void;
+  /** Milliseconds without a change after which a file counts as written; 100 unless told otherwise. */
+  readonly settleMs?: number;
+  /** Milliseconds between looks where the system tells of no change (network file systems, links into other folders); 2,000 unless told otherwise. */
+  readonly pollMs?: number;
+}
+
+/**
+ * Tells the text of `path` each time it has another one. The folder is watched
+ * and not the file, so that a file renamed over the old one is seen; and a file
+ * that is being written is left alone until it rests.
+ */
+export function watchFile(path: string, options: WatchOptions): FileWatch {
+  return new PatientWatch(path, options);
+}
+
+class PatientWatch implements FileWatch {
+  readonly #path: string;
+  readonly #options: WatchOptions;
+  readonly #poll: Timer;
+  readonly #watcher: FSWatcher | undefined;
+  #settling: Timer | undefined;
+  /** How the file looked last: a change of it restarts the wait. */
+  #seen: string | undefined;
+  /** What is in use, or was told last. */
+  #told: WatchedText;
+  #closed = false;
+
+  constructor(path: string, options: WatchOptions) {
+    this.#path = path;
+    this.#options = options;
+    this.#told = { ok: true, text: options.known };
+    this.#watcher = this.#watchFolder();
+    this.#poll = setInterval(() => void this.#look(), options.pollMs ?? 2000);
+    this.#poll.unref();
+    // It may have changed since it was read.
+    void this.#look();
+  }
+
+  close(): void {
+    this.#closed = true;
+    clearInterval(this.#poll);
+    clearTimeout(this.#settling);
+    this.#watcher?.close();
+  }
+
+  /** Undefined where the system has no watches to give: then looking now and then has to do. */
+  #watchFolder(): FSWatcher | undefined {
+    try {
+      const folder = dirname(this.#path);
+      const watcher = watch(folder, { persistent: false }, () => void this.#look());
+      watcher.on("error", () => watcher.close());
+      return watcher;
+    } catch {
+      return undefined;
+    }
+  }
+
+  async #look(): Promise<void> {
+    const looks = await describeLooks(this.#path);
+    if (this.#closed || looks === this.#seen) return;
+    this.#seen = looks;
+    clearTimeout(this.#settling);
+    this.#settling = setTimeout(() => void this.#read(), this.#options.settleMs ?? 100);
+  }
+
+  async #read(): Promise<void> {
+    const read = await readText(this.#path);
+    const looks = await describeLooks(this.#path);
+    if (this.#closed) return;
+    // Changed meanwhile: what was read may be half of it.
+    if (looks !== this.#seen) return this.#look();
+    if (isSame(read, this.#told)) return;
+    this.#told = read;
+    this.#options.tell(read);
+  }
+}
+
+function isSame(a: WatchedText, b: WatchedText): boolean {
+  if (a.ok) return b.ok && a.text === b.text;
+  return !b.ok && a.reason === b.reason;
+}
+
+/** Differs whenever the file was replaced or written to. */
+async function describeLooks(path: string): Promise<string> {
+  try {
+    const { dev, ino, size, mtimeNs, ctimeNs } = await stat(path, { bigint: true });
+    return [dev, ino, size, mtimeNs, ctimeNs].join(":");
+  } catch (error) {
+    return describeReadError(error);
+  }
+}
+
+async function readText(path: string): Promise<WatchedText> {
+  try {
+    return { ok: true, text: await readFile(path, "utf8") };
+  } catch (error) {
+    return { ok: false, reason: describeReadError(error) };
+  }
+}

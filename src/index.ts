@@ -1,0 +1,7 @@
+/** What a configuration file gets from `import … from "penstock"`. */
+export { defineConfig, env } from "./config/define.ts";
+export type { EnvironmentReference } from "./config/define.ts";
+export type { ChooseWay, DecideTarget, RuleVerdict, Way } from "./config/rule-schema.ts";
+export type { PenstockConfig } from "./config/schema.ts";
+export type { VerifyUser } from "./config/users-schema.ts";
+export type { HookQuery } from "./proxy/policy/policy.ts";

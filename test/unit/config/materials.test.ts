@@ -1,0 +1,61 @@
+import { describe, expect, test } from "bun:test";
+
+import { gatherMaterials, listVariables } from "../../../src/config/materials.ts";
+import { formatProblem } from "../../../src/config/problem.ts";
+
+const files: Readonly<Record<string, string>> = { "u.htpasswd": "", token: "abc\n", "ca.pem": "PEM", blank: " \n" };
+
+async function gather(raw: unknown, variables: Record<string, string> = {}) {
+  const { materials, problems } = await gatherMaterials(raw, { folder: "/", variables, terminal: false }, (path) => {
+    const text = files[path];
+    return Promise.resolve(text === undefined ? { ok: false, reason: "the file does not exist" } : { ok: true, text });
+  });
+  return { read: [...materials.files.keys()], problems: problems.map(formatProblem) };
+}
+
+describe("gatherMaterials()", () => {
+  test("reads every file that is referred to", async () => {
+    const raw = {
+      users: { file: "u.htpasswd" },
+      sidecar: { token: { file: "token" } },
+      upstreams: { a: { url: "x", ca: ["ca.pem"], password: { file: "token" } } },
+    };
+    expect(await gather(raw)).toEqual({ read: ["u.htpasswd", "token", "ca.pem"], problems: [] });
+  });
+
+  test("tells every file and variable that is missing, with its path in the configuration", async () => {
+    const raw = {
+      users: [{ name: "a", password: { env: "NOPE" } }],
+      sidecar: { token: { file: "blank" } },
+      upstreams: { a: { ca: "gone.pem", cert: "gone.pem", password: { env: "EMPTY" } } },
+      rules: [{ broken: true }],
+    };
+    expect(await gather(raw, { EMPTY: "" })).toEqual({
+      read: [],
+      problems: [
+        'users[0].password.env: The environment variable "NOPE" is not set. Set it before starting.',
+        'sidecar.token.file: The file "blank" is empty.',
+        'upstreams.a.password.env: The environment variable "EMPTY" is empty. Set it before starting.',
+        'upstreams.a.ca: Cannot read "gone.pem": the file does not exist.',
+        'upstreams.a.cert: Cannot read "gone.pem": the file does not exist.',
+      ],
+    });
+  });
+
+  test("takes an upstream that is named like a reference for what it is", async () => {
+    const raw = { upstreams: { file: "http://h:1", env: "http://h:2", ca: { url: "x" } } };
+    expect(await gather(raw)).toEqual({ read: [], problems: [] });
+  });
+
+  test.each([[null], [[]], ["text"], [{ users: 5, upstreams: [], sidecar: null }]])(
+    "passes over what is malformed",
+    async (raw) => {
+      expect(await gather(raw)).toEqual({ read: [], problems: [] });
+    },
+  );
+});
+
+test("listVariables() names the variables that the file asks for", () => {
+  const raw = { users: [{ password: { env: "A" } }], sidecar: { token: { env: "B" } } };
+  expect(listVariables(raw)).toEqual(["A", "B"]);
+});
