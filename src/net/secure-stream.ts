@@ -117,6 +117,10 @@ class StreamSocket implements ByteSocket {
     this.#stream.on("end", () => this.#stream.destroySoon());
   }
 
+  close(): void {
+    this.end();
+  }
+
   terminate(): void {
     this.#carrier.reset();
     this.#stream.destroy();

@@ -1,5 +1,6 @@
 import type { Socket, SocketHandler } from "bun";
 import type { Conn, ConnSink } from "./conn.ts";
+import type { Detachable } from "./linux/take-over.ts";
 
 /**
  * Bytes that may wait in memory for a consumer before the reader is paused.
@@ -22,6 +23,7 @@ export type ByteSocket = Pick<
   | "pause"
   | "resume"
   | "shutdown"
+  | "close"
   | "terminate"
 > & { write(bytes: Uint8Array): number; end(): void };
 
@@ -142,6 +144,22 @@ export class SocketConn implements Conn {
     if (this.closed) return;
     this.#closingHere = true;
     this.#socket.end();
+  }
+
+  /** What it takes to move the connection out of Bun. Its close is not told to anybody here. */
+  get detachable(): Detachable {
+    const { fd } = this;
+    return {
+      fd,
+      pause: () => this.#socket.pause(),
+      resume: () => this.#socket.resume(),
+      close: () => {
+        this.#sink = undefined;
+        this.whenClosed = undefined;
+        this.closed = true;
+        this.#socket.close();
+      },
+    };
   }
 
   // What Bun tells.

@@ -25,25 +25,36 @@ async function connectPair(): Promise<{ peer: RawPeer; conn: SocketConn }> {
   return { peer, conn };
 }
 
-interface Stand {
+/** Both peers of a tunnel, and the tunnel between them. */
+export interface TunnelStand {
   readonly client: RawPeer;
   readonly target: RawPeer;
   readonly tunnel: Tunnel;
 }
 
+export interface StandOptions {
+  readonly idleMs?: number;
+  /** Bytes that the proxy has already read from the client, and from the target. */
+  readonly early?: string;
+  readonly late?: string;
+}
+
+/** Makes two TCP connections and lets `engine` carry bytes between them. */
+export async function connectTunnel(engine: TunnelEngine, options: StandOptions = {}): Promise<TunnelStand> {
+  const near = await connectPair();
+  const far = await connectPair();
+  if (options.early !== undefined) near.conn.unread(Buffer.from(options.early));
+  if (options.late !== undefined) far.conn.unread(Buffer.from(options.late));
+  return {
+    client: near.peer,
+    target: far.peer,
+    tunnel: engine(near.conn, far.conn, { idleMs: options.idleMs ?? 0 }),
+  };
+}
+
 /** What every engine that carries tunnels owes: the same suite runs against each. */
 export function describeTunnelContract(name: string, engine: TunnelEngine): void {
-  async function stand(options: { idleMs?: number; early?: string; late?: string } = {}): Promise<Stand> {
-    const near = await connectPair();
-    const far = await connectPair();
-    if (options.early !== undefined) near.conn.unread(Buffer.from(options.early));
-    if (options.late !== undefined) far.conn.unread(Buffer.from(options.late));
-    return {
-      client: near.peer,
-      target: far.peer,
-      tunnel: engine(near.conn, far.conn, { idleMs: options.idleMs ?? 0 }),
-    };
-  }
+  const stand = (options?: StandOptions): Promise<TunnelStand> => connectTunnel(engine, options);
 
   describe(`a tunnel carried by the ${name}`, () => {
     test("carries bytes both ways and counts them exactly", async () => {

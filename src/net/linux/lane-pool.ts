@@ -1,6 +1,7 @@
 import { Lane, type LanedTunnel, type LaneSockets } from "./lane.ts";
 import { openLibc, type Libc } from "./libc.ts";
 import { runSelfTest } from "./self-test.ts";
+import { type Detachable, takeOverPair } from "./take-over.ts";
 
 export interface LanePoolOptions {
   /** Threads at most. Default: one for every two cores, at least one, at most four. */
@@ -28,6 +29,8 @@ export interface LanePool {
   hasRoom(): boolean;
   /** Hands two sockets to the lane with the fewest tunnels. Only after `hasRoom()` said yes, without an `await` in between. */
   adopt(sockets: LaneSockets): LanedTunnel;
+  /** Takes the descriptors of two Bun sockets, for `adopt`; undefined when none are left, and then both are as they were. */
+  takeOver(first: Detachable, second: Detachable): readonly [number, number] | undefined;
   /** Comes true once a lane runs, false when none can be had. Starts one if need be. */
   warm(): Promise<boolean>;
   status(): LaneStatus;
@@ -89,6 +92,10 @@ class ThreadedLanePool implements LanePool {
     const lane = this.#choose();
     if (lane === undefined) throw new Error("A tunnel was handed to splice lanes that have no room for it.");
     return lane.adopt(sockets);
+  }
+
+  takeOver(first: Detachable, second: Detachable): readonly [number, number] | undefined {
+    return takeOverPair(this.#libc, first, second);
   }
 
   async warm(): Promise<boolean> {

@@ -2,7 +2,7 @@ import type { Libc } from "./libc.ts";
 import { duplicateDescriptor } from "./socket.ts";
 
 /** What is needed of a Bun socket to take its connection away. */
-interface Detachable {
+export interface Detachable {
   readonly fd: number;
   pause(): unknown;
   resume(): unknown;
@@ -26,4 +26,21 @@ export function takeOverSocket(libc: Libc, socket: Detachable): number {
   if (fd < 0) socket.resume();
   else socket.close();
   return fd;
+}
+
+/** Takes both ends of a tunnel out of Bun, or neither: undefined at the descriptor limit, and then both go on reading. */
+export function takeOverPair(libc: Libc, first: Detachable, second: Detachable): readonly [number, number] | undefined {
+  first.pause();
+  second.pause();
+  const firstFd = duplicateDescriptor(libc, first.fd);
+  const secondFd = firstFd < 0 ? firstFd : duplicateDescriptor(libc, second.fd);
+  if (secondFd < 0) {
+    if (firstFd >= 0) libc.close(firstFd);
+    first.resume();
+    second.resume();
+    return undefined;
+  }
+  first.close();
+  second.close();
+  return [firstFd, secondFd];
 }

@@ -2,13 +2,35 @@ import type { Conn, ConnSink } from "../../net/conn.ts";
 import { watchIdle } from "./idle-watch.ts";
 import type { Tunnel, TunnelEnd, TunnelOptions, TunnelResult } from "./tunnel.ts";
 
+/** What the relay knows at the moment when another engine may take over: no byte is in its hands. */
+export interface Handover {
+  readonly client: Conn;
+  readonly target: Conn;
+  readonly idleMs: number;
+  readonly bytesUp: number;
+  readonly bytesDown: number;
+  /** FINs that were passed on already. */
+  readonly upFinished: boolean;
+  readonly downFinished: boolean;
+}
+
+export interface Promotion {
+  /** Bytes in both directions together after which a tunnel is worth handing over. */
+  readonly afterBytes: number;
+  /** Takes both connections and carries on, or leaves them as they are and gives undefined. */
+  attempt(handover: Handover): Tunnel | undefined;
+}
+
 /**
  * Carries bytes between two detached connections in user space: read, write
  * what fits, keep the rest and pause the reader until there is room again. At
  * most one chunk waits per direction, whatever the peers do.
+ *
+ * With `promotion`, a tunnel that has moved enough bytes is handed over at a
+ * moment when none of them is held here.
  */
-export function relay(client: Conn, target: Conn, options: TunnelOptions): Tunnel {
-  return new Relay(client, target, options);
+export function relay(client: Conn, target: Conn, options: TunnelOptions, promotion?: Promotion): Tunnel {
+  return new Relay(client, target, options, promotion);
 }
 
 class Relay implements Tunnel {
@@ -20,12 +42,21 @@ class Relay implements Tunnel {
   readonly #stopWatching: () => void;
   #resolve!: (result: TunnelResult) => void;
   #over = false;
+  readonly #idleMs: number;
+  readonly #promotion: Promotion | undefined;
+  /** Bytes at which the next attempt to hand the tunnel over is made. */
+  #promoteAt: number;
+  /** The engine that carries the tunnel now, once it was handed over. */
+  #successor: Tunnel | undefined;
   /** Monotonic milliseconds of the last byte or FIN. */
   lastActivity: number;
 
-  constructor(client: Conn, target: Conn, options: TunnelOptions) {
+  constructor(client: Conn, target: Conn, options: TunnelOptions, promotion: Promotion | undefined) {
     this.#client = client;
     this.#target = target;
+    this.#idleMs = options.idleMs;
+    this.#promotion = promotion;
+    this.#promoteAt = promotion?.afterBytes ?? Infinity;
     this.done = new Promise((resolve) => {
       this.#resolve = resolve;
     });
@@ -39,15 +70,34 @@ class Relay implements Tunnel {
   }
 
   bytes(): { up: number; down: number } {
-    return { up: this.#up.bytes, down: this.#down.bytes };
+    return this.#successor?.bytes() ?? { up: this.#up.bytes, down: this.#down.bytes };
   }
 
   kill(end: "killed" | "drained"): void {
-    this.abort(end);
+    if (this.#successor === undefined) this.abort(end);
+    else this.#successor.kill(end);
   }
 
   touch(): void {
     this.lastActivity = performance.now();
+  }
+
+  /** Hands the tunnel over if that is due and no byte is held on the way. */
+  considerPromotion(): void {
+    const { bytes: up, finished: upFinished } = this.#up;
+    const { bytes: down, finished: downFinished } = this.#down;
+    if (up + down < this.#promoteAt || this.#over || !this.#up.empty || !this.#down.empty) return;
+    const [client, target] = [this.#client, this.#target];
+    if (client.closed || target.closed || client.unreadBytes > 0 || target.unreadBytes > 0) return;
+    // After an attempt that failed the next one is as far away as the first one was.
+    this.#promoteAt = up + down + (this.#promotion?.afterBytes ?? Infinity);
+    const handover = { client, target, idleMs: this.#idleMs, bytesUp: up, bytesDown: down, upFinished, downFinished };
+    const successor = this.#promotion?.attempt(handover);
+    if (successor === undefined) return;
+    this.#over = true;
+    this.#successor = successor;
+    this.#stopWatching();
+    void successor.done.then(this.#resolve);
   }
 
   /** Both directions have ended in order: the tunnel is over once nothing is left to say. */
@@ -107,6 +157,8 @@ class Direction {
     if (taken < chunk.length) {
       this.#rest = chunk.subarray(taken);
       this.#source.pause();
+    } else {
+      this.#relay.considerPromotion();
     }
   }
 
@@ -123,6 +175,7 @@ class Direction {
       return;
     }
     this.#rest = undefined;
+    this.#relay.considerPromotion();
     if (this.#ending) this.#passEnd();
     else this.#source.resume();
   }
@@ -135,8 +188,9 @@ class Direction {
     if (this.#rest === undefined) this.#passEnd();
   }
 
-  get ending(): boolean {
-    return this.#ending;
+  /** Nothing is held: neither bytes nor an end that was not passed on. */
+  get empty(): boolean {
+    return this.#rest === undefined && this.#ending === this.finished;
   }
 
   #passEnd(): void {
