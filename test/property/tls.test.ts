@@ -1,0 +1,227 @@
+import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
+import { describeMessage } from "../../src/protocol/tls/describe-message.ts";
+import { explainChain } from "../../src/protocol/tls/explain-chain.ts";
+import { parseHandshakeMessage } from "../../src/protocol/tls/handshake-message.ts";
+import { computeJa3, computeJa3s } from "../../src/protocol/tls/ja3.ts";
+import { computeJa4 } from "../../src/protocol/tls/ja4.ts";
+import { recogniseFirstBytes } from "../../src/protocol/tls/recognise-first-bytes.ts";
+import { createTlsWatcher, type TlsEvent } from "../../src/protocol/tls/tls-watcher.ts";
+import {
+  alpn,
+  buildClientHello,
+  buildMessage,
+  buildRecords,
+  serverName,
+  u16,
+  vector,
+} from "../support/build-client-hello.ts";
+import { createRandom } from "../support/seeded-random.ts";
+import { listTlsFixtures, loadTlsFixture, watchAll } from "../support/tls-fixture.ts";
+
+type Side = "client" | "server";
+
+const streams = listTlsFixtures()
+  .map(loadTlsFixture)
+  .flatMap((fixture) => (["client", "server"] as const).map((side) => ({ side, bytes: fixture[side] })))
+  .filter(({ bytes }) => bytes.length > 0);
+
+/** Feeds `bytes` in the pieces that end at `cuts`. */
+function watchCut(side: Side, bytes: Uint8Array, cuts: readonly number[]): TlsEvent[] {
+  const watcher = createTlsWatcher({ from: side });
+  const ends = [...cuts.map((cut) => cut % (bytes.length + 1)), bytes.length].sort((left, right) => left - right);
+  let at = 0;
+  return ends.flatMap((end) => {
+    const piece = bytes.slice(at, end);
+    at = end;
+    return watcher.push(piece);
+  });
+}
+
+describe("createTlsWatcher()", () => {
+  test("tells the same of every recorded stream, wherever it is split", () => {
+    const whole = new Map(streams.map((stream) => [stream, watchAll(stream.side, stream.bytes)]));
+    fc.assert(
+      fc.property(fc.constantFrom(...streams), fc.array(fc.nat(20_000), { maxLength: 12 }), (stream, cuts) => {
+        expect(watchCut(stream.side, stream.bytes, cuts)).toEqual(whole.get(stream) ?? []);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  test("tells the same of every recorded stream byte by byte", () => {
+    for (const { side, bytes } of streams) expect(watchAll(side, bytes, 1)).toEqual(watchAll(side, bytes));
+  });
+
+  test("reads a hello back as it was built, however it was fragmented", () => {
+    const codes = fc.array(fc.nat(0xffff), { maxLength: 40 });
+    const name = fc.stringMatching(/^[a-z0-9.-]{1,60}$/);
+    const protocol = fc.stringMatching(/^[!-~]{1,20}$/);
+    fc.assert(
+      fc.property(
+        codes,
+        codes,
+        name,
+        fc.array(protocol, { minLength: 1, maxLength: 5 }),
+        fc.integer({ min: 1, max: 300 }),
+        (cipherSuites, groups, host, protocols, fragmentBytes) => {
+          const extensions = [serverName(host), [10, vector(2, u16(...groups))] as const, alpn(...protocols)];
+          const body = buildClientHello({ cipherSuites, extensions });
+          const [event] = watchAll("client", buildRecords(22, buildMessage(1, body), fragmentBytes));
+          expect(event).toMatchObject({
+            kind: "handshake",
+            message: { cipherSuites, groups, serverName: host, alpn: protocols },
+          });
+        },
+      ),
+      { numRuns: 200 },
+    );
+  });
+
+  test("takes any bytes at all", () => {
+    fc.assert(
+      fc.property(fc.constantFrom<Side>("client", "server"), fc.uint8Array({ maxLength: 200 }), (side, bytes) => {
+        const events = watchAll(side, bytes);
+        expect(events.every(({ at, end }) => at <= end && end <= bytes.length)).toBe(true);
+        recogniseFirstBytes(bytes);
+      }),
+      { numRuns: 500 },
+    );
+  });
+});
+
+/**
+ * Mutates the recorded streams and checks what must hold whatever comes. The
+ * default is about a second; `FUZZ_INPUTS=1000000` for a long run, `FUZZ_SEED`
+ * for another sequence. A failure names its input.
+ */
+const inputs = Number(process.env["FUZZ_INPUTS"] ?? 5_000);
+const seed = Number(process.env["FUZZ_SEED"] ?? 8446);
+/** Milliseconds. A hundred times what the inputs need; only a hang takes longer. */
+const timeout = 30_000 + inputs * 20;
+/** Bytes of a mutated stream: hellos, certificates, and some records after them. */
+const MAX_INPUT_BYTES = 4_000;
+
+type Random = ReturnType<typeof createRandom>;
+
+/** Changes a few bytes, most of them near the start, where lengths and types are; or cuts, repeats, or joins. */
+function mutate(random: Random, original: Uint8Array): Uint8Array {
+  let bytes = original.slice(0, MAX_INPUT_BYTES);
+  for (let count = 1 + random.below(4); count > 0; count--) {
+    const reach = random.below(3) === 0 ? bytes.length : Math.min(bytes.length, 600);
+    const at = random.below(reach + 1);
+    switch (random.below(6)) {
+      case 0:
+        bytes[at] = random.below(256);
+        break;
+      case 1:
+        bytes[at] = (bytes[at] ?? 0) + (random.below(2) === 0 ? 1 : -1);
+        break;
+      case 2:
+        bytes[at] = [0, 1, 0x7f, 0x80, 0xff][random.below(5)] ?? 0;
+        break;
+      case 3:
+        bytes = bytes.slice(0, at);
+        break;
+      case 4: {
+        const other = streams[random.below(streams.length)]?.bytes ?? bytes;
+        const from = random.below(other.length);
+        bytes = new Uint8Array([...bytes.subarray(0, at), ...other.subarray(from, from + 200), ...bytes.subarray(at)]);
+        break;
+      }
+      default:
+        bytes = new Uint8Array([...bytes.subarray(0, at), ...bytes.subarray(at + random.below(8))]);
+    }
+    if (bytes.length === 0) return bytes;
+  }
+  return bytes;
+}
+
+/** Everything that is ever done with what a peer sent. Gives how many messages there were. */
+function useAll(events: readonly TlsEvent[]): number {
+  let messages = 0;
+  for (const event of events) {
+    if (event.kind !== "handshake") continue;
+    messages++;
+    const { message } = event;
+    if (!/^[ -~]*$/.test(JSON.stringify(describeMessage(message)))) throw new Error("The description is not plain");
+    if (message.type === "client_hello") {
+      if (!/^t[0-9s][0-9][di]\d{4}..(?:_[0-9a-f]{12}){2}$/.test(computeJa4(message).hash))
+        throw new Error("The JA4 is not one");
+      computeJa3(message);
+    }
+    if (message.type === "server_hello") computeJa3s(message);
+  }
+  return messages;
+}
+
+describe("a fuzz", () => {
+  test(
+    "of handshakes finds no throw, and the same whole and split",
+    () => {
+      const random = createRandom(seed);
+      let messages = 0;
+      for (let count = 0; count < inputs; count++) {
+        const stream = streams[random.below(streams.length)];
+        if (stream === undefined) throw new Error("There are streams");
+        const { side } = stream;
+        const bytes = mutate(random, stream.bytes);
+        try {
+          const whole = watchAll(side, bytes);
+          messages += useAll(whole);
+          const split = watchCut(side, bytes, [random.below(bytes.length + 1), random.below(bytes.length + 1)]);
+          if (!Bun.deepEquals(split, whole)) throw new Error("A split changes what is told");
+          // Certificates come from anybody; reading them is the platform's, and slow.
+          if (count % 50 === 0)
+            for (const event of whole)
+              if (event.kind === "handshake" && event.message.type === "certificate") explainChain(event.message.chain);
+        } catch (cause) {
+          throw new Error(`Input ${count} of seed ${seed} fails, from the ${side}: ${bytes.toHex()}`, { cause });
+        }
+      }
+      // A fuzz that is turned away at the door would prove nothing of the rooms.
+      expect(messages).toBeGreaterThan(inputs / 2);
+    },
+    timeout,
+  );
+
+  test(
+    "of message bodies finds no throw",
+    () => {
+      const random = createRandom(seed);
+      const [serverHello] = watchAll("server", loadTlsFixture("openssl-tls12-dhe").server);
+      if (serverHello?.kind !== "handshake" || serverHello.message.type !== "server_hello")
+        throw new Error("The recording begins with a ServerHello");
+      const hello = serverHello.message;
+      let done = 0;
+      for (let count = 0; count < inputs; count++) {
+        const cipherSuite = [0xc02f, 0x009f, 0x00aa, 0xcccc, 0x00a8, 0xc018][random.below(6)] ?? 0;
+        const body = random.bytes(random.below(60)).map((byte) => (byte < 128 ? byte & 3 : byte));
+        const type = [1, 2, 4, 11, 12, 13, 15, 16][random.below(8)] ?? 0;
+        const parsed = parseHandshakeMessage(type, body, { ...hello, cipherSuite, version: 0x0300 + random.below(5) });
+        if (parsed.kind === "done") done++;
+        else if (parsed.at > body.length) throw new Error("The offset is outside");
+      }
+      expect(done).toBeGreaterThan(0);
+    },
+    timeout,
+  );
+
+  test("of endless streams holds one message at most", () => {
+    const watcher = createTlsWatcher({ from: "client" });
+    const hello = buildMessage(1, buildClientHello({ extensions: [serverName("a.example")] }));
+    watcher.push(buildRecords(22, hello));
+    // The beginning of a message of 65535 bytes, then one byte a record, for ever.
+    const begun = watcher.push(buildRecords(22, Uint8Array.of(16, 0, 0xff, 0xff)));
+    expect(begun).toEqual([]);
+    const one = Uint8Array.of(22, 3, 3, 0, 1, 7);
+    let pushed = 0;
+    let events: readonly TlsEvent[] = [];
+    while (events.length === 0 && pushed < 100_000) {
+      events = watcher.push(one);
+      pushed++;
+    }
+    expect(pushed).toBe(65_535);
+    expect(events).toMatchObject([{ kind: "handshake", message: { type: "other", length: 65_535 } }]);
+  });
+});
