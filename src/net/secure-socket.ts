@@ -1,3 +1,5 @@
+import { isIP } from "node:net";
+import { checkServerIdentity } from "node:tls";
 import type { Socket, SocketHandler } from "bun";
 import type { Conn } from "./conn.ts";
 import type { ClientTlsOptions, SecureAttempt, SecureResult } from "./secure-attempt.ts";
@@ -29,7 +31,8 @@ export function secureSocket(
   const [raw, secured] = (conn.socket as unknown as TlsSocket).upgradeTLS<Handshake | SocketConn>({
     data: handshake,
     tls: {
-      serverName: options.serverName,
+      // An address is no SNI (RFC 6066 §3), and Bun would send it.
+      serverName: isIP(options.serverName) === 0 ? options.serverName : "",
       rejectUnauthorized: true,
       ...(options.ca === undefined ? {} : { ca: [...options.ca] }),
       ...(options.cert === undefined ? {} : { cert: options.cert }),
@@ -44,7 +47,7 @@ export function secureSocket(
 }
 
 /** Takes what nobody is to have. */
-class DeafConn extends SocketConn {
+export class DeafConn extends SocketConn {
   override onData(): void {
     // Encrypted bytes, on their way to be decrypted.
   }
@@ -70,6 +73,13 @@ class Handshake implements SecureAttempt {
 
   succeed(socket: TlsSocket): void {
     if (this.#over) return;
+    // Without a name, Bun has verified who signed the certificate, and not whose it is.
+    const mismatch =
+      isIP(this.#serverName) === 0 ? undefined : checkServerIdentity(this.#serverName, socket.getPeerCertificate());
+    if (mismatch !== undefined) {
+      this.fail(mismatch);
+      return;
+    }
     this.#over = true;
     const conn = new SocketConn(socket as Socket<SocketConn>, true);
     socket.data = conn;

@@ -1,0 +1,58 @@
+import { parseIp, type Ip } from "../../src/address/ip.ts";
+import { parseTargetPattern } from "../../src/config/target-pattern.ts";
+import type { HookQuery, HookVerdict, Policy, Query, Rule, TargetPattern, Via } from "../../src/proxy/policy/policy.ts";
+import { makeEndpoint } from "./make-endpoint.ts";
+
+export function makeIp(text: string): Ip {
+  const ip = parseIp(text);
+  if (ip === undefined) throw new Error(`${text} is not an address`);
+  return ip;
+}
+
+/** Patterns as a configuration spells them: `*.example.org:443`, `10.0.0.0/8`. */
+export function makePatterns(...texts: string[]): TargetPattern[] {
+  return texts.map((text) => {
+    const parsed = parseTargetPattern(text);
+    if (!parsed.ok) throw new Error(`${text}: ${parsed.reason}`);
+    return parsed.pattern;
+  });
+}
+
+export function denyRule(name: string, ...to: string[]): Rule {
+  return { name, ...(to.length > 0 && { to: makePatterns(...to) }), verdict: { kind: "deny" } };
+}
+
+export interface AllowSettings {
+  readonly to?: readonly string[];
+  readonly allowPrivate?: boolean;
+  readonly via?: Via | ((query: HookQuery) => Via | Promise<Via>);
+  readonly sourceAddress?: string;
+}
+
+export function allowRule(name: string, settings: AllowSettings = {}): Rule {
+  const { to, allowPrivate = false, via, sourceAddress } = settings;
+  return {
+    name,
+    ...(to && { to: makePatterns(...to) }),
+    verdict: { kind: "allow", allowPrivate, via, ...(sourceAddress !== undefined && { sourceAddress }) },
+  };
+}
+
+/** `ask` may break its promise, as the functions of a configuration may. */
+export function hookRule(name: string, ask: (query: HookQuery) => unknown): Rule {
+  return { name, verdict: { kind: "hook", ask: ask as (query: HookQuery) => HookVerdict } };
+}
+
+/** Rules, and what holds when none matches: direct unless said otherwise. */
+export function makePolicy(rules: readonly Rule[], fallback: Policy["fallback"] = { kind: "allow", via: [] }): Policy {
+  return { rules, fallback };
+}
+
+export function makeQuery(target: string, more: { client?: string; user?: string; address?: string } = {}): Query {
+  return {
+    client: makeIp(more.client ?? "203.0.113.7"),
+    user: more.user,
+    target: makeEndpoint(target),
+    ...(more.address !== undefined && { address: makeIp(more.address) }),
+  };
+}

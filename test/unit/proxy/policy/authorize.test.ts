@@ -1,0 +1,195 @@
+import { describe, expect, test } from "bun:test";
+import type { Resolver } from "../../../../src/net/dns.ts";
+import { type AskingSession, authorize, type Authorization } from "../../../../src/proxy/policy/authorize.ts";
+import type { HookQuery, Policy } from "../../../../src/proxy/policy/policy.ts";
+import { createFakeResolver } from "../../../support/fake-resolver.ts";
+import { makeEndpoint } from "../../../support/make-endpoint.ts";
+import { allowRule, denyRule, hookRule, makeIp, makePolicy } from "../../../support/make-policy.ts";
+
+const resolver = createFakeResolver({
+  "public.test": ["198.51.100.1", "2001:db8::1"],
+  "mixed.test": ["198.51.100.1", "10.0.0.1", "198.51.100.2"],
+  "slow.test": "dns_timeout",
+});
+
+function makeSession(policy: Policy, hookMs = 1000): AskingSession {
+  return {
+    client: makeIp("203.0.113.7"),
+    user: "ci",
+    runtime: { policy, timeouts: { connectMs: 1000, hookMs } },
+    decision: undefined,
+  };
+}
+
+interface Asked {
+  readonly session: AskingSession;
+  readonly answer: Authorization;
+}
+
+async function ask(policy: Policy, target: string, hookMs?: number): Promise<Asked> {
+  const session = makeSession(policy, hookMs);
+  return { session, answer: await authorize(session, makeEndpoint(target), { resolver }) };
+}
+
+function failureOf({ answer }: Asked) {
+  return answer.ok ? undefined : answer.failure;
+}
+
+function addressesOf({ answer }: Asked) {
+  return answer.ok ? answer.value.addresses?.map((ip) => ip.text) : undefined;
+}
+
+describe("authorize()", () => {
+  test("answers at once when the rules can tell, and asks nobody", () => {
+    const silent: Resolver = {
+      lookup() {
+        throw new Error("asked");
+      },
+    };
+    const session = makeSession(makePolicy([allowRule("all")]));
+    const answer = authorize(session, makeEndpoint("public.test:443"), { resolver: silent });
+    expect(answer).toEqual({
+      ok: true,
+      value: { decision: { verdict: "allow", rule: "all", allowPrivate: false, via: [] } },
+    });
+    expect(session.decision?.rule).toBe("all");
+  });
+
+  test("refuses in the name of the rule, and writes the decision down", async () => {
+    const asked = await ask(makePolicy([denyRule("no-mail", "*:25")]), "public.test:25");
+    expect(failureOf(asked)).toEqual({ detail: "denied_by_rule", note: "rule no-mail" });
+    expect(asked.session.decision).toMatchObject({ verdict: "deny", rule: "no-mail" });
+    expect(failureOf(await ask(makePolicy([], { kind: "deny" }), "public.test:25"))).toEqual({
+      detail: "denied_by_default",
+    });
+  });
+
+  test("resolves a name where a range meets it, and keeps the addresses", async () => {
+    const asked = await ask(makePolicy([denyRule("lab", "10.0.0.0/8")]), "public.test:443");
+    expect(addressesOf(asked)).toEqual(["2001:db8::1", "198.51.100.1"]);
+    expect(asked.answer).not.toHaveProperty("value.narrowed");
+    expect(asked.session.decision?.rule).toBe("default");
+  });
+
+  test("keeps of a mixed answer only what is allowed, and says that it is not all", async () => {
+    const asked = await ask(makePolicy([denyRule("lab", "10.0.0.0/8")]), "mixed.test:443");
+    expect(addressesOf(asked)).toEqual(["198.51.100.1", "198.51.100.2"]);
+    expect(asked.answer).toMatchObject({ value: { narrowed: true } });
+  });
+
+  test("keeps only the addresses that share the first allowed decision", async () => {
+    const policy = makePolicy([
+      allowRule("lab", { to: ["10.0.0.0/8"], allowPrivate: true }),
+      allowRule("rest", { via: ["corp"] }),
+    ]);
+    const asked = await ask(policy, "mixed.test:443");
+    expect(addressesOf(asked)).toEqual(["198.51.100.1", "198.51.100.2"]);
+    expect(asked.session.decision).toMatchObject({ rule: "rest", via: ["corp"] });
+  });
+
+  test("answers with the first denial when no address is allowed", async () => {
+    const policy = makePolicy([denyRule("lab", "10.0.0.0/8"), denyRule("rest")]);
+    const asked = await ask(policy, "mixed.test:443");
+    expect(failureOf(asked)).toEqual({ detail: "denied_by_rule", note: "rule rest" });
+  });
+
+  test("fails closed where the rule that needs the address denies", async () => {
+    const policy = makePolicy([denyRule("lab", "10.0.0.0/8")], { kind: "allow", via: ["corp"] });
+    expect(failureOf(await ask(policy, "nowhere.test:443"))).toEqual({
+      detail: "dns_error",
+      note: "from the table, and rule lab needs the address",
+    });
+    expect(failureOf(await ask(policy, "slow.test:443"))?.detail).toBe("dns_timeout");
+  });
+
+  test("does not match a rule that allows a range to a name that does not resolve", async () => {
+    const policy = makePolicy([allowRule("lab", { to: ["10.0.0.0/8"], allowPrivate: true })], {
+      kind: "allow",
+      via: ["corp"],
+    });
+    const asked = await ask(policy, "nowhere.test:443");
+    expect(asked.answer).toMatchObject({ ok: true, value: { decision: { rule: "default", via: ["corp"] } } });
+    expect(addressesOf(asked)).toBeUndefined();
+  });
+
+  test("still fails closed when a later rule denies a range", async () => {
+    const policy = makePolicy([allowRule("lab", { to: ["10.0.0.0/8"] }), denyRule("dmz", "192.0.2.0/24")]);
+    expect(failureOf(await ask(policy, "nowhere.test:443"))?.note).toContain("rule dmz needs the address");
+  });
+
+  test("takes localhost and names below it for loopback, whatever DNS says", async () => {
+    const policy = makePolicy([denyRule("loopback", "127.0.0.0/8", "::1")]);
+    for (const name of ["localhost", "a.localhost"]) {
+      expect(failureOf(await ask(policy, `${name}:443`))?.note).toBe("rule loopback");
+    }
+  });
+
+  test("asks a function once, in canonical words, however many addresses there are", async () => {
+    const queries: HookQuery[] = [];
+    const hook = hookRule("hook", (query) => {
+      queries.push(query);
+      return { allow: true, via: ["corp"] };
+    });
+    const asked = await ask(makePolicy([denyRule("lab", "10.0.0.0/8"), hook]), "mixed.test:443");
+    expect(queries).toEqual([{ client: "203.0.113.7", user: "ci", host: "mixed.test", port: 443 }]);
+    expect(asked.session.decision).toEqual({ verdict: "allow", rule: "hook", allowPrivate: false, via: ["corp"] });
+    expect(addressesOf(asked)).toEqual(["198.51.100.1", "198.51.100.2"]);
+  });
+
+  test("passes on to the next rule when a function has nothing to say", async () => {
+    const policy = makePolicy([hookRule("hook", () => Promise.resolve(undefined)), denyRule("next")]);
+    expect(failureOf(await ask(policy, "public.test:443"))?.note).toBe("rule next");
+  });
+
+  test("lets a function deny", async () => {
+    const asked = await ask(makePolicy([hookRule("hook", async () => ({ deny: true }))]), "public.test:443");
+    expect(failureOf(asked)).toEqual({ detail: "denied_by_rule", note: "rule hook" });
+  });
+
+  test("denies when a function throws, rejects or never answers, and does not tell what it threw", async () => {
+    const hooks: [() => unknown, string][] = [
+      [
+        () => {
+          throw new Error("secret");
+        },
+        "rule hook threw",
+      ],
+      [() => Promise.reject(new Error("secret")), "rule hook threw"],
+      [() => new Promise(() => {}), "rule hook did not answer in 20 ms"],
+    ];
+    for (const [hook, note] of hooks) {
+      const asked = await ask(makePolicy([hookRule("hook", hook)]), "public.test:443", 20);
+      expect(failureOf(asked)).toEqual({ detail: "hook_failed", note });
+      expect(asked.session.decision).toMatchObject({ verdict: "deny", rule: "hook", detail: "hook_failed" });
+    }
+  });
+
+  test("denies when a function answers with what is no verdict", async () => {
+    const answers = [
+      null,
+      true,
+      "allow",
+      {},
+      { allow: false },
+      { deny: false },
+      { deny: true, allow: true },
+      { allow: true, allowPrivate: "yes" },
+      { allow: true, via: "corp" },
+      { allow: true, via: [1] },
+    ];
+    for (const answer of answers) {
+      const asked = await ask(makePolicy([hookRule("hook", () => answer)]), "public.test:443");
+      expect(failureOf(asked)).toEqual({ detail: "hook_failed", note: "rule hook answered with no verdict" });
+    }
+  });
+
+  test("asks a function which way to go, and denies when it does not say", async () => {
+    const toCorp = allowRule("way", { via: async () => ["corp"] });
+    expect((await ask(makePolicy([toCorp]), "public.test:443")).session.decision).toMatchObject({ via: ["corp"] });
+    const toNowhere = allowRule("way", { via: (() => "corp") as unknown as () => string[] });
+    expect(failureOf(await ask(makePolicy([toNowhere]), "public.test:443"))).toEqual({
+      detail: "hook_failed",
+      note: "rule way answered with no way",
+    });
+  });
+});
