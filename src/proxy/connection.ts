@@ -3,6 +3,8 @@ import type { Conn } from "../net/conn.ts";
 import { identify } from "./auth/identify.ts";
 import { dial } from "./dial/dial.ts";
 import type { Failure } from "./failure.ts";
+import { readHello } from "./handshake/hello.ts";
+import { readCredentials } from "./handshake/read-credentials.ts";
 import { readRequest } from "./handshake/read-request.ts";
 import { authorize } from "./policy/authorize.ts";
 import { refuse, respondEstablished } from "./respond/respond.ts";
@@ -47,16 +49,22 @@ async function live(
   slots.push(place.value);
 
   enterStage(session, "handshake");
-  const request = await readRequest(session, client);
-  if (!request.ok) return request.failure;
-  if (services.draining) return { detail: "draining" };
+  const hello = await readHello(session, client);
+  if (!hello.ok) return hello.failure;
 
   enterStage(session, "authenticate");
-  const user = await identify(session, request.value.presented);
+  const presented = await readCredentials(session, client, hello.value);
+  if (!presented.ok) return presented.failure;
+  const user = await identify(session, presented.value);
   if (!user.ok) return user.failure;
   const userPlace = services.admission.admitUser(user.value, session.runtime);
   if (!userPlace.ok) return userPlace.failure;
   slots.push(userPlace.value);
+
+  enterStage(session, "request");
+  const request = await readRequest(session, client, hello.value);
+  if (!request.ok) return request.failure;
+  if (services.draining) return { detail: "draining" };
 
   enterStage(session, "decide");
   const authorized = await authorize(session, request.value.target, services);

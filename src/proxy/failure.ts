@@ -29,6 +29,7 @@ const table = {
   handshake_timeout: row("http_request_error", 408, "client", "The request did not arrive in time."),
   version_not_supported: row("http_request_error", 505, "client", "Only HTTP/1.0 and HTTP/1.1 are spoken here."),
   method_not_supported: row("http_request_error", 501, "client", "Only CONNECT is served here."),
+  command_not_supported: row("http_request_error", 501, "client", "SOCKS clients can only ask for CONNECT here."),
   protocol_not_served: row("http_request_error", 400, "client", "This listener does not serve that protocol."),
   client_gone: row("http_request_error", 400, "client", "The client went away before it was answered."),
   // Who and how many.
@@ -105,6 +106,8 @@ export interface Failure {
   readonly receivedStatus?: number;
   /** Seconds after which another try makes sense, for `Retry-After`. */
   readonly retryAfterSeconds?: number;
+  /** With a 407: the nonce of the client was too old, the rest was right (RFC 7616 §3.3). */
+  readonly stale?: true;
   /** The next hop that the failure is about (upstream name or `host:port`), for `next-hop`. */
   readonly nextHop?: string;
 }

@@ -7,7 +7,8 @@ import type { Runtime } from "./runtime.ts";
 import type { TunnelResult } from "./tunnel/tunnel.ts";
 
 /** The stages of a connection's life, in order. The last one reached is in the record. */
-export type Stage = "accept" | "handshake" | "authenticate" | "decide" | "route" | "dial" | "respond" | "tunnel";
+export type Stage =
+  "accept" | "handshake" | "authenticate" | "request" | "decide" | "route" | "dial" | "respond" | "tunnel";
 
 /** How the client speaks to us. */
 export type ClientProtocol = "http" | "socks5" | "socks4";
@@ -23,12 +24,16 @@ export interface Session {
   readonly listener: string;
   /** Milliseconds since the epoch. */
   readonly startedAt: number;
+  /** Monotonic milliseconds at which the connection was accepted, or its next request began. */
+  readonly acceptedAt: number;
   stage: Stage;
   /** Monotonic milliseconds at which the current stage began. */
   stageSince: number;
   /** Milliseconds spent in each stage that is over. */
   readonly stageMs: Partial<Record<Stage, number>>;
   protocol: ClientProtocol | undefined;
+  /** Whether a SOCKS5 client was asked for its password, and waits for the verdict (RFC 1929). */
+  socksLogin: boolean;
   method: string | undefined;
   target: Endpoint | undefined;
   user: string | undefined;
@@ -58,6 +63,7 @@ export interface SessionStart {
 /** Opens the account of a connection that was just accepted. */
 export function openSession(start: SessionStart): Session {
   idCount += 1;
+  const now = performance.now();
   return {
     id: `${idPrefix}-${idCount.toString(36)}`,
     runtime: start.runtime,
@@ -67,8 +73,10 @@ export function openSession(start: SessionStart): Session {
     startedAt: Date.now(),
     stage: "accept",
     stageMs: {},
-    stageSince: performance.now(),
+    acceptedAt: now,
+    stageSince: now,
     protocol: undefined,
+    socksLogin: false,
     method: undefined,
     target: undefined,
     user: undefined,

@@ -1,56 +1,47 @@
 import type { Conn } from "../../net/conn.ts";
-import { readMessage } from "../../net/read-message.ts";
-import { createRequestHeadParser, type RequestHeadError } from "../../protocol/http1/request-head.ts";
-import { fail, type FailureDetail, type Outcome } from "../failure.ts";
+import {
+  encodeSocks5PasswordStatus,
+  parseSocks5Request,
+  type SocksCommand,
+} from "../../protocol/socks/socks5-server.ts";
+import type { SocksTarget } from "../../protocol/socks/socks-target.ts";
+import { fail, type Outcome, succeed } from "../failure.ts";
 import type { Session } from "../session.ts";
-import { readTunnelRequest, type TunnelRequest } from "./tunnel-request.ts";
+import type { Hello } from "./hello.ts";
+import { readSocksMessage } from "./read-socks-message.ts";
+import { readConnect, type TunnelRequest } from "./tunnel-request.ts";
 
-/**
- * Reads the first request of a client, under a deadline and a cap. Every byte
- * after it stays with the connection, for the target, after the dial.
- */
-export async function readRequest(session: Session, client: Conn): Promise<Outcome<TunnelRequest>> {
-  const { limits, timeouts } = session.runtime;
-  session.protocol = "http";
+/** Finds out what the client wants. HTTP and SOCKS4 have said it already, SOCKS5 says it once it is logged in. */
+export async function readRequest(session: Session, client: Conn, hello: Hello): Promise<Outcome<TunnelRequest>> {
+  const request = await readTunnelRequest(session, client, hello);
+  if (request.ok) session.target = request.value.target;
+  return request;
+}
 
-  const parser = createRequestHeadParser({ maxBytes: limits.headBytes, maxFields: limits.headFields });
-  const read = await readMessage(client, (bytes) => parser.parse(bytes), {
-    deadlineMs: timeouts.handshakeMs,
-    maxBytes: limits.headBytes + 1,
-  });
-  switch (read.kind) {
-    case "done": {
-      const head = read.value;
-      session.method = head.method;
-      if (head.method !== "CONNECT") return fail("method_not_supported", { note: head.method });
-      const request = readTunnelRequest(head);
-      if (request.ok) session.target = request.value.target;
-      return request;
+async function readTunnelRequest(session: Session, client: Conn, hello: Hello): Promise<Outcome<TunnelRequest>> {
+  switch (hello.protocol) {
+    case "http": {
+      const { head } = hello;
+      return head.method === "CONNECT" ? readConnect(head) : fail("method_not_supported", { note: head.method });
     }
-    case "bad":
-      return fail(judgeHeadError(read.code), { note: read.code });
-    case "too_large":
-      return fail("head_too_large");
-    case "timeout":
-      return fail("handshake_timeout");
-    case "closed":
-      // A client that sent FIN may still read: tell it that what it sent is not a request.
-      if (read.reset || read.received === 0) return fail("client_gone");
-      return fail("malformed_request", { note: "the request ended in the middle of its head" });
+    case "socks4":
+      return judgeSocksRequest(session, hello.request);
+    case "socks5": {
+      if (session.socksLogin) client.write(encodeSocks5PasswordStatus(true));
+      const read = await readSocksMessage(session, client, parseSocks5Request);
+      return read.ok ? judgeSocksRequest(session, read.value) : read;
+    }
     default:
-      return read satisfies never;
+      return hello satisfies never;
   }
 }
 
-function judgeHeadError(code: RequestHeadError): FailureDetail {
-  switch (code) {
-    case "head_too_large":
-    case "too_many_fields":
-    case "request_line_too_long":
-      return "head_too_large";
-    case "version_not_supported":
-      return "version_not_supported";
-    default:
-      return "malformed_request";
-  }
+function judgeSocksRequest(
+  session: Session,
+  { command, target }: { readonly command: SocksCommand; readonly target: SocksTarget },
+): Outcome<TunnelRequest> {
+  session.method = command.toUpperCase();
+  if (command !== "connect") return fail("command_not_supported", { note: command });
+  if (!target.ok) return fail("bad_target", { note: target.code });
+  return succeed({ target: target.endpoint });
 }

@@ -42,6 +42,7 @@ export class Metrics {
     accept: new Histogram(STAGE_BOUNDS_MS),
     handshake: new Histogram(STAGE_BOUNDS_MS),
     authenticate: new Histogram(STAGE_BOUNDS_MS),
+    request: new Histogram(STAGE_BOUNDS_MS),
     decide: new Histogram(STAGE_BOUNDS_MS),
     route: new Histogram(STAGE_BOUNDS_MS),
     dial: new Histogram(STAGE_BOUNDS_MS),

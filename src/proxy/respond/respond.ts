@@ -1,22 +1,24 @@
 import type { Conn } from "../../net/conn.ts";
 import { describeFailure, type Failure } from "../failure.ts";
-import type { Session } from "../session.ts";
+import type { ClientProtocol, Session } from "../session.ts";
 import { closeLingering } from "./close-lingering.ts";
-import { writeRefusal } from "./refusal.ts";
+import { httpVoice } from "./http-voice.ts";
+import { socks4Voice, socks5Voice } from "./socks-voice.ts";
 
-const encoder = new TextEncoder();
-const established = new Map<string, Uint8Array>();
+/** How to answer in the protocol of the client. */
+export interface Voice {
+  /** The answer after which nothing follows but the tunnel's own bytes. */
+  sayEstablished(session: Session): Uint8Array;
+  /** The answer that ends the connection. */
+  sayRefused(session: Session, failure: Failure): Uint8Array;
+}
 
-/** Tells the client that the tunnel stands. Nothing follows but the tunnel's own bytes (RFC 9110 §9.3.6). */
+const voices: Readonly<Record<ClientProtocol, Voice>> = { http: httpVoice, socks5: socks5Voice, socks4: socks4Voice };
+
+/** Tells the client that the tunnel stands. */
 export function respondEstablished(session: Session, client: Conn): void {
-  const { agent } = session.runtime;
-  let response = established.get(agent);
-  if (response === undefined) {
-    response = encoder.encode(`HTTP/1.1 200 Connection Established\r\nProxy-Agent: ${agent}\r\n\r\n`);
-    established.set(agent, response);
-  }
   session.status = 200;
-  client.write(response);
+  client.write(voices[session.protocol ?? "http"].sayEstablished(session));
 }
 
 /** Tells the client why not, and ends the connection so that the answer arrives. */
@@ -27,13 +29,6 @@ export function refuse(session: Session, client: Conn, failure: Failure): void {
     return;
   }
   session.status = describeFailure(failure.detail).status;
-  client.write(
-    writeRefusal(failure, {
-      agent: session.runtime.agent,
-      id: session.id,
-      challenges: session.runtime.authenticator.challenge(),
-      withoutBody: session.method === "HEAD",
-    }),
-  );
+  client.write(voices[session.protocol ?? "http"].sayRefused(session, failure));
   closeLingering(client);
 }
