@@ -1,0 +1,18 @@
+import type { LiveTunnel } from "../proxy/record/live-table.ts";
+
+/** Whether new connections are served, and if not, why. */
+export type Readiness =
+  { readonly ready: true } | { readonly ready: false; readonly reason: "starting" | "draining" | "no_way_out" };
+
+/** Everything that the sidecar may ask of the daemon, and nothing else. */
+export interface ControlPort {
+  readiness(): Readiness;
+  /** The configuration in effect, ready to print: secrets are `[redacted]`. */
+  effectiveConfig(): unknown;
+  /** Prometheus text format. */
+  metricsText(): string;
+  /** Tunnels under way, the oldest first. */
+  tunnels(): readonly LiveTunnel[];
+  /** Ends a tunnel at once; false when there is none of that id. */
+  kill(id: string): boolean;
+}

@@ -1,0 +1,50 @@
+import { readdirSync, readFileSync } from "node:fs";
+import type { Family } from "./prometheus-text.ts";
+
+/** Seconds since the epoch; taken once, so that a step of the clock does not look like a restart. */
+const startedAt = Math.round(Date.now() - process.uptime() * 1000) / 1000;
+
+/** The conventional metrics of a process. What the platform does not tell is left out. */
+export function collectProcessFamilies(): Family[] {
+  const { user, system } = process.cpuUsage();
+  return [
+    {
+      name: "process_cpu_seconds_total",
+      type: "counter",
+      help: "User and system CPU time, of all threads.",
+      samples: [{ value: (user + system) / 1e6 }],
+    },
+    gauge("process_resident_memory_bytes", "Resident memory.", process.memoryUsage.rss()),
+    gauge("process_start_time_seconds", "Start of the process since the epoch.", startedAt),
+    ...optional("process_open_fds", "Open descriptors.", countDescriptors()),
+    ...optional("process_max_fds", "Descriptors that the process may have open.", readDescriptorLimit()),
+  ];
+}
+
+function gauge(name: string, help: string, value: number): Family {
+  return { name, type: "gauge", help, samples: [{ value }] };
+}
+
+function optional(name: string, help: string, value: number | undefined): Family[] {
+  return value === undefined ? [] : [gauge(name, help, value)];
+}
+
+/** Linux only. Reading the folder takes one descriptor itself. */
+function countDescriptors(): number | undefined {
+  try {
+    return readdirSync("/proc/self/fd").length - 1;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The soft limit, on Linux. */
+function readDescriptorLimit(): number | undefined {
+  try {
+    const limits = readFileSync("/proc/self/limits", "utf8");
+    const soft = /^Max open files +(\d+)/m.exec(limits)?.[1];
+    return soft === undefined ? undefined : Number(soft);
+  } catch {
+    return undefined;
+  }
+}

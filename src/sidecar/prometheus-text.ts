@@ -1,0 +1,48 @@
+/** One line of a family: labels and a value. */
+export interface Sample {
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly value: number;
+  /** For histograms: `_bucket`, `_sum`, `_count`. */
+  readonly suffix?: string;
+}
+
+/** All samples of one metric. */
+export interface Family {
+  /** Full name, in base units, counters ending in `_total`. */
+  readonly name: string;
+  readonly type: "counter" | "gauge" | "histogram";
+  readonly help: string;
+  readonly samples: readonly Sample[];
+}
+
+/** Writes the Prometheus text format, version 0.0.4. */
+export function formatFamilies(families: readonly Family[]): string {
+  let text = "";
+  for (const { name, type, help, samples } of families) {
+    text += `# HELP ${name} ${escapeHelp(help)}\n# TYPE ${name} ${type}\n`;
+    for (const { labels, value, suffix } of samples) {
+      text += `${name}${suffix ?? ""}${formatLabels(labels)} ${formatValue(value)}\n`;
+    }
+  }
+  return text;
+}
+
+function formatLabels(labels: Sample["labels"]): string {
+  if (labels === undefined) return "";
+  const pairs = Object.entries(labels).map(([name, value]) => `${name}="${escapeLabel(value)}"`);
+  return pairs.length === 0 ? "" : `{${pairs.join(",")}}`;
+}
+
+function formatValue(value: number): string {
+  if (value === Infinity) return "+Inf";
+  if (value === -Infinity) return "-Inf";
+  return String(value);
+}
+
+function escapeHelp(text: string): string {
+  return text.replaceAll("\\", "\\\\").replaceAll("\n", "\\n");
+}
+
+function escapeLabel(text: string): string {
+  return escapeHelp(text).replaceAll('"', '\\"');
+}

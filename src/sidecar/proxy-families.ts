@@ -1,0 +1,111 @@
+import { describeFailure, type FailureDetail } from "../proxy/failure.ts";
+import type { Histogram } from "../proxy/record/histogram.ts";
+import type { Metrics } from "../proxy/record/metrics.ts";
+import type { Family, Sample } from "./prometheus-text.ts";
+
+/** Where the figures come from; each is read at the moment of a scrape. */
+export interface MetricSources {
+  readonly version: string;
+  readonly metrics: Metrics;
+  readonly live: { readonly size: number; bytes(): { up: number; down: number } };
+  readonly accessLog: { readonly dropped: number };
+  /** Checks of passwords: answered from memory, and worked out. */
+  readonly auth?: () => { readonly hits: number; readonly misses: number };
+}
+
+/** Puts the counts of the data plane into families. Labels are closed sets, or come from the configuration. */
+export function collectProxyFamilies({ version, metrics, live, accessLog, auth }: MetricSources): Family[] {
+  const moving = live.bytes();
+  const cache = auth?.();
+  return [
+    gauge("penstock_build_info", "Always 1; the labels say what is running.", [
+      { labels: { version, bun: Bun.version, platform: `${process.platform}-${process.arch}` }, value: 1 },
+    ]),
+    counter(
+      "penstock_connections_total",
+      "Client connections accepted.",
+      mapEntries(metrics.accepted, (listener, value) => ({ labels: { listener }, value })),
+    ),
+    counter(
+      "penstock_connections_closed_total",
+      "Client connections that are over, by what they spoke.",
+      [...metrics.finished].flatMap(([listener, byProtocol]) =>
+        Object.entries(byProtocol).map(([protocol, value]) => ({ labels: { listener, protocol }, value })),
+      ),
+    ),
+    gauge("penstock_connections_open", "Client connections under way.", [{ value: metrics.connectionsOpen }]),
+    gauge("penstock_tunnels_open", "Tunnels under way.", [{ value: live.size }]),
+    counter(
+      "penstock_tunnels_total",
+      "Tunnels that are over, by how they ended.",
+      mapRecord(metrics.tunnelEnds, "end"),
+    ),
+    counter("penstock_bytes_total", "Payload bytes of tunnels: up is from client to target.", [
+      { labels: { direction: "up" }, value: metrics.bytesUp + moving.up },
+      { labels: { direction: "down" }, value: metrics.bytesDown + moving.down },
+    ]),
+    counter(
+      "penstock_failures_total",
+      "Connections that failed, by RFC 9209 error type and precise reason.",
+      Object.entries(metrics.failures).map(([detail, value]) => ({
+        labels: { word: describeFailure(detail as FailureDetail).word, detail },
+        value,
+      })),
+    ),
+    histogram(
+      "penstock_stage_seconds",
+      "Time that connections spent in each stage.",
+      Object.entries(metrics.stages).flatMap(([stage, histogram]) => listBuckets(histogram, { stage })),
+    ),
+    histogram("penstock_tunnel_seconds", "How long tunnels lived.", listBuckets(metrics.tunnelDuration, {})),
+    ...(cache === undefined
+      ? []
+      : [
+          counter("penstock_auth_checks_total", "Checks of credentials, by whether the answer was remembered.", [
+            { labels: { cache: "hit" }, value: cache.hits },
+            { labels: { cache: "miss" }, value: cache.misses },
+          ]),
+        ]),
+    counter("penstock_access_log_dropped_total", "Access lines lost because the reader was too slow or failed.", [
+      { value: accessLog.dropped },
+    ]),
+  ];
+}
+
+function counter(name: string, help: string, samples: readonly Sample[]): Family {
+  return { name, type: "counter", help, samples };
+}
+
+function gauge(name: string, help: string, samples: readonly Sample[]): Family {
+  return { name, type: "gauge", help, samples };
+}
+
+function histogram(name: string, help: string, samples: readonly Sample[]): Family {
+  return { name, type: "histogram", help, samples };
+}
+
+function mapEntries(counts: ReadonlyMap<string, number>, toSample: (key: string, value: number) => Sample): Sample[] {
+  return Array.from(counts, ([key, value]) => toSample(key, value));
+}
+
+function mapRecord(counts: Readonly<Record<string, number>>, label: string): Sample[] {
+  return Object.entries(counts).map(([key, value]) => ({ labels: { [label]: key }, value }));
+}
+
+/** Cumulated buckets in seconds, then sum and count, as Prometheus wants a histogram. */
+function listBuckets(
+  { boundsMs, counts, count, sumMs }: Histogram,
+  labels: Readonly<Record<string, string>>,
+): Sample[] {
+  let below = 0;
+  const buckets = boundsMs.map((bound, index): Sample => {
+    below += counts[index] ?? 0;
+    return { suffix: "_bucket", labels: { ...labels, le: String(bound / 1000) }, value: below };
+  });
+  return [
+    ...buckets,
+    { suffix: "_bucket", labels: { ...labels, le: "+Inf" }, value: count },
+    { suffix: "_sum", labels, value: sumMs / 1000 },
+    { suffix: "_count", labels, value: count },
+  ];
+}
