@@ -11,7 +11,7 @@ import { parseUpstreamUrl } from "./upstream-url.ts";
 
 /** Compiles the named upstreams, and the one that `upstream` makes. Tells of certificates and keys that cannot be used. */
 export function compileUpstreams(
-  config: Config,
+  config: Pick<Config, "upstream" | "upstreams">,
   materials: Materials,
 ): { upstreams: Map<string, Hop>; problems: Problem[] } {
   const upstreams = new Map<string, Hop>();

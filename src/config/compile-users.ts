@@ -34,8 +34,8 @@ function compileUserList(users: readonly UserSettings[], materials: Materials): 
   const positions: number[] = [];
   for (const [at, { name, password: source }] of users.entries()) {
     const password = findSecret(source, materials);
-    // What holds it is missing, and that has been told already.
-    if (password === undefined) continue;
+    // What holds it is missing, or the name is there twice: that has been told already.
+    if (password === undefined || entries.some((entry) => entry.name === name)) continue;
     entries.push({ name, password });
     positions.push(at);
   }

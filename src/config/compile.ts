@@ -15,8 +15,11 @@ import { type ListenerAddress, parseListenerAddress } from "./listener-address.t
 import type { Materials } from "./materials.ts";
 import type { Checked, Problem } from "./problem.ts";
 import { parseDuration, parseSize } from "./quantity.ts";
+import { readRecord } from "./raw.ts";
 import { findSecret } from "./resolve-secret.ts";
 import type { Config } from "./schema.ts";
+import { upstreamsSchema } from "./upstream-schema.ts";
+import { usersSchema } from "./users-schema.ts";
 
 /** Where the sidecar listens, and what it asks for. */
 export interface SidecarPlan {
@@ -78,6 +81,23 @@ export function compileConfig(config: Config, materials: Materials): Checked<Com
       effective: describeEffective(config, access),
     },
   };
+}
+
+/**
+ * What only the materials show to be wrong with the users and the upstreams of
+ * a configuration that cannot be compiled, so that it is told with the rest.
+ */
+export function findMaterialProblems(raw: unknown, materials: Materials): Problem[] {
+  const written = readRecord(raw);
+  const users = usersSchema.safeParse(written["users"]);
+  const compiled = users.success ? compileUsers(users.data, materials) : undefined;
+  const upstreams = upstreamsSchema.safeParse(written["upstreams"]);
+  return [
+    ...(compiled?.ok === false ? compiled.problems : []),
+    ...(upstreams.success
+      ? compileUpstreams({ upstream: undefined, upstreams: upstreams.data }, materials).problems
+      : []),
+  ];
 }
 
 /** An htpasswd file to watch. */

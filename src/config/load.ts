@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 
 import { checkConfig } from "./check.ts";
-import { type CompiledConfig, compileConfig } from "./compile.ts";
+import { type CompiledConfig, compileConfig, findMaterialProblems } from "./compile.ts";
 import { gatherMaterials, listVariables, type ReadText } from "./materials.ts";
 import { applyOverrides, attachOrigins, CONFIG_VARIABLE, type Flags } from "./overrides.ts";
 import type { Checked } from "./problem.ts";
@@ -50,7 +50,9 @@ export async function loadConfig(options: LoadOptions): Promise<LoadResult> {
     createReader(home),
   );
   const checked = checkConfig(over.raw);
-  const compiled = checked.ok ? compileConfig(checked.value, materials) : checked;
+  const compiled: Checked<CompiledConfig> = checked.ok
+    ? compileConfig(checked.value, materials)
+    : { ok: false, problems: [...checked.problems, ...findMaterialProblems(over.raw, materials)] };
   const problems = [
     ...over.problems,
     ...attachOrigins([...(compiled.ok ? [] : compiled.problems), ...missing], over.origins),

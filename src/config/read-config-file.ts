@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { extname } from "node:path";
 
@@ -124,16 +125,15 @@ async function importConfig(path: string): Promise<Checked<unknown>> {
   }
 }
 
-/** A file of somebody else's code may throw anything. */
-function refuseImport(path: string, error: unknown): Checked<never> {
-  const message = error instanceof Error ? error.message : String(error);
-  if (
-    /^(?:Cannot find module|ModuleNotFound|ENOENT)/.test(message) &&
-    message.includes(path) &&
-    !message.includes("imported from " + path)
-  )
-    return refuse(`Cannot read ${path}: the file does not exist.`);
-  return refuse(`${message.replace(/\.$/, "")}.`, findPlace(path, error));
+/** A file of somebody else's code may throw anything. The compiler throws several errors as one. */
+function refuseImport(path: string, thrown: unknown): Checked<never> {
+  if (!existsSync(path)) return refuse(`Cannot read ${path}: the file does not exist.`);
+  const errors: readonly unknown[] = thrown instanceof AggregateError ? thrown.errors : [thrown];
+  const problems = errors.map((error): Problem => {
+    const message = error instanceof Error ? error.message : String(error);
+    return { path: [], origin: findPlace(path, error), message: `${message.replace(/\.$/, "")}.` };
+  });
+  return { ok: false, problems };
 }
 
 /** Where in the file: from the compiler's position, else from the first frame of the stack that is in the file. */
