@@ -21,6 +21,7 @@ export const SOL_SOCKET = 1;
 export const SO_REUSEADDR = 2;
 export const SO_ERROR = 4;
 export const SO_LINGER = 13;
+export const SO_RCVLOWAT = 18;
 export const IPPROTO_TCP = 6;
 export const TCP_NODELAY = 1;
 

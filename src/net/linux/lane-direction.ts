@@ -2,7 +2,7 @@ import { MSG_DONTWAIT, MSG_NOSIGNAL, MSG_PEEK, MSG_TRUNC, SPLICE_F_MOVE, SPLICE_
 import { isTransient } from "./errno.ts";
 import type { Libc } from "./libc.ts";
 import type { Pipe, PipePool } from "./pipe-pool.ts";
-import { finishSocket } from "./socket.ts";
+import { finishSocket, makeReceiveRoom } from "./socket.ts";
 
 const spliceFlags = SPLICE_F_MOVE | SPLICE_F_NONBLOCK;
 
@@ -46,6 +46,8 @@ export class LaneDirection {
   #pipe: Pipe | undefined;
   #held = 0;
   #bulk = false;
+  /** The source's receive buffer has been made to fill a pipe. */
+  #roomy = false;
 
   /** `finished` is for a direction that was over before the lane got it: FIN has come and has been passed on. */
   constructor(tools: LaneTools, source: number, sink: number, finished: boolean) {
@@ -66,9 +68,9 @@ export class LaneDirection {
     return this.#bulk;
   }
 
-  /** Moves what can be moved now, up to about `bytes`. Call it when the source is readable or the sink writable. */
-  takeTurn(bytes: number): TurnResult {
-    const result = this.takeTurnWithoutEnd(bytes);
+  /** Moves what can be moved now, up to about a pipeful. Call it when the source is readable or the sink writable. */
+  takeTurn(): TurnResult {
+    const result = this.takeTurnWithoutEnd();
     if (this.ended && !this.blocked && !this.finished && result === "ok") {
       finishSocket(this.#tools.libc, this.#sink);
       this.finished = true;
@@ -77,10 +79,10 @@ export class LaneDirection {
   }
 
   /** The same, but the end of the source's stream is not passed on: it is no end when the socket was reset. */
-  takeTurnWithoutEnd(bytes: number): TurnResult {
+  takeTurnWithoutEnd(): TurnResult {
     this.blocked = false;
     if (this.#held > 0 && !this.#flush()) return "sink";
-    return this.blocked || this.ended ? "ok" : this.#transfer(bytes);
+    return this.blocked || this.ended ? "ok" : this.#transfer();
   }
 
   /** Gives back what it holds; bytes under way are lost. */
@@ -90,11 +92,11 @@ export class LaneDirection {
     this.#held = 0;
   }
 
-  #transfer(bytes: number): TurnResult {
+  #transfer(): TurnResult {
     const pipe = this.#tools.pipes.acquire();
     if (pipe === undefined) return this.#copyWithoutPipe();
     this.#pipe = pipe;
-    const result = this.#bulk ? this.#spliceThrough(pipe, bytes) : this.#copyThrough(pipe);
+    const result = this.#bulk ? this.#spliceThrough(pipe) : this.#copyThrough(pipe);
     if (this.#held === 0) this.#releasePipe();
     return result;
   }
@@ -114,8 +116,8 @@ export class LaneDirection {
   }
 
   /** The kernel's way: source → pipe → sink, no copy. */
-  #spliceThrough(pipe: Pipe, bytes: number): TurnResult {
-    const received = this.#tools.libc.splice(this.#source, pipe.writeFd, Math.min(bytes, pipe.bytes), spliceFlags);
+  #spliceThrough(pipe: Pipe): TurnResult {
+    const received = this.#tools.libc.splice(this.#source, pipe.writeFd, pipe.bytes, spliceFlags);
     if (received <= 0) return this.#settleReceived(received);
     this.#held = received;
     // A trickle is cheaper to copy.
@@ -128,7 +130,7 @@ export class LaneDirection {
     const { libc, scratch } = this.#tools;
     const received = libc.receive(this.#source, scratch, copyBytes, MSG_DONTWAIT);
     if (received <= 0) return this.#settleReceived(received);
-    if (received === copyBytes) this.#bulk = true;
+    if (received === copyBytes) this.#becomeBulk(pipe);
     const sent = libc.send(this.#sink, scratch, received, MSG_DONTWAIT | MSG_NOSIGNAL);
     if (sent < 0 && !isTransient(sent)) return "sink";
     this.#count(sent);
@@ -152,6 +154,13 @@ export class LaneDirection {
     this.blocked = taken < seen;
     if (taken === 0) return "ok";
     return libc.receive(this.#source, scratch, taken, MSG_DONTWAIT | MSG_TRUNC) === taken ? "ok" : "source";
+  }
+
+  #becomeBulk(pipe: Pipe): void {
+    this.#bulk = true;
+    if (this.#roomy) return;
+    this.#roomy = true;
+    makeReceiveRoom(this.#tools.libc, this.#source, pipe.bytes);
   }
 
   #settleReceived(received: number): TurnResult {

@@ -37,11 +37,8 @@ export interface LaneSetup {
 const maxEvents = 256;
 /** The token of the wake-up descriptor; those of tunnels are not negative. */
 const wakeToken = -1;
-/** Bytes that all bulk tunnels together may move in one round: about 3 ms, which is how long a newcomer waits at most. */
-const roundBytes = 8 * 1_048_576;
-/** Bytes for one of them, at most and at least. */
-const maxTurnBytes = 1_048_576;
-const minTurnBytes = 65_536;
+/** Bytes that bulk tunnels may move before the loop looks whether others have something to say: about 1 ms. */
+const glanceBytes = 4 * 1_048_576;
 /** How late an idle timeout may be, and how often at most tunnels are looked through for one: milliseconds. */
 const sweepMs = 100;
 /** Pipes kept when a lane has had nothing to do for a while, and after how long: milliseconds. */
@@ -54,6 +51,8 @@ export class LaneLoop {
   readonly #setup: LaneSetup;
   readonly #memory: LaneMemory;
   readonly #epoll: Epoll;
+  /** The same descriptor with a list of events of its own, for a look in the middle of another list. */
+  readonly #glance: Epoll;
   readonly #tools: LaneTools;
   readonly #tunnels: (LaneTunnel | undefined)[];
   readonly #bulkEvents: Int32Array;
@@ -63,7 +62,6 @@ export class LaneLoop {
   #open = 0;
   #now = performance.now();
   #nextSweep = Infinity;
-  #turnBytes = maxTurnBytes;
   #stopped = false;
 
   constructor(libc: Libc, setup: LaneSetup) {
@@ -71,6 +69,7 @@ export class LaneLoop {
     this.#setup = setup;
     this.#memory = setup.memory;
     this.#epoll = new Epoll(libc, setup.epollFd, maxEvents);
+    this.#glance = new Epoll(libc, setup.epollFd, maxEvents);
     this.#bulkEvents = new Int32Array(maxEvents);
     this.#tunnels = Array.from({ length: setup.memory.slots });
     const pipes = new PipePool(libc, setup.memory.pipes, {
@@ -114,35 +113,43 @@ export class LaneLoop {
     return spare ? Math.min(timeout, trimMs) : timeout;
   }
 
-  /** Those with little to say first; then the bulk, each of it its share of a round. */
+  /** Those with little to say first, then the bulk, and the former again every now and then. */
   #handleEvents(count: number): void {
-    let bulk = 0;
-    for (let index = 0; index < count; index += 1) {
-      const token = this.#epoll.tokenAt(index);
-      if (token === wakeToken) {
-        this.#libc.read(this.#setup.wakeFd, this.#wakeBytes, 8);
-        continue;
-      }
-      const tunnel = this.#tunnels[token >> 1];
-      if (tunnel === undefined) continue;
-      if (tunnel.isBulk) {
-        this.#bulkEvents[bulk] = index;
-        bulk += 1;
-      } else {
-        this.#handleEvent(tunnel, index);
-      }
-    }
-    if (bulk === 0) return;
-    this.#turnBytes = Math.max(minTurnBytes, Math.min(maxTurnBytes, Math.floor(roundBytes / bulk)));
+    const bulk = this.#handleLight(this.#epoll, count);
+    let moved = 0;
     for (let order = 0; order < bulk; order += 1) {
       const index = this.#bulkEvents[order] ?? 0;
       const tunnel = this.#tunnels[this.#epoll.tokenAt(index) >> 1];
-      if (tunnel !== undefined) this.#handleEvent(tunnel, index);
+      if (tunnel === undefined) continue;
+      const before = tunnel.up.moved + tunnel.down.moved;
+      this.#handleEvent(tunnel, this.#epoll, index);
+      moved += tunnel.up.moved + tunnel.down.moved - before;
+      if (moved < glanceBytes) continue;
+      moved = 0;
+      this.#now = performance.now();
+      this.#handleLight(this.#glance, this.#glance.wait(0));
     }
   }
 
-  #handleEvent(tunnel: LaneTunnel, index: number): void {
-    const end = tunnel.handle(this.#epoll.tokenAt(index) & 1, this.#epoll.eventsAt(index), this.#turnBytes, this.#now);
+  /** Handles what is not bulk among the events of `epoll`, and notes in `bulkEvents` where the rest is; returns how many those are. */
+  #handleLight(epoll: Epoll, count: number): number {
+    const note = epoll === this.#epoll;
+    let bulk = 0;
+    for (let index = 0; index < count; index += 1) {
+      const token = epoll.tokenAt(index);
+      const tunnel = this.#tunnels[token >> 1];
+      if (token === wakeToken) this.#libc.read(this.#setup.wakeFd, this.#wakeBytes, 8);
+      else if (tunnel !== undefined && !tunnel.isBulk) this.#handleEvent(tunnel, epoll, index);
+      else if (note) {
+        this.#bulkEvents[bulk] = index;
+        bulk += 1;
+      }
+    }
+    return bulk;
+  }
+
+  #handleEvent(tunnel: LaneTunnel, epoll: Epoll, index: number): void {
+    const end = tunnel.handle(epoll.tokenAt(index) & 1, epoll.eventsAt(index), this.#now);
     this.#memory.counts[tunnel.slot * 2] = tunnel.up.moved;
     this.#memory.counts[tunnel.slot * 2 + 1] = tunnel.down.moved;
     if (end !== undefined) this.#end(tunnel, end);

@@ -90,15 +90,15 @@ export class LaneTunnel {
   }
 
   /**
-   * Acts on what epoll says about one side, moving up to about `bytes` in each
-   * direction. Returns how the tunnel ended, or undefined while it goes on; one
-   * that ended is still to be closed.
+   * Acts on what epoll says about one side: at most about a pipeful each way.
+   * Returns how the tunnel ended, or undefined while it goes on; one that ended
+   * is still to be closed.
    */
-  handle(sideNumber: number, events: number, bytes: number, now: number): LaneEnd | undefined {
+  handle(sideNumber: number, events: number, now: number): LaneEnd | undefined {
     const side = this.#sides[sideNumber === clientSide ? 0 : 1];
     const other = this.#sides[sideNumber === clientSide ? 1 : 0];
     const before = this.up.moved + this.down.moved;
-    const end = this.#advance(side, other, events, bytes);
+    const end = this.#advance(side, other, events);
     if (this.up.moved + this.down.moved !== before) this.movedAt = now;
     if (end !== undefined) return end;
     if (this.up.finished && this.down.finished) return "closed";
@@ -119,29 +119,29 @@ export class LaneTunnel {
     }
   }
 
-  #advance(side: Side, other: Side, events: number, bytes: number): LaneEnd | undefined {
+  #advance(side: Side, other: Side, events: number): LaneEnd | undefined {
     // Without an error, HUP means that both directions of the socket are shut down. Where ours
     // is not, the kernel did it on a reset that some call has been told of already.
     const dead = (events & EPOLLERR) !== 0 || ((events & EPOLLHUP) !== 0 && !side.writing.finished);
     if (dead) {
-      this.#saveRest(side.reading, bytes);
+      this.#saveRest(side.reading);
       return side.resetEnd;
     }
     side.hungUp = (events & EPOLLHUP) !== 0;
     if ((events & (EPOLLIN | EPOLLHUP)) !== 0 && side.reading.wantsSource) {
-      const end = this.#settle(side.reading.takeTurn(bytes), side, other);
+      const end = this.#settle(side.reading.takeTurn(), side, other);
       if (end !== undefined) return end;
     }
-    if ((events & EPOLLOUT) !== 0) return this.#settle(side.writing.takeTurn(bytes), other, side);
+    if ((events & EPOLLOUT) !== 0) return this.#settle(side.writing.takeTurn(), other, side);
     return undefined;
   }
 
   /** What a peer sent before its reset was sent to be read. */
-  #saveRest(direction: LaneDirection, bytes: number): void {
+  #saveRest(direction: LaneDirection): void {
     for (let turn = 0; turn < turnsAfterReset; turn += 1) {
       const before = direction.moved;
       // The end of the stream is only how a socket looks after its reset: it must not become a FIN.
-      if (direction.takeTurnWithoutEnd(bytes) !== "ok" || direction.moved === before) return;
+      if (direction.takeTurnWithoutEnd() !== "ok" || direction.moved === before) return;
     }
   }
 
