@@ -1,0 +1,124 @@
+import { readdirSync } from "node:fs";
+import { describe, expect, test } from "bun:test";
+import { type ConnectResult, connectTcp, type ConnectTarget } from "../../src/net/connect.ts";
+import { makeIp } from "../support/make-policy.ts";
+import { TestConn } from "../support/dial-stand.ts";
+import { waitFor } from "../support/proxy.ts";
+import { listenEcho, listenRaw } from "../support/raw-peer.ts";
+import { listenBlackhole, reserveClosedPort } from "../support/unreachable.ts";
+
+const LOOPBACK = makeIp("127.0.0.1");
+
+function connectOnce(target: ConnectTarget): Promise<ConnectResult> {
+  return new Promise((resolve) => connectTcp(target, resolve));
+}
+
+async function connectWell(target: ConnectTarget): Promise<TestConn> {
+  const result = await connectOnce(target);
+  if (!result.ok) throw new Error(result.code);
+  return new TestConn(result.conn);
+}
+
+describe("connectTcp()", () => {
+  test("connects over IPv4 and IPv6, with the addresses of both ends", async () => {
+    for (const host of ["127.0.0.1", "::1"]) {
+      using echo = listenEcho(host);
+      using peer = await connectWell({ ip: makeIp(host), port: echo.port });
+      expect([peer.conn.remoteAddress, peer.conn.remotePort]).toEqual([host, echo.port]);
+      expect(peer.conn.localAddress).toBe(host);
+      expect(peer.conn.localPort).toBe((await echo.next()).socket.remotePort);
+      await peer.write("ping");
+      await waitFor(() => peer.text === "ping", "the echo");
+    }
+  });
+
+  test("does not call back before it returns", async () => {
+    const port = await reserveClosedPort();
+    let returned = false;
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    connectTcp({ ip: LOOPBACK, port }, () => resolve(returned));
+    returned = true;
+    expect(await promise).toBe(true);
+  });
+
+  test("loses nothing that the server says first, in one breath with its end", async () => {
+    using server = listenRaw((peer) => {
+      peer.write("220 hello\r\n");
+      peer.finish();
+    });
+    using peer = await connectWell({ ip: LOOPBACK, port: server.port });
+    await waitFor(() => peer.ended, "the end");
+    expect(peer.text).toBe("220 hello\r\n");
+    expect(peer.closed).toBeUndefined();
+  });
+
+  test("tells that nobody listens", async () => {
+    const port = await reserveClosedPort();
+    for (const host of ["127.0.0.1", "::1"]) {
+      expect(await connectOnce({ ip: makeIp(host), port })).toEqual({ ok: false, code: "ECONNREFUSED" });
+    }
+  });
+
+  test("frees the socket of an attempt that is given up", async () => {
+    await using hole = await listenBlackhole();
+    const before = countDescriptors();
+    const attempts = Array.from({ length: 20 }, () =>
+      connectTcp({ ip: LOOPBACK, port: hole.port }, () => {
+        throw new Error("called back");
+      }),
+    );
+    await waitFor(() => countDescriptors() >= before + 20, "20 sockets");
+    for (const attempt of attempts) attempt.cancel();
+    await waitFor(() => countDescriptors() <= before, "no socket left");
+  });
+
+  test("frees the socket of an attempt that is given up at once, even when it succeeds", async () => {
+    using server = listenRaw();
+    const before = countDescriptors();
+    connectTcp({ ip: LOOPBACK, port: server.port }, () => {
+      throw new Error("called back");
+    }).cancel();
+    const accepted = await server.next();
+    await accepted.untilEnd();
+    accepted.socket.terminate();
+    await waitFor(() => countDescriptors() <= before, "no socket left");
+  });
+
+  test("connects from the source address", async () => {
+    using echo = listenEcho();
+    using peer = await connectWell({ ip: LOOPBACK, port: echo.port, source: makeIp("127.0.0.9") });
+    expect(peer.conn.localAddress).toBe("127.0.0.9");
+    expect((await echo.next()).socket.remoteAddress).toBe("127.0.0.9");
+  });
+
+  test("makes many connections from one source address to one target", async () => {
+    using echo = listenEcho();
+    const source = makeIp("127.0.0.9");
+    const peers = await Promise.all(
+      Array.from({ length: 100 }, () => connectWell({ ip: LOOPBACK, port: echo.port, source })),
+    );
+    expect(new Set(peers.map((peer) => peer.conn.localPort)).size).toBe(100);
+    for (const peer of peers) peer[Symbol.dispose]();
+  });
+
+  test("refuses a source address of the other family, or of another machine", async () => {
+    const target = { ip: LOOPBACK, port: 9 };
+    expect(await connectOnce({ ...target, source: makeIp("::1") })).toEqual({ ok: false, code: "EAFNOSUPPORT" });
+    expect(await connectOnce({ ...target, source: makeIp("203.0.113.1") })).toEqual({
+      ok: false,
+      code: "EADDRNOTAVAIL",
+    });
+  });
+
+  test("makes a connection whose reset is told", async () => {
+    using server = listenRaw();
+    using peer = await connectWell({ ip: LOOPBACK, port: server.port });
+    (await server.next()).reset();
+    await waitFor(() => peer.closed, "the close");
+    expect(peer.closed).toBe("reset");
+  });
+});
+
+function countDescriptors(): number {
+  return readdirSync("/proc/self/fd").length;
+}

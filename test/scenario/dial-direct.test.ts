@@ -1,0 +1,182 @@
+import { describe, expect, test } from "bun:test";
+import type { Conn } from "../../src/net/conn.ts";
+import { connectTcp } from "../../src/net/connect.ts";
+import type { Resolver } from "../../src/net/dns.ts";
+import { createSystemResolver } from "../../src/net/system-resolver.ts";
+import { allowInside, allowOutside, dialInVain, dialTarget, dialWell } from "../support/dial-stand.ts";
+import { makeIp } from "../support/make-policy.ts";
+import { waitFor } from "../support/proxy.ts";
+import { listenEcho, listenRaw } from "../support/raw-peer.ts";
+import { listenBlackhole, reserveClosedPort } from "../support/unreachable.ts";
+
+/** Two public addresses of a test's own internet, which is on loopback; every other address is what it is. */
+const internet: Readonly<Record<string, string>> = { "1.0.0.1": "127.0.0.2", "2606:4700::1": "::1" };
+
+function makeInternet() {
+  const dialled: string[] = [];
+  return {
+    dialled,
+    connect: ((target, done) => {
+      dialled.push(target.ip.text);
+      return connectTcp({ ...target, ip: makeIp(internet[target.ip.text] ?? target.ip.text) }, done);
+    }) satisfies typeof connectTcp,
+  };
+}
+
+describe("a direct dial", () => {
+  test("reaches an address and writes down which", async () => {
+    using echo = listenEcho();
+    const { outcome, session } = await dialTarget(`127.0.0.1:${echo.port}`);
+    expect(outcome).toMatchObject({ ok: true, value: { address: `127.0.0.1:${echo.port}` } });
+    expect(session.dialled).toBe(`127.0.0.1:${echo.port}`);
+    if (outcome.ok) outcome.value.conn.reset();
+  });
+
+  test("reaches a name over IPv6, and over IPv4 when nobody listens there", async () => {
+    const names = { "both.test": ["::1", "127.0.0.1"] };
+    using six = listenEcho("::1");
+    using peer = await dialWell(`both.test:${six.port}`, { names });
+    expect(peer.conn.remoteAddress).toBe("::1");
+    using four = listenEcho("127.0.0.1");
+    using other = await dialWell(`both.test:${four.port}`, { names });
+    expect(other.conn.remoteAddress).toBe("127.0.0.1");
+  });
+
+  test("never reaches the private address of a mixed answer, not even when the public one refuses", async () => {
+    const { connect, dialled } = makeInternet();
+    using inside = listenRaw();
+    const names = { "mixed.test": ["127.0.0.1", "1.0.0.1", "10.0.0.1", "2606:4700::1", "fd00::1"] };
+    const failure = await dialInVain(`mixed.test:${inside.port}`, {
+      names,
+      services: { connect },
+      authorized: { decision: allowOutside },
+    });
+    expect(failure.detail).toBe("connection_refused");
+    expect(dialled).toEqual(["2606:4700::1", "1.0.0.1"]);
+    expect(inside.accepted).toHaveLength(0);
+  });
+
+  test("reaches the public address of a mixed answer", async () => {
+    const { connect, dialled } = makeInternet();
+    using outside = listenEcho("127.0.0.2");
+    using peer = await dialWell(`mixed.test:${outside.port}`, {
+      names: { "mixed.test": ["127.0.0.1", "1.0.0.1"] },
+      services: { connect },
+      authorized: { decision: allowOutside },
+    });
+    expect(peer.conn.remoteAddress).toBe("127.0.0.2");
+    expect(dialled).toEqual(["1.0.0.1"]);
+  });
+
+  test("says which address is of which class when none may be dialled", async () => {
+    const authorized = { decision: allowOutside };
+    expect(await dialInVain("127.0.0.1:9", { authorized })).toEqual({
+      detail: "address_prohibited",
+      note: "127.0.0.1 is loopback",
+    });
+    expect(await dialInVain("in.test:9", { authorized, names: { "in.test": ["10.0.0.1"] } })).toEqual({
+      detail: "address_prohibited",
+      note: "10.0.0.1 is private",
+    });
+  });
+
+  test("takes localhost for loopback, without asking DNS", async () => {
+    const resolver: Resolver = {
+      lookup() {
+        throw new Error("asked");
+      },
+    };
+    const failure = await dialInVain("a.localhost:9", { authorized: { decision: allowOutside }, services: { resolver } });
+    expect(failure.detail).toBe("address_prohibited");
+    using echo = listenEcho();
+    using peer = await dialWell(`localhost:${echo.port}`, { services: { resolver } });
+    expect(peer.conn.remoteAddress).toBe("127.0.0.1");
+  });
+
+  test("never dials our own listeners, even where a rule opens the inside", async () => {
+    using self = listenRaw();
+    const own = { has: (ip: { text: string }, port: number) => ip.text === "127.0.0.1" && port === self.port };
+    const names = { "me.test": ["127.0.0.1"] };
+    for (const host of ["127.0.0.1", "me.test", "localhost"]) {
+      const failure = await dialInVain(`${host}:${self.port}`, { names, services: { own } });
+      expect(["proxy_loop", "connection_refused"]).toContain(failure.detail);
+    }
+    expect(self.accepted).toHaveLength(0);
+  });
+
+  test("dials only the addresses that the rules have kept", async () => {
+    const { connect, dialled } = makeInternet();
+    using echo = listenEcho("127.0.0.2");
+    using peer = await dialWell(`two.test:${echo.port}`, {
+      names: { "two.test": ["2606:4700::1", "1.0.0.1"] },
+      services: { connect },
+      authorized: { decision: allowOutside, addresses: [makeIp("1.0.0.1")], narrowed: true },
+    });
+    expect(peer.conn.remoteAddress).toBe("127.0.0.2");
+    expect(dialled).toEqual(["1.0.0.1"]);
+  });
+
+  test("gives up on a target that never answers", async () => {
+    await using hole = await listenBlackhole();
+    const failure = await dialInVain(`127.0.0.1:${hole.port}`, { connectMs: 50 });
+    expect(failure.detail).toBe("connection_timeout");
+  });
+
+  test("does not wait for a family that never answers when the other one does", async () => {
+    await using hole = await listenBlackhole();
+    using echo = listenEcho("127.0.0.3");
+    const connect: typeof connectTcp = (target, done) =>
+      connectTcp(target.ip.family === 6 ? { ip: makeIp("127.0.0.1"), port: hole.port } : { ...target, ip: makeIp("127.0.0.3") }, done);
+    using peer = await dialWell(`both.test:${echo.port}`, {
+      names: { "both.test": ["2606:4700::1", "1.0.0.1"] },
+      services: { connect },
+    });
+    expect(peer.conn.remoteAddress).toBe("127.0.0.3");
+  });
+
+  test("stops when the client goes away", async () => {
+    await using hole = await listenBlackhole();
+    const client = { closed: false, whenClosed: undefined } as unknown as Conn;
+    const dialling = dialInVain(`127.0.0.1:${hole.port}`, { client });
+    await waitFor(() => client.whenClosed, "the dial");
+    client.whenClosed?.();
+    expect((await dialling).detail).toBe("client_gone");
+    expect(client.whenClosed).toBeUndefined();
+  });
+
+  test("names what went wrong with a name", async () => {
+    const names = { "slow.test": "dns_timeout" } as const;
+    expect((await dialInVain("nowhere.test:443", { names })).detail).toBe("dns_error");
+    expect((await dialInVain("slow.test:443", { names })).detail).toBe("dns_timeout");
+    const never: Resolver = { lookup: () => new Promise(() => {}) };
+    expect((await dialInVain("never.test:443", { services: { resolver: never }, connectMs: 20 })).detail).toBe("dns_timeout");
+  });
+
+  test("connects from the source address of the route", async () => {
+    using echo = listenEcho();
+    using peer = await dialWell(`127.0.0.1:${echo.port}`, { sourceAddress: "127.0.0.8" });
+    expect(peer.conn.localAddress).toBe("127.0.0.8");
+  });
+
+  test("falls back to the family of the source address", async () => {
+    using echo = listenEcho();
+    const names = { "both.test": ["::1", "127.0.0.1"] };
+    using peer = await dialWell(`both.test:${echo.port}`, { names, sourceAddress: "127.0.0.8" });
+    expect(peer.conn.localAddress).toBe("127.0.0.8");
+  });
+
+  test("says that nobody listens", async () => {
+    const port = await reserveClosedPort();
+    expect(await dialInVain(`127.0.0.1:${port}`, { authorized: { decision: allowInside } })).toEqual({
+      detail: "connection_refused",
+      note: "ECONNREFUSED",
+    });
+  });
+});
+
+describe("the system's resolver", () => {
+  test("knows the hosts file", async () => {
+    const lookup = await createSystemResolver().lookup("localhost", 4);
+    expect(lookup).toMatchObject({ ok: true, addresses: [{ text: "127.0.0.1" }] });
+  });
+});
