@@ -73,7 +73,7 @@ function findConfigFile(options: LoadOptions): Checked<string | undefined> {
       return { ok: false, problems: [{ path: [], origin, message: "Found an empty text. Write the path of a file." }] };
     const file = resolve(folder, named);
     if (!existsSync(file))
-      return { ok: false, problems: [{ path: [], origin, message: `Cannot read ${file}: the file does not exist.` }] };
+      return { ok: false, problems: [{ path: [], origin, message: `Cannot read ${file}: there is no such file or folder.` }] };
     return { ok: true, value: file };
   }
   const present = configFileNames.filter((name) => existsSync(resolve(folder, name)));

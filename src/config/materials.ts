@@ -14,7 +14,7 @@ export interface Materials {
   readonly terminal: boolean;
 }
 
-/** Reads a file; the reason continues a sentence: `the file does not exist`. */
+/** Reads a file; the reason continues a sentence: `there is no such file or folder`. */
 export type ReadText = (path: string) => Promise<{ ok: true; text: string } | { ok: false; reason: string }>;
 
 interface Reference {

@@ -37,13 +37,13 @@ export async function readConfigFile(path: string): Promise<Checked<unknown>> {
   }
 }
 
-/** What went wrong while reading a file, for people: `the file does not exist`. */
+/** What went wrong while reading a file, for people: `there is no such file or folder`. */
 export function describeReadError(error: unknown): string {
   const code = error instanceof Error && "code" in error ? error.code : undefined;
   switch (code) {
     case "ENOENT":
     case "ENOTDIR":
-      return "the file does not exist";
+      return "there is no such file or folder";
     case "EACCES":
     case "EPERM":
       return "the permission is missing";
@@ -127,7 +127,7 @@ async function importConfig(path: string): Promise<Checked<unknown>> {
 
 /** A file of somebody else's code may throw anything. The compiler throws several errors as one. */
 function refuseImport(path: string, thrown: unknown): Checked<never> {
-  if (!existsSync(path)) return refuse(`Cannot read ${path}: the file does not exist.`);
+  if (!existsSync(path)) return refuse(`Cannot read ${path}: there is no such file or folder.`);
   const errors: readonly unknown[] = thrown instanceof AggregateError ? thrown.errors : [thrown];
   const problems = errors.map((error): Problem => {
     const message = error instanceof Error ? error.message : String(error);

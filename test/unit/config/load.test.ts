@@ -69,10 +69,10 @@ describe("loadConfig()", () => {
 
   test("says where the name of a missing file came from", async () => {
     expect((await load({}, { file: "x.json" })).problems).toEqual([
-      "--config: Cannot read x.json: the file does not exist.",
+      "--config: Cannot read x.json: there is no such file or folder.",
     ]);
     expect((await load({}, { variables: { PENSTOCK_CONFIG: "x.json" } })).problems).toEqual([
-      "PENSTOCK_CONFIG: Cannot read x.json: the file does not exist.",
+      "PENSTOCK_CONFIG: Cannot read x.json: there is no such file or folder.",
     ]);
     expect((await load({}, { variables: { PENSTOCK_CONFIG: "" } })).problems).toEqual([
       "PENSTOCK_CONFIG: Found an empty text. Write the path of a file.",

@@ -8,7 +8,7 @@ const files: Readonly<Record<string, string>> = { "u.htpasswd": "", token: "abc\
 async function gather(raw: unknown, variables: Record<string, string> = {}) {
   const { materials, problems } = await gatherMaterials(raw, { folder: "/", variables, terminal: false }, (path) => {
     const text = files[path];
-    return Promise.resolve(text === undefined ? { ok: false, reason: "the file does not exist" } : { ok: true, text });
+    return Promise.resolve(text === undefined ? { ok: false, reason: "there is no such file or folder" } : { ok: true, text });
   });
   return { read: [...materials.files.keys()], problems: problems.map(formatProblem) };
 }
@@ -36,8 +36,8 @@ describe("gatherMaterials()", () => {
         'users[0].password.env: The environment variable "NOPE" is not set. Set it before starting.',
         'sidecar.token.file: The file "blank" is empty.',
         'upstreams.a.password.env: The environment variable "EMPTY" is empty. Set it before starting.',
-        'upstreams.a.ca: Cannot read "gone.pem": the file does not exist.',
-        'upstreams.a.cert: Cannot read "gone.pem": the file does not exist.',
+        'upstreams.a.ca: Cannot read "gone.pem": there is no such file or folder.',
+        'upstreams.a.cert: Cannot read "gone.pem": there is no such file or folder.',
       ],
     });
   });

@@ -86,7 +86,7 @@ describe("readConfigFile()", () => {
   });
 
   test.each(["gone.ts", "gone.json", "gone.yaml"])("says that %s does not exist", async (name) => {
-    expect(await read(name)).toEqual([`Cannot read ${name}: the file does not exist.`]);
+    expect(await read(name)).toEqual([`Cannot read ${name}: there is no such file or folder.`]);
   });
 
   test("says that a folder is one", async () => {

@@ -1,0 +1,116 @@
+import { containsIp } from "../address/cidr.ts";
+import { type Endpoint, formatEndpoint } from "../address/endpoint.ts";
+import type { Ip } from "../address/ip.ts";
+import type { CompiledConfig } from "../config/compile.ts";
+import type { Resolver } from "../net/dns.ts";
+import { resolveHost } from "../proxy/dial/resolve-host.ts";
+import { describeFailure, type Failure } from "../proxy/failure.ts";
+import { OwnAddresses } from "../proxy/listen/own-addresses.ts";
+import { classifyAddress } from "../proxy/policy/address-class.ts";
+import { authorize, type Authorized } from "../proxy/policy/authorize.ts";
+import { guardAddress, isLocalhostName, type OwnListeners } from "../proxy/policy/guard.ts";
+import type { Decision } from "../proxy/policy/policy.ts";
+import { chooseRoute } from "../proxy/route/choose-route.ts";
+import type { Route } from "../proxy/route/route.ts";
+
+/** Who asks for what. */
+export interface Question {
+  readonly client: Ip;
+  /** Undefined for somebody without credentials. */
+  readonly user: string | undefined;
+  readonly target: Endpoint;
+}
+
+/**
+ * Says line by line what the proxy would do with a connection. Asks the same
+ * functions as the proxy itself, and DNS; dials nothing.
+ */
+export async function explainTarget(
+  compiled: CompiledConfig,
+  resolver: Resolver,
+  { client, user, target }: Question,
+): Promise<string[]> {
+  const { runtime } = compiled;
+  const lines = [line("target", formatEndpoint(target))];
+  lines.push(line("client", `${client.text}${user === undefined ? "" : ` as ${user}`}`));
+  if (runtime.clients && !runtime.clients.some((range) => containsIp(range, client)))
+    return [...lines, ...refuse({ detail: "client_not_admitted", note: '"clients" does not have it' })];
+  if (runtime.authenticator.required && user === undefined)
+    lines.push(
+      line(
+        "note",
+        "without credentials the answer is 407; what follows holds for a user that no rule names. See --as.",
+      ),
+    );
+  const session = {
+    client,
+    user,
+    target,
+    runtime,
+    decision: undefined as Decision | undefined,
+    route: undefined as Route | undefined,
+  };
+  const authorized = await authorize(session, target, { resolver });
+  if (session.decision) lines.push(line("rule", session.decision.rule));
+  if (!authorized.ok) return [...lines, ...refuse(authorized.failure)];
+  const route = chooseRoute(session, authorized.value);
+  if (!route.ok) return [...lines, ...refuse(route.failure)];
+  lines.push(line("route", describeRoute(route.value)));
+  const own = new OwnAddresses();
+  for (const { host, port } of compiled.listeners) own.add(host, port);
+  return [
+    ...lines,
+    ...(await explainAddresses(authorized.value, route.value, target, {
+      own,
+      resolver,
+      connectMs: runtime.timeouts.connectMs,
+    })),
+  ];
+}
+
+interface Means {
+  readonly own: OwnListeners;
+  readonly resolver: Resolver;
+  readonly connectMs: number;
+}
+
+/** The addresses of the target and what becomes of each, and the verdict on the whole. */
+async function explainAddresses(
+  { decision, addresses }: Authorized,
+  route: Route,
+  target: Endpoint,
+  { own, resolver, connectMs }: Means,
+): Promise<string[]> {
+  const { host, port } = target;
+  if (route.hops.length > 0 && host.kind === "name" && addresses === undefined && !isLocalhostName(host.text))
+    return [line("address", "left to the upstream to resolve"), line("verdict", "allowed")];
+  const resolved = addresses ? { ok: true as const, value: addresses } : await resolveHost(host, resolver, connectMs);
+  if (!resolved.ok) return refuse(resolved.failure);
+  const judged = resolved.value.map((ip) => ({ ip, failure: guardAddress(ip, port, decision, own) }));
+  const lines = judged.map(({ ip, failure }) =>
+    line("address", `${ip.text} (${classifyAddress(ip)})${failure ? `: refused, ${failure.detail}` : ""}`),
+  );
+  const [first] = judged;
+  return judged.every(({ failure }) => failure) && first?.failure
+    ? [...lines, ...refuse(first.failure)]
+    : [...lines, line("verdict", "allowed")];
+}
+
+function describeRoute({ hops, name, sourceAddress }: Route): string {
+  const way = hops.map((hop) => `${hop.name} (${hop.kind}://${formatEndpoint(hop.endpoint)})`).join(", then ");
+  return `${way === "" ? name : way}${sourceAddress === undefined ? "" : `, from ${sourceAddress}`}`;
+}
+
+function refuse(failure: Failure): string[] {
+  const { word, status, text } = describeFailure(failure.detail);
+  const note = failure.note === undefined ? "" : ` (${failure.note})`;
+  return [
+    line("verdict", `refused with ${status}`),
+    line("reason", `${word}; ${failure.detail}${note}`),
+    line("meaning", text),
+  ];
+}
+
+function line(name: string, value: string): string {
+  return `${`${name}:`.padEnd(9)}${value}`;
+}

@@ -1,0 +1,30 @@
+import type { LogSink } from "../proxy/record/access-log.ts";
+
+/** What a command sees of the world. Commands give an exit code and never end the process. */
+export interface CliIo {
+  /** The working folder, absolute. */
+  readonly folder: string;
+  readonly variables: Readonly<Record<string, string | undefined>>;
+  /** Whether standard output is a terminal. */
+  readonly terminal: boolean;
+  /** Writes a result to standard output, as it is. */
+  readonly print: (text: string) => Promise<void>;
+  /** Tells a person something: one line on standard error. */
+  readonly tell: (line: string) => void;
+  /** Where access lines go. */
+  readonly accessSink: LogSink;
+  /** Asks for a password; without echo from a terminal, else the whole of standard input. Undefined when the person gave up. */
+  readonly readPassword: (prompt: string) => Promise<string | undefined>;
+  /** Whether `readPassword` asks a person, who can mistype. */
+  readonly interactive: boolean;
+  /** Calls `listener` at each SIGTERM and SIGINT until the returned function is called. */
+  readonly onStopSignal: (listener: (signal: string) => void) => () => void;
+}
+
+/** Exit codes of the program. 78 is EX_CONFIG of sysexits.h. */
+export const exitCodes = {
+  ok: 0,
+  failure: 1,
+  usage: 2,
+  configuration: 78,
+} as const;

@@ -1,0 +1,61 @@
+import { type CommandDef, renderUsage, runCommand } from "citty";
+
+import { version } from "../version.ts";
+import { check } from "./check.ts";
+import type { Command } from "./command.ts";
+import { explain } from "./explain.ts";
+import { init } from "./init.ts";
+import { type CliIo, exitCodes } from "./io.ts";
+import { passwd } from "./passwd.ts";
+import { schema } from "./schema.ts";
+import { serve } from "./serve.ts";
+import { readInvocation } from "./strict.ts";
+import { showVersion } from "./version.ts";
+
+const commands: Readonly<Record<string, Command>> = {
+  serve,
+  check,
+  init,
+  explain,
+  passwd,
+  schema,
+  version: showVersion,
+};
+
+const root: CommandDef = {
+  meta: {
+    name: "penstock",
+    version,
+    description: "A forward proxy: CONNECT tunnels, upstream chaining, strict by default. Without a command it serves.",
+  },
+  subCommands: Object.fromEntries(Object.entries(commands).map(([name, { definition }]) => [name, definition])),
+};
+
+/** Runs the command line and gives the exit code. */
+export async function runCli(argv: readonly string[], io: CliIo): Promise<number> {
+  const invocation = readInvocation(argv, commands);
+  const command = invocation.name === undefined ? undefined : commands[invocation.name];
+  switch (invocation.kind) {
+    case "help":
+      await io.print(`${await describeUsage(command, io)}\n`);
+      return exitCodes.ok;
+    case "wrong":
+      io.tell(invocation.message);
+      io.tell(`Run "penstock ${command ? `${invocation.name} ` : ""}--help" to see what there is.`);
+      return exitCodes.usage;
+    case "run": {
+      if (!command) return exitCodes.usage;
+      const { result } = await runCommand(command.definition, {
+        rawArgs: [...invocation.rawArgs],
+        data: { io, lists: invocation.lists },
+      });
+      return typeof result === "number" ? result : exitCodes.failure;
+    }
+  }
+}
+
+async function describeUsage(command: Command | undefined, io: CliIo): Promise<string> {
+  const usage = command ? await renderUsage(command.definition, root) : await renderUsage(root);
+  // Its columns are padded to the last.
+  return (io.terminal ? usage : Bun.stripANSI(usage)).replace(/ +$/gm, "");
+}

@@ -1,0 +1,21 @@
+import { describeJsonSchema } from "../config/json-schema.ts";
+import { writeReference } from "../config/reference.ts";
+import { createCommand } from "./command.ts";
+import { exitCodes } from "./io.ts";
+
+/** `penstock schema`: what the configuration file may hold, for editors and for people. */
+export const schema = createCommand({
+  name: "schema",
+  description: "Print the JSON Schema of the configuration file.",
+  args: {
+    markdown: {
+      type: "boolean",
+      description: "Print the reference for people instead.",
+    },
+  },
+  async run({ has, io }) {
+    const text = has("markdown") ? writeReference() : `${JSON.stringify(describeJsonSchema(), undefined, 2)}\n`;
+    await io.print(text);
+    return exitCodes.ok;
+  },
+});

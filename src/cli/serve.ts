@@ -1,0 +1,83 @@
+import type { CompiledConfig } from "../config/compile.ts";
+import { formatProblem } from "../config/problem.ts";
+import { type WatchedText, watchFile } from "../config/watch-file.ts";
+import { type Daemon, startDaemon } from "../daemon.ts";
+import { createCommand } from "./command.ts";
+import { configArgs, configLists, loadFromFlags, tellProblems } from "./config-args.ts";
+import { type CliIo, exitCodes } from "./io.ts";
+
+/** `penstock serve`: runs the proxy until it is told to stop. */
+export const serve = createCommand({
+  name: "serve",
+  description: "Run the proxy until SIGTERM or SIGINT. A second one ends it at once.",
+  args: configArgs,
+  lists: configLists,
+  async run(input) {
+    const { io } = input;
+    const loaded = await loadFromFlags(input);
+    if (!loaded.ok) {
+      tellProblems(loaded, io);
+      return exitCodes.configuration;
+    }
+    const { compiled, file } = loaded.value;
+    if (input.values("user").length > 0)
+      io.tell('Warning: the process list shows the password given with --user. Set PENSTOCK_USERS or "users" instead.');
+    const started = await startDaemon(compiled, {
+      accessSink: io.accessSink,
+      tell: io.tell,
+    });
+    if (!started.ok) {
+      io.tell(started.message);
+      return exitCodes.failure;
+    }
+    tellStart(started.daemon, compiled, file, io);
+    const watch = watchUsers(started.daemon, compiled, io);
+    await stopWhenTold(started.daemon, io);
+    watch?.close();
+    return exitCodes.ok;
+  },
+});
+
+function tellStart(daemon: Daemon, compiled: CompiledConfig, file: string | undefined, io: CliIo): void {
+  io.tell(file === undefined ? "No configuration file: the defaults hold." : `Configuration from ${file}.`);
+  if (compiled.effective["open"] === true && !compiled.runtime.authenticator.required)
+    io.tell("Warning: this is an open proxy. Anybody who reaches it can use it.");
+  for (const { text } of daemon.listeners) io.tell(`Listening on ${text}.`);
+  if (daemon.sidecar) io.tell(`Sidecar on ${daemon.sidecar.text}.`);
+}
+
+/** Puts changes of the users file into effect; one that cannot be used leaves the users as they are. */
+function watchUsers(daemon: Daemon, compiled: CompiledConfig, io: CliIo) {
+  const { usersFile } = compiled;
+  if (!usersFile) return undefined;
+  const { path } = usersFile;
+  const tell = (read: WatchedText) => {
+    if (!read.ok) return io.tell(`Cannot read ${path}: ${read.reason}. The users stay as they were.`);
+    const replaced = daemon.replaceUsers(read.text);
+    if (replaced.ok) return io.tell(`Read the users of ${path} again.`);
+    io.tell(`Cannot use the new ${path}. The users stay as they were:`);
+    for (const problem of replaced.problems) io.tell(`  ${formatProblem(problem)}`);
+  };
+  return watchFile(path, { known: usersFile.text, tell });
+}
+
+/** Resolves once the daemon is gone: drained after the first signal, cut short by the second. */
+function stopWhenTold(daemon: Daemon, io: CliIo): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let signals = 0;
+    const unsubscribe = io.onStopSignal((signal) => {
+      signals++;
+      if (signals > 2) return;
+      io.tell(
+        signals === 1
+          ? `${signal}: accepting no more connections, letting tunnels end. Once more to end them at once.`
+          : `${signal} again: ending all connections.`,
+      );
+      const end = signals === 1 ? daemon.drain() : daemon.stop();
+      end.then(() => {
+        unsubscribe();
+        resolve();
+      }, reject);
+    });
+  });
+}

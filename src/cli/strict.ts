@@ -1,0 +1,145 @@
+import type { ArgsDef } from "citty";
+
+import { suggest } from "../config/suggest.ts";
+import type { Command } from "./command.ts";
+
+/** What the command line asks for, or why it cannot be told. */
+export type Invocation =
+  | { readonly kind: "help"; readonly name: string | undefined }
+  | {
+      readonly kind: "run";
+      readonly name: string;
+      /** For citty: every flag as `--name=value`, positional arguments after `--`. */
+      readonly rawArgs: readonly string[];
+      /** Values of the flags that may be repeated, in order. */
+      readonly lists: ReadonlyMap<string, readonly string[]>;
+    }
+  | { readonly kind: "wrong"; readonly name: string | undefined; readonly message: string };
+
+/** What runs when no command is named. */
+const defaultCommand = "serve";
+
+/**
+ * Reads the command line before citty does, and refuses what citty would
+ * swallow: unknown commands (`constructor` too) and flags, flags without their
+ * value, flags given twice, and arguments that nobody asked for.
+ */
+export function readInvocation(argv: readonly string[], commands: Readonly<Record<string, Command>>): Invocation {
+  const [first = ""] = argv;
+  if (first === "help" && argv.length <= 2) return readHelp(argv[1], commands);
+  if (first === "--help" || first === "-h") return { kind: "help", name: undefined };
+  if (first === "--version" || first === "-v") return readArguments("version", argv.slice(1), commands);
+  return argv.length === 0 || first.startsWith("-")
+    ? readArguments(defaultCommand, argv, commands)
+    : readArguments(first, argv.slice(1), commands);
+}
+
+function readHelp(name: string | undefined, commands: Readonly<Record<string, Command>>): Invocation {
+  return name === undefined || Object.hasOwn(commands, name) ? { kind: "help", name } : refuseCommand(name, commands);
+}
+
+function readArguments(name: string, argv: readonly string[], commands: Readonly<Record<string, Command>>): Invocation {
+  // Only own names: every object has a "constructor".
+  const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
+  if (!command) return refuseCommand(name, commands);
+  const refuse = (message: string): Invocation => ({ kind: "wrong", name, message });
+  const values = new Map<string, string[]>();
+  const positionals: string[] = [];
+  for (let at = 0; at < argv.length; at++) {
+    const arg = argv[at] ?? "";
+    if (arg === "--") {
+      positionals.push(...argv.slice(at + 1));
+      break;
+    }
+    if (!arg.startsWith("-") || arg === "-") {
+      positionals.push(arg);
+      continue;
+    }
+    const flag = readFlag(arg, argv[at + 1], command);
+    if (flag.kind === "help") return { kind: "help", name };
+    if (flag.kind === "wrong") return refuse(flag.message);
+    const given = values.get(flag.name) ?? [];
+    if (given.length > 0 && !command.lists.includes(flag.name))
+      return refuse(`Found --${flag.name} twice. Give it once.`);
+    values.set(flag.name, [...given, flag.value]);
+    if (flag.tookNext) at++;
+  }
+  const wanted = listPositionals(command.args);
+  const stray = positionals[wanted.length];
+  if (stray !== undefined)
+    return refuse(`Found ${JSON.stringify(stray)}, which is no argument of ${JSON.stringify(name)}.`);
+  const missing = wanted[positionals.length];
+  if (missing?.required) return refuse(`Missing ${missing.name.toUpperCase()}.`);
+  if (positionals.includes("")) return refuse("Found an empty argument.");
+  return {
+    kind: "run",
+    name,
+    lists: values,
+    rawArgs: [...[...values].map(([flag, given]) => `--${flag}=${given.at(-1) ?? ""}`), "--", ...positionals],
+  };
+}
+
+type Flag =
+  | { readonly kind: "help" }
+  | { readonly kind: "wrong"; readonly message: string }
+  | {
+      readonly kind: "value";
+      readonly name: string;
+      readonly value: string;
+      /** Whether the value was the next argument. */
+      readonly tookNext: boolean;
+    };
+
+function readFlag(arg: string, next: string | undefined, command: Command): Flag {
+  const [written = "", inline] = splitOnce(arg);
+  const known = listFlags(command.args);
+  const name = written.startsWith("--") ? written.slice(2) : undefined;
+  if (inline === undefined && (written === "-h" || name === "help")) return { kind: "help" };
+  if (name === undefined || !known.includes(name))
+    return {
+      kind: "wrong",
+      message: `Unknown flag ${JSON.stringify(written)}.${suggest(
+        written,
+        known.map((flag) => `--${flag}`),
+      )}`,
+    };
+  if (command.args[name]?.type === "boolean")
+    return inline === undefined
+      ? { kind: "value", name, value: "true", tookNext: false }
+      : { kind: "wrong", message: `--${name} takes no value.` };
+  // A value that begins with a hyphen has to be written with "=": else a forgotten value would swallow the next flag.
+  const value = inline ?? (next?.startsWith("-") ? undefined : next);
+  if (value === undefined || value === "")
+    return {
+      kind: "wrong",
+      message: `--${name} needs a value, as in --${name}=${nameValue(command.args, name)}.`,
+    };
+  return { kind: "value", name, value, tookNext: inline === undefined };
+}
+
+function splitOnce(arg: string): [string, string | undefined] {
+  const equals = arg.indexOf("=");
+  return equals < 0 ? [arg, undefined] : [arg.slice(0, equals), arg.slice(equals + 1)];
+}
+
+function listFlags(args: ArgsDef): string[] {
+  return Object.keys(args).filter((name) => args[name]?.type !== "positional");
+}
+
+function listPositionals(args: ArgsDef): { name: string; required: boolean }[] {
+  return Object.entries(args)
+    .filter(([, arg]) => arg.type === "positional")
+    .map(([name, arg]) => ({ name, required: arg.required !== false }));
+}
+
+function nameValue(args: ArgsDef, name: string): string {
+  return args[name]?.valueHint ?? name.toUpperCase();
+}
+
+function refuseCommand(name: string, commands: Readonly<Record<string, Command>>): Invocation {
+  return {
+    kind: "wrong",
+    name: undefined,
+    message: `Unknown command ${JSON.stringify(name)}.${suggest(name, Object.keys(commands))}`,
+  };
+}

@@ -1,0 +1,59 @@
+import type { CliIo } from "../../src/cli/io.ts";
+
+/** A world for a command that a test can look into. */
+export interface FakeIo extends CliIo {
+  /** Everything printed to standard output. */
+  readonly printed: () => string;
+  /** The lines told on standard error. */
+  readonly told: string[];
+  /** Resolves with the first line told that holds `part`, told already or still to come. */
+  readonly untilTold: (part: string) => Promise<string>;
+  /** Sends a signal to whoever listens. */
+  readonly signal: (name: string) => void;
+}
+
+/** Makes a world; `passwords` are what a person types, one after the other. */
+export function createFakeIo(parts: Partial<CliIo> & { passwords?: (string | undefined)[] } = {}): FakeIo {
+  const { passwords = [], ...rest } = parts;
+  const told: string[] = [];
+  const listeners = new Set<(signal: string) => void>();
+  const waiting = new Set<() => void>();
+  let printed = "";
+  return {
+    folder: "/nonexistent",
+    variables: {},
+    terminal: false,
+    interactive: true,
+    print: (text) => {
+      printed += text;
+      return Promise.resolve();
+    },
+    tell: (line) => {
+      told.push(line);
+      for (const wake of waiting) wake();
+    },
+    accessSink: () => {},
+    readPassword: () => Promise.resolve(passwords.shift()),
+    onStopSignal: (listener) => {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    ...rest,
+    printed: () => printed,
+    told,
+    untilTold: (part) =>
+      new Promise((resolve) => {
+        const look = () => {
+          const line = told.find((each) => each.includes(part));
+          if (line === undefined) return;
+          waiting.delete(look);
+          resolve(line);
+        };
+        waiting.add(look);
+        look();
+      }),
+    signal: (name) => {
+      for (const listener of listeners) listener(name);
+    },
+  };
+}
