@@ -91,7 +91,7 @@ type Flag =
     };
 
 function readFlag(arg: string, next: string | undefined, command: Command): Flag {
-  const [written = "", inline] = splitOnce(arg);
+  const [written, inline] = splitOnce(arg);
   const known = listFlags(command.args);
   const name = written.startsWith("--") ? written.slice(2) : undefined;
   if (inline === undefined && (written === "-h" || name === "help")) return { kind: "help" };

@@ -1,6 +1,6 @@
 import { type Cidr, parseCidr } from "../address/cidr.ts";
 import type { HookQuery, HookVerdict, Policy, Rule, TargetPattern, Via } from "../proxy/policy/policy.ts";
-import type { ChooseWay, DecideTarget, RuleSettings, Way } from "./rule-schema.ts";
+import type { DecideTarget, RuleSettings, Way } from "./rule-schema.ts";
 import type { Config } from "./schema.ts";
 import { parseTargetPattern } from "./target-pattern.ts";
 
@@ -36,12 +36,7 @@ function compileRules(rules: Config["rules"]): Rule[] {
 }
 
 function compileHook(name: string, ask: DecideTarget): Rule {
-  return { name, verdict: { kind: "hook", ask: (query) => askHook(ask, query) } };
-}
-
-function askHook(ask: DecideTarget, query: HookQuery): HookVerdict | Promise<HookVerdict> {
-  const answer = ask(query);
-  return answer instanceof Promise ? answer.then(readVerdict) : readVerdict(answer);
+  return { name, verdict: { kind: "hook", ask: async (query) => readVerdict(await ask(query)) } };
 }
 
 /** Rewrites the ways of an author into chains. What is ill-typed passes through, for the policy to refuse. */
@@ -80,14 +75,9 @@ function compileVerdict(settings: RuleSettings): Rule["verdict"] {
   };
 }
 
-function compileVia(via: RuleSettings["via"]): Via | ((query: HookQuery) => Via | Promise<Via>) | undefined {
+function compileVia(via: RuleSettings["via"]): Via | ((query: HookQuery) => Promise<Via>) | undefined {
   if (via === undefined) return undefined;
-  return typeof via === "function" ? (query) => askWay(via, query) : compileWay(via);
-}
-
-function askWay(choose: ChooseWay, query: HookQuery): Via | Promise<Via> {
-  const way = choose(query);
-  return way instanceof Promise ? way.then(compileWay) : compileWay(way);
+  return typeof via === "function" ? async (query) => compileWay(await via(query)) : compileWay(via);
 }
 
 /** The chain that a way means. A function may answer anything: the route refuses what names no upstream. */

@@ -22,7 +22,7 @@ import { upstreamsSchema } from "./upstream-schema.ts";
 import { usersSchema } from "./users-schema.ts";
 
 /** Where the sidecar listens, and what it asks for. */
-export interface SidecarPlan {
+interface SidecarPlan {
   readonly at:
     | { readonly kind: "tcp"; readonly host: string; readonly port: number }
     /** `path` is absolute. */
@@ -31,7 +31,7 @@ export interface SidecarPlan {
 }
 
 /** What the access log looks like. */
-export type AccessForm = "json" | "text" | "off";
+type AccessForm = "json" | "text" | "off";
 
 /** A configuration, ready to run. */
 export interface CompiledConfig {
@@ -101,7 +101,7 @@ export function findMaterialProblems(raw: unknown, materials: Materials): Proble
 }
 
 /** An htpasswd file to watch. */
-export interface UsersFile {
+interface UsersFile {
   /** Absolute. */
   readonly path: string;
   /** The text that is in use. */

@@ -21,7 +21,7 @@ export interface LoadOptions {
   readonly terminal: boolean;
 }
 
-export interface LoadedConfig {
+interface LoadedConfig {
   readonly compiled: CompiledConfig;
   /** The file it is from, absolute; undefined when there is none and the defaults hold. */
   readonly file?: string;
@@ -73,7 +73,10 @@ function findConfigFile(options: LoadOptions): Checked<string | undefined> {
       return { ok: false, problems: [{ path: [], origin, message: "Found an empty text. Write the path of a file." }] };
     const file = resolve(folder, named);
     if (!existsSync(file))
-      return { ok: false, problems: [{ path: [], origin, message: `Cannot read ${file}: there is no such file or folder.` }] };
+      return {
+        ok: false,
+        problems: [{ path: [], origin, message: `Cannot read ${file}: there is no such file or folder.` }],
+      };
     return { ok: true, value: file };
   }
   const present = configFileNames.filter((name) => existsSync(resolve(folder, name)));

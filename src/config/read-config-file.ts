@@ -103,7 +103,7 @@ let providesApi = false;
 function provideApi(): void {
   if (providesApi) return;
   providesApi = true;
-  void Bun.plugin({
+  Bun.plugin({
     name: "penstock",
     setup(build) {
       build.module("penstock", () => ({
@@ -144,7 +144,7 @@ function findPlace(path: string, error: unknown): string {
   } | null;
   const position = details?.position;
   if (position?.line !== undefined) return formatPlace(path, position.line, position.column);
-  const frames = String(details?.stack ?? "");
+  const frames = typeof details?.stack === "string" ? details.stack : "";
   const start = frames.indexOf(`${path}:`);
   const place = /^:([0-9]+):([0-9]+)/.exec(frames.slice(start + path.length));
   return start < 0 || !place ? path : formatPlace(path, Number(place[1]), Number(place[2]));

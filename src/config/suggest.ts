@@ -2,7 +2,7 @@
  * The word of `known` that `found` was probably meant to be: at most a third of
  * its letters differ. Undefined when nothing is near.
  */
-export function findNearest(found: string, known: Iterable<string>): string | undefined {
+function findNearest(found: string, known: Iterable<string>): string | undefined {
   const wanted = found.toLowerCase();
   let best: string | undefined;
   let bestDistance = Math.max(1, Math.floor(found.length / 3)) + 1;

@@ -4,7 +4,7 @@ import { either, ipAddress, list, secret, settings, text } from "./fields.ts";
 import { parseUpstreamUrl } from "./upstream-url.ts";
 
 /** A URL of an upstream proxy. */
-export function upstreamUrl() {
+function upstreamUrl() {
   return text('a URL such as "http://proxy.example:3128"', (value) => {
     const parsed = parseUpstreamUrl(value);
     return parsed.ok ? undefined : parsed.reason;

@@ -3,7 +3,7 @@ import type { HopKind } from "../proxy/route/route.ts";
 import { suggest } from "./suggest.ts";
 
 /** What a URL says about an upstream proxy. */
-export interface UpstreamUrl {
+interface UpstreamUrl {
   readonly kind: HopKind;
   readonly endpoint: Endpoint;
   /** Percent-decoded userinfo. */

@@ -10,8 +10,8 @@ function listProblems(raw: unknown): string[] {
 }
 
 /** The message first, for the name of the test. */
-function flip([raw, message]: (string | object | null)[]) {
-  return [String(message), raw] as const;
+function flip([raw, message]: [raw: unknown, message: string]) {
+  return [message, raw] as const;
 }
 
 describe("checkConfig() on single settings", () => {
@@ -72,42 +72,47 @@ describe("checkConfig() on single settings", () => {
   });
 
   test.each(
-    [
-      [[], "Found a list. Write a map of settings, as defineConfig() takes it."],
-      [null, "Found null. Write a map of settings, as defineConfig() takes it."],
-      [{ lisen: [] }, 'lisen: There is no such setting. Did you mean "listen"?'],
-      [{ listen: [{ prt: 1 }] }, 'listen[0].prt: There is no such setting. Did you mean "port"?'],
-      [{ listen: "8080" }, 'listen: Found "8080". Write a list of addresses to listen on.'],
-      [{ listen: [] }, "listen: Found an empty list. Write a list of addresses to listen on, or leave it out."],
-      [{ listen: [7] }, 'listen[0]: Found 7. Write "host:port" or { host, port }.'],
-      [{ listen: [{ port: 65_536 }] }, "listen[0].port: Found 65536. Write a whole number from 0 to 65535."],
-      [{ listen: [{ port: 1.5 }] }, "listen[0].port: Found 1.5. Write a whole number from 0 to 65535."],
-      [{ open: "yes" }, 'open: Found "yes". Write true or false.'],
-      [{ users: "alice" }, 'users: Found "alice". Write a list of users, { file: "users.htpasswd" } or a function.'],
-      [{ users: [{ name: "a" }] }, "users[0].password: Found something that is no secret."],
-      [{ users: [{ password: "x" }] }, "users[0].name: Required. Write a user name."],
-      [{ users: [{ name: "a:b", password: "x" }] }, 'users[0].name: "a:b" has a colon'],
-      [{ users: {} }, "users.file: Required. Write the path of a file."],
-      [{ timeouts: { idle: 10 } }, 'timeouts.idle: Found 10. Write a duration such as "10s".'],
-      [{ timeouts: { connect: "0" } }, 'timeouts.connect: "0" would leave no time at all.'],
-      [{ timeouts: { drain: "soon" } }, 'timeouts.drain: "soon" is not a duration.'],
-      [{ limits: { headBytes: "1B" } }, 'limits.headBytes: "1B" is not from 1024 to 1048576 bytes.'],
-      [{ limits: { headBytes: 5 } }, 'limits.headBytes: Found 5. Write a size such as "32KiB".'],
-      [{ clients: ["10.0.0.1/8"] }, 'clients[0]: "10.0.0.1/8" has bits set beyond the prefix.'],
-      [{ log: { access: "jsn" } }, 'log.access: Found "jsn". Write one of "json", "text", "off". Did you mean "json"?'],
-      [{ upstream: "proxy" }, 'upstream: "proxy" is not a URL of an upstream.'],
-      [{ upstreams: { a: 5 } }, "upstreams.a: Found 5. Write a URL, or a map with a url."],
-      [{ upstreams: { a: {} } }, 'upstreams.a.url: Required. Write a URL such as "http://proxy.example:3128".'],
-      [{ rules: [5] }, "rules[0]: Found 5. Write a rule, or a function."],
-      [{ rules: [{ to: ["a:0"], deny: true }] }, 'rules[0].to[0]: "a:0" has no valid ports after the colon.'],
-      [{ rules: [{ via: 7 }] }, 'rules[0].via: Found 7. Write "direct", the name of an upstream'],
-      [{ rules: [{ name: "", deny: true }] }, 'rules[0].name: "" is empty. Write a name.'],
-      [{ rules: [{ deny: true, sourceAddress: "x" }] }, 'rules[0].sourceAddress: "x" is not an IP address.'],
+    (
       [
-        { sidecar: { port: 1, token: { evn: "X" } } },
-        'sidecar.token.evn: There is no such setting. Did you mean "env"?',
-      ],
-    ].map(flip),
+        [[], "Found a list. Write a map of settings, as defineConfig() takes it."],
+        [null, "Found null. Write a map of settings, as defineConfig() takes it."],
+        [{ lisen: [] }, 'lisen: There is no such setting. Did you mean "listen"?'],
+        [{ listen: [{ prt: 1 }] }, 'listen[0].prt: There is no such setting. Did you mean "port"?'],
+        [{ listen: "8080" }, 'listen: Found "8080". Write a list of addresses to listen on.'],
+        [{ listen: [] }, "listen: Found an empty list. Write a list of addresses to listen on, or leave it out."],
+        [{ listen: [7] }, 'listen[0]: Found 7. Write "host:port" or { host, port }.'],
+        [{ listen: [{ port: 65_536 }] }, "listen[0].port: Found 65536. Write a whole number from 0 to 65535."],
+        [{ listen: [{ port: 1.5 }] }, "listen[0].port: Found 1.5. Write a whole number from 0 to 65535."],
+        [{ open: "yes" }, 'open: Found "yes". Write true or false.'],
+        [{ users: "alice" }, 'users: Found "alice". Write a list of users, { file: "users.htpasswd" } or a function.'],
+        [{ users: [{ name: "a" }] }, "users[0].password: Found something that is no secret."],
+        [{ users: [{ password: "x" }] }, "users[0].name: Required. Write a user name."],
+        [{ users: [{ name: "a:b", password: "x" }] }, 'users[0].name: "a:b" has a colon'],
+        [{ users: {} }, "users.file: Required. Write the path of a file."],
+        [{ timeouts: { idle: 10 } }, 'timeouts.idle: Found 10. Write a duration such as "10s".'],
+        [{ timeouts: { connect: "0" } }, 'timeouts.connect: "0" would leave no time at all.'],
+        [{ timeouts: { drain: "soon" } }, 'timeouts.drain: "soon" is not a duration.'],
+        [{ limits: { headBytes: "1B" } }, 'limits.headBytes: "1B" is not from 1024 to 1048576 bytes.'],
+        [{ limits: { headBytes: 5 } }, 'limits.headBytes: Found 5. Write a size such as "32KiB".'],
+        [{ clients: ["10.0.0.1/8"] }, 'clients[0]: "10.0.0.1/8" has bits set beyond the prefix.'],
+        [
+          { log: { access: "jsn" } },
+          'log.access: Found "jsn". Write one of "json", "text", "off". Did you mean "json"?',
+        ],
+        [{ upstream: "proxy" }, 'upstream: "proxy" is not a URL of an upstream.'],
+        [{ upstreams: { a: 5 } }, "upstreams.a: Found 5. Write a URL, or a map with a url."],
+        [{ upstreams: { a: {} } }, 'upstreams.a.url: Required. Write a URL such as "http://proxy.example:3128".'],
+        [{ rules: [5] }, "rules[0]: Found 5. Write a rule, or a function."],
+        [{ rules: [{ to: ["a:0"], deny: true }] }, 'rules[0].to[0]: "a:0" has no valid ports after the colon.'],
+        [{ rules: [{ via: 7 }] }, 'rules[0].via: Found 7. Write "direct", the name of an upstream'],
+        [{ rules: [{ name: "", deny: true }] }, 'rules[0].name: "" is empty. Write a name.'],
+        [{ rules: [{ deny: true, sourceAddress: "x" }] }, 'rules[0].sourceAddress: "x" is not an IP address.'],
+        [
+          { sidecar: { port: 1, token: { evn: "X" } } },
+          'sidecar.token.evn: There is no such setting. Did you mean "env"?',
+        ],
+      ] satisfies [unknown, string][]
+    ).map(flip),
   )("says %s", (message, raw) => {
     expect(listProblems(raw).join("\n")).toContain(message);
   });
@@ -140,93 +145,101 @@ describe("checkConfig() on single settings", () => {
 
 describe("checkConfig() on settings that contradict each other", () => {
   test.each(
-    [
+    (
       [
-        { listen: ["0.0.0.0:8080"] },
-        'listen[0]: Cannot bind 0.0.0.0:8080: the listener has no users. Set "users", or "open: true" to run an open proxy.',
-      ],
-      [
-        { listen: [{ host: "::" }] },
-        'listen[0]: Cannot bind [::]:8080: the listener has no users. Set "users", or "open: true" to run an open proxy.',
-      ],
-      [{ listen: ["8080", "127.0.0.1:8080"] }, "listen[1]: Found 127.0.0.1:8080 twice. Write each address once."],
-      [
-        {
-          users: [
-            { name: "a", password: "x" },
-            { name: "a", password: "y" },
-          ],
-        },
-        'users[1].name: Found the user "a" twice. Write each user once.',
-      ],
-      [{ upstreams: { direct: "socks5://h" } }, 'upstreams.direct: The name "direct" has a meaning of its own.'],
-      [{ upstreams: { "a b": "socks5://h" } }, 'upstreams["a b"]: "a b" is not a name.'],
-      [
-        { upstreams: { a: { url: "socks5://u:p@h", username: "u" } } },
-        "upstreams.a.username: Found credentials in the URL as well. Write them in one place.",
-      ],
-      [
-        { upstreams: { a: { url: "socks5://h", password: "p" } } },
-        'upstreams.a.password: Found a password without a user. Set "username" too.',
-      ],
-      [
-        { upstreams: { a: { url: "socks5://u:p@h", password: "p" } } },
-        "upstreams.a.password: Found credentials in the URL as well. Write them in one place.",
-      ],
-      [
-        { upstreams: { a: { url: "http://h:1", ca: "ca.pem" } } },
-        "upstreams.a.ca: The upstream is of kind http, without TLS.",
-      ],
-      [
-        { upstreams: { a: { url: "https://h", cert: "c.pem" } } },
-        'upstreams.a.cert: Found only one of "cert" and "key".',
-      ],
-      [{ rules: [{ to: ["*"] }] }, 'rules[0]: The rule does nothing. Set "deny", "allow", "allowPrivate" or "via".'],
-      [{ rules: [{ deny: true, via: "direct" }] }, 'rules[0].via: The rule denies. Leave out "deny" or "via".'],
-      [{ rules: [{ deny: true, allowPrivate: true }] }, "rules[0].allowPrivate: The rule denies."],
-      [
-        {
-          rules: [
-            { name: "a", deny: true },
-            { name: "a", deny: true },
-          ],
-        },
-        'rules[1]: Found the rule "a" twice. Give each rule a name of its own.',
-      ],
-      [
-        { rules: [{ name: "rule-2", deny: true }, { deny: true }] },
-        'rules[1]: Found the rule "rule-2" twice. Give each rule a name of its own.',
-      ],
-      [
-        { rules: [{ via: "crop" }], upstreams: { corp: "socks5://h" } },
-        'rules[0].via: There is no upstream "crop". Did you mean "corp"?',
-      ],
-      [{ rules: [{ via: "x" }] }, 'rules[0].via: There is no upstream "x". Add it to "upstreams".'],
-      [
-        { rules: [{ via: ["a", "direct"] }], upstreams: { a: "socks5://h" } },
-        'rules[0].via[1]: "direct" cannot be part of a chain. Write it alone.',
-      ],
-      [{ rules: [{ via: "deny" }] }, 'rules[0].via: "deny" is not a way. Write "deny: true" in the rule.'],
-      [
-        { rules: [{ users: ["a"], deny: true }] },
-        'rules[0].users[0]: There is no user "a": nobody is asked for credentials.',
-      ],
-      [
-        { users: [{ name: "alice", password: "x" }], rules: [{ users: ["alcie"], deny: true }] },
-        'rules[0].users[0]: There is no user "alcie". Did you mean "alice"?',
-      ],
-      [{ default: "x" }, 'default: There is no upstream "x".'],
-      [{ default: ["deny", "direct"] }, 'default[0]: "deny" is not a way.'],
-      [{ default: "direct", upstream: "socks5://h" }, 'default: Found "upstream" as well, which sets the default way.'],
-      [{ sidecar: {} }, 'sidecar: Found neither or both of "port" and "unix". Write one of them.'],
-      [{ sidecar: { port: 1, unix: "a" } }, 'sidecar: Found neither or both of "port" and "unix". Write one of them.'],
-      [{ sidecar: { unix: "a", host: "::1" } }, "sidecar.host: A Unix socket has no host."],
-      [{ sidecar: { port: 1, host: "0.0.0.0" } }, "sidecar.host: Cannot bind 0.0.0.0: the sidecar has no token."],
-      [
-        { sidecar: { port: 1, host: "example.org", token: "t" } },
-        'sidecar.host: "example.org" names no address to bind.',
-      ],
-    ].map(flip),
+        [
+          { listen: ["0.0.0.0:8080"] },
+          'listen[0]: Cannot bind 0.0.0.0:8080: the listener has no users. Set "users", or "open: true" to run an open proxy.',
+        ],
+        [
+          { listen: [{ host: "::" }] },
+          'listen[0]: Cannot bind [::]:8080: the listener has no users. Set "users", or "open: true" to run an open proxy.',
+        ],
+        [{ listen: ["8080", "127.0.0.1:8080"] }, "listen[1]: Found 127.0.0.1:8080 twice. Write each address once."],
+        [
+          {
+            users: [
+              { name: "a", password: "x" },
+              { name: "a", password: "y" },
+            ],
+          },
+          'users[1].name: Found the user "a" twice. Write each user once.',
+        ],
+        [{ upstreams: { direct: "socks5://h" } }, 'upstreams.direct: The name "direct" has a meaning of its own.'],
+        [{ upstreams: { "a b": "socks5://h" } }, 'upstreams["a b"]: "a b" is not a name.'],
+        [
+          { upstreams: { a: { url: "socks5://u:p@h", username: "u" } } },
+          "upstreams.a.username: Found credentials in the URL as well. Write them in one place.",
+        ],
+        [
+          { upstreams: { a: { url: "socks5://h", password: "p" } } },
+          'upstreams.a.password: Found a password without a user. Set "username" too.',
+        ],
+        [
+          { upstreams: { a: { url: "socks5://u:p@h", password: "p" } } },
+          "upstreams.a.password: Found credentials in the URL as well. Write them in one place.",
+        ],
+        [
+          { upstreams: { a: { url: "http://h:1", ca: "ca.pem" } } },
+          "upstreams.a.ca: The upstream is of kind http, without TLS.",
+        ],
+        [
+          { upstreams: { a: { url: "https://h", cert: "c.pem" } } },
+          'upstreams.a.cert: Found only one of "cert" and "key".',
+        ],
+        [{ rules: [{ to: ["*"] }] }, 'rules[0]: The rule does nothing. Set "deny", "allow", "allowPrivate" or "via".'],
+        [{ rules: [{ deny: true, via: "direct" }] }, 'rules[0].via: The rule denies. Leave out "deny" or "via".'],
+        [{ rules: [{ deny: true, allowPrivate: true }] }, "rules[0].allowPrivate: The rule denies."],
+        [
+          {
+            rules: [
+              { name: "a", deny: true },
+              { name: "a", deny: true },
+            ],
+          },
+          'rules[1]: Found the rule "a" twice. Give each rule a name of its own.',
+        ],
+        [
+          { rules: [{ name: "rule-2", deny: true }, { deny: true }] },
+          'rules[1]: Found the rule "rule-2" twice. Give each rule a name of its own.',
+        ],
+        [
+          { rules: [{ via: "crop" }], upstreams: { corp: "socks5://h" } },
+          'rules[0].via: There is no upstream "crop". Did you mean "corp"?',
+        ],
+        [{ rules: [{ via: "x" }] }, 'rules[0].via: There is no upstream "x". Add it to "upstreams".'],
+        [
+          { rules: [{ via: ["a", "direct"] }], upstreams: { a: "socks5://h" } },
+          'rules[0].via[1]: "direct" cannot be part of a chain. Write it alone.',
+        ],
+        [{ rules: [{ via: "deny" }] }, 'rules[0].via: "deny" is not a way. Write "deny: true" in the rule.'],
+        [
+          { rules: [{ users: ["a"], deny: true }] },
+          'rules[0].users[0]: There is no user "a": nobody is asked for credentials.',
+        ],
+        [
+          { users: [{ name: "alice", password: "x" }], rules: [{ users: ["alcie"], deny: true }] },
+          'rules[0].users[0]: There is no user "alcie". Did you mean "alice"?',
+        ],
+        [{ default: "x" }, 'default: There is no upstream "x".'],
+        [{ default: ["deny", "direct"] }, 'default[0]: "deny" is not a way.'],
+        [
+          { default: "direct", upstream: "socks5://h" },
+          'default: Found "upstream" as well, which sets the default way.',
+        ],
+        [{ sidecar: {} }, 'sidecar: Found neither or both of "port" and "unix". Write one of them.'],
+        [
+          { sidecar: { port: 1, unix: "a" } },
+          'sidecar: Found neither or both of "port" and "unix". Write one of them.',
+        ],
+        [{ sidecar: { unix: "a", host: "::1" } }, "sidecar.host: A Unix socket has no host."],
+        [{ sidecar: { port: 1, host: "0.0.0.0" } }, "sidecar.host: Cannot bind 0.0.0.0: the sidecar has no token."],
+        [
+          { sidecar: { port: 1, host: "example.org", token: "t" } },
+          'sidecar.host: "example.org" names no address to bind.',
+        ],
+      ] satisfies [unknown, string][]
+    ).map(flip),
   )("says %s", (message, raw) => {
     expect(listProblems(raw).join("\n")).toContain(message);
   });

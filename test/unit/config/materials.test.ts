@@ -8,7 +8,9 @@ const files: Readonly<Record<string, string>> = { "u.htpasswd": "", token: "abc\
 async function gather(raw: unknown, variables: Record<string, string> = {}) {
   const { materials, problems } = await gatherMaterials(raw, { folder: "/", variables, terminal: false }, (path) => {
     const text = files[path];
-    return Promise.resolve(text === undefined ? { ok: false, reason: "there is no such file or folder" } : { ok: true, text });
+    return Promise.resolve(
+      text === undefined ? { ok: false, reason: "there is no such file or folder" } : { ok: true, text },
+    );
   });
   return { read: [...materials.files.keys()], problems: problems.map(formatProblem) };
 }
