@@ -146,7 +146,7 @@ function useAll(events: readonly TlsEvent[]): number {
     const { message } = event;
     if (!/^[ -~]*$/.test(JSON.stringify(describeMessage(message)))) throw new Error("The description is not plain");
     if (message.type === "client_hello") {
-      if (!/^t[0-9s][0-9][di]\d{4}..(?:_[0-9a-f]{12}){2}$/.test(computeJa4(message).hash))
+      if (!/^t[0-9s][0-9][di]\d{4}..(?:_[0-9a-f]{12}){2}$/.test(computeJa4(message)))
         throw new Error("The JA4 is not one");
       computeJa3(message);
     }

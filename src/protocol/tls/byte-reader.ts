@@ -28,25 +28,31 @@ export class ByteReader {
 
   /** An unsigned number of `size` bytes, at most 4. */
   uint(size: 1 | 2 | 3 | 4): number {
-    if (this.left < size) {
+    const { bytes, at } = this;
+    if (this.short || this.end - at < size) {
       this.short = true;
       return 0;
     }
-    let value = 0;
-    for (let index = 0; index < size; index++) value = value * 256 + (this.bytes[this.at + index] ?? 0);
-    this.at += size;
+    this.at = at + size;
+    let value = bytes[at] ?? 0;
+    for (let index = 1; index < size; index++) value = value * 256 + (bytes[at + index] ?? 0);
     return value;
+  }
+
+  /** Passes over the next `length` bytes; whether they were there. */
+  skip(length: number): boolean {
+    if (this.short || this.end - this.at < length) {
+      this.short = true;
+      return false;
+    }
+    this.at += length;
+    return true;
   }
 
   /** The next `length` bytes. */
   take(length: number): Uint8Array {
-    if (this.left < length) {
-      this.short = true;
-      return this.bytes.subarray(0, 0);
-    }
-    const start = this.at;
-    this.at += length;
-    return this.bytes.subarray(start, this.at);
+    const { at } = this;
+    return this.skip(length) ? this.bytes.subarray(at, at + length) : NO_BYTES;
   }
 
   /** Everything that is left. */
@@ -54,16 +60,18 @@ export class ByteReader {
     return this.take(this.left);
   }
 
-  /** The contents of a vector whose length comes first, in `size` bytes, as a reader of its own. */
+  /** The contents of a vector whose length comes first, in `size` bytes, as a reader of its own: `left` is its length. */
   vector(size: 1 | 2 | 3): ByteReader {
     const length = this.uint(size);
     const start = this.at;
-    this.take(length);
+    this.skip(length);
     const inner = new ByteReader(this.bytes, start, this.at);
     inner.short = this.short;
     return inner;
   }
 }
+
+const NO_BYTES = new Uint8Array(0);
 
 /**
  * The closed set of what can be wrong with a TLS message:
@@ -91,10 +99,14 @@ export function finishBody<T>(reader: ByteReader, value: T): ParsedBody<T> {
 
 /** Reads a vector of numbers of `itemSize` bytes each. An incomplete last one marks `reader` as short. */
 export function readNumbers(reader: ByteReader, lengthSize: 1 | 2, itemSize: 1 | 2): number[] {
-  const list = reader.vector(lengthSize);
+  const length = reader.uint(lengthSize);
+  const { bytes, at } = reader;
   const numbers: number[] = [];
-  while (list.left > 0) numbers.push(list.uint(itemSize));
-  if (list.short) reader.short = true;
+  if (!reader.skip(length)) return numbers;
+  if (length % itemSize !== 0) reader.short = true;
+  else if (itemSize === 1) for (let each = at; each < at + length; each++) numbers.push(bytes[each] ?? 0);
+  else
+    for (let each = at; each < at + length; each += 2) numbers.push(((bytes[each] ?? 0) << 8) | (bytes[each + 1] ?? 0));
   return numbers;
 }
 

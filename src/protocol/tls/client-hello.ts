@@ -196,7 +196,7 @@ function readClientExtension(hello: Draft, type: number, data: ByteReader): TlsB
       hello.earlyData = true;
       return undefined;
     case EXTENSION.cookie:
-      hello.cookieLength = data.vector(2).rest().length;
+      hello.cookieLength = data.vector(2).left;
       return undefined;
     case EXTENSION.recordSizeLimit:
       hello.recordSizeLimit = data.uint(2);
@@ -212,7 +212,7 @@ function readClientExtension(hello: Draft, type: number, data: ByteReader): TlsB
     default:
       break;
   }
-  data.rest();
+  data.skip(data.left);
   return undefined;
 }
 
@@ -231,7 +231,7 @@ function readKeyShares(data: ByteReader): KeyShare[] {
   const shares: KeyShare[] = [];
   while (list.left > 0) {
     const group = list.uint(2);
-    shares.push({ group, length: list.vector(2).rest().length });
+    shares.push({ group, length: list.vector(2).left });
   }
   if (list.short) data.short = true;
   return shares;
@@ -241,7 +241,7 @@ function readPskIdentities(data: ByteReader): PskIdentity[] {
   const list = data.vector(2);
   const identities: PskIdentity[] = [];
   while (list.left > 0) {
-    const { length } = list.vector(2).rest();
+    const length = list.vector(2).left;
     identities.push({ length, obfuscatedTicketAge: list.uint(4) });
   }
   const binders = readStrings(data, 2, 1);
@@ -258,8 +258,8 @@ function readEncryptedClientHello(hello: Draft, data: ByteReader): TlsBadCode | 
       kdf: data.uint(2),
       aead: data.uint(2),
       configId: data.uint(1),
-      encapsulatedKeyLength: data.vector(2).rest().length,
-      payloadLength: data.vector(2).rest().length,
+      encapsulatedKeyLength: data.vector(2).left,
+      payloadLength: data.vector(2).left,
     };
   else return "bad_value";
   return undefined;

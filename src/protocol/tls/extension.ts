@@ -1,9 +1,10 @@
 import type { ByteReader, TlsBadCode } from "./byte-reader.ts";
 
-/** One extension of a hello, in clear: its type and its contents as they are on the wire. */
+/** One extension of a hello, in clear. */
 export interface TlsExtension {
   readonly type: number;
-  readonly data: Uint8Array;
+  /** Bytes of its contents. */
+  readonly length: number;
 }
 
 /** Numbers of the extensions that this parser looks into (IANA TLS ExtensionType Values). */
@@ -59,7 +60,7 @@ export function readExtensions(
     if (data.short) return { code: "truncated", at };
     if (seen.has(type)) return { code: "duplicate_extension", at };
     seen.add(type);
-    extensions.push({ type, data: data.bytes.subarray(data.at, data.end) });
+    extensions.push({ type, length: data.left });
     const code = read(type, data);
     if (code !== undefined) return { code, at };
     if (data.short) return { code: "truncated", at };

@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import type { ClientHello } from "./client-hello.ts";
 import { isGrease } from "./iana.ts";
 import type { ServerHello } from "./server-hello.ts";
@@ -38,5 +38,5 @@ export function computeJa3s(hello: ServerHello): Ja3 {
 
 function hashJa3(fields: readonly (readonly number[])[]): Ja3 {
   const text = fields.map((numbers) => numbers.filter((code) => !isGrease(code)).join("-")).join(",");
-  return { text, hash: createHash("md5").update(text).digest("hex") };
+  return { text, hash: hash("md5", text, "hex") };
 }

@@ -100,14 +100,14 @@ function readServerExtension(hello: Draft, type: number, data: ByteReader): TlsB
     case EXTENSION.keyShare:
       hello.keyShare = {
         group: data.uint(2),
-        length: hello.helloRetryRequest ? 0 : data.vector(2).rest().length,
+        length: hello.helloRetryRequest ? 0 : data.vector(2).left,
       };
       return undefined;
     case EXTENSION.preSharedKey:
       hello.pskIndex = data.uint(2);
       return undefined;
     case EXTENSION.cookie:
-      hello.cookieLength = data.vector(2).rest().length;
+      hello.cookieLength = data.vector(2).left;
       return undefined;
     case EXTENSION.sessionTicket:
       hello.sessionTicket = true;
@@ -127,7 +127,7 @@ function readServerExtension(hello: Draft, type: number, data: ByteReader): TlsB
     default:
       break;
   }
-  data.rest();
+  data.skip(data.left);
   return undefined;
 }
 

@@ -52,7 +52,7 @@ export function parseServerKeyExchange(
     .replace(/^TLS_/, "")
     .replace(/_WITH_.*$/, "");
   const psk = keyExchange.includes("PSK");
-  const hintLength = psk ? reader.vector(2).rest().length : 0;
+  const hintLength = psk ? reader.vector(2).left : 0;
   let exchange: KeyExchange | undefined;
   if (/^ECDHE?_/.test(keyExchange)) exchange = readEcdhe(reader);
   else if (/^DHE?_|_DHE$/.test(keyExchange)) exchange = readDhe(reader);
@@ -82,13 +82,13 @@ function readEcdhe(reader: ByteReader): KeyExchange {
   // RFC 8422 §5.4: 3 is named_curve; the two explicit forms are long forbidden.
   if (reader.uint(1) !== 3 && !reader.short) return { kind: "other" };
   const group = reader.uint(2);
-  return { kind: "ecdhe", group, publicLength: reader.vector(1).rest().length };
+  return { kind: "ecdhe", group, publicLength: reader.vector(1).left };
 }
 
 function readDhe(reader: ByteReader): KeyExchange {
   const prime = reader.vector(2).rest();
   reader.vector(2);
-  const publicLength = reader.vector(2).rest().length;
+  const publicLength = reader.vector(2).left;
   const top = prime.findIndex((byte) => byte !== 0);
   const primeBits = top === -1 ? 0 : (prime.length - top) * 8 - Math.clz32(prime[top] ?? 0) + 24;
   return { kind: "dhe", primeBits, publicLength };
@@ -132,7 +132,7 @@ export interface NewSessionTicket {
 export function parseNewSessionTicket(body: Uint8Array): ParsedBody<NewSessionTicket> {
   const reader = new ByteReader(body);
   const lifetime = reader.uint(4);
-  const ticketLength = reader.vector(2).rest().length;
+  const ticketLength = reader.vector(2).left;
   return finishBody(reader, {
     type: "new_session_ticket",
     lifetime,
@@ -162,6 +162,6 @@ export function parseCertificateVerify(body: Uint8Array): ParsedBody<Certificate
   return finishBody(reader, {
     type: "certificate_verify",
     signatureScheme: first,
-    signatureLength: reader.vector(2).rest().length,
+    signatureLength: reader.vector(2).left,
   });
 }

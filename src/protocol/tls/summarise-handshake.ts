@@ -9,7 +9,7 @@ export interface HandshakeSummary {
   readonly alpn: string | undefined;
   /** The group of a TLS 1.3 key exchange; before, the ServerKeyExchange has it. */
   readonly group: number | undefined;
-  /** Whether an earlier session was resumed, or in TLS 1.3 a pre-shared key used. */
+  /** Whether an earlier session was resumed, or in TLS 1.3 a pre-shared key used. A client of TLS 1.2 that offers a ticket and no session id does not let it be seen. */
   readonly resumed: boolean;
 }
 

@@ -102,7 +102,7 @@ describe("parseClientHello()", () => {
     expect(hello.extensions.map(({ type }) => type)).toEqual([
       0x1a1a, 0, 5, 10, 11, 13, 16, 21, 27, 28, 34, 35, 42, 43, 44, 45, 50, 51, 17613, 0x1234, 41,
     ]);
-    expect(hello.extensions[19]).toEqual({ type: 0x1234, data: u8(9) });
+    expect(hello.extensions[19]).toEqual({ type: 0x1234, length: 1 });
   });
 
   test("reads the outer and the inner form of Encrypted Client Hello", () => {

@@ -1,4 +1,6 @@
 import { describe, expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { explainChain } from "../../../../src/protocol/tls/explain-chain.ts";
 import { listMessages, loadTlsFixture, watchAll } from "../../../support/tls-fixture.ts";
 
@@ -59,6 +61,23 @@ describe("explainChain()", () => {
     const forged = leaf.slice();
     forged[forged.length - 1] = (forged[forged.length - 1] ?? 0) ^ 1;
     expect(explainChain([forged, middle])[0]).toMatchObject({ readable: true, signedByNext: false });
+  });
+
+  test("takes no part of a name for another name", () => {
+    // Made with openssl: a name and a subject with a comma and another name in them.
+    const der = readFileSync(join(import.meta.dir, "../../../fixtures/tls/misleading-names.der"));
+    expect(explainChain([der])).toMatchObject([
+      {
+        subject: "CN=a/b, O=x\\, CN=spoof",
+        names: [
+          { kind: "DNS", value: "evil.example, DNS:good.example" },
+          { kind: "DNS", value: "plain.example" },
+          { kind: "URI", value: "https://a.example/x,y" },
+          { kind: "othername", value: "<unsupported>" },
+          { kind: "IP Address", value: "10.0.0.1" },
+        ],
+      },
+    ]);
   });
 
   test("goes on after what is no certificate", () => {

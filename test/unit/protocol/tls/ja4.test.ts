@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { parseClientHello } from "../../../../src/protocol/tls/client-hello.ts";
-import { computeJa4 } from "../../../../src/protocol/tls/ja4.ts";
+import { computeJa4, computeJa4Raw } from "../../../../src/protocol/tls/ja4.ts";
 import {
   alpn,
   buildClientHello,
@@ -14,7 +14,7 @@ import {
 function ja4Of(parts: HelloParts) {
   const parsed = parseClientHello(buildClientHello(parts));
   if (parsed.kind === "bad") throw new Error(parsed.code);
-  return computeJa4(parsed.value);
+  return { hash: computeJa4(parsed.value), raw: computeJa4Raw(parsed.value) };
 }
 
 const SIGNATURES = [0x0403, 0x0804, 0x0401, 0x0503, 0x0805, 0x0501, 0x0806, 0x0601];
