@@ -2,9 +2,26 @@ import { isIP } from "node:net";
 import { checkServerIdentity } from "node:tls";
 import type { Socket, SocketHandler } from "bun";
 import type { Conn } from "./conn.ts";
-import type { ClientTlsOptions, SecureAttempt, SecureResult } from "./secure-attempt.ts";
 import { SocketConn } from "./socket-conn.ts";
 import { explainTlsError, readAlertName, type TlsFailure } from "./tls-error.ts";
+
+export interface ClientTlsOptions {
+  /** Name, or address, that the certificate must be for. A name is also sent as SNI (RFC 6066 §3). */
+  readonly serverName: string;
+  /** PEM texts of the only roots to trust; those that come with the program when absent. */
+  readonly ca?: readonly string[];
+  /** PEM texts of the certificate chain to show when asked for one, and of its key. */
+  readonly cert?: string;
+  readonly key?: string;
+}
+
+export type SecureResult = { readonly ok: true; readonly conn: Conn } | ({ readonly ok: false } & TlsFailure);
+
+/** A TLS handshake under way. */
+export interface SecureAttempt {
+  /** Gives it up and resets the connection. `done` is not called any more. */
+  cancel(): void;
+}
 
 /** Gives the name of the alert that ended an encrypted connection after its handshake, such as `certificate_required`. */
 export function readTlsAlert(conn: Conn): string | undefined {
@@ -16,7 +33,14 @@ const alerts = new WeakMap<Conn, string>();
 /** While in the handshake, `data` is the handshake; afterwards it is the connection. */
 type TlsSocket = Socket<Handshake | SocketConn>;
 
-/** Speaks TLS as the client over a TCP socket, encrypting it in place, as `secureClient` does. */
+/**
+ * Speaks TLS as the client over a TCP connection, which must be detached and
+ * plain, and verifies the server. The socket is encrypted in place: on success
+ * only the connection given to `done` is of use, on failure it is closed. There
+ * is no deadline.
+ *
+ * @throws when the texts of `options` are no PEM: the configuration is wrong.
+ */
 export function secureSocket(
   conn: SocketConn,
   options: ClientTlsOptions,

@@ -11,22 +11,6 @@ const WAITING_CAP = 64 * 1024;
 /** Seconds of silence before TCP asks whether the peer is still there. */
 const KEEP_ALIVE_SECONDS = 60;
 
-/** What a connection needs of a Bun socket. */
-export type ByteSocket = Pick<
-  Socket<SocketConn>,
-  | "remoteAddress"
-  | "remotePort"
-  | "localAddress"
-  | "localPort"
-  | "setNoDelay"
-  | "setKeepAlive"
-  | "pause"
-  | "resume"
-  | "shutdown"
-  | "close"
-  | "terminate"
-> & { write(bytes: Uint8Array): number; end(): void };
-
 /**
  * A connection over a Bun socket, accepted or dialled, plain or TLS.
  *
@@ -41,7 +25,7 @@ export class SocketConn implements Conn {
   /** Told once when the connection is gone, whoever is the consumer. */
   whenClosed: (() => void) | undefined;
 
-  readonly #socket: ByteSocket;
+  readonly #socket: Socket<SocketConn>;
   #sink: ConnSink | undefined;
   #waiting: Uint8Array[] = [];
   #waitingBytes = 0;
@@ -57,7 +41,7 @@ export class SocketConn implements Conn {
   #ended = false;
   #closingHere = false;
 
-  constructor(socket: ByteSocket, encrypted: boolean) {
+  constructor(socket: Socket<SocketConn>, encrypted: boolean) {
     this.#socket = socket;
     this.encrypted = encrypted;
   }
@@ -80,8 +64,8 @@ export class SocketConn implements Conn {
   get unreadBytes(): number {
     return this.#waitingBytes;
   }
-  /** The socket below, for those in `net/` that build on it. */
-  get socket(): ByteSocket {
+  /** The Bun socket below, for those in `net/` that build on it. */
+  get socket(): Socket<SocketConn> {
     return this.#socket;
   }
 

@@ -86,7 +86,10 @@ describe("a direct dial", () => {
         throw new Error("asked");
       },
     };
-    const failure = await dialInVain("a.localhost:9", { authorized: { decision: allowOutside }, services: { resolver } });
+    const failure = await dialInVain("a.localhost:9", {
+      authorized: { decision: allowOutside },
+      services: { resolver },
+    });
     expect(failure.detail).toBe("address_prohibited");
     using echo = listenEcho();
     using peer = await dialWell(`localhost:${echo.port}`, { services: { resolver } });
@@ -126,7 +129,10 @@ describe("a direct dial", () => {
     await using hole = await listenBlackhole();
     using echo = listenEcho("127.0.0.3");
     const connect: typeof connectTcp = (target, done) =>
-      connectTcp(target.ip.family === 6 ? { ip: makeIp("127.0.0.1"), port: hole.port } : { ...target, ip: makeIp("127.0.0.3") }, done);
+      connectTcp(
+        target.ip.family === 6 ? { ip: makeIp("127.0.0.1"), port: hole.port } : { ...target, ip: makeIp("127.0.0.3") },
+        done,
+      );
     using peer = await dialWell(`both.test:${echo.port}`, {
       names: { "both.test": ["2606:4700::1", "1.0.0.1"] },
       services: { connect },
@@ -149,7 +155,9 @@ describe("a direct dial", () => {
     expect((await dialInVain("nowhere.test:443", { names })).detail).toBe("dns_error");
     expect((await dialInVain("slow.test:443", { names })).detail).toBe("dns_timeout");
     const never: Resolver = { lookup: () => new Promise(() => {}) };
-    expect((await dialInVain("never.test:443", { services: { resolver: never }, connectMs: 20 })).detail).toBe("dns_timeout");
+    expect((await dialInVain("never.test:443", { services: { resolver: never }, connectMs: 20 })).detail).toBe(
+      "dns_timeout",
+    );
   });
 
   test("connects from the source address of the route", async () => {

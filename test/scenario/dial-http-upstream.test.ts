@@ -33,7 +33,9 @@ describe("a dial through an HTTP upstream", () => {
 
   test("shows its credentials, in UTF-8", async () => {
     using upstream = listenUpstream("HTTP/1.1 200 OK\r\n\r\n");
-    using _ = await dialWell(TARGET, { hops: [makeHop("http", upstream.port, { user: "edge", password: "pässwort" })] });
+    using _ = await dialWell(TARGET, {
+      hops: [makeHop("http", upstream.port, { user: "edge", password: "pässwort" })],
+    });
     const shown = Buffer.from("edge:pässwort").toString("base64");
     expect((await upstream.next()).text).toContain(`\r\nProxy-Authorization: Basic ${shown}\r\n`);
   });
@@ -41,7 +43,9 @@ describe("a dial through an HTTP upstream", () => {
   test("writes an IPv6 target in brackets", async () => {
     using upstream = listenUpstream("HTTP/1.1 200 OK\r\n\r\n");
     using _ = await dialWell("[2606:4700::1]:443", { hops: [makeHop("http", upstream.port)] });
-    expect((await upstream.next()).text).toStartWith("CONNECT [2606:4700::1]:443 HTTP/1.1\r\nHost: [2606:4700::1]:443\r\n");
+    expect((await upstream.next()).text).toStartWith(
+      "CONNECT [2606:4700::1]:443 HTTP/1.1\r\nHost: [2606:4700::1]:443\r\n",
+    );
   });
 
   test("reads an answer that arrives byte by byte, and carries bytes both ways", async () => {
@@ -81,7 +85,9 @@ describe("a dial through an HTTP upstream", () => {
   });
 
   test("skips informational answers, but not for ever", async () => {
-    using upstream = listenUpstream("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\n\r\nx");
+    using upstream = listenUpstream(
+      "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\n\r\nx",
+    );
     using tunnel = await dialWell(TARGET, { hops: [makeHop("http", upstream.port)] });
     await waitFor(() => tunnel.text === "x", "the first byte of the tunnel");
     expect(await refusalOf("HTTP/1.1 100 Continue\r\n\r\n".repeat(20))).toMatchObject({ detail: "upstream_protocol" });

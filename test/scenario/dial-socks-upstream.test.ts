@@ -33,7 +33,10 @@ const ADDRESSED_4 = 10;
 async function failureOf(script: Script, setting: DialSetting & { user?: string; password?: string } = {}) {
   const { user, password, ...rest } = setting;
   using server = listenScript(script);
-  const hop = makeHop("socks5h", server.port, { ...(user !== undefined && { user }), ...(password !== undefined && { password }) });
+  const hop = makeHop("socks5h", server.port, {
+    ...(user !== undefined && { user }),
+    ...(password !== undefined && { password }),
+  });
   return await dialInVain("target.example:443", { hops: [hop], ...rest });
 }
 
@@ -154,7 +157,9 @@ describe("a dial through a SOCKS5 upstream", () => {
   });
 
   test("tells an upstream that says nothing from one that hangs up", async () => {
-    expect(await failureOf([{ bytes: 3, answer: "silence" }], { connectMs: 100 })).toMatchObject({ detail: "upstream_timeout" });
+    expect(await failureOf([{ bytes: 3, answer: "silence" }], { connectMs: 100 })).toMatchObject({
+      detail: "upstream_timeout",
+    });
     expect(await failureOf([NO_AUTH, { bytes: 3, answer: "fin" }])).toMatchObject({ detail: "connection_reset" });
   });
 });

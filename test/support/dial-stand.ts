@@ -60,7 +60,11 @@ export async function dialWell(target: string, setting: DialSetting = {}): Promi
   return new TestConn(outcome.value.conn);
 }
 
-export function makeHop(kind: HopKind, port: number, more: Partial<Hop> & { user?: string; password?: string } = {}): Hop {
+export function makeHop(
+  kind: HopKind,
+  port: number,
+  more: Partial<Hop> & { user?: string; password?: string } = {},
+): Hop {
   const { user, password, ...rest } = more;
   return {
     name: "up",

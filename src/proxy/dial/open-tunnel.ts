@@ -1,11 +1,9 @@
 import type { Endpoint } from "../../address/endpoint.ts";
 import type { Conn } from "../../net/conn.ts";
-import { secureClient } from "../../net/secure.ts";
-import type { SecureResult } from "../../net/secure-attempt.ts";
-import type { TlsFailureKind } from "../../net/tls-error.ts";
-import { fail, type FailureDetail, type Outcome, succeed } from "../failure.ts";
-import { failHop, type HopLeg } from "./hop-leg.ts";
+import { type Outcome, succeed } from "../failure.ts";
+import type { HopLeg } from "./hop-leg.ts";
 import { askHttpUpstream } from "./http-upstream.ts";
+import { secureLeg } from "./secure-leg.ts";
 import { askSocks4aUpstream, askSocks5Upstream } from "./socks-upstream.ts";
 
 /**
@@ -40,34 +38,4 @@ function askUpstream(leg: HopLeg, target: Endpoint): Promise<Outcome<undefined>>
     default:
       return leg.hop.kind satisfies never;
   }
-}
-
-const tlsDetails: Readonly<Record<TlsFailureKind, FailureDetail>> = {
-  certificate: "tls_certificate",
-  alert: "tls_alert",
-  protocol: "tls_protocol",
-};
-
-async function secureLeg(leg: HopLeg): Promise<Outcome<Conn>> {
-  const { conn, hop, limit } = leg;
-  const { serverName, ca, cert, key } = hop.tls ?? { serverName: hop.endpoint.host.text };
-  const options = {
-    serverName,
-    ...(ca === undefined ? {} : { ca }),
-    ...(cert === undefined || key === undefined ? {} : { cert, key }),
-  };
-  const secured = await new Promise<SecureResult | undefined>((resolve) => {
-    const attempt = secureClient(conn, options, resolve);
-    limit.whenOver(() => {
-      attempt.cancel();
-      resolve(undefined);
-    });
-  });
-  limit.forget();
-  if (secured === undefined) {
-    return limit.over === "client_gone"
-      ? fail("client_gone")
-      : failHop(leg, "upstream_timeout", { note: "in the TLS handshake" });
-  }
-  return secured.ok ? succeed(secured.conn) : failHop(leg, tlsDetails[secured.kind], { note: secured.note });
 }
