@@ -32,7 +32,7 @@ export const serve = createCommand({
     }
     tellStart(started.daemon, compiled, file, io);
     const watch = watchUsers(started.daemon, compiled, io);
-    await stopWhenTold(started.daemon, io);
+    await stopWhenTold(started.daemon, compiled.drainMs, io);
     watch?.close();
     return exitCodes.ok;
   },
@@ -61,23 +61,34 @@ function watchUsers(daemon: Daemon, compiled: CompiledConfig, io: CliIo) {
   return watchFile(path, { known: usersFile.text, tell });
 }
 
+/** Milliseconds for the last lines and the sidecar, beyond what tunnels get. Whoever reads our output may be stuck. */
+const CLOSING_MS = 2000;
+
 /** Resolves once the daemon is gone: drained after the first signal, cut short by the second. */
-function stopWhenTold(daemon: Daemon, io: CliIo): Promise<void> {
+function stopWhenTold(daemon: Daemon, drainMs: number, io: CliIo): Promise<void> {
   return new Promise((resolve, reject) => {
     let signals = 0;
     const unsubscribe = io.onStopSignal((signal) => {
       signals++;
       if (signals > 2) return;
+      const first = signals === 1;
       io.tell(
-        signals === 1
+        first
           ? `${signal}: accepting no more connections, letting tunnels end. Once more to end them at once.`
           : `${signal} again: ending all connections.`,
       );
-      const end = signals === 1 ? daemon.drain() : daemon.stop();
-      end.then(() => {
-        unsubscribe();
-        resolve();
-      }, reject);
+      const end = first ? withinMs(daemon.drain(), drainMs + CLOSING_MS) : withinMs(daemon.stop(), CLOSING_MS);
+      end.finally(unsubscribe).then(resolve, reject);
     });
   });
+}
+
+/** Waits for `work`, but no longer than `ms` milliseconds. */
+async function withinMs(work: Promise<void>, ms: number): Promise<void> {
+  let timer: Timer | undefined;
+  const timeout = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms);
+  });
+  await Promise.race([work, timeout]);
+  clearTimeout(timer);
 }

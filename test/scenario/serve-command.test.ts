@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 import { runCli } from "../../src/cli/run-cli.ts";
+import type { LogSink } from "../../src/proxy/record/access-log.ts";
 import { createFakeIo } from "../support/fake-io.ts";
 
 let root: string;
@@ -13,11 +14,15 @@ beforeAll(async () => {
 afterAll(() => rm(root, { recursive: true }));
 
 /** Starts `penstock serve` in a folder of its own and waits until it listens. */
-async function startServing(config: object, files: Readonly<Record<string, string>> = {}) {
+async function startServing(
+  config: object,
+  files: Readonly<Record<string, string>> = {},
+  accessSink: LogSink = () => {},
+) {
   const folder = await mkdtemp(join(root, "s-"));
   await Bun.write(join(folder, "proxy.config.json"), JSON.stringify({ listen: ["127.0.0.1:0"], ...config }));
   for (const [name, text] of Object.entries(files)) await Bun.write(join(folder, name), text);
-  const io = createFakeIo({ folder });
+  const io = createFakeIo({ folder, accessSink });
   const exit = runCli([], io);
   const line = await io.untilTold("Listening on");
   return { io, exit, folder, port: Number(/:(\d+)\.$/.exec(line)?.[1]) };
@@ -73,6 +78,14 @@ describe("penstock serve", () => {
     await gone.promise;
     expect(await exit).toBe(0);
     expect(io.told).toContain("SIGINT again: ending all connections.");
+  });
+
+  test("ends even when nobody takes its last lines", async () => {
+    const stuck = () => new Promise<void>(() => {});
+    const { io, exit, port } = await startServing({ timeouts: { drain: "0" }, log: { access: "json" } }, {}, stuck);
+    expect(await askForTunnel(port, "a:b")).toBe(403);
+    io.signal("SIGTERM");
+    expect(await exit).toBe(0);
   });
 
   test("exits with 1 and names the setting when the port is taken", async () => {
