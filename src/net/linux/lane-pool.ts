@@ -8,7 +8,7 @@ export interface LanePoolOptions {
   readonly lanes?: number;
   /** Tunnels per lane at most. Default: 16,384. */
   readonly slotsPerLane?: number;
-  /** Pipes of all lanes together: each may hold as many bytes in the kernel as it is large. Default: 48, three quarters of what an unprivileged user may have at 1 MiB. */
+  /** Pipes of all lanes together: each may hold as many bytes in the kernel as it is large. Default: 48, three quarters of what an unprivileged user may have at 1 MiB. Without a pipe bytes are copied. */
   readonly maxPipes?: number;
   /** Bytes per pipe to ask the kernel for. Default: 1 MiB; measured to halve the cost against the usual 64 KiB. */
   readonly pipeBytes?: number;
@@ -77,7 +77,7 @@ class ThreadedLanePool implements LanePool {
     this.#libc = libc;
     this.#maxLanes = options.lanes ?? Math.max(1, Math.min(4, Math.floor(navigator.hardwareConcurrency / 2)));
     this.#slots = options.slotsPerLane ?? 16_384;
-    this.#maxPipes = Math.max(1, Math.floor((options.maxPipes ?? 48) / this.#maxLanes));
+    this.#maxPipes = Math.ceil((options.maxPipes ?? 48) / this.#maxLanes);
     this.#pipeBytes = options.pipeBytes ?? 1_048_576;
     this.#onTrouble = options.onTrouble ?? (() => undefined);
   }

@@ -98,7 +98,7 @@ describe.each([2, 0])("LaneDirection.takeTurn() with %d pipes at most", (maxPipe
       expect(direction.takeTurn()).toBe("ok");
     }
     expect(Bun.hash(Buffer.concat(got))).toBe(Bun.hash(Buffer.concat(sent)));
-    expect(direction.blocked).toBe(false);
+    expect(direction.wantsSource).toBe(true);
   });
 
   test("passes the end of the stream on, after everything before it", () => {
