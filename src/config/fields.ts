@@ -98,7 +98,7 @@ export function settings<Shape extends z.core.$ZodLooseShape>(shape: Shape, want
     error: (issue) =>
       issue.code === "unrecognized_keys"
         ? // One line for each key: describe-issue.ts takes them apart again.
-          (issue.keys as string[]).map((key) => describeUnknown(key, known)).join("\n")
+          issue.keys.map((key) => describeUnknown(key, known)).join("\n")
         : describeWrong(issue.input, wanted),
   });
 }
@@ -165,6 +165,6 @@ function describeWrong(found: unknown, wanted: string): string {
 
 function describeUnknown(key: string, known: readonly string[]): string {
   const hint = suggest(key, known);
-  const list = known.map((each) => JSON.stringify(each)).join(", ");
-  return `There is no such setting.${hint === "" ? ` Known here: ${list}.` : hint}`;
+  const all = known.map((each) => JSON.stringify(each)).join(", ");
+  return `There is no such setting.${hint === "" ? ` Known here: ${all}.` : hint}`;
 }

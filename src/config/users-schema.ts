@@ -1,4 +1,4 @@
-import { z } from "zod";
+import type { z } from "zod";
 
 import { duration, either, hook, list, secret, settings, text } from "./fields.ts";
 

@@ -1,0 +1,77 @@
+import { describe, expect, test } from "bun:test";
+
+import { compileForTest } from "../../support/compile-for-test.ts";
+
+describe("compileConfig() on rules", () => {
+  test("compiles every form of a rule", () => {
+    const { rules } = compileForTest({
+      users: [{ name: "ci", password: "x" }],
+      upstreams: { corp: "socks5://h", exit: "socks5://i" },
+      rules: [
+        { name: "no-mail", to: ["*:25"], deny: true },
+        { users: ["ci"], to: ["*.npmjs.org:443"], via: "corp" },
+        { from: ["::1"], to: ["10.0.0.0/8"], allowPrivate: true, sourceAddress: "10.0.0.9" },
+        { via: ["corp", "exit"], allow: true },
+        { via: "direct" },
+        { via: ["direct"] },
+      ],
+    }).runtime.policy;
+    expect(rules.map(({ name, verdict }) => [name, verdict])).toEqual([
+      ["no-mail", { kind: "deny" }],
+      ["rule-2", { kind: "allow", allowPrivate: false, via: ["corp"] }],
+      ["rule-3", { kind: "allow", allowPrivate: true, via: undefined, sourceAddress: "10.0.0.9" }],
+      ["rule-4", { kind: "allow", allowPrivate: false, via: ["corp", "exit"] }],
+      ["rule-5", { kind: "allow", allowPrivate: false, via: [] }],
+      ["rule-6", { kind: "allow", allowPrivate: false, via: [] }],
+    ]);
+    expect(rules[0]?.to).toEqual([{ host: { kind: "any" }, ports: [[25, 25]] }]);
+    expect(rules[1]?.users).toEqual(new Set(["ci"]));
+    expect(rules[2]?.from?.map((range) => range.text)).toEqual(["::1/128"]);
+  });
+
+  test.each([
+    ["direct", { kind: "allow", via: [] }],
+    ["deny", { kind: "deny" }],
+    ["corp", { kind: "allow", via: ["corp"] }],
+    [["corp", "exit"], { kind: "allow", via: ["corp", "exit"] }],
+  ])("compiles the default %p", (fallback, wanted) => {
+    const upstreams = { corp: "socks5://h", exit: "socks5://i" };
+    expect<unknown>(compileForTest({ upstreams, default: fallback }).runtime.policy.fallback).toEqual(wanted);
+  });
+
+  const query = { client: "192.0.2.1", user: undefined, host: "example.org", port: 443 };
+
+  async function ask(hook: unknown) {
+    const [rule] = compileForTest({ rules: [hook] }).runtime.policy.rules;
+    if (rule?.verdict.kind !== "hook") throw new Error("A function is a hook");
+    return rule.verdict.ask(query);
+  }
+
+  test("lets a rule that is a function answer with a way as the file writes it", async () => {
+    expect(await ask(() => undefined)).toBeUndefined();
+    expect(await ask(() => ({ deny: true }))).toEqual({ deny: true });
+    expect(await ask(() => ({ allow: true }))).toEqual({ allow: true });
+    expect(await ask(() => ({ allow: true, via: "corp" }))).toEqual({ allow: true, via: ["corp"] });
+    expect(await ask(async () => ({ allow: true, via: "direct", allowPrivate: true }))).toEqual({
+      allow: true,
+      allowPrivate: true,
+      via: [],
+    });
+  });
+
+  test("hands what is no verdict on as it is, for the policy to refuse", async () => {
+    expect<unknown>(await ask(() => "yes")).toBe("yes");
+    expect<unknown>(await ask(async () => null)).toBeNull();
+    expect<unknown>(await ask(() => ({ allow: "yes", via: 5 }))).toEqual({ allow: "yes", via: 5 });
+  });
+
+  test("takes one function for all rules", () => {
+    expect(compileForTest({ rules: () => undefined }).runtime.policy.rules.map((rule) => rule.name)).toEqual(["rules"]);
+  });
+
+  test("lets a function choose the way of a rule", async () => {
+    const [rule] = compileForTest({ rules: [{ via: async (asked: typeof query) => asked.host }] }).runtime.policy.rules;
+    const via = rule?.verdict.kind === "allow" ? rule.verdict.via : undefined;
+    expect(typeof via === "function" && (await via(query))).toEqual(["example.org"]);
+  });
+});

@@ -1,0 +1,112 @@
+import { describe, expect, test } from "bun:test";
+
+import { formatEndpoint } from "../../../src/address/endpoint.ts";
+import type { Materials } from "../../../src/config/materials.ts";
+import type { Hop } from "../../../src/proxy/route/route.ts";
+import { compileForTest, listCompileProblems } from "../../support/compile-for-test.ts";
+
+describe("compileConfig() on upstreams", () => {
+  function describeHop({ kind, endpoint, credentials, tls, sourceAddress }: Hop) {
+    return {
+      url: `${kind}://${formatEndpoint(endpoint)}`,
+      ...(credentials && { credentials: [credentials.user, credentials.password.reveal()] }),
+      ...(tls && { tls }),
+      ...(sourceAddress !== undefined && { sourceAddress }),
+    };
+  }
+
+  function compileHops(raw: object, materials: Partial<Materials> = {}) {
+    const { upstreams } = compileForTest(raw, materials).runtime;
+    return Object.fromEntries([...upstreams].map(([name, hop]) => [name, describeHop(hop)]));
+  }
+
+  test("takes credentials from the URL or from the settings beside it", () => {
+    const upstreams = {
+      a: "http://u:p%40@h:3128",
+      b: { url: "socks5://h", username: "u", password: { env: "B" } },
+      c: { url: "socks4a://h", username: "id" },
+      d: { url: "socks5h://h", sourceAddress: "192.0.2.1" },
+    };
+    expect(compileHops({ upstreams }, { variables: { B: "secret" } })).toEqual({
+      a: { url: "http://h:3128", credentials: ["u", "p@"] },
+      b: { url: "socks5://h:1080", credentials: ["u", "secret"] },
+      c: { url: "socks4a://h:1080", credentials: ["id", ""] },
+      d: { url: "socks5h://h:1080", sourceAddress: "192.0.2.1" },
+    });
+  });
+
+  test("verifies the name of the URL for TLS unless told another", () => {
+    const upstreams = { a: "https://exit.example", b: { url: "https://10.0.0.1:8443", serverName: "exit.example" } };
+    expect(compileHops({ upstreams })).toEqual({
+      a: { url: "https://exit.example:443", tls: { serverName: "exit.example" } },
+      b: { url: "https://10.0.0.1:8443", tls: { serverName: "exit.example" } },
+    });
+  });
+
+  test("makes an upstream of the shorthand and the default way of it", () => {
+    const { runtime } = compileForTest({ upstream: "http://h:3128" });
+    expect([...runtime.upstreams.keys()]).toEqual(["upstream"]);
+    expect(runtime.policy.fallback).toEqual({ kind: "allow", via: ["upstream"] });
+  });
+
+  test("asks the environment only when told to", () => {
+    const variables = { https_proxy: "http://h:3128" };
+    expect(compileForTest({}, { variables }).runtime.environment).toBeUndefined();
+    for (const raw of [{ upstream: "environment" }, { default: ["environment"] }, { rules: [{ via: "environment" }] }])
+      expect(compileForTest(raw, { variables }).runtime.environment?.tunnel?.name).toBe("https_proxy");
+    expect(compileForTest({ upstream: "environment" }).runtime.policy.fallback).toEqual({
+      kind: "allow",
+      via: ["environment"],
+    });
+  });
+
+  test("names the conventional variable that cannot be read", () => {
+    const variables = { https_proxy: "ftp://u:hunter2@h:1" };
+    expect(listCompileProblems({ upstream: "environment" }, { variables })).toEqual([
+      'https_proxy: "ftp://[redacted]@h:1" begins with "ftp". Upstreams are http, https, socks5, socks5h or socks4a.',
+    ]);
+  });
+
+  test("tells of PEM files without what is wanted, and reads those that have it", () => {
+    const upstreams = { a: { url: "https://h", ca: ["ca"], cert: "cert", key: "key" } };
+    const files = new Map([
+      ["ca", "no"],
+      ["cert", "no"],
+      ["key", "no"],
+    ]);
+    expect(listCompileProblems({ upstreams }, { files })).toEqual([
+      'upstreams.a.ca[0]: "ca" has no certificate in PEM form.',
+      'upstreams.a.cert: "cert" has no certificate in PEM form.',
+      'upstreams.a.key: "key" has no unencrypted private key in PEM form.',
+    ]);
+  });
+});
+
+describe("compileConfig() on certificates", () => {
+  const upstreams = { a: { url: "https://h", ca: "cert", cert: "cert", key: "key" } };
+  const read = (name: string) => Bun.file(`${import.meta.dir}/../../fixtures/config/${name}`).text();
+
+  test("hands the texts of certificate and key to the upstream", async () => {
+    const [cert, key] = [await read("edge.cert.pem"), await read("edge.key.pem")];
+    const { runtime } = compileForTest(
+      { upstreams },
+      {
+        files: new Map([
+          ["cert", cert],
+          ["key", key],
+        ]),
+      },
+    );
+    expect(runtime.upstreams.get("a")?.tls).toEqual({ serverName: "h", ca: [cert], cert, key });
+  });
+
+  test("refuses a key that belongs to another certificate", async () => {
+    const files = new Map([
+      ["cert", await read("edge.cert.pem")],
+      ["key", await read("other.key.pem")],
+    ]);
+    expect(listCompileProblems({ upstreams }, { files })).toEqual([
+      'upstreams.a.key: The key "key" does not belong to the certificate "cert".',
+    ]);
+  });
+});
