@@ -19,7 +19,6 @@ import {
 } from "./lane-memory.ts";
 import type { LaneOrder } from "./lane-worker.ts";
 import type { Libc } from "./libc.ts";
-import { locateLaneWorker } from "./locate-worker.ts";
 import { openSocketPair, resetSocket } from "./socket.ts";
 
 /** How a tunnel in a lane ended, seen from its owner. */
@@ -91,8 +90,9 @@ export class Lane {
       this.#closeDescriptors();
       throw new Error("Cannot start a splice lane: the kernel gives no more descriptors.");
     }
+    // In the executable the thread is an entry point of its own, beside the main one under its plain name.
     // `smol` keeps the heap of the thread small: it allocates next to nothing.
-    this.#worker = new Worker(locateLaneWorker(), { smol: true, ref: false });
+    this.#worker = new Worker(new URL("./lane-worker.ts", import.meta.url).href, { smol: true, ref: false });
     this.#worker.addEventListener("close", () => this.#onClose());
     // The "close" that follows says all; without a listener an error would end the process.
     this.#worker.addEventListener("error", (event) => event.preventDefault());
