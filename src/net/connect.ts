@@ -34,15 +34,22 @@ export type Connect = (target: ConnectTarget, done: (result: ConnectResult) => v
  */
 export const connectTcp: Connect = (target, done) => {
   const started = startSocket(target.ip, target.port, target.source);
+  if (started === undefined) return connectWithBun(target, done);
   const attempt = new Attempt(done);
-  if (started === undefined) {
-    if (target.source === undefined) attempt.connect({ hostname: target.ip.text, port: target.port });
-    else attempt.failSoon("EOPNOTSUPP");
-  } else if (started.ok) {
-    attempt.connect({ fd: started.fd }, started.connected);
-  } else {
-    attempt.failSoon(started.code);
-  }
+  if (started.ok) attempt.connect({ fd: started.fd }, started.connected);
+  else attempt.failSoon(started.code);
+  return attempt;
+};
+
+/**
+ * Does what `connectTcp` does where no system calls can be made: an attempt that
+ * is given up keeps its socket until the kernel tires of it, and a source address
+ * fails with `EOPNOTSUPP`.
+ */
+export const connectWithBun: Connect = ({ ip, port, source }, done) => {
+  const attempt = new Attempt(done);
+  if (source === undefined) attempt.connect({ hostname: ip.text, port });
+  else attempt.failSoon("EOPNOTSUPP");
   return attempt;
 };
 

@@ -1,6 +1,13 @@
 import { readdirSync } from "node:fs";
 import { describe, expect, test } from "bun:test";
-import { type ConnectResult, connectTcp, type ConnectTarget } from "../../src/net/connect.ts";
+import {
+  type Connect,
+  type ConnectResult,
+  connectTcp,
+  type ConnectTarget,
+  connectWithBun,
+} from "../../src/net/connect.ts";
+import { type LoopbackPair, openLoopbackPair } from "../../src/net/loopback-pair.ts";
 import { makeIp } from "../support/make-policy.ts";
 import { TestConn } from "../support/dial-stand.ts";
 import { waitFor } from "../support/proxy.ts";
@@ -9,8 +16,8 @@ import { listenBlackhole, reserveClosedPort } from "../support/unreachable.ts";
 
 const LOOPBACK = makeIp("127.0.0.1");
 
-function connectOnce(target: ConnectTarget): Promise<ConnectResult> {
-  return new Promise((resolve) => connectTcp(target, resolve));
+function connectOnce(target: ConnectTarget, connect: Connect = connectTcp): Promise<ConnectResult> {
+  return new Promise((resolve) => connect(target, resolve));
 }
 
 async function connectWell(target: ConnectTarget): Promise<TestConn> {
@@ -116,6 +123,56 @@ describe("connectTcp()", () => {
     (await server.next()).reset();
     await waitFor(() => peer.closed, "the close");
     expect(peer.closed).toBe("reset");
+  });
+});
+
+describe("connectWithBun()", () => {
+  test("connects, and tells that nobody listens", async () => {
+    using echo = listenEcho();
+    const result = await connectOnce({ ip: LOOPBACK, port: echo.port }, connectWithBun);
+    if (!result.ok) throw new Error(result.code);
+    using peer = new TestConn(result.conn);
+    await peer.write("ping");
+    await waitFor(() => peer.text === "ping", "the echo");
+    const port = await reserveClosedPort();
+    expect(await connectOnce({ ip: LOOPBACK, port }, connectWithBun)).toEqual({ ok: false, code: "ECONNREFUSED" });
+  });
+
+  test("resets the connection that an attempt given up becomes", async () => {
+    using server = listenRaw();
+    connectWithBun({ ip: LOOPBACK, port: server.port }, () => {
+      throw new Error("called back");
+    }).cancel();
+    await (await server.next()).untilEnd();
+  });
+
+  test("has no source addresses", async () => {
+    const target = { ip: LOOPBACK, port: 9, source: LOOPBACK };
+    expect(await connectOnce(target, connectWithBun)).toEqual({ ok: false, code: "EOPNOTSUPP" });
+  });
+});
+
+describe("openLoopbackPair()", () => {
+  test("gives two connections that are each other's peers", async () => {
+    const pair = await new Promise<LoopbackPair | undefined>((resolve) => openLoopbackPair(resolve));
+    if (pair === undefined) throw new Error("no pair");
+    using one = new TestConn(pair[0]);
+    using other = new TestConn(pair[1]);
+    expect([one.conn.localPort, one.conn.remotePort]).toEqual([other.conn.remotePort, other.conn.localPort]);
+    await one.write("there");
+    one.conn.shutdown();
+    await waitFor(() => other.ended, "the end");
+    await other.write("and back");
+    await waitFor(() => one.text === "and back", "the answer");
+    expect(other.text).toBe("there");
+  });
+
+  test("leaves nothing behind when it is given up", async () => {
+    const before = countDescriptors();
+    openLoopbackPair(() => {
+      throw new Error("called back");
+    }).cancel();
+    await waitFor(() => countDescriptors() <= before, "no socket left");
   });
 });
 

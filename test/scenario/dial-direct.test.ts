@@ -1,3 +1,4 @@
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { describe, expect, test } from "bun:test";
 import type { Conn } from "../../src/net/conn.ts";
 import { connectTcp } from "../../src/net/connect.ts";
@@ -5,7 +6,7 @@ import type { Resolver } from "../../src/net/dns.ts";
 import { createSystemResolver } from "../../src/net/system-resolver.ts";
 import { allowInside, allowOutside, dialInVain, dialTarget, dialWell } from "../support/dial-stand.ts";
 import { makeIp } from "../support/make-policy.ts";
-import { waitFor } from "../support/proxy.ts";
+import { startProxy, waitFor } from "../support/proxy.ts";
 import { listenEcho, listenRaw } from "../support/raw-peer.ts";
 import { listenBlackhole, reserveClosedPort } from "../support/unreachable.ts";
 
@@ -181,6 +182,37 @@ describe("a direct dial", () => {
     });
   });
 });
+
+test("a client that resets its connection ends the dial that is made for it", async () => {
+  await using hole = await listenBlackhole();
+  await using proxy = await startProxy();
+  const before = countConnecting(hole.port);
+  const peer = await proxy.connect();
+  peer.write(`CONNECT 127.0.0.1:${hole.port} HTTP/1.1\r\nHost: 127.0.0.1:${hole.port}\r\n\r\n`);
+  await waitFor(() => countConnecting(hole.port) > before, "the dial");
+  peer.reset();
+  expect(await proxy.record()).toMatchObject({ stage: "dial", detail: "client_gone" });
+  await waitFor(() => countConnecting(hole.port) === before, "the end of the dial");
+});
+
+/** Sockets of this process that are connecting to a port of 127.0.0.1: state SYN_SENT in proc(5)'s net/tcp. */
+function countConnecting(port: number): number {
+  const remote = `0100007F:${port.toString(16).toUpperCase().padStart(4, "0")}`;
+  const own = new Set(
+    readdirSync("/proc/self/fd").map((fd) => {
+      try {
+        return readlinkSync(`/proc/self/fd/${fd}`);
+      } catch {
+        return "";
+      }
+    }),
+  );
+  const rows = readFileSync("/proc/net/tcp", "latin1").split("\n");
+  return rows.filter((row) => {
+    const [, , to, state, , , , , , inode] = row.trim().split(/\s+/);
+    return to === remote && state === "02" && own.has(`socket:[${inode}]`);
+  }).length;
+}
 
 describe("the system's resolver", () => {
   test("knows the hosts file", async () => {
