@@ -63,12 +63,12 @@ export function handshakeAsServer(
       return;
     }
     const handshake = new Handshake(tls, serverName, leftMs, resolve);
-    const asked = tls.clients !== "none";
     const options: TLSOptions & { secureContext: unknown } = {
       secureContext: tls.choose(serverName).native,
       ALPNProtocols: ALPN,
-      requestCert: asked,
-      rejectUnauthorized: tls.clients === "required",
+      requestCert: tls.clients !== "none",
+      // Else Bun closes the connection, and nobody tells the client in words why.
+      rejectUnauthorized: false,
     };
     const upgrade = { isServer: true, data: handshake, tls: options, initialData: begun, socket: handlers };
     const [raw] = (conn.socket as unknown as TlsSocket).upgradeTLS<Handshake | SocketConn>(upgrade);
@@ -159,7 +159,7 @@ function identify(
   if (certificate?.raw === undefined) {
     return clients === "optional" ? { ok: true } : { ok: false, note: "the client showed no certificate" };
   }
-  // Bun lets a certificate pass whatever is wrong with it, in a resumed session too, and tells so here.
+  // Whatever is wrong with a certificate is told here, in a resumed session too.
   if (!socket.authorized) {
     const why = socket.getAuthorizationError()?.message ?? "it does not verify";
     return { ok: false, note: `the client's certificate is not accepted: ${why}` };
@@ -175,9 +175,7 @@ function explainClientError(error: Error | undefined): ServerHandshake {
   // `error:100000f0:SSL routines:OPENSSL_internal:UNSUPPORTED_PROTOCOL`
   const reason = /:OPENSSL_internal:(\w+)/.exec(error.message)?.[1];
   if (reason === undefined) return gone;
-  return reason === "PEER_DID_NOT_RETURN_A_CERTIFICATE"
-    ? failHandshake("certificate", "the client showed no certificate")
-    : failHandshake("protocol", reason.toLowerCase());
+  return failHandshake("protocol", reason.toLowerCase());
 }
 
 /** Makes the result of a handshake that failed. */

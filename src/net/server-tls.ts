@@ -94,7 +94,7 @@ function createContext(
     key,
     minVersion: "TLSv1.2",
     ciphers: CIPHERS,
-    ...(clients && { ca: [...clients.ca], requestCert: true, rejectUnauthorized: clients.required }),
+    ...(clients && { ca: [...clients.ca], requestCert: true, rejectUnauthorized: false }),
   } as const;
   try {
     const { context } = createSecureContext(options);

@@ -1,5 +1,4 @@
 import type { ServerHandshake } from "../../src/net/server-handshake.ts";
-import type { Conn } from "../../src/net/conn.ts";
 import { listenTcp } from "../../src/net/listen.ts";
 import { createServerTls, type ServerTls, type ServerTlsOptions } from "../../src/net/server-tls.ts";
 import { startServerTls } from "../../src/net/start-server-tls.ts";
@@ -27,8 +26,8 @@ export function makeServerTls(options: ServerTlsOptions): ServerTls {
 export interface TlsStandOptions extends ServerTlsOptions {
   /** Milliseconds; ten seconds unless told otherwise. */
   readonly deadlineMs?: number;
-  /** What is done with a client whose handshake succeeded. */
-  readonly serve?: (conn: Conn) => void;
+  /** What is done with a client after its handshake. */
+  readonly serve?: (handshake: ServerHandshake) => void;
 }
 
 export function startTlsStand({ deadlineMs = 10_000, serve, ...options }: TlsStandOptions): TlsStand {
@@ -45,7 +44,7 @@ export function startTlsStand({ deadlineMs = 10_000, serve, ...options }: TlsSta
     const { resolve } = expect(conn.remotePort);
     void startServerTls(conn, stand.tls, deadlineMs).then((handshake) => {
       handshakes.push(handshake);
-      if (handshake.ok) serve?.(handshake.conn);
+      serve?.(handshake);
       resolve(handshake);
       another.resolve();
       another = Promise.withResolvers<void>();
@@ -64,9 +63,12 @@ export function startTlsStand({ deadlineMs = 10_000, serve, ...options }: TlsSta
   });
 }
 
-/** Says one line to the client and waits for it to end. */
-export function welcome(conn: Conn): void {
-  conn.write(Buffer.from("welcome\n"));
+/** Says one line to the client and waits for it to end; one that is refused is told so, if that is possible. */
+export function welcome(handshake: ServerHandshake): void {
+  const { conn } = handshake;
+  if (conn === undefined) return;
+  conn.write(Buffer.from(handshake.ok ? "welcome\n" : "go away\n"));
+  if (!handshake.ok) return conn.close();
   conn.attach({
     data: () => {},
     end: () => conn.close(),
