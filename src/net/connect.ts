@@ -157,7 +157,7 @@ const handlers: SocketHandler<Attempt | SocketConn> = {
     socket.data.onClose(error);
   },
   error(socket, error) {
-    if (!(socket.data instanceof Attempt)) socketConnHandlers.error?.(socket as Socket<SocketConn>, error);
+    if (!(socket.data instanceof Attempt)) void socketConnHandlers.error?.(socket as Socket<SocketConn>, error);
   },
 };
 

@@ -7,10 +7,9 @@ import type { Rule } from "../../src/proxy/policy/policy.ts";
 import { ipFromBytes } from "../../src/address/ip.ts";
 import { allowRule, denyRule, makePolicy, makeQuery } from "../support/make-policy.ts";
 
-const pattern = fc.constantFrom(
-  ...["*", "*:443", "*:80,8000-8999", "a.test", "*.test", "b.a.test:443", "other.example"],
-  ...["10.0.0.0/8", "10.1.0.0/16:443", "192.0.2.1", "2001:db8::/32", "0.0.0.0/0", "[::/0]:80"],
-);
+const names = ["*", "*:443", "*:80,8000-8999", "a.test", "*.test", "b.a.test:443", "other.example"];
+const ranges = ["10.0.0.0/8", "10.1.0.0/16:443", "192.0.2.1", "2001:db8::/32", "0.0.0.0/0", "[::/0]:80"];
+const pattern = fc.constantFrom(...names, ...ranges);
 const address = fc.constantFrom("10.0.0.1", "10.1.2.3", "192.0.2.1", "198.51.100.7", "2001:db8::1", "2606:4700::1");
 const name = fc.constantFrom("a.test", "b.a.test", "other.example", "elsewhere.example");
 const port = fc.constantFrom(80, 443, 8080);

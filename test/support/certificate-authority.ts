@@ -56,9 +56,20 @@ export async function makeAuthority(): Promise<CertificateAuthority> {
       const name = `leaf${issued}`;
       await writeFile(join(folder, `${name}.ext`), `subjectAltName=${names.join(",")}\n`);
       run("req", "-new", ...key, "-keyout", `${name}.key`, "-out", `${name}.csr`, "-subj", "/CN=test");
+      const by = ["-config", "ca.conf", "-cert", "ca.pem", "-keyfile", "ca.key"];
+      const when = ["-startdate", from, "-enddate", to];
       run(
-        ...["ca", "-batch", "-config", "ca.conf", "-cert", "ca.pem", "-keyfile", "ca.key", "-extfile", `${name}.ext`],
-        ...["-startdate", from, "-enddate", to, "-in", `${name}.csr`, "-out", `${name}.pem`, "-notext"],
+        "ca",
+        "-batch",
+        "-notext",
+        ...by,
+        ...when,
+        "-extfile",
+        `${name}.ext`,
+        "-in",
+        `${name}.csr`,
+        "-out",
+        `${name}.pem`,
       );
       return { cert: await read(`${name}.pem`), key: await read(`${name}.key`) };
     },

@@ -230,7 +230,12 @@ describe("DialLimit", () => {
   function raceUnder(limit: DialLimit, questions: Questions): Promise<Outcome<Connected>> {
     const pace = { resolutionDelayMs: NEVER, attemptDelayMs: NEVER };
     return raceConnect(questions, {
-      ...{ port: 443, source: undefined, refuse: () => undefined, connect: network.connect, limit, pace },
+      port: 443,
+      source: undefined,
+      refuse: () => undefined,
+      connect: network.connect,
+      limit,
+      pace,
     });
   }
 
