@@ -10,7 +10,7 @@ export function makeIp(text: string): Ip {
 }
 
 /** Patterns as a configuration spells them: `*.example.org:443`, `10.0.0.0/8`. */
-export function makePatterns(...texts: string[]): TargetPattern[] {
+function makePatterns(...texts: string[]): TargetPattern[] {
   return texts.map((text) => {
     const parsed = parseTargetPattern(text);
     if (!parsed.ok) throw new Error(`${text}: ${parsed.reason}`);
