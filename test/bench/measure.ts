@@ -1,0 +1,67 @@
+import { readdirSync, readFileSync } from "node:fs";
+
+/** Clock ticks per second in `/proc/PID/stat`: 100 on every Linux of today (`getconf CLK_TCK`). */
+const ticksPerSecond = 100;
+
+interface ProcessStat {
+  readonly pid: number;
+  readonly parent: number;
+  /** Ticks of user and system time: of all its threads, and of children that are gone. */
+  readonly ticks: number;
+}
+
+/** CPU seconds that a process, its threads and all its descendants have used. 0 for no process. */
+export function readCpuSeconds(pid: number | undefined): number {
+  return listTree(pid).reduce((sum, stat) => sum + stat.ticks, 0) / ticksPerSecond;
+}
+
+/**
+ * Bytes of memory of a process and its descendants: of each its own pages and
+ * its share of those that it has in common with others (`Pss`), so that a
+ * server of many processes is not charged twice for one page.
+ */
+export function readMemoryBytes(pid: number | undefined): number {
+  return listTree(pid).reduce((sum, stat) => sum + readPss(stat.pid), 0);
+}
+
+function readPss(pid: number): number {
+  try {
+    const line = /^Pss:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, "latin1"));
+    return Number(line?.[1] ?? 0) * 1024;
+  } catch {
+    return 0;
+  }
+}
+
+/** The process and all that descend from it. */
+export function listTree(pid: number | undefined): ProcessStat[] {
+  if (pid === undefined) return [];
+  const all = readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .map((name) => readStat(Number(name)))
+    .filter((stat) => stat !== undefined);
+  const members = new Set([pid]);
+  for (let grown = true; grown;) {
+    const before = members.size;
+    for (const stat of all) if (members.has(stat.parent)) members.add(stat.pid);
+    grown = members.size > before;
+  }
+  return all.filter((stat) => members.has(stat.pid));
+}
+
+function readStat(pid: number): ProcessStat | undefined {
+  try {
+    const text = readFileSync(`/proc/${pid}/stat`, "latin1");
+    // The second field is a name in parentheses that may contain anything; proc(5).
+    const fields = text
+      .slice(text.lastIndexOf(")") + 2)
+      .split(" ")
+      .map(Number);
+    const [, parent = 0] = fields;
+    const ticks = [11, 12, 13, 14].reduce((sum, field) => sum + (fields[field] ?? 0), 0);
+    return { pid, parent, ticks };
+  } catch {
+    // It ended while the list was read.
+    return undefined;
+  }
+}

@@ -1,0 +1,42 @@
+import { existsSync } from "node:fs";
+import { findFreePort, startProcess, type Peer } from "../peer.ts";
+
+const root = new URL("../../../", import.meta.url).pathname;
+const executable = `${root}dist/penstock`;
+
+/** Penstock: the executable when it is built, the sources otherwise. */
+function definePenstock(name: string, settings: object): Peer {
+  return {
+    name,
+    handshake: "connect",
+    forwards: true,
+    version: [...findCommand(), "version"],
+    findMissing: () =>
+      existsSync(findCommand().at(-1) ?? "")
+        ? undefined
+        : "There is neither dist/penstock (bun run build) nor src/main.ts.",
+    start() {
+      const port = findFreePort();
+      const configuration = {
+        listen: [`127.0.0.1:${port}`],
+        rules: [{ name: "bench", to: ["127.0.0.0/8"], allowPrivate: true }],
+        limits: { connections: 20_000 },
+        log: { access: "off" },
+        ...settings,
+      };
+      return startProcess({
+        port,
+        files: () => ({ "penstock.json": JSON.stringify(configuration) }),
+        command: (folder) => [...findCommand(), "serve", "--config", `${folder}/penstock.json`],
+      });
+    },
+  };
+}
+
+function findCommand(): readonly string[] {
+  return existsSync(executable) ? [executable] : [process.execPath, `${root}src/main.ts`];
+}
+
+export const penstock = definePenstock("penstock", {});
+/** Without lanes: what other platforms and TLS legs get. */
+export const penstockRelay = definePenstock("penstock (relay)", { splice: "off" });

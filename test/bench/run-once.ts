@@ -1,0 +1,125 @@
+import type { LoadOrder, LoadResult } from "./load/client.ts";
+import { readCpuSeconds, readMemoryBytes } from "./measure.ts";
+import type { Peer, RunningPeer } from "./peer.ts";
+import { startSystemCallCount } from "./system-calls.ts";
+import type { Scenario } from "./scenarios.ts";
+import { runWrk } from "./wrk.ts";
+
+/** The figures of one run of one scenario against one peer. */
+export interface RunFigures extends LoadResult {
+  /** CPU seconds of the peer while measuring. */
+  readonly cpuSeconds: number;
+  /** Bytes of memory of the peer: before the load, and at its end. */
+  readonly memoryBefore: number;
+  readonly memoryAfter: number;
+  /** System calls of the peer per unit, when asked for. The counting slows it down. */
+  readonly systemCalls?: number;
+}
+
+export interface RunOptions {
+  readonly originPort: number;
+  readonly ms: number;
+  readonly countSystemCalls: boolean;
+}
+
+/** Starts the peer afresh, puts the load on it, and measures. Throws when either does not work. */
+export async function runOnce(peer: Peer, scenario: Scenario, options: RunOptions): Promise<RunFigures> {
+  await using running = await peer.start({ port: options.originPort });
+  const memoryBefore = readMemoryBytes(running.pid);
+  if (scenario.kind === "get") return runGet(running, scenario, options, memoryBefore);
+  if (peer.handshake === undefined) throw new Error(`${peer.name} has no tunnels.`);
+  const order: LoadOrder = {
+    port: running.port,
+    originPort: options.originPort,
+    handshake: peer.handshake,
+    kind: scenario.kind,
+    tunnels: scenario.tunnels,
+    messageBytes: scenario.messageBytes,
+    ms: scenario.kind === "idle" ? 500 : options.ms,
+  };
+  const load = startLoad(order);
+  try {
+    await load.nextLine();
+    const counter = options.countSystemCalls ? await startSystemCallCount(running.pid) : undefined;
+    const cpuBefore = readCpuSeconds(running.pid);
+    load.say("go");
+    const result = JSON.parse(await load.nextLine()) as LoadResult;
+    const cpuSeconds = readCpuSeconds(running.pid) - cpuBefore;
+    const calls = await counter?.stop();
+    const memoryAfter = readMemoryBytes(running.pid);
+    load.say("bye");
+    return {
+      ...result,
+      cpuSeconds,
+      memoryBefore,
+      memoryAfter,
+      ...(calls === undefined ? {} : { systemCalls: calls / result.units }),
+    };
+  } finally {
+    await load.end();
+  }
+}
+
+async function runGet(
+  running: RunningPeer,
+  scenario: Scenario,
+  options: RunOptions,
+  memoryBefore: number,
+): Promise<RunFigures> {
+  const target = { proxyPort: running.port, originPort: options.originPort, connections: scenario.tunnels };
+  await runWrk({ ...target, seconds: 1 });
+  const counter = options.countSystemCalls ? await startSystemCallCount(running.pid) : undefined;
+  const cpuBefore = readCpuSeconds(running.pid);
+  const result = await runWrk({ ...target, seconds: Math.max(1, Math.round(options.ms / 1000)) });
+  const cpuSeconds = readCpuSeconds(running.pid) - cpuBefore;
+  const calls = await counter?.stop();
+  const memoryAfter = readMemoryBytes(running.pid);
+  return {
+    ...result,
+    cpuSeconds,
+    memoryBefore,
+    memoryAfter,
+    ...(calls === undefined ? {} : { systemCalls: calls / result.units }),
+  };
+}
+
+interface Load {
+  nextLine(): Promise<string>;
+  say(line: string): void;
+  end(): Promise<void>;
+}
+
+function startLoad(order: LoadOrder): Load {
+  const program = new URL("./load/client.ts", import.meta.url).pathname;
+  const child = Bun.spawn([process.execPath, program, JSON.stringify(order)], {
+    stdin: "pipe",
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  const lines = readLines(child.stdout);
+  return {
+    async nextLine() {
+      const { value, done } = await lines.next();
+      if (done === true) throw new Error(`The load client ended: ${(await child.stderr.text()).slice(-600)}`);
+      return value;
+    },
+    say(line) {
+      child.stdin.write(`${line}\n`);
+      child.stdin.flush();
+    },
+    async end() {
+      child.kill("SIGKILL");
+      await child.exited;
+    },
+  };
+}
+
+async function* readLines(stream: ReadableStream<Uint8Array>): AsyncGenerator<string> {
+  const decoder = new TextDecoder();
+  let rest = "";
+  for await (const chunk of stream) {
+    const parts = (rest + decoder.decode(chunk, { stream: true })).split("\n");
+    rest = parts.pop() ?? "";
+    yield* parts;
+  }
+}

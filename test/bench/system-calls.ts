@@ -1,0 +1,31 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { findProgram } from "./peer.ts";
+
+/** Counts the system calls of a process and its threads with strace, until stopped. Undefined when there is no process or no strace. */
+export async function startSystemCallCount(pid: number | undefined): Promise<{ stop(): Promise<number> } | undefined> {
+  const program = findProgram("strace");
+  if (pid === undefined || program === undefined) return undefined;
+  const folder = await mkdtemp(join(tmpdir(), "penstock-strace-"));
+  const file = join(folder, "summary");
+  const child = Bun.spawn([program, "-f", "-c", "-o", file, "-p", String(pid)], { stdout: "ignore", stderr: "pipe" });
+  // It says "attached" when it counts.
+  for await (const chunk of child.stderr) if (Buffer.from(chunk).includes("attached")) break;
+  return {
+    async stop() {
+      child.kill("SIGINT");
+      await child.exited;
+      const text = await Bun.file(file).text();
+      await rm(folder, { recursive: true, force: true });
+      return parseCallCount(text);
+    },
+  };
+}
+
+/** Reads the number of calls from the last line of `strace -c`; 0 when it is not there. */
+export function parseCallCount(text: string): number {
+  const total = text.split("\n").find((line) => line.trimEnd().endsWith(" total"));
+  // "100.00    0.123456         12     12345       678 total": the errors may be missing.
+  return Number(total?.trim().split(/\s+/)[3] ?? 0);
+}
