@@ -34,13 +34,14 @@ export function collectProxyFamilies({ version, metrics, live, accessLog, auth }
       ),
     ),
     gauge("penstock_connections_open", "Client connections under way.", [{ value: metrics.connectionsOpen }]),
+    counter("penstock_requests_total", "Forwarded HTTP requests that are over.", [{ value: metrics.requests }]),
     gauge("penstock_tunnels_open", "Tunnels under way.", [{ value: live.size }]),
     counter(
       "penstock_tunnels_total",
       "Tunnels that are over, by how they ended.",
       mapRecord(metrics.tunnelEnds, "end"),
     ),
-    counter("penstock_bytes_total", "Payload bytes of tunnels: up is from client to target.", [
+    counter("penstock_bytes_total", "Payload bytes of tunnels, and bytes of forwarded messages: up is from client to target.", [
       { labels: { direction: "up" }, value: metrics.bytesUp + moving.up },
       { labels: { direction: "down" }, value: metrics.bytesDown + moving.down },
     ]),
@@ -55,7 +56,7 @@ export function collectProxyFamilies({ version, metrics, live, accessLog, auth }
     histogram(
       "penstock_stage_seconds",
       "Time that connections spent in each stage.",
-      Object.entries(metrics.stages).flatMap(([stage, histogram]) => listBuckets(histogram, { stage })),
+      Object.entries(metrics.stages).flatMap(([stage, timings]) => listBuckets(timings, { stage })),
     ),
     histogram("penstock_tunnel_seconds", "How long tunnels lived.", listBuckets(metrics.tunnelDuration, {})),
     ...(cache === undefined

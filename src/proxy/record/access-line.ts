@@ -18,6 +18,7 @@ export function formatJsonLine(record: AccessRecord): string {
     user: bound(record.user),
     protocol: record.protocol,
     method: bound(record.method),
+    scheme: record.scheme,
     target: bound(record.target),
     dialled: bound(record.dialled),
     rule: bound(record.rule),
@@ -48,10 +49,11 @@ export function formatTextLine(record: AccessRecord): string {
     quote(record.user ?? "-").padEnd(8),
     stripPort(record.client).padEnd(15),
     "→",
+    ...(record.method === undefined || record.method === "CONNECT" ? [] : [quote(record.method)]),
     quote(record.target ?? "-"),
   ];
   if (record.route !== undefined && record.route !== "direct") parts.push("via", quoteRoute(record.route));
-  if (record.end !== undefined) {
+  if (record.end !== undefined || record.bytesUp + record.bytesDown > 0) {
     parts.push(`${formatBytes(record.bytesUp)}↑`, `${formatBytes(record.bytesDown)}↓`);
   }
   parts.push(formatDuration(record.ms));

@@ -6,7 +6,7 @@ import type { TunnelEnd } from "../tunnel/tunnel.ts";
 
 /**
  * What is written down about one connection when it is over. No field can hold
- * a credential. What is not known is absent.
+ * a credential. What is not known is undefined.
  */
 export interface AccessRecord {
   /** When the connection ended, ISO 8601 in UTC. */
@@ -17,30 +17,32 @@ export interface AccessRecord {
   readonly listener: string;
   /** `ip:port` of the client. */
   readonly client: string;
-  readonly user?: string;
-  readonly protocol?: ClientProtocol;
-  readonly method?: string;
+  readonly user: string | undefined;
+  readonly protocol: ClientProtocol | undefined;
+  readonly method: string | undefined;
+  /** Of the URI of a forwarded request; undefined for a tunnel. */
+  readonly scheme: "http" | "https" | undefined;
   /** `host:port` that the client asked for. */
-  readonly target?: string;
+  readonly target: string | undefined;
   /** `ip:port` that was dialled: of the target, or of the first hop. */
-  readonly dialled?: string;
-  readonly rule?: string;
-  readonly route?: string;
+  readonly dialled: string | undefined;
+  readonly rule: string | undefined;
+  readonly route: string | undefined;
   /** Status sent to the client. */
-  readonly status?: number;
+  readonly status: number | undefined;
   /** RFC 9209 error type, when the connection failed. */
-  readonly error?: FailureWord;
+  readonly error: FailureWord | undefined;
   /** The precise reason, beside `error`. */
-  readonly detail?: FailureDetail;
-  readonly note?: string;
-  readonly nextHop?: string;
-  readonly receivedStatus?: number;
+  readonly detail: FailureDetail | undefined;
+  readonly note: string | undefined;
+  readonly nextHop: string | undefined;
+  readonly receivedStatus: number | undefined;
   /** How the tunnel ended, when there was one. */
-  readonly end?: TunnelEnd;
-  /** Payload bytes from client to target, and back. */
+  readonly end: TunnelEnd | undefined;
+  /** Bytes from client to target, and back: the payload of a tunnel, or a forwarded request and its response. */
   readonly bytesUp: number;
   readonly bytesDown: number;
-  /** Milliseconds from accept to the end. */
+  /** Milliseconds from accept, or from the beginning of the request on a kept connection, to the end. */
   readonly ms: number;
   /** Milliseconds in each stage that was entered, in order. */
   readonly stageMs: Partial<Record<Stage, number>>;
@@ -48,38 +50,35 @@ export interface AccessRecord {
 
 /** Sums up a connection that is over. `now` is the monotonic clock of `enterStage`, in milliseconds. */
 export function buildAccessRecord(session: Session, now: number): AccessRecord {
-  const { failure, tunnel } = session;
+  const { failure, tunnel, forwarded } = session;
+  const ms = now - session.acceptedAt;
   const stageMs: Partial<Record<Stage, number>> = {};
-  let ms = 0;
-  for (const stage of Object.keys(session.stageMs) as Stage[]) {
-    const spent = session.stageMs[stage] ?? 0;
-    ms += spent;
-    stageMs[stage] = roundToMicroseconds(spent);
-  }
-  const inLastStage = Math.max(0, now - session.stageSince);
-  ms += inLastStage;
-  stageMs[session.stage] = roundToMicroseconds(inLastStage);
+  for (const stage in session.stageMs)
+    stageMs[stage as Stage] = roundToMicroseconds(session.stageMs[stage as Stage] ?? 0);
+  stageMs[session.stage] = roundToMicroseconds(now - session.stageSince);
   return {
     time: new Date(session.startedAt + ms).toISOString(),
     id: session.id,
     stage: session.stage,
     listener: session.listener,
     client: formatEndpoint({ host: hostFromIp(session.client), port: session.clientPort }),
-    ...(session.user === undefined ? {} : { user: session.user }),
-    ...(session.protocol === undefined ? {} : { protocol: session.protocol }),
-    ...(session.method === undefined ? {} : { method: session.method }),
-    ...(session.target === undefined ? {} : { target: formatEndpoint(session.target) }),
-    ...(session.dialled === undefined ? {} : { dialled: session.dialled }),
-    ...(session.decision === undefined ? {} : { rule: session.decision.rule }),
-    ...(session.route === undefined ? {} : { route: session.route.name }),
-    ...(session.status === undefined ? {} : { status: session.status }),
-    ...(failure === undefined ? {} : { error: describeFailure(failure.detail).word, detail: failure.detail }),
-    ...(failure?.note === undefined ? {} : { note: failure.note }),
-    ...(failure?.nextHop === undefined ? {} : { nextHop: failure.nextHop }),
-    ...(failure?.receivedStatus === undefined ? {} : { receivedStatus: failure.receivedStatus }),
-    ...(tunnel === undefined ? {} : { end: tunnel.end }),
-    bytesUp: tunnel?.bytesUp ?? 0,
-    bytesDown: tunnel?.bytesDown ?? 0,
+    user: session.user,
+    protocol: session.protocol,
+    method: session.method,
+    scheme: session.scheme,
+    target: session.target && formatEndpoint(session.target),
+    dialled: session.dialled,
+    rule: session.decision?.rule,
+    route: session.route?.name,
+    status: session.status,
+    error: failure && describeFailure(failure.detail).word,
+    detail: failure?.detail,
+    note: failure?.note,
+    nextHop: failure?.nextHop,
+    receivedStatus: failure?.receivedStatus,
+    end: tunnel?.end,
+    bytesUp: tunnel?.bytesUp ?? forwarded?.up ?? 0,
+    bytesDown: tunnel?.bytesDown ?? forwarded?.down ?? 0,
     ms: roundToMicroseconds(ms),
     stageMs,
   };

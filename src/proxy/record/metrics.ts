@@ -21,6 +21,8 @@ const TUNNEL_BOUNDS_MS = [100, 500, 1000, 5000, 15_000, 60_000, 300_000, 900_000
  */
 export class Metrics {
   connectionsOpen = 0;
+  /** Forwarded requests that are over. */
+  requests = 0;
   /** Connections accepted, by listener. */
   readonly accepted = new Map<string, number>();
   /** Connections that are over, by listener and protocol. */
@@ -47,6 +49,7 @@ export class Metrics {
     route: new Histogram(STAGE_BOUNDS_MS),
     dial: new Histogram(STAGE_BOUNDS_MS),
     respond: new Histogram(STAGE_BOUNDS_MS),
+    forward: new Histogram(STAGE_BOUNDS_MS),
   };
   readonly tunnelDuration = new Histogram(TUNNEL_BOUNDS_MS);
 
@@ -63,15 +66,20 @@ export class Metrics {
     this.accepted.set(listener, (this.accepted.get(listener) ?? 0) + 1);
   }
 
-  /**
-   * Counts a connection that is over. `now` is the monotonic clock of
-   * `enterStage`; `moved` are the bytes of its tunnel, if it had one.
-   */
-  countClosed(session: Session, moved: { up: number; down: number }, now: number): void {
+  /** Counts a connection that is over. */
+  countClosed(session: Session): void {
     this.connectionsOpen -= 1;
     const byProtocol = this.finished.get(session.listener) ?? { http: 0, socks5: 0, socks4: 0, unknown: 0 };
     byProtocol[session.protocol ?? "unknown"] += 1;
     this.finished.set(session.listener, byProtocol);
+  }
+
+  /**
+   * Counts a request that is over. `now` is the monotonic clock of `enterStage`;
+   * `moved` are the bytes of its tunnel or of its forwarded messages.
+   */
+  countFinished(session: Session, moved: { readonly up: number; readonly down: number }, now: number): void {
+    if (session.scheme !== undefined) this.requests += 1;
     if (session.failure !== undefined) this.failures[session.failure.detail] += 1;
     if (session.tunnel !== undefined) this.tunnelEnds[session.tunnel.end] += 1;
     this.bytesUp += moved.up;

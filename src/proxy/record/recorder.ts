@@ -11,7 +11,9 @@ export interface Recorder {
   opened(session: Session): void;
   /** When bytes begin to flow both ways. */
   tunnelOpened(session: Session, tunnel: Tunnel): void;
-  /** Exactly once per connection, when all there is to know is in the session. */
+  /** Exactly once per request, the first one or one on a kept connection, when all there is to know is in the session. */
+  finished(session: Session): void;
+  /** Exactly once per connection, with the session of its last request. */
   closed(session: Session): void;
 }
 
@@ -30,11 +32,14 @@ export function createRecorder({ accessLog, metrics, live }: RecorderOptions): R
     tunnelOpened(session, tunnel) {
       live.add(session, tunnel, performance.now());
     },
-    closed(session) {
+    finished(session) {
       const now = performance.now();
       const tunnel = live.remove(session.id);
-      metrics.countClosed(session, sumUpBytes(session, tunnel), now);
+      metrics.countFinished(session, sumUpBytes(session, tunnel), now);
       if (accessLog.enabled) accessLog.write(buildAccessRecord(session, now));
+    },
+    closed(session) {
+      metrics.countClosed(session);
     },
   };
 }
@@ -42,5 +47,5 @@ export function createRecorder({ accessLog, metrics, live }: RecorderOptions): R
 /** The result of the tunnel; or, when a mistake of ours lost that, what it last knew: a counter must not go back. */
 function sumUpBytes(session: Session, tunnel: Tunnel | undefined): { up: number; down: number } {
   if (session.tunnel !== undefined) return { up: session.tunnel.bytesUp, down: session.tunnel.bytesDown };
-  return tunnel?.bytes() ?? { up: 0, down: 0 };
+  return tunnel?.bytes() ?? session.forwarded ?? { up: 0, down: 0 };
 }

@@ -1,0 +1,91 @@
+import { describe, expect, test } from "bun:test";
+import { LiveTable } from "../../../../src/proxy/record/live-table.ts";
+import { FakeTunnel } from "../../../support/fake-tunnel.ts";
+import { makeEndpoint } from "../../../support/make-endpoint.ts";
+import { makeSession } from "../../../support/make-session.ts";
+
+describe("LiveTable", () => {
+  test("lists tunnels, the oldest first, with their bytes and age at that moment", () => {
+    const live = new LiveTable();
+    const tunnel = new FakeTunnel(1, 2);
+    const session = makeSession({
+      id: "a",
+      user: "alice",
+      protocol: "http",
+      target: makeEndpoint("example.org:443"),
+      dialled: "192.0.2.1:443",
+      decision: { verdict: "allow", rule: "default", allowPrivate: false, via: [] },
+      route: { name: "direct", hops: [] },
+      startedAt: Date.UTC(2026, 0, 2),
+    });
+    live.add(session, tunnel, 1000);
+    live.add(makeSession({ id: "b" }), new FakeTunnel(), 2000);
+    tunnel.up = 10;
+    const list = live.list(3500.4);
+    expect(list.map(({ id, ageMs }) => [id, ageMs])).toEqual([
+      ["a", 2500],
+      ["b", 1500],
+    ]);
+    expect(list[0]).toEqual({
+      id: "a",
+      listener: "127.0.0.1:8080",
+      client: "10.0.0.9:50123",
+      user: "alice",
+      protocol: "http",
+      target: "example.org:443",
+      dialled: "192.0.2.1:443",
+      rule: "default",
+      route: "direct",
+      startedAt: "2026-01-02T00:00:00.000Z",
+      ageMs: 2500,
+      bytesUp: 10,
+      bytesDown: 2,
+    });
+  });
+
+  test("adds up the bytes of all tunnels under way", () => {
+    const live = new LiveTable();
+    live.add(makeSession({ id: "a" }), new FakeTunnel(1, 2), 0);
+    live.add(makeSession({ id: "b" }), new FakeTunnel(10, 20), 0);
+    expect(live.bytes()).toEqual({ up: 11, down: 22 });
+  });
+
+  test("forgets a tunnel once, and gives it back", () => {
+    const live = new LiveTable();
+    const tunnel = new FakeTunnel();
+    live.add(makeSession({ id: "a" }), tunnel, 0);
+    expect(live.size).toBe(1);
+    expect(live.remove("a")).toBe(tunnel);
+    expect(live.remove("a")).toBeUndefined();
+    expect(live.size).toBe(0);
+  });
+
+  test("kills by id, and says when there is none", () => {
+    const live = new LiveTable();
+    const [one, other] = [new FakeTunnel(), new FakeTunnel()];
+    live.add(makeSession({ id: "a" }), one, 0);
+    live.add(makeSession({ id: "b" }), other, 0);
+    expect(live.kill("a")).toBe(true);
+    expect(live.kill("c")).toBe(false);
+    expect([one.kills, other.kills]).toEqual([["killed"], []]);
+  });
+
+  test("ends everything when the time for shutting down ran out", () => {
+    const live = new LiveTable();
+    const tunnels = [new FakeTunnel(), new FakeTunnel()];
+    for (const [index, tunnel] of tunnels.entries()) live.add(makeSession({ id: String(index) }), tunnel, 0);
+    expect(live.killAll()).toBe(2);
+    expect(tunnels.map((tunnel) => tunnel.kills)).toEqual([["drained"], ["drained"]]);
+  });
+
+  test("can lose tunnels while it ends them", () => {
+    const live = new LiveTable();
+    for (const id of ["a", "b", "c"]) {
+      const tunnel = new FakeTunnel();
+      tunnel.kill = () => void live.remove(id);
+      live.add(makeSession({ id }), tunnel, 0);
+    }
+    expect(live.killAll()).toBe(3);
+    expect(live.size).toBe(0);
+  });
+});
