@@ -1,0 +1,154 @@
+import { resolve } from "node:path";
+import type { z } from "zod";
+
+import type { ListenerCertificate, TlsPlan } from "../proxy/listen/listener-tls.ts";
+import type { Materials } from "./materials.ts";
+import { listPaths, readCertificate, readPrivateKey, refusePem } from "./pem.ts";
+import { type Checked, type Problem, quoteValue } from "./problem.ts";
+import type { tlsSchema } from "./tls-schema.ts";
+
+export type TlsSettings = z.output<typeof tlsSchema>;
+
+/** What compiling needs of the materials, and the time. */
+export interface TlsMaterials extends Pick<Materials, "files"> {
+  /** Milliseconds since the epoch at which certificates must be valid; not looked at when absent. */
+  readonly now?: number;
+}
+
+/** The certificates of one listener, to be read again when their files change. */
+export interface TlsFiles {
+  /** Index in `listen`. */
+  readonly listener: number;
+  /** The plan that is in use. */
+  readonly plan: TlsPlan;
+  readonly files: readonly {
+    /** As the configuration names it. */
+    readonly name: string;
+    /** Absolute. */
+    readonly path: string;
+    /** The text that is in use. */
+    readonly text: string;
+  }[];
+  /** The plan with new texts of all files, by name, at that time; or why they cannot be used. */
+  recompile(texts: ReadonlyMap<string, string>, now: number): Checked<TlsPlan>;
+}
+
+/** Compiles the TLS of a listener, `path` being its setting. Tells of every certificate and key that cannot be used. */
+export function compileTls(
+  tls: TlsSettings,
+  path: readonly PropertyKey[],
+  { files, now }: TlsMaterials,
+): Checked<TlsPlan> {
+  const problems: Problem[] = [];
+  const compile = (pair: Pair, where: readonly PropertyKey[]): ListenerCertificate | undefined => {
+    const compiled = compilePair(pair, where, { files, ...(now !== undefined && { now }) });
+    if (compiled.ok) return compiled.value;
+    problems.push(...compiled.problems);
+    return undefined;
+  };
+  const first = compile(tls, path);
+  const others = (tls.certificates ?? []).map((pair, at) => compile(pair, [...path, "certificates", at]));
+  const ca = tls.clientCa === undefined ? undefined : listPaths(tls.clientCa);
+  for (const [at, file] of (ca ?? []).entries()) {
+    const text = files.get(file);
+    // A missing file has been told of already.
+    if (text === undefined || readCertificate(text)) continue;
+    problems.push(
+      refusePem([...path, "clientCa", ...(typeof tls.clientCa === "string" ? [] : [at])], file, "certificate"),
+    );
+  }
+  if (first === undefined || problems.length > 0) return { ok: false, problems };
+  return {
+    ok: true,
+    value: {
+      certificates: [first, ...others.filter((each) => each !== undefined)],
+      ...(ca && {
+        clients: {
+          ca: ca.map((file) => files.get(file) ?? ""),
+          required: tls.clientCertificate !== "optional",
+        },
+      }),
+    },
+  };
+}
+
+/** Says how to follow the files of a listener's TLS, whose plan has been compiled. */
+export function followTlsFiles(
+  tls: TlsSettings,
+  listener: number,
+  plan: TlsPlan,
+  materials: Pick<Materials, "files" | "folder">,
+): TlsFiles {
+  const pairs = [tls, ...(tls.certificates ?? [])].flatMap(({ cert, key }) => [cert, key]);
+  const names = new Set([...pairs, ...(tls.clientCa === undefined ? [] : listPaths(tls.clientCa))]);
+  return {
+    listener,
+    plan,
+    files: [...names].map((name) => ({
+      name,
+      path: resolve(materials.folder, name),
+      text: materials.files.get(name) ?? "",
+    })),
+    recompile: (files, now) => compileTls(tls, ["listen", listener, "tls"], { files, now }),
+  };
+}
+
+interface Pair {
+  readonly cert: string;
+  readonly key: string;
+}
+
+/** An empty list of problems when a file is missing, which has been told of already. */
+function compilePair(
+  { cert, key }: Pair,
+  path: readonly PropertyKey[],
+  { files, now }: TlsMaterials,
+): Checked<ListenerCertificate> {
+  const certText = files.get(cert);
+  const keyText = files.get(key);
+  const certificate = certText === undefined ? undefined : readCertificate(certText);
+  const privateKey = keyText === undefined ? undefined : readPrivateKey(keyText);
+  const problems: Problem[] = [];
+  if (certText !== undefined && !certificate) problems.push(refusePem([...path, "cert"], cert, "certificate"));
+  if (keyText !== undefined && !privateKey) problems.push(refusePem([...path, "key"], key, "unencrypted private key"));
+  if (certificate && privateKey && !certificate.checkPrivateKey(privateKey)) {
+    problems.push({
+      path: [...path, "key"],
+      message: `The key ${quoteValue(key)} does not belong to the first certificate in ${quoteValue(cert)}. Put the certificate of that key first, and those that signed it after it.`,
+    });
+  }
+  if (certificate && now !== undefined) {
+    const fault = findDateFault(cert, certificate, now);
+    if (fault !== undefined) problems.push({ path: [...path, "cert"], message: fault });
+  }
+  if (problems.length > 0 || !certificate || certText === undefined || keyText === undefined)
+    return { ok: false, problems };
+  const { subjectAltName = "", validToDate } = certificate;
+  return {
+    ok: true,
+    value: {
+      file: cert,
+      cert: certText,
+      key: keyText,
+      names: [...subjectAltName.matchAll(/(?:^|, )DNS:([^",]+)/g)].map(([, name = ""]) => name.toLowerCase()),
+      expiresAt: validToDate.getTime(),
+    },
+  };
+}
+
+function findDateFault(
+  file: string,
+  { validFromDate, validToDate }: { readonly validFromDate: Date; readonly validToDate: Date },
+  now: number,
+): string | undefined {
+  if (now < validFromDate.getTime())
+    return `The certificate ${quoteValue(file)} is not valid before ${formatTime(validFromDate)}. Wait, or correct the clock of this machine, which says ${formatTime(new Date(now))}.`;
+  if (now > validToDate.getTime())
+    return `The certificate ${quoteValue(file)} expired at ${formatTime(validToDate)}. Renew it.`;
+  return undefined;
+}
+
+/** `2026-11-22 06:00:00 UTC`. */
+function formatTime(time: Date): string {
+  return `${time.toISOString().slice(0, 19).replace("T", " ")} UTC`;
+}

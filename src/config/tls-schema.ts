@@ -1,0 +1,36 @@
+import { either, list, settings, text, word } from "./fields.ts";
+
+const pemPath = () => text('the path of a PEM file, such as "fullchain.pem"');
+
+const pair = {
+  cert: pemPath().describe("PEM file with the certificate and those between it and its root, such as `fullchain.pem`."),
+  key: pemPath().describe("PEM file with the private key of `cert`, such as `privkey.pem`; without a passphrase."),
+};
+
+/** TLS of a listener. */
+export const tlsSchema = settings(
+  {
+    ...pair,
+    certificates: list(settings(pair, "a map with cert and key"), "a list of maps with cert and key")
+      .describe(
+        "More certificates. A client gets the one that is for the name which it asks for (SNI), and the first one, of `cert`, when it asks for none or for another.",
+      )
+      .optional(),
+    clientCa: either("the path of a PEM file, or a list of them", [
+      pemPath(),
+      list(pemPath(), "a list of paths of PEM files"),
+    ])
+      .describe(
+        "PEM file, or files, with the authorities that sign certificates of clients. Clients are then asked for one, and the first e-mail address, DNS name or URI in it, or else its common name, is the user.",
+      )
+      .optional(),
+    clientCertificate: word(["required", "optional"])
+      .describe(
+        "Whether a client without a certificate is refused, when `clientCa` is set. One that does not verify is refused either way. Default: `required`.",
+      )
+      .optional(),
+  },
+  "a map with cert and key",
+).describe(
+  "Makes the listener speak TLS 1.2 and 1.3, so that clients use it as an `https://` proxy. The files are read again when they change.",
+);
