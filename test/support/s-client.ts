@@ -40,10 +40,10 @@ export async function prepareSClient(): Promise<SClient> {
       const reading = (async () => {
         for await (const chunk of child.stdout) {
           out += Buffer.from(chunk).toString("latin1");
-          if (until !== undefined && out.includes(until)) child.stdin.end();
+          if (until !== undefined && out.includes(until)) await child.stdin.end();
         }
       })();
-      if (until === undefined) child.stdin.end();
+      if (until === undefined) await child.stdin.end();
       const errors = await new Response(child.stderr).text();
       await reading;
       await child.exited;
