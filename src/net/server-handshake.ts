@@ -74,6 +74,8 @@ export function handshakeAsServer(
     const [raw] = (conn.socket as unknown as TlsSocket).upgradeTLS<Handshake | SocketConn>(upgrade);
     // The handlers of before go on to see the encrypted bytes.
     raw.data = new DeafConn(raw as Socket<SocketConn>, false);
+    // Nobody may write in clear any more.
+    conn.onClose(undefined);
   });
 }
 
