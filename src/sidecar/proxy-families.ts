@@ -1,3 +1,4 @@
+import type { CheckCounts } from "../proxy/auth/credential-cache.ts";
 import { describeFailure, type FailureDetail } from "../proxy/failure.ts";
 import type { Histogram } from "../proxy/record/histogram.ts";
 import type { Metrics } from "../proxy/record/metrics.ts";
@@ -9,14 +10,12 @@ export interface MetricSources {
   readonly metrics: Metrics;
   readonly live: { readonly size: number; bytes(): { up: number; down: number } };
   readonly accessLog: { readonly dropped: number };
-  /** Checks of passwords: answered from memory, and worked out. */
-  readonly auth?: () => { readonly hits: number; readonly misses: number };
+  readonly auth: CheckCounts;
 }
 
 /** Puts the counts of the data plane into families. Labels are closed sets, or come from the configuration. */
 export function collectProxyFamilies({ version, metrics, live, accessLog, auth }: MetricSources): Family[] {
   const moving = live.bytes();
-  const cache = auth?.();
   return [
     gauge("penstock_build_info", "Always 1; the labels say what is running.", [
       { labels: { version, bun: Bun.version, platform: `${process.platform}-${process.arch}` }, value: 1 },
@@ -41,10 +40,14 @@ export function collectProxyFamilies({ version, metrics, live, accessLog, auth }
       "Tunnels that are over, by how they ended.",
       mapRecord(metrics.tunnelEnds, "end"),
     ),
-    counter("penstock_bytes_total", "Payload bytes of tunnels, and bytes of forwarded messages: up is from client to target.", [
-      { labels: { direction: "up" }, value: metrics.bytesUp + moving.up },
-      { labels: { direction: "down" }, value: metrics.bytesDown + moving.down },
-    ]),
+    counter(
+      "penstock_bytes_total",
+      "Payload bytes of tunnels, and bytes of forwarded messages: up is from client to target.",
+      [
+        { labels: { direction: "up" }, value: metrics.bytesUp + moving.up },
+        { labels: { direction: "down" }, value: metrics.bytesDown + moving.down },
+      ],
+    ),
     counter(
       "penstock_failures_total",
       "Connections that failed, by RFC 9209 error type and precise reason.",
@@ -59,14 +62,10 @@ export function collectProxyFamilies({ version, metrics, live, accessLog, auth }
       Object.entries(metrics.stages).flatMap(([stage, timings]) => listBuckets(timings, { stage })),
     ),
     histogram("penstock_tunnel_seconds", "How long tunnels lived.", listBuckets(metrics.tunnelDuration, {})),
-    ...(cache === undefined
-      ? []
-      : [
-          counter("penstock_auth_checks_total", "Checks of credentials, by whether the answer was remembered.", [
-            { labels: { cache: "hit" }, value: cache.hits },
-            { labels: { cache: "miss" }, value: cache.misses },
-          ]),
-        ]),
+    counter("penstock_auth_checks_total", "Hashed or delegated passwords, by whether the verdict was remembered.", [
+      { labels: { cache: "hit" }, value: auth.hits },
+      { labels: { cache: "miss" }, value: auth.misses },
+    ]),
     counter("penstock_access_log_dropped_total", "Access lines lost because the reader was too slow or failed.", [
       { value: accessLog.dropped },
     ]),

@@ -33,7 +33,10 @@ const BODY_BYTES = 64 * 1024;
 export async function startSidecar(app: Hono, address: SidecarAddress): Promise<SidecarStart> {
   if ("unix" in address) return startOnSocket(app, address.unix);
   const { host, port } = address;
-  const started = bind(() => Bun.serve({ ...common(app), hostname: host, port, idleTimeout: IDLE_SECONDS }));
+  // Unless told not to, Bun in production shares the port with whoever else serves there.
+  const started = bind(() =>
+    Bun.serve({ ...common(app), hostname: host, port, reusePort: false, idleTimeout: IDLE_SECONDS }),
+  );
   if ("code" in started) {
     const where = `${host.includes(":") ? `[${host}]` : host}:${port}`;
     return { ok: false, message: `Cannot start the sidecar on ${where}: ${explainTcp(started.code)}` };

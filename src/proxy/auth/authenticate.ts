@@ -1,5 +1,6 @@
 import { quoteString } from "../../protocol/http1/auth-params.ts";
 import { parseBasicCredentials } from "../../protocol/http1/basic-credentials.ts";
+import type { CheckCounts } from "./credential-cache.ts";
 import { type AuthRequest, DigestVerifier, supportsDigest } from "./digest-verifier.ts";
 import { PasswordVerifier, type VerifierOptions } from "./password-verifier.ts";
 import type { Secret } from "./secret.ts";
@@ -32,6 +33,8 @@ export interface AuthenticatorOptions extends VerifierOptions {
 export interface Authenticator {
   /** Whether clients have to say who they are. */
   readonly required: boolean;
+  /** How often memory could answer; counts that only grow. Plain passwords and Digest need no memory. */
+  readonly checks: CheckCounts;
   /**
    * Judges the values of all Proxy-Authorization fields of a request (RFC 9110
    * §11.7.2). A value, not a promise, whenever it can be. Digest is about a
@@ -61,6 +64,7 @@ export function createAuthenticator(options: AuthenticatorOptions = {}): Authent
 function askNobody(): Authenticator {
   return {
     required: false,
+    checks: { hits: 0, misses: 0 },
     authenticate: () => NOBODY_ASKED,
     verifyPassword: () => NOBODY_ASKED,
     challenge: () => [],
@@ -83,6 +87,10 @@ class UserAuthenticator implements Authenticator {
     this.#digest = schemes.includes("digest") ? createDigest(users, realm) : undefined;
     this.#basicChallenge = `Basic realm=${quoteRealm(realm)}, charset="UTF-8"`;
     this.#now = now;
+  }
+
+  get checks(): CheckCounts {
+    return this.#verifier.checks;
   }
 
   authenticate(fieldValues: readonly string[], request?: AuthRequest): AuthOutcome | Promise<AuthOutcome> {

@@ -1,6 +1,12 @@
 import { randomBytes } from "node:crypto";
 import { ExpiringLru } from "./expiring-lru.ts";
 
+/** How often credentials were known already, and how often they had to be worked out. */
+export interface CheckCounts {
+  readonly hits: number;
+  readonly misses: number;
+}
+
 export interface CredentialCacheOptions {
   /** Verified credentials remembered at once; 4,096 unless told otherwise, about 1 MB. */
   readonly entries?: number;
@@ -21,7 +27,9 @@ const REFUSED_MS = 5_000;
  * One cache can outlive a reload of the configuration: the stored hash is part
  * of the key, so a user whose password changed is verified anew.
  */
-export class CredentialCache {
+export class CredentialCache implements CheckCounts {
+  hits = 0;
+  misses = 0;
   readonly #key = randomBytes(32);
   readonly #verified: ExpiringLru<true>;
   readonly #refused = new ExpiringLru<true>(REFUSED_ENTRIES);
@@ -38,8 +46,10 @@ export class CredentialCache {
 
   /** What is known at `now` (milliseconds), if anything. */
   recall(digest: string, now: number): "accepted" | "refused" | undefined {
-    if (this.#verified.get(digest, now)) return "accepted";
-    return this.#refused.get(digest, now) && "refused";
+    const known = this.#verified.get(digest, now) ? "accepted" : this.#refused.get(digest, now) && "refused";
+    if (known === undefined) this.misses += 1;
+    else this.hits += 1;
+    return known;
   }
 
   /** Remembers that the credentials were right, for `ttlMs` from `now`. */

@@ -1,4 +1,4 @@
-import { CredentialCache } from "./credential-cache.ts";
+import { type CheckCounts, CredentialCache } from "./credential-cache.ts";
 import { isPassword, isUserName } from "./credential-text.ts";
 import { runUserCheck } from "./run-user-check.ts";
 import type { Secret } from "./secret.ts";
@@ -59,6 +59,11 @@ export class PasswordVerifier {
     const running = store.kind === "list" ? (options.hashesInFlight ?? 4) : (options.hooksInFlight ?? 64);
     this.#queue = new WorkQueue(running, options.queued ?? 256);
     this.#now = options.now ?? (() => performance.now());
+  }
+
+  /** How often memory could answer, for metrics. */
+  get checks(): CheckCounts {
+    return this.#cache;
   }
 
   /** Finds out whether `password` is that of `user`. For an unknown user the same work is done as for a known one. */
