@@ -30,9 +30,11 @@ export const serve = createCommand({
       io.tell(started.message);
       return exitCodes.failure;
     }
+    // Before anybody is told that it runs: a signal may follow at once.
+    const stopped = stopWhenTold(started.daemon, compiled.drainMs, io);
     tellStart(started.daemon, compiled, file, io);
     const watch = watchUsers(started.daemon, compiled, io);
-    await stopWhenTold(started.daemon, compiled.drainMs, io);
+    await stopped;
     watch?.close();
     return exitCodes.ok;
   },
