@@ -5,6 +5,9 @@ import type { PenstockConfig } from "../../src/config/schema.ts";
 import { type Daemon, startDaemon } from "../../src/daemon.ts";
 import type { Resolver } from "../../src/net/dns.ts";
 import { connectRaw, type RawPeer } from "./raw-peer.ts";
+import { waitFor } from "./wait-for.ts";
+
+export { waitFor } from "./wait-for.ts";
 
 /** A real daemon on a free loopback port, with what it logs at hand. */
 export interface TestProxy extends AsyncDisposable {
@@ -115,17 +118,6 @@ export async function startProxy(config: PenstockConfig = {}, options: TestProxy
       if (admitted.length > 0) throw new Error(admitted.join("\n"));
     },
   };
-}
-
-/** Looks until there is something to see; ten seconds at most. */
-export async function waitFor<T>(look: () => T | undefined | false, what: string, ms = 10_000): Promise<T> {
-  const deadline = performance.now() + ms;
-  for (;;) {
-    const seen = look();
-    if (seen !== undefined && seen !== false) return seen;
-    if (performance.now() > deadline) throw new Error(`Waited ${ms} ms in vain for ${what}`);
-    await Bun.sleep(5);
-  }
 }
 
 /** `Proxy-Authorization: Basic …` of a user. */

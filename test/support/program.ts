@@ -1,0 +1,123 @@
+import { waitFor } from "./wait-for.ts";
+
+/** How a program is started. */
+export interface ProgramOptions {
+  readonly cwd?: string;
+  /** Its whole environment but `PATH`, `HOME` and the locale. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** What it reads on standard input, to the end. */
+  readonly input?: string | Uint8Array | Blob;
+}
+
+/** What came of a program that ran to its end. */
+export interface Ran {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Where servers live that an ordinary user's PATH leaves out. */
+const PATH = `${process.env["PATH"] ?? ""}:/usr/sbin:/usr/local/sbin:/sbin`;
+
+/** Milliseconds after which a program that should have ended is killed. */
+const RUN_MS = 60_000;
+
+/** The path of a program, or undefined when it is not installed. */
+export function findProgram(name: string): string | undefined {
+  return Bun.which(name, { PATH }) ?? undefined;
+}
+
+/** Nothing of this process's settings but what every program needs: no proxy variables, no `PENSTOCK_*`. */
+export function makeEnvironment(env: Readonly<Record<string, string>> = {}): Record<string, string> {
+  return { PATH, HOME: process.env["HOME"] ?? "/", LC_ALL: "C.UTF-8", ...env };
+}
+
+/** Runs a program to its end. */
+export async function runProgram(command: readonly string[], options: ProgramOptions = {}): Promise<Ran> {
+  const { cwd, env, input } = options;
+  const child = Bun.spawn([...command], {
+    env: makeEnvironment(env),
+    stdin: toStdin(input),
+    stdout: "pipe",
+    stderr: "pipe",
+    timeout: RUN_MS,
+    ...(cwd !== undefined && { cwd }),
+  });
+  const [stdout, stderr, code] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
+  return { code, stdout, stderr };
+}
+
+/** Runs a program that must succeed and gives its standard output. */
+export async function expectProgram(command: readonly string[], options: ProgramOptions = {}): Promise<string> {
+  const { code, stdout, stderr } = await runProgram(command, options);
+  if (code !== 0) throw new Error(`${command[0]} gave ${code}: ${stderr}${stdout}`);
+  return stdout;
+}
+
+function toStdin(input: ProgramOptions["input"]): "ignore" | Blob | Uint8Array {
+  if (input === undefined) return "ignore";
+  return typeof input === "string" ? new Blob([input]) : input;
+}
+
+/** A program that runs until it is told to stop. */
+export interface RunningProgram extends AsyncDisposable {
+  readonly pid: number;
+  /** Everything on standard output so far. */
+  readonly stdout: string;
+  /** The whole lines on standard error so far. */
+  readonly told: readonly string[];
+  /** Resolves with the first line on standard error that holds `part`. */
+  untilTold(part: string): Promise<string>;
+  signal(name: NodeJS.Signals): void;
+  /** Its exit code, once it has ended and all of its output is here. */
+  readonly exited: Promise<number>;
+}
+
+/** Starts a program in the background and gathers what it says. Disposing ends it. */
+export function startProgram(command: readonly string[], options: ProgramOptions = {}): RunningProgram {
+  const { cwd, env, input } = options;
+  const child = Bun.spawn([...command], {
+    env: makeEnvironment(env),
+    stdin: toStdin(input),
+    stdout: "pipe",
+    stderr: "pipe",
+    ...(cwd !== undefined && { cwd }),
+  });
+  let stdout = "";
+  let stderr = "";
+  const gather = async (): Promise<void> => {
+    const text = new TextDecoder();
+    for await (const chunk of child.stdout) stdout += text.decode(chunk, { stream: true });
+  };
+  const gatherTold = async (): Promise<void> => {
+    const text = new TextDecoder();
+    for await (const chunk of child.stderr) stderr += text.decode(chunk, { stream: true });
+  };
+  const gathered = Promise.all([gather(), gatherTold()]);
+  const listTold = (): string[] => stderr.split("\n").slice(0, -1);
+  const exited = gathered.then(() => child.exited);
+  return {
+    pid: child.pid,
+    get stdout() {
+      return stdout;
+    },
+    get told() {
+      return listTold();
+    },
+    async untilTold(part) {
+      const look = (): string | undefined => listTold().find((line) => line.includes(part));
+      const line = await waitFor(() => look() ?? (child.exitCode !== null && "gone"), `${command[0]} to say ${part}`);
+      if (line !== "gone") return line;
+      await exited;
+      const last = look();
+      if (last === undefined) throw new Error(`${command[0]} ended with ${child.exitCode}: ${stderr}${stdout}`);
+      return last;
+    },
+    signal: (name) => child.kill(name),
+    exited,
+    async [Symbol.asyncDispose]() {
+      child.kill("SIGKILL");
+      await child.exited;
+    },
+  };
+}
