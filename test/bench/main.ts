@@ -18,7 +18,6 @@ import { runOnce } from "./run-once.ts";
 import { quickScenarios, scenarios, type Scenario } from "./scenarios.ts";
 
 const allPeers: readonly Peer[] = [
-  // prettier-ignore
   direct,
   penstock,
   penstockRelay,
@@ -182,7 +181,8 @@ function readVersion(peer: Peer): string {
   const [program, ...args] = peer.version ?? [];
   if (program === undefined) return "–";
   const found = Bun.which(program, { PATH: `${process.env["PATH"] ?? ""}:/usr/sbin` }) ?? program;
-  const { stdout, stderr } = Bun.spawnSync([found, ...args]);
+  const { exitCode, stdout, stderr } = Bun.spawnSync([found, ...args]);
+  if (exitCode !== 0) return "unknown";
   return (stdout.toString() || stderr.toString()).split("\n", 1)[0]?.trim() ?? "–";
 }
 

@@ -33,7 +33,7 @@ export function summarize(series: Series): Summary | undefined {
   const { runs, scenario } = series;
   if (runs.length === 0) return undefined;
   const scale = scenario.unit === "GB" ? 1e9 : 1;
-  const rates = runs.map((run) => run.units / run.seconds / scale);
+  const rates = runs.map((run) => (run.seconds > 0 ? run.units / run.seconds / scale : 0));
   const costs = runs.map((run) => (run.cpuSeconds * scale) / Math.max(1, run.units));
   const share = scenario.kind === "idle" ? scenario.tunnels : 1;
   const calls = runs.flatMap((run) => (run.systemCalls === undefined ? [] : [run.systemCalls * scale]));

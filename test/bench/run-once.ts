@@ -26,7 +26,7 @@ export interface RunOptions {
 export async function runOnce(peer: Peer, scenario: Scenario, options: RunOptions): Promise<RunFigures> {
   await using running = await peer.start({ port: options.originPort });
   const memoryBefore = readMemoryBytes(running.pid);
-  if (scenario.kind === "get") return runGet(running, scenario, options, memoryBefore);
+  if (scenario.kind === "get") return await runGet(running, scenario, options, memoryBefore);
   if (peer.handshake === undefined) throw new Error(`${peer.name} has no tunnels.`);
   const order: LoadOrder = {
     port: running.port,
@@ -104,8 +104,8 @@ function startLoad(order: LoadOrder): Load {
       return value;
     },
     say(line) {
-      child.stdin.write(`${line}\n`);
-      child.stdin.flush();
+      void child.stdin.write(`${line}\n`);
+      void child.stdin.flush();
     },
     async end() {
       child.kill("SIGKILL");

@@ -2,6 +2,7 @@
  * Numbers of the Linux ABI that are the same on x64 and arm64
  * (asm-generic/fcntl.h, bits/socket.h, sys/epoll.h, linux/tcp.h).
  */
+/** Also the flags of `socket` and `accept`: `SOCK_NONBLOCK` and `SOCK_CLOEXEC` have the same values. */
 export const O_NONBLOCK = 0o4000;
 export const O_CLOEXEC = 0o2000000;
 export const F_DUPFD_CLOEXEC = 1030;
@@ -12,9 +13,6 @@ export const AF_UNIX = 1;
 export const AF_INET = 2;
 export const AF_INET6 = 10;
 export const SOCK_STREAM = 1;
-/** The socket flags share their values with `open`. */
-export const SOCK_NONBLOCK = O_NONBLOCK;
-export const SOCK_CLOEXEC = O_CLOEXEC;
 export const SHUT_WR = 1;
 
 export const SOL_SOCKET = 1;

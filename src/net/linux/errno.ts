@@ -5,9 +5,7 @@
 export const EPERM = 1;
 export const EINTR = 4;
 export const EAGAIN = 11;
-export const EBUSY = 16;
 export const EMFILE = 24;
-export const ENOTCONN = 107;
 export const EINPROGRESS = 115;
 /** Stands for an error whose number could not be read. */
 export const EUNKNOWN = 4095;

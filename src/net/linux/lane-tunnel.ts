@@ -5,8 +5,8 @@ import type { LaneEnd } from "./lane-memory.ts";
 import { resetSocket } from "./socket.ts";
 
 /** Which end of a tunnel an event is about; the low bit of an epoll token. */
-export const clientSide = 0;
-export const targetSide = 1;
+const clientSide = 0;
+const targetSide = 1;
 
 /** Turns that are taken to save what a peer sent before its reset. */
 const turnsAfterReset = 16;

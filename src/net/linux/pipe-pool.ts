@@ -19,7 +19,7 @@ export interface PipePoolOptions {
 }
 
 /** Below this a pipe costs more than copying saves, so none is better: the default size of Linux. */
-export const smallestUsefulPipe = 65_536;
+const smallestUsefulPipe = 65_536;
 
 /** How many pipes are gone without before a kernel that refused is asked again. */
 const retryAfter = 256;

@@ -5,8 +5,8 @@ import {
   SO_ERROR,
   SO_LINGER,
   SO_RCVLOWAT,
-  SOCK_CLOEXEC,
-  SOCK_NONBLOCK,
+  O_CLOEXEC,
+  O_NONBLOCK,
   SOCK_STREAM,
   SOL_SOCKET,
 } from "./constants.ts";
@@ -54,6 +54,6 @@ export function duplicateDescriptor(libc: Libc, fd: number): number {
 /** Makes a connected pair of Unix stream sockets, non-blocking; undefined when the kernel refuses. */
 export function openSocketPair(libc: Libc): readonly [number, number] | undefined {
   const fds = new Int32Array(2);
-  if (libc.socketPair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds) < 0) return undefined;
+  if (libc.socketPair(AF_UNIX, SOCK_STREAM | O_NONBLOCK | O_CLOEXEC, 0, fds) < 0) return undefined;
   return [fds[0] ?? -1, fds[1] ?? -1];
 }

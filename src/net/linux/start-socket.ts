@@ -1,5 +1,5 @@
 import type { Ip } from "../../address/ip.ts";
-import { AF_INET, AF_INET6, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM } from "./constants.ts";
+import { AF_INET, AF_INET6, O_CLOEXEC, O_NONBLOCK, SOCK_STREAM } from "./constants.ts";
 import { EINPROGRESS, EINTR } from "./errno.ts";
 import { type Libc, openLibc } from "./libc.ts";
 
@@ -19,7 +19,7 @@ export function startSocket(ip: Ip, port: number, source: Ip | undefined): Start
   if (libc === undefined) return undefined;
   if (source !== undefined && source.family !== ip.family) return { ok: false, code: "EAFNOSUPPORT" };
   const family = ip.family === 4 ? AF_INET : AF_INET6;
-  const fd = libc.socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  const fd = libc.socket(family, SOCK_STREAM | O_NONBLOCK | O_CLOEXEC, 0);
   if (fd < 0) return { ok: false, code: nameError(-fd) };
   if (source !== undefined) {
     libc.setSocketOption(fd, SOL_IP, IP_BIND_ADDRESS_NO_PORT, ON);

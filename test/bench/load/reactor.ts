@@ -4,8 +4,8 @@ import {
   EPOLLOUT,
   IPPROTO_TCP,
   SO_REUSEADDR,
-  SOCK_CLOEXEC,
-  SOCK_NONBLOCK,
+  O_CLOEXEC,
+  O_NONBLOCK,
   SOCK_STREAM,
   SOL_SOCKET,
   TCP_NODELAY,
@@ -76,14 +76,14 @@ export class Reactor {
 
   /** Accepts one connection, or gives undefined when there is none. */
   accept(fd: number): number | undefined {
-    const accepted = this.libc.accept(fd, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    const accepted = this.libc.accept(fd, O_NONBLOCK | O_CLOEXEC);
     if (accepted < 0) return undefined;
     this.libc.setSocketOption(accepted, IPPROTO_TCP, TCP_NODELAY, on);
     return accepted;
   }
 
   #openSocket(): number {
-    const fd = this.libc.socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    const fd = this.libc.socket(AF_INET, SOCK_STREAM | O_NONBLOCK | O_CLOEXEC, 0);
     if (fd < 0) throw new Error(`Cannot open a socket: error ${-fd}.`);
     this.libc.setSocketOption(fd, IPPROTO_TCP, TCP_NODELAY, on);
     return fd;

@@ -13,8 +13,6 @@ export const wish = {
   both: 0x42,
 } as const;
 
-export type Wish = (typeof wish)[keyof typeof wish];
-
 /** How a peer wants to be asked for a tunnel; `none` for one that leads to the origin by itself. */
 export type Handshake = "none" | "connect" | "socks5";
 

@@ -26,10 +26,11 @@ export const squid: Peer = {
         "http_access allow all",
         "",
       ].join("\n");
+    // `-n` gives its shared memory a name of its own, so that other Squids may run on the machine.
     return startProcess({
       port,
       files: (folder) => ({ "squid.conf": configuration(folder) }),
-      command: (folder) => [findProgram("squid") ?? "squid", "-N", "-f", `${folder}/squid.conf`],
+      command: (folder) => [findProgram("squid") ?? "squid", "-N", "-n", `bench${port}`, "-f", `${folder}/squid.conf`],
     });
   },
 };
