@@ -4,7 +4,7 @@ import type { CliIo } from "./io.ts";
 
 /**
  * A command: what citty knows of it, for help and for parsing, and what it
- * does. Flags in `lists` may be repeated.
+ * does. Flags in `lists` may be repeated, and so may the last positional argument.
  */
 export interface Command {
   readonly definition: CommandDef<ArgsDef>;
@@ -18,7 +18,7 @@ export interface CommandInput {
   readonly value: (name: string) => string | undefined;
   /** Whether a flag without a value is there. */
   readonly has: (name: string) => boolean;
-  /** The values of a flag that may be repeated. */
+  /** The values of a flag, or of the last positional argument, that may be repeated. */
   readonly values: (name: string) => readonly string[];
   readonly io: CliIo;
 }

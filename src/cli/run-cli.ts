@@ -1,6 +1,7 @@
 import { type CommandDef, renderUsage, runCommand } from "citty";
 
 import { version } from "../version.ts";
+import { cert } from "./cert.ts";
 import { check } from "./check.ts";
 import type { Command } from "./command.ts";
 import { explain } from "./explain.ts";
@@ -18,6 +19,7 @@ const commands: Readonly<Record<string, Command>> = {
   init,
   explain,
   passwd,
+  cert,
   schema,
   version: showVersion,
 };

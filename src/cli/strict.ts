@@ -11,7 +11,7 @@ export type Invocation =
       readonly name: string;
       /** For citty: every flag as `--name=value`, positional arguments after `--`. */
       readonly rawArgs: readonly string[];
-      /** Values of the flags that may be repeated, in order. */
+      /** Values of the flags that may be repeated, and of a last positional argument that may, in order. */
       readonly lists: ReadonlyMap<string, readonly string[]>;
     }
   | { readonly kind: "wrong"; readonly name: string | undefined; readonly message: string };
@@ -65,8 +65,10 @@ function readArguments(name: string, argv: readonly string[], commands: Readonly
     if (flag.tookNext) at++;
   }
   const wanted = listPositionals(command.args);
+  const last = wanted.at(-1);
+  const repeated = last !== undefined && command.lists.includes(last.name) ? last.name : undefined;
   const stray = positionals[wanted.length];
-  if (stray !== undefined)
+  if (stray !== undefined && repeated === undefined)
     return refuse(`Found ${JSON.stringify(stray)}, which is no argument of ${JSON.stringify(name)}.`);
   const missing = wanted[positionals.length];
   if (missing?.required) return refuse(`Missing ${missing.name.toUpperCase()}.`);
@@ -74,7 +76,7 @@ function readArguments(name: string, argv: readonly string[], commands: Readonly
   return {
     kind: "run",
     name,
-    lists: values,
+    lists: repeated === undefined ? values : new Map([...values, [repeated, positionals.slice(wanted.length - 1)]]),
     rawArgs: [...[...values].map(([flag, given]) => `--${flag}=${given.at(-1) ?? ""}`), "--", ...positionals],
   };
 }

@@ -24,6 +24,13 @@ const commands = {
     args: { name: { type: "positional", required: false } },
     run,
   }),
+  cert: createCommand({
+    name: "cert",
+    description: "",
+    args: { days: { type: "string" }, name: { type: "positional", required: true } },
+    lists: ["name"],
+    run,
+  }),
   schema: createCommand({ name: "schema", description: "", args: { markdown: { type: "boolean" } }, run }),
   version: createCommand({ name: "version", description: "", run }),
 };
@@ -124,5 +131,13 @@ describe("readInvocation()", () => {
   test("gathers the values of a flag that may be repeated", () => {
     const invocation = readInvocation(["--listen", "1", "--listen=2"], commands);
     expect(invocation.kind === "run" && invocation.lists.get("listen")).toEqual(["1", "2"]);
+  });
+
+  test("gathers the values of a positional argument that may be repeated, wherever flags stand", () => {
+    const invocation = readInvocation(["cert", "a", "--days", "1", "b", "--", "-c"], commands);
+    expect(invocation.kind === "run" && invocation.lists.get("name")).toEqual(["a", "b", "-c"]);
+    expect(read("cert", "a", "b")).toEqual(["cert", "--", "a", "b"]);
+    expect(read("cert", "a", "")).toBe("Found an empty argument.");
+    expect(read("cert")).toBe("Missing NAME.");
   });
 });

@@ -1,0 +1,204 @@
+import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { hostname } from "node:os";
+import { join, relative, resolve } from "node:path";
+
+import { describeHostError, toAsciiHost } from "../address/host.ts";
+import { describeReadError } from "../config/read-config-file.ts";
+import { describeTrust } from "./certificate-advice.ts";
+import { createCommand } from "./command.ts";
+import { type CliIo, exitCodes } from "./io.ts";
+import type { CertificateName, LocalAuthority } from "./local-authority.ts";
+
+const DAY_MS = 24 * 60 * 60 * 1000;
+/** Clocks differ: certificates begin a little earlier than now. */
+const LEEWAY_MS = 60 * 60 * 1000;
+const AUTHORITY_DAYS = 3650;
+/** Apple's systems accept no certificate of an authority that a person installed for longer (support.apple.com/102028: 825). */
+const MAX_DAYS = 825;
+const DEFAULT_DAYS = "397";
+
+/** `penstock cert NAME…`: what an HTTPS proxy needs to begin with. */
+export const cert = createCommand({
+  name: "cert",
+  description: "Make a certificate for the names of this proxy, signed by an authority of your own.",
+  args: {
+    folder: {
+      type: "string",
+      valueHint: "FOLDER",
+      description: "Where the files are: ca.pem, ca.key, fullchain.pem, privkey.pem. Default: the working folder.",
+    },
+    days: {
+      type: "string",
+      valueHint: "DAYS",
+      description: `How long the certificate is valid, from 1 to ${MAX_DAYS} days. Default: ${DEFAULT_DAYS}.`,
+    },
+    name: {
+      type: "positional",
+      required: true,
+      description:
+        "Name or IP address by which clients reach the proxy. May be repeated; *.example.com is a name, too.",
+    },
+  },
+  lists: ["name"],
+  async run({ value, values, io }) {
+    const names = readNames(values("name"));
+    const days = readDays(value("days") ?? DEFAULT_DAYS);
+    for (const problem of [names, days]) {
+      if (problem.ok) continue;
+      io.tell(problem.message);
+      return exitCodes.usage;
+    }
+    if (!names.ok || !days.ok) return exitCodes.usage;
+    const folder = resolve(io.folder, value("folder") ?? ".");
+    const made = await makeCertificate(folder, names.value, days.value, Date.now());
+    if (!made.ok) {
+      io.tell(made.message);
+      return exitCodes.failure;
+    }
+    await tellMade(io, folder, names.value, made.value);
+    return exitCodes.ok;
+  },
+});
+
+type Result<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly message: string };
+type Names = readonly [CertificateName, ...CertificateName[]];
+
+interface Made {
+  readonly expiresAt: number;
+  readonly authorityIsNew: boolean;
+}
+
+function readNames(texts: readonly string[]): Result<Names> {
+  const names: CertificateName[] = [];
+  for (const text of texts) {
+    const wildcard = text.startsWith("*.");
+    const parsed = toAsciiHost(wildcard ? text.slice(2) : text);
+    if (!parsed.ok) return refuse(`${JSON.stringify(text)} is no name: ${describeHostError(parsed.code)}.`);
+    const { host } = parsed;
+    if (wildcard && host.kind === "ip")
+      return refuse(`${JSON.stringify(text)} is no name: an address has no wildcard.`);
+    const name: CertificateName =
+      host.kind === "ip"
+        ? { kind: "ip", text: host.text }
+        : { kind: "dns", text: `${wildcard ? "*." : ""}${host.text}` };
+    if (!names.some((each) => each.text === name.text)) names.push(name);
+  }
+  const [first, ...others] = names;
+  return first === undefined ? refuse("Missing NAME.") : { ok: true, value: [first, ...others] };
+}
+
+function readDays(text: string): Result<number> {
+  const days = /^[1-9][0-9]{0,2}$/.test(text) ? Number(text) : 0;
+  return days >= 1 && days <= MAX_DAYS
+    ? { ok: true, value: days }
+    : refuse(`${JSON.stringify(text)} is no number of days. Write one from 1 to ${MAX_DAYS}.`);
+}
+
+/** Makes or renews the certificate of a folder; makes the authority when there is none. */
+async function makeCertificate(folder: string, names: Names, days: number, now: number): Promise<Result<Made>> {
+  try {
+    await mkdir(folder, { recursive: true });
+    const authority = await takeAuthority(folder, now);
+    if (!authority.ok) return authority;
+    const { opened, isNew } = authority.value;
+    const chain = join(folder, "fullchain.pem");
+    const present = await readIfThere(chain);
+    if (present !== undefined && !(await opened.hasSigned(present)))
+      return refuse(
+        `Cannot write ${chain}: the one that is there is not signed by ca.pem. Remove it, or set --folder.`,
+      );
+    const expiresAt = Math.min(now + days * DAY_MS, opened.expiresAt);
+    const pair = await opened.issue(names, { from: now - LEEWAY_MS, to: expiresAt });
+    // A running proxy may be looking: whole files only, the key first.
+    await replaceFile(join(folder, "privkey.pem"), pair.key, 0o600);
+    await replaceFile(chain, pair.cert, 0o644);
+    return { ok: true, value: { expiresAt, authorityIsNew: isNew } };
+  } catch (error) {
+    if (!isSystemError(error)) throw error;
+    return refuse(`Cannot write into ${folder}: ${describeReadError(error)}.`);
+  }
+}
+
+/** Opens the authority of the folder, or makes one. */
+async function takeAuthority(
+  folder: string,
+  now: number,
+): Promise<Result<{ readonly opened: LocalAuthority; readonly isNew: boolean }>> {
+  const { makeAuthority, openAuthority } = await loadLocalAuthority();
+  const paths = { cert: join(folder, "ca.pem"), key: join(folder, "ca.key") };
+  const [certText, keyText] = await Promise.all([readIfThere(paths.cert), readIfThere(paths.key)]);
+  const isNew = certText === undefined && keyText === undefined;
+  if (isNew) {
+    const validity = { from: now - LEEWAY_MS, to: now + AUTHORITY_DAYS * DAY_MS };
+    const pair = await makeAuthority(`Penstock on ${hostname()}`.slice(0, 48), validity);
+    // "wx" keeps an authority that appeared meanwhile.
+    await writeFile(paths.key, pair.key, { flag: "wx", mode: 0o600 });
+    await writeFile(paths.cert, pair.cert, { flag: "wx", mode: 0o644 });
+    const opened = await openAuthority(pair);
+    if (opened === undefined) throw new Error("An authority that was just made cannot be opened");
+    return { ok: true, value: { opened, isNew } };
+  }
+  const missing = certText === undefined ? paths.cert : paths.key;
+  if (certText === undefined || keyText === undefined)
+    return refuse(
+      `Cannot use the authority in ${folder}: ${missing} is missing. Put it back, or remove the other file, too.`,
+    );
+  const opened = await openAuthority({ cert: certText, key: keyText });
+  if (opened === undefined)
+    return refuse(
+      `Cannot use ${paths.cert} and ${paths.key}: they are no authority that this command made. Set --folder.`,
+    );
+  if (opened.expiresAt <= now)
+    return refuse(`Cannot use ${paths.cert}: it has expired. Remove it and ca.key to make another authority.`);
+  return { ok: true, value: { opened, isNew } };
+}
+
+/** Loads what takes a moment to load, and no other command needs. */
+async function loadLocalAuthority() {
+  // The library for certificates decorates its classes with it, and a bundle keeps no other order.
+  await import("reflect-metadata");
+  return import("./local-authority.ts");
+}
+
+async function readIfThere(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, "utf8");
+  } catch (error) {
+    if (isSystemError(error) && error.code === "ENOENT") return undefined;
+    throw error;
+  }
+}
+
+function isSystemError(error: unknown): error is Error & { readonly code: unknown } {
+  return error instanceof Error && "syscall" in error && "code" in error;
+}
+
+async function replaceFile(path: string, text: string, mode: number): Promise<void> {
+  const fresh = `${path}.${process.pid}.new`;
+  try {
+    await writeFile(fresh, text, { flag: "wx", mode });
+    await rename(fresh, path);
+  } finally {
+    await rm(fresh, { force: true });
+  }
+}
+
+async function tellMade(io: CliIo, folder: string, names: Names, { expiresAt, authorityIsNew }: Made): Promise<void> {
+  const shown = (file: string): string => join(relative(io.folder, folder), file);
+  const list = names.map(({ text }) => text).join(", ");
+  const until = new Date(expiresAt).toISOString().slice(0, 10);
+  if (authorityIsNew) io.tell(`Made an authority: ${shown("ca.pem")}. Keep its key, ${shown("ca.key")}, to yourself.`);
+  io.tell(`Wrote ${shown("fullchain.pem")} and ${shown("privkey.pem")} for ${list}, valid until ${until}.`);
+  await io.print(
+    describeTrust({
+      name: names[0].text,
+      cert: shown("fullchain.pem"),
+      key: shown("privkey.pem"),
+      authority: shown("ca.pem"),
+    }),
+  );
+}
+
+function refuse(message: string): { readonly ok: false; readonly message: string } {
+  return { ok: false, message };
+}
