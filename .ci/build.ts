@@ -34,7 +34,7 @@ async function build(target: Target | undefined): Promise<Built> {
   const workshop = await mkdtemp(join(dist, ".build-"));
   try {
     // Threads are entry points of their own; they are found beside the main one, by their plain name.
-    const workers = Array.from(new Glob("src/**/*-worker.ts").scanSync(root)).toSorted();
+    const workers = [...new Glob("src/**/*-worker.ts").scanSync(root)];
     const child = Bun.spawn(
       [
         process.execPath,
