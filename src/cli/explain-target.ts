@@ -50,14 +50,14 @@ export async function explainTarget(
     decision: undefined as Decision | undefined,
     route: undefined as Route | undefined,
   };
-  const authorized = await authorize(session, target, { resolver });
+  const own = new OwnAddresses();
+  for (const { host, port } of compiled.listeners) own.add(host, port);
+  const authorized = await authorize(session, target, { resolver, own });
   if (session.decision) lines.push(line("rule", session.decision.rule));
   if (!authorized.ok) return [...lines, ...refuse(authorized.failure)];
   const route = chooseRoute(session, authorized.value);
   if (!route.ok) return [...lines, ...refuse(route.failure)];
   lines.push(line("route", describeRoute(route.value)));
-  const own = new OwnAddresses();
-  for (const { host, port } of compiled.listeners) own.add(host, port);
   return [
     ...lines,
     ...(await explainAddresses(authorized.value, route.value, target, {

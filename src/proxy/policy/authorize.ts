@@ -2,11 +2,12 @@ import type { Endpoint } from "../../address/endpoint.ts";
 import type { Ip } from "../../address/ip.ts";
 import type { Resolver } from "../../net/dns.ts";
 import { resolveHost } from "../dial/resolve-host.ts";
-import { fail, type Failure } from "../failure.ts";
+import type { Failure, FailureDetail } from "../failure.ts";
 import type { Runtime } from "../runtime.ts";
 import { type Asked, askVerdict, askVia } from "./ask-hook.ts";
 import { applyVerdict, describeQuery, evaluate, type Evaluation } from "./decide.ts";
-import type { AllowDecision, Decision, HookVerdict, Policy, Query, Via } from "./policy.ts";
+import { guardAddress, type OwnListeners } from "./guard.ts";
+import type { AllowDecision, Decision, DenyDecision, HookVerdict, Policy, Query, Via } from "./policy.ts";
 
 /** Leave to go to a target. */
 export interface Authorized {
@@ -28,25 +29,32 @@ export interface AskingSession {
   decision: Decision | undefined;
 }
 
+/** Whom a decision may take to be asked. */
+export interface AuthorizeServices {
+  readonly resolver: Resolver;
+  readonly own: OwnListeners;
+}
+
 /**
  * Decides whether the client of a session may go to `target`. At once when the
  * rules can tell; as a promise when a function or DNS has to be asked.
  *
  * Where a rule with a range meets a name, every address of the name gets a
- * decision of its own. Those that are allowed in the same way as the first
- * allowed one are kept; when none is, the first denial is the answer. A name
- * that does not resolve is refused where the rule could have denied it, and is
+ * decision of its own, and is dropped where that decision does not let it be
+ * dialled. Those that are left and allowed in the same way as the first of them
+ * are kept; when none is, the most telling refusal is the answer. A name that
+ * does not resolve is refused where the rule could have denied it, and is
  * not matched by a rule that only allows.
  */
 export function authorize(
   session: AskingSession,
   target: Endpoint,
-  services: { readonly resolver: Resolver },
+  services: AuthorizeServices,
 ): Authorization | Promise<Authorization> {
   const query: Query = { client: session.client, user: session.user, target };
   const first = evaluate(session.runtime.policy, query);
   if (first.kind === "decided") return conclude(session, { decision: first.decision });
-  return new Inquiry(session, query, services.resolver).run(first).then((finding) => conclude(session, finding));
+  return new Inquiry(session, query, services).run(first).then((finding) => conclude(session, finding));
 }
 
 /** What an inquiry ends with. `failure` says more than the decision does, or takes its place. */
@@ -62,7 +70,11 @@ function conclude(session: AskingSession, { decision, failure, ...found }: Findi
   if (failure !== undefined) return { ok: false, failure };
   if (decision === undefined) throw new Error("An inquiry ended with neither a decision nor a failure");
   if (decision.verdict === "allow") return { ok: true, value: { decision, ...found } };
-  return fail(decision.detail, decision.detail === "denied_by_default" ? {} : { note: `rule ${decision.rule}` });
+  return { ok: false, failure: explainDenial(decision) };
+}
+
+function explainDenial({ detail, rule }: DenyDecision): Failure {
+  return detail === "denied_by_default" ? { detail } : { detail, note: `rule ${rule}` };
 }
 
 /** One walk through rules that need answers from elsewhere. Nobody is asked the same thing twice. */
@@ -70,15 +82,15 @@ class Inquiry {
   readonly #session: AskingSession;
   readonly #policy: Policy;
   readonly #query: Query;
-  readonly #resolver: Resolver;
+  readonly #services: AuthorizeServices;
   readonly #verdicts = new Map<number, Promise<Asked<HookVerdict>>>();
   readonly #ways = new Map<number, Promise<Asked<Via>>>();
 
-  constructor(session: AskingSession, query: Query, resolver: Resolver) {
+  constructor(session: AskingSession, query: Query, services: AuthorizeServices) {
     this.#session = session;
     this.#policy = session.runtime.policy;
     this.#query = query;
-    this.#resolver = resolver;
+    this.#services = services;
   }
 
   async run(first: Evaluation): Promise<Finding> {
@@ -86,7 +98,7 @@ class Inquiry {
     if (evaluation.kind === "found") return evaluation.finding;
     const resolved = await resolveHost(
       this.#query.target.host,
-      this.#resolver,
+      this.#services.resolver,
       this.#session.runtime.timeouts.connectMs,
     );
     return resolved.ok
@@ -98,22 +110,32 @@ class Inquiry {
   async #decideEach(addresses: readonly Ip[], rule: number): Promise<Finding> {
     const kept: Ip[] = [];
     let allowed: AllowDecision | undefined;
-    let refused: Finding | undefined;
+    let refused: Refusal | undefined;
     for (const address of addresses) {
       const query = { ...this.#query, address };
       // One after the other, so that functions are asked in the order of the rules.
       const settled = await this.#settle(evaluate(this.#policy, query, rule), query);
       if (settled.kind === "needs_address") throw new Error("A rule asked for an address that it was given");
-      const { decision } = settled.finding;
-      if (decision?.verdict !== "allow") {
-        refused ??= settled.finding;
-      } else if (allowed === undefined || sameDecision(allowed, decision)) {
-        allowed ??= decision;
+      const judged = this.#judge(settled.finding, address);
+      if ("failure" in judged) {
+        refused = moreTelling(refused, judged);
+      } else if (allowed === undefined || sameDecision(allowed, judged)) {
+        allowed ??= judged;
         kept.push(address);
       }
     }
     if (allowed === undefined) return refused ?? { decision: undefined, failure: { detail: "dns_error" } };
     return { decision: allowed, addresses: kept, ...(kept.length < addresses.length ? { narrowed: true } : {}) };
+  }
+
+  /** The decision when it lets the address be dialled, or why not. */
+  #judge({ decision, failure }: Finding, address: Ip): AllowDecision | Refusal {
+    if (decision?.verdict === "allow") {
+      const prohibition = guardAddress(address, this.#query.target.port, decision, this.#services.own);
+      return prohibition === undefined ? decision : { decision, failure: prohibition };
+    }
+    if (decision === undefined) throw new Error("An address was given no decision");
+    return { decision, failure: failure ?? explainDenial(decision) };
   }
 
   /** The name does not resolve: fail closed where a rule could deny, go on where it could only allow. */
@@ -191,6 +213,24 @@ class Inquiry {
       failure: { detail: "hook_failed", note: `rule ${name} ${why}` },
     };
   }
+}
+
+/** A finding that ends the inquiry about one address. */
+type Refusal = Finding & { readonly failure: Failure };
+
+/** What an operator wrote down comes before what holds anyway. */
+const telling: readonly FailureDetail[] = [
+  "proxy_loop",
+  "denied_by_rule",
+  "hook_failed",
+  "address_prohibited",
+  "denied_by_default",
+];
+
+/** Picks the refusal to tell of when several addresses were refused: the first of the most telling kind. */
+function moreTelling(known: Refusal | undefined, next: Refusal): Refusal {
+  if (known === undefined) return next;
+  return telling.indexOf(next.failure.detail) < telling.indexOf(known.failure.detail) ? next : known;
 }
 
 function sameDecision(a: AllowDecision, b: AllowDecision): boolean {

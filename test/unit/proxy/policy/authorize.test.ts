@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import type { Ip } from "../../../../src/address/ip.ts";
 import type { Resolver } from "../../../../src/net/dns.ts";
 import { type AskingSession, authorize, type Authorization } from "../../../../src/proxy/policy/authorize.ts";
 import type { HookQuery, Policy } from "../../../../src/proxy/policy/policy.ts";
@@ -7,10 +8,15 @@ import { makeEndpoint } from "../../../support/make-endpoint.ts";
 import { allowRule, denyRule, hookRule, makeIp, makePolicy } from "../../../support/make-policy.ts";
 
 const resolver = createFakeResolver({
-  "public.test": ["198.51.100.1", "2001:db8::1"],
-  "mixed.test": ["198.51.100.1", "10.0.0.1", "198.51.100.2"],
+  "public.test": ["93.184.216.1", "2606:4700::1"],
+  "mixed.test": ["93.184.216.1", "10.0.0.1", "93.184.216.2"],
+  "inside.test": ["fd00::1", "10.0.0.1"],
+  "ourselves.test": ["10.0.0.1", "93.184.216.9"],
   "slow.test": "dns_timeout",
 });
+
+/** Our own listener. */
+const own = { has: (ip: Ip, port: number) => ip.text === "93.184.216.9" && port === 8080 };
 
 function makeSession(policy: Policy, hookMs = 1000): AskingSession {
   return {
@@ -28,7 +34,7 @@ interface Asked {
 
 async function ask(policy: Policy, target: string, hookMs?: number): Promise<Asked> {
   const session = makeSession(policy, hookMs);
-  return { session, answer: await authorize(session, makeEndpoint(target), { resolver }) };
+  return { session, answer: await authorize(session, makeEndpoint(target), { resolver, own }) };
 }
 
 function failureOf({ answer }: Asked) {
@@ -47,7 +53,7 @@ describe("authorize()", () => {
       },
     };
     const session = makeSession(makePolicy([allowRule("all")]));
-    const answer = authorize(session, makeEndpoint("public.test:443"), { resolver: silent });
+    const answer = authorize(session, makeEndpoint("public.test:443"), { resolver: silent, own });
     expect(answer).toEqual({
       ok: true,
       value: { decision: { verdict: "allow", rule: "all", allowPrivate: false, via: [] } },
@@ -66,14 +72,14 @@ describe("authorize()", () => {
 
   test("resolves a name where a range meets it, and keeps the addresses", async () => {
     const asked = await ask(makePolicy([denyRule("lab", "10.0.0.0/8")]), "public.test:443");
-    expect(addressesOf(asked)).toEqual(["2001:db8::1", "198.51.100.1"]);
+    expect(addressesOf(asked)).toEqual(["2606:4700::1", "93.184.216.1"]);
     expect(asked.answer).not.toHaveProperty("value.narrowed");
     expect(asked.session.decision?.rule).toBe("default");
   });
 
   test("keeps of a mixed answer only what is allowed, and says that it is not all", async () => {
     const asked = await ask(makePolicy([denyRule("lab", "10.0.0.0/8")]), "mixed.test:443");
-    expect(addressesOf(asked)).toEqual(["198.51.100.1", "198.51.100.2"]);
+    expect(addressesOf(asked)).toEqual(["93.184.216.1", "93.184.216.2"]);
     expect(asked.answer).toMatchObject({ value: { narrowed: true } });
   });
 
@@ -83,14 +89,55 @@ describe("authorize()", () => {
       allowRule("rest", { via: ["corp"] }),
     ]);
     const asked = await ask(policy, "mixed.test:443");
-    expect(addressesOf(asked)).toEqual(["198.51.100.1", "198.51.100.2"]);
+    expect(addressesOf(asked)).toEqual(["93.184.216.1", "93.184.216.2"]);
     expect(asked.session.decision).toMatchObject({ rule: "rest", via: ["corp"] });
   });
 
-  test("answers with the first denial when no address is allowed", async () => {
+  test("answers with the first of equal denials when no address is allowed", async () => {
     const policy = makePolicy([denyRule("lab", "10.0.0.0/8"), denyRule("rest")]);
     const asked = await ask(policy, "mixed.test:443");
     expect(failureOf(asked)).toEqual({ detail: "denied_by_rule", note: "rule rest" });
+  });
+
+  test("drops addresses that their own decision does not let be dialled, before it chooses", async () => {
+    const lab = allowRule("lab", { to: ["127.0.0.0/8", "10.0.0.0/8"], allowPrivate: true });
+    const localhost = await ask(makePolicy([lab]), "localhost:443");
+    expect(localhost.session.decision?.rule).toBe("lab");
+    expect(addressesOf(localhost)).toEqual(["127.0.0.1"]);
+    expect(localhost.answer).toMatchObject({ value: { narrowed: true } });
+
+    const inside = await ask(makePolicy([lab]), "inside.test:443");
+    expect(inside.session.decision?.rule).toBe("lab");
+    expect(addressesOf(inside)).toEqual(["10.0.0.1"]);
+  });
+
+  test("never keeps a private address beside a public one that is first", async () => {
+    const lab = allowRule("lab", { to: ["192.168.0.0/16"], allowPrivate: true });
+    for (const via of [[], ["corp"]]) {
+      const asked = await ask(makePolicy([lab], { kind: "allow", via }), "mixed.test:443");
+      expect(addressesOf(asked)).toEqual(["93.184.216.1", "93.184.216.2"]);
+      expect(asked.session.decision?.rule).toBe("default");
+      expect(asked.answer).toMatchObject({ value: { narrowed: true } });
+    }
+  });
+
+  test("tells what is wrong with the addresses when none of them may be dialled", async () => {
+    const rule = allowRule("far", { to: ["203.0.113.0/24"], allowPrivate: true });
+    const asked = await ask(makePolicy([rule]), "localhost:443");
+    expect(failureOf(asked)).toEqual({ detail: "address_prohibited", note: "::1 is loopback" });
+    expect(asked.session.decision?.rule).toBe("default");
+  });
+
+  test("tells of a rule rather than of what holds without rules, and of a loop before all else", async () => {
+    const byRule = makePolicy([denyRule("lab", "10.0.0.0/8"), allowRule("rest")]);
+    expect(failureOf(await ask(byRule, "inside.test:443"))).toEqual({ detail: "denied_by_rule", note: "rule lab" });
+    const byDefault = makePolicy([allowRule("lab", { to: ["10.0.0.0/8"] })], { kind: "deny" });
+    expect(failureOf(await ask(byDefault, "inside.test:443"))?.detail).toBe("address_prohibited");
+    expect(failureOf(await ask(byRule, "ourselves.test:8080"))).toEqual({
+      detail: "proxy_loop",
+      note: "93.184.216.9",
+    });
+    expect(addressesOf(await ask(byRule, "ourselves.test:8081"))).toEqual(["93.184.216.9"]);
   });
 
   test("fails closed where the rule that needs the address denies", async () => {
@@ -133,7 +180,7 @@ describe("authorize()", () => {
     const asked = await ask(makePolicy([denyRule("lab", "10.0.0.0/8"), hook]), "mixed.test:443");
     expect(queries).toEqual([{ client: "203.0.113.7", user: "ci", host: "mixed.test", port: 443 }]);
     expect(asked.session.decision).toEqual({ verdict: "allow", rule: "hook", allowPrivate: false, via: ["corp"] });
-    expect(addressesOf(asked)).toEqual(["198.51.100.1", "198.51.100.2"]);
+    expect(addressesOf(asked)).toEqual(["93.184.216.1", "93.184.216.2"]);
   });
 
   test("passes on to the next rule when a function has nothing to say", async () => {
