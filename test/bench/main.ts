@@ -142,10 +142,18 @@ async function countSystemCalls(jobs: readonly Job[], originPort: number, option
   for (const job of jobs) {
     if (!job.peer.name.startsWith("penstock") || job.scenario.unit === "memory") continue;
     say(`Counting system calls: ${job.scenario.name} · ${job.peer.name}`);
-    const figures = await runOnce(job.peer, job.scenario, { originPort, ms: options.ms, countSystemCalls: true });
-    const [first, ...others] = job.series.runs;
-    if (first !== undefined && figures.systemCalls !== undefined)
-      job.series.runs.splice(0, Infinity, { ...first, systemCalls: figures.systemCalls }, ...others);
+    try {
+      const { systemCalls } = await runOnce(job.peer, job.scenario, {
+        originPort,
+        ms: options.ms,
+        countSystemCalls: true,
+      });
+      const [first, ...others] = job.series.runs;
+      if (first !== undefined && systemCalls !== undefined)
+        job.series.runs.splice(0, Infinity, { ...first, systemCalls }, ...others);
+    } catch (error) {
+      job.series.troubles.push(String(error));
+    }
   }
 }
 

@@ -10,8 +10,10 @@ export async function startSystemCallCount(pid: number | undefined): Promise<{ s
   const folder = await mkdtemp(join(tmpdir(), "penstock-strace-"));
   const file = join(folder, "summary");
   const child = Bun.spawn([program, "-f", "-c", "-o", file, "-p", String(pid)], { stdout: "ignore", stderr: "pipe" });
-  // It says "attached" when it counts.
-  for await (const chunk of child.stderr) if (Buffer.from(chunk).includes("attached")) break;
+  // It says "attached" when it counts. What it says later has to be read too: a broken pipe would end it without a summary.
+  const attached = Promise.withResolvers<void>();
+  void drain(child.stderr, (text) => text.includes("attached") && attached.resolve()).then(attached.resolve);
+  await attached.promise;
   return {
     async stop() {
       child.kill("SIGINT");
@@ -21,6 +23,11 @@ export async function startSystemCallCount(pid: number | undefined): Promise<{ s
       return parseCallCount(text);
     },
   };
+}
+
+async function drain(stream: ReadableStream<Uint8Array>, hear: (text: string) => void): Promise<void> {
+  const decoder = new TextDecoder();
+  for await (const chunk of stream) hear(decoder.decode(chunk, { stream: true }));
 }
 
 /** Reads the number of calls from the last line of `strace -c`; 0 when it is not there. */

@@ -2,7 +2,8 @@ import { existsSync } from "node:fs";
 import { findFreePort, startProcess, type Peer } from "../peer.ts";
 
 const root = new URL("../../../", import.meta.url).pathname;
-const executable = `${root}dist/penstock`;
+/** `BENCH_PENSTOCK` names another one than that of the last build. */
+const executable = process.env["BENCH_PENSTOCK"] ?? `${root}dist/penstock`;
 
 /** Penstock: the executable when it is built, the sources otherwise. */
 function definePenstock(name: string, settings: object): Peer {

@@ -29,7 +29,7 @@ export const proxyChain: Peer = {
 
 function findPackage(): string | undefined {
   try {
-    return Bun.resolveSync("proxy-chain", process.env["PENSTOCK_BENCH_MODULES"] ?? import.meta.dir);
+    return Bun.resolveSync("proxy-chain", process.env["BENCH_MODULES"] ?? import.meta.dir);
   } catch {
     return undefined;
   }
