@@ -15,7 +15,7 @@ const server = createServer({ cert: readFileSync(cert), key: readFileSync(key) }
   if (pathname.startsWith("/git/") && repositories !== undefined) return runGit(request, response);
   response.writeHead(404).end();
 });
-server.listen(0, "127.0.0.1", () => console.error(`Listening on ${server.address().port}`));
+server.listen(0, "127.0.0.1", () => process.stderr.write(`Listening on ${server.address().port}\n`));
 
 /** The key stream of keystream.ts. */
 function sendBytes(response, length) {

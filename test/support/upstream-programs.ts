@@ -1,0 +1,151 @@
+import { chown } from "node:fs/promises";
+import { join } from "node:path";
+import { expectProgram, type RunningProgram, startProgram } from "./program.ts";
+import { connectRaw } from "./raw-peer.ts";
+import { makeFolder, type TemporaryFolder } from "./temporary-folder.ts";
+import { reserveClosedPort } from "./unreachable.ts";
+
+/** Another proxy program on a free loopback port, to be Penstock's upstream. */
+export interface UpstreamProgram extends AsyncDisposable {
+  /** URL without credentials. */
+  readonly url: string;
+  readonly port: number;
+}
+
+/** What an upstream asks for. */
+export interface Login {
+  readonly username: string;
+  readonly password: string;
+}
+
+/** Squid from Debian, with Basic credentials required of everybody and no cache. */
+export async function startSquid({ username, password }: Login): Promise<UpstreamProgram> {
+  const folder = await makeFolder();
+  const port = await reserveClosedPort();
+  await expectProgram(["htpasswd", "-c", "-b", "-m", "users", username, password], { cwd: folder.path });
+  await folder.write({
+    "squid.conf": [
+      `http_port 127.0.0.1:${port}`,
+      `auth_param basic program /usr/lib/squid/basic_ncsa_auth ${folder.path}/users`,
+      "auth_param basic children 1 startup=1",
+      "acl known proxy_auth REQUIRED",
+      "http_access allow known",
+      "http_access deny all",
+      "cache deny all",
+      "access_log none",
+      "cache_log stdio:/dev/stderr",
+      "pid_filename none",
+      `coredump_dir ${folder.path}`,
+      "pinger_enable off",
+      "shutdown_lifetime 0 seconds",
+      "visible_hostname squid.test",
+      "",
+    ].join("\n"),
+  });
+  // Started by root it goes on as "proxy", which writes here.
+  if (process.getuid?.() === 0) await giveTo("proxy", folder);
+  // -N: one process, in the foreground. Its name for shared memory has to be its own, too.
+  const squid = startProgram(["squid", "-N", "-n", `t${port}`, "-f", join(folder.path, "squid.conf")]);
+  return announce("http", port, squid, folder);
+}
+
+/** tinyproxy from Debian, with Basic credentials required. */
+export async function startTinyproxy({ username, password }: Login): Promise<UpstreamProgram> {
+  const port = await reserveClosedPort();
+  const folder = await makeFolder({
+    "tinyproxy.conf": [
+      `Port ${port}`,
+      "Listen 127.0.0.1",
+      "Timeout 60",
+      "LogLevel Error",
+      `LogFile "/dev/stderr"`,
+      "MaxClients 50",
+      `BasicAuth ${username} ${password}`,
+      "",
+    ].join("\n"),
+  });
+  const tinyproxy = startProgram(["tinyproxy", "-d", "-c", join(folder.path, "tinyproxy.conf")]);
+  return announce("http", port, tinyproxy, folder);
+}
+
+/** microsocks from Debian: SOCKS5 with user name and password required. */
+export async function startMicrosocks({ username, password }: Login): Promise<UpstreamProgram> {
+  const folder = await makeFolder();
+  const port = await reserveClosedPort();
+  const microsocks = startProgram([
+    "microsocks",
+    ...["-i", "127.0.0.1", "-p", String(port), "-u", username, "-P", password],
+  ]);
+  return announce("socks5", port, microsocks, folder);
+}
+
+/** Dante's server from Debian: SOCKS5 without credentials, for it knows only accounts of the system. */
+export async function startDanted(): Promise<UpstreamProgram> {
+  const port = await reserveClosedPort();
+  const user = (await expectProgram(["id", "-un"])).trim();
+  const folder = await makeFolder({
+    "danted.conf": [
+      "logoutput: stderr",
+      "errorlog: stderr",
+      `internal: 127.0.0.1 port = ${port}`,
+      "external: 127.0.0.1",
+      "clientmethod: none",
+      "socksmethod: none",
+      `user.privileged: ${user}`,
+      `user.unprivileged: ${user}`,
+      "client pass { from: 127.0.0.0/8 to: 127.0.0.0/8 }",
+      "socks pass { from: 127.0.0.0/8 to: 0.0.0.0/0 }",
+      "",
+    ].join("\n"),
+  });
+  const danted = startProgram([
+    "danted",
+    ...["-f", join(folder.path, "danted.conf"), "-p", join(folder.path, "danted.pid"), "-N", "1"],
+  ]);
+  return announce("socks5", port, danted, folder);
+}
+
+/** Waits until the program serves. What `folder` holds goes with it. */
+async function announce(
+  scheme: string,
+  port: number,
+  program: RunningProgram,
+  folder: TemporaryFolder,
+): Promise<UpstreamProgram> {
+  await untilServing(port, program);
+  return {
+    url: `${scheme}://127.0.0.1:${port}`,
+    port,
+    async [Symbol.asyncDispose]() {
+      // Their own way to end: what they started ends with them.
+      program.signal("SIGTERM");
+      await program.exited;
+      await folder[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** Waits until somebody listens on a port, or the program that should is gone. */
+export async function untilServing(port: number, program: RunningProgram): Promise<void> {
+  const ended = program.exited.then((code) => {
+    throw new Error(`It ended with ${code}: ${program.told.join("\n")}${program.stdout}`);
+  });
+  const deadline = performance.now() + 20_000;
+  for (;;) {
+    try {
+      using _ = await Promise.race([connectRaw(port), ended]);
+      // Whoever waits no longer is not told of its end.
+      ended.catch(() => {});
+      return;
+    } catch (error) {
+      if (!(error instanceof Error && "code" in error)) throw error;
+      if (performance.now() > deadline) throw new Error(`Nobody listens on port ${port}`, { cause: error });
+    }
+    await Bun.sleep(20);
+  }
+}
+
+async function giveTo(user: string, folder: TemporaryFolder): Promise<void> {
+  const id = Number(await expectProgram(["id", "-u", user]));
+  await chown(folder.path, id, -1);
+}
