@@ -48,6 +48,7 @@ export function compileHop(name: string, settings: UpstreamSettings, materials?:
     ...(kind === "https" && {
       tls: compileTls(settings, endpoint.host.text, materials),
     }),
+    ...(settings.tunnelHttp === true && { tunnelHttp: true }),
     ...(settings.sourceAddress !== undefined && {
       sourceAddress: settings.sourceAddress,
     }),
@@ -99,7 +100,7 @@ function refuse(path: PropertyKey[], file: string, what: string): Problem {
 }
 
 /** The first certificate of a PEM text; libraries throw for what is none. */
-function readCertificate(pem: string): X509Certificate | undefined {
+export function readCertificate(pem: string): X509Certificate | undefined {
   try {
     return new X509Certificate(pem);
   } catch {
@@ -115,6 +116,7 @@ function readPrivateKey(pem: string) {
   }
 }
 
-function listPaths(paths: string | string[]): string[] {
+/** A path, or paths, as a list. */
+export function listPaths(paths: string | string[]): string[] {
   return typeof paths === "string" ? [paths] : paths;
 }

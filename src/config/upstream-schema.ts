@@ -1,6 +1,6 @@
 import { z } from "zod";
 
-import { either, ipAddress, list, secret, settings, text } from "./fields.ts";
+import { either, flag, ipAddress, list, secret, settings, text } from "./fields.ts";
 import { parseUpstreamUrl } from "./upstream-url.ts";
 
 /** A URL of an upstream proxy. */
@@ -29,6 +29,11 @@ const upstreamSettings = settings({
   serverName: text("a host name")
     .describe(
       "Name to send as SNI and to verify in the certificate of an `https` upstream. Default: the host of the URL.",
+    )
+    .optional(),
+  tunnelHttp: flag()
+    .describe(
+      "Ask an `http` or `https` upstream for a tunnel also for plain HTTP requests, instead of letting it forward them. Default: false.",
     )
     .optional(),
   sourceAddress: ipAddress()

@@ -12,14 +12,18 @@ import type { Hop, Route } from "../route/route.ts";
 import type { Runtime } from "../runtime.ts";
 import { type Connected, type Questions, raceConnect, type RacePace, RFC_8305_PACE } from "./connect-race.ts";
 import { DialLimit } from "./dial-limit.ts";
+import type { HopLeg } from "./hop-leg.ts";
 import { openTunnel } from "./open-tunnel.ts";
 import { lookUpName, resolveHost } from "./resolve-host.ts";
+import { secureConn } from "./secure-conn.ts";
+import { secureLeg } from "./secure-leg.ts";
 
 /** The way to the target stands: what is written to `conn` goes there. */
 export interface Dialled {
   readonly conn: Conn;
   /** The address that was dialled, `ip:port`: of the target, or of the first hop. */
   readonly address: string;
+  readonly ip: Ip;
 }
 
 export interface DialServices {
@@ -29,6 +33,14 @@ export interface DialServices {
   readonly connect?: Connect;
   /** The delays of Happy Eyeballs; those of RFC 8305 when absent. */
   readonly pace?: RacePace;
+}
+
+/** What a dial is to lead to, when that is not a tunnel to the target. */
+export interface DialWish {
+  /** The last upstream takes requests itself and is not asked for a tunnel. */
+  readonly endAtUpstream?: boolean;
+  /** Speak TLS to the target, and verify it: by these roots, PEM texts, or the ones that come with the program. */
+  readonly tls?: { readonly ca?: readonly string[] };
 }
 
 /** What of a session the dial needs, and where it is written down. */
@@ -49,13 +61,16 @@ export async function dial(
   route: Route,
   authorized: Authorized,
   services: DialServices,
+  wish: DialWish = {},
 ): Promise<Outcome<Dialled>> {
   const { target } = session;
   if (target === undefined) throw new Error("A session without a target cannot be dialled");
   const limit = new DialLimit(session.runtime.timeouts.connectMs, client);
   try {
     const way = new Way(session, target, route, authorized, services, limit);
-    const outcome = await (route.hops.length === 0 ? way.goDirectly() : way.goThroughHops());
+    const reached = await (route.hops.length === 0 ? way.goDirectly() : way.goThroughHops(wish.endAtUpstream === true));
+    const outcome =
+      reached.ok && wish.tls !== undefined ? await secureTarget(reached.value, target, wish.tls, limit) : reached;
     if (outcome.ok && limit.over === "client_gone") {
       outcome.value.conn.reset();
       return fail("client_gone");
@@ -64,6 +79,19 @@ export async function dial(
   } finally {
     limit.release();
   }
+}
+
+/** TLS to the target itself, whatever leads there. */
+async function secureTarget(
+  { conn, address, ip }: Dialled,
+  { host }: Endpoint,
+  { ca }: NonNullable<DialWish["tls"]>,
+  limit: DialLimit,
+): Promise<Outcome<Dialled>> {
+  const secured = await secureConn(conn, { serverName: host.text, ...(ca && { ca }) }, limit);
+  if (secured.ok) return succeed({ conn: secured.value, address, ip });
+  conn.reset();
+  return secured;
 }
 
 class Way {
@@ -96,7 +124,7 @@ class Way {
     return this.#connect(questions, this.#target.port, (ip) => this.#guard(ip));
   }
 
-  async goThroughHops(): Promise<Outcome<Dialled>> {
+  async goThroughHops(endAtLast: boolean): Promise<Outcome<Dialled>> {
     const { hops } = this.#route;
     const [first] = hops;
     if (first === undefined) throw new Error("A route through hops has no hop");
@@ -110,19 +138,16 @@ class Way {
         : undefined,
     );
     if (!connected.ok) return { ok: false, failure: { ...connected.failure, nextHop: first.name } };
-    return this.#passHops(connected.value);
+    return this.#passHops(connected.value, endAtLast);
   }
 
-  /** Asks each hop for a tunnel to the next one, and the last one for a tunnel to the target. */
-  async #passHops({ conn: socket, address }: Dialled): Promise<Outcome<Dialled>> {
+  /** Asks each hop for a tunnel to the next one, and the last one for a tunnel to the target unless the way ends there. */
+  async #passHops({ conn: socket, address, ip }: Dialled, endAtLast: boolean): Promise<Outcome<Dialled>> {
     const { hops } = this.#route;
     let conn = socket;
     try {
       for (const [index, hop] of hops.entries()) {
-        const destination = await this.#choose(hop, hops[index + 1]);
-        const opened = destination.ok
-          ? await openTunnel({ conn, hop, limit: this.#limit }, destination.value)
-          : destination;
+        const opened = await this.#passHop({ conn, hop, limit: this.#limit }, hops[index + 1], endAtLast);
         if (!opened.ok) {
           conn.reset();
           return opened;
@@ -133,7 +158,13 @@ class Way {
       conn.reset();
       throw error;
     }
-    return succeed({ conn, address });
+    return succeed({ conn, address, ip });
+  }
+
+  async #passHop(leg: HopLeg, next: Hop | undefined, endAtLast: boolean): Promise<Outcome<Conn>> {
+    if (next === undefined && endAtLast) return leg.hop.kind === "https" ? secureLeg(leg) : succeed(leg.conn);
+    const destination = await this.#choose(leg.hop, next);
+    return destination.ok ? openTunnel(leg, destination.value) : destination;
   }
 
   /** What `hop` is asked to connect to: the endpoint of `next`, or the target when it is the last. */
@@ -169,7 +200,7 @@ class Way {
   #noteAddress({ conn, ip }: Connected, port: number): Dialled {
     const address = formatEndpoint({ host: hostFromIp(ip), port });
     this.#session.dialled = address;
-    return { conn, address };
+    return { conn, address, ip };
   }
 
   #ask(host: Host): Questions {

@@ -6,6 +6,7 @@ import { fail, type Outcome, succeed } from "../failure.ts";
 
 /** A client's wish for a tunnel, whatever protocol it was uttered in. */
 export interface TunnelRequest {
+  readonly kind: "tunnel";
   readonly target: Endpoint;
 }
 
@@ -23,7 +24,7 @@ export function readConnect(head: RequestHead): Outcome<TunnelRequest> {
 
   const framing = frameRequest(head);
   if (framing.kind === "bad") return fail("malformed_request", { note: framing.code });
-  return succeed({ target: parsed.endpoint });
+  return succeed({ kind: "tunnel", target: parsed.endpoint });
 }
 
 /** RFC 9112 §3.2: HTTP/1.1 carries exactly one `Host`; what it names is the target, the port may be left out. */

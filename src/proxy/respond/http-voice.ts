@@ -14,12 +14,13 @@ export const httpVoice: Voice = {
     }
     return response;
   },
-  sayRefused(session, failure) {
+  sayRefused(session, failure, keeps) {
     return writeRefusal(failure, {
       agent: session.runtime.agent,
       id: session.id,
       challenges: session.runtime.authenticator.challenge(failure),
       withoutBody: session.method === "HEAD",
+      keeps,
     });
   },
 };

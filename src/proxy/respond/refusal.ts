@@ -28,12 +28,14 @@ export interface RefusalContext {
   readonly challenges: readonly string[];
   /** The response to HEAD has no body (RFC 9110 §9.3.2). */
   readonly withoutBody: boolean;
+  /** The connection is kept for another request. */
+  readonly keeps: boolean;
 }
 
 /**
  * Writes the response that refuses a request: status, `Proxy-Status` (RFC
- * 9209), a body in which a person can read the reason, and the end of the
- * connection (RFC 9931 for CONNECT).
+ * 9209), a body in which a person can read the reason, and whether the
+ * connection ends (always for CONNECT, RFC 9931).
  */
 export function writeRefusal(failure: Failure, context: RefusalContext): Uint8Array {
   const { word, status, text } = describeFailure(failure.detail);
@@ -62,7 +64,7 @@ export function writeRefusal(failure: Failure, context: RefusalContext): Uint8Ar
     "Content-Type: text/plain; charset=utf-8",
     `Content-Length: ${bodyBytes.length}`,
     "Cache-Control: no-store",
-    "Connection: close",
+    ...(context.keeps ? [] : ["Connection: close"]),
     "",
     "",
   ];

@@ -9,8 +9,8 @@ import { socks4Voice, socks5Voice } from "./socks-voice.ts";
 export interface Voice {
   /** The answer after which nothing follows but the tunnel's own bytes. */
   sayEstablished(session: Session): Uint8Array;
-  /** The answer that ends the connection. */
-  sayRefused(session: Session, failure: Failure): Uint8Array;
+  /** The answer that refuses; it says whether the connection is kept for another request. */
+  sayRefused(session: Session, failure: Failure, keeps: boolean): Uint8Array;
 }
 
 const voices: Readonly<Record<ClientProtocol, Voice>> = { http: httpVoice, socks5: socks5Voice, socks4: socks4Voice };
@@ -21,14 +21,21 @@ export function respondEstablished(session: Session, client: Conn): void {
   client.write(voices[session.protocol ?? "http"].sayEstablished(session));
 }
 
-/** Tells the client why not, and ends the connection so that the answer arrives. */
-export function refuse(session: Session, client: Conn, failure: Failure): void {
+/**
+ * Tells the client why not. Gives whether the connection is kept: after a whole
+ * request to forward that was understood, unless `ending`. Else it is closed so
+ * that the answer arrives.
+ */
+export function refuse(session: Session, client: Conn, failure: Failure, ending: boolean): boolean {
   session.failure = failure;
   if (client.closed || failure.detail === "client_gone") {
     client.close();
-    return;
+    return false;
   }
-  session.status = describeFailure(failure.detail).status;
-  client.write(voices[session.protocol ?? "http"].sayRefused(session, failure));
-  closeLingering(client);
+  const { status, word } = describeFailure(failure.detail);
+  const keeps = session.wholeRequest && word !== "http_request_error" && !ending;
+  session.status = status;
+  client.write(voices[session.protocol ?? "http"].sayRefused(session, failure, keeps));
+  if (!keeps) closeLingering(client);
+  return keeps;
 }

@@ -13,6 +13,8 @@ const DIRECT: Route = { name: "direct", hops: [] };
 export interface RoutedSession {
   readonly runtime: Pick<Runtime, "upstreams" | "environment">;
   readonly target: Endpoint | undefined;
+  /** Of a URI that is to be forwarded. */
+  readonly scheme?: "http" | "https" | undefined;
   route: Route | undefined;
 }
 
@@ -28,25 +30,28 @@ export function chooseRoute(session: RoutedSession, authorized: { readonly decis
 }
 
 /** The hops of `via`, or the name that is not known. */
-function findHops(via: Via, { runtime, target }: RoutedSession): readonly Hop[] | string {
+function findHops(via: Via, session: RoutedSession): readonly Hop[] | string {
   const hops: Hop[] = [];
   for (const name of via) {
-    const hop = runtime.upstreams.get(name);
+    const hop = session.runtime.upstreams.get(name);
     if (hop !== undefined) {
       hops.push(hop);
       continue;
     }
     // A word and not a name: only alone.
     if (via.length > 1) return name;
-    if (name === ENVIRONMENT) return findEnvironmentHops(runtime.environment, target);
+    if (name === ENVIRONMENT) return findEnvironmentHops(session);
     if (name !== DIRECT.name) return name;
   }
   return hops;
 }
 
-/** Without the variables, or for a target that `no_proxy` exempts, the way is direct, as in every program that reads them. */
-function findEnvironmentHops(environment: Runtime["environment"], target: Endpoint | undefined): readonly Hop[] {
-  if (environment?.tunnel === undefined) return [];
-  if (target !== undefined && environment.bypasses(target.host.text, target.port)) return [];
-  return [environment.tunnel];
+/**
+ * Without the variables, or for a target that `no_proxy` exempts, the way is
+ * direct, as in every program that reads them. `http_proxy` is for plain HTTP.
+ */
+function findEnvironmentHops({ runtime: { environment }, scheme, target }: RoutedSession): readonly Hop[] {
+  const hop = scheme === "http" ? environment?.forward : environment?.tunnel;
+  if (environment === undefined || hop === undefined) return [];
+  return target !== undefined && environment.bypasses(target.host.text, target.port) ? [] : [hop];
 }

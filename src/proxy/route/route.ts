@@ -22,6 +22,8 @@ export interface Hop {
   readonly endpoint: Endpoint;
   readonly credentials?: { readonly user: string; readonly password: Secret };
   readonly tls?: HopTls;
+  /** Plain HTTP goes through a tunnel, too, and is not left to the upstream to forward. */
+  readonly tunnelHttp?: true;
   /** Local address to connect from (only the first hop of a chain has use for it). */
   readonly sourceAddress?: string;
 }

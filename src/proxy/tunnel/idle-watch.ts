@@ -37,21 +37,22 @@ class Round {
     this.#members.set(watched, expire);
     const period = Math.min(1000, Math.max(50, this.#idleMs / 4));
     this.#timer ??= setInterval(() => this.#look(), period).unref();
-    return () => this.#remove(watched);
+    // The timer stops at its next turn without members: short waits follow each other closely.
+    return () => {
+      this.#members.delete(watched);
+    };
   }
 
   #look(): void {
+    if (this.#members.size === 0) {
+      clearInterval(this.#timer);
+      this.#timer = undefined;
+      return;
+    }
     const latest = performance.now() - this.#idleMs;
     for (const [watched, expire] of this.#members) {
       if (watched.lastActivity <= latest) expire();
     }
-  }
-
-  #remove(watched: Watched): void {
-    this.#members.delete(watched);
-    if (this.#members.size > 0) return;
-    clearInterval(this.#timer);
-    this.#timer = undefined;
   }
 }
 

@@ -1,0 +1,46 @@
+import { randomBytes } from "node:crypto";
+
+import type { ForwardSettings } from "../proxy/forward/forward-settings.ts";
+import { listPaths, readCertificate } from "./compile-upstream.ts";
+import type { ForwardOptions } from "./forward-schema.ts";
+import type { Materials } from "./materials.ts";
+import { type Problem, quoteValue } from "./problem.ts";
+import { parseDuration } from "./quantity.ts";
+
+/** Our name in Via unless the configuration gives one: the same for the life of the process, and nobody else's. */
+const ownName = `penstock-${randomBytes(5).toString("hex")}`;
+
+/** Compiles how requests are forwarded. Tells of certificates that cannot be used. */
+export function compileForward(
+  options: ForwardOptions,
+  materials: Materials,
+): { forward: ForwardSettings; problems: Problem[] } {
+  const paths = options.ca === undefined ? [] : listPaths(options.ca);
+  const texts = paths.map((path) => materials.files.get(path) ?? "");
+  const problems = paths.flatMap((path, at): Problem[] => {
+    const text = materials.files.get(path);
+    // A missing file has been told of already.
+    if (text === undefined || readCertificate(text) !== undefined) return [];
+    const where = typeof options.ca === "string" ? [] : [at];
+    return [{ path: ["forward", "ca", ...where], message: `${quoteValue(path)} has no certificate in PEM form.` }];
+  });
+  return {
+    problems,
+    forward: {
+      via: options.via ?? ownName,
+      forwardedFor: options.forwardedFor,
+      httpsOverPlain: options.httpsOverPlain,
+      ...(options.ca !== undefined && { ca: texts }),
+      clientIdleMs: readDuration(options.clientIdle),
+      originIdleMs: readDuration(options.originIdle),
+      idleOrigins: options.idleOrigins,
+      idlePerOrigin: options.idlePerOrigin,
+    },
+  };
+}
+
+function readDuration(text: string): number {
+  const parsed = parseDuration(text);
+  if (!parsed.ok) throw new Error(`The duration ${text} is unchecked`);
+  return parsed.value;
+}

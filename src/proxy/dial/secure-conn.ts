@@ -1,0 +1,62 @@
+import type { Conn } from "../../net/conn.ts";
+import { type LoopbackPair, openLoopbackPair } from "../../net/loopback-pair.ts";
+import { type ClientTlsOptions, type SecureResult, secureSocket } from "../../net/secure-socket.ts";
+import { SocketConn } from "../../net/socket-conn.ts";
+import type { TlsFailureKind } from "../../net/tls-error.ts";
+import { fail, type FailureDetail, type Outcome, succeed } from "../failure.ts";
+import { relay } from "../tunnel/relay.ts";
+import type { DialLimit } from "./dial-limit.ts";
+
+const tlsDetails: Readonly<Record<TlsFailureKind, FailureDetail>> = {
+  certificate: "tls_certificate",
+  alert: "tls_alert",
+  protocol: "tls_protocol",
+};
+
+/**
+ * Speaks TLS as the client over a detached connection and verifies the server,
+ * within what is left of the dial. The result takes the place of `conn`. Fails
+ * with `connection_timeout` or `client_gone` when the dial is over.
+ */
+export async function secureConn(conn: Conn, options: ClientTlsOptions, limit: DialLimit): Promise<Outcome<Conn>> {
+  const socket = await takeSocket(conn, limit);
+  if (!socket.ok) return socket;
+  const secured = await new Promise<SecureResult | undefined>((resolve) => {
+    const attempt = secureSocket(socket.value, options, resolve);
+    limit.whenOver(() => {
+      attempt.cancel();
+      resolve(undefined);
+    });
+  });
+  limit.forget();
+  if (secured === undefined) return explainLimit(limit);
+  return secured.ok ? succeed(secured.conn) : fail(tlsDetails[secured.kind], { note: secured.note });
+}
+
+/**
+ * Gives a plain socket that leads to the same place. Bun encrypts a socket in
+ * place, but not one that it encrypts already: for TLS inside TLS the inner one
+ * gets a socket of its own, whose other end is relayed into the outer one.
+ */
+async function takeSocket(conn: Conn, limit: DialLimit): Promise<Outcome<SocketConn>> {
+  if (conn instanceof SocketConn && !conn.encrypted) return succeed(conn);
+  const pair = await new Promise<LoopbackPair | undefined>((resolve) => {
+    const attempt = openLoopbackPair(resolve);
+    limit.whenOver(() => {
+      attempt.cancel();
+      resolve(undefined);
+    });
+  });
+  limit.forget();
+  if (pair === undefined) return limit.over === undefined ? fail("out_of_resources") : explainLimit(limit);
+  const [inner, outer] = pair;
+  // Nobody waits for the end of this relay: the tunnel ends it from either side.
+  void relay(outer, conn, { idleMs: 0 }).done;
+  return succeed(inner);
+}
+
+function explainLimit(limit: DialLimit): ReturnType<typeof fail> {
+  return limit.over === "client_gone"
+    ? fail("client_gone")
+    : fail("connection_timeout", { note: "in the TLS handshake" });
+}

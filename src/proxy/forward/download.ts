@@ -1,0 +1,283 @@
+import type { Conn, ConnSink } from "../../net/conn.ts";
+import { getAll, hasField } from "../../protocol/http1/fields.ts";
+import { frameResponse, type ResponseFraming } from "../../protocol/http1/message-framing.ts";
+import { allowsNextResponse } from "../../protocol/http1/persistence.ts";
+import {
+  createResponseHeadParser,
+  type ResponseHead,
+  type ResponseHeadError,
+} from "../../protocol/http1/response-head.ts";
+import type { HeadParser } from "../../protocol/http1/head-parser.ts";
+import type { Failure, FailureDetail } from "../failure.ts";
+import type { ForwardRequest } from "../handshake/forward-request.ts";
+import { type BodyReader, createBodyReader } from "./body-reader.ts";
+import { formatClientHead } from "./client-head.ts";
+import { HeldBytes } from "./held-bytes.ts";
+import { joinHead, type Outlet } from "./outlet.ts";
+
+/** Whom a download tells what happens at the origin's side. */
+export interface DownloadOwner {
+  /** Bytes of the body came. */
+  touch(): void;
+  /** An informational response was passed on. */
+  interim(): void;
+  /** Whether the client's connection is to end after this response; asked when its head is written. */
+  closesClient(): boolean;
+  /** The final head was passed on, its body not yet. */
+  answering(): void;
+  /** The response was read to its end. */
+  downloaded(): void;
+  /** The origin closed or reset before it said anything. */
+  originSilent(reset: boolean): void;
+  /** The origin ended its connection after its response. */
+  originEnded(): void;
+  failResponse(failure: Failure): void;
+  /** There is room for writing to the origin again. */
+  flushUp(): void;
+}
+
+export interface DownloadOptions {
+  readonly request: ForwardRequest;
+  /** Our name in Via. */
+  readonly via: string;
+  /** The upstream that was asked to forward, when the origin was not asked itself. */
+  readonly upstream: string | undefined;
+}
+
+/** As many as a large set of cookies needs; four times what servers send by default. */
+const HEAD_LIMITS = { maxBytes: 64 * 1024, maxFields: 256 };
+
+/** Informational responses before a final one: room for progress reports, an end for a flood. */
+const MAX_INTERIM = 256;
+
+const NOTHING = new Uint8Array(0);
+
+/** The way of one response from the origin to the client: 1xx as they come, the final head, its body. */
+export class Download implements ConnSink {
+  /** The status that was passed on. */
+  status: number | undefined;
+  /** The whole response was read. */
+  done = false;
+  /** It ends with the client's connection, so that only RST can say that it is not whole. */
+  endsByClose = false;
+  /** The origin switched protocols: what follows is not HTTP. */
+  switched = false;
+  /** The origin's connection can carry another exchange. */
+  keepsOrigin = false;
+  /** The origin asks for credentials that belong to its connection (`NTLM`, `Negotiate`). */
+  bindsOrigin = false;
+  readonly #owner: DownloadOwner;
+  readonly #origin: Conn;
+  readonly #outlet: Outlet;
+  readonly #request: ForwardRequest;
+  readonly #via: string;
+  readonly #upstream: string | undefined;
+  readonly #held = new HeldBytes();
+  #parser: HeadParser<ResponseHead, ResponseHeadError> | undefined = createResponseHeadParser(HEAD_LIMITS);
+  #body: BodyReader | undefined;
+  #interim = 0;
+  /** The origin's FIN is the end of the body. */
+  #endsWithOrigin = false;
+  #ended = false;
+
+  constructor(owner: DownloadOwner, origin: Conn, outlet: Outlet, options: DownloadOptions) {
+    this.#owner = owner;
+    this.#origin = origin;
+    this.#outlet = outlet;
+    this.#request = options.request;
+    this.#via = options.via;
+    this.#upstream = options.upstream;
+  }
+
+  /** Leaves the origin's connection detached. */
+  release(): void {
+    this.#origin.detach();
+    // What came with a 101 is of the new protocol.
+    if (this.switched && this.#held.length > 0) this.#origin.unread(this.#held.append(NOTHING));
+  }
+
+  data(chunk: Uint8Array): void {
+    if (this.#parser !== undefined) this.#readHead(chunk, this.#parser);
+    else if (this.#body !== undefined) this.#readBody("", chunk, this.#body);
+    else if (this.switched) this.#held.append(chunk);
+    // More than the response: whatever it is, nobody asked for it.
+    else this.keepsOrigin = false;
+  }
+
+  end(): void {
+    this.#finish(false);
+  }
+
+  drain(): void {
+    this.#owner.flushUp();
+  }
+
+  close(reset: boolean): void {
+    this.#finish(reset);
+  }
+
+  #readHead(chunk: Uint8Array, parser: HeadParser<ResponseHead, ResponseHeadError>): void {
+    const bytes = this.#held.append(chunk);
+    const parsed = parser.parse(bytes);
+    if (parsed.kind === "more") return;
+    if (parsed.kind === "bad") {
+      this.#owner.failResponse({ detail: judgeHeadError(parsed.code), note: `${parsed.code} at byte ${parsed.at}` });
+      return;
+    }
+    this.#held.clear();
+    const rest = parsed.used === bytes.length ? NOTHING : bytes.subarray(parsed.used);
+    const { status } = parsed.value;
+    if (status === 101) this.#switch(parsed.value, rest);
+    else if (status < 200) this.#passInterim(parsed.value, rest);
+    else this.#answer(parsed.value, rest);
+  }
+
+  /** RFC 9110 §15.2: passed on to all who know 1xx. */
+  #passInterim(head: ResponseHead, rest: Uint8Array): void {
+    this.#interim += 1;
+    if (this.#interim > MAX_INTERIM) {
+      this.#owner.failResponse({ detail: "bad_response", note: "too many informational responses" });
+      return;
+    }
+    if (this.#request.head.version === "1.1") {
+      const formatted = formatClientHead(head, { via: this.#via, chunked: false, close: false });
+      if (!formatted.ok) {
+        this.#owner.failResponse({ detail: "bad_response", note: formatted.code });
+        return;
+      }
+      this.#outlet.write(Buffer.from(formatted.text, "latin1"));
+    }
+    this.#owner.interim();
+    this.#parser = createResponseHeadParser(HEAD_LIMITS);
+    if (rest.length > 0) this.#readHead(rest, this.#parser);
+  }
+
+  /** RFC 9110 §15.2.2: only who was asked may switch. */
+  #switch(head: ResponseHead, rest: Uint8Array): void {
+    const formatted = formatClientHead(head, { via: this.#via, chunked: false, close: false });
+    if (this.#request.upgrade === undefined || !formatted.ok) {
+      const note = formatted.ok ? "101 that nobody asked for" : formatted.code;
+      this.#owner.failResponse({ detail: "bad_response", note });
+      return;
+    }
+    this.#parser = undefined;
+    this.switched = true;
+    this.done = true;
+    this.status = head.status;
+    if (rest.length > 0) this.#held.append(rest);
+    this.#outlet.write(Buffer.from(formatted.text, "latin1"));
+    this.#owner.downloaded();
+  }
+
+  #answer(head: ResponseHead, rest: Uint8Array): void {
+    const { head: requestHead } = this.#request;
+    const framing = frameResponse(head, requestHead.method);
+    if (framing.kind === "bad" || framing.kind === "tunnel") {
+      const note = framing.kind === "bad" ? framing.code : "no tunnel was asked for";
+      this.#owner.failResponse({ detail: "bad_response", note });
+      return;
+    }
+    if (head.status === 407) {
+      this.#owner.failResponse(this.#explain407());
+      return;
+    }
+    const knowsChunks = requestHead.version === "1.1";
+    this.keepsOrigin = allowsNextResponse(head, framing);
+    this.bindsOrigin = asksForConnectionAuth(head);
+    this.#endsWithOrigin = framing.kind === "until-close";
+    this.endsByClose = this.#endsWithOrigin || (framing.kind === "chunked" && !knowsChunks);
+    const formatted = formatClientHead(head, {
+      via: this.#via,
+      chunked: knowsChunks && saysChunked(head, framing),
+      close: this.endsByClose || this.#owner.closesClient(),
+    });
+    if (!formatted.ok) {
+      this.#owner.failResponse({ detail: "bad_response", note: formatted.code });
+      return;
+    }
+    this.#parser = undefined;
+    this.#body = createBodyReader(framing, knowsChunks ? "chunks" : "data");
+    // Set before anything is written, and only then: a body that is malformed at once can still be refused.
+    if (this.#body !== undefined) {
+      this.#readBody(formatted.text, rest, this.#body, head.status);
+      return;
+    }
+    if (rest.length > 0) this.keepsOrigin = false;
+    this.status = head.status;
+    this.#outlet.write(joinHead(formatted.text, NOTHING));
+    this.#complete();
+  }
+
+  /** Passes on what there is of the body; with the head in front of it when that is not written yet. */
+  #readBody(head: string, bytes: Uint8Array, body: BodyReader, status = this.status): void {
+    this.#owner.touch();
+    const step = body.push(bytes);
+    if (step.kind === "bad") {
+      this.#owner.failResponse({ detail: "bad_response", note: step.code });
+      return;
+    }
+    this.status = status;
+    this.#outlet.write(head === "" ? step.output : joinHead(head, step.output));
+    if (step.kind === "more") {
+      if (head !== "") this.#owner.answering();
+      return;
+    }
+    if (step.used < bytes.length) this.keepsOrigin = false;
+    this.#body = undefined;
+    this.#complete();
+  }
+
+  /** A 407 is between us and an upstream; from an origin it is nothing, and no client is to show its password for it. */
+  #explain407(): Failure {
+    if (this.#upstream === undefined)
+      return { detail: "bad_response", note: "407 from an origin", receivedStatus: 407 };
+    return { detail: "upstream_credentials", nextHop: this.#upstream, receivedStatus: 407 };
+  }
+
+  #complete(): void {
+    this.done = true;
+    this.#owner.downloaded();
+  }
+
+  #finish(reset: boolean): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.keepsOrigin = false;
+    if (this.done) {
+      this.#owner.originEnded();
+    } else if (this.#parser !== undefined) {
+      if (this.#held.length === 0) this.#owner.originSilent(reset);
+      else this.#owner.failResponse({ detail: "response_incomplete", note: "closed in the middle of the head" });
+    } else if (this.#endsWithOrigin && !reset) {
+      this.#body = undefined;
+      this.#complete();
+    } else {
+      this.#owner.failResponse({
+        detail: "response_incomplete",
+        note: `${reset ? "reset" : "closed"} in the middle of the body`,
+      });
+    }
+  }
+}
+
+function saysChunked({ fields }: ResponseHead, framing: ResponseFraming): boolean {
+  return framing.kind === "chunked" || (framing.kind === "none" && hasField(fields, "transfer-encoding"));
+}
+
+/** These schemes make the connection the user, and not the request. */
+function asksForConnectionAuth({ status, fields }: ResponseHead): boolean {
+  return (
+    status === 401 && getAll(fields, "www-authenticate").some((value) => /(?:^|,)\s*(?:ntlm|negotiate)\b/i.test(value))
+  );
+}
+
+function judgeHeadError(code: ResponseHeadError): FailureDetail {
+  switch (code) {
+    case "head_too_large":
+    case "too_many_fields":
+    case "status_line_too_long":
+      return "response_head_too_large";
+    default:
+      return "bad_response";
+  }
+}

@@ -1,0 +1,243 @@
+import type { Conn } from "../../net/conn.ts";
+import { readTlsAlert } from "../../net/secure-socket.ts";
+import type { Failure } from "../failure.ts";
+import type { ForwardRequest } from "../handshake/forward-request.ts";
+import { watchIdle } from "../tunnel/idle-watch.ts";
+import { createBodyReader } from "./body-reader.ts";
+import { Download, type DownloadOwner } from "./download.ts";
+import { Outlet } from "./outlet.ts";
+import { Upload, type UploadOwner } from "./upload.ts";
+
+/** How one exchange ended. Both connections are detached then. */
+export type ExchangeEnd =
+  /** Answered. Whoever is not kept is still to be closed. */
+  | {
+      readonly kind: "done";
+      readonly keepsClient: boolean;
+      readonly keepsOrigin: boolean;
+      readonly bindsOrigin: boolean;
+    }
+  /** The 101 was passed on: what is unread on either side is of the new protocol. */
+  | { readonly kind: "switched" }
+  /** A kept connection turned out to be closed, and nothing of the request is lost: somebody else can be asked. */
+  | { readonly kind: "stale" }
+  /** Nothing of a response was sent: the client can be told. The origin's connection is closed. */
+  | { readonly kind: "failed"; readonly failure: Failure }
+  /** A part of the response was sent. Both connections are closed, so that it does not look whole. */
+  | { readonly kind: "broken"; readonly failure: Failure };
+
+export interface ExchangeOptions {
+  readonly request: ForwardRequest;
+  /** The head that the origin gets, as latin1. */
+  readonly head: string;
+  readonly via: string;
+  /** The upstream that is asked to forward; undefined when the origin is asked itself. */
+  readonly upstream: string | undefined;
+  /** Milliseconds for the origin to answer, and for anything to move meanwhile; 0 for ever. */
+  readonly responseMs: number;
+  readonly idleMs: number;
+  /** Whether the proxy is shutting down, so that the client is told to go. */
+  readonly isEnding: () => boolean;
+}
+
+/** How long a client that sent FIN is waited for before it is asked whether it is there at all. */
+const PROBE_MS = 1000;
+
+/**
+ * To a client that has sent FIN: who only stopped writing takes it for progress
+ * (RFC 2518 §10.1), who is gone answers with RST. There is no other way to tell.
+ */
+const probe = Buffer.from("HTTP/1.1 102 Processing\r\n\r\n", "latin1");
+
+/**
+ * One request and its response, between two detached connections. Both ways at
+ * once: an origin may answer before it has read the request, and stop reading.
+ */
+export class Exchange implements UploadOwner, DownloadOwner {
+  readonly done: Promise<ExchangeEnd>;
+  /** Monotonic milliseconds. */
+  lastActivity = 0;
+  readonly #client: Conn;
+  readonly #origin: Conn;
+  readonly #options: ExchangeOptions;
+  readonly #up: Outlet;
+  readonly #down: Outlet;
+  readonly #upload: Upload;
+  readonly #download: Download;
+  #resolve!: (end: ExchangeEnd) => void;
+  #over = false;
+  #stopWatching: (() => void) | undefined;
+  #probeTimer: Timer | undefined;
+  /** The head said that the client's connection ends. */
+  #closesClient = false;
+
+  constructor(client: Conn, origin: Conn, options: ExchangeOptions) {
+    const { request, head, responseMs, idleMs } = options;
+    this.#client = client;
+    this.#origin = origin;
+    this.#options = options;
+    this.done = new Promise((resolve) => {
+      this.#resolve = resolve;
+    });
+    this.#up = new Outlet(client, origin);
+    this.#down = new Outlet(origin, client);
+    this.#upload = new Upload(this, client, this.#up, head, createBodyReader(request.framing, "chunks"));
+    this.#download = new Download(this, origin, this.#down, options);
+    this.#watch(this.#upload.done ? responseMs : idleMs);
+    this.#upload.begin();
+    if (!this.#over) origin.attach(this.#download);
+  }
+
+  /** The status that the client was sent. */
+  get status(): number | undefined {
+    return this.#download.status;
+  }
+
+  /** Bytes of the request that the origin took, and of the response that the client took, heads included. */
+  bytes(): { up: number; down: number } {
+    return { up: this.#up.bytes, down: this.#down.bytes };
+  }
+
+  /** Ends it at once, on both sides. */
+  abort(failure: Failure): void {
+    this.#break(failure);
+  }
+
+  // What the upload tells.
+
+  touch(): void {
+    this.lastActivity = performance.now();
+  }
+
+  uploaded(): void {
+    if (this.#download.status === undefined) this.#watch(this.#options.responseMs);
+    this.#settle();
+  }
+
+  failRequest(note: string): void {
+    this.#fail({ detail: "malformed_request", note });
+  }
+
+  clientEnded(): void {
+    if (this.#download.status !== undefined || this.#options.request.head.version === "1.0") return;
+    this.#probeTimer = setTimeout(() => {
+      if (this.#download.status === undefined) this.#down.write(probe);
+    }, PROBE_MS);
+  }
+
+  clientGone(): void {
+    // After the whole response nobody has to be there any more.
+    if (this.#download.done && this.#down.empty) this.#finish({ kind: "done", ...NOTHING_KEPT });
+    else this.#break({ detail: "client_gone" });
+  }
+
+  flushDown(): void {
+    this.#down.flush();
+    if (!this.#down.empty) return;
+    this.touch();
+    this.#settle();
+  }
+
+  // What the download tells.
+
+  interim(): void {
+    if (this.#upload.done) this.#watch(this.#options.responseMs);
+  }
+
+  closesClient(): boolean {
+    const { request, isEnding } = this.#options;
+    this.#closesClient = !request.keepsClient || isEnding() || (!this.#upload.done && !this.#download.keepsOrigin);
+    return this.#closesClient;
+  }
+
+  answering(): void {
+    this.#watch(this.#options.idleMs);
+  }
+
+  downloaded(): void {
+    this.#settle();
+  }
+
+  originSilent(reset: boolean): void {
+    const alert = readTlsAlert(this.#origin);
+    if (alert !== undefined) this.#fail({ detail: "tls_alert", note: alert });
+    else if (!this.#upload.begun) this.#finish({ kind: "stale" });
+    else this.#fail({ detail: "connection_reset", note: `${reset ? "reset" : "closed"} before its answer` });
+  }
+
+  originEnded(): void {
+    this.#settle();
+  }
+
+  failResponse(failure: Failure): void {
+    this.#fail(failure);
+  }
+
+  flushUp(): void {
+    this.#up.flush();
+    this.touch();
+  }
+
+  /** Ends the exchange once there is nothing left to do. */
+  #settle(): void {
+    if (this.#over || !this.#download.done || !this.#down.empty) return;
+    if (this.#download.switched) {
+      this.#finish({ kind: "switched" });
+      return;
+    }
+    const { keepsOrigin, bindsOrigin, endsByClose } = this.#download;
+    if (this.#upload.done) {
+      const keepsClient = !this.#closesClient && !endsByClose && !this.#upload.ended;
+      this.#finish({ kind: "done", keepsClient, keepsOrigin: keepsOrigin && this.#up.empty, bindsOrigin });
+    } else if (!keepsOrigin) {
+      // Nobody reads the rest of the request any more.
+      this.#finish({ kind: "done", ...NOTHING_KEPT });
+    }
+    // Else the origin has answered and reads on: the request is brought to its end.
+  }
+
+  #expire(): void {
+    if (this.#download.done && this.#down.empty) this.#finish({ kind: "done", ...NOTHING_KEPT });
+    else if (this.#download.status !== undefined)
+      this.#fail({ detail: "response_incomplete", note: "nothing moved for too long" });
+    else if (!this.#upload.done && this.#up.empty)
+      this.#fail({ detail: "handshake_timeout", note: "the body stopped" });
+    else this.#fail({ detail: "response_timeout" });
+  }
+
+  /** Tells the client, when it has not been told anything yet. */
+  #fail(failure: Failure): void {
+    if (this.#download.status !== undefined || !this.#down.empty) {
+      this.#break(failure);
+      return;
+    }
+    this.#finish({ kind: "failed", failure });
+  }
+
+  #break(failure: Failure): void {
+    if (this.#over) return;
+    this.#finish({ kind: "broken", failure });
+    // A body that ends with the connection looks whole after FIN; the others tell by their framing.
+    if (this.#download.endsByClose || failure.detail === "client_gone") this.#client.reset();
+    else this.#client.close();
+  }
+
+  #finish(end: ExchangeEnd): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#stopWatching?.();
+    clearTimeout(this.#probeTimer);
+    this.#upload.release();
+    this.#download.release();
+    if (end.kind !== "done" && end.kind !== "switched") this.#origin.reset();
+    this.#resolve(end);
+  }
+
+  #watch(ms: number): void {
+    this.#stopWatching?.();
+    this.touch();
+    this.#stopWatching = watchIdle(this, ms, () => this.#expire());
+  }
+}
+
+const NOTHING_KEPT = { keepsClient: false, keepsOrigin: false, bindsOrigin: false } as const;

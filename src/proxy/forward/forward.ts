@@ -1,0 +1,212 @@
+import type { Conn } from "../../net/conn.ts";
+import { dial } from "../dial/dial.ts";
+import { fail, type Failure, type Outcome, succeed } from "../failure.ts";
+import type { ForwardRequest } from "../handshake/forward-request.ts";
+import { classifyAddress } from "../policy/address-class.ts";
+import type { Authorized } from "../policy/authorize.ts";
+import { closeLingering } from "../respond/close-lingering.ts";
+import type { Route } from "../route/route.ts";
+import type { Services } from "../services.ts";
+import { enterStage, type Session } from "../session.ts";
+import { answerHere } from "./answer-here.ts";
+import { Exchange, type ExchangeEnd } from "./exchange.ts";
+import { formatOriginHead } from "./origin-head.ts";
+import type { Origin } from "./origin-pool.ts";
+import { planWay, type Way } from "./plan-way.ts";
+import { hasPassed } from "./via.ts";
+
+/**
+ * How a forwarded request ended: with a failure that the client is still to be
+ * told; with its connection ready for the next request; switched to another
+ * protocol, with the connection that leads there; or with everything said and
+ * the client's connection closed.
+ */
+export type ForwardEnd =
+  | { readonly kind: "failed"; readonly failure: Failure }
+  | { readonly kind: "kept" }
+  | { readonly kind: "switched"; readonly conn: Conn }
+  | { readonly kind: "closed" };
+
+/** Methods that may be repeated without the client's doing (RFC 9110 §9.2.2). */
+const idempotent: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"]);
+
+/** How long after its last exchange an origin is trusted with a request that cannot be repeated: less than any server waits. */
+const FRESH_MS = 1000;
+
+/** Carries out one request: along its route to the origin, and the response back. */
+export async function forward(
+  session: Session,
+  client: Conn,
+  request: ForwardRequest,
+  authorized: Authorized,
+  route: Route,
+  services: Services,
+): Promise<ForwardEnd> {
+  const settings = session.runtime.forward;
+  if (hasPassed(request.head.fields, settings.via)) return failed({ detail: "proxy_loop", note: "by Via" });
+  if (request.scheme === "https" && !settings.httpsOverPlain && !isPrivate(session, client)) {
+    return failed({ detail: "https_in_clear" });
+  }
+  if (request.maxForwards === 0) return answer(session, client, request);
+  const way = planWay(request, route, authorized, settings);
+  if (!way.ok) return failed(way.failure);
+
+  const errand: Errand = { session, client, request, authorized, route, services, way: way.value };
+  const kept = takeKept(errand);
+  const first = kept === undefined ? await reach(errand) : succeed(kept);
+  if (!first.ok) return failed(first.failure);
+  const end = await exchange(errand, first.value);
+  if (end.kind !== "stale") return conclude(errand, first.value, end);
+
+  // RFC 9112 §9.3.1: only a kept connection, and only what can be asked twice.
+  if (!first.value.reused || !idempotent.has(request.head.method)) {
+    return failed({ detail: "connection_reset", note: "closed before its answer" });
+  }
+  const second = await reach(errand);
+  if (!second.ok) return failed(second.failure);
+  const again = await exchange(errand, second.value);
+  if (again.kind === "stale") return failed({ detail: "connection_reset", note: "closed before its answer" });
+  return conclude(errand, second.value, again);
+}
+
+/** One request and all that it takes. */
+interface Errand {
+  readonly session: Session;
+  readonly client: Conn;
+  readonly request: ForwardRequest;
+  readonly authorized: Authorized;
+  readonly route: Route;
+  readonly services: Services;
+  readonly way: Way;
+}
+
+function failed(failure: Failure): ForwardEnd {
+  return { kind: "failed", failure };
+}
+
+/** Nobody on the way between the client and us can read along. */
+function isPrivate({ client: from }: Session, client: Conn): boolean {
+  return client.encrypted || classifyAddress(from) === "loopback";
+}
+
+/** Answers for an origin that the request may not reach any more. */
+function answer(session: Session, client: Conn, request: ForwardRequest): ForwardEnd {
+  const keeps = request.keepsClient && request.framing.kind === "none";
+  session.status = 200;
+  client.write(answerHere(request, keeps));
+  if (keeps) return { kind: "kept" };
+  closeLingering(client);
+  return { kind: "closed" };
+}
+
+/** A kept connection for this errand, if there is one: first of those that are bound to this very client. */
+function takeKept({ session, client, request, way, services: { forwarding } }: Errand): Origin | undefined {
+  const maxIdleMs = idempotent.has(request.head.method) ? undefined : FRESH_MS;
+  const bound = boundClients.has(client)
+    ? forwarding.origins.take(bindKey(way, client), way.fits, maxIdleMs)
+    : undefined;
+  const origin = bound ?? forwarding.origins.take(way.key, way.fits, maxIdleMs);
+  if (origin !== undefined) session.dialled = origin.address;
+  return origin;
+}
+
+async function reach({ session, client, route, authorized, services, way }: Errand): Promise<Outcome<Origin>> {
+  enterStage(session, "dial");
+  const dialled = await dial(session, client, route, authorized, services, way.wish);
+  if (!dialled.ok) return fail(dialled.failure.detail, dialled.failure);
+  const { conn, address, ip } = dialled.value;
+  return succeed({ conn, address, ip: route.hops.length === 0 ? ip : undefined, reused: false });
+}
+
+async function exchange(errand: Errand, origin: Origin): Promise<ExchangeEnd> {
+  const { session, client, request, services, way } = errand;
+  const { timeouts, forward: settings } = session.runtime;
+  enterStage(session, "forward");
+  const under = new Exchange(client, origin.conn, {
+    request,
+    head: formatOriginHead(request, {
+      client: session.client,
+      clientEncrypted: client.encrypted,
+      settings,
+      absolute: way.absolute,
+    }),
+    via: settings.via,
+    upstream: way.absolute?.upstream,
+    responseMs: timeouts.responseMs,
+    idleMs: timeouts.idleMs,
+    isEnding: () => services.draining,
+  });
+  services.forwarding.exchanges.add(under);
+  const end = await under.done;
+  services.forwarding.exchanges.delete(under);
+  session.status = under.status;
+  session.forwarded = under.bytes();
+  return end;
+}
+
+function conclude(errand: Errand, origin: Origin, end: Exclude<ExchangeEnd, { kind: "stale" }>): ForwardEnd {
+  switch (end.kind) {
+    case "failed":
+      return failed(end.failure);
+    case "broken":
+      errand.session.failure = end.failure;
+      return { kind: "closed" };
+    case "switched":
+      return { kind: "switched", conn: origin.conn };
+    case "done":
+      return putAway(errand, origin, end);
+    default:
+      return end satisfies never;
+  }
+}
+
+/** Keeps or closes both connections after a whole response. */
+function putAway(
+  { session, client, request, services, way }: Errand,
+  origin: Origin,
+  { keepsClient, keepsOrigin, bindsOrigin }: Extract<ExchangeEnd, { kind: "done" }>,
+): ForwardEnd {
+  if (keepsOrigin) {
+    const { originIdleMs, idleOrigins, idlePerOrigin } = session.runtime.forward;
+    const isBound = bindsOrigin || showsConnectionAuth(request) || boundClients.has(client);
+    if (isBound) boundClients.add(client);
+    services.forwarding.origins.put(origin, {
+      key: isBound ? bindKey(way, client) : way.key,
+      idleMs: originIdleMs,
+      total: idleOrigins,
+      perKey: idlePerOrigin,
+    });
+  } else {
+    origin.conn.close();
+  }
+  if (keepsClient) return { kind: "kept" };
+  closeLingering(client);
+  return { kind: "closed" };
+}
+
+/**
+ * Clients that have logged in at an origin by NTLM or Negotiate, where the
+ * connection is the user (RFC 4559 §4.1): what they have used nobody else gets.
+ */
+const boundClients = new WeakSet<Conn>();
+
+const clientNumbers = new WeakMap<Conn, number>();
+let lastClientNumber = 0;
+
+function bindKey({ key }: Way, client: Conn): string {
+  let number = clientNumbers.get(client);
+  if (number === undefined) {
+    lastClientNumber += 1;
+    number = lastClientNumber;
+    clientNumbers.set(client, number);
+  }
+  return `${key} client ${number}`;
+}
+
+function showsConnectionAuth({ fields }: ForwardRequest): boolean {
+  for (const { name, value } of fields) {
+    if (name.length === 13 && name.toLowerCase() === "authorization" && /^(?:ntlm|negotiate)\b/i.test(value))
+      return true;
+  }
+  return false;
+}

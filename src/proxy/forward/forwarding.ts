@@ -1,0 +1,28 @@
+import type { Failure } from "../failure.ts";
+import { OriginPool } from "./origin-pool.ts";
+
+/** Something under way that can be ended from outside. */
+export interface Endable {
+  abort(failure: Failure): void;
+}
+
+/** What all forwarded requests of a daemon share, and how they end with it. */
+export class Forwarding {
+  readonly origins = new OriginPool();
+  /** Exchanges under way. */
+  readonly exchanges = new Set<Endable>();
+  /** Clients between two requests, each with the way to tell it that there will be no other. */
+  readonly waiting = new Set<() => void>();
+
+  /** Ends what is idle, on both sides. Exchanges go on to their end. */
+  windDown(): void {
+    this.origins.close();
+    for (const leave of this.waiting) leave();
+  }
+
+  /** Ends everything at once. */
+  abort(): void {
+    this.windDown();
+    for (const exchange of this.exchanges) exchange.abort({ detail: "draining" });
+  }
+}

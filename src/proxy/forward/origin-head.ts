@@ -1,0 +1,83 @@
+import { type Endpoint, formatEndpoint, formatHost } from "../../address/endpoint.ts";
+import type { Ip } from "../../address/ip.ts";
+import type { Fields } from "../../protocol/http1/fields.ts";
+import type { ForwardRequest } from "../handshake/forward-request.ts";
+import type { ForwardedFor, ForwardSettings } from "./forward-settings.ts";
+import { formatVia } from "./via.ts";
+
+/** What the head that goes out depends on, besides the request. */
+export interface OriginHeadOptions {
+  readonly client: Ip;
+  /** Whether the client spoke TLS to us. */
+  readonly clientEncrypted: boolean;
+  readonly settings: Pick<ForwardSettings, "via" | "forwardedFor" | "originIdleMs">;
+  /** To an upstream proxy that is to go on forwarding: the target whole, and our credentials there. */
+  readonly absolute: { readonly authorization: string | undefined } | undefined;
+}
+
+/**
+ * Writes the head of the request that goes to the next hop, as latin1 text. All
+ * of its parts have passed the parser, so that none can break out of its line.
+ */
+export function formatOriginHead(request: ForwardRequest, options: OriginHeadOptions): string {
+  const { head, framing, maxForwards } = request;
+  const authority = formatAuthority(request.scheme, request.target);
+  let text = `${head.method} ${formatTarget(request, authority, options)} HTTP/1.1\r\nHost: ${authority}\r\n`;
+  text += maxForwards === undefined ? formatLines(request.fields) : formatLines(decrement(request.fields, maxForwards));
+  if (framing.kind === "chunked") text += "Transfer-Encoding: chunked\r\n";
+  text += formatConnection(request, options.settings.originIdleMs > 0);
+  if (options.absolute?.authorization !== undefined) {
+    text += `Proxy-Authorization: ${options.absolute.authorization}\r\n`;
+  }
+  if (options.settings.forwardedFor !== "off") text += formatForwarded(options.settings.forwardedFor, options);
+  return `${text}Via: ${formatVia(head.version, options.settings.via)}\r\n\r\n`;
+}
+
+/** As Host has it: the port is left out where the scheme implies it (RFC 9110 §7.2, §4.2.3). */
+export function formatAuthority(scheme: "http" | "https", target: Endpoint): string {
+  return target.port === (scheme === "https" ? 443 : 80) ? formatHost(target.host) : formatEndpoint(target);
+}
+
+/** Field lines as they came, one string. */
+export function formatLines(fields: Fields): string {
+  let text = "";
+  for (const { name, value } of fields) text += `${name}: ${value}\r\n`;
+  return text;
+}
+
+function formatTarget({ path, scheme }: ForwardRequest, authority: string, { absolute }: OriginHeadOptions): string {
+  if (absolute === undefined) return path;
+  // RFC 9112 §3.2.4: the last proxy makes the asterisk of it.
+  return `${scheme}://${authority}${path === "*" ? "" : path}`;
+}
+
+function formatConnection({ upgrade, takesTrailers }: ForwardRequest, keep: boolean): string {
+  const options: string[] = [];
+  let text = "";
+  if (upgrade !== undefined) {
+    options.push("Upgrade");
+    text += `Upgrade: ${upgrade}\r\n`;
+  }
+  if (takesTrailers) {
+    options.push("TE");
+    text += "TE: trailers\r\n";
+  }
+  if (!keep) options.push("close");
+  return options.length === 0 ? text : `Connection: ${options.join(", ")}\r\n${text}`;
+}
+
+function decrement(fields: Fields, maxForwards: number): Fields {
+  return fields.map((field) =>
+    field.name.toLowerCase() === "max-forwards" ? { name: field.name, value: String(maxForwards - 1) } : field,
+  );
+}
+
+function formatForwarded(form: Exclude<ForwardedFor, "off">, { client, clientEncrypted }: OriginHeadOptions): string {
+  let text = "";
+  if (form !== "x-forwarded-for") {
+    // RFC 7239 §6: IPv6 in brackets and quotes.
+    const node = client.family === 6 ? `"[${client.text}]"` : client.text;
+    text += `Forwarded: for=${node};proto=${clientEncrypted ? "https" : "http"}\r\n`;
+  }
+  return form === "forwarded" ? text : `${text}X-Forwarded-For: ${client.text}\r\n`;
+}

@@ -1,0 +1,91 @@
+import { formatEndpoint } from "../../address/endpoint.ts";
+import type { Ip } from "../../address/ip.ts";
+import { formatBasicCredentials } from "../../protocol/http1/basic-credentials.ts";
+import type { DialWish } from "../dial/dial.ts";
+import { fail, type Outcome, succeed } from "../failure.ts";
+import type { ForwardRequest } from "../handshake/forward-request.ts";
+import type { Authorized } from "../policy/authorize.ts";
+import type { Hop, Route } from "../route/route.ts";
+import type { ForwardSettings } from "./forward-settings.ts";
+
+/** How a request gets to its origin, and which connections may be used again for it. */
+export interface Way {
+  /**
+   * Connections under the same key lead to the same place, as the same somebody,
+   * by the same leave: whoever gets this key may use them.
+   */
+  readonly key: string;
+  /** Whether a kept connection to that address may be used. */
+  readonly fits: (ip: Ip | undefined) => boolean;
+  readonly wish: DialWish;
+  /** The request is given to an upstream that goes on forwarding. */
+  readonly absolute: { readonly upstream: string; readonly authorization: string | undefined } | undefined;
+}
+
+/**
+ * Plans the way along `route`. Plain HTTP is given to an HTTP upstream at the
+ * end of it in absolute-form (RFC 9112 §3.2.2); everything else, and what is to
+ * be tunnelled, goes to the origin itself.
+ */
+export function planWay(
+  request: ForwardRequest,
+  route: Route,
+  authorized: Authorized,
+  settings: ForwardSettings,
+): Outcome<Way> {
+  const { decision, addresses, narrowed } = authorized;
+  const last = route.hops.at(-1);
+  const line = `${route.hops.map(numberOf).join(">")} ${route.sourceAddress ?? ""}`;
+  if (last !== undefined && request.scheme === "http" && forwards(last) && decision.tunnelHttp !== true) {
+    const authorization = formatAuthorization(last);
+    if (authorization === "none")
+      return fail("upstream_credentials", { nextHop: last.name, note: "they have no Basic form" });
+    return succeed({
+      key: `forward ${line}`,
+      fits: anywhere,
+      wish: { endAtUpstream: true },
+      absolute: { upstream: last.name, authorization },
+    });
+  }
+
+  const isSecure = request.scheme === "https";
+  const scope = isSecure ? `https ${numberOf(settings)}` : "http";
+  const leave = `${decision.allowPrivate ? "private" : "public"}${decision.exactAddress === true ? " exact" : ""}`;
+  const chosen = last !== undefined && narrowed === true ? (addresses ?? []).map(({ text }) => text).join(",") : "";
+  return succeed({
+    key: `${scope} ${formatEndpoint(request.target)} ${line} ${leave} ${chosen}`,
+    fits:
+      last === undefined && addresses !== undefined
+        ? (ip: Ip | undefined) => addresses.some(({ text }) => text === ip?.text)
+        : anywhere,
+    wish: isSecure ? { tls: settings.ca === undefined ? {} : { ca: settings.ca } } : {},
+    absolute: undefined,
+  });
+}
+
+function anywhere(): boolean {
+  return true;
+}
+
+function forwards(hop: Hop): boolean {
+  return (hop.kind === "http" || hop.kind === "https") && hop.tunnelHttp !== true;
+}
+
+function formatAuthorization({ credentials }: Hop): string | undefined | "none" {
+  if (credentials === undefined) return undefined;
+  return formatBasicCredentials(credentials.user, credentials.password) ?? "none";
+}
+
+/** Numbers for objects of the configuration: after a reload an upstream of the same name is somebody else. */
+const numbers = new WeakMap<object, number>();
+let lastNumber = 0;
+
+function numberOf(part: object): number {
+  let number = numbers.get(part);
+  if (number === undefined) {
+    lastNumber += 1;
+    number = lastNumber;
+    numbers.set(part, number);
+  }
+  return number;
+}

@@ -1,0 +1,105 @@
+import type { Conn, ConnSink } from "../../net/conn.ts";
+import type { BodyReader } from "./body-reader.ts";
+import { joinHead, type Outlet } from "./outlet.ts";
+
+/** Whom an upload tells what happens at the client's side. */
+export interface UploadOwner {
+  /** Bytes of the request came. */
+  touch(): void;
+  /** The request was read to its end. */
+  uploaded(): void;
+  /** The body is malformed, or ends before its end. */
+  failRequest(note: string): void;
+  /** The client sent FIN after a complete request: it may still want the answer. */
+  clientEnded(): void;
+  clientGone(): void;
+  /** There is room for writing to the client again. */
+  flushDown(): void;
+}
+
+/** The way of one request from the client to the origin: its head, then its body as it comes. What follows it is kept. */
+export class Upload implements ConnSink {
+  /** The whole request was read. */
+  done: boolean;
+  /** Bytes of the body were read: the request cannot be told to somebody else any more. */
+  begun = false;
+  /** The client sent FIN. */
+  ended = false;
+  readonly #owner: UploadOwner;
+  readonly #client: Conn;
+  readonly #outlet: Outlet;
+  readonly #body: BodyReader | undefined;
+  /** The head, until it is written. */
+  #head: string;
+  /** What came after the request. */
+  #next: Uint8Array | undefined;
+
+  constructor(owner: UploadOwner, client: Conn, outlet: Outlet, head: string, body: BodyReader | undefined) {
+    this.#owner = owner;
+    this.#client = client;
+    this.#outlet = outlet;
+    this.#head = head;
+    this.#body = body;
+    this.done = body === undefined;
+  }
+
+  /** Sends the head, together with what is there of the body already. */
+  begin(): void {
+    if (this.done) this.#write(new Uint8Array(0));
+    this.#client.attach(this);
+    if (this.#head !== "") this.#write(new Uint8Array(0));
+  }
+
+  /** Leaves the client's connection detached, with everything after the request unread. */
+  release(): void {
+    this.#client.detach();
+    if (this.#next !== undefined) this.#client.unread(this.#next);
+    this.#next = undefined;
+  }
+
+  data(chunk: Uint8Array): void {
+    if (this.done || this.#body === undefined) {
+      this.#hold(chunk);
+      return;
+    }
+    this.#owner.touch();
+    this.begun = true;
+    const step = this.#body.push(chunk);
+    if (step.kind === "bad") {
+      this.#owner.failRequest(step.code);
+      return;
+    }
+    this.#write(step.output);
+    if (step.kind === "more") return;
+    this.done = true;
+    if (step.used < chunk.length) this.#hold(chunk.subarray(step.used));
+    this.#owner.uploaded();
+  }
+
+  end(): void {
+    this.ended = true;
+    if (this.done) this.#owner.clientEnded();
+    else this.#owner.failRequest("the request ended in the middle of its body");
+  }
+
+  drain(): void {
+    this.#owner.flushDown();
+  }
+
+  close(): void {
+    this.#owner.clientGone();
+  }
+
+  /** The next request waits until this one is answered; the client that sends it is not read meanwhile. */
+  #hold(bytes: Uint8Array): void {
+    this.#next = bytes;
+    this.#outlet.holdsSource = true;
+    this.#client.pause();
+  }
+
+  #write(body: Uint8Array): void {
+    const head = this.#head;
+    this.#head = "";
+    this.#outlet.write(head === "" ? body : joinHead(head, body));
+  }
+}

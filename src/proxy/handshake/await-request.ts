@@ -1,0 +1,60 @@
+import type { Conn, ConnSink } from "../../net/conn.ts";
+import { watchIdle } from "../tunnel/idle-watch.ts";
+
+/**
+ * Waits until the next request begins to arrive on a connection that was kept,
+ * for at most `idleMs`. True when it does; its bytes are unread then. The
+ * connection is detached either way, and still to be closed when it is false.
+ * `waiting` holds the way to end the wait meanwhile.
+ */
+export function awaitRequest(client: Conn, idleMs: number, waiting: Set<() => void>): boolean | Promise<boolean> {
+  if (client.closed) return false;
+  // Pipelined: it is here already.
+  if (client.unreadBytes > 0) return true;
+  if (idleMs <= 0) return false;
+  return new Promise((resolve) => {
+    client.attach(new Waiter(client, idleMs, waiting, resolve));
+  });
+}
+
+class Waiter implements ConnSink {
+  readonly lastActivity = performance.now();
+  readonly #client: Conn;
+  readonly #waiting: Set<() => void>;
+  readonly #resolve: (came: boolean) => void;
+  readonly #stopWatching: () => void;
+  readonly #leave = (): void => this.#finish(false);
+
+  constructor(client: Conn, idleMs: number, waiting: Set<() => void>, resolve: (came: boolean) => void) {
+    this.#client = client;
+    this.#waiting = waiting;
+    this.#resolve = resolve;
+    this.#stopWatching = watchIdle(this, idleMs, this.#leave);
+    waiting.add(this.#leave);
+  }
+
+  data(chunk: Uint8Array): void {
+    this.#finish(true);
+    this.#client.unread(chunk);
+  }
+
+  end(): void {
+    this.#finish(false);
+  }
+
+  drain(): void {
+    // The response before was taken whole.
+  }
+
+  close(): void {
+    this.#finish(false);
+  }
+
+  /** A second call finds nothing left to do. */
+  #finish(came: boolean): void {
+    this.#stopWatching();
+    this.#waiting.delete(this.#leave);
+    this.#client.detach();
+    this.#resolve(came);
+  }
+}
