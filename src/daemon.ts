@@ -2,8 +2,11 @@ import type { CompiledConfig } from "./config/compile.ts";
 import type { Checked } from "./config/problem.ts";
 import type { Resolver } from "./net/dns.ts";
 import { createSystemResolver } from "./net/system-resolver.ts";
+import { Forwarding } from "./proxy/forward/forwarding.ts";
+import { HookReporter } from "./proxy/hook/hook-reporter.ts";
 import { Admission } from "./proxy/listen/admission.ts";
 import { formatListener, type Gate, type ListenPlan, openGate } from "./proxy/listen/gate.ts";
+import { createListenerTls, type ListenerTls } from "./proxy/listen/listener-tls.ts";
 import { OwnAddresses } from "./proxy/listen/own-addresses.ts";
 import { AccessLog, type LogSink } from "./proxy/record/access-log.ts";
 import { LiveTable } from "./proxy/record/live-table.ts";
@@ -11,7 +14,7 @@ import { Metrics } from "./proxy/record/metrics.ts";
 import { createRecorder } from "./proxy/record/recorder.ts";
 import { type Runtime, RuntimeHolder } from "./proxy/runtime.ts";
 import type { Services } from "./proxy/services.ts";
-import { relay } from "./proxy/tunnel/relay.ts";
+import { chooseEngine } from "./proxy/tunnel/engine.ts";
 import type { ControlPort, Readiness } from "./sidecar/control-port.ts";
 import { writeMetricsText } from "./sidecar/metrics-text.ts";
 import { type Sidecar, type SidecarStart, startSidecar } from "./sidecar/serve.ts";
@@ -32,6 +35,10 @@ export interface Daemon {
   /** Every listener as bound: `host:port`. */
   readonly listeners: readonly { readonly host: string; readonly port: number; readonly text: string }[];
   readonly sidecar: Sidecar | undefined;
+  /** One sentence on whether long tunnels are carried by the kernel. */
+  readonly splicing: string;
+  /** What each listener shows to clients that speak TLS, in the order of the listeners; undefined for a plain one. */
+  readonly tls: readonly (ListenerTls | undefined)[];
   /** Puts the text of a changed users file into effect for new connections, or says why it cannot be used. */
   replaceUsers(text: string): Checked<Runtime>;
   /**
@@ -53,14 +60,20 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
   const metrics = new Metrics();
   const live = new LiveTable();
   const accessLog = new AccessLog({ format: compiled.log.access, sink: options.accessSink });
+  const doors = openDoors(compiled);
+  if (!doors.ok) return doors;
+  const { engine, lanes, story } = chooseEngine(compiled.splice, options.tell);
+  const hooks = new HookReporter(options.tell);
   const services: Services = {
     runtime: new RuntimeHolder(compiled.runtime),
     admission: new Admission(),
     recorder: createRecorder({ accessLog, metrics, live }),
     resolver: options.resolver ?? createSystemResolver(),
-    tunnel: relay,
+    tunnel: engine,
+    forwarding: new Forwarding(),
     own: new OwnAddresses(),
     reportBug: (error, id) => options.tell(`A mistake of the proxy ended connection ${id}: ${describeBug(error)}`),
+    reportHook: (report) => hooks.report(report),
     draining: false,
   };
 
@@ -69,23 +82,37 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
   const port: ControlPort = {
     readiness: () => readReadiness(gate, services),
     effectiveConfig: () => compiled.effective,
-    metricsText: () => writeMetricsText({ version, metrics, live, accessLog }),
+    metricsText: () =>
+      writeMetricsText({
+        version,
+        metrics,
+        live,
+        accessLog,
+        auth: services.runtime.current.authenticator.checks,
+        certificates: listCertificates(gate, doors.plans),
+      }),
     tunnels: () => live.list(performance.now()),
     kill: (id) => live.kill(id),
   };
   const sidecar = await openSidecar(compiled.sidecar, port, options);
   if (sidecar !== undefined && !sidecar.ok) return sidecar;
 
-  const opened = openGate(compiled.listeners, services, services.own);
+  const opened = openGate(doors.plans, services, services.own);
   if (!opened.ok) {
-    await sidecar?.sidecar.stop();
+    await Promise.all([sidecar?.sidecar.stop(), lanes?.stop()]);
     return { ok: false, message: explainBinding(opened.plan, opened.code) };
   }
   gate = opened.gate;
 
+  /** Ends what is left, and waits until the records of it are written. */
+  const endAll = async (): Promise<void> => {
+    live.killAll();
+    services.forwarding.abort();
+    await withinMs(services.admission.untilEmpty(), LAST_WORDS_MS);
+  };
   const close = async (): Promise<void> => {
     await accessLog.stop();
-    await sidecar?.sidecar.stop();
+    await Promise.all([sidecar?.sidecar.stop(), lanes?.stop()]);
   };
   return {
     ok: true,
@@ -96,6 +123,8 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
         text: formatListener(host, bound),
       })),
       sidecar: sidecar?.sidecar,
+      splicing: story,
+      tls: doors.plans.map(({ tls }) => tls),
       replaceUsers(text) {
         if (compiled.usersFile === undefined) throw new Error("There is no users file to replace");
         const runtime = compiled.usersFile.recompile(text);
@@ -105,19 +134,48 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
       async drain() {
         services.draining = true;
         opened.gate.close();
+        services.forwarding.windDown();
         await withinMs(services.admission.untilEmpty(), compiled.drainMs);
-        live.killAll();
+        await endAll();
         await close();
       },
       async stop() {
         services.draining = true;
         opened.gate.close();
-        live.killAll();
+        await endAll();
         await close();
       },
     },
   };
 }
+
+/** When the certificates of each listener expire, by the name of the listener. */
+function listCertificates(gate: Gate | undefined, plans: readonly DoorPlan[]) {
+  return plans.flatMap(({ host, tls }, at) => {
+    const port = gate?.listeners[at]?.port;
+    return tls === undefined || port === undefined
+      ? []
+      : [{ listener: formatListener(host, port), expiresAt: tls.expiresAt }];
+  });
+}
+
+type Doors =
+  { readonly ok: true; readonly plans: readonly DoorPlan[] } | { readonly ok: false; readonly message: string };
+type DoorPlan = ListenPlan & { readonly tls?: ListenerTls };
+
+/** Prepares what each listener shows to its clients. */
+function openDoors({ listeners }: CompiledConfig): Doors {
+  const plans: DoorPlan[] = [];
+  for (const { tls: plan, ...listener } of listeners) {
+    const made = plan && createListenerTls(plan);
+    if (made?.ok === false) return made;
+    plans.push({ ...listener, ...(made && { tls: made.tls }) });
+  }
+  return { ok: true, plans };
+}
+
+/** Milliseconds for connections that were ended to say so in the log: a matter of microtasks, but for a peer in the middle of its handshake. */
+const LAST_WORDS_MS = 200;
 
 /** Ready to serve a new connection: bound, and not on the way out. */
 function readReadiness(gate: Gate | undefined, services: Services): Readiness {

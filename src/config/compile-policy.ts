@@ -1,5 +1,6 @@
 import { type Cidr, parseCidr } from "../address/cidr.ts";
 import type { HookQuery, HookVerdict, Policy, Rule, TargetPattern, Via } from "../proxy/policy/policy.ts";
+import { compileInside } from "./compile-inside.ts";
 import type { DecideTarget, RuleSettings, Way } from "./rule-schema.ts";
 import type { Config } from "./schema.ts";
 import { parseTargetPattern } from "./target-pattern.ts";
@@ -65,6 +66,7 @@ function compileTarget(text: string): TargetPattern {
 
 function compileVerdict(settings: RuleSettings): Rule["verdict"] {
   if (settings.deny === true) return { kind: "deny" };
+  const inside = compileInside(settings);
   return {
     kind: "allow",
     allowPrivate: settings.allowPrivate === true,
@@ -72,6 +74,8 @@ function compileVerdict(settings: RuleSettings): Rule["verdict"] {
     ...(settings.sourceAddress !== undefined && {
       sourceAddress: settings.sourceAddress,
     }),
+    ...(settings.tunnelHttp === true && { tunnelHttp: true }),
+    ...(inside && { inside }),
   };
 }
 

@@ -2,16 +2,22 @@ import { resolve } from "node:path";
 
 import { type Authenticator, createAuthenticator } from "../proxy/auth/authenticate.ts";
 import { CredentialCache } from "../proxy/auth/credential-cache.ts";
+import { supportsDigest } from "../proxy/auth/digest-verifier.ts";
 import type { Secret } from "../proxy/auth/secret.ts";
 import type { UserStore } from "../proxy/auth/user-store.ts";
+import type { ForwardSettings } from "../proxy/forward/forward-settings.ts";
+import type { SplicePlan } from "../proxy/tunnel/engine.ts";
 import type { Hop } from "../proxy/route/route.ts";
 import type { EnvironmentRoutes, Limits, Runtime, Timeouts } from "../proxy/runtime.ts";
+import { compileForward } from "./compile-forward.ts";
+import { type CompiledListener, compileListeners } from "./compile-listener.ts";
 import { asksEnvironment, compileCidrs, compilePolicy } from "./compile-policy.ts";
+import type { TlsFiles } from "./compile-tls.ts";
 import { compileUpstreams } from "./compile-upstream.ts";
 import { compileUserFile, compileUsers } from "./compile-users.ts";
 import { describeEffective } from "./effective.ts";
 import { compileEnvironment } from "./environment.ts";
-import { type ListenerAddress, parseListenerAddress } from "./listener-address.ts";
+import { listenSchema } from "./listener-schema.ts";
 import type { Materials } from "./materials.ts";
 import type { Checked, Problem } from "./problem.ts";
 import { parseDuration, parseSize } from "./quantity.ts";
@@ -35,13 +41,16 @@ type AccessForm = "json" | "text" | "off";
 
 /** A configuration, ready to run. */
 export interface CompiledConfig {
-  readonly listeners: readonly ListenerAddress[];
+  readonly listeners: readonly CompiledListener[];
   readonly runtime: Runtime;
   readonly sidecar?: SidecarPlan;
   readonly log: { readonly access: AccessForm };
   /** Milliseconds that tunnels get to end by themselves after the program is told to stop. */
   readonly drainMs: number;
+  readonly splice: SplicePlan;
   readonly usersFile?: UsersFile;
+  /** The certificates of each listener that speaks TLS, to be followed as their files change. */
+  readonly tlsFiles: readonly TlsFiles[];
   /** The effective configuration for people: defaults filled in, secrets redacted. Plain JSON. */
   readonly effective: Readonly<Record<string, unknown>>;
 }
@@ -59,40 +68,48 @@ export function compileConfig(config: Config, materials: Materials): Checked<Com
   };
   const users = compileUsers(config.users, materials);
   if (!users.ok) keep(users);
+  const { listeners, tlsFiles } = keep(compileListeners(config.listen, materials));
   const { upstreams } = keep(compileUpstreams(config, materials));
+  const { forward } = keep(compileForward(config.forward, materials));
   const environment = asksEnvironment(config) ? keep(compileEnvironment(materials.variables)).routes : undefined;
+  if (users.ok) problems.push(...findDigestProblems(config, users.value));
   if (problems.length > 0 || !users.ok) return { ok: false, problems };
   const access = config.log.access ?? (materials.terminal ? "text" : "json");
   // One cache for all users files to come, so that nobody is verified anew without a reason.
   const cache = new CredentialCache();
-  const runtime = compileRuntime(config, compileAuthenticator(config, users.value, cache), upstreams, environment);
+  const authenticator = compileAuthenticator(config, users.value, cache);
+  const runtime = compileRuntime(config, authenticator, forward, upstreams, environment);
   const usersFile = compileUsersFile(config, materials, runtime, cache);
   return {
     ok: true,
     value: {
-      listeners: config.listen.map(compileListener),
+      listeners,
       runtime,
       ...(config.sidecar && {
         sidecar: compileSidecar(config.sidecar, materials),
       }),
       log: { access },
       drainMs: readDuration(config.timeouts.drain),
+      splice: { mode: config.splice, afterBytes: readSize(config.spliceAfter) },
       ...(usersFile && { usersFile }),
+      tlsFiles,
       effective: describeEffective(config, access),
     },
   };
 }
 
 /**
- * What only the materials show to be wrong with the users and the upstreams of
- * a configuration that cannot be compiled, so that it is told with the rest.
+ * What only the materials show to be wrong with the listeners, the users and the
+ * upstreams of a configuration that cannot be compiled, so that it is told with the rest.
  */
 export function findMaterialProblems(raw: unknown, materials: Materials): Problem[] {
   const written = readRecord(raw);
   const users = usersSchema.safeParse(written["users"]);
   const compiled = users.success ? compileUsers(users.data, materials) : undefined;
   const upstreams = upstreamsSchema.safeParse(written["upstreams"]);
+  const listen = listenSchema.safeParse(written["listen"]);
   return [
+    ...(listen.success ? compileListeners(listen.data, materials).problems : []),
     ...(compiled?.ok === false ? compiled.problems : []),
     ...(upstreams.success
       ? compileUpstreams({ upstream: undefined, upstreams: upstreams.data }, materials).problems
@@ -133,6 +150,7 @@ function compileUsersFile(
 function compileRuntime(
   config: Config,
   authenticator: Authenticator,
+  forward: ForwardSettings,
   upstreams: ReadonlyMap<string, Hop>,
   environment: EnvironmentRoutes | undefined,
 ): Runtime {
@@ -141,6 +159,8 @@ function compileRuntime(
     policy: compilePolicy(config),
     upstreams,
     ...(environment && { environment }),
+    forward,
+    inspect: config.inspect,
     timeouts: compileTimeouts(config.timeouts),
     limits: compileLimits(config.limits),
     ...(config.clients && { clients: compileCidrs(config.clients) }),
@@ -148,10 +168,20 @@ function compileRuntime(
   };
 }
 
+/** Digest is computed from the password itself: hashes and functions cannot verify it. */
+function findDigestProblems({ auth }: Config, users: UserStore | undefined): Problem[] {
+  const path = ["auth", "schemes"];
+  if (auth.schemes.length === 0) return [{ path, message: 'Found no scheme. Write "basic", "digest" or both.' }];
+  if (!auth.schemes.includes("digest") || users === undefined || supportsDigest(users)) return [];
+  const message = 'Digest needs a user whose password is in "users" in plain. Leave "digest" out, or add one.';
+  return [{ path, message }];
+}
+
 function compileAuthenticator(config: Config, users: UserStore | undefined, cache: CredentialCache) {
   return createAuthenticator({
     ...(users && { users }),
     realm: config.auth.realm,
+    schemes: config.auth.schemes,
     cacheTtlMs: readDuration(config.auth.cacheTtl),
     hookDeadlineMs: readDuration(config.timeouts.hook),
     cache,
@@ -162,6 +192,7 @@ function compileTimeouts(timeouts: Config["timeouts"]): Timeouts {
   return {
     handshakeMs: readDuration(timeouts.handshake),
     connectMs: readDuration(timeouts.connect),
+    responseMs: readDuration(timeouts.response),
     idleMs: readDuration(timeouts.idle),
     hookMs: readDuration(timeouts.hook),
   };
@@ -175,13 +206,6 @@ function compileLimits(limits: Config["limits"]): Limits {
     headBytes: readSize(limits.headBytes),
     headFields: limits.headFields,
   };
-}
-
-function compileListener(listener: Config["listen"][number]): ListenerAddress {
-  if (typeof listener !== "string") return listener;
-  const parsed = parseListenerAddress(listener);
-  if (!parsed.ok) throw new Error(`The listener ${listener} is unchecked`);
-  return parsed.value;
 }
 
 function compileSidecar(sidecar: NonNullable<Config["sidecar"]>, materials: Materials): SidecarPlan {

@@ -40,13 +40,31 @@ function findListenConflicts(config: Raw): Problem[] {
         message: `Found ${text} twice. Write each address once.`,
       });
     seen.add(text);
-    if (!guarded && !isLoopbackHost(listener.host))
+    if (readTls(entry)["clientCertificate"] !== undefined && readClientCa(entry) === undefined)
+      problems.push({
+        path: ["listen", at, "tls", "clientCertificate"],
+        message: 'Found no authority that clients could be asked about. Set "clientCa" too.',
+      });
+    if (!guarded && !isLoopbackHost(listener.host) && !requiresCertificate(entry))
       problems.push({
         path: ["listen", at],
         message: `Cannot bind ${text}: the listener has no users. Set "users", or "open: true" to run an open proxy.`,
       });
   }
   return problems;
+}
+
+/** Whether every client has to show a certificate of an authority that is trusted. */
+function requiresCertificate(entry: unknown): boolean {
+  return readClientCa(entry) !== undefined && readTls(entry)["clientCertificate"] !== "optional";
+}
+
+function readClientCa(entry: unknown): unknown {
+  return readTls(entry)["clientCa"];
+}
+
+function readTls(entry: unknown): Raw {
+  return readRecord(readRecord(entry)["tls"]);
 }
 
 function readListener(entry: unknown): { host: string; port: number } | undefined {
@@ -124,7 +142,9 @@ function findUpstreamConflicts(config: Raw): Problem[] {
 function findRuleConflicts(config: Raw): Problem[] {
   const problems: Problem[] = [];
   const names = new Set<string>();
-  const users = listUserNames(config["users"]);
+  // Certificates of clients name users that nobody else knows.
+  const certified = readList(config["listen"]).some((entry) => readClientCa(entry) !== undefined);
+  const users = certified ? undefined : listUserNames(config["users"]);
   for (const [at, rule] of readList(config["rules"]).entries()) {
     if (!isRecord(rule)) continue;
     const path = ["rules", at];
@@ -135,7 +155,7 @@ function findRuleConflicts(config: Raw): Problem[] {
         message: `Found the rule ${quoteValue(name)} twice. Give each rule a name of its own.`,
       });
     names.add(name);
-    problems.push(...findVerdictConflicts(rule, path));
+    problems.push(...findVerdictConflicts(rule, path), ...findDemandConflicts(rule, path));
     problems.push(...findUnknownWays(config, rule["via"], [...path, "via"]));
     for (const [index, user] of readList(rule["users"]).entries()) {
       if (typeof user !== "string" || !users || users.includes(user)) continue;
@@ -151,8 +171,23 @@ function findRuleConflicts(config: Raw): Problem[] {
   return problems;
 }
 
+/** What a rule may demand of TLS inside a tunnel. */
+const tlsDemands = ["sni", "tls", "ja4"];
+
+/** Demands on TLS where TLS may not be spoken. */
+function findDemandConflicts(rule: Raw, path: PropertyKey[]): Problem[] {
+  const protocols = readList(rule["protocols"]);
+  if (rule["protocols"] === undefined || protocols.includes("tls")) return [];
+  return tlsDemands
+    .filter((key) => rule[key] !== undefined)
+    .map((key) => ({
+      path: [...path, key],
+      message: `"protocols" does not have "tls". Add it, or leave out ${quoteValue(key)}.`,
+    }));
+}
+
 function findVerdictConflicts(rule: Raw, path: PropertyKey[]): Problem[] {
-  const allowing = ["allow", "allowPrivate", "via", "sourceAddress"].filter(
+  const allowing = ["allow", "allowPrivate", "via", "sourceAddress", "protocols", ...tlsDemands].filter(
     (key) => rule[key] !== undefined && rule[key] !== false,
   );
   if (rule["deny"] === true)

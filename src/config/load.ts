@@ -46,7 +46,7 @@ export async function loadConfig(options: LoadOptions): Promise<LoadResult> {
   const home = file === undefined ? folder : dirname(file);
   const { materials, problems: missing } = await gatherMaterials(
     over.raw,
-    { folder: home, variables, terminal },
+    { folder: home, variables, terminal, now: Date.now() },
     createReader(home),
   );
   const checked = checkConfig(over.raw);

@@ -12,6 +12,8 @@ export interface Materials {
   readonly folder: string;
   /** Whether standard output is a terminal: decides the default of `log.access`. */
   readonly terminal: boolean;
+  /** Milliseconds since the epoch at which the certificates of listeners must be valid; not looked at when absent. */
+  readonly now?: number;
 }
 
 /** Reads a file; the reason continues a sentence: `there is no such file or folder`. */
@@ -92,6 +94,9 @@ function findReferences(raw: unknown): Reference[] {
   const config = readRecord(raw);
   visit(config["users"], ["users"]);
   visit(config["sidecar"], ["sidecar"]);
+  for (const [at, listener] of readList(config["listen"]).entries())
+    found.push(...findTlsPaths(readRecord(readRecord(listener)["tls"]), ["listen", at, "tls"]));
+  found.push(...findPaths(readRecord(config["forward"])["ca"], ["forward", "ca"]));
   for (const [name, upstream] of Object.entries(readRecord(config["upstreams"]))) {
     const path = ["upstreams", name];
     // From the value on: an upstream may have the name "file".
@@ -99,6 +104,13 @@ function findReferences(raw: unknown): Reference[] {
     for (const key of pathSettings) found.push(...findPaths(readRecord(upstream)[key], [...path, key]));
   }
   return found;
+}
+
+function findTlsPaths(tls: Readonly<Record<string, unknown>>, path: PropertyKey[]): Reference[] {
+  const pairs = readList(tls["certificates"]).flatMap((pair, at) =>
+    findTlsPaths(readRecord(pair), [...path, "certificates", at]),
+  );
+  return [...["cert", "key", "clientCa"].flatMap((key) => findPaths(tls[key], [...path, key])), ...pairs];
 }
 
 function findPaths(value: unknown, path: PropertyKey[]): Reference[] {

@@ -2,6 +2,7 @@ import { z } from "zod";
 
 import type { HookQuery } from "../proxy/policy/policy.ts";
 import { cidr, either, flag, hook, ipAddress, list, settings, text } from "./fields.ts";
+import { insideFields } from "./inside-schema.ts";
 import { parseTargetPattern } from "./target-pattern.ts";
 
 /** A way: `"direct"`, `"environment"`, the name of an upstream, or names in the order of a chain. */
@@ -56,7 +57,13 @@ const rule = settings({
       'Allow, and go this way: `"direct"`, `"environment"`, the name of an upstream, a list of names (a chain, in order) or a function. Default: as `default` says.',
     )
     .optional(),
+  tunnelHttp: flag()
+    .describe(
+      "Let plain HTTP requests through `http` and `https` upstreams go in tunnels, instead of letting the last upstream forward them. Default: false.",
+    )
+    .optional(),
   sourceAddress: ipAddress().describe("Local IP address to connect from. Default: the system chooses.").optional(),
+  ...insideFields,
 });
 
 const decideTarget = hook<DecideTarget>("a rule, or a function");

@@ -1,6 +1,8 @@
 import type { z } from "zod";
 
 import { cidr, count, duration, flag, list, secret, settings, size, text, word } from "./fields.ts";
+import { forwardSchema } from "./forward-schema.ts";
+import { inspectSchema } from "./inside-schema.ts";
 import { bindableHost, listenSchema } from "./listener-schema.ts";
 import { defaultSchema, rulesSchema } from "./rule-schema.ts";
 import { upstreamSchema, upstreamsSchema } from "./upstream-schema.ts";
@@ -30,8 +32,13 @@ const timeoutsSchema = settings({
   connect: duration({ zero: false })
     .describe("For resolving, connecting and the handshakes with all upstreams together.")
     .default("10s"),
+  response: duration({ zero: true })
+    .describe('From a complete HTTP request to the head of its response, when it is forwarded; `"0"` for ever.')
+    .default("60s"),
   idle: duration({ zero: true })
-    .describe('How long a tunnel may be without a byte in either direction; `"0"` for ever.')
+    .describe(
+      'How long a tunnel, or the body of a forwarded message, may be without a byte in either direction; `"0"` for ever.',
+    )
     .default("10m"),
   drain: duration({ zero: true })
     .describe("How long tunnels may go on after the program is told to stop.")
@@ -78,6 +85,8 @@ export const configSchema = settings(
     upstreams: upstreamsSchema,
     rules: rulesSchema,
     default: defaultSchema,
+    forward: forwardSchema,
+    inspect: inspectSchema,
     clients: list(cidr(), "a list of client addresses or ranges")
       .describe("Client addresses or ranges that may connect at all. Default: all.")
       .optional(),
@@ -85,6 +94,14 @@ export const configSchema = settings(
     timeouts: timeoutsSchema,
     sidecar: sidecarSchema,
     log: logSchema,
+    splice: word(["auto", "off"])
+      .describe(
+        "Whether the kernel carries long tunnels (Linux): `auto` where it can, `off` to keep every byte in the program.",
+      )
+      .default("auto"),
+    spliceAfter: size(1, 1024 * 1024 * 1024)
+      .describe("Bytes, both ways together, that a tunnel has moved before the kernel carries it.")
+      .default("512KiB"),
   },
   "a map of settings, as defineConfig() takes it",
 );

@@ -1,6 +1,6 @@
 import type { z } from "zod";
 
-import { duration, either, hook, list, secret, settings, text } from "./fields.ts";
+import { duration, either, hook, list, secret, settings, text, word } from "./fields.ts";
 
 /** Decides whether a user may enter. Throwing, or taking longer than `timeouts.hook`, denies. */
 export type VerifyUser = (name: string, password: string) => boolean | Promise<boolean>;
@@ -33,6 +33,11 @@ export const usersSchema = either('a list of users, { file: "users.htpasswd" } o
   .optional();
 
 export const authSchema = settings({
+  schemes: list(word(["basic", "digest"]), "a list of schemes")
+    .describe(
+      "How HTTP clients may prove who they are, the preferred one first. `digest` (RFC 7616) works only for users whose password the configuration has in plain.",
+    )
+    .default(["basic"]),
   realm: text("a realm", (value) =>
     /^[\x20-\x7e]{1,128}$/.test(value) && !/["\\]/.test(value)
       ? undefined

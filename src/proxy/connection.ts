@@ -1,65 +1,110 @@
 import type { Ip } from "../address/ip.ts";
 import type { Conn } from "../net/conn.ts";
+import type { SocketConn } from "../net/socket-conn.ts";
 import { identify } from "./auth/identify.ts";
 import { dial } from "./dial/dial.ts";
 import type { Failure } from "./failure.ts";
+import { forward } from "./forward/forward.ts";
+import { awaitRequest } from "./handshake/await-request.ts";
 import { readHello } from "./handshake/hello.ts";
 import { readCredentials } from "./handshake/read-credentials.ts";
 import { readRequest } from "./handshake/read-request.ts";
+import { type Doorway, enter } from "./listen/enter.ts";
+import { inspectTunnel } from "./inspect/inspect-tunnel.ts";
+import { judgeForwarding } from "./inspect/judge-inside.ts";
+import { Places } from "./listen/places.ts";
 import { authorize } from "./policy/authorize.ts";
 import { refuse, respondEstablished } from "./respond/respond.ts";
 import { chooseRoute } from "./route/choose-route.ts";
 import type { Services } from "./services.ts";
 import { enterStage, openSession, type Session } from "./session.ts";
 
-/** Serves one accepted connection from its first byte to its record. Never rejects. */
-export async function serveConnection(client: Conn, from: Ip, listener: string, services: Services): Promise<void> {
-  const session = openSession({
-    runtime: services.runtime.current,
-    client: from,
-    clientPort: client.remotePort,
-    listener,
-  });
-  const slots: (() => void)[] = [];
-  services.recorder.opened(session);
+/**
+ * Serves one accepted connection from its first byte to its record. Never
+ * rejects. Each request on a kept connection has an account of its own.
+ */
+export async function serveConnection(conn: SocketConn, from: Ip, doorway: Doorway, services: Services): Promise<void> {
+  const { recorder, runtime, forwarding } = services;
+  const places = new Places(services.admission);
+  const listener = doorway.name;
+  let session = openSession({ runtime: runtime.current, client: from, clientPort: conn.remotePort, listener });
+  recorder.opened(session);
+  const client = await welcome(session, conn, doorway, services, places);
+  while (client !== undefined && (await serveRequest(session, client, doorway, services, places))) {
+    if (!(await awaitRequest(client, session.runtime.forward.clientIdleMs, forwarding.waiting))) {
+      client.close();
+      break;
+    }
+    session = openSession({ ...session, runtime: runtime.current });
+  }
+  places.leave();
+  recorder.closed(session);
+}
+
+/** Leads a connection in; undefined when it had to be turned away, and was told so if it can be. */
+async function welcome(
+  session: Session,
+  conn: SocketConn,
+  doorway: Doorway,
+  services: Services,
+  places: Places,
+): Promise<Conn | undefined> {
   try {
-    const failure = await live(session, client, services, slots);
-    if (failure !== undefined) refuse(session, client, failure);
+    const entrance = await enter(session, conn, doorway, places);
+    if (entrance.ok) return entrance.conn;
+    if (entrance.conn === undefined) conn.close();
+    refuse(session, entrance.conn ?? conn, entrance.failure, true);
   } catch (error) {
     services.reportBug(error, session.id);
-    refuse(session, client, { detail: "internal_error" });
+    refuse(session, conn, { detail: "internal_error" }, true);
+  }
+  services.recorder.finished(session);
+  return undefined;
+}
+
+/** Serves one request, whatever becomes of it. True when the connection is kept for another one. */
+async function serveRequest(
+  session: Session,
+  client: Conn,
+  doorway: Doorway,
+  services: Services,
+  places: Places,
+): Promise<boolean> {
+  try {
+    const end = await live(session, client, doorway, services, places);
+    if (end === undefined || end === "kept") return end === "kept";
+    return refuse(session, client, end, services.draining);
+  } catch (error) {
+    services.reportBug(error, session.id);
+    return refuse(session, client, { detail: "internal_error" }, true);
   } finally {
-    for (const leave of slots) leave();
-    services.recorder.closed(session);
+    services.recorder.finished(session);
   }
 }
 
 /**
- * The life of a connection. Read down: each stage yields a value, or the
- * failure that ends the story and is told to the client.
+ * The life of a request, and of a connection that becomes a tunnel. Read down:
+ * each stage yields a value, or the failure that ends the story and is told to
+ * the client. `kept` when another request may follow.
  */
 async function live(
   session: Session,
   client: Conn,
+  doorway: Doorway,
   services: Services,
-  slots: (() => void)[],
-): Promise<Failure | undefined> {
-  const place = services.admission.admitClient(session.client, session.runtime);
-  if (!place.ok) return place.failure;
-  slots.push(place.value);
-
+  places: Places,
+): Promise<Failure | "kept" | undefined> {
   enterStage(session, "handshake");
-  const hello = await readHello(session, client);
+  const hello = await readHello(session, client, doorway.protocols);
   if (!hello.ok) return hello.failure;
 
   enterStage(session, "authenticate");
   const presented = await readCredentials(session, client, hello.value);
   if (!presented.ok) return presented.failure;
-  const user = await identify(session, presented.value);
+  const user = await identify(session, presented.value, services);
   if (!user.ok) return user.failure;
-  const userPlace = services.admission.admitUser(user.value, session.runtime);
-  if (!userPlace.ok) return userPlace.failure;
-  slots.push(userPlace.value);
+  const crowded = places.takeForUser(session);
+  if (crowded !== undefined) return crowded;
 
   enterStage(session, "request");
   const request = await readRequest(session, client, hello.value);
@@ -69,20 +114,32 @@ async function live(
   enterStage(session, "decide");
   const authorized = await authorize(session, request.value.target, services);
   if (!authorized.ok) return authorized.failure;
+  const unfit = request.value.kind === "forward" ? judgeForwarding(authorized.value.decision) : undefined;
+  if (unfit !== undefined) return unfit;
 
   enterStage(session, "route");
   const route = chooseRoute(session, authorized.value);
   if (!route.ok) return route.failure;
 
-  enterStage(session, "dial");
-  const dialled = await dial(session, client, route.value, authorized.value, services);
-  if (!dialled.ok) return dialled.failure;
+  let target: Conn;
+  if (request.value.kind === "forward") {
+    const end = await forward(session, client, request.value, authorized.value, route.value, services);
+    if (end.kind === "failed") return end.failure;
+    if (end.kind !== "switched") return end.kind === "kept" ? "kept" : undefined;
+    target = end.conn;
+  } else {
+    enterStage(session, "dial");
+    const dialled = await dial(session, client, route.value, authorized.value, services);
+    if (!dialled.ok) return dialled.failure;
 
-  enterStage(session, "respond");
-  respondEstablished(session, client);
+    enterStage(session, "respond");
+    respondEstablished(session, client);
+    target = dialled.value.conn;
+  }
 
   enterStage(session, "tunnel");
-  const tunnel = services.tunnel(client, dialled.value.conn, { idleMs: session.runtime.timeouts.idleMs });
+  const tap = request.value.kind === "tunnel" ? inspectTunnel(session) : undefined;
+  const tunnel = services.tunnel(client, target, { idleMs: session.runtime.timeouts.idleMs, ...(tap && { tap }) });
   services.recorder.tunnelOpened(session, tunnel);
   session.tunnel = await tunnel.done;
   return undefined;

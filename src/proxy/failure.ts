@@ -28,9 +28,22 @@ const table = {
   head_too_large: row("http_request_error", 431, "client", "The request head is too large."),
   handshake_timeout: row("http_request_error", 408, "client", "The request did not arrive in time."),
   version_not_supported: row("http_request_error", 505, "client", "Only HTTP/1.0 and HTTP/1.1 are spoken here."),
-  method_not_supported: row("http_request_error", 501, "client", "Only CONNECT is served here."),
+  not_for_a_proxy: row(
+    "http_request_error",
+    400,
+    "client",
+    "This is a proxy: it takes whole URIs, as in GET http://host/path, and CONNECT host:port.",
+  ),
   command_not_supported: row("http_request_error", 501, "client", "SOCKS clients can only ask for CONNECT here."),
   protocol_not_served: row("http_request_error", 400, "client", "This listener does not serve that protocol."),
+  proxy_header_missing: row("http_request_error", 400, "client", "This peer must begin with a PROXY protocol header."),
+  client_tls_failed: row("http_request_error", 400, "client", "The TLS handshake of the client failed."),
+  certificate_required: row(
+    "http_request_denied",
+    403,
+    "client",
+    "This listener needs a client certificate that it trusts.",
+  ),
   client_gone: row("http_request_error", 400, "client", "The client went away before it was answered."),
   // Who and how many.
   credentials_required: row("http_request_denied", 407, "client", "This proxy needs a user name and a password."),
@@ -43,6 +56,12 @@ const table = {
   denied_by_rule: row("http_request_denied", 403, "policy", "A rule of this proxy denies the target."),
   denied_by_default: row("http_request_denied", 403, "policy", "No rule of this proxy allows the target."),
   hook_failed: row("http_request_denied", 403, "policy", "The decision could not be made, so the answer is no."),
+  https_in_clear: row(
+    "http_request_denied",
+    403,
+    "policy",
+    "Requests for https URIs are taken over TLS or from this machine only; use CONNECT.",
+  ),
   address_prohibited: row(
     "destination_ip_prohibited",
     403,
@@ -50,6 +69,32 @@ const table = {
     "The address of the target is not one that this proxy dials.",
   ),
   proxy_loop: row("proxy_loop_detected", 508, "policy", "The target is this proxy itself."),
+  // What is said inside a tunnel, after the answer that opened it.
+  protocol_denied: row(
+    "http_request_denied",
+    403,
+    "policy",
+    "The rule that allows the target does not allow this protocol inside.",
+  ),
+  sni_mismatch: row(
+    "http_request_denied",
+    403,
+    "policy",
+    "The rule that allows the target does not allow the server name that the TLS client asks for.",
+  ),
+  tls_too_old: row("http_request_denied", 403, "policy", "The rule that allows the target asks for a newer TLS."),
+  fingerprint_denied: row(
+    "http_request_denied",
+    403,
+    "policy",
+    "The rule that allows the target does not allow this TLS client.",
+  ),
+  first_bytes_timeout: row(
+    "http_request_denied",
+    403,
+    "policy",
+    "The client did not say in time what the rule that allows the target asks for.",
+  ),
   draining: row("proxy_internal_response", 503, "proxy", "The proxy is shutting down; try again elsewhere or later."),
   // The way there.
   dns_error: row("dns_error", 502, "destination", "The name of the target does not resolve."),
@@ -87,6 +132,16 @@ const table = {
   tls_certificate: row("tls_certificate_error", 502, "upstream", "The certificate of the next hop cannot be trusted."),
   tls_alert: row("tls_alert_received", 502, "upstream", "The next hop ended the TLS handshake with an alert."),
   tls_protocol: row("tls_protocol_error", 502, "upstream", "The TLS handshake with the next hop failed."),
+  // The answer of the one who was asked, when a request is forwarded.
+  bad_response: row("http_protocol_error", 502, "destination", "The answer is not well-formed HTTP/1.1."),
+  response_head_too_large: row(
+    "http_response_header_section_size",
+    502,
+    "destination",
+    "The head of the answer is too large.",
+  ),
+  response_incomplete: row("http_response_incomplete", 502, "destination", "The answer ended before its end."),
+  response_timeout: row("http_response_timeout", 504, "destination", "The answer did not arrive in time."),
   // Us.
   internal_error: row("proxy_internal_error", 500, "proxy", "The proxy made a mistake."),
 } as const satisfies Record<string, FailureRow>;

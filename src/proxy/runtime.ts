@@ -1,5 +1,7 @@
 import type { Cidr } from "../address/cidr.ts";
 import type { Authenticator } from "./auth/authenticate.ts";
+import type { ForwardSettings } from "./forward/forward-settings.ts";
+import type { InspectSettings } from "./inspect/inspect-settings.ts";
 import type { Policy } from "./policy/policy.ts";
 import type { Hop } from "./route/route.ts";
 
@@ -15,6 +17,10 @@ export interface Runtime {
   readonly upstreams: ReadonlyMap<string, Hop>;
   /** Where `via: environment` leads, by target; undefined when the environment is not asked. */
   readonly environment?: EnvironmentRoutes;
+  /** How HTTP requests are forwarded. */
+  readonly forward: ForwardSettings;
+  /** What is looked at inside tunnels. */
+  readonly inspect: InspectSettings;
   readonly timeouts: Timeouts;
   readonly limits: Limits;
   /** Client addresses that may connect at all; undefined for everyone. */
@@ -29,6 +35,8 @@ export interface Timeouts {
   readonly handshakeMs: number;
   /** For resolving, dialling and the handshakes with all hops together. */
   readonly connectMs: number;
+  /** From a complete request to the head of its response, when it is forwarded; 0 for ever. */
+  readonly responseMs: number;
   /** Without a byte in either direction; 0 for never. */
   readonly idleMs: number;
   /** For a function of the configuration to answer. */

@@ -1,4 +1,6 @@
 import type { Resolver } from "../net/dns.ts";
+import type { Forwarding } from "./forward/forwarding.ts";
+import type { HookReport } from "./hook/hook-reporter.ts";
 import type { Admission } from "./listen/admission.ts";
 import type { OwnAddresses } from "./listen/own-addresses.ts";
 import type { Recorder } from "./record/recorder.ts";
@@ -12,10 +14,13 @@ export interface Services {
   readonly recorder: Recorder;
   readonly resolver: Resolver;
   readonly tunnel: TunnelEngine;
+  readonly forwarding: Forwarding;
   /** Where we listen ourselves, so as never to dial it. */
   readonly own: OwnAddresses;
   /** Tells the operator of a mistake of ours, which ended the connection `id`. */
   reportBug(error: unknown, id: string): void;
+  /** Tells the operator of a function of the configuration that failed, and how. */
+  reportHook(report: HookReport): void;
   /** Set once, when the daemon begins to shut down. */
   draining: boolean;
 }

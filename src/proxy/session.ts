@@ -1,6 +1,7 @@
 import type { Ip } from "../address/ip.ts";
 import type { Endpoint } from "../address/endpoint.ts";
 import type { Failure } from "./failure.ts";
+import type { InsideFacts } from "./inspect/inside-facts.ts";
 import type { Decision } from "./policy/policy.ts";
 import type { Route } from "./route/route.ts";
 import type { Runtime } from "./runtime.ts";
@@ -8,7 +9,7 @@ import type { TunnelResult } from "./tunnel/tunnel.ts";
 
 /** The stages of a connection's life, in order. The last one reached is in the record. */
 export type Stage =
-  "accept" | "handshake" | "authenticate" | "request" | "decide" | "route" | "dial" | "respond" | "tunnel";
+  "accept" | "handshake" | "authenticate" | "request" | "decide" | "route" | "dial" | "respond" | "tunnel" | "forward";
 
 /** How the client speaks to us. */
 export type ClientProtocol = "http" | "socks5" | "socks4";
@@ -18,8 +19,11 @@ export interface Session {
   /** Unique for the life of the process and unlikely to repeat after it. */
   readonly id: string;
   readonly runtime: Runtime;
-  readonly client: Ip;
-  readonly clientPort: number;
+  /** The peer of the connection, or whom it speaks for by its PROXY header. */
+  client: Ip;
+  clientPort: number;
+  /** Who the client is by its verified certificate (SAN or subject), when the listener asks for one. */
+  certificateUser: string | undefined;
   /** The listener's address as bound, `host:port`. */
   readonly listener: string;
   /** Milliseconds since the epoch. */
@@ -35,6 +39,10 @@ export interface Session {
   /** Whether a SOCKS5 client was asked for its password, and waits for the verdict (RFC 1929). */
   socksLogin: boolean;
   method: string | undefined;
+  /** Of the URI that is to be forwarded; undefined for a tunnel. */
+  scheme: "http" | "https" | undefined;
+  /** A request to forward that was read whole, after which the client's connection can carry another one. */
+  wholeRequest: boolean;
   target: Endpoint | undefined;
   user: string | undefined;
   decision: Decision | undefined;
@@ -45,6 +53,10 @@ export interface Session {
   status: number | undefined;
   failure: Failure | undefined;
   tunnel: TunnelResult | undefined;
+  /** What the first bytes inside the tunnel show; undefined when nobody looks. */
+  inside: InsideFacts | undefined;
+  /** Bytes of a forwarded request that the next hop took, and of its response that the client took, heads included. */
+  forwarded: { readonly up: number; readonly down: number } | undefined;
 }
 
 /** Process-wide prefix and count of ids: short, ordered, unlikely to repeat after a restart. */
@@ -58,9 +70,11 @@ export interface SessionStart {
   readonly client: Ip;
   readonly clientPort: number;
   readonly listener: string;
+  /** On a kept connection: what is known of the client already. */
+  readonly certificateUser?: string | undefined;
 }
 
-/** Opens the account of a connection that was just accepted. */
+/** Opens the account of a connection that was just accepted, or of the next request on one that was kept. */
 export function openSession(start: SessionStart): Session {
   idCount += 1;
   const now = performance.now();
@@ -70,6 +84,7 @@ export function openSession(start: SessionStart): Session {
     client: start.client,
     clientPort: start.clientPort,
     listener: start.listener,
+    certificateUser: start.certificateUser,
     startedAt: Date.now(),
     stage: "accept",
     stageMs: {},
@@ -78,6 +93,8 @@ export function openSession(start: SessionStart): Session {
     protocol: undefined,
     socksLogin: false,
     method: undefined,
+    scheme: undefined,
+    wholeRequest: false,
     target: undefined,
     user: undefined,
     decision: undefined,
@@ -86,6 +103,8 @@ export function openSession(start: SessionStart): Session {
     status: undefined,
     failure: undefined,
     tunnel: undefined,
+    inside: undefined,
+    forwarded: undefined,
   };
 }
 

@@ -11,10 +11,13 @@ export interface MetricSources {
   readonly live: { readonly size: number; bytes(): { up: number; down: number } };
   readonly accessLog: { readonly dropped: number };
   readonly auth: CheckCounts;
+  /** Listeners that speak TLS; milliseconds since the epoch. */
+  readonly certificates?: readonly { readonly listener: string; readonly expiresAt: number }[];
 }
 
 /** Puts the counts of the data plane into families. Labels are closed sets, or come from the configuration. */
-export function collectProxyFamilies({ version, metrics, live, accessLog, auth }: MetricSources): Family[] {
+export function collectProxyFamilies(sources: MetricSources): Family[] {
+  const { version, metrics, live, accessLog, auth, certificates = [] } = sources;
   const moving = live.bytes();
   return [
     gauge("penstock_build_info", "Always 1; the labels say what is running.", [
@@ -31,6 +34,11 @@ export function collectProxyFamilies({ version, metrics, live, accessLog, auth }
       [...metrics.finished].flatMap(([listener, byProtocol]) =>
         Object.entries(byProtocol).map(([protocol, value]) => ({ labels: { listener, protocol }, value })),
       ),
+    ),
+    gauge(
+      "penstock_certificate_expiry_seconds",
+      "Unix time at which the first certificate of a listener expires.",
+      certificates.map(({ listener, expiresAt }) => ({ labels: { listener }, value: expiresAt / 1000 })),
     ),
     gauge("penstock_connections_open", "Client connections under way.", [{ value: metrics.connectionsOpen }]),
     counter("penstock_requests_total", "Forwarded HTTP requests that are over.", [{ value: metrics.requests }]),
@@ -60,6 +68,24 @@ export function collectProxyFamilies({ version, metrics, live, accessLog, auth }
       "penstock_stage_seconds",
       "Time that connections spent in each stage.",
       Object.entries(metrics.stages).flatMap(([stage, timings]) => listBuckets(timings, { stage })),
+    ),
+    counter(
+      "penstock_inside_total",
+      "Tunnels that were looked into and are over, by what their first bytes are.",
+      mapRecord(metrics.inside, "protocol"),
+    ),
+    counter(
+      "penstock_tls_sessions_total",
+      "TLS sessions that began inside tunnels, by the version that the server chose.",
+      Object.entries(metrics.tlsSessions).flatMap(([tls, { full, resumed }]) => [
+        { labels: { version: tls, handshake: "full" }, value: full },
+        { labels: { version: tls, handshake: "resumed" }, value: resumed },
+      ]),
+    ),
+    histogram(
+      "penstock_tls_handshake_seconds",
+      "Time from ClientHello to the end of TLS handshakes inside tunnels.",
+      listBuckets(metrics.tlsHandshake, {}),
     ),
     histogram("penstock_tunnel_seconds", "How long tunnels lived.", listBuckets(metrics.tunnelDuration, {})),
     counter("penstock_auth_checks_total", "Hashed or delegated passwords, by whether the verdict was remembered.", [

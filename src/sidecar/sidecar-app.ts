@@ -1,5 +1,6 @@
 import { Hono, type MiddlewareHandler } from "hono";
 import type { Secret } from "../proxy/auth/secret.ts";
+import { formatTlsFields } from "../proxy/record/access-line.ts";
 import type { LiveTunnel } from "../proxy/record/live-table.ts";
 import type { ControlPort } from "./control-port.ts";
 import { guardHost, guardToken } from "./guard.ts";
@@ -69,7 +70,7 @@ function refuseOtherMethods(app: Hono, path: string, allow: string, guard?: Midd
 }
 
 /** The keys of the access line, so that one query fits both. */
-function formatTunnel(tunnel: LiveTunnel): Record<string, string | number | undefined> {
+function formatTunnel(tunnel: LiveTunnel): Record<string, unknown> {
   return {
     id: tunnel.id,
     listener: tunnel.listener,
@@ -80,6 +81,8 @@ function formatTunnel(tunnel: LiveTunnel): Record<string, string | number | unde
     dialled: tunnel.dialled,
     rule: tunnel.rule,
     route: tunnel.route,
+    inside: tunnel.inside,
+    tls: tunnel.tls && formatTlsFields(tunnel.tls),
     started_at: tunnel.startedAt,
     age_ms: tunnel.ageMs,
     bytes_up: tunnel.bytesUp,

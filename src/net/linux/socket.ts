@@ -37,6 +37,8 @@ export function finishSocket(libc: Libc, fd: number): void {
 export function makeReceiveRoom(libc: Libc, fd: number, bytes: number): void {
   libc.setSocketOption(fd, SOL_SOCKET, SO_RCVLOWAT, Int32Array.of(bytes));
   libc.setSocketOption(fd, SOL_SOCKET, SO_RCVLOWAT, lowestMark);
+  const cl = Number(process.env["LANE_C"] ?? 0);
+  if (cl > 0) libc.setSocketOption(fd, 6, 10, Int32Array.of(cl));
 }
 
 /** Takes the pending error off a socket: 0 for none, otherwise the error number. */

@@ -1,5 +1,6 @@
 import { quoteString } from "../../protocol/http1/auth-params.ts";
 import { parseBasicCredentials } from "../../protocol/http1/basic-credentials.ts";
+import type { HookFault } from "../hook/call-hook.ts";
 import type { CheckCounts } from "./credential-cache.ts";
 import { type AuthRequest, DigestVerifier, supportsDigest } from "./digest-verifier.ts";
 import { PasswordVerifier, type VerifierOptions } from "./password-verifier.ts";
@@ -16,6 +17,8 @@ export type AuthOutcome =
       readonly ok: false;
       readonly detail:
         "credentials_required" | "credentials_malformed" | "credentials_wrong" | "auth_busy" | "hook_failed";
+      /** With `hook_failed`: how the function that knows the users failed. */
+      readonly fault?: HookFault;
       /** For `challenge`: the client may try again with what it has, and need not ask its user. */
       readonly stale?: true;
     };

@@ -1,4 +1,5 @@
 import { fail, type Outcome, succeed } from "../failure.ts";
+import type { HookReport } from "../hook/hook-reporter.ts";
 import type { Presented } from "../handshake/read-credentials.ts";
 import type { Session } from "../session.ts";
 import type { Authenticator, AuthOutcome } from "./authenticate.ts";
@@ -6,13 +7,29 @@ import type { Authenticator, AuthOutcome } from "./authenticate.ts";
 /** Seconds after which a client may try again when too many passwords were being checked. */
 const RETRY_AFTER_SECONDS = 1;
 
+/** Who is told when the function that knows the users fails. */
+export interface IdentifyServices {
+  reportHook(report: HookReport): void;
+}
+
 /** Finds out who the client is: a user's name, or nobody in particular when the proxy asks for no credentials. */
 export function identify(
   session: Session,
   presented: Presented,
+  services: IdentifyServices,
 ): Outcome<string | undefined> | Promise<Outcome<string | undefined>> {
+  // A certificate says who the client is, unless it says so itself with a password.
+  if (session.certificateUser !== undefined && showsNothing(presented)) {
+    return accept(session, { ok: true, user: session.certificateUser }, services);
+  }
   const outcome = judge(session.runtime.authenticator, presented);
-  return outcome instanceof Promise ? outcome.then((late) => accept(session, late)) : accept(session, outcome);
+  return outcome instanceof Promise
+    ? outcome.then((late) => accept(session, late, services))
+    : accept(session, outcome, services);
+}
+
+function showsNothing(presented: Presented): boolean {
+  return presented.kind === "nothing" || (presented.kind === "fields" && presented.values.length === 0);
 }
 
 function judge(authenticator: Authenticator, presented: Presented): AuthOutcome | Promise<AuthOutcome> {
@@ -28,12 +45,15 @@ function judge(authenticator: Authenticator, presented: Presented): AuthOutcome 
   }
 }
 
-function accept(session: Session, outcome: AuthOutcome): Outcome<string | undefined> {
+function accept(session: Session, outcome: AuthOutcome, services: IdentifyServices): Outcome<string | undefined> {
   if (outcome.ok) {
-    session.user = outcome.user;
-    return succeed(outcome.user);
+    // Where nobody is asked for a password, whatever a client shows says nothing, and its certificate still does.
+    session.user = outcome.user ?? session.certificateUser;
+    return succeed(session.user);
   }
+  if (outcome.fault !== undefined) services.reportHook({ hook: "users", fault: outcome.fault });
   return fail(outcome.detail, {
+    ...(outcome.fault && { note: `the function of users ${outcome.fault.why}` }),
     ...(outcome.detail === "auth_busy" && { retryAfterSeconds: RETRY_AFTER_SECONDS }),
     ...(outcome.stale && { stale: true }),
   });

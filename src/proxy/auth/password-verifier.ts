@@ -1,3 +1,4 @@
+import type { HookFault } from "../hook/call-hook.ts";
 import { type CheckCounts, CredentialCache } from "./credential-cache.ts";
 import { isPassword, isUserName } from "./credential-text.ts";
 import { runUserCheck } from "./run-user-check.ts";
@@ -11,6 +12,8 @@ export type VerifyOutcome =
   | {
       readonly ok: false;
       readonly detail: "credentials_wrong" | "auth_busy" | "hook_failed";
+      /** With `hook_failed`: how the function failed. */
+      readonly fault?: HookFault;
     };
 
 export interface VerifierOptions {
@@ -32,10 +35,9 @@ export interface VerifierOptions {
 
 const WRONG: VerifyOutcome = { ok: false, detail: "credentials_wrong" };
 const BUSY: VerifyOutcome = { ok: false, detail: "auth_busy" };
-const FAILED: VerifyOutcome = { ok: false, detail: "hook_failed" };
 
 /** A finding about credentials, before it is about a user. */
-type Finding = "accepted" | "refused" | "failed";
+type Finding = "accepted" | "refused" | HookFault;
 
 /**
  * Verifies passwords off the hot path. What is known already, and plain
@@ -94,9 +96,11 @@ export class PasswordVerifier {
 
   #verifyByFunction(store: FunctionStore, user: string, password: Secret): VerifyOutcome | Promise<VerifyOutcome> {
     // A function may change its mind about a refusal at any time, so none is remembered.
-    return this.#recallOrRun(`function ${store.id}`, user, password, false, () =>
-      runUserCheck(store.check, user, password.reveal(), this.#hookDeadlineMs),
-    );
+    return this.#recallOrRun(`function ${store.id}`, user, password, false, async () => {
+      const checked = await runUserCheck(store.check, user, password.reveal(), this.#hookDeadlineMs);
+      if (!checked.ok) return checked.fault;
+      return checked.answer ? "accepted" : "refused";
+    });
   }
 
   #recallOrRun(
@@ -130,5 +134,5 @@ export class PasswordVerifier {
 
 function conclude(finding: Finding, user: string): VerifyOutcome {
   if (finding === "accepted") return { ok: true, user };
-  return finding === "refused" ? WRONG : FAILED;
+  return finding === "refused" ? WRONG : { ok: false, detail: "hook_failed", fault: finding };
 }

@@ -1,5 +1,7 @@
 import type { Conn } from "../../net/conn.ts";
 import { readMessage } from "../../net/read-message.ts";
+import { frameRequest } from "../../protocol/http1/message-framing.ts";
+import { allowsNextRequest } from "../../protocol/http1/persistence.ts";
 import { createRequestHeadParser, type RequestHead, type RequestHeadError } from "../../protocol/http1/request-head.ts";
 import type { Parsed } from "../../protocol/parsed.ts";
 import { parseSocks4Request, type Socks4Request, type Socks4RequestError } from "../../protocol/socks/socks4-server.ts";
@@ -14,27 +16,31 @@ export type Hello =
   | { readonly protocol: "socks5"; readonly greeting: Socks5Greeting }
   | { readonly protocol: "socks4"; readonly request: Socks4Request };
 
-type HelloError = RequestHeadError | Socks4RequestError | "bad_version";
+type HelloError = RequestHeadError | Socks4RequestError | "bad_version" | "protocol_not_served";
 
 /**
  * Reads what a client says first, under a deadline and a cap. Every byte after
  * it stays with the connection, for the target, after the dial.
  */
-export async function readHello(session: Session, client: Conn): Promise<Outcome<Hello>> {
+export async function readHello(
+  session: Session,
+  client: Conn,
+  protocols: ReadonlySet<ClientProtocol>,
+): Promise<Outcome<Hello>> {
   const { limits } = session.runtime;
   let parse: ((bytes: Uint8Array) => Parsed<Hello, HelloError>) | undefined;
 
   const read = await readMessage<Hello, HelloError>(
     client,
     (bytes) => {
-      parse ??= chooseParser(session, bytes);
+      parse ??= chooseParser(session, bytes, protocols);
       return parse(bytes);
     },
     { deadlineMs: remainingHandshakeMs(session), maxBytes: limits.headBytes + 1 },
   );
   switch (read.kind) {
     case "done":
-      if (read.value.protocol === "http") session.method = read.value.head.method;
+      if (read.value.protocol === "http") noteHead(session, read.value.head);
       return succeed(read.value);
     case "bad":
       return fail(judgeHelloError(read.code), { note: read.code });
@@ -51,9 +57,19 @@ export async function readHello(session: Session, client: Conn): Promise<Outcome
   }
 }
 
+function noteHead(session: Session, head: RequestHead): void {
+  session.method = head.method;
+  session.wholeRequest = head.method !== "CONNECT" && allowsNextRequest(head) && frameRequest(head).kind === "none";
+}
+
 /** SOCKS begins with its version as a byte, and no HTTP request can begin with one of those. */
-function chooseParser(session: Session, bytes: Uint8Array): (bytes: Uint8Array) => Parsed<Hello, HelloError> {
+function chooseParser(
+  session: Session,
+  bytes: Uint8Array,
+  protocols: ReadonlySet<ClientProtocol>,
+): (bytes: Uint8Array) => Parsed<Hello, HelloError> {
   session.protocol = recogniseProtocol(bytes[0]);
+  if (!protocols.has(session.protocol)) return () => ({ kind: "bad", code: "protocol_not_served", at: 0 });
   switch (session.protocol) {
     case "socks5":
       return (all) => mapValue(parseSocks5Greeting(all), (greeting) => ({ protocol: "socks5", greeting }));
@@ -85,7 +101,8 @@ function judgeHelloError(code: HelloError): FailureDetail {
     case "request_line_too_long":
       return "head_too_large";
     case "version_not_supported":
-      return "version_not_supported";
+    case "protocol_not_served":
+      return code;
     default:
       return "malformed_request";
   }

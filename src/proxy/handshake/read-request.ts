@@ -9,20 +9,26 @@ import { fail, type Outcome, succeed } from "../failure.ts";
 import type { Session } from "../session.ts";
 import type { Hello } from "./hello.ts";
 import { readSocksMessage } from "./read-socks-message.ts";
+import { type ForwardRequest, readForwardRequest } from "./forward-request.ts";
 import { readConnect, type TunnelRequest } from "./tunnel-request.ts";
 
+/** What a client can want: to be connected, or to have one request carried out. */
+export type ClientRequest = TunnelRequest | ForwardRequest;
+
 /** Finds out what the client wants. HTTP and SOCKS4 have said it already, SOCKS5 says it once it is logged in. */
-export async function readRequest(session: Session, client: Conn, hello: Hello): Promise<Outcome<TunnelRequest>> {
-  const request = await readTunnelRequest(session, client, hello);
-  if (request.ok) session.target = request.value.target;
+export async function readRequest(session: Session, client: Conn, hello: Hello): Promise<Outcome<ClientRequest>> {
+  const request = await readClientRequest(session, client, hello);
+  if (!request.ok) return request;
+  session.target = request.value.target;
+  if (request.value.kind === "forward") session.scheme = request.value.scheme;
   return request;
 }
 
-async function readTunnelRequest(session: Session, client: Conn, hello: Hello): Promise<Outcome<TunnelRequest>> {
+async function readClientRequest(session: Session, client: Conn, hello: Hello): Promise<Outcome<ClientRequest>> {
   switch (hello.protocol) {
     case "http": {
       const { head } = hello;
-      return head.method === "CONNECT" ? readConnect(head) : fail("method_not_supported", { note: head.method });
+      return head.method === "CONNECT" ? readConnect(head) : readForwardRequest(head);
     }
     case "socks4":
       return judgeSocksRequest(session, hello.request);
@@ -43,5 +49,5 @@ function judgeSocksRequest(
   session.method = command.toUpperCase();
   if (command !== "connect") return fail("command_not_supported", { note: command });
   if (!target.ok) return fail("bad_target", { note: target.code });
-  return succeed({ target: target.endpoint });
+  return succeed({ kind: "tunnel", target: target.endpoint });
 }

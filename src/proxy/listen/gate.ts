@@ -1,8 +1,11 @@
+import type { Cidr } from "../../address/cidr.ts";
 import { parseIp } from "../../address/ip.ts";
 import { listenTcp, type TcpListener } from "../../net/listen.ts";
 import type { SocketConn } from "../../net/socket-conn.ts";
 import { serveConnection } from "../connection.ts";
 import type { Services } from "../services.ts";
+import type { ClientProtocol } from "../session.ts";
+import type { Doorway } from "./enter.ts";
 import type { OwnAddresses } from "./own-addresses.ts";
 
 /** Where to listen. */
@@ -10,6 +13,9 @@ export interface ListenPlan {
   readonly host: string;
   /** 0 lets the system choose. */
   readonly port: number;
+  readonly protocols: ReadonlySet<ClientProtocol>;
+  readonly proxyFrom: readonly Cidr[];
+  readonly tls?: Doorway["tls"];
 }
 
 export type GateResult =
@@ -31,14 +37,15 @@ export function openGate(plans: readonly ListenPlan[], services: Services, own: 
     for (const listener of listeners) listener.stop();
   };
   for (const plan of plans) {
-    let name = "";
-    const bound = listenTcp(plan.host, plan.port, (conn) => accept(conn, name, services));
+    const { protocols, proxyFrom, tls } = plan;
+    let doorway: Doorway = { name: "", protocols, proxyFrom, tls };
+    const bound = listenTcp(plan.host, plan.port, (conn) => accept(conn, doorway, services));
     if (!bound.ok) {
       close();
       return { ok: false, plan, code: bound.code };
     }
     listeners.push(bound.listener);
-    name = formatListener(plan.host, bound.listener.port);
+    doorway = { ...doorway, name: formatListener(plan.host, bound.listener.port) };
     own.add(plan.host, bound.listener.port);
   }
   return { ok: true, gate: { listeners, close } };
@@ -49,10 +56,10 @@ export function formatListener(host: string, port: number): string {
   return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
-function accept(conn: SocketConn, listener: string, services: Services): void {
+function accept(conn: SocketConn, doorway: Doorway, services: Services): void {
   // A link-local address comes with its zone: `fe80::1%eth0`.
   const from = parseIp(conn.remoteAddress.split("%", 1)[0] ?? "");
   // A client that is gone before it was looked at has no address any more.
   if (from === undefined) conn.close();
-  else void serveConnection(conn, from, listener, services);
+  else void serveConnection(conn, from, doorway, services);
 }

@@ -4,7 +4,9 @@ import type { Resolver } from "../../net/dns.ts";
 import { resolveHost } from "../dial/resolve-host.ts";
 import type { Failure, FailureDetail } from "../failure.ts";
 import type { Runtime } from "../runtime.ts";
-import { type Asked, askVerdict, askVia } from "./ask-hook.ts";
+import type { HookAnswer, HookFault } from "../hook/call-hook.ts";
+import type { HookReport } from "../hook/hook-reporter.ts";
+import { askVerdict, askVia } from "./ask-hook.ts";
 import { applyVerdict, describeQuery, evaluate, type Evaluation } from "./decide.ts";
 import { guardAddress, type OwnListeners } from "./guard.ts";
 import type { AllowDecision, Decision, DenyDecision, HookVerdict, Policy, Query, Via } from "./policy.ts";
@@ -33,6 +35,8 @@ export interface AskingSession {
 export interface AuthorizeServices {
   readonly resolver: Resolver;
   readonly own: OwnListeners;
+  /** Tells the operator of a function of the configuration that failed. */
+  reportHook(report: HookReport): void;
 }
 
 /**
@@ -83,8 +87,8 @@ class Inquiry {
   readonly #policy: Policy;
   readonly #query: Query;
   readonly #services: AuthorizeServices;
-  readonly #verdicts = new Map<number, Promise<Asked<HookVerdict>>>();
-  readonly #ways = new Map<number, Promise<Asked<Via>>>();
+  readonly #verdicts = new Map<number, Promise<HookAnswer<HookVerdict>>>();
+  readonly #ways = new Map<number, Promise<HookAnswer<Via>>>();
 
   constructor(session: AskingSession, query: Query, services: AuthorizeServices) {
     this.#session = session;
@@ -169,7 +173,7 @@ class Inquiry {
           return evaluation;
         case "ask": {
           const asked = await this.#askVerdict(evaluation);
-          if (!asked.ok) return { kind: "found", finding: this.#distrust(evaluation.rule, asked.why) };
+          if (!asked.ok) return { kind: "found", finding: this.#distrust(evaluation.rule, "", asked.fault) };
           evaluation =
             asked.answer === undefined
               ? evaluate(this.#policy, query, evaluation.rule + 1)
@@ -178,7 +182,7 @@ class Inquiry {
         }
         case "ask_via": {
           const asked = await this.#askVia(evaluation);
-          if (!asked.ok) return { kind: "found", finding: this.#distrust(evaluation.rule, asked.why) };
+          if (!asked.ok) return { kind: "found", finding: this.#distrust(evaluation.rule, "via of ", asked.fault) };
           evaluation = { kind: "decided", decision: { ...evaluation.decision, via: asked.answer } };
           break;
         }
@@ -188,7 +192,7 @@ class Inquiry {
     }
   }
 
-  #askVerdict({ rule, ask }: Extract<Evaluation, { kind: "ask" }>): Promise<Asked<HookVerdict>> {
+  #askVerdict({ rule, ask }: Extract<Evaluation, { kind: "ask" }>): Promise<HookAnswer<HookVerdict>> {
     let asked = this.#verdicts.get(rule);
     if (asked === undefined) {
       asked = askVerdict(() => ask(describeQuery(this.#query)), this.#session.runtime.timeouts.hookMs);
@@ -197,7 +201,7 @@ class Inquiry {
     return asked;
   }
 
-  #askVia({ rule, ask }: Extract<Evaluation, { kind: "ask_via" }>): Promise<Asked<Via>> {
+  #askVia({ rule, ask }: Extract<Evaluation, { kind: "ask_via" }>): Promise<HookAnswer<Via>> {
     let asked = this.#ways.get(rule);
     if (asked === undefined) {
       asked = askVia(() => ask(describeQuery(this.#query)), this.#session.runtime.timeouts.hookMs);
@@ -206,11 +210,13 @@ class Inquiry {
     return asked;
   }
 
-  #distrust(rule: number, why: string): Finding {
+  /** The client learns that a function failed, the operator also with what. */
+  #distrust(rule: number, part: string, fault: HookFault): Finding {
     const name = this.#policy.rules[rule]?.name ?? "";
+    this.#services.reportHook({ hook: `${part}rule ${name}`, fault });
     return {
       decision: { verdict: "deny", rule: name, detail: "hook_failed" },
-      failure: { detail: "hook_failed", note: `rule ${name} ${why}` },
+      failure: { detail: "hook_failed", note: `rule ${name} ${fault.why}` },
     };
   }
 }

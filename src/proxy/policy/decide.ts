@@ -72,7 +72,7 @@ function judge(policy: Policy, rule: Rule, index: number, query: Query, address:
     return { kind: "decided", decision: { verdict: "deny", rule: name, detail: "denied_by_rule" } };
   }
   if (verdict.kind === "hook") return { kind: "ask", rule: index, ask: verdict.ask };
-  const { via, allowPrivate, sourceAddress } = verdict;
+  const { via, allowPrivate, sourceAddress, tunnelHttp, inside } = verdict;
   const decision: AllowDecision = {
     verdict: "allow",
     rule: name,
@@ -80,6 +80,8 @@ function judge(policy: Policy, rule: Rule, index: number, query: Query, address:
     via: typeof via === "object" ? via : findDefaultVia(policy),
     ...(allowPrivate && namesExactly(rule, query, address) ? { exactAddress: true } : {}),
     ...(sourceAddress === undefined ? {} : { sourceAddress }),
+    ...(tunnelHttp === undefined ? {} : { tunnelHttp }),
+    ...(inside === undefined ? {} : { inside }),
   };
   return typeof via === "function"
     ? { kind: "ask_via", rule: index, ask: via, decision }
@@ -130,7 +132,8 @@ function matchesHost({ host }: TargetPattern, query: Query, address: Ip | undefi
   }
 }
 
-function isBelow(name: string, suffix: string): boolean {
+/** Whether a name is below `suffix`, and not that itself. Both are canonical. */
+export function isBelow(name: string, suffix: string): boolean {
   return name.length > suffix.length + 1 && name.endsWith(suffix) && name[name.length - suffix.length - 1] === ".";
 }
 

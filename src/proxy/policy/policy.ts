@@ -1,6 +1,7 @@
 import type { Cidr } from "../../address/cidr.ts";
 import type { Endpoint } from "../../address/endpoint.ts";
 import type { Ip } from "../../address/ip.ts";
+import type { InsideDemand } from "../inspect/inside-demand.ts";
 
 /** What a rule can look at. */
 export interface Query {
@@ -52,6 +53,8 @@ export interface Rule {
         readonly allowPrivate: boolean;
         readonly via: Via | ((query: HookQuery) => Via | Promise<Via>) | undefined;
         readonly sourceAddress?: string;
+        readonly tunnelHttp?: true;
+        readonly inside?: InsideDemand;
       }
     | { readonly kind: "hook"; readonly ask: (query: HookQuery) => HookVerdict | Promise<HookVerdict> };
 }
@@ -73,6 +76,10 @@ export interface AllowDecision {
   readonly exactAddress?: boolean;
   readonly via: Via;
   readonly sourceAddress?: string;
+  /** Plain HTTP goes through tunnels of the upstreams, too, and is not left to the last of them to forward. */
+  readonly tunnelHttp?: true;
+  /** What the first bytes inside the tunnel have to be; undefined for anything. */
+  readonly inside?: InsideDemand;
 }
 
 export interface DenyDecision {

@@ -1,3 +1,4 @@
+import type { DescribedTls } from "../inspect/inside-facts.ts";
 import type { AccessRecord } from "./access-record.ts";
 import { cutText, escapeText } from "./escape-text.ts";
 
@@ -29,6 +30,8 @@ export function formatJsonLine(record: AccessRecord): string {
     note: bound(record.note),
     next_hop: bound(record.nextHop),
     received_status: record.receivedStatus,
+    inside: record.inside,
+    tls: record.tls && formatTlsFields(record.tls),
     end: record.end,
     bytes_up: record.bytesUp,
     bytes_down: record.bytesDown,
@@ -36,6 +39,23 @@ export function formatJsonLine(record: AccessRecord): string {
     stage_ms: record.stageMs,
   });
   return escapeText(line);
+}
+
+/** What a TLS handshake showed, in the keys of the JSON form. */
+export function formatTlsFields(tls: DescribedTls): Record<string, string | number | boolean | undefined> {
+  return {
+    sni: tls.sni,
+    alpn: tls.alpn,
+    alpn_chosen: tls.alpnChosen,
+    version: tls.version,
+    cipher: tls.cipher,
+    resumed: tls.resumed,
+    ja4: tls.ja4,
+    ja3: tls.ja3,
+    certificate_expires: tls.certificateExpires,
+    handshake_ms: tls.handshakeMs,
+    alert: tls.alert,
+  };
 }
 
 /**
@@ -53,6 +73,7 @@ export function formatTextLine(record: AccessRecord): string {
     quote(record.target ?? "-"),
   ];
   if (record.route !== undefined && record.route !== "direct") parts.push("via", quoteRoute(record.route));
+  if (record.inside !== undefined) parts.push(...describeInside(record));
   if (record.end !== undefined || record.bytesUp + record.bytesDown > 0) {
     parts.push(`${formatBytes(record.bytesUp)}↑`, `${formatBytes(record.bytesDown)}↓`);
   }
@@ -84,6 +105,13 @@ export function formatDuration(ms: number): string {
   const seconds = Math.round(ms / 1000);
   if (seconds < 3600) return `${Math.floor(seconds / 60)}m ${pad(seconds % 60)}s`;
   return `${Math.floor(seconds / 3600)}h ${pad(Math.floor((seconds % 3600) / 60))}m`;
+}
+
+/** `TLS 1.3`, or what else is spoken; the server name only where it is not the target's. */
+function describeInside({ inside, tls, target }: AccessRecord): string[] {
+  if (inside !== "tls") return [`(${inside})`];
+  const other = tls?.sni !== undefined && tls.sni.toLowerCase() !== target?.slice(0, target.lastIndexOf(":"));
+  return [tls?.version ?? "TLS", ...(other ? ["for", quote(tls.sni ?? "")] : [])];
 }
 
 /** `error` and `detail` are the same word more often than not; it is said once then. */

@@ -2,6 +2,8 @@ import { formatEndpoint } from "../../address/endpoint.ts";
 import { hostFromIp } from "../../address/host.ts";
 import { describeFailure, type FailureDetail, type FailureWord } from "../failure.ts";
 import type { ClientProtocol, Session, Stage } from "../session.ts";
+import { type DescribedTls, describeTls } from "../inspect/inside-facts.ts";
+import type { InsideProtocol } from "../inspect/inside-demand.ts";
 import type { TunnelEnd } from "../tunnel/tunnel.ts";
 
 /**
@@ -37,6 +39,10 @@ export interface AccessRecord {
   readonly note: string | undefined;
   readonly nextHop: string | undefined;
   readonly receivedStatus: number | undefined;
+  /** What was spoken inside the tunnel, as far as its first bytes tell. */
+  readonly inside: InsideProtocol | undefined;
+  /** What its TLS handshake showed. */
+  readonly tls: DescribedTls | undefined;
   /** How the tunnel ended, when there was one. */
   readonly end: TunnelEnd | undefined;
   /** Bytes from client to target, and back: the payload of a tunnel, or a forwarded request and its response. */
@@ -50,7 +56,7 @@ export interface AccessRecord {
 
 /** Sums up a connection that is over. `now` is the monotonic clock of `enterStage`, in milliseconds. */
 export function buildAccessRecord(session: Session, now: number): AccessRecord {
-  const { failure, tunnel, forwarded } = session;
+  const { failure, tunnel, forwarded, inside } = session;
   const ms = now - session.acceptedAt;
   const stageMs: Partial<Record<Stage, number>> = {};
   for (const stage in session.stageMs)
@@ -76,6 +82,8 @@ export function buildAccessRecord(session: Session, now: number): AccessRecord {
     note: failure?.note,
     nextHop: failure?.nextHop,
     receivedStatus: failure?.receivedStatus,
+    inside: inside?.protocol,
+    tls: inside?.tls && describeTls(inside.tls),
     end: tunnel?.end,
     bytesUp: tunnel?.bytesUp ?? forwarded?.up ?? 0,
     bytesDown: tunnel?.bytesDown ?? forwarded?.down ?? 0,

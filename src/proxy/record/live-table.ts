@@ -1,5 +1,7 @@
 import { formatEndpoint } from "../../address/endpoint.ts";
 import { hostFromIp } from "../../address/host.ts";
+import type { InsideProtocol } from "../inspect/inside-demand.ts";
+import { type DescribedTls, describeTls } from "../inspect/inside-facts.ts";
 import type { ClientProtocol, Session } from "../session.ts";
 import type { Tunnel } from "../tunnel/tunnel.ts";
 
@@ -14,6 +16,9 @@ export interface LiveTunnel {
   readonly dialled?: string;
   readonly rule?: string;
   readonly route?: string;
+  /** What is spoken inside, and what its TLS handshake showed. */
+  readonly inside?: InsideProtocol;
+  readonly tls?: DescribedTls;
   /** When the client connected, ISO 8601 in UTC. */
   readonly startedAt: string;
   /** Milliseconds since the tunnel opened. */
@@ -92,6 +97,8 @@ function snapshot({ session, tunnel, openedAt }: Entry, now: number): LiveTunnel
     ...(session.dialled === undefined ? {} : { dialled: session.dialled }),
     ...(session.decision === undefined ? {} : { rule: session.decision.rule }),
     ...(session.route === undefined ? {} : { route: session.route.name }),
+    ...(session.inside?.protocol === undefined ? {} : { inside: session.inside.protocol }),
+    ...(session.inside?.tls === undefined ? {} : { tls: describeTls(session.inside.tls) }),
     startedAt: new Date(session.startedAt).toISOString(),
     ageMs: Math.max(0, Math.round(now - openedAt)),
     bytesUp: up,

@@ -1,10 +1,18 @@
 import { type FailureDetail, listFailureDetails } from "../failure.ts";
+import type { InsideFacts } from "../inspect/inside-facts.ts";
+import type { InsideProtocol } from "../inspect/inside-demand.ts";
 import type { ClientProtocol, Session, Stage } from "../session.ts";
 import type { TunnelEnd } from "../tunnel/tunnel.ts";
 import { Histogram } from "./histogram.ts";
 
 /** `unknown`: the connection ended before it was clear what it speaks. */
 export type ProtocolLabel = ClientProtocol | "unknown";
+
+/** `undecided`: too little was said before the tunnel ended. */
+export type InsideLabel = InsideProtocol | "undecided";
+
+/** The versions of TLS that servers choose; `other` for what is none of them. */
+export type TlsLabel = "1.0" | "1.1" | "1.2" | "1.3" | "other";
 
 /** The stages with a histogram: all but the tunnel, whose length says nothing about this proxy. */
 export type TimedStage = Exclude<Stage, "tunnel">;
@@ -35,6 +43,7 @@ export class Metrics {
     idle_timeout: 0,
     killed: 0,
     drained: 0,
+    denied: 0,
     lane_lost: 0,
   };
   /** Payload bytes of tunnels that are over. */
@@ -51,6 +60,17 @@ export class Metrics {
     respond: new Histogram(STAGE_BOUNDS_MS),
     forward: new Histogram(STAGE_BOUNDS_MS),
   };
+  /** Tunnels that were looked into and are over, by what was spoken. */
+  readonly inside: Record<InsideLabel, number> = { tls: 0, http: 0, ssh: 0, smtp: 0, unknown: 0, undecided: 0 };
+  /** TLS sessions that began in them: full handshakes, and resumptions. */
+  readonly tlsSessions: Record<TlsLabel, { full: number; resumed: number }> = {
+    "1.0": { full: 0, resumed: 0 },
+    "1.1": { full: 0, resumed: 0 },
+    "1.2": { full: 0, resumed: 0 },
+    "1.3": { full: 0, resumed: 0 },
+    other: { full: 0, resumed: 0 },
+  };
+  readonly tlsHandshake = new Histogram(STAGE_BOUNDS_MS);
   readonly tunnelDuration = new Histogram(TUNNEL_BOUNDS_MS);
 
   constructor() {
@@ -82,9 +102,17 @@ export class Metrics {
     if (session.scheme !== undefined) this.requests += 1;
     if (session.failure !== undefined) this.failures[session.failure.detail] += 1;
     if (session.tunnel !== undefined) this.tunnelEnds[session.tunnel.end] += 1;
+    if (session.inside !== undefined) this.#countInside(session.inside);
     this.bytesUp += moved.up;
     this.bytesDown += moved.down;
     this.#observeStages(session, now);
+  }
+
+  #countInside({ protocol, tls }: InsideFacts): void {
+    this.inside[protocol ?? "undecided"] += 1;
+    if (tls?.version === undefined) return;
+    this.tlsSessions[labelVersion(tls.version)][tls.resumed === true ? "resumed" : "full"] += 1;
+    if (tls.handshakeMs !== undefined) this.tlsHandshake.observe(tls.handshakeMs);
   }
 
   #observeStages(session: Session, now: number): void {
@@ -94,5 +122,20 @@ export class Metrics {
     const inLastStage = Math.max(0, now - session.stageSince);
     if (session.stage === "tunnel") this.tunnelDuration.observe(inLastStage);
     else this.stages[session.stage].observe(inLastStage);
+  }
+}
+
+function labelVersion(version: number): TlsLabel {
+  switch (version) {
+    case 0x0301:
+      return "1.0";
+    case 0x0302:
+      return "1.1";
+    case 0x0303:
+      return "1.2";
+    case 0x0304:
+      return "1.3";
+    default:
+      return "other";
   }
 }

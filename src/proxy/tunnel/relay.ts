@@ -1,5 +1,7 @@
 import type { Conn, ConnSink } from "../../net/conn.ts";
+import { closeLingering } from "../respond/close-lingering.ts";
 import { watchIdle } from "./idle-watch.ts";
+import type { TunnelTap } from "./tunnel-tap.ts";
 import type { Tunnel, TunnelEnd, TunnelOptions, TunnelResult } from "./tunnel.ts";
 
 /** What the relay knows at the moment when another engine may take over: no byte is in its hands. */
@@ -27,7 +29,8 @@ export interface Promotion {
  * most one chunk waits per direction, whatever the peers do.
  *
  * With `promotion`, a tunnel that has moved enough bytes is handed over at a
- * moment when none of them is held here.
+ * moment when none of them is held here. While `options.tap` looks, every chunk
+ * is shown to it before it goes on, and the tunnel is not handed over.
  */
 export function relay(client: Conn, target: Conn, options: TunnelOptions, promotion?: Promotion): Tunnel {
   return new Relay(client, target, options, promotion);
@@ -48,6 +51,8 @@ class Relay implements Tunnel {
   #promoteAt: number;
   /** The engine that carries the tunnel now, once it was handed over. */
   #successor: Tunnel | undefined;
+  /** What looks at the chunks that come; undefined once it has seen enough. */
+  #tap: TunnelTap | undefined;
   /** Monotonic milliseconds of the last byte or FIN. */
   lastActivity: number;
 
@@ -64,9 +69,14 @@ class Relay implements Tunnel {
     this.#up = new Direction(this, client, target, "client_reset");
     this.#down = new Direction(this, target, client, "target_reset");
     this.#stopWatching = watchIdle(this, options.idleMs, () => this.abort("idle_timeout"));
+    this.#tap = options.tap;
+    this.#tap?.begin({
+      pass: (bytes) => this.#up.pass(bytes),
+      refuse: (lastWords) => this.#refuse(lastWords),
+    });
     // What waited on either side is delivered here, in order, before anything new.
     client.attach(new End(this, this.#up, this.#down));
-    target.attach(new End(this, this.#down, this.#up));
+    if (!this.#over) target.attach(new End(this, this.#down, this.#up));
   }
 
   bytes(): { up: number; down: number } {
@@ -82,11 +92,30 @@ class Relay implements Tunnel {
     this.lastActivity = performance.now();
   }
 
+  get over(): boolean {
+    return this.#over;
+  }
+
+  /** Shows a chunk to the tap, if there is one, and gives what may go on of it, and of what was held before. */
+  show(chunk: Uint8Array, way: Direction): Uint8Array | undefined {
+    const tap = this.#tap;
+    if (tap === undefined) return chunk;
+    const passed = way === this.#up ? tap.up(chunk) : tap.down(chunk);
+    if (tap.done) this.#tap = undefined;
+    return passed;
+  }
+
+  /** Tells the tap that the client said its last word, and gives what may go on of what was held. */
+  showEnd(way: Direction): Uint8Array | undefined {
+    return way === this.#up ? this.#tap?.upEnd() : undefined;
+  }
+
   /** Hands the tunnel over if that is due and no byte is held on the way. */
   considerPromotion(): void {
     const { bytes: up, finished: upFinished } = this.#up;
     const { bytes: down, finished: downFinished } = this.#down;
     if (up + down < this.#promoteAt || this.#over || !this.#up.empty || !this.#down.empty) return;
+    if (this.#tap !== undefined && !this.#tap.done) return;
     const [client, target] = [this.#client, this.#target];
     if (client.closed || target.closed || client.unreadBytes > 0 || target.unreadBytes > 0) return;
     // After an attempt that failed the next one is as far away as the first one was.
@@ -111,11 +140,7 @@ class Relay implements Tunnel {
   }
 
   #finish(end: TunnelEnd): void {
-    if (this.#over) return;
-    this.#over = true;
-    this.#stopWatching();
-    this.#client.detach();
-    this.#target.detach();
+    if (!this.#leave()) return;
     if (end === "closed") {
       this.#client.close();
       this.#target.close();
@@ -123,6 +148,32 @@ class Relay implements Tunnel {
       this.#client.reset();
       this.#target.reset();
     }
+    this.#conclude(end);
+  }
+
+  /** Ends what a rule denies: in order where that leaves nothing half said, so that the client can hear `lastWords`. */
+  #refuse(lastWords: Uint8Array): void {
+    if (!this.#leave()) return;
+    const client = this.#client;
+    if (this.#down.empty && client.write(lastWords) === lastWords.length) closeLingering(client);
+    else client.reset();
+    if (this.#up.bytes === 0) this.#target.close();
+    else this.#target.reset();
+    this.#conclude("denied");
+  }
+
+  /** Takes the hands off both connections. False when that was done before. */
+  #leave(): boolean {
+    if (this.#over) return false;
+    this.#over = true;
+    this.#stopWatching();
+    this.#tap?.close();
+    this.#client.detach();
+    this.#target.detach();
+    return true;
+  }
+
+  #conclude(end: TunnelEnd): void {
     this.#resolve({ end, bytesUp: this.#up.bytes, bytesDown: this.#down.bytes });
   }
 }
@@ -150,6 +201,12 @@ class Direction {
 
   push(chunk: Uint8Array): void {
     this.#relay.touch();
+    const passed = this.#relay.show(chunk, this);
+    if (passed !== undefined) this.pass(passed);
+  }
+
+  /** Sends bytes on; what does not fit waits and stops the source. */
+  pass(chunk: Uint8Array): void {
     const taken = this.#sink.write(chunk);
     // Closed for writing: the sink's own `close` is on its way and says how.
     if (taken < 0) return;
@@ -185,7 +242,9 @@ class Direction {
     if (this.#ending) return;
     this.#relay.touch();
     this.#ending = true;
-    if (this.#rest === undefined) this.#passEnd();
+    const held = this.#relay.showEnd(this);
+    if (held !== undefined) this.pass(held);
+    if (this.#rest === undefined && !this.#relay.over) this.#passEnd();
   }
 
   /** Nothing is held: neither bytes nor an end that was not passed on. */

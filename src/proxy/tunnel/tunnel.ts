@@ -1,4 +1,5 @@
 import type { Conn } from "../../net/conn.ts";
+import type { TunnelTap } from "./tunnel-tap.ts";
 
 /** How a tunnel ended. The closed set that records, metrics and tests use. */
 export type TunnelEnd =
@@ -8,6 +9,7 @@ export type TunnelEnd =
   | "idle_timeout"
   | "killed" // by an operator
   | "drained" // the time that shutting down allows ran out
+  | "denied" // by a rule, for what the client said inside
   | "lane_lost"; // the thread that carried it died
 
 /** What is known of a tunnel once it is over. */
@@ -30,6 +32,8 @@ export interface Tunnel {
 export interface TunnelOptions {
   /** Milliseconds without a byte in either direction after which the tunnel is closed; 0 for never. */
   readonly idleMs: number;
+  /** Looks at the first bytes. Until it has seen enough the tunnel stays in the relay. */
+  readonly tap?: TunnelTap;
 }
 
 /** An engine takes two detached connections and carries bytes between them until both are done. */

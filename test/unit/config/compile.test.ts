@@ -5,14 +5,32 @@ import { compileForTest } from "../../support/compile-for-test.ts";
 describe("compileConfig()", () => {
   test("compiles the defaults: loopback, direct, nobody asked, no sidecar", () => {
     const compiled = compileForTest({});
-    expect(compiled.listeners).toEqual([{ host: "127.0.0.1", port: 8080 }]);
+    expect(compiled.listeners).toEqual([
+      { host: "127.0.0.1", port: 8080, protocols: new Set(["http", "socks5", "socks4"] as const), proxyFrom: [] },
+    ]);
+    expect(compiled.splice).toEqual({ mode: "auto", afterBytes: 524_288 });
     expect(compiled.drainMs).toBe(10_000);
     expect(compiled.sidecar).toBeUndefined();
     expect(compiled.usersFile).toBeUndefined();
-    const { authenticator, policy, timeouts, limits, ...runtime } = compiled.runtime;
+    const { authenticator, policy, timeouts, limits, forward, ...runtime } = compiled.runtime;
     expect(authenticator.required).toBe(false);
     expect(policy).toEqual({ rules: [], fallback: { kind: "allow", via: [] } });
-    expect(timeouts).toEqual({ handshakeMs: 10_000, connectMs: 10_000, idleMs: 600_000, hookMs: 5000 });
+    expect(timeouts).toEqual({
+      handshakeMs: 10_000,
+      connectMs: 10_000,
+      responseMs: 60_000,
+      idleMs: 600_000,
+      hookMs: 5000,
+    });
+    expect(forward).toEqual({
+      via: expect.stringMatching(/^penstock-[0-9a-f]{10}$/),
+      forwardedFor: "off",
+      httpsOverPlain: false,
+      clientIdleMs: 60_000,
+      originIdleMs: 15_000,
+      idleOrigins: 512,
+      idlePerOrigin: 64,
+    });
     expect(limits).toEqual({
       connections: 10_000,
       connectionsPerUser: 0,
@@ -20,7 +38,7 @@ describe("compileConfig()", () => {
       headBytes: 32_768,
       headFields: 100,
     });
-    expect(runtime).toEqual({ upstreams: new Map(), agent: "penstock" });
+    expect(runtime).toEqual({ upstreams: new Map(), inspect: { tls: true, ja3: false }, agent: "penstock" });
   });
 
   test("writes access lines as text on a terminal and as JSON elsewhere, unless told", () => {
@@ -36,13 +54,20 @@ describe("compileConfig()", () => {
       limits: { connections: 7, perUser: { connections: 2 }, perClient: { connections: 3 }, headBytes: "4KB" },
       timeouts: { handshake: "1s", connect: "2s", idle: "0", drain: "0", hook: "30ms" },
     });
+    const spoken = { protocols: new Set(["http", "socks5", "socks4"] as const), proxyFrom: [] };
     expect(compiled.listeners).toEqual([
-      { host: "::1", port: 0 },
-      { host: "127.0.0.1", port: 9000 },
-      { host: "127.0.0.1", port: 1 },
+      { host: "::1", port: 0, ...spoken },
+      { host: "127.0.0.1", port: 9000, ...spoken },
+      { host: "127.0.0.1", port: 1, ...spoken },
     ]);
     expect(compiled.drainMs).toBe(0);
-    expect(compiled.runtime.timeouts).toEqual({ handshakeMs: 1000, connectMs: 2000, idleMs: 0, hookMs: 30 });
+    expect(compiled.runtime.timeouts).toEqual({
+      handshakeMs: 1000,
+      connectMs: 2000,
+      responseMs: 60_000,
+      idleMs: 0,
+      hookMs: 30,
+    });
     expect(compiled.runtime.limits).toMatchObject({
       connections: 7,
       connectionsPerUser: 2,

@@ -1,0 +1,22 @@
+import type { InsideDemand, InsideProtocol, NamePattern } from "../proxy/inspect/inside-demand.ts";
+import type { RuleSettings } from "./rule-schema.ts";
+import { parseTargetPattern } from "./target-pattern.ts";
+
+const versions = { "1.0": 0x0301, "1.1": 0x0302, "1.2": 0x0303, "1.3": 0x0304 } as const;
+
+/** Compiles what a rule demands of the first bytes inside a tunnel; undefined when that is nothing. */
+export function compileInside({ protocols, sni, tls, ja4 }: RuleSettings): InsideDemand | undefined {
+  if (protocols === undefined && sni === undefined && tls === undefined && ja4 === undefined) return undefined;
+  return {
+    protocols: new Set<InsideProtocol>(protocols ?? ["tls"]),
+    ...(sni !== undefined && { sni: sni === "match" ? sni : sni.map(compileName) }),
+    ...(tls !== undefined && { minVersion: versions[tls.min] }),
+    ...(ja4 !== undefined && { ja4: new Set(ja4) }),
+  };
+}
+
+function compileName(text: string): NamePattern {
+  const parsed = parseTargetPattern(text);
+  if (!parsed.ok || parsed.pattern.host.kind === "cidr") throw new Error(`The server name ${text} is unchecked`);
+  return parsed.pattern.host;
+}

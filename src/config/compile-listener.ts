@@ -1,0 +1,49 @@
+import type { Cidr } from "../address/cidr.ts";
+import type { TlsPlan } from "../proxy/listen/listener-tls.ts";
+import type { ClientProtocol } from "../proxy/session.ts";
+import { compileCidrs } from "./compile-policy.ts";
+import { compileTls, followTlsFiles, type TlsFiles } from "./compile-tls.ts";
+import { type ListenerAddress, parseListenerAddress } from "./listener-address.ts";
+import type { Materials } from "./materials.ts";
+import type { Problem } from "./problem.ts";
+import type { Config } from "./schema.ts";
+
+/** Where and how to listen. */
+export interface CompiledListener extends ListenerAddress {
+  /** What clients may speak. */
+  readonly protocols: ReadonlySet<ClientProtocol>;
+  /** Peers that must begin with a PROXY protocol header. */
+  readonly proxyFrom: readonly Cidr[];
+  /** What is shown to clients, for a listener that speaks TLS. */
+  readonly tls?: TlsPlan;
+}
+
+/** Compiles the listeners. Tells of certificates and keys that cannot be used. */
+export function compileListeners(
+  listen: Config["listen"],
+  materials: Materials,
+): { listeners: CompiledListener[]; tlsFiles: TlsFiles[]; problems: Problem[] } {
+  const listeners: CompiledListener[] = [];
+  const tlsFiles: TlsFiles[] = [];
+  const problems: Problem[] = [];
+  for (const [at, written] of listen.entries()) {
+    const { tls, protocols, proxyProtocol, ...address } = typeof written === "string" ? fillIn(written) : written;
+    const plan = tls && compileTls(tls, ["listen", at, "tls"], materials);
+    if (plan?.ok === false) problems.push(...plan.problems);
+    listeners.push({
+      ...address,
+      protocols: new Set(protocols),
+      proxyFrom: compileCidrs(proxyProtocol),
+      ...(plan?.ok && { tls: plan.value }),
+    });
+    if (tls && plan?.ok) tlsFiles.push(followTlsFiles(tls, at, plan.value, materials));
+  }
+  return { listeners, tlsFiles, problems };
+}
+
+/** A lone address, with the defaults of the other settings. */
+function fillIn(text: string): Exclude<Config["listen"][number], string> {
+  const parsed = parseListenerAddress(text);
+  if (!parsed.ok) throw new Error(`The listener ${text} is unchecked`);
+  return { ...parsed.value, protocols: ["http", "socks5", "socks4"], proxyProtocol: [] };
+}

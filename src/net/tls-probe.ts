@@ -1,0 +1,91 @@
+import { checkServerIdentity, connect, rootCertificates, type SecureVersion, type TLSSocket } from "node:tls";
+import type { Duplex } from "node:stream";
+import { isIP } from "node:net";
+import { explainTlsError, type TlsFailure } from "./tls-error.ts";
+
+export interface ProbeOptions {
+  /** Name, or address, that the certificate must be for. A name is also sent as SNI (RFC 6066 §3). */
+  readonly serverName: string;
+  /** PEM texts of the only roots to trust; those that come with the program when absent. */
+  readonly ca?: readonly string[];
+  /** The only version to offer; 1.2 and 1.3 when absent. */
+  readonly version?: "1.2" | "1.3";
+  /** ALPN, in order of preference. */
+  readonly protocols?: readonly string[];
+}
+
+/** What a probe tells while it goes on. */
+export interface ProbeEvents {
+  /** A line of the NSS key log, without its line end. Some come after the handshake. */
+  secret(line: string): void;
+}
+
+/** Whether the server's certificate is to be trusted. */
+export interface ProbeVerdict {
+  /** Whether a trusted root is at the end of the chain, and everything in it is valid now. */
+  readonly trusted: boolean;
+  /** Why not: a word of OpenSSL such as `CERT_HAS_EXPIRED`. */
+  readonly reason: string | undefined;
+  /** Whether the certificate is for the name that was asked for. */
+  readonly nameMatches: boolean;
+}
+
+export type ProbeResult =
+  | { readonly ok: true; readonly stream: Duplex; readonly verdict: ProbeVerdict }
+  | ({ readonly ok: false } & TlsFailure);
+
+/**
+ * Speaks TLS as the client over a stream, tells its secrets, and judges the
+ * certificate without refusing it: for somebody who wants to see what happens.
+ * Ends with the stream; there is no deadline.
+ */
+export function probeTls(raw: Duplex, options: ProbeOptions, events: ProbeEvents): Promise<ProbeResult> {
+  const { serverName, ca, version, protocols } = options;
+  const limits = version === undefined ? {} : limitVersion(version);
+  return new Promise((resolve) => {
+    const socket = connect({
+      socket: raw,
+      rejectUnauthorized: false,
+      // An address is no SNI (RFC 6066 §3).
+      servername: isIP(serverName) === 0 ? serverName : "",
+      ...limits,
+      ...(ca && { ca: [...ca] }),
+      ...(protocols && { ALPNProtocols: [...protocols] }),
+    });
+    let over = false;
+    const fail = (error: Error | undefined) => {
+      if (over) return;
+      over = true;
+      resolve({ ok: false, ...explainTlsError(error, serverName) });
+      raw.destroy();
+    };
+    socket.on("keylog", (line: Buffer) => events.secret(line.toString("latin1").trimEnd()));
+    socket.on("secureConnect", () => {
+      over = true;
+      resolve({ ok: true, stream: socket, verdict: judge(socket, serverName) });
+    });
+    socket.on("error", fail);
+    socket.on("close", () => fail(undefined));
+    raw.on("error", fail);
+    raw.on("close", () => fail(undefined));
+  });
+}
+
+function limitVersion(version: "1.2" | "1.3"): { minVersion: SecureVersion; maxVersion: SecureVersion } {
+  return { minVersion: `TLSv${version}`, maxVersion: `TLSv${version}` };
+}
+
+function judge(socket: TLSSocket, serverName: string): ProbeVerdict {
+  const mismatch = checkServerIdentity(serverName, socket.getPeerCertificate());
+  const reason: unknown = socket.authorizationError;
+  const code = reason instanceof Error && "code" in reason ? String(reason.code) : reason ? String(reason) : undefined;
+  const untrusted = code !== undefined && code !== NAME_MISMATCH;
+  return { trusted: !untrusted, reason: untrusted ? code : undefined, nameMatches: mismatch === undefined };
+}
+
+const NAME_MISMATCH = "ERR_TLS_CERT_ALTNAME_INVALID";
+
+/** The roots that come with the program, as PEM texts. */
+export function listBundledRoots(): readonly string[] {
+  return rootCertificates;
+}

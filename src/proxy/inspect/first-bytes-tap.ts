@@ -1,0 +1,316 @@
+import type { Endpoint } from "../../address/endpoint.ts";
+import { readCertificateExpiry } from "../../protocol/tls/certificate-expiry.ts";
+import type { ClientHello } from "../../protocol/tls/client-hello.ts";
+import { recogniseFirstBytes } from "../../protocol/tls/recognise-first-bytes.ts";
+import type { ServerHello } from "../../protocol/tls/server-hello.ts";
+import { createTlsWatcher, type TlsEvent, type TlsWatcher } from "../../protocol/tls/tls-watcher.ts";
+import { fail, type Failure } from "../failure.ts";
+import type { TapPort, TunnelTap } from "../tunnel/tunnel-tap.ts";
+import type { InsideDemand, InsideProtocol } from "./inside-demand.ts";
+import { addServerFacts, type InsideFacts, readClientFacts } from "./inside-facts.ts";
+import { judgeHello, judgeProtocol, judgeUnreadable, judgeVersion, writeRefusalAlert } from "./judge-inside.ts";
+
+export interface FirstBytesTapOptions {
+  /** Written to as the bytes tell. */
+  readonly facts: InsideFacts;
+  /** What the client asked for. */
+  readonly target: Endpoint;
+  /** What has to be met before a byte of the client goes on; without it nothing is held and nothing refused. */
+  readonly demand?: InsideDemand;
+  /** Milliseconds that a client has to say what is judged. */
+  readonly deadlineMs: number;
+  /** Compute JA3 fingerprints too. */
+  readonly ja3: boolean;
+  /** Told once why the tunnel was refused, before it ends. */
+  onDenied(failure: Failure): void;
+}
+
+/** Bytes of the longest ClientHello that is read, as in OpenSSL. */
+const HELLO_LIMIT = 16 * 1024;
+/** Bytes of the client that are looked at, and held where that is demanded: a hello in small records, or with early data. */
+const UP_LIMIT = 32 * 1024;
+/** Bytes of the target that are looked at: a long chain of certificates. */
+const DOWN_LIMIT = 64 * 1024;
+const TLS13 = 0x0304;
+/** A Finished of TLS 1.3 in the shortest encryption: type and length 4, hash 32, content type 1, tag 8. Alerts are shorter. */
+const SHORTEST_FINISHED = 45;
+const NO_BYTES = new Uint8Array(0);
+
+/**
+ * Reads what goes on at the beginning of a tunnel: which protocol, and of TLS
+ * the handshake as far as it is in clear. Nothing is changed and, unless a rule
+ * demands something, nothing held.
+ *
+ * With a demand, the client's bytes are held until they are judged, and those
+ * after its hello are shown here until the server has answered it: a second
+ * ClientHello (RFC 8446 §4.1.2) is judged like the first, and never complete at
+ * the target before.
+ */
+export class FirstBytesTap implements TunnelTap {
+  done = false;
+  readonly #options: FirstBytesTapOptions;
+  /** Whether something in the hellos is judged. */
+  readonly #strict: boolean;
+  #port: TapPort | undefined;
+  #timer: Timer | undefined;
+  #holding: boolean;
+  #held: Uint8Array[] = [];
+  /** What the client said, while that is too little to recognise. */
+  #beginning: Uint8Array | undefined;
+  #client: TlsWatcher | undefined;
+  #server: TlsWatcher | undefined;
+  #hello: ClientHello | undefined;
+  /** Monotonic milliseconds of the first ClientHello. */
+  #helloAt = 0;
+  /** The version that the server chose. */
+  #version: number | undefined;
+  /** Whose Finished was seen, up to TLS 1.2. */
+  #finishedBy: "client" | "server" | undefined;
+  #upBytes = 0;
+  #downBytes = 0;
+
+  constructor(options: FirstBytesTapOptions) {
+    const { demand } = options;
+    this.#options = options;
+    this.#strict = demand?.sni !== undefined || demand?.minVersion !== undefined || demand?.ja4 !== undefined;
+    this.#holding = options.demand !== undefined;
+  }
+
+  begin(port: TapPort): void {
+    this.#port = port;
+    if (this.#holding) this.#timer = setTimeout(() => this.#expire(), this.#options.deadlineMs);
+  }
+
+  up(chunk: Uint8Array): Uint8Array | undefined {
+    if (this.done) return chunk;
+    const wasHolding = this.#holding;
+    this.#upBytes += chunk.length;
+    const failure = this.#readClient(chunk) ?? this.#boundUp();
+    if (failure !== undefined) return this.#deny(failure);
+    if (!wasHolding) return chunk;
+    this.#held.push(chunk);
+    return this.#holding ? undefined : this.#takeHeld();
+  }
+
+  upEnd(): Uint8Array | undefined {
+    if (this.done || !this.#holding) return undefined;
+    const failure = this.#settleAsItIs("it ends in the middle");
+    return failure === undefined ? this.#takeHeld() : this.#deny(failure);
+  }
+
+  down(chunk: Uint8Array): Uint8Array | undefined {
+    if (this.done) return chunk;
+    const before = this.#downBytes;
+    this.#downBytes += chunk.length;
+    if (this.#hello !== undefined && this.#version === undefined) this.#server ??= createTlsWatcher({ from: "server" });
+    for (const event of this.#server?.push(chunk) ?? []) {
+      const failure = this.#takeServerEvent(event);
+      // An alert is heard only where a record may begin.
+      if (failure !== undefined) return this.#deny(failure, event.at >= before);
+      if (this.done) return chunk;
+    }
+    if (this.#downBytes > DOWN_LIMIT && !this.#watchesHellos) this.#finish();
+    return chunk;
+  }
+
+  close(): void {
+    this.#finish();
+    this.#held = [];
+  }
+
+  /** Whether something is demanded that the next message of the handshake could still breach. */
+  get #watchesHellos(): boolean {
+    return this.#strict && this.#version === undefined;
+  }
+
+  #readClient(chunk: Uint8Array): Failure | undefined {
+    if (this.#client !== undefined) return this.#follow(this.#client.push(chunk));
+    const bytes = this.#beginning === undefined ? chunk : Buffer.concat([this.#beginning, chunk]);
+    const protocol = recogniseFirstBytes(bytes);
+    this.#beginning = protocol === "more" ? bytes : undefined;
+    if (protocol === "more") return undefined;
+    if (protocol !== "tls") return this.#settle(protocol);
+    this.#options.facts.protocol = "tls";
+    this.#client = createTlsWatcher({ from: "client", maxMessageBytes: HELLO_LIMIT });
+    return this.#follow(this.#client.push(bytes));
+  }
+
+  #follow(events: readonly TlsEvent[]): Failure | undefined {
+    for (const event of events) {
+      const failure = this.#takeClientEvent(event);
+      if (failure !== undefined || this.done) return failure;
+    }
+    return undefined;
+  }
+
+  #takeClientEvent(event: TlsEvent): Failure | undefined {
+    switch (event.kind) {
+      case "handshake":
+        if (event.message.type === "client_hello") return this.#takeHello(event.message);
+        return this.#mistrust("something else follows it");
+      case "encrypted":
+        if (event.content === "handshake") {
+          this.#noteFinished("client");
+          return this.#mistrust("something unreadable follows it");
+        }
+        return undefined;
+      case "application_data":
+        // Before the server's hello it is early data, and a short one after it an alert.
+        if ((this.#version ?? 0) < TLS13) return undefined;
+        if (event.length >= SHORTEST_FINISHED) this.#timeHandshake();
+        // After early data an EndOfEarlyData comes first (RFC 8446 §4.5), which is as short as an alert.
+        else if (this.#hello?.earlyData === true) return undefined;
+        this.#finish();
+        return undefined;
+      case "alert":
+        return this.#takeAlert("client", event);
+      case "gave_up":
+        if (this.#hello === undefined) return this.#settleAsItIs(event.reason);
+        if (this.#watchesHellos) return this.#mistrust("something malformed follows it");
+        this.#finish();
+        return undefined;
+      default:
+        return undefined;
+    }
+  }
+
+  #takeHello(hello: ClientHello): Failure | undefined {
+    const { facts, demand, target, ja3 } = this.#options;
+    if (this.#hello === undefined) {
+      facts.tls = readClientFacts(hello, ja3);
+      this.#helloAt = performance.now();
+    }
+    this.#hello = hello;
+    if (demand === undefined) return undefined;
+    const failure = judgeHello(demand, target, hello);
+    if (failure === undefined) this.#letGo();
+    return failure;
+  }
+
+  #takeServerEvent(event: TlsEvent): Failure | undefined {
+    const { demand, facts } = this.#options;
+    switch (event.kind) {
+      case "handshake":
+        if (event.message.type === "server_hello") return this.#takeServerHello(event.message);
+        if (event.message.type === "certificate" && facts.tls !== undefined) {
+          const [own] = event.message.chain;
+          facts.tls.certificateExpiry = own && readCertificateExpiry(own);
+        }
+        return undefined;
+      case "encrypted":
+        if (event.content === "handshake") this.#noteFinished("server");
+        return undefined;
+      case "alert":
+        return this.#takeAlert("server", event);
+      case "gave_up":
+        if (demand?.minVersion !== undefined && this.#version === undefined)
+          return fail("tls_too_old", { note: "the answer of the server cannot be read" }).failure;
+        if (!this.#watchesHellos) this.#finish();
+        return undefined;
+      default:
+        return undefined;
+    }
+  }
+
+  #takeServerHello(server: ServerHello): Failure | undefined {
+    const { demand, facts } = this.#options;
+    if (server.helloRetryRequest || this.#hello === undefined || facts.tls === undefined) return undefined;
+    addServerFacts(facts.tls, this.#hello, server);
+    this.#version = server.version;
+    if (server.version >= TLS13) this.#server = undefined;
+    return demand && judgeVersion(demand, server.version);
+  }
+
+  #takeAlert(from: "client" | "server", alert: Extract<TlsEvent, { kind: "alert" }>): undefined {
+    const { tls } = this.#options.facts;
+    if (alert.level !== 2) return;
+    if (tls !== undefined) tls.alert = { from, description: alert.description };
+    if (from === "server" || !this.#watchesHellos) this.#finish();
+  }
+
+  /** What the client sends after a hello that was judged, and before the server's: nothing that might be another hello may pass unread. */
+  #mistrust(what: string): Failure | undefined {
+    const { demand } = this.#options;
+    return demand !== undefined && this.#watchesHellos ? judgeUnreadable(demand, what) : undefined;
+  }
+
+  #noteFinished(by: "client" | "server"): void {
+    if (this.#version === undefined || this.#finishedBy === by) return;
+    if (this.#finishedBy === undefined) {
+      this.#finishedBy = by;
+      return;
+    }
+    this.#timeHandshake();
+    this.#finish();
+  }
+
+  #timeHandshake(): void {
+    const { tls } = this.#options.facts;
+    if (tls !== undefined) tls.handshakeMs = performance.now() - this.#helloAt;
+  }
+
+  /** Nothing more is to be found out: it is not TLS. */
+  #settle(protocol: InsideProtocol): Failure | undefined {
+    const { facts, demand } = this.#options;
+    if (this.#upBytes > 0) facts.protocol = protocol;
+    const failure = demand && judgeProtocol(demand, protocol);
+    if (failure === undefined) this.#finish();
+    return failure;
+  }
+
+  /** The client has said all that it will say, or all that is looked at, and it is no whole message. */
+  #settleAsItIs(why: string): Failure | undefined {
+    const { facts, demand } = this.#options;
+    const failure = this.#client !== undefined && demand !== undefined ? judgeUnreadable(demand, why) : undefined;
+    if (failure === undefined) return this.#settle("unknown");
+    facts.protocol = "unknown";
+    return failure;
+  }
+
+  #boundUp(): Failure | undefined {
+    if (this.done || this.#upBytes <= UP_LIMIT) return undefined;
+    if (this.#hello === undefined) return this.#settleAsItIs("too_long");
+    if (this.#watchesHellos) return this.#mistrust("too much follows it");
+    this.#finish();
+    return undefined;
+  }
+
+  /** The time to speak is over. Silence passes where everything does. */
+  #expire(): void {
+    const { demand, deadlineMs } = this.#options;
+    if (demand !== undefined && this.#settleAsItIs("it is not complete in time") !== undefined) {
+      this.#deny(fail("first_bytes_timeout", { note: `${this.#upBytes} bytes came in ${deadlineMs} ms` }).failure);
+    } else if (this.#held.length > 0) {
+      this.#port?.pass(this.#takeHeld());
+    }
+  }
+
+  #deny(failure: Failure, heard = true): undefined {
+    const lastWords = this.#client !== undefined && heard ? writeRefusalAlert(failure) : NO_BYTES;
+    this.#options.onDenied(failure);
+    this.close();
+    this.#port?.refuse(lastWords);
+  }
+
+  #takeHeld(): Uint8Array {
+    const held = this.#held;
+    this.#held = [];
+    return held.length === 1 ? (held[0] ?? NO_BYTES) : Buffer.concat(held);
+  }
+
+  /** What was held may go on; more may still be looked at. */
+  #letGo(): void {
+    this.#holding = false;
+    clearTimeout(this.#timer);
+  }
+
+  /** Forgets all but the facts, which live as long as the tunnel. */
+  #finish(): void {
+    this.#letGo();
+    this.done = true;
+    this.#beginning = undefined;
+    this.#client = undefined;
+    this.#server = undefined;
+    this.#hello = undefined;
+  }
+}

@@ -1,0 +1,105 @@
+import type { ClientHello } from "../../protocol/tls/client-hello.ts";
+import { nameAlert, nameCipherSuite, nameVersion } from "../../protocol/tls/iana.ts";
+import { computeJa3 } from "../../protocol/tls/ja3.ts";
+import { computeJa4 } from "../../protocol/tls/ja4.ts";
+import type { ServerHello } from "../../protocol/tls/server-hello.ts";
+import { summariseHandshake } from "../../protocol/tls/summarise-handshake.ts";
+import type { InsideProtocol } from "./inside-demand.ts";
+
+/** What the first bytes inside a tunnel have shown so far. It grows while the tunnel is young. */
+export interface InsideFacts {
+  /** Undefined while too little was said. */
+  protocol: InsideProtocol | undefined;
+  /** Once a whole ClientHello was seen. */
+  tls: TlsFacts | undefined;
+}
+
+/** A TLS handshake as it is in clear on the wire. Numbers are named by `describeInside`. */
+export interface TlsFacts {
+  /** Server name of the hello, as sent. With Encrypted Client Hello that of the outer one. */
+  readonly sni: string | undefined;
+  /** Protocols that the client offers, in order of preference. */
+  readonly alpn: readonly string[];
+  readonly ja4: string;
+  /** Only when it was asked for. */
+  readonly ja3: string | undefined;
+  version: number | undefined;
+  cipherSuite: number | undefined;
+  /** The protocol that the server chose. In TLS 1.3 that is encrypted. */
+  alpnChosen: string | undefined;
+  resumed: boolean | undefined;
+  /** When the server's certificate ends, in milliseconds since the epoch. In TLS 1.3 that is encrypted. */
+  certificateExpiry: number | undefined;
+  /** From the ClientHello to the last message of the handshake that was seen here: in TLS 1.3 the client's, before that the later Finished. */
+  handshakeMs: number | undefined;
+  /** A fatal alert in clear, and whose it was. */
+  alert: { readonly from: "client" | "server"; readonly description: number } | undefined;
+}
+
+/** Text of a peer's making is kept up to here: more than any host name, as much as a sensible offer of protocols. */
+const TEXT_LIMIT = 255;
+const ALPN_LIMIT = 16;
+
+/** Notes what a ClientHello shows. */
+export function readClientFacts(hello: ClientHello, withJa3: boolean): TlsFacts {
+  return {
+    sni: hello.serverName?.slice(0, TEXT_LIMIT),
+    alpn: hello.alpn.slice(0, ALPN_LIMIT),
+    ja4: computeJa4(hello),
+    ja3: withJa3 ? computeJa3(hello).hash : undefined,
+    version: undefined,
+    cipherSuite: undefined,
+    alpnChosen: undefined,
+    resumed: undefined,
+    certificateExpiry: undefined,
+    handshakeMs: undefined,
+    alert: undefined,
+  };
+}
+
+/** Adds what the server's answer shows. */
+export function addServerFacts(facts: TlsFacts, client: ClientHello, server: ServerHello): void {
+  const { version, cipherSuite, alpn, resumed } = summariseHandshake(client, server);
+  facts.version = version;
+  facts.cipherSuite = cipherSuite;
+  facts.alpnChosen = alpn;
+  facts.resumed = resumed;
+}
+
+/** The facts of a TLS handshake with names instead of numbers; absent where nothing is known. */
+export interface DescribedTls {
+  readonly sni: string | undefined;
+  /** What the client offers, with commas between. */
+  readonly alpn: string | undefined;
+  readonly alpnChosen: string | undefined;
+  /** `TLS 1.3`. */
+  readonly version: string | undefined;
+  /** `TLS_AES_128_GCM_SHA256`. */
+  readonly cipher: string | undefined;
+  readonly resumed: boolean | undefined;
+  readonly ja4: string;
+  readonly ja3: string | undefined;
+  /** ISO 8601 in UTC. */
+  readonly certificateExpires: string | undefined;
+  readonly handshakeMs: number | undefined;
+  /** `server: handshake_failure`. */
+  readonly alert: string | undefined;
+}
+
+/** Puts the facts of a handshake into words, for records. */
+export function describeTls(tls: TlsFacts): DescribedTls {
+  const { alpn, version, cipherSuite, certificateExpiry, handshakeMs, alert } = tls;
+  return {
+    sni: tls.sni,
+    alpn: alpn.length === 0 ? undefined : alpn.join(",").slice(0, TEXT_LIMIT),
+    alpnChosen: tls.alpnChosen,
+    version: version === undefined ? undefined : nameVersion(version),
+    cipher: cipherSuite === undefined ? undefined : nameCipherSuite(cipherSuite),
+    resumed: tls.resumed,
+    ja4: tls.ja4,
+    ja3: tls.ja3,
+    certificateExpires: certificateExpiry === undefined ? undefined : new Date(certificateExpiry).toISOString(),
+    handshakeMs: handshakeMs === undefined ? undefined : Math.round(handshakeMs * 1000) / 1000,
+    alert: alert && `${alert.from}: ${nameAlert(alert.description)}`,
+  };
+}

@@ -1,0 +1,110 @@
+import { containsIp, type Cidr } from "../../address/cidr.ts";
+import type { Conn } from "../../net/conn.ts";
+import { readMessage } from "../../net/read-message.ts";
+import type { ServerTls } from "../../net/server-tls.ts";
+import type { SocketConn } from "../../net/socket-conn.ts";
+import { startServerTls } from "../../net/start-server-tls.ts";
+import { parseProxyHeader } from "../../protocol/proxy-header/proxy-header.ts";
+import { fail, type Failure, type FailureDetail, type Outcome, succeed } from "../failure.ts";
+import { remainingHandshakeMs } from "../handshake/handshake-deadline.ts";
+import type { ClientProtocol, Session } from "../session.ts";
+import type { Places } from "./places.ts";
+
+/** What a listener asks of a connection before its first request. */
+export interface Doorway {
+  /** `host:port` as bound. */
+  readonly name: string;
+  /** What may be spoken here. */
+  readonly protocols: ReadonlySet<ClientProtocol>;
+  /** Peers that must say with a PROXY header whom they speak for; nobody else may. */
+  readonly proxyFrom: readonly Cidr[];
+  /** The server's side of TLS as it is now: certificates may change while the listener stands. */
+  readonly tls: { readonly current: ServerTls } | undefined;
+}
+
+/** The longest PROXY header: version 2 with all the TLVs that are taken (16 + 4096 bytes). */
+const MAX_HEADER_BYTES = 4112;
+
+/** A refusal, and the connection over which the client can still be told; undefined when there is none. */
+export type Entrance =
+  | { readonly ok: true; readonly conn: Conn }
+  | { readonly ok: false; readonly failure: Failure; readonly conn: Conn | undefined };
+
+/**
+ * Leads a connection through the doorway: the PROXY header of a load balancer,
+ * a place among the connections, then TLS. At once when the listener asks for
+ * neither header nor TLS.
+ */
+export function enter(
+  session: Session,
+  conn: SocketConn,
+  doorway: Doorway,
+  places: Places,
+): Entrance | Promise<Entrance> {
+  const mustIntroduce = doorway.proxyFrom.some((cidr) => containsIp(cidr, session.client));
+  if (mustIntroduce) return passIntroduced(session, conn, doorway, places);
+  return pass(session, conn, doorway, places);
+}
+
+async function passIntroduced(session: Session, conn: SocketConn, doorway: Doorway, places: Places): Promise<Entrance> {
+  const introduced = await readIntroduction(session, conn);
+  return introduced.ok ? pass(session, conn, doorway, places) : turnAway(introduced.failure, conn, doorway);
+}
+
+function pass(session: Session, conn: SocketConn, doorway: Doorway, places: Places): Entrance | Promise<Entrance> {
+  const unadmitted = places.takeForClient(session);
+  if (unadmitted !== undefined) return turnAway(unadmitted, conn, doorway);
+  return doorway.tls === undefined ? { ok: true, conn } : secure(session, conn, doorway.tls.current);
+}
+
+/** Nobody who waits for TLS understands an answer in clear. */
+function turnAway(failure: Failure, conn: SocketConn, doorway: Doorway): Entrance {
+  return { ok: false, failure, conn: doorway.tls === undefined ? conn : undefined };
+}
+
+async function secure(session: Session, conn: SocketConn, tls: ServerTls): Promise<Entrance> {
+  const secured = await startServerTls(conn, tls, remainingHandshakeMs(session));
+  if (secured.ok) {
+    session.certificateUser = secured.identity;
+    return { ok: true, conn: secured.conn };
+  }
+  const { failure } = fail(tlsDetails[secured.kind], { note: secured.note });
+  return { ok: false, failure, conn: secured.conn };
+}
+
+const tlsDetails: Readonly<
+  Record<"timeout" | "gone" | "plain_http" | "certificate" | "alert" | "protocol", FailureDetail>
+> = {
+  timeout: "handshake_timeout",
+  gone: "client_gone",
+  plain_http: "protocol_not_served",
+  certificate: "certificate_required",
+  alert: "client_tls_failed",
+  protocol: "client_tls_failed",
+};
+
+/** Learns the true client from the PROXY header; a health check of the load balancer itself (`LOCAL`) stays its own. */
+async function readIntroduction(session: Session, conn: SocketConn): Promise<Outcome<undefined>> {
+  const read = await readMessage(conn, parseProxyHeader, {
+    deadlineMs: remainingHandshakeMs(session),
+    maxBytes: MAX_HEADER_BYTES,
+  });
+  switch (read.kind) {
+    case "done":
+      if (read.value.kind === "proxy") {
+        session.client = read.value.source.ip;
+        session.clientPort = read.value.source.port;
+      }
+      return succeed(undefined);
+    case "bad":
+      return fail("proxy_header_missing", { note: read.code });
+    case "too_large":
+      return fail("proxy_header_missing", { note: "too_large" });
+    case "timeout":
+      return fail("handshake_timeout", { note: "no PROXY header came in time" });
+    case "closed":
+      return fail("client_gone");
+    default:
+      return read satisfies never;
+  }
+}

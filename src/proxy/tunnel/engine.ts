@@ -1,0 +1,32 @@
+import { type LanePool, startLanes } from "../../net/linux/lane-pool.ts";
+import { createAdaptiveEngine } from "./promote.ts";
+import { relay } from "./relay.ts";
+import type { TunnelEngine } from "./tunnel.ts";
+
+export interface SplicePlan {
+  /** `auto` uses the kernel's splice where the self-test passes; `off` keeps every tunnel in the relay. */
+  readonly mode: "auto" | "off";
+  /** Bytes in both directions together after which a tunnel moves to a lane. */
+  readonly afterBytes: number;
+}
+
+/** The way tunnels are carried, and what an operator may want to know of it. */
+export interface EngineChoice {
+  readonly engine: TunnelEngine;
+  /** Undefined when every tunnel stays in the relay. */
+  readonly lanes: LanePool | undefined;
+  /** One sentence: with which pipes tunnels are spliced, or why they are not. */
+  readonly story: string;
+}
+
+/** Tries whether this system can splice, and chooses the engine accordingly. The relay is always right. */
+export function chooseEngine(plan: SplicePlan, tell: (message: string) => void): EngineChoice {
+  if (plan.mode === "off") return { engine: relay, lanes: undefined, story: 'Splicing is off: "splice" says so.' };
+  const started = startLanes({ onTrouble: tell });
+  if (!started.ok) return { engine: relay, lanes: undefined, story: `Splicing is off: ${started.reason}` };
+  return {
+    engine: createAdaptiveEngine(started.pool, plan.afterBytes),
+    lanes: started.pool,
+    story: `Splicing after ${plan.afterBytes} bytes, through pipes of ${started.pipeBytes} bytes.`,
+  };
+}
