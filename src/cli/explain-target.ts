@@ -5,6 +5,7 @@ import type { CompiledConfig } from "../config/compile.ts";
 import type { Resolver } from "../net/dns.ts";
 import { resolveHost } from "../proxy/dial/resolve-host.ts";
 import { describeFailure, type Failure } from "../proxy/failure.ts";
+import { HookReporter } from "../proxy/hook/hook-reporter.ts";
 import { OwnAddresses } from "../proxy/listen/own-addresses.ts";
 import { classifyAddress } from "../proxy/policy/address-class.ts";
 import { authorize, type Authorized } from "../proxy/policy/authorize.ts";
@@ -52,7 +53,14 @@ export async function explainTarget(
   };
   const own = new OwnAddresses();
   for (const { host, port } of compiled.listeners) own.add(host, port);
-  const authorized = await authorize(session, target, { resolver, own });
+  const failing: string[] = [];
+  const hooks = new HookReporter((message) => failing.push(line("note", message)));
+  const authorized = await authorize(session, target, {
+    resolver,
+    own,
+    reportHook: (report) => hooks.report(report),
+  });
+  lines.push(...failing);
   if (session.decision) lines.push(line("rule", session.decision.rule));
   if (!authorized.ok) return [...lines, ...refuse(authorized.failure)];
   const route = chooseRoute(session, authorized.value);

@@ -147,18 +147,24 @@ describe("PasswordVerifier with a function", () => {
   test("denies when it throws, rejects, or gives something else", async () => {
     const checks: unknown[] = [
       () => {
-        throw new Error("broken");
+        throw new Error("broken with pa55");
       },
-      () => Promise.reject(new Error("broken")),
+      () => Promise.reject(new Error("broken with pa55")),
       () => undefined,
       () => 1,
       () => "true",
       () => ({ ok: true }),
     ];
+    const whys: unknown[] = [];
     for (const check of checks) {
-      const outcome = await withFunction(check as UserCheck)("a", "b");
-      expect(outcome).toEqual({ ok: false, detail: "hook_failed" });
+      const outcome = await withFunction(check as UserCheck)("a", "pa55");
+      expect(outcome).toMatchObject({ ok: false, detail: "hook_failed" });
+      whys.push(outcome.ok ? undefined : outcome.fault);
     }
+    expect(whys.slice(2)).toEqual(Array(4).fill({ why: "answered with no boolean" }));
+    expect(JSON.stringify(whys.slice(0, 2)).split("threw")).toHaveLength(3);
+    expect(JSON.stringify(whys)).toContain("broken with [redacted]");
+    expect(JSON.stringify(whys)).not.toContain("pa55");
   });
 
   test("denies when it takes too long, and gives its place away", async () => {
@@ -170,7 +176,10 @@ describe("PasswordVerifier with a function", () => {
       },
       { hookDeadlineMs: 5, hooksInFlight: 1 },
     );
-    expect(await verify("a", "b")).toEqual({ ok: false, detail: "hook_failed" });
+    expect(await verify("a", "b")).toMatchObject({
+      detail: "hook_failed",
+      fault: { why: "did not answer in 5 ms" },
+    });
     expect(await verify("a", "b")).toEqual({ ok: true, user: "a" });
   });
 

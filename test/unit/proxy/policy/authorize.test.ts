@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import type { Ip } from "../../../../src/address/ip.ts";
 import type { Resolver } from "../../../../src/net/dns.ts";
+import type { HookReport } from "../../../../src/proxy/hook/hook-reporter.ts";
 import { type AskingSession, authorize, type Authorization } from "../../../../src/proxy/policy/authorize.ts";
 import type { HookQuery, Policy } from "../../../../src/proxy/policy/policy.ts";
 import { createFakeResolver } from "../../../support/fake-resolver.ts";
@@ -14,6 +15,10 @@ const resolver = createFakeResolver({
   "ourselves.test": ["10.0.0.1", "93.184.216.9"],
   "slow.test": "dns_timeout",
 });
+
+/** What the operator was told in the test that runs. */
+let reports: HookReport[] = [];
+const reportHook = (report: HookReport): number => reports.push(report);
 
 /** Our own listener. */
 const own = { has: (ip: Ip, port: number) => ip.text === "93.184.216.9" && port === 8080 };
@@ -34,7 +39,7 @@ interface Asked {
 
 async function ask(policy: Policy, target: string, hookMs?: number): Promise<Asked> {
   const session = makeSession(policy, hookMs);
-  return { session, answer: await authorize(session, makeEndpoint(target), { resolver, own }) };
+  return { session, answer: await authorize(session, makeEndpoint(target), { resolver, own, reportHook }) };
 }
 
 function failureOf({ answer }: Asked) {
@@ -53,7 +58,7 @@ describe("authorize()", () => {
       },
     };
     const session = makeSession(makePolicy([allowRule("all")]));
-    const answer = authorize(session, makeEndpoint("public.test:443"), { resolver: silent, own });
+    const answer = authorize(session, makeEndpoint("public.test:443"), { resolver: silent, own, reportHook });
     expect(answer).toEqual({
       ok: true,
       value: { decision: { verdict: "allow", rule: "all", allowPrivate: false, via: [] } },
@@ -193,20 +198,24 @@ describe("authorize()", () => {
     expect(failureOf(asked)).toEqual({ detail: "denied_by_rule", note: "rule hook" });
   });
 
-  test("denies when a function throws, rejects or never answers, and does not tell what it threw", async () => {
-    const hooks: [() => unknown, string][] = [
+  test("denies when a function throws, rejects or never answers, and tells only the operator what it threw", async () => {
+    const hooks: [() => unknown, string, string | undefined][] = [
       [
         () => {
-          throw new Error("secret");
+          throw new Error("details");
         },
-        "rule hook threw",
+        "threw",
+        "Error: details",
       ],
-      [() => Promise.reject(new Error("secret")), "rule hook threw"],
-      [() => new Promise(() => {}), "rule hook did not answer in 20 ms"],
+      [() => Promise.reject(new Error("details")), "threw", "Error: details"],
+      [() => new Promise(() => {}), "did not answer in 20 ms", undefined],
     ];
-    for (const [hook, note] of hooks) {
+    for (const [hook, why, thrown] of hooks) {
+      reports = [];
       const asked = await ask(makePolicy([hookRule("hook", hook)]), "public.test:443", 20);
-      expect(failureOf(asked)).toEqual({ detail: "hook_failed", note });
+      expect(failureOf(asked)).toEqual({ detail: "hook_failed", note: `rule hook ${why}` });
+      expect(reports).toMatchObject([{ hook: "rule hook", fault: { why } }]);
+      expect(reports[0]?.fault.thrown?.split(" (at ")[0]).toBe(thrown);
       expect(asked.session.decision).toMatchObject({ verdict: "deny", rule: "hook", detail: "hook_failed" });
     }
   });
@@ -238,5 +247,6 @@ describe("authorize()", () => {
       detail: "hook_failed",
       note: "rule way answered with no way",
     });
+    expect(reports.at(-1)).toEqual({ hook: "via of rule way", fault: { why: "answered with no way" } });
   });
 });

@@ -1,0 +1,27 @@
+import { describe, expect, test } from "bun:test";
+import { callHook } from "../../../../src/proxy/hook/call-hook.ts";
+
+describe("callHook()", () => {
+  test("gives what the function answers, sooner or later", async () => {
+    expect(await callHook(() => 1, 1000)).toEqual({ ok: true, answer: 1 });
+    expect(await callHook(async () => undefined, 1000)).toEqual({ ok: true, answer: undefined });
+  });
+
+  test("tells what it threw, without what it must not repeat", async () => {
+    const throwing = () => {
+      throw new TypeError("the password hunter2 is bad");
+    };
+    for (const call of [throwing, async () => throwing()]) {
+      const answer = await callHook(call, 1000, ["hunter2"]);
+      expect(answer).toMatchObject({ ok: false, fault: { why: "threw" } });
+      const thrown = answer.ok ? undefined : answer.fault.thrown;
+      expect(thrown).toStartWith("TypeError: the password [redacted] is bad");
+    }
+  });
+
+  test("waits no longer than it is told to, and ignores what comes late", async () => {
+    const { promise, reject } = Promise.withResolvers<never>();
+    expect(await callHook(() => promise, 1)).toEqual({ ok: false, fault: { why: "did not answer in 1 ms" } });
+    reject(new Error("late"));
+  });
+});
