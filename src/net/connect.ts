@@ -106,7 +106,7 @@ class Attempt implements ConnectAttempt {
     connecting.delete(conn);
     if (this.#over) return;
     this.#over = true;
-    conn.tune();
+    conn.watchPeer();
     this.#done({ ok: true, conn });
   }
 

@@ -30,7 +30,7 @@ export function listenTcp(host: string, port: number, accept: (conn: SocketConn)
         open(socket) {
           const conn = new SocketConn(socket, false);
           socket.data = conn;
-          conn.tune();
+          conn.watchPeer();
           accept(conn);
         },
       },

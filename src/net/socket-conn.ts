@@ -1,5 +1,6 @@
 import type { Socket, SocketHandler } from "bun";
 import type { Conn, ConnSink } from "./conn.ts";
+import { keepAlive, turnOnKeepAlive } from "./keep-alive.ts";
 import type { Detachable } from "./linux/take-over.ts";
 
 /**
@@ -7,9 +8,6 @@ import type { Detachable } from "./linux/take-over.ts";
  * Room for a ClientHello or two that a hasty client sends before its answer.
  */
 const WAITING_CAP = 64 * 1024;
-
-/** Seconds of silence before TCP asks whether the peer is still there. */
-const KEEP_ALIVE_SECONDS = 60;
 
 /**
  * A connection over a Bun socket, accepted or dialled, plain or TLS.
@@ -69,10 +67,13 @@ export class SocketConn implements Conn {
     return this.#socket;
   }
 
-  /** Sends small writes at once and notices peers that vanished. */
-  tune(): void {
-    this.#socket.setNoDelay(true);
-    this.#socket.setKeepAlive(true, KEEP_ALIVE_SECONDS * 1000);
+  /** Notices a peer that vanished, from when the connection has lived for a while. Small writes go out at once: Bun sees to it. */
+  watchPeer(): void {
+    keepAlive.add(this);
+  }
+
+  setKeepAlive(initialDelayMs: number): void {
+    this.#socket.setKeepAlive(true, initialDelayMs);
   }
 
   attach(sink: ConnSink): void {
@@ -138,6 +139,8 @@ export class SocketConn implements Conn {
       pause: () => this.#socket.pause(),
       resume: () => this.#socket.resume(),
       close: () => {
+        keepAlive.remove(this);
+        turnOnKeepAlive(this);
         this.#sink = undefined;
         this.whenClosed = undefined;
         this.closed = true;
@@ -173,6 +176,7 @@ export class SocketConn implements Conn {
   onClose(error: Error | undefined): void {
     if (this.closed) return;
     this.closed = true;
+    keepAlive.remove(this);
     this.#reset = error !== undefined && error !== null;
     if (!this.#reset && !this.#ended && !this.#closingHere) {
       this.#ended = true;

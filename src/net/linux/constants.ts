@@ -22,6 +22,8 @@ export const SO_LINGER = 13;
 export const SO_RCVLOWAT = 18;
 export const IPPROTO_TCP = 6;
 export const TCP_NODELAY = 1;
+export const TCP_KEEPINTVL = 5;
+export const TCP_KEEPCNT = 6;
 
 export const MSG_PEEK = 0x2;
 /** On a TCP socket: take the bytes off the queue without copying them (tcp(7)). */
