@@ -78,8 +78,8 @@ const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** The secret part, H(user:realm:password), hexadecimal (RFC 7616 §3.4.2). User and password count as UTF-8. */
 export function computeHa1(algorithm: DigestAlgorithm, user: string, realm: string, password: Secret): string {
-  const hash = createHash(HASHES[algorithm].name);
-  return hash.update(`${user}:`).update(realm, "latin1").update(`:${password.reveal()}`).digest("hex");
+  const sum = createHash(HASHES[algorithm].name);
+  return sum.update(`${user}:`).update(realm, "latin1").update(`:${password.reveal()}`).digest("hex");
 }
 
 /** The response that proves knowledge of the password, hexadecimal (RFC 7616 §3.4.1). */

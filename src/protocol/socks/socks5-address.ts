@@ -1,9 +1,9 @@
 import type { Endpoint } from "../../address/endpoint.ts";
 
 /** Address types (RFC 1928 §5). */
-export const IPV4_TYPE = 1;
+const IPV4_TYPE = 1;
 export const NAME_TYPE = 3;
-export const IPV6_TYPE = 4;
+const IPV6_TYPE = 4;
 
 /** Where the parts of an address are in a message, or why that cannot be said. */
 export type Socks5AddressSpan =
