@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { listFailureDetails } from "../../../../src/proxy/failure.ts";
-import { buildAccessRecord } from "../../../../src/proxy/record/access-record.ts";
+import { type AccessRecord, buildAccessRecord } from "../../../../src/proxy/record/access-record.ts";
 import { makeEndpoint } from "../../../support/make-endpoint.ts";
 import { makeSession } from "../../../support/make-session.ts";
 
@@ -23,7 +23,7 @@ describe("buildAccessRecord()", () => {
       status: 200,
       tunnel: { end: "closed", bytesUp: 17, bytesDown: 4711 },
     });
-    expect(buildAccessRecord(session, 3510)).toEqual({
+    expect<Partial<AccessRecord>>(buildAccessRecord(session, 3510)).toEqual({
       time: "2026-01-02T03:04:07.510Z",
       id: "abc-1",
       stage: "tunnel",
