@@ -27,8 +27,8 @@ function runPython(name: string, url: (destinations: Destinations) => string): C
   return (destinations, way, password) => {
     const { proxy, origin, user } = destinations.stand;
     return runProgram([
-      ...[python, join(scripts, "clients.py"), name, String(proxy.port), user(way).username, password],
-      ...[url(destinations), origin.caFile],
+      [python, join(scripts, "clients.py"), name, String(proxy.port), user(way).username, password],
+      [url(destinations), origin.caFile],
     ]);
   };
 }
@@ -43,8 +43,8 @@ export const clientPrograms: readonly ClientProgram[] = [
     prints: "hello from the origin",
     run({ stand: { proxy, origin, user } }, way, password) {
       return runProgram([
-        ...["curl", "-sS", "--fail", "--max-time", "20", "--cacert", origin.caFile],
-        ...["-x", `http://127.0.0.1:${proxy.port}`, "-U", `${user(way).username}:${password}`, `${origin.url}/hello`],
+        ["curl", "-sS", "--fail", "--max-time", "20", "--cacert", origin.caFile],
+        ["-x", `http://127.0.0.1:${proxy.port}`, "-U", `${user(way).username}:${password}`, `${origin.url}/hello`],
       ]);
     },
   },
@@ -55,9 +55,9 @@ export const clientPrograms: readonly ClientProgram[] = [
     run({ stand: { proxy, origin, user } }, way, password) {
       return runProgram(
         [
-          ...["openssl", "s_client", "-quiet", "-verify_return_error", "-CAfile", origin.caFile],
-          ...["-proxy", `127.0.0.1:${proxy.port}`, "-proxy_user", user(way).username],
-          ...["-proxy_pass", `pass:${password}`, "-connect", `127.0.0.1:${origin.port}`],
+          ["openssl", "s_client", "-quiet", "-verify_return_error", "-CAfile", origin.caFile],
+          ["-proxy", `127.0.0.1:${proxy.port}`, "-proxy_user", user(way).username],
+          ["-proxy_pass", `pass:${password}`, "-connect", `127.0.0.1:${origin.port}`],
         ],
         { input: "GET /hello HTTP/1.0\r\n\r\n" },
       );
@@ -70,8 +70,8 @@ export const clientPrograms: readonly ClientProgram[] = [
     run({ stand: { proxy, origin, user, folder } }, way, password) {
       return runProgram(
         [
-          ...["wget", "-nv", "-O", "-", "--tries=1", "--timeout=20", `--ca-certificate=${origin.caFile}`],
-          ...[`--proxy-user=${user(way).username}`, `--proxy-password=${password}`, `${origin.url}/hello`],
+          ["wget", "-nv", "-O", "-", "--tries=1", "--timeout=20", `--ca-certificate=${origin.caFile}`],
+          [`--proxy-user=${user(way).username}`, `--proxy-password=${password}`, `${origin.url}/hello`],
         ],
         { env: { https_proxy: `http://127.0.0.1:${proxy.port}`, HOME: folder } },
       );
@@ -84,8 +84,8 @@ export const clientPrograms: readonly ClientProgram[] = [
     run({ stand: { proxyUrl, origin, folder } }, way, password) {
       return runProgram(
         [
-          ...["git", "-c", `http.proxy=${proxyUrl(way, password)}`, "-c", `http.sslCAInfo=${origin.caFile}`],
-          ...["ls-remote", `${origin.url}/git/project.git`],
+          ["git", "-c", `http.proxy=${proxyUrl(way, password)}`, "-c", `http.sslCAInfo=${origin.caFile}`],
+          ["ls-remote", `${origin.url}/git/project.git`],
         ],
         { env: gitEnvironment(folder) },
       );
@@ -97,8 +97,8 @@ export const clientPrograms: readonly ClientProgram[] = [
     prints: "hello from the origin",
     run({ stand: { proxy, origin, user } }, way, password) {
       return runProgram([
-        ...["node", join(scripts, "fetch-undici.mjs"), `http://127.0.0.1:${proxy.port}`, user(way).username, password],
-        ...[`${origin.url}/hello`, origin.caFile],
+        ["node", join(scripts, "fetch-undici.mjs"), `http://127.0.0.1:${proxy.port}`, user(way).username, password],
+        [`${origin.url}/hello`, origin.caFile],
       ]);
     },
   },
@@ -140,7 +140,7 @@ export const clientPrograms: readonly ClientProgram[] = [
       const command = `nc -X connect -x 127.0.0.1:${proxy.port} -P ${user(way).username} %h %p`;
       // nc asks for the password where the person is: at the terminal.
       return runAtTerminal(
-        ["ssh", ...ssh.clientArgs, "-o", `ProxyCommand=${command}`, ssh.login, "echo hello from the shell"],
+        ["ssh", ssh.clientArgs, "-o", `ProxyCommand=${command}`, ssh.login, "echo hello from the shell"],
         "Proxy password for",
         password,
       );

@@ -30,13 +30,13 @@ export interface ClientStand extends AsyncDisposable {
   /** A folder of this stand's own. */
   readonly folder: string;
   /** The user whose connections go this way. */
-  user(way: Way): Login;
+  readonly user: (way: Way) => Login;
   /** Credentials in a URL, percent-encoded. */
-  proxyUrl(way: Way, password?: string): string;
+  readonly proxyUrl: (way: Way, password?: string) => string;
   /** URL of the upstream of this way, without credentials. */
-  upstreamUrl(way: Exclude<Way, "direct">): string;
+  readonly upstreamUrl: (way: Exclude<Way, "direct">) => string;
   /** The records of tunnels that went this way so far, in order. */
-  tunnels(way: Way): Record<string, unknown>[];
+  readonly tunnels: (way: Way) => Record<string, unknown>[];
 }
 
 /** Characters that mean something in URLs, and in `user:password`. */
@@ -45,7 +45,7 @@ const PASSWORD = "s3cret:@/%#";
 /** What the upstreams ask of Penstock: tinyproxy's file allows no more than this. */
 const upstreamLogin: Login = { username: "edge", password: "up-s3cret.42" };
 
-const loopback = { to: ["127.0.0.1"], allowPrivate: true };
+const loopback = { to: ["127.0.0.1", "localhost"], allowPrivate: true };
 
 /** Starts a server, every upstream that is installed, and Penstock in front of them. */
 export async function startClientStand(repositories?: string): Promise<ClientStand> {

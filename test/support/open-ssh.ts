@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { mkdir } from "node:fs/promises";
-import { expectProgram, findProgram, makeEnvironment, type Ran, startProgram } from "./program.ts";
+import { type CommandLine, expectProgram, findProgram, makeEnvironment, type Ran, startProgram } from "./program.ts";
 import { makeFolder } from "./temporary-folder.ts";
 import { reserveClosedPort } from "./unreachable.ts";
 import { untilServing } from "./upstream-programs.ts";
@@ -43,9 +43,9 @@ export async function startSshd(): Promise<SshServer> {
     port,
     login: `${user}@127.0.0.1`,
     clientArgs: [
-      ...["-F", "none", "-p", String(port), "-i", file("client"), "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes"],
-      ...["-o", `UserKnownHostsFile=${file("known_hosts")}`, "-o", "StrictHostKeyChecking=yes"],
-    ],
+      ["-F", "none", "-p", String(port), "-i", file("client"), "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes"],
+      ["-o", `UserKnownHostsFile=${file("known_hosts")}`, "-o", "StrictHostKeyChecking=yes"],
+    ].flat(),
     async [Symbol.asyncDispose]() {
       await program[Symbol.asyncDispose]();
       await folder[Symbol.asyncDispose]();
@@ -57,11 +57,11 @@ export async function startSshd(): Promise<SshServer> {
  * Runs a program at a terminal where somebody types `answer` whenever `prompt`
  * is shown. Everything that is shown is in `stdout`, with line feeds alone.
  */
-export async function runAtTerminal(command: readonly string[], prompt: string, answer: string): Promise<Ran> {
+export async function runAtTerminal(command: CommandLine, prompt: string, answer: string): Promise<Ran> {
   let shown = "";
   let answered = 0;
   const text = new TextDecoder();
-  const child = Bun.spawn([...command], {
+  const child = Bun.spawn(command.flat(), {
     env: makeEnvironment({ TERM: "dumb" }),
     timeout: 30_000,
     terminal: {

@@ -9,6 +9,9 @@ export interface ProgramOptions {
   readonly input?: string | Uint8Array | Blob;
 }
 
+/** A program and its arguments; those that belong together may stand in an array of their own. */
+export type CommandLine = readonly (string | readonly string[])[];
+
 /** What came of a program that ran to its end. */
 export interface Ran {
   readonly code: number;
@@ -33,9 +36,9 @@ export function makeEnvironment(env: Readonly<Record<string, string>> = {}): Rec
 }
 
 /** Runs a program to its end. */
-export async function runProgram(command: readonly string[], options: ProgramOptions = {}): Promise<Ran> {
+export async function runProgram(command: CommandLine, options: ProgramOptions = {}): Promise<Ran> {
   const { cwd, env, input } = options;
-  const child = Bun.spawn([...command], {
+  const child = Bun.spawn(command.flat(), {
     env: makeEnvironment(env),
     stdin: toStdin(input),
     stdout: "pipe",
@@ -48,9 +51,9 @@ export async function runProgram(command: readonly string[], options: ProgramOpt
 }
 
 /** Runs a program that must succeed and gives its standard output. */
-export async function expectProgram(command: readonly string[], options: ProgramOptions = {}): Promise<string> {
+export async function expectProgram(command: CommandLine, options: ProgramOptions = {}): Promise<string> {
   const { code, stdout, stderr } = await runProgram(command, options);
-  if (code !== 0) throw new Error(`${command[0]} gave ${code}: ${stderr}${stdout}`);
+  if (code !== 0) throw new Error(`${String(command[0])} gave ${code}: ${stderr}${stdout}`);
   return stdout;
 }
 
@@ -74,9 +77,9 @@ export interface RunningProgram extends AsyncDisposable {
 }
 
 /** Starts a program in the background and gathers what it says. Disposing ends it. */
-export function startProgram(command: readonly string[], options: ProgramOptions = {}): RunningProgram {
+export function startProgram(command: CommandLine, options: ProgramOptions = {}): RunningProgram {
   const { cwd, env, input } = options;
-  const child = Bun.spawn([...command], {
+  const child = Bun.spawn(command.flat(), {
     env: makeEnvironment(env),
     stdin: toStdin(input),
     stdout: "pipe",
@@ -106,11 +109,14 @@ export function startProgram(command: readonly string[], options: ProgramOptions
     },
     async untilTold(part) {
       const look = (): string | undefined => listTold().find((line) => line.includes(part));
-      const line = await waitFor(() => look() ?? (child.exitCode !== null && "gone"), `${command[0]} to say ${part}`);
+      const line = await waitFor(
+        () => look() ?? (child.exitCode !== null && "gone"),
+        `${String(command[0])} to say ${part}`,
+      );
       if (line !== "gone") return line;
       await exited;
       const last = look();
-      if (last === undefined) throw new Error(`${command[0]} ended with ${child.exitCode}: ${stderr}${stdout}`);
+      if (last === undefined) throw new Error(`${String(command[0])} ended with ${child.exitCode}: ${stderr}${stdout}`);
       return last;
     },
     signal: (name) => child.kill(name),

@@ -74,7 +74,7 @@ export async function startMicrosocks({ username, password }: Login): Promise<Up
   const port = await reserveClosedPort();
   const microsocks = startProgram([
     "microsocks",
-    ...["-i", "127.0.0.1", "-p", String(port), "-u", username, "-P", password],
+    ["-i", "127.0.0.1", "-p", String(port), "-u", username, "-P", password],
   ]);
   return announce("socks5", port, microsocks, folder);
 }
@@ -100,7 +100,7 @@ export async function startDanted(): Promise<UpstreamProgram> {
   });
   const danted = startProgram([
     "danted",
-    ...["-f", join(folder.path, "danted.conf"), "-p", join(folder.path, "danted.pid"), "-N", "1"],
+    ["-f", join(folder.path, "danted.conf"), "-p", join(folder.path, "danted.pid"), "-N", "1"],
   ]);
   return announce("socks5", port, danted, folder);
 }
