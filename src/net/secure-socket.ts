@@ -71,7 +71,7 @@ export function secureSocket(
 }
 
 /** Takes what nobody is to have. */
-export class DeafConn extends SocketConn {
+class DeafConn extends SocketConn {
   override onData(): void {
     // Encrypted bytes, on their way to be decrypted.
   }

@@ -1,7 +1,7 @@
 import type { Socket, SocketHandler, TLSOptions } from "bun";
+import { nameAlert } from "../protocol/tls/iana.ts";
 import { readClientIdentity } from "./client-identity.ts";
 import type { Conn } from "./conn.ts";
-import { DeafConn } from "./secure-socket.ts";
 import type { ServerTls } from "./server-tls.ts";
 import { SocketConn } from "./socket-conn.ts";
 import { readAlertName } from "./tls-error.ts";
@@ -72,8 +72,8 @@ export function handshakeAsServer(
     };
     const upgrade = { isServer: true, data: handshake, tls: options, initialData: begun, socket: handlers };
     const [raw] = (conn.socket as unknown as TlsSocket).upgradeTLS<Handshake | SocketConn>(upgrade);
-    // The handlers of before go on to see the encrypted bytes.
-    raw.data = new DeafConn(raw as Socket<SocketConn>, false);
+    // The handlers of before go on to see the bytes as they come.
+    raw.data = new Overhearer(raw as Socket<SocketConn>, handshake);
     // Nobody may write in clear any more.
     conn.onClose(undefined);
   });
@@ -91,14 +91,45 @@ function takeUnread(conn: SocketConn): Buffer | undefined {
   return open ? Buffer.concat(chunks) : undefined;
 }
 
+/**
+ * Sees the bytes that the TLS library gets. OpenSSL's clients say in clear that
+ * they do not trust a certificate, where TLS 1.3 has keys already: the library
+ * only tells of a packet that it cannot read.
+ */
+class Overhearer extends SocketConn {
+  readonly #handshake: Handshake;
+
+  constructor(socket: Socket<SocketConn>, handshake: Handshake) {
+    super(socket, false);
+    this.#handshake = handshake;
+  }
+
+  override onData(chunk: Uint8Array): void {
+    if (this.#handshake.over) return;
+    const [type, major, , high, low, level, description] = chunk.subarray(-ALERT_BYTES);
+    // RFC 8446 §6: an alert in clear has two bytes, an encrypted one has more.
+    const isAlert = type === 0x15 && major === 3 && high === 0 && low === 2 && level === 2;
+    if (isAlert && description !== undefined) this.#handshake.heardAlert = nameAlert(description);
+  }
+
+  override onEnd(): void {
+    // The encrypted connection tells.
+  }
+}
+
+/** With the header of its record. */
+const ALERT_BYTES = 7;
+
 /** A handshake under way, in the place of the connection that it becomes. */
 class Handshake {
   readonly #tls: ServerTls;
   readonly #serverName: string | undefined;
   readonly #resolve: (result: ServerHandshake) => void;
   readonly #deadline: Timer;
+  /** The alert that the client sent in clear, whatever the TLS library makes of it. */
+  heardAlert: string | undefined;
+  over = false;
   #socket: TlsSocket | undefined;
-  #over = false;
 
   constructor(
     tls: ServerTls,
@@ -134,7 +165,7 @@ class Handshake {
     if (!this.#end()) return;
     // In order, so that an alert of ours arrives.
     this.#socket?.end();
-    this.#resolve(explainClientError(error));
+    this.#resolve(this.heardAlert === undefined ? explainClientError(error) : failHandshake("alert", this.heardAlert));
   }
 
   expire(): void {
@@ -144,8 +175,8 @@ class Handshake {
   }
 
   #end(): boolean {
-    if (this.#over) return false;
-    this.#over = true;
+    if (this.over) return false;
+    this.over = true;
     clearTimeout(this.#deadline);
     return true;
   }

@@ -101,8 +101,10 @@ describe("the handshake of a TLS listener", () => {
   });
 
   test("notes the alert of a client that does not trust the certificate", async () => {
-    const { handshake } = await shakeHands(["-verify_return_error", "-verify", "2", "-tls1_2"]);
-    expect(handshake).toMatchObject({ ok: false, kind: "alert", note: "unknown_ca" });
+    for (const version of ["-tls1_2", "-tls1_3"]) {
+      const { handshake } = await shakeHands(["-verify_return_error", "-verify", "2", version]);
+      expect(handshake).toMatchObject({ ok: false, kind: "alert", note: "unknown_ca" });
+    }
   });
 
   test("takes a ClientHello byte by byte", async () => {
