@@ -1,5 +1,6 @@
 import type { CompiledConfig } from "../config/compile.ts";
 import { formatProblem } from "../config/problem.ts";
+import { watchCertificates } from "../config/watch-certificates.ts";
 import { type WatchedText, watchFile } from "../config/watch-file.ts";
 import { type Daemon, startDaemon } from "../daemon.ts";
 import { createCommand } from "./command.ts";
@@ -33,9 +34,9 @@ export const serve = createCommand({
     // Before anybody is told that it runs: a signal may follow at once.
     const stopped = stopWhenTold(started.daemon, compiled.drainMs, io);
     tellStart(started.daemon, compiled, file, io);
-    const watch = watchUsers(started.daemon, compiled, io);
+    const watches = [watchUsers(started.daemon, compiled, io), followCertificates(started.daemon, compiled, io)];
     await stopped;
-    watch?.close();
+    for (const watch of watches) watch?.close();
     return exitCodes.ok;
   },
 });
@@ -61,6 +62,19 @@ function watchUsers(daemon: Daemon, compiled: CompiledConfig, io: CliIo) {
     for (const problem of replaced.problems) io.tell(`  ${formatProblem(problem)}`);
   };
   return watchFile(path, { known: usersFile.text, tell });
+}
+
+/** Puts changes of certificates into effect, and warns before they expire. */
+function followCertificates(daemon: Daemon, { tlsFiles }: CompiledConfig, io: CliIo) {
+  return watchCertificates(tlsFiles, {
+    replace: (listener, plan) => {
+      const tls = daemon.tls[listener];
+      if (!tls) throw new Error(`The listener ${listener} has no certificates to replace`);
+      return tls.replace(plan);
+    },
+    tell: io.tell,
+    now: Date.now,
+  });
 }
 
 /** Milliseconds for the last lines and the sidecar, beyond what tunnels get. Whoever reads our output may be stuck. */
