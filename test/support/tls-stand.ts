@@ -2,6 +2,7 @@ import type { ServerHandshake } from "../../src/net/server-handshake.ts";
 import { listenTcp } from "../../src/net/listen.ts";
 import { createServerTls, type ServerTls, type ServerTlsOptions } from "../../src/net/server-tls.ts";
 import { startServerTls } from "../../src/net/start-server-tls.ts";
+import type { Certificate } from "./certificate.ts";
 import { RawPeer, rawPeerHandlers } from "./raw-peer.ts";
 
 /** A TLS listener without a proxy behind it; what became of each handshake is kept. */
@@ -78,13 +79,18 @@ export function welcome(handshake: ServerHandshake): void {
 }
 
 /** Connects to a loopback port with TLS, as a client that trusts `ca` and asks for `serverName`. */
-export async function connectTls(port: number, ca: string, serverName = "localhost"): Promise<RawPeer> {
+export async function connectTls(
+  port: number,
+  ca: string,
+  serverName = "localhost",
+  shown?: Certificate,
+): Promise<RawPeer> {
   const { promise, resolve, reject } = Promise.withResolvers<RawPeer>();
   await Bun.connect<RawPeer>({
     hostname: "127.0.0.1",
     port,
     allowHalfOpen: true,
-    tls: { ca, serverName },
+    tls: { ca, serverName, ...shown },
     socket: {
       ...rawPeerHandlers,
       open(socket) {
