@@ -2,7 +2,7 @@ import { mkdir } from "node:fs/promises";
 import { cpus, release, totalmem } from "node:os";
 import { join } from "node:path";
 import { help, readOptions, type BenchOptions } from "./options.ts";
-import { findFreePort, type Peer } from "./peer.ts";
+import { endAllPeers, findFreePort, type Peer } from "./peer.ts";
 import { apache } from "./peers/apache.ts";
 import { direct } from "./peers/direct.ts";
 import { haproxyAuto, haproxyTuned } from "./peers/haproxy.ts";
@@ -38,6 +38,13 @@ interface Job {
   readonly peer: Peer;
   readonly scenario: Scenario;
   readonly series: Series;
+}
+
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  process.on(signal, () => {
+    endAllPeers();
+    process.exit(1);
+  });
 }
 
 try {
@@ -89,10 +96,11 @@ function choose<Named extends { readonly name: string }>(
   return parts.length === 0 ? all : all.filter(({ name }) => parts.some((part) => name.includes(part)));
 }
 
-async function startOrigin(port: number): Promise<Bun.Subprocess<"ignore", "pipe", "inherit">> {
+async function startOrigin(port: number): Promise<Bun.Subprocess<"pipe", "pipe", "inherit">> {
   const program = new URL("./load/origin.ts", import.meta.url).pathname;
   const origin = Bun.spawn([process.execPath, program, String(port)], {
-    stdin: "ignore",
+    // It ends when this process does, because its standard input does.
+    stdin: "pipe",
     stdout: "pipe",
     stderr: "inherit",
   });

@@ -1,3 +1,4 @@
+import { rmSync } from "node:fs";
 import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -34,6 +35,14 @@ export interface PeerProcess {
   readonly environment?: Readonly<Record<string, string>>;
 }
 
+/** What is to be undone when the bench is interrupted. */
+const undoings = new Set<() => void>();
+
+/** Ends every peer at once and removes what it wrote: for an interrupted bench. */
+export function endAllPeers(): void {
+  for (const undo of undoings) undo();
+}
+
 /** Starts a program in a temporary folder and waits until its port accepts. Disposing kills it and removes the folder. */
 export async function startProcess(options: PeerProcess): Promise<RunningPeer> {
   const folder = await mkdtemp(join(tmpdir(), "penstock-bench-"));
@@ -48,11 +57,17 @@ export async function startProcess(options: PeerProcess): Promise<RunningPeer> {
     stderr: log,
     env: { ...process.env, ...options.environment },
   });
+  const undo = (): void => {
+    child.kill("SIGKILL");
+    rmSync(folder, { recursive: true, force: true });
+  };
+  undoings.add(undo);
   const dispose = async (): Promise<void> => {
     child.kill("SIGTERM");
     const killer = setTimeout(() => child.kill("SIGKILL"), 3_000);
     await child.exited;
     clearTimeout(killer);
+    undoings.delete(undo);
     await rm(folder, { recursive: true, force: true });
   };
   for (let attempt = 0; !(await isListening(options.port)); attempt += 1) {

@@ -2,7 +2,7 @@ import { MSG_DONTWAIT, MSG_NOSIGNAL, MSG_PEEK, MSG_TRUNC, SPLICE_F_MOVE, SPLICE_
 import { isTransient } from "./errno.ts";
 import type { Libc } from "./libc.ts";
 import type { Pipe, PipePool } from "./pipe-pool.ts";
-import { finishSocket, makeReceiveRoom } from "./socket.ts";
+import { finishSocket, fitReceiveWindow } from "./socket.ts";
 
 const spliceFlags = SPLICE_F_MOVE | SPLICE_F_NONBLOCK;
 
@@ -46,8 +46,8 @@ export class LaneDirection {
   #pipe: Pipe | undefined;
   #held = 0;
   #bulk = false;
-  /** The source's receive buffer has been made to fill a pipe. */
-  #roomy = false;
+  /** The source's receive window has been made to fit a pipe. */
+  #fitted = false;
 
   /** `finished` is for a direction that was over before the lane got it: FIN has come and has been passed on. */
   constructor(tools: LaneTools, source: number, sink: number, finished: boolean) {
@@ -158,9 +158,9 @@ export class LaneDirection {
 
   #becomeBulk(pipe: Pipe): void {
     this.#bulk = true;
-    if (this.#roomy) return;
-    this.#roomy = true;
-    makeReceiveRoom(this.#tools.libc, this.#source, pipe.bytes);
+    if (this.#fitted) return;
+    this.#fitted = true;
+    fitReceiveWindow(this.#tools.libc, this.#source, pipe.bytes);
   }
 
   #settleReceived(received: number): TurnResult {

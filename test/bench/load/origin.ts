@@ -4,8 +4,9 @@ import { readable, Reactor, writable, type Handler } from "./reactor.ts";
 import { wish } from "./wire.ts";
 
 /**
- * The origin of the bench, a process of its own: `bun origin.ts PORT`. Every
- * connection says with its first byte what it wants (see `wire.ts`).
+ * The origin of the bench, a process of its own: `bun origin.ts PORT`, for as
+ * long as its standard input is open. Every connection says with its first byte
+ * what it wants (see `wire.ts`).
  */
 const reactor = new Reactor();
 const { libc } = reactor;
@@ -88,5 +89,7 @@ reactor.watch(listener, {
       reactor.watch(fd, new OriginConnection(fd));
   },
 });
+// Whoever started this holds the other end of standard input, and ends the origin by closing it.
+reactor.watch(0, { onEvent: () => process.exit(0) });
 process.stdout.write("ready\n");
 for (;;) reactor.turn(-1);

@@ -6,7 +6,7 @@ const root = new URL("../../../", import.meta.url).pathname;
 const executable = process.env["BENCH_PENSTOCK"] ?? `${root}dist/penstock`;
 
 /** Penstock: the executable when it is built, the sources otherwise. */
-function definePenstock(name: string, settings: object): Peer {
+export function definePenstock(name: string, settings: object): Peer {
   return {
     name,
     handshake: "connect",
