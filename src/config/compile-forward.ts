@@ -1,10 +1,10 @@
 import { randomBytes } from "node:crypto";
 
 import type { ForwardSettings } from "../proxy/forward/forward-settings.ts";
-import { listPaths, readCertificate } from "./compile-upstream.ts";
 import type { ForwardOptions } from "./forward-schema.ts";
 import type { Materials } from "./materials.ts";
-import { type Problem, quoteValue } from "./problem.ts";
+import { listPaths, readCertificate, refusePem } from "./pem.ts";
+import type { Problem } from "./problem.ts";
 import { parseDuration } from "./quantity.ts";
 
 /** Our name in Via unless the configuration gives one: the same for the life of the process, and nobody else's. */
@@ -22,7 +22,7 @@ export function compileForward(
     // A missing file has been told of already.
     if (text === undefined || readCertificate(text) !== undefined) return [];
     const where = typeof options.ca === "string" ? [] : [at];
-    return [{ path: ["forward", "ca", ...where], message: `${quoteValue(path)} has no certificate in PEM form.` }];
+    return [refusePem(["forward", "ca", ...where], path, "certificate")];
   });
   return {
     problems,

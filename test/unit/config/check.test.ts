@@ -27,6 +27,12 @@ describe("checkConfig() on single settings", () => {
     });
   });
 
+  test("lets a listener beyond loopback do without users when clients need certificates, which name the users", () => {
+    const tls = { cert: "c", key: "k", clientCa: "ca.pem" };
+    const rules = [{ users: ["alice@corp.test"], allow: true }];
+    expect(listProblems({ listen: [{ host: "0.0.0.0", tls }], rules })).toEqual([]);
+  });
+
   test("accepts everything that the design shows", () => {
     const raw = {
       listen: [{ port: 8080 }, "[::1]:8081"],
@@ -155,6 +161,19 @@ describe("checkConfig() on settings that contradict each other", () => {
           { listen: [{ host: "::" }] },
           'listen[0]: Cannot bind [::]:8080: the listener has no users. Set "users", or "open: true" to run an open proxy.',
         ],
+        [
+          { listen: [{ host: "::", tls: { cert: "c", key: "k" } }] },
+          'listen[0]: Cannot bind [::]:8080: the listener has no users. Set "users", or "open: true" to run an open proxy.',
+        ],
+        [
+          { listen: [{ host: "::", tls: { cert: "c", key: "k", clientCa: "ca", clientCertificate: "optional" } }] },
+          'listen[0]: Cannot bind [::]:8080: the listener has no users. Set "users", or "open: true" to run an open proxy.',
+        ],
+        [
+          { listen: [{ tls: { cert: "c", key: "k", clientCertificate: "required" } }] },
+          'listen[0].tls.clientCertificate: Found no authority that clients could be asked about. Set "clientCa" too.',
+        ],
+        [{ listen: [{ tls: { cert: "c" } }] }, "listen[0].tls.key: Required. Write"],
         [{ listen: ["8080", "127.0.0.1:8080"] }, "listen[1]: Found 127.0.0.1:8080 twice. Write each address once."],
         [
           {

@@ -25,6 +25,17 @@ describe("gatherMaterials()", () => {
     expect(await gather(raw)).toEqual({ read: ["u.htpasswd", "token", "ca.pem"], problems: [] });
   });
 
+  test("reads the certificates, keys and authorities of listeners", async () => {
+    const tls = { cert: "ca.pem", key: "token", certificates: [{ cert: "gone.pem", key: "" }], clientCa: ["none.pem"] };
+    expect(await gather({ listen: ["8080", { port: 0, tls }, { tls: "cert" }] })).toEqual({
+      read: ["ca.pem", "token"],
+      problems: [
+        'listen[1].tls.clientCa[0]: Cannot read "none.pem": there is no such file or folder.',
+        'listen[1].tls.certificates[0].cert: Cannot read "gone.pem": there is no such file or folder.',
+      ],
+    });
+  });
+
   test("tells every file and variable that is missing, with its path in the configuration", async () => {
     const raw = {
       users: [{ name: "a", password: { env: "NOPE" } }],
