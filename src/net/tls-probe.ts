@@ -77,10 +77,16 @@ function limitVersion(version: "1.2" | "1.3"): { minVersion: SecureVersion; maxV
 
 function judge(socket: TLSSocket, serverName: string): ProbeVerdict {
   const mismatch = checkServerIdentity(serverName, socket.getPeerCertificate());
-  const reason: unknown = socket.authorizationError;
-  const code = reason instanceof Error && "code" in reason ? String(reason.code) : reason ? String(reason) : undefined;
+  const code = readCode(socket.authorizationError);
   const untrusted = code !== undefined && code !== NAME_MISMATCH;
   return { trusted: !untrusted, reason: untrusted ? code : undefined, nameMatches: mismatch === undefined };
+}
+
+/** Node gives the word itself, Bun an error that has it. */
+function readCode(reason: unknown): string | undefined {
+  if (reason instanceof Error)
+    return "code" in reason && typeof reason.code === "string" ? reason.code : reason.message;
+  return typeof reason === "string" && reason !== "" ? reason : undefined;
 }
 
 const NAME_MISMATCH = "ERR_TLS_CERT_ALTNAME_INVALID";

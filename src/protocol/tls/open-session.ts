@@ -1,0 +1,181 @@
+import type { ClientHello } from "./client-hello.ts";
+import type { MessageField } from "./describe-message.ts";
+import { describeTls13Message } from "./describe-tls13-message.ts";
+import { nameAlert, nameAlertLevel } from "./iana.ts";
+import type { TlsSecrets } from "./key-log.ts";
+import {
+  canOpenRecords,
+  createTls12Openers,
+  createTls13Opener,
+  type OpenedRecord,
+  type RecordOpener,
+  updateTrafficSecret,
+} from "./record-opener.ts";
+import type { ServerHello } from "./server-hello.ts";
+import type { TlsEvent } from "./tls-watcher.ts";
+import { parseTls13Message } from "./tls13-message.ts";
+
+/** A message that came out of an encrypted record. */
+export interface OpenedMessage {
+  readonly kind: "handshake" | "alert" | "application_data" | "unreadable";
+  readonly name: string;
+  /** Bytes of the message, without what encryption adds. */
+  readonly length: number;
+  readonly fields: readonly MessageField[];
+  readonly chain?: readonly Uint8Array[];
+}
+
+/** One direction: all of its bytes, and what was seen of it from outside. */
+interface Direction {
+  readonly bytes: Uint8Array;
+  readonly events: readonly TlsEvent[];
+}
+
+export interface SealedSession {
+  readonly client: Direction;
+  readonly server: Direction;
+  readonly clientHello: ClientHello;
+  readonly serverHello: ServerHello;
+  readonly secrets: TlsSecrets;
+}
+
+/** What came out, by the event that each record is from outside. */
+export interface OpenedSession {
+  readonly messages: ReadonlyMap<TlsEvent, readonly OpenedMessage[]>;
+  /** Why records stayed closed; undefined when there was no need. */
+  readonly problem: string | undefined;
+}
+
+const TLS12 = 0x0303;
+const TLS13 = 0x0304;
+const TYPE_ALERT = 21;
+const TYPE_HANDSHAKE = 22;
+const TYPE_APPLICATION_DATA = 23;
+const HANDSHAKE_FINISHED = 20;
+const MESSAGE_HEADER_BYTES = 4;
+
+/** Opens the encrypted records of TLS 1.2 and 1.3 with the secrets of the connection. */
+export function openSession(session: SealedSession): OpenedSession {
+  const messages = new Map<TlsEvent, readonly OpenedMessage[]>();
+  const readers = createReaders(session);
+  if (typeof readers === "string") return { messages, problem: isSealed(session) ? readers : undefined };
+  let closed = false;
+  for (const side of ["client", "server"] as const) {
+    const { bytes, events } = session[side];
+    for (const event of events) {
+      if (event.kind !== "encrypted" && event.kind !== "application_data") continue;
+      const opened = readers[side].read(bytes.subarray(event.at, event.end));
+      if (opened === undefined) closed = true;
+      else messages.set(event, opened);
+    }
+  }
+  return { messages, problem: closed ? "Some records do not open with the secrets at hand" : undefined };
+}
+
+function isSealed({ client, server }: SealedSession): boolean {
+  return [...client.events, ...server.events].some(({ kind }) => kind === "encrypted" || kind === "application_data");
+}
+
+/** Reads the records of one direction, in order. */
+interface RecordReader {
+  /** The messages that a record completes; undefined when it does not open. */
+  read(record: Uint8Array): readonly OpenedMessage[] | undefined;
+}
+
+function createReaders(session: SealedSession): { client: RecordReader; server: RecordReader } | string {
+  const { clientHello, serverHello, secrets } = session;
+  const { version, cipherSuite } = serverHello;
+  if (version !== TLS12 && version !== TLS13) return "Only TLS 1.2 and 1.3 are decrypted";
+  if (!canOpenRecords(cipherSuite)) return "This tool does not decrypt the cipher suite";
+  if (version === TLS13) {
+    const make = (side: "CLIENT" | "SERVER") =>
+      createTls13Reader(cipherSuite, [
+        secrets.get(`${side}_HANDSHAKE_TRAFFIC_SECRET`),
+        secrets.get(`${side}_TRAFFIC_SECRET_0`),
+      ]);
+    if (!secrets.has("SERVER_HANDSHAKE_TRAFFIC_SECRET")) return "The secrets of the connection are not known";
+    return { client: make("CLIENT"), server: make("SERVER") };
+  }
+  const masterSecret = secrets.get("CLIENT_RANDOM");
+  if (masterSecret === undefined) return "The secrets of the connection are not known";
+  const { random: clientRandom } = clientHello;
+  const openers = createTls12Openers({ cipherSuite, masterSecret, clientRandom, serverRandom: serverHello.random });
+  if (openers === undefined) return "This tool does not decrypt the cipher suite";
+  return { client: createTls12Reader(openers.client), server: createTls12Reader(openers.server) };
+}
+
+function createTls12Reader(opener: RecordOpener): RecordReader {
+  return {
+    read(record) {
+      const opened = opener.open(record);
+      if (opened === undefined) return undefined;
+      if (opened.type !== TYPE_HANDSHAKE) return describeOther(opened);
+      const [type] = opened.content;
+      if (type !== HANDSHAKE_FINISHED) return [unreadable("Handshake message", opened.content.length)];
+      return [describeHandshake(type, opened.content.subarray(MESSAGE_HEADER_BYTES))];
+    },
+  };
+}
+
+/** The keys of the handshake up to Finished, then those of the application data, renewed at each KeyUpdate. */
+function createTls13Reader(
+  cipherSuite: number,
+  [handshakeSecret, applicationSecret]: readonly [Uint8Array | undefined, Uint8Array | undefined],
+): RecordReader {
+  let secret = handshakeSecret;
+  let opener = secret && createTls13Opener(cipherSuite, secret);
+  let begun: Uint8Array = new Uint8Array(0);
+
+  function useSecret(next: Uint8Array | undefined): void {
+    secret = next;
+    opener = next && createTls13Opener(cipherSuite, next);
+  }
+
+  function readMessages(content: Uint8Array): OpenedMessage[] {
+    const messages: OpenedMessage[] = [];
+    begun = Buffer.concat([begun, content]);
+    for (;;) {
+      const [type, high = 0, middle = 0, low = 0] = begun;
+      const end = MESSAGE_HEADER_BYTES + ((high << 16) | (middle << 8) | low);
+      if (type === undefined || begun.length < Math.max(end, MESSAGE_HEADER_BYTES)) return messages;
+      const message = describeHandshake(type, begun.subarray(MESSAGE_HEADER_BYTES, end));
+      messages.push(message);
+      begun = begun.subarray(end);
+      if (message.name === "Finished") useSecret(applicationSecret);
+      else if (message.name === "KeyUpdate" && secret !== undefined)
+        useSecret(updateTrafficSecret(cipherSuite, secret));
+    }
+  }
+
+  return {
+    read(record) {
+      const opened = opener?.open(record);
+      if (opened === undefined) return undefined;
+      return opened.type === TYPE_HANDSHAKE ? readMessages(opened.content) : describeOther(opened);
+    },
+  };
+}
+
+function describeHandshake(type: number, body: Uint8Array): OpenedMessage {
+  const parsed = parseTls13Message(type, body);
+  const length = MESSAGE_HEADER_BYTES + body.length;
+  if (parsed.kind === "bad") return unreadable("Handshake message", length);
+  const chain = parsed.value.type === "certificate" ? { chain: parsed.value.chain } : {};
+  return { kind: "handshake", length, ...describeTls13Message(parsed.value), ...chain };
+}
+
+function describeOther({ type, content }: OpenedRecord): OpenedMessage[] {
+  if (type === TYPE_ALERT) return [describeAlert(content[0] ?? 0, content[1] ?? 0)];
+  if (type !== TYPE_APPLICATION_DATA) return [unreadable("Record", content.length)];
+  return [{ kind: "application_data", name: "Application data", length: content.length, fields: [] }];
+}
+
+/** An alert (RFC 8446 §6) in words. */
+export function describeAlert(level: number, description: number): OpenedMessage {
+  const fields = [{ label: "level", value: nameAlertLevel(level) }];
+  return { kind: "alert", name: `Alert ${nameAlert(description)}`, length: 2, fields };
+}
+
+function unreadable(what: string, length: number): OpenedMessage {
+  return { kind: "unreadable", name: `${what}, unreadable`, length, fields: [] };
+}
