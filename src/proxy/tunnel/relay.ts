@@ -131,7 +131,11 @@ class Relay implements Tunnel {
 
   /** Both directions have ended in order: the tunnel is over once nothing is left to say. */
   settle(): void {
-    if (this.#up.finished && this.#down.finished) this.#finish("closed");
+    if (this.settled) this.#finish("closed");
+  }
+
+  get settled(): boolean {
+    return this.#up.finished && this.#down.finished;
   }
 
   /** Ends at once with RST wherever the connection still stands. */
@@ -254,7 +258,8 @@ class Direction {
 
   #passEnd(): void {
     this.finished = true;
-    this.#sink.shutdown();
+    // The second FIN goes out with the close, which saves a system call; TLS says goodbye first.
+    if (this.#sink.encrypted || !this.#relay.settled) this.#sink.shutdown();
     this.#relay.settle();
   }
 }
