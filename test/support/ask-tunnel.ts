@@ -1,7 +1,7 @@
 import { connectRaw, type RawPeer } from "./raw-peer.ts";
 
 /** The head of a CONNECT for `target`, with the credentials `name:password` where there are some. */
-export function writeConnect(target: string, credentials?: string): string {
+function writeConnect(target: string, credentials?: string): string {
   const field =
     credentials === undefined
       ? ""
