@@ -76,6 +76,7 @@ function compileVerdict(settings: RuleSettings): Rule["verdict"] {
     }),
     ...(settings.tunnelHttp === true && { tunnelHttp: true }),
     ...(inside && { inside }),
+    ...(settings.proxyProtocol !== undefined && { proxyProtocol: settings.proxyProtocol }),
   };
 }
 

@@ -1,8 +1,7 @@
-import { X509Certificate, createPrivateKey } from "node:crypto";
-
 import { Secret } from "../proxy/auth/secret.ts";
 import type { Hop, HopTls } from "../proxy/route/route.ts";
 import type { Materials } from "./materials.ts";
+import { listPaths, readCertificate, readPrivateKey, refusePem } from "./pem.ts";
 import { type Problem, quoteValue } from "./problem.ts";
 import { findSecret } from "./resolve-secret.ts";
 import type { Config } from "./schema.ts";
@@ -49,6 +48,8 @@ export function compileHop(name: string, settings: UpstreamSettings, materials?:
       tls: compileTls(settings, endpoint.host.text, materials),
     }),
     ...(settings.tunnelHttp === true && { tunnelHttp: true }),
+    ...(settings.auth !== undefined && { auth: settings.auth }),
+    ...(settings.proxyProtocol !== undefined && { proxyProtocol: settings.proxyProtocol }),
     ...(settings.sourceAddress !== undefined && {
       sourceAddress: settings.sourceAddress,
     }),
@@ -73,7 +74,8 @@ function findPemProblems(settings: UpstreamSettings, path: PropertyKey[], { file
   for (const [at, file] of paths.entries()) {
     const where = Array.isArray(settings.ca) ? ["ca", at] : ["ca"];
     const text = files.get(file);
-    if (text !== undefined && !readCertificate(text)) problems.push(refuse([...path, ...where], file, "certificate"));
+    if (text !== undefined && !readCertificate(text))
+      problems.push(refusePem([...path, ...where], file, "certificate"));
   }
   const { cert, key } = settings;
   const certText = cert === undefined ? undefined : files.get(cert);
@@ -81,42 +83,13 @@ function findPemProblems(settings: UpstreamSettings, path: PropertyKey[], { file
   const certificate = certText === undefined ? undefined : readCertificate(certText);
   const privateKey = keyText === undefined ? undefined : readPrivateKey(keyText);
   if (cert !== undefined && certText !== undefined && !certificate)
-    problems.push(refuse([...path, "cert"], cert, "certificate"));
+    problems.push(refusePem([...path, "cert"], cert, "certificate"));
   if (key !== undefined && keyText !== undefined && !privateKey)
-    problems.push(refuse([...path, "key"], key, "unencrypted private key"));
+    problems.push(refusePem([...path, "key"], key, "unencrypted private key"));
   if (certificate && privateKey && !certificate.checkPrivateKey(privateKey))
     problems.push({
       path: [...path, "key"],
       message: `The key ${quoteValue(key)} does not belong to the certificate ${quoteValue(cert)}.`,
     });
   return problems;
-}
-
-function refuse(path: PropertyKey[], file: string, what: string): Problem {
-  return {
-    path,
-    message: `${quoteValue(file)} has no ${what} in PEM form.`,
-  };
-}
-
-/** The first certificate of a PEM text; libraries throw for what is none. */
-export function readCertificate(pem: string): X509Certificate | undefined {
-  try {
-    return new X509Certificate(pem);
-  } catch {
-    return undefined;
-  }
-}
-
-function readPrivateKey(pem: string) {
-  try {
-    return createPrivateKey(pem);
-  } catch {
-    return undefined;
-  }
-}
-
-/** A path, or paths, as a list. */
-export function listPaths(paths: string | string[]): string[] {
-  return typeof paths === "string" ? [paths] : paths;
 }

@@ -69,6 +69,11 @@ export function word<const Words extends readonly [string, ...string[]]>(words: 
   });
 }
 
+/** One of a few numbers. */
+export function choice<const Numbers extends readonly [number, ...number[]]>(numbers: Numbers) {
+  return z.literal(numbers, { error: (issue) => describeWrong(issue.input, numbers.join(" or ")) });
+}
+
 /** An address or a range of addresses. */
 export function cidr() {
   return text('an address or a range such as "10.0.0.0/8"', (value) => {

@@ -123,6 +123,16 @@ function findUpstreamConflicts(config: Raw): Problem[] {
         path: [...path, "password"],
         message: 'Found a password without a user. Set "username" too.',
       });
+    if (entry["auth"] !== undefined && kind !== "http" && kind !== "https")
+      problems.push({
+        path: [...path, "auth"],
+        message: `The upstream is of kind ${kind}, which has no such choice. Write an "http://" or "https://" URL, or leave "auth" out.`,
+      });
+    else if (entry["auth"] !== undefined && !credentials && entry["username"] === undefined)
+      problems.push({
+        path: [...path, "auth"],
+        message: 'Found a way to show credentials and none to show. Set "username" and "password" too.',
+      });
     if (kind !== "https")
       for (const key of ["ca", "cert", "key", "serverName"])
         if (entry[key] !== undefined)
@@ -187,9 +197,23 @@ function findDemandConflicts(rule: Raw, path: PropertyKey[]): Problem[] {
 }
 
 function findVerdictConflicts(rule: Raw, path: PropertyKey[]): Problem[] {
-  const allowing = ["allow", "allowPrivate", "via", "sourceAddress", "protocols", ...tlsDemands].filter(
-    (key) => rule[key] !== undefined && rule[key] !== false,
-  );
+  const allowing = [
+    "allow",
+    "allowPrivate",
+    "via",
+    "proxyProtocol",
+    "sourceAddress",
+    "protocols",
+    ...tlsDemands,
+  ].filter((key) => rule[key] !== undefined && rule[key] !== false);
+  const { via, proxyProtocol } = rule;
+  if (proxyProtocol !== undefined && (Array.isArray(via) || (typeof via === "string" && via !== "direct")))
+    return [
+      {
+        path: [...path, "proxyProtocol"],
+        message: 'The rule goes through an upstream. Set "proxyProtocol" there, or leave "via" out.',
+      },
+    ];
   if (rule["deny"] === true)
     return allowing.map((key) => ({
       path: [...path, key],

@@ -1,7 +1,7 @@
 import { z } from "zod";
 
 import type { HookQuery } from "../proxy/policy/policy.ts";
-import { cidr, either, flag, hook, ipAddress, list, settings, text } from "./fields.ts";
+import { choice, cidr, either, flag, hook, ipAddress, list, settings, text } from "./fields.ts";
 import { insideFields } from "./inside-schema.ts";
 import { parseTargetPattern } from "./target-pattern.ts";
 
@@ -60,6 +60,11 @@ const rule = settings({
   tunnelHttp: flag()
     .describe(
       "Let plain HTTP requests through `http` and `https` upstreams go in tunnels, instead of letting the last upstream forward them. Default: false.",
+    )
+    .optional(),
+  proxyProtocol: choice([1, 2])
+    .describe(
+      "Begin connections to targets that are dialled directly with a PROXY protocol header of this version, before everything else, that tells of the client. They have to expect that. Default: none.",
     )
     .optional(),
   sourceAddress: ipAddress().describe("Local IP address to connect from. Default: the system chooses.").optional(),

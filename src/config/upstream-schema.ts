@@ -1,6 +1,6 @@
 import { z } from "zod";
 
-import { either, flag, ipAddress, list, secret, settings, text } from "./fields.ts";
+import { choice, either, flag, ipAddress, list, secret, settings, text, word } from "./fields.ts";
 import { parseUpstreamUrl } from "./upstream-url.ts";
 
 /** A URL of an upstream proxy. */
@@ -19,6 +19,11 @@ const upstreamSettings = settings({
   ),
   username: text("a user name").describe("User name, instead of one in the URL.").optional(),
   password: secret().describe("Password, instead of one in the URL.").optional(),
+  auth: word(["basic", "digest"])
+    .describe(
+      "The only scheme in which an `http` or `https` upstream gets the credentials. Default: Basic at once, and Digest when it asks for that instead.",
+    )
+    .optional(),
   ca: either("the path of a PEM file, or a list of them", [pemPath(), list(pemPath(), "a list of paths of PEM files")])
     .describe(
       "PEM file, or files, with the certificate authorities to trust for an `https` upstream. Default: the ones that come with the program.",
@@ -34,6 +39,11 @@ const upstreamSettings = settings({
   tunnelHttp: flag()
     .describe(
       "Ask an `http` or `https` upstream for a tunnel also for plain HTTP requests, instead of letting it forward them. Default: false.",
+    )
+    .optional(),
+  proxyProtocol: choice([1, 2])
+    .describe(
+      "Begin each connection to the upstream with a PROXY protocol header of this version, before TLS, that tells of the client. It has to expect that. Default: none.",
     )
     .optional(),
   sourceAddress: ipAddress()

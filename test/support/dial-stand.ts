@@ -7,6 +7,7 @@ import type { AllowDecision } from "../../src/proxy/policy/policy.ts";
 import type { Hop, HopKind } from "../../src/proxy/route/route.ts";
 import { createFakeResolver } from "./fake-resolver.ts";
 import { makeEndpoint } from "./make-endpoint.ts";
+import { makeIp } from "./make-policy.ts";
 
 /** A decision that lets a test reach its own servers on loopback. */
 export const allowInside: AllowDecision = { verdict: "allow", rule: "test", allowPrivate: true, via: [] };
@@ -32,6 +33,8 @@ export async function dialTarget(target: string, setting: DialSetting = {}): Pro
   const { hops = [], sourceAddress, connectMs = 10_000 } = setting;
   const session: DialSession = {
     runtime: { timeouts: { connectMs } },
+    client: makeIp("203.0.113.7"),
+    clientPort: 50_123,
     target: makeEndpoint(target),
     dialled: undefined,
   };

@@ -18,16 +18,22 @@ export interface Login {
   readonly password: string;
 }
 
-/** Squid from Debian, with Basic credentials required of everybody and no cache. */
-export async function startSquid({ username, password }: Login): Promise<UpstreamProgram> {
+/** Squid from Debian, with credentials required of everybody and no cache. */
+export async function startSquid(
+  { username, password }: Login,
+  scheme: "basic" | "digest" = "basic",
+): Promise<UpstreamProgram> {
   const folder = await makeFolder();
   const port = await reserveClosedPort();
-  await expectProgram(["htpasswd", "-c", "-b", "-m", "users", username, password], { cwd: folder.path });
+  if (scheme === "digest") await folder.write({ users: `${username}:${password}\n` });
+  else await expectProgram(["htpasswd", "-c", "-b", "-m", "users", username, password], { cwd: folder.path });
+  const helper = { basic: "basic_ncsa_auth", digest: "digest_file_auth" }[scheme];
   await folder.write({
     "squid.conf": [
       `http_port 127.0.0.1:${port}`,
-      `auth_param basic program /usr/lib/squid/basic_ncsa_auth ${folder.path}/users`,
-      "auth_param basic children 1 startup=1",
+      `auth_param ${scheme} program /usr/lib/squid/${helper} ${folder.path}/users`,
+      `auth_param ${scheme} realm squid.test`,
+      `auth_param ${scheme} children 1 startup=1`,
       "acl known proxy_auth REQUIRED",
       "http_access allow known",
       "http_access deny all",

@@ -47,6 +47,11 @@ export class DigestClient {
     return this.#latest;
   }
 
+  /** The challenge is not to be answered any more: nothing is known again. */
+  forget(): void {
+    this.#latest = undefined;
+  }
+
   /** Answers once more; undefined when user name or password have no form in a field. */
   answer(remembered: Remembered, method: string, uri: string): string | undefined {
     remembered.count += 1;

@@ -1,6 +1,6 @@
 import type { Endpoint } from "../../address/endpoint.ts";
 import { formatEndpoint } from "../../address/endpoint.ts";
-import { type Host, hostFromIp } from "../../address/host.ts";
+import { hostFromIp } from "../../address/host.ts";
 import { type Ip, parseIp } from "../../address/ip.ts";
 import type { Conn } from "../../net/conn.ts";
 import { type Connect, connectTcp } from "../../net/connect.ts";
@@ -10,11 +10,13 @@ import type { Authorized } from "../policy/authorize.ts";
 import { guardAddress, isLocalhostName, type OwnListeners } from "../policy/guard.ts";
 import type { Hop, Route } from "../route/route.ts";
 import type { Runtime } from "../runtime.ts";
+import { askAddresses, groupByFamily } from "./ask-addresses.ts";
 import { type Connected, type Questions, raceConnect, type RacePace, RFC_8305_PACE } from "./connect-race.ts";
 import { DialLimit } from "./dial-limit.ts";
-import type { HopLeg } from "./hop-leg.ts";
-import { openTunnel } from "./open-tunnel.ts";
-import { lookUpName, resolveHost } from "./resolve-host.ts";
+import { type HopLeg, say } from "./hop-leg.ts";
+import { introduceClient, type Introduced } from "./introduce-client.ts";
+import { type Opened, openTunnel } from "./open-tunnel.ts";
+import { resolveHost } from "./resolve-host.ts";
 import { secureConn } from "./secure-conn.ts";
 import { secureLeg } from "./secure-leg.ts";
 
@@ -44,7 +46,7 @@ export interface DialWish {
 }
 
 /** What of a session the dial needs, and where it is written down. */
-export interface DialSession {
+export interface DialSession extends Introduced {
   readonly runtime: { readonly timeouts: Pick<Runtime["timeouts"], "connectMs"> };
   readonly target: Endpoint | undefined;
   dialled: string | undefined;
@@ -67,7 +69,7 @@ export async function dial(
   if (target === undefined) throw new Error("A session without a target cannot be dialled");
   const limit = new DialLimit(session.runtime.timeouts.connectMs, client);
   try {
-    const way = new Way(session, target, route, authorized, services, limit);
+    const way = new Way(session, client, target, route, authorized, services, limit);
     const reached = await (route.hops.length === 0 ? way.goDirectly() : way.goThroughHops(wish.endAtUpstream === true));
     const outcome =
       reached.ok && wish.tls !== undefined ? await secureTarget(reached.value, target, wish.tls, limit) : reached;
@@ -94,8 +96,12 @@ async function secureTarget(
   return secured;
 }
 
+/** All hops are passed; or why not, and whether it is worth dialling `again`. */
+type Passed = { readonly ok: true; readonly value: Dialled } | Extract<Opened, { ok: false }>;
+
 class Way {
   readonly #session: DialSession;
+  readonly #client: Conn | undefined;
   readonly #target: Endpoint;
   readonly #route: Route;
   readonly #authorized: Authorized;
@@ -104,6 +110,7 @@ class Way {
 
   constructor(
     session: DialSession,
+    client: Conn | undefined,
     target: Endpoint,
     route: Route,
     authorized: Authorized,
@@ -111,6 +118,7 @@ class Way {
     limit: DialLimit,
   ) {
     this.#session = session;
+    this.#client = client;
     this.#target = target;
     this.#route = route;
     this.#authorized = authorized;
@@ -119,30 +127,44 @@ class Way {
   }
 
   async goDirectly(): Promise<Outcome<Dialled>> {
-    const { addresses } = this.#authorized;
-    const questions = addresses === undefined ? this.#ask(this.#target.host) : groupByFamily(addresses);
-    return this.#connect(questions, this.#target.port, (ip) => this.#guard(ip));
+    const { addresses, decision } = this.#authorized;
+    const questions =
+      addresses === undefined ? askAddresses(this.#target.host, this.#services.resolver) : groupByFamily(addresses);
+    const connected = await this.#connect(questions, this.#target.port, (ip) => this.#guard(ip));
+    if (!connected.ok || decision.proxyProtocol === undefined) return connected;
+    const { conn } = connected.value;
+    const header = introduceClient(decision.proxyProtocol, this.#session, this.#client);
+    if (conn.write(header) === header.length) return connected;
+    conn.reset();
+    return fail("connection_reset", { note: "closed before it was told of the client" });
   }
 
   async goThroughHops(endAtLast: boolean): Promise<Outcome<Dialled>> {
-    const { hops } = this.#route;
-    const [first] = hops;
-    if (first === undefined) throw new Error("A route through hops has no hop");
     const refusal = this.#guardUnresolved();
     if (refusal !== undefined) return { ok: false, failure: refusal };
+    // An upstream may want to be asked on another connection than the one on which it said so: once.
+    const patience = new Set(this.#route.hops);
+    for (;;) {
+      const connected = await this.#connectFirst();
+      if (!connected.ok) return connected;
+      const passed = await this.#passHops(connected.value, endAtLast);
+      if (passed.ok || passed.again === undefined || this.#limit.over !== undefined) return passed;
+      if (!patience.delete(passed.again)) return passed;
+    }
+  }
 
-    const { endpoint } = first;
-    const connected = await this.#connect(this.#ask(endpoint.host), endpoint.port, (ip) =>
-      this.#services.own.has(ip, endpoint.port)
-        ? fail("proxy_loop", { note: `upstream ${first.name}` }).failure
-        : undefined,
+  async #connectFirst(): Promise<Outcome<Dialled>> {
+    const [first] = this.#route.hops;
+    if (first === undefined) throw new Error("A route through hops has no hop");
+    const { host, port } = first.endpoint;
+    const connected = await this.#connect(askAddresses(host, this.#services.resolver), port, (ip) =>
+      this.#services.own.has(ip, port) ? fail("proxy_loop", { note: `upstream ${first.name}` }).failure : undefined,
     );
-    if (!connected.ok) return { ok: false, failure: { ...connected.failure, nextHop: first.name } };
-    return this.#passHops(connected.value, endAtLast);
+    return connected.ok ? connected : { ok: false, failure: { ...connected.failure, nextHop: first.name } };
   }
 
   /** Asks each hop for a tunnel to the next one, and the last one for a tunnel to the target unless the way ends there. */
-  async #passHops({ conn: socket, address, ip }: Dialled, endAtLast: boolean): Promise<Outcome<Dialled>> {
+  async #passHops({ conn: socket, address, ip }: Dialled, endAtLast: boolean): Promise<Passed> {
     const { hops } = this.#route;
     let conn = socket;
     try {
@@ -158,10 +180,14 @@ class Way {
       conn.reset();
       throw error;
     }
-    return succeed({ conn, address, ip });
+    return { ok: true, value: { conn, address, ip } };
   }
 
-  async #passHop(leg: HopLeg, next: Hop | undefined, endAtLast: boolean): Promise<Outcome<Conn>> {
+  async #passHop(leg: HopLeg, next: Hop | undefined, endAtLast: boolean): Promise<Opened> {
+    if (leg.hop.proxyProtocol !== undefined) {
+      const said = say(leg, introduceClient(leg.hop.proxyProtocol, this.#session, this.#client));
+      if (!said.ok) return said;
+    }
     if (next === undefined && endAtLast) return leg.hop.kind === "https" ? secureLeg(leg) : succeed(leg.conn);
     const destination = await this.#choose(leg.hop, next);
     return destination.ok ? openTunnel(leg, destination.value) : destination;
@@ -203,16 +229,6 @@ class Way {
     return { conn, address, ip };
   }
 
-  #ask(host: Host): Questions {
-    if (host.kind === "ip") return groupByFamily([host.ip]);
-    const { resolver } = this.#services;
-    // RFC 8305 §3: AAAA first, A right after it.
-    return [
-      { family: 6, answer: lookUpName(host.text, 6, resolver) },
-      { family: 4, answer: lookUpName(host.text, 4, resolver) },
-    ];
-  }
-
   #guard(ip: Ip): Failure | undefined {
     return guardAddress(ip, this.#target.port, this.#authorized.decision, this.#services.own);
   }
@@ -224,12 +240,4 @@ class Way {
     if (!isLocalhostName(host.text) || this.#authorized.decision.allowPrivate) return undefined;
     return fail("address_prohibited", { note: `${host.text} is loopback` }).failure;
   }
-}
-
-/** Answers that are known already, in the form of questions. */
-function groupByFamily(addresses: readonly Ip[]): Questions {
-  return ([6, 4] as const).flatMap((family) => {
-    const members = addresses.filter((ip) => ip.family === family);
-    return members.length === 0 ? [] : [{ family, answer: { ok: true, addresses: members } }];
-  });
 }

@@ -13,6 +13,12 @@ export interface HopLeg {
   readonly limit: DialLimit;
 }
 
+/** What came of asking an upstream for a tunnel. */
+export type HopAnswer =
+  | { readonly ok: true; readonly value: undefined }
+  /** `again`: the upstream that has asked for what can only be shown on another connection. */
+  | { readonly ok: false; readonly failure: Failure; readonly again?: Hop };
+
 /** A failure that is about the upstream of this leg. */
 export function failHop(
   leg: HopLeg,

@@ -1,10 +1,13 @@
 import { type Endpoint, formatEndpoint } from "../../address/endpoint.ts";
-import { formatBasicCredentials } from "../../protocol/http1/basic-credentials.ts";
 import { getAll } from "../../protocol/http1/fields.ts";
+import { frameResponse } from "../../protocol/http1/message-framing.ts";
+import { allowsNextResponse } from "../../protocol/http1/persistence.ts";
 import { createResponseHeadParser, type ResponseHead } from "../../protocol/http1/response-head.ts";
 import type { Failure, Outcome } from "../failure.ts";
 import { succeed } from "../failure.ts";
-import { failHop, hear, type HopLeg, say } from "./hop-leg.ts";
+import { createBodyReader } from "../forward/body-reader.ts";
+import { failHop, hear, type HopAnswer, type HopLeg, say } from "./hop-leg.ts";
+import { UpstreamLogin } from "./upstream-login.ts";
 
 /** What the head of an upstream's answer may have: no more than browsers take. */
 const HEAD_LIMITS = { maxBytes: 16 * 1024, maxFields: 100 };
@@ -12,19 +15,45 @@ const HEAD_LIMITS = { maxBytes: 16 * 1024, maxFields: 100 };
 /** Informational answers (RFC 9110 §15.2) before the final one. */
 const MAX_INTERIM = 8;
 
+/** Bytes of the page with a 407 that are read past for another try on the same connection. */
+const MAX_PAGE = 64 * 1024;
+
 /** Characters of a reason phrase that are told. */
 const MAX_REASON = 80;
 
-/** Asks an HTTP proxy for a tunnel (RFC 9110 §9.3.6). */
-export async function askHttpUpstream(leg: HopLeg, target: Endpoint): Promise<Outcome<undefined>> {
-  const { credentials } = leg.hop;
+/**
+ * Asks an HTTP proxy for a tunnel (RFC 9110 §9.3.6), and answers when it asks
+ * who we are: on the same connection if the 407 leaves it usable, else the dial
+ * is to begin `again`.
+ */
+export async function askHttpUpstream(leg: HopLeg, target: Endpoint): Promise<HopAnswer> {
+  const login = new UpstreamLogin(leg.hop);
+  for (let attempt = 1; ; attempt++) {
+    const answer = await ask(leg, target, login);
+    if (!answer.ok) {
+      // It may say that it keeps the connection, and still close it.
+      return attempt > 1 && answer.failure.detail === "connection_reset" ? { ...answer, again: leg.hop } : answer;
+    }
+    const head = answer.value;
+    // RFC 9110 §9.3.6: any 2xx makes the tunnel, and whatever framing it shows means nothing.
+    if (head.status >= 200 && head.status < 300) return succeed(undefined);
+    if (head.status !== 407) return failHop(leg, "upstream_refused", describe(head));
+    const verdict = login.refuse(getAll(head.fields, "proxy-authenticate"));
+    const refusal = failHop(leg, "upstream_credentials", describe(head, verdict.retry ? undefined : verdict.note));
+    if (!verdict.retry) return refusal;
+    const passed = await readPast(leg, head);
+    if (!passed.ok) return passed;
+    if (!passed.value) return { ...refusal, again: leg.hop };
+  }
+}
+
+/** One request, and the final answer to it. */
+async function ask(leg: HopLeg, target: Endpoint, login: UpstreamLogin): Promise<Outcome<ResponseHead>> {
   const authority = formatEndpoint(target);
   const lines = [`CONNECT ${authority} HTTP/1.1`, `Host: ${authority}`];
-  if (credentials !== undefined) {
-    const shown = formatBasicCredentials(credentials.user, credentials.password);
-    if (shown === undefined) return failHop(leg, "upstream_credentials", { note: "they have no Basic form" });
-    lines.push(`Proxy-Authorization: ${shown}`);
-  }
+  const shown = login.authorize("CONNECT", authority);
+  if (!shown.ok) return failHop(leg, "upstream_credentials", { note: shown.note });
+  if (shown.value !== undefined) lines.push(`Proxy-Authorization: ${shown.value}`);
   const said = say(leg, Buffer.from(`${lines.join("\r\n")}\r\n\r\n`, "latin1"));
   if (!said.ok) return said;
 
@@ -33,17 +62,39 @@ export async function askHttpUpstream(leg: HopLeg, target: Endpoint): Promise<Ou
     const heard = await hear(leg, (bytes) => parser.parse(bytes), HEAD_LIMITS.maxBytes + 1);
     if (!heard.ok) return heard;
     const { status } = heard.value;
-    // RFC 9110 §9.3.6: any 2xx makes the tunnel, and whatever framing it shows means nothing.
-    if (status >= 200 && status < 300) return succeed(undefined);
     if (status === 101) return failHop(leg, "upstream_protocol", { note: "101 to CONNECT", receivedStatus: status });
-    if (status >= 200) return { ok: false, failure: explainRefusal(leg, heard.value) };
+    if (status >= 200) return heard;
   }
   return failHop(leg, "upstream_protocol", { note: `more than ${MAX_INTERIM} informational answers` });
 }
 
-function explainRefusal(leg: HopLeg, head: ResponseHead): Failure {
-  const detail = head.status === 407 ? "upstream_credentials" : "upstream_refused";
-  return failHop(leg, detail, { receivedStatus: head.status, note: describeAnswer(head) }).failure;
+/** Reads past the body of an answer. False when no other request can follow it on this connection. */
+async function readPast(leg: HopLeg, head: ResponseHead): Promise<Outcome<boolean>> {
+  const framing = frameResponse(head, "CONNECT");
+  if (framing.kind === "bad" || framing.kind === "tunnel" || !allowsNextResponse(head, framing)) return succeed(false);
+  if (framing.kind === "length" && framing.length > MAX_PAGE) return succeed(false);
+  const reader = createBodyReader(framing, "data");
+  if (reader === undefined) return succeed(true);
+  let seen = 0;
+  const heard = await hear(
+    leg,
+    (bytes) => {
+      const step = reader.push(bytes.subarray(seen));
+      if (step.kind === "bad") return { kind: "bad", code: step.code, at: seen };
+      if (step.kind === "done") return { kind: "done", value: undefined, used: seen + step.used };
+      seen = bytes.length;
+      return { kind: "more" };
+    },
+    MAX_PAGE,
+  );
+  if (heard.ok) return succeed(true);
+  const { detail } = heard.failure;
+  return detail === "client_gone" || detail === "upstream_timeout" ? heard : succeed(false);
+}
+
+function describe(head: ResponseHead, more?: string): Omit<Failure, "detail"> {
+  const note = describeAnswer(head);
+  return { receivedStatus: head.status, note: more === undefined ? note : `${note}, ${more}` };
 }
 
 /** The status, the reason phrase as far as it is printable, and the error type of the upstream's own `Proxy-Status`. */

@@ -1,17 +1,20 @@
 import type { Endpoint } from "../../address/endpoint.ts";
 import type { Conn } from "../../net/conn.ts";
-import { type Outcome, succeed } from "../failure.ts";
-import type { HopLeg } from "./hop-leg.ts";
+import { succeed } from "../failure.ts";
+import type { HopAnswer, HopLeg } from "./hop-leg.ts";
 import { askHttpUpstream } from "./http-upstream.ts";
 import { secureLeg } from "./secure-leg.ts";
 import { askSocks4aUpstream, askSocks5Upstream } from "./socks-upstream.ts";
+
+/** The connection to go on with; or why there is none, and whether it is worth dialling `again`. */
+export type Opened = { readonly ok: true; readonly value: Conn } | Extract<HopAnswer, { ok: false }>;
 
 /**
  * Asks the upstream at the end of `leg` for a tunnel to `target`, over TLS when
  * it is of that kind. The result is the connection to go on with, its first
  * byte the first one from the target. On failure the caller closes the leg.
  */
-export async function openTunnel(leg: HopLeg, target: Endpoint): Promise<Outcome<Conn>> {
+export async function openTunnel(leg: HopLeg, target: Endpoint): Promise<Opened> {
   if (leg.hop.kind !== "https") return ask(leg, target);
   const secured = await secureLeg(leg);
   if (!secured.ok) return secured;
@@ -20,12 +23,12 @@ export async function openTunnel(leg: HopLeg, target: Endpoint): Promise<Outcome
   return opened;
 }
 
-async function ask(leg: HopLeg, target: Endpoint): Promise<Outcome<Conn>> {
+async function ask(leg: HopLeg, target: Endpoint): Promise<Opened> {
   const answer = await askUpstream(leg, target);
   return answer.ok ? succeed(leg.conn) : answer;
 }
 
-function askUpstream(leg: HopLeg, target: Endpoint): Promise<Outcome<undefined>> {
+function askUpstream(leg: HopLeg, target: Endpoint): Promise<HopAnswer> {
   switch (leg.hop.kind) {
     case "http":
     case "https":

@@ -48,7 +48,7 @@ export async function forward(
     return failed({ detail: "https_in_clear" });
   }
   if (request.maxForwards === 0) return answer(session, client, request);
-  const way = planWay(request, route, authorized, settings);
+  const way = planWay(session, request, route, authorized, settings);
   if (!way.ok) return failed(way.failure);
 
   const errand: Errand = { session, client, request, authorized, route, services, way: way.value };

@@ -4,6 +4,7 @@ import { formatBasicCredentials } from "../../protocol/http1/basic-credentials.t
 import type { DialWish } from "../dial/dial.ts";
 import { fail, type Outcome, succeed } from "../failure.ts";
 import type { ForwardRequest } from "../handshake/forward-request.ts";
+import type { AllowDecision } from "../policy/policy.ts";
 import type { Authorized } from "../policy/authorize.ts";
 import type { Hop, Route } from "../route/route.ts";
 import type { ForwardSettings } from "./forward-settings.ts";
@@ -22,12 +23,19 @@ export interface Way {
   readonly absolute: { readonly upstream: string; readonly authorization: string | undefined } | undefined;
 }
 
+/** For whom the way is; what they are told apart by where connections speak for one client. */
+export interface Traveller {
+  readonly client: Ip;
+  readonly clientPort: number;
+}
+
 /**
  * Plans the way along `route`. Plain HTTP is given to an HTTP upstream at the
  * end of it in absolute-form (RFC 9112 §3.2.2); everything else, and what is to
  * be tunnelled, goes to the origin itself.
  */
 export function planWay(
+  traveller: Traveller,
   request: ForwardRequest,
   route: Route,
   authorized: Authorized,
@@ -35,7 +43,7 @@ export function planWay(
 ): Outcome<Way> {
   const { decision, addresses, narrowed } = authorized;
   const last = route.hops.at(-1);
-  const line = `${route.hops.map(numberOf).join(">")} ${route.sourceAddress ?? ""}`;
+  const line = `${route.hops.map(numberOf).join(">")} ${route.sourceAddress ?? ""}${nameClient(traveller, route, decision)}`;
   if (last !== undefined && request.scheme === "http" && forwards(last) && decision.tunnelHttp !== true) {
     const authorization = formatAuthorization(last);
     if (authorization === "none")
@@ -61,6 +69,13 @@ export function planWay(
     wish: isSecure ? { tls: settings.ca === undefined ? {} : { ca: settings.ca } } : {},
     absolute: undefined,
   });
+}
+
+/** A connection that began with a PROXY header is one client's and nobody else's. */
+function nameClient({ client, clientPort }: Traveller, { hops }: Route, decision: AllowDecision): string {
+  const introduces =
+    hops.length === 0 ? decision.proxyProtocol !== undefined : hops.some((hop) => hop.proxyProtocol !== undefined);
+  return introduces ? ` for ${client.text} ${clientPort} v${decision.proxyProtocol ?? ""}` : "";
 }
 
 function anywhere(): boolean {

@@ -72,7 +72,7 @@ function judge(policy: Policy, rule: Rule, index: number, query: Query, address:
     return { kind: "decided", decision: { verdict: "deny", rule: name, detail: "denied_by_rule" } };
   }
   if (verdict.kind === "hook") return { kind: "ask", rule: index, ask: verdict.ask };
-  const { via, allowPrivate, sourceAddress, tunnelHttp, inside } = verdict;
+  const { via, allowPrivate, sourceAddress, tunnelHttp, inside, proxyProtocol } = verdict;
   const decision: AllowDecision = {
     verdict: "allow",
     rule: name,
@@ -82,6 +82,7 @@ function judge(policy: Policy, rule: Rule, index: number, query: Query, address:
     ...(sourceAddress === undefined ? {} : { sourceAddress }),
     ...(tunnelHttp === undefined ? {} : { tunnelHttp }),
     ...(inside === undefined ? {} : { inside }),
+    ...(proxyProtocol === undefined ? {} : { proxyProtocol }),
   };
   return typeof via === "function"
     ? { kind: "ask_via", rule: index, ask: via, decision }

@@ -2,6 +2,7 @@ import type { Cidr } from "../../address/cidr.ts";
 import type { Endpoint } from "../../address/endpoint.ts";
 import type { Ip } from "../../address/ip.ts";
 import type { InsideDemand } from "../inspect/inside-demand.ts";
+import type { ProxyProtocolVersion } from "../route/route.ts";
 
 /** What a rule can look at. */
 export interface Query {
@@ -55,6 +56,7 @@ export interface Rule {
         readonly sourceAddress?: string;
         readonly tunnelHttp?: true;
         readonly inside?: InsideDemand;
+        readonly proxyProtocol?: ProxyProtocolVersion;
       }
     | { readonly kind: "hook"; readonly ask: (query: HookQuery) => HookVerdict | Promise<HookVerdict> };
 }
@@ -80,6 +82,8 @@ export interface AllowDecision {
   readonly tunnelHttp?: true;
   /** What the first bytes inside the tunnel have to be; undefined for anything. */
   readonly inside?: InsideDemand;
+  /** Version of the PROXY protocol header that tells a target of the client, when it is dialled directly. */
+  readonly proxyProtocol?: ProxyProtocolVersion;
 }
 
 export interface DenyDecision {

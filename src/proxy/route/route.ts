@@ -1,6 +1,9 @@
 import type { Endpoint } from "../../address/endpoint.ts";
 import type { Secret } from "../auth/secret.ts";
 
+/** Version 1 is a line of text, version 2 is binary. */
+export type ProxyProtocolVersion = 1 | 2;
+
 /** How to speak to one upstream proxy. */
 export type HopKind = "http" | "https" | "socks5" | "socks5h" | "socks4a";
 
@@ -21,6 +24,10 @@ export interface Hop {
   readonly kind: HopKind;
   readonly endpoint: Endpoint;
   readonly credentials?: { readonly user: string; readonly password: Secret };
+  /** The only scheme in which an HTTP upstream gets them; undefined for Basic unless it asks for Digest. */
+  readonly auth?: "basic" | "digest";
+  /** Version of the PROXY protocol header that tells this upstream of the client, first thing on a connection to it. */
+  readonly proxyProtocol?: ProxyProtocolVersion;
   readonly tls?: HopTls;
   /** Plain HTTP goes through a tunnel, too, and is not left to the upstream to forward. */
   readonly tunnelHttp?: true;

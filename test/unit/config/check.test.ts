@@ -199,6 +199,23 @@ describe("checkConfig() on settings that contradict each other", () => {
           "upstreams.a.password: Found credentials in the URL as well. Write them in one place.",
         ],
         [
+          { upstreams: { a: { url: "socks5://u:p@h", auth: "digest" } } },
+          "upstreams.a.auth: The upstream is of kind socks5, which has no such choice.",
+        ],
+        [
+          { upstreams: { a: { url: "http://h:1", auth: "digest" } } },
+          'upstreams.a.auth: Found a way to show credentials and none to show. Set "username" and "password" too.',
+        ],
+        [
+          { upstreams: { a: { url: "http://h:1", proxyProtocol: 3 } } },
+          "upstreams.a.proxyProtocol: Found 3. Write 1 or 2.",
+        ],
+        [
+          { upstreams: { a: "http://h:1" }, rules: [{ via: "a", proxyProtocol: 2 }] },
+          'rules[0].proxyProtocol: The rule goes through an upstream. Set "proxyProtocol" there, or leave "via" out.',
+        ],
+        [{ rules: [{ deny: true, proxyProtocol: 2 }] }, "rules[0].proxyProtocol: The rule denies."],
+        [
           { upstreams: { a: { url: "http://h:1", ca: "ca.pem" } } },
           "upstreams.a.ca: The upstream is of kind http, without TLS.",
         ],

@@ -43,6 +43,14 @@ describe("compileConfig() on upstreams", () => {
     });
   });
 
+  test("compiles how an upstream learns of us and of the client", () => {
+    const upstreams = { a: { url: "http://u:p@h:1", auth: "digest", proxyProtocol: 2 }, b: "http://h:1" };
+    const { runtime } = compileForTest({ upstreams, rules: [{ allow: true, proxyProtocol: 1 }] });
+    expect(runtime.upstreams.get("a")).toMatchObject({ auth: "digest", proxyProtocol: 2 });
+    for (const key of ["auth", "proxyProtocol"]) expect(runtime.upstreams.get("b")).not.toHaveProperty(key);
+    expect(runtime.policy.rules[0]?.verdict).toMatchObject({ proxyProtocol: 1 });
+  });
+
   test("makes an upstream of the shorthand and the default way of it", () => {
     const { runtime } = compileForTest({ upstream: "http://h:3128" });
     expect([...runtime.upstreams.keys()]).toEqual(["upstream"]);

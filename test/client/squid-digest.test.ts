@@ -1,0 +1,60 @@
+import { describe, expect } from "bun:test";
+import { needs } from "../support/needs.ts";
+import { type TestProxy, startProxy } from "../support/proxy.ts";
+import { listenEcho } from "../support/raw-peer.ts";
+import { startSquid } from "../support/upstream-programs.ts";
+
+const login = { username: "edge", password: "up-s3cret.42" };
+
+/** Penstock in front of a Squid, for everything. */
+function startInFront(url: string, more: { password?: string; auth?: "basic" | "digest" } = {}): Promise<TestProxy> {
+  return startProxy({
+    upstreams: { squid: { url, ...login, ...more } },
+    rules: [{ allowPrivate: true, via: "squid" }],
+  });
+}
+
+async function expectTunnel(proxy: TestProxy, target: string): Promise<void> {
+  const { peer, head } = await proxy.tunnel(target);
+  using _ = peer;
+  expect(head).toStartWith("HTTP/1.1 200 ");
+  peer.write("twelve bytes");
+  await peer.untilText("twelve bytes");
+}
+
+describe("a Squid that wants Digest", () => {
+  needs("squid")("lets us through, at once from the second tunnel on", async () => {
+    await using squid = await startSquid(login, "digest");
+    using echo = listenEcho();
+    for (const auth of [{}, { auth: "digest" as const }]) {
+      await using proxy = await startInFront(squid.url, auth);
+      for (let count = 0; count < 3; count += 1) await expectTunnel(proxy, `127.0.0.1:${echo.port}`);
+    }
+  });
+
+  needs("squid")("refuses a wrong password, and so do we without asking our client for another", async () => {
+    await using squid = await startSquid(login, "digest");
+    await using proxy = await startInFront(squid.url, { password: "wrong" });
+    const { head } = await proxy.tunnel("127.0.0.1:9");
+    expect(head).toStartWith("HTTP/1.1 502 ");
+    expect(head).toContain("upstream_credentials");
+    expect(await proxy.record()).toMatchObject({ detail: "upstream_credentials", received_status: 407 });
+  });
+
+  needs("squid", "htpasswd")(
+    "never gets it from us when it wants Basic, or when Basic is all that we may show",
+    async () => {
+      await using basic = await startSquid(login, "basic");
+      await using digest = await startSquid(login, "digest");
+      for (const [squid, auth] of [
+        [basic, "digest"],
+        [digest, "basic"],
+      ] as const) {
+        await using proxy = await startInFront(squid.url, { auth });
+        const { head } = await proxy.tunnel("127.0.0.1:9");
+        expect(head).toStartWith("HTTP/1.1 502 ");
+        expect(head).toContain("upstream_credentials");
+      }
+    },
+  );
+});
