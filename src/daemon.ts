@@ -81,7 +81,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
   let gate: Gate | undefined;
   const port: ControlPort = {
     readiness: () => readReadiness(gate, services),
-    effectiveConfig: () => compiled.effective,
+    effectiveConfig: () => ({ ...compiled.effective, splicing: story }),
     metricsText: () =>
       writeMetricsText({
         version,
@@ -90,6 +90,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
         accessLog,
         auth: services.runtime.current.authenticator.checks,
         certificates: listCertificates(gate, doors.plans),
+        ...(lanes && { lanes: lanes.status() }),
       }),
     tunnels: () => live.list(performance.now()),
     kill: (id) => live.kill(id),

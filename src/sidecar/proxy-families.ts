@@ -11,13 +11,15 @@ export interface MetricSources {
   readonly live: { readonly size: number; bytes(): { up: number; down: number } };
   readonly accessLog: { readonly dropped: number };
   readonly auth: CheckCounts;
+  /** The splice lanes, where the system has them. */
+  readonly lanes?: { readonly lanes: number; readonly tunnels: number; readonly lost: number };
   /** Listeners that speak TLS; milliseconds since the epoch. */
   readonly certificates?: readonly { readonly listener: string; readonly expiresAt: number }[];
 }
 
 /** Puts the counts of the data plane into families. Labels are closed sets, or come from the configuration. */
 export function collectProxyFamilies(sources: MetricSources): Family[] {
-  const { version, metrics, live, accessLog, auth, certificates = [] } = sources;
+  const { version, metrics, live, accessLog, auth, lanes, certificates = [] } = sources;
   const moving = live.bytes();
   return [
     gauge("penstock_build_info", "Always 1; the labels say what is running.", [
@@ -35,6 +37,12 @@ export function collectProxyFamilies(sources: MetricSources): Family[] {
         Object.entries(byProtocol).map(([protocol, value]) => ({ labels: { listener, protocol }, value })),
       ),
     ),
+    gauge("penstock_splice_available", "1 when the kernel can carry long tunnels, else 0.", [
+      { value: lanes === undefined ? 0 : 1 },
+    ]),
+    gauge("penstock_splice_lanes", "Threads that carry tunnels through the kernel.", [{ value: lanes?.lanes ?? 0 }]),
+    gauge("penstock_splice_tunnels", "Tunnels that the kernel carries.", [{ value: lanes?.tunnels ?? 0 }]),
+    counter("penstock_splice_lanes_lost_total", "Such threads that died.", [{ value: lanes?.lost ?? 0 }]),
     gauge(
       "penstock_certificate_expiry_seconds",
       "Unix time at which the first certificate of a listener expires.",
