@@ -14,7 +14,10 @@ import type { Voice } from "./respond.ts";
 export const socks5Voice: Voice = {
   sayEstablished: () => encodeSocks5Reply("succeeded"),
   sayRefused(session, failure) {
-    if (session.stage === "handshake") return new Uint8Array(0);
+    if (session.stage === "handshake") {
+      // Its greeting was understood as far as that: no method is any good here.
+      return failure.detail === "protocol_not_served" ? encodeSocks5Choice("none_acceptable") : new Uint8Array(0);
+    }
     if (session.stage !== "authenticate") return encodeSocks5Reply(nameSocks5Reply(failure));
     return session.socksLogin ? encodeSocks5PasswordStatus(false) : encodeSocks5Choice("none_acceptable");
   },
