@@ -38,6 +38,8 @@ export class SocketConn implements Conn {
   #reset = false;
   #ended = false;
   #closingHere = false;
+  /** A write was told of the peer's reset, and the system tells of it only once: what looks like an end now is none. */
+  #broken = false;
 
   constructor(socket: Socket<SocketConn>, encrypted: boolean) {
     this.#socket = socket;
@@ -99,6 +101,10 @@ export class SocketConn implements Conn {
     if (this.closed || this.#shut) return -1;
     const taken = this.#socket.write(bytes);
     if (taken > 0) this.bytesWritten += taken;
+    else if (taken < 0 && !this.encrypted && !this.#broken) {
+      this.#broken = true;
+      this.#settleReader();
+    }
     return taken;
   }
 
@@ -164,6 +170,10 @@ export class SocketConn implements Conn {
 
   onEnd(): void {
     if (this.#ended) return;
+    if (this.#broken) {
+      this.#socket.terminate();
+      return;
+    }
     this.#ended = true;
     this.#endUntold = true;
     this.#deliver();
@@ -177,7 +187,7 @@ export class SocketConn implements Conn {
     if (this.closed) return;
     this.closed = true;
     keepAlive.remove(this);
-    this.#reset = error !== undefined && error !== null;
+    this.#reset = this.#broken || (error !== undefined && error !== null);
     if (!this.#reset && !this.#ended && !this.#closingHere) {
       this.#ended = true;
       this.#endUntold = true;
@@ -223,6 +233,8 @@ export class SocketConn implements Conn {
   #settleReader(): void {
     if (this.closed) return;
     const wanted = this.#paused || (this.#sink === undefined && this.#waitingBytes >= WAITING_CAP);
+    // A paused socket would never say that it is gone. Later: the consumer is in the middle of a call.
+    if (wanted && this.#broken) queueMicrotask(() => this.closed || this.#socket.terminate());
     if (wanted === this.#socketPaused) return;
     this.#socketPaused = wanted;
     if (wanted) this.#socket.pause();

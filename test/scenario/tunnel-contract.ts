@@ -151,6 +151,30 @@ export function describeTunnelContract(
       await target.until((peer) => peer.closed, "the end of the target's connection");
     });
 
+    test("never takes a reset for an end in order, also when it hears of it by writing", async () => {
+      for (let round = 0; round < 30; round += 1) {
+        const { client, target, tunnel } = await stand();
+        target.write("x");
+        await client.untilText("x");
+        if (round % 2 === 0) client.write("for nobody");
+        target.reset();
+        if (round % 2 === 1) client.write("for nobody");
+        await client.untilEnd();
+        expect(client.end).toBe("reset");
+        expect((await tunnel.done).end).toBe("target_reset");
+      }
+    });
+
+    test("notices a reset that it hears of by writing while the client reads nothing", async () => {
+      const { client, target, tunnel } = await stand();
+      client.pause();
+      target.write(Buffer.alloc(32 * 1024 * 1024));
+      await target.until((peer) => peer.unwrittenBytes > 0, "a full tunnel");
+      client.write("for nobody");
+      target.reset();
+      expect((await tunnel.done).end).toBe("target_reset");
+    });
+
     test("is closed after its idle time, and not while bytes move", async () => {
       const { client, target, tunnel } = await stand({ idleMs: 400 });
       for (let round = 0; round < 4; round += 1) {

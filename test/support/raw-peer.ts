@@ -16,6 +16,9 @@ export class RawPeer {
   #waiters: (() => void)[] = [];
   #toWrite: Uint8Array[] = [];
   #finAfterWrites = false;
+  #finSent = false;
+  /** A write was told of the other side's reset, which the system tells only once: the end that follows is none. */
+  #broken = false;
   /** Called with each chunk instead of keeping it, for volumes that should not stay in memory. */
   consume: ((chunk: Uint8Array) => void) | undefined;
 
@@ -29,6 +32,10 @@ export class RawPeer {
 
   get text(): string {
     return this.received.toString("latin1");
+  }
+
+  get broken(): boolean {
+    return this.#broken;
   }
 
   /** Bytes that `write` took and the socket did not yet. */
@@ -104,6 +111,7 @@ export class RawPeer {
       const taken = this.socket.write(head);
       if (taken < 0) {
         this.#toWrite = [];
+        this.#broken = !this.#finSent;
         return;
       }
       if (taken < head.length) {
@@ -114,6 +122,7 @@ export class RawPeer {
     }
     if (this.#finAfterWrites) {
       this.#finAfterWrites = false;
+      this.#finSent = true;
       this.socket.shutdown();
     }
     this.wake();
@@ -133,7 +142,7 @@ export class RawPeer {
 
   onClose(error: Error | undefined): void {
     this.closed = true;
-    if (error) this.end = "reset";
+    if (error || this.#broken) this.end = "reset";
     else if (this.end === "open") this.end = "fin";
     this.wake();
   }
@@ -154,7 +163,8 @@ export const rawPeerHandlers = {
     socket.data.onData(chunk);
   },
   end(socket: Socket<RawPeer>): void {
-    socket.data.onEnd();
+    if (socket.data.broken) socket.terminate();
+    else socket.data.onEnd();
   },
   drain(socket: Socket<RawPeer>): void {
     socket.data.flush();

@@ -1,0 +1,58 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import type { LanePool } from "../../src/net/linux/lane-pool.ts";
+import { createAdaptiveEngine } from "../../src/proxy/tunnel/promote.ts";
+import { relay } from "../../src/proxy/tunnel/relay.ts";
+import type { TunnelEngine } from "../../src/proxy/tunnel/tunnel.ts";
+import { laneFromTheStart, startWarmLanes } from "../support/lane-stand.ts";
+import { driveTunnel } from "../support/random-tunnel.ts";
+import { createRandom } from "../support/seeded-random.ts";
+import { connectTunnel } from "./tunnel-contract.ts";
+
+/** Tunnels per engine: as many as the variable says. */
+const TUNNELS = Number(process.env["RANDOM_TUNNELS"] ?? 150);
+const WIDTH = 16;
+
+let pool: LanePool;
+beforeAll(async () => {
+  pool = await startWarmLanes();
+});
+afterAll(() => pool.stop());
+
+const engines: readonly (readonly [string, () => TunnelEngine])[] = [
+  ["the relay", () => relay],
+  ["a splice lane", () => laneFromTheStart(() => pool)],
+  ["the relay and then a lane", () => createAdaptiveEngine(pool, 10_000)],
+];
+
+test.each(engines)(
+  "tunnels from a seed arrive byte for byte through %s, and end as they were ended",
+  async (_, createEngine) => {
+    const engine = createEngine();
+    const ends = { closed: 0, client_reset: 0, target_reset: 0 };
+    let begun = 0;
+    const work = async (): Promise<void> => {
+      while (begun < TUNNELS) {
+        begun += 1;
+        const seed = begun;
+        const { client, target, tunnel } = await connectTunnel(engine);
+        const driven = await driveTunnel(client, target, createRandom(seed * 7919)).catch((error: unknown) => {
+          throw new Error(`Seed ${seed}: ${String(error)}`);
+        });
+        const result = await tunnel.done;
+        ends[driven.end] += 1;
+        expect([seed, result.end]).toEqual([seed, driven.end]);
+        // What a reset voids on the way had been counted when it was sent on.
+        if (driven.end === "closed")
+          expect([result.bytesUp, result.bytesDown]).toEqual([driven.sentUp, driven.sentDown]);
+        else {
+          expect(result.bytesUp).toBeWithin(driven.gotUp, driven.sentUp + 1);
+          expect(result.bytesDown).toBeWithin(driven.gotDown, driven.sentDown + 1);
+        }
+      }
+    };
+    await Promise.all(Array.from({ length: WIDTH }, work));
+    expect(Math.min(...Object.values(ends))).toBeGreaterThan(0);
+    expect(pool.status().tunnels).toBe(0);
+  },
+  1_800_000,
+);
