@@ -2,6 +2,7 @@ import type { CompiledConfig } from "./config/compile.ts";
 import type { Checked } from "./config/problem.ts";
 import type { Resolver } from "./net/dns.ts";
 import { createSystemResolver } from "./net/system-resolver.ts";
+import { WayOut } from "./proxy/dial/way-out.ts";
 import { Forwarding } from "./proxy/forward/forwarding.ts";
 import { HookReporter } from "./proxy/hook/hook-reporter.ts";
 import { Admission } from "./proxy/listen/admission.ts";
@@ -77,10 +78,12 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     draining: false,
   };
 
+  const wayOut = new WayOut(services);
+
   // The sidecar first: it can say that the proxy is still starting.
   let gate: Gate | undefined;
   const port: ControlPort = {
-    readiness: () => readReadiness(gate, services),
+    readiness: () => readReadiness(gate, services, wayOut),
     effectiveConfig: () => ({ ...compiled.effective, splicing: story }),
     metricsText: () =>
       writeMetricsText({
@@ -178,11 +181,12 @@ function openDoors({ listeners }: CompiledConfig): Doors {
 /** Milliseconds for connections that were ended to say so in the log: a matter of microtasks, but for a peer in the middle of its handshake. */
 const LAST_WORDS_MS = 200;
 
-/** Ready to serve a new connection: bound, and not on the way out. */
-function readReadiness(gate: Gate | undefined, services: Services): Readiness {
+/** Ready to serve a new connection: bound, not about to stop, and with a way to somewhere. */
+async function readReadiness(gate: Gate | undefined, services: Services, wayOut: WayOut): Promise<Readiness> {
+  if (gate === undefined && !services.draining) return { ready: false, reason: "starting" };
+  const open = services.draining || (await wayOut.isOpen(services.runtime.current));
   if (services.draining) return { ready: false, reason: "draining" };
-  if (gate === undefined) return { ready: false, reason: "starting" };
-  return { ready: true };
+  return open ? { ready: true } : { ready: false, reason: "no_way_out" };
 }
 
 function openSidecar(

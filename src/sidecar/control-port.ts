@@ -6,7 +6,8 @@ export type Readiness =
 
 /** Everything that the sidecar may ask of the daemon, and nothing else. */
 export interface ControlPort {
-  readiness(): Readiness;
+  /** Looks for a way out where the default way has one to look for, which takes at most some seconds. */
+  readiness(): Readiness | Promise<Readiness>;
   /** The configuration in effect, ready to print: secrets are `[redacted]`. */
   effectiveConfig(): unknown;
   /** Prometheus text format. */

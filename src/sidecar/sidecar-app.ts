@@ -29,8 +29,8 @@ export function createSidecarApp(port: ControlPort, options: SidecarAppOptions =
   }
 
   app.get("/healthz", (context) => context.text("ok\n"));
-  app.get("/readyz", (context) => {
-    const readiness = port.readiness();
+  app.get("/readyz", async (context) => {
+    const readiness = await port.readiness();
     return context.json(readiness, readiness.ready ? 200 : 503);
   });
   refuseOtherMethods(app, "/healthz", "GET, HEAD");
