@@ -11,6 +11,8 @@ export interface ExecutableOptions extends ProgramOptions {
 export interface ServingExecutable extends RunningProgram {
   /** Port of the first listener. */
   readonly port: number;
+  /** Ports of all listeners, in the order of the configuration. */
+  readonly ports: readonly number[];
   /** Access records so far, in order. */
   readonly records: Record<string, unknown>[];
   /** The first access record that `matches`, once it is written. */
@@ -54,7 +56,10 @@ export async function startExecutable(
     get told() {
       return program.told;
     },
-    port: Number(/:([0-9]+)\.$/.exec(line)?.[1]),
+    port: readPort(line),
+    get ports() {
+      return program.told.filter((told) => told.startsWith("Listening on ")).map(readPort);
+    },
     get records() {
       return listRecords();
     },
@@ -68,4 +73,8 @@ export async function startExecutable(
       return Number(/^VmRSS:\s+([0-9]+) kB$/m.exec(status)?.[1]) * 1024;
     },
   };
+}
+
+function readPort(line: string): number {
+  return Number(/:([0-9]+)\.$/.exec(line)?.[1]);
 }
