@@ -1,14 +1,18 @@
 import type { Endpoint } from "../../address/endpoint.ts";
 import { readCertificateExpiry } from "../../protocol/tls/certificate-expiry.ts";
 import type { ClientHello } from "../../protocol/tls/client-hello.ts";
+import { computeJa3 } from "../../protocol/tls/ja3.ts";
+import { computeJa4 } from "../../protocol/tls/ja4.ts";
 import { recogniseFirstBytes } from "../../protocol/tls/recognise-first-bytes.ts";
 import type { ServerHello } from "../../protocol/tls/server-hello.ts";
+import { summariseHandshake } from "../../protocol/tls/summarise-handshake.ts";
 import { createTlsWatcher, type TlsEvent, type TlsWatcher } from "../../protocol/tls/tls-watcher.ts";
 import { fail, type Failure } from "../failure.ts";
 import type { TapPort, TunnelTap } from "../tunnel/tunnel-tap.ts";
 import type { InsideDemand, InsideProtocol } from "./inside-demand.ts";
-import { addServerFacts, type InsideFacts, readClientFacts } from "./inside-facts.ts";
+import { type InsideFacts, startTlsFacts, timeHandshake } from "./inside-facts.ts";
 import { judgeHello, judgeProtocol, judgeUnreadable, judgeVersion, writeRefusalAlert } from "./judge-inside.ts";
+import { SHORTEST_FINISHED, SimpleHandshake } from "./simple-handshake.ts";
 
 export interface FirstBytesTapOptions {
   /** Written to as the bytes tell. */
@@ -32,9 +36,8 @@ const UP_LIMIT = 32 * 1024;
 /** Bytes of the target that are looked at: a long chain of certificates. */
 const DOWN_LIMIT = 64 * 1024;
 const TLS13 = 0x0304;
-/** A Finished of TLS 1.3 in the shortest encryption: type and length 4, hash 32, content type 1, tag 8. Alerts are shorter. */
-const SHORTEST_FINISHED = 45;
 const NO_BYTES = new Uint8Array(0);
+const NO_EVENTS: readonly TlsEvent[] = [];
 
 /**
  * Reads what goes on at the beginning of a tunnel: which protocol, and of TLS
@@ -57,11 +60,12 @@ export class FirstBytesTap implements TunnelTap {
   #held: Uint8Array[] = [];
   /** What the client said, while that is too little to recognise. */
   #beginning: Uint8Array | undefined;
+  /** Reads the handshake as long as it is of the common form, before the watchers. */
+  #simple: SimpleHandshake | undefined;
   #client: TlsWatcher | undefined;
   #server: TlsWatcher | undefined;
+  /** The last one that the watcher read. */
   #hello: ClientHello | undefined;
-  /** Monotonic milliseconds of the first ClientHello. */
-  #helloAt = 0;
   /** The version that the server chose. */
   #version: number | undefined;
   /** Whose Finished was seen, up to TLS 1.2. */
@@ -102,15 +106,16 @@ export class FirstBytesTap implements TunnelTap {
     if (this.done) return chunk;
     const before = this.#downBytes;
     this.#downBytes += chunk.length;
-    if (this.#hello !== undefined && this.#version === undefined) this.#server ??= createTlsWatcher({ from: "server" });
-    for (const event of this.#server?.push(chunk) ?? []) {
+    if (this.#options.facts.tls === undefined || this.#simple?.server(chunk) === "more") return this.#boundDown(chunk);
+    this.#leaveSimple();
+    if (this.#version === undefined) this.#server ??= createTlsWatcher({ from: "server" });
+    for (const event of this.#server?.push(chunk) ?? NO_EVENTS) {
       const failure = this.#takeServerEvent(event);
       // An alert is heard only where a record may begin.
       if (failure !== undefined) return this.#deny(failure, event.at >= before);
       if (this.done) return chunk;
     }
-    if (this.#downBytes > DOWN_LIMIT && !this.#watchesHellos) this.#finish();
-    return chunk;
+    return this.#boundDown(chunk);
   }
 
   close(): void {
@@ -125,12 +130,34 @@ export class FirstBytesTap implements TunnelTap {
 
   #readClient(chunk: Uint8Array): Failure | undefined {
     if (this.#client !== undefined) return this.#follow(this.#client.push(chunk));
+    if (this.#simple !== undefined) return this.#readSimple(this.#simple, chunk);
     const bytes = this.#beginning === undefined ? chunk : Buffer.concat([this.#beginning, chunk]);
     const protocol = recogniseFirstBytes(bytes);
     this.#beginning = protocol === "more" ? bytes : undefined;
     if (protocol === "more") return undefined;
     if (protocol !== "tls") return this.#settle(protocol);
-    this.#options.facts.protocol = "tls";
+    const { facts, demand, ja3 } = this.#options;
+    facts.protocol = "tls";
+    if (demand === undefined && !ja3) this.#simple = SimpleHandshake.begin(bytes, facts);
+    return this.#simple === undefined ? this.#watchClient(bytes) : undefined;
+  }
+
+  #readSimple(simple: SimpleHandshake, chunk: Uint8Array): Failure | undefined {
+    const step = simple.client(chunk);
+    if (step === "done") this.#finish();
+    if (step !== "complex") return undefined;
+    this.#leaveSimple();
+    return this.#readClient(chunk);
+  }
+
+  /** Lets a watcher read the hello again, and go on from there. */
+  #leaveSimple(): void {
+    const simple = this.#simple;
+    this.#simple = undefined;
+    if (simple !== undefined) this.#watchClient(simple.hello);
+  }
+
+  #watchClient(bytes: Uint8Array): Failure | undefined {
     this.#client = createTlsWatcher({ from: "client", maxMessageBytes: HELLO_LIMIT });
     return this.#follow(this.#client.push(bytes));
   }
@@ -155,17 +182,16 @@ export class FirstBytesTap implements TunnelTap {
         }
         return undefined;
       case "application_data":
-        // Before the server's hello it is early data, and a short one after it an alert.
+        // Before the server's hello it is early data.
         if ((this.#version ?? 0) < TLS13) return undefined;
         if (event.length >= SHORTEST_FINISHED) this.#timeHandshake();
-        // After early data an EndOfEarlyData comes first (RFC 8446 §4.5), which is as short as an alert.
         else if (this.#hello?.earlyData === true) return undefined;
         this.#finish();
         return undefined;
       case "alert":
         return this.#takeAlert("client", event);
       case "gave_up":
-        if (this.#hello === undefined) return this.#settleAsItIs(event.reason);
+        if (this.#options.facts.tls === undefined) return this.#settleAsItIs(event.reason);
         if (this.#watchesHellos) return this.#mistrust("something malformed follows it");
         this.#finish();
         return undefined;
@@ -176,11 +202,9 @@ export class FirstBytesTap implements TunnelTap {
 
   #takeHello(hello: ClientHello): Failure | undefined {
     const { facts, demand, target, ja3 } = this.#options;
-    if (this.#hello === undefined) {
-      facts.tls = readClientFacts(hello, ja3);
-      this.#helloAt = performance.now();
-    }
     this.#hello = hello;
+    const { serverName: sni, alpn } = hello;
+    facts.tls ??= startTlsFacts({ sni, alpn, ja4: computeJa4(hello), ja3: ja3 ? computeJa3(hello).hash : undefined });
     if (demand === undefined) return undefined;
     const failure = judgeHello(demand, target, hello);
     if (failure === undefined) this.#letGo();
@@ -215,10 +239,11 @@ export class FirstBytesTap implements TunnelTap {
   #takeServerHello(server: ServerHello): Failure | undefined {
     const { demand, facts } = this.#options;
     if (server.helloRetryRequest || this.#hello === undefined || facts.tls === undefined) return undefined;
-    addServerFacts(facts.tls, this.#hello, server);
-    this.#version = server.version;
-    if (server.version >= TLS13) this.#server = undefined;
-    return demand && judgeVersion(demand, server.version);
+    const { version, cipherSuite, alpn, resumed } = summariseHandshake(this.#hello, server);
+    Object.assign(facts.tls, { version, cipherSuite, alpnChosen: alpn, resumed });
+    this.#version = version;
+    if (version >= TLS13) this.#server = undefined;
+    return demand && judgeVersion(demand, version);
   }
 
   #takeAlert(from: "client" | "server", alert: Extract<TlsEvent, { kind: "alert" }>): undefined {
@@ -246,7 +271,7 @@ export class FirstBytesTap implements TunnelTap {
 
   #timeHandshake(): void {
     const { tls } = this.#options.facts;
-    if (tls !== undefined) tls.handshakeMs = performance.now() - this.#helloAt;
+    if (tls !== undefined) timeHandshake(tls);
   }
 
   /** Nothing more is to be found out: it is not TLS. */
@@ -267,9 +292,14 @@ export class FirstBytesTap implements TunnelTap {
     return failure;
   }
 
+  #boundDown(chunk: Uint8Array): Uint8Array {
+    if (this.#downBytes > DOWN_LIMIT && !this.#holding && !this.#watchesHellos) this.#finish();
+    return chunk;
+  }
+
   #boundUp(): Failure | undefined {
     if (this.done || this.#upBytes <= UP_LIMIT) return undefined;
-    if (this.#hello === undefined) return this.#settleAsItIs("too_long");
+    if (this.#options.facts.tls === undefined) return this.#settleAsItIs("too_long");
     if (this.#watchesHellos) return this.#mistrust("too much follows it");
     this.#finish();
     return undefined;
@@ -309,6 +339,7 @@ export class FirstBytesTap implements TunnelTap {
     this.#letGo();
     this.done = true;
     this.#beginning = undefined;
+    this.#simple = undefined;
     this.#client = undefined;
     this.#server = undefined;
     this.#hello = undefined;

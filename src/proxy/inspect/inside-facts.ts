@@ -1,9 +1,4 @@
-import type { ClientHello } from "../../protocol/tls/client-hello.ts";
 import { nameAlert, nameCipherSuite, nameVersion } from "../../protocol/tls/iana.ts";
-import { computeJa3 } from "../../protocol/tls/ja3.ts";
-import { computeJa4 } from "../../protocol/tls/ja4.ts";
-import type { ServerHello } from "../../protocol/tls/server-hello.ts";
-import { summariseHandshake } from "../../protocol/tls/summarise-handshake.ts";
 import type { InsideProtocol } from "./inside-demand.ts";
 
 /** What the first bytes inside a tunnel have shown so far. It grows while the tunnel is young. */
@@ -23,6 +18,8 @@ export interface TlsFacts {
   readonly ja4: string;
   /** Only when it was asked for. */
   readonly ja3: string | undefined;
+  /** Monotonic milliseconds of the first ClientHello. */
+  readonly helloAt: number;
   version: number | undefined;
   cipherSuite: number | undefined;
   /** The protocol that the server chose. In TLS 1.3 that is encrypted. */
@@ -40,13 +37,14 @@ export interface TlsFacts {
 const TEXT_LIMIT = 255;
 const ALPN_LIMIT = 16;
 
-/** Notes what a ClientHello shows. */
-export function readClientFacts(hello: ClientHello, withJa3: boolean): TlsFacts {
+/** Begins the facts with what a ClientHello shows that came just now. */
+export function startTlsFacts(hello: Pick<TlsFacts, "sni" | "alpn" | "ja4" | "ja3">): TlsFacts {
   return {
-    sni: hello.serverName?.slice(0, TEXT_LIMIT),
-    alpn: hello.alpn.slice(0, ALPN_LIMIT),
-    ja4: computeJa4(hello),
-    ja3: withJa3 ? computeJa3(hello).hash : undefined,
+    sni: hello.sni?.slice(0, TEXT_LIMIT),
+    alpn: hello.alpn.length > ALPN_LIMIT ? hello.alpn.slice(0, ALPN_LIMIT) : hello.alpn,
+    ja4: hello.ja4,
+    ja3: hello.ja3,
+    helloAt: performance.now(),
     version: undefined,
     cipherSuite: undefined,
     alpnChosen: undefined,
@@ -57,13 +55,9 @@ export function readClientFacts(hello: ClientHello, withJa3: boolean): TlsFacts 
   };
 }
 
-/** Adds what the server's answer shows. */
-export function addServerFacts(facts: TlsFacts, client: ClientHello, server: ServerHello): void {
-  const { version, cipherSuite, alpn, resumed } = summariseHandshake(client, server);
-  facts.version = version;
-  facts.cipherSuite = cipherSuite;
-  facts.alpnChosen = alpn;
-  facts.resumed = resumed;
+/** Notes that the last message of the handshake that can be seen came just now. */
+export function timeHandshake(tls: TlsFacts): void {
+  tls.handshakeMs = performance.now() - tls.helloAt;
 }
 
 /** The facts of a TLS handshake with names instead of numbers; absent where nothing is known. */

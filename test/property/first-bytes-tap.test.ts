@@ -1,0 +1,127 @@
+import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
+import { outlineClientHello, outlineServerHello } from "../../src/protocol/tls/hello-outline.ts";
+import type { InsideDemand } from "../../src/proxy/inspect/inside-demand.ts";
+import { demandTls, forgetTimes, makeTapStand, type TapStand } from "../support/tap-stand.ts";
+import { listTlsFixtures, loadTlsFixture, type TlsFixture, watchAll } from "../support/tls-fixture.ts";
+
+const fixtures = new Map(listTlsFixtures().map((name) => [name, loadTlsFixture(name)]));
+
+const demands: readonly (InsideDemand | undefined)[] = [
+  undefined,
+  demandTls(),
+  demandTls({ sni: "match" }),
+  demandTls({ minVersion: 0x0303 }),
+  demandTls({ ja4: new Set(["t13d3112h2_e8f1e7e78f70_b26ce05bbdd6"]) }),
+  { protocols: new Set(["tls", "unknown", "http", "ssh", "smtp"]), sni: [{ kind: "suffix", suffix: "example" }] },
+];
+
+/** Feeds a connection, cut where `cuts` say; each number is used for one chunk, in turn. */
+function feedCut(stand: TapStand, segments: TlsFixture["segments"], cuts: readonly number[]): void {
+  let turn = 0;
+  for (const { from, bytes } of segments)
+    for (let at = 0; at < bytes.length;) {
+      const size = cuts[turn++ % cuts.length] ?? 1;
+      stand.feed(from, bytes.subarray(at, at + size));
+      at += size;
+    }
+}
+
+const someName = fc.constantFrom(...fixtures.keys());
+/** Tests deal in names, so that a counterexample can be read. */
+function getFixture(name: string): TlsFixture {
+  const fixture = fixtures.get(name);
+  if (fixture === undefined) throw new Error(`There is no fixture ${name}`);
+  return fixture;
+}
+
+const someDemand = fc.constantFrom(...demands);
+const someCuts = fc.array(fc.oneof(fc.integer({ min: 1, max: 9 }), fc.integer({ min: 1, max: 3000 })), {
+  minLength: 1,
+  maxLength: 12,
+});
+
+describe("the first-bytes tap", () => {
+  test("comes to the same verdict and the same facts wherever the bytes are cut", () => {
+    fc.assert(
+      fc.property(someName, someDemand, someCuts, (name, demand, cuts) => {
+        const fixture = getFixture(name);
+        const options = demand === undefined ? {} : { demand };
+        const [whole, cut] = [makeTapStand(options), makeTapStand(options)];
+        feedCut(whole, fixture.segments, [Infinity]);
+        feedCut(cut, fixture.segments, cuts);
+        expect(cut.failure).toEqual(whole.failure);
+        expect(forgetTimes(cut.facts)).toEqual(forgetTimes(whole.facts));
+        if (cut.failure === undefined) {
+          expect(cut.up.equals(fixture.client)).toBe(true);
+          expect(cut.down.equals(fixture.server)).toBe(true);
+        }
+        whole.tap.close();
+        cut.tap.close();
+      }),
+      { numRuns: 150 },
+    );
+  });
+
+  test("lets through what came and nothing else, in order, whatever is sent", () => {
+    const chunk = fc.record({
+      from: fc.constantFrom("client" as const, "server" as const),
+      bytes: fc.oneof(
+        fc.uint8Array({ maxLength: 200 }),
+        fc.record({ name: someName, at: fc.nat(400), change: fc.nat(255) }).map(({ name, at, change }) => {
+          const bytes = getFixture(name).client.slice(0, 700);
+          bytes[at] = change;
+          return bytes;
+        }),
+        someName.map((name) => getFixture(name).server.slice(0, 700)),
+      ),
+    });
+    fc.assert(
+      fc.property(fc.array(chunk, { maxLength: 8 }), someDemand, fc.boolean(), (segments, demand, ends) => {
+        const stand = makeTapStand(demand === undefined ? {} : { demand });
+        feedCut(stand, segments, [Infinity]);
+        if (ends) stand.end();
+        const sent = (from: string) =>
+          Buffer.concat(segments.filter((segment) => segment.from === from).map(({ bytes }) => bytes));
+        expect(sent("client").subarray(0, stand.up.length).equals(stand.up)).toBe(true);
+        expect(sent("server").subarray(0, stand.down.length).equals(stand.down)).toBe(true);
+        if (demand === undefined) expect([stand.up.length, stand.failure]).toEqual([sent("client").length, undefined]);
+        expect((stand.lastWords === undefined) === (stand.failure === undefined)).toBe(true);
+        stand.tap.close();
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  test("never lets a whole hello through that a rule would refuse", () => {
+    fc.assert(
+      fc.property(someName, someCuts, fc.nat(600), fc.nat(255), (name, cuts, at, change) => {
+        const bytes = getFixture(name).client.slice();
+        bytes[at] = change;
+        const stand = makeTapStand({ demand: demandTls({ sni: "match" }) });
+        feedCut(stand, [{ from: "client", bytes }], cuts);
+        const passed = watchAll("client", stand.up);
+        for (const event of passed)
+          if (event.kind === "handshake" && event.message.type === "client_hello")
+            expect(event.message.serverName?.toLowerCase()).toBe("server.example");
+        stand.tap.close();
+      }),
+      { numRuns: 200 },
+    );
+  });
+});
+
+test("outlines of hellos never throw, whatever the bytes", () => {
+  const changes = fc.array(fc.tuple(fc.nat(600), fc.nat(255)), { maxLength: 4 });
+  fc.assert(
+    fc.property(someName, changes, fc.nat(700), (name, changed, length) => {
+      for (const side of [getFixture(name).client, getFixture(name).server]) {
+        const bytes = side.slice(0, length);
+        for (const [at, value] of changed) if (at < bytes.length) bytes[at] = value;
+        outlineClientHello(bytes);
+        outlineServerHello(bytes);
+      }
+    }),
+    { numRuns: 500 },
+  );
+});

@@ -1,0 +1,113 @@
+import type { Failure } from "../../src/proxy/failure.ts";
+import { FirstBytesTap } from "../../src/proxy/inspect/first-bytes-tap.ts";
+import type { InsideDemand } from "../../src/proxy/inspect/inside-demand.ts";
+import type { InsideFacts } from "../../src/proxy/inspect/inside-facts.ts";
+import { buildClientHello, buildMessage, buildRecords, serverName } from "./build-client-hello.ts";
+import { makeEndpoint } from "./make-endpoint.ts";
+import { loadTlsFixture } from "./tls-fixture.ts";
+
+/** A tap without a tunnel, and everything that it lets through. */
+export interface TapStand {
+  readonly tap: FirstBytesTap;
+  readonly facts: InsideFacts;
+  /** What got through so far. */
+  readonly up: Buffer;
+  readonly down: Buffer;
+  readonly failure: Failure | undefined;
+  /** What the client was told at the end; undefined as long as nothing was refused. */
+  readonly lastWords: Uint8Array | undefined;
+  /** Feeds bytes from a side, as a relay does: not after a refusal. */
+  feed(from: "client" | "server", bytes: Uint8Array | string): void;
+  /** The client's FIN. */
+  end(): void;
+  /** Resolves when bytes get through at another time than when they come, or the tunnel is refused. */
+  readonly moved: Promise<void>;
+}
+
+export interface TapStandOptions {
+  readonly demand?: InsideDemand;
+  readonly target?: string;
+  readonly ja3?: boolean;
+  readonly deadlineMs?: number;
+}
+
+export function makeTapStand(options: TapStandOptions = {}): TapStand {
+  const { demand, target = "server.example:443", ja3 = false, deadlineMs = 60_000 } = options;
+  const facts: InsideFacts = { protocol: undefined, tls: undefined };
+  const passed: Record<"up" | "down", Uint8Array[]> = { up: [], down: [] };
+  const { promise: moved, resolve } = Promise.withResolvers<void>();
+  let failure: Failure | undefined;
+  let lastWords: Uint8Array | undefined;
+  const tap = new FirstBytesTap({
+    facts,
+    target: makeEndpoint(target),
+    ...(demand && { demand }),
+    deadlineMs,
+    ja3,
+    onDenied: (found) => {
+      failure = found;
+    },
+  });
+  const keep = (way: "up" | "down", bytes: Uint8Array | undefined): void => {
+    if (bytes !== undefined) passed[way].push(bytes);
+  };
+  tap.begin({
+    pass: (bytes) => {
+      keep("up", bytes);
+      resolve();
+    },
+    refuse: (words) => {
+      lastWords = words;
+      resolve();
+    },
+  });
+  return {
+    tap,
+    facts,
+    moved,
+    get up() {
+      return Buffer.concat(passed.up);
+    },
+    get down() {
+      return Buffer.concat(passed.down);
+    },
+    get failure() {
+      return failure;
+    },
+    get lastWords() {
+      return lastWords;
+    },
+    feed(from, bytes) {
+      if (lastWords !== undefined) return;
+      const chunk = typeof bytes === "string" ? Buffer.from(bytes, "latin1") : bytes;
+      if (from === "client") keep("up", tap.up(chunk));
+      else keep("down", tap.down(chunk));
+    },
+    end() {
+      if (lastWords === undefined) keep("up", tap.upEnd());
+    },
+  };
+}
+
+/** The facts without times, which differ from run to run; whether the handshake was timed stays. */
+export function forgetTimes({ tls, ...rest }: InsideFacts): object {
+  return { ...rest, tls: tls && { ...tls, helloAt: 0, handshakeMs: tls.handshakeMs !== undefined } };
+}
+
+/** A demand of TLS, and of what else is given. */
+export function demandTls(more: Partial<InsideDemand> = {}): InsideDemand {
+  return { protocols: new Set(["tls"]), ...more };
+}
+
+/** Replays a recorded connection through a tap, in pieces of `pieceBytes`. */
+export function replayThroughTap(name: string, options: TapStandOptions = {}, pieceBytes = Infinity): TapStand {
+  const stand = makeTapStand(options);
+  for (const { from, bytes } of loadTlsFixture(name).segments)
+    for (let at = 0; at < bytes.length; at += pieceBytes) stand.feed(from, bytes.subarray(at, at + pieceBytes));
+  return stand;
+}
+
+/** A ClientHello for a name, in a record. */
+export function recordHello(name: string): Uint8Array {
+  return buildRecords(22, buildMessage(1, buildClientHello({ extensions: [serverName(name)] })));
+}
