@@ -1,7 +1,7 @@
 import { describe, expect } from "bun:test";
 import { needs } from "../support/needs.ts";
 import { type TestProxy, startProxy } from "../support/proxy.ts";
-import { listenEcho } from "../support/raw-peer.ts";
+import { listenEcho, listenRaw } from "../support/raw-peer.ts";
 import { startSquid } from "../support/upstream-programs.ts";
 
 const login = { username: "edge", password: "up-s3cret.42" };
@@ -30,6 +30,26 @@ describe("a Squid that wants Digest", () => {
       await using proxy = await startInFront(squid.url, auth);
       for (let count = 0; count < 3; count += 1) await expectTunnel(proxy, `127.0.0.1:${echo.port}`);
     }
+  });
+
+  needs("squid")("forwards plain HTTP for us, a first request with a body among it", async () => {
+    await using squid = await startSquid(login, "digest");
+    using origin = listenRaw((peer) => {
+      let text = "";
+      peer.consume = (chunk) => {
+        text += Buffer.from(chunk).toString("latin1");
+        if (!/\r\n\r\n(?:twelve bytes)?$/.test(text)) return;
+        peer.write(`HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n${text.startsWith("POST") ? "put" : "got"}`);
+        text = "";
+      };
+    });
+    await using proxy = await startInFront(squid.url);
+    const host = `127.0.0.1:${origin.port}`;
+    using peer = await proxy.connect();
+    peer.write(`POST http://${host}/ HTTP/1.1\r\nHost: ${host}\r\nContent-Length: 12\r\n\r\ntwelve bytes`);
+    await peer.untilText("\r\n\r\nput");
+    peer.write(`GET http://${host}/ HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
+    await peer.untilText("\r\n\r\ngot");
   });
 
   needs("squid")("refuses a wrong password, and so do we without asking our client for another", async () => {

@@ -17,7 +17,7 @@ export interface DigestUpstream extends Disposable {
 
 const PAGE = "<p>Who are you?</p>";
 
-/** Listens; a tunnel that is granted says `tunnelled`. */
+/** Listens; a tunnel that is granted says `tunnelled`, a request that is taken is repeated in the response. */
 export function listenDigestUpstream(after: After407 = "keeps it"): DigestUpstream {
   const requests: { shown: string; connection: number }[] = [];
   const users = createUserStore([{ name: "edge", password: new Secret("pw") }]);
@@ -27,11 +27,15 @@ export function listenDigestUpstream(after: After407 = "keeps it"): DigestUpstre
   let stale = false;
   let connections = 0;
 
-  const answer = async (head: string): Promise<string> => {
+  const answer = async (head: string, body: string): Promise<string> => {
     const [method = "", target = ""] = head.split(" ");
     const shown = /^Proxy-Authorization: (.*)\r$/im.exec(head)?.[1];
     const outcome = await authenticator.authenticate(shown === undefined ? [] : [shown], { method, target });
-    if (outcome.ok) return "HTTP/1.1 200 OK\r\n\r\ntunnelled";
+    if (outcome.ok && method === "CONNECT") return "HTTP/1.1 200 OK\r\n\r\ntunnelled";
+    if (outcome.ok) {
+      const said = `${method} ${target} ${body}`;
+      return `HTTP/1.1 200 OK\r\nContent-Length: ${said.length}\r\n\r\n${said}`;
+    }
     const said = authenticator.challenge({ stale: stale && shown?.startsWith("Digest") === true });
     const fields = said.map((value) => `Proxy-Authenticate: ${value}\r\n`).join("");
     switch (after) {
@@ -54,12 +58,16 @@ export function listenDigestUpstream(after: After407 = "keeps it"): DigestUpstre
     let text = "";
     peer.consume = (chunk) => {
       text += Buffer.from(chunk).toString("latin1");
-      const end = text.indexOf("\r\n\r\n");
-      if (end < 0) return;
-      const head = text.slice(0, end + 2);
-      text = text.slice(end + 4);
+      const end = text.indexOf("\r\n\r\n") + 4;
+      if (end < 4) return;
+      const head = text.slice(0, end - 2);
+      const bodyEnd = end + Number(/^Content-Length: (\d+)/im.exec(head)?.[1] ?? 0);
+      // As real ones do, it says 407 before it has the body.
+      if (text.length < bodyEnd && /^Proxy-Authorization: Digest/im.test(head)) return;
+      const body = text.slice(end, bodyEnd);
+      text = text.slice(bodyEnd);
       requests.push({ shown: /^Proxy-Authorization: (\w+)/im.exec(head)?.[1] ?? "nothing", connection });
-      void answer(head).then((reply) => {
+      void answer(head, body).then((reply) => {
         peer.write(reply);
         if (after.startsWith("closes it") && !reply.startsWith("HTTP/1.1 200 ")) peer.finish();
       });

@@ -43,6 +43,11 @@ export class UpstreamLogin {
     this.#scheme = hop.auth ?? (this.#client?.latest === undefined ? "basic" : "digest");
   }
 
+  /** Whether a first refusal may be answered: the request is to be kept for that. */
+  get mayAskAgain(): boolean {
+    return this.#digest !== undefined;
+  }
+
   /** What to show with a request; `uri` is its request-target. */
   authorize(method: string, uri: string): Shown {
     const { credentials } = this.#hop;

@@ -32,6 +32,8 @@ export interface DownloadOwner {
   /** The origin ended its connection after its response. */
   originEnded(): void;
   failResponse(failure: Failure): void;
+  /** The upstream that was asked to forward asks who we are; its Proxy-Authenticate values. */
+  challenged(challenges: readonly string[]): void;
   /** There is room for writing to the origin again. */
   flushUp(): void;
 }
@@ -40,8 +42,8 @@ export interface DownloadOptions {
   readonly request: ForwardRequest;
   /** Our name in Via. */
   readonly via: string;
-  /** The upstream that was asked to forward, when the origin was not asked itself. */
-  readonly upstream: string | undefined;
+  /** Whether an upstream was asked to forward, and not the origin itself. */
+  readonly asksUpstream: boolean;
 }
 
 /** As many as a large set of cookies needs; four times what servers send by default. */
@@ -71,7 +73,7 @@ export class Download implements ConnSink {
   readonly #outlet: Outlet;
   readonly #request: ForwardRequest;
   readonly #via: string;
-  readonly #upstream: string | undefined;
+  readonly #asksUpstream: boolean;
   readonly #held = new HeldBytes();
   #parser: HeadParser<ResponseHead, ResponseHeadError> | undefined = createResponseHeadParser(HEAD_LIMITS);
   #body: BodyReader | undefined;
@@ -86,7 +88,7 @@ export class Download implements ConnSink {
     this.#outlet = outlet;
     this.#request = options.request;
     this.#via = options.via;
-    this.#upstream = options.upstream;
+    this.#asksUpstream = options.asksUpstream;
   }
 
   /** Leaves the origin's connection detached. */
@@ -178,7 +180,7 @@ export class Download implements ConnSink {
       return;
     }
     if (head.status === 407) {
-      this.#owner.failResponse(this.#explain407());
+      this.#take407(head);
       return;
     }
     const knowsChunks = requestHead.version === "1.1";
@@ -228,10 +230,9 @@ export class Download implements ConnSink {
   }
 
   /** A 407 is between us and an upstream; from an origin it is nothing, and no client is to show its password for it. */
-  #explain407(): Failure {
-    if (this.#upstream === undefined)
-      return { detail: "bad_response", note: "407 from an origin", receivedStatus: 407 };
-    return { detail: "upstream_credentials", nextHop: this.#upstream, receivedStatus: 407 };
+  #take407(head: ResponseHead): void {
+    if (this.#asksUpstream) this.#owner.challenged(getAll(head.fields, "proxy-authenticate"));
+    else this.#owner.failResponse({ detail: "bad_response", note: "407 from an origin", receivedStatus: 407 });
   }
 
   #complete(): void {

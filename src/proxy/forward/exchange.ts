@@ -21,6 +21,8 @@ export type ExchangeEnd =
   | { readonly kind: "switched" }
   /** A kept connection turned out to be closed, and nothing of the request is lost: somebody else can be asked. */
   | { readonly kind: "stale" }
+  /** The upstream wants to know who we are. `whole`: the request is unread again, and can be told once more. */
+  | { readonly kind: "challenged"; readonly challenges: readonly string[]; readonly whole: boolean }
   /** Nothing of a response was sent: the client can be told. The origin's connection is closed. */
   | { readonly kind: "failed"; readonly failure: Failure }
   /** A part of the response was sent. Both connections are closed, so that it does not look whole. */
@@ -31,8 +33,10 @@ export interface ExchangeOptions {
   /** The head that the origin gets, as latin1. */
   readonly head: string;
   readonly via: string;
-  /** The upstream that is asked to forward; undefined when the origin is asked itself. */
-  readonly upstream: string | undefined;
+  /** Whether an upstream is asked to forward, and not the origin itself. */
+  readonly asksUpstream: boolean;
+  /** Whether the request is kept, as far as it is short, for a second try after a challenge. */
+  readonly keepsRequest: boolean;
   /** Milliseconds for the origin to answer, and for anything to move meanwhile; 0 for ever. */
   readonly responseMs: number;
   readonly idleMs: number;
@@ -82,6 +86,7 @@ export class Exchange implements UploadOwner, DownloadOwner {
     this.#up = new Outlet(client, origin);
     this.#down = new Outlet(origin, client);
     this.#upload = new Upload(this, client, this.#up, head, createBodyReader(request.framing, "chunks"));
+    if (options.keepsRequest) this.#upload.keep();
     this.#download = new Download(this, origin, this.#down, options);
     this.#watch(this.#upload.done ? responseMs : idleMs);
     this.#upload.begin();
@@ -167,6 +172,13 @@ export class Exchange implements UploadOwner, DownloadOwner {
 
   originEnded(): void {
     this.#settle();
+  }
+
+  challenged(challenges: readonly string[]): void {
+    if (this.#over) return;
+    // Interim responses that the client was sent are no answer: another one may follow. Half of one is a mess.
+    if (this.#down.empty) this.#finish({ kind: "challenged", challenges, whole: this.#upload.putBack() });
+    else this.#fail({ detail: "upstream_credentials", receivedStatus: 407 });
   }
 
   failResponse(failure: Failure): void {

@@ -10,7 +10,7 @@ import type { Services } from "../services.ts";
 import { enterStage, type Session } from "../session.ts";
 import { answerHere } from "./answer-here.ts";
 import { Exchange, type ExchangeEnd } from "./exchange.ts";
-import { formatOriginHead } from "./origin-head.ts";
+import { formatAbsoluteTarget, formatOriginHead } from "./origin-head.ts";
 import type { Origin } from "./origin-pool.ts";
 import { planWay, type Way } from "./plan-way.ts";
 import { hasPassed } from "./via.ts";
@@ -49,24 +49,44 @@ export async function forward(
   }
   if (request.maxForwards === 0) return answer(session, client, request);
   const way = planWay(session, request, route, authorized, settings);
-  if (!way.ok) return failed(way.failure);
-
-  const errand: Errand = { session, client, request, authorized, route, services, way: way.value };
+  const errand: Errand = { session, client, request, authorized, route, services, way };
   const kept = takeKept(errand);
-  const first = kept === undefined ? await reach(errand) : succeed(kept);
-  if (!first.ok) return failed(first.failure);
-  const end = await exchange(errand, first.value);
-  if (end.kind !== "stale") return conclude(errand, first.value, end);
-
-  // RFC 9112 §9.3.1: only a kept connection, and only what can be asked twice.
-  if (!first.value.reused || !idempotent.has(request.head.method)) {
-    return failed({ detail: "connection_reset", note: "closed before its answer" });
+  let reached = kept === undefined ? await reach(errand) : succeed(kept);
+  for (;;) {
+    if (!reached.ok) return failed(reached.failure);
+    const origin = reached.value;
+    const end = await exchange(errand, origin);
+    if (end.kind !== "stale" && end.kind !== "challenged") return conclude(errand, origin, end);
+    const refusal = end.kind === "stale" ? giveUpStale(request, origin) : giveUpChallenged(way, end);
+    if (refusal !== undefined) return failed(refusal);
+    reached = await reach(errand);
   }
-  const second = await reach(errand);
-  if (!second.ok) return failed(second.failure);
-  const again = await exchange(errand, second.value);
-  if (again.kind === "stale") return failed({ detail: "connection_reset", note: "closed before its answer" });
-  return conclude(errand, second.value, again);
+}
+
+/** RFC 9112 §9.3.1: only after a kept connection, and only with what can be asked twice, is there a second try. */
+function giveUpStale({ head }: ForwardRequest, { reused }: Origin): Failure | undefined {
+  if (reused && idempotent.has(head.method)) return undefined;
+  return { detail: "connection_reset", note: "closed before its answer" };
+}
+
+/** An upstream that did not take the request may be asked again when there is an answer to what it asks. */
+function giveUpChallenged(
+  { absolute }: Way,
+  { challenges, whole }: Extract<ExchangeEnd, { kind: "challenged" }>,
+): Failure | undefined {
+  const verdict = absolute?.login.refuse(challenges);
+  if (verdict?.retry === true && whole) return undefined;
+  const why = verdict?.retry === false ? verdict.note : "the request is too long to be told twice";
+  return refuseLogin(absolute?.upstream, why, 407);
+}
+
+function refuseLogin(upstream: string | undefined, note: string | undefined, receivedStatus?: number): Failure {
+  return {
+    detail: "upstream_credentials",
+    ...(upstream !== undefined && { nextHop: upstream }),
+    ...(note !== undefined && { note }),
+    ...(receivedStatus !== undefined && { receivedStatus }),
+  };
 }
 
 /** One request and all that it takes. */
@@ -122,16 +142,22 @@ async function exchange(errand: Errand, origin: Origin): Promise<ExchangeEnd> {
   const { session, client, request, services, way } = errand;
   const { timeouts, forward: settings } = session.runtime;
   enterStage(session, "forward");
+  const shown = way.absolute?.login.authorize(request.head.method, formatAbsoluteTarget(request));
+  if (shown?.ok === false) {
+    origin.conn.reset();
+    return { kind: "failed", failure: refuseLogin(way.absolute?.upstream, shown.note) };
+  }
   const under = new Exchange(client, origin.conn, {
     request,
     head: formatOriginHead(request, {
       client: session.client,
       clientEncrypted: client.encrypted,
       settings,
-      absolute: way.absolute,
+      absolute: shown && { authorization: shown.value },
     }),
     via: settings.via,
-    upstream: way.absolute?.upstream,
+    asksUpstream: way.absolute !== undefined,
+    keepsRequest: way.absolute?.login.mayAskAgain === true,
     responseMs: timeouts.responseMs,
     idleMs: timeouts.idleMs,
     isEnding: () => services.draining,
@@ -144,7 +170,11 @@ async function exchange(errand: Errand, origin: Origin): Promise<ExchangeEnd> {
   return end;
 }
 
-function conclude(errand: Errand, origin: Origin, end: Exclude<ExchangeEnd, { kind: "stale" }>): ForwardEnd {
+function conclude(
+  errand: Errand,
+  origin: Origin,
+  end: Exclude<ExchangeEnd, { kind: "stale" | "challenged" }>,
+): ForwardEnd {
   switch (end.kind) {
     case "failed":
       return failed(end.failure);

@@ -22,7 +22,7 @@ export interface OriginHeadOptions {
 export function formatOriginHead(request: ForwardRequest, options: OriginHeadOptions): string {
   const { head, framing, maxForwards } = request;
   const authority = formatAuthority(request.scheme, request.target);
-  let text = `${head.method} ${formatTarget(request, authority, options)} HTTP/1.1\r\nHost: ${authority}\r\n`;
+  let text = `${head.method} ${options.absolute === undefined ? request.path : formatAbsoluteTarget(request)} HTTP/1.1\r\nHost: ${authority}\r\n`;
   text += maxForwards === undefined ? formatLines(request.fields) : formatLines(decrement(request.fields, maxForwards));
   if (framing.kind === "chunked") text += "Transfer-Encoding: chunked\r\n";
   text += formatConnection(request, options.settings.originIdleMs > 0);
@@ -45,10 +45,10 @@ export function formatLines(fields: Fields): string {
   return text;
 }
 
-function formatTarget({ path, scheme }: ForwardRequest, authority: string, { absolute }: OriginHeadOptions): string {
-  if (absolute === undefined) return path;
+/** The target of a request as an upstream proxy gets it: in absolute-form. */
+export function formatAbsoluteTarget({ path, scheme, target }: ForwardRequest): string {
   // RFC 9112 §3.2.4: the last proxy makes the asterisk of it.
-  return `${scheme}://${authority}${path === "*" ? "" : path}`;
+  return `${scheme}://${formatAuthority(scheme, target)}${path === "*" ? "" : path}`;
 }
 
 function formatConnection({ upgrade, takesTrailers }: ForwardRequest, keep: boolean): string {

@@ -1,8 +1,7 @@
 import { formatEndpoint } from "../../address/endpoint.ts";
 import type { Ip } from "../../address/ip.ts";
-import { formatBasicCredentials } from "../../protocol/http1/basic-credentials.ts";
 import type { DialWish } from "../dial/dial.ts";
-import { fail, type Outcome, succeed } from "../failure.ts";
+import { UpstreamLogin } from "../dial/upstream-login.ts";
 import type { ForwardRequest } from "../handshake/forward-request.ts";
 import type { AllowDecision } from "../policy/policy.ts";
 import type { Authorized } from "../policy/authorize.ts";
@@ -20,7 +19,7 @@ export interface Way {
   readonly fits: (ip: Ip | undefined) => boolean;
   readonly wish: DialWish;
   /** The request is given to an upstream that goes on forwarding. */
-  readonly absolute: { readonly upstream: string; readonly authorization: string | undefined } | undefined;
+  readonly absolute: { readonly upstream: string; readonly login: UpstreamLogin } | undefined;
 }
 
 /** For whom the way is; what they are told apart by where connections speak for one client. */
@@ -40,27 +39,24 @@ export function planWay(
   route: Route,
   authorized: Authorized,
   settings: ForwardSettings,
-): Outcome<Way> {
+): Way {
   const { decision, addresses, narrowed } = authorized;
   const last = route.hops.at(-1);
   const line = `${route.hops.map(numberOf).join(">")} ${route.sourceAddress ?? ""}${nameClient(traveller, route, decision)}`;
   if (last !== undefined && request.scheme === "http" && forwards(last) && decision.tunnelHttp !== true) {
-    const authorization = formatAuthorization(last);
-    if (authorization === "none")
-      return fail("upstream_credentials", { nextHop: last.name, note: "they have no Basic form" });
-    return succeed({
+    return {
       key: `forward ${line}`,
       fits: anywhere,
       wish: { endAtUpstream: true },
-      absolute: { upstream: last.name, authorization },
-    });
+      absolute: { upstream: last.name, login: new UpstreamLogin(last) },
+    };
   }
 
   const isSecure = request.scheme === "https";
   const scope = isSecure ? `https ${numberOf(settings)}` : "http";
   const leave = `${decision.allowPrivate ? "private" : "public"}${decision.exactAddress === true ? " exact" : ""}`;
   const chosen = last !== undefined && narrowed === true ? (addresses ?? []).map(({ text }) => text).join(",") : "";
-  return succeed({
+  return {
     key: `${scope} ${formatEndpoint(request.target)} ${line} ${leave} ${chosen}`,
     fits:
       last === undefined && addresses !== undefined
@@ -68,7 +64,7 @@ export function planWay(
         : anywhere,
     wish: isSecure ? { tls: settings.ca === undefined ? {} : { ca: settings.ca } } : {},
     absolute: undefined,
-  });
+  };
 }
 
 /** A connection that began with a PROXY header is one client's and nobody else's. */
@@ -84,11 +80,6 @@ function anywhere(): boolean {
 
 function forwards(hop: Hop): boolean {
   return (hop.kind === "http" || hop.kind === "https") && hop.tunnelHttp !== true;
-}
-
-function formatAuthorization({ credentials }: Hop): string | undefined | "none" {
-  if (credentials === undefined) return undefined;
-  return formatBasicCredentials(credentials.user, credentials.password) ?? "none";
 }
 
 /** Numbers for objects of the configuration: after a reload an upstream of the same name is somebody else. */

@@ -17,6 +17,9 @@ export interface UploadOwner {
   flushDown(): void;
 }
 
+/** Bytes of a body that are kept for a second try. */
+const MAX_KEPT = 64 * 1024;
+
 /** The way of one request from the client to the origin: its head, then its body as it comes. What follows it is kept. */
 export class Upload implements ConnSink {
   /** The whole request was read. */
@@ -33,6 +36,9 @@ export class Upload implements ConnSink {
   #head: string;
   /** What came after the request. */
   #next: Uint8Array | undefined;
+  /** Everything that came, while it may have to be put back. */
+  #kept: Uint8Array[] | undefined;
+  #keptBytes = 0;
 
   constructor(owner: UploadOwner, client: Conn, outlet: Outlet, head: string, body: BodyReader | undefined) {
     this.#owner = owner;
@@ -50,6 +56,18 @@ export class Upload implements ConnSink {
     if (this.#head !== "") this.#write(new Uint8Array(0));
   }
 
+  /** Keeps what comes from now on, as long as it is not much. */
+  keep(): void {
+    this.#kept = [];
+  }
+
+  /** Makes what was read unread, so that it can be read again after the release; false when it is not all there. */
+  putBack(): boolean {
+    if (this.#kept === undefined) return !this.begun;
+    if (this.#keptBytes > 0) this.#next = Buffer.concat(this.#kept);
+    return true;
+  }
+
   /** Leaves the client's connection detached, with everything after the request unread. */
   release(): void {
     this.#client.detach();
@@ -58,6 +76,7 @@ export class Upload implements ConnSink {
   }
 
   data(chunk: Uint8Array): void {
+    if (this.#kept !== undefined) this.#keep(chunk);
     if (this.done || this.#body === undefined) {
       this.#hold(chunk);
       return;
@@ -95,6 +114,12 @@ export class Upload implements ConnSink {
     this.#next = bytes;
     this.#outlet.holdsSource = true;
     this.#client.pause();
+  }
+
+  #keep(chunk: Uint8Array): void {
+    this.#keptBytes += chunk.length;
+    if (this.#keptBytes > MAX_KEPT) this.#kept = undefined;
+    else this.#kept?.push(chunk);
   }
 
   #write(body: Uint8Array): void {
