@@ -9,6 +9,7 @@ import { Admission } from "./proxy/listen/admission.ts";
 import { formatListener, type Gate, type ListenPlan, openGate } from "./proxy/listen/gate.ts";
 import { createListenerTls, type ListenerTls } from "./proxy/listen/listener-tls.ts";
 import { OwnAddresses } from "./proxy/listen/own-addresses.ts";
+import { Captures } from "./proxy/record/captures.ts";
 import { AccessLog, type LogSink } from "./proxy/record/access-log.ts";
 import { LiveTable } from "./proxy/record/live-table.ts";
 import { Metrics } from "./proxy/record/metrics.ts";
@@ -72,6 +73,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     resolver: options.resolver ?? createSystemResolver(),
     tunnel: engine,
     forwarding: new Forwarding(),
+    captures: new Captures({ application: `Penstock ${version}` }),
     own: new OwnAddresses(),
     reportBug: (error, id) => options.tell(`A mistake of the proxy ended connection ${id}: ${describeBug(error)}`),
     reportHook: (report) => hooks.report(report),
@@ -97,6 +99,10 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
       }),
     tunnels: () => live.list(performance.now()),
     kill: (id) => live.kill(id),
+    captures: {
+      start: (wanted) => services.captures.start(wanted, (visit) => live.visit(visit)),
+      stop: (id) => services.captures.stop(id),
+    },
   };
   const sidecar = await openSidecar(compiled.sidecar, port, options);
   if (sidecar !== undefined && !sidecar.ok) return sidecar;
@@ -115,6 +121,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     await withinMs(services.admission.untilEmpty(), LAST_WORDS_MS);
   };
   const close = async (): Promise<void> => {
+    services.captures.stopAll();
     await accessLog.stop();
     await Promise.all([sidecar?.sidecar.stop(), lanes?.stop()]);
   };

@@ -139,7 +139,12 @@ async function live(
 
   enterStage(session, "tunnel");
   const tap = request.value.kind === "tunnel" ? inspectTunnel(session) : undefined;
-  const tunnel = services.tunnel(client, target, { idleMs: session.runtime.timeouts.idleMs, ...(tap && { tap }) });
+  const witnesses = services.captures.witnesses(session);
+  const tunnel = services.tunnel(client, target, {
+    idleMs: session.runtime.timeouts.idleMs,
+    ...(tap && { tap }),
+    ...(witnesses && { witnesses }),
+  });
   services.recorder.tunnelOpened(session, tunnel);
   session.tunnel = await tunnel.done;
   return undefined;

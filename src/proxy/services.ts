@@ -3,6 +3,7 @@ import type { Forwarding } from "./forward/forwarding.ts";
 import type { HookReport } from "./hook/hook-reporter.ts";
 import type { Admission } from "./listen/admission.ts";
 import type { OwnAddresses } from "./listen/own-addresses.ts";
+import type { Captures } from "./record/captures.ts";
 import type { Recorder } from "./record/recorder.ts";
 import type { RuntimeHolder } from "./runtime.ts";
 import type { TunnelEngine } from "./tunnel/tunnel.ts";
@@ -15,6 +16,7 @@ export interface Services {
   readonly resolver: Resolver;
   readonly tunnel: TunnelEngine;
   readonly forwarding: Forwarding;
+  readonly captures: Captures;
   /** Where we listen ourselves, so as never to dial it. */
   readonly own: OwnAddresses;
   /** Tells the operator of a mistake of ours, which ended the connection `id`. */

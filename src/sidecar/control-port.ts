@@ -1,3 +1,4 @@
+import type { CaptureControl } from "./capture.ts";
 import type { LiveTunnel } from "../proxy/record/live-table.ts";
 
 /** Whether new connections are served, and if not, why. */
@@ -16,4 +17,6 @@ export interface ControlPort {
   tunnels(): readonly LiveTunnel[];
   /** Ends a tunnel at once; false when there is none of that id. */
   kill(id: string): boolean;
+  /** Captures of tunnels; absent where there are none. */
+  readonly captures?: CaptureControl;
 }

@@ -2,6 +2,7 @@ import { Hono, type MiddlewareHandler } from "hono";
 import type { Secret } from "../proxy/auth/secret.ts";
 import { formatTlsFields } from "../proxy/record/access-line.ts";
 import type { LiveTunnel } from "../proxy/record/live-table.ts";
+import { mountCapture } from "./capture.ts";
 import type { ControlPort } from "./control-port.ts";
 import { guardHost, guardToken } from "./guard.ts";
 import { answerProblem } from "./problem.ts";
@@ -47,6 +48,11 @@ export function createSidecarApp(port: ControlPort, options: SidecarAppOptions =
   refuseOtherMethods(app, "/metrics", "GET, HEAD", guard);
   refuseOtherMethods(app, "/tunnels", "GET, HEAD", guard);
   refuseOtherMethods(app, "/tunnels/:id", "DELETE", guard);
+  if (port.captures !== undefined) {
+    mountCapture(app, guard, port.captures);
+    refuseOtherMethods(app, "/capture", "GET, HEAD", guard);
+    refuseOtherMethods(app, "/capture/:id", "DELETE", guard);
+  }
 
   app.notFound(() => answerProblem(404, "There is nothing at this path."));
   app.onError((error) => {

@@ -54,6 +54,11 @@ export class LiveTable {
     return entry?.tunnel;
   }
 
+  /** Calls `visit` with every tunnel under way. */
+  visit(visit: (session: Session, tunnel: Tunnel) => void): void {
+    for (const { session, tunnel } of this.#entries.values()) visit(session, tunnel);
+  }
+
   /** Snapshots of all tunnels, the oldest first. */
   list(now: number): LiveTunnel[] {
     return Array.from(this.#entries.values(), (entry) => snapshot(entry, now));

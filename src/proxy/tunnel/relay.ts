@@ -2,6 +2,7 @@ import type { Conn, ConnSink } from "../../net/conn.ts";
 import { closeLingering } from "../respond/close-lingering.ts";
 import { watchIdle } from "./idle-watch.ts";
 import type { TunnelTap } from "./tunnel-tap.ts";
+import type { TunnelSide, TunnelWitness } from "./tunnel-witness.ts";
 import type { Tunnel, TunnelEnd, TunnelOptions, TunnelResult } from "./tunnel.ts";
 
 /** What the relay knows at the moment when another engine may take over: no byte is in its hands. */
@@ -30,7 +31,8 @@ export interface Promotion {
  *
  * With `promotion`, a tunnel that has moved enough bytes is handed over at a
  * moment when none of them is held here. While `options.tap` looks, every chunk
- * is shown to it before it goes on, and the tunnel is not handed over.
+ * is shown to it before it goes on, and the tunnel is not handed over; nor is it
+ * while somebody watches.
  */
 export function relay(client: Conn, target: Conn, options: TunnelOptions, promotion?: Promotion): Tunnel {
   return new Relay(client, target, options, promotion);
@@ -53,6 +55,8 @@ class Relay implements Tunnel {
   #successor: Tunnel | undefined;
   /** What looks at the chunks that come; undefined once it has seen enough. */
   #tap: TunnelTap | undefined;
+  /** Who sees what passes; undefined for nobody, which is nearly always. */
+  #witnesses: Set<TunnelWitness> | undefined;
   /** Monotonic milliseconds of the last byte or FIN. */
   lastActivity: number;
 
@@ -66,9 +70,10 @@ class Relay implements Tunnel {
       this.#resolve = resolve;
     });
     this.lastActivity = performance.now();
-    this.#up = new Direction(this, client, target, "client_reset");
-    this.#down = new Direction(this, target, client, "target_reset");
+    this.#up = new Direction(this, client, target, "client", "target");
+    this.#down = new Direction(this, target, client, "target", "client");
     this.#stopWatching = watchIdle(this, options.idleMs, () => this.abort("idle_timeout"));
+    for (const witness of options.witnesses ?? []) this.watch(witness);
     this.#tap = options.tap;
     this.#tap?.begin({
       pass: (bytes) => this.#up.pass(bytes),
@@ -86,6 +91,32 @@ class Relay implements Tunnel {
   kill(end: "killed" | "drained"): void {
     if (this.#successor === undefined) this.abort(end);
     else this.#successor.kill(end);
+  }
+
+  watch(witness: TunnelWitness): void {
+    if (this.#over) return;
+    (this.#witnesses ??= new Set()).add(witness);
+    witness.begin({
+      ends: { client: this.#client, target: this.#target },
+      passed: this.bytes(),
+      lookAway: () => {
+        this.#witnesses?.delete(witness);
+        if (this.#witnesses?.size === 0) this.#witnesses = undefined;
+      },
+    });
+  }
+
+  /** Tells those who watch, if anybody does, of the first `length` of these bytes. */
+  tell(what: "came" | "went", side: TunnelSide, bytes: Uint8Array, length: number): void {
+    if (this.#witnesses === undefined) return;
+    const passed = length < bytes.length ? bytes.subarray(0, length) : bytes;
+    for (const witness of this.#witnesses) witness[what](side, passed);
+  }
+
+  /** Tells of a FIN, that came from a side or was sent to it. */
+  tellEnd(what: "ended" | "finished", side: TunnelSide): void {
+    if (this.#witnesses === undefined) return;
+    for (const witness of this.#witnesses) witness[what](side);
   }
 
   touch(): void {
@@ -115,7 +146,7 @@ class Relay implements Tunnel {
     const { bytes: up, finished: upFinished } = this.#up;
     const { bytes: down, finished: downFinished } = this.#down;
     if (up + down < this.#promoteAt || this.#over || !this.#up.empty || !this.#down.empty) return;
-    if (this.#tap !== undefined && !this.#tap.done) return;
+    if ((this.#tap !== undefined && !this.#tap.done) || this.#witnesses !== undefined) return;
     const [client, target] = [this.#client, this.#target];
     if (client.closed || target.closed || client.unreadBytes > 0 || target.unreadBytes > 0) return;
     // After an attempt that failed the next one is as far away as the first one was.
@@ -178,6 +209,8 @@ class Relay implements Tunnel {
   }
 
   #conclude(end: TunnelEnd): void {
+    if (this.#witnesses !== undefined) for (const witness of this.#witnesses) witness.over(end);
+    this.#witnesses = undefined;
     this.#resolve({ end, bytesUp: this.#up.bytes, bytesDown: this.#down.bytes });
   }
 }
@@ -193,18 +226,25 @@ class Direction {
   /** What the sink's socket did not take yet. */
   #rest: Uint8Array | undefined;
   #ending = false;
-  /** How the tunnel ended when the source is the one that broke. */
-  readonly broken: TunnelEnd;
+  readonly #from: TunnelSide;
+  readonly #to: TunnelSide;
 
-  constructor(relayed: Relay, source: Conn, sink: Conn, broken: TunnelEnd) {
+  constructor(relayed: Relay, source: Conn, sink: Conn, from: TunnelSide, to: TunnelSide) {
     this.#relay = relayed;
     this.#source = source;
     this.#sink = sink;
-    this.broken = broken;
+    this.#from = from;
+    this.#to = to;
+  }
+
+  /** How the tunnel ended when the source is the one that broke. */
+  get broken(): TunnelEnd {
+    return `${this.#from}_reset`;
   }
 
   push(chunk: Uint8Array): void {
     this.#relay.touch();
+    this.#relay.tell("came", this.#from, chunk, chunk.length);
     const passed = this.#relay.show(chunk, this);
     if (passed !== undefined) this.pass(passed);
   }
@@ -215,6 +255,7 @@ class Direction {
     // Closed for writing: the sink's own `close` is on its way and says how.
     if (taken < 0) return;
     this.bytes += taken;
+    this.#relay.tell("went", this.#to, chunk, taken);
     if (taken < chunk.length) {
       this.#rest = chunk.subarray(taken);
       this.#source.pause();
@@ -231,6 +272,7 @@ class Direction {
     const taken = this.#sink.write(rest);
     if (taken < 0) return;
     this.bytes += taken;
+    this.#relay.tell("went", this.#to, rest, taken);
     if (taken < rest.length) {
       this.#rest = rest.subarray(taken);
       return;
@@ -246,6 +288,7 @@ class Direction {
     if (this.#ending) return;
     this.#relay.touch();
     this.#ending = true;
+    this.#relay.tellEnd("ended", this.#from);
     const held = this.#relay.showEnd(this);
     if (held !== undefined) this.pass(held);
     if (this.#rest === undefined && !this.#relay.over) this.#passEnd();
@@ -258,6 +301,7 @@ class Direction {
 
   #passEnd(): void {
     this.finished = true;
+    this.#relay.tellEnd("finished", this.#to);
     // The second FIN goes out with the close, which saves a system call; TLS says goodbye first.
     if (this.#sink.encrypted || !this.#relay.settled) this.#sink.shutdown();
     this.#relay.settle();

@@ -1,5 +1,6 @@
 import type { Conn } from "../../net/conn.ts";
 import type { TunnelTap } from "./tunnel-tap.ts";
+import type { TunnelWitness } from "./tunnel-witness.ts";
 
 /** How a tunnel ended. The closed set that records, metrics and tests use. */
 export type TunnelEnd =
@@ -27,6 +28,8 @@ export interface Tunnel {
   bytes(): { up: number; down: number };
   /** Ends it at once with RST on both sides. */
   kill(end: "killed" | "drained"): void;
+  /** Lets somebody see what passes from now on. Without effect where nobody can look: in a lane, or when it is over. */
+  watch?(witness: TunnelWitness): void;
 }
 
 export interface TunnelOptions {
@@ -34,6 +37,8 @@ export interface TunnelOptions {
   readonly idleMs: number;
   /** Looks at the first bytes. Until it has seen enough the tunnel stays in the relay. */
   readonly tap?: TunnelTap;
+  /** See everything from the first byte on. As long as there is one the tunnel stays in the relay. */
+  readonly witnesses?: readonly TunnelWitness[];
 }
 
 /** An engine takes two detached connections and carries bytes between them until both are done. */

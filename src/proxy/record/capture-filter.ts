@@ -1,0 +1,27 @@
+import type { Host } from "../../address/host.ts";
+import type { Session } from "../session.ts";
+
+/** Which tunnels are meant. What is absent does not matter; nothing at all means every tunnel. */
+export interface CaptureFilter {
+  /** The host that the client asked for; or, with `below`, every name below it. */
+  readonly host?: Host;
+  readonly below?: boolean;
+  readonly port?: number;
+  readonly user?: string;
+  /** The id of the connection. */
+  readonly id?: string;
+}
+
+/** What of a session is looked at. */
+type FilteredSession = Pick<Session, "id" | "user" | "target">;
+
+/** Whether a tunnel is one of those that `filter` means. */
+export function matchesCapture(filter: CaptureFilter, { id, user, target }: FilteredSession): boolean {
+  if (filter.id !== undefined && filter.id !== id) return false;
+  if (filter.user !== undefined && filter.user !== user) return false;
+  if (filter.port !== undefined && filter.port !== target?.port) return false;
+  if (filter.host === undefined) return true;
+  if (target === undefined) return false;
+  const { text } = target.host;
+  return filter.below === true ? text.endsWith(`.${filter.host.text}`) : text === filter.host.text;
+}
