@@ -1,6 +1,7 @@
 import { type CommandDef, renderUsage, runCommand } from "citty";
 
 import { version } from "../version.ts";
+import { capture } from "./capture.ts";
 import { cert } from "./cert.ts";
 import { check } from "./check.ts";
 import type { Command } from "./command.ts";
@@ -11,6 +12,7 @@ import { passwd } from "./passwd.ts";
 import { schema } from "./schema.ts";
 import { serve } from "./serve.ts";
 import { readInvocation } from "./strict.ts";
+import { trace } from "./trace.ts";
 import { showVersion } from "./version.ts";
 
 const commands: Readonly<Record<string, Command>> = {
@@ -21,6 +23,8 @@ const commands: Readonly<Record<string, Command>> = {
   passwd,
   cert,
   schema,
+  trace,
+  capture,
   version: showVersion,
 };
 

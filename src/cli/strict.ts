@@ -95,8 +95,8 @@ type Flag =
 function readFlag(arg: string, next: string | undefined, command: Command): Flag {
   const [written, inline] = splitOnce(arg);
   const known = listFlags(command.args);
-  const name = written.startsWith("--") ? written.slice(2) : undefined;
-  if (inline === undefined && (written === "-h" || name === "help")) return { kind: "help" };
+  const name = written.startsWith("--") ? written.slice(2) : findAlias(command.args, written.slice(1));
+  if (inline === undefined && name === "help") return { kind: "help" };
   if (name === undefined || !known.includes(name))
     return {
       kind: "wrong",
@@ -110,7 +110,8 @@ function readFlag(arg: string, next: string | undefined, command: Command): Flag
       ? { kind: "value", name, value: "true", tookNext: false }
       : { kind: "wrong", message: `--${name} takes no value.` };
   // A value that begins with a hyphen has to be written with "=": else a forgotten value would swallow the next flag.
-  const value = inline ?? (next?.startsWith("-") ? undefined : next);
+  // A hyphen alone is one: by custom it means standard input or output.
+  const value = inline ?? (next !== "-" && next?.startsWith("-") ? undefined : next);
   if (value === undefined || value === "")
     return {
       kind: "wrong",
@@ -126,6 +127,14 @@ function splitOnce(arg: string): [string, string | undefined] {
 
 function listFlags(args: ArgsDef): string[] {
   return Object.keys(args).filter((name) => args[name]?.type !== "positional");
+}
+
+/** The flag that has a letter as its short form. */
+function findAlias(args: ArgsDef, letter: string): string | undefined {
+  return listFlags(args).find((name) => {
+    const arg = args[name];
+    return arg !== undefined && "alias" in arg && arg.alias === letter;
+  });
 }
 
 function listPositionals(args: ArgsDef): { name: string; required: boolean }[] {

@@ -1,0 +1,231 @@
+import { type FileHandle, open } from "node:fs/promises";
+import { resolve } from "node:path";
+import { createBlockSplitter } from "../protocol/pcapng/block-splitter.ts";
+import { createCommand, type CommandInput } from "./command.ts";
+import { type CliIo, exitCodes } from "./io.ts";
+
+const DEFAULT_SIDECAR = "http://127.0.0.1:9080";
+/** The variable that sets the token of the sidecar gives it here, too. */
+const TOKEN_VARIABLE = "PENSTOCK_SIDECAR_TOKEN";
+/** Parameters of the query that are flags of the same name here. */
+const PARAMETERS = ["host", "user", "id", "legs", "snaplen"] as const;
+
+/** `penstock capture`: writes what passes through tunnels of a running proxy to a file. */
+export const capture = createCommand({
+  name: "capture",
+  description:
+    "Write what passes through tunnels of a running proxy to a file for Wireshark, until SIGINT. It needs the sidecar, and its token.",
+  args: {
+    host: {
+      type: "string",
+      valueHint: "HOST",
+      description: "Only tunnels to this host: example.org, example.org:443, or *.example.org for all names below it.",
+    },
+    user: { type: "string", valueHint: "USER", description: "Only tunnels of this user." },
+    id: { type: "string", valueHint: "ID", description: "Only the tunnel of this id, as the access log has it." },
+    legs: {
+      type: "string",
+      valueHint: "client|target|both",
+      description: "Between clients and the proxy, between the proxy and targets, or both. Default: client.",
+    },
+    snaplen: { type: "string", valueHint: "BYTES", description: "Bytes to keep of each packet. Default: all." },
+    sidecar: {
+      type: "string",
+      valueHint: "URL",
+      description: `Address of the sidecar, as http://host:port or unix:PATH. Default: ${DEFAULT_SIDECAR}.`,
+    },
+    token: {
+      type: "string",
+      valueHint: "TOKEN",
+      description: `Token of the sidecar. The process list shows it: better in ${TOKEN_VARIABLE}.`,
+    },
+    output: { type: "string", alias: "o", valueHint: "FILE", description: 'File to write; "-" is standard output.' },
+  },
+  async run(input) {
+    const { io } = input;
+    const wanted = readArguments(input);
+    if (typeof wanted === "string") {
+      io.tell(wanted);
+      return exitCodes.usage;
+    }
+    return runCapture(wanted, io);
+  },
+});
+
+interface WantedCapture {
+  /** Where the sidecar is; with a path of a Unix socket the URL only has the path of the request. */
+  readonly url: URL;
+  readonly unix: string | undefined;
+  readonly token: string;
+  /** A path, or undefined for standard output. */
+  readonly output: string | undefined;
+}
+
+/** What the flags say, or what is wrong with them. */
+function readArguments({ value, io }: CommandInput): WantedCapture | string {
+  const output = value("output");
+  if (output === undefined)
+    return 'Missing --output. Write -o FILE, or -o - as in "penstock capture -o - | wireshark -k -i -".';
+  if (output === "-" && io.terminal) return "A capture is nothing for a terminal. Write it to a file, or into a pipe.";
+  const token = value("token") ?? io.variables[TOKEN_VARIABLE];
+  if (token === undefined || token === "") return `Missing the token of the sidecar. Set ${TOKEN_VARIABLE}.`;
+  const sidecar = value("sidecar") ?? DEFAULT_SIDECAR;
+  const unix = sidecar.startsWith("unix:") ? resolve(io.folder, sidecar.slice("unix:".length)) : undefined;
+  const base = unix === undefined ? sidecar : "http://localhost";
+  if (!/^https?:\/\/[^/?#]+\/?$/.test(base) || !URL.canParse(base))
+    return `--sidecar is ${JSON.stringify(sidecar)}. Wanted is http://host:port or unix:PATH.`;
+  const url = new URL("/capture", base);
+  for (const name of PARAMETERS) {
+    const given = value(name);
+    if (given !== undefined) url.searchParams.set(name, given);
+  }
+  return { url, unix, token, output: output === "-" ? undefined : resolve(io.folder, output) };
+}
+
+async function runCapture(wanted: WantedCapture, io: CliIo): Promise<number> {
+  const leaving = new AbortController();
+  const asked = await askSidecar(wanted, wanted.url, "GET", leaving.signal);
+  if (typeof asked === "string") {
+    io.tell(asked);
+    return exitCodes.failure;
+  }
+  const id = asked.headers.get("Capture-Id");
+  if (asked.status !== 200 || asked.body === null || id === null) {
+    io.tell(`The sidecar refused (${asked.status}): ${await readDetail(asked)}`);
+    return exitCodes.failure;
+  }
+  const sink = await openSink(wanted.output);
+  if (typeof sink === "string") {
+    leaving.abort();
+    io.tell(sink);
+    return exitCodes.failure;
+  }
+  io.tell("Capturing until SIGINT.");
+  const unsubscribe = endAtSignal(wanted, id, leaving, io);
+  const ended = await copyBlocks(asked.body, sink, leaving);
+  unsubscribe();
+  await sink.close();
+  const { packets, dropped, problem } = ended;
+  io.tell(`${packets} packets${dropped > 0 ? `, and ${dropped} dropped because this reader was too slow` : ""}.`);
+  if (problem === undefined) return exitCodes.ok;
+  io.tell(problem);
+  return exitCodes.failure;
+}
+
+/** The first signal ends the capture in order, the second one leaves. */
+function endAtSignal(wanted: WantedCapture, id: string, leaving: AbortController, io: CliIo): () => void {
+  let signals = 0;
+  return io.onStopSignal(() => {
+    signals += 1;
+    if (signals > 1) {
+      leaving.abort();
+      return;
+    }
+    void askSidecar(wanted, new URL(`/capture/${id}`, wanted.url), "DELETE", leaving.signal).then((answer) => {
+      if (typeof answer === "string" || answer.status !== 204) leaving.abort();
+    });
+  });
+}
+
+interface CopyEnd {
+  readonly packets: number;
+  readonly dropped: number;
+  /** Why it is not as it should be. */
+  readonly problem: string | undefined;
+}
+
+/** Copies whole blocks until the end, so that a capture that breaks off is a whole file, too. */
+async function copyBlocks(body: ReadableStream<Uint8Array>, sink: Sink, leaving: AbortController): Promise<CopyEnd> {
+  const splitter = createBlockSplitter();
+  let problem: string | undefined;
+  try {
+    for await (const bytes of body) {
+      const blocks = splitter.push(bytes);
+      if (blocks === undefined) {
+        problem = "The sidecar sent what is no capture.";
+        break;
+      }
+      problem = blocks.length === 0 ? undefined : await sink.write(blocks);
+      if (problem !== undefined) break;
+    }
+  } catch {
+    if (!leaving.signal.aborted) problem = "The sidecar ended in the middle of the capture.";
+  }
+  leaving.abort();
+  return { ...splitter.counts, problem: problem === GONE ? undefined : problem };
+}
+
+/** What a sink says when its reader has seen enough, which is no failure. */
+const GONE = "gone";
+
+interface Sink {
+  /** Resolves once written; a text says why it could not be. */
+  write(bytes: Uint8Array): Promise<string | undefined>;
+  close(): Promise<void>;
+}
+
+async function openSink(path: string | undefined): Promise<Sink | string> {
+  if (path === undefined)
+    return {
+      write: (bytes) =>
+        Bun.write(Bun.stdout, bytes).then(
+          () => undefined,
+          () => GONE,
+        ),
+      close: () => Promise.resolve(),
+    };
+  let file: FileHandle;
+  try {
+    // The payload of other people's tunnels is nobody else's business.
+    file = await open(path, "w", 0o600);
+  } catch (error) {
+    return `Cannot write ${path}: ${describeError(error)}.`;
+  }
+  return {
+    write: (bytes) =>
+      file.appendFile(bytes).then(
+        () => undefined,
+        (error: unknown) => `Cannot write ${path}: ${describeError(error)}.`,
+      ),
+    close: () => file.close(),
+  };
+}
+
+/** The answer, or why there is none. */
+async function askSidecar(
+  { unix, token }: WantedCapture,
+  url: URL,
+  method: string,
+  signal: AbortSignal,
+): Promise<Response | string> {
+  try {
+    return await fetch(url, {
+      method,
+      signal,
+      redirect: "manual",
+      headers: { Authorization: `Bearer ${token}` },
+      // Not by way of the proxies of the environment.
+      proxy: "",
+      ...(unix !== undefined && { unix }),
+    });
+  } catch (error) {
+    return `Cannot reach the sidecar at ${unix ?? url.origin}: ${describeError(error)}.`;
+  }
+}
+
+/** What an RFC 9457 problem says. */
+async function readDetail(answer: Response): Promise<string> {
+  const text = await answer.text();
+  try {
+    const problem: unknown = JSON.parse(text);
+    if (typeof problem === "object" && problem !== null && "detail" in problem) return String(problem.detail);
+  } catch {
+    // Not one of our sidecar's.
+  }
+  return "it does not say why.";
+}
+
+function describeError(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return "code" in error && typeof error.code === "string" ? error.code : error.message;
+}

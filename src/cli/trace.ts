@@ -1,0 +1,180 @@
+import { readFile } from "node:fs/promises";
+import { resolve } from "node:path";
+import { compileHop } from "../config/compile-upstream.ts";
+import { parseDuration } from "../config/quantity.ts";
+import { parseUpstreamUrl } from "../config/upstream-url.ts";
+import { connectTcp } from "../net/connect.ts";
+import { createSystemResolver } from "../net/system-resolver.ts";
+import { listBundledRoots } from "../net/tls-probe.ts";
+import { Secret } from "../proxy/auth/secret.ts";
+import type { Hop } from "../proxy/route/route.ts";
+import { createCommand, type CommandInput } from "./command.ts";
+import { type CliIo, exitCodes } from "./io.ts";
+import type { TrustBasis } from "./trace/explain-trust.ts";
+import { listSteps } from "./trace/list-steps.ts";
+import { runTrace } from "./trace/run-trace.ts";
+import type { TraceRecord } from "./trace/trace-record.ts";
+import { parseTraceTarget, type TraceRequest } from "./trace/trace-request.ts";
+import { writeTraceJson } from "./trace/write-json.ts";
+import { writeTraceMermaid } from "./trace/write-mermaid.ts";
+import { writeTracePcapng } from "./trace/write-pcapng.ts";
+import { writeTraceText } from "./trace/write-text.ts";
+
+const FORMATS = ["text", "mermaid", "json", "pcapng"] as const;
+type Format = (typeof FORMATS)[number];
+
+const DEFAULT_TIMEOUT = "30s";
+
+/** `penstock trace URL`: makes a connection and shows everything that passes. */
+export const trace = createCommand({
+  name: "trace",
+  description:
+    "Connect to a server, directly or through a proxy, and show every message: DNS, TCP, CONNECT or SOCKS, TLS with its certificates, the request and its response.",
+  args: {
+    url: { type: "positional", description: "What to ask for, as https://host[:port][/path]." },
+    proxy: {
+      type: "string",
+      valueHint: "URL",
+      description:
+        "Go through this proxy: http, https, socks5, socks5h or socks4a, as scheme://[user[:password]@]host[:port]. The process list shows a password: without one it is asked for, or read from standard input.",
+    },
+    tls: { type: "string", valueHint: "1.2|1.3", description: "The only version of TLS to offer. Default: both." },
+    ca: {
+      type: "string",
+      valueHint: "FILE",
+      description: "PEM file with the only roots to trust. Default: those that come with the program.",
+    },
+    insecure: { type: "boolean", description: "Go on when a certificate cannot be trusted." },
+    timeout: {
+      type: "string",
+      valueHint: "TIME",
+      description: `How long all of it may take. Default: ${DEFAULT_TIMEOUT}.`,
+    },
+    format: { type: "string", valueHint: FORMATS.join("|"), description: "Form of the trace. Default: text." },
+    output: {
+      type: "string",
+      alias: "o",
+      valueHint: "FILE",
+      description: "Write to this file. Default: standard output.",
+    },
+  },
+  async run(input) {
+    const { io } = input;
+    const read = await readArguments(input);
+    if (typeof read === "string") {
+      io.tell(read);
+      return exitCodes.usage;
+    }
+    const { request, format, output, basis } = read;
+    const record = await runTrace(request, { resolver: createSystemResolver(), connect: connectTcp });
+    const written = await write(record, format, output, { ...basis, now: record.startedAt }, io);
+    if (!written) return exitCodes.failure;
+    if (record.failure === undefined) return exitCodes.ok;
+    // The text form ends with it; the others may be read by a program.
+    if (format !== "text" || output !== undefined)
+      io.tell(`The trace failed (${record.failure.stage}): ${record.failure.text}.`);
+    return exitCodes.failure;
+  },
+});
+
+interface Arguments {
+  readonly request: TraceRequest;
+  readonly format: Format;
+  /** A path; undefined for standard output. */
+  readonly output: string | undefined;
+  readonly basis: Omit<TrustBasis, "now">;
+}
+
+/** What the flags say, or what is wrong with them. */
+async function readArguments({ value, has, io }: CommandInput): Promise<Arguments | string> {
+  const target = parseTraceTarget(value("url") ?? "");
+  if (typeof target === "string") return target;
+  const proxyUrl = value("proxy");
+  const proxy = proxyUrl === undefined ? undefined : await readProxy(proxyUrl, io);
+  if (typeof proxy === "string") return proxy;
+  const tls = value("tls");
+  if (tls !== undefined && tls !== "1.2" && tls !== "1.3")
+    return `--tls is ${JSON.stringify(tls)}. Wanted is 1.2 or 1.3.`;
+  const format = FORMATS.find((known) => known === (value("format") ?? "text"));
+  if (format === undefined) return `--format is ${JSON.stringify(value("format"))}. Wanted is ${FORMATS.join(", ")}.`;
+  const timeout = parseDuration(value("timeout") ?? DEFAULT_TIMEOUT);
+  if (!timeout.ok || timeout.value === 0)
+    return `--timeout is ${JSON.stringify(value("timeout"))}. Wanted is a time such as 10s.`;
+  const ca = value("ca");
+  const roots = ca === undefined ? undefined : await readRoots(resolve(io.folder, ca));
+  if (ca !== undefined && roots === undefined)
+    return `--ca is ${JSON.stringify(ca)}, which is no file with certificates in PEM form.`;
+  const output = value("output");
+  if (format === "pcapng" && output === undefined && io.terminal)
+    return "A capture is nothing for a terminal. Write it to a file with -o FILE.";
+  return {
+    request: {
+      target,
+      ...(proxy && { proxy }),
+      ...(tls !== undefined && { version: tls }),
+      ...(roots !== undefined && { ca: [roots] }),
+      insecure: has("insecure"),
+      timeoutMs: timeout.value,
+    },
+    format,
+    output: output === "-" || output === undefined ? undefined : resolve(io.folder, output),
+    basis:
+      roots === undefined
+        ? { roots: listBundledRoots(), source: "the roots that come with this program" }
+        : { roots: [roots], source: JSON.stringify(ca) },
+  };
+}
+
+/** The proxy of a URL, its password asked for where it has only a user. */
+async function readProxy(url: string, io: CliIo): Promise<Hop | string> {
+  const parsed = parseUpstreamUrl(url);
+  // The URL may hold a password, so that the message must not repeat it.
+  if (!parsed.ok) return `The URL of the proxy ${parsed.reason}.`;
+  const proxy = compileHop("proxy", { url });
+  const { kind, credentials } = proxy;
+  // The user of SOCKS4 has none.
+  if (credentials === undefined || credentials.password.reveal() !== "" || kind === "socks4a") return proxy;
+  const password = await io.readPassword(`Password of ${credentials.user} at the proxy: `);
+  if (password === undefined) return "The proxy needs a password.";
+  return { ...proxy, credentials: { user: credentials.user, password: new Secret(password) } };
+}
+
+async function readRoots(path: string): Promise<string | undefined> {
+  try {
+    const text = await readFile(path, "utf8");
+    return text.includes("-----BEGIN CERTIFICATE-----") ? text : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Writes the trace to where it is wanted. False, and told, when that is not possible. */
+async function write(
+  record: TraceRecord,
+  format: Format,
+  output: string | undefined,
+  basis: TrustBasis,
+  io: CliIo,
+): Promise<boolean> {
+  const story = listSteps(record, basis);
+  const colour = io.terminal && output === undefined && (io.variables["NO_COLOR"] ?? "") === "";
+  const content =
+    format === "pcapng"
+      ? writeTracePcapng(record)
+      : format === "json"
+        ? writeTraceJson(record, story)
+        : format === "mermaid"
+          ? writeTraceMermaid(record, story)
+          : writeTraceText(record, story, colour);
+  try {
+    if (output !== undefined) await Bun.write(output, content);
+    else if (typeof content === "string") await io.print(content);
+    else await Bun.write(Bun.stdout, content);
+    return true;
+  } catch (error) {
+    io.tell(
+      `Cannot write ${output ?? "to standard output"}: ${error instanceof Error ? error.message : String(error)}.`,
+    );
+    return false;
+  }
+}

@@ -1,0 +1,134 @@
+import type { Duplex } from "node:stream";
+import { createChunkedDecoder } from "../../protocol/http1/chunked-decoder.ts";
+import { frameResponse, type ResponseFraming } from "../../protocol/http1/message-framing.ts";
+import { createResponseHeadParser } from "../../protocol/http1/response-head.ts";
+import type { Recording } from "./recording.ts";
+
+/** How an exchange ended. */
+export type ExchangeEnd =
+  | { readonly kind: "complete" }
+  /** The body is longer than is read of it. */
+  | { readonly kind: "cut" }
+  | { readonly kind: "failed"; readonly text: string };
+
+/** What a head may have: no more than browsers take. */
+export const HEAD_LIMITS = { maxBytes: 64 * 1024, maxFields: 200 };
+/** Bytes of a body that are read: a trace is about how it begins. */
+const MAX_BODY_BYTES = 256 * 1024;
+const CHUNKED_LIMITS = { maxExtensionBytes: 16 * 1024, maxTrailerBytes: 16 * 1024, maxTrailerFields: 100 };
+
+/** Sends a GET and reads until its response is complete, or long enough. Keeps both in `recording`. */
+export function exchange(
+  stream: Duplex,
+  head: Uint8Array,
+  recording: Recording,
+  now: () => number,
+): Promise<ExchangeEnd> {
+  return new Promise((resolve) => {
+    const reader = createResponseReader();
+    const settle = (end: ExchangeEnd) => {
+      stream.off("data", take);
+      stream.off("end", finish);
+      stream.off("close", finish);
+      stream.resume();
+      resolve(end);
+    };
+    const take = (bytes: Uint8Array) => {
+      recording.add(now(), "server", bytes);
+      const end = reader.push(bytes);
+      if (end !== undefined) settle(end);
+    };
+    const finish = () => settle(reader.end());
+    // What broke it is told by "close", which follows.
+    stream.on("error", () => {});
+    stream.on("data", take);
+    stream.on("end", finish);
+    stream.on("close", finish);
+    recording.add(now(), "client", head);
+    stream.write(head);
+  });
+}
+
+/** Finds the end of a response. */
+interface ResponseReader {
+  push(bytes: Uint8Array): ExchangeEnd | undefined;
+  /** No more bytes will come. */
+  end(): ExchangeEnd;
+}
+
+type BodyReader = (bytes: Uint8Array) => ExchangeEnd | undefined;
+
+const COMPLETE: ExchangeEnd = { kind: "complete" };
+
+function createResponseReader(): ResponseReader {
+  let waiting: Uint8Array = new Uint8Array(0);
+  let parser = createResponseHeadParser(HEAD_LIMITS);
+  let readBody: BodyReader | undefined;
+  let mayEnd = false;
+  let bodyBytes = 0;
+
+  function pushBody(read: BodyReader, bytes: Uint8Array): ExchangeEnd | undefined {
+    bodyBytes += bytes.length;
+    return read(bytes) ?? (bodyBytes > MAX_BODY_BYTES ? { kind: "cut" } : undefined);
+  }
+
+  function push(bytes: Uint8Array): ExchangeEnd | undefined {
+    if (readBody !== undefined) return pushBody(readBody, bytes);
+    waiting = Buffer.concat([waiting, bytes]);
+    const parsed = parser.parse(waiting);
+    if (parsed.kind === "more") return undefined;
+    if (parsed.kind === "bad") return refuse(`${parsed.code} at byte ${parsed.at}`);
+    const rest = waiting.subarray(parsed.used);
+    const { status } = parsed.value;
+    waiting = new Uint8Array(0);
+    if (status < 200 && status !== 101) {
+      parser = createResponseHeadParser(HEAD_LIMITS);
+      return push(rest);
+    }
+    const framing = frameResponse(parsed.value, "GET");
+    if (framing.kind === "bad") return refuse(framing.code);
+    if (framing.kind === "none" || framing.kind === "tunnel") return COMPLETE;
+    mayEnd = framing.kind === "until-close";
+    readBody = createBodyReader(framing);
+    return pushBody(readBody, rest);
+  }
+
+  return {
+    push,
+    end: () =>
+      mayEnd
+        ? COMPLETE
+        : {
+            kind: "failed",
+            text: `The server closed the connection ${readBody ? "in the middle of" : "before"} its response`,
+          },
+  };
+}
+
+function createBodyReader(
+  framing: Extract<ResponseFraming, { kind: "length" | "chunked" | "until-close" }>,
+): BodyReader {
+  switch (framing.kind) {
+    case "until-close":
+      return () => undefined;
+    case "chunked": {
+      const decoder = createChunkedDecoder(CHUNKED_LIMITS, "data");
+      return (bytes) => {
+        const step = decoder.push(bytes);
+        if (step.kind === "bad") return refuse(step.code);
+        return step.kind === "done" ? COMPLETE : undefined;
+      };
+    }
+    case "length": {
+      let left = framing.length;
+      return (bytes) => {
+        left -= bytes.length;
+        return left <= 0 ? COMPLETE : undefined;
+      };
+    }
+  }
+}
+
+function refuse(what: string): ExchangeEnd {
+  return { kind: "failed", text: `The response is not well-formed HTTP/1.1: ${what}` };
+}

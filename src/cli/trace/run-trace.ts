@@ -1,0 +1,308 @@
+import type { Duplex } from "node:stream";
+import { type Endpoint, formatEndpoint } from "../../address/endpoint.ts";
+import { type Host, hostFromIp } from "../../address/host.ts";
+import { parseIp } from "../../address/ip.ts";
+import { ConnStream } from "../../net/conn-stream.ts";
+import type { Conn } from "../../net/conn.ts";
+import type { Connect } from "../../net/connect.ts";
+import type { Lookup, Resolver } from "../../net/dns.ts";
+import { StreamConn } from "../../net/stream-conn.ts";
+import { TappedConn } from "../../net/tapped-conn.ts";
+import { probeTls } from "../../net/tls-probe.ts";
+import { formatBasicCredentials } from "../../protocol/http1/basic-credentials.ts";
+import { writeRequestHead } from "../../protocol/http1/write-head.ts";
+import { raceConnect, RFC_8305_PACE } from "../../proxy/dial/connect-race.ts";
+import { DialLimit } from "../../proxy/dial/dial-limit.ts";
+import { openTunnel } from "../../proxy/dial/open-tunnel.ts";
+import { lookUpName } from "../../proxy/dial/resolve-host.ts";
+import { describeFailure, type Failure } from "../../proxy/failure.ts";
+import type { Hop } from "../../proxy/route/route.ts";
+import { version } from "../../version.ts";
+import { exchange } from "./exchange.ts";
+import { Recording } from "./recording.ts";
+import type { SecureRecord, TraceFailure, TraceRecord, TraceStage } from "./trace-record.ts";
+import { formatTargetAuthority, formatTraceTarget, type TraceRequest } from "./trace-request.ts";
+
+/** What a trace needs of the world. */
+export interface TraceMeans {
+  readonly resolver: Resolver;
+  readonly connect: Connect;
+}
+
+/** Milliseconds for the server to close what is over. */
+const FAREWELL_MS = 1000;
+
+/** Makes a connection as `request` says, sends a GET, and gives everything that was seen until the end or until it failed. Never rejects. */
+export async function runTrace(request: TraceRequest, means: TraceMeans): Promise<TraceRecord> {
+  const trace = new Trace(request, means);
+  await trace.run();
+  return trace.record;
+}
+
+/** What ended the way early; undefined when nothing did. */
+type Stop = { readonly stage: TraceStage; readonly text: string } | undefined;
+type Step<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly stop: NonNullable<Stop> };
+
+class Trace {
+  readonly record: TraceRecord;
+  readonly #request: TraceRequest;
+  readonly #means: TraceMeans;
+  readonly #began = performance.now();
+  readonly #limit: DialLimit;
+  #socket: Conn | undefined;
+
+  constructor(request: TraceRequest, means: TraceMeans) {
+    this.#request = request;
+    this.#means = means;
+    this.#limit = new DialLimit(request.timeoutMs);
+    this.record = {
+      request,
+      startedAt: Date.now(),
+      lookups: [],
+      attempts: [],
+      wire: undefined,
+      proxyTls: undefined,
+      tunnelAt: undefined,
+      tls: undefined,
+      http: undefined,
+      cut: false,
+      failure: undefined,
+      endedAt: 0,
+    };
+  }
+
+  async run(): Promise<void> {
+    const stop = await this.#walk();
+    if (stop !== undefined) this.record.failure = this.#explain(stop);
+    await this.#farewell();
+    this.#limit.release();
+    this.record.endedAt = this.#now();
+  }
+
+  readonly #now = (): number => performance.now() - this.#began;
+
+  /** Time that ran out explains whatever broke because of it. */
+  #explain({ stage, text }: NonNullable<Stop>): TraceFailure {
+    const late = this.#limit.over === "deadline";
+    return { stage, at: this.#now(), text: late ? `Not done after ${this.#request.timeoutMs} ms` : text };
+  }
+
+  async #walk(): Promise<Stop> {
+    const { proxy, target } = this.#request;
+    const connected = await this.#connect(proxy?.endpoint ?? target.endpoint);
+    if (!connected.ok) return connected.stop;
+    let conn = connected.value;
+    if (proxy !== undefined) {
+      const passed = await this.#passProxy(conn, proxy);
+      if (!passed.ok) return passed.stop;
+      conn = passed.value;
+    }
+    const inside = new ConnStream(conn);
+    if (target.scheme === "http") return this.#ask(inside, new Recording());
+    const secured = await this.#secure(inside, target.endpoint.host, "tls");
+    if (!secured.ok) return secured.stop;
+    const stop = this.#judge(secured.value.record, "certificate");
+    if (stop === undefined) return this.#ask(secured.value.stream, secured.value.record.inside);
+    secured.value.stream.end();
+    return stop;
+  }
+
+  async #connect({ host, port }: Endpoint): Promise<Step<Conn>> {
+    const { connect } = this.#means;
+    const race = await raceConnect(this.#question(host), {
+      port,
+      source: undefined,
+      refuse: () => undefined,
+      connect: (target, done) => {
+        const address = formatEndpoint({ host: hostFromIp(target.ip), port });
+        const attempt = {
+          at: this.#now(),
+          address,
+          endedAt: undefined,
+          code: undefined,
+        } as TraceRecord["attempts"][number];
+        this.record.attempts.push(attempt);
+        return connect(target, (result) => {
+          attempt.endedAt = this.#now();
+          if (!result.ok) attempt.code = result.code;
+          done(result);
+        });
+      },
+      limit: this.#limit,
+      pace: RFC_8305_PACE,
+    });
+    if (!race.ok) {
+      const stage = race.failure.detail.startsWith("dns_") ? "resolve" : "connect";
+      return { ok: false, stop: { stage, text: explainFailure(race.failure) } };
+    }
+    return { ok: true, value: this.#tapSocket(race.value.conn) };
+  }
+
+  #tapSocket(conn: Conn): Conn {
+    const recording = new Recording();
+    const ends = readEnds(conn);
+    this.record.wire = { recording, ...ends };
+    const tapped = this.#tap(conn, recording);
+    this.#socket = tapped;
+    return tapped;
+  }
+
+  #tap(conn: Conn, recording: Recording): TappedConn {
+    return new TappedConn(conn, {
+      written: (bytes) => recording.add(this.#now(), "client", bytes),
+      read: (bytes) => recording.add(this.#now(), "server", bytes),
+      ended: () => {
+        recording.endedAt = this.#now();
+      },
+    });
+  }
+
+  #question(host: Host): { family: 4 | 6; answer: Lookup | Promise<Lookup> }[] {
+    if (host.kind === "ip") return [{ family: host.ip.family, answer: { ok: true, addresses: [host.ip] } }];
+    return ([6, 4] as const).map((family) => ({ family, answer: this.#lookUp(host.text, family) }));
+  }
+
+  async #lookUp(name: string, family: 4 | 6): Promise<Lookup> {
+    const at = this.#now();
+    const lookup = await lookUpName(name, family, this.#means.resolver);
+    const answer = lookup.ok ? lookup.addresses.map(({ text }) => text) : lookup.note;
+    this.record.lookups.push({ at, name, family, answeredAt: this.#now(), answer });
+    return lookup;
+  }
+
+  /** To the proxy, encrypted if it wants that, and with a tunnel to the target unless it forwards requests. */
+  async #passProxy(socket: Conn, proxy: Hop): Promise<Step<Conn>> {
+    let conn = socket;
+    let hop = proxy;
+    if (proxy.kind === "https") {
+      const secured = await this.#secure(new ConnStream(socket), proxy.endpoint.host, "proxy-tls");
+      if (!secured.ok) return secured;
+      const { stream, record } = secured.value;
+      const stop = this.#judge(record, "proxy-tls");
+      if (stop !== undefined) {
+        stream.end();
+        return { ok: false, stop };
+      }
+      conn = this.#tap(new StreamConn(stream, socket), record.inside);
+      // What is left to do is what a plain proxy wants.
+      hop = { ...proxy, kind: "http" };
+    }
+    if (this.#forwards) return { ok: true, value: conn };
+    const destination = await this.#chooseDestination(proxy);
+    if (!destination.ok) return destination;
+    const opened = await openTunnel({ conn, hop, limit: this.#limit }, destination.value);
+    if (!opened.ok) return { ok: false, stop: { stage: "proxy", text: explainFailure(opened.failure) } };
+    this.record.tunnelAt = { client: conn.bytesWritten, server: conn.bytesRead };
+    return { ok: true, value: conn };
+  }
+
+  /** Plain HTTP through an HTTP proxy needs no tunnel: the proxy is asked for the whole URL. */
+  get #forwards(): boolean {
+    const { proxy, target } = this.#request;
+    return target.scheme === "http" && (proxy?.kind === "http" || proxy?.kind === "https");
+  }
+
+  /** A `socks5` proxy is given an address, as curl gives it; the others are given the name. */
+  async #chooseDestination(proxy: Hop): Promise<Step<Endpoint>> {
+    const { host, port } = this.#request.target.endpoint;
+    if (proxy.kind !== "socks5" || host.kind === "ip") return { ok: true, value: { host, port } };
+    const answers = await Promise.all(this.#question(host).map(({ answer }) => answer));
+    const addresses = answers.flatMap((answer) => (answer.ok ? answer.addresses : []));
+    const ip = addresses.find(({ family }) => family === 4) ?? addresses[0];
+    if (ip !== undefined) return { ok: true, value: { host: hostFromIp(ip), port } };
+    return { ok: false, stop: { stage: "resolve", text: `${host.text} has no address` } };
+  }
+
+  async #secure(raw: ConnStream, host: Host, stage: "tls" | "proxy-tls") {
+    const { version: only, ca } = this.#request;
+    const record: SecureRecord = { serverName: host.text, secrets: [], verdict: undefined, inside: new Recording() };
+    if (stage === "tls") this.record.tls = record;
+    else this.record.proxyTls = record;
+    this.#limit.whenOver(() => raw.destroy());
+    const probed = await probeTls(
+      raw,
+      {
+        serverName: host.text,
+        ...(ca && { ca }),
+        // The version that is asked for is meant for the server.
+        ...(only && stage === "tls" && { version: only }),
+        ...(stage === "tls" && { protocols: ["http/1.1"] }),
+      },
+      { secret: (line) => record.secrets.push(line) },
+    );
+    this.#limit.forget();
+    if (!probed.ok) return { ok: false as const, stop: { stage, text: sentence(probed.note) } };
+    record.verdict = probed.verdict;
+    return { ok: true as const, value: { stream: probed.stream, record } };
+  }
+
+  /** Whether to stop at a server that cannot be trusted. */
+  #judge({ verdict, serverName }: SecureRecord, stage: "certificate" | "proxy-tls"): Stop {
+    if (verdict === undefined || this.#request.insecure) return undefined;
+    const hint = "Nothing was sent. Go on with --insecure, or trust its root with --ca";
+    if (!verdict.trusted) return { stage, text: `The certificate cannot be trusted (${verdict.reason}). ${hint}` };
+    return verdict.nameMatches ? undefined : { stage, text: `The certificate is not for ${serverName}. ${hint}` };
+  }
+
+  async #ask(stream: Duplex, recording: Recording): Promise<Stop> {
+    this.record.http = recording;
+    this.#limit.whenOver(() => stream.destroy());
+    const end = await exchange(stream, this.#writeHead(), recording, this.#now);
+    this.#limit.forget();
+    stream.end();
+    this.record.cut = end.kind === "cut";
+    return end.kind === "failed" ? { stage: "http", text: end.text } : undefined;
+  }
+
+  #writeHead(): Uint8Array {
+    const { target, proxy } = this.#request;
+    const shown =
+      this.#forwards && proxy?.credentials
+        ? formatBasicCredentials(proxy.credentials.user, proxy.credentials.password)
+        : undefined;
+    return writeRequestHead({
+      method: "GET",
+      target: this.#forwards ? formatTraceTarget(target) : target.path,
+      fields: [
+        { name: "Host", value: formatTargetAuthority(target) },
+        { name: "User-Agent", value: `penstock/${version}` },
+        { name: "Accept", value: "*/*" },
+        ...(shown === undefined ? [] : [{ name: "Proxy-Authorization", value: shown }]),
+        { name: "Connection", value: "close" },
+      ],
+    });
+  }
+
+  /** Lets the other side close, and closes anyway. */
+  async #farewell(): Promise<void> {
+    const socket = this.#socket;
+    if (socket === undefined || socket.closed) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, this.record.failure === undefined ? FAREWELL_MS : 0);
+    socket.whenClosed = resolve;
+    await promise;
+    clearTimeout(timer);
+    socket.reset();
+  }
+}
+
+function readEnds(conn: Conn): Pick<NonNullable<TraceRecord["wire"]>, "local" | "remote"> {
+  const read = (text: string, port: number) => {
+    const ip = parseIp(text);
+    if (ip === undefined) throw new Error(`A socket with the address ${text}`);
+    return { ip, port };
+  };
+  return {
+    local: read(conn.localAddress, conn.localPort),
+    remote: read(conn.remoteAddress, conn.remotePort),
+  };
+}
+
+function explainFailure({ detail, note }: Failure): string {
+  const text = describeFailure(detail).text.replace(/\.$/, "");
+  return note === undefined ? text : `${text} (${note})`;
+}
+
+function sentence(text: string): string {
+  return `${text.slice(0, 1).toUpperCase()}${text.slice(1)}`;
+}
