@@ -18,6 +18,7 @@ import { refuse, respondEstablished } from "./respond/respond.ts";
 import { chooseRoute } from "./route/choose-route.ts";
 import type { Services } from "./services.ts";
 import { enterStage, openSession, type Session } from "./session.ts";
+import type { Tunnel } from "./tunnel/tunnel.ts";
 
 /**
  * Serves one accepted connection from its first byte to its record. Never
@@ -30,7 +31,13 @@ export async function serveConnection(conn: SocketConn, from: Ip, doorway: Doorw
   let session = openSession({ runtime: runtime.current, client: from, clientPort: conn.remotePort, listener });
   recorder.opened(session);
   const client = await welcome(session, conn, doorway, services, places);
-  while (client !== undefined && (await serveRequest(session, client, doorway, services, places))) {
+  while (client !== undefined) {
+    const outcome = await serveRequest(session, client, doorway, services, places);
+    if (outcome === "ended") break;
+    if (outcome !== "kept") {
+      awaitTunnel(outcome, session, places, services);
+      return;
+    }
     if (!(await awaitRequest(client, session.runtime.forward.clientIdleMs, forwarding.waiting))) {
       client.close();
       break;
@@ -39,6 +46,19 @@ export async function serveConnection(conn: SocketConn, from: Ip, doorway: Doorw
   }
   places.leave();
   recorder.closed(session);
+}
+
+/**
+ * Waits for the end of a tunnel, and writes it down. Nothing of the story
+ * before is kept in memory meanwhile: a tunnel may be idle for days.
+ */
+function awaitTunnel(tunnel: Tunnel, session: Session, places: Places, { recorder }: Services): void {
+  void tunnel.done.then((result) => {
+    session.tunnel = result;
+    recorder.finished(session);
+    places.leave();
+    recorder.closed(session);
+  });
 }
 
 /** Leads a connection in; undefined when it had to be turned away, and was told so if it can be. */
@@ -62,24 +82,25 @@ async function welcome(
   return undefined;
 }
 
-/** Serves one request, whatever becomes of it. True when the connection is kept for another one. */
+/** Serves one request, whatever becomes of it: another one may follow on a connection that is kept, or it has become a tunnel. */
 async function serveRequest(
   session: Session,
   client: Conn,
   doorway: Doorway,
   services: Services,
   places: Places,
-): Promise<boolean> {
+): Promise<"kept" | "ended" | Tunnel> {
+  let kept: boolean;
   try {
     const end = await live(session, client, doorway, services, places);
-    if (end === undefined || end === "kept") return end === "kept";
-    return refuse(session, client, end, services.draining);
+    if (typeof end === "object" && "done" in end) return end;
+    kept = typeof end === "object" ? refuse(session, client, end, services.draining) : end === "kept";
   } catch (error) {
     services.reportBug(error, session.id);
-    return refuse(session, client, { detail: "internal_error" }, true);
-  } finally {
-    services.recorder.finished(session);
+    kept = refuse(session, client, { detail: "internal_error" }, true);
   }
+  services.recorder.finished(session);
+  return kept ? "kept" : "ended";
 }
 
 /**
@@ -93,7 +114,7 @@ async function live(
   doorway: Doorway,
   services: Services,
   places: Places,
-): Promise<Failure | "kept" | undefined> {
+): Promise<Failure | "kept" | "ended" | Tunnel> {
   enterStage(session, "handshake");
   const hello = await readHello(session, client, doorway.protocols);
   if (!hello.ok) return hello.failure;
@@ -125,7 +146,7 @@ async function live(
   if (request.value.kind === "forward") {
     const end = await forward(session, client, request.value, authorized.value, route.value, services);
     if (end.kind === "failed") return end.failure;
-    if (end.kind !== "switched") return end.kind === "kept" ? "kept" : undefined;
+    if (end.kind !== "switched") return end.kind === "kept" ? "kept" : "ended";
     target = end.conn;
   } else {
     enterStage(session, "dial");
@@ -146,6 +167,5 @@ async function live(
     ...(witnesses && { witnesses }),
   });
   services.recorder.tunnelOpened(session, tunnel);
-  session.tunnel = await tunnel.done;
-  return undefined;
+  return tunnel;
 }
