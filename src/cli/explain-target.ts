@@ -12,7 +12,7 @@ import { authorize, type Authorized } from "../proxy/policy/authorize.ts";
 import { guardAddress, isLocalhostName, type OwnListeners } from "../proxy/policy/guard.ts";
 import type { Decision } from "../proxy/policy/policy.ts";
 import { chooseRoute } from "../proxy/route/choose-route.ts";
-import type { Route } from "../proxy/route/route.ts";
+import type { ProxyProtocolVersion, Route } from "../proxy/route/route.ts";
 
 /** Who asks for what. */
 export interface Question {
@@ -65,21 +65,27 @@ export async function explainTarget(
   if (!authorized.ok) return [...lines, ...refuse(authorized.failure)];
   const route = chooseRoute(session, authorized.value);
   if (!route.ok) return [...lines, ...refuse(route.failure)];
-  lines.push(line("route", describeRoute(route.value)));
-  return [
-    ...lines,
-    ...(await explainAddresses(authorized.value, route.value, target, {
-      own,
-      resolver,
-      connectMs: runtime.timeouts.connectMs,
-    })),
-  ];
+  lines.push(line("route", describeRoute(route.value, authorized.value)));
+  const means: Means = { own, resolver, connectMs: runtime.timeouts.connectMs };
+  const shut = await explainUpstream(route.value, means);
+  return [...lines, ...(shut ?? (await explainAddresses(authorized.value, route.value, target, means)))];
 }
 
 interface Means {
   readonly own: OwnListeners;
   readonly resolver: Resolver;
   readonly connectMs: number;
+}
+
+/** Why the upstream that the route begins with cannot be dialled, as far as that can be known without dialling. */
+async function explainUpstream({ hops }: Route, { own, resolver, connectMs }: Means): Promise<string[] | undefined> {
+  const [first] = hops;
+  if (first === undefined) return undefined;
+  const { host, port } = first.endpoint;
+  const resolved = await resolveHost(host, resolver, connectMs);
+  if (!resolved.ok) return refuse(resolved.failure);
+  if (!resolved.value.every((ip) => own.has(ip, port))) return undefined;
+  return refuse({ detail: "proxy_loop", note: `upstream ${first.name}` });
 }
 
 /** The addresses of the target and what becomes of each, and the verdict on the whole. */
@@ -90,7 +96,9 @@ async function explainAddresses(
   { own, resolver, connectMs }: Means,
 ): Promise<string[]> {
   const { host, port } = target;
-  if (route.hops.length > 0 && host.kind === "name" && addresses === undefined && !isLocalhostName(host.text))
+  const last = route.hops.at(-1);
+  const leavesName = last !== undefined && last.kind !== "socks5";
+  if (leavesName && host.kind === "name" && addresses === undefined && !isLocalhostName(host.text))
     return [line("address", "left to the upstream to resolve"), line("verdict", "allowed")];
   const resolved = addresses ? { ok: true as const, value: addresses } : await resolveHost(host, resolver, connectMs);
   if (!resolved.ok) return refuse(resolved.failure);
@@ -104,9 +112,16 @@ async function explainAddresses(
     : [...lines, line("verdict", "allowed")];
 }
 
-function describeRoute({ hops, name, sourceAddress }: Route): string {
-  const way = hops.map((hop) => `${hop.name} (${hop.kind}://${formatEndpoint(hop.endpoint)})`).join(", then ");
-  return `${way === "" ? name : way}${sourceAddress === undefined ? "" : `, from ${sourceAddress}`}`;
+function describeRoute({ hops, name, sourceAddress }: Route, { decision }: Authorized): string {
+  const way = hops
+    .map((hop) => `${hop.name} (${hop.kind}://${formatEndpoint(hop.endpoint)}${describeHeader(hop.proxyProtocol)})`)
+    .join(", then ");
+  const from = sourceAddress === undefined ? "" : `, from ${sourceAddress}`;
+  return way === "" ? `${name}${describeHeader(decision.proxyProtocol)}${from}` : `${way}${from}`;
+}
+
+function describeHeader(version: ProxyProtocolVersion | undefined): string {
+  return version === undefined ? "" : `, with a PROXY header of version ${version}`;
 }
 
 function refuse(failure: Failure): string[] {
