@@ -4,7 +4,7 @@ import type { PenstockConfig } from "../../src/config/schema.ts";
 import { startProxy, type TestProxy } from "../support/proxy.ts";
 import { listenRaw } from "../support/raw-peer.ts";
 import { makeFolder } from "../support/temporary-folder.ts";
-import { listenBlackhole, reserveClosedPort } from "../support/unreachable.ts";
+import { holdClosedPort, listenBlackhole, reserveClosedPort } from "../support/unreachable.ts";
 
 async function ask(proxy: TestProxy): Promise<[status: number, body: unknown]> {
   const response = await fetch(`http://127.0.0.1:${proxy.daemon.sidecar?.port}/readyz`);
@@ -29,7 +29,8 @@ describe("readiness with a default way through an upstream", () => {
   });
 
   test("is not there when nobody listens, and the rest of the proxy goes on", async () => {
-    await using proxy = await startProxy(leadTo(await reserveClosedPort()));
+    using nobody = await holdClosedPort();
+    await using proxy = await startProxy(leadTo(nobody.port));
     expect(await ask(proxy)).toEqual([...shut]);
     const health = await fetch(`http://127.0.0.1:${proxy.daemon.sidecar?.port}/healthz`);
     expect(health.status).toBe(200);

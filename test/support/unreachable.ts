@@ -8,6 +8,20 @@ export async function reserveClosedPort(): Promise<number> {
   return port;
 }
 
+/** A loopback port on which nobody listens, and which nobody else is given as long as it is held. */
+export async function holdClosedPort(): Promise<Disposable & { readonly port: number }> {
+  const server = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
+  // The port of a client's end: it is in use, and refuses connections.
+  const client = await Bun.connect({ hostname: "127.0.0.1", port: server.port, socket: { data() {} } });
+  return {
+    port: client.localPort,
+    [Symbol.dispose]() {
+      client.end();
+      server.stop(true);
+    },
+  };
+}
+
 /** A listener whose queue is full and whom nobody asks for its connections: a connect to it never ends. */
 export async function listenBlackhole(): Promise<AsyncDisposable & { readonly port: number }> {
   // python holds the listening socket: Bun would accept whatever arrives.
