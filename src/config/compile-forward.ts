@@ -7,9 +7,6 @@ import { listPaths, readCertificate, refusePem } from "./pem.ts";
 import type { Problem } from "./problem.ts";
 import { parseDuration } from "./quantity.ts";
 
-/** Our name in Via unless the configuration gives one: the same for the life of the process, and nobody else's. */
-const ownName = `penstock-${randomBytes(5).toString("hex")}`;
-
 /** Compiles how requests are forwarded. Tells of certificates that cannot be used. */
 export function compileForward(
   options: ForwardOptions,
@@ -27,7 +24,8 @@ export function compileForward(
   return {
     problems,
     forward: {
-      via: options.via ?? ownName,
+      // A name that nobody else has.
+      via: options.via ?? `penstock-${randomBytes(5).toString("hex")}`,
       forwardedFor: options.forwardedFor,
       httpsOverPlain: options.httpsOverPlain,
       ...(options.ca !== undefined && { ca: texts }),

@@ -28,6 +28,9 @@ export function readTlsAlert(conn: Conn): string | undefined {
   return alerts.get(conn);
 }
 
+/** What Bun says of a certificate that is in order, but somebody else's. */
+const ALTNAME_INVALID = "ERR_TLS_CERT_ALTNAME_INVALID";
+
 const alerts = new WeakMap<Conn, string>();
 
 /** While in the handshake, `data` is the handshake; afterwards it is the connection. */
@@ -47,6 +50,7 @@ export function secureSocket(
   done: (result: SecureResult) => void,
 ): SecureAttempt {
   const handshake = new Handshake(options.serverName, done);
+  const isName = isIP(options.serverName) === 0;
   if (conn.unreadBytes > 0) {
     conn.reset();
     handshake.failSoon({ kind: "protocol", note: "the server spoke before the handshake" });
@@ -55,9 +59,9 @@ export function secureSocket(
   const [raw, secured] = (conn.socket as unknown as TlsSocket).upgradeTLS<Handshake | SocketConn>({
     data: handshake,
     tls: {
-      // An address is no SNI (RFC 6066 §3), and Bun would send it.
-      serverName: isIP(options.serverName) === 0 ? options.serverName : "",
-      rejectUnauthorized: true,
+      // An address is no SNI (RFC 6066 §3), and Bun would send it; and without a name it would verify another one.
+      serverName: isName ? options.serverName : "",
+      rejectUnauthorized: isName,
       ...(options.ca === undefined ? {} : { ca: [...options.ca] }),
       ...(options.cert === undefined ? {} : { cert: options.cert }),
       ...(options.key === undefined ? {} : { key: options.key }),
@@ -93,6 +97,17 @@ class Handshake implements SecureAttempt {
 
   begin(socket: TlsSocket): void {
     this.#socket = socket;
+  }
+
+  /**
+   * Whether the certificate is signed by somebody who is trusted, and for the
+   * name. For an address Bun has compared it with another name, after it has
+   * verified who signed it: whose it is remains to be judged here.
+   */
+  trusts(socket: TlsSocket, verified: boolean, error: Error | null): boolean {
+    if (isIP(this.#serverName) === 0) return verified;
+    if (error === null || error === undefined) return socket.authorized;
+    return "code" in error && error.code === ALTNAME_INVALID;
   }
 
   succeed(socket: TlsSocket): void {
@@ -137,7 +152,7 @@ class Handshake implements SecureAttempt {
 const handlers: SocketHandler<Handshake | SocketConn> = {
   handshake(socket, verified, error) {
     if (!(socket.data instanceof Handshake)) return;
-    if (verified) socket.data.succeed(socket);
+    if (socket.data.trusts(socket, verified, error)) socket.data.succeed(socket);
     else socket.data.fail(error ?? undefined);
   },
   data(socket, chunk) {
