@@ -13,7 +13,7 @@ import type {
 } from "./policy.ts";
 
 /** Name that decisions carry when no rule matched. */
-export const DEFAULT_RULE = "default";
+const DEFAULT_RULE = "default";
 
 /** What the rules say about a query, or what has to be known before they can. `rule` is the index of the one that stopped. */
 export type Evaluation =
