@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { once } from "node:events";
-import { connect } from "node:net";
-import { Duplex, Writable } from "node:stream";
+import { connect, type Socket } from "node:net";
+import { Duplex } from "node:stream";
 import { connect as connectTls } from "node:tls";
 import { encodeProxyHeaderV2 } from "../../src/protocol/proxy-header/proxy-header-v2.ts";
 import type { PenstockConfig } from "../../src/config/schema.ts";
@@ -196,6 +196,25 @@ describe("behind a load balancer that introduces its clients", () => {
   });
 });
 
+/** The socket, with a header in one segment with the first thing that is written: as a load balancer may send it. */
+function joinHeader(header: Uint8Array, socket: Socket): Duplex {
+  let head = header;
+  const wire = new Duplex({
+    read() {},
+    write(chunk: Uint8Array, _, done) {
+      socket.write(Buffer.concat([head, chunk]), done);
+      head = Buffer.alloc(0);
+    },
+    destroy(_, done) {
+      socket.destroy();
+      done(null);
+    },
+  });
+  socket.on("data", (chunk) => wire.push(chunk));
+  socket.on("end", () => wire.push(null));
+  return wire;
+}
+
 describe("behind a load balancer, over TLS", () => {
   test("the header comes before TLS, and the tunnel within", async () => {
     const { cert, key } = await makeCertificate();
@@ -212,18 +231,7 @@ describe("behind a load balancer, over TLS", () => {
     for (const [, header] of writeHeaders("192.0.2.7")) {
       const socket = connect(proxy.port, "127.0.0.1");
       await once(socket, "connect");
-      // In one segment with the ClientHello, as a load balancer may send it.
-      let head = header;
-      const wire = Duplex.from({
-        readable: socket,
-        writable: new Writable({
-          write(chunk: Uint8Array, _, done) {
-            socket.write(Buffer.concat([head, chunk]), done);
-            head = Buffer.alloc(0);
-          },
-        }),
-      });
-      const secured = connectTls({ socket: wire, ca: cert, servername: "localhost" });
+      const secured = connectTls({ socket: joinHeader(header, socket), ca: cert, servername: "localhost" });
       await once(secured, "secureConnect");
       secured.write(`${writeConnect(`127.0.0.1:${echo.port}`)}hello`);
       let text = "";
