@@ -59,7 +59,7 @@ export const trace = createCommand({
     },
   },
   async run(input) {
-    const { io } = input;
+    const { io, value } = input;
     const read = await readArguments(input);
     if (typeof read === "string") {
       io.tell(read);
@@ -69,6 +69,10 @@ export const trace = createCommand({
     const record = await runTrace(request, { resolver: createSystemResolver(), connect: connectTcp });
     const written = await write(record, format, output, { ...basis, now: record.startedAt }, io);
     if (!written) return exitCodes.failure;
+    if (format === "pcapng" && (record.tls ?? record.proxyTls) !== undefined)
+      io.tell(
+        `${value("output") ?? "The capture"} holds the keys of this connection: whoever has it can read everything.`,
+      );
     if (record.failure === undefined) return exitCodes.ok;
     // The text form ends with it; the others may be read by a program.
     if (format !== "text" || output !== undefined)

@@ -35,7 +35,7 @@ function writeArrow(step: TraceStep): string {
       ({ label, value }) =>
         `${escapeMermaid(label)}: ${escapeMermaid(cut(typeof value === "string" ? value : value.join(", ")))}`,
     ),
-    `${at.toFixed(1)} ms${bytes === undefined ? "" : `, ${bytes} bytes`}`,
+    `${at.toFixed(1)} ms${bytes === undefined ? "" : `, ${bytes} byte${bytes === 1 ? "" : "s"}`}`,
   ];
   const line = from === "client" ? "->>" : "-->>";
   return `    ${IDS[from]}${line}${IDS[to]}: ${parts.join("<br/>")}`;
