@@ -25,7 +25,8 @@ export class SocketConn implements Conn {
 
   readonly #socket: Socket<SocketConn>;
   #sink: ConnSink | undefined;
-  #waiting: Uint8Array[] = [];
+  /** Never empty: most connections have nothing that waits, most of the time. */
+  #waiting: Uint8Array[] | undefined;
   #waitingBytes = 0;
   /** Whether the consumer asked for silence. */
   #paused = false;
@@ -92,7 +93,8 @@ export class SocketConn implements Conn {
 
   unread(bytes: Uint8Array): void {
     if (bytes.length === 0) return;
-    this.#waiting.unshift(bytes);
+    if (this.#waiting === undefined) this.#waiting = [bytes];
+    else this.#waiting.unshift(bytes);
     this.#waitingBytes += bytes.length;
     this.bytesRead -= bytes.length;
   }
@@ -158,12 +160,13 @@ export class SocketConn implements Conn {
   // What Bun tells.
 
   onData(chunk: Uint8Array): void {
-    if (this.#sink !== undefined && this.#waiting.length === 0 && !this.#paused) {
+    if (this.#sink !== undefined && this.#waiting === undefined && !this.#paused) {
       this.bytesRead += chunk.length;
       this.#sink.data(chunk);
       return;
     }
-    this.#waiting.push(chunk);
+    if (this.#waiting === undefined) this.#waiting = [chunk];
+    else this.#waiting.push(chunk);
     this.#waitingBytes += chunk.length;
     this.#settleReader();
   }
@@ -203,8 +206,9 @@ export class SocketConn implements Conn {
   /** Hands over what waits, in order, as long as the consumer wants it. */
   #deliver(): void {
     while (this.#sink !== undefined && !this.#paused) {
-      const chunk = this.#waiting.shift();
+      const chunk = this.#waiting?.shift();
       if (chunk !== undefined) {
+        if (this.#waiting?.length === 0) this.#waiting = undefined;
         this.#waitingBytes -= chunk.length;
         this.bytesRead += chunk.length;
         this.#sink.data(chunk);
@@ -216,7 +220,7 @@ export class SocketConn implements Conn {
       }
     }
     // The end of everything is told even to a consumer that asked for silence, once nothing waits before it.
-    if (this.#sink !== undefined && this.#closeUntold && this.#waiting.length === 0 && !this.#endUntold) {
+    if (this.#sink !== undefined && this.#closeUntold && this.#waiting === undefined && !this.#endUntold) {
       this.#closeUntold = false;
       this.#sink.close(this.#reset);
     }
@@ -224,7 +228,7 @@ export class SocketConn implements Conn {
 
   /** A reset, from there or from here, voids what was not yet consumed. */
   #dropWaiting(): void {
-    this.#waiting = [];
+    this.#waiting = undefined;
     this.#waitingBytes = 0;
     this.#endUntold = false;
   }

@@ -2,7 +2,7 @@ import type { Conn } from "../../net/conn.ts";
 import { readTlsAlert } from "../../net/secure-socket.ts";
 import type { Failure } from "../failure.ts";
 import type { ForwardRequest } from "../handshake/forward-request.ts";
-import { watchIdle } from "../tunnel/idle-watch.ts";
+import { unwatchIdle, watchIdle } from "../tunnel/idle-watch.ts";
 import { createBodyReader } from "./body-reader.ts";
 import { Download, type DownloadOwner } from "./download.ts";
 import { Outlet } from "./outlet.ts";
@@ -70,7 +70,7 @@ export class Exchange implements UploadOwner, DownloadOwner {
   readonly #download: Download;
   #resolve!: (end: ExchangeEnd) => void;
   #over = false;
-  #stopWatching: (() => void) | undefined;
+  #watchedMs = 0;
   #probeTimer: Timer | undefined;
   /** The head said that the client's connection ends. */
   #closesClient = false;
@@ -208,7 +208,7 @@ export class Exchange implements UploadOwner, DownloadOwner {
     // Else the origin has answered and reads on: the request is brought to its end.
   }
 
-  #expire(): void {
+  expire(): void {
     if (this.#download.done && this.#down.empty) this.#finish({ kind: "done", ...NOTHING_KEPT });
     else if (this.#download.status !== undefined)
       this.#fail({ detail: "response_incomplete", note: "nothing moved for too long" });
@@ -237,7 +237,7 @@ export class Exchange implements UploadOwner, DownloadOwner {
   #finish(end: ExchangeEnd): void {
     if (this.#over) return;
     this.#over = true;
-    this.#stopWatching?.();
+    unwatchIdle(this, this.#watchedMs);
     clearTimeout(this.#probeTimer);
     this.#upload.release();
     this.#download.release();
@@ -246,9 +246,10 @@ export class Exchange implements UploadOwner, DownloadOwner {
   }
 
   #watch(ms: number): void {
-    this.#stopWatching?.();
+    unwatchIdle(this, this.#watchedMs);
     this.touch();
-    this.#stopWatching = watchIdle(this, ms, () => this.#expire());
+    this.#watchedMs = ms;
+    watchIdle(this, ms);
   }
 }
 

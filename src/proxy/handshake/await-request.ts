@@ -1,5 +1,5 @@
 import type { Conn, ConnSink } from "../../net/conn.ts";
-import { watchIdle } from "../tunnel/idle-watch.ts";
+import { unwatchIdle, watchIdle } from "../tunnel/idle-watch.ts";
 
 /**
  * Waits until the next request begins to arrive on a connection that was kept,
@@ -22,14 +22,15 @@ class Waiter implements ConnSink {
   readonly #client: Conn;
   readonly #waiting: Set<() => void>;
   readonly #resolve: (came: boolean) => void;
-  readonly #stopWatching: () => void;
+  readonly #idleMs: number;
   readonly #leave = (): void => this.#finish(false);
 
   constructor(client: Conn, idleMs: number, waiting: Set<() => void>, resolve: (came: boolean) => void) {
     this.#client = client;
     this.#waiting = waiting;
     this.#resolve = resolve;
-    this.#stopWatching = watchIdle(this, idleMs, this.#leave);
+    this.#idleMs = idleMs;
+    watchIdle(this, idleMs);
     waiting.add(this.#leave);
   }
 
@@ -50,9 +51,13 @@ class Waiter implements ConnSink {
     this.#finish(false);
   }
 
+  expire(): void {
+    this.#finish(false);
+  }
+
   /** A second call finds nothing left to do. */
   #finish(came: boolean): void {
-    this.#stopWatching();
+    unwatchIdle(this, this.#idleMs);
     this.#waiting.delete(this.#leave);
     this.#client.detach();
     this.#resolve(came);

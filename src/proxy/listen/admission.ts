@@ -1,6 +1,6 @@
 import { containsIp } from "../../address/cidr.ts";
 import type { Ip } from "../../address/ip.ts";
-import { fail, type Outcome, succeed } from "../failure.ts";
+import type { Failure } from "../failure.ts";
 import type { Runtime } from "../runtime.ts";
 
 /** Seconds after which a client that met a limit may sensibly try again. */
@@ -8,7 +8,7 @@ const RETRY_AFTER_SECONDS = 5;
 
 /**
  * Counts the connections under way: in all, per client address, per user. Every
- * slot that is taken is given back exactly once, by the function that came with it.
+ * slot that is taken is given back exactly once.
  */
 export class Admission {
   #connections = 0;
@@ -30,49 +30,53 @@ export class Admission {
     return this.#connections;
   }
 
-  /** Takes a slot for a new connection, unless the client may not connect or a limit is met. */
-  admitClient(client: Ip, runtime: Runtime): Outcome<() => void> {
-    const { limits, clients } = runtime;
+  /** Takes a slot for a new connection; or says why not: the client may not connect, or a limit is met. */
+  admitClient(client: Ip, { limits, clients }: Runtime): Failure | undefined {
     if (clients !== undefined && !clients.some((cidr) => containsIp(cidr, client))) {
-      return fail("client_not_admitted");
+      return { detail: "client_not_admitted" };
     }
-    if (this.#connections >= limits.connections) {
-      return fail("too_many_connections", { note: "in all", retryAfterSeconds: RETRY_AFTER_SECONDS });
-    }
-    const leaveClient = takeSlot(this.#perClient, client.text, limits.connectionsPerClient);
-    if (leaveClient === undefined) {
-      return fail("too_many_connections", { note: "from this address", retryAfterSeconds: RETRY_AFTER_SECONDS });
-    }
+    if (this.#connections >= limits.connections) return refuseFor("in all");
+    if (!takeSlot(this.#perClient, client.text, limits.connectionsPerClient)) return refuseFor("from this address");
     this.#connections += 1;
-    return succeed(() => {
-      this.#connections -= 1;
-      leaveClient();
-      if (this.#connections === 0) for (const resolve of this.#whenEmpty.splice(0)) resolve();
-    });
+    return undefined;
   }
 
-  /** Takes a slot for an authenticated user. */
-  admitUser(user: string | undefined, runtime: Runtime): Outcome<() => void> {
-    if (user === undefined) return succeed(doNothing);
-    const leave = takeSlot(this.#perUser, user, runtime.limits.connectionsPerUser);
-    if (leave === undefined) {
-      return fail("too_many_connections", { note: "for this user", retryAfterSeconds: RETRY_AFTER_SECONDS });
-    }
-    return succeed(leave);
+  /** Gives back what `admitClient` took with the same arguments. */
+  leaveClient(client: Ip, { limits }: Runtime): void {
+    this.#connections -= 1;
+    giveSlot(this.#perClient, client.text, limits.connectionsPerClient);
+    if (this.#connections === 0) for (const resolve of this.#whenEmpty.splice(0)) resolve();
+  }
+
+  /** Takes a slot for an authenticated user, or says why there is none. */
+  admitUser(user: string | undefined, { limits }: Runtime): Failure | undefined {
+    if (user === undefined || takeSlot(this.#perUser, user, limits.connectionsPerUser)) return undefined;
+    return refuseFor("for this user");
+  }
+
+  /** Gives back what `admitUser` took with the same arguments. */
+  leaveUser(user: string | undefined, { limits }: Runtime): void {
+    if (user !== undefined) giveSlot(this.#perUser, user, limits.connectionsPerUser);
   }
 }
 
-/** Counts one more under `key`; undefined when `limit` (0 for none) is reached. Keys with no one left are forgotten. */
-function takeSlot(counts: Map<string, number>, key: string, limit: number): (() => void) | undefined {
-  if (limit === 0) return doNothing;
+function refuseFor(note: string): Failure {
+  return { detail: "too_many_connections", note, retryAfterSeconds: RETRY_AFTER_SECONDS };
+}
+
+/** Counts one more under `key`; false when `limit` (0 for none) is reached. */
+function takeSlot(counts: Map<string, number>, key: string, limit: number): boolean {
+  if (limit === 0) return true;
   const count = counts.get(key) ?? 0;
-  if (count >= limit) return undefined;
+  if (count >= limit) return false;
   counts.set(key, count + 1);
-  return () => {
-    const left = (counts.get(key) ?? 1) - 1;
-    if (left > 0) counts.set(key, left);
-    else counts.delete(key);
-  };
+  return true;
 }
 
-function doNothing(): void {}
+/** Counts one less. Keys with no one left are forgotten, and without a limit nobody was counted. */
+function giveSlot(counts: Map<string, number>, key: string, limit: number): void {
+  if (limit === 0) return;
+  const left = (counts.get(key) ?? 1) - 1;
+  if (left > 0) counts.set(key, left);
+  else counts.delete(key);
+}

@@ -1,13 +1,17 @@
+import type { Ip } from "../../address/ip.ts";
 import type { Failure } from "../failure.ts";
+import type { Runtime } from "../runtime.ts";
 import type { Session } from "../session.ts";
 import type { Admission } from "./admission.ts";
 
 /** What one connection takes of the limits: a place for its client, and one for the user of its current request. */
 export class Places {
   readonly #admission: Admission;
-  #leaveClient: (() => void) | undefined;
-  #leaveUser: (() => void) | undefined;
+  /** Who took a place, and under which limits: a reload changes them meanwhile. */
+  #client: Ip | undefined;
+  #clientLimits: Runtime | undefined;
   #user: string | undefined;
+  #userLimits: Runtime | undefined;
 
   constructor(admission: Admission) {
     this.#admission = admission;
@@ -15,30 +19,35 @@ export class Places {
 
   /** Takes the client's place, unless it has one already; or says why there is none. */
   takeForClient({ client, runtime }: Session): Failure | undefined {
-    if (this.#leaveClient !== undefined) return undefined;
-    const place = this.#admission.admitClient(client, runtime);
-    if (!place.ok) return place.failure;
-    this.#leaveClient = place.value;
+    if (this.#client !== undefined) return undefined;
+    const failure = this.#admission.admitClient(client, runtime);
+    if (failure !== undefined) return failure;
+    this.#client = client;
+    this.#clientLimits = runtime;
     return undefined;
   }
 
   /** Takes a place for the user of a request. On a kept connection the next request may be somebody else's. */
   takeForUser({ user, runtime }: Session): Failure | undefined {
-    if (this.#leaveUser !== undefined && this.#user === user) return undefined;
-    this.#leaveUser?.();
-    this.#leaveUser = undefined;
-    const place = this.#admission.admitUser(user, runtime);
-    if (!place.ok) return place.failure;
+    if (this.#userLimits !== undefined && this.#user === user) return undefined;
+    this.#leaveUser();
+    const failure = this.#admission.admitUser(user, runtime);
+    if (failure !== undefined) return failure;
     this.#user = user;
-    this.#leaveUser = place.value;
+    this.#userLimits = runtime;
     return undefined;
   }
 
   /** Gives everything back, once. */
   leave(): void {
-    this.#leaveUser?.();
-    this.#leaveClient?.();
-    this.#leaveUser = undefined;
-    this.#leaveClient = undefined;
+    this.#leaveUser();
+    if (this.#client === undefined || this.#clientLimits === undefined) return;
+    this.#admission.leaveClient(this.#client, this.#clientLimits);
+    this.#client = undefined;
+  }
+
+  #leaveUser(): void {
+    if (this.#userLimits !== undefined) this.#admission.leaveUser(this.#user, this.#userLimits);
+    this.#userLimits = undefined;
   }
 }

@@ -2,45 +2,53 @@
 export interface Watched {
   /** Monotonic milliseconds (`performance.now()`). */
   readonly lastActivity: number;
+  /** It has done nothing for too long. */
+  expire(): void;
 }
 
 /**
- * Calls `expire` once `watched` has done nothing for `idleMs` milliseconds; 0
- * watches nothing. Returns the way to stop watching.
+ * Has `watched` expire once it has done nothing for `idleMs` milliseconds; 0
+ * watches nothing.
  *
  * One timer serves all that share an idle time: a tunnel costs a set entry, not
  * a timer. It looks four times per idle time, at most once and at least
  * twenty times a second, so `expire` may come that much late, never early.
  */
-export function watchIdle(watched: Watched, idleMs: number, expire: () => void): () => void {
-  if (idleMs <= 0) return doNothing;
+export function watchIdle(watched: Watched, idleMs: number): void {
+  if (idleMs <= 0) return;
   let round = rounds.get(idleMs);
   if (round === undefined) {
     round = new Round(idleMs);
     rounds.set(idleMs, round);
   }
-  return round.add(watched, expire);
+  round.add(watched);
+}
+
+/** Stops what `watchIdle` began with the same idle time. */
+export function unwatchIdle(watched: Watched, idleMs: number): void {
+  rounds.get(idleMs)?.delete(watched);
 }
 
 const rounds = new Map<number, Round>();
 
 class Round {
   readonly #idleMs: number;
-  readonly #members = new Map<Watched, () => void>();
+  readonly #members = new Set<Watched>();
   #timer: Timer | undefined;
 
   constructor(idleMs: number) {
     this.#idleMs = idleMs;
   }
 
-  add(watched: Watched, expire: () => void): () => void {
-    this.#members.set(watched, expire);
+  add(watched: Watched): void {
+    this.#members.add(watched);
     const period = Math.min(1000, Math.max(50, this.#idleMs / 4));
+    // It stops at its next turn without members: short waits follow each other closely.
     this.#timer ??= setInterval(() => this.#look(), period).unref();
-    // The timer stops at its next turn without members: short waits follow each other closely.
-    return () => {
-      this.#members.delete(watched);
-    };
+  }
+
+  delete(watched: Watched): void {
+    this.#members.delete(watched);
   }
 
   #look(): void {
@@ -50,10 +58,6 @@ class Round {
       return;
     }
     const latest = performance.now() - this.#idleMs;
-    for (const [watched, expire] of this.#members) {
-      if (watched.lastActivity <= latest) expire();
-    }
+    for (const watched of this.#members) if (watched.lastActivity <= latest) watched.expire();
   }
 }
-
-function doNothing(): void {}

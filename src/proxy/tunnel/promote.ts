@@ -1,8 +1,10 @@
+import type { Conn } from "../../net/conn.ts";
 import type { LanePool } from "../../net/linux/lane-pool.ts";
 import { SocketConn } from "../../net/socket-conn.ts";
 import { carryInLane } from "./lane-engine.ts";
 import { type Handover, type Promotion, relay } from "./relay.ts";
-import type { Tunnel, TunnelEngine } from "./tunnel.ts";
+import type { TunnelWitness } from "./tunnel-witness.ts";
+import type { Tunnel, TunnelEngine, TunnelOptions, TunnelResult } from "./tunnel.ts";
 
 /**
  * The engine that every tunnel starts with: the relay, from which a plain-TCP
@@ -10,19 +12,50 @@ import type { Tunnel, TunnelEngine } from "./tunnel.ts";
  * tunnels never pay for a hand-over, long ones never pay for a copy.
  */
 export function createAdaptiveEngine(lanes: LanePool, afterBytes: number): TunnelEngine {
-  const promotion: Promotion = { afterBytes, attempt: (handover) => promote(lanes, handover) };
   return (client, target, options) =>
-    relay(client, target, options, client.encrypted || target.encrypted ? undefined : promotion);
+    client.encrypted || target.encrypted
+      ? relay(client, target, options)
+      : new AdaptiveTunnel(lanes, afterBytes, client, target, options);
 }
 
-/** Moves both connections to a lane; undefined when there is none or no descriptors are left for the move. */
-function promote(lanes: LanePool, handover: Handover): Tunnel | undefined {
-  const { client, target, idleMs, upFinished, downFinished } = handover;
-  if (!(client instanceof SocketConn && target instanceof SocketConn)) return undefined;
-  if (!lanes.hasRoom()) return undefined;
-  const fds = lanes.takeOver(client.detachable, target.detachable);
-  if (fds === undefined) return undefined;
-  const [clientFd, targetFd] = fds;
-  const before = { up: handover.bytesUp, down: handover.bytesDown };
-  return carryInLane(lanes, { clientFd, targetFd, idleMs, upFinished, downFinished }, before);
+/** A tunnel in the relay, and then in a lane. Of the relay nothing is kept then. */
+class AdaptiveTunnel implements Tunnel, Promotion {
+  readonly afterBytes: number;
+  readonly done: Promise<TunnelResult>;
+  readonly #lanes: LanePool;
+  /** Undefined while the relay begins: it may be handed over before it is known here. */
+  #current: Tunnel | undefined;
+
+  constructor(lanes: LanePool, afterBytes: number, client: Conn, target: Conn, options: TunnelOptions) {
+    this.#lanes = lanes;
+    this.afterBytes = afterBytes;
+    const relayed = relay(client, target, options, this);
+    this.#current ??= relayed;
+    this.done = relayed.done;
+  }
+
+  bytes(): { up: number; down: number } {
+    return this.#current?.bytes() ?? { up: 0, down: 0 };
+  }
+
+  kill(end: "killed" | "drained"): void {
+    this.#current?.kill(end);
+  }
+
+  watch(witness: TunnelWitness): void {
+    this.#current?.watch?.(witness);
+  }
+
+  /** Moves both connections to a lane; undefined when there is none or no descriptors are left for the move. */
+  attempt({ client, target, idleMs, ...so }: Handover): Tunnel | undefined {
+    if (!(client instanceof SocketConn && target instanceof SocketConn)) return undefined;
+    if (!this.#lanes.hasRoom()) return undefined;
+    const fds = this.#lanes.takeOver(client.detachable, target.detachable);
+    if (fds === undefined) return undefined;
+    const [clientFd, targetFd] = fds;
+    const { upFinished, downFinished } = so;
+    const before = { up: so.bytesUp, down: so.bytesDown };
+    this.#current = carryInLane(this.#lanes, { clientFd, targetFd, idleMs, upFinished, downFinished }, before);
+    return this.#current;
+  }
 }

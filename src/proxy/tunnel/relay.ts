@@ -1,7 +1,7 @@
 import type { Conn, ConnSink } from "../../net/conn.ts";
 import { closeLingering } from "../respond/close-lingering.ts";
-import { watchIdle } from "./idle-watch.ts";
-import type { TunnelTap } from "./tunnel-tap.ts";
+import { unwatchIdle, type Watched, watchIdle } from "./idle-watch.ts";
+import type { TapPort, TunnelTap } from "./tunnel-tap.ts";
 import type { TunnelSide, TunnelWitness } from "./tunnel-witness.ts";
 import type { Tunnel, TunnelEnd, TunnelOptions, TunnelResult } from "./tunnel.ts";
 
@@ -38,21 +38,18 @@ export function relay(client: Conn, target: Conn, options: TunnelOptions, promot
   return new Relay(client, target, options, promotion);
 }
 
-class Relay implements Tunnel {
+class Relay implements Tunnel, TapPort, Watched {
   readonly done: Promise<TunnelResult>;
   readonly #client: Conn;
   readonly #target: Conn;
   readonly #up: Direction;
   readonly #down: Direction;
-  readonly #stopWatching: () => void;
   #resolve!: (result: TunnelResult) => void;
   #over = false;
   readonly #idleMs: number;
   readonly #promotion: Promotion | undefined;
   /** Bytes at which the next attempt to hand the tunnel over is made. */
   #promoteAt: number;
-  /** The engine that carries the tunnel now, once it was handed over. */
-  #successor: Tunnel | undefined;
   /** What looks at the chunks that come; undefined once it has seen enough. */
   #tap: TunnelTap | undefined;
   /** Who sees what passes; undefined for nobody, which is nearly always. */
@@ -72,25 +69,25 @@ class Relay implements Tunnel {
     this.lastActivity = performance.now();
     this.#up = new Direction(this, client, target, "client", "target");
     this.#down = new Direction(this, target, client, "target", "client");
-    this.#stopWatching = watchIdle(this, options.idleMs, () => this.abort("idle_timeout"));
+    watchIdle(this, options.idleMs);
     for (const witness of options.witnesses ?? []) this.watch(witness);
     this.#tap = options.tap;
-    this.#tap?.begin({
-      pass: (bytes) => this.#up.pass(bytes),
-      refuse: (lastWords) => this.#refuse(lastWords),
-    });
+    this.#tap?.begin(this);
     // What waited on either side is delivered here, in order, before anything new.
     client.attach(new End(this, this.#up, this.#down));
     if (!this.#over) target.attach(new End(this, this.#down, this.#up));
   }
 
   bytes(): { up: number; down: number } {
-    return this.#successor?.bytes() ?? { up: this.#up.bytes, down: this.#down.bytes };
+    return { up: this.#up.bytes, down: this.#down.bytes };
   }
 
   kill(end: "killed" | "drained"): void {
-    if (this.#successor === undefined) this.abort(end);
-    else this.#successor.kill(end);
+    this.#finish(end);
+  }
+
+  expire(): void {
+    this.#finish("idle_timeout");
   }
 
   watch(witness: TunnelWitness): void {
@@ -155,8 +152,8 @@ class Relay implements Tunnel {
     const successor = this.#promotion?.attempt(handover);
     if (successor === undefined) return;
     this.#over = true;
-    this.#successor = successor;
-    this.#stopWatching();
+    unwatchIdle(this, this.#idleMs);
+    // Nothing here holds on to this relay and its connections any more.
     void successor.done.then(this.#resolve);
   }
 
@@ -186,8 +183,13 @@ class Relay implements Tunnel {
     this.#conclude(end);
   }
 
+  /** Lets bytes go on that the tap held. */
+  pass(bytes: Uint8Array): void {
+    this.#up.pass(bytes);
+  }
+
   /** Ends what a rule denies: in order where that leaves nothing half said, so that the client can hear `lastWords`. */
-  #refuse(lastWords: Uint8Array): void {
+  refuse(lastWords: Uint8Array): void {
     if (!this.#leave()) return;
     const client = this.#client;
     if (this.#down.empty && client.write(lastWords) === lastWords.length) closeLingering(client);
@@ -201,7 +203,7 @@ class Relay implements Tunnel {
   #leave(): boolean {
     if (this.#over) return false;
     this.#over = true;
-    this.#stopWatching();
+    unwatchIdle(this, this.#idleMs);
     this.#tap?.close();
     this.#client.detach();
     this.#target.detach();
