@@ -11,7 +11,7 @@ export interface AptRepository extends AsyncDisposable {
   /** Names of the packages in it. */
   readonly packages: readonly string[];
   /** The bytes of a package's file. */
-  read(name: string): Uint8Array;
+  read(name: string): Uint8Array<ArrayBuffer>;
 }
 
 /** A file name that has to be escaped in the URI: an epoch's colon, a plus and a tilde. */
