@@ -8,7 +8,7 @@ describe("compileConfig()", () => {
     expect(compiled.listeners).toEqual([
       { host: "127.0.0.1", port: 8080, protocols: new Set(["http", "socks5", "socks4"] as const), proxyFrom: [] },
     ]);
-    expect(compiled.splice).toEqual({ mode: "auto", afterBytes: 524_288 });
+    expect(compiled.splice).toEqual({ mode: "auto", afterBytes: 131_072 });
     expect(compiled.drainMs).toBe(10_000);
     expect(compiled.sidecar).toBeUndefined();
     expect(compiled.usersFile).toBeUndefined();
