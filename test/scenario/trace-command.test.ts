@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { runCli } from "../../src/cli/run-cli.ts";
+import type { PenstockConfig } from "../../src/config/schema.ts";
 import { type CertificateAuthority, makeAuthority } from "../support/certificate-authority.ts";
 import type { Certificate } from "../support/certificate.ts";
 import { createFakeIo } from "../support/fake-io.ts";
@@ -59,13 +60,14 @@ const names = ({ steps }: TraceJson) => steps.map(({ name }) => name);
 const url = (path = "/") => `https://localhost:${server.port}${path}`;
 
 /** A proxy with a user, on a plain listener and one that speaks TLS. */
-function startProxyWithTls(): Promise<TestProxy> {
+function startProxyWithTls(settings: PenstockConfig = {}): Promise<TestProxy> {
   const files = { "cert.pem": certificate.cert, "key.pem": certificate.key };
   return startProxy(
     {
       listen: [{ port: 0 }, { port: 0, tls: { cert: "cert.pem", key: "key.pem" } }],
       users: [{ name: "ci", password: "secret" }],
       rules: [{ name: "local", to: ["127.0.0.0/8", "localhost"], allowPrivate: true }],
+      ...settings,
     },
     { files },
   );
@@ -131,6 +133,29 @@ describe("penstock trace", () => {
     const hellos = json.steps.filter(({ name }) => name === "ClientHello").map(({ to }) => to);
     expect(hellos).toEqual(["proxy", "server"]);
     expect(json.steps.find(({ name }) => name.startsWith("CONNECT"))).toMatchObject({ from: "client", to: "proxy" });
+  });
+
+  test.each([
+    ["http", 0],
+    ["https", 1],
+  ])("answers an %s proxy that asks for Digest, on another connection if need be", async (kind, listener) => {
+    await using proxy = await startProxyWithTls({ auth: { schemes: ["digest"] } });
+    const port = proxy.daemon.listeners[listener]?.port;
+    const { code, json } = await trace(url(), "--ca=ca.pem", "--proxy", `${kind}://ci:secret@localhost:${port}`);
+    expect(json.failure).toBeUndefined();
+    expect(code).toBe(0);
+    const said = json.steps.filter(({ name }) => /^CONNECT|^HTTP/.test(name)).map(({ name }) => name);
+    expect(said).toEqual([
+      `CONNECT localhost:${server.port} HTTP/1.1`,
+      "HTTP/1.1 407 Proxy Authentication Required",
+      `CONNECT localhost:${server.port} HTTP/1.1`,
+      "HTTP/1.1 200 Connection Established",
+      "HTTP/1.1 200 OK",
+    ]);
+    expect(json.steps.flatMap(({ fields }) => fields)).toContainEqual({
+      label: "Proxy-Authorization",
+      value: "Digest [redacted]",
+    });
   });
 
   test("asks for the password that a URL leaves out", async () => {

@@ -42,6 +42,7 @@ export function makeTrace(fixture = "openssl-tls13-http", parts: Partial<TraceRe
     request,
     startedAt: Date.UTC(2026, 0, 2),
     lookups: [],
+    challenged: undefined,
     attempts: [{ at: 0, address: "192.0.2.1:3128", endedAt: 0.5, code: undefined }],
     wire: {
       recording,

@@ -1,7 +1,7 @@
 import type { Duplex } from "node:stream";
-import { createChunkedDecoder } from "../../protocol/http1/chunked-decoder.ts";
-import { frameResponse, type ResponseFraming } from "../../protocol/http1/message-framing.ts";
+import { frameResponse } from "../../protocol/http1/message-framing.ts";
 import { createResponseHeadParser } from "../../protocol/http1/response-head.ts";
+import { type BodyReader, createBodyReader } from "../../proxy/forward/body-reader.ts";
 import type { Recording } from "./recording.ts";
 
 /** How an exchange ended. */
@@ -15,7 +15,6 @@ export type ExchangeEnd =
 export const HEAD_LIMITS = { maxBytes: 64 * 1024, maxFields: 200 };
 /** Bytes of a body that are read: a trace is about how it begins. */
 const MAX_BODY_BYTES = 256 * 1024;
-const CHUNKED_LIMITS = { maxExtensionBytes: 16 * 1024, maxTrailerBytes: 16 * 1024, maxTrailerFields: 100 };
 
 /** Sends a GET and reads until its response is complete, or long enough. Keeps both in `recording`. */
 export function exchange(
@@ -56,8 +55,6 @@ interface ResponseReader {
   end(): ExchangeEnd;
 }
 
-type BodyReader = (bytes: Uint8Array) => ExchangeEnd | undefined;
-
 const COMPLETE: ExchangeEnd = { kind: "complete" };
 
 function createResponseReader(): ResponseReader {
@@ -69,7 +66,10 @@ function createResponseReader(): ResponseReader {
 
   function pushBody(read: BodyReader, bytes: Uint8Array): ExchangeEnd | undefined {
     bodyBytes += bytes.length;
-    return read(bytes) ?? (bodyBytes > MAX_BODY_BYTES ? { kind: "cut" } : undefined);
+    const step = read.push(bytes);
+    if (step.kind === "bad") return refuse(step.code);
+    if (step.kind === "done") return COMPLETE;
+    return bodyBytes > MAX_BODY_BYTES ? { kind: "cut" } : undefined;
   }
 
   function push(bytes: Uint8Array): ExchangeEnd | undefined {
@@ -87,10 +87,9 @@ function createResponseReader(): ResponseReader {
     }
     const framing = frameResponse(parsed.value, "GET");
     if (framing.kind === "bad") return refuse(framing.code);
-    if (framing.kind === "none" || framing.kind === "tunnel") return COMPLETE;
+    readBody = framing.kind === "tunnel" ? undefined : createBodyReader(framing, "data");
     mayEnd = framing.kind === "until-close";
-    readBody = createBodyReader(framing);
-    return pushBody(readBody, rest);
+    return readBody === undefined ? COMPLETE : pushBody(readBody, rest);
   }
 
   return {
@@ -103,30 +102,6 @@ function createResponseReader(): ResponseReader {
             text: `The server closed the connection ${readBody ? "in the middle of" : "before"} its response`,
           },
   };
-}
-
-function createBodyReader(
-  framing: Extract<ResponseFraming, { kind: "length" | "chunked" | "until-close" }>,
-): BodyReader {
-  switch (framing.kind) {
-    case "until-close":
-      return () => undefined;
-    case "chunked": {
-      const decoder = createChunkedDecoder(CHUNKED_LIMITS, "data");
-      return (bytes) => {
-        const step = decoder.push(bytes);
-        if (step.kind === "bad") return refuse(step.code);
-        return step.kind === "done" ? COMPLETE : undefined;
-      };
-    }
-    case "length": {
-      let left = framing.length;
-      return (bytes) => {
-        left -= bytes.length;
-        return left <= 0 ? COMPLETE : undefined;
-      };
-    }
-  }
 }
 
 function refuse(what: string): ExchangeEnd {

@@ -1,5 +1,6 @@
 import { formatEndpoint } from "../../address/endpoint.ts";
 import type { Fields } from "../../protocol/http1/fields.ts";
+import { frameResponse } from "../../protocol/http1/message-framing.ts";
 import { createRequestHeadParser } from "../../protocol/http1/request-head.ts";
 import { createResponseHeadParser } from "../../protocol/http1/response-head.ts";
 import type { Parsed } from "../../protocol/parsed.ts";
@@ -9,6 +10,7 @@ import { parseSocks5Choice, parseSocks5PasswordReply, parseSocks5Reply } from ".
 import { parseSocks5Greeting, parseSocks5Password, parseSocks5Request } from "../../protocol/socks/socks5-server.ts";
 import type { SocksTarget } from "../../protocol/socks/socks-target.ts";
 import type { MessageField } from "../../protocol/tls/describe-message.ts";
+import { createBodyReader } from "../../proxy/forward/body-reader.ts";
 import type { HopKind } from "../../proxy/route/route.ts";
 import { HEAD_LIMITS } from "./exchange.ts";
 import type { Recording, Sender } from "./recording.ts";
@@ -28,7 +30,7 @@ export function listProxySteps(kind: HopKind, recording: Recording): TraceStep[]
   switch (kind) {
     case "http":
     case "https":
-      return [...walk(recording, "client", [findRequest]), ...walk(recording, "server", repeat(findResponse))];
+      return [...walk(recording, "client", repeat(findRequest)), ...walk(recording, "server", repeat(findAnswer))];
     case "socks5":
     case "socks5h":
       return listSocks5Steps(recording);
@@ -37,7 +39,7 @@ export function listProxySteps(kind: HopKind, recording: Recording): TraceStep[]
   }
 }
 
-/** Interim responses, and the final one. */
+/** Interim responses, challenges, and the final one. */
 function repeat(find: Find): Find[] {
   return Array.from({ length: 8 }, () => find);
 }
@@ -82,6 +84,19 @@ export const findResponse: Find = (bytes) =>
     name: `HTTP/${version} ${status} ${reason}`.trimEnd(),
     fields: listHeaderFields(fields),
   }));
+
+/** An answer to CONNECT, with the body that a refusal has. */
+const findAnswer: Find = (bytes) => {
+  const parsed = createResponseHeadParser(HEAD_LIMITS).parse(bytes);
+  const found = findResponse(bytes);
+  if (parsed.kind !== "done" || found === undefined) return undefined;
+  const framing = frameResponse(parsed.value, "CONNECT");
+  const reader = framing.kind === "bad" || framing.kind === "tunnel" ? undefined : createBodyReader(framing, "data");
+  if (reader === undefined) return found;
+  const body = bytes.subarray(parsed.used);
+  const step = reader.push(body);
+  return { ...found, used: parsed.used + (step.kind === "done" ? step.used : body.length) };
+};
 
 const SECRET_FIELDS = new Set(["authorization", "proxy-authorization"]);
 

@@ -24,6 +24,11 @@ export function listSteps(record: TraceRecord, basis: TrustBasis): TraceStory {
   const notes: string[] = [];
   const summaries: { tls?: TlsSummary | undefined; proxyTls?: TlsSummary | undefined } = {};
   let placeOf: PlaceOf = () => undefined;
+  if (record.challenged?.wire !== undefined && proxy !== undefined) {
+    const { wire: earlier, proxyTls: earlierTls } = record.challenged;
+    if (earlierTls !== undefined) steps.push(...listTlsSteps(earlier.recording, earlierTls, "proxy", basis).steps);
+    steps.push(...listProxySteps(proxy.kind, earlierTls?.inside ?? earlier.recording));
+  }
   const first: Party = proxy === undefined ? "server" : "proxy";
   if (wire !== undefined) {
     const toProxy = proxyTls?.inside ?? wire.recording;

@@ -60,6 +60,7 @@ class Trace {
       startedAt: Date.now(),
       lookups: [],
       attempts: [],
+      challenged: undefined,
       wire: undefined,
       proxyTls: undefined,
       tunnelAt: undefined,
@@ -89,15 +90,9 @@ class Trace {
 
   async #walk(): Promise<Stop> {
     const { proxy, target } = this.#request;
-    const connected = await this.#connect(proxy?.endpoint ?? target.endpoint);
-    if (!connected.ok) return connected.stop;
-    let conn = connected.value;
-    if (proxy !== undefined) {
-      const passed = await this.#passProxy(conn, proxy);
-      if (!passed.ok) return passed.stop;
-      conn = passed.value;
-    }
-    const inside = new ConnStream(conn);
+    const reached = await (proxy === undefined ? this.#connect(target.endpoint) : this.#reachProxy(proxy));
+    if (!reached.ok) return reached.stop;
+    const inside = new ConnStream(reached.value);
     if (target.scheme === "http") return this.#ask(inside, new Recording());
     const secured = await this.#secure(inside, target.endpoint.host, "tls");
     if (!secured.ok) return secured.stop;
@@ -170,10 +165,25 @@ class Trace {
     return lookup;
   }
 
-  /** To the proxy, encrypted if it wants that, and with a tunnel to the target unless it forwards requests. */
-  async #passProxy(socket: Conn, proxy: Hop): Promise<Step<Conn>> {
+  /** To the proxy and past it; on another connection if that is what its challenge takes. */
+  async #reachProxy(proxy: Hop): Promise<Step<Conn>> {
+    // What is left to do when TLS stands is what a plain proxy wants. One object: a challenge is remembered by it.
+    const asked: Hop = proxy.kind === "https" ? { ...proxy, kind: "http" } : proxy;
+    for (;;) {
+      const connected = await this.#connect(proxy.endpoint);
+      if (!connected.ok) return connected;
+      const passed = await this.#passProxy(connected.value, proxy, asked);
+      if (passed.ok || passed.again !== true || this.record.challenged !== undefined) return passed;
+      const { wire, proxyTls } = this.record;
+      this.record.challenged = { wire, proxyTls };
+      this.record.proxyTls = undefined;
+      connected.value.reset();
+    }
+  }
+
+  /** Past the proxy, encrypted if it wants that, and with a tunnel to the target unless it forwards requests. */
+  async #passProxy(socket: Conn, proxy: Hop, asked: Hop): Promise<Step<Conn> & { readonly again?: boolean }> {
     let conn = socket;
-    let hop = proxy;
     if (proxy.kind === "https") {
       const secured = await this.#secure(new ConnStream(socket), proxy.endpoint.host, "proxy-tls");
       if (!secured.ok) return secured;
@@ -184,14 +194,15 @@ class Trace {
         return { ok: false, stop };
       }
       conn = this.#tap(new StreamConn(stream, socket), record.inside);
-      // What is left to do is what a plain proxy wants.
-      hop = { ...proxy, kind: "http" };
     }
     if (this.#forwards) return { ok: true, value: conn };
     const destination = await this.#chooseDestination(proxy);
     if (!destination.ok) return destination;
-    const opened = await openTunnel({ conn, hop, limit: this.#limit }, destination.value);
-    if (!opened.ok) return { ok: false, stop: { stage: "proxy", text: explainFailure(opened.failure) } };
+    const opened = await openTunnel({ conn, hop: asked, limit: this.#limit }, destination.value);
+    if (!opened.ok) {
+      const stop = { stage: "proxy", text: explainFailure(opened.failure) } as const;
+      return { ok: false, stop, again: opened.again !== undefined };
+    }
     this.record.tunnelAt = { client: conn.bytesWritten, server: conn.bytesRead };
     return { ok: true, value: conn };
   }

@@ -13,6 +13,8 @@ export interface TraceRecord {
   readonly startedAt: number;
   readonly lookups: LookupRecord[];
   readonly attempts: AttemptRecord[];
+  /** A connection on which the proxy only said how we are to authenticate. */
+  challenged: Pick<TraceRecord, "wire" | "proxyTls"> | undefined;
   /** The TCP connection, once there is one. */
   wire: WireRecord | undefined;
   /** TLS to the proxy. */

@@ -28,7 +28,13 @@ export function writeTracePcapng(record: TraceRecord): Uint8Array {
       ? (proxyTls?.inside ?? wire.recording).after(tunnelAt)
       : undefined;
   if (inner !== undefined) writer.addInterface("tunnel", "the inside of the tunnel, as if there were no proxy");
-  writer.addSecrets([...(proxyTls?.secrets ?? []), ...(tls?.secrets ?? [])]);
+  const { challenged } = record;
+  writer.addSecrets([...(challenged?.proxyTls?.secrets ?? []), ...(proxyTls?.secrets ?? []), ...(tls?.secrets ?? [])]);
+  if (challenged?.wire !== undefined) {
+    const { recording, local, remote } = challenged.wire;
+    for (const packet of listPackets(0, recording, local, remote, recording.chunks[0]?.at ?? 0))
+      writer.addPacket(packet);
+  }
   if (wire !== undefined) {
     const connectedAt =
       record.attempts.findLast(({ code, endedAt }) => code === undefined && endedAt !== undefined)?.endedAt ?? 0;

@@ -141,6 +141,24 @@ describe("listProxySteps()", () => {
     ]);
   });
 
+  test("reads a challenge with its page, and the answer to it on the same connection", () => {
+    const connect = "CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n";
+    const steps = converse("http", [
+      ["client", hex(`${connect}\r\n`)],
+      ["server", hex("HTTP/1.1 407 Who\r\nContent-Length: 4\r\n\r\nwho?")],
+      ["client", hex(`${connect}Proxy-Authorization: Digest username="ci"\r\n\r\n`)],
+      ["server", hex("HTTP/1.1 407 Who\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n?\r\n0\r\n\r\n")],
+      ["server", hex("HTTP/1.1 200 OK\r\n\r\n")],
+    ]);
+    expect(steps.map(([from, name, ...fields]) => [from, name, fields.at(-1)])).toEqual([
+      ["client", "CONNECT a:1 HTTP/1.1", "Host: a:1"],
+      ["proxy", "HTTP/1.1 407 Who", "Content-Length: 4"],
+      ["client", "CONNECT a:1 HTTP/1.1", "Proxy-Authorization: Digest [redacted]"],
+      ["proxy", "HTTP/1.1 407 Who", "Transfer-Encoding: chunked"],
+      ["proxy", "HTTP/1.1 200 OK", undefined],
+    ]);
+  });
+
   test("reads interim responses, and stops at what is no answer", () => {
     expect(
       converse("http", [
