@@ -22,49 +22,51 @@ export interface ReadLimits {
  * the connection detached with every byte after the message unread.
  *
  * `parse` is called with all bytes so far each time more arrive, so a parser
- * that remembers where it was saves the second look.
+ * that remembers where it was saves the second look. A message that waits
+ * already is read at once, without a promise and without a timer.
  */
 export function readMessage<T, Code extends string>(
   conn: Conn,
   parse: (bytes: Uint8Array) => Parsed<T, Code>,
   limits: ReadLimits,
-): Promise<ReadResult<T, Code>> {
-  return new Promise((resolve) => {
-    conn.attach(new MessageReader(conn, parse, limits, resolve));
-  });
+): ReadResult<T, Code> | Promise<ReadResult<T, Code>> {
+  const reader = new MessageReader(conn, parse, limits.maxBytes);
+  conn.attach(reader);
+  return reader.result ?? reader.wait(limits.deadlineMs);
 }
 
 class MessageReader<T, Code extends string> implements ConnSink {
   readonly #conn: Conn;
   readonly #parse: (bytes: Uint8Array) => Parsed<T, Code>;
   readonly #maxBytes: number;
-  readonly #resolve: (result: ReadResult<T, Code>) => void;
-  readonly #deadline: Timer;
+  /** What came of it, once it is over. */
+  result: ReadResult<T, Code> | undefined;
+  #resolve: ((result: ReadResult<T, Code>) => void) | undefined;
+  #deadline: Timer | undefined;
   /** Everything so far is the first `#length` bytes; the first chunk is used as it came. */
   #store: Uint8Array = new Uint8Array(0);
   #length = 0;
-  #over = false;
 
-  constructor(
-    conn: Conn,
-    parse: (bytes: Uint8Array) => Parsed<T, Code>,
-    limits: ReadLimits,
-    resolve: (result: ReadResult<T, Code>) => void,
-  ) {
+  constructor(conn: Conn, parse: (bytes: Uint8Array) => Parsed<T, Code>, maxBytes: number) {
     this.#conn = conn;
     this.#parse = parse;
-    this.#maxBytes = limits.maxBytes;
-    this.#resolve = resolve;
-    this.#deadline = setTimeout(() => this.#finish({ kind: "timeout" }), limits.deadlineMs);
+    this.#maxBytes = maxBytes;
+  }
+
+  wait(ms: number): Promise<ReadResult<T, Code>> {
+    this.#deadline = setTimeout(() => this.#finish({ kind: "timeout" }), ms);
+    return new Promise((resolve) => {
+      this.#resolve = resolve;
+    });
   }
 
   data(chunk: Uint8Array): void {
     this.#append(chunk);
-    const bytes = this.#store.subarray(0, this.#length);
+    const bytes = this.#length === this.#store.length ? this.#store : this.#store.subarray(0, this.#length);
     const parsed = this.#parse(bytes);
     if (parsed.kind === "done") {
       this.#conn.detach();
-      this.#conn.unread(bytes.subarray(parsed.used));
+      if (parsed.used < bytes.length) this.#conn.unread(bytes.subarray(parsed.used));
       this.#finish({ kind: "done", value: parsed.value });
     } else if (parsed.kind === "bad") {
       this.#finish({ kind: "bad", code: parsed.code, at: parsed.at });
@@ -103,10 +105,10 @@ class MessageReader<T, Code extends string> implements ConnSink {
   }
 
   #finish(result: ReadResult<T, Code>): void {
-    if (this.#over) return;
-    this.#over = true;
-    clearTimeout(this.#deadline);
+    if (this.result !== undefined) return;
+    this.result = result;
+    if (this.#deadline !== undefined) clearTimeout(this.#deadline);
     this.#conn.detach();
-    this.#resolve(result);
+    this.#resolve?.(result);
   }
 }

@@ -17,7 +17,7 @@ import { authorize } from "./policy/authorize.ts";
 import { refuse, respondEstablished } from "./respond/respond.ts";
 import { chooseRoute } from "./route/choose-route.ts";
 import type { Services } from "./services.ts";
-import { enterStage, openSession, type Session } from "./session.ts";
+import { enterStage, openNextSession, openSession, type Session } from "./session.ts";
 import type { Tunnel } from "./tunnel/tunnel.ts";
 
 /**
@@ -42,7 +42,7 @@ export async function serveConnection(conn: SocketConn, from: Ip, doorway: Doorw
       client.close();
       break;
     }
-    session = openSession({ ...session, runtime: runtime.current });
+    session = openNextSession(session, runtime.current);
   }
   places.leave();
   recorder.closed(session);

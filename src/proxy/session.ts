@@ -74,7 +74,7 @@ export interface SessionStart {
   readonly certificateUser?: string | undefined;
 }
 
-/** Opens the account of a connection that was just accepted, or of the next request on one that was kept. */
+/** Opens the account of a connection that was just accepted. */
 export function openSession(start: SessionStart): Session {
   idCount += 1;
   const now = performance.now();
@@ -106,6 +106,12 @@ export function openSession(start: SessionStart): Session {
     inside: undefined,
     forwarded: undefined,
   };
+}
+
+/** Opens the account of the next request on a connection that was kept: what is known of the client stays. */
+export function openNextSession(before: Session, runtime: Runtime): Session {
+  const { client, clientPort, listener, certificateUser } = before;
+  return openSession({ runtime, client, clientPort, listener, certificateUser });
 }
 
 /** Enters the next stage and closes the account of the one before. */

@@ -1,4 +1,4 @@
-import { isToken } from "./octets.ts";
+import { HTAB, isToken, SP } from "./octets.ts";
 
 /** One field line: the name as it was spelled, the value as latin1 without the white space around it. */
 export interface Field {
@@ -14,8 +14,9 @@ export type FieldLookup =
   { readonly kind: "none" } | { readonly kind: "one"; readonly value: string } | { readonly kind: "many" };
 
 /** Tells whether two field names are the same name (RFC 9110 §5.1). `lower` must already be in lower case. */
-function isNamed(field: Field, lower: string): boolean {
-  return field.name.length === lower.length && (field.name === lower || field.name.toLowerCase() === lower);
+function isNamed({ name }: Field, lower: string): boolean {
+  if (name.length !== lower.length || (name.charCodeAt(0) | 0x20) !== lower.charCodeAt(0)) return false;
+  return name === lower || name.toLowerCase() === lower;
 }
 
 /** Tells whether a field is there at all. `lower` is its name in lower case, here and below. */
@@ -60,6 +61,10 @@ export const MAX_LIST_ELEMENTS = 256;
  * than `MAX_LIST_ELEMENTS` elements.
  */
 export function splitList(value: string): string[] | undefined {
+  if (!value.includes(",") && !value.includes('"')) {
+    const only = trimBlanks(value);
+    return only === "" ? [] : [only];
+  }
   const elements: string[] = [];
   let start = 0;
   let quoted = false;
@@ -117,5 +122,13 @@ export function hasToken(fields: Fields, lower: string, token: string): boolean 
 
 /** Removes SP and HTAB from both ends; unlike `trim()`, nothing else. */
 function trimBlanks(text: string): string {
-  return text.replace(/^[ \t]+|[ \t]+$/g, "");
+  let from = 0;
+  let to = text.length;
+  while (from < to && isBlank(text.charCodeAt(from))) from++;
+  while (to > from && isBlank(text.charCodeAt(to - 1))) to--;
+  return text.slice(from, to);
+}
+
+function isBlank(code: number): boolean {
+  return code === SP || code === HTAB;
 }

@@ -1,4 +1,4 @@
-import { type Fields, getTokens } from "./fields.ts";
+import { type Field, type Fields, getTokens } from "./fields.ts";
 
 /**
  * Why a message's hop-by-hop fields cannot be told from the others.
@@ -28,6 +28,9 @@ const hopByHop: ReadonlySet<string> = new Set([
   "transfer-encoding",
   "upgrade",
 ]);
+
+/** A bit for each length that a name of these has, modulo 32. */
+const hopByHopLengths = [...hopByHop].reduce((mask, { length }) => mask | (1 << (length & 31)), 0);
 
 /** Nominating one of these is an attack on the message, or indistinguishable from one. */
 const framing: ReadonlySet<string> = new Set([
@@ -86,10 +89,16 @@ export function stripHopByHop(fields: Fields): HopByHopResult {
   if (options === undefined) return { kind: "bad", code: "bad_connection" };
   for (const option of options) if (framing.has(option)) return { kind: "bad", code: "connection_names_framing" };
   const nominated = options.filter((option) => !endToEnd.has(option));
-  const kept = fields.filter(({ name }) => {
-    const lower = name.toLowerCase();
-    return !hopByHop.has(lower) && !nominated.includes(lower);
-  });
+  // Most names are as long as none of those: they need not be looked up.
+  const lengths = nominated.reduce((mask, { length }) => mask | (1 << (length & 31)), hopByHopLengths);
+  const kept: Field[] = [];
+  for (const field of fields) {
+    if ((lengths & (1 << (field.name.length & 31))) !== 0) {
+      const lower = field.name.toLowerCase();
+      if (hopByHop.has(lower) || nominated.includes(lower)) continue;
+    }
+    kept.push(field);
+  }
   return { kind: "done", fields: kept };
 }
 

@@ -13,7 +13,7 @@ import type { ForwardRequest } from "../handshake/forward-request.ts";
 import { type BodyReader, createBodyReader } from "./body-reader.ts";
 import { formatClientHead } from "./client-head.ts";
 import { HeldBytes } from "./held-bytes.ts";
-import { joinHead, type Outlet } from "./outlet.ts";
+import type { Outlet } from "./outlet.ts";
 
 /** Whom a download tells what happens at the origin's side. */
 export interface DownloadOwner {
@@ -206,7 +206,7 @@ export class Download implements ConnSink {
     }
     if (rest.length > 0) this.keepsOrigin = false;
     this.status = head.status;
-    this.#outlet.write(joinHead(formatted.text, NOTHING));
+    this.#outlet.writeHead(formatted.text, NOTHING);
     this.#complete();
   }
 
@@ -219,7 +219,8 @@ export class Download implements ConnSink {
       return;
     }
     this.status = status;
-    this.#outlet.write(head === "" ? step.output : joinHead(head, step.output));
+    if (head === "") this.#outlet.write(step.output);
+    else this.#outlet.writeHead(head, step.output);
     if (step.kind === "more") {
       if (head !== "") this.#owner.answering();
       return;

@@ -2,6 +2,9 @@ import type { Conn } from "../../net/conn.ts";
 
 const NOTHING = new Uint8Array(0);
 
+/** Where a head and what follows it are put together; a write takes them or they are copied. */
+const scratch = Buffer.allocUnsafeSlow(64 * 1024);
+
 /**
  * One way through a proxy: what was read from `source` is written to `sink`.
  * What the sink does not take waits here, and the source is paused meanwhile, so
@@ -43,6 +46,25 @@ export class Outlet {
     this.#source.pause();
   }
 
+  /** Writes a head, latin1 text, and in the same write the bytes that come right after it. */
+  writeHead(head: string, body: Uint8Array): void {
+    const length = head.length + body.length;
+    if (length > scratch.length || this.#rest.length > 0) {
+      this.write(Buffer.from(head, "latin1"));
+      this.write(body);
+      return;
+    }
+    scratch.write(head, 0, "latin1");
+    scratch.set(body, head.length);
+    const taken = this.#sink.write(scratch.subarray(0, length));
+    if (taken < 0) return;
+    this.bytes += taken;
+    if (taken === length) return;
+    // The next one has the scratch space.
+    this.#rest = new Uint8Array(scratch.subarray(taken, length));
+    this.#source.pause();
+  }
+
   /** The sink has room again. */
   flush(): void {
     const rest = this.#rest;
@@ -53,13 +75,4 @@ export class Outlet {
     this.#rest = rest.subarray(taken);
     if (this.#rest.length === 0 && !this.holdsSource) this.#source.resume();
   }
-}
-
-/** Joins a head and the bytes that come right after it, for one write. `head` is latin1 text. */
-export function joinHead(head: string, body: Uint8Array): Uint8Array {
-  if (body.length === 0) return Buffer.from(head, "latin1");
-  const joined = Buffer.allocUnsafe(head.length + body.length);
-  joined.write(head, 0, "latin1");
-  joined.set(body, head.length);
-  return joined;
 }

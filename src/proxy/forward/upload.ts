@@ -1,6 +1,6 @@
 import type { Conn, ConnSink } from "../../net/conn.ts";
 import type { BodyReader } from "./body-reader.ts";
-import { joinHead, type Outlet } from "./outlet.ts";
+import type { Outlet } from "./outlet.ts";
 
 /** Whom an upload tells what happens at the client's side. */
 export interface UploadOwner {
@@ -16,6 +16,8 @@ export interface UploadOwner {
   /** There is room for writing to the client again. */
   flushDown(): void;
 }
+
+const NOTHING = new Uint8Array(0);
 
 /** Bytes of a body that are kept for a second try. */
 const MAX_KEPT = 64 * 1024;
@@ -51,9 +53,9 @@ export class Upload implements ConnSink {
 
   /** Sends the head, together with what is there of the body already. */
   begin(): void {
-    if (this.done) this.#write(new Uint8Array(0));
+    if (this.done) this.#write(NOTHING);
     this.#client.attach(this);
-    if (this.#head !== "") this.#write(new Uint8Array(0));
+    if (this.#head !== "") this.#write(NOTHING);
   }
 
   /** Keeps what comes from now on, as long as it is not much. */
@@ -125,6 +127,7 @@ export class Upload implements ConnSink {
   #write(body: Uint8Array): void {
     const head = this.#head;
     this.#head = "";
-    this.#outlet.write(head === "" ? body : joinHead(head, body));
+    if (head === "") this.#outlet.write(body);
+    else this.#outlet.writeHead(head, body);
   }
 }

@@ -1,5 +1,5 @@
-import { type Endpoint, parseHostField } from "../../address/endpoint.ts";
-import { type Fields, getAll, getOne, hasField, hasToken } from "../../protocol/http1/fields.ts";
+import { type Endpoint, type EndpointResult, parseHostField } from "../../address/endpoint.ts";
+import { type Fields, getAll, getOne, hasField, hasToken, withoutFields } from "../../protocol/http1/fields.ts";
 import { stripHopByHop } from "../../protocol/http1/hop-by-hop.ts";
 import { findHostField } from "../../protocol/http1/host-field.ts";
 import { frameRequest, type RequestFraming } from "../../protocol/http1/message-framing.ts";
@@ -36,10 +36,10 @@ export function readForwardRequest(head: RequestHead): Outcome<ForwardRequest> {
   if (target.kind === "bad") return fail(judgeTarget(target.code), { note: target.code });
   if (target.value.form !== "absolute") return fail("not_for_a_proxy", { note: `${target.value.form}-form` });
   const { scheme, authority, pathAndQuery } = target.value;
-  const named = parseHostField(authority, scheme === "https" ? 443 : 80);
+  const named = readEndpoint(authority, scheme === "https" ? 443 : 80);
   if (!named.ok) return fail("bad_target", { note: named.code });
 
-  const hostFault = checkHostField(head);
+  const hostFault = checkHostField(head, authority);
   if (hostFault !== undefined) return fail("malformed_request", { note: hostFault });
   const framing = frameRequest(head);
   if (framing.kind === "bad") return fail("malformed_request", { note: framing.code });
@@ -48,15 +48,16 @@ export function readForwardRequest(head: RequestHead): Outcome<ForwardRequest> {
   const maxForwards = readMaxForwards(head);
   if (maxForwards === "bad") return fail("malformed_request", { note: "bad_max_forwards" });
 
+  // RFC 9110 §10.1.1: a 1.0 client cannot mean what it says with Expect.
   const isOld = head.version === "1.0";
+  const fields = isOld ? withoutFields(stripped.fields, "host", "expect") : withoutFields(stripped.fields, "host");
   return succeed({
     kind: "forward",
     target: named.endpoint,
     scheme,
     head,
     path: pathAndQuery,
-    // RFC 9110 §10.1.1: a 1.0 client cannot mean what it says with Expect.
-    fields: stripped.fields.filter(({ name }) => !isNamed(name, "host") && !(isOld && isNamed(name, "expect"))),
+    fields,
     framing,
     upgrade: isOld || framing.kind !== "none" ? undefined : readUpgrade(head.fields),
     takesTrailers: !isOld && hasField(head.fields, "te") && hasToken(head.fields, "te", "trailers"),
@@ -66,12 +67,27 @@ export function readForwardRequest(head: RequestHead): Outcome<ForwardRequest> {
 }
 
 /** The absolute-form wins over Host (RFC 9112 §3.2.2), but a malformed one is no HTTP (§3.2). An empty one is well formed. */
-function checkHostField(head: RequestHead): string | undefined {
+function checkHostField(head: RequestHead, authority: string): string | undefined {
   const host = findHostField(head);
   if (host.kind === "bad") return host.code;
-  if (host.kind === "none" || host.value === "") return undefined;
+  if (host.kind === "none" || host.value === "" || host.value === authority) return undefined;
   const named = parseHostField(host.value, 80);
   return named.ok ? undefined : `host: ${named.code}`;
+}
+
+/** Authorities that were read lately: most requests are for one of a few. Only what is valid, and not much. */
+const endpoints: Record<80 | 443, Map<string, EndpointResult>> = { 80: new Map(), 443: new Map() };
+const MAX_ENDPOINTS = 256;
+
+function readEndpoint(authority: string, defaultPort: 80 | 443): EndpointResult {
+  const known = endpoints[defaultPort];
+  const before = known.get(authority);
+  if (before !== undefined) return before;
+  const read = parseHostField(authority, defaultPort);
+  if (!read.ok) return read;
+  if (known.size === MAX_ENDPOINTS) known.clear();
+  known.set(authority, read);
+  return read;
 }
 
 function readUpgrade(fields: Fields): string | undefined {
@@ -88,8 +104,4 @@ function readMaxForwards({ method, fields }: RequestHead): number | undefined | 
 
 function judgeTarget(code: RequestTargetError): FailureDetail {
   return code === "bad_path" || code === "bad_target_form" ? "malformed_request" : "bad_target";
-}
-
-function isNamed(name: string, lower: string): boolean {
-  return name.length === lower.length && name.toLowerCase() === lower;
 }

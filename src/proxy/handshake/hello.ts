@@ -1,5 +1,5 @@
 import type { Conn } from "../../net/conn.ts";
-import { readMessage } from "../../net/read-message.ts";
+import { readMessage, type ReadResult } from "../../net/read-message.ts";
 import { frameRequest } from "../../protocol/http1/message-framing.ts";
 import { allowsNextRequest } from "../../protocol/http1/persistence.ts";
 import { createRequestHeadParser, type RequestHead, type RequestHeadError } from "../../protocol/http1/request-head.ts";
@@ -22,15 +22,15 @@ type HelloError = RequestHeadError | Socks4RequestError | "bad_version" | "proto
  * Reads what a client says first, under a deadline and a cap. Every byte after
  * it stays with the connection, for the target, after the dial.
  */
-export async function readHello(
+export function readHello(
   session: Session,
   client: Conn,
   protocols: ReadonlySet<ClientProtocol>,
-): Promise<Outcome<Hello>> {
+): Outcome<Hello> | Promise<Outcome<Hello>> {
   const { limits } = session.runtime;
   let parse: ((bytes: Uint8Array) => Parsed<Hello, HelloError>) | undefined;
 
-  const read = await readMessage<Hello, HelloError>(
+  const read = readMessage<Hello, HelloError>(
     client,
     (bytes) => {
       parse ??= chooseParser(session, bytes, protocols);
@@ -38,6 +38,10 @@ export async function readHello(
     },
     { deadlineMs: remainingHandshakeMs(session), maxBytes: limits.headBytes + 1 },
   );
+  return read instanceof Promise ? read.then((late) => judgeHello(session, late)) : judgeHello(session, read);
+}
+
+function judgeHello(session: Session, read: ReadResult<Hello, HelloError>): Outcome<Hello> {
   switch (read.kind) {
     case "done":
       if (read.value.protocol === "http") noteHead(session, read.value.head);

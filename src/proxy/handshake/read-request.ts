@@ -16,15 +16,27 @@ import { readConnect, type TunnelRequest } from "./tunnel-request.ts";
 export type ClientRequest = TunnelRequest | ForwardRequest;
 
 /** Finds out what the client wants. HTTP and SOCKS4 have said it already, SOCKS5 says it once it is logged in. */
-export async function readRequest(session: Session, client: Conn, hello: Hello): Promise<Outcome<ClientRequest>> {
-  const request = await readClientRequest(session, client, hello);
+export function readRequest(
+  session: Session,
+  client: Conn,
+  hello: Hello,
+): Outcome<ClientRequest> | Promise<Outcome<ClientRequest>> {
+  const request = readClientRequest(session, client, hello);
+  return request instanceof Promise ? request.then((late) => note(session, late)) : note(session, request);
+}
+
+function note(session: Session, request: Outcome<ClientRequest>): Outcome<ClientRequest> {
   if (!request.ok) return request;
   session.target = request.value.target;
   if (request.value.kind === "forward") session.scheme = request.value.scheme;
   return request;
 }
 
-async function readClientRequest(session: Session, client: Conn, hello: Hello): Promise<Outcome<ClientRequest>> {
+function readClientRequest(
+  session: Session,
+  client: Conn,
+  hello: Hello,
+): Outcome<ClientRequest> | Promise<Outcome<ClientRequest>> {
   switch (hello.protocol) {
     case "http": {
       const { head } = hello;
@@ -32,14 +44,17 @@ async function readClientRequest(session: Session, client: Conn, hello: Hello): 
     }
     case "socks4":
       return judgeSocksRequest(session, hello.request);
-    case "socks5": {
-      if (session.socksLogin) client.write(encodeSocks5PasswordStatus(true));
-      const read = await readSocksMessage(session, client, parseSocks5Request);
-      return read.ok ? judgeSocksRequest(session, read.value) : read;
-    }
+    case "socks5":
+      return readSocks5Request(session, client);
     default:
       return hello satisfies never;
   }
+}
+
+async function readSocks5Request(session: Session, client: Conn): Promise<Outcome<TunnelRequest>> {
+  if (session.socksLogin) client.write(encodeSocks5PasswordStatus(true));
+  const read = await readSocksMessage(session, client, parseSocks5Request);
+  return read.ok ? judgeSocksRequest(session, read.value) : read;
 }
 
 function judgeSocksRequest(
