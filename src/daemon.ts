@@ -1,6 +1,7 @@
 import type { CompiledConfig } from "./config/compile.ts";
 import type { Checked } from "./config/problem.ts";
 import type { Resolver } from "./net/dns.ts";
+import type { LanePool } from "./net/linux/lane-pool.ts";
 import { createSystemResolver } from "./net/system-resolver.ts";
 import { WayOut } from "./proxy/dial/way-out.ts";
 import { Forwarding } from "./proxy/forward/forwarding.ts";
@@ -39,6 +40,8 @@ export interface Daemon {
   readonly sidecar: Sidecar | undefined;
   /** One sentence on whether long tunnels are carried by the kernel. */
   readonly splicing: string;
+  /** The threads that carry long tunnels; undefined where there are none. */
+  readonly lanes: LanePool | undefined;
   /** What each listener shows to clients that speak TLS, in the order of the listeners; undefined for a plain one. */
   readonly tls: readonly (ListenerTls | undefined)[];
   /** Puts the text of a changed users file into effect for new connections, or says why it cannot be used. */
@@ -135,6 +138,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
       })),
       sidecar: sidecar?.sidecar,
       splicing: story,
+      lanes,
       tls: doors.plans.map(({ tls }) => tls),
       replaceUsers(text) {
         if (compiled.usersFile === undefined) throw new Error("There is no users file to replace");

@@ -1,3 +1,4 @@
+import { judgeDescriptor } from "./linux/spare-descriptors.ts";
 import { SocketConn, socketConnHandlers } from "./socket-conn.ts";
 
 /** A bound and accepting TCP listener. */
@@ -30,6 +31,10 @@ export function listenTcp(host: string, port: number, accept: (conn: SocketConn)
         open(socket) {
           const conn = new SocketConn(socket, false);
           socket.data = conn;
+          if (judgeDescriptor(conn.fd) === "last") {
+            conn.reset();
+            return;
+          }
           conn.watchPeer();
           accept(conn);
         },

@@ -1,9 +1,8 @@
 import { expect, test } from "bun:test";
-import { readdir } from "node:fs/promises";
 import { openTunnel } from "../support/ask-tunnel.ts";
 import { type ServingExecutable, startExecutable } from "../support/executable.ts";
 import { driveTunnel } from "../support/random-tunnel.ts";
-import { connectRaw, listenEcho, listenRaw } from "../support/raw-peer.ts";
+import { connectRaw, listenEcho, listenRaw, type RawServer } from "../support/raw-peer.ts";
 import { createRandom } from "../support/seeded-random.ts";
 import { makeFolder } from "../support/temporary-folder.ts";
 
@@ -18,7 +17,8 @@ const DESCRIPTORS_LEFT = 64;
 const GROWTH = 1.15;
 
 type Random = ReturnType<typeof createRandom>;
-type Job = (proxy: ServingExecutable, random: Random) => Promise<void>;
+/** A server of the worker's own: a port that is given back may be somebody else's in no time. */
+type Job = (proxy: ServingExecutable, random: Random, origin: RawServer) => Promise<void>;
 
 const config = {
   listen: [{ port: 0, protocols: ["http", "socks5"] }],
@@ -40,14 +40,14 @@ test(
       hostname: "127.0.0.1",
       fetch: async (request) => new Response(await request.arrayBuffer()),
     });
-    const atRest = await countDescriptors(proxy);
+    const atRest = await proxy.countDescriptors();
     const jobs: readonly (readonly [number, Job])[] = [
       [50, carryRandomTunnel],
       [10, carryBulk],
       [10, (served, random) => fetchThrough(served, random, Number(web.port))],
       [10, (served) => pingBySocks(served, echo.port)],
       [10, beRefused],
-      [10, vanish],
+      [10, (served, random) => vanish(served, random, echo.port)],
     ];
     const standing = await Promise.all(
       Array.from({ length: STANDING }, () => openTunnel(proxy.port, `127.0.0.1:${echo.port}`)),
@@ -56,8 +56,9 @@ test(
     const done = { jobs: 0 };
     const work = async (worker: number): Promise<void> => {
       const random = createRandom((worker + 1) * 7919);
+      using origin = listenRaw();
       while (performance.now() < end) {
-        await pick(jobs, random)(proxy, random);
+        await pick(jobs, random)(proxy, random, origin);
         done.jobs += 1;
         await Bun.sleep(random.below(20));
       }
@@ -67,7 +68,9 @@ test(
       const period = Math.min(60_000, SECONDS * 100);
       while (performance.now() < end) {
         await Bun.sleep(Math.min(period, Math.max(1, end - performance.now())));
-        const [rss, descriptors] = [await proxy.readRss(), await countDescriptors(proxy)];
+        // Nobody is to think that these are idle.
+        for (const peer of standing) peer.write("touch");
+        const [rss, descriptors] = [await proxy.readRss(), await proxy.countDescriptors()];
         samples.push(rss);
         if (SECONDS >= 60)
           console.log(
@@ -101,15 +104,13 @@ function pick(jobs: readonly (readonly [number, Job])[], random: Random): Job {
   throw new Error("The weights of jobs do not add up");
 }
 
-async function carryRandomTunnel(proxy: ServingExecutable, random: Random): Promise<void> {
-  using origin = listenRaw();
+async function carryRandomTunnel(proxy: ServingExecutable, random: Random, origin: RawServer): Promise<void> {
   const client = await openTunnel(proxy.port, `127.0.0.1:${origin.port}`);
   await driveTunnel(client, await origin.next(), random);
 }
 
 /** Enough to leave the relay for a lane, with a reader that stops on the way. */
-async function carryBulk(proxy: ServingExecutable, random: Random): Promise<void> {
-  using origin = listenRaw();
+async function carryBulk(proxy: ServingExecutable, random: Random, origin: RawServer): Promise<void> {
   const client = await openTunnel(proxy.port, `127.0.0.1:${origin.port}`);
   const target = await origin.next();
   const total = 8_388_608;
@@ -159,10 +160,9 @@ async function beRefused(proxy: ServingExecutable, random: Random): Promise<void
 }
 
 /** Clients that leave at any time, in any way. */
-async function vanish(proxy: ServingExecutable, random: Random): Promise<void> {
-  using origin = listenRaw();
+async function vanish(proxy: ServingExecutable, random: Random, port: number): Promise<void> {
   const client = await connectRaw(proxy.port);
-  const request = `CONNECT 127.0.0.1:${origin.port} HTTP/1.1\r\nHost: 127.0.0.1:${origin.port}\r\n\r\nhello`;
+  const request = `CONNECT 127.0.0.1:${port} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\n\r\nhello`;
   client.write(request.slice(0, random.below(request.length + 1)));
   if (random.below(2) === 0) await Bun.sleep(random.below(5));
   if (random.below(2) === 0) client.reset();
@@ -171,13 +171,9 @@ async function vanish(proxy: ServingExecutable, random: Random): Promise<void> {
   client[Symbol.dispose]();
 }
 
-async function countDescriptors({ pid }: ServingExecutable): Promise<number> {
-  return (await readdir(`/proc/${pid}/fd`)).length;
-}
-
 async function untilClosed(proxy: ServingExecutable, most: number): Promise<void> {
   const deadline = performance.now() + 20_000;
-  for (let count = Infinity; count > most; count = await countDescriptors(proxy)) {
+  for (let count = Infinity; count > most; count = await proxy.countDescriptors()) {
     if (performance.now() > deadline) throw new Error(`${count} descriptors are still open, ${most} may be`);
     await Bun.sleep(20);
   }

@@ -1,10 +1,12 @@
-import { readFile } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 import { findExecutable } from "./build-executable.ts";
 import { type ProgramOptions, type Ran, runProgram, type RunningProgram, startProgram } from "./program.ts";
 import { waitFor } from "./wait-for.ts";
 
 export interface ExecutableOptions extends ProgramOptions {
   readonly args?: readonly string[];
+  /** How many descriptors it may have open at once; as many as this process when absent. */
+  readonly descriptors?: number;
 }
 
 /** The executable, serving. */
@@ -21,6 +23,10 @@ export interface ServingExecutable extends RunningProgram {
   sidecarUrl(): Promise<string>;
   /** Its memory in RAM now, in bytes. */
   readRss(): Promise<number>;
+  /** CPU time that it has used, in hundredths of a second. */
+  readCpuTicks(): Promise<number>;
+  /** Descriptors that it has open. */
+  countDescriptors(): Promise<number>;
 }
 
 /** Runs a command of the executable to its end. */
@@ -35,7 +41,9 @@ export async function runExecutable(
 export async function startExecutable(
   options: ExecutableOptions & { readonly cwd: string },
 ): Promise<ServingExecutable> {
-  const program = startProgram([await findExecutable(), ...(options.args ?? [])], options);
+  const limited =
+    options.descriptors === undefined ? [] : ["sh", "-c", `ulimit -n ${options.descriptors} && exec "$0" "$@"`];
+  const program = startProgram([limited, await findExecutable(), ...(options.args ?? [])], options);
   let line: string;
   try {
     line = await program.untilTold("Listening on ");
@@ -72,6 +80,13 @@ export async function startExecutable(
       const status = await readFile(`/proc/${program.pid}/status`, "utf8");
       return Number(/^VmRSS:\s+([0-9]+) kB$/m.exec(status)?.[1]) * 1024;
     },
+    async readCpuTicks() {
+      const stat = await readFile(`/proc/${program.pid}/stat`, "latin1");
+      // After the name, which may contain anything, the 12th and 13th field: proc(5).
+      const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+      return Number(fields[11]) + Number(fields[12]);
+    },
+    countDescriptors: async () => (await readdir(`/proc/${program.pid}/fd`)).length,
   };
 }
 

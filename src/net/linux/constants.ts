@@ -36,6 +36,9 @@ export const MSG_NOSIGNAL = 0x4000;
 export const SPLICE_F_MOVE = 1;
 export const SPLICE_F_NONBLOCK = 2;
 
+/** Of `getrlimit`: descriptors of a process. */
+export const RLIMIT_NOFILE = 7;
+
 export const EPOLL_CTL_ADD = 1;
 export const EPOLL_CTL_DEL = 2;
 export const EPOLL_CTL_MOD = 3;

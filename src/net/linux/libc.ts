@@ -40,6 +40,8 @@ export interface Libc {
   setSocketOption(fd: number, level: number, name: number, value: Int32Array): number;
   /** Fills `value`; `value.byteLength` is the room that the kernel is told of. */
   getSocketOption(fd: number, level: number, name: number, value: Int32Array): number;
+  /** Writes the soft and the hard limit. */
+  getLimit(resource: number, into: BigUint64Array): number;
   eventFd(initial: number, flags: number): number;
   read(fd: number, into: Uint8Array, bytes: number): number;
   write(fd: number, from: Uint8Array, bytes: number): number;
@@ -65,6 +67,7 @@ const symbols = {
   shutdown: { args: ["i32", "i32"], returns: "i32" },
   setsockopt: { args: ["i32", "i32", "i32", "ptr", "u32"], returns: "i32" },
   getsockopt: { args: ["i32", "i32", "i32", "ptr", "ptr"], returns: "i32" },
+  getrlimit: { args: ["i32", "ptr"], returns: "i32" },
   eventfd: { args: ["u32", "i32"], returns: "i32" },
   read: { args: ["i32", "ptr", "u64"], returns: FFIType.i64_fast },
   write: { args: ["i32", "ptr", "u64"], returns: FFIType.i64_fast },
@@ -140,6 +143,7 @@ function wrapSymbols(c: LibcSymbols): Libc {
       size[0] = value.byteLength;
       return settle(c.getsockopt(fd, level, name, value, size));
     },
+    getLimit: (resource, into) => settle(c.getrlimit(resource, into)),
     eventFd: (initial, flags) => settle(c.eventfd(initial, flags)),
     read: (fd, into, bytes) => settle(c.read(fd, into, bytes)),
     write: (fd, from, bytes) => settle(c.write(fd, from, bytes)),

@@ -1,5 +1,6 @@
 import { F_GETPIPE_SZ, F_SETPIPE_SZ, O_CLOEXEC, O_NONBLOCK } from "./constants.ts";
 import type { Libc } from "./libc.ts";
+import { judgeDescriptor } from "./spare-descriptors.ts";
 
 /** A kernel pipe that bytes pass through on their way from socket to socket. */
 export interface Pipe {
@@ -100,7 +101,7 @@ export class PipePool {
     const readFd = this.#fds[0] ?? -1;
     const writeFd = this.#fds[1] ?? -1;
     const bytes = this.#grow(writeFd);
-    if (bytes < smallestUsefulPipe) {
+    if (bytes < smallestUsefulPipe || judgeDescriptor(Math.max(readFd, writeFd)) !== "enough") {
       this.#libc.close(readFd);
       this.#libc.close(writeFd);
       return this.#refuse();

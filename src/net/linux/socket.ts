@@ -12,7 +12,9 @@ import {
   TCP_INFO,
   TCP_WINDOW_CLAMP,
 } from "./constants.ts";
+import { EMFILE } from "./errno.ts";
 import type { Libc } from "./libc.ts";
+import { judgeDescriptor } from "./spare-descriptors.ts";
 
 /** `struct linger { l_onoff = 1, l_linger = 0 }`: closing sends RST and drops what was not sent. */
 const lingerZero = Int32Array.of(1, 0);
@@ -58,9 +60,12 @@ function readRoundTripMicroseconds(libc: Libc, fd: number): number {
   return known ? (info[roundTripWord] ?? Infinity) : Infinity;
 }
 
-/** Makes a second descriptor for the same socket, closed in child processes. Negative at the descriptor limit. */
+/** Makes a second descriptor for the same socket, closed in child processes. Negative near the descriptor limit. */
 export function duplicateDescriptor(libc: Libc, fd: number): number {
-  return libc.fcntl(fd, F_DUPFD_CLOEXEC, 3);
+  const second = libc.fcntl(fd, F_DUPFD_CLOEXEC, 3);
+  if (second < 0 || judgeDescriptor(second) === "enough") return second;
+  libc.close(second);
+  return -EMFILE;
 }
 
 /** Makes a connected pair of Unix stream sockets, non-blocking; undefined when the kernel refuses. */

@@ -1,7 +1,8 @@
 import type { Ip } from "../../address/ip.ts";
 import { AF_INET, AF_INET6, O_CLOEXEC, O_NONBLOCK, SOCK_STREAM } from "./constants.ts";
-import { EINPROGRESS, EINTR } from "./errno.ts";
+import { EINPROGRESS, EINTR, EMFILE } from "./errno.ts";
 import { type Libc, openLibc } from "./libc.ts";
+import { judgeDescriptor } from "./spare-descriptors.ts";
 
 export type StartedSocket =
   /** A non-blocking socket, `connected` or still connecting. The caller owns it. */
@@ -21,6 +22,7 @@ export function startSocket(ip: Ip, port: number, source: Ip | undefined): Start
   const family = ip.family === 4 ? AF_INET : AF_INET6;
   const fd = libc.socket(family, SOCK_STREAM | O_NONBLOCK | O_CLOEXEC, 0);
   if (fd < 0) return { ok: false, code: nameError(-fd) };
+  if (judgeDescriptor(fd) !== "enough") return abandon(libc, fd, -EMFILE);
   if (source !== undefined) {
     libc.setSocketOption(fd, SOL_IP, IP_BIND_ADDRESS_NO_PORT, ON);
     const bound = libc.bind(fd, encodeSocketAddress(source, 0));

@@ -1,5 +1,6 @@
 import { containsIp } from "../../address/cidr.ts";
 import type { Ip } from "../../address/ip.ts";
+import { allowsConnections } from "../../net/linux/spare-descriptors.ts";
 import type { Failure } from "../failure.ts";
 import type { Runtime } from "../runtime.ts";
 
@@ -36,6 +37,8 @@ export class Admission {
       return { detail: "client_not_admitted" };
     }
     if (this.#connections >= limits.connections) return refuseFor("in all");
+    // A client that is let in shall not find that those after it took the descriptors for its target.
+    if (!allowsConnections(this.#connections + 1)) return { detail: "out_of_resources", note: "EMFILE" };
     if (!takeSlot(this.#perClient, client.text, limits.connectionsPerClient)) return refuseFor("from this address");
     this.#connections += 1;
     return undefined;

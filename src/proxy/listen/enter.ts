@@ -1,5 +1,6 @@
 import { containsIp, type Cidr } from "../../address/cidr.ts";
 import type { Conn } from "../../net/conn.ts";
+import { judgeDescriptor } from "../../net/linux/spare-descriptors.ts";
 import { readMessage } from "../../net/read-message.ts";
 import type { ServerTls } from "../../net/server-tls.ts";
 import type { SocketConn } from "../../net/socket-conn.ts";
@@ -52,10 +53,13 @@ async function passIntroduced(session: Session, conn: SocketConn, doorway: Doorw
 }
 
 function pass(session: Session, conn: SocketConn, doorway: Doorway, places: Places): Entrance | Promise<Entrance> {
+  if (judgeDescriptor(conn.fd) !== "enough") return turnAway(NO_DESCRIPTORS, conn, doorway);
   const unadmitted = places.takeForClient(session);
   if (unadmitted !== undefined) return turnAway(unadmitted, conn, doorway);
   return doorway.tls === undefined ? { ok: true, conn } : secure(session, conn, doorway.tls.current);
 }
+
+const NO_DESCRIPTORS: Failure = { detail: "out_of_resources", note: "EMFILE" };
 
 /** Nobody who waits for TLS understands an answer in clear. */
 function turnAway(failure: Failure, conn: SocketConn, doorway: Doorway): Entrance {

@@ -1,0 +1,73 @@
+import { expect, test } from "bun:test";
+import { openTunnel } from "../support/ask-tunnel.ts";
+import { startExecutable } from "../support/executable.ts";
+import { connectRaw, listenEcho, type RawPeer } from "../support/raw-peer.ts";
+import { makeFolder } from "../support/temporary-folder.ts";
+import { waitFor } from "../support/wait-for.ts";
+
+const DESCRIPTORS = 200;
+/** More than there are descriptors for, even without targets. */
+const CLIENTS = 250;
+
+const config = {
+  listen: ["127.0.0.1:0"],
+  rules: [{ to: ["127.0.0.1"], allowPrivate: true }],
+  timeouts: { handshake: "5s" },
+};
+
+test("at its limit of descriptors the executable gives every client a clear end, sleeps, and recovers by itself", async () => {
+  await using folder = await makeFolder({ "proxy.config.json": config });
+  using echo = listenEcho();
+  await using proxy = await startExecutable({ cwd: folder.path, descriptors: DESCRIPTORS });
+  using before = await openTunnel(proxy.port, `127.0.0.1:${echo.port}`);
+
+  // Those that say nothing take what there is, and keep it.
+  const silent = await connectMany(proxy.port, CLIENTS);
+  await waitFor(() => silent.some((client) => client.end !== "open"), "the first client for whom there is no room");
+  // A loop that spins uses a whole core; all else comes to rest.
+  let share = 1;
+  for (let look = 0; look < 20 && share > 0.3; look += 1) {
+    const [ticks, at] = [await proxy.readCpuTicks(), performance.now()];
+    await Bun.sleep(100);
+    share = ((await proxy.readCpuTicks()) - ticks) / 100 / ((performance.now() - at) / 1000);
+  }
+  expect(share).toBeLessThanOrEqual(0.3);
+  before.write("still carried");
+  await before.untilText("still carried");
+
+  const asking = await connectMany(
+    proxy.port,
+    20,
+    `CONNECT 127.0.0.1:${echo.port} HTTP/1.1\r\nHost: 127.0.0.1:${echo.port}\r\n\r\n`,
+  );
+  const all = [...silent, ...asking];
+  await waitFor(() => all.every((client) => client.end !== "open"), "the end of every client");
+  const answers = new Set(all.map((client) => client.text.slice(0, 12)));
+  expect([...answers].filter((answer) => !["", "HTTP/1.1 503", "HTTP/1.1 408"].includes(answer))).toEqual([]);
+  expect(proxy.records.some((record) => record["detail"] === "out_of_resources")).toBe(true);
+  for (const client of all) client[Symbol.dispose]();
+
+  const after = await retry(() => openTunnel(proxy.port, `127.0.0.1:${echo.port}`));
+  after.write("as before");
+  await after.untilText("as before");
+  after[Symbol.dispose]();
+  expect(proxy.told.filter((line) => line.includes("mistake"))).toEqual([]);
+}, 60_000);
+
+async function connectMany(port: number, count: number, say = ""): Promise<RawPeer[]> {
+  const made = await Promise.allSettled(Array.from({ length: count }, () => connectRaw(port)));
+  const clients = made.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []));
+  for (const client of clients) client.write(say);
+  return clients;
+}
+
+async function retry<T>(run: () => Promise<T>): Promise<T> {
+  for (let tries = 0; ; tries += 1) {
+    try {
+      return await run();
+    } catch (error) {
+      if (tries === 50) throw error;
+      await Bun.sleep(50);
+    }
+  }
+}
