@@ -100,7 +100,9 @@ export const configSchema = settings(
       )
       .default("auto"),
     spliceAfter: size(1, 1024 * 1024 * 1024)
-      .describe("Bytes, both ways together, that a tunnel has moved before the kernel carries it: about as many as the move costs.")
+      .describe(
+        "Bytes, both ways together, that a tunnel has moved before the kernel carries it: about as many as the move costs.",
+      )
       .default("128KiB"),
   },
   "a map of settings, as defineConfig() takes it",

@@ -332,7 +332,9 @@ describe("the connection to an origin", () => {
 
   test("that somebody has logged in on, with NTLM or Negotiate, is nobody else's", async () => {
     using origin = serveHttp(({ head }) =>
-      head.includes("Authorization") ? ok("secret") : ok("", "WWW-Authenticate: Negotiate\r\n").replace("200 OK", "401 Who"),
+      head.includes("Authorization")
+        ? ok("secret")
+        : ok("", "WWW-Authenticate: Negotiate\r\n").replace("200 OK", "401 Who"),
     );
     await using proxy = await startProxy();
     using client = await proxy.connect();
@@ -452,7 +454,7 @@ describe("bodies of any size", () => {
 
 /** Looks on until nothing more is taken of what `writer` has to write, and gives how much is left. */
 async function untilStuck(writer: RawPeer): Promise<number> {
-  for (let before = -1; ; ) {
+  for (let before = -1; ;) {
     const left = writer.unwrittenBytes;
     if (left === before) return left;
     before = left;
