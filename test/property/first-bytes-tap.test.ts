@@ -119,7 +119,7 @@ test("outlines of hellos never throw, whatever the bytes", () => {
         const bytes = side.slice(0, length);
         for (const [at, value] of changed) if (at < bytes.length) bytes[at] = value;
         outlineClientHello(bytes);
-        outlineServerHello(bytes);
+        outlineServerHello(bytes, bytes);
       }
     }),
     { numRuns: 500 },

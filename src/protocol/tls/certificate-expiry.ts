@@ -1,58 +1,67 @@
-import { ByteReader, decodeLatin1 } from "./byte-reader.ts";
-
-const TAG = { integer: 0x02, utcTime: 0x17, generalizedTime: 0x18, sequence: 0x30, version: 0xa0 } as const;
+const INTEGER = 0x02;
+const UTC_TIME = 0x17;
+const GENERALIZED_TIME = 0x18;
+const SEQUENCE = 0x30;
+const VERSION = 0xa0;
+const ZERO = 0x30;
+const ZULU = 0x5a;
 
 /**
  * Reads when a certificate ends (`notAfter`, RFC 5280 §4.1.2.5) from its DER:
  * milliseconds since the epoch, or undefined when it is not there. It walks to
  * that field and looks at nothing else, for those who read every certificate
- * that passes; `explainChain` reads all of it.
+ * that passes, so the rest need not be there; `explainChain` reads all of it.
  */
 export function readCertificateExpiry(der: Uint8Array): number | undefined {
-  const certificate = enter(new ByteReader(der), TAG.sequence);
-  const body = enter(certificate, TAG.sequence);
-  if (body.bytes[body.at] === TAG.version) enter(body, TAG.version);
-  enter(body, TAG.integer);
-  // Signature algorithm and issuer.
-  enter(body, TAG.sequence);
-  enter(body, TAG.sequence);
-  const validity = enter(body, TAG.sequence);
-  readTime(validity);
-  return readTime(validity);
+  let at = enter(der, enter(der, 0, SEQUENCE), SEQUENCE);
+  if (der[at] === VERSION) at = pass(der, at, VERSION);
+  at = pass(der, at, INTEGER);
+  // Signature algorithm and issuer, then validity.
+  at = pass(der, pass(der, at, SEQUENCE), SEQUENCE);
+  at = enter(der, at, SEQUENCE);
+  at = pass(der, at, der[at] === GENERALIZED_TIME ? GENERALIZED_TIME : UTC_TIME);
+  return readTime(der, at);
 }
 
-/** The contents of the next value; short when it is not of that tag. */
-function enter(reader: ByteReader, tag: number): ByteReader {
-  const found = reader.uint(1);
-  const length = readLength(reader);
-  const start = reader.at;
-  reader.skip(length);
-  const inner = new ByteReader(reader.bytes, start, reader.at);
-  inner.short = reader.short || found !== tag;
-  if (inner.short) reader.short = true;
-  return inner;
+/** Offset of the contents of the value at `at`; past the end when it is not of that tag. */
+function enter(der: Uint8Array, at: number, tag: number): number {
+  if (der[at] !== tag) return der.length;
+  const first = der[at + 1] ?? 0;
+  return at + 2 + (first < 0x80 ? 0 : first & 0x7f);
 }
 
-/** A length of DER, up to three bytes long: no certificate in TLS is larger. */
-function readLength(reader: ByteReader): number {
-  const first = reader.uint(1);
-  if (first < 0x80) return first;
-  const size = first & 0x7f;
-  if (size === 1 || size === 2 || size === 3) return reader.uint(size);
-  reader.short = true;
-  return 0;
+/** Offset after the value at `at`; past the end when it is not of that tag, or not all there. */
+function pass(der: Uint8Array, at: number, tag: number): number {
+  const start = enter(der, at, tag);
+  const first = der[at + 1] ?? 0;
+  let length = first;
+  if (first >= 0x80) {
+    // Up to three bytes of length: no certificate in TLS is larger.
+    if (first === 0x80 || first > 0x83) return der.length;
+    length = 0;
+    for (let each = at + 2; each < start; each += 1) length = length * 256 + (der[each] ?? 0);
+  }
+  return Math.min(start + length, der.length);
 }
 
 /** `YYMMDDHHMMSSZ` up to 2049, `YYYYMMDDHHMMSSZ` from 2050 on: always with seconds, always in UTC. */
-function readTime(reader: ByteReader): number | undefined {
-  const wide = reader.bytes[reader.at] === TAG.generalizedTime;
-  const text = decodeLatin1(enter(reader, wide ? TAG.generalizedTime : TAG.utcTime).rest());
-  const match = (wide ? /^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)Z$/ : /^(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)Z$/).exec(
-    text,
-  );
-  if (match === null) return undefined;
-  const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] = match.slice(1).map(Number);
-  const fullYear = wide ? year : year + (year < 50 ? 2000 : 1900);
-  const time = Date.UTC(fullYear, month - 1, day, hour, minute, second);
+function readTime(der: Uint8Array, at: number): number | undefined {
+  const isWide = der[at] === GENERALIZED_TIME;
+  const length = isWide ? 15 : 13;
+  if ((!isWide && der[at] !== UTC_TIME) || der[at + 1] !== length || der[at + 1 + length] !== ZULU) return undefined;
+  let year = readDigits(der, at + 2);
+  let rest = at + 4;
+  if (isWide) {
+    year = year * 100 + readDigits(der, rest);
+    rest += 2;
+  } else year += year < 50 ? 2000 : 1900;
+  const [month, day, hour] = [readDigits(der, rest), readDigits(der, rest + 2), readDigits(der, rest + 4)];
+  const time = Date.UTC(year, month - 1, day, hour, readDigits(der, rest + 6), readDigits(der, rest + 8));
   return Number.isNaN(time) ? undefined : time;
+}
+
+/** A number of two decimal digits; NaN when they are none. */
+function readDigits(der: Uint8Array, at: number): number {
+  const [tens, units] = [(der[at] ?? 0) - ZERO, (der[at + 1] ?? 0) - ZERO];
+  return tens >= 0 && tens <= 9 && units >= 0 && units <= 9 ? tens * 10 + units : NaN;
 }

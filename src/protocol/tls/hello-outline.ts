@@ -1,4 +1,5 @@
 import { decodeLatin1 } from "./byte-reader.ts";
+import { readCertificateExpiry } from "./certificate-expiry.ts";
 import { parseClientHello } from "./client-hello.ts";
 import { EXTENSION } from "./extension.ts";
 import { isGrease } from "./iana.ts";
@@ -29,6 +30,8 @@ const BODY = RECORD_HEADER + MESSAGE_HEADER;
 /** Where the length of the session id is: after version and random. */
 const SESSION_ID = BODY + 2 + 32;
 const TLS13 = 0x0304;
+/** The type of a Certificate message. */
+const CERTIFICATE = 11;
 
 /**
  * Profiles by what they are made of. Clients are of few kinds, so nearly every
@@ -47,7 +50,7 @@ let count = 0;
  * included. Undefined when it is not of the common form, or not valid.
  */
 export function outlineClientHello(bytes: Uint8Array): ClientHelloOutline | undefined {
-  if (!isWholeMessage(bytes, 1, bytes.length) || readCode(bytes, 3) !== bytes.length - RECORD_HEADER) return undefined;
+  if (!isWholeMessage(bytes, 1)) return undefined;
   const ciphers = SESSION_ID + 1 + (bytes[SESSION_ID] ?? 0);
   const compression = ciphers + 2 + readCode(bytes, ciphers);
   const extensions = compression + 1 + (bytes[compression] ?? 0);
@@ -81,45 +84,96 @@ export function outlineClientHello(bytes: Uint8Array): ClientHelloOutline | unde
   return profile && { serverName, profile };
 }
 
-/** What a ServerHello of TLS 1.3 says. */
+/** What the first words of a server say. */
 export interface ServerHelloOutline {
   readonly version: number;
   readonly cipherSuite: number;
+  /** Up to TLS 1.2, where it is in clear. */
+  readonly alpn: string | undefined;
   readonly resumed: boolean;
+  /** Up to TLS 1.2: when the server's certificate ends, in milliseconds since the epoch; undefined when none was sent. */
+  readonly certificateExpiry: number | undefined;
 }
 
 /**
- * Reads the outline of the ServerHello that `bytes` begin with. Undefined when
- * it is not of the common form, not of TLS 1.3, or asks for another ClientHello.
+ * Reads the outline of the ServerHello that `bytes` begin with, and up to TLS
+ * 1.2 of the certificate behind it; `client` is the whole hello that it answers.
+ * Undefined when it is not of the common form, asks for another ClientHello, or
+ * goes on where `bytes` do not.
  */
-export function outlineServerHello(bytes: Uint8Array): ServerHelloOutline | undefined {
-  const end = RECORD_HEADER + readCode(bytes, 3);
-  if (!isWholeMessage(bytes, 2, end) || isRetry(bytes)) return undefined;
+export function outlineServerHello(bytes: Uint8Array, client: Uint8Array): ServerHelloOutline | undefined {
+  const recordEnd = RECORD_HEADER + readCode(bytes, 3);
+  const end = BODY + readCode(bytes, 7);
+  if (!isHandshakeRecord(bytes, 0) || bytes[5] !== 2 || bytes[6] !== 0 || bytes[BODY] !== 3) return undefined;
+  if (end > recordEnd || end > bytes.length || isRetry(bytes)) return undefined;
   const cipher = SESSION_ID + 1 + (bytes[SESSION_ID] ?? 0);
   const extensions = cipher + 3;
-  if (extensions + 2 + readCode(bytes, extensions) !== end) return undefined;
-  let version = 0;
+  let version = readCode(bytes, BODY);
   let resumed = false;
+  let alpn: string | undefined;
+  // Up to TLS 1.2 a hello may end before them.
+  if (extensions !== end && extensions + 2 + readCode(bytes, extensions) !== end) return undefined;
   for (let at = extensions + 2, next = 0; at < end; at = next) {
     const type = readCode(bytes, at);
-    next = at + 4 + readCode(bytes, at + 2);
+    next = findEnd(bytes, at);
     if (next > end) return undefined;
     if (type === EXTENSION.supportedVersions) version = readCode(bytes, at + 4);
     else if (type === EXTENSION.preSharedKey) resumed = true;
+    else if (type === EXTENSION.alpn) alpn = decodeLatin1(bytes.subarray(at + 7, next));
   }
-  return version === TLS13 ? { version, cipherSuite: readCode(bytes, cipher), resumed } : undefined;
+  const cipherSuite = readCode(bytes, cipher);
+  if (version === TLS13)
+    return end === recordEnd
+      ? { version, cipherSuite, alpn: undefined, resumed, certificateExpiry: undefined }
+      : undefined;
+  if (version > TLS13) return undefined;
+  if (repeatsSessionId(bytes, client))
+    return { version, cipherSuite, alpn, resumed: true, certificateExpiry: undefined };
+  const expiry = findCertificateExpiry(bytes, end, recordEnd);
+  return expiry && { version, cipherSuite, alpn, resumed: false, certificateExpiry: expiry.time };
 }
 
-/** Whether `bytes` begin with a record up to `end` that holds one handshake message of that type, and nothing else. */
-function isWholeMessage(bytes: Uint8Array, type: number, end: number): boolean {
+/** RFC 5246 §7.4.1.3: a session is resumed by repeating its id. */
+function repeatsSessionId(server: Uint8Array, client: Uint8Array): boolean {
+  const length = server[SESSION_ID] ?? 0;
+  if (length === 0 || length !== client[SESSION_ID]) return false;
+  for (let at = SESSION_ID + 1; at <= SESSION_ID + length; at += 1) if (server[at] !== client[at]) return false;
+  return true;
+}
+
+/** Looks whether the message after the ServerHello is a Certificate, in the same record or the next. Undefined when that cannot be told. */
+function findCertificateExpiry(
+  bytes: Uint8Array,
+  helloEnd: number,
+  recordEnd: number,
+): { readonly time: number | undefined } | undefined {
+  let [at, end] = [helloEnd, recordEnd];
+  if (helloEnd === recordEnd) {
+    at += RECORD_HEADER;
+    end = at + readCode(bytes, at - 2);
+    if (at >= bytes.length) return undefined;
+    if (!isHandshakeRecord(bytes, recordEnd)) return { time: undefined };
+  }
+  if (at >= bytes.length) return undefined;
+  if (bytes[at] !== CERTIFICATE) return { time: undefined };
+  // Type and length of the message, length of the list, length of the first certificate.
+  const start = at + MESSAGE_HEADER + 3 + 3;
+  const time = readCertificateExpiry(bytes.subarray(start, Math.min(end, bytes.length)));
+  return time === undefined ? undefined : { time };
+}
+
+function isHandshakeRecord(bytes: Uint8Array, at: number): boolean {
+  return bytes[at] === 0x16 && bytes[at + 1] === 3 && readCode(bytes, at + 3) <= 1 << 14;
+}
+
+/** Whether `bytes` are one record that holds one handshake message of that type, and nothing else. */
+function isWholeMessage(bytes: Uint8Array, type: number): boolean {
   return (
-    end <= bytes.length &&
-    end <= RECORD_HEADER + (1 << 14) &&
-    bytes[0] === 0x16 &&
-    bytes[1] === 3 &&
+    isHandshakeRecord(bytes, 0) &&
+    RECORD_HEADER + readCode(bytes, 3) === bytes.length &&
     bytes[5] === type &&
     bytes[6] === 0 &&
-    BODY + readCode(bytes, 7) === end &&
+    BODY + readCode(bytes, 7) === bytes.length &&
     bytes[BODY] === 3
   );
 }

@@ -106,8 +106,13 @@ export class FirstBytesTap implements TunnelTap {
     if (this.done) return chunk;
     const before = this.#downBytes;
     this.#downBytes += chunk.length;
-    if (this.#options.facts.tls === undefined || this.#simple?.server(chunk) === "more") return this.#boundDown(chunk);
-    this.#leaveSimple();
+    if (this.#options.facts.tls === undefined) return this.#boundDown(chunk);
+    if (this.#simple !== undefined) {
+      const step = this.#simple.server(chunk);
+      if (step === "done") this.#finish();
+      if (step !== "complex") return this.#boundDown(chunk);
+      this.#leaveSimple();
+    }
     if (this.#version === undefined) this.#server ??= createTlsWatcher({ from: "server" });
     for (const event of this.#server?.push(chunk) ?? NO_EVENTS) {
       const failure = this.#takeServerEvent(event);

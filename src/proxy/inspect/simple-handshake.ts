@@ -1,5 +1,6 @@
 import { outlineClientHello, outlineServerHello } from "../../protocol/tls/hello-outline.ts";
-import { type InsideFacts, startTlsFacts, type TlsFacts, timeHandshake } from "./inside-facts.ts";
+import { type InsideFacts, startTlsFacts, timeHandshake, type TlsFacts } from "./inside-facts.ts";
+import { type RecordListener, RecordWalk } from "./record-walk.ts";
 
 /**
  * Bytes of a record of TLS 1.3 with a Finished in the shortest encryption: type
@@ -8,26 +9,28 @@ import { type InsideFacts, startTlsFacts, type TlsFacts, timeHandshake } from ".
  */
 export const SHORTEST_FINISHED = 45;
 
-const HEADER_BYTES = 5;
+const TLS13 = 0x0304;
 /** Types of records, RFC 8446 §5.1. */
-const [CHANGE_CIPHER_SPEC, ALERT, APPLICATION_DATA] = [20, 21, 23];
+const CHANGE_CIPHER_SPEC = 20;
+const ALERT = 21;
+const HANDSHAKE = 22;
+const APPLICATION_DATA = 23;
 
-/** What came of a chunk: it goes on, all is known, or watchers have to take over from here. */
+/** What came of a chunk: it goes on, all is known, or watchers have to take over with it. */
 export type SimpleStep = "more" | "done" | "complex";
 
 /**
- * The handshake of nearly every connection: TLS 1.3, each hello whole in the
- * chunk that it came in, and nobody waits for a verdict. It is read without
- * watchers, at a fraction of the cost.
+ * The handshake of nearly every connection: nobody waits for a verdict, and
+ * each hello is whole in the chunk that it came in. It is read without watchers,
+ * at a fraction of the cost: after the hellos, headers of records tell enough.
  */
 export class SimpleHandshake {
   /** The client's first chunk, in case that a watcher has to read it after all. */
   readonly hello: Uint8Array;
   readonly #tls: TlsFacts;
   readonly #earlyData: boolean;
-  #answered = false;
-  /** The beginning of a record of the client, of which the rest has not come. */
-  #partial: Uint8Array | undefined;
+  #client: Side | undefined;
+  #server: Side | undefined;
 
   private constructor(hello: Uint8Array, tls: TlsFacts, earlyData: boolean) {
     this.hello = hello;
@@ -46,41 +49,84 @@ export class SimpleHandshake {
 
   /** More of the server. */
   server(chunk: Uint8Array): SimpleStep {
-    if (this.#answered) return "more";
-    const hello = outlineServerHello(chunk);
+    if (this.#client !== undefined) return this.#server === undefined ? "more" : this.#walk(this.#server, chunk);
+    const hello = outlineServerHello(chunk, this.hello);
     if (hello === undefined) return "complex";
-    this.#answered = true;
-    this.#tls.version = hello.version;
-    this.#tls.cipherSuite = hello.cipherSuite;
-    this.#tls.resumed = hello.resumed;
-    return "more";
+    const tls = this.#tls;
+    tls.version = hello.version;
+    tls.cipherSuite = hello.cipherSuite;
+    tls.alpnChosen = hello.alpn;
+    tls.resumed = hello.resumed;
+    tls.certificateExpiry = hello.certificateExpiry;
+    this.#client = new Side("client", tls, this.#earlyData);
+    if (hello.version === TLS13) return "more";
+    this.#server = new Side("server", tls, false);
+    return this.#walk(this.#server, chunk);
   }
 
-  /** More of the client: after the hellos only the headers of its records tell something. */
+  /** More of the client. */
   client(chunk: Uint8Array): SimpleStep {
-    if (!this.#answered) return "complex";
-    const bytes = this.#partial === undefined ? chunk : Buffer.concat([this.#partial, chunk]);
-    let at = 0;
-    while (at + HEADER_BYTES <= bytes.length) {
-      const type = bytes[at];
-      const length = ((bytes[at + 3] ?? 0) << 8) | (bytes[at + 4] ?? 0);
-      const end = at + HEADER_BYTES + length;
-      if (type === APPLICATION_DATA && length >= SHORTEST_FINISHED) {
-        timeHandshake(this.#tls);
-        return "done";
-      }
-      const isAlert = type === ALERT && length === 2;
-      const isSkipped = (type === CHANGE_CIPHER_SPEC && length === 1) || (type === APPLICATION_DATA && this.#earlyData);
-      if (!isAlert && !isSkipped) return "done";
-      if (end > bytes.length) break;
-      if (isAlert) {
-        this.#tls.alert = { from: "client", description: bytes[end - 1] ?? 0 };
-        return "done";
-      }
-      at = end;
+    return this.#client === undefined ? "complex" : this.#walk(this.#client, chunk);
+  }
+
+  #walk(side: Side, chunk: Uint8Array): SimpleStep {
+    side.push(chunk);
+    const isFinished = this.#client?.finished === true && this.#server?.finished !== false;
+    if (isFinished) timeHandshake(this.#tls);
+    return isFinished || side.over ? "done" : "more";
+  }
+}
+
+/** What one side says after, or from, its hello. */
+class Side implements RecordListener {
+  /** Its Finished was seen. */
+  finished = false;
+  /** Nothing more is to be learnt from it. */
+  over = false;
+  readonly #from: "client" | "server";
+  readonly #tls: TlsFacts;
+  readonly #earlyData: boolean;
+  readonly #records = new RecordWalk();
+  #encrypts = false;
+
+  constructor(from: "client" | "server", tls: TlsFacts, earlyData: boolean) {
+    this.#from = from;
+    this.#tls = tls;
+    this.#earlyData = earlyData;
+  }
+
+  push(chunk: Uint8Array): void {
+    if (!this.finished) this.#records.push(chunk, this);
+  }
+
+  record(type: number, length: number, level: number, description: number): boolean {
+    const isTls13 = this.#tls.version === TLS13;
+    switch (type) {
+      case CHANGE_CIPHER_SPEC:
+        this.#encrypts = true;
+        return true;
+      case ALERT:
+        // A warning ends nothing.
+        if (length === 2 && level === 1) return true;
+        if (length === 2) this.#tls.alert = { from: this.#from, description };
+        break;
+      case HANDSHAKE:
+        // Up to TLS 1.2 the first one after ChangeCipherSpec is the Finished.
+        if (isTls13) break;
+        if (!this.#encrypts) return true;
+        this.finished = true;
+        return false;
+      case APPLICATION_DATA:
+        if (isTls13 && length >= SHORTEST_FINISHED) {
+          this.finished = true;
+          return false;
+        }
+        if (isTls13 && this.#earlyData) return true;
+        break;
+      default:
+        break;
     }
-    // Less than one short record.
-    this.#partial = at < bytes.length ? bytes.subarray(at) : undefined;
-    return "more";
+    this.over = true;
+    return false;
   }
 }

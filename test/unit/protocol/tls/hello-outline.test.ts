@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { readCertificateExpiry } from "../../../../src/protocol/tls/certificate-expiry.ts";
 import { EXTENSION } from "../../../../src/protocol/tls/extension.ts";
 import { outlineClientHello, outlineServerHello } from "../../../../src/protocol/tls/hello-outline.ts";
 import { computeJa4 } from "../../../../src/protocol/tls/ja4.ts";
@@ -97,30 +98,45 @@ describe("outlineClientHello()", () => {
 });
 
 describe("outlineServerHello()", () => {
-  test("says of every recorded answer of TLS 1.3 what the parser says, and nothing of others", () => {
-    let seen = 0;
+  test("says of every recorded answer what the parsers say", () => {
+    const seen = new Set<number>();
     for (const name of listTlsFixtures()) {
       const fixture = loadTlsFixture(name);
+      const answer = fixture.segments.find(({ from }) => from === "server")?.bytes ?? u8();
+      const events = watchAll("server", fixture.server);
       const [client] = listMessages(watchAll("client", fixture.client), "client_hello");
-      const [server] = listMessages(watchAll("server", fixture.server), "server_hello");
+      const [server] = listMessages(events, "server_hello");
       if (client === undefined) throw new Error(`There is no hello in ${name}`);
-      const outline = outlineServerHello(fixture.server);
-      if (server === undefined || server.version < 0x0304 || server.helloRetryRequest) {
-        expect(outline).toBeUndefined();
+      const outline = outlineServerHello(answer, fixture.client);
+      if (outline === undefined) {
+        // Nothing but a refusal, another question, or a certificate in pieces.
+        expect(["openssl-no-shared-cipher", "openssl-protocol-version", "openssl-tls13-hello-retry"]).toContain(name);
         continue;
       }
-      seen += 1;
-      const { version, cipherSuite, resumed } = summariseHandshake(client, server);
-      expect(outline).toEqual({ version, cipherSuite, resumed });
+      if (server === undefined) throw new Error(`There is no answer in ${name}`);
+      seen.add(server.version);
+      const [own] = listMessages(events, "certificate")[0]?.chain ?? [];
+      const { version, cipherSuite, resumed, alpn: chosen } = summariseHandshake(client, server);
+      expect([name, outline]).toEqual([
+        name,
+        { version, cipherSuite, resumed, alpn: chosen, certificateExpiry: own && readCertificateExpiry(own) },
+      ]);
     }
-    expect(seen).toBeGreaterThan(8);
+    expect([...seen].sort()).toEqual([0x0301, 0x0302, 0x0303, 0x0304]);
   });
 
-  test("gives nothing for what is cut off", () => {
-    const { server } = loadTlsFixture("openssl-tls13");
-    const end = 5 + (((server[3] ?? 0) << 8) | (server[4] ?? 0));
-    for (let length = 0; length < end; length += 1)
-      expect(outlineServerHello(server.subarray(0, length))).toBeUndefined();
-    expect(outlineServerHello(server.subarray(0, end))).toBeDefined();
+  test("gives nothing for what is cut off before the end of the certificate's validity", () => {
+    for (const name of ["openssl-tls13", "openssl-tls12-ecdhe-rsa"]) {
+      const { server, client } = loadTlsFixture(name);
+      const whole = outlineServerHello(server, client);
+      const end = 5 + (((server[3] ?? 0) << 8) | (server[4] ?? 0));
+      expect(whole).toBeDefined();
+      for (let length = 0; length < end; length += 1)
+        expect(outlineServerHello(server.subarray(0, length), client)).toBeUndefined();
+      for (let length = end; length < server.length; length += 1) {
+        const outline = outlineServerHello(server.subarray(0, length), client);
+        if (outline !== undefined) expect(outline).toEqual(whole as NonNullable<typeof whole>);
+      }
+    }
   });
 });
