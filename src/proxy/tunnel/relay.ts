@@ -192,8 +192,13 @@ class Relay implements Tunnel, TapPort, Watched {
   refuse(lastWords: Uint8Array): void {
     if (!this.#leave()) return;
     const client = this.#client;
-    if (this.#down.empty && client.write(lastWords) === lastWords.length) closeLingering(client);
-    else client.reset();
+    if (lastWords.length > 0 && this.#down.empty && client.write(lastWords) === lastWords.length) {
+      closeLingering(client);
+    } else {
+      // With RST behind the FIN also those hear of it who could go on sending after the other side's end.
+      client.shutdown();
+      client.reset();
+    }
     if (this.#up.bytes === 0) this.#target.close();
     else this.#target.reset();
     this.#conclude("denied");
