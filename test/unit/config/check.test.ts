@@ -224,6 +224,12 @@ describe("checkConfig() on settings that contradict each other", () => {
           'upstreams.a.cert: Found only one of "cert" and "key".',
         ],
         [{ rules: [{ to: ["*"] }] }, 'rules[0]: The rule does nothing. Set "deny", "allow", "allowPrivate" or "via".'],
+        [{ rules: [{ deny: true, sni: "match" }] }, 'rules[0].sni: The rule denies. Leave out "deny" or "sni".'],
+        [{ rules: [{ deny: true, protocols: ["tls"] }] }, "rules[0].protocols: The rule denies."],
+        [
+          { rules: [{ protocols: ["ssh"], tls: { min: "1.2" } }] },
+          'rules[0].tls: "protocols" does not have "tls". Add it, or leave out "tls".',
+        ],
         [{ rules: [{ deny: true, via: "direct" }] }, 'rules[0].via: The rule denies. Leave out "deny" or "via".'],
         [{ rules: [{ deny: true, allowPrivate: true }] }, "rules[0].allowPrivate: The rule denies."],
         [

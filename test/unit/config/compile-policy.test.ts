@@ -29,6 +29,32 @@ describe("compileConfig() on rules", () => {
     expect(rules[2]?.from?.map((range) => range.text)).toEqual(["::1/128"]);
   });
 
+  test("compiles what a rule demands of what is inside; a demand of TLS means TLS alone unless more is listed", () => {
+    const { rules } = compileForTest({
+      rules: [
+        { sni: "match" },
+        { sni: ["*", "One.Example", "*.bücher.example"], protocols: ["tls", "ssh"] },
+        { tls: { min: "1.2" }, ja4: ["t13d1516h2_8daaf6152771_e5627efa2ab1"] },
+        { protocols: ["unknown"] },
+        { allow: true },
+      ],
+    }).runtime.policy;
+    expect(rules.map(({ verdict }) => (verdict.kind === "allow" ? verdict.inside : verdict))).toEqual([
+      { protocols: new Set(["tls"]), sni: "match" },
+      {
+        protocols: new Set(["tls", "ssh"]),
+        sni: [
+          { kind: "any" },
+          { kind: "name", name: "one.example" },
+          { kind: "suffix", suffix: "xn--bcher-kva.example" },
+        ],
+      },
+      { protocols: new Set(["tls"]), minVersion: 0x0303, ja4: new Set(["t13d1516h2_8daaf6152771_e5627efa2ab1"]) },
+      { protocols: new Set(["unknown"]) },
+      undefined,
+    ]);
+  });
+
   test.each([
     ["direct", { kind: "allow", via: [] }],
     ["deny", { kind: "deny" }],
