@@ -147,6 +147,7 @@ async function live(
     const end = await forward(session, client, request.value, authorized.value, route.value, services);
     if (end.kind === "failed") return end.failure;
     if (end.kind !== "switched") return end.kind === "kept" ? "kept" : "ended";
+    session.requestHead = undefined;
     target = end.conn;
   } else {
     enterStage(session, "dial");

@@ -1,5 +1,6 @@
 import type { Ip } from "../address/ip.ts";
 import type { Endpoint } from "../address/endpoint.ts";
+import type { RequestHead } from "../protocol/http1/request-head.ts";
 import type { Failure } from "./failure.ts";
 import type { InsideFacts } from "./inspect/inside-facts.ts";
 import type { Decision } from "./policy/policy.ts";
@@ -41,8 +42,8 @@ export interface Session {
   method: string | undefined;
   /** Of the URI that is to be forwarded; undefined for a tunnel. */
   scheme: "http" | "https" | undefined;
-  /** A request to forward that was read whole, after which the client's connection can carry another one. */
-  wholeRequest: boolean;
+  /** Of a request that is to be forwarded, as it came. */
+  requestHead: RequestHead | undefined;
   target: Endpoint | undefined;
   user: string | undefined;
   decision: Decision | undefined;
@@ -94,7 +95,7 @@ export function openSession(start: SessionStart): Session {
     socksLogin: false,
     method: undefined,
     scheme: undefined,
-    wholeRequest: false,
+    requestHead: undefined,
     target: undefined,
     user: undefined,
     decision: undefined,

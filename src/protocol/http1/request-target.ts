@@ -72,13 +72,11 @@ function parseAuthorityForm(target: string): RequestTargetResult {
 }
 
 function parseAbsoluteForm(method: string, target: string): RequestTargetResult {
-  const match = schemeAndSlashes.exec(target);
-  const scheme = match?.[1]?.toLowerCase();
-  if (match === null || scheme === undefined) return refuse("bad_target_form", 0);
+  const scheme = readScheme(target);
+  if (scheme === undefined) return refuse("bad_target_form", 0);
   if (scheme !== "http" && scheme !== "https") return refuse("unsupported_scheme", 0);
-  const start = match[0].length;
-  const length = target.slice(start).search(/[/?#]/);
-  const end = length === -1 ? target.length : start + length;
+  const start = scheme.length + "://".length;
+  const end = findAuthorityEnd(target, start);
   const authority = target.slice(start, end);
   const bad = checkAuthority(authority, start) ?? checkPath(target, end);
   if (bad !== undefined) return bad;
@@ -86,6 +84,23 @@ function parseAbsoluteForm(method: string, target: string): RequestTargetResult 
   const pathAndQuery = rest === "" && method === "OPTIONS" ? "*" : rest.startsWith("/") ? rest : `/${rest}`;
   return accept(target, { form: "absolute", scheme, authority, pathAndQuery });
 }
+
+/** The scheme in lower case; most write it so. */
+function readScheme(target: string): string | undefined {
+  return target.startsWith("http://") ? "http" : schemeAndSlashes.exec(target)?.[1]?.toLowerCase();
+}
+
+function findAuthorityEnd(target: string, start: number): number {
+  for (let at = start; at < target.length; at++) {
+    const character = target.charCodeAt(at);
+    if (character === SLASH || character === QUESTION_MARK || character === HASH) return at;
+  }
+  return target.length;
+}
+
+const SLASH = 0x2f;
+const QUESTION_MARK = 0x3f;
+const HASH = 0x23;
 
 function checkAuthority(authority: string, start: number): RequestTargetResult | undefined {
   if (authority === "") return refuse("bad_authority", start);

@@ -1,5 +1,6 @@
 import { type Fields, getAll, hasField } from "../../protocol/http1/fields.ts";
 import { stripHopByHop } from "../../protocol/http1/hop-by-hop.ts";
+import type { PlainResponse } from "../../protocol/http1/plain-response.ts";
 import type { ResponseHead } from "../../protocol/http1/response-head.ts";
 import { formatLines } from "./origin-head.ts";
 import { formatVia } from "./via.ts";
@@ -36,6 +37,17 @@ export function formatClientHead(head: ResponseHead, options: ClientHeadOptions)
   // RFC 9110 §6.6.1: who forwards a response that has no Date gives it one.
   if (status >= 200 && !hasField(fields, "date")) text += `Date: ${formatNow()}\r\n`;
   return { ok: true, text: `${text}Via: ${formatVia(head.version, options.via)}\r\n\r\n` };
+}
+
+/** Writes what follows the octets of a plain response that go on: what we say ourselves, and the empty line. */
+export function formatPlainTail(
+  { length, dated }: PlainResponse,
+  { via, close }: Pick<ClientHeadOptions, "via" | "close">,
+): string {
+  const framing = length < 0 ? "Transfer-Encoding: chunked\r\n" : "";
+  const connection = close ? "Connection: close\r\n" : "";
+  const date = dated ? "" : `Date: ${formatNow()}\r\n`;
+  return `${framing}${connection}${date}Via: ${formatVia("1.1", via)}\r\n\r\n`;
 }
 
 function formatUpgrade(fields: Fields, close: boolean): string {

@@ -1,6 +1,7 @@
 import type { Conn, ConnSink } from "../../net/conn.ts";
 import { getAll, hasField } from "../../protocol/http1/fields.ts";
 import { frameResponse, type ResponseFraming } from "../../protocol/http1/message-framing.ts";
+import { type PlainResponse, readPlainResponse } from "../../protocol/http1/plain-response.ts";
 import { allowsNextResponse } from "../../protocol/http1/persistence.ts";
 import {
   createResponseHeadParser,
@@ -11,9 +12,9 @@ import type { HeadParser } from "../../protocol/http1/head-parser.ts";
 import type { Failure, FailureDetail } from "../failure.ts";
 import type { ForwardRequest } from "../handshake/forward-request.ts";
 import { type BodyReader, createBodyReader } from "./body-reader.ts";
-import { formatClientHead } from "./client-head.ts";
+import { formatClientHead, formatPlainTail } from "./client-head.ts";
 import { HeldBytes } from "./held-bytes.ts";
-import type { Outlet } from "./outlet.ts";
+import { type HeadToWrite, type Outlet, textHead, viewBytes } from "./outlet.ts";
 
 /** Whom a download tells what happens at the origin's side. */
 export interface DownloadOwner {
@@ -52,6 +53,8 @@ const HEAD_LIMITS = { maxBytes: 64 * 1024, maxFields: 256 };
 /** Informational responses before a final one: room for progress reports, an end for a flood. */
 const MAX_INTERIM = 256;
 
+const CHUNKED = { kind: "chunked" } as const;
+
 const NOTHING = new Uint8Array(0);
 
 /** The way of one response from the origin to the client: 1xx as they come, the final head, its body. */
@@ -75,7 +78,9 @@ export class Download implements ConnSink {
   readonly #via: string;
   readonly #asksUpstream: boolean;
   readonly #held = new HeldBytes();
-  #parser: HeadParser<ResponseHead, ResponseHeadError> | undefined = createResponseHeadParser(HEAD_LIMITS);
+  /** Whether the final head is still to come; its parser is there once it has to be. */
+  #awaitsHead = true;
+  #parser: HeadParser<ResponseHead, ResponseHeadError> | undefined;
   #body: BodyReader | undefined;
   #interim = 0;
   /** The origin's FIN is the end of the body. */
@@ -99,8 +104,8 @@ export class Download implements ConnSink {
   }
 
   data(chunk: Uint8Array): void {
-    if (this.#parser !== undefined) this.#readHead(chunk, this.#parser);
-    else if (this.#body !== undefined) this.#readBody("", chunk, this.#body);
+    if (this.#awaitsHead) this.#readHead(chunk);
+    else if (this.#body !== undefined) this.#readBody(undefined, chunk, this.#body);
     else if (this.switched) this.#held.append(chunk);
     // More than the response: whatever it is, nobody asked for it.
     else this.keepsOrigin = false;
@@ -118,15 +123,26 @@ export class Download implements ConnSink {
     this.#finish(reset);
   }
 
-  #readHead(chunk: Uint8Array, parser: HeadParser<ResponseHead, ResponseHeadError>): void {
+  #readHead(chunk: Uint8Array): void {
+    if (this.#parser === undefined) {
+      const { head } = this.#request;
+      const plain =
+        head.version === "1.1" && head.method !== "HEAD" ? readPlainResponse(chunk, HEAD_LIMITS) : undefined;
+      if (plain !== undefined) {
+        this.#answerPlainly(plain, chunk);
+        return;
+      }
+      this.#parser = createResponseHeadParser(HEAD_LIMITS);
+    }
     const bytes = this.#held.append(chunk);
-    const parsed = parser.parse(bytes);
+    const parsed = this.#parser.parse(bytes);
     if (parsed.kind === "more") return;
     if (parsed.kind === "bad") {
       this.#owner.failResponse({ detail: judgeHeadError(parsed.code), note: `${parsed.code} at byte ${parsed.at}` });
       return;
     }
     this.#held.clear();
+    this.#parser = undefined;
     const rest = parsed.used === bytes.length ? NOTHING : bytes.subarray(parsed.used);
     const { status } = parsed.value;
     if (status === 101) this.#switch(parsed.value, rest);
@@ -150,8 +166,7 @@ export class Download implements ConnSink {
       this.#outlet.write(Buffer.from(formatted.text, "latin1"));
     }
     this.#owner.interim();
-    this.#parser = createResponseHeadParser(HEAD_LIMITS);
-    if (rest.length > 0) this.#readHead(rest, this.#parser);
+    if (rest.length > 0) this.#readHead(rest);
   }
 
   /** RFC 9110 §15.2.2: only who was asked may switch. */
@@ -162,7 +177,7 @@ export class Download implements ConnSink {
       this.#owner.failResponse({ detail: "bad_response", note });
       return;
     }
-    this.#parser = undefined;
+    this.#awaitsHead = false;
     this.switched = true;
     this.done = true;
     this.status = head.status;
@@ -197,32 +212,51 @@ export class Download implements ConnSink {
       this.#owner.failResponse({ detail: "bad_response", note: formatted.code });
       return;
     }
-    this.#parser = undefined;
-    this.#body = createBodyReader(framing, knowsChunks ? "chunks" : "data");
-    // Set before anything is written, and only then: a body that is malformed at once can still be refused.
-    if (this.#body !== undefined) {
-      this.#readBody(formatted.text, rest, this.#body, head.status);
+    this.#begin(
+      head.status,
+      textHead(formatted.text),
+      createBodyReader(framing, knowsChunks ? "chunks" : "data"),
+      rest,
+    );
+  }
+
+  /** As `#answer`, for the many that need no second look: to a client of version 1.1, and not to HEAD. */
+  #answerPlainly(plain: PlainResponse, bytes: Uint8Array): void {
+    this.keepsOrigin = !plain.closes;
+    const text = formatPlainTail(plain, { via: this.#via, close: this.#owner.closesClient() });
+    const framing = plain.length < 0 ? CHUNKED : ({ kind: "length", length: plain.length } as const);
+    const rest = plain.used === bytes.length ? NOTHING : viewBytes(bytes, plain.used, bytes.length);
+    this.#begin(plain.status, { bytes, spans: plain.spans, text }, createBodyReader(framing, "chunks"), rest);
+  }
+
+  /** Writes the final head, and what there is of the body behind it. */
+  #begin(status: number, head: HeadToWrite, body: BodyReader | undefined, rest: Uint8Array): void {
+    this.#awaitsHead = false;
+    this.#body = body;
+    if (body !== undefined) {
+      this.#readBody(head, rest, body, status);
       return;
     }
     if (rest.length > 0) this.keepsOrigin = false;
-    this.status = head.status;
-    this.#outlet.writeHead(formatted.text, NOTHING);
+    this.status = status;
+    this.#outlet.writeHead(head, NOTHING);
     this.#complete();
   }
 
   /** Passes on what there is of the body; with the head in front of it when that is not written yet. */
-  #readBody(head: string, bytes: Uint8Array, body: BodyReader, status = this.status): void {
+  #readBody(head: HeadToWrite | undefined, bytes: Uint8Array, body: BodyReader, status = this.status): void {
     this.#owner.touch();
     const step = body.push(bytes);
     if (step.kind === "bad") {
       this.#owner.failResponse({ detail: "bad_response", note: step.code });
       return;
     }
+    // Not before: a body that is malformed at once can still be refused.
     this.status = status;
-    if (head === "") this.#outlet.write(step.output);
+    if (head === undefined) this.#outlet.write(step.output);
     else this.#outlet.writeHead(head, step.output);
     if (step.kind === "more") {
-      if (head !== "") this.#owner.answering();
+      if (head !== undefined) this.#owner.answering();
       return;
     }
     if (step.used < bytes.length) this.keepsOrigin = false;
@@ -247,7 +281,7 @@ export class Download implements ConnSink {
     this.keepsOrigin = false;
     if (this.done) {
       this.#owner.originEnded();
-    } else if (this.#parser !== undefined) {
+    } else if (this.#awaitsHead) {
       if (this.#held.length === 0) this.#owner.originSilent(reset);
       else this.#owner.failResponse({ detail: "response_incomplete", note: "closed in the middle of the head" });
     } else if (this.#endsWithOrigin && !reset) {

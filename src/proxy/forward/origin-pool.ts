@@ -9,7 +9,7 @@ export interface Origin {
   /** The address that was dialled, when it is the target's own. */
   readonly ip: Ip | undefined;
   /** Another exchange went over it before this one. */
-  readonly reused: boolean;
+  reused: boolean;
 }
 
 /** What the pool asks of a connection that it is to keep. */
@@ -56,7 +56,8 @@ export class OriginPool {
       if (!fits(idle.origin.ip)) continue;
       this.#remove(idle);
       idle.origin.conn.detach();
-      return { ...idle.origin, reused: true };
+      idle.origin.reused = true;
+      return idle.origin;
     }
     return undefined;
   }

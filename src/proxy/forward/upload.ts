@@ -1,6 +1,6 @@
 import type { Conn, ConnSink } from "../../net/conn.ts";
 import type { BodyReader } from "./body-reader.ts";
-import type { Outlet } from "./outlet.ts";
+import { type Outlet, textHead } from "./outlet.ts";
 
 /** Whom an upload tells what happens at the client's side. */
 export interface UploadOwner {
@@ -128,6 +128,6 @@ export class Upload implements ConnSink {
     const head = this.#head;
     this.#head = "";
     if (head === "") this.#outlet.write(body);
-    else this.#outlet.writeHead(head, body);
+    else this.#outlet.writeHead(textHead(head), body);
   }
 }

@@ -1,7 +1,5 @@
 import type { Conn } from "../../net/conn.ts";
 import { readMessage, type ReadResult } from "../../net/read-message.ts";
-import { frameRequest } from "../../protocol/http1/message-framing.ts";
-import { allowsNextRequest } from "../../protocol/http1/persistence.ts";
 import { createRequestHeadParser, type RequestHead, type RequestHeadError } from "../../protocol/http1/request-head.ts";
 import type { Parsed } from "../../protocol/parsed.ts";
 import { parseSocks4Request, type Socks4Request, type Socks4RequestError } from "../../protocol/socks/socks4-server.ts";
@@ -63,7 +61,7 @@ function judgeHello(session: Session, read: ReadResult<Hello, HelloError>): Outc
 
 function noteHead(session: Session, head: RequestHead): void {
   session.method = head.method;
-  session.wholeRequest = head.method !== "CONNECT" && allowsNextRequest(head) && frameRequest(head).kind === "none";
+  if (head.method !== "CONNECT") session.requestHead = head;
 }
 
 /** SOCKS begins with its version as a byte, and no HTTP request can begin with one of those. */

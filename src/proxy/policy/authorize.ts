@@ -69,12 +69,13 @@ interface Finding {
   readonly failure?: Failure;
 }
 
-function conclude(session: AskingSession, { decision, failure, ...found }: Finding): Authorization {
+function conclude(session: AskingSession, { decision, failure, addresses, narrowed }: Finding): Authorization {
   session.decision = decision;
   if (failure !== undefined) return { ok: false, failure };
   if (decision === undefined) throw new Error("An inquiry ended with neither a decision nor a failure");
-  if (decision.verdict === "allow") return { ok: true, value: { decision, ...found } };
-  return { ok: false, failure: explainDenial(decision) };
+  if (decision.verdict !== "allow") return { ok: false, failure: explainDenial(decision) };
+  if (addresses === undefined) return { ok: true, value: { decision } };
+  return { ok: true, value: { decision, addresses, ...(narrowed && { narrowed }) } };
 }
 
 function explainDenial({ detail, rule }: DenyDecision): Failure {

@@ -1,4 +1,7 @@
 import type { Conn } from "../../net/conn.ts";
+import { frameRequest } from "../../protocol/http1/message-framing.ts";
+import { allowsNextRequest } from "../../protocol/http1/persistence.ts";
+import type { RequestHead } from "../../protocol/http1/request-head.ts";
 import { describeFailure, type Failure } from "../failure.ts";
 import type { ClientProtocol, Session } from "../session.ts";
 import { closeLingering } from "./close-lingering.ts";
@@ -21,6 +24,11 @@ export function respondEstablished(session: Session, client: Conn): void {
   client.write(voices[session.protocol ?? "http"].sayEstablished(session));
 }
 
+/** Whether nothing of a request is left unread, and the client's connection can carry another one. */
+function isReadWhole(head: RequestHead | undefined): boolean {
+  return head !== undefined && frameRequest(head).kind === "none" && allowsNextRequest(head);
+}
+
 /**
  * Tells the client why not. Gives whether the connection is kept: after a whole
  * request to forward that was understood, unless `ending`. Else it is closed so
@@ -33,7 +41,7 @@ export function refuse(session: Session, client: Conn, failure: Failure, ending:
     return false;
   }
   const { status, word } = describeFailure(failure.detail);
-  const keeps = session.wholeRequest && word !== "http_request_error" && !ending;
+  const keeps = !ending && word !== "http_request_error" && isReadWhole(session.requestHead);
   session.status = status;
   client.write(voices[session.protocol ?? "http"].sayRefused(session, failure, keeps));
   if (!keeps) closeLingering(client);
