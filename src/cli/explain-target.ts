@@ -13,6 +13,7 @@ import { guardAddress, isLocalhostName, type OwnListeners } from "../proxy/polic
 import type { Decision } from "../proxy/policy/policy.ts";
 import { chooseRoute } from "../proxy/route/choose-route.ts";
 import type { ProxyProtocolVersion, Route } from "../proxy/route/route.ts";
+import { describeInside } from "./describe-inside.ts";
 
 /** Who asks for what. */
 export interface Question {
@@ -66,6 +67,8 @@ export async function explainTarget(
   const route = chooseRoute(session, authorized.value);
   if (!route.ok) return [...lines, ...refuse(route.failure)];
   lines.push(line("route", describeRoute(route.value, authorized.value)));
+  const { inside } = authorized.value.decision;
+  if (inside !== undefined) lines.push(line("inside", describeInside(inside)));
   const means: Means = { own, resolver, connectMs: runtime.timeouts.connectMs };
   const shut = await explainUpstream(route.value, means);
   return [...lines, ...(shut ?? (await explainAddresses(authorized.value, route.value, target, means)))];

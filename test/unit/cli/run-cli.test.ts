@@ -187,7 +187,7 @@ describe("penstock explain", () => {
     upstreams: { corp: "socks5h://10.0.0.1" },
     rules: [
       { name: "no-mail", to: ["*:25"], deny: true },
-      { name: "registry", users: ["ci"], to: ["*.npmjs.org"], via: "corp" },
+      { name: "registry", users: ["ci"], to: ["*.npmjs.org"], via: "corp", sni: "match" },
       { name: "lab", from: ["192.0.2.0/24"], to: ["10.0.0.0/8"], allowPrivate: true },
     ],
   });
@@ -218,6 +218,7 @@ describe("penstock explain", () => {
       "client:  127.0.0.1 as ci",
       "rule:    registry",
       "route:   corp (socks5h://10.0.0.1:1080)",
+      "inside:  only tls; SNI as the target",
       "address: left to the upstream to resolve",
       "verdict: allowed",
     ]);
