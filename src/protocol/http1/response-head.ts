@@ -78,7 +78,11 @@ export function parseResponseHead(bytes: Uint8Array, limits: HeadLimits): Parsed
 }
 
 /** Mark: the CR that ends the line. */
-export function scanStatusLine(scan: StartLineScan, bytes: Uint8Array, end: number): "more" | "done" | ResponseHeadError {
+export function scanStatusLine(
+  scan: StartLineScan,
+  bytes: Uint8Array,
+  end: number,
+): "more" | "done" | ResponseHeadError {
   while (scan.pos < end) {
     const octet = bytes[scan.pos] as number;
     switch (scan.step) {
