@@ -1,4 +1,5 @@
 import type { Failure } from "../failure.ts";
+import type { Watched } from "../tunnel/idle-watch.ts";
 import { OriginPool } from "./origin-pool.ts";
 
 /** Something under way that can be ended from outside. */
@@ -11,13 +12,13 @@ export class Forwarding {
   readonly origins = new OriginPool();
   /** Exchanges under way. */
   readonly exchanges = new Set<Endable>();
-  /** Clients between two requests, each with the way to tell it that there will be no other. */
-  readonly waiting = new Set<() => void>();
+  /** Clients between two requests. */
+  readonly waiting = new Set<Watched>();
 
   /** Ends what is idle, on both sides. Exchanges go on to their end. */
   windDown(): void {
     this.origins.close();
-    for (const leave of this.waiting) leave();
+    for (const client of this.waiting) client.expire();
   }
 
   /** Ends everything at once. */

@@ -9,7 +9,7 @@ export interface Origin {
   /** The address that was dialled, when it is the target's own. */
   readonly ip: Ip | undefined;
   /** Another exchange went over it before this one. */
-  reused: boolean;
+  readonly reused: boolean;
 }
 
 /** What the pool asks of a connection that it is to keep. */
@@ -31,14 +31,14 @@ const SWEEP_MS = 1000;
  * while nobody asked, is gone from here at once.
  */
 export class OriginPool {
-  /** The oldest first. */
-  readonly #idle = new Set<IdleOrigin>();
+  /** Oldest first. A list may be empty until the next sweep: most are wanted again soon. */
   readonly #byKey = new Map<string, IdleOrigin[]>();
+  #size = 0;
   #sweeper: Timer | undefined;
   #closed = false;
 
   get size(): number {
-    return this.#idle.size;
+    return this.#size;
   }
 
   /**
@@ -48,44 +48,39 @@ export class OriginPool {
   take(key: string, fits: (ip: Ip | undefined) => boolean, maxIdleMs = Number.POSITIVE_INFINITY): Origin | undefined {
     const list = this.#byKey.get(key);
     if (list === undefined) return undefined;
-    const earliest = maxIdleMs === Number.POSITIVE_INFINITY ? -1 : performance.now() - maxIdleMs;
     for (let index = list.length - 1; index >= 0; index--) {
       const idle = list[index] as IdleOrigin;
       // What lies below is older still.
-      if (idle.since < earliest) return undefined;
-      if (!fits(idle.origin.ip)) continue;
-      this.#remove(idle);
-      idle.origin.conn.detach();
-      idle.origin.reused = true;
-      return idle.origin;
+      if (maxIdleMs !== Number.POSITIVE_INFINITY && performance.now() - idle.since > maxIdleMs) return undefined;
+      if (!fits(idle.ip)) continue;
+      if (index === list.length - 1) list.pop();
+      else list.splice(index, 1);
+      this.#size -= 1;
+      idle.conn.detach();
+      return idle;
     }
     return undefined;
   }
 
   /** Keeps a detached connection, or closes it when there is no room. */
-  put(origin: Origin, keeping: Keeping): void {
+  put(origin: Origin, { key, idleMs, total, perKey }: Keeping): void {
     const { conn } = origin;
-    if (this.#closed || conn.closed || keeping.idleMs === 0 || keeping.total === 0 || keeping.perKey === 0) {
+    if (this.#closed || conn.closed || idleMs === 0 || total === 0 || perKey === 0) {
       conn.close();
       return;
     }
-    let list = this.#byKey.get(keeping.key);
+    let list = this.#byKey.get(key);
     if (list === undefined) {
       list = [];
-      this.#byKey.set(keeping.key, list);
-    } else if (list.length >= keeping.perKey) {
-      this.#drop(list[0] as IdleOrigin);
-      // The list may have been emptied and forgotten.
-      this.#byKey.set(keeping.key, list);
+      this.#byKey.set(key, list);
     }
-    const now = performance.now();
-    const idle = new IdleOrigin(origin, keeping.key, now, now + keeping.idleMs, () => this.#drop(idle));
+    if (list.length >= perKey) this.#drop(list[0] as IdleOrigin);
+    if (this.#size >= total) this.#dropOldest();
+    // What was taken from here is put back as it is.
+    const idle = origin instanceof IdleOrigin ? origin : new IdleOrigin(origin, (gone) => this.#drop(gone));
+    idle.rest(list, idleMs);
     list.push(idle);
-    this.#idle.add(idle);
-    for (const oldest of this.#idle) {
-      if (this.#idle.size <= keeping.total) break;
-      this.#drop(oldest);
-    }
+    this.#size += 1;
     this.#sweeper ??= setInterval(() => this.#sweep(), SWEEP_MS).unref();
     // What waits there already is delivered here: then it is dropped at once.
     conn.attach(idle);
@@ -94,55 +89,69 @@ export class OriginPool {
   /** Closes all that are idle, and from now on whatever is put in. */
   close(): void {
     this.#closed = true;
-    for (const idle of this.#idle) this.#drop(idle);
+    for (const list of this.#byKey.values()) for (const idle of [...list]) this.#drop(idle);
   }
 
   #sweep(): void {
     const now = performance.now();
-    for (const idle of this.#idle) if (idle.until <= now) this.#drop(idle);
-    if (this.#idle.size > 0) return;
+    for (const [key, list] of this.#byKey) {
+      for (const idle of [...list]) if (idle.until <= now) this.#drop(idle);
+      if (list.length === 0) this.#byKey.delete(key);
+    }
+    if (this.#byKey.size > 0) return;
     clearInterval(this.#sweeper);
     this.#sweeper = undefined;
   }
 
-  #drop(idle: IdleOrigin): void {
-    if (!this.#remove(idle)) return;
-    idle.origin.conn.detach();
-    idle.origin.conn.close();
+  #dropOldest(): void {
+    let oldest: IdleOrigin | undefined;
+    for (const [first] of this.#byKey.values()) {
+      if (first !== undefined && (oldest === undefined || first.since < oldest.since)) oldest = first;
+    }
+    if (oldest !== undefined) this.#drop(oldest);
   }
 
-  #remove(idle: IdleOrigin): boolean {
-    if (!this.#idle.delete(idle)) return false;
-    const list = this.#byKey.get(idle.key) ?? [];
-    const index = list.lastIndexOf(idle);
-    if (index >= 0) list.splice(index, 1);
-    if (list.length === 0) this.#byKey.delete(idle.key);
-    return true;
+  #drop(idle: IdleOrigin): void {
+    const index = idle.list.indexOf(idle);
+    if (index < 0) return;
+    idle.list.splice(index, 1);
+    this.#size -= 1;
+    idle.conn.detach();
+    idle.conn.close();
   }
 }
 
-class IdleOrigin implements ConnSink {
-  readonly origin: Origin;
-  readonly key: string;
-  /** Monotonic milliseconds. */
-  readonly since: number;
-  readonly until: number;
-  readonly #drop: () => void;
+/** A connection that was put in, with what is known of it; also while it is out again. */
+class IdleOrigin implements Origin, ConnSink {
+  readonly conn: Conn;
+  readonly address: string;
+  readonly ip: Ip | undefined;
+  readonly reused = true;
+  /** Where it lies, and in monotonic milliseconds from when and until when. */
+  list: IdleOrigin[] = [];
+  since = 0;
+  until = 0;
+  readonly #drop: (idle: IdleOrigin) => void;
 
-  constructor(origin: Origin, key: string, since: number, until: number, drop: () => void) {
-    this.origin = origin;
-    this.key = key;
-    this.since = since;
-    this.until = until;
+  constructor({ conn, address, ip }: Origin, drop: (idle: IdleOrigin) => void) {
+    this.conn = conn;
+    this.address = address;
+    this.ip = ip;
     this.#drop = drop;
   }
 
+  rest(list: IdleOrigin[], idleMs: number): void {
+    this.list = list;
+    this.since = performance.now();
+    this.until = this.since + idleMs;
+  }
+
   data(): void {
-    this.#drop();
+    this.#drop(this);
   }
 
   end(): void {
-    this.#drop();
+    this.#drop(this);
   }
 
   drain(): void {
@@ -150,6 +159,6 @@ class IdleOrigin implements ConnSink {
   }
 
   close(): void {
-    this.#drop();
+    this.#drop(this);
   }
 }

@@ -1,4 +1,4 @@
-import { formatEndpoint } from "../../address/endpoint.ts";
+import { type Endpoint, formatEndpoint } from "../../address/endpoint.ts";
 import type { Ip } from "../../address/ip.ts";
 import type { DialWish } from "../dial/dial.ts";
 import { UpstreamLogin } from "../dial/upstream-login.ts";
@@ -41,6 +41,7 @@ export function planWay(
   settings: ForwardSettings,
 ): Way {
   const { decision, addresses, narrowed } = authorized;
+  if (isPlainest(request, route, authorized)) return planPlainest(request.target, decision);
   const last = route.hops.at(-1);
   const line = `${route.hops.map(numberOf).join(">")} ${route.sourceAddress ?? ""}${nameClient(traveller, route, decision)}`;
   if (last !== undefined && request.scheme === "http" && forwards(last) && decision.tunnelHttp !== true) {
@@ -54,10 +55,9 @@ export function planWay(
 
   const isSecure = request.scheme === "https";
   const scope = isSecure ? `https ${numberOf(settings)}` : "http";
-  const leave = `${decision.allowPrivate ? "private" : "public"}${decision.exactAddress === true ? " exact" : ""}`;
   const chosen = last !== undefined && narrowed === true ? (addresses ?? []).map(({ text }) => text).join(",") : "";
   return {
-    key: `${scope} ${formatEndpoint(request.target)} ${line} ${leave} ${chosen}`,
+    key: `${scope} ${formatEndpoint(request.target)} ${line} ${nameLeave(decision)} ${chosen}`,
     fits:
       last === undefined && addresses !== undefined
         ? (ip: Ip | undefined) => addresses.some(({ text }) => text === ip?.text)
@@ -65,6 +65,41 @@ export function planWay(
     wish: isSecure ? { tls: settings.ca === undefined ? {} : { ca: settings.ca } } : {},
     absolute: undefined,
   };
+}
+
+/** Plain HTTP, directly, to whatever the name resolves to. */
+function isPlainest({ scheme }: ForwardRequest, route: Route, { decision, addresses }: Authorized): boolean {
+  return (
+    scheme === "http" &&
+    route.hops.length === 0 &&
+    route.sourceAddress === undefined &&
+    addresses === undefined &&
+    decision.proxyProtocol === undefined
+  );
+}
+
+/** Planned once for a target and a leave: most requests go the way of another one. */
+function planPlainest(target: Endpoint, decision: AllowDecision): Way {
+  let ways = plainest.get(target);
+  if (ways === undefined) {
+    ways = new Map();
+    plainest.set(target, ways);
+  }
+  const leave = nameLeave(decision);
+  let way = ways.get(leave);
+  if (way === undefined) {
+    way = { key: `http ${formatEndpoint(target)} ${leave}`, fits: anywhere, wish: {}, absolute: undefined };
+    ways.set(leave, way);
+  }
+  return way;
+}
+
+const plainest = new WeakMap<Endpoint, Map<string, Way>>();
+
+/** Who may go to addresses of which kind: what one may use another one may not be led to. */
+function nameLeave({ allowPrivate, exactAddress }: AllowDecision): string {
+  if (exactAddress === true) return allowPrivate ? "private exact" : "public exact";
+  return allowPrivate ? "private" : "public";
 }
 
 /** A connection that began with a PROXY header is one client's and nobody else's. */

@@ -1,13 +1,13 @@
 import type { Conn, ConnSink } from "../../net/conn.ts";
-import { unwatchIdle, watchIdle } from "../tunnel/idle-watch.ts";
+import { unwatchIdle, type Watched, watchIdle } from "../tunnel/idle-watch.ts";
 
 /**
  * Waits until the next request begins to arrive on a connection that was kept,
  * for at most `idleMs`. True when it does; its bytes are unread then. The
  * connection is detached either way, and still to be closed when it is false.
- * `waiting` holds the way to end the wait meanwhile.
+ * Meanwhile the wait is in `waiting`, where it can be made to expire.
  */
-export function awaitRequest(client: Conn, idleMs: number, waiting: Set<() => void>): boolean | Promise<boolean> {
+export function awaitRequest(client: Conn, idleMs: number, waiting: Set<Watched>): boolean | Promise<boolean> {
   if (client.closed) return false;
   // Pipelined: it is here already.
   if (client.unreadBytes > 0) return true;
@@ -17,21 +17,20 @@ export function awaitRequest(client: Conn, idleMs: number, waiting: Set<() => vo
   });
 }
 
-class Waiter implements ConnSink {
+class Waiter implements ConnSink, Watched {
   readonly lastActivity = performance.now();
   readonly #client: Conn;
-  readonly #waiting: Set<() => void>;
+  readonly #waiting: Set<Watched>;
   readonly #resolve: (came: boolean) => void;
   readonly #idleMs: number;
-  readonly #leave = (): void => this.#finish(false);
 
-  constructor(client: Conn, idleMs: number, waiting: Set<() => void>, resolve: (came: boolean) => void) {
+  constructor(client: Conn, idleMs: number, waiting: Set<Watched>, resolve: (came: boolean) => void) {
     this.#client = client;
     this.#waiting = waiting;
     this.#resolve = resolve;
     this.#idleMs = idleMs;
     watchIdle(this, idleMs);
-    waiting.add(this.#leave);
+    waiting.add(this);
   }
 
   data(chunk: Uint8Array): void {
@@ -58,7 +57,7 @@ class Waiter implements ConnSink {
   /** A second call finds nothing left to do. */
   #finish(came: boolean): void {
     unwatchIdle(this, this.#idleMs);
-    this.#waiting.delete(this.#leave);
+    this.#waiting.delete(this);
     this.#client.detach();
     this.#resolve(came);
   }

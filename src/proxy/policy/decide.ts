@@ -73,17 +73,18 @@ function judge(policy: Policy, rule: Rule, index: number, query: Query, address:
   }
   if (verdict.kind === "hook") return { kind: "ask", rule: index, ask: verdict.ask };
   const { via, allowPrivate, sourceAddress, tunnelHttp, inside, proxyProtocol } = verdict;
-  const decision: AllowDecision = {
+  const decision: { -readonly [Key in keyof AllowDecision]: AllowDecision[Key] } = {
     verdict: "allow",
     rule: name,
     allowPrivate,
     via: typeof via === "object" ? via : findDefaultVia(policy),
-    ...(allowPrivate && namesExactly(rule, query, address) ? { exactAddress: true } : {}),
-    ...(sourceAddress === undefined ? {} : { sourceAddress }),
-    ...(tunnelHttp === undefined ? {} : { tunnelHttp }),
-    ...(inside === undefined ? {} : { inside }),
-    ...(proxyProtocol === undefined ? {} : { proxyProtocol }),
   };
+  // Most rules have none of these, and there is a decision for every request.
+  if (allowPrivate && namesExactly(rule, query, address)) decision.exactAddress = true;
+  if (sourceAddress !== undefined) decision.sourceAddress = sourceAddress;
+  if (tunnelHttp !== undefined) decision.tunnelHttp = tunnelHttp;
+  if (inside !== undefined) decision.inside = inside;
+  if (proxyProtocol !== undefined) decision.proxyProtocol = proxyProtocol;
   return typeof via === "function"
     ? { kind: "ask_via", rule: index, ask: via, decision }
     : { kind: "decided", decision };
