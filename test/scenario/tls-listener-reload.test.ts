@@ -128,7 +128,9 @@ describe("the certificates of a TLS listener", () => {
     lasting.peer.take();
     lasting.peer.write("still here");
     await lasting.peer.untilText("still here");
-    expect(proxy.messages.filter((line) => line.startsWith("Cannot"))).toEqual([]);
+    // A look between the two files of a pair may find them not to match, and says so; the last word is that they do.
+    const words = proxy.messages.filter((line) => /^(Cannot use|Read) the/.test(line));
+    expect(words.at(-1)).toStartWith("Read the");
   });
 
   test("stay as they are while the new ones cannot be used", async () => {
