@@ -89,13 +89,13 @@ export class OriginPool {
   /** Closes all that are idle, and from now on whatever is put in. */
   close(): void {
     this.#closed = true;
-    for (const list of this.#byKey.values()) for (const idle of [...list]) this.#drop(idle);
+    for (const list of this.#byKey.values()) for (const idle of list.slice()) this.#drop(idle);
   }
 
   #sweep(): void {
     const now = performance.now();
     for (const [key, list] of this.#byKey) {
-      for (const idle of [...list]) if (idle.until <= now) this.#drop(idle);
+      for (const idle of list.slice()) if (idle.until <= now) this.#drop(idle);
       if (list.length === 0) this.#byKey.delete(key);
     }
     if (this.#byKey.size > 0) return;
