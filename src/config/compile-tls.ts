@@ -1,5 +1,5 @@
 import { resolve } from "node:path";
-import type { z } from "zod";
+import type * as z from "zod";
 
 import type { ListenerCertificate, TlsPlan } from "../proxy/listen/listener-tls.ts";
 import type { Materials } from "./materials.ts";

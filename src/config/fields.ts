@@ -1,10 +1,13 @@
-import { z } from "zod";
+import * as z from "zod";
 
 import { parseCidr } from "../address/cidr.ts";
 import { parseIp } from "../address/ip.ts";
 import { quoteValue } from "./problem.ts";
 import { parseDuration, parseSize } from "./quantity.ts";
 import { suggest } from "./suggest.ts";
+
+// A configuration is read a few times in the life of a process: compiled checks would only take memory.
+z.config({ jitless: true });
 
 /**
  * The kinds of value that the schema is made of. Each says in its messages what

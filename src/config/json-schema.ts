@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 
 import { FUNCTION_MARK } from "./fields.ts";
 import { isRecord, readRecord } from "./raw.ts";

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 
 import type { HookQuery } from "../proxy/policy/policy.ts";
 import { choice, cidr, either, flag, hook, ipAddress, list, settings, text } from "./fields.ts";

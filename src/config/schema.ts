@@ -1,4 +1,4 @@
-import type { z } from "zod";
+import type * as z from "zod";
 
 import { cidr, count, duration, flag, list, secret, settings, size, text, word } from "./fields.ts";
 import { forwardSchema } from "./forward-schema.ts";

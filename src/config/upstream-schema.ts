@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 
 import { choice, either, flag, ipAddress, list, secret, settings, text, word } from "./fields.ts";
 import { parseUpstreamUrl } from "./upstream-url.ts";

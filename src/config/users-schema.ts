@@ -1,4 +1,4 @@
-import type { z } from "zod";
+import type * as z from "zod";
 
 import { duration, either, hook, list, secret, settings, text, word } from "./fields.ts";
 

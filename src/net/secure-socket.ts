@@ -1,7 +1,7 @@
 import { isIP } from "node:net";
-import { checkServerIdentity } from "node:tls";
 import type { Socket, SocketHandler } from "bun";
 import type { Conn } from "./conn.ts";
+import { loadTls } from "./load-tls.ts";
 import { SocketConn } from "./socket-conn.ts";
 import { explainTlsError, readAlertName, type TlsFailure } from "./tls-error.ts";
 
@@ -114,7 +114,9 @@ class Handshake implements SecureAttempt {
     if (this.#over) return;
     // Without a name, Bun has verified who signed the certificate, and not whose it is.
     const mismatch =
-      isIP(this.#serverName) === 0 ? undefined : checkServerIdentity(this.#serverName, socket.getPeerCertificate());
+      isIP(this.#serverName) === 0
+        ? undefined
+        : loadTls().checkServerIdentity(this.#serverName, socket.getPeerCertificate());
     if (mismatch !== undefined) {
       this.fail(mismatch);
       return;

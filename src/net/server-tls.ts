@@ -1,4 +1,4 @@
-import { createSecureContext } from "node:tls";
+import { loadTls } from "./load-tls.ts";
 
 /** A certificate with its key, ready to be shown to clients. */
 export interface ServerCertificate {
@@ -97,7 +97,7 @@ function createContext(
     ...(clients && { ca: [...clients.ca], requestCert: true, rejectUnauthorized: false }),
   } as const;
   try {
-    const { context } = createSecureContext(options);
+    const { context } = loadTls().createSecureContext(options);
     return { ok: true, context: { native: context } };
   } catch (error) {
     return { ok: false, reason: error instanceof Error ? error.message : String(error) };

@@ -1,6 +1,7 @@
-import { checkServerIdentity, connect, rootCertificates, type SecureVersion, type TLSSocket } from "node:tls";
+import type { SecureVersion, TLSSocket } from "node:tls";
 import type { Duplex } from "node:stream";
 import { isIP } from "node:net";
+import { loadTls } from "./load-tls.ts";
 import { explainTlsError, type TlsFailure } from "./tls-error.ts";
 
 export interface ProbeOptions {
@@ -43,7 +44,7 @@ export function probeTls(raw: Duplex, options: ProbeOptions, events: ProbeEvents
   const { serverName, ca, version, protocols } = options;
   const limits = version === undefined ? {} : limitVersion(version);
   return new Promise((resolve) => {
-    const socket = connect({
+    const socket = loadTls().connect({
       socket: raw,
       rejectUnauthorized: false,
       // An address is no SNI (RFC 6066 §3).
@@ -76,7 +77,7 @@ function limitVersion(version: "1.2" | "1.3"): { minVersion: SecureVersion; maxV
 }
 
 function judge(socket: TLSSocket, serverName: string): ProbeVerdict {
-  const mismatch = checkServerIdentity(serverName, socket.getPeerCertificate());
+  const mismatch = loadTls().checkServerIdentity(serverName, socket.getPeerCertificate());
   const code = readCode(socket.authorizationError);
   const untrusted = code !== undefined && code !== NAME_MISMATCH;
   return { trusted: !untrusted, reason: untrusted ? code : undefined, nameMatches: mismatch === undefined };
@@ -93,5 +94,5 @@ const NAME_MISMATCH = "ERR_TLS_CERT_ALTNAME_INVALID";
 
 /** The roots that come with the program, as PEM texts. */
 export function listBundledRoots(): readonly string[] {
-  return rootCertificates;
+  return loadTls().rootCertificates;
 }
