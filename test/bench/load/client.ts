@@ -2,17 +2,17 @@ import { MSG_DONTWAIT, MSG_NOSIGNAL, MSG_TRUNC } from "../../../src/net/linux/co
 import { isTransient } from "../../../src/net/linux/errno.ts";
 import { Latencies } from "./latencies.ts";
 import { readable, Reactor, writable, type Handler } from "./reactor.ts";
-import { listHandshakeSteps, wish, type Handshake } from "./wire.ts";
+import { encodeAmount, listHandshakeSteps, wish, type Handshake } from "./wire.ts";
 
 /** What one run of the load client is to do; comes as JSON in the first argument. */
 export interface LoadOrder {
   readonly port: number;
   readonly originPort: number;
   readonly handshake: Handshake;
-  readonly kind: "down" | "up" | "both" | "echo" | "setup" | "idle" | "slow";
+  readonly kind: "down" | "up" | "both" | "echo" | "setup" | "fetch" | "idle" | "slow";
   /** Tunnels at once. */
   readonly tunnels: number;
-  /** Bytes of a message, for `echo` and `setup`. */
+  /** Bytes of a message, for `echo` and `setup`; bytes that a tunnel carries, for `fetch`. */
   readonly messageBytes: number;
   /** How long to measure, in milliseconds. */
   readonly ms: number;
@@ -21,7 +21,7 @@ export interface LoadOrder {
 /** What it found out, as one line of JSON on standard output. */
 export interface LoadResult {
   readonly seconds: number;
-  /** Bytes for transfers, round trips for `echo`, tunnels for `setup` and `idle`. */
+  /** Bytes for transfers, round trips for `echo`, tunnels for `setup`, `idle` and `fetch`, where a part of one counts as such. */
   readonly units: number;
   /** Milliseconds: of a round trip, or of a tunnel from connect to the last byte. */
   readonly p50: number;
@@ -42,16 +42,21 @@ const wishes = {
   both: wish.both,
   echo: wish.echo,
   setup: wish.echo,
+  fetch: wish.amount,
   idle: wish.echo,
   slow: wish.flood,
 } as const;
-const greeting = Uint8Array.of(wishes[order.kind]);
-const message = new Uint8Array(order.messageBytes).fill(0x7a);
+const greeting = order.kind === "fetch" ? encodeAmount(order.messageBytes) : Uint8Array.of(wishes[order.kind]);
+const message = new Uint8Array(order.kind === "fetch" ? 0 : order.messageBytes).fill(0x7a);
 const firstMessage = Buffer.concat([greeting, message]);
+/** Whether a tunnel ends when it has what it asked for, and another takes its place. */
+const isPassing = order.kind === "setup" || order.kind === "fetch";
 let units = 0;
 let failures = 0;
 let up = 0;
 let measuring = false;
+/** Tunnels that are up and wait for the last to be, so that the traffic of the first does not keep the others out. */
+let waiting: Tunnel[] | undefined = isPassing ? undefined : [];
 
 class Tunnel implements Handler {
   readonly #fd: number;
@@ -60,6 +65,8 @@ class Tunnel implements Handler {
   #received = 0;
   #sentAt = 0;
   #isUp = false;
+  #hasFailed = false;
+  #unsent: Uint8Array | undefined;
 
   constructor() {
     this.#fd = reactor.connect(order.port);
@@ -74,12 +81,20 @@ class Tunnel implements Handler {
     } else if (!this.#isUp) this.#readAnswer();
     else {
       if ((events & ~writable) !== 0) this.#read();
-      if ((events & writable) !== 0) this.#flood();
+      if ((events & writable) !== 0) this.#write();
     }
   }
 
   #send(bytes: Uint8Array): void {
-    if (libc.send(this.#fd, bytes, bytes.length, MSG_DONTWAIT | MSG_NOSIGNAL) !== bytes.length) this.#fail();
+    const sent = libc.send(this.#fd, bytes, bytes.length, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (sent < 0 && !isTransient(sent)) return this.#fail();
+    if (sent < bytes.length) {
+      this.#unsent = bytes.subarray(Math.max(0, sent));
+      reactor.change(this.#fd, readable | writable);
+    } else if (this.#unsent !== undefined) {
+      this.#unsent = undefined;
+      reactor.change(this.#fd, readable);
+    }
   }
 
   #advance(): void {
@@ -87,6 +102,13 @@ class Tunnel implements Handler {
     if (step !== undefined) return this.#send(step.say);
     this.#isUp = true;
     up += 1;
+    if (waiting === undefined) this.begin();
+    else waiting.push(this);
+  }
+
+  /** Begins what tunnels are for; one that ended before its time does nothing. */
+  begin(): void {
+    if (this.#hasFailed) return;
     this.#sentAt = performance.now();
     if (order.kind === "echo" || order.kind === "setup") return this.#send(firstMessage);
     if (order.kind === "idle") return;
@@ -120,6 +142,7 @@ class Tunnel implements Handler {
       return;
     }
     if (order.kind === "echo" || order.kind === "setup") return this.#answered(count);
+    if (order.kind === "fetch") return this.#fetched(count);
     if (measuring) units += count;
   }
 
@@ -132,14 +155,28 @@ class Tunnel implements Handler {
       units += 1;
       latencies.add(now - (order.kind === "setup" ? this.#startedAt : this.#sentAt));
     }
-    if (order.kind === "setup") {
-      reactor.close(this.#fd);
-      up -= 1;
-      new Tunnel();
-      return;
-    }
+    if (order.kind === "setup") return this.#giveWay();
     this.#sentAt = now;
     this.#send(message);
+  }
+
+  #fetched(count: number): void {
+    this.#received += count;
+    if (measuring) units += count / order.messageBytes;
+    if (this.#received < order.messageBytes) return;
+    if (measuring) latencies.add(performance.now() - this.#startedAt);
+    this.#giveWay();
+  }
+
+  #giveWay(): void {
+    reactor.close(this.#fd);
+    up -= 1;
+    new Tunnel();
+  }
+
+  #write(): void {
+    if (this.#unsent !== undefined) this.#send(this.#unsent);
+    else this.#flood();
   }
 
   #flood(): void {
@@ -150,10 +187,11 @@ class Tunnel implements Handler {
 
   #fail(): void {
     failures += 1;
+    this.#hasFailed = true;
     reactor.close(this.#fd);
     if (this.#isUp) up -= 1;
     if (failures > 1000 + order.tunnels) throw new Error("Too many tunnels failed.");
-    if (order.kind === "setup") new Tunnel();
+    if (isPassing) new Tunnel();
   }
 }
 
@@ -161,7 +199,7 @@ class Tunnel implements Handler {
 function openTunnels(): void {
   let begun = 0;
   const deadline = performance.now() + 60_000;
-  while (order.kind === "setup" ? begun < order.tunnels : up + failures < order.tunnels) {
+  while (isPassing ? begun < order.tunnels : up + failures < order.tunnels) {
     while (begun < order.tunnels && begun - up - failures < 64) {
       new Tunnel();
       begun += 1;
@@ -169,6 +207,9 @@ function openTunnels(): void {
     reactor.turn(100);
     if (performance.now() > deadline) throw new Error(`Only ${up} of ${order.tunnels} tunnels are up after a minute.`);
   }
+  const ready = waiting ?? [];
+  waiting = undefined;
+  for (const tunnel of ready) tunnel.begin();
 }
 
 function turnFor(ms: number): void {
@@ -186,9 +227,17 @@ function waitForLine(): void {
   libc.read(0, scratch, scratch.length);
 }
 
+/**
+ * Long enough for a proxy to notice what kind of tunnels these are (of many,
+ * each is served more seldom), and to compile what runs for each new one.
+ */
+function chooseWarmUpMs(): number {
+  if (order.kind === "idle") return 100;
+  return isPassing ? 1500 : 400 + order.tunnels;
+}
+
 openTunnels();
-// Long enough for a proxy to notice what kind of tunnels these are.
-turnFor(order.kind === "idle" ? 100 : 400);
+turnFor(chooseWarmUpMs());
 say({ event: "ready" });
 waitForLine();
 measuring = true;

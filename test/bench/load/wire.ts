@@ -11,7 +11,17 @@ export const wish = {
   flood: 0x46,
   /** Send without end, and read and forget. */
   both: 0x42,
+  /** Send as many bytes as the four after this one say (big-endian). */
+  amount: 0x41,
 } as const;
+
+/** Asks the origin for so many bytes, up to 4 GiB. */
+export function encodeAmount(bytes: number): Uint8Array {
+  const asked = new Uint8Array(5);
+  asked[0] = wish.amount;
+  new DataView(asked.buffer).setUint32(1, bytes);
+  return asked;
+}
 
 /** How a peer wants to be asked for a tunnel; `none` for one that leads to the origin by itself. */
 export type Handshake = "none" | "connect" | "socks5";
