@@ -6,13 +6,20 @@ const ticksPerSecond = 100;
 interface ProcessStat {
   readonly pid: number;
   readonly parent: number;
-  /** Ticks of user and system time: of all its threads, and of children that are gone. */
-  readonly ticks: number;
+  /** Ticks of all its threads, and of children that are gone. */
+  readonly userTicks: number;
+  readonly systemTicks: number;
 }
 
 /** CPU seconds that a process, its threads and all its descendants have used. 0 for no process. */
 export function readCpuSeconds(pid: number | undefined): number {
-  return listTree(pid).reduce((sum, stat) => sum + stat.ticks, 0) / ticksPerSecond;
+  const ticks = listTree(pid).reduce((sum, stat) => sum + stat.userTicks + stat.systemTicks, 0);
+  return ticks / ticksPerSecond;
+}
+
+/** How many of `readCpuSeconds` were spent in the kernel. */
+export function readKernelSeconds(pid: number | undefined): number {
+  return listTree(pid).reduce((sum, stat) => sum + stat.systemTicks, 0) / ticksPerSecond;
 }
 
 /**
@@ -58,8 +65,8 @@ function readStat(pid: number): ProcessStat | undefined {
       .split(" ")
       .map(Number);
     const [, parent = 0] = fields;
-    const ticks = [11, 12, 13, 14].reduce((sum, field) => sum + (fields[field] ?? 0), 0);
-    return { pid, parent, ticks };
+    const add = (own: number, ofChildren: number): number => (fields[own] ?? 0) + (fields[ofChildren] ?? 0);
+    return { pid, parent, userTicks: add(11, 13), systemTicks: add(12, 14) };
   } catch {
     // It ended while the list was read.
     return undefined;

@@ -10,8 +10,10 @@ export interface BenchOptions {
   /** Measured time of a run. */
   readonly ms: number;
   readonly countSystemCalls: boolean;
-  /** Folder for bench.json and bench.md. */
+  /** Folder for what is written. */
   readonly out: string;
+  /** A JSON file of an earlier run to write the report of, instead of measuring. */
+  readonly from: string | undefined;
   readonly help: boolean;
 }
 
@@ -20,12 +22,13 @@ export const help = `Usage: bun run bench [options]
 Compares Penstock with other proxies on this machine, over loopback.
 
   --quick            the main scenarios and peers, one short round: under a minute
-  --only TEXT        scenarios whose name contains TEXT; may be repeated
-  --peers TEXT       peers whose name contains TEXT; may be repeated
+  --only TEXT        scenarios with this name, or else with TEXT in it; may be repeated
+  --peers TEXT       peers with this name, or else with TEXT in it; may be repeated
   --rounds N         rounds, interleaved (default 3)
   --seconds S        measured time of a run (default 3)
   --system-calls     also count the system calls of Penstock, in runs of their own
-  --out FOLDER       where bench.json and bench.md go (default dist/bench)
+  --out FOLDER       where JSON, Markdown and plots go (default dist/bench)
+  --from FILE        write the report of this JSON file again, and measure nothing
   --help             this text
 `;
 
@@ -41,6 +44,7 @@ export function readOptions(args: readonly string[]): BenchOptions {
       seconds: { type: "string" },
       "system-calls": { type: "boolean", default: false },
       out: { type: "string", default: "dist/bench" },
+      from: { type: "string" },
       help: { type: "boolean", default: false },
     },
   });
@@ -48,10 +52,11 @@ export function readOptions(args: readonly string[]): BenchOptions {
     quick: values.quick,
     only: values.only,
     peers: values.peers,
-    rounds: readNumber("--rounds", values.rounds, values.quick ? 1 : 3),
+    rounds: Math.ceil(readNumber("--rounds", values.rounds, values.quick ? 1 : 3)),
     ms: readNumber("--seconds", values.seconds, values.quick ? 1 : 3) * 1000,
     countSystemCalls: values["system-calls"],
     out: values.out,
+    from: values.from,
     help: values.help,
   };
 }
@@ -59,6 +64,7 @@ export function readOptions(args: readonly string[]): BenchOptions {
 function readNumber(name: string, text: string | undefined, otherwise: number): number {
   if (text === undefined) return otherwise;
   const value = Number(text);
-  if (!(value > 0 && value <= 1000)) throw new Error(`${name} is "${text}": a number from 1 to 1000 is wanted.`);
+  if (!(value > 0 && value <= 1000))
+    throw new Error(`${name} is "${text}": a number above 0 and up to 1000 is wanted.`);
   return value;
 }

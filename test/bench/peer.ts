@@ -3,6 +3,7 @@ import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Handshake } from "./load/wire.ts";
+import type { Scenario } from "./scenarios.ts";
 
 /** A proxy that the bench compares, and how to run it. */
 export interface Peer {
@@ -12,6 +13,10 @@ export interface Peer {
   readonly handshake: Handshake | undefined;
   /** Whether it serves absolute-form HTTP requests. */
   readonly forwards: boolean;
+  /** What it is measured in; everything that it can do when absent. */
+  readonly only?: readonly Scenario["kind"][];
+  /** Whether it is what the bench is about, so that its system calls are counted. */
+  readonly isPenstock?: boolean;
   /** A command that prints the version, for the report. */
   readonly version?: readonly string[];
   /** Gives what is missing on this machine, or undefined when it can run. */

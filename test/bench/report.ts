@@ -1,5 +1,6 @@
 import type { RunFigures } from "./run-once.ts";
 import type { Scenario } from "./scenarios.ts";
+import type { CallCounts } from "./system-calls.ts";
 
 /** All runs of one scenario against one peer. */
 export interface Series {
@@ -8,6 +9,8 @@ export interface Series {
   readonly runs: RunFigures[];
   /** Why a run has no figures. */
   readonly troubles: string[];
+  /** System calls per unit, by name, when they were counted. */
+  systemCalls?: CallCounts | undefined;
 }
 
 /** One row of a table: medians, and how far the runs are apart. */
@@ -17,6 +20,8 @@ export interface Summary {
   readonly rate: number;
   /** CPU seconds per unit; undefined where there is no process to measure. */
   readonly cpu: number | undefined;
+  /** Which share of that was spent in the kernel, 0 to 1. */
+  readonly kernel: number;
   /** Of the rate: (largest − smallest) / median. */
   readonly spread: number;
   readonly p50: number;
@@ -25,6 +30,7 @@ export interface Summary {
   /** How much memory grew: for `idle` per tunnel. */
   readonly growthBytes: number;
   readonly failures: number;
+  readonly closed: number;
   readonly systemCalls: number | undefined;
 }
 
@@ -36,19 +42,21 @@ export function summarize(series: Series): Summary | undefined {
   const rates = runs.map((run) => (run.seconds > 0 ? run.units / run.seconds / scale : 0));
   const costs = runs.map((run) => (run.cpuSeconds * scale) / Math.max(1, run.units));
   const share = scenario.kind === "idle" ? scenario.tunnels : 1;
-  const calls = runs.flatMap((run) => (run.systemCalls === undefined ? [] : [run.systemCalls * scale]));
+  const calls = series.systemCalls === undefined ? undefined : Object.values(series.systemCalls);
   const rate = takeMedian(rates);
   return {
     peer: series.peer,
     rate,
     cpu: runs.every((run) => run.memoryBefore === 0) ? undefined : takeMedian(costs),
+    kernel: takeMedian(runs.map((run) => (run.cpuSeconds > 0 ? run.kernelSeconds / run.cpuSeconds : 0))),
     spread: rate === 0 ? 0 : (Math.max(...rates) - Math.min(...rates)) / rate,
     p50: takeMedian(runs.map((run) => run.p50)),
     p99: takeMedian(runs.map((run) => run.p99)),
     memoryBytes: takeMedian(runs.map((run) => run.memoryAfter)),
     growthBytes: takeMedian(runs.map((run) => (run.memoryAfter - run.memoryBefore) / share)),
     failures: runs.reduce((sum, run) => sum + run.failures, 0),
-    systemCalls: calls.length === 0 ? undefined : takeMedian(calls),
+    closed: runs.reduce((sum, run) => sum + (run.closed ?? 0), 0),
+    systemCalls: calls?.reduce((sum, count) => sum + count * scale, 0),
   };
 }
 
@@ -67,48 +75,97 @@ export function drawBar(part: number, whole: number, width = 16): string {
 }
 
 /** Writes a Markdown section with a table for one scenario. */
-export function writeTable(scenario: Scenario, all: readonly Series[]): string {
+export function writeTable(all: readonly Series[]): string {
+  const scenario = all[0]?.scenario;
+  if (scenario === undefined) return "";
   const rows = all.map(summarize).filter((row) => row !== undefined);
   const lines = scenario.unit === "memory" ? writeMemoryRows(scenario, rows) : writeRateRows(scenario, rows);
-  const troubles = all.flatMap(({ peer, troubles: list }) =>
-    list.map((trouble) => `- ${peer}: ${trouble.replaceAll("\n", " ").slice(0, 300)}`),
+  const notes = [...writeClosed(rows), ...writeSystemCalls(all), ...writeTroubles(all)];
+  return [`### ${scenario.name}`, "", ...lines, "", ...notes].join("\n");
+}
+
+/** Writes a list of why runs have no figures. */
+function writeTroubles(all: readonly Series[]): string[] {
+  const lines = all.flatMap(({ peer, scenario, troubles }) =>
+    troubles.map((trouble) => `- ${scenario.name}, ${peer}: ${trouble.replaceAll("\n", " ").slice(0, 300)}`),
   );
-  return [`### ${scenario.name}`, "", ...lines, "", ...troubles, ...(troubles.length > 0 ? [""] : [])].join("\n");
+  return lines.length === 0 ? [] : [...lines, ""];
+}
+
+/** The client of requests wants to keep its connections; a proxy that closes them has not failed, but makes it connect again. */
+function writeClosed(rows: readonly Summary[]): string[] {
+  const lines = rows
+    .filter(({ closed }) => closed > 0)
+    .map(({ peer, closed }) => `- ${peer} closed ${closed} connections that the client meant to keep.`);
+  return lines.length === 0 ? [] : [...lines, ""];
+}
+
+function writeSystemCalls(all: readonly Series[]): string[] {
+  const lines = all.flatMap(({ peer, scenario, systemCalls }) => {
+    if (systemCalls === undefined) return [];
+    const scale = scenario.unit === "GB" ? 1e9 : 1;
+    const calls = Object.entries(systemCalls)
+      .toSorted(([, a], [, b]) => b - a)
+      .slice(0, 12)
+      .map(([name, count]) => `${name} ${formatCount(count * scale)}`);
+    return [`- System calls of ${peer} per ${scenario.unit}: ${calls.join(", ")}.`];
+  });
+  return lines.length === 0 ? [] : [...lines, ""];
+}
+
+function formatCount(count: number): string {
+  return count.toFixed(count >= 100 ? 0 : 2);
+}
+
+interface Column {
+  readonly head: string;
+  readonly cell: (row: Summary) => string;
 }
 
 function writeRateRows(scenario: Scenario, rows: readonly Summary[]): string[] {
   const bulk = scenario.unit === "GB";
-  const counted = rows.some((row) => row.systemCalls !== undefined);
-  const bestRate = Math.max(...rows.map((row) => row.rate));
-  const worstCost = Math.max(...rows.map((row) => row.cpu ?? 0));
-  const heads = [
-    "peer",
-    bulk ? "GB/s" : `${scenario.unit}s/s`,
-    "",
-    "spread",
-    bulk ? "CPU-s/GB" : `CPU µs/${scenario.unit}`,
-    "",
+  const bestRate = Math.max(...rows.map(({ rate }) => rate));
+  const worstCost = Math.max(...rows.map(({ cpu }) => cpu ?? 0));
+  const showCost = (cpu: number): string => (bulk ? cpu.toFixed(3) : (cpu * 1e6).toFixed(1));
+  const columns: Column[] = [
+    { head: "peer", cell: ({ peer }) => peer },
+    { head: bulk ? "GB/s" : `${scenario.unit}s/s`, cell: ({ rate }) => rate.toFixed(bulk ? 2 : 0) },
+    { head: "", cell: ({ rate }) => drawBar(rate, bestRate) },
+    { head: "spread", cell: ({ spread }) => formatPercent(spread) },
+    {
+      head: bulk ? "CPU-s/GB" : `CPU µs/${scenario.unit}`,
+      cell: ({ cpu }) => (cpu === undefined ? "–" : showCost(cpu)),
+    },
+    { head: "", cell: ({ cpu }) => drawBar(cpu ?? 0, worstCost) },
+    { head: "in the kernel", cell: ({ cpu, kernel }) => (cpu === undefined ? "–" : formatPercent(kernel)) },
   ];
-  if (!bulk) heads.push("p50 ms", "p99 ms");
-  if (counted) heads.push(`system calls/${scenario.unit}`);
-  heads.push("MB", "failed");
-  const body = rows.map((row) => {
-    const cells = [
-      row.peer,
-      bulk ? row.rate.toFixed(2) : row.rate.toFixed(0),
-      drawBar(row.rate, bestRate),
-      `${(row.spread * 100).toFixed(0)} %`,
-    ];
-    cells.push(
-      row.cpu === undefined ? "–" : bulk ? row.cpu.toFixed(3) : (row.cpu * 1e6).toFixed(1),
-      drawBar(row.cpu ?? 0, worstCost),
+  if (scenario.unit === "request")
+    columns.push({
+      head: "requests/CPU-s",
+      cell: ({ cpu }) => (cpu === undefined || cpu === 0 ? "–" : (1 / cpu).toFixed(0)),
+    });
+  if (!bulk)
+    columns.push(
+      { head: "p50 ms", cell: ({ p50 }) => p50.toFixed(3) },
+      { head: "p99 ms", cell: ({ p99 }) => p99.toFixed(3) },
     );
-    if (!bulk) cells.push(row.p50.toFixed(3), row.p99.toFixed(3));
-    if (counted) cells.push(row.systemCalls === undefined ? "–" : row.systemCalls.toFixed(bulk ? 0 : 1));
-    cells.push((row.memoryBytes / 1e6).toFixed(0), String(row.failures));
-    return cells;
-  });
-  return writeRows(heads, body);
+  if (rows.some(({ systemCalls }) => systemCalls !== undefined))
+    columns.push({
+      head: `system calls/${scenario.unit}`,
+      cell: ({ systemCalls }) => (systemCalls === undefined ? "–" : systemCalls.toFixed(bulk ? 0 : 1)),
+    });
+  columns.push(
+    { head: "MB", cell: ({ memoryBytes }) => (memoryBytes / 1e6).toFixed(0) },
+    { head: "failed", cell: ({ failures }) => String(failures) },
+  );
+  return writeRows(
+    columns.map(({ head }) => head),
+    rows.map((row) => columns.map(({ cell }) => cell(row))),
+  );
+}
+
+function formatPercent(share: number): string {
+  return `${(share * 100).toFixed(0)} %`;
 }
 
 function writeMemoryRows(scenario: Scenario, rows: readonly Summary[]): string[] {
@@ -125,6 +182,7 @@ function writeMemoryRows(scenario: Scenario, rows: readonly Summary[]): string[]
   return writeRows(heads, body);
 }
 
+/** Writes a table: the first column and those without a head are text, the others numbers. */
 function writeRows(heads: readonly string[], body: readonly (readonly string[])[]): string[] {
   const line = (cells: readonly string[]): string => `| ${cells.join(" | ")} |`;
   return [

@@ -1,7 +1,7 @@
 import type { LoadOrder, LoadResult } from "./load/client.ts";
-import { readCpuSeconds, readMemoryBytes } from "./measure.ts";
+import { readCpuSeconds, readKernelSeconds, readMemoryBytes } from "./measure.ts";
 import type { Peer, RunningPeer } from "./peer.ts";
-import { startSystemCallCount } from "./system-calls.ts";
+import { startSystemCallCount, type CallCounts } from "./system-calls.ts";
 import type { Scenario } from "./scenarios.ts";
 import { runWrk } from "./wrk.ts";
 
@@ -9,11 +9,15 @@ import { runWrk } from "./wrk.ts";
 export interface RunFigures extends LoadResult {
   /** CPU seconds of the peer while measuring. */
   readonly cpuSeconds: number;
+  /** Those of them that were spent in the kernel. */
+  readonly kernelSeconds: number;
   /** Bytes of memory of the peer: before the load, and at its end. */
   readonly memoryBefore: number;
   readonly memoryAfter: number;
-  /** System calls of the peer per unit, when asked for. The counting slows it down. */
-  readonly systemCalls?: number;
+  /** System calls of the peer per unit by name, when asked for. The counting slows it down. */
+  readonly systemCalls?: CallCounts;
+  /** Connections that the peer closed although the client had not asked for that; of requests only. */
+  readonly closed?: number;
 }
 
 export interface RunOptions {
@@ -40,21 +44,12 @@ export async function runOnce(peer: Peer, scenario: Scenario, options: RunOption
   const load = startLoad(order);
   try {
     await load.nextLine();
-    const counter = options.countSystemCalls ? await startSystemCallCount(running.pid) : undefined;
-    const cpuBefore = readCpuSeconds(running.pid);
-    load.say("go");
-    const result = JSON.parse(await load.nextLine()) as LoadResult;
-    const cpuSeconds = readCpuSeconds(running.pid) - cpuBefore;
-    const calls = await counter?.stop();
-    const memoryAfter = readMemoryBytes(running.pid);
+    const figures = await watch(running, memoryBefore, options, async () => {
+      load.say("go");
+      return JSON.parse(await load.nextLine()) as LoadResult;
+    });
     load.say("bye");
-    return {
-      ...result,
-      cpuSeconds,
-      memoryBefore,
-      memoryAfter,
-      ...(calls === undefined ? {} : { systemCalls: calls / result.units }),
-    };
+    return figures;
   } finally {
     await load.end();
   }
@@ -66,21 +61,44 @@ async function runGet(
   options: RunOptions,
   memoryBefore: number,
 ): Promise<RunFigures> {
-  const target = { proxyPort: running.port, originPort: options.originPort, connections: scenario.tunnels };
-  await runWrk({ ...target, seconds: 1 });
-  const counter = options.countSystemCalls ? await startSystemCallCount(running.pid) : undefined;
-  const cpuBefore = readCpuSeconds(running.pid);
-  const result = await runWrk({ ...target, seconds: Math.max(1, Math.round(options.ms / 1000)) });
-  const cpuSeconds = readCpuSeconds(running.pid) - cpuBefore;
+  const target = {
+    proxyPort: running.port,
+    originPort: options.originPort,
+    connections: scenario.tunnels,
+    bytes: scenario.messageBytes,
+  };
+  // Programs that compile what they run often need a while for that.
+  await runWrk({ ...target, seconds: 2 });
+  return watch(running, memoryBefore, options, () =>
+    runWrk({ ...target, seconds: Math.max(1, Math.round(options.ms / 1000)) }),
+  );
+}
+
+/** Measures a peer while `work` is done. */
+async function watch(
+  { pid }: RunningPeer,
+  memoryBefore: number,
+  options: RunOptions,
+  work: () => Promise<LoadResult & { readonly closed?: number }>,
+): Promise<RunFigures> {
+  const counter = options.countSystemCalls ? await startSystemCallCount(pid) : undefined;
+  const [cpuBefore, kernelBefore] = [readCpuSeconds(pid), readKernelSeconds(pid)];
+  const result = await work();
+  const cpuSeconds = readCpuSeconds(pid) - cpuBefore;
+  const kernelSeconds = readKernelSeconds(pid) - kernelBefore;
   const calls = await counter?.stop();
-  const memoryAfter = readMemoryBytes(running.pid);
   return {
     ...result,
     cpuSeconds,
+    kernelSeconds,
     memoryBefore,
-    memoryAfter,
-    ...(calls === undefined ? {} : { systemCalls: calls / result.units }),
+    memoryAfter: readMemoryBytes(pid),
+    ...(calls === undefined ? {} : { systemCalls: share(calls, result.units) }),
   };
+}
+
+function share(calls: CallCounts, units: number): CallCounts {
+  return Object.fromEntries(Object.entries(calls).map(([name, count]) => [name, count / Math.max(1, units)]));
 }
 
 interface Load {

@@ -3,8 +3,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { findProgram } from "./peer.ts";
 
+/** How many of each system call, by name. */
+export type CallCounts = Readonly<Record<string, number>>;
+
 /** Counts the system calls of a process and its threads with strace, until stopped. Undefined when there is no process or no strace. */
-export async function startSystemCallCount(pid: number | undefined): Promise<{ stop(): Promise<number> } | undefined> {
+export async function startSystemCallCount(
+  pid: number | undefined,
+): Promise<{ stop(): Promise<CallCounts> } | undefined> {
   const program = findProgram("strace");
   if (pid === undefined || program === undefined) return undefined;
   const folder = await mkdtemp(join(tmpdir(), "penstock-strace-"));
@@ -20,7 +25,7 @@ export async function startSystemCallCount(pid: number | undefined): Promise<{ s
       await child.exited;
       const text = await Bun.file(file).text();
       await rm(folder, { recursive: true, force: true });
-      return parseCallCount(text);
+      return parseCallCounts(text);
     },
   };
 }
@@ -30,9 +35,13 @@ async function drain(stream: ReadableStream<Uint8Array>, hear: (text: string) =>
   for await (const chunk of stream) hear(decoder.decode(chunk, { stream: true }));
 }
 
-/** Reads the number of calls from the last line of `strace -c`; 0 when it is not there. */
-export function parseCallCount(text: string): number {
-  const total = text.split("\n").find((line) => line.trimEnd().endsWith(" total"));
-  // "100.00    0.123456         12     12345       678 total": the errors may be missing.
-  return Number(total?.trim().split(/\s+/)[3] ?? 0);
+/** Reads the table that `strace -c` writes. */
+export function parseCallCounts(text: string): CallCounts {
+  const counts: Record<string, number> = {};
+  for (const line of text.split("\n")) {
+    // "100.00    0.123456         12     12345       678 name": the errors may be missing.
+    const [, calls = "0", name = "total"] = /^\s*[\d.]+\s+[\d.]+\s+\d+\s+(\d+)\s+(?:\d+\s+)?(\w+)$/.exec(line) ?? [];
+    if (name !== "total") counts[name] = Number(calls);
+  }
+  return counts;
 }

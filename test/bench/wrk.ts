@@ -8,6 +8,8 @@ export interface WrkOrder {
   readonly proxyPort: number;
   readonly originPort: number;
   readonly connections: number;
+  /** Of the body that is asked for. */
+  readonly bytes: number;
   readonly seconds: number;
 }
 
@@ -18,7 +20,7 @@ export async function runWrk(order: WrkOrder): Promise<LoadResult> {
   const folder = await mkdtemp(join(tmpdir(), "penstock-wrk-"));
   try {
     const script = join(folder, "absolute.lua");
-    const target = `http://127.0.0.1:${order.originPort}/`;
+    const target = `http://127.0.0.1:${order.originPort}/${order.bytes}`;
     await Bun.write(
       script,
       `request = function() return "GET ${target} HTTP/1.1\\r\\nHost: 127.0.0.1:${order.originPort}\\r\\n\\r\\n" end\n`,
@@ -36,28 +38,35 @@ export async function runWrk(order: WrkOrder): Promise<LoadResult> {
       ],
       { stdout: "pipe", stderr: "inherit" },
     );
-    return parseWrk(await child.stdout.text());
+    const text = await child.stdout.text();
+    if ((await child.exited) !== 0) throw new Error(`wrk ended with ${child.exitCode}: ${text.slice(-300)}`);
+    return parseWrk(text);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
 }
 
-/** Reads wrk's report; what is not in it is 0. */
-export function parseWrk(text: string): LoadResult {
-  const [, requests = "0", seconds = "0"] = /(\d+) requests in ([\d.]+)s/.exec(text) ?? [];
-  const failed = /Non-2xx or 3xx responses: (\d+)/.exec(text)?.[1] ?? "0";
-  const broken = /Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)/.exec(text)?.slice(1) ?? [];
+/**
+ * Reads wrk's report; what is not in it is 0. A read that finds the connection
+ * closed is no failure of a request: wrk believed that the proxy would keep it.
+ */
+export function parseWrk(text: string): LoadResult & { readonly closed: number } {
+  const [, requests = "0", duration = "0s"] = /(\d+) requests in (\S+),/.exec(text) ?? [];
+  const refused = Number(/Non-2xx or 3xx responses: (\d+)/.exec(text)?.[1] ?? "0");
+  const errors = /Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)/.exec(text) ?? [];
+  const [connect = 0, read = 0, write = 0, timeout = 0] = errors.slice(1).map(Number);
   return {
-    seconds: Number(seconds),
-    units: Number(requests),
-    p50: parseMilliseconds(/50%\s+(\S+)/.exec(text)?.[1]),
-    p99: parseMilliseconds(/99%\s+(\S+)/.exec(text)?.[1]),
-    failures: Number(failed) + broken.reduce((sum, count) => sum + Number(count), 0),
+    seconds: parseMilliseconds(duration) / 1000,
+    units: Number(requests) - refused,
+    p50: parseMilliseconds(/^\s+50%\s+(\S+)/m.exec(text)?.[1]),
+    p99: parseMilliseconds(/^\s+99%\s+(\S+)/m.exec(text)?.[1]),
+    failures: refused + connect + write + timeout,
+    closed: read,
   };
 }
 
+/** wrk's durations end in "us", "ms", "s", "m" or "h". */
 function parseMilliseconds(text = "0ms"): number {
-  const value = Number.parseFloat(text);
-  if (text.endsWith("us")) return value / 1000;
-  return text.endsWith("ms") ? value : value * 1000;
+  const [, digits = "0", unit = "ms"] = /^([\d.]+)(us|ms|s|m|h)$/.exec(text) ?? [];
+  return Number(digits) * ({ us: 0.001, ms: 1, s: 1000, m: 60_000, h: 3_600_000 }[unit] ?? 1);
 }

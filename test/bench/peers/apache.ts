@@ -36,6 +36,10 @@ export const apache: Peer = {
         "<Proxy *>",
         "  Require all granted",
         "</Proxy>",
+        // A forward proxy of Apache keeps no connections to origins, unless one is named: then it does, as the others do.
+        `<Proxy "http://127.0.0.1:${origin.port}">`,
+        "  ProxySet enablereuse=on",
+        "</Proxy>",
         "",
       ].join("\n");
     return startProcess({

@@ -12,7 +12,9 @@ function defineHaproxy(name: string, globals: readonly string[], options: readon
       const port = findFreePort();
       const configuration = [
         "global",
-        "  maxconn 7500",
+        // For 8,000 tunnels, and as many pipes as the usual limit of 20,000 descriptors then leaves.
+        "  maxconn 8200",
+        "  maxpipes 1500",
         ...globals.map((line) => `  ${line}`),
         "defaults",
         "  mode tcp",

@@ -6,9 +6,10 @@ const root = new URL("../../../", import.meta.url).pathname;
 const executable = process.env["BENCH_PENSTOCK"] ?? `${root}dist/penstock`;
 
 /** Penstock: the executable when it is built, the sources otherwise. */
-export function definePenstock(name: string, settings: object): Peer {
+export function definePenstock(name: string, settings: object, others: Partial<Peer> = {}): Peer {
   return {
     name,
+    isPenstock: true,
     handshake: "connect",
     forwards: true,
     version: [...findCommand(), "version"],
@@ -31,6 +32,7 @@ export function definePenstock(name: string, settings: object): Peer {
         command: (folder) => [...findCommand(), "serve", "--config", `${folder}/penstock.json`],
       });
     },
+    ...others,
   };
 }
 
@@ -41,3 +43,5 @@ function findCommand(): readonly string[] {
 export const penstock = definePenstock("penstock", {});
 /** Without lanes: what other platforms and TLS legs get. */
 export const penstockRelay = definePenstock("penstock (relay)", { splice: "off" });
+/** Asked as a SOCKS proxy, to stand beside those that are nothing else; tunnels themselves are the same. */
+export const penstockSocks = definePenstock("penstock (SOCKS5)", {}, { handshake: "socks5", only: ["setup"] });

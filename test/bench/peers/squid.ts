@@ -18,7 +18,6 @@ export const squid: Peer = {
         "access_log none",
         "cache deny all",
         "cache_mem 8 MB",
-        "memory_pools off",
         "pinger_enable off",
         "visible_hostname bench",
         "shutdown_lifetime 0 seconds",
