@@ -1,0 +1,48 @@
+import { expect, test } from "bun:test";
+import { findExecutable } from "../support/build-executable.ts";
+import { runProgram } from "../support/program.ts";
+import { makeFolder } from "../support/temporary-folder.ts";
+import type { Measured } from "../bench/write-report.ts";
+
+const main = new URL("../bench/main.ts", import.meta.url).pathname;
+
+async function runBench(args: readonly string[], folder: string) {
+  const command = [process.execPath, main, "--rounds", "1", "--seconds", "0.2", "--out", folder, ...args];
+  return runProgram(command, { env: { BENCH_PENSTOCK: await findExecutable() } });
+}
+
+test.skipIf(process.platform !== "linux")(
+  "the bench runs, and finds what it measures",
+  async () => {
+    await using folder = await makeFolder();
+    const which = [
+      "--only",
+      "bulk down ×8",
+      "--only",
+      "connect, round trip",
+      "--peers",
+      "direct",
+      "--peers",
+      "penstock",
+    ];
+    const ran = await runBench([...which, "--quick"], folder.path);
+    expect(ran.code, ran.stderr).toBe(0);
+    const { series, missing } = JSON.parse(await folder.read("bench.json")) as Measured;
+    expect(missing).toEqual([]);
+    expect(series.map(({ scenario, peer }) => `${scenario.name}, ${peer}`)).toEqual([
+      "bulk down ×8, direct",
+      "bulk down ×8, penstock",
+      "connect, round trip, close ×16, direct",
+      "connect, round trip, close ×16, penstock",
+    ]);
+    for (const { runs, troubles } of series) {
+      expect(troubles).toEqual([]);
+      expect(runs).toHaveLength(1);
+      expect(runs[0]).toMatchObject({ failures: 0 });
+      expect(runs[0]?.units).toBeGreaterThan(0);
+    }
+    expect(await folder.read("bench.md")).toBe(ran.stdout);
+    expect(ran.stdout).toContain("### connect, round trip, close ×16\n");
+  },
+  60_000,
+);
