@@ -3,8 +3,11 @@ import { help, readOptions, type BenchOptions } from "./options.ts";
 import { endAllPeers } from "./peer.ts";
 import { runRounds, type Job } from "./rounds.ts";
 import { comparison } from "./suites/comparison.ts";
+import { growth } from "./suites/growth.ts";
 import type { Suite } from "./suites/suite.ts";
 import { writeReport, type Measured } from "./write-report.ts";
+
+const suites = { comparison, growth };
 
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
   process.on(signal, () => {
@@ -17,7 +20,7 @@ try {
   const options = readOptions(process.argv.slice(2));
   if (options.help) process.stdout.write(help);
   else {
-    const suite = comparison;
+    const suite = suites[options.suite];
     const measured = options.from === undefined ? await measure(suite, options) : await readMeasured(options.from);
     process.stdout.write(await writeReport(suite, measured, options.out));
   }

@@ -1,6 +1,8 @@
 import { parseArgs } from "node:util";
 
 export interface BenchOptions {
+  /** Which question is asked. */
+  readonly suite: "comparison" | "growth";
   readonly quick: boolean;
   /** Parts of scenario names; empty for all. */
   readonly only: readonly string[];
@@ -21,6 +23,7 @@ export const help = `Usage: bun run bench [options]
 
 Compares Penstock with other proxies on this machine, over loopback.
 
+  --growth           how cost grows with tunnels, bytes and the size of messages
   --quick            the main scenarios and peers, one short round: under a minute
   --only TEXT        scenarios with this name, or else with TEXT in it; may be repeated
   --peers TEXT       peers with this name, or else with TEXT in it; may be repeated
@@ -37,6 +40,7 @@ export function readOptions(args: readonly string[]): BenchOptions {
   const { values } = parseArgs({
     args: [...args],
     options: {
+      growth: { type: "boolean", default: false },
       quick: { type: "boolean", default: false },
       only: { type: "string", multiple: true, default: [] },
       peers: { type: "string", multiple: true, default: [] },
@@ -49,6 +53,7 @@ export function readOptions(args: readonly string[]): BenchOptions {
     },
   });
   return {
+    suite: values.growth ? "growth" : "comparison",
     quick: values.quick,
     only: values.only,
     peers: values.peers,

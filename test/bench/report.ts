@@ -85,7 +85,7 @@ export function writeTable(all: readonly Series[]): string {
 }
 
 /** Writes a list of why runs have no figures. */
-function writeTroubles(all: readonly Series[]): string[] {
+export function writeTroubles(all: readonly Series[]): string[] {
   const lines = all.flatMap(({ peer, scenario, troubles }) =>
     troubles.map((trouble) => `- ${scenario.name}, ${peer}: ${trouble.replaceAll("\n", " ").slice(0, 300)}`),
   );
@@ -183,7 +183,7 @@ function writeMemoryRows(scenario: Scenario, rows: readonly Summary[]): string[]
 }
 
 /** Writes a table: the first column and those without a head are text, the others numbers. */
-function writeRows(heads: readonly string[], body: readonly (readonly string[])[]): string[] {
+export function writeRows(heads: readonly string[], body: readonly (readonly string[])[]): string[] {
   const line = (cells: readonly string[]): string => `| ${cells.join(" | ")} |`;
   return [
     line(heads),

@@ -22,6 +22,12 @@ export function playPingPong(messageBytes: number, tunnels: number): Scenario {
   return { name, kind: "echo", tunnels, messageBytes, unit: "round trip" };
 }
 
+/** Tunnel after tunnel, each for so many bytes from the origin. */
+export function fetchAndClose(messageBytes: number, tunnels: number): Scenario {
+  const name = `connect, ${formatBytes(messageBytes)} down, close ×${tunnels}`;
+  return { name, kind: "fetch", tunnels, messageBytes, unit: "tunnel" };
+}
+
 export function stayIdle(tunnels: number): Scenario {
   return { name: `idle ×${tunnels}`, kind: "idle", tunnels, messageBytes: 0, unit: "memory" };
 }
@@ -33,7 +39,7 @@ export function getKeptAlive(messageBytes: number, connections: number): Scenari
 }
 
 /** Bytes in the largest unit that they fill: of 1024. */
-function formatBytes(bytes: number): string {
+export function formatBytes(bytes: number): string {
   const units = ["B", "KB", "MB", "GB"];
   const power = Math.min(units.length - 1, Math.floor(Math.log2(Math.max(1, bytes)) / 10));
   return `${Number((bytes / 1024 ** power).toFixed(1))} ${units[power] ?? ""}`;

@@ -46,3 +46,26 @@ test.skipIf(process.platform !== "linux")(
   },
   60_000,
 );
+
+test.skipIf(process.platform !== "linux")(
+  "the bench draws how cost grows, and again from its file",
+  async () => {
+    await using folder = await makeFolder();
+    const which = ["--growth", "--only", "connect, 1 KB", "--only", "ping-pong 64 KB", "--peers", "penstock"];
+    const ran = await runBench(which, folder.path);
+    expect(ran.code, ran.stderr).toBe(0);
+    const { series } = JSON.parse(await folder.read("growth.json")) as Measured;
+    expect(series.map(({ runs, troubles }) => [runs.length, runs[0]?.failures, troubles])).toEqual([
+      [1, 0, []],
+      [1, 0, []],
+    ]);
+    const plot = await folder.read("growth-messages.svg");
+    expect(plot).toContain("<title>penstock</title>");
+
+    const again = await runBench(["--growth", "--from", `${folder.path}/growth.json`], `${folder.path}/again`);
+    expect(again.code, again.stderr).toBe(0);
+    expect(again.stdout).toBe(ran.stdout);
+    expect(await folder.read("again/growth-messages.svg")).toBe(plot);
+  },
+  60_000,
+);
