@@ -4,10 +4,11 @@ import { endAllPeers } from "./peer.ts";
 import { runRounds, type Job } from "./rounds.ts";
 import { comparison } from "./suites/comparison.ts";
 import { growth } from "./suites/growth.ts";
+import { promotion } from "./suites/promotion.ts";
 import type { Suite } from "./suites/suite.ts";
 import { writeReport, type Measured } from "./write-report.ts";
 
-const suites = { comparison, growth };
+const suites = { comparison, growth, promotion };
 
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
   process.on(signal, () => {

@@ -2,7 +2,7 @@ import { parseArgs } from "node:util";
 
 export interface BenchOptions {
   /** Which question is asked. */
-  readonly suite: "comparison" | "growth";
+  readonly suite: "comparison" | "growth" | "promotion";
   readonly quick: boolean;
   /** Parts of scenario names; empty for all. */
   readonly only: readonly string[];
@@ -24,6 +24,7 @@ export const help = `Usage: bun run bench [options]
 Compares Penstock with other proxies on this machine, over loopback.
 
   --growth           how cost grows with tunnels, bytes and the size of messages
+  --promotion        what a tunnel costs by its bytes and the setting "spliceAfter"
   --quick            the main scenarios and peers, one short round: under a minute
   --only TEXT        scenarios with this name, or else with TEXT in it; may be repeated
   --peers TEXT       peers with this name, or else with TEXT in it; may be repeated
@@ -41,6 +42,7 @@ export function readOptions(args: readonly string[]): BenchOptions {
     args: [...args],
     options: {
       growth: { type: "boolean", default: false },
+      promotion: { type: "boolean", default: false },
       quick: { type: "boolean", default: false },
       only: { type: "string", multiple: true, default: [] },
       peers: { type: "string", multiple: true, default: [] },
@@ -52,8 +54,10 @@ export function readOptions(args: readonly string[]): BenchOptions {
       help: { type: "boolean", default: false },
     },
   });
+  if (values.growth && values.promotion)
+    throw new Error("--growth and --promotion are two questions: ask one of them.");
   return {
-    suite: values.growth ? "growth" : "comparison",
+    suite: values.growth ? "growth" : values.promotion ? "promotion" : "comparison",
     quick: values.quick,
     only: values.only,
     peers: values.peers,
