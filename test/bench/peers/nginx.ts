@@ -23,7 +23,7 @@ function defineNginx(name: string, define: (originPort: number) => { outside?: s
           `  client_body_temp_path ${folder}/body; proxy_temp_path ${folder}/proxy;`,
           `  fastcgi_temp_path ${folder}/fastcgi; uwsgi_temp_path ${folder}/uwsgi; scgi_temp_path ${folder}/scgi;`,
           // Room for 100 KB, so that nothing goes to files.
-          "  proxy_buffers 8 32k; proxy_max_temp_file_size 0;",
+          "  proxy_buffers 8 64k; proxy_buffer_size 64k; proxy_busy_buffers_size 128k; proxy_max_temp_file_size 0;",
           `  ${outside}`,
           `  server { listen 127.0.0.1:${port}; keepalive_requests 1000000000; location / { ${location} } }`,
           "}",
