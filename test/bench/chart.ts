@@ -24,7 +24,7 @@ interface Axis {
 
 const [width, height] = [760, 440];
 /** Of the area of the lines. */
-const [left, right, top, bottom] = [88, width - 24, 92, height - 64];
+const [left, right, top, bottom] = [88, width - 24, 100, height - 64];
 /** Okabe and Ito's colours, which colour-blind people can tell apart; the shapes help where there is no colour. */
 const colours = ["#0072b2", "#e69f00", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#000000"];
 const shapes = ["circle", "square", "triangle", "diamond"] as const;
