@@ -2,6 +2,7 @@ import type { CompiledConfig } from "./config/compile.ts";
 import type { Checked } from "./config/problem.ts";
 import type { Resolver } from "./net/dns.ts";
 import type { LanePool } from "./net/linux/lane-pool.ts";
+import { chooseSockets } from "./net/sockets.ts";
 import { createSystemResolver } from "./net/system-resolver.ts";
 import { WayOut } from "./proxy/dial/way-out.ts";
 import { Forwarding } from "./proxy/forward/forwarding.ts";
@@ -40,6 +41,8 @@ export interface Daemon {
   readonly sidecar: Sidecar | undefined;
   /** One sentence on whether long tunnels are carried by the kernel. */
   readonly splicing: string;
+  /** One sentence on what drives connections in clear. */
+  readonly driving: string;
   /** The threads that carry long tunnels; undefined where there are none. */
   readonly lanes: LanePool | undefined;
   /** What each listener shows to clients that speak TLS, in the order of the listeners; undefined for a plain one. */
@@ -68,6 +71,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
   const doors = openDoors(compiled);
   if (!doors.ok) return doors;
   const { engine, lanes, story } = chooseEngine(compiled.splice, options.tell);
+  const sockets = chooseSockets(compiled.sockets);
   const hooks = new HookReporter(options.tell);
   const services: Services = {
     runtime: new RuntimeHolder(compiled.runtime),
@@ -75,6 +79,8 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     recorder: createRecorder({ accessLog, metrics, live }),
     resolver: options.resolver ?? createSystemResolver(),
     tunnel: engine,
+    listen: sockets.listen,
+    connect: sockets.connect,
     forwarding: new Forwarding(),
     captures: new Captures({ application: `Penstock ${version}` }),
     own: new OwnAddresses(),
@@ -89,7 +95,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
   let gate: Gate | undefined;
   const port: ControlPort = {
     readiness: () => readReadiness(gate, services, wayOut),
-    effectiveConfig: () => ({ ...compiled.effective, splicing: story }),
+    effectiveConfig: () => ({ ...compiled.effective, splicing: story, driving: sockets.story }),
     metricsText: () =>
       writeMetricsText({
         version,
@@ -138,6 +144,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
       })),
       sidecar: sidecar?.sidecar,
       splicing: story,
+      driving: sockets.story,
       lanes,
       tls: doors.plans.map(({ tls }) => tls),
       replaceUsers(text) {

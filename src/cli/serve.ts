@@ -47,6 +47,7 @@ function tellStart(daemon: Daemon, compiled: CompiledConfig, file: string | unde
     io.tell("Warning: this is an open proxy. Anybody who reaches it can use it.");
   for (const { text } of daemon.listeners) io.tell(`Listening on ${text}.`);
   if (daemon.sidecar) io.tell(`Sidecar on ${daemon.sidecar.text}.`);
+  io.tell(daemon.driving);
   io.tell(daemon.splicing);
 }
 

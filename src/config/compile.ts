@@ -47,6 +47,8 @@ export interface CompiledConfig {
   readonly log: { readonly access: AccessForm };
   /** Milliseconds that tunnels get to end by themselves after the program is told to stop. */
   readonly drainMs: number;
+  /** Who drives connections in clear. */
+  readonly sockets: "auto" | "runtime";
   readonly splice: SplicePlan;
   readonly usersFile?: UsersFile;
   /** The certificates of each listener that speaks TLS, to be followed as their files change. */
@@ -90,6 +92,7 @@ export function compileConfig(config: Config, materials: Materials): Checked<Com
       }),
       log: { access },
       drainMs: readDuration(config.timeouts.drain),
+      sockets: config.sockets,
       splice: { mode: config.splice, afterBytes: readSize(config.spliceAfter) },
       ...(usersFile && { usersFile }),
       tlsFiles,

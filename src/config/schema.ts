@@ -94,6 +94,11 @@ export const configSchema = settings(
     timeouts: timeoutsSchema,
     sidecar: sidecarSchema,
     log: logSchema,
+    sockets: word(["auto", "runtime"])
+      .describe(
+        "Who drives connections in clear: `auto` an event loop over epoll where the system has it (Linux), which costs about half, `runtime` always the runtime's own.",
+      )
+      .default("auto"),
     splice: word(["auto", "off"])
       .describe(
         "Whether the kernel carries long tunnels (Linux): `auto` where it can, `off` to keep every byte in the program.",

@@ -1,7 +1,9 @@
 import type { FdSocketOptions, Socket, SocketHandler, TCPSocketConnectOptions } from "bun";
 import type { Ip } from "../address/ip.ts";
+import { openLibc } from "./linux/libc.ts";
 import { startSocket } from "./linux/start-socket.ts";
 import { SocketConn, socketConnHandlers } from "./socket-conn.ts";
+import type { TcpConn } from "./tcp-conn.ts";
 
 export interface ConnectTarget {
   readonly ip: Ip;
@@ -10,8 +12,8 @@ export interface ConnectTarget {
   readonly source?: Ip;
 }
 
-export type ConnectResult =
-  | { readonly ok: true; readonly conn: SocketConn }
+export type ConnectResult<Made = TcpConn> =
+  | { readonly ok: true; readonly conn: Made }
   /** `code` is the errno word: `ECONNREFUSED`, `ETIMEDOUT`, `ENETUNREACH`, `EMFILE`… */
   | { readonly ok: false; readonly code: string };
 
@@ -22,7 +24,10 @@ export interface ConnectAttempt {
 }
 
 /** How connections are made; tests put their own in its place. */
-export type Connect = (target: ConnectTarget, done: (result: ConnectResult) => void) => ConnectAttempt;
+export type Connect<Made = TcpConn> = (
+  target: ConnectTarget,
+  done: (result: ConnectResult<Made>) => void,
+) => ConnectAttempt;
 
 /**
  * Connects to an address, half-open allowed, and calls `done` once, never
@@ -32,9 +37,10 @@ export type Connect = (target: ConnectTarget, done: (result: ConnectResult) => v
  * connects: only so can a source address be chosen, and an attempt be given up
  * without leaving its socket behind.
  */
-export const connectTcp: Connect = (target, done) => {
-  const started = startSocket(target.ip, target.port, target.source);
-  if (started === undefined) return connectWithBun(target, done);
+export const connectTcp: Connect<SocketConn> = (target, done) => {
+  const libc = openLibc();
+  if (libc === undefined) return connectWithBun(target, done);
+  const started = startSocket(libc, target.ip, target.port, target.source);
   const attempt = new Attempt(done);
   if (started.ok) attempt.connect({ fd: started.fd }, started.connected);
   else attempt.failSoon(started.code);
@@ -46,7 +52,7 @@ export const connectTcp: Connect = (target, done) => {
  * is given up keeps its socket until the kernel tires of it, and a source address
  * fails with `EOPNOTSUPP`.
  */
-export const connectWithBun: Connect = ({ ip, port, source }, done) => {
+export const connectWithBun: Connect<SocketConn> = ({ ip, port, source }, done) => {
   const attempt = new Attempt(done);
   if (source === undefined) attempt.connect({ hostname: ip.text, port });
   else attempt.failSoon("EOPNOTSUPP");
@@ -67,12 +73,12 @@ const connectSocket = Bun.connect as (
 const NOTHING = new Uint8Array(0);
 
 class Attempt implements ConnectAttempt {
-  readonly #done: (result: ConnectResult) => void;
+  readonly #done: (result: ConnectResult<SocketConn>) => void;
   #over = false;
   #conn: SocketConn | undefined;
   #connected = true;
 
-  constructor(done: (result: ConnectResult) => void) {
+  constructor(done: (result: ConnectResult<SocketConn>) => void) {
     this.#done = done;
   }
 

@@ -10,10 +10,8 @@ export interface Mortal {
 
 /** Milliseconds that a connection lives, at least, before it is worth the system calls. */
 const YOUNG_MS = 5000;
-/** Milliseconds of silence before the first question, seconds between questions, and how many remain unanswered: two minutes in all. */
-const IDLE_MS = 60_000;
-const INTERVAL_SECONDS = 15;
-const COUNT = 4;
+/** Silence before the first question, time between questions, and how many remain unanswered: two minutes in all. */
+export const KEEP_ALIVE = { idleSeconds: 60, intervalSeconds: 15, count: 4 };
 
 /**
  * Turns TCP keep-alive on for connections that live for a while, so that peers
@@ -46,12 +44,12 @@ export class KeepAlive {
 
 /** Turns keep-alive on now. Bun asks every second; where the system allows it, we are more patient with slow networks. */
 export function turnOnKeepAlive(conn: Mortal): void {
-  conn.setKeepAlive(IDLE_MS);
+  conn.setKeepAlive(KEEP_ALIVE.idleSeconds * 1000);
   const libc = openLibc();
   const { fd } = conn;
   if (libc === undefined || fd < 0) return;
-  libc.setSocketOption(fd, IPPROTO_TCP, TCP_KEEPINTVL, Int32Array.of(INTERVAL_SECONDS));
-  libc.setSocketOption(fd, IPPROTO_TCP, TCP_KEEPCNT, Int32Array.of(COUNT));
+  libc.setSocketOption(fd, IPPROTO_TCP, TCP_KEEPINTVL, Int32Array.of(KEEP_ALIVE.intervalSeconds));
+  libc.setSocketOption(fd, IPPROTO_TCP, TCP_KEEPCNT, Int32Array.of(KEEP_ALIVE.count));
 }
 
 /** The one for all connections of the process. */

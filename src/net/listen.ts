@@ -1,5 +1,7 @@
+import { type Ip, parseIp } from "../address/ip.ts";
 import { judgeDescriptor } from "./linux/spare-descriptors.ts";
 import { SocketConn, socketConnHandlers } from "./socket-conn.ts";
+import type { TcpConn } from "./tcp-conn.ts";
 
 /** A bound and accepting TCP listener. */
 export interface TcpListener {
@@ -15,11 +17,14 @@ export type ListenResult =
   /** `code` is the errno word (`EADDRINUSE`, `EACCES`, `EADDRNOTAVAIL`). */
   | { readonly ok: false; readonly code: string };
 
-/**
- * Binds a TCP listener and hands every accepted connection to `accept`,
- * half-open allowed, with nothing of it read yet.
- */
-export function listenTcp(host: string, port: number, accept: (conn: SocketConn) => void): ListenResult {
+/** Takes an accepted connection, with nothing of it read yet, half-open allowed. */
+export type Accept<Accepted = TcpConn> = (conn: Accepted, from: Ip) => void;
+
+/** How listeners are bound. `host` is an address or a name. */
+export type Listen = (host: string, port: number, accept: Accept) => ListenResult;
+
+/** Binds a TCP listener and hands every accepted connection to `accept`, over a socket of the runtime. */
+export function listenTcp(host: string, port: number, accept: Accept<SocketConn>): ListenResult {
   try {
     const server = Bun.listen<SocketConn>({
       hostname: host,
@@ -35,8 +40,15 @@ export function listenTcp(host: string, port: number, accept: (conn: SocketConn)
             conn.reset();
             return;
           }
+          // A link-local address comes with its zone: `fe80::1%eth0`.
+          const from = parseIp(conn.remoteAddress.split("%", 1)[0] ?? "");
+          // A client that is gone before it was looked at has no address any more.
+          if (from === undefined) {
+            conn.close();
+            return;
+          }
           conn.watchPeer();
-          accept(conn);
+          accept(conn, from);
         },
       },
     });

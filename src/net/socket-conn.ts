@@ -1,13 +1,8 @@
 import type { Socket, SocketHandler } from "bun";
-import type { Conn, ConnSink } from "./conn.ts";
+import { BufferedConn } from "./buffered-conn.ts";
 import { keepAlive, turnOnKeepAlive } from "./keep-alive.ts";
+import { duplicateDescriptor } from "./linux/socket.ts";
 import type { Detachable } from "./linux/take-over.ts";
-
-/**
- * Bytes that may wait in memory for a consumer before the reader is paused.
- * Room for a ClientHello or two that a hasty client sends before its answer.
- */
-const WAITING_CAP = 64 * 1024;
 
 /**
  * A connection over a Bun socket, accepted or dialled, plain or TLS.
@@ -15,34 +10,19 @@ const WAITING_CAP = 64 * 1024;
  * Bun ends a socket by itself once FIN went both ways, and then `close` may
  * come without an `end`; `onClose` puts that right.
  */
-export class SocketConn implements Conn {
+export class SocketConn extends BufferedConn {
   readonly encrypted: boolean;
-  bytesRead = 0;
-  bytesWritten = 0;
-  closed = false;
-  /** Told once when the connection is gone, whoever is the consumer. */
-  whenClosed: (() => void) | undefined;
 
   readonly #socket: Socket<SocketConn>;
-  #sink: ConnSink | undefined;
-  /** Never empty: most connections have nothing that waits, most of the time. */
-  #waiting: Uint8Array[] | undefined;
-  #waitingBytes = 0;
-  /** Whether the consumer asked for silence. */
-  #paused = false;
   /** Whether the socket itself is paused. */
   #socketPaused = false;
   #shut = false;
-  /** What the peer did and the consumer has not been told yet. */
-  #endUntold = false;
-  #closeUntold = false;
-  #reset = false;
-  #ended = false;
   #closingHere = false;
   /** A write was told of the peer's reset, and the system tells of it only once: what looks like an end now is none. */
   #broken = false;
 
   constructor(socket: Socket<SocketConn>, encrypted: boolean) {
+    super();
     this.#socket = socket;
     this.encrypted = encrypted;
   }
@@ -62,9 +42,6 @@ export class SocketConn implements Conn {
   get fd(): number {
     return this.encrypted || this.closed ? -1 : (this.#socket as unknown as { fd: number }).fd;
   }
-  get unreadBytes(): number {
-    return this.#waitingBytes;
-  }
   /** The Bun socket below, for those in `net/` that build on it. */
   get socket(): Socket<SocketConn> {
     return this.#socket;
@@ -79,46 +56,15 @@ export class SocketConn implements Conn {
     this.#socket.setKeepAlive(true, initialDelayMs);
   }
 
-  attach(sink: ConnSink): void {
-    this.#sink = sink;
-    this.#paused = false;
-    this.#deliver();
-    this.#settleReader();
-  }
-
-  detach(): void {
-    this.#sink = undefined;
-    this.#paused = false;
-  }
-
-  unread(bytes: Uint8Array): void {
-    if (bytes.length === 0) return;
-    if (this.#waiting === undefined) this.#waiting = [bytes];
-    else this.#waiting.unshift(bytes);
-    this.#waitingBytes += bytes.length;
-    this.bytesRead -= bytes.length;
-  }
-
   write(bytes: Uint8Array): number {
     if (this.closed || this.#shut) return -1;
     const taken = this.#socket.write(bytes);
     if (taken > 0) this.bytesWritten += taken;
     else if (taken < 0 && !this.encrypted && !this.#broken) {
       this.#broken = true;
-      this.#settleReader();
+      this.settleReader();
     }
     return taken;
-  }
-
-  pause(): void {
-    this.#paused = true;
-    this.#settleReader();
-  }
-
-  resume(): void {
-    this.#paused = false;
-    this.#deliver();
-    this.#settleReader();
   }
 
   shutdown(): void {
@@ -139,19 +85,25 @@ export class SocketConn implements Conn {
     this.#socket.end();
   }
 
-  /** What it takes to move the connection out of Bun. Its close is not told to anybody here. */
-  get detachable(): Detachable {
-    const { fd } = this;
+  /** The peer notices nothing: closing one of two descriptors sends neither FIN nor RST. No byte may wait in Bun to be written. */
+  get detachable(): Detachable | undefined {
+    if (this.encrypted || this.closed) return undefined;
     return {
-      fd,
-      pause: () => this.#socket.pause(),
-      resume: () => this.#socket.resume(),
-      close: () => {
+      take: (libc) => {
+        this.#socket.pause();
+        const fd = duplicateDescriptor(libc, this.fd);
+        if (fd < 0) this.#socket.resume();
+        return fd;
+      },
+      giveBack: (libc, fd) => {
+        libc.close(fd);
+        this.#socket.resume();
+      },
+      // `terminate()` would not do: it sets `SO_LINGER` on what both descriptors share.
+      leave: () => {
         keepAlive.remove(this);
         turnOnKeepAlive(this);
-        this.#sink = undefined;
-        this.whenClosed = undefined;
-        this.closed = true;
+        this.forgetConsumer();
         this.#socket.close();
       },
     };
@@ -160,88 +112,36 @@ export class SocketConn implements Conn {
   // What Bun tells.
 
   onData(chunk: Uint8Array): void {
-    if (this.#sink !== undefined && this.#waiting === undefined && !this.#paused) {
-      this.bytesRead += chunk.length;
-      this.#sink.data(chunk);
-      return;
-    }
-    if (this.#waiting === undefined) this.#waiting = [chunk];
-    else this.#waiting.push(chunk);
-    this.#waitingBytes += chunk.length;
-    this.#settleReader();
+    this.tellData(chunk);
   }
 
   onEnd(): void {
-    if (this.#ended) return;
-    if (this.#broken) {
-      this.#socket.terminate();
-      return;
-    }
-    this.#ended = true;
-    this.#endUntold = true;
-    this.#deliver();
+    if (this.ended) return;
+    if (this.#broken) this.#socket.terminate();
+    else this.tellEnd();
   }
 
   onDrain(): void {
-    this.#sink?.drain();
+    this.tellDrain();
   }
 
   onClose(error: Error | undefined): void {
     if (this.closed) return;
-    this.closed = true;
     keepAlive.remove(this);
-    this.#reset = this.#broken || (error !== undefined && error !== null);
-    if (!this.#reset && !this.#ended && !this.#closingHere) {
-      this.#ended = true;
-      this.#endUntold = true;
-    }
-    this.#closeUntold = true;
-    if (this.#reset || this.#closingHere) this.#dropWaiting();
-    this.#deliver();
-    const told = this.whenClosed;
-    this.whenClosed = undefined;
-    told?.();
-  }
-
-  /** Hands over what waits, in order, as long as the consumer wants it. */
-  #deliver(): void {
-    while (this.#sink !== undefined && !this.#paused) {
-      const chunk = this.#waiting?.shift();
-      if (chunk !== undefined) {
-        if (this.#waiting?.length === 0) this.#waiting = undefined;
-        this.#waitingBytes -= chunk.length;
-        this.bytesRead += chunk.length;
-        this.#sink.data(chunk);
-      } else if (this.#endUntold) {
-        this.#endUntold = false;
-        this.#sink.end();
-      } else {
-        break;
-      }
-    }
-    // The end of everything is told even to a consumer that asked for silence, once nothing waits before it.
-    if (this.#sink !== undefined && this.#closeUntold && this.#waiting === undefined && !this.#endUntold) {
-      this.#closeUntold = false;
-      this.#sink.close(this.#reset);
-    }
-  }
-
-  /** A reset, from there or from here, voids what was not yet consumed. */
-  #dropWaiting(): void {
-    this.#waiting = undefined;
-    this.#waitingBytes = 0;
-    this.#endUntold = false;
+    const reset = this.#broken || (error !== undefined && error !== null);
+    // A reset, from there or from here, voids what was not yet consumed.
+    this.tellClose(reset, reset || this.#closingHere);
   }
 
   /** Pauses or resumes the socket so that no more waits than may. */
-  #settleReader(): void {
+  protected settleReader(): void {
     if (this.closed) return;
-    const wanted = this.#paused || (this.#sink === undefined && this.#waitingBytes >= WAITING_CAP);
+    const { silent } = this;
     // A paused socket would never say that it is gone. Later: the consumer is in the middle of a call.
-    if (wanted && this.#broken) queueMicrotask(() => this.closed || this.#socket.terminate());
-    if (wanted === this.#socketPaused) return;
-    this.#socketPaused = wanted;
-    if (wanted) this.#socket.pause();
+    if (silent && this.#broken) queueMicrotask(() => this.closed || this.#socket.terminate());
+    if (silent === this.#socketPaused) return;
+    this.#socketPaused = silent;
+    if (silent) this.#socket.pause();
     else this.#socket.resume();
   }
 }

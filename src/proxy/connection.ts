@@ -1,6 +1,6 @@
 import type { Ip } from "../address/ip.ts";
 import type { Conn } from "../net/conn.ts";
-import type { SocketConn } from "../net/socket-conn.ts";
+import type { TcpConn } from "../net/tcp-conn.ts";
 import { identify } from "./auth/identify.ts";
 import { dial } from "./dial/dial.ts";
 import type { Failure } from "./failure.ts";
@@ -25,7 +25,7 @@ import { enterStage, openNextSession, openSession, type Session } from "./sessio
  * Serves one accepted connection from its first byte to its record. Never
  * rejects. Each request on a kept connection has an account of its own.
  */
-export async function serveConnection(conn: SocketConn, from: Ip, doorway: Doorway, services: Services): Promise<void> {
+export async function serveConnection(conn: TcpConn, from: Ip, doorway: Doorway, services: Services): Promise<void> {
   const { recorder, runtime, forwarding } = services;
   const places = new Places(services.admission);
   const listener = doorway.name;
@@ -54,7 +54,7 @@ export async function serveConnection(conn: SocketConn, from: Ip, doorway: Doorw
 /** Leads a connection in; undefined when it had to be turned away, and was told so if it can be. */
 async function welcome(
   session: Session,
-  conn: SocketConn,
+  conn: TcpConn,
   doorway: Doorway,
   services: Services,
   places: Places,

@@ -1,4 +1,6 @@
+import type { Connect } from "../net/connect.ts";
 import type { Resolver } from "../net/dns.ts";
+import type { Listen } from "../net/listen.ts";
 import type { Forwarding } from "./forward/forwarding.ts";
 import type { HookReport } from "./hook/hook-reporter.ts";
 import type { Admission } from "./listen/admission.ts";
@@ -15,6 +17,8 @@ export interface Services {
   readonly recorder: Recorder;
   readonly resolver: Resolver;
   readonly tunnel: TunnelEngine;
+  readonly listen: Listen;
+  readonly connect: Connect;
   readonly forwarding: Forwarding;
   readonly captures: Captures;
   /** Where we listen ourselves, so as never to dial it. */

@@ -7,30 +7,35 @@ import {
   type ConnectTarget,
   connectWithBun,
 } from "../../src/net/connect.ts";
+import { createDescriptorConnect } from "../../src/net/linux/connect-descriptor.ts";
 import { type LoopbackPair, openLoopbackPair } from "../../src/net/loopback-pair.ts";
 import { makeIp } from "../support/make-policy.ts";
 import { TestConn } from "../support/dial-stand.ts";
+import { requireReactor } from "../support/require-reactor.ts";
 import { waitFor } from "../support/proxy.ts";
 import { listenEcho, listenRaw } from "../support/raw-peer.ts";
 import { listenBlackhole, reserveClosedPort } from "../support/unreachable.ts";
 
 const LOOPBACK = makeIp("127.0.0.1");
 
-function connectOnce(target: ConnectTarget, connect: Connect = connectTcp): Promise<ConnectResult> {
+function connectOnce(connect: Connect, target: ConnectTarget): Promise<ConnectResult> {
   return new Promise((resolve) => connect(target, resolve));
 }
 
-async function connectWell(target: ConnectTarget): Promise<TestConn> {
-  const result = await connectOnce(target);
+async function connectWell(connect: Connect, target: ConnectTarget): Promise<TestConn> {
+  const result = await connectOnce(connect, target);
   if (!result.ok) throw new Error(result.code);
   return new TestConn(result.conn);
 }
 
-describe("connectTcp()", () => {
+describe.each([
+  ["connectTcp()", connectTcp],
+  ["the connect of the reactor", createDescriptorConnect(requireReactor())],
+] satisfies [string, Connect][])("%s", (_name, connect) => {
   test("connects over IPv4 and IPv6, with the addresses of both ends", async () => {
     for (const host of ["127.0.0.1", "::1"]) {
       using echo = listenEcho(host);
-      using peer = await connectWell({ ip: makeIp(host), port: echo.port });
+      using peer = await connectWell(connect, { ip: makeIp(host), port: echo.port });
       expect([peer.conn.remoteAddress, peer.conn.remotePort]).toEqual([host, echo.port]);
       expect(peer.conn.localAddress).toBe(host);
       expect(peer.conn.localPort).toBe((await echo.next()).socket.remotePort);
@@ -43,7 +48,7 @@ describe("connectTcp()", () => {
     const port = await reserveClosedPort();
     let returned = false;
     const { promise, resolve } = Promise.withResolvers<boolean>();
-    connectTcp({ ip: LOOPBACK, port }, () => resolve(returned));
+    connect({ ip: LOOPBACK, port }, () => resolve(returned));
     returned = true;
     expect(await promise).toBe(true);
   });
@@ -53,7 +58,7 @@ describe("connectTcp()", () => {
       peer.write("220 hello\r\n");
       peer.finish();
     });
-    using peer = await connectWell({ ip: LOOPBACK, port: server.port });
+    using peer = await connectWell(connect, { ip: LOOPBACK, port: server.port });
     await waitFor(() => peer.ended, "the end");
     expect(peer.text).toBe("220 hello\r\n");
     expect(peer.closed).toBeUndefined();
@@ -62,7 +67,7 @@ describe("connectTcp()", () => {
   test("tells that nobody listens", async () => {
     const port = await reserveClosedPort();
     for (const host of ["127.0.0.1", "::1"]) {
-      expect(await connectOnce({ ip: makeIp(host), port })).toEqual({ ok: false, code: "ECONNREFUSED" });
+      expect(await connectOnce(connect, { ip: makeIp(host), port })).toEqual({ ok: false, code: "ECONNREFUSED" });
     }
   });
 
@@ -70,7 +75,7 @@ describe("connectTcp()", () => {
     await using hole = await listenBlackhole();
     const before = countDescriptors();
     const attempts = Array.from({ length: 20 }, () =>
-      connectTcp({ ip: LOOPBACK, port: hole.port }, () => {
+      connect({ ip: LOOPBACK, port: hole.port }, () => {
         throw new Error("called back");
       }),
     );
@@ -82,7 +87,7 @@ describe("connectTcp()", () => {
   test("frees the socket of an attempt that is given up at once, even when it succeeds", async () => {
     using server = listenRaw();
     const before = countDescriptors();
-    connectTcp({ ip: LOOPBACK, port: server.port }, () => {
+    connect({ ip: LOOPBACK, port: server.port }, () => {
       throw new Error("called back");
     }).cancel();
     const accepted = await server.next();
@@ -93,7 +98,7 @@ describe("connectTcp()", () => {
 
   test("connects from the source address", async () => {
     using echo = listenEcho();
-    using peer = await connectWell({ ip: LOOPBACK, port: echo.port, source: makeIp("127.0.0.9") });
+    using peer = await connectWell(connect, { ip: LOOPBACK, port: echo.port, source: makeIp("127.0.0.9") });
     expect(peer.conn.localAddress).toBe("127.0.0.9");
     expect((await echo.next()).socket.remoteAddress).toBe("127.0.0.9");
   });
@@ -102,7 +107,7 @@ describe("connectTcp()", () => {
     using echo = listenEcho();
     const source = makeIp("127.0.0.9");
     const peers = await Promise.all(
-      Array.from({ length: 100 }, () => connectWell({ ip: LOOPBACK, port: echo.port, source })),
+      Array.from({ length: 100 }, () => connectWell(connect, { ip: LOOPBACK, port: echo.port, source })),
     );
     expect(new Set(peers.map((peer) => peer.conn.localPort)).size).toBe(100);
     for (const peer of peers) peer[Symbol.dispose]();
@@ -110,8 +115,11 @@ describe("connectTcp()", () => {
 
   test("refuses a source address of the other family, or of another machine", async () => {
     const target = { ip: LOOPBACK, port: 9 };
-    expect(await connectOnce({ ...target, source: makeIp("::1") })).toEqual({ ok: false, code: "EAFNOSUPPORT" });
-    expect(await connectOnce({ ...target, source: makeIp("203.0.113.1") })).toEqual({
+    expect(await connectOnce(connect, { ...target, source: makeIp("::1") })).toEqual({
+      ok: false,
+      code: "EAFNOSUPPORT",
+    });
+    expect(await connectOnce(connect, { ...target, source: makeIp("203.0.113.1") })).toEqual({
       ok: false,
       code: "EADDRNOTAVAIL",
     });
@@ -119,7 +127,7 @@ describe("connectTcp()", () => {
 
   test("makes a connection whose reset is told", async () => {
     using server = listenRaw();
-    using peer = await connectWell({ ip: LOOPBACK, port: server.port });
+    using peer = await connectWell(connect, { ip: LOOPBACK, port: server.port });
     (await server.next()).reset();
     await waitFor(() => peer.closed, "the close");
     expect(peer.closed).toBe("reset");
@@ -129,13 +137,13 @@ describe("connectTcp()", () => {
 describe("connectWithBun()", () => {
   test("connects, and tells that nobody listens", async () => {
     using echo = listenEcho();
-    const result = await connectOnce({ ip: LOOPBACK, port: echo.port }, connectWithBun);
+    const result = await connectOnce(connectWithBun, { ip: LOOPBACK, port: echo.port });
     if (!result.ok) throw new Error(result.code);
     using peer = new TestConn(result.conn);
     await peer.write("ping");
     await waitFor(() => peer.text === "ping", "the echo");
     const port = await reserveClosedPort();
-    expect(await connectOnce({ ip: LOOPBACK, port }, connectWithBun)).toEqual({ ok: false, code: "ECONNREFUSED" });
+    expect(await connectOnce(connectWithBun, { ip: LOOPBACK, port })).toEqual({ ok: false, code: "ECONNREFUSED" });
   });
 
   test("resets the connection that an attempt given up becomes", async () => {
@@ -148,7 +156,7 @@ describe("connectWithBun()", () => {
 
   test("has no source addresses", async () => {
     const target = { ip: LOOPBACK, port: 9, source: LOOPBACK };
-    expect(await connectOnce(target, connectWithBun)).toEqual({ ok: false, code: "EOPNOTSUPP" });
+    expect(await connectOnce(connectWithBun, target)).toEqual({ ok: false, code: "EOPNOTSUPP" });
   });
 });
 

@@ -6,7 +6,7 @@ import type { TunnelEngine } from "../../src/proxy/tunnel/tunnel.ts";
 import { laneFromTheStart, startWarmLanes } from "../support/lane-stand.ts";
 import { driveTunnel } from "../support/random-tunnel.ts";
 import { createRandom } from "../support/seeded-random.ts";
-import { connectTunnel } from "./tunnel-contract.ts";
+import { connectTunnel, descriptorEnds, type TunnelStandEnds } from "./tunnel-contract.ts";
 
 /** Tunnels per engine: as many as the variable says. */
 const TUNNELS = Number(process.env["RANDOM_TUNNELS"] ?? 150);
@@ -18,15 +18,17 @@ beforeAll(async () => {
 });
 afterAll(() => pool.stop());
 
-const engines: readonly (readonly [string, () => TunnelEngine])[] = [
-  ["the relay", () => relay],
-  ["a splice lane", () => laneFromTheStart(() => pool)],
-  ["the relay and then a lane", () => createAdaptiveEngine(pool, 10_000)],
+const engines: readonly (readonly [string, () => TunnelEngine, TunnelStandEnds])[] = [
+  ["the relay", () => relay, {}],
+  ["the relay over descriptors", () => relay, descriptorEnds],
+  ["a splice lane", () => laneFromTheStart(() => pool), {}],
+  ["the relay and then a lane", () => createAdaptiveEngine(pool, 10_000), {}],
+  ["the relay over descriptors and then a lane", () => createAdaptiveEngine(pool, 10_000), descriptorEnds],
 ];
 
 test.each(engines)(
   "tunnels from a seed arrive byte for byte through %s, and end as they were ended",
-  async (_, createEngine) => {
+  async (_, createEngine, how) => {
     const engine = createEngine();
     const ends = { closed: 0, client_reset: 0, target_reset: 0 };
     let begun = 0;
@@ -34,7 +36,7 @@ test.each(engines)(
       while (begun < TUNNELS) {
         begun += 1;
         const seed = begun;
-        const { client, target, tunnel } = await connectTunnel(engine);
+        const { client, target, tunnel } = await connectTunnel(engine, {}, how);
         const driven = await driveTunnel(client, target, createRandom(seed * 7919)).catch((error: unknown) => {
           throw new Error(`Seed ${seed}: ${String(error)}`);
         });

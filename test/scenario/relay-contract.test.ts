@@ -1,4 +1,6 @@
 import { relay } from "../../src/proxy/tunnel/relay.ts";
-import { describeTunnelContract } from "./tunnel-contract.ts";
+import { connectDescriptorPair, describeTunnelContract, descriptorEnds } from "./tunnel-contract.ts";
 
 describeTunnelContract("relay", relay);
+describeTunnelContract("relay, over descriptors", relay, descriptorEnds);
+describeTunnelContract("relay, from a descriptor to a socket of the runtime", relay, { client: connectDescriptorPair });

@@ -17,9 +17,11 @@ afterAll(async () => {
   await authority[Symbol.asyncDispose]();
 });
 
-describeTunnelContract("relay, from a client that speaks TLS", relay, async (): Promise<ConnPair> => {
-  const peer = await connectTls(stand.port, authority.cert);
-  const handshake = await stand.handshake(peer.socket.localPort);
-  if (!handshake.ok) throw new Error(handshake.note);
-  return { peer, conn: handshake.conn };
+describeTunnelContract("relay, from a client that speaks TLS", relay, {
+  async client(): Promise<ConnPair> {
+    const peer = await connectTls(stand.port, authority.cert);
+    const handshake = await stand.handshake(peer.socket.localPort);
+    if (!handshake.ok) throw new Error(handshake.note);
+    return { peer, conn: handshake.conn };
+  },
 });

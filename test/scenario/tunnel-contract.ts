@@ -1,7 +1,10 @@
 import { describe, expect, test } from "bun:test";
 import type { Conn } from "../../src/net/conn.ts";
-import { SocketConn, socketConnHandlers } from "../../src/net/socket-conn.ts";
+import { type Connect, type ConnectResult, connectTcp } from "../../src/net/connect.ts";
+import { createDescriptorConnect } from "../../src/net/linux/connect-descriptor.ts";
 import type { Tunnel, TunnelEngine } from "../../src/proxy/tunnel/tunnel.ts";
+import { makeIp } from "../support/make-policy.ts";
+import { requireReactor } from "../support/require-reactor.ts";
 import { listenRaw, type RawPeer } from "../support/raw-peer.ts";
 import { createRandom } from "../support/seeded-random.ts";
 
@@ -11,24 +14,25 @@ export interface ConnPair {
   readonly conn: Conn;
 }
 
+/** Makes a connection over a socket of the runtime. */
 async function connectPair(): Promise<ConnPair> {
+  return connectWith(connectTcp);
+}
+
+/** Makes a connection that the reactor drives. */
+export async function connectDescriptorPair(): Promise<ConnPair> {
+  return connectWith(createDescriptorConnect(requireReactor()));
+}
+
+async function connectWith(connect: Connect): Promise<ConnPair> {
   const server = listenRaw();
-  const { promise, resolve } = Promise.withResolvers<SocketConn>();
-  await Bun.connect<SocketConn>({
-    hostname: "127.0.0.1",
-    port: server.port,
-    allowHalfOpen: true,
-    socket: {
-      ...socketConnHandlers,
-      open(socket) {
-        socket.data = new SocketConn(socket, false);
-        resolve(socket.data);
-      },
-    },
+  const result = await new Promise<ConnectResult>((resolve) => {
+    connect({ ip: makeIp("127.0.0.1"), port: server.port }, resolve);
   });
-  const [peer, conn] = await Promise.all([server.next(), promise]);
+  if (!result.ok) throw new Error(result.code);
+  const peer = await server.next();
   server.stop();
-  return { peer, conn };
+  return { peer, conn: result.conn };
 }
 
 /** Both peers of a tunnel, and the tunnel between them. */
@@ -45,14 +49,23 @@ export interface StandOptions {
   readonly late?: string;
 }
 
+/** How the two connections of a tunnel are made; over TCP and the runtime's sockets when absent. */
+export interface TunnelStandEnds {
+  readonly client?: () => Promise<ConnPair>;
+  readonly target?: () => Promise<ConnPair>;
+}
+
+/** Both over descriptors that the reactor drives. */
+export const descriptorEnds: TunnelStandEnds = { client: connectDescriptorPair, target: connectDescriptorPair };
+
 /** Makes two connections and lets `engine` carry bytes between them. */
 export async function connectTunnel(
   engine: TunnelEngine,
   options: StandOptions = {},
-  connectClient: () => Promise<ConnPair> = connectPair,
+  ends: TunnelStandEnds = {},
 ): Promise<TunnelStand> {
-  const near = await connectClient();
-  const far = await connectPair();
+  const near = await (ends.client ?? connectPair)();
+  const far = await (ends.target ?? connectPair)();
   if (options.early !== undefined) near.conn.unread(Buffer.from(options.early));
   if (options.late !== undefined) far.conn.unread(Buffer.from(options.late));
   return {
@@ -62,13 +75,9 @@ export async function connectTunnel(
   };
 }
 
-/** What every engine that carries tunnels owes: the same suite runs against each, over TCP unless `connectClient` says otherwise. */
-export function describeTunnelContract(
-  name: string,
-  engine: TunnelEngine,
-  connectClient?: () => Promise<ConnPair>,
-): void {
-  const stand = (options?: StandOptions): Promise<TunnelStand> => connectTunnel(engine, options, connectClient);
+/** What every engine that carries tunnels owes: the same suite runs against each. */
+export function describeTunnelContract(name: string, engine: TunnelEngine, ends?: TunnelStandEnds): void {
+  const stand = (options?: StandOptions): Promise<TunnelStand> => connectTunnel(engine, options, ends);
 
   describe(`a tunnel carried by the ${name}`, () => {
     test("carries bytes both ways and counts them exactly", async () => {

@@ -1,10 +1,10 @@
 import { startLanes, type LanePool, type LanePoolOptions } from "../../src/net/linux/lane-pool.ts";
 import { openLibc, type Libc } from "../../src/net/linux/libc.ts";
-import { takeOverSocket } from "../../src/net/linux/take-over.ts";
 import { SocketConn } from "../../src/net/socket-conn.ts";
 import type { Conn } from "../../src/net/conn.ts";
 import { carryInLane } from "../../src/proxy/tunnel/lane-engine.ts";
 import type { TunnelEngine } from "../../src/proxy/tunnel/tunnel.ts";
+import { takeFromRuntime } from "./take-from-runtime.ts";
 
 /** The C library, or an error that says why a test of lanes cannot run here. */
 export function requireLibc(): Libc {
@@ -35,13 +35,7 @@ export function laneFromTheStart(choosePool: () => LanePool): TunnelEngine {
 
 function takeOverConn(libc: Libc, conn: Conn): number {
   if (!(conn instanceof SocketConn)) throw new Error("Only a plain socket can be moved to a lane.");
-  const { socket } = conn;
-  return takeOverSocket(libc, {
-    fd: conn.fd,
-    pause: () => socket.pause(),
-    resume: () => socket.resume(),
-    close: () => socket.close(),
-  });
+  return takeFromRuntime(libc, conn.socket);
 }
 
 /** Passes on what waits in user space and returns how much that was. */

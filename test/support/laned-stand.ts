@@ -1,9 +1,9 @@
 import { readdirSync } from "node:fs";
 import type { LanedTunnel } from "../../src/net/linux/lane.ts";
 import type { LanePool, LanePoolOptions } from "../../src/net/linux/lane-pool.ts";
-import { takeOverSocket } from "../../src/net/linux/take-over.ts";
 import { requireLibc, startWarmLanes } from "./lane-stand.ts";
 import { connectRaw, listenRaw, type RawPeer } from "./raw-peer.ts";
+import { takeFromRuntime } from "./take-from-runtime.ts";
 
 /** A tunnel in a lane and the peers at both of its ends. */
 export interface LanedStand {
@@ -22,13 +22,7 @@ export async function connectToDescriptor(): Promise<{ peer: RawPeer; fd: number
 
 /** Takes the connection of a peer out of Bun. */
 export function takeDescriptor({ socket }: RawPeer): number {
-  const { fd } = socket as unknown as { fd: number };
-  return takeOverSocket(requireLibc(), {
-    fd,
-    pause: () => socket.pause(),
-    resume: () => socket.resume(),
-    close: () => socket.close(),
-  });
+  return takeFromRuntime(requireLibc(), socket);
 }
 
 /** Puts a tunnel into a lane. Throws when there is no room for it. */

@@ -34,6 +34,10 @@ export interface Libc {
   listen(fd: number, backlog: number): number;
   /** Accepts one connection, non-blocking and close-on-exec according to `flags`. */
   accept(fd: number, flags: number): number;
+  /** The same, and writes where it comes from into `address`, a `sockaddr_in` or `sockaddr_in6`. */
+  acceptFrom(fd: number, address: Uint8Array, flags: number): number;
+  /** Writes the local address of a socket, as `acceptFrom` does. */
+  getSocketName(fd: number, address: Uint8Array): number;
   fcntl(fd: number, command: number, argument: number): number;
   close(fd: number): number;
   shutdown(fd: number, how: number): number;
@@ -62,6 +66,7 @@ const symbols = {
   connect: { args: ["i32", "ptr", "u32"], returns: "i32" },
   listen: { args: ["i32", "i32"], returns: "i32" },
   accept4: { args: ["i32", "ptr", "ptr", "i32"], returns: "i32" },
+  getsockname: { args: ["i32", "ptr", "ptr"], returns: "i32" },
   fcntl: { args: ["i32", "i32", "i64"], returns: "i32" },
   close: { args: ["i32"], returns: "i32" },
   shutdown: { args: ["i32", "i32"], returns: "i32" },
@@ -135,6 +140,14 @@ function wrapSymbols(c: LibcSymbols): Libc {
     connect: (fd, address) => settle(c.connect(fd, address, address.byteLength)),
     listen: (fd, backlog) => settle(c.listen(fd, backlog)),
     accept: (fd, flags) => settle(c.accept4(fd, null, null, flags)),
+    acceptFrom: (fd, address, flags) => {
+      size[0] = address.byteLength;
+      return settle(c.accept4(fd, address, size, flags));
+    },
+    getSocketName: (fd, address) => {
+      size[0] = address.byteLength;
+      return settle(c.getsockname(fd, address, size));
+    },
     fcntl: (fd, command, argument) => settle(c.fcntl(fd, command, argument)),
     close: (fd) => settle(c.close(fd)),
     shutdown: (fd, how) => settle(c.shutdown(fd, how)),

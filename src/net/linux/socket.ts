@@ -27,8 +27,13 @@ const tcpInfoWords = 18;
 
 /** Sends RST to the peer and closes the descriptor, whoever else holds a duplicate of it. */
 export function resetSocket(libc: Libc, fd: number): void {
-  libc.setSocketOption(fd, SOL_SOCKET, SO_LINGER, lingerZero);
+  refuseToLinger(libc, fd);
   libc.close(fd);
+}
+
+/** Has the close of a descriptor send RST. */
+export function refuseToLinger(libc: Libc, fd: number): void {
+  libc.setSocketOption(fd, SOL_SOCKET, SO_LINGER, lingerZero);
 }
 
 /** Sends FIN. A peer that is gone already is no error here: epoll tells of it. */

@@ -1,6 +1,8 @@
 import type { Conn } from "../../net/conn.ts";
 import { type LoopbackPair, openLoopbackPair } from "../../net/loopback-pair.ts";
 import { type ClientTlsOptions, type SecureResult, secureSocket } from "../../net/secure-socket.ts";
+import { DescriptorConn } from "../../net/linux/descriptor-conn.ts";
+import { moveToRuntime } from "../../net/move-to-runtime.ts";
 import { SocketConn } from "../../net/socket-conn.ts";
 import type { TlsFailureKind } from "../../net/tls-error.ts";
 import { fail, type FailureDetail, type Outcome, succeed } from "../failure.ts";
@@ -39,7 +41,10 @@ export async function secureConn(conn: Conn, options: ClientTlsOptions, limit: D
  * gets a socket of its own, whose other end is relayed into the outer one.
  */
 async function takeSocket(conn: Conn, limit: DialLimit): Promise<Outcome<SocketConn>> {
-  if (conn instanceof SocketConn && !conn.encrypted) return succeed(conn);
+  if (!conn.encrypted && (conn instanceof SocketConn || conn instanceof DescriptorConn)) {
+    const moved = await moveToRuntime(conn);
+    return moved === undefined ? fail("connection_reset") : succeed(moved);
+  }
   const pair = await new Promise<LoopbackPair | undefined>((resolve) => {
     const attempt = openLoopbackPair(resolve);
     limit.whenOver(() => {

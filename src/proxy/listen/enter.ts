@@ -1,10 +1,11 @@
 import { containsIp, type Cidr } from "../../address/cidr.ts";
 import type { Conn } from "../../net/conn.ts";
 import { judgeDescriptor } from "../../net/linux/spare-descriptors.ts";
+import { moveToRuntime } from "../../net/move-to-runtime.ts";
 import { readMessage } from "../../net/read-message.ts";
 import type { ServerTls } from "../../net/server-tls.ts";
-import type { SocketConn } from "../../net/socket-conn.ts";
 import { startServerTls } from "../../net/start-server-tls.ts";
+import type { TcpConn } from "../../net/tcp-conn.ts";
 import { parseProxyHeader } from "../../protocol/proxy-header/proxy-header.ts";
 import { fail, type Failure, type FailureDetail, type Outcome, succeed } from "../failure.ts";
 import { remainingHandshakeMs } from "../handshake/handshake-deadline.ts";
@@ -36,23 +37,18 @@ export type Entrance =
  * a place among the connections, then TLS. At once when the listener asks for
  * neither header nor TLS.
  */
-export function enter(
-  session: Session,
-  conn: SocketConn,
-  doorway: Doorway,
-  places: Places,
-): Entrance | Promise<Entrance> {
+export function enter(session: Session, conn: TcpConn, doorway: Doorway, places: Places): Entrance | Promise<Entrance> {
   const mustIntroduce = doorway.proxyFrom.some((cidr) => containsIp(cidr, session.client));
   if (mustIntroduce) return passIntroduced(session, conn, doorway, places);
   return pass(session, conn, doorway, places);
 }
 
-async function passIntroduced(session: Session, conn: SocketConn, doorway: Doorway, places: Places): Promise<Entrance> {
+async function passIntroduced(session: Session, conn: TcpConn, doorway: Doorway, places: Places): Promise<Entrance> {
   const introduced = await readIntroduction(session, conn);
   return introduced.ok ? pass(session, conn, doorway, places) : turnAway(introduced.failure, conn, doorway);
 }
 
-function pass(session: Session, conn: SocketConn, doorway: Doorway, places: Places): Entrance | Promise<Entrance> {
+function pass(session: Session, conn: TcpConn, doorway: Doorway, places: Places): Entrance | Promise<Entrance> {
   if (judgeDescriptor(conn.fd) !== "enough") return turnAway(NO_DESCRIPTORS, conn, doorway);
   const unadmitted = places.takeForClient(session);
   if (unadmitted !== undefined) return turnAway(unadmitted, conn, doorway);
@@ -62,12 +58,14 @@ function pass(session: Session, conn: SocketConn, doorway: Doorway, places: Plac
 const NO_DESCRIPTORS: Failure = { detail: "out_of_resources", note: "EMFILE" };
 
 /** Nobody who waits for TLS understands an answer in clear. */
-function turnAway(failure: Failure, conn: SocketConn, doorway: Doorway): Entrance {
+function turnAway(failure: Failure, conn: TcpConn, doorway: Doorway): Entrance {
   return { ok: false, failure, conn: doorway.tls === undefined ? conn : undefined };
 }
 
-async function secure(session: Session, conn: SocketConn, tls: ServerTls): Promise<Entrance> {
-  const secured = await startServerTls(conn, tls, remainingHandshakeMs(session));
+async function secure(session: Session, conn: TcpConn, tls: ServerTls): Promise<Entrance> {
+  const socket = await moveToRuntime(conn);
+  if (socket === undefined) return { ok: false, failure: { detail: "client_gone" }, conn: undefined };
+  const secured = await startServerTls(socket, tls, remainingHandshakeMs(session));
   if (secured.ok) {
     session.certificateUser = secured.identity;
     return { ok: true, conn: secured.conn };
@@ -88,7 +86,7 @@ const tlsDetails: Readonly<
 };
 
 /** Learns the true client from the PROXY header; a health check of the load balancer itself (`LOCAL`) stays its own. */
-async function readIntroduction(session: Session, conn: SocketConn): Promise<Outcome<undefined>> {
+async function readIntroduction(session: Session, conn: TcpConn): Promise<Outcome<undefined>> {
   const read = await readMessage(conn, parseProxyHeader, {
     deadlineMs: remainingHandshakeMs(session),
     maxBytes: MAX_HEADER_BYTES,

@@ -1,7 +1,5 @@
 import type { Cidr } from "../../address/cidr.ts";
-import { parseIp } from "../../address/ip.ts";
 import { listenTcp, type TcpListener } from "../../net/listen.ts";
-import type { SocketConn } from "../../net/socket-conn.ts";
 import { serveConnection } from "../connection.ts";
 import type { Services } from "../services.ts";
 import type { ClientProtocol } from "../session.ts";
@@ -39,7 +37,9 @@ export function openGate(plans: readonly ListenPlan[], services: Services, own: 
   for (const plan of plans) {
     const { protocols, proxyFrom, tls } = plan;
     let doorway: Doorway = { name: "", protocols, proxyFrom, tls };
-    const bound = listenTcp(plan.host, plan.port, (conn) => accept(conn, doorway, services));
+    // TLS is spoken by the runtime, in place.
+    const listen = tls === undefined ? services.listen : listenTcp;
+    const bound = listen(plan.host, plan.port, (conn, from) => void serveConnection(conn, from, doorway, services));
     if (!bound.ok) {
       close();
       return { ok: false, plan, code: bound.code };
@@ -54,12 +54,4 @@ export function openGate(plans: readonly ListenPlan[], services: Services, own: 
 /** `host:port`, IPv6 in brackets. */
 export function formatListener(host: string, port: number): string {
   return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
-}
-
-function accept(conn: SocketConn, doorway: Doorway, services: Services): void {
-  // A link-local address comes with its zone: `fe80::1%eth0`.
-  const from = parseIp(conn.remoteAddress.split("%", 1)[0] ?? "");
-  // A client that is gone before it was looked at has no address any more.
-  if (from === undefined) conn.close();
-  else void serveConnection(conn, from, doorway, services);
 }

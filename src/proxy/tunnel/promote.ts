@@ -1,5 +1,7 @@
 import type { Conn } from "../../net/conn.ts";
 import type { LanePool } from "../../net/linux/lane-pool.ts";
+import { DescriptorConn } from "../../net/linux/descriptor-conn.ts";
+import type { Detachable } from "../../net/linux/take-over.ts";
 import { SocketConn } from "../../net/socket-conn.ts";
 import { carryInLane } from "./lane-engine.ts";
 import { type Handover, type Promotion, relay } from "./relay.ts";
@@ -48,9 +50,9 @@ class AdaptiveTunnel implements Tunnel, Promotion {
 
   /** Moves both connections to a lane; undefined when there is none or no descriptors are left for the move. */
   attempt({ client, target, idleMs, ...so }: Handover): Tunnel | undefined {
-    if (!(client instanceof SocketConn && target instanceof SocketConn)) return undefined;
-    if (!this.#lanes.hasRoom()) return undefined;
-    const fds = this.#lanes.takeOver(client.detachable, target.detachable);
+    const [near, far] = [findDetachable(client), findDetachable(target)];
+    if (near === undefined || far === undefined || !this.#lanes.hasRoom()) return undefined;
+    const fds = this.#lanes.takeOver(near, far);
     if (fds === undefined) return undefined;
     const [clientFd, targetFd] = fds;
     const { upFinished, downFinished } = so;
@@ -58,4 +60,8 @@ class AdaptiveTunnel implements Tunnel, Promotion {
     this.#current = carryInLane(this.#lanes, { clientFd, targetFd, idleMs, upFinished, downFinished }, before);
     return this.#current;
   }
+}
+
+function findDetachable(conn: Conn): Detachable | undefined {
+  return conn instanceof SocketConn || conn instanceof DescriptorConn ? conn.detachable : undefined;
 }

@@ -1,7 +1,7 @@
 import type { Socket } from "bun";
 import { startLanes } from "../../../src/net/linux/lane-pool.ts";
 import { openLibc } from "../../../src/net/linux/libc.ts";
-import { takeOverSocket } from "../../../src/net/linux/take-over.ts";
+import { takeFromRuntime } from "../../support/take-from-runtime.ts";
 
 /** `bun lane-forwarder.ts PORT ORIGIN_PORT`: leads every connection to the origin through a splice lane, from its first byte. */
 const [port, originPort] = process.argv.slice(2).map(Number);
@@ -10,15 +10,7 @@ const libc = openLibc();
 if (!lanes.ok || libc === undefined) throw new Error(lanes.ok ? "There is no C library." : lanes.reason);
 await lanes.pool.warm();
 
-const take = (socket: Socket<undefined>): number => {
-  const { fd } = socket as unknown as { fd: number };
-  return takeOverSocket(libc, {
-    fd,
-    pause: () => socket.pause(),
-    resume: () => socket.resume(),
-    close: () => socket.close(),
-  });
-};
+const take = (socket: Socket<undefined>): number => takeFromRuntime(libc, socket);
 
 Bun.listen<undefined>({
   hostname: "127.0.0.1",

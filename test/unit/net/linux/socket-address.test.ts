@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { encodeSocketAddress } from "../../../../src/net/linux/start-socket.ts";
+import { encodeSocketAddress } from "../../../../src/net/linux/socket-address.ts";
 import { makeIp } from "../../../support/make-policy.ts";
 
 describe("encodeSocketAddress()", () => {

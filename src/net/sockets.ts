@@ -1,0 +1,37 @@
+import { parseIp } from "../address/ip.ts";
+import { type Connect, connectTcp } from "./connect.ts";
+import { createDescriptorConnect } from "./linux/connect-descriptor.ts";
+import { listenDescriptor } from "./linux/listen-descriptor.ts";
+import { Reactor } from "./linux/reactor.ts";
+import { type Listen, listenTcp } from "./listen.ts";
+
+/** How connections are accepted and made. */
+export interface Sockets {
+  readonly listen: Listen;
+  readonly connect: Connect;
+  /** One sentence: which event loop drives them, and why. */
+  readonly story: string;
+}
+
+/**
+ * Chooses between an event loop of our own, which costs about half, and the
+ * runtime's, which is always right. `auto` takes the former where it works.
+ */
+export function chooseSockets(mode: "auto" | "runtime"): Sockets {
+  if (mode === "runtime") {
+    return { listen: listenTcp, connect: connectTcp, story: 'Sockets are the runtime\'s: "sockets" says so.' };
+  }
+  const reactor = Reactor.open();
+  if (reactor === undefined) {
+    return { listen: listenTcp, connect: connectTcp, story: "Sockets are the runtime's: epoll cannot be used here." };
+  }
+  return {
+    listen(host, port, accept) {
+      const ip = parseIp(host);
+      // Which addresses a name stands for is the runtime's to find out.
+      return ip === undefined ? listenTcp(host, port, accept) : listenDescriptor(reactor, ip, port, accept);
+    },
+    connect: createDescriptorConnect(reactor),
+    story: "Sockets are driven by epoll.",
+  };
+}

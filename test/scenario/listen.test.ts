@@ -1,0 +1,70 @@
+import { describe, expect, test } from "bun:test";
+import type { Ip } from "../../src/address/ip.ts";
+import { listenDescriptor } from "../../src/net/linux/listen-descriptor.ts";
+import { type Listen, type ListenResult, listenTcp, type TcpListener } from "../../src/net/listen.ts";
+import type { TcpConn } from "../../src/net/tcp-conn.ts";
+import { TestConn } from "../support/dial-stand.ts";
+import { makeIp } from "../support/make-policy.ts";
+import { waitFor } from "../support/proxy.ts";
+import { connectRaw } from "../support/raw-peer.ts";
+import { requireReactor } from "../support/require-reactor.ts";
+
+const ways: [string, Listen][] = [
+  ["listenTcp()", listenTcp],
+  ["listenDescriptor()", (host, port, accept) => listenDescriptor(requireReactor(), makeIp(host), port, accept)],
+];
+
+function requireListener(result: ListenResult): TcpListener & Disposable {
+  if (!result.ok) throw new Error(result.code);
+  const { listener } = result;
+  return { ...listener, [Symbol.dispose]: () => listener.stop() };
+}
+
+describe.each(ways)("%s", (_name, listen) => {
+  test.each(["127.0.0.1", "::1"])("accepts clients on %s and says where they come from", async (host) => {
+    const accepted: { conn: TcpConn; from: Ip }[] = [];
+    using listener = requireListener(listen(host, 0, (conn, from) => accepted.push({ conn, from })));
+    const peer = await connectRaw(listener.port, host);
+    await waitFor(() => accepted.length === 1, "the connection");
+    const [{ conn, from }] = accepted as [{ conn: TcpConn; from: Ip }];
+    expect([from.text, conn.remoteAddress, conn.remotePort]).toEqual([host, host, peer.socket.localPort]);
+    expect([conn.localAddress, conn.localPort]).toEqual([host, listener.port]);
+    using near = new TestConn(conn);
+    peer.write("hello");
+    await waitFor(() => near.text === "hello", "what the client says");
+    await near.write("hello yourself");
+    await peer.untilText("hello yourself");
+    peer.reset();
+    await waitFor(() => near.closed === "reset", "the reset");
+  });
+
+  test("takes clients of IPv4, too, where the address stands for both families", async () => {
+    const accepted: Ip[] = [];
+    using listener = requireListener(
+      listen("::", 0, (conn, from) => {
+        accepted.push(from);
+        conn.close();
+      }),
+    );
+    for (const host of ["127.0.0.1", "::1"]) await (await connectRaw(listener.port, host)).untilEnd();
+    expect(accepted.map(({ text }) => text)).toEqual(["127.0.0.1", "::1"]);
+  });
+
+  test("says why it cannot bind", () => {
+    using listener = requireListener(listen("127.0.0.1", 0, (conn) => conn.close()));
+    expect(listen("127.0.0.1", listener.port, (conn) => conn.close())).toEqual({ ok: false, code: "EADDRINUSE" });
+    expect(listen("203.0.113.1", 0, (conn) => conn.close())).toEqual({ ok: false, code: "EADDRNOTAVAIL" });
+  });
+
+  test("frees its port when it stops, and lets connections live on", async () => {
+    const accepted: TcpConn[] = [];
+    const listener = requireListener(listen("127.0.0.1", 0, (conn) => void accepted.push(conn)));
+    const peer = await connectRaw(listener.port);
+    await waitFor(() => accepted.length === 1, "the connection");
+    listener.stop();
+    requireListener(listen("127.0.0.1", listener.port, (conn) => conn.close())).stop();
+    using near = new TestConn(accepted[0] as TcpConn);
+    peer.write("still here");
+    await waitFor(() => near.text === "still here", "what the client says");
+  });
+});

@@ -1,0 +1,109 @@
+import { expect, test } from "bun:test";
+import { EPOLLIN } from "../../src/net/linux/constants.ts";
+import { EBADF } from "../../src/net/linux/errno.ts";
+import type { Reactor } from "../../src/net/linux/reactor.ts";
+import { openSocketPair } from "../../src/net/linux/socket.ts";
+import { startProxy, waitFor } from "../support/proxy.ts";
+import { connectRaw, listenEcho } from "../support/raw-peer.ts";
+import { requireReactor } from "../support/require-reactor.ts";
+
+/** A pair of sockets that closes itself; `fds[0]` is for the reactor, which may have closed it before. */
+function openPair(reactor: Reactor): { fds: readonly [number, number] } & Disposable {
+  const fds = openSocketPair(reactor.libc);
+  if (fds === undefined) throw new Error("no pair");
+  return {
+    fds,
+    [Symbol.dispose]() {
+      reactor.remove(fds[0]);
+      for (const fd of fds) reactor.libc.close(fd);
+    },
+  };
+}
+
+test("the reactor tells of bytes, and lets timers, promises and sockets of the runtime go on", async () => {
+  const reactor = requireReactor();
+  using pair = openPair(reactor);
+  const heard: string[] = [];
+  reactor.add(pair.fds[0], EPOLLIN, {
+    onEvent() {
+      const received = reactor.receive(pair.fds[0]);
+      if (typeof received !== "number") heard.push(Buffer.from(received).toString());
+    },
+    onBug: () => {},
+  });
+  using echo = listenEcho();
+  const peer = await connectRaw(echo.port);
+  for (const word of ["one", "two"]) {
+    reactor.libc.write(pair.fds[1], Buffer.from(word), word.length);
+    peer.write(word);
+    await peer.untilText(word);
+    await Bun.sleep(1);
+    await waitFor(() => heard.includes(word), word);
+  }
+  peer.reset();
+  expect(heard).toEqual(["one", "two"]);
+});
+
+test("a bug in what hears of one descriptor is no matter of the others", async () => {
+  const reactor = requireReactor();
+  using broken = openPair(reactor);
+  using sound = openPair(reactor);
+  const bugs: unknown[] = [];
+  let heard = 0;
+  reactor.add(broken.fds[0], EPOLLIN, {
+    onEvent() {
+      throw new Error("a bug");
+    },
+    onBug(error) {
+      bugs.push(error);
+      reactor.remove(broken.fds[0]);
+    },
+  });
+  reactor.add(sound.fds[0], EPOLLIN, {
+    onEvent() {
+      heard += 1;
+      reactor.receive(sound.fds[0]);
+    },
+    onBug: () => {},
+  });
+  for (const { fds } of [broken, sound]) reactor.libc.write(fds[1], Uint8Array.of(1), 1);
+  await waitFor(() => heard === 1 && bugs.length === 1, "both events");
+  expect(bugs).toEqual([new Error("a bug")]);
+});
+
+test("a descriptor that is closed while events are told keeps its number until all of them are", async () => {
+  const reactor = requireReactor();
+  using pairs = new DisposableStack();
+  const told: number[] = [];
+  const opened: number[] = [];
+  for (const { fds } of [pairs.use(openPair(reactor)), pairs.use(openPair(reactor))]) {
+    reactor.add(fds[0], EPOLLIN, {
+      onEvent() {
+        told.push(fds[0]);
+        reactor.close(fds[0]);
+        // A new descriptor gets the lowest free number.
+        const fresh = openSocketPair(reactor.libc);
+        if (fresh !== undefined) opened.push(...fresh);
+      },
+      onBug: () => {},
+    });
+    reactor.libc.write(fds[1], Uint8Array.of(1), 1);
+  }
+  await waitFor(() => told.length === 2, "both events");
+  expect(opened.filter((fd) => told.includes(fd))).toEqual([]);
+  await waitFor(() => told.every((fd) => reactor.libc.shutdown(fd, 1) === -EBADF), "the close");
+  for (const fd of opened) reactor.libc.close(fd);
+});
+
+test.each(["auto", "runtime"] as const)("the proxy serves with sockets: %s", async (sockets) => {
+  using echo = listenEcho();
+  await using proxy = await startProxy({ sockets });
+  expect(proxy.daemon.driving).toBe(
+    sockets === "auto" ? "Sockets are driven by epoll." : 'Sockets are the runtime\'s: "sockets" says so.',
+  );
+  const peer = await proxy.connect();
+  peer.write(`CONNECT 127.0.0.1:${echo.port} HTTP/1.1\r\nHost: 127.0.0.1:${echo.port}\r\n\r\nearly`);
+  await peer.untilText("\r\n\r\nearly");
+  peer.finish();
+  expect(await proxy.record()).toMatchObject({ end: "closed", bytes_up: 5, bytes_down: 5 });
+});
