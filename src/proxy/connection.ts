@@ -47,7 +47,7 @@ export async function serveConnection(conn: TcpConn, from: Ip, doorway: Doorway,
     }
     session = openNextSession(session, runtime.current);
   }
-  places.leave();
+  places.leave(session.client);
   recorder.closed(session);
 }
 

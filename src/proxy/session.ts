@@ -130,7 +130,7 @@ class Account implements Session {
   }
 }
 
-/** All stages from the beginning, so that all sessions have the same shape. */
+/** The stages of a tunnel from the beginning, so that all have the same shape. After `forward` hardly ever another one follows. */
 class Times implements StageTimes {
   accept: number | undefined = undefined;
   handshake: number | undefined = undefined;
@@ -140,7 +140,7 @@ class Times implements StageTimes {
   route: number | undefined = undefined;
   dial: number | undefined = undefined;
   respond: number | undefined = undefined;
-  forward: number | undefined = undefined;
+  declare forward?: number | undefined;
 }
 
 /** Opens the account of a connection that was just accepted. */

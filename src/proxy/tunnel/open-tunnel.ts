@@ -40,7 +40,7 @@ class OpenTunnel implements TunnelOwner {
     const { recorder } = this.#services;
     this.#session.tunnel = result;
     recorder.finished(this.#session);
-    this.#places.leave();
+    this.#places.leave(this.#session.client);
     recorder.closed(this.#session);
   }
 }
