@@ -151,10 +151,14 @@ async function live(
     let dialled = dial(session, client, route.value, authorized.value, services);
     if (dialled instanceof Promise) dialled = await dialled;
     if (!dialled.ok) return dialled.failure;
+    target = dialled.value.conn;
+    if (client.closed) {
+      target.reset();
+      return { detail: "client_gone" };
+    }
 
     enterStage(session, "respond");
     respondEstablished(session, client);
-    target = dialled.value.conn;
   }
 
   enterStage(session, "tunnel");
