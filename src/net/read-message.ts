@@ -1,5 +1,6 @@
 import type { Parsed } from "../protocol/parsed.ts";
 import type { Conn, ConnSink } from "./conn.ts";
+import { deadlines, type Expiring } from "./deadlines.ts";
 
 /** What came of waiting for one message. */
 export type ReadResult<T, Code extends string> =
@@ -35,16 +36,19 @@ export function readMessage<T, Code extends string>(
   return reader.result ?? reader.wait(limits.deadlineMs);
 }
 
-class MessageReader<T, Code extends string> implements ConnSink {
+const NO_BYTES = new Uint8Array(0);
+
+class MessageReader<T, Code extends string> implements ConnSink, Expiring {
   readonly #conn: Conn;
   readonly #parse: (bytes: Uint8Array) => Parsed<T, Code>;
   readonly #maxBytes: number;
   /** What came of it, once it is over. */
   result: ReadResult<T, Code> | undefined;
   #resolve: ((result: ReadResult<T, Code>) => void) | undefined;
-  #deadline: Timer | undefined;
+  /** The turn of its deadline, once it waits. */
+  #turn: number | undefined;
   /** Everything so far is the first `#length` bytes; the first chunk is used as it came. */
-  #store: Uint8Array = new Uint8Array(0);
+  #store: Uint8Array = NO_BYTES;
   #length = 0;
 
   constructor(conn: Conn, parse: (bytes: Uint8Array) => Parsed<T, Code>, maxBytes: number) {
@@ -54,10 +58,14 @@ class MessageReader<T, Code extends string> implements ConnSink {
   }
 
   wait(ms: number): Promise<ReadResult<T, Code>> {
-    this.#deadline = setTimeout(() => this.#finish({ kind: "timeout" }), ms);
+    this.#turn = deadlines.start(this, ms);
     return new Promise((resolve) => {
       this.#resolve = resolve;
     });
+  }
+
+  expire(): void {
+    this.#finish({ kind: "timeout" });
   }
 
   data(chunk: Uint8Array): void {
@@ -107,7 +115,7 @@ class MessageReader<T, Code extends string> implements ConnSink {
   #finish(result: ReadResult<T, Code>): void {
     if (this.result !== undefined) return;
     this.result = result;
-    if (this.#deadline !== undefined) clearTimeout(this.#deadline);
+    if (this.#turn !== undefined) deadlines.stop(this, this.#turn);
     this.#conn.detach();
     this.#resolve?.(result);
   }

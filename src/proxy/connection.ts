@@ -13,12 +13,13 @@ import { type Doorway, enter } from "./listen/enter.ts";
 import { inspectTunnel } from "./inspect/inspect-tunnel.ts";
 import { judgeForwarding } from "./inspect/judge-inside.ts";
 import { Places } from "./listen/places.ts";
+import { shareAddress } from "./listen/share-address.ts";
+import { openTunnel } from "./tunnel/open-tunnel.ts";
 import { authorize } from "./policy/authorize.ts";
 import { refuse, respondEstablished } from "./respond/respond.ts";
 import { chooseRoute } from "./route/choose-route.ts";
 import type { Services } from "./services.ts";
 import { enterStage, openNextSession, openSession, type Session } from "./session.ts";
-import type { Tunnel } from "./tunnel/tunnel.ts";
 
 /**
  * Serves one accepted connection from its first byte to its record. Never
@@ -28,37 +29,26 @@ export async function serveConnection(conn: TcpConn, from: Ip, doorway: Doorway,
   const { recorder, runtime, forwarding } = services;
   const places = new Places(services.admission);
   const listener = doorway.name;
-  let session = openSession({ runtime: runtime.current, client: from, clientPort: conn.remotePort, listener });
+  let session = openSession({
+    runtime: runtime.current,
+    client: shareAddress(from),
+    clientPort: conn.remotePort,
+    listener,
+  });
   recorder.opened(session);
   const client = await welcome(session, conn, doorway, services, places);
   while (client !== undefined) {
     const outcome = await serveRequest(session, client, doorway, services, places);
     if (outcome === "ended") break;
-    if (outcome !== "kept") {
-      awaitTunnel(outcome, session, places, services);
-      return;
-    }
+    if (outcome === "tunnel") return;
     if (!(await awaitRequest(client, session.runtime.forward.clientIdleMs, forwarding.waiting))) {
       client.close();
       break;
     }
     session = openNextSession(session, runtime.current);
   }
-  places.leave();
+  places.leave(session.client);
   recorder.closed(session);
-}
-
-/**
- * Waits for the end of a tunnel, and writes it down. Nothing of the story
- * before is kept in memory meanwhile: a tunnel may be idle for days.
- */
-function awaitTunnel(tunnel: Tunnel, session: Session, places: Places, { recorder }: Services): void {
-  void tunnel.done.then((result) => {
-    session.tunnel = result;
-    recorder.finished(session);
-    places.leave();
-    recorder.closed(session);
-  });
 }
 
 /** Leads a connection in; undefined when it had to be turned away, and was told so if it can be. */
@@ -70,7 +60,8 @@ async function welcome(
   places: Places,
 ): Promise<Conn | undefined> {
   try {
-    const entrance = await enter(session, conn, doorway, places);
+    let entrance = enter(session, conn, doorway, places);
+    if (entrance instanceof Promise) entrance = await entrance;
     if (entrance.ok) return entrance.conn;
     if (entrance.conn === undefined) conn.close();
     refuse(session, entrance.conn ?? conn, entrance.failure, true);
@@ -89,11 +80,11 @@ async function serveRequest(
   doorway: Doorway,
   services: Services,
   places: Places,
-): Promise<"kept" | "ended" | Tunnel> {
+): Promise<"kept" | "ended" | "tunnel"> {
   let kept: boolean;
   try {
     const end = await live(session, client, doorway, services, places);
-    if (typeof end === "object" && "done" in end) return end;
+    if (end === "tunnel") return end;
     kept = typeof end === "object" ? refuse(session, client, end, services.draining) : end === "kept";
   } catch (error) {
     services.reportBug(error, session.id);
@@ -106,7 +97,8 @@ async function serveRequest(
 /**
  * The life of a request, and of a connection that becomes a tunnel. Read down:
  * each stage yields a value, or the failure that ends the story and is told to
- * the client. `kept` when another request may follow.
+ * the client. A stage that has its answer at hand gives it at once, and only
+ * one that has to wait gives a promise. `kept` when another request may follow.
  */
 async function live(
   session: Session,
@@ -114,26 +106,31 @@ async function live(
   doorway: Doorway,
   services: Services,
   places: Places,
-): Promise<Failure | "kept" | "ended" | Tunnel> {
+): Promise<Failure | "kept" | "ended" | "tunnel"> {
   enterStage(session, "handshake");
-  const hello = await readHello(session, client, doorway.protocols);
+  let hello = readHello(session, client, doorway.protocols);
+  if (hello instanceof Promise) hello = await hello;
   if (!hello.ok) return hello.failure;
 
   enterStage(session, "authenticate");
-  const presented = await readCredentials(session, client, hello.value);
+  let presented = readCredentials(session, client, hello.value);
+  if (presented instanceof Promise) presented = await presented;
   if (!presented.ok) return presented.failure;
-  const user = await identify(session, presented.value, services);
+  let user = identify(session, presented.value, services);
+  if (user instanceof Promise) user = await user;
   if (!user.ok) return user.failure;
   const crowded = places.takeForUser(session);
   if (crowded !== undefined) return crowded;
 
   enterStage(session, "request");
-  const request = await readRequest(session, client, hello.value);
+  let request = readRequest(session, client, hello.value);
+  if (request instanceof Promise) request = await request;
   if (!request.ok) return request.failure;
   if (services.draining) return { detail: "draining" };
 
   enterStage(session, "decide");
-  const authorized = await authorize(session, request.value.target, services);
+  let authorized = authorize(session, request.value.target, services);
+  if (authorized instanceof Promise) authorized = await authorized;
   if (!authorized.ok) return authorized.failure;
   const unfit = request.value.kind === "forward" ? judgeForwarding(authorized.value.decision) : undefined;
   if (unfit !== undefined) return unfit;
@@ -151,22 +148,21 @@ async function live(
     target = end.conn;
   } else {
     enterStage(session, "dial");
-    const dialled = await dial(session, client, route.value, authorized.value, services);
+    let dialled = dial(session, client, route.value, authorized.value, services);
+    if (dialled instanceof Promise) dialled = await dialled;
     if (!dialled.ok) return dialled.failure;
+    target = dialled.value.conn;
+    if (client.closed) {
+      target.reset();
+      return { detail: "client_gone" };
+    }
 
     enterStage(session, "respond");
     respondEstablished(session, client);
-    target = dialled.value.conn;
   }
 
   enterStage(session, "tunnel");
   const tap = request.value.kind === "tunnel" ? inspectTunnel(session) : undefined;
-  const witnesses = services.captures.witnesses(session);
-  const tunnel = services.tunnel(client, target, {
-    idleMs: session.runtime.timeouts.idleMs,
-    ...(tap && { tap }),
-    ...(witnesses && { witnesses }),
-  });
-  services.recorder.tunnelOpened(session, tunnel);
-  return tunnel;
+  openTunnel(session, client, target, tap, places, services);
+  return "tunnel";
 }

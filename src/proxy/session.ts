@@ -12,8 +12,17 @@ import type { TunnelResult } from "./tunnel/tunnel.ts";
 export type Stage =
   "accept" | "handshake" | "authenticate" | "request" | "decide" | "route" | "dial" | "respond" | "tunnel" | "forward";
 
+/** Milliseconds per stage, in order; undefined for one that was not entered, or is not over. */
+export type StageTimes = { [Name in Stage]?: number | undefined };
+
 /** How the client speaks to us. */
 export type ClientProtocol = "http" | "socks5" | "socks4";
+
+/** An address and a port that were dialled. */
+export interface DialledAddress {
+  readonly ip: Ip;
+  readonly port: number;
+}
 
 /** Everything known so far about one connection. Stages add to it; the record reads it. */
 export interface Session {
@@ -35,7 +44,7 @@ export interface Session {
   /** Monotonic milliseconds at which the current stage began. */
   stageSince: number;
   /** Milliseconds spent in each stage that is over. */
-  readonly stageMs: Partial<Record<Stage, number>>;
+  readonly stageMs: StageTimes;
   protocol: ClientProtocol | undefined;
   /** Whether a SOCKS5 client was asked for its password, and waits for the verdict (RFC 1929). */
   socksLogin: boolean;
@@ -48,8 +57,8 @@ export interface Session {
   user: string | undefined;
   decision: Decision | undefined;
   route: Route | undefined;
-  /** The address that was dialled, `ip:port`: of the target, or of the first hop. */
-  dialled: string | undefined;
+  /** The address that was dialled: of the target, or of the first hop. */
+  dialled: DialledAddress | undefined;
   /** Status sent to the client. */
   status: number | undefined;
   failure: Failure | undefined;
@@ -60,12 +69,6 @@ export interface Session {
   forwarded: { readonly up: number; readonly down: number } | undefined;
 }
 
-/** Process-wide prefix and count of ids: short, ordered, unlikely to repeat after a restart. */
-const idPrefix = Math.floor(Math.random() * 36 ** 6)
-  .toString(36)
-  .padStart(6, "0");
-let idCount = 0;
-
 export interface SessionStart {
   readonly runtime: Runtime;
   readonly client: Ip;
@@ -75,38 +78,74 @@ export interface SessionStart {
   readonly certificateUser?: string | undefined;
 }
 
+/** Process-wide prefix and count of ids: short, ordered, unlikely to repeat after a restart. */
+const idPrefix = Math.floor(Math.random() * 36 ** 6)
+  .toString(36)
+  .padStart(6, "0");
+let idCount = 0;
+
+/** Every tunnel keeps its account for as long as it lives: what can be told from less is not stored. */
+class Account implements Session {
+  readonly runtime: Runtime;
+  client: Ip;
+  clientPort: number;
+  certificateUser: string | undefined;
+  readonly listener: string;
+  readonly startedAt: number = Date.now();
+  readonly acceptedAt: number;
+  stage: Stage = "accept";
+  stageSince: number;
+  readonly stageMs = new Times();
+  protocol: ClientProtocol | undefined = undefined;
+  socksLogin = false;
+  method: string | undefined = undefined;
+  scheme: "http" | "https" | undefined = undefined;
+  requestHead: RequestHead | undefined = undefined;
+  target: Endpoint | undefined = undefined;
+  user: string | undefined = undefined;
+  decision: Decision | undefined = undefined;
+  route: Route | undefined = undefined;
+  dialled: DialledAddress | undefined = undefined;
+  status: number | undefined = undefined;
+  failure: Failure | undefined = undefined;
+  tunnel: TunnelResult | undefined = undefined;
+  inside: InsideFacts | undefined = undefined;
+  forwarded: { readonly up: number; readonly down: number } | undefined = undefined;
+  readonly #number: number;
+
+  constructor({ runtime, client, clientPort, listener, certificateUser }: SessionStart) {
+    idCount += 1;
+    this.#number = idCount;
+    this.runtime = runtime;
+    this.client = client;
+    this.clientPort = clientPort;
+    this.listener = listener;
+    this.certificateUser = certificateUser;
+    this.acceptedAt = performance.now();
+    this.stageSince = this.acceptedAt;
+  }
+
+  get id(): string {
+    return `${idPrefix}-${this.#number.toString(36)}`;
+  }
+}
+
+/** The stages of a tunnel from the beginning, so that all have the same shape. After `forward` hardly ever another one follows. */
+class Times implements StageTimes {
+  accept: number | undefined = undefined;
+  handshake: number | undefined = undefined;
+  authenticate: number | undefined = undefined;
+  request: number | undefined = undefined;
+  decide: number | undefined = undefined;
+  route: number | undefined = undefined;
+  dial: number | undefined = undefined;
+  respond: number | undefined = undefined;
+  declare forward?: number | undefined;
+}
+
 /** Opens the account of a connection that was just accepted. */
 export function openSession(start: SessionStart): Session {
-  idCount += 1;
-  const now = performance.now();
-  return {
-    id: `${idPrefix}-${idCount.toString(36)}`,
-    runtime: start.runtime,
-    client: start.client,
-    clientPort: start.clientPort,
-    listener: start.listener,
-    certificateUser: start.certificateUser,
-    startedAt: Date.now(),
-    stage: "accept",
-    stageMs: {},
-    acceptedAt: now,
-    stageSince: now,
-    protocol: undefined,
-    socksLogin: false,
-    method: undefined,
-    scheme: undefined,
-    requestHead: undefined,
-    target: undefined,
-    user: undefined,
-    decision: undefined,
-    route: undefined,
-    dialled: undefined,
-    status: undefined,
-    failure: undefined,
-    tunnel: undefined,
-    inside: undefined,
-    forwarded: undefined,
-  };
+  return new Account(start);
 }
 
 /** Opens the account of the next request on a connection that was kept: what is known of the client stays. */

@@ -28,8 +28,8 @@ describe("a direct dial", () => {
   test("reaches an address and writes down which", async () => {
     using echo = listenEcho();
     const { outcome, session } = await dialTarget(`127.0.0.1:${echo.port}`);
-    expect(outcome).toMatchObject({ ok: true, value: { address: `127.0.0.1:${echo.port}` } });
-    expect(session.dialled).toBe(`127.0.0.1:${echo.port}`);
+    expect(outcome).toMatchObject({ ok: true, value: { address: { ip: { text: "127.0.0.1" }, port: echo.port } } });
+    expect(session.dialled).toMatchObject({ ip: { text: "127.0.0.1" }, port: echo.port });
     if (outcome.ok) outcome.value.conn.reset();
   });
 

@@ -27,7 +27,7 @@ describe("a dial through an HTTP upstream", () => {
     const { outcome, session } = await dialTarget(TARGET, { hops: [makeHop("http", upstream.port)] });
     const peer = await upstream.next();
     expect(peer.text).toBe("CONNECT target.example:443 HTTP/1.1\r\nHost: target.example:443\r\n\r\n");
-    expect(session.dialled).toBe(`127.0.0.1:${upstream.port}`);
+    expect(session.dialled).toMatchObject({ ip: { text: "127.0.0.1" }, port: upstream.port });
     if (outcome.ok) outcome.value.conn.reset();
   });
 

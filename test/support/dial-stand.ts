@@ -1,10 +1,12 @@
 import type { Conn } from "../../src/net/conn.ts";
 import { Secret } from "../../src/proxy/auth/secret.ts";
-import { dial, type DialServices, type DialSession, type Dialled } from "../../src/proxy/dial/dial.ts";
+import { dial, type DialServices, type DialSession } from "../../src/proxy/dial/dial.ts";
+import type { Dialled } from "../../src/proxy/dial/dial-straight.ts";
 import type { Failure, Outcome } from "../../src/proxy/failure.ts";
 import type { Authorized } from "../../src/proxy/policy/authorize.ts";
 import type { AllowDecision } from "../../src/proxy/policy/policy.ts";
 import type { Hop, HopKind } from "../../src/proxy/route/route.ts";
+import { formatAddress } from "../../src/proxy/record/format-address.ts";
 import { createFakeResolver } from "./fake-resolver.ts";
 import { makeEndpoint } from "./make-endpoint.ts";
 import { makeIp } from "./make-policy.ts";
@@ -53,7 +55,7 @@ export async function dialInVain(target: string, setting: DialSetting = {}): Pro
   const { outcome } = await dialTarget(target, setting);
   if (!outcome.ok) return outcome.failure;
   outcome.value.conn.reset();
-  throw new Error(`${target} was reached at ${outcome.value.address}`);
+  throw new Error(`${target} was reached at ${formatAddress(outcome.value.address)}`);
 }
 
 /** The connection that the dial gives, closed with the test. */

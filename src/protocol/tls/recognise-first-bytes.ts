@@ -1,3 +1,5 @@
+import { decodeLatin1 } from "../http1/octets.ts";
+
 /** What a client speaks, as far as its first bytes tell; `more` when they are too few to say. */
 export type FirstBytes = "tls" | "http" | "ssh" | "smtp" | "unknown" | "more";
 
@@ -24,13 +26,20 @@ const OTHER_BEGINNINGS = ["ssh-", "ehlo ", "helo ", "lhlo "];
 export function recogniseFirstBytes(bytes: Uint8Array): FirstBytes {
   if (bytes.length === 0) return "more";
   if (bytes[0] === 0x16) return recogniseTls(bytes);
-  const text = String.fromCharCode(...bytes.subarray(0, LOOKED_AT_BYTES));
+  // All that is looked for in text begins with one.
+  if (!isLetter(bytes[0] as number)) return "unknown";
+  const text = decodeLatin1(bytes, 0, Math.min(bytes.length, LOOKED_AT_BYTES));
   if (text.startsWith("SSH-")) return "ssh";
   if (SMTP.test(text)) return "smtp";
   if (HTTP.test(text)) return "http";
   const lower = text.toLowerCase();
   const begun = HTTP_BEGUN.test(text) || OTHER_BEGINNINGS.some((beginning) => beginning.startsWith(lower));
   return begun ? "more" : "unknown";
+}
+
+function isLetter(octet: number): boolean {
+  const lower = octet | 0x20;
+  return lower >= 0x61 && lower <= 0x7a;
 }
 
 function recogniseTls(bytes: Uint8Array): FirstBytes {

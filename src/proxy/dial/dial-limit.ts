@@ -1,23 +1,24 @@
 import type { Conn } from "../../net/conn.ts";
+import { deadlines, type Expiring } from "../../net/deadlines.ts";
 
 /**
  * What ends a dial before it is done: its time is up, or the client is gone.
- * One timer and one listener for the whole dial; its stages take turns in
+ * One deadline and one listener for the whole dial; its stages take turns in
  * saying what there is to stop.
  */
-export class DialLimit {
+export class DialLimit implements Expiring {
   /** Why the dial is over; undefined as long as it goes on. */
   over: "deadline" | "client_gone" | undefined;
 
   readonly #endsAt: number;
-  readonly #timer: Timer;
+  readonly #turn: number;
   readonly #client: Conn | undefined;
   #stop: (() => void) | undefined;
 
   /** `client` is whose going away ends the dial. */
   constructor(ms: number, client?: Conn) {
     this.#endsAt = performance.now() + ms;
-    this.#timer = setTimeout(() => this.#end("deadline"), ms);
+    this.#turn = deadlines.start(this, ms);
     this.#client = client;
     if (client === undefined) return;
     if (client.closed) this.over = "client_gone";
@@ -42,9 +43,14 @@ export class DialLimit {
 
   /** The dial is done: nothing ends it any more. */
   release(): void {
-    clearTimeout(this.#timer);
+    deadlines.stop(this, this.#turn);
     this.#stop = undefined;
     if (this.#client !== undefined) this.#client.whenClosed = undefined;
+  }
+
+  /** Its time is up. */
+  expire(): void {
+    this.#end("deadline");
   }
 
   #end(why: "deadline" | "client_gone"): void {

@@ -1,5 +1,4 @@
 import type { Endpoint } from "../../address/endpoint.ts";
-import { formatEndpoint } from "../../address/endpoint.ts";
 import { hostFromIp } from "../../address/host.ts";
 import { type Ip, parseIp } from "../../address/ip.ts";
 import type { Conn } from "../../net/conn.ts";
@@ -10,23 +9,17 @@ import type { Authorized } from "../policy/authorize.ts";
 import { guardAddress, isLocalhostName, type OwnListeners } from "../policy/guard.ts";
 import type { Hop, Route } from "../route/route.ts";
 import type { Runtime } from "../runtime.ts";
+import type { DialledAddress } from "../session.ts";
 import { askAddresses, groupByFamily } from "./ask-addresses.ts";
-import { type Connected, type Questions, raceConnect, type RacePace, RFC_8305_PACE } from "./connect-race.ts";
+import { type Questions, raceConnect, type RacePace, RFC_8305_PACE } from "./connect-race.ts";
 import { DialLimit } from "./dial-limit.ts";
+import { type Dialled, dialStraight } from "./dial-straight.ts";
 import { type HopLeg, say } from "./hop-leg.ts";
 import { introduceClient, type Introduced } from "./introduce-client.ts";
 import { type Opened, openTunnel } from "./open-tunnel.ts";
 import { resolveHost } from "./resolve-host.ts";
 import { secureConn } from "./secure-conn.ts";
 import { secureLeg } from "./secure-leg.ts";
-
-/** The way to the target stands: what is written to `conn` goes there. */
-export interface Dialled {
-  readonly conn: Conn;
-  /** The address that was dialled, `ip:port`: of the target, or of the first hop. */
-  readonly address: string;
-  readonly ip: Ip;
-}
 
 export interface DialServices {
   readonly resolver: Resolver;
@@ -49,7 +42,7 @@ export interface DialWish {
 export interface DialSession extends Introduced {
   readonly runtime: { readonly timeouts: Pick<Runtime["timeouts"], "connectMs"> };
   readonly target: Endpoint | undefined;
-  dialled: string | undefined;
+  dialled: DialledAddress | undefined;
 }
 
 /**
@@ -57,16 +50,43 @@ export interface DialSession extends Introduced {
  * pass that must not be dialled, and dials the very addresses that passed. All
  * of it within `connectMs`, and only as long as `client` is there.
  */
-export async function dial(
+export function dial(
   session: DialSession,
   client: Conn | undefined,
   route: Route,
   authorized: Authorized,
   services: DialServices,
   wish: DialWish = {},
-): Promise<Outcome<Dialled>> {
+): Outcome<Dialled> | Promise<Outcome<Dialled>> {
   const { target } = session;
   if (target === undefined) throw new Error("A session without a target cannot be dialled");
+  const ip = wish.tls === undefined ? findOnlyAddress(target, route, authorized) : undefined;
+  if (ip === undefined) return dialAtLength(session, client, target, route, authorized, services, wish);
+  const refusal = guardAddress(ip, target.port, authorized.decision, services.own);
+  if (refusal !== undefined) return { ok: false, failure: refusal };
+  return dialStraight(session, client, { ip, port: target.port }, findSource(route), services.connect ?? connectTcp);
+}
+
+/** The address to connect to, when it is known to be the only one and nothing is to be said there before the client speaks. */
+function findOnlyAddress({ host }: Endpoint, { hops }: Route, { addresses, decision }: Authorized): Ip | undefined {
+  if (hops.length > 0 || decision.proxyProtocol !== undefined) return undefined;
+  if (addresses !== undefined) return addresses.length === 1 ? addresses[0] : undefined;
+  return host.kind === "ip" ? host.ip : undefined;
+}
+
+function findSource({ sourceAddress }: Route): Ip | undefined {
+  return sourceAddress === undefined ? undefined : parseIp(sourceAddress);
+}
+
+async function dialAtLength(
+  session: DialSession,
+  client: Conn | undefined,
+  target: Endpoint,
+  route: Route,
+  authorized: Authorized,
+  services: DialServices,
+  wish: DialWish,
+): Promise<Outcome<Dialled>> {
   const limit = new DialLimit(session.runtime.timeouts.connectMs, client);
   try {
     const way = new Way(session, client, target, route, authorized, services, limit);
@@ -85,13 +105,13 @@ export async function dial(
 
 /** TLS to the target itself, whatever leads there. */
 async function secureTarget(
-  { conn, address, ip }: Dialled,
+  { conn, address }: Dialled,
   { host }: Endpoint,
   { ca }: NonNullable<DialWish["tls"]>,
   limit: DialLimit,
 ): Promise<Outcome<Dialled>> {
   const secured = await secureConn(conn, { serverName: host.text, ...(ca && { ca }) }, limit);
-  if (secured.ok) return succeed({ conn: secured.value, address, ip });
+  if (secured.ok) return succeed({ conn: secured.value, address });
   conn.reset();
   return secured;
 }
@@ -164,7 +184,7 @@ class Way {
   }
 
   /** Asks each hop for a tunnel to the next one, and the last one for a tunnel to the target unless the way ends there. */
-  async #passHops({ conn: socket, address, ip }: Dialled, endAtLast: boolean): Promise<Passed> {
+  async #passHops({ conn: socket, address }: Dialled, endAtLast: boolean): Promise<Passed> {
     const { hops } = this.#route;
     let conn = socket;
     try {
@@ -180,7 +200,7 @@ class Way {
       conn.reset();
       throw error;
     }
-    return { ok: true, value: { conn, address, ip } };
+    return { ok: true, value: { conn, address } };
   }
 
   async #passHop(leg: HopLeg, next: Hop | undefined, endAtLast: boolean): Promise<Opened> {
@@ -215,18 +235,13 @@ class Way {
     port: number,
     refuse: (ip: Ip) => Failure | undefined,
   ): Promise<Outcome<Dialled>> {
-    const { sourceAddress } = this.#route;
     const { connect = connectTcp, pace = RFC_8305_PACE } = this.#services;
-    const source = sourceAddress === undefined ? undefined : parseIp(sourceAddress);
+    const source = findSource(this.#route);
     const outcome = await raceConnect(questions, { port, source, refuse, connect, limit: this.#limit, pace });
     if (!outcome.ok) return outcome;
-    return succeed(this.#noteAddress(outcome.value, port));
-  }
-
-  #noteAddress({ conn, ip }: Connected, port: number): Dialled {
-    const address = formatEndpoint({ host: hostFromIp(ip), port });
+    const address = { ip: outcome.value.ip, port };
     this.#session.dialled = address;
-    return { conn, address, ip };
+    return succeed({ conn: outcome.value.conn, address });
   }
 
   #guard(ip: Ip): Failure | undefined {

@@ -134,8 +134,8 @@ async function reach({ session, client, route, authorized, services, way }: Erra
   enterStage(session, "dial");
   const dialled = await dial(session, client, route, authorized, services, way.wish);
   if (!dialled.ok) return fail(dialled.failure.detail, dialled.failure);
-  const { conn, address, ip } = dialled.value;
-  return succeed({ conn, address, ip: route.hops.length === 0 ? ip : undefined, reused: false });
+  const { conn, address } = dialled.value;
+  return succeed({ conn, address, ip: route.hops.length === 0 ? address.ip : undefined, reused: false });
 }
 
 async function exchange(errand: Errand, origin: Origin): Promise<ExchangeEnd> {

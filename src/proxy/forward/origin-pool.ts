@@ -1,11 +1,12 @@
 import type { Ip } from "../../address/ip.ts";
 import type { Conn, ConnSink } from "../../net/conn.ts";
+import type { DialledAddress } from "../session.ts";
 
 /** A connection to an origin, or to the upstream that forwards to it. */
 export interface Origin {
   readonly conn: Conn;
-  /** `ip:port` that was dialled. */
-  readonly address: string;
+  /** What was dialled. */
+  readonly address: DialledAddress;
   /** The address that was dialled, when it is the target's own. */
   readonly ip: Ip | undefined;
   /** Another exchange went over it before this one. */
@@ -124,7 +125,7 @@ export class OriginPool {
 /** A connection that was put in, with what is known of it; also while it is out again. */
 class IdleOrigin implements Origin, ConnSink {
   readonly conn: Conn;
-  readonly address: string;
+  readonly address: DialledAddress;
   readonly ip: Ip | undefined;
   readonly reused = true;
   /** Where it lies, and in monotonic milliseconds from when and until when. */

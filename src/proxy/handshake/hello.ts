@@ -60,8 +60,13 @@ function judgeHello(session: Session, read: ReadResult<Hello, HelloError>): Outc
 }
 
 function noteHead(session: Session, head: RequestHead): void {
+  if (head.method === "CONNECT") {
+    // Not the part of the head that says so: that would keep all of it in memory as long as the tunnel lives.
+    session.method = "CONNECT";
+    return;
+  }
   session.method = head.method;
-  if (head.method !== "CONNECT") session.requestHead = head;
+  session.requestHead = head;
 }
 
 /** SOCKS begins with its version as a byte, and no HTTP request can begin with one of those. */

@@ -1,4 +1,10 @@
-import { type Endpoint, parseAuthority, parseHostField, sameHost } from "../../address/endpoint.ts";
+import {
+  type Endpoint,
+  type EndpointResult,
+  parseAuthority,
+  parseHostField,
+  sameHost,
+} from "../../address/endpoint.ts";
 import { findHostField } from "../../protocol/http1/host-field.ts";
 import { frameRequest } from "../../protocol/http1/message-framing.ts";
 import type { RequestHead } from "../../protocol/http1/request-head.ts";
@@ -16,7 +22,7 @@ export interface TunnelRequest {
  * first bytes of the tunnel.
  */
 export function readConnect(head: RequestHead): Outcome<TunnelRequest> {
-  const parsed = parseAuthority(head.target);
+  const parsed = readAuthority(head.target);
   if (!parsed.ok) return fail("bad_target", { note: parsed.code });
 
   const disagreement = compareHostField(head, parsed.endpoint);
@@ -27,11 +33,28 @@ export function readConnect(head: RequestHead): Outcome<TunnelRequest> {
   return succeed({ kind: "tunnel", target: parsed.endpoint });
 }
 
+/** Targets that were read lately: most tunnels lead to one of a few. Only what is valid, and not much. */
+const authorities = new Map<string, EndpointResult>();
+const MAX_AUTHORITIES = 256;
+
+function readAuthority(text: string): EndpointResult {
+  const before = authorities.get(text);
+  if (before !== undefined) return before;
+  // A part of a text keeps the whole of it in memory, and a tunnel its target: for days, perhaps.
+  const own = Buffer.from(text, "latin1").toString("latin1");
+  const read = parseAuthority(own);
+  if (!read.ok) return read;
+  if (authorities.size === MAX_AUTHORITIES) authorities.clear();
+  authorities.set(own, read);
+  return read;
+}
+
 /** RFC 9112 §3.2: HTTP/1.1 carries exactly one `Host`; what it names is the target, the port may be left out. */
 function compareHostField(head: RequestHead, target: Endpoint): ReturnType<typeof fail> | undefined {
   const host = findHostField(head);
   if (host.kind === "none") return undefined;
   if (host.kind === "bad") return fail("malformed_request", { note: host.code });
+  if (host.value === head.target) return undefined;
   const named = parseHostField(host.value, target.port);
   if (!named.ok) return fail("host_mismatch", { note: named.code });
   if (!sameHost(named.endpoint.host, target.host) || named.endpoint.port !== target.port) return fail("host_mismatch");

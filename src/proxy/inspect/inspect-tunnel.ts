@@ -1,5 +1,5 @@
 import type { Session } from "../session.ts";
-import type { TunnelTap } from "../tunnel/tunnel-tap.ts";
+import type { TapPort, TunnelTap } from "../tunnel/tunnel-tap.ts";
 import { FirstBytesTap } from "./first-bytes-tap.ts";
 import type { InsideFacts } from "./inside-facts.ts";
 
@@ -9,9 +9,20 @@ import type { InsideFacts } from "./inside-facts.ts";
  * sees, and why it refuses, goes into the session.
  */
 export function inspectTunnel(session: Session): TunnelTap | undefined {
+  const { decision, runtime } = session;
+  if (session.target === undefined) return undefined;
+  if (decision?.verdict === "allow" && decision.inside !== undefined) return createTap(session);
+  if (!runtime.inspect.tls) return undefined;
+  session.inside = NOTHING_SAID;
+  return new PatientTap(session);
+}
+
+const NOTHING_SAID: InsideFacts = Object.freeze({ protocol: undefined, tls: undefined });
+
+function createTap(session: Session): TunnelTap | undefined {
   const { decision, target, runtime } = session;
+  if (target === undefined) return undefined;
   const demand = decision?.verdict === "allow" ? decision.inside : undefined;
-  if (target === undefined || (demand === undefined && !runtime.inspect.tls)) return undefined;
   const facts: InsideFacts = { protocol: undefined, tls: undefined };
   session.inside = facts;
   return new FirstBytesTap({
@@ -24,4 +35,47 @@ export function inspectTunnel(session: Session): TunnelTap | undefined {
       session.failure = failure;
     },
   });
+}
+
+/** Waits for the first bytes before it makes what reads them: until then a tunnel pays nothing for it. For where nothing is demanded and so nothing held. */
+class PatientTap implements TunnelTap {
+  readonly #session: Session;
+  #port: TapPort | undefined;
+  #tap: TunnelTap | undefined;
+
+  constructor(session: Session) {
+    this.#session = session;
+  }
+
+  get done(): boolean {
+    return this.#tap?.done === true;
+  }
+
+  begin(port: TapPort): void {
+    this.#port = port;
+  }
+
+  up(chunk: Uint8Array): Uint8Array | undefined {
+    this.#wake();
+    return this.#tap === undefined ? chunk : this.#tap.up(chunk);
+  }
+
+  upEnd(): Uint8Array | undefined {
+    return this.#tap?.upEnd();
+  }
+
+  down(chunk: Uint8Array): Uint8Array | undefined {
+    this.#wake();
+    return this.#tap === undefined ? chunk : this.#tap.down(chunk);
+  }
+
+  close(): void {
+    this.#tap?.close();
+  }
+
+  #wake(): void {
+    if (this.#tap !== undefined || this.#port === undefined) return;
+    this.#tap = createTap(this.#session);
+    this.#tap?.begin(this.#port);
+  }
 }

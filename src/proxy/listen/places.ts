@@ -7,8 +7,7 @@ import type { Admission } from "./admission.ts";
 /** What one connection takes of the limits: a place for its client, and one for the user of its current request. */
 export class Places {
   readonly #admission: Admission;
-  /** Who took a place, and under which limits: a reload changes them meanwhile. */
-  #client: Ip | undefined;
+  /** Under which limits a place was taken, and by which user: a reload changes them meanwhile. */
   #clientLimits: Runtime | undefined;
   #user: string | undefined;
   #userLimits: Runtime | undefined;
@@ -19,10 +18,9 @@ export class Places {
 
   /** Takes the client's place, unless it has one already; or says why there is none. */
   takeForClient({ client, runtime }: Session): Failure | undefined {
-    if (this.#client !== undefined) return undefined;
+    if (this.#clientLimits !== undefined) return undefined;
     const failure = this.#admission.admitClient(client, runtime);
     if (failure !== undefined) return failure;
-    this.#client = client;
     this.#clientLimits = runtime;
     return undefined;
   }
@@ -38,12 +36,12 @@ export class Places {
     return undefined;
   }
 
-  /** Gives everything back, once. */
-  leave(): void {
+  /** Gives everything back, once. `client` is who took the place. */
+  leave(client: Ip): void {
     this.#leaveUser();
-    if (this.#client === undefined || this.#clientLimits === undefined) return;
-    this.#admission.leaveClient(this.#client, this.#clientLimits);
-    this.#client = undefined;
+    if (this.#clientLimits === undefined) return;
+    this.#admission.leaveClient(client, this.#clientLimits);
+    this.#clientLimits = undefined;
   }
 
   #leaveUser(): void {

@@ -34,6 +34,8 @@ export type Evaluation =
       readonly decision: AllowDecision;
     };
 
+type AllowVerdict = Extract<Rule["verdict"], { kind: "allow" }>;
+
 /** Walks the rules from index `from` on; the first match decides. Nobody is asked and no time passes. */
 export function evaluate(policy: Policy, query: Query, from = 0): Evaluation {
   const { rules } = policy;
@@ -72,22 +74,38 @@ function judge(policy: Policy, rule: Rule, index: number, query: Query, address:
     return { kind: "decided", decision: { verdict: "deny", rule: name, detail: "denied_by_rule" } };
   }
   if (verdict.kind === "hook") return { kind: "ask", rule: index, ask: verdict.ask };
+  const decision = findAllowance(policy, rule.name, verdict, 2 * index + Number(isExact(rule, query, address)));
+  return typeof verdict.via === "function"
+    ? { kind: "ask_via", rule: index, ask: verdict.via, decision }
+    : { kind: "decided", decision };
+}
+
+/** What rules have allowed so far: a decision is the same for all that a rule lets through, and every tunnel keeps its own. */
+const allowances = new WeakMap<Policy, (AllowDecision | undefined)[]>();
+
+/** The decision of a rule that allows. An odd `key` is for the very address that the rule names. */
+function findAllowance(policy: Policy, name: string, verdict: AllowVerdict, key: number): AllowDecision {
+  let known = allowances.get(policy);
+  if (known === undefined) {
+    known = [];
+    allowances.set(policy, known);
+  }
+  return (known[key] ??= allow(policy, name, verdict, key % 2 === 1));
+}
+
+function allow(policy: Policy, name: string, verdict: AllowVerdict, exact: boolean): AllowDecision {
   const { via, allowPrivate, sourceAddress, tunnelHttp, inside, proxyProtocol } = verdict;
-  const decision: { -readonly [Key in keyof AllowDecision]: AllowDecision[Key] } = {
+  return {
     verdict: "allow",
     rule: name,
     allowPrivate,
     via: typeof via === "object" ? via : findDefaultVia(policy),
+    ...(exact && { exactAddress: true }),
+    ...(sourceAddress !== undefined && { sourceAddress }),
+    ...(tunnelHttp !== undefined && { tunnelHttp }),
+    ...(inside !== undefined && { inside }),
+    ...(proxyProtocol !== undefined && { proxyProtocol }),
   };
-  // Most rules have none of these, and there is a decision for every request.
-  if (allowPrivate && namesExactly(rule, query, address)) decision.exactAddress = true;
-  if (sourceAddress !== undefined) decision.sourceAddress = sourceAddress;
-  if (tunnelHttp !== undefined) decision.tunnelHttp = tunnelHttp;
-  if (inside !== undefined) decision.inside = inside;
-  if (proxyProtocol !== undefined) decision.proxyProtocol = proxyProtocol;
-  return typeof via === "function"
-    ? { kind: "ask_via", rule: index, ask: via, decision }
-    : { kind: "decided", decision };
 }
 
 function fallBack({ fallback }: Policy): Decision {
@@ -143,8 +161,9 @@ function matchesPort({ ports }: TargetPattern, port: number): boolean {
   return ports.length === 0 || ports.some(([from, to]) => port >= from && port <= to);
 }
 
-/** Whether a pattern of the rule is this one address and no other. */
-function namesExactly(rule: Rule, query: Query, address: Ip | undefined): boolean {
+/** Whether the rule opens private addresses, and a pattern of it is this one address and no other. */
+function isExact(rule: Rule, query: Query, address: Ip | undefined): boolean {
+  if (rule.verdict.kind !== "allow" || !rule.verdict.allowPrivate) return false;
   if (rule.to === undefined || address === undefined) return false;
   return rule.to.some(
     (pattern) =>

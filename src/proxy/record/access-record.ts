@@ -1,10 +1,10 @@
 import { formatEndpoint } from "../../address/endpoint.ts";
-import { hostFromIp } from "../../address/host.ts";
 import { describeFailure, type FailureDetail, type FailureWord } from "../failure.ts";
 import type { ClientProtocol, Session, Stage } from "../session.ts";
 import { type DescribedTls, describeTls } from "../inspect/inside-facts.ts";
 import type { InsideProtocol } from "../inspect/inside-demand.ts";
 import type { TunnelEnd } from "../tunnel/tunnel.ts";
+import { formatAddress } from "./format-address.ts";
 
 /**
  * What is written down about one connection when it is over. No field can hold
@@ -59,21 +59,23 @@ export function buildAccessRecord(session: Session, now: number): AccessRecord {
   const { failure, tunnel, forwarded, inside } = session;
   const ms = now - session.acceptedAt;
   const stageMs: Partial<Record<Stage, number>> = {};
-  for (const stage in session.stageMs)
-    stageMs[stage as Stage] = roundToMicroseconds(session.stageMs[stage as Stage] ?? 0);
+  for (const stage in session.stageMs) {
+    const spent = session.stageMs[stage as Stage];
+    if (spent !== undefined) stageMs[stage as Stage] = roundToMicroseconds(spent);
+  }
   stageMs[session.stage] = roundToMicroseconds(now - session.stageSince);
   return {
     time: new Date(session.startedAt + ms).toISOString(),
     id: session.id,
     stage: session.stage,
     listener: session.listener,
-    client: formatEndpoint({ host: hostFromIp(session.client), port: session.clientPort }),
+    client: formatAddress({ ip: session.client, port: session.clientPort }),
     user: session.user,
     protocol: session.protocol,
     method: session.method,
     scheme: session.scheme,
     target: session.target && formatEndpoint(session.target),
-    dialled: session.dialled,
+    dialled: session.dialled && formatAddress(session.dialled),
     rule: session.decision?.rule,
     route: session.route?.name,
     status: session.status,

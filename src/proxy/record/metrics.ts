@@ -17,6 +17,18 @@ export type TlsLabel = "1.0" | "1.1" | "1.2" | "1.3" | "other";
 /** The stages with a histogram: all but the tunnel, whose length says nothing about this proxy. */
 export type TimedStage = Exclude<Stage, "tunnel">;
 
+const TIMED_STAGES: readonly TimedStage[] = [
+  "accept",
+  "handshake",
+  "authenticate",
+  "request",
+  "decide",
+  "route",
+  "dial",
+  "respond",
+  "forward",
+];
+
 /** From a tenth of a millisecond, below which stages cost nothing, to past the default deadlines. */
 const STAGE_BOUNDS_MS = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000];
 
@@ -116,8 +128,9 @@ export class Metrics {
   }
 
   #observeStages(session: Session, now: number): void {
-    for (const stage in session.stageMs) {
-      if (stage !== "tunnel") this.stages[stage as TimedStage].observe(session.stageMs[stage as TimedStage] ?? 0);
+    for (const stage of TIMED_STAGES) {
+      const spent = session.stageMs[stage];
+      if (spent !== undefined) this.stages[stage].observe(spent);
     }
     const inLastStage = Math.max(0, now - session.stageSince);
     if (session.stage === "tunnel") this.tunnelDuration.observe(inLastStage);

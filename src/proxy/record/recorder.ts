@@ -30,11 +30,11 @@ export function createRecorder({ accessLog, metrics, live }: RecorderOptions): R
       metrics.countOpened(session.listener);
     },
     tunnelOpened(session, tunnel) {
-      live.add(session, tunnel, performance.now());
+      live.add(session, tunnel);
     },
     finished(session) {
       const now = performance.now();
-      const tunnel = live.remove(session.id);
+      const tunnel = live.remove(session);
       metrics.countFinished(session, sumUpBytes(session, tunnel), now);
       if (accessLog.enabled) accessLog.write(buildAccessRecord(session, now));
     },

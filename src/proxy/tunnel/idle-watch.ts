@@ -1,7 +1,10 @@
+/** What a watched thing notes when it does anything: the watch knows the time, and saves it a look at the clock. */
+export const ACTIVE = 0;
+
 /** Something that remembers when it last did anything. */
 export interface Watched {
-  /** Monotonic milliseconds (`performance.now()`). */
-  readonly lastActivity: number;
+  /** Monotonic milliseconds (`performance.now()`); `ACTIVE` from when it does anything to the next look, which puts its own time there. */
+  lastActivity: number;
   /** It has done nothing for too long. */
   expire(): void;
 }
@@ -12,7 +15,7 @@ export interface Watched {
  *
  * One timer serves all that share an idle time: a tunnel costs a set entry, not
  * a timer. It looks four times per idle time, at most once and at least
- * twenty times a second, so `expire` may come that much late, never early.
+ * twenty times a second, so `expire` may come two looks late, never early.
  */
 export function watchIdle(watched: Watched, idleMs: number): void {
   if (idleMs <= 0) return;
@@ -57,7 +60,11 @@ class Round {
       this.#timer = undefined;
       return;
     }
-    const latest = performance.now() - this.#idleMs;
-    for (const watched of this.#members) if (watched.lastActivity <= latest) watched.expire();
+    const now = performance.now();
+    const latest = now - this.#idleMs;
+    for (const watched of this.#members) {
+      if (watched.lastActivity === ACTIVE) watched.lastActivity = now;
+      else if (watched.lastActivity <= latest) watched.expire();
+    }
   }
 }

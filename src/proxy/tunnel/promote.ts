@@ -23,7 +23,6 @@ export function createAdaptiveEngine(lanes: LanePool, afterBytes: number): Tunne
 /** A tunnel in the relay, and then in a lane. Of the relay nothing is kept then. */
 class AdaptiveTunnel implements Tunnel, Promotion {
   readonly afterBytes: number;
-  readonly done: Promise<TunnelResult>;
   readonly #lanes: LanePool;
   /** Undefined while the relay begins: it may be handed over before it is known here. */
   #current: Tunnel | undefined;
@@ -33,7 +32,11 @@ class AdaptiveTunnel implements Tunnel, Promotion {
     this.afterBytes = afterBytes;
     const relayed = relay(client, target, options, this);
     this.#current ??= relayed;
-    this.done = relayed.done;
+  }
+
+  get done(): Promise<TunnelResult> {
+    if (this.#current === undefined) throw new Error("A tunnel was asked for its end before it began");
+    return this.#current.done;
   }
 
   bytes(): { up: number; down: number } {

@@ -1,9 +1,9 @@
 import type { Conn, ConnSink } from "../../net/conn.ts";
 import { closeLingering } from "../respond/close-lingering.ts";
-import { unwatchIdle, type Watched, watchIdle } from "./idle-watch.ts";
+import { ACTIVE, unwatchIdle, type Watched, watchIdle } from "./idle-watch.ts";
 import type { TapPort, TunnelTap } from "./tunnel-tap.ts";
 import type { TunnelSide, TunnelWitness } from "./tunnel-witness.ts";
-import type { Tunnel, TunnelEnd, TunnelOptions, TunnelResult } from "./tunnel.ts";
+import type { Tunnel, TunnelEnd, TunnelOptions, TunnelOwner, TunnelResult } from "./tunnel.ts";
 
 /** What the relay knows at the moment when another engine may take over: no byte is in its hands. */
 export interface Handover {
@@ -39,13 +39,9 @@ export function relay(client: Conn, target: Conn, options: TunnelOptions, promot
 }
 
 class Relay implements Tunnel, TapPort, Watched {
-  readonly done: Promise<TunnelResult>;
-  readonly #client: Conn;
-  readonly #target: Conn;
   readonly #up: Direction;
   readonly #down: Direction;
-  #resolve!: (result: TunnelResult) => void;
-  #over = false;
+  readonly #owner: TunnelOwner | undefined;
   readonly #idleMs: number;
   readonly #promotion: Promotion | undefined;
   /** Bytes at which the next attempt to hand the tunnel over is made. */
@@ -54,28 +50,33 @@ class Relay implements Tunnel, TapPort, Watched {
   #tap: TunnelTap | undefined;
   /** Who sees what passes; undefined for nobody, which is nearly always. */
   #witnesses: Set<TunnelWitness> | undefined;
-  /** Monotonic milliseconds of the last byte or FIN. */
-  lastActivity: number;
+  #state: "begins" | "runs" | "over" = "begins";
+  #result: TunnelResult | undefined;
+  /** Made when somebody asks for it: whoever owns the tunnel is told without. */
+  #done: PromiseWithResolvers<TunnelResult> | undefined;
+  lastActivity: number = ACTIVE;
 
   constructor(client: Conn, target: Conn, options: TunnelOptions, promotion: Promotion | undefined) {
-    this.#client = client;
-    this.#target = target;
+    this.#owner = options.owner;
     this.#idleMs = options.idleMs;
     this.#promotion = promotion;
     this.#promoteAt = promotion?.afterBytes ?? Infinity;
-    this.done = new Promise((resolve) => {
-      this.#resolve = resolve;
-    });
-    this.lastActivity = performance.now();
-    this.#up = new Direction(this, client, target, "client", "target");
-    this.#down = new Direction(this, target, client, "target", "client");
+    this.#up = new Direction(this, client, target, true);
+    this.#down = new Direction(this, target, client, false);
     watchIdle(this, options.idleMs);
-    for (const witness of options.witnesses ?? []) this.watch(witness);
+    if (options.witnesses !== undefined) for (const witness of options.witnesses) this.watch(witness);
     this.#tap = options.tap;
     this.#tap?.begin(this);
     // What waited on either side is delivered here, in order, before anything new.
-    client.attach(new End(this, this.#up, this.#down));
-    if (!this.#over) target.attach(new End(this, this.#down, this.#up));
+    client.attach(this.#up);
+    if (!this.over) target.attach(this.#down);
+    if (!this.over) this.#state = "runs";
+  }
+
+  get done(): Promise<TunnelResult> {
+    this.#done ??= Promise.withResolvers();
+    if (this.#result !== undefined) this.#done.resolve(this.#result);
+    return this.#done.promise;
   }
 
   bytes(): { up: number; down: number } {
@@ -91,10 +92,10 @@ class Relay implements Tunnel, TapPort, Watched {
   }
 
   watch(witness: TunnelWitness): void {
-    if (this.#over) return;
+    if (this.over) return;
     (this.#witnesses ??= new Set()).add(witness);
     witness.begin({
-      ends: { client: this.#client, target: this.#target },
+      ends: { client: this.#up.source, target: this.#down.source },
       passed: this.bytes(),
       lookAway: () => {
         this.#witnesses?.delete(witness);
@@ -117,44 +118,52 @@ class Relay implements Tunnel, TapPort, Watched {
   }
 
   touch(): void {
-    this.lastActivity = performance.now();
+    this.lastActivity = ACTIVE;
   }
 
   get over(): boolean {
-    return this.#over;
+    return this.#state === "over";
+  }
+
+  /** The other way through the tunnel. */
+  opposite(way: Direction): Direction {
+    return way.isUp ? this.#down : this.#up;
   }
 
   /** Shows a chunk to the tap, if there is one, and gives what may go on of it, and of what was held before. */
   show(chunk: Uint8Array, way: Direction): Uint8Array | undefined {
     const tap = this.#tap;
     if (tap === undefined) return chunk;
-    const passed = way === this.#up ? tap.up(chunk) : tap.down(chunk);
+    const passed = way.isUp ? tap.up(chunk) : tap.down(chunk);
     if (tap.done) this.#tap = undefined;
     return passed;
   }
 
   /** Tells the tap that the client said its last word, and gives what may go on of what was held. */
   showEnd(way: Direction): Uint8Array | undefined {
-    return way === this.#up ? this.#tap?.upEnd() : undefined;
+    return way.isUp ? this.#tap?.upEnd() : undefined;
   }
 
   /** Hands the tunnel over if that is due and no byte is held on the way. */
   considerPromotion(): void {
-    const { bytes: up, finished: upFinished } = this.#up;
-    const { bytes: down, finished: downFinished } = this.#down;
-    if (up + down < this.#promoteAt || this.#over || !this.#up.empty || !this.#down.empty) return;
+    const { bytes: up, finished: upFinished, source: client } = this.#up;
+    const { bytes: down, finished: downFinished, source: target } = this.#down;
+    if (up + down < this.#promoteAt || this.over || !this.#up.empty || !this.#down.empty) return;
     if ((this.#tap !== undefined && !this.#tap.done) || this.#witnesses !== undefined) return;
-    const [client, target] = [this.#client, this.#target];
     if (client.closed || target.closed || client.unreadBytes > 0 || target.unreadBytes > 0) return;
     // After an attempt that failed the next one is as far away as the first one was.
     this.#promoteAt = up + down + (this.#promotion?.afterBytes ?? Infinity);
     const handover = { client, target, idleMs: this.#idleMs, bytesUp: up, bytesDown: down, upFinished, downFinished };
     const successor = this.#promotion?.attempt(handover);
     if (successor === undefined) return;
-    this.#over = true;
+    this.#state = "over";
     unwatchIdle(this, this.#idleMs);
     // Nothing here holds on to this relay and its connections any more.
-    void successor.done.then(this.#resolve);
+    const [owner, done] = [this.#owner, this.#done];
+    void successor.done.then((result) => {
+      owner?.tunnelOver(result);
+      done?.resolve(result);
+    });
   }
 
   /** Both directions have ended in order: the tunnel is over once nothing is left to say. */
@@ -172,15 +181,16 @@ class Relay implements Tunnel, TapPort, Watched {
   }
 
   #finish(end: TunnelEnd): void {
+    const begins = this.#state === "begins";
     if (!this.#leave()) return;
     if (end === "closed") {
-      this.#client.close();
-      this.#target.close();
+      this.#up.source.close();
+      this.#down.source.close();
     } else {
-      this.#client.reset();
-      this.#target.reset();
+      this.#up.source.reset();
+      this.#down.source.reset();
     }
-    this.#conclude(end);
+    this.#conclude(end, begins);
   }
 
   /** Lets bytes go on that the tap held. */
@@ -190,8 +200,9 @@ class Relay implements Tunnel, TapPort, Watched {
 
   /** Ends what a rule denies: in order where that leaves nothing half said, so that the client can hear `lastWords`. */
   refuse(lastWords: Uint8Array): void {
+    const begins = this.#state === "begins";
     if (!this.#leave()) return;
-    const client = this.#client;
+    const [client, target] = [this.#up.source, this.#down.source];
     if (lastWords.length > 0 && this.#down.empty && client.write(lastWords) === lastWords.length) {
       closeLingering(client);
     } else {
@@ -199,61 +210,100 @@ class Relay implements Tunnel, TapPort, Watched {
       client.shutdown();
       client.reset();
     }
-    if (this.#up.bytes === 0) this.#target.close();
-    else this.#target.reset();
-    this.#conclude("denied");
+    if (this.#up.bytes === 0) target.close();
+    else target.reset();
+    this.#conclude("denied", begins);
   }
 
   /** Takes the hands off both connections. False when that was done before. */
   #leave(): boolean {
-    if (this.#over) return false;
-    this.#over = true;
+    if (this.over) return false;
+    this.#state = "over";
     unwatchIdle(this, this.#idleMs);
     this.#tap?.close();
-    this.#client.detach();
-    this.#target.detach();
+    this.#up.source.detach();
+    this.#down.source.detach();
     return true;
   }
 
-  #conclude(end: TunnelEnd): void {
+  /** The owner of a tunnel that ends as it `begins` has yet to hear that there is one. */
+  #conclude(end: TunnelEnd, begins: boolean): void {
     if (this.#witnesses !== undefined) for (const witness of this.#witnesses) witness.over(end);
     this.#witnesses = undefined;
-    this.#resolve({ end, bytesUp: this.#up.bytes, bytesDown: this.#down.bytes });
+    const result = { end, bytesUp: this.#up.bytes, bytesDown: this.#down.bytes };
+    this.#result = result;
+    this.#done?.resolve(result);
+    const owner = this.#owner;
+    if (owner === undefined) return;
+    if (begins) queueMicrotask(() => owner.tunnelOver(result));
+    else owner.tunnelOver(result);
   }
 }
 
-/** One way through the tunnel: from `source` to `sink`. */
-class Direction {
+/** One way through the tunnel: from `source`, whose consumer it is, to the other connection. */
+class Direction implements ConnSink {
   bytes = 0;
   /** FIN was passed on. */
   finished = false;
+  readonly source: Conn;
+  /** From client to target. */
+  readonly isUp: boolean;
   readonly #relay: Relay;
-  readonly #source: Conn;
   readonly #sink: Conn;
   /** What the sink's socket did not take yet. */
   #rest: Uint8Array | undefined;
   #ending = false;
-  readonly #from: TunnelSide;
-  readonly #to: TunnelSide;
 
-  constructor(relayed: Relay, source: Conn, sink: Conn, from: TunnelSide, to: TunnelSide) {
+  constructor(relayed: Relay, source: Conn, sink: Conn, isUp: boolean) {
     this.#relay = relayed;
-    this.#source = source;
+    this.source = source;
     this.#sink = sink;
-    this.#from = from;
-    this.#to = to;
+    this.isUp = isUp;
   }
 
-  /** How the tunnel ended when the source is the one that broke. */
-  get broken(): TunnelEnd {
-    return `${this.#from}_reset`;
+  get #from(): TunnelSide {
+    return this.isUp ? "client" : "target";
   }
 
-  push(chunk: Uint8Array): void {
+  get #to(): TunnelSide {
+    return this.isUp ? "target" : "client";
+  }
+
+  // What the source tells.
+
+  data(chunk: Uint8Array): void {
     this.#relay.touch();
     this.#relay.tell("came", this.#from, chunk, chunk.length);
     const passed = this.#relay.show(chunk, this);
     if (passed !== undefined) this.pass(passed);
+  }
+
+  /** The source sent FIN: pass it on, after everything before it. */
+  end(): void {
+    if (this.#ending) return;
+    this.#relay.touch();
+    this.#ending = true;
+    this.#relay.tellEnd("ended", this.#from);
+    const held = this.#relay.showEnd(this);
+    if (held !== undefined) this.pass(held);
+    if (this.#rest === undefined && !this.#relay.over) this.#passEnd();
+  }
+
+  /** There is room for what flows to the source. */
+  drain(): void {
+    this.#relay.opposite(this).#flush();
+  }
+
+  close(reset: boolean): void {
+    if (!reset) {
+      // Gone in order: it said all it had to say and heard our FIN, or nobody can hear it any more.
+      this.end();
+      if (this.#relay.opposite(this).finished) {
+        this.#relay.settle();
+        return;
+      }
+    }
+    this.#relay.abort(this.isUp ? "client_reset" : "target_reset");
   }
 
   /** Sends bytes on; what does not fit waits and stops the source. */
@@ -265,14 +315,14 @@ class Direction {
     this.#relay.tell("went", this.#to, chunk, taken);
     if (taken < chunk.length) {
       this.#rest = chunk.subarray(taken);
-      this.#source.pause();
+      this.source.pause();
     } else {
       this.#relay.considerPromotion();
     }
   }
 
   /** The sink has room again. */
-  flush(): void {
+  #flush(): void {
     const rest = this.#rest;
     if (rest === undefined) return;
     this.#relay.touch();
@@ -287,18 +337,7 @@ class Direction {
     this.#rest = undefined;
     this.#relay.considerPromotion();
     if (this.#ending) this.#passEnd();
-    else this.#source.resume();
-  }
-
-  /** The source sent FIN: pass it on, after everything before it. */
-  end(): void {
-    if (this.#ending) return;
-    this.#relay.touch();
-    this.#ending = true;
-    this.#relay.tellEnd("ended", this.#from);
-    const held = this.#relay.showEnd(this);
-    if (held !== undefined) this.pass(held);
-    if (this.#rest === undefined && !this.#relay.over) this.#passEnd();
+    else this.source.resume();
   }
 
   /** Nothing is held: neither bytes nor an end that was not passed on. */
@@ -312,41 +351,5 @@ class Direction {
     // The second FIN goes out with the close, which saves a system call; TLS says goodbye first.
     if (this.#sink.encrypted || !this.#relay.settled) this.#sink.shutdown();
     this.#relay.settle();
-  }
-}
-
-/** What one end of the tunnel tells: `out` flows from it, `back` flows to it. */
-class End implements ConnSink {
-  readonly #relay: Relay;
-  readonly #out: Direction;
-  readonly #back: Direction;
-
-  constructor(relayed: Relay, out: Direction, back: Direction) {
-    this.#relay = relayed;
-    this.#out = out;
-    this.#back = back;
-  }
-
-  data(chunk: Uint8Array): void {
-    this.#out.push(chunk);
-  }
-
-  end(): void {
-    this.#out.end();
-  }
-
-  drain(): void {
-    this.#back.flush();
-  }
-
-  close(reset: boolean): void {
-    if (reset) {
-      this.#relay.abort(this.#out.broken);
-      return;
-    }
-    // Gone in order: it said all it had to say and heard our FIN, or nobody can hear it any more.
-    this.#out.end();
-    if (this.#back.finished) this.#relay.settle();
-    else this.#relay.abort(this.#out.broken);
   }
 }

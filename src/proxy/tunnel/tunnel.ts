@@ -32,9 +32,17 @@ export interface Tunnel {
   watch?(witness: TunnelWitness): void;
 }
 
+/** Whose tunnel it is. */
+export interface TunnelOwner {
+  /** The tunnel is over. Called once, and never before the engine has given the tunnel. */
+  tunnelOver(result: TunnelResult): void;
+}
+
 export interface TunnelOptions {
   /** Milliseconds without a byte in either direction after which the tunnel is closed; 0 for never. */
   readonly idleMs: number;
+  /** Told of the end, for less than the promise `done` costs. */
+  readonly owner?: TunnelOwner;
   /** Looks at the first bytes. Until it has seen enough the tunnel stays in the relay. */
   readonly tap?: TunnelTap;
   /** See everything from the first byte on. As long as there is one the tunnel stays in the relay. */

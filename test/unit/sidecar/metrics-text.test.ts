@@ -51,7 +51,7 @@ describe("writeMetricsText()", () => {
     metrics.bytesUp = 100;
     metrics.bytesDown = 1000;
     const live = new LiveTable();
-    live.add(makeSession(), new FakeTunnel(1, 2), 0);
+    live.add(makeSession(), new FakeTunnel(1, 2));
     const text = write(metrics, live);
     expect(read(text, "penstock_tunnels_open")).toBe(1);
     expect(read(text, 'penstock_bytes_total{direction="up"}')).toBe(101);

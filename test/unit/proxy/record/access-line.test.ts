@@ -8,6 +8,7 @@ import {
 import { type AccessRecord, buildAccessRecord } from "../../../../src/proxy/record/access-record.ts";
 import type { Session } from "../../../../src/proxy/session.ts";
 import { makeEndpoint } from "../../../support/make-endpoint.ts";
+import { makeIp } from "../../../support/make-policy.ts";
 import { makeSession } from "../../../support/make-session.ts";
 
 /** The record of a tunnel that took 12.3 seconds, with `facts` on top. */
@@ -24,7 +25,7 @@ function makeRecord(facts: Partial<Session> = {}): AccessRecord {
     user: "alice",
     decision: { verdict: "allow", rule: "default", allowPrivate: false, via: ["corp"] },
     route: { name: "corp", hops: [] },
-    dialled: "192.0.2.7:3128",
+    dialled: { ip: makeIp("192.0.2.7"), port: 3128 },
     status: 200,
     tunnel: { end: "closed", bytesUp: 1_234_000, bytesDown: 3_400_000 },
     ...facts,

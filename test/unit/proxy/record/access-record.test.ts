@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { listFailureDetails } from "../../../../src/proxy/failure.ts";
 import { type AccessRecord, buildAccessRecord } from "../../../../src/proxy/record/access-record.ts";
 import { makeEndpoint } from "../../../support/make-endpoint.ts";
+import { makeIp } from "../../../support/make-policy.ts";
 import { makeSession } from "../../../support/make-session.ts";
 
 describe("buildAccessRecord()", () => {
@@ -19,7 +20,7 @@ describe("buildAccessRecord()", () => {
       user: "alice",
       decision: { verdict: "allow", rule: "registry", allowPrivate: false, via: ["corp"] },
       route: { name: "corp", hops: [] },
-      dialled: "192.0.2.7:3128",
+      dialled: { ip: makeIp("192.0.2.7"), port: 3128 },
       status: 200,
       tunnel: { end: "closed", bytesUp: 17, bytesDown: 4711 },
     });

@@ -119,7 +119,7 @@ describe("what is inside a tunnel", () => {
   test("is in the table of live tunnels as soon as it is known", () => {
     const table = new LiveTable();
     const session = makeTunnel({ protocol: undefined, tls: undefined });
-    table.add(session, new FakeTunnel(), 0);
+    table.add(session, new FakeTunnel());
     expect(table.list(1)[0]).not.toHaveProperty("inside");
     Object.assign(session.inside ?? {}, { protocol: "tls", tls: makeTls() });
     expect(table.list(1)[0]).toMatchObject({ inside: "tls", tls: { sni: "example.org", version: "TLS 1.3" } });

@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { LiveTable } from "../../../../src/proxy/record/live-table.ts";
 import { FakeTunnel } from "../../../support/fake-tunnel.ts";
 import { makeEndpoint } from "../../../support/make-endpoint.ts";
+import { makeIp } from "../../../support/make-policy.ts";
 import { makeSession } from "../../../support/make-session.ts";
 
 describe("LiveTable", () => {
@@ -13,13 +14,14 @@ describe("LiveTable", () => {
       user: "alice",
       protocol: "http",
       target: makeEndpoint("example.org:443"),
-      dialled: "192.0.2.1:443",
+      dialled: { ip: makeIp("192.0.2.1"), port: 443 },
       decision: { verdict: "allow", rule: "default", allowPrivate: false, via: [] },
       route: { name: "direct", hops: [] },
       startedAt: Date.UTC(2026, 0, 2),
+      stageSince: 1000,
     });
-    live.add(session, tunnel, 1000);
-    live.add(makeSession({ id: "b" }), new FakeTunnel(), 2000);
+    live.add(session, tunnel);
+    live.add(makeSession({ id: "b", stageSince: 2000 }), new FakeTunnel());
     tunnel.up = 10;
     const list = live.list(3500.4);
     expect(list.map(({ id, ageMs }) => [id, ageMs])).toEqual([
@@ -45,26 +47,27 @@ describe("LiveTable", () => {
 
   test("adds up the bytes of all tunnels under way", () => {
     const live = new LiveTable();
-    live.add(makeSession({ id: "a" }), new FakeTunnel(1, 2), 0);
-    live.add(makeSession({ id: "b" }), new FakeTunnel(10, 20), 0);
+    live.add(makeSession({ id: "a" }), new FakeTunnel(1, 2));
+    live.add(makeSession({ id: "b" }), new FakeTunnel(10, 20));
     expect(live.bytes()).toEqual({ up: 11, down: 22 });
   });
 
   test("forgets a tunnel once, and gives it back", () => {
     const live = new LiveTable();
     const tunnel = new FakeTunnel();
-    live.add(makeSession({ id: "a" }), tunnel, 0);
+    const session = makeSession();
+    live.add(session, tunnel);
     expect(live.size).toBe(1);
-    expect(live.remove("a")).toBe(tunnel);
-    expect(live.remove("a")).toBeUndefined();
+    expect(live.remove(session)).toBe(tunnel);
+    expect(live.remove(session)).toBeUndefined();
     expect(live.size).toBe(0);
   });
 
   test("kills by id, and says when there is none", () => {
     const live = new LiveTable();
     const [one, other] = [new FakeTunnel(), new FakeTunnel()];
-    live.add(makeSession({ id: "a" }), one, 0);
-    live.add(makeSession({ id: "b" }), other, 0);
+    live.add(makeSession({ id: "a" }), one);
+    live.add(makeSession({ id: "b" }), other);
     expect(live.kill("a")).toBe(true);
     expect(live.kill("c")).toBe(false);
     expect([one.kills, other.kills]).toEqual([["killed"], []]);
@@ -73,7 +76,7 @@ describe("LiveTable", () => {
   test("ends everything when the time for shutting down ran out", () => {
     const live = new LiveTable();
     const tunnels = [new FakeTunnel(), new FakeTunnel()];
-    for (const [index, tunnel] of tunnels.entries()) live.add(makeSession({ id: String(index) }), tunnel, 0);
+    for (const [index, tunnel] of tunnels.entries()) live.add(makeSession({ id: String(index) }), tunnel);
     expect(live.killAll()).toBe(2);
     expect(tunnels.map((tunnel) => tunnel.kills)).toEqual([["drained"], ["drained"]]);
   });
@@ -81,9 +84,10 @@ describe("LiveTable", () => {
   test("can lose tunnels while it ends them", () => {
     const live = new LiveTable();
     for (const id of ["a", "b", "c"]) {
+      const session = makeSession({ id });
       const tunnel = new FakeTunnel();
-      tunnel.kill = () => void live.remove(id);
-      live.add(makeSession({ id }), tunnel, 0);
+      tunnel.kill = () => void live.remove(session);
+      live.add(session, tunnel);
     }
     expect(live.killAll()).toBe(3);
     expect(live.size).toBe(0);

@@ -1,0 +1,96 @@
+import type { Ip } from "../../address/ip.ts";
+import type { Conn } from "../../net/conn.ts";
+import type { Connect, ConnectAttempt, ConnectResult } from "../../net/connect.ts";
+import { deadlines, type Expiring } from "../../net/deadlines.ts";
+import { fail, type Outcome, succeed } from "../failure.ts";
+import type { Runtime } from "../runtime.ts";
+import type { DialledAddress } from "../session.ts";
+import { judgeConnectError } from "./connect-error.ts";
+
+/** A connection, and what was dialled for it. */
+export interface Dialled {
+  readonly conn: Conn;
+  readonly address: DialledAddress;
+}
+
+/** What of a session the dial needs, and where it is written down. */
+interface StraightSession {
+  readonly runtime: { readonly timeouts: Pick<Runtime["timeouts"], "connectMs"> };
+  dialled: DialledAddress | undefined;
+}
+
+/**
+ * Connects to the one address that there is: nobody to ask, nobody to race
+ * with. All of it within `connectMs`, and only as long as `client` is there.
+ * Most dials are of this kind, so it makes do with one promise.
+ */
+export function dialStraight(
+  session: StraightSession,
+  client: Conn | undefined,
+  address: DialledAddress,
+  source: Ip | undefined,
+  connect: Connect,
+): Outcome<Dialled> | Promise<Outcome<Dialled>> {
+  if (client?.closed === true) return fail("client_gone");
+  return new Promise((resolve) => {
+    new StraightDial(session, client, address, resolve).start(source, connect);
+  });
+}
+
+class StraightDial implements Expiring {
+  readonly #session: StraightSession;
+  readonly #client: Conn | undefined;
+  readonly #address: DialledAddress;
+  readonly #resolve: (outcome: Outcome<Dialled>) => void;
+  readonly #turn: number;
+  #attempt: ConnectAttempt | undefined;
+  #over = false;
+
+  constructor(
+    session: StraightSession,
+    client: Conn | undefined,
+    address: DialledAddress,
+    resolve: (outcome: Outcome<Dialled>) => void,
+  ) {
+    this.#session = session;
+    this.#client = client;
+    this.#address = address;
+    this.#resolve = resolve;
+    this.#turn = deadlines.start(this, session.runtime.timeouts.connectMs);
+    if (client !== undefined) client.whenClosed = () => this.#giveUp(fail("client_gone"));
+  }
+
+  start(source: Ip | undefined, connect: Connect): void {
+    const target = source === undefined ? this.#address : { ...this.#address, source };
+    this.#attempt = connect(target, (result) => this.#take(result));
+  }
+
+  expire(): void {
+    this.#giveUp(fail("connection_timeout"));
+  }
+
+  #take(result: ConnectResult): void {
+    if (!result.ok) {
+      this.#end({ ok: false, failure: judgeConnectError(result.code) });
+    } else if (this.#over) {
+      result.conn.reset();
+    } else {
+      this.#session.dialled = this.#address;
+      this.#end(succeed({ conn: result.conn, address: this.#address }));
+    }
+  }
+
+  #giveUp(failure: Outcome<Dialled>): void {
+    if (this.#over) return;
+    this.#attempt?.cancel();
+    this.#end(failure);
+  }
+
+  #end(outcome: Outcome<Dialled>): void {
+    if (this.#over) return;
+    this.#over = true;
+    deadlines.stop(this, this.#turn);
+    if (this.#client !== undefined) this.#client.whenClosed = undefined;
+    this.#resolve(outcome);
+  }
+}

@@ -1,0 +1,82 @@
+import { describe, expect, test } from "bun:test";
+import type { Connect, ConnectResult, ConnectTarget } from "../../../../src/net/connect.ts";
+import type { Ip } from "../../../../src/address/ip.ts";
+import { dialStraight } from "../../../../src/proxy/dial/dial-straight.ts";
+import type { DialledAddress } from "../../../../src/proxy/session.ts";
+import { FakeConn } from "../../../support/fake-conn.ts";
+import { makeIp } from "../../../support/make-policy.ts";
+
+/** Milliseconds that never end within a test. */
+const NEVER = 1_000_000;
+const address: DialledAddress = { ip: makeIp("192.0.2.1"), port: 443 };
+
+/** A dial in a network in which nothing happens unless the test says so. */
+function makeStand({ connectMs = NEVER, client = new FakeConn(), source }: StandOptions = {}) {
+  const session = { runtime: { timeouts: { connectMs } }, dialled: undefined as DialledAddress | undefined };
+  const seen = { targets: [] as ConnectTarget[], cancelled: 0 };
+  let settle: (result: ConnectResult) => void = () => undefined;
+  const connect: Connect = (target, done) => {
+    seen.targets.push(target);
+    settle = done;
+    return { cancel: () => void (seen.cancelled += 1) };
+  };
+  const outcome = dialStraight(session, client, address, source, connect);
+  return { session, seen, client, outcome, settle: (result: unknown) => settle(result as ConnectResult) };
+}
+
+interface StandOptions {
+  readonly connectMs?: number;
+  readonly client?: FakeConn;
+  readonly source?: Ip;
+}
+
+describe("dialStraight()", () => {
+  test("gives the connection, writes down what was dialled, and leaves the client alone", async () => {
+    const { session, seen, client, outcome, settle } = makeStand();
+    const conn = new FakeConn();
+    settle({ ok: true, conn });
+    expect(await outcome).toEqual({ ok: true, value: { conn, address } });
+    expect(session.dialled).toEqual(address);
+    expect(client.whenClosed).toBeUndefined();
+    expect(seen).toEqual({ targets: [address], cancelled: 0 });
+  });
+
+  test("connects from the address that it is told", async () => {
+    const source = makeIp("192.0.2.77");
+    const { seen, outcome, settle } = makeStand({ source });
+    settle({ ok: false, code: "EADDRNOTAVAIL" });
+    expect(await outcome).toMatchObject({ ok: false, failure: { detail: "out_of_resources" } });
+    expect(seen.targets).toEqual([{ ...address, source }]);
+  });
+
+  test("tells why it failed, and writes nothing down", async () => {
+    const { session, client, outcome, settle } = makeStand();
+    settle({ ok: false, code: "ECONNREFUSED" });
+    expect(await outcome).toEqual({ ok: false, failure: { detail: "connection_refused", note: "ECONNREFUSED" } });
+    expect(session.dialled).toBeUndefined();
+    expect(client.whenClosed).toBeUndefined();
+  });
+
+  test("gives up when the time is over", async () => {
+    const { seen, outcome } = makeStand({ connectMs: 1 });
+    expect(await outcome).toEqual({ ok: false, failure: { detail: "connection_timeout" } });
+    expect(seen.cancelled).toBe(1);
+  });
+
+  test("gives up when the client goes, and resets what comes too late", async () => {
+    const { seen, client, outcome, settle } = makeStand();
+    client.break();
+    const late = new FakeConn();
+    settle({ ok: true, conn: late });
+    expect(await outcome).toEqual({ ok: false, failure: { detail: "client_gone" } });
+    expect([seen.cancelled, late.ends]).toEqual([1, ["reset"]]);
+  });
+
+  test("does not even begin for a client that is gone", async () => {
+    const client = new FakeConn();
+    client.break();
+    const { seen, outcome } = makeStand({ client });
+    expect(await outcome).toEqual({ ok: false, failure: { detail: "client_gone" } });
+    expect(seen.targets).toEqual([]);
+  });
+});
