@@ -4,8 +4,10 @@ import type { SocketConn } from "../net/socket-conn.ts";
 import { identify } from "./auth/identify.ts";
 import { dial } from "./dial/dial.ts";
 import type { Failure } from "./failure.ts";
+import type { Begun } from "./forward/begun.ts";
+import { carryOn } from "./forward/carry-on.ts";
 import { forward } from "./forward/forward.ts";
-import { awaitRequest } from "./handshake/await-request.ts";
+import { serveRepeats } from "./forward/serve-repeats.ts";
 import { readHello } from "./handshake/hello.ts";
 import { readCredentials } from "./handshake/read-credentials.ts";
 import { readRequest } from "./handshake/read-request.ts";
@@ -25,24 +27,27 @@ import type { Tunnel } from "./tunnel/tunnel.ts";
  * rejects. Each request on a kept connection has an account of its own.
  */
 export async function serveConnection(conn: SocketConn, from: Ip, doorway: Doorway, services: Services): Promise<void> {
-  const { recorder, runtime, forwarding } = services;
+  const { recorder, runtime } = services;
   const places = new Places(services.admission);
   const listener = doorway.name;
   let session = openSession({ runtime: runtime.current, client: from, clientPort: conn.remotePort, listener });
   recorder.opened(session);
   const client = await welcome(session, conn, doorway, services, places);
+  let begun: Begun | undefined;
   while (client !== undefined) {
-    const outcome = await serveRequest(session, client, doorway, services, places);
+    const outcome = await serveRequest(session, client, doorway, services, places, begun);
     if (outcome === "ended") break;
     if (outcome !== "kept") {
       awaitTunnel(outcome, session, places, services);
       return;
     }
-    if (!(await awaitRequest(client, session.runtime.forward.clientIdleMs, forwarding.waiting))) {
+    const next = await serveRepeats(session, client, services);
+    if (next.kind === "gone") {
       client.close();
       break;
     }
-    session = openNextSession(session, runtime.current);
+    begun = next.kind === "begun" ? next.begun : undefined;
+    session = begun?.session ?? openNextSession(session, runtime.current);
   }
   places.leave();
   recorder.closed(session);
@@ -89,10 +94,13 @@ async function serveRequest(
   doorway: Doorway,
   services: Services,
   places: Places,
+  begun: Begun | undefined,
 ): Promise<"kept" | "ended" | Tunnel> {
   let kept: boolean;
   try {
-    const end = await live(session, client, doorway, services, places);
+    const end = await (begun === undefined
+      ? live(session, client, doorway, services, places)
+      : carryOn(begun, client, services));
     if (typeof end === "object" && "done" in end) return end;
     kept = typeof end === "object" ? refuse(session, client, end, services.draining) : end === "kept";
   } catch (error) {

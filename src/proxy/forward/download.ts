@@ -14,7 +14,8 @@ import type { ForwardRequest } from "../handshake/forward-request.ts";
 import { type BodyReader, createBodyReader } from "./body-reader.ts";
 import { formatClientHead, formatPlainTail } from "./client-head.ts";
 import { HeldBytes } from "./held-bytes.ts";
-import { type HeadToWrite, type Outlet, textHead, viewBytes } from "./outlet.ts";
+import { type HeadToWrite, type Outlet, textHead } from "./outlet.ts";
+import { viewBytes } from "./scratch.ts";
 
 /** Whom a download tells what happens at the origin's side. */
 export interface DownloadOwner {
@@ -48,7 +49,7 @@ export interface DownloadOptions {
 }
 
 /** As many as a large set of cookies needs; four times what servers send by default. */
-const HEAD_LIMITS = { maxBytes: 64 * 1024, maxFields: 256 };
+export const HEAD_LIMITS = { maxBytes: 64 * 1024, maxFields: 256 };
 
 /** Informational responses before a final one: room for progress reports, an end for a flood. */
 const MAX_INTERIM = 256;
@@ -94,6 +95,14 @@ export class Download implements ConnSink {
     this.#request = options.request;
     this.#via = options.via;
     this.#asksUpstream = options.asksUpstream;
+  }
+
+  /** Goes on for somebody else, who has read a whole response after which both connections can be kept. */
+  takeOver(status: number): void {
+    this.#awaitsHead = false;
+    this.status = status;
+    this.done = true;
+    this.keepsOrigin = true;
   }
 
   /** Leaves the origin's connection detached. */
