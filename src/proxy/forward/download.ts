@@ -11,7 +11,8 @@ import {
 import type { HeadParser } from "../../protocol/http1/head-parser.ts";
 import type { Failure, FailureDetail } from "../failure.ts";
 import type { ForwardRequest } from "../handshake/forward-request.ts";
-import { type BodyReader, createBodyReader } from "./body-reader.ts";
+import type { BegunAnswer } from "./begun.ts";
+import { type BodyReader, createBodyReader, createPlainReader } from "./body-reader.ts";
 import { formatClientHead, formatPlainTail } from "./client-head.ts";
 import { HeldBytes } from "./held-bytes.ts";
 import { type HeadToWrite, type Outlet, textHead } from "./outlet.ts";
@@ -54,8 +55,6 @@ export const HEAD_LIMITS = { maxBytes: 64 * 1024, maxFields: 256 };
 /** Informational responses before a final one: room for progress reports, an end for a flood. */
 const MAX_INTERIM = 256;
 
-const CHUNKED = { kind: "chunked" } as const;
-
 const NOTHING = new Uint8Array(0);
 
 /** The way of one response from the origin to the client: 1xx as they come, the final head, its body. */
@@ -97,12 +96,13 @@ export class Download implements ConnSink {
     this.#asksUpstream = options.asksUpstream;
   }
 
-  /** Goes on for somebody else, who has read a whole response after which both connections can be kept. */
-  takeOver(status: number): void {
+  /** Goes on for somebody else, who has written the head of the response. */
+  takeOver({ status, body, keepsOrigin }: BegunAnswer): void {
     this.#awaitsHead = false;
+    this.#body = body;
     this.status = status;
-    this.done = true;
-    this.keepsOrigin = true;
+    this.done = body === undefined;
+    this.keepsOrigin = keepsOrigin;
   }
 
   /** Leaves the origin's connection detached. */
@@ -233,9 +233,8 @@ export class Download implements ConnSink {
   #answerPlainly(plain: PlainResponse, bytes: Uint8Array): void {
     this.keepsOrigin = !plain.closes;
     const text = formatPlainTail(plain, { via: this.#via, close: this.#owner.closesClient() });
-    const framing = plain.length < 0 ? CHUNKED : ({ kind: "length", length: plain.length } as const);
     const rest = plain.used === bytes.length ? NOTHING : viewBytes(bytes, plain.used, bytes.length);
-    this.#begin(plain.status, { bytes, spans: plain.spans, text }, createBodyReader(framing, "chunks"), rest);
+    this.#begin(plain.status, { bytes, spans: plain.spans, text }, createPlainReader(plain.length), rest);
   }
 
   /** Writes the final head, and what there is of the body behind it. */

@@ -252,11 +252,11 @@ export class Exchange implements UploadOwner, DownloadOwner {
   }
 
   /** Brings it to where it was. */
-  #takeOver({ session, sent, unsent, answer }: Begun): void {
-    this.lastActivity = session.stageSince;
+  #takeOver({ since, sent, unsent, answer }: Begun): void {
+    this.lastActivity = since;
     this.#up.takeOver(sent, unsent);
     if (answer === undefined) return;
-    this.#download.takeOver(answer.status);
+    this.#download.takeOver(answer);
     this.#down.takeOver(answer.sent, answer.unsent);
   }
 

@@ -1,16 +1,18 @@
 import type { Conn, ConnSink } from "../../net/conn.ts";
 import { type PlainRequest, readPlainRequest } from "../../protocol/http1/plain-request.ts";
-import { type PlainResponse, readPlainResponse } from "../../protocol/http1/plain-response.ts";
+import { readPlainResponse } from "../../protocol/http1/plain-response.ts";
+import type { Runtime } from "../runtime.ts";
 import type { Services } from "../services.ts";
 import { openNextSession, type Session } from "../session.ts";
-import { unwatchIdle, type Watched, watchIdle } from "../tunnel/idle-watch.ts";
-import type { Begun, BegunAnswer, ExchangeEvent } from "./begun.ts";
-import { formatPlainTail } from "./client-head.ts";
+import { unwatchIdle, watchIdle } from "../tunnel/idle-watch.ts";
+import type { Begun, ExchangeEvent } from "./begun.ts";
+import { type BodyReader, type BodyStep, createPlainReader } from "./body-reader.ts";
 import { HEAD_LIMITS } from "./download.ts";
-import type { Endable } from "./forwarding.ts";
+import { fillAnswer, fillOriginHead, fitsScratch } from "./fill-scratch.ts";
 import type { Origin } from "./origin-pool.ts";
 import { isLike, type Memory, recall } from "./recall.ts";
-import { copyOctets, scratch, viewBytes } from "./scratch.ts";
+import { keepBytes, scratch, viewBytes } from "./scratch.ts";
+import { Wait } from "./wait.ts";
 
 /** What comes on a connection after requests that could be served here. It is detached. */
 export type Next =
@@ -28,9 +30,6 @@ const NOTHING = new Uint8Array(0);
 
 /** How long a head is that is copied and kept while its answer is awaited; longer ones take the whole story. */
 const MAX_HEAD = 16 * 1024;
-
-/** For an answer that is longer than the scratch space with what we add. */
-const MAX_ANSWER = scratch.length - 1024;
 
 /**
  * Waits on a kept connection for what follows the request `before`, and serves
@@ -59,15 +58,22 @@ class Repeater implements ConnSink {
   #session: Session;
   /** Not yet looked for; undefined when there is none. */
   #memory: Memory | undefined | "unknown" = "unknown";
+  /** For the next request, for an answer, and for more of it: the latter are there once they were waited for. */
   readonly #waiting: Wait;
   readonly #waitingMs: number;
-  /** There is one since the first request that was served here. */
   #asking: Wait | undefined;
+  #moving: Wait | undefined;
+  #current: Wait;
   #originSide: OriginSide | undefined;
   /** Of the request that is under way. */
   #origin: Origin | undefined;
   #head: Uint8Array = NOTHING;
   #sent = 0;
+  /** Of its response: 0 until the head was written. */
+  #status = 0;
+  #down = 0;
+  #body: BodyReader | undefined;
+  #keepsOrigin = false;
 
   constructor(before: Session, client: Conn, services: Services, resolve: (next: Next) => void) {
     this.#session = before;
@@ -76,6 +82,7 @@ class Repeater implements ConnSink {
     this.#resolve = resolve;
     this.#waiting = new Wait(() => this.#leave(GONE));
     this.#waiting.lastActivity = performance.now();
+    this.#current = this.#waiting;
     this.#waitingMs = before.runtime.forward.clientIdleMs;
     watchIdle(this.#waiting, this.#waitingMs);
     services.forwarding.waiting.add(this.#waiting);
@@ -122,8 +129,9 @@ class Repeater implements ConnSink {
     if (origin === undefined) return false;
     this.#session = openRepeat(this.#session, memory, origin.address);
     this.#origin = origin;
-    this.#waiting.lastActivity = Number.POSITIVE_INFINITY;
-    this.#watchAnswer(current.timeouts.responseMs).lastActivity = this.#session.stageSince;
+    this.#status = 0;
+    this.#down = 0;
+    this.#turn(this.#watchAnswer(current), this.#session.stageSince);
     this.#send(origin, memory, request, chunk);
     return true;
   }
@@ -133,18 +141,20 @@ class Repeater implements ConnSink {
     const length = fillOriginHead(memory, request, chunk);
     const taken = origin.conn.write(viewBytes(scratch, 0, length));
     this.#sent = Math.max(0, taken);
-    this.#head = chunk.slice();
-    if (taken >= 0 && taken < length) this.#handOver(origin, undefined, scratch.slice(taken, length));
+    this.#head = keepBytes(chunk, 0, chunk.length);
+    if (taken >= 0 && taken < length) this.#handOver(origin, undefined, keepBytes(scratch, taken, length));
     else origin.conn.attach((this.#originSide ??= new OriginSide(this)));
   }
 
-  #watchAnswer(responseMs: number): Wait {
+  /** Joins those who watch over the time, once for all requests. */
+  #watch(wait: Wait, ms: number): Wait {
+    watchIdle(wait, ms);
+    return wait;
+  }
+
+  #watchAnswer({ timeouts }: Runtime): Wait {
     if (this.#asking === undefined) {
-      this.#asking = new Wait(
-        () => this.tell("expired"),
-        (failure) => this.tell(failure),
-      );
-      watchIdle(this.#asking, responseMs);
+      this.#asking = this.#watch(new Wait((why) => this.tell(why)), timeouts.responseMs);
       this.#services.forwarding.exchanges.add(this.#asking);
     }
     return this.#asking;
@@ -152,25 +162,58 @@ class Repeater implements ConnSink {
 
   // What the origin does.
 
-  /** Passes on a plain response that is all there, with its body. */
   answer(chunk: Uint8Array): void {
+    if (this.#status === 0) this.#beginAnswer(chunk);
+    else this.#passBody(chunk);
+  }
+
+  /** Passes on the head of a plain response, with what there is of its body. */
+  #beginAnswer(chunk: Uint8Array): void {
     const origin = this.#origin as Origin;
-    const plain =
-      this.#services.draining || chunk.length > MAX_ANSWER ? undefined : readPlainResponse(chunk, HEAD_LIMITS);
-    if (plain === undefined || plain.closes || plain.length < 0 || plain.used + plain.length !== chunk.length) {
+    const fits = !this.#services.draining && fitsScratch(chunk.length);
+    const plain = fits ? readPlainResponse(chunk, HEAD_LIMITS) : undefined;
+    const rest = plain === undefined ? NOTHING : viewBytes(chunk, plain.used, chunk.length);
+    const body = plain && createPlainReader(plain.length);
+    const step = body === undefined ? NO_BODY : body.push(rest);
+    if (plain === undefined || step.kind === "bad") {
       this.#handOver(origin);
       origin.conn.unread(chunk);
       return;
     }
-    const memory = this.#memory as Memory;
-    const length = fillAnswer(plain, chunk, memory.runtime.forward.via);
-    const taken = this.#client.write(viewBytes(scratch, 0, length));
-    if (taken >= 0 && taken < length) {
-      const answer = { status: plain.status, sent: taken, unsent: scratch.slice(taken, length) };
-      this.#handOver(origin, undefined, NOTHING, answer);
-      return;
+    const { via } = (this.#memory as Memory).runtime.forward;
+    const length = fillAnswer(plain, chunk, step.output, via);
+    this.#status = plain.status;
+    this.#keepsOrigin = !plain.closes;
+    this.#body = body;
+    this.#write(viewBytes(scratch, 0, length), step, rest, true);
+  }
+
+  #passBody(chunk: Uint8Array): void {
+    const step = (this.#body as BodyReader).push(chunk);
+    if (step.kind === "bad") this.tell({ detail: "bad_response", note: step.code });
+    else this.#write(step.output, step, chunk, false);
+  }
+
+  /** Writes bytes of the response, which may be the last ones. */
+  #write(bytes: Uint8Array, step: Exclude<BodyStep, { kind: "bad" }>, read: Uint8Array, isScratch: boolean): void {
+    const origin = this.#origin as Origin;
+    const taken = bytes.length === 0 ? 0 : this.#client.write(bytes);
+    // Closed for writing: the client's own close is on its way.
+    this.#down += Math.max(0, taken);
+    if (step.kind === "done") {
+      this.#body = undefined;
+      // More than the response: nobody asked for it.
+      if (step.used < read.length) this.#keepsOrigin = false;
     }
-    this.#finish(origin, memory, plain.status, Math.max(0, taken));
+    if (taken >= 0 && taken < bytes.length) {
+      this.#handOver(origin, undefined, isScratch ? keepBytes(bytes, taken, bytes.length) : bytes.subarray(taken));
+    } else if (this.#body === undefined) {
+      this.#finish(origin, this.#memory as Memory);
+    } else {
+      this.#turn(
+        (this.#moving ??= this.#watch(new Wait((why) => this.tell(why)), this.#session.runtime.timeouts.idleMs)),
+      );
+    }
   }
 
   /** Something happened that takes more than what is done here. */
@@ -178,23 +221,44 @@ class Repeater implements ConnSink {
     if (this.#origin !== undefined) this.#handOver(this.#origin, event);
   }
 
-  #finish(origin: Origin, memory: Memory, status: number, down: number): void {
+  /** Only this is waited for, from now on. */
+  #turn(wait: Wait, since = performance.now()): void {
+    this.#current.lastActivity = Number.POSITIVE_INFINITY;
+    this.#current = wait;
+    wait.lastActivity = since;
+  }
+
+  #finish(origin: Origin, memory: Memory): void {
     const { forwarding, recorder } = this.#services;
     const session = this.#session;
-    session.status = status;
-    session.forwarded = { up: this.#sent, down };
+    session.status = this.#status;
+    session.forwarded = { up: this.#sent, down: this.#down };
     this.#origin = undefined;
     this.#head = NOTHING;
     origin.conn.detach();
-    forwarding.origins.put(origin, memory.keeping);
+    if (this.#keepsOrigin) forwarding.origins.put(origin, memory.keeping);
+    else origin.conn.close();
     recorder.finished(session);
-    if (this.#asking !== undefined) this.#asking.lastActivity = Number.POSITIVE_INFINITY;
-    this.#waiting.lastActivity = performance.now();
+    this.#turn(this.#waiting);
   }
 
-  #handOver(origin: Origin, event?: ExchangeEvent, unsent = NOTHING, answer?: BegunAnswer): void {
+  /** `unsent`: what was not taken, of the response once that was begun, and of the request before. */
+  #handOver(origin: Origin, event?: ExchangeEvent, unsent: Uint8Array = NOTHING): void {
     origin.conn.detach();
-    const begun = { session: this.#session, head: this.#head, origin, sent: this.#sent, unsent, answer, event };
+    const isAnswering = this.#status !== 0;
+    const answer = isAnswering
+      ? { status: this.#status, sent: this.#down, unsent, body: this.#body, keepsOrigin: this.#keepsOrigin }
+      : undefined;
+    const begun: Begun = {
+      session: this.#session,
+      head: this.#head,
+      origin,
+      sent: this.#sent,
+      unsent: isAnswering ? NOTHING : unsent,
+      answer,
+      since: this.#current.lastActivity,
+      event,
+    };
     this.#leave({ kind: "begun", begun });
   }
 
@@ -203,13 +267,18 @@ class Repeater implements ConnSink {
     unwatchIdle(this.#waiting, this.#waitingMs);
     forwarding.waiting.delete(this.#waiting);
     if (this.#asking !== undefined) {
-      unwatchIdle(this.#asking, (this.#memory as Memory).runtime.timeouts.responseMs);
+      const { responseMs, idleMs } = (this.#memory as Memory).runtime.timeouts;
+      unwatchIdle(this.#asking, responseMs);
       forwarding.exchanges.delete(this.#asking);
+      if (this.#moving !== undefined) unwatchIdle(this.#moving, idleMs);
     }
     this.#client.detach();
     this.#resolve(next);
   }
 }
+
+/** What reading the body gives when there is none. */
+const NO_BODY = { kind: "done", output: NOTHING, used: 0 } as const;
 
 /** The consumer of the origin's connection while its answer is awaited. */
 class OriginSide implements ConnSink {
@@ -233,22 +302,6 @@ class OriginSide implements ConnSink {
 
   close(reset: boolean): void {
     this.#repeater.tell(reset ? "origin_reset" : "origin_closed");
-  }
-}
-
-/** One of the two things that are waited for; since for ever when it is the turn of the other. */
-class Wait implements Watched, Endable {
-  lastActivity = Number.POSITIVE_INFINITY;
-  readonly #expire: () => void;
-  readonly abort: Endable["abort"];
-
-  constructor(expire: () => void, abort: Endable["abort"] = expire) {
-    this.#expire = expire;
-    this.abort = abort;
-  }
-
-  expire(): void {
-    if (this.lastActivity !== Number.POSITIVE_INFINITY) this.#expire();
   }
 }
 
@@ -278,32 +331,4 @@ function openRepeat(before: Session, memory: Memory, dialled: string): Session {
   session.route = memory.route;
   session.dialled = dialled;
   return session;
-}
-
-/** Writes the head for the origin, as `formatOriginHead` would, into the scratch space; gives its length. */
-function fillOriginHead({ afterPath, afterFields }: Memory, request: PlainRequest, bytes: Uint8Array): number {
-  const { authorityEnd, pathEnd, spans } = request;
-  let at = copyOctets(bytes, 0, METHOD_LENGTH, scratch, 0);
-  at = copyOctets(bytes, authorityEnd, pathEnd, scratch, at);
-  at = copyOctets(afterPath, 0, afterPath.length, scratch, at);
-  at = copySpans(bytes, spans, at);
-  return copyOctets(afterFields, 0, afterFields.length, scratch, at);
-}
-
-/** `GET `. */
-const METHOD_LENGTH = 4;
-
-/** Writes the response for the client into the scratch space; gives its length. */
-function fillAnswer(plain: PlainResponse, bytes: Uint8Array, via: string): number {
-  let at = copySpans(bytes, plain.spans, 0);
-  at += scratch.write(formatPlainTail(plain, { via, close: false }), at, "latin1");
-  return copyOctets(bytes, plain.used, bytes.length, scratch, at);
-}
-
-function copySpans(bytes: Uint8Array, spans: readonly number[], at: number): number {
-  let end = at;
-  for (let index = 0; index < spans.length; index += 2) {
-    end = copyOctets(bytes, spans[index] as number, spans[index + 1] as number, scratch, end);
-  }
-  return end;
 }
