@@ -61,7 +61,7 @@ export function recall(session: Session, client: Conn): Memory | undefined {
     keeping: { key: way.key, idleMs: originIdleMs, total: idleOrigins, perKey: idlePerOrigin },
     authority: Buffer.from(authority, "latin1"),
     credentials: shown[0] === undefined ? undefined : Buffer.from(shown[0], "latin1"),
-    toVerify: runtime.authenticator.required ? shown[0] : undefined,
+    toVerify: shown[0] === undefined || runtime.authenticator.isSettled(shown[0]) ? undefined : shown[0],
     afterPath: Buffer.from(` HTTP/1.1\r\nHost: ${formatAuthority(scheme, target)}\r\n`, "latin1"),
     afterFields: Buffer.from(
       formatHeadEnd("1.1", {
