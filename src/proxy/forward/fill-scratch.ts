@@ -25,11 +25,18 @@ export function fillOriginHead({ afterPath, afterFields }: Memory, request: Plai
 /** `GET `. */
 const METHOD_LENGTH = 4;
 
-/** Writes the head for the client into the scratch space, and what there is of the body; gives their length. */
-export function fillAnswer(plain: PlainResponse, bytes: Uint8Array, body: Uint8Array, via: string): number {
+/** Writes the head for the client into the scratch space, and what there is of the body, between two offsets; gives their length. */
+export function fillAnswer(
+  plain: PlainResponse,
+  bytes: Uint8Array,
+  via: string,
+  body: Uint8Array,
+  from: number,
+  to: number,
+): number {
   let at = copySpans(bytes, plain.spans, 0);
   at += scratch.write(formatPlainTail(plain, { via, close: false }), at, "latin1");
-  return copyOctets(body, 0, body.length, scratch, at);
+  return copyOctets(body, from, to, scratch, at);
 }
 
 function copySpans(bytes: Uint8Array, spans: readonly number[], at: number): number {

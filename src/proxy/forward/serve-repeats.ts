@@ -6,12 +6,12 @@ import type { Services } from "../services.ts";
 import { openNextSession, type Session } from "../session.ts";
 import { unwatchIdle, watchIdle } from "../tunnel/idle-watch.ts";
 import type { Begun, ExchangeEvent } from "./begun.ts";
-import { type BodyReader, type BodyStep, createPlainReader } from "./body-reader.ts";
+import { type BodyReader, createPlainReader } from "./body-reader.ts";
 import { HEAD_LIMITS } from "./download.ts";
 import { fillAnswer, fillOriginHead, fitsScratch } from "./fill-scratch.ts";
 import type { Origin } from "./origin-pool.ts";
 import { isLike, type Memory, recall } from "./recall.ts";
-import { keepBytes, scratch, viewBytes } from "./scratch.ts";
+import { keepScratch, viewBytes, viewScratch } from "./scratch.ts";
 import { Wait } from "./wait.ts";
 
 /** What comes on a connection after requests that could be served here. It is detached. */
@@ -139,10 +139,10 @@ class Repeater implements ConnSink {
   /** There is nothing after the head: it is written, and the answer awaited. */
   #send(origin: Origin, memory: Memory, request: PlainRequest, chunk: Uint8Array): void {
     const length = fillOriginHead(memory, request, chunk);
-    const taken = origin.conn.write(viewBytes(scratch, 0, length));
+    const taken = origin.conn.write(viewScratch(length));
     this.#sent = Math.max(0, taken);
-    this.#head = keepBytes(chunk, 0, chunk.length);
-    if (taken >= 0 && taken < length) this.#handOver(origin, undefined, keepBytes(scratch, taken, length));
+    this.#head = new Uint8Array(chunk);
+    if (taken >= 0 && taken < length) this.#handOver(origin, undefined, keepScratch(taken, length));
     else origin.conn.attach((this.#originSide ??= new OriginSide(this)));
   }
 
@@ -169,44 +169,66 @@ class Repeater implements ConnSink {
 
   /** Passes on the head of a plain response, with what there is of its body. */
   #beginAnswer(chunk: Uint8Array): void {
-    const origin = this.#origin as Origin;
     const fits = !this.#services.draining && fitsScratch(chunk.length);
     const plain = fits ? readPlainResponse(chunk, HEAD_LIMITS) : undefined;
-    const rest = plain === undefined ? NOTHING : viewBytes(chunk, plain.used, chunk.length);
-    const body = plain && createPlainReader(plain.length);
-    const step = body === undefined ? NO_BODY : body.push(rest);
-    if (plain === undefined || step.kind === "bad") {
-      this.#handOver(origin);
-      origin.conn.unread(chunk);
+    if (plain === undefined) {
+      this.#giveBack(chunk);
       return;
     }
     const { via } = (this.#memory as Memory).runtime.forward;
-    const length = fillAnswer(plain, chunk, step.output, via);
-    this.#status = plain.status;
+    const { used, length } = plain;
+    if (length >= 0 && used + length <= chunk.length) {
+      this.#body = undefined;
+      // More than the response: nobody asked for it.
+      this.#keepsOrigin = !plain.closes && used + length === chunk.length;
+      this.#status = plain.status;
+      this.#write(viewScratch(fillAnswer(plain, chunk, via, chunk, used, used + length)), true);
+      return;
+    }
+    this.#body = createPlainReader(length) as BodyReader;
     this.#keepsOrigin = !plain.closes;
-    this.#body = body;
-    this.#write(viewBytes(scratch, 0, length), step, rest, true);
+    const output = this.#readBody(viewBytes(chunk, used, chunk.length));
+    if (typeof output === "string") {
+      this.#giveBack(chunk);
+      return;
+    }
+    this.#status = plain.status;
+    this.#write(viewScratch(fillAnswer(plain, chunk, via, output, 0, output.length)), true);
   }
 
   #passBody(chunk: Uint8Array): void {
-    const step = (this.#body as BodyReader).push(chunk);
-    if (step.kind === "bad") this.tell({ detail: "bad_response", note: step.code });
-    else this.#write(step.output, step, chunk, false);
+    const output = this.#readBody(chunk);
+    if (typeof output === "string") this.tell({ detail: "bad_response", note: output });
+    else this.#write(output, false);
   }
 
-  /** Writes bytes of the response, which may be the last ones. */
-  #write(bytes: Uint8Array, step: Exclude<BodyStep, { kind: "bad" }>, read: Uint8Array, isScratch: boolean): void {
+  /** Gives what is to be passed on, or what is wrong with it. */
+  #readBody(bytes: Uint8Array): Uint8Array | string {
+    const step = (this.#body as BodyReader).push(bytes);
+    if (step.kind === "bad") return step.code;
+    if (step.kind === "done") {
+      this.#body = undefined;
+      if (step.used < bytes.length) this.#keepsOrigin = false;
+    }
+    return step.output;
+  }
+
+  /** Nothing of the response was written: it is read again by somebody else. */
+  #giveBack(chunk: Uint8Array): void {
+    const origin = this.#origin as Origin;
+    this.#handOver(origin);
+    origin.conn.unread(chunk);
+  }
+
+  /** Writes bytes of the response, which are the last ones when its body was read. */
+  #write(bytes: Uint8Array, isScratch: boolean): void {
     const origin = this.#origin as Origin;
     const taken = bytes.length === 0 ? 0 : this.#client.write(bytes);
     // Closed for writing: the client's own close is on its way.
     this.#down += Math.max(0, taken);
-    if (step.kind === "done") {
-      this.#body = undefined;
-      // More than the response: nobody asked for it.
-      if (step.used < read.length) this.#keepsOrigin = false;
-    }
     if (taken >= 0 && taken < bytes.length) {
-      this.#handOver(origin, undefined, isScratch ? keepBytes(bytes, taken, bytes.length) : bytes.subarray(taken));
+      const unsent = isScratch ? keepScratch(taken, bytes.length) : bytes.subarray(taken);
+      this.#handOver(origin, undefined, unsent);
     } else if (this.#body === undefined) {
       this.#finish(origin, this.#memory as Memory);
     } else {
@@ -276,9 +298,6 @@ class Repeater implements ConnSink {
     this.#resolve(next);
   }
 }
-
-/** What reading the body gives when there is none. */
-const NO_BODY = { kind: "done", output: NOTHING, used: 0 } as const;
 
 /** The consumer of the origin's connection while its answer is awaited. */
 class OriginSide implements ConnSink {
