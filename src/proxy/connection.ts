@@ -4,8 +4,10 @@ import type { TcpConn } from "../net/tcp-conn.ts";
 import { identify } from "./auth/identify.ts";
 import { dial } from "./dial/dial.ts";
 import type { Failure } from "./failure.ts";
+import type { Begun } from "./forward/begun.ts";
+import { carryOn } from "./forward/carry-on.ts";
 import { forward } from "./forward/forward.ts";
-import { awaitRequest } from "./handshake/await-request.ts";
+import { serveRepeats } from "./forward/serve-repeats.ts";
 import { readHello } from "./handshake/hello.ts";
 import { readCredentials } from "./handshake/read-credentials.ts";
 import { readRequest } from "./handshake/read-request.ts";
@@ -26,7 +28,7 @@ import { enterStage, openNextSession, openSession, type Session } from "./sessio
  * rejects. Each request on a kept connection has an account of its own.
  */
 export async function serveConnection(conn: TcpConn, from: Ip, doorway: Doorway, services: Services): Promise<void> {
-  const { recorder, runtime, forwarding } = services;
+  const { recorder, runtime } = services;
   const places = new Places(services.admission);
   const listener = doorway.name;
   let session = openSession({
@@ -37,15 +39,18 @@ export async function serveConnection(conn: TcpConn, from: Ip, doorway: Doorway,
   });
   recorder.opened(session);
   const client = await welcome(session, conn, doorway, services, places);
+  let begun: Begun | undefined;
   while (client !== undefined) {
-    const outcome = await serveRequest(session, client, doorway, services, places);
+    const outcome = await serveRequest(session, client, doorway, services, places, begun);
     if (outcome === "ended") break;
     if (outcome === "tunnel") return;
-    if (!(await awaitRequest(client, session.runtime.forward.clientIdleMs, forwarding.waiting))) {
+    const next = await serveRepeats(session, client, services);
+    if (next.kind === "gone") {
       client.close();
       break;
     }
-    session = openNextSession(session, runtime.current);
+    begun = next.kind === "begun" ? next.begun : undefined;
+    session = begun?.session ?? openNextSession(session, runtime.current);
   }
   places.leave(session.client);
   recorder.closed(session);
@@ -60,8 +65,7 @@ async function welcome(
   places: Places,
 ): Promise<Conn | undefined> {
   try {
-    let entrance = enter(session, conn, doorway, places);
-    if (entrance instanceof Promise) entrance = await entrance;
+    const entrance = await enter(session, conn, doorway, places);
     if (entrance.ok) return entrance.conn;
     if (entrance.conn === undefined) conn.close();
     refuse(session, entrance.conn ?? conn, entrance.failure, true);
@@ -80,10 +84,13 @@ async function serveRequest(
   doorway: Doorway,
   services: Services,
   places: Places,
+  begun: Begun | undefined,
 ): Promise<"kept" | "ended" | "tunnel"> {
   let kept: boolean;
   try {
-    const end = await live(session, client, doorway, services, places);
+    const end = await (begun === undefined
+      ? live(session, client, doorway, services, places)
+      : carryOn(begun, client, services));
     if (end === "tunnel") return end;
     kept = typeof end === "object" ? refuse(session, client, end, services.draining) : end === "kept";
   } catch (error) {
@@ -108,29 +115,24 @@ async function live(
   places: Places,
 ): Promise<Failure | "kept" | "ended" | "tunnel"> {
   enterStage(session, "handshake");
-  let hello = readHello(session, client, doorway.protocols);
-  if (hello instanceof Promise) hello = await hello;
+  const hello = await readHello(session, client, doorway.protocols);
   if (!hello.ok) return hello.failure;
 
   enterStage(session, "authenticate");
-  let presented = readCredentials(session, client, hello.value);
-  if (presented instanceof Promise) presented = await presented;
+  const presented = await readCredentials(session, client, hello.value);
   if (!presented.ok) return presented.failure;
-  let user = identify(session, presented.value, services);
-  if (user instanceof Promise) user = await user;
+  const user = await identify(session, presented.value, services);
   if (!user.ok) return user.failure;
   const crowded = places.takeForUser(session);
   if (crowded !== undefined) return crowded;
 
   enterStage(session, "request");
-  let request = readRequest(session, client, hello.value);
-  if (request instanceof Promise) request = await request;
+  const request = await readRequest(session, client, hello.value);
   if (!request.ok) return request.failure;
   if (services.draining) return { detail: "draining" };
 
   enterStage(session, "decide");
-  let authorized = authorize(session, request.value.target, services);
-  if (authorized instanceof Promise) authorized = await authorized;
+  const authorized = await authorize(session, request.value.target, services);
   if (!authorized.ok) return authorized.failure;
   const unfit = request.value.kind === "forward" ? judgeForwarding(authorized.value.decision) : undefined;
   if (unfit !== undefined) return unfit;
@@ -148,8 +150,7 @@ async function live(
     target = end.conn;
   } else {
     enterStage(session, "dial");
-    let dialled = dial(session, client, route.value, authorized.value, services);
-    if (dialled instanceof Promise) dialled = await dialled;
+    const dialled = await dial(session, client, route.value, authorized.value, services);
     if (!dialled.ok) return dialled.failure;
     target = dialled.value.conn;
     if (client.closed) {

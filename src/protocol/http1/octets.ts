@@ -16,6 +16,10 @@ export const TEXT = 2;
 /** VCHAR: visible US-ASCII, what a request-target is made of (RFC 5234 §B.1). */
 export const VISIBLE = 4;
 export const DIGIT = 8;
+/** What most authorities are made of; others may have more (RFC 3986 §3.2). */
+export const PLAIN_AUTHORITY = 16;
+/** What a path and a query may have, the backslash aside: some readers take it for a slash. */
+export const PLAIN_PATH = 32;
 
 /** Octet → its classes, or-ed. */
 export const octetClass: Uint8Array = buildTable();
@@ -29,6 +33,8 @@ function buildTable(): Uint8Array {
     if (/[\t\x20-\x7e\x80-\xff]/.test(character)) classes |= TEXT;
     if (/[\x21-\x7e]/.test(character)) classes |= VISIBLE;
     if (/[0-9]/.test(character)) classes |= DIGIT;
+    if (/[A-Za-z0-9.\-:[\]]/.test(character)) classes |= PLAIN_AUTHORITY;
+    if (/[\x21\x24-\x3b\x3d\x3f-\x5b\x5d-\x7e]/.test(character)) classes |= PLAIN_PATH;
     table[octet] = classes;
   }
   return table;

@@ -1,6 +1,7 @@
 import { createFieldSectionScan, scanFieldSection } from "./field-section.ts";
 import type { HeadLimits, StartLineScan } from "./head-parser.ts";
-import { octetClass, DIGIT, HTAB, SP } from "./octets.ts";
+import { octetClass, DIGIT, SP } from "./octets.ts";
+import { createNameTable, encodeLower, isBlank, isValue, nameField } from "./plain-fields.ts";
 import { scanStatusLine } from "./response-head.ts";
 
 /**
@@ -21,8 +22,6 @@ export interface PlainResponse {
   /** Octets of the head, the empty line included. */
   readonly used: number;
 }
-
-const UPPER_TO_LOWER = 0x20;
 
 /**
  * Reads a head as strictly as `createResponseHeadParser`, straight from its
@@ -73,7 +72,7 @@ function readLines(
     const colon = marks[mark + 1] as number;
     const lineEnd = marks[mark + 2] as number;
     let kept = true;
-    switch (nameField(bytes, name, colon)) {
+    switch (nameField(names, bytes, name, colon)) {
       case CONTENT_LENGTH:
         if (length !== undefined) return undefined;
         length = readLength(bytes, colon + 1, lineEnd);
@@ -107,7 +106,6 @@ function readLines(
   return { status, length, closes, dated, spans, used };
 }
 
-const ORDINARY = 0;
 const CONTENT_LENGTH = 1;
 const TRANSFER_ENCODING = 2;
 const CONNECTION = 3;
@@ -115,8 +113,8 @@ const KEEP_ALIVE = 4;
 const DATE = 5;
 const PECULIAR = 6;
 
-/** The kinds of field by their length: what else is hop-by-hop, whoever has to understand it, is peculiar. */
-const named: readonly (readonly (readonly [lower: Uint8Array, kind: number])[])[] = buildNames([
+/** What else is hop-by-hop, whoever has to understand it, is peculiar. */
+const names = createNameTable([
   ["content-length", CONTENT_LENGTH],
   ["transfer-encoding", TRANSFER_ENCODING],
   ["connection", CONNECTION],
@@ -135,42 +133,6 @@ const chunked = encodeLower("chunked");
 const close = encodeLower("close");
 const keepAlive = encodeLower("keep-alive");
 
-function buildNames(kinds: readonly (readonly [string, number])[]): (readonly [Uint8Array, number])[][] {
-  const byLength: (readonly [Uint8Array, number])[][] = Array.from({ length: 32 }, () => []);
-  for (const [name, kind] of kinds) byLength[name.length]?.push([encodeLower(name), kind]);
-  return byLength;
-}
-
-function encodeLower(text: string): Uint8Array {
-  return Uint8Array.from(text, (character) => character.charCodeAt(0));
-}
-
-function nameField(bytes: Uint8Array, from: number, to: number): number {
-  const length = to - from;
-  if (length >= 32) return ORDINARY;
-  for (const [lower, kind] of named[length] as (typeof named)[number]) if (equalsLower(bytes, from, lower)) return kind;
-  return ORDINARY;
-}
-
-/** Whether the octets at `from` are `lower` in any case. Only letters differ by that bit among octets of a token. */
-function equalsLower(bytes: Uint8Array, from: number, lower: Uint8Array): boolean {
-  for (let index = 0; index < lower.length; index++) {
-    const wanted = lower[index] as number;
-    const octet = bytes[from + index] as number;
-    if (octet !== wanted && (octet < 0x41 || octet > 0x5a || octet + UPPER_TO_LOWER !== wanted)) return false;
-  }
-  return true;
-}
-
-/** Whether the value between two offsets is this very word, white space around it aside. */
-function isValue(bytes: Uint8Array, from: number, to: number, lower: Uint8Array): boolean {
-  let start = from;
-  let end = to;
-  while (start < end && isBlank(bytes[start] as number)) start++;
-  while (end > start && isBlank(bytes[end - 1] as number)) end--;
-  return end - start === lower.length && equalsLower(bytes, start, lower);
-}
-
 /** One to fifteen digits, which are exact; the parser judges longer ones. */
 function readLength(bytes: Uint8Array, from: number, to: number): number | undefined {
   let start = from;
@@ -187,8 +149,4 @@ function readDigits(bytes: Uint8Array, from: number, to: number): number {
   let value = 0;
   for (let at = from; at < to; at++) value = value * 10 + (bytes[at] as number) - 0x30;
   return value;
-}
-
-function isBlank(octet: number): boolean {
-  return octet === SP || octet === HTAB;
 }

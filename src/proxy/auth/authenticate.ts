@@ -44,6 +44,8 @@ export interface Authenticator {
    * request: without one its credentials count as none.
    */
   authenticate(fieldValues: readonly string[], request?: AuthRequest): AuthOutcome | Promise<AuthOutcome>;
+  /** Whether it comes to the same outcome each time it is asked about this value alone: so for passwords and a list of users. */
+  isSettled(fieldValue: string): boolean;
   /** Judges a user and a password that came by another way, such as SOCKS5. */
   verifyPassword(user: string, password: Secret): AuthOutcome | Promise<AuthOutcome>;
   /** The values of the Proxy-Authenticate fields of a 407 (RFC 9110 §11.7.1), after the outcome that is answered. */
@@ -69,6 +71,7 @@ function askNobody(): Authenticator {
     required: false,
     checks: { hits: 0, misses: 0 },
     authenticate: () => NOBODY_ASKED,
+    isSettled: () => true,
     verifyPassword: () => NOBODY_ASKED,
     challenge: () => [],
   };
@@ -77,6 +80,7 @@ function askNobody(): Authenticator {
 class UserAuthenticator implements Authenticator {
   readonly required = true;
   readonly #schemes: readonly AuthScheme[];
+  readonly #hasList: boolean;
   readonly #verifier: PasswordVerifier;
   readonly #digest: DigestVerifier | undefined;
   readonly #basicChallenge: string;
@@ -86,6 +90,7 @@ class UserAuthenticator implements Authenticator {
     const { realm = "penstock", schemes = ["basic"], now = () => performance.now() } = options;
     if (schemes.length === 0) throw new RangeError("There is no authentication scheme. Wanted is basic or digest.");
     this.#schemes = schemes;
+    this.#hasList = users.kind === "list";
     this.#verifier = new PasswordVerifier(users, options);
     this.#digest = schemes.includes("digest") ? createDigest(users, realm) : undefined;
     this.#basicChallenge = `Basic realm=${quoteRealm(realm)}, charset="UTF-8"`;
@@ -101,6 +106,10 @@ class UserAuthenticator implements Authenticator {
     if (value === undefined) return REQUIRED;
     if (fieldValues.length > 1) return MALFORMED;
     return this.#judgeBasic(value) ?? this.#judgeDigest(value, request) ?? REQUIRED;
+  }
+
+  isSettled(fieldValue: string): boolean {
+    return this.#hasList && this.#schemes.includes("basic") && parseBasicCredentials(fieldValue).ok;
   }
 
   verifyPassword(user: string, password: Secret): AuthOutcome | Promise<AuthOutcome> {

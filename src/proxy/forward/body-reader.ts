@@ -47,6 +47,12 @@ export function createBodyReader(framing: BodyFraming, chunkedAs: "chunks" | "da
   }
 }
 
+/** As `createBodyReader`, for a body of so many octets, or in chunks when that is negative. */
+export function createPlainReader(length: number): BodyReader | undefined {
+  if (length < 0) return createChunkedDecoder(CHUNKED_LIMITS, "chunks");
+  return length === 0 ? undefined : new LengthReader(length);
+}
+
 class LengthReader implements BodyReader {
   #remaining: number;
 

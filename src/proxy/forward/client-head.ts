@@ -47,7 +47,19 @@ export function formatPlainTail(
   const framing = length < 0 ? "Transfer-Encoding: chunked\r\n" : "";
   const connection = close ? "Connection: close\r\n" : "";
   const date = dated ? "" : `Date: ${formatNow()}\r\n`;
-  return `${framing}${connection}${date}Via: ${formatVia("1.1", via)}\r\n\r\n`;
+  return framing + connection + date + formatEnd(via);
+}
+
+let endVia = "";
+let endText = "";
+
+/** The last lines of a head that came in version 1.1: nearly always the same ones. */
+function formatEnd(via: string): string {
+  if (via !== endVia) {
+    endVia = via;
+    endText = `Via: ${formatVia("1.1", via)}\r\n\r\n`;
+  }
+  return endText;
 }
 
 function formatUpgrade(fields: Fields, close: boolean): string {

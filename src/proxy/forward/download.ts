@@ -11,10 +11,12 @@ import {
 import type { HeadParser } from "../../protocol/http1/head-parser.ts";
 import type { Failure, FailureDetail } from "../failure.ts";
 import type { ForwardRequest } from "../handshake/forward-request.ts";
-import { type BodyReader, createBodyReader } from "./body-reader.ts";
+import type { BegunAnswer } from "./begun.ts";
+import { type BodyReader, createBodyReader, createPlainReader } from "./body-reader.ts";
 import { formatClientHead, formatPlainTail } from "./client-head.ts";
 import { HeldBytes } from "./held-bytes.ts";
-import { type HeadToWrite, type Outlet, textHead, viewBytes } from "./outlet.ts";
+import { type HeadToWrite, type Outlet, textHead } from "./outlet.ts";
+import { viewBytes } from "./scratch.ts";
 
 /** Whom a download tells what happens at the origin's side. */
 export interface DownloadOwner {
@@ -48,12 +50,10 @@ export interface DownloadOptions {
 }
 
 /** As many as a large set of cookies needs; four times what servers send by default. */
-const HEAD_LIMITS = { maxBytes: 64 * 1024, maxFields: 256 };
+export const HEAD_LIMITS = { maxBytes: 64 * 1024, maxFields: 256 };
 
 /** Informational responses before a final one: room for progress reports, an end for a flood. */
 const MAX_INTERIM = 256;
-
-const CHUNKED = { kind: "chunked" } as const;
 
 const NOTHING = new Uint8Array(0);
 
@@ -94,6 +94,15 @@ export class Download implements ConnSink {
     this.#request = options.request;
     this.#via = options.via;
     this.#asksUpstream = options.asksUpstream;
+  }
+
+  /** Goes on for somebody else, who has written the head of the response. */
+  takeOver({ status, body, keepsOrigin }: BegunAnswer): void {
+    this.#awaitsHead = false;
+    this.#body = body;
+    this.status = status;
+    this.done = body === undefined;
+    this.keepsOrigin = keepsOrigin;
   }
 
   /** Leaves the origin's connection detached. */
@@ -224,9 +233,8 @@ export class Download implements ConnSink {
   #answerPlainly(plain: PlainResponse, bytes: Uint8Array): void {
     this.keepsOrigin = !plain.closes;
     const text = formatPlainTail(plain, { via: this.#via, close: this.#owner.closesClient() });
-    const framing = plain.length < 0 ? CHUNKED : ({ kind: "length", length: plain.length } as const);
     const rest = plain.used === bytes.length ? NOTHING : viewBytes(bytes, plain.used, bytes.length);
-    this.#begin(plain.status, { bytes, spans: plain.spans, text }, createBodyReader(framing, "chunks"), rest);
+    this.#begin(plain.status, { bytes, spans: plain.spans, text }, createPlainReader(plain.length), rest);
   }
 
   /** Writes the final head, and what there is of the body behind it. */

@@ -3,6 +3,7 @@ import { readTlsAlert } from "../../net/secure-socket.ts";
 import type { Failure } from "../failure.ts";
 import type { ForwardRequest } from "../handshake/forward-request.ts";
 import { unwatchIdle, watchIdle } from "../tunnel/idle-watch.ts";
+import type { Begun, ExchangeEvent } from "./begun.ts";
 import { createBodyReader } from "./body-reader.ts";
 import { Download, type DownloadOwner } from "./download.ts";
 import { Outlet } from "./outlet.ts";
@@ -42,6 +43,8 @@ export interface ExchangeOptions {
   readonly idleMs: number;
   /** Whether the proxy is shutting down, so that the client is told to go. */
   readonly isEnding: () => boolean;
+  /** What of it was done already. */
+  readonly begun?: Begun | undefined;
 }
 
 /** How long a client that sent FIN is waited for before it is asked whether it is there at all. */
@@ -76,7 +79,7 @@ export class Exchange implements UploadOwner, DownloadOwner {
   #closesClient = false;
 
   constructor(client: Conn, origin: Conn, options: ExchangeOptions) {
-    const { request, head, responseMs, idleMs } = options;
+    const { request, head, responseMs, idleMs, begun } = options;
     this.#client = client;
     this.#origin = origin;
     this.#options = options;
@@ -85,12 +88,15 @@ export class Exchange implements UploadOwner, DownloadOwner {
     });
     this.#up = new Outlet(client, origin);
     this.#down = new Outlet(origin, client);
-    this.#upload = new Upload(this, client, this.#up, head, createBodyReader(request.framing, "chunks"));
+    const unwritten = begun === undefined ? head : "";
+    this.#upload = new Upload(this, client, this.#up, unwritten, createBodyReader(request.framing, "chunks"));
     if (options.keepsRequest) this.#upload.keep();
     this.#download = new Download(this, origin, this.#down, options);
-    this.#watch(this.#upload.done ? responseMs : idleMs);
+    this.#watch(this.#upload.done && begun?.answer === undefined ? responseMs : idleMs);
+    if (begun !== undefined) this.#takeOver(begun);
     this.#upload.begin();
     if (!this.#over) origin.attach(this.#download);
+    if (begun !== undefined && !this.#over) this.#goOn(begun);
   }
 
   /** The status that the client was sent. */
@@ -243,6 +249,45 @@ export class Exchange implements UploadOwner, DownloadOwner {
     this.#download.release();
     if (end.kind !== "done" && end.kind !== "switched") this.#origin.reset();
     this.#resolve(end);
+  }
+
+  /** Brings it to where it was. */
+  #takeOver({ since, sent, unsent, answer }: Begun): void {
+    this.lastActivity = since;
+    this.#up.takeOver(sent, unsent);
+    if (answer === undefined) return;
+    this.#download.takeOver(answer);
+    this.#down.takeOver(answer.sent, answer.unsent);
+  }
+
+  /** Makes up for what may have been told meanwhile: that there is room again, and the event. */
+  #goOn({ answer, event }: Begun): void {
+    this.#up.flush();
+    if (answer !== undefined) this.flushDown();
+    if (event !== undefined) this.#tell(event);
+  }
+
+  #tell(event: ExchangeEvent): void {
+    switch (event) {
+      case "client_ended":
+        this.#upload.end();
+        break;
+      case "client_gone":
+        this.#upload.close();
+        break;
+      case "origin_ended":
+        this.#download.end();
+        break;
+      case "origin_closed":
+      case "origin_reset":
+        this.#download.close(event === "origin_reset");
+        break;
+      case "expired":
+        this.expire();
+        break;
+      default:
+        this.abort(event);
+    }
   }
 
   #watch(ms: number): void {

@@ -9,6 +9,8 @@ import type { Route } from "../route/route.ts";
 import type { Services } from "../services.ts";
 import { enterStage, type Session } from "../session.ts";
 import { answerHere } from "./answer-here.ts";
+import type { Begun } from "./begun.ts";
+import { boundClients } from "./bound-clients.ts";
 import { Exchange, type ExchangeEnd } from "./exchange.ts";
 import { formatAbsoluteTarget, formatOriginHead } from "./origin-head.ts";
 import type { Origin } from "./origin-pool.ts";
@@ -33,7 +35,7 @@ const idempotent: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "TRAC
 /** How long after its last exchange an origin is trusted with a request that cannot be repeated: less than any server waits. */
 const FRESH_MS = 1000;
 
-/** Carries out one request: along its route to the origin, and the response back. */
+/** Carries out one request, or goes on with one that was begun: along its route to the origin, and the response back. */
 export async function forward(
   session: Session,
   client: Conn,
@@ -41,6 +43,7 @@ export async function forward(
   authorized: Authorized,
   route: Route,
   services: Services,
+  begun?: Begun,
 ): Promise<ForwardEnd> {
   const settings = session.runtime.forward;
   if (hasPassed(request.head.fields, settings.via)) return failed({ detail: "proxy_loop", note: "by Via" });
@@ -50,12 +53,12 @@ export async function forward(
   if (request.maxForwards === 0) return answer(session, client, request);
   const way = planWay(session, request, route, authorized, settings);
   const errand: Errand = { session, client, request, authorized, route, services, way };
-  const kept = takeKept(errand);
+  const kept = begun?.origin ?? takeKept(errand);
   let reached = kept === undefined ? await reach(errand) : succeed(kept);
   for (;;) {
     if (!reached.ok) return failed(reached.failure);
     const origin = reached.value;
-    const end = await exchange(errand, origin);
+    const end = await exchange(errand, origin, origin === begun?.origin ? begun : undefined);
     if (end.kind !== "stale" && end.kind !== "challenged") return conclude(errand, origin, end);
     const refusal = end.kind === "stale" ? giveUpStale(request, origin) : giveUpChallenged(way, end);
     if (refusal !== undefined) return failed(refusal);
@@ -138,10 +141,10 @@ async function reach({ session, client, route, authorized, services, way }: Erra
   return succeed({ conn, address, ip: route.hops.length === 0 ? address.ip : undefined, reused: false });
 }
 
-async function exchange(errand: Errand, origin: Origin): Promise<ExchangeEnd> {
+async function exchange(errand: Errand, origin: Origin, begun: Begun | undefined): Promise<ExchangeEnd> {
   const { session, client, request, services, way } = errand;
   const { timeouts, forward: settings } = session.runtime;
-  enterStage(session, "forward");
+  if (begun === undefined) enterStage(session, "forward");
   const shown = way.absolute?.login.authorize(request.head.method, formatAbsoluteTarget(request));
   if (shown?.ok === false) {
     origin.conn.reset();
@@ -161,6 +164,7 @@ async function exchange(errand: Errand, origin: Origin): Promise<ExchangeEnd> {
     responseMs: timeouts.responseMs,
     idleMs: timeouts.idleMs,
     isEnding: () => services.draining,
+    begun,
   });
   services.forwarding.exchanges.add(under);
   const end = await under.done;
@@ -213,12 +217,6 @@ function putAway(
   closeLingering(client);
   return { kind: "closed" };
 }
-
-/**
- * Clients that have logged in at an origin by NTLM or Negotiate, where the
- * connection is the user (RFC 4559 §4.1): what they have used nobody else gets.
- */
-const boundClients = new WeakSet<Conn>();
 
 const clientNumbers = new WeakMap<Conn, number>();
 let lastClientNumber = 0;

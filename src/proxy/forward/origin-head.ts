@@ -29,8 +29,14 @@ export function formatOriginHead(request: ForwardRequest, options: OriginHeadOpt
   if (options.absolute?.authorization !== undefined) {
     text += `Proxy-Authorization: ${options.absolute.authorization}\r\n`;
   }
-  if (options.settings.forwardedFor !== "off") text += formatForwarded(options.settings.forwardedFor, options);
-  return `${text}Via: ${formatVia(head.version, options.settings.via)}\r\n\r\n`;
+  return text + formatHeadEnd(head.version, options);
+}
+
+/** The last lines of every such head: what we say of the client and of ourselves, and the empty line. */
+export function formatHeadEnd(version: "1.0" | "1.1", options: Omit<OriginHeadOptions, "absolute">): string {
+  const { forwardedFor, via } = options.settings;
+  const forwarded = forwardedFor === "off" ? "" : formatForwarded(forwardedFor, options);
+  return `${forwarded}Via: ${formatVia(version, via)}\r\n\r\n`;
 }
 
 /** As Host has it: the port is left out where the scheme implies it (RFC 9110 §7.2, §4.2.3). */
@@ -72,7 +78,10 @@ function decrement(fields: Fields, maxForwards: number): Fields {
   );
 }
 
-function formatForwarded(form: Exclude<ForwardedFor, "off">, { client, clientEncrypted }: OriginHeadOptions): string {
+function formatForwarded(
+  form: Exclude<ForwardedFor, "off">,
+  { client, clientEncrypted }: Pick<OriginHeadOptions, "client" | "clientEncrypted">,
+): string {
   let text = "";
   if (form !== "x-forwarded-for") {
     // RFC 7239 §6: IPv6 in brackets and quotes.

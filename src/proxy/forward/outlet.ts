@@ -1,14 +1,7 @@
 import type { Conn } from "../../net/conn.ts";
+import { copyOctets, scratch, viewBytes } from "./scratch.ts";
 
 const NOTHING = new Uint8Array(0);
-
-/** Where a head and what follows it are put together; a write takes them or they are copied. */
-const scratch = Buffer.allocUnsafeSlow(64 * 1024);
-
-/** A view of some octets as `subarray` gives it, for a fraction of what that costs with a Buffer. */
-export function viewBytes(bytes: Uint8Array, from: number, to: number): Uint8Array {
-  return new Uint8Array(bytes.buffer as ArrayBuffer, bytes.byteOffset + from, to - from);
-}
 
 /** A head to write: octets that go on as they came, in pairs of offsets from and to, and latin1 text after them. */
 export interface HeadToWrite {
@@ -46,6 +39,12 @@ export class Outlet {
   /** Whether everything was taken. */
   get empty(): boolean {
     return this.#rest.length === 0;
+  }
+
+  /** Goes on for somebody else: so many bytes the sink took, and these it did not. */
+  takeOver(taken: number, rest: Uint8Array): void {
+    this.bytes = taken;
+    this.#rest = rest;
   }
 
   /** Writes `bytes`, which must not change afterwards. */
@@ -103,9 +102,7 @@ export class Outlet {
 function fillHead(target: Buffer, { bytes, spans, text }: HeadToWrite): number {
   let at = 0;
   for (let index = 0; index < spans.length; index += 2) {
-    const to = spans[index + 1] as number;
-    // Shorter than what a call of the system's copy costs.
-    for (let from = spans[index] as number; from < to; from++) target[at++] = bytes[from] as number;
+    at = copyOctets(bytes, spans[index] as number, spans[index + 1] as number, target, at);
   }
   return at + target.write(text, at, "latin1");
 }

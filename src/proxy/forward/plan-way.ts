@@ -22,6 +22,9 @@ export interface Way {
   readonly absolute: { readonly upstream: string; readonly login: UpstreamLogin } | undefined;
 }
 
+/** Where the way leads. */
+type Destination = Pick<ForwardRequest, "scheme" | "target">;
+
 /** For whom the way is; what they are told apart by where connections speak for one client. */
 export interface Traveller {
   readonly client: Ip;
@@ -35,7 +38,7 @@ export interface Traveller {
  */
 export function planWay(
   traveller: Traveller,
-  request: ForwardRequest,
+  request: Destination,
   route: Route,
   authorized: Authorized,
   settings: ForwardSettings,
@@ -68,7 +71,7 @@ export function planWay(
 }
 
 /** Plain HTTP, directly, to whatever the name resolves to. */
-function isPlainest({ scheme }: ForwardRequest, route: Route, { decision, addresses }: Authorized): boolean {
+function isPlainest({ scheme }: Destination, route: Route, { decision, addresses }: Authorized): boolean {
   return (
     scheme === "http" &&
     route.hops.length === 0 &&

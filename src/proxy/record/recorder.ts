@@ -34,7 +34,8 @@ export function createRecorder({ accessLog, metrics, live }: RecorderOptions): R
     },
     finished(session) {
       const now = performance.now();
-      const tunnel = live.remove(session);
+      // What ends in that stage was never in the table.
+      const tunnel = session.stage === "forward" ? undefined : live.remove(session);
       metrics.countFinished(session, sumUpBytes(session, tunnel), now);
       if (accessLog.enabled) accessLog.write(buildAccessRecord(session, now));
     },

@@ -1,0 +1,353 @@
+import type { Conn, ConnSink } from "../../net/conn.ts";
+import { type PlainRequest, readPlainRequest } from "../../protocol/http1/plain-request.ts";
+import { readPlainResponse } from "../../protocol/http1/plain-response.ts";
+import type { Runtime } from "../runtime.ts";
+import type { Services } from "../services.ts";
+import { type DialledAddress, openNextSession, type Session } from "../session.ts";
+import { unwatchIdle, watchIdle } from "../tunnel/idle-watch.ts";
+import type { Begun, ExchangeEvent } from "./begun.ts";
+import { type BodyReader, createPlainReader } from "./body-reader.ts";
+import { HEAD_LIMITS } from "./download.ts";
+import { fillAnswer, fillOriginHead, fitsScratch } from "./fill-scratch.ts";
+import type { Origin } from "./origin-pool.ts";
+import { isLike, type Memory, recall } from "./recall.ts";
+import { keepScratch, viewBytes, viewScratch } from "./scratch.ts";
+import { Wait } from "./wait.ts";
+
+/** What comes on a connection after requests that could be served here. It is detached. */
+export type Next =
+  /** Nobody asks any more: it is still to be closed. */
+  | { readonly kind: "gone" }
+  /** A request that takes the whole story; its bytes are unread. */
+  | { readonly kind: "request" }
+  /** A request that was begun here, and takes more than what is done here. */
+  | { readonly kind: "begun"; readonly begun: Begun };
+
+const GONE: Next = { kind: "gone" };
+const REQUEST: Next = { kind: "request" };
+
+const NOTHING = new Uint8Array(0);
+
+/** How long a head is that is copied and kept while its answer is awaited; longer ones take the whole story. */
+const MAX_HEAD = 16 * 1024;
+
+/**
+ * Waits on a kept connection for what follows the request `before`, and serves
+ * it here for as long as requests are plain and like that one: what was found out
+ * then holds for them, so that each is one write to an origin that is kept, and
+ * one to the client. Whatever is not as usual is left to the whole story, which
+ * also brings to its end what was begun here: nothing is decided twice, and
+ * nothing differently.
+ */
+export function serveRepeats(before: Session, client: Conn, services: Services): Next | Promise<Next> {
+  if (client.closed) return GONE;
+  // Pipelined: it is here already.
+  if (client.unreadBytes > 0) return REQUEST;
+  if (before.runtime.forward.clientIdleMs <= 0) return GONE;
+  return new Promise((resolve) => {
+    client.attach(new Repeater(before, client, services, resolve));
+  });
+}
+
+/** The consumer of a client's connection, between its requests and while a plain one is under way. */
+class Repeater implements ConnSink {
+  readonly #client: Conn;
+  readonly #services: Services;
+  readonly #resolve: (next: Next) => void;
+  /** The account of the request that is under way, or of the last one. */
+  #session: Session;
+  /** Not yet looked for; undefined when there is none. */
+  #memory: Memory | undefined | "unknown" = "unknown";
+  /** For the next request, for an answer, and for more of it: the latter are there once they were waited for. */
+  readonly #waiting: Wait;
+  readonly #waitingMs: number;
+  #asking: Wait | undefined;
+  #moving: Wait | undefined;
+  #current: Wait;
+  #originSide: OriginSide | undefined;
+  /** Of the request that is under way. */
+  #origin: Origin | undefined;
+  #head: Uint8Array = NOTHING;
+  #sent = 0;
+  /** Of its response: 0 until the head was written. */
+  #status = 0;
+  #down = 0;
+  #body: BodyReader | undefined;
+  #keepsOrigin = false;
+
+  constructor(before: Session, client: Conn, services: Services, resolve: (next: Next) => void) {
+    this.#session = before;
+    this.#client = client;
+    this.#services = services;
+    this.#resolve = resolve;
+    this.#waiting = new Wait(() => this.#leave(GONE));
+    this.#waiting.lastActivity = performance.now();
+    this.#current = this.#waiting;
+    this.#waitingMs = before.runtime.forward.clientIdleMs;
+    watchIdle(this.#waiting, this.#waitingMs);
+    services.forwarding.waiting.add(this.#waiting);
+  }
+
+  // What the client does.
+
+  data(chunk: Uint8Array): void {
+    if (this.#origin === undefined && this.#ask(chunk)) return;
+    if (this.#origin === undefined) this.#leave(REQUEST);
+    // The next request already: it waits until this one is answered.
+    else this.#handOver(this.#origin);
+    this.#client.unread(chunk);
+  }
+
+  end(): void {
+    if (this.#origin === undefined) this.#leave(GONE);
+    else this.#handOver(this.#origin, "client_ended");
+  }
+
+  drain(): void {
+    // Every answer was taken whole.
+  }
+
+  close(): void {
+    if (this.#origin === undefined) this.#leave(GONE);
+    else this.#handOver(this.#origin, "client_gone");
+  }
+
+  /** Serves a request, unless it takes more than that. */
+  #ask(chunk: Uint8Array): boolean {
+    const { forwarding, runtime, draining } = this.#services;
+    const { current } = runtime;
+    if (this.#memory === "unknown") this.#memory = recall(this.#session, this.#client);
+    const memory = this.#memory;
+    if (memory === undefined || memory.runtime !== current || draining || chunk.length > MAX_HEAD) return false;
+    const request = readPlainRequest(chunk, {
+      maxBytes: current.limits.headBytes,
+      maxFields: current.limits.headFields,
+    });
+    if (request === undefined || request.used !== chunk.length || !isLike(memory, request, chunk)) return false;
+    if (memory.toVerify !== undefined && !isStill(memory, memory.toVerify, this.#session.certificateUser)) return false;
+    const origin = forwarding.origins.take(memory.way.key, memory.way.fits);
+    if (origin === undefined) return false;
+    this.#session = openRepeat(this.#session, memory, origin.address);
+    this.#origin = origin;
+    this.#status = 0;
+    this.#down = 0;
+    this.#turn(this.#watchAnswer(current), this.#session.stageSince);
+    this.#send(origin, memory, request, chunk);
+    return true;
+  }
+
+  /** There is nothing after the head: it is written, and the answer awaited. */
+  #send(origin: Origin, memory: Memory, request: PlainRequest, chunk: Uint8Array): void {
+    const length = fillOriginHead(memory, request, chunk);
+    const taken = origin.conn.write(viewScratch(length));
+    this.#sent = Math.max(0, taken);
+    this.#head = new Uint8Array(chunk);
+    if (taken >= 0 && taken < length) this.#handOver(origin, undefined, keepScratch(taken, length));
+    else origin.conn.attach((this.#originSide ??= new OriginSide(this)));
+  }
+
+  /** Joins those who watch over the time, once for all requests. */
+  #watch(wait: Wait, ms: number): Wait {
+    watchIdle(wait, ms);
+    return wait;
+  }
+
+  #watchAnswer({ timeouts }: Runtime): Wait {
+    if (this.#asking === undefined) {
+      this.#asking = this.#watch(new Wait((why) => this.tell(why)), timeouts.responseMs);
+      this.#services.forwarding.exchanges.add(this.#asking);
+    }
+    return this.#asking;
+  }
+
+  // What the origin does.
+
+  answer(chunk: Uint8Array): void {
+    if (this.#status === 0) this.#beginAnswer(chunk);
+    else this.#passBody(chunk);
+  }
+
+  /** Passes on the head of a plain response, with what there is of its body. */
+  #beginAnswer(chunk: Uint8Array): void {
+    const fits = !this.#services.draining && fitsScratch(chunk.length);
+    const plain = fits ? readPlainResponse(chunk, HEAD_LIMITS) : undefined;
+    if (plain === undefined) {
+      this.#giveBack(chunk);
+      return;
+    }
+    const { via } = (this.#memory as Memory).runtime.forward;
+    const { used, length } = plain;
+    if (length >= 0 && used + length <= chunk.length) {
+      this.#body = undefined;
+      // More than the response: nobody asked for it.
+      this.#keepsOrigin = !plain.closes && used + length === chunk.length;
+      this.#status = plain.status;
+      this.#write(viewScratch(fillAnswer(plain, chunk, via, chunk, used, used + length)), true);
+      return;
+    }
+    this.#body = createPlainReader(length) as BodyReader;
+    this.#keepsOrigin = !plain.closes;
+    const output = this.#readBody(viewBytes(chunk, used, chunk.length));
+    if (typeof output === "string") {
+      this.#giveBack(chunk);
+      return;
+    }
+    this.#status = plain.status;
+    this.#write(viewScratch(fillAnswer(plain, chunk, via, output, 0, output.length)), true);
+  }
+
+  #passBody(chunk: Uint8Array): void {
+    const output = this.#readBody(chunk);
+    if (typeof output === "string") this.tell({ detail: "bad_response", note: output });
+    else this.#write(output, false);
+  }
+
+  /** Gives what is to be passed on, or what is wrong with it. */
+  #readBody(bytes: Uint8Array): Uint8Array | string {
+    const step = (this.#body as BodyReader).push(bytes);
+    if (step.kind === "bad") return step.code;
+    if (step.kind === "done") {
+      this.#body = undefined;
+      if (step.used < bytes.length) this.#keepsOrigin = false;
+    }
+    return step.output;
+  }
+
+  /** Nothing of the response was written: it is read again by somebody else. */
+  #giveBack(chunk: Uint8Array): void {
+    const origin = this.#origin as Origin;
+    this.#handOver(origin);
+    origin.conn.unread(chunk);
+  }
+
+  /** Writes bytes of the response, which are the last ones when its body was read. */
+  #write(bytes: Uint8Array, isScratch: boolean): void {
+    const origin = this.#origin as Origin;
+    const taken = bytes.length === 0 ? 0 : this.#client.write(bytes);
+    // Closed for writing: the client's own close is on its way.
+    this.#down += Math.max(0, taken);
+    if (taken >= 0 && taken < bytes.length) {
+      const unsent = isScratch ? keepScratch(taken, bytes.length) : bytes.subarray(taken);
+      this.#handOver(origin, undefined, unsent);
+    } else if (this.#body === undefined) {
+      this.#finish(origin, this.#memory as Memory);
+    } else {
+      this.#turn(
+        (this.#moving ??= this.#watch(new Wait((why) => this.tell(why)), this.#session.runtime.timeouts.idleMs)),
+      );
+    }
+  }
+
+  /** Something happened that takes more than what is done here. */
+  tell(event: ExchangeEvent): void {
+    if (this.#origin !== undefined) this.#handOver(this.#origin, event);
+  }
+
+  /** Only this is waited for, from now on. */
+  #turn(wait: Wait, since = performance.now()): void {
+    this.#current.lastActivity = Number.POSITIVE_INFINITY;
+    this.#current = wait;
+    wait.lastActivity = since;
+  }
+
+  #finish(origin: Origin, memory: Memory): void {
+    const { forwarding, recorder } = this.#services;
+    const session = this.#session;
+    session.status = this.#status;
+    session.forwarded = { up: this.#sent, down: this.#down };
+    this.#origin = undefined;
+    this.#head = NOTHING;
+    origin.conn.detach();
+    if (this.#keepsOrigin) forwarding.origins.put(origin, memory.keeping);
+    else origin.conn.close();
+    recorder.finished(session);
+    this.#turn(this.#waiting);
+  }
+
+  /** `unsent`: what was not taken, of the response once that was begun, and of the request before. */
+  #handOver(origin: Origin, event?: ExchangeEvent, unsent: Uint8Array = NOTHING): void {
+    origin.conn.detach();
+    const isAnswering = this.#status !== 0;
+    const answer = isAnswering
+      ? { status: this.#status, sent: this.#down, unsent, body: this.#body, keepsOrigin: this.#keepsOrigin }
+      : undefined;
+    const begun: Begun = {
+      session: this.#session,
+      head: this.#head,
+      origin,
+      sent: this.#sent,
+      unsent: isAnswering ? NOTHING : unsent,
+      answer,
+      since: this.#current.lastActivity,
+      event,
+    };
+    this.#leave({ kind: "begun", begun });
+  }
+
+  #leave(next: Next): void {
+    const { forwarding } = this.#services;
+    unwatchIdle(this.#waiting, this.#waitingMs);
+    forwarding.waiting.delete(this.#waiting);
+    if (this.#asking !== undefined) {
+      const { responseMs, idleMs } = (this.#memory as Memory).runtime.timeouts;
+      unwatchIdle(this.#asking, responseMs);
+      forwarding.exchanges.delete(this.#asking);
+      if (this.#moving !== undefined) unwatchIdle(this.#moving, idleMs);
+    }
+    this.#client.detach();
+    this.#resolve(next);
+  }
+}
+
+/** The consumer of the origin's connection while its answer is awaited. */
+class OriginSide implements ConnSink {
+  readonly #repeater: Repeater;
+
+  constructor(repeater: Repeater) {
+    this.#repeater = repeater;
+  }
+
+  data(chunk: Uint8Array): void {
+    this.#repeater.answer(chunk);
+  }
+
+  end(): void {
+    this.#repeater.tell("origin_ended");
+  }
+
+  drain(): void {
+    // The request was taken whole.
+  }
+
+  close(reset: boolean): void {
+    this.#repeater.tell(reset ? "origin_reset" : "origin_closed");
+  }
+}
+
+/** Whether the credentials still show the same user, as can be told at once. */
+function isStill({ runtime, user }: Memory, credentials: string, certificateUser: string | undefined): boolean {
+  const outcome = runtime.authenticator.authenticate([credentials]);
+  return !(outcome instanceof Promise) && outcome.ok && (outcome.user ?? certificateUser) === user;
+}
+
+/** Opens the account of a request as it is when that is sent: the stages before took no time, since all was known. */
+function openRepeat(before: Session, memory: Memory, dialled: DialledAddress): Session {
+  const session = openNextSession(before, memory.runtime);
+  const { stageMs } = session;
+  stageMs.accept = 0;
+  stageMs.handshake = 0;
+  stageMs.authenticate = 0;
+  stageMs.request = 0;
+  stageMs.decide = 0;
+  stageMs.route = 0;
+  session.stage = "forward";
+  session.protocol = "http";
+  session.method = "GET";
+  session.scheme = "http";
+  session.target = memory.target;
+  session.user = memory.user;
+  session.decision = memory.decision;
+  session.route = memory.route;
+  session.dialled = dialled;
+  return session;
+}

@@ -1,0 +1,25 @@
+import type { Failure } from "../failure.ts";
+import type { Watched } from "../tunnel/idle-watch.ts";
+import type { Endable } from "./forwarding.ts";
+
+/**
+ * One of the things that somebody waits for by turns. It stays with those who
+ * watch over the time, and is waited for since for ever when it is not its turn:
+ * a number to write, where to come and go would cost more than all of the rest.
+ */
+export class Wait implements Watched, Endable {
+  lastActivity = Number.POSITIVE_INFINITY;
+  readonly #end: (why: "expired" | Failure) => void;
+
+  constructor(end: (why: "expired" | Failure) => void) {
+    this.#end = end;
+  }
+
+  expire(): void {
+    if (this.lastActivity !== Number.POSITIVE_INFINITY) this.#end("expired");
+  }
+
+  abort(failure: Failure): void {
+    this.#end(failure);
+  }
+}
