@@ -119,7 +119,12 @@ export function outlineServerHello(bytes: Uint8Array, client: Uint8Array): Serve
     if (next > end) return undefined;
     if (type === EXTENSION.supportedVersions) version = readCode(bytes, at + 4);
     else if (type === EXTENSION.preSharedKey) resumed = true;
-    else if (type === EXTENSION.alpn) alpn = decodeLatin1(bytes.subarray(at + 7, next));
+    else if (type === EXTENSION.alpn) {
+      // RFC 7301 §3.1: a list of one name, which is not empty.
+      if (readCode(bytes, at + 4) !== next - at - 6 || bytes[at + 6] !== next - at - 7 || bytes[at + 6] === 0)
+        return undefined;
+      alpn = decodeLatin1(bytes.subarray(at + 7, next));
+    }
   }
   const cipherSuite = readCode(bytes, cipher);
   if (version === TLS13)

@@ -125,6 +125,23 @@ describe("outlineServerHello()", () => {
     expect([...seen].sort()).toEqual([0x0301, 0x0302, 0x0303, 0x0304]);
   });
 
+  test("gives nothing for a choice of protocol that is no list of one name", () => {
+    const { server, client } = loadTlsFixture("openssl-tls12-ecdhe-rsa");
+    const at = Buffer.from(server).indexOf("\x02h2", "latin1");
+    expect(outlineServerHello(server, client)?.alpn).toBe("h2");
+    for (const [offset, value] of [
+      [0, 1],
+      [0, 3],
+      [0, 0],
+      [-1, 4],
+      [-2, 1],
+    ] as const) {
+      const changed = server.slice();
+      changed[at + offset] = value;
+      expect(outlineServerHello(changed, client)).toBeUndefined();
+    }
+  });
+
   test("gives nothing for what is cut off before the end of the certificate's validity", () => {
     for (const name of ["openssl-tls13", "openssl-tls12-ecdhe-rsa"]) {
       const { server, client } = loadTlsFixture(name);
