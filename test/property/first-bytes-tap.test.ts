@@ -46,7 +46,7 @@ describe("the first-bytes tap", () => {
     fc.assert(
       fc.property(someName, someDemand, someCuts, (name, demand, cuts) => {
         const fixture = getFixture(name);
-        const options = demand === undefined ? {} : { demand };
+        const options = demand === undefined ? { passive: true } : { demand };
         const [whole, cut] = [makeTapStand(options), makeTapStand(options)];
         feedCut(whole, fixture.segments, [Infinity]);
         feedCut(cut, fixture.segments, cuts);
@@ -58,6 +58,24 @@ describe("the first-bytes tap", () => {
         }
         whole.tap.close();
         cut.tap.close();
+      }),
+      { numRuns: 150 },
+    );
+  });
+
+  test("learns the same when it is passive as from watching every byte", () => {
+    fc.assert(
+      fc.property(someName, someCuts, fc.option(fc.tuple(fc.nat(1500), fc.nat(255))), (name, cuts, change) => {
+        const segments = getFixture(name).segments.map(({ from, bytes }) => ({ from, bytes: bytes.slice() }));
+        const answer = segments.find(({ from }) => from === "server");
+        if (change !== null && answer !== undefined && change[0] < answer.bytes.length)
+          answer.bytes[change[0]] = change[1];
+        const [passive, watching] = [makeTapStand({ passive: true }), makeTapStand()];
+        feedCut(passive, segments, [Infinity]);
+        feedCut(watching, segments, cuts);
+        if (change === null) expect(forgetTimes(passive.facts)).toEqual(forgetTimes(watching.facts));
+        else expect(passive.facts.tls?.ja4).toBe(watching.facts.tls?.ja4 ?? "none");
+        expect(passive.up.equals(watching.up) && passive.down.equals(watching.down)).toBe(true);
       }),
       { numRuns: 150 },
     );
@@ -78,7 +96,7 @@ describe("the first-bytes tap", () => {
     });
     fc.assert(
       fc.property(fc.array(chunk, { maxLength: 8 }), someDemand, fc.boolean(), (segments, demand, ends) => {
-        const stand = makeTapStand(demand === undefined ? {} : { demand });
+        const stand = makeTapStand(demand === undefined ? { passive: true } : { demand });
         feedCut(stand, segments, [Infinity]);
         if (ends) stand.end();
         const sent = (from: string) =>

@@ -1,7 +1,8 @@
 import type { Session } from "../session.ts";
 import type { TunnelTap } from "../tunnel/tunnel-tap.ts";
-import { FirstBytesTap } from "./first-bytes-tap.ts";
+import { FirstBytesTap, type FirstBytesTapOptions } from "./first-bytes-tap.ts";
 import type { InsideFacts } from "./inside-facts.ts";
+import { PassiveTap } from "./passive-tap.ts";
 
 /**
  * Makes the tap for a client's tunnel: when the settings want to know, or the
@@ -14,7 +15,7 @@ export function inspectTunnel(session: Session): TunnelTap | undefined {
   if (target === undefined || (demand === undefined && !runtime.inspect.tls)) return undefined;
   const facts: InsideFacts = { protocol: undefined, tls: undefined };
   session.inside = facts;
-  return new FirstBytesTap({
+  const options: FirstBytesTapOptions = {
     facts,
     target,
     ...(demand !== undefined && { demand }),
@@ -23,5 +24,6 @@ export function inspectTunnel(session: Session): TunnelTap | undefined {
     onDenied: (failure) => {
       session.failure = failure;
     },
-  });
+  };
+  return demand === undefined && !runtime.inspect.ja3 ? new PassiveTap(options) : new FirstBytesTap(options);
 }
