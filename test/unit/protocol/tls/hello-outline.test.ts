@@ -110,7 +110,7 @@ describe("outlineServerHello()", () => {
       const outline = outlineServerHello(answer, fixture.client);
       if (outline === undefined) {
         // Nothing but a refusal, another question, or a certificate in pieces.
-        expect(["openssl-no-shared-cipher", "openssl-protocol-version", "openssl-tls13-hello-retry"]).toContain(name);
+        expect(name).toMatch(/^openssl-(?:no-shared-cipher|protocol-version)$|-hello-retry$/);
         continue;
       }
       if (server === undefined) throw new Error(`There is no answer in ${name}`);
