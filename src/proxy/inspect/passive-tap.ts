@@ -18,8 +18,8 @@ const NO_BYTES = new Uint8Array(0);
 export class PassiveTap implements TunnelTap {
   done = false;
   readonly #options: FirstBytesTapOptions;
-  /** The ClientHello, until it is answered. */
-  #hello = NO_BYTES;
+  /** The ClientHello, and no longer than until it is answered: it may be part of a larger buffer, and copies cost as much as all the rest here. */
+  #hello: Uint8Array = NO_BYTES;
   #offersEarlyData = false;
   #bytes = 0;
   #client: HandshakeSide | undefined;
@@ -81,8 +81,7 @@ export class PassiveTap implements TunnelTap {
     const { ja4, alpn, earlyData } = outline.profile;
     facts.protocol = "tls";
     facts.tls = startTlsFacts({ sni: outline.serverName, alpn, ja4, ja3: undefined });
-    // A copy: the chunk may lie in a larger buffer, and the answer may be long in coming.
-    this.#hello = new Uint8Array(chunk);
+    this.#hello = chunk;
     this.#offersEarlyData = earlyData;
   }
 
