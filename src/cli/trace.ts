@@ -69,10 +69,9 @@ export const trace = createCommand({
     const record = await runTrace(request, { resolver: createSystemResolver(), connect: connectTcp });
     const written = await write(record, format, output, { ...basis, now: record.startedAt }, io);
     if (!written) return exitCodes.failure;
-    if (format === "pcapng" && (record.tls ?? record.proxyTls) !== undefined)
-      io.tell(
-        `${value("output") ?? "The capture"} holds the keys of this connection: whoever has it can read everything.`,
-      );
+    const secrets = format === "pcapng" ? nameSecrets(request, record) : undefined;
+    if (secrets !== undefined)
+      io.tell(`${value("output") ?? "The capture"} holds ${secrets}: whoever has it can read everything.`);
     if (record.failure === undefined) return exitCodes.ok;
     // The text form ends with it; the others may be read by a program.
     if (format !== "text" || output !== undefined)
@@ -80,6 +79,15 @@ export const trace = createCommand({
     return exitCodes.failure;
   },
 });
+
+/** What a capture shows that the other forms leave out; undefined for nothing. */
+function nameSecrets(request: TraceRequest, record: TraceRecord): string | undefined {
+  const secrets = [
+    ...((record.tls ?? record.proxyTls) === undefined ? [] : ["the keys of this connection"]),
+    ...(request.proxy?.credentials === undefined ? [] : ["the credentials for the proxy"]),
+  ];
+  return secrets.length === 0 ? undefined : secrets.join(" and ");
+}
 
 interface Arguments {
   readonly request: TraceRequest;

@@ -1,151 +1,77 @@
 /**
- * What it costs to look at TLS handshakes: CPU of the proxy for CONNECT, a
- * handshake and close, with inspection on and off in one run.
+ * What it costs to look at TLS handshakes: CPU of the proxy with inspection on
+ * against off, in one run.
  *
- *     bun test/bench/inspection.ts [rounds]
+ *     bun test/bench/inspection.ts [--rounds N] [--only TEXT] [--bulk]
  *
- * A recorded handshake is replayed by both ends, so that no cryptography
- * disturbs the figures.
+ * Per tunnel of CONNECT, a handshake and close; with `--bulk` per gigabyte that
+ * follows the handshake. A recorded handshake is replayed by both ends, so that
+ * no cryptography disturbs the figures.
  */
-import type { Socket } from "bun";
-import { loadTlsFixture } from "../support/tls-fixture.ts";
-import { readCpuSeconds } from "./measure.ts";
-import { findFreePort, type RunningPeer } from "./peer.ts";
+import { parseArgs } from "node:util";
+import { replayTunnels, type ReplayOrder, startReplayOrigin } from "./load/replay.ts";
+import { readThreadSeconds } from "./measure.ts";
+import type { RunningPeer } from "./peer.ts";
 import { definePenstock } from "./peers/penstock.ts";
 import { takeMedian } from "./report.ts";
 
-const tunnelsAtOnce = 16;
-const roundMs = 1000;
+const { values } = parseArgs({
+  options: {
+    rounds: { type: "string", default: "60" },
+    only: { type: "string", default: "" },
+    bulk: { type: "boolean", default: false },
+  },
+});
+const rounds = Number(values.rounds);
+const fixtures = ["curl", "openssl-tls12-ecdhe-rsa", "chromium"].filter((name) => name.includes(values.only));
+/** Of one turn. Short, so that what disturbs the machine disturbs both turns of a pair. */
+const load = values.bulk ? { count: 8, atOnce: 8 } : { count: 400, atOnce: 16 };
+const bulkBytes = values.bulk ? 64_000_000 : 0;
 
-interface Turn {
-  /** What this side waits for before it goes on: so many bytes in all. */
-  readonly after: number;
-  readonly say: Uint8Array;
-}
-
-/** What one side says, and when: after how many bytes of the other side. */
-function listTurns(fixture: string, side: "client" | "server"): Turn[] {
-  let heard = 0;
-  const turns: Turn[] = [];
-  for (const { from, bytes } of loadTlsFixture(fixture).segments) {
-    if (from === side) turns.push({ after: heard, say: bytes });
-    else heard += bytes.length;
+/** CPU of the proxy per tunnel in microseconds, or per gigabyte in seconds. */
+async function measure(peer: RunningPeer, originPort: number, order: ReplayOrder): Promise<number> {
+  if (peer.pid === undefined) throw new Error("The proxy is a process.");
+  const before = readThreadSeconds(peer.pid);
+  try {
+    await replayTunnels(peer.port, originPort, order, load);
+  } catch (cause) {
+    throw new Error((await peer.findTrouble?.()) ?? "A tunnel failed; the proxy still runs.", { cause });
   }
-  return turns;
+  const seconds = readThreadSeconds(peer.pid) - before;
+  return values.bulk ? (seconds * 1e9) / (bulkBytes * load.count) : (seconds * 1e6) / load.count;
 }
 
-/** One side of a replayed connection. */
-class Replay {
-  #heard = 0;
-  #turn = 0;
-  readonly #turns: readonly Turn[];
-  readonly #whole: number;
-
-  /** `whole`: bytes of the other side after which all is said. */
-  constructor(turns: readonly Turn[], whole: number) {
-    this.#turns = turns;
-    this.#whole = whole;
-  }
-
-  /** Says what is due after `bytes` more. Gives whether all was heard. */
-  go(socket: { write(bytes: Uint8Array): number }, bytes: number): boolean {
-    this.#heard += bytes;
-    for (let turn = this.#turns[this.#turn]; turn !== undefined && turn.after <= this.#heard;) {
-      socket.write(turn.say);
-      this.#turn += 1;
-      turn = this.#turns[this.#turn];
-    }
-    return this.#heard >= this.#whole;
-  }
-}
-
-function countBytes(turns: readonly Turn[]): number {
-  return turns.reduce((sum, { say }) => sum + say.length, 0);
-}
-
-function startOrigin(fixture: string): number {
-  const turns = listTurns(fixture, "server");
-  const server = Bun.listen<Replay>({
-    hostname: "127.0.0.1",
-    port: 0,
-    socket: {
-      open(socket) {
-        socket.data = new Replay(turns, Infinity);
-      },
-      data(socket, chunk) {
-        socket.data.go(socket, chunk.length);
-      },
-    },
-  });
-  return server.port;
-}
-
-/** Opens tunnel after tunnel for a while; gives how many came to their end. */
-async function load(proxyPort: number, originPort: number, fixture: string, ms: number): Promise<number> {
-  const turns = listTurns(fixture, "client");
-  const whole = countBytes(listTurns(fixture, "server"));
-  const request = Buffer.from(`CONNECT 127.0.0.1:${originPort} HTTP/1.1\r\nHost: 127.0.0.1:${originPort}\r\n\r\n`);
-  const until = performance.now() + ms;
-  let done = 0;
-  const one = (): Promise<void> =>
-    new Promise((resolve, reject) => {
-      let replay: Replay | undefined;
-      Bun.connect({
-        hostname: "127.0.0.1",
-        port: proxyPort,
-        socket: {
-          open(socket) {
-            socket.write(request);
-          },
-          data(socket: Socket, chunk) {
-            if (replay === undefined) {
-              if (!chunk.toString("latin1").startsWith("HTTP/1.1 200 ")) reject(new Error("The proxy refused"));
-              replay = new Replay(turns, whole);
-              replay.go(socket, 0);
-            } else if (replay.go(socket, chunk.length)) {
-              done += 1;
-              socket.end();
-            }
-          },
-          close: () => resolve(),
-        },
-      }).catch(reject);
-    });
-  await Promise.all(
-    Array.from({ length: tunnelsAtOnce }, async () => {
-      while (performance.now() < until) await one();
-    }),
-  );
-  return done;
-}
-
-/** CPU microseconds of the proxy per tunnel. */
-async function measure(peer: RunningPeer, originPort: number, fixture: string): Promise<number> {
-  const before = readCpuSeconds(peer.pid);
-  const tunnels = await load(peer.port, originPort, fixture, roundMs);
-  return ((readCpuSeconds(peer.pid) - before) * 1e6) / tunnels;
-}
-
-const rounds = Number(process.argv[2] ?? 10);
-for (const fixture of ["curl", "openssl-tls12-ecdhe-rsa"]) {
-  const originPort = startOrigin(fixture);
-  const origin = { port: findFreePort() };
+for (const fixture of fixtures) {
+  const order = { fixture, bulkBytes };
+  const origin = startReplayOrigin(order);
   await using off = await definePenstock("off", { inspect: { tls: false } }).start(origin);
   await using on = await definePenstock("on", {}).start(origin);
-  // Both warm, then in turns: what disturbs the machine disturbs both.
-  await measure(off, originPort, fixture);
-  await measure(on, originPort, fixture);
   const costs: { off: number[]; on: number[] } = { off: [], on: [] };
-  for (let round = 0; round < rounds; round += 1) {
-    const first = round % 2 === 0;
-    if (first) costs.off.push(await measure(off, originPort, fixture));
-    costs.on.push(await measure(on, originPort, fixture));
-    if (!first) costs.off.push(await measure(off, originPort, fixture));
+  const measureOne = async (which: "off" | "on"): Promise<void> => {
+    costs[which].push(await measure(which === "on" ? on : off, origin.port, order));
+  };
+  // The first rounds only warm both; then in turns, each first in every other round.
+  const warmUp = values.bulk ? 2 : 10;
+  for (let round = -warmUp; round < rounds; round += 1) {
+    if (round === 0) costs.off.length = costs.on.length = 0;
+    const [first, second] = round % 2 === 0 ? (["off", "on"] as const) : (["on", "off"] as const);
+    await measureOne(first);
+    await measureOne(second);
   }
-  const more = takeMedian(costs.on.map((cost, round) => (cost / (costs.off[round] ?? cost) - 1) * 100));
-  const [without, withIt] = [takeMedian(costs.off), takeMedian(costs.on)];
+  const ratios = costs.on.map((cost, round) => cost / (costs.off[round] ?? cost));
+  const format = (cost: number): string => (values.bulk ? `${cost.toFixed(3)} s/GB` : `${cost.toFixed(0)} µs/tunnel`);
+  const [low, middle, high] = [0.25, 0.5, 0.75].map((part) => findQuantile(ratios, part));
   process.stdout.write(
-    `${fixture}: ${without.toFixed(0)} µs of CPU per tunnel without, ${withIt.toFixed(0)} µs with inspection; of pairs the median is ${more.toFixed(1)} % more\n`,
+    `${fixture}: ${format(takeMedian(costs.off))} without, ${format(takeMedian(costs.on))} with inspection; ` +
+      `of ${rounds} pairs the median is ${middle} %, half of them between ${low} and ${high} %\n`,
   );
+  origin.stop(true);
 }
 process.exit(0);
+
+/** How much more the second of a pair is, in percent: the value that this part of the pairs stays below. */
+function findQuantile(ratios: readonly number[], part: number): string {
+  const sorted = ratios.toSorted((a, b) => a - b);
+  const more = ((sorted[Math.floor(sorted.length * part)] ?? 1) - 1) * 100;
+  return `${more < 0 ? "−" : "+"}${Math.abs(more).toFixed(1)}`;
+}

@@ -29,6 +29,8 @@ export interface RunningPeer extends AsyncDisposable {
   readonly port: number;
   /** The process whose tree is measured; undefined for nothing to measure. */
   readonly pid: number | undefined;
+  /** Says how it ended, when it should still run. */
+  findTrouble?(): Promise<string | undefined>;
 }
 
 /** What `startProcess` runs: a command, and the files it reads. */
@@ -85,15 +87,34 @@ export async function startProcess(options: PeerProcess): Promise<RunningPeer> {
     }
     await Bun.sleep(50);
   }
-  return { port: options.port, pid: child.pid, [Symbol.asyncDispose]: dispose };
+  return {
+    port: options.port,
+    pid: child.pid,
+    findTrouble: async () =>
+      child.exitCode === null && child.signalCode === null
+        ? undefined
+        : `It ended with ${child.exitCode ?? child.signalCode}: ${(await log.text()).slice(-2_000)}`,
+    [Symbol.asyncDispose]: dispose,
+  };
 }
 
-/** Finds a loopback port that nobody listens on now. */
+/**
+ * Finds a loopback port that nobody listens on now. It is below those that the
+ * kernel gives out by itself (32768 to 60999, `ip_local_port_range`): of these,
+ * another program may get one for a listener before the peer has bound it, and
+ * would then be taken for the peer.
+ */
 export function findFreePort(): number {
-  const server = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data: () => undefined } });
-  const { port } = server;
-  server.stop(true);
-  return port;
+  for (let attempt = 0; attempt < 100; attempt += 1) {
+    const port = 12_000 + Math.floor(Math.random() * 20_000);
+    try {
+      Bun.listen({ hostname: "127.0.0.1", port, socket: { data: () => undefined } }).stop(true);
+      return port;
+    } catch {
+      // Somebody has it.
+    }
+  }
+  throw new Error("There is no free port from 12000 to 31999.");
 }
 
 /** Finds a program in PATH or the folders of system services. */

@@ -2,6 +2,8 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { outlineClientHello, outlineServerHello } from "../../src/protocol/tls/hello-outline.ts";
 import type { InsideDemand } from "../../src/proxy/inspect/inside-demand.ts";
+import { mutateHandshake } from "../support/mutate-handshake.ts";
+import { createRandom } from "../support/seeded-random.ts";
 import { demandTls, forgetTimes, makeTapStand, type TapStand } from "../support/tap-stand.ts";
 import { listTlsFixtures, loadTlsFixture, type TlsFixture, watchAll } from "../support/tls-fixture.ts";
 
@@ -46,7 +48,7 @@ describe("the first-bytes tap", () => {
     fc.assert(
       fc.property(someName, someDemand, someCuts, (name, demand, cuts) => {
         const fixture = getFixture(name);
-        const options = demand === undefined ? {} : { demand };
+        const options = demand === undefined ? { passive: true } : { demand };
         const [whole, cut] = [makeTapStand(options), makeTapStand(options)];
         feedCut(whole, fixture.segments, [Infinity]);
         feedCut(cut, fixture.segments, cuts);
@@ -58,6 +60,24 @@ describe("the first-bytes tap", () => {
         }
         whole.tap.close();
         cut.tap.close();
+      }),
+      { numRuns: 150 },
+    );
+  });
+
+  test("learns the same when it is passive as from watching every byte", () => {
+    fc.assert(
+      fc.property(someName, someCuts, fc.option(fc.tuple(fc.nat(1500), fc.nat(255))), (name, cuts, change) => {
+        const segments = getFixture(name).segments.map(({ from, bytes }) => ({ from, bytes: bytes.slice() }));
+        const answer = segments.find(({ from }) => from === "server");
+        if (change !== null && answer !== undefined && change[0] < answer.bytes.length)
+          answer.bytes[change[0]] = change[1];
+        const [passive, watching] = [makeTapStand({ passive: true }), makeTapStand()];
+        feedCut(passive, segments, [Infinity]);
+        feedCut(watching, segments, cuts);
+        if (change === null) expect(forgetTimes(passive.facts)).toEqual(forgetTimes(watching.facts));
+        else expect(passive.facts.tls?.ja4).toBe(watching.facts.tls?.ja4 ?? "none");
+        expect(passive.up.equals(watching.up) && passive.down.equals(watching.down)).toBe(true);
       }),
       { numRuns: 150 },
     );
@@ -78,7 +98,7 @@ describe("the first-bytes tap", () => {
     });
     fc.assert(
       fc.property(fc.array(chunk, { maxLength: 8 }), someDemand, fc.boolean(), (segments, demand, ends) => {
-        const stand = makeTapStand(demand === undefined ? {} : { demand });
+        const stand = makeTapStand(demand === undefined ? { passive: true } : { demand });
         feedCut(stand, segments, [Infinity]);
         if (ends) stand.end();
         const sent = (from: string) =>
@@ -110,6 +130,54 @@ describe("the first-bytes tap", () => {
     );
   });
 });
+
+/**
+ * Mutates recorded connections and shows them to the tap that every tunnel has.
+ * The default is about a second; `FUZZ_INPUTS=1000000` for a long run,
+ * `FUZZ_SEED` for another sequence. A failure names its input.
+ */
+const inputs = Number(process.env["FUZZ_INPUTS"] ?? 5_000);
+const seed = Number(process.env["FUZZ_SEED"] ?? 8446);
+
+test(
+  "a fuzz of connections finds no throw in the passive tap, no byte lost, and no JA4 but the one of the watchers",
+  () => {
+    const random = createRandom(seed);
+    const all = [...fixtures.values()];
+    const sides = { client: all.map(({ client }) => client), server: all.map(({ server }) => server) };
+    let read = 0;
+    for (let count = 0; count < inputs; count += 1) {
+      const { segments } = all[random.below(all.length)] ?? getFixture("curl");
+      // Most often the side that answers, since a hello that is spoilt ends the story.
+      const spoilt = random.below(3) === 0 ? "client" : "server";
+      const sent = segments.map(({ from, bytes }) => ({
+        from,
+        bytes: from === spoilt ? mutateHandshake(random, bytes, sides[from]) : bytes,
+      }));
+      try {
+        const [passive, watching] = [makeTapStand({ passive: true }), makeTapStand()];
+        feedCut(passive, sent, [Infinity]);
+        feedCut(watching, sent, [1 + random.below(2_000)]);
+        const whole = (from: string) =>
+          Buffer.concat(sent.filter((one) => one.from === from).map(({ bytes }) => bytes));
+        if (!passive.up.equals(whole("client")) || !passive.down.equals(whole("server")))
+          throw new Error("Bytes differ");
+        if (passive.facts.tls !== undefined) read += 1;
+        const [ours, theirs] = [passive.facts.tls?.ja4, watching.facts.tls?.ja4];
+        // What the watchers give up on in the middle of a hello, an outline may have read.
+        if (theirs !== undefined && ours !== theirs) throw new Error(`The JA4 is ${ours}, and watched ${theirs}`);
+        passive.tap.close();
+        watching.tap.close();
+      } catch (cause) {
+        const text = sent.map(({ from, bytes }) => `${from} ${bytes.toHex()}`).join(", ");
+        throw new Error(`Input ${count} of seed ${seed} fails: ${text}`, { cause });
+      }
+    }
+    expect(read).toBeGreaterThan(inputs / 2);
+  },
+  // A hundred times what the inputs need; only a hang takes longer.
+  30_000 + inputs * 20,
+);
 
 test("outlines of hellos never throw, whatever the bytes", () => {
   const changes = fc.array(fc.tuple(fc.nat(600), fc.nat(255)), { maxLength: 4 });

@@ -16,6 +16,7 @@ import {
   u16,
   vector,
 } from "../support/build-client-hello.ts";
+import { mutateHandshake } from "../support/mutate-handshake.ts";
 import { createRandom } from "../support/seeded-random.ts";
 import { listTlsFixtures, loadTlsFixture, watchAll } from "../support/tls-fixture.ts";
 
@@ -25,6 +26,8 @@ const streams = listTlsFixtures()
   .map(loadTlsFixture)
   .flatMap((fixture) => (["client", "server"] as const).map((side) => ({ side, bytes: fixture[side] })))
   .filter(({ bytes }) => bytes.length > 0);
+
+const others = streams.map(({ bytes }) => bytes);
 
 /** Feeds `bytes` in the pieces that end at `cuts`. */
 function watchCut(side: Side, bytes: Uint8Array, cuts: readonly number[]): TlsEvent[] {
@@ -99,44 +102,6 @@ const inputs = Number(process.env["FUZZ_INPUTS"] ?? 5_000);
 const seed = Number(process.env["FUZZ_SEED"] ?? 8446);
 /** Milliseconds. A hundred times what the inputs need; only a hang takes longer. */
 const timeout = 30_000 + inputs * 20;
-/** Bytes of a mutated stream: hellos, certificates, and some records after them. */
-const MAX_INPUT_BYTES = 4_000;
-
-type Random = ReturnType<typeof createRandom>;
-
-/** Changes a few bytes, most of them near the start, where lengths and types are; or cuts, repeats, or joins. */
-function mutate(random: Random, original: Uint8Array): Uint8Array {
-  let bytes = original.slice(0, MAX_INPUT_BYTES);
-  for (let count = 1 + random.below(4); count > 0; count--) {
-    const reach = random.below(3) === 0 ? bytes.length : Math.min(bytes.length, 600);
-    const at = random.below(reach + 1);
-    switch (random.below(6)) {
-      case 0:
-        bytes[at] = random.below(256);
-        break;
-      case 1:
-        bytes[at] = (bytes[at] ?? 0) + (random.below(2) === 0 ? 1 : -1);
-        break;
-      case 2:
-        bytes[at] = [0, 1, 0x7f, 0x80, 0xff][random.below(5)] ?? 0;
-        break;
-      case 3:
-        bytes = bytes.slice(0, at);
-        break;
-      case 4: {
-        const other = streams[random.below(streams.length)]?.bytes ?? bytes;
-        const from = random.below(other.length);
-        bytes = new Uint8Array([...bytes.subarray(0, at), ...other.subarray(from, from + 200), ...bytes.subarray(at)]);
-        break;
-      }
-      default:
-        bytes = new Uint8Array([...bytes.subarray(0, at), ...bytes.subarray(at + random.below(8))]);
-    }
-    if (bytes.length === 0) return bytes;
-  }
-  return bytes;
-}
-
 /** Everything that is ever done with what a peer sent. Gives how many messages there were. */
 function useAll(events: readonly TlsEvent[]): number {
   let messages = 0;
@@ -165,7 +130,7 @@ describe("a fuzz", () => {
         const stream = streams[random.below(streams.length)];
         if (stream === undefined) throw new Error("There are streams");
         const { side } = stream;
-        const bytes = mutate(random, stream.bytes);
+        const bytes = mutateHandshake(random, stream.bytes, others);
         try {
           const whole = watchAll(side, bytes);
           messages += useAll(whole);

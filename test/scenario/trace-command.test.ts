@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { X509Certificate } from "node:crypto";
 import { join } from "node:path";
 import { runCli } from "../../src/cli/run-cli.ts";
 import type { PenstockConfig } from "../../src/config/schema.ts";
@@ -99,6 +100,8 @@ describe("penstock trace", () => {
     expect(encrypted).toBe(version === "TLS 1.3");
     expect(json.steps.filter(({ name }) => name.includes("unreadable"))).toEqual([]);
     const certificates = json.steps.find(({ name }) => name === "Certificate")?.fields;
+    const { serialNumber } = new X509Certificate(certificate.cert);
+    expect(certificates).toContainEqual({ label: "server serial", value: serialNumber });
     expect(certificates).toContainEqual({ label: "name", value: "is for localhost" });
     expect(certificates).toContainEqual({ label: "trust", value: 'trusted by CN=Test Authority of "ca.pem"' });
   });
@@ -184,6 +187,17 @@ describe("penstock trace", () => {
     const { packets } = readCapture(await Bun.file(join(folder.path, "x.pcapng")).bytes());
     expect(packets.length).toBeGreaterThan(10);
     expect(io.told).toEqual(["x.pcapng holds the keys of this connection: whoever has it can read everything."]);
+  });
+
+  test("says when a capture holds the credentials for the proxy, which the other forms leave out", async () => {
+    await using proxy = await startProxyWithTls();
+    const io = createFakeIo({ folder: folder.path });
+    const proxyUrl = `socks5h://ci:secret@127.0.0.1:${proxy.port}`;
+    const args = ["trace", url(), "--ca=ca.pem", "--format=pcapng", "-o", "y.pcapng", "--proxy", proxyUrl];
+    expect(await runCli(args, io)).toBe(0);
+    expect(io.told).toEqual([
+      "y.pcapng holds the keys of this connection and the credentials for the proxy: whoever has it can read everything.",
+    ]);
   });
 });
 

@@ -8,6 +8,8 @@ export interface HandshakeCase {
   /** The same connection made first, to have a session to resume. */
   before?: string;
   input?: string;
+  /** A command that tells the client's version, where that shapes the hello. */
+  version?: string;
   keylog?: boolean;
 }
 
@@ -134,5 +136,20 @@ export const handshakeCases: readonly HandshakeCase[] = [
   { name: "node", server: `${RSA} -www`, client: `node client.cjs PORT` },
   { name: "bun", server: `${RSA} -www`, client: `${process.execPath} client.cjs PORT` },
   { name: "python", server: `${RSA} -www`, client: `python3 client.py PORT` },
+  { name: "go", server: `${RSA} -www`, client: `go run client.go PORT`, version: "go version" },
+  { name: "go-tls12", server: `${ECDSA} -tls1_2 -www`, client: `go run client.go PORT`, version: "go version" },
+  {
+    name: "go-hello-retry",
+    server: `${ECDSA} -tls1_3 -groups P-384 -www`,
+    client: `go run client.go PORT`,
+    version: "go version",
+  },
+  { name: "chromium", server: `${RSA} -www`, client: `sh chromium.sh PORT`, version: "chromium --version" },
+  {
+    name: "chromium-tls12",
+    server: `${ECDSA} -tls1_2 -www`,
+    client: `sh chromium.sh PORT`,
+    version: "chromium --version",
+  },
   { name: "java", server: `${RSA} -www`, client: `java Client.java PORT` },
 ];

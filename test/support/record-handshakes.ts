@@ -1,7 +1,8 @@
 /**
  * Records real TLS handshakes for the tests: `bun test/support/record-handshakes.ts`
- * writes test/fixtures/tls/*.json anew. Needs openssl, curl, node, python3 and
- * java, and talks over loopback only. The keys it makes are thrown away.
+ * writes test/fixtures/tls/*.json anew, or those that are named. Needs openssl,
+ * curl, node, python3, java, go and chromium, and talks over loopback only. The
+ * keys it makes are thrown away.
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -15,7 +16,9 @@ const target = join(import.meta.dir, "../fixtures/tls");
 const work = await mkdtemp(join(tmpdir(), "record-handshakes-"));
 
 async function run(command: string[], options: { input?: string; mayFail?: boolean } = {}): Promise<string> {
-  const child = spawn(command[0] ?? "", command.slice(1), { cwd: work });
+  // Go wants a place for what it builds, and writes elsewhere otherwise.
+  const env = { ...process.env, GOCACHE: join(work, "go-cache") };
+  const child = spawn(command[0] ?? "", command.slice(1), { cwd: work, env });
   let output = "";
   child.stdout.on("data", (chunk) => (output += chunk));
   child.stderr.on("data", (chunk) => (output += chunk));
@@ -63,17 +66,18 @@ interface Segment {
   hex: string;
 }
 
-/** Listens, passes everything on to `port`, and keeps what passed of the last connection. */
+/** Listens, passes everything on to `port`, and keeps what passed of the last connection on which something was said. */
 async function startRelay(port: number) {
   let segments: Segment[] = [];
   let open: Socket[] = [];
   const relay = createServer({ allowHalfOpen: true }, (client) => {
-    segments = [];
-    const mine = segments;
+    // Browsers open connections in advance that they may never use.
+    const mine: Segment[] = [];
     const server = connect({ port, host: "127.0.0.1", allowHalfOpen: true });
     open = [client, server];
     const pass = (from: Segment["from"], source: Socket, sink: Socket) => {
       source.on("data", (chunk: Buffer) => {
+        if (mine.length === 0) segments = mine;
         mine.push({ from, hex: chunk.toString("hex") });
         sink.write(chunk);
       });
@@ -131,6 +135,23 @@ with context.wrap_socket(socket.create_connection(("127.0.0.1", int(sys.argv[1])
 `,
   );
   await writeFile(
+    join(work, "client.go"),
+    `package main
+import ("crypto/tls"; "io"; "os")
+func main() {
+  c, err := tls.Dial("tcp", "127.0.0.1:"+os.Args[1], &tls.Config{ServerName: "server.example", NextProtos: []string{"h2", "http/1.1"}, InsecureSkipVerify: true})
+  if err != nil { panic(err) }
+  io.WriteString(c, "GET / HTTP/1.0\\r\\n\\r\\n"); io.Copy(io.Discard, c); c.Close() }
+`,
+  );
+  await writeFile(
+    join(work, "chromium.sh"),
+    `exec chromium --headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking \\
+  --disable-component-update --disable-sync --ignore-certificate-errors --user-data-dir="$(mktemp -d -p "$PWD")" \\
+  --host-resolver-rules="MAP server.example 127.0.0.1, MAP * ~NOTFOUND" --dump-dom "https://server.example:$1/"
+`,
+  );
+  await writeFile(
     join(work, "Client.java"),
     `import java.net.*; import javax.net.ssl.*; import java.security.cert.*;
 public class Client { public static void main(String[] a) throws Exception {
@@ -171,6 +192,12 @@ async function startServer(line: string, port: number): Promise<() => Promise<vo
   };
 }
 
+/** The first line that a program says of itself, without what its wrapper complains about. */
+async function readVersion(command: string): Promise<string> {
+  const lines = (await run(command.split(" "))).split("\n");
+  return lines.find((line) => /^\w.* \S*\d/.test(line)) ?? "unknown";
+}
+
 async function record(one: HandshakeCase): Promise<void> {
   const port = await freePort();
   const stop = await startServer(one.server, port);
@@ -196,7 +223,9 @@ async function record(one: HandshakeCase): Promise<void> {
   const keylog = one.keylog ? await Bun.file(join(work, "keys.log")).text() : undefined;
   if (one.keylog) await rm(join(work, "keys.log"));
   const version = (await run(["openssl", "version"])).trim();
-  const provenance = `Recorded by test/support/record-handshakes.ts with ${version}; server: ${one.server}; client: ${one.client}`;
+  const recorder = `Recorded by test/support/record-handshakes.ts with ${version}`;
+  const client = one.version ? `${one.client} (${await readVersion(one.version)})` : one.client;
+  const provenance = `${recorder}; server: ${one.server}; client: ${client}`;
   await writeFile(
     join(target, `${one.name}.json`),
     `${JSON.stringify({ provenance, ...(keylog && { keylog }), segments }, undefined, 2)}\n`,

@@ -1,14 +1,16 @@
 import type { Failure } from "../../src/proxy/failure.ts";
-import { FirstBytesTap } from "../../src/proxy/inspect/first-bytes-tap.ts";
+import { FirstBytesTap, type FirstBytesTapOptions } from "../../src/proxy/inspect/first-bytes-tap.ts";
 import type { InsideDemand } from "../../src/proxy/inspect/inside-demand.ts";
 import type { InsideFacts } from "../../src/proxy/inspect/inside-facts.ts";
+import { PassiveTap } from "../../src/proxy/inspect/passive-tap.ts";
+import type { TunnelTap } from "../../src/proxy/tunnel/tunnel-tap.ts";
 import { buildClientHello, buildMessage, buildRecords, serverName } from "./build-client-hello.ts";
 import { makeEndpoint } from "./make-endpoint.ts";
 import { loadTlsFixture } from "./tls-fixture.ts";
 
 /** A tap without a tunnel, and everything that it lets through. */
 export interface TapStand {
-  readonly tap: FirstBytesTap;
+  readonly tap: TunnelTap;
   readonly facts: InsideFacts;
   /** What got through so far. */
   readonly up: Buffer;
@@ -29,6 +31,8 @@ export interface TapStandOptions {
   readonly target?: string;
   readonly ja3?: boolean;
   readonly deadlineMs?: number;
+  /** The tap of tunnels of which nothing is demanded. */
+  readonly passive?: boolean;
 }
 
 export function makeTapStand(options: TapStandOptions = {}): TapStand {
@@ -38,7 +42,7 @@ export function makeTapStand(options: TapStandOptions = {}): TapStand {
   const { promise: moved, resolve } = Promise.withResolvers<void>();
   let failure: Failure | undefined;
   let lastWords: Uint8Array | undefined;
-  const tap = new FirstBytesTap({
+  const tapOptions: FirstBytesTapOptions = {
     facts,
     target: makeEndpoint(target),
     ...(demand && { demand }),
@@ -47,7 +51,8 @@ export function makeTapStand(options: TapStandOptions = {}): TapStand {
     onDenied: (found) => {
       failure = found;
     },
-  });
+  };
+  const tap = options.passive === true ? new PassiveTap(tapOptions) : new FirstBytesTap(tapOptions);
   const keep = (way: "up" | "down", bytes: Uint8Array | undefined): void => {
     if (bytes !== undefined) passed[way].push(bytes);
   };

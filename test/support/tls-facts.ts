@@ -43,6 +43,7 @@ export function factsOfTshark(message: Json): Facts {
         cipherSuites: numbers(message, "tls.handshake.ciphersuite"),
         compressionMethods: numbers(message, "tls.handshake.comp_method"),
         extensions: numbers(message, "tls.handshake.extension.type"),
+        extensionLengths: numbers(message, "tls.handshake.extension.len"),
         serverName: texts(message, "tls.handshake.extensions_server_name"),
         alpn: texts(message, "tls.handshake.extensions_alpn_str"),
         supportedVersions: numbers(message, "tls.handshake.extensions.supported_version"),
@@ -54,6 +55,8 @@ export function factsOfTshark(message: Json): Facts {
         pskModes: numbers(message, "tls.extension.psk_ke_mode"),
         identities: numbers(message, "tls.handshake.extensions.psk.identity.identity_length"),
         ages: numbers(message, "tls.handshake.extensions.psk.identity.obfuscated_ticket_age"),
+        certificateCompressions: numbers(message, "tls.compress_certificate.algorithm"),
+        recordSizeLimit: numbers(message, "tls.record_size_limit"),
         ja3: texts(message, "tls.handshake.ja3_full"),
         ja3Hash: texts(message, "tls.handshake.ja3"),
       };
@@ -122,6 +125,7 @@ function factsOfClientHello(hello: ClientHello): Facts {
     cipherSuites: hello.cipherSuites,
     compressionMethods: hello.compressionMethods,
     extensions: hello.extensions.map(({ type }) => type),
+    extensionLengths: hello.extensions.map(({ length }) => length),
     serverName: hello.serverName === undefined ? [] : [hello.serverName],
     alpn: hello.alpn,
     supportedVersions: hello.supportedVersions,
@@ -134,6 +138,8 @@ function factsOfClientHello(hello: ClientHello): Facts {
     pskModes: hello.pskModes,
     identities: hello.pskIdentities.map(({ length }) => length),
     ages: hello.pskIdentities.map(({ obfuscatedTicketAge }) => obfuscatedTicketAge),
+    certificateCompressions: hello.certificateCompressions,
+    recordSizeLimit: listDefined(hello.recordSizeLimit),
     ja3: [ja3.text],
     ja3Hash: [ja3.hash],
   };

@@ -55,6 +55,7 @@ function explainOne(
     : `${certificate.issuer}${certificate.signedByNext === undefined ? "" : certificate.signedByNext ? " (the next one, verified)" : " (NOT the next one)"}`;
   return [
     { label: role, value: certificate.subject },
+    { label: `${role} serial`, value: certificate.serial },
     { label: `${role} signed by`, value: signer },
     { label: `${role} valid`, value: describeValidity(certificate, now) },
     ...(names.length > 0 ? [{ label: `${role} names`, value: names }] : []),

@@ -119,9 +119,12 @@ export function readStrings(reader: ByteReader, lengthSize: 1 | 2, itemLengthSiz
   return strings;
 }
 
-/** One character for each byte, U+0000 to U+00FF. */
-export function decodeLatin1(bytes: Uint8Array): string {
+/**
+ * One character for each byte from `start` to `end`, U+0000 to U+00FF. Offsets
+ * and not a view: a view of what a socket gave costs more than a short text.
+ */
+export function decodeLatin1(bytes: Uint8Array, start = 0, end = bytes.length): string {
   let text = "";
-  for (const byte of bytes) text += String.fromCharCode(byte);
+  for (let at = start; at < end; at += 1) text += String.fromCharCode(bytes[at] ?? 0);
   return text;
 }

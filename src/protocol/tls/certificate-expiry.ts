@@ -11,44 +11,48 @@ const ZULU = 0x5a;
  * milliseconds since the epoch, or undefined when it is not there. It walks to
  * that field and looks at nothing else, for those who read every certificate
  * that passes, so the rest need not be there; `explainChain` reads all of it.
+ * Nothing from `end` on is looked at; offsets and not a view, see `decodeLatin1`.
  */
-export function readCertificateExpiry(der: Uint8Array): number | undefined {
-  let at = enter(der, enter(der, 0, SEQUENCE), SEQUENCE);
-  if (der[at] === VERSION) at = pass(der, at, VERSION);
-  at = pass(der, at, INTEGER);
+export function readCertificateExpiry(der: Uint8Array, start = 0, end = der.length): number | undefined {
+  let at = enter(der, enter(der, start, end, SEQUENCE), end, SEQUENCE);
+  if (der[at] === VERSION) at = pass(der, at, end, VERSION);
+  at = pass(der, at, end, INTEGER);
   // Signature algorithm and issuer, then validity.
-  at = pass(der, pass(der, at, SEQUENCE), SEQUENCE);
-  at = enter(der, at, SEQUENCE);
-  at = pass(der, at, der[at] === GENERALIZED_TIME ? GENERALIZED_TIME : UTC_TIME);
-  return readTime(der, at);
+  at = pass(der, pass(der, at, end, SEQUENCE), end, SEQUENCE);
+  at = enter(der, at, end, SEQUENCE);
+  at = pass(der, at, end, der[at] === GENERALIZED_TIME ? GENERALIZED_TIME : UTC_TIME);
+  return readTime(der, at, end);
 }
 
-/** Offset of the contents of the value at `at`; past the end when it is not of that tag. */
-function enter(der: Uint8Array, at: number, tag: number): number {
-  if (der[at] !== tag) return der.length;
+/** Offset of the contents of the value at `at`; `end` or past it when it is not of that tag. */
+function enter(der: Uint8Array, at: number, end: number, tag: number): number {
+  if (at >= end || der[at] !== tag) return end;
   const first = der[at + 1] ?? 0;
   return at + 2 + (first < 0x80 ? 0 : first & 0x7f);
 }
 
-/** Offset after the value at `at`; past the end when it is not of that tag, or not all there. */
-function pass(der: Uint8Array, at: number, tag: number): number {
-  const start = enter(der, at, tag);
+/** Offset after the value at `at`; `end` when it is not of that tag, or not all there. */
+function pass(der: Uint8Array, at: number, end: number, tag: number): number {
+  const start = enter(der, at, end, tag);
+  if (start >= end) return end;
   const first = der[at + 1] ?? 0;
   let length = first;
   if (first >= 0x80) {
     // Up to three bytes of length: no certificate in TLS is larger.
-    if (first === 0x80 || first > 0x83) return der.length;
+    if (first === 0x80 || first > 0x83) return end;
     length = 0;
     for (let each = at + 2; each < start; each += 1) length = length * 256 + (der[each] ?? 0);
   }
-  return Math.min(start + length, der.length);
+  return Math.min(start + length, end);
 }
 
 /** `YYMMDDHHMMSSZ` up to 2049, `YYYYMMDDHHMMSSZ` from 2050 on: always with seconds, always in UTC. */
-function readTime(der: Uint8Array, at: number): number | undefined {
+function readTime(der: Uint8Array, at: number, end: number): number | undefined {
   const isWide = der[at] === GENERALIZED_TIME;
   const length = isWide ? 15 : 13;
-  if ((!isWide && der[at] !== UTC_TIME) || der[at + 1] !== length || der[at + 1 + length] !== ZULU) return undefined;
+  const last = at + 1 + length;
+  if (last >= end || (!isWide && der[at] !== UTC_TIME) || der[at + 1] !== length || der[last] !== ZULU)
+    return undefined;
   let year = readDigits(der, at + 2);
   let rest = at + 4;
   if (isWide) {

@@ -119,7 +119,12 @@ export function outlineServerHello(bytes: Uint8Array, client: Uint8Array): Serve
     if (next > end) return undefined;
     if (type === EXTENSION.supportedVersions) version = readCode(bytes, at + 4);
     else if (type === EXTENSION.preSharedKey) resumed = true;
-    else if (type === EXTENSION.alpn) alpn = decodeLatin1(bytes.subarray(at + 7, next));
+    else if (type === EXTENSION.alpn) {
+      // RFC 7301 §3.1: a list of one name, which is not empty.
+      if (readCode(bytes, at + 4) !== next - at - 6 || bytes[at + 6] !== next - at - 7 || bytes[at + 6] === 0)
+        return undefined;
+      alpn = decodeLatin1(bytes, at + 7, next);
+    }
   }
   const cipherSuite = readCode(bytes, cipher);
   if (version === TLS13)
@@ -158,7 +163,7 @@ function findCertificateExpiry(
   if (bytes[at] !== CERTIFICATE) return { time: undefined };
   // Type and length of the message, length of the list, length of the first certificate.
   const start = at + MESSAGE_HEADER + 3 + 3;
-  const time = readCertificateExpiry(bytes.subarray(start, Math.min(end, bytes.length)));
+  const time = readCertificateExpiry(bytes, start, Math.min(end, bytes.length));
   return time === undefined ? undefined : { time };
 }
 
@@ -244,7 +249,7 @@ function readServerName(bytes: Uint8Array, start: number, end: number): string |
   if (start + 2 + readCode(bytes, start) !== end || bytes[start + 2] !== 0) return undefined;
   if (nameAt + readCode(bytes, start + 3) !== end || nameAt === end) return undefined;
   for (let at = nameAt; at < end; at += 1) if ((bytes[at] ?? 0) <= 0x20 || (bytes[at] ?? 0) >= 0x7f) return undefined;
-  return decodeLatin1(bytes.subarray(nameAt, end));
+  return decodeLatin1(bytes, nameAt, end);
 }
 
 function readCode(bytes: Uint8Array, at: number): number {

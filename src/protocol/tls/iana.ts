@@ -24,13 +24,14 @@ const EXTENSIONS = readTable(extensions);
 const ALERTS = readTable(alerts);
 const HANDSHAKE_TYPES = readTable(handshakeTypes);
 
-/** Not registered, but common on the wire: NPN, ALPS before and after its number changed, Channel ID, and ESNI, which ECH replaced. */
+/** Not registered, but common on the wire: NPN, ALPS before and after its number changed, Channel ID, trust anchor identifiers, and ESNI, which ECH replaced. */
 const UNREGISTERED_EXTENSIONS: Table = new Map([
   [13172, "next_protocol_negotiation"],
   [17513, "application_settings (old)"],
   [17613, "application_settings"],
   [30031, "channel_id (old)"],
   [30032, "channel_id"],
+  [51764, "trust_anchors"],
   [65486, "encrypted_server_name"],
 ]);
 

@@ -9,10 +9,10 @@ import { summariseHandshake } from "../../protocol/tls/summarise-handshake.ts";
 import { createTlsWatcher, type TlsEvent, type TlsWatcher } from "../../protocol/tls/tls-watcher.ts";
 import { fail, type Failure } from "../failure.ts";
 import type { TapPort, TunnelTap } from "../tunnel/tunnel-tap.ts";
+import { SHORTEST_FINISHED } from "./handshake-side.ts";
 import type { InsideDemand, InsideProtocol } from "./inside-demand.ts";
 import { type InsideFacts, startTlsFacts, timeHandshake } from "./inside-facts.ts";
 import { judgeHello, judgeProtocol, judgeUnreadable, judgeVersion, writeRefusalAlert } from "./judge-inside.ts";
-import { SHORTEST_FINISHED, SimpleHandshake } from "./simple-handshake.ts";
 
 export interface FirstBytesTapOptions {
   /** Written to as the bytes tell. */
@@ -60,8 +60,6 @@ export class FirstBytesTap implements TunnelTap {
   #held: Uint8Array[] = [];
   /** What the client said, while that is too little to recognise. */
   #beginning: Uint8Array | undefined;
-  /** Reads the handshake as long as it is of the common form, before the watchers. */
-  #simple: SimpleHandshake | undefined;
   #client: TlsWatcher | undefined;
   #server: TlsWatcher | undefined;
   /** The last one that the watcher read. */
@@ -107,12 +105,6 @@ export class FirstBytesTap implements TunnelTap {
     const before = this.#downBytes;
     this.#downBytes += chunk.length;
     if (this.#options.facts.tls === undefined) return this.#boundDown(chunk);
-    if (this.#simple !== undefined) {
-      const step = this.#simple.server(chunk);
-      if (step === "done") this.#finish();
-      if (step !== "complex") return this.#boundDown(chunk);
-      this.#leaveSimple();
-    }
     if (this.#version === undefined) this.#server ??= createTlsWatcher({ from: "server" });
     for (const event of this.#server?.push(chunk) ?? NO_EVENTS) {
       const failure = this.#takeServerEvent(event);
@@ -135,34 +127,13 @@ export class FirstBytesTap implements TunnelTap {
 
   #readClient(chunk: Uint8Array): Failure | undefined {
     if (this.#client !== undefined) return this.#follow(this.#client.push(chunk));
-    if (this.#simple !== undefined) return this.#readSimple(this.#simple, chunk);
     const bytes = this.#beginning === undefined ? chunk : Buffer.concat([this.#beginning, chunk]);
     const protocol = recogniseFirstBytes(bytes);
-    this.#beginning = protocol === "more" ? bytes : undefined;
+    // A copy: the few bytes may lie in a buffer of many.
+    this.#beginning = protocol === "more" ? new Uint8Array(bytes) : undefined;
     if (protocol === "more") return undefined;
     if (protocol !== "tls") return this.#settle(protocol);
-    const { facts, demand, ja3 } = this.#options;
-    facts.protocol = "tls";
-    if (demand === undefined && !ja3) this.#simple = SimpleHandshake.begin(bytes, facts);
-    return this.#simple === undefined ? this.#watchClient(bytes) : undefined;
-  }
-
-  #readSimple(simple: SimpleHandshake, chunk: Uint8Array): Failure | undefined {
-    const step = simple.client(chunk);
-    if (step === "done") this.#finish();
-    if (step !== "complex") return undefined;
-    this.#leaveSimple();
-    return this.#readClient(chunk);
-  }
-
-  /** Lets a watcher read the hello again, and go on from there. */
-  #leaveSimple(): void {
-    const simple = this.#simple;
-    this.#simple = undefined;
-    if (simple !== undefined) this.#watchClient(simple.hello);
-  }
-
-  #watchClient(bytes: Uint8Array): Failure | undefined {
+    this.#options.facts.protocol = "tls";
     this.#client = createTlsWatcher({ from: "client", maxMessageBytes: HELLO_LIMIT });
     return this.#follow(this.#client.push(bytes));
   }
@@ -344,7 +315,6 @@ export class FirstBytesTap implements TunnelTap {
     this.#letGo();
     this.done = true;
     this.#beginning = undefined;
-    this.#simple = undefined;
     this.#client = undefined;
     this.#server = undefined;
     this.#hello = undefined;

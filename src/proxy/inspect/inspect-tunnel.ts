@@ -1,7 +1,8 @@
 import type { Session } from "../session.ts";
 import type { TapPort, TunnelTap } from "../tunnel/tunnel-tap.ts";
-import { FirstBytesTap } from "./first-bytes-tap.ts";
+import { FirstBytesTap, type FirstBytesTapOptions } from "./first-bytes-tap.ts";
 import type { InsideFacts } from "./inside-facts.ts";
+import { PassiveTap } from "./passive-tap.ts";
 
 /**
  * Makes the tap for a client's tunnel: when the settings want to know, or the
@@ -25,7 +26,7 @@ function createTap(session: Session): TunnelTap | undefined {
   const demand = decision?.verdict === "allow" ? decision.inside : undefined;
   const facts: InsideFacts = { protocol: undefined, tls: undefined };
   session.inside = facts;
-  return new FirstBytesTap({
+  const options: FirstBytesTapOptions = {
     facts,
     target,
     ...(demand !== undefined && { demand }),
@@ -34,7 +35,8 @@ function createTap(session: Session): TunnelTap | undefined {
     onDenied: (failure) => {
       session.failure = failure;
     },
-  });
+  };
+  return demand === undefined && !runtime.inspect.ja3 ? new PassiveTap(options) : new FirstBytesTap(options);
 }
 
 /** Waits for the first bytes before it makes what reads them: until then a tunnel pays nothing for it. For where nothing is demanded and so nothing held. */

@@ -30,7 +30,8 @@ export class RecordWalk {
       at = payload + length;
     }
     this.#skip = Math.max(0, at - bytes.length);
-    this.#partial = at < bytes.length ? bytes.subarray(at) : undefined;
+    // A copy: the few bytes may lie in a buffer of many.
+    this.#partial = at < bytes.length ? new Uint8Array(bytes.subarray(at)) : undefined;
     return true;
   }
 }

@@ -44,6 +44,18 @@ describe("readCertificateExpiry()", () => {
     );
   });
 
+  test("looks at nothing before where it begins, nor from the end on", () => {
+    const [certificate = u8()] = certificates;
+    const expiry = readCertificateExpiry(certificate);
+    const inside = concat(u8(1, 2, 3), certificate);
+    expect(readCertificateExpiry(inside, 3)).toBe(expiry ?? NaN);
+    // Wherever it ends, what comes behind makes no difference.
+    for (let end = 0; end <= 400; end += 1)
+      expect(readCertificateExpiry(inside, 3, 3 + end)).toBe(
+        readCertificateExpiry(certificate.slice(0, end)) as number,
+      );
+  });
+
   test("gives nothing where there is none", () => {
     const from = [0x17, "200101000000Z"] as const;
     expect(readCertificateExpiry(u8())).toBeUndefined();

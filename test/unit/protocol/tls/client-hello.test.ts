@@ -228,6 +228,24 @@ describe("parseClientHello()", () => {
         ],
       },
     ],
+    [
+      "chromium",
+      {
+        supportedVersions: [0x4a4a, 0x0304, 0x0303],
+        groups: [0x9a9a, 4588, 29, 23, 24],
+        keyShares: [
+          { group: 0x9a9a, length: 1 },
+          { group: 4588, length: 1216 },
+          { group: 29, length: 32 },
+        ],
+        // It sends one even where it knows no key: as GREASE.
+        encryptedClientHello: { kind: "outer", encapsulatedKeyLength: 32, payloadLength: 240 },
+        applicationSettings: ["h2"],
+        certificateCompressions: [2],
+        grease: true,
+      },
+    ],
+    ["go", { serverName: "server.example", alpn: ["h2", "http/1.1"], keyShares: [{ group: 29, length: 32 }] }],
     ["java", { serverName: "server.example", supportedVersions: [0x0304, 0x0303] }],
     ["openssl-tls13-early-data", { earlyData: true, pskModes: [1], serverName: undefined }],
     ["openssl-tls12-ecdhe-rsa", { ocspStapling: true }],

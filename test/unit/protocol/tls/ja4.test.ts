@@ -10,6 +10,7 @@ import {
   u8,
   vector,
 } from "../../../support/build-client-hello.ts";
+import { listMessages, loadTlsFixture, watchAll } from "../../../support/tls-fixture.ts";
 
 function ja4Of(parts: HelloParts) {
   const parsed = parseClientHello(buildClientHello(parts));
@@ -99,6 +100,16 @@ describe("computeJa4()", () => {
     ["30abcd31", "01"],
   ])("takes a first protocol of the bytes '%s' as %s", (hex, mark) => {
     expect(ja4Of({ extensions: [alpn(Uint8Array.fromHex(hex), "other")] }).hash.slice(8, 10)).toBe(mark);
+  });
+
+  test("gives a recorded Chromium the hash of its cipher suites that is published of Chrome", () => {
+    const marks = ["chromium", "chromium-tls12"].map((name) => {
+      const [hello] = listMessages(watchAll("client", loadTlsFixture(name).client), "client_hello");
+      return hello && computeJa4(hello);
+    });
+    // Its extensions are in another order each time.
+    expect(new Set(marks).size).toBe(1);
+    expect(marks[0]).toMatch(/^t13d15\d\dh2_8daaf6152771_/);
   });
 
   test("takes an empty list of protocols as none", () => {

@@ -1,0 +1,63 @@
+import { describe, expect, test } from "bun:test";
+import { concat, u8 } from "../../../support/build-client-hello.ts";
+import { forgetTimes, makeTapStand, replayThroughTap, type TapStand } from "../../../support/tap-stand.ts";
+import { loadTlsFixture } from "../../../support/tls-fixture.ts";
+
+/** Feeds a recorded connection, and spoils each chunk when it has been answered. */
+function feedSpoilt(stand: TapStand, name: string, pieceBytes = Infinity): void {
+  let before: Buffer | undefined;
+  for (const { from, bytes } of loadTlsFixture(name).segments)
+    for (let at = 0; at < bytes.length; at += pieceBytes) {
+      const chunk = Buffer.from(bytes.slice(at, at + pieceBytes));
+      stand.feed(from, chunk);
+      before?.fill(0xff);
+      if (from === "server") chunk.fill(0xff);
+      before = chunk;
+    }
+}
+
+describe("a passive tap", () => {
+  test("keeps no part of a chunk but the ClientHello, and that only until it is answered", () => {
+    for (const name of ["openssl-tls13-hello-retry", "openssl-tls12-ticket", "openssl-tls12-session-id", "curl"])
+      for (const pieceBytes of [Infinity, 700, 7, 1]) {
+        const stand = makeTapStand({ passive: true });
+        feedSpoilt(stand, name, pieceBytes);
+        expect([name, pieceBytes, forgetTimes(stand.facts)]).toEqual([
+          name,
+          pieceBytes,
+          forgetTimes(replayThroughTap(name, { passive: true }).facts),
+        ]);
+      }
+  });
+
+  test("finds nothing more once it has finished, whatever is shown to it", () => {
+    const stand = replayThroughTap("curl", { passive: true });
+    const facts = structuredClone(stand.facts);
+    expect(stand.tap.done).toBe(true);
+    for (const { from, bytes } of loadTlsFixture("openssl-tls12-ecdhe-rsa").segments) stand.feed(from, bytes);
+    expect(stand.facts).toEqual(facts);
+  });
+
+  test("times a handshake of TLS 1.3 at the client's Finished, and not at what is too short to be one", () => {
+    const [hello, answer] = loadTlsFixture("curl").segments;
+    const stand = makeTapStand({ passive: true });
+    stand.feed("client", hello?.bytes ?? "");
+    stand.feed("server", answer?.bytes ?? "");
+    expect([stand.tap.done, stand.facts.tls?.handshakeMs]).toEqual([false, undefined]);
+    // A dummy ChangeCipherSpec, then an encrypted alert.
+    stand.feed("client", concat(u8(20, 3, 3, 0, 1, 1, 23, 3, 3, 0, 19), new Uint8Array(19)));
+    expect([stand.tap.done, stand.facts.tls?.handshakeMs]).toEqual([true, undefined]);
+  });
+
+  test("leaves nothing to finish when the tunnel ends in the middle of a handshake", () => {
+    const stand = makeTapStand({ passive: true });
+    stand.feed("client", loadTlsFixture("curl").segments[0]?.bytes ?? "");
+    stand.end();
+    stand.tap.close();
+    expect([stand.tap.done, stand.facts.tls?.sni, stand.facts.tls?.version]).toEqual([
+      true,
+      "server.example",
+      undefined,
+    ]);
+  });
+});
