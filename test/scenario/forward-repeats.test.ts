@@ -68,6 +68,51 @@ describe("a request like the one before it, on the same connection", () => {
     expect(origin.heads).toHaveLength(2);
   });
 
+  test("may go to another origin, and goes where it is to go", async () => {
+    using first = serveHttp(() => ok("first"));
+    using second = serveHttp(() => ok("second"));
+    await using proxy = await startProxy();
+    using client = await proxy.connect();
+    for (let round = 0; round < 3; round += 1) {
+      for (const [origin, body] of [
+        [first, "first"],
+        [second, "second"],
+      ] as const) {
+        client.write(ask("GET", origin.uri(`/${round}`)));
+        expect((await takeResponse(client)).body).toBe(body);
+      }
+    }
+    await proxy.record(5);
+    const { port } = second;
+    expect(
+      proxy.records.filter(({ target, dialled }) => target === dialled && target === `127.0.0.1:${port}`),
+    ).toHaveLength(3);
+    expect(second.heads.every((head) => head.includes(`\r\nHost: 127.0.0.1:${port}\r\n`))).toBe(true);
+  });
+
+  test("takes a place among those of its user again, when another one asked meanwhile", async () => {
+    using origin = serveHttp(() => ok("x"));
+    await using proxy = await startProxy({
+      users: ["ann", "bob"].map((name) => ({ name, password: "secret" })),
+      limits: { perUser: { connections: 1 } },
+    });
+    const request = (user: string) =>
+      ask("GET", origin.uri(), `Proxy-Authorization: Basic ${Buffer.from(`${user}:secret`).toString("base64")}\r\n`);
+    using client = await proxy.connect();
+    using other = await proxy.connect();
+    for (const [peer, user, status] of [
+      [client, "ann", 200],
+      [client, "ann", 200],
+      [client, "bob", 200],
+      [other, "ann", 200],
+      [client, "bob", 200],
+      [client, "ann", 429],
+    ] as const) {
+      peer.write(request(user));
+      expect((await takeResponse(peer)).head).toStartWith(`HTTP/1.1 ${status} `);
+    }
+  });
+
   test("is decided anew where a function decides", async () => {
     using origin = serveHttp(() => ok("x"));
     let asked = 0;

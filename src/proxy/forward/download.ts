@@ -86,6 +86,7 @@ export class Download implements ConnSink {
   /** The origin's FIN is the end of the body. */
   #endsWithOrigin = false;
   #ended = false;
+  #endHeld = false;
 
   constructor(owner: DownloadOwner, origin: Conn, outlet: Outlet, options: DownloadOptions) {
     this.#owner = owner;
@@ -121,6 +122,15 @@ export class Download implements ConnSink {
   }
 
   end(): void {
+    // Behind what the client has not taken yet: a connection that was paused in time would not have said it.
+    if (this.#outlet.empty) this.#finish(false);
+    else this.#endHeld = true;
+  }
+
+  /** The client has taken everything so far. */
+  flushed(): void {
+    if (!this.#endHeld) return;
+    this.#endHeld = false;
     this.#finish(false);
   }
 
@@ -129,7 +139,7 @@ export class Download implements ConnSink {
   }
 
   close(reset: boolean): void {
-    this.#finish(reset);
+    if (reset || !this.#endHeld) this.#finish(reset);
   }
 
   #readHead(chunk: Uint8Array): void {

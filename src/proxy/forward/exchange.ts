@@ -145,6 +145,7 @@ export class Exchange implements UploadOwner, DownloadOwner {
   flushDown(): void {
     this.#down.flush();
     if (!this.#down.empty) return;
+    this.#download.flushed();
     this.touch();
     this.#settle();
   }
@@ -263,6 +264,7 @@ export class Exchange implements UploadOwner, DownloadOwner {
   /** Makes up for what may have been told meanwhile: that there is room again, and the event. */
   #goOn({ answer, event }: Begun): void {
     this.#up.flush();
+    if (!this.#down.empty) this.#origin.pause();
     if (answer !== undefined) this.flushDown();
     if (event !== undefined) this.#tell(event);
   }

@@ -32,25 +32,46 @@ export interface Memory {
   readonly afterFields: Uint8Array;
 }
 
+/** Of one connection. Its client asks for one target after the other, seldom for more of them by turns. */
+const MAX_MEMORIES = 8;
+
+const byClient = new WeakMap<Conn, readonly Memory[]>();
+
 /**
- * Remembers what a forwarded request that went well has shown: everything that
- * follows from the configuration alone, and from what `isLike` compares.
- * Undefined when something else had a say in it, such as a function, DNS, or the
- * challenge of an upstream, or when connections are not to be used again.
+ * Remembers what the last request of a connection has shown, with what is
+ * remembered of those before; gives all that still holds, the last one first.
  */
-export function recall(session: Session, client: Conn): Memory | undefined {
+export function remember(session: Session, client: Conn): readonly Memory[] {
+  if (boundClients.has(client)) return [];
+  const latest = recall(session, client);
+  const before = (byClient.get(client) ?? []).filter(
+    ({ runtime, target, user }) =>
+      runtime === session.runtime && user === session.user && (latest === undefined || target !== latest.target),
+  );
+  const memories = latest === undefined ? before : [latest, ...before.slice(0, MAX_MEMORIES - 1)];
+  byClient.set(client, memories);
+  return memories;
+}
+
+/**
+ * Gives everything about a forwarded request that went well which follows from
+ * the configuration alone, and from what `isLike` compares. Undefined when
+ * something else had a say in it, such as a function, DNS, or the challenge of an
+ * upstream, or when connections are not to be used again.
+ */
+function recall(session: Session, client: Conn): Memory | undefined {
   const { runtime, target, user, decision, route, requestHead, scheme } = session;
   const { originIdleMs, idleOrigins, idlePerOrigin } = runtime.forward;
   if (session.failure !== undefined || session.protocol !== "http" || scheme !== "http" || originIdleMs === 0)
     return undefined;
   if (target === undefined || route === undefined || requestHead === undefined || decision?.verdict !== "allow")
     return undefined;
-  if (boundClients.has(client) || evaluate(runtime.policy, { client: session.client, user, target }).kind !== "decided")
-    return undefined;
+  if (evaluate(runtime.policy, { client: session.client, user, target }).kind !== "decided") return undefined;
   const way = planWay(session, { scheme, target }, route, { decision }, runtime.forward);
+  if (way.absolute !== undefined) return undefined;
   const shown = getAll(requestHead.fields, "proxy-authorization");
   const authority = /^http:\/\/([^/]+)\//.exec(requestHead.target)?.[1];
-  if (way.absolute !== undefined || shown.length > 1 || authority === undefined) return undefined;
+  if (shown.length > 1 || authority === undefined) return undefined;
   return {
     runtime,
     target,
@@ -74,8 +95,17 @@ export function recall(session: Session, client: Conn): Memory | undefined {
   };
 }
 
+/** Finds what holds for a plain request. */
+export function findLike(memories: readonly Memory[], request: PlainRequest, bytes: Uint8Array): Memory | undefined {
+  for (let index = 0; index < memories.length; index++) {
+    const memory = memories[index] as Memory;
+    if (isLike(memory, request, bytes)) return memory;
+  }
+  return undefined;
+}
+
 /** Whether a plain request asks for the same target as the one that is remembered, with the same credentials. */
-export function isLike(memory: Memory, request: PlainRequest, bytes: Uint8Array): boolean {
+function isLike(memory: Memory, request: PlainRequest, bytes: Uint8Array): boolean {
   const { authority, credentials } = memory;
   if (!isAt(bytes, AUTHORITY_START, request.authorityEnd, authority)) return false;
   if (credentials === undefined) return request.credentialsTo === 0;

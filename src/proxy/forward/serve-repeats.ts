@@ -10,7 +10,7 @@ import { type BodyReader, createPlainReader } from "./body-reader.ts";
 import { HEAD_LIMITS } from "./download.ts";
 import { fillAnswer, fillOriginHead, fitsScratch } from "./fill-scratch.ts";
 import type { Origin } from "./origin-pool.ts";
-import { isLike, type Memory, recall } from "./recall.ts";
+import { findLike, type Memory, remember } from "./recall.ts";
 import { keepScratch, viewBytes, viewScratch } from "./scratch.ts";
 import { Wait } from "./wait.ts";
 
@@ -56,8 +56,9 @@ class Repeater implements ConnSink {
   readonly #resolve: (next: Next) => void;
   /** The account of the request that is under way, or of the last one. */
   #session: Session;
-  /** Not yet looked for; undefined when there is none. */
-  #memory: Memory | undefined | "unknown" = "unknown";
+  /** What is remembered, once it was looked for, and by which of it the last request was served here. */
+  #memories: readonly Memory[] | undefined;
+  #memory: Memory | undefined;
   /** For the next request, for an answer, and for more of it: the latter are there once they were waited for. */
   readonly #waiting: Wait;
   readonly #waitingMs: number;
@@ -116,18 +117,20 @@ class Repeater implements ConnSink {
   #ask(chunk: Uint8Array): boolean {
     const { forwarding, runtime, draining } = this.#services;
     const { current } = runtime;
-    if (this.#memory === "unknown") this.#memory = recall(this.#session, this.#client);
-    const memory = this.#memory;
-    if (memory === undefined || memory.runtime !== current || draining || chunk.length > MAX_HEAD) return false;
+    this.#memories ??= remember(this.#session, this.#client);
+    if (this.#memories[0]?.runtime !== current || draining || chunk.length > MAX_HEAD) return false;
     const request = readPlainRequest(chunk, {
       maxBytes: current.limits.headBytes,
       maxFields: current.limits.headFields,
     });
-    if (request === undefined || request.used !== chunk.length || !isLike(memory, request, chunk)) return false;
+    if (request === undefined || request.used !== chunk.length) return false;
+    const memory = findLike(this.#memories, request, chunk);
+    if (memory === undefined) return false;
     if (memory.toVerify !== undefined && !isStill(memory, memory.toVerify, this.#session.certificateUser)) return false;
     const origin = forwarding.origins.take(memory.way.key, memory.way.fits);
     if (origin === undefined) return false;
     this.#session = openRepeat(this.#session, memory, origin.address);
+    this.#memory = memory;
     this.#origin = origin;
     this.#status = 0;
     this.#down = 0;
