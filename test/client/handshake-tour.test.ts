@@ -10,7 +10,7 @@ function listStableWords(page: string): string[] {
     .split("\n")
     .filter((line) => !/TCP end|close_notify|level/.test(line))
     .join(" ")
-    .replaceAll(/[0-9a-f]{32,}/g, "HEX")
+    .replaceAll(/[0-9a-f]{32,}|[0-9A-F]{30,}/g, "HEX")
     .replaceAll(/\w{3}, \d\d \w{3} \d{4}/g, "DATE")
     .replaceAll(/[\d,.:]*\d/g, "0")
     .split(/[ ─│]+/)
