@@ -1,6 +1,6 @@
 import type { Connect, ConnectAttempt, ConnectResult, ConnectTarget } from "../connect.ts";
-import { EPOLLERR, EPOLLHUP, EPOLLOUT, SO_ERROR, SOL_SOCKET } from "./constants.ts";
-import { DescriptorConn } from "./descriptor-conn.ts";
+import { EPOLLERR, EPOLLHUP, SO_ERROR, SOL_SOCKET } from "./constants.ts";
+import { DescriptorConn, WATCHED } from "./descriptor-conn.ts";
 import { nameErrno } from "./errno.ts";
 import type { Reactor, Watcher } from "./reactor.ts";
 import { startSocket } from "./start-socket.ts";
@@ -12,7 +12,7 @@ export function createDescriptorConnect(reactor: Reactor): Connect {
     if (!started.ok) return failSoon(started.code, done);
     const attempt = new Attempt(reactor, started.fd, target, done);
     // One that stands already is writable at once, and told of like the others.
-    if (reactor.add(started.fd, EPOLLOUT, attempt)) return attempt;
+    if (reactor.add(started.fd, WATCHED, attempt)) return attempt;
     reactor.close(started.fd);
     return failSoon("ENOMEM", done);
   };
@@ -53,10 +53,12 @@ class Attempt implements ConnectAttempt, Watcher {
     }
     this.#over = true;
     const { ip, port } = this.#target;
-    const conn = new DescriptorConn(this.#reactor, this.#fd, ip, port, EPOLLOUT);
+    const conn = new DescriptorConn(this.#reactor, this.#fd, ip, port, true);
     this.#reactor.replace(this.#fd, conn);
     conn.watchPeer();
     this.#done({ ok: true, conn });
+    // A server may have spoken first.
+    conn.onEvent(events);
   }
 
   onBug(): void {

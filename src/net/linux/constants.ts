@@ -53,3 +53,7 @@ export const EPOLLOUT = 0x4;
 export const EPOLLERR = 0x8;
 /** Always reported: both directions of the socket are shut down, or it is dead. */
 export const EPOLLHUP = 0x10;
+/** The peer sent FIN: what can be read now is the last of it. */
+export const EPOLLRDHUP = 0x2000;
+/** Edge-triggered: what is ready is told once, and again when more is. */
+export const EPOLLET = 1 << 31;

@@ -3,9 +3,11 @@ import { BufferedConn } from "../buffered-conn.ts";
 import { keepAlive, turnOnKeepAlive } from "../keep-alive.ts";
 import {
   EPOLLERR,
+  EPOLLET,
   EPOLLHUP,
   EPOLLIN,
   EPOLLOUT,
+  EPOLLRDHUP,
   IPPROTO_TCP,
   MSG_DONTWAIT,
   MSG_NOSIGNAL,
@@ -14,15 +16,17 @@ import {
   TCP_KEEPIDLE,
 } from "./constants.ts";
 import { isTransient } from "./errno.ts";
-import type { Reactor, Watcher } from "./reactor.ts";
+import { type Reactor, readBytes, type Watcher } from "./reactor.ts";
 import { finishSocket } from "./socket.ts";
 import { readSocketIp, readSocketPort, socketAddressBytes } from "./socket-address.ts";
 import type { Detachable } from "./take-over.ts";
 
-/** Not watched at all. */
-const UNWATCHED = -1;
 const ON = Int32Array.of(1);
 const sendFlags = MSG_DONTWAIT | MSG_NOSIGNAL;
+/** Told once when something comes, and not again until more does: one system call for the life of most connections. */
+const READS = EPOLLIN | EPOLLRDHUP | EPOLLET;
+/** The same, and when there is room for writing again. */
+export const WATCHED = READS | EPOLLOUT;
 
 /** A plain TCP connection over a descriptor that the reactor watches. */
 export class DescriptorConn extends BufferedConn implements Watcher {
@@ -31,25 +35,29 @@ export class DescriptorConn extends BufferedConn implements Watcher {
   readonly #reactor: Reactor;
   readonly #remote: Ip;
   readonly #fd: number;
-  /** What epoll watches for. */
-  #interest: number;
+  /** Whether epoll watches it, and whether for room to write, too. */
+  #watched: "no" | "reads" | "both";
+  /** Something has come that was not read yet: bytes, an end or a reset. */
+  #ready = false;
+  /** The end of the stream is behind what can be read. */
+  #ending = false;
+  /** The connection is dead behind what can be read. */
+  #gone = false;
   /** A write did not take all. */
   #blocked = false;
   /** FIN was sent. */
   #shut = false;
   /** A write was told of the peer's reset, and the system tells of it only once: what looks like an end now is none. */
   #broken = false;
-  /** Both directions of the socket are shut down while bytes are still to be read: epoll would say so without end. */
-  #hungUp = false;
 
-  /** Owns `fd`, a connected non-blocking socket; `interest` is what the reactor watches it for already. */
-  constructor(reactor: Reactor, fd: number, remote: Ip, remotePort: number, interest = UNWATCHED) {
+  /** Owns `fd`, a connected non-blocking socket, which is `watched` already when it was while it connected. */
+  constructor(reactor: Reactor, fd: number, remote: Ip, remotePort: number, watched = false) {
     super();
     this.#reactor = reactor;
     this.#fd = fd;
     this.#remote = remote;
     this.remotePort = remotePort;
-    this.#interest = interest;
+    this.#watched = watched ? "both" : "no";
   }
 
   get fd(): number {
@@ -90,7 +98,7 @@ export class DescriptorConn extends BufferedConn implements Watcher {
     this.bytesWritten += taken;
     if (taken < bytes.length) {
       this.#blocked = true;
-      this.#watch();
+      if (this.#watched !== "both") this.#watch("both");
     }
     return taken;
   }
@@ -119,11 +127,10 @@ export class DescriptorConn extends BufferedConn implements Watcher {
     if (this.closed) return undefined;
     return {
       take: () => {
-        if (this.#interest !== UNWATCHED) this.#reactor.remove(this.#fd);
-        this.#interest = UNWATCHED;
+        this.#unwatch();
         return this.#fd;
       },
-      giveBack: () => this.#watch(),
+      giveBack: () => this.settleReader(),
       leave: () => {
         keepAlive.remove(this);
         turnOnKeepAlive(this);
@@ -135,7 +142,7 @@ export class DescriptorConn extends BufferedConn implements Watcher {
   /** Gives the descriptor to the caller, and what is unread; undefined when the connection is gone. Nobody here hears of it any more. */
   takeAway(): { readonly fd: number; readonly unread: Uint8Array | undefined } | undefined {
     if (this.closed) return undefined;
-    if (this.#interest !== UNWATCHED) this.#reactor.remove(this.#fd);
+    this.#unwatch();
     keepAlive.remove(this);
     const unread = this.takeWaiting();
     this.forgetConsumer();
@@ -145,8 +152,16 @@ export class DescriptorConn extends BufferedConn implements Watcher {
   // What the reactor tells.
 
   onEvent(events: number): void {
-    if ((events & EPOLLOUT) !== 0) this.#drain();
-    if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) !== 0 && !this.closed) this.#read(events);
+    if ((events & READS) !== 0) this.#ready = true;
+    if ((events & EPOLLRDHUP) !== 0) this.#ending = true;
+    // Without an error, HUP means that both directions are shut down. Where ours is not,
+    // the kernel did it on a reset that some call has been told of already.
+    if ((events & EPOLLERR) !== 0 || ((events & EPOLLHUP) !== 0 && !this.#shut)) this.#ready = this.#gone = true;
+    if ((events & EPOLLOUT) !== 0 && this.#blocked) {
+      this.#blocked = false;
+      this.tellDrain();
+    }
+    this.#read();
   }
 
   onBug(): void {
@@ -154,55 +169,59 @@ export class DescriptorConn extends BufferedConn implements Watcher {
   }
 
   protected settleReader(): void {
-    // An event that nobody wants any more is noticed when it comes: most pauses are over before.
-    if (!this.silent) this.#watch();
-    // Nobody would ever read that the connection is gone. Later: the consumer is in the middle of a call.
-    else if (this.#broken) queueMicrotask(() => this.#end(true, true));
+    if (this.#watched === "no") this.#watch("reads");
+    // Later: the consumer is in the middle of a call.
+    if (this.#ready && !this.silent) this.#reactor.callSoon(this);
+    // Nobody would ever read that the connection is gone.
+    else if (this.#broken && this.silent) queueMicrotask(() => this.#end(true, true));
   }
 
-  #drain(): void {
-    if (this.#blocked) {
-      this.#blocked = false;
-      this.tellDrain();
+  /** Reads until nothing is left, or nobody wants it; others have their turn after 64 KiB. */
+  #read(): void {
+    while (this.#ready && !this.closed) {
+      if (this.ended || this.silent) {
+        // A reset is told even to a consumer that asked for silence.
+        if (this.#gone) this.#end(true, true);
+        return;
+      }
+      const received = this.#reactor.receive(this.#fd);
+      if (typeof received === "number") {
+        this.#take(received);
+        return;
+      }
+      const isFull = received.length === readBytes;
+      // A short read has emptied the socket: of what comes now, epoll tells.
+      this.#ready = isFull || this.#ending || this.#gone;
+      if (isFull) this.#reactor.callSoon(this);
+      this.tellData(received);
+      if (isFull) return;
     }
-    if (!this.closed) this.#watch();
   }
 
-  #read(events: number): void {
-    const gone = (events & EPOLLERR) !== 0 || ((events & EPOLLHUP) !== 0 && !this.#shut);
-    if (this.ended || this.silent) {
-      this.#hungUp = (events & EPOLLHUP) !== 0;
-      // A reset is told even to a consumer that asked for silence.
-      if (gone) this.#end(true, true);
-      else this.#watch();
-      return;
-    }
-    const received = this.#reactor.receive(this.#fd);
-    if (typeof received !== "number") this.tellData(received);
-    else if (received !== 0) {
-      if (!isTransient(received)) this.#end(true, true);
-    } else if (this.#broken || gone) this.#end(true, true);
-    else {
+  /** There was nothing to read: it is the end, an error, or too early. */
+  #take(result: number): void {
+    this.#ready = false;
+    if (result < 0) {
+      if (!isTransient(result)) this.#end(true, true);
+    } else if (this.#broken || this.#gone) {
+      this.#end(true, true);
+    } else {
       this.tellEnd();
       if (this.#shut) this.#end(false, false);
-      else if (!this.closed) this.#watch();
     }
   }
 
-  /** Has epoll watch for what is wanted now. */
-  #watch(): void {
-    const reads = !this.ended && !this.silent;
-    const wanted = (reads ? EPOLLIN : 0) | (this.#blocked ? EPOLLOUT : 0);
-    if (wanted === this.#interest) return;
-    if (wanted === 0 && this.#hungUp) {
-      if (this.#interest !== UNWATCHED) this.#reactor.remove(this.#fd);
-      this.#interest = UNWATCHED;
-      return;
-    }
-    const known = this.#interest !== UNWATCHED;
-    this.#interest = wanted;
-    if (known) this.#reactor.modify(this.#fd, wanted);
-    else if (!this.#reactor.add(this.#fd, wanted, this)) queueMicrotask(() => this.#end(true, true));
+  #watch(what: "reads" | "both"): void {
+    const known = this.#watched !== "no";
+    this.#watched = what;
+    const interest = what === "both" ? WATCHED : READS;
+    if (known) this.#reactor.modify(this.#fd, interest);
+    else if (!this.#reactor.add(this.#fd, interest, this)) queueMicrotask(() => this.#end(true, true));
+  }
+
+  #unwatch(): void {
+    if (this.#watched !== "no") this.#reactor.remove(this.#fd);
+    this.#watched = "no";
   }
 
   #end(reset: boolean, voids: boolean): void {

@@ -6,7 +6,7 @@ import { watchRuntimeLoop } from "./runtime-loop.ts";
 
 /** Who hears of a descriptor. */
 export interface Watcher {
-  /** What epoll says of it: a mask of EPOLL bits. Called until nothing is left to tell (level-triggered). */
+  /** What epoll says of it: a mask of EPOLL bits; 0 when it asked to be called. */
   onEvent(events: number): void;
   /** A call of `onEvent` threw, which is a bug: the descriptor is to be closed, the others live on. */
   onBug(error: unknown): void;
@@ -19,15 +19,17 @@ const runtimeToken = -1;
 /**
  * Milliseconds after which the runtime gets a turn at the latest: timers are its
  * matter, and it cannot tell us when the next one is due. A timer may be so much
- * late, and more when nothing at all has happened for a while.
+ * late, and the more so the longer nothing has happened: `[since, wait]`.
  */
-const busyWaitMs = 20;
+const waits = [
+  [100, 4],
+  [1_000, 20],
+] as const;
 const quietWaitMs = 100;
-const quietAfterMs = 1_000;
 /** Turns without waiting that may follow one another before the runtime gets its own. */
 const moreTurns = 4;
 /** Bytes that one read can take. */
-const readBytes = 65_536;
+export const readBytes = 65_536;
 /** From so many bytes on, a chunk is the very memory it was read into, and not a copy. */
 const copiedBytes = 16_384;
 
@@ -46,6 +48,8 @@ export class Reactor {
   readonly #watchers: (Watcher | undefined)[] = [];
   /** Descriptors to be closed when all events of a turn are told: none of these numbers must get a new meaning before. */
   readonly #closing: number[] = [];
+  /** Who has more to do. */
+  #soon: Watcher[] = [];
   readonly #turn = (): void => this.#takeTurn();
   #watched = 0;
   #running = false;
@@ -96,6 +100,12 @@ export class Reactor {
     this.#watchers[fd] = watcher;
   }
 
+  /** Calls a watcher in the next turn, before it is waited for anything. */
+  callSoon(watcher: Watcher): void {
+    this.#soon.push(watcher);
+    this.#start();
+  }
+
   /** Stops watching; the descriptor lives on. */
   remove(fd: number): void {
     if (!this.#forget(fd)) return;
@@ -143,47 +153,59 @@ export class Reactor {
   }
 
   #takeTurn(): void {
-    if (this.#watched === 0) {
+    if (this.#watched === 0 && this.#soon.length === 0) {
       this.#running = false;
       return;
     }
-    const quiet = performance.now() - this.#lastEventAt > quietAfterMs;
-    const count = this.#epoll.wait(quiet ? quietWaitMs : busyWaitMs);
-    if (count > 0) {
+    if (this.#handle(this.#epoll.wait(this.#chooseWait()))) {
       this.#lastEventAt = performance.now();
-      this.#tell(count);
       this.#goOn();
     }
     // Before that the runtime looks what it has to do, without waiting, since we are waiting here.
     setImmediate(this.#turn);
   }
 
-  /** Tells what has come meanwhile: under load that spares most visits to the runtime's loop. */
+  #chooseWait(): number {
+    if (this.#soon.length > 0) return 0;
+    const silence = performance.now() - this.#lastEventAt;
+    for (const [since, wait] of waits) if (silence < since) return wait;
+    return quietWaitMs;
+  }
+
+  /** Handles what has come meanwhile: under load that spares most visits to the runtime's loop. */
   #goOn(): void {
     for (let more = 0; more < moreTurns; more += 1) {
       // What waits for a promise comes first: it may be why there is nothing new to tell.
       drainMicrotasks();
-      const count = this.#epoll.wait(0);
-      if (count === 0) return;
-      this.#tell(count);
+      if (!this.#handle(this.#epoll.wait(0))) return;
     }
   }
 
-  #tell(count: number): void {
+  /** Calls those who asked for it, and tells of `count` events. False when there was nothing to do. */
+  #handle(count: number): boolean {
+    const soon = this.#soon;
+    if (count === 0 && soon.length === 0) return false;
     this.#inTurn = true;
+    if (soon.length > 0) {
+      this.#soon = [];
+      for (const watcher of soon) this.#call(watcher, 0);
+    }
     for (let index = 0; index < count; index += 1) {
-      const fd = this.#epoll.tokenAt(index);
-      const watcher = this.#watchers[fd];
-      if (watcher === undefined) continue;
-      try {
-        watcher.onEvent(this.#epoll.eventsAt(index));
-      } catch (error) {
-        watcher.onBug(error);
-      }
+      const watcher = this.#watchers[this.#epoll.tokenAt(index)];
+      if (watcher !== undefined) this.#call(watcher, this.#epoll.eventsAt(index));
     }
     this.#inTurn = false;
     for (const fd of this.#closing) this.libc.close(fd);
     this.#closing.length = 0;
+    return true;
+  }
+
+  #call(watcher: Watcher, events: number): void {
+    try {
+      watcher.onEvent(events);
+    } catch (error) {
+      watcher.onBug(error);
+    }
   }
 }
 
