@@ -23,6 +23,7 @@ import type { ControlPort, Readiness } from "./sidecar/control-port.ts";
 import { writeMetricsText } from "./sidecar/metrics-text.ts";
 import { type Sidecar, type SidecarStart, startSidecar } from "./sidecar/serve.ts";
 import { createSidecarApp } from "./sidecar/sidecar-app.ts";
+import { tidyMemory } from "./tidy-memory.ts";
 import { version } from "./version.ts";
 
 export interface DaemonOptions {
@@ -129,7 +130,9 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     services.forwarding.abort();
     await withinMs(services.admission.untilEmpty(), LAST_WORDS_MS);
   };
+  const stopTidying = tidyMemory(() => [...metrics.accepted.values()].reduce((sum, count) => sum + count, 0));
   const close = async (): Promise<void> => {
+    stopTidying();
     services.captures.stopAll();
     await accessLog.stop();
     await Promise.all([sidecar?.sidecar.stop(), lanes?.stop()]);

@@ -1,0 +1,45 @@
+import { afterEach, beforeEach, expect, jest, spyOn, test } from "bun:test";
+import { tidyMemory } from "../../src/tidy-memory.ts";
+
+let collected = 0;
+const gc = spyOn(Bun, "gc");
+
+beforeEach(() => {
+  collected = 0;
+  gc.mockImplementation(() => {
+    collected += 1;
+    return 0;
+  });
+  jest.useFakeTimers();
+});
+
+afterEach(() => {
+  gc.mockRestore();
+  jest.useRealTimers();
+});
+
+test("tidyMemory() collects once after a burst, when it is over", () => {
+  let accepted = 0;
+  const stop = tidyMemory(() => accepted);
+  accepted = 1500;
+  jest.advanceTimersByTime(500);
+  accepted = 3000;
+  jest.advanceTimersByTime(500);
+  expect(collected).toBe(0);
+  jest.advanceTimersByTime(500);
+  expect(collected).toBe(1);
+  jest.advanceTimersByTime(5000);
+  expect(collected).toBe(1);
+  stop();
+});
+
+test("tidyMemory() does not care for a few connections, and nothing happens after it was stopped", () => {
+  let accepted = 999;
+  const stop = tidyMemory(() => accepted);
+  jest.advanceTimersByTime(2000);
+  expect(collected).toBe(0);
+  accepted = 5000;
+  stop();
+  jest.advanceTimersByTime(2000);
+  expect(collected).toBe(0);
+});
