@@ -71,8 +71,8 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
   const accessLog = new AccessLog({ format: compiled.log.access, sink: options.accessSink });
   const doors = openDoors(compiled);
   if (!doors.ok) return doors;
-  const { engine, lanes, story } = chooseEngine(compiled.splice, options.tell);
   const sockets = chooseSockets(compiled.sockets);
+  const { engine, lanes, story } = chooseEngine(compiled.splice, options.tell, sockets.adopt);
   const hooks = new HookReporter(options.tell);
   const services: Services = {
     runtime: new RuntimeHolder(compiled.runtime),

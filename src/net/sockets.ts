@@ -1,6 +1,8 @@
 import { parseIp } from "../address/ip.ts";
+import type { Conn } from "./conn.ts";
 import { type Connect, connectTcp } from "./connect.ts";
 import { createDescriptorConnect } from "./linux/connect-descriptor.ts";
+import { adoptSocket } from "./linux/adopt-socket.ts";
 import { listenDescriptor } from "./linux/listen-descriptor.ts";
 import { Reactor } from "./linux/reactor.ts";
 import { type Listen, listenTcp } from "./listen.ts";
@@ -9,6 +11,8 @@ import { type Listen, listenTcp } from "./listen.ts";
 export interface Sockets {
   readonly listen: Listen;
   readonly connect: Connect;
+  /** Makes a connection of a connected TCP socket, which is its own from then on; undefined when its peer is gone. Absent where only the runtime could. */
+  readonly adopt?: (fd: number) => Conn | undefined;
   /** One sentence: which event loop drives them, and why. */
   readonly story: string;
 }
@@ -32,6 +36,7 @@ export function chooseSockets(mode: "auto" | "runtime"): Sockets {
       return ip === undefined ? listenTcp(host, port, accept) : listenDescriptor(reactor, ip, port, accept);
     },
     connect: createDescriptorConnect(reactor),
+    adopt: (fd) => adoptSocket(reactor, fd),
     story: "Sockets are driven by epoll.",
   };
 }

@@ -72,6 +72,28 @@ describe("GET /capture", () => {
     ]);
   });
 
+  test("brings a tunnel back that the kernel carries already", async () => {
+    await using proxy = await startProxy({ spliceAfter: "1B" });
+    await proxy.daemon.lanes?.warm();
+    using server = listenRaw();
+    const { peer } = await proxy.tunnel(`127.0.0.1:${server.port}`);
+    const target = await server.next();
+    peer.write("unseen ");
+    await target.untilText("unseen ");
+    await waitFor(() => proxy.daemon.lanes?.status().tunnels === 1, "the lane");
+    const capture = await startCapture(proxy);
+    await waitFor(() => proxy.daemon.lanes?.status().tunnels === 0, "the return");
+    peer.write("seen");
+    await target.untilText("unseen seen");
+    const clientPort = peer.socket.localPort;
+    peer.finish();
+    await target.untilEnd();
+    target.finish();
+    expect(await proxy.record()).toMatchObject({ end: "closed", bytes_up: 11 });
+    const { packets } = readCapture(await capture.finish());
+    expect(joinStream(packets, clientPort, proxy.port)?.toString()).toBe("seen");
+  });
+
   test("leaves out tunnels that do not match", async () => {
     await using proxy = await startProxy();
     const capture = await startCapture(proxy, "?host=*.example.org");

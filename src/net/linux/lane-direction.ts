@@ -40,6 +40,8 @@ export class LaneDirection {
   finished = false;
   /** The sink takes no more for now; wait until it is writable. */
   blocked = false;
+  /** Nothing more is to be read: the tunnel is about to leave the lane. */
+  resting = false;
   readonly #tools: LaneTools;
   readonly #source: number;
   readonly #sink: number;
@@ -60,7 +62,12 @@ export class LaneDirection {
 
   /** Whether a readable source is of interest. */
   get wantsSource(): boolean {
-    return !this.blocked && !this.ended;
+    return !this.blocked && !this.ended && !this.resting;
+  }
+
+  /** Whether no byte is on the way. */
+  get empty(): boolean {
+    return this.#held === 0;
   }
 
   /** Whether the last turn moved enough to be called a bulk transfer. */
@@ -82,7 +89,7 @@ export class LaneDirection {
   takeTurnWithoutEnd(): TurnResult {
     this.blocked = false;
     if (this.#held > 0 && !this.#flush()) return "sink";
-    return this.blocked || this.ended ? "ok" : this.#transfer();
+    return this.blocked || this.ended || this.resting ? "ok" : this.#transfer();
   }
 
   /** Gives back what it holds; bytes under way are lost. */

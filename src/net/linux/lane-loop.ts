@@ -161,6 +161,7 @@ export class LaneLoop {
       const operation = readOperation(entry);
       if (operation === command.adopt) this.#adopt(slotNumber);
       else if (operation === command.kill) this.#kill(slotNumber);
+      else if (operation === command.release) this.#release(slotNumber);
       else this.#stopped = true;
     }
   }
@@ -190,6 +191,12 @@ export class LaneLoop {
   #kill(slotNumber: number): void {
     const tunnel = this.#tunnels[slotNumber];
     if (tunnel !== undefined) this.#end(tunnel, "killed");
+  }
+
+  #release(slotNumber: number): void {
+    const tunnel = this.#tunnels[slotNumber];
+    const end = tunnel?.release();
+    if (tunnel !== undefined && end !== undefined) this.#end(tunnel, end);
   }
 
   #end(tunnel: LaneTunnel, end: LaneEnd): void {

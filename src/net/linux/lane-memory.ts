@@ -5,8 +5,8 @@
  * A **slot** stands for one tunnel: what it is made of, how it ended, and its
  * byte counts, which anybody may read at any time. Two **rings** with one
  * producer and one consumer each carry slot numbers: commands to the lane,
- * completions back. A slot has at most three entries in the command ring
- * (adopt, kill, and one of its predecessor) and one in the other, and the
+ * completions back. A slot has at most four entries in the command ring
+ * (adopt, release, kill, and one of its predecessor) and one in the other, and the
  * rings are sized for that: they cannot be full.
  *
  * A side that goes to sleep says so first and looks at its ring once more; the
@@ -15,8 +15,11 @@
  * other, and a side that is awake costs no system call to reach.
  */
 
-/** How a lane says that a tunnel ended. The numbers are what slots hold. */
-export const laneEnds = ["closed", "client_reset", "target_reset", "idle_timeout", "killed"] as const;
+/**
+ * How a lane says that a tunnel ended. The numbers are what slots hold. After
+ * `released` it goes on elsewhere, and the descriptors are the owner's again.
+ */
+export const laneEnds = ["closed", "client_reset", "target_reset", "idle_timeout", "killed", "released"] as const;
 export type LaneEnd = (typeof laneEnds)[number];
 
 export interface LaneMemory {
@@ -62,7 +65,7 @@ export const downFinishedBit = 2;
 export const slotOpen = -1;
 
 /** What a command asks for; the low bits of a ring entry. */
-export const command = { adopt: 0, kill: 1, stop: 2 } as const;
+export const command = { adopt: 0, kill: 1, stop: 2, release: 3 } as const;
 const commandBits = 2;
 
 /** Makes the memory of a new lane. Pages that are never touched cost nothing. */

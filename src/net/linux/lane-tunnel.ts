@@ -101,12 +101,31 @@ export class LaneTunnel {
     const end = this.#advance(side, other, events);
     if (this.up.moved + this.down.moved !== before) this.movedAt = now;
     if (end !== undefined) return end;
+    if (this.up.resting && this.#comesToRest()) return "released";
     if (this.up.finished && this.down.finished) return "closed";
     return this.#updateInterest(side) && this.#updateInterest(other) ? undefined : side.resetEnd;
   }
 
   /**
-   * Closes both sockets: in order when both directions are over, with RST
+   * Reads no more, so that the tunnel can go on elsewhere. Gives `released` when
+   * no byte is on the way; else `handle` does once that is so. One of which a
+   * direction has ended stays.
+   */
+  release(): LaneEnd | undefined {
+    this.up.resting = true;
+    this.down.resting = true;
+    if (this.#comesToRest()) return "released";
+    return this.#sides.every((side) => this.#updateInterest(side)) ? undefined : "client_reset";
+  }
+
+  #comesToRest(): boolean {
+    const ended = this.up.ended || this.down.ended;
+    if (ended) this.up.resting = this.down.resting = false;
+    return !ended && this.up.empty && this.down.empty;
+  }
+
+  /**
+   * Closes both sockets, unless it was released: in order when both directions are over, with RST
    * otherwise. A reset is passed on that way, and so is every other end.
    */
   close(end: LaneEnd): void {
@@ -114,6 +133,7 @@ export class LaneTunnel {
     this.down.drop();
     for (const side of this.#sides) {
       if (side.interest >= 0) this.#epoll.remove(side.fd);
+      if (end === "released") continue;
       if (end === "closed") this.#tools.libc.close(side.fd);
       else resetSocket(this.#tools.libc, side.fd);
     }

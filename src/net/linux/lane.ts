@@ -54,6 +54,11 @@ export interface LanedTunnel {
   readonly done: Promise<LanedTunnelEnd>;
   /** Ends it at once with RST on both sides. */
   kill(): void;
+  /**
+   * Asks for the sockets back, which come with `released`, as soon as no byte is
+   * on the way. Without effect when a direction has ended.
+   */
+  release(): void;
 }
 
 export type LaneState = "starting" | "running" | "stopped" | "lost";
@@ -141,7 +146,7 @@ export class Lane {
     table[at + slot.end] = slotOpen;
     this.#memory.counts[slotNumber * 2] = 0;
     this.#memory.counts[slotNumber * 2 + 1] = 0;
-    const seat = new Seat(this.#memory, slotNumber, () => this.#command(command.kill, slotNumber));
+    const seat = new Seat(this.#memory, slotNumber, (operation) => this.#command(operation, slotNumber));
     this.#tunnels[slotNumber] = seat;
     this.#open += 1;
     this.#command(command.adopt, slotNumber);
@@ -226,7 +231,8 @@ export class Lane {
   #abandon(slotNumber: number): void {
     const at = slotNumber * slotWords;
     const table = this.#memory.slotTable;
-    if (Atomics.load(table, at + slot.end) === slotOpen) {
+    const end = Atomics.load(table, at + slot.end);
+    if (end === slotOpen || laneEnds[end] === "released") {
       resetSocket(this.#libc, table[at + slot.clientFd] ?? -1);
       resetSocket(this.#libc, table[at + slot.targetFd] ?? -1);
     }
@@ -244,15 +250,16 @@ export class Lane {
 class Seat implements LanedTunnel {
   readonly #memory: LaneMemory;
   readonly #slot: number;
-  readonly #sendKill: () => void;
+  readonly #send: (operation: number) => void;
   readonly #done = Promise.withResolvers<LanedTunnelEnd>();
   #killed = false;
+  #released = false;
   #final: { up: number; down: number } | undefined;
 
-  constructor(memory: LaneMemory, slotNumber: number, sendKill: () => void) {
+  constructor(memory: LaneMemory, slotNumber: number, send: (operation: number) => void) {
     this.#memory = memory;
     this.#slot = slotNumber;
-    this.#sendKill = sendKill;
+    this.#send = send;
   }
 
   get done(): Promise<LanedTunnelEnd> {
@@ -267,7 +274,13 @@ class Seat implements LanedTunnel {
   kill(): void {
     if (this.#killed || this.#final !== undefined) return;
     this.#killed = true;
-    this.#sendKill();
+    this.#send(command.kill);
+  }
+
+  release(): void {
+    if (this.#released || this.#killed || this.#final !== undefined) return;
+    this.#released = true;
+    this.#send(command.release);
   }
 
   /** Keeps the counts before the slot is given to somebody else. */

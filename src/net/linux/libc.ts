@@ -36,8 +36,9 @@ export interface Libc {
   accept(fd: number, flags: number): number;
   /** The same, and writes where it comes from into `address`, a `sockaddr_in` or `sockaddr_in6`. */
   acceptFrom(fd: number, address: Uint8Array, flags: number): number;
-  /** Writes the local address of a socket, as `acceptFrom` does. */
+  /** Write the local and the remote address of a socket, as `acceptFrom` does. */
   getSocketName(fd: number, address: Uint8Array): number;
+  getPeerName(fd: number, address: Uint8Array): number;
   fcntl(fd: number, command: number, argument: number): number;
   close(fd: number): number;
   shutdown(fd: number, how: number): number;
@@ -66,6 +67,7 @@ const symbols = {
   connect: { args: ["i32", "ptr", "u32"], returns: "i32" },
   listen: { args: ["i32", "i32"], returns: "i32" },
   accept4: { args: ["i32", "ptr", "ptr", "i32"], returns: "i32" },
+  getpeername: { args: ["i32", "ptr", "ptr"], returns: "i32" },
   getsockname: { args: ["i32", "ptr", "ptr"], returns: "i32" },
   fcntl: { args: ["i32", "i32", "i64"], returns: "i32" },
   close: { args: ["i32"], returns: "i32" },
@@ -143,6 +145,10 @@ function wrapSymbols(c: LibcSymbols): Libc {
     acceptFrom: (fd, address, flags) => {
       size[0] = address.byteLength;
       return settle(c.accept4(fd, address, size, flags));
+    },
+    getPeerName: (fd, address) => {
+      size[0] = address.byteLength;
+      return settle(c.getpeername(fd, address, size));
     },
     getSocketName: (fd, address) => {
       size[0] = address.byteLength;

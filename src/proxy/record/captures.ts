@@ -30,9 +30,9 @@ export class Captures {
   }
 
   /**
-   * Starts a capture of the tunnels that match, those under way included as far
-   * as they are in the relay: one in a lane is not brought back. Undefined when
-   * there are four already.
+   * Starts a capture of the tunnels that match, those under way included. Those
+   * in a lane are brought back to the relay, but for half-closed ones. Undefined
+   * when there are four already.
    */
   start(options: CaptureOptions, visitTunnels: VisitTunnels): Capture | undefined {
     if (this.#captures.size >= MAX_CAPTURES) return undefined;

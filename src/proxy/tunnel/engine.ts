@@ -1,5 +1,5 @@
 import { type LanePool, startLanes } from "../../net/linux/lane-pool.ts";
-import { createAdaptiveEngine } from "./promote.ts";
+import { type AdoptSocket, createAdaptiveEngine } from "./promote.ts";
 import { relay } from "./relay.ts";
 import type { TunnelEngine } from "./tunnel.ts";
 
@@ -20,12 +20,12 @@ export interface EngineChoice {
 }
 
 /** Tries whether this system can splice, and chooses the engine accordingly. The relay is always right. */
-export function chooseEngine(plan: SplicePlan, tell: (message: string) => void): EngineChoice {
+export function chooseEngine(plan: SplicePlan, tell: (message: string) => void, adopt?: AdoptSocket): EngineChoice {
   if (plan.mode === "off") return { engine: relay, lanes: undefined, story: 'Splicing is off: "splice" says so.' };
   const started = startLanes({ onTrouble: tell });
   if (!started.ok) return { engine: relay, lanes: undefined, story: `Splicing is off: ${started.reason}` };
   return {
-    engine: createAdaptiveEngine(started.pool, plan.afterBytes),
+    engine: createAdaptiveEngine(started.pool, plan.afterBytes, adopt),
     lanes: started.pool,
     story: `Splicing after ${plan.afterBytes} bytes, through pipes of ${started.pipeBytes} bytes.`,
   };

@@ -2,32 +2,57 @@ import type { LanePool } from "../../net/linux/lane-pool.ts";
 import type { LanedTunnel, LaneSockets } from "../../net/linux/lane.ts";
 import type { Tunnel, TunnelEnd, TunnelResult } from "./tunnel.ts";
 
-/** Bytes that were carried before the lane took over. */
+/** Bytes that were carried before. */
 export interface BytesBefore {
   readonly up: number;
   readonly down: number;
 }
 
-/**
- * Carries the rest of a tunnel in a splice lane. To be called only right after
- * `pool.hasRoom()` said yes; the descriptors are the lane's from then on.
- */
-export function carryInLane(pool: LanePool, sockets: LaneSockets, before: BytesBefore = { up: 0, down: 0 }): Tunnel {
-  return new TunnelInLane(pool.adopt(sockets), before);
+/** A tunnel in a splice lane. */
+export interface TunnelInLane extends Tunnel {
+  /** Has the tunnel leave the lane as soon as no byte is on the way, unless a direction has ended. */
+  release(): void;
 }
 
-class TunnelInLane implements Tunnel {
+/** Carries a tunnel on that has left its lane; undefined when that cannot be. */
+export type Resume = (sockets: LaneSockets, before: BytesBefore) => Tunnel | undefined;
+
+/**
+ * Carries the rest of a tunnel in a splice lane. To be called only right after
+ * `pool.hasRoom()` said yes; the descriptors are the lane's from then on. After
+ * a `release` they are those of `resume`.
+ */
+export function carryInLane(
+  pool: LanePool,
+  sockets: LaneSockets,
+  before: BytesBefore = { up: 0, down: 0 },
+  resume?: Resume,
+): TunnelInLane {
+  return new LanedTunnelBefore(pool.adopt(sockets), sockets, before, resume);
+}
+
+class LanedTunnelBefore implements TunnelInLane {
   readonly done: Promise<TunnelResult>;
   readonly #laned: LanedTunnel;
   readonly #before: BytesBefore;
-  #killedBy: TunnelEnd = "killed";
+  readonly #resume: Resume | undefined;
+  #killedBy: "killed" | "drained" | undefined;
 
-  constructor(laned: LanedTunnel, before: BytesBefore) {
+  constructor(laned: LanedTunnel, sockets: LaneSockets, before: BytesBefore, resume: Resume | undefined) {
     this.#laned = laned;
     this.#before = before;
+    this.#resume = resume;
     this.done = laned.done.then((end) => {
       const { up, down } = this.bytes();
-      return { end: end === "killed" ? this.#killedBy : end, bytesUp: up, bytesDown: down };
+      if (end !== "released") {
+        const why: TunnelEnd = end === "killed" ? (this.#killedBy ?? "killed") : end;
+        return { end: why, bytesUp: up, bytesDown: down };
+      }
+      const resumed = resume?.(sockets, { up, down });
+      if (resumed === undefined) return { end: "client_reset", bytesUp: up, bytesDown: down };
+      // It may have been meant to end while it was between the two.
+      if (this.#killedBy !== undefined) resumed.kill(this.#killedBy);
+      return resumed.done;
     });
   }
 
@@ -39,5 +64,9 @@ class TunnelInLane implements Tunnel {
   kill(end: "killed" | "drained"): void {
     this.#killedBy = end;
     this.#laned.kill();
+  }
+
+  release(): void {
+    if (this.#resume !== undefined) this.#laned.release();
   }
 }

@@ -1,37 +1,54 @@
 import type { Conn } from "../../net/conn.ts";
 import type { LanePool } from "../../net/linux/lane-pool.ts";
 import { DescriptorConn } from "../../net/linux/descriptor-conn.ts";
+import type { LaneSockets } from "../../net/linux/lane.ts";
 import type { Detachable } from "../../net/linux/take-over.ts";
 import { SocketConn } from "../../net/socket-conn.ts";
-import { carryInLane } from "./lane-engine.ts";
+import { type BytesBefore, carryInLane, type TunnelInLane } from "./lane-engine.ts";
 import { type Handover, type Promotion, relay } from "./relay.ts";
 import type { TunnelWitness } from "./tunnel-witness.ts";
 import type { Tunnel, TunnelEngine, TunnelOptions, TunnelResult } from "./tunnel.ts";
 
+/** Makes a connection of a connected TCP socket, which is its own from then on; undefined when it is none any more. */
+export type AdoptSocket = (fd: number) => Conn | undefined;
+
 /**
  * The engine that every tunnel starts with: the relay, from which a plain-TCP
  * tunnel moves to a splice lane once it has carried `afterBytes` bytes. Short
- * tunnels never pay for a hand-over, long ones never pay for a copy.
+ * tunnels never pay for a hand-over, long ones never pay for a copy. Somebody
+ * who wants to watch it brings it back to the relay, where that can `adopt`
+ * the sockets.
  */
-export function createAdaptiveEngine(lanes: LanePool, afterBytes: number): TunnelEngine {
+export function createAdaptiveEngine(lanes: LanePool, afterBytes: number, adopt?: AdoptSocket): TunnelEngine {
   return (client, target, options) =>
     client.encrypted || target.encrypted
       ? relay(client, target, options)
-      : new AdaptiveTunnel(lanes, afterBytes, client, target, options);
+      : new AdaptiveTunnel({ lanes, afterBytes, adopt }, client, target, options);
 }
 
-/** A tunnel in the relay, and then in a lane. Of the relay nothing is kept then. */
-class AdaptiveTunnel implements Tunnel, Promotion {
+interface LaneUse {
+  readonly lanes: LanePool;
   readonly afterBytes: number;
-  readonly #lanes: LanePool;
+  readonly adopt: AdoptSocket | undefined;
+}
+
+/** A tunnel in the relay, and then in a lane, and so on. Of the one that it has left nothing is kept. */
+class AdaptiveTunnel implements Tunnel, Promotion {
+  readonly #use: LaneUse;
   /** Undefined while the relay begins: it may be handed over before it is known here. */
   #current: Tunnel | undefined;
+  #laned: TunnelInLane | undefined;
+  /** Who wants to watch it once it is back from its lane. */
+  #awaiting: TunnelWitness[] | undefined;
 
-  constructor(lanes: LanePool, afterBytes: number, client: Conn, target: Conn, options: TunnelOptions) {
-    this.#lanes = lanes;
-    this.afterBytes = afterBytes;
+  constructor(use: LaneUse, client: Conn, target: Conn, options: TunnelOptions) {
+    this.#use = use;
     const relayed = relay(client, target, options, this);
     this.#current ??= relayed;
+  }
+
+  get afterBytes(): number {
+    return this.#use.afterBytes;
   }
 
   get done(): Promise<TunnelResult> {
@@ -48,20 +65,46 @@ class AdaptiveTunnel implements Tunnel, Promotion {
   }
 
   watch(witness: TunnelWitness): void {
-    this.#current?.watch?.(witness);
+    if (this.#laned === undefined) {
+      this.#current?.watch?.(witness);
+      return;
+    }
+    (this.#awaiting ??= []).push(witness);
+    this.#laned.release();
   }
 
   /** Moves both connections to a lane; undefined when there is none or no descriptors are left for the move. */
   attempt({ client, target, idleMs, ...so }: Handover): Tunnel | undefined {
+    const { lanes, adopt } = this.#use;
     const [near, far] = [findDetachable(client), findDetachable(target)];
-    if (near === undefined || far === undefined || !this.#lanes.hasRoom()) return undefined;
-    const fds = this.#lanes.takeOver(near, far);
+    if (near === undefined || far === undefined || !lanes.hasRoom()) return undefined;
+    const fds = lanes.takeOver(near, far);
     if (fds === undefined) return undefined;
     const [clientFd, targetFd] = fds;
     const { upFinished, downFinished } = so;
     const before = { up: so.bytesUp, down: so.bytesDown };
-    this.#current = carryInLane(this.#lanes, { clientFd, targetFd, idleMs, upFinished, downFinished }, before);
+    const sockets = { clientFd, targetFd, idleMs, upFinished, downFinished };
+    const resume = adopt && ((left: LaneSockets, passed: BytesBefore) => this.#resume(adopt, left, passed));
+    this.#laned = carryInLane(lanes, sockets, before, resume);
+    this.#current = this.#laned;
     return this.#current;
+  }
+
+  /** Goes on in the relay, with the sockets that the lane gave back. */
+  #resume(adopt: AdoptSocket, { clientFd, targetFd, idleMs }: LaneSockets, before: BytesBefore): Tunnel | undefined {
+    const [client, target] = [adopt(clientFd), adopt(targetFd)];
+    const witnesses = this.#awaiting;
+    this.#laned = undefined;
+    this.#awaiting = undefined;
+    if (client === undefined || target === undefined) {
+      client?.reset();
+      target?.reset();
+      return undefined;
+    }
+    const relayed = relay(client, target, { idleMs, before, ...(witnesses && { witnesses }) }, this);
+    // It may have left for a lane again.
+    if (this.#laned === undefined) this.#current = relayed;
+    return relayed;
   }
 }
 

@@ -60,9 +60,14 @@ class Relay implements Tunnel, TapPort, Watched {
     this.#owner = options.owner;
     this.#idleMs = options.idleMs;
     this.#promotion = promotion;
-    this.#promoteAt = promotion?.afterBytes ?? Infinity;
+    const { before } = options;
+    this.#promoteAt = (promotion?.afterBytes ?? Infinity) + (before === undefined ? 0 : before.up + before.down);
     this.#up = new Direction(this, client, target, true);
     this.#down = new Direction(this, target, client, false);
+    if (before !== undefined) {
+      this.#up.bytes = before.up;
+      this.#down.bytes = before.down;
+    }
     watchIdle(this, options.idleMs);
     if (options.witnesses !== undefined) for (const witness of options.witnesses) this.watch(witness);
     this.#tap = options.tap;

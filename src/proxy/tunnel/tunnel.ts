@@ -43,6 +43,8 @@ export interface TunnelOptions {
   readonly idleMs: number;
   /** Told of the end, for less than the promise `done` costs. */
   readonly owner?: TunnelOwner;
+  /** Bytes that have been carried already, where the tunnel was before. */
+  readonly before?: { readonly up: number; readonly down: number };
   /** Looks at the first bytes. Until it has seen enough the tunnel stays in the relay. */
   readonly tap?: TunnelTap;
   /** See everything from the first byte on. As long as there is one the tunnel stays in the relay. */

@@ -1,0 +1,148 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { adoptSocket } from "../../src/net/linux/adopt-socket.ts";
+import type { LanePool } from "../../src/net/linux/lane-pool.ts";
+import { createAdaptiveEngine } from "../../src/proxy/tunnel/promote.ts";
+import type { TunnelWitness, WatchedTunnel } from "../../src/proxy/tunnel/tunnel-witness.ts";
+import type { Tunnel } from "../../src/proxy/tunnel/tunnel.ts";
+import { startWarmLanes } from "../support/lane-stand.ts";
+import { waitFor } from "../support/proxy.ts";
+import { requireReactor } from "../support/require-reactor.ts";
+import { createRandom } from "../support/seeded-random.ts";
+import { connectTunnel, descriptorEnds } from "./tunnel-contract.ts";
+
+/** Tunnels under fire: as many as the variable says. */
+const RETURNS = Number(process.env["RETURNS"] ?? 100);
+
+let pool: LanePool;
+beforeAll(async () => {
+  pool = await startWarmLanes();
+});
+afterAll(() => pool.stop());
+
+const adopt = (fd: number) => adoptSocket(requireReactor(), fd);
+
+class Watcher implements TunnelWitness {
+  tunnel: WatchedTunnel | undefined;
+  text = "";
+  bytes = 0;
+  end: string | undefined;
+
+  begin(tunnel: WatchedTunnel): void {
+    this.tunnel = tunnel;
+  }
+  came(_from: string, bytes: Uint8Array): void {
+    this.bytes += bytes.length;
+    if (this.text.length < 100) this.text += Buffer.from(bytes).toString("latin1");
+  }
+  went(): void {
+    // What went is what came.
+  }
+  ended(): void {
+    // Its end is looked at in `over`.
+  }
+  finished(): void {
+    // The same.
+  }
+  over(end: string): void {
+    this.end = end;
+  }
+}
+
+test("a tunnel in a lane comes back for somebody who watches it, and goes to a lane again afterwards", async () => {
+  const { client, target, tunnel } = await connectTunnel(createAdaptiveEngine(pool, 1, adopt), {}, descriptorEnds);
+  client.write("before");
+  await target.untilText("before");
+  await waitFor(() => pool.status().tunnels === 1, "the lane");
+  const watcher = new Watcher();
+  tunnel.watch?.(watcher);
+  await waitFor(() => watcher.tunnel !== undefined, "the return");
+  expect(pool.status().tunnels).toBe(0);
+  expect(watcher.tunnel?.passed).toEqual({ up: 6, down: 0 });
+  expect(watcher.tunnel?.ends.client.remotePort).toBe(client.socket.localPort);
+  client.write(", while");
+  target.write("an answer");
+  await target.untilText("before, while");
+  await client.untilText("an answer");
+  expect([...watcher.text].toSorted().join("")).toBe([...", whilean answer"].toSorted().join(""));
+  watcher.tunnel?.lookAway();
+  client.write(", after");
+  await target.untilText("before, while, after");
+  await waitFor(() => pool.status().tunnels === 1, "the lane again");
+  expect(tunnel.bytes()).toEqual({ up: 20, down: 9 });
+  client.finish();
+  target.finish();
+  expect(await tunnel.done).toEqual({ end: "closed", bytesUp: 20, bytesDown: 9 });
+});
+
+test("a half-closed tunnel stays in its lane", async () => {
+  const { client, target, tunnel } = await connectTunnel(createAdaptiveEngine(pool, 1, adopt), {}, descriptorEnds);
+  client.write("x");
+  await target.untilText("x");
+  await waitFor(() => pool.status().tunnels === 1, "the lane");
+  client.finish();
+  await target.untilEnd();
+  const watcher = new Watcher();
+  tunnel.watch?.(watcher);
+  target.write("answer");
+  await client.untilText("answer");
+  expect(watcher.tunnel).toBeUndefined();
+  target.finish();
+  expect(await tunnel.done).toEqual({ end: "closed", bytesUp: 1, bytesDown: 6 });
+});
+
+test("a tunnel that is to end while it comes back ends", async () => {
+  const { client, target, tunnel } = await connectTunnel(createAdaptiveEngine(pool, 1, adopt), {}, descriptorEnds);
+  client.write("x");
+  await target.untilText("x");
+  await waitFor(() => pool.status().tunnels === 1, "the lane");
+  tunnel.watch?.(new Watcher());
+  tunnel.kill("drained");
+  expect((await tunnel.done).end).toBe("drained");
+  await Promise.all([client.untilEnd(), target.untilEnd()]);
+});
+
+test("coming back and leaving again under fire loses, repeats and reorders nothing", async () => {
+  const random = createRandom(4711);
+  let returned = 0;
+  const disturb = (tunnel: Tunnel): void => {
+    const watcher = new Watcher();
+    tunnel.watch?.(watcher);
+    void waitFor(() => watcher.tunnel !== undefined || watcher.end !== undefined, "a return")
+      .then(() => {
+        returned += 1;
+        watcher.tunnel?.lookAway();
+      })
+      .catch(() => {});
+  };
+  for (let done = 0; done < RETURNS; done += 8) {
+    await Promise.all(
+      Array.from({ length: 8 }, async () => {
+        const engine = createAdaptiveEngine(pool, 1 + random.below(20_000), adopt);
+        const { client, target, tunnel } = await connectTunnel(engine, {}, descriptorEnds);
+        const [sentUp, sentDown, gotUp, gotDown] = Array.from({ length: 4 }, () => new Bun.CryptoHasher("sha256"));
+        target.consume = (chunk) => gotUp?.update(chunk);
+        client.consume = (chunk) => gotDown?.update(chunk);
+        let [up, down] = [0, 0];
+        for (let round = 0; round < 60; round += 1) {
+          const [one, other] = [random.bytes(1 + random.below(30_000)), random.bytes(1 + random.below(30_000))];
+          sentUp?.update(one);
+          sentDown?.update(other);
+          client.write(one);
+          target.write(other);
+          up += one.length;
+          down += other.length;
+          if (random.below(8) === 0) disturb(tunnel);
+          if (random.below(3) === 0) await Bun.sleep(0);
+        }
+        await target.until(() => target.receivedBytes === up, "all upward bytes");
+        await client.until(() => client.receivedBytes === down, "all downward bytes");
+        client.finish();
+        target.finish();
+        expect(await tunnel.done).toEqual({ end: "closed", bytesUp: up, bytesDown: down });
+        expect(gotUp?.digest("hex")).toBe(sentUp?.digest("hex"));
+        expect(gotDown?.digest("hex")).toBe(sentDown?.digest("hex"));
+      }),
+    );
+  }
+  expect(returned).toBeGreaterThan(0);
+}, 600_000);
