@@ -11,11 +11,12 @@ import { serveRepeats } from "./forward/serve-repeats.ts";
 import { readHello } from "./handshake/hello.ts";
 import { readCredentials } from "./handshake/read-credentials.ts";
 import { readRequest } from "./handshake/read-request.ts";
-import { type Doorway, enter } from "./listen/enter.ts";
+import type { Doorway } from "./listen/enter.ts";
 import { inspectTunnel } from "./inspect/inspect-tunnel.ts";
 import { judgeForwarding } from "./inspect/judge-inside.ts";
 import { Places } from "./listen/places.ts";
 import { shareAddress } from "./listen/share-address.ts";
+import { welcome } from "./listen/welcome.ts";
 import { openTunnel } from "./tunnel/open-tunnel.ts";
 import { authorize } from "./policy/authorize.ts";
 import { refuse, respondEstablished } from "./respond/respond.ts";
@@ -38,12 +39,23 @@ export async function serveConnection(conn: TcpConn, from: Ip, doorway: Doorway,
     listener,
   });
   recorder.opened(session);
-  const client = await welcome(session, conn, doorway, services, places);
+  const client = await welcome(session, conn, doorway, places, services);
+  if (client === undefined) recorder.finished(session);
   let begun: Begun | undefined;
   while (client !== undefined) {
-    const outcome = await serveRequest(session, client, doorway, services, places, begun);
-    if (outcome === "ended") break;
-    if (outcome === "tunnel") return;
+    let kept: boolean;
+    try {
+      const end = await (begun === undefined
+        ? live(session, client, doorway, services, places)
+        : carryOn(begun, client, services));
+      if (end === "tunnel") return;
+      kept = typeof end === "object" ? refuse(session, client, end, services.draining) : end === "kept";
+    } catch (error) {
+      services.reportBug(error, session.id);
+      kept = refuse(session, client, { detail: "internal_error" }, true);
+    }
+    recorder.finished(session);
+    if (!kept) break;
     const next = await serveRepeats(session, client, services);
     if (next.kind === "gone") {
       client.close();
@@ -54,51 +66,6 @@ export async function serveConnection(conn: TcpConn, from: Ip, doorway: Doorway,
   }
   places.leave(session.client);
   recorder.closed(session);
-}
-
-/** Leads a connection in; undefined when it had to be turned away, and was told so if it can be. */
-async function welcome(
-  session: Session,
-  conn: TcpConn,
-  doorway: Doorway,
-  services: Services,
-  places: Places,
-): Promise<Conn | undefined> {
-  try {
-    const entrance = await enter(session, conn, doorway, places);
-    if (entrance.ok) return entrance.conn;
-    if (entrance.conn === undefined) conn.close();
-    refuse(session, entrance.conn ?? conn, entrance.failure, true);
-  } catch (error) {
-    services.reportBug(error, session.id);
-    refuse(session, conn, { detail: "internal_error" }, true);
-  }
-  services.recorder.finished(session);
-  return undefined;
-}
-
-/** Serves one request, whatever becomes of it: another one may follow on a connection that is kept, or it has become a tunnel. */
-async function serveRequest(
-  session: Session,
-  client: Conn,
-  doorway: Doorway,
-  services: Services,
-  places: Places,
-  begun: Begun | undefined,
-): Promise<"kept" | "ended" | "tunnel"> {
-  let kept: boolean;
-  try {
-    const end = await (begun === undefined
-      ? live(session, client, doorway, services, places)
-      : carryOn(begun, client, services));
-    if (end === "tunnel") return end;
-    kept = typeof end === "object" ? refuse(session, client, end, services.draining) : end === "kept";
-  } catch (error) {
-    services.reportBug(error, session.id);
-    kept = refuse(session, client, { detail: "internal_error" }, true);
-  }
-  services.recorder.finished(session);
-  return kept ? "kept" : "ended";
 }
 
 /**
