@@ -1,5 +1,11 @@
 import type { Parsed } from "../parsed.ts";
-import { createFieldSectionScan, type FieldSectionError, readFieldSection, scanFieldSection } from "./field-section.ts";
+import {
+  createFieldSectionScan,
+  type FieldSectionError,
+  type FieldSectionScan,
+  readFieldSection,
+  scanFieldSection,
+} from "./field-section.ts";
 import type { Fields } from "./fields.ts";
 import { decodeLatin1 } from "./octets.ts";
 
@@ -49,30 +55,71 @@ export function createHeadParser<T, Code extends string>(
   grammar: HeadGrammar<T, Code>,
   limits: HeadLimits,
 ): HeadParser<T, Code | HeadError> {
-  const line: StartLineScan = { pos: 0, step: 0, marks: [] };
-  const section = createFieldSectionScan(-1);
+  return new GrammarParser(grammar, limits);
+}
 
-  function parse(bytes: Uint8Array): Parsed<T, Code | HeadError> {
-    const end = Math.min(bytes.length, limits.maxBytes);
+class GrammarParser<T, Code extends string> implements HeadParser<T, Code | HeadError> {
+  readonly #grammar: HeadGrammar<T, Code>;
+  readonly #limits: HeadLimits;
+  /** Undefined before the first bytes, and at the end. */
+  #scan: HeadScan | undefined;
+
+  constructor(grammar: HeadGrammar<T, Code>, limits: HeadLimits) {
+    this.#grammar = grammar;
+    this.#limits = limits;
+  }
+
+  parse(bytes: Uint8Array): Parsed<T, Code | HeadError> {
+    const scan = this.#scan ?? takeScan();
+    const parsed = this.#scanOn(scan, bytes);
+    this.#scan = parsed.kind === "more" ? scan : undefined;
+    if (parsed.kind !== "more") giveBack(scan);
+    return parsed;
+  }
+
+  #scanOn({ line, section }: HeadScan, bytes: Uint8Array): Parsed<T, Code | HeadError> {
+    const grammar = this.#grammar;
+    const { maxBytes, maxFields } = this.#limits;
+    const end = Math.min(bytes.length, maxBytes);
     if (section.pos < 0) {
       const outcome = grammar.scanStartLine(line, bytes, end);
-      if (outcome === "more")
-        return end < limits.maxBytes ? MORE : { kind: "bad", code: grammar.startLineTooLong, at: end };
+      if (outcome === "more") return end < maxBytes ? MORE : { kind: "bad", code: grammar.startLineTooLong, at: end };
       if (outcome !== "done") return { kind: "bad", code: outcome, at: line.pos };
       section.pos = line.pos;
     }
-    const outcome = scanFieldSection(section, bytes, end, limits.maxFields);
-    if (outcome === "more") return end < limits.maxBytes ? MORE : { kind: "bad", code: "head_too_large", at: end };
+    const outcome = scanFieldSection(section, bytes, end, maxFields);
+    if (outcome === "more") return end < maxBytes ? MORE : { kind: "bad", code: "head_too_large", at: end };
     if (outcome !== "done") return { kind: "bad", code: outcome, at: section.pos };
     const text = decodeLatin1(bytes, 0, section.pos);
-    return {
-      kind: "done",
-      value: grammar.build(text, line.marks, readFieldSection(section, text, 0)),
-      used: section.pos,
-    };
+    const value = grammar.build(text, line.marks, readFieldSection(section, text, 0));
+    return { kind: "done", value, used: section.pos };
   }
+}
 
-  return { parse };
+/** Where a head is looked at: its start line, and its fields once `section.pos` is not negative. */
+interface HeadScan {
+  readonly line: StartLineScan;
+  readonly section: FieldSectionScan;
+}
+
+/** Used again: most heads are whole in their first part, so hardly ever more than one is in use. */
+let spare: HeadScan | undefined;
+
+function takeScan(): HeadScan {
+  const scan = spare ?? { line: { pos: 0, step: 0, marks: [] }, section: createFieldSectionScan(-1) };
+  spare = undefined;
+  return scan;
+}
+
+function giveBack(scan: HeadScan): void {
+  const { line, section } = scan;
+  line.pos = 0;
+  line.step = 0;
+  line.marks.length = 0;
+  section.pos = -1;
+  section.step = 0;
+  section.marks.length = 0;
+  spare = scan;
 }
 
 /** Length of an `HTTP-version`, `HTTP/1.1` (RFC 9112 §2.3). */

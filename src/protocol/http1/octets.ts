@@ -52,6 +52,6 @@ export function isFieldText(text: string): boolean {
 
 /** Reads octets `from` (inclusive) to `to` (exclusive) as latin1: one character an octet, nothing lost. */
 export function decodeLatin1(bytes: Uint8Array, from: number, to: number): string {
-  const buffer = bytes instanceof Buffer ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  return buffer.toString("latin1", from, to);
+  // Of a Buffer or not: it reads both, and a view for it would cost more than the reading.
+  return Buffer.prototype.toString.call(bytes, "latin1", from, to);
 }

@@ -60,9 +60,10 @@ const grammar: HeadGrammar<RequestHead, RequestHeadError> = {
   scanStartLine: scanRequestLine,
   startLineTooLong: "request_line_too_long",
   build: (text, marks, fields) => {
-    const [method, afterMethod, afterTarget] = marks as [number, number, number];
+    const [start, afterMethod, afterTarget] = marks as [number, number, number];
     return {
-      method: text.slice(method, afterMethod),
+      // The method of most requests to a proxy is known without a text of its own.
+      method: text.startsWith("CONNECT ", start) ? "CONNECT" : text.slice(start, afterMethod),
       target: text.slice(afterMethod + 1, afterTarget),
       version: readVersion(text, afterTarget + 1),
       fields,

@@ -2,6 +2,7 @@ import type { Conn } from "../../net/conn.ts";
 import { parseRequestHead } from "../../protocol/http1/request-head.ts";
 import type { Failure } from "../failure.ts";
 import { readForwardRequest } from "../handshake/forward-request.ts";
+import { limitHeads } from "../handshake/limit-heads.ts";
 import type { Services } from "../services.ts";
 import type { Begun } from "./begun.ts";
 import { forward } from "./forward.ts";
@@ -10,7 +11,7 @@ import { forward } from "./forward.ts";
 export async function carryOn(begun: Begun, client: Conn, services: Services): Promise<Failure | "kept" | "ended"> {
   const { session, head } = begun;
   const { decision, route, runtime } = session;
-  const parsed = parseRequestHead(head, { maxBytes: runtime.limits.headBytes, maxFields: runtime.limits.headFields });
+  const parsed = parseRequestHead(head, limitHeads(runtime.limits));
   const request = parsed.kind === "done" ? readForwardRequest(parsed.value) : undefined;
   if (parsed.kind !== "done" || request?.ok !== true || decision?.verdict !== "allow" || route === undefined)
     throw new Error("A request was begun that is not well-formed or has no way");

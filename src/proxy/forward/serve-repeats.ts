@@ -1,6 +1,7 @@
 import type { Conn, ConnSink } from "../../net/conn.ts";
 import { type PlainRequest, readPlainRequest } from "../../protocol/http1/plain-request.ts";
 import { readPlainResponse } from "../../protocol/http1/plain-response.ts";
+import { limitHeads } from "../handshake/limit-heads.ts";
 import type { Runtime } from "../runtime.ts";
 import type { Services } from "../services.ts";
 import { type DialledAddress, openNextSession, type Session } from "../session.ts";
@@ -119,10 +120,7 @@ class Repeater implements ConnSink {
     const { current } = runtime;
     this.#memories ??= remember(this.#session, this.#client);
     if (this.#memories[0]?.runtime !== current || draining || chunk.length > MAX_HEAD) return false;
-    const request = readPlainRequest(chunk, {
-      maxBytes: current.limits.headBytes,
-      maxFields: current.limits.headFields,
-    });
+    const request = readPlainRequest(chunk, limitHeads(current.limits));
     if (request === undefined || request.used !== chunk.length) return false;
     const memory = findLike(this.#memories, request, chunk);
     if (memory === undefined) return false;
