@@ -31,37 +31,46 @@ export function readMessage<T, Code extends string>(
   parse: (bytes: Uint8Array) => Parsed<T, Code>,
   limits: ReadLimits,
 ): ReadResult<T, Code> | Promise<ReadResult<T, Code>> {
-  const reader = new MessageReader(conn, parse, limits.maxBytes);
-  conn.attach(reader);
-  return reader.result ?? reader.wait(limits.deadlineMs);
+  return new PlainReader(conn, parse, limits.maxBytes).read(limits.deadlineMs);
 }
 
 const NO_BYTES = new Uint8Array(0);
 
-class MessageReader<T, Code extends string> implements ConnSink, Expiring {
+/**
+ * What `readMessage` does, for a class that is the parser and says what came of
+ * it as well: one object then waits for the message, without a function to be
+ * called back and without a second promise for the judgement.
+ */
+export abstract class MessageReader<T, Code extends string, Outcome> implements ConnSink, Expiring {
   readonly #conn: Conn;
-  readonly #parse: (bytes: Uint8Array) => Parsed<T, Code>;
   readonly #maxBytes: number;
+  #over = false;
   /** What came of it, once it is over. */
-  result: ReadResult<T, Code> | undefined;
-  #resolve: ((result: ReadResult<T, Code>) => void) | undefined;
+  #outcome: Outcome | undefined;
+  #waiting: PromiseWithResolvers<Outcome> | undefined;
   /** The turn of its deadline, once it waits. */
   #turn: number | undefined;
   /** Everything so far is the first `#length` bytes; the first chunk is used as it came. */
   #store: Uint8Array = NO_BYTES;
   #length = 0;
 
-  constructor(conn: Conn, parse: (bytes: Uint8Array) => Parsed<T, Code>, maxBytes: number) {
+  constructor(conn: Conn, maxBytes: number) {
     this.#conn = conn;
-    this.#parse = parse;
     this.#maxBytes = maxBytes;
   }
 
-  wait(ms: number): Promise<ReadResult<T, Code>> {
-    this.#turn = deadlines.start(this, ms);
-    return new Promise((resolve) => {
-      this.#resolve = resolve;
-    });
+  /** As the parsers of `protocol/`: gets all bytes so far. */
+  protected abstract parse(bytes: Uint8Array): Parsed<T, Code>;
+  /** Called once, when it is over. */
+  protected abstract judge(result: ReadResult<T, Code>): Outcome;
+
+  /** Attaches to the connection and reads. To be called once. */
+  read(deadlineMs: number): Outcome | Promise<Outcome> {
+    this.#conn.attach(this);
+    if (this.#over) return this.#outcome as Outcome;
+    this.#turn = deadlines.start(this, deadlineMs);
+    this.#waiting = Promise.withResolvers();
+    return this.#waiting.promise;
   }
 
   expire(): void {
@@ -71,13 +80,13 @@ class MessageReader<T, Code extends string> implements ConnSink, Expiring {
   data(chunk: Uint8Array): void {
     this.#append(chunk);
     const bytes = this.#length === this.#store.length ? this.#store : this.#store.subarray(0, this.#length);
-    const parsed = this.#parse(bytes);
+    const parsed = this.parse(bytes);
     if (parsed.kind === "done") {
       this.#conn.detach();
       if (parsed.used < bytes.length) this.#conn.unread(bytes.subarray(parsed.used));
-      this.#finish({ kind: "done", value: parsed.value });
+      this.#finish(parsed);
     } else if (parsed.kind === "bad") {
-      this.#finish({ kind: "bad", code: parsed.code, at: parsed.at });
+      this.#finish(parsed);
     } else if (this.#length >= this.#maxBytes) {
       this.#finish({ kind: "too_large" });
     }
@@ -113,10 +122,28 @@ class MessageReader<T, Code extends string> implements ConnSink, Expiring {
   }
 
   #finish(result: ReadResult<T, Code>): void {
-    if (this.result !== undefined) return;
-    this.result = result;
+    if (this.#over) return;
+    this.#over = true;
     if (this.#turn !== undefined) deadlines.stop(this, this.#turn);
     this.#conn.detach();
-    this.#resolve?.(result);
+    this.#outcome = this.judge(result);
+    this.#waiting?.resolve(this.#outcome);
+  }
+}
+
+class PlainReader<T, Code extends string> extends MessageReader<T, Code, ReadResult<T, Code>> {
+  readonly #parse: (bytes: Uint8Array) => Parsed<T, Code>;
+
+  constructor(conn: Conn, parse: (bytes: Uint8Array) => Parsed<T, Code>, maxBytes: number) {
+    super(conn, maxBytes);
+    this.#parse = parse;
+  }
+
+  protected override parse(bytes: Uint8Array): Parsed<T, Code> {
+    return this.#parse(bytes);
+  }
+
+  protected override judge(result: ReadResult<T, Code>): ReadResult<T, Code> {
+    return result;
   }
 }

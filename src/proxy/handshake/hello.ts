@@ -1,5 +1,6 @@
 import type { Conn } from "../../net/conn.ts";
-import { readMessage, type ReadResult } from "../../net/read-message.ts";
+import { MessageReader, type ReadResult } from "../../net/read-message.ts";
+import type { HeadParser } from "../../protocol/http1/head-parser.ts";
 import { createRequestHeadParser, type RequestHead, type RequestHeadError } from "../../protocol/http1/request-head.ts";
 import type { Parsed } from "../../protocol/parsed.ts";
 import { parseSocks4Request, type Socks4Request, type Socks4RequestError } from "../../protocol/socks/socks4-server.ts";
@@ -7,6 +8,7 @@ import { parseSocks5Greeting, type Socks5Greeting } from "../../protocol/socks/s
 import { fail, type FailureDetail, type Outcome, succeed } from "../failure.ts";
 import type { ClientProtocol, Session } from "../session.ts";
 import { remainingHandshakeMs } from "./handshake-deadline.ts";
+import { limitHeads } from "./limit-heads.ts";
 
 /** The first message of a client: its first byte tells which protocol it speaks. */
 export type Hello =
@@ -25,19 +27,53 @@ export function readHello(
   client: Conn,
   protocols: ReadonlySet<ClientProtocol>,
 ): Outcome<Hello> | Promise<Outcome<Hello>> {
-  const { limits } = session.runtime;
-  let parse: ((bytes: Uint8Array) => Parsed<Hello, HelloError>) | undefined;
-
-  const read = readMessage<Hello, HelloError>(
-    client,
-    (bytes) => {
-      parse ??= chooseParser(session, bytes, protocols);
-      return parse(bytes);
-    },
-    { deadlineMs: remainingHandshakeMs(session), maxBytes: limits.headBytes + 1 },
-  );
-  return read instanceof Promise ? read.then((late) => judgeHello(session, late)) : judgeHello(session, read);
+  return new HelloReader(session, client, protocols).read(remainingHandshakeMs(session));
 }
+
+class HelloReader extends MessageReader<Hello, HelloError, Outcome<Hello>> {
+  readonly #session: Session;
+  readonly #protocols: ReadonlySet<ClientProtocol>;
+  /** Once the first byte has told that it is needed. */
+  #headParser: HeadParser<RequestHead, RequestHeadError> | undefined;
+
+  constructor(session: Session, client: Conn, protocols: ReadonlySet<ClientProtocol>) {
+    super(client, session.runtime.limits.headBytes + 1);
+    this.#session = session;
+    this.#protocols = protocols;
+  }
+
+  protected override parse(bytes: Uint8Array): Parsed<Hello, HelloError> {
+    const session = this.#session;
+    session.protocol ??= recogniseProtocol(bytes[0]);
+    if (!this.#protocols.has(session.protocol)) return NOT_SERVED;
+    switch (session.protocol) {
+      case "socks5": {
+        const parsed = parseSocks5Greeting(bytes);
+        if (parsed.kind !== "done") return parsed;
+        return { kind: "done", value: { protocol: "socks5", greeting: parsed.value }, used: parsed.used };
+      }
+      case "socks4": {
+        const parsed = parseSocks4Request(bytes);
+        if (parsed.kind !== "done") return parsed;
+        return { kind: "done", value: { protocol: "socks4", request: parsed.value }, used: parsed.used };
+      }
+      case "http": {
+        this.#headParser ??= createRequestHeadParser(limitHeads(session.runtime.limits));
+        const parsed = this.#headParser.parse(bytes);
+        if (parsed.kind !== "done") return parsed;
+        return { kind: "done", value: { protocol: "http", head: parsed.value }, used: parsed.used };
+      }
+      default:
+        return session.protocol satisfies never;
+    }
+  }
+
+  protected override judge(read: ReadResult<Hello, HelloError>): Outcome<Hello> {
+    return judgeHello(this.#session, read);
+  }
+}
+
+const NOT_SERVED = { kind: "bad", code: "protocol_not_served", at: 0 } as const;
 
 function judgeHello(session: Session, read: ReadResult<Hello, HelloError>): Outcome<Hello> {
   switch (read.kind) {
@@ -70,35 +106,9 @@ function noteHead(session: Session, head: RequestHead): void {
 }
 
 /** SOCKS begins with its version as a byte, and no HTTP request can begin with one of those. */
-function chooseParser(
-  session: Session,
-  bytes: Uint8Array,
-  protocols: ReadonlySet<ClientProtocol>,
-): (bytes: Uint8Array) => Parsed<Hello, HelloError> {
-  session.protocol = recogniseProtocol(bytes[0]);
-  if (!protocols.has(session.protocol)) return () => ({ kind: "bad", code: "protocol_not_served", at: 0 });
-  switch (session.protocol) {
-    case "socks5":
-      return (all) => mapValue(parseSocks5Greeting(all), (greeting) => ({ protocol: "socks5", greeting }));
-    case "socks4":
-      return (all) => mapValue(parseSocks4Request(all), (request) => ({ protocol: "socks4", request }));
-    case "http": {
-      const { headBytes, headFields } = session.runtime.limits;
-      const parser = createRequestHeadParser({ maxBytes: headBytes, maxFields: headFields });
-      return (all) => mapValue(parser.parse(all), (head) => ({ protocol: "http", head }));
-    }
-    default:
-      return session.protocol satisfies never;
-  }
-}
-
 function recogniseProtocol(firstByte: number | undefined): ClientProtocol {
   if (firstByte === 5) return "socks5";
   return firstByte === 4 ? "socks4" : "http";
-}
-
-function mapValue<T, Code extends string>(parsed: Parsed<T, Code>, map: (value: T) => Hello): Parsed<Hello, Code> {
-  return parsed.kind === "done" ? { kind: "done", value: map(parsed.value), used: parsed.used } : parsed;
 }
 
 function judgeHelloError(code: HelloError): FailureDetail {
