@@ -1,10 +1,4 @@
-import {
-  type Endpoint,
-  type EndpointResult,
-  parseAuthority,
-  parseHostField,
-  sameHost,
-} from "../../address/endpoint.ts";
+import { type Endpoint, parseAuthority, parseHostField, sameHost } from "../../address/endpoint.ts";
 import { findHostField } from "../../protocol/http1/host-field.ts";
 import { frameRequest } from "../../protocol/http1/message-framing.ts";
 import type { RequestHead } from "../../protocol/http1/request-head.ts";
@@ -22,31 +16,32 @@ export interface TunnelRequest {
  * first bytes of the tunnel.
  */
 export function readConnect(head: RequestHead): Outcome<TunnelRequest> {
-  const parsed = readAuthority(head.target);
-  if (!parsed.ok) return fail("bad_target", { note: parsed.code });
+  const wish = readAuthority(head.target);
+  if (!wish.ok) return wish;
 
-  const disagreement = compareHostField(head, parsed.endpoint);
+  const disagreement = compareHostField(head, wish.value.target);
   if (disagreement !== undefined) return disagreement;
 
   const framing = frameRequest(head);
   if (framing.kind === "bad") return fail("malformed_request", { note: framing.code });
-  return succeed({ kind: "tunnel", target: parsed.endpoint });
+  return wish;
 }
 
 /** Targets that were read lately: most tunnels lead to one of a few. Only what is valid, and not much. */
-const authorities = new Map<string, EndpointResult>();
+const authorities = new Map<string, Outcome<TunnelRequest>>();
 const MAX_AUTHORITIES = 256;
 
-function readAuthority(text: string): EndpointResult {
+function readAuthority(text: string): Outcome<TunnelRequest> {
   const before = authorities.get(text);
   if (before !== undefined) return before;
   // A part of a text keeps the whole of it in memory, and a tunnel its target: for days, perhaps.
   const own = Buffer.from(text, "latin1").toString("latin1");
   const read = parseAuthority(own);
-  if (!read.ok) return read;
+  if (!read.ok) return fail("bad_target", { note: read.code });
+  const wish: Outcome<TunnelRequest> = succeed({ kind: "tunnel", target: read.endpoint });
   if (authorities.size === MAX_AUTHORITIES) authorities.clear();
-  authorities.set(own, read);
-  return read;
+  authorities.set(own, wish);
+  return wish;
 }
 
 /** RFC 9112 §3.2: HTTP/1.1 carries exactly one `Host`; what it names is the target, the port may be left out. */

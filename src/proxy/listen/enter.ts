@@ -1,4 +1,4 @@
-import { containsIp, type Cidr } from "../../address/cidr.ts";
+import { type Cidr, isWithin } from "../../address/cidr.ts";
 import type { Conn } from "../../net/conn.ts";
 import { judgeDescriptor } from "../../net/linux/spare-descriptors.ts";
 import { moveToRuntime } from "../../net/move-to-runtime.ts";
@@ -38,8 +38,7 @@ export type Entrance =
  * neither header nor TLS.
  */
 export function enter(session: Session, conn: TcpConn, doorway: Doorway, places: Places): Entrance | Promise<Entrance> {
-  const mustIntroduce = doorway.proxyFrom.some((cidr) => containsIp(cidr, session.client));
-  if (mustIntroduce) return passIntroduced(session, conn, doorway, places);
+  if (isWithin(session.client, doorway.proxyFrom)) return passIntroduced(session, conn, doorway, places);
   return pass(session, conn, doorway, places);
 }
 

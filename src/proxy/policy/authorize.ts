@@ -57,8 +57,24 @@ export function authorize(
 ): Authorization | Promise<Authorization> {
   const query: Query = { client: session.client, user: session.user, target };
   const first = evaluate(session.runtime.policy, query);
-  if (first.kind === "decided") return conclude(session, { decision: first.decision });
+  if (first.kind === "decided") {
+    const { decision } = first;
+    session.decision = decision;
+    return decision.verdict === "allow" ? permit(decision) : { ok: false, failure: explainDenial(decision) };
+  }
   return new Inquiry(session, query, services).run(first).then((finding) => conclude(session, finding));
+}
+
+/** What most tunnels are told: one for each decision of a rule, and not for each tunnel. */
+const permissions = new WeakMap<AllowDecision, Authorization>();
+
+function permit(decision: AllowDecision): Authorization {
+  let permission = permissions.get(decision);
+  if (permission === undefined) {
+    permission = { ok: true, value: { decision } };
+    permissions.set(decision, permission);
+  }
+  return permission;
 }
 
 /** What an inquiry ends with. `failure` says more than the decision does, or takes its place. */

@@ -1,4 +1,4 @@
-import { containsIp } from "../../address/cidr.ts";
+import { containsIp, isWithin } from "../../address/cidr.ts";
 import type { Ip } from "../../address/ip.ts";
 import type {
   AllowDecision,
@@ -48,7 +48,7 @@ export function evaluate(policy: Policy, query: Query, from = 0): Evaluation {
     if (match === "unknown") return { kind: "needs_address", rule: index };
     return judge(policy, rule, index, query, address);
   }
-  return { kind: "decided", decision: fallBack(policy) };
+  return (recallEvaluations(policy)[2 * rules.length] ??= { kind: "decided", decision: fallBack(policy) });
 }
 
 /** Gives the decision of a rule that is a function, once it has spoken. */
@@ -74,23 +74,31 @@ function judge(policy: Policy, rule: Rule, index: number, query: Query, address:
     return { kind: "decided", decision: { verdict: "deny", rule: name, detail: "denied_by_rule" } };
   }
   if (verdict.kind === "hook") return { kind: "ask", rule: index, ask: verdict.ask };
-  const decision = findAllowance(policy, rule.name, verdict, 2 * index + Number(isExact(rule, query, address)));
+  const exact = isExact(rule, query, address);
+  return (recallEvaluations(policy)[2 * index + Number(exact)] ??= grant(policy, name, verdict, index, exact));
+}
+
+/**
+ * What was found so far: it is the same for all that a rule lets through, and
+ * every tunnel keeps its decision. Two for each rule, the second one for the
+ * very address that it names; then what holds when none matches.
+ */
+const evaluations = new WeakMap<Policy, (Evaluation | undefined)[]>();
+
+function recallEvaluations(policy: Policy): (Evaluation | undefined)[] {
+  let known = evaluations.get(policy);
+  if (known === undefined) {
+    known = [];
+    evaluations.set(policy, known);
+  }
+  return known;
+}
+
+function grant(policy: Policy, name: string, verdict: AllowVerdict, index: number, exact: boolean): Evaluation {
+  const decision = allow(policy, name, verdict, exact);
   return typeof verdict.via === "function"
     ? { kind: "ask_via", rule: index, ask: verdict.via, decision }
     : { kind: "decided", decision };
-}
-
-/** What rules have allowed so far: a decision is the same for all that a rule lets through, and every tunnel keeps its own. */
-const allowances = new WeakMap<Policy, (AllowDecision | undefined)[]>();
-
-/** The decision of a rule that allows. An odd `key` is for the very address that the rule names. */
-function findAllowance(policy: Policy, name: string, verdict: AllowVerdict, key: number): AllowDecision {
-  let known = allowances.get(policy);
-  if (known === undefined) {
-    known = [];
-    allowances.set(policy, known);
-  }
-  return (known[key] ??= allow(policy, name, verdict, key % 2 === 1));
 }
 
 function allow(policy: Policy, name: string, verdict: AllowVerdict, exact: boolean): AllowDecision {
@@ -120,7 +128,7 @@ function findDefaultVia({ fallback }: Policy): Via {
 }
 
 function matchesClient(rule: Rule, query: Query): boolean {
-  if (rule.from !== undefined && !rule.from.some((cidr) => containsIp(cidr, query.client))) return false;
+  if (rule.from !== undefined && !isWithin(query.client, rule.from)) return false;
   return rule.users === undefined || (query.user !== undefined && rule.users.has(query.user));
 }
 
@@ -129,7 +137,7 @@ function matchTarget(rule: Rule, query: Query, address: Ip | undefined): "yes" |
   if (rule.to === undefined) return "yes";
   let unknown = false;
   for (const pattern of rule.to) {
-    if (!matchesPort(pattern, query.target.port)) continue;
+    if (!matchesPort(pattern.ports, query.target.port)) continue;
     if (pattern.host.kind === "cidr" && address === undefined) unknown = true;
     else if (matchesHost(pattern, query, address)) return "yes";
   }
@@ -157,19 +165,19 @@ export function isBelow(name: string, suffix: string): boolean {
   return name.length > suffix.length + 1 && name.endsWith(suffix) && name[name.length - suffix.length - 1] === ".";
 }
 
-function matchesPort({ ports }: TargetPattern, port: number): boolean {
-  return ports.length === 0 || ports.some(([from, to]) => port >= from && port <= to);
+function matchesPort(ports: TargetPattern["ports"], port: number): boolean {
+  if (ports.length === 0) return true;
+  for (const [from, to] of ports) if (port >= from && port <= to) return true;
+  return false;
 }
 
 /** Whether the rule opens private addresses, and a pattern of it is this one address and no other. */
 function isExact(rule: Rule, query: Query, address: Ip | undefined): boolean {
   if (rule.verdict.kind !== "allow" || !rule.verdict.allowPrivate) return false;
   if (rule.to === undefined || address === undefined) return false;
-  return rule.to.some(
-    (pattern) =>
-      pattern.host.kind === "cidr" &&
-      pattern.host.cidr.prefix === address.bytes.length * 8 &&
-      containsIp(pattern.host.cidr, address) &&
-      matchesPort(pattern, query.target.port),
-  );
+  for (const { host, ports } of rule.to) {
+    if (host.kind !== "cidr" || host.cidr.prefix !== address.bytes.length * 8) continue;
+    if (containsIp(host.cidr, address) && matchesPort(ports, query.target.port)) return true;
+  }
+  return false;
 }

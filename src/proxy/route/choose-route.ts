@@ -8,6 +8,7 @@ import type { Hop, Route } from "./route.ts";
 const ENVIRONMENT = "environment";
 
 const DIRECT: Route = { name: "direct", hops: [] };
+const GOES_DIRECTLY = succeed(DIRECT);
 
 /** What of a session the choice needs, and where it is written down. */
 export interface RoutedSession {
@@ -24,6 +25,10 @@ export function chooseRoute(session: RoutedSession, authorized: { readonly decis
   const hops = findHops(via, session);
   if (typeof hops === "string") return fail("no_upstream", { note: `no upstream is named ${hops}` });
   const from = sourceAddress ?? hops[0]?.sourceAddress;
+  if (hops.length === 0 && from === undefined) {
+    session.route = DIRECT;
+    return GOES_DIRECTLY;
+  }
   const named = hops.length === 0 ? DIRECT : { name: hops.map((hop) => hop.name).join(" > "), hops };
   session.route = from === undefined ? named : { ...named, sourceAddress: from };
   return succeed(session.route);
@@ -31,6 +36,7 @@ export function chooseRoute(session: RoutedSession, authorized: { readonly decis
 
 /** The hops of `via`, or the name that is not known. */
 function findHops(via: Via, session: RoutedSession): readonly Hop[] | string {
+  if (via.length === 0) return DIRECT.hops;
   const hops: Hop[] = [];
   for (const name of via) {
     const hop = session.runtime.upstreams.get(name);
