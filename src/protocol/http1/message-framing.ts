@@ -1,4 +1,4 @@
-import { type Fields, getAll, getOne } from "./fields.ts";
+import { type Fields, getAll, getOne, hasField } from "./fields.ts";
 import type { RequestHead } from "./request-head.ts";
 import type { ResponseHead } from "./response-head.ts";
 
@@ -80,14 +80,14 @@ export function frameResponse(
 
 /** Reads what the fields say; `undefined` when they say nothing. */
 function readFraming(fields: Fields, version: "1.0" | "1.1"): Exclude<RequestFraming, { kind: "none" }> | undefined {
-  const codings = getAll(fields, "transfer-encoding");
   const length = getOne(fields, "content-length");
-  if (codings.length === 0) {
+  if (!hasField(fields, "transfer-encoding")) {
     if (length.kind === "none") return undefined;
     return length.kind === "many" ? refuse("repeated_content_length") : readContentLength(length.value);
   }
   if (length.kind !== "none") return refuse("conflicting_framing");
   if (version === "1.0") return refuse("transfer_encoding_in_http_1_0");
+  const codings = getAll(fields, "transfer-encoding");
   // Names of codings compare without regard to case (RFC 9112 §7).
   return codings.length === 1 && codings[0]?.toLowerCase() === "chunked" ? CHUNKED : refuse("bad_transfer_encoding");
 }

@@ -7,6 +7,10 @@ import type { Authenticator, AuthOutcome } from "./authenticate.ts";
 /** Seconds after which a client may try again when too many passwords were being checked. */
 const RETRY_AFTER_SECONDS = 1;
 
+const NO_VALUES: readonly string[] = [];
+/** What most proxies find out. */
+const NOBODY: Outcome<undefined> = succeed(undefined);
+
 /** Who is told when the function that knows the users fails. */
 export interface IdentifyServices {
   reportHook(report: HookReport): void;
@@ -19,17 +23,13 @@ export function identify(
   services: IdentifyServices,
 ): Outcome<string | undefined> | Promise<Outcome<string | undefined>> {
   // A certificate says who the client is, unless it says so itself with a password.
-  if (session.certificateUser !== undefined && showsNothing(presented)) {
+  if (session.certificateUser !== undefined && presented.kind === "nothing") {
     return accept(session, { ok: true, user: session.certificateUser }, services);
   }
   const outcome = judge(session.runtime.authenticator, presented);
   return outcome instanceof Promise
     ? outcome.then((late) => accept(session, late, services))
     : accept(session, outcome, services);
-}
-
-function showsNothing(presented: Presented): boolean {
-  return presented.kind === "nothing" || (presented.kind === "fields" && presented.values.length === 0);
 }
 
 function judge(authenticator: Authenticator, presented: Presented): AuthOutcome | Promise<AuthOutcome> {
@@ -39,7 +39,7 @@ function judge(authenticator: Authenticator, presented: Presented): AuthOutcome 
     case "password":
       return authenticator.verifyPassword(presented.user, presented.password);
     case "nothing":
-      return authenticator.authenticate([]);
+      return authenticator.authenticate(NO_VALUES);
     default:
       return presented satisfies never;
   }
@@ -49,7 +49,7 @@ function accept(session: Session, outcome: AuthOutcome, services: IdentifyServic
   if (outcome.ok) {
     // Where nobody is asked for a password, whatever a client shows says nothing, and its certificate still does.
     session.user = outcome.user ?? session.certificateUser;
-    return succeed(session.user);
+    return session.user === undefined ? NOBODY : succeed(session.user);
   }
   if (outcome.fault !== undefined) services.reportHook({ hook: "users", fault: outcome.fault });
   return fail(outcome.detail, {

@@ -1,4 +1,4 @@
-import { getAll } from "../../protocol/http1/fields.ts";
+import { getAll, hasField } from "../../protocol/http1/fields.ts";
 import { encodeSocks5Choice, parseSocks5Password } from "../../protocol/socks/socks5-server.ts";
 import type { Conn } from "../../net/conn.ts";
 import type { Secret } from "../auth/secret.ts";
@@ -9,11 +9,13 @@ import { readSocksMessage } from "./read-socks-message.ts";
 
 /** What a client shows to say who it is. */
 export type Presented =
-  /** Values of the `Proxy-Authorization` fields as sent, and the request that they come with. */
+  /** Values of the `Proxy-Authorization` fields as sent, at least one, and the request that they come with. */
   | { readonly kind: "fields"; readonly values: readonly string[]; readonly method: string; readonly target: string }
   /** User name and password of RFC 1929. */
   | { readonly kind: "password"; readonly user: string; readonly password: Secret }
   | { readonly kind: "nothing" };
+
+const NOTHING: Outcome<Presented> = succeed({ kind: "nothing" });
 
 /** Takes the credentials out of what the client said, or asks for them: SOCKS5 has an exchange of its own for that. */
 export function readCredentials(
@@ -24,10 +26,11 @@ export function readCredentials(
   switch (hello.protocol) {
     case "http": {
       const { fields, method, target } = hello.head;
+      if (!hasField(fields, "proxy-authorization")) return NOTHING;
       return succeed({ kind: "fields", values: getAll(fields, "proxy-authorization"), method, target });
     }
     case "socks4":
-      return succeed({ kind: "nothing" });
+      return NOTHING;
     case "socks5":
       return negotiateSocks5(session, client, hello.greeting);
     default:
@@ -44,7 +47,7 @@ async function negotiateSocks5(
   const required = session.runtime.authenticator.required && session.certificateUser === undefined;
   if (offer.noAuth && !required) {
     client.write(encodeSocks5Choice("no_auth"));
-    return succeed({ kind: "nothing" });
+    return NOTHING;
   }
   if (!offer.password) return fail("credentials_required", { note: "no acceptable SOCKS5 method was offered" });
   client.write(encodeSocks5Choice("password"));
