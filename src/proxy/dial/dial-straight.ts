@@ -32,37 +32,35 @@ export function dialStraight(
   connect: Connect,
 ): Outcome<Dialled> | Promise<Outcome<Dialled>> {
   if (client?.closed === true) return fail("client_gone");
-  return new Promise((resolve) => {
-    new StraightDial(session, client, address, resolve).start(source, connect);
-  });
+  return new StraightDial(session, client, address).start(source, connect);
 }
 
 class StraightDial implements Expiring {
   readonly #session: StraightSession;
   readonly #client: Conn | undefined;
   readonly #address: DialledAddress;
-  readonly #resolve: (outcome: Outcome<Dialled>) => void;
+  readonly #outcome: PromiseWithResolvers<Outcome<Dialled>> = Promise.withResolvers();
   readonly #turn: number;
   #attempt: ConnectAttempt | undefined;
   #over = false;
 
-  constructor(
-    session: StraightSession,
-    client: Conn | undefined,
-    address: DialledAddress,
-    resolve: (outcome: Outcome<Dialled>) => void,
-  ) {
+  constructor(session: StraightSession, client: Conn | undefined, address: DialledAddress) {
     this.#session = session;
     this.#client = client;
     this.#address = address;
-    this.#resolve = resolve;
     this.#turn = deadlines.start(this, session.runtime.timeouts.connectMs);
-    if (client !== undefined) client.whenClosed = () => this.#giveUp(fail("client_gone"));
   }
 
-  start(source: Ip | undefined, connect: Connect): void {
+  start(source: Ip | undefined, connect: Connect): Promise<Outcome<Dialled>> {
     const target = source === undefined ? this.#address : { ...this.#address, source };
-    this.#attempt = connect(target, (result) => this.#take(result));
+    // One function for both ends of the wait: a client that is gone calls it without a result.
+    const hear = (result?: ConnectResult): void => {
+      if (result === undefined) this.#giveUp(fail("client_gone"));
+      else this.#take(result);
+    };
+    if (this.#client !== undefined) this.#client.whenClosed = hear;
+    this.#attempt = connect(target, hear);
+    return this.#outcome.promise;
   }
 
   expire(): void {
@@ -91,6 +89,6 @@ class StraightDial implements Expiring {
     this.#over = true;
     deadlines.stop(this, this.#turn);
     if (this.#client !== undefined) this.#client.whenClosed = undefined;
-    this.#resolve(outcome);
+    this.#outcome.resolve(outcome);
   }
 }

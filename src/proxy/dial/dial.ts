@@ -38,6 +38,8 @@ export interface DialWish {
   readonly tls?: { readonly ca?: readonly string[] };
 }
 
+const TUNNEL: DialWish = {};
+
 /** What of a session the dial needs, and where it is written down. */
 export interface DialSession extends Introduced {
   readonly runtime: { readonly timeouts: Pick<Runtime["timeouts"], "connectMs"> };
@@ -56,7 +58,7 @@ export function dial(
   route: Route,
   authorized: Authorized,
   services: DialServices,
-  wish: DialWish = {},
+  wish: DialWish = TUNNEL,
 ): Outcome<Dialled> | Promise<Outcome<Dialled>> {
   const { target } = session;
   if (target === undefined) throw new Error("A session without a target cannot be dialled");
