@@ -41,8 +41,13 @@ export class Deadlines {
     members.add(what);
     this.#size += 1;
     // It stops at its next look without members: short waits follow each other closely.
-    this.#timer ??= setInterval(() => this.look(), TURN_MS);
+    if (this.#timer === undefined) this.#startTimer();
     return turn;
+  }
+
+  /** Apart, for a function in `start` would cost every one that is started, and not only the first. */
+  #startTimer(): void {
+    this.#timer = setInterval(() => this.look(), TURN_MS);
   }
 
   /** Stops what `start` began. Without effect when it has expired. */

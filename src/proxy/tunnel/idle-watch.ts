@@ -45,9 +45,14 @@ class Round {
 
   add(watched: Watched): void {
     this.#members.add(watched);
-    const period = Math.min(1000, Math.max(50, this.#idleMs / 4));
     // It stops at its next turn without members: short waits follow each other closely.
-    this.#timer ??= setInterval(() => this.#look(), period).unref();
+    if (this.#timer === undefined) this.#startTimer();
+  }
+
+  /** Apart, for a function in `add` would cost every member, and not only the first. */
+  #startTimer(): void {
+    const period = Math.min(1000, Math.max(50, this.#idleMs / 4));
+    this.#timer = setInterval(() => this.#look(), period).unref();
   }
 
   delete(watched: Watched): void {

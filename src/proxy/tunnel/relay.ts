@@ -163,12 +163,7 @@ class Relay implements Tunnel, TapPort, Watched {
     if (successor === undefined) return;
     this.#state = "over";
     unwatchIdle(this, this.#idleMs);
-    // Nothing here holds on to this relay and its connections any more.
-    const [owner, done] = [this.#owner, this.#done];
-    void successor.done.then((result) => {
-      owner?.tunnelOver(result);
-      done?.resolve(result);
-    });
+    tellEndOf(successor, this.#owner, this.#done);
   }
 
   /** Both directions have ended in order: the tunnel is over once nothing is left to say. */
@@ -240,9 +235,27 @@ class Relay implements Tunnel, TapPort, Watched {
     this.#done?.resolve(result);
     const owner = this.#owner;
     if (owner === undefined) return;
-    if (begins) queueMicrotask(() => owner.tunnelOver(result));
+    if (begins) tellLater(owner, result);
     else owner.tunnelOver(result);
   }
+}
+
+// Apart from the methods that call them: a function in those would cost every chunk, or every tunnel.
+
+/** The relay before it, and its connections, are not held on to. */
+function tellEndOf(
+  successor: Tunnel,
+  owner: TunnelOwner | undefined,
+  done: PromiseWithResolvers<TunnelResult> | undefined,
+): void {
+  void successor.done.then((result) => {
+    owner?.tunnelOver(result);
+    done?.resolve(result);
+  });
+}
+
+function tellLater(owner: TunnelOwner, result: TunnelResult): void {
+  queueMicrotask(() => owner.tunnelOver(result));
 }
 
 /** One way through the tunnel: from `source`, whose consumer it is, to the other connection. */
