@@ -33,8 +33,9 @@ export function recogniseFirstBytes(bytes: Uint8Array): FirstBytes {
   if (SMTP.test(text)) return "smtp";
   if (HTTP.test(text)) return "http";
   const lower = text.toLowerCase();
-  const begun = HTTP_BEGUN.test(text) || OTHER_BEGINNINGS.some((beginning) => beginning.startsWith(lower));
-  return begun ? "more" : "unknown";
+  if (HTTP_BEGUN.test(text)) return "more";
+  for (const beginning of OTHER_BEGINNINGS) if (beginning.startsWith(lower)) return "more";
+  return "unknown";
 }
 
 function isLetter(octet: number): boolean {

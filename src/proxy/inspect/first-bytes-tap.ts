@@ -20,7 +20,7 @@ export interface FirstBytesTapOptions {
   /** What the client asked for. */
   readonly target: Endpoint;
   /** What has to be met before a byte of the client goes on; without it nothing is held and nothing refused. */
-  readonly demand?: InsideDemand;
+  readonly demand?: InsideDemand | undefined;
   /** Milliseconds that a client has to say what is judged. */
   readonly deadlineMs: number;
   /** Compute JA3 fingerprints too. */
@@ -57,7 +57,7 @@ export class FirstBytesTap implements TunnelTap {
   #port: TapPort | undefined;
   #timer: Timer | undefined;
   #holding: boolean;
-  #held: Uint8Array[] = [];
+  #held: Uint8Array[] | undefined;
   /** What the client said, while that is too little to recognise. */
   #beginning: Uint8Array | undefined;
   #client: TlsWatcher | undefined;
@@ -80,7 +80,11 @@ export class FirstBytesTap implements TunnelTap {
 
   begin(port: TapPort): void {
     this.#port = port;
-    if (this.#holding) this.#timer = setTimeout(() => this.#expire(), this.#options.deadlineMs);
+    if (this.#holding) this.#startTimer();
+  }
+
+  #startTimer(): void {
+    this.#timer = setTimeout(() => this.#expire(), this.#options.deadlineMs);
   }
 
   up(chunk: Uint8Array): Uint8Array | undefined {
@@ -90,7 +94,7 @@ export class FirstBytesTap implements TunnelTap {
     const failure = this.#readClient(chunk) ?? this.#boundUp();
     if (failure !== undefined) return this.#deny(failure);
     if (!wasHolding) return chunk;
-    this.#held.push(chunk);
+    (this.#held ??= []).push(chunk);
     return this.#holding ? undefined : this.#takeHeld();
   }
 
@@ -117,7 +121,7 @@ export class FirstBytesTap implements TunnelTap {
 
   close(): void {
     this.#finish();
-    this.#held = [];
+    this.#held = undefined;
   }
 
   /** Whether something is demanded that the next message of the handshake could still breach. */
@@ -286,7 +290,7 @@ export class FirstBytesTap implements TunnelTap {
     const { demand, deadlineMs } = this.#options;
     if (demand !== undefined && this.#settleAsItIs("it is not complete in time") !== undefined) {
       this.#deny(fail("first_bytes_timeout", { note: `${this.#upBytes} bytes came in ${deadlineMs} ms` }).failure);
-    } else if (this.#held.length > 0) {
+    } else if (this.#held !== undefined) {
       this.#port?.pass(this.#takeHeld());
     }
   }
@@ -299,8 +303,8 @@ export class FirstBytesTap implements TunnelTap {
   }
 
   #takeHeld(): Uint8Array {
-    const held = this.#held;
-    this.#held = [];
+    const held = this.#held ?? [];
+    this.#held = undefined;
     return held.length === 1 ? (held[0] ?? NO_BYTES) : Buffer.concat(held);
   }
 

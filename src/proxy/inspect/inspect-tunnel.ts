@@ -1,3 +1,4 @@
+import type { Failure } from "../failure.ts";
 import type { Session } from "../session.ts";
 import type { TapPort, TunnelTap } from "../tunnel/tunnel-tap.ts";
 import { FirstBytesTap, type FirstBytesTapOptions } from "./first-bytes-tap.ts";
@@ -29,14 +30,22 @@ function createTap(session: Session): TunnelTap | undefined {
   const options: FirstBytesTapOptions = {
     facts,
     target,
-    ...(demand !== undefined && { demand }),
+    demand,
     deadlineMs: runtime.timeouts.handshakeMs,
     ja3: runtime.inspect.ja3,
-    onDenied: (failure) => {
-      session.failure = failure;
-    },
+    onDenied: demand === undefined ? denyNothing : noteDenial(session),
   };
   return demand === undefined && !runtime.inspect.ja3 ? new PassiveTap(options) : new FirstBytesTap(options);
+}
+
+function denyNothing(): void {
+  // Without a demand nothing is refused.
+}
+
+function noteDenial(session: Session): (failure: Failure) => void {
+  return (failure) => {
+    session.failure = failure;
+  };
 }
 
 /** Waits for the first bytes before it makes what reads them: until then a tunnel pays nothing for it. For where nothing is demanded and so nothing held. */

@@ -14,12 +14,11 @@ export function openTunnel(
   places: Places,
   services: Services,
 ): void {
-  const witnesses = services.captures.witnesses(session);
   const tunnel = services.tunnel(client, target, {
     idleMs: session.runtime.timeouts.idleMs,
     owner: new OpenTunnel(session, places, services),
-    ...(tap && { tap }),
-    ...(witnesses && { witnesses }),
+    tap,
+    witnesses: services.captures.witnesses(session),
   });
   services.recorder.tunnelOpened(session, tunnel);
 }

@@ -46,9 +46,9 @@ export interface TunnelOptions {
   /** Bytes that have been carried already, where the tunnel was before. */
   readonly before?: { readonly up: number; readonly down: number };
   /** Looks at the first bytes. Until it has seen enough the tunnel stays in the relay. */
-  readonly tap?: TunnelTap;
+  readonly tap?: TunnelTap | undefined;
   /** See everything from the first byte on. As long as there is one the tunnel stays in the relay. */
-  readonly witnesses?: readonly TunnelWitness[];
+  readonly witnesses?: readonly TunnelWitness[] | undefined;
 }
 
 /** An engine takes two detached connections and carries bytes between them until both are done. */
