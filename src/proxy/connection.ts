@@ -31,13 +31,7 @@ import { enterStage, openNextSession, openSession, type Session } from "./sessio
 export async function serveConnection(conn: TcpConn, from: Ip, doorway: Doorway, services: Services): Promise<void> {
   const { recorder, runtime } = services;
   const places = new Places(services.admission);
-  const listener = doorway.name;
-  let session = openSession({
-    runtime: runtime.current,
-    client: shareAddress(from),
-    clientPort: conn.remotePort,
-    listener,
-  });
+  let session = openSession(runtime.current, shareAddress(from), conn.remotePort, doorway.name);
   recorder.opened(session);
   const client = await welcome(session, conn, doorway, places, services);
   if (client === undefined) recorder.finished(session);

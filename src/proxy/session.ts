@@ -69,15 +69,6 @@ export interface Session {
   forwarded: { readonly up: number; readonly down: number } | undefined;
 }
 
-export interface SessionStart {
-  readonly runtime: Runtime;
-  readonly client: Ip;
-  readonly clientPort: number;
-  readonly listener: string;
-  /** On a kept connection: what is known of the client already. */
-  readonly certificateUser?: string | undefined;
-}
-
 /** Process-wide prefix and count of ids: short, ordered, unlikely to repeat after a restart. */
 const idPrefix = Math.floor(Math.random() * 36 ** 6)
   .toString(36)
@@ -113,7 +104,7 @@ class Account implements Session {
   forwarded: { readonly up: number; readonly down: number } | undefined = undefined;
   readonly #number: number;
 
-  constructor({ runtime, client, clientPort, listener, certificateUser }: SessionStart) {
+  constructor(runtime: Runtime, client: Ip, clientPort: number, listener: string, certificateUser: string | undefined) {
     idCount += 1;
     this.#number = idCount;
     this.runtime = runtime;
@@ -144,14 +135,13 @@ class Times implements StageTimes {
 }
 
 /** Opens the account of a connection that was just accepted. */
-export function openSession(start: SessionStart): Session {
-  return new Account(start);
+export function openSession(runtime: Runtime, client: Ip, clientPort: number, listener: string): Session {
+  return new Account(runtime, client, clientPort, listener, undefined);
 }
 
 /** Opens the account of the next request on a connection that was kept: what is known of the client stays. */
 export function openNextSession(before: Session, runtime: Runtime): Session {
-  const { client, clientPort, listener, certificateUser } = before;
-  return openSession({ runtime, client, clientPort, listener, certificateUser });
+  return new Account(runtime, before.client, before.clientPort, before.listener, before.certificateUser);
 }
 
 /** Enters the next stage and closes the account of the one before. */

@@ -6,6 +6,6 @@ import { openSession, type Session } from "../../src/proxy/session.ts";
 export function makeSession(facts: Partial<Session> = {}): Session {
   const client = parseIp("10.0.0.9");
   if (client === undefined) throw new Error("10.0.0.9 is an address");
-  const session = openSession({ runtime: {} as Runtime, client, clientPort: 50_123, listener: "127.0.0.1:8080" });
+  const session = openSession({} as Runtime, client, 50_123, "127.0.0.1:8080");
   return Object.defineProperties(session, Object.getOwnPropertyDescriptors(facts));
 }
