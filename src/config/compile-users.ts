@@ -13,8 +13,8 @@ export function compileUsers(users: Config["users"], materials: Materials): Chec
   if (typeof users === "function") return { ok: true, value: createFunctionStore(users) };
   if (Array.isArray(users)) return compileUserList(users, materials);
   const text = materials.files.get(users.file);
-  // A file that cannot be read has been told of already.
-  return text === undefined ? { ok: true, value: undefined } : compileUserFile(users.file, text);
+  // A file that cannot be read has been told of already; without it nobody is let in, rather than everybody.
+  return text === undefined ? { ok: false, problems: [] } : compileUserFile(users.file, text);
 }
 
 /** Compiles the text of an htpasswd file. `file` is its path as written. */

@@ -6,12 +6,14 @@ import type { TunnelWitness, WatchedTunnel } from "../../src/proxy/tunnel/tunnel
 import type { Tunnel } from "../../src/proxy/tunnel/tunnel.ts";
 import { startWarmLanes } from "../support/lane-stand.ts";
 import { waitFor } from "../support/proxy.ts";
+import type { RawPeer } from "../support/raw-peer.ts";
 import { requireReactor } from "../support/require-reactor.ts";
 import { createRandom } from "../support/seeded-random.ts";
 import { connectTunnel, descriptorEnds } from "./tunnel-contract.ts";
 
-/** Tunnels under fire: as many as the variable says. */
+/** Tunnels under fire, and promotions of tunnels that come and go: as many as the variables say. */
 const RETURNS = Number(process.env["RETURNS"] ?? 100);
+const PROMOTIONS = Number(process.env["PROMOTIONS"] ?? 2000);
 
 let pool: LanePool;
 beforeAll(async () => {
@@ -146,3 +148,70 @@ test("coming back and leaving again under fire loses, repeats and reorders nothi
   }
   expect(returned).toBeGreaterThan(0);
 }, 600_000);
+
+/** One side of a conversation: whatever it hears, it says something more. */
+class Talker {
+  readonly said = new Bun.CryptoHasher("sha256");
+  readonly heard = new Bun.CryptoHasher("sha256");
+  saidBytes = 0;
+  silent = false;
+
+  constructor(peer: RawPeer, random: ReturnType<typeof createRandom>, whenHeard: () => void) {
+    const say = (): void => {
+      const chunk = random.bytes(1 + random.below(300));
+      this.said.update(chunk);
+      this.saidBytes += chunk.length;
+      peer.write(chunk);
+    };
+    peer.consume = (chunk) => {
+      this.heard.update(chunk);
+      if (!this.silent) say();
+      whenHeard();
+    };
+    say();
+    say();
+  }
+}
+
+test("tunnels that go to a lane and come back all the time, while both sides talk, lose nothing", async () => {
+  const random = createRandom(20_261_128);
+  let promotions = 0;
+  const talk = async (): Promise<void> => {
+    const { client, target, tunnel } = await connectTunnel(createAdaptiveEngine(pool, 1, adopt), {}, descriptorEnds);
+    const enough = Promise.withResolvers<void>();
+    let asked = false;
+    const disturb = (): void => {
+      if (promotions >= PROMOTIONS) enough.resolve();
+      if (asked) return;
+      asked = true;
+      let now = true;
+      tunnel.watch?.({
+        begin: ({ lookAway }) => {
+          // In the relay it is told at once; from a lane the tunnel had to come back first.
+          if (!now) promotions += 1;
+          asked = false;
+          lookAway();
+        },
+        came() {},
+        went() {},
+        ended() {},
+        finished() {},
+        over() {},
+      });
+      now = false;
+    };
+    const talkers = [new Talker(client, random, disturb), new Talker(target, random, disturb)] as const;
+    await enough.promise;
+    const [one, other] = talkers;
+    one.silent = other.silent = true;
+    await target.until(() => target.receivedBytes === one.saidBytes, "all that the client said");
+    await client.until(() => client.receivedBytes === other.saidBytes, "all that the target said");
+    client.finish();
+    target.finish();
+    expect(await tunnel.done).toEqual({ end: "closed", bytesUp: one.saidBytes, bytesDown: other.saidBytes });
+    expect(other.heard.digest("hex")).toBe(one.said.digest("hex"));
+    expect(one.heard.digest("hex")).toBe(other.said.digest("hex"));
+  };
+  await Promise.all(Array.from({ length: 16 }, talk));
+  expect(promotions).toBeGreaterThanOrEqual(PROMOTIONS);
+}, 3_600_000);

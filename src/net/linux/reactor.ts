@@ -30,8 +30,8 @@ const quietWaitMs = 100;
 const moreTurns = 4;
 /** Bytes that one read can take. */
 export const readBytes = 65_536;
-/** From so many bytes on, a chunk is the very memory it was read into, and not a copy. */
-const copiedBytes = 16_384;
+/** From so many bytes on, a chunk is the very memory it was read into, and not a copy: that costs less than new memory to read into. */
+const copiedBytes = 49_152;
 
 /**
  * An event loop over epoll beside the runtime's, on the same thread.

@@ -56,6 +56,10 @@ describe("compileConfig() on users", () => {
     );
   });
 
+  test("lets nobody in, rather than everybody, when a users file was not read", () => {
+    expect(() => compileForTest({ users: { file: "u" } })).toThrow();
+  });
+
   test("gives a new runtime for a changed users file, with everything else as it was", async () => {
     const files = new Map([["u", `a:${HASH}\n`]]);
     const { usersFile, runtime } = compileForTest({ users: { file: "u" } }, { files });
