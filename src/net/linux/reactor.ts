@@ -204,6 +204,8 @@ export class Reactor {
     try {
       watcher.onEvent(events);
     } catch (error) {
+      // Nobody above could be told; whoever runs the program is.
+      process.emitWarning(error instanceof Error ? error : String(error));
       watcher.onBug(error);
     }
   }
