@@ -11,8 +11,8 @@ export async function moveToRuntime(conn: TcpConn): Promise<SocketConn | undefin
   if (conn instanceof SocketConn) return conn;
   const taken = conn.takeAway();
   if (taken === undefined) return undefined;
-  const { promise, resolve } = Promise.withResolvers<SocketConn>();
-  await adoptDescriptor<SocketConn>({
+  const { promise, resolve } = Promise.withResolvers<SocketConn | undefined>();
+  adoptDescriptor<SocketConn>({
     fd: taken.fd,
     allowHalfOpen: true,
     socket: {
@@ -23,8 +23,8 @@ export async function moveToRuntime(conn: TcpConn): Promise<SocketConn | undefin
         resolve(socket.data);
       },
     },
-  });
+  }).catch(() => resolve(undefined));
   const moved = await promise;
-  moved.watchPeer();
+  moved?.watchPeer();
   return moved;
 }

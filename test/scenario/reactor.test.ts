@@ -57,6 +57,7 @@ test("a bug in what hears of one descriptor is no matter of the others", async (
     onBug(error) {
       bugs.push(error);
       reactor.remove(broken.fds[0]);
+      throw new Error("another bug");
     },
   });
   reactor.add(sound.fds[0], EPOLLIN, {
@@ -69,6 +70,8 @@ test("a bug in what hears of one descriptor is no matter of the others", async (
   for (const { fds } of [broken, sound]) reactor.libc.write(fds[1], Uint8Array.of(1), 1);
   await waitFor(() => heard === 1 && bugs.length === 1, "both events");
   expect(bugs).toEqual([new Error("a bug")]);
+  reactor.libc.write(sound.fds[1], Uint8Array.of(1), 1);
+  await waitFor(() => heard === 2, "the loop that goes on");
 });
 
 test("a descriptor that is closed while events are told keeps its number until all of them are", async () => {

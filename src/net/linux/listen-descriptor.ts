@@ -119,7 +119,9 @@ class Listener implements Watcher {
   /** Clients wait in the kernel meanwhile. */
   #pause(): void {
     this.#reactor.remove(this.#fd);
-    setTimeout(() => this.#stopped || this.watch(), PAUSE_MS);
+    setTimeout(() => {
+      if (!this.#stopped && !this.watch()) this.#pause();
+    }, PAUSE_MS);
   }
 }
 

@@ -204,11 +204,20 @@ export class Reactor {
     try {
       watcher.onEvent(events);
     } catch (error) {
-      // Nobody above could be told; whoever runs the program is.
-      process.emitWarning(error instanceof Error ? error : String(error));
-      watcher.onBug(error);
+      warn(error);
+      try {
+        watcher.onBug(error);
+      } catch (again) {
+        // The loop goes on for the others, whatever happens.
+        warn(again);
+      }
     }
   }
+}
+
+/** Nobody above could be told of a mistake; whoever runs the program is. */
+function warn(error: unknown): void {
+  process.emitWarning(error instanceof Error ? error : String(error));
 }
 
 let opened: Reactor | undefined;
