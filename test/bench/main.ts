@@ -1,3 +1,4 @@
+import { chooseLayout, describeLayout } from "./layout.ts";
 import { machineLine, readVersion } from "./machine.ts";
 import { help, readOptions, type BenchOptions } from "./options.ts";
 import { endAllPeers } from "./peer.ts";
@@ -58,6 +59,7 @@ async function measure(suite: Suite, options: BenchOptions): Promise<Measured> {
   return {
     date: new Date().toISOString().slice(0, 10),
     machine: machineLine(),
+    layout: describeLayout(chooseLayout(options.pin)),
     rounds: options.rounds,
     seconds: options.ms / 1000,
     versions: ran.map((peer) => `${peer.name}: ${readVersion(peer.version)}`),

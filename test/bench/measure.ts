@@ -23,6 +23,16 @@ export function readKernelSeconds(pid: number | undefined): number {
 }
 
 /**
+ * CPU seconds that the whole machine was busy, since it was started. Beside a
+ * proxy's own they show what it pushes onto the account of its peers.
+ */
+export function readMachineSeconds(): number {
+  const [line = ""] = readFileSync("/proc/stat", "latin1").split("\n", 1);
+  const [, user = 0, nice = 0, system = 0, , , interrupts = 0, softInterrupts = 0] = line.split(/ +/).map(Number);
+  return (user + nice + system + interrupts + softInterrupts) / ticksPerSecond;
+}
+
+/**
  * CPU seconds of the threads that a process has now, by the scheduler's clock:
  * exact where `readCpuSeconds` counts hundredths, for short turns of one process.
  */
@@ -44,16 +54,26 @@ export function readThreadSeconds(pid: number): number {
  * server of many processes is not charged twice for one page.
  */
 export function readMemoryBytes(pid: number | undefined): number {
-  return listTree(pid).reduce((sum, stat) => sum + readPss(stat.pid), 0);
+  return sumRollup(pid, /^Pss:\s+(\d+) kB/gm);
 }
 
-function readPss(pid: number): number {
-  try {
-    const line = /^Pss:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, "latin1"));
-    return Number(line?.[1] ?? 0) * 1024;
-  } catch {
-    return 0;
+/** Bytes of memory that a process and its descendants have written. The rest is mapped from files, as the executable is. */
+export function readPrivateBytes(pid: number | undefined): number {
+  return sumRollup(pid, /^Private_Dirty:\s+(\d+) kB/gm);
+}
+
+/** Adds up the lines of `/proc/PID/smaps_rollup` that match, over a process and its descendants. */
+function sumRollup(pid: number | undefined, line: RegExp): number {
+  let kilobytes = 0;
+  for (const stat of listTree(pid)) {
+    try {
+      const text = readFileSync(`/proc/${stat.pid}/smaps_rollup`, "latin1");
+      for (const [, amount] of text.matchAll(line)) kilobytes += Number(amount);
+    } catch {
+      // It ended while the list was read.
+    }
   }
+  return kilobytes * 1024;
 }
 
 /** The process and all that descend from it. */

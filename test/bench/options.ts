@@ -12,6 +12,8 @@ export interface BenchOptions {
   /** Measured time of a run. */
   readonly ms: number;
   readonly countSystemCalls: boolean;
+  /** Whether client and origin get one CPU and the proxy another. */
+  readonly pin: boolean;
   /** Folder for what is written. */
   readonly out: string;
   /** A JSON file of an earlier run to write the report of, instead of measuring. */
@@ -22,6 +24,8 @@ export interface BenchOptions {
 export const help = `Usage: bun run bench [options]
 
 Compares Penstock with other proxies on this machine, over loopback.
+BENCH_PENSTOCK names another executable than dist/penstock, and
+BENCH_PENSTOCK_BEFORE one to compare it with.
 
   --growth           how cost grows with tunnels, bytes and the size of messages
   --promotion        what a tunnel costs by its bytes and the setting "spliceAfter"
@@ -30,6 +34,7 @@ Compares Penstock with other proxies on this machine, over loopback.
   --peers TEXT       peers with this name, or else with TEXT in it; may be repeated
   --rounds N         rounds, interleaved (default 3)
   --seconds S        measured time of a run (default 3)
+  --no-pin           leave it to the system which CPU runs what
   --system-calls     also count the system calls of Penstock, in runs of their own
   --out FOLDER       where JSON, Markdown and plots go (default dist/bench)
   --from FILE        write the report of this JSON file again, and measure nothing
@@ -49,6 +54,7 @@ export function readOptions(args: readonly string[]): BenchOptions {
       rounds: { type: "string" },
       seconds: { type: "string" },
       "system-calls": { type: "boolean", default: false },
+      "no-pin": { type: "boolean", default: false },
       out: { type: "string", default: "dist/bench" },
       from: { type: "string" },
       help: { type: "boolean", default: false },
@@ -64,6 +70,7 @@ export function readOptions(args: readonly string[]): BenchOptions {
     rounds: Math.ceil(readNumber("--rounds", values.rounds, values.quick ? 1 : 3)),
     ms: readNumber("--seconds", values.seconds, values.quick ? 1 : 3) * 1000,
     countSystemCalls: values["system-calls"],
+    pin: !values["no-pin"],
     out: values.out,
     from: values.from,
     help: values.help,

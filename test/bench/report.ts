@@ -22,11 +22,15 @@ export interface Summary {
   readonly cpu: number | undefined;
   /** Which share of that was spent in the kernel, 0 to 1. */
   readonly kernel: number;
+  /** CPU seconds of the whole machine per unit. */
+  readonly machine: number;
   /** Of the rate: (largest − smallest) / median. */
   readonly spread: number;
   readonly p50: number;
   readonly p99: number;
   readonly memoryBytes: number;
+  /** Those that it has written itself. */
+  readonly privateBytes: number;
   /** How much memory grew: for `idle` per tunnel. */
   readonly growthBytes: number;
   readonly failures: number;
@@ -49,10 +53,12 @@ export function summarize(series: Series): Summary | undefined {
     rate,
     cpu: runs.every((run) => run.memoryBefore === 0) ? undefined : takeMedian(costs),
     kernel: takeMedian(runs.map((run) => (run.cpuSeconds > 0 ? run.kernelSeconds / run.cpuSeconds : 0))),
+    machine: takeMedian(runs.map((run) => (run.machineSeconds * scale) / Math.max(1, run.units))),
     spread: rate === 0 ? 0 : (Math.max(...rates) - Math.min(...rates)) / rate,
     p50: takeMedian(runs.map((run) => run.p50)),
     p99: takeMedian(runs.map((run) => run.p99)),
     memoryBytes: takeMedian(runs.map((run) => run.memoryAfter)),
+    privateBytes: takeMedian(runs.map((run) => run.privateAfter)),
     growthBytes: takeMedian(runs.map((run) => (run.memoryAfter - run.memoryBefore) / share)),
     failures: runs.reduce((sum, run) => sum + run.failures, 0),
     closed: runs.reduce((sum, run) => sum + (run.closed ?? 0), 0),
@@ -126,6 +132,7 @@ function writeRateRows(scenario: Scenario, rows: readonly Summary[]): string[] {
   const bulk = scenario.unit === "GB";
   const bestRate = Math.max(...rows.map(({ rate }) => rate));
   const worstCost = Math.max(...rows.map(({ cpu }) => cpu ?? 0));
+  const limit = rows.find(({ peer }) => peer === LIMIT_PEER)?.cpu;
   const showCost = (cpu: number): string => (bulk ? cpu.toFixed(3) : (cpu * 1e6).toFixed(1));
   const columns: Column[] = [
     { head: "peer", cell: ({ peer }) => peer },
@@ -137,6 +144,8 @@ function writeRateRows(scenario: Scenario, rows: readonly Summary[]): string[] {
       cell: ({ cpu }) => (cpu === undefined ? "–" : showCost(cpu)),
     },
     { head: "", cell: ({ cpu }) => drawBar(cpu ?? 0, worstCost) },
+    { head: "the machine's", cell: ({ machine }) => showCost(machine) },
+    { head: "share of the limit", cell: ({ cpu }) => formatShare(limit, cpu) },
     { head: "in the kernel", cell: ({ cpu, kernel }) => (cpu === undefined ? "–" : formatPercent(kernel)) },
   ];
   if (scenario.unit === "request")
@@ -156,12 +165,21 @@ function writeRateRows(scenario: Scenario, rows: readonly Summary[]): string[] {
     });
   columns.push(
     { head: "MB", cell: ({ memoryBytes }) => (memoryBytes / 1e6).toFixed(0) },
+    { head: "private MB", cell: ({ privateBytes }) => (privateBytes / 1e6).toFixed(0) },
     { head: "failed", cell: ({ failures }) => String(failures) },
   );
   return writeRows(
     columns.map(({ head }) => head),
     rows.map((row) => columns.map(({ cell }) => cell(row))),
   );
+}
+
+/** The peer that does no more than has to be done; `peers/minimal.ts`. */
+const LIMIT_PEER = "minimal (C)";
+
+/** How much of a peer's cost has to be: 1 for one that is as cheap as the limit. */
+function formatShare(limit: number | undefined, cpu: number | undefined): string {
+  return limit === undefined || cpu === undefined || cpu === 0 ? "–" : (limit / cpu).toFixed(2);
 }
 
 function formatPercent(share: number): string {
@@ -171,12 +189,13 @@ function formatPercent(share: number): string {
 function writeMemoryRows(scenario: Scenario, rows: readonly Summary[]): string[] {
   const each = scenario.kind === "idle";
   const worst = Math.max(...rows.map((row) => row.growthBytes));
-  const heads = ["peer", each ? "KB per tunnel" : "MB grown", "", "MB in all", "tunnels failed"];
+  const heads = ["peer", each ? "KB per tunnel" : "MB grown", "", "MB in all", "private MB", "tunnels failed"];
   const body = rows.map((row) => [
     row.peer,
     each ? (row.growthBytes / 1000).toFixed(2) : (row.growthBytes / 1e6).toFixed(1),
     drawBar(row.growthBytes, worst),
     (row.memoryBytes / 1e6).toFixed(0),
+    (row.privateBytes / 1e6).toFixed(0),
     String(row.failures),
   ]);
   return writeRows(heads, body);

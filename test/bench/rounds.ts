@@ -1,3 +1,4 @@
+import { chooseLayout, type Layout, pin } from "./layout.ts";
 import type { BenchOptions } from "./options.ts";
 import { findFreePort, type Peer } from "./peer.ts";
 import type { Series } from "./report.ts";
@@ -13,11 +14,14 @@ export interface Job {
 
 /** Runs all rounds against one origin, showing progress on standard error. */
 export async function runRounds(jobs: readonly Job[], options: BenchOptions): Promise<void> {
+  const layout = chooseLayout(options.pin);
+  // What is started from here on inherits it: the origin, the client, and each proxy until it gets its own.
+  if (layout !== undefined) pin([process.pid], layout.load);
   const originPort = findFreePort();
   const origin = await startOrigin(originPort);
   try {
-    await runInterleaved(jobs, originPort, options);
-    if (options.countSystemCalls) await countSystemCalls(jobs, originPort, options);
+    await runInterleaved(jobs, originPort, options, layout);
+    if (options.countSystemCalls) await countSystemCalls(jobs, originPort, options, layout);
   } finally {
     origin.kill("SIGKILL");
     await origin.exited;
@@ -37,7 +41,12 @@ async function startOrigin(port: number): Promise<Bun.Subprocess<"pipe", "pipe",
 }
 
 /** Every round runs everything once, each time beginning with another peer, so that what disturbs the machine disturbs all alike. */
-async function runInterleaved(jobs: readonly Job[], originPort: number, options: BenchOptions): Promise<void> {
+async function runInterleaved(
+  jobs: readonly Job[],
+  originPort: number,
+  options: BenchOptions,
+  layout: Layout | undefined,
+): Promise<void> {
   const names = [...new Set(jobs.map(({ scenario }) => scenario.name))];
   const begin = performance.now();
   let done = 0;
@@ -46,7 +55,7 @@ async function runInterleaved(jobs: readonly Job[], originPort: number, options:
       const turn = jobs.filter(({ scenario }) => scenario.name === name);
       for (const job of [...turn.slice(round % turn.length), ...turn.slice(0, round % turn.length)]) {
         done += 1;
-        const outcome = await runJob(job, { originPort, ms: options.ms, countSystemCalls: false });
+        const outcome = await runJob(job, { originPort, ms: options.ms, countSystemCalls: false, layout });
         const seconds = ((performance.now() - begin) / 1000).toFixed(0);
         say(`[${done}/${jobs.length * options.rounds}, ${seconds} s] ${name} · ${job.peer.name}: ${outcome}`);
       }
@@ -70,7 +79,12 @@ async function runJob(job: Job, options: RunOptions): Promise<string> {
 }
 
 /** Counting slows a proxy down, so these runs give no other figure. */
-async function countSystemCalls(jobs: readonly Job[], originPort: number, options: BenchOptions): Promise<void> {
+async function countSystemCalls(
+  jobs: readonly Job[],
+  originPort: number,
+  options: BenchOptions,
+  layout: Layout | undefined,
+): Promise<void> {
   for (const job of jobs) {
     if (!job.peer.isPenstock || job.scenario.unit === "memory") continue;
     say(`Counting system calls: ${job.scenario.name} · ${job.peer.name}`);
@@ -79,6 +93,7 @@ async function countSystemCalls(jobs: readonly Job[], originPort: number, option
         originPort,
         ms: options.ms,
         countSystemCalls: true,
+        layout,
       });
       job.series.systemCalls = systemCalls;
       if (systemCalls === undefined) job.series.troubles.push("Its system calls cannot be counted without strace.");

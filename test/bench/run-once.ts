@@ -1,5 +1,13 @@
 import type { LoadOrder, LoadResult } from "./load/client.ts";
-import { readCpuSeconds, readKernelSeconds, readMemoryBytes } from "./measure.ts";
+import { type Layout, pin } from "./layout.ts";
+import {
+  listTree,
+  readCpuSeconds,
+  readKernelSeconds,
+  readMachineSeconds,
+  readMemoryBytes,
+  readPrivateBytes,
+} from "./measure.ts";
 import type { Peer, RunningPeer } from "./peer.ts";
 import { startSystemCallCount, type CallCounts } from "./system-calls.ts";
 import type { Scenario } from "./scenarios.ts";
@@ -11,9 +19,13 @@ export interface RunFigures extends LoadResult {
   readonly cpuSeconds: number;
   /** Those of them that were spent in the kernel. */
   readonly kernelSeconds: number;
+  /** CPU seconds of the whole machine while measuring: client, proxy, origin and everything else. */
+  readonly machineSeconds: number;
   /** Bytes of memory of the peer: before the load, and at its end. */
   readonly memoryBefore: number;
   readonly memoryAfter: number;
+  /** Those at the end that the peer has written itself. */
+  readonly privateAfter: number;
   /** System calls of the peer per unit by name, when asked for. The counting slows it down. */
   readonly systemCalls?: CallCounts;
   /** Connections that the peer closed although the client had not asked for that; of requests only. */
@@ -24,11 +36,16 @@ export interface RunOptions {
   readonly originPort: number;
   readonly ms: number;
   readonly countSystemCalls: boolean;
+  readonly layout: Layout | undefined;
 }
 
 /** Starts the peer afresh, puts the load on it, and measures. Throws when either does not work. */
 export async function runOnce(peer: Peer, scenario: Scenario, options: RunOptions): Promise<RunFigures> {
   await using running = await peer.start({ port: options.originPort });
+  if (options.layout !== undefined) {
+    const tree = listTree(running.pid).map(({ pid }) => pid);
+    pin(tree, options.layout.proxy);
+  }
   const memoryBefore = readMemoryBytes(running.pid);
   if (scenario.kind === "get") return await runGet(running, scenario, options, memoryBefore);
   if (peer.handshake === undefined) throw new Error(`${peer.name} has no tunnels.`);
@@ -40,6 +57,8 @@ export async function runOnce(peer: Peer, scenario: Scenario, options: RunOption
     tunnels: scenario.tunnels,
     messageBytes: scenario.messageBytes,
     ms: scenario.kind === "idle" ? 500 : options.ms,
+    ...(scenario.first !== undefined && { first: scenario.first }),
+    ...(scenario.warmUpMs !== undefined && { warmUpMs: scenario.warmUpMs }),
   };
   const load = startLoad(order);
   try {
@@ -82,17 +101,20 @@ async function watch(
   work: () => Promise<LoadResult & { readonly closed?: number }>,
 ): Promise<RunFigures> {
   const counter = options.countSystemCalls ? await startSystemCallCount(pid) : undefined;
-  const [cpuBefore, kernelBefore] = [readCpuSeconds(pid), readKernelSeconds(pid)];
+  const [cpuBefore, kernelBefore, machineBefore] = [readCpuSeconds(pid), readKernelSeconds(pid), readMachineSeconds()];
   const result = await work();
   const cpuSeconds = readCpuSeconds(pid) - cpuBefore;
   const kernelSeconds = readKernelSeconds(pid) - kernelBefore;
+  const machineSeconds = readMachineSeconds() - machineBefore;
   const calls = await counter?.stop();
   return {
     ...result,
     cpuSeconds,
     kernelSeconds,
+    machineSeconds,
     memoryBefore,
     memoryAfter: readMemoryBytes(pid),
+    privateAfter: readPrivateBytes(pid),
     ...(calls === undefined ? {} : { systemCalls: share(calls, result.units) }),
   };
 }

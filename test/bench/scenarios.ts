@@ -9,6 +9,10 @@ export interface Scenario {
   /** Of a message, of what a tunnel carries (`fetch`), or of a body (`get`). */
   readonly messageBytes: number;
   /** What the figures are per: bytes are shown as GB. */
+  /** Only so many tunnels of a fresh process are measured, without a warm-up. */
+  readonly first?: number;
+  /** Milliseconds of load before measuring, where it is not what fits most. */
+  readonly warmUpMs?: number;
   readonly unit: "GB" | "round trip" | "tunnel" | "request" | "memory";
 }
 

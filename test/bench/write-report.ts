@@ -7,6 +7,8 @@ import type { Suite } from "./suites/suite.ts";
 export interface Measured {
   readonly date: string;
   readonly machine: string;
+  /** A sentence on which CPU ran what. */
+  readonly layout: string;
   readonly rounds: number;
   /** Measured time of a run. */
   readonly seconds: number;
@@ -18,11 +20,11 @@ export interface Measured {
 
 /** Writes JSON, Markdown and plots into a folder; gives the Markdown. */
 export async function writeReport(suite: Suite, measured: Measured, folder: string): Promise<string> {
-  const { date, machine, rounds, seconds, versions, missing, series } = measured;
+  const { date, machine, layout, rounds, seconds, versions, missing, series } = measured;
   const text = [
     "## Figures",
     "",
-    `${date}, ${machine}. Medians of ${rounds} interleaved rounds of ${seconds} s; CPU is the proxy's own.`,
+    `${date}, ${machine}. Medians of ${rounds} interleaved rounds of ${seconds} s. ${layout} CPU is the proxy's own, beside the whole machine's.`,
     "",
     ...versions.map((line) => `- ${line}`),
     ...missing.map((line) => `- left out: ${line}`),

@@ -19,7 +19,7 @@ test.skipIf(process.platform !== "linux")(
       "--only",
       "bulk down ×8",
       "--only",
-      "connect, round trip",
+      "connect, round trip, close ×16",
       "--peers",
       "direct",
       "--peers",

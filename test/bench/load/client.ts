@@ -16,6 +16,10 @@ export interface LoadOrder {
   readonly messageBytes: number;
   /** How long to measure, in milliseconds. */
   readonly ms: number;
+  /** Milliseconds of load before measuring. */
+  readonly warmUpMs?: number;
+  /** For `setup`: nothing is opened before measuring, which ends with so many tunnels. */
+  readonly first?: number;
 }
 
 /** What it found out, as one line of JSON on standard output. */
@@ -51,6 +55,8 @@ const message = new Uint8Array(order.kind === "fetch" ? 0 : order.messageBytes).
 const firstMessage = Buffer.concat([greeting, message]);
 /** Whether a tunnel ends when it has what it asked for, and another takes its place. */
 const isPassing = order.kind === "setup" || order.kind === "fetch";
+/** Units after which measuring ends before its time. */
+const most = order.first ?? Infinity;
 let units = 0;
 let failures = 0;
 let up = 0;
@@ -214,7 +220,8 @@ function openTunnels(): void {
 
 function turnFor(ms: number): void {
   const end = performance.now() + ms;
-  for (let now = performance.now(); now < end; now = performance.now()) reactor.turn(Math.ceil(end - now));
+  for (let now = performance.now(); now < end && units < most; now = performance.now())
+    reactor.turn(Math.ceil(end - now));
 }
 
 function say(line: object): void {
@@ -232,16 +239,20 @@ function waitForLine(): void {
  * each is served more seldom), and to compile what runs for each new one.
  */
 function chooseWarmUpMs(): number {
+  if (order.warmUpMs !== undefined) return order.warmUpMs;
   if (order.kind === "idle") return 100;
   return isPassing ? 1500 : 400 + order.tunnels;
 }
 
-openTunnels();
-turnFor(chooseWarmUpMs());
+if (order.first === undefined) {
+  openTunnels();
+  turnFor(chooseWarmUpMs());
+}
 say({ event: "ready" });
 waitForLine();
 measuring = true;
 const begin = performance.now();
+if (order.first !== undefined) openTunnels();
 turnFor(order.ms);
 const seconds = (performance.now() - begin) / 1000;
 measuring = false;

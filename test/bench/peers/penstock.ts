@@ -6,7 +6,12 @@ const root = new URL("../../../", import.meta.url).pathname;
 const executable = process.env["BENCH_PENSTOCK"] ?? `${root}dist/penstock`;
 
 /** Penstock: the executable when it is built, the sources otherwise. */
-export function definePenstock(name: string, settings: object, others: Partial<Peer> = {}): Peer {
+export function definePenstock(
+  name: string,
+  settings: object,
+  others: Partial<Peer> = {},
+  findCommand: () => readonly string[] = findCurrent,
+): Peer {
   return {
     name,
     isPenstock: true,
@@ -36,7 +41,7 @@ export function definePenstock(name: string, settings: object, others: Partial<P
   };
 }
 
-function findCommand(): readonly string[] {
+function findCurrent(): readonly string[] {
   return existsSync(executable) ? [executable] : [process.execPath, `${root}src/main.ts`];
 }
 
@@ -45,3 +50,11 @@ export const penstock = definePenstock("penstock", {});
 export const penstockRelay = definePenstock("penstock (relay)", { splice: "off" });
 /** Asked as a SOCKS proxy, to stand beside those that are nothing else; tunnels themselves are the same. */
 export const penstockSocks = definePenstock("penstock (SOCKS5)", {}, { handshake: "socks5", only: ["setup"] });
+/** An earlier executable, to see what a change costs: `BENCH_PENSTOCK_BEFORE` names it. */
+const before = process.env["BENCH_PENSTOCK_BEFORE"];
+export const penstockBefore = definePenstock(
+  "penstock (before)",
+  {},
+  before === undefined ? { version: [], findMissing: () => "BENCH_PENSTOCK_BEFORE names no executable." } : {},
+  () => [before ?? ""],
+);

@@ -2,8 +2,9 @@ import { apache } from "../peers/apache.ts";
 import { direct } from "../peers/direct.ts";
 import { haproxyAuto, haproxyTuned } from "../peers/haproxy.ts";
 import { laneAlone } from "../peers/lane.ts";
+import { minimal } from "../peers/minimal.ts";
 import { nginxForward, nginxReverse } from "../peers/nginx.ts";
-import { penstock, penstockRelay, penstockSocks } from "../peers/penstock.ts";
+import { penstock, penstockBefore, penstockRelay, penstockSocks } from "../peers/penstock.ts";
 import { proxyChain } from "../peers/proxy-chain.ts";
 import { danted, microsocks } from "../peers/socks.ts";
 import { squid } from "../peers/squid.ts";
@@ -20,11 +21,17 @@ const setup: Scenario = {
   unit: "tunnel",
 };
 
+/** After so long that a program that compiles what it runs often is done with that. */
+const warmSetup: Scenario = { ...setup, name: `${setup.name}, warm`, warmUpMs: 8000 };
+const firstSetups: Scenario = { ...setup, name: "the first 1,000 tunnels ×16", first: 1000, warmUpMs: 0 };
+
 const scenarios: readonly Scenario[] = [
   ...(["down", "up", "both"] as const).flatMap((kind) => [1, 8, 64].map((tunnels) => moveBulk(kind, tunnels))),
   playPingPong(64, 16),
   playPingPong(4096, 16),
   setup,
+  warmSetup,
+  firstSetups,
   getKeptAlive(1024, 32),
   getKeptAlive(102_400, 32),
   stayIdle(1000),
@@ -38,7 +45,9 @@ export const comparison: Suite = {
   scenarios,
   peers: [
     direct,
+    minimal,
     penstock,
+    penstockBefore,
     penstockRelay,
     penstockSocks,
     laneAlone,

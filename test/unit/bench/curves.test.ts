@@ -20,8 +20,10 @@ function makeSeries(peer: string, tunnels: number, costs: readonly number[]): Se
     failures: 0,
     cpuSeconds,
     kernelSeconds: 0,
+    machineSeconds: cpuSeconds,
     memoryBefore: 1,
     memoryAfter: 1,
+    privateAfter: 1,
   }));
   return { scenario: playPingPong(64, tunnels), peer, runs, troubles: costs.length === 0 ? ["It fell over."] : [] };
 }
