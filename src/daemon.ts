@@ -130,7 +130,10 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     services.forwarding.abort();
     await withinMs(services.admission.untilEmpty(), LAST_WORDS_MS);
   };
-  const stopTidying = tidyMemory(() => [...metrics.accepted.values()].reduce((sum, count) => sum + count, 0));
+  const stopTidying = tidyMemory(() => {
+    const accepted = metrics.accepted.values().reduce((sum, count) => sum + count, 0);
+    return { accepted, ended: accepted - metrics.connectionsOpen };
+  });
   const close = async (): Promise<void> => {
     stopTidying();
     services.captures.stopAll();

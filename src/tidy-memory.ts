@@ -3,22 +3,29 @@ const LOOK_MS = 500;
 /** Connections that leave enough behind to be worth a collection: about 10 KB each. */
 const WORTH = 1_000;
 
+/** Connections since the start. */
+export interface ConnectionCounts {
+  readonly accepted: number;
+  readonly ended: number;
+}
+
 /**
- * Gives back what a burst of connections has left in memory, once it is over:
- * when many came and then none for a while. The runtime collects when memory is
- * asked for, and who has idle tunnels asks for none. A collection takes some
- * milliseconds, and there is one per burst. Gives what ends it.
+ * Gives back the memory of a burst of connections, when many came or ended and
+ * then none for a while. The runtime collects garbage when memory is asked for,
+ * and a proxy with idle tunnels, or with none, asks for none. A collection takes
+ * some milliseconds. Returns what stops it.
  */
-export function tidyMemory(countAccepted: () => number): () => void {
-  let tidiedAt = 0;
-  let seen = 0;
+export function tidyMemory(count: () => ConnectionCounts): () => void {
+  let tidied: ConnectionCounts = { accepted: 0, ended: 0 };
+  let seen = tidied;
   const timer = setInterval(() => {
-    const accepted = countAccepted();
-    if (accepted === seen && accepted - tidiedAt >= WORTH) {
-      tidiedAt = accepted;
+    const now = count();
+    const isQuiet = now.accepted === seen.accepted && now.ended === seen.ended;
+    if (isQuiet && (now.accepted - tidied.accepted >= WORTH || now.ended - tidied.ended >= WORTH)) {
+      tidied = now;
       Bun.gc(true);
     }
-    seen = accepted;
+    seen = now;
   }, LOOK_MS);
   timer.unref();
   return () => clearInterval(timer);

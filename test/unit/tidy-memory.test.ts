@@ -18,9 +18,9 @@ afterEach(() => {
   jest.useRealTimers();
 });
 
-test("tidyMemory() collects once after a burst, when it is over", () => {
-  let accepted = 0;
-  const stop = tidyMemory(() => accepted);
+test("tidyMemory() collects once after many connections came, and once after they ended", () => {
+  let [accepted, ended] = [0, 0];
+  const stop = tidyMemory(() => ({ accepted, ended }));
   accepted = 1500;
   jest.advanceTimersByTime(500);
   accepted = 3000;
@@ -30,12 +30,19 @@ test("tidyMemory() collects once after a burst, when it is over", () => {
   expect(collected).toBe(1);
   jest.advanceTimersByTime(5000);
   expect(collected).toBe(1);
+  ended = 2000;
+  jest.advanceTimersByTime(500);
+  expect(collected).toBe(1);
+  jest.advanceTimersByTime(500);
+  expect(collected).toBe(2);
+  jest.advanceTimersByTime(5000);
+  expect(collected).toBe(2);
   stop();
 });
 
 test("tidyMemory() does not care for a few connections, and nothing happens after it was stopped", () => {
   let accepted = 999;
-  const stop = tidyMemory(() => accepted);
+  const stop = tidyMemory(() => ({ accepted, ended: accepted }));
   jest.advanceTimersByTime(2000);
   expect(collected).toBe(0);
   accepted = 5000;
