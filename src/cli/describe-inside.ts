@@ -1,4 +1,4 @@
-import { nameVersion } from "../protocol/tls/iana.ts";
+import { nameVersion } from "../protocol/tls/read/iana.ts";
 import type { InsideDemand, NamePattern } from "../proxy/inspect/inside-demand.ts";
 
 /** Says for people what a rule demands of the first bytes inside a tunnel: `only tls; SNI as the target; TLS 1.2 or later`. */

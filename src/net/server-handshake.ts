@@ -1,5 +1,5 @@
 import type { Socket, SocketHandler, TLSOptions } from "bun";
-import { nameAlert } from "../protocol/tls/iana.ts";
+import { nameAlert } from "../protocol/tls/read/iana.ts";
 import { readClientIdentity } from "./client-identity.ts";
 import type { Conn } from "./conn.ts";
 import type { ServerTls } from "./server-tls.ts";

@@ -1,8 +1,8 @@
 import type { Parsed } from "../protocol/parsed.ts";
-import type { ClientHello } from "../protocol/tls/client-hello.ts";
-import { encodeFatalAlert } from "../protocol/tls/encode-alert.ts";
-import { recogniseFirstBytes } from "../protocol/tls/recognise-first-bytes.ts";
-import { createTlsWatcher, type GaveUpReason } from "../protocol/tls/tls-watcher.ts";
+import type { ClientHello } from "../protocol/tls/read/client-hello.ts";
+import { encodeFatalAlert } from "../protocol/tls/read/encode-alert.ts";
+import { recogniseFirstBytes } from "../protocol/tls/read/recognise-first-bytes.ts";
+import { createTlsWatcher, type GaveUpReason } from "../protocol/tls/read/tls-watcher.ts";
 import { readMessage } from "./read-message.ts";
 import { failHandshake, handshakeAsServer, type ServerHandshake } from "./server-handshake.ts";
 import type { ServerTls } from "./server-tls.ts";

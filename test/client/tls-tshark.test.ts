@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { nameCipherSuite, nameExtension, nameGroup, nameSignatureScheme } from "../../src/protocol/tls/iana.ts";
+import { nameCipherSuite, nameExtension, nameGroup, nameSignatureScheme } from "../../src/protocol/tls/read/iana.ts";
 import { synthesiseCapture, type CapturedConnection } from "../support/synthesise-capture.ts";
 import { collect, factsOfOurs, factsOfTshark, type Json, numbers } from "../support/tls-facts.ts";
 import { listTlsFixtures, loadTlsFixture, watchAll } from "../support/tls-fixture.ts";

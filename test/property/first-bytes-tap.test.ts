@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { outlineClientHello, outlineServerHello } from "../../src/protocol/tls/hello-outline.ts";
+import { outlineClientHello, outlineServerHello } from "../../src/protocol/tls/read/hello-outline.ts";
 import type { InsideDemand } from "../../src/proxy/inspect/inside-demand.ts";
 import { mutateHandshake } from "../support/mutate-handshake.ts";
 import { createRandom } from "../support/seeded-random.ts";

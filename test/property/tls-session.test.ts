@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { describeTls13Message } from "../../src/protocol/tls/describe-tls13-message.ts";
-import { readTlsSession } from "../../src/protocol/tls/read-tls-session.ts";
-import { parseTls13Message, TLS13_TYPE } from "../../src/protocol/tls/tls13-message.ts";
+import { describeTls13Message } from "../../src/protocol/tls/explain/describe-tls13-message.ts";
+import { readTlsSession } from "../../src/protocol/tls/explain/read-tls-session.ts";
+import { parseTls13Message, TLS13_TYPE } from "../../src/protocol/tls/explain/tls13-message.ts";
 import { listTlsFixtures, loadTlsFixture } from "../support/tls-fixture.ts";
 
 const fixtures = listTlsFixtures().map(loadTlsFixture);

@@ -1,12 +1,12 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { describeMessage } from "../../src/protocol/tls/describe-message.ts";
-import { explainChain } from "../../src/protocol/tls/explain-chain.ts";
-import { parseHandshakeMessage } from "../../src/protocol/tls/handshake-message.ts";
-import { computeJa3, computeJa3s } from "../../src/protocol/tls/ja3.ts";
-import { computeJa4 } from "../../src/protocol/tls/ja4.ts";
-import { recogniseFirstBytes } from "../../src/protocol/tls/recognise-first-bytes.ts";
-import { createTlsWatcher, type TlsEvent } from "../../src/protocol/tls/tls-watcher.ts";
+import { describeMessage } from "../../src/protocol/tls/explain/describe-message.ts";
+import { explainChain } from "../../src/protocol/tls/explain/explain-chain.ts";
+import { parseHandshakeMessage } from "../../src/protocol/tls/read/handshake-message.ts";
+import { computeJa3, computeJa3s } from "../../src/protocol/tls/read/ja3.ts";
+import { computeJa4 } from "../../src/protocol/tls/read/ja4.ts";
+import { recogniseFirstBytes } from "../../src/protocol/tls/read/recognise-first-bytes.ts";
+import { createTlsWatcher, type TlsEvent } from "../../src/protocol/tls/read/tls-watcher.ts";
 import {
   alpn,
   buildClientHello,

@@ -1,7 +1,7 @@
-import type { ClientHello } from "../../src/protocol/tls/client-hello.ts";
-import { type HandshakeMessage, numberOfMessage } from "../../src/protocol/tls/handshake-message.ts";
-import { computeJa3, computeJa3s } from "../../src/protocol/tls/ja3.ts";
-import type { ServerHello } from "../../src/protocol/tls/server-hello.ts";
+import type { ClientHello } from "../../src/protocol/tls/read/client-hello.ts";
+import { type HandshakeMessage, numberOfMessage } from "../../src/protocol/tls/read/handshake-message.ts";
+import { computeJa3, computeJa3s } from "../../src/protocol/tls/read/ja3.ts";
+import type { ServerHello } from "../../src/protocol/tls/read/server-hello.ts";
 
 /** What tshark's JSON consists of. */
 export type Json = string | null | readonly Json[] | { readonly [key: string]: Json };

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { createTlsWatcher, type TlsEvent } from "../../src/protocol/tls/tls-watcher.ts";
+import { createTlsWatcher, type TlsEvent } from "../../src/protocol/tls/read/tls-watcher.ts";
 
 /** A recorded connection, as `record-handshakes.ts` writes it. */
 export interface TlsFixture {

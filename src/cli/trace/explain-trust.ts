@@ -1,11 +1,11 @@
 import { X509Certificate } from "node:crypto";
 import type { ProbeVerdict } from "../../net/tls-probe.ts";
-import type { MessageField } from "../../protocol/tls/describe-message.ts";
+import type { MessageField } from "../../protocol/tls/explain/describe-message.ts";
 import {
   type ExplainedCertificate,
   explainChain,
   type UnreadableCertificate,
-} from "../../protocol/tls/explain-chain.ts";
+} from "../../protocol/tls/explain/explain-chain.ts";
 
 /** What certificates are judged by. */
 export interface TrustBasis {

@@ -9,7 +9,7 @@ import { parseSocks4Request } from "../../protocol/socks/socks4-server.ts";
 import { parseSocks5Choice, parseSocks5PasswordReply, parseSocks5Reply } from "../../protocol/socks/socks5-client.ts";
 import { parseSocks5Greeting, parseSocks5Password, parseSocks5Request } from "../../protocol/socks/socks5-server.ts";
 import type { SocksTarget } from "../../protocol/socks/socks-target.ts";
-import type { MessageField } from "../../protocol/tls/describe-message.ts";
+import type { MessageField } from "../../protocol/tls/explain/describe-message.ts";
 import { createBodyReader } from "../../proxy/forward/body-reader.ts";
 import type { HopKind } from "../../proxy/route/route.ts";
 import { HEAD_LIMITS } from "./exchange.ts";

@@ -1,5 +1,5 @@
-import { nameCipherSuite, nameGroup, nameVersion } from "../../protocol/tls/iana.ts";
-import { readTlsSession, type SessionMessage, type TlsSession } from "../../protocol/tls/read-tls-session.ts";
+import { nameCipherSuite, nameGroup, nameVersion } from "../../protocol/tls/read/iana.ts";
+import { readTlsSession, type SessionMessage, type TlsSession } from "../../protocol/tls/explain/read-tls-session.ts";
 import { explainTrust, type TrustBasis } from "./explain-trust.ts";
 import type { Recording, Sender } from "./recording.ts";
 import type { SecureRecord } from "./trace-record.ts";

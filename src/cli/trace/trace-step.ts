@@ -1,4 +1,4 @@
-import type { MessageField } from "../../protocol/tls/describe-message.ts";
+import type { MessageField } from "../../protocol/tls/explain/describe-message.ts";
 
 /** Who takes part: the one that traces, DNS, the proxy and the server. */
 export type Party = "client" | "dns" | "proxy" | "server";

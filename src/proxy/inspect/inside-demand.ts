@@ -1,4 +1,4 @@
-import type { FirstBytes } from "../../protocol/tls/recognise-first-bytes.ts";
+import type { FirstBytes } from "../../protocol/tls/read/recognise-first-bytes.ts";
 
 /** What a client speaks inside a tunnel, as far as its first bytes tell. `unknown` is everything else, and what only looks like TLS. */
 export type InsideProtocol = Exclude<FirstBytes, "more">;

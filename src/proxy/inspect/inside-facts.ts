@@ -1,4 +1,4 @@
-import { nameAlert, nameCipherSuite, nameVersion } from "../../protocol/tls/iana.ts";
+import { nameAlert, nameCipherSuite, nameVersion } from "../../protocol/tls/read/iana.ts";
 import type { InsideProtocol } from "./inside-demand.ts";
 
 /** What the first bytes inside a tunnel have shown so far. It grows while the tunnel is young. */

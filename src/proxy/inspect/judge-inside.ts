@@ -1,9 +1,9 @@
 import type { Endpoint } from "../../address/endpoint.ts";
 import { parseHost } from "../../address/host.ts";
-import type { ClientHello } from "../../protocol/tls/client-hello.ts";
-import { encodeFatalAlert } from "../../protocol/tls/encode-alert.ts";
-import { isGrease, nameVersion } from "../../protocol/tls/iana.ts";
-import { computeJa4 } from "../../protocol/tls/ja4.ts";
+import type { ClientHello } from "../../protocol/tls/read/client-hello.ts";
+import { encodeFatalAlert } from "../../protocol/tls/read/encode-alert.ts";
+import { isGrease, nameVersion } from "../../protocol/tls/read/iana.ts";
+import { computeJa4 } from "../../protocol/tls/read/ja4.ts";
 import { fail, type Failure } from "../failure.ts";
 import { isBelow } from "../policy/decide.ts";
 import type { AllowDecision } from "../policy/policy.ts";

@@ -1,4 +1,4 @@
-import { outlineClientHello, outlineServerHello } from "../../protocol/tls/hello-outline.ts";
+import { outlineClientHello, outlineServerHello } from "../../protocol/tls/read/hello-outline.ts";
 import type { TapPort, TunnelTap } from "../tunnel/tunnel-tap.ts";
 import { FirstBytesTap, type FirstBytesTapOptions } from "./first-bytes-tap.ts";
 import { beginsWithFinished, concludeHandshake, HandshakeSide } from "./handshake-side.ts";

@@ -31,6 +31,7 @@ const breaches: readonly Breach[] = [
   importing("src/proxy/dial/planted.ts", "../../config/compile.ts"),
   importing("src/proxy/dial/planted.ts", "../../sidecar/serve.ts"),
   importing("src/proxy/dial/planted.ts", "../../cli/serve.ts"),
+  importing("src/proxy/inspect/planted.ts", "../../protocol/tls/explain/open-session.ts"),
   importing("src/proxy/planted.ts", "../daemon.ts"),
   importing("src/proxy/dial/planted.ts", "node:child_process"),
   using("src/proxy/dial/planted.ts", "process.env"),

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { explainTrust } from "../../../../src/cli/trace/explain-trust.ts";
-import { readTlsSession } from "../../../../src/protocol/tls/read-tls-session.ts";
+import { readTlsSession } from "../../../../src/protocol/tls/explain/read-tls-session.ts";
 import { loadTlsFixture } from "../../../support/tls-fixture.ts";
 
 const { client, server } = loadTlsFixture("openssl-tls12-http");

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { computeJa3 } from "../../../../src/protocol/tls/ja3.ts";
+import { computeJa3 } from "../../../../src/protocol/tls/read/ja3.ts";
 import { describeTls } from "../../../../src/proxy/inspect/inside-facts.ts";
 import { concat, u8 } from "../../../support/build-client-hello.ts";
 import { forgetTimes, makeTapStand, recordHello, replayThroughTap } from "../../../support/tap-stand.ts";

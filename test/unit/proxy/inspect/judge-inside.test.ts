@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { type ClientHello, parseClientHello } from "../../../../src/protocol/tls/client-hello.ts";
+import { type ClientHello, parseClientHello } from "../../../../src/protocol/tls/read/client-hello.ts";
 import type { InsideDemand } from "../../../../src/proxy/inspect/inside-demand.ts";
 import {
   judgeForwarding,

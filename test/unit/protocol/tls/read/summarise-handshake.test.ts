@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
-import { nameCipherSuite, nameVersion } from "../../../../src/protocol/tls/iana.ts";
-import { summariseHandshake } from "../../../../src/protocol/tls/summarise-handshake.ts";
-import { listMessages, loadTlsFixture, watchAll } from "../../../support/tls-fixture.ts";
+import { nameCipherSuite, nameVersion } from "../../../../../src/protocol/tls/read/iana.ts";
+import { summariseHandshake } from "../../../../../src/protocol/tls/read/summarise-handshake.ts";
+import { listMessages, loadTlsFixture, watchAll } from "../../../../support/tls-fixture.ts";
 
 describe("summariseHandshake()", () => {
   test.each([

@@ -1,6 +1,6 @@
-import { ByteReader, finishBody, type ParsedBody, readNumbers, readStrings } from "./byte-reader.ts";
-import { EXTENSION, readExtensions, type TlsExtension } from "./extension.ts";
-import { type CertificateVerify, parseCertificateVerify } from "./server-messages.ts";
+import { ByteReader, finishBody, type ParsedBody, readNumbers, readStrings } from "../read/byte-reader.ts";
+import { EXTENSION, readExtensions, type TlsExtension } from "../read/extension.ts";
+import { type CertificateVerify, parseCertificateVerify } from "../read/server-messages.ts";
 
 /** EncryptedExtensions (RFC 8446 §4.3.1): what a server answers beyond its hello. */
 export interface EncryptedExtensions {

@@ -1,6 +1,6 @@
 import { createDecipheriv, createHmac } from "node:crypto";
 import { chacha20poly1305 } from "@noble/ciphers/chacha.js";
-import { nameCipherSuite } from "./iana.ts";
+import { nameCipherSuite } from "../read/iana.ts";
 
 /** An encrypted record, opened. */
 export interface OpenedRecord {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { type FirstBytes, recogniseFirstBytes } from "../../../../src/protocol/tls/recognise-first-bytes.ts";
-import { ascii, u8 } from "../../../support/build-client-hello.ts";
+import { type FirstBytes, recogniseFirstBytes } from "../../../../../src/protocol/tls/read/recognise-first-bytes.ts";
+import { ascii, u8 } from "../../../../support/build-client-hello.ts";
 
 const RECOGNISED: [FirstBytes, Uint8Array, number][] = [
   ["tls", u8(0x16, 3, 1, 2, 0, 1), 6],

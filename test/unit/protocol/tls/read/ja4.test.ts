@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { parseClientHello } from "../../../../src/protocol/tls/client-hello.ts";
-import { computeJa4, computeJa4Raw } from "../../../../src/protocol/tls/ja4.ts";
+import { parseClientHello } from "../../../../../src/protocol/tls/read/client-hello.ts";
+import { computeJa4, computeJa4Raw } from "../../../../../src/protocol/tls/read/ja4.ts";
 import {
   alpn,
   buildClientHello,
@@ -9,8 +9,8 @@ import {
   u16,
   u8,
   vector,
-} from "../../../support/build-client-hello.ts";
-import { listMessages, loadTlsFixture, watchAll } from "../../../support/tls-fixture.ts";
+} from "../../../../support/build-client-hello.ts";
+import { listMessages, loadTlsFixture, watchAll } from "../../../../support/tls-fixture.ts";
 
 function ja4Of(parts: HelloParts) {
   const parsed = parseClientHello(buildClientHello(parts));

@@ -1,4 +1,4 @@
-import type { Parsed } from "../parsed.ts";
+import type { Parsed } from "../../parsed.ts";
 
 /** What a TLS record carries, RFC 8446 §5.1 and RFC 6520. */
 export type ContentType = "change_cipher_spec" | "alert" | "handshake" | "application_data" | "heartbeat";

@@ -1,4 +1,4 @@
-import { decodeLatin1 } from "../http1/octets.ts";
+import { decodeLatin1 } from "../../http1/octets.ts";
 
 /** What a client speaks, as far as its first bytes tell; `more` when they are too few to say. */
 export type FirstBytes = "tls" | "http" | "ssh" | "smtp" | "unknown" | "more";

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { explainChain } from "../../../../src/protocol/tls/explain-chain.ts";
-import { listMessages, loadTlsFixture, watchAll } from "../../../support/tls-fixture.ts";
+import { explainChain } from "../../../../../src/protocol/tls/explain/explain-chain.ts";
+import { listMessages, loadTlsFixture, watchAll } from "../../../../support/tls-fixture.ts";
 
 function chainOf(name: string): readonly Uint8Array[] {
   const [message] = listMessages(watchAll("server", loadTlsFixture(name).server), "certificate");
@@ -65,7 +65,7 @@ describe("explainChain()", () => {
 
   test("takes no part of a name for another name", () => {
     // Made with openssl: a name and a subject with a comma and another name in them.
-    const der = readFileSync(join(import.meta.dir, "../../../fixtures/tls/misleading-names.der"));
+    const der = readFileSync(join(import.meta.dir, "../../../../fixtures/tls/misleading-names.der"));
     expect(explainChain([der])).toMatchObject([
       {
         subject: "CN=a/b, O=x\\, CN=spoof",

@@ -1,5 +1,5 @@
 import type { DescribedMessage, MessageField } from "./describe-message.ts";
-import { nameExtension, nameGroup, nameHandshakeType, nameSignatureScheme } from "./iana.ts";
+import { nameExtension, nameGroup, nameHandshakeType, nameSignatureScheme } from "../read/iana.ts";
 import { TLS13_TYPE, type Tls13Message } from "./tls13-message.ts";
 
 /** Describes a message that was encrypted, as `describeMessage` does those in clear. Chains are left to `explainChain`. */

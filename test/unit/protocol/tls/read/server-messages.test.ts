@@ -5,9 +5,9 @@ import {
   parseCertificateVerify,
   parseNewSessionTicket,
   parseServerKeyExchange,
-} from "../../../../src/protocol/tls/server-messages.ts";
-import { concat, u16, u8, vector } from "../../../support/build-client-hello.ts";
-import { listMessages, loadTlsFixture, watchAll } from "../../../support/tls-fixture.ts";
+} from "../../../../../src/protocol/tls/read/server-messages.ts";
+import { concat, u16, u8, vector } from "../../../../support/build-client-hello.ts";
+import { listMessages, loadTlsFixture, watchAll } from "../../../../support/tls-fixture.ts";
 
 describe("parseCertificateMessage()", () => {
   test("gives the chain in order", () => {

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
-import { parseClientHello } from "../../../../src/protocol/tls/client-hello.ts";
-import { describeMessage } from "../../../../src/protocol/tls/describe-message.ts";
-import { alpn, buildClientHello, u16, u8, vector } from "../../../support/build-client-hello.ts";
-import { listTlsFixtures, loadTlsFixture, watchAll } from "../../../support/tls-fixture.ts";
+import { parseClientHello } from "../../../../../src/protocol/tls/read/client-hello.ts";
+import { describeMessage } from "../../../../../src/protocol/tls/explain/describe-message.ts";
+import { alpn, buildClientHello, u16, u8, vector } from "../../../../support/build-client-hello.ts";
+import { listTlsFixtures, loadTlsFixture, watchAll } from "../../../../support/tls-fixture.ts";
 
 function describeAll(side: "client" | "server", name: string) {
   const { [side]: bytes } = loadTlsFixture(name);

@@ -1,6 +1,10 @@
 import { describe, expect, test } from "bun:test";
-import { readTlsSession, type SessionMessage, type TlsSession } from "../../../../src/protocol/tls/read-tls-session.ts";
-import { listTlsFixtures, loadTlsFixture } from "../../../support/tls-fixture.ts";
+import {
+  readTlsSession,
+  type SessionMessage,
+  type TlsSession,
+} from "../../../../../src/protocol/tls/explain/read-tls-session.ts";
+import { listTlsFixtures, loadTlsFixture } from "../../../../support/tls-fixture.ts";
 
 function read(name: string, keyLog?: string): TlsSession {
   const { client, server, keylog } = loadTlsFixture(name);

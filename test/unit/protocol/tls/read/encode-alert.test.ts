@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
-import { encodeFatalAlert } from "../../../../src/protocol/tls/encode-alert.ts";
-import { nameAlert } from "../../../../src/protocol/tls/iana.ts";
-import { watchAll } from "../../../support/tls-fixture.ts";
+import { encodeFatalAlert } from "../../../../../src/protocol/tls/read/encode-alert.ts";
+import { nameAlert } from "../../../../../src/protocol/tls/read/iana.ts";
+import { watchAll } from "../../../../support/tls-fixture.ts";
 
 describe("encodeFatalAlert()", () => {
   test.each([

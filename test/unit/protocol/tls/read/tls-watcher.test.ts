@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { createTlsWatcher, type TlsEvent } from "../../../../src/protocol/tls/tls-watcher.ts";
-import { describeMessage } from "../../../../src/protocol/tls/describe-message.ts";
+import { createTlsWatcher, type TlsEvent } from "../../../../../src/protocol/tls/read/tls-watcher.ts";
+import { describeMessage } from "../../../../../src/protocol/tls/explain/describe-message.ts";
 import {
   buildClientHello,
   buildMessage,
@@ -10,8 +10,8 @@ import {
   u16,
   u8,
   vector,
-} from "../../../support/build-client-hello.ts";
-import { loadTlsFixture, watchAll } from "../../../support/tls-fixture.ts";
+} from "../../../../support/build-client-hello.ts";
+import { loadTlsFixture, watchAll } from "../../../../support/tls-fixture.ts";
 
 const HELLO = buildMessage(1, buildClientHello({ extensions: [serverName("a.example")] }));
 const CHANGE_CIPHER_SPEC = u8(20, 3, 3, 0, 1, 1);

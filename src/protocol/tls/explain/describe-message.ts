@@ -1,5 +1,5 @@
-import type { ClientHello } from "./client-hello.ts";
-import { type HandshakeMessage, numberOfMessage } from "./handshake-message.ts";
+import type { ClientHello } from "../read/client-hello.ts";
+import { type HandshakeMessage, numberOfMessage } from "../read/handshake-message.ts";
 import {
   nameCertificateCompression,
   nameCipherSuite,
@@ -12,9 +12,9 @@ import {
   namePskMode,
   nameSignatureScheme,
   nameVersion,
-} from "./iana.ts";
-import type { ServerHello } from "./server-hello.ts";
-import type { ServerKeyExchange } from "./server-messages.ts";
+} from "../read/iana.ts";
+import type { ServerHello } from "../read/server-hello.ts";
+import type { ServerKeyExchange } from "../read/server-messages.ts";
 
 /** One line of what a message says: what is absent from the message is absent here. */
 export interface MessageField {

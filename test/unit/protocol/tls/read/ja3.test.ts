@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
-import { parseClientHello } from "../../../../src/protocol/tls/client-hello.ts";
-import { computeJa3, computeJa3s } from "../../../../src/protocol/tls/ja3.ts";
-import { parseServerHello } from "../../../../src/protocol/tls/server-hello.ts";
-import { buildClientHello, concat, serverName, u16, u8, vector } from "../../../support/build-client-hello.ts";
+import { parseClientHello } from "../../../../../src/protocol/tls/read/client-hello.ts";
+import { computeJa3, computeJa3s } from "../../../../../src/protocol/tls/read/ja3.ts";
+import { parseServerHello } from "../../../../../src/protocol/tls/read/server-hello.ts";
+import { buildClientHello, concat, serverName, u16, u8, vector } from "../../../../support/build-client-hello.ts";
 
 function ja3Of(parts: Parameters<typeof buildClientHello>[0]) {
   const parsed = parseClientHello(buildClientHello(parts));

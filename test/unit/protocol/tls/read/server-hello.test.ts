@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
-import { parseServerHello } from "../../../../src/protocol/tls/server-hello.ts";
-import { alpn, concat, u16, u8, vector } from "../../../support/build-client-hello.ts";
-import { listMessages, loadTlsFixture, watchAll } from "../../../support/tls-fixture.ts";
+import { parseServerHello } from "../../../../../src/protocol/tls/read/server-hello.ts";
+import { alpn, concat, u16, u8, vector } from "../../../../support/build-client-hello.ts";
+import { listMessages, loadTlsFixture, watchAll } from "../../../../support/tls-fixture.ts";
 
 function build(extensions: (readonly [number, Uint8Array])[], random: Uint8Array = new Uint8Array(32)): Uint8Array {
   return concat(

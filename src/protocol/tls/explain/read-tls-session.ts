@@ -1,11 +1,11 @@
-import type { ClientHello } from "./client-hello.ts";
+import type { ClientHello } from "../read/client-hello.ts";
 import { describeMessage, type MessageField } from "./describe-message.ts";
-import type { HandshakeMessage } from "./handshake-message.ts";
-import { nameCipherSuite } from "./iana.ts";
+import type { HandshakeMessage } from "../read/handshake-message.ts";
+import { nameCipherSuite } from "../read/iana.ts";
 import { findSecrets } from "./key-log.ts";
 import { describeAlert, openSession, type OpenedMessage } from "./open-session.ts";
-import type { ServerHello } from "./server-hello.ts";
-import { createTlsWatcher, type TlsEvent } from "./tls-watcher.ts";
+import type { ServerHello } from "../read/server-hello.ts";
+import { createTlsWatcher, type TlsEvent } from "../read/tls-watcher.ts";
 
 /** One message of a TLS connection, or one record of which no more is known. */
 export interface SessionMessage {

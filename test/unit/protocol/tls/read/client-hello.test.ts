@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { parseClientHello } from "../../../../src/protocol/tls/client-hello.ts";
+import { parseClientHello } from "../../../../../src/protocol/tls/read/client-hello.ts";
 import {
   alpn,
   ascii,
@@ -9,8 +9,8 @@ import {
   u16,
   u8,
   vector,
-} from "../../../support/build-client-hello.ts";
-import { listMessages, loadTlsFixture, watchAll } from "../../../support/tls-fixture.ts";
+} from "../../../../support/build-client-hello.ts";
+import { listMessages, loadTlsFixture, watchAll } from "../../../../support/tls-fixture.ts";
 
 function parse(extensions: (readonly [number, Uint8Array])[]) {
   return parseClientHello(buildClientHello({ extensions }));

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { describeTls13Message } from "../../../../src/protocol/tls/describe-tls13-message.ts";
-import { parseTls13Message, TLS13_TYPE } from "../../../../src/protocol/tls/tls13-message.ts";
+import { describeTls13Message } from "../../../../../src/protocol/tls/explain/describe-tls13-message.ts";
+import { parseTls13Message, TLS13_TYPE } from "../../../../../src/protocol/tls/explain/tls13-message.ts";
 
 function describeBody(type: number, hex: string): object {
   const parsed = parseTls13Message(type, Uint8Array.fromHex(hex.replaceAll(" ", "")));

@@ -1,9 +1,9 @@
 import { describe, expect, test } from "bun:test";
-import { readCertificateExpiry } from "../../../../src/protocol/tls/certificate-expiry.ts";
-import { EXTENSION } from "../../../../src/protocol/tls/extension.ts";
-import { outlineClientHello, outlineServerHello } from "../../../../src/protocol/tls/hello-outline.ts";
-import { computeJa4 } from "../../../../src/protocol/tls/ja4.ts";
-import { summariseHandshake } from "../../../../src/protocol/tls/summarise-handshake.ts";
+import { readCertificateExpiry } from "../../../../../src/protocol/tls/read/certificate-expiry.ts";
+import { EXTENSION } from "../../../../../src/protocol/tls/read/extension.ts";
+import { outlineClientHello, outlineServerHello } from "../../../../../src/protocol/tls/read/hello-outline.ts";
+import { computeJa4 } from "../../../../../src/protocol/tls/read/ja4.ts";
+import { summariseHandshake } from "../../../../../src/protocol/tls/read/summarise-handshake.ts";
 import {
   alpn,
   buildClientHello,
@@ -14,8 +14,8 @@ import {
   u16,
   u8,
   vector,
-} from "../../../support/build-client-hello.ts";
-import { listMessages, listTlsFixtures, loadTlsFixture, watchAll } from "../../../support/tls-fixture.ts";
+} from "../../../../support/build-client-hello.ts";
+import { listMessages, listTlsFixtures, loadTlsFixture, watchAll } from "../../../../support/tls-fixture.ts";
 
 type Extension = readonly [number, Uint8Array];
 

@@ -15,7 +15,7 @@ import {
   namePskMode,
   nameSignatureScheme,
   nameVersion,
-} from "../../../../src/protocol/tls/iana.ts";
+} from "../../../../../src/protocol/tls/read/iana.ts";
 
 describe("the names of numbers", () => {
   test.each([

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
-import { readCertificateExpiry } from "../../../../src/protocol/tls/certificate-expiry.ts";
-import { explainChain } from "../../../../src/protocol/tls/explain-chain.ts";
-import { ascii, concat, u8 } from "../../../support/build-client-hello.ts";
-import { listMessages, listTlsFixtures, loadTlsFixture, watchAll } from "../../../support/tls-fixture.ts";
+import { readCertificateExpiry } from "../../../../../src/protocol/tls/read/certificate-expiry.ts";
+import { explainChain } from "../../../../../src/protocol/tls/explain/explain-chain.ts";
+import { ascii, concat, u8 } from "../../../../support/build-client-hello.ts";
+import { listMessages, listTlsFixtures, loadTlsFixture, watchAll } from "../../../../support/tls-fixture.ts";
 
 const certificates = listTlsFixtures().flatMap((name) =>
   listMessages(watchAll("server", loadTlsFixture(name).server), "certificate").flatMap(({ chain }) => chain),

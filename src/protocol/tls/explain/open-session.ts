@@ -1,7 +1,7 @@
-import type { ClientHello } from "./client-hello.ts";
+import type { ClientHello } from "../read/client-hello.ts";
 import type { MessageField } from "./describe-message.ts";
 import { describeTls13Message } from "./describe-tls13-message.ts";
-import { nameAlert, nameAlertLevel } from "./iana.ts";
+import { nameAlert, nameAlertLevel } from "../read/iana.ts";
 import type { TlsSecrets } from "./key-log.ts";
 import {
   canOpenRecords,
@@ -11,8 +11,8 @@ import {
   type RecordOpener,
   updateTrafficSecret,
 } from "./record-opener.ts";
-import type { ServerHello } from "./server-hello.ts";
-import type { TlsEvent } from "./tls-watcher.ts";
+import type { ServerHello } from "../read/server-hello.ts";
+import type { TlsEvent } from "../read/tls-watcher.ts";
 import { parseTls13Message } from "./tls13-message.ts";
 
 /** A message that came out of an encrypted record. */
