@@ -118,7 +118,7 @@ class Repeater implements ConnSink {
   #ask(chunk: Uint8Array): boolean {
     const { forwarding, runtime, draining } = this.#services;
     const { current } = runtime;
-    this.#memories ??= remember(this.#session, this.#client);
+    this.#memories ??= forwarding.bound.has(this.#client) ? [] : remember(this.#session, this.#client);
     if (this.#memories[0]?.runtime !== current || draining || chunk.length > MAX_HEAD) return false;
     const request = readPlainRequest(chunk, limitHeads(current.limits));
     if (request === undefined || request.used !== chunk.length) return false;
@@ -224,10 +224,9 @@ class Repeater implements ConnSink {
   /** Writes bytes of the response, which are the last ones when its body was read. */
   #write(bytes: Uint8Array, isScratch: boolean): void {
     const origin = this.#origin as Origin;
-    const taken = bytes.length === 0 ? 0 : this.#client.write(bytes);
-    // Closed for writing: the client's own close is on its way.
-    this.#down += Math.max(0, taken);
-    if (taken >= 0 && taken < bytes.length) {
+    const taken = bytes.length === 0 ? 0 : Math.max(0, this.#client.write(bytes));
+    this.#down += taken;
+    if (taken < bytes.length) {
       const unsent = isScratch ? keepScratch(taken, bytes.length) : bytes.subarray(taken);
       this.#handOver(origin, undefined, unsent);
     } else if (this.#body === undefined) {
