@@ -12,7 +12,7 @@ import { answerHere } from "./answer-here.ts";
 import type { Begun } from "./begun.ts";
 import { Exchange, type ExchangeEnd } from "./exchange.ts";
 import { formatAbsoluteTarget, formatOriginHead } from "./origin-head.ts";
-import type { Origin } from "./origin-pool.ts";
+import { closeOrigin, type Origin } from "./origin-pool.ts";
 import { planWay, type Way } from "./plan-way.ts";
 import { MAX_KEPT } from "./upload.ts";
 import { hasPassed } from "./via.ts";
@@ -230,7 +230,7 @@ function putAway(
 ): ForwardEnd {
   const { forwarding } = services;
   const { forward: settings } = session.runtime;
-  if (!keepsOrigin) origin.conn.close();
+  if (!keepsOrigin) closeOrigin(origin.conn);
   else if (bindsOrigin || showsConnectionAuth(request) || forwarding.bound.owns(origin)) {
     forwarding.bound.put(client, way.key, origin, settings);
   } else {

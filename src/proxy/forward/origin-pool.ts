@@ -68,7 +68,7 @@ export class OriginPool {
   put(origin: Origin, { key, idleMs, total, perKey }: Keeping): void {
     const { conn } = origin;
     if (this.#closed || conn.closed || idleMs === 0 || total === 0 || perKey === 0) {
-      conn.close();
+      closeOrigin(conn);
       return;
     }
     let list = this.#byKey.get(key);
@@ -125,8 +125,14 @@ export class OriginPool {
     idle.list.splice(index, 1);
     this.#size -= 1;
     idle.conn.detach();
-    idle.conn.close();
+    closeOrigin(idle.conn);
   }
+}
+
+/** Closes a connection on which everything was said, both ways. TLS would wait for its peer, for ever, were it not ended first. */
+export function closeOrigin(conn: Conn): void {
+  if (conn.encrypted) conn.shutdown();
+  conn.close();
 }
 
 /** A connection that was put in, with what is known of it; also while it is out again. */

@@ -10,7 +10,7 @@ import type { Begun, ExchangeEvent } from "./begun.ts";
 import { type BodyReader, createPlainReader } from "./body-reader.ts";
 import { HEAD_LIMITS } from "./download.ts";
 import { fillAnswer, fillOriginHead, fitsScratch } from "./fill-scratch.ts";
-import type { Origin } from "./origin-pool.ts";
+import { closeOrigin, type Origin } from "./origin-pool.ts";
 import { findLike, type Memory, remember } from "./recall.ts";
 import { keepScratch, viewBytes, viewScratch } from "./scratch.ts";
 import { Wait } from "./wait.ts";
@@ -259,7 +259,7 @@ class Repeater implements ConnSink {
     this.#head = NOTHING;
     origin.conn.detach();
     if (this.#keepsOrigin) forwarding.origins.put(origin, memory.keeping);
-    else origin.conn.close();
+    else closeOrigin(origin.conn);
     recorder.finished(session);
     this.#turn(this.#waiting);
   }

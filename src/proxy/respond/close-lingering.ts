@@ -47,10 +47,11 @@ export class LingeringClose implements ConnSink, Expiring {
     if (!listens) this.#close();
   }
 
-  /** Gives it up now: somebody else needs the room. What the kernel has taken still goes out where that is possible. */
+  /** Gives it up now: somebody else needs the room. What the kernel has taken still goes out, unless more comes. */
   giveUp(): void {
     this.#conn.close();
-    if (!this.#conn.closed) this.#conn.reset();
+    // TLS waits for the peer the first time.
+    this.#conn.close();
     this.#finish();
   }
 
