@@ -16,6 +16,7 @@ import { AccessLog, type LogSink } from "./proxy/record/access-log.ts";
 import { LiveTable } from "./proxy/record/live-table.ts";
 import { Metrics } from "./proxy/record/metrics.ts";
 import { createRecorder } from "./proxy/record/recorder.ts";
+import { Lingering } from "./proxy/respond/lingering.ts";
 import { type Runtime, RuntimeHolder } from "./proxy/runtime.ts";
 import type { Services } from "./proxy/services.ts";
 import { chooseEngine } from "./proxy/tunnel/engine.ts";
@@ -74,15 +75,17 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
   const sockets = chooseSockets(compiled.sockets);
   const { engine, lanes, story } = chooseEngine(compiled.splice, options.tell, sockets.adopt);
   const hooks = new HookReporter(options.tell);
+  const admission = new Admission();
   const services: Services = {
     runtime: new RuntimeHolder(compiled.runtime),
-    admission: new Admission(),
+    admission,
     recorder: createRecorder({ accessLog, metrics, live }),
     resolver: options.resolver ?? createSystemResolver(),
     tunnel: engine,
     listen: sockets.listen,
     connect: sockets.connect,
     forwarding: new Forwarding(),
+    lingering: new Lingering(admission),
     captures: new Captures({ application: `Penstock ${version}` }),
     own: new OwnAddresses(),
     reportBug: (error, id) => options.tell(`A mistake of the proxy ended connection ${id}: ${describeBug(error)}`),
@@ -128,6 +131,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
   const endAll = async (): Promise<void> => {
     live.killAll();
     services.forwarding.abort();
+    services.lingering.abort();
     await withinMs(services.admission.untilEmpty(), LAST_WORDS_MS);
   };
   const stopTidying = tidyMemory(() => {
@@ -163,6 +167,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
         services.draining = true;
         opened.gate.close();
         services.forwarding.windDown();
+        services.lingering.hurry();
         await withinMs(services.admission.untilEmpty(), compiled.drainMs);
         await endAll();
         await close();

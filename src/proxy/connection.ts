@@ -30,36 +30,51 @@ import { enterStage, openNextSession, openSession, type Session } from "./sessio
  */
 export async function serveConnection(conn: TcpConn, from: Ip, doorway: Doorway, services: Services): Promise<void> {
   const { recorder, runtime } = services;
-  const places = new Places(services.admission);
+  const { lingering, forwarding } = services;
+  const places = new Places(services.admission, lingering);
   let session = openSession(runtime.current, shareAddress(from), conn.remotePort, doorway.name);
   recorder.opened(session);
-  const client = await welcome(session, conn, doorway, places, services);
-  if (client === undefined) recorder.finished(session);
+  const { conn: client, isIn } = await welcome(session, conn, doorway, places, services);
+  if (!isIn) recorder.finished(session);
   let begun: Begun | undefined;
-  while (client !== undefined) {
-    let kept: boolean;
+  /** Whether the client may still be sending when its connection ends. */
+  let listens = true;
+  for (let kept = isIn; kept;) {
     try {
       const end = await (begun === undefined
         ? live(session, client, doorway, services, places)
         : carryOn(begun, client, services));
-      if (end === "tunnel") return;
-      kept = typeof end === "object" ? refuse(session, client, end, services.draining) : end === "kept";
+      if (end === "tunnel") {
+        forwarding.bound.release(client);
+        return;
+      }
+      kept = typeof end === "object" ? await refuse(session, client, end, services.draining) : end === "kept";
     } catch (error) {
       services.reportBug(error, session.id);
-      kept = refuse(session, client, { detail: "internal_error" }, true);
+      kept = false;
+      // Nobody knows what of an answer was sent already.
+      if (isAnswering(session)) client.reset();
+      await refuse(session, client, { detail: "internal_error" }, true);
     }
     recorder.finished(session);
     if (!kept) break;
     const next = await serveRepeats(session, client, services);
-    if (next.kind === "gone") {
-      client.close();
-      break;
-    }
+    kept = next.kind !== "gone";
+    listens = kept;
     begun = next.kind === "begun" ? next.begun : undefined;
-    session = begun?.session ?? openNextSession(session, runtime.current);
+    if (kept) session = begun?.session ?? openNextSession(session, runtime.current);
   }
-  places.leave(session.client);
-  recorder.closed(session);
+  forwarding.bound.release(client);
+  const last = session;
+  lingering.close(client, last, listens && last.failure?.detail !== "client_gone", () => {
+    places.leave(last.client);
+    recorder.closed(last);
+  });
+}
+
+/** Whether bytes of an answer may have been sent. */
+function isAnswering({ stage }: Session): boolean {
+  return stage === "forward" || stage === "respond" || stage === "tunnel";
 }
 
 /**
@@ -120,7 +135,11 @@ async function live(
     }
 
     enterStage(session, "respond");
-    respondEstablished(session, client);
+    const told = respondEstablished(session, client);
+    if (told !== true && !(await told)) {
+      target.reset();
+      return { detail: "client_gone" };
+    }
   }
 
   enterStage(session, "tunnel");

@@ -101,6 +101,12 @@ const table = {
   dns_timeout: row("dns_timeout", 504, "destination", "The name of the target did not resolve in time."),
   connection_refused: row("connection_refused", 502, "destination", "The target refused the connection."),
   connection_reset: row("connection_terminated", 502, "destination", "The connection was closed before it was ready."),
+  connection_stale: row(
+    "connection_terminated",
+    502,
+    "destination",
+    "The kept connection turned out to be closed, and the request cannot be sent again.",
+  ),
   address_unroutable: row(
     "destination_ip_unroutable",
     502,

@@ -7,6 +7,7 @@ import type { Admission } from "./listen/admission.ts";
 import type { OwnAddresses } from "./listen/own-addresses.ts";
 import type { Captures } from "./record/captures.ts";
 import type { Recorder } from "./record/recorder.ts";
+import type { Lingering } from "./respond/lingering.ts";
 import type { RuntimeHolder } from "./runtime.ts";
 import type { TunnelEngine } from "./tunnel/tunnel.ts";
 
@@ -20,6 +21,8 @@ export interface Services {
   readonly listen: Listen;
   readonly connect: Connect;
   readonly forwarding: Forwarding;
+  /** Connections of clients that have got their last response. */
+  readonly lingering: Lingering;
   readonly captures: Captures;
   /** Where we listen ourselves, so as never to dial it. */
   readonly own: OwnAddresses;

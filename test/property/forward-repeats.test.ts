@@ -12,6 +12,7 @@ import { Captures } from "../../src/proxy/record/captures.ts";
 import { LiveTable } from "../../src/proxy/record/live-table.ts";
 import { Metrics } from "../../src/proxy/record/metrics.ts";
 import { createRecorder } from "../../src/proxy/record/recorder.ts";
+import { Lingering } from "../../src/proxy/respond/lingering.ts";
 import { RuntimeHolder } from "../../src/proxy/runtime.ts";
 import type { Services } from "../../src/proxy/services.ts";
 import { compileForTest } from "../support/compile-for-test.ts";
@@ -58,9 +59,10 @@ function openStand(forwardedFor: string) {
   const lines: string[] = [];
   const accessLog = new AccessLog({ format: "json", sink: (text) => void lines.push(text) });
   const metrics = new Metrics();
+  const admission = new Admission();
   const services: Services = {
     runtime: new RuntimeHolder(runtime),
-    admission: new Admission(),
+    admission,
     recorder: createRecorder({ accessLog, metrics, live: new LiveTable() }),
     resolver: { resolve: () => Promise.reject(new Error("Nobody is to be asked")) } as never,
     tunnel: () => {
@@ -71,6 +73,7 @@ function openStand(forwardedFor: string) {
       throw new Error("No connection is to be made");
     },
     forwarding: new Forwarding(),
+    lingering: new Lingering(admission),
     captures: new Captures({ application: "test" }),
     own: new OwnAddresses(),
     reportBug: (error) => {

@@ -110,6 +110,14 @@ export class MemoryConn implements Conn {
     this.#sink?.drain();
   }
 
+  /** Reads so many bytes more. */
+  grant(bytes: number): void {
+    this.room += bytes;
+    if (!this.#wantsDrain || this.#gone || bytes === 0) return;
+    this.#wantsDrain = false;
+    this.#sink?.drain();
+  }
+
   #end(state: "closed" | "reset"): void {
     if (this.#gone) return;
     this.state = state;

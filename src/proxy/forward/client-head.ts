@@ -11,6 +11,8 @@ export interface ClientHeadOptions {
   readonly chunked: boolean;
   /** The client's connection ends after this response. */
   readonly close: boolean;
+  /** The origin asks for credentials that are the connection's: whoever logs in has that connection alone (RFC 4559 §6). */
+  readonly bound: boolean;
 }
 
 export type ClientHead = { readonly ok: true; readonly text: string } | { readonly ok: false; readonly code: string };
@@ -26,13 +28,14 @@ export function formatClientHead(head: ResponseHead, options: ClientHeadOptions)
   const { status } = head;
   // RFC 9110 §8.6: neither 1xx nor 204 has a length.
   const isBare = status < 200 || status === 204;
-  const fields = isBare
-    ? stripped.fields.filter(({ name }) => name.toLowerCase() !== "content-length")
-    : stripped.fields;
+  const dropped = isBare ? "content-length" : options.bound ? "proxy-support" : undefined;
+  const fields =
+    dropped === undefined ? stripped.fields : stripped.fields.filter(({ name }) => name.toLowerCase() !== dropped);
   let text = `HTTP/1.1 ${status} ${head.reason}\r\n${formatLines(fields)}`;
   if (options.chunked && !isBare) text += "Transfer-Encoding: chunked\r\n";
   // RFC 9110 §7.8: to switch protocols, or to ask for it, is between neighbours, so we say it anew.
   if (status === 101 || status === 426) text += formatUpgrade(head.fields, options.close);
+  else if (options.bound) text += formatBound(options.close);
   else if (options.close) text += "Connection: close\r\n";
   // RFC 9110 §6.6.1: who forwards a response that has no Date gives it one.
   if (status >= 200 && !hasField(fields, "date")) text += `Date: ${formatNow()}\r\n`;
@@ -60,6 +63,10 @@ function formatEnd(via: string): string {
     endText = `Via: ${formatVia("1.1", via)}\r\n\r\n`;
   }
   return endText;
+}
+
+function formatBound(close: boolean): string {
+  return `Proxy-Support: Session-Based-Authentication\r\nConnection: ${close ? "close, " : ""}Proxy-Support\r\n`;
 }
 
 function formatUpgrade(fields: Fields, close: boolean): string {

@@ -22,8 +22,6 @@ import { viewBytes } from "./scratch.ts";
 export interface DownloadOwner {
   /** Bytes of the body came. */
   touch(): void;
-  /** An informational response was passed on. */
-  interim(): void;
   /** Whether the client's connection is to end after this response; asked when its head is written. */
   closesClient(): boolean;
   /** The final head was passed on, its body not yet. */
@@ -177,20 +175,19 @@ export class Download implements ConnSink {
       return;
     }
     if (this.#request.head.version === "1.1") {
-      const formatted = formatClientHead(head, { via: this.#via, chunked: false, close: false });
+      const formatted = formatClientHead(head, { via: this.#via, chunked: false, close: false, bound: false });
       if (!formatted.ok) {
         this.#owner.failResponse({ detail: "bad_response", note: formatted.code });
         return;
       }
       this.#outlet.write(Buffer.from(formatted.text, "latin1"));
     }
-    this.#owner.interim();
     if (rest.length > 0) this.#readHead(rest);
   }
 
   /** RFC 9110 §15.2.2: only who was asked may switch. */
   #switch(head: ResponseHead, rest: Uint8Array): void {
-    const formatted = formatClientHead(head, { via: this.#via, chunked: false, close: false });
+    const formatted = formatClientHead(head, { via: this.#via, chunked: false, close: false, bound: false });
     if (this.#request.upgrade === undefined || !formatted.ok) {
       const note = formatted.ok ? "101 that nobody asked for" : formatted.code;
       this.#owner.failResponse({ detail: "bad_response", note });
@@ -226,6 +223,8 @@ export class Download implements ConnSink {
       via: this.#via,
       chunked: knowsChunks && saysChunked(head, framing),
       close: this.endsByClose || this.#owner.closesClient(),
+      // Who is asked to forward keeps the connection to the origin, and says whether it is the client's own.
+      bound: this.bindsOrigin && (!this.#asksUpstream || supportsConnectionAuth(head)),
     });
     if (!formatted.ok) {
       this.#owner.failResponse({ detail: "bad_response", note: formatted.code });
@@ -323,6 +322,11 @@ function asksForConnectionAuth({ status, fields }: ResponseHead): boolean {
   return (
     status === 401 && getAll(fields, "www-authenticate").some((value) => /(?:^|,)\s*(?:ntlm|negotiate)\b/i.test(value))
   );
+}
+
+/** RFC 4559 §6. */
+function supportsConnectionAuth({ fields }: ResponseHead): boolean {
+  return getAll(fields, "proxy-support").some((value) => /(?:^|,)\s*session-based-authentication\b/i.test(value));
 }
 
 function judgeHeadError(code: ResponseHeadError): FailureDetail {

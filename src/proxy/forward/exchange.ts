@@ -20,13 +20,13 @@ export type ExchangeEnd =
     }
   /** The 101 was passed on: what is unread on either side is of the new protocol. */
   | { readonly kind: "switched" }
-  /** A kept connection turned out to be closed, and nothing of the request is lost: somebody else can be asked. */
-  | { readonly kind: "stale" }
+  /** The origin closed before it said anything. `whole`: the request is unread again, and can be told to somebody else. */
+  | { readonly kind: "stale"; readonly reset: boolean; readonly whole: boolean }
   /** The upstream wants to know who we are. `whole`: the request is unread again, and can be told once more. */
   | { readonly kind: "challenged"; readonly challenges: readonly string[]; readonly whole: boolean }
   /** Nothing of a response was sent: the client can be told. The origin's connection is closed. */
   | { readonly kind: "failed"; readonly failure: Failure }
-  /** A part of the response was sent. Both connections are closed, so that it does not look whole. */
+  /** A part of a response was sent: nothing can follow it. The origin's connection is closed, the client's is still to be. */
   | { readonly kind: "broken"; readonly failure: Failure };
 
 export interface ExchangeOptions {
@@ -36,11 +36,19 @@ export interface ExchangeOptions {
   readonly via: string;
   /** Whether an upstream is asked to forward, and not the origin itself. */
   readonly asksUpstream: boolean;
-  /** Whether the request is kept, as far as it is short, for a second try after a challenge. */
+  /** Whether the request is kept, as far as it is short, for a second try. */
   readonly keepsRequest: boolean;
-  /** Milliseconds for the origin to answer, and for anything to move meanwhile; 0 for ever. */
+  /**
+   * Milliseconds for the final response to begin once the request is complete,
+   * whatever interim responses come; and for anything to move before and after
+   * that; 0 for ever.
+   */
   readonly responseMs: number;
   readonly idleMs: number;
+  /** Milliseconds of the former that other tries have used up. */
+  readonly waitedMs: number;
+  /** The client sent FIN during another try. */
+  readonly isClientDone: boolean;
   /** Whether the proxy is shutting down, so that the client is told to go. */
   readonly isEnding: () => boolean;
   /** What of it was done already. */
@@ -74,12 +82,14 @@ export class Exchange implements UploadOwner, DownloadOwner {
   #resolve!: (end: ExchangeEnd) => void;
   #over = false;
   #watchedMs = 0;
+  /** Whether the final response is waited for: nothing that moves meanwhile counts. */
+  #awaits = false;
   #probeTimer: Timer | undefined;
   /** The head said that the client's connection ends. */
   #closesClient = false;
 
   constructor(client: Conn, origin: Conn, options: ExchangeOptions) {
-    const { request, head, responseMs, idleMs, begun } = options;
+    const { request, head, idleMs, begun } = options;
     this.#client = client;
     this.#origin = origin;
     this.#options = options;
@@ -92,16 +102,28 @@ export class Exchange implements UploadOwner, DownloadOwner {
     this.#upload = new Upload(this, client, this.#up, unwritten, createBodyReader(request.framing, "chunks"));
     if (options.keepsRequest) this.#upload.keep();
     this.#download = new Download(this, origin, this.#down, options);
-    this.#watch(this.#upload.done && begun?.answer === undefined ? responseMs : idleMs);
+    if (this.#upload.done && begun?.answer === undefined) this.#await();
+    else this.#watch(idleMs);
     if (begun !== undefined) this.#takeOver(begun);
     this.#upload.begin();
     if (!this.#over) origin.attach(this.#download);
     if (begun !== undefined && !this.#over) this.#goOn(begun);
+    if (options.isClientDone && !this.#over) this.#upload.end();
   }
 
   /** The status that the client was sent. */
   get status(): number | undefined {
     return this.#download.status;
+  }
+
+  /** Milliseconds that the final response was waited for, with those of other tries. */
+  get waitedMs(): number {
+    return this.#awaits ? performance.now() - this.lastActivity : this.#options.waitedMs;
+  }
+
+  /** Whether the client sent FIN. */
+  get isClientDone(): boolean {
+    return this.#upload.ended;
   }
 
   /** Bytes of the request that the origin took, and of the response that the client took, heads included. */
@@ -117,11 +139,11 @@ export class Exchange implements UploadOwner, DownloadOwner {
   // What the upload tells.
 
   touch(): void {
-    this.lastActivity = performance.now();
+    if (!this.#awaits) this.lastActivity = performance.now();
   }
 
   uploaded(): void {
-    if (this.#download.status === undefined) this.#watch(this.#options.responseMs);
+    this.#awaitWhole();
     this.#settle();
   }
 
@@ -152,10 +174,6 @@ export class Exchange implements UploadOwner, DownloadOwner {
 
   // What the download tells.
 
-  interim(): void {
-    if (this.#upload.done) this.#watch(this.#options.responseMs);
-  }
-
   closesClient(): boolean {
     const { request, isEnding } = this.#options;
     this.#closesClient = !request.keepsClient || isEnding() || (!this.#upload.done && !this.#download.keepsOrigin);
@@ -163,17 +181,21 @@ export class Exchange implements UploadOwner, DownloadOwner {
   }
 
   answering(): void {
+    this.#upload.forget();
+    this.#awaits = false;
     this.#watch(this.#options.idleMs);
   }
 
   downloaded(): void {
     this.#settle();
+    if (!this.#over && this.#awaits) this.answering();
   }
 
   originSilent(reset: boolean): void {
     const alert = readTlsAlert(this.#origin);
     if (alert !== undefined) this.#fail({ detail: "tls_alert", note: alert });
-    else if (!this.#upload.begun) this.#finish({ kind: "stale" });
+    // Nothing may follow half an interim response, a second try neither.
+    else if (this.#down.empty) this.#finish({ kind: "stale", reset, whole: this.#upload.putBack() });
     else this.#fail({ detail: "connection_reset", note: `${reset ? "reset" : "closed"} before its answer` });
   }
 
@@ -195,6 +217,7 @@ export class Exchange implements UploadOwner, DownloadOwner {
   flushUp(): void {
     this.#up.flush();
     this.touch();
+    this.#awaitWhole();
   }
 
   /** Ends the exchange once there is nothing left to do. */
@@ -238,7 +261,6 @@ export class Exchange implements UploadOwner, DownloadOwner {
     this.#finish({ kind: "broken", failure });
     // A body that ends with the connection looks whole after FIN; the others tell by their framing.
     if (this.#download.endsByClose || failure.detail === "client_gone") this.#client.reset();
-    else this.#client.close();
   }
 
   #finish(end: ExchangeEnd): void {
@@ -290,6 +312,19 @@ export class Exchange implements UploadOwner, DownloadOwner {
       default:
         this.abort(event);
     }
+  }
+
+  /** The whole request was handed on: from now on the response is due. */
+  #awaitWhole(): void {
+    if (!this.#over && !this.#awaits && this.#upload.done && this.#up.empty && this.#download.status === undefined)
+      this.#await();
+  }
+
+  #await(): void {
+    const { responseMs, waitedMs } = this.#options;
+    this.#watch(responseMs);
+    this.lastActivity -= waitedMs;
+    this.#awaits = true;
   }
 
   #watch(ms: number): void {

@@ -4,24 +4,24 @@ import { fail, type Failure, type Outcome, succeed } from "../failure.ts";
 import type { ForwardRequest } from "../handshake/forward-request.ts";
 import { classifyAddress } from "../policy/address-class.ts";
 import type { Authorized } from "../policy/authorize.ts";
-import { closeLingering } from "../respond/close-lingering.ts";
+import { writeWhole } from "../respond/write-whole.ts";
 import type { Route } from "../route/route.ts";
 import type { Services } from "../services.ts";
 import { enterStage, type Session } from "../session.ts";
 import { answerHere } from "./answer-here.ts";
 import type { Begun } from "./begun.ts";
-import { boundClients } from "./bound-clients.ts";
 import { Exchange, type ExchangeEnd } from "./exchange.ts";
 import { formatAbsoluteTarget, formatOriginHead } from "./origin-head.ts";
-import type { Origin } from "./origin-pool.ts";
+import { closeOrigin, type Origin } from "./origin-pool.ts";
 import { planWay, type Way } from "./plan-way.ts";
+import { MAX_KEPT } from "./upload.ts";
 import { hasPassed } from "./via.ts";
 
 /**
  * How a forwarded request ended: with a failure that the client is still to be
  * told; with its connection ready for the next request; switched to another
- * protocol, with the connection that leads there; or with everything said and
- * the client's connection closed.
+ * protocol, with the connection that leads there; or with everything said, and
+ * the client's connection still to be closed.
  */
 export type ForwardEnd =
   | { readonly kind: "failed"; readonly failure: Failure }
@@ -29,11 +29,10 @@ export type ForwardEnd =
   | { readonly kind: "switched"; readonly conn: Conn }
   | { readonly kind: "closed" };
 
-/** Methods that may be repeated without the client's doing (RFC 9110 §9.2.2). */
-const idempotent: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"]);
-
-/** How long after its last exchange an origin is trusted with a request that cannot be repeated: less than any server waits. */
-const FRESH_MS = 1000;
+/** Methods that may be repeated without the client's doing (RFC 9110 §9.2.2, and the safe ones of RFC 4918, 3253, 5323). */
+const idempotent: ReadonlySet<string> = new Set(
+  ["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE", "PROPFIND", "REPORT", "SEARCH"], //
+);
 
 /** Carries out one request, or goes on with one that was begun: along its route to the origin, and the response back. */
 export async function forward(
@@ -52,7 +51,17 @@ export async function forward(
   }
   if (request.maxForwards === 0) return answer(session, client, request);
   const way = planWay(session, request, route, authorized, settings);
-  const errand: Errand = { session, client, request, authorized, route, services, way };
+  const errand: Errand = {
+    session,
+    client,
+    request,
+    authorized,
+    route,
+    services,
+    way,
+    waitedMs: 0,
+    isClientDone: false,
+  };
   const kept = begun?.origin ?? takeKept(errand);
   let reached = kept === undefined ? await reach(errand) : succeed(kept);
   for (;;) {
@@ -60,16 +69,21 @@ export async function forward(
     const origin = reached.value;
     const end = await exchange(errand, origin, origin === begun?.origin ? begun : undefined);
     if (end.kind !== "stale" && end.kind !== "challenged") return conclude(errand, origin, end);
-    const refusal = end.kind === "stale" ? giveUpStale(request, origin) : giveUpChallenged(way, end);
+    const refusal = end.kind === "stale" ? giveUpStale(request, origin, end) : giveUpChallenged(way, end);
     if (refusal !== undefined) return failed(refusal);
     reached = await reach(errand);
   }
 }
 
 /** RFC 9112 §9.3.1: only after a kept connection, and only with what can be asked twice, is there a second try. */
-function giveUpStale({ head }: ForwardRequest, { reused }: Origin): Failure | undefined {
-  if (reused && idempotent.has(head.method)) return undefined;
-  return { detail: "connection_reset", note: "closed before its answer" };
+function giveUpStale(
+  { head }: ForwardRequest,
+  { reused }: Origin,
+  { reset, whole }: Extract<ExchangeEnd, { kind: "stale" }>,
+): Failure | undefined {
+  if (!reused) return { detail: "connection_reset", note: `${reset ? "reset" : "closed"} before its answer` };
+  if (!idempotent.has(head.method)) return { detail: "connection_stale", note: `${head.method} is not sent twice` };
+  return whole ? undefined : { detail: "connection_stale", note: "the request is too long to be sent twice" };
 }
 
 /** An upstream that did not take the request may be asked again when there is an answer to what it asks. */
@@ -101,6 +115,10 @@ interface Errand {
   readonly route: Route;
   readonly services: Services;
   readonly way: Way;
+  /** Milliseconds that the response was waited for so far, over all tries. */
+  waitedMs: number;
+  /** The client sent FIN during one of them. */
+  isClientDone: boolean;
 }
 
 function failed(failure: Failure): ForwardEnd {
@@ -113,24 +131,30 @@ function isPrivate({ client: from }: Session, client: Conn): boolean {
 }
 
 /** Answers for an origin that the request may not reach any more. */
-function answer(session: Session, client: Conn, request: ForwardRequest): ForwardEnd {
+async function answer(session: Session, client: Conn, request: ForwardRequest): Promise<ForwardEnd> {
   const keeps = request.keepsClient && request.framing.kind === "none";
   session.status = 200;
-  client.write(answerHere(request, keeps));
-  if (keeps) return { kind: "kept" };
-  closeLingering(client);
-  return { kind: "closed" };
+  const whole = await writeWhole(client, answerHere(request, keeps), session.runtime.timeouts.idleMs);
+  return { kind: keeps && whole ? "kept" : "closed" };
 }
 
-/** A kept connection for this errand, if there is one: first of those that are bound to this very client. */
+/**
+ * A kept connection for this errand, if there is one. One that is bound to this
+ * very client comes first, and takes any request: it is the user. The others may
+ * have died meanwhile, and get only what can be asked again.
+ */
 function takeKept({ session, client, request, way, services: { forwarding } }: Errand): Origin | undefined {
-  const maxIdleMs = idempotent.has(request.head.method) ? undefined : FRESH_MS;
-  const bound = boundClients.has(client)
-    ? forwarding.origins.take(bindKey(way, client), way.fits, maxIdleMs)
-    : undefined;
-  const origin = bound ?? forwarding.origins.take(way.key, way.fits, maxIdleMs);
+  const origin =
+    forwarding.bound.take(client, way.key, way.fits) ??
+    (isRepeatable(request) ? forwarding.origins.take(way.key, way.fits) : undefined);
   if (origin !== undefined) session.dialled = origin.address;
   return origin;
+}
+
+/** Whether a request can be told again from what is kept of it. */
+function isRepeatable({ head, framing }: ForwardRequest): boolean {
+  if (!idempotent.has(head.method)) return false;
+  return framing.kind === "none" || (framing.kind === "length" && framing.length <= MAX_KEPT);
 }
 
 async function reach({ session, client, route, authorized, services, way }: Errand): Promise<Outcome<Origin>> {
@@ -160,15 +184,19 @@ async function exchange(errand: Errand, origin: Origin, begun: Begun | undefined
     }),
     via: settings.via,
     asksUpstream: way.absolute !== undefined,
-    keepsRequest: way.absolute?.login.mayAskAgain === true,
+    keepsRequest: way.absolute?.login.mayAskAgain === true || (origin.reused && idempotent.has(request.head.method)),
     responseMs: timeouts.responseMs,
     idleMs: timeouts.idleMs,
+    waitedMs: errand.waitedMs,
+    isClientDone: errand.isClientDone,
     isEnding: () => services.draining,
     begun,
   });
   services.forwarding.exchanges.add(under);
   const end = await under.done;
   services.forwarding.exchanges.delete(under);
+  errand.waitedMs = under.waitedMs;
+  errand.isClientDone = under.isClientDone;
   session.status = under.status;
   session.forwarded = under.bytes();
   return end;
@@ -200,35 +228,21 @@ function putAway(
   origin: Origin,
   { keepsClient, keepsOrigin, bindsOrigin }: Extract<ExchangeEnd, { kind: "done" }>,
 ): ForwardEnd {
-  if (keepsOrigin) {
-    const { originIdleMs, idleOrigins, idlePerOrigin } = session.runtime.forward;
-    const isBound = bindsOrigin || showsConnectionAuth(request) || boundClients.has(client);
-    if (isBound) boundClients.add(client);
-    services.forwarding.origins.put(origin, {
-      key: isBound ? bindKey(way, client) : way.key,
+  const { forwarding } = services;
+  const { forward: settings } = session.runtime;
+  if (!keepsOrigin) closeOrigin(origin.conn);
+  else if (bindsOrigin || showsConnectionAuth(request) || forwarding.bound.owns(origin)) {
+    forwarding.bound.put(client, way.key, origin, settings);
+  } else {
+    const { originIdleMs, idleOrigins, idlePerOrigin } = settings;
+    forwarding.origins.put(origin, {
+      key: way.key,
       idleMs: originIdleMs,
       total: idleOrigins,
       perKey: idlePerOrigin,
     });
-  } else {
-    origin.conn.close();
   }
-  if (keepsClient) return { kind: "kept" };
-  closeLingering(client);
-  return { kind: "closed" };
-}
-
-const clientNumbers = new WeakMap<Conn, number>();
-let lastClientNumber = 0;
-
-function bindKey({ key }: Way, client: Conn): string {
-  let number = clientNumbers.get(client);
-  if (number === undefined) {
-    lastClientNumber += 1;
-    number = lastClientNumber;
-    clientNumbers.set(client, number);
-  }
-  return `${key} client ${number}`;
+  return { kind: keepsClient ? "kept" : "closed" };
 }
 
 function showsConnectionAuth({ fields }: ForwardRequest): boolean {

@@ -1,5 +1,6 @@
 import type { Failure } from "../failure.ts";
 import type { Watched } from "../tunnel/idle-watch.ts";
+import { BoundOrigins } from "./bound-origins.ts";
 import { OriginPool } from "./origin-pool.ts";
 
 /** Something under way that can be ended from outside. */
@@ -10,6 +11,8 @@ export interface Endable {
 /** What all forwarded requests of a daemon share, and how they end with it. */
 export class Forwarding {
   readonly origins = new OriginPool();
+  /** Those that only one client may use. */
+  readonly bound = new BoundOrigins();
   /** Exchanges under way. */
   readonly exchanges = new Set<Endable>();
   /** Clients between two requests. */
@@ -18,6 +21,7 @@ export class Forwarding {
   /** Ends what is idle, on both sides. Exchanges go on to their end. */
   windDown(): void {
     this.origins.close();
+    this.bound.close();
     for (const client of this.waiting) client.expire();
   }
 

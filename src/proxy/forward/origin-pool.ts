@@ -37,22 +37,18 @@ export class OriginPool {
   #size = 0;
   #sweeper: Timer | undefined;
   #closed = false;
+  readonly #dropIdle = (gone: IdleOrigin): void => this.#drop(gone);
 
   get size(): number {
     return this.#size;
   }
 
-  /**
-   * Takes a connection that `fits` and has been idle for at most `maxIdleMs`;
-   * undefined when there is none. It is detached.
-   */
-  take(key: string, fits: (ip: Ip | undefined) => boolean, maxIdleMs = Number.POSITIVE_INFINITY): Origin | undefined {
+  /** Takes a connection that `fits`; undefined when there is none. It is detached. */
+  take(key: string, fits: (ip: Ip | undefined) => boolean): Origin | undefined {
     const list = this.#byKey.get(key);
     if (list === undefined) return undefined;
     for (let index = list.length - 1; index >= 0; index--) {
       const idle = list[index] as IdleOrigin;
-      // What lies below is older still.
-      if (maxIdleMs !== Number.POSITIVE_INFINITY && performance.now() - idle.since > maxIdleMs) return undefined;
       if (!fits(idle.ip)) continue;
       if (index === list.length - 1) list.pop();
       else list.splice(index, 1);
@@ -63,11 +59,16 @@ export class OriginPool {
     return undefined;
   }
 
+  /** Whether a connection was taken from here. */
+  owns(origin: Origin): origin is IdleOrigin {
+    return origin instanceof IdleOrigin && origin.drop === this.#dropIdle;
+  }
+
   /** Keeps a detached connection, or closes it when there is no room. */
   put(origin: Origin, { key, idleMs, total, perKey }: Keeping): void {
     const { conn } = origin;
     if (this.#closed || conn.closed || idleMs === 0 || total === 0 || perKey === 0) {
-      conn.close();
+      closeOrigin(conn);
       return;
     }
     let list = this.#byKey.get(key);
@@ -78,13 +79,19 @@ export class OriginPool {
     if (list.length >= perKey) this.#drop(list[0] as IdleOrigin);
     if (this.#size >= total) this.#dropOldest();
     // What was taken from here is put back as it is.
-    const idle = origin instanceof IdleOrigin ? origin : new IdleOrigin(origin, (gone) => this.#drop(gone));
+    const idle = this.owns(origin) ? origin : new IdleOrigin(origin, this.#dropIdle);
     idle.rest(list, idleMs);
     list.push(idle);
     this.#size += 1;
     this.#sweeper ??= setInterval(() => this.#sweep(), SWEEP_MS).unref();
     // What waits there already is delivered here: then it is dropped at once.
     conn.attach(idle);
+  }
+
+  /** Closes those with that key. */
+  drop(key: string): void {
+    for (const idle of this.#byKey.get(key)?.slice() ?? []) this.#drop(idle);
+    this.#byKey.delete(key);
   }
 
   /** Closes all that are idle, and from now on whatever is put in. */
@@ -118,8 +125,14 @@ export class OriginPool {
     idle.list.splice(index, 1);
     this.#size -= 1;
     idle.conn.detach();
-    idle.conn.close();
+    closeOrigin(idle.conn);
   }
+}
+
+/** Closes a connection on which everything was said, both ways. TLS would wait for its peer, for ever, were it not ended first. */
+export function closeOrigin(conn: Conn): void {
+  if (conn.encrypted) conn.shutdown();
+  conn.close();
 }
 
 /** A connection that was put in, with what is known of it; also while it is out again. */
@@ -132,13 +145,14 @@ class IdleOrigin implements Origin, ConnSink {
   list: IdleOrigin[] = [];
   since = 0;
   until = 0;
-  readonly #drop: (idle: IdleOrigin) => void;
+  /** Of the pool that it belongs to. */
+  readonly drop: (idle: IdleOrigin) => void;
 
   constructor({ conn, address, ip }: Origin, drop: (idle: IdleOrigin) => void) {
     this.conn = conn;
     this.address = address;
     this.ip = ip;
-    this.#drop = drop;
+    this.drop = drop;
   }
 
   rest(list: IdleOrigin[], idleMs: number): void {
@@ -148,11 +162,11 @@ class IdleOrigin implements Origin, ConnSink {
   }
 
   data(): void {
-    this.#drop(this);
+    this.drop(this);
   }
 
   end(): void {
-    this.#drop(this);
+    this.drop(this);
   }
 
   drain(): void {
@@ -160,6 +174,6 @@ class IdleOrigin implements Origin, ConnSink {
   }
 
   close(): void {
-    this.#drop(this);
+    this.drop(this);
   }
 }

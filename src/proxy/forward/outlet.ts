@@ -30,15 +30,17 @@ export class Outlet {
   readonly #source: Conn;
   readonly #sink: Conn;
   #rest: Uint8Array = NOTHING;
+  /** The sink is closed for writing, and bytes were for it. */
+  #lost = false;
 
   constructor(source: Conn, sink: Conn) {
     this.#source = source;
     this.#sink = sink;
   }
 
-  /** Whether everything was taken. */
+  /** Whether everything was taken. Never again once the sink is closed for writing: its own `close` is on its way and says how. */
   get empty(): boolean {
-    return this.#rest.length === 0;
+    return this.#rest.length === 0 && !this.#lost;
   }
 
   /** Goes on for somebody else: so many bytes the sink took, and these it did not. */
@@ -56,7 +58,7 @@ export class Outlet {
       return;
     }
     const taken = this.#sink.write(bytes);
-    // Closed for writing: the sink's own `close` is on its way and says how.
+    if (taken < 0) this.#lost = true;
     if (taken < 0) return;
     this.bytes += taken;
     if (taken === bytes.length) return;
@@ -78,6 +80,7 @@ export class Outlet {
     if (body.length > 0) scratch.set(body, end);
     const length = end + body.length;
     const taken = this.#sink.write(viewBytes(scratch, 0, length));
+    if (taken < 0) this.#lost = true;
     if (taken < 0) return;
     this.bytes += taken;
     if (taken === length) return;
@@ -91,6 +94,7 @@ export class Outlet {
     const rest = this.#rest;
     if (rest.length === 0) return;
     const taken = this.#sink.write(rest);
+    if (taken < 0) this.#lost = true;
     if (taken < 0) return;
     this.bytes += taken;
     this.#rest = rest.subarray(taken);

@@ -7,7 +7,6 @@ import type { AllowDecision } from "../policy/policy.ts";
 import type { Route } from "../route/route.ts";
 import type { Runtime } from "../runtime.ts";
 import type { Session } from "../session.ts";
-import { boundClients } from "./bound-clients.ts";
 import { formatAuthority, formatHeadEnd } from "./origin-head.ts";
 import type { Keeping } from "./origin-pool.ts";
 import { planWay, type Way } from "./plan-way.ts";
@@ -42,7 +41,6 @@ const byClient = new WeakMap<Conn, readonly Memory[]>();
  * remembered of those before; gives all that still holds, the last one first.
  */
 export function remember(session: Session, client: Conn): readonly Memory[] {
-  if (boundClients.has(client)) return [];
   const latest = recall(session, client);
   const before = (byClient.get(client) ?? []).filter(
     ({ runtime, target, user }) =>

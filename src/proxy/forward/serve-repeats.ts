@@ -10,7 +10,7 @@ import type { Begun, ExchangeEvent } from "./begun.ts";
 import { type BodyReader, createPlainReader } from "./body-reader.ts";
 import { HEAD_LIMITS } from "./download.ts";
 import { fillAnswer, fillOriginHead, fitsScratch } from "./fill-scratch.ts";
-import type { Origin } from "./origin-pool.ts";
+import { closeOrigin, type Origin } from "./origin-pool.ts";
 import { findLike, type Memory, remember } from "./recall.ts";
 import { keepScratch, viewBytes, viewScratch } from "./scratch.ts";
 import { Wait } from "./wait.ts";
@@ -118,7 +118,7 @@ class Repeater implements ConnSink {
   #ask(chunk: Uint8Array): boolean {
     const { forwarding, runtime, draining } = this.#services;
     const { current } = runtime;
-    this.#memories ??= remember(this.#session, this.#client);
+    this.#memories ??= forwarding.bound.has(this.#client) ? [] : remember(this.#session, this.#client);
     if (this.#memories[0]?.runtime !== current || draining || chunk.length > MAX_HEAD) return false;
     const request = readPlainRequest(chunk, limitHeads(current.limits));
     if (request === undefined || request.used !== chunk.length) return false;
@@ -224,10 +224,9 @@ class Repeater implements ConnSink {
   /** Writes bytes of the response, which are the last ones when its body was read. */
   #write(bytes: Uint8Array, isScratch: boolean): void {
     const origin = this.#origin as Origin;
-    const taken = bytes.length === 0 ? 0 : this.#client.write(bytes);
-    // Closed for writing: the client's own close is on its way.
-    this.#down += Math.max(0, taken);
-    if (taken >= 0 && taken < bytes.length) {
+    const taken = bytes.length === 0 ? 0 : Math.max(0, this.#client.write(bytes));
+    this.#down += taken;
+    if (taken < bytes.length) {
       const unsent = isScratch ? keepScratch(taken, bytes.length) : bytes.subarray(taken);
       this.#handOver(origin, undefined, unsent);
     } else if (this.#body === undefined) {
@@ -260,7 +259,7 @@ class Repeater implements ConnSink {
     this.#head = NOTHING;
     origin.conn.detach();
     if (this.#keepsOrigin) forwarding.origins.put(origin, memory.keeping);
-    else origin.conn.close();
+    else closeOrigin(origin.conn);
     recorder.finished(session);
     this.#turn(this.#waiting);
   }

@@ -20,7 +20,7 @@ export interface UploadOwner {
 const NOTHING = new Uint8Array(0);
 
 /** Bytes of a body that are kept for a second try. */
-const MAX_KEPT = 64 * 1024;
+export const MAX_KEPT = 64 * 1024;
 
 /** The way of one request from the client to the origin: its head, then its body as it comes. What follows it is kept. */
 export class Upload implements ConnSink {
@@ -58,9 +58,14 @@ export class Upload implements ConnSink {
     if (this.#head !== "") this.#write(NOTHING);
   }
 
-  /** Keeps what comes from now on, as long as it is not much. */
+  /** Keeps what comes from now on, as long as it is not much. Without a body nothing is lost that has to be kept. */
   keep(): void {
-    this.#kept = [];
+    if (this.#body !== undefined) this.#kept = [];
+  }
+
+  /** There is no second try any more. */
+  forget(): void {
+    this.#kept = undefined;
   }
 
   /** Makes what was read unread, so that it can be read again after the release; false when it is not all there. */

@@ -5,6 +5,8 @@ import type { Secret } from "../auth/secret.ts";
 import { fail, type Outcome, succeed } from "../failure.ts";
 import type { Session } from "../session.ts";
 import type { Hello } from "./hello.ts";
+import { writeWhole } from "../respond/write-whole.ts";
+import { remainingHandshakeMs } from "./handshake-deadline.ts";
 import { readSocksMessage } from "./read-socks-message.ts";
 
 /** What a client shows to say who it is. */
@@ -46,11 +48,12 @@ async function negotiateSocks5(
 ): Promise<Outcome<Presented>> {
   const required = session.runtime.authenticator.required && session.certificateUser === undefined;
   if (offer.noAuth && !required) {
-    client.write(encodeSocks5Choice("no_auth"));
-    return NOTHING;
+    const told = await writeWhole(client, encodeSocks5Choice("no_auth"), remainingHandshakeMs(session));
+    return told ? NOTHING : fail("client_gone");
   }
   if (!offer.password) return fail("credentials_required", { note: "no acceptable SOCKS5 method was offered" });
-  client.write(encodeSocks5Choice("password"));
+  const asked = await writeWhole(client, encodeSocks5Choice("password"), remainingHandshakeMs(session));
+  if (!asked) return fail("client_gone");
   session.socksLogin = true;
   const read = await readSocksMessage(session, client, parseSocks5Password);
   return read.ok ? succeed({ kind: "password", ...read.value }) : read;

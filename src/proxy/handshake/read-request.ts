@@ -8,6 +8,8 @@ import type { SocksTarget } from "../../protocol/socks/socks-target.ts";
 import { fail, type Outcome, succeed } from "../failure.ts";
 import type { Session } from "../session.ts";
 import type { Hello } from "./hello.ts";
+import { writeWhole } from "../respond/write-whole.ts";
+import { remainingHandshakeMs } from "./handshake-deadline.ts";
 import { readSocksMessage } from "./read-socks-message.ts";
 import { type ForwardRequest, readForwardRequest } from "./forward-request.ts";
 import { readConnect, type TunnelRequest } from "./tunnel-request.ts";
@@ -52,7 +54,8 @@ function readClientRequest(
 }
 
 async function readSocks5Request(session: Session, client: Conn): Promise<Outcome<TunnelRequest>> {
-  if (session.socksLogin) client.write(encodeSocks5PasswordStatus(true));
+  const verdict = session.socksLogin ? encodeSocks5PasswordStatus(true) : new Uint8Array(0);
+  if (!(await writeWhole(client, verdict, remainingHandshakeMs(session)))) return fail("client_gone");
   const read = await readSocksMessage(session, client, parseSocks5Request);
   return read.ok ? judgeSocksRequest(session, read.value) : read;
 }

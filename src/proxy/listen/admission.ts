@@ -7,6 +7,10 @@ import type { Runtime } from "../runtime.ts";
 /** Seconds after which a client that met a limit may sensibly try again. */
 const RETRY_AFTER_SECONDS = 5;
 
+/** Which of the limits was met, when it is not the one on all connections. */
+export const FROM_THIS_ADDRESS = "from this address";
+export const FOR_THIS_USER = "for this user";
+
 /**
  * Counts the connections under way: in all, per client address, per user. Every
  * slot that is taken is given back exactly once.
@@ -39,7 +43,7 @@ export class Admission {
     if (this.#connections >= limits.connections) return refuseFor("in all");
     // A client that is let in shall not find that those after it took the descriptors for its target.
     if (!allowsConnections(this.#connections + 1)) return { detail: "out_of_resources", note: "EMFILE" };
-    if (!takeSlot(this.#perClient, client.text, limits.connectionsPerClient)) return refuseFor("from this address");
+    if (!takeSlot(this.#perClient, client.text, limits.connectionsPerClient)) return refuseFor(FROM_THIS_ADDRESS);
     this.#connections += 1;
     return undefined;
   }
@@ -54,7 +58,7 @@ export class Admission {
   /** Takes a slot for an authenticated user, or says why there is none. */
   admitUser(user: string | undefined, { limits }: Runtime): Failure | undefined {
     if (user === undefined || takeSlot(this.#perUser, user, limits.connectionsPerUser)) return undefined;
-    return refuseFor("for this user");
+    return refuseFor(FOR_THIS_USER);
   }
 
   /** Gives back what `admitUser` took with the same arguments. */

@@ -1,35 +1,42 @@
 import type { Ip } from "../../address/ip.ts";
 import type { Failure } from "../failure.ts";
+import type { Holder, Lingering } from "../respond/lingering.ts";
 import type { Runtime } from "../runtime.ts";
 import type { Session } from "../session.ts";
-import type { Admission } from "./admission.ts";
+import { type Admission, FOR_THIS_USER, FROM_THIS_ADDRESS } from "./admission.ts";
 
 /** What one connection takes of the limits: a place for its client, and one for the user of its current request. */
 export class Places {
   readonly #admission: Admission;
+  readonly #lingering: Lingering;
   /** Under which limits a place was taken, and by which user: a reload changes them meanwhile. */
   #clientLimits: Runtime | undefined;
   #user: string | undefined;
   #userLimits: Runtime | undefined;
 
-  constructor(admission: Admission) {
+  constructor(admission: Admission, lingering: Lingering) {
     this.#admission = admission;
+    this.#lingering = lingering;
   }
 
   /** Takes the client's place, unless it has one already; or says why there is none. */
-  takeForClient({ client, runtime }: Session): Failure | undefined {
+  takeForClient(session: Session): Failure | undefined {
+    const { client, runtime } = session;
     if (this.#clientLimits !== undefined) return undefined;
-    const failure = this.#admission.admitClient(client, runtime);
+    const lingering = this.#lingering;
+    if (lingering.size > 0) lingering.yieldDescriptors(this.#admission.connections + 1);
+    const failure = this.#admit(() => this.#admission.admitClient(client, runtime), session);
     if (failure !== undefined) return failure;
     this.#clientLimits = runtime;
     return undefined;
   }
 
   /** Takes a place for the user of a request. On a kept connection the next request may be somebody else's. */
-  takeForUser({ user, runtime }: Session): Failure | undefined {
+  takeForUser(session: Session): Failure | undefined {
+    const { user, runtime } = session;
     if (this.#userLimits !== undefined && this.#user === user) return undefined;
     this.#leaveUser();
-    const failure = this.#admission.admitUser(user, runtime);
+    const failure = this.#admit(() => this.#admission.admitUser(user, runtime), session);
     if (failure !== undefined) return failure;
     this.#user = user;
     this.#userLimits = runtime;
@@ -44,8 +51,31 @@ export class Places {
     this.#clientLimits = undefined;
   }
 
+  /** Takes a place; where there is none, from those who have got their last response and only linger. */
+  #admit(take: () => Failure | undefined, session: Session): Failure | undefined {
+    for (;;) {
+      const failure = take();
+      const holds = failure === undefined ? undefined : findHolder(failure, session);
+      if (holds === undefined || !this.#lingering.giveUpOldest(holds)) return failure;
+    }
+  }
+
   #leaveUser(): void {
     if (this.#userLimits !== undefined) this.#admission.leaveUser(this.#user, this.#userLimits);
     this.#userLimits = undefined;
+  }
+}
+
+/** Tells which of those that linger hold what was not to be had; undefined when room would be no help. */
+function findHolder({ detail, note }: Failure, { client, user }: Session): ((holder: Holder) => boolean) | undefined {
+  if (detail === "out_of_resources") return () => true;
+  if (detail !== "too_many_connections") return undefined;
+  switch (note) {
+    case FROM_THIS_ADDRESS:
+      return (holder) => holder.client.text === client.text;
+    case FOR_THIS_USER:
+      return (holder) => holder.user === user;
+    default:
+      return () => true;
   }
 }

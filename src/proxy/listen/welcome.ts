@@ -6,10 +6,16 @@ import type { Session } from "../session.ts";
 import { type Doorway, enter, type Entrance } from "./enter.ts";
 import type { Places } from "./places.ts";
 
+/** The connection to go on with; or the one of a client that was turned away, which is still to be closed. */
+export interface Welcome {
+  readonly conn: Conn;
+  readonly isIn: boolean;
+}
+
 /**
- * Leads a connection in; undefined when it had to be turned away, and was told
- * so if it can be. At once where the doorway asks for neither header nor TLS.
- * Never throws or rejects.
+ * Leads a connection in, or turns it away and tells the client so if it can be.
+ * At once where the doorway asks for neither header nor TLS. Never throws or
+ * rejects.
  */
 export function welcome(
   session: Session,
@@ -17,12 +23,11 @@ export function welcome(
   doorway: Doorway,
   places: Places,
   services: Services,
-): Conn | undefined | Promise<Conn | undefined> {
+): Welcome | Promise<Welcome> {
   try {
     const entrance = enter(session, conn, doorway, places);
-    return entrance instanceof Promise
-      ? welcomeLate(session, conn, entrance, services)
-      : letIn(session, conn, entrance);
+    if (!(entrance instanceof Promise) && entrance.ok) return { conn: entrance.conn, isIn: true };
+    return welcomeLate(session, conn, entrance, services);
   } catch (error) {
     return stumble(session, conn, error, services);
   }
@@ -31,25 +36,24 @@ export function welcome(
 async function welcomeLate(
   session: Session,
   conn: TcpConn,
-  entrance: Promise<Entrance>,
+  entrance: Entrance | Promise<Entrance>,
   services: Services,
-): Promise<Conn | undefined> {
+): Promise<Welcome> {
   try {
-    return letIn(session, conn, await entrance);
+    const entered = await entrance;
+    if (entered.ok) return { conn: entered.conn, isIn: true };
+    if (entered.conn === undefined) conn.close();
+    const told = entered.conn ?? conn;
+    await refuse(session, told, entered.failure, true);
+    return { conn: told, isIn: false };
   } catch (error) {
     return stumble(session, conn, error, services);
   }
 }
 
-function letIn(session: Session, conn: TcpConn, entrance: Entrance): Conn | undefined {
-  if (entrance.ok) return entrance.conn;
-  if (entrance.conn === undefined) conn.close();
-  refuse(session, entrance.conn ?? conn, entrance.failure, true);
-  return undefined;
-}
-
 /** A mistake of ours at the door. */
-function stumble(session: Session, conn: TcpConn, error: unknown, services: Services): undefined {
+async function stumble(session: Session, conn: TcpConn, error: unknown, services: Services): Promise<Welcome> {
   services.reportBug(error, session.id);
-  refuse(session, conn, { detail: "internal_error" }, true);
+  await refuse(session, conn, { detail: "internal_error" }, true);
+  return { conn, isIn: false };
 }

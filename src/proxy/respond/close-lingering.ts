@@ -1,34 +1,82 @@
 import type { Conn, ConnSink } from "../../net/conn.ts";
-
-/** How long, and for how many bytes, a client that goes on sending is listened to after its refusal. */
-const LINGER_MS = 2000;
-const LINGER_BYTES = 256 * 1024;
+import { deadlines, type Expiring } from "../../net/deadlines.ts";
 
 /**
- * Closes a connection so that the last response gets through. Closing with
- * unread bytes makes the kernel send RST, and RST can destroy a response that
- * the peer has not read yet (RFC 9112 §9.6): so send FIN, read on for a little
- * while, and only then close.
+ * How long a client that was told the last response may go on sending: without a
+ * pause, in all, and how much. A program that reads only after it has sent its
+ * whole body must get there, on a slow line too.
  */
-export function closeLingering(conn: Conn): void {
-  conn.detach();
-  conn.attach(new Lingerer(conn));
-  conn.shutdown();
-}
+const SILENCE_MS = 5000;
+const TOTAL_MS = 120_000;
+const MAX_BYTES = 1024 * 1024 * 1024;
+/** The silence that is granted while the proxy shuts down. */
+const HURRIED_SILENCE_MS = 1000;
+/** How long a connection that was closed here may wait for its peer: the TLS library waits for the peer's close_notify. */
+const CLOSING_MS = 1000;
 
-class Lingerer implements ConnSink {
+/**
+ * Closes a connection so that the last response arrives. Closing with unread
+ * bytes makes the kernel send RST, which can destroy a response that the peer has
+ * not read yet (RFC 9112 §9.6): so send FIN (after TLS: close_notify first), read
+ * on and discard until the peer ends too, and only then close.
+ */
+export class LingeringClose implements ConnSink, Expiring {
   readonly #conn: Conn;
-  readonly #timer: Timer;
+  readonly #closed: () => void;
+  readonly #since = performance.now();
+  #lastActivity = this.#since;
   #bytes = 0;
+  #silenceMs = SILENCE_MS;
+  #turn: number | undefined;
+  #closing = false;
+  #over = false;
 
-  constructor(conn: Conn) {
+  /** `closed` is called once, when the connection is gone or given up. */
+  constructor(conn: Conn, closed: () => void) {
     this.#conn = conn;
-    this.#timer = setTimeout(() => this.#close(), LINGER_MS);
+    this.#closed = closed;
+  }
+
+  /** Begins; the connection may be gone already when this returns. `listens`: whether to read on at all. */
+  begin(listens: boolean): void {
+    this.#conn.detach();
+    this.#turn = deadlines.start(this, this.#silenceMs);
+    if (listens) this.#conn.shutdown();
+    // What waits there already is delivered here, the end too.
+    this.#conn.attach(this);
+    if (!listens) this.#close();
+  }
+
+  /** Gives it up now: somebody else needs the room. What the kernel has taken still goes out, unless more comes. */
+  giveUp(): void {
+    this.#conn.close();
+    // TLS waits for the peer the first time.
+    this.#conn.close();
+    this.#finish();
+  }
+
+  /** The proxy is shutting down: who says nothing is not waited for as long. */
+  hurry(): void {
+    this.#silenceMs = HURRIED_SILENCE_MS;
+    if (!this.#closing) this.expire();
+  }
+
+  expire(): void {
+    if (this.#over) return;
+    if (this.#closing) {
+      this.giveUp();
+      return;
+    }
+    const now = performance.now();
+    const silentMs = now - this.#lastActivity;
+    if (silentMs >= this.#silenceMs || now - this.#since >= TOTAL_MS) this.#close();
+    else this.#restart(this.#silenceMs - silentMs);
   }
 
   data(chunk: Uint8Array): void {
+    this.#lastActivity = performance.now();
     this.#bytes += chunk.length;
-    if (this.#bytes > LINGER_BYTES) this.#close();
+    if (this.#bytes > MAX_BYTES) this.#close();
   }
 
   end(): void {
@@ -36,15 +84,39 @@ class Lingerer implements ConnSink {
   }
 
   drain(): void {
-    // Everything was written before: a refusal is smaller than a socket buffer.
+    // Everything was written before.
   }
 
   close(): void {
-    clearTimeout(this.#timer);
+    this.#finish();
   }
 
   #close(): void {
-    clearTimeout(this.#timer);
+    if (this.#over || this.#closing) return;
+    this.#closing = true;
     this.#conn.close();
+    if (this.#conn.closed) this.#finish();
+    else this.#restart(CLOSING_MS);
   }
+
+  #restart(ms: number): void {
+    this.#stop();
+    this.#turn = deadlines.start(this, ms);
+  }
+
+  #stop(): void {
+    if (this.#turn !== undefined) deadlines.stop(this, this.#turn);
+  }
+
+  #finish(): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#stop();
+    this.#closed();
+  }
+}
+
+/** Closes a connection that holds no slot of its own so that the last bytes arrive. */
+export function closeLingering(conn: Conn): void {
+  new LingeringClose(conn, () => {}).begin(true);
 }

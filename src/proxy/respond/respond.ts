@@ -4,9 +4,9 @@ import { allowsNextRequest } from "../../protocol/http1/persistence.ts";
 import type { RequestHead } from "../../protocol/http1/request-head.ts";
 import { describeFailure, type Failure } from "../failure.ts";
 import type { ClientProtocol, Session } from "../session.ts";
-import { closeLingering } from "./close-lingering.ts";
 import { httpVoice } from "./http-voice.ts";
 import { socks4Voice, socks5Voice } from "./socks-voice.ts";
+import { writeWhole } from "./write-whole.ts";
 
 /** How to answer in the protocol of the client. */
 export interface Voice {
@@ -18,10 +18,11 @@ export interface Voice {
 
 const voices: Readonly<Record<ClientProtocol, Voice>> = { http: httpVoice, socks5: socks5Voice, socks4: socks4Voice };
 
-/** Tells the client that the tunnel stands. */
-export function respondEstablished(session: Session, client: Conn): void {
+/** Tells the client that the tunnel stands. False when it could not be told. */
+export function respondEstablished(session: Session, client: Conn): boolean | Promise<boolean> {
   session.status = 200;
-  client.write(voices[session.protocol ?? "http"].sayEstablished(session));
+  const { idleMs } = session.runtime.timeouts;
+  return writeWhole(client, voices[session.protocol ?? "http"].sayEstablished(session), idleMs);
 }
 
 /** Whether nothing of a request is left unread, and the client's connection can carry another one. */
@@ -31,10 +32,10 @@ function isReadWhole(head: RequestHead | undefined): boolean {
 
 /**
  * Tells the client why not. Gives whether the connection is kept: after a whole
- * request to forward that was understood, unless `ending`. Else it is closed so
- * that the answer arrives.
+ * request to forward that was understood, unless `ending`. Else it is still to be
+ * closed.
  */
-export function refuse(session: Session, client: Conn, failure: Failure, ending: boolean): boolean {
+export function refuse(session: Session, client: Conn, failure: Failure, ending: boolean): boolean | Promise<boolean> {
   session.failure = failure;
   if (client.closed || failure.detail === "client_gone") {
     client.close();
@@ -43,7 +44,8 @@ export function refuse(session: Session, client: Conn, failure: Failure, ending:
   const { status, word } = describeFailure(failure.detail);
   const keeps = !ending && word !== "http_request_error" && isReadWhole(session.requestHead);
   session.status = status;
-  client.write(voices[session.protocol ?? "http"].sayRefused(session, failure, keeps));
-  if (!keeps) closeLingering(client);
-  return keeps;
+  const refusal = voices[session.protocol ?? "http"].sayRefused(session, failure, keeps);
+  const told = writeWhole(client, refusal, session.runtime.timeouts.idleMs);
+  if (told instanceof Promise) return told.then((whole) => whole && keeps);
+  return told && keeps;
 }

@@ -1,0 +1,110 @@
+import type { Conn } from "../../net/conn.ts";
+import { allowsConnections } from "../../net/linux/spare-descriptors.ts";
+import type { Session } from "../session.ts";
+import { LingeringClose } from "./close-lingering.ts";
+
+/** How many connections may linger at once: in all, at most as many as may be open, and from one address. */
+const MAX_IN_ALL = 512;
+/** So many may linger however few descriptors there are: they are what those are kept for. */
+const ALWAYS = 8;
+const SHARE_OF_ONE_CLIENT = 4;
+
+/** Whose connection it is: who needs the room that it holds can tell. */
+export type Holder = Pick<Session, "client" | "user"> & {
+  readonly runtime: { readonly limits: { readonly connections: number } };
+};
+
+/**
+ * The connections that have got their last response and are not closed yet. Each
+ * holds its slots to the end, and the oldest ones are closed when somebody needs
+ * the room.
+ */
+export class Lingering {
+  /** Oldest first. */
+  readonly #closes = new Map<LingeringClose, Holder>();
+  readonly #perClient = new Map<string, number>();
+  readonly #slots: { readonly connections: number };
+  #hurried = false;
+  #aborted = false;
+
+  /** `slots` counts the connections that hold one. */
+  constructor(slots: { readonly connections: number }) {
+    this.#slots = slots;
+  }
+
+  get size(): number {
+    return this.#closes.size;
+  }
+
+  /**
+   * Closes a detached connection so that what was written arrives, and calls
+   * `closed` once when it is gone. `listens`: whether the client may still be
+   * sending.
+   */
+  close(conn: Conn, holder: Holder, listens: boolean, closed: () => void): void {
+    if (conn.closed) {
+      closed();
+      return;
+    }
+    const address = holder.client.text;
+    this.#makeRoom(holder);
+    const close = new LingeringClose(conn, () => {
+      if (this.#closes.delete(close)) this.#count(address, -1);
+      closed();
+    });
+    this.#closes.set(close, holder);
+    this.#count(address, 1);
+    close.begin(listens);
+    if (!this.#closes.has(close)) return;
+    if (this.#aborted) close.giveUp();
+    else if (this.#hurried) close.hurry();
+  }
+
+  /** Closes the oldest connection that `serves`, and gives back what it held. False when there is none. */
+  giveUpOldest(serves: (holder: Holder) => boolean): boolean {
+    for (const [close, holder] of this.#closes) {
+      if (!serves(holder)) continue;
+      close.giveUp();
+      return true;
+    }
+    return false;
+  }
+
+  /** Has no more descriptors in use than leave room for `connections` that are served. */
+  yieldDescriptors(connections: number): void {
+    while (this.#closes.size > ALWAYS && !allowsConnections(connections + this.#closes.size)) {
+      if (!this.giveUpOldest(anyone)) return;
+    }
+  }
+
+  /** Waits less long from now on. */
+  hurry(): void {
+    this.#hurried = true;
+    for (const close of this.#closes.keys()) close.hurry();
+  }
+
+  /** Closes them all at once, and those to come. */
+  abort(): void {
+    this.#aborted = true;
+    for (const close of this.#closes.keys()) close.giveUp();
+  }
+
+  #makeRoom({ client, runtime }: Holder): void {
+    const inAll = Math.max(ALWAYS, Math.min(MAX_IN_ALL, runtime.limits.connections));
+    const ofOne = Math.ceil(inAll / SHARE_OF_ONE_CLIENT);
+    if ((this.#perClient.get(client.text) ?? 0) >= ofOne)
+      this.giveUpOldest((holder) => holder.client.text === client.text);
+    if (this.#closes.size >= inAll) this.giveUpOldest(anyone);
+    this.yieldDescriptors(this.#slots.connections);
+  }
+
+  #count(address: string, change: number): void {
+    const count = (this.#perClient.get(address) ?? 0) + change;
+    if (count > 0) this.#perClient.set(address, count);
+    else this.#perClient.delete(address);
+  }
+}
+
+function anyone(): boolean {
+  return true;
+}
