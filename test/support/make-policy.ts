@@ -48,11 +48,21 @@ export function makePolicy(rules: readonly Rule[], fallback: Policy["fallback"] 
   return { rules, fallback };
 }
 
-export function makeQuery(target: string, more: { client?: string; user?: string; address?: string } = {}): Query {
+export interface QuerySettings {
+  readonly client?: string;
+  readonly user?: string;
+  readonly address?: string;
+  readonly foundName?: string;
+  readonly mayBeCompleted?: boolean;
+}
+
+export function makeQuery(target: string, more: QuerySettings = {}): Query {
   return {
     client: makeIp(more.client ?? "203.0.113.7"),
     user: more.user,
     target: makeEndpoint(target),
     ...(more.address !== undefined && { address: makeIp(more.address) }),
+    ...(more.foundName !== undefined && { foundName: { kind: "name", text: more.foundName } }),
+    ...(more.mayBeCompleted !== undefined && { mayBeCompleted: more.mayBeCompleted }),
   };
 }

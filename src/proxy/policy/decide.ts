@@ -1,4 +1,5 @@
 import { containsIp, isWithin } from "../../address/cidr.ts";
+import type { Host } from "../../address/host.ts";
 import type { Ip } from "../../address/ip.ts";
 import type {
   AllowDecision,
@@ -18,7 +19,10 @@ const DEFAULT_RULE = "default";
 /** What the rules say about a query, or what has to be known before they can. `rule` is the index of the one that stopped. */
 export type Evaluation =
   | { readonly kind: "decided"; readonly decision: Decision }
-  /** The rule has a range in `to`, the target is a name. Ask again from this rule with `address`. */
+  /**
+   * The target is a name that has to be resolved first: the rule has a range in `to`, or a name that
+   * the search list could lead to. Ask again from this rule with `address` and `foundName`.
+   */
   | { readonly kind: "needs_address"; readonly rule: number }
   /** The rule is a function. Without a verdict of it, go on from the next rule. */
   | {
@@ -132,32 +136,44 @@ function matchesClient(rule: Rule, query: Query): boolean {
   return rule.users === undefined || (query.user !== undefined && rule.users.has(query.user));
 }
 
-/** `unknown` when no pattern matches for certain and one could, did we know the address. */
+/** `unknown` when no pattern matches for certain, and one could match if the name was resolved. */
 function matchTarget(rule: Rule, query: Query, address: Ip | undefined): "yes" | "no" | "unknown" {
   if (rule.to === undefined) return "yes";
   let unknown = false;
   for (const pattern of rule.to) {
     if (!matchesPort(pattern.ports, query.target.port)) continue;
-    if (pattern.host.kind === "cidr" && address === undefined) unknown = true;
-    else if (matchesHost(pattern, query, address)) return "yes";
+    if (matchesHost(pattern, query, address)) return "yes";
+    if (pattern.host.kind === "cidr" ? address === undefined : awaitsName(query)) unknown = true;
   }
   return unknown ? "unknown" : "no";
 }
 
+/** Whether resolving may find another name than the one that was asked for. */
+function awaitsName({ target, foundName, mayBeCompleted }: Query): boolean {
+  return mayBeCompleted === true && foundName === undefined && target.host.kind === "name";
+}
+
 function matchesHost({ host }: TargetPattern, query: Query, address: Ip | undefined): boolean {
-  const target = query.target.host;
   switch (host.kind) {
     case "any":
       return true;
     case "name":
-      return target.kind === "name" && target.text === host.name;
+      return isName(query.target.host, host.name) || isName(query.foundName, host.name);
     case "suffix":
-      return target.kind === "name" && isBelow(target.text, host.suffix);
+      return isNameBelow(query.target.host, host.suffix) || isNameBelow(query.foundName, host.suffix);
     case "cidr":
       return address !== undefined && containsIp(host.cidr, address);
     default:
       return host satisfies never;
   }
+}
+
+function isName(host: Host | undefined, name: string): boolean {
+  return host?.kind === "name" && host.text === name;
+}
+
+function isNameBelow(host: Host | undefined, suffix: string): boolean {
+  return host?.kind === "name" && isBelow(host.text, suffix);
 }
 
 /** Whether a name is below `suffix`, and not that itself. Both are canonical. */

@@ -1,5 +1,6 @@
 import type { Cidr } from "../../address/cidr.ts";
 import type { Endpoint } from "../../address/endpoint.ts";
+import type { Host } from "../../address/host.ts";
 import type { Ip } from "../../address/ip.ts";
 import type { InsideDemand } from "../inspect/inside-demand.ts";
 import type { ProxyProtocolVersion } from "../route/route.ts";
@@ -12,6 +13,16 @@ export interface Query {
   readonly target: Endpoint;
   /** One resolved address of the target, once it is known. */
   readonly address?: Ip;
+  /**
+   * The name that resolving found, when it is not the one that was asked for (`intranet` became
+   * `intranet.corp.example`). Name patterns are compared with both names.
+   */
+  readonly foundName?: Host;
+  /**
+   * The search list may complete the asked name, and `foundName` is not known yet. A rule that could
+   * match the found name by a name pattern stops the evaluation.
+   */
+  readonly mayBeCompleted?: boolean;
 }
 
 /** A target pattern of a rule's `to`, compiled. */
