@@ -1,5 +1,6 @@
 import { parseIp, type Ip } from "../../src/address/ip.ts";
 import { parseTargetPattern } from "../../src/config/target-pattern.ts";
+import { ServerNames } from "../../src/proxy/inspect/server-names.ts";
 import { compileRules } from "../../src/proxy/policy/compile-rules.ts";
 import type {
   Fallback,
@@ -26,6 +27,10 @@ export function makePatterns(...texts: string[]): TargetPattern[] {
     if (!parsed.ok) throw new Error(`${text}: ${parsed.reason}`);
     return parsed.pattern;
   });
+}
+
+export function makeServerNames(...texts: string[]): ServerNames {
+  return new ServerNames(texts, makePatterns(...texts));
 }
 
 export function denyRule(name: string, ...to: string[]): Rule {

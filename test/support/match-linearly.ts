@@ -1,7 +1,6 @@
 import { containsIp } from "../../src/address/cidr.ts";
 import type { Host } from "../../src/address/host.ts";
 import type { Ip } from "../../src/address/ip.ts";
-import { isBelow } from "../../src/proxy/policy/decide.ts";
 import type { Query, Rule, TargetPattern } from "../../src/proxy/policy/policy.ts";
 
 /** A rule whose patterns can be read as often as wanted. */
@@ -59,4 +58,8 @@ function isAddress(host: TargetPattern["host"], address: Ip): boolean {
 
 function awaitsName({ target, foundName, mayBeCompleted }: Query): boolean {
   return mayBeCompleted === true && foundName === undefined && target.host.kind === "name";
+}
+
+function isBelow(name: string, suffix: string): boolean {
+  return name.endsWith(`.${suffix}`) && name.length > suffix.length + 1;
 }

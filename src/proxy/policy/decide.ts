@@ -115,8 +115,3 @@ function namesAddress({ rules, targets }: Policy, query: Query, rule: number, ra
   search.look(targets.lists[range.value]);
   return search.first === rule;
 }
-
-/** Whether a name is below `suffix`, and not that itself. Both are canonical. */
-export function isBelow(name: string, suffix: string): boolean {
-  return name.length > suffix.length + 1 && name.endsWith(suffix) && name[name.length - suffix.length - 1] === ".";
-}

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 
 import { evaluate } from "../../../src/proxy/policy/decide.ts";
 import { compileForTest } from "../../support/compile-for-test.ts";
-import { makeQuery } from "../../support/make-policy.ts";
+import { makeQuery, makeServerNames } from "../../support/make-policy.ts";
 
 describe("compileConfig() on rules", () => {
   test("compiles every form of a rule", () => {
@@ -48,16 +48,20 @@ describe("compileConfig() on rules", () => {
       { protocols: new Set(["tls"]), sni: "match" },
       {
         protocols: new Set(["tls", "ssh"]),
-        sni: [
-          { kind: "any" },
-          { kind: "name", name: "one.example" },
-          { kind: "suffix", suffix: "xn--bcher-kva.example" },
-        ],
+        sni: makeServerNames("*", "One.Example", "*.bücher.example"),
       },
       { protocols: new Set(["tls"]), minVersion: 0x0303, ja4: new Set(["t13d1516h2_8daaf6152771_e5627efa2ab1"]) },
       { protocols: new Set(["unknown"]) },
       undefined,
     ]);
+  });
+
+  test("compares server names in their canonical form", () => {
+    const [rule] = compileForTest({ rules: [{ sni: ["One.Example", "*.bücher.example"] }] }).runtime.policy.rules;
+    const names = rule?.verdict.kind === "allow" ? rule.verdict.inside?.sni : undefined;
+    if (typeof names !== "object") throw new Error("A list of names is a set of names");
+    expect(["one.example", "a.xn--bcher-kva.example"].map((name) => names.has(name))).toEqual([true, true]);
+    expect(["a.one.example", "xn--bcher-kva.example"].map((name) => names.has(name))).toEqual([false, false]);
   });
 
   test.each([
