@@ -11,7 +11,7 @@ import type { Hop } from "../proxy/route/route.ts";
 import type { EnvironmentRoutes, Limits, Runtime, Timeouts } from "../proxy/runtime.ts";
 import { compileForward } from "./compile-forward.ts";
 import { type CompiledListener, compileListeners } from "./compile-listener.ts";
-import { asksEnvironment, compileCidrs, compilePolicy } from "./compile-policy.ts";
+import { asksEnvironment, compileAddressSet, compilePolicy } from "./compile-policy.ts";
 import type { TlsFiles } from "./compile-tls.ts";
 import { compileUpstreams } from "./compile-upstream.ts";
 import { compileUserFile, compileUsers } from "./compile-users.ts";
@@ -166,7 +166,7 @@ function compileRuntime(
     inspect: config.inspect,
     timeouts: compileTimeouts(config.timeouts),
     limits: compileLimits(config.limits),
-    ...(config.clients && { clients: compileCidrs(config.clients) }),
+    ...(config.clients && { clients: compileAddressSet(config.clients) }),
     agent: "penstock",
   };
 }

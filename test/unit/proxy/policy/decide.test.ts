@@ -115,6 +115,39 @@ describe("evaluate()", () => {
     expect(ruleOf(makePolicy([denyRule("port", "10.0.0.0/8:22")]), "b.example:443")).toBe("default");
   });
 
+  test("compares names with the one that was asked for and the one that was found; the first rule for either decides", () => {
+    const found = { foundName: "intranet.corp.example" };
+    const below = denyRule("below", "*.corp.example");
+    const asked = allowRule("asked", { to: ["intranet"] });
+    expect(ruleOf(makePolicy([below, asked]), "intranet:443", found)).toBe("below");
+    expect(ruleOf(makePolicy([asked, below]), "intranet:443", found)).toBe("asked");
+    expect(ruleOf(makePolicy([denyRule("name", "intranet.corp.example:443")]), "intranet:443", found)).toBe("name");
+    expect(ruleOf(makePolicy([denyRule("port", "intranet.corp.example:80")]), "intranet:443", found)).toBe("default");
+    expect(ruleOf(makePolicy([below]), "intranet:443")).toBe("default");
+  });
+
+  test("needs the address where the search list could lead to a name of a rule", () => {
+    const query = makeQuery("intranet:443", { mayBeCompleted: true });
+    const needed = { kind: "needs_address", rule: 1 } as const;
+    const first = denyRule("mail", "*:25");
+    expect(evaluate(makePolicy([first, denyRule("below", "*.corp.example")]), query)).toEqual(needed);
+    expect(evaluate(makePolicy([first, allowRule("name", { to: ["a.example:443"] })]), query)).toEqual(needed);
+    expect(evaluate(makePolicy([allowRule("first", { to: ["*:443"] }), denyRule("x", "a.b")]), query)).toMatchObject({
+      decision: { rule: "first" },
+    });
+  });
+
+  test("needs no address for a name that is found already, asked for itself, or wanted on another port or by others", () => {
+    const maybe = { mayBeCompleted: true };
+    const policy = makePolicy([denyRule("port", "a.example:80"), denyRule("asked", "b.example", "intranet")]);
+    expect(ruleOf(policy, "intranet:443", maybe)).toBe("asked");
+    const others = fromRange({ ...denyRule("others", "a.example"), users: new Set(["ci"]) }, "192.0.2.0/24");
+    expect(ruleOf(makePolicy([others]), "intranet:443", maybe)).toBe("default");
+    const below = makePolicy([denyRule("below", "*.corp.example")]);
+    expect(ruleOf(below, "intranet:443", { ...maybe, foundName: "intranet.lab.example" })).toBe("default");
+    expect(ruleOf(below, "192.0.2.1:443", maybe)).toBe("default");
+  });
+
   test("goes on from the rule it is told", () => {
     const policy = makePolicy([denyRule("first"), denyRule("second")]);
     expect(evaluate(policy, makeQuery("a.example:1"), 1)).toMatchObject({ decision: { rule: "second" } });
@@ -192,4 +225,21 @@ test("describeQuery() tells a function who asks for what, in canonical text", ()
     host: "2001:db8::1",
     port: 443,
   });
+});
+
+test("evaluate() finds one among thousands of rules by user, by client, by name and by range", () => {
+  const many = Array.from({ length: 2000 }, (_, at) => at);
+  const byUser = makePolicy(many.map((at) => ({ ...denyRule(`r${at}`, "*.example"), users: new Set([`u${at}`]) })));
+  expect(ruleOf(byUser, "a.example:1", { user: "u1234" })).toBe("r1234");
+  expect(ruleOf(byUser, "a.example:1", { user: "nobody" })).toBe("default");
+  expect(ruleOf(byUser, "a.example:1")).toBe("default");
+  const spread = (at: number) => `10.0.${at >> 8}.${at & 255}`;
+  const byClient = makePolicy(many.map((at) => fromRange(denyRule(`r${at}`), spread(at))));
+  expect(ruleOf(byClient, "a.example:1", { client: spread(1999) })).toBe("r1999");
+  expect(ruleOf(byClient, "a.example:1", { client: spread(2000) })).toBe("default");
+  const byTarget = makePolicy(many.map((at) => denyRule(`r${at}`, `n${at}.example`, `${spread(at)}:443`)));
+  expect(ruleOf(byTarget, "n77.example:80")).toBe("r77");
+  expect(evaluate(byTarget, makeQuery("n77.example:443"))).toEqual({ kind: "needs_address", rule: 0 });
+  expect(ruleOf(byTarget, "n77.example:443", { address: spread(76) })).toBe("r76");
+  expect(ruleOf(byTarget, `${spread(78)}:443`)).toBe("r78");
 });
