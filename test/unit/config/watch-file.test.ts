@@ -3,7 +3,8 @@ import { appendFile, mkdtemp, rename, rm, symlink, utimes, writeFile } from "nod
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-import { type WatchedText, watchFile } from "../../../src/config/watch-file.ts";
+import type { FileText } from "../../../src/config/read-file.ts";
+import { watchFile } from "../../../src/config/watch-file.ts";
 
 let root: string;
 beforeAll(async () => {
@@ -16,10 +17,11 @@ async function createWatched(known = "one") {
   const folder = await mkdtemp(join(root, "w-"));
   const path = join(folder, "users");
   await writeFile(path, "one");
-  const told: WatchedText[] = [];
+  const told: FileText[] = [];
   let wake = () => {};
   const watch = watchFile(path, {
     known,
+    kind: "users",
     settleMs: 20,
     pollMs: 50,
     tell: (read) => {
@@ -27,7 +29,7 @@ async function createWatched(known = "one") {
       wake();
     },
   });
-  const next = async (): Promise<WatchedText> => {
+  const next = async (): Promise<FileText> => {
     for (;;) {
       const read = told.shift();
       if (read) return read;
