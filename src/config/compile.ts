@@ -206,6 +206,7 @@ function compileLimits(limits: Config["limits"]): Limits {
     connections: limits.connections,
     connectionsPerUser: limits.perUser.connections,
     connectionsPerClient: limits.perClient.connections,
+    clientPrefix: limits.perClient.prefix,
     headBytes: readSize(limits.headBytes),
     headFields: limits.headFields,
   };

@@ -3,6 +3,7 @@ import type { Ip } from "../../address/ip.ts";
 import { allowsConnections } from "../../net/linux/spare-descriptors.ts";
 import type { Failure } from "../failure.ts";
 import type { Runtime } from "../runtime.ts";
+import { clientKey } from "./client-key.ts";
 
 /** Seconds after which a client that met a limit may sensibly try again. */
 const RETRY_AFTER_SECONDS = 5;
@@ -39,7 +40,10 @@ export class Admission {
     if (this.#connections >= limits.connections) return refuseFor("in all");
     // A client that is let in shall not find that those after it took the descriptors for its target.
     if (!allowsConnections(this.#connections + 1)) return { detail: "out_of_resources", note: "EMFILE" };
-    if (!takeSlot(this.#perClient, client.text, limits.connectionsPerClient)) return refuseFor("from this address");
+    if (limits.connectionsPerClient > 0) {
+      const key = clientKey(client, limits.clientPrefix);
+      if (!takeSlot(this.#perClient, key, limits.connectionsPerClient)) return refuseFor(describeClient(client, key));
+    }
     this.#connections += 1;
     return undefined;
   }
@@ -47,7 +51,8 @@ export class Admission {
   /** Gives back what `admitClient` took with the same arguments. */
   leaveClient(client: Ip, { limits }: Runtime): void {
     this.#connections -= 1;
-    giveSlot(this.#perClient, client.text, limits.connectionsPerClient);
+    if (limits.connectionsPerClient > 0)
+      giveSlot(this.#perClient, clientKey(client, limits.clientPrefix), limits.connectionsPerClient);
     if (this.#connections === 0) for (const resolve of this.#whenEmpty.splice(0)) resolve();
   }
 
@@ -61,6 +66,11 @@ export class Admission {
   leaveUser(user: string | undefined, { limits }: Runtime): void {
     if (user !== undefined) giveSlot(this.#perUser, user, limits.connectionsPerUser);
   }
+}
+
+/** Says for whom a limit holds: an address, or the network that counts as one client. */
+function describeClient({ text }: Ip, key: string): string {
+  return key === text ? "from this address" : `from ${key}, which counts as one client`;
 }
 
 function refuseFor(note: string): Failure {

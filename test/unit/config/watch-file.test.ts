@@ -72,7 +72,7 @@ describe("watchFile()", () => {
   test("tells that the file is gone, and when it is back", async () => {
     using watched = await createWatched();
     await rm(watched.path);
-    expect(await watched.next()).toEqual({ ok: false, reason: "there is no such file or folder" });
+    expect(await watched.next()).toMatchObject({ ok: false, reason: "there is no such file or folder" });
     await writeFile(watched.path, "two");
     expect(await watched.next()).toEqual({ ok: true, text: "two" });
   });
