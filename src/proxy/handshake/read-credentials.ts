@@ -44,7 +44,7 @@ async function negotiateSocks5(
   client: Conn,
   offer: { readonly noAuth: boolean; readonly password: boolean },
 ): Promise<Outcome<Presented>> {
-  const required = session.runtime.authenticator.required && session.certificateUser === undefined;
+  const required = session.runtime.authenticator.required && session.certificate === undefined;
   if (offer.noAuth && !required) {
     client.write(encodeSocks5Choice("no_auth"));
     return NOTHING;

@@ -41,7 +41,9 @@ export function refuse(session: Session, client: Conn, failure: Failure, ending:
     return false;
   }
   const { status, word } = describeFailure(failure.detail);
-  const keeps = !ending && word !== "http_request_error" && isReadWhole(session.requestHead);
+  // A new certificate takes a new connection.
+  const isLast = word === "http_request_error" || failure.detail === "certificate_required";
+  const keeps = !ending && !isLast && isReadWhole(session.requestHead);
   session.status = status;
   client.write(voices[session.protocol ?? "http"].sayRefused(session, failure, keeps));
   if (!keeps) closeLingering(client);
