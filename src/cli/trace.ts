@@ -11,6 +11,7 @@ import { Secret } from "../proxy/auth/secret.ts";
 import type { Hop } from "../proxy/route/route.ts";
 import { createCommand, type CommandInput } from "./command.ts";
 import { type CliIo, exitCodes } from "./io.ts";
+import { openPrivateFile } from "./open-private-file.ts";
 import type { TrustBasis } from "./trace/explain-trust.ts";
 import { listSteps } from "./trace/list-steps.ts";
 import { runTrace } from "./trace/run-trace.ts";
@@ -157,6 +158,16 @@ async function readRoots(path: string): Promise<FileText> {
   return { ok: false, reason: "it has no certificate in PEM form" };
 }
 
+async function writePrivately(path: string, content: string | Uint8Array): Promise<void> {
+  const opened = await openPrivateFile(path);
+  if (!opened.ok) throw new Error(opened.reason);
+  try {
+    await opened.file.writeFile(content);
+  } finally {
+    await opened.file.close();
+  }
+}
+
 /** Writes the trace to where it is wanted. False, and told, when that is not possible. */
 async function write(
   record: TraceRecord,
@@ -176,7 +187,8 @@ async function write(
           ? writeTraceMermaid(record, story)
           : writeTraceText(record, story, colour);
   try {
-    if (output !== undefined) await Bun.write(output, content);
+    // It may hold keys and credentials.
+    if (output !== undefined) await writePrivately(output, content);
     else if (typeof content === "string") await io.print(content);
     else await Bun.write(Bun.stdout, content);
     return true;
