@@ -1,8 +1,8 @@
-import { type FileHandle, open } from "node:fs/promises";
 import { resolve } from "node:path";
 import { createBlockSplitter } from "../protocol/pcapng/block-splitter.ts";
 import { createCommand, type CommandInput } from "./command.ts";
 import { type CliIo, exitCodes } from "./io.ts";
+import { openPrivateFile } from "./open-private-file.ts";
 
 const DEFAULT_SIDECAR = "http://127.0.0.1:9080";
 /** The variable that sets the token of the sidecar gives it here, too. */
@@ -174,13 +174,10 @@ async function openSink(path: string | undefined): Promise<Sink | string> {
         ),
       close: () => Promise.resolve(),
     };
-  let file: FileHandle;
-  try {
-    // The payload of other people's tunnels is nobody else's business.
-    file = await open(path, "w", 0o600);
-  } catch (error) {
-    return `Cannot write ${path}: ${describeError(error)}.`;
-  }
+  // The payload of other people's tunnels is nobody else's business.
+  const opened = await openPrivateFile(path);
+  if (!opened.ok) return `Cannot write ${path}: ${opened.reason}.`;
+  const { file } = opened;
   return {
     write: (bytes) =>
       file.appendFile(bytes).then(

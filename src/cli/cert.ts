@@ -1,9 +1,9 @@
-import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { mkdir, rename, rm, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join, relative, resolve } from "node:path";
 
 import { describeHostError, toAsciiHost } from "../address/host.ts";
-import { describeReadError } from "../config/read-config-file.ts";
+import { describeReadError, readTextFile } from "../config/read-file.ts";
 import { describeTrust } from "./certificate-advice.ts";
 import { createCommand } from "./command.ts";
 import { type CliIo, exitCodes } from "./io.ts";
@@ -103,7 +103,8 @@ async function makeCertificate(folder: string, names: Names, days: number, now: 
     const { opened, isNew } = authority.value;
     const chain = join(folder, "fullchain.pem");
     const present = await readIfThere(chain);
-    if (present !== undefined && !(await opened.hasSigned(present)))
+    if (!present.ok) return present;
+    if (present.value !== undefined && !(await opened.hasSigned(present.value)))
       return refuse(
         `Cannot write ${chain}: the one that is there is not signed by ca.pem. Remove it, or set --folder.`,
       );
@@ -126,7 +127,10 @@ async function takeAuthority(
 ): Promise<Result<{ readonly opened: LocalAuthority; readonly isNew: boolean }>> {
   const { makeAuthority, openAuthority } = await loadLocalAuthority();
   const paths = { cert: join(folder, "ca.pem"), key: join(folder, "ca.key") };
-  const [certText, keyText] = await Promise.all([readIfThere(paths.cert), readIfThere(paths.key)]);
+  const [certRead, keyRead] = await Promise.all([readIfThere(paths.cert), readIfThere(paths.key)]);
+  if (!certRead.ok) return certRead;
+  if (!keyRead.ok) return keyRead;
+  const [certText, keyText] = [certRead.value, keyRead.value];
   const isNew = certText === undefined && keyText === undefined;
   if (isNew) {
     const validity = { from: now - LEEWAY_MS, to: now + AUTHORITY_DAYS * DAY_MS };
@@ -160,13 +164,11 @@ async function loadLocalAuthority() {
   return import("./local-authority.ts");
 }
 
-async function readIfThere(path: string): Promise<string | undefined> {
-  try {
-    return await readFile(path, "utf8");
-  } catch (error) {
-    if (isSystemError(error) && error.code === "ENOENT") return undefined;
-    throw error;
-  }
+/** The text of a file, undefined when there is none; or why it cannot be read. */
+async function readIfThere(path: string): Promise<Result<string | undefined>> {
+  const read = await readTextFile(path, "pem");
+  if (read.ok) return { ok: true, value: read.text };
+  return read.missing ? { ok: true, value: undefined } : refuse(`Cannot read ${path}: ${read.reason}.`);
 }
 
 function isSystemError(error: unknown): error is Error & { readonly code: unknown } {

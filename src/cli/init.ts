@@ -3,7 +3,8 @@ import { writeFile } from "node:fs/promises";
 import { resolve } from "node:path";
 
 import { exampleConfig } from "../config/example.ts";
-import { configFileNames, describeReadError } from "../config/read-config-file.ts";
+import { configFileNames } from "../config/read-config-file.ts";
+import { describeReadError } from "../config/read-file.ts";
 import { createCommand } from "./command.ts";
 import { exitCodes } from "./io.ts";
 

@@ -1,7 +1,8 @@
 import type { CompiledConfig } from "../config/compile.ts";
 import { formatProblem } from "../config/problem.ts";
 import { watchCertificates } from "../config/watch-certificates.ts";
-import { type WatchedText, watchFile } from "../config/watch-file.ts";
+import type { FileText } from "../config/read-file.ts";
+import { watchFile } from "../config/watch-file.ts";
 import { type Daemon, startDaemon } from "../daemon.ts";
 import { createCommand } from "./command.ts";
 import { configArgs, configLists, loadFromFlags, tellProblems } from "./config-args.ts";
@@ -56,14 +57,14 @@ function watchUsers(daemon: Daemon, compiled: CompiledConfig, io: CliIo) {
   const { usersFile } = compiled;
   if (!usersFile) return undefined;
   const { path } = usersFile;
-  const tell = (read: WatchedText) => {
+  const tell = (read: FileText) => {
     if (!read.ok) return io.tell(`Cannot read ${path}: ${read.reason}. The users stay as they were.`);
     const replaced = daemon.replaceUsers(read.text);
     if (replaced.ok) return io.tell(`Read the users of ${path} again.`);
     io.tell(`Cannot use the new ${path}. The users stay as they were:`);
     for (const problem of replaced.problems) io.tell(`  ${formatProblem(problem)}`);
   };
-  return watchFile(path, { known: usersFile.text, tell });
+  return watchFile(path, { known: usersFile.text, kind: "users", tell });
 }
 
 /** Puts changes of certificates into effect, and warns before they expire. */

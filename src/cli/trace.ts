@@ -1,7 +1,8 @@
-import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { compileHop } from "../config/compile-upstream.ts";
+import { readCertificate } from "../config/pem.ts";
 import { parseDuration } from "../config/quantity.ts";
+import { type FileText, readTextFile } from "../config/read-file.ts";
 import { parseUpstreamUrl } from "../config/upstream-url.ts";
 import { connectTcp } from "../net/connect.ts";
 import { createSystemResolver } from "../net/system-resolver.ts";
@@ -10,6 +11,7 @@ import { Secret } from "../proxy/auth/secret.ts";
 import type { Hop } from "../proxy/route/route.ts";
 import { createCommand, type CommandInput } from "./command.ts";
 import { type CliIo, exitCodes } from "./io.ts";
+import { openPrivateFile } from "./open-private-file.ts";
 import type { TrustBasis } from "./trace/explain-trust.ts";
 import { listSteps } from "./trace/list-steps.ts";
 import { runTrace } from "./trace/run-trace.ts";
@@ -114,8 +116,7 @@ async function readArguments({ value, has, io }: CommandInput): Promise<Argument
     return `--timeout is ${JSON.stringify(value("timeout"))}. Wanted is a time such as 10s.`;
   const ca = value("ca");
   const roots = ca === undefined ? undefined : await readRoots(resolve(io.folder, ca));
-  if (ca !== undefined && roots === undefined)
-    return `--ca is ${JSON.stringify(ca)}, which is no file with certificates in PEM form.`;
+  if (roots?.ok === false) return `--ca is ${JSON.stringify(ca)}, which cannot be used: ${roots.reason}.`;
   const output = value("output");
   if (format === "pcapng" && output === undefined && io.terminal)
     return "A capture is nothing for a terminal. Write it to a file with -o FILE.";
@@ -124,7 +125,7 @@ async function readArguments({ value, has, io }: CommandInput): Promise<Argument
       target,
       ...(proxy && { proxy }),
       ...(tls !== undefined && { version: tls }),
-      ...(roots !== undefined && { ca: [roots] }),
+      ...(roots !== undefined && { ca: [roots.text] }),
       insecure: has("insecure"),
       timeoutMs: timeout.value,
     },
@@ -133,7 +134,7 @@ async function readArguments({ value, has, io }: CommandInput): Promise<Argument
     basis:
       roots === undefined
         ? { roots: listBundledRoots(), source: "the roots that come with this program" }
-        : { roots: [roots], source: JSON.stringify(ca) },
+        : { roots: [roots.text], source: JSON.stringify(ca) },
   };
 }
 
@@ -151,12 +152,19 @@ async function readProxy(url: string, io: CliIo): Promise<Hop | string> {
   return { ...proxy, credentials: { user: credentials.user, password: new Secret(password) } };
 }
 
-async function readRoots(path: string): Promise<string | undefined> {
+async function readRoots(path: string): Promise<FileText> {
+  const read = await readTextFile(path, "pem");
+  if (!read.ok || readCertificate(read.text) !== undefined) return read;
+  return { ok: false, reason: "it has no certificate in PEM form" };
+}
+
+async function writePrivately(path: string, content: string | Uint8Array): Promise<void> {
+  const opened = await openPrivateFile(path);
+  if (!opened.ok) throw new Error(opened.reason);
   try {
-    const text = await readFile(path, "utf8");
-    return text.includes("-----BEGIN CERTIFICATE-----") ? text : undefined;
-  } catch {
-    return undefined;
+    await opened.file.writeFile(content);
+  } finally {
+    await opened.file.close();
   }
 }
 
@@ -179,7 +187,8 @@ async function write(
           ? writeTraceMermaid(record, story)
           : writeTraceText(record, story, colour);
   try {
-    if (output !== undefined) await Bun.write(output, content);
+    // It may hold keys and credentials.
+    if (output !== undefined) await writePrivately(output, content);
     else if (typeof content === "string") await io.print(content);
     else await Bun.write(Bun.stdout, content);
     return true;

@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import type { ForwardSettings } from "../proxy/forward/forward-settings.ts";
 import type { ForwardOptions } from "./forward-schema.ts";
 import type { Materials } from "./materials.ts";
-import { listPaths, readCertificate, refusePem } from "./pem.ts";
+import { findAuthorityFault, listPaths } from "./pem.ts";
 import type { Problem } from "./problem.ts";
 import { parseDuration } from "./quantity.ts";
 
@@ -17,9 +17,10 @@ export function compileForward(
   const problems = paths.flatMap((path, at): Problem[] => {
     const text = materials.files.get(path);
     // A missing file has been told of already.
-    if (text === undefined || readCertificate(text) !== undefined) return [];
+    if (text === undefined) return [];
     const where = typeof options.ca === "string" ? [] : [at];
-    return [refusePem(["forward", "ca", ...where], path, "certificate")];
+    const fault = findAuthorityFault(["forward", "ca", ...where], path, text);
+    return fault === undefined ? [] : [fault];
   });
   return {
     problems,

@@ -3,7 +3,7 @@ import type * as z from "zod";
 
 import type { ListenerCertificate, TlsPlan } from "../proxy/listen/listener-tls.ts";
 import type { Materials } from "./materials.ts";
-import { listPaths, readCertificate, readPrivateKey, refusePem } from "./pem.ts";
+import { findAuthorityFault, listPaths, readCertificate, readPrivateKey, refusePem } from "./pem.ts";
 import { type Checked, type Problem, quoteValue } from "./problem.ts";
 import type { tlsSchema } from "./tls-schema.ts";
 
@@ -52,10 +52,10 @@ export function compileTls(
   for (const [at, file] of (ca ?? []).entries()) {
     const text = files.get(file);
     // A missing file has been told of already.
-    if (text === undefined || readCertificate(text)) continue;
-    problems.push(
-      refusePem([...path, "clientCa", ...(typeof tls.clientCa === "string" ? [] : [at])], file, "certificate"),
-    );
+    if (text === undefined) continue;
+    const where = [...path, "clientCa", ...(typeof tls.clientCa === "string" ? [] : [at])];
+    const fault = findAuthorityFault(where, file, text);
+    if (fault !== undefined) problems.push(fault);
   }
   if (first === undefined || problems.length > 0) return { ok: false, problems };
   return {

@@ -1,7 +1,7 @@
 import { Secret } from "../proxy/auth/secret.ts";
 import type { Hop, HopTls } from "../proxy/route/route.ts";
 import type { Materials } from "./materials.ts";
-import { listPaths, readCertificate, readPrivateKey, refusePem } from "./pem.ts";
+import { findAuthorityFault, listPaths, readCertificate, readPrivateKey, refusePem } from "./pem.ts";
 import { type Problem, quoteValue } from "./problem.ts";
 import { findSecret } from "./resolve-secret.ts";
 import type { Config } from "./schema.ts";
@@ -74,8 +74,8 @@ function findPemProblems(settings: UpstreamSettings, path: PropertyKey[], { file
   for (const [at, file] of paths.entries()) {
     const where = Array.isArray(settings.ca) ? ["ca", at] : ["ca"];
     const text = files.get(file);
-    if (text !== undefined && !readCertificate(text))
-      problems.push(refusePem([...path, ...where], file, "certificate"));
+    const fault = text === undefined ? undefined : findAuthorityFault([...path, ...where], file, text);
+    if (fault !== undefined) problems.push(fault);
   }
   const { cert, key } = settings;
   const certText = cert === undefined ? undefined : files.get(cert);

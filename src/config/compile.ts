@@ -2,6 +2,7 @@ import { resolve } from "node:path";
 
 import { type Authenticator, createAuthenticator } from "../proxy/auth/authenticate.ts";
 import { CredentialCache } from "../proxy/auth/credential-cache.ts";
+import { createCheckQueue, type VerifierOptions } from "../proxy/auth/password-verifier.ts";
 import { supportsDigest } from "../proxy/auth/digest-verifier.ts";
 import type { Secret } from "../proxy/auth/secret.ts";
 import type { UserStore } from "../proxy/auth/user-store.ts";
@@ -77,11 +78,11 @@ export function compileConfig(config: Config, materials: Materials): Checked<Com
   if (users.ok) problems.push(...findDigestProblems(config, users.value));
   if (problems.length > 0 || !users.ok) return { ok: false, problems };
   const access = config.log.access ?? (materials.terminal ? "text" : "json");
-  // One cache for all users files to come, so that nobody is verified anew without a reason.
-  const cache = new CredentialCache();
-  const authenticator = compileAuthenticator(config, users.value, cache);
+  // One memory and one queue for all users files to come: nobody is verified anew without a reason, and bounds hold for all.
+  const checks = { cache: new CredentialCache(), queue: createCheckQueue(users.value?.kind ?? "list") };
+  const authenticator = compileAuthenticator(config, users.value, checks);
   const runtime = compileRuntime(config, authenticator, forward, upstreams, environment);
-  const usersFile = compileUsersFile(config, materials, runtime, cache);
+  const usersFile = compileUsersFile(config, materials, runtime, checks);
   return {
     ok: true,
     value: {
@@ -134,7 +135,7 @@ function compileUsersFile(
   config: Config,
   materials: Materials,
   runtime: Runtime,
-  cache: CredentialCache,
+  checks: Checks,
 ): UsersFile | undefined {
   const { users } = config;
   if (typeof users !== "object" || Array.isArray(users)) return undefined;
@@ -144,7 +145,7 @@ function compileUsersFile(
     recompile(text) {
       const store = compileUserFile(users.file, text);
       if (!store.ok) return store;
-      const authenticator = compileAuthenticator(config, store.value, cache);
+      const authenticator = compileAuthenticator(config, store.value, checks);
       return { ok: true, value: { ...runtime, authenticator } };
     },
   };
@@ -180,14 +181,17 @@ function findDigestProblems({ auth }: Config, users: UserStore | undefined): Pro
   return [{ path, message }];
 }
 
-function compileAuthenticator(config: Config, users: UserStore | undefined, cache: CredentialCache) {
+/** What outlives a change of the users. */
+type Checks = Required<Pick<VerifierOptions, "cache" | "queue">>;
+
+function compileAuthenticator(config: Config, users: UserStore | undefined, checks: Checks) {
   return createAuthenticator({
     ...(users && { users }),
     realm: config.auth.realm,
     schemes: config.auth.schemes,
     cacheTtlMs: readDuration(config.auth.cacheTtl),
     hookDeadlineMs: readDuration(config.timeouts.hook),
-    cache,
+    ...checks,
   });
 }
 
@@ -206,6 +210,7 @@ function compileLimits(limits: Config["limits"]): Limits {
     connections: limits.connections,
     connectionsPerUser: limits.perUser.connections,
     connectionsPerClient: limits.perClient.connections,
+    clientPrefix: limits.perClient.prefix,
     headBytes: readSize(limits.headBytes),
     headFields: limits.headFields,
   };

@@ -45,10 +45,16 @@ function findListenConflicts(config: Raw): Problem[] {
         path: ["listen", at, "tls", "clientCertificate"],
         message: 'Found no authority that clients could be asked about. Set "clientCa" too.',
       });
-    if (!guarded && !isLoopbackHost(listener.host) && !requiresCertificate(entry))
+    if (guarded || requiresCertificate(entry)) continue;
+    if (!isLoopbackHost(listener.host))
       problems.push({
         path: ["listen", at],
         message: `Cannot bind ${text}: the listener has no users. Set "users", or "open: true" to run an open proxy.`,
+      });
+    else if (readList(readRecord(entry)["proxyProtocol"]).length > 0)
+      problems.push({
+        path: ["listen", at],
+        message: `Cannot bind ${text}: the listener has no users, and load balancers bring clients from beyond this machine to it ("proxyProtocol"). Set "users", or "open: true" to run an open proxy.`,
       });
   }
   return problems;

@@ -37,6 +37,6 @@ const listener = either('"host:port" or { host, port }', [
 
 export const listenSchema = list(listener, "a list of addresses to listen on")
   .describe(
-    'Where clients connect. Each is `"host:port"`, a lone port for loopback, or a map. Beyond loopback the proxy needs `users`, or required client certificates, or `open: true`.',
+    'Where clients connect. Each is `"host:port"`, a lone port for loopback, or a map. Beyond loopback, and with `proxyProtocol`, the proxy needs `users`, or required client certificates, or `open: true`.',
   )
   .prefault([{ host: "127.0.0.1", port: 8080 }]);

@@ -1,5 +1,4 @@
 import { existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 
 import { checkConfig } from "./check.ts";
@@ -7,7 +6,8 @@ import { type CompiledConfig, compileConfig, findMaterialProblems } from "./comp
 import { gatherMaterials, listVariables, type ReadText } from "./materials.ts";
 import { applyOverrides, attachOrigins, CONFIG_VARIABLE, type Flags } from "./overrides.ts";
 import type { Checked } from "./problem.ts";
-import { configFileNames, describeReadError, readConfigFile } from "./read-config-file.ts";
+import { configFileNames, readConfigFile } from "./read-config-file.ts";
+import { readTextFile } from "./read-file.ts";
 
 /** Where a configuration is looked for, and what overrides it. */
 export interface LoadOptions {
@@ -95,11 +95,5 @@ function findConfigFile(options: LoadOptions): Checked<string | undefined> {
 }
 
 function createReader(folder: string): ReadText {
-  return async (path) => {
-    try {
-      return { ok: true, text: await readFile(resolve(folder, path), "utf8") };
-    } catch (error) {
-      return { ok: false, reason: describeReadError(error) };
-    }
-  };
+  return (path, kind) => readTextFile(resolve(folder, path), kind);
 }

@@ -1,6 +1,7 @@
 import type { Problem } from "./problem.ts";
 import { quoteValue } from "./problem.ts";
 import { isRecord, readList, readRecord } from "./raw.ts";
+import type { FileKind, FileText } from "./read-file.ts";
 
 /** What a configuration refers to, read beforehand so that compiling it needs no file and no environment. */
 export interface Materials {
@@ -16,12 +17,12 @@ export interface Materials {
   readonly now?: number;
 }
 
-/** Reads a file; the reason continues a sentence: `there is no such file or folder`. */
-export type ReadText = (path: string) => Promise<{ ok: true; text: string } | { ok: false; reason: string }>;
+/** Reads a file of that kind. */
+export type ReadText = (path: string, kind: FileKind) => Promise<FileText>;
 
 interface Reference {
   readonly path: readonly PropertyKey[];
-  readonly kind: "variable" | "file";
+  readonly kind: "variable" | FileKind;
   /** Name of the variable, or path of the file as written. */
   readonly name: string;
 }
@@ -51,13 +52,13 @@ export async function gatherMaterials(
         });
       continue;
     }
-    const read = await readText(name);
+    const read = await readText(name, kind);
     if (!read.ok)
       problems.push({
         path,
         message: `Cannot read ${quoteValue(name)}: ${read.reason}.`,
       });
-    else if (read.text.trim() === "" && path[0] !== "users")
+    else if (read.text.trim() === "" && kind !== "users")
       problems.push({ path, message: `The file ${quoteValue(name)} is empty.` });
     else files.set(name, read.text);
   }
@@ -69,6 +70,11 @@ export function listVariables(raw: unknown): string[] {
   return findReferences(raw)
     .filter((each) => each.kind === "variable")
     .map((each) => each.name);
+}
+
+/** The users themselves, and not the password of one. */
+function isUsersFile(path: readonly PropertyKey[]): boolean {
+  return path.length === 2 && path[0] === "users";
 }
 
 /** Files of certificates and keys are given by their path alone. */
@@ -88,7 +94,7 @@ function findReferences(raw: unknown): Reference[] {
       if (typeof entry !== "string") visit(entry, where);
       else if (entry === "") continue;
       else if (key === "env") found.push({ path: where, kind: "variable", name: entry });
-      else if (key === "file") found.push({ path: where, kind: "file", name: entry });
+      else if (key === "file") found.push({ path: where, kind: isUsersFile(where) ? "users" : "secret", name: entry });
     }
   };
   const config = readRecord(raw);
@@ -114,8 +120,8 @@ function findTlsPaths(tls: Readonly<Record<string, unknown>>, path: PropertyKey[
 }
 
 function findPaths(value: unknown, path: PropertyKey[]): Reference[] {
-  if (typeof value === "string") return value === "" ? [] : [{ path, kind: "file", name: value }];
+  if (typeof value === "string") return value === "" ? [] : [{ path, kind: "pem", name: value }];
   return readList(value).flatMap((entry, at) =>
-    typeof entry === "string" && entry !== "" ? [{ path: [...path, at], kind: "file" as const, name: entry }] : [],
+    typeof entry === "string" && entry !== "" ? [{ path: [...path, at], kind: "pem" as const, name: entry }] : [],
   );
 }

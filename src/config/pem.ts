@@ -1,5 +1,6 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
 
+import { readPemCertificates } from "../protocol/tls/read/pem-certificates.ts";
 import { type Problem, quoteValue } from "./problem.ts";
 
 /** The first certificate of a PEM text; libraries throw for what is none. */
@@ -18,6 +19,11 @@ export function readPrivateKey(pem: string): KeyObject | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** Says what is wrong with a file of authorities at a setting; undefined for nothing. Each certificate in it must be readable: one that is passed over trusts nobody. */
+export function findAuthorityFault(path: readonly PropertyKey[], file: string, pem: string): Problem | undefined {
+  return readPemCertificates(pem) === undefined ? refusePem(path, file, "certificate") : undefined;
 }
 
 /** Says that the file at a setting holds no PEM of that kind. */

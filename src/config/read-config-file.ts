@@ -1,10 +1,10 @@
 import { existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
 import { extname } from "node:path";
 
 import * as api from "../index.ts";
 import { parseJson } from "./parse-json.ts";
 import type { Checked, Problem } from "./problem.ts";
+import { readTextFile } from "./read-file.ts";
 
 /** Names that are looked for when none is given. */
 export const configFileNames = [
@@ -37,35 +37,14 @@ export async function readConfigFile(path: string): Promise<Checked<unknown>> {
   }
 }
 
-/** What went wrong while reading a file, for people: `there is no such file or folder`. */
-export function describeReadError(error: unknown): string {
-  const code = error instanceof Error && "code" in error ? error.code : undefined;
-  switch (code) {
-    case "ENOENT":
-    case "ENOTDIR":
-      return "there is no such file or folder";
-    case "EACCES":
-    case "EPERM":
-      return "the permission is missing";
-    case "EISDIR":
-      return "it is a folder";
-    default:
-      return String(code ?? error);
-  }
-}
-
 type Parse = (
   text: string,
 ) => { ok: true; value: unknown } | { ok: false; message: string; line?: number; column?: number };
 
 async function readData(path: string, parse: Parse): Promise<Checked<unknown>> {
-  let text: string;
-  try {
-    text = await readFile(path, "utf8");
-  } catch (error) {
-    return refuse(`Cannot read ${path}: ${describeReadError(error)}.`);
-  }
-  const parsed = parse(text);
+  const read = await readTextFile(path, "config");
+  if (!read.ok) return refuse(`Cannot read ${path}: ${read.reason}.`);
+  const parsed = parse(read.text);
   if (parsed.ok) return { ok: true, value: parsed.value };
   const { message, line, column } = parsed;
   return refuse(message, formatPlace(path, line, column));
@@ -115,6 +94,9 @@ function provideApi(): void {
 }
 
 async function importConfig(path: string): Promise<Checked<unknown>> {
+  // The import alone would wait for a named pipe without end.
+  const readable = await readTextFile(path, "config");
+  if (!readable.ok) return refuse(`Cannot read ${path}: ${readable.reason}.`);
   provideApi();
   try {
     const module = (await import(path)) as Readonly<Record<string, unknown>>;

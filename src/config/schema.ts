@@ -8,15 +8,26 @@ import { defaultSchema, rulesSchema } from "./rule-schema.ts";
 import { upstreamSchema, upstreamsSchema } from "./upstream-schema.ts";
 import { authSchema, usersSchema } from "./users-schema.ts";
 
-const perSomebody = (whose: string) =>
-  settings({
-    connections: count(0, 1_000_000).describe(`Connections at once for ${whose}; 0 for no limit.`).default(0),
-  }).prefault({});
+const connectionsOf = (whose: string) =>
+  count(0, 1_000_000).describe(`Connections at once for ${whose}; 0 for no limit.`).default(0);
+
+const prefixSchema = settings({
+  v4: count(8, 32).describe("Leading bits of an IPv4 address, from 8 to 32.").default(32),
+  v6: count(16, 128)
+    .describe("Leading bits of an IPv6 address, from 16 to 128. A provider gives a customer at least a /64.")
+    .default(64),
+})
+  .describe("The part of a client's address that tells it from others, wherever something is counted by client.")
+  .prefault({});
 
 const limitsSchema = settings({
   connections: count(1, 1_000_000).describe("Client connections at once, over all listeners.").default(10_000),
-  perUser: perSomebody("one user").describe("Limits for one user."),
-  perClient: perSomebody("one client address").describe("Limits for one client address."),
+  perUser: settings({ connections: connectionsOf("one user") })
+    .describe("Limits for one user.")
+    .prefault({}),
+  perClient: settings({ connections: connectionsOf("one client"), prefix: prefixSchema })
+    .describe("Limits for one client: one IPv4 address, or one IPv6 network of 64 bits.")
+    .prefault({}),
   headBytes: size(1024, 1024 * 1024)
     .describe("Size of a request head, from 1 KiB to 1 MiB.")
     .default("32KiB"),

@@ -21,7 +21,7 @@ export const tlsSchema = settings(
       list(pemPath(), "a list of paths of PEM files"),
     ])
       .describe(
-        "PEM file, or files, with the authorities that sign certificates of clients. Clients are then asked for one, and the first e-mail address, DNS name or URI in it, or else its common name, is the user.",
+        "PEM file, or files, with the authorities that sign certificates of clients. Clients are then asked for one, and the first e-mail address, DNS name or URI in it, or else its common name, is the user. A certificate with such a name that cannot be a user (longer than 255 bytes, with control characters) names nobody and is refused. Dates and authority are checked in every handshake and for every request.",
       )
       .optional(),
     clientCertificate: word(["required", "optional"])

@@ -1,7 +1,8 @@
 import type { TlsPlan } from "../proxy/listen/listener-tls.ts";
 import type { TlsFiles } from "./compile-tls.ts";
 import { formatProblem, quoteValue } from "./problem.ts";
-import { type FileWatch, type WatchedText, watchFile } from "./watch-file.ts";
+import type { FileText } from "./read-file.ts";
+import { type FileWatch, watchFile } from "./watch-file.ts";
 
 export interface CertificateWatchOptions {
   /** Puts a plan into effect, or says why it cannot be used. */
@@ -53,7 +54,7 @@ class CertificateFollower implements FileWatch {
   readonly #files: TlsFiles;
   readonly #options: CertificateWatchOptions;
   /** What the files hold by now, by name; or why one of them cannot be read. */
-  readonly #read = new Map<string, WatchedText>();
+  readonly #read = new Map<string, FileText>();
   readonly #watches: readonly FileWatch[];
   #plan: TlsPlan;
   #settling: Timer | undefined;
@@ -66,6 +67,7 @@ class CertificateFollower implements FileWatch {
       this.#read.set(name, { ok: true, text });
       return watchFile(path, {
         known: text,
+        kind: "pem",
         tell: (read) => this.#changed(name, read),
         ...(options.pollMs !== undefined && { pollMs: options.pollMs }),
       });
@@ -86,7 +88,7 @@ class CertificateFollower implements FileWatch {
   }
 
   /** A certificate and its key change one after the other: what is in between is no mistake. */
-  #changed(name: string, read: WatchedText): void {
+  #changed(name: string, read: FileText): void {
     this.#read.set(name, read);
     clearTimeout(this.#settling);
     this.#settling = setTimeout(() => this.#replace(), this.#options.settleMs ?? 500);

@@ -1,12 +1,8 @@
 import { type FSWatcher, watch } from "node:fs";
-import { readFile, stat } from "node:fs/promises";
+import { stat } from "node:fs/promises";
 import { dirname } from "node:path";
 
-import { describeReadError } from "./read-config-file.ts";
-
-/** What a watched file came to hold, or why it cannot be read; the reason continues a sentence. */
-export type WatchedText =
-  { readonly ok: true; readonly text: string } | { readonly ok: false; readonly reason: string };
+import { describeReadError, type FileKind, type FileText, readTextFile } from "./read-file.ts";
 
 export interface FileWatch {
   close(): void;
@@ -15,7 +11,8 @@ export interface FileWatch {
 export interface WatchOptions {
   /** The text that is in use already: told only once it differs. */
   readonly known: string;
-  readonly tell: (read: WatchedText) => void;
+  readonly tell: (read: FileText) => void;
+  readonly kind: FileKind;
   /** Milliseconds without a change after which a file counts as written; 100 unless told otherwise. */
   readonly settleMs?: number;
   /** Milliseconds between looks where the system tells of no change (network file systems, links into other folders); 2,000 unless told otherwise. */
@@ -40,7 +37,7 @@ class PatientWatch implements FileWatch {
   /** How the file looked last: a change of it restarts the wait. */
   #seen: string | undefined;
   /** What is in use, or was told last. */
-  #told: WatchedText;
+  #told: FileText;
   #closed = false;
 
   constructor(path: string, options: WatchOptions) {
@@ -82,7 +79,7 @@ class PatientWatch implements FileWatch {
   }
 
   async #read(): Promise<void> {
-    const read = await readText(this.#path);
+    const read = await readTextFile(this.#path, this.#options.kind);
     const looks = await describeLooks(this.#path);
     if (this.#closed) return;
     // Changed meanwhile: what was read may be half of it.
@@ -93,7 +90,7 @@ class PatientWatch implements FileWatch {
   }
 }
 
-function isSame(a: WatchedText, b: WatchedText): boolean {
+function isSame(a: FileText, b: FileText): boolean {
   if (a.ok) return b.ok && a.text === b.text;
   return !b.ok && a.reason === b.reason;
 }
@@ -105,13 +102,5 @@ async function describeLooks(path: string): Promise<string> {
     return [dev, ino, size, mtimeNs, ctimeNs].join(":");
   } catch (error) {
     return describeReadError(error);
-  }
-}
-
-async function readText(path: string): Promise<WatchedText> {
-  try {
-    return { ok: true, text: await readFile(path, "utf8") };
-  } catch (error) {
-    return { ok: false, reason: describeReadError(error) };
   }
 }

@@ -51,7 +51,7 @@ export abstract class BufferedConn implements Conn {
     return this.#paused || (this.#sink === undefined && this.#waitingBytes >= WAITING_CAP);
   }
 
-  protected get ended(): boolean {
+  get ended(): boolean {
     return this.#ended;
   }
 

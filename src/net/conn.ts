@@ -21,6 +21,9 @@ export interface Conn {
   /** Whether the connection is closed, both ways, for good. */
   readonly closed: boolean;
 
+  /** Whether the peer has sent FIN, also when the consumer was not told yet. */
+  readonly ended: boolean;
+
   /** Told once when the connection is gone, whoever is the consumer. */
   whenClosed: (() => void) | undefined;
 

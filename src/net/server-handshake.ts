@@ -1,6 +1,7 @@
+import type { DetailedPeerCertificate } from "node:tls";
 import type { Socket, SocketHandler, TLSOptions } from "bun";
 import { nameAlert } from "../protocol/tls/read/iana.ts";
-import { readClientIdentity } from "./client-identity.ts";
+import { type ClientCertificate, takeClientCertificate } from "./client-certificate.ts";
 import type { Conn } from "./conn.ts";
 import type { ServerTls } from "./server-tls.ts";
 import { SocketConn } from "./socket-conn.ts";
@@ -14,8 +15,8 @@ export type ServerHandshake =
       readonly conn: Conn;
       /** The name that the client asked for, as it sent it. */
       readonly serverName: string | undefined;
-      /** Who the client is by its certificate. */
-      readonly identity: string | undefined;
+      /** What the client showed of itself, and was accepted. */
+      readonly certificate: ClientCertificate | undefined;
     }
   | ({ readonly ok: false } & ServerTlsFailure);
 
@@ -152,11 +153,11 @@ class Handshake {
     if (!this.#end()) return;
     const conn = new SocketConn(socket as Socket<SocketConn>, true);
     socket.data = conn;
-    const identity = identify(socket, this.#tls);
+    const shown = judgeCertificate(socket, this.#tls, Date.now());
     this.#resolve(
-      identity.ok
-        ? { ok: true, conn, serverName: this.#serverName, identity: identity.name }
-        : failHandshake("certificate", identity.note, conn),
+      shown.ok
+        ? { ok: true, conn, serverName: this.#serverName, certificate: shown.certificate }
+        : failHandshake("certificate", shown.note, conn),
     );
   }
 
@@ -182,14 +183,20 @@ class Handshake {
   }
 }
 
-/** Who the client is, by a certificate that it had to show or could have shown. */
-function identify(
+/** What the types of Bun leave out: with `false` each certificate has that of its issuer. */
+interface ShowsChain {
+  getPeerCertificate(abbreviated: false): DetailedPeerCertificate | null;
+}
+
+/** Judges the certificate that the client had to show or could have shown. */
+function judgeCertificate(
   socket: TlsSocket,
-  { clients }: ServerTls,
-): { ok: true; name?: string } | { ok: false; note: string } {
+  { clients, clientAuthorities }: ServerTls,
+  now: number,
+): { ok: true; certificate?: ClientCertificate } | { ok: false; note: string } {
   if (clients === "none") return { ok: true };
-  const certificate = socket.getPeerCertificate();
-  if (certificate?.raw === undefined) {
+  const shown = (socket as unknown as ShowsChain).getPeerCertificate(false);
+  if (shown?.raw === undefined) {
     return clients === "optional" ? { ok: true } : { ok: false, note: "the client showed no certificate" };
   }
   // Whatever is wrong with a certificate is told here, in a resumed session too.
@@ -197,8 +204,11 @@ function identify(
     const why = socket.getAuthorizationError()?.message ?? "it does not verify";
     return { ok: false, note: `the client's certificate is not accepted: ${why}` };
   }
-  const name = readClientIdentity(certificate);
-  return name === undefined ? { ok: false, note: "the client's certificate names nobody" } : { ok: true, name };
+  const certificate = takeClientCertificate(shown);
+  if (certificate === undefined) return { ok: false, note: "the client's certificate names nobody" };
+  // The TLS library verifies nothing when a session is resumed.
+  const fault = certificate.findFault(clientAuthorities, now);
+  return fault === undefined ? { ok: true, certificate } : { ok: false, note: `the client's certificate ${fault}` };
 }
 
 function explainClientError(error: Error | undefined): ServerHandshake {

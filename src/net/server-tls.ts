@@ -1,3 +1,5 @@
+import type { X509Certificate } from "node:crypto";
+import { readPemCertificates } from "../protocol/tls/read/pem-certificates.ts";
 import { loadTls } from "./load-tls.ts";
 
 /** A certificate with its key, ready to be shown to clients. */
@@ -29,6 +31,8 @@ export interface ServerTls {
   /** The context that fits the name which a client asks for (RFC 6066 §3). */
   choose(serverName: string | undefined): TlsContext;
   readonly clients: "none" | "optional" | "required";
+  /** The only ones that may have signed the certificates of clients. */
+  readonly clientAuthorities: readonly X509Certificate[];
 }
 
 /** Certificate, key and settings in the form that Bun wants, and its own keys for session tickets. */
@@ -73,6 +77,7 @@ export function createServerTls({ certificates, clients }: ServerTlsOptions): Se
     tls: {
       choose: (serverName) => findByName(byName, serverName) ?? first,
       clients: clients === undefined ? "none" : clients.required ? "required" : "optional",
+      clientAuthorities: (clients?.ca ?? []).flatMap((pem) => readPemCertificates(pem) ?? []),
     },
   };
 }

@@ -49,6 +49,10 @@ export class StreamConn implements Conn {
     });
   }
 
+  get ended(): boolean {
+    return this.#ended !== "no";
+  }
+
   get unreadBytes(): number {
     return this.#waiting.reduce((sum, { length }) => sum + length, 0);
   }

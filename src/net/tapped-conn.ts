@@ -51,6 +51,9 @@ export class TappedConn implements Conn {
   get closed(): boolean {
     return this.#inner.closed;
   }
+  get ended(): boolean {
+    return this.#inner.ended;
+  }
   get unreadBytes(): number {
     return this.#inner.unreadBytes;
   }

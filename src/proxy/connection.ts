@@ -97,7 +97,7 @@ async function live(
   enterStage(session, "authenticate");
   const presented = await readCredentials(session, client, hello.value);
   if (!presented.ok) return presented.failure;
-  const user = await identify(session, presented.value, services);
+  const user = await identify(session, client, presented.value, services);
   if (!user.ok) return user.failure;
   const crowded = places.takeForUser(session);
   if (crowded !== undefined) return crowded;

@@ -2,6 +2,7 @@ import type { AddressSet } from "../address/address-set.ts";
 import type { Authenticator } from "./auth/authenticate.ts";
 import type { ForwardSettings } from "./forward/forward-settings.ts";
 import type { InspectSettings } from "./inspect/inspect-settings.ts";
+import type { ClientPrefix } from "./listen/client-key.ts";
 import type { Policy } from "./policy/policy.ts";
 import type { Hop } from "./route/route.ts";
 
@@ -48,8 +49,10 @@ export interface Limits {
   readonly connections: number;
   /** Client connections at once for one user; 0 for no limit. */
   readonly connectionsPerUser: number;
-  /** Client connections at once for one client address; 0 for no limit. */
+  /** Client connections at once for one client; 0 for no limit. */
   readonly connectionsPerClient: number;
+  /** What of a client address tells one client from another, wherever something is counted by client. */
+  readonly clientPrefix: ClientPrefix;
   /** Bytes of a request head. */
   readonly headBytes: number;
   /** Fields of a request head. */

@@ -24,6 +24,14 @@ export interface DialledAddress {
   readonly port: number;
 }
 
+/** A client's certificate that was accepted in the handshake. */
+export interface ShownCertificate {
+  /** Who it is for. */
+  readonly user: string;
+  /** Why the listener does not accept it at `now` (milliseconds since the epoch); undefined as long as it does. */
+  findFault(now: number): string | undefined;
+}
+
 /** Everything known so far about one connection. Stages add to it; the record reads it. */
 export interface Session {
   /** Unique for the life of the process and unlikely to repeat after it. */
@@ -32,8 +40,8 @@ export interface Session {
   /** The peer of the connection, or whom it speaks for by its PROXY header. */
   client: Ip;
   clientPort: number;
-  /** Who the client is by its verified certificate (SAN or subject), when the listener asks for one. */
-  certificateUser: string | undefined;
+  /** The certificate of the client, when the listener asks for one and the client has one. */
+  certificate: ShownCertificate | undefined;
   /** The listener's address as bound, `host:port`. */
   readonly listener: string;
   /** Milliseconds since the epoch. */
@@ -80,7 +88,7 @@ class Account implements Session {
   readonly runtime: Runtime;
   client: Ip;
   clientPort: number;
-  certificateUser: string | undefined;
+  certificate: ShownCertificate | undefined;
   readonly listener: string;
   readonly startedAt: number = Date.now();
   readonly acceptedAt: number;
@@ -104,14 +112,20 @@ class Account implements Session {
   forwarded: { readonly up: number; readonly down: number } | undefined = undefined;
   readonly #number: number;
 
-  constructor(runtime: Runtime, client: Ip, clientPort: number, listener: string, certificateUser: string | undefined) {
+  constructor(
+    runtime: Runtime,
+    client: Ip,
+    clientPort: number,
+    listener: string,
+    certificate: ShownCertificate | undefined,
+  ) {
     idCount += 1;
     this.#number = idCount;
     this.runtime = runtime;
     this.client = client;
     this.clientPort = clientPort;
     this.listener = listener;
-    this.certificateUser = certificateUser;
+    this.certificate = certificate;
     this.acceptedAt = performance.now();
     this.stageSince = this.acceptedAt;
   }
@@ -141,7 +155,7 @@ export function openSession(runtime: Runtime, client: Ip, clientPort: number, li
 
 /** Opens the account of the next request on a connection that was kept: what is known of the client stays. */
 export function openNextSession(before: Session, runtime: Runtime): Session {
-  return new Account(runtime, before.client, before.clientPort, before.listener, before.certificateUser);
+  return new Account(runtime, before.client, before.clientPort, before.listener, before.certificate);
 }
 
 /** Enters the next stage and closes the account of the one before. */

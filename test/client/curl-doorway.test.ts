@@ -63,7 +63,7 @@ describe("curl", () => {
 
   needs("curl")("--haproxy-protocol introduces itself, and has to where it is listed", async () => {
     using origin = listenOk();
-    await using proxy = await startProxy({ listen: [{ port: 0, proxyProtocol: ["127.0.0.1"] }] });
+    await using proxy = await startProxy({ open: true, listen: [{ port: 0, proxyProtocol: ["127.0.0.1"] }] });
     const through = ["-x", `http://127.0.0.1:${proxy.port}`];
     const url = `http://127.0.0.1:${origin.port}/`;
     expect(await curl(...through, "--haproxy-protocol", url)).toMatchObject({ code: 0, stdout: "ok\n" });

@@ -73,6 +73,7 @@ describe("HAProxy", () => {
     await using receiver = await startReceiver();
     for (const proxyProtocol of [1, 2] as const) {
       await using proxy = await startProxy({
+        open: true,
         listen: [{ port: 0, proxyProtocol: ["127.0.0.1"] }],
         rules: [{ ...allowLoopback, proxyProtocol }],
       });
@@ -90,7 +91,7 @@ describe("HAProxy", () => {
   for (const how of ["send-proxy", "send-proxy-v2"] as const)
     needs("haproxy")(`in front of us tells of its clients with ${how}`, async () => {
       using echo = listenEcho();
-      await using proxy = await startProxy({ listen: [{ port: 0, proxyProtocol: ["127.0.0.0/8"] }] });
+      await using proxy = await startProxy({ open: true, listen: [{ port: 0, proxyProtocol: ["127.0.0.0/8"] }] });
       await using balancer = await startBalancer(proxy.port, how);
       using peer = await connectRaw(balancer.port);
       const client = `127.0.0.1:${peer.socket.localPort}`;

@@ -1,3 +1,4 @@
+import { AddressSet } from "../../src/address/address-set.ts";
 import { expect, test } from "bun:test";
 import { drainMicrotasks } from "bun:jsc";
 import fc from "fast-check";
@@ -70,7 +71,12 @@ function openStand() {
   };
   const client = new MemoryConn();
   client.room = 0;
-  const doorway = { name: "listener", protocols: new Set(["http"] as const), proxyFrom: [], tls: undefined };
+  const doorway = {
+    name: "listener",
+    protocols: new Set(["http"] as const),
+    proxyFrom: new AddressSet([]),
+    tls: undefined,
+  };
   void serveConnection(client as unknown as SocketConn, loopback, doorway, services);
   return { client, origins, services };
 }

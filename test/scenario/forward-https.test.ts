@@ -140,12 +140,12 @@ describe("a request for an https URI", () => {
     // A load balancer on this machine speaks for a client elsewhere.
     const introduced = `PROXY TCP4 192.0.2.7 192.0.2.1 5000 8080\r\n${request}`;
     const listen = [{ port: 0, proxyProtocol: ["127.0.0.1"] }];
-    await using careful = await startTrusting({ listen });
+    await using careful = await startTrusting({ open: true, listen });
     const answer = await careful.exchange(introduced);
     expect(answer).toStartWith("HTTP/1.1 403 ");
     expect(answer).toContain("https_in_clear");
     expect(origin.accepted).toBe(0);
-    await using lavish = await startTrusting({ listen, forward: { httpsOverPlain: true } });
+    await using lavish = await startTrusting({ open: true, listen, forward: { httpsOverPlain: true } });
     expect(await lavish.exchange(introduced)).toEndWith("over TLS");
   });
 });

@@ -27,7 +27,7 @@ function writeConnect(target: string): string {
 
 /** A proxy behind a load balancer on this machine. */
 function startBehind(config: PenstockConfig = {}, options?: TestProxyOptions): Promise<TestProxy> {
-  return startProxy({ listen: [{ port: 0, proxyProtocol: ["127.0.0.0/8"] }], ...config }, options);
+  return startProxy({ open: true, listen: [{ port: 0, proxyProtocol: ["127.0.0.0/8"] }], ...config }, options);
 }
 
 /** Sends `bytes`, after a header if there is one, and gives everything that comes back until the end. */
@@ -104,6 +104,28 @@ describe("behind a load balancer that introduces its clients", () => {
     expect(await exchange(proxy, "PROXY UNKNOWN\r\n", writeConnect(target))).toContain("client_not_admitted");
   });
 
+  test("all addresses of one IPv6 network count as one client, and those of another as another", async () => {
+    using echo = listenEcho();
+    await using proxy = await startBehind({ limits: { perClient: { connections: 1 } } });
+    const target = `127.0.0.1:${echo.port}`;
+    const header = (client: string) => `PROXY TCP6 ${client} 2001:db8::1 4711 8080\r\n`;
+    using first = await proxy.connect();
+    first.write(header("2001:db8:1:2::1"));
+    await openEcho(first, target);
+    const crowded = await exchange(proxy, header("2001:db8:1:2:3:4:5:6"), writeConnect(target));
+    expect(crowded).toStartWith("HTTP/1.1 429 ");
+    expect(crowded).toContain("from 2001:db8:1:2::/64, which counts as one client");
+    using second = await proxy.connect();
+    second.write(header("2001:db8:1:3::1"));
+    await openEcho(second, target);
+    first.finish();
+    await first.untilEnd();
+    await proxy.record();
+    using third = await proxy.connect();
+    third.write(header("2001:db8:1:2::9"));
+    await openEcho(third, target);
+  });
+
   for (const [name, local] of [
     ["UNKNOWN", Buffer.from("PROXY UNKNOWN 192.0.2.7 192.0.2.8 1 2\r\n")],
     ["LOCAL", encodeProxyHeaderV2({ kind: "local" })],
@@ -157,7 +179,7 @@ describe("behind a load balancer that introduces its clients", () => {
   test("a header from anybody else is no request", async () => {
     let dialled = 0;
     using target = listenRaw(() => (dialled += 1));
-    await using proxy = await startProxy({ listen: [{ port: 0, proxyProtocol: ["192.0.2.0/24"] }] });
+    await using proxy = await startProxy({ open: true, listen: [{ port: 0, proxyProtocol: ["192.0.2.0/24"] }] });
     for (const [, header] of writeHeaders("192.0.2.7")) {
       const answer = await exchange(proxy, header, writeConnect(`127.0.0.1:${target.port}`));
       expect(answer).toStartWith("HTTP/1.1 400 ");
@@ -222,6 +244,7 @@ describe("behind a load balancer, over TLS", () => {
     const tls = { cert: "cert.pem", key: "key.pem" };
     await using proxy = await startProxy(
       {
+        open: true,
         listen: [{ port: 0, proxyProtocol: ["127.0.0.1"], tls }],
         rules: [{ ...allowLoopback, from: ["192.0.2.7"] }],
         default: "deny",

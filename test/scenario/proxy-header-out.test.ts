@@ -43,6 +43,7 @@ describe("a PROXY header to a target", () => {
   test("tells of the client that a load balancer has told us of, in its family", async () => {
     using target = listenGreeting();
     await using proxy = await startProxy({
+      open: true,
       listen: [{ port: 0, proxyProtocol: ["127.0.0.1"] }],
       rules: [{ ...allowLoopback, proxyProtocol: 2 }],
     });

@@ -50,7 +50,7 @@ for (const version of ["-tls1_2", "-tls1_3"]) {
     test("tell who the client is", async () => {
       for (const stand of [required, optional]) {
         const { handshake } = await shakeHands(stand, "alice", version);
-        expect(handshake).toMatchObject({ ok: true, identity: "alice@corp.test" });
+        expect(handshake).toMatchObject({ ok: true, certificate: { user: "alice@corp.test" } });
       }
     });
 
@@ -59,7 +59,7 @@ for (const version of ["-tls1_2", "-tls1_3"]) {
       await shakeHands(required, "alice", version, "-sess_out", session);
       const { run, handshake } = await shakeHands(required, undefined, version, "-sess_in", session);
       expect(run.session).toBe("Reused");
-      expect(handshake).toMatchObject({ ok: true, identity: "alice@corp.test" });
+      expect(handshake).toMatchObject({ ok: true, certificate: { user: "alice@corp.test" } });
     });
 
     test("may be left out only where they are optional", async () => {
@@ -71,7 +71,7 @@ for (const version of ["-tls1_2", "-tls1_3"]) {
       });
       expect(without.run.text).toContain("go away");
       const { handshake } = await shakeHands(optional, undefined, version);
-      expect(handshake.ok && [handshake.identity]).toEqual([undefined]);
+      expect(handshake.ok && [handshake.certificate]).toEqual([undefined]);
     });
 
     test("of another authority, or out of date, are refused even where they are optional", async () => {
@@ -93,7 +93,7 @@ for (const version of ["-tls1_2", "-tls1_3"]) {
       for (const stand of [required, optional]) {
         await shakeHands(stand, "mallory", version, "-sess_out", session);
         const { handshake } = await shakeHands(stand, undefined, version, "-sess_in", session);
-        expect(handshake.ok && handshake.identity).not.toBe("alice@corp.test");
+        expect(handshake.ok && handshake.certificate?.user).not.toBe("alice@corp.test");
         if (stand === required) expect(handshake).toMatchObject({ ok: false, kind: "certificate" });
       }
     });
@@ -101,7 +101,7 @@ for (const version of ["-tls1_2", "-tls1_3"]) {
     test("without a name that can be used name the client by its common name", async () => {
       const { handshake } = await shakeHands(required, "nameless", version);
       // The test's authority gives every leaf the common name "test".
-      expect(handshake).toMatchObject({ ok: true, identity: "test" });
+      expect(handshake).toMatchObject({ ok: true, certificate: { user: "test" } });
     });
   });
 }

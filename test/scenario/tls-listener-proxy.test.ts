@@ -154,7 +154,7 @@ describe("a proxy with a TLS listener", () => {
   });
 
   test("reads the PROXY header before TLS, in one packet with the ClientHello too", async () => {
-    await using proxy = await startTlsProxy({ proxyProtocol: ["127.0.0.1"] });
+    await using proxy = await startTlsProxy({ proxyProtocol: ["127.0.0.1"] }, { open: true });
     using balancer = startBalancer(proxy.port, "PROXY TCP4 192.0.2.7 192.0.2.8 4000 443\r\n");
     using peer = await connectTls(balancer.port, authority.cert);
     expect(await askTunnel(peer)).toStartWith("HTTP/1.1 200 ");

@@ -281,7 +281,7 @@ describe("penstock trace that fails", () => {
     [["example.org", "--tls=1.1"], '--tls is "1.1". Wanted is 1.2 or 1.3.'],
     [["example.org", "--format=xml"], '--format is "xml". Wanted is text, mermaid, json, pcapng.'],
     [["example.org", "--timeout=soon"], '--timeout is "soon". Wanted is a time such as 10s.'],
-    [["example.org", "--ca=none.pem"], '--ca is "none.pem", which is no file with certificates in PEM form.'],
+    [["example.org", "--ca=none.pem"], '--ca is "none.pem", which cannot be used: there is no such file or folder.'],
     [["example.org", "--proxy=ftp://x:1"], 'The URL of the proxy begins with "ftp".'],
     [["example.org", "--proxy=http://u:s3cret@"], "The URL of the proxy "],
     [["example.org", "more"], 'Found "more", which is no argument of "trace".'],

@@ -10,6 +10,7 @@ export class FakeConn implements Conn {
   readonly fd = -1;
   readonly bytesRead = 0;
   closed = false;
+  ended = false;
   whenClosed: (() => void) | undefined;
   /** What was written. */
   readonly written: Uint8Array[] = [];
@@ -64,6 +65,7 @@ export class FakeConn implements Conn {
   }
   /** The peer sends FIN. */
   receiveEnd(): void {
+    this.ended = true;
     this.#come((sink) => sink.end());
   }
   /** The connection breaks. */

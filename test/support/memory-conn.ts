@@ -21,11 +21,16 @@ export class MemoryConn implements Conn {
   #paused = false;
   #waiting: Uint8Array[] = [];
   #wantsDrain = false;
+  #ended = false;
   #untold: "end" | "close" | "reset" | undefined;
   #gone = false;
 
   get closed(): boolean {
     return this.#gone;
+  }
+
+  get ended(): boolean {
+    return this.#ended || this.#gone;
   }
 
   get unreadBytes(): number {
@@ -90,6 +95,7 @@ export class MemoryConn implements Conn {
 
   finish(): void {
     if (this.#gone) return;
+    this.#ended = true;
     this.#untold = "end";
     this.#deliver();
   }

@@ -3,7 +3,7 @@ import { parseBasicCredentials } from "../../protocol/http1/basic-credentials.ts
 import type { HookFault } from "../hook/call-hook.ts";
 import type { CheckCounts } from "./credential-cache.ts";
 import { type AuthRequest, DigestVerifier, supportsDigest } from "./digest-verifier.ts";
-import { PasswordVerifier, type VerifierOptions } from "./password-verifier.ts";
+import { type Asker, PasswordVerifier, type VerifierOptions } from "./password-verifier.ts";
 import type { Secret } from "./secret.ts";
 import type { UserStore } from "./user-store.ts";
 
@@ -16,7 +16,13 @@ export type AuthOutcome =
   | {
       readonly ok: false;
       readonly detail:
-        "credentials_required" | "credentials_malformed" | "credentials_wrong" | "auth_busy" | "hook_failed";
+        | "credentials_required"
+        | "credentials_malformed"
+        | "credentials_wrong"
+        | "auth_busy"
+        | "hook_failed"
+        /** The client went away while it waited for its turn. */
+        | "client_gone";
       /** With `hook_failed`: how the function that knows the users failed. */
       readonly fault?: HookFault;
       /** For `challenge`: the client may try again with what it has, and need not ask its user. */
@@ -41,13 +47,18 @@ export interface Authenticator {
   /**
    * Judges the values of all Proxy-Authorization fields of a request (RFC 9110
    * §11.7.2). A value, not a promise, whenever it can be. Digest is about a
-   * request: without one its credentials count as none.
+   * request: without one its credentials count as none. `asker` is whose turn it
+   * takes when it has to wait.
    */
-  authenticate(fieldValues: readonly string[], request?: AuthRequest): AuthOutcome | Promise<AuthOutcome>;
+  authenticate(
+    fieldValues: readonly string[],
+    request?: AuthRequest,
+    asker?: Asker,
+  ): AuthOutcome | Promise<AuthOutcome>;
   /** Whether it comes to the same outcome each time it is asked about this value alone: so for passwords and a list of users. */
   isSettled(fieldValue: string): boolean;
   /** Judges a user and a password that came by another way, such as SOCKS5. */
-  verifyPassword(user: string, password: Secret): AuthOutcome | Promise<AuthOutcome>;
+  verifyPassword(user: string, password: Secret, asker?: Asker): AuthOutcome | Promise<AuthOutcome>;
   /** The values of the Proxy-Authenticate fields of a 407 (RFC 9110 §11.7.1), after the outcome that is answered. */
   challenge(outcome?: { readonly stale?: boolean }): string[];
 }
@@ -101,19 +112,23 @@ class UserAuthenticator implements Authenticator {
     return this.#verifier.checks;
   }
 
-  authenticate(fieldValues: readonly string[], request?: AuthRequest): AuthOutcome | Promise<AuthOutcome> {
+  authenticate(
+    fieldValues: readonly string[],
+    request?: AuthRequest,
+    asker?: Asker,
+  ): AuthOutcome | Promise<AuthOutcome> {
     const [value] = fieldValues;
     if (value === undefined) return REQUIRED;
     if (fieldValues.length > 1) return MALFORMED;
-    return this.#judgeBasic(value) ?? this.#judgeDigest(value, request) ?? REQUIRED;
+    return this.#judgeBasic(value, asker) ?? this.#judgeDigest(value, request) ?? REQUIRED;
   }
 
   isSettled(fieldValue: string): boolean {
     return this.#hasList && this.#schemes.includes("basic") && parseBasicCredentials(fieldValue).ok;
   }
 
-  verifyPassword(user: string, password: Secret): AuthOutcome | Promise<AuthOutcome> {
-    return this.#verifier.verify(user, password);
+  verifyPassword(user: string, password: Secret, asker?: Asker): AuthOutcome | Promise<AuthOutcome> {
+    return this.#verifier.verify(user, password, asker);
   }
 
   challenge(outcome?: { readonly stale?: boolean }): string[] {
@@ -125,11 +140,11 @@ class UserAuthenticator implements Authenticator {
   }
 
   /** Undefined when the value is of another scheme, or Basic is not spoken. */
-  #judgeBasic(value: string): AuthOutcome | Promise<AuthOutcome> | undefined {
+  #judgeBasic(value: string, asker: Asker | undefined): AuthOutcome | Promise<AuthOutcome> | undefined {
     if (!this.#schemes.includes("basic")) return undefined;
     const parsed = parseBasicCredentials(value);
     if (!parsed.ok) return parsed.code === "other_scheme" ? undefined : MALFORMED;
-    return this.#verifier.verify(parsed.credentials.user, parsed.credentials.password);
+    return this.#verifier.verify(parsed.credentials.user, parsed.credentials.password, asker);
   }
 
   /** Undefined when the value is of another scheme, or Digest is not spoken. */

@@ -15,6 +15,9 @@ export interface CredentialCacheOptions {
 /** Refused credentials remembered at once, and for how long in milliseconds. */
 const REFUSED_ENTRIES = 1024;
 const REFUSED_MS = 5_000;
+/** Clients with a user that are remembered for having shown a right password, and for how long. */
+const TRUSTED_ENTRIES = 4096;
+const TRUSTED_MS = 24 * 60 * 60 * 1000;
 
 /**
  * What was found out about credentials lately. Keys are keyed hashes: neither
@@ -33,6 +36,7 @@ export class CredentialCache implements CheckCounts {
   readonly #key = randomBytes(32);
   readonly #verified: ExpiringLru<true>;
   readonly #refused = new ExpiringLru<true>(REFUSED_ENTRIES);
+  readonly #trusted = new ExpiringLru<true>(TRUSTED_ENTRIES);
 
   constructor(options: CredentialCacheOptions = {}) {
     this.#verified = new ExpiringLru(options.entries ?? 4096);
@@ -46,10 +50,25 @@ export class CredentialCache implements CheckCounts {
 
   /** What is known at `now` (milliseconds), if anything. */
   recall(digest: string, now: number): "accepted" | "refused" | undefined {
-    const known = this.#verified.get(digest, now) ? "accepted" : this.#refused.get(digest, now) && "refused";
+    const known = this.find(digest, now);
     if (known === undefined) this.misses += 1;
     else this.hits += 1;
     return known;
+  }
+
+  /** As `recall`, for somebody who has been counted already. */
+  find(digest: string, now: number): "accepted" | "refused" | undefined {
+    return this.#verified.get(digest, now) ? "accepted" : this.#refused.get(digest, now) && "refused";
+  }
+
+  /** Remembers for a day that a client has shown the right password of a user. */
+  trust(client: string, user: string, now: number): void {
+    this.#trusted.set(this.digest("trusted", client, user), true, now + TRUSTED_MS);
+  }
+
+  /** Whether a client has shown the right password of a user within a day. It is no proof of anything. */
+  isTrusted(client: string, user: string, now: number): boolean {
+    return this.#trusted.get(this.digest("trusted", client, user), now) !== undefined;
   }
 
   /** Remembers that the credentials were right, for `ttlMs` from `now`. */

@@ -55,7 +55,8 @@ function parseEntry(content: string): UserEntry | string {
   if (colon < 0) return "There is no colon. Wanted is name:hash.";
   const name = content.slice(0, colon);
   if (!isUserName(name)) {
-    return `${JSON.stringify(name)} is not a user name. Wanted are 1 to 255 bytes without control characters before the colon.`;
+    // What stands there may be half of a hash: it is not quoted.
+    return `What stands before the colon is not a user name. Wanted are 1 to 255 bytes without control characters before the colon.`;
   }
   const hash = content.slice(colon + 1);
   const form = classifyPassword(hash);

@@ -2,7 +2,10 @@ import { fail, type Outcome, succeed } from "../failure.ts";
 import type { HookReport } from "../hook/hook-reporter.ts";
 import type { Presented } from "../handshake/read-credentials.ts";
 import type { Session } from "../session.ts";
-import type { Authenticator, AuthOutcome } from "./authenticate.ts";
+import type { Conn } from "../../net/conn.ts";
+import { clientKey } from "../listen/client-key.ts";
+import type { AuthOutcome } from "./authenticate.ts";
+import type { Asker } from "./password-verifier.ts";
 
 /** Seconds after which a client may try again when too many passwords were being checked. */
 const RETRY_AFTER_SECONDS = 1;
@@ -16,28 +19,52 @@ export interface IdentifyServices {
   reportHook(report: HookReport): void;
 }
 
+/** A client that waits on its connection. */
+export class SessionAsker implements Asker {
+  readonly #session: Session;
+  readonly #conn: Conn;
+
+  constructor(session: Session, conn: Conn) {
+    this.#session = session;
+    this.#conn = conn;
+  }
+
+  get client(): string {
+    return clientKey(this.#session.client, this.#session.runtime.limits.clientPrefix);
+  }
+
+  /** Most clients that end their side while they wait have given up; to find out, one would have to write to them. */
+  isGone(): boolean {
+    return this.#conn.closed || this.#conn.ended;
+  }
+}
+
 /** Finds out who the client is: a user's name, or nobody in particular when the proxy asks for no credentials. */
 export function identify(
   session: Session,
+  client: Conn,
   presented: Presented,
   services: IdentifyServices,
 ): Outcome<string | undefined> | Promise<Outcome<string | undefined>> {
+  const fault = session.certificate?.findFault(Date.now());
+  if (fault !== undefined) return fail("certificate_required", { note: `the client's certificate ${fault}` });
   // A certificate says who the client is, unless it says so itself with a password.
-  if (session.certificateUser !== undefined && presented.kind === "nothing") {
-    return accept(session, { ok: true, user: session.certificateUser }, services);
+  if (session.certificate !== undefined && presented.kind === "nothing") {
+    return accept(session, { ok: true, user: session.certificate.user }, services);
   }
-  const outcome = judge(session.runtime.authenticator, presented);
+  const outcome = judge(session, client, presented);
   return outcome instanceof Promise
     ? outcome.then((late) => accept(session, late, services))
     : accept(session, outcome, services);
 }
 
-function judge(authenticator: Authenticator, presented: Presented): AuthOutcome | Promise<AuthOutcome> {
+function judge(session: Session, client: Conn, presented: Presented): AuthOutcome | Promise<AuthOutcome> {
+  const { authenticator } = session.runtime;
   switch (presented.kind) {
     case "fields":
-      return authenticator.authenticate(presented.values, presented);
+      return authenticator.authenticate(presented.values, presented, new SessionAsker(session, client));
     case "password":
-      return authenticator.verifyPassword(presented.user, presented.password);
+      return authenticator.verifyPassword(presented.user, presented.password, new SessionAsker(session, client));
     case "nothing":
       return authenticator.authenticate(NO_VALUES);
     default:
@@ -48,7 +75,7 @@ function judge(authenticator: Authenticator, presented: Presented): AuthOutcome 
 function accept(session: Session, outcome: AuthOutcome, services: IdentifyServices): Outcome<string | undefined> {
   if (outcome.ok) {
     // Where nobody is asked for a password, whatever a client shows says nothing, and its certificate still does.
-    session.user = outcome.user ?? session.certificateUser;
+    session.user = outcome.user ?? session.certificate?.user;
     return session.user === undefined ? NOBODY : succeed(session.user);
   }
   if (outcome.fault !== undefined) services.reportHook({ hook: "users", fault: outcome.fault });

@@ -27,12 +27,22 @@ export function classifyPassword(stored: string): PasswordForm {
   if (/^\$2[aby]\$/.test(stored)) return classifyBcrypt(stored);
   if (stored.startsWith("$argon2id$")) return classifyArgon2id(stored);
   const other = /^(\$[A-Za-z0-9-]{1,16}\$|\{[A-Za-z0-9-]{1,16}\})/.exec(stored)?.[1];
-  if (other === undefined) return { kind: "plain" };
+  if (other === undefined) return isLikeHash(stored) ? refuse(DAMAGED) : { kind: "plain" };
   return refuse(`has a hash of the kind "${other}". ${WANTED}`);
 }
 
+const DAMAGED = "has what looks like a hash that lost its beginning";
+
+/** Whether a text has the inner part of a hash: as a password in plain, the hash itself would let its reader in. */
+function isLikeHash(stored: string): boolean {
+  return /[0-9]\$[./A-Za-z0-9]{40,}$|argon2(?:id|i|d)?\$|v=19\$m=|m=[0-9]+,t=[0-9]+,p=[0-9]+\$/.test(stored);
+}
+
+/** 16 and 23 bytes in letters of 6 bits: the bits that are left over are 0, and Bun refuses others. */
+const BCRYPT = /^\$2[aby]\$([0-9]{2})\$[./A-Za-z0-9]{21}[.Oeu][./A-Za-z0-9]{30}[.CGKOSWaeimquy26]$/;
+
 function classifyBcrypt(stored: string): PasswordForm {
-  const cost = /^\$2[aby]\$([0-9]{2})\$[./A-Za-z0-9]{53}$/.exec(stored)?.[1];
+  const cost = BCRYPT.exec(stored)?.[1];
   if (cost === undefined || Number(cost) < 4) return refuse("has a bcrypt hash that is cut short or damaged");
   if (Number(cost) > MAX_BCRYPT_COST)
     return refuse(`has a bcrypt hash of cost ${Number(cost)}. Wanted is at most ${MAX_BCRYPT_COST}`);

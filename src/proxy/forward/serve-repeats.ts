@@ -1,6 +1,7 @@
 import type { Conn, ConnSink } from "../../net/conn.ts";
 import { type PlainRequest, readPlainRequest } from "../../protocol/http1/plain-request.ts";
 import { readPlainResponse } from "../../protocol/http1/plain-response.ts";
+import { SessionAsker } from "../auth/identify.ts";
 import { limitHeads } from "../handshake/limit-heads.ts";
 import type { Runtime } from "../runtime.ts";
 import type { Services } from "../services.ts";
@@ -124,7 +125,7 @@ class Repeater implements ConnSink {
     if (request === undefined || request.used !== chunk.length) return false;
     const memory = findLike(this.#memories, request, chunk);
     if (memory === undefined) return false;
-    if (memory.toVerify !== undefined && !isStill(memory, memory.toVerify, this.#session.certificateUser)) return false;
+    if (!isStill(memory, this.#session, this.#client)) return false;
     const origin = forwarding.origins.take(memory.way.key, memory.way.fits);
     if (origin === undefined) return false;
     this.#session = openRepeat(this.#session, memory, origin.address);
@@ -324,10 +325,13 @@ class OriginSide implements ConnSink {
   }
 }
 
-/** Whether the credentials still show the same user, as can be told at once. */
-function isStill({ runtime, user }: Memory, credentials: string, certificateUser: string | undefined): boolean {
-  const outcome = runtime.authenticator.authenticate([credentials]);
-  return !(outcome instanceof Promise) && outcome.ok && (outcome.user ?? certificateUser) === user;
+/** Whether certificate and credentials still show the same user, as can be told at once. */
+function isStill({ runtime, user, toVerify }: Memory, session: Session, client: Conn): boolean {
+  const { certificate } = session;
+  if (certificate?.findFault(Date.now()) !== undefined) return false;
+  if (toVerify === undefined) return true;
+  const outcome = runtime.authenticator.authenticate([toVerify], undefined, new SessionAsker(session, client));
+  return !(outcome instanceof Promise) && outcome.ok && (outcome.user ?? certificate?.user) === user;
 }
 
 /** Opens the account of a request as it is when that is sent: the stages before took no time, since all was known. */

@@ -46,7 +46,7 @@ async function negotiateSocks5(
   client: Conn,
   offer: { readonly noAuth: boolean; readonly password: boolean },
 ): Promise<Outcome<Presented>> {
-  const required = session.runtime.authenticator.required && session.certificateUser === undefined;
+  const required = session.runtime.authenticator.required && session.certificate === undefined;
   if (offer.noAuth && !required) {
     const told = await writeWhole(client, encodeSocks5Choice("no_auth"), remainingHandshakeMs(session));
     return told ? NOTHING : fail("client_gone");

@@ -2,13 +2,13 @@ import type { Ip } from "../../address/ip.ts";
 import { allowsConnections } from "../../net/linux/spare-descriptors.ts";
 import type { Failure } from "../failure.ts";
 import type { Runtime } from "../runtime.ts";
+import { clientKey } from "./client-key.ts";
 
 /** Seconds after which a client that met a limit may sensibly try again. */
 const RETRY_AFTER_SECONDS = 5;
 
-/** Which of the limits was met, when it is not the one on all connections. */
-export const FROM_THIS_ADDRESS = "from this address";
-export const FOR_THIS_USER = "for this user";
+/** What a failure notes when the limit on all connections was met, and not one of a client or a user. */
+export const IN_ALL = "in all";
 
 /**
  * Counts the connections under way: in all, per client address, per user. Every
@@ -39,10 +39,13 @@ export class Admission {
     if (clients !== undefined && !clients.has(client)) {
       return { detail: "client_not_admitted" };
     }
-    if (this.#connections >= limits.connections) return refuseFor("in all");
+    if (this.#connections >= limits.connections) return refuseFor(IN_ALL);
     // A client that is let in shall not find that those after it took the descriptors for its target.
     if (!allowsConnections(this.#connections + 1)) return { detail: "out_of_resources", note: "EMFILE" };
-    if (!takeSlot(this.#perClient, client.text, limits.connectionsPerClient)) return refuseFor(FROM_THIS_ADDRESS);
+    if (limits.connectionsPerClient > 0) {
+      const key = clientKey(client, limits.clientPrefix);
+      if (!takeSlot(this.#perClient, key, limits.connectionsPerClient)) return refuseFor(describeClient(client, key));
+    }
     this.#connections += 1;
     return undefined;
   }
@@ -50,20 +53,26 @@ export class Admission {
   /** Gives back what `admitClient` took with the same arguments. */
   leaveClient(client: Ip, { limits }: Runtime): void {
     this.#connections -= 1;
-    giveSlot(this.#perClient, client.text, limits.connectionsPerClient);
+    if (limits.connectionsPerClient > 0)
+      giveSlot(this.#perClient, clientKey(client, limits.clientPrefix), limits.connectionsPerClient);
     if (this.#connections === 0) for (const resolve of this.#whenEmpty.splice(0)) resolve();
   }
 
   /** Takes a slot for an authenticated user, or says why there is none. */
   admitUser(user: string | undefined, { limits }: Runtime): Failure | undefined {
     if (user === undefined || takeSlot(this.#perUser, user, limits.connectionsPerUser)) return undefined;
-    return refuseFor(FOR_THIS_USER);
+    return refuseFor("for this user");
   }
 
   /** Gives back what `admitUser` took with the same arguments. */
   leaveUser(user: string | undefined, { limits }: Runtime): void {
     if (user !== undefined) giveSlot(this.#perUser, user, limits.connectionsPerUser);
   }
+}
+
+/** Says for whom a limit holds: an address, or the network that counts as one client. */
+function describeClient({ text }: Ip, key: string): string {
+  return key === text ? "from this address" : `from ${key}, which counts as one client`;
 }
 
 function refuseFor(note: string): Failure {

@@ -51,7 +51,7 @@ function pass(session: Session, conn: TcpConn, doorway: Doorway, places: Places)
   if (judgeDescriptor(conn.fd) !== "enough") return turnAway(NO_DESCRIPTORS, conn, doorway);
   const unadmitted = places.takeForClient(session);
   if (unadmitted !== undefined) return turnAway(unadmitted, conn, doorway);
-  return doorway.tls === undefined ? { ok: true, conn } : secure(session, conn, doorway.tls.current);
+  return doorway.tls === undefined ? { ok: true, conn } : secure(session, conn, doorway.tls);
 }
 
 const NO_DESCRIPTORS: Failure = { detail: "out_of_resources", note: "EMFILE" };
@@ -61,12 +61,17 @@ function turnAway(failure: Failure, conn: TcpConn, doorway: Doorway): Entrance {
   return { ok: false, failure, conn: doorway.tls === undefined ? conn : undefined };
 }
 
-async function secure(session: Session, conn: TcpConn, tls: ServerTls): Promise<Entrance> {
+async function secure(session: Session, conn: TcpConn, tls: NonNullable<Doorway["tls"]>): Promise<Entrance> {
   const socket = await moveToRuntime(conn);
   if (socket === undefined) return { ok: false, failure: { detail: "client_gone" }, conn: undefined };
-  const secured = await startServerTls(socket, tls, remainingHandshakeMs(session));
+  const secured = await startServerTls(socket, tls.current, remainingHandshakeMs(session));
   if (secured.ok) {
-    session.certificateUser = secured.identity;
+    const { certificate } = secured;
+    // By whom it must be signed may change while the connection lasts.
+    session.certificate = certificate && {
+      user: certificate.user,
+      findFault: (now) => certificate.findFault(tls.current.clientAuthorities, now),
+    };
     return { ok: true, conn: secured.conn };
   }
   const { failure } = fail(tlsDetails[secured.kind], { note: secured.note });

@@ -3,7 +3,8 @@ import type { Failure } from "../failure.ts";
 import type { Holder, Lingering } from "../respond/lingering.ts";
 import type { Runtime } from "../runtime.ts";
 import type { Session } from "../session.ts";
-import { type Admission, FOR_THIS_USER, FROM_THIS_ADDRESS } from "./admission.ts";
+import { type Admission, IN_ALL } from "./admission.ts";
+import { clientKey } from "./client-key.ts";
 
 /** What one connection takes of the limits: a place for its client, and one for the user of its current request. */
 export class Places {
@@ -25,7 +26,7 @@ export class Places {
     if (this.#clientLimits !== undefined) return undefined;
     const lingering = this.#lingering;
     if (lingering.size > 0) lingering.yieldDescriptors(this.#admission.connections + 1);
-    const failure = this.#admit(() => this.#admission.admitClient(client, runtime), session);
+    const failure = this.#admit(() => this.#admission.admitClient(client, runtime), sharesClient(session));
     if (failure !== undefined) return failure;
     this.#clientLimits = runtime;
     return undefined;
@@ -36,7 +37,10 @@ export class Places {
     const { user, runtime } = session;
     if (this.#userLimits !== undefined && this.#user === user) return undefined;
     this.#leaveUser();
-    const failure = this.#admit(() => this.#admission.admitUser(user, runtime), session);
+    const failure = this.#admit(
+      () => this.#admission.admitUser(user, runtime),
+      (holder) => holder.user === user,
+    );
     if (failure !== undefined) return failure;
     this.#user = user;
     this.#userLimits = runtime;
@@ -52,11 +56,12 @@ export class Places {
   }
 
   /** Takes a place; where there is none, from those who have got their last response and only linger. */
-  #admit(take: () => Failure | undefined, session: Session): Failure | undefined {
+  #admit(take: () => Failure | undefined, shares: (holder: Holder) => boolean): Failure | undefined {
     for (;;) {
       const failure = take();
-      const holds = failure === undefined ? undefined : findHolder(failure, session);
-      if (holds === undefined || !this.#lingering.giveUpOldest(holds)) return failure;
+      if (failure?.detail !== "too_many_connections" && failure?.detail !== "out_of_resources") return failure;
+      const isGeneral = failure.detail === "out_of_resources" || failure.note === IN_ALL;
+      if (!this.#lingering.giveUpOldest(isGeneral ? () => true : shares)) return failure;
     }
   }
 
@@ -66,16 +71,9 @@ export class Places {
   }
 }
 
-/** Tells which of those that linger hold what was not to be had; undefined when room would be no help. */
-function findHolder({ detail, note }: Failure, { client, user }: Session): ((holder: Holder) => boolean) | undefined {
-  if (detail === "out_of_resources") return () => true;
-  if (detail !== "too_many_connections") return undefined;
-  switch (note) {
-    case FROM_THIS_ADDRESS:
-      return (holder) => holder.client.text === client.text;
-    case FOR_THIS_USER:
-      return (holder) => holder.user === user;
-    default:
-      return () => true;
-  }
+/** Whether a connection that lingers counts for the same client. */
+function sharesClient({ client, runtime }: Session): (holder: Holder) => boolean {
+  const prefix = runtime.limits.clientPrefix;
+  const key = clientKey(client, prefix);
+  return (holder) => clientKey(holder.client, prefix) === key;
 }

@@ -1,5 +1,7 @@
 import type { Conn } from "../../net/conn.ts";
 import { allowsConnections } from "../../net/linux/spare-descriptors.ts";
+import { clientKey } from "../listen/client-key.ts";
+import type { Runtime } from "../runtime.ts";
 import type { Session } from "../session.ts";
 import { LingeringClose } from "./close-lingering.ts";
 
@@ -11,7 +13,7 @@ const SHARE_OF_ONE_CLIENT = 4;
 
 /** Whose connection it is: who needs the room that it holds can tell. */
 export type Holder = Pick<Session, "client" | "user"> & {
-  readonly runtime: { readonly limits: { readonly connections: number } };
+  readonly runtime: { readonly limits: Pick<Runtime["limits"], "connections" | "clientPrefix"> };
 };
 
 /**
@@ -46,14 +48,14 @@ export class Lingering {
       closed();
       return;
     }
-    const address = holder.client.text;
-    this.#makeRoom(holder);
+    const key = clientKey(holder.client, holder.runtime.limits.clientPrefix);
+    this.#makeRoom(holder, key);
     const close = new LingeringClose(conn, () => {
-      if (this.#closes.delete(close)) this.#count(address, -1);
+      if (this.#closes.delete(close)) this.#count(key, -1);
       closed();
     });
     this.#closes.set(close, holder);
-    this.#count(address, 1);
+    this.#count(key, 1);
     close.begin(listens);
     if (!this.#closes.has(close)) return;
     if (this.#aborted) close.giveUp();
@@ -89,19 +91,19 @@ export class Lingering {
     for (const close of this.#closes.keys()) close.giveUp();
   }
 
-  #makeRoom({ client, runtime }: Holder): void {
-    const inAll = Math.max(ALWAYS, Math.min(MAX_IN_ALL, runtime.limits.connections));
+  #makeRoom({ runtime: { limits } }: Holder, key: string): void {
+    const inAll = Math.max(ALWAYS, Math.min(MAX_IN_ALL, limits.connections));
     const ofOne = Math.ceil(inAll / SHARE_OF_ONE_CLIENT);
-    if ((this.#perClient.get(client.text) ?? 0) >= ofOne)
-      this.giveUpOldest((holder) => holder.client.text === client.text);
+    if ((this.#perClient.get(key) ?? 0) >= ofOne)
+      this.giveUpOldest((holder) => clientKey(holder.client, limits.clientPrefix) === key);
     if (this.#closes.size >= inAll) this.giveUpOldest(anyone);
     this.yieldDescriptors(this.#slots.connections);
   }
 
-  #count(address: string, change: number): void {
-    const count = (this.#perClient.get(address) ?? 0) + change;
-    if (count > 0) this.#perClient.set(address, count);
-    else this.#perClient.delete(address);
+  #count(key: string, change: number): void {
+    const count = (this.#perClient.get(key) ?? 0) + change;
+    if (count > 0) this.#perClient.set(key, count);
+    else this.#perClient.delete(key);
   }
 }
 

@@ -42,7 +42,9 @@ export function refuse(session: Session, client: Conn, failure: Failure, ending:
     return false;
   }
   const { status, word } = describeFailure(failure.detail);
-  const keeps = !ending && word !== "http_request_error" && isReadWhole(session.requestHead);
+  // A new certificate takes a new connection.
+  const isLast = word === "http_request_error" || failure.detail === "certificate_required";
+  const keeps = !ending && !isLast && isReadWhole(session.requestHead);
   session.status = status;
   const refusal = voices[session.protocol ?? "http"].sayRefused(session, failure, keeps);
   const told = writeWhole(client, refusal, session.runtime.timeouts.idleMs);

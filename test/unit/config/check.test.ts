@@ -72,6 +72,8 @@ describe("checkConfig() on single settings", () => {
     ["denying by default", { default: "deny" }],
     ["a sidecar on a Unix socket", { sidecar: { unix: "penstock.sock" } }],
     ["an open proxy that says so", { listen: ["0.0.0.0:8080"], open: true }],
+    ["an open proxy behind a load balancer that says so", { listen: [{ proxyProtocol: ["::1"] }], open: true }],
+    ["users behind a load balancer", { listen: [{ proxyProtocol: ["::1"] }], users: [{ name: "a", password: "p" }] }],
     ["the address of a JSON Schema", { $schema: "./penstock.schema.json" }],
   ])("accepts %s", (_, raw) => {
     expect(listProblems(raw)).toEqual([]);
@@ -160,6 +162,10 @@ describe("checkConfig() on settings that contradict each other", () => {
         [
           { listen: [{ host: "::" }] },
           'listen[0]: Cannot bind [::]:8080: the listener has no users. Set "users", or "open: true" to run an open proxy.',
+        ],
+        [
+          { listen: [{ port: 1, proxyProtocol: ["127.0.0.1"] }] },
+          'listen[0]: Cannot bind 127.0.0.1:1: the listener has no users, and load balancers bring clients from beyond this machine to it ("proxyProtocol"). Set "users", or "open: true" to run an open proxy.',
         ],
         [
           { listen: [{ host: "::", tls: { cert: "c", key: "k" } }] },

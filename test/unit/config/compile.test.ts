@@ -42,6 +42,7 @@ describe("compileConfig()", () => {
       connections: 10_000,
       connectionsPerUser: 0,
       connectionsPerClient: 0,
+      clientPrefix: { v4: 32, v6: 64 },
       headBytes: 32_768,
       headFields: 100,
     });
@@ -58,7 +59,12 @@ describe("compileConfig()", () => {
     const compiled = compileForTest({
       listen: ["[::1]:0", "9000", { port: 1 }],
       clients: ["192.0.2.0/24"],
-      limits: { connections: 7, perUser: { connections: 2 }, perClient: { connections: 3 }, headBytes: "4KB" },
+      limits: {
+        connections: 7,
+        perUser: { connections: 2 },
+        perClient: { connections: 3, prefix: { v6: 56 } },
+        headBytes: "4KB",
+      },
       timeouts: { handshake: "1s", connect: "2s", idle: "0", drain: "0", hook: "30ms" },
     });
     const spoken = { protocols: new Set(["http", "socks5", "socks4"] as const), proxyFrom: new AddressSet([]) };
@@ -79,6 +85,7 @@ describe("compileConfig()", () => {
       connections: 7,
       connectionsPerUser: 2,
       connectionsPerClient: 3,
+      clientPrefix: { v4: 32, v6: 56 },
       headBytes: 4000,
     });
     expect(compiled.runtime.clients?.has(makeIp("192.0.2.9"))).toBe(true);

@@ -3,7 +3,8 @@ import { appendFile, mkdtemp, rename, rm, symlink, utimes, writeFile } from "nod
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-import { type WatchedText, watchFile } from "../../../src/config/watch-file.ts";
+import type { FileText } from "../../../src/config/read-file.ts";
+import { watchFile } from "../../../src/config/watch-file.ts";
 
 let root: string;
 beforeAll(async () => {
@@ -16,10 +17,11 @@ async function createWatched(known = "one") {
   const folder = await mkdtemp(join(root, "w-"));
   const path = join(folder, "users");
   await writeFile(path, "one");
-  const told: WatchedText[] = [];
+  const told: FileText[] = [];
   let wake = () => {};
   const watch = watchFile(path, {
     known,
+    kind: "users",
     settleMs: 20,
     pollMs: 50,
     tell: (read) => {
@@ -27,7 +29,7 @@ async function createWatched(known = "one") {
       wake();
     },
   });
-  const next = async (): Promise<WatchedText> => {
+  const next = async (): Promise<FileText> => {
     for (;;) {
       const read = told.shift();
       if (read) return read;
@@ -70,7 +72,7 @@ describe("watchFile()", () => {
   test("tells that the file is gone, and when it is back", async () => {
     using watched = await createWatched();
     await rm(watched.path);
-    expect(await watched.next()).toEqual({ ok: false, reason: "there is no such file or folder" });
+    expect(await watched.next()).toMatchObject({ ok: false, reason: "there is no such file or folder" });
     await writeFile(watched.path, "two");
     expect(await watched.next()).toEqual({ ok: true, text: "two" });
   });

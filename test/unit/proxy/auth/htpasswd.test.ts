@@ -56,7 +56,7 @@ describe("parseHtpasswd()", () => {
       `2: "a" has a hash of the kind "$apr1$". ${wanted}`,
       `3: "b" has a hash of the kind "{SHA}". ${wanted}`,
       `4: "c" has no hash that is known here. ${wanted}`,
-      '5: "" is not a user name. Wanted are 1 to 255 bytes without control characters before the colon.',
+      "5: What stands before the colon is not a user name. Wanted are 1 to 255 bytes without control characters before the colon.",
       "7: There is no colon. Wanted is name:hash.",
       '8: "d" already has line 6. Remove one of them.',
       '9: "e" has an empty password.',

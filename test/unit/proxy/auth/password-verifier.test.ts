@@ -1,6 +1,10 @@
 import { describe, expect, test } from "bun:test";
 import { CredentialCache } from "../../../../src/proxy/auth/credential-cache.ts";
-import { PasswordVerifier, type VerifierOptions } from "../../../../src/proxy/auth/password-verifier.ts";
+import {
+  createCheckQueue,
+  PasswordVerifier,
+  type VerifierOptions,
+} from "../../../../src/proxy/auth/password-verifier.ts";
 import { Secret } from "../../../../src/proxy/auth/secret.ts";
 import { createFunctionStore, createUserStore, type UserCheck } from "../../../../src/proxy/auth/user-store.ts";
 
@@ -103,24 +107,61 @@ describe("PasswordVerifier with a list", () => {
   });
 
   test("a right password is right after any number of wrong ones", async () => {
-    const verify = withUsers({ alice: BCRYPT }, { queued: 5000 });
+    const verify = withUsers({ alice: BCRYPT });
     await Promise.all(Array.from({ length: 50 }, (_, index) => verify("alice", `wrong${index}`)));
     expect(await verify("alice", "secret")).toEqual({ ok: true, user: "alice" });
   });
 
   test("turns away what neither runs nor may wait", async () => {
-    const verify = withUsers({ alice: BCRYPT }, { hashesInFlight: 1, queued: 1 });
+    const verify = withUsers({ alice: BCRYPT }, { queue: createCheckQueue("list", { running: 1, waiting: 1 }) });
     const first = verify("alice", "one");
     const second = verify("alice", "two");
-    expect(verify("alice", "three")).toEqual({ ok: false, detail: "auth_busy" });
+    expect(await verify("alice", "three")).toEqual({ ok: false, detail: "auth_busy" });
     expect(await Promise.all([first, second])).toEqual([WRONG, WRONG]);
     expect(await verify("alice", "secret")).toEqual({ ok: true, user: "alice" });
   });
 
   test("identical verifications under way share one hash and one place", async () => {
-    const verify = withUsers({ alice: BCRYPT }, { hashesInFlight: 1, queued: 0 });
+    const verify = withUsers({ alice: BCRYPT }, { queue: createCheckQueue("list", { running: 1, waiting: 0 }) });
     const outcomes = await Promise.all(Array.from({ length: 100 }, () => verify("alice", "secret")));
     expect(outcomes).toEqual(outcomes.map(() => ({ ok: true, user: "alice" })));
+  });
+
+  test("answers other clients while one floods, and tells the flood alone that it is too much", async () => {
+    const users = createUserStore([{ name: "alice", password: new Secret(BCRYPT) }]);
+    if (!users.ok) throw new Error("alice is no user");
+    const queue = createCheckQueue("list", { running: 2, waiting: 20, waitingPerClient: 10 });
+    const verifier = new PasswordVerifier(users.store, { queue });
+    const ask = (client: string, password: string, isGone = () => false) =>
+      verifier.verify("alice", new Secret(password), { client, isGone });
+    const flood = Array.from({ length: 30 }, (_, at) => ask("flood", `wrong ${at}`));
+    const answers: string[] = [];
+    const others = Array.from({ length: 8 }, async (_, at) => {
+      expect(await ask(`client ${at}`, "secret")).toEqual({ ok: true, user: "alice" });
+      answers.push("client");
+    });
+    const flooded = flood.map(async (outcome) => {
+      const { ok, detail } = { detail: undefined, ...(await outcome) };
+      expect(ok).toBeFalse();
+      answers.push(detail ?? "");
+    });
+    await Promise.all([...others, ...flooded]);
+    expect(answers.filter((answer) => answer === "auth_busy")).toHaveLength(18);
+    expect(answers.filter((answer) => answer === "credentials_wrong")).toHaveLength(12);
+    // The first one was found out for all.
+    expect(answers.indexOf("client")).toBeLessThan(answers.lastIndexOf("credentials_wrong"));
+  });
+
+  test("spends no hash on a client that went away while it waited", async () => {
+    let gone = false;
+    const users = createUserStore([{ name: "alice", password: new Secret(BCRYPT) }]);
+    if (!users.ok) throw new Error("alice is no user");
+    const verifier = new PasswordVerifier(users.store, { queue: createCheckQueue("list", { running: 1 }) });
+    const running = verifier.verify("alice", new Secret("one"));
+    const waiting = verifier.verify("alice", new Secret("two"), { client: "a", isGone: () => gone });
+    gone = true;
+    expect(await waiting).toEqual({ ok: false, detail: "client_gone" });
+    expect(await running).toEqual(WRONG);
   });
 
   test("refuses what can be no user or no password without a hash", () => {
@@ -174,7 +215,7 @@ describe("PasswordVerifier with a function", () => {
         calls += 1;
         return calls === 1 ? new Promise<boolean>(() => {}) : true;
       },
-      { hookDeadlineMs: 5, hooksInFlight: 1 },
+      { hookDeadlineMs: 5, queue: createCheckQueue("function", { running: 1 }) },
     );
     expect(await verify("a", "b")).toMatchObject({
       detail: "hook_failed",

@@ -4,7 +4,7 @@ import { makeIp } from "../../../support/make-policy.ts";
 import { MemoryConn } from "../../../support/memory-conn.ts";
 
 function makeHolder(address: string, user?: string, connections = 10_000): Holder {
-  return { client: makeIp(address), user, runtime: { limits: { connections } } };
+  return { client: makeIp(address), user, runtime: { limits: { connections, clientPrefix: { v4: 32, v6: 64 } } } };
 }
 
 /** Has so many connections of a client linger, and counts those that are closed. */

@@ -1,0 +1,87 @@
+import { constants, type Stats } from "node:fs";
+import { type FileHandle, open } from "node:fs/promises";
+
+/** What a file is read for. It decides how large the file may be. */
+export type FileKind = "config" | "users" | "pem" | "secret";
+
+/** Bytes that a file may have: many times what a real one has, and little enough to be held in memory. */
+const MAX_BYTES: Readonly<Record<FileKind, number>> = {
+  config: 256 * 1024 * 1024,
+  users: 64 * 1024 * 1024,
+  pem: 8 * 1024 * 1024,
+  secret: 64 * 1024,
+};
+
+export type FileText =
+  | { readonly ok: true; readonly text: string }
+  /** `reason` continues a sentence: `it is a folder`. `missing`: nothing has this name. */
+  | { readonly ok: false; readonly reason: string; readonly missing?: true };
+
+/**
+ * Reads the text of a regular file, up to the size that its kind may have.
+ * Never waits for a named pipe, and never reads a device: a pipe without a
+ * writer would hold a thread of the runtime for ever, and /dev/zero has no end.
+ */
+export async function readTextFile(path: string, kind: FileKind): Promise<FileText> {
+  let file: FileHandle | undefined;
+  try {
+    file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
+    const found = await file.stat();
+    if (!found.isFile()) return { ok: false, reason: describeNonRegular(found) };
+    const bytes = found.size > MAX_BYTES[kind] ? undefined : await readUpTo(file, found.size, MAX_BYTES[kind]);
+    if (bytes === undefined) return { ok: false, reason: `it is larger than ${formatMebibytes(MAX_BYTES[kind])}` };
+    return { ok: true, text: bytes.toString("utf8") };
+  } catch (error) {
+    const missing = error instanceof Error && "code" in error && error.code === "ENOENT";
+    return { ok: false, reason: describeReadError(error), ...(missing && { missing }) };
+  } finally {
+    await file?.close();
+  }
+}
+
+/** Everything in the file; undefined when there is more than `max` bytes of it. Its size is no promise: it may grow, and files of /proc have none. */
+async function readUpTo(file: FileHandle, size: number, max: number): Promise<Buffer | undefined> {
+  // One byte more than expected, so that the end shows without a larger buffer.
+  let buffer = Buffer.allocUnsafe(size + 1);
+  let length = 0;
+  for (;;) {
+    if (length === buffer.length) {
+      if (length > max) return undefined;
+      buffer = Buffer.concat([buffer], Math.min(max + 1, length * 2 + 4096));
+    }
+    const { bytesRead } = await file.read(buffer, length, buffer.length - length, null);
+    if (bytesRead === 0) return buffer.subarray(0, length);
+    length += bytesRead;
+  }
+}
+
+function describeNonRegular(found: Stats): string {
+  if (found.isDirectory()) return "it is a folder";
+  return found.isFIFO() ? "it is a named pipe and not a regular file" : "it is not a regular file";
+}
+
+/** What went wrong with a file, for people: `there is no such file or folder`. */
+export function describeReadError(error: unknown): string {
+  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  switch (code) {
+    case "ENOENT":
+    case "ENOTDIR":
+      return "there is no such file or folder";
+    case "EACCES":
+    case "EPERM":
+      return "the permission is missing";
+    case "EISDIR":
+      return "it is a folder";
+    case "ELOOP":
+      return "its links lead in a circle";
+    case "ENXIO":
+      return "it is not a regular file";
+    default:
+      return String(code ?? error);
+  }
+}
+
+function formatMebibytes(bytes: number): string {
+  const mebibyte = 1024 * 1024;
+  return bytes >= mebibyte ? `${bytes / mebibyte} MiB` : `${bytes / 1024} KiB`;
+}
