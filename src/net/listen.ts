@@ -1,4 +1,6 @@
 import { type Ip, parseIp } from "../address/ip.ts";
+import { openLibc } from "./linux/libc.ts";
+import { keepUrgentInline } from "./linux/socket.ts";
 import { judgeDescriptor } from "./linux/spare-descriptors.ts";
 import { SocketConn, socketConnHandlers } from "./socket-conn.ts";
 import type { TcpConn } from "./tcp-conn.ts";
@@ -47,6 +49,8 @@ export function listenTcp(host: string, port: number, accept: Accept<SocketConn>
             conn.close();
             return;
           }
+          const libc = openLibc();
+          if (libc !== undefined) keepUrgentInline(libc, conn.fd);
           conn.watchPeer();
           accept(conn, from);
         },

@@ -23,6 +23,7 @@ import { DescriptorConn } from "./descriptor-conn.ts";
 import { EAGAIN, EMFILE, ENFILE, ENOBUFS, ENOMEM, nameErrno } from "./errno.ts";
 import type { Reactor, Watcher } from "./reactor.ts";
 import { encodeSocketAddress, readSocketIp, readSocketPort, socketAddressBytes } from "./socket-address.ts";
+import { keepUrgentInline } from "./socket.ts";
 import { judgeDescriptor } from "./spare-descriptors.ts";
 
 /** As many as the kernel allows (`net.core.somaxconn`) wait to be accepted. */
@@ -47,6 +48,7 @@ export function listenDescriptor(
   set(SOL_SOCKET, SO_REUSEADDR, 1);
   if (ip.family === 6) set(IPPROTO_IPV6, IPV6_V6ONLY, 0);
   // What is set here holds for every connection that is accepted: a dozen system calls less for each.
+  keepUrgentInline(libc, fd);
   set(IPPROTO_TCP, TCP_NODELAY, 1);
   set(SOL_SOCKET, SO_KEEPALIVE, 1);
   set(IPPROTO_TCP, TCP_KEEPIDLE, KEEP_ALIVE.idleSeconds);
