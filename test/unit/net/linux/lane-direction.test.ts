@@ -179,6 +179,6 @@ describe("LaneDirection", () => {
     const pipes = new PipePool(libc, new Int32Array(2), { maxPipes: 1, pipeBytes: 65_536 });
     const broken: Libc = { ...libc, receive: () => -9, splice: () => -9, shutdown: () => -9 };
     const direction = new LaneDirection({ libc: broken, pipes, scratch: new Uint8Array(copyBytes) }, -1, -1, true);
-    expect([direction.finished, direction.wantsSource, direction.takeTurn()]).toEqual([true, false, "ok"]);
+    expect([direction.finished, direction.wantsSource, direction.takeTurn(true)]).toEqual([true, false, "ok"]);
   });
 });
