@@ -2,6 +2,7 @@ import type { CompiledConfig } from "./config/compile.ts";
 import type { Checked } from "./config/problem.ts";
 import type { Resolver } from "./net/dns.ts";
 import type { LanePool } from "./net/linux/lane-pool.ts";
+import { measureDescriptors } from "./net/linux/spare-descriptors.ts";
 import { chooseSockets } from "./net/sockets.ts";
 import { createSystemResolver } from "./net/system-resolver.ts";
 import { WayOut } from "./proxy/dial/way-out.ts";
@@ -126,6 +127,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     return { ok: false, message: explainBinding(opened.plan, opened.code) };
   }
   gate = opened.gate;
+  warnOfDescriptors(services.runtime.current.limits.connections, options.tell);
 
   /** Ends what is left, and waits until the records of it are written. */
   const endAll = async (): Promise<void> => {
@@ -180,6 +182,15 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
       },
     },
   };
+}
+
+/** Warns when the limit of open files is met before that of connections: each has a descriptor for its client and one for its target. */
+function warnOfDescriptors(wanted: number, tell: (message: string) => void): void {
+  const { limit, connections } = measureDescriptors();
+  if (connections >= wanted) return;
+  tell(
+    `Warning: this process may open ${limit} files, which is enough for ${connections} connections, and "limits.connections" is ${wanted}. Raise the limit (ulimit -n, LimitNOFILE=) or lower "limits.connections".`,
+  );
 }
 
 /** When the certificates of each listener expire, by the name of the listener. */

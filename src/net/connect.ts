@@ -85,9 +85,11 @@ class Attempt implements ConnectAttempt {
   connect(where: { hostname: string; port: number } | { fd: number }, connected = true): void {
     this.#connected = connected;
     // Bun rejects for what `connectError` tells, too.
-    connectSocket({ ...where, allowHalfOpen: true, data: this, socket: handlers }).catch((error: unknown) =>
-      this.fail(readCode(error)),
-    );
+    connectSocket({ ...where, allowHalfOpen: true, data: this, socket: handlers }).catch((error: unknown) => {
+      // A descriptor that was not taken is still ours.
+      if ("fd" in where && this.#conn === undefined) openLibc()?.close(where.fd);
+      this.fail(readCode(error));
+    });
   }
 
   /** On a later turn, so that `done` never runs inside `connectTcp`. */

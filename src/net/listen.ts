@@ -1,4 +1,6 @@
 import { type Ip, parseIp } from "../address/ip.ts";
+import { openLibc } from "./linux/libc.ts";
+import { keepUrgentInline } from "./linux/socket.ts";
 import { judgeDescriptor } from "./linux/spare-descriptors.ts";
 import { SocketConn, socketConnHandlers } from "./socket-conn.ts";
 import type { TcpConn } from "./tcp-conn.ts";
@@ -20,11 +22,14 @@ export type ListenResult =
 /** Takes an accepted connection, with nothing of it read yet, half-open allowed. */
 export type Accept<Accepted = TcpConn> = (conn: Accepted, from: Ip) => void;
 
+/** Hears of a connection that was reset as soon as it was accepted, because the last descriptors are needed to go on. */
+export type TurnAway = (from: Ip, port: number) => void;
+
 /** How listeners are bound. `host` is an address or a name. */
-export type Listen = (host: string, port: number, accept: Accept) => ListenResult;
+export type Listen = (host: string, port: number, accept: Accept, turnAway?: TurnAway) => ListenResult;
 
 /** Binds a TCP listener and hands every accepted connection to `accept`, over a socket of the runtime. */
-export function listenTcp(host: string, port: number, accept: Accept<SocketConn>): ListenResult {
+export function listenTcp(host: string, port: number, accept: Accept<SocketConn>, turnAway?: TurnAway): ListenResult {
   try {
     const server = Bun.listen<SocketConn>({
       hostname: host,
@@ -36,10 +41,6 @@ export function listenTcp(host: string, port: number, accept: Accept<SocketConn>
         open(socket) {
           const conn = new SocketConn(socket, false);
           socket.data = conn;
-          if (judgeDescriptor(conn.fd) === "last") {
-            conn.reset();
-            return;
-          }
           // A link-local address comes with its zone: `fe80::1%eth0`.
           const from = parseIp(conn.remoteAddress.split("%", 1)[0] ?? "");
           // A client that is gone before it was looked at has no address any more.
@@ -47,6 +48,14 @@ export function listenTcp(host: string, port: number, accept: Accept<SocketConn>
             conn.close();
             return;
           }
+          if (judgeDescriptor(conn.fd) === "last") {
+            const { remotePort } = conn;
+            conn.reset();
+            turnAway?.(from, remotePort);
+            return;
+          }
+          const libc = openLibc();
+          if (libc !== undefined) keepUrgentInline(libc, conn.fd);
           conn.watchPeer();
           accept(conn, from);
         },

@@ -1,4 +1,5 @@
 import { adoptDescriptor } from "./linux/adopt-descriptor.ts";
+import { openLibc } from "./linux/libc.ts";
 import { SocketConn, socketConnHandlers } from "./socket-conn.ts";
 import type { TcpConn } from "./tcp-conn.ts";
 
@@ -23,7 +24,11 @@ export async function moveToRuntime(conn: TcpConn): Promise<SocketConn | undefin
         resolve(socket.data);
       },
     },
-  }).catch(() => resolve(undefined));
+  }).catch(() => {
+    // It was not taken, so it is still ours.
+    openLibc()?.close(taken.fd);
+    resolve(undefined);
+  });
   const moved = await promise;
   moved?.watchPeer();
   return moved;

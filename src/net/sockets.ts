@@ -30,10 +30,12 @@ export function chooseSockets(mode: "auto" | "runtime"): Sockets {
     return { listen: listenTcp, connect: connectTcp, story: "Sockets are the runtime's: epoll cannot be used here." };
   }
   return {
-    listen(host, port, accept) {
+    listen(host, port, accept, turnAway) {
       const ip = parseIp(host);
       // Which addresses a name stands for is the runtime's to find out.
-      return ip === undefined ? listenTcp(host, port, accept) : listenDescriptor(reactor, ip, port, accept);
+      return ip === undefined
+        ? listenTcp(host, port, accept, turnAway)
+        : listenDescriptor(reactor, ip, port, accept, turnAway);
     },
     connect: createDescriptorConnect(reactor),
     adopt: (fd) => adoptSocket(reactor, fd),

@@ -44,7 +44,11 @@ test("at its limit of descriptors the executable gives every client a clear end,
   await waitFor(() => all.every((client) => client.end !== "open"), "the end of every client");
   const answers = new Set(all.map((client) => client.text.slice(0, 12)));
   expect([...answers].filter((answer) => !["", "HTTP/1.1 503", "HTTP/1.1 408"].includes(answer))).toEqual([]);
+  // Nobody vanishes without a trace: each that was accepted has a record, whether it could be told or not.
+  await waitFor(() => proxy.records.length === all.length, "a record of every client");
   expect(proxy.records.some((record) => record["detail"] === "out_of_resources")).toBe(true);
+  const warning = `may open ${DESCRIPTORS} files, which is enough for 84 connections, and "limits.connections" is 10000.`;
+  expect(proxy.told.filter((line) => line.includes(warning))).toHaveLength(1);
   for (const client of all) client[Symbol.dispose]();
 
   const after = await retry(() => openTunnel(proxy.port, `127.0.0.1:${echo.port}`));

@@ -7,6 +7,7 @@ import { makeIp } from "../support/make-policy.ts";
 import { requireReactor } from "../support/require-reactor.ts";
 import { listenRaw, type RawPeer } from "../support/raw-peer.ts";
 import { createRandom } from "../support/seeded-random.ts";
+import { MSG_OOB, sendNow } from "../support/send-now.ts";
 
 /** A test's peer and the proxy's own end of the same connection. */
 export interface ConnPair {
@@ -127,6 +128,47 @@ export function describeTunnelContract(name: string, engine: TunnelEngine, ends?
       await target.untilText("last words");
       client.finish();
       expect(await tunnel.done).toEqual({ end: "closed", bytesUp: 10, bytesDown: 6 });
+    });
+
+    test("delivers urgent bytes in their place, and what is behind them, both ways", async () => {
+      const { client, target, tunnel } = await stand();
+      for (const [from, to] of [
+        [client, target],
+        [target, client],
+      ] as const) {
+        for (const [text, flags] of [
+          ["AAAA", 0],
+          ["!", MSG_OOB],
+          ["BBBB", 0],
+          ["?", MSG_OOB],
+        ] as const)
+          sendNow(from, text, flags);
+        await to.untilText("AAAA!BBBB?");
+        // At the mark itself, with nothing before it and nothing behind.
+        sendNow(from, "#", MSG_OOB);
+        await to.untilText("AAAA!BBBB?#");
+      }
+      client.finish();
+      target.finish();
+      expect(await tunnel.done).toEqual({ end: "closed", bytesUp: 11, bytesDown: 11 });
+    });
+
+    test("delivers bulk with urgent bytes in it whole, and only then its end", async () => {
+      const { client, target, tunnel } = await stand();
+      const sent = createRandom(11).bytes(6_000_000);
+      let at = 0;
+      for (let round = 0; at < sent.length; round += 1) {
+        const urgent = round % 3 === 2;
+        const part = sent.subarray(at, at + (urgent ? 1 : 70_000));
+        at += Math.max(0, sendNow(client, part, urgent ? MSG_OOB : 0));
+        if (round % 8 === 0 || target.receivedBytes < at - 1_000_000) await Bun.sleep(1);
+      }
+      client.finish();
+      await target.untilEnd();
+      expect([target.receivedBytes, target.end]).toEqual([sent.length, "fin"]);
+      expect(Bun.hash(target.received)).toBe(Bun.hash(sent));
+      target.finish();
+      expect(await tunnel.done).toEqual({ end: "closed", bytesUp: sent.length, bytesDown: 0 });
     });
 
     test("turns a reset of the client into a reset of the target", async () => {

@@ -35,6 +35,7 @@ class Attempt implements ConnectAttempt, Watcher {
   readonly #target: ConnectTarget;
   readonly #done: (result: ConnectResult) => void;
   #over = false;
+  #conn: DescriptorConn | undefined;
 
   constructor(reactor: Reactor, fd: number, target: ConnectTarget, done: (result: ConnectResult) => void) {
     this.#reactor = reactor;
@@ -54,6 +55,7 @@ class Attempt implements ConnectAttempt, Watcher {
     this.#over = true;
     const { ip, port } = this.#target;
     const conn = new DescriptorConn(this.#reactor, this.#fd, ip, port, true);
+    this.#conn = conn;
     this.#reactor.replace(this.#fd, conn);
     conn.watchPeer();
     this.#done({ ok: true, conn });
@@ -63,6 +65,7 @@ class Attempt implements ConnectAttempt, Watcher {
 
   onBug(): void {
     this.cancel();
+    this.#conn?.reset();
   }
 
   cancel(): void {

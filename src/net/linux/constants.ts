@@ -19,6 +19,7 @@ export const SOL_SOCKET = 1;
 export const SO_REUSEADDR = 2;
 export const SO_ERROR = 4;
 export const SO_KEEPALIVE = 9;
+export const SO_OOBINLINE = 10;
 export const SO_LINGER = 13;
 export const SO_RCVLOWAT = 18;
 export const IPPROTO_TCP = 6;
@@ -35,6 +36,8 @@ export const MSG_PEEK = 0x2;
 /** On a TCP socket: take the bytes off the queue without copying them (tcp(7)). */
 export const MSG_TRUNC = 0x20;
 export const MSG_DONTWAIT = 0x40;
+/** Read the error queue of a socket instead of its bytes (recv(2)). */
+export const MSG_ERRQUEUE = 0x2000;
 /** An error instead of a signal when the peer is gone. */
 export const MSG_NOSIGNAL = 0x4000;
 
@@ -48,6 +51,8 @@ export const EPOLL_CTL_ADD = 1;
 export const EPOLL_CTL_DEL = 2;
 export const EPOLL_CTL_MOD = 3;
 export const EPOLLIN = 0x1;
+/** On a TCP socket: an urgent mark has arrived and is not passed yet. */
+export const EPOLLPRI = 0x2;
 export const EPOLLOUT = 0x4;
 /** Always reported, whether asked for or not. */
 export const EPOLLERR = 0x8;

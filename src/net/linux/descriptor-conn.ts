@@ -7,6 +7,7 @@ import {
   EPOLLHUP,
   EPOLLIN,
   EPOLLOUT,
+  EPOLLPRI,
   EPOLLRDHUP,
   IPPROTO_TCP,
   MSG_DONTWAIT,
@@ -17,14 +18,14 @@ import {
 } from "./constants.ts";
 import { isTransient } from "./errno.ts";
 import { type Reactor, readBytes, type Watcher } from "./reactor.ts";
-import { finishSocket } from "./socket.ts";
+import { finishSocket, isSocketDead } from "./socket.ts";
 import { readSocketIp, readSocketPort, socketAddressBytes } from "./socket-address.ts";
 import type { Detachable } from "./take-over.ts";
 
 const ON = Int32Array.of(1);
 const sendFlags = MSG_DONTWAIT | MSG_NOSIGNAL;
 /** Told once when something comes, and not again until more does: one system call for the life of most connections. */
-const READS = EPOLLIN | EPOLLRDHUP | EPOLLET;
+const READS = EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLET;
 /** The same, and when there is room for writing again. */
 export const WATCHED = READS | EPOLLOUT;
 
@@ -39,6 +40,8 @@ export class DescriptorConn extends BufferedConn implements Watcher {
   #watched: "no" | "reads" | "both";
   /** Something has come that was not read yet: bytes, an end or a reset. */
   #ready = false;
+  /** An urgent mark is ahead, where a read stops short although there is more. */
+  #urgent = false;
   /** The end of the stream is behind what can be read. */
   #ending = false;
   /** The connection is dead behind what can be read. */
@@ -122,9 +125,9 @@ export class DescriptorConn extends BufferedConn implements Watcher {
     this.#end(false, true);
   }
 
-  /** No byte ever waits here to be written. */
+  /** No byte ever waits here to be written. A connection that is known to be dead stays: nobody else would learn of it. */
   get detachable(): Detachable | undefined {
-    if (this.closed) return undefined;
+    if (this.closed || this.#broken || this.#gone) return undefined;
     return {
       take: () => {
         this.#unwatch();
@@ -141,6 +144,7 @@ export class DescriptorConn extends BufferedConn implements Watcher {
 
   /** Gives the descriptor to the caller, and what is unread; undefined when the connection is gone. Nobody here hears of it any more. */
   takeAway(): { readonly fd: number; readonly unread: Uint8Array | undefined } | undefined {
+    if (this.#broken || this.#gone) this.reset();
     if (this.closed) return undefined;
     this.#unwatch();
     keepAlive.remove(this);
@@ -153,10 +157,9 @@ export class DescriptorConn extends BufferedConn implements Watcher {
 
   onEvent(events: number): void {
     if ((events & READS) !== 0) this.#ready = true;
+    if ((events & EPOLLPRI) !== 0) this.#urgent = true;
     if ((events & EPOLLRDHUP) !== 0) this.#ending = true;
-    // Without an error, HUP means that both directions are shut down. Where ours is not,
-    // the kernel did it on a reset that some call has been told of already.
-    if ((events & EPOLLERR) !== 0 || ((events & EPOLLHUP) !== 0 && !this.#shut)) this.#ready = this.#gone = true;
+    if ((events & (EPOLLERR | EPOLLHUP)) !== 0 && this.#isDead(events)) this.#ready = this.#gone = true;
     if ((events & EPOLLOUT) !== 0 && this.#blocked) {
       this.#blocked = false;
       this.tellDrain();
@@ -166,6 +169,13 @@ export class DescriptorConn extends BufferedConn implements Watcher {
 
   onBug(): void {
     this.reset();
+  }
+
+  #isDead(events: number): boolean {
+    // Without an error, HUP means that both directions are shut down. Where ours is not,
+    // the kernel did it on a reset that some call has been told of already.
+    if (this.#broken || ((events & EPOLLHUP) !== 0 && !this.#shut)) return true;
+    return (events & EPOLLERR) !== 0 && !this.closed && isSocketDead(this.#reactor.libc, this.#fd);
   }
 
   protected settleReader(): void {
@@ -190,8 +200,8 @@ export class DescriptorConn extends BufferedConn implements Watcher {
         return;
       }
       const isFull = received.length === readBytes;
-      // A short read has emptied the socket: of what comes now, epoll tells.
-      this.#ready = isFull || this.#ending || this.#gone;
+      // A short read has emptied the socket, but for one that stopped at an urgent mark: of what comes now, epoll tells.
+      this.#ready = isFull || this.#urgent || this.#ending || this.#gone;
       if (isFull) this.#reactor.callSoon(this);
       this.tellData(received);
       if (isFull) return;
@@ -200,7 +210,7 @@ export class DescriptorConn extends BufferedConn implements Watcher {
 
   /** There was nothing to read: it is the end, an error, or too early. */
   #take(result: number): void {
-    this.#ready = false;
+    this.#ready = this.#urgent = false;
     if (result < 0) {
       if (!isTransient(result)) this.#end(true, true);
     } else if (this.#broken || this.#gone) {

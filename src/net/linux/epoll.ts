@@ -9,7 +9,13 @@ export function describeEpollEvent(arch: string): { words: number; dataWord: num
   return arch === "x64" ? { words: 3, dataWord: 1 } : { words: 4, dataWord: 2 };
 }
 
-/** A level-triggered epoll instance. Every descriptor carries a token, a number of the caller's (31 bits). */
+/**
+ * A level-triggered epoll instance. Every registration carries two numbers of
+ * the caller's, which come back with its events: a token, which says who is
+ * meant, and a generation, which says whether that one still is. An event list
+ * is a snapshot: whoever acts on one event can close the descriptor of a later
+ * one, and somebody else can get its number and its token meanwhile.
+ */
 export class Epoll {
   readonly fd: number;
   readonly #libc: Libc;
@@ -32,18 +38,18 @@ export class Epoll {
   }
 
   /** Starts watching. Returns 0, or a negated error number (`-ENOSPC` at `max_user_watches`). */
-  add(fd: number, interest: number, token: number): number {
-    return this.#control(EPOLL_CTL_ADD, fd, interest, token);
+  add(fd: number, interest: number, token: number, generation: number): number {
+    return this.#control(EPOLL_CTL_ADD, fd, interest, token, generation);
   }
 
   /** Changes what is watched for. */
-  modify(fd: number, interest: number, token: number): number {
-    return this.#control(EPOLL_CTL_MOD, fd, interest, token);
+  modify(fd: number, interest: number, token: number, generation: number): number {
+    return this.#control(EPOLL_CTL_MOD, fd, interest, token, generation);
   }
 
   /** Stops watching. Must come before the descriptor is closed while duplicates of it live on. */
   remove(fd: number): number {
-    return this.#control(EPOLL_CTL_DEL, fd, 0, 0);
+    return this.#control(EPOLL_CTL_DEL, fd, 0, 0, 0);
   }
 
   /** Waits for events, up to `timeoutMs` (-1: for ever). Returns how many there are; an interrupted wait is 0. */
@@ -61,9 +67,15 @@ export class Epoll {
     return this.#events[index * this.#words + this.#dataWord] ?? 0;
   }
 
-  #control(operation: number, fd: number, interest: number, token: number): number {
+  /** The generation of event `index` of the last wait. */
+  generationAt(index: number): number {
+    return this.#events[index * this.#words + this.#dataWord + 1] ?? 0;
+  }
+
+  #control(operation: number, fd: number, interest: number, token: number, generation: number): number {
     this.#one[0] = interest;
     this.#one[this.#dataWord] = token;
+    this.#one[this.#dataWord + 1] = generation;
     return this.#libc.epollCtl(this.fd, operation, fd, this.#one);
   }
 }

@@ -75,9 +75,13 @@ export class LaneDirection {
     return this.#bulk;
   }
 
-  /** Moves what can be moved now, up to about a pipeful. Call it when the source is readable or the sink writable. */
-  takeTurn(): TurnResult {
-    const result = this.takeTurnWithoutEnd();
+  /**
+   * Moves what can be moved now, up to about a pipeful. Call it when the source
+   * is readable, as epoll says in an event that was not handled yet, or the sink
+   * writable.
+   */
+  takeTurn(readable: boolean): TurnResult {
+    const result = this.takeTurnWithoutEnd(readable);
     if (this.ended && !this.blocked && !this.finished && result === "ok") {
       finishSocket(this.#tools.libc, this.#sink);
       this.finished = true;
@@ -86,10 +90,10 @@ export class LaneDirection {
   }
 
   /** The same, but the end of the source's stream is not passed on: it is no end when the socket was reset. */
-  takeTurnWithoutEnd(): TurnResult {
+  takeTurnWithoutEnd(readable: boolean): TurnResult {
     this.blocked = false;
     if (this.#held > 0 && !this.#flush()) return "sink";
-    return this.blocked || this.ended || this.resting ? "ok" : this.#transfer();
+    return this.blocked || this.ended || this.resting ? "ok" : this.#transfer(readable);
   }
 
   /** Gives back what it holds; bytes under way are lost. */
@@ -99,11 +103,11 @@ export class LaneDirection {
     this.#held = 0;
   }
 
-  #transfer(): TurnResult {
+  #transfer(readable: boolean): TurnResult {
     const pipe = this.#tools.pipes.acquire();
     if (pipe === undefined) return this.#copyWithoutPipe();
     this.#pipe = pipe;
-    const result = this.#bulk ? this.#spliceThrough(pipe) : this.#copyThrough(pipe);
+    const result = this.#bulk ? this.#spliceThrough(pipe, readable) : this.#copyThrough(pipe);
     if (this.#held === 0) this.#releasePipe();
     return result;
   }
@@ -122,10 +126,15 @@ export class LaneDirection {
     return true;
   }
 
-  /** The kernel's way: source → pipe → sink, no copy. */
-  #spliceThrough(pipe: Pipe): TurnResult {
+  /**
+   * The kernel's way: source → pipe → sink, no copy. `splice` does not pass an
+   * urgent mark: it gives nothing there, and behind a FIN that looks like the end
+   * of the stream. So a copy has the last word on whether there is more.
+   */
+  #spliceThrough(pipe: Pipe, readable: boolean): TurnResult {
     const received = this.#tools.libc.splice(this.#source, pipe.writeFd, pipe.bytes, spliceFlags);
-    if (received <= 0) return this.#settleReceived(received);
+    if (received === 0 || (readable && isTransient(received))) return this.#copyThrough(pipe);
+    if (received < 0) return this.#settleReceived(received);
     this.#held = received;
     // A trickle is cheaper to copy.
     if (received < copyBytes / 2) this.#bulk = false;

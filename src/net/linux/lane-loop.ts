@@ -60,6 +60,8 @@ export class LaneLoop {
   /** Slots from here on have never been used. */
   #unusedFrom = 0;
   #open = 0;
+  /** Tunnels adopted so far. Who gets a slot is told nothing that was meant for who had it before. */
+  #generation = 0;
   #now = performance.now();
   #nextSweep = Infinity;
   #stopped = false;
@@ -81,7 +83,7 @@ export class LaneLoop {
 
   /** Runs the loop. Returns once stopped, with every descriptor of its tunnels and pipes closed. */
   run(): void {
-    if (this.#epoll.add(this.#setup.wakeFd, EPOLLIN, wakeToken) < 0)
+    if (this.#epoll.add(this.#setup.wakeFd, EPOLLIN, wakeToken, 0) < 0)
       throw new Error("Cannot watch the wake-up descriptor of a lane.");
     Atomics.store(this.#memory.header, header.running, 1);
     this.#wakeOwner();
@@ -119,7 +121,7 @@ export class LaneLoop {
     let moved = 0;
     for (let order = 0; order < bulk; order += 1) {
       const index = this.#bulkEvents[order] ?? 0;
-      const tunnel = this.#tunnels[this.#epoll.tokenAt(index) >> 1];
+      const tunnel = this.#findTunnel(this.#epoll, index);
       if (tunnel === undefined) continue;
       const before = tunnel.up.moved + tunnel.down.moved;
       this.#handleEvent(tunnel, this.#epoll, index);
@@ -136,9 +138,8 @@ export class LaneLoop {
     const note = epoll === this.#epoll;
     let bulk = 0;
     for (let index = 0; index < count; index += 1) {
-      const token = epoll.tokenAt(index);
-      const tunnel = this.#tunnels[token >> 1];
-      if (token === wakeToken) this.#libc.read(this.#setup.wakeFd, this.#wakeBytes, 8);
+      const tunnel = this.#findTunnel(epoll, index);
+      if (epoll.tokenAt(index) === wakeToken) this.#libc.read(this.#setup.wakeFd, this.#wakeBytes, 8);
       else if (tunnel !== undefined && !tunnel.isBulk) this.#handleEvent(tunnel, epoll, index);
       else if (note) {
         this.#bulkEvents[bulk] = index;
@@ -146,6 +147,12 @@ export class LaneLoop {
       }
     }
     return bulk;
+  }
+
+  /** The tunnel that an event is for; undefined for one that is over. */
+  #findTunnel(epoll: Epoll, index: number): LaneTunnel | undefined {
+    const tunnel = this.#tunnels[epoll.tokenAt(index) >> 1];
+    return tunnel?.generation === epoll.generationAt(index) ? tunnel : undefined;
   }
 
   #handleEvent(tunnel: LaneTunnel, epoll: Epoll, index: number): void {
@@ -170,8 +177,10 @@ export class LaneLoop {
     const at = slotNumber * slotWords;
     const read = (word: number): number => this.#memory.slotTable[at + word] ?? 0;
     const finished = read(slot.finished);
+    this.#generation = (this.#generation + 1) | 0;
     const tunnel = new LaneTunnel(this.#tools, this.#epoll, {
       slot: slotNumber,
+      generation: this.#generation,
       clientFd: read(slot.clientFd),
       targetFd: read(slot.targetFd),
       idleMs: read(slot.idleMs),

@@ -2,7 +2,7 @@ import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT } from "./constants.ts";
 import type { Epoll } from "./epoll.ts";
 import { LaneDirection, type LaneTools, type TurnResult } from "./lane-direction.ts";
 import type { LaneEnd } from "./lane-memory.ts";
-import { resetSocket } from "./socket.ts";
+import { isSocketDead, resetSocket } from "./socket.ts";
 
 /** Which end of a tunnel an event is about; the low bit of an epoll token. */
 const clientSide = 0;
@@ -27,6 +27,8 @@ interface Side {
 /** What a tunnel is made of. `finished` is true for a direction whose FIN has been passed on before. */
 export interface LaneTunnelOptions {
   readonly slot: number;
+  /** Tells this tunnel from those that had its slot before. */
+  readonly generation: number;
   readonly clientFd: number;
   readonly targetFd: number;
   /** Milliseconds without a byte; 0 for ever. */
@@ -39,6 +41,7 @@ export interface LaneTunnelOptions {
 /** Two sockets and the two directions between them, driven by epoll events. */
 export class LaneTunnel {
   readonly slot: number;
+  readonly generation: number;
   readonly idleMs: number;
   /** When bytes last moved, on the clock of the loop. */
   movedAt: number;
@@ -50,6 +53,7 @@ export class LaneTunnel {
 
   constructor(tools: LaneTools, epoll: Epoll, options: LaneTunnelOptions) {
     this.slot = options.slot;
+    this.generation = options.generation;
     this.idleMs = options.idleMs;
     this.movedAt = options.now;
     this.#tools = tools;
@@ -142,17 +146,19 @@ export class LaneTunnel {
   #advance(side: Side, other: Side, events: number): LaneEnd | undefined {
     // Without an error, HUP means that both directions of the socket are shut down. Where ours
     // is not, the kernel did it on a reset that some call has been told of already.
-    const dead = (events & EPOLLERR) !== 0 || ((events & EPOLLHUP) !== 0 && !side.writing.finished);
+    const dead =
+      ((events & EPOLLHUP) !== 0 && !side.writing.finished) ||
+      ((events & EPOLLERR) !== 0 && isSocketDead(this.#tools.libc, side.fd));
     if (dead) {
       this.#saveRest(side.reading);
       return side.resetEnd;
     }
     side.hungUp = (events & EPOLLHUP) !== 0;
     if ((events & (EPOLLIN | EPOLLHUP)) !== 0 && side.reading.wantsSource) {
-      const end = this.#settle(side.reading.takeTurn(), side, other);
+      const end = this.#settle(side.reading.takeTurn(true), side, other);
       if (end !== undefined) return end;
     }
-    if ((events & EPOLLOUT) !== 0) return this.#settle(side.writing.takeTurn(), other, side);
+    if ((events & EPOLLOUT) !== 0) return this.#settle(side.writing.takeTurn(false), other, side);
     return undefined;
   }
 
@@ -161,7 +167,7 @@ export class LaneTunnel {
     for (let turn = 0; turn < turnsAfterReset; turn += 1) {
       const before = direction.moved;
       // The end of the stream is only how a socket looks after its reset: it must not become a FIN.
-      if (direction.takeTurnWithoutEnd() !== "ok" || direction.moved === before) return;
+      if (direction.takeTurnWithoutEnd(true) !== "ok" || direction.moved === before) return;
     }
   }
 
@@ -183,8 +189,9 @@ export class LaneTunnel {
     const known = side.interest >= 0;
     side.interest = interest;
     if (quiet) return this.#epoll.remove(side.fd) === 0;
-    return (
-      (known ? this.#epoll.modify(side.fd, wanted, side.token) : this.#epoll.add(side.fd, wanted, side.token)) === 0
-    );
+    const { fd, token } = side;
+    return known
+      ? this.#epoll.modify(fd, wanted, token, this.generation) === 0
+      : this.#epoll.add(fd, wanted, token, this.generation) === 0;
   }
 }

@@ -76,7 +76,6 @@ export class Lane {
   readonly #freeSlots: number[] = [];
   readonly #wakeBytes = new Uint8Array(new BigUint64Array([1n]).buffer);
   readonly #ready = Promise.withResolvers<boolean>();
-  #listener: { close(): void } | undefined;
   #unusedFrom = 0;
   #open = 0;
   #state: LaneState = "starting";
@@ -93,6 +92,7 @@ export class Lane {
     this.#pair = pair ?? [-1, -1];
     if (this.#epollFd < 0 || this.#wakeFd < 0 || pair === undefined) {
       this.#closeDescriptors();
+      this.#libc.close(this.#pair[0]);
       throw new Error("Cannot start a splice lane: the kernel gives no more descriptors.");
     }
     // In the executable the thread is an entry point of its own, beside the main one under its plain name.
@@ -186,12 +186,22 @@ export class Lane {
     this.#libc.write(this.#wakeFd, this.#wakeBytes, 8);
   }
 
-  /** Has the event loop of this thread hear the lane: a socket costs half of what a message does. */
+  /**
+   * Has the event loop of this thread hear the lane: a socket costs half of what
+   * a message does. The descriptor is the runtime's from then on.
+   */
   async #listen(): Promise<void> {
-    const listener = await adoptDescriptor({ fd: this.#pair[0], socket: { data: () => this.#collect() } });
-    listener.unref();
-    this.#listener = listener;
-    if (this.#state === "lost") listener.close();
+    const fd = this.#pair[0];
+    try {
+      const listener = await adoptDescriptor({ fd, socket: { data: () => this.#collect() } });
+      listener.unref();
+      await this.#closed.promise;
+      listener.close();
+    } catch {
+      // It was not taken, so it is still ours. Nobody would hear this lane.
+      this.#libc.close(fd);
+      this.#worker.terminate();
+    }
   }
 
   #collect(): void {
@@ -239,9 +249,8 @@ export class Lane {
     this.#release(slotNumber, "lane_lost");
   }
 
+  /** All but the one that the runtime has. */
   #closeDescriptors(): void {
-    if (this.#listener === undefined) this.#libc.close(this.#pair[0]);
-    else this.#listener.close();
     for (const fd of [this.#epollFd, this.#wakeFd, this.#pair[1]]) this.#libc.close(fd);
   }
 }

@@ -1,5 +1,5 @@
 import type { Ip } from "../../address/ip.ts";
-import type { ListenResult } from "../listen.ts";
+import type { Accept, ListenResult, TurnAway } from "../listen.ts";
 import { KEEP_ALIVE } from "../keep-alive.ts";
 import {
   AF_INET,
@@ -23,6 +23,7 @@ import { DescriptorConn } from "./descriptor-conn.ts";
 import { EAGAIN, EMFILE, ENFILE, ENOBUFS, ENOMEM, nameErrno } from "./errno.ts";
 import type { Reactor, Watcher } from "./reactor.ts";
 import { encodeSocketAddress, readSocketIp, readSocketPort, socketAddressBytes } from "./socket-address.ts";
+import { keepUrgentInline } from "./socket.ts";
 import { judgeDescriptor } from "./spare-descriptors.ts";
 
 /** As many as the kernel allows (`net.core.somaxconn`) wait to be accepted. */
@@ -37,7 +38,8 @@ export function listenDescriptor(
   reactor: Reactor,
   ip: Ip,
   port: number,
-  accept: (conn: DescriptorConn, from: Ip) => void,
+  accept: Accept<DescriptorConn>,
+  turnAway?: TurnAway,
 ): ListenResult {
   const { libc } = reactor;
   const fd = libc.socket(ip.family === 4 ? AF_INET : AF_INET6, SOCK_STREAM | O_NONBLOCK | O_CLOEXEC, 0);
@@ -47,6 +49,7 @@ export function listenDescriptor(
   set(SOL_SOCKET, SO_REUSEADDR, 1);
   if (ip.family === 6) set(IPPROTO_IPV6, IPV6_V6ONLY, 0);
   // What is set here holds for every connection that is accepted: a dozen system calls less for each.
+  keepUrgentInline(libc, fd);
   set(IPPROTO_TCP, TCP_NODELAY, 1);
   set(SOL_SOCKET, SO_KEEPALIVE, 1);
   set(IPPROTO_TCP, TCP_KEEPIDLE, KEEP_ALIVE.idleSeconds);
@@ -59,7 +62,7 @@ export function listenDescriptor(
   }
   const address = new Uint8Array(socketAddressBytes);
   libc.getSocketName(fd, address);
-  const listener = new Listener(reactor, fd, accept);
+  const listener = new Listener(reactor, fd, accept, turnAway);
   if (!listener.watch()) {
     libc.close(fd);
     return { ok: false, code: "ENOMEM" };
@@ -73,14 +76,18 @@ export function listenDescriptor(
 class Listener implements Watcher {
   readonly #reactor: Reactor;
   readonly #fd: number;
-  readonly #accept: (conn: DescriptorConn, from: Ip) => void;
+  readonly #accept: Accept<DescriptorConn>;
+  readonly #turnAway: TurnAway | undefined;
   readonly #address = new Uint8Array(socketAddressBytes);
   #stopped = false;
+  /** The one that is being given away. */
+  #accepted: DescriptorConn | undefined;
 
-  constructor(reactor: Reactor, fd: number, accept: (conn: DescriptorConn, from: Ip) => void) {
+  constructor(reactor: Reactor, fd: number, accept: Accept<DescriptorConn>, turnAway: TurnAway | undefined) {
     this.#reactor = reactor;
     this.#fd = fd;
     this.#accept = accept;
+    this.#turnAway = turnAway;
   }
 
   watch(): boolean {
@@ -105,15 +112,21 @@ class Listener implements Watcher {
 
   onBug(): void {
     // One connection could not be served for a mistake of ours. The others can.
+    this.#accepted?.reset();
   }
 
   #welcome(fd: number): void {
     const ip = readSocketIp(this.#address);
+    const port = readSocketPort(this.#address);
     if (ip === undefined || judgeDescriptor(fd) === "last") {
       this.#reactor.reset(fd);
+      if (ip !== undefined) this.#turnAway?.(ip, port);
       return;
     }
-    this.#accept(new DescriptorConn(this.#reactor, fd, ip, readSocketPort(this.#address)), ip);
+    const conn = new DescriptorConn(this.#reactor, fd, ip, port);
+    this.#accepted = conn;
+    this.#accept(conn, ip);
+    this.#accepted = undefined;
   }
 
   /** Clients wait in the kernel meanwhile. */

@@ -41,19 +41,26 @@ const copiedBytes = 49_152;
  * waits for its own descriptors and for the runtime's loop, which is a descriptor
  * too; handles its own; and lets the runtime do what it has to do, promises and
  * timers included. It runs as long as it watches something.
+ *
+ * **An event is only told to the watcher that it is for.** A turn handles a
+ * list of events that was read at its beginning. Meanwhile a descriptor can be
+ * closed, by whoever owns it, here or on the thread of a lane, and its number
+ * be given to another connection. So every registration has a generation, which
+ * the kernel gives back with its events, and which ends when the descriptor is
+ * no longer watched: an event of an earlier generation is dropped. Because of
+ * that a descriptor can be closed at once by the one who owns it.
  */
 export class Reactor {
   readonly libc: Libc;
   readonly #epoll: Epoll;
   readonly #watchers: (Watcher | undefined)[] = [];
-  /** Descriptors to be closed when all events of a turn are told: none of these numbers must get a new meaning before. */
-  readonly #closing: number[] = [];
+  /** Of each descriptor number: how often watching it has ended. */
+  readonly #generations: number[] = [];
   /** Who has more to do. */
   #soon: Watcher[] = [];
   readonly #turn = (): void => this.#takeTurn();
   #watched = 0;
   #running = false;
-  #inTurn = false;
   #lastEventAt = 0;
   #memory = new Uint8Array(readBytes);
 
@@ -83,7 +90,9 @@ export class Reactor {
 
   /** Starts watching a descriptor. False when the kernel refuses. */
   add(fd: number, interest: number, watcher: Watcher): boolean {
-    if (this.#epoll.add(fd, interest, fd) < 0) return false;
+    const generation = this.#generations[fd] ?? 0;
+    if (this.#epoll.add(fd, interest, fd, generation) < 0) return false;
+    this.#generations[fd] = generation;
     this.#watchers[fd] = watcher;
     this.#watched += 1;
     this.#start();
@@ -92,7 +101,7 @@ export class Reactor {
 
   /** Changes what a watched descriptor is watched for. */
   modify(fd: number, interest: number): void {
-    this.#epoll.modify(fd, interest, fd);
+    this.#epoll.modify(fd, interest, fd, this.#generations[fd] ?? 0);
   }
 
   /** Has somebody else hear of a watched descriptor. */
@@ -112,12 +121,11 @@ export class Reactor {
     this.#epoll.remove(fd);
   }
 
-  /** Closes a descriptor, watched or not. */
+  /** Closes a descriptor, watched or not. Only its owner may, and only once. */
   close(fd: number): void {
     // With the last descriptor of a socket its place in the epoll goes away.
     this.#forget(fd);
-    if (this.#inTurn) this.#closing.push(fd);
-    else this.libc.close(fd);
+    this.libc.close(fd);
   }
 
   /** Closes a descriptor with RST to its peer. */
@@ -142,6 +150,7 @@ export class Reactor {
   #forget(fd: number): boolean {
     if (this.#watchers[fd] === undefined) return false;
     this.#watchers[fd] = undefined;
+    this.#generations[fd] = ((this.#generations[fd] ?? 0) + 1) | 0;
     this.#watched -= 1;
     return true;
   }
@@ -185,18 +194,16 @@ export class Reactor {
   #handle(count: number): boolean {
     const soon = this.#soon;
     if (count === 0 && soon.length === 0) return false;
-    this.#inTurn = true;
     if (soon.length > 0) {
       this.#soon = [];
       for (const watcher of soon) this.#call(watcher, 0);
     }
     for (let index = 0; index < count; index += 1) {
-      const watcher = this.#watchers[this.#epoll.tokenAt(index)];
-      if (watcher !== undefined) this.#call(watcher, this.#epoll.eventsAt(index));
+      const fd = this.#epoll.tokenAt(index);
+      const watcher = this.#watchers[fd];
+      if (watcher !== undefined && this.#generations[fd] === this.#epoll.generationAt(index))
+        this.#call(watcher, this.#epoll.eventsAt(index));
     }
-    this.#inTurn = false;
-    for (const fd of this.#closing) this.libc.close(fd);
-    this.#closing.length = 0;
     return true;
   }
 

@@ -25,7 +25,7 @@ export function watchRuntimeLoop(libc: Libc, epoll: Epoll, token: number): boole
   adopted.catch(() => {});
   try {
     const loopFd = findEpollOf(theirs);
-    if (loopFd === undefined || epoll.add(loopFd, EPOLLIN, token) < 0) return false;
+    if (loopFd === undefined || epoll.add(loopFd, EPOLLIN, token, 0) < 0) return false;
     libc.write(ours, Uint8Array.of(1), 1);
     if (epoll.wait(patienceMs) === 1 && epoll.tokenAt(0) === token) return true;
     epoll.remove(loopFd);

@@ -49,7 +49,7 @@ function carryBytes(libc: Libc, { epollFd, from, to, pipe }: Bench): string | un
   const received = new Uint8Array(sent.length + 1);
   const flags = SPLICE_F_MOVE | SPLICE_F_NONBLOCK;
   const epoll = new Epoll(libc, epollFd, 4);
-  if (epoll.add(from[1], EPOLLIN, token) < 0) return "epoll does not watch a socket.";
+  if (epoll.add(from[1], EPOLLIN, token, 0) < 0) return "epoll does not watch a socket.";
   if (libc.write(from[0], sent, sent.length) !== sent.length) return "A socket pair does not take 10 kB.";
   finishSocket(libc, from[0]);
   if (epoll.wait(patienceMs) !== 1 || epoll.tokenAt(0) !== token || (epoll.eventsAt(0) & EPOLLIN) === 0)

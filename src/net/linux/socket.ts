@@ -2,8 +2,12 @@ import {
   AF_UNIX,
   F_DUPFD_CLOEXEC,
   IPPROTO_TCP,
+  MSG_DONTWAIT,
+  MSG_ERRQUEUE,
   SHUT_WR,
+  SO_ERROR,
   SO_LINGER,
+  SO_OOBINLINE,
   SO_RCVLOWAT,
   O_CLOEXEC,
   O_NONBLOCK,
@@ -19,6 +23,9 @@ import { judgeDescriptor } from "./spare-descriptors.ts";
 /** `struct linger { l_onoff = 1, l_linger = 0 }`: closing sends RST and drops what was not sent. */
 const lingerZero = Int32Array.of(1, 0);
 const lowestMark = Int32Array.of(1);
+const on = Int32Array.of(1);
+/** Entries of an error queue that are thrown away in a row. */
+const queuedErrors = 1024;
 /** A window of 1 MiB lets a peer that is nearer than this send 2 GB/s: more than one connection gets. */
 const nearMicroseconds = 500;
 /** Where `struct tcp_info` has `tcpi_rtt` (linux/tcp.h), in 32-bit words; and how many of them to read. */
@@ -34,6 +41,29 @@ export function resetSocket(libc: Libc, fd: number): void {
 /** Has the close of a descriptor send RST. */
 export function refuseToLinger(libc: Libc, fd: number): void {
   libc.setSocketOption(fd, SOL_SOCKET, SO_LINGER, lingerZero);
+}
+
+/**
+ * Has urgent bytes (RFC 6093) come in their place among the others. Without it
+ * the kernel keeps each for itself, and the stream lacks it. To be set before
+ * anything is read; what a listener accepts has it from the listener.
+ */
+export function keepUrgentInline(libc: Libc, fd: number): void {
+  libc.setSocketOption(fd, SOL_SOCKET, SO_OOBINLINE, on);
+}
+
+/**
+ * Tells whether a socket of which epoll reports an error is dead, and takes the
+ * error off it. One that is not has something in its error queue (ip(7),
+ * `IP_RECVERR`): that is thrown away, for epoll would report it for ever.
+ */
+export function isSocketDead(libc: Libc, fd: number): boolean {
+  const errno = new Int32Array(1);
+  if (libc.getSocketOption(fd, SOL_SOCKET, SO_ERROR, errno) < 0 || errno[0] !== 0) return true;
+  const nothing = new Uint8Array(1);
+  for (let count = 0; count < queuedErrors; count += 1)
+    if (libc.receive(fd, nothing, nothing.length, MSG_ERRQUEUE | MSG_DONTWAIT) < 0) break;
+  return false;
 }
 
 /** Sends FIN. A peer that is gone already is no error here: epoll tells of it. */

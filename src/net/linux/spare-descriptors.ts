@@ -29,6 +29,12 @@ export function allowsConnections(count: number): boolean {
   return 2 * count <= limit - KEPT;
 }
 
+/** How many connections the limit allows for, and what it is. */
+export function measureDescriptors(): { readonly limit: number; readonly connections: number } {
+  limit = readLimit();
+  return { limit, connections: Math.max(0, Math.floor((limit - KEPT) / 2)) };
+}
+
 let limit = 0;
 const limits = new BigUint64Array(2);
 

@@ -3,6 +3,7 @@ import { AF_INET, AF_INET6, IPPROTO_TCP, O_CLOEXEC, O_NONBLOCK, SOCK_STREAM, TCP
 import { EINPROGRESS, EINTR, EMFILE, nameErrno } from "./errno.ts";
 import type { Libc } from "./libc.ts";
 import { encodeSocketAddress } from "./socket-address.ts";
+import { keepUrgentInline } from "./socket.ts";
 import { judgeDescriptor } from "./spare-descriptors.ts";
 
 export type StartedSocket =
@@ -15,7 +16,7 @@ const SOL_IP = 0;
 const IP_BIND_ADDRESS_NO_PORT = 24;
 const ON = Int32Array.of(1);
 
-/** Begins a TCP connection, from `source` when given. What is written to it goes out at once (`TCP_NODELAY`). */
+/** Begins a TCP connection, from `source` when given. What is written to it goes out at once (`TCP_NODELAY`), and urgent bytes come in their place. */
 export function startSocket(libc: Libc, ip: Ip, port: number, source: Ip | undefined): StartedSocket {
   if (source !== undefined && source.family !== ip.family) return { ok: false, code: "EAFNOSUPPORT" };
   const family = ip.family === 4 ? AF_INET : AF_INET6;
@@ -23,6 +24,7 @@ export function startSocket(libc: Libc, ip: Ip, port: number, source: Ip | undef
   if (fd < 0) return { ok: false, code: nameErrno(-fd) };
   if (judgeDescriptor(fd) !== "enough") return abandon(libc, fd, -EMFILE);
   libc.setSocketOption(fd, IPPROTO_TCP, TCP_NODELAY, ON);
+  keepUrgentInline(libc, fd);
   if (source !== undefined) {
     libc.setSocketOption(fd, SOL_IP, IP_BIND_ADDRESS_NO_PORT, ON);
     const bound = libc.bind(fd, encodeSocketAddress(source, 0));

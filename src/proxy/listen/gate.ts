@@ -5,6 +5,7 @@ import type { Services } from "../services.ts";
 import type { ClientProtocol } from "../session.ts";
 import type { Doorway } from "./enter.ts";
 import type { OwnAddresses } from "./own-addresses.ts";
+import { recordUnserved } from "./record-unserved.ts";
 
 /** Where to listen. */
 export interface ListenPlan {
@@ -39,7 +40,12 @@ export function openGate(plans: readonly ListenPlan[], services: Services, own: 
     let doorway: Doorway = { name: "", protocols, proxyFrom, tls };
     // TLS is spoken by the runtime, in place.
     const listen = tls === undefined ? services.listen : listenTcp;
-    const bound = listen(plan.host, plan.port, (conn, from) => void serveConnection(conn, from, doorway, services));
+    const bound = listen(
+      plan.host,
+      plan.port,
+      (conn, from) => void serveConnection(conn, from, doorway, services),
+      (from, port) => recordUnserved(from, port, doorway, services),
+    );
     if (!bound.ok) {
       close();
       return { ok: false, plan, code: bound.code };

@@ -36,11 +36,11 @@ export class Reactor {
 
   watch(fd: number, handler: Handler, interest = EPOLLIN): void {
     this.#handlers[fd] = handler;
-    if (this.#epoll.add(fd, interest, fd) < 0) throw new Error(`epoll refuses descriptor ${fd}.`);
+    if (this.#epoll.add(fd, interest, fd, 0) < 0) throw new Error(`epoll refuses descriptor ${fd}.`);
   }
 
   change(fd: number, interest: number): void {
-    this.#epoll.modify(fd, interest, fd);
+    this.#epoll.modify(fd, interest, fd, 0);
   }
 
   /** Closes a descriptor and forgets its handler. */

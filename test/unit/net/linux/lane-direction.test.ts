@@ -47,7 +47,7 @@ function pumpThrough(stand: ReturnType<typeof build>, bytes: Uint8Array): Uint8A
   let silent = 0;
   while (silent < 3) {
     sent += writeSome(stand.writer, bytes.subarray(sent, sent + 300_000));
-    expect(stand.direction.takeTurn()).toBe("ok");
+    expect(stand.direction.takeTurn(true)).toBe("ok");
     const got = readAll(stand.reader);
     out.push(got);
     silent = got.length === 0 && sent === bytes.length ? silent + 1 : 0;
@@ -59,7 +59,7 @@ describe.each([2, 0])("LaneDirection.takeTurn() with %d pipes at most", (maxPipe
   test("moves a small message at once and counts it", () => {
     const { writer, reader, direction } = build(maxPipes);
     libc.write(writer, Buffer.from("hello"), 5);
-    expect(direction.takeTurn()).toBe("ok");
+    expect(direction.takeTurn(true)).toBe("ok");
     expect(Buffer.from(readAll(reader)).toString()).toBe("hello");
     expect([direction.moved, direction.blocked, direction.isBulk]).toEqual([5, false, false]);
   });
@@ -74,7 +74,7 @@ describe.each([2, 0])("LaneDirection.takeTurn() with %d pipes at most", (maxPipe
 
   test("does nothing, harmlessly, when there is nothing to do", () => {
     const { direction } = build(maxPipes);
-    expect([direction.takeTurn(), direction.takeTurn()]).toEqual(["ok", "ok"]);
+    expect([direction.takeTurn(true), direction.takeTurn(true)]).toEqual(["ok", "ok"]);
     expect([direction.moved, direction.wantsSource]).toEqual([0, true]);
   });
 
@@ -87,7 +87,7 @@ describe.each([2, 0])("LaneDirection.takeTurn() with %d pipes at most", (maxPipe
       const chunk = random.bytes(20_000);
       const taken = writeSome(writer, chunk);
       if (taken > 0) sent.push(chunk.subarray(0, taken));
-      expect(direction.takeTurn()).toBe("ok");
+      expect(direction.takeTurn(true)).toBe("ok");
       turns += 1;
       expect(turns).toBeLessThan(1000);
     }
@@ -95,7 +95,7 @@ describe.each([2, 0])("LaneDirection.takeTurn() with %d pipes at most", (maxPipe
     const got: Uint8Array[] = [];
     for (let part = readAll(reader); part.length > 0; part = readAll(reader)) {
       got.push(part);
-      expect(direction.takeTurn()).toBe("ok");
+      expect(direction.takeTurn(true)).toBe("ok");
     }
     expect(Bun.hash(Buffer.concat(got))).toBe(Bun.hash(Buffer.concat(sent)));
     expect(direction.wantsSource).toBe(true);
@@ -105,19 +105,19 @@ describe.each([2, 0])("LaneDirection.takeTurn() with %d pipes at most", (maxPipe
     const { writer, reader, direction } = build(maxPipes);
     libc.write(writer, Buffer.from("last"), 4);
     finishSocket(libc, writer);
-    direction.takeTurn();
-    direction.takeTurn();
+    direction.takeTurn(true);
+    direction.takeTurn(true);
     expect([direction.ended, direction.finished, direction.wantsSource]).toEqual([true, true, false]);
     const into = new Uint8Array(8);
     expect(libc.read(reader, into, 8)).toBe(4);
     expect(libc.read(reader, into, 8)).toBe(0);
-    expect(direction.takeTurn()).toBe("ok");
+    expect(direction.takeTurn(true)).toBe("ok");
   });
 
   test("does not take the end of the stream for a FIN when it is asked to", () => {
     const { writer, reader, direction } = build(maxPipes);
     finishSocket(libc, writer);
-    direction.takeTurnWithoutEnd();
+    direction.takeTurnWithoutEnd(true);
     expect([direction.ended, direction.finished]).toEqual([true, false]);
     expect(libc.read(reader, new Uint8Array(1), 1)).toBeLessThan(0);
   });
@@ -126,7 +126,7 @@ describe.each([2, 0])("LaneDirection.takeTurn() with %d pipes at most", (maxPipe
     const { writer, reader, direction } = build(maxPipes);
     libc.write(writer, Buffer.from("x"), 1);
     libc.close(reader);
-    expect(direction.takeTurn()).toBe("sink");
+    expect(direction.takeTurn(true)).toBe("sink");
   });
 });
 
@@ -136,10 +136,10 @@ describe("LaneDirection", () => {
     const chunk = new Uint8Array(50_000);
     while (!direction.blocked) {
       writeSome(writer, chunk);
-      direction.takeTurn();
+      direction.takeTurn(true);
     }
     expect([pipes.open, pipes.idle]).toEqual([1, 0]);
-    for (let part = readAll(reader); part.length > 0; part = readAll(reader)) direction.takeTurn();
+    for (let part = readAll(reader); part.length > 0; part = readAll(reader)) direction.takeTurn(true);
     expect([pipes.open, pipes.idle]).toEqual([1, 1]);
   });
 
@@ -147,7 +147,7 @@ describe("LaneDirection", () => {
     const { writer, direction, pipes } = build(1);
     while (!direction.blocked) {
       writeSome(writer, new Uint8Array(50_000));
-      direction.takeTurn();
+      direction.takeTurn(true);
     }
     direction.drop();
     expect([pipes.open, pipes.idle]).toEqual([0, 0]);
@@ -165,13 +165,13 @@ describe("LaneDirection", () => {
     const stand = build(2);
     pumpThrough(stand, new Uint8Array(60_000));
     writeSome(stand.writer, new Uint8Array(60_000));
-    stand.direction.takeTurn();
+    stand.direction.takeTurn(true);
     expect(stand.direction.isBulk).toBe(true);
     readAll(stand.reader);
-    stand.direction.takeTurn();
+    stand.direction.takeTurn(true);
     readAll(stand.reader);
     writeSome(stand.writer, new Uint8Array(100));
-    stand.direction.takeTurn();
+    stand.direction.takeTurn(true);
     expect(stand.direction.isBulk).toBe(false);
   });
 
@@ -179,6 +179,6 @@ describe("LaneDirection", () => {
     const pipes = new PipePool(libc, new Int32Array(2), { maxPipes: 1, pipeBytes: 65_536 });
     const broken: Libc = { ...libc, receive: () => -9, splice: () => -9, shutdown: () => -9 };
     const direction = new LaneDirection({ libc: broken, pipes, scratch: new Uint8Array(copyBytes) }, -1, -1, true);
-    expect([direction.finished, direction.wantsSource, direction.takeTurn()]).toEqual([true, false, "ok"]);
+    expect([direction.finished, direction.wantsSource, direction.takeTurn(true)]).toEqual([true, false, "ok"]);
   });
 });

@@ -1,0 +1,112 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { SOL_SOCKET } from "../../src/net/linux/constants.ts";
+import type { LanePool } from "../../src/net/linux/lane-pool.ts";
+import { createAdaptiveEngine } from "../../src/proxy/tunnel/promote.ts";
+import { relay } from "../../src/proxy/tunnel/relay.ts";
+import type { TunnelEngine } from "../../src/proxy/tunnel/tunnel.ts";
+import { ask } from "../support/http-origin.ts";
+import { requireLibc, startWarmLanes } from "../support/lane-stand.ts";
+import { startProxy } from "../support/proxy.ts";
+import { listenRaw } from "../support/raw-peer.ts";
+import { MSG_OOB, sendNow } from "../support/send-now.ts";
+import { connectDescriptorPair } from "./tunnel-contract.ts";
+
+let pool: LanePool;
+beforeAll(async () => {
+  pool = await startWarmLanes();
+});
+afterAll(() => pool.stop());
+
+/** Has the kernel put an entry into the error queue of a socket for all that its peer acknowledges (timestamping.rst). */
+const SO_TIMESTAMPING = 37;
+const TX_ACK_IN_SOFTWARE = 0b1010_0001_0000;
+
+const engines: readonly (readonly [string, () => TunnelEngine])[] = [
+  ["the relay", () => relay],
+  ["a lane", () => createAdaptiveEngine(pool, 1)],
+];
+
+test.each(engines)(
+  "entries in the error queue of a socket neither end a tunnel in %s nor keep it busy",
+  async (_, make) => {
+    const [near, far] = [await connectDescriptorPair(), await connectDescriptorPair()];
+    const { fd } = far.conn;
+    requireLibc().setSocketOption(fd, SOL_SOCKET, SO_TIMESTAMPING, Int32Array.of(TX_ACK_IN_SOFTWARE));
+    const tunnel = make()(near.conn, far.conn, { idleMs: 0 });
+    const word = "x".repeat(5000);
+    for (let round = 1; round <= 20; round += 1) {
+      near.peer.write(word);
+      await far.peer.untilReceived(round * word.length);
+      far.peer.write(word);
+      await near.peer.untilReceived(round * word.length);
+    }
+    const before = process.cpuUsage();
+    await Bun.sleep(200);
+    const { user, system } = process.cpuUsage(before);
+    // A loop that spins takes all of the time.
+    expect((user + system) / 1000).toBeLessThan(150);
+    near.peer.finish();
+    far.peer.finish();
+    expect(await tunnel.done).toEqual({ end: "closed", bytesUp: 100_000, bytesDown: 100_000 });
+  },
+);
+
+test.each(engines)(
+  "an urgent mark whose bytes are still missing does not keep a tunnel busy in %s",
+  async (_, make) => {
+    const [near, far] = [await connectDescriptorPair(), await connectDescriptorPair()];
+    const tunnel = make()(near.conn, far.conn, { idleMs: 0 });
+    near.peer.write("begun");
+    await far.peer.untilText("begun");
+    // The target's window is full, so the mark goes ahead of what it marks.
+    far.peer.pause();
+    let sent = 5;
+    for (let taken = 1; taken > 0; sent += Math.max(0, taken)) {
+      taken = sendNow(near.peer, new Uint8Array(65_536).fill(97), MSG_OOB);
+      await Bun.sleep(1);
+    }
+    const before = process.cpuUsage();
+    await Bun.sleep(200);
+    const { user, system } = process.cpuUsage(before);
+    expect((user + system) / 1000).toBeLessThan(150);
+    far.peer.resume();
+    near.peer.finish();
+    await far.peer.untilEnd();
+    far.peer.finish();
+    expect([far.peer.receivedBytes, (await tunnel.done).end]).toEqual([sent, "closed"]);
+  },
+);
+
+test.each(["auto", "runtime"] as const)(
+  "urgent bytes come in their place in tunnels and bodies, with sockets: %s",
+  async (sockets) => {
+    using server = listenRaw();
+    await using proxy = await startProxy({ sockets });
+    const { peer } = await proxy.tunnel(`127.0.0.1:${server.port}`);
+    const target = await server.next();
+    for (const [from, to] of [
+      [peer, target],
+      [target, peer],
+    ] as const) {
+      to.take();
+      sendNow(from, "AAAA");
+      sendNow(from, "!", MSG_OOB);
+      sendNow(from, "BBBB");
+      await to.untilText("AAAA!BBBB");
+    }
+    peer.reset();
+
+    using client = await proxy.connect();
+    client.write(ask("POST", `http://127.0.0.1:${server.port}/`, "Content-Length: 9\r\n"));
+    const origin = await server.next();
+    await origin.untilText("\r\n\r\n");
+    sendNow(client, "CCCC");
+    sendNow(client, "!", MSG_OOB);
+    sendNow(client, "DDDD");
+    await origin.untilText("\r\n\r\nCCCC!DDDD");
+    sendNow(origin, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nEEEE");
+    sendNow(origin, "!", MSG_OOB);
+    sendNow(origin, "FFFF");
+    await client.untilText("\r\n\r\nEEEE!FFFF");
+  },
+);
