@@ -43,6 +43,7 @@ export async function serveConnection(conn: TcpConn, from: Ip, doorway: Doorway,
         ? live(session, client, doorway, services, places)
         : carryOn(begun, client, services));
       if (end === "tunnel") return;
+      if (end === "silent") client.close();
       kept = typeof end === "object" ? refuse(session, client, end, services.draining) : end === "kept";
     } catch (error) {
       services.reportBug(error, session.id);
@@ -66,7 +67,8 @@ export async function serveConnection(conn: TcpConn, from: Ip, doorway: Doorway,
  * The life of a request, and of a connection that becomes a tunnel. Read down:
  * each stage yields a value, or the failure that ends the story and is told to
  * the client. A stage that has its answer at hand gives it at once, and only
- * one that has to wait gives a promise. `kept` when another request may follow.
+ * one that has to wait gives a promise. `kept` when another request may follow,
+ * `silent` when there was none.
  */
 async function live(
   session: Session,
@@ -74,9 +76,10 @@ async function live(
   doorway: Doorway,
   services: Services,
   places: Places,
-): Promise<Failure | "kept" | "ended" | "tunnel"> {
+): Promise<Failure | "kept" | "ended" | "tunnel" | "silent"> {
   enterStage(session, "handshake");
   const hello = await readHello(session, client, doorway.protocols);
+  if (hello === "silent") return "silent";
   if (!hello.ok) return hello.failure;
 
   enterStage(session, "authenticate");

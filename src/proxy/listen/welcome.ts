@@ -43,6 +43,10 @@ async function welcomeLate(
 
 function letIn(session: Session, conn: TcpConn, entrance: Entrance): Conn | undefined {
   if (entrance.ok) return entrance.conn;
+  if (entrance.failure === "silent") {
+    conn.close();
+    return undefined;
+  }
   if (entrance.conn === undefined) conn.close();
   refuse(session, entrance.conn ?? conn, entrance.failure, true);
   return undefined;
