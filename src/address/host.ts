@@ -18,7 +18,7 @@ const problems = {
   empty_label: "a name has no empty part between its dots, and at most one dot at its end",
   label_too_long: "a part of a name has at most 63 characters",
   name_too_long: "a name has at most 253 characters",
-  bad_label: "a part of a name has no hyphen at either end, and one that begins with xn-- is valid IDNA",
+  bad_label: "a part of a name that begins with xn-- is valid IDNA",
 } as const;
 
 /** Why a text is not a host. */
@@ -34,7 +34,8 @@ const MAX_LABEL = 63;
 /**
  * The one canonicaliser. Reads the host part of an authority (RFC 3986 §3.2.2):
  * an IPv6 address in brackets, a strict dotted quad, or a name. What is decided
- * about the result and what is dialled are the same text.
+ * about the result and what is dialled are the same text. DNS has no rule about
+ * where a hyphen or an underscore may be (RFC 2181 §11), and resolvers none.
  *
  * Stricter than the URI grammar, on purpose: no percent-encoding, no sub-delims
  * and no raw U-labels, so that no two readers can disagree on what a host is.
@@ -104,7 +105,6 @@ function findNameProblem(name: string): HostErrorCode | undefined {
   for (const label of name.split(".")) {
     if (label === "") return "empty_label";
     if (label.length > MAX_LABEL) return "label_too_long";
-    if (label.startsWith("-") || label.endsWith("-")) return "bad_label";
     if (label.startsWith("xn--") && !isALabel(label)) return "bad_label";
   }
   return undefined;

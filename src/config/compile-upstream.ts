@@ -16,12 +16,17 @@ export function compileUpstreams(
   const upstreams = new Map<string, Hop>();
   const problems: Problem[] = [];
   const { upstream } = config;
+  const add = (name: string, hop: Hop, path: readonly PropertyKey[]): void => {
+    upstreams.set(name, hop);
+    const message = findCredentialProblem(hop);
+    if (message !== undefined) problems.push({ path, message });
+  };
   if (upstream !== undefined && upstream !== "environment")
-    upstreams.set("upstream", compileHop("upstream", { url: upstream }));
+    add("upstream", compileHop("upstream", { url: upstream }), ["upstream"]);
   for (const [name, written] of Object.entries(config.upstreams)) {
     const settings = typeof written === "string" ? { url: written } : written;
     problems.push(...findPemProblems(settings, ["upstreams", name], materials));
-    upstreams.set(name, compileHop(name, settings, materials));
+    add(name, compileHop(name, settings, materials), ["upstreams", name]);
   }
   return { upstreams, problems };
 }
@@ -65,6 +70,24 @@ function compileTls(settings: UpstreamSettings, host: string, materials: Materia
     ...(cert !== undefined && { cert: read(cert) }),
     ...(key !== undefined && { key: read(key) }),
   };
+}
+
+/** Bytes that SOCKS can carry of a user name or a password (RFC 1929 §2). */
+const MAX_SOCKS_BYTES = 255;
+
+/** Says why credentials could never be sent to an upstream of this kind, without repeating them. */
+export function findCredentialProblem({ kind, credentials }: Hop): string | undefined {
+  if (credentials === undefined) return undefined;
+  const { user } = credentials;
+  const password = credentials.password.reveal();
+  if (/\p{Cc}/u.test(user + password)) return "The user name or the password has a control character. Leave it out.";
+  if (kind === "http" || kind === "https") {
+    if (!user.includes(":")) return undefined;
+    return "The user name has a colon, which Basic and Digest cannot carry (RFC 7617). Ask for a user name without one.";
+  }
+  const longest = Math.max(Buffer.byteLength(user), kind === "socks4a" ? 0 : Buffer.byteLength(password));
+  if (longest <= MAX_SOCKS_BYTES) return undefined;
+  return `The user name or the password has more than ${MAX_SOCKS_BYTES} bytes, which SOCKS cannot carry (RFC 1929).`;
 }
 
 /** What is wrong with the PEM files of an upstream; missing ones have been told already. */

@@ -5,7 +5,7 @@ import type { TargetPattern } from "../proxy/policy/policy.ts";
 import { TargetSet } from "../proxy/policy/target-set.ts";
 import type { EnvironmentRoutes } from "../proxy/runtime.ts";
 import type { Hop } from "../proxy/route/route.ts";
-import { compileHop } from "./compile-upstream.ts";
+import { compileHop, findCredentialProblem } from "./compile-upstream.ts";
 import { type Problem, quoteValue } from "./problem.ts";
 import { parseUpstreamUrl } from "./upstream-url.ts";
 
@@ -28,12 +28,10 @@ export function compileEnvironment(variables: Variables): {
       // A bare "proxy:3128" means http, as everywhere.
       const url = value.includes("://") ? value : `http://${value}`;
       const parsed = parseUpstreamUrl(url);
-      if (parsed.ok) return compileHop(name, { url });
-      problems.push({
-        path: [],
-        origin: variable,
-        message: `${quoteValue(url)} ${parsed.reason}.`,
-      });
+      const hop = parsed.ok ? compileHop(name, { url }) : undefined;
+      const message = parsed.ok ? hop && findCredentialProblem(hop) : `${quoteValue(url)} ${parsed.reason}.`;
+      if (message === undefined) return hop;
+      problems.push({ path: [], origin: variable, message });
       return undefined;
     }
     return undefined;

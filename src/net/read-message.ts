@@ -8,7 +8,8 @@ export type ReadResult<T, Code extends string> =
   | { readonly kind: "bad"; readonly code: Code; readonly at: number }
   /** The cap is reached and the message is still incomplete. */
   | { readonly kind: "too_large" }
-  | { readonly kind: "timeout" }
+  /** `received` bytes of it came in time. */
+  | { readonly kind: "timeout"; readonly received: number }
   /** The peer ended or reset the connection before the message was complete; `received` bytes of it came. */
   | { readonly kind: "closed"; readonly reset: boolean; readonly received: number };
 
@@ -74,7 +75,7 @@ export abstract class MessageReader<T, Code extends string, Outcome> implements 
   }
 
   expire(): void {
-    this.#finish({ kind: "timeout" });
+    this.#finish({ kind: "timeout", received: this.#length });
   }
 
   data(chunk: Uint8Array): void {

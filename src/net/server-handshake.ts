@@ -21,6 +21,7 @@ export type ServerHandshake =
   | ({ readonly ok: false } & ServerTlsFailure);
 
 /**
+ * - `silent`: not a byte came before the client left or its time was over.
  * - `timeout`: the handshake was not over in time.
  * - `gone`: the client ended or reset the connection.
  * - `plain_http`: the client speaks HTTP without TLS. It can still be answered, in clear.
@@ -29,7 +30,7 @@ export type ServerHandshake =
  * - `protocol`: the client speaks no TLS, or none of ours.
  */
 export interface ServerTlsFailure {
-  readonly kind: "timeout" | "gone" | "plain_http" | "certificate" | "alert" | "protocol";
+  readonly kind: "silent" | "timeout" | "gone" | "plain_http" | "certificate" | "alert" | "protocol";
   /** For people: what was found. */
   readonly note: string;
   /**

@@ -29,9 +29,11 @@ export async function startServerTls(conn: SocketConn, tls: ServerTls, deadlineM
   switch (read.kind) {
     case "timeout":
       conn.reset();
+      if (read.received === 0) return failHandshake("silent", "no ClientHello came in time");
       return failHandshake("timeout", "no ClientHello came in time");
     case "closed":
       conn.close();
+      if (read.received === 0) return failHandshake("silent", "the client said nothing");
       return failHandshake("gone", "the client closed the connection before its ClientHello");
     case "too_large":
       return refuse(conn, "decode_error", "the ClientHello is too large");

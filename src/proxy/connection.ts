@@ -48,6 +48,7 @@ export async function serveConnection(conn: TcpConn, from: Ip, doorway: Doorway,
         forwarding.bound.release(client);
         return;
       }
+      if (end === "silent") listens = false;
       kept = typeof end === "object" ? await refuse(session, client, end, services.draining) : end === "kept";
     } catch (error) {
       services.reportBug(error, session.id);
@@ -81,7 +82,8 @@ function isAnswering({ stage }: Session): boolean {
  * The life of a request, and of a connection that becomes a tunnel. Read down:
  * each stage yields a value, or the failure that ends the story and is told to
  * the client. A stage that has its answer at hand gives it at once, and only
- * one that has to wait gives a promise. `kept` when another request may follow.
+ * one that has to wait gives a promise. `kept` when another request may follow,
+ * `silent` when there was none.
  */
 async function live(
   session: Session,
@@ -89,9 +91,10 @@ async function live(
   doorway: Doorway,
   services: Services,
   places: Places,
-): Promise<Failure | "kept" | "ended" | "tunnel"> {
+): Promise<Failure | "kept" | "ended" | "tunnel" | "silent"> {
   enterStage(session, "handshake");
   const hello = await readHello(session, client, doorway.protocols);
+  if (hello === "silent") return "silent";
   if (!hello.ok) return hello.failure;
 
   enterStage(session, "authenticate");

@@ -24,7 +24,6 @@ const table = {
   // The request itself.
   malformed_request: row("http_request_error", 400, "client", "The request is not well-formed HTTP/1.1."),
   bad_target: row("http_request_error", 400, "client", "The target is not a host and a port in canonical spelling."),
-  host_mismatch: row("http_request_error", 400, "client", "The Host field does not name the target of the request."),
   head_too_large: row("http_request_error", 431, "client", "The request head is too large."),
   handshake_timeout: row("http_request_error", 408, "client", "The request did not arrive in time."),
   version_not_supported: row("http_request_error", 505, "client", "Only HTTP/1.0 and HTTP/1.1 are spoken here."),

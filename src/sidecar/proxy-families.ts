@@ -37,6 +37,11 @@ export function collectProxyFamilies(sources: MetricSources): Family[] {
         Object.entries(byProtocol).map(([protocol, value]) => ({ labels: { listener, protocol }, value })),
       ),
     ),
+    counter(
+      "penstock_probes_total",
+      "Client connections that ended before their first byte: health checks, connections in advance.",
+      mapEntries(metrics.probes, (listener, value) => ({ labels: { listener }, value })),
+    ),
     gauge("penstock_splice_available", "1 when the kernel can carry long tunnels, else 0.", [
       { value: lanes === undefined ? 0 : 1 },
     ]),

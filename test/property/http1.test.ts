@@ -138,9 +138,12 @@ describe("chunked bodies", () => {
   const decoded = fc.constantFrom(...chunkedBodies.map(({ input }) => Uint8Array.from(Buffer.from(input, "latin1"))));
 
   test("no split changes what a body decodes to, nor the chunks that are passed on", () => {
-    for (const output of ["data", "chunks"] as const) {
+    const ways = (["data", "chunks"] as const).flatMap((output) =>
+      (["strict", "tolerant"] as const).map((reading) => [output, reading] as const),
+    );
+    for (const [output, reading] of ways) {
       const check = (input: Uint8Array, lengths: number[]): void => {
-        const create = () => createChunkedDecoder(chunkedVectorLimits, output);
+        const create = () => createChunkedDecoder(chunkedVectorLimits, output, reading);
         const whole = decodeInParts(create(), input, [input.length + 1]);
         const split = decodeInParts(create(), input, lengths);
         // What was passed on before an offence was found depends on when its bytes came.

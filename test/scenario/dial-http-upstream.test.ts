@@ -119,7 +119,7 @@ describe("a dial through an HTTP upstream", () => {
   test("does not take for an answer what is none", async () => {
     const cases: [string, string][] = [
       ["SSH-2.0-OpenSSH_9\r\n", "bad_version at byte 0"],
-      ["HTTP/1.1 200 OK\nVia: x\n\n", "bare_lf at byte 15"],
+      ["HTTP/1.1 200 OK\rVia: x\r\n\r\n", "bare_cr at byte 15"],
       ["HTTP/2.0 200 OK\r\n\r\n", "version_not_supported at byte 0"],
       ["HTTP/1.1 101 Switching Protocols\r\n\r\n", "101 to CONNECT"],
     ];

@@ -96,6 +96,15 @@ describe("a dial through a SOCKS5 upstream", () => {
     expect(received.subarray(4, 16)).toEqual(Buffer.from([1, 4, ...Buffer.from("edge"), 5, ...Buffer.from("pass!")]));
   });
 
+  test("shows a user without a password, with an empty one", async () => {
+    const request = { bytes: named("target.example"), answer: [5, 0, 0, ...BOUND_4] };
+    using server = listenScript([OFFERED_PASSWORD, { bytes: 8, answer: [1, 0] }, request]);
+    const hop = makeHop("socks5h", server.port, { user: "token", password: "" });
+    using _ = await dialWell("target.example:443", { hops: [hop] });
+    const { received } = await server.next();
+    expect(received.subarray(4, 12)).toEqual(Buffer.from([1, 5, ...Buffer.from("token"), 0]));
+  });
+
   test("keeps its credentials where they are not wanted", async () => {
     const request = { bytes: named("target.example"), answer: [5, 0, 0, ...BOUND_4] };
     using server = listenScript([{ bytes: 4, answer: [5, 0] }, request]);

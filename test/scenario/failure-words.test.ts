@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { describeFailure, type FailureDetail } from "../../src/proxy/failure.ts";
+import { writeReasonPhrase } from "../../src/proxy/respond/reason-phrase.ts";
 import type { PenstockConfig } from "../../src/config/schema.ts";
 import { makeCertificate } from "../support/certificate.ts";
 import { createFakeResolver } from "../support/fake-resolver.ts";
@@ -17,6 +18,10 @@ const resolver = createFakeResolver({
 async function expectRefusal(proxy: TestProxy, answer: string, detail: FailureDetail): Promise<void> {
   const { word, status } = describeFailure(detail);
   const [head = "", body = ""] = answer.split("\r\n\r\n", 2);
+  const phrase = /^HTTP\/1\.1 [0-9]{3} ([ -~]+)\r\n/.exec(head)?.[1];
+  const rule = /; details="denied_by_rule: rule ([^"]*)"/.exec(head)?.[1];
+  const note = detail === "protocol_not_served" ? /; details="[a-z_]+: ([^"]*)"/.exec(head)?.[1] : undefined;
+  expect(phrase).toBe(writeReasonPhrase({ detail, ...(note !== undefined && { note }) }, rule));
   expect(head).toStartWith(`HTTP/1.1 ${status} `);
   expect(head).toMatch(new RegExp(`\\r\\nProxy-Status: penstock; error=${word}[;\\r]`));
   expect(head).toMatch(new RegExp(`details="${detail}[":]`));
@@ -54,16 +59,19 @@ describe("the same word in Proxy-Status, body, log and metric for", () => {
 
   test("TLS spoken to a plain listener, at once", async () => {
     await using proxy = await startProxy();
-    await expectRefusal(proxy, await proxy.exchange(new Uint8Array([0x16, 3, 1, 2, 0, 1])), "malformed_request");
+    const answer = await proxy.exchange(new Uint8Array([0x16, 3, 1, 2, 0, 1]));
+    await expectRefusal(proxy, answer, "protocol_not_served");
+    expect(answer).toStartWith("HTTP/1.1 400 The client speaks TLS, this listener does not\r\n");
+    expect(answer).toContain("\nFound: the client speaks TLS, this listener does not\n");
+    expect(proxy.records[0]).toMatchObject({ note: "the client speaks TLS, this listener does not" });
+  });
+
+  test("something that only begins like TLS", async () => {
+    await using proxy = await startProxy();
+    await expectRefusal(proxy, await proxy.exchange(new Uint8Array([0x16, 0x20])), "malformed_request");
   });
 
   test("a target without a port", () => expectOf("example.org", "bad_target"));
-
-  test("a Host field that disagrees", async () => {
-    await using proxy = await startProxy();
-    const answer = await proxy.exchange("CONNECT a.example:443 HTTP/1.1\r\nHost: b.example:443\r\n\r\n");
-    await expectRefusal(proxy, answer, "host_mismatch");
-  });
 
   test("another version of HTTP", async () => {
     await using proxy = await startProxy();

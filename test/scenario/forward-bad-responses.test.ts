@@ -30,7 +30,14 @@ const CHUNKED = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
 describe("a response that cannot be forwarded is a 502", () => {
   test.each([
     ["garbage", "SSH-2.0-OpenSSH_9.2\r\n", "bad_response", "bad_version"],
-    ["a head with a bare LF", "HTTP/1.1 200 OK\nA: b\n\n", "bad_response", "bare_lf"],
+    ["a head with a bare CR", "HTTP/1.1 200 OK\r\nA: b\rB: c\r\n\r\n", "bad_response", "bare_cr"],
+    [
+      "a folded coding",
+      "HTTP/1.1 200 OK\r\nTransfer-Encoding:\r\n chunked\r\n\r\n0\r\n\r\n",
+      "bad_response",
+      "obs_fold",
+    ],
+    ["a folded first line", "HTTP/1.1 200 OK\r\n Content-Length: 1\r\n\r\nx", "bad_response", "obs_fold"],
     [
       "both framings",
       "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { createChunkedDecoder } from "../../src/protocol/http1/chunked-decoder.ts";
 import { type Fields, hasField, withoutFields } from "../../src/protocol/http1/fields.ts";
 import { stripHopByHop } from "../../src/protocol/http1/hop-by-hop.ts";
-import { frameResponse } from "../../src/protocol/http1/message-framing.ts";
+import { canonicaliseLength, frameResponse } from "../../src/protocol/http1/message-framing.ts";
 import { parseRequestHead } from "../../src/protocol/http1/request-head.ts";
 import { parseResponseHead } from "../../src/protocol/http1/response-head.ts";
 import { readForwardRequest } from "../../src/proxy/handshake/forward-request.ts";
@@ -104,7 +104,7 @@ describe("a request of the corpus", () => {
         const old = head.version === "1.0" ? ["host", "expect"] : ["host"];
         expect(list(received.value.fields)).toEqual([
           `Host: 127.0.0.1:${port}`,
-          ...list(withoutFields(strip(head.fields), ...old)),
+          ...list(withoutFields(canonicaliseLength(strip(head.fields)), ...old)),
           ...own,
           "Connection: close",
           `Via: ${head.version} here`,
@@ -144,7 +144,7 @@ describe("a response of the corpus", () => {
         const added = ["via", "connection", "transfer-encoding", ...(hasField(head.fields, "date") ? [] : ["date"])];
         const bare = head.status === 204 ? ["content-length"] : [];
         expect(list(withoutFields(received.value.fields, ...added))).toEqual(
-          list(withoutFields(strip(head.fields), "via", ...bare)),
+          list(withoutFields(canonicaliseLength(strip(head.fields)), "via", ...bare)),
         );
       });
     },
@@ -153,6 +153,30 @@ describe("a response of the corpus", () => {
 
 describe("a chunked body of the corpus", () => {
   const limits = { maxExtensionBytes: 16 * 1024, maxTrailerBytes: 16 * 1024, maxTrailerFields: 100 };
+
+  test.each(chunkedBodies.map(({ name, input }) => [name, input] as const))(
+    "with %s, in a response",
+    async (_name, input) => {
+      const body = Buffer.from(input, "latin1");
+      const step = createChunkedDecoder(limits, "chunks", "tolerant").push(body);
+      await withEnds(async (client, port) => {
+        client.write(`GET http://127.0.0.1:${port}/ HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`);
+        const origin = await server.next();
+        await origin.untilText("\r\n\r\n");
+        origin.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+        await client.untilText("\r\n\r\n");
+        const headEnd = client.receivedBytes;
+        origin.write(body);
+        origin.finish();
+        await client.untilEnd();
+        const passed = client.received.subarray(headEnd);
+        // What goes on is canonical, so that a strict reader takes it.
+        const again = createChunkedDecoder({ ...limits, maxExtensionBytes: 0 }, "chunks").push(passed);
+        if (step.kind !== "done") expect(again.kind).not.toBe("done");
+        else expect(Buffer.from(passed).toString("latin1")).toBe(Buffer.from(step.output).toString("latin1"));
+      });
+    },
+  );
 
   test.each(chunkedBodies.map(({ name, input }) => [name, input] as const))("with %s", async (_name, input) => {
     const body = Buffer.from(input, "latin1");

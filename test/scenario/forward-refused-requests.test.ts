@@ -45,7 +45,7 @@ describe("a request that cannot be forwarded", () => {
     ["has a port out of range", "GET http://a.example:65536/ HTTP/1.1\r\nHost: a\r\n\r\n", 400, "port_invalid"],
     ["has no Host", "GET http://a.example/ HTTP/1.1\r\n\r\n", 400, "missing_host"],
     ["has two Hosts", "GET http://a.example/ HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", 400, "repeated_host"],
-    ["has a malformed Host", "GET http://a.example/ HTTP/1.1\r\nHost: a b\r\n\r\n", 400, "bad_character"],
+    ["has a malformed Host", "GET http://a.example/ HTTP/1.1\r\nHost: a b\r\n\r\n", 400, "bad_host"],
     [
       "has both framings",
       "POST http://a.example/ HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",

@@ -53,5 +53,5 @@ function isLocalhost(target: string): boolean {
 
 /** Whether the request line itself is broken by the target. */
 function isRefusedByHead(target: string): boolean {
-  return target === "" || [...target].some((char) => HEAD_REFUSALS.has(char) || char > "~" || char < "!");
+  return target === "" || [...target].some((char) => HEAD_REFUSALS.has(char) || char < "!");
 }

@@ -90,7 +90,8 @@ describe("a proxy with a TLS listener", () => {
   test("tells a client that speaks HTTP without TLS so, in clear", async () => {
     await using proxy = await startTlsProxy();
     const answer = await proxy.exchange("CONNECT a.test:443 HTTP/1.1\r\nHost: a.test:443\r\n\r\n");
-    expect(answer).toMatch(/^HTTP\/1\.1 400 .*Proxy-Status: [^\r]*http_request_error/s);
+    expect(answer).toStartWith("HTTP/1.1 400 The client speaks HTTP without TLS\r\n");
+    expect(answer).toMatch(/^Proxy-Status: .*http_request_error/m);
     expect(await proxy.record()).toMatchObject({
       status: 400,
       error: "http_request_error",
@@ -106,13 +107,30 @@ describe("a proxy with a TLS listener", () => {
     expect(await proxy.metrics()).toMatch(/penstock_failures_total\{[^}]*detail="client_tls_failed"[^}]*\} 1/);
   });
 
-  test("closes a silent client in time, without a word, and counts it", async () => {
+  test("closes a client that does not finish its hello in time, without a word, and counts it", async () => {
     await using proxy = await startTlsProxy({}, { timeouts: { handshake: "150ms" } });
     const peer = await connectRaw(proxy.port);
+    peer.write(Uint8Array.of(0x16, 3, 1));
     await peer.untilEnd();
     expect(peer.receivedBytes).toBe(0);
     expect(await proxy.record()).toMatchObject({ detail: "handshake_timeout" });
     expect(await proxy.metrics()).toMatch(/penstock_failures_total\{[^}]*detail="handshake_timeout"[^}]*\} 1/);
+  });
+
+  test("counts a client that says nothing, before the handshake or after it, as a probe and no failure", async () => {
+    await using proxy = await startTlsProxy({}, { timeouts: { handshake: "400ms" } });
+    using hasty = await connectRaw(proxy.port);
+    hasty.finish();
+    using slow = await connectRaw(proxy.port);
+    using secured = await connectTls(proxy.port, authority.cert);
+    using gone = await connectTls(proxy.port, authority.cert);
+    gone.finish();
+    await Promise.all([hasty, slow, secured, gone].map((peer) => peer.untilEnd()));
+    for (const peer of [hasty, slow, secured, gone]) expect(peer.receivedBytes).toBe(0);
+    let metrics = await proxy.metrics();
+    while (!/^penstock_probes_total\{[^}]*\} 4$/m.test(metrics)) metrics = await proxy.metrics();
+    expect(metrics).not.toMatch(/^penstock_failures_total\{[^}]*\} [1-9]/m);
+    expect(proxy.records).toEqual([]);
   });
 
   test("counts a client against its limit before it may shake hands", async () => {

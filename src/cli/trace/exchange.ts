@@ -87,7 +87,7 @@ function createResponseReader(): ResponseReader {
     }
     const framing = frameResponse(parsed.value, "GET");
     if (framing.kind === "bad") return refuse(framing.code);
-    readBody = framing.kind === "tunnel" ? undefined : createBodyReader(framing, "data");
+    readBody = framing.kind === "tunnel" ? undefined : createBodyReader(framing, "data", "tolerant");
     mayEnd = framing.kind === "until-close";
     return readBody === undefined ? COMPLETE : pushBody(readBody, rest);
   }

@@ -91,7 +91,8 @@ const findAnswer: Find = (bytes) => {
   const found = findResponse(bytes);
   if (parsed.kind !== "done" || found === undefined) return undefined;
   const framing = frameResponse(parsed.value, "CONNECT");
-  const reader = framing.kind === "bad" || framing.kind === "tunnel" ? undefined : createBodyReader(framing, "data");
+  const reader =
+    framing.kind === "bad" || framing.kind === "tunnel" ? undefined : createBodyReader(framing, "data", "tolerant");
   if (reader === undefined) return found;
   const body = bytes.subarray(parsed.used);
   const step = reader.push(body);

@@ -1,4 +1,5 @@
 import { Secret } from "../../proxy/auth/secret.ts";
+import { decodeCredentialText } from "../credential-text.ts";
 
 /** User and password as a client gave them. */
 export interface Credentials {
@@ -11,7 +12,7 @@ export interface Credentials {
 
 /** `other_scheme` is for somebody else to read; everything else is malformed. */
 export type BasicCredentialsError =
-  "other_scheme" | "too_long" | "bad_base64" | "not_utf8" | "no_colon" | "empty_user" | "control_character";
+  "other_scheme" | "too_long" | "bad_base64" | "no_colon" | "empty_user" | "control_character";
 
 export type BasicCredentialsResult =
   | { readonly ok: true; readonly credentials: Credentials }
@@ -20,12 +21,11 @@ export type BasicCredentialsResult =
 /** Characters of base64 that are looked at: room for a token of 6,000 bytes as the password. */
 const MAX_BASE64 = 8192;
 
-const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-
 /**
  * Reads the value of a `Proxy-Authorization: Basic …` field (RFC 7617 §2): the
  * scheme in any case, base64 in its one canonical form (padding present, no
- * stray bits), UTF-8 inside, user and password parted by the first colon.
+ * stray bits), UTF-8 or else ISO-8859-1 inside, user and password parted by the
+ * first colon.
  * Control characters and an empty user are refused.
  */
 export function parseBasicCredentials(value: string): BasicCredentialsResult {
@@ -36,8 +36,7 @@ export function parseBasicCredentials(value: string): BasicCredentialsResult {
   const bytes = Buffer.from(encoded, "base64");
   // RFC 4648 §3.5: two texts for the same bytes would be one too many.
   if (encoded === "" || bytes.toString("base64") !== encoded) return refuse("bad_base64");
-  const text = decodeUtf8(bytes);
-  if (text === undefined) return refuse("not_utf8");
+  const text = decodeCredentialText(bytes);
   const colon = text.indexOf(":");
   if (colon < 0) return refuse("no_colon");
   if (colon === 0) return refuse("empty_user");
@@ -60,14 +59,6 @@ export function formatBasicCredentials(user: string, password: Secret): string |
   const text = `${user}:${password.reveal()}`;
   if (user.includes(":") || /\p{Cc}/u.test(text)) return undefined;
   return `Basic ${Buffer.from(text).toString("base64")}`;
-}
-
-function decodeUtf8(bytes: Uint8Array): string | undefined {
-  try {
-    return utf8.decode(bytes);
-  } catch {
-    return undefined;
-  }
 }
 
 function refuse(code: BasicCredentialsError): BasicCredentialsResult {

@@ -1,4 +1,4 @@
-import { CR, HTAB, octetClass, SP, TEXT, TOKEN } from "./octets.ts";
+import { CR, HTAB, LF, octetClass, SP, TEXT, TOKEN } from "./octets.ts";
 
 const SEMICOLON = 0x3b;
 const EQUALS = 0x3d;
@@ -7,7 +7,7 @@ const BACKSLASH = 0x5c;
 
 /** The state right after the last digit of a chunk size. */
 export const AFTER_SIZE = 0;
-/** The octet was the CR that ends the line. */
+/** The octet was the CR or LF that ends the line. */
 export const EXTENSION_END = -1;
 /** The octet cannot stand where it does. */
 export const EXTENSION_BAD = -2;
@@ -23,10 +23,10 @@ const QUOTED_PAIR = 8;
 const QUOTED_END = 9;
 
 /**
- * Takes one octet of what may stand between a chunk size and its CR, and gives
+ * Takes one octet of what may stand between a chunk size and its line end, and gives
  * the next state (RFC 9112 §7.1.1):
  * `*( BWS ";" BWS name [ BWS "=" BWS ( token / quoted-string ) ] )`.
- * White space that no extension follows is not part of it.
+ * White space before the line end is let pass, as in `2  CRLF`: servers pad sizes.
  */
 export function stepChunkExtension(state: number, octet: number): number {
   const classes = octetClass[octet] as number;
@@ -53,6 +53,5 @@ export function stepChunkExtension(state: number, octet: number): number {
   if (octet === SEMICOLON) return NAME_START;
   if (isBlank) return isNameBefore ? AFTER_NAME : BEFORE_SEMICOLON;
   if (octet === EQUALS && isNameBefore) return VALUE_START;
-  const mayEnd = state === AFTER_SIZE || state === NAME || state === VALUE || state === QUOTED_END;
-  return octet === CR && mayEnd ? EXTENSION_END : EXTENSION_BAD;
+  return octet === CR || octet === LF ? EXTENSION_END : EXTENSION_BAD;
 }

@@ -1,6 +1,12 @@
 import { AFTER_SIZE, EXTENSION_BAD, EXTENSION_END, stepChunkExtension } from "./chunk-extension.ts";
 import { encodeLastChunk } from "./chunked-encoder.ts";
-import { createFieldSectionScan, type FieldSectionError, readFieldSection, scanFieldSection } from "./field-section.ts";
+import {
+  createFieldSectionScan,
+  type FieldSectionError,
+  type LineReading,
+  readFieldSection,
+  scanFieldSection,
+} from "./field-section.ts";
 import type { Fields } from "./fields.ts";
 import { stripTrailers } from "./hop-by-hop.ts";
 import { CR, decodeLatin1, LF } from "./octets.ts";
@@ -60,19 +66,29 @@ const DATA_CR = 4;
 const DATA_LF = 5;
 const TRAILERS = 6;
 
+/** Octets of a last chunk that is canonical, `0 CRLF CRLF`. */
+const LAST_CHUNK_LENGTH = 5;
+
 /** Hexadecimal digits. Fourteen hold every size below 2^53; the bound keeps a flood of zeros out. */
 const MAX_SIZE_DIGITS = 16;
 
 /**
- * Makes a decoder of one chunked body (RFC 9112 §7.1), strict and bounded.
+ * Makes a decoder of one chunked body (RFC 9112 §7.1), bounded. `tolerant` takes
+ * a bare LF for a line end, as clients do with responses; blanks after a size are
+ * let pass either way.
  *
  * With output `data` it gives the content alone. With output `chunks` it gives a
  * chunked body again, to pass on: validated, without extensions and forbidden
  * trailers, the last chunk included, and without a copy where the input is
  * already clean.
  */
-export function createChunkedDecoder(limits: ChunkedLimits, output: "data" | "chunks"): ChunkedDecoder {
+export function createChunkedDecoder(
+  limits: ChunkedLimits,
+  output: "data" | "chunks",
+  reading: LineReading = "strict",
+): ChunkedDecoder {
   const rechunk = output === "chunks";
+  const tolerant = reading === "tolerant";
   const spans = createOutputSpans();
   const section = createFieldSectionScan(0);
   let state = SIZE_START;
@@ -116,13 +132,14 @@ export function createChunkedDecoder(limits: ChunkedLimits, output: "data" | "ch
         extension = AFTER_SIZE;
         cleanLine = pos;
         state = SIZE;
-        return stepSize(octet);
+        return stepSize(octet, pos);
       case SIZE:
-        return stepSize(octet);
+        return stepSize(octet, pos);
       case SIZE_LF:
         return octet === LF ? endSizeLine(pos) : "bare_cr";
       case DATA_CR:
-        if (octet !== CR) return octet === LF ? "bare_lf" : "bad_chunk_end";
+        if (octet === LF) return endData();
+        if (octet !== CR) return "bad_chunk_end";
         if (rechunk) spans.add(pos, pos + 1);
         state = DATA_LF;
         return undefined;
@@ -134,7 +151,15 @@ export function createChunkedDecoder(limits: ChunkedLimits, output: "data" | "ch
     }
   }
 
-  function stepSize(octet: number): ChunkedError | undefined {
+  /** A bare LF behind the data. */
+  function endData(): ChunkedError | undefined {
+    if (!tolerant) return "bare_lf";
+    if (rechunk) spans.addLineEnd();
+    state = SIZE_START;
+    return undefined;
+  }
+
+  function stepSize(octet: number, pos: number): ChunkedError | undefined {
     const digit = extension === AFTER_SIZE ? readHexDigit(octet) : -1;
     if (digit >= 0) {
       // A leading zero or a capital: rewritten, so that what is passed on does not depend on how it arrived.
@@ -142,12 +167,17 @@ export function createChunkedDecoder(limits: ChunkedLimits, output: "data" | "ch
       size = size * 16 + digit;
       return ++digits > MAX_SIZE_DIGITS || size > Number.MAX_SAFE_INTEGER ? "chunk_size_too_large" : undefined;
     }
-    if (octet === LF) return "bare_lf";
+    if (octet === LF && !tolerant) return "bare_lf";
     if (digits === 0) return "bad_chunk_size";
     const next = stepChunkExtension(extension, octet);
     if (next === EXTENSION_BAD) return extension === AFTER_SIZE ? "bad_chunk_size" : "bad_chunk_extension";
     if (next === EXTENSION_END) {
-      state = SIZE_LF;
+      if (octet === LF) {
+        cleanLine = -1;
+        endSizeLine(pos);
+      } else {
+        state = SIZE_LF;
+      }
       return undefined;
     }
     extension = next;
@@ -174,7 +204,7 @@ export function createChunkedDecoder(limits: ChunkedLimits, output: "data" | "ch
     const all = held.length === 0 ? fresh : Buffer.concat([held, fresh]);
     const end = Math.min(all.length, limits.maxTrailerBytes);
     const offset = from - held.length;
-    const outcome = scanFieldSection(section, all, end, limits.maxTrailerFields);
+    const outcome = scanFieldSection(section, all, end, limits.maxTrailerFields, reading);
     if (outcome === "more") {
       if (end === limits.maxTrailerBytes) return { kind: "bad", code: "trailers_too_large", at: offset + end };
       // A copy, since the caller may use the bytes again; `slice` of a Buffer is a view.
@@ -190,7 +220,7 @@ export function createChunkedDecoder(limits: ChunkedLimits, output: "data" | "ch
 
   function gatherLast(bytes: Uint8Array, used: number, trailers: Fields): Uint8Array {
     if (!rechunk) return spans.gather(bytes);
-    if (cleanLine < 0 || section.marks.length > 0) return spans.gather(bytes, encodeLastChunk(trailers));
+    if (cleanLine < 0 || used - cleanLine !== LAST_CHUNK_LENGTH) return spans.gather(bytes, encodeLastChunk(trailers));
     spans.add(cleanLine, used);
     return spans.gather(bytes);
   }

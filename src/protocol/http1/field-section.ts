@@ -1,12 +1,15 @@
 import type { Field, Fields } from "./fields.ts";
-import { COLON, CR, HTAB, LF, octetClass, SP, TEXT, TOKEN } from "./octets.ts";
+import { COLON, CR, LF, octetClass, TEXT, TOKEN } from "./octets.ts";
+import { createNameTable, isBlank, nameField } from "./plain-fields.ts";
 
 /**
  * What can be wrong with a field section.
  *
- * - `bare_cr`, `bare_lf`: a line that does not end in CRLF (RFC 9112 §2.2).
- * - `obs_fold`: a line that begins with white space (RFC 9112 §5.2).
- * - `space_before_colon`: white space in or after a field name (RFC 9112 §5.1).
+ * - `bare_cr`: a CR without LF (RFC 9112 §2.2).
+ * - `bare_lf`: an LF without CR; a line end for a tolerant reader.
+ * - `obs_fold`: a line that begins with white space (RFC 9112 §5.2). For a tolerant
+ *   reader, only one that continues no field line or a framing field.
+ * - `space_before_colon`: white space after a field name (RFC 9112 §5.1); a tolerant reader drops it.
  * - `bad_field_name`: a name that is empty or not a token, or a line without a colon.
  * - `bad_field_value`: a NUL, DEL or other control character but HTAB in a value.
  * - `too_many_fields`: more field lines than allowed.
@@ -19,13 +22,27 @@ const NAME = 1;
 const VALUE = 2;
 const LINE_LF = 3;
 const LAST_LF = 4;
+const BEFORE_COLON = 5;
+
+/**
+ * How lines are read. `strict`: in a request, where a client could make the next
+ * reader find other fields or another end. `tolerant`: in a response, as RFC 9112
+ * §2.2, §5.1 and §5.2 allow or ask; nothing of what is tolerated is passed on.
+ */
+export type LineReading = "strict" | "tolerant";
+
+/** Fields that say where a message ends: readers differ about folded ones. */
+const framingNames = createNameTable([
+  ["content-length", 1],
+  ["transfer-encoding", 1],
+]);
 
 /** Where a scan stands between two calls, so that no octet is looked at twice. */
 export interface FieldSectionScan {
   /** Offset of the next octet to look at; on an error, of the offending one; at the end, of what follows the section. */
   pos: number;
   step: number;
-  /** Three offsets a field line: where its name begins, its colon, its CR. */
+  /** Three offsets a field: where its name begins, its colon, the end of its last line less CR and LF. */
   readonly marks: number[];
 }
 
@@ -35,7 +52,7 @@ export function createFieldSectionScan(start: number): FieldSectionScan {
 }
 
 /**
- * Looks at `bytes` from where `scan` stands up to `end`, strictly by RFC 9112 §5.
+ * Looks at `bytes` from where `scan` stands up to `end`, by RFC 9112 §5.
  * `done` means that the empty line after the section was seen. The bytes before
  * `scan.pos` must be the same at every call.
  */
@@ -44,8 +61,10 @@ export function scanFieldSection(
   bytes: Uint8Array,
   end: number,
   maxFields: number,
+  reading: LineReading,
 ): "more" | "done" | FieldSectionError {
   const marks = scan.marks;
+  const tolerant = reading === "tolerant";
   let pos = scan.pos;
   let step = scan.step;
   let outcome: "more" | "done" | FieldSectionError = "more";
@@ -67,12 +86,27 @@ export function scanFieldSection(
           step = LAST_LF;
           continue;
         }
-        outcome = octet === SP || octet === HTAB ? "obs_fold" : octet === LF ? "bare_lf" : "bad_field_name";
+        if (tolerant && octet === LF) {
+          pos++;
+          outcome = "done";
+          break scanning;
+        }
+        if (tolerant && isBlank(octet) && mayFold(bytes, marks)) {
+          // The line goes on: its end is found anew.
+          marks.pop();
+          step = VALUE;
+          continue;
+        }
+        outcome = isBlank(octet) ? "obs_fold" : octet === LF ? "bare_lf" : "bad_field_name";
         break scanning;
       case NAME:
         while (pos < end && ((octetClass[bytes[pos] as number] as number) & TOKEN) !== 0) pos++;
         if (pos === end) break scanning;
         if (bytes[pos] !== COLON) {
+          if (tolerant && isBlank(bytes[pos] as number)) {
+            step = BEFORE_COLON;
+            continue;
+          }
           outcome = explainBadName(bytes[pos] as number);
           break scanning;
         }
@@ -83,11 +117,28 @@ export function scanFieldSection(
         while (pos < end && ((octetClass[bytes[pos] as number] as number) & TEXT) !== 0) pos++;
         if (pos === end) break scanning;
         if (bytes[pos] !== CR) {
+          if (tolerant && bytes[pos] === LF) {
+            marks.push(pos++);
+            step = LINE_START;
+            continue;
+          }
           outcome = bytes[pos] === LF ? "bare_lf" : "bad_field_value";
           break scanning;
         }
         marks.push(pos++);
         step = LINE_LF;
+        continue;
+      case BEFORE_COLON:
+        if (isBlank(octet)) {
+          pos++;
+          continue;
+        }
+        if (octet !== COLON) {
+          outcome = "bad_field_name";
+          break scanning;
+        }
+        marks.push(pos++);
+        step = VALUE;
         continue;
       default:
         if (octet !== LF) {
@@ -108,15 +159,24 @@ export function scanFieldSection(
   return outcome;
 }
 
+/** Whether a line of white space can continue the last field: there is one, and it does not frame the message. */
+function mayFold(bytes: Uint8Array, marks: readonly number[]): boolean {
+  if (marks.length === 0) return false;
+  const name = marks[marks.length - 3] as number;
+  let end = marks[marks.length - 2] as number;
+  while (isBlank(bytes[end - 1] as number)) end--;
+  return nameField(framingNames, bytes, name, end) === 0;
+}
+
 function explainBadName(octet: number): FieldSectionError {
-  if (octet === SP || octet === HTAB) return "space_before_colon";
+  if (isBlank(octet)) return "space_before_colon";
   return octet === LF ? "bare_lf" : "bad_field_name";
 }
 
 /**
  * Reads the fields that `scan` has found. `text` is the latin1 reading of the
- * bytes from offset `base` on. Values lose the white space around them
- * (RFC 9112 §5.1), names keep their spelling.
+ * bytes from offset `base` on. Values lose the white space around them, names
+ * the white space after them (RFC 9112 §5.1), and a fold becomes one space (§5.2).
  */
 export function readFieldSection(scan: FieldSectionScan, text: string, base: number): Fields {
   const marks = scan.marks;
@@ -124,15 +184,26 @@ export function readFieldSection(scan: FieldSectionScan, text: string, base: num
   for (let mark = 0; mark < marks.length; mark += 3) {
     const name = (marks[mark] as number) - base;
     const colon = (marks[mark + 1] as number) - base;
-    let from = colon + 1;
-    let to = (marks[mark + 2] as number) - base;
-    while (from < to && isBlank(text.charCodeAt(from))) from++;
-    while (from < to && isBlank(text.charCodeAt(to - 1))) to--;
-    fields.push({ name: text.slice(name, colon), value: text.slice(from, to) });
+    let nameEnd = colon;
+    while (isBlank(text.charCodeAt(nameEnd - 1))) nameEnd--;
+    const value = trimBlanks(text, colon + 1, (marks[mark + 2] as number) - base);
+    fields.push({ name: text.slice(name, nameEnd), value: value.includes("\n") ? unfold(value) : value });
   }
   return fields;
 }
 
-function isBlank(code: number): boolean {
-  return code === SP || code === HTAB;
+/** Joins the lines of a folded value by one space each. */
+function unfold(value: string): string {
+  const lines = value
+    .split("\n")
+    .map((line) => trimBlanks(line, 0, line.endsWith("\r") ? line.length - 1 : line.length));
+  return lines.filter((line) => line !== "").join(" ");
+}
+
+function trimBlanks(text: string, start: number, end: number): string {
+  let from = start;
+  let to = end;
+  while (from < to && isBlank(text.charCodeAt(from))) from++;
+  while (from < to && isBlank(text.charCodeAt(to - 1))) to--;
+  return text.slice(from, to);
 }

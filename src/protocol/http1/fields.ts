@@ -14,7 +14,7 @@ export type FieldLookup =
   { readonly kind: "none" } | { readonly kind: "one"; readonly value: string } | { readonly kind: "many" };
 
 /** Tells whether two field names are the same name (RFC 9110 §5.1). `lower` must already be in lower case. */
-function isNamed({ name }: Field, lower: string): boolean {
+export function isNamed({ name }: Field, lower: string): boolean {
   if (name.length !== lower.length || (name.charCodeAt(0) | 0x20) !== lower.charCodeAt(0)) return false;
   return name === lower || name.toLowerCase() === lower;
 }
@@ -89,8 +89,9 @@ export function splitList(value: string): string[] | undefined {
 
 /**
  * Reads all lines of a field as one list of tokens in lower case, such as
- * `Connection` (RFC 9110 §7.6.1). `undefined` when an element is not a token or
- * there are more than `MAX_LIST_ELEMENTS`.
+ * `Connection` (RFC 9110 §7.6.1). Elements that are no tokens are left out.
+ * `undefined` when a quoted string has no end or there are more than
+ * `MAX_LIST_ELEMENTS`.
  */
 export function getTokens(fields: Fields, lower: string): string[] | undefined {
   const tokens: string[] = [];
@@ -99,8 +100,8 @@ export function getTokens(fields: Fields, lower: string): string[] | undefined {
     const elements = splitList(field.value);
     if (elements === undefined) return undefined;
     for (const element of elements) {
-      if (!isToken(element) || tokens.length === MAX_LIST_ELEMENTS) return undefined;
-      tokens.push(element.toLowerCase());
+      if (tokens.length === MAX_LIST_ELEMENTS) return undefined;
+      if (isToken(element)) tokens.push(element.toLowerCase());
     }
   }
   return tokens;

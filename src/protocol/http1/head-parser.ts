@@ -3,6 +3,7 @@ import {
   createFieldSectionScan,
   type FieldSectionError,
   type FieldSectionScan,
+  type LineReading,
   readFieldSection,
   scanFieldSection,
 } from "./field-section.ts";
@@ -39,6 +40,7 @@ export interface StartLineScan {
 /** How the two kinds of head differ. */
 export interface HeadGrammar<T, Code extends string> {
   scanStartLine(scan: StartLineScan, bytes: Uint8Array, end: number): "more" | "done" | Code;
+  readonly reading: LineReading;
   /** Makes the head. `text` is the latin1 reading of all its bytes. */
   build(text: string, marks: readonly number[], fields: Fields): T;
   /** The word for a start line that alone exceeds `maxBytes`. */
@@ -87,7 +89,7 @@ class GrammarParser<T, Code extends string> implements HeadParser<T, Code | Head
       if (outcome !== "done") return { kind: "bad", code: outcome, at: line.pos };
       section.pos = line.pos;
     }
-    const outcome = scanFieldSection(section, bytes, end, maxFields);
+    const outcome = scanFieldSection(section, bytes, end, maxFields, grammar.reading);
     if (outcome === "more") return end < maxBytes ? MORE : { kind: "bad", code: "head_too_large", at: end };
     if (outcome !== "done") return { kind: "bad", code: outcome, at: section.pos };
     const text = decodeLatin1(bytes, 0, section.pos);

@@ -3,9 +3,10 @@ import { type Field, type Fields, getTokens } from "./fields.ts";
 /**
  * Why a message's hop-by-hop fields cannot be told from the others.
  *
- * - `bad_connection`: Connection is not a list of at most 256 tokens.
- * - `connection_names_framing`: Connection nominates a field that frames or routes
- *   the message. To obey would be to forward another message than the one received.
+ * - `bad_connection`: Connection is no list, or one of more than 256 elements.
+ * - `connection_names_framing`: Connection nominates Content-Length or Host. A
+ *   proxy that obeyed would make another message of it, with another end or for
+ *   somebody else, and one before us may have.
  */
 export type HopByHopError = "bad_connection" | "connection_names_framing";
 
@@ -32,27 +33,21 @@ const hopByHop: ReadonlySet<string> = new Set([
 /** A bit for each length that a name of these has, modulo 32. */
 const hopByHopLengths = [...hopByHop].reduce((mask, { length }) => mask | (1 << (length & 31)), 0);
 
-/** Nominating one of these is an attack on the message, or indistinguishable from one. */
-const framing: ReadonlySet<string> = new Set([
-  "content-encoding",
-  "content-length",
-  "content-range",
-  "content-type",
-  "host",
-  "trailer",
-  "transfer-encoding",
-  "via",
-]);
+/** Nominating one of these is an attack on where the message ends or whom it is for, or indistinguishable from one. */
+const framing: ReadonlySet<string> = new Set(["content-length", "host"]);
 
 /**
  * Meant for all recipients: RFC 9110 §7.6.1 forbids nominating such fields, and
  * a proxy that obeyed would let a client take from the origin what it relies on.
- * They stay.
+ * They stay. Servers do nominate Trailer, which goes with the trailers.
  */
 const endToEnd: ReadonlySet<string> = new Set([
   "age",
   "authorization",
   "cache-control",
+  "content-encoding",
+  "content-range",
+  "content-type",
   "cookie",
   "date",
   "etag",
@@ -71,7 +66,9 @@ const endToEnd: ReadonlySet<string> = new Set([
   "proxy-status",
   "range",
   "set-cookie",
+  "trailer",
   "vary",
+  "via",
   "www-authenticate",
   "x-forwarded-for",
   "x-forwarded-host",

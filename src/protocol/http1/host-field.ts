@@ -1,17 +1,27 @@
-import { type FieldLookup, getOne } from "./fields.ts";
+import { getOne } from "./fields.ts";
 import type { RequestHead } from "./request-head.ts";
 
-/** `missing_host` and `repeated_host`: RFC 9112 §3.2 asks for a 400 in both cases. */
-export type HostFieldError = "missing_host" | "repeated_host";
+/**
+ * What can be wrong with a Host field that is not obeyed.
+ *
+ * - `repeated_host`: two readers may obey one each (RFC 9112 §3.2).
+ * - `bad_host`: a character that no host and no port has, such as a space, a
+ *   comma, a slash or an `@`: readers part it at different places.
+ * - `missing_host`: RFC 9112 §3.2 asks for a 400.
+ */
+export type HostFieldError = "missing_host" | "repeated_host" | "bad_host";
 
-/** The raw value, possibly empty; `none` only in HTTP/1.0. */
-export type HostField =
-  Exclude<FieldLookup, { readonly kind: "many" }> | { readonly kind: "bad"; readonly code: HostFieldError };
+/** IPv6 with or without brackets and zone, names of all kinds, a port or half of one. */
+const harmless = /^[A-Za-z0-9._~:%[\]-]*$/;
 
-/** Finds the one Host field of a request (RFC 9112 §3.2). Its value is for `address/` to read. */
-export function findHostField(head: Pick<RequestHead, "version" | "fields">): HostField {
-  const host = getOne(head.fields, "host");
-  if (host.kind === "many") return { kind: "bad", code: "repeated_host" };
-  if (host.kind === "none" && head.version === "1.1") return { kind: "bad", code: "missing_host" };
-  return host;
+/**
+ * Checks the Host field of a request whose target says itself whom it is for
+ * (RFC 9112 §3.2.2): what it names means nothing, as long as no reader can
+ * mistake it. CONNECT may come without: clients of old leave it out.
+ */
+export function checkHostField({ method, version, fields }: RequestHead): HostFieldError | undefined {
+  const host = getOne(fields, "host");
+  if (host.kind === "many") return "repeated_host";
+  if (host.kind === "none") return version === "1.0" || method === "CONNECT" ? undefined : "missing_host";
+  return harmless.test(host.value) ? undefined : "bad_host";
 }

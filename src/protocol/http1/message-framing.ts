@@ -1,4 +1,4 @@
-import { type Fields, getAll, getOne, hasField } from "./fields.ts";
+import { type Field, type Fields, getAll, getOne, hasField, isNamed, splitList } from "./fields.ts";
 import type { RequestHead } from "./request-head.ts";
 import type { ResponseHead } from "./response-head.ts";
 
@@ -8,8 +8,9 @@ import type { ResponseHead } from "./response-head.ts";
  * are smuggled (RFC 9112 §11.2).
  *
  * - `conflicting_framing`: both Content-Length and Transfer-Encoding.
- * - `repeated_content_length`: more than one line of it, even if they agree.
- * - `bad_content_length`: not one to sixteen decimal digits; a list; a sign.
+ * - `repeated_content_length`: more than one line or element of it: in a request
+ *   even if they agree, in a response if they do not (RFC 9112 §6.3).
+ * - `bad_content_length`: not one to sixteen decimal digits; in a request, a list; a sign.
  * - `content_length_too_large`: past 2^53 - 1.
  * - `bad_transfer_encoding`: anything but one `chunked`.
  * - `transfer_encoding_in_http_1_0`: that version has none (RFC 9112 §6.1).
@@ -50,7 +51,7 @@ const TUNNEL = { kind: "tunnel" } as const;
 
 /** Tells what follows a request head (RFC 9112 §6.3). */
 export function frameRequest(head: Pick<RequestHead, "method" | "version" | "fields">): RequestFraming {
-  const framing = readFraming(head.fields, head.version) ?? NONE;
+  const framing = readFraming(head.fields, head.version, readOneLength) ?? NONE;
   const bodiless = head.method === "CONNECT" || head.method === "TRACE";
   if (!bodiless || framing.kind === "none" || framing.kind === "bad") return framing;
   // Some clients say "Content-Length: 0" with every method.
@@ -71,29 +72,76 @@ export function frameResponse(
   const status = head.status;
   // RFC 9110 §9.3.6: framing fields of such a response are to be ignored.
   if (requestMethod === "CONNECT" && status >= 200 && status <= 299) return TUNNEL;
-  const framing = readFraming(head.fields, head.version);
+  const framing = readFraming(head.fields, head.version, readSameLengths);
   if (framing?.kind === "bad") return framing;
   if (status === 101) return TUNNEL;
   if (requestMethod === "HEAD" || status < 200 || status === 204 || status === 304) return NONE;
   return framing ?? UNTIL_CLOSE;
 }
 
-/** Reads what the fields say; `undefined` when they say nothing. */
-function readFraming(fields: Fields, version: "1.0" | "1.1"): Exclude<RequestFraming, { kind: "none" }> | undefined {
+/**
+ * Gives the fields of a message that is framed by `frameRequest` or
+ * `frameResponse` with at most one Content-Length, in its one spelling: no next
+ * reader can add, choose or take `010` for eight.
+ */
+export function canonicaliseLength(fields: Fields): Fields {
   const length = getOne(fields, "content-length");
-  if (!hasField(fields, "transfer-encoding")) {
-    if (length.kind === "none") return undefined;
-    return length.kind === "many" ? refuse("repeated_content_length") : readContentLength(length.value);
+  if (length.kind === "none" || (length.kind === "one" && /^(?:0|[1-9][0-9]*)$/.test(length.value))) return fields;
+  const canonical: Field[] = [];
+  let seen = false;
+  for (const field of fields) {
+    const isLength = isNamed(field, "content-length");
+    if (!isLength) canonical.push(field);
+    else if (!seen) canonical.push({ name: field.name, value: String(Number.parseInt(field.value, 10)) });
+    seen ||= isLength;
   }
-  if (length.kind !== "none") return refuse("conflicting_framing");
+  return canonical;
+}
+
+type Length = { readonly kind: "length"; readonly length: number } | BadFraming;
+
+/** Reads what the fields say; `undefined` when they say nothing. `readLength` judges the values of Content-Length. */
+function readFraming(
+  fields: Fields,
+  version: "1.0" | "1.1",
+  readLength: (fields: Fields) => Length | undefined,
+): Exclude<RequestFraming, { kind: "none" }> | undefined {
+  if (!hasField(fields, "transfer-encoding")) return readLength(fields);
+  if (hasField(fields, "content-length")) return refuse("conflicting_framing");
   if (version === "1.0") return refuse("transfer_encoding_in_http_1_0");
   const codings = getAll(fields, "transfer-encoding");
   // Names of codings compare without regard to case (RFC 9112 §7).
   return codings.length === 1 && codings[0]?.toLowerCase() === "chunked" ? CHUNKED : refuse("bad_transfer_encoding");
 }
 
+function readOneLength(fields: Fields): Length | undefined {
+  const length = getOne(fields, "content-length");
+  if (length.kind === "none") return undefined;
+  return length.kind === "many" ? refuse("repeated_content_length") : readContentLength(length.value);
+}
+
+/** RFC 9112 §6.3: values that are all valid and the same are one. */
+function readSameLengths(fields: Fields): Length | undefined {
+  const length = getOne(fields, "content-length");
+  if (length.kind === "none") return undefined;
+  if (length.kind === "one" && !length.value.includes(",")) return readContentLength(length.value);
+  let found: Length | undefined;
+  for (const value of getAll(fields, "content-length")) {
+    const elements = splitList(value);
+    // An empty element is left out of a list, and is no length.
+    if (elements?.length !== value.split(",").length) return refuse("bad_content_length");
+    for (const element of elements) {
+      const read = readContentLength(element);
+      if (read.kind === "bad") return read;
+      if (found?.kind === "length" && found.length !== read.length) return refuse("repeated_content_length");
+      found = read;
+    }
+  }
+  return found;
+}
+
 /** Sixteen digits hold every length below 2^53 and keep a flood of zeros out. */
-function readContentLength(value: string): { readonly kind: "length"; readonly length: number } | BadFraming {
+function readContentLength(value: string): Length {
   if (!/^[0-9]+$/.test(value)) return refuse("bad_content_length");
   const length = Number(value);
   if (length > Number.MAX_SAFE_INTEGER) return refuse("content_length_too_large");

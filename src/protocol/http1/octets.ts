@@ -13,12 +13,12 @@ export const COLON = 0x3a;
 export const TOKEN = 1;
 /** HTAB, SP, VCHAR and obs-text: what a field value or a reason phrase may hold (RFC 9110 §5.5). */
 export const TEXT = 2;
-/** VCHAR: visible US-ASCII, what a request-target is made of (RFC 5234 §B.1). */
+/** VCHAR and obs-text: no space, no control character. Clients send UTF-8 in a request-target as it is. */
 export const VISIBLE = 4;
 export const DIGIT = 8;
 /** What most authorities are made of; others may have more (RFC 3986 §3.2). */
 export const PLAIN_AUTHORITY = 16;
-/** What a path and a query may have, the backslash aside: some readers take it for a slash. */
+/** What a path and a query have: all that is visible but `#`. */
 export const PLAIN_PATH = 32;
 
 /** Octet → its classes, or-ed. */
@@ -31,10 +31,10 @@ function buildTable(): Uint8Array {
     let classes = 0;
     if (/[!#$%&'*+\-.^_`|~0-9A-Za-z]/.test(character)) classes |= TOKEN;
     if (/[\t\x20-\x7e\x80-\xff]/.test(character)) classes |= TEXT;
-    if (/[\x21-\x7e]/.test(character)) classes |= VISIBLE;
+    if (/[\x21-\x7e\x80-\xff]/.test(character)) classes |= VISIBLE;
     if (/[0-9]/.test(character)) classes |= DIGIT;
     if (/[A-Za-z0-9.\-:[\]]/.test(character)) classes |= PLAIN_AUTHORITY;
-    if (/[\x21\x24-\x3b\x3d\x3f-\x5b\x5d-\x7e]/.test(character)) classes |= PLAIN_PATH;
+    if (/[\x21\x22\x24-\x7e\x80-\xff]/.test(character)) classes |= PLAIN_PATH;
     table[octet] = classes;
   }
   return table;

@@ -11,12 +11,16 @@ export interface OutputSpans {
   add(from: number, to: number): void;
   /** Adds a chunk-size line that is not in the input. */
   addChunkSize(size: number): void;
+  /** Adds a CRLF that is not in the input. */
+  addLineEnd(): void;
   /** Gives the output, with `suffix` after it: a view of `input` when it is one stretch, else a copy. */
   gather(input: Uint8Array, suffix?: Uint8Array): Uint8Array;
 }
 
-/** In place of `from`: what follows is the size of a new size line. */
-const CHUNK_SIZE = -1;
+/** In place of `from`: what follows is the size of a new size line, or `LINE_END`. */
+const ADDED = -1;
+/** In place of a size: a CRLF alone. */
+const LINE_END = -1;
 
 /** Octets. Below this length a loop is cheaper than to make a view and copy that. */
 const SHORT = 32;
@@ -31,25 +35,30 @@ export function createOutputSpans(): OutputSpans {
   function add(from: number, to: number): void {
     total += to - from;
     const last = pairs.length - 1;
-    if (last > 0 && pairs[last] === from && pairs[last - 1] !== CHUNK_SIZE) pairs[last] = to;
+    if (last > 0 && pairs[last] === from && pairs[last - 1] !== ADDED) pairs[last] = to;
     else pairs.push(from, to);
   }
 
   function addChunkSize(size: number): void {
     total += formatChunkSize(size).length;
-    pairs.push(CHUNK_SIZE, size);
+    pairs.push(ADDED, size);
+  }
+
+  function addLineEnd(): void {
+    total += 2;
+    pairs.push(ADDED, LINE_END);
   }
 
   function gather(input: Uint8Array, suffix: Uint8Array = NOTHING): Uint8Array {
     if (total === 0) return suffix;
     const [first, second] = pairs as [number, number];
-    if (pairs.length === 2 && first !== CHUNK_SIZE && suffix.length === 0) return input.subarray(first, second);
+    if (pairs.length === 2 && first !== ADDED && suffix.length === 0) return input.subarray(first, second);
     const output = Buffer.allocUnsafe(total + suffix.length);
     let at = 0;
     for (let index = 0; index < pairs.length; index += 2) {
       const from = pairs[index] as number;
       const to = pairs[index + 1] as number;
-      if (from === CHUNK_SIZE) at += output.write(formatChunkSize(to), at, "latin1");
+      if (from === ADDED) at += output.write(to === LINE_END ? "\r\n" : formatChunkSize(to), at, "latin1");
       else at = copyOctets(input, from, to, output, at);
     }
     output.set(suffix, at);
@@ -61,7 +70,7 @@ export function createOutputSpans(): OutputSpans {
     total = 0;
   }
 
-  return { reset, add, addChunkSize, gather };
+  return { reset, add, addChunkSize, addLineEnd, gather };
 }
 
 function copyOctets(input: Uint8Array, from: number, to: number, output: Uint8Array, at: number): number {

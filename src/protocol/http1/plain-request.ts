@@ -48,7 +48,7 @@ export function readPlainRequest(bytes: Uint8Array, limits: HeadLimits): PlainRe
   section.pos = pathEnd + version.length;
   section.step = 0;
   section.marks.length = 0;
-  if (scanFieldSection(section, bytes, end, limits.maxFields) !== "done") return undefined;
+  if (scanFieldSection(section, bytes, end, limits.maxFields, "strict") !== "done") return undefined;
   return readLines(bytes, authorityEnd, pathEnd);
 }
 

@@ -1,6 +1,6 @@
 import { createFieldSectionScan, scanFieldSection } from "./field-section.ts";
 import type { HeadLimits, StartLineScan } from "./head-parser.ts";
-import { octetClass, DIGIT, SP } from "./octets.ts";
+import { CR, DIGIT, octetClass, SP } from "./octets.ts";
 import { createNameTable, encodeLower, isBlank, isValue, nameField } from "./plain-fields.ts";
 import { scanStatusLine } from "./response-head.ts";
 
@@ -24,9 +24,9 @@ export interface PlainResponse {
 }
 
 /**
- * Reads a head as strictly as `createResponseHeadParser`, straight from its
- * octets and without a text for each field. Undefined where that parser and the
- * functions beside it have to look: the head is not whole, is malformed, is of
+ * Reads a head straight from its octets, without a text for each field.
+ * Undefined where `createResponseHeadParser` and the functions beside it have to
+ * look: the head is not whole, is malformed or not canonical, is of
  * another version, frames its body in no ordinary way, or has a field that
  * needs to be understood. What is read is what they would read.
  */
@@ -38,12 +38,12 @@ export function readPlainResponse(bytes: Uint8Array, limits: HeadLimits): PlainR
   // Version 1.0 and higher minor versions are for the parser.
   if (scanStatusLine(line, bytes, end) !== "done" || bytes[7] !== 0x31) return undefined;
   const status = readDigits(bytes, 9, 12);
-  // Without the space that belongs there, it is for the parser to let pass.
-  if (status < 200 || isSpecial(status) || bytes[12] !== SP) return undefined;
+  // Without the space that belongs there, or the CR, it is for the parser to let pass.
+  if (status < 200 || isSpecial(status) || bytes[12] !== SP || bytes[line.pos - 2] !== CR) return undefined;
   section.pos = line.pos;
   section.step = 0;
   section.marks.length = 0;
-  if (scanFieldSection(section, bytes, end, limits.maxFields) !== "done") return undefined;
+  if (scanFieldSection(section, bytes, end, limits.maxFields, "strict") !== "done") return undefined;
   return readLines(bytes, status, section.marks, section.pos);
 }
 
@@ -133,13 +133,13 @@ const chunked = encodeLower("chunked");
 const close = encodeLower("close");
 const keepAlive = encodeLower("keep-alive");
 
-/** One to fifteen digits, which are exact; the parser judges longer ones. */
+/** One to fifteen digits, which are exact, and no zero before others; the parser judges all else. */
 function readLength(bytes: Uint8Array, from: number, to: number): number | undefined {
   let start = from;
   let end = to;
   while (start < end && isBlank(bytes[start] as number)) start++;
   while (end > start && isBlank(bytes[end - 1] as number)) end--;
-  if (end === start || end - start > 15) return undefined;
+  if (end === start || end - start > 15 || (bytes[start] === 0x30 && end - start > 1)) return undefined;
   for (let at = start; at < end; at++)
     if (((octetClass[bytes[at] as number] as number) & DIGIT) === 0) return undefined;
   return readDigits(bytes, start, end);

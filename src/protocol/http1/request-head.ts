@@ -18,7 +18,7 @@ import { CR, LF, octetClass, SP, TOKEN, VISIBLE } from "./octets.ts";
 export interface RequestHead {
   /** A token of at most 32 characters; methods are case-sensitive (RFC 9110 §9.1). */
   readonly method: string;
-  /** The request-target as it came: visible US-ASCII, not yet of any known form. */
+  /** The request-target as it came: latin1 without spaces and control characters, not yet of any known form. */
   readonly target: string;
   /** `1.1` also for a higher minor version. */
   readonly version: "1.0" | "1.1";
@@ -29,7 +29,7 @@ export interface RequestHead {
  * What can be wrong with a request head, besides its fields.
  *
  * - `bad_method`: something else than a token, or longer than 32: TLS, SOCKS, noise.
- * - `bad_target`: an octet in the request-target that is not visible US-ASCII.
+ * - `bad_target`: a control character in the request-target.
  * - `bad_version`: not `HTTP/` DIGIT `.` DIGIT.
  * - `version_not_supported`: a well-formed version other than 1.x.
  * - `bad_request_line`: its parts are not separated by one space each, or one is missing.
@@ -59,6 +59,7 @@ const LINE_LF = 7;
 const grammar: HeadGrammar<RequestHead, RequestHeadError> = {
   scanStartLine: scanRequestLine,
   startLineTooLong: "request_line_too_long",
+  reading: "strict",
   build: (text, marks, fields) => {
     const [start, afterMethod, afterTarget] = marks as [number, number, number];
     return {

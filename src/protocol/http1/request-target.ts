@@ -9,6 +9,7 @@ export type RequestTarget =
   | { readonly form: "authority"; readonly authority: string }
   | {
       readonly form: "absolute";
+      /** `ws` and `wss` ask for an Upgrade of these (RFC 6455 §3); some clients write them to a proxy. */
       readonly scheme: "http" | "https";
       readonly authority: string;
       /** What goes to the origin: begins with `/`, or is `*` for OPTIONS (RFC 9112 §3.2.4). */
@@ -22,11 +23,11 @@ export type RequestTarget =
  *
  * - `not_authority_form`: CONNECT asks for something else than `host:port`.
  * - `bad_target_form`: none of the four forms, or one that the method does not allow.
- * - `unsupported_scheme`: an absolute URI that is neither `http` nor `https`.
+ * - `unsupported_scheme`: an absolute URI that is none of `http`, `https`, `ws` and `wss`.
  * - `bad_authority`: empty, or with a character that no authority has.
  * - `userinfo`: `user@` before a host, which is deprecated and misleads (RFC 9110 §4.2.4).
  * - `fragment`: a `#`, which never belongs to a request-target.
- * - `bad_path`: a character that no path or query has.
+ * - `bad_path`: a space or a control character.
  */
 export type RequestTargetError =
   | "not_authority_form"
@@ -41,11 +42,11 @@ export type RequestTargetError =
 export type RequestTargetResult = Exclude<Parsed<RequestTarget, RequestTargetError>, { readonly kind: "more" }>;
 
 /**
- * What no path and no query may have. RFC 3986 also forbids `[ ] ^ { | }` and
- * the back quote there, but browsers send them as they are and no reader
- * mistakes them for anything else.
+ * What no path and no query may have. RFC 3986 also forbids `" < > [ \ ] ^ { | }`,
+ * the back quote and octets past ASCII there, but browsers and libraries send
+ * them as they are, and none of them ends a request line or begins a host.
  */
-const outsideOfPath = /[^\x21\x24-\x3b\x3d\x3f-\x7e]/;
+const outsideOfPath = /[^\x21\x22\x24-\x7e\x80-\xff]/;
 
 /** `uri-host` and port (RFC 3986 §3.2): reg-name, brackets of an IP literal, colon. */
 const outsideOfAuthority = /[^A-Za-z0-9\-._~!$&'()*+,;=%:[\]]/;
@@ -72,10 +73,11 @@ function parseAuthorityForm(target: string): RequestTargetResult {
 }
 
 function parseAbsoluteForm(method: string, target: string): RequestTargetResult {
-  const scheme = readScheme(target);
-  if (scheme === undefined) return refuse("bad_target_form", 0);
-  if (scheme !== "http" && scheme !== "https") return refuse("unsupported_scheme", 0);
-  const start = scheme.length + "://".length;
+  const written = readScheme(target);
+  if (written === undefined) return refuse("bad_target_form", 0);
+  const scheme = schemes.get(written);
+  if (scheme === undefined) return refuse("unsupported_scheme", 0);
+  const start = written.length + "://".length;
   const end = findAuthorityEnd(target, start);
   const authority = target.slice(start, end);
   const bad = checkAuthority(authority, start) ?? checkPath(target, end);
@@ -84,6 +86,13 @@ function parseAbsoluteForm(method: string, target: string): RequestTargetResult 
   const pathAndQuery = rest === "" && method === "OPTIONS" ? "*" : rest.startsWith("/") ? rest : `/${rest}`;
   return accept(target, { form: "absolute", scheme, authority, pathAndQuery });
 }
+
+const schemes: ReadonlyMap<string, "http" | "https"> = new Map([
+  ["http", "http"],
+  ["https", "https"],
+  ["ws", "http"],
+  ["wss", "https"],
+]);
 
 /** The scheme in lower case; most write it so. */
 function readScheme(target: string): string | undefined {
@@ -113,11 +122,7 @@ function checkAuthority(authority: string, start: number): RequestTargetResult |
 function checkPath(target: string, start: number): RequestTargetResult | undefined {
   const rest = target.slice(start);
   const at = rest.search(outsideOfPath);
-  if (at !== -1) return refuse(rest[at] === "#" ? "fragment" : "bad_path", start + at);
-  // Some readers take a backslash in a path for a slash; in a query it is only a character.
-  const query = rest.indexOf("?");
-  const backslash = rest.indexOf("\\");
-  return backslash !== -1 && (query === -1 || backslash < query) ? refuse("bad_path", start + backslash) : undefined;
+  return at === -1 ? undefined : refuse(rest[at] === "#" ? "fragment" : "bad_path", start + at);
 }
 
 function accept(target: string, value: RequestTarget): RequestTargetResult {

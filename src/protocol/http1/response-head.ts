@@ -55,6 +55,7 @@ const LINE_LF = 3;
 const grammar: HeadGrammar<ResponseHead, ResponseHeadError> = {
   scanStartLine: scanStatusLine,
   startLineTooLong: "status_line_too_long",
+  reading: "tolerant",
   build: (text, marks, fields) => ({
     version: readVersion(text, 0),
     status: Number(text.slice(STATUS_START, STATUS_START + STATUS_LENGTH)),
@@ -69,15 +70,16 @@ export function createResponseHeadParser(limits: HeadLimits): HeadParser<Respons
 }
 
 /**
- * Reads a response head (RFC 9112 §2, §4, §5), as strictly as a request head.
- * The space after the status may be missing when there is no reason: many
- * servers leave it out, and nothing can be misread for it.
+ * Reads a response head (RFC 9112 §2, §4, §5), and more than a request head may
+ * have: lines that end in LF alone (§2.2), white space before a colon (§5.1) and
+ * folded values (§5.2), but none that frame the body. The space after the status
+ * may be missing when there is no reason. What is read is canonical.
  */
 export function parseResponseHead(bytes: Uint8Array, limits: HeadLimits): Parsed<ResponseHead, ResponseHeadError> {
   return createResponseHeadParser(limits).parse(bytes);
 }
 
-/** Mark: the CR that ends the line. */
+/** Mark: where the line ends, its CRLF or LF aside. */
 export function scanStatusLine(
   scan: StartLineScan,
   bytes: Uint8Array,
@@ -88,7 +90,7 @@ export function scanStatusLine(
     switch (scan.step) {
       case VERSION:
         if (scan.pos < VERSION_LENGTH) {
-          if (!fitsVersion(octet, scan.pos)) return octet === LF ? "bare_lf" : "bad_version";
+          if (!fitsVersion(octet, scan.pos)) return "bad_version";
           scan.pos++;
           break;
         }
@@ -109,7 +111,7 @@ export function scanStatusLine(
           break;
         }
         if (octet === SP) scan.pos++;
-        else if (octet !== CR) return octet === LF ? "bare_lf" : "bad_status";
+        else if (octet !== CR && octet !== LF) return "bad_status";
         scan.step = REASON;
         break;
       }
@@ -118,8 +120,9 @@ export function scanStatusLine(
           scan.pos++;
           break;
         }
-        if (octet !== CR) return octet === LF ? "bare_lf" : "bad_reason";
+        if (octet !== CR && octet !== LF) return "bad_reason";
         scan.marks.push(scan.pos++);
+        if (octet === LF) return "done";
         scan.step = LINE_LF;
         break;
       default:
@@ -135,6 +138,5 @@ export function scanStatusLine(
 }
 
 function explainBadDelimiter(octet: number, otherwise: ResponseHeadError): ResponseHeadError {
-  if (octet === LF) return "bare_lf";
-  return octet === CR || octet === SP ? "bad_status_line" : otherwise;
+  return octet === CR || octet === LF || octet === SP ? "bad_status_line" : otherwise;
 }

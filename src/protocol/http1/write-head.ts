@@ -22,8 +22,8 @@ export interface ResponseHeadToWrite {
 export function writeRequestHead(head: RequestHeadToWrite): Uint8Array {
   if (!isToken(head.method))
     throw new TypeError(`Cannot write a request: method ${quote(head.method)} is not a token.`);
-  if (!/^[\x21-\x7e]+$/.test(head.target)) {
-    throw new TypeError(`Cannot write a request: target ${quote(head.target)} is not visible US-ASCII.`);
+  if (!/^[\x21-\x7e\x80-\xff]+$/.test(head.target)) {
+    throw new TypeError(`Cannot write a request: target ${quote(head.target)} has a space or a control character.`);
   }
   return encodeLatin1(`${head.method} ${head.target} HTTP/1.1\r\n${formatFields(head.fields)}\r\n`);
 }

@@ -58,11 +58,15 @@ export function parseSocks5Choice(bytes: Uint8Array, offer: Socks5Offer): Parsed
   return { kind: "bad", code: "method_not_offered", at: 1 };
 }
 
-/** Gives the user name and password message (RFC 1929 §2) in UTF-8, or undefined when one of them is not 1 to 255 bytes long. */
+/**
+ * Gives the user name and password message (RFC 1929 §2) in UTF-8. The password
+ * may be empty, as providers do that know their customers by name alone.
+ * Undefined when the name is not 1 to 255 bytes long, or the password longer.
+ */
 export function encodeSocks5Password(user: string, password: string): Uint8Array | undefined {
   const name = Buffer.from(user);
   const word = Buffer.from(password);
-  if (name.length < 1 || name.length > 255 || word.length < 1 || word.length > 255) return undefined;
+  if (name.length < 1 || name.length > 255 || word.length > 255) return undefined;
   return Buffer.concat([Uint8Array.of(1, name.length), name, Uint8Array.of(word.length), word]);
 }
 

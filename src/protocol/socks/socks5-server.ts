@@ -1,5 +1,6 @@
 import type { Ip } from "../../address/ip.ts";
 import { Secret } from "../../proxy/auth/secret.ts";
+import { decodeCredentialText } from "../credential-text.ts";
 import type { Parsed } from "../parsed.ts";
 import { type SocksTarget, targetFromAddress, targetFromName } from "./socks-target.ts";
 import { measureSocks5Address, NAME_TYPE } from "./socks5-address.ts";
@@ -43,8 +44,8 @@ export function encodeSocks5Choice(choice: Socks5Choice): Uint8Array {
   return Uint8Array.of(5, choice === "no_auth" ? 0 : choice === "password" ? 2 : 0xff);
 }
 
-/** Reads user name and password (RFC 1929 §2), both UTF-8: at most 513 bytes. */
-export function parseSocks5Password(bytes: Uint8Array): Parsed<Socks5Credentials, "bad_version" | "not_utf8"> {
+/** Reads user name and password (RFC 1929 §2), each UTF-8 or else ISO-8859-1: at most 513 bytes. */
+export function parseSocks5Password(bytes: Uint8Array): Parsed<Socks5Credentials, "bad_version"> {
   const [version, userLength] = bytes;
   if (version === undefined) return { kind: "more" };
   if (version !== 1) return { kind: "bad", code: "bad_version", at: 0 };
@@ -54,10 +55,8 @@ export function parseSocks5Password(bytes: Uint8Array): Parsed<Socks5Credentials
   if (passwordLength === undefined) return { kind: "more" };
   const used = passwordAt + passwordLength;
   if (bytes.length < used) return { kind: "more" };
-  const user = decodeUtf8(bytes.subarray(2, passwordAt - 1));
-  if (user === undefined) return { kind: "bad", code: "not_utf8", at: 2 };
-  const password = decodeUtf8(bytes.subarray(passwordAt, used));
-  if (password === undefined) return { kind: "bad", code: "not_utf8", at: passwordAt };
+  const user = decodeCredentialText(bytes.subarray(2, passwordAt - 1));
+  const password = decodeCredentialText(bytes.subarray(passwordAt, used));
   return { kind: "done", value: { user, password: new Secret(password) }, used };
 }
 
@@ -97,14 +96,4 @@ function nameCommand(command: number): SocksCommand {
   if (command === 1) return "connect";
   if (command === 2) return "bind";
   return command === 3 ? "udp_associate" : "unknown";
-}
-
-const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-
-function decodeUtf8(bytes: Uint8Array): string | undefined {
-  try {
-    return utf8.decode(bytes);
-  } catch {
-    return undefined;
-  }
 }

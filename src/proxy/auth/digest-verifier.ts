@@ -84,6 +84,6 @@ export class DigestVerifier {
  */
 function isSameTarget(uri: string, target: string): boolean {
   if (uri === target) return true;
-  const path = /^https?:\/\/[^/?#]*(.*)$/is.exec(target)?.[1];
+  const path = /^(?:http|ws)s?:\/\/[^/?#]*(.*)$/is.exec(target)?.[1];
   return path !== undefined && uri === (path.startsWith("/") ? path : `/${path}`);
 }

@@ -73,7 +73,7 @@ async function readPast(leg: HopLeg, head: ResponseHead): Promise<Outcome<boolea
   const framing = frameResponse(head, "CONNECT");
   if (framing.kind === "bad" || framing.kind === "tunnel" || !allowsNextResponse(head, framing)) return succeed(false);
   if (framing.kind === "length" && framing.length > MAX_PAGE) return succeed(false);
-  const reader = createBodyReader(framing, "data");
+  const reader = createBodyReader(framing, "data", "tolerant");
   if (reader === undefined) return succeed(true);
   let seen = 0;
   const heard = await hear(

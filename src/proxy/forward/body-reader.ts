@@ -1,3 +1,4 @@
+import type { LineReading } from "../../protocol/http1/field-section.ts";
 import { type ChunkedError, type ChunkedLimits, createChunkedDecoder } from "../../protocol/http1/chunked-decoder.ts";
 
 /**
@@ -30,16 +31,20 @@ const CHUNKED_LIMITS: ChunkedLimits = {
 /**
  * Makes the reader of a body that is framed so; undefined when there is none. A
  * chunked body is passed on in chunks, or as its mere data for those who do not
- * know chunks.
+ * know chunks. `reading` is `tolerant` for a response.
  */
-export function createBodyReader(framing: BodyFraming, chunkedAs: "chunks" | "data"): BodyReader | undefined {
+export function createBodyReader(
+  framing: BodyFraming,
+  chunkedAs: "chunks" | "data",
+  reading: LineReading,
+): BodyReader | undefined {
   switch (framing.kind) {
     case "none":
       return undefined;
     case "length":
       return framing.length === 0 ? undefined : new LengthReader(framing.length);
     case "chunked":
-      return createChunkedDecoder(CHUNKED_LIMITS, chunkedAs);
+      return createChunkedDecoder(CHUNKED_LIMITS, chunkedAs, reading);
     case "until-close":
       return endless;
     default:
@@ -47,9 +52,9 @@ export function createBodyReader(framing: BodyFraming, chunkedAs: "chunks" | "da
   }
 }
 
-/** As `createBodyReader`, for a body of so many octets, or in chunks when that is negative. */
+/** As `createBodyReader`, for a response with a body of so many octets, or in chunks when that is negative. */
 export function createPlainReader(length: number): BodyReader | undefined {
-  if (length < 0) return createChunkedDecoder(CHUNKED_LIMITS, "chunks");
+  if (length < 0) return createChunkedDecoder(CHUNKED_LIMITS, "chunks", "tolerant");
   return length === 0 ? undefined : new LengthReader(length);
 }
 

@@ -1,5 +1,6 @@
-import { type Fields, getAll, hasField } from "../../protocol/http1/fields.ts";
+import { type Fields, getAll, hasField, withoutFields } from "../../protocol/http1/fields.ts";
 import { stripHopByHop } from "../../protocol/http1/hop-by-hop.ts";
+import { canonicaliseLength } from "../../protocol/http1/message-framing.ts";
 import type { PlainResponse } from "../../protocol/http1/plain-response.ts";
 import type { ResponseHead } from "../../protocol/http1/response-head.ts";
 import { formatLines } from "./origin-head.ts";
@@ -29,8 +30,7 @@ export function formatClientHead(head: ResponseHead, options: ClientHeadOptions)
   // RFC 9110 §8.6: neither 1xx nor 204 has a length.
   const isBare = status < 200 || status === 204;
   const dropped = isBare ? "content-length" : options.bound ? "proxy-support" : undefined;
-  const fields =
-    dropped === undefined ? stripped.fields : stripped.fields.filter(({ name }) => name.toLowerCase() !== dropped);
+  const fields = canonicaliseLength(dropped === undefined ? stripped.fields : withoutFields(stripped.fields, dropped));
   let text = `HTTP/1.1 ${status} ${head.reason}\r\n${formatLines(fields)}`;
   if (options.chunked && !isBare) text += "Transfer-Encoding: chunked\r\n";
   // RFC 9110 §7.8: to switch protocols, or to ask for it, is between neighbours, so we say it anew.

@@ -233,7 +233,7 @@ export class Download implements ConnSink {
     this.#begin(
       head.status,
       textHead(formatted.text),
-      createBodyReader(framing, knowsChunks ? "chunks" : "data"),
+      createBodyReader(framing, knowsChunks ? "chunks" : "data", "tolerant"),
       rest,
     );
   }

@@ -99,7 +99,7 @@ export class Exchange implements UploadOwner, DownloadOwner {
     this.#up = new Outlet(client, origin);
     this.#down = new Outlet(origin, client);
     const unwritten = begun === undefined ? head : "";
-    this.#upload = new Upload(this, client, this.#up, unwritten, createBodyReader(request.framing, "chunks"));
+    this.#upload = new Upload(this, client, this.#up, unwritten, createBodyReader(request.framing, "chunks", "strict"));
     if (options.keepsRequest) this.#upload.keep();
     this.#download = new Download(this, origin, this.#down, options);
     if (this.#upload.done && begun?.answer === undefined) this.#await();

@@ -1,4 +1,5 @@
 import type { Conn, ConnSink } from "../../net/conn.ts";
+import { CR, LF } from "../../protocol/http1/octets.ts";
 import { type PlainRequest, readPlainRequest } from "../../protocol/http1/plain-request.ts";
 import { readPlainResponse } from "../../protocol/http1/plain-response.ts";
 import { SessionAsker } from "../auth/identify.ts";
@@ -30,6 +31,9 @@ const REQUEST: Next = { kind: "request" };
 
 const NOTHING = new Uint8Array(0);
 
+/** Octets of CRLF. */
+const EMPTY_LINE = 2;
+
 /** How long a head is that is copied and kept while its answer is awaited; longer ones take the whole story. */
 const MAX_HEAD = 16 * 1024;
 
@@ -43,8 +47,8 @@ const MAX_HEAD = 16 * 1024;
  */
 export function serveRepeats(before: Session, client: Conn, services: Services): Next | Promise<Next> {
   if (client.closed) return GONE;
-  // Pipelined: it is here already.
-  if (client.unreadBytes > 0) return REQUEST;
+  // Pipelined: it is here already. No request is as short as an empty line.
+  if (client.unreadBytes > EMPTY_LINE) return REQUEST;
   if (before.runtime.forward.clientIdleMs <= 0) return GONE;
   return new Promise((resolve) => {
     client.attach(new Repeater(before, client, services, resolve));
@@ -77,6 +81,8 @@ class Repeater implements ConnSink {
   #down = 0;
   #body: BodyReader | undefined;
   #keepsOrigin = false;
+  /** A CR came, which may be of an empty line. */
+  #heldCr = false;
 
   constructor(before: Session, client: Conn, services: Services, resolve: (next: Next) => void) {
     this.#session = before;
@@ -94,11 +100,28 @@ class Repeater implements ConnSink {
   // What the client does.
 
   data(chunk: Uint8Array): void {
-    if (this.#origin === undefined && this.#ask(chunk)) return;
-    if (this.#origin === undefined) this.#leave(REQUEST);
-    // The next request already: it waits until this one is answered.
-    else this.#handOver(this.#origin);
-    this.#client.unread(chunk);
+    if (this.#origin !== undefined) {
+      // The next request already: it waits until this one is answered.
+      this.#handOver(this.#origin);
+      this.#client.unread(chunk);
+      return;
+    }
+    const request = this.#heldCr || chunk[0] === CR ? this.#skipEmptyLines(chunk) : chunk;
+    if (request.length === 0 || this.#ask(request)) return;
+    this.#leave(REQUEST);
+    this.#client.unread(request);
+  }
+
+  /**
+   * RFC 9112 §2.2: clients of old send an empty line after a body. No request
+   * begins with it, and the client is as idle as before.
+   */
+  #skipEmptyLines(chunk: Uint8Array): Uint8Array {
+    const bytes = this.#heldCr ? Buffer.concat([LONE_CR, chunk]) : chunk;
+    let at = 0;
+    while (bytes[at] === CR && bytes[at + 1] === LF) at += EMPTY_LINE;
+    this.#heldCr = bytes.length === at + 1 && bytes[at] === CR;
+    return this.#heldCr ? NOTHING : bytes.subarray(at);
   }
 
   end(): void {
@@ -299,6 +322,8 @@ class Repeater implements ConnSink {
     this.#resolve(next);
   }
 }
+
+const LONE_CR = Uint8Array.of(CR);
 
 /** The consumer of the origin's connection while its answer is awaited. */
 class OriginSide implements ConnSink {

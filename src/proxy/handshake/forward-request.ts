@@ -1,8 +1,8 @@
 import { type Endpoint, type EndpointResult, parseHostField } from "../../address/endpoint.ts";
 import { type Fields, getAll, getOne, hasField, hasToken, withoutFields } from "../../protocol/http1/fields.ts";
 import { stripHopByHop } from "../../protocol/http1/hop-by-hop.ts";
-import { findHostField } from "../../protocol/http1/host-field.ts";
-import { frameRequest, type RequestFraming } from "../../protocol/http1/message-framing.ts";
+import { checkHostField } from "../../protocol/http1/host-field.ts";
+import { canonicaliseLength, frameRequest, type RequestFraming } from "../../protocol/http1/message-framing.ts";
 import { allowsNextRequest } from "../../protocol/http1/persistence.ts";
 import type { RequestHead } from "../../protocol/http1/request-head.ts";
 import { parseRequestTarget, type RequestTargetError } from "../../protocol/http1/request-target.ts";
@@ -39,7 +39,7 @@ export function readForwardRequest(head: RequestHead): Outcome<ForwardRequest> {
   const named = readEndpoint(authority, scheme === "https" ? 443 : 80);
   if (!named.ok) return fail("bad_target", { note: named.code });
 
-  const hostFault = checkHostField(head, authority);
+  const hostFault = checkHostField(head);
   if (hostFault !== undefined) return fail("malformed_request", { note: hostFault });
   const framing = frameRequest(head);
   if (framing.kind === "bad") return fail("malformed_request", { note: framing.code });
@@ -50,29 +50,21 @@ export function readForwardRequest(head: RequestHead): Outcome<ForwardRequest> {
 
   // RFC 9110 §10.1.1: a 1.0 client cannot mean what it says with Expect.
   const isOld = head.version === "1.0";
-  const fields = isOld ? withoutFields(stripped.fields, "host", "expect") : withoutFields(stripped.fields, "host");
+  const kept = isOld ? withoutFields(stripped.fields, "host", "expect") : withoutFields(stripped.fields, "host");
+  const hasBody = framing.kind === "chunked" || (framing.kind === "length" && framing.length > 0);
   return succeed({
     kind: "forward",
     target: named.endpoint,
     scheme,
     head,
     path: pathAndQuery,
-    fields,
+    fields: framing.kind === "length" ? canonicaliseLength(kept) : kept,
     framing,
-    upgrade: isOld || framing.kind !== "none" ? undefined : readUpgrade(head.fields),
+    upgrade: isOld || hasBody ? undefined : readUpgrade(head.fields),
     takesTrailers: !isOld && hasField(head.fields, "te") && hasToken(head.fields, "te", "trailers"),
     maxForwards,
     keepsClient: allowsNextRequest(head),
   });
-}
-
-/** The absolute-form wins over Host (RFC 9112 §3.2.2), but a malformed one is no HTTP (§3.2). An empty one is well formed. */
-function checkHostField(head: RequestHead, authority: string): string | undefined {
-  const host = findHostField(head);
-  if (host.kind === "bad") return host.code;
-  if (host.kind === "none" || host.value === "" || host.value === authority) return undefined;
-  const named = parseHostField(host.value, 80);
-  return named.ok ? undefined : `host: ${named.code}`;
 }
 
 /** Authorities that were read lately: most requests are for one of a few. Only what is valid, and not much. */

@@ -2,6 +2,7 @@ import type { Conn } from "../../net/conn.ts";
 import { MessageReader, type ReadResult } from "../../net/read-message.ts";
 import type { HeadParser } from "../../protocol/http1/head-parser.ts";
 import { createRequestHeadParser, type RequestHead, type RequestHeadError } from "../../protocol/http1/request-head.ts";
+import { CR, LF } from "../../protocol/http1/octets.ts";
 import type { Parsed } from "../../protocol/parsed.ts";
 import { parseSocks4Request, type Socks4Request, type Socks4RequestError } from "../../protocol/socks/socks4-server.ts";
 import { parseSocks5Greeting, type Socks5Greeting } from "../../protocol/socks/socks5-server.ts";
@@ -16,7 +17,10 @@ export type Hello =
   | { readonly protocol: "socks5"; readonly greeting: Socks5Greeting }
   | { readonly protocol: "socks4"; readonly request: Socks4Request };
 
-type HelloError = RequestHeadError | Socks4RequestError | "bad_version" | "protocol_not_served";
+type HelloError = RequestHeadError | Socks4RequestError | "bad_version" | "protocol_not_served" | "tls";
+
+/** `silent`: the client said nothing before it left or its time was over. That is no request, and nothing failed. */
+type FirstMessage = Outcome<Hello> | "silent";
 
 /**
  * Reads what a client says first, under a deadline and a cap. Every byte after
@@ -26,15 +30,17 @@ export function readHello(
   session: Session,
   client: Conn,
   protocols: ReadonlySet<ClientProtocol>,
-): Outcome<Hello> | Promise<Outcome<Hello>> {
+): FirstMessage | Promise<FirstMessage> {
   return new HelloReader(session, client, protocols).read(remainingHandshakeMs(session));
 }
 
-class HelloReader extends MessageReader<Hello, HelloError, Outcome<Hello>> {
+class HelloReader extends MessageReader<Hello, HelloError, FirstMessage> {
   readonly #session: Session;
   readonly #protocols: ReadonlySet<ClientProtocol>;
   /** Once the first byte has told that it is needed. */
   #headParser: HeadParser<RequestHead, RequestHeadError> | undefined;
+  /** What came is no more than the empty line that may stand before a request (RFC 9112 §2.2). */
+  #saidNothing = true;
 
   constructor(session: Session, client: Conn, protocols: ReadonlySet<ClientProtocol>) {
     super(client, session.runtime.limits.headBytes + 1);
@@ -44,7 +50,12 @@ class HelloReader extends MessageReader<Hello, HelloError, Outcome<Hello>> {
 
   protected override parse(bytes: Uint8Array): Parsed<Hello, HelloError> {
     const session = this.#session;
-    session.protocol ??= recogniseProtocol(bytes[0]);
+    this.#saidNothing = bytes[0] === CR && (bytes.length === 1 || (bytes.length === 2 && bytes[1] === LF));
+    if (session.protocol === undefined) {
+      if (bytes[0] === TLS_HANDSHAKE && bytes.length < 2) return MORE;
+      if (bytes[0] === TLS_HANDSHAKE && bytes[1] === TLS_MAJOR) return TLS;
+      session.protocol = recogniseProtocol(bytes[0]);
+    }
     if (!this.#protocols.has(session.protocol)) return NOT_SERVED;
     switch (session.protocol) {
       case "socks5": {
@@ -68,12 +79,19 @@ class HelloReader extends MessageReader<Hello, HelloError, Outcome<Hello>> {
     }
   }
 
-  protected override judge(read: ReadResult<Hello, HelloError>): Outcome<Hello> {
-    return judgeHello(this.#session, read);
+  protected override judge(read: ReadResult<Hello, HelloError>): FirstMessage {
+    const isOver = read.kind === "timeout" || read.kind === "closed";
+    return isOver && this.#saidNothing ? "silent" : judgeHello(this.#session, read);
   }
 }
 
+const MORE = { kind: "more" } as const;
 const NOT_SERVED = { kind: "bad", code: "protocol_not_served", at: 0 } as const;
+const TLS = { kind: "bad", code: "tls", at: 0 } as const;
+
+/** A TLS record with a handshake message, of any version since SSL 3 (RFC 8446 §5.1). */
+const TLS_HANDSHAKE = 0x16;
+const TLS_MAJOR = 3;
 
 function judgeHello(session: Session, read: ReadResult<Hello, HelloError>): Outcome<Hello> {
   switch (read.kind) {
@@ -81,6 +99,8 @@ function judgeHello(session: Session, read: ReadResult<Hello, HelloError>): Outc
       if (read.value.protocol === "http") noteHead(session, read.value.head);
       return succeed(read.value);
     case "bad":
+      if (read.code === "tls")
+        return fail("protocol_not_served", { note: "the client speaks TLS, this listener does not" });
       return fail(judgeHelloError(read.code), { note: read.code });
     case "too_large":
       return fail("head_too_large");
@@ -88,7 +108,7 @@ function judgeHello(session: Session, read: ReadResult<Hello, HelloError>): Outc
       return fail("handshake_timeout");
     case "closed":
       // A client that sent FIN may still read: tell it that what it sent is not a request.
-      if (read.reset || read.received === 0) return fail("client_gone");
+      if (read.reset) return fail("client_gone");
       return fail("malformed_request", { note: "the request ended in the middle of its head" });
     default:
       return read satisfies never;
@@ -111,7 +131,7 @@ function recogniseProtocol(firstByte: number | undefined): ClientProtocol {
   return firstByte === 4 ? "socks4" : "http";
 }
 
-function judgeHelloError(code: HelloError): FailureDetail {
+function judgeHelloError(code: Exclude<HelloError, "tls">): FailureDetail {
   switch (code) {
     case "head_too_large":
     case "too_many_fields":

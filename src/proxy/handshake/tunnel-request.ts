@@ -1,5 +1,5 @@
-import { type Endpoint, parseAuthority, parseHostField, sameHost } from "../../address/endpoint.ts";
-import { findHostField } from "../../protocol/http1/host-field.ts";
+import { type Endpoint, parseAuthority } from "../../address/endpoint.ts";
+import { checkHostField } from "../../protocol/http1/host-field.ts";
 import { frameRequest } from "../../protocol/http1/message-framing.ts";
 import type { RequestHead } from "../../protocol/http1/request-head.ts";
 import { fail, type Outcome, succeed } from "../failure.ts";
@@ -11,16 +11,17 @@ export interface TunnelRequest {
 }
 
 /**
- * Reads a CONNECT request (RFC 9110 §9.3.6): authority-form with a port, a
- * `Host` that agrees, and no content, since nobody could tell content from the
- * first bytes of the tunnel.
+ * Reads a CONNECT request (RFC 9110 §9.3.6): authority-form with a port, and no
+ * content, since nobody could tell content from the first bytes of the tunnel.
+ * The authority decides; what Host names is not compared, since clients name the
+ * proxy, leave the port out or leave Host out, and none of it goes on.
  */
 export function readConnect(head: RequestHead): Outcome<TunnelRequest> {
   const wish = readAuthority(head.target);
   if (!wish.ok) return wish;
 
-  const disagreement = compareHostField(head, wish.value.target);
-  if (disagreement !== undefined) return disagreement;
+  const hostFault = checkHostField(head);
+  if (hostFault !== undefined) return fail("malformed_request", { note: hostFault });
 
   const framing = frameRequest(head);
   if (framing.kind === "bad") return fail("malformed_request", { note: framing.code });
@@ -42,16 +43,4 @@ function readAuthority(text: string): Outcome<TunnelRequest> {
   if (authorities.size === MAX_AUTHORITIES) authorities.clear();
   authorities.set(own, wish);
   return wish;
-}
-
-/** RFC 9112 §3.2: HTTP/1.1 carries exactly one `Host`; what it names is the target, the port may be left out. */
-function compareHostField(head: RequestHead, target: Endpoint): ReturnType<typeof fail> | undefined {
-  const host = findHostField(head);
-  if (host.kind === "none") return undefined;
-  if (host.kind === "bad") return fail("malformed_request", { note: host.code });
-  if (host.value === head.target) return undefined;
-  const named = parseHostField(host.value, target.port);
-  if (!named.ok) return fail("host_mismatch", { note: named.code });
-  if (!sameHost(named.endpoint.host, target.host) || named.endpoint.port !== target.port) return fail("host_mismatch");
-  return undefined;
 }

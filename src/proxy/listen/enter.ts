@@ -30,6 +30,8 @@ const MAX_HEADER_BYTES = 4112;
 /** A refusal, and the connection over which the client can still be told; undefined when there is none. */
 export type Entrance =
   | { readonly ok: true; readonly conn: Conn }
+  /** The client said nothing before it left or its time was over: the connection is to be closed, and nothing failed. */
+  | { readonly ok: false; readonly failure: "silent" }
   | { readonly ok: false; readonly failure: Failure; readonly conn: Conn | undefined };
 
 /**
@@ -44,6 +46,7 @@ export function enter(session: Session, conn: TcpConn, doorway: Doorway, places:
 
 async function passIntroduced(session: Session, conn: TcpConn, doorway: Doorway, places: Places): Promise<Entrance> {
   const introduced = await readIntroduction(session, conn);
+  if (introduced === "silent") return SILENT;
   return introduced.ok ? pass(session, conn, doorway, places) : turnAway(introduced.failure, conn, doorway);
 }
 
@@ -54,6 +57,7 @@ function pass(session: Session, conn: TcpConn, doorway: Doorway, places: Places)
   return doorway.tls === undefined ? { ok: true, conn } : secure(session, conn, doorway.tls);
 }
 
+const SILENT: Entrance = { ok: false, failure: "silent" };
 const NO_DESCRIPTORS: Failure = { detail: "out_of_resources", note: "EMFILE" };
 
 /** Nobody who waits for TLS understands an answer in clear. */
@@ -63,7 +67,7 @@ function turnAway(failure: Failure, conn: TcpConn, doorway: Doorway): Entrance {
 
 async function secure(session: Session, conn: TcpConn, tls: NonNullable<Doorway["tls"]>): Promise<Entrance> {
   const socket = await moveToRuntime(conn);
-  if (socket === undefined) return { ok: false, failure: { detail: "client_gone" }, conn: undefined };
+  if (socket === undefined) return SILENT;
   const secured = await startServerTls(socket, tls.current, remainingHandshakeMs(session));
   if (secured.ok) {
     const { certificate } = secured;
@@ -74,6 +78,7 @@ async function secure(session: Session, conn: TcpConn, tls: NonNullable<Doorway[
     };
     return { ok: true, conn: secured.conn };
   }
+  if (secured.kind === "silent") return SILENT;
   const { failure } = fail(tlsDetails[secured.kind], { note: secured.note });
   return { ok: false, failure, conn: secured.conn };
 }
@@ -90,11 +95,12 @@ const tlsDetails: Readonly<
 };
 
 /** Learns the true client from the PROXY header; a health check of the load balancer itself (`LOCAL`) stays its own. */
-async function readIntroduction(session: Session, conn: TcpConn): Promise<Outcome<undefined>> {
+async function readIntroduction(session: Session, conn: TcpConn): Promise<Outcome<undefined> | "silent"> {
   const read = await readMessage(conn, parseProxyHeader, {
     deadlineMs: remainingHandshakeMs(session),
     maxBytes: MAX_HEADER_BYTES,
   });
+  if ((read.kind === "closed" || read.kind === "timeout") && read.received === 0) return "silent";
   switch (read.kind) {
     case "done":
       if (read.value.kind === "proxy") {

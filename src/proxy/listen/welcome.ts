@@ -42,6 +42,10 @@ async function welcomeLate(
   try {
     const entered = await entrance;
     if (entered.ok) return { conn: entered.conn, isIn: true };
+    if (entered.failure === "silent") {
+      conn.close();
+      return { conn, isIn: false };
+    }
     if (entered.conn === undefined) conn.close();
     const told = entered.conn ?? conn;
     await refuse(session, told, entered.failure, true);

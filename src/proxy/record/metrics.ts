@@ -45,6 +45,8 @@ export class Metrics {
   requests = 0;
   /** Connections accepted, by listener. */
   readonly accepted = new Map<string, number>();
+  /** Connections on which nothing was ever said, by listener. */
+  readonly probes = new Map<string, number>();
   /** Connections that are over, by listener and protocol. */
   readonly finished = new Map<string, Record<ProtocolLabel, number>>();
   readonly failures: Record<FailureDetail, number>;
@@ -96,6 +98,11 @@ export class Metrics {
   countOpened(listener: string): void {
     this.connectionsOpen += 1;
     this.accepted.set(listener, (this.accepted.get(listener) ?? 0) + 1);
+  }
+
+  /** Counts a connection that is over before its first byte. */
+  countProbe(listener: string): void {
+    this.probes.set(listener, (this.probes.get(listener) ?? 0) + 1);
   }
 
   /** Counts a connection that is over. */

@@ -33,6 +33,10 @@ export function createRecorder({ accessLog, metrics, live }: RecorderOptions): R
       live.add(session, tunnel);
     },
     finished(session) {
+      if (saidNothing(session)) {
+        metrics.countProbe(session.listener);
+        return;
+      }
       const now = performance.now();
       // What ends in that stage was never in the table.
       const tunnel = session.stage === "forward" ? undefined : live.remove(session);
@@ -43,6 +47,14 @@ export function createRecorder({ accessLog, metrics, live }: RecorderOptions): R
       metrics.countClosed(session);
     },
   };
+}
+
+/**
+ * A connection that ended before its first byte, and not because it was turned
+ * away: a TCP health check, a browser's connection in advance.
+ */
+function saidNothing({ failure, stage }: Session): boolean {
+  return failure === undefined && (stage === "accept" || stage === "handshake");
 }
 
 /** The result of the tunnel; or, when a mistake of ours lost that, what it last knew: a counter must not go back. */

@@ -18,6 +18,7 @@ export const httpVoice: Voice = {
     return writeRefusal(failure, {
       agent: session.runtime.agent,
       id: session.id,
+      rule: session.decision?.rule,
       challenges: session.runtime.authenticator.challenge(failure),
       withoutBody: session.method === "HEAD",
       keeps,

@@ -1,29 +1,16 @@
 import { formatProxyStatus } from "../../protocol/http1/proxy-status.ts";
 import { describeFailure, type Failure } from "../failure.ts";
+import { writeReasonPhrase } from "./reason-phrase.ts";
 
 const encoder = new TextEncoder();
-
-const reasonPhrases: Readonly<Record<number, string>> = {
-  400: "Bad Request",
-  403: "Forbidden",
-  407: "Proxy Authentication Required",
-  408: "Request Timeout",
-  429: "Too Many Requests",
-  431: "Request Header Fields Too Large",
-  500: "Internal Server Error",
-  501: "Not Implemented",
-  502: "Bad Gateway",
-  503: "Service Unavailable",
-  504: "Gateway Timeout",
-  505: "HTTP Version Not Supported",
-  508: "Loop Detected",
-};
 
 export interface RefusalContext {
   /** Name of this proxy. */
   readonly agent: string;
   /** Id of the connection, so that the person who reads the body can find the log line. */
   readonly id: string;
+  /** Name of the rule that decided, if it came to that. */
+  readonly rule: string | undefined;
   /** `Proxy-Authenticate` values for a 407. */
   readonly challenges: readonly string[];
   /** The response to HEAD has no body (RFC 9110 §9.3.2). */
@@ -33,7 +20,7 @@ export interface RefusalContext {
 }
 
 /**
- * Writes the response that refuses a request: status, `Proxy-Status` (RFC
+ * Writes the response that refuses a request: status and why, `Proxy-Status` (RFC
  * 9209), a body in which a person can read the reason, and whether the
  * connection ends (always for CONNECT, RFC 9931).
  */
@@ -57,7 +44,7 @@ export function writeRefusal(failure: Failure, context: RefusalContext): Uint8Ar
   });
   const bodyBytes = encoder.encode(body);
   const lines = [
-    `HTTP/1.1 ${status} ${reasonPhrases[status] ?? "Refused"}`,
+    `HTTP/1.1 ${status} ${writeReasonPhrase(failure, context.rule)}`,
     `Proxy-Status: ${proxyStatus}`,
     ...(status === 407 ? context.challenges.map((challenge) => `Proxy-Authenticate: ${challenge}`) : []),
     ...(failure.retryAfterSeconds === undefined ? [] : [`Retry-After: ${failure.retryAfterSeconds}`]),

@@ -35,6 +35,43 @@ describe("compileConfig() on upstreams", () => {
     });
   });
 
+  test("takes an empty password for SOCKS5 and HTTP", () => {
+    const upstreams = { a: "socks5h://token@h", b: "socks5://token:@h", c: "http://token@h:1" };
+    expect(Object.values(compileHops({ upstreams })).map(({ credentials }) => credentials)).toEqual(
+      Array.from({ length: 3 }, () => ["token", ""]),
+    );
+  });
+
+  test("refuses credentials that could never be sent, without repeating them", () => {
+    const colon =
+      "The user name has a colon, which Basic and Digest cannot carry (RFC 7617). Ask for a user name without one.";
+    const long = "The user name or the password has more than 255 bytes, which SOCKS cannot carry (RFC 1929).";
+    const control = "The user name or the password has a control character. Leave it out.";
+    const cases: [object, string][] = [
+      [{ upstream: "http://HUSH%3Aa:pw@h:1" }, `upstream: ${colon}`],
+      [{ upstreams: { a: "https://HUSH%3Aa@h" } }, `upstreams.a: ${colon}`],
+      [
+        { upstreams: { a: { url: "http://h:1", username: "HUSH:a", password: "p", auth: "digest" } } },
+        `upstreams.a: ${colon}`,
+      ],
+      [{ upstreams: { a: `socks5://${"u".repeat(256)}:HUSH@h` } }, `upstreams.a: ${long}`],
+      [{ upstreams: { a: `socks5h://HUSH:${"%C3%BC".repeat(128)}@h` } }, `upstreams.a: ${long}`],
+      [{ upstreams: { a: { url: "socks4a://h", username: "u".repeat(256) } } }, `upstreams.a: ${long}`],
+      [{ upstreams: { a: { url: "socks5://h", username: "u", password: { env: "P" } } } }, `upstreams.a: ${control}`],
+    ];
+    for (const [raw, problem] of cases) {
+      const problems = listCompileProblems(raw, { variables: { P: "HUSH\0" } });
+      expect(problems).toEqual([problem]);
+      expect(problems.join()).not.toContain("HUSH");
+    }
+  });
+
+  test("takes what can be sent: a colon for SOCKS, and 255 bytes", () => {
+    const upstreams = { a: "socks5://a%3Ab:c%3Ad@h", b: `socks5://${"u".repeat(255)}:${"p".repeat(255)}@h` };
+    expect(listCompileProblems({ upstreams })).toEqual([]);
+    expect(listCompileProblems({ upstreams: { a: `http://u:${"p".repeat(300)}@h:1` } })).toEqual([]);
+  });
+
   test("verifies the name of the URL for TLS unless told another", () => {
     const upstreams = { a: "https://exit.example", b: { url: "https://10.0.0.1:8443", serverName: "exit.example" } };
     expect(compileHops({ upstreams })).toEqual({

@@ -34,6 +34,13 @@ describe("compileEnvironment()", () => {
   });
 });
 
+test("compileEnvironment() refuses credentials that could never be sent, without repeating them", () => {
+  const { problems, routes } = compileEnvironment({ https_proxy: "http://HUSH%3Aa:HUSH@h:1" });
+  expect(problems).toMatchObject([{ origin: "https_proxy", message: expect.stringContaining("has a colon") }]);
+  expect(JSON.stringify(problems)).not.toContain("HUSH");
+  expect(routes.tunnel).toBeUndefined();
+});
+
 describe("no_proxy", () => {
   test.each([
     ["", "example.org", 443, false],

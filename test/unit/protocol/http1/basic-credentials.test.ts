@@ -53,10 +53,15 @@ describe("parseBasicCredentials()", () => {
     expect(parse("Basic YTo=")).toEqual(["a", ""]);
   });
 
-  test("refuses what is not UTF-8", () => {
-    expect(parseText(Uint8Array.of(0x61, 0x3a, 0xfc))).toBe("not_utf8");
-    expect(parseText(Uint8Array.of(0x61, 0x3a, 0xc0, 0x80))).toBe("not_utf8");
-    expect(parseText(Uint8Array.of(0x61, 0x3a, 0xed, 0xa0, 0x80))).toBe("not_utf8");
+  test("reads what is not UTF-8 as ISO-8859-1, all of it", () => {
+    expect(parseText(Uint8Array.of(0x61, 0x3a, 0xfc))).toEqual(["a", "ü"]);
+    expect(parseText(Uint8Array.of(0xfc, 0x3a, 0xa3, 0xff))).toEqual(["ü", "£ÿ"]);
+    expect(parseText(Uint8Array.of(0xc3, 0xbc, 0x3a, 0xfc))).toEqual(["Ã¼", "ü"]);
+  });
+
+  test("refuses the control characters of ISO-8859-1", () => {
+    expect(parseText(Uint8Array.of(0x61, 0x3a, 0xc0, 0x80))).toBe("control_character");
+    expect(parseText(Uint8Array.of(0x61, 0x3a, 0x85))).toBe("control_character");
   });
 
   test("keeps a byte order mark: it is part of the name", () => {

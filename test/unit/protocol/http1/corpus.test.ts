@@ -100,10 +100,10 @@ function describeFraming(framing: ResponseFraming): string {
 }
 
 /** Feeds a body whole, byte by byte and with something after it, for its data and for its chunks. */
-function checkBody({ input, expected }: ChunkedVector): void {
+function checkBody({ input, expected, reading }: ChunkedVector): void {
   const bytes = Buffer.from(input, "latin1");
   for (const output of ["data", "chunks"] as const) {
-    const create = (): ChunkedDecoder => createChunkedDecoder(chunkedVectorLimits, output);
+    const create = (): ChunkedDecoder => createChunkedDecoder(chunkedVectorLimits, output, reading);
     for (const size of [bytes.length, 1, 2, 3, 7]) {
       const result = decodeInParts(create(), bytes, [Math.max(1, size)]);
       expect(result.kind).toBe(expected.kind);

@@ -1,20 +1,41 @@
 import { expect, test } from "bun:test";
-import { findHostField } from "../../../../src/protocol/http1/host-field.ts";
+import { checkHostField } from "../../../../src/protocol/http1/host-field.ts";
 
-const host = { name: "hOsT", value: "a.example:80" };
+/** What is said to Host fields with these values, in a request of a method and version. */
+function check(values: readonly string[], method = "GET", version: "1.0" | "1.1" = "1.1"): string | undefined {
+  const fields = values.map((value) => ({ name: "hOsT", value }));
+  return checkHostField({ method, target: "", version, fields });
+}
 
-test("findHostField() gives the raw value, even an empty one", () => {
-  expect(findHostField({ version: "1.1", fields: [host] })).toEqual({ kind: "one", value: "a.example:80" });
-  expect(findHostField({ version: "1.1", fields: [{ name: "Host", value: "" }] })).toEqual({ kind: "one", value: "" });
+test("checkHostField() lets pass one field of harmless characters, whatever it names", () => {
+  for (const value of [
+    "",
+    "a.example",
+    "a.example:80",
+    "a_b-.example.",
+    "[2001:db8::1]:80",
+    "2001:db8::1",
+    "2001:db8::1:8080",
+    "fe80::1%25eth0",
+    "a.example:",
+    "127.0.0.1:99999",
+    "~",
+  ])
+    expect([value, check([value])]).toEqual([value, undefined]);
 });
 
-test("findHostField() misses it in HTTP/1.1 and not in HTTP/1.0", () => {
-  expect(findHostField({ version: "1.1", fields: [] })).toEqual({ kind: "bad", code: "missing_host" });
-  expect(findHostField({ version: "1.0", fields: [] })).toEqual({ kind: "none" });
+test("checkHostField() refuses what two readers may part at different places", () => {
+  for (const value of ["a b", "a,b", "a.example/", "u@a", "a?b", "a#b", "a\\b", "a\tb", "b\xfc", '"a"', "a;b"])
+    expect([value, check([value])]).toEqual([value, "bad_host"]);
 });
 
-test("findHostField() refuses two lines in any version, even if they agree", () => {
-  for (const version of ["1.0", "1.1"] as const) {
-    expect(findHostField({ version, fields: [host, host] })).toEqual({ kind: "bad", code: "repeated_host" });
-  }
+test("checkHostField() misses it in HTTP/1.1 alone, and not for CONNECT", () => {
+  expect(check([])).toBe("missing_host");
+  expect(check([], "GET", "1.0")).toBeUndefined();
+  expect(check([], "CONNECT")).toBeUndefined();
+});
+
+test("checkHostField() refuses two lines in any version and method, even if they agree", () => {
+  for (const version of ["1.0", "1.1"] as const)
+    for (const method of ["GET", "CONNECT"]) expect(check(["a", "a"], method, version)).toBe("repeated_host");
 });

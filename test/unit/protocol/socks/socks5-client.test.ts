@@ -48,12 +48,12 @@ describe("encodeSocks5Password()", () => {
     expect([...(encodeSocks5Password("ü", "pw") ?? [])]).toEqual([1, 2, 0xc3, 0xbc, 2, 0x70, 0x77]);
   });
 
-  test("takes 255 bytes each and refuses 256 and none", () => {
+  test("takes 255 bytes each and an empty password, and refuses 256 and an empty name", () => {
     expect(encodeSocks5Password("u".repeat(255), "p".repeat(255))).toHaveLength(513);
     expect(encodeSocks5Password("u".repeat(256), "p")).toBeUndefined();
     expect(encodeSocks5Password("u", "ü".repeat(128))).toBeUndefined();
     expect(encodeSocks5Password("", "p")).toBeUndefined();
-    expect(encodeSocks5Password("u", "")).toBeUndefined();
+    expect(encodeSocks5Password("u", "")).toEqual(Buffer.from([1, 1, 0x75, 0]));
   });
 });
 

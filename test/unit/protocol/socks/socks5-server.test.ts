@@ -66,10 +66,13 @@ describe("parseSocks5Password()", () => {
     expect(parse(1, 1, 97, 2, 98)).toEqual({ kind: "more" });
   });
 
-  test("refuses another version and what is not UTF-8", () => {
+  test("refuses another version", () => {
     expect(parse(5)).toEqual({ kind: "bad", code: "bad_version", at: 0 });
-    expect(parse(1, 1, 0xfc, 1, 97)).toEqual({ kind: "bad", code: "not_utf8", at: 2 });
-    expect(parse(1, 1, 97, 1, 0xfc)).toEqual({ kind: "bad", code: "not_utf8", at: 4 });
+  });
+
+  test("reads what is not UTF-8 as ISO-8859-1", () => {
+    expect(read(1, 1, 0xfc, 1, 97)).toEqual(["ü", "a", 5]);
+    expect(read(1, 1, 97, 2, 0xfc, 0xff)).toEqual(["a", "üÿ", 6]);
   });
 
   test("prints no password", () => {

@@ -1,0 +1,77 @@
+import { describeFailure, type Failure, type FailureDetail } from "../failure.ts";
+
+/**
+ * What a program shows of a refused CONNECT, whose body most hide: one short
+ * clause. A reason without one here gives its sentence.
+ */
+const phrases: { readonly [Detail in FailureDetail]?: string } = {
+  malformed_request: "Malformed request",
+  bad_target: "Target is not a host and a port",
+  head_too_large: "Request head too large",
+  handshake_timeout: "Request did not arrive in time",
+  version_not_supported: "HTTP version not supported",
+  not_for_a_proxy: "This is a proxy and no origin server",
+  protocol_not_served: "Protocol not served here",
+  proxy_header_missing: "PROXY protocol header missing",
+  client_tls_failed: "TLS handshake failed",
+  certificate_required: "Client certificate required",
+  // The words that people search for, and some programs.
+  credentials_required: "Proxy Authentication Required",
+  credentials_malformed: "Proxy-Authorization cannot be read",
+  credentials_wrong: "Wrong user name or password",
+  auth_busy: "Too many logins at once",
+  client_not_admitted: "Client address not admitted",
+  too_many_connections: "Too many connections",
+  denied_by_rule: "Denied by rule",
+  denied_by_default: "No rule allows the target",
+  hook_failed: "Decision could not be made",
+  https_in_clear: "Use CONNECT for https",
+  address_prohibited: "Address of the target is prohibited",
+  proxy_loop: "Loop detected",
+  draining: "Proxy is shutting down",
+  dns_error: "Name does not resolve",
+  dns_timeout: "Name did not resolve in time",
+  connection_refused: "Target refused the connection",
+  connection_reset: "Connection closed before it was ready",
+  address_unroutable: "No route to the target",
+  connection_timeout: "Connecting to the target took too long",
+  out_of_resources: "Proxy is out of resources",
+  no_upstream: "No upstream proxy is available",
+  upstream_refused: "Upstream proxy refused",
+  upstream_credentials: "Upstream proxy does not accept the credentials",
+  upstream_protocol: "Upstream proxy answered wrongly",
+  upstream_timeout: "Upstream proxy did not answer in time",
+  tls_certificate: "Certificate of the next hop is not trusted",
+  tls_alert: "Next hop ended the TLS handshake",
+  tls_protocol: "TLS handshake with the next hop failed",
+  bad_response: "Response is malformed",
+  response_head_too_large: "Response head too large",
+  response_incomplete: "Response ended too early",
+  response_timeout: "Response did not arrive in time",
+  internal_error: "Internal error of the proxy",
+};
+
+/** Characters of a rule's name that are told. */
+const MAX_NAME = 60;
+
+/**
+ * Gives the reason phrase of a refusal (RFC 9112 §4): printable US-ASCII, and
+ * nothing that a peer has sent. `rule` is the one that decided, by its name in
+ * the configuration.
+ */
+export function writeReasonPhrase({ detail, note }: Failure, rule: string | undefined): string {
+  // These notes are ours: they tell which of TLS and HTTP was wanted.
+  if (detail === "protocol_not_served" && note !== undefined && OUR_NOTE.test(note)) return capitalise(note);
+  const phrase = phrases[detail] ?? describeFailure(detail).text.replace(/\.$/, "");
+  return detail === "denied_by_rule" && rule !== undefined ? `${phrase} ${sanitiseName(rule)}` : phrase;
+}
+
+const OUR_NOTE = /^the client speaks [A-Za-z, ]+$/;
+
+function capitalise(text: string): string {
+  return text.slice(0, 1).toUpperCase() + text.slice(1);
+}
+
+function sanitiseName(name: string): string {
+  return name.replaceAll(/[^\x20-\x7e]/g, "?").slice(0, MAX_NAME);
+}
