@@ -54,8 +54,9 @@ export async function explainTarget(
   };
   const own = new OwnAddresses();
   for (const { host, port } of compiled.listeners) own.add(host, port);
+  if (compiled.sidecar?.at.kind === "tcp") own.add(compiled.sidecar.at.host, compiled.sidecar.at.port);
   const failing: string[] = [];
-  const hooks = new HookReporter((message) => failing.push(line("note", message)));
+  const hooks = new HookReporter((message) => failing.push(line("note", message)), { secrets: compiled.secrets });
   const authorized = await authorize(session, target, {
     resolver,
     own,

@@ -22,6 +22,7 @@ import type { Materials } from "./materials.ts";
 import type { Checked, Problem } from "./problem.ts";
 import { parseDuration, parseSize } from "./quantity.ts";
 import { readRecord } from "./raw.ts";
+import { listSecrets } from "./list-secrets.ts";
 import { findSecret } from "./resolve-secret.ts";
 import type { Config } from "./schema.ts";
 import { upstreamsSchema } from "./upstream-schema.ts";
@@ -34,6 +35,8 @@ interface SidecarPlan {
     /** `path` is absolute. */
     | { readonly kind: "unix"; readonly path: string };
   readonly token?: Secret;
+  /** Names that a Host field may have, beside those that it always may. */
+  readonly allowedHosts: readonly string[];
 }
 
 /** What the access log looks like. */
@@ -55,6 +58,8 @@ export interface CompiledConfig {
   readonly tlsFiles: readonly TlsFiles[];
   /** The effective configuration for people: defaults filled in, secrets redacted. Plain JSON. */
   readonly effective: Readonly<Record<string, unknown>>;
+  /** Every secret of it in plain, to be taken out of messages that are not our own. Not to be printed. */
+  readonly secrets: readonly string[];
 }
 
 /**
@@ -97,6 +102,7 @@ export function compileConfig(config: Config, materials: Materials): Checked<Com
       ...(usersFile && { usersFile }),
       tlsFiles,
       effective: describeEffective(config, access),
+      secrets: listSecrets(config, materials),
     },
   };
 }
@@ -223,6 +229,7 @@ function compileSidecar(sidecar: NonNullable<Config["sidecar"]>, materials: Mate
           }
         : { kind: "unix", path: resolve(materials.folder, sidecar.unix) },
     ...(token && { token }),
+    allowedHosts: sidecar.allowedHosts ?? [],
   };
 }
 

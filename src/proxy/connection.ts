@@ -7,7 +7,7 @@ import type { Failure } from "./failure.ts";
 import type { Begun } from "./forward/begun.ts";
 import { carryOn } from "./forward/carry-on.ts";
 import { forward } from "./forward/forward.ts";
-import { serveRepeats } from "./forward/serve-repeats.ts";
+import { type Next, serveRepeats } from "./forward/serve-repeats.ts";
 import { readHello } from "./handshake/hello.ts";
 import { readCredentials } from "./handshake/read-credentials.ts";
 import { readRequest } from "./handshake/read-request.ts";
@@ -26,13 +26,36 @@ import { enterStage, openNextSession, openSession, type Session } from "./sessio
 
 /**
  * Serves one accepted connection from its first byte to its record. Never
- * rejects. Each request on a kept connection has an account of its own.
+ * rejects: a mistake of ours ends this connection, wherever it happens, and its
+ * places are given back. Each request on a kept connection has an account of its own.
  */
 export async function serveConnection(conn: TcpConn, from: Ip, doorway: Doorway, services: Services): Promise<void> {
   const { recorder, runtime } = services;
   const places = new Places(services.admission);
-  let session = openSession(runtime.current, shareAddress(from), conn.remotePort, doorway.name);
-  recorder.opened(session);
+  const first = openSession(runtime.current, shareAddress(from), conn.remotePort, doorway.name);
+  recorder.opened(first);
+  let last: Session | undefined;
+  try {
+    last = await serveRequests(first, conn, doorway, services, places);
+    if (last === undefined) return;
+  } catch (error) {
+    services.reportBug(error, first.id);
+    conn.reset();
+  }
+  places.leave((last ?? first).client);
+  recorder.closed(last ?? first);
+}
+
+/** Gives the account of the last request; undefined when the connection became a tunnel, which has its own end. */
+async function serveRequests(
+  first: Session,
+  conn: TcpConn,
+  doorway: Doorway,
+  services: Services,
+  places: Places,
+): Promise<Session | undefined> {
+  const { recorder, runtime } = services;
+  let session = first;
   const client = await welcome(session, conn, doorway, places, services);
   if (client === undefined) recorder.finished(session);
   let begun: Begun | undefined;
@@ -42,15 +65,21 @@ export async function serveConnection(conn: TcpConn, from: Ip, doorway: Doorway,
       const end = await (begun === undefined
         ? live(session, client, doorway, services, places)
         : carryOn(begun, client, services));
-      if (end === "tunnel") return;
+      if (end === "tunnel") return undefined;
       kept = typeof end === "object" ? refuse(session, client, end, services.draining) : end === "kept";
     } catch (error) {
-      services.reportBug(error, session.id);
-      kept = refuse(session, client, { detail: "internal_error" }, true);
+      kept = stumble(session, client, error, services);
     }
     recorder.finished(session);
     if (!kept) break;
-    const next = await serveRepeats(session, client, services);
+    let next: Next;
+    try {
+      next = await serveRepeats(session, client, services);
+    } catch (error) {
+      services.reportBug(error, session.id);
+      client.reset();
+      break;
+    }
     if (next.kind === "gone") {
       client.close();
       break;
@@ -58,8 +87,19 @@ export async function serveConnection(conn: TcpConn, from: Ip, doorway: Doorway,
     begun = next.kind === "begun" ? next.begun : undefined;
     session = begun?.session ?? openNextSession(session, runtime.current);
   }
-  places.leave(session.client);
-  recorder.closed(session);
+  return session;
+}
+
+/** A mistake of ours ended the request. Who was told already that the tunnel stands can be told nothing more. */
+function stumble(session: Session, client: Conn, error: unknown, services: Services): false {
+  services.reportBug(error, session.id);
+  if (session.stage === "tunnel" || session.stage === "respond") {
+    session.failure = { detail: "internal_error" };
+    client.reset();
+  } else {
+    refuse(session, client, { detail: "internal_error" }, true);
+  }
+  return false;
 }
 
 /**
@@ -118,13 +158,18 @@ async function live(
       target.reset();
       return { detail: "client_gone" };
     }
-
-    enterStage(session, "respond");
-    respondEstablished(session, client);
   }
-
-  enterStage(session, "tunnel");
-  const tap = request.value.kind === "tunnel" ? inspectTunnel(session) : undefined;
-  openTunnel(session, client, target, tap, places, services);
+  try {
+    if (request.value.kind === "tunnel") {
+      enterStage(session, "respond");
+      respondEstablished(session, client);
+    }
+    enterStage(session, "tunnel");
+    const tap = request.value.kind === "tunnel" ? inspectTunnel(session) : undefined;
+    openTunnel(session, client, target, tap, places, services);
+  } catch (error) {
+    target.reset();
+    throw error;
+  }
   return "tunnel";
 }

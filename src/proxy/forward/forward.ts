@@ -151,6 +151,7 @@ async function exchange(errand: Errand, origin: Origin, begun: Begun | undefined
     return { kind: "failed", failure: refuseLogin(way.absolute?.upstream, shown.note) };
   }
   const under = new Exchange(client, origin.conn, {
+    session,
     request,
     head: formatOriginHead(request, {
       client: session.client,
