@@ -25,7 +25,7 @@ export function createProcessIo(end: (code: number) => never): CliIo {
     print: writeOut,
     accessSink: (text) => access.write(text),
     tell,
-    readPassword: (prompt) => (stdin.isTTY ? readHiddenLine(stdin, stderr, prompt) : readPiped()),
+    readPassword: (prompt) => (stdin.isTTY ? readHiddenLine(stdin, stderr, escapeText(prompt)) : readPiped()),
     onStopSignal: (listener) => listen(["SIGTERM", "SIGINT"], listener),
     onOtherSignal: (listener) => listen(["SIGHUP", "SIGUSR1", "SIGUSR2"], listener),
     onBug: listenToBugs(tell, end),

@@ -1,6 +1,7 @@
 import type { Ip } from "../address/ip.ts";
 import type { Conn } from "../net/conn.ts";
 import type { TcpConn } from "../net/tcp-conn.ts";
+import { readClaimedUser } from "./auth/claimed-user.ts";
 import { identify } from "./auth/identify.ts";
 import { dial } from "./dial/dial.ts";
 import type { Failure } from "./failure.ts";
@@ -123,7 +124,11 @@ async function live(
   const presented = await readCredentials(session, client, hello.value);
   if (!presented.ok) return presented.failure;
   const user = await identify(session, presented.value, services);
-  if (!user.ok) return user.failure;
+  if (!user.ok) {
+    // Who guesses passwords, and whose: the record is the place to see it.
+    if (user.failure.detail === "credentials_wrong") session.user = readClaimedUser(presented.value);
+    return user.failure;
+  }
   const crowded = places.takeForUser(session);
   if (crowded !== undefined) return crowded;
 
