@@ -1,6 +1,8 @@
+import { hostname } from "node:os";
 import type { CompiledConfig } from "./config/compile.ts";
 import type { Checked } from "./config/problem.ts";
 import type { Resolver } from "./net/dns.ts";
+import { serveHttp } from "./net/http/serve-http.ts";
 import type { LanePool } from "./net/linux/lane-pool.ts";
 import { measureDescriptors } from "./net/linux/spare-descriptors.ts";
 import { chooseSockets } from "./net/sockets.ts";
@@ -14,6 +16,7 @@ import { createListenerTls, type ListenerTls } from "./proxy/listen/listener-tls
 import { OwnAddresses } from "./proxy/listen/own-addresses.ts";
 import { Captures } from "./proxy/record/captures.ts";
 import { AccessLog, type LogSink } from "./proxy/record/access-log.ts";
+import { BugReporter } from "./proxy/record/bug-reporter.ts";
 import { LiveTable } from "./proxy/record/live-table.ts";
 import { Metrics } from "./proxy/record/metrics.ts";
 import { createRecorder } from "./proxy/record/recorder.ts";
@@ -50,6 +53,8 @@ export interface Daemon {
   readonly lanes: LanePool | undefined;
   /** What each listener shows to clients that speak TLS, in the order of the listeners; undefined for a plain one. */
   readonly tls: readonly (ListenerTls | undefined)[];
+  /** Tells the operator of an error that nothing caught. */
+  reportBug(error: unknown): void;
   /** Puts the text of a changed users file into effect for new connections, or says why it cannot be used. */
   replaceUsers(text: string): Checked<Runtime>;
   /**
@@ -69,27 +74,37 @@ export type DaemonStart =
 /** Composes a compiled configuration into a running proxy: runtime, listeners, sidecar. */
 export async function startDaemon(compiled: CompiledConfig, options: DaemonOptions): Promise<DaemonStart> {
   const metrics = new Metrics();
-  const live = new LiveTable();
-  const accessLog = new AccessLog({ format: compiled.log.access, sink: options.accessSink });
+  const forwarding = new Forwarding();
+  const live = new LiveTable(forwarding.exchanges);
+  const accessLog = new AccessLog({
+    format: compiled.log.access,
+    sink: options.accessSink,
+    whenLost: (why) =>
+      options.tell(`Access lines are being lost: ${why}. "penstock_access_log_dropped_total" counts them.`),
+  });
   const doors = openDoors(compiled);
   if (!doors.ok) return doors;
   const sockets = chooseSockets(compiled.sockets);
   const { engine, lanes, story } = chooseEngine(compiled.splice, options.tell, sockets.adopt);
-  const hooks = new HookReporter(options.tell);
+  const { secrets } = compiled;
+  const hooks = new HookReporter(options.tell, { secrets });
+  const bugs = new BugReporter({ tell: options.tell, secrets });
+  const reportBug = (error: unknown, id: string): void =>
+    bugs.report(`A mistake of the proxy ended connection ${id}`, error);
   const admission = new Admission();
   const services: Services = {
     runtime: new RuntimeHolder(compiled.runtime),
     admission,
-    recorder: createRecorder({ accessLog, metrics, live }),
+    recorder: createRecorder({ accessLog, metrics, live, reportBug }),
     resolver: options.resolver ?? createSystemResolver(),
     tunnel: engine,
     listen: sockets.listen,
     connect: sockets.connect,
-    forwarding: new Forwarding(),
+    forwarding,
     lingering: new Lingering(admission),
     captures: new Captures({ application: `Penstock ${version}` }),
     own: new OwnAddresses(),
-    reportBug: (error, id) => options.tell(`A mistake of the proxy ended connection ${id}: ${describeBug(error)}`),
+    reportBug,
     reportHook: (report) => hooks.report(report),
     draining: false,
   };
@@ -98,6 +113,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
 
   // The sidecar first: it can say that the proxy is still starting.
   let gate: Gate | undefined;
+  let sidecar: Sidecar | undefined;
   const port: ControlPort = {
     readiness: () => readReadiness(gate, services, wayOut),
     effectiveConfig: () => ({ ...compiled.effective, splicing: story, driving: sockets.story }),
@@ -109,21 +125,26 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
         accessLog,
         auth: services.runtime.current.authenticator.checks,
         certificates: listCertificates(gate, doors.plans),
+        ...(sidecar && { sidecar: sidecar.connections }),
         ...(lanes && { lanes: lanes.status() }),
       }),
-    tunnels: () => live.list(performance.now()),
-    kill: (id) => live.kill(id),
+    tunnels: (filter) => live.list(performance.now(), filter),
+    kill: (filter) => live.kill(filter),
     captures: {
       start: (wanted) => services.captures.start(wanted, (visit) => live.visit(visit)),
       stop: (id) => services.captures.stop(id),
     },
   };
-  const sidecar = await openSidecar(compiled.sidecar, port, options);
-  if (sidecar !== undefined && !sidecar.ok) return sidecar;
+  const besides = await openSidecar(compiled.sidecar, port, (error) => bugs.report("A mistake in the sidecar", error));
+  if (besides !== undefined && !besides.ok) return besides;
+  sidecar = besides?.sidecar;
+  // It is not for the users of the proxy, whatever the rules allow.
+  if (compiled.sidecar?.at.kind === "tcp" && sidecar?.port !== undefined)
+    services.own.add(compiled.sidecar.at.host, sidecar.port);
 
   const opened = openGate(doors.plans, services, services.own);
   if (!opened.ok) {
-    await Promise.all([sidecar?.sidecar.stop(), lanes?.stop()]);
+    await Promise.all([sidecar?.stop(), lanes?.stop()]);
     return { ok: false, message: explainBinding(opened.plan, opened.code) };
   }
   gate = opened.gate;
@@ -143,8 +164,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
   const close = async (): Promise<void> => {
     stopTidying();
     services.captures.stopAll();
-    await accessLog.stop();
-    await Promise.all([sidecar?.sidecar.stop(), lanes?.stop()]);
+    await Promise.all([withinMs(accessLog.stop(), LAST_LINES_MS), sidecar?.stop(), lanes?.stop()]);
   };
   return {
     ok: true,
@@ -154,11 +174,12 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
         port: bound,
         text: formatListener(host, bound),
       })),
-      sidecar: sidecar?.sidecar,
+      sidecar,
       splicing: story,
       driving: sockets.story,
       lanes,
       tls: doors.plans.map(({ tls }) => tls),
+      reportBug: (error) => bugs.report("A mistake outside of any connection, which ended none", error),
       replaceUsers(text) {
         if (compiled.usersFile === undefined) throw new Error("There is no users file to replace");
         const runtime = compiled.usersFile.recompile(text);
@@ -221,6 +242,9 @@ function openDoors({ listeners }: CompiledConfig): Doors {
 /** Milliseconds for connections that were ended to say so in the log: a matter of microtasks, but for a peer in the middle of its handshake. */
 const LAST_WORDS_MS = 200;
 
+/** Milliseconds for whoever reads access lines to take the last ones. */
+const LAST_LINES_MS = 1000;
+
 /** Ready to serve a new connection: bound, not about to stop, and with a way to somewhere. */
 async function readReadiness(gate: Gate | undefined, services: Services, wayOut: WayOut): Promise<Readiness> {
   if (gate === undefined && !services.draining) return { ready: false, reason: "starting" };
@@ -232,16 +256,16 @@ async function readReadiness(gate: Gate | undefined, services: Services, wayOut:
 function openSidecar(
   plan: CompiledConfig["sidecar"],
   port: ControlPort,
-  options: DaemonOptions,
+  reportBug: (error: unknown) => void,
 ): Promise<SidecarStart> | undefined {
   if (plan === undefined) return undefined;
-  const reportBug = (error: Error): void => options.tell(`A mistake in the sidecar: ${describeBug(error)}`);
+  const { at, token, allowedHosts } = plan;
   const app = createSidecarApp(port, {
     reportBug,
-    ...(plan.token && { token: plan.token }),
-    ...(plan.at.kind === "tcp" && { boundHost: plan.at.host }),
+    ...(token && { token }),
+    ...(at.kind === "tcp" && { allowedHosts: [hostname(), ...allowedHosts] }),
   });
-  return startSidecar(app, plan.at.kind === "tcp" ? plan.at : { unix: plan.at.path });
+  return startSidecar({ app, address: at.kind === "tcp" ? at : { unix: at.path }, serveHttp, reportBug });
 }
 
 function explainBinding({ host, port }: ListenPlan, code: string): string {
@@ -264,8 +288,4 @@ async function withinMs(promise: Promise<void>, ms: number): Promise<void> {
   const timer = setTimeout(resolve, ms);
   await Promise.race([promise, elapsed]);
   clearTimeout(timer);
-}
-
-function describeBug(error: unknown): string {
-  return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }

@@ -1,5 +1,15 @@
+import { exitCodes } from "./cli/io.ts";
 import { createProcessIo } from "./cli/process-io.ts";
 import { runCli } from "./cli/run-cli.ts";
+import { describeThrown } from "./proxy/hook/describe-thrown.ts";
 
 /** The executable: the only place that may end the process. */
-process.exit(await runCli(process.argv.slice(2), createProcessIo()));
+const io = createProcessIo((code) => process.exit(code));
+let code: number;
+try {
+  code = await runCli(process.argv.slice(2), io);
+} catch (error) {
+  io.tell(`Penstock failed: ${describeThrown(error)}.`);
+  code = exitCodes.failure;
+}
+process.exit(code);

@@ -1,3 +1,5 @@
+import { escapeLines, formatJson } from "../proxy/record/escape-text.ts";
+
 export interface CertificateFiles {
   /** Name or address by which clients reach the proxy, as the certificate has it. */
   readonly name: string;
@@ -10,10 +12,10 @@ export interface CertificateFiles {
 /** Says what to do with a certificate of one's own: in the configuration, and at the clients. */
 export function describeTrust({ name, cert, key, authority }: CertificateFiles): string {
   const host = name.includes(":") ? `[${name}]` : name.replace(/^\*/, "proxy");
-  return `
+  return escapeLines(`
 Put this into the configuration (beyond loopback it needs "users", too):
 
-  listen: [{ host: "0.0.0.0", port: 8443, tls: { cert: ${JSON.stringify(cert)}, key: ${JSON.stringify(key)} } }],
+  listen: [{ host: "0.0.0.0", port: 8443, tls: { cert: ${formatJson(cert)}, key: ${formatJson(key)} } }],
 
 Clients have to trust ${authority}, never its key:
 
@@ -25,5 +27,5 @@ Clients have to trust ${authority}, never its key:
   Chrome on Linux   certutil -d sql:$HOME/.pki/nssdb -A -t C,, -n penstock -i ${authority}
   Firefox           Settings, Privacy & Security, View Certificates, Authorities, Import
   Node              NODE_EXTRA_CA_CERTS=${authority}
-`;
+`);
 }

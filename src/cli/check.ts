@@ -1,3 +1,4 @@
+import { formatJson } from "../proxy/record/escape-text.ts";
 import { createCommand } from "./command.ts";
 import { configArgs, configLists, loadFromFlags, tellProblems } from "./config-args.ts";
 import { exitCodes } from "./io.ts";
@@ -15,7 +16,7 @@ export const check = createCommand({
       return exitCodes.configuration;
     }
     const { compiled, file } = loaded.value;
-    await input.io.print(`${JSON.stringify(compiled.effective, undefined, 2)}\n`);
+    await input.io.print(`${formatJson(compiled.effective, 2)}\n`);
     input.io.tell(file === undefined ? "There is no configuration file: the defaults hold." : `${file} is valid.`);
     return exitCodes.ok;
   },

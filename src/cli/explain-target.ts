@@ -3,9 +3,11 @@ import type { Ip } from "../address/ip.ts";
 import type { CompiledConfig } from "../config/compile.ts";
 import type { Resolver } from "../net/dns.ts";
 import { resolveHost } from "../proxy/dial/resolve-host.ts";
+import { explainFailure } from "../proxy/explain-failure.ts";
 import { describeFailure, type Failure } from "../proxy/failure.ts";
 import { HookReporter } from "../proxy/hook/hook-reporter.ts";
 import { OwnAddresses } from "../proxy/listen/own-addresses.ts";
+import { escapeText } from "../proxy/record/escape-text.ts";
 import { classifyAddress } from "../proxy/policy/address-class.ts";
 import { authorize, type Authorized } from "../proxy/policy/authorize.ts";
 import { guardAddress, isLocalhostName, type OwnListeners } from "../proxy/policy/guard.ts";
@@ -53,8 +55,9 @@ export async function explainTarget(
   };
   const own = new OwnAddresses();
   for (const { host, port } of compiled.listeners) own.add(host, port);
+  if (compiled.sidecar?.at.kind === "tcp") own.add(compiled.sidecar.at.host, compiled.sidecar.at.port);
   const failing: string[] = [];
-  const hooks = new HookReporter((message) => failing.push(line("note", message)));
+  const hooks = new HookReporter((message) => failing.push(line("note", message)), { secrets: compiled.secrets });
   const authorized = await authorize(session, target, {
     resolver,
     own,
@@ -85,9 +88,9 @@ async function explainUpstream({ hops }: Route, { own, resolver, connectMs }: Me
   if (first === undefined) return undefined;
   const { host, port } = first.endpoint;
   const resolved = await resolveHost(host, resolver, connectMs);
-  if (!resolved.ok) return refuse(resolved.failure);
+  if (!resolved.ok) return refuse({ ...resolved.failure, nextHop: first.name });
   if (!resolved.value.every((ip) => own.has(ip, port))) return undefined;
-  return refuse({ detail: "proxy_loop", note: `upstream ${first.name}` });
+  return refuse({ detail: "proxy_loop", note: `upstream ${first.name}`, nextHop: first.name });
 }
 
 /** The addresses of the target and what becomes of each, and the verdict on the whole. */
@@ -127,15 +130,16 @@ function describeHeader(version: ProxyProtocolVersion | undefined): string {
 }
 
 function refuse(failure: Failure): string[] {
-  const { word, status, text } = describeFailure(failure.detail);
+  const { word, status } = describeFailure(failure.detail);
   const note = failure.note === undefined ? "" : ` (${failure.note})`;
   return [
     line("verdict", `refused with ${status}`),
     line("reason", `${word}; ${failure.detail}${note}`),
-    line("meaning", text),
+    line("meaning", explainFailure(failure)),
   ];
 }
 
+/** Names and notes are of the configuration or of others: nothing of them reaches a terminal raw. */
 function line(name: string, value: string): string {
-  return `${`${name}:`.padEnd(9)}${value}`;
+  return escapeText(`${`${name}:`.padEnd(9)}${value}`);
 }

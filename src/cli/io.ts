@@ -9,7 +9,7 @@ export interface CliIo {
   readonly terminal: boolean;
   /** Writes a result to standard output, as it is. */
   readonly print: (text: string) => Promise<void>;
-  /** Tells a person something: one line on standard error. */
+  /** Tells a person something: one line on standard error. Characters that must not reach a terminal are escaped. */
   readonly tell: (line: string) => void;
   /** Where access lines go. */
   readonly accessSink: LogSink;
@@ -19,6 +19,13 @@ export interface CliIo {
   readonly interactive: boolean;
   /** Calls `listener` at each SIGTERM and SIGINT until the returned function is called. */
   readonly onStopSignal: (listener: (signal: string) => void) => () => void;
+  /** The same for SIGHUP, SIGUSR1 and SIGUSR2, which end the process while nobody listens. */
+  readonly onOtherSignal: (listener: (signal: string) => void) => () => void;
+  /**
+   * Calls `listener` with every error that nothing caught, until the returned
+   * function is called. While nobody listens, such an error ends the process.
+   */
+  readonly onBug: (listener: (error: unknown) => void) => () => void;
 }
 
 /** Exit codes of the program. 78 is EX_CONFIG of sysexits.h. */

@@ -1,27 +1,84 @@
 import { stderr, stdin, stdout } from "node:process";
 
-import type { CliIo } from "./io.ts";
+import { DescriptorWriter } from "../net/descriptor-writer.ts";
+import { FatalError } from "../net/fatal-error.ts";
+import { describeThrown } from "../proxy/hook/describe-thrown.ts";
+import { escapeText } from "../proxy/record/escape-text.ts";
+import { type CliIo, exitCodes } from "./io.ts";
 import { readHiddenLine } from "./read-hidden-line.ts";
 
-/** The world as this process sees it. */
-export function createProcessIo(): CliIo {
+/** Bytes of messages that may wait for a slow reader of standard error; what does not fit is left out, and counted. */
+const MESSAGE_BYTES = 256 * 1024;
+
+/** Access lines come one batch at a time, and are bounded where they wait. */
+const ACCESS_BYTES = Infinity;
+
+/** The world as this process sees it. `end` ends the process. */
+export function createProcessIo(end: (code: number) => never): CliIo {
+  const access = new DescriptorWriter(1, { limitBytes: ACCESS_BYTES });
+  const tell = createTeller();
   return {
     folder: process.cwd(),
     variables: process.env,
     terminal: stdout.isTTY,
     interactive: stdin.isTTY,
     print: writeOut,
-    accessSink: writeOut,
-    tell: (line) => void stderr.write(`${line}\n`),
-    readPassword: (prompt) => (stdin.isTTY ? readHiddenLine(stdin, stderr, prompt) : readPiped()),
-    onStopSignal(listener) {
-      process.on("SIGTERM", listener);
-      process.on("SIGINT", listener);
-      return () => {
-        process.off("SIGTERM", listener);
-        process.off("SIGINT", listener);
-      };
-    },
+    accessSink: (text) => access.write(text),
+    tell,
+    readPassword: (prompt) => (stdin.isTTY ? readHiddenLine(stdin, stderr, escapeText(prompt)) : readPiped()),
+    onStopSignal: (listener) => listen(["SIGTERM", "SIGINT"], listener),
+    onOtherSignal: (listener) => listen(["SIGHUP", "SIGUSR1", "SIGUSR2"], listener),
+    onBug: listenToBugs(tell, end),
+  };
+}
+
+function listen(signals: readonly NodeJS.Signals[], listener: (signal: string) => void): () => void {
+  for (const signal of signals) process.on(signal, listener);
+  return () => {
+    for (const signal of signals) process.off(signal, listener);
+  };
+}
+
+/** A teller that never waits for whoever reads standard error. */
+function createTeller(): (line: string) => void {
+  const writer = new DescriptorWriter(2, { limitBytes: MESSAGE_BYTES });
+  let lost = 0;
+  return (line) => {
+    const before = lost === 0 ? "" : `${lost} messages were left out: they were not read in time.\n`;
+    const written = writer.write(`${before}${escapeText(line)}\n`);
+    // Nobody can be told that nobody can be told.
+    if (written === undefined) lost += 1;
+    else {
+      lost = 0;
+      written.catch(() => {});
+    }
+  };
+}
+
+/**
+ * Hears of what nothing caught: left to itself, the runtime would print lines of
+ * source and values of variables, secrets among them.
+ */
+function listenToBugs(tell: (line: string) => void, end: (code: number) => never): CliIo["onBug"] {
+  const fail = (error: unknown): never => {
+    tell(`Penstock failed: ${describeThrown(error)}.`);
+    return end(exitCodes.failure);
+  };
+  let listener: ((error: unknown) => void) | undefined;
+  const hear = (error: unknown): void => {
+    if (listener === undefined || error instanceof FatalError) fail(error);
+    else listener(error);
+  };
+  process.on("uncaughtException", hear);
+  process.on("unhandledRejection", hear);
+  // The runtime's own listener prints.
+  process.removeAllListeners("warning");
+  process.on("warning", (warning) => listener?.(warning));
+  return (next) => {
+    listener = next;
+    return () => {
+      listener = undefined;
+    };
   };
 }
 
@@ -30,7 +87,7 @@ async function writeOut(text: string): Promise<void> {
   try {
     await Bun.write(Bun.stdout, text);
   } catch {
-    // Whoever read our output is gone. That is no reason to stop serving.
+    // Whoever read our output is gone, and wants no more of it.
   }
 }
 

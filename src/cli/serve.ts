@@ -16,6 +16,8 @@ export const serve = createCommand({
   lists: configLists,
   async run(input) {
     const { io } = input;
+    // From the beginning: none of these may end what is about to carry tunnels.
+    const unsubscribe = io.onOtherSignal((signal) => io.tell(describeSignal(signal)));
     const loaded = await loadFromFlags(input);
     if (!loaded.ok) {
       tellProblems(loaded, io);
@@ -32,15 +34,31 @@ export const serve = createCommand({
       io.tell(started.message);
       return exitCodes.failure;
     }
+    // What nothing caught ended at most what it was about: the others live on.
+    const forget = io.onBug((error) => started.daemon.reportBug(error));
     // Before anybody is told that it runs: a signal may follow at once.
     const stopped = stopWhenTold(started.daemon, compiled.drainMs, io);
     tellStart(started.daemon, compiled, file, io);
     const watches = [watchUsers(started.daemon, compiled, io), followCertificates(started.daemon, compiled, io)];
     await stopped;
     for (const watch of watches) watch?.close();
+    forget();
+    unsubscribe();
     return exitCodes.ok;
   },
 });
+
+/** What a signal does that other programs know, and this one does not yet. */
+function describeSignal(signal: string): string {
+  switch (signal) {
+    case "SIGHUP":
+      return "SIGHUP: there is no reloading yet, nothing changes. Restart to use a new configuration; users files and certificates are followed by themselves.";
+    case "SIGUSR1":
+      return "SIGUSR1: there are no log files to reopen, nothing changes. Access lines go to standard output.";
+    default:
+      return `${signal}: there is no handing over to a new program yet, nothing changes.`;
+  }
+}
 
 function tellStart(daemon: Daemon, compiled: CompiledConfig, file: string | undefined, io: CliIo): void {
   io.tell(file === undefined ? "No configuration file: the defaults hold." : `Configuration from ${file}.`);

@@ -23,6 +23,7 @@ import type { Materials } from "./materials.ts";
 import type { Checked, Problem } from "./problem.ts";
 import { parseDuration, parseSize } from "./quantity.ts";
 import { readRecord } from "./raw.ts";
+import { listSecrets } from "./list-secrets.ts";
 import { findSecret } from "./resolve-secret.ts";
 import type { Config } from "./schema.ts";
 import { upstreamsSchema } from "./upstream-schema.ts";
@@ -35,6 +36,8 @@ interface SidecarPlan {
     /** `path` is absolute. */
     | { readonly kind: "unix"; readonly path: string };
   readonly token?: Secret;
+  /** Names that a Host field may have, beside those that it always may. */
+  readonly allowedHosts: readonly string[];
 }
 
 /** What the access log looks like. */
@@ -56,6 +59,8 @@ export interface CompiledConfig {
   readonly tlsFiles: readonly TlsFiles[];
   /** The effective configuration for people: defaults filled in, secrets redacted. Plain JSON. */
   readonly effective: Readonly<Record<string, unknown>>;
+  /** Every secret of it in plain, to be taken out of messages that are not our own. Not to be printed. */
+  readonly secrets: readonly string[];
 }
 
 /**
@@ -98,6 +103,7 @@ export function compileConfig(config: Config, materials: Materials): Checked<Com
       ...(usersFile && { usersFile }),
       tlsFiles,
       effective: describeEffective(config, access),
+      secrets: listSecrets(config, materials),
     },
   };
 }
@@ -228,6 +234,7 @@ function compileSidecar(sidecar: NonNullable<Config["sidecar"]>, materials: Mate
           }
         : { kind: "unix", path: resolve(materials.folder, sidecar.unix) },
     ...(token && { token }),
+    allowedHosts: sidecar.allowedHosts ?? [],
   };
 }
 

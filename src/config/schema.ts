@@ -1,5 +1,6 @@
 import type * as z from "zod";
 
+import { toAsciiHost } from "../address/host.ts";
 import { cidr, count, duration, flag, list, secret, settings, size, text, word } from "./fields.ts";
 import { forwardSchema } from "./forward-schema.ts";
 import { inspectSchema } from "./inside-schema.ts";
@@ -59,6 +60,13 @@ const timeoutsSchema = settings({
   .describe('How long. Durations are a number with `ms`, `s`, `m`, `h` or `d`, such as `"10s"`.')
   .prefault({});
 
+const hostName = () =>
+  text('a name such as "penstock.example"', (value) =>
+    toAsciiHost(value).ok
+      ? undefined
+      : 'is not the name of a host. Write one such as "penstock.example", without a port',
+  );
+
 const sidecarSchema = settings({
   port: count(0, 65535).describe("TCP port; 0 lets the system choose a free one. Either this or `unix`.").optional(),
   host: bindableHost()
@@ -66,6 +74,11 @@ const sidecarSchema = settings({
     .optional(),
   unix: text("the path of a socket")
     .describe("Path of a Unix socket, relative to the configuration file. Either this or `port`.")
+    .optional(),
+  allowedHosts: list(hostName(), 'a list of names such as ["penstock.example"]')
+    .describe(
+      "Names by which the sidecar may be asked (the Host field), beside addresses, `localhost` and the name of the machine. Health is answered under any name.",
+    )
     .optional(),
   token: secret().describe("Bearer token for everything beyond health. Without one only health is served.").optional(),
 })

@@ -1,3 +1,5 @@
+import { throwLater } from "./throw-later.ts";
+
 /** Something whose time can be up. */
 export interface Expiring {
   expire(): void;
@@ -16,12 +18,14 @@ export class Deadlines {
   /** By the look at which their time is up. A set may be empty until then. */
   readonly #turns = new Map<number, Set<Expiring>>();
   readonly #now: () => number;
+  readonly #reportBug: (error: unknown) => void;
   #size = 0;
   #timer: Timer | undefined;
 
-  /** `now` is a monotonic clock in milliseconds. */
-  constructor(now = () => performance.now()) {
+  /** `now` is a monotonic clock in milliseconds; `reportBug` hears of an `expire` that throws, which keeps no other one from its time. */
+  constructor(now = () => performance.now(), reportBug: (error: unknown) => void = throwLater) {
     this.#now = now;
+    this.#reportBug = reportBug;
   }
 
   /** How many have neither expired nor been stopped. */
@@ -62,7 +66,11 @@ export class Deadlines {
       if (turn > now) continue;
       for (const what of members) {
         this.stop(what, turn);
-        what.expire();
+        try {
+          what.expire();
+        } catch (error) {
+          this.#reportBug(error);
+        }
       }
       this.#turns.delete(turn);
     }

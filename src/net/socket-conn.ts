@@ -3,6 +3,7 @@ import { BufferedConn } from "./buffered-conn.ts";
 import { keepAlive, turnOnKeepAlive } from "./keep-alive.ts";
 import { duplicateDescriptor } from "./linux/socket.ts";
 import type { Detachable } from "./linux/take-over.ts";
+import { throwLater } from "./throw-later.ts";
 
 /**
  * A connection over a Bun socket, accepted or dialled, plain or TLS.
@@ -28,7 +29,8 @@ export class SocketConn extends BufferedConn {
   }
 
   get remoteAddress(): string {
-    return this.#socket.remoteAddress;
+    // A peer that is gone already has no address any more, whatever the type says.
+    return this.#socket.remoteAddress ?? "";
   }
   get remotePort(): number {
     return this.#socket.remotePort;
@@ -164,8 +166,10 @@ export const socketConnHandlers: Pick<SocketHandler<SocketConn>, "data" | "end" 
     socket.data.onClose(error);
   },
   error(socket, error) {
-    // A handler of ours threw, which is a bug: this connection ends, the others live on.
-    socket.data.onClose(error);
+    // A handler of ours threw, which is a bug: this connection ends, the others live on. What the system says has a code.
+    if (!("code" in error)) throwLater(error);
+    // It may have thrown before there was a connection.
+    (socket.data as SocketConn | undefined)?.onClose(error);
     socket.terminate();
   },
 };

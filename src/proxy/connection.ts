@@ -1,6 +1,7 @@
 import type { Ip } from "../address/ip.ts";
 import type { Conn } from "../net/conn.ts";
 import type { TcpConn } from "../net/tcp-conn.ts";
+import { readClaimedUser } from "./auth/claimed-user.ts";
 import { identify } from "./auth/identify.ts";
 import { dial } from "./dial/dial.ts";
 import type { Failure } from "./failure.ts";
@@ -29,48 +30,80 @@ import { enterStage, openNextSession, openSession, type Session } from "./sessio
  * rejects. Each request on a kept connection has an account of its own.
  */
 export async function serveConnection(conn: TcpConn, from: Ip, doorway: Doorway, services: Services): Promise<void> {
-  const { recorder, runtime } = services;
-  const { lingering, forwarding } = services;
+  const { recorder, runtime, lingering } = services;
   const places = new Places(services.admission, lingering);
-  let session = openSession(runtime.current, shareAddress(from), conn.remotePort, doorway.name);
-  recorder.opened(session);
+  const first = openSession(runtime.current, shareAddress(from), conn.remotePort, doorway.name);
+  recorder.opened(first);
+  let isOver = false;
+  const leave = (last: Session): void => {
+    if (isOver) return;
+    isOver = true;
+    places.leave(last.client);
+    recorder.closed(last);
+  };
+  try {
+    const served = await serveRequests(first, conn, doorway, services, places);
+    if (served === undefined) return;
+    const { client, last, listens } = served;
+    lingering.close(client, last, listens && last.failure?.detail !== "client_gone", () => leave(last));
+  } catch (error) {
+    services.reportBug(error, first.id);
+    conn.reset();
+    leave(first);
+  }
+}
+
+/** A connection on which no request follows. */
+interface Served {
+  readonly client: Conn;
+  /** The account of its last request. */
+  readonly last: Session;
+  /** Whether the client may still be sending. */
+  readonly listens: boolean;
+}
+
+/** Serves requests until none follows. Gives undefined when the connection became a tunnel, which has its own end. */
+async function serveRequests(
+  first: Session,
+  conn: TcpConn,
+  doorway: Doorway,
+  services: Services,
+  places: Places,
+): Promise<Served | undefined> {
+  const { recorder, runtime, forwarding } = services;
+  let session = first;
   const { conn: client, isIn } = await welcome(session, conn, doorway, places, services);
   if (!isIn) recorder.finished(session);
   let begun: Begun | undefined;
-  /** Whether the client may still be sending when its connection ends. */
   let listens = true;
-  for (let kept = isIn; kept;) {
-    try {
-      const end = await (begun === undefined
-        ? live(session, client, doorway, services, places)
-        : carryOn(begun, client, services));
-      if (end === "tunnel") {
-        forwarding.bound.release(client);
-        return;
+  try {
+    for (let kept = isIn; kept;) {
+      try {
+        const end = await (begun === undefined
+          ? live(session, client, doorway, services, places)
+          : carryOn(begun, client, services));
+        if (end === "tunnel") return undefined;
+        if (end === "silent") listens = false;
+        kept = typeof end === "object" ? await refuse(session, client, end, services.draining) : end === "kept";
+      } catch (error) {
+        services.reportBug(error, session.id);
+        kept = false;
+        // Nobody knows what of an answer was sent already.
+        if (isAnswering(session)) client.reset();
+        await refuse(session, client, { detail: "internal_error" }, true);
       }
-      if (end === "silent") listens = false;
-      kept = typeof end === "object" ? await refuse(session, client, end, services.draining) : end === "kept";
-    } catch (error) {
-      services.reportBug(error, session.id);
-      kept = false;
-      // Nobody knows what of an answer was sent already.
-      if (isAnswering(session)) client.reset();
-      await refuse(session, client, { detail: "internal_error" }, true);
+      recorder.finished(session);
+      if (!kept) break;
+      const next = await serveRepeats(session, client, services);
+      kept = next.kind !== "gone";
+      listens = kept;
+      begun = next.kind === "begun" ? next.begun : undefined;
+      if (kept) session = begun?.session ?? openNextSession(session, runtime.current);
     }
-    recorder.finished(session);
-    if (!kept) break;
-    const next = await serveRepeats(session, client, services);
-    kept = next.kind !== "gone";
-    listens = kept;
-    begun = next.kind === "begun" ? next.begun : undefined;
-    if (kept) session = begun?.session ?? openNextSession(session, runtime.current);
+  } finally {
+    forwarding.bound.release(client);
   }
-  forwarding.bound.release(client);
-  const last = session;
-  lingering.close(client, last, listens && last.failure?.detail !== "client_gone", () => {
-    places.leave(last.client);
-    recorder.closed(last);
-  });
+  return { client, last: session, listens };
 }
 
 /** Whether bytes of an answer may have been sent. */
@@ -101,7 +134,11 @@ async function live(
   const presented = await readCredentials(session, client, hello.value);
   if (!presented.ok) return presented.failure;
   const user = await identify(session, client, presented.value, services);
-  if (!user.ok) return user.failure;
+  if (!user.ok) {
+    // Who guesses passwords, and whose: the record is the place to see it.
+    if (user.failure.detail === "credentials_wrong") session.user = readClaimedUser(presented.value);
+    return user.failure;
+  }
   const crowded = places.takeForUser(session);
   if (crowded !== undefined) return crowded;
 
@@ -136,17 +173,22 @@ async function live(
       target.reset();
       return { detail: "client_gone" };
     }
-
-    enterStage(session, "respond");
-    const told = respondEstablished(session, client);
-    if (told !== true && !(await told)) {
-      target.reset();
-      return { detail: "client_gone" };
-    }
   }
-
-  enterStage(session, "tunnel");
-  const tap = request.value.kind === "tunnel" ? inspectTunnel(session) : undefined;
-  openTunnel(session, client, target, tap, places, services);
+  try {
+    if (request.value.kind === "tunnel") {
+      enterStage(session, "respond");
+      const told = respondEstablished(session, client);
+      if (told !== true && !(await told)) {
+        target.reset();
+        return { detail: "client_gone" };
+      }
+    }
+    enterStage(session, "tunnel");
+    const tap = request.value.kind === "tunnel" ? inspectTunnel(session) : undefined;
+    openTunnel(session, client, target, tap, places, services);
+  } catch (error) {
+    target.reset();
+    throw error;
+  }
   return "tunnel";
 }

@@ -148,6 +148,7 @@ const table = {
   response_incomplete: row("http_response_incomplete", 502, "destination", "The answer ended before its end."),
   response_timeout: row("http_response_timeout", 504, "destination", "The answer did not arrive in time."),
   // Us.
+  killed: row("connection_terminated", 502, "proxy", "An operator of the proxy ended this request."),
   internal_error: row("proxy_internal_error", 500, "proxy", "The proxy made a mistake."),
 } as const satisfies Record<string, FailureRow>;
 

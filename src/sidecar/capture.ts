@@ -1,8 +1,7 @@
 import type { Hono, MiddlewareHandler } from "hono";
-import { toAsciiHost } from "../address/host.ts";
 import type { Capture, CaptureOptions } from "../proxy/record/capture.ts";
-import type { CaptureFilter } from "../proxy/record/capture-filter.ts";
 import { answerProblem } from "./problem.ts";
+import { findQueryFault, readCaptureFilter } from "./read-query.ts";
 
 /** Starts and ends captures. */
 export interface CaptureControl {
@@ -31,7 +30,12 @@ export function mountCapture(app: Hono, guard: MiddlewareHandler, control: Captu
       return answerProblem(429, "There are as many captures as there may be. End one of them.", {
         "Retry-After": "10",
       });
-    return context.body(streamCapture(capture), 200, { "Content-Type": CAPTURE_TYPE, "Capture-Id": capture.id });
+    return context.body(streamCapture(capture), 200, {
+      "Content-Type": CAPTURE_TYPE,
+      "Capture-Id": capture.id,
+      // It goes on until somebody ends it.
+      "Transfer-Encoding": "chunked",
+    });
   });
   app.delete("/capture/:id", guard, (context) =>
     control.stop(context.req.param("id") ?? "")
@@ -42,41 +46,15 @@ export function mountCapture(app: Hono, guard: MiddlewareHandler, control: Captu
 
 /** What the query asks for, or what is wrong with it. */
 function readOptions(query: URLSearchParams): CaptureOptions | string {
-  for (const name of query.keys()) {
-    if (!PARAMETERS.includes(name))
-      return `There is no parameter ${JSON.stringify(name)}. Known are ${PARAMETERS.join(", ")}.`;
-    if (query.getAll(name).length > 1) return `Found ${name} more than once.`;
-    if (query.get(name) === "") return `Found an empty ${name}. Leave it out, or give a value.`;
-  }
+  const fault = findQueryFault(query, PARAMETERS);
+  if (fault !== undefined) return fault;
   const legs = LEGS.find((known) => known === (query.get("legs") ?? "client"));
   if (legs === undefined) return `legs must be one of ${LEGS.join(", ")}.`;
   const snap = query.get("snaplen") ?? "0";
   const snapLength = /^[0-9]{1,6}$/.test(snap) ? Number(snap) : Infinity;
   if (snapLength > MAX_SNAP_LENGTH) return `snaplen must be a number of bytes up to ${MAX_SNAP_LENGTH}; 0 keeps all.`;
-  const filter = readFilter(query);
+  const filter = readCaptureFilter(query);
   return typeof filter === "string" ? filter : { filter, legs, snapLength };
-}
-
-function readFilter(query: URLSearchParams): CaptureFilter | string {
-  const host = query.get("host");
-  const user = query.get("user");
-  const id = query.get("id");
-  const wanted = host === null ? {} : readHost(host);
-  if (typeof wanted === "string") return wanted;
-  return { ...wanted, ...(user !== null && { user }), ...(id !== null && { id }) };
-}
-
-/** `host`, `host:port`, or `*.host` for every name below it. */
-function readHost(text: string): CaptureFilter | string {
-  const below = text.startsWith("*.");
-  const rest = below ? text.slice(2) : text;
-  const whole = toAsciiHost(rest);
-  if (whole.ok) return { host: whole.host, ...(below && { below }) };
-  const [, name = "", port = ""] = /^(.*):([0-9]{1,5})$/.exec(rest) ?? [];
-  const named = toAsciiHost(name);
-  if (!named.ok || Number(port) > 65_535)
-    return `${JSON.stringify(text)} is no host. Write example.org, example.org:443 or *.example.org.`;
-  return { host: named.host, port: Number(port), ...(below && { below }) };
 }
 
 /** Blocks as the reader takes them: nothing is made before it is asked for. */

@@ -1,5 +1,5 @@
 import type { CaptureControl } from "./capture.ts";
-import type { LiveTunnel } from "../proxy/record/live-table.ts";
+import type { Flow, FlowFilter } from "../proxy/record/live-table.ts";
 
 /** Whether new connections are served, and if not, why. */
 export type Readiness =
@@ -13,10 +13,10 @@ export interface ControlPort {
   effectiveConfig(): unknown;
   /** Prometheus text format. */
   metricsText(): string;
-  /** Tunnels under way, the oldest first. */
-  tunnels(): readonly LiveTunnel[];
-  /** Ends a tunnel at once; false when there is none of that id. */
-  kill(id: string): boolean;
+  /** Tunnels and forwarded requests under way that match. */
+  tunnels(filter: FlowFilter): readonly Flow[];
+  /** Ends those that match at once, and gives their number. */
+  kill(filter: FlowFilter): number;
   /** Captures of tunnels; absent where there are none. */
   readonly captures?: CaptureControl;
 }

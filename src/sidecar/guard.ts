@@ -2,37 +2,29 @@ import { createHash, timingSafeEqual } from "node:crypto";
 import type { MiddlewareHandler } from "hono";
 import { parseHostField, sameHost } from "../address/endpoint.ts";
 import { type Host, toAsciiHost } from "../address/host.ts";
-import { classifyAddress } from "../proxy/policy/address-class.ts";
 import type { Secret } from "../proxy/auth/secret.ts";
 import { answerProblem } from "./problem.ts";
 
-/** What the Host field may name. */
-export interface HostPolicy {
-  /** The address that the sidecar binds. */
-  readonly boundHost: string;
-  /** Further names, for instance of a reverse proxy in front. */
-  readonly allowedHosts: readonly string[];
-}
-
 /**
- * Refuses requests whose Host field names something else. A web page that
- * points its own name at a loopback address (DNS rebinding) gets no further:
- * its browser sends that name.
+ * Refuses requests whose Host field names something else: a web page that points
+ * its own name at this address (DNS rebinding) gets no further, since its
+ * browser sends that name. Addresses cannot be pointed anywhere, and who sends no
+ * Host field (HTTP/1.0) is no browser.
  */
-export function guardHost({ boundHost, allowedHosts }: HostPolicy): MiddlewareHandler {
-  const allowed = [boundHost, ...allowedHosts].flatMap(readHost);
-  const boundEverywhere = allowed.some((host) => host.kind === "ip" && classifyAddress(host.ip) === "unspecified");
+export function guardHost(allowedHosts: readonly string[]): MiddlewareHandler {
+  const allowed = ["localhost", ...allowedHosts].flatMap(readHost);
   return async (context, next) => {
-    const field = context.req.header("Host") ?? new URL(context.req.url).host;
+    const field = context.req.header("Host");
+    if (field === undefined) return next();
     const parsed = parseHostField(field, 80);
     if (parsed.ok) {
       const { host } = parsed.endpoint;
-      // Nobody can rebind an address literal; which one leads to a wildcard socket is not known here.
-      const isOurs =
-        isLoopback(host) || allowed.some((ours) => sameHost(ours, host)) || (boundEverywhere && host.kind === "ip");
-      if (isOurs) return next();
+      if (host.kind === "ip" || allowed.some((ours) => sameHost(ours, host))) return next();
     }
-    return answerProblem(403, "The Host field does not name this sidecar. Use its address, or localhost.");
+    return answerProblem(
+      403,
+      'The Host field does not name this sidecar. Use its address, localhost or the name of the machine, or set "sidecar.allowedHosts".',
+    );
   };
 }
 
@@ -59,10 +51,6 @@ function challenge(detail: string, parameters: string): Response {
 
 function digest(text: string): Uint8Array {
   return createHash("sha256").update(text).digest();
-}
-
-function isLoopback(host: Host): boolean {
-  return host.kind === "ip" ? classifyAddress(host.ip) === "loopback" : host.text === "localhost";
 }
 
 function readHost(text: string): Host[] {

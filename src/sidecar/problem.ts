@@ -1,4 +1,5 @@
 import { STATUS_CODES } from "node:http";
+import { formatJson } from "../proxy/record/escape-text.ts";
 
 /** Answers with an RFC 9457 problem: a status, its title, and a sentence for the person who asked. */
 export function answerProblem(
@@ -7,8 +8,13 @@ export function answerProblem(
   headers: Readonly<Record<string, string>> = {},
 ): Response {
   const body = { type: "about:blank", title: STATUS_CODES[status] ?? "Error", status, detail };
-  return new Response(`${JSON.stringify(body)}\n`, {
+  return new Response(`${formatJson(body)}\n`, {
     status,
     headers: { "Content-Type": "application/problem+json", ...headers },
   });
+}
+
+/** Answers with JSON that can be shown on a terminal, whatever is in it. */
+export function answerJson(value: unknown, status = 200): Response {
+  return new Response(formatJson(value), { status, headers: { "Content-Type": "application/json" } });
 }

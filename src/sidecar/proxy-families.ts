@@ -13,13 +13,15 @@ export interface MetricSources {
   readonly auth: CheckCounts;
   /** The splice lanes, where the system has them. */
   readonly lanes?: { readonly lanes: number; readonly tunnels: number; readonly lost: number };
+  /** Connections to the sidecar itself, where there is one. */
+  readonly sidecar?: { readonly open: number; readonly accepted: number; readonly evicted: number };
   /** Listeners that speak TLS; milliseconds since the epoch. */
   readonly certificates?: readonly { readonly listener: string; readonly expiresAt: number }[];
 }
 
 /** Puts the counts of the data plane into families. Labels are closed sets, or come from the configuration. */
 export function collectProxyFamilies(sources: MetricSources): Family[] {
-  const { version, metrics, live, accessLog, auth, lanes, certificates = [] } = sources;
+  const { version, metrics, live, accessLog, auth, lanes, sidecar, certificates = [] } = sources;
   const moving = live.bytes();
   return [
     gauge("penstock_build_info", "Always 1; the labels say what is running.", [
@@ -105,6 +107,17 @@ export function collectProxyFamilies(sources: MetricSources): Family[] {
       { labels: { cache: "hit" }, value: auth.hits },
       { labels: { cache: "miss" }, value: auth.misses },
     ]),
+    gauge("penstock_sidecar_connections_open", "Connections to the sidecar under way.", [
+      { value: sidecar?.open ?? 0 },
+    ]),
+    counter("penstock_sidecar_connections_total", "Connections to the sidecar that were accepted.", [
+      { value: sidecar?.accepted ?? 0 },
+    ]),
+    counter(
+      "penstock_sidecar_connections_evicted_total",
+      "Connections to the sidecar closed because there were too many, in all or from one address.",
+      [{ value: sidecar?.evicted ?? 0 }],
+    ),
     counter("penstock_access_log_dropped_total", "Access lines lost because the reader was too slow or failed.", [
       { value: accessLog.dropped },
     ]),

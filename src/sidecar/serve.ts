@@ -4,11 +4,19 @@ import type { Hono } from "hono";
 /** Where the sidecar listens. */
 export type SidecarAddress = { readonly host: string; readonly port: number } | { readonly unix: string };
 
+/** Connections to the sidecar: under way, accepted, and closed or refused because there were too many. */
+export interface SidecarConnections {
+  readonly open: number;
+  readonly accepted: number;
+  readonly evicted: number;
+}
+
 export interface Sidecar {
   /** `http://host:port` as bound, or `unix:path`. */
   readonly text: string;
   /** The port as bound; undefined on a Unix socket. */
   readonly port: number | undefined;
+  readonly connections: SidecarConnections;
   /** Stops accepting, lets answers under way finish for a moment, then closes. */
   stop(): Promise<void>;
 }
@@ -17,83 +25,85 @@ export interface Sidecar {
 export type SidecarStart =
   { readonly ok: true; readonly sidecar: Sidecar } | { readonly ok: false; readonly message: string };
 
+/** What the sidecar needs of whoever serves HTTP: the sockets are not its matter. */
+export type ServeHttp = (options: {
+  readonly at: SidecarAddress;
+  readonly handle: (request: Request) => Response | Promise<Response>;
+  readonly reportBug: (error: unknown) => void;
+}) => ServeHttpResult;
+
+type ServeHttpResult =
+  | { readonly ok: true; readonly server: Server }
+  /** `code` is the errno word. */
+  | { readonly ok: false; readonly code: string };
+
+interface Server {
+  readonly port: number | undefined;
+  readonly connections: SidecarConnections;
+  /** Gives answers under way `ms` milliseconds. */
+  stop(ms: number): Promise<void>;
+}
+
+export interface SidecarOptions {
+  readonly app: Hono;
+  readonly address: SidecarAddress;
+  readonly serveHttp: ServeHttp;
+  /** Told of mistakes that ended a connection of the sidecar. */
+  readonly reportBug: (error: unknown) => void;
+}
+
 /** Milliseconds that answers under way get when the sidecar stops. */
 const STOP_MS = 1000;
 
 /** Milliseconds for whoever may be behind an existing socket file to show a sign of life. */
 const PROBE_MS = 1000;
 
-/** Seconds after which a silent connection is closed. */
-const IDLE_SECONDS = 30;
-
-/** No request here has a body worth reading. */
-const BODY_BYTES = 64 * 1024;
-
 /** Binds the sidecar. Expected failures (port taken, no permission) come back as a message. */
-export async function startSidecar(app: Hono, address: SidecarAddress): Promise<SidecarStart> {
-  if ("unix" in address) return startOnSocket(app, address.unix);
+export async function startSidecar(options: SidecarOptions): Promise<SidecarStart> {
+  const { address } = options;
+  if ("unix" in address) return startOnSocket(options, address.unix);
   const { host, port } = address;
-  // Unless told not to, Bun in production shares the port with whoever else serves there.
-  const started = bind(() =>
-    Bun.serve({ ...common(app), hostname: host, port, reusePort: false, idleTimeout: IDLE_SECONDS }),
-  );
-  if ("code" in started) {
-    const where = `${host.includes(":") ? `[${host}]` : host}:${port}`;
-    return { ok: false, message: `Cannot start the sidecar on ${where}: ${explainTcp(started.code)}` };
-  }
-  return succeed(started.server);
+  const started = bind(options);
+  if (!started.ok)
+    return { ok: false, message: `Cannot start the sidecar on ${format(host, port)}: ${explainTcp(started.code)}` };
+  const { server } = started;
+  return succeed(server, `http://${format(host, server.port ?? port)}`, () => server.stop(STOP_MS));
 }
 
-async function startOnSocket(app: Hono, path: string): Promise<SidecarStart> {
+function format(host: string, port: number): string {
+  return `${host.includes(":") ? `[${host}]` : host}:${port}`;
+}
+
+async function startOnSocket(options: SidecarOptions, path: string): Promise<SidecarStart> {
   const obstacle = await clearWay(path);
   if (obstacle !== undefined) return { ok: false, message: `Cannot start the sidecar on ${path}: ${obstacle}` };
   // The mask holds from the moment the file exists; a chmod alone would come too late.
   const mask = process.umask(0o177);
-  const started = bind(() => Bun.serve({ ...common(app), unix: path }));
+  const started = bind(options);
   process.umask(mask);
-  if ("code" in started) {
-    return { ok: false, message: `Cannot start the sidecar on ${path}: ${explainUnix(started.code)}` };
+  if (!started.ok) {
+    return { ok: false, message: `Cannot start the sidecar on ${path}: ${explainUnix(started.code, path)}` };
   }
   chmodSync(path, 0o600);
-  return succeed(started.server, path);
+  return succeed(started.server, `unix:${path}`, () => started.server.stop(STOP_MS));
 }
 
-function common(app: Hono) {
-  return {
-    fetch: (request: Request) => app.fetch(request),
-    development: false,
-    maxRequestBodySize: BODY_BYTES,
-  } as const;
+function bind({ app, address, serveHttp, reportBug }: SidecarOptions): ServeHttpResult {
+  return serveHttp({ at: address, handle: (request) => app.fetch(request), reportBug });
 }
 
-type Server = ReturnType<typeof Bun.serve>;
-
-/** What the system says to binding is an outcome; anything else is a mistake of ours. */
-function bind(serve: () => Server): { server: Server } | { code: string } {
-  try {
-    return { server: serve() };
-  } catch (error) {
-    const code = error instanceof Error && "code" in error ? String(error.code) : "";
-    if (code === "") throw error;
-    return { code };
-  }
-}
-
-function succeed(server: Server, path?: string): SidecarStart {
+function succeed(server: Server, text: string, stop: () => Promise<void>): SidecarStart {
   return {
     ok: true,
     sidecar: {
-      text: path === undefined ? `http://${server.url.host}` : `unix:${path}`,
+      text,
       port: server.port,
-      stop: () => stopGently(server),
+      get connections() {
+        return server.connections;
+      },
+      stop,
     },
   };
-}
-
-async function stopGently(server: Server): Promise<void> {
-  const hard = setTimeout(() => void server.stop(true), STOP_MS);
-  await server.stop();
-  clearTimeout(hard);
 }
 
 /** Removes a socket file that nobody listens on any more. Gives what is in the way otherwise. */
@@ -125,7 +135,11 @@ function explainTcp(code: string): string {
   }
 }
 
-function explainUnix(code: string): string {
+/** Bytes of a path that fit into the address of a socket: `sun_path` less its end. */
+const MAX_PATH_BYTES = 107;
+
+function explainUnix(code: string, path: string): string {
+  if (Buffer.byteLength(path) > MAX_PATH_BYTES) return explainUnix("ENAMETOOLONG", "");
   switch (code) {
     case "ENOENT":
       return 'the folder does not exist. Create it, or set "sidecar.unix" to another path.';

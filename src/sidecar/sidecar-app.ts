@@ -1,18 +1,17 @@
 import { Hono, type MiddlewareHandler } from "hono";
 import type { Secret } from "../proxy/auth/secret.ts";
-import { formatTlsFields } from "../proxy/record/access-line.ts";
-import type { LiveTunnel } from "../proxy/record/live-table.ts";
 import { mountCapture } from "./capture.ts";
 import type { ControlPort } from "./control-port.ts";
 import { guardHost, guardToken } from "./guard.ts";
-import { answerProblem } from "./problem.ts";
+import { answerJson, answerProblem } from "./problem.ts";
+import { findQueryFault } from "./read-query.ts";
+import { refuseOtherMethods } from "./refuse-other-methods.ts";
+import { mountTunnels } from "./tunnels.ts";
 
 export interface SidecarAppOptions {
   /** Bearer token for everything beyond health; without one that is served to nobody. */
   readonly token?: Secret;
-  /** The address it is bound to; undefined on a Unix socket, where any Host field is as good as another. */
-  readonly boundHost?: string;
-  /** Further names that the Host field may have. */
+  /** Names that the Host field may have beside addresses and `localhost`; undefined on a Unix socket, where any will do. */
   readonly allowedHosts?: readonly string[];
   /** Told of mistakes in the sidecar itself. */
   readonly reportBug?: (error: Error) => void;
@@ -25,29 +24,27 @@ const METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8";
 export function createSidecarApp(port: ControlPort, options: SidecarAppOptions = {}): Hono {
   const app = new Hono();
   app.use(harden);
-  if (options.boundHost !== undefined) {
-    app.use(guardHost({ boundHost: options.boundHost, allowedHosts: options.allowedHosts ?? [] }));
-  }
 
-  app.get("/healthz", (context) => context.text("ok\n"));
-  app.get("/readyz", async (context) => {
+  const health = refuseQueries([]);
+  app.get("/healthz", health, (context) => context.text("ok\n"));
+  app.get("/readyz", health, async () => {
     const readiness = await port.readiness();
-    return context.json(readiness, readiness.ready ? 200 : 503);
+    return answerJson(readiness, readiness.ready ? 200 : 503);
   });
   refuseOtherMethods(app, "/healthz", "GET, HEAD");
   refuseOtherMethods(app, "/readyz", "GET, HEAD");
 
+  // Health tells nobody anything, and who asks for it seldom knows our name.
+  if (options.allowedHosts !== undefined) app.use(guardHost(options.allowedHosts));
   const guard = guardToken(options.token);
-  app.get("/config", guard, (context) => context.json(port.effectiveConfig()));
-  app.get("/metrics", guard, (context) => context.body(port.metricsText(), 200, { "Content-Type": METRICS_TYPE }));
-  app.get("/tunnels", guard, (context) => context.json({ tunnels: port.tunnels().map(formatTunnel) }));
-  app.delete("/tunnels/:id", guard, (context) =>
-    port.kill(context.req.param("id")) ? context.body(null, 204) : answerProblem(404, "There is no tunnel of that id."),
+  const plain = refuseQueries([]);
+  app.get("/config", guard, plain, () => answerJson(port.effectiveConfig()));
+  app.get("/metrics", guard, plain, (context) =>
+    context.body(port.metricsText(), 200, { "Content-Type": METRICS_TYPE }),
   );
+  mountTunnels(app, guard, port);
   refuseOtherMethods(app, "/config", "GET, HEAD", guard);
   refuseOtherMethods(app, "/metrics", "GET, HEAD", guard);
-  refuseOtherMethods(app, "/tunnels", "GET, HEAD", guard);
-  refuseOtherMethods(app, "/tunnels/:id", "DELETE", guard);
   if (port.captures !== undefined) {
     mountCapture(app, guard, port.captures);
     refuseOtherMethods(app, "/capture", "GET, HEAD", guard);
@@ -70,28 +67,10 @@ const harden: MiddlewareHandler = async (context, next) => {
   context.header("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'");
 };
 
-function refuseOtherMethods(app: Hono, path: string, allow: string, guard?: MiddlewareHandler): void {
-  if (guard !== undefined) app.all(path, guard);
-  app.all(path, () => answerProblem(405, `This path knows only ${allow}.`, { Allow: allow }));
-}
-
-/** The keys of the access line, so that one query fits both. */
-function formatTunnel(tunnel: LiveTunnel): Record<string, unknown> {
-  return {
-    id: tunnel.id,
-    listener: tunnel.listener,
-    client: tunnel.client,
-    user: tunnel.user,
-    protocol: tunnel.protocol,
-    target: tunnel.target,
-    dialled: tunnel.dialled,
-    rule: tunnel.rule,
-    route: tunnel.route,
-    inside: tunnel.inside,
-    tls: tunnel.tls && formatTlsFields(tunnel.tls),
-    started_at: tunnel.startedAt,
-    age_ms: tunnel.ageMs,
-    bytes_up: tunnel.bytesUp,
-    bytes_down: tunnel.bytesDown,
+/** Whoever misspells a parameter shall not take the answer for what was asked. */
+function refuseQueries(known: readonly string[]): MiddlewareHandler {
+  return async (context, next) => {
+    const fault = findQueryFault(new URL(context.req.url).searchParams, known);
+    return fault === undefined ? next() : answerProblem(400, fault);
   };
 }

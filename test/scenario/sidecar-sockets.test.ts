@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { Secret } from "../../src/proxy/auth/secret.ts";
 import type { ControlPort } from "../../src/sidecar/control-port.ts";
 import { type Sidecar, type SidecarAddress, startSidecar } from "../../src/sidecar/serve.ts";
+import { serveHttp } from "../../src/net/http/serve-http.ts";
 import { createSidecarApp } from "../../src/sidecar/sidecar-app.ts";
 
 const port: ControlPort = {
@@ -13,16 +14,18 @@ const port: ControlPort = {
   effectiveConfig: () => ({}),
   metricsText: () => "up 1\n",
   tunnels: () => [],
-  kill: () => false,
+  kill: () => 0,
 };
+
+const bugs: unknown[] = [];
 
 /** Starts a sidecar that is stopped with the scope. A refusal is what the test is about. */
 async function start(address: SidecarAddress) {
   const app = createSidecarApp(port, {
     token: new Secret("t"),
-    ...("host" in address ? { boundHost: address.host } : {}),
+    ...("host" in address && { allowedHosts: [] }),
   });
-  const started = await startSidecar(app, address);
+  const started = await startSidecar({ app, address, serveHttp, reportBug: (error) => bugs.push(error) });
   return { started, [Symbol.asyncDispose]: async () => (started.ok ? started.sidecar.stop() : undefined) };
 }
 

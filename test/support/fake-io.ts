@@ -10,6 +10,8 @@ export interface FakeIo extends CliIo {
   readonly untilTold: (part: string) => Promise<string>;
   /** Sends a signal to whoever listens. */
   readonly signal: (name: string) => void;
+  /** Throws where nobody catches. */
+  readonly bug: (error: unknown) => void;
 }
 
 /** Makes a world; `passwords` are what a person types, one after the other. */
@@ -17,6 +19,8 @@ export function createFakeIo(parts: Partial<CliIo> & { passwords?: (string | und
   const { passwords = [], ...rest } = parts;
   const told: string[] = [];
   const listeners = new Set<(signal: string) => void>();
+  const others = new Set<(signal: string) => void>();
+  const bugs = new Set<(error: unknown) => void>();
   const waiting = new Set<() => void>();
   let printed = "";
   return {
@@ -38,6 +42,14 @@ export function createFakeIo(parts: Partial<CliIo> & { passwords?: (string | und
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
+    onOtherSignal: (listener) => {
+      others.add(listener);
+      return () => others.delete(listener);
+    },
+    onBug: (listener) => {
+      bugs.add(listener);
+      return () => bugs.delete(listener);
+    },
     ...rest,
     printed: () => printed,
     told,
@@ -53,7 +65,10 @@ export function createFakeIo(parts: Partial<CliIo> & { passwords?: (string | und
         look();
       }),
     signal: (name) => {
-      for (const listener of listeners) listener(name);
+      for (const listener of name === "SIGTERM" || name === "SIGINT" ? listeners : others) listener(name);
+    },
+    bug: (error) => {
+      for (const listener of bugs) listener(error);
     },
   };
 }

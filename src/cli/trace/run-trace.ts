@@ -15,7 +15,8 @@ import { raceConnect, RFC_8305_PACE } from "../../proxy/dial/connect-race.ts";
 import { DialLimit } from "../../proxy/dial/dial-limit.ts";
 import { openTunnel } from "../../proxy/dial/open-tunnel.ts";
 import { lookUpName } from "../../proxy/dial/resolve-host.ts";
-import { describeFailure, type Failure } from "../../proxy/failure.ts";
+import { explainFailure } from "../../proxy/explain-failure.ts";
+import type { Failure } from "../../proxy/failure.ts";
 import type { Hop } from "../../proxy/route/route.ts";
 import { version } from "../../version.ts";
 import { exchange } from "./exchange.ts";
@@ -102,7 +103,8 @@ class Trace {
     return stop;
   }
 
-  async #connect({ host, port }: Endpoint): Promise<Step<Conn>> {
+  /** `about`: whose the endpoint is, where it is not the target's. */
+  async #connect({ host, port }: Endpoint, about?: string): Promise<Step<Conn>> {
     const { connect } = this.#means;
     const race = await raceConnect(this.#question(host), {
       port,
@@ -128,7 +130,7 @@ class Trace {
     });
     if (!race.ok) {
       const stage = race.failure.detail.startsWith("dns_") ? "resolve" : "connect";
-      return { ok: false, stop: { stage, text: explainFailure(race.failure) } };
+      return { ok: false, stop: { stage, text: describeFailing(race.failure, about) } };
     }
     return { ok: true, value: this.#tapSocket(race.value.conn) };
   }
@@ -170,7 +172,7 @@ class Trace {
     // What is left to do when TLS stands is what a plain proxy wants. One object: a challenge is remembered by it.
     const asked: Hop = proxy.kind === "https" ? { ...proxy, kind: "http" } : proxy;
     for (;;) {
-      const connected = await this.#connect(proxy.endpoint);
+      const connected = await this.#connect(proxy.endpoint, THE_PROXY);
       if (!connected.ok) return connected;
       const passed = await this.#passProxy(connected.value, proxy, asked);
       if (passed.ok || passed.again !== true || this.record.challenged !== undefined) return passed;
@@ -200,7 +202,7 @@ class Trace {
     if (!destination.ok) return destination;
     const opened = await openTunnel({ conn, hop: asked, limit: this.#limit }, destination.value);
     if (!opened.ok) {
-      const stop = { stage: "proxy", text: explainFailure(opened.failure) } as const;
+      const stop = { stage: "proxy", text: describeFailing(opened.failure, THE_PROXY) } as const;
       return { ok: false, stop, again: opened.again !== undefined };
     }
     this.record.tunnelAt = { client: conn.bytesWritten, server: conn.bytesRead };
@@ -309,9 +311,13 @@ function readEnds(conn: Conn): Pick<NonNullable<TraceRecord["wire"]>, "local" | 
   };
 }
 
-function explainFailure({ detail, note }: Failure): string {
-  const text = describeFailure(detail).text.replace(/\.$/, "");
-  return note === undefined ? text : `${text} (${note})`;
+/** How a trace calls the proxy that it goes through: there is only one. */
+const THE_PROXY = "the proxy";
+
+/** `about`: whom it is about, where that is not the target. */
+function describeFailing(failure: Failure, about: string | undefined): string {
+  const text = explainFailure(failure, about).replace(/\.$/, "");
+  return failure.note === undefined ? text : `${text} (${failure.note})`;
 }
 
 function sentence(text: string): string {

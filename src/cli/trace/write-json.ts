@@ -1,4 +1,5 @@
 import { formatEndpoint } from "../../address/endpoint.ts";
+import { formatJson } from "../../proxy/record/escape-text.ts";
 import type { TlsSummary } from "./list-tls-steps.ts";
 import type { TraceStory } from "./list-steps.ts";
 import type { TraceRecord } from "./trace-record.ts";
@@ -32,7 +33,7 @@ export function writeTraceJson(record: TraceRecord, story: TraceStory): string {
     })),
     notes: story.notes,
   };
-  return `${JSON.stringify(object, undefined, 2)}\n`;
+  return `${formatJson(object, 2)}\n`;
 }
 
 function formatTls({ version, cipherSuite, group, alpn, handshakeMs }: TlsSummary) {

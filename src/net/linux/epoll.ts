@@ -1,4 +1,5 @@
 import { EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, O_CLOEXEC } from "./constants.ts";
+import { EINTR } from "./errno.ts";
 import type { Libc } from "./libc.ts";
 
 /**
@@ -52,9 +53,18 @@ export class Epoll {
     return this.#control(EPOLL_CTL_DEL, fd, 0, 0, 0);
   }
 
-  /** Waits for events, up to `timeoutMs` (-1: for ever). Returns how many there are; an interrupted wait is 0. */
+  /** Waits that failed in a row, and not because of a signal: after some, the descriptor is no epoll any more. */
+  failures = 0;
+
+  /** Waits for events, up to `timeoutMs` (-1: for ever). Returns how many there are; an interrupted or failed wait is 0. */
   wait(timeoutMs: number): number {
-    return Math.max(0, this.#libc.epollWait(this.fd, this.#events, this.#maxEvents, timeoutMs));
+    const count = this.#libc.epollWait(this.fd, this.#events, this.#maxEvents, timeoutMs);
+    if (count >= 0) {
+      this.failures = 0;
+      return count;
+    }
+    if (count !== -EINTR) this.failures += 1;
+    return 0;
   }
 
   /** What happened in event `index` of the last wait: a mask of EPOLL bits. */

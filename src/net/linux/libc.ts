@@ -48,6 +48,8 @@ export interface Libc {
   /** Writes the soft and the hard limit. */
   getLimit(resource: number, into: BigUint64Array): number;
   eventFd(initial: number, flags: number): number;
+  /** `fds` are `struct pollfd`: the descriptor, then events and returned events in the halves of one number. */
+  poll(fds: Int32Array, count: number, timeoutMs: number): number;
   read(fd: number, into: Uint8Array, bytes: number): number;
   write(fd: number, from: Uint8Array, bytes: number): number;
   receive(fd: number, into: Uint8Array, bytes: number, flags: number): number;
@@ -75,6 +77,7 @@ const symbols = {
   setsockopt: { args: ["i32", "i32", "i32", "ptr", "u32"], returns: "i32" },
   getsockopt: { args: ["i32", "i32", "i32", "ptr", "ptr"], returns: "i32" },
   getrlimit: { args: ["i32", "ptr"], returns: "i32" },
+  poll: { args: ["ptr", "u64", "i32"], returns: "i32" },
   eventfd: { args: ["u32", "i32"], returns: "i32" },
   read: { args: ["i32", "ptr", "u64"], returns: FFIType.i64_fast },
   write: { args: ["i32", "ptr", "u64"], returns: FFIType.i64_fast },
@@ -163,6 +166,7 @@ function wrapSymbols(c: LibcSymbols): Libc {
       return settle(c.getsockopt(fd, level, name, value, size));
     },
     getLimit: (resource, into) => settle(c.getrlimit(resource, into)),
+    poll: (fds, count, timeoutMs) => settle(c.poll(fds, count, timeoutMs)),
     eventFd: (initial, flags) => settle(c.eventfd(initial, flags)),
     read: (fd, into, bytes) => settle(c.read(fd, into, bytes)),
     write: (fd, from, bytes) => settle(c.write(fd, from, bytes)),

@@ -1,4 +1,6 @@
 import { drainMicrotasks } from "bun:jsc";
+import { FatalError } from "../fatal-error.ts";
+import { throwLater } from "../throw-later.ts";
 import { createEpoll, Epoll } from "./epoll.ts";
 import { type Libc, openLibc } from "./libc.ts";
 import { refuseToLinger } from "./socket.ts";
@@ -26,6 +28,8 @@ const waits = [
   [1_000, 20],
 ] as const;
 const quietWaitMs = 100;
+/** Waits that may fail in a row: each is retried at once, and a loop that only fails would spin for ever. */
+const maxFailures = 100;
 /** Turns without waiting that may follow one another before the runtime gets its own. */
 const moreTurns = 4;
 /** Bytes that one read can take. */
@@ -166,12 +170,17 @@ export class Reactor {
       this.#running = false;
       return;
     }
-    if (this.#handle(this.#epoll.wait(this.#chooseWait()))) {
-      this.#lastEventAt = performance.now();
-      this.#goOn();
+    try {
+      if (this.#handle(this.#epoll.wait(this.#chooseWait()))) {
+        this.#lastEventAt = performance.now();
+        this.#goOn();
+      }
+    } finally {
+      // Whatever was thrown: without its next turn the loop would be dead. Before that the runtime looks what it has
+      // to do, without waiting, since we are waiting here.
+      if (this.#epoll.failures < maxFailures) setImmediate(this.#turn);
+      else throwLater(new FatalError("The event loop cannot wait for its connections any more"));
     }
-    // Before that the runtime looks what it has to do, without waiting, since we are waiting here.
-    setImmediate(this.#turn);
   }
 
   #chooseWait(): number {

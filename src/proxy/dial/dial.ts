@@ -223,7 +223,8 @@ class Way {
 
     const resolved =
       fixed === undefined ? await resolveHost(host, this.#services.resolver, this.#limit.remainingMs) : succeed(fixed);
-    if (!resolved.ok) return resolved;
+    if (!resolved.ok)
+      return next === undefined ? resolved : { ok: false, failure: { ...resolved.failure, nextHop: next.name } };
     const refusals = next === undefined ? resolved.value.map((ip) => this.#guard(ip)) : [];
     const allowed = resolved.value.filter((_, index) => refusals[index] === undefined);
     // One try is all there is, and what every upstream can reach is IPv4.

@@ -2,10 +2,12 @@ import type { Conn } from "../../net/conn.ts";
 import { readTlsAlert } from "../../net/secure-socket.ts";
 import type { Failure } from "../failure.ts";
 import type { ForwardRequest } from "../handshake/forward-request.ts";
+import type { Session } from "../session.ts";
 import { unwatchIdle, watchIdle } from "../tunnel/idle-watch.ts";
 import type { Begun, ExchangeEvent } from "./begun.ts";
 import { createBodyReader } from "./body-reader.ts";
 import { Download, type DownloadOwner } from "./download.ts";
+import type { Endable, RequestUnderWay } from "./forwarding.ts";
 import { Outlet } from "./outlet.ts";
 import { Upload, type UploadOwner } from "./upload.ts";
 
@@ -30,6 +32,7 @@ export type ExchangeEnd =
   | { readonly kind: "broken"; readonly failure: Failure };
 
 export interface ExchangeOptions {
+  readonly session: Session;
   readonly request: ForwardRequest;
   /** The head that the origin gets, as latin1. */
   readonly head: string;
@@ -68,7 +71,7 @@ const probe = Buffer.from("HTTP/1.1 102 Processing\r\n\r\n", "latin1");
  * One request and its response, between two detached connections. Both ways at
  * once: an origin may answer before it has read the request, and stop reading.
  */
-export class Exchange implements UploadOwner, DownloadOwner {
+export class Exchange implements UploadOwner, DownloadOwner, Endable {
   readonly done: Promise<ExchangeEnd>;
   /** Monotonic milliseconds. */
   lastActivity = 0;
@@ -129,6 +132,10 @@ export class Exchange implements UploadOwner, DownloadOwner {
   /** Bytes of the request that the origin took, and of the response that the client took, heads included. */
   bytes(): { up: number; down: number } {
     return { up: this.#up.bytes, down: this.#down.bytes };
+  }
+
+  look(): RequestUnderWay {
+    return { session: this.#options.session, ...this.bytes() };
   }
 
   /** Ends it at once, on both sides. */

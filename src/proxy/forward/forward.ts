@@ -1,6 +1,6 @@
 import type { Conn } from "../../net/conn.ts";
 import { dial } from "../dial/dial.ts";
-import { fail, type Failure, type Outcome, succeed } from "../failure.ts";
+import { describeFailure, fail, type Failure, type Outcome, succeed } from "../failure.ts";
 import type { ForwardRequest } from "../handshake/forward-request.ts";
 import { classifyAddress } from "../policy/address-class.ts";
 import type { Authorized } from "../policy/authorize.ts";
@@ -70,7 +70,7 @@ export async function forward(
     const end = await exchange(errand, origin, origin === begun?.origin ? begun : undefined);
     if (end.kind !== "stale" && end.kind !== "challenged") return conclude(errand, origin, end);
     const refusal = end.kind === "stale" ? giveUpStale(request, origin, end) : giveUpChallenged(way, end);
-    if (refusal !== undefined) return failed(refusal);
+    if (refusal !== undefined) return failed(blameUpstream(way, refusal));
     reached = await reach(errand);
   }
 }
@@ -95,6 +95,12 @@ function giveUpChallenged(
   if (verdict?.retry === true && whole) return undefined;
   const why = verdict?.retry === false ? verdict.note : "the request is too long to be told twice";
   return refuseLogin(absolute?.upstream, why, 407);
+}
+
+/** What an upstream does that was asked to forward is not the target's doing. */
+function blameUpstream({ absolute }: Way, failure: Failure): Failure {
+  const isTheirs = describeFailure(failure.detail).blame === "destination" && failure.nextHop === undefined;
+  return absolute !== undefined && isTheirs ? { ...failure, nextHop: absolute.upstream } : failure;
 }
 
 function refuseLogin(upstream: string | undefined, note: string | undefined, receivedStatus?: number): Failure {
@@ -175,6 +181,7 @@ async function exchange(errand: Errand, origin: Origin, begun: Begun | undefined
     return { kind: "failed", failure: refuseLogin(way.absolute?.upstream, shown.note) };
   }
   const under = new Exchange(client, origin.conn, {
+    session,
     request,
     head: formatOriginHead(request, {
       client: session.client,
@@ -209,9 +216,9 @@ function conclude(
 ): ForwardEnd {
   switch (end.kind) {
     case "failed":
-      return failed(end.failure);
+      return failed(blameUpstream(errand.way, end.failure));
     case "broken":
-      errand.session.failure = end.failure;
+      errand.session.failure = blameUpstream(errand.way, end.failure);
       return { kind: "closed" };
     case "switched":
       return { kind: "switched", conn: origin.conn };

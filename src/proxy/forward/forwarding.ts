@@ -1,11 +1,21 @@
 import type { Failure } from "../failure.ts";
+import type { Session } from "../session.ts";
 import type { Watched } from "../tunnel/idle-watch.ts";
 import { BoundOrigins } from "./bound-origins.ts";
 import { OriginPool } from "./origin-pool.ts";
 
+/** A forwarded request as it is now: bytes that the next hop took, and that the client took. */
+export interface RequestUnderWay {
+  readonly session: Session;
+  readonly up: number;
+  readonly down: number;
+}
+
 /** Something under way that can be ended from outside. */
 export interface Endable {
   abort(failure: Failure): void;
+  /** What is under way now; undefined between two requests. */
+  look(): RequestUnderWay | undefined;
 }
 
 /** What all forwarded requests of a daemon share, and how they end with it. */

@@ -12,6 +12,7 @@ import type { Begun, ExchangeEvent } from "./begun.ts";
 import { type BodyReader, createPlainReader } from "./body-reader.ts";
 import { HEAD_LIMITS } from "./download.ts";
 import { fillAnswer, fillOriginHead, fitsScratch } from "./fill-scratch.ts";
+import type { RequestUnderWay } from "./forwarding.ts";
 import { closeOrigin, type Origin } from "./origin-pool.ts";
 import { findLike, type Memory, remember } from "./recall.ts";
 import { keepScratch, viewBytes, viewScratch } from "./scratch.ts";
@@ -179,10 +180,18 @@ class Repeater implements ConnSink {
 
   #watchAnswer({ timeouts }: Runtime): Wait {
     if (this.#asking === undefined) {
-      this.#asking = this.#watch(new Wait((why) => this.tell(why)), timeouts.responseMs);
+      const wait = new Wait(
+        (why) => this.tell(why),
+        () => this.#look(),
+      );
+      this.#asking = this.#watch(wait, timeouts.responseMs);
       this.#services.forwarding.exchanges.add(this.#asking);
     }
     return this.#asking;
+  }
+
+  #look(): RequestUnderWay | undefined {
+    return this.#origin && { session: this.#session, up: this.#sent, down: this.#down };
   }
 
   // What the origin does.

@@ -1,6 +1,6 @@
 import type { Failure } from "../failure.ts";
 import type { Watched } from "../tunnel/idle-watch.ts";
-import type { Endable } from "./forwarding.ts";
+import type { Endable, RequestUnderWay } from "./forwarding.ts";
 
 /**
  * One of the things that somebody waits for by turns. It stays with those who
@@ -10,9 +10,12 @@ import type { Endable } from "./forwarding.ts";
 export class Wait implements Watched, Endable {
   lastActivity = Number.POSITIVE_INFINITY;
   readonly #end: (why: "expired" | Failure) => void;
+  readonly #look: (() => RequestUnderWay | undefined) | undefined;
 
-  constructor(end: (why: "expired" | Failure) => void) {
+  /** `look` gives what is under way meanwhile, for whoever lists it. */
+  constructor(end: (why: "expired" | Failure) => void, look?: () => RequestUnderWay | undefined) {
     this.#end = end;
+    this.#look = look;
   }
 
   expire(): void {
@@ -21,5 +24,9 @@ export class Wait implements Watched, Endable {
 
   abort(failure: Failure): void {
     this.#end(failure);
+  }
+
+  look(): RequestUnderWay | undefined {
+    return this.#look?.();
   }
 }

@@ -4,8 +4,8 @@ import { describeThrown } from "./describe-thrown.ts";
 export interface HookFault {
   /** Goes on from the name of the function: `threw`, `did not answer in 5000 ms`. Without anything of its making. */
   readonly why: string;
-  /** What it threw, without secrets; for the operator alone. */
-  readonly thrown?: string;
+  /** Says what it threw, without `secrets`; for the operator alone. */
+  readonly thrown?: (secrets: readonly string[]) => string;
 }
 
 export type HookAnswer<T> =
@@ -14,23 +14,30 @@ export type HookAnswer<T> =
 /**
  * Calls a function of the configuration and gives it `ms` milliseconds. It is
  * somebody else's code: it may throw, reject, or never answer. What it says
- * after its time is ignored. `secrets` are what it was told and must not be
- * repeated. Never rejects.
+ * after its time is ignored, also when it blocked this thread meanwhile, so that
+ * no timer could tell. `secrets` are what it was told and must not be repeated.
+ * `now` is a monotonic clock in milliseconds. Never rejects.
  */
 export function callHook(
   call: () => unknown,
   ms: number,
   secrets: readonly string[] = [],
+  now: () => number = () => performance.now(),
 ): Promise<HookAnswer<unknown>> {
   return new Promise((resolve) => {
-    const timer = setTimeout(() => resolve(blame(`did not answer in ${ms} ms`)), ms);
+    const late = blame(`did not answer in ${ms} ms`);
+    const startedAt = now();
+    const timer = setTimeout(() => resolve(late), ms);
     const settle = (result: HookAnswer<unknown>) => {
       clearTimeout(timer);
-      resolve(result);
+      resolve(now() - startedAt > ms ? late : result);
     };
     new Promise((answer) => answer(call())).then(
       (answer) => settle({ ok: true, answer }),
-      (error: unknown) => settle({ ok: false, fault: { why: "threw", thrown: describeThrown(error, secrets) } }),
+      (error: unknown) => {
+        const thrown = (others: readonly string[]) => describeThrown(error, [...secrets, ...others]);
+        settle({ ok: false, fault: { why: "threw", thrown } });
+      },
     );
   });
 }

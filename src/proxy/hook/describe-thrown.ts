@@ -1,33 +1,41 @@
 import { cutText, escapeText } from "../record/escape-text.ts";
+import { redactSecrets } from "./redact-secrets.ts";
 
 /** Characters of a message that are told: enough to find the place, too few to print a key by mistake. */
 const MAX_MESSAGE = 200;
 
+/** Characters of a message that are looked at: what is longer was not written for people. */
+const MAX_LOOK = 20_000;
+
 /**
- * Says in one line what somebody else's code threw, and where. Neither `secrets`
- * nor the user information of URLs is in it.
+ * Says in one line what somebody else's code threw, and where: no lines of
+ * source, no values. Neither `secrets` in any usual form nor the user
+ * information of URLs is in it. Never throws.
  */
 export function describeThrown(thrown: unknown, secrets: readonly string[] = []): string {
   try {
     if (!(thrown instanceof Error))
       return typeof thrown === "string" ? write(thrown, secrets) : `a value of type ${typeof thrown}`;
-    const place = findPlace(thrown.stack);
+    const place = findPlace(thrown);
     const message = write(`${thrown.name}: ${thrown.message}`, secrets);
-    return place === undefined ? message : `${message} (at ${escapeText(place)})`;
+    return place === undefined ? message : `${message} (at ${place})`;
   } catch {
     // Even to look at it can throw.
     return "something that cannot be described";
   }
 }
 
-function write(text: string, secrets: readonly string[]): string {
-  let clean = text;
-  for (const secret of secrets) if (secret !== "") clean = clean.replaceAll(secret, "[redacted]");
-  clean = clean.replaceAll(/:\/\/[^/?#\s]*@/g, "://[redacted]@");
-  return escapeText(cutText(clean, MAX_MESSAGE));
+/** `file:line:column` of the innermost frame that has one; undefined for what has none. Never throws. */
+export function findPlace(thrown: unknown): string | undefined {
+  try {
+    const stack = thrown instanceof Error ? thrown.stack : undefined;
+    const found = /^ +at (?:async )?(?:.*\()?([^()]+:\d+:\d+)\)?$/m.exec(stack ?? "")?.[1];
+    return found === undefined ? undefined : escapeText(cutText(found, MAX_MESSAGE));
+  } catch {
+    return undefined;
+  }
 }
 
-/** `file:line:column` of the innermost frame that has one. */
-function findPlace(stack: string | undefined): string | undefined {
-  return /^ +at (?:async )?(?:.*\()?([^()]+:\d+:\d+)\)?$/m.exec(stack ?? "")?.[1];
+function write(text: string, secrets: readonly string[]): string {
+  return escapeText(cutText(redactSecrets(text.slice(0, MAX_LOOK), secrets), MAX_MESSAGE));
 }

@@ -12,6 +12,8 @@ export type LogSink = (text: string) => void | Promise<void>;
 export interface AccessLogOptions {
   readonly format: AccessFormat;
   readonly sink: LogSink;
+  /** Told why, when the first line is lost. */
+  readonly whenLost?: (why: string) => void;
   /** Milliseconds for which lines are gathered into one write. */
   readonly gatherMs?: number;
   /** UTF-16 code units that may wait for a slow sink; lines beyond are dropped and counted. */
@@ -34,6 +36,7 @@ export class AccessLog {
 
   readonly #format: AccessFormat;
   readonly #sink: LogSink;
+  readonly #whenLost: (why: string) => void;
   readonly #gatherMs: number;
   readonly #pendingLimit: number;
   #pending: string[] = [];
@@ -44,6 +47,7 @@ export class AccessLog {
   constructor(options: AccessLogOptions) {
     this.#format = options.format;
     this.#sink = options.sink;
+    this.#whenLost = options.whenLost ?? (() => {});
     this.#gatherMs = options.gatherMs ?? GATHER_MS;
     this.#pendingLimit = options.pendingLimit ?? PENDING_LIMIT;
   }
@@ -58,7 +62,7 @@ export class AccessLog {
     if (this.#format === "off") return;
     const line = this.#format === "json" ? formatJsonLine(record) : formatTextLine(record);
     if (this.#pendingLength + line.length + 1 > this.#pendingLimit) {
-      this.dropped += 1;
+      this.#lose(1, "their reader is too slow");
       return;
     }
     this.#pending.push(line);
@@ -68,7 +72,7 @@ export class AccessLog {
     else this.#timer ??= setTimeout(() => this.#flush(), this.#gatherMs);
   }
 
-  /** Writes what waits and resolves when the sink has taken it. Lines after that are still written. */
+  /** Writes what waits and resolves when the sink has taken it, which may be never. Lines after that are still written. */
   async stop(): Promise<void> {
     while (this.#writing !== undefined || this.#pending.length > 0) {
       if (this.#writing === undefined) this.#flush();
@@ -86,19 +90,31 @@ export class AccessLog {
     try {
       const taken = this.#sink(`${lines.join("\n")}\n`);
       if (taken !== undefined) this.#writing = this.#awaitSink(taken, lines.length);
-    } catch {
-      // A full disk or a closed pipe must not end connections; the count tells.
-      this.dropped += lines.length;
+    } catch (error) {
+      this.#lose(lines.length, describeError(error));
     }
   }
 
   async #awaitSink(taken: Promise<void>, lines: number): Promise<void> {
     try {
       await taken;
-    } catch {
-      this.dropped += lines;
+    } catch (error) {
+      this.#lose(lines, describeError(error));
     }
     this.#writing = undefined;
     this.#flush();
   }
+
+  /** A full disk or a closed pipe must not end connections: the count tells. */
+  #lose(lines: number, why: string): void {
+    const isFirst = this.dropped === 0;
+    this.dropped += lines;
+    if (isFirst) this.#whenLost(why);
+  }
+}
+
+/** The word of the system: `ENOSPC`, `EPIPE`. */
+function describeError(error: unknown): string {
+  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  return typeof code === "string" ? `the system says ${code}` : "they cannot be written";
 }

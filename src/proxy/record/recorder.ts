@@ -21,10 +21,23 @@ export interface RecorderOptions {
   readonly accessLog: AccessLog;
   readonly metrics: Metrics;
   readonly live: LiveTable;
+  /** Told of mistakes in writing something down, which end nothing. */
+  readonly reportBug?: (error: unknown, id: string) => void;
 }
 
-/** Joins the access log, the metrics and the live table behind the one thing that connections see. */
-export function createRecorder({ accessLog, metrics, live }: RecorderOptions): Recorder {
+/**
+ * Joins the access log, the metrics and the live table behind the one thing that
+ * connections see. None of its functions throws: who calls them is in the middle
+ * of giving back what the connection had.
+ */
+export function createRecorder({ accessLog, metrics, live, reportBug }: RecorderOptions): Recorder {
+  const attempt = (session: Session, work: () => void): void => {
+    try {
+      work();
+    } catch (error) {
+      reportBug?.(error, session.id);
+    }
+  };
   return {
     opened(session) {
       metrics.countOpened(session.listener);
@@ -40,8 +53,8 @@ export function createRecorder({ accessLog, metrics, live }: RecorderOptions): R
       const now = performance.now();
       // What ends in that stage was never in the table.
       const tunnel = session.stage === "forward" ? undefined : live.remove(session);
-      metrics.countFinished(session, sumUpBytes(session, tunnel), now);
-      if (accessLog.enabled) accessLog.write(buildAccessRecord(session, now));
+      attempt(session, () => metrics.countFinished(session, sumUpBytes(session, tunnel), now));
+      if (accessLog.enabled) attempt(session, () => accessLog.write(buildAccessRecord(session, now)));
     },
     closed(session) {
       metrics.countClosed(session);

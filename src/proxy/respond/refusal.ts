@@ -1,4 +1,5 @@
 import { formatProxyStatus } from "../../protocol/http1/proxy-status.ts";
+import { explainFailure } from "../explain-failure.ts";
 import { describeFailure, type Failure } from "../failure.ts";
 import { writeReasonPhrase } from "./reason-phrase.ts";
 
@@ -25,11 +26,11 @@ export interface RefusalContext {
  * connection ends (always for CONNECT, RFC 9931).
  */
 export function writeRefusal(failure: Failure, context: RefusalContext): Uint8Array {
-  const { word, status, text } = describeFailure(failure.detail);
+  const { word, status } = describeFailure(failure.detail);
   const note = failure.note === undefined ? "" : sanitiseNote(failure.note);
   const body = [
     `${status} ${word} (${failure.detail})`,
-    text,
+    sanitiseNote(explainFailure(failure)),
     ...(note === "" ? [] : [`Found: ${note}`]),
     ...(failure.nextHop === undefined ? [] : [`Next hop: ${sanitiseNote(failure.nextHop)}`]),
     `Connection: ${context.id}`,

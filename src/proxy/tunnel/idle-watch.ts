@@ -1,3 +1,5 @@
+import { throwLater } from "../../net/throw-later.ts";
+
 /** What a watched thing notes when it does anything: the watch knows the time, and saves it a look at the clock. */
 export const ACTIVE = 0;
 
@@ -69,7 +71,17 @@ class Round {
     const latest = now - this.#idleMs;
     for (const watched of this.#members) {
       if (watched.lastActivity === ACTIVE) watched.lastActivity = now;
-      else if (watched.lastActivity <= latest) watched.expire();
+      else if (watched.lastActivity <= latest) this.#expire(watched);
+    }
+  }
+
+  /** A mistake in one is not for the others to pay, nor for it to be made again at every look. */
+  #expire(watched: Watched): void {
+    try {
+      watched.expire();
+    } catch (error) {
+      this.#members.delete(watched);
+      throwLater(error);
     }
   }
 }

@@ -95,7 +95,10 @@ describe("compileConfig()", () => {
   test("places the sidecar on loopback, or on a socket beside the file", () => {
     expect(compileForTest({ sidecar: { port: 9080 } }).sidecar).toEqual({
       at: { kind: "tcp", host: "127.0.0.1", port: 9080 },
+      allowedHosts: [],
     });
+    const named = compileForTest({ sidecar: { port: 9080, allowedHosts: ["penstock.example"] } });
+    expect(named.sidecar?.allowedHosts).toEqual(["penstock.example"]);
     const variables = { TOKEN: "t" };
     const { sidecar } = compileForTest({ sidecar: { unix: "run/p.sock", token: { env: "TOKEN" } } }, { variables });
     expect(sidecar?.at).toEqual({ kind: "unix", path: "/etc/penstock/run/p.sock" });

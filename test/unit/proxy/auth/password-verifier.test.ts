@@ -197,15 +197,18 @@ describe("PasswordVerifier with a function", () => {
       () => ({ ok: true }),
     ];
     const whys: unknown[] = [];
+    const thrown: (string | undefined)[] = [];
     for (const check of checks) {
       const outcome = await withFunction(check as UserCheck)("a", "pa55");
       expect(outcome).toMatchObject({ ok: false, detail: "hook_failed" });
       whys.push(outcome.ok ? undefined : outcome.fault);
+      thrown.push(outcome.ok ? undefined : outcome.fault?.thrown?.([]));
     }
     expect(whys.slice(2)).toEqual(Array(4).fill({ why: "answered with no boolean" }));
     expect(JSON.stringify(whys.slice(0, 2)).split("threw")).toHaveLength(3);
-    expect(JSON.stringify(whys)).toContain("broken with [redacted]");
-    expect(JSON.stringify(whys)).not.toContain("pa55");
+    expect(thrown.slice(0, 2)).toEqual(Array(2).fill(expect.stringContaining("broken with [redacted]")));
+    expect(thrown.slice(2)).toEqual(Array(4).fill(undefined));
+    expect(JSON.stringify([whys, thrown])).not.toContain("pa55");
   });
 
   test("denies when it takes too long, and gives its place away", async () => {

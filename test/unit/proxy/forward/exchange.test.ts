@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { Exchange, type ExchangeOptions } from "../../../../src/proxy/forward/exchange.ts";
 import { readForwardRequest } from "../../../../src/proxy/handshake/forward-request.ts";
 import { parseRequestHead } from "../../../../src/protocol/http1/request-head.ts";
+import { makeSession } from "../../../support/make-session.ts";
 import { MemoryConn } from "../../../support/memory-conn.ts";
 
 const LIMITS = { maxBytes: 8192, maxFields: 100 };
@@ -16,6 +17,7 @@ function begin(
   const client = new MemoryConn();
   const origin = new MemoryConn();
   const exchange = new Exchange(client, origin, {
+    session: makeSession(),
     request: request.value,
     head: "GET / HTTP/1.1\r\n\r\n",
     via: "us",

@@ -14,7 +14,7 @@ describe("callHook()", () => {
     for (const call of [throwing, async () => throwing()]) {
       const answer = await callHook(call, 1000, ["hunter2"]);
       expect(answer).toMatchObject({ ok: false, fault: { why: "threw" } });
-      const thrown = answer.ok ? undefined : answer.fault.thrown;
+      const thrown = answer.ok ? undefined : answer.fault.thrown?.([]);
       expect(thrown).toStartWith("TypeError: the password [redacted] is bad");
     }
   });

@@ -4,14 +4,14 @@ import { HookReporter } from "../../../../src/proxy/hook/hook-reporter.ts";
 function createReporter() {
   const clock = { now: 0 };
   const messages: string[] = [];
-  const reporter = new HookReporter(
-    (message) => messages.push(message),
-    () => clock.now,
-  );
+  const reporter = new HookReporter((message) => messages.push(message), {
+    now: () => clock.now,
+    secrets: ["hunter2"],
+  });
   return { clock, messages, reporter };
 }
 
-const threw = { why: "threw", thrown: "Error: no (at /a.ts:1:2)" };
+const threw = { why: "threw", thrown: () => "Error: no (at /a.ts:1:2)" };
 
 describe("HookReporter", () => {
   test("tells which function failed, how, and what came of it", () => {

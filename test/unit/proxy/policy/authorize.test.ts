@@ -215,7 +215,7 @@ describe("authorize()", () => {
       const asked = await ask(makePolicy([hookRule("hook", hook)]), "public.test:443", 20);
       expect(failureOf(asked)).toEqual({ detail: "hook_failed", note: `rule hook ${why}` });
       expect(reports).toMatchObject([{ hook: "rule hook", fault: { why } }]);
-      expect(reports[0]?.fault.thrown?.split(" (at ")[0]).toBe(thrown);
+      expect(reports[0]?.fault.thrown?.([]).split(" (at ")[0]).toBe(thrown);
       expect(asked.session.decision).toMatchObject({ verdict: "deny", rule: "hook", detail: "hook_failed" });
     }
   });

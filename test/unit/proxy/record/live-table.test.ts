@@ -29,6 +29,7 @@ describe("LiveTable", () => {
       ["b", 1500],
     ]);
     expect(list[0]).toEqual({
+      kind: "tunnel",
       id: "a",
       listener: "127.0.0.1:8080",
       client: "10.0.0.9:50123",
@@ -68,8 +69,8 @@ describe("LiveTable", () => {
     const [one, other] = [new FakeTunnel(), new FakeTunnel()];
     live.add(makeSession({ id: "a" }), one);
     live.add(makeSession({ id: "b" }), other);
-    expect(live.kill("a")).toBe(true);
-    expect(live.kill("c")).toBe(false);
+    expect(live.kill({ id: "a" })).toBe(1);
+    expect(live.kill({ id: "c" })).toBe(0);
     expect([one.kills, other.kills]).toEqual([["killed"], []]);
   });
 

@@ -1,0 +1,73 @@
+import { type FieldLookup, getAll, getOne } from "../../protocol/http1/fields.ts";
+import type { HeadLimits } from "../../protocol/http1/head-parser.ts";
+import { frameRequest } from "../../protocol/http1/message-framing.ts";
+import { createRequestHeadParser, type RequestHead, type RequestHeadError } from "../../protocol/http1/request-head.ts";
+import type { Parsed } from "../../protocol/parsed.ts";
+
+/** A request with its body, which is dropped: nothing here is asked with one. */
+export interface ServedRequest {
+  readonly head: RequestHead;
+  /** Of the Host field, or of an absolute target, which goes before it. Undefined when neither is there. */
+  readonly host: string | undefined;
+  /** Path and query. */
+  readonly path: string;
+  /** Whether the connection may be kept for another request. */
+  readonly keeps: boolean;
+}
+
+/** What is wrong with a request, besides its head. */
+export type ServedRequestError = RequestHeadError | "bad_framing" | "body_too_large" | "bad_host";
+
+export const HEAD_LIMITS: HeadLimits = { maxBytes: 16 * 1024, maxFields: 100 };
+/** Bytes of a body that are read to be dropped. */
+export const MAX_BODY_BYTES = 64 * 1024;
+
+/** Makes the parser of one request, which may arrive in parts. */
+export function createServedRequestParser(): (bytes: Uint8Array) => Parsed<ServedRequest, ServedRequestError> {
+  const parser = createRequestHeadParser(HEAD_LIMITS);
+  let parsed: Parsed<RequestHead, RequestHeadError> = { kind: "more" };
+  return (bytes) => {
+    if (parsed.kind !== "done") parsed = parser.parse(bytes);
+    if (parsed.kind !== "done") return parsed;
+    const { value: head, used } = parsed;
+    const framing = frameRequest(head);
+    if (framing.kind === "bad" || framing.kind === "chunked") return { kind: "bad", code: "bad_framing", at: used };
+    const length = framing.kind === "length" ? framing.length : 0;
+    if (length > MAX_BODY_BYTES) return { kind: "bad", code: "body_too_large", at: used };
+    if (bytes.length < used + length) return { kind: "more" };
+    const request = readRequest(head);
+    return request === undefined
+      ? { kind: "bad", code: "bad_host", at: 0 }
+      : { kind: "done", value: request, used: used + length };
+  };
+}
+
+/** RFC 9112 §3.2: HTTP/1.1 asks for one Host field, HTTP/1.0 for none. */
+function readRequest(head: RequestHead): ServedRequest | undefined {
+  const field = getOne(head.fields, "host");
+  if (field.kind === "many" || (field.kind === "none" && head.version === "1.1")) return undefined;
+  const closes = getAll(head.fields, "connection").some((value) => /(?:^|[\s,])close(?:$|[\s,])/i.test(value));
+  return { head, ...readTarget(head.target, field), keeps: head.version === "1.1" && !closes };
+}
+
+function readTarget(target: string, field: FieldLookup): { host: string | undefined; path: string } {
+  const absolute = /^https?:\/\/([^/?#]*)(.*)$/i.exec(target);
+  if (absolute === null) return { host: field.kind === "one" ? field.value : undefined, path: target };
+  const rest = absolute[2] ?? "";
+  return { host: absolute[1], path: rest.startsWith("/") ? rest : `/${rest}` };
+}
+
+/** Methods that a `Request` cannot have. */
+const foreign: ReadonlySet<string> = new Set(["CONNECT", "TRACE", "TRACK"]);
+
+/** The request for whoever answers it. Undefined when the target is not a path, or the method is none for resources. */
+export function toWebRequest({ head, host, path }: ServedRequest): Request | undefined {
+  if (!path.startsWith("/") || foreign.has(head.method.toUpperCase())) return undefined;
+  // The host of the URL says nothing: what the client sent is in the Host field, and may be none.
+  const url = URL.parse(`http://localhost${path}`);
+  if (url === null || url.host !== "localhost") return undefined;
+  const headers = new Headers();
+  for (const { name, value } of head.fields) if (name.toLowerCase() !== "host") headers.append(name, value);
+  if (host !== undefined) headers.set("Host", host);
+  return new Request(url.href, { method: head.method, headers });
+}

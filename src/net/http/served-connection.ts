@@ -1,0 +1,184 @@
+import type { Conn } from "../conn.ts";
+import { deadlines } from "../deadlines.ts";
+import { readMessage } from "../read-message.ts";
+import type { Served, ServedState } from "./connection-table.ts";
+import {
+  createServedRequestParser,
+  HEAD_LIMITS,
+  MAX_BODY_BYTES,
+  type ServedRequest,
+  toWebRequest,
+} from "./http-message.ts";
+import { ResponseWriter } from "./response-writer.ts";
+import { isStream, LAST_CHUNK, writeChunk, writeResponseHead } from "./write-response.ts";
+
+/** Answers a request. One that throws or rejects ends the connection, and nothing else. */
+export type Handle = (request: Request) => Response | Promise<Response>;
+
+/** Milliseconds, none of which a client can stretch. */
+export interface ServedDeadlines {
+  /** From the connection, or from the answer before, to the whole of the next request. */
+  readonly requestMs: number;
+  readonly idleMs: number;
+  /** From the request to the last byte of the answer, unless that is a stream. */
+  readonly answerMs: number;
+  /** For the client to close its side after the last answer. */
+  readonly lingerMs: number;
+}
+
+export interface ServedOptions {
+  readonly handle: Handle;
+  readonly deadlines: ServedDeadlines;
+  readonly reportBug: (error: unknown) => void;
+  /** Whether the server is shutting down, so that no connection is kept. */
+  readonly isEnding: () => boolean;
+}
+
+/** One connection of a small HTTP server: requests in turn, each with its deadline. */
+export class ServedConnection implements Served {
+  state: ServedState = "waiting";
+  readonly peer: string;
+  readonly #conn: Conn;
+  readonly #options: ServedOptions;
+
+  constructor(conn: Conn, peer: string, options: ServedOptions) {
+    this.#conn = conn;
+    this.peer = peer;
+    this.#options = options;
+  }
+
+  evict(): void {
+    this.#conn.reset();
+  }
+
+  /** Serves until the connection is over. Never rejects. */
+  async serve(): Promise<void> {
+    const { deadlines: times, isEnding, reportBug } = this.#options;
+    try {
+      let ms = times.requestMs;
+      while (await this.#serveOne(ms)) {
+        if (isEnding()) break;
+        ms = times.idleMs;
+      }
+      if (!this.#conn.closed) await this.#linger();
+    } catch (error) {
+      reportBug(error);
+    }
+    if (!this.#conn.closed) this.#conn.reset();
+  }
+
+  /** True when another request may follow. */
+  async #serveOne(ms: number): Promise<boolean> {
+    this.state = "waiting";
+    const read = await readMessage(this.#conn, createServedRequestParser(), {
+      deadlineMs: ms,
+      maxBytes: HEAD_LIMITS.maxBytes + MAX_BODY_BYTES,
+    });
+    switch (read.kind) {
+      case "done":
+        this.state = "answering";
+        return this.#answer(read.value);
+      case "bad":
+      case "too_large":
+        this.state = "answering";
+        await this.#tell(undefined, refuse(read.kind === "bad" ? read.code : "too_large"), false);
+        return false;
+      case "timeout":
+      case "closed":
+        this.#conn.close();
+        return false;
+      default:
+        return read satisfies never;
+    }
+  }
+
+  async #answer(request: ServedRequest): Promise<boolean> {
+    const web = toWebRequest(request);
+    if (web === undefined) return this.#tell(request, refuse("bad_target"), false);
+    const response = await this.#options.handle(web);
+    return this.#tell(request, response, request.keeps && !this.#options.isEnding());
+  }
+
+  async #tell(request: ServedRequest | undefined, response: Response, keeps: boolean): Promise<boolean> {
+    const writer = new ResponseWriter(this.#conn);
+    const streams = isStream(response);
+    const bodiless = request?.head.method === "HEAD";
+    const told =
+      streams && !bodiless
+        ? await this.#stream(writer, response, keeps && request?.head.version === "1.1")
+        : await this.#tellWhole(writer, response, keeps, bodiless);
+    writer.release();
+    return told && keeps && !writer.ended;
+  }
+
+  async #tellWhole(writer: ResponseWriter, response: Response, keeps: boolean, bodiless: boolean): Promise<boolean> {
+    const expiring = { expire: () => this.#conn.reset() };
+    const turn = deadlines.start(expiring, this.#options.deadlines.answerMs);
+    try {
+      const body = new Uint8Array(await response.arrayBuffer());
+      const head = writeResponseHead(response, { length: body.length, chunked: false, keeps, now: new Date() });
+      return await writer.write(bodiless ? head : Buffer.concat([head, body]));
+    } finally {
+      deadlines.stop(expiring, turn);
+    }
+  }
+
+  /** Reads the body as the client takes it; whoever makes it is told when the client leaves. */
+  async #stream(writer: ResponseWriter, response: Response, chunked: boolean): Promise<boolean> {
+    const { body } = response;
+    if (body === null) return false;
+    this.state = "streaming";
+    const reader = body.getReader();
+    const encode = (bytes: Uint8Array): Uint8Array => (chunked ? writeChunk(bytes) : bytes);
+    writer.leavesAtEnd = true;
+    writer.whenGone = () => void reader.cancel().catch(() => {});
+    if (writer.ended) writer.end();
+    const head = writeResponseHead(response, { length: undefined, chunked, keeps: chunked, now: new Date() });
+    let next = reader.read();
+    // What is there at once goes out with the head; but nobody waits for the head until there is something to say.
+    const first = await Promise.race([next, Bun.sleep(0)]);
+    const begin = first?.done === false ? encode(first.value) : NOTHING;
+    let open = await writer.write(Buffer.concat([head, begin]));
+    if (first !== undefined) next = first.done ? Promise.resolve(first) : reader.read();
+    while (open) {
+      const { value, done } = await next;
+      if (done) break;
+      open = await writer.write(encode(value));
+      next = reader.read();
+    }
+    writer.leavesAtEnd = false;
+    if (!open || writer.gone) {
+      await reader.cancel().catch(() => {});
+      return false;
+    }
+    return (chunked ? await writer.write(LAST_CHUNK) : true) && chunked;
+  }
+
+  /** RFC 9112 §9.6: reads on for a moment after FIN, so that no reset takes the answer away. */
+  async #linger(): Promise<void> {
+    this.state = "waiting";
+    this.#conn.shutdown();
+    await readMessage(this.#conn, () => ({ kind: "more" }), {
+      deadlineMs: this.#options.deadlines.lingerMs,
+      maxBytes: MAX_BODY_BYTES,
+    });
+    this.#conn.close();
+  }
+}
+
+const NOTHING = new Uint8Array(0);
+
+function refuse(code: string): Response {
+  const status =
+    code === "version_not_supported"
+      ? 505
+      : code === "too_large" || code === "body_too_large"
+        ? 413
+        : code === "head_too_large" || code === "too_many_fields" || code === "request_line_too_long"
+          ? 431
+          : 400;
+  return new Response(`This is not a request that is answered here: ${code}.\n`, {
+    status,
+    headers: { "Content-Type": "text/plain; charset=utf-8", "Cache-Control": "no-store" },
+  });
+}

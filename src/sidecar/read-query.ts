@@ -1,0 +1,61 @@
+import { toAsciiHost } from "../address/host.ts";
+import { parseIp } from "../address/ip.ts";
+import type { CaptureFilter } from "../proxy/record/capture-filter.ts";
+import type { FlowFilter } from "../proxy/record/live-table.ts";
+
+/** What is wrong with a query: an unknown parameter, one that is repeated, one without a value. */
+export function findQueryFault(query: URLSearchParams, known: readonly string[]): string | undefined {
+  for (const name of query.keys()) {
+    if (!known.includes(name)) {
+      const there = known.length === 0 ? "This path has none." : `Known are ${known.join(", ")}.`;
+      return `There is no parameter ${JSON.stringify(name)}. ${there}`;
+    }
+    if (query.getAll(name).length > 1) return `Found ${name} more than once.`;
+    if (query.get(name) === "") return `Found an empty ${name}. Leave it out, or give a value.`;
+  }
+  return undefined;
+}
+
+export const FLOW_PARAMETERS = ["id", "user", "client", "host", "rule", "route"] as const;
+
+/** Which tunnels and requests a query means, or what is wrong with it. */
+export function readFlowFilter(query: URLSearchParams): FlowFilter | string {
+  const fault = findQueryFault(query, FLOW_PARAMETERS);
+  if (fault !== undefined) return fault;
+  const filter = readCaptureFilter(query);
+  if (typeof filter === "string") return filter;
+  const client = query.get("client");
+  const ip = client === null ? undefined : parseIp(client);
+  if (client !== null && ip === undefined) return `${JSON.stringify(client)} is no IP address. Write 192.0.2.1.`;
+  const rule = query.get("rule");
+  const route = query.get("route");
+  return {
+    ...filter,
+    ...(ip && { client: ip.text }),
+    ...(rule !== null && { rule }),
+    ...(route !== null && { route }),
+  };
+}
+
+/** `host`, `user` and `id` of a query, or what is wrong with them. */
+export function readCaptureFilter(query: URLSearchParams): CaptureFilter | string {
+  const host = query.get("host");
+  const user = query.get("user");
+  const id = query.get("id");
+  const wanted = host === null ? {} : readHost(host);
+  if (typeof wanted === "string") return wanted;
+  return { ...wanted, ...(user !== null && { user }), ...(id !== null && { id }) };
+}
+
+/** `host`, `host:port`, or `*.host` for every name below it. */
+function readHost(text: string): CaptureFilter | string {
+  const below = text.startsWith("*.");
+  const rest = below ? text.slice(2) : text;
+  const whole = toAsciiHost(rest);
+  if (whole.ok) return { host: whole.host, ...(below && { below }) };
+  const [, name = "", port = ""] = /^(.*):([0-9]{1,5})$/.exec(rest) ?? [];
+  const named = toAsciiHost(name);
+  if (!named.ok || Number(port) > 65_535)
+    return `${JSON.stringify(text)} is no host. Write example.org, example.org:443 or *.example.org.`;
+  return { host: named.host, port: Number(port), ...(below && { below }) };
+}

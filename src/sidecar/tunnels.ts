@@ -1,0 +1,62 @@
+import type { Hono, MiddlewareHandler } from "hono";
+import { formatTlsFields } from "../proxy/record/access-line.ts";
+import { cutText } from "../proxy/record/escape-text.ts";
+import type { Flow } from "../proxy/record/live-table.ts";
+import type { ControlPort } from "./control-port.ts";
+import { answerJson, answerProblem } from "./problem.ts";
+import { findQueryFault, FLOW_PARAMETERS, readFlowFilter } from "./read-query.ts";
+import { refuseOtherMethods } from "./refuse-other-methods.ts";
+
+/** Serves `/tunnels`: what is under way, tunnels and forwarded requests, and an end to it. */
+export function mountTunnels(app: Hono, guard: MiddlewareHandler, port: ControlPort): void {
+  app.get("/tunnels", guard, (context) => {
+    const filter = readFlowFilter(new URL(context.req.url).searchParams);
+    return typeof filter === "string"
+      ? answerProblem(400, filter)
+      : answerJson({ tunnels: port.tunnels(filter).map(formatFlow) });
+  });
+  app.delete("/tunnels", guard, (context) => {
+    const filter = readFlowFilter(new URL(context.req.url).searchParams);
+    if (typeof filter === "string") return answerProblem(400, filter);
+    if (Object.keys(filter).length === 0)
+      return answerProblem(400, `Say which tunnels to end: ${FLOW_PARAMETERS.join(", ")}.`);
+    return answerJson({ ended: port.kill(filter) });
+  });
+  app.delete("/tunnels/:id", guard, (context) => {
+    const fault = findQueryFault(new URL(context.req.url).searchParams, []);
+    if (fault !== undefined) return answerProblem(400, fault);
+    return port.kill({ id: context.req.param("id") }) > 0
+      ? context.body(null, 204)
+      : answerProblem(404, "There is no tunnel of that id.");
+  });
+  refuseOtherMethods(app, "/tunnels", "GET, HEAD, DELETE", guard);
+  refuseOtherMethods(app, "/tunnels/:id", "DELETE", guard);
+}
+
+/** The keys of the access line, so that one query fits both. */
+function formatFlow(flow: Flow): Record<string, unknown> {
+  return {
+    kind: flow.kind,
+    id: flow.id,
+    listener: flow.listener,
+    client: flow.client,
+    user: bound(flow.user),
+    protocol: flow.protocol,
+    method: bound(flow.method),
+    scheme: flow.scheme,
+    target: bound(flow.target),
+    dialled: flow.dialled,
+    rule: flow.rule,
+    route: flow.route,
+    inside: flow.inside,
+    tls: flow.tls && formatTlsFields(flow.tls),
+    started_at: flow.startedAt,
+    age_ms: flow.ageMs,
+    bytes_up: flow.bytesUp,
+    bytes_down: flow.bytesDown,
+  };
+}
+
+function bound(value: string | undefined): string | undefined {
+  return value === undefined ? undefined : cutText(value, 512);
+}

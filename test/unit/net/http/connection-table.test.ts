@@ -1,0 +1,72 @@
+import { describe, expect, test } from "bun:test";
+import { ConnectionTable, type Served, type ServedState } from "../../../../src/net/http/connection-table.ts";
+
+/** A table, and a way to have connections come that are known by name. */
+function makeTable(total: number, perPeer: number) {
+  const table = new ConnectionTable({ total, perPeer });
+  const evicted: string[] = [];
+  const come = (name: string, peer: string, state: ServedState = "waiting") => {
+    const member: Served = { peer, state, evict: () => void evicted.push(name) };
+    return { member, admitted: table.admit(member) };
+  };
+  return { table, evicted, come };
+}
+
+describe("ConnectionTable", () => {
+  test("takes connections until there are as many as there may be", () => {
+    const { table, evicted, come } = makeTable(3, 2);
+    for (const [name, peer] of ["a1", "a2", "b1"].map((each) => [each, each.charAt(0)] as const))
+      expect(come(name, peer).admitted).toBe(true);
+    expect(evicted).toEqual([]);
+    expect([table.open, table.accepted, table.evicted]).toEqual([3, 3, 0]);
+  });
+
+  test("closes the oldest that waits of a peer that has its share, and nobody else's", () => {
+    const { table, evicted, come } = makeTable(10, 2);
+    come("b1", "b");
+    for (const name of ["a1", "a2", "a3", "a4"]) expect(come(name, "a").admitted).toBe(true);
+    expect(evicted).toEqual(["a1", "a2"]);
+    expect(table.open).toBe(3);
+  });
+
+  test("takes room for a newcomer from who has the most when all is full", () => {
+    const { evicted, come } = makeTable(4, 3);
+    come("b1", "b");
+    for (const name of ["a1", "a2", "a3"]) come(name, "a");
+    expect(come("c1", "c").admitted).toBe(true);
+    expect(evicted).toEqual(["a1"]);
+  });
+
+  test("closes who waits before who is answered, however old", () => {
+    const { evicted, come } = makeTable(2, 2);
+    come("old", "a", "answering");
+    come("new", "a");
+    come("next", "a");
+    expect(evicted).toEqual(["new"]);
+  });
+
+  test("closes even who is answered, so that no slow reader keeps others out", () => {
+    const { evicted, come } = makeTable(1, 1);
+    come("slow", "a", "answering");
+    expect(come("next", "a").admitted).toBe(true);
+    expect(evicted).toEqual(["slow"]);
+  });
+
+  test("refuses when all that is there is streaming, and counts that", () => {
+    const { table, evicted, come } = makeTable(2, 2);
+    come("one", "a", "streaming");
+    come("other", "b", "streaming");
+    expect(come("next", "c").admitted).toBe(false);
+    expect(evicted).toEqual([]);
+    expect([table.open, table.accepted, table.evicted]).toEqual([2, 3, 1]);
+  });
+
+  test("has room again when one has left", () => {
+    const { table, evicted, come } = makeTable(1, 1);
+    const { member } = come("a", "a");
+    table.leave(member);
+    expect(come("b", "b").admitted).toBe(true);
+    expect(evicted).toEqual([]);
+    expect(table.list()).toHaveLength(1);
+  });
+});
