@@ -38,6 +38,7 @@ describe("createRecorder()", () => {
     const { recorder, live } = makeStand();
     const session = makeSession({ id: "a" });
     recorder.opened(session);
+    enterStage(session, "tunnel");
     recorder.tunnelOpened(session, new FakeTunnel());
     expect(live.list(performance.now()).map(({ id }) => id)).toEqual(["a"]);
     session.tunnel = { end: "closed", bytesUp: 3, bytesDown: 4 };
@@ -50,6 +51,7 @@ describe("createRecorder()", () => {
     const { recorder, metrics, live } = makeStand();
     const session = makeSession({ id: "a" });
     recorder.opened(session);
+    enterStage(session, "tunnel");
     recorder.tunnelOpened(session, new FakeTunnel(100, 200));
     const total = () => [metrics.bytesUp + live.bytes().up, metrics.bytesDown + live.bytes().down];
     expect(total()).toEqual([100, 200]);
@@ -64,6 +66,7 @@ describe("createRecorder()", () => {
     const { recorder, metrics } = makeStand();
     const session = makeSession({ id: "a", failure: { detail: "internal_error" } });
     recorder.opened(session);
+    enterStage(session, "tunnel");
     recorder.tunnelOpened(session, new FakeTunnel(5, 6));
     recorder.finished(session);
     recorder.closed(session);
@@ -74,6 +77,7 @@ describe("createRecorder()", () => {
     const { recorder, metrics } = makeStand();
     const session = makeSession({ forwarded: { up: 7, down: 8 } });
     recorder.opened(session);
+    enterStage(session, "forward");
     recorder.finished(session);
     recorder.closed(session);
     expect([metrics.bytesUp, metrics.bytesDown]).toEqual([7, 8]);
