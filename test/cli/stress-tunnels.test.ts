@@ -63,7 +63,7 @@ test(
     const sidecar = await proxy.sidecarUrl();
     await proxy.untilTold("Splicing ");
     const atRest = await proxy.countDescriptors();
-    const done: Record<string, number> = {};
+    const counts: Record<string, number> = {};
     const end = performance.now() + SECONDS * 1000;
     const goesOn = (): boolean => performance.now() < end;
     const work = async (worker: number): Promise<void> => {
@@ -73,17 +73,17 @@ test(
       while (goesOn()) {
         const [, name, job] = pick(random);
         await job({ proxy, sidecar, origin, deaf, random }).catch((error: unknown) => {
-          throw new Error(`After ${JSON.stringify(done)}, in ${name} of worker ${worker}: ${String(error)}`);
+          throw new Error(`After ${JSON.stringify(counts)}, in ${name} of worker ${worker}: ${String(error)}`);
         });
-        done[name] = (done[name] ?? 0) + 1;
+        counts[name] = (counts[name] ?? 0) + 1;
       }
     };
     await Promise.all([
       ...Array.from({ length: WORKERS }, (_, worker) => work(worker)),
-      disturb(proxy, sidecar, done, goesOn),
-      report(done, goesOn),
+      disturb(proxy, sidecar, counts, goesOn),
+      report(counts, goesOn),
     ]);
-    for (const [, name] of jobs) expect(done[name]).toBeGreaterThan(0);
+    for (const [, name] of jobs) expect(counts[name]).toBeGreaterThan(0);
     expect(proxy.told.filter((line) => line.includes("mistake") || line.includes("died"))).toEqual([]);
     await until(async () => (await readTunnels(sidecar)).length === 0, "the end of all tunnels");
     await until(async () => (await proxy.countDescriptors()) < atRest + 120, "the descriptors back");
@@ -115,8 +115,7 @@ function kill(place: Place): Promise<void> {
     async kill({ socket }) {
       const mine = (await readTunnels(sidecar)).find(({ client }) => client === `127.0.0.1:${socket.localPort}`);
       if (mine === undefined) throw new Error("The tunnel is not in the table");
-      const killed = await fetch(`${sidecar}/tunnels/${mine.id}`, { method: "DELETE", headers });
-      if (!killed.ok) throw new Error(`The tunnel cannot be ended: ${killed.status}`);
+      await ask(`${sidecar}/tunnels/${mine.id}`, "DELETE");
     },
   });
 }
@@ -144,11 +143,18 @@ interface ListedTunnel {
   readonly client: string;
 }
 
-// A kept connection could be closed by the sidecar just when it is used again.
-const headers = { Authorization: `Bearer ${TOKEN}`, Connection: "close" };
+/** Asks the sidecar, on a connection of its own: a kept one could be closed just when it is used again. */
+async function ask(url: string, method = "GET"): Promise<Response> {
+  const headers = { Authorization: `Bearer ${TOKEN}`, Connection: "close" };
+  const response = await fetch(url, { method, headers, keepalive: false }).catch((error: unknown) => {
+    throw new Error(`${method} ${url} failed: ${String(error)}`);
+  });
+  if (!response.ok) throw new Error(`${method} ${url} gave ${response.status}`);
+  return response;
+}
 
 async function readTunnels(sidecar: string): Promise<readonly ListedTunnel[]> {
-  const response = await fetch(`${sidecar}/tunnels`, { headers });
+  const response = await ask(`${sidecar}/tunnels`);
   return ((await response.json()) as { tunnels: ListedTunnel[] }).tunnels;
 }
 
@@ -160,7 +166,7 @@ async function readTunnels(sidecar: string): Promise<readonly ListedTunnel[]> {
 async function disturb(
   proxy: ServingExecutable,
   sidecar: string,
-  done: Record<string, number>,
+  counts: Record<string, number>,
   goesOn: () => boolean,
 ): Promise<void> {
   const random = createRandom(SEED);
@@ -169,7 +175,7 @@ async function disturb(
     const dice = random.below(20);
     if (dice === 0) {
       const tunnels = await burstOfEnds(proxy, random, () => capture(sidecar));
-      done["tunnels in bursts"] = (done["tunnels in bursts"] ?? 0) + tunnels;
+      counts["tunnels in bursts"] = (counts["tunnels in bursts"] ?? 0) + tunnels;
     } else if (dice < 5) {
       const end = await capture(sidecar);
       await Bun.sleep(random.below(100));
@@ -184,23 +190,26 @@ async function disturb(
 
 /** Starts a capture of all tunnels; what it gives ends it. */
 async function capture(sidecar: string): Promise<() => Promise<void>> {
-  const response = await fetch(`${sidecar}/capture`, { headers });
-  if (!response.ok) throw new Error(`No capture: ${response.status}`);
+  const response = await ask(`${sidecar}/capture`);
   const reading = readOn(response);
   return async () => {
-    await fetch(`${sidecar}/capture/${response.headers.get("Capture-Id")}`, { method: "DELETE", headers });
+    await ask(`${sidecar}/capture/${response.headers.get("Capture-Id")}`, "DELETE");
     await reading;
   };
 }
 
 async function readOn(response: Response): Promise<void> {
-  for await (const _ of response.body ?? []) continue;
+  try {
+    for await (const _ of response.body ?? []) continue;
+  } catch {
+    // Whether a capture is whole is not the matter here.
+  }
 }
 
-async function report(done: Readonly<Record<string, number>>, goesOn: () => boolean): Promise<void> {
+async function report(counts: Readonly<Record<string, number>>, goesOn: () => boolean): Promise<void> {
   for (let seconds = 1; goesOn(); seconds += 1) {
     await Bun.sleep(1000);
-    if (SECONDS >= 60 && seconds % 60 === 0) console.log(`${seconds} s: ${JSON.stringify(done)}`);
+    if (SECONDS >= 60 && seconds % 60 === 0) console.log(`${seconds} s: ${JSON.stringify(counts)}`);
   }
 }
 

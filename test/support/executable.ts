@@ -45,7 +45,10 @@ export async function startExecutable(
 ): Promise<ServingExecutable> {
   const limited =
     options.descriptors === undefined ? [] : ["sh", "-c", `ulimit -n ${options.descriptors} && exec "$0" "$@"`];
-  const program = startProgram([options.within ?? [], limited, await findExecutable(), ...(options.args ?? [])], options);
+  const program = startProgram(
+    [options.within ?? [], limited, await findExecutable(), ...(options.args ?? [])],
+    options,
+  );
   let line: string;
   try {
     line = await program.untilTold("Listening on ");
