@@ -92,7 +92,8 @@ export class SocketConn extends BufferedConn {
 
   /** The peer notices nothing: closing one of two descriptors sends neither FIN nor RST. No byte may wait in Bun to be written. */
   get detachable(): Detachable | undefined {
-    if (this.encrypted || this.closed) return undefined;
+    // One that is known to be dead stays: nobody else would learn of it.
+    if (this.encrypted || this.closed || this.#broken) return undefined;
     return {
       take: (libc) => {
         this.#socket.pause();

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { SOL_SOCKET } from "../../src/net/linux/constants.ts";
+import { IPPROTO_TCP, SOL_SOCKET, TCP_NODELAY } from "../../src/net/linux/constants.ts";
 import type { LanePool } from "../../src/net/linux/lane-pool.ts";
 import { createAdaptiveEngine } from "../../src/proxy/tunnel/promote.ts";
 import { relay } from "../../src/proxy/tunnel/relay.ts";
@@ -9,6 +9,7 @@ import { requireLibc, startWarmLanes } from "../support/lane-stand.ts";
 import { startProxy } from "../support/proxy.ts";
 import { listenRaw } from "../support/raw-peer.ts";
 import { MSG_OOB, sendNow } from "../support/send-now.ts";
+import { waitFor } from "../support/wait-for.ts";
 import { connectDescriptorPair } from "./tunnel-contract.ts";
 
 let pool: LanePool;
@@ -52,13 +53,13 @@ test.each(engines)(
 );
 
 test.each(engines)(
-  "an urgent mark whose bytes are still missing does not keep a tunnel busy in %s",
+  "urgent marks before a target that reads nothing do not keep a tunnel busy in %s",
   async (_, make) => {
     const [near, far] = [await connectDescriptorPair(), await connectDescriptorPair()];
     const tunnel = make()(near.conn, far.conn, { idleMs: 0 });
     near.peer.write("begun");
     await far.peer.untilText("begun");
-    // The target's window is full, so the mark goes ahead of what it marks.
+    // Soon all windows are full, and marks go ahead of what they mark.
     far.peer.pause();
     let sent = 5;
     for (let taken = 1; taken > 0; sent += Math.max(0, taken)) {
@@ -110,3 +111,28 @@ test.each(["auto", "runtime"] as const)(
     await client.untilText("\r\n\r\nEEEE!FFFF");
   },
 );
+
+test("a dialled connection waits for nothing with its second small write, and in a lane", async () => {
+  const libc = requireLibc();
+  const isPrompt = (fd: number): boolean => {
+    const value = new Int32Array(1);
+    libc.getSocketOption(fd, IPPROTO_TCP, TCP_NODELAY, value);
+    return value[0] === 1;
+  };
+  const { conn, peer } = await connectDescriptorPair();
+  const { fd } = conn;
+  for (const word of ["one", "two"]) conn.write(Buffer.from(word));
+  expect(isPrompt(fd)).toBe(true);
+  await peer.untilText("onetwo");
+  conn.reset();
+
+  const [near, far] = [await connectDescriptorPair(), await connectDescriptorPair()];
+  const fds = [near.conn.fd, far.conn.fd];
+  const tunnel = createAdaptiveEngine(pool, 1)(near.conn, far.conn, { idleMs: 0 });
+  near.peer.write("to a lane");
+  await far.peer.untilText("to a lane");
+  await waitFor(() => pool.status().tunnels === 1, "the tunnel in its lane");
+  expect(fds.map(isPrompt)).toEqual([true, true]);
+  tunnel.kill("killed");
+  await tunnel.done;
+});

@@ -7,6 +7,8 @@ export interface ExecutableOptions extends ProgramOptions {
   readonly args?: readonly string[];
   /** How many descriptors it may have open at once; as many as this process when absent. */
   readonly descriptors?: number;
+  /** Programs before it on the command line, which run the rest of it. */
+  readonly within?: readonly string[];
 }
 
 /** The executable, serving. */
@@ -43,7 +45,10 @@ export async function startExecutable(
 ): Promise<ServingExecutable> {
   const limited =
     options.descriptors === undefined ? [] : ["sh", "-c", `ulimit -n ${options.descriptors} && exec "$0" "$@"`];
-  const program = startProgram([limited, await findExecutable(), ...(options.args ?? [])], options);
+  const program = startProgram(
+    [options.within ?? [], limited, await findExecutable(), ...(options.args ?? [])],
+    options,
+  );
   let line: string;
   try {
     line = await program.untilTold("Listening on ");

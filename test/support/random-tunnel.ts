@@ -1,18 +1,28 @@
 import type { TunnelEnd } from "../../src/proxy/tunnel/tunnel.ts";
 import { makeKeystream } from "./keystream.ts";
 import type { RawPeer } from "./raw-peer.ts";
+import { MSG_OOB, sendNow } from "./send-now.ts";
 import type { createRandom } from "./seeded-random.ts";
 
 export type Random = ReturnType<typeof createRandom>;
 
 /** What came of a tunnel that was driven from a seed. Everything else about it was compared already. */
 export interface DrivenTunnel {
-  readonly end: Extract<TunnelEnd, "closed" | "client_reset" | "target_reset">;
+  readonly end: Extract<TunnelEnd, "closed" | "client_reset" | "target_reset" | "killed">;
   /** Bytes that were written at one end and that arrived at the other. */
   readonly sentUp: number;
   readonly sentDown: number;
   readonly gotUp: number;
   readonly gotDown: number;
+}
+
+export interface DriveOptions {
+  /** Bytes each way, at most; 200,000 when absent. */
+  readonly maxBytes?: number;
+  /** Sends bytes as urgent ones now and then. */
+  readonly urgent?: boolean;
+  /** Has the proxy end the tunnel, when all is written. */
+  readonly kill?: (client: RawPeer) => Promise<void>;
 }
 
 /** Milliseconds that a busy machine may take for one step of a tunnel. */
@@ -30,13 +40,20 @@ export async function driveTunnel(
   client: RawPeer,
   target: RawPeer,
   random: Random,
-  maxBytes = 200_000,
+  options: DriveOptions = {},
 ): Promise<DrivenTunnel> {
-  const up = new Flow(client, target, random, maxBytes);
-  const down = new Flow(target, client, random, maxBytes);
+  const up = new Flow(client, target, random, options);
+  const down = new Flow(target, client, random, options);
   const dice = random.below(20);
-  const end = dice < 3 ? "client_reset" : dice < 6 ? "target_reset" : "closed";
-  if (end === "closed") {
+  const { kill } = options;
+  const end = kill !== undefined ? "killed" : dice < 3 ? "client_reset" : dice < 6 ? "target_reset" : "closed";
+  if (kill !== undefined) {
+    await Promise.all([up.write(), down.write()]);
+    await kill(client);
+    await Promise.all([up.expectReset(), down.expectReset()]);
+    up.expectBeginning();
+    down.expectBeginning();
+  } else if (end === "closed") {
     // One end may be a server that answers when it has heard everything; or both talk at once.
     const order = random.below(3);
     await Promise.all([
@@ -69,12 +86,14 @@ class Flow {
   readonly #random: Random;
   readonly #offset: number;
   readonly #total: number;
+  readonly #urgent: boolean;
   readonly #hash = new Bun.CryptoHasher("sha256");
 
-  constructor(from: RawPeer, to: RawPeer, random: Random, maxBytes: number) {
+  constructor(from: RawPeer, to: RawPeer, random: Random, { maxBytes = 200_000, urgent = false }: DriveOptions) {
     this.#from = from;
     this.#to = to;
     this.#random = random;
+    this.#urgent = urgent;
     // Sizes of all magnitudes: most tunnels are small, and none at all is a size, too.
     this.#total = Math.floor(Math.min(maxBytes, 2 ** (random.below(1000) / 50) - 1));
     this.#offset = random.below(BLOCK_BYTES - this.#total);
@@ -98,8 +117,7 @@ class Flow {
       const most = this.#random.below(4) === 0 ? 65_536 : 1500;
       const size = Math.min(this.#total - this.sent, 1 + this.#random.below(most));
       const at = this.#offset + this.sent;
-      this.#from.write(bytes.subarray(at, at + size));
-      this.sent += size;
+      this.sent += this.#send(bytes.subarray(at, at + size));
       if (!hasty && this.#random.below(8) === 0) await Bun.sleep(this.#random.below(5));
       if (this.#from.unwrittenBytes > UNWRITTEN_BYTES)
         await this.#from.until(
@@ -108,6 +126,16 @@ class Flow {
           PATIENCE_MS,
         );
     }
+  }
+
+  /** Gives how many bytes were sent, or wait to be. */
+  #send(bytes: Uint8Array): number {
+    if (this.#urgent && this.#from.unwrittenBytes === 0 && this.#random.below(6) === 0) {
+      const taken = sendNow(this.#from, bytes, MSG_OOB);
+      if (taken > 0) return taken;
+    }
+    this.#from.write(bytes);
+    return bytes.length;
   }
 
   /** Sends FIN, once `before` has been heard whole. */

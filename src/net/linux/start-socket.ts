@@ -1,5 +1,5 @@
 import type { Ip } from "../../address/ip.ts";
-import { AF_INET, AF_INET6, IPPROTO_TCP, O_CLOEXEC, O_NONBLOCK, SOCK_STREAM, TCP_NODELAY } from "./constants.ts";
+import { AF_INET, AF_INET6, O_CLOEXEC, O_NONBLOCK, SOCK_STREAM } from "./constants.ts";
 import { EINPROGRESS, EINTR, EMFILE, nameErrno } from "./errno.ts";
 import type { Libc } from "./libc.ts";
 import { encodeSocketAddress } from "./socket-address.ts";
@@ -16,14 +16,13 @@ const SOL_IP = 0;
 const IP_BIND_ADDRESS_NO_PORT = 24;
 const ON = Int32Array.of(1);
 
-/** Begins a TCP connection, from `source` when given. What is written to it goes out at once (`TCP_NODELAY`), and urgent bytes come in their place. */
+/** Begins a TCP connection, from `source` when given. Urgent bytes come in their place; `TCP_NODELAY` is left to who writes. */
 export function startSocket(libc: Libc, ip: Ip, port: number, source: Ip | undefined): StartedSocket {
   if (source !== undefined && source.family !== ip.family) return { ok: false, code: "EAFNOSUPPORT" };
   const family = ip.family === 4 ? AF_INET : AF_INET6;
   const fd = libc.socket(family, SOCK_STREAM | O_NONBLOCK | O_CLOEXEC, 0);
   if (fd < 0) return { ok: false, code: nameErrno(-fd) };
   if (judgeDescriptor(fd) !== "enough") return abandon(libc, fd, -EMFILE);
-  libc.setSocketOption(fd, IPPROTO_TCP, TCP_NODELAY, ON);
   keepUrgentInline(libc, fd);
   if (source !== undefined) {
     libc.setSocketOption(fd, SOL_IP, IP_BIND_ADDRESS_NO_PORT, ON);
