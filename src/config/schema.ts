@@ -39,17 +39,21 @@ const limitsSchema = settings({
 
 const timeoutsSchema = settings({
   handshake: duration({ zero: false })
-    .describe("From accepting a connection to its complete request head.")
+    .describe(
+      "From accepting a connection to its complete request head, TLS and logins included, whatever comes meanwhile.",
+    )
     .default("10s"),
   connect: duration({ zero: false })
     .describe("For resolving, connecting and the handshakes with all upstreams together.")
     .default("10s"),
   response: duration({ zero: true })
-    .describe('From a complete HTTP request to the head of its response, when it is forwarded; `"0"` for ever.')
+    .describe(
+      'From a complete HTTP request to the head of its final response, when it is forwarded. Neither interim responses nor a second try start it again; `"0"` for ever.',
+    )
     .default("60s"),
   idle: duration({ zero: true })
     .describe(
-      'How long a tunnel, or the body of a forwarded message, may be without a byte in either direction; `"0"` for ever.',
+      'How long a tunnel, or the body of a forwarded message, may be without a byte in either direction, or a client may leave a response unread. Every byte starts it again, so it is no limit on the whole; `"0"` for ever.',
     )
     .default("10m"),
   drain: duration({ zero: true })

@@ -150,9 +150,12 @@ async function answer(session: Session, client: Conn, request: ForwardRequest): 
  * have died meanwhile, and get only what can be asked again.
  */
 function takeKept({ session, client, request, way, services: { forwarding } }: Errand): Origin | undefined {
-  const origin =
-    forwarding.bound.take(client, way.key, way.fits) ??
-    (isRepeatable(request) ? forwarding.origins.take(way.key, way.fits) : undefined);
+  let origin = forwarding.bound.take(client, way.key, way.fits);
+  if (origin === undefined) {
+    if (isRepeatable(request)) origin = forwarding.origins.take(way.key, way.fits);
+    // The fresh one will be kept in its place: a client that only posts leaves no more of them behind than another.
+    else forwarding.origins.dropOldest(way.key);
+  }
   if (origin !== undefined) session.dialled = origin.address;
   return origin;
 }

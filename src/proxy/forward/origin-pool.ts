@@ -77,7 +77,7 @@ export class OriginPool {
       this.#byKey.set(key, list);
     }
     if (list.length >= perKey) this.#drop(list[0] as IdleOrigin);
-    if (this.#size >= total) this.#dropOldest();
+    if (this.#size >= total) this.#dropOldestOfAll();
     // What was taken from here is put back as it is.
     const idle = this.owns(origin) ? origin : new IdleOrigin(origin, this.#dropIdle);
     idle.rest(list, idleMs);
@@ -86,6 +86,12 @@ export class OriginPool {
     this.#sweeper ??= setInterval(() => this.#sweep(), SWEEP_MS).unref();
     // What waits there already is delivered here: then it is dropped at once.
     conn.attach(idle);
+  }
+
+  /** Closes the oldest one with that key. */
+  dropOldest(key: string): void {
+    const oldest = this.#byKey.get(key)?.[0];
+    if (oldest !== undefined) this.#drop(oldest);
   }
 
   /** Closes those with that key. */
@@ -111,7 +117,7 @@ export class OriginPool {
     this.#sweeper = undefined;
   }
 
-  #dropOldest(): void {
+  #dropOldestOfAll(): void {
     let oldest: IdleOrigin | undefined;
     for (const [first] of this.#byKey.values()) {
       if (first !== undefined && (oldest === undefined || first.since < oldest.since)) oldest = first;
