@@ -37,7 +37,7 @@ function splitPorts(text: string): { host: string; ports: string | undefined } |
       ports: rest === "" ? undefined : rest.slice(1),
     };
   }
-  if (parseCidr(text).ok) return { host: text, ports: undefined };
+  if (!text.includes(":") || parseCidr(text).ok) return { host: text, ports: undefined };
   const [host = "", ports, ...more] = text.split(":");
   return more.length > 0 ? undefined : { host, ports };
 }
