@@ -248,11 +248,12 @@ class Trace {
   }
 
   /** Whether to stop at a server that cannot be trusted. */
-  #judge({ verdict, serverName }: SecureRecord, stage: "certificate" | "proxy-tls"): Stop {
+  #judge({ verdict }: SecureRecord, stage: "certificate" | "proxy-tls"): Stop {
     if (verdict === undefined || this.#request.insecure) return undefined;
     const hint = "Nothing was sent. Go on with --insecure, or trust its root with --ca";
     if (!verdict.trusted) return { stage, text: `The certificate cannot be trusted (${verdict.reason}). ${hint}` };
-    return verdict.nameMatches ? undefined : { stage, text: `The certificate is not for ${serverName}. ${hint}` };
+    const { nameFault } = verdict;
+    return nameFault === undefined ? undefined : { stage, text: `The certificate ${nameFault}. ${hint}` };
   }
 
   async #ask(stream: Duplex, recording: Recording): Promise<Stop> {
