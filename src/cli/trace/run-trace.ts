@@ -31,6 +31,8 @@ export interface TraceMeans {
 
 /** Milliseconds for the server to close what is over. */
 const FAREWELL_MS = 1000;
+/** Lines of the key log: a handshake has five. */
+const MAX_SECRETS = 64;
 
 /** Makes a connection as `request` says, sends a GET, and gives everything that was seen until the end or until it failed. Never rejects. */
 export async function runTrace(request: TraceRequest, means: TraceMeans): Promise<TraceRecord> {
@@ -50,6 +52,7 @@ class Trace {
   readonly #began = performance.now();
   readonly #limit: DialLimit;
   #socket: Conn | undefined;
+  #overflowed = false;
 
   constructor(request: TraceRequest, means: TraceMeans) {
     this.#request = request;
@@ -84,8 +87,9 @@ class Trace {
 
   /** Time that ran out explains whatever broke because of it. */
   #explain({ stage, text }: NonNullable<Stop>): TraceFailure {
-    const late = this.#limit.over === "deadline";
-    return { stage, at: this.#now(), text: late ? `Not done after ${this.#request.timeoutMs} ms` : text };
+    const late = this.#limit.over === "deadline" ? `Not done after ${this.#request.timeoutMs} ms` : undefined;
+    const much = this.#overflowed ? "The server sent more than a trace keeps" : undefined;
+    return { stage, at: this.#now(), text: much ?? late ?? text };
   }
 
   async #walk(): Promise<Stop> {
@@ -144,12 +148,21 @@ class Trace {
 
   #tap(conn: Conn, recording: Recording): TappedConn {
     return new TappedConn(conn, {
-      written: (bytes) => recording.add(this.#now(), "client", bytes),
-      read: (bytes) => recording.add(this.#now(), "server", bytes),
+      written: (bytes) => void recording.add(this.#now(), "client", bytes),
+      read: (bytes) => {
+        if (!recording.add(this.#now(), "server", bytes)) this.#overflow(conn);
+      },
       ended: () => {
         recording.endedAt = this.#now();
       },
     });
+  }
+
+  /** A server that never stops ends the trace, and not the memory. */
+  #overflow(conn: Conn): void {
+    this.#overflowed = true;
+    // Whoever reads it has this chunk to come.
+    queueMicrotask(() => conn.reset());
   }
 
   #question(host: Host): { family: 4 | 6; answer: Lookup | Promise<Lookup> }[] {
@@ -239,7 +252,11 @@ class Trace {
         ...(only && stage === "tls" && { version: only }),
         ...(stage === "tls" && { protocols: ["http/1.1"] }),
       },
-      { secret: (line) => record.secrets.push(line) },
+      {
+        secret: (line) => {
+          if (record.secrets.length < MAX_SECRETS) record.secrets.push(line);
+        },
+      },
     );
     this.#limit.forget();
     if (!probed.ok) return { ok: false as const, stop: { stage, text: sentence(probed.note) } };
