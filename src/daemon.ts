@@ -1,4 +1,5 @@
 import type { CompiledConfig } from "./config/compile.ts";
+import type { RenewTrust } from "./config/follow-trust.ts";
 import type { Checked } from "./config/problem.ts";
 import type { Resolver } from "./net/dns.ts";
 import type { LanePool } from "./net/linux/lane-pool.ts";
@@ -50,6 +51,8 @@ export interface Daemon {
   readonly tls: readonly (ListenerTls | undefined)[];
   /** Puts the text of a changed users file into effect for new connections, or says why it cannot be used. */
   replaceUsers(text: string): Checked<Runtime>;
+  /** Puts changed certificates for upstreams and origins into effect for new connections. */
+  renewTrust(renew: RenewTrust): void;
   /**
    * Stops accepting, gives connections the time that the configuration allows,
    * ends those that are left, and resolves when nothing is open any more.
@@ -153,8 +156,13 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
       replaceUsers(text) {
         if (compiled.usersFile === undefined) throw new Error("There is no users file to replace");
         const runtime = compiled.usersFile.recompile(text);
-        if (runtime.ok) services.runtime.swap(runtime.value);
+        // Other parts may have been replaced since this one was compiled.
+        if (runtime.ok)
+          services.runtime.swap({ ...services.runtime.current, authenticator: runtime.value.authenticator });
         return runtime;
+      },
+      renewTrust(renew) {
+        services.runtime.swap(renew(services.runtime.current));
       },
       async drain() {
         services.draining = true;
