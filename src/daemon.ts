@@ -1,5 +1,6 @@
 import { hostname } from "node:os";
 import type { CompiledConfig } from "./config/compile.ts";
+import type { RenewTrust } from "./config/follow-trust.ts";
 import type { Checked } from "./config/problem.ts";
 import type { Resolver } from "./net/dns.ts";
 import { serveHttp } from "./net/http/serve-http.ts";
@@ -57,6 +58,8 @@ export interface Daemon {
   reportBug(error: unknown): void;
   /** Puts the text of a changed users file into effect for new connections, or says why it cannot be used. */
   replaceUsers(text: string): Checked<Runtime>;
+  /** Puts changed certificates for upstreams and origins into effect for new connections. */
+  renewTrust(renew: RenewTrust): void;
   /**
    * Stops accepting, gives connections the time that the configuration allows,
    * ends those that are left, and resolves when nothing is open any more.
@@ -183,8 +186,13 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
       replaceUsers(text) {
         if (compiled.usersFile === undefined) throw new Error("There is no users file to replace");
         const runtime = compiled.usersFile.recompile(text);
-        if (runtime.ok) services.runtime.swap(runtime.value);
+        // Other parts may have been replaced since this one was compiled.
+        if (runtime.ok)
+          services.runtime.swap({ ...services.runtime.current, authenticator: runtime.value.authenticator });
         return runtime;
+      },
+      renewTrust(renew) {
+        services.runtime.swap(renew(services.runtime.current));
       },
       async drain() {
         services.draining = true;

@@ -1,4 +1,5 @@
 import type { CompiledConfig } from "../config/compile.ts";
+import { followFiles } from "../config/follow-files.ts";
 import { formatProblem } from "../config/problem.ts";
 import { watchCertificates } from "../config/watch-certificates.ts";
 import type { FileText } from "../config/read-file.ts";
@@ -39,7 +40,11 @@ export const serve = createCommand({
     // Before anybody is told that it runs: a signal may follow at once.
     const stopped = stopWhenTold(started.daemon, compiled.drainMs, io);
     tellStart(started.daemon, compiled, file, io);
-    const watches = [watchUsers(started.daemon, compiled, io), followCertificates(started.daemon, compiled, io)];
+    const watches = [
+      watchUsers(started.daemon, compiled, io),
+      followCertificates(started.daemon, compiled, io),
+      followTrust(started.daemon, compiled, io),
+    ];
     await stopped;
     for (const watch of watches) watch?.close();
     forget();
@@ -96,6 +101,23 @@ function followCertificates(daemon: Daemon, { tlsFiles }: CompiledConfig, io: Cl
     tell: io.tell,
     now: Date.now,
   });
+}
+
+/** Puts changes of the certificates for upstreams and origins into effect. */
+function followTrust(daemon: Daemon, { trustFiles }: CompiledConfig, io: CliIo) {
+  return (
+    trustFiles &&
+    followFiles(trustFiles, {
+      apply: (renew) => {
+        daemon.renewTrust(renew);
+        io.tell("Read the certificates for upstreams and origins again.");
+        return { ok: true };
+      },
+      refusal: "Cannot use the new certificates for upstreams and origins. The old ones stay:",
+      tell: io.tell,
+      now: Date.now,
+    })
+  );
 }
 
 /** Milliseconds for the last lines and the sidecar, beyond what tunnels get. Whoever reads our output may be stuck. */

@@ -2,6 +2,7 @@ import { resolve } from "node:path";
 import type * as z from "zod";
 
 import type { ListenerCertificate, TlsPlan } from "../proxy/listen/listener-tls.ts";
+import type { FileGroup } from "./follow-files.ts";
 import type { Materials } from "./materials.ts";
 import { findAuthorityFault, listPaths, readCertificate, readPrivateKey, refusePem } from "./pem.ts";
 import { type Checked, type Problem, quoteValue } from "./problem.ts";
@@ -16,21 +17,11 @@ export interface TlsMaterials extends Pick<Materials, "files"> {
 }
 
 /** The certificates of one listener, to be read again when their files change. */
-export interface TlsFiles {
+export interface TlsFiles extends FileGroup<TlsPlan> {
   /** Index in `listen`. */
   readonly listener: number;
   /** The plan that is in use. */
   readonly plan: TlsPlan;
-  readonly files: readonly {
-    /** As the configuration names it. */
-    readonly name: string;
-    /** Absolute. */
-    readonly path: string;
-    /** The text that is in use. */
-    readonly text: string;
-  }[];
-  /** The plan with new texts of all files, by name, at that time; or why they cannot be used. */
-  recompile(texts: ReadonlyMap<string, string>, now: number): Checked<TlsPlan>;
 }
 
 /** Compiles the TLS of a listener, `path` being its setting. Tells of every certificate and key that cannot be used. */

@@ -1,3 +1,4 @@
+import { toAsciiHost } from "../address/host.ts";
 import { Secret } from "../proxy/auth/secret.ts";
 import type { Hop, HopTls } from "../proxy/route/route.ts";
 import type { Materials } from "./materials.ts";
@@ -65,11 +66,18 @@ function compileTls(settings: UpstreamSettings, host: string, materials: Materia
   const read = (path: string) => materials?.files.get(path) ?? "";
   const { ca, cert, key } = settings;
   return {
-    serverName: settings.serverName ?? host,
+    serverName: settings.serverName === undefined ? host : toServerName(settings.serverName),
     ...(ca !== undefined && { ca: listPaths(ca).map(read) }),
     ...(cert !== undefined && { cert: read(cert) }),
     ...(key !== undefined && { key: read(key) }),
   };
+}
+
+/** A name as certificates have it: U-labels become A-labels. */
+function toServerName(text: string): string {
+  const parsed = toAsciiHost(text);
+  if (!parsed.ok) throw new Error(`The server name ${text} is unchecked`);
+  return parsed.host.text;
 }
 
 /** Bytes that SOCKS can carry of a user name or a password (RFC 1929 §2). */

@@ -18,6 +18,8 @@ import { compileUpstreams } from "./compile-upstream.ts";
 import { compileUserFile, compileUsers } from "./compile-users.ts";
 import { describeEffective } from "./effective.ts";
 import { compileEnvironment } from "./environment.ts";
+import type { FileGroup } from "./follow-files.ts";
+import { followTrustFiles, type RenewTrust } from "./follow-trust.ts";
 import { listenSchema } from "./listener-schema.ts";
 import type { Materials } from "./materials.ts";
 import type { Checked, Problem } from "./problem.ts";
@@ -57,6 +59,8 @@ export interface CompiledConfig {
   readonly usersFile?: UsersFile;
   /** The certificates of each listener that speaks TLS, to be followed as their files change. */
   readonly tlsFiles: readonly TlsFiles[];
+  /** The certificates for upstreams and origins, to be followed in the same way. */
+  readonly trustFiles?: FileGroup<RenewTrust>;
   /** The effective configuration for people: defaults filled in, secrets redacted. Plain JSON. */
   readonly effective: Readonly<Record<string, unknown>>;
   /** Every secret of it in plain, to be taken out of messages that are not our own. Not to be printed. */
@@ -88,6 +92,7 @@ export function compileConfig(config: Config, materials: Materials): Checked<Com
   const authenticator = compileAuthenticator(config, users.value, checks);
   const runtime = compileRuntime(config, authenticator, forward, upstreams, environment);
   const usersFile = compileUsersFile(config, materials, runtime, checks);
+  const trustFiles = followTrustFiles(config, materials);
   return {
     ok: true,
     value: {
@@ -102,6 +107,7 @@ export function compileConfig(config: Config, materials: Materials): Checked<Com
       splice: { mode: config.splice, afterBytes: readSize(config.spliceAfter) },
       ...(usersFile && { usersFile }),
       tlsFiles,
+      ...(trustFiles && { trustFiles }),
       effective: describeEffective(config, access),
       secrets: listSecrets(config, materials),
     },

@@ -1,5 +1,6 @@
 import * as z from "zod";
 
+import { describeHostError, toAsciiHost } from "../address/host.ts";
 import { choice, either, flag, ipAddress, list, secret, settings, text, word } from "./fields.ts";
 import { parseUpstreamUrl } from "./upstream-url.ts";
 
@@ -9,6 +10,12 @@ function upstreamUrl() {
     const parsed = parseUpstreamUrl(value);
     return parsed.ok ? undefined : parsed.reason;
   });
+}
+
+/** A name, in U-labels too, or an address. */
+function findNameFault(name: string): string | undefined {
+  const parsed = toAsciiHost(name);
+  return parsed.ok ? undefined : `is no host: ${describeHostError(parsed.code)}`;
 }
 
 const pemPath = () => text('the path of a PEM file, such as "ca.pem"');
@@ -31,7 +38,7 @@ const upstreamSettings = settings({
     .optional(),
   cert: pemPath().describe("PEM file with the client certificate chain for an `https` upstream.").optional(),
   key: pemPath().describe("PEM file with the private key of `cert`.").optional(),
-  serverName: text("a host name")
+  serverName: text("a host name", findNameFault)
     .describe(
       "Name to send as SNI and to verify in the certificate of an `https` upstream. Default: the host of the URL.",
     )

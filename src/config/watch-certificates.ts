@@ -1,8 +1,8 @@
 import type { TlsPlan } from "../proxy/listen/listener-tls.ts";
 import type { TlsFiles } from "./compile-tls.ts";
-import { formatProblem, quoteValue } from "./problem.ts";
-import type { FileText } from "./read-file.ts";
-import { type FileWatch, watchFile } from "./watch-file.ts";
+import { followFiles } from "./follow-files.ts";
+import { quoteValue } from "./problem.ts";
+import type { FileWatch } from "./watch-file.ts";
 
 export interface CertificateWatchOptions {
   /** Puts a plan into effect, or says why it cannot be used. */
@@ -51,32 +51,22 @@ export function watchCertificates(listeners: readonly TlsFiles[], options: Certi
 
 /** Follows the files of one listener. */
 class CertificateFollower implements FileWatch {
-  readonly #files: TlsFiles;
   readonly #options: CertificateWatchOptions;
-  /** What the files hold by now, by name; or why one of them cannot be read. */
-  readonly #read = new Map<string, FileText>();
-  readonly #watches: readonly FileWatch[];
+  readonly #watch: FileWatch;
   #plan: TlsPlan;
-  #settling: Timer | undefined;
 
   constructor(files: TlsFiles, options: CertificateWatchOptions) {
-    this.#files = files;
     this.#options = options;
     this.#plan = files.plan;
-    this.#watches = files.files.map(({ name, path, text }) => {
-      this.#read.set(name, { ok: true, text });
-      return watchFile(path, {
-        known: text,
-        kind: "pem",
-        tell: (read) => this.#changed(name, read),
-        ...(options.pollMs !== undefined && { pollMs: options.pollMs }),
-      });
+    this.#watch = followFiles(files, {
+      ...options,
+      apply: (plan) => this.#replace(files.listener, plan),
+      refusal: "Cannot use the new certificates. The old ones stay:",
     });
   }
 
   close(): void {
-    clearTimeout(this.#settling);
-    for (const watch of this.#watches) watch.close();
+    this.#watch.close();
   }
 
   warn(): void {
@@ -87,35 +77,13 @@ class CertificateFollower implements FileWatch {
     }
   }
 
-  /** A certificate and its key change one after the other: what is in between is no mistake. */
-  #changed(name: string, read: FileText): void {
-    this.#read.set(name, read);
-    clearTimeout(this.#settling);
-    this.#settling = setTimeout(() => this.#replace(), this.#options.settleMs ?? 500);
-  }
-
-  #replace(): void {
-    const { tell } = this.#options;
-    const texts = new Map<string, string>();
-    const problems: string[] = [];
-    for (const [name, read] of this.#read) {
-      if (read.ok) texts.set(name, read.text);
-      else problems.push(`Cannot read ${quoteValue(name)}: ${read.reason}.`);
-    }
-    const compiled = this.#files.recompile(texts, this.#options.now());
-    if (!compiled.ok) problems.push(...compiled.problems.map(formatProblem));
-    if (compiled.ok && problems.length === 0) {
-      const replaced = this.#options.replace(this.#files.listener, compiled.value);
-      if (replaced.ok) {
-        this.#plan = compiled.value;
-        tell(describePlan(compiled.value));
-        this.warn();
-        return;
-      }
-      problems.push(replaced.message);
-    }
-    tell("Cannot use the new certificates. The old ones stay:");
-    for (const problem of problems) tell(`  ${problem}`);
+  #replace(listener: number, plan: TlsPlan): ReturnType<CertificateWatchOptions["replace"]> {
+    const replaced = this.#options.replace(listener, plan);
+    if (!replaced.ok) return replaced;
+    this.#plan = plan;
+    this.#options.tell(describePlan(plan));
+    this.warn();
+    return replaced;
   }
 }
 

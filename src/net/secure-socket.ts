@@ -1,7 +1,7 @@
 import { isIP } from "node:net";
 import type { Socket, SocketHandler } from "bun";
 import type { Conn } from "./conn.ts";
-import { loadTls } from "./load-tls.ts";
+import { findIdentityFault, toPresented } from "./server-identity.ts";
 import { SocketConn } from "./socket-conn.ts";
 import { explainTlsError, readAlertName, type TlsFailure } from "./tls-error.ts";
 
@@ -60,7 +60,7 @@ export function secureSocket(
     data: handshake,
     tls: {
       // An address is no SNI (RFC 6066 §3), and Bun would send it; and without a name it would verify another one.
-      serverName: isName ? options.serverName : "",
+      serverName: isName ? toPresented(options.serverName) : "",
       rejectUnauthorized: isName,
       ...(options.ca === undefined ? {} : { ca: [...options.ca] }),
       ...(options.cert === undefined ? {} : { cert: options.cert }),
@@ -112,13 +112,10 @@ class Handshake implements SecureAttempt {
 
   succeed(socket: TlsSocket): void {
     if (this.#over) return;
-    // Without a name, Bun has verified who signed the certificate, and not whose it is.
-    const mismatch =
-      isIP(this.#serverName) === 0
-        ? undefined
-        : loadTls().checkServerIdentity(this.#serverName, socket.getPeerCertificate());
-    if (mismatch !== undefined) {
-      this.fail(mismatch);
+    // Of an address Bun does not verify whose certificate it is, and of a name it is content with less.
+    const fault = findIdentityFault(socket.getPeerCertificate().raw, this.#serverName);
+    if (fault !== undefined) {
+      this.#settle({ kind: "certificate", note: `the certificate ${fault}` });
       return;
     }
     this.#over = true;

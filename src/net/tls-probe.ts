@@ -2,6 +2,7 @@ import type { SecureVersion, TLSSocket } from "node:tls";
 import type { Duplex } from "node:stream";
 import { isIP } from "node:net";
 import { loadTls } from "./load-tls.ts";
+import { findIdentityFault, toPresented } from "./server-identity.ts";
 import { explainTlsError, type TlsFailure } from "./tls-error.ts";
 
 export interface ProbeOptions {
@@ -27,8 +28,8 @@ export interface ProbeVerdict {
   readonly trusted: boolean;
   /** Why not: a word of OpenSSL such as `CERT_HAS_EXPIRED`. */
   readonly reason: string | undefined;
-  /** Whether the certificate is for the name that was asked for. */
-  readonly nameMatches: boolean;
+  /** Why the certificate is not for the name that was asked for, as the rest of a sentence; undefined when it is. */
+  readonly nameFault: string | undefined;
 }
 
 export type ProbeResult =
@@ -48,7 +49,7 @@ export function probeTls(raw: Duplex, options: ProbeOptions, events: ProbeEvents
       socket: raw,
       rejectUnauthorized: false,
       // An address is no SNI (RFC 6066 §3).
-      servername: isIP(serverName) === 0 ? serverName : "",
+      servername: isIP(serverName) === 0 ? toPresented(serverName) : "",
       ...limits,
       ...(ca && { ca: [...ca] }),
       ...(protocols && { ALPNProtocols: [...protocols] }),
@@ -77,10 +78,13 @@ function limitVersion(version: "1.2" | "1.3"): { minVersion: SecureVersion; maxV
 }
 
 function judge(socket: TLSSocket, serverName: string): ProbeVerdict {
-  const mismatch = loadTls().checkServerIdentity(serverName, socket.getPeerCertificate());
   const code = readCode(socket.authorizationError);
   const untrusted = code !== undefined && code !== NAME_MISMATCH;
-  return { trusted: !untrusted, reason: untrusted ? code : undefined, nameMatches: mismatch === undefined };
+  return {
+    trusted: !untrusted,
+    reason: untrusted ? code : undefined,
+    nameFault: findIdentityFault(socket.getPeerCertificate().raw, serverName),
+  };
 }
 
 /** Node gives the word itself, Bun an error that has it. */

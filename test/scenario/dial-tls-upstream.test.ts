@@ -43,6 +43,24 @@ describe("a dial through an upstream over TLS", () => {
     expect(upstream.asked).toEqual([`127.0.0.1:${echo.port}`]);
   });
 
+  test.each([
+    ["its common name alone", "test", ["IP:127.0.0.1"], "only subject alternative names count"],
+    ["a wildcard for a part of a label", "foo.corp.test", ["DNS:f*.corp.test"], "is not for foo.corp.test"],
+    ["an address as a DNS name", "127.0.0.1", ["DNS:127.0.0.1"], "is not for 127.0.0.1"],
+  ])("does not trust a certificate with the name as %s (RFC 9525)", async (_, serverName, names, note) => {
+    const { failure, asked } = await failureBehind(await authority.issue({ names }), trust({ serverName }));
+    expect(failure).toMatchObject({ detail: "tls_certificate", note: expect.stringContaining(note) });
+    expect(asked).toEqual([]);
+  });
+
+  test("takes a name with a dot at its end for the one without", async () => {
+    using echo = listenEcho();
+    await using upstream = await startConnectUpstream(leaf);
+    const hop = makeTlsHop(upstream.port, trust({ serverName: "localhost." }));
+    using tunnel = await dialWell(`127.0.0.1:${echo.port}`, { hops: [hop] });
+    expect(tunnel.conn).toMatchObject({ encrypted: true });
+  });
+
   test("carries megabytes through a reader that pauses", async () => {
     using echo = listenEcho();
     await using upstream = await startConnectUpstream(leaf);

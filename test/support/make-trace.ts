@@ -54,7 +54,7 @@ export function makeTrace(fixture = "openssl-tls13-http", parts: Partial<TraceRe
     tls: {
       serverName: "server.example",
       secrets: keylog.split("\n"),
-      verdict: { trusted: true, reason: undefined, nameMatches: true },
+      verdict: { trusted: true, reason: undefined, nameFault: undefined },
       inside,
     },
     http: inside,

@@ -15,6 +15,8 @@ export type ExchangeEnd =
 export const HEAD_LIMITS = { maxBytes: 64 * 1024, maxFields: 200 };
 /** Bytes of a body that are read: a trace is about how it begins. */
 const MAX_BODY_BYTES = 256 * 1024;
+/** Interim responses before the final one: real servers send one or two. */
+const MAX_INTERIM = 32;
 
 /** Sends a GET and reads until its response is complete, or long enough. Keeps both in `recording`. */
 export function exchange(
@@ -63,6 +65,7 @@ function createResponseReader(): ResponseReader {
   let readBody: BodyReader | undefined;
   let mayEnd = false;
   let bodyBytes = 0;
+  let interim = 0;
 
   function pushBody(read: BodyReader, bytes: Uint8Array): ExchangeEnd | undefined {
     bodyBytes += bytes.length;
@@ -82,6 +85,9 @@ function createResponseReader(): ResponseReader {
     const { status } = parsed.value;
     waiting = new Uint8Array(0);
     if (status < 200 && status !== 101) {
+      interim += 1;
+      if (interim > MAX_INTERIM)
+        return { kind: "failed", text: `The server sent more than ${MAX_INTERIM} interim responses and no final one` };
       parser = createResponseHeadParser(HEAD_LIMITS);
       return push(rest);
     }

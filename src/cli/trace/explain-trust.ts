@@ -35,7 +35,7 @@ export function explainTrust(
   if (verdict === undefined || chain.length === 0) return fields;
   return [
     ...fields,
-    { label: "name", value: `${verdict.nameMatches ? "is" : "IS NOT"} for ${serverName}` },
+    { label: "name", value: verdict.nameFault?.replace(/^is not/, "IS NOT") ?? `is for ${serverName}` },
     { label: "trust", value: describeTrust(chain, verdict, basis) },
   ];
 }

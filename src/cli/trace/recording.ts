@@ -8,15 +8,25 @@ export interface RecordedChunk {
   readonly bytes: Uint8Array;
 }
 
-/** Everything that passed through one byte stream, in order. */
+/** Bytes of memory that a recording takes, about: many times what a trace reads of a response. */
+const MAX_COST = 8 * 1024 * 1024;
+/** What a chunk takes beside its bytes. */
+const CHUNK_COST = 256;
+
+/** Everything that passed through one byte stream, in order, until it is full. */
 export class Recording {
   readonly chunks: RecordedChunk[] = [];
+  #cost = 0;
   /** When the server sent its FIN. */
   endedAt: number | undefined;
 
-  /** Keeps a copy. */
-  add(at: number, from: Sender, bytes: Uint8Array): void {
-    if (bytes.length > 0) this.chunks.push({ at, from, bytes: new Uint8Array(bytes) });
+  /** Keeps a copy. False when it was not kept, as there is too much already. */
+  add(at: number, from: Sender, bytes: Uint8Array): boolean {
+    if (bytes.length === 0) return true;
+    this.#cost += bytes.length + CHUNK_COST;
+    if (this.#cost > MAX_COST) return false;
+    this.chunks.push({ at, from, bytes: new Uint8Array(bytes) });
+    return true;
   }
 
   /** All bytes of one side. */

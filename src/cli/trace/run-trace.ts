@@ -32,6 +32,8 @@ export interface TraceMeans {
 
 /** Milliseconds for the server to close what is over. */
 const FAREWELL_MS = 1000;
+/** Lines of the key log: a handshake has five. */
+const MAX_SECRETS = 64;
 
 /** Makes a connection as `request` says, sends a GET, and gives everything that was seen until the end or until it failed. Never rejects. */
 export async function runTrace(request: TraceRequest, means: TraceMeans): Promise<TraceRecord> {
@@ -51,6 +53,7 @@ class Trace {
   readonly #began = performance.now();
   readonly #limit: DialLimit;
   #socket: Conn | undefined;
+  #overflowed = false;
 
   constructor(request: TraceRequest, means: TraceMeans) {
     this.#request = request;
@@ -85,8 +88,9 @@ class Trace {
 
   /** Time that ran out explains whatever broke because of it. */
   #explain({ stage, text }: NonNullable<Stop>): TraceFailure {
-    const late = this.#limit.over === "deadline";
-    return { stage, at: this.#now(), text: late ? `Not done after ${this.#request.timeoutMs} ms` : text };
+    const late = this.#limit.over === "deadline" ? `Not done after ${this.#request.timeoutMs} ms` : undefined;
+    const much = this.#overflowed ? "The server sent more than a trace keeps" : undefined;
+    return { stage, at: this.#now(), text: much ?? late ?? text };
   }
 
   async #walk(): Promise<Stop> {
@@ -146,12 +150,21 @@ class Trace {
 
   #tap(conn: Conn, recording: Recording): TappedConn {
     return new TappedConn(conn, {
-      written: (bytes) => recording.add(this.#now(), "client", bytes),
-      read: (bytes) => recording.add(this.#now(), "server", bytes),
+      written: (bytes) => void recording.add(this.#now(), "client", bytes),
+      read: (bytes) => {
+        if (!recording.add(this.#now(), "server", bytes)) this.#overflow(conn);
+      },
       ended: () => {
         recording.endedAt = this.#now();
       },
     });
+  }
+
+  /** A server that never stops ends the trace, and not the memory. */
+  #overflow(conn: Conn): void {
+    this.#overflowed = true;
+    // Whoever reads it has this chunk to come.
+    queueMicrotask(() => conn.reset());
   }
 
   #question(host: Host): { family: 4 | 6; answer: Lookup | Promise<Lookup> }[] {
@@ -241,7 +254,11 @@ class Trace {
         ...(only && stage === "tls" && { version: only }),
         ...(stage === "tls" && { protocols: ["http/1.1"] }),
       },
-      { secret: (line) => record.secrets.push(line) },
+      {
+        secret: (line) => {
+          if (record.secrets.length < MAX_SECRETS) record.secrets.push(line);
+        },
+      },
     );
     this.#limit.forget();
     if (!probed.ok) return { ok: false as const, stop: { stage, text: sentence(probed.note) } };
@@ -250,11 +267,12 @@ class Trace {
   }
 
   /** Whether to stop at a server that cannot be trusted. */
-  #judge({ verdict, serverName }: SecureRecord, stage: "certificate" | "proxy-tls"): Stop {
+  #judge({ verdict }: SecureRecord, stage: "certificate" | "proxy-tls"): Stop {
     if (verdict === undefined || this.#request.insecure) return undefined;
     const hint = "Nothing was sent. Go on with --insecure, or trust its root with --ca";
     if (!verdict.trusted) return { stage, text: `The certificate cannot be trusted (${verdict.reason}). ${hint}` };
-    return verdict.nameMatches ? undefined : { stage, text: `The certificate is not for ${serverName}. ${hint}` };
+    const { nameFault } = verdict;
+    return nameFault === undefined ? undefined : { stage, text: `The certificate ${nameFault}. ${hint}` };
   }
 
   async #ask(stream: Duplex, recording: Recording): Promise<Stop> {

@@ -73,10 +73,15 @@ describe("compileConfig() on upstreams", () => {
   });
 
   test("verifies the name of the URL for TLS unless told another", () => {
-    const upstreams = { a: "https://exit.example", b: { url: "https://10.0.0.1:8443", serverName: "exit.example" } };
+    const upstreams = {
+      a: "https://exit.example",
+      b: { url: "https://10.0.0.1:8443", serverName: "exit.example" },
+      c: { url: "https://h:1", serverName: "Bücher.example." },
+    };
     expect(compileHops({ upstreams })).toEqual({
       a: { url: "https://exit.example:443", tls: { serverName: "exit.example" } },
       b: { url: "https://10.0.0.1:8443", tls: { serverName: "exit.example" } },
+      c: { url: "https://h:1", tls: { serverName: "xn--bcher-kva.example" } },
     });
   });
 

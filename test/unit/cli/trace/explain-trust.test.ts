@@ -9,7 +9,7 @@ const pem = (der: Uint8Array | undefined) =>
   `-----BEGIN CERTIFICATE-----\n${Buffer.from(der ?? []).toString("base64")}\n-----END CERTIFICATE-----\n`;
 const root = pem(chain[2]);
 
-const trusted = { trusted: true, reason: undefined, nameMatches: true };
+const trusted = { trusted: true, reason: undefined, nameFault: undefined };
 const YEAR_MS = 365 * 24 * 60 * 60 * 1000;
 const issued = Date.UTC(2026, 11, 1);
 
@@ -52,8 +52,10 @@ describe("explainTrust()", () => {
   });
 
   test("says what is wrong", () => {
-    expect(explain({ trusted: false, reason: "CERT_HAS_EXPIRED", nameMatches: false } as never)).toMatchObject({
-      name: "IS NOT for server.example",
+    expect(
+      explain({ trusted: false, reason: "CERT_HAS_EXPIRED", nameFault: "is not for example.org" } as never),
+    ).toMatchObject({
+      name: "IS NOT for example.org",
       trust: "NOT trusted: CERT_HAS_EXPIRED",
     });
   });

@@ -18,6 +18,22 @@ describe("Recording", () => {
     expect(text(record(), "server")).toBe("12");
   });
 
+  test("is full after some megabytes, and of small chunks after some thousands", () => {
+    for (const [size, most] of [
+      [64 * 1024, 8 * 1024 * 1024],
+      [1, 40_000],
+    ] as const) {
+      const recording = new Recording();
+      const chunk = new Uint8Array(size);
+      let kept = 0;
+      while (recording.add(0, "server", chunk)) kept += size;
+      expect(kept).toBeGreaterThan(most / 2);
+      expect(kept).toBeLessThanOrEqual(most);
+      expect(recording.add(0, "client", chunk)).toBeFalse();
+      expect(recording.bytesOf("server").length).toBe(kept);
+    }
+  });
+
   test("keeps copies", () => {
     const bytes = Buffer.from("abc");
     const recording = new Recording();
