@@ -20,7 +20,7 @@ export interface ForwardStand extends AsyncDisposable {
 /** Characters that mean something in URLs, and in `user:password`. */
 export const PASSWORD = "s3cret:@/%#";
 
-const rule = { to: ["127.0.0.1", "localhost"], allowPrivate: true };
+const rule = { to: ["127.0.0.1", "::1", "localhost"], allowPrivate: true };
 
 export async function startForwardStand(): Promise<ForwardStand> {
   await using stack = new AsyncDisposableStack();
