@@ -8,7 +8,7 @@ import type { Failure } from "./failure.ts";
 import type { Begun } from "./forward/begun.ts";
 import { carryOn } from "./forward/carry-on.ts";
 import { forward } from "./forward/forward.ts";
-import { type Next, serveRepeats } from "./forward/serve-repeats.ts";
+import { serveRepeats } from "./forward/serve-repeats.ts";
 import { readHello } from "./handshake/hello.ts";
 import { readCredentials } from "./handshake/read-credentials.ts";
 import { readRequest } from "./handshake/read-request.ts";
@@ -33,62 +33,41 @@ import { enterStage, openNextSession, openSession, type Session } from "./sessio
 export async function serveConnection(conn: TcpConn, from: Ip, doorway: Doorway, services: Services): Promise<void> {
   const { recorder, runtime } = services;
   const places = new Places(services.admission);
-  const first = openSession(runtime.current, shareAddress(from), conn.remotePort, doorway.name);
-  recorder.opened(first);
-  let last: Session | undefined;
+  let session = openSession(runtime.current, shareAddress(from), conn.remotePort, doorway.name);
+  recorder.opened(session);
+  let client: Conn | undefined;
   try {
-    last = await serveRequests(first, conn, doorway, services, places);
-    if (last === undefined) return;
+    client = await welcome(session, conn, doorway, places, services);
+    if (client === undefined) recorder.finished(session);
+    let begun: Begun | undefined;
+    while (client !== undefined) {
+      let kept: boolean;
+      try {
+        const end = await (begun === undefined
+          ? live(session, client, doorway, services, places)
+          : carryOn(begun, client, services));
+        if (end === "tunnel") return;
+        kept = typeof end === "object" ? refuse(session, client, end, services.draining) : end === "kept";
+      } catch (error) {
+        kept = stumble(session, client, error, services);
+      }
+      recorder.finished(session);
+      if (!kept) break;
+      const next = await serveRepeats(session, client, services);
+      if (next.kind === "gone") {
+        client.close();
+        break;
+      }
+      begun = next.kind === "begun" ? next.begun : undefined;
+      session = begun?.session ?? openNextSession(session, runtime.current);
+    }
   } catch (error) {
-    services.reportBug(error, first.id);
-    conn.reset();
+    // Outside of a request: there is nobody to tell.
+    services.reportBug(error, session.id);
+    (client ?? conn).reset();
   }
-  places.leave((last ?? first).client);
-  recorder.closed(last ?? first);
-}
-
-/** Gives the account of the last request; undefined when the connection became a tunnel, which has its own end. */
-async function serveRequests(
-  first: Session,
-  conn: TcpConn,
-  doorway: Doorway,
-  services: Services,
-  places: Places,
-): Promise<Session | undefined> {
-  const { recorder, runtime } = services;
-  let session = first;
-  const client = await welcome(session, conn, doorway, places, services);
-  if (client === undefined) recorder.finished(session);
-  let begun: Begun | undefined;
-  while (client !== undefined) {
-    let kept: boolean;
-    try {
-      const end = await (begun === undefined
-        ? live(session, client, doorway, services, places)
-        : carryOn(begun, client, services));
-      if (end === "tunnel") return undefined;
-      kept = typeof end === "object" ? refuse(session, client, end, services.draining) : end === "kept";
-    } catch (error) {
-      kept = stumble(session, client, error, services);
-    }
-    recorder.finished(session);
-    if (!kept) break;
-    let next: Next;
-    try {
-      next = await serveRepeats(session, client, services);
-    } catch (error) {
-      services.reportBug(error, session.id);
-      client.reset();
-      break;
-    }
-    if (next.kind === "gone") {
-      client.close();
-      break;
-    }
-    begun = next.kind === "begun" ? next.begun : undefined;
-    session = begun?.session ?? openNextSession(session, runtime.current);
-  }
-  return session;
+  places.leave(session.client);
+  recorder.closed(session);
 }
 
 /** A mistake of ours ended the request. Who was told already that the tunnel stands can be told nothing more. */

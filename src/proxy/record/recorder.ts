@@ -31,13 +31,6 @@ export interface RecorderOptions {
  * of giving back what the connection had.
  */
 export function createRecorder({ accessLog, metrics, live, reportBug }: RecorderOptions): Recorder {
-  const attempt = (session: Session, work: () => void): void => {
-    try {
-      work();
-    } catch (error) {
-      reportBug?.(error, session.id);
-    }
-  };
   return {
     opened(session) {
       metrics.countOpened(session.listener);
@@ -49,8 +42,12 @@ export function createRecorder({ accessLog, metrics, live, reportBug }: Recorder
       const now = performance.now();
       // What ends in that stage was never in the table.
       const tunnel = session.stage === "forward" ? undefined : live.remove(session);
-      attempt(session, () => metrics.countFinished(session, sumUpBytes(session, tunnel), now));
-      if (accessLog.enabled) attempt(session, () => accessLog.write(buildAccessRecord(session, now)));
+      try {
+        metrics.countFinished(session, sumUpBytes(session, tunnel), now);
+        if (accessLog.enabled) accessLog.write(buildAccessRecord(session, now));
+      } catch (error) {
+        reportBug?.(error, session.id);
+      }
     },
     closed(session) {
       metrics.countClosed(session);
