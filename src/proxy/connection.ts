@@ -27,62 +27,31 @@ import { enterStage, openNextSession, openSession, type Session } from "./sessio
 
 /**
  * Serves one accepted connection from its first byte to its record. Never
- * rejects. Each request on a kept connection has an account of its own.
+ * rejects: a mistake of ours ends this connection, wherever it happens, and its
+ * places are given back. Each request on a kept connection has an account of its own.
  */
 export async function serveConnection(conn: TcpConn, from: Ip, doorway: Doorway, services: Services): Promise<void> {
-  const { recorder, runtime, lingering } = services;
+  const { recorder, runtime, lingering, forwarding } = services;
   const places = new Places(services.admission, lingering);
-  const first = openSession(runtime.current, shareAddress(from), conn.remotePort, doorway.name);
-  recorder.opened(first);
-  let isOver = false;
-  const leave = (last: Session): void => {
-    if (isOver) return;
-    isOver = true;
-    places.leave(last.client);
-    recorder.closed(last);
-  };
-  try {
-    const served = await serveRequests(first, conn, doorway, services, places);
-    if (served === undefined) return;
-    const { client, last, listens } = served;
-    lingering.close(client, last, listens && last.failure?.detail !== "client_gone", () => leave(last));
-  } catch (error) {
-    services.reportBug(error, first.id);
-    conn.reset();
-    leave(first);
-  }
-}
-
-/** A connection on which no request follows. */
-interface Served {
-  readonly client: Conn;
-  /** The account of its last request. */
-  readonly last: Session;
-  /** Whether the client may still be sending. */
-  readonly listens: boolean;
-}
-
-/** Serves requests until none follows. Gives undefined when the connection became a tunnel, which has its own end. */
-async function serveRequests(
-  first: Session,
-  conn: TcpConn,
-  doorway: Doorway,
-  services: Services,
-  places: Places,
-): Promise<Served | undefined> {
-  const { recorder, runtime, forwarding } = services;
-  let session = first;
-  const { conn: client, isIn } = await welcome(session, conn, doorway, places, services);
-  if (!isIn) recorder.finished(session);
-  let begun: Begun | undefined;
+  let session = openSession(runtime.current, shareAddress(from), conn.remotePort, doorway.name);
+  recorder.opened(session);
+  let client: Conn = conn;
+  /** Whether the client may still be sending when its connection ends. */
   let listens = true;
   try {
-    for (let kept = isIn; kept;) {
+    const welcomed = await welcome(session, conn, doorway, places, services);
+    client = welcomed.conn;
+    if (!welcomed.isIn) recorder.finished(session);
+    let begun: Begun | undefined;
+    for (let kept = welcomed.isIn; kept;) {
       try {
         const end = await (begun === undefined
           ? live(session, client, doorway, services, places)
           : carryOn(begun, client, services));
-        if (end === "tunnel") return undefined;
+        if (end === "tunnel") {
+          forwarding.bound.release(client);
+          return;
+        }
         if (end === "silent") listens = false;
         kept = typeof end === "object" ? await refuse(session, client, end, services.draining) : end === "kept";
       } catch (error) {
@@ -100,10 +69,17 @@ async function serveRequests(
       begun = next.kind === "begun" ? next.begun : undefined;
       if (kept) session = begun?.session ?? openNextSession(session, runtime.current);
     }
-  } finally {
-    forwarding.bound.release(client);
+  } catch (error) {
+    // Outside of a request: there is nobody to tell.
+    services.reportBug(error, session.id);
+    client.reset();
   }
-  return { client, last: session, listens };
+  forwarding.bound.release(client);
+  const last = session;
+  lingering.close(client, last, listens && last.failure?.detail !== "client_gone", () => {
+    places.leave(last.client);
+    recorder.closed(last);
+  });
 }
 
 /** Whether bytes of an answer may have been sent. */

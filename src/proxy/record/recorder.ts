@@ -44,9 +44,9 @@ export function createRecorder({ accessLog, metrics, live, reportBug }: Recorder
         return;
       }
       const now = performance.now();
+      // What ends in that stage was never in the table.
+      const tunnel = session.stage === "forward" ? undefined : live.remove(session);
       try {
-        // What ends in that stage was never in the table.
-        const tunnel = session.stage === "forward" ? undefined : live.remove(session);
         metrics.countFinished(session, sumUpBytes(session, tunnel), now);
         if (accessLog.enabled) accessLog.write(buildAccessRecord(session, now));
       } catch (error) {

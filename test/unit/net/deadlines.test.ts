@@ -80,4 +80,28 @@ describe("Deadlines", () => {
     await promise;
     expect(deadlines.size).toBe(0);
   });
+
+  test("come for all, also when one of them makes a mistake, which is reported", () => {
+    const clock = { ms: 1000 };
+    const bugs: unknown[] = [];
+    const expired: string[] = [];
+    const deadlines = new Deadlines(
+      () => clock.ms,
+      (error) => bugs.push(error),
+    );
+    const mistake = new Error("a mistake");
+    const throwing = {
+      expire: () => {
+        throw mistake;
+      },
+    };
+    deadlines.start({ expire: () => void expired.push("before") }, 10);
+    deadlines.start(throwing, 10);
+    deadlines.start({ expire: () => void expired.push("after") }, 10);
+    clock.ms = 1100;
+    deadlines.look();
+    expect(expired).toEqual(["before", "after"]);
+    expect(bugs).toEqual([mistake]);
+    expect(deadlines.size).toBe(0);
+  });
 });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { callHook } from "../../../../src/proxy/hook/call-hook.ts";
+import { blame, callHook } from "../../../../src/proxy/hook/call-hook.ts";
 
 describe("callHook()", () => {
   test("gives what the function answers, sooner or later", async () => {
@@ -23,5 +23,24 @@ describe("callHook()", () => {
     const { promise, reject } = Promise.withResolvers<never>();
     expect(await callHook(() => promise, 1)).toEqual({ ok: false, fault: { why: "did not answer in 1 ms" } });
     reject(new Error("late"));
+  });
+
+  test("takes no answer of a function that blocked past its time, which no timer could tell", async () => {
+    const clock = { now: 0 };
+    const block = (ms: number) => {
+      clock.now += ms;
+      return true;
+    };
+    const late = blame("did not answer in 100 ms");
+    const ask = (call: () => unknown) => callHook(call, 100, [], () => clock.now);
+    expect(await ask(() => block(101))).toEqual(late);
+    expect(await ask(async () => block(101))).toEqual(late);
+    expect(await ask(() => Promise.resolve().then(() => block(5000)))).toEqual(late);
+    const throwing = () => {
+      block(101);
+      throw new Error("late, too");
+    };
+    expect(await ask(throwing)).toEqual(late);
+    expect(await ask(() => block(100))).toEqual({ ok: true, answer: true });
   });
 });

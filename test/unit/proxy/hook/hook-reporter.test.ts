@@ -44,4 +44,11 @@ describe("HookReporter", () => {
     expect(messages[0]).toStartWith("The function of rule \\u001bxxx");
     expect(messages[0]?.length).toBeLessThan(200);
   });
+
+  test("says nothing of the secrets of the configuration", () => {
+    const { messages, reporter } = createReporter();
+    const thrown = (secrets: readonly string[]) => `Error: without ${secrets.join()}`;
+    reporter.report({ hook: "users", fault: { why: "threw", thrown } });
+    expect(messages[0]).toContain("threw Error: without hunter2, so");
+  });
 });

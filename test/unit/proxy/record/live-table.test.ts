@@ -1,4 +1,6 @@
 import { describe, expect, test } from "bun:test";
+import type { Failure } from "../../../../src/proxy/failure.ts";
+import type { Endable } from "../../../../src/proxy/forward/forwarding.ts";
 import { LiveTable } from "../../../../src/proxy/record/live-table.ts";
 import { FakeTunnel } from "../../../support/fake-tunnel.ts";
 import { makeEndpoint } from "../../../support/make-endpoint.ts";
@@ -92,5 +94,48 @@ describe("LiveTable", () => {
     }
     expect(live.killAll()).toBe(3);
     expect(live.size).toBe(0);
+  });
+
+  test("lists forwarded requests that are under way after the tunnels, and ends those that are meant", () => {
+    const ended: [string, Failure][] = [];
+    const makeRequest = (id: string, user: string): Endable => ({
+      abort: (failure) => void ended.push([id, failure]),
+      look: () => ({ session: makeSession({ id, user, method: "GET", scheme: "http" }), up: 3, down: 4 }),
+    });
+    const idle: Endable = { abort: () => void ended.push(["idle", { detail: "killed" }]), look: () => undefined };
+    const live = new LiveTable([makeRequest("r1", "alice"), idle, makeRequest("r2", "bob")]);
+    const tunnel = new FakeTunnel();
+    live.add(makeSession({ id: "t1", user: "bob" }), tunnel);
+    expect(live.list(0).map(({ kind, id, method, bytesUp }) => [kind, id, method, bytesUp])).toEqual([
+      ["tunnel", "t1", undefined, 0],
+      ["request", "r1", "GET", 3],
+      ["request", "r2", "GET", 3],
+    ]);
+    expect(live.list(0, { user: "bob" }).map(({ id }) => id)).toEqual(["t1", "r2"]);
+    expect(live.kill({ user: "bob" })).toBe(2);
+    expect(tunnel.kills).toEqual(["killed"]);
+    expect(ended).toEqual([["r2", { detail: "killed" }]]);
+    expect(live.size).toBe(1);
+  });
+
+  test.each([
+    [{ client: "10.0.0.9" }, 1],
+    [{ client: "10.0.0.8" }, 0],
+    [{ rule: "corp" }, 1],
+    [{ rule: "other" }, 0],
+    [{ route: "direct" }, 1],
+    [{ route: "corp" }, 0],
+    [{ port: 443 }, 1],
+    [{ user: "nobody" }, 0],
+    [{}, 1],
+  ])("finds tunnels by %p", (filter, count) => {
+    const live = new LiveTable();
+    const session = makeSession({
+      target: makeEndpoint("example.org:443"),
+      decision: { verdict: "allow", rule: "corp", allowPrivate: false, via: [] },
+      route: { name: "direct", hops: [] },
+    });
+    live.add(session, new FakeTunnel());
+    expect(live.list(0, filter)).toHaveLength(count);
   });
 });
