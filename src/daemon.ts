@@ -1,9 +1,9 @@
 import type { CompiledConfig } from "./config/compile.ts";
 import type { Checked } from "./config/problem.ts";
-import type { Resolver } from "./net/dns.ts";
+import type { Resolver } from "./net/dns/resolver.ts";
 import type { LanePool } from "./net/linux/lane-pool.ts";
 import { chooseSockets } from "./net/sockets.ts";
-import { createSystemResolver } from "./net/system-resolver.ts";
+import { createSystemResolver } from "./net/dns/system-resolver.ts";
 import { WayOut } from "./proxy/dial/way-out.ts";
 import { Forwarding } from "./proxy/forward/forwarding.ts";
 import { HookReporter } from "./proxy/hook/hook-reporter.ts";

@@ -7,6 +7,7 @@ import type { Secret } from "../proxy/auth/secret.ts";
 import type { UserStore } from "../proxy/auth/user-store.ts";
 import type { ForwardSettings } from "../proxy/forward/forward-settings.ts";
 import type { SplicePlan } from "../proxy/tunnel/engine.ts";
+import { type Nat64Prefixes, WELL_KNOWN_PREFIX } from "../proxy/policy/nat64.ts";
 import type { Hop } from "../proxy/route/route.ts";
 import type { EnvironmentRoutes, Limits, Runtime, Timeouts } from "../proxy/runtime.ts";
 import { compileForward } from "./compile-forward.ts";
@@ -162,6 +163,7 @@ function compileRuntime(
     policy: compilePolicy(config),
     upstreams,
     ...(environment && { environment }),
+    nat64: compileNat64(config.dns),
     forward,
     inspect: config.inspect,
     timeouts: compileTimeouts(config.timeouts),
@@ -189,6 +191,12 @@ function compileAuthenticator(config: Config, users: UserStore | undefined, cach
     hookDeadlineMs: readDuration(config.timeouts.hook),
     cache,
   });
+}
+
+function compileNat64({ nat64 = [] }: Config["dns"]): Nat64Prefixes {
+  const own = compileCidrs(typeof nat64 === "string" ? [nat64] : nat64);
+  // The longest prefix first: a network's may be within another one.
+  return [...own, ...WELL_KNOWN_PREFIX].sort((a, b) => b.prefix - a.prefix);
 }
 
 function compileTimeouts(timeouts: Config["timeouts"]): Timeouts {
