@@ -43,6 +43,7 @@ export function parseResolvConf(text: string, hostName: string): ResolvConf {
     // The keyword begins the line, and is no comment.
     const [, keyword, rest = ""] = /^(nameserver|search|domain|options)[ \t]+(.*)$/.exec(line.replace(/\r$/, "")) ?? [];
     const words = rest.split(/[ \t]+/).filter(Boolean);
+    if (words.length === 0) continue;
     if (keyword === "nameserver") servers.push(...words.slice(0, 1).filter(isServer));
     // The last one of both holds.
     else if (keyword === "search") search = readDomains(words);
