@@ -1,4 +1,4 @@
-import { describeHostError, type Host, type HostErrorCode, parseHost } from "./host.ts";
+import { describeHostError, formatName, type Host, type HostErrorCode, parseHost } from "./host.ts";
 
 /** A host and a TCP port, 1..65535. */
 export interface Endpoint {
@@ -40,9 +40,9 @@ export function formatEndpoint(endpoint: Endpoint): string {
   return `${formatHost(endpoint.host)}:${endpoint.port}`;
 }
 
-/** As in an authority: IPv6 in brackets. `parseHost` reads it back. */
+/** As in an authority: IPv6 in brackets, an absolute name with its dot. `parseHost` reads it back. */
 export function formatHost(host: Host): string {
-  return host.kind === "ip" && host.ip.family === 6 ? `[${host.text}]` : host.text;
+  return host.kind === "ip" && host.ip.family === 6 ? `[${host.text}]` : formatName(host);
 }
 
 /** Whether both are the same name or the same address. A name and an address never are. */

@@ -5,8 +5,11 @@ import { type Ip, parseIp } from "./ip.ts";
 export type Host =
   /** `text` is the canonical address without brackets. */
   | { readonly kind: "ip"; readonly ip: Ip; readonly text: string }
-  /** `text` is lower case ASCII without a trailing dot, at most 253 characters. */
-  | { readonly kind: "name"; readonly text: string };
+  /**
+   * `text` is lower case ASCII without a trailing dot, at most 253 characters.
+   * `absolute` when a dot was written at its end: no search list applies (RFC 1034 §3.1).
+   */
+  | { readonly kind: "name"; readonly text: string; readonly absolute?: true };
 
 const problems = {
   empty: "the host is empty",
@@ -53,7 +56,7 @@ export function parseHost(text: string): HostResult {
     return ip ? { ok: true, host: hostFromIp(ip) } : refuse("ambiguous_ipv4");
   }
   const code = findNameProblem(name);
-  return code ? refuse(code) : { ok: true, host: { kind: "name", text: name } };
+  return code ? refuse(code) : { ok: true, host: { kind: "name", text: name, ...(rooted && { absolute: true }) } };
 }
 
 /**
@@ -76,6 +79,11 @@ export function toAsciiHost(text: string): HostResult {
 /** The host that is this address. */
 export function hostFromIp(ip: Ip): Host {
   return { kind: "ip", ip, text: ip.text };
+}
+
+/** As it was asked for, with the dot at the end of an absolute name. For whoever resolves it. */
+export function formatName(host: Host): string {
+  return host.kind === "name" && host.absolute === true ? `${host.text}.` : host.text;
 }
 
 /** What `code` means, for people: a clause without capital or full stop. */

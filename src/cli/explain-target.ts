@@ -1,16 +1,17 @@
 import { type Endpoint, formatEndpoint } from "../address/endpoint.ts";
 import type { Ip } from "../address/ip.ts";
 import type { CompiledConfig } from "../config/compile.ts";
-import type { Resolver } from "../net/dns.ts";
+import type { Resolver } from "../net/dns/resolver.ts";
+import { DialLimit } from "../proxy/dial/dial-limit.ts";
 import { resolveHost } from "../proxy/dial/resolve-host.ts";
 import { explainFailure } from "../proxy/explain-failure.ts";
 import { describeFailure, type Failure } from "../proxy/failure.ts";
 import { HookReporter } from "../proxy/hook/hook-reporter.ts";
 import { OwnAddresses } from "../proxy/listen/own-addresses.ts";
 import { escapeText } from "../proxy/record/escape-text.ts";
-import { classifyAddress } from "../proxy/policy/address-class.ts";
 import { authorize, type Authorized } from "../proxy/policy/authorize.ts";
 import { guardAddress, isLocalhostName, type OwnListeners } from "../proxy/policy/guard.ts";
+import { classifyThrough, type Nat64Prefixes, WELL_KNOWN_PREFIX } from "../proxy/policy/nat64.ts";
 import type { Decision } from "../proxy/policy/policy.ts";
 import { chooseRoute } from "../proxy/route/choose-route.ts";
 import type { ProxyProtocolVersion, Route } from "../proxy/route/route.ts";
@@ -51,6 +52,7 @@ export async function explainTarget(
     target,
     runtime,
     decision: undefined as Decision | undefined,
+    foundName: undefined as string | undefined,
     route: undefined as Route | undefined,
   };
   const own = new OwnAddresses();
@@ -64,6 +66,7 @@ export async function explainTarget(
     reportHook: (report) => hooks.report(report),
   });
   lines.push(...failing);
+  if (session.foundName !== undefined) lines.push(line("found", session.foundName));
   if (session.decision) lines.push(line("rule", session.decision.rule));
   if (!authorized.ok) return [...lines, ...refuse(authorized.failure)];
   const route = chooseRoute(session, authorized.value);
@@ -71,23 +74,29 @@ export async function explainTarget(
   lines.push(line("route", describeRoute(route.value, authorized.value)));
   const { inside } = authorized.value.decision;
   if (inside !== undefined) lines.push(line("inside", describeInside(inside)));
-  const means: Means = { own, resolver, connectMs: runtime.timeouts.connectMs };
+  const limit = new DialLimit(runtime.timeouts.connectMs);
+  const means: Means = { own, resolver, limit, client, nat64: runtime.nat64 ?? WELL_KNOWN_PREFIX };
   const shut = await explainUpstream(route.value, means);
-  return [...lines, ...(shut ?? (await explainAddresses(authorized.value, route.value, target, means)))];
+  lines.push(...(shut ?? (await explainAddresses(authorized.value, route.value, target, means))));
+  limit.release();
+  authorized.value.lookups?.release();
+  return lines;
 }
 
 interface Means {
   readonly own: OwnListeners;
   readonly resolver: Resolver;
-  readonly connectMs: number;
+  readonly limit: DialLimit;
+  readonly client: Ip;
+  readonly nat64: Nat64Prefixes;
 }
 
 /** Why the upstream that the route begins with cannot be dialled, as far as that can be known without dialling. */
-async function explainUpstream({ hops }: Route, { own, resolver, connectMs }: Means): Promise<string[] | undefined> {
+async function explainUpstream({ hops }: Route, { own, resolver, limit }: Means): Promise<string[] | undefined> {
   const [first] = hops;
   if (first === undefined) return undefined;
   const { host, port } = first.endpoint;
-  const resolved = await resolveHost(host, resolver, connectMs);
+  const resolved = await resolveHost(host, resolver, limit);
   if (!resolved.ok) return refuse({ ...resolved.failure, nextHop: first.name });
   if (!resolved.value.every((ip) => own.has(ip, port))) return undefined;
   return refuse({ detail: "proxy_loop", note: `upstream ${first.name}`, nextHop: first.name });
@@ -95,26 +104,36 @@ async function explainUpstream({ hops }: Route, { own, resolver, connectMs }: Me
 
 /** The addresses of the target and what becomes of each, and the verdict on the whole. */
 async function explainAddresses(
-  { decision, addresses }: Authorized,
+  { decision, decisions, addresses }: Authorized,
   route: Route,
   target: Endpoint,
-  { own, resolver, connectMs }: Means,
+  { own, resolver, limit, client, nat64 }: Means,
 ): Promise<string[]> {
   const { host, port } = target;
   const last = route.hops.at(-1);
   const leavesName = last !== undefined && last.kind !== "socks5";
   if (leavesName && host.kind === "name" && addresses === undefined && !isLocalhostName(host.text))
     return [line("address", "left to the upstream to resolve"), line("verdict", "allowed")];
-  const resolved = addresses ? { ok: true as const, value: addresses } : await resolveHost(host, resolver, connectMs);
+  const resolved = addresses
+    ? { ok: true as const, value: addresses }
+    : await resolveHost(host, resolver, limit, client);
   if (!resolved.ok) return refuse(resolved.failure);
-  const judged = resolved.value.map((ip) => ({ ip, failure: guardAddress(ip, port, decision, own) }));
+  const judged = resolved.value.map((ip) => ({
+    ip,
+    failure: guardAddress(ip, port, decisions?.get(ip.text) ?? decision, own, nat64),
+  }));
   const lines = judged.map(({ ip, failure }) =>
-    line("address", `${ip.text} (${classifyAddress(ip)})${failure ? `: refused, ${failure.detail}` : ""}`),
+    line("address", `${ip.text} (${describeClass(ip, nat64)})${failure ? `: refused, ${failure.detail}` : ""}`),
   );
   const [first] = judged;
   return judged.every(({ failure }) => failure) && first?.failure
     ? [...lines, ...refuse(first.failure)]
     : [...lines, line("verdict", "allowed")];
+}
+
+function describeClass(ip: Ip, nat64: Nat64Prefixes): string {
+  const { kind, inside } = classifyThrough(ip, nat64);
+  return inside === undefined ? kind : `${inside.text} behind NAT64, ${kind}`;
 }
 
 function describeRoute({ hops, name, sourceAddress }: Route, { decision }: Authorized): string {

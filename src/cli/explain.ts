@@ -1,7 +1,7 @@
 import { describeEndpointError, type Endpoint, parseAuthority } from "../address/endpoint.ts";
 import { toAsciiHost } from "../address/host.ts";
 import { parseIp } from "../address/ip.ts";
-import { createSystemResolver } from "../net/system-resolver.ts";
+import { createSystemResolver } from "../net/dns/system-resolver.ts";
 import { createCommand } from "./command.ts";
 import { configArgs, loadFromFlags, tellProblems } from "./config-args.ts";
 import { explainTarget } from "./explain-target.ts";

@@ -5,7 +5,7 @@ import { parseDuration } from "../config/quantity.ts";
 import { type FileText, readTextFile } from "../config/read-file.ts";
 import { parseUpstreamUrl } from "../config/upstream-url.ts";
 import { connectTcp } from "../net/connect.ts";
-import { createSystemResolver } from "../net/system-resolver.ts";
+import { createSystemResolver } from "../net/dns/system-resolver.ts";
 import { listBundledRoots } from "../net/tls-probe.ts";
 import { Secret } from "../proxy/auth/secret.ts";
 import type { Hop } from "../proxy/route/route.ts";

@@ -17,7 +17,8 @@ export function compileAddressSet(texts: readonly string[]): AddressSet {
   return new AddressSet(readCidrs(texts));
 }
 
-function readCidrs(texts: readonly string[]): Cidr[] {
+/** Reads ranges that the schema has accepted. */
+export function readCidrs(texts: readonly string[]): Cidr[] {
   return texts.map((text) => {
     const parsed = parseCidr(text);
     if (!parsed.ok) throw new Error(`The range ${text} is unchecked`);

@@ -1,6 +1,7 @@
 import type * as z from "zod";
 
 import { toAsciiHost } from "../address/host.ts";
+import { dnsSchema } from "./dns-schema.ts";
 import { cidr, count, duration, flag, list, secret, settings, size, text, word } from "./fields.ts";
 import { forwardSchema } from "./forward-schema.ts";
 import { inspectSchema } from "./inside-schema.ts";
@@ -118,6 +119,7 @@ export const configSchema = settings(
     clients: list(cidr(), "a list of client addresses or ranges")
       .describe("Client addresses or ranges that may connect at all. Default: all.")
       .optional(),
+    dns: dnsSchema,
     limits: limitsSchema,
     timeouts: timeoutsSchema,
     sidecar: sidecarSchema,

@@ -124,7 +124,7 @@ async function live(
   if (services.draining) return { detail: "draining" };
 
   enterStage(session, "decide");
-  const authorized = await authorize(session, request.value.target, services);
+  const authorized = await authorize(session, request.value.target, services, client);
   if (!authorized.ok) return authorized.failure;
   const unfit = request.value.kind === "forward" ? judgeForwarding(authorized.value.decision) : undefined;
   if (unfit !== undefined) return unfit;

@@ -97,6 +97,12 @@ const table = {
   draining: row("proxy_internal_response", 503, "proxy", "The proxy is shutting down; try again elsewhere or later."),
   // The way there.
   dns_error: row("dns_error", 502, "destination", "The name of the target does not resolve."),
+  too_many_lookups: row(
+    "connection_limit_reached",
+    429,
+    "client",
+    "Too many names are being resolved for this client; try again shortly.",
+  ),
   dns_timeout: row("dns_timeout", 504, "destination", "The name of the target did not resolve in time."),
   connection_refused: row("connection_refused", 502, "destination", "The target refused the connection."),
   connection_reset: row("connection_terminated", 502, "destination", "The connection was closed before it was ready."),

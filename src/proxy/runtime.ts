@@ -3,6 +3,7 @@ import type { Authenticator } from "./auth/authenticate.ts";
 import type { ForwardSettings } from "./forward/forward-settings.ts";
 import type { InspectSettings } from "./inspect/inspect-settings.ts";
 import type { ClientPrefix } from "./listen/client-key.ts";
+import type { Nat64Prefixes } from "./policy/nat64.ts";
 import type { Policy } from "./policy/policy.ts";
 import type { Hop } from "./route/route.ts";
 
@@ -18,6 +19,8 @@ export interface Runtime {
   readonly upstreams: ReadonlyMap<string, Hop>;
   /** Where `via: environment` leads, by target; undefined when the environment is not asked. */
   readonly environment?: EnvironmentRoutes;
+  /** Prefixes whose addresses are judged by the IPv4 address inside; the well-known one when absent. */
+  readonly nat64?: Nat64Prefixes;
   /** How HTTP requests are forwarded. */
   readonly forward: ForwardSettings;
   /** What is looked at inside tunnels. */

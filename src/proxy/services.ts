@@ -1,5 +1,5 @@
 import type { Connect } from "../net/connect.ts";
-import type { Resolver } from "../net/dns.ts";
+import type { Resolver } from "../net/dns/resolver.ts";
 import type { Listen } from "../net/listen.ts";
 import type { Forwarding } from "./forward/forwarding.ts";
 import type { HookReport } from "./hook/hook-reporter.ts";

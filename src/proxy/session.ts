@@ -64,6 +64,8 @@ export interface Session {
   target: Endpoint | undefined;
   user: string | undefined;
   decision: Decision | undefined;
+  /** The name that the target's addresses belong to, when it is not the one that was asked for. */
+  foundName: string | undefined;
   route: Route | undefined;
   /** The address that was dialled: of the target, or of the first hop. */
   dialled: DialledAddress | undefined;
@@ -103,6 +105,7 @@ class Account implements Session {
   target: Endpoint | undefined = undefined;
   user: string | undefined = undefined;
   decision: Decision | undefined = undefined;
+  foundName: string | undefined = undefined;
   route: Route | undefined = undefined;
   dialled: DialledAddress | undefined = undefined;
   status: number | undefined = undefined;

@@ -2,9 +2,10 @@ import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { describe, expect, test } from "bun:test";
 import type { Conn } from "../../src/net/conn.ts";
 import { connectTcp } from "../../src/net/connect.ts";
-import type { Resolver } from "../../src/net/dns.ts";
-import { createSystemResolver } from "../../src/net/system-resolver.ts";
+import type { Resolver } from "../../src/net/dns/resolver.ts";
+import { createSystemResolver } from "../../src/net/dns/system-resolver.ts";
 import { allowInside, allowOutside, dialInVain, dialTarget, dialWell } from "../support/dial-stand.ts";
+import { unaskedResolver } from "../support/fake-resolver.ts";
 import { makeIp } from "../support/make-policy.ts";
 import { startProxy, waitFor } from "../support/proxy.ts";
 import { listenEcho, listenRaw } from "../support/raw-peer.ts";
@@ -82,11 +83,7 @@ describe("a direct dial", () => {
   });
 
   test("takes localhost for loopback, without asking DNS", async () => {
-    const resolver: Resolver = {
-      lookup() {
-        throw new Error("asked");
-      },
-    };
+    const resolver = unaskedResolver;
     const failure = await dialInVain("a.localhost:9", {
       authorized: { decision: allowOutside },
       services: { resolver },
@@ -155,7 +152,8 @@ describe("a direct dial", () => {
     const names = { "slow.test": "dns_timeout" } as const;
     expect((await dialInVain("nowhere.test:443", { names })).detail).toBe("dns_error");
     expect((await dialInVain("slow.test:443", { names })).detail).toBe("dns_timeout");
-    const never: Resolver = { lookup: () => new Promise(() => {}) };
+    const silent = new Promise<never>(() => {});
+    const never: Resolver = { find: () => ({ 4: silent, 6: silent, release() {} }), mayComplete: () => false };
     expect((await dialInVain("never.test:443", { services: { resolver: never }, connectMs: 20 })).detail).toBe(
       "dns_timeout",
     );
@@ -216,7 +214,8 @@ function countConnecting(port: number): number {
 
 describe("the system's resolver", () => {
   test("knows the hosts file", async () => {
-    const lookup = await createSystemResolver().lookup("localhost", 4);
-    expect(lookup).toMatchObject({ ok: true, addresses: [{ text: "127.0.0.1" }] });
+    const name = readFileSync("/etc/hosts", "utf8").match(/^127\.0\.0\.1\s+(\S+)/m)?.[1] ?? "";
+    const lookups = createSystemResolver().find({ kind: "name", text: name });
+    expect(lookups[4]).toMatchObject({ ok: true, addresses: [{ text: "127.0.0.1" }] });
   });
 });

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { AddressSet } from "../../src/address/address-set.ts";
 import type { SocketConn } from "../../src/net/socket-conn.ts";
 import { serveConnection } from "../../src/proxy/connection.ts";
 import { Forwarding } from "../../src/proxy/forward/forwarding.ts";
@@ -10,7 +11,9 @@ import { LiveTable } from "../../src/proxy/record/live-table.ts";
 import { Metrics } from "../../src/proxy/record/metrics.ts";
 import { createRecorder } from "../../src/proxy/record/recorder.ts";
 import { RuntimeHolder } from "../../src/proxy/runtime.ts";
+import { Lingering } from "../../src/proxy/respond/lingering.ts";
 import type { Services } from "../../src/proxy/services.ts";
+import { createFakeResolver } from "../support/fake-resolver.ts";
 import { compileForTest } from "../support/compile-for-test.ts";
 import { makeIp } from "../support/make-policy.ts";
 import { MemoryConn } from "../support/memory-conn.ts";
@@ -25,11 +28,13 @@ function openStand(change: (services: Services) => Partial<Services>) {
   const reportBug = (error: unknown): void => void bugs.push(error);
   const accessLog = new AccessLog({ format: "json", sink: () => {} });
   const target = new MemoryConn();
+  const admission = new Admission();
   const services: Services = {
     runtime: new RuntimeHolder(runtime),
-    admission: new Admission(),
+    admission,
+    lingering: new Lingering(admission),
     recorder: createRecorder({ accessLog, metrics, live: new LiveTable(), reportBug }),
-    resolver: { lookup: () => ({ ok: false, detail: "dns_error", note: "ENOTFOUND" }) },
+    resolver: createFakeResolver({}),
     tunnel: () => {
       throw new Error("No tunnel is to be opened");
     },
@@ -47,7 +52,12 @@ function openStand(change: (services: Services) => Partial<Services>) {
   };
   Object.assign(services, change(services));
   const client = new MemoryConn();
-  const doorway = { name: "listener", protocols: new Set(["http"] as const), proxyFrom: [], tls: undefined };
+  const doorway = {
+    name: "listener",
+    protocols: new Set(["http"] as const),
+    proxyFrom: new AddressSet([]),
+    tls: undefined,
+  };
   const served = serveConnection(client as unknown as SocketConn, from, doorway, services);
   return { services, metrics, bugs, client, target, served };
 }

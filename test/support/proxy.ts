@@ -3,7 +3,7 @@ import { compileConfig } from "../../src/config/compile.ts";
 import { formatProblem } from "../../src/config/problem.ts";
 import type { PenstockConfig } from "../../src/config/schema.ts";
 import { type Daemon, startDaemon } from "../../src/daemon.ts";
-import type { Resolver } from "../../src/net/dns.ts";
+import type { Resolver } from "../../src/net/dns/resolver.ts";
 import { connectRaw, type RawPeer } from "./raw-peer.ts";
 import { waitFor } from "./wait-for.ts";
 

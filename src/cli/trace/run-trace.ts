@@ -5,7 +5,7 @@ import { parseIp } from "../../address/ip.ts";
 import { ConnStream } from "../../net/conn-stream.ts";
 import type { Conn } from "../../net/conn.ts";
 import type { Connect } from "../../net/connect.ts";
-import type { Lookup, Resolver } from "../../net/dns.ts";
+import type { Lookup, Lookups, Resolver } from "../../net/dns/resolver.ts";
 import { StreamConn } from "../../net/stream-conn.ts";
 import { TappedConn } from "../../net/tapped-conn.ts";
 import { probeTls } from "../../net/tls-probe.ts";
@@ -168,13 +168,15 @@ class Trace {
   }
 
   #question(host: Host): { family: 4 | 6; answer: Lookup | Promise<Lookup> }[] {
-    if (host.kind === "ip") return [{ family: host.ip.family, answer: { ok: true, addresses: [host.ip] } }];
-    return ([6, 4] as const).map((family) => ({ family, answer: this.#lookUp(host.text, family) }));
+    if (host.kind === "ip") return [{ family: host.ip.family, answer: { ok: true, name: "", addresses: [host.ip] } }];
+    // Nothing is gained by giving up a question: the trace ends with the process.
+    const lookups = lookUpName(host, this.#means.resolver);
+    return ([6, 4] as const).map((family) => ({ family, answer: this.#lookUp(host.text, family, lookups) }));
   }
 
-  async #lookUp(name: string, family: 4 | 6): Promise<Lookup> {
+  async #lookUp(name: string, family: 4 | 6, lookups: Lookups): Promise<Lookup> {
     const at = this.#now();
-    const lookup = await lookUpName(name, family, this.#means.resolver);
+    const lookup = await lookups[family];
     const answer = lookup.ok ? lookup.addresses.map(({ text }) => text) : lookup.note;
     this.record.lookups.push({ at, name, family, answeredAt: this.#now(), answer });
     return lookup;

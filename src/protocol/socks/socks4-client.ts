@@ -1,4 +1,5 @@
 import type { Endpoint } from "../../address/endpoint.ts";
+import { formatName } from "../../address/host.ts";
 import type { Parsed } from "../parsed.ts";
 
 /** The result code, 90 to 93 in this order. Everything but `granted` ends the connection. */
@@ -30,7 +31,7 @@ export function encodeSocks4aConnect(target: Endpoint, userId: string): Socks4En
   if (host.kind === "name") {
     return {
       ok: true,
-      bytes: Buffer.concat([head, Uint8Array.of(0, 0, 0, 1), user, Buffer.from(`${host.text}\0`, "latin1")]),
+      bytes: Buffer.concat([head, Uint8Array.of(0, 0, 0, 1), user, Buffer.from(`${formatName(host)}\0`, "latin1")]),
     };
   }
   if (host.ip.family === 6) return { ok: false, code: "ipv6_not_supported" };

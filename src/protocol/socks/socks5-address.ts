@@ -1,4 +1,5 @@
 import type { Endpoint } from "../../address/endpoint.ts";
+import { formatName } from "../../address/host.ts";
 
 /** Address types (RFC 1928 §5). */
 const IPV4_TYPE = 1;
@@ -39,7 +40,7 @@ export function measureSocks5Address(bytes: Uint8Array, at: number): Socks5Addre
 /** Gives ATYP, address and port of an endpoint. A name is at most 253 bytes of ASCII, so it always fits. */
 export function encodeSocks5Address(endpoint: Endpoint): Uint8Array {
   const { host, port } = endpoint;
-  const address = host.kind === "ip" ? host.ip.bytes : encodeName(host.text);
+  const address = host.kind === "ip" ? host.ip.bytes : encodeName(formatName(host));
   const type = host.kind === "name" ? NAME_TYPE : host.ip.family === 4 ? IPV4_TYPE : IPV6_TYPE;
   const bytes = new Uint8Array(1 + address.length + 2);
   bytes[0] = type;

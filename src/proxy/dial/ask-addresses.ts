@@ -1,16 +1,12 @@
-import type { Host } from "../../address/host.ts";
 import type { Ip } from "../../address/ip.ts";
-import type { Resolver } from "../../net/dns.ts";
+import type { Lookups } from "../../net/dns/resolver.ts";
 import type { Questions } from "./connect-race.ts";
-import { lookUpName } from "./resolve-host.ts";
 
-/** Asks for the addresses of a host, family by family; an address is its own. */
-export function askAddresses(host: Host, resolver: Resolver): Questions {
-  if (host.kind === "ip") return groupByFamily([host.ip]);
-  // RFC 8305 §3: AAAA first, A right after it.
+/** Both families of a lookup, in the form of questions: AAAA first, A right after it (RFC 8305 §3). */
+export function askFamilies(lookups: Lookups): Questions {
   return [
-    { family: 6, answer: lookUpName(host.text, 6, resolver) },
-    { family: 4, answer: lookUpName(host.text, 4, resolver) },
+    { family: 6, answer: lookups[6] },
+    { family: 4, answer: lookups[4] },
   ];
 }
 
@@ -18,6 +14,6 @@ export function askAddresses(host: Host, resolver: Resolver): Questions {
 export function groupByFamily(addresses: readonly Ip[]): Questions {
   return ([6, 4] as const).flatMap((family) => {
     const members = addresses.filter((ip) => ip.family === family);
-    return members.length === 0 ? [] : [{ family, answer: { ok: true, addresses: members } }];
+    return members.length === 0 ? [] : [{ family, answer: { ok: true, name: "", addresses: members } }];
   });
 }

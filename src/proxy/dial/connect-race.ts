@@ -1,11 +1,11 @@
 import type { Ip } from "../../address/ip.ts";
 import type { Conn } from "../../net/conn.ts";
 import type { Connect, ConnectAttempt } from "../../net/connect.ts";
-import type { Lookup } from "../../net/dns.ts";
+import type { Lookup } from "../../net/dns/resolver.ts";
 import { fail, type Failure, type Outcome, succeed } from "../failure.ts";
 import { judgeConnectError, moreTelling } from "./connect-error.ts";
 import type { DialLimit } from "./dial-limit.ts";
-import { explainLookups } from "./resolve-host.ts";
+import { explainLookups, RESOLUTION_DELAY_MS } from "./resolve-host.ts";
 
 /** A connection, and the address it was made to. */
 export interface Connected {
@@ -32,7 +32,7 @@ export interface RacePace {
 }
 
 /** The values that RFC 8305 §8 recommends. */
-export const RFC_8305_PACE: RacePace = { resolutionDelayMs: 50, attemptDelayMs: 250 };
+export const RFC_8305_PACE: RacePace = { resolutionDelayMs: RESOLUTION_DELAY_MS, attemptDelayMs: 250 };
 
 /** Attempts per dial: enough for every sane service, too few to scan a network with one request. */
 const MAX_ATTEMPTS = 16;

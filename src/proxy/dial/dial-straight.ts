@@ -21,8 +21,8 @@ interface StraightSession {
 
 /**
  * Connects to the one address that there is: nobody to ask, nobody to race
- * with. All of it within `connectMs`, and only as long as `client` is there.
- * Most dials are of this kind, so it makes do with one promise.
+ * with. All of it within `connectMs`, of which `spentMs` are over, and only as
+ * long as `client` is there. Most dials are of this kind, so it makes do with one promise.
  */
 export function dialStraight(
   session: StraightSession,
@@ -30,9 +30,10 @@ export function dialStraight(
   address: DialledAddress,
   source: Ip | undefined,
   connect: Connect,
+  spentMs = 0,
 ): Outcome<Dialled> | Promise<Outcome<Dialled>> {
   if (client?.closed === true) return fail("client_gone");
-  return new StraightDial(session, client, address).start(source, connect);
+  return new StraightDial(session, client, address, spentMs).start(source, connect);
 }
 
 class StraightDial implements Expiring {
@@ -44,11 +45,11 @@ class StraightDial implements Expiring {
   #attempt: ConnectAttempt | undefined;
   #over = false;
 
-  constructor(session: StraightSession, client: Conn | undefined, address: DialledAddress) {
+  constructor(session: StraightSession, client: Conn | undefined, address: DialledAddress, spentMs: number) {
     this.#session = session;
     this.#client = client;
     this.#address = address;
-    this.#turn = deadlines.start(this, session.runtime.timeouts.connectMs);
+    this.#turn = deadlines.start(this, session.runtime.timeouts.connectMs - spentMs);
   }
 
   start(source: Ip | undefined, connect: Connect): Promise<Outcome<Dialled>> {

@@ -3,21 +3,22 @@ import { hostFromIp } from "../../address/host.ts";
 import { type Ip, parseIp } from "../../address/ip.ts";
 import type { Conn } from "../../net/conn.ts";
 import { type Connect, connectTcp } from "../../net/connect.ts";
-import type { Resolver } from "../../net/dns.ts";
+import type { Lookups, Resolver } from "../../net/dns/resolver.ts";
 import { fail, type Failure, type Outcome, succeed } from "../failure.ts";
 import type { Authorized } from "../policy/authorize.ts";
 import { guardAddress, isLocalhostName, type OwnListeners } from "../policy/guard.ts";
+import type { AllowDecision, Decision } from "../policy/policy.ts";
 import type { Hop, Route } from "../route/route.ts";
 import type { Runtime } from "../runtime.ts";
 import type { DialledAddress } from "../session.ts";
-import { askAddresses, groupByFamily } from "./ask-addresses.ts";
+import { askFamilies, groupByFamily } from "./ask-addresses.ts";
 import { type Questions, raceConnect, type RacePace, RFC_8305_PACE } from "./connect-race.ts";
 import { DialLimit } from "./dial-limit.ts";
 import { type Dialled, dialStraight } from "./dial-straight.ts";
 import { type HopLeg, say } from "./hop-leg.ts";
 import { introduceClient, type Introduced } from "./introduce-client.ts";
 import { type Opened, openTunnel } from "./open-tunnel.ts";
-import { resolveHost } from "./resolve-host.ts";
+import { lookUpHost, resolveHost } from "./resolve-host.ts";
 import { secureConn } from "./secure-conn.ts";
 import { secureLeg } from "./secure-leg.ts";
 
@@ -42,15 +43,17 @@ const TUNNEL: DialWish = {};
 
 /** What of a session the dial needs, and where it is written down. */
 export interface DialSession extends Introduced {
-  readonly runtime: { readonly timeouts: Pick<Runtime["timeouts"], "connectMs"> };
+  readonly runtime: { readonly timeouts: Pick<Runtime["timeouts"], "connectMs"> } & Partial<Pick<Runtime, "nat64">>;
   readonly target: Endpoint | undefined;
   dialled: DialledAddress | undefined;
+  /** That of the address that was dialled, where addresses have different ones. */
+  decision?: Decision | undefined;
 }
 
 /**
  * Connects to the target of a session along `route`: resolves, lets no address
  * pass that must not be dialled, and dials the very addresses that passed. All
- * of it within `connectMs`, and only as long as `client` is there.
+ * of it within what is left of `connectMs`, and only as long as `client` is there.
  */
 export function dial(
   session: DialSession,
@@ -64,14 +67,20 @@ export function dial(
   if (target === undefined) throw new Error("A session without a target cannot be dialled");
   const ip = wish.tls === undefined ? findOnlyAddress(target, route, authorized) : undefined;
   if (ip === undefined) return dialAtLength(session, client, target, route, authorized, services, wish);
-  const refusal = guardAddress(ip, target.port, authorized.decision, services.own);
+  const { decision, spentMs = 0 } = authorized;
+  const refusal = guardAddress(ip, target.port, decision, services.own, session.runtime.nat64);
   if (refusal !== undefined) return { ok: false, failure: refusal };
-  return dialStraight(session, client, { ip, port: target.port }, findSource(route), services.connect ?? connectTcp);
+  const source = findSource(route);
+  return dialStraight(session, client, { ip, port: target.port }, source, services.connect ?? connectTcp, spentMs);
 }
 
 /** The address to connect to, when it is known to be the only one and nothing is to be said there before the client speaks. */
-function findOnlyAddress({ host }: Endpoint, { hops }: Route, { addresses, decision }: Authorized): Ip | undefined {
-  if (hops.length > 0 || decision.proxyProtocol !== undefined) return undefined;
+function findOnlyAddress(
+  { host }: Endpoint,
+  { hops }: Route,
+  { addresses, late, decision }: Authorized,
+): Ip | undefined {
+  if (hops.length > 0 || decision.proxyProtocol !== undefined || late !== undefined) return undefined;
   if (addresses !== undefined) return addresses.length === 1 ? addresses[0] : undefined;
   return host.kind === "ip" ? host.ip : undefined;
 }
@@ -89,7 +98,7 @@ async function dialAtLength(
   services: DialServices,
   wish: DialWish,
 ): Promise<Outcome<Dialled>> {
-  const limit = new DialLimit(session.runtime.timeouts.connectMs, client);
+  const limit = new DialLimit(session.runtime.timeouts.connectMs - (authorized.spentMs ?? 0), client);
   try {
     const way = new Way(session, client, target, route, authorized, services, limit);
     const reached = await (route.hops.length === 0 ? way.goDirectly() : way.goThroughHops(wish.endAtUpstream === true));
@@ -102,6 +111,7 @@ async function dialAtLength(
     return outcome;
   } finally {
     limit.release();
+    authorized.lookups?.release();
   }
 }
 
@@ -149,11 +159,17 @@ class Way {
   }
 
   async goDirectly(): Promise<Outcome<Dialled>> {
-    const { addresses, decision } = this.#authorized;
-    const questions =
-      addresses === undefined ? askAddresses(this.#target.host, this.#services.resolver) : groupByFamily(addresses);
-    const connected = await this.#connect(questions, this.#target.port, (ip) => this.#guard(ip));
-    if (!connected.ok || decision.proxyProtocol === undefined) return connected;
+    const { addresses, late, decision } = this.#authorized;
+    const { port } = this.#target;
+    const guard = (ip: Ip): Failure | undefined => this.#guard(ip);
+    const connected =
+      addresses === undefined
+        ? await this.#connectTo(this.#lookUpTarget(), port, guard)
+        : await this.#connect([...groupByFamily(addresses), ...(late ? [late] : [])], port, guard);
+    if (!connected.ok) return connected;
+    const judged = this.#findDecision(connected.value.address.ip);
+    if (judged !== decision) this.#session.decision = judged;
+    if (decision.proxyProtocol === undefined) return connected;
     const { conn } = connected.value;
     const header = introduceClient(decision.proxyProtocol, this.#session, this.#client);
     if (conn.write(header) === header.length) return connected;
@@ -179,7 +195,7 @@ class Way {
     const [first] = this.#route.hops;
     if (first === undefined) throw new Error("A route through hops has no hop");
     const { host, port } = first.endpoint;
-    const connected = await this.#connect(askAddresses(host, this.#services.resolver), port, (ip) =>
+    const connected = await this.#connectTo(lookUpHost(host, this.#services.resolver), port, (ip) =>
       this.#services.own.has(ip, port) ? fail("proxy_loop", { note: `upstream ${first.name}` }).failure : undefined,
     );
     return connected.ok ? connected : { ok: false, failure: { ...connected.failure, nextHop: first.name } };
@@ -222,7 +238,9 @@ class Way {
     if (host.kind === "ip" || (hop.kind !== "socks5" && fixed === undefined)) return succeed({ host, port });
 
     const resolved =
-      fixed === undefined ? await resolveHost(host, this.#services.resolver, this.#limit.remainingMs) : succeed(fixed);
+      fixed === undefined
+        ? await resolveHost(host, this.#services.resolver, this.#limit, this.#session.client)
+        : succeed(fixed);
     if (!resolved.ok)
       return next === undefined ? resolved : { ok: false, failure: { ...resolved.failure, nextHop: next.name } };
     const refusals = next === undefined ? resolved.value.map((ip) => this.#guard(ip)) : [];
@@ -231,6 +249,18 @@ class Way {
     const ip = allowed.find(({ family }) => family === 4) ?? allowed[0];
     if (ip !== undefined) return succeed({ host: hostFromIp(ip), port });
     return { ok: false, failure: refusals.find((refusal) => refusal !== undefined) ?? { detail: "dns_error" } };
+  }
+
+  /** The answer that was judged, or one that is asked for now. */
+  #lookUpTarget(): Lookups {
+    const { lookups } = this.#authorized;
+    return lookups ?? lookUpHost(this.#target.host, this.#services.resolver, this.#session.client);
+  }
+
+  async #connectTo(lookups: Lookups, port: number, refuse: (ip: Ip) => Failure | undefined): Promise<Outcome<Dialled>> {
+    const connected = await this.#connect(askFamilies(lookups), port, refuse);
+    lookups.release();
+    return connected;
   }
 
   async #connect(
@@ -248,7 +278,12 @@ class Way {
   }
 
   #guard(ip: Ip): Failure | undefined {
-    return guardAddress(ip, this.#target.port, this.#authorized.decision, this.#services.own);
+    const { port } = this.#target;
+    return guardAddress(ip, port, this.#findDecision(ip), this.#services.own, this.#session.runtime.nat64);
+  }
+
+  #findDecision(ip: Ip): AllowDecision {
+    return this.#authorized.decisions?.get(ip.text) ?? this.#authorized.decision;
   }
 
   /** What can be said of a target that an upstream will resolve. */

@@ -1,5 +1,5 @@
 import { type Connect, connectTcp } from "../../net/connect.ts";
-import type { Resolver } from "../../net/dns.ts";
+import type { Resolver } from "../../net/dns/resolver.ts";
 import { parseIp } from "../../address/ip.ts";
 import { fail } from "../failure.ts";
 import type { OwnListeners } from "../policy/guard.ts";
@@ -7,9 +7,10 @@ import type { Policy } from "../policy/policy.ts";
 import { chooseRoute } from "../route/choose-route.ts";
 import type { Hop, Route } from "../route/route.ts";
 import type { Runtime } from "../runtime.ts";
-import { askAddresses } from "./ask-addresses.ts";
+import { askFamilies } from "./ask-addresses.ts";
 import { raceConnect, RFC_8305_PACE } from "./connect-race.ts";
 import { DialLimit } from "./dial-limit.ts";
+import { lookUpHost } from "./resolve-host.ts";
 
 /** What of the configuration says where the default way leads. */
 export interface WayOutRuntime extends Pick<Runtime, "upstreams" | "environment"> {
@@ -79,7 +80,8 @@ export class WayOut {
   async #look({ endpoint: { host, port } }: Hop, { sourceAddress }: Route): Promise<boolean> {
     const { resolver, own, connect = connectTcp } = this.#services;
     const limit = new DialLimit(PROBE_MS);
-    const reached = await raceConnect(askAddresses(host, resolver), {
+    const lookups = lookUpHost(host, resolver);
+    const reached = await raceConnect(askFamilies(lookups), {
       port,
       source: sourceAddress === undefined ? undefined : parseIp(sourceAddress),
       refuse: (ip) => (own.has(ip, port) ? fail("proxy_loop").failure : undefined),
@@ -88,6 +90,7 @@ export class WayOut {
       pace: RFC_8305_PACE,
     });
     limit.release();
+    lookups.release();
     if (reached.ok) reached.value.conn.close();
     return reached.ok;
   }

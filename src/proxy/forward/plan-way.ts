@@ -43,7 +43,7 @@ export function planWay(
   authorized: Authorized,
   settings: ForwardSettings,
 ): Way {
-  const { decision, addresses, narrowed } = authorized;
+  const { decision, addresses, narrowed, foundName = "" } = authorized;
   if (isPlainest(request, route, authorized)) return planPlainest(request.target, decision);
   const last = route.hops.at(-1);
   const line = `${route.hops.map(numberOf).join(">")} ${route.sourceAddress ?? ""}${nameClient(traveller, route, decision)}`;
@@ -60,7 +60,7 @@ export function planWay(
   const scope = isSecure ? `https ${numberOf(settings)}` : "http";
   const chosen = last !== undefined && narrowed === true ? (addresses ?? []).map(({ text }) => text).join(",") : "";
   return {
-    key: `${scope} ${formatEndpoint(request.target)} ${line} ${nameLeave(decision)} ${chosen}`,
+    key: `${scope} ${formatEndpoint(request.target)} ${line} ${nameLeave(decision)} ${chosen} ${foundName}`,
     fits:
       last === undefined && addresses !== undefined
         ? (ip: Ip | undefined) => addresses.some(({ text }) => text === ip?.text)
@@ -71,12 +71,13 @@ export function planWay(
 }
 
 /** Plain HTTP, directly, to whatever the name resolves to. */
-function isPlainest({ scheme }: Destination, route: Route, { decision, addresses }: Authorized): boolean {
+function isPlainest({ scheme }: Destination, route: Route, { decision, addresses, foundName }: Authorized): boolean {
   return (
     scheme === "http" &&
     route.hops.length === 0 &&
     route.sourceAddress === undefined &&
     addresses === undefined &&
+    foundName === undefined &&
     decision.proxyProtocol === undefined
   );
 }

@@ -58,14 +58,20 @@ export function remember(session: Session, client: Conn): readonly Memory[] {
  * upstream, or when connections are not to be used again.
  */
 function recall(session: Session, client: Conn): Memory | undefined {
-  const { runtime, target, user, decision, route, requestHead, scheme } = session;
+  const { runtime, target, user, decision, foundName, route, requestHead, scheme } = session;
   const { originIdleMs, idleOrigins, idlePerOrigin } = runtime.forward;
   if (session.failure !== undefined || session.protocol !== "http" || scheme !== "http" || originIdleMs === 0)
     return undefined;
   if (target === undefined || route === undefined || requestHead === undefined || decision?.verdict !== "allow")
     return undefined;
   if (evaluate(runtime.policy, { client: session.client, user, target }).kind !== "decided") return undefined;
-  const way = planWay(session, { scheme, target }, route, { decision }, runtime.forward);
+  const way = planWay(
+    session,
+    { scheme, target },
+    route,
+    { decision, ...(foundName !== undefined && { foundName }) },
+    runtime.forward,
+  );
   if (way.absolute !== undefined) return undefined;
   const shown = getAll(requestHead.fields, "proxy-authorization");
   const authority = /^http:\/\/([^/]+)\//.exec(requestHead.target)?.[1];

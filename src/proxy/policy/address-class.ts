@@ -21,7 +21,7 @@ export type AddressClass =
   | "benchmarking"
   /** Where a cloud hands out credentials to its machines. */
   | "metadata"
-  /** IPv6 that a translator or relay turns into the IPv4 address inside it. */
+  /** IPv6 that a translator or relay turns into the IPv4 address inside it. `findTranslated` finds it where the prefix is known. */
   | "nat64"
   | "6to4"
   | "teredo"

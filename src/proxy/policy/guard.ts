@@ -1,6 +1,6 @@
 import type { Ip } from "../../address/ip.ts";
 import { fail, type Failure } from "../failure.ts";
-import { classifyAddress } from "./address-class.ts";
+import { classifyThrough, type Nat64Prefixes, WELL_KNOWN_PREFIX } from "./nat64.ts";
 import type { AllowDecision } from "./policy.ts";
 
 /** Knows where this very proxy answers. */
@@ -16,13 +16,23 @@ export interface OwnListeners {
  * - A special-purpose one only when the rule has `allowPrivate`.
  * - A metadata address, where a cloud hands out credentials, only when that rule
  *   also names the very address: `169.254.0.0/16` is not meant to open it.
+ *
+ * An address behind a translator (`nat64`) is judged by the IPv4 address inside.
  */
-export function guardAddress(ip: Ip, port: number, decision: AllowDecision, own: OwnListeners): Failure | undefined {
+export function guardAddress(
+  ip: Ip,
+  port: number,
+  decision: AllowDecision,
+  own: OwnListeners,
+  nat64: Nat64Prefixes = WELL_KNOWN_PREFIX,
+): Failure | undefined {
   if (own.has(ip, port)) return fail("proxy_loop", { note: ip.text }).failure;
-  const kind = classifyAddress(ip);
+  const { kind, inside } = classifyThrough(ip, nat64);
+  if (inside !== undefined && own.has(inside, port)) return fail("proxy_loop", { note: ip.text }).failure;
   if (kind === "public") return undefined;
   if (decision.allowPrivate && (kind !== "metadata" || decision.exactAddress === true)) return undefined;
-  return fail("address_prohibited", { note: `${ip.text} is ${kind}` }).failure;
+  const what = inside === undefined ? ip.text : `${inside.text} inside ${ip.text}`;
+  return fail("address_prohibited", { note: `${what} is ${kind}` }).failure;
 }
 
 /** `localhost` and every name below it mean loopback, whatever DNS says (RFC 6761 §6.3). */

@@ -2,7 +2,7 @@ import { afterEach, describe, expect, test } from "bun:test";
 import type { Ip } from "../../../../src/address/ip.ts";
 import type { Conn } from "../../../../src/net/conn.ts";
 import type { ConnectResult, ConnectTarget } from "../../../../src/net/connect.ts";
-import type { Lookup } from "../../../../src/net/dns.ts";
+import type { Lookup } from "../../../../src/net/dns/resolver.ts";
 import type { SocketConn } from "../../../../src/net/socket-conn.ts";
 import { type Connected, type Questions, raceConnect, type RacePace } from "../../../../src/proxy/dial/connect-race.ts";
 import { DialLimit } from "../../../../src/proxy/dial/dial-limit.ts";
@@ -57,7 +57,7 @@ afterEach(() => {
 });
 
 function found(...texts: string[]): Lookup {
-  return { ok: true, addresses: texts.map(makeIp) };
+  return { ok: true, name: "name.test", addresses: texts.map(makeIp) };
 }
 
 const nothing: Lookup = { ok: false, detail: "dns_error", note: "ENOTFOUND" };

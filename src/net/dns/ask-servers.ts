@@ -1,0 +1,239 @@
+import { parseIp } from "../../address/ip.ts";
+import { decodeDnsReply, type DnsQuestion, type DnsReply, encodeDnsQuestion } from "../../protocol/dns/message.ts";
+import type { ConnectAttempt } from "../connect.ts";
+import { connectTcp } from "../connect.ts";
+import type { ResolvConf } from "./resolv-conf.ts";
+
+/** What the name servers say about one type of one absolute name. */
+export type NameAnswer =
+  /** Addresses, 4 or 16 bytes each, at least one. `ttl` in seconds. */
+  | { readonly kind: "found"; readonly addresses: readonly Uint8Array[]; readonly ttl: number }
+  /** The name does not exist. */
+  | { readonly kind: "no_name" }
+  /** The name may exist, but not with that type. */
+  | { readonly kind: "no_data" }
+  /** No name server knows; `note` is a word such as `ESERVFAIL`, or `ETIMEOUT` when none answered. */
+  | { readonly kind: "trouble"; readonly note: string };
+
+/** Asks a question, and calls `done` once and never before it returns. The result gives it up. */
+export type AskServers = (
+  question: Omit<DnsQuestion, "id">,
+  conf: ResolvConf,
+  done: (answer: NameAnswer) => void,
+) => () => void;
+
+/** Milliseconds after which the next server is asked beside one that is silent: the first ones of RFC 8767's and others' practice. */
+const FIRST_PATIENCE_MS = 1000;
+
+/** RFC 1035 §4.1.1. */
+const NO_SUCH_NAME = 3;
+const troubles: readonly (string | undefined)[] = [
+  undefined,
+  "EFORMERR",
+  "ESERVFAIL",
+  undefined,
+  "ENOTIMP",
+  "EREFUSED",
+];
+
+/** Makes what asks the name servers over UDP, and over TCP what does not fit. `port` is 53 but in tests. */
+export function createAskServers(port = 53): AskServers {
+  let turn = 0;
+  return (question, conf, done) => {
+    const first = conf.rotate ? turn++ % conf.servers.length : 0;
+    const inquiry = new Inquiry(question, conf, port, first, done);
+    inquiry.start();
+    return () => inquiry.cancel();
+  };
+}
+
+/** A place where an answer can come from, and how it is closed. */
+interface Exchange {
+  close(): void;
+}
+
+/**
+ * One question. Each server gets its time alone and then company: an answer that
+ * comes late is still an answer. Every server is asked from a port of its own,
+ * under an id of its own, which is what makes answers hard to forge (RFC 5452).
+ */
+class Inquiry {
+  readonly #question: Omit<DnsQuestion, "id">;
+  readonly #conf: ResolvConf;
+  readonly #port: number;
+  readonly #first: number;
+  readonly #done: (answer: NameAnswer) => void;
+  readonly #open = new Set<Exchange>();
+  #sent = 0;
+  #timer: Timer | undefined;
+  #over = false;
+  #trouble: string | undefined;
+  /** What a truncated message had, in case that nothing more can be got. */
+  #partial: NameAnswer | undefined;
+
+  constructor(
+    question: Omit<DnsQuestion, "id">,
+    conf: ResolvConf,
+    port: number,
+    first: number,
+    done: (answer: NameAnswer) => void,
+  ) {
+    this.#question = question;
+    this.#conf = conf;
+    this.#port = port;
+    this.#first = first;
+    this.#done = done;
+  }
+
+  start(): void {
+    this.#send();
+  }
+
+  cancel(): void {
+    this.#over = true;
+    clearTimeout(this.#timer);
+    for (const exchange of this.#open) exchange.close();
+    this.#open.clear();
+  }
+
+  /** Asks the next server, and sees to it that the one after it has its turn. */
+  #send(): void {
+    const { servers, attempts, timeoutMs, useTcp } = this.#conf;
+    clearTimeout(this.#timer);
+    if (this.#sent >= servers.length * attempts) {
+      this.#timer = setTimeout(() => this.#giveUp(), timeoutMs);
+      return;
+    }
+    const server = servers[(this.#first + this.#sent) % servers.length] ?? "";
+    const round = Math.floor(this.#sent / servers.length);
+    this.#sent += 1;
+    this.#timer = setTimeout(() => this.#send(), Math.min(timeoutMs, FIRST_PATIENCE_MS * 2 ** round));
+    if (useTcp) this.#askTcp(server);
+    else void this.#askUdp(server);
+  }
+
+  async #askUdp(server: string): Promise<void> {
+    const question = { ...this.#question, id: randomId() };
+    let exchange: Exchange | undefined;
+    const fail = (code: string): void => this.#fail(exchange, code);
+    try {
+      // Made at once in fact, but given as a promise.
+      const socket = await Bun.udpSocket({
+        connect: { hostname: server, port: this.#port },
+        socket: {
+          data: (_, bytes) => this.#hear(exchange, server, decodeDnsReply(bytes, question), false),
+          error: (...args: unknown[]) => fail(readCode(args)),
+        },
+      });
+      exchange = socket;
+      if (this.#over) socket.close();
+      else {
+        this.#open.add(socket);
+        socket.send(encodeDnsQuestion(question));
+      }
+    } catch (error) {
+      fail(readCode([error]));
+    }
+  }
+
+  #askTcp(server: string): void {
+    // A zone id belongs to one machine and has no form in an address: such servers are asked over UDP only.
+    const ip = parseIp(server);
+    if (ip === undefined) {
+      queueMicrotask(() => this.#fail(undefined, "EAFNOSUPPORT"));
+      return;
+    }
+    const question = { ...this.#question, id: randomId() };
+    let attempt: ConnectAttempt | undefined;
+    const exchange: Exchange = { close: () => attempt?.cancel() };
+    this.#open.add(exchange);
+    attempt = connectTcp({ ip, port: this.#port }, (result) => {
+      if (!result.ok) {
+        this.#fail(exchange, result.code);
+        return;
+      }
+      const { conn } = result;
+      exchange.close = () => conn.reset();
+      if (this.#over) {
+        conn.reset();
+        return;
+      }
+      let received = Buffer.alloc(0);
+      conn.attach({
+        data: (chunk) => {
+          received = Buffer.concat([received, chunk]);
+          const length = received.length < 2 ? Infinity : received.readUInt16BE(0);
+          if (received.length < 2 + length) return;
+          this.#hear(exchange, server, decodeDnsReply(received.subarray(2, 2 + length), question), true);
+        },
+        end: () => this.#fail(exchange, "ECONNRESET"),
+        drain: () => {},
+        close: () => this.#fail(exchange, "ECONNRESET"),
+      });
+      const message = encodeDnsQuestion(question);
+      conn.write(Buffer.concat([Uint8Array.of(message.length >> 8, message.length & 0xff), message]));
+    });
+  }
+
+  #hear(exchange: Exchange | undefined, server: string, reply: DnsReply, whole: boolean): void {
+    if (this.#over) return;
+    if (reply.kind === "other") {
+      if (whole) this.#fail(exchange, "EBADRESP");
+      return;
+    }
+    const answer = readReply(reply);
+    if (reply.truncated && !whole) {
+      if (answer.kind === "found") this.#partial ??= answer;
+      this.#close(exchange);
+      this.#askTcp(server);
+    } else if (answer.kind === "trouble") this.#fail(exchange, answer.note);
+    else this.#end(answer);
+  }
+
+  /** One server is of no use: the next one is asked at once, and when there is none, those that are silent have their time. */
+  #fail(exchange: Exchange | undefined, code: string): void {
+    if (exchange !== undefined && !this.#open.has(exchange)) return;
+    this.#close(exchange);
+    if (this.#over) return;
+    this.#trouble ??= code;
+    const { servers, attempts } = this.#conf;
+    if (this.#sent < servers.length * attempts) this.#send();
+    else if (this.#open.size === 0) this.#giveUp();
+  }
+
+  #close(exchange: Exchange | undefined): void {
+    if (exchange === undefined) return;
+    this.#open.delete(exchange);
+    exchange.close();
+  }
+
+  #giveUp(): void {
+    const silent = this.#open.size > 0;
+    this.#end(this.#partial ?? { kind: "trouble", note: silent ? "ETIMEOUT" : (this.#trouble ?? "ETIMEOUT") });
+  }
+
+  #end(answer: NameAnswer): void {
+    if (this.#over) return;
+    this.cancel();
+    this.#done(answer);
+  }
+}
+
+function readReply({ rcode, addresses, ttl }: Extract<DnsReply, { kind: "reply" }>): NameAnswer {
+  if (addresses.length > 0) return { kind: "found", addresses, ttl };
+  if (rcode === 0) return { kind: "no_data" };
+  return rcode === NO_SUCH_NAME ? { kind: "no_name" } : { kind: "trouble", note: troubles[rcode] ?? `rcode ${rcode}` };
+}
+
+function randomId(): number {
+  const [id = 0] = crypto.getRandomValues(new Uint16Array(1));
+  return id;
+}
+
+/** The errno word among what an error handler was given. */
+function readCode(args: readonly unknown[]): string {
+  for (const arg of args) {
+    if (typeof arg === "object" && arg !== null && "code" in arg && typeof arg.code === "string") return arg.code;
+  }
+  return "EUNKNOWN";
+}

@@ -1,0 +1,43 @@
+import type { Host } from "../../address/host.ts";
+import type { Ip } from "../../address/ip.ts";
+
+/** A host that has to be resolved. */
+export type NamedHost = Extract<Host, { kind: "name" }>;
+
+/** What became of asking for the addresses of one family. */
+export type Lookup =
+  /** At least one address, in the order of the answer. `name` is the absolute name that has them. */
+  | { readonly ok: true; readonly name: string; readonly addresses: readonly Ip[] }
+  /** `note` is a word such as `ENOTFOUND` (no such name, or none of that family) or `ESERVFAIL`. */
+  | {
+      readonly ok: false;
+      readonly detail: "dns_error" | "dns_timeout" | "too_many_lookups";
+      readonly note: string;
+    };
+
+/**
+ * The addresses of a name, a family each: known, or to come. Both are of the
+ * same absolute name. A family that is silent does not hold up the other one.
+ */
+export interface Lookups {
+  readonly 4: Lookup | Promise<Lookup>;
+  readonly 6: Lookup | Promise<Lookup>;
+  /** Nobody waits for them any more. To be called once; what nobody waits for is not asked any further. */
+  release(): void;
+}
+
+/** Turns names into addresses. */
+export interface Resolver {
+  /** Looks up both families. At once when the answer is known. Never rejects. `client` is for whom, undefined for ourselves. */
+  find(host: NamedHost, client?: Ip): Lookups;
+  /** Whether `find` may answer with the addresses of another name: by the search list, or by the hosts file. */
+  mayComplete(host: NamedHost): boolean;
+}
+
+/** What a lookup notes about a name that does not exist, or has no address of that family. */
+export const NOT_FOUND = "ENOTFOUND";
+
+/** Gives answers that are known. */
+export function knowLookups(four: Lookup, six: Lookup): Lookups {
+  return { 4: four, 6: six, release() {} };
+}

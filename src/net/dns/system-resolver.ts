@@ -1,0 +1,66 @@
+import { createAskServers } from "./ask-servers.ts";
+import { parseIp } from "../../address/ip.ts";
+import { CachingResolver } from "./caching-resolver.ts";
+import { createWalk, type Found, type Walk } from "./name-walk.ts";
+import { NOT_FOUND, type Resolver } from "./resolver.ts";
+import { SYSTEM_FILES, SystemNames } from "./system-names.ts";
+
+/**
+ * Makes the resolver that looks names up as this machine does: its hosts file,
+ * its search list, its name servers.
+ *
+ * On Linux it asks the name servers itself. `getaddrinfo` has as many threads as
+ * there are processors, the same ones that check passwords, so two names of a
+ * dead name server would stop everything for ten seconds; and c-ares walks hosts
+ * file and search list for each family alone, so that the two can end at
+ * different machines. The price is that modules of nsswitch (mDNS, LDAP) are not
+ * asked. Elsewhere the system's own way does not block.
+ */
+export function createSystemResolver(): Resolver {
+  const now = (): number => performance.now();
+  if (process.platform !== "linux") return new CachingResolver(walkBySystem, NO_NAMES, now);
+  const names = new SystemNames(SYSTEM_FILES);
+  return new CachingResolver(
+    createWalk(createAskServers(), () => names.conf),
+    names,
+    now,
+  );
+}
+
+const NO_NAMES = { find: () => undefined, completes: false, look: () => 0 };
+
+/** The system does not say which name it found; it cannot be told to give up, either. */
+const walkBySystem: Walk = (host, tell) => {
+  let over = false;
+  const asked = host.absolute === true ? `${host.text}.` : host.text;
+  for (const family of [6, 4] as const) {
+    void Bun.dns
+      .lookup(asked, { family, socketType: "tcp" })
+      .then(
+        (answers) => readAnswers(host.text, answers),
+        (error: unknown) => readTrouble(error),
+      )
+      .then((found) => {
+        if (!over) tell(family, found);
+      });
+  }
+  return () => {
+    over = true;
+  };
+};
+
+function readAnswers(name: string, answers: readonly { readonly address: string; readonly ttl: number }[]): Found {
+  const addresses = answers.map(({ address }) => parseIp(address)).filter((ip) => ip !== undefined);
+  const ttl = Math.min(...answers.map((answer) => answer.ttl));
+  return addresses.length === 0 ? NOTHING : { lookup: { ok: true, name, addresses }, ttl };
+}
+
+const NOTHING: Found = { lookup: { ok: false, detail: "dns_error", note: NOT_FOUND }, ttl: 0 };
+
+function readTrouble(error: unknown): Found {
+  const code = typeof error === "object" && error !== null && "code" in error ? String(error.code) : "EUNKNOWN";
+  const note = code.replace(/^DNS_/, "");
+  if (note === "ENOTFOUND" || note === "ENODATA") return NOTHING;
+  const timedOut = note === "ETIMEOUT" || note === "EAI_AGAIN";
+  return { lookup: { ok: false, detail: timedOut ? "dns_timeout" : "dns_error", note }, ttl: 0 };
+}
