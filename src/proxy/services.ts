@@ -1,3 +1,4 @@
+import type { ClientProfiles } from "../protocol/tls/read/client-profiles.ts";
 import type { Connect } from "../net/connect.ts";
 import type { Resolver } from "../net/dns/resolver.ts";
 import type { Listen } from "../net/listen.ts";
@@ -24,6 +25,8 @@ export interface Services {
   /** Connections of clients that have got their last response. */
   readonly lingering: Lingering;
   readonly captures: Captures;
+  /** Fingerprints of the clients whose TLS handshakes passed. */
+  readonly clientProfiles: ClientProfiles;
   /** Where we listen ourselves, so as never to dial it. */
   readonly own: OwnAddresses;
   /** Tells the operator of a mistake of ours, which ended the connection `id`. */
