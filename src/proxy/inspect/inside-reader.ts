@@ -1,5 +1,4 @@
 import type { Endpoint } from "../../address/endpoint.ts";
-import { readCertificateExpiry } from "../../protocol/tls/read/certificate-expiry.ts";
 import type { ClientHello } from "../../protocol/tls/read/client-hello.ts";
 import type { ClientProfiles } from "../../protocol/tls/read/client-profiles.ts";
 import { computeJa3 } from "../../protocol/tls/read/ja3.ts";
@@ -199,10 +198,8 @@ export class InsideReader {
     switch (event.kind) {
       case "handshake":
         if (event.message.type === "server_hello") return this.#takeServerHello(event.message);
-        if (event.message.type === "certificate" && facts.tls !== undefined) {
-          const [own] = event.message.chain;
-          facts.tls.certificateExpiry = own && readCertificateExpiry(own);
-        }
+        if (event.message.type === "certificate" && facts.tls !== undefined)
+          facts.tls.certificateExpiry = event.message.readExpiry();
         return undefined;
       case "encrypted":
         if (event.content === "handshake") this.#noteFinished("server");
