@@ -18,15 +18,6 @@ export type AssemblyStep =
       readonly at: number;
     };
 
-export interface HandshakeAssemblerOptions {
-  /** Whose messages these are. The first one must be the hello of that side. */
-  readonly from: "client" | "server";
-  /** Bytes of the longest body. */
-  readonly maxBytes: number;
-  /** Read only hellos and certificates; of other messages only type and size are told. */
-  readonly skim: boolean;
-}
-
 const HEADER_BYTES = 4;
 /** What is set aside for a message of which the beginning is there. It grows with what really comes. */
 const FIRST_CAPACITY = 1024;
@@ -40,7 +31,10 @@ const MORE: AssemblyStep = { kind: "more" };
 export class HandshakeAssembler {
   /** What the last message was. */
   last: "nothing" | "client_hello" | "hello_retry_request" | "other" = "nothing";
-  readonly #options: HandshakeAssemblerOptions;
+  /** Of the hello that must come first. */
+  readonly #firstType: number;
+  readonly #maxBytes: number;
+  readonly #skim: boolean;
   /** Of the message that was begun: how much of its header has come, and what it says. */
   #headerFilled = 0;
   #type = 0;
@@ -50,8 +44,11 @@ export class HandshakeAssembler {
   #startedAt = 0;
   #serverHello: Pick<ServerHello, "version" | "cipherSuite"> | undefined;
 
-  constructor(options: HandshakeAssemblerOptions) {
-    this.#options = options;
+  /** `maxBytes` bounds the body of a message. With `skim` only hellos and certificates are read; of other messages only type and size are told. */
+  constructor(from: "client" | "server", maxBytes: number, skim: boolean) {
+    this.#firstType = from === "client" ? HANDSHAKE_TYPE.clientHello : HANDSHAKE_TYPE.serverHello;
+    this.#maxBytes = maxBytes;
+    this.#skim = skim;
   }
 
   /** Whether a message is begun and not complete. */
@@ -89,10 +86,8 @@ export class HandshakeAssembler {
   }
 
   #findFault(): "not_tls" | "too_long" | undefined {
-    const { from, maxBytes } = this.#options;
-    const firstType = from === "client" ? HANDSHAKE_TYPE.clientHello : HANDSHAKE_TYPE.serverHello;
-    if (this.last === "nothing" && this.#type !== firstType) return "not_tls";
-    return this.#headerFilled === HEADER_BYTES && this.#length > maxBytes ? "too_long" : undefined;
+    if (this.last === "nothing" && this.#type !== this.#firstType) return "not_tls";
+    return this.#headerFilled === HEADER_BYTES && this.#length > this.#maxBytes ? "too_long" : undefined;
   }
 
   #collect(bytes: Uint8Array, start: number, end: number): void {
@@ -113,7 +108,7 @@ export class HandshakeAssembler {
 
   /** Whether the contents of the message at hand are of interest. */
   #isRead(): boolean {
-    if (!this.#options.skim) return true;
+    if (!this.#skim) return true;
     const type = this.#type;
     return (
       type === HANDSHAKE_TYPE.clientHello || type === HANDSHAKE_TYPE.serverHello || type === HANDSHAKE_TYPE.certificate
@@ -121,7 +116,8 @@ export class HandshakeAssembler {
   }
 
   #finish(bytes: Uint8Array, start: number, end: number, used: number): AssemblyStep {
-    const [type, at] = [this.#type, this.#startedAt];
+    const type = this.#type;
+    const at = this.#startedAt;
     const isRead = this.#isRead();
     // The message is a view of its body: the next one gets a buffer of its own.
     this.clear();

@@ -113,7 +113,7 @@ export class TlsWatcher {
   constructor({ from, maxMessageBytes = DEFAULT_MAX_MESSAGE_BYTES, skim = false }: TlsWatcherOptions) {
     this.#from = from;
     this.#skim = skim;
-    this.#assembler = new HandshakeAssembler({ from, maxBytes: maxMessageBytes, skim });
+    this.#assembler = new HandshakeAssembler(from, maxMessageBytes, skim);
   }
 
   /**
