@@ -36,7 +36,8 @@ export function asksEnvironment(config: Config): boolean {
   );
 }
 
-function readRules(rules: Config["rules"]): Rule[] {
+/** Parses rules. The schema has accepted their values. */
+export function readRules(rules: Config["rules"]): Rule[] {
   if (typeof rules === "function") return [readHook("rules", rules)];
   return rules.map((rule, at) =>
     typeof rule === "function" ? readHook(`rule-${at + 1}`, rule) : readRule(rule, `rule-${at + 1}`),
@@ -60,13 +61,13 @@ function readRule(settings: RuleSettings, fallbackName: string): Rule {
     name: settings.name ?? fallbackName,
     ...(from && { from: readCidrs(from) }),
     ...(users && { users: new Set(users) }),
-    ...(to && { to: readTargets(to) }),
+    ...(to && { to: { [Symbol.iterator]: () => readTargets(to) } }),
     verdict: compileVerdict(settings),
   };
 }
 
 /** One target at a time: a list may have a million of them. */
-function* readTargets(texts: readonly string[]): Iterable<TargetPattern> {
+function* readTargets(texts: readonly string[]): Iterator<TargetPattern> {
   for (const text of texts) {
     const parsed = parseTargetPattern(text);
     if (!parsed.ok) throw new Error(`The target ${text} is unchecked`);
