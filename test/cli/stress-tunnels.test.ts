@@ -11,14 +11,17 @@ import { connectRaw, listenRaw, type RawServer } from "../support/raw-peer.ts";
 import { createRandom } from "../support/seeded-random.ts";
 import { makeFolder } from "../support/temporary-folder.ts";
 
-/** How long, and from which seed. With minutes, a line for each is printed. */
+/** How long at least, until each kind of trouble was made once, and from which seed. With minutes, a line for each is printed. */
 const SECONDS = Number(process.env["STRESS_MINUTES"] ?? 0.1) * 60;
 const SEED = Number(process.env["STRESS_SEED"] ?? 1);
 const WORKERS = 48;
 const TOKEN = "stress-stress-stress-stress";
-/** A name with an address of each family, in a hosts file that only the proxy sees; only root can make it one. */
+/** A name with an address of each family, in a hosts file that only the proxy sees. */
 const RACED = "raced.test";
-const canRace = process.getuid?.() === 0 && Bun.which("unshare") !== null;
+/** Whether this user may mount it. */
+const canRace =
+  Bun.which("unshare") !== null &&
+  Bun.spawnSync(["unshare", "-m", "sh", "-c", "mount --bind /etc/hosts /etc/hosts"]).exitCode === 0;
 
 const config = {
   listen: ["127.0.0.1:0"],
@@ -40,6 +43,8 @@ interface Place {
 }
 
 type Job = (place: Place) => Promise<void>;
+
+const BURSTS = "tunnels in bursts";
 
 const jobs: readonly (readonly [number, string, Job])[] = [
   [60, "tunnels", (place) => carry(place, place.origin, "127.0.0.1")],
@@ -65,7 +70,8 @@ test(
     const atRest = await proxy.countDescriptors();
     const counts: Record<string, number> = {};
     const end = performance.now() + SECONDS * 1000;
-    const goesOn = (): boolean => performance.now() < end;
+    const names = [...jobs.map(([, name]) => name), BURSTS];
+    const goesOn = (): boolean => performance.now() < end || names.some((name) => counts[name] === undefined);
     const work = async (worker: number): Promise<void> => {
       const random = createRandom((SEED * 1000 + worker) * 7919);
       using origin = listenRaw();
@@ -83,7 +89,6 @@ test(
       disturb(proxy, sidecar, counts, goesOn),
       report(counts, goesOn),
     ]);
-    for (const [, name] of jobs) expect(counts[name]).toBeGreaterThan(0);
     expect(proxy.told.filter((line) => line.includes("mistake") || line.includes("died"))).toEqual([]);
     await until(async () => (await readTunnels(sidecar)).length === 0, "the end of all tunnels");
     await until(async () => (await proxy.countDescriptors()) < atRest + 120, "the descriptors back");
@@ -175,7 +180,7 @@ async function disturb(
     const dice = random.below(20);
     if (dice === 0) {
       const tunnels = await burstOfEnds(proxy, random, () => capture(sidecar));
-      counts["tunnels in bursts"] = (counts["tunnels in bursts"] ?? 0) + tunnels;
+      counts[BURSTS] = (counts[BURSTS] ?? 0) + tunnels;
     } else if (dice < 5) {
       const end = await capture(sidecar);
       await Bun.sleep(random.below(100));

@@ -4,12 +4,19 @@ import { laneFromTheStart, startWarmLanes } from "../support/lane-stand.ts";
 import { describeTunnelContract } from "./tunnel-contract.ts";
 
 let pool: LanePool;
+let poor: LanePool;
 beforeAll(async () => {
   pool = await startWarmLanes();
+  poor = await startWarmLanes({ maxPipes: 0 });
 });
-afterAll(() => pool.stop());
+afterAll(() => Promise.all([pool.stop(), poor.stop()]));
 
 describeTunnelContract(
   "splice lane",
   laneFromTheStart(() => pool),
+);
+
+describeTunnelContract(
+  "splice lane that has no pipes",
+  laneFromTheStart(() => poor),
 );

@@ -192,7 +192,7 @@ export class DescriptorConn extends BufferedConn implements Watcher {
     else if (this.#broken && this.silent) queueMicrotask(() => this.#end(true, true));
   }
 
-  /** Reads until nothing is left, or nobody wants it; others have their turn after 64 KiB. */
+  /** Reads until nothing is left, or nobody wants it; others have their turn after 64 KiB, and after a read that stopped at an urgent mark. */
   #read(): void {
     while (this.#ready && !this.closed) {
       if (this.ended || this.silent) {
@@ -205,12 +205,12 @@ export class DescriptorConn extends BufferedConn implements Watcher {
         this.#take(received);
         return;
       }
-      const isFull = received.length === readBytes;
       // A short read has emptied the socket, but for one that stopped at an urgent mark: of what comes now, epoll tells.
-      this.#ready = isFull || this.#urgent || this.#ending || this.#gone;
-      if (isFull) this.#reactor.callSoon(this);
+      const isMore = received.length === readBytes || this.#urgent;
+      this.#ready = isMore || this.#ending || this.#gone;
+      if (isMore) this.#reactor.callSoon(this);
       this.tellData(received);
-      if (isFull) return;
+      if (isMore) return;
     }
   }
 
