@@ -112,7 +112,7 @@ describe("a mistake of the proxy ends one connection, is reported, and gives bac
   test("when it is made between two requests", async () => {
     const { services, metrics, bugs, client, served } = openStand(({ runtime }) => ({
       // Asked once for each request of a connection that is kept, and by nobody else in between.
-      forwarding: Object.defineProperty(new Forwarding(), "waiting", { get: fail }) as Forwarding,
+      forwarding: Object.defineProperty<Forwarding>(new Forwarding(), "waiting", { get: fail }),
       runtime,
     }));
     client.say("GET http://10.0.0.1/ HTTP/1.1\r\nHost: 10.0.0.1\r\n\r\n");
