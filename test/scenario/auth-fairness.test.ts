@@ -70,14 +70,16 @@ describe("a client that wants all of the function of users", () => {
   });
 
   test.each([
-    ["closes", (peer: RawPeer) => peer.finish()],
-    ["resets", (peer: RawPeer) => peer.socket.terminate()],
-  ])("and %s what waits is not asked for any more", async (_, leave) => {
+    ["closes", (peer: RawPeer) => peer.finish(), 0],
+    ["resets", (peer: RawPeer) => peer.socket.terminate(), 52],
+  ])("and %s its connections: what waits is not asked for any more", async (_, leave, ended) => {
     const { proxy, asked, answers } = await startSlowProxy();
     await using _proxy = proxy;
     const peers = await Promise.all(Array.from({ length: 100 }, (_each, at) => ask(proxy, "192.0.2.1", `slow${at}`)));
     await waitFor(() => asked.length === 48, "calls");
     for (const peer of peers) leave(peer);
+    // What waits on a connection that is reset ends with it; after a FIN it waits for its turn.
+    await waitFor(() => proxy.records.length >= ended, "records");
     using own = await ask(proxy, "192.0.2.1", "quick");
     // It is the turn of this client again once one of its calls has ended.
     await waitFor(() => {
