@@ -8,6 +8,8 @@ export interface JobOwner {
   readonly trusted: boolean;
   /** Whether nobody waits for the result any more. */
   isGone(): boolean;
+  /** Takes what is to be called when that may have changed; called once, for a job that waits. */
+  watchGone(look: () => void): void;
 }
 
 /** Why a job was not done: there are too many, or nobody waits for it any more. */
@@ -70,6 +72,9 @@ export class FairQueue {
       this.#startNext();
       if (waiting.state === "waiting") {
         waiting.expireIn(this.#limits.waitMs);
+        owner.watchGone(() => {
+          if (owner.isGone()) waiting.refuse("gone");
+        });
         this.#makeRoom(waiting);
       }
     });

@@ -33,6 +33,10 @@ export class SessionAsker implements Asker {
     return clientKey(this.#session.client, this.#session.runtime.limits.clientPrefix);
   }
 
+  whenGone(tell: () => void): void {
+    this.#conn.whenClosed = tell;
+  }
+
   /** Most clients that end their side while they wait have given up; to find out, one would have to write to them. */
   isGone(): boolean {
     return this.#conn.closed || this.#conn.ended;
@@ -54,7 +58,10 @@ export function identify(
   }
   const outcome = judge(session, client, presented);
   return outcome instanceof Promise
-    ? outcome.then((late) => accept(session, late, services))
+    ? outcome.then((late) => {
+        client.whenClosed = undefined;
+        return accept(session, late, services);
+      })
     : accept(session, outcome, services);
 }
 

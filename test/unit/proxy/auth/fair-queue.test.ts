@@ -10,8 +10,9 @@ function makeStand(limits: Partial<FairQueueLimits> = {}) {
   const started: string[] = [];
   const ends = new Map<string, () => void>();
   const gone = new Set<string>();
+  const looks = new Map<string, () => void>();
   const run = (client: string, name = client, trusted = false) =>
-    queue.run({ client, trusted, isGone: () => gone.has(name) }, () => {
+    queue.run({ client, trusted, isGone: () => gone.has(name), watchGone: (look) => looks.set(name, look) }, () => {
       started.push(name);
       return new Promise<string>((resolve) => ends.set(name, () => resolve(name)));
     });
@@ -24,7 +25,7 @@ function makeStand(limits: Partial<FairQueueLimits> = {}) {
   const endAll = async (): Promise<void> => {
     for (let at = 0; at < started.length; at++) await end(started[at] ?? "");
   };
-  return { queue, started, gone, run, end, endAll };
+  return { queue, started, gone, looks, run, end, endAll };
 }
 
 describe("FairQueue", () => {
@@ -110,6 +111,19 @@ describe("FairQueue", () => {
     expect(queue.waiting).toBe(0);
   });
 
+  test("drops a job at once when it is told that nobody waits for it any more", async () => {
+    const { queue, gone, looks, run } = makeStand();
+    void run("a");
+    const waiting = run("b");
+    looks.get("b")?.();
+    expect(queue.waiting).toBe(1);
+    gone.add("b");
+    looks.get("b")?.();
+    expect(await waiting).toBe("gone");
+    expect(queue.waiting).toBe(0);
+    expect(looks.has("a")).toBeFalse();
+  });
+
   test("turns away what has waited too long", async () => {
     const { run } = makeStand({ waitMs: 1 });
     void run("a");
@@ -118,7 +132,7 @@ describe("FairQueue", () => {
 
   test("a job that fails gives its place to the next", async () => {
     const { queue, run, end } = makeStand();
-    const owner = { client: "a", trusted: false, isGone: () => false };
+    const owner = { client: "a", trusted: false, isGone: () => false, watchGone: () => {} };
     const failing = queue.run(owner, () => Promise.reject(new Error("broken")));
     const next = run("b");
     expect(failing).rejects.toThrow("broken");
@@ -133,7 +147,7 @@ describe("FairQueue", () => {
         const queue = new FairQueue({ running: most, waiting: 20, waitingPerClient: 8, waitMs: 60_000 });
         let running = 0;
         const outcomes = jobs.map(({ client, trusted, steps, leaves }, at) =>
-          queue.run({ client: `${client}`, trusted, isGone: () => leaves }, async () => {
+          queue.run({ client: `${client}`, trusted, isGone: () => leaves, watchGone: () => {} }, async () => {
             running += 1;
             expect(running).toBeLessThanOrEqual(most);
             for (let step = 0; step < steps; step++) await Promise.resolve();
