@@ -44,7 +44,7 @@ export interface Conn {
   shutdown(): void;
   /** Sends RST and forgets the connection. */
   reset(): void;
-  /** Closes in order: what was accepted by `write` still goes out. With TLS, and without `shutdown` before, it waits for the peer's end; a second call does not. */
+  /** Closes in order: what was accepted by `write` still goes out. With TLS it waits for the peer's end; a second call does not. */
   close(): void;
 }
 

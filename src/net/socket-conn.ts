@@ -83,11 +83,10 @@ export class SocketConn extends BufferedConn {
 
   close(): void {
     if (this.closed) return;
-    this.#closingHere = true;
     // The TLS library waits for the peer's close_notify, for ever, unless it is told so a second time.
-    if (this.encrypted && this.#shut) this.#socket.close();
+    if (this.encrypted && this.#closingHere) this.#socket.close();
     else this.#socket.end();
-    this.#shut = true;
+    this.#closingHere = true;
   }
 
   /** The peer notices nothing: closing one of two descriptors sends neither FIN nor RST. No byte may wait in Bun to be written. */

@@ -135,9 +135,9 @@ export class OriginPool {
   }
 }
 
-/** Closes a connection on which everything was said, both ways. TLS would wait for its peer, for ever, were it not ended first. */
+/** Closes a connection on which everything was said, both ways. TLS waits for its peer the first time. */
 export function closeOrigin(conn: Conn): void {
-  if (conn.encrypted) conn.shutdown();
+  conn.close();
   conn.close();
 }
 
