@@ -19,6 +19,9 @@ export interface IdentifyServices {
   reportHook(report: HookReport): void;
 }
 
+/** What one attacker can easily have, or rent: some addresses of a provider, an IPv6 allocation. */
+const WIDER = { v4: 16, v6: 32 };
+
 /** A client that waits on its connection. */
 export class SessionAsker implements Asker {
   readonly #session: Session;
@@ -31,6 +34,10 @@ export class SessionAsker implements Asker {
 
   get client(): string {
     return clientKey(this.#session.client, this.#session.runtime.limits.clientPrefix);
+  }
+
+  get network(): string {
+    return clientKey(this.#session.client, WIDER);
   }
 
   whenGone(tell: () => void): void {

@@ -33,6 +33,8 @@ export interface VerifierOptions {
 export interface Asker {
   /** The key of the client, by which verifications are shared. */
   readonly client: string;
+  /** The key of its wider network. */
+  readonly network: string;
   /** Whether the client went away. */
   isGone(): boolean;
   /** Takes what is called when the client goes away while it waits for its turn. */
@@ -49,7 +51,7 @@ export function createCheckQueue(kind: UserStore["kind"], limits: Partial<FairQu
   return new FairQueue({ running, waiting: 1024, waitingPerClient: 256, waitMs: 10_000, ...limits });
 }
 
-const NOBODY: Asker = { client: "", isGone: () => false, whenGone: () => {} };
+const NOBODY: Asker = { client: "", network: "", isGone: () => false, whenGone: () => {} };
 
 const WRONG: VerifyOutcome = { ok: false, detail: "credentials_wrong" };
 const BUSY: VerifyOutcome = { ok: false, detail: "auth_busy" };
@@ -67,12 +69,14 @@ interface UnderWay {
 /** Everybody of one client who waits for the same. */
 class Askers implements JobOwner {
   readonly client: string;
+  readonly network: string;
   readonly trusted: boolean;
   readonly #all: Asker[];
   #look: (() => void) | undefined;
 
   constructor(first: Asker, trusted: boolean) {
     this.client = first.client;
+    this.network = first.network;
     this.trusted = trusted;
     this.#all = [first];
   }

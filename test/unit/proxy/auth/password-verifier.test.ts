@@ -134,7 +134,7 @@ describe("PasswordVerifier with a list", () => {
     const queue = createCheckQueue("list", { running: 2, waiting: 20, waitingPerClient: 10 });
     const verifier = new PasswordVerifier(users.store, { queue });
     const ask = (client: string, password: string, isGone = () => false) =>
-      verifier.verify("alice", new Secret(password), { client, isGone, whenGone: () => {} });
+      verifier.verify("alice", new Secret(password), { client, network: client, isGone, whenGone: () => {} });
     const flood = Array.from({ length: 30 }, (_, at) => ask("flood", `wrong ${at}`));
     const answers: string[] = [];
     const others = Array.from({ length: 8 }, async (_, at) => {
@@ -163,6 +163,7 @@ describe("PasswordVerifier with a list", () => {
     const ask = (password: string, name: string) =>
       verifier.verify("alice", new Secret(password), {
         client: "a",
+        network: "a",
         isGone: () => gone.has(name),
         whenGone: (tell) => tells.push(tell),
       });
