@@ -240,7 +240,7 @@ describe("penstock trace that fails", () => {
     const { code, json } = await trace(url(), "--proxy", `http://ci:wrong@127.0.0.1:${proxy.port}`);
     expect(code).toBe(1);
     expect(json.failure?.stage).toBe("proxy");
-    expect(names(json)).toContain("HTTP/1.1 407 Proxy Authentication Required");
+    expect(names(json)).toContain("HTTP/1.1 407 Wrong user name or password");
     const socks = await trace(url(), "--proxy", `socks5h://ci:wrong@127.0.0.1:${proxy.port}`);
     expect(socks.json.failure?.stage).toBe("proxy");
     expect(names(socks.json)).toContain("SOCKS5 password: rejected");
