@@ -59,12 +59,6 @@ export function containsIp(cidr: Cidr, ip: Ip): boolean {
   return rest === 0 || (((base[whole] ?? 0) ^ (bytes[whole] ?? 0)) & (0xff00 >> rest) & 0xff) === 0;
 }
 
-/** Whether `ip` is in one of the ranges. */
-export function isWithin(ip: Ip, ranges: readonly Cidr[]): boolean {
-  for (const range of ranges) if (containsIp(range, ip)) return true;
-  return false;
-}
-
 function createCidr(ip: Ip, prefix: number): Cidr {
   return {
     family: ip.family,

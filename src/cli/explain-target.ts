@@ -1,4 +1,3 @@
-import { containsIp } from "../address/cidr.ts";
 import { type Endpoint, formatEndpoint } from "../address/endpoint.ts";
 import type { Ip } from "../address/ip.ts";
 import type { CompiledConfig } from "../config/compile.ts";
@@ -36,7 +35,7 @@ export async function explainTarget(
   const { runtime } = compiled;
   const lines = [line("target", formatEndpoint(target))];
   lines.push(line("client", `${client.text}${user === undefined ? "" : ` as ${user}`}`));
-  if (runtime.clients && !runtime.clients.some((range) => containsIp(range, client)))
+  if (runtime.clients && !runtime.clients.has(client))
     return [...lines, ...refuse({ detail: "client_not_admitted", note: '"clients" does not have it' })];
   if (runtime.authenticator.required && user === undefined)
     lines.push(

@@ -1,4 +1,6 @@
-import type { InsideDemand, InsideProtocol, NamePattern } from "../proxy/inspect/inside-demand.ts";
+import type { InsideDemand, InsideProtocol } from "../proxy/inspect/inside-demand.ts";
+import { ServerNames } from "../proxy/inspect/server-names.ts";
+import type { TargetPattern } from "../proxy/policy/policy.ts";
 import type { RuleSettings } from "./rule-schema.ts";
 import { parseTargetPattern } from "./target-pattern.ts";
 
@@ -9,14 +11,14 @@ export function compileInside({ protocols, sni, tls, ja4 }: RuleSettings): Insid
   if (protocols === undefined && sni === undefined && tls === undefined && ja4 === undefined) return undefined;
   return {
     protocols: new Set<InsideProtocol>(protocols ?? ["tls"]),
-    ...(sni !== undefined && { sni: sni === "match" ? sni : sni.map(compileName) }),
+    ...(sni !== undefined && { sni: sni === "match" ? sni : new ServerNames(sni, sni.values().map(readName)) }),
     ...(tls !== undefined && { minVersion: versions[tls.min] }),
     ...(ja4 !== undefined && { ja4: new Set(ja4) }),
   };
 }
 
-function compileName(text: string): NamePattern {
+function readName(text: string): TargetPattern {
   const parsed = parseTargetPattern(text);
-  if (!parsed.ok || parsed.pattern.host.kind === "cidr") throw new Error(`The server name ${text} is unchecked`);
-  return parsed.pattern.host;
+  if (!parsed.ok) throw new Error(`The server name ${text} is unchecked`);
+  return parsed.pattern;
 }

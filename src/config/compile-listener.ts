@@ -1,7 +1,7 @@
-import type { Cidr } from "../address/cidr.ts";
+import type { AddressSet } from "../address/address-set.ts";
 import type { TlsPlan } from "../proxy/listen/listener-tls.ts";
 import type { ClientProtocol } from "../proxy/session.ts";
-import { compileCidrs } from "./compile-policy.ts";
+import { compileAddressSet } from "./compile-policy.ts";
 import { compileTls, followTlsFiles, type TlsFiles } from "./compile-tls.ts";
 import { type ListenerAddress, parseListenerAddress } from "./listener-address.ts";
 import type { Materials } from "./materials.ts";
@@ -13,7 +13,7 @@ export interface CompiledListener extends ListenerAddress {
   /** What clients may speak. */
   readonly protocols: ReadonlySet<ClientProtocol>;
   /** Peers that must begin with a PROXY protocol header. */
-  readonly proxyFrom: readonly Cidr[];
+  readonly proxyFrom: AddressSet;
   /** What is shown to clients, for a listener that speaks TLS. */
   readonly tls?: TlsPlan;
 }
@@ -33,7 +33,7 @@ export function compileListeners(
     listeners.push({
       ...address,
       protocols: new Set(protocols),
-      proxyFrom: compileCidrs(proxyProtocol),
+      proxyFrom: compileAddressSet(proxyProtocol),
       ...(plan?.ok && { tls: plan.value }),
     });
     if (tls && plan?.ok) tlsFiles.push(followTlsFiles(tls, at, plan.value, materials));

@@ -1,5 +1,7 @@
+import { AddressSet } from "../address/address-set.ts";
 import { type Cidr, parseCidr } from "../address/cidr.ts";
-import type { HookQuery, HookVerdict, Policy, Rule, TargetPattern, Via } from "../proxy/policy/policy.ts";
+import { compileRules } from "../proxy/policy/compile-rules.ts";
+import type { Fallback, HookQuery, HookVerdict, Policy, Rule, TargetPattern, Via } from "../proxy/policy/policy.ts";
 import { compileInside } from "./compile-inside.ts";
 import type { DecideTarget, RuleSettings, Way } from "./rule-schema.ts";
 import type { Config } from "./schema.ts";
@@ -7,11 +9,15 @@ import { parseTargetPattern } from "./target-pattern.ts";
 
 /** Compiles rules and default. The schema has accepted their values. */
 export function compilePolicy(config: Config): Policy {
-  return { rules: compileRules(config.rules), fallback: compileFallback(config) };
+  return compileRules(readRules(config.rules), compileFallback(config));
 }
 
-/** Compiles ranges of addresses. The schema has accepted them. */
-export function compileCidrs(texts: readonly string[]): Cidr[] {
+/** Compiles a set of addresses. The schema has accepted its ranges. */
+export function compileAddressSet(texts: readonly string[]): AddressSet {
+  return new AddressSet(readCidrs(texts));
+}
+
+function readCidrs(texts: readonly string[]): Cidr[] {
   return texts.map((text) => {
     const parsed = parseCidr(text);
     if (!parsed.ok) throw new Error(`The range ${text} is unchecked`);
@@ -29,14 +35,14 @@ export function asksEnvironment(config: Config): boolean {
   );
 }
 
-function compileRules(rules: Config["rules"]): Rule[] {
-  if (typeof rules === "function") return [compileHook("rules", rules)];
+function readRules(rules: Config["rules"]): Rule[] {
+  if (typeof rules === "function") return [readHook("rules", rules)];
   return rules.map((rule, at) =>
-    typeof rule === "function" ? compileHook(`rule-${at + 1}`, rule) : compileRule(rule, `rule-${at + 1}`),
+    typeof rule === "function" ? readHook(`rule-${at + 1}`, rule) : readRule(rule, `rule-${at + 1}`),
   );
 }
 
-function compileHook(name: string, ask: DecideTarget): Rule {
+function readHook(name: string, ask: DecideTarget): Rule {
   return { name, verdict: { kind: "hook", ask: async (query) => readVerdict(await ask(query)) } };
 }
 
@@ -47,21 +53,24 @@ function readVerdict(verdict: Awaited<ReturnType<DecideTarget>>): HookVerdict {
   return via === undefined ? rest : { ...rest, via: compileWay(via) };
 }
 
-function compileRule(settings: RuleSettings, fallbackName: string): Rule {
+function readRule(settings: RuleSettings, fallbackName: string): Rule {
   const { from, users, to } = settings;
   return {
     name: settings.name ?? fallbackName,
-    ...(from && { from: compileCidrs(from) }),
+    ...(from && { from: readCidrs(from) }),
     ...(users && { users: new Set(users) }),
-    ...(to && { to: to.map(compileTarget) }),
+    ...(to && { to: readTargets(to) }),
     verdict: compileVerdict(settings),
   };
 }
 
-function compileTarget(text: string): TargetPattern {
-  const parsed = parseTargetPattern(text);
-  if (!parsed.ok) throw new Error(`The target ${text} is unchecked`);
-  return parsed.pattern;
+/** One target at a time: a list may have a million of them. */
+function* readTargets(texts: readonly string[]): Iterable<TargetPattern> {
+  for (const text of texts) {
+    const parsed = parseTargetPattern(text);
+    if (!parsed.ok) throw new Error(`The target ${text} is unchecked`);
+    yield parsed.pattern;
+  }
 }
 
 function compileVerdict(settings: RuleSettings): Rule["verdict"] {
@@ -91,7 +100,7 @@ function compileWay(way: Way): Via {
   return way.length === 1 && way[0] === "direct" ? [] : way;
 }
 
-function compileFallback(config: Config): Policy["fallback"] {
+function compileFallback(config: Config): Fallback {
   if (config.default === "deny") return { kind: "deny" };
   if (config.default !== undefined) return { kind: "allow", via: compileWay(config.default) };
   if (config.upstream === undefined) return { kind: "allow", via: [] };

@@ -1,6 +1,8 @@
-import { type Cidr, containsIp, parseCidr } from "../address/cidr.ts";
-import { toAsciiHost } from "../address/host.ts";
+import { type Cidr, parseCidr } from "../address/cidr.ts";
+import { hostFromIp, toAsciiHost } from "../address/host.ts";
 import { parseIp } from "../address/ip.ts";
+import type { TargetPattern } from "../proxy/policy/policy.ts";
+import { TargetSet } from "../proxy/policy/target-set.ts";
 import type { EnvironmentRoutes } from "../proxy/runtime.ts";
 import type { Hop } from "../proxy/route/route.ts";
 import { compileHop } from "./compile-upstream.ts";
@@ -52,8 +54,6 @@ export function compileEnvironment(variables: Variables): {
   };
 }
 
-type Exception = (host: string, port: number) => boolean;
-
 /**
  * Compiles `no_proxy`: entries apart by commas or spaces, each `*`, an address,
  * a range, or a name that also means every name below it, with or without a
@@ -61,36 +61,35 @@ type Exception = (host: string, port: number) => boolean;
  * as in every program that reads the variable.
  */
 function compileExceptions(text: string): EnvironmentRoutes["bypasses"] {
-  const exceptions = text
-    .split(/[\s,]+/)
-    .filter((entry) => entry !== "")
-    .flatMap((entry) => compileException(entry) ?? []);
-  return (host, port) => exceptions.some((matches) => matches(host, port));
+  const entries = text.split(/[\s,]+/).filter((entry) => entry !== "");
+  const exceptions = new TargetSet(entries.flatMap(readException));
+  return (host, port) => {
+    const ip = parseIp(host);
+    return exceptions.has(ip ? hostFromIp(ip) : { kind: "name", text: host }, port);
+  };
 }
 
-function compileException(entry: string): Exception | undefined {
-  if (entry === "*") return () => true;
+function readException(entry: string): TargetPattern[] {
+  if (entry === "*") return [{ host: { kind: "any" }, ports: [] }];
   const range = parseRange(entry);
-  if (range) return (host) => matchesRange(range, host);
+  if (range) return [{ host: { kind: "cidr", cidr: range }, ports: [] }];
   const split = /^(\[[^\]]*\]|[^:]*)(?::([0-9]{1,5}))?$/.exec(entry);
-  if (!split) return undefined;
-  const [, written = "", portText] = split;
-  const port = portText === undefined ? undefined : Number(portText);
-  const matchesPort = (given: number) => port === undefined || port === given;
-  const address = parseRange(written.replace(/^\[|\]$/g, ""));
-  if (address) return (host, given) => matchesPort(given) && matchesRange(address, host);
-  const parsed = toAsciiHost(written.replace(/^\*?\./, ""));
-  if (!parsed.ok) return undefined;
-  const name = parsed.host.text;
-  return (host, given) => matchesPort(given) && (host === name || host.endsWith(`.${name}`));
+  if (!split) return [];
+  const [, written = "", port] = split;
+  const ports = port === undefined ? [] : [[Number(port), Number(port)] as const];
+  const bare = written.replace(/^\[|\]$/g, "").replace(/^\*?\./, "");
+  const address = parseRange(bare);
+  if (address) return [{ host: { kind: "cidr", cidr: address }, ports }];
+  const parsed = toAsciiHost(bare);
+  if (!parsed.ok) return [];
+  const { text } = parsed.host;
+  return [
+    { host: { kind: "name", name: text }, ports },
+    { host: { kind: "suffix", suffix: text }, ports },
+  ];
 }
 
 function parseRange(text: string): Cidr | undefined {
   const parsed = parseCidr(text);
   return parsed.ok ? parsed.cidr : undefined;
-}
-
-function matchesRange(range: Cidr, host: string): boolean {
-  const ip = parseIp(host.replace(/^\[|\]$/g, ""));
-  return ip !== undefined && containsIp(range, ip);
 }

@@ -168,18 +168,21 @@ function findRuleConflicts(config: Raw): Problem[] {
     problems.push(...findVerdictConflicts(rule, path), ...findDemandConflicts(rule, path));
     problems.push(...findUnknownWays(config, rule["via"], [...path, "via"]));
     for (const [index, user] of readList(rule["users"]).entries()) {
-      if (typeof user !== "string" || !users || users.includes(user)) continue;
+      if (typeof user !== "string" || !users || users.has(user)) continue;
       problems.push({
         path: [...path, "users", index],
         message:
           config["users"] === undefined
             ? `There is no user ${quoteValue(user)}: nobody is asked for credentials. Set "users".`
-            : `There is no user ${quoteValue(user)}.${suggest(user, users)}`,
+            : `There is no user ${quoteValue(user)}.${problems.length < MAX_SUGGESTIONS ? suggest(user, users) : ""}`,
       });
     }
   }
   return problems;
 }
+
+/** A suggestion compares a name with every user. After this many problems the rest come without one. */
+const MAX_SUGGESTIONS = 20;
 
 /** What a rule may demand of TLS inside a tunnel. */
 const tlsDemands = ["sni", "tls", "ja4"];
@@ -289,8 +292,8 @@ function findSidecarConflicts(config: Raw): Problem[] {
 }
 
 /** Names that a rule may use; undefined when only a file or a function knows. */
-function listUserNames(users: unknown): string[] | undefined {
-  if (users === undefined) return [];
+function listUserNames(users: unknown): ReadonlySet<string> | undefined {
+  if (users === undefined) return new Set();
   if (!Array.isArray(users)) return undefined;
-  return users.flatMap((entry) => readText(entry, "name") ?? []);
+  return new Set(users.flatMap((entry) => readText(entry, "name") ?? []));
 }

@@ -14,6 +14,10 @@ type PortRange = readonly [from: number, to: number];
  * IPv6 is in brackets when ports follow: `[2001:db8::/32]:443`.
  */
 export function parseTargetPattern(text: string): TargetPatternResult {
+  if (text.includes(":")) {
+    const range = parseCidr(text);
+    if (range.ok) return { ok: true, pattern: { host: { kind: "cidr", cidr: range.cidr }, ports: [] } };
+  }
   const split = splitPorts(text);
   if (!split)
     return refuse('has more than one colon. Write IPv6 in brackets when a port follows, as in "[2001:db8::/32]:443"');
@@ -37,7 +41,6 @@ function splitPorts(text: string): { host: string; ports: string | undefined } |
       ports: rest === "" ? undefined : rest.slice(1),
     };
   }
-  if (parseCidr(text).ok) return { host: text, ports: undefined };
   const [host = "", ports, ...more] = text.split(":");
   return more.length > 0 ? undefined : { host, ports };
 }

@@ -1,4 +1,4 @@
-import type { Cidr } from "../address/cidr.ts";
+import type { AddressSet } from "../address/address-set.ts";
 import type { Authenticator } from "./auth/authenticate.ts";
 import type { ForwardSettings } from "./forward/forward-settings.ts";
 import type { InspectSettings } from "./inspect/inspect-settings.ts";
@@ -27,7 +27,7 @@ export interface Runtime {
   readonly timeouts: Timeouts;
   readonly limits: Limits;
   /** Client addresses that may connect at all; undefined for everyone. */
-  readonly clients?: readonly Cidr[];
+  readonly clients?: AddressSet;
   /** Name of this proxy in `Proxy-Agent`, `Proxy-Status`, `Via`. */
   readonly agent: string;
 }

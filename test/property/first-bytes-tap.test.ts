@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { outlineClientHello, outlineServerHello } from "../../src/protocol/tls/hello-outline.ts";
 import type { InsideDemand } from "../../src/proxy/inspect/inside-demand.ts";
+import { makeServerNames } from "../support/make-policy.ts";
 import { mutateHandshake } from "../support/mutate-handshake.ts";
 import { createRandom } from "../support/seeded-random.ts";
 import { demandTls, forgetTimes, makeTapStand, type TapStand } from "../support/tap-stand.ts";
@@ -15,7 +16,7 @@ const demands: readonly (InsideDemand | undefined)[] = [
   demandTls({ sni: "match" }),
   demandTls({ minVersion: 0x0303 }),
   demandTls({ ja4: new Set(["t13d3112h2_e8f1e7e78f70_b26ce05bbdd6"]) }),
-  { protocols: new Set(["tls", "unknown", "http", "ssh", "smtp"]), sni: [{ kind: "suffix", suffix: "example" }] },
+  { protocols: new Set(["tls", "unknown", "http", "ssh", "smtp"]), sni: makeServerNames("*.example") },
 ];
 
 /** Feeds a connection, cut where `cuts` say; each number is used for one chunk, in turn. */

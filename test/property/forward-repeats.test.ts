@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { drainMicrotasks } from "bun:jsc";
 import fc from "fast-check";
+import { AddressSet } from "../../src/address/address-set.ts";
 import type { SocketConn } from "../../src/net/socket-conn.ts";
 import { serveConnection } from "../../src/proxy/connection.ts";
 import { Forwarding } from "../../src/proxy/forward/forwarding.ts";
@@ -87,7 +88,12 @@ function openStand(forwardedFor: string) {
     { key: `http ${AUTHORITY} private`, idleMs: 60_000, total: 9, perKey: 9 },
   );
   const client = new MemoryConn();
-  const doorway = { name: "listener", protocols: new Set(["http"] as const), proxyFrom: [], tls: undefined };
+  const doorway = {
+    name: "listener",
+    protocols: new Set(["http"] as const),
+    proxyFrom: new AddressSet([]),
+    tls: undefined,
+  };
   void serveConnection(client as unknown as SocketConn, loopback, doorway, services);
   const tell = (act: () => void): void => {
     act();

@@ -1,6 +1,17 @@
 import { parseIp, type Ip } from "../../src/address/ip.ts";
 import { parseTargetPattern } from "../../src/config/target-pattern.ts";
-import type { HookQuery, HookVerdict, Policy, Query, Rule, TargetPattern, Via } from "../../src/proxy/policy/policy.ts";
+import { ServerNames } from "../../src/proxy/inspect/server-names.ts";
+import { compileRules } from "../../src/proxy/policy/compile-rules.ts";
+import type {
+  Fallback,
+  HookQuery,
+  HookVerdict,
+  Policy,
+  Query,
+  Rule,
+  TargetPattern,
+  Via,
+} from "../../src/proxy/policy/policy.ts";
 import { makeEndpoint } from "./make-endpoint.ts";
 
 export function makeIp(text: string): Ip {
@@ -10,12 +21,16 @@ export function makeIp(text: string): Ip {
 }
 
 /** Patterns as a configuration spells them: `*.example.org:443`, `10.0.0.0/8`. */
-function makePatterns(...texts: string[]): TargetPattern[] {
+export function makePatterns(...texts: string[]): TargetPattern[] {
   return texts.map((text) => {
     const parsed = parseTargetPattern(text);
     if (!parsed.ok) throw new Error(`${text}: ${parsed.reason}`);
     return parsed.pattern;
   });
+}
+
+export function makeServerNames(...texts: string[]): ServerNames {
+  return new ServerNames(texts, makePatterns(...texts));
 }
 
 export function denyRule(name: string, ...to: string[]): Rule {
@@ -44,8 +59,8 @@ export function hookRule(name: string, ask: (query: HookQuery) => unknown): Rule
 }
 
 /** Rules, and what holds when none matches: direct unless said otherwise. */
-export function makePolicy(rules: readonly Rule[], fallback: Policy["fallback"] = { kind: "allow", via: [] }): Policy {
-  return { rules, fallback };
+export function makePolicy(rules: readonly Rule[], fallback: Fallback = { kind: "allow", via: [] }): Policy {
+  return compileRules(rules, fallback);
 }
 
 export interface QuerySettings {

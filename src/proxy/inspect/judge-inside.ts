@@ -5,9 +5,8 @@ import { encodeFatalAlert } from "../../protocol/tls/encode-alert.ts";
 import { isGrease, nameVersion } from "../../protocol/tls/iana.ts";
 import { computeJa4 } from "../../protocol/tls/ja4.ts";
 import { fail, type Failure } from "../failure.ts";
-import { isBelow } from "../policy/decide.ts";
 import type { AllowDecision } from "../policy/policy.ts";
-import type { InsideDemand, InsideProtocol, NamePattern } from "./inside-demand.ts";
+import type { InsideDemand, InsideProtocol } from "./inside-demand.ts";
 
 const TLS13 = 0x0304;
 
@@ -71,23 +70,8 @@ function judgeServerName({ sni }: InsideDemand, target: Endpoint, name: string |
   const found = parsed.ok && parsed.host.kind === "name" ? parsed.host.text : undefined;
   const fits =
     found !== undefined &&
-    (sni === "match"
-      ? target.host.kind === "name" && target.host.text === found
-      : sni.some((pattern) => matchesName(pattern, found)));
+    (sni === "match" ? target.host.kind === "name" && target.host.text === found : sni.has(found));
   return fits ? undefined : fail("sni_mismatch", { note: `found SNI ${name.slice(0, 255)}` }).failure;
-}
-
-function matchesName(pattern: NamePattern, name: string): boolean {
-  switch (pattern.kind) {
-    case "any":
-      return true;
-    case "name":
-      return pattern.name === name;
-    case "suffix":
-      return isBelow(name, pattern.suffix);
-    default:
-      return pattern satisfies never;
-  }
 }
 
 function judgeFingerprint({ ja4 }: InsideDemand, hello: ClientHello): Failure | undefined {

@@ -1,4 +1,3 @@
-import { isWithin } from "../../address/cidr.ts";
 import type { Ip } from "../../address/ip.ts";
 import { allowsConnections } from "../../net/linux/spare-descriptors.ts";
 import type { Failure } from "../failure.ts";
@@ -33,7 +32,7 @@ export class Admission {
 
   /** Takes a slot for a new connection; or says why not: the client may not connect, or a limit is met. */
   admitClient(client: Ip, { limits, clients }: Runtime): Failure | undefined {
-    if (clients !== undefined && !isWithin(client, clients)) {
+    if (clients !== undefined && !clients.has(client)) {
       return { detail: "client_not_admitted" };
     }
     if (this.#connections >= limits.connections) return refuseFor("in all");

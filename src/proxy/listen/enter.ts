@@ -1,4 +1,4 @@
-import { type Cidr, isWithin } from "../../address/cidr.ts";
+import type { AddressSet } from "../../address/address-set.ts";
 import type { Conn } from "../../net/conn.ts";
 import { judgeDescriptor } from "../../net/linux/spare-descriptors.ts";
 import { moveToRuntime } from "../../net/move-to-runtime.ts";
@@ -19,7 +19,7 @@ export interface Doorway {
   /** What may be spoken here. */
   readonly protocols: ReadonlySet<ClientProtocol>;
   /** Peers that must say with a PROXY header whom they speak for; nobody else may. */
-  readonly proxyFrom: readonly Cidr[];
+  readonly proxyFrom: AddressSet;
   /** The server's side of TLS as it is now: certificates may change while the listener stands. */
   readonly tls: { readonly current: ServerTls } | undefined;
 }
@@ -38,7 +38,7 @@ export type Entrance =
  * neither header nor TLS.
  */
 export function enter(session: Session, conn: TcpConn, doorway: Doorway, places: Places): Entrance | Promise<Entrance> {
-  if (isWithin(session.client, doorway.proxyFrom)) return passIntroduced(session, conn, doorway, places);
+  if (doorway.proxyFrom.has(session.client)) return passIntroduced(session, conn, doorway, places);
   return pass(session, conn, doorway, places);
 }
 

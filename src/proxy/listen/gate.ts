@@ -1,4 +1,4 @@
-import type { Cidr } from "../../address/cidr.ts";
+import type { AddressSet } from "../../address/address-set.ts";
 import { listenTcp, type TcpListener } from "../../net/listen.ts";
 import { serveConnection } from "../connection.ts";
 import type { Services } from "../services.ts";
@@ -12,7 +12,7 @@ export interface ListenPlan {
   /** 0 lets the system choose. */
   readonly port: number;
   readonly protocols: ReadonlySet<ClientProtocol>;
-  readonly proxyFrom: readonly Cidr[];
+  readonly proxyFrom: AddressSet;
   readonly tls?: Doorway["tls"];
 }
 

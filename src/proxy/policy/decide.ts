@@ -1,58 +1,28 @@
-import { containsIp, isWithin } from "../../address/cidr.ts";
+import type { RangeNode } from "../../address/range-index.ts";
 import type { Host } from "../../address/host.ts";
-import type { Ip } from "../../address/ip.ts";
-import type {
-  AllowDecision,
-  Decision,
-  HookQuery,
-  HookVerdict,
-  Policy,
-  Query,
-  Rule,
-  TargetPattern,
-  Via,
-} from "./policy.ts";
+import { DEFAULT_RULE, findDefaultVia } from "./compile-rules.ts";
+import type { CompiledRule, Decision, Evaluation, HookQuery, HookVerdict, Policy, Query } from "./policy.ts";
+import type { PortGroup, RuleList } from "./rule-list.ts";
 
-/** Name that decisions carry when no rule matched. */
-const DEFAULT_RULE = "default";
-
-/** What the rules say about a query, or what has to be known before they can. `rule` is the index of the one that stopped. */
-export type Evaluation =
-  | { readonly kind: "decided"; readonly decision: Decision }
-  /**
-   * The target is a name that has to be resolved first: the rule has a range in `to`, or a name that
-   * the search list could lead to. Ask again from this rule with `address` and `foundName`.
-   */
-  | { readonly kind: "needs_address"; readonly rule: number }
-  /** The rule is a function. Without a verdict of it, go on from the next rule. */
-  | {
-      readonly kind: "ask";
-      readonly rule: number;
-      readonly ask: (query: HookQuery) => HookVerdict | Promise<HookVerdict>;
-    }
-  /** The rule allows, and a function says which way. */
-  | {
-      readonly kind: "ask_via";
-      readonly rule: number;
-      readonly ask: (query: HookQuery) => Via | Promise<Via>;
-      readonly decision: AllowDecision;
-    };
-
-type AllowVerdict = Extract<Rule["verdict"], { kind: "allow" }>;
-
-/** Walks the rules from index `from` on; the first match decides. Nobody is asked and no time passes. */
+/** Finds the first rule from index `from` on that matches, and what it says. Nobody is asked and no time passes. */
 export function evaluate(policy: Policy, query: Query, from = 0): Evaluation {
-  const { rules } = policy;
-  const address = query.target.host.kind === "ip" ? query.target.host.ip : query.address;
-  for (let index = from; index < rules.length; index++) {
-    const rule = rules[index] as Rule;
-    if (!matchesClient(rule, query)) continue;
-    const match = matchTarget(rule, query, address);
-    if (match === "no") continue;
-    if (match === "unknown") return { kind: "needs_address", rule: index };
-    return judge(policy, rule, index, query, address);
-  }
-  return (recallEvaluations(policy)[2 * rules.length] ??= { kind: "decided", decision: fallBack(policy) });
+  const { rules, targets } = policy;
+  const { host } = query.target;
+  const search = new Search(rules, query, from, rules.length);
+  search.look(targets.open);
+  lookForName(policy, host, search);
+  if (query.foundName !== undefined) lookForName(policy, query.foundName, search);
+  const address = host.kind === "ip" ? host.ip : query.address;
+  const range = address && targets.ranges.find(address);
+  for (let node = range; node !== undefined; node = node.wider) search.look(targets.lists[node.value]);
+  const match = search.first;
+  if (address === undefined) search.look(targets.withRange);
+  if (awaitsName(query)) search.look(targets.withName);
+  if (search.first < match) return { kind: "needs_address", rule: search.first };
+  const rule = rules[match];
+  if (rule === undefined) return policy.unmatched;
+  if (rule.matched === rule.matchedExactly) return rule.matched;
+  return namesAddress(policy, query, match, range) ? rule.matchedExactly : rule.matched;
 }
 
 /** Gives the decision of a rule that is a function, once it has spoken. */
@@ -63,7 +33,7 @@ export function applyVerdict(policy: Policy, rule: number, verdict: Exclude<Hook
     verdict: "allow",
     rule: name,
     allowPrivate: verdict.allowPrivate === true,
-    via: verdict.via ?? findDefaultVia(policy),
+    via: verdict.via ?? findDefaultVia(policy.fallback),
   };
 }
 
@@ -72,80 +42,60 @@ export function describeQuery(query: Query): HookQuery {
   return { client: query.client.text, user: query.user, host: query.target.host.text, port: query.target.port };
 }
 
-function judge(policy: Policy, rule: Rule, index: number, query: Query, address: Ip | undefined): Evaluation {
-  const { verdict, name } = rule;
-  if (verdict.kind === "deny") {
-    return { kind: "decided", decision: { verdict: "deny", rule: name, detail: "denied_by_rule" } };
+/** The first matching rule of several lists. */
+class Search {
+  readonly #rules: readonly CompiledRule[];
+  readonly #query: Query;
+  readonly #from: number;
+  /** The first rule found so far, or where the search ends. */
+  first: number;
+
+  constructor(rules: readonly CompiledRule[], query: Query, from: number, end: number) {
+    this.#rules = rules;
+    this.#query = query;
+    this.#from = from;
+    this.first = end;
   }
-  if (verdict.kind === "hook") return { kind: "ask", rule: index, ask: verdict.ask };
-  const exact = isExact(rule, query, address);
-  return (recallEvaluations(policy)[2 * index + Number(exact)] ??= grant(policy, name, verdict, index, exact));
-}
 
-/**
- * What was found so far: it is the same for all that a rule lets through, and
- * every tunnel keeps its decision. Two for each rule, the second one for the
- * very address that it names; then what holds when none matches.
- */
-const evaluations = new WeakMap<Policy, (Evaluation | undefined)[]>();
-
-function recallEvaluations(policy: Policy): (Evaluation | undefined)[] {
-  let known = evaluations.get(policy);
-  if (known === undefined) {
-    known = [];
-    evaluations.set(policy, known);
+  look(list: RuleList | undefined): void {
+    if (list === undefined) return;
+    const { client, user } = this.#query;
+    this.#walk(list.forAll);
+    const { byUser, byClient } = list;
+    if (byUser !== undefined && user !== undefined) this.#walk(byUser.get(user));
+    if (byClient === undefined) return;
+    for (let node = byClient.ranges.find(client); node !== undefined; node = node.wider)
+      this.#walk(byClient.groups[node.value]);
   }
-  return known;
-}
 
-function grant(policy: Policy, name: string, verdict: AllowVerdict, index: number, exact: boolean): Evaluation {
-  const decision = allow(policy, name, verdict, exact);
-  return typeof verdict.via === "function"
-    ? { kind: "ask_via", rule: index, ask: verdict.via, decision }
-    : { kind: "decided", decision };
-}
-
-function allow(policy: Policy, name: string, verdict: AllowVerdict, exact: boolean): AllowDecision {
-  const { via, allowPrivate, sourceAddress, tunnelHttp, inside, proxyProtocol } = verdict;
-  return {
-    verdict: "allow",
-    rule: name,
-    allowPrivate,
-    via: typeof via === "object" ? via : findDefaultVia(policy),
-    ...(exact && { exactAddress: true }),
-    ...(sourceAddress !== undefined && { sourceAddress }),
-    ...(tunnelHttp !== undefined && { tunnelHttp }),
-    ...(inside !== undefined && { inside }),
-    ...(proxyProtocol !== undefined && { proxyProtocol }),
-  };
-}
-
-function fallBack({ fallback }: Policy): Decision {
-  return fallback.kind === "deny"
-    ? { verdict: "deny", rule: DEFAULT_RULE, detail: "denied_by_default" }
-    : { verdict: "allow", rule: DEFAULT_RULE, allowPrivate: false, via: fallback.via };
-}
-
-/** Where a rule leads that allows and does not say which way; directly, when the default is to deny. */
-function findDefaultVia({ fallback }: Policy): Via {
-  return fallback.kind === "allow" ? fallback.via : [];
-}
-
-function matchesClient(rule: Rule, query: Query): boolean {
-  if (rule.from !== undefined && !isWithin(query.client, rule.from)) return false;
-  return rule.users === undefined || (query.user !== undefined && rule.users.has(query.user));
-}
-
-/** `unknown` when no pattern matches for certain, and one could match if the name was resolved. */
-function matchTarget(rule: Rule, query: Query, address: Ip | undefined): "yes" | "no" | "unknown" {
-  if (rule.to === undefined) return "yes";
-  let unknown = false;
-  for (const pattern of rule.to) {
-    if (!matchesPort(pattern.ports, query.target.port)) continue;
-    if (matchesHost(pattern, query, address)) return "yes";
-    if (pattern.host.kind === "cidr" ? address === undefined : awaitsName(query)) unknown = true;
+  #walk(groups: readonly PortGroup[] | undefined): void {
+    if (groups === undefined) return;
+    for (const { ports, rules } of groups) {
+      if ((rules[0] as number) >= this.first || !ports.has(this.#query.target.port)) continue;
+      for (let at = this.#from === 0 ? 0 : findFrom(rules, this.#from); at < rules.length; at++) {
+        const rule = rules[at] as number;
+        if (rule >= this.first) break;
+        if (matchesClient(this.#rules[rule] as CompiledRule, this.#query)) this.first = rule;
+      }
+    }
   }
-  return unknown ? "unknown" : "no";
+}
+
+/** Where in an ascending list the first number is that is not below `from`. */
+function findFrom(rules: readonly number[], from: number): number {
+  let low = 0;
+  let high = rules.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((rules[middle] as number) < from) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+function lookForName({ targets }: Policy, host: Host, search: Search): void {
+  if (host.kind !== "name") return;
+  for (const list of targets.names.find(host.text)) search.look(targets.lists[list]);
 }
 
 /** Whether resolving may find another name than the one that was asked for. */
@@ -153,47 +103,15 @@ function awaitsName({ target, foundName, mayBeCompleted }: Query): boolean {
   return mayBeCompleted === true && foundName === undefined && target.host.kind === "name";
 }
 
-function matchesHost({ host }: TargetPattern, query: Query, address: Ip | undefined): boolean {
-  switch (host.kind) {
-    case "any":
-      return true;
-    case "name":
-      return isName(query.target.host, host.name) || isName(query.foundName, host.name);
-    case "suffix":
-      return isNameBelow(query.target.host, host.suffix) || isNameBelow(query.foundName, host.suffix);
-    case "cidr":
-      return address !== undefined && containsIp(host.cidr, address);
-    default:
-      return host satisfies never;
-  }
+function matchesClient(rule: CompiledRule, query: Query): boolean {
+  if (rule.from !== undefined && !rule.from.has(query.client)) return false;
+  return rule.users === undefined || (query.user !== undefined && rule.users.has(query.user));
 }
 
-function isName(host: Host | undefined, name: string): boolean {
-  return host?.kind === "name" && host.text === name;
-}
-
-function isNameBelow(host: Host | undefined, suffix: string): boolean {
-  return host?.kind === "name" && isBelow(host.text, suffix);
-}
-
-/** Whether a name is below `suffix`, and not that itself. Both are canonical. */
-export function isBelow(name: string, suffix: string): boolean {
-  return name.length > suffix.length + 1 && name.endsWith(suffix) && name[name.length - suffix.length - 1] === ".";
-}
-
-function matchesPort(ports: TargetPattern["ports"], port: number): boolean {
-  if (ports.length === 0) return true;
-  for (const [from, to] of ports) if (port >= from && port <= to) return true;
-  return false;
-}
-
-/** Whether the rule opens private addresses, and a pattern of it is this one address and no other. */
-function isExact(rule: Rule, query: Query, address: Ip | undefined): boolean {
-  if (rule.verdict.kind !== "allow" || !rule.verdict.allowPrivate) return false;
-  if (rule.to === undefined || address === undefined) return false;
-  for (const { host, ports } of rule.to) {
-    if (host.kind !== "cidr" || host.cidr.prefix !== address.bytes.length * 8) continue;
-    if (containsIp(host.cidr, address) && matchesPort(ports, query.target.port)) return true;
-  }
-  return false;
+/** Whether a pattern of the rule is the address of the query and no other. `range` is the narrowest around it. */
+function namesAddress({ rules, targets }: Policy, query: Query, rule: number, range: RangeNode | undefined): boolean {
+  if (range?.single !== true) return false;
+  const search = new Search(rules, query, rule, rule + 1);
+  search.look(targets.lists[range.value]);
+  return search.first === rule;
 }

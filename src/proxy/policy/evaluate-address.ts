@@ -1,7 +1,7 @@
 import { hostFromIp } from "../../address/host.ts";
-import { evaluate, type Evaluation } from "./decide.ts";
+import { evaluate } from "./decide.ts";
 import { findTranslated, type Nat64Prefixes } from "./nat64.ts";
-import type { Policy, Query } from "./policy.ts";
+import type { Evaluation, Policy, Query } from "./policy.ts";
 
 /**
  * Walks the rules as `evaluate` does. An address behind a translator is also the
@@ -25,6 +25,6 @@ export function evaluateAddress(policy: Policy, query: Query, nat64: Nat64Prefix
 /** The index of the rule that an evaluation ended at; past the last one when none matched. */
 function findRule({ rules }: Policy, evaluation: Evaluation): number {
   if (evaluation.kind !== "decided") return evaluation.rule;
-  const index = rules.findIndex(({ name }) => name === evaluation.decision.rule);
+  const index = rules.findIndex((rule) => rule.matched === evaluation || rule.matchedExactly === evaluation);
   return index < 0 ? rules.length : index;
 }

@@ -1,9 +1,11 @@
+import type { AddressSet } from "../../address/address-set.ts";
 import type { Cidr } from "../../address/cidr.ts";
 import type { Endpoint } from "../../address/endpoint.ts";
 import type { Host } from "../../address/host.ts";
 import type { Ip } from "../../address/ip.ts";
 import type { InsideDemand } from "../inspect/inside-demand.ts";
 import type { ProxyProtocolVersion } from "../route/route.ts";
+import type { TargetIndex } from "./target-index.ts";
 
 /** What a rule can look at. */
 export interface Query {
@@ -51,12 +53,13 @@ export interface HookQuery {
   readonly port: number;
 }
 
-/** One rule, compiled. An absent list means: whoever, wherever. */
+/** One rule as it is written, parsed. An absent list means: whoever, wherever. */
 export interface Rule {
   readonly name: string;
   readonly from?: readonly Cidr[];
   readonly users?: ReadonlySet<string>;
-  readonly to?: readonly TargetPattern[];
+  /** Read once, so that a long list need not be kept. */
+  readonly to?: Iterable<TargetPattern>;
   readonly verdict:
     | { readonly kind: "deny" }
     /** `via` undefined: the default route. A function is asked for each connection. */
@@ -72,11 +75,50 @@ export interface Rule {
     | { readonly kind: "hook"; readonly ask: (query: HookQuery) => HookVerdict | Promise<HookVerdict> };
 }
 
-/** The compiled policy: rules in order, and what holds when none matches. */
-export interface Policy {
-  readonly rules: readonly Rule[];
-  readonly fallback: { readonly kind: "deny" } | { readonly kind: "allow"; readonly via: Via };
+/** A rule, compiled. Its targets are in the index of the policy. */
+export interface CompiledRule {
+  readonly name: string;
+  readonly from?: AddressSet;
+  readonly users?: ReadonlySet<string>;
+  readonly verdict: Rule["verdict"];
+  /** What the evaluation ends with when the rule matches. */
+  readonly matched: Evaluation;
+  /** The same for an address that the rule names alone, where that makes a difference. */
+  readonly matchedExactly: Evaluation;
 }
+
+/** What holds when no rule matches. */
+export type Fallback = { readonly kind: "deny" } | { readonly kind: "allow"; readonly via: Via };
+
+/** The compiled policy: rules in order, and what holds when none matches. `compileRules` makes it. */
+export interface Policy {
+  readonly rules: readonly CompiledRule[];
+  readonly targets: TargetIndex;
+  readonly fallback: Fallback;
+  readonly unmatched: Evaluation;
+}
+
+/** What the rules say about a query, or what has to be known before they can. `rule` is the index of the one that stopped. */
+export type Evaluation =
+  | { readonly kind: "decided"; readonly decision: Decision }
+  /**
+   * The target is a name that has to be resolved first: the rule has a range in `to`, or a name that
+   * the search list could lead to. Ask again from this rule with `address` and `foundName`.
+   */
+  | { readonly kind: "needs_address"; readonly rule: number }
+  /** The rule is a function. Without a verdict of it, go on from the next rule. */
+  | {
+      readonly kind: "ask";
+      readonly rule: number;
+      readonly ask: (query: HookQuery) => HookVerdict | Promise<HookVerdict>;
+    }
+  /** The rule allows, and a function says which way. */
+  | {
+      readonly kind: "ask_via";
+      readonly rule: number;
+      readonly ask: (query: HookQuery) => Via | Promise<Via>;
+      readonly decision: AllowDecision;
+    };
 
 /** What was decided about a target, or about one address of it. */
 export type Decision = AllowDecision | DenyDecision;

@@ -8,6 +8,10 @@ test.each([
     { protocols: ["tls" as const, "ssh" as const], sni: ["*", "a.example", "*.b.example"] },
     "only tls, ssh; SNI *, a.example, *.b.example",
   ],
+  [
+    { sni: Array.from({ length: 12 }, (_, at) => `${at}a.test`) },
+    `only tls; SNI ${Array.from({ length: 10 }, (_, at) => `${at}a.test`).join(", ")} and 2 more`,
+  ],
   [{ tls: { min: "1.2" as const } }, "only tls; TLS 1.2 or later"],
   [{ ja4: ["t12i020400_d30dd38cd76f_847bbcdea70d"] }, "only tls; JA4 t12i020400_d30dd38cd76f_847bbcdea70d"],
 ])("describeInside() says what %p demands", (rule, said) => {

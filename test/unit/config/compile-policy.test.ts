@@ -1,10 +1,12 @@
 import { describe, expect, test } from "bun:test";
 
+import { evaluate } from "../../../src/proxy/policy/decide.ts";
 import { compileForTest } from "../../support/compile-for-test.ts";
+import { makeQuery, makeServerNames } from "../../support/make-policy.ts";
 
 describe("compileConfig() on rules", () => {
   test("compiles every form of a rule", () => {
-    const { rules } = compileForTest({
+    const policy = compileForTest({
       users: [{ name: "ci", password: "x" }],
       upstreams: { corp: "socks5://h", exit: "socks5://i" },
       rules: [
@@ -16,7 +18,7 @@ describe("compileConfig() on rules", () => {
         { via: ["direct"] },
       ],
     }).runtime.policy;
-    expect(rules.map(({ name, verdict }) => [name, verdict])).toEqual([
+    expect(policy.rules.map(({ name, verdict }) => [name, verdict])).toEqual([
       ["no-mail", { kind: "deny" }],
       ["rule-2", { kind: "allow", allowPrivate: false, via: ["corp"] }],
       ["rule-3", { kind: "allow", allowPrivate: true, via: undefined, sourceAddress: "10.0.0.9" }],
@@ -24,9 +26,12 @@ describe("compileConfig() on rules", () => {
       ["rule-5", { kind: "allow", allowPrivate: false, via: [] }],
       ["rule-6", { kind: "allow", allowPrivate: false, via: [] }],
     ]);
-    expect(rules[0]?.to).toEqual([{ host: { kind: "any" }, ports: [[25, 25]] }]);
-    expect(rules[1]?.users).toEqual(new Set(["ci"]));
-    expect(rules[2]?.from?.map((range) => range.text)).toEqual(["::1/128"]);
+    const ruleOf = (...query: Parameters<typeof makeQuery>) => evaluate(policy, makeQuery(...query));
+    expect(ruleOf("a.example:25")).toMatchObject({ decision: { rule: "no-mail" } });
+    expect(ruleOf("a.npmjs.org:443", { user: "ci" })).toMatchObject({ decision: { rule: "rule-2" } });
+    expect(ruleOf("a.npmjs.org:443", { user: "cd" })).toMatchObject({ decision: { rule: "rule-4" } });
+    expect(ruleOf("10.0.0.1:443", { client: "::1" })).toMatchObject({ decision: { rule: "rule-3" } });
+    expect(ruleOf("10.0.0.1:443", { client: "::2" })).toMatchObject({ decision: { rule: "rule-4" } });
   });
 
   test("compiles what a rule demands of what is inside; a demand of TLS means TLS alone unless more is listed", () => {
@@ -43,16 +48,20 @@ describe("compileConfig() on rules", () => {
       { protocols: new Set(["tls"]), sni: "match" },
       {
         protocols: new Set(["tls", "ssh"]),
-        sni: [
-          { kind: "any" },
-          { kind: "name", name: "one.example" },
-          { kind: "suffix", suffix: "xn--bcher-kva.example" },
-        ],
+        sni: makeServerNames("*", "One.Example", "*.bücher.example"),
       },
       { protocols: new Set(["tls"]), minVersion: 0x0303, ja4: new Set(["t13d1516h2_8daaf6152771_e5627efa2ab1"]) },
       { protocols: new Set(["unknown"]) },
       undefined,
     ]);
+  });
+
+  test("compares server names in their canonical form", () => {
+    const [rule] = compileForTest({ rules: [{ sni: ["One.Example", "*.bücher.example"] }] }).runtime.policy.rules;
+    const names = rule?.verdict.kind === "allow" ? rule.verdict.inside?.sni : undefined;
+    if (typeof names !== "object") throw new Error("A list of names is a set of names");
+    expect(["one.example", "a.xn--bcher-kva.example"].map((name) => names.has(name))).toEqual([true, true]);
+    expect(["a.one.example", "xn--bcher-kva.example"].map((name) => names.has(name))).toEqual([false, false]);
   });
 
   test.each([

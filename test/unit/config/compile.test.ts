@@ -1,12 +1,19 @@
 import { describe, expect, test } from "bun:test";
 
+import { AddressSet } from "../../../src/address/address-set.ts";
 import { compileForTest } from "../../support/compile-for-test.ts";
+import { makeIp } from "../../support/make-policy.ts";
 
 describe("compileConfig()", () => {
   test("compiles the defaults: loopback, direct, nobody asked, no sidecar", () => {
     const compiled = compileForTest({});
     expect(compiled.listeners).toEqual([
-      { host: "127.0.0.1", port: 8080, protocols: new Set(["http", "socks5", "socks4"] as const), proxyFrom: [] },
+      {
+        host: "127.0.0.1",
+        port: 8080,
+        protocols: new Set(["http", "socks5", "socks4"] as const),
+        proxyFrom: new AddressSet([]),
+      },
     ]);
     expect(compiled.splice).toEqual({ mode: "auto", afterBytes: 131_072 });
     expect(compiled.drainMs).toBe(10_000);
@@ -14,7 +21,7 @@ describe("compileConfig()", () => {
     expect(compiled.usersFile).toBeUndefined();
     const { authenticator, policy, timeouts, limits, forward, ...runtime } = compiled.runtime;
     expect(authenticator.required).toBe(false);
-    expect(policy).toEqual({ rules: [], fallback: { kind: "allow", via: [] } });
+    expect(policy).toMatchObject({ rules: [], fallback: { kind: "allow", via: [] } });
     expect(timeouts).toEqual({
       handshakeMs: 10_000,
       connectMs: 10_000,
@@ -54,7 +61,7 @@ describe("compileConfig()", () => {
       limits: { connections: 7, perUser: { connections: 2 }, perClient: { connections: 3 }, headBytes: "4KB" },
       timeouts: { handshake: "1s", connect: "2s", idle: "0", drain: "0", hook: "30ms" },
     });
-    const spoken = { protocols: new Set(["http", "socks5", "socks4"] as const), proxyFrom: [] };
+    const spoken = { protocols: new Set(["http", "socks5", "socks4"] as const), proxyFrom: new AddressSet([]) };
     expect(compiled.listeners).toEqual([
       { host: "::1", port: 0, ...spoken },
       { host: "127.0.0.1", port: 9000, ...spoken },
@@ -74,7 +81,8 @@ describe("compileConfig()", () => {
       connectionsPerClient: 3,
       headBytes: 4000,
     });
-    expect(compiled.runtime.clients?.map((range) => range.text)).toEqual(["192.0.2.0/24"]);
+    expect(compiled.runtime.clients?.has(makeIp("192.0.2.9"))).toBe(true);
+    expect(compiled.runtime.clients?.has(makeIp("192.0.3.9"))).toBe(false);
   });
 
   test("places the sidecar on loopback, or on a socket beside the file", () => {

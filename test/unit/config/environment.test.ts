@@ -62,6 +62,9 @@ describe("no_proxy", () => {
     ["192.0.2.0/24", "example.org", 80, false],
     ["exa mple..org,@,:,/", "example.org", 80, false],
     ["localhost", "localhost", 80, true],
+    [".192.0.2.1", "192.0.2.1", 80, true],
+    ["192.0.2.0/24,example.org:80,example.org:81", "a.example.org", 81, true],
+    ["192.0.2.0/24,example.org:80,example.org:81", "a.example.org", 82, false],
   ])("%p exempts %p port %p: %p", (exceptions, host, port, exempt) => {
     expect(compileEnvironment({ no_proxy: exceptions }).routes.bypasses(host, port)).toBe(exempt);
   });

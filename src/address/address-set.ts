@@ -1,0 +1,18 @@
+import type { Cidr } from "./cidr.ts";
+import type { Ip } from "./ip.ts";
+import { type RangeIndex, RangeIndexBuilder } from "./range-index.ts";
+
+/** A set of addresses that ranges describe. A look-up is a binary search, however many ranges there are. */
+export class AddressSet {
+  readonly #ranges: RangeIndex;
+
+  constructor(ranges: Iterable<Cidr>) {
+    const builder = new RangeIndexBuilder();
+    for (const range of ranges) builder.add(range, 1);
+    this.#ranges = builder.build(() => 1);
+  }
+
+  has(ip: Ip): boolean {
+    return this.#ranges.find(ip) !== undefined;
+  }
+}

@@ -1,0 +1,28 @@
+import type { Host } from "../../address/host.ts";
+import type { TargetPattern } from "./policy.ts";
+import type { RuleList } from "./rule-list.ts";
+import { type TargetIndex, TargetIndexBuilder } from "./target-index.ts";
+
+/** A set of targets that patterns describe. A look-up costs the same however many there are. */
+export class TargetSet {
+  readonly #targets: TargetIndex;
+
+  constructor(patterns: Iterable<TargetPattern>) {
+    const builder = new TargetIndexBuilder();
+    builder.add(0, patterns);
+    this.#targets = builder.build([{}]);
+  }
+
+  has(host: Host, port: number): boolean {
+    const { open, names, ranges, lists } = this.#targets;
+    if (hasPort(open, port)) return true;
+    if (host.kind === "name") return names.find(host.text).some((list) => hasPort(lists[list], port));
+    for (let node = ranges.find(host.ip); node !== undefined; node = node.wider)
+      if (hasPort(lists[node.value], port)) return true;
+    return false;
+  }
+}
+
+function hasPort(list: RuleList | undefined, port: number): boolean {
+  return list !== undefined && list.forAll.some(({ ports }) => ports.has(port));
+}

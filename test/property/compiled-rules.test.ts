@@ -1,0 +1,166 @@
+import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
+import { type Cidr, containsIp, parseCidr } from "../../src/address/cidr.ts";
+import { AddressSet } from "../../src/address/address-set.ts";
+import { type Ip, ipFromBytes } from "../../src/address/ip.ts";
+import { evaluate } from "../../src/proxy/policy/decide.ts";
+import type { Evaluation, Query } from "../../src/proxy/policy/policy.ts";
+import { hookRule, makeIp, makePatterns, makePolicy, makeQuery } from "../support/make-policy.ts";
+import { type LinearMatch, type ListedRule, matchLinearly } from "../support/match-linearly.ts";
+
+/** Few labels, so that names and suffixes meet. */
+const label = fc.constantFrom("a", "b", "cc", "test");
+const name = fc.array(label, { minLength: 1, maxLength: 4 }).map((labels) => labels.join("."));
+const ipv4 = fc.tuple(fc.constantFrom(10, 192), fc.nat(1), fc.nat(1), fc.nat(3)).map((parts) => parts.join("."));
+const ipv6 = fc.tuple(fc.constantFrom("2001:db8", "fd00"), fc.nat(1), fc.nat(3)).map(([a, b, c]) => `${a}:${b}::${c}`);
+const address = fc.oneof(ipv4, ipv6);
+
+const range = fc.oneof(
+  address,
+  fc.tuple(ipv4, fc.nat(32)).map(([base, prefix]) => maskRange(base, prefix)),
+  fc.tuple(ipv6, fc.nat(128)).map(([base, prefix]) => maskRange(base, prefix)),
+);
+const ports = fc.constantFrom("", ":443", ":80,443", ":1-1000", ":8080", ":1-65535");
+const pattern = fc
+  .tuple(
+    fc.oneof(
+      { weight: 1, arbitrary: fc.constant("*") },
+      { weight: 6, arbitrary: name },
+      { weight: 6, arbitrary: name.map((text) => `*.${text}`) },
+      { weight: 6, arbitrary: range.map((text) => (text.includes(":") ? `[${text}]` : text)) },
+    ),
+    ports,
+  )
+  .map(([host, at]) => host + at);
+
+const users = fc.uniqueArray(fc.constantFrom("ann", "bob", "eve"), { minLength: 1 }).map((names) => new Set(names));
+const optional = <T>(arbitrary: fc.Arbitrary<T>) => fc.option(arbitrary, { nil: undefined });
+const rule: fc.Arbitrary<ListedRule> = fc
+  .record({
+    from: optional(fc.array(range, { minLength: 1, maxLength: 3 })),
+    users: optional(users),
+    to: fc.option(fc.array(pattern, { minLength: 1, maxLength: 6 }), { nil: undefined, freq: 8 }),
+    verdict: fc.constantFrom("deny", "allow", "private", "via", "hook"),
+  })
+  .map((drawn) => ({
+    name: "",
+    ...(drawn.from && { from: drawn.from.map(readRange) }),
+    ...(drawn.users && { users: drawn.users }),
+    ...(drawn.to && { to: makePatterns(...drawn.to) }),
+    verdict: makeVerdict(drawn.verdict),
+  }));
+const rules = fc
+  .oneof(fc.array(rule, { maxLength: 6 }), fc.array(rule, { minLength: 10, maxLength: 60 }))
+  .map((list) => list.map((each, at) => ({ ...each, name: `r${at}` })));
+
+const query: fc.Arbitrary<Query> = fc
+  .record({
+    host: fc.oneof({ weight: 3, arbitrary: name }, { weight: 1, arbitrary: address }),
+    port: fc.constantFrom(80, 443, 1000, 1001, 8080),
+    client: address,
+    user: optional(fc.constantFrom("ann", "bob", "mallory")),
+    address: optional(address),
+    foundName: optional(name),
+    mayBeCompleted: optional(fc.boolean()),
+  })
+  .map(({ host, port, user, address: found, foundName, mayBeCompleted, client }) =>
+    makeQuery(host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`, {
+      client,
+      ...(user !== undefined && { user }),
+      ...(found !== undefined && { address: found }),
+      ...(foundName !== undefined && { foundName }),
+      ...(mayBeCompleted !== undefined && { mayBeCompleted }),
+    }),
+  );
+
+describe("evaluate()", () => {
+  test("agrees with looking at every pattern of every rule, from whichever rule on", () => {
+    fc.assert(
+      fc.property(rules, fc.array(query, { minLength: 1, maxLength: 20 }), fc.nat(6), (list, queries, from) => {
+        const policy = makePolicy(list, { kind: "deny" });
+        for (const asked of queries)
+          for (const start of [0, from, list.length - 1, list.length].filter((at) => at >= 0))
+            expect(summarise(evaluate(policy, asked, start), list)).toEqual(matchLinearly(list, asked, start));
+      }),
+      { numRuns: 1000 },
+    );
+  });
+
+  test("agrees with it for many rules of one user or one range of clients each, and a few for all", () => {
+    const person = fc.nat(40).map((at) => `user${at}`);
+    const client = fc.nat(40).map((at) => `198.51.100.${at}`);
+    const owned = fc.tuple(rule, optional(person), optional(client)).map(([each, user, from]): ListedRule => ({
+      ...each,
+      ...(user !== undefined && { users: new Set([user]) }),
+      ...(from !== undefined && { from: [readRange(from)] }),
+    }));
+    const asking = fc
+      .tuple(query, person, client)
+      .map(([asked, user, from]): Query => ({ ...asked, user, client: makeIp(from) }));
+    const many = fc.array(owned, { minLength: 20, maxLength: 120 });
+    fc.assert(
+      fc.property(many, fc.array(asking, { minLength: 1, maxLength: 20 }), fc.nat(100), (unnamed, queries, from) => {
+        const list = unnamed.map((each, at) => ({ ...each, name: `r${at}` }));
+        const policy = makePolicy(list, { kind: "deny" });
+        for (const asked of queries)
+          for (const start of [0, from])
+            expect(summarise(evaluate(policy, asked, start), list)).toEqual(matchLinearly(list, asked, start));
+      }),
+    );
+  });
+});
+
+test("An address set has an address exactly when one of its ranges does, at every border", () => {
+  fc.assert(
+    fc.property(fc.array(range, { maxLength: 40 }), fc.array(address), (texts, others) => {
+      const ranges = texts.map(readRange);
+      const set = new AddressSet(ranges);
+      const asked = [...ranges.flatMap(findBorders), ...others.map(makeIp)];
+      for (const ip of asked) expect(set.has(ip)).toBe(ranges.some((each) => containsIp(each, ip)));
+    }),
+  );
+});
+
+function summarise(evaluation: Evaluation, list: readonly ListedRule[]): LinearMatch {
+  switch (evaluation.kind) {
+    case "needs_address":
+      return evaluation;
+    case "ask":
+      return { kind: "matched", rule: evaluation.rule, exact: false };
+    default: {
+      const { decision } = evaluation;
+      const at = list.findIndex((each) => each.name === decision.rule);
+      if (at < 0) return { kind: "none" };
+      return { kind: "matched", rule: at, exact: decision.verdict === "allow" && decision.exactAddress === true };
+    }
+  }
+}
+
+function makeVerdict(kind: "deny" | "allow" | "private" | "via" | "hook"): ListedRule["verdict"] {
+  if (kind === "deny") return { kind };
+  if (kind === "hook") return hookRule("", () => undefined).verdict;
+  return { kind: "allow", allowPrivate: kind === "private", via: kind === "via" ? () => ["up"] : undefined };
+}
+
+function readRange(text: string): Cidr {
+  const parsed = parseCidr(text);
+  if (!parsed.ok) throw new Error(`${text} ${parsed.reason}`);
+  return parsed.cidr;
+}
+
+function maskRange(base: string, prefix: number): string {
+  const bytes = makeIp(base).bytes.map((byte, at) => byte & (0xff00 >> Math.min(8, Math.max(0, prefix - at * 8))));
+  return `${ipFromBytes(bytes).text}/${prefix}`;
+}
+
+/** The first and the last address of a range, and those next to them. */
+function findBorders({ base, prefix }: Cidr): Ip[] {
+  const bits = BigInt(base.length * 8);
+  const first = base.reduce((sum, byte) => sum * 256n + BigInt(byte), 0n);
+  const last = first + (1n << (bits - BigInt(prefix))) - 1n;
+  return [first - 1n, first, last, last + 1n].flatMap((value) => {
+    if (value < 0n || value >= 1n << bits) return [];
+    const bytes = base.map((_, at) => Number((value >> (bits - 8n * BigInt(at + 1))) & 255n));
+    return ipFromBytes(bytes);
+  });
+}
