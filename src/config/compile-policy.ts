@@ -17,8 +17,7 @@ export function compileAddressSet(texts: readonly string[]): AddressSet {
   return new AddressSet(readCidrs(texts));
 }
 
-/** Reads ranges that the schema has accepted. */
-export function readCidrs(texts: readonly string[]): Cidr[] {
+function readCidrs(texts: readonly string[]): Cidr[] {
   return texts.map((text) => {
     const parsed = parseCidr(text);
     if (!parsed.ok) throw new Error(`The range ${text} is unchecked`);

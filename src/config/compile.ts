@@ -8,12 +8,12 @@ import type { Secret } from "../proxy/auth/secret.ts";
 import type { UserStore } from "../proxy/auth/user-store.ts";
 import type { ForwardSettings } from "../proxy/forward/forward-settings.ts";
 import type { SplicePlan } from "../proxy/tunnel/engine.ts";
-import { type Nat64Prefixes, WELL_KNOWN_PREFIX } from "../proxy/policy/nat64.ts";
 import type { Hop } from "../proxy/route/route.ts";
 import type { EnvironmentRoutes, Limits, Runtime, Timeouts } from "../proxy/runtime.ts";
+import { compileNat64 } from "./compile-dns.ts";
 import { compileForward } from "./compile-forward.ts";
 import { type CompiledListener, compileListeners } from "./compile-listener.ts";
-import { asksEnvironment, compileAddressSet, compilePolicy, readCidrs } from "./compile-policy.ts";
+import { asksEnvironment, compileAddressSet, compilePolicy } from "./compile-policy.ts";
 import type { TlsFiles } from "./compile-tls.ts";
 import { compileUpstreams } from "./compile-upstream.ts";
 import { compileUserFile, compileUsers } from "./compile-users.ts";
@@ -176,7 +176,7 @@ function compileRuntime(
     policy: compilePolicy(config),
     upstreams,
     ...(environment && { environment }),
-    nat64: compileNat64(config.dns),
+    ...(config.dns.nat64 !== undefined && { nat64: compileNat64(config.dns.nat64) }),
     forward,
     inspect: config.inspect,
     timeouts: compileTimeouts(config.timeouts),
@@ -207,12 +207,6 @@ function compileAuthenticator(config: Config, users: UserStore | undefined, chec
     hookDeadlineMs: readDuration(config.timeouts.hook),
     ...checks,
   });
-}
-
-function compileNat64({ nat64 = [] }: Config["dns"]): Nat64Prefixes {
-  const own = readCidrs(typeof nat64 === "string" ? [nat64] : nat64);
-  // The longest prefix first: a network's may be within another one.
-  return [...own, ...WELL_KNOWN_PREFIX].sort((a, b) => b.prefix - a.prefix);
 }
 
 function compileTimeouts(timeouts: Config["timeouts"]): Timeouts {

@@ -13,7 +13,7 @@ function read(text: string) {
 describe("parseUpstreamUrl()", () => {
   test.each([
     ["http://proxy.corp:3128", ["http", "proxy.corp:3128"]],
-    ["HTTP://Proxy.Corp.:3128/", ["http", "proxy.corp:3128"]],
+    ["HTTP://Proxy.Corp.:3128/", ["http", "proxy.corp.:3128"]],
     ["https://exit-b:8443", ["https", "exit-b:8443"]],
     ["https://exit-b", ["https", "exit-b:443"]],
     ["socks5://10.0.0.7", ["socks5", "10.0.0.7:1080"]],
