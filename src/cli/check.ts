@@ -1,5 +1,5 @@
 import { createCommand } from "./command.ts";
-import { configArgs, configLists, loadFromFlags, tellProblems } from "./config-args.ts";
+import { configArgs, configHints, configLists, loadFromFlags, tellProblems } from "./config-args.ts";
 import { exitCodes } from "./io.ts";
 
 /** `penstock check`: validates, and prints what would hold. */
@@ -8,6 +8,7 @@ export const check = createCommand({
   description: "Validate the configuration and print what holds, secrets redacted.",
   args: configArgs,
   lists: configLists,
+  hints: configHints,
   async run(input) {
     const loaded = await loadFromFlags(input);
     if (!loaded.ok) {

@@ -1,5 +1,6 @@
 import { containsIp } from "../address/cidr.ts";
 import { type Endpoint, formatEndpoint } from "../address/endpoint.ts";
+import { hostFromIp } from "../address/host.ts";
 import type { Ip } from "../address/ip.ts";
 import type { CompiledConfig } from "../config/compile.ts";
 import type { Resolver } from "../net/dns.ts";
@@ -111,8 +112,17 @@ async function explainAddresses(
   );
   const [first] = judged;
   return judged.every(({ failure }) => failure) && first?.failure
-    ? [...lines, ...refuse(first.failure)]
+    ? [...lines, ...refuse(first.failure), ...tellRule(first.failure, first.ip, target)]
     : [...lines, line("verdict", "allowed")];
+}
+
+/** The rule that would allow a special-purpose address. One that hands out credentials needs its exact address. */
+function tellRule({ detail }: Failure, ip: Ip, { host, port }: Endpoint): string[] {
+  if (detail !== "address_prohibited") return [];
+  const isMetadata = classifyAddress(ip) === "metadata";
+  const to = formatEndpoint({ host: isMetadata ? hostFromIp(ip) : host, port });
+  const reason = isMetadata ? ", since it is a metadata address, which has to be named itself" : "";
+  return [line("allow", `{ to: ["${to}"], allowPrivate: true } before the other rules${reason}`)];
 }
 
 function describeRoute({ hops, name, sourceAddress }: Route, { decision }: Authorized): string {

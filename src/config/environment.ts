@@ -4,7 +4,7 @@ import { parseIp } from "../address/ip.ts";
 import type { EnvironmentRoutes } from "../proxy/runtime.ts";
 import type { Hop } from "../proxy/route/route.ts";
 import { compileHop } from "./compile-upstream.ts";
-import { type Problem, quoteValue } from "./problem.ts";
+import type { Problem } from "./problem.ts";
 import { parseUpstreamUrl } from "./upstream-url.ts";
 
 type Variables = Readonly<Record<string, string | undefined>>;
@@ -30,7 +30,7 @@ export function compileEnvironment(variables: Variables): {
       problems.push({
         path: [],
         origin: variable,
-        message: `${quoteValue(url)} ${parsed.reason}.`,
+        message: `The URL ${parsed.reason}${parsed.reason.endsWith("?") ? "" : "."}`,
       });
       return undefined;
     }

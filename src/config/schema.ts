@@ -1,6 +1,6 @@
 import type * as z from "zod";
 
-import { cidr, count, duration, flag, list, secret, settings, size, text, word } from "./fields.ts";
+import { cidr, count, duration, flag, list, secret, settings, size, text, unquoted, word } from "./fields.ts";
 import { forwardSchema } from "./forward-schema.ts";
 import { inspectSchema } from "./inside-schema.ts";
 import { bindableHost, listenSchema } from "./listener-schema.ts";
@@ -59,7 +59,7 @@ const timeoutsSchema = settings({
   .describe('How long. Durations are a number with `ms`, `s`, `m`, `h` or `d`, such as `"10s"`.')
   .prefault({});
 
-const sidecarSchema = settings({
+const sidecarFields = {
   port: count(0, 65535).describe("TCP port; 0 lets the system choose a free one. Either this or `unix`.").optional(),
   host: bindableHost()
     .describe("IP address to bind, or `localhost`. Beyond loopback it needs `token`. Default: `127.0.0.1`.")
@@ -68,7 +68,9 @@ const sidecarSchema = settings({
     .describe("Path of a Unix socket, relative to the configuration file. Either this or `port`.")
     .optional(),
   token: secret().describe("Bearer token for everything beyond health. Without one only health is served.").optional(),
-})
+};
+
+const sidecarSchema = settings(sidecarFields, "a map such as { port: 9080 }", unquoted)
   .describe("Health, metrics, configuration and live tunnels over HTTP. Off unless set.")
   .optional();
 

@@ -19,6 +19,7 @@ import { describeFailure, type Failure } from "../../proxy/failure.ts";
 import type { Hop } from "../../proxy/route/route.ts";
 import { version } from "../../version.ts";
 import { exchange } from "./exchange.ts";
+import { explainAnswer, explainHandshake, writeProxy } from "./explain-handshake.ts";
 import { Recording } from "./recording.ts";
 import type { SecureRecord, TraceFailure, TraceRecord, TraceStage } from "./trace-record.ts";
 import { formatTargetAuthority, formatTraceTarget, type TraceRequest } from "./trace-request.ts";
@@ -213,7 +214,11 @@ class Trace {
     if (!destination.ok) return destination;
     const opened = await openTunnel({ conn, hop: asked, limit: this.#limit }, destination.value);
     if (!opened.ok) {
-      const stop = { stage: "proxy", text: explainFailure(opened.failure) } as const;
+      const wantsUser = opened.failure.detail === "upstream_credentials" && proxy.credentials === undefined;
+      const text = wantsUser
+        ? `The proxy wants a user: --proxy ${writeProxy(proxy, "USER:PASSWORD@")}`
+        : explainFailure(opened.failure);
+      const stop = { stage: "proxy", text } as const;
       return { ok: false, stop, again: opened.again !== undefined };
     }
     this.record.tunnelAt = { client: conn.bytesWritten, server: conn.bytesRead };
@@ -259,7 +264,8 @@ class Trace {
       },
     );
     this.#limit.forget();
-    if (!probed.ok) return { ok: false as const, stop: { stage, text: sentence(probed.note) } };
+    if (!probed.ok)
+      return { ok: false as const, stop: { stage, text: explainHandshake(probed, stage, this.#request) } };
     record.verdict = probed.verdict;
     return { ok: true as const, value: { stream: probed.stream, record } };
   }
@@ -280,7 +286,8 @@ class Trace {
     this.#limit.forget();
     stream.end();
     this.record.cut = end.kind === "cut";
-    return end.kind === "failed" ? { stage: "http", text: end.text } : undefined;
+    if (end.kind !== "failed") return undefined;
+    return { stage: "http", text: explainAnswer(recording.bytesOf("server"), this.#request) ?? end.text };
   }
 
   #writeHead(): Uint8Array {
@@ -330,8 +337,4 @@ function readEnds(conn: Conn): Pick<NonNullable<TraceRecord["wire"]>, "local" | 
 function explainFailure({ detail, note }: Failure): string {
   const text = describeFailure(detail).text.replace(/\.$/, "");
   return note === undefined ? text : `${text} (${note})`;
-}
-
-function sentence(text: string): string {
-  return `${text.slice(0, 1).toUpperCase()}${text.slice(1)}`;
 }
