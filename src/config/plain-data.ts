@@ -56,11 +56,12 @@ class Copier {
     const copy: unknown[] = [];
     // Not entries(): that is the list's own method, which may have been replaced, and it hides holes.
     for (let at = 0; at < list.length; at++) {
-      if (Object.hasOwn(list, at)) copy.push(this.#copyField(list, at, path));
-      else {
+      const field = Object.getOwnPropertyDescriptor(list, at);
+      if (field === undefined) {
         this.#refuse([...path, at], "Found a hole in the list. Write a value, or close the gap.");
         break;
       }
+      copy.push(this.#copyField(field, at, path));
     }
     const extra = Reflect.ownKeys(list).length - list.length - 1;
     if (extra > 0) this.#refuse(path, "Found a list that has other fields than its items. Write a plain list.");
@@ -74,13 +75,12 @@ class Copier {
         this.#refuse(path, "Found a field whose name is a symbol. Write settings under texts.");
       // It is the one name that would not become a field of the copy.
       else if (key === "__proto__") this.#refuse([...path, key], "There is no such setting.");
-      else copy[key] = this.#copyField(map, key, path);
+      else copy[key] = this.#copyField(Object.getOwnPropertyDescriptor(map, key), key, path);
     }
     return copy;
   }
 
-  #copyField(holder: object, key: string | number, path: Path): unknown {
-    const field = Object.getOwnPropertyDescriptor(holder, key);
+  #copyField(field: PropertyDescriptor | undefined, key: string | number, path: Path): unknown {
     if (field === undefined || !("value" in field))
       return this.#refuse([...path, key], "Found a getter. Write the value itself.");
     if (field.enumerable !== true)
