@@ -4,6 +4,7 @@ import { type Authenticator, createAuthenticator } from "../proxy/auth/authentic
 import { CredentialCache } from "../proxy/auth/credential-cache.ts";
 import { createCheckQueue, type VerifierOptions } from "../proxy/auth/password-verifier.ts";
 import { supportsDigest } from "../proxy/auth/digest-verifier.ts";
+import { parseHtpasswd } from "../proxy/auth/htpasswd.ts";
 import type { Secret } from "../proxy/auth/secret.ts";
 import type { UserStore } from "../proxy/auth/user-store.ts";
 import type { ForwardSettings } from "../proxy/forward/forward-settings.ts";
@@ -62,6 +63,8 @@ export interface CompiledConfig {
   readonly tlsFiles: readonly TlsFiles[];
   /** The certificates for upstreams and origins, to be followed in the same way. */
   readonly trustFiles?: FileGroup<RenewTrust>;
+  /** What the operator should know, though it is no error. */
+  readonly warnings: readonly Problem[];
   /** The effective configuration for people: defaults filled in, secrets redacted. Plain JSON. */
   readonly effective: Readonly<Record<string, unknown>>;
   /** Every secret of it in plain, to be taken out of messages that are not our own. Not to be printed. */
@@ -86,6 +89,7 @@ export function compileConfig(config: Config, materials: Materials): Checked<Com
   const { forward } = keep(compileForward(config.forward, materials));
   const environment = asksEnvironment(config) ? keep(compileEnvironment(materials.variables)).routes : undefined;
   if (users.ok) problems.push(...findDigestProblems(config, users.value));
+  problems.push(...findSocketProblems(config.sidecar?.unix, materials.folder));
   if (problems.length > 0 || !users.ok) return { ok: false, problems };
   const access = config.log.access ?? (materials.terminal ? "text" : "json");
   // One memory and one queue for all users files to come: nobody is verified anew without a reason, and bounds hold for all.
@@ -109,6 +113,7 @@ export function compileConfig(config: Config, materials: Materials): Checked<Com
       ...(usersFile && { usersFile }),
       tlsFiles,
       ...(trustFiles && { trustFiles }),
+      warnings: usersFile ? findUserWarnings(usersFile) : [],
       effective: describeEffective(config, access),
       secrets: listSecrets(config, materials),
     },
@@ -132,6 +137,12 @@ export function findMaterialProblems(raw: unknown, materials: Materials): Proble
       ? compileUpstreams({ upstream: undefined, upstreams: upstreams.data }, materials).problems
       : []),
   ];
+}
+
+function findUserWarnings({ path, text }: UsersFile): Problem[] {
+  const parsed = parseHtpasswd(text);
+  if (!parsed.ok || parsed.users.length > 0) return [];
+  return [{ path: ["users", "file"], message: `${path} has no users: nobody can use the proxy until it has.` }];
 }
 
 /** An htpasswd file to watch. */
@@ -184,6 +195,15 @@ function compileRuntime(
     ...(config.clients && { clients: compileAddressSet(config.clients) }),
     agent: "penstock",
   };
+}
+
+/** Bytes of the path of a Unix socket: sun_path of unix(7) less its NUL. */
+const MAX_SOCKET_PATH = 107;
+
+function findSocketProblems(unix: string | undefined, folder: string): Problem[] {
+  if (unix === undefined || Buffer.byteLength(resolve(folder, unix)) <= MAX_SOCKET_PATH) return [];
+  const message = `The path is too long for a socket. Write one of at most ${MAX_SOCKET_PATH} bytes, its folder included.`;
+  return [{ path: ["sidecar", "unix"], message }];
 }
 
 /** Digest is computed from the password itself: hashes and functions cannot verify it. */

@@ -18,8 +18,8 @@ export function describeEffective(config: Config, access: string): Readonly<Reco
   return redact(filled) as Readonly<Record<string, unknown>>;
 }
 
-/** Settings whose value is a secret wherever they are. Where it comes from is none. */
-const secretSettings = ["password", "token"];
+/** Settings whose value is a secret wherever they are, and the user of an upstream, as in its URL. Where it comes from is none. */
+const secretSettings = ["username", "password", "token"];
 
 function redact(value: unknown): unknown {
   if (typeof value === "function") return "[function]";

@@ -278,13 +278,13 @@ describe("penstock trace that fails", () => {
 
   test.each([
     [["ftp://example.org"], '"ftp://example.org" is not a URL of http or https.'],
-    [["example.org", "--tls=1.1"], '--tls is "1.1". Wanted is 1.2 or 1.3.'],
-    [["example.org", "--format=xml"], '--format is "xml". Wanted is text, mermaid, json, pcapng.'],
-    [["example.org", "--timeout=soon"], '--timeout is "soon". Wanted is a time such as 10s.'],
-    [["example.org", "--ca=none.pem"], '--ca is "none.pem", which cannot be used: there is no such file or folder.'],
+    [["example.org", "--tls=1.1"], '--tls is "1.1". Write 1.2 or 1.3.'],
+    [["example.org", "--format=xml"], '--format is "xml". Write one of text, mermaid, json, pcapng.'],
+    [["example.org", "--timeout=soon"], '--timeout is "soon". Write a time such as 10s.'],
+    [["example.org", "--ca=none.pem"], 'Cannot use --ca "none.pem": there is no such file or folder.'],
     [["example.org", "--proxy=ftp://x:1"], 'The URL of the proxy begins with "ftp".'],
     [["example.org", "--proxy=http://u:s3cret@"], "The URL of the proxy "],
-    [["example.org", "more"], 'Found "more", which is no argument of "trace".'],
+    [["example.org", "more"], 'Found an argument too many: "trace" takes only URL.'],
     [[], "Missing URL."],
   ])("refuses %j", async (args, message) => {
     const io = createFakeIo({ folder: folder.path });
