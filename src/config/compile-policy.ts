@@ -7,9 +7,9 @@ import type { DecideTarget, RuleSettings, Way } from "./rule-schema.ts";
 import type { Config } from "./schema.ts";
 import { parseTargetPattern } from "./target-pattern.ts";
 
-/** Compiles rules and default. The schema has accepted their values. */
-export function compilePolicy(config: Config): Policy {
-  return compileRules(readRules(config.rules), compileFallback(config));
+/** Compiles rules and default. The schema has accepted their values; `rules` are the parsed ones. */
+export function compilePolicy(config: Config, rules = readRules(config.rules)): Policy {
+  return compileRules(rules, compileFallback(config));
 }
 
 /** Compiles a set of addresses. The schema has accepted its ranges. */

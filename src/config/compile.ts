@@ -7,14 +7,12 @@ import { supportsDigest } from "../proxy/auth/digest-verifier.ts";
 import { parseHtpasswd } from "../proxy/auth/htpasswd.ts";
 import type { Secret } from "../proxy/auth/secret.ts";
 import type { UserStore } from "../proxy/auth/user-store.ts";
-import type { ForwardSettings } from "../proxy/forward/forward-settings.ts";
 import type { SplicePlan } from "../proxy/tunnel/engine.ts";
-import type { Hop } from "../proxy/route/route.ts";
 import type { EnvironmentRoutes, Limits, Runtime, Timeouts } from "../proxy/runtime.ts";
 import { compileNat64 } from "./compile-dns.ts";
 import { compileForward } from "./compile-forward.ts";
 import { type CompiledListener, compileListeners } from "./compile-listener.ts";
-import { asksEnvironment, compileAddressSet, compilePolicy } from "./compile-policy.ts";
+import { asksEnvironment, compileAddressSet, compilePolicy, readRules } from "./compile-policy.ts";
 import type { TlsFiles } from "./compile-tls.ts";
 import { compileUpstreams } from "./compile-upstream.ts";
 import { compileUserFile, compileUsers } from "./compile-users.ts";
@@ -22,6 +20,7 @@ import { describeEffective } from "./effective.ts";
 import { compileEnvironment } from "./environment.ts";
 import type { FileGroup } from "./follow-files.ts";
 import { followTrustFiles, type RenewTrust } from "./follow-trust.ts";
+import { findUnreachableRules } from "./find-unreachable-rules.ts";
 import { listenSchema } from "./listener-schema.ts";
 import type { Materials } from "./materials.ts";
 import type { Checked, Problem } from "./problem.ts";
@@ -95,7 +94,9 @@ export function compileConfig(config: Config, materials: Materials): Checked<Com
   // One memory and one queue for all users files to come: nobody is verified anew without a reason, and bounds hold for all.
   const checks = { cache: new CredentialCache(), queue: createCheckQueue(users.value?.kind ?? "list") };
   const authenticator = compileAuthenticator(config, users.value, checks);
-  const runtime = compileRuntime(config, authenticator, forward, upstreams, environment);
+  const rules = readRules(config.rules);
+  const policy = compilePolicy(config, rules);
+  const runtime = compileRuntime(config, { authenticator, policy, forward, upstreams, environment });
   const usersFile = compileUsersFile(config, materials, runtime, checks);
   const trustFiles = followTrustFiles(config, materials);
   return {
@@ -113,7 +114,7 @@ export function compileConfig(config: Config, materials: Materials): Checked<Com
       ...(usersFile && { usersFile }),
       tlsFiles,
       ...(trustFiles && { trustFiles }),
-      warnings: usersFile ? findUserWarnings(usersFile) : [],
+      warnings: [...(usersFile ? findUserWarnings(usersFile) : []), ...findUnreachableRules(rules)],
       effective: describeEffective(config, access),
       secrets: listSecrets(config, materials),
     },
@@ -175,20 +176,16 @@ function compileUsersFile(
   };
 }
 
-function compileRuntime(
-  config: Config,
-  authenticator: Authenticator,
-  forward: ForwardSettings,
-  upstreams: ReadonlyMap<string, Hop>,
-  environment: EnvironmentRoutes | undefined,
-): Runtime {
+/** What is compiled from more than its own section, or may be wrong by itself. */
+type RuntimeParts = Pick<Runtime, "authenticator" | "policy" | "forward" | "upstreams"> & {
+  readonly environment: EnvironmentRoutes | undefined;
+};
+
+function compileRuntime(config: Config, { environment, ...parts }: RuntimeParts): Runtime {
   return {
-    authenticator,
-    policy: compilePolicy(config),
-    upstreams,
+    ...parts,
     ...(environment && { environment }),
     ...(config.dns.nat64 !== undefined && { nat64: compileNat64(config.dns.nat64) }),
-    forward,
     inspect: config.inspect,
     timeouts: compileTimeouts(config.timeouts),
     limits: compileLimits(config.limits),
