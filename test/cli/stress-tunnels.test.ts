@@ -2,7 +2,6 @@ import { expect, test } from "bun:test";
 import { AF_INET6, O_CLOEXEC, O_NONBLOCK, SOCK_STREAM } from "../../src/net/linux/constants.ts";
 import { encodeSocketAddress } from "../../src/net/linux/socket-address.ts";
 import { askInVain, openTunnel } from "../support/ask-tunnel.ts";
-import { burstOfEnds } from "../support/burst-of-ends.ts";
 import { type ServingExecutable, startExecutable } from "../support/executable.ts";
 import { requireLibc } from "../support/lane-stand.ts";
 import { makeIp } from "../support/make-policy.ts";
@@ -44,8 +43,6 @@ interface Place {
 
 type Job = (place: Place) => Promise<void>;
 
-const BURSTS = "tunnels in bursts";
-
 const jobs: readonly (readonly [number, string, Job])[] = [
   [60, "tunnels", (place) => carry(place, place.origin, "127.0.0.1")],
   [5, "fallbacks", (place) => carry(place, place.origin, canRace ? RACED : "127.0.0.1")],
@@ -70,7 +67,7 @@ test(
     const atRest = await proxy.countDescriptors();
     const counts: Record<string, number> = {};
     const end = performance.now() + SECONDS * 1000;
-    const names = [...jobs.map(([, name]) => name), BURSTS];
+    const names = jobs.map(([, name]) => name);
     const goesOn = (): boolean => performance.now() < end || names.some((name) => counts[name] === undefined);
     const work = async (worker: number): Promise<void> => {
       const random = createRandom((SEED * 1000 + worker) * 7919);
@@ -86,7 +83,7 @@ test(
     };
     await Promise.all([
       ...Array.from({ length: WORKERS }, (_, worker) => work(worker)),
-      disturb(proxy, sidecar, counts, goesOn),
+      disturb(proxy, sidecar, goesOn),
       report(counts, goesOn),
     ]);
     expect(proxy.told.filter((line) => line.includes("mistake") || line.includes("died"))).toEqual([]);
@@ -164,24 +161,14 @@ async function readTunnels(sidecar: string): Promise<readonly ListedTunnel[]> {
 }
 
 /**
- * Stops the proxy for a moment, so that it finds much at once when it goes on;
- * captures all tunnels, which brings them back from their lanes; or makes a
- * burst of ends: one after the other, for each would spoil the other.
+ * Stops the proxy for a moment, so that it finds much at once when it goes on,
+ * or captures all tunnels, which brings them back from their lanes.
  */
-async function disturb(
-  proxy: ServingExecutable,
-  sidecar: string,
-  counts: Record<string, number>,
-  goesOn: () => boolean,
-): Promise<void> {
+async function disturb(proxy: ServingExecutable, sidecar: string, goesOn: () => boolean): Promise<void> {
   const random = createRandom(SEED);
   while (goesOn()) {
     await Bun.sleep(random.below(100));
-    const dice = random.below(20);
-    if (dice === 0) {
-      const tunnels = await burstOfEnds(proxy, random, () => capture(sidecar));
-      counts[BURSTS] = (counts[BURSTS] ?? 0) + tunnels;
-    } else if (dice < 5) {
+    if (random.below(5) === 0) {
       const end = await capture(sidecar);
       await Bun.sleep(random.below(100));
       await end();
