@@ -74,15 +74,18 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
   const sockets = chooseSockets(compiled.sockets);
   const { engine, lanes, story } = chooseEngine(compiled.splice, options.tell, sockets.adopt);
   const hooks = new HookReporter(options.tell);
+  const forwarding = new Forwarding();
+  // A kept connection may lead to where its name has led before.
+  const resolver = options.resolver ?? createSystemResolver(() => forwarding.origins.clear());
   const services: Services = {
     runtime: new RuntimeHolder(compiled.runtime),
     admission: new Admission(),
     recorder: createRecorder({ accessLog, metrics, live }),
-    resolver: options.resolver ?? createSystemResolver(),
+    resolver,
     tunnel: engine,
     listen: sockets.listen,
     connect: sockets.connect,
-    forwarding: new Forwarding(),
+    forwarding,
     captures: new Captures({ application: `Penstock ${version}` }),
     own: new OwnAddresses(),
     reportBug: (error, id) => options.tell(`A mistake of the proxy ended connection ${id}: ${describeBug(error)}`),
