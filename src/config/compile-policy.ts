@@ -1,4 +1,3 @@
-import { AddressSet } from "../address/address-set.ts";
 import { type Cidr, parseCidr } from "../address/cidr.ts";
 import { compileRules } from "../proxy/policy/compile-rules.ts";
 import type { Fallback, HookQuery, HookVerdict, Policy, Rule, TargetPattern, Via } from "../proxy/policy/policy.ts";
@@ -12,12 +11,8 @@ export function compilePolicy(config: Config): Policy {
   return compileRules(readRules(config.rules), compileFallback(config));
 }
 
-/** Compiles a set of addresses. The schema has accepted its ranges. */
-export function compileAddressSet(texts: readonly string[]): AddressSet {
-  return new AddressSet(readCidrs(texts));
-}
-
-function readCidrs(texts: readonly string[]): Cidr[] {
+/** Compiles ranges of addresses. The schema has accepted them. */
+export function compileCidrs(texts: readonly string[]): Cidr[] {
   return texts.map((text) => {
     const parsed = parseCidr(text);
     if (!parsed.ok) throw new Error(`The range ${text} is unchecked`);
@@ -58,7 +53,7 @@ function readRule(settings: RuleSettings, fallbackName: string): Rule {
   const { from, users, to } = settings;
   return {
     name: settings.name ?? fallbackName,
-    ...(from && { from: readCidrs(from) }),
+    ...(from && { from: compileCidrs(from) }),
     ...(users && { users: new Set(users) }),
     ...(to && { to: { [Symbol.iterator]: () => readTargets(to) } }),
     verdict: compileVerdict(settings),

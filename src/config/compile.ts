@@ -1,5 +1,6 @@
 import { resolve } from "node:path";
 
+import { AddressSet } from "../address/address-set.ts";
 import { type Authenticator, createAuthenticator } from "../proxy/auth/authenticate.ts";
 import { CredentialCache } from "../proxy/auth/credential-cache.ts";
 import { supportsDigest } from "../proxy/auth/digest-verifier.ts";
@@ -11,7 +12,7 @@ import type { Hop } from "../proxy/route/route.ts";
 import type { EnvironmentRoutes, Limits, Runtime, Timeouts } from "../proxy/runtime.ts";
 import { compileForward } from "./compile-forward.ts";
 import { type CompiledListener, compileListeners } from "./compile-listener.ts";
-import { asksEnvironment, compileAddressSet, compilePolicy } from "./compile-policy.ts";
+import { asksEnvironment, compileCidrs, compilePolicy } from "./compile-policy.ts";
 import type { TlsFiles } from "./compile-tls.ts";
 import { compileUpstreams } from "./compile-upstream.ts";
 import { compileUserFile, compileUsers } from "./compile-users.ts";
@@ -166,7 +167,7 @@ function compileRuntime(
     inspect: config.inspect,
     timeouts: compileTimeouts(config.timeouts),
     limits: compileLimits(config.limits),
-    ...(config.clients && { clients: compileAddressSet(config.clients) }),
+    ...(config.clients && { clients: new AddressSet(compileCidrs(config.clients)) }),
     agent: "penstock",
   };
 }

@@ -7,9 +7,9 @@ import type { Runtime } from "../runtime.ts";
 import type { HookAnswer, HookFault } from "../hook/call-hook.ts";
 import type { HookReport } from "../hook/hook-reporter.ts";
 import { askVerdict, askVia } from "./ask-hook.ts";
-import { applyVerdict, describeQuery, evaluate } from "./decide.ts";
+import { applyVerdict, describeQuery, evaluate, type Evaluation } from "./decide.ts";
 import { guardAddress, type OwnListeners } from "./guard.ts";
-import type { AllowDecision, Decision, DenyDecision, Evaluation, HookVerdict, Policy, Query, Via } from "./policy.ts";
+import type { AllowDecision, Decision, DenyDecision, HookVerdict, Policy, Query, Via } from "./policy.ts";
 
 /** Leave to go to a target. */
 export interface Authorized {

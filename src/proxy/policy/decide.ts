@@ -1,8 +1,30 @@
 import type { RangeNode } from "../../address/range-index.ts";
 import type { Host } from "../../address/host.ts";
 import { DEFAULT_RULE, findDefaultVia } from "./compile-rules.ts";
-import type { CompiledRule, Decision, Evaluation, HookQuery, HookVerdict, Policy, Query } from "./policy.ts";
+import type { AllowDecision, CompiledRule, Decision, HookQuery, HookVerdict, Policy, Query, Via } from "./policy.ts";
 import type { PortGroup, RuleList } from "./rule-list.ts";
+
+/** What the rules say about a query, or what has to be known before they can. `rule` is the index of the one that stopped. */
+export type Evaluation =
+  | { readonly kind: "decided"; readonly decision: Decision }
+  /**
+   * The target is a name that has to be resolved first: the rule has a range in `to`, or a name that
+   * the search list could lead to. Ask again from this rule with `address` and `foundName`.
+   */
+  | { readonly kind: "needs_address"; readonly rule: number }
+  /** The rule is a function. Without a verdict of it, go on from the next rule. */
+  | {
+      readonly kind: "ask";
+      readonly rule: number;
+      readonly ask: (query: HookQuery) => HookVerdict | Promise<HookVerdict>;
+    }
+  /** The rule allows, and a function says which way. */
+  | {
+      readonly kind: "ask_via";
+      readonly rule: number;
+      readonly ask: (query: HookQuery) => Via | Promise<Via>;
+      readonly decision: AllowDecision;
+    };
 
 /** Finds the first rule from index `from` on that matches, and what it says. Nobody is asked and no time passes. */
 export function evaluate(policy: Policy, query: Query, from = 0): Evaluation {
