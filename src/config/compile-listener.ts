@@ -1,7 +1,7 @@
-import type { AddressSet } from "../address/address-set.ts";
+import { AddressSet } from "../address/address-set.ts";
 import type { TlsPlan } from "../proxy/listen/listener-tls.ts";
 import type { ClientProtocol } from "../proxy/session.ts";
-import { compileAddressSet } from "./compile-policy.ts";
+import { compileCidrs } from "./compile-policy.ts";
 import { compileTls, followTlsFiles, type TlsFiles } from "./compile-tls.ts";
 import { type ListenerAddress, parseListenerAddress } from "./listener-address.ts";
 import type { Materials } from "./materials.ts";
@@ -33,7 +33,7 @@ export function compileListeners(
     listeners.push({
       ...address,
       protocols: new Set(protocols),
-      proxyFrom: compileAddressSet(proxyProtocol),
+      proxyFrom: new AddressSet(compileCidrs(proxyProtocol)),
       ...(plan?.ok && { tls: plan.value }),
     });
     if (tls && plan?.ok) tlsFiles.push(followTlsFiles(tls, at, plan.value, materials));

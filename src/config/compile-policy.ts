@@ -1,4 +1,3 @@
-import { AddressSet } from "../address/address-set.ts";
 import { type Cidr, parseCidr } from "../address/cidr.ts";
 import { compileRules } from "../proxy/policy/compile-rules.ts";
 import type { Fallback, HookQuery, HookVerdict, Policy, Rule, TargetPattern, Via } from "../proxy/policy/policy.ts";
@@ -12,12 +11,8 @@ export function compilePolicy(config: Config): Policy {
   return compileRules(readRules(config.rules), compileFallback(config));
 }
 
-/** Compiles a set of addresses. The schema has accepted its ranges. */
-export function compileAddressSet(texts: readonly string[]): AddressSet {
-  return new AddressSet(readCidrs(texts));
-}
-
-function readCidrs(texts: readonly string[]): Cidr[] {
+/** Compiles ranges of addresses. The schema has accepted them. */
+export function compileCidrs(texts: readonly string[]): Cidr[] {
   return texts.map((text) => {
     const parsed = parseCidr(text);
     if (!parsed.ok) throw new Error(`The range ${text} is unchecked`);
@@ -35,7 +30,8 @@ export function asksEnvironment(config: Config): boolean {
   );
 }
 
-function readRules(rules: Config["rules"]): Rule[] {
+/** Parses rules. The schema has accepted their values. */
+export function readRules(rules: Config["rules"]): Rule[] {
   if (typeof rules === "function") return [readHook("rules", rules)];
   return rules.map((rule, at) =>
     typeof rule === "function" ? readHook(`rule-${at + 1}`, rule) : readRule(rule, `rule-${at + 1}`),
@@ -57,15 +53,15 @@ function readRule(settings: RuleSettings, fallbackName: string): Rule {
   const { from, users, to } = settings;
   return {
     name: settings.name ?? fallbackName,
-    ...(from && { from: readCidrs(from) }),
+    ...(from && { from: compileCidrs(from) }),
     ...(users && { users: new Set(users) }),
-    ...(to && { to: readTargets(to) }),
+    ...(to && { to: { [Symbol.iterator]: () => readTargets(to) } }),
     verdict: compileVerdict(settings),
   };
 }
 
 /** One target at a time: a list may have a million of them. */
-function* readTargets(texts: readonly string[]): Iterable<TargetPattern> {
+function* readTargets(texts: readonly string[]): Iterator<TargetPattern> {
   for (const text of texts) {
     const parsed = parseTargetPattern(text);
     if (!parsed.ok) throw new Error(`The target ${text} is unchecked`);

@@ -1,5 +1,6 @@
 import { resolve } from "node:path";
 
+import { AddressSet } from "../address/address-set.ts";
 import { type Authenticator, createAuthenticator } from "../proxy/auth/authenticate.ts";
 import { CredentialCache } from "../proxy/auth/credential-cache.ts";
 import { supportsDigest } from "../proxy/auth/digest-verifier.ts";
@@ -12,7 +13,7 @@ import type { EnvironmentRoutes, Limits, Runtime, Timeouts } from "../proxy/runt
 import { compileNat64 } from "./compile-dns.ts";
 import { compileForward } from "./compile-forward.ts";
 import { type CompiledListener, compileListeners } from "./compile-listener.ts";
-import { asksEnvironment, compileAddressSet, compilePolicy } from "./compile-policy.ts";
+import { asksEnvironment, compileCidrs, compilePolicy } from "./compile-policy.ts";
 import type { TlsFiles } from "./compile-tls.ts";
 import { compileUpstreams } from "./compile-upstream.ts";
 import { compileUserFile, compileUsers } from "./compile-users.ts";
@@ -168,7 +169,7 @@ function compileRuntime(
     inspect: config.inspect,
     timeouts: compileTimeouts(config.timeouts),
     limits: compileLimits(config.limits),
-    ...(config.clients && { clients: compileAddressSet(config.clients) }),
+    ...(config.clients && { clients: new AddressSet(compileCidrs(config.clients)) }),
     agent: "penstock",
   };
 }

@@ -1,4 +1,4 @@
-import { CORP, four, HASTY, many, ONE, six, www, type NameCase } from "./name-case.ts";
+import { CORP, four, HASTY, ONE, six, www, type NameCase } from "./name-case.ts";
 
 /** Search lists, and what they make of a name. */
 export const searchCases: NameCase[] = [

@@ -1,5 +1,6 @@
 import { AddressSet } from "../../address/address-set.ts";
-import type { AllowDecision, CompiledRule, Decision, Evaluation, Fallback, Policy, Rule, Via } from "./policy.ts";
+import type { Evaluation } from "./decide.ts";
+import type { AllowDecision, CompiledRule, Decision, Fallback, Policy, Rule, Via } from "./policy.ts";
 import { TargetIndexBuilder } from "./target-index.ts";
 
 /** Name that decisions carry when no rule matched. */

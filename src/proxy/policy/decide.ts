@@ -1,8 +1,30 @@
 import type { RangeNode } from "../../address/range-index.ts";
 import type { Host } from "../../address/host.ts";
 import { DEFAULT_RULE, findDefaultVia } from "./compile-rules.ts";
-import type { CompiledRule, Decision, Evaluation, HookQuery, HookVerdict, Policy, Query } from "./policy.ts";
+import type { AllowDecision, CompiledRule, Decision, HookQuery, HookVerdict, Policy, Query, Via } from "./policy.ts";
 import type { PortGroup, RuleList } from "./rule-list.ts";
+
+/** What the rules say about a query, or what has to be known before they can. `rule` is the index of the one that stopped. */
+export type Evaluation =
+  | { readonly kind: "decided"; readonly decision: Decision }
+  /**
+   * The target is a name that has to be resolved first: the rule has a range in `to`, or a name that
+   * the search list could lead to. Ask again from this rule with `address` and `foundName`.
+   */
+  | { readonly kind: "needs_address"; readonly rule: number }
+  /** The rule is a function. Without a verdict of it, go on from the next rule. */
+  | {
+      readonly kind: "ask";
+      readonly rule: number;
+      readonly ask: (query: HookQuery) => HookVerdict | Promise<HookVerdict>;
+    }
+  /** The rule allows, and a function says which way. */
+  | {
+      readonly kind: "ask_via";
+      readonly rule: number;
+      readonly ask: (query: HookQuery) => Via | Promise<Via>;
+      readonly decision: AllowDecision;
+    };
 
 /** Finds the first rule from index `from` on that matches, and what it says. Nobody is asked and no time passes. */
 export function evaluate(policy: Policy, query: Query, from = 0): Evaluation {
@@ -22,7 +44,9 @@ export function evaluate(policy: Policy, query: Query, from = 0): Evaluation {
   const rule = rules[match];
   if (rule === undefined) return policy.unmatched;
   if (rule.matched === rule.matchedExactly) return rule.matched;
-  return namesAddress(policy, query, match, range) ? rule.matchedExactly : rule.matched;
+  return address && range?.prefix === address.bytes.length * 8 && namesAddress(policy, query, match, range)
+    ? rule.matchedExactly
+    : rule.matched;
 }
 
 /** Gives the decision of a rule that is a function, once it has spoken. */
@@ -108,9 +132,8 @@ function matchesClient(rule: CompiledRule, query: Query): boolean {
   return rule.users === undefined || (query.user !== undefined && rule.users.has(query.user));
 }
 
-/** Whether a pattern of the rule is the address of the query and no other. `range` is the narrowest around it. */
-function namesAddress({ rules, targets }: Policy, query: Query, rule: number, range: RangeNode | undefined): boolean {
-  if (range?.single !== true) return false;
+/** Whether the rule has a pattern of `range`, which is the address of the query and no other. */
+function namesAddress({ rules, targets }: Policy, query: Query, rule: number, range: RangeNode): boolean {
   const search = new Search(rules, query, rule, rule + 1);
   search.look(targets.lists[range.value]);
   return search.first === rule;

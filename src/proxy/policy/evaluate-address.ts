@@ -1,7 +1,7 @@
 import { hostFromIp } from "../../address/host.ts";
-import { evaluate } from "./decide.ts";
+import { evaluate, type Evaluation } from "./decide.ts";
 import { findTranslated, type Nat64Prefixes } from "./nat64.ts";
-import type { Evaluation, Policy, Query } from "./policy.ts";
+import type { Policy, Query } from "./policy.ts";
 
 /**
  * Walks the rules as `evaluate` does. An address behind a translator is also the

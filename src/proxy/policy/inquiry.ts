@@ -8,11 +8,11 @@ import type { HookAnswer, HookFault } from "../hook/call-hook.ts";
 import { askVerdict, askVia } from "./ask-hook.ts";
 import type { AskingSession, Authorized, AuthorizeServices } from "./authorize.ts";
 import { CandidateList, type Judged } from "./candidate-list.ts";
-import { applyVerdict, describeQuery, evaluate } from "./decide.ts";
+import { applyVerdict, describeQuery, evaluate, type Evaluation } from "./decide.ts";
 import { evaluateAddress } from "./evaluate-address.ts";
 import { guardAddress } from "./guard.ts";
 import { type Nat64Prefixes, WELL_KNOWN_PREFIX } from "./nat64.ts";
-import type { Decision, Evaluation, HookVerdict, Policy, Query, Via } from "./policy.ts";
+import type { Decision, HookVerdict, Policy, Query, Via } from "./policy.ts";
 
 /** What an inquiry ends with. `failure` says more than the decision does, or takes its place. */
 export interface Finding extends Omit<Authorized, "decision"> {

@@ -5,6 +5,7 @@ import type { Host } from "../../address/host.ts";
 import type { Ip } from "../../address/ip.ts";
 import type { InsideDemand } from "../inspect/inside-demand.ts";
 import type { ProxyProtocolVersion } from "../route/route.ts";
+import type { Evaluation } from "./decide.ts";
 import type { TargetIndex } from "./target-index.ts";
 
 /** What a rule can look at. */
@@ -58,7 +59,7 @@ export interface Rule {
   readonly name: string;
   readonly from?: readonly Cidr[];
   readonly users?: ReadonlySet<string>;
-  /** Read once, so that a long list need not be kept. */
+  /** May be parsed anew at each reading, so that a long list need not be kept. */
   readonly to?: Iterable<TargetPattern>;
   readonly verdict:
     | { readonly kind: "deny" }
@@ -97,28 +98,6 @@ export interface Policy {
   readonly fallback: Fallback;
   readonly unmatched: Evaluation;
 }
-
-/** What the rules say about a query, or what has to be known before they can. `rule` is the index of the one that stopped. */
-export type Evaluation =
-  | { readonly kind: "decided"; readonly decision: Decision }
-  /**
-   * The target is a name that has to be resolved first: the rule has a range in `to`, or a name that
-   * the search list could lead to. Ask again from this rule with `address` and `foundName`.
-   */
-  | { readonly kind: "needs_address"; readonly rule: number }
-  /** The rule is a function. Without a verdict of it, go on from the next rule. */
-  | {
-      readonly kind: "ask";
-      readonly rule: number;
-      readonly ask: (query: HookQuery) => HookVerdict | Promise<HookVerdict>;
-    }
-  /** The rule allows, and a function says which way. */
-  | {
-      readonly kind: "ask_via";
-      readonly rule: number;
-      readonly ask: (query: HookQuery) => Via | Promise<Via>;
-      readonly decision: AllowDecision;
-    };
 
 /** What was decided about a target, or about one address of it. */
 export type Decision = AllowDecision | DenyDecision;
