@@ -99,7 +99,8 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     runtime: new RuntimeHolder(compiled.runtime),
     admission,
     recorder: createRecorder({ accessLog, metrics, live, reportBug }),
-    resolver: options.resolver ?? createSystemResolver(),
+    // A kept connection may lead to where its name has led before.
+    resolver: options.resolver ?? createSystemResolver(() => forwarding.origins.clear()),
     tunnel: engine,
     listen: sockets.listen,
     connect: sockets.connect,

@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 
-import { type Authenticator, createAuthenticator } from "../proxy/auth/authenticate.ts";
+import { createAuthenticator } from "../proxy/auth/authenticate.ts";
 import { CredentialCache } from "../proxy/auth/credential-cache.ts";
 import { createCheckQueue, type VerifierOptions } from "../proxy/auth/password-verifier.ts";
 import { supportsDigest } from "../proxy/auth/digest-verifier.ts";

@@ -3,6 +3,7 @@ import { createAskServers, type NameAnswer } from "../../src/net/dns/ask-servers
 import { parseResolvConf } from "../../src/net/dns/resolv-conf.ts";
 import { TYPE_A } from "../../src/protocol/dns/message.ts";
 import { NameServer } from "../support/name-server.ts";
+import { waitFor } from "../support/wait-for.ts";
 
 const many = Array.from({ length: 40 }, (_, at) => `192.0.2.${at + 1}`);
 
@@ -68,6 +69,17 @@ describe("createAskServers()", () => {
     };
     for (const name of ["fails.test", "refuses.test", "silent.test"]) expect((await ask(name)).kind).toBe("found");
     expect(await ask("sure.test")).toEqual({ kind: "no_name" });
+  });
+
+  test("asks again when a datagram is lost", async () => {
+    const ask = await startServers(1, "timeout:5 attempts:2");
+    const [server] = servers as [NameServer];
+    server.zone = { "*": { a: "silent" } };
+    const answer = ask("a.test");
+    await waitFor(() => server.asked.length > 0, "the first question");
+    server.zone = { "*": { a: ["192.0.2.1"] } };
+    expect((await answer).kind).toBe("found");
+    expect(server.asked).toHaveLength(2);
   });
 
   test("tells what went wrong when no server knows", async () => {

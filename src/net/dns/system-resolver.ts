@@ -15,15 +15,17 @@ import { SYSTEM_FILES, SystemNames } from "./system-names.ts";
  * file and search list for each family alone, so that the two can end at
  * different machines. The price is that modules of nsswitch (mDNS, LDAP) are not
  * asked. Elsewhere the system's own way does not block.
+ *
+ * `changed` is told when names may lead elsewhere than before.
  */
-export function createSystemResolver(): Resolver {
+export function createSystemResolver(changed: () => void = () => {}): Resolver {
   const now = (): number => performance.now();
-  if (process.platform !== "linux") return new CachingResolver(walkBySystem, NO_NAMES, now);
+  if (process.platform !== "linux") return new CachingResolver(walkBySystem, NO_NAMES, { now });
   const names = new SystemNames(SYSTEM_FILES);
   return new CachingResolver(
     createWalk(createAskServers(), () => names.conf),
     names,
-    now,
+    { now, changed },
   );
 }
 

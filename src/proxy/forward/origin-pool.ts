@@ -103,6 +103,11 @@ export class OriginPool {
   /** Closes all that are idle, and from now on whatever is put in. */
   close(): void {
     this.#closed = true;
+    this.clear();
+  }
+
+  /** Closes all that are idle. */
+  clear(): void {
     for (const list of this.#byKey.values()) for (const idle of list.slice()) this.#drop(idle);
   }
 

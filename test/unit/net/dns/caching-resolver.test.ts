@@ -17,6 +17,7 @@ function found(ttl: number, ...octets: number[]): NameAnswer {
 class Stand {
   now = 0;
   version = 0;
+  changes = 0;
   conf: ResolvConf = parseResolvConf("", "");
   local: Lookups | undefined;
   readonly asked: string[] = [];
@@ -49,7 +50,7 @@ class Stand {
       () => this.conf,
     ),
     this.#names,
-    () => this.now,
+    { now: () => this.now, changed: () => (this.changes += 1) },
   );
 
   find(text: string, client?: string): Lookups {
@@ -208,6 +209,7 @@ describe("CachingResolver", () => {
     const early = stand.find("a.test");
     stand.version += 1;
     const late = stand.find("a.test");
+    expect(stand.changes).toBe(1);
     expect(stand.asked.filter((key) => key === "a.test/4")).toHaveLength(2);
     early.release();
     late.release();
