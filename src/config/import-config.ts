@@ -102,8 +102,9 @@ function describe(error: unknown): string {
   const { name, message } = error;
   if (name === "ReferenceError") return "The file uses a name that is not defined.";
   const text = message.replace(/ \(evaluating .*$/s, "");
-  if (name === "BuildMessage" || name === "SyntaxError" || name === "ResolveMessage") return finish(hideQuoted(text));
-  return finish(hideCredentials(text));
+  if (name === "BuildMessage" || name === "SyntaxError") return finish(hideQuoted(text));
+  // What is not found is told by name: it stands in a declaration.
+  return finish(hideCredentials(name === "ResolveMessage" ? text.replace(/ imported from .*$/s, "") : text));
 }
 
 /** The compiler's errors are none by class. */
@@ -111,21 +112,17 @@ function isBuildMessage(error: unknown): error is { name: string; message: strin
   return typeof error === "object" && error !== null && "name" in error && "message" in error;
 }
 
-/** Leaves out quoted words, but for the syntax of the language and for names of modules. */
+/** Leaves out quoted words, but for those of the language. */
 function hideQuoted(text: string): string {
   // These are names of import declarations.
   if (text.startsWith("Export named")) return text;
   return text
-    .replace(/ imported from .*$/s, "")
     .replace(/^(Unexpected) (?!end of file$).*[\p{L}\p{N}].*$/su, "$1 word")
     .replace(/^(Invalid [\w ]+):.*$/s, "$1")
     .replace(/(["'])((?:(?!\1).)*)\1/gs, (quoted, _, inner: string) =>
-      /^[^\p{L}\p{N}]{1,3}$/u.test(inner) ||
-      /^(?:class|const|default|export|import|from|of|in|as|penstock)$/.test(inner)
+      /^[^\p{L}\p{N}]{1,3}$/u.test(inner) || /^(?:class|const|default|export|import|from|of|in|as)$/.test(inner)
         ? quoted
-        : /^\.{1,2}\/[\w./-]{1,60}$/.test(inner)
-          ? quoted
-          : '"…"',
+        : '"…"',
     );
 }
 
