@@ -12,6 +12,7 @@ import { WayOut } from "./proxy/dial/way-out.ts";
 import { Forwarding } from "./proxy/forward/forwarding.ts";
 import { HookReporter } from "./proxy/hook/hook-reporter.ts";
 import { Admission } from "./proxy/listen/admission.ts";
+import { clientKey } from "./proxy/listen/client-key.ts";
 import { formatListener, type Gate, type ListenPlan, openGate } from "./proxy/listen/gate.ts";
 import { createListenerTls, type ListenerTls } from "./proxy/listen/listener-tls.ts";
 import { OwnAddresses } from "./proxy/listen/own-addresses.ts";
@@ -95,12 +96,18 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
   const reportBug = (error: unknown, id: string): void =>
     bugs.report(`A mistake of the proxy ended connection ${id}`, error);
   const admission = new Admission();
+  const runtime = new RuntimeHolder(compiled.runtime);
   const services: Services = {
-    runtime: new RuntimeHolder(compiled.runtime),
+    runtime,
     admission,
     recorder: createRecorder({ accessLog, metrics, live, reportBug }),
-    // A kept connection may lead to where its name has led before.
-    resolver: options.resolver ?? createSystemResolver(() => forwarding.origins.clear()),
+    resolver:
+      options.resolver ??
+      createSystemResolver({
+        // A kept connection may lead to where its name has led before.
+        changed: () => forwarding.origins.clear(),
+        nameClient: (client) => clientKey(client, runtime.current.limits.clientPrefix),
+      }),
     tunnel: engine,
     listen: sockets.listen,
     connect: sockets.connect,

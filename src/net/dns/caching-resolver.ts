@@ -25,9 +25,9 @@ export interface LocalNames {
 export interface CachingOptions {
   /** A clock in milliseconds that never goes back. */
   readonly now: () => number;
-  /** Called when what was known does not hold any more. */
+  /** Called when names may lead elsewhere than before. */
   readonly changed?: () => void;
-  /** Clients of the same name share what one of them may have; IPv6 ones by their /64 when absent. */
+  /** Clients under the same key share what one of them may have; their addresses are the keys when absent. */
   readonly nameClient?: (client: Ip) => string;
 }
 
@@ -52,7 +52,7 @@ export class CachingResolver implements Resolver {
     this.#local = local;
     this.#now = options.now;
     this.#changed = options.changed ?? (() => {});
-    this.#nameClient = options.nameClient ?? nameClientAddress;
+    this.#nameClient = options.nameClient ?? (({ text }) => text);
   }
 
   find(host: NamedHost, client?: Ip): Lookups {
@@ -205,9 +205,4 @@ function measure(found: Found | undefined): number {
   const { lookup, ttl } = found;
   if (lookup.ok) return Math.min(Math.max(ttl * 1000, MIN_POSITIVE_MS), MAX_POSITIVE_MS);
   return lookup.note === NOT_FOUND ? NOT_FOUND_MS : TROUBLE_MS;
-}
-
-/** Whoever has one IPv6 address mostly has all of its /64. */
-function nameClientAddress({ family, bytes, text }: Ip): string {
-  return family === 4 ? text : Buffer.from(bytes.buffer, bytes.byteOffset, 8).toString("hex");
 }
