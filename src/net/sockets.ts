@@ -1,11 +1,11 @@
 import { parseIp } from "../address/ip.ts";
-import type { Conn } from "./conn.ts";
-import { type Connect, connectTcp } from "./connect.ts";
-import { createDescriptorConnect } from "./linux/connect-descriptor.ts";
-import { adoptSocket } from "./linux/adopt-socket.ts";
-import { listenDescriptor } from "./linux/listen-descriptor.ts";
-import { Reactor } from "./linux/reactor.ts";
-import { type Listen, listenTcp } from "./listen.ts";
+import type { Conn } from "./conn/conn.ts";
+import { type Connect, connectTcp } from "./runtime/connect.ts";
+import { createDescriptorConnect } from "./epoll/connect-descriptor.ts";
+import { adoptSocket } from "./epoll/adopt-socket.ts";
+import { listenDescriptor } from "./epoll/listen-descriptor.ts";
+import { Reactor } from "./epoll/reactor.ts";
+import { type Listen, listenTcp } from "./runtime/listen.ts";
 
 /** How connections are accepted and made. */
 export interface Sockets {

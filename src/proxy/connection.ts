@@ -1,6 +1,6 @@
 import type { Ip } from "../address/ip.ts";
-import type { Conn } from "../net/conn.ts";
-import type { TcpConn } from "../net/tcp-conn.ts";
+import type { Conn } from "../net/conn/conn.ts";
+import type { TcpConn } from "../net/conn/tcp-conn.ts";
 import { readClaimedUser } from "./auth/claimed-user.ts";
 import { identify } from "./auth/identify.ts";
 import { dial } from "./dial/dial.ts";

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
-import { AF_INET6, O_CLOEXEC, O_NONBLOCK, SOCK_STREAM } from "../../src/net/linux/constants.ts";
-import { encodeSocketAddress } from "../../src/net/linux/socket-address.ts";
+import { AF_INET6, O_CLOEXEC, O_NONBLOCK, SOCK_STREAM } from "../../src/net/libc/constants.ts";
+import { encodeSocketAddress } from "../../src/net/libc/socket-address.ts";
 import { askInVain, openTunnel } from "../support/ask-tunnel.ts";
 import { type ServingExecutable, startExecutable } from "../support/executable.ts";
 import { requireLibc } from "../support/lane-stand.ts";

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { drainMicrotasks } from "bun:jsc";
 import fc from "fast-check";
 import { AddressSet } from "../../src/address/address-set.ts";
-import type { SocketConn } from "../../src/net/socket-conn.ts";
+import type { SocketConn } from "../../src/net/runtime/socket-conn.ts";
 import { serveConnection } from "../../src/proxy/connection.ts";
 import { Forwarding } from "../../src/proxy/forward/forwarding.ts";
 import { scratch } from "../../src/proxy/forward/scratch.ts";

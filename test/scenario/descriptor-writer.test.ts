@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { closeSync, constants, openSync, readSync } from "node:fs";
-import { DescriptorWriter } from "../../src/net/descriptor-writer.ts";
+import { DescriptorWriter } from "../../src/net/libc/descriptor-writer.ts";
 import { expectProgram } from "../support/program.ts";
 import { makeFolder } from "../support/temporary-folder.ts";
 import { waitFor } from "../support/wait-for.ts";

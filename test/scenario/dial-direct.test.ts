@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { describe, expect, test } from "bun:test";
-import type { Conn } from "../../src/net/conn.ts";
-import { connectTcp } from "../../src/net/connect.ts";
+import type { Conn } from "../../src/net/conn/conn.ts";
+import { connectTcp } from "../../src/net/runtime/connect.ts";
 import type { Resolver } from "../../src/net/dns/resolver.ts";
 import { createSystemResolver } from "../../src/net/dns/system-resolver.ts";
 import type { AllowDecision } from "../../src/proxy/policy/policy.ts";

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import type { Ip } from "../../src/address/ip.ts";
-import { listenDescriptor } from "../../src/net/linux/listen-descriptor.ts";
-import { type Listen, type ListenResult, listenTcp, type TcpListener } from "../../src/net/listen.ts";
-import type { TcpConn } from "../../src/net/tcp-conn.ts";
+import { listenDescriptor } from "../../src/net/epoll/listen-descriptor.ts";
+import { type Listen, type ListenResult, listenTcp, type TcpListener } from "../../src/net/runtime/listen.ts";
+import type { TcpConn } from "../../src/net/conn/tcp-conn.ts";
 import { TestConn } from "../support/dial-stand.ts";
 import { makeIp } from "../support/make-policy.ts";
 import { waitFor } from "../support/proxy.ts";

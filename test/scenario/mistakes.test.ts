@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { AddressSet } from "../../src/address/address-set.ts";
-import type { SocketConn } from "../../src/net/socket-conn.ts";
+import type { SocketConn } from "../../src/net/runtime/socket-conn.ts";
 import { serveConnection } from "../../src/proxy/connection.ts";
 import { Forwarding } from "../../src/proxy/forward/forwarding.ts";
 import { Admission } from "../../src/proxy/listen/admission.ts";

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
-import { EPOLLIN } from "../../src/net/linux/constants.ts";
-import type { Reactor } from "../../src/net/linux/reactor.ts";
-import { openSocketPair } from "../../src/net/linux/socket.ts";
+import { EPOLLIN } from "../../src/net/libc/constants.ts";
+import type { Reactor } from "../../src/net/epoll/reactor.ts";
+import { openSocketPair } from "../../src/net/libc/socket.ts";
 import { startProxy, waitFor } from "../support/proxy.ts";
 import { connectRaw, listenEcho } from "../support/raw-peer.ts";
 import { requireReactor } from "../support/require-reactor.ts";

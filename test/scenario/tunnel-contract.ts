@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
-import type { Conn } from "../../src/net/conn.ts";
-import { type Connect, type ConnectResult, connectTcp } from "../../src/net/connect.ts";
-import { createDescriptorConnect } from "../../src/net/linux/connect-descriptor.ts";
+import type { Conn } from "../../src/net/conn/conn.ts";
+import { type Connect, type ConnectResult, connectTcp } from "../../src/net/runtime/connect.ts";
+import { createDescriptorConnect } from "../../src/net/epoll/connect-descriptor.ts";
 import type { Tunnel, TunnelEngine } from "../../src/proxy/tunnel/tunnel.ts";
 import { makeIp } from "../support/make-policy.ts";
 import { requireReactor } from "../support/require-reactor.ts";

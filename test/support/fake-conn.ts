@@ -1,4 +1,4 @@
-import type { Conn, ConnSink } from "../../src/net/conn.ts";
+import type { Conn, ConnSink } from "../../src/net/conn/conn.ts";
 
 /** A connection without a network: the test says what comes and sees what went. */
 export class FakeConn implements Conn {

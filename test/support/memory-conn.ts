@@ -1,4 +1,4 @@
-import type { Conn, ConnSink } from "../../src/net/conn.ts";
+import type { Conn, ConnSink } from "../../src/net/conn/conn.ts";
 
 /** A connection without a socket: a test is its peer, and says what comes and how much is taken. */
 export class MemoryConn implements Conn {

@@ -1,4 +1,4 @@
-import { Reactor } from "../../src/net/linux/reactor.ts";
+import { Reactor } from "../../src/net/epoll/reactor.ts";
 
 /** Gives the reactor of this thread; tests run where there is one. */
 export function requireReactor(): Reactor {

@@ -1,5 +1,5 @@
 import { formatEndpoint } from "../../address/endpoint.ts";
-import type { TlsFailure } from "../../net/tls-error.ts";
+import type { TlsFailure } from "../../net/runtime/tls-error.ts";
 import type { Hop } from "../../proxy/route/route.ts";
 import { formatTraceTarget, type TraceRequest } from "./trace-request.ts";
 

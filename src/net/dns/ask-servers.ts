@@ -1,7 +1,7 @@
 import { parseIp } from "../../address/ip.ts";
 import { decodeDnsReply, type DnsQuestion, type DnsReply, encodeDnsQuestion } from "../../protocol/dns/message.ts";
-import type { ConnectAttempt } from "../connect.ts";
-import { connectTcp } from "../connect.ts";
+import type { ConnectAttempt } from "../runtime/connect.ts";
+import { connectTcp } from "../runtime/connect.ts";
 import type { ResolvConf } from "./resolv-conf.ts";
 
 /** What the name servers say about one type of one absolute name. */

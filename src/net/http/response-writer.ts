@@ -1,4 +1,4 @@
-import type { Conn, ConnSink } from "../conn.ts";
+import type { Conn, ConnSink } from "../conn/conn.ts";
 
 /** Bytes of further requests that may wait while one is answered. */
 const HELD_BYTES = 64 * 1024;

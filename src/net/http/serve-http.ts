@@ -1,6 +1,6 @@
 import type { Ip } from "../../address/ip.ts";
-import { listenTcp } from "../listen.ts";
-import { SocketConn, socketConnHandlers } from "../socket-conn.ts";
+import { listenTcp } from "../runtime/listen.ts";
+import { SocketConn, socketConnHandlers } from "../runtime/socket-conn.ts";
 import { ConnectionTable, type TableLimits } from "./connection-table.ts";
 import { type Handle, ServedConnection, type ServedDeadlines } from "./served-connection.ts";
 

@@ -1,6 +1,6 @@
-import type { Conn } from "../conn.ts";
-import { deadlines } from "../deadlines.ts";
-import { readMessage } from "../read-message.ts";
+import type { Conn } from "../conn/conn.ts";
+import { deadlines } from "../conn/deadlines.ts";
+import { readMessage } from "../conn/read-message.ts";
 import type { Served, ServedState } from "./connection-table.ts";
 import {
   createServedRequestParser,

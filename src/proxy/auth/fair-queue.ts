@@ -1,4 +1,4 @@
-import { deadlines, type Expiring } from "../../net/deadlines.ts";
+import { deadlines, type Expiring } from "../../net/conn/deadlines.ts";
 
 /** For whom a job is done. */
 export interface JobOwner {

@@ -1,10 +1,10 @@
-import type { Conn } from "../../net/conn.ts";
-import { type LoopbackPair, openLoopbackPair } from "../../net/loopback-pair.ts";
-import { type ClientTlsOptions, type SecureResult, secureSocket } from "../../net/secure-socket.ts";
-import { DescriptorConn } from "../../net/linux/descriptor-conn.ts";
-import { moveToRuntime } from "../../net/move-to-runtime.ts";
-import { SocketConn } from "../../net/socket-conn.ts";
-import type { TlsFailureKind } from "../../net/tls-error.ts";
+import type { Conn } from "../../net/conn/conn.ts";
+import { type LoopbackPair, openLoopbackPair } from "../../net/conn/loopback-pair.ts";
+import { type ClientTlsOptions, type SecureResult, secureSocket } from "../../net/runtime/secure-socket.ts";
+import { DescriptorConn } from "../../net/epoll/descriptor-conn.ts";
+import { moveToRuntime } from "../../net/runtime/move-to-runtime.ts";
+import { SocketConn } from "../../net/runtime/socket-conn.ts";
+import type { TlsFailureKind } from "../../net/runtime/tls-error.ts";
 import { fail, type FailureDetail, type Outcome, succeed } from "../failure.ts";
 import { relay } from "../tunnel/relay.ts";
 import type { DialLimit } from "./dial-limit.ts";

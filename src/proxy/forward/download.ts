@@ -1,4 +1,4 @@
-import type { Conn, ConnSink } from "../../net/conn.ts";
+import type { Conn, ConnSink } from "../../net/conn/conn.ts";
 import { getAll, hasField } from "../../protocol/http1/fields.ts";
 import { frameResponse, type ResponseFraming } from "../../protocol/http1/message-framing.ts";
 import { type PlainResponse, readPlainResponse } from "../../protocol/http1/plain-response.ts";

@@ -1,4 +1,4 @@
-import type { Conn } from "../../net/conn.ts";
+import type { Conn } from "../../net/conn/conn.ts";
 import { dial } from "../dial/dial.ts";
 import { describeFailure, fail, type Failure, type Outcome, succeed } from "../failure.ts";
 import type { ForwardRequest } from "../handshake/forward-request.ts";

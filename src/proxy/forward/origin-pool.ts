@@ -1,5 +1,5 @@
 import type { Ip } from "../../address/ip.ts";
-import type { Conn, ConnSink } from "../../net/conn.ts";
+import type { Conn, ConnSink } from "../../net/conn/conn.ts";
 import type { DialledAddress } from "../session.ts";
 
 /** A connection to an origin, or to the upstream that forwards to it. */

@@ -1,4 +1,4 @@
-import type { Conn } from "../../net/conn.ts";
+import type { Conn } from "../../net/conn/conn.ts";
 import { copyOctets, scratch, viewBytes } from "./scratch.ts";
 
 const NOTHING = new Uint8Array(0);

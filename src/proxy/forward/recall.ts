@@ -1,5 +1,5 @@
 import type { Endpoint } from "../../address/endpoint.ts";
-import type { Conn } from "../../net/conn.ts";
+import type { Conn } from "../../net/conn/conn.ts";
 import { getAll } from "../../protocol/http1/fields.ts";
 import { AUTHORITY_START, type PlainRequest } from "../../protocol/http1/plain-request.ts";
 import { evaluate } from "../policy/decide.ts";

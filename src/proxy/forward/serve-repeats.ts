@@ -1,4 +1,4 @@
-import type { Conn, ConnSink } from "../../net/conn.ts";
+import type { Conn, ConnSink } from "../../net/conn/conn.ts";
 import { CR, LF } from "../../protocol/http1/octets.ts";
 import { type PlainRequest, readPlainRequest } from "../../protocol/http1/plain-request.ts";
 import { readPlainResponse } from "../../protocol/http1/plain-response.ts";

@@ -1,4 +1,4 @@
-import type { Conn, ConnSink } from "../../net/conn.ts";
+import type { Conn, ConnSink } from "../../net/conn/conn.ts";
 import type { BodyReader } from "./body-reader.ts";
 import { type Outlet, textHead } from "./outlet.ts";
 

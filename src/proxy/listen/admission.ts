@@ -1,5 +1,5 @@
 import type { Ip } from "../../address/ip.ts";
-import { allowsConnections } from "../../net/linux/spare-descriptors.ts";
+import { allowsConnections } from "../../net/libc/spare-descriptors.ts";
 import type { Failure } from "../failure.ts";
 import type { Runtime } from "../runtime.ts";
 import { clientKey } from "./client-key.ts";

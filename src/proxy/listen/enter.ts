@@ -1,11 +1,11 @@
 import type { AddressSet } from "../../address/address-set.ts";
-import type { Conn } from "../../net/conn.ts";
-import { judgeDescriptor } from "../../net/linux/spare-descriptors.ts";
-import { moveToRuntime } from "../../net/move-to-runtime.ts";
-import { readMessage } from "../../net/read-message.ts";
-import type { ServerTls } from "../../net/server-tls.ts";
-import { startServerTls } from "../../net/start-server-tls.ts";
-import type { TcpConn } from "../../net/tcp-conn.ts";
+import type { Conn } from "../../net/conn/conn.ts";
+import { judgeDescriptor } from "../../net/libc/spare-descriptors.ts";
+import { moveToRuntime } from "../../net/runtime/move-to-runtime.ts";
+import { readMessage } from "../../net/conn/read-message.ts";
+import type { ServerTls } from "../../net/runtime/server-tls.ts";
+import { startServerTls } from "../../net/runtime/start-server-tls.ts";
+import type { TcpConn } from "../../net/conn/tcp-conn.ts";
 import { parseProxyHeader } from "../../protocol/proxy-header/proxy-header.ts";
 import { fail, type Failure, type FailureDetail, type Outcome, succeed } from "../failure.ts";
 import { remainingHandshakeMs } from "../handshake/handshake-deadline.ts";

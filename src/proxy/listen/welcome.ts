@@ -1,5 +1,5 @@
-import type { Conn } from "../../net/conn.ts";
-import type { TcpConn } from "../../net/tcp-conn.ts";
+import type { Conn } from "../../net/conn/conn.ts";
+import type { TcpConn } from "../../net/conn/tcp-conn.ts";
 import { refuse } from "../respond/respond.ts";
 import type { Services } from "../services.ts";
 import type { Session } from "../session.ts";

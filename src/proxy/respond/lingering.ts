@@ -1,5 +1,5 @@
-import type { Conn } from "../../net/conn.ts";
-import { allowsConnections } from "../../net/linux/spare-descriptors.ts";
+import type { Conn } from "../../net/conn/conn.ts";
+import { allowsConnections } from "../../net/libc/spare-descriptors.ts";
 import { clientKey } from "../listen/client-key.ts";
 import type { Runtime } from "../runtime.ts";
 import type { Session } from "../session.ts";

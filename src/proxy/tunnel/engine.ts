@@ -1,4 +1,4 @@
-import { type LanePool, startLanes } from "../../net/linux/lane-pool.ts";
+import { type LanePool, startLanes } from "../../net/splice/lane-pool.ts";
 import { type AdoptSocket, createAdaptiveEngine } from "./promote.ts";
 import { relay } from "./relay.ts";
 import type { TunnelEngine } from "./tunnel.ts";

@@ -1,5 +1,5 @@
-import type { LanePool } from "../../net/linux/lane-pool.ts";
-import type { LanedTunnel, LaneSockets } from "../../net/linux/lane.ts";
+import type { LanePool } from "../../net/splice/lane-pool.ts";
+import type { LanedTunnel, LaneSockets } from "../../net/splice/lane.ts";
 import type { Tunnel, TunnelEnd, TunnelResult } from "./tunnel.ts";
 
 /** Bytes that were carried before. */

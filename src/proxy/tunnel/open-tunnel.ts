@@ -1,4 +1,4 @@
-import type { Conn } from "../../net/conn.ts";
+import type { Conn } from "../../net/conn/conn.ts";
 import type { Places } from "../listen/places.ts";
 import type { Services } from "../services.ts";
 import type { Session } from "../session.ts";

@@ -1,9 +1,9 @@
-import type { Conn } from "../../net/conn.ts";
-import type { LanePool } from "../../net/linux/lane-pool.ts";
-import { DescriptorConn } from "../../net/linux/descriptor-conn.ts";
-import type { LaneSockets } from "../../net/linux/lane.ts";
-import type { Detachable } from "../../net/linux/take-over.ts";
-import { SocketConn } from "../../net/socket-conn.ts";
+import type { Conn } from "../../net/conn/conn.ts";
+import type { LanePool } from "../../net/splice/lane-pool.ts";
+import { DescriptorConn } from "../../net/epoll/descriptor-conn.ts";
+import type { LaneSockets } from "../../net/splice/lane.ts";
+import type { Detachable } from "../../net/epoll/take-over.ts";
+import { SocketConn } from "../../net/runtime/socket-conn.ts";
 import { type BytesBefore, carryInLane, type TunnelInLane } from "./lane-engine.ts";
 import { type Handover, type Promotion, relay } from "./relay.ts";
 import type { TunnelWitness } from "./tunnel-witness.ts";

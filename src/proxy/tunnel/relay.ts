@@ -1,4 +1,4 @@
-import type { Conn, ConnSink } from "../../net/conn.ts";
+import type { Conn, ConnSink } from "../../net/conn/conn.ts";
 import { closeLingering } from "../respond/close-lingering.ts";
 import { ACTIVE, unwatchIdle, type Watched, watchIdle } from "./idle-watch.ts";
 import type { TapPort, TunnelTap } from "./tunnel-tap.ts";

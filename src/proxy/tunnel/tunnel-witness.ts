@@ -1,4 +1,4 @@
-import type { Conn } from "../../net/conn.ts";
+import type { Conn } from "../../net/conn/conn.ts";
 import type { TunnelEnd } from "./tunnel.ts";
 
 /** The two ends of a tunnel. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import type { Conn } from "../../../../src/net/conn.ts";
+import type { Conn } from "../../../../src/net/conn/conn.ts";
 import { knowLookups, type Lookup, type Lookups, type Resolver } from "../../../../src/net/dns/resolver.ts";
 import { type AskingSession, authorize, type Authorization } from "../../../../src/proxy/policy/authorize.ts";
 import type { Policy } from "../../../../src/proxy/policy/policy.ts";
