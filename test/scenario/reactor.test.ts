@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { EPOLLIN } from "../../src/net/libc/constants.ts";
-import type { Reactor } from "../../src/net/epoll/reactor.ts";
+import { readBytes, type Reactor } from "../../src/net/epoll/reactor.ts";
 import { openSocketPair } from "../../src/net/libc/socket.ts";
 import { startProxy, waitFor } from "../support/proxy.ts";
 import { connectRaw, listenEcho } from "../support/raw-peer.ts";
@@ -25,7 +25,7 @@ test("the reactor tells of bytes, and lets timers, promises and sockets of the r
   const heard: string[] = [];
   reactor.add(pair.fds[0], EPOLLIN, {
     onEvent() {
-      const received = reactor.receive(pair.fds[0]);
+      const received = reactor.receive(pair.fds[0], readBytes);
       if (typeof received !== "number") heard.push(Buffer.from(received).toString());
     },
     onBug: () => {},
@@ -62,7 +62,7 @@ test("a bug in what hears of one descriptor is no matter of the others", async (
   reactor.add(sound.fds[0], EPOLLIN, {
     onEvent() {
       heard += 1;
-      reactor.receive(sound.fds[0]);
+      reactor.receive(sound.fds[0], readBytes);
     },
     onBug: () => {},
   });

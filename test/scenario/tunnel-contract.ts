@@ -16,7 +16,7 @@ export interface ConnPair {
 }
 
 /** Makes a connection over a socket of the runtime. */
-async function connectPair(): Promise<ConnPair> {
+export async function connectPair(): Promise<ConnPair> {
   return connectWith(connectTcp);
 }
 

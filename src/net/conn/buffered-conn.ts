@@ -51,6 +51,11 @@ export abstract class BufferedConn implements Conn {
     return this.#paused || (this.#sink === undefined && this.#waitingBytes >= WAITING_CAP);
   }
 
+  /** Bytes that may be read at once: those that wait for a consumer stay under the cap. */
+  protected get room(): number {
+    return this.#sink === undefined ? WAITING_CAP - this.#waitingBytes : Number.POSITIVE_INFINITY;
+  }
+
   get ended(): boolean {
     return this.#ended;
   }
@@ -69,8 +74,9 @@ export abstract class BufferedConn implements Conn {
 
   unread(bytes: Uint8Array): void {
     if (bytes.length === 0) return;
-    if (this.#waiting === undefined) this.#waiting = [bytes];
-    else this.#waiting.unshift(bytes);
+    const own = new Uint8Array(bytes);
+    if (this.#waiting === undefined) this.#waiting = [own];
+    else this.#waiting.unshift(own);
     this.#waitingBytes += bytes.length;
     this.bytesRead -= bytes.length;
   }
@@ -86,15 +92,16 @@ export abstract class BufferedConn implements Conn {
     if (!this.closed) this.settleReader();
   }
 
-  /** Bytes came. */
+  /** Bytes came, in memory that the reader uses again after the call. */
   protected tellData(chunk: Uint8Array): void {
     if (this.#sink !== undefined && this.#waiting === undefined && !this.#paused) {
       this.bytesRead += chunk.length;
       this.#sink.data(chunk);
       return;
     }
-    if (this.#waiting === undefined) this.#waiting = [chunk];
-    else this.#waiting.push(chunk);
+    const own = new Uint8Array(chunk);
+    if (this.#waiting === undefined) this.#waiting = [own];
+    else this.#waiting.push(own);
     this.#waitingBytes += chunk.length;
     if (!this.closed) this.settleReader();
   }

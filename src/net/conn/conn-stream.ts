@@ -23,7 +23,8 @@ export class ConnStream extends Duplex {
     this.#attached = true;
     this.#conn.attach({
       data: (chunk) => {
-        if (!this.push(chunk)) this.#conn.pause();
+        // The stream keeps what it is given.
+        if (!this.push(Buffer.from(chunk))) this.#conn.pause();
       },
       end: () => void this.push(null),
       drain: () => this.#flush(),

@@ -31,11 +31,14 @@ export interface Conn {
   attach(sink: ConnSink): void;
   /** Takes the consumer away; up to 64 KiB then wait in memory before the reader is paused. */
   detach(): void;
-  /** Puts bytes back in front of what is still to be read. Only while detached. */
+  /** Puts a copy of the bytes back in front of what is still to be read. Only while detached. */
   unread(bytes: Uint8Array): void;
   /** Bytes that wait while detached. */
   readonly unreadBytes: number;
-  /** Writes what fits and returns the count taken; the caller keeps the rest until `drain`. -1 when closed for writing. */
+  /**
+   * Writes what fits and returns the count taken; the caller keeps the rest until `drain`. -1 when closed for writing.
+   * Keeps no reference to `bytes`: they may be lent (see `ConnSink.data`).
+   */
   write(bytes: Uint8Array): number;
   /** Stops and restarts reading. */
   pause(): void;
@@ -50,6 +53,10 @@ export interface Conn {
 
 /** The consumer of a connection. `close` is always the last call and comes exactly once. */
 export interface ConnSink {
+  /**
+   * Bytes came. `chunk` is lent: it is valid only during the call, because the
+   * next read goes into the same memory. Whoever keeps bytes copies them.
+   */
   data(chunk: Uint8Array): void;
   /** The peer sent FIN; writing is still possible. */
   end(): void;

@@ -51,7 +51,7 @@ export abstract class MessageReader<T, Code extends string, Outcome> implements 
   #waiting: PromiseWithResolvers<Outcome> | undefined;
   /** The turn of its deadline, once it waits. */
   #turn: number | undefined;
-  /** Everything so far is the first `#length` bytes; the first chunk is used as it came. */
+  /** Everything before the chunk that is being read is the first `#length` bytes. */
   #store: Uint8Array = NO_BYTES;
   #length = 0;
 
@@ -79,8 +79,9 @@ export abstract class MessageReader<T, Code extends string, Outcome> implements 
   }
 
   data(chunk: Uint8Array): void {
-    this.#append(chunk);
-    const bytes = this.#length === this.#store.length ? this.#store : this.#store.subarray(0, this.#length);
+    const isFirst = this.#length === 0;
+    if (!isFirst) this.#append(chunk);
+    const bytes = isFirst ? chunk : this.#store.subarray(0, this.#length);
     const parsed = this.parse(bytes);
     if (parsed.kind === "done") {
       this.#conn.detach();
@@ -88,8 +89,11 @@ export abstract class MessageReader<T, Code extends string, Outcome> implements 
       this.#finish(parsed);
     } else if (parsed.kind === "bad") {
       this.#finish(parsed);
-    } else if (this.#length >= this.#maxBytes) {
+    } else if (bytes.length >= this.#maxBytes) {
       this.#finish({ kind: "too_large" });
+    } else if (isFirst) {
+      // Most messages come in one chunk and need no copy.
+      this.#append(chunk);
     }
   }
 
@@ -107,11 +111,6 @@ export abstract class MessageReader<T, Code extends string, Outcome> implements 
 
   /** Doubles the store when it is full, so that a byte at a time costs no more than a few copies. */
   #append(chunk: Uint8Array): void {
-    if (this.#length === 0) {
-      this.#store = chunk;
-      this.#length = chunk.length;
-      return;
-    }
     const length = this.#length + chunk.length;
     if (length > this.#store.length) {
       const grown = new Uint8Array(Math.max(length, this.#store.length * 2));

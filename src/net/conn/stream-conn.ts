@@ -67,13 +67,13 @@ export class StreamConn implements Conn {
   }
   unread(bytes: Uint8Array): void {
     if (bytes.length === 0) return;
-    this.#waiting.unshift(bytes);
+    this.#waiting.unshift(new Uint8Array(bytes));
     this.bytesRead -= bytes.length;
   }
-  /** Takes all of it: a stream has a buffer of its own, and tells `drain` once it is empty. */
+  /** Takes a copy of all of it: a stream has a queue of its own, and tells `drain` once it is empty. */
   write(bytes: Uint8Array): number {
     if (this.closed || this.#stream.writableEnded || this.#stream.destroyed) return -1;
-    this.#stream.write(bytes);
+    this.#stream.write(new Uint8Array(bytes));
     this.bytesWritten += bytes.length;
     return bytes.length;
   }

@@ -8,7 +8,7 @@ export interface ConnTap {
   ended(): void;
 }
 
-/** A connection like the one that it wraps, and somebody who looks at it. `bytes` shown are not to be changed or kept from being freed: who keeps them copies them. */
+/** A connection like the one that it wraps, and somebody who looks at it. The tap must copy bytes that it keeps. */
 export class TappedConn implements Conn {
   whenClosed: (() => void) | undefined;
   readonly #inner: Conn;

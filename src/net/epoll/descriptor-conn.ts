@@ -192,7 +192,7 @@ export class DescriptorConn extends BufferedConn implements Watcher {
     else if (this.#broken && this.silent) queueMicrotask(() => this.#end(true, true));
   }
 
-  /** Reads until nothing is left, or nobody wants it; others have their turn after 64 KiB, and after a read that stopped at an urgent mark. */
+  /** Reads until nothing is left, or nobody wants it; others have their turn after a full read, and after a read that stopped at an urgent mark. */
   #read(): void {
     while (this.#ready && !this.closed) {
       if (this.ended || this.silent) {
@@ -200,13 +200,14 @@ export class DescriptorConn extends BufferedConn implements Watcher {
         if (this.#gone) this.#end(true, true);
         return;
       }
-      const received = this.#reactor.receive(this.#fd);
+      const most = Math.min(readBytes, this.room);
+      const received = this.#reactor.receive(this.#fd, most);
       if (typeof received === "number") {
         this.#take(received);
         return;
       }
       // A short read has emptied the socket, but for one that stopped at an urgent mark: of what comes now, epoll tells.
-      const isMore = received.length === readBytes || this.#urgent;
+      const isMore = received.length === most || this.#urgent;
       this.#ready = isMore || this.#ending || this.#gone;
       if (isMore) this.#reactor.callSoon(this);
       this.tellData(received);

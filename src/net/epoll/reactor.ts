@@ -33,9 +33,9 @@ const maxFailures = 100;
 /** Turns without waiting that may follow one another before the runtime gets its own. */
 const moreTurns = 4;
 /** Bytes that one read can take. */
-export const readBytes = 65_536;
-/** From so many bytes on, a chunk is the very memory it was read into, and not a copy: that costs less than new memory to read into. */
-const copiedBytes = 49_152;
+export const readBytes = 131_072;
+/** Chunks up to this length are views that are kept: a new one costs more than to read so few bytes. */
+const maxKeptView = 2048;
 
 /**
  * An event loop over epoll beside the runtime's, on the same thread.
@@ -66,7 +66,8 @@ export class Reactor {
   #watched = 0;
   #running = false;
   #lastEventAt = 0;
-  #memory = new Uint8Array(readBytes);
+  readonly #memory = new Uint8Array(readBytes);
+  readonly #views: (Uint8Array | undefined)[] = Array.from({ length: maxKeptView + 1 });
 
   private constructor(libc: Libc, epoll: Epoll) {
     this.libc = libc;
@@ -139,16 +140,15 @@ export class Reactor {
   }
 
   /**
-   * Reads what is there, up to 64 KiB; it is the caller's to keep. Instead of
-   * bytes: 0 at the end of the stream, a negated error number otherwise.
+   * Reads what is there, up to `most` bytes and `readBytes`. The bytes are lent until the next
+   * call. Instead of bytes: 0 at the end of the stream, a negated error number otherwise.
    */
-  receive(fd: number): Uint8Array | number {
+  receive(fd: number, most: number): Uint8Array | number {
     const memory = this.#memory;
-    const count = this.libc.read(fd, memory, readBytes);
+    const count = this.libc.read(fd, memory, most);
     if (count <= 0) return count;
-    if (count < copiedBytes) return memory.slice(0, count);
-    this.#memory = new Uint8Array(readBytes);
-    return memory.subarray(0, count);
+    if (count > maxKeptView) return count === readBytes ? memory : memory.subarray(0, count);
+    return (this.#views[count] ??= memory.subarray(0, count));
   }
 
   #forget(fd: number): boolean {

@@ -88,7 +88,7 @@ function takeUnread(conn: SocketConn): Buffer | undefined {
   const stop = (): void => {
     open = false;
   };
-  conn.attach({ data: (chunk) => chunks.push(chunk), end: stop, drain: () => {}, close: stop });
+  conn.attach({ data: (chunk) => chunks.push(new Uint8Array(chunk)), end: stop, drain: () => {}, close: stop });
   conn.detach();
   return open ? Buffer.concat(chunks) : undefined;
 }

@@ -260,7 +260,7 @@ class Repeater implements ConnSink {
     const taken = bytes.length === 0 ? 0 : Math.max(0, this.#client.write(bytes));
     this.#down += taken;
     if (taken < bytes.length) {
-      const unsent = isScratch ? keepScratch(taken, bytes.length) : bytes.subarray(taken);
+      const unsent = isScratch ? keepScratch(taken, bytes.length) : new Uint8Array(bytes.subarray(taken));
       this.#handOver(origin, undefined, unsent);
     } else if (this.#body === undefined) {
       this.#finish(origin, this.#memory as Memory);

@@ -94,14 +94,15 @@ export class FirstBytesTap implements TunnelTap {
     const failure = this.#readClient(chunk) ?? this.#boundUp();
     if (failure !== undefined) return this.#deny(failure);
     if (!wasHolding) return chunk;
-    (this.#held ??= []).push(chunk);
-    return this.#holding ? undefined : this.#takeHeld();
+    if (!this.#holding) return this.#takeHeld(chunk);
+    (this.#held ??= []).push(new Uint8Array(chunk));
+    return undefined;
   }
 
   upEnd(): Uint8Array | undefined {
     if (this.done || !this.#holding) return undefined;
     const failure = this.#settleAsItIs("it ends in the middle");
-    return failure === undefined ? this.#takeHeld() : this.#deny(failure);
+    return failure === undefined ? this.#takeHeld(NO_BYTES) : this.#deny(failure);
   }
 
   down(chunk: Uint8Array): Uint8Array | undefined {
@@ -291,7 +292,7 @@ export class FirstBytesTap implements TunnelTap {
     if (demand !== undefined && this.#settleAsItIs("it is not complete in time") !== undefined) {
       this.#deny(fail("first_bytes_timeout", { note: `${this.#upBytes} bytes came in ${deadlineMs} ms` }).failure);
     } else if (this.#held !== undefined) {
-      this.#port?.pass(this.#takeHeld());
+      this.#port?.pass(this.#takeHeld(NO_BYTES));
     }
   }
 
@@ -302,10 +303,11 @@ export class FirstBytesTap implements TunnelTap {
     this.#port?.refuse(lastWords);
   }
 
-  #takeHeld(): Uint8Array {
-    const held = this.#held ?? [];
+  /** What was held, with `last` behind it. */
+  #takeHeld(last: Uint8Array): Uint8Array {
+    const held = this.#held;
     this.#held = undefined;
-    return held.length === 1 ? (held[0] ?? NO_BYTES) : Buffer.concat(held);
+    return held === undefined ? last : Buffer.concat([...held, last]);
   }
 
   /** What was held may go on; more may still be looked at. */

@@ -18,7 +18,7 @@ const NO_BYTES = new Uint8Array(0);
 export class PassiveTap implements TunnelTap {
   done = false;
   readonly #options: FirstBytesTapOptions;
-  /** The ClientHello, and no longer than until it is answered: it may be part of a larger buffer, and copies cost as much as all the rest here. */
+  /** The ClientHello, until it is answered. */
   #hello: Uint8Array = NO_BYTES;
   #offersEarlyData = false;
   #bytes = 0;
@@ -81,7 +81,7 @@ export class PassiveTap implements TunnelTap {
     const { ja4, alpn, earlyData } = outline.profile;
     facts.protocol = "tls";
     facts.tls = startTlsFacts({ sni: outline.serverName, alpn, ja4, ja3: undefined });
-    this.#hello = chunk;
+    this.#hello = new Uint8Array(chunk);
     this.#offersEarlyData = earlyData;
   }
 

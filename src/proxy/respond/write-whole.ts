@@ -43,7 +43,7 @@ class Writer implements ConnSink, Expiring {
   }
 
   data(chunk: Uint8Array): void {
-    this.#heard.push(chunk);
+    this.#heard.push(new Uint8Array(chunk));
     this.#client.pause();
   }
 

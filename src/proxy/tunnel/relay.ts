@@ -332,7 +332,7 @@ class Direction implements ConnSink {
     this.bytes += taken;
     this.#relay.tell("went", this.#to, chunk, taken);
     if (taken < chunk.length) {
-      this.#rest = chunk.subarray(taken);
+      this.#rest = new Uint8Array(chunk.subarray(taken));
       this.source.pause();
     } else {
       this.#relay.considerPromotion();
