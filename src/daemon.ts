@@ -4,8 +4,9 @@ import type { RenewTrust } from "./config/follow-trust.ts";
 import type { Checked } from "./config/problem.ts";
 import { serveHttp } from "./net/http/serve-http.ts";
 import type { Resolver } from "./net/dns/resolver.ts";
-import type { LanePool } from "./net/splice/lane-pool.ts";
-import { measureDescriptors } from "./net/libc/spare-descriptors.ts";
+import type { LanePool } from "./net/conn/lanes.ts";
+import { startLanes } from "./net/splice/lane-pool.ts";
+import { SpareDescriptors } from "./net/libc/spare-descriptors.ts";
 import { chooseSockets } from "./net/sockets.ts";
 import { createSystemResolver } from "./net/dns/system-resolver.ts";
 import { WayOut } from "./proxy/dial/way-out.ts";
@@ -89,13 +90,18 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
   const doors = openDoors(compiled);
   if (!doors.ok) return doors;
   const sockets = chooseSockets(compiled.sockets);
-  const { engine, lanes, story } = chooseEngine(compiled.splice, options.tell, sockets.adopt);
+  const { engine, lanes, story } = chooseEngine(
+    compiled.splice,
+    () => startLanes({ onTrouble: options.tell }),
+    sockets.adopt,
+  );
   const { secrets } = compiled;
   const hooks = new HookReporter(options.tell, { secrets });
   const bugs = new BugReporter({ tell: options.tell, secrets });
   const reportBug = (error: unknown, id: string): void =>
     bugs.report(`A mistake of the proxy ended connection ${id}`, error);
-  const admission = new Admission();
+  const descriptors = new SpareDescriptors();
+  const admission = new Admission(descriptors);
   const runtime = new RuntimeHolder(compiled.runtime);
   const services: Services = {
     runtime,
@@ -112,7 +118,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     listen: sockets.listen,
     connect: sockets.connect,
     forwarding,
-    lingering: new Lingering(admission),
+    lingering: new Lingering(admission, descriptors),
     captures: new Captures({ application: `Penstock ${version}` }),
     own: new OwnAddresses(),
     reportBug,
@@ -159,7 +165,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     return { ok: false, message: explainBinding(opened.plan, opened.code) };
   }
   gate = opened.gate;
-  warnOfDescriptors(services.runtime.current.limits.connections, options.tell);
+  warnOfDescriptors(descriptors, services.runtime.current.limits.connections, options.tell);
 
   /** Ends what is left, and waits until the records of it are written. */
   const endAll = async (): Promise<void> => {
@@ -193,11 +199,11 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
       reportBug: (error) => bugs.report("A mistake outside of any connection, which ended none", error),
       replaceUsers(text) {
         if (compiled.usersFile === undefined) throw new Error("There is no users file to replace");
-        const runtime = compiled.usersFile.recompile(text);
+        const recompiled = compiled.usersFile.recompile(text);
         // Other parts may have been replaced since this one was compiled.
-        if (runtime.ok)
-          services.runtime.swap({ ...services.runtime.current, authenticator: runtime.value.authenticator });
-        return runtime;
+        if (recompiled.ok)
+          services.runtime.swap({ ...services.runtime.current, authenticator: recompiled.value.authenticator });
+        return recompiled;
       },
       renewTrust(renew) {
         services.runtime.swap(renew(services.runtime.current));
@@ -222,8 +228,8 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
 }
 
 /** Warns when the limit of open files is met before that of connections: each has a descriptor for its client and one for its target. */
-function warnOfDescriptors(wanted: number, tell: (message: string) => void): void {
-  const { limit, connections } = measureDescriptors();
+function warnOfDescriptors(descriptors: SpareDescriptors, wanted: number, tell: (message: string) => void): void {
+  const { limit, connections } = descriptors.measure();
   if (connections >= wanted) return;
   tell(
     `Warning: this process may open ${limit} files, which is enough for ${connections} connections, and "limits.connections" is ${wanted}. Raise the limit (ulimit -n, LimitNOFILE=) or lower "limits.connections".`,

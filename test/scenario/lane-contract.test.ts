@@ -1,5 +1,5 @@
 import { afterAll, beforeAll } from "bun:test";
-import type { LanePool } from "../../src/net/splice/lane-pool.ts";
+import type { LanePool } from "../../src/net/conn/lanes.ts";
 import { laneFromTheStart, startWarmLanes } from "../support/lane-stand.ts";
 import { describeTunnelContract } from "./tunnel-contract.ts";
 

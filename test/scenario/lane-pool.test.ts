@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import type { LanedTunnel } from "../../src/net/splice/lane.ts";
+import type { LanedTunnel } from "../../src/net/conn/lanes.ts";
 import { openSocketPair } from "../../src/net/libc/socket.ts";
 import {
   connectToDescriptor,

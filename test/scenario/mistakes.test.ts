@@ -1,6 +1,5 @@
 import { describe, expect, test } from "bun:test";
 import { AddressSet } from "../../src/address/address-set.ts";
-import type { SocketConn } from "../../src/net/runtime/socket-conn.ts";
 import { serveConnection } from "../../src/proxy/connection.ts";
 import { Forwarding } from "../../src/proxy/forward/forwarding.ts";
 import { Admission } from "../../src/proxy/listen/admission.ts";
@@ -17,6 +16,7 @@ import { createFakeResolver } from "../support/fake-resolver.ts";
 import { compileForTest } from "../support/compile-for-test.ts";
 import { makeIp } from "../support/make-policy.ts";
 import { MemoryConn } from "../support/memory-conn.ts";
+import { plentyOfDescriptors } from "../support/plenty-of-descriptors.ts";
 
 const from = makeIp("127.0.0.1");
 
@@ -28,11 +28,11 @@ function openStand(change: (services: Services) => Partial<Services>) {
   const reportBug = (error: unknown): void => void bugs.push(error);
   const accessLog = new AccessLog({ format: "json", sink: () => {} });
   const target = new MemoryConn();
-  const admission = new Admission();
+  const admission = new Admission(plentyOfDescriptors);
   const services: Services = {
     runtime: new RuntimeHolder(runtime),
     admission,
-    lingering: new Lingering(admission),
+    lingering: new Lingering(admission, plentyOfDescriptors),
     recorder: createRecorder({ accessLog, metrics, live: new LiveTable(), reportBug }),
     resolver: createFakeResolver({}),
     tunnel: () => {
@@ -40,7 +40,7 @@ function openStand(change: (services: Services) => Partial<Services>) {
     },
     listen: () => ({ ok: false, code: "EPERM" }),
     connect: (_, done) => {
-      queueMicrotask(() => done({ ok: true, conn: target as never }));
+      queueMicrotask(() => done({ ok: true, conn: target }));
       return { cancel: () => {} };
     },
     forwarding: new Forwarding(),
@@ -58,7 +58,7 @@ function openStand(change: (services: Services) => Partial<Services>) {
     proxyFrom: new AddressSet([]),
     tls: undefined,
   };
-  const served = serveConnection(client as unknown as SocketConn, from, doorway, services);
+  const served = serveConnection(client, from, doorway, services);
   return { services, metrics, bugs, client, target, served };
 }
 

@@ -1,4 +1,5 @@
-import { startLanes, type LanePool, type LanePoolOptions } from "../../src/net/splice/lane-pool.ts";
+import type { LanePool } from "../../src/net/conn/lanes.ts";
+import { startLanes, type LanePoolOptions } from "../../src/net/splice/lane-pool.ts";
 import { openLibc, type Libc } from "../../src/net/libc/libc.ts";
 import { SocketConn } from "../../src/net/runtime/socket-conn.ts";
 import type { Conn } from "../../src/net/conn/conn.ts";

@@ -1,3 +1,5 @@
+import type { Detachable, TakenDescriptor } from "./detachable.ts";
+
 /**
  * One end of a byte stream: a TCP connection, or TLS on top of one.
  *
@@ -23,6 +25,15 @@ export interface Conn {
 
   /** Whether the peer has sent FIN, also when the consumer was not told yet. */
   readonly ended: boolean;
+
+  /** How its descriptor can be handed to a splice lane; absent when it cannot be, now or ever. */
+  readonly detachable?: Detachable | undefined;
+  /**
+   * Gives its descriptor and what is unread to the caller, who owns both then;
+   * undefined when the connection is gone. Nobody hears of it any more. Absent
+   * where the descriptor belongs to the runtime, or where there is none.
+   */
+  takeDescriptor?(): TakenDescriptor | undefined;
 
   /** Told once when the connection is gone, whoever is the consumer. */
   whenClosed: (() => void) | undefined;

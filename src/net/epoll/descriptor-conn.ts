@@ -21,7 +21,7 @@ import { isTransient } from "../libc/errno.ts";
 import { type Reactor, readBytes, type Watcher } from "./reactor.ts";
 import { finishSocket, isSocketDead } from "../libc/socket.ts";
 import { readSocketIp, readSocketPort, socketAddressBytes } from "../libc/socket-address.ts";
-import type { Detachable } from "./take-over.ts";
+import type { Detachable, TakenDescriptor } from "../conn/detachable.ts";
 
 const ON = Int32Array.of(1);
 const sendFlags = MSG_DONTWAIT | MSG_NOSIGNAL;
@@ -148,8 +148,7 @@ export class DescriptorConn extends BufferedConn implements Watcher {
     };
   }
 
-  /** Gives the descriptor to the caller, and what is unread; undefined when the connection is gone. Nobody here hears of it any more. */
-  takeAway(): { readonly fd: number; readonly unread: Uint8Array | undefined } | undefined {
+  takeDescriptor(): TakenDescriptor | undefined {
     if (this.#broken || this.#gone) this.reset();
     if (this.closed) return undefined;
     this.#unwatch();

@@ -3,6 +3,7 @@ import { FatalError } from "../conn/fatal-error.ts";
 import { throwLater } from "../conn/throw-later.ts";
 import { createEpoll, Epoll } from "./epoll.ts";
 import { type Libc, openLibc } from "../libc/libc.ts";
+import { SpareDescriptors } from "../libc/spare-descriptors.ts";
 import { refuseToLinger } from "../libc/socket.ts";
 import { watchRuntimeLoop } from "./runtime-loop.ts";
 
@@ -56,6 +57,7 @@ const maxKeptView = 2048;
  */
 export class Reactor {
   readonly libc: Libc;
+  readonly descriptors = new SpareDescriptors();
   readonly #epoll: Epoll;
   readonly #watchers: (Watcher | undefined)[] = [];
   /** Of each descriptor number: how often watching it has ended. */

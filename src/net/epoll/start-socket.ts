@@ -1,10 +1,10 @@
 import type { Ip } from "../../address/ip.ts";
+import type { Descriptors } from "../conn/descriptors.ts";
 import { AF_INET, AF_INET6, O_CLOEXEC, O_NONBLOCK, SOCK_STREAM } from "../libc/constants.ts";
 import { EINPROGRESS, EINTR, EMFILE, nameErrno } from "../libc/errno.ts";
 import type { Libc } from "../libc/libc.ts";
 import { encodeSocketAddress } from "../libc/socket-address.ts";
 import { keepUrgentInline } from "../libc/socket.ts";
-import { judgeDescriptor } from "../libc/spare-descriptors.ts";
 
 export type StartedSocket =
   /** A non-blocking socket, `connected` or still connecting. The caller owns it. */
@@ -17,12 +17,18 @@ const IP_BIND_ADDRESS_NO_PORT = 24;
 const ON = Int32Array.of(1);
 
 /** Begins a TCP connection, from `source` when given. Urgent bytes come in their place; `TCP_NODELAY` is left to who writes. */
-export function startSocket(libc: Libc, ip: Ip, port: number, source: Ip | undefined): StartedSocket {
+export function startSocket(
+  libc: Libc,
+  descriptors: Descriptors,
+  ip: Ip,
+  port: number,
+  source: Ip | undefined,
+): StartedSocket {
   if (source !== undefined && source.family !== ip.family) return { ok: false, code: "EAFNOSUPPORT" };
   const family = ip.family === 4 ? AF_INET : AF_INET6;
   const fd = libc.socket(family, SOCK_STREAM | O_NONBLOCK | O_CLOEXEC, 0);
   if (fd < 0) return { ok: false, code: nameErrno(-fd) };
-  if (judgeDescriptor(fd) !== "enough") return abandon(libc, fd, -EMFILE);
+  if (descriptors.judge(fd) !== "enough") return abandon(libc, fd, -EMFILE);
   keepUrgentInline(libc, fd);
   if (source !== undefined) {
     libc.setSocketOption(fd, SOL_IP, IP_BIND_ADDRESS_NO_PORT, ON);

@@ -18,7 +18,7 @@ import {
 } from "./constants.ts";
 import { EMFILE } from "./errno.ts";
 import type { Libc } from "./libc.ts";
-import { judgeDescriptor } from "./spare-descriptors.ts";
+import { SpareDescriptors } from "./spare-descriptors.ts";
 
 /** `struct linger { l_onoff = 1, l_linger = 0 }`: closing sends RST and drops what was not sent. */
 const lingerZero = Int32Array.of(1, 0);
@@ -98,7 +98,7 @@ function readRoundTripMicroseconds(libc: Libc, fd: number): number {
 /** Makes a second descriptor for the same socket, closed in child processes. Negative near the descriptor limit. */
 export function duplicateDescriptor(libc: Libc, fd: number): number {
   const second = libc.fcntl(fd, F_DUPFD_CLOEXEC, 3);
-  if (second < 0 || judgeDescriptor(second) === "enough") return second;
+  if (second < 0 || new SpareDescriptors().judge(second) === "enough") return second;
   libc.close(second);
   return -EMFILE;
 }

@@ -1,3 +1,4 @@
+import type { Descriptors } from "../conn/descriptors.ts";
 import { RLIMIT_NOFILE } from "./constants.ts";
 import { openLibc } from "./libc.ts";
 
@@ -6,41 +7,33 @@ const KEPT = 32;
 /** Of those, the ones that are not even lent to a client for the time of an answer. */
 const KEPT_LAST = 8;
 
-/**
- * How far the process is from its limit of descriptors, told by one that it was
- * just given: the kernel hands out the lowest free number.
- *
- * - `enough`: nearly always.
- * - `few`: nothing is begun with it that lasts. A connection is told why.
- * - `last`: it is closed at once. Without a free descriptor the listeners could
- *   not even take connections to refuse them, and would be reported as readable
- *   for ever.
- */
-export function judgeDescriptor(fd: number): "enough" | "few" | "last" {
-  // The limit may be changed from outside, so it is read again before anything is refused for it.
-  if (fd >= limit - KEPT) limit = readLimit();
-  if (fd < limit - KEPT) return "enough";
-  return fd < limit - KEPT_LAST ? "few" : "last";
-}
+/** The limit of open files of this process, read when it may matter. Several of these never disagree for long. */
+export class SpareDescriptors implements Descriptors {
+  readonly #limits = new BigUint64Array(2);
+  #limit = 0;
 
-/** Whether the limit allows for so many connections: each needs a descriptor for its client, and one for its target. */
-export function allowsConnections(count: number): boolean {
-  if (2 * count > limit - KEPT) limit = readLimit();
-  return 2 * count <= limit - KEPT;
-}
+  judge(fd: number): "enough" | "few" | "last" {
+    // The limit may be changed from outside, so it is read again before anything is refused for it.
+    if (fd >= this.#limit - KEPT) this.#readLimit();
+    if (fd < this.#limit - KEPT) return "enough";
+    return fd < this.#limit - KEPT_LAST ? "few" : "last";
+  }
 
-/** How many connections the limit allows for, and what it is. */
-export function measureDescriptors(): { readonly limit: number; readonly connections: number } {
-  limit = readLimit();
-  return { limit, connections: Math.max(0, Math.floor((limit - KEPT) / 2)) };
-}
+  allowsConnections(count: number): boolean {
+    if (2 * count > this.#limit - KEPT) this.#readLimit();
+    return 2 * count <= this.#limit - KEPT;
+  }
 
-let limit = 0;
-const limits = new BigUint64Array(2);
+  /** How many connections the limit allows for, and what it is. */
+  measure(): { readonly limit: number; readonly connections: number } {
+    this.#readLimit();
+    return { limit: this.#limit, connections: Math.max(0, Math.floor((this.#limit - KEPT) / 2)) };
+  }
 
-/** The soft limit; infinite where it is not known or none. */
-function readLimit(): number {
-  const libc = openLibc();
-  if (libc === undefined || libc.getLimit(RLIMIT_NOFILE, limits) < 0) return Infinity;
-  return Number(limits[0]);
+  /** The soft limit; infinite where it is not known or none. */
+  #readLimit(): void {
+    const libc = openLibc();
+    const unknown = libc === undefined || libc.getLimit(RLIMIT_NOFILE, this.#limits) < 0;
+    this.#limit = unknown ? Infinity : Number(this.#limits[0]);
+  }
 }

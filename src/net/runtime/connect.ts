@@ -1,9 +1,10 @@
 import type { FdSocketOptions, Socket, SocketHandler, TCPSocketConnectOptions } from "bun";
 import type { Ip } from "../../address/ip.ts";
 import { openLibc } from "../libc/libc.ts";
+import { SpareDescriptors } from "../libc/spare-descriptors.ts";
 import { startSocket } from "../epoll/start-socket.ts";
 import { SocketConn, socketConnHandlers } from "./socket-conn.ts";
-import type { TcpConn } from "../conn/tcp-conn.ts";
+import type { Conn } from "../conn/conn.ts";
 
 export interface ConnectTarget {
   readonly ip: Ip;
@@ -12,7 +13,7 @@ export interface ConnectTarget {
   readonly source?: Ip;
 }
 
-export type ConnectResult<Made = TcpConn> =
+export type ConnectResult<Made = Conn> =
   | { readonly ok: true; readonly conn: Made }
   /** `code` is the errno word: `ECONNREFUSED`, `ETIMEDOUT`, `ENETUNREACH`, `EMFILE`… */
   | { readonly ok: false; readonly code: string };
@@ -24,7 +25,7 @@ export interface ConnectAttempt {
 }
 
 /** How connections are made; tests put their own in its place. */
-export type Connect<Made = TcpConn> = (
+export type Connect<Made = Conn> = (
   target: ConnectTarget,
   done: (result: ConnectResult<Made>) => void,
 ) => ConnectAttempt;
@@ -40,7 +41,7 @@ export type Connect<Made = TcpConn> = (
 export const connectTcp: Connect<SocketConn> = (target, done) => {
   const libc = openLibc();
   if (libc === undefined) return connectWithBun(target, done);
-  const started = startSocket(libc, target.ip, target.port, target.source);
+  const started = startSocket(libc, new SpareDescriptors(), target.ip, target.port, target.source);
   const attempt = new Attempt(done);
   if (started.ok) attempt.connect({ fd: started.fd }, started.connected);
   else attempt.failSoon(started.code);

@@ -1,9 +1,9 @@
 import { type Ip, parseIp } from "../../address/ip.ts";
 import { openLibc } from "../libc/libc.ts";
 import { keepUrgentInline } from "../libc/socket.ts";
-import { judgeDescriptor } from "../libc/spare-descriptors.ts";
+import { SpareDescriptors } from "../libc/spare-descriptors.ts";
 import { SocketConn, socketConnHandlers } from "./socket-conn.ts";
-import type { TcpConn } from "../conn/tcp-conn.ts";
+import type { Conn } from "../conn/conn.ts";
 
 /** A bound and accepting TCP listener. */
 export interface TcpListener {
@@ -20,7 +20,7 @@ export type ListenResult =
   | { readonly ok: false; readonly code: string };
 
 /** Takes an accepted connection, with nothing of it read yet, half-open allowed. */
-export type Accept<Accepted = TcpConn> = (conn: Accepted, from: Ip) => void;
+export type Accept<Accepted = Conn> = (conn: Accepted, from: Ip) => void;
 
 /** Hears of a connection that was reset as soon as it was accepted, because the last descriptors are needed to go on. */
 export type TurnAway = (from: Ip, port: number) => void;
@@ -30,6 +30,7 @@ export type Listen = (host: string, port: number, accept: Accept, turnAway?: Tur
 
 /** Binds a TCP listener and hands every accepted connection to `accept`, over a socket of the runtime. */
 export function listenTcp(host: string, port: number, accept: Accept<SocketConn>, turnAway?: TurnAway): ListenResult {
+  const descriptors = new SpareDescriptors();
   try {
     const server = Bun.listen<SocketConn>({
       hostname: host,
@@ -48,7 +49,7 @@ export function listenTcp(host: string, port: number, accept: Accept<SocketConn>
             conn.close();
             return;
           }
-          if (judgeDescriptor(conn.fd) === "last") {
+          if (descriptors.judge(conn.fd) === "last") {
             const { remotePort } = conn;
             conn.reset();
             turnAway?.(from, remotePort);

@@ -1,16 +1,17 @@
+import type { Conn } from "../conn/conn.ts";
 import { adoptDescriptor } from "../epoll/adopt-descriptor.ts";
 import { openLibc } from "../libc/libc.ts";
 import { SocketConn, socketConnHandlers } from "./socket-conn.ts";
-import type { TcpConn } from "../conn/tcp-conn.ts";
 
 /**
- * Gives a connection, which must be detached, over a socket of the runtime: for
- * TLS, which the runtime speaks in place. What is unread stays so. Undefined
- * when the connection is gone.
+ * Drives a connection, which must be detached, over a socket of the runtime:
+ * for TLS, which the runtime speaks in place. What is unread stays so. Undefined
+ * when the connection is gone, or has no TCP socket of its own (see `isMovable`).
  */
-export async function moveToRuntime(conn: TcpConn): Promise<SocketConn | undefined> {
-  if (conn instanceof SocketConn) return conn;
-  const taken = conn.takeAway();
+export async function moveToRuntime(conn: Conn): Promise<SocketConn | undefined> {
+  const own = SocketConn.from(conn);
+  if (own !== undefined) return own;
+  const taken = conn.takeDescriptor?.();
   if (taken === undefined) return undefined;
   const { promise, resolve } = Promise.withResolvers<SocketConn | undefined>();
   adoptDescriptor<SocketConn>({
@@ -32,4 +33,9 @@ export async function moveToRuntime(conn: TcpConn): Promise<SocketConn | undefin
   const moved = await promise;
   moved?.watchPeer();
   return moved;
+}
+
+/** Whether the runtime can drive the connection in clear. It cannot encrypt one that it encrypts already. */
+export function isMovable(conn: Conn): boolean {
+  return !conn.encrypted && (conn.takeDescriptor !== undefined || SocketConn.from(conn) !== undefined);
 }

@@ -1,8 +1,10 @@
 import type { Socket, SocketHandler } from "bun";
 import { BufferedConn } from "../conn/buffered-conn.ts";
 import { keepAlive, turnOnKeepAlive } from "../conn/keep-alive.ts";
+import type { Conn } from "../conn/conn.ts";
+import type { Detachable } from "../conn/detachable.ts";
+import { openLibc } from "../libc/libc.ts";
 import { duplicateDescriptor } from "../libc/socket.ts";
-import type { Detachable } from "../epoll/take-over.ts";
 import { throwLater } from "../conn/throw-later.ts";
 
 /**
@@ -44,6 +46,11 @@ export class SocketConn extends BufferedConn {
   get fd(): number {
     return this.encrypted || this.closed ? -1 : (this.#socket as unknown as { fd: number }).fd;
   }
+  /** Gives `conn` when it is one of these. */
+  static from(conn: Conn): SocketConn | undefined {
+    return #socket in conn ? conn : undefined;
+  }
+
   /** The Bun socket below, for those in `net/` that build on it. */
   get socket(): Socket<SocketConn> {
     return this.#socket;
@@ -93,14 +100,16 @@ export class SocketConn extends BufferedConn {
   get detachable(): Detachable | undefined {
     // One that is known to be dead stays: nobody else would learn of it.
     if (this.encrypted || this.closed || this.#broken) return undefined;
+    const libc = openLibc();
+    if (libc === undefined) return undefined;
     return {
-      take: (libc) => {
+      take: () => {
         this.#socket.pause();
         const fd = duplicateDescriptor(libc, this.fd);
         if (fd < 0) this.#socket.resume();
         return fd;
       },
-      giveBack: (libc, fd) => {
+      giveBack: (fd) => {
         libc.close(fd);
         this.#socket.resume();
       },

@@ -1,3 +1,4 @@
+import type { LaneEnd } from "../conn/lanes.ts";
 import { EPOLLIN } from "../libc/constants.ts";
 import { Epoll } from "../epoll/epoll.ts";
 import { copyBytes, type LaneTools } from "./lane-direction.ts";
@@ -15,7 +16,6 @@ import {
   slotWords,
   takeCommand,
   upFinishedBit,
-  type LaneEnd,
   type LaneMemory,
 } from "./lane-memory.ts";
 import { LaneTunnel } from "./lane-tunnel.ts";

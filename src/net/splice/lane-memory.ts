@@ -1,3 +1,5 @@
+import type { LaneEnd } from "../conn/lanes.ts";
+
 /**
  * The memory that a lane and its owner share. They speak through it: no
  * message is ever serialised.
@@ -19,8 +21,14 @@
  * How a lane says that a tunnel ended. The numbers are what slots hold. After
  * `released` it goes on elsewhere, and the descriptors are the owner's again.
  */
-export const laneEnds = ["closed", "client_reset", "target_reset", "idle_timeout", "killed", "released"] as const;
-export type LaneEnd = (typeof laneEnds)[number];
+export const laneEnds: readonly LaneEnd[] = [
+  "closed",
+  "client_reset",
+  "target_reset",
+  "idle_timeout",
+  "killed",
+  "released",
+];
 
 export interface LaneMemory {
   readonly buffer: SharedArrayBuffer;

@@ -1,7 +1,8 @@
-import { Lane, type LanedTunnel, type LaneSockets } from "./lane.ts";
+import { type Detachable, takeOverPair } from "../conn/detachable.ts";
+import type { LanedTunnel, LanePool, LaneSockets, LanesResult, LaneStatus } from "../conn/lanes.ts";
+import { Lane } from "./lane.ts";
 import { openLibc, type Libc } from "../libc/libc.ts";
 import { runSelfTest } from "./self-test.ts";
-import { type Detachable, takeOverPair } from "../epoll/take-over.ts";
 
 export interface LanePoolOptions {
   /** Threads at most. Default: one for every two cores, at least one, at most four. */
@@ -15,34 +16,6 @@ export interface LanePoolOptions {
   /** Hears of a lane whose thread died, and of one that could not be started. For the log. */
   readonly onTrouble?: (message: string) => void;
 }
-
-/** Where lanes stand, for the log, `/config` and metrics. */
-export interface LaneStatus {
-  readonly lanes: number;
-  readonly tunnels: number;
-  /** Threads that died since the start. */
-  readonly lost: number;
-}
-
-export interface LanePool {
-  /** Whether `adopt` would succeed now. Asking starts the first lane, so that a later question finds it running. */
-  hasRoom(): boolean;
-  /** Hands two sockets to the lane with the fewest tunnels. Only after `hasRoom()` said yes, without an `await` in between. */
-  adopt(sockets: LaneSockets): LanedTunnel;
-  /** Takes the descriptors of two Bun sockets, for `adopt`; undefined when none are left, and then both are as they were. */
-  takeOver(first: Detachable, second: Detachable): readonly [number, number] | undefined;
-  /** Comes true once a lane runs, false when none can be had. Starts one if need be. */
-  warm(): Promise<boolean>;
-  status(): LaneStatus;
-  /** Ends every tunnel with RST and every thread; comes true when all is given back. */
-  stop(): Promise<void>;
-  /** Kills one running lane as a crash would: for tests of what that does to others. Returns false when there is none. */
-  crashOne(): boolean;
-}
-
-export type LanesResult =
-  | { readonly ok: true; readonly pool: LanePool; readonly pipeBytes: number }
-  | { readonly ok: false; readonly reason: string };
 
 /** Lanes that die within this time of each other, in milliseconds, make the pool wait before it starts another. */
 const restartPauseMs = 1_000;
@@ -95,7 +68,7 @@ class ThreadedLanePool implements LanePool {
   }
 
   takeOver(first: Detachable, second: Detachable): readonly [number, number] | undefined {
-    return takeOverPair(this.#libc, first, second);
+    return takeOverPair(first, second);
   }
 
   async warm(): Promise<boolean> {

@@ -1,7 +1,7 @@
 import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT } from "../libc/constants.ts";
 import type { Epoll } from "../epoll/epoll.ts";
 import { LaneDirection, type LaneTools, type TurnResult } from "./lane-direction.ts";
-import type { LaneEnd } from "./lane-memory.ts";
+import type { LaneEnd } from "../conn/lanes.ts";
 import { isSocketDead, resetSocket } from "../libc/socket.ts";
 
 /** Which end of a tunnel an event is about; the low bit of an epoll token. */

@@ -14,15 +14,12 @@ import {
   slotWords,
   takeCompletion,
   upFinishedBit,
-  type LaneEnd,
   type LaneMemory,
 } from "./lane-memory.ts";
+import type { LanedTunnel, LanedTunnelEnd, LaneSockets } from "../conn/lanes.ts";
 import type { LaneOrder } from "./lane-worker.ts";
 import type { Libc } from "../libc/libc.ts";
 import { openSocketPair, resetSocket } from "../libc/socket.ts";
-
-/** How a tunnel in a lane ended, seen from its owner. */
-export type LanedTunnelEnd = LaneEnd | "lane_lost";
 
 export interface LaneOptions {
   /** Tunnels at once. A slot that is never used costs nothing. */
@@ -31,34 +28,6 @@ export interface LaneOptions {
   readonly maxPipes: number;
   /** Bytes per pipe to ask the kernel for. */
   readonly pipeBytes: number;
-}
-
-/** Two sockets to carry bytes between. */
-export interface LaneSockets {
-  /** Non-blocking TCP sockets that nobody else reads or writes. The lane owns the descriptors and closes them. */
-  readonly clientFd: number;
-  readonly targetFd: number;
-  /** Milliseconds without a byte in either direction after which the tunnel is ended; 0 for never. */
-  readonly idleMs: number;
-  /** The client's FIN has come and has been passed on to the target already. */
-  readonly upFinished?: boolean;
-  /** The target's FIN has come and has been passed on to the client already. */
-  readonly downFinished?: boolean;
-}
-
-/** A tunnel in a lane. */
-export interface LanedTunnel {
-  /** Bytes that the lane has delivered so far, each way: exact, read from shared memory. */
-  bytes(): { up: number; down: number };
-  /** Comes true once, with the final counts in `bytes()`. Never rejects. */
-  readonly done: Promise<LanedTunnelEnd>;
-  /** Ends it at once with RST on both sides. */
-  kill(): void;
-  /**
-   * Asks for the sockets back, which come with `released`, as soon as no byte is
-   * on the way. Without effect when a direction has ended.
-   */
-  release(): void;
 }
 
 export type LaneState = "starting" | "running" | "stopped" | "lost";

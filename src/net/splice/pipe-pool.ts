@@ -1,6 +1,6 @@
 import { F_GETPIPE_SZ, F_SETPIPE_SZ, O_CLOEXEC, O_NONBLOCK } from "../libc/constants.ts";
 import type { Libc } from "../libc/libc.ts";
-import { judgeDescriptor } from "../libc/spare-descriptors.ts";
+import { SpareDescriptors } from "../libc/spare-descriptors.ts";
 
 /** A kernel pipe that bytes pass through on their way from socket to socket. */
 export interface Pipe {
@@ -40,6 +40,7 @@ export class PipePool {
   readonly #idle: Pipe[] = [];
   readonly #freeIndexes: number[] = [];
   readonly #fds = new Int32Array(2);
+  readonly #descriptors = new SpareDescriptors();
   #wanted: number;
   #refusedFor = 0;
 
@@ -101,7 +102,7 @@ export class PipePool {
     const readFd = this.#fds[0] ?? -1;
     const writeFd = this.#fds[1] ?? -1;
     const bytes = this.#grow(writeFd);
-    if (bytes < smallestUsefulPipe || judgeDescriptor(Math.max(readFd, writeFd)) !== "enough") {
+    if (bytes < smallestUsefulPipe || this.#descriptors.judge(Math.max(readFd, writeFd)) !== "enough") {
       this.#libc.close(readFd);
       this.#libc.close(writeFd);
       return this.#refuse();

@@ -1,9 +1,8 @@
 import type { Conn } from "../../net/conn/conn.ts";
 import { type LoopbackPair, openLoopbackPair } from "../../net/conn/loopback-pair.ts";
 import { type ClientTlsOptions, type SecureResult, secureSocket } from "../../net/runtime/secure-socket.ts";
-import { DescriptorConn } from "../../net/epoll/descriptor-conn.ts";
-import { moveToRuntime } from "../../net/runtime/move-to-runtime.ts";
-import { SocketConn } from "../../net/runtime/socket-conn.ts";
+import { isMovable, moveToRuntime } from "../../net/runtime/move-to-runtime.ts";
+import type { SocketConn } from "../../net/runtime/socket-conn.ts";
 import type { TlsFailureKind } from "../../net/runtime/tls-error.ts";
 import { fail, type FailureDetail, type Outcome, succeed } from "../failure.ts";
 import { relay } from "../tunnel/relay.ts";
@@ -41,7 +40,7 @@ export async function secureConn(conn: Conn, options: ClientTlsOptions, limit: D
  * gets a socket of its own, whose other end is relayed into the outer one.
  */
 async function takeSocket(conn: Conn, limit: DialLimit): Promise<Outcome<SocketConn>> {
-  if (!conn.encrypted && (conn instanceof SocketConn || conn instanceof DescriptorConn)) {
+  if (isMovable(conn)) {
     const moved = await moveToRuntime(conn);
     return moved === undefined ? fail("connection_reset") : succeed(moved);
   }
