@@ -7,6 +7,7 @@ import type { Resolver } from "./net/dns/resolver.ts";
 import type { LanePool } from "./net/conn/lanes.ts";
 import { startLanes } from "./net/splice/lane-pool.ts";
 import { SpareDescriptors } from "./net/libc/spare-descriptors.ts";
+import type { Reactor } from "./net/epoll/reactor.ts";
 import { chooseSockets } from "./net/sockets.ts";
 import { createSystemResolver } from "./net/dns/system-resolver.ts";
 import { WayOut } from "./proxy/dial/way-out.ts";
@@ -41,6 +42,8 @@ export interface DaemonOptions {
   readonly tell: (message: string) => void;
   /** Instead of the system's resolver, for tests. */
   readonly resolver?: Resolver;
+  /** Instead of an event loop of its own, for several proxies on one thread. It stays open. */
+  readonly eventLoop?: Reactor;
 }
 
 /** A running proxy. */
@@ -89,7 +92,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
   });
   const doors = openDoors(compiled);
   if (!doors.ok) return doors;
-  const sockets = chooseSockets(compiled.sockets);
+  const sockets = chooseSockets(compiled.sockets, options.eventLoop);
   const { engine, lanes, story } = chooseEngine(
     compiled.splice,
     () => startLanes({ onTrouble: options.tell }),
@@ -162,6 +165,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
   const opened = openGate(doors.plans, services, services.own);
   if (!opened.ok) {
     await Promise.all([sidecar?.stop(), lanes?.stop()]);
+    sockets.close();
     return { ok: false, message: explainBinding(opened.plan, opened.code) };
   }
   gate = opened.gate;
@@ -182,6 +186,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     stopTidying();
     services.captures.stopAll();
     await Promise.all([withinMs(accessLog.stop(), LAST_LINES_MS), sidecar?.stop(), lanes?.stop()]);
+    sockets.close();
   };
   return {
     ok: true,

@@ -163,6 +163,6 @@ test("every read of the reactor goes into the same memory, up to the size that w
   await waitFor(() => sizes.length === 2, "both reads");
   expect(sizes).toEqual([10, 4990]);
   expect(memories.size).toBe(1);
-  reactor.close(near);
+  reactor.closeDescriptor(near);
   reactor.libc.close(far);
 });

@@ -75,7 +75,7 @@ test("a bug in what hears of one descriptor is no matter of the others", async (
 
 /** How the descriptor of an event to come is closed meanwhile: by the reactor, or by the thread of a lane that owns it by now. */
 const closings: readonly (readonly [string, (reactor: Reactor, fd: number) => void])[] = [
-  ["the reactor closes", (reactor, fd) => reactor.close(fd)],
+  ["the reactor closes", (reactor, fd) => reactor.closeDescriptor(fd)],
   [
     "a lane closes",
     (reactor, fd) => {
@@ -105,7 +105,10 @@ test.each(closings)("an event of a descriptor that %s is not told to who has its
         // A new descriptor gets the lowest free number.
         fresh.push(...(openSocketPair(reactor.libc) ?? []));
         for (const number of fresh)
-          reactor.add(number, EPOLLIN, { onEvent: () => wrong.push(number), onBug: () => reactor.close(number) });
+          reactor.add(number, EPOLLIN, {
+            onEvent: () => wrong.push(number),
+            onBug: () => reactor.closeDescriptor(number),
+          });
       },
       onBug: () => {},
     });

@@ -52,5 +52,5 @@ export function turnOnKeepAlive(conn: Mortal): void {
   libc.setSocketOption(fd, IPPROTO_TCP, TCP_KEEPCNT, Int32Array.of(KEEP_ALIVE.count));
 }
 
-/** The one for all connections of the process. */
+/** The one for sockets of the runtime. Event loops have their own. */
 export const keepAlive = new KeepAlive();

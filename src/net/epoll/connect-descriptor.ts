@@ -13,7 +13,7 @@ export function createDescriptorConnect(reactor: Reactor): Connect {
     const attempt = new Attempt(reactor, started.fd, target, done);
     // One that stands already is writable at once, and told of like the others.
     if (reactor.add(started.fd, WATCHED, attempt)) return attempt;
-    reactor.close(started.fd);
+    reactor.closeDescriptor(started.fd);
     return failSoon("ENOMEM", done);
   };
 }
@@ -71,7 +71,7 @@ class Attempt implements ConnectAttempt, Watcher {
   cancel(): void {
     if (this.#over) return;
     this.#over = true;
-    this.#reactor.close(this.#fd);
+    this.#reactor.closeDescriptor(this.#fd);
   }
 
   #readError(): string {

@@ -1,6 +1,6 @@
 import type { Ip } from "../../address/ip.ts";
 import { BufferedConn } from "../conn/buffered-conn.ts";
-import { keepAlive, turnOnKeepAlive } from "../conn/keep-alive.ts";
+import { turnOnKeepAlive } from "../conn/keep-alive.ts";
 import {
   EPOLLERR,
   EPOLLET,
@@ -82,7 +82,7 @@ export class DescriptorConn extends BufferedConn implements Watcher {
 
   /** Notices a peer that vanished, from when the connection has lived for a while. */
   watchPeer(): void {
-    keepAlive.add(this);
+    this.#reactor.keepAlive.add(this);
   }
 
   setKeepAlive(initialDelayMs: number): void {
@@ -140,7 +140,7 @@ export class DescriptorConn extends BufferedConn implements Watcher {
       },
       giveBack: () => this.settleReader(),
       leave: () => {
-        keepAlive.remove(this);
+        this.#reactor.keepAlive.remove(this);
         turnOnKeepAlive(this);
         if (this.#delays) this.#stopDelaying();
         this.forgetConsumer();
@@ -152,7 +152,7 @@ export class DescriptorConn extends BufferedConn implements Watcher {
     if (this.#broken || this.#gone) this.reset();
     if (this.closed) return undefined;
     this.#unwatch();
-    keepAlive.remove(this);
+    this.#reactor.keepAlive.remove(this);
     const unread = this.takeWaiting();
     this.forgetConsumer();
     return { fd: this.#fd, unread };
@@ -247,12 +247,12 @@ export class DescriptorConn extends BufferedConn implements Watcher {
 
   #end(reset: boolean, voids: boolean): void {
     if (this.closed) return;
-    this.#reactor.close(this.#fd);
+    this.#reactor.closeDescriptor(this.#fd);
     this.#leave(reset, voids);
   }
 
   #leave(reset: boolean, voids: boolean): void {
-    keepAlive.remove(this);
+    this.#reactor.keepAlive.remove(this);
     this.tellClose(reset, voids);
   }
 

@@ -96,7 +96,7 @@ class Listener implements Watcher {
   stop(): void {
     if (this.#stopped) return;
     this.#stopped = true;
-    this.#reactor.close(this.#fd);
+    this.#reactor.closeDescriptor(this.#fd);
   }
 
   onEvent(): void {

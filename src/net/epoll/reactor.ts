@@ -3,6 +3,7 @@ import { FatalError } from "../conn/fatal-error.ts";
 import { throwLater } from "../conn/throw-later.ts";
 import { createEpoll, Epoll } from "./epoll.ts";
 import { type Libc, openLibc } from "../libc/libc.ts";
+import { KeepAlive } from "../conn/keep-alive.ts";
 import { SpareDescriptors } from "../libc/spare-descriptors.ts";
 import { refuseToLinger } from "../libc/socket.ts";
 import { watchRuntimeLoop } from "./runtime-loop.ts";
@@ -33,8 +34,8 @@ const quietWaitMs = 100;
 const maxFailures = 100;
 /** Turns without waiting that may follow one another before the runtime gets its own. */
 const moreTurns = 4;
-/** Bytes that one read can take. */
-export const readBytes = 131_072;
+/** Bytes that one read can take: three quarters of what 64 KiB cost per byte in the relay, and 256 KiB would save little more. */
+export const readBytes = 196_608;
 /** Chunks up to this length are views that are kept: a new one costs more than to read so few bytes. */
 const maxKeptView = 2048;
 
@@ -58,6 +59,8 @@ const maxKeptView = 2048;
 export class Reactor {
   readonly libc: Libc;
   readonly descriptors = new SpareDescriptors();
+  /** For the connections that it drives. */
+  readonly keepAlive = new KeepAlive();
   readonly #epoll: Epoll;
   readonly #watchers: (Watcher | undefined)[] = [];
   /** Of each descriptor number: how often watching it has ended. */
@@ -67,6 +70,7 @@ export class Reactor {
   readonly #turn = (): void => this.#takeTurn();
   #watched = 0;
   #running = false;
+  #closed = false;
   #lastEventAt = 0;
   readonly #memory = new Uint8Array(readBytes);
   readonly #views: (Uint8Array | undefined)[] = Array.from({ length: maxKeptView + 1 });
@@ -76,16 +80,12 @@ export class Reactor {
     this.#epoll = epoll;
   }
 
-  /** Opens the one of this thread, once; undefined where the system does not allow for it. */
+  /**
+   * Opens one for this thread; undefined where the system does not allow for it.
+   * Several on one thread are right but slow: each makes the others wait while it
+   * waits itself.
+   */
   static open(): Reactor | undefined {
-    if (!tried) {
-      tried = true;
-      opened = Reactor.#tryOpen();
-    }
-    return opened;
-  }
-
-  static #tryOpen(): Reactor | undefined {
     const libc = openLibc();
     const fd = libc === undefined ? -1 : createEpoll(libc);
     if (libc === undefined || fd < 0) return undefined;
@@ -95,8 +95,19 @@ export class Reactor {
     return undefined;
   }
 
-  /** Starts watching a descriptor. False when the kernel refuses. */
+  /** Ends it for good. What it watches is told nothing more; its descriptors stay with their owners. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#soon = [];
+    this.#watchers.length = 0;
+    this.#watched = 0;
+    this.libc.close(this.#epoll.fd);
+  }
+
+  /** Starts watching a descriptor. False when the kernel refuses, and when the loop is closed. */
   add(fd: number, interest: number, watcher: Watcher): boolean {
+    if (this.#closed) return false;
     const generation = this.#generations[fd] ?? 0;
     if (this.#epoll.add(fd, interest, fd, generation) < 0) return false;
     this.#generations[fd] = generation;
@@ -108,16 +119,17 @@ export class Reactor {
 
   /** Changes what a watched descriptor is watched for. */
   modify(fd: number, interest: number): void {
-    this.#epoll.modify(fd, interest, fd, this.#generations[fd] ?? 0);
+    if (!this.#closed) this.#epoll.modify(fd, interest, fd, this.#generations[fd] ?? 0);
   }
 
   /** Has somebody else hear of a watched descriptor. */
   replace(fd: number, watcher: Watcher): void {
-    this.#watchers[fd] = watcher;
+    if (this.#watchers[fd] !== undefined) this.#watchers[fd] = watcher;
   }
 
   /** Calls a watcher in the next turn, before it is waited for anything. */
   callSoon(watcher: Watcher): void {
+    if (this.#closed) return;
     this.#soon.push(watcher);
     this.#start();
   }
@@ -129,7 +141,7 @@ export class Reactor {
   }
 
   /** Closes a descriptor, watched or not. Only its owner may, and only once. */
-  close(fd: number): void {
+  closeDescriptor(fd: number): void {
     // With the last descriptor of a socket its place in the epoll goes away.
     this.#forget(fd);
     this.libc.close(fd);
@@ -138,7 +150,7 @@ export class Reactor {
   /** Closes a descriptor with RST to its peer. */
   reset(fd: number): void {
     refuseToLinger(this.libc, fd);
-    this.close(fd);
+    this.closeDescriptor(fd);
   }
 
   /**
@@ -197,7 +209,7 @@ export class Reactor {
     for (let more = 0; more < moreTurns; more += 1) {
       // What waits for a promise comes first: it may be why there is nothing new to tell.
       drainMicrotasks();
-      if (!this.#handle(this.#epoll.wait(0))) return;
+      if (this.#closed || !this.#handle(this.#epoll.wait(0))) return;
     }
   }
 
@@ -237,6 +249,3 @@ export class Reactor {
 function warn(error: unknown): void {
   process.emitWarning(error instanceof Error ? error : String(error));
 }
-
-let opened: Reactor | undefined;
-let tried = false;
