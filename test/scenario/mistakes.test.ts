@@ -73,6 +73,8 @@ describe("a mistake of the proxy ends one connection, is reported, and gives bac
     const { services, metrics, bugs, client, served } = openStand(() => ({ connect: fail }));
     client.say(connect);
     await served;
+    // Its slot is its own until it is gone.
+    client.finish();
     expect(client.text).toStartWith("HTTP/1.1 500 ");
     expect(bugs).toEqual([mistake]);
     expect([services.admission.connections, metrics.connectionsOpen]).toEqual([0, 0]);
@@ -104,6 +106,8 @@ describe("a mistake of the proxy ends one connection, is reported, and gives bac
     });
     client.say("nonsense\r\n\r\n");
     await served;
+    // Its slot is its own until it is gone.
+    client.finish();
     expect(client.text).toStartWith("HTTP/1.1 400 ");
     expect(bugs).toEqual([mistake]);
     expect([services.admission.connections, metrics.connectionsOpen]).toEqual([0, 0]);
