@@ -17,6 +17,7 @@ import { compileForTest } from "../support/compile-for-test.ts";
 import { makeIp } from "../support/make-policy.ts";
 import { MemoryConn } from "../support/memory-conn.ts";
 import { plentyOfDescriptors } from "../support/plenty-of-descriptors.ts";
+import { ClientProfiles } from "../../src/protocol/tls/read/client-profiles.ts";
 
 const from = makeIp("127.0.0.1");
 
@@ -33,6 +34,7 @@ function openStand(change: (services: Services) => Partial<Services>) {
     runtime: new RuntimeHolder(runtime),
     admission,
     lingering: new Lingering(admission, plentyOfDescriptors),
+    clientProfiles: new ClientProfiles(),
     recorder: createRecorder({ accessLog, metrics, live: new LiveTable(), reportBug }),
     resolver: createFakeResolver({}),
     tunnel: () => {
