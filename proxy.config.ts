@@ -7,8 +7,8 @@ export default defineConfig({
   // Where clients connect. Beyond loopback the proxy needs users.
   listen: ["127.0.0.1:8080"],
 
-  // Who may use it. `penstock passwd alice` prints a line for the file, which is
-  // read again when it changes. Also a list of { name, password: env("NAME") }
+  // Who may use it. `penstock passwd --file users.htpasswd alice` puts a line into
+  // the file, which is read again when it changes. Also a list of { name, password: env("NAME") }
   // (import env from "penstock" too), or a function (name, password) => boolean.
   // users: { file: "users.htpasswd" },
 

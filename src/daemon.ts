@@ -4,14 +4,17 @@ import type { RenewTrust } from "./config/follow-trust.ts";
 import type { Checked } from "./config/problem.ts";
 import { serveHttp } from "./net/http/serve-http.ts";
 import type { Resolver } from "./net/dns/resolver.ts";
-import type { LanePool } from "./net/linux/lane-pool.ts";
-import { measureDescriptors } from "./net/linux/spare-descriptors.ts";
+import type { LanePool } from "./net/conn/lanes.ts";
+import { startLanes } from "./net/splice/lane-pool.ts";
+import { SpareDescriptors } from "./net/libc/spare-descriptors.ts";
+import type { Reactor } from "./net/epoll/reactor.ts";
 import { chooseSockets } from "./net/sockets.ts";
 import { createSystemResolver } from "./net/dns/system-resolver.ts";
 import { WayOut } from "./proxy/dial/way-out.ts";
 import { Forwarding } from "./proxy/forward/forwarding.ts";
 import { HookReporter } from "./proxy/hook/hook-reporter.ts";
 import { Admission } from "./proxy/listen/admission.ts";
+import { clientKey } from "./proxy/listen/client-key.ts";
 import { formatListener, type Gate, type ListenPlan, openGate } from "./proxy/listen/gate.ts";
 import { createListenerTls, type ListenerTls } from "./proxy/listen/listener-tls.ts";
 import { OwnAddresses } from "./proxy/listen/own-addresses.ts";
@@ -40,6 +43,8 @@ export interface DaemonOptions {
   readonly tell: (message: string) => void;
   /** Instead of the system's resolver, for tests. */
   readonly resolver?: Resolver;
+  /** Instead of an event loop of its own, for several proxies on one thread. It stays open. */
+  readonly eventLoop?: Reactor;
 }
 
 /** A running proxy. */
@@ -88,24 +93,36 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
   });
   const doors = openDoors(compiled);
   if (!doors.ok) return doors;
-  const sockets = chooseSockets(compiled.sockets);
-  const { engine, lanes, story } = chooseEngine(compiled.splice, options.tell, sockets.adopt);
+  const sockets = chooseSockets(compiled.sockets, options.eventLoop);
+  const { engine, lanes, story } = chooseEngine(
+    compiled.splice,
+    () => startLanes({ onTrouble: options.tell }),
+    sockets.adopt,
+  );
   const { secrets } = compiled;
   const hooks = new HookReporter(options.tell, { secrets });
   const bugs = new BugReporter({ tell: options.tell, secrets });
   const reportBug = (error: unknown, id: string): void =>
     bugs.report(`A mistake of the proxy ended connection ${id}`, error);
-  const admission = new Admission();
+  const descriptors = new SpareDescriptors();
+  const admission = new Admission(descriptors);
+  const runtime = new RuntimeHolder(compiled.runtime);
   const services: Services = {
-    runtime: new RuntimeHolder(compiled.runtime),
+    runtime,
     admission,
     recorder: createRecorder({ accessLog, metrics, live, reportBug }),
-    resolver: options.resolver ?? createSystemResolver(),
+    resolver:
+      options.resolver ??
+      createSystemResolver({
+        // A kept connection may lead to where its name has led before.
+        changed: () => forwarding.origins.clear(),
+        nameClient: (client) => clientKey(client, runtime.current.limits.clientPrefix),
+      }),
     tunnel: engine,
     listen: sockets.listen,
     connect: sockets.connect,
     forwarding,
-    lingering: new Lingering(admission),
+    lingering: new Lingering(admission, descriptors),
     clientProfiles: new ClientProfiles(),
     captures: new Captures({ application: `Penstock ${version}` }),
     own: new OwnAddresses(),
@@ -150,10 +167,11 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
   const opened = openGate(doors.plans, services, services.own);
   if (!opened.ok) {
     await Promise.all([sidecar?.stop(), lanes?.stop()]);
+    sockets.close();
     return { ok: false, message: explainBinding(opened.plan, opened.code) };
   }
   gate = opened.gate;
-  warnOfDescriptors(services.runtime.current.limits.connections, options.tell);
+  warnOfDescriptors(descriptors, services.runtime.current.limits.connections, options.tell);
 
   /** Ends what is left, and waits until the records of it are written. */
   const endAll = async (): Promise<void> => {
@@ -170,6 +188,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     stopTidying();
     services.captures.stopAll();
     await Promise.all([withinMs(accessLog.stop(), LAST_LINES_MS), sidecar?.stop(), lanes?.stop()]);
+    sockets.close();
   };
   return {
     ok: true,
@@ -187,11 +206,11 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
       reportBug: (error) => bugs.report("A mistake outside of any connection, which ended none", error),
       replaceUsers(text) {
         if (compiled.usersFile === undefined) throw new Error("There is no users file to replace");
-        const runtime = compiled.usersFile.recompile(text);
+        const recompiled = compiled.usersFile.recompile(text);
         // Other parts may have been replaced since this one was compiled.
-        if (runtime.ok)
-          services.runtime.swap({ ...services.runtime.current, authenticator: runtime.value.authenticator });
-        return runtime;
+        if (recompiled.ok)
+          services.runtime.swap({ ...services.runtime.current, authenticator: recompiled.value.authenticator });
+        return recompiled;
       },
       renewTrust(renew) {
         services.runtime.swap(renew(services.runtime.current));
@@ -216,8 +235,8 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
 }
 
 /** Warns when the limit of open files is met before that of connections: each has a descriptor for its client and one for its target. */
-function warnOfDescriptors(wanted: number, tell: (message: string) => void): void {
-  const { limit, connections } = measureDescriptors();
+function warnOfDescriptors(descriptors: SpareDescriptors, wanted: number, tell: (message: string) => void): void {
+  const { limit, connections } = descriptors.measure();
   if (connections >= wanted) return;
   tell(
     `Warning: this process may open ${limit} files, which is enough for ${connections} connections, and "limits.connections" is ${wanted}. Raise the limit (ulimit -n, LimitNOFILE=) or lower "limits.connections".`,

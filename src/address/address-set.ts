@@ -15,4 +15,9 @@ export class AddressSet {
   has(ip: Ip): boolean {
     return this.#ranges.find(ip) !== undefined;
   }
+
+  /** Whether one of the ranges holds all of `range`. */
+  hasRange(range: Cidr): boolean {
+    return this.#ranges.findAround(range) !== undefined;
+  }
 }

@@ -19,6 +19,13 @@ export class RangeIndex {
     return findSegment(ip.family === 4 ? this.#ipv4 : this.#ipv6, ip.bytes);
   }
 
+  /** The narrowest range that holds all of `cidr`; undefined when none does. */
+  findAround({ family, base, prefix }: Cidr): RangeNode | undefined {
+    let node = findSegment(family === 4 ? this.#ipv4 : this.#ipv6, base);
+    while (node !== undefined && node.prefix > prefix) node = node.wider;
+    return node;
+  }
+
   /** The values that a search can give, each at least once. */
   *values(): Iterable<number> {
     for (const { nodes } of [this.#ipv4, this.#ipv6])
@@ -26,11 +33,10 @@ export class RangeIndex {
   }
 }
 
-/** One range, or several with the same value and the same wider ranges. */
+/** One range, or several with the same value, the same length and the same wider ranges. */
 export interface RangeNode {
   readonly value: number;
-  /** Whether the range is one address. */
-  readonly single: boolean;
+  readonly prefix: number;
   /** The narrowest of the wider ranges. */
   readonly wider: RangeNode | undefined;
 }
@@ -97,8 +103,7 @@ class RangeList {
       for (; at < order.length && this.#compare(order[at] as number, range) === 0; at++)
         value = join(value, this.#values[order[at] as number] as number);
       for (let top = around.at(-1); top && !this.#holds(top.range, range); top = around.at(-1)) leave();
-      const single = this.#prefixes[range] === this.#words * 32;
-      const node = nodes.find(value as number, single, around.at(-1)?.node);
+      const node = nodes.find(value as number, this.#prefixes[range] as number, around.at(-1)?.node);
       segments.begin(this.#readBase(range), node);
       around.push({ range, node });
     }
@@ -159,12 +164,12 @@ class RangeList {
 class NodeTable {
   readonly #inside = new Map<RangeNode | undefined, Map<number, RangeNode>>();
 
-  find(value: number, single: boolean, wider: RangeNode | undefined): RangeNode {
+  find(value: number, prefix: number, wider: RangeNode | undefined): RangeNode {
     let known = this.#inside.get(wider);
     if (known === undefined) this.#inside.set(wider, (known = new Map()));
-    const key = value * 2 + Number(single);
+    const key = value * 256 + prefix;
     let node = known.get(key);
-    if (node === undefined) known.set(key, (node = { value, single, wider }));
+    if (node === undefined) known.set(key, (node = { value, prefix, wider }));
     return node;
   }
 }

@@ -1,8 +1,9 @@
 import { resolve } from "node:path";
+import { quoteValue } from "../config/problem.ts";
 import { createBlockSplitter } from "../protocol/pcapng/block-splitter.ts";
 import { createCommand, type CommandInput } from "./command.ts";
 import { type CliIo, exitCodes } from "./io.ts";
-import { openPrivateFile } from "./open-private-file.ts";
+import { openOutput } from "./open-output.ts";
 
 const DEFAULT_SIDECAR = "http://127.0.0.1:9080";
 /** The variable that sets the token of the sidecar gives it here, too. */
@@ -40,6 +41,7 @@ export const capture = createCommand({
       description: `Token of the sidecar. The process list shows it: better in ${TOKEN_VARIABLE}.`,
     },
     output: { type: "string", alias: "o", valueHint: "FILE", description: 'File to write; "-" is standard output.' },
+    force: { type: "boolean", description: "Replace the file when it is there already." },
   },
   async run(input) {
     const { io } = input;
@@ -59,10 +61,12 @@ interface WantedCapture {
   readonly token: string;
   /** A path, or undefined for standard output. */
   readonly output: string | undefined;
+  /** Whether a file that is there already may be replaced. */
+  readonly force: boolean;
 }
 
 /** What the flags say, or what is wrong with them. */
-function readArguments({ value, io }: CommandInput): WantedCapture | string {
+function readArguments({ value, has, io }: CommandInput): WantedCapture | string {
   const output = value("output");
   if (output === undefined)
     return 'Missing --output. Write -o FILE, or -o - as in "penstock capture -o - | wireshark -k -i -".';
@@ -73,13 +77,13 @@ function readArguments({ value, io }: CommandInput): WantedCapture | string {
   const unix = sidecar.startsWith("unix:") ? resolve(io.folder, sidecar.slice("unix:".length)) : undefined;
   const base = unix === undefined ? sidecar : "http://localhost";
   if (!/^https?:\/\/[^/?#]+\/?$/.test(base) || !URL.canParse(base))
-    return `--sidecar is ${JSON.stringify(sidecar)}. Wanted is http://host:port or unix:PATH.`;
+    return `--sidecar is ${quoteValue(sidecar)}. Wanted is http://host:port or unix:PATH.`;
   const url = new URL("/capture", base);
   for (const name of PARAMETERS) {
     const given = value(name);
     if (given !== undefined) url.searchParams.set(name, given);
   }
-  return { url, unix, token, output: output === "-" ? undefined : resolve(io.folder, output) };
+  return { url, unix, token, output: output === "-" ? undefined : resolve(io.folder, output), force: has("force") };
 }
 
 async function runCapture(wanted: WantedCapture, io: CliIo): Promise<number> {
@@ -94,7 +98,7 @@ async function runCapture(wanted: WantedCapture, io: CliIo): Promise<number> {
     io.tell(`The sidecar refused (${asked.status}): ${await readDetail(asked)}`);
     return exitCodes.failure;
   }
-  const sink = await openSink(wanted.output);
+  const sink = await openSink(wanted.output, wanted.force);
   if (typeof sink === "string") {
     leaving.abort();
     io.tell(sink);
@@ -164,7 +168,7 @@ interface Sink {
   close(): Promise<void>;
 }
 
-async function openSink(path: string | undefined): Promise<Sink | string> {
+async function openSink(path: string | undefined, force: boolean): Promise<Sink | string> {
   if (path === undefined)
     return {
       write: (bytes) =>
@@ -174,10 +178,8 @@ async function openSink(path: string | undefined): Promise<Sink | string> {
         ),
       close: () => Promise.resolve(),
     };
-  // The payload of other people's tunnels is nobody else's business.
-  const opened = await openPrivateFile(path);
-  if (!opened.ok) return `Cannot write ${path}: ${opened.reason}.`;
-  const { file } = opened;
+  const file = await openOutput(path, force);
+  if (typeof file === "string") return file;
   return {
     write: (bytes) =>
       file.appendFile(bytes).then(

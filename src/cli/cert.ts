@@ -4,6 +4,7 @@ import { join, relative, resolve } from "node:path";
 
 import { describeHostError, toAsciiHost } from "../address/host.ts";
 import { describeReadError, readTextFile } from "../config/read-file.ts";
+import { quoteSubject } from "../config/problem.ts";
 import { describeTrust } from "./certificate-advice.ts";
 import { createCommand } from "./command.ts";
 import { type CliIo, exitCodes } from "./io.ts";
@@ -73,10 +74,9 @@ function readNames(texts: readonly string[]): Result<Names> {
   for (const text of texts) {
     const wildcard = text.startsWith("*.");
     const parsed = toAsciiHost(wildcard ? text.slice(2) : text);
-    if (!parsed.ok) return refuse(`${JSON.stringify(text)} is no name: ${describeHostError(parsed.code)}.`);
+    if (!parsed.ok) return refuse(`${quoteSubject(text)} is no name: ${describeHostError(parsed.code)}.`);
     const { host } = parsed;
-    if (wildcard && host.kind === "ip")
-      return refuse(`${JSON.stringify(text)} is no name: an address has no wildcard.`);
+    if (wildcard && host.kind === "ip") return refuse(`${quoteSubject(text)} is no name: an address has no wildcard.`);
     const name: CertificateName =
       host.kind === "ip"
         ? { kind: "ip", text: host.text }
@@ -91,7 +91,7 @@ function readDays(text: string): Result<number> {
   const days = /^[1-9][0-9]{0,2}$/.test(text) ? Number(text) : 0;
   return days >= 1 && days <= MAX_DAYS
     ? { ok: true, value: days }
-    : refuse(`${JSON.stringify(text)} is no number of days. Write one from 1 to ${MAX_DAYS}.`);
+    : refuse(`${quoteSubject(text)} is no number of days. Write one from 1 to ${MAX_DAYS}.`);
 }
 
 /** Makes or renews the certificate of a folder; makes the authority when there is none. */

@@ -1,6 +1,6 @@
 import { formatJson } from "../proxy/record/escape-text.ts";
 import { createCommand } from "./command.ts";
-import { configArgs, configLists, loadFromFlags, tellProblems } from "./config-args.ts";
+import { configArgs, configHints, configLists, loadFromFlags, tellProblems } from "./config-args.ts";
 import { exitCodes } from "./io.ts";
 
 /** `penstock check`: validates, and prints what would hold. */
@@ -9,6 +9,7 @@ export const check = createCommand({
   description: "Validate the configuration and print what holds, secrets redacted.",
   args: configArgs,
   lists: configLists,
+  hints: configHints,
   async run(input) {
     const loaded = await loadFromFlags(input);
     if (!loaded.ok) {

@@ -10,7 +10,11 @@ export interface Command {
   readonly definition: CommandDef<ArgsDef>;
   readonly args: ArgsDef;
   readonly lists: readonly string[];
+  readonly hints: Hints;
 }
+
+/** What to write instead of flags that other programs have, by their name without hyphens. `value` is a number that follows. */
+export type Hints = Readonly<Record<string, (value: string | undefined) => string>>;
 
 /** What a command is given: its arguments, checked, and the world. */
 export interface CommandInput {
@@ -28,6 +32,7 @@ interface CommandParts {
   readonly description: string;
   readonly args?: ArgsDef;
   readonly lists?: readonly string[];
+  readonly hints?: Hints;
   /** Gives the exit code. */
   readonly run: (input: CommandInput) => number | Promise<number>;
 }
@@ -41,6 +46,7 @@ export function createCommand(parts: CommandParts): Command {
   return {
     args,
     lists: parts.lists ?? [],
+    hints: parts.hints ?? {},
     definition: {
       meta: { name: parts.name, description: parts.description },
       args,

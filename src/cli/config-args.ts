@@ -3,7 +3,7 @@ import type { ArgsDef } from "citty";
 import { type LoadResult, loadConfig } from "../config/load.ts";
 import type { Flags } from "../config/overrides.ts";
 import { formatProblem } from "../config/problem.ts";
-import type { CommandInput } from "./command.ts";
+import type { CommandInput, Hints } from "./command.ts";
 import type { CliIo } from "./io.ts";
 
 /** The flags of every command that reads a configuration. */
@@ -40,8 +40,29 @@ export const configArgs = {
 /** Those of `configArgs` that may be repeated. */
 export const configLists = ["listen", "user"];
 
-/** Loads the configuration that the flags ask for. */
-export function loadFromFlags({ value, values, io }: CommandInput): Promise<LoadResult> {
+const listenHint = (port: string | undefined) =>
+  `Did you mean --listen ${port === undefined ? "HOST:PORT" : `127.0.0.1:${port}`}?`;
+const configHint = () => "Did you mean --config FILE?";
+const upstreamHint = () => "Did you mean --upstream URL?";
+const userHint = () => "Did you mean --user NAME:PASSWORD?";
+
+/** Flags that other proxies have, and what they are here. */
+export const configHints: Hints = {
+  ...Object.fromEntries(
+    ["port", "p", "P", "host", "bind", "address", "addr", "b", "l", "L", "http-port"].map((flag) => [flag, listenHint]),
+  ),
+  ...Object.fromEntries(
+    ["c", "C", "f", "file", "conf", "config-file", "configuration"].map((flag) => [flag, configHint]),
+  ),
+  ...Object.fromEntries(["proxy", "parent", "x", "r", "forward", "chain", "via"].map((flag) => [flag, upstreamHint])),
+  ...Object.fromEntries(["auth", "u", "U", "username", "password", "proxy-user"].map((flag) => [flag, userHint])),
+  ...Object.fromEntries(
+    ["admin", "metrics", "status", "health"].map((flag) => [flag, () => "Did you mean --sidecar HOST:PORT?"]),
+  ),
+};
+
+/** Loads the configuration that the flags ask for, and tells of what the operator should know. */
+export async function loadFromFlags({ value, values, io }: CommandInput): Promise<LoadResult> {
   const file = value("config");
   const upstream = value("upstream");
   const sidecar = value("sidecar");
@@ -51,17 +72,24 @@ export function loadFromFlags({ value, values, io }: CommandInput): Promise<Load
     ...(upstream !== undefined && { upstream }),
     ...(sidecar !== undefined && { sidecar }),
   };
-  return loadConfig({
+  const loaded = await loadConfig({
     folder: io.folder,
     flags,
     variables: io.variables,
     terminal: io.terminal,
     ...(file !== undefined && { file }),
   });
+  for (const warning of loaded.warnings) io.tell(`Warning: ${formatProblem(warning)}`);
+  return loaded;
 }
+
+/** Problems that are told one by one: a list of many names may have as many faults. */
+const MAX_TOLD = 200;
 
 /** Tells everything that is wrong with a configuration. */
 export function tellProblems(result: LoadResult & { ok: false }, io: CliIo): void {
   io.tell(`Cannot use ${result.file ?? "the configuration"}:`);
-  for (const problem of result.problems) io.tell(`  ${formatProblem(problem)}`);
+  for (const problem of result.problems.slice(0, MAX_TOLD)) io.tell(`  ${formatProblem(problem)}`);
+  const rest = result.problems.length - MAX_TOLD;
+  if (rest > 0) io.tell(`  and ${rest} more.`);
 }

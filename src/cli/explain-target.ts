@@ -1,4 +1,5 @@
 import { type Endpoint, formatEndpoint } from "../address/endpoint.ts";
+import { hostFromIp } from "../address/host.ts";
 import type { Ip } from "../address/ip.ts";
 import type { CompiledConfig } from "../config/compile.ts";
 import type { Resolver } from "../net/dns/resolver.ts";
@@ -127,13 +128,22 @@ async function explainAddresses(
   );
   const [first] = judged;
   return judged.every(({ failure }) => failure) && first?.failure
-    ? [...lines, ...refuse(first.failure)]
+    ? [...lines, ...refuse(first.failure), ...tellRule(first.failure, first.ip, target, nat64)]
     : [...lines, line("verdict", "allowed")];
 }
 
 function describeClass(ip: Ip, nat64: Nat64Prefixes): string {
   const { kind, inside } = classifyThrough(ip, nat64);
   return inside === undefined ? kind : `${inside.text} behind NAT64, ${kind}`;
+}
+
+/** The rule that would allow a special-purpose address. One that hands out credentials needs its exact address. */
+function tellRule({ detail }: Failure, ip: Ip, { host, port }: Endpoint, nat64: Nat64Prefixes): string[] {
+  if (detail !== "address_prohibited") return [];
+  const isMetadata = classifyThrough(ip, nat64).kind === "metadata";
+  const to = formatEndpoint({ host: isMetadata ? hostFromIp(ip) : host, port });
+  const reason = isMetadata ? ", since it is a metadata address, which has to be named itself" : "";
+  return [line("allow", `{ to: ["${to}"], allowPrivate: true } before the other rules${reason}`)];
 }
 
 function describeRoute({ hops, name, sourceAddress }: Route, { decision }: Authorized): string {

@@ -1,6 +1,8 @@
 import { describeEndpointError, type Endpoint, parseAuthority } from "../address/endpoint.ts";
 import { toAsciiHost } from "../address/host.ts";
 import { parseIp } from "../address/ip.ts";
+import { quoteSubject } from "../config/problem.ts";
+import { explainUrl } from "../config/target-fault.ts";
 import { createSystemResolver } from "../net/dns/system-resolver.ts";
 import { createCommand } from "./command.ts";
 import { configArgs, loadFromFlags, tellProblems } from "./config-args.ts";
@@ -34,7 +36,7 @@ export const explain = createCommand({
     const target = readTarget(value("target") ?? "");
     const client = parseIp(value("from") ?? "127.0.0.1");
     if (typeof target === "string") io.tell(target);
-    if (!client) io.tell(`${JSON.stringify(value("from"))} is not an IP address. Write one such as 192.0.2.1.`);
+    if (!client) io.tell(`${quoteSubject(value("from"))} is not an IP address. Write one such as 192.0.2.1.`);
     if (typeof target === "string" || !client) return exitCodes.usage;
     const loaded = await loadFromFlags(input);
     if (!loaded.ok) {
@@ -59,9 +61,9 @@ function readTarget(text: string): Endpoint | string {
   const bare = toAsciiHost(text);
   if (bare.ok) return { host: bare.host, port: DEFAULT_PORT };
   const parsed = parseAuthority(toAsciiAuthority(text));
-  return parsed.ok
-    ? parsed.endpoint
-    : `${JSON.stringify(text)} is not a target: ${describeEndpointError(parsed.code)}.`;
+  if (parsed.ok) return parsed.endpoint;
+  const url = explainUrl(text);
+  return `${quoteSubject(text)} ${url ?? `is not a target: ${describeEndpointError(parsed.code)}`}.`;
 }
 
 /** `text` with the U-labels of its host encoded. */

@@ -3,6 +3,8 @@ import { constants } from "node:fs";
 import { type FileHandle, lstat, open, realpath, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 
+import { describeWriteError } from "./describe-write-error.ts";
+
 /** Why a file cannot be written, as the rest of a sentence. */
 export type PrivateFile =
   { readonly ok: true; readonly file: FileHandle } | { readonly ok: false; readonly reason: string };
@@ -22,7 +24,7 @@ export async function openPrivateFile(path: string): Promise<PrivateFile> {
       file: target.special ? await open(target.path, constants.O_WRONLY) : await replace(target.path),
     };
   } catch (error) {
-    return { ok: false, reason: describeError(error) };
+    return { ok: false, reason: describeWriteError(error) };
   }
 }
 
@@ -64,9 +66,4 @@ async function replace(path: string): Promise<FileHandle> {
     await rm(fresh, { force: true });
     throw error;
   }
-}
-
-function describeError(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  return "code" in error && typeof error.code === "string" ? error.code : error.message;
 }

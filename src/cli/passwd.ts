@@ -1,4 +1,7 @@
+import { resolve } from "node:path";
+
 import { isPassword, isUserName } from "../proxy/auth/credential-text.ts";
+import { putUserLine } from "./change-users-file.ts";
 import { createCommand } from "./command.ts";
 import { type CliIo, exitCodes } from "./io.ts";
 
@@ -9,11 +12,16 @@ const hashing = {
   timeCost: 2,
 } as const;
 
-/** `penstock passwd [NAME]`: the line for an htpasswd file, or the hash for the configuration. */
+/** `penstock passwd [NAME]`: the line for an htpasswd file, in it or printed, or the hash for the configuration. */
 export const passwd = createCommand({
   name: "passwd",
-  description: "Read a password, from the terminal or from standard input, and print its hash.",
+  description: "Read a password, from the terminal or from standard input, and print its hash or put it into a file.",
   args: {
+    file: {
+      type: "string",
+      valueHint: "FILE",
+      description: "htpasswd file to put the line of the user into, in the place of the one that is there.",
+    },
     name: {
       type: "positional",
       required: false,
@@ -22,17 +30,36 @@ export const passwd = createCommand({
   },
   async run({ value, io }) {
     const name = value("name");
-    if (name !== undefined && !isUserName(name)) {
-      io.tell(`${JSON.stringify(name)} is not a user name. Write up to 255 bytes without colon or control characters.`);
+    const file = value("file");
+    const wrong = name === undefined ? undefined : findNameFault(name);
+    if (wrong !== undefined || (file !== undefined && name === undefined)) {
+      io.tell(wrong ?? "--file needs the NAME of a user.");
       return exitCodes.usage;
     }
     const password = await readNewPassword(io);
     if (password === undefined) return exitCodes.failure;
     const hash = await Bun.password.hash(password, hashing);
+    if (file !== undefined && name !== undefined) return putIntoFile(file, name, `${name}:${hash}`, io);
     await io.print(`${name === undefined ? "" : `${name}:`}${hash}\n`);
     return exitCodes.ok;
   },
 });
+
+async function putIntoFile(file: string, name: string, line: string, io: CliIo): Promise<number> {
+  const put = await putUserLine(resolve(io.folder, file), name, line);
+  io.tell(
+    put.ok ? `${put.replaced ? "Replaced the" : "Added a"} line of ${JSON.stringify(name)} in ${file}.` : put.message,
+  );
+  return put.ok ? exitCodes.ok : exitCodes.failure;
+}
+
+/** Why a name cannot begin a line of an htpasswd file. It may be a password in the wrong place: it is not repeated. */
+function findNameFault(name: string): string | undefined {
+  if (!isUserName(name)) return "That is not a user name. Write up to 255 bytes without colon or control characters.";
+  return name.startsWith("#") || name.trim() !== name
+    ? 'A line of an htpasswd file cannot begin with that name. Write one without "#" or a space at its beginning or end.'
+    : undefined;
+}
 
 /** Asks once, or twice where a person can mistype. Undefined, and told why, when there is none to use. */
 async function readNewPassword(io: CliIo): Promise<string | undefined> {
@@ -49,7 +76,7 @@ async function readNewPassword(io: CliIo): Promise<string | undefined> {
 }
 
 function findFault(password: string | undefined): string | undefined {
-  if (password === undefined) return "There is no password. Nothing was printed.";
+  if (password === undefined) return "There is no password. Nothing was done.";
   if (password === "") return "The password is empty. Write at least one character.";
   if (!isPassword(password)) return "The password has control characters, which no client can send. Write one without.";
   return undefined;

@@ -6,7 +6,7 @@ import type { FileText } from "../config/read-file.ts";
 import { watchFile } from "../config/watch-file.ts";
 import { type Daemon, startDaemon } from "../daemon.ts";
 import { createCommand } from "./command.ts";
-import { configArgs, configLists, loadFromFlags, tellProblems } from "./config-args.ts";
+import { configArgs, configHints, configLists, loadFromFlags, tellProblems } from "./config-args.ts";
 import { type CliIo, exitCodes } from "./io.ts";
 
 /** `penstock serve`: runs the proxy until it is told to stop. */
@@ -15,6 +15,7 @@ export const serve = createCommand({
   description: "Run the proxy until SIGTERM or SIGINT. A second one ends it at once.",
   args: configArgs,
   lists: configLists,
+  hints: configHints,
   async run(input) {
     const { io } = input;
     // From the beginning: none of these may end what is about to carry tunnels.

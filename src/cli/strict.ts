@@ -1,5 +1,6 @@
 import type { ArgsDef } from "citty";
 
+import { quoteValue } from "../config/problem.ts";
 import { suggest } from "../config/suggest.ts";
 import type { Command } from "./command.ts";
 
@@ -68,8 +69,11 @@ function readArguments(name: string, argv: readonly string[], commands: Readonly
   const last = wanted.at(-1);
   const repeated = last !== undefined && command.lists.includes(last.name) ? last.name : undefined;
   const stray = positionals[wanted.length];
+  // It may be a password that follows the name of its user: it is not repeated.
   if (stray !== undefined && repeated === undefined)
-    return refuse(`Found ${JSON.stringify(stray)}, which is no argument of ${JSON.stringify(name)}.`);
+    return refuse(
+      `Found an argument too many: "${name}" takes ${wanted.length === 0 ? "none" : `only ${wanted.map((each) => each.name.toUpperCase()).join(" ")}`}.`,
+    );
   const missing = wanted[positionals.length];
   if (missing?.required) return refuse(`Missing ${missing.name.toUpperCase()}.`);
   if (positionals.includes("")) return refuse("Found an empty argument.");
@@ -98,13 +102,7 @@ function readFlag(arg: string, next: string | undefined, command: Command): Flag
   const name = written.startsWith("--") ? written.slice(2) : findAlias(command.args, written.slice(1));
   if (inline === undefined && name === "help") return { kind: "help" };
   if (name === undefined || !known.includes(name))
-    return {
-      kind: "wrong",
-      message: `Unknown flag ${JSON.stringify(written)}.${suggest(
-        written,
-        known.map((flag) => `--${flag}`),
-      )}`,
-    };
+    return { kind: "wrong", message: explainUnknownFlag(written, inline ?? next, command) };
   if (command.args[name]?.type === "boolean")
     return inline === undefined
       ? { kind: "value", name, value: "true", tookNext: false }
@@ -118,6 +116,20 @@ function readFlag(arg: string, next: string | undefined, command: Command): Flag
       message: `--${name} needs a value, as in --${name}=${nameValue(command.args, name)}.`,
     };
   return { kind: "value", name, value, tookNext: inline === undefined };
+}
+
+/** Says what may be meant. Short flags are shown by their letter alone: what follows may be a password. */
+function explainUnknownFlag(written: string, value: string | undefined, { args, hints }: Command): string {
+  const short = /^-([A-Za-z])(.*)$/s.exec(written);
+  const name = short === null ? written.replace(/^--?/, "") : (short[1] ?? "");
+  const port = [short?.[2], value].find((each) => each !== undefined && /^\d{1,5}$/.test(each));
+  const shown = short === null ? written : `-${name}`;
+  const flag = /^--?[A-Za-z][A-Za-z-]{0,30}$/.test(shown) ? `flag "${shown}"` : "flag";
+  const known = listFlags(args).map((each) => `--${each}`);
+  const meant = known.find((each) => each === `-${written}`);
+  if (meant !== undefined) return `Unknown flag "${written}". Did you mean "${meant}"?`;
+  const hint = Object.hasOwn(hints, name) ? hints[name]?.(port) : undefined;
+  return `Unknown ${flag}.${hint === undefined ? suggest(`--${name}`, known) : ` ${hint}`}`;
 }
 
 function splitOnce(arg: string): [string, string | undefined] {
@@ -148,9 +160,20 @@ function nameValue(args: ArgsDef, name: string): string {
 }
 
 function refuseCommand(name: string, commands: Readonly<Record<string, Command>>): Invocation {
+  const hint = suggest(name, Object.keys(commands));
+  // It may be a URL with a password.
+  const quoted = quoteValue(name);
   return {
     kind: "wrong",
     name: undefined,
-    message: `Unknown command ${JSON.stringify(name)}.${suggest(name, Object.keys(commands))}`,
+    message: `Unknown command${quoted.startsWith('"') ? ` ${quoted}` : ""}.${hint === "" ? hintAtFlag(name) : hint}`,
   };
+}
+
+/** The flag that was forgotten before a value that looks like its own. */
+function hintAtFlag(text: string): string {
+  if (/^\d{1,5}$/.test(text)) return ` Did you mean --listen 127.0.0.1:${text}?`;
+  if (/^[\w.-]*:\d{1,5}$/.test(text)) return " Did you mean --listen HOST:PORT?";
+  if (/^[a-z][a-z\d+.-]*:\/\//i.test(text)) return " Did you mean --upstream URL?";
+  return /\.(?:[cm]?[jt]s|json|ya?ml|toml|conf)$/.test(text) ? " Did you mean --config FILE?" : "";
 }

@@ -1,17 +1,20 @@
+import type { FileHandle } from "node:fs/promises";
 import { resolve } from "node:path";
 import { compileHop } from "../config/compile-upstream.ts";
 import { readCertificate } from "../config/pem.ts";
 import { parseDuration } from "../config/quantity.ts";
 import { type FileText, readTextFile } from "../config/read-file.ts";
+import { quoteValue } from "../config/problem.ts";
 import { parseUpstreamUrl } from "../config/upstream-url.ts";
-import { connectTcp } from "../net/connect.ts";
+import { connectTcp } from "../net/runtime/connect.ts";
 import { createSystemResolver } from "../net/dns/system-resolver.ts";
-import { listBundledRoots } from "../net/tls-probe.ts";
+import { listBundledRoots } from "../net/runtime/tls-probe.ts";
 import { Secret } from "../proxy/auth/secret.ts";
 import type { Hop } from "../proxy/route/route.ts";
 import { createCommand, type CommandInput } from "./command.ts";
 import { type CliIo, exitCodes } from "./io.ts";
-import { openPrivateFile } from "./open-private-file.ts";
+import { describeWriteError } from "./describe-write-error.ts";
+import { openOutput } from "./open-output.ts";
 import type { TrustBasis } from "./trace/explain-trust.ts";
 import { listSteps } from "./trace/list-steps.ts";
 import { runTrace } from "./trace/run-trace.ts";
@@ -59,17 +62,24 @@ export const trace = createCommand({
       valueHint: "FILE",
       description: "Write to this file. Default: standard output.",
     },
+    force: { type: "boolean", description: "Replace the file when it is there already." },
   },
   async run(input) {
-    const { io, value } = input;
+    const { io, value, has } = input;
     const read = await readArguments(input);
     if (typeof read === "string") {
       io.tell(read);
       return exitCodes.usage;
     }
     const { request, format, output, basis } = read;
+    // Before anything is asked for: what cannot be kept need not be fetched.
+    const file = output === undefined ? undefined : await openOutput(output, has("force"));
+    if (typeof file === "string") {
+      io.tell(file);
+      return exitCodes.failure;
+    }
     const record = await runTrace(request, { resolver: createSystemResolver(), connect: connectTcp });
-    const written = await write(record, format, output, { ...basis, now: record.startedAt }, io);
+    const written = await write(record, format, file, { ...basis, now: record.startedAt }, io);
     if (!written) return exitCodes.failure;
     const secrets = format === "pcapng" ? nameSecrets(request, record) : undefined;
     if (secrets !== undefined)
@@ -107,16 +117,15 @@ async function readArguments({ value, has, io }: CommandInput): Promise<Argument
   const proxy = proxyUrl === undefined ? undefined : await readProxy(proxyUrl, io);
   if (typeof proxy === "string") return proxy;
   const tls = value("tls");
-  if (tls !== undefined && tls !== "1.2" && tls !== "1.3")
-    return `--tls is ${JSON.stringify(tls)}. Wanted is 1.2 or 1.3.`;
+  if (tls !== undefined && tls !== "1.2" && tls !== "1.3") return `--tls is ${quoteValue(tls)}. Write 1.2 or 1.3.`;
   const format = FORMATS.find((known) => known === (value("format") ?? "text"));
-  if (format === undefined) return `--format is ${JSON.stringify(value("format"))}. Wanted is ${FORMATS.join(", ")}.`;
+  if (format === undefined) return `--format is ${quoteValue(value("format"))}. Write one of ${FORMATS.join(", ")}.`;
   const timeout = parseDuration(value("timeout") ?? DEFAULT_TIMEOUT);
   if (!timeout.ok || timeout.value === 0)
-    return `--timeout is ${JSON.stringify(value("timeout"))}. Wanted is a time such as 10s.`;
+    return `--timeout is ${quoteValue(value("timeout"))}. Write a time such as 10s.`;
   const ca = value("ca");
   const roots = ca === undefined ? undefined : await readRoots(resolve(io.folder, ca));
-  if (roots?.ok === false) return `--ca is ${JSON.stringify(ca)}, which cannot be used: ${roots.reason}.`;
+  if (roots?.ok === false) return `Cannot use --ca ${quoteValue(ca ?? "")}: ${roots.reason}.`;
   const output = value("output");
   if (format === "pcapng" && output === undefined && io.terminal)
     return "A capture is nothing for a terminal. Write it to a file with -o FILE.";
@@ -158,21 +167,11 @@ async function readRoots(path: string): Promise<FileText> {
   return { ok: false, reason: "it has no certificate in PEM form" };
 }
 
-async function writePrivately(path: string, content: string | Uint8Array): Promise<void> {
-  const opened = await openPrivateFile(path);
-  if (!opened.ok) throw new Error(opened.reason);
-  try {
-    await opened.file.writeFile(content);
-  } finally {
-    await opened.file.close();
-  }
-}
-
 /** Writes the trace to where it is wanted. False, and told, when that is not possible. */
 async function write(
   record: TraceRecord,
   format: Format,
-  output: string | undefined,
+  output: FileHandle | undefined,
   basis: TrustBasis,
   io: CliIo,
 ): Promise<boolean> {
@@ -187,15 +186,14 @@ async function write(
           ? writeTraceMermaid(record, story)
           : writeTraceText(record, story, colour);
   try {
-    // It may hold keys and credentials.
-    if (output !== undefined) await writePrivately(output, content);
+    if (output !== undefined) await output.writeFile(content);
     else if (typeof content === "string") await io.print(content);
     else await Bun.write(Bun.stdout, content);
     return true;
   } catch (error) {
-    io.tell(
-      `Cannot write ${output ?? "to standard output"}: ${error instanceof Error ? error.message : String(error)}.`,
-    );
+    io.tell(`Cannot write ${output === undefined ? "to standard output" : "the file"}: ${describeWriteError(error)}.`);
     return false;
+  } finally {
+    await output?.close();
   }
 }

@@ -27,7 +27,8 @@ export function compileListeners(
   const tlsFiles: TlsFiles[] = [];
   const problems: Problem[] = [];
   for (const [at, written] of listen.entries()) {
-    const { tls, protocols, proxyProtocol, ...address } = typeof written === "string" ? fillIn(written) : written;
+    const { tls, protocols, proxyProtocol, ...address } =
+      typeof written === "object" ? written : fillIn(String(written));
     const plan = tls && compileTls(tls, ["listen", at, "tls"], materials);
     if (plan?.ok === false) problems.push(...plan.problems);
     listeners.push({
@@ -41,8 +42,8 @@ export function compileListeners(
   return { listeners, tlsFiles, problems };
 }
 
-/** A lone address, with the defaults of the other settings. */
-function fillIn(text: string): Exclude<Config["listen"][number], string> {
+/** A lone address or port, with the defaults of the other settings. */
+function fillIn(text: string): Exclude<Config["listen"][number], string | number> {
   const parsed = parseListenerAddress(text);
   if (!parsed.ok) throw new Error(`The listener ${text} is unchecked`);
   return { ...parsed.value, protocols: ["http", "socks5", "socks4"], proxyProtocol: [] };

@@ -7,9 +7,9 @@ import type { DecideTarget, RuleSettings, Way } from "./rule-schema.ts";
 import type { Config } from "./schema.ts";
 import { parseTargetPattern } from "./target-pattern.ts";
 
-/** Compiles rules and default. The schema has accepted their values. */
-export function compilePolicy(config: Config): Policy {
-  return compileRules(readRules(config.rules), compileFallback(config));
+/** Compiles rules and default. The schema has accepted their values; `rules` are the parsed ones. */
+export function compilePolicy(config: Config, rules = readRules(config.rules)): Policy {
+  return compileRules(rules, compileFallback(config));
 }
 
 /** Compiles a set of addresses. The schema has accepted its ranges. */
@@ -17,8 +17,7 @@ export function compileAddressSet(texts: readonly string[]): AddressSet {
   return new AddressSet(readCidrs(texts));
 }
 
-/** Reads ranges that the schema has accepted. */
-export function readCidrs(texts: readonly string[]): Cidr[] {
+function readCidrs(texts: readonly string[]): Cidr[] {
   return texts.map((text) => {
     const parsed = parseCidr(text);
     if (!parsed.ok) throw new Error(`The range ${text} is unchecked`);
@@ -36,7 +35,8 @@ export function asksEnvironment(config: Config): boolean {
   );
 }
 
-function readRules(rules: Config["rules"]): Rule[] {
+/** Parses rules. The schema has accepted their values. */
+export function readRules(rules: Config["rules"]): Rule[] {
   if (typeof rules === "function") return [readHook("rules", rules)];
   return rules.map((rule, at) =>
     typeof rule === "function" ? readHook(`rule-${at + 1}`, rule) : readRule(rule, `rule-${at + 1}`),
@@ -60,13 +60,13 @@ function readRule(settings: RuleSettings, fallbackName: string): Rule {
     name: settings.name ?? fallbackName,
     ...(from && { from: readCidrs(from) }),
     ...(users && { users: new Set(users) }),
-    ...(to && { to: readTargets(to) }),
+    ...(to && { to: { [Symbol.iterator]: () => readTargets(to) } }),
     verdict: compileVerdict(settings),
   };
 }
 
 /** One target at a time: a list may have a million of them. */
-function* readTargets(texts: readonly string[]): Iterable<TargetPattern> {
+function* readTargets(texts: readonly string[]): Iterator<TargetPattern> {
   for (const text of texts) {
     const parsed = parseTargetPattern(text);
     if (!parsed.ok) throw new Error(`The target ${text} is unchecked`);

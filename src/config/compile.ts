@@ -1,19 +1,18 @@
 import { resolve } from "node:path";
 
-import { type Authenticator, createAuthenticator } from "../proxy/auth/authenticate.ts";
+import { createAuthenticator } from "../proxy/auth/authenticate.ts";
 import { CredentialCache } from "../proxy/auth/credential-cache.ts";
 import { createCheckQueue, type VerifierOptions } from "../proxy/auth/password-verifier.ts";
 import { supportsDigest } from "../proxy/auth/digest-verifier.ts";
+import { parseHtpasswd } from "../proxy/auth/htpasswd.ts";
 import type { Secret } from "../proxy/auth/secret.ts";
 import type { UserStore } from "../proxy/auth/user-store.ts";
-import type { ForwardSettings } from "../proxy/forward/forward-settings.ts";
 import type { SplicePlan } from "../proxy/tunnel/engine.ts";
-import { type Nat64Prefixes, WELL_KNOWN_PREFIX } from "../proxy/policy/nat64.ts";
-import type { Hop } from "../proxy/route/route.ts";
 import type { EnvironmentRoutes, Limits, Runtime, Timeouts } from "../proxy/runtime.ts";
+import { compileNat64 } from "./compile-dns.ts";
 import { compileForward } from "./compile-forward.ts";
 import { type CompiledListener, compileListeners } from "./compile-listener.ts";
-import { asksEnvironment, compileAddressSet, compilePolicy, readCidrs } from "./compile-policy.ts";
+import { asksEnvironment, compileAddressSet, compilePolicy, readRules } from "./compile-policy.ts";
 import type { TlsFiles } from "./compile-tls.ts";
 import { compileUpstreams } from "./compile-upstream.ts";
 import { compileUserFile, compileUsers } from "./compile-users.ts";
@@ -21,6 +20,7 @@ import { describeEffective } from "./effective.ts";
 import { compileEnvironment } from "./environment.ts";
 import type { FileGroup } from "./follow-files.ts";
 import { followTrustFiles, type RenewTrust } from "./follow-trust.ts";
+import { findUnreachableRules } from "./find-unreachable-rules.ts";
 import { listenSchema } from "./listener-schema.ts";
 import type { Materials } from "./materials.ts";
 import type { Checked, Problem } from "./problem.ts";
@@ -62,6 +62,8 @@ export interface CompiledConfig {
   readonly tlsFiles: readonly TlsFiles[];
   /** The certificates for upstreams and origins, to be followed in the same way. */
   readonly trustFiles?: FileGroup<RenewTrust>;
+  /** What the operator should know, though it is no error. */
+  readonly warnings: readonly Problem[];
   /** The effective configuration for people: defaults filled in, secrets redacted. Plain JSON. */
   readonly effective: Readonly<Record<string, unknown>>;
   /** Every secret of it in plain, to be taken out of messages that are not our own. Not to be printed. */
@@ -86,12 +88,15 @@ export function compileConfig(config: Config, materials: Materials): Checked<Com
   const { forward } = keep(compileForward(config.forward, materials));
   const environment = asksEnvironment(config) ? keep(compileEnvironment(materials.variables)).routes : undefined;
   if (users.ok) problems.push(...findDigestProblems(config, users.value));
+  problems.push(...findSocketProblems(config.sidecar?.unix, materials.folder));
   if (problems.length > 0 || !users.ok) return { ok: false, problems };
   const access = config.log.access ?? (materials.terminal ? "text" : "json");
   // One memory and one queue for all users files to come: nobody is verified anew without a reason, and bounds hold for all.
   const checks = { cache: new CredentialCache(), queue: createCheckQueue(users.value?.kind ?? "list") };
   const authenticator = compileAuthenticator(config, users.value, checks);
-  const runtime = compileRuntime(config, authenticator, forward, upstreams, environment);
+  const rules = readRules(config.rules);
+  const policy = compilePolicy(config, rules);
+  const runtime = compileRuntime(config, { authenticator, policy, forward, upstreams, environment });
   const usersFile = compileUsersFile(config, materials, runtime, checks);
   const trustFiles = followTrustFiles(config, materials);
   return {
@@ -109,6 +114,7 @@ export function compileConfig(config: Config, materials: Materials): Checked<Com
       ...(usersFile && { usersFile }),
       tlsFiles,
       ...(trustFiles && { trustFiles }),
+      warnings: [...(usersFile ? findUserWarnings(usersFile) : []), ...findUnreachableRules(rules)],
       effective: describeEffective(config, access),
       secrets: listSecrets(config, materials),
     },
@@ -132,6 +138,12 @@ export function findMaterialProblems(raw: unknown, materials: Materials): Proble
       ? compileUpstreams({ upstream: undefined, upstreams: upstreams.data }, materials).problems
       : []),
   ];
+}
+
+function findUserWarnings({ path, text }: UsersFile): Problem[] {
+  const parsed = parseHtpasswd(text);
+  if (!parsed.ok || parsed.users.length > 0) return [];
+  return [{ path: ["users", "file"], message: `${path} has no users: nobody can use the proxy until it has.` }];
 }
 
 /** An htpasswd file to watch. */
@@ -164,26 +176,31 @@ function compileUsersFile(
   };
 }
 
-function compileRuntime(
-  config: Config,
-  authenticator: Authenticator,
-  forward: ForwardSettings,
-  upstreams: ReadonlyMap<string, Hop>,
-  environment: EnvironmentRoutes | undefined,
-): Runtime {
+/** What is compiled from more than its own section, or may be wrong by itself. */
+type RuntimeParts = Pick<Runtime, "authenticator" | "policy" | "forward" | "upstreams"> & {
+  readonly environment: EnvironmentRoutes | undefined;
+};
+
+function compileRuntime(config: Config, { environment, ...parts }: RuntimeParts): Runtime {
   return {
-    authenticator,
-    policy: compilePolicy(config),
-    upstreams,
+    ...parts,
     ...(environment && { environment }),
-    nat64: compileNat64(config.dns),
-    forward,
+    ...(config.dns.nat64 !== undefined && { nat64: compileNat64(config.dns.nat64) }),
     inspect: config.inspect,
     timeouts: compileTimeouts(config.timeouts),
     limits: compileLimits(config.limits),
     ...(config.clients && { clients: compileAddressSet(config.clients) }),
     agent: "penstock",
   };
+}
+
+/** Bytes of the path of a Unix socket: sun_path of unix(7) less its NUL. */
+const MAX_SOCKET_PATH = 107;
+
+function findSocketProblems(unix: string | undefined, folder: string): Problem[] {
+  if (unix === undefined || Buffer.byteLength(resolve(folder, unix)) <= MAX_SOCKET_PATH) return [];
+  const message = `The path is too long for a socket. Write one of at most ${MAX_SOCKET_PATH} bytes, its folder included.`;
+  return [{ path: ["sidecar", "unix"], message }];
 }
 
 /** Digest is computed from the password itself: hashes and functions cannot verify it. */
@@ -207,12 +224,6 @@ function compileAuthenticator(config: Config, users: UserStore | undefined, chec
     hookDeadlineMs: readDuration(config.timeouts.hook),
     ...checks,
   });
-}
-
-function compileNat64({ nat64 = [] }: Config["dns"]): Nat64Prefixes {
-  const own = readCidrs(typeof nat64 === "string" ? [nat64] : nat64);
-  // The longest prefix first: a network's may be within another one.
-  return [...own, ...WELL_KNOWN_PREFIX].sort((a, b) => b.prefix - a.prefix);
 }
 
 function compileTimeouts(timeouts: Config["timeouts"]): Timeouts {

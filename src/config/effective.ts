@@ -21,6 +21,11 @@ export function describeEffective(config: Config, access: string): Readonly<Reco
 /** Settings whose value is a secret wherever they are. Where it comes from is none. */
 const secretSettings = ["password", "token"];
 
+/** Whether a text is a secret at that setting: a user with a colon may be written with the password. */
+function isSecret(key: string, text: string): boolean {
+  return secretSettings.includes(key) || (key === "username" && text.includes(":"));
+}
+
 function redact(value: unknown): unknown {
   if (typeof value === "function") return "[function]";
   if (typeof value === "string") return hideUserinfo(value);
@@ -29,7 +34,7 @@ function redact(value: unknown): unknown {
   return Object.fromEntries(
     Object.entries(value).map(([key, entry]) => [
       key,
-      secretSettings.includes(key) && typeof entry === "string" ? REDACTED : redact(entry),
+      typeof entry === "string" && isSecret(key, entry) ? REDACTED : redact(entry),
     ]),
   );
 }

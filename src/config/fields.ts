@@ -2,8 +2,9 @@ import * as z from "zod";
 
 import { parseCidr } from "../address/cidr.ts";
 import { parseIp } from "../address/ip.ts";
-import { quoteValue } from "./problem.ts";
-import { parseDuration, parseSize } from "./quantity.ts";
+import { describeKind, quoteValue } from "./problem.ts";
+import { formatSize, parseDuration, parseSize } from "./quantity.ts";
+import { readText } from "./raw.ts";
 import { suggest } from "./suggest.ts";
 
 // A configuration is read a few times in the life of a process: compiled checks would only take memory.
@@ -16,14 +17,23 @@ z.config({ jitless: true });
  * author knows it.
  */
 
-/** A text; `findFault` gives what is wrong with it as the rest of a sentence that begins with the quoted text. */
-export function text(wanted: string, findFault?: (value: string) => string | undefined) {
-  return z.string({ error: (issue) => describeWrong(issue.input, wanted) }).superRefine((value, context) => {
-    const fault = value === "" ? `is empty. Write ${wanted}` : findFault?.(value);
+/** How a message names a value: as it is where that is harmless, by its kind where it may be a secret. */
+type Name = (value: unknown) => string;
+
+/**
+ * A text; `findFault` gives what is wrong with it as the rest of a sentence
+ * that begins with the text as `name` gives it.
+ */
+export function text(wanted: string, findFault?: (value: string) => string | undefined, name: Name = quoteValue) {
+  return z.string({ error: (issue) => describeWrong(issue.input, wanted, name) }).superRefine((value, context) => {
+    const fault = value === "" ? "" : findFault?.(value);
     if (fault !== undefined)
       context.addIssue({
         code: "custom",
-        message: `${quoteValue(value)} ${fault}${fault.endsWith("?") ? "" : "."}`,
+        message:
+          value === ""
+            ? `Found an empty text. Write ${wanted}.`
+            : capitalise(`${name(value)} ${fault}${fault.endsWith("?") ? "" : "."}`),
         params: { [FAULT_MARK]: true },
       });
   });
@@ -44,14 +54,19 @@ export function size(min: number, max: number) {
   return text('a size such as "32KiB"', (value) => {
     const parsed = parseSize(value);
     if (!parsed.ok) return parsed.reason;
-    if (parsed.value < min || parsed.value > max) return `is not from ${min} to ${max} bytes`;
+    if (parsed.value < min || parsed.value > max)
+      return `is out of range. Write from ${formatSize(min)} to ${formatSize(max)}`;
     return undefined;
   });
 }
 
 /** A whole number from `min` to `max`. */
 export function count(min: number, max: number) {
-  const error = (issue: { input?: unknown }) => describeWrong(issue.input, `a whole number from ${min} to ${max}`);
+  const wanted = `a whole number from ${min} to ${max}`;
+  const error = ({ input }: { input?: unknown }) =>
+    typeof input === "string"
+      ? `${describeWrong(input, wanted, isDigits(input) ? quoteValue : unquoted)}${isDigits(input) ? " Leave out the quotes." : ""}`
+      : describeWrong(input, wanted);
   return z.int({ error }).min(min, { error }).max(max, { error });
 }
 
@@ -66,9 +81,9 @@ export function flag() {
 export function word<const Words extends readonly [string, ...string[]]>(words: Words) {
   const wanted = words.map((each) => JSON.stringify(each)).join(", ");
   return z.enum(words, {
-    error: (issue) =>
-      describeWrong(issue.input, `one of ${wanted}`) +
-      (typeof issue.input === "string" ? suggest(issue.input, words) : ""),
+    error: ({ input }) =>
+      describeWrong(input, words.length === 1 ? wanted : `one of ${wanted}`) +
+      (typeof input === "string" ? suggest(input, words) : words.includes(String(input)) ? " Put it in quotes." : ""),
   });
 }
 
@@ -93,21 +108,28 @@ export function ipAddress() {
 }
 
 /** A list of `item`, not empty. */
-export function list<Item extends z.ZodType>(item: Item, wanted: string) {
+export function list<Item extends z.ZodType>(item: Item, wanted: string, name: Name = quoteValue) {
   return z
-    .array(item, { error: (issue) => describeWrong(issue.input, wanted) })
+    .array(item, {
+      error: ({ input }) =>
+        describeWrong(input, wanted, name) + (typeof input === "string" ? " Put brackets around it." : ""),
+    })
     .min(1, { error: `Found an empty list. Write ${wanted}, or leave it out.` });
 }
 
 /** A map of the settings in `shape` and no others. */
-export function settings<Shape extends z.core.$ZodLooseShape>(shape: Shape, wanted = "a map of settings") {
+export function settings<Shape extends z.core.$ZodLooseShape>(
+  shape: Shape,
+  wanted = "a map of settings",
+  name: Name = quoteValue,
+) {
   const known = Object.keys(shape);
   return z.strictObject(shape, {
     error: (issue) =>
       issue.code === "unrecognized_keys"
         ? // One line for each key: describe-issue.ts takes them apart again.
           issue.keys.map((key) => describeUnknown(key, known)).join("\n")
-        : describeWrong(issue.input, wanted),
+        : describeWrong(issue.input, wanted, name),
   });
 }
 
@@ -115,17 +137,18 @@ export function settings<Shape extends z.core.$ZodLooseShape>(shape: Shape, want
 export function either<const Forms extends readonly [z.ZodType, z.ZodType, ...z.ZodType[]]>(
   wanted: string,
   forms: Forms,
+  name: Name = quoteValue,
 ) {
   return z.union(forms, {
-    error: (issue) => describeWrong(issue.input, wanted),
+    error: (issue) => describeWrong(issue.input, wanted, name),
   });
 }
 
 /** A function of the configuration file; only files in TypeScript or JavaScript have them. */
-export function hook<Hook extends (...args: never[]) => unknown>(wanted: string) {
+export function hook<Hook extends (...args: never[]) => unknown>(wanted: string, name: Name = quoteValue) {
   return z
     .custom<Hook>((value) => typeof value === "function", {
-      error: (issue) => describeWrong(issue.input, wanted),
+      error: (issue) => describeWrong(issue.input, wanted, name),
     })
     .meta({ [FUNCTION_MARK]: true });
 }
@@ -156,7 +179,10 @@ export function secret() {
           )
           .optional(),
       }).refine((value) => (value.env === undefined) !== (value.file === undefined), {
-        error: 'Found neither or both of "env" and "file". Write one of them.',
+        error: ({ input }) =>
+          readText(input, "env") === undefined
+            ? 'Found neither "env" nor "file". Write one of them.'
+            : 'Found both "env" and "file". Write one of them.',
         params: { [FAULT_MARK]: true },
       }),
     ],
@@ -167,8 +193,19 @@ export function secret() {
 /** A secret as the schema gives it. */
 export type SecretSource = string | { env?: string | undefined; file?: string | undefined };
 
-function describeWrong(found: unknown, wanted: string): string {
-  return found === undefined ? `Required. Write ${wanted}.` : `Found ${quoteValue(found)}. Write ${wanted}.`;
+function describeWrong(found: unknown, wanted: string, name: Name = quoteValue): string {
+  return found === undefined ? `Required. Write ${wanted}.` : `Found ${name(found)}. Write ${wanted}.`;
+}
+
+/** Names a value by its kind: for settings where a secret may stand. */
+export const unquoted: Name = describeKind;
+
+function isDigits(value: string): boolean {
+  return /^\d{1,9}$/.test(value);
+}
+
+function capitalise(sentence: string): string {
+  return sentence.charAt(0).toUpperCase() + sentence.slice(1);
 }
 
 function describeUnknown(key: string, known: readonly string[]): string {

@@ -1,5 +1,8 @@
+import { type Binding, findPortConflicts } from "./find-port-conflicts.ts";
+import { findSidecarConflicts } from "./find-sidecar-conflicts.ts";
+import { findDefaultConflicts, findUnknownWays } from "./find-way-conflicts.ts";
 import { formatListenerAddress, isLoopbackHost, parseListenerAddress } from "./listener-address.ts";
-import { type Problem, quoteValue } from "./problem.ts";
+import { type Problem, quoteNamed, quoteValue } from "./problem.ts";
 import { isRecord, readList, readRecord, readText } from "./raw.ts";
 import { suggest } from "./suggest.ts";
 import { parseUpstreamUrl } from "./upstream-url.ts";
@@ -18,6 +21,7 @@ export function findConflicts(raw: unknown): Problem[] {
     ...findRuleConflicts(config),
     ...findDefaultConflicts(config),
     ...findSidecarConflicts(config),
+    ...findPortConflicts(listBindings(config)),
   ];
 }
 
@@ -28,18 +32,11 @@ type Raw = Readonly<Record<string, unknown>>;
 
 function findListenConflicts(config: Raw): Problem[] {
   const problems: Problem[] = [];
-  const seen = new Set<string>();
   const guarded = config["users"] !== undefined || config["open"] === true;
   for (const [at, entry] of readList(config["listen"]).entries()) {
     const listener = readListener(entry);
     if (!listener) continue;
     const text = formatListenerAddress(listener);
-    if (listener.port !== 0 && seen.has(text))
-      problems.push({
-        path: ["listen", at],
-        message: `Found ${text} twice. Write each address once.`,
-      });
-    seen.add(text);
     if (readTls(entry)["clientCertificate"] !== undefined && readClientCa(entry) === undefined)
       problems.push({
         path: ["listen", at, "tls", "clientCertificate"],
@@ -73,7 +70,19 @@ function readTls(entry: unknown): Raw {
   return readRecord(readRecord(entry)["tls"]);
 }
 
+/** Every port that is to be bound. */
+function listBindings(config: Raw): Binding[] {
+  const listeners = readList(config["listen"]).flatMap((entry, at) => {
+    const listener = readListener(entry);
+    return listener ? [{ ...listener, path: ["listen", at] }] : [];
+  });
+  const { port, host = "127.0.0.1", unix } = readRecord(config["sidecar"]);
+  const usable = typeof port === "number" && typeof host === "string" && unix === undefined;
+  return usable ? [...listeners, { host, port, path: ["sidecar", "port"] }] : listeners;
+}
+
 function readListener(entry: unknown): { host: string; port: number } | undefined {
+  if (typeof entry === "number") return { host: "127.0.0.1", port: entry };
   if (typeof entry === "string") {
     const parsed = parseListenerAddress(entry);
     return parsed.ok ? parsed.value : undefined;
@@ -92,7 +101,7 @@ function findUserConflicts(config: Raw): Problem[] {
     if (seen.has(name))
       problems.push({
         path: ["users", at, "name"],
-        message: `Found the user ${quoteValue(name)} twice. Write each user once.`,
+        message: `Found the ${quoteNamed("user", name)} twice. Write each user once.`,
       });
     seen.add(name);
   }
@@ -111,7 +120,7 @@ function findUpstreamConflicts(config: Raw): Problem[] {
     else if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(name))
       problems.push({
         path,
-        message: `${quoteValue(name)} is not a name. Write up to 64 letters, digits, dots, hyphens or underscores.`,
+        message: `The name of the upstream has other characters. Write up to 64 letters, digits, dots, hyphens or underscores.`,
       });
     if (!isRecord(entry)) continue;
     const url = readText(entry, "url");
@@ -168,7 +177,7 @@ function findRuleConflicts(config: Raw): Problem[] {
     if (names.has(name))
       problems.push({
         path,
-        message: `Found the rule ${quoteValue(name)} twice. Give each rule a name of its own.`,
+        message: `Found the ${quoteNamed("rule", name)} twice. Give each rule a name of its own.`,
       });
     names.add(name);
     problems.push(...findVerdictConflicts(rule, path), ...findDemandConflicts(rule, path));
@@ -179,8 +188,8 @@ function findRuleConflicts(config: Raw): Problem[] {
         path: [...path, "users", index],
         message:
           config["users"] === undefined
-            ? `There is no user ${quoteValue(user)}: nobody is asked for credentials. Set "users".`
-            : `There is no user ${quoteValue(user)}.${problems.length < MAX_SUGGESTIONS ? suggest(user, users) : ""}`,
+            ? `There is no ${quoteNamed("user", user)}: nobody is asked for credentials. Set "users".`
+            : `There is no ${quoteNamed("user", user)}.${problems.length < MAX_SUGGESTIONS ? suggest(user, users) : ""}`,
       });
     }
   }
@@ -236,65 +245,6 @@ function findVerdictConflicts(rule: Raw, path: PropertyKey[]): Problem[] {
           message: 'The rule does nothing. Set "deny", "allow", "allowPrivate" or "via".',
         },
       ];
-}
-
-function findDefaultConflicts(config: Raw): Problem[] {
-  const problems: Problem[] = [];
-  if (config["default"] !== undefined && config["upstream"] !== undefined)
-    problems.push({
-      path: ["default"],
-      message: 'Found "upstream" as well, which sets the default way. Leave one of them out.',
-    });
-  if (config["default"] !== "deny") problems.push(...findUnknownWays(config, config["default"], ["default"]));
-  return problems;
-}
-
-/** Names in a way that are no upstreams, and words that cannot be part of a chain. */
-function findUnknownWays(config: Raw, way: unknown, path: PropertyKey[]): Problem[] {
-  const known = Object.keys(readRecord(config["upstreams"]));
-  if (config["upstream"] !== undefined && config["upstream"] !== "environment") known.push("upstream");
-  const chain = readList(way);
-  const entries =
-    typeof way === "string" ? [{ name: way, path }] : chain.map((name, at) => ({ name, path: [...path, at] }));
-  return entries.flatMap(({ name, path: where }) => {
-    if (typeof name !== "string" || name === "" || known.includes(name)) return [];
-    if (name === "direct" || name === "environment")
-      return chain.length > 1
-        ? [{ path: where, message: `${quoteValue(name)} cannot be part of a chain. Write it alone.` }]
-        : [];
-    if (name === "deny") return [{ path: where, message: '"deny" is not a way. Write "deny: true" in the rule.' }];
-    const hint = suggest(name, ["direct", ...known]);
-    return [
-      {
-        path: where,
-        message: `There is no upstream ${quoteValue(name)}.${hint === "" ? ' Add it to "upstreams".' : hint}`,
-      },
-    ];
-  });
-}
-
-function findSidecarConflicts(config: Raw): Problem[] {
-  const sidecar = config["sidecar"];
-  if (!isRecord(sidecar)) return [];
-  const problems: Problem[] = [];
-  const host = sidecar["host"];
-  if ((sidecar["port"] === undefined) === (sidecar["unix"] === undefined))
-    problems.push({
-      path: ["sidecar"],
-      message: 'Found neither or both of "port" and "unix". Write one of them.',
-    });
-  if (host === undefined || typeof host !== "string") return problems;
-  if (sidecar["unix"] !== undefined)
-    problems.push({
-      path: ["sidecar", "host"],
-      message: 'A Unix socket has no host. Leave out "host" or "unix".',
-    });
-  else if (!isLoopbackHost(host) && sidecar["token"] === undefined)
-    problems.push({
-      path: ["sidecar", "host"],
-      message: `Cannot bind ${host}: the sidecar has no token. Set "sidecar.token", or bind it to 127.0.0.1.`,
-    });
-  return problems;
 }
 
 /** Names that a rule may use; undefined when only a file or a function knows. */

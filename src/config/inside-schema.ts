@@ -1,9 +1,10 @@
 import { either, flag, list, settings, text, word } from "./fields.ts";
+import { findTargetFault } from "./target-fault.ts";
 import { parseTargetPattern } from "./target-pattern.ts";
 
 const serverName = text('a name such as "*.example.org"', (value) => {
   const parsed = parseTargetPattern(value);
-  if (!parsed.ok) return parsed.reason;
+  if (!parsed.ok) return findTargetFault(value);
   return parsed.pattern.host.kind === "cidr" || parsed.pattern.ports.length > 0 || value.includes(":")
     ? 'is no server name. Write a name without a port, such as "example.org" or "*.example.org"'
     : undefined;

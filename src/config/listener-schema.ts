@@ -1,5 +1,6 @@
 import { cidr, count, either, list, settings, text, word } from "./fields.ts";
 import { isBindable, parseListenerAddress } from "./listener-address.ts";
+import { explainUrl } from "./target-fault.ts";
 import { tlsSchema } from "./tls-schema.ts";
 
 /** A host that can be bound without asking a resolver. */
@@ -11,11 +12,12 @@ export function bindableHost() {
   );
 }
 
-const listener = either('"host:port" or { host, port }', [
+const listener = either('"host:port", a port or { host, port }', [
   text('"host:port"', (value) => {
     const parsed = parseListenerAddress(value);
-    return parsed.ok ? undefined : parsed.reason;
+    return parsed.ok ? undefined : (explainUrl(value) ?? parsed.reason);
   }),
+  count(0, 65535),
   settings({
     host: bindableHost()
       .describe("IP address to bind, or `localhost`; `0.0.0.0` and `::` for every interface.")

@@ -1,5 +1,4 @@
-import type { Problem } from "./problem.ts";
-import { quoteValue } from "./problem.ts";
+import { type Problem, quoteValue } from "./problem.ts";
 import { isRecord, readList, readRecord } from "./raw.ts";
 import type { FileKind, FileText } from "./read-file.ts";
 
@@ -48,8 +47,12 @@ export async function gatherMaterials(
       if (value === undefined || value === "")
         problems.push({
           path,
-          message: `The environment variable ${quoteValue(name)} is ${value === undefined ? "not set" : "empty"}. Set it before starting.`,
+          message: `The environment variable ${quoteVariable(name)} is ${value === undefined ? "not set" : "empty"}. Set it before starting.`,
         });
+      continue;
+    }
+    if (name.includes("-----BEGIN")) {
+      problems.push({ path, message: "Found the text of a PEM file. Write the path of a file that holds it." });
       continue;
     }
     const read = await readText(name, kind);
@@ -63,6 +66,11 @@ export async function gatherMaterials(
     else files.set(name, read.text);
   }
   return { materials: { ...surroundings, files }, problems };
+}
+
+/** The name of a variable; `"…"` for what looks more like the secret that it should hold. */
+function quoteVariable(name: string): string {
+  return /^[A-Z_][A-Z0-9_]{0,63}$/.test(name) ? JSON.stringify(name) : '"…"';
 }
 
 /** The names of all environment variables that `{ env }` asks for. */

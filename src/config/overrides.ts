@@ -1,9 +1,10 @@
 import { resolve } from "node:path";
 
 import { parseListenerAddress } from "./listener-address.ts";
-import { formatPath, type Problem, quoteValue } from "./problem.ts";
+import { formatPath, type Problem, quoteSubject } from "./problem.ts";
 import { isRecord, readRecord } from "./raw.ts";
 import { suggest } from "./suggest.ts";
+import { explainUrl } from "./target-fault.ts";
 
 type Raw = Readonly<Record<string, unknown>>;
 type Variables = Readonly<Record<string, string | undefined>>;
@@ -24,6 +25,8 @@ export interface Overridden {
   /** Origin by formatted path: `"listen"` → `"--listen"`. */
   readonly origins: ReadonlyMap<string, string>;
   readonly problems: readonly Problem[];
+  /** Variables that are not read, though they look as if they should be. */
+  readonly warnings: readonly Problem[];
 }
 
 /** How the text of a variable becomes a value. */
@@ -97,19 +100,38 @@ export function applyOverrides(
   const commandLine = readFlags(flags, folder);
   const problems = [...environment.problems, ...commandLine.problems];
   const origins = new Map([...environment.origins, ...commandLine.origins]);
-  if (!isRecord(file)) return { raw: file, origins, problems };
+  const { warnings } = environment;
+  if (!isRecord(file)) return { raw: file, origins, problems, warnings };
   const raw = overlay(overlay(file, environment.layer), commandLine.layer);
-  return { raw, origins, problems };
+  const { sidecar, ...rest } = raw;
+  if (!isTokenAlone(sidecar) || file["sidecar"] !== undefined) return { raw, origins, problems, warnings };
+  // The token is also what "penstock capture" shows to a sidecar elsewhere.
+  const message = "There is no sidecar that would ask for it.";
+  return { raw: rest, origins, problems, warnings: [...warnings, { path: [], origin: TOKEN_VARIABLE, message }] };
 }
 
-/** Says of each problem where its value came from, when that was not the file. */
-export function attachOrigins(problems: readonly Problem[], origins: ReadonlyMap<string, string>): Problem[] {
-  return problems.map((problem) => {
+/** The variable that gives the token of the sidecar. */
+const TOKEN_VARIABLE = "PENSTOCK_SIDECAR_TOKEN";
+
+function isTokenAlone(sidecar: unknown): boolean {
+  return isRecord(sidecar) && Object.keys(sidecar).join(",") === "token";
+}
+
+/**
+ * Says of each problem where its value came from, when that was not the file.
+ * What follows from a flag or variable that could not be read is left out.
+ */
+export function attachOrigins(
+  problems: readonly Problem[],
+  { origins, problems: told }: Pick<Overridden, "origins" | "problems">,
+): Problem[] {
+  return problems.flatMap((problem) => {
     for (let length = problem.path.length; length > 0; length--) {
       const origin = origins.get(formatPath(problem.path.slice(0, length)));
-      if (origin !== undefined) return { ...problem, origin };
+      if (origin === undefined) continue;
+      return told.some((each) => each.origin === origin) ? [] : [{ ...problem, origin }];
     }
-    return problem;
+    return [problem];
   });
 }
 
@@ -117,6 +139,7 @@ interface Layer {
   readonly layer: Raw;
   readonly origins: ReadonlyMap<string, string>;
   readonly problems: readonly Problem[];
+  readonly warnings: readonly Problem[];
 }
 
 /** The variable that gives the path of the configuration file. */
@@ -126,22 +149,39 @@ function readVariables(variables: Variables, folder: string, expected: readonly 
   const paths = new Map(settings.map(([path, reading]) => [nameVariable(path), { path, reading }]));
   const origins = new Map<string, string>();
   const problems: Problem[] = [];
+  const warnings: Problem[] = [];
   let layer: Raw = {};
   for (const [name, text] of Object.entries(variables)) {
-    if (!name.startsWith("PENSTOCK_") || text === undefined) continue;
+    if (!name.startsWith(PREFIX) || text === undefined) continue;
     if (name === CONFIG_VARIABLE || expected.includes(name)) continue;
     const setting = paths.get(name);
-    const fault = !setting
-      ? `There is no such variable.${suggest(name, [...paths.keys(), CONFIG_VARIABLE])}`
-      : text.trim() === ""
-        ? "Found an empty text. Write a value, or unset the variable."
-        : undefined;
-    if (!setting || fault !== undefined) {
-      problems.push({ path: [], origin: name, message: fault ?? "" });
-      continue;
+    if (isServiceLink(name, text)) {
+      if (setting)
+        warnings.push({
+          path: [],
+          origin: name,
+          message:
+            'Kubernetes set it to the address of a service, so it is not read. "enableServiceLinks: false" leaves it out.',
+        });
+    } else if (!setting) {
+      const hint = suggest(
+        name.slice(PREFIX.length),
+        [...paths.keys(), CONFIG_VARIABLE].map((each) => each.slice(PREFIX.length)),
+      );
+      warnings.push({
+        path: [],
+        origin: name,
+        message: `There is no such variable, so it is not read.${hint.replace('"', `"${PREFIX}`)}`,
+      });
+    } else if (text.trim() === "") {
+      problems.push({ path: [], origin: name, message: "Found an empty text. Write a value, or unset the variable." });
+    } else {
+      const value = readValue(text.trim(), setting.reading, folder);
+      if (setting.reading === "users" && hasHalfUser(value))
+        problems.push({ path: [], origin: name, message: "It needs NAME:PASSWORD for each user, apart by spaces." });
+      layer = setAt(layer, setting.path.split("."), value);
+      origins.set(setting.path, name);
     }
-    layer = setAt(layer, setting.path.split("."), readValue(text.trim(), setting.reading, folder));
-    origins.set(setting.path, name);
   }
   if (origins.has("users") && origins.has("users.file"))
     problems.push({
@@ -149,7 +189,18 @@ function readVariables(variables: Variables, folder: string, expected: readonly 
       origin: "PENSTOCK_USERS",
       message: "Found PENSTOCK_USERS_FILE as well. Set one of them.",
     });
-  return { layer, origins, problems };
+  return { layer, origins, problems, warnings };
+}
+
+/**
+ * Whether Kubernetes or Docker set the variable for a service named "penstock",
+ * or "penstock-" and something, of the same namespace.
+ */
+function isServiceLink(name: string, text: string): boolean {
+  return (
+    /_SERVICE_(?:HOST|PORT(?:_\w+)?)$|_PORT_\d+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?$/.test(name) ||
+    (name.endsWith("_PORT") && /^(?:tcp|udp|sctp):\/\//.test(text))
+  );
 }
 
 function readFlags(flags: Flags, folder: string): Layer {
@@ -165,7 +216,10 @@ function readFlags(flags: Flags, folder: string): Layer {
     origins.set("upstream", "--upstream");
   }
   if (flags.user && flags.user.length > 0) {
-    layer["users"] = flags.user.map(readUser);
+    const users = flags.user.map(readUser);
+    if (hasHalfUser(users))
+      problems.push({ path: [], origin: "--user", message: "It needs NAME:PASSWORD, as in --user=alice:s3cret." });
+    layer["users"] = users;
     origins.set("users", "--user");
   }
   if (flags.sidecar !== undefined) {
@@ -174,14 +228,14 @@ function readFlags(flags: Flags, folder: string): Layer {
     else layer["sidecar"] = sidecar;
     origins.set("sidecar", "--sidecar");
   }
-  return { layer, origins, problems };
+  return { layer, origins, problems, warnings: [] };
 }
 
 /** The settings of a sidecar address, or what is wrong with it. */
 function readSidecar(text: string, folder: string): Raw | string {
   if (text.startsWith("unix:")) return { unix: resolve(folder, text.slice("unix:".length)) };
   const parsed = parseListenerAddress(text);
-  if (!parsed.ok) return `${quoteValue(text)} ${parsed.reason}.`;
+  if (!parsed.ok) return `${quoteSubject(text)} ${explainUrl(text) ?? parsed.reason}.`;
   const { host, port } = parsed.value;
   return { host, port };
 }
@@ -233,9 +287,14 @@ function splitList(text: string): string[] {
   return text.split(",").map((part) => part.trim());
 }
 
+/** Whether one of the users is a name or a password alone. */
+function hasHalfUser(users: unknown): boolean {
+  return Array.isArray(users) && users.some((user) => Object.keys(readRecord(user)).length === 0);
+}
+
 function readUser(text: string): Raw {
   const colon = text.indexOf(":");
-  // Without a colon the text may be the password: nothing is made its name.
+  // Without a colon the text may be a password as well as a name.
   if (colon < 0) return {};
   return { name: text.slice(0, colon), password: text.slice(colon + 1) };
 }
@@ -248,6 +307,9 @@ function setAt(raw: Raw, path: readonly string[], value: unknown): Raw {
   };
 }
 
+/** What the names of our variables begin with. */
+const PREFIX = "PENSTOCK_";
+
 function nameVariable(path: string): string {
-  return `PENSTOCK_${path.replace(/\./g, "_").replace(/[A-Z]/g, "_$&").toUpperCase()}`;
+  return `${PREFIX}${path.replace(/\./g, "_").replace(/[A-Z]/g, "_$&").toUpperCase()}`;
 }

@@ -1,3 +1,5 @@
+import { quoteName } from "./problem.ts";
+
 /** A JSON text, or the first thing wrong with it. Lines and columns count from 1. */
 export type JsonResult =
   | { readonly ok: true; readonly value: unknown }
@@ -28,7 +30,7 @@ class Fault {
  * silently not hold.
  */
 export function parseJson(text: string): JsonResult {
-  const reader = new Reader(text.replace(/^\ufeff/, ""));
+  const reader = new Reader(text);
   try {
     return { ok: true, value: reader.readDocument() };
   } catch (fault) {
@@ -52,6 +54,8 @@ class Reader {
   }
 
   readDocument(): unknown {
+    // A byte order mark is what some editors leave.
+    this.#take("\ufeff");
     const value = this.#readValue(0);
     this.#skipSpace();
     if (this.#at < this.#text.length) throw this.#fault("Found more after the end of the value.");
@@ -83,7 +87,7 @@ class Reader {
       const start = this.#at;
       if (this.#text[start] !== '"') throw this.#fault("Expected a name in double quotes.");
       const name = this.#readString();
-      if (members.has(name)) throw new Fault(start, `Found ${JSON.stringify(name)} twice.`);
+      if (members.has(name)) throw new Fault(start, `Found the name ${quoteName(name)} twice.`);
       this.#skipSpace();
       if (!this.#take(":")) throw this.#fault("Expected a colon.");
       members.set(name, this.#readValue(depth + 1));

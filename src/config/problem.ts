@@ -1,65 +1,116 @@
-/** One thing that is wrong with a configuration. */
+/** One thing that is wrong with a configuration, or that the operator should know of it. */
 export interface Problem {
   /** Where in the file, from the top: `["rules", 1, "to", 0]`. Empty for the whole file. */
   readonly path: readonly PropertyKey[];
-  /** Complete sentences: what was found, what is wanted. */
+  /** Complete sentences: what was found, what is wanted. Never a secret. */
   readonly message: string;
   /** Where the value came from when not from the file: `--listen`, `PENSTOCK_LISTEN`. */
   readonly origin?: string;
+  /** Where in the file, for editors: `proxy.config.yaml:3:5`. */
+  readonly place?: string;
 }
 
 /** A value, or everything that stands in its way. */
 export type Checked<T> =
   { readonly ok: true; readonly value: T } | { readonly ok: false; readonly problems: readonly Problem[] };
 
-/** One line for a person: `rules[1].to[0]: "a:0" has no …`. */
-export function formatProblem(problem: Problem): string {
-  const where = formatPath(problem.path);
-  const origin = problem.origin ? (where === "" ? problem.origin : `${where} (from ${problem.origin})`) : where;
-  return origin === "" ? problem.message : `${origin}: ${problem.message}`;
+/** One line for a person: `proxy.config.json:4:9: rules[1].to[0]: "a:0" has no …`. */
+export function formatProblem({ path, message, origin, place }: Problem): string {
+  const where = formatPath(path);
+  const setting = origin === undefined ? where : where === "" ? origin : `${where} (from ${origin})`;
+  return [place, setting, message].filter((part) => part !== undefined && part !== "").join(": ");
 }
 
-/** `rules[1].to[0]`, as one would write it in JavaScript. */
+/** Names of settings below `users`. Others there may be users and passwords that were written as a map. */
+const userSettings: ReadonlySet<unknown> = new Set(["name", "password", "env", "file"]);
+
+/** `rules[1].to[0]`, as one would write it in JavaScript. A name that may hold a secret is left out. */
 export function formatPath(path: readonly PropertyKey[]): string {
   let text = "";
-  for (const key of path) {
+  for (const [at, key] of path.entries()) {
     const name = String(key);
     if (typeof key === "number") text += `[${name}]`;
-    else if (/^[A-Za-z_$][\w$]*$/.test(name)) text += text === "" ? name : `.${name}`;
-    else text += `[${JSON.stringify(name)}]`;
+    else if (at > 0 && path[0] === "users" && !userSettings.has(key)) text += '["…"]';
+    else if (/^[A-Za-z_$][\w$]{0,63}$/.test(name)) text += text === "" ? name : `.${name}`;
+    else text += `[${quoteName(name)}]`;
   }
   return text;
 }
 
-/** Longest value that a message repeats; the rest of a longer one says nothing more. */
-const MAX_QUOTE = 80;
-
-/**
- * A value as a message repeats it: JSON for what is short, a kind for what is
- * not. The password of a URL is not repeated.
+/*
+ * What messages repeat of values. Messages go to journals and to the logs of
+ * pipelines, and any text of a configuration may be a password in the wrong
+ * place. So a text is repeated only where it has the form of a word, an address,
+ * a path or a URL that cannot carry credentials; else it is described.
  */
+
+/** Longest text that a message repeats. */
+const MAX_QUOTE = 60;
+const MAX_PATH = 255;
+
+/** Letters, digits and what stands in paths, patterns, numbers and sentences: nothing that separates a name from a password. */
+const words = /^[\p{L}\p{N} ._*/,<>()[\]{}|^~!+\\-]*$/u;
+/** A path with folders, which may be longer. */
+const longPath = /^[\w./ -]*\/[\w. -]*$/;
+/** `host:ports`, where only digits can follow the colon. */
+const hostAndPorts = /^[\w.*-]*:(?:\d[\d,-]*|\*)?$/;
+/** IPv6: an address, a range, or with brackets and ports. */
+const ipv6 = /^\[?[\da-f]{0,4}:[\da-f:.]*:[\da-f:.]*(?:%\w+)?(?:\/\d*)?(?:\](?::[\d,*-]*)?)?$/i;
+/** A URL without userinfo, path and query. */
+const plainUrl = /^[a-z][a-z\d+.-]*:\/\/(?:[\w.*-]*|\[[\da-f:.]*\])(?::\d*)?\/?$/i;
+
+/** A value as a message repeats it: JSON for what is short and harmless, a kind for everything else. */
 export function quoteValue(value: unknown): string {
   switch (typeof value) {
-    case "undefined":
-      return "nothing";
-    case "function":
-      return "a function";
     case "string":
-      return quoteText(value);
-    case "object":
-      if (value === null) return "null";
-      return Array.isArray(value) ? "a list" : "a map";
-    default:
+      return canQuote(value) ? JSON.stringify(value) : describeKind(value);
+    case "number":
+    case "boolean":
       return String(value);
+    default:
+      return describeKind(value);
   }
 }
 
-/** Takes the userinfo out of whatever in `text` looks like a URL. */
-export function hideUserinfo(text: string): string {
-  return text.replace(/(\/\/)[^/?#]*@/g, "$1[redacted]@");
+/** A value as a message begins with it: `"x"`, `A text`. */
+export function quoteSubject(value: unknown): string {
+  const quoted = quoteValue(value);
+  return quoted.charAt(0).toUpperCase() + quoted.slice(1);
 }
 
-function quoteText(text: string): string {
-  const shown = hideUserinfo(text);
-  return JSON.stringify(shown.length > MAX_QUOTE ? `${shown.slice(0, MAX_QUOTE)}…` : shown);
+/** What kind of value it is, for places where it may be a secret: `a text`, `a list`. */
+export function describeKind(value: unknown): string {
+  switch (typeof value) {
+    case "undefined":
+      return "nothing";
+    case "object":
+      if (value === null) return "null";
+      return Array.isArray(value) ? "a list" : "a map";
+    case "string":
+      return value === "" ? "an empty text" : "a text";
+    default:
+      return `a ${typeof value}`;
+  }
+}
+
+/** `user "ann"`, or `user of that name` where the name may be more than one. */
+export function quoteNamed(what: string, name: string): string {
+  return `${what} ${canQuote(name) ? JSON.stringify(name) : "of that name"}`;
+}
+
+/** A name of a setting, in quotes; `"…"` when it may hold a secret. */
+export function quoteName(name: string): string {
+  return /^[\w$.-]{1,64}$/.test(name) ? JSON.stringify(name) : '"…"';
+}
+
+/** Whether a text has a form that cannot carry credentials. */
+function canQuote(text: string): boolean {
+  if (/\p{C}/u.test(text)) return false;
+  if (text.length > MAX_QUOTE) return text.length <= MAX_PATH && longPath.test(text);
+  return words.test(text) || hostAndPorts.test(text) || ipv6.test(text) || plainUrl.test(text);
+}
+
+/** Takes user and password out of a URL that has been checked. */
+export function hideUserinfo(url: string): string {
+  return url.replace(/(\/\/).*@/gs, "$1[redacted]@");
 }

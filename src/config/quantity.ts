@@ -44,6 +44,12 @@ export function parseSize(text: string): QuantityResult {
   return { ok: true, value: Math.round(Number(match[1]) * factor) };
 }
 
+/** `32KiB`: as a size is written, in the largest unit that is whole. */
+export function formatSize(bytes: number): string {
+  const unit = (["GiB", "MiB", "KiB"] as const).find((each) => bytes % (bytesPer[each] ?? 1) === 0) ?? "B";
+  return `${bytes / (bytesPer[unit] ?? 1)}${unit}`;
+}
+
 function refuse(reason: string): QuantityResult {
   return { ok: false, reason };
 }

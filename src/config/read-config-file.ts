@@ -1,8 +1,11 @@
-import { existsSync } from "node:fs";
 import { extname } from "node:path";
 
-import * as api from "../index.ts";
+import { importConfig } from "./import-config.ts";
+import { locateInJson, locateInScript } from "./locate-in-script.ts";
+import { locateInToml } from "./locate-in-toml.ts";
 import { parseJson } from "./parse-json.ts";
+import { formatPlace, type Locate, type Source } from "./places.ts";
+import { copyPlainData, type PlainData } from "./plain-data.ts";
 import type { Checked, Problem } from "./problem.ts";
 import { readTextFile } from "./read-file.ts";
 
@@ -17,130 +20,95 @@ export const configFileNames = [
   "proxy.config.toml",
 ];
 
-/** Reads a configuration file by its ending. `path` is absolute. Problems name file and line as far as they are known. */
-export async function readConfigFile(path: string): Promise<Checked<unknown>> {
-  switch (extname(path)) {
-    case ".ts":
-    case ".mts":
-    case ".js":
-    case ".mjs":
-      return importConfig(path);
-    case ".json":
-      return readData(path, parseJson);
-    case ".yaml":
-    case ".yml":
-      return readData(path, (text) => parseLines(text, Bun.YAML.parse));
-    case ".toml":
-      return readData(path, (text) => parseLines(text, Bun.TOML.parse));
-    default:
-      return refuse(`Cannot tell what ${path} is. Give it the ending .ts, .js, .json, .yaml or .toml.`);
-  }
+/** What a file says, as plain data; what in it is none; and where it says so. */
+export interface ConfigText extends PlainData {
+  readonly source: Source;
+}
+
+/** Reads a configuration file by its ending. `path` is absolute. */
+export async function readConfigFile(path: string, importMs?: number): Promise<Checked<ConfigText>> {
+  const format = await chooseFormat(path);
+  if (format === undefined)
+    return refuse(`Cannot tell what ${path} is. Give it the ending .ts, .js, .json, .yaml or .toml.`);
+  const read = await readTextFile(path, "config");
+  if (!read.ok) return refuse(`Cannot read ${path}: ${read.reason}.`);
+  const { text } = read;
+  const source = { path, text, locate: format.locate };
+  const parsed = format.parse === undefined ? await importConfig(source, importMs) : parseData(source, format.parse);
+  return parsed.ok ? { ok: true, value: { ...copyPlainData(parsed.value), source } } : parsed;
 }
 
 type Parse = (
   text: string,
 ) => { ok: true; value: unknown } | { ok: false; message: string; line?: number; column?: number };
 
-async function readData(path: string, parse: Parse): Promise<Checked<unknown>> {
-  const read = await readTextFile(path, "config");
-  if (!read.ok) return refuse(`Cannot read ${path}: ${read.reason}.`);
-  const parsed = parse(read.text);
-  if (parsed.ok) return { ok: true, value: parsed.value };
+interface Format {
+  /** Undefined for a file that is run. */
+  readonly parse?: Parse;
+  readonly locate: Locate;
+}
+
+async function chooseFormat(path: string): Promise<Format | undefined> {
+  switch (extname(path)) {
+    case ".ts":
+    case ".mts":
+    case ".js":
+    case ".mjs":
+      return { locate: locateInScript };
+    case ".json":
+      return { parse: parseJson, locate: locateInJson };
+    case ".yaml":
+    case ".yml": {
+      // Loaded when it is needed, since most configurations are no YAML.
+      const { locateInYaml, parseYaml } = await import("./parse-yaml.ts");
+      return { parse: parseYaml, locate: locateInYaml };
+    }
+    case ".toml":
+      return { parse: parseToml, locate: locateInToml };
+    default:
+      return undefined;
+  }
+}
+
+function parseData({ path, text }: Source, parse: Parse): Checked<unknown> {
+  const parsed = parse(text);
+  if (parsed.ok) return parsed;
   const { message, line, column } = parsed;
   return refuse(message, formatPlace(path, line, column));
 }
 
 /**
- * Parses a format whose errors carry no line: the shortest beginning of the
- * text that fails in the same way ends with the line that is wrong.
+ * Parses TOML, whose errors carry no line: the shortest beginning of the text
+ * that fails in the same way ends with the line that is wrong.
  */
-function parseLines(text: string, parse: (text: string) => unknown): ReturnType<Parse> {
-  const message = findFault(text, parse);
-  // An empty file sets nothing; YAML reads it as null.
-  if (message === undefined) return { ok: true, value: parse(text) ?? {} };
+function parseToml(text: string): ReturnType<Parse> {
+  const message = findTomlFault(text);
+  if (message === undefined) return { ok: true, value: Bun.TOML.parse(text) };
   const lines = text.split("\n").slice(0, 2000);
   let beginning = "";
   for (const [at, line] of lines.entries()) {
     beginning += `${line}\n`;
-    if (findFault(beginning, parse) === message) return { ok: false, message: `${message}.`, line: at + 1 };
+    if (findTomlFault(beginning) === message) return { ok: false, message: describeTomlFault(message), line: at + 1 };
   }
-  return { ok: false, message: `${message}.` };
+  return { ok: false, message: describeTomlFault(message) };
 }
 
-function findFault(text: string, parse: (text: string) => unknown): string | undefined {
+function findTomlFault(text: string): string | undefined {
   try {
-    parse(text);
+    Bun.TOML.parse(text);
     return undefined;
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
   }
 }
 
-let providesApi = false;
-
-/** Makes `import … from "penstock"` work in a configuration file with no package beside it. */
-function provideApi(): void {
-  if (providesApi) return;
-  providesApi = true;
-  Bun.plugin({
-    name: "penstock",
-    setup(build) {
-      build.module("penstock", () => ({
-        exports: { ...api },
-        loader: "object",
-      }));
-    },
-  });
+/** The parser quotes words of the text, which may be a password without its quotes; signs it may quote. */
+function describeTomlFault(message: string): string {
+  const words = message.replace(/(['"])(?![^\p{L}\p{N}]{1,3}\1).*$/su, "").replace(/[\s:]+$/, "");
+  return `${words.replace(/^TOML Parse error: /, "The TOML cannot be read: ")}.`;
 }
 
-async function importConfig(path: string): Promise<Checked<unknown>> {
-  // The import alone would wait for a named pipe without end.
-  const readable = await readTextFile(path, "config");
-  if (!readable.ok) return refuse(`Cannot read ${path}: ${readable.reason}.`);
-  provideApi();
-  try {
-    const module = (await import(path)) as Readonly<Record<string, unknown>>;
-    if (module["default"] !== undefined) return { ok: true, value: module["default"] };
-    return refuse('The file exports no configuration. Write "export default defineConfig({ … })".', path);
-  } catch (error) {
-    return refuseImport(path, error);
-  }
-}
-
-/** A file of somebody else's code may throw anything. The compiler throws several errors as one. */
-function refuseImport(path: string, thrown: unknown): Checked<never> {
-  if (!existsSync(path)) return refuse(`Cannot read ${path}: there is no such file or folder.`);
-  const errors: readonly unknown[] = thrown instanceof AggregateError ? thrown.errors : [thrown];
-  const problems = errors.map((error): Problem => {
-    const message = error instanceof Error ? error.message : String(error);
-    return { path: [], origin: findPlace(path, error), message: `${message.replace(/\.$/, "")}.` };
-  });
-  return { ok: false, problems };
-}
-
-/** Where in the file: from the compiler's position, else from the first frame of the stack that is in the file. */
-function findPlace(path: string, error: unknown): string {
-  const details = error as {
-    position?: { line?: number; column?: number } | null;
-    stack?: unknown;
-  } | null;
-  const position = details?.position;
-  if (position?.line !== undefined) return formatPlace(path, position.line, position.column);
-  const frames = typeof details?.stack === "string" ? details.stack : "";
-  const start = frames.indexOf(`${path}:`);
-  const place = /^:([0-9]+):([0-9]+)/.exec(frames.slice(start + path.length));
-  return start < 0 || !place ? path : formatPlace(path, Number(place[1]), Number(place[2]));
-}
-
-function formatPlace(path: string, line?: number, column?: number): string {
-  return [path, line, column].filter((part) => part !== undefined).join(":");
-}
-
-function refuse(message: string, origin?: string): Checked<never> {
-  const problem: Problem = {
-    path: [],
-    message,
-    ...(origin !== undefined && { origin }),
-  };
+function refuse(message: string, place?: string): Checked<never> {
+  const problem: Problem = { path: [], message, ...(place !== undefined && { place }) };
   return { ok: false, problems: [problem] };
 }

@@ -3,7 +3,7 @@ import * as z from "zod";
 import type { HookQuery } from "../proxy/policy/policy.ts";
 import { choice, cidr, either, flag, hook, ipAddress, list, settings, text } from "./fields.ts";
 import { insideFields } from "./inside-schema.ts";
-import { parseTargetPattern } from "./target-pattern.ts";
+import { findTargetFault } from "./target-fault.ts";
 
 /** A way: `"direct"`, `"environment"`, the name of an upstream, or names in the order of a chain. */
 export type Way = string | readonly string[];
@@ -17,10 +17,7 @@ export type DecideTarget = (query: HookQuery) => RuleVerdict | Promise<RuleVerdi
 /** Chooses the way for one connection. Throwing, or taking longer than `timeouts.hook`, denies. */
 export type ChooseWay = (query: HookQuery) => Way | Promise<Way>;
 
-const target = text('a target such as "*.example.org:443"', (value) => {
-  const parsed = parseTargetPattern(value);
-  return parsed.ok ? undefined : parsed.reason;
-});
+const target = text('a target such as "*.example.org:443"', findTargetFault);
 
 const upstreamName = () => text("the name of an upstream");
 

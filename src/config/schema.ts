@@ -2,7 +2,7 @@ import type * as z from "zod";
 
 import { toAsciiHost } from "../address/host.ts";
 import { dnsSchema } from "./dns-schema.ts";
-import { cidr, count, duration, flag, list, secret, settings, size, text, word } from "./fields.ts";
+import { cidr, count, duration, flag, list, secret, settings, size, text, unquoted, word } from "./fields.ts";
 import { forwardSchema } from "./forward-schema.ts";
 import { inspectSchema } from "./inside-schema.ts";
 import { bindableHost, listenSchema } from "./listener-schema.ts";
@@ -72,7 +72,7 @@ const hostName = () =>
       : 'is not the name of a host. Write one such as "penstock.example", without a port',
   );
 
-const sidecarSchema = settings({
+const sidecarFields = {
   port: count(0, 65535).describe("TCP port; 0 lets the system choose a free one. Either this or `unix`.").optional(),
   host: bindableHost()
     .describe("IP address to bind, or `localhost`. Beyond loopback it needs `token`. Default: `127.0.0.1`.")
@@ -86,7 +86,9 @@ const sidecarSchema = settings({
     )
     .optional(),
   token: secret().describe("Bearer token for everything beyond health. Without one only health is served.").optional(),
-})
+};
+
+const sidecarSchema = settings(sidecarFields, "a map such as { port: 9080 }", unquoted)
   .describe("Health, metrics, configuration and live tunnels over HTTP. Off unless set.")
   .optional();
 

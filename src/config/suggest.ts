@@ -1,19 +1,45 @@
 /**
- * The word of `known` that `found` was probably meant to be: at most a third of
- * its letters differ. Undefined when nothing is near.
+ * Words that let more through, or show or protect less. A slip of the hand is
+ * no reason to propose one: who wants it has to write it.
+ */
+const weakening: ReadonlySet<string> = new Set([
+  "open",
+  "allow",
+  "allowprivate",
+  "httpsoverplain",
+  "direct",
+  "optional",
+  "off",
+  "unknown",
+  "basic",
+  "insecure",
+  "force",
+]);
+
+/** A version is another one, and not a misspelt one. */
+function canPropose(word: string): boolean {
+  return !weakening.has(word.replace(/^--/, "").toLowerCase()) && !/^[\d.]+$/.test(word);
+}
+
+/**
+ * The word of `known` that `found` was probably meant to be: it begins with
+ * `found`, or at most a third of its letters differ. Undefined when nothing is near.
  */
 function findNearest(found: string, known: Iterable<string>): string | undefined {
   const wanted = found.toLowerCase();
   let best: string | undefined;
   let bestDistance = Math.max(1, Math.floor(found.length / 3)) + 1;
+  const longer: string[] = [];
   for (const word of known) {
+    if (!canPropose(word)) continue;
     const distance = measureDistance(wanted, word.toLowerCase());
     if (distance < bestDistance) {
       best = word;
       bestDistance = distance;
     }
+    if (wanted.length >= 3 && word.toLowerCase().startsWith(wanted)) longer.push(word);
   }
-  return best;
+  return best ?? (longer.length === 1 ? longer[0] : undefined);
 }
 
 /** ` Did you mean "x"?`, or nothing; to be appended to a sentence. */
@@ -41,4 +67,9 @@ function measureDistance(a: string, b: string): number {
     above = row;
   }
   return above[b.length] ?? Infinity;
+}
+
+/** Whether two texts differ in at most `max` letters. */
+export function isNear(a: string, b: string, max: number): boolean {
+  return measureDistance(a.toLowerCase(), b.toLowerCase()) <= max;
 }

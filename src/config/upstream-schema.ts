@@ -1,15 +1,21 @@
 import * as z from "zod";
 
 import { describeHostError, toAsciiHost } from "../address/host.ts";
-import { choice, either, flag, ipAddress, list, secret, settings, text, word } from "./fields.ts";
+import { choice, either, flag, ipAddress, list, secret, settings, text, unquoted, word } from "./fields.ts";
 import { parseUpstreamUrl } from "./upstream-url.ts";
 
-/** A URL of an upstream proxy. */
+/** A URL of an upstream proxy. It may hold a password, which shows least where the URL is malformed. */
 function upstreamUrl() {
-  return text('a URL such as "http://proxy.example:3128"', (value) => {
-    const parsed = parseUpstreamUrl(value);
-    return parsed.ok ? undefined : parsed.reason;
-  });
+  return text('a URL such as "http://proxy.example:3128"', findUrlFault, nameUrl);
+}
+
+function findUrlFault(value: string): string | undefined {
+  const parsed = parseUpstreamUrl(value);
+  return parsed.ok ? undefined : parsed.reason;
+}
+
+function nameUrl(value: unknown): string {
+  return typeof value === "string" ? "the URL" : unquoted(value);
 }
 
 /** A name, in U-labels too, or an address. */
@@ -24,7 +30,7 @@ const upstreamSettings = settings({
   url: upstreamUrl().describe(
     "`kind://[user:password@]host[:port]`. Kinds: `http` (CONNECT), `https` (CONNECT within TLS), `socks5` (names are resolved here), `socks5h` and `socks4a` (names are resolved there). The port may be left out for `https` (443) and SOCKS (1080). User and password are percent-encoded.",
   ),
-  username: text("a user name").describe("User name, instead of one in the URL.").optional(),
+  username: text("a user name", undefined, unquoted).describe("User name, instead of one in the URL.").optional(),
   password: secret().describe("Password, instead of one in the URL.").optional(),
   auth: word(["basic", "digest"])
     .describe(
@@ -59,7 +65,7 @@ const upstreamSettings = settings({
 });
 
 export const upstreamsSchema = z
-  .record(z.string(), either("a URL, or a map with a url", [upstreamUrl(), upstreamSettings]), {
+  .record(z.string(), either("a URL, or a map with a url", [upstreamUrl(), upstreamSettings], unquoted), {
     error: 'Write a map from names to URLs, as in { corp: "http://proxy.example:3128" }.',
   })
   .describe(
@@ -67,11 +73,11 @@ export const upstreamsSchema = z
   )
   .default({});
 
-export const upstreamSchema = text('a URL such as "http://proxy.example:3128", or "environment"', (value) => {
-  if (value === "environment") return undefined;
-  const parsed = parseUpstreamUrl(value);
-  return parsed.ok ? undefined : parsed.reason;
-})
+export const upstreamSchema = text(
+  'a URL such as "http://proxy.example:3128", or "environment"',
+  (value) => (value === "environment" ? undefined : findUrlFault(value)),
+  nameUrl,
+)
   .describe(
     'Shorthand for one upstream that everything goes through unless a rule says otherwise: a URL, or `"environment"` for what `https_proxy`, `all_proxy` and `no_proxy` say.',
   )

@@ -10,7 +10,7 @@ interface UpstreamUrl {
   readonly credentials?: { readonly user: string; readonly password: string };
 }
 
-/** `reason` continues a sentence that begins with the quoted URL. */
+/** `reason` continues a sentence that begins with "The URL". It repeats nothing that may be a secret. */
 export type UpstreamUrlResult =
   { readonly ok: true; readonly value: UpstreamUrl } | { readonly ok: false; readonly reason: string };
 
@@ -19,12 +19,32 @@ export type UpstreamUrlResult =
  * standard, 1080 for curl, 3128 by custom), so it has to be written.
  */
 const defaultPorts: Readonly<Record<HopKind, number | undefined>> = {
-  http: undefined,
   https: 443,
+  http: undefined,
   socks5: 1080,
   socks5h: 1080,
   socks4a: 1080,
 };
+
+/** Schemes that people write for an upstream, and what is there instead. Others may be the beginning of a password. */
+const otherSchemes: Readonly<Record<string, string>> = {
+  socks: ' Did you mean "socks5h"?',
+  socks4: ' Did you mean "socks4a"?',
+  h2: ' Did you mean "https"?',
+  tls: ' Did you mean "https"?',
+  ssl: ' Did you mean "https"?',
+  quic: "",
+  ws: "",
+  wss: "",
+  ftp: "",
+  tcp: "",
+  unix: "",
+  pac: "",
+};
+
+const KINDS = "Upstreams are http, https, socks5, socks5h or socks4a";
+const ENCODE =
+  "percent-encode what is not a letter or a digit: @ as %40, / as %2F, # as %23, ? as %3F, : as %3A, % as %25";
 
 /**
  * Reads `kind://[user:password@]host[:port]`. By hand, since the URL class
@@ -32,20 +52,19 @@ const defaultPorts: Readonly<Record<HopKind, number | undefined>> = {
  */
 export function parseUpstreamUrl(text: string): UpstreamUrlResult {
   const match = /^([A-Za-z][A-Za-z0-9+.-]*):\/\/(.*)$/s.exec(text);
-  if (!match) return refuse('is not a URL of an upstream. Write one such as "http://proxy.example:3128"');
+  if (!match) return refuse(explainMissingScheme(text));
   const scheme = (match[1] ?? "").toLowerCase();
-  if (!isHopKind(scheme))
-    return refuse(
-      `begins with "${scheme}". Upstreams are http, https, socks5, socks5h or socks4a${hintAtKind(scheme)}`,
-    );
+  if (!isHopKind(scheme)) return refuse(explainScheme(scheme));
   const rest = (match[2] ?? "").replace(/\/$/, "");
-  if (/[/?#]/.test(rest)) return refuse("has more than a host and a port. Leave out path and query");
   const at = rest.lastIndexOf("@");
-  const credentials = at < 0 ? undefined : parseUserinfo(rest.slice(0, at));
-  if (credentials === null)
+  if (/[/?#]/.test(rest))
     return refuse(
-      'has credentials that cannot be read. Write "user:password@" and percent-encode what is not a letter or a digit',
+      /[/?#].*@/s.test(rest)
+        ? `has a user or a password with "/", "?" or "#" in it. Write "user:password@" and ${ENCODE}`
+        : "has more than a host and a port. Leave out path and query",
     );
+  const credentials = at < 0 ? undefined : parseUserinfo(rest.slice(0, at));
+  if (credentials === null) return refuse(`has credentials that cannot be read. Write "user:password@" and ${ENCODE}`);
   const authority = rest.slice(at + 1);
   const port = defaultPorts[scheme];
   const complete = /:[^\]]*$/.test(authority) || port === undefined;
@@ -53,7 +72,7 @@ export function parseUpstreamUrl(text: string): UpstreamUrlResult {
   if (!parsed.ok)
     return refuse(
       parsed.code === "port_missing"
-        ? `has no port. Write one, as in "${scheme}://${authority}:3128"`
+        ? `has no port. Write one, as in "${scheme}://proxy.example:3128"`
         : `names no upstream: ${describeEndpointError(parsed.code)}`,
     );
   return {
@@ -64,6 +83,19 @@ export function parseUpstreamUrl(text: string): UpstreamUrlResult {
       ...(credentials && { credentials }),
     },
   };
+}
+
+function explainMissingScheme(text: string): string {
+  if (/^[A-Za-z][A-Za-z0-9+.-]*:\/[^/]/.test(text))
+    return 'has only one slash. Write two, as in "http://proxy.example:3128"';
+  return `has no scheme. Write one, as in "http://${text.includes("@") ? "user:password@" : ""}proxy.example:3128"`;
+}
+
+function explainScheme(scheme: string): string {
+  const hint = otherSchemes[scheme];
+  if (hint !== undefined && Object.hasOwn(otherSchemes, scheme))
+    return `begins with "${scheme}". ${KINDS}.${hint}`.replace(/\.$/, "");
+  return `begins with another scheme. ${KINDS}.${suggest(scheme, Object.keys(defaultPorts))}`.replace(/\.$/, "");
 }
 
 /** Undefined for none, null for malformed. */
@@ -82,13 +114,6 @@ function parseUserinfo(text: string): { user: string; password: string } | null 
 
 function isHopKind(scheme: string): scheme is HopKind {
   return Object.hasOwn(defaultPorts, scheme);
-}
-
-function hintAtKind(scheme: string): string {
-  if (scheme === "socks") return '. Did you mean "socks5h"?';
-  if (scheme === "socks4") return '. Did you mean "socks4a"?';
-  const hint = suggest(scheme, Object.keys(defaultPorts));
-  return hint === "" ? "" : `.${hint}`;
 }
 
 function refuse(reason: string): UpstreamUrlResult {

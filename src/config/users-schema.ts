@@ -1,6 +1,6 @@
 import type * as z from "zod";
 
-import { duration, either, hook, list, secret, settings, text, word } from "./fields.ts";
+import { duration, either, hook, list, secret, settings, text, unquoted, word } from "./fields.ts";
 
 /** Decides whether a user may enter. Throwing, or taking longer than `timeouts.hook`, denies. */
 export type VerifyUser = (name: string, password: string) => boolean | Promise<boolean>;
@@ -13,20 +13,31 @@ function findNameFault(name: string): string | undefined {
   return undefined;
 }
 
-const user = settings({
-  name: text("a user name", findNameFault).describe("User name, without a colon."),
-  password: secret().describe("An argon2id or bcrypt hash as `penstock passwd` prints it, or the password in plain."),
-});
+// Users are often written as "name:password" first, wherever a name or a map is wanted: nothing here is quoted.
+const user = settings(
+  {
+    name: text("a user name", findNameFault, unquoted).describe("User name, without a colon."),
+    password: secret().describe("An argon2id or bcrypt hash as `penstock passwd` prints it, or the password in plain."),
+  },
+  "a map with name and password",
+  unquoted,
+);
 
-export const usersSchema = either('a list of users, { file: "users.htpasswd" } or a function', [
-  list(user, "a list of { name, password }"),
-  settings({
-    file: text("the path of a file").describe(
-      "Path of an htpasswd file with argon2id or bcrypt hashes, relative to the configuration file. It is read again when it changes.",
-    ),
-  }),
-  hook<VerifyUser>('a list of users, { file: "users.htpasswd" } or a function'),
-])
+const wanted = 'a list of { name, password }, { file: "users.htpasswd" } or a function';
+
+export const usersSchema = either(
+  wanted,
+  [
+    list(user, wanted, unquoted),
+    settings({
+      file: text("the path of a file").describe(
+        "Path of an htpasswd file with argon2id or bcrypt hashes, relative to the configuration file. It is read again when it changes.",
+      ),
+    }),
+    hook<VerifyUser>(wanted, unquoted),
+  ],
+  unquoted,
+)
   .describe(
     "Who may use the proxy: a list, an htpasswd file, or a function `(name, password) => boolean`, possibly async. Without it nobody is asked for credentials.",
   )

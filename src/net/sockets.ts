@@ -1,11 +1,11 @@
 import { parseIp } from "../address/ip.ts";
-import type { Conn } from "./conn.ts";
-import { type Connect, connectTcp } from "./connect.ts";
-import { createDescriptorConnect } from "./linux/connect-descriptor.ts";
-import { adoptSocket } from "./linux/adopt-socket.ts";
-import { listenDescriptor } from "./linux/listen-descriptor.ts";
-import { Reactor } from "./linux/reactor.ts";
-import { type Listen, listenTcp } from "./listen.ts";
+import type { Conn } from "./conn/conn.ts";
+import { type Connect, connectTcp } from "./runtime/connect.ts";
+import { createDescriptorConnect } from "./epoll/connect-descriptor.ts";
+import { adoptSocket } from "./epoll/adopt-socket.ts";
+import { listenDescriptor } from "./epoll/listen-descriptor.ts";
+import { Reactor } from "./epoll/reactor.ts";
+import { type Listen, listenTcp } from "./runtime/listen.ts";
 
 /** How connections are accepted and made. */
 export interface Sockets {
@@ -13,22 +13,21 @@ export interface Sockets {
   readonly connect: Connect;
   /** Makes a connection of a connected TCP socket, which is its own from then on; undefined when its peer is gone. Absent where only the runtime could. */
   readonly adopt?: (fd: number) => Conn | undefined;
+  /** Ends the event loop, unless it was given. No connection may be left. */
+  close(): void;
   /** One sentence: which event loop drives them, and why. */
   readonly story: string;
 }
 
 /**
  * Chooses between an event loop of our own, which costs about half, and the
- * runtime's, which is always right. `auto` takes the former where it works.
+ * runtime's, which is always right. `auto` takes the former where it works:
+ * the loop that is `given`, or else a new one.
  */
-export function chooseSockets(mode: "auto" | "runtime"): Sockets {
-  if (mode === "runtime") {
-    return { listen: listenTcp, connect: connectTcp, story: 'Sockets are the runtime\'s: "sockets" says so.' };
-  }
-  const reactor = Reactor.open();
-  if (reactor === undefined) {
-    return { listen: listenTcp, connect: connectTcp, story: "Sockets are the runtime's: epoll cannot be used here." };
-  }
+export function chooseSockets(mode: "auto" | "runtime", given?: Reactor): Sockets {
+  if (mode === "runtime") return useRuntime('Sockets are the runtime\'s: "sockets" says so.');
+  const reactor = given ?? Reactor.open();
+  if (reactor === undefined) return useRuntime("Sockets are the runtime's: epoll cannot be used here.");
   return {
     listen(host, port, accept, turnAway) {
       const ip = parseIp(host);
@@ -39,6 +38,13 @@ export function chooseSockets(mode: "auto" | "runtime"): Sockets {
     },
     connect: createDescriptorConnect(reactor),
     adopt: (fd) => adoptSocket(reactor, fd),
+    close: () => {
+      if (given === undefined) reactor.close();
+    },
     story: "Sockets are driven by epoll.",
   };
+}
+
+function useRuntime(story: string): Sockets {
+  return { listen: listenTcp, connect: connectTcp, close: () => {}, story };
 }

@@ -1,6 +1,5 @@
 import type { Ip } from "../address/ip.ts";
-import type { Conn } from "../net/conn.ts";
-import type { TcpConn } from "../net/tcp-conn.ts";
+import type { Conn } from "../net/conn/conn.ts";
 import { readClaimedUser } from "./auth/claimed-user.ts";
 import { identify } from "./auth/identify.ts";
 import { dial } from "./dial/dial.ts";
@@ -30,7 +29,7 @@ import { enterStage, openNextSession, openSession, type Session } from "./sessio
  * rejects: a mistake of ours ends this connection, wherever it happens, and its
  * places are given back. Each request on a kept connection has an account of its own.
  */
-export async function serveConnection(conn: TcpConn, from: Ip, doorway: Doorway, services: Services): Promise<void> {
+export async function serveConnection(conn: Conn, from: Ip, doorway: Doorway, services: Services): Promise<void> {
   const { recorder, runtime, lingering, forwarding } = services;
   const places = new Places(services.admission, lingering);
   let session = openSession(runtime.current, shareAddress(from), conn.remotePort, doorway.name);

@@ -1,7 +1,7 @@
+import type { Connect } from "../net/runtime/connect.ts";
 import type { ClientProfiles } from "../protocol/tls/read/client-profiles.ts";
-import type { Connect } from "../net/connect.ts";
 import type { Resolver } from "../net/dns/resolver.ts";
-import type { Listen } from "../net/listen.ts";
+import type { Listen } from "../net/runtime/listen.ts";
 import type { Forwarding } from "./forward/forwarding.ts";
 import type { HookReport } from "./hook/hook-reporter.ts";
 import type { Admission } from "./listen/admission.ts";

@@ -1,8 +1,11 @@
 import { describe, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
+import { chmod } from "node:fs/promises";
 import { join } from "node:path";
 import { askInVain, openTunnel } from "../support/ask-tunnel.ts";
+import { findExecutable } from "../support/build-executable.ts";
 import { runExecutable, startExecutable } from "../support/executable.ts";
+import { runProgram } from "../support/program.ts";
 import { listenEcho } from "../support/raw-peer.ts";
 import { makeFolder } from "../support/temporary-folder.ts";
 
@@ -72,6 +75,21 @@ describe("the executable, started", () => {
     using client = await openTunnel(proxy.port, `127.0.0.1:${echo.port}`);
     client.finish();
     expect(await proxy.record()).toMatchObject({ rule: file, status: 200 });
+  });
+
+  test("does not take a folder that it may not look into for one without a configuration", async () => {
+    await using folder = await makeFolder({ "closed/proxy.config.json": { default: "deny" } });
+    const closed = join(folder.path, "closed");
+    // Root may look everywhere, so that somebody else has to try.
+    const isRoot = process.getuid?.() === 0;
+    const somebody = isRoot ? ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] : [];
+    await chmod(closed, isRoot ? 0o700 : 0o600);
+    const executable = await findExecutable();
+    const enter = isRoot ? { cwd: closed } : { cwd: folder.path };
+    const args = isRoot ? [] : ["--config", join(closed, "proxy.config.json")];
+    const { code, stderr } = await runProgram([somebody, executable, "check", args], enter);
+    await chmod(closed, 0o700);
+    expect([code, stderr]).toEqual([78, expect.stringContaining("the permission is missing")]);
   });
 
   test("calls functions of a TypeScript file that has types of its own", async () => {

@@ -1,8 +1,7 @@
 import { expect, test } from "bun:test";
-import { AF_INET6, O_CLOEXEC, O_NONBLOCK, SOCK_STREAM } from "../../src/net/linux/constants.ts";
-import { encodeSocketAddress } from "../../src/net/linux/socket-address.ts";
+import { AF_INET6, O_CLOEXEC, O_NONBLOCK, SOCK_STREAM } from "../../src/net/libc/constants.ts";
+import { encodeSocketAddress } from "../../src/net/libc/socket-address.ts";
 import { askInVain, openTunnel } from "../support/ask-tunnel.ts";
-import { burstOfEnds } from "../support/burst-of-ends.ts";
 import { type ServingExecutable, startExecutable } from "../support/executable.ts";
 import { requireLibc } from "../support/lane-stand.ts";
 import { makeIp } from "../support/make-policy.ts";
@@ -11,14 +10,17 @@ import { connectRaw, listenRaw, type RawServer } from "../support/raw-peer.ts";
 import { createRandom } from "../support/seeded-random.ts";
 import { makeFolder } from "../support/temporary-folder.ts";
 
-/** How long, and from which seed. With minutes, a line for each is printed. */
+/** How long at least, until each kind of trouble was made once, and from which seed. With minutes, a line for each is printed. */
 const SECONDS = Number(process.env["STRESS_MINUTES"] ?? 0.1) * 60;
 const SEED = Number(process.env["STRESS_SEED"] ?? 1);
 const WORKERS = 48;
 const TOKEN = "stress-stress-stress-stress";
-/** A name with an address of each family, in a hosts file that only the proxy sees; only root can make it one. */
+/** A name with an address of each family, in a hosts file that only the proxy sees. */
 const RACED = "raced.test";
-const canRace = process.getuid?.() === 0 && Bun.which("unshare") !== null;
+/** Whether this user may mount it. */
+const canRace =
+  Bun.which("unshare") !== null &&
+  Bun.spawnSync(["unshare", "-m", "sh", "-c", "mount --bind /etc/hosts /etc/hosts"]).exitCode === 0;
 
 const config = {
   listen: ["127.0.0.1:0"],
@@ -65,7 +67,8 @@ test(
     const atRest = await proxy.countDescriptors();
     const counts: Record<string, number> = {};
     const end = performance.now() + SECONDS * 1000;
-    const goesOn = (): boolean => performance.now() < end;
+    const names = jobs.map(([, name]) => name);
+    const goesOn = (): boolean => performance.now() < end || names.some((name) => counts[name] === undefined);
     const work = async (worker: number): Promise<void> => {
       const random = createRandom((SEED * 1000 + worker) * 7919);
       using origin = listenRaw();
@@ -80,10 +83,9 @@ test(
     };
     await Promise.all([
       ...Array.from({ length: WORKERS }, (_, worker) => work(worker)),
-      disturb(proxy, sidecar, counts, goesOn),
+      disturb(proxy, sidecar, goesOn),
       report(counts, goesOn),
     ]);
-    for (const [, name] of jobs) expect(counts[name]).toBeGreaterThan(0);
     expect(proxy.told.filter((line) => line.includes("mistake") || line.includes("died"))).toEqual([]);
     await until(async () => (await readTunnels(sidecar)).length === 0, "the end of all tunnels");
     await until(async () => (await proxy.countDescriptors()) < atRest + 120, "the descriptors back");
@@ -159,24 +161,14 @@ async function readTunnels(sidecar: string): Promise<readonly ListedTunnel[]> {
 }
 
 /**
- * Stops the proxy for a moment, so that it finds much at once when it goes on;
- * captures all tunnels, which brings them back from their lanes; or makes a
- * burst of ends: one after the other, for each would spoil the other.
+ * Stops the proxy for a moment, so that it finds much at once when it goes on,
+ * or captures all tunnels, which brings them back from their lanes.
  */
-async function disturb(
-  proxy: ServingExecutable,
-  sidecar: string,
-  counts: Record<string, number>,
-  goesOn: () => boolean,
-): Promise<void> {
+async function disturb(proxy: ServingExecutable, sidecar: string, goesOn: () => boolean): Promise<void> {
   const random = createRandom(SEED);
   while (goesOn()) {
     await Bun.sleep(random.below(100));
-    const dice = random.below(20);
-    if (dice === 0) {
-      const tunnels = await burstOfEnds(proxy, random, () => capture(sidecar));
-      counts["tunnels in bursts"] = (counts["tunnels in bursts"] ?? 0) + tunnels;
-    } else if (dice < 5) {
+    if (random.below(5) === 0) {
       const end = await capture(sidecar);
       await Bun.sleep(random.below(100));
       await end();

@@ -180,7 +180,10 @@ describe("hosts and endpoints", () => {
         const url = URL.parse(`http://${name}/`);
         const expected =
           url && isIP(url.hostname) === 0
-            ? { ok: true as const, host: { kind: "name" as const, text: name.toLowerCase() } }
+            ? {
+                ok: true as const,
+                host: { kind: "name" as const, text: name.toLowerCase(), ...(rooted && { absolute: true as const }) },
+              }
             : undefined;
         const result = parseHost(rooted ? `${name}.` : name);
         if (expected) expect(result).toEqual(expected);

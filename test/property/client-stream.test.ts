@@ -2,8 +2,7 @@ import { AddressSet } from "../../src/address/address-set.ts";
 import { expect, test } from "bun:test";
 import { drainMicrotasks } from "bun:jsc";
 import fc from "fast-check";
-import type { Connect } from "../../src/net/connect.ts";
-import type { SocketConn } from "../../src/net/socket-conn.ts";
+import type { Connect } from "../../src/net/runtime/connect.ts";
 import { serveConnection } from "../../src/proxy/connection.ts";
 import { Forwarding } from "../../src/proxy/forward/forwarding.ts";
 import { Admission } from "../../src/proxy/listen/admission.ts";
@@ -19,6 +18,7 @@ import type { Services } from "../../src/proxy/services.ts";
 import { compileForTest } from "../support/compile-for-test.ts";
 import { makeIp } from "../support/make-policy.ts";
 import { MemoryConn } from "../support/memory-conn.ts";
+import { plentyOfDescriptors } from "../support/plenty-of-descriptors.ts";
 import { ClientProfiles } from "../../src/protocol/tls/read/client-profiles.ts";
 
 const loopback = makeIp("127.0.0.1");
@@ -42,10 +42,10 @@ function openStand() {
   const connect: Connect = (_target, hear) => {
     const conn = new MemoryConn();
     origins.push({ conn, answered: 0, rest: "" });
-    hear({ ok: true, conn: conn as unknown as SocketConn });
+    hear({ ok: true, conn: conn });
     return { cancel: () => undefined };
   };
-  const admission = new Admission();
+  const admission = new Admission(plentyOfDescriptors);
   const services: Services = {
     runtime: new RuntimeHolder(runtime),
     admission,
@@ -61,7 +61,7 @@ function openStand() {
     listen: () => ({ ok: false, code: "EPERM" }),
     connect,
     forwarding: new Forwarding(),
-    lingering: new Lingering(admission),
+    lingering: new Lingering(admission, plentyOfDescriptors),
     clientProfiles: new ClientProfiles(),
     captures: new Captures({ application: "test" }),
     own: new OwnAddresses(),
@@ -79,7 +79,7 @@ function openStand() {
     proxyFrom: new AddressSet([]),
     tls: undefined,
   };
-  void serveConnection(client as unknown as SocketConn, loopback, doorway, services);
+  void serveConnection(client, loopback, doorway, services);
   return { client, origins, services };
 }
 

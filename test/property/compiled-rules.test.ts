@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { type Cidr, containsIp, parseCidr } from "../../src/address/cidr.ts";
 import { AddressSet } from "../../src/address/address-set.ts";
 import { type Ip, ipFromBytes } from "../../src/address/ip.ts";
+import { findUnreachableRules } from "../../src/config/find-unreachable-rules.ts";
 import { evaluate } from "../../src/proxy/policy/decide.ts";
 import type { Evaluation, Query } from "../../src/proxy/policy/policy.ts";
 import { hookRule, makeIp, makePatterns, makePolicy, makeQuery } from "../support/make-policy.ts";
@@ -108,6 +109,23 @@ describe("evaluate()", () => {
       }),
     );
   });
+});
+
+test("findUnreachableRules() finds only rules that match no query that is known in full", () => {
+  const known = fc.tuple(query, address).map(([asked, ip]): Query => {
+    const { mayBeCompleted: _, ...rest } = asked;
+    return { ...rest, address: asked.address ?? makeIp(ip) };
+  });
+  fc.assert(
+    fc.property(rules, fc.array(known, { minLength: 1, maxLength: 40 }), (list, queries) => {
+      const unreachable = findUnreachableRules(list).map(({ path }) => path[1]);
+      for (const asked of queries) {
+        const match = matchLinearly(list, asked);
+        if (match.kind === "matched") expect(unreachable).not.toContain(match.rule);
+      }
+    }),
+    { numRuns: 500 },
+  );
 });
 
 test("An address set has an address exactly when one of its ranges does, at every border", () => {

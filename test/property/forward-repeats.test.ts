@@ -2,7 +2,6 @@ import { expect, test } from "bun:test";
 import { drainMicrotasks } from "bun:jsc";
 import fc from "fast-check";
 import { AddressSet } from "../../src/address/address-set.ts";
-import type { SocketConn } from "../../src/net/socket-conn.ts";
 import { serveConnection } from "../../src/proxy/connection.ts";
 import { Forwarding } from "../../src/proxy/forward/forwarding.ts";
 import { scratch } from "../../src/proxy/forward/scratch.ts";
@@ -18,6 +17,7 @@ import { RuntimeHolder } from "../../src/proxy/runtime.ts";
 import type { Services } from "../../src/proxy/services.ts";
 import { compileForTest } from "../support/compile-for-test.ts";
 import { MemoryConn } from "../support/memory-conn.ts";
+import { plentyOfDescriptors } from "../support/plenty-of-descriptors.ts";
 import { makeIp } from "../support/make-policy.ts";
 import { ClientProfiles } from "../../src/protocol/tls/read/client-profiles.ts";
 
@@ -61,7 +61,7 @@ function openStand(forwardedFor: string) {
   const lines: string[] = [];
   const accessLog = new AccessLog({ format: "json", sink: (text) => void lines.push(text) });
   const metrics = new Metrics();
-  const admission = new Admission();
+  const admission = new Admission(plentyOfDescriptors);
   const services: Services = {
     runtime: new RuntimeHolder(runtime),
     admission,
@@ -75,7 +75,7 @@ function openStand(forwardedFor: string) {
       throw new Error("No connection is to be made");
     },
     forwarding: new Forwarding(),
-    lingering: new Lingering(admission),
+    lingering: new Lingering(admission, plentyOfDescriptors),
     clientProfiles: new ClientProfiles(),
     captures: new Captures({ application: "test" }),
     own: new OwnAddresses(),
@@ -99,7 +99,7 @@ function openStand(forwardedFor: string) {
     proxyFrom: new AddressSet([]),
     tls: undefined,
   };
-  void serveConnection(client as unknown as SocketConn, loopback, doorway, services);
+  void serveConnection(client, loopback, doorway, services);
   const tell = (act: () => void): void => {
     act();
     drainMicrotasks();

@@ -247,6 +247,21 @@ describe("penstock capture", () => {
     expect(readCapture(await Bun.file(join(folder.path, "x.pcapng")).bytes()).interfaces).toHaveLength(1);
   });
 
+  test("does not write over a file, unless it is forced to", async () => {
+    await using proxy = await startProxy();
+    await using folder = await makeFolder({ "x.pcapng": "old" });
+    const io = createFakeIo({ folder: folder.path, variables: { PENSTOCK_SIDECAR_TOKEN: "scenario-token" } });
+    const args = ["capture", "--sidecar", `http://127.0.0.1:${proxy.daemon.sidecar?.port}`, "-o", "x.pcapng"];
+    expect(await runCli(args, io)).toBe(1);
+    expect(io.told).toEqual([expect.stringContaining("x.pcapng: it is there already. Choose another name, or")]);
+    expect(await folder.read("x.pcapng")).toBe("old");
+    const ended = runCli([...args, "--force"], io);
+    await io.untilTold("Capturing");
+    io.signal("SIGINT");
+    expect(await ended).toBe(0);
+    expect(readCapture(await Bun.file(join(folder.path, "x.pcapng")).bytes()).interfaces).toHaveLength(1);
+  });
+
   test("tells why it cannot", async () => {
     await using proxy = await startProxy();
     const sidecar = `http://127.0.0.1:${proxy.daemon.sidecar?.port}`;
@@ -269,7 +284,7 @@ describe("penstock capture", () => {
     ]);
     expect(await run("--sidecar", sidecar, "--token=scenario-token")).toEqual([
       1,
-      "Cannot write /nonexistent/x.pcapng: ENOENT.",
+      "Cannot write /nonexistent/x.pcapng: there is no such folder.",
     ]);
     const [code, told] = await run("--sidecar=unix:/nonexistent/socket", "--token=x");
     expect([code, told]).toEqual([1, expect.stringContaining("Cannot reach the sidecar at /nonexistent/socket: ")]);

@@ -6,9 +6,9 @@ import {
   connectTcp,
   type ConnectTarget,
   connectWithBun,
-} from "../../src/net/connect.ts";
-import { createDescriptorConnect } from "../../src/net/linux/connect-descriptor.ts";
-import { type LoopbackPair, openLoopbackPair } from "../../src/net/loopback-pair.ts";
+} from "../../src/net/runtime/connect.ts";
+import { createDescriptorConnect } from "../../src/net/epoll/connect-descriptor.ts";
+import { type LoopbackPair, openLoopbackPair } from "../../src/net/conn/loopback-pair.ts";
 import { makeIp } from "../support/make-policy.ts";
 import { TestConn } from "../support/dial-stand.ts";
 import { requireReactor } from "../support/require-reactor.ts";

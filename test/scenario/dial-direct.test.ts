@@ -1,9 +1,10 @@
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { describe, expect, test } from "bun:test";
-import type { Conn } from "../../src/net/conn.ts";
-import { connectTcp } from "../../src/net/connect.ts";
+import type { Conn } from "../../src/net/conn/conn.ts";
+import { connectTcp } from "../../src/net/runtime/connect.ts";
 import type { Resolver } from "../../src/net/dns/resolver.ts";
 import { createSystemResolver } from "../../src/net/dns/system-resolver.ts";
+import type { AllowDecision } from "../../src/proxy/policy/policy.ts";
 import { allowInside, allowOutside, dialInVain, dialTarget, dialWell } from "../support/dial-stand.ts";
 import { unaskedResolver } from "../support/fake-resolver.ts";
 import { makeIp } from "../support/make-policy.ts";
@@ -115,6 +116,46 @@ describe("a direct dial", () => {
     });
     expect(peer.conn.remoteAddress).toBe("127.0.0.2");
     expect(dialled).toEqual(["1.0.0.1"]);
+  });
+
+  test("dials an address that comes late, and writes down the decision that is about it", async () => {
+    using echo = listenEcho("127.0.0.2");
+    const late: AllowDecision = { ...allowInside, rule: "late" };
+    const { outcome, session } = await dialTarget(`two.test:${echo.port}`, {
+      authorized: {
+        decision: allowInside,
+        addresses: [makeIp("127.0.0.3")],
+        decisions: new Map([["127.0.0.2", late]]),
+        late: { family: 4, answer: Promise.resolve({ ok: true, name: "two.test", addresses: [makeIp("127.0.0.2")] }) },
+      },
+    });
+    if (outcome.ok) outcome.value.conn.reset();
+    expect(session).toMatchObject({ dialled: { ip: { text: "127.0.0.2" } }, decision: { rule: "late" } });
+  });
+
+  test("dials the answer that was judged, and releases it", async () => {
+    using echo = listenEcho("127.0.0.2");
+    let released = 0;
+    const own = { ok: true, name: "intra.corp.test", addresses: [makeIp("127.0.0.2")] } as const;
+    const none = { ok: false, detail: "dns_error", note: "ENOTFOUND" } as const;
+    using peer = await dialWell(`intra:${echo.port}`, {
+      services: { resolver: unaskedResolver },
+      authorized: { decision: allowInside, lookups: { 4: own, 6: none, release: () => (released += 1) } },
+    });
+    expect(peer.conn.remoteAddress).toBe("127.0.0.2");
+    expect(released).toBeGreaterThan(0);
+  });
+
+  test("has less time for connecting when some was spent on resolving", async () => {
+    await using hole = await listenBlackhole();
+    for (const target of [`127.0.0.1:${hole.port}`, `hole.test:${hole.port}`]) {
+      const failure = await dialInVain(target, {
+        names: { "hole.test": ["127.0.0.1"] },
+        connectMs: 600_000,
+        authorized: { decision: allowInside, spentMs: 599_950 },
+      });
+      expect(failure.detail).toBe("connection_timeout");
+    }
   });
 
   test("gives up on a target that never answers", async () => {

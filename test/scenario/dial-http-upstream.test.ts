@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import type { Conn } from "../../src/net/conn.ts";
+import type { Conn } from "../../src/net/conn/conn.ts";
 import { allowOutside, dialInVain, dialTarget, dialWell, makeHop } from "../support/dial-stand.ts";
 import { makeIp } from "../support/make-policy.ts";
 import { waitFor } from "../support/proxy.ts";

@@ -18,7 +18,7 @@ test("a lane runs inside an executable, from a folder without the sources", asyn
         "--no-compile-autoload-bunfig",
         "--no-compile-autoload-dotenv",
         "test/fixtures/lane/carry-one-tunnel.ts",
-        "src/net/linux/lane-worker.ts",
+        "src/net/splice/lane-worker.ts",
         "--outfile",
         outfile,
       ],

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import type { LanePool } from "../../src/net/linux/lane-pool.ts";
+import type { LanePool } from "../../src/net/conn/lanes.ts";
 import { connectToDescriptor, standInLane } from "../support/laned-stand.ts";
 import { requireLibc, startWarmLanes } from "../support/lane-stand.ts";
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import type { LanedTunnel } from "../../src/net/linux/lane.ts";
-import { openSocketPair } from "../../src/net/linux/socket.ts";
+import type { LanedTunnel } from "../../src/net/conn/lanes.ts";
+import { openSocketPair } from "../../src/net/libc/socket.ts";
 import {
   connectToDescriptor,
   countDescriptors,

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import type { Ip } from "../../src/address/ip.ts";
-import { listenDescriptor } from "../../src/net/linux/listen-descriptor.ts";
-import { type Listen, type ListenResult, listenTcp, type TcpListener } from "../../src/net/listen.ts";
-import type { TcpConn } from "../../src/net/tcp-conn.ts";
+import { listenDescriptor } from "../../src/net/epoll/listen-descriptor.ts";
+import { type Listen, type ListenResult, listenTcp, type TcpListener } from "../../src/net/runtime/listen.ts";
+import type { Conn } from "../../src/net/conn/conn.ts";
 import { TestConn } from "../support/dial-stand.ts";
 import { makeIp } from "../support/make-policy.ts";
 import { waitFor } from "../support/proxy.ts";
@@ -22,11 +22,11 @@ function requireListener(result: ListenResult): TcpListener & Disposable {
 
 describe.each(ways)("%s", (_name, listen) => {
   test.each(["127.0.0.1", "::1"])("accepts clients on %s and says where they come from", async (host) => {
-    const accepted: { conn: TcpConn; from: Ip }[] = [];
+    const accepted: { conn: Conn; from: Ip }[] = [];
     using listener = requireListener(listen(host, 0, (conn, from) => accepted.push({ conn, from })));
     const peer = await connectRaw(listener.port, host);
     await waitFor(() => accepted.length === 1, "the connection");
-    const [{ conn, from }] = accepted as [{ conn: TcpConn; from: Ip }];
+    const [{ conn, from }] = accepted as [{ conn: Conn; from: Ip }];
     expect([from.text, conn.remoteAddress, conn.remotePort]).toEqual([host, host, peer.socket.localPort]);
     expect([conn.localAddress, conn.localPort]).toEqual([host, listener.port]);
     using near = new TestConn(conn);
@@ -57,13 +57,13 @@ describe.each(ways)("%s", (_name, listen) => {
   });
 
   test("frees its port when it stops, and lets connections live on", async () => {
-    const accepted: TcpConn[] = [];
+    const accepted: Conn[] = [];
     const listener = requireListener(listen("127.0.0.1", 0, (conn) => void accepted.push(conn)));
     const peer = await connectRaw(listener.port);
     await waitFor(() => accepted.length === 1, "the connection");
     listener.stop();
     requireListener(listen("127.0.0.1", listener.port, (conn) => conn.close())).stop();
-    using near = new TestConn(accepted[0] as TcpConn);
+    using near = new TestConn(accepted[0] as Conn);
     peer.write("still here");
     await waitFor(() => near.text === "still here", "what the client says");
   });

@@ -1,6 +1,5 @@
 import { describe, expect, test } from "bun:test";
 import { AddressSet } from "../../src/address/address-set.ts";
-import type { SocketConn } from "../../src/net/socket-conn.ts";
 import { serveConnection } from "../../src/proxy/connection.ts";
 import { Forwarding } from "../../src/proxy/forward/forwarding.ts";
 import { Admission } from "../../src/proxy/listen/admission.ts";
@@ -17,6 +16,7 @@ import { createFakeResolver } from "../support/fake-resolver.ts";
 import { compileForTest } from "../support/compile-for-test.ts";
 import { makeIp } from "../support/make-policy.ts";
 import { MemoryConn } from "../support/memory-conn.ts";
+import { plentyOfDescriptors } from "../support/plenty-of-descriptors.ts";
 import { ClientProfiles } from "../../src/protocol/tls/read/client-profiles.ts";
 
 const from = makeIp("127.0.0.1");
@@ -29,11 +29,11 @@ function openStand(change: (services: Services) => Partial<Services>) {
   const reportBug = (error: unknown): void => void bugs.push(error);
   const accessLog = new AccessLog({ format: "json", sink: () => {} });
   const target = new MemoryConn();
-  const admission = new Admission();
+  const admission = new Admission(plentyOfDescriptors);
   const services: Services = {
     runtime: new RuntimeHolder(runtime),
     admission,
-    lingering: new Lingering(admission),
+    lingering: new Lingering(admission, plentyOfDescriptors),
     clientProfiles: new ClientProfiles(),
     recorder: createRecorder({ accessLog, metrics, live: new LiveTable(), reportBug }),
     resolver: createFakeResolver({}),
@@ -42,7 +42,7 @@ function openStand(change: (services: Services) => Partial<Services>) {
     },
     listen: () => ({ ok: false, code: "EPERM" }),
     connect: (_, done) => {
-      queueMicrotask(() => done({ ok: true, conn: target as never }));
+      queueMicrotask(() => done({ ok: true, conn: target }));
       return { cancel: () => {} };
     },
     forwarding: new Forwarding(),
@@ -60,7 +60,7 @@ function openStand(change: (services: Services) => Partial<Services>) {
     proxyFrom: new AddressSet([]),
     tls: undefined,
   };
-  const served = serveConnection(client as unknown as SocketConn, from, doorway, services);
+  const served = serveConnection(client, from, doorway, services);
   return { services, metrics, bugs, client, target, served };
 }
 
@@ -75,6 +75,8 @@ describe("a mistake of the proxy ends one connection, is reported, and gives bac
     const { services, metrics, bugs, client, served } = openStand(() => ({ connect: fail }));
     client.say(connect);
     await served;
+    // Its slot is its own until it is gone.
+    client.finish();
     expect(client.text).toStartWith("HTTP/1.1 500 ");
     expect(bugs).toEqual([mistake]);
     expect([services.admission.connections, metrics.connectionsOpen]).toEqual([0, 0]);
@@ -106,6 +108,8 @@ describe("a mistake of the proxy ends one connection, is reported, and gives bac
     });
     client.say("nonsense\r\n\r\n");
     await served;
+    // Its slot is its own until it is gone.
+    client.finish();
     expect(client.text).toStartWith("HTTP/1.1 400 ");
     expect(bugs).toEqual([mistake]);
     expect([services.admission.connections, metrics.connectionsOpen]).toEqual([0, 0]);
@@ -114,7 +118,7 @@ describe("a mistake of the proxy ends one connection, is reported, and gives bac
   test("when it is made between two requests", async () => {
     const { services, metrics, bugs, client, served } = openStand(({ runtime }) => ({
       // Asked once for each request of a connection that is kept, and by nobody else in between.
-      forwarding: Object.defineProperty(new Forwarding(), "waiting", { get: fail }) as Forwarding,
+      forwarding: Object.defineProperty<Forwarding>(new Forwarding(), "waiting", { get: fail }),
       runtime,
     }));
     client.say("GET http://10.0.0.1/ HTTP/1.1\r\nHost: 10.0.0.1\r\n\r\n");

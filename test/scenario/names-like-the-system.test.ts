@@ -1,5 +1,6 @@
 import { describe, expect } from "bun:test";
-import { nameCases, nameChanges } from "../support/name-cases.ts";
+import { nameCases } from "../support/name-cases.ts";
+import { nameChanges } from "../support/name-changes.ts";
 import { needs } from "../support/needs.ts";
 import { type NameResult, runner } from "../support/run-name-cases.ts";
 

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { IPPROTO_TCP, SOL_SOCKET, TCP_NODELAY } from "../../src/net/linux/constants.ts";
-import type { LanePool } from "../../src/net/linux/lane-pool.ts";
+import { IPPROTO_TCP, SOL_SOCKET, TCP_NODELAY } from "../../src/net/libc/constants.ts";
+import type { LanePool } from "../../src/net/conn/lanes.ts";
 import { createAdaptiveEngine } from "../../src/proxy/tunnel/promote.ts";
 import { relay } from "../../src/proxy/tunnel/relay.ts";
 import type { TunnelEngine } from "../../src/proxy/tunnel/tunnel.ts";

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import type { LanePool } from "../../src/net/linux/lane-pool.ts";
+import type { LanePool } from "../../src/net/conn/lanes.ts";
 import { createAdaptiveEngine } from "../../src/proxy/tunnel/promote.ts";
 import { startWarmLanes } from "../support/lane-stand.ts";
 import { connectTunnel, describeTunnelContract, descriptorEnds } from "./tunnel-contract.ts";

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
-import { EPOLLIN } from "../../src/net/linux/constants.ts";
-import type { Reactor } from "../../src/net/linux/reactor.ts";
-import { openSocketPair } from "../../src/net/linux/socket.ts";
+import { EPOLLIN } from "../../src/net/libc/constants.ts";
+import { readBytes, type Reactor } from "../../src/net/epoll/reactor.ts";
+import { openSocketPair } from "../../src/net/libc/socket.ts";
 import { startProxy, waitFor } from "../support/proxy.ts";
 import { connectRaw, listenEcho } from "../support/raw-peer.ts";
 import { requireReactor } from "../support/require-reactor.ts";
@@ -25,7 +25,7 @@ test("the reactor tells of bytes, and lets timers, promises and sockets of the r
   const heard: string[] = [];
   reactor.add(pair.fds[0], EPOLLIN, {
     onEvent() {
-      const received = reactor.receive(pair.fds[0]);
+      const received = reactor.receive(pair.fds[0], readBytes);
       if (typeof received !== "number") heard.push(Buffer.from(received).toString());
     },
     onBug: () => {},
@@ -62,7 +62,7 @@ test("a bug in what hears of one descriptor is no matter of the others", async (
   reactor.add(sound.fds[0], EPOLLIN, {
     onEvent() {
       heard += 1;
-      reactor.receive(sound.fds[0]);
+      reactor.receive(sound.fds[0], readBytes);
     },
     onBug: () => {},
   });
@@ -75,7 +75,7 @@ test("a bug in what hears of one descriptor is no matter of the others", async (
 
 /** How the descriptor of an event to come is closed meanwhile: by the reactor, or by the thread of a lane that owns it by now. */
 const closings: readonly (readonly [string, (reactor: Reactor, fd: number) => void])[] = [
-  ["the reactor closes", (reactor, fd) => reactor.close(fd)],
+  ["the reactor closes", (reactor, fd) => reactor.closeDescriptor(fd)],
   [
     "a lane closes",
     (reactor, fd) => {
@@ -105,7 +105,10 @@ test.each(closings)("an event of a descriptor that %s is not told to who has its
         // A new descriptor gets the lowest free number.
         fresh.push(...(openSocketPair(reactor.libc) ?? []));
         for (const number of fresh)
-          reactor.add(number, EPOLLIN, { onEvent: () => wrong.push(number), onBug: () => reactor.close(number) });
+          reactor.add(number, EPOLLIN, {
+            onEvent: () => wrong.push(number),
+            onBug: () => reactor.closeDescriptor(number),
+          });
       },
       onBug: () => {},
     });

@@ -208,3 +208,14 @@ describe("a refused connection that its client keeps open", () => {
     expect(await countOpen(proxy)).toBe(4);
   });
 });
+
+test("an idle connection over TLS is closed also when its client never ends it", async () => {
+  using origin = serveHttp(() => ok("x"));
+  await using proxy = await start("a listener with TLS", { forward: { clientIdle: "100ms" } });
+  using client = await connect("a listener with TLS", proxy);
+  client.write(ask("GET", origin.uri()));
+  await client.untilText("\r\n\r\nx");
+  await client.until((peer) => peer.end === "fin", "the end");
+  expect(await countOpen(proxy)).toBe(1);
+  await untilNoneIsOpen(proxy);
+});

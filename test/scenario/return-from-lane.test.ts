@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { adoptSocket } from "../../src/net/linux/adopt-socket.ts";
-import type { LanePool } from "../../src/net/linux/lane-pool.ts";
+import { adoptSocket } from "../../src/net/epoll/adopt-socket.ts";
+import type { LanePool } from "../../src/net/conn/lanes.ts";
 import { createAdaptiveEngine } from "../../src/proxy/tunnel/promote.ts";
 import type { TunnelWitness, WatchedTunnel } from "../../src/proxy/tunnel/tunnel-witness.ts";
 import type { Tunnel } from "../../src/proxy/tunnel/tunnel.ts";

@@ -95,13 +95,13 @@ describe("a connection on which nothing is said is a probe and no failure", () =
   });
 });
 
-describe("an empty line after a body", () => {
+describe.each(["auto", "runtime"] as const)("an empty line after a body, with sockets %s", (sockets) => {
   test.each([
     ["in the same packet", (client: RawPeer, request: string) => client.write(`${request}body\r\n`)],
     ["after the answer", undefined],
   ])("does not begin a request: %s", async (_name, send) => {
     using origin = serveHttp(({ head }) => ok(head.includes("GET ") ? "GET" : "POST"));
-    await using proxy = await startProxy({ timeouts: { handshake: "100ms" } });
+    await using proxy = await startProxy({ sockets, timeouts: { handshake: "100ms" } });
     using client = await proxy.connect();
     const post = ask("POST", origin.uri(), "Content-Length: 4\r\n");
     if (send === undefined) client.write(`${post}body`);
@@ -122,7 +122,7 @@ describe("an empty line after a body", () => {
 
   test("may stand before the next request, with or without its end in the same packet", async () => {
     using origin = serveHttp(() => ok("x"));
-    await using proxy = await startProxy();
+    await using proxy = await startProxy({ sockets });
     using client = await proxy.connect();
     for (const parts of [[""], ["\r\n"], ["\r", "\n"], ["\r\n\r\n"], ["\r\n", "\r"]]) {
       for (const part of parts.slice(0, -1)) {
@@ -136,7 +136,7 @@ describe("an empty line after a body", () => {
 
   test("does not hide that a lone CR begins no request", async () => {
     using origin = serveHttp(() => ok("x"));
-    await using proxy = await startProxy();
+    await using proxy = await startProxy({ sockets });
     using client = await proxy.connect();
     client.write(ask("GET", origin.uri()));
     await takeResponse(client);
@@ -148,7 +148,7 @@ describe("an empty line after a body", () => {
 
   test("does not keep an idle connection longer", async () => {
     using origin = serveHttp(() => ok("x"));
-    await using proxy = await startProxy({ forward: { clientIdle: "300ms" } });
+    await using proxy = await startProxy({ sockets, forward: { clientIdle: "300ms" } });
     using client = await proxy.connect();
     client.write(ask("GET", origin.uri()));
     await takeResponse(client);

@@ -23,7 +23,7 @@ afterAll(async () => {
   await authority[Symbol.asyncDispose]();
 });
 
-type Listener = Exclude<NonNullable<PenstockConfig["listen"]>[number], string>;
+type Listener = Exclude<NonNullable<PenstockConfig["listen"]>[number], string | number>;
 
 /** A proxy with one listener that speaks TLS. */
 function startTlsProxy(listener: Listener = {}, config: PenstockConfig = {}): Promise<TestProxy> {

@@ -18,6 +18,7 @@ afterAll(async () => {
 });
 
 describeTunnelContract("relay, from a client that speaks TLS", relay, {
+  encrypted: true,
   async client(): Promise<ConnPair> {
     const peer = await connectTls(stand.port, authority.cert);
     const handshake = await stand.handshake(peer.socket.localPort);

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
-import type { Conn } from "../../src/net/conn.ts";
-import { type Connect, type ConnectResult, connectTcp } from "../../src/net/connect.ts";
-import { createDescriptorConnect } from "../../src/net/linux/connect-descriptor.ts";
+import type { Conn } from "../../src/net/conn/conn.ts";
+import { type Connect, type ConnectResult, connectTcp } from "../../src/net/runtime/connect.ts";
+import { createDescriptorConnect } from "../../src/net/epoll/connect-descriptor.ts";
 import type { Tunnel, TunnelEngine } from "../../src/proxy/tunnel/tunnel.ts";
 import { makeIp } from "../support/make-policy.ts";
 import { requireReactor } from "../support/require-reactor.ts";
@@ -16,7 +16,7 @@ export interface ConnPair {
 }
 
 /** Makes a connection over a socket of the runtime. */
-async function connectPair(): Promise<ConnPair> {
+export async function connectPair(): Promise<ConnPair> {
   return connectWith(connectTcp);
 }
 
@@ -54,6 +54,8 @@ export interface StandOptions {
 export interface TunnelStandEnds {
   readonly client?: () => Promise<ConnPair>;
   readonly target?: () => Promise<ConnPair>;
+  /** What a test writes at one of the ends is encrypted on its way. */
+  readonly encrypted?: boolean;
 }
 
 /** Both over descriptors that the reactor drives. */
@@ -81,6 +83,8 @@ export function describeTunnelContract(name: string, engine: TunnelEngine, ends?
   const stand = (options?: StandOptions): Promise<TunnelStand> => connectTunnel(engine, options, ends);
 
   describe(`a tunnel carried by the ${name}`, () => {
+    if (ends?.encrypted !== true) describeUrgentBytes(stand);
+
     test("carries bytes both ways and counts them exactly", async () => {
       const { client, target, tunnel } = await stand();
       client.write("ping");
@@ -128,47 +132,6 @@ export function describeTunnelContract(name: string, engine: TunnelEngine, ends?
       await target.untilText("last words");
       client.finish();
       expect(await tunnel.done).toEqual({ end: "closed", bytesUp: 10, bytesDown: 6 });
-    });
-
-    test("delivers urgent bytes in their place, and what is behind them, both ways", async () => {
-      const { client, target, tunnel } = await stand();
-      for (const [from, to] of [
-        [client, target],
-        [target, client],
-      ] as const) {
-        for (const [text, flags] of [
-          ["AAAA", 0],
-          ["!", MSG_OOB],
-          ["BBBB", 0],
-          ["?", MSG_OOB],
-        ] as const)
-          sendNow(from, text, flags);
-        await to.untilText("AAAA!BBBB?");
-        // At the mark itself, with nothing before it and nothing behind.
-        sendNow(from, "#", MSG_OOB);
-        await to.untilText("AAAA!BBBB?#");
-      }
-      client.finish();
-      target.finish();
-      expect(await tunnel.done).toEqual({ end: "closed", bytesUp: 11, bytesDown: 11 });
-    });
-
-    test("delivers bulk with urgent bytes in it whole, and only then its end", async () => {
-      const { client, target, tunnel } = await stand();
-      const sent = createRandom(11).bytes(6_000_000);
-      let at = 0;
-      for (let round = 0; at < sent.length; round += 1) {
-        const urgent = round % 3 === 2;
-        const part = sent.subarray(at, at + (urgent ? 1 : 70_000));
-        at += Math.max(0, sendNow(client, part, urgent ? MSG_OOB : 0));
-        if (round % 8 === 0 || target.receivedBytes < at - 1_000_000) await Bun.sleep(1);
-      }
-      client.finish();
-      await target.untilEnd();
-      expect([target.receivedBytes, target.end]).toEqual([sent.length, "fin"]);
-      expect(Bun.hash(target.received)).toBe(Bun.hash(sent));
-      target.finish();
-      expect(await tunnel.done).toEqual({ end: "closed", bytesUp: sent.length, bytesDown: 0 });
     });
 
     test("turns a reset of the client into a reset of the target", async () => {
@@ -329,4 +292,48 @@ async function sendRandomly(
   }
   peer.finish();
   return { bytes, hash: hash.digest("hex") };
+}
+
+/** What is true of TCP in clear: inside of TLS there are no urgent bytes. */
+function describeUrgentBytes(stand: () => Promise<TunnelStand>): void {
+  test("delivers urgent bytes in their place, and what is behind them, both ways", async () => {
+    const { client, target, tunnel } = await stand();
+    for (const [from, to] of [
+      [client, target],
+      [target, client],
+    ] as const) {
+      for (const [text, flags] of [
+        ["AAAA", 0],
+        ["!", MSG_OOB],
+        ["BBBB", 0],
+        ["?", MSG_OOB],
+      ] as const)
+        sendNow(from, text, flags);
+      await to.untilText("AAAA!BBBB?");
+      // At the mark itself, with nothing before it and nothing behind.
+      sendNow(from, "#", MSG_OOB);
+      await to.untilText("AAAA!BBBB?#");
+    }
+    client.finish();
+    target.finish();
+    expect(await tunnel.done).toEqual({ end: "closed", bytesUp: 11, bytesDown: 11 });
+  });
+
+  test("delivers bulk with urgent bytes in it whole, and only then its end", async () => {
+    const { client, target, tunnel } = await stand();
+    const sent = createRandom(11).bytes(6_000_000);
+    let at = 0;
+    for (let round = 0; at < sent.length; round += 1) {
+      const urgent = round % 3 === 2;
+      const part = sent.subarray(at, at + (urgent ? 1 : 70_000));
+      at += Math.max(0, sendNow(client, part, urgent ? MSG_OOB : 0));
+      if (round % 8 === 0 || target.receivedBytes < at - 1_000_000) await Bun.sleep(1);
+    }
+    client.finish();
+    await target.untilEnd();
+    expect([target.receivedBytes, target.end]).toEqual([sent.length, "fin"]);
+    expect(Bun.hash(target.received)).toBe(Bun.hash(sent));
+    target.finish();
+    expect(await tunnel.done).toEqual({ end: "closed", bytesUp: sent.length, bytesDown: 0 });
+  });
 }

@@ -1,4 +1,4 @@
-import type { Conn } from "../../src/net/conn.ts";
+import type { Conn } from "../../src/net/conn/conn.ts";
 import { Secret } from "../../src/proxy/auth/secret.ts";
 import { dial, type DialServices, type DialSession } from "../../src/proxy/dial/dial.ts";
 import type { Dialled } from "../../src/proxy/dial/dial-straight.ts";

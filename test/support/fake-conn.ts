@@ -1,4 +1,5 @@
-import type { Conn, ConnSink } from "../../src/net/conn.ts";
+import type { Conn, ConnSink } from "../../src/net/conn/conn.ts";
+import { poisonLentBytes } from "./poison-lent-bytes.ts";
 
 /** A connection without a network: the test says what comes and sees what went. */
 export class FakeConn implements Conn {
@@ -27,14 +28,15 @@ export class FakeConn implements Conn {
   }
 
   attach(sink: ConnSink): void {
-    this.#sink = sink;
+    this.#sink = poisonLentBytes(sink);
     this.#deliver();
   }
   detach(): void {
     this.#sink = undefined;
   }
   unread(bytes: Uint8Array): void {
-    this.#waiting.unshift((sink) => sink.data(bytes));
+    const own = new Uint8Array(bytes);
+    this.#waiting.unshift((sink) => sink.data(own));
   }
   write(bytes: Uint8Array): number {
     if (this.closed) return -1;

@@ -1,7 +1,8 @@
-import { startLanes, type LanePool, type LanePoolOptions } from "../../src/net/linux/lane-pool.ts";
-import { openLibc, type Libc } from "../../src/net/linux/libc.ts";
-import { SocketConn } from "../../src/net/socket-conn.ts";
-import type { Conn } from "../../src/net/conn.ts";
+import type { LanePool } from "../../src/net/conn/lanes.ts";
+import { startLanes, type LanePoolOptions } from "../../src/net/splice/lane-pool.ts";
+import { openLibc, type Libc } from "../../src/net/libc/libc.ts";
+import { SocketConn } from "../../src/net/runtime/socket-conn.ts";
+import type { Conn } from "../../src/net/conn/conn.ts";
 import { carryInLane } from "../../src/proxy/tunnel/lane-engine.ts";
 import type { TunnelEngine } from "../../src/proxy/tunnel/tunnel.ts";
 import { takeFromRuntime } from "./take-from-runtime.ts";

@@ -1,6 +1,7 @@
 import { readdirSync } from "node:fs";
-import type { LanedTunnel } from "../../src/net/linux/lane.ts";
-import type { LanePool, LanePoolOptions } from "../../src/net/linux/lane-pool.ts";
+import type { LanedTunnel } from "../../src/net/conn/lanes.ts";
+import type { LanePool } from "../../src/net/conn/lanes.ts";
+import type { LanePoolOptions } from "../../src/net/splice/lane-pool.ts";
 import { requireLibc, startWarmLanes } from "./lane-stand.ts";
 import { connectRaw, listenRaw, type RawPeer } from "./raw-peer.ts";
 import { takeFromRuntime } from "./take-from-runtime.ts";

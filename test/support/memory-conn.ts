@@ -1,4 +1,5 @@
-import type { Conn, ConnSink } from "../../src/net/conn.ts";
+import type { Conn, ConnSink } from "../../src/net/conn/conn.ts";
+import { poisonLentBytes } from "./poison-lent-bytes.ts";
 
 /** A connection without a socket: a test is its peer, and says what comes and how much is taken. */
 export class MemoryConn implements Conn {
@@ -38,7 +39,7 @@ export class MemoryConn implements Conn {
   }
 
   attach(sink: ConnSink): void {
-    this.#sink = sink;
+    this.#sink = poisonLentBytes(sink);
     this.#paused = false;
     this.#deliver();
   }
@@ -50,7 +51,7 @@ export class MemoryConn implements Conn {
 
   unread(bytes: Uint8Array): void {
     if (bytes.length === 0) return;
-    this.#waiting.unshift(bytes);
+    this.#waiting.unshift(new Uint8Array(bytes));
     this.bytesRead -= bytes.length;
   }
 

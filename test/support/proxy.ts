@@ -5,6 +5,7 @@ import type { PenstockConfig } from "../../src/config/schema.ts";
 import { type Daemon, startDaemon } from "../../src/daemon.ts";
 import type { Resolver } from "../../src/net/dns/resolver.ts";
 import { connectRaw, type RawPeer } from "./raw-peer.ts";
+import { requireReactor } from "./require-reactor.ts";
 import { waitFor } from "./wait-for.ts";
 
 export { waitFor } from "./wait-for.ts";
@@ -31,6 +32,8 @@ export interface TestProxyOptions {
   readonly resolver?: Resolver;
   readonly files?: Readonly<Record<string, string>>;
   readonly variables?: Readonly<Record<string, string>>;
+  /** It opens an event loop of its own, as outside of tests. */
+  readonly ownEventLoop?: boolean;
 }
 
 /** The token of every test's sidecar. */
@@ -70,6 +73,7 @@ export async function startProxy(config: PenstockConfig = {}, options: TestProxy
     },
     tell: (message) => messages.push(message),
     ...(options.resolver && { resolver: options.resolver }),
+    ...(options.ownEventLoop !== true && { eventLoop: requireReactor() }),
   });
   if (!started.ok) throw new Error(started.message);
   const { daemon } = started;

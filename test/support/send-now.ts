@@ -1,4 +1,4 @@
-import { MSG_DONTWAIT, MSG_NOSIGNAL } from "../../src/net/linux/constants.ts";
+import { MSG_DONTWAIT, MSG_NOSIGNAL } from "../../src/net/libc/constants.ts";
 import { requireLibc } from "./lane-stand.ts";
 import type { RawPeer } from "./raw-peer.ts";
 

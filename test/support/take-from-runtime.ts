@@ -1,5 +1,5 @@
-import type { Libc } from "../../src/net/linux/libc.ts";
-import { duplicateDescriptor } from "../../src/net/linux/socket.ts";
+import type { Libc } from "../../src/net/libc/libc.ts";
+import { duplicateDescriptor } from "../../src/net/libc/socket.ts";
 
 /** Takes a TCP connection out of Bun and gives its descriptor. Its peer notices nothing. */
 export function takeFromRuntime<Data>(libc: Libc, socket: Bun.Socket<Data>): number {

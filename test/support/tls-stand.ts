@@ -1,7 +1,7 @@
-import type { ServerHandshake } from "../../src/net/server-handshake.ts";
-import { listenTcp } from "../../src/net/listen.ts";
-import { createServerTls, type ServerTls, type ServerTlsOptions } from "../../src/net/server-tls.ts";
-import { startServerTls } from "../../src/net/start-server-tls.ts";
+import type { ServerHandshake } from "../../src/net/runtime/server-handshake.ts";
+import { listenTcp } from "../../src/net/runtime/listen.ts";
+import { createServerTls, type ServerTls, type ServerTlsOptions } from "../../src/net/runtime/server-tls.ts";
+import { startServerTls } from "../../src/net/runtime/start-server-tls.ts";
 import type { Certificate } from "./certificate.ts";
 import { RawPeer, rawPeerHandlers } from "./raw-peer.ts";
 

@@ -1,5 +1,5 @@
 import { X509Certificate } from "node:crypto";
-import type { ProbeVerdict } from "../../net/tls-probe.ts";
+import type { ProbeVerdict } from "../../net/runtime/tls-probe.ts";
 import type { MessageField } from "../../protocol/tls/explain/describe-message.ts";
 import {
   type ExplainedCertificate,

@@ -2,13 +2,13 @@ import type { Duplex } from "node:stream";
 import { type Endpoint, formatEndpoint } from "../../address/endpoint.ts";
 import { type Host, hostFromIp } from "../../address/host.ts";
 import { parseIp } from "../../address/ip.ts";
-import { ConnStream } from "../../net/conn-stream.ts";
-import type { Conn } from "../../net/conn.ts";
-import type { Connect } from "../../net/connect.ts";
+import { ConnStream } from "../../net/conn/conn-stream.ts";
+import type { Conn } from "../../net/conn/conn.ts";
+import type { Connect } from "../../net/runtime/connect.ts";
 import type { Lookup, Lookups, Resolver } from "../../net/dns/resolver.ts";
-import { StreamConn } from "../../net/stream-conn.ts";
-import { TappedConn } from "../../net/tapped-conn.ts";
-import { probeTls } from "../../net/tls-probe.ts";
+import { StreamConn } from "../../net/conn/stream-conn.ts";
+import { TappedConn } from "../../net/conn/tapped-conn.ts";
+import { probeTls } from "../../net/runtime/tls-probe.ts";
 import { formatBasicCredentials } from "../../protocol/http1/basic-credentials.ts";
 import { writeRequestHead } from "../../protocol/http1/write-head.ts";
 import { raceConnect, RFC_8305_PACE } from "../../proxy/dial/connect-race.ts";
@@ -20,6 +20,7 @@ import type { Failure } from "../../proxy/failure.ts";
 import type { Hop } from "../../proxy/route/route.ts";
 import { version } from "../../version.ts";
 import { exchange } from "./exchange.ts";
+import { explainAnswer, explainHandshake, writeProxy } from "./explain-handshake.ts";
 import { Recording } from "./recording.ts";
 import type { SecureRecord, TraceFailure, TraceRecord, TraceStage } from "./trace-record.ts";
 import { formatTargetAuthority, formatTraceTarget, type TraceRequest } from "./trace-request.ts";
@@ -150,9 +151,9 @@ class Trace {
 
   #tap(conn: Conn, recording: Recording): TappedConn {
     return new TappedConn(conn, {
-      written: (bytes) => void recording.add(this.#now(), "client", bytes),
+      written: (bytes) => void recording.add(this.#now(), "client", new Uint8Array(bytes)),
       read: (bytes) => {
-        if (!recording.add(this.#now(), "server", bytes)) this.#overflow(conn);
+        if (!recording.add(this.#now(), "server", new Uint8Array(bytes))) this.#overflow(conn);
       },
       ended: () => {
         recording.endedAt = this.#now();
@@ -217,7 +218,11 @@ class Trace {
     if (!destination.ok) return destination;
     const opened = await openTunnel({ conn, hop: asked, limit: this.#limit }, destination.value);
     if (!opened.ok) {
-      const stop = { stage: "proxy", text: describeFailing(opened.failure, THE_PROXY) } as const;
+      const wantsUser = opened.failure.detail === "upstream_credentials" && proxy.credentials === undefined;
+      const text = wantsUser
+        ? `The proxy wants a user: --proxy ${writeProxy(proxy, "USER:PASSWORD@")}`
+        : describeFailing(opened.failure, THE_PROXY);
+      const stop = { stage: "proxy", text } as const;
       return { ok: false, stop, again: opened.again !== undefined };
     }
     this.record.tunnelAt = { client: conn.bytesWritten, server: conn.bytesRead };
@@ -263,7 +268,8 @@ class Trace {
       },
     );
     this.#limit.forget();
-    if (!probed.ok) return { ok: false as const, stop: { stage, text: sentence(probed.note) } };
+    if (!probed.ok)
+      return { ok: false as const, stop: { stage, text: explainHandshake(probed, stage, this.#request) } };
     record.verdict = probed.verdict;
     return { ok: true as const, value: { stream: probed.stream, record } };
   }
@@ -284,7 +290,8 @@ class Trace {
     this.#limit.forget();
     stream.end();
     this.record.cut = end.kind === "cut";
-    return end.kind === "failed" ? { stage: "http", text: end.text } : undefined;
+    if (end.kind !== "failed") return undefined;
+    return { stage: "http", text: explainAnswer(recording.bytesOf("server"), this.#request) ?? end.text };
   }
 
   #writeHead(): Uint8Array {
@@ -338,8 +345,4 @@ const THE_PROXY = "the proxy";
 function describeFailing(failure: Failure, about: string | undefined): string {
   const text = explainFailure(failure, about).replace(/\.$/, "");
   return failure.note === undefined ? text : `${text} (${failure.note})`;
-}
-
-function sentence(text: string): string {
-  return `${text.slice(0, 1).toUpperCase()}${text.slice(1)}`;
 }

@@ -1,5 +1,5 @@
 import type { PacketEndpoint } from "../../protocol/pcapng/ip-packet.ts";
-import type { ProbeVerdict } from "../../net/tls-probe.ts";
+import type { ProbeVerdict } from "../../net/runtime/tls-probe.ts";
 import type { Recording } from "./recording.ts";
 import type { TraceRequest } from "./trace-request.ts";
 

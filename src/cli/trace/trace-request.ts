@@ -6,6 +6,7 @@ import {
   parseAuthority,
 } from "../../address/endpoint.ts";
 import { toAsciiHost } from "../../address/host.ts";
+import { quoteValue } from "../../config/problem.ts";
 import type { Hop } from "../../proxy/route/route.ts";
 
 /** What is to be traced: a GET of one URL. */
@@ -34,7 +35,8 @@ const DEFAULT_PORTS = { http: 80, https: 443 } as const;
 
 /** Reads `https://host[:port][/path]`; without a scheme it is https. A text says what is wrong with it. */
 export function parseTraceTarget(text: string): TraceTarget | string {
-  const quoted = JSON.stringify(text);
+  const value = quoteValue(text);
+  const quoted = value.startsWith('"') ? value : "The URL";
   const [, written = "https", rest = ""] = /^(?:([A-Za-z][A-Za-z0-9+.-]*):\/\/)?(.*)$/s.exec(text) ?? [];
   const scheme = written.toLowerCase();
   if (scheme !== "http" && scheme !== "https") return `${quoted} is not a URL of http or https.`;
@@ -43,7 +45,7 @@ export function parseTraceTarget(text: string): TraceTarget | string {
   const authority = pathAt < 0 ? beforeFragment : beforeFragment.slice(0, pathAt);
   const path = pathAt < 0 ? "/" : beforeFragment.slice(pathAt).replace(/^\?/, "/?");
   if (authority.includes("@")) return `${quoted} has credentials, which a trace does not send. Leave them out.`;
-  if (/[^\x21-\x7e]/.test(path)) return `The path of ${quoted} has characters that must be percent-encoded.`;
+  if (/[^\x21-\x7e]/.test(path)) return `The path has characters that must be percent-encoded.`;
   const endpoint = parseEndpoint(authority, DEFAULT_PORTS[scheme]);
   if (typeof endpoint === "string") return `${quoted} names no server: ${endpoint}.`;
   return { scheme, endpoint, path };

@@ -1,7 +1,7 @@
 import { parseIp } from "../../address/ip.ts";
 import { decodeDnsReply, type DnsQuestion, type DnsReply, encodeDnsQuestion } from "../../protocol/dns/message.ts";
-import type { ConnectAttempt } from "../connect.ts";
-import { connectTcp } from "../connect.ts";
+import type { ConnectAttempt } from "../runtime/connect.ts";
+import { connectTcp } from "../runtime/connect.ts";
 import type { ResolvConf } from "./resolv-conf.ts";
 
 /** What the name servers say about one type of one absolute name. */
@@ -64,6 +64,8 @@ class Inquiry {
   readonly #first: number;
   readonly #done: (answer: NameAnswer) => void;
   readonly #open = new Set<Exchange>();
+  /** By server what asks it once more over the socket that waits for it already. */
+  readonly #repeats = new Map<string, { readonly exchange: Exchange; readonly send: () => void }>();
   #sent = 0;
   #timer: Timer | undefined;
   #over = false;
@@ -113,6 +115,15 @@ class Inquiry {
   }
 
   async #askUdp(server: string): Promise<void> {
+    const before = this.#repeats.get(server);
+    if (before !== undefined && this.#open.has(before.exchange)) {
+      try {
+        before.send();
+      } catch (error) {
+        this.#fail(before.exchange, readCode([error]));
+      }
+      return;
+    }
     const question = { ...this.#question, id: randomId() };
     let exchange: Exchange | undefined;
     const fail = (code: string): void => this.#fail(exchange, code);
@@ -129,7 +140,9 @@ class Inquiry {
       if (this.#over) socket.close();
       else {
         this.#open.add(socket);
-        socket.send(encodeDnsQuestion(question));
+        const message = encodeDnsQuestion(question);
+        socket.send(message);
+        this.#repeats.set(server, { exchange: socket, send: () => socket.send(message) });
       }
     } catch (error) {
       fail(readCode([error]));

@@ -22,6 +22,15 @@ export interface LocalNames {
   look(now: number): number;
 }
 
+export interface CachingOptions {
+  /** A clock in milliseconds that never goes back. */
+  readonly now: () => number;
+  /** Called when names may lead elsewhere than before. */
+  readonly changed?: () => void;
+  /** Clients under the same key share what one of them may have; their addresses are the keys when absent. */
+  readonly nameClient?: (client: Ip) => string;
+}
+
 /**
  * Remembers answers for a while, looks the same name up once at a time, and
  * bounds everything, for each client and in all. Most tunnels go to few names,
@@ -31,23 +40,19 @@ export class CachingResolver implements Resolver {
   readonly #walk: Walk;
   readonly #local: LocalNames;
   readonly #now: () => number;
+  readonly #changed: () => void;
   readonly #nameClient: (client: Ip) => string;
   readonly #cache = new AnswerCache();
   readonly #underWay = new Map<string, Search>();
   readonly #shares = new LookupShares();
   #version = 0;
 
-  /** `now` is a clock in milliseconds that never goes back; clients of the same name share what one of them may have. */
-  constructor(
-    walk: Walk,
-    local: LocalNames,
-    now: () => number,
-    nameClient: (client: Ip) => string = nameClientAddress,
-  ) {
+  constructor(walk: Walk, local: LocalNames, options: CachingOptions) {
     this.#walk = walk;
     this.#local = local;
-    this.#now = now;
-    this.#nameClient = nameClient;
+    this.#now = options.now;
+    this.#changed = options.changed ?? (() => {});
+    this.#nameClient = options.nameClient ?? (({ text }) => text);
   }
 
   find(host: NamedHost, client?: Ip): Lookups {
@@ -81,6 +86,7 @@ export class CachingResolver implements Resolver {
     this.#version = version;
     this.#cache.clear();
     this.#underWay.clear();
+    this.#changed();
   }
 
   #begin(key: string, host: NamedHost, owner: string): Search | undefined {
@@ -199,9 +205,4 @@ function measure(found: Found | undefined): number {
   const { lookup, ttl } = found;
   if (lookup.ok) return Math.min(Math.max(ttl * 1000, MIN_POSITIVE_MS), MAX_POSITIVE_MS);
   return lookup.note === NOT_FOUND ? NOT_FOUND_MS : TROUBLE_MS;
-}
-
-/** Whoever has one IPv6 address mostly has all of its /64. */
-function nameClientAddress({ family, bytes, text }: Ip): string {
-  return family === 4 ? text : Buffer.from(bytes.buffer, bytes.byteOffset, 8).toString("hex");
 }

@@ -1,6 +1,6 @@
 import { createAskServers } from "./ask-servers.ts";
 import { parseIp } from "../../address/ip.ts";
-import { CachingResolver } from "./caching-resolver.ts";
+import { type CachingOptions, CachingResolver } from "./caching-resolver.ts";
 import { createWalk, type Found, type Walk } from "./name-walk.ts";
 import { NOT_FOUND, type Resolver } from "./resolver.ts";
 import { SYSTEM_FILES, SystemNames } from "./system-names.ts";
@@ -16,14 +16,14 @@ import { SYSTEM_FILES, SystemNames } from "./system-names.ts";
  * different machines. The price is that modules of nsswitch (mDNS, LDAP) are not
  * asked. Elsewhere the system's own way does not block.
  */
-export function createSystemResolver(): Resolver {
+export function createSystemResolver(options: Omit<CachingOptions, "now"> = {}): Resolver {
   const now = (): number => performance.now();
-  if (process.platform !== "linux") return new CachingResolver(walkBySystem, NO_NAMES, now);
+  if (process.platform !== "linux") return new CachingResolver(walkBySystem, NO_NAMES, { ...options, now });
   const names = new SystemNames(SYSTEM_FILES);
   return new CachingResolver(
     createWalk(createAskServers(), () => names.conf),
     names,
-    now,
+    { ...options, now },
   );
 }
 

@@ -1,4 +1,4 @@
-import type { Conn, ConnSink } from "../conn.ts";
+import type { Conn, ConnSink } from "../conn/conn.ts";
 
 /** Bytes of further requests that may wait while one is answered. */
 const HELD_BYTES = 64 * 1024;
@@ -43,7 +43,7 @@ export class ResponseWriter implements ConnSink {
   }
 
   data(chunk: Uint8Array): void {
-    this.#held.push(chunk);
+    this.#held.push(new Uint8Array(chunk));
     this.#heldBytes += chunk.length;
     // Who sends on and on while a stream is under way is not heard any more, and its end neither.
     if (this.#heldBytes >= HELD_BYTES) this.#conn.pause();

@@ -1,6 +1,6 @@
 import type { Ip } from "../../address/ip.ts";
-import { listenTcp } from "../listen.ts";
-import { SocketConn, socketConnHandlers } from "../socket-conn.ts";
+import { listenTcp } from "../runtime/listen.ts";
+import { SocketConn, socketConnHandlers } from "../runtime/socket-conn.ts";
 import { ConnectionTable, type TableLimits } from "./connection-table.ts";
 import { type Handle, ServedConnection, type ServedDeadlines } from "./served-connection.ts";
 
@@ -28,7 +28,7 @@ export type HttpServerStart =
   { readonly ok: true; readonly server: HttpServer } | { readonly ok: false; readonly code: string };
 
 /** Far more than scrapers, health checks and people need; few enough that descriptors are left for the proxy. */
-const LIMITS: TableLimits = { total: 32, perPeer: 16 };
+const LIMITS: TableLimits = { total: 32, perPeer: 16, graceMs: 25, burst: 4 };
 
 const DEADLINES: ServedDeadlines = { requestMs: 10_000, idleMs: 30_000, answerMs: 30_000, lingerMs: 1_000 };
 

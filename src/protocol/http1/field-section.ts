@@ -36,6 +36,7 @@ const framingNames = createNameTable([
   ["content-length", 1],
   ["transfer-encoding", 1],
 ]);
+const LONGEST_FRAMING_NAME = "transfer-encoding".length;
 
 /** Where a scan stands between two calls, so that no octet is looked at twice. */
 export interface FieldSectionScan {
@@ -163,8 +164,9 @@ export function scanFieldSection(
 function mayFold(bytes: Uint8Array, marks: readonly number[]): boolean {
   if (marks.length === 0) return false;
   const name = marks[marks.length - 3] as number;
-  let end = marks[marks.length - 2] as number;
-  while (isBlank(bytes[end - 1] as number)) end--;
+  // Not from the colon back: as much white space before it as a head has room for would be looked at for each fold.
+  let end = name;
+  while (end - name <= LONGEST_FRAMING_NAME && ((octetClass[bytes[end] as number] as number) & TOKEN) !== 0) end++;
   return nameField(framingNames, bytes, name, end) === 0;
 }
 

@@ -19,9 +19,10 @@ const harmless = /^[A-Za-z0-9._~:%[\]-]*$/;
  * (RFC 9112 §3.2.2): what it names means nothing, as long as no reader can
  * mistake it. CONNECT may come without: clients of old leave it out.
  */
-export function checkHostField({ method, version, fields }: RequestHead): HostFieldError | undefined {
+export function checkHostField({ method, target, version, fields }: RequestHead): HostFieldError | undefined {
   const host = getOne(fields, "host");
   if (host.kind === "many") return "repeated_host";
   if (host.kind === "none") return version === "1.0" || method === "CONNECT" ? undefined : "missing_host";
-  return harmless.test(host.value) ? undefined : "bad_host";
+  // Most name the target of a CONNECT, which has been read.
+  return (method === "CONNECT" && host.value === target) || harmless.test(host.value) ? undefined : "bad_host";
 }

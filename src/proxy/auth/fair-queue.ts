@@ -1,13 +1,17 @@
-import { deadlines, type Expiring } from "../../net/deadlines.ts";
+import { deadlines, type Expiring } from "../../net/conn/deadlines.ts";
 
 /** For whom a job is done. */
 export interface JobOwner {
   /** The client that it counts for: each client has a queue of its own. */
   readonly client: string;
+  /** The wider network of the client: whoever has many addresses has them in few networks, as a rule. */
+  readonly network: string;
   /** Whether the client has shown a right password lately: such jobs and all others take turns. */
   readonly trusted: boolean;
   /** Whether nobody waits for the result any more. */
   isGone(): boolean;
+  /** Takes what is to be called when that may have changed; called once, for a job that waits. */
+  watchGone(look: () => void): void;
 }
 
 /** Why a job was not done: there are too many, or nobody waits for it any more. */
@@ -25,11 +29,13 @@ export interface FairQueueLimits {
 
 /**
  * Runs jobs for clients, at most so many at once. Those that wait are served a
- * client at a time, so that a client with many jobs delays its own. A client
+ * network at a time, and in it a client at a time, so that a client with many
+ * jobs delays its own, and many clients of one network each other. A client
  * gets another place only as long as it has fewer than three times as many as
  * are free: alone it takes three quarters, and the next one always finds a place.
  *
- * When too many jobs wait, the client with the most of them is told so.
+ * When too many jobs wait, the network with the most of them, and in it the
+ * client, is told so.
  */
 export class FairQueue {
   readonly #limits: FairQueueLimits;
@@ -38,8 +44,13 @@ export class FairQueue {
   readonly #others: Lane = new Map();
   /** Running jobs by client. */
   readonly #runningOf = new Map<string, number>();
+  /** Networks of which jobs wait. */
+  readonly #networks = new Map<string, Network>();
   #running = 0;
   #waiting = 0;
+  #turn = 0;
+  /** When the network was served before whose turn it was last. */
+  #longestAgo = 0;
   #trustedNext = true;
 
   constructor(limits: FairQueueLimits) {
@@ -70,6 +81,9 @@ export class FairQueue {
       this.#startNext();
       if (waiting.state === "waiting") {
         waiting.expireIn(this.#limits.waitMs);
+        owner.watchGone(() => {
+          if (owner.isGone()) waiting.refuse("gone");
+        });
         this.#makeRoom(waiting);
       }
     });
@@ -92,6 +106,11 @@ export class FairQueue {
     if (jobs === undefined) lane.set(job.owner.client, [job]);
     else jobs.push(job);
     this.#waiting += 1;
+    const { network } = job.owner;
+    const known = this.#networks.get(network);
+    // One that is new has its turn with those that wait longest, and not before them.
+    if (known === undefined) this.#networks.set(network, { waiting: 1, servedAt: this.#longestAgo });
+    else known.waiting += 1;
   }
 
   #remove(job: WaitingJob): void {
@@ -102,6 +121,8 @@ export class FairQueue {
     jobs.splice(at, 1);
     if (jobs.length === 0) lane.delete(job.owner.client);
     this.#waiting -= 1;
+    const network = this.#networks.get(job.owner.network);
+    if (network !== undefined && --network.waiting === 0) this.#networks.delete(job.owner.network);
   }
 
   #startNext(): void {
@@ -110,7 +131,13 @@ export class FairQueue {
       const next = this.#choose(first) ?? this.#choose(second);
       if (next === undefined) return;
       this.#trustedNext = !this.#trustedNext;
-      const { client } = next.owner;
+      const { client, network } = next.owner;
+      this.#turn += 1;
+      const served = this.#networks.get(network);
+      if (served !== undefined) {
+        this.#longestAgo = served.servedAt;
+        served.servedAt = this.#turn;
+      }
       this.#remove(next);
       this.#running += 1;
       this.#runningOf.set(client, (this.#runningOf.get(client) ?? 0) + 1);
@@ -118,19 +145,28 @@ export class FairQueue {
     }
   }
 
-  /** The first job of the client whose turn it is: of those with the fewest that run, the one that waited longest. */
+  /**
+   * The first job of the client whose turn it is: in the network that was not
+   * served for longest, of the clients with the fewest jobs that run, the one
+   * that waited longest.
+   */
   #choose(lane: Lane): WaitingJob | undefined {
     let chosen: WaitingJob | undefined;
+    let longestAgo = Number.POSITIVE_INFINITY;
+    let fewest = 0;
     // Three times as many as are free are too many.
-    let fewest = 3 * (this.#limits.running - this.#running);
+    const tooMany = 3 * (this.#limits.running - this.#running);
     for (const [client, jobs] of lane) {
       const running = this.#runningOf.get(client) ?? 0;
-      if (running >= fewest) continue;
+      if (running >= tooMany) continue;
       while (jobs[0]?.owner.isGone() === true) jobs[0].refuse("gone");
-      if (jobs[0] === undefined) continue;
-      [chosen] = jobs;
+      const [job] = jobs;
+      if (job === undefined) continue;
+      const servedAt = this.#networks.get(job.owner.network)?.servedAt ?? 0;
+      if (servedAt > longestAgo || (servedAt === longestAgo && running >= fewest)) continue;
+      chosen = job;
+      longestAgo = servedAt;
       fewest = running;
-      if (running === 0) break;
     }
     if (chosen === undefined) return undefined;
     // The next turn of this client comes after those of all others.
@@ -163,29 +199,36 @@ export class FairQueue {
     return (this.#trusted.get(client)?.length ?? 0) + (this.#others.get(client)?.length ?? 0);
   }
 
-  /** The job that is given up for another one: the last one of the client with the most, rather one that is not trusted. */
+  /** The job that is given up when there is no room: the last one of the client with the most, in the network with the most. */
   #findBusiest(newest: WaitingJob): WaitingJob {
-    let most = this.#countWaiting(newest.owner.client);
     let found = newest;
-    for (const [client, jobs] of this.#others) {
-      const count = this.#countWaiting(client);
-      const last = jobs.at(-1);
-      // Of equals, one that is not trusted gives way to one that is.
-      const gives = count > most || (count === most && found.owner.trusted);
-      if (last === undefined || !gives) continue;
-      most = count;
-      found = last;
-    }
-    if (found !== newest) return found;
-    for (const [client, jobs] of this.#trusted) {
-      const count = this.#countWaiting(client);
-      const last = jobs.at(-1);
-      if (last === undefined || count <= most) continue;
-      most = count;
-      found = last;
-    }
+    for (const lane of [this.#others, this.#trusted])
+      for (const jobs of lane.values()) {
+        const last = jobs.at(-1);
+        if (last === undefined) continue;
+        // Of equals the one that came last; but nobody gives way to an equal that is the newest.
+        const order = this.#compareLoad(last, found);
+        if (order > 0 || (order === 0 && found !== newest)) found = last;
+      }
     return found;
   }
+
+  /** Positive when the first one is to give way before the second: rather one that is not trusted. */
+  #compareLoad({ owner: one }: WaitingJob, { owner: other }: WaitingJob): number {
+    const [mine, its] = [one, other].map(({ network }) => this.#networks.get(network)?.waiting ?? 0) as [
+      number,
+      number,
+    ];
+    if (mine !== its) return mine - its;
+    const [own, their] = [this.#countWaiting(one.client), this.#countWaiting(other.client)];
+    return own === their ? Number(other.trusted) - Number(one.trusted) : own - their;
+  }
+}
+
+interface Network {
+  waiting: number;
+  /** The turn in which one of its jobs began last. */
+  servedAt: number;
 }
 
 type Lane = Map<string, WaitingJob[]>;

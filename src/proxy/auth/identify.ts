@@ -2,7 +2,7 @@ import { fail, type Outcome, succeed } from "../failure.ts";
 import type { HookReport } from "../hook/hook-reporter.ts";
 import type { Presented } from "../handshake/read-credentials.ts";
 import type { Session } from "../session.ts";
-import type { Conn } from "../../net/conn.ts";
+import type { Conn } from "../../net/conn/conn.ts";
 import { clientKey } from "../listen/client-key.ts";
 import type { AuthOutcome } from "./authenticate.ts";
 import type { Asker } from "./password-verifier.ts";
@@ -19,6 +19,9 @@ export interface IdentifyServices {
   reportHook(report: HookReport): void;
 }
 
+/** What one attacker can easily have, or rent: some addresses of a provider, an IPv6 allocation. */
+const WIDER = { v4: 16, v6: 32 };
+
 /** A client that waits on its connection. */
 export class SessionAsker implements Asker {
   readonly #session: Session;
@@ -31,6 +34,14 @@ export class SessionAsker implements Asker {
 
   get client(): string {
     return clientKey(this.#session.client, this.#session.runtime.limits.clientPrefix);
+  }
+
+  get network(): string {
+    return clientKey(this.#session.client, WIDER);
+  }
+
+  whenGone(tell: () => void): void {
+    this.#conn.whenClosed = tell;
   }
 
   /** Most clients that end their side while they wait have given up; to find out, one would have to write to them. */
@@ -54,7 +65,10 @@ export function identify(
   }
   const outcome = judge(session, client, presented);
   return outcome instanceof Promise
-    ? outcome.then((late) => accept(session, late, services))
+    ? outcome.then((late) => {
+        client.whenClosed = undefined;
+        return accept(session, late, services);
+      })
     : accept(session, outcome, services);
 }
 

@@ -1,7 +1,7 @@
 import type { HookFault } from "../hook/call-hook.ts";
 import { type CheckCounts, CredentialCache } from "./credential-cache.ts";
 import { isPassword, isUserName } from "./credential-text.ts";
-import { FairQueue, type FairQueueLimits, type NotDone } from "./fair-queue.ts";
+import { FairQueue, type FairQueueLimits, type JobOwner, type NotDone } from "./fair-queue.ts";
 import { runUserCheck } from "./run-user-check.ts";
 import type { Secret } from "./secret.ts";
 import type { FunctionStore, ListStore, UserStore } from "./user-store.ts";
@@ -33,8 +33,12 @@ export interface VerifierOptions {
 export interface Asker {
   /** The key of the client, by which verifications are shared. */
   readonly client: string;
+  /** The key of its wider network. */
+  readonly network: string;
   /** Whether the client went away. */
   isGone(): boolean;
+  /** Takes what is called when the client goes away while it waits for its turn. */
+  whenGone(tell: () => void): void;
 }
 
 /** Hashes at once, each on a thread of its own; or calls of a function of the configuration. */
@@ -47,7 +51,7 @@ export function createCheckQueue(kind: UserStore["kind"], limits: Partial<FairQu
   return new FairQueue({ running, waiting: 1024, waitingPerClient: 256, waitMs: 10_000, ...limits });
 }
 
-const NOBODY: Asker = { client: "", isGone: () => false };
+const NOBODY: Asker = { client: "", network: "", isGone: () => false, whenGone: () => {} };
 
 const WRONG: VerifyOutcome = { ok: false, detail: "credentials_wrong" };
 const BUSY: VerifyOutcome = { ok: false, detail: "auth_busy" };
@@ -59,7 +63,37 @@ type Finding = "accepted" | "refused" | NotDone | HookFault;
 /** What is being found out, and who waits for it. */
 interface UnderWay {
   readonly finding: Promise<Finding>;
-  readonly askers: Asker[];
+  readonly askers: Askers;
+}
+
+/** Everybody of one client who waits for the same. */
+class Askers implements JobOwner {
+  readonly client: string;
+  readonly network: string;
+  readonly trusted: boolean;
+  readonly #all: Asker[];
+  #look: (() => void) | undefined;
+
+  constructor(first: Asker, trusted: boolean) {
+    this.client = first.client;
+    this.network = first.network;
+    this.trusted = trusted;
+    this.#all = [first];
+  }
+
+  add(asker: Asker): void {
+    this.#all.push(asker);
+    if (this.#look !== undefined) asker.whenGone(this.#look);
+  }
+
+  isGone(): boolean {
+    return this.#all.every((each) => each.isGone());
+  }
+
+  watchGone(look: () => void): void {
+    this.#look = look;
+    for (const each of this.#all) each.whenGone(look);
+  }
 }
 
 /**
@@ -152,10 +186,10 @@ export class PasswordVerifier {
     const key = `${asker.client}\0${digest}`;
     const before = this.#underWay.get(key);
     if (before !== undefined) {
-      before.askers.push(asker);
+      before.askers.add(asker);
       return before.finding.then((found) => conclude(found, user));
     }
-    const askers = [asker];
+    const askers = new Askers(asker, this.#cache.isTrusted(asker.client, user, this.#now()));
     const finding = this.#findOut(user, askers, digest, rememberRefused, run);
     this.#underWay.set(key, { finding, askers });
     return finding.finally(() => this.#underWay.delete(key)).then((found) => conclude(found, user));
@@ -163,18 +197,12 @@ export class PasswordVerifier {
 
   #findOut(
     user: string,
-    askers: readonly Asker[],
+    askers: Askers,
     digest: string,
     rememberRefused: boolean,
     run: () => Promise<Finding>,
   ): Promise<Finding> {
-    const client = askers[0]?.client ?? "";
-    const owner = {
-      client,
-      trusted: this.#cache.isTrusted(client, user, this.#now()),
-      isGone: () => askers.every((each) => each.isGone()),
-    };
-    return this.#queue.run(owner, async () => {
+    return this.#queue.run(askers, async () => {
       // Another client may have asked the same meanwhile.
       const known = this.#cache.find(digest, this.#now());
       if (known !== undefined) return known;
@@ -182,7 +210,7 @@ export class PasswordVerifier {
       const now = this.#now();
       if (found === "accepted") {
         this.#cache.rememberVerified(digest, now, this.#cacheTtlMs);
-        this.#cache.trust(client, user, now);
+        this.#cache.trust(askers.client, user, now);
       } else if (found === "refused" && rememberRefused) this.#cache.rememberRefused(digest, now);
       return found;
     });

@@ -1,6 +1,6 @@
 import type { Ip } from "../../address/ip.ts";
-import type { Conn } from "../../net/conn.ts";
-import type { Connect, ConnectAttempt } from "../../net/connect.ts";
+import type { Conn } from "../../net/conn/conn.ts";
+import type { Connect, ConnectAttempt } from "../../net/runtime/connect.ts";
 import type { Lookup } from "../../net/dns/resolver.ts";
 import { fail, type Failure, type Outcome, succeed } from "../failure.ts";
 import { judgeConnectError, moreTelling } from "./connect-error.ts";

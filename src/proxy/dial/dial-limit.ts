@@ -1,5 +1,5 @@
-import type { Conn } from "../../net/conn.ts";
-import { deadlines, type Expiring } from "../../net/deadlines.ts";
+import type { Conn } from "../../net/conn/conn.ts";
+import { deadlines, type Expiring } from "../../net/conn/deadlines.ts";
 
 /**
  * What ends a dial before it is done: its time is up, or the client is gone.

@@ -1,7 +1,7 @@
 import type { Ip } from "../../address/ip.ts";
-import type { Conn } from "../../net/conn.ts";
-import type { Connect, ConnectAttempt, ConnectResult } from "../../net/connect.ts";
-import { deadlines, type Expiring } from "../../net/deadlines.ts";
+import type { Conn } from "../../net/conn/conn.ts";
+import type { Connect, ConnectAttempt, ConnectResult } from "../../net/runtime/connect.ts";
+import { deadlines, type Expiring } from "../../net/conn/deadlines.ts";
 import { fail, type Outcome, succeed } from "../failure.ts";
 import type { Runtime } from "../runtime.ts";
 import type { DialledAddress } from "../session.ts";

@@ -1,8 +1,8 @@
 import type { Endpoint } from "../../address/endpoint.ts";
 import { hostFromIp } from "../../address/host.ts";
 import { type Ip, parseIp } from "../../address/ip.ts";
-import type { Conn } from "../../net/conn.ts";
-import { type Connect, connectTcp } from "../../net/connect.ts";
+import type { Conn } from "../../net/conn/conn.ts";
+import { type Connect, connectTcp } from "../../net/runtime/connect.ts";
 import type { Lookups, Resolver } from "../../net/dns/resolver.ts";
 import { fail, type Failure, type Outcome, succeed } from "../failure.ts";
 import type { Authorized } from "../policy/authorize.ts";

@@ -1,6 +1,6 @@
-import type { Conn } from "../../net/conn.ts";
-import { readMessage } from "../../net/read-message.ts";
-import { readTlsAlert } from "../../net/secure-socket.ts";
+import type { Conn } from "../../net/conn/conn.ts";
+import { readMessage } from "../../net/conn/read-message.ts";
+import { readTlsAlert } from "../../net/runtime/secure-socket.ts";
 import type { Parsed } from "../../protocol/parsed.ts";
 import { fail, type Failure, type FailureDetail, type Outcome, succeed } from "../failure.ts";
 import type { Hop } from "../route/route.ts";

@@ -1,5 +1,5 @@
 import { type Ip, parseIp } from "../../address/ip.ts";
-import type { Conn } from "../../net/conn.ts";
+import type { Conn } from "../../net/conn/conn.ts";
 import { encodeProxyHeaderV1 } from "../../protocol/proxy-header/proxy-header-v1.ts";
 import { encodeProxyHeaderV2 } from "../../protocol/proxy-header/proxy-header-v2.ts";
 import type { ProxyProtocolVersion } from "../route/route.ts";

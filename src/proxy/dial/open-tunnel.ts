@@ -1,5 +1,5 @@
 import type { Endpoint } from "../../address/endpoint.ts";
-import type { Conn } from "../../net/conn.ts";
+import type { Conn } from "../../net/conn/conn.ts";
 import { succeed } from "../failure.ts";
 import type { HopAnswer, HopLeg } from "./hop-leg.ts";
 import { askHttpUpstream } from "./http-upstream.ts";

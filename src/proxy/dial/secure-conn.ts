@@ -1,10 +1,9 @@
-import type { Conn } from "../../net/conn.ts";
-import { type LoopbackPair, openLoopbackPair } from "../../net/loopback-pair.ts";
-import { type ClientTlsOptions, type SecureResult, secureSocket } from "../../net/secure-socket.ts";
-import { DescriptorConn } from "../../net/linux/descriptor-conn.ts";
-import { moveToRuntime } from "../../net/move-to-runtime.ts";
-import { SocketConn } from "../../net/socket-conn.ts";
-import type { TlsFailureKind } from "../../net/tls-error.ts";
+import type { Conn } from "../../net/conn/conn.ts";
+import { type LoopbackPair, openLoopbackPair } from "../../net/conn/loopback-pair.ts";
+import { type ClientTlsOptions, type SecureResult, secureSocket } from "../../net/runtime/secure-socket.ts";
+import { isMovable, moveToRuntime } from "../../net/runtime/move-to-runtime.ts";
+import type { SocketConn } from "../../net/runtime/socket-conn.ts";
+import type { TlsFailureKind } from "../../net/runtime/tls-error.ts";
 import { fail, type FailureDetail, type Outcome, succeed } from "../failure.ts";
 import { relay } from "../tunnel/relay.ts";
 import type { DialLimit } from "./dial-limit.ts";
@@ -41,7 +40,7 @@ export async function secureConn(conn: Conn, options: ClientTlsOptions, limit: D
  * gets a socket of its own, whose other end is relayed into the outer one.
  */
 async function takeSocket(conn: Conn, limit: DialLimit): Promise<Outcome<SocketConn>> {
-  if (!conn.encrypted && (conn instanceof SocketConn || conn instanceof DescriptorConn)) {
+  if (isMovable(conn)) {
     const moved = await moveToRuntime(conn);
     return moved === undefined ? fail("connection_reset") : succeed(moved);
   }

@@ -1,4 +1,4 @@
-import type { Conn } from "../../net/conn.ts";
+import type { Conn } from "../../net/conn/conn.ts";
 import type { Outcome } from "../failure.ts";
 import { failHop, type HopLeg } from "./hop-leg.ts";
 import { secureConn } from "./secure-conn.ts";

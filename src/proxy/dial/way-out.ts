@@ -1,4 +1,4 @@
-import { type Connect, connectTcp } from "../../net/connect.ts";
+import { type Connect, connectTcp } from "../../net/runtime/connect.ts";
 import type { Resolver } from "../../net/dns/resolver.ts";
 import { parseIp } from "../../address/ip.ts";
 import { fail } from "../failure.ts";

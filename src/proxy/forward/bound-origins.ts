@@ -1,4 +1,4 @@
-import type { Conn } from "../../net/conn.ts";
+import type { Conn } from "../../net/conn/conn.ts";
 import type { ForwardSettings } from "./forward-settings.ts";
 import { type Origin, OriginPool } from "./origin-pool.ts";
 

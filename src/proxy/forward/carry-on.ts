@@ -1,4 +1,4 @@
-import type { Conn } from "../../net/conn.ts";
+import type { Conn } from "../../net/conn/conn.ts";
 import { parseRequestHead } from "../../protocol/http1/request-head.ts";
 import type { Failure } from "../failure.ts";
 import { readForwardRequest } from "../handshake/forward-request.ts";

@@ -1,4 +1,4 @@
-import type { Conn, ConnSink } from "../../net/conn.ts";
+import type { Conn, ConnSink } from "../../net/conn/conn.ts";
 import { getAll, hasField } from "../../protocol/http1/fields.ts";
 import { frameResponse, type ResponseFraming } from "../../protocol/http1/message-framing.ts";
 import { type PlainResponse, readPlainResponse } from "../../protocol/http1/plain-response.ts";
@@ -151,9 +151,13 @@ export class Download implements ConnSink {
       }
       this.#parser = createResponseHeadParser(HEAD_LIMITS);
     }
-    const bytes = this.#held.append(chunk);
+    const isFirst = this.#held.length === 0;
+    const bytes = isFirst ? chunk : this.#held.append(chunk);
     const parsed = this.#parser.parse(bytes);
-    if (parsed.kind === "more") return;
+    if (parsed.kind === "more") {
+      if (isFirst) this.#held.append(chunk);
+      return;
+    }
     if (parsed.kind === "bad") {
       this.#owner.failResponse({ detail: judgeHeadError(parsed.code), note: `${parsed.code} at byte ${parsed.at}` });
       return;

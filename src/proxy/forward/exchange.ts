@@ -1,5 +1,5 @@
-import type { Conn } from "../../net/conn.ts";
-import { readTlsAlert } from "../../net/secure-socket.ts";
+import type { Conn } from "../../net/conn/conn.ts";
+import { readTlsAlert } from "../../net/runtime/secure-socket.ts";
 import type { Failure } from "../failure.ts";
 import type { ForwardRequest } from "../handshake/forward-request.ts";
 import type { Session } from "../session.ts";

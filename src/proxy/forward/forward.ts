@@ -1,4 +1,4 @@
-import type { Conn } from "../../net/conn.ts";
+import type { Conn } from "../../net/conn/conn.ts";
 import { dial } from "../dial/dial.ts";
 import { describeFailure, fail, type Failure, type Outcome, succeed } from "../failure.ts";
 import type { ForwardRequest } from "../handshake/forward-request.ts";
@@ -30,9 +30,17 @@ export type ForwardEnd =
   | { readonly kind: "closed" };
 
 /** Methods that may be repeated without the client's doing (RFC 9110 §9.2.2, and the safe ones of RFC 4918, 3253, 5323). */
-const idempotent: ReadonlySet<string> = new Set(
-  ["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE", "PROPFIND", "REPORT", "SEARCH"], //
-);
+const idempotent: ReadonlySet<string> = new Set([
+  "GET",
+  "HEAD",
+  "OPTIONS",
+  "TRACE",
+  "PUT",
+  "DELETE",
+  "PROPFIND",
+  "REPORT",
+  "SEARCH",
+]);
 
 /** Carries out one request, or goes on with one that was begun: along its route to the origin, and the response back. */
 export async function forward(

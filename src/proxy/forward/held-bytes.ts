@@ -9,13 +9,8 @@ export class HeldBytes {
     return this.#length;
   }
 
-  /** Adds `chunk`, and gives all there is. The first chunk is used as it is. */
+  /** Adds a copy of `chunk`, and gives all there is. */
   append(chunk: Uint8Array): Uint8Array {
-    if (this.#length === 0) {
-      this.#store = chunk;
-      this.#length = chunk.length;
-      return chunk;
-    }
     const length = this.#length + chunk.length;
     if (length > this.#store.length) {
       const grown = new Uint8Array(Math.max(length, this.#store.length * 2));

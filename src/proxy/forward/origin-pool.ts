@@ -1,5 +1,5 @@
 import type { Ip } from "../../address/ip.ts";
-import type { Conn, ConnSink } from "../../net/conn.ts";
+import type { Conn, ConnSink } from "../../net/conn/conn.ts";
 import type { DialledAddress } from "../session.ts";
 
 /** A connection to an origin, or to the upstream that forwards to it. */
@@ -103,6 +103,11 @@ export class OriginPool {
   /** Closes all that are idle, and from now on whatever is put in. */
   close(): void {
     this.#closed = true;
+    this.clear();
+  }
+
+  /** Closes all that are idle. */
+  clear(): void {
     for (const list of this.#byKey.values()) for (const idle of list.slice()) this.#drop(idle);
   }
 
@@ -135,9 +140,9 @@ export class OriginPool {
   }
 }
 
-/** Closes a connection on which everything was said, both ways. TLS would wait for its peer, for ever, were it not ended first. */
+/** Closes a connection on which everything was said, both ways. TLS waits for its peer the first time. */
 export function closeOrigin(conn: Conn): void {
-  if (conn.encrypted) conn.shutdown();
+  conn.close();
   conn.close();
 }
 

@@ -1,4 +1,4 @@
-import type { Conn } from "../../net/conn.ts";
+import type { Conn } from "../../net/conn/conn.ts";
 import { copyOctets, scratch, viewBytes } from "./scratch.ts";
 
 const NOTHING = new Uint8Array(0);
@@ -49,7 +49,7 @@ export class Outlet {
     this.#rest = rest;
   }
 
-  /** Writes `bytes`, which must not change afterwards. */
+  /** Writes `bytes`, and keeps a copy of what the sink does not take. */
   write(bytes: Uint8Array): void {
     if (bytes.length === 0) return;
     if (this.#rest.length > 0) {
@@ -62,7 +62,7 @@ export class Outlet {
     if (taken < 0) return;
     this.bytes += taken;
     if (taken === bytes.length) return;
-    this.#rest = bytes.subarray(taken);
+    this.#rest = new Uint8Array(bytes.subarray(taken));
     this.#source.pause();
   }
 

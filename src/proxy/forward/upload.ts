@@ -1,4 +1,4 @@
-import type { Conn, ConnSink } from "../../net/conn.ts";
+import type { Conn, ConnSink } from "../../net/conn/conn.ts";
 import type { BodyReader } from "./body-reader.ts";
 import { type Outlet, textHead } from "./outlet.ts";
 
@@ -118,7 +118,7 @@ export class Upload implements ConnSink {
 
   /** The next request waits until this one is answered; the client that sends it is not read meanwhile. */
   #hold(bytes: Uint8Array): void {
-    this.#next = bytes;
+    this.#next = new Uint8Array(bytes);
     this.#outlet.holdsSource = true;
     this.#client.pause();
   }
@@ -126,7 +126,7 @@ export class Upload implements ConnSink {
   #keep(chunk: Uint8Array): void {
     this.#keptBytes += chunk.length;
     if (this.#keptBytes > MAX_KEPT) this.#kept = undefined;
-    else this.#kept?.push(chunk);
+    else this.#kept?.push(new Uint8Array(chunk));
   }
 
   #write(body: Uint8Array): void {

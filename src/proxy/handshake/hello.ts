@@ -1,5 +1,5 @@
-import type { Conn } from "../../net/conn.ts";
-import { MessageReader, type ReadResult } from "../../net/read-message.ts";
+import type { Conn } from "../../net/conn/conn.ts";
+import { MessageReader, type ReadResult } from "../../net/conn/read-message.ts";
 import type { HeadParser } from "../../protocol/http1/head-parser.ts";
 import { createRequestHeadParser, type RequestHead, type RequestHeadError } from "../../protocol/http1/request-head.ts";
 import { CR, LF } from "../../protocol/http1/octets.ts";

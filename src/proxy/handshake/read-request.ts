@@ -1,4 +1,4 @@
-import type { Conn } from "../../net/conn.ts";
+import type { Conn } from "../../net/conn/conn.ts";
 import {
   encodeSocks5PasswordStatus,
   parseSocks5Request,

@@ -1,5 +1,5 @@
-import type { Conn } from "../../net/conn.ts";
-import { readMessage } from "../../net/read-message.ts";
+import type { Conn } from "../../net/conn/conn.ts";
+import { readMessage } from "../../net/conn/read-message.ts";
 import type { Parsed } from "../../protocol/parsed.ts";
 import { fail, type Outcome, succeed } from "../failure.ts";
 import type { Session } from "../session.ts";

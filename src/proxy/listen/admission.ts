@@ -1,11 +1,13 @@
 import type { Ip } from "../../address/ip.ts";
-import { allowsConnections } from "../../net/linux/spare-descriptors.ts";
+import type { Descriptors } from "../../net/conn/descriptors.ts";
 import type { Failure } from "../failure.ts";
 import type { Runtime } from "../runtime.ts";
 import { clientKey } from "./client-key.ts";
 
 /** Seconds after which a client that met a limit may sensibly try again. */
 const RETRY_AFTER_SECONDS = 5;
+
+const OUT_OF_DESCRIPTORS: Failure = { detail: "out_of_resources", note: "EMFILE" };
 
 /** What a failure notes when the limit on all connections was met, and not one of a client or a user. */
 export const IN_ALL = "in all";
@@ -15,11 +17,16 @@ export const IN_ALL = "in all";
  * slot that is taken is given back exactly once.
  */
 export class Admission {
+  readonly #descriptors: Descriptors;
   #connections = 0;
   readonly #perClient = new Map<string, number>();
   readonly #perUser = new Map<string, number>();
 
   #whenEmpty: (() => void)[] = [];
+
+  constructor(descriptors: Descriptors) {
+    this.#descriptors = descriptors;
+  }
 
   /** Resolves once no connection holds a slot. */
   untilEmpty(): Promise<void> {
@@ -34,6 +41,11 @@ export class Admission {
     return this.#connections;
   }
 
+  /** Says why no connection that lasts may begin with a descriptor: the process is too near its limit of open files. */
+  judgeDescriptor(fd: number): Failure | undefined {
+    return this.#descriptors.judge(fd) === "enough" ? undefined : OUT_OF_DESCRIPTORS;
+  }
+
   /** Takes a slot for a new connection; or says why not: the client may not connect, or a limit is met. */
   admitClient(client: Ip, { limits, clients }: Runtime): Failure | undefined {
     if (clients !== undefined && !clients.has(client)) {
@@ -41,7 +53,7 @@ export class Admission {
     }
     if (this.#connections >= limits.connections) return refuseFor(IN_ALL);
     // A client that is let in shall not find that those after it took the descriptors for its target.
-    if (!allowsConnections(this.#connections + 1)) return { detail: "out_of_resources", note: "EMFILE" };
+    if (!this.#descriptors.allowsConnections(this.#connections + 1)) return OUT_OF_DESCRIPTORS;
     if (limits.connectionsPerClient > 0) {
       const key = clientKey(client, limits.clientPrefix);
       if (!takeSlot(this.#perClient, key, limits.connectionsPerClient)) return refuseFor(describeClient(client, key));

@@ -1,11 +1,9 @@
 import type { AddressSet } from "../../address/address-set.ts";
-import type { Conn } from "../../net/conn.ts";
-import { judgeDescriptor } from "../../net/linux/spare-descriptors.ts";
-import { moveToRuntime } from "../../net/move-to-runtime.ts";
-import { readMessage } from "../../net/read-message.ts";
-import type { ServerTls } from "../../net/server-tls.ts";
-import { startServerTls } from "../../net/start-server-tls.ts";
-import type { TcpConn } from "../../net/tcp-conn.ts";
+import type { Conn } from "../../net/conn/conn.ts";
+import { moveToRuntime } from "../../net/runtime/move-to-runtime.ts";
+import { readMessage } from "../../net/conn/read-message.ts";
+import type { ServerTls } from "../../net/runtime/server-tls.ts";
+import { startServerTls } from "../../net/runtime/start-server-tls.ts";
 import { parseProxyHeader } from "../../protocol/proxy-header/proxy-header.ts";
 import { fail, type Failure, type FailureDetail, type Outcome, succeed } from "../failure.ts";
 import { remainingHandshakeMs } from "../handshake/handshake-deadline.ts";
@@ -39,33 +37,31 @@ export type Entrance =
  * a place among the connections, then TLS. At once when the listener asks for
  * neither header nor TLS.
  */
-export function enter(session: Session, conn: TcpConn, doorway: Doorway, places: Places): Entrance | Promise<Entrance> {
+export function enter(session: Session, conn: Conn, doorway: Doorway, places: Places): Entrance | Promise<Entrance> {
   if (doorway.proxyFrom.has(session.client)) return passIntroduced(session, conn, doorway, places);
   return pass(session, conn, doorway, places);
 }
 
-async function passIntroduced(session: Session, conn: TcpConn, doorway: Doorway, places: Places): Promise<Entrance> {
+async function passIntroduced(session: Session, conn: Conn, doorway: Doorway, places: Places): Promise<Entrance> {
   const introduced = await readIntroduction(session, conn);
   if (introduced === "silent") return SILENT;
   return introduced.ok ? pass(session, conn, doorway, places) : turnAway(introduced.failure, conn, doorway);
 }
 
-function pass(session: Session, conn: TcpConn, doorway: Doorway, places: Places): Entrance | Promise<Entrance> {
-  if (judgeDescriptor(conn.fd) !== "enough") return turnAway(NO_DESCRIPTORS, conn, doorway);
-  const unadmitted = places.takeForClient(session);
+function pass(session: Session, conn: Conn, doorway: Doorway, places: Places): Entrance | Promise<Entrance> {
+  const unadmitted = places.takeForClient(session, conn.fd);
   if (unadmitted !== undefined) return turnAway(unadmitted, conn, doorway);
   return doorway.tls === undefined ? { ok: true, conn } : secure(session, conn, doorway.tls);
 }
 
 const SILENT: Entrance = { ok: false, failure: "silent" };
-const NO_DESCRIPTORS: Failure = { detail: "out_of_resources", note: "EMFILE" };
 
 /** Nobody who waits for TLS understands an answer in clear. */
-function turnAway(failure: Failure, conn: TcpConn, doorway: Doorway): Entrance {
+function turnAway(failure: Failure, conn: Conn, doorway: Doorway): Entrance {
   return { ok: false, failure, conn: doorway.tls === undefined ? conn : undefined };
 }
 
-async function secure(session: Session, conn: TcpConn, tls: NonNullable<Doorway["tls"]>): Promise<Entrance> {
+async function secure(session: Session, conn: Conn, tls: NonNullable<Doorway["tls"]>): Promise<Entrance> {
   const socket = await moveToRuntime(conn);
   if (socket === undefined) return SILENT;
   const secured = await startServerTls(socket, tls.current, remainingHandshakeMs(session));
@@ -95,7 +91,7 @@ const tlsDetails: Readonly<
 };
 
 /** Learns the true client from the PROXY header; a health check of the load balancer itself (`LOCAL`) stays its own. */
-async function readIntroduction(session: Session, conn: TcpConn): Promise<Outcome<undefined> | "silent"> {
+async function readIntroduction(session: Session, conn: Conn): Promise<Outcome<undefined> | "silent"> {
   const read = await readMessage(conn, parseProxyHeader, {
     deadlineMs: remainingHandshakeMs(session),
     maxBytes: MAX_HEADER_BYTES,

@@ -1,5 +1,5 @@
 import type { AddressSet } from "../../address/address-set.ts";
-import { listenTcp, type TcpListener } from "../../net/listen.ts";
+import { listenTcp, type TcpListener } from "../../net/runtime/listen.ts";
 import { serveConnection } from "../connection.ts";
 import type { Services } from "../services.ts";
 import type { ClientProtocol } from "../session.ts";

@@ -3,7 +3,7 @@ import {
   type ServerCertificate,
   type ServerTls,
   type ServerTlsOptions,
-} from "../../net/server-tls.ts";
+} from "../../net/runtime/server-tls.ts";
 
 /** A certificate with what people need to know of it. */
 export interface ListenerCertificate extends ServerCertificate {

@@ -20,10 +20,12 @@ export class Places {
     this.#lingering = lingering;
   }
 
-  /** Takes the client's place, unless it has one already; or says why there is none. */
-  takeForClient(session: Session): Failure | undefined {
+  /** Takes the client's place, unless it has one already; or says why there is none. `fd` is the client's descriptor. */
+  takeForClient(session: Session, fd: number): Failure | undefined {
     const { client, runtime } = session;
     if (this.#clientLimits !== undefined) return undefined;
+    const exhausted = this.#admission.judgeDescriptor(fd);
+    if (exhausted !== undefined) return exhausted;
     const lingering = this.#lingering;
     if (lingering.size > 0) lingering.yieldDescriptors(this.#admission.connections + 1);
     const failure = this.#admit(() => this.#admission.admitClient(client, runtime), sharesClient(session));

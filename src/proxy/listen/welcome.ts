@@ -1,5 +1,4 @@
-import type { Conn } from "../../net/conn.ts";
-import type { TcpConn } from "../../net/tcp-conn.ts";
+import type { Conn } from "../../net/conn/conn.ts";
 import { refuse } from "../respond/respond.ts";
 import type { Services } from "../services.ts";
 import type { Session } from "../session.ts";
@@ -19,7 +18,7 @@ export interface Welcome {
  */
 export function welcome(
   session: Session,
-  conn: TcpConn,
+  conn: Conn,
   doorway: Doorway,
   places: Places,
   services: Services,
@@ -35,7 +34,7 @@ export function welcome(
 
 async function welcomeLate(
   session: Session,
-  conn: TcpConn,
+  conn: Conn,
   entrance: Entrance | Promise<Entrance>,
   services: Services,
 ): Promise<Welcome> {
@@ -56,7 +55,7 @@ async function welcomeLate(
 }
 
 /** A mistake of ours at the door. */
-async function stumble(session: Session, conn: TcpConn, error: unknown, services: Services): Promise<Welcome> {
+async function stumble(session: Session, conn: Conn, error: unknown, services: Services): Promise<Welcome> {
   services.reportBug(error, session.id);
   await refuse(session, conn, { detail: "internal_error" }, true);
   return { conn, isIn: false };

@@ -22,7 +22,9 @@ export function evaluate(policy: Policy, query: Query, from = 0): Evaluation {
   const rule = rules[match];
   if (rule === undefined) return policy.unmatched;
   if (rule.matched === rule.matchedExactly) return rule.matched;
-  return namesAddress(policy, query, match, range) ? rule.matchedExactly : rule.matched;
+  return address && range?.prefix === address.bytes.length * 8 && namesAddress(policy, query, match, range)
+    ? rule.matchedExactly
+    : rule.matched;
 }
 
 /** Gives the decision of a rule that is a function, once it has spoken. */
@@ -108,9 +110,8 @@ function matchesClient(rule: CompiledRule, query: Query): boolean {
   return rule.users === undefined || (query.user !== undefined && rule.users.has(query.user));
 }
 
-/** Whether a pattern of the rule is the address of the query and no other. `range` is the narrowest around it. */
-function namesAddress({ rules, targets }: Policy, query: Query, rule: number, range: RangeNode | undefined): boolean {
-  if (range?.single !== true) return false;
+/** Whether the rule has a pattern of `range`, which is the address of the query and no other. */
+function namesAddress({ rules, targets }: Policy, query: Query, rule: number, range: RangeNode): boolean {
   const search = new Search(rules, query, rule, rule + 1);
   search.look(targets.lists[range.value]);
   return search.first === rule;

@@ -25,6 +25,6 @@ export function evaluateAddress(policy: Policy, query: Query, nat64: Nat64Prefix
 /** The index of the rule that an evaluation ended at; past the last one when none matched. */
 function findRule({ rules }: Policy, evaluation: Evaluation): number {
   if (evaluation.kind !== "decided") return evaluation.rule;
-  const index = rules.findIndex(({ name }) => name === evaluation.decision.rule);
+  const index = rules.findIndex((rule) => rule.matched === evaluation || rule.matchedExactly === evaluation);
   return index < 0 ? rules.length : index;
 }

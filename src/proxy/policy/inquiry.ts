@@ -1,5 +1,5 @@
 import type { Ip } from "../../address/ip.ts";
-import type { Conn } from "../../net/conn.ts";
+import type { Conn } from "../../net/conn/conn.ts";
 import { type Lookup, type Lookups, NOT_FOUND } from "../../net/dns/resolver.ts";
 import { DialLimit } from "../dial/dial-limit.ts";
 import { explainLookups, gather, type Gathered, listAddresses, lookUpName } from "../dial/resolve-host.ts";

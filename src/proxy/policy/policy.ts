@@ -58,7 +58,7 @@ export interface Rule {
   readonly name: string;
   readonly from?: readonly Cidr[];
   readonly users?: ReadonlySet<string>;
-  /** Read once, so that a long list need not be kept. */
+  /** May be parsed anew at each reading, so that a long list need not be kept. */
   readonly to?: Iterable<TargetPattern>;
   readonly verdict:
     | { readonly kind: "deny" }

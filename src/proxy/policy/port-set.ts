@@ -40,9 +40,12 @@ export class PortSet {
     return (low & 1) === 1 || (low > 0 && bounds[low - 1] === port);
   }
 
-  /** The ports of this set and those of another. */
-  unite(other: PortSet): PortSet {
-    return this.full || other.full ? everyPort : new PortSet([...this.ranges(), ...other.ranges()]);
+  /** Whether the set has every port of another. */
+  covers(other: PortSet): boolean {
+    if (this.full) return true;
+    const wanted = other.full ? [[1, 65_535] as const] : other.ranges();
+    const own = this.ranges();
+    return wanted.every(([from, to]) => own.some(([first, last]) => first <= from && to <= last));
   }
 
   /** Empty for every port. */

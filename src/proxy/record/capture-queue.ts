@@ -38,8 +38,9 @@ export class CaptureQueue {
     return this.#bytes + bytes + ENTRY_BYTES <= this.#limit;
   }
 
+  /** Keeps a copy of the entry's bytes. */
   add(entry: CaptureEntry): void {
-    this.#entries.push(entry);
+    this.#entries.push({ ...entry, bytes: new Uint8Array(entry.bytes) });
     this.#bytes += entry.bytes.length + ENTRY_BYTES;
   }
 

@@ -63,8 +63,9 @@ export function createRecorder({ accessLog, metrics, live, reportBug }: Recorder
  * A connection that ended before its first byte, and not because it was turned
  * away: a TCP health check, a browser's connection in advance.
  */
-function saidNothing({ failure, stage }: Session): boolean {
-  return failure === undefined && (stage === "accept" || stage === "handshake");
+function saidNothing({ failure, stage, tunnel, forwarded }: Session): boolean {
+  const isBefore = stage === "accept" || stage === "handshake";
+  return isBefore && failure === undefined && tunnel === undefined && forwarded === undefined;
 }
 
 /** The result of the tunnel; or, when a mistake of ours lost that, what it last knew: a counter must not go back. */

@@ -1,5 +1,5 @@
-import type { Conn, ConnSink } from "../../net/conn.ts";
-import { deadlines, type Expiring } from "../../net/deadlines.ts";
+import type { Conn, ConnSink } from "../../net/conn/conn.ts";
+import { deadlines, type Expiring } from "../../net/conn/deadlines.ts";
 
 /**
  * How long a client that was told the last response may go on sending: without a

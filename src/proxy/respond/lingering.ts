@@ -1,5 +1,5 @@
-import type { Conn } from "../../net/conn.ts";
-import { allowsConnections } from "../../net/linux/spare-descriptors.ts";
+import type { Conn } from "../../net/conn/conn.ts";
+import type { Descriptors } from "../../net/conn/descriptors.ts";
 import { clientKey } from "../listen/client-key.ts";
 import type { Runtime } from "../runtime.ts";
 import type { Session } from "../session.ts";
@@ -26,12 +26,14 @@ export class Lingering {
   readonly #closes = new Map<LingeringClose, Holder>();
   readonly #perClient = new Map<string, number>();
   readonly #slots: { readonly connections: number };
+  readonly #descriptors: Descriptors;
   #hurried = false;
   #aborted = false;
 
   /** `slots` counts the connections that hold one. */
-  constructor(slots: { readonly connections: number }) {
+  constructor(slots: { readonly connections: number }, descriptors: Descriptors) {
     this.#slots = slots;
+    this.#descriptors = descriptors;
   }
 
   get size(): number {
@@ -74,7 +76,7 @@ export class Lingering {
 
   /** Has no more descriptors in use than leave room for `connections` that are served. */
   yieldDescriptors(connections: number): void {
-    while (this.#closes.size > ALWAYS && !allowsConnections(connections + this.#closes.size)) {
+    while (this.#closes.size > ALWAYS && !this.#descriptors.allowsConnections(connections + this.#closes.size)) {
       if (!this.giveUpOldest(anyone)) return;
     }
   }

@@ -1,4 +1,4 @@
-import type { Conn } from "../../net/conn.ts";
+import type { Conn } from "../../net/conn/conn.ts";
 import { frameRequest } from "../../protocol/http1/message-framing.ts";
 import { allowsNextRequest } from "../../protocol/http1/persistence.ts";
 import type { RequestHead } from "../../protocol/http1/request-head.ts";

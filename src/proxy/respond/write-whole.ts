@@ -1,5 +1,5 @@
-import type { Conn, ConnSink } from "../../net/conn.ts";
-import { deadlines, type Expiring } from "../../net/deadlines.ts";
+import type { Conn, ConnSink } from "../../net/conn/conn.ts";
+import { deadlines, type Expiring } from "../../net/conn/deadlines.ts";
 
 /**
  * Writes a whole message to a detached client, and waits for room as long as
@@ -43,7 +43,7 @@ class Writer implements ConnSink, Expiring {
   }
 
   data(chunk: Uint8Array): void {
-    this.#heard.push(chunk);
+    this.#heard.push(new Uint8Array(chunk));
     this.#client.pause();
   }
 

@@ -1,4 +1,4 @@
-import { type LanePool, startLanes } from "../../net/linux/lane-pool.ts";
+import type { LanePool, LanesResult } from "../../net/conn/lanes.ts";
 import { type AdoptSocket, createAdaptiveEngine } from "./promote.ts";
 import { relay } from "./relay.ts";
 import type { TunnelEngine } from "./tunnel.ts";
@@ -19,10 +19,10 @@ export interface EngineChoice {
   readonly story: string;
 }
 
-/** Tries whether this system can splice, and chooses the engine accordingly. The relay is always right. */
-export function chooseEngine(plan: SplicePlan, tell: (message: string) => void, adopt?: AdoptSocket): EngineChoice {
+/** Starts lanes unless the plan forbids them, and chooses the engine accordingly. Without lanes the relay carries every tunnel. */
+export function chooseEngine(plan: SplicePlan, startLanes: () => LanesResult, adopt?: AdoptSocket): EngineChoice {
   if (plan.mode === "off") return { engine: relay, lanes: undefined, story: 'Splicing is off: "splice" says so.' };
-  const started = startLanes({ onTrouble: tell });
+  const started = startLanes();
   if (!started.ok) return { engine: relay, lanes: undefined, story: `Splicing is off: ${started.reason}` };
   return {
     engine: createAdaptiveEngine(started.pool, plan.afterBytes, adopt),

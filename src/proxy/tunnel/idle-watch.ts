@@ -1,4 +1,4 @@
-import { throwLater } from "../../net/throw-later.ts";
+import { throwLater } from "../../net/conn/throw-later.ts";
 
 /** What a watched thing notes when it does anything: the watch knows the time, and saves it a look at the clock. */
 export const ACTIVE = 0;

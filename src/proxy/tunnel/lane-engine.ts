@@ -1,5 +1,4 @@
-import type { LanePool } from "../../net/linux/lane-pool.ts";
-import type { LanedTunnel, LaneSockets } from "../../net/linux/lane.ts";
+import type { LanedTunnel, LanePool, LaneSockets } from "../../net/conn/lanes.ts";
 import type { Tunnel, TunnelEnd, TunnelResult } from "./tunnel.ts";
 
 /** Bytes that were carried before. */

@@ -1,4 +1,4 @@
-import type { Conn } from "../../net/conn.ts";
+import type { Conn } from "../../net/conn/conn.ts";
 import type { Places } from "../listen/places.ts";
 import type { Services } from "../services.ts";
 import type { Session } from "../session.ts";
@@ -16,7 +16,7 @@ export function openTunnel(
 ): void {
   const tunnel = services.tunnel(client, target, {
     idleMs: session.runtime.timeouts.idleMs,
-    owner: new OpenTunnel(session, places, services),
+    owner: new OpenTunnel(session, tap && client, places, services),
     tap,
     witnesses: services.captures.witnesses(session),
   });
@@ -26,20 +26,29 @@ export function openTunnel(
 /** All that is kept of the story before a tunnel, which may be idle for days. */
 class OpenTunnel implements TunnelOwner {
   readonly #session: Session;
+  /** Of a tunnel that may be refused after it was opened. */
+  readonly #client: Conn | undefined;
   readonly #places: Places;
   readonly #services: Services;
 
-  constructor(session: Session, places: Places, services: Services) {
+  constructor(session: Session, client: Conn | undefined, places: Places, services: Services) {
     this.#session = session;
+    this.#client = client;
     this.#places = places;
     this.#services = services;
   }
 
   tunnelOver(result: TunnelResult): void {
-    const { recorder } = this.#services;
     this.#session.tunnel = result;
-    recorder.finished(this.#session);
+    this.#services.recorder.finished(this.#session);
+    const client = this.#client;
+    // A client that was told why keeps its places until it is gone.
+    if (result.end === "denied" && client?.closed === false) client.whenClosed = () => this.#leave();
+    else this.#leave();
+  }
+
+  #leave(): void {
     this.#places.leave(this.#session.client);
-    recorder.closed(this.#session);
+    this.#services.recorder.closed(this.#session);
   }
 }

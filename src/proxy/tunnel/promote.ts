@@ -1,9 +1,5 @@
-import type { Conn } from "../../net/conn.ts";
-import type { LanePool } from "../../net/linux/lane-pool.ts";
-import { DescriptorConn } from "../../net/linux/descriptor-conn.ts";
-import type { LaneSockets } from "../../net/linux/lane.ts";
-import type { Detachable } from "../../net/linux/take-over.ts";
-import { SocketConn } from "../../net/socket-conn.ts";
+import type { Conn } from "../../net/conn/conn.ts";
+import type { LanePool, LaneSockets } from "../../net/conn/lanes.ts";
 import { type BytesBefore, carryInLane, type TunnelInLane } from "./lane-engine.ts";
 import { type Handover, type Promotion, relay } from "./relay.ts";
 import type { TunnelWitness } from "./tunnel-witness.ts";
@@ -76,7 +72,7 @@ class AdaptiveTunnel implements Tunnel, Promotion {
   /** Moves both connections to a lane; undefined when there is none or no descriptors are left for the move. */
   attempt({ client, target, idleMs, ...so }: Handover): Tunnel | undefined {
     const { lanes, adopt } = this.#use;
-    const [near, far] = [findDetachable(client), findDetachable(target)];
+    const [near, far] = [client.detachable, target.detachable];
     if (near === undefined || far === undefined || !lanes.hasRoom()) return undefined;
     const fds = lanes.takeOver(near, far);
     if (fds === undefined) return undefined;
@@ -106,8 +102,4 @@ class AdaptiveTunnel implements Tunnel, Promotion {
     if (this.#laned === undefined) this.#current = relayed;
     return relayed;
   }
-}
-
-function findDetachable(conn: Conn): Detachable | undefined {
-  return conn instanceof SocketConn || conn instanceof DescriptorConn ? conn.detachable : undefined;
 }

@@ -1,4 +1,4 @@
-import type { Conn, ConnSink } from "../../net/conn.ts";
+import type { Conn, ConnSink } from "../../net/conn/conn.ts";
 import { closeLingering } from "../respond/close-lingering.ts";
 import { ACTIVE, unwatchIdle, type Watched, watchIdle } from "./idle-watch.ts";
 import type { TapPort, TunnelTap } from "./tunnel-tap.ts";
@@ -332,7 +332,7 @@ class Direction implements ConnSink {
     this.bytes += taken;
     this.#relay.tell("went", this.#to, chunk, taken);
     if (taken < chunk.length) {
-      this.#rest = chunk.subarray(taken);
+      this.#rest = new Uint8Array(chunk.subarray(taken));
       this.source.pause();
     } else {
       this.#relay.considerPromotion();

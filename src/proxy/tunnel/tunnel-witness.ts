@@ -1,4 +1,4 @@
-import type { Conn } from "../../net/conn.ts";
+import type { Conn } from "../../net/conn/conn.ts";
 import type { TunnelEnd } from "./tunnel.ts";
 
 /** The two ends of a tunnel. */
@@ -20,8 +20,8 @@ export interface WatchedTunnel {
 
 /**
  * Sees everything that passes through a tunnel and can touch nothing of it.
- * Synchronous, and never throws; the chunks that it is shown are its to keep,
- * not to change. A tunnel with a witness stays in the relay.
+ * Synchronous, and never throws. It changes no chunk that it is shown, and must
+ * copy bytes that it keeps. A tunnel with a witness stays in the relay.
  */
 export interface TunnelWitness {
   /** Called once, before anything else. */

@@ -1,4 +1,4 @@
-import type { Conn } from "../../net/conn.ts";
+import type { Conn } from "../../net/conn/conn.ts";
 import type { TunnelTap } from "./tunnel-tap.ts";
 import type { TunnelWitness } from "./tunnel-witness.ts";
 

@@ -1,5 +1,5 @@
-import { MSG_DONTWAIT, MSG_NOSIGNAL, MSG_TRUNC } from "../../../src/net/linux/constants.ts";
-import { isTransient } from "../../../src/net/linux/errno.ts";
+import { MSG_DONTWAIT, MSG_NOSIGNAL, MSG_TRUNC } from "../../../src/net/libc/constants.ts";
+import { isTransient } from "../../../src/net/libc/errno.ts";
 import { Latencies } from "./latencies.ts";
 import { readable, Reactor, writable, type Handler } from "./reactor.ts";
 import { encodeAmount, listHandshakeSteps, wish, type Handshake } from "./wire.ts";

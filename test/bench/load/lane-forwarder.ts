@@ -1,6 +1,6 @@
 import type { Socket } from "bun";
-import { startLanes } from "../../../src/net/linux/lane-pool.ts";
-import { openLibc } from "../../../src/net/linux/libc.ts";
+import { startLanes } from "../../../src/net/splice/lane-pool.ts";
+import { openLibc } from "../../../src/net/libc/libc.ts";
 import { takeFromRuntime } from "../../support/take-from-runtime.ts";
 
 /** `bun lane-forwarder.ts PORT ORIGIN_PORT`: leads every connection to the origin through a splice lane, from its first byte. */

@@ -1,5 +1,5 @@
-import { EPOLLERR, EPOLLHUP, MSG_DONTWAIT, MSG_NOSIGNAL, MSG_TRUNC } from "../../../src/net/linux/constants.ts";
-import { isTransient } from "../../../src/net/linux/errno.ts";
+import { EPOLLERR, EPOLLHUP, MSG_DONTWAIT, MSG_NOSIGNAL, MSG_TRUNC } from "../../../src/net/libc/constants.ts";
+import { isTransient } from "../../../src/net/libc/errno.ts";
 import { readable, Reactor, writable, type Handler } from "./reactor.ts";
 import { wish } from "./wire.ts";
 

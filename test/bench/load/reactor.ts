@@ -9,10 +9,10 @@ import {
   SOCK_STREAM,
   SOL_SOCKET,
   TCP_NODELAY,
-} from "../../../src/net/linux/constants.ts";
-import { createEpoll, Epoll } from "../../../src/net/linux/epoll.ts";
-import { EINPROGRESS } from "../../../src/net/linux/errno.ts";
-import { openLibc, type Libc } from "../../../src/net/linux/libc.ts";
+} from "../../../src/net/libc/constants.ts";
+import { createEpoll, Epoll } from "../../../src/net/epoll/epoll.ts";
+import { EINPROGRESS } from "../../../src/net/libc/errno.ts";
+import { openLibc, type Libc } from "../../../src/net/libc/libc.ts";
 
 /** Somebody who hears of events on a descriptor. */
 export interface Handler {

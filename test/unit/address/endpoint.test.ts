@@ -10,7 +10,7 @@ import {
 } from "../../../src/address/endpoint.ts";
 import { hostFromIp, parseHost } from "../../../src/address/host.ts";
 import { parseIp } from "../../../src/address/ip.ts";
-import { classifyAddress } from "../../../src/proxy/policy/address-class.ts";
+import { classifyThrough, WELL_KNOWN_PREFIX } from "../../../src/proxy/policy/nat64.ts";
 import { targets } from "../../fixtures/targets.ts";
 
 function summary(result: EndpointResult): string {
@@ -25,11 +25,11 @@ describe("parseAuthority()", () => {
     if ("ok" in gets) {
       expect(summary(result)).toBe(gets.ok);
       const host = result.ok ? result.endpoint.host : undefined;
-      expect(host?.kind === "ip" ? classifyAddress(host.ip) : undefined).toBe(gets.class);
+      expect(host?.kind === "ip" ? classifyThrough(host.ip, WELL_KNOWN_PREFIX).kind : undefined).toBe(gets.class);
     } else if ("as" in gets) {
       expect(summary(result)).toBe(gets.as);
       const host = result.ok ? result.endpoint.host : undefined;
-      expect(host?.kind === "ip" ? classifyAddress(host.ip) : undefined).toBe(gets.refused);
+      expect(host?.kind === "ip" ? classifyThrough(host.ip, WELL_KNOWN_PREFIX).kind : undefined).toBe(gets.refused);
     } else {
       expect(result).toEqual({ ok: false, code: gets.refused });
     }

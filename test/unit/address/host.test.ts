@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { describeHostError, type HostResult, parseHost, toAsciiHost } from "../../../src/address/host.ts";
+import { describeHostError, formatName, type HostResult, parseHost, toAsciiHost } from "../../../src/address/host.ts";
 
 /** `kind text`, or the code it is refused with. */
 function summary(result: HostResult): string {
@@ -28,6 +28,15 @@ describe("parseHost()", () => {
     ["\u212Aelvin.example", "bad_character"],
   ])("reads %p as %s", (text, expected) => {
     expect(summary(parseHost(text))).toBe(expected);
+  });
+
+  test("remembers the dot of an absolute name, which is no part of its text", () => {
+    const absolute = parseHost("Intra.");
+    expect(absolute).toEqual({ ok: true, host: { kind: "name", text: "intra", absolute: true } });
+    expect(absolute.ok ? formatName(absolute.host) : "").toBe("intra.");
+    const completed = parseHost("intra");
+    expect(completed).toEqual({ ok: true, host: { kind: "name", text: "intra" } });
+    expect(completed.ok ? formatName(completed.host) : "").toBe("intra");
   });
 
   test("counts 63 characters a label and 253 a name, without the trailing dot", () => {

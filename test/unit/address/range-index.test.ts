@@ -68,14 +68,14 @@ describe("RangeIndex", () => {
     expect(valuesAround(index, "128.0.0.1")).toEqual([3, 1]);
   });
 
-  test("knows a range of one address from others", () => {
+  test("knows how long the prefix of the narrowest range is", () => {
     const index = buildIndex(["10.0.0.0/31", 1], ["10.0.0.1", 1], ["2001:db8::/127", 1], ["2001:db8::1", 1]);
-    for (const [address, single] of [
-      ["10.0.0.0", false],
-      ["10.0.0.1", true],
-      ["2001:db8::", false],
-      ["2001:db8::1", true],
+    for (const [address, prefix] of [
+      ["10.0.0.0", 31],
+      ["10.0.0.1", 32],
+      ["2001:db8::", 127],
+      ["2001:db8::1", 128],
     ] as const)
-      expect(index.find(makeIp(address))?.single).toBe(single);
+      expect(index.find(makeIp(address))?.prefix).toBe(prefix);
   });
 });

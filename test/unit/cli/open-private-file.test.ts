@@ -61,8 +61,8 @@ describe("openPrivateFile()", () => {
   test("says why there can be no file, and makes no folders", async () => {
     await using folder = await makeFolder({});
     await mkdir(join(folder.path, "folder"));
-    expect(await write(join(folder.path, "none", "file"), "secret")).toBe("ENOENT");
-    expect(await write(join(folder.path, "folder"), "secret")).toBe("EISDIR");
+    expect(await write(join(folder.path, "none", "file"), "secret")).toBe("there is no such folder");
+    expect(await write(join(folder.path, "folder"), "secret")).toBe("it is a folder");
     expect(await readdir(folder.path)).toEqual(["folder"]);
   });
 });

@@ -43,10 +43,31 @@ describe("penstock with wrong arguments", () => {
   test.each<[argv: string[], wrong: string, hint: string]>([
     [["constructor"], 'Unknown command "constructor".', 'Run "penstock --help" to see what there is.'],
     [["check", "--prot"], 'Unknown flag "--prot".', 'Run "penstock check --help" to see what there is.'],
+    [
+      ["--port", "3128"],
+      'Unknown flag "--port". Did you mean --listen 127.0.0.1:3128?',
+      'Run "penstock serve --help" to see what there is.',
+    ],
+    [
+      ["check", "-c", "x.ts"],
+      'Unknown flag "-c". Did you mean --config FILE?',
+      'Run "penstock check --help" to see what there is.',
+    ],
+    [
+      ["3128"],
+      'Unknown command "3128". Did you mean --listen 127.0.0.1:3128?',
+      'Run "penstock --help" to see what there is.',
+    ],
+    [
+      ["passwd", "alice", "hunter2"],
+      'Found an argument too many: "passwd" takes only NAME.',
+      'Run "penstock passwd --help" to see what there is.',
+    ],
+    [["passwd", "--file", "users"], "--file needs the NAME of a user.", ""],
   ])("%j tells what is wrong and exits with 2", async (argv, wrong, hint) => {
     const io = createFakeIo();
     expect(await runCli(argv, io)).toBe(2);
-    expect(io.told).toEqual([wrong, hint]);
+    expect(io.told).toEqual(hint === "" ? [wrong] : [wrong, hint]);
     expect(io.printed()).toBe("");
   });
 });
@@ -80,8 +101,8 @@ describe("penstock check", () => {
     expect(io.printed()).toBe("");
     expect(io.told).toEqual([
       `Cannot use ${folder}/proxy.config.json:`,
-      "  open: Found 1. Write true or false.",
-      '  lisen: There is no such setting. Did you mean "listen"?',
+      `  ${folder}/proxy.config.json:1:2: open: Found 1. Write true or false.`,
+      `  ${folder}/proxy.config.json:1:11: lisen: There is no such setting. Did you mean "listen"?`,
     ]);
   });
 
@@ -174,10 +195,32 @@ describe("penstock passwd", () => {
     expect(io.printed()).toBe("");
   });
 
-  test.each(["a:b", "a\u0007"])("refuses the name %j before it asks", async (name) => {
+  test.each(["a:b", "a\u0007", "#a", " a"])("refuses the name %j before it asks", async (name) => {
     const io = createFakeIo();
     expect(await runCli(["passwd", name], io)).toBe(2);
-    expect(io.told[0]).toContain("is not a user name");
+    expect(io.told[0]).toMatch(/not a user name|cannot begin with that name/);
+    expect(io.told[0]).not.toContain("a:b");
+  });
+
+  test("puts the line into a file, in the place of the one that is there", async () => {
+    const folder = await createFolder({ users: "alice:old\nben:x\n" });
+    const io = createFakeIo({ folder, passwords: ["correct horse", "correct horse"] });
+    expect(await runCli(["passwd", "--file", "users", "alice"], io)).toBe(0);
+    expect(io.told).toEqual(['Replaced the line of "alice" in users.']);
+    expect(io.printed()).toBe("");
+    const [line = "", rest] = (await Bun.file(join(folder, "users")).text()).split("\n");
+    expect(await Bun.password.verify("correct horse", line.slice("alice:".length))).toBe(true);
+    expect(rest).toBe("ben:x");
+  });
+});
+
+describe("penstock check, of more problems than anybody reads", () => {
+  test("tells some, and how many more there are", async () => {
+    const folder = await createFolder({ "proxy.config.json": JSON.stringify({ clients: Array(1000).fill("x") }) });
+    const io = createFakeIo({ folder });
+    expect(await runCli(["check"], io)).toBe(78);
+    expect(io.told).toHaveLength(202);
+    expect(io.told.at(-1)).toBe("  and 800 more.");
   });
 });
 
@@ -232,6 +275,7 @@ describe("penstock explain", () => {
       "verdict: refused with 403",
       "reason:  destination_ip_prohibited; address_prohibited (10.1.2.3 is private)",
       "meaning: The address of the target is not one that this proxy dials.",
+      'allow:   { to: ["10.1.2.3:443"], allowPrivate: true } before the other rules',
     ]);
     expect((await explain("10.1.2.3", "--as", "ci", "--from", "192.0.2.7")).lines.slice(1)).toEqual([
       "client:  192.0.2.7 as ci",

@@ -20,8 +20,8 @@ describe("readInvocation() with short flags", () => {
 
   test("is as strict with them as with the long ones", () => {
     expect(read("-x")).toBe('Unknown flag "-x".');
-    expect(read("-")).toBe('Found "-", which is no argument of "write".');
-    expect(read("-ofile")).toStartWith('Unknown flag "-ofile".');
+    expect(read("-")).toBe('Found an argument too many: "write" takes none.');
+    expect(read("-ofile")).toStartWith('Unknown flag "-o". Did you mean "--output"?');
     expect(read("-o")).toBe("--output needs a value, as in --output=OUTPUT.");
     expect(read("-o", "a", "--output", "b")).toBe("Found --output twice. Give it once.");
     expect(read("-q=yes")).toBe("--quiet takes no value.");

@@ -86,34 +86,37 @@ describe("checkConfig() on single settings", () => {
         [null, "Found null. Write a map of settings, as defineConfig() takes it."],
         [{ lisen: [] }, 'lisen: There is no such setting. Did you mean "listen"?'],
         [{ listen: [{ prt: 1 }] }, 'listen[0].prt: There is no such setting. Did you mean "port"?'],
-        [{ listen: "8080" }, 'listen: Found "8080". Write a list of addresses to listen on.'],
+        [{ listen: "8080" }, 'listen: Found "8080". Write a list of addresses to listen on. Put brackets around it.'],
         [{ listen: [] }, "listen: Found an empty list. Write a list of addresses to listen on, or leave it out."],
-        [{ listen: [7] }, 'listen[0]: Found 7. Write "host:port" or { host, port }.'],
+        [{ listen: [true] }, 'listen[0]: Found true. Write "host:port", a port or { host, port }.'],
         [{ listen: [{ port: 65_536 }] }, "listen[0].port: Found 65536. Write a whole number from 0 to 65535."],
         [{ listen: [{ port: 1.5 }] }, "listen[0].port: Found 1.5. Write a whole number from 0 to 65535."],
         [{ open: "yes" }, 'open: Found "yes". Write true or false.'],
-        [{ users: "alice" }, 'users: Found "alice". Write a list of users, { file: "users.htpasswd" } or a function.'],
+        [
+          { users: "alice" },
+          'users: Found a text. Write a list of { name, password }, { file: "users.htpasswd" } or a function.',
+        ],
         [{ users: [{ name: "a" }] }, "users[0].password: Found something that is no secret."],
         [{ users: [{ password: "x" }] }, "users[0].name: Required. Write a user name."],
-        [{ users: [{ name: "a:b", password: "x" }] }, 'users[0].name: "a:b" has a colon'],
+        [{ users: [{ name: "a:b", password: "x" }] }, "users[0].name: A text has a colon"],
         [{ users: {} }, "users.file: Required. Write the path of a file."],
         [{ timeouts: { idle: 10 } }, 'timeouts.idle: Found 10. Write a duration such as "10s".'],
         [{ timeouts: { connect: "0" } }, 'timeouts.connect: "0" would leave no time at all.'],
         [{ timeouts: { drain: "soon" } }, 'timeouts.drain: "soon" is not a duration.'],
-        [{ limits: { headBytes: "1B" } }, 'limits.headBytes: "1B" is not from 1024 to 1048576 bytes.'],
+        [{ limits: { headBytes: "1B" } }, 'limits.headBytes: "1B" is out of range. Write from 1KiB to 1MiB.'],
         [{ limits: { headBytes: 5 } }, 'limits.headBytes: Found 5. Write a size such as "32KiB".'],
         [{ clients: ["10.0.0.1/8"] }, 'clients[0]: "10.0.0.1/8" has bits set beyond the prefix.'],
         [
           { log: { access: "jsn" } },
           'log.access: Found "jsn". Write one of "json", "text", "off". Did you mean "json"?',
         ],
-        [{ upstream: "proxy" }, 'upstream: "proxy" is not a URL of an upstream.'],
-        [{ upstreams: { a: 5 } }, "upstreams.a: Found 5. Write a URL, or a map with a url."],
+        [{ upstream: "proxy" }, 'upstream: The URL has no scheme. Write one, as in "http://proxy.example:3128".'],
+        [{ upstreams: { a: 5 } }, "upstreams.a: Found a number. Write a URL, or a map with a url."],
         [{ upstreams: { a: {} } }, 'upstreams.a.url: Required. Write a URL such as "http://proxy.example:3128".'],
         [{ rules: [5] }, "rules[0]: Found 5. Write a rule, or a function."],
         [{ rules: [{ to: ["a:0"], deny: true }] }, 'rules[0].to[0]: "a:0" has no valid ports after the colon.'],
         [{ rules: [{ via: 7 }] }, 'rules[0].via: Found 7. Write "direct", the name of an upstream'],
-        [{ rules: [{ name: "", deny: true }] }, 'rules[0].name: "" is empty. Write a name.'],
+        [{ rules: [{ name: "", deny: true }] }, "rules[0].name: Found an empty text. Write a name."],
         [{ rules: [{ deny: true, sourceAddress: "x" }] }, 'rules[0].sourceAddress: "x" is not an IP address.'],
         [
           { sidecar: { port: 1, token: { evn: "X" } } },
@@ -147,7 +150,6 @@ describe("checkConfig() on single settings", () => {
     };
     const text = listProblems(secrets).join("\n");
     expect(text).not.toContain("hunter2");
-    expect(text).toContain("[redacted]");
   });
 });
 
@@ -180,7 +182,7 @@ describe("checkConfig() on settings that contradict each other", () => {
           'listen[0].tls.clientCertificate: Found no authority that clients could be asked about. Set "clientCa" too.',
         ],
         [{ listen: [{ tls: { cert: "c" } }] }, "listen[0].tls.key: Required. Write"],
-        [{ listen: ["8080", "127.0.0.1:8080"] }, "listen[1]: Found 127.0.0.1:8080 twice. Write each address once."],
+        [{ listen: ["8080", "127.0.0.1:8080"] }, "listen[1]: Found 127.0.0.1:8080 twice. Give each its own"],
         [
           {
             users: [
@@ -191,7 +193,7 @@ describe("checkConfig() on settings that contradict each other", () => {
           'users[1].name: Found the user "a" twice. Write each user once.',
         ],
         [{ upstreams: { direct: "socks5://h" } }, 'upstreams.direct: The name "direct" has a meaning of its own.'],
-        [{ upstreams: { "a b": "socks5://h" } }, 'upstreams["a b"]: "a b" is not a name.'],
+        [{ upstreams: { "a b": "socks5://h" } }, 'upstreams["…"]: The name of the upstream has other characters.'],
         [
           { upstreams: { a: { url: "socks5://u:p@h", username: "u" } } },
           "upstreams.a.username: Found credentials in the URL as well. Write them in one place.",
@@ -255,12 +257,19 @@ describe("checkConfig() on settings that contradict each other", () => {
           { rules: [{ via: "crop" }], upstreams: { corp: "socks5://h" } },
           'rules[0].via: There is no upstream "crop". Did you mean "corp"?',
         ],
-        [{ rules: [{ via: "x" }] }, 'rules[0].via: There is no upstream "x". Add it to "upstreams".'],
+        [
+          { rules: [{ via: "x" }], upstreams: { corp: "socks5://h" } },
+          'rules[0].via: There is no upstream "x". Write "direct", "environment" or the name of an upstream ("corp").',
+        ],
+        [
+          { default: "http://u:hunter2@h:1" },
+          'default: Found a URL. Give it a name in "upstreams", and write that name here.',
+        ],
         [
           { rules: [{ via: ["a", "direct"] }], upstreams: { a: "socks5://h" } },
           'rules[0].via[1]: "direct" cannot be part of a chain. Write it alone.',
         ],
-        [{ rules: [{ via: "deny" }] }, 'rules[0].via: "deny" is not a way. Write "deny: true" in the rule.'],
+        [{ rules: [{ via: "deny" }] }, 'rules[0].via: "deny" is not a way. Write "deny: true" in a rule'],
         [
           { rules: [{ users: ["a"], deny: true }] },
           'rules[0].users[0]: There is no user "a": nobody is asked for credentials.',
@@ -269,19 +278,19 @@ describe("checkConfig() on settings that contradict each other", () => {
           { users: [{ name: "alice", password: "x" }], rules: [{ users: ["alcie"], deny: true }] },
           'rules[0].users[0]: There is no user "alcie". Did you mean "alice"?',
         ],
-        [{ default: "x" }, 'default: There is no upstream "x".'],
+        [
+          { default: "block" },
+          'default: There is no upstream "block". Write "direct", "deny", "environment" or the name of an upstream.',
+        ],
         [{ default: ["deny", "direct"] }, 'default[0]: "deny" is not a way.'],
         [
           { default: "direct", upstream: "socks5://h" },
           'default: Found "upstream" as well, which sets the default way.',
         ],
-        [{ sidecar: {} }, 'sidecar: Found neither or both of "port" and "unix". Write one of them.'],
-        [
-          { sidecar: { port: 1, unix: "a" } },
-          'sidecar: Found neither or both of "port" and "unix". Write one of them.',
-        ],
+        [{ sidecar: {} }, 'sidecar: Neither "port" nor "unix" is set. Write "port: 9080", or'],
+        [{ sidecar: { port: 1, unix: "a" } }, 'sidecar: Both "port" and "unix" are set. Leave one of them out.'],
         [{ sidecar: { unix: "a", host: "::1" } }, "sidecar.host: A Unix socket has no host."],
-        [{ sidecar: { port: 1, host: "0.0.0.0" } }, "sidecar.host: Cannot bind 0.0.0.0: the sidecar has no token."],
+        [{ sidecar: { port: 1, host: "0.0.0.0" } }, 'sidecar.host: Cannot bind "0.0.0.0": the sidecar has no token.'],
         [
           { sidecar: { port: 1, host: "example.org", token: "t" } },
           'sidecar.host: "example.org" names no address to bind.',

@@ -27,6 +27,7 @@ async function load(files: Readonly<Record<string, string>>, options: Partial<Lo
     effective: loaded.ok ? loaded.value.compiled.effective : undefined,
     compiled: loaded.ok ? loaded.value.compiled : undefined,
     problems: loaded.ok ? [] : loaded.problems.map((problem) => formatProblem(problem).replaceAll(`${folder}/`, "")),
+    warnings: loaded.warnings.map((warning) => formatProblem(warning).replaceAll(`${folder}/`, "")),
     folder,
   };
 }
@@ -102,17 +103,67 @@ describe("loadConfig()", () => {
       users: "alice:plain\n",
     };
     const variables = { PENSTOCK_NOPE: "1", PENSTOCK_TIMEOUTS_IDLE: "5" };
-    const { problems } = await load(files, { variables, flags: { listen: ["x"] } });
-    const places = problems.map((problem) => problem.split(": ", 1).join());
-    expect(places.toSorted((a, b) => (a < b ? -1 : 1))).toEqual([
-      "PENSTOCK_NOPE",
-      "lisen",
+    const { problems, warnings } = await load(files, { variables, flags: { listen: ["x"] } });
+    const places = problems.map((problem) => problem.split(": ", 2).join(": "));
+    expect(places.map((place) => place.replace(/: (?:"|There).*/, "")).toSorted((a, b) => (a < b ? -1 : 1))).toEqual([
       "listen[0] (from --listen)",
-      "rules[0].via",
-      "sidecar.token.env",
+      "proxy.config.json:1:21: users.file",
+      "proxy.config.json:1:2: lisen",
+      "proxy.config.json:1:66: sidecar.token.env",
+      "proxy.config.json:1:91: rules[0].via",
       "timeouts.idle (from PENSTOCK_TIMEOUTS_IDLE)",
-      "users.file",
     ]);
+    expect(warnings).toEqual(["PENSTOCK_NOPE: There is no such variable, so it is not read."]);
+  });
+
+  test("tells what is no plain data together with what the schema says", async () => {
+    const text = `export default {
+  users: new Map(),
+  listen: ["0.0.0.0:1"],
+  limits: { connections: "5" },
+};
+`;
+    expect((await load({ "proxy.config.ts": text })).problems).toEqual([
+      "proxy.config.ts:2:3: users: Found a Map. Write a plain map of settings, as Object.fromEntries() makes it.",
+      'proxy.config.ts:4:13: limits.connections: Found "5". Write a whole number from 1 to 1000000. Leave out the quotes.',
+    ]);
+  });
+
+  test("warns of what looks like a configuration file where there is none", async () => {
+    expect((await load({ "penstock.yaml": "open: true" })).warnings).toEqual([
+      "penstock.yaml looks like a configuration file, and is not read. Name it proxy.config.yaml, or read it with --config.",
+    ]);
+    expect((await load({ "penstock.yaml": "open: true", "proxy.config.json": "{}" })).warnings).toEqual([]);
+  });
+
+  test("warns of a users file without users", async () => {
+    const files = { "proxy.config.yaml": "users:\n  file: users\n", users: "# nobody yet\n" };
+    const { warnings, folder } = await load(files);
+    expect(warnings).toEqual([
+      `proxy.config.yaml:2:3: users.file: ${folder}/users has no users: nobody can use the proxy until it has.`.replace(
+        `${folder}/`,
+        "",
+      ),
+    ]);
+  });
+
+  test("does not let a token of the sidecar alone make one", async () => {
+    const { effective, warnings } = await load({}, { variables: { PENSTOCK_SIDECAR_TOKEN: "t" } });
+    expect(effective?.["sidecar"]).toBeUndefined();
+    expect(warnings).toHaveLength(1);
+  });
+
+  test("does not look for the file of a key that stands where its path should", async () => {
+    const key = "-----BEGIN PRIVATE KEY-----\nhunter2\n-----END PRIVATE KEY-----\n";
+    const listen = [{ port: 1, tls: { cert: "cert.pem", key } }];
+    const { problems } = await load({ "proxy.config.json": JSON.stringify({ listen }) });
+    expect(problems.join("\n")).toContain("listen[0].tls.key: Found the text of a PEM file. Write the path of a file");
+    expect(problems.join("\n")).not.toContain("hunter2");
+  });
+
+  test("refuses a path that is too long for a socket", async () => {
+    const { problems } = await load({}, { flags: { sidecar: `unix:/${"x".repeat(107)}` } });
+    expect(problems).toEqual([expect.stringContaining("sidecar.unix (from --sidecar): The path is too long")]);
   });
 
   test("lets the file ask for variables with our prefix", async () => {

@@ -84,8 +84,7 @@ describe("applyOverrides()", () => {
   });
 
   test.each([
-    [{ PENSTOCK_LISTNE: "x" }, 'PENSTOCK_LISTNE: There is no such variable. Did you mean "PENSTOCK_LISTEN"?'],
-    [{ PENSTOCK_FOO_BAR_BAZ: "x" }, "PENSTOCK_FOO_BAR_BAZ: There is no such variable."],
+    [{ PENSTOCK_USERS: "alice" }, "PENSTOCK_USERS: It needs NAME:PASSWORD for each user, apart by spaces."],
     [{ PENSTOCK_LISTEN: " " }, "PENSTOCK_LISTEN: Found an empty text. Write a value, or unset the variable."],
     [
       { PENSTOCK_USERS: "a:b", PENSTOCK_USERS_FILE: "u" },
@@ -93,6 +92,49 @@ describe("applyOverrides()", () => {
     ],
   ])("refuses %j", (variables, message) => {
     expect(apply({}, { ...variables }).problems.map(formatProblem)).toEqual([message]);
+  });
+
+  test.each([
+    [
+      { PENSTOCK_LISTNE: "x" },
+      'PENSTOCK_LISTNE: There is no such variable, so it is not read. Did you mean "PENSTOCK_LISTEN"?',
+    ],
+    [{ PENSTOCK_FOO_BAR_BAZ: "x" }, "PENSTOCK_FOO_BAR_BAZ: There is no such variable, so it is not read."],
+    // A slip of the hand is no reason to propose an open proxy.
+    [{ PENSTOCK_OPN: "true" }, "PENSTOCK_OPN: There is no such variable, so it is not read."],
+    [{ PENSTOCK_PORT: "3128" }, "PENSTOCK_PORT: There is no such variable, so it is not read."],
+    [
+      { PENSTOCK_SIDECAR_PORT: "tcp://10.0.0.1:9080" },
+      'PENSTOCK_SIDECAR_PORT: Kubernetes set it to the address of a service, so it is not read. "enableServiceLinks: false" leaves it out.',
+    ],
+    [{ PENSTOCK_SIDECAR_TOKEN: "t" }, "PENSTOCK_SIDECAR_TOKEN: There is no sidecar that would ask for it."],
+  ])("warns of %j, and goes on without", (variables, message) => {
+    const over = apply({}, { ...variables });
+    expect(over).toMatchObject({ raw: {}, problems: [] });
+    expect(over.warnings.map(formatProblem)).toEqual([message]);
+  });
+
+  test("says nothing of what Kubernetes sets for a service of our name", () => {
+    const variables = {
+      PENSTOCK_PORT: "tcp://10.96.0.7:3128",
+      PENSTOCK_SERVICE_HOST: "10.96.0.7",
+      PENSTOCK_SERVICE_PORT: "3128",
+      PENSTOCK_SERVICE_PORT_PROXY: "3128",
+      PENSTOCK_PORT_3128_TCP: "tcp://10.96.0.7:3128",
+      PENSTOCK_PORT_3128_TCP_PROTO: "tcp",
+      PENSTOCK_PORT_3128_TCP_PORT: "3128",
+      PENSTOCK_PORT_3128_TCP_ADDR: "10.96.0.7",
+      PENSTOCK_METRICS_PORT: "tcp://10.96.0.8:80",
+      PENSTOCK_METRICS_SERVICE_HOST: "10.96.0.8",
+    };
+    expect(apply({}, variables)).toMatchObject({ raw: {}, problems: [], warnings: [] });
+  });
+
+  test("keeps the token of a sidecar that is there", () => {
+    const variables = { PENSTOCK_SIDECAR_TOKEN: "t" };
+    const raw = { sidecar: { port: 1, token: "t" } };
+    expect(apply({ sidecar: { port: 1 } }, variables)).toMatchObject({ raw, warnings: [] });
+    expect(apply({}, variables, { sidecar: "1" })).toMatchObject({ warnings: [] });
   });
 
   test("passes over variables of others, the one that names the file, and those that the file asks for", () => {
@@ -108,17 +150,23 @@ describe("applyOverrides()", () => {
 });
 
 test("attachOrigins() says which problem came from where", () => {
-  const { origins } = apply({}, { PENSTOCK_TIMEOUTS_IDLE: "x" }, { listen: ["y"] });
+  const over = apply({}, { PENSTOCK_TIMEOUTS_IDLE: "x" }, { listen: ["y"] });
   const problems = [["listen", 0], ["timeouts", "idle"], ["timeouts", "hook"], []].map((path) => ({
     path,
     message: "Wrong.",
   }));
-  expect(attachOrigins(problems, origins).map(formatProblem)).toEqual([
+  expect(attachOrigins(problems, over).map(formatProblem)).toEqual([
     "listen[0] (from --listen): Wrong.",
     "timeouts.idle (from PENSTOCK_TIMEOUTS_IDLE): Wrong.",
     "timeouts.hook: Wrong.",
     "Wrong.",
   ]);
+});
+
+test("attachOrigins() leaves out what follows from a flag that could not be read", () => {
+  const over = apply({}, {}, { user: ["alice"] });
+  expect(over.problems.map(formatProblem)).toEqual(["--user: It needs NAME:PASSWORD, as in --user=alice:s3cret."]);
+  expect(attachOrigins([{ path: ["users", 0, "name"], message: "Required." }], over)).toEqual([]);
 });
 
 test("listOverridingVariables() names every variable once", () => {

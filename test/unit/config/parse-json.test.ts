@@ -26,7 +26,7 @@ describe("parseJson()", () => {
 
   test.each([
     ['{"a":1,\n "b": }', 2, 7, "Expected a value."],
-    ['{"a":1,\n "a":2}', 2, 2, 'Found "a" twice.'],
+    ['{"a":1,\n "a":2}', 2, 2, 'Found the name "a" twice.'],
     ['{\n"a" 1}', 2, 5, "Expected a colon."],
     ['{"a":1 "b":2}', 1, 8, "Expected a comma or a brace."],
     ["[1 2]", 1, 4, "Expected a comma or a bracket."],

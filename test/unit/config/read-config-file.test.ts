@@ -13,13 +13,14 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true }));
 
 /** What a file gives, or its problems with the folder left out. */
-async function read(name: string, text?: string): Promise<unknown> {
+async function read(name: string, text?: string, importMs?: number): Promise<unknown> {
   const path = join(folder, name);
   if (text !== undefined) await Bun.write(path, text);
-  const result = await readConfigFile(path);
-  return result.ok
-    ? result.value
-    : result.problems.map((problem) => formatProblem(problem).replaceAll(`${folder}/`, ""));
+  const result = await readConfigFile(path, importMs);
+  const problems = result.ok ? result.value.problems : result.problems;
+  return result.ok && problems.length === 0
+    ? result.value.value
+    : problems.map((problem) => formatProblem(problem).replaceAll(`${folder}/`, ""));
 }
 
 describe("readConfigFile()", () => {
@@ -33,6 +34,34 @@ describe("readConfigFile()", () => {
 
   test("waits for a file that awaits", async () => {
     expect(await read("await.ts", "export default await Promise.resolve({ open: true });")).toEqual({ open: true });
+  });
+
+  test.each([
+    ["promise.ts", "export default Promise.resolve({ open: true });"],
+    ["function.ts", "export default (async () => ({ open: true }))();"],
+    ["then.ts", "export default { then: (settle: (value: object) => void) => settle({ open: true }) };"],
+  ])("waits for what %s exports", async (name, text) => {
+    expect(await read(name, text)).toEqual({ open: true });
+  });
+
+  test("says what it waits for when a file has no end", async () => {
+    const endless = "new Promise<never>(() => {})";
+    expect(
+      await read("endless.ts", `// await\nconst users = await ${endless};\nexport default { users };\n`, 50),
+    ).toEqual([
+      "endless.ts:2:15: The file was not done after 0.05 s: it waits for what it awaits here, or for a file that it imports.",
+    ]);
+    expect(await read("endless-too.ts", 'import "./endless.ts";\nexport default {};\n', 50)).toEqual([
+      "endless-too.ts: The file was not done after 0.05 s: it waits for a file that it imports.",
+    ]);
+    expect(await read("endless-promise.ts", `export default ${endless};\n`, 50)).toEqual([
+      "endless-promise.ts: The promise that the file exports did not settle within 0.05 s.",
+    ]);
+  });
+
+  test("says why a promise that is exported was rejected", async () => {
+    const text = 'export default (async () => {\n  throw new Error("boom");\n})();\n';
+    expect(await read("rejected.ts", text)).toEqual(["rejected.ts:2:13: boom."]);
   });
 
   test("reads JavaScript", async () => {
@@ -70,12 +99,56 @@ describe("readConfigFile()", () => {
     ],
     ["bad.json", '{"a":1,\n "b": }', "bad.json:2:7: Expected a value."],
     ["bad.yaml", "a: 1\nb: [1\nc: 2\n", "bad.yaml:"],
-    ["bad.toml", "a = 1\n\na = 2\n", "bad.toml:3: TOML Parse error: Cannot redefine key 'a'."],
+    ["bad.toml", "a = 1\n\na = 2\n", "bad.toml:3: The TOML cannot be read: Cannot redefine key."],
+    [
+      "twice.yaml",
+      "listen: [1]\nusers:\n  file: a\n  file: b\n",
+      "twice.yaml:4:3: Found a name twice. Write each setting once.",
+    ],
+    ["flow.yaml", "limits: { headFields: 1, headFields: 2 }", "flow.yaml:1:26: Found a name twice."],
+    ["documents.yaml", "a: 1\n---\nb: 2\n", "documents.yaml:1:1: Found several documents. Write one."],
     ["config.ini", "a=1", "Cannot tell what config.ini is. Give it the ending .ts, .js, .json, .yaml or .toml."],
   ])("says of %s what is wrong and where", async (name, text, message) => {
     const problems = await read(name, text);
     expect(problems).toBeArrayOfSize(1);
     expect((problems as string[])[0]).toStartWith(message);
+  });
+
+  test("reads anchors, aliases and merges of YAML", async () => {
+    const text = "a: &a { x: 1, y: 2 }\nb:\n  <<: *a\n  y: 3\nc: *a\nd:\n  - <<: [*a, { z: 4 }]\n";
+    const a = { x: 1, y: 2 };
+    expect(await read("anchors.yaml", text)).toEqual({ a, b: { x: 1, y: 3 }, c: a, d: [{ ...a, z: 4 }] });
+  });
+
+  test("refuses aliases that contain themselves, and those that multiply each other", async () => {
+    expect(await read("circle.yaml", "rules: &a [*a]\n")).toEqual([
+      "rules[0]: Found a value that is part of itself. Write each value out.",
+    ]);
+    const level = (name: string, of: string): string => `${name}: &${name} [${Array(9).fill(`*${of}`).join(", ")}]`;
+    const bomb = ["a: &a [x]", ..."bcdefghi".split("").map((name, at) => level(name, "abcdefgh"[at] ?? ""))];
+    expect(await read("bomb.yaml", bomb.join("\n"))).toEqual([expect.stringContaining("too many values")]);
+  });
+
+  test.each([
+    ["name.js", "export default { password: hunter2 };"],
+    ["bare.ts", 'export default { password: "x" hunter2 };'],
+    ["end.ts", 'export default { password: "hunter2 };'],
+    ["member.ts", "export default { password: null.hunter2 };"],
+    ["url.ts", 'throw new Error("cannot reach http://ann:hunter2/x@h:1");'],
+    ["bare.toml", "password = hunter2\n"],
+    ["twice.toml", "hunter2 = 1\nhunter2 = 2\n"],
+    ["alias.yaml", "password: *hunter2\n"],
+    ["tag.yaml", "password: !hunter2\n"],
+    ["at.yaml", "password: @hunter2\n"],
+    ["percent.yaml", "%YAML hunter2\n---\n"],
+    ["quote.yaml", "password: 'hunter2\n"],
+    ["colon.yaml", "password: hunter2: x\n"],
+    ["bare.json", '{ "password": hunter2 }'],
+    ["twice.json", '{ "ann:hunter2": 1, "ann:hunter2": 2 }'],
+  ])("does not repeat a word of %s that may be a password", async (name, text) => {
+    const problems = (await read(`secret-${name}`, text)) as string[];
+    expect(problems.length).toBeGreaterThan(0);
+    expect(problems.join("\n")).not.toContain("hunter2");
   });
 
   test("tells every error that the compiler finds", async () => {

@@ -13,7 +13,7 @@ function read(text: string) {
 describe("parseUpstreamUrl()", () => {
   test.each([
     ["http://proxy.corp:3128", ["http", "proxy.corp:3128"]],
-    ["HTTP://Proxy.Corp.:3128/", ["http", "proxy.corp:3128"]],
+    ["HTTP://Proxy.Corp.:3128/", ["http", "proxy.corp.:3128"]],
     ["https://exit-b:8443", ["https", "exit-b:8443"]],
     ["https://exit-b", ["https", "exit-b:443"]],
     ["socks5://10.0.0.7", ["socks5", "10.0.0.7:1080"]],
@@ -28,9 +28,13 @@ describe("parseUpstreamUrl()", () => {
   });
 
   test.each([
-    ["", "is not a URL"],
-    ["proxy:3128", "is not a URL"],
-    ["http://proxy.corp", 'has no port. Write one, as in "http://proxy.corp:3128"'],
+    ["", "has no scheme"],
+    ["proxy:3128", 'has no scheme. Write one, as in "http://proxy.example:3128"'],
+    ["ann:pw@proxy:3128", 'as in "http://user:password@proxy.example:3128"'],
+    ["http:/ann:pw@proxy:3128", "has only one slash"],
+    ["http://ann:p/w@proxy:3128", '"/", "?" or "#" in it'],
+    ["hunter2://proxy", "begins with another scheme"],
+    ["http://proxy.corp", 'has no port. Write one, as in "http://proxy.example:3128"'],
     ["http://proxy:0", "decimal number from 1 to 65535"],
     ["http://:3128", "the host is empty"],
     ["http://proxy:3128/path", "Leave out path and query"],

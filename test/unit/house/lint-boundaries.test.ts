@@ -32,6 +32,10 @@ const breaches: readonly Breach[] = [
   importing("src/proxy/dial/planted.ts", "../../sidecar/serve.ts"),
   importing("src/proxy/dial/planted.ts", "../../cli/serve.ts"),
   importing("src/proxy/inspect/planted.ts", "../../protocol/tls/explain/open-session.ts"),
+  ...["epoll/reactor.ts", "splice/lane-pool.ts", "libc/spare-descriptors.ts"].flatMap((file) => [
+    importing("src/proxy/planted.ts", `../net/${file}`),
+    importing("src/proxy/tunnel/planted.ts", `../../net/${file}`),
+  ]),
   importing("src/proxy/planted.ts", "../daemon.ts"),
   importing("src/proxy/dial/planted.ts", "node:child_process"),
   using("src/proxy/dial/planted.ts", "process.env"),
@@ -173,6 +177,7 @@ const allowed: readonly (readonly [file: string, text: string])[] = [
     'import { createHash } from "node:crypto";\nexport const found = createHash;\n',
   ],
   ["src/address/allowed.ts", 'import { domainToASCII } from "node:url";\nexport const found = domainToASCII;\n'],
+  ["src/proxy/tunnel/allowed.ts", 'import type { Conn } from "../../net/conn/conn.ts";\nexport type Found = Conn;\n'],
   [
     "src/proxy/allowed.ts",
     `export const list = [\n${"  1,\n".repeat(298)}];\n\n${"// Comments and blank lines do not count.\n\n".repeat(20)}`,

@@ -5,6 +5,7 @@ import { createWalk } from "../../../../src/net/dns/name-walk.ts";
 import { parseResolvConf, type ResolvConf } from "../../../../src/net/dns/resolv-conf.ts";
 import { knowLookups, type Lookup, type Lookups } from "../../../../src/net/dns/resolver.ts";
 import { TYPE_AAAA } from "../../../../src/protocol/dns/message.ts";
+import { clientKey } from "../../../../src/proxy/listen/client-key.ts";
 import { makeIp } from "../../../support/make-policy.ts";
 
 const NO_NAME: NameAnswer = { kind: "no_name" };
@@ -17,6 +18,7 @@ function found(ttl: number, ...octets: number[]): NameAnswer {
 class Stand {
   now = 0;
   version = 0;
+  changes = 0;
   conf: ResolvConf = parseResolvConf("", "");
   local: Lookups | undefined;
   readonly asked: string[] = [];
@@ -49,7 +51,11 @@ class Stand {
       () => this.conf,
     ),
     this.#names,
-    () => this.now,
+    {
+      now: () => this.now,
+      changed: () => (this.changes += 1),
+      nameClient: (client) => clientKey(client, { v4: 32, v6: 64 }),
+    },
   );
 
   find(text: string, client?: string): Lookups {
@@ -208,6 +214,7 @@ describe("CachingResolver", () => {
     const early = stand.find("a.test");
     stand.version += 1;
     const late = stand.find("a.test");
+    expect(stand.changes).toBe(1);
     expect(stand.asked.filter((key) => key === "a.test/4")).toHaveLength(2);
     early.release();
     late.release();

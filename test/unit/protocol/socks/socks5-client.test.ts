@@ -148,3 +148,8 @@ describe("parseSocks5Reply()", () => {
     expect(parse([5, 0, 0, 2])).toEqual({ kind: "bad", code: "bad_address_type", at: 3 });
   });
 });
+
+test("encodeSocks5Connect() gives an absolute name with its dot, for the proxy resolves it", () => {
+  const endpoint = { host: { kind: "name", text: "intra", absolute: true }, port: 80 } as const;
+  expect(Buffer.from(encodeSocks5Connect(endpoint)).toString("latin1")).toContain("\u0006intra.");
+});

@@ -111,7 +111,7 @@ describe("parseSocks5Request()", () => {
 
   test("reads a name by the one canonicaliser", () => {
     expect(named("Example.ORG.")).toMatchObject({ kind: "done", used: 19 });
-    expect(readTarget(named("Example.ORG."))).toBe("example.org:443");
+    expect(readTarget(named("Example.ORG."))).toBe("example.org.:443");
   });
 
   test("reads addresses in place of a name", () => {

@@ -10,11 +10,15 @@ function makeStand(limits: Partial<FairQueueLimits> = {}) {
   const started: string[] = [];
   const ends = new Map<string, () => void>();
   const gone = new Set<string>();
-  const run = (client: string, name = client, trusted = false) =>
-    queue.run({ client, trusted, isGone: () => gone.has(name) }, () => {
-      started.push(name);
-      return new Promise<string>((resolve) => ends.set(name, () => resolve(name)));
-    });
+  const looks = new Map<string, () => void>();
+  const run = (client: string, name = client, trusted = false, network = client) =>
+    queue.run(
+      { client, network, trusted, isGone: () => gone.has(name), watchGone: (look) => looks.set(name, look) },
+      () => {
+        started.push(name);
+        return new Promise<string>((resolve) => ends.set(name, () => resolve(name)));
+      },
+    );
   /** Ends a job and waits until the next ones have started. */
   const end = async (name: string): Promise<void> => {
     ends.get(name)?.();
@@ -24,7 +28,7 @@ function makeStand(limits: Partial<FairQueueLimits> = {}) {
   const endAll = async (): Promise<void> => {
     for (let at = 0; at < started.length; at++) await end(started[at] ?? "");
   };
-  return { queue, started, gone, run, end, endAll };
+  return { queue, started, gone, looks, run, end, endAll };
 }
 
 describe("FairQueue", () => {
@@ -94,6 +98,24 @@ describe("FairQueue", () => {
     expect(await Promise.race([other, Promise.resolve("waits")])).toBe("waits");
   });
 
+  test("serves networks in turn, however many clients each of them has", async () => {
+    const { started, run, endAll } = makeStand();
+    for (let at = 0; at < 6; at++) void run(`bot ${at}`, `bot ${at}`, false, "cloud");
+    void run("a", "a", false, "home");
+    void run("b", "b", false, "home");
+    await endAll();
+    expect(started).toEqual(["bot 0", "bot 1", "a", "bot 2", "b", "bot 3", "bot 4", "bot 5"]);
+  });
+
+  test("turns away a client of the network with the most jobs", async () => {
+    const { run } = makeStand({ waiting: 4 });
+    const bots = Array.from({ length: 5 }, (_, at) => run(`bot ${at}`, `bot ${at}`, false, "cloud"));
+    const other = run("a", "a", false, "home");
+    expect(await bots[4]).toBe("busy");
+    expect(await run("bot 9", "bot 9", false, "cloud")).toBe("busy");
+    expect(await Promise.race([other, ...bots.slice(0, 4), Promise.resolve("wait")])).toBe("wait");
+  });
+
   test("does no job that nobody waits for, and gives its place to others", async () => {
     const { queue, started, gone, run, end } = makeStand({ waitingPerClient: 3 });
     const jobs = Array.from({ length: 4 }, (_, at) => run("a", `a ${at}`));
@@ -110,6 +132,19 @@ describe("FairQueue", () => {
     expect(queue.waiting).toBe(0);
   });
 
+  test("drops a job at once when it is told that nobody waits for it any more", async () => {
+    const { queue, gone, looks, run } = makeStand();
+    void run("a");
+    const waiting = run("b");
+    looks.get("b")?.();
+    expect(queue.waiting).toBe(1);
+    gone.add("b");
+    looks.get("b")?.();
+    expect(await waiting).toBe("gone");
+    expect(queue.waiting).toBe(0);
+    expect(looks.has("a")).toBeFalse();
+  });
+
   test("turns away what has waited too long", async () => {
     const { run } = makeStand({ waitMs: 1 });
     void run("a");
@@ -118,7 +153,7 @@ describe("FairQueue", () => {
 
   test("a job that fails gives its place to the next", async () => {
     const { queue, run, end } = makeStand();
-    const owner = { client: "a", trusted: false, isGone: () => false };
+    const owner = { client: "a", network: "a", trusted: false, isGone: () => false, watchGone: () => {} };
     const failing = queue.run(owner, () => Promise.reject(new Error("broken")));
     const next = run("b");
     expect(failing).rejects.toThrow("broken");
@@ -133,13 +168,16 @@ describe("FairQueue", () => {
         const queue = new FairQueue({ running: most, waiting: 20, waitingPerClient: 8, waitMs: 60_000 });
         let running = 0;
         const outcomes = jobs.map(({ client, trusted, steps, leaves }, at) =>
-          queue.run({ client: `${client}`, trusted, isGone: () => leaves }, async () => {
-            running += 1;
-            expect(running).toBeLessThanOrEqual(most);
-            for (let step = 0; step < steps; step++) await Promise.resolve();
-            running -= 1;
-            return at;
-          }),
+          queue.run(
+            { client: `${client}`, network: `${client % 2}`, trusted, isGone: () => leaves, watchGone: () => {} },
+            async () => {
+              running += 1;
+              expect(running).toBeLessThanOrEqual(most);
+              for (let step = 0; step < steps; step++) await Promise.resolve();
+              running -= 1;
+              return at;
+            },
+          ),
         );
         const found = await Promise.all(outcomes);
         for (const [at, outcome] of found.entries())

@@ -13,6 +13,7 @@ const BCRYPT = "$2y$05$fIV1YdoAGCwtA7wE1IAwhOqjQGo5hmII2eFNYGoj92H9VCE/uy/aa";
 const ARGON2ID =
   "$argon2id$v=19$m=64,t=1,p=1$AgVe9MEuGQ4+SKBCt86suBR9JGvNYuiwJ3zyFLM07SQ$ddth3E0bweLFYTXtjxrBr5tQjoAEyIR1k0Mys7RQer4";
 
+const GONE = { ok: false, detail: "client_gone" } as const;
 const WRONG = { ok: false, detail: "credentials_wrong" } as const;
 
 function withUsers(users: Record<string, string>, options?: VerifierOptions) {
@@ -133,7 +134,7 @@ describe("PasswordVerifier with a list", () => {
     const queue = createCheckQueue("list", { running: 2, waiting: 20, waitingPerClient: 10 });
     const verifier = new PasswordVerifier(users.store, { queue });
     const ask = (client: string, password: string, isGone = () => false) =>
-      verifier.verify("alice", new Secret(password), { client, isGone });
+      verifier.verify("alice", new Secret(password), { client, network: client, isGone, whenGone: () => {} });
     const flood = Array.from({ length: 30 }, (_, at) => ask("flood", `wrong ${at}`));
     const answers: string[] = [];
     const others = Array.from({ length: 8 }, async (_, at) => {
@@ -152,16 +153,32 @@ describe("PasswordVerifier with a list", () => {
     expect(answers.indexOf("client")).toBeLessThan(answers.lastIndexOf("credentials_wrong"));
   });
 
-  test("spends no hash on a client that went away while it waited", async () => {
-    let gone = false;
+  test("spends no hash on clients that went away while they waited, and one as long as somebody of them waits", async () => {
     const users = createUserStore([{ name: "alice", password: new Secret(BCRYPT) }]);
     if (!users.ok) throw new Error("alice is no user");
-    const verifier = new PasswordVerifier(users.store, { queue: createCheckQueue("list", { running: 1 }) });
-    const running = verifier.verify("alice", new Secret("one"));
-    const waiting = verifier.verify("alice", new Secret("two"), { client: "a", isGone: () => gone });
-    gone = true;
-    expect(await waiting).toEqual({ ok: false, detail: "client_gone" });
-    expect(await running).toEqual(WRONG);
+    const queue = createCheckQueue("list", { running: 1 });
+    const verifier = new PasswordVerifier(users.store, { queue });
+    const gone = new Set<string>();
+    const tells: (() => void)[] = [];
+    const ask = (password: string, name: string) =>
+      verifier.verify("alice", new Secret(password), {
+        client: "a",
+        network: "a",
+        isGone: () => gone.has(name),
+        whenGone: (tell) => tells.push(tell),
+      });
+    const running = ask("one", "runs");
+    const both = [ask("two", "first"), ask("two", "second")];
+    const kept = [ask("three", "third"), ask("three", "fourth")];
+    expect(queue.waiting).toBe(2);
+    gone.add("first").add("third");
+    for (const tell of tells) tell();
+    expect(queue.waiting).toBe(2);
+    gone.add("second");
+    for (const tell of tells) tell();
+    expect(queue.waiting).toBe(1);
+    expect(await Promise.all(both)).toEqual([GONE, GONE]);
+    expect(await Promise.all([running, ...kept])).toEqual([WRONG, WRONG, WRONG]);
   });
 
   test("refuses what can be no user or no password without a hash", () => {

@@ -1,9 +1,9 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import type { Ip } from "../../../../src/address/ip.ts";
-import type { Conn } from "../../../../src/net/conn.ts";
-import type { ConnectResult, ConnectTarget } from "../../../../src/net/connect.ts";
+import type { Conn } from "../../../../src/net/conn/conn.ts";
+import type { ConnectResult, ConnectTarget } from "../../../../src/net/runtime/connect.ts";
 import type { Lookup } from "../../../../src/net/dns/resolver.ts";
-import type { SocketConn } from "../../../../src/net/socket-conn.ts";
+import type { SocketConn } from "../../../../src/net/runtime/socket-conn.ts";
 import { type Connected, type Questions, raceConnect, type RacePace } from "../../../../src/proxy/dial/connect-race.ts";
 import { DialLimit } from "../../../../src/proxy/dial/dial-limit.ts";
 import type { Failure, Outcome } from "../../../../src/proxy/failure.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import type { Connect, ConnectResult, ConnectTarget } from "../../../../src/net/connect.ts";
+import type { Connect, ConnectResult, ConnectTarget } from "../../../../src/net/runtime/connect.ts";
 import type { Ip } from "../../../../src/address/ip.ts";
 import { dialStraight } from "../../../../src/proxy/dial/dial-straight.ts";
 import type { DialledAddress } from "../../../../src/proxy/session.ts";

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import type { ConnectResult, ConnectTarget } from "../../../../src/net/connect.ts";
-import type { SocketConn } from "../../../../src/net/socket-conn.ts";
+import type { ConnectResult, ConnectTarget } from "../../../../src/net/runtime/connect.ts";
+import type { SocketConn } from "../../../../src/net/runtime/socket-conn.ts";
 import { WayOut, type WayOutRuntime } from "../../../../src/proxy/dial/way-out.ts";
 import type { Policy } from "../../../../src/proxy/policy/policy.ts";
 import type { Hop } from "../../../../src/proxy/route/route.ts";

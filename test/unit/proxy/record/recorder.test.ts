@@ -34,6 +34,21 @@ describe("createRecorder()", () => {
     expect(lines.join("")).toContain('"id":"a"');
   });
 
+  test("counts a connection on which nothing was said as a probe, without a line or a failure", async () => {
+    const { recorder, metrics, accessLog, lines } = makeStand();
+    for (const stage of ["accept", "handshake"] as const) {
+      const session = makeSession({ stage });
+      recorder.opened(session);
+      recorder.finished(session);
+      recorder.closed(session);
+    }
+    expect(metrics.probes.get("127.0.0.1:8080")).toBe(2);
+    expect(metrics.connectionsOpen).toBe(0);
+    expect(Object.values(metrics.failures).every((count) => count === 0)).toBe(true);
+    await accessLog.stop();
+    expect(lines).toEqual([]);
+  });
+
   test("shows a tunnel in the live table for as long as it is there", () => {
     const { recorder, live } = makeStand();
     const session = makeSession({ id: "a" });

@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { type Holder, Lingering } from "../../../../src/proxy/respond/lingering.ts";
 import { makeIp } from "../../../support/make-policy.ts";
 import { MemoryConn } from "../../../support/memory-conn.ts";
+import { plentyOfDescriptors } from "../../../support/plenty-of-descriptors.ts";
 
 function makeHolder(address: string, user?: string, connections = 10_000): Holder {
   return { client: makeIp(address), user, runtime: { limits: { connections, clientPrefix: { v4: 32, v6: 64 } } } };
@@ -17,7 +18,7 @@ function linger(lingering: Lingering, holder: Holder, count: number) {
 
 describe("lingering connections", () => {
   test("end once their peers do, and no sooner, whatever these say", () => {
-    const lingering = new Lingering({ connections: 0 });
+    const lingering = new Lingering({ connections: 0 }, plentyOfDescriptors);
     const { conns, ...seen } = linger(lingering, makeHolder("192.0.2.1"), 1);
     const [conn] = conns;
     conn?.say("x".repeat(1_000_000));
@@ -27,7 +28,7 @@ describe("lingering connections", () => {
   });
 
   test("are closed at once when nothing is to be read any more", () => {
-    const lingering = new Lingering({ connections: 0 });
+    const lingering = new Lingering({ connections: 0 }, plentyOfDescriptors);
     const conn = new MemoryConn();
     let closed = 0;
     lingering.close(conn, makeHolder("192.0.2.1"), false, () => (closed += 1));
@@ -37,7 +38,7 @@ describe("lingering connections", () => {
   });
 
   test("are a quarter of all for one address, and the oldest make room", () => {
-    const lingering = new Lingering({ connections: 0 });
+    const lingering = new Lingering({ connections: 0 }, plentyOfDescriptors);
     const other = linger(lingering, makeHolder("192.0.2.9"), 1);
     const seen = linger(lingering, makeHolder("192.0.2.1"), 200);
     expect([seen.closed, lingering.size, other.closed]).toEqual([72, 129, 0]);
@@ -52,7 +53,7 @@ describe("lingering connections", () => {
       [100, 100],
       [1, 8],
     ] as const) {
-      const lingering = new Lingering({ connections: 0 });
+      const lingering = new Lingering({ connections: 0 }, plentyOfDescriptors);
       for (let number = 0; number < 250; number += 1)
         linger(lingering, makeHolder(`192.0.2.${number}`, undefined, limit), 2 + (limit === 10_000 ? 1 : 0));
       expect(lingering.size).toBe(most);
@@ -61,7 +62,7 @@ describe("lingering connections", () => {
   });
 
   test("give way for whom they hold what is needed, the oldest first", () => {
-    const lingering = new Lingering({ connections: 0 });
+    const lingering = new Lingering({ connections: 0 }, plentyOfDescriptors);
     const ann = linger(lingering, makeHolder("192.0.2.1", "ann"), 2);
     const bob = linger(lingering, makeHolder("192.0.2.1", "bob"), 1);
     expect(lingering.giveUpOldest(({ user }) => user === "bob")).toBe(true);
@@ -73,7 +74,7 @@ describe("lingering connections", () => {
   });
 
   test("are closed at once after everything was ended", () => {
-    const lingering = new Lingering({ connections: 0 });
+    const lingering = new Lingering({ connections: 0 }, plentyOfDescriptors);
     lingering.abort();
     expect(linger(lingering, makeHolder("192.0.2.1"), 1)).toMatchObject({ closed: 1 });
   });

@@ -1,0 +1,107 @@
+import { type FileHandle, open, realpath, rename, rm, stat } from "node:fs/promises";
+
+import { readTextFile } from "../config/read-file.ts";
+import { describeWriteError } from "./describe-write-error.ts";
+
+/** Milliseconds to wait for another program that changes the file. */
+const LOCK_MS = 5000;
+const LOCK_POLL_MS = 20;
+
+export type UsersFileChange =
+  { readonly ok: true; readonly replaced: boolean } | { readonly ok: false; readonly message: string };
+
+/**
+ * Puts the line of a user into an htpasswd file, in the place of the one that is
+ * there. The file appears whole or not at all, and keeps its owner and its mode;
+ * a new one is for its owner alone.
+ */
+export async function putUserLine(path: string, user: string, line: string): Promise<UsersFileChange> {
+  // Behind a link it is the file that changes, and not the link.
+  const file = await realpath(path).catch(() => path);
+  // The new text is written under this name, which only one program can take at a time.
+  const fresh = `${file}.lock`;
+  try {
+    const lock = await takeLock(fresh);
+    if (lock === undefined)
+      return refuse(
+        `Cannot write ${path}: ${fresh} is there. Another program is writing, or left it behind: remove it then.`,
+      );
+    try {
+      return await changeFile(path, file, fresh, lock, { user, line });
+    } finally {
+      await lock.close();
+    }
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error)) throw error;
+    return refuse(`Cannot write ${path}: ${describeWriteError(error)}.`);
+  }
+}
+
+/** Writes the new text into `lock` and lets it take the place of `file`; the lock is gone afterwards. */
+async function changeFile(
+  path: string,
+  file: string,
+  fresh: string,
+  lock: FileHandle,
+  { user, line }: { readonly user: string; readonly line: string },
+): Promise<UsersFileChange> {
+  try {
+    const read = await readTextFile(file, "users");
+    if (!read.ok && read.missing !== true) {
+      await rm(fresh, { force: true });
+      return refuse(`Cannot read ${path}: ${read.reason}.`);
+    }
+    const changed = putLine(read.ok ? read.text : "", user, line);
+    await lock.writeFile(changed.text);
+    if (read.ok) await takeOver(lock, file);
+    await lock.sync();
+    await rename(fresh, file);
+    return { ok: true, replaced: changed.replaced };
+  } catch (error) {
+    await rm(fresh, { force: true });
+    throw error;
+  }
+}
+
+/** Makes the file that nobody else may have at the same time; undefined when somebody keeps it. */
+async function takeLock(path: string): Promise<FileHandle | undefined> {
+  const deadline = performance.now() + LOCK_MS;
+  for (;;) {
+    try {
+      return await open(path, "wx", 0o600);
+    } catch (error) {
+      if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) throw error;
+      if (performance.now() > deadline) return undefined;
+      await Bun.sleep(LOCK_POLL_MS);
+    }
+  }
+}
+
+async function takeOver(fresh: FileHandle, file: string): Promise<void> {
+  const [own, old] = await Promise.all([fresh.stat(), stat(file)]);
+  if (own.uid !== old.uid || own.gid !== old.gid) await fresh.chown(old.uid, old.gid);
+  await fresh.chmod(old.mode & 0o777);
+}
+
+/** The text with the line of the user, which replaces the first of theirs; others of the same user go. */
+function putLine(text: string, user: string, line: string): { text: string; replaced: boolean } {
+  const lines = text.split("\n");
+  const isTheirs = (each: string): boolean =>
+    each
+      .replace(/^\ufeff/, "")
+      .trimStart()
+      .startsWith(`${user}:`);
+  const first = lines.findIndex(isTheirs);
+  if (first < 0) {
+    const end = text === "" || text.endsWith("\n") ? "" : "\n";
+    return { text: `${text}${end}${line}\n`, replaced: false };
+  }
+  const ending = lines[first]?.endsWith("\r") ? "\r" : "";
+  const kept = lines.filter((each, at) => at <= first || !isTheirs(each));
+  const whole = kept.with(first, `${line}${ending}`).join("\n");
+  return { text: whole.endsWith("\n") ? whole : `${whole}\n`, replaced: true };
+}
+
+function refuse(message: string): UsersFileChange {
+  return { ok: false, message };
+}

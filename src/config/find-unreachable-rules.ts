@@ -1,0 +1,92 @@
+import { AddressSet } from "../address/address-set.ts";
+import type { Cidr } from "../address/cidr.ts";
+import type { Rule, TargetPattern } from "../proxy/policy/policy.ts";
+import { PortSet } from "../proxy/policy/port-set.ts";
+import type { RuleList } from "../proxy/policy/rule-list.ts";
+import { type TargetIndex, TargetIndexBuilder } from "../proxy/policy/target-index.ts";
+import { type Problem, quoteValue } from "./problem.ts";
+
+/** Each rule is compared with the rules before it. Rules after this many are not looked at, to bound the work. */
+const MAX_RULES = 1000;
+
+/**
+ * Finds rules that can never match, because one rule before them decides about everything that they could
+ * match. Rules that only several others together cover are not found.
+ */
+export function findUnreachableRules(rules: readonly Rule[]): Problem[] {
+  const problems: Problem[] = [];
+  const earlier: Cover[] = [];
+  for (const [at, rule] of rules.slice(0, MAX_RULES).entries()) {
+    const cover = earlier.find((each) => each.holds(rule));
+    if (cover !== undefined)
+      problems.push({
+        path: ["rules", at],
+        message: `The rule never matches: ${quoteValue(cover.name)} before it decides about all that it could match. Put it before that one, or leave it out.`,
+      });
+    // A function may pass on to the next rule.
+    else if (rule.verdict.kind !== "hook" && at + 1 < rules.length) earlier.push(new Cover(rule));
+  }
+  return problems;
+}
+
+const everything: TargetPattern = { host: { kind: "any" }, ports: [] };
+
+/** All that one rule decides about. */
+class Cover {
+  readonly name: string;
+  readonly #from: AddressSet | undefined;
+  readonly #users: ReadonlySet<string> | undefined;
+  readonly #targets: TargetIndex;
+
+  constructor({ name, from, users, to }: Rule) {
+    this.name = name;
+    this.#from = from && new AddressSet(from);
+    this.#users = users;
+    const targets = new TargetIndexBuilder();
+    targets.add(0, to);
+    this.#targets = targets.build([{}]);
+  }
+
+  holds({ from, users, to = [everything] }: Rule): boolean {
+    if (!this.#holdsClients(from) || !this.#holdsUsers(users)) return false;
+    for (const pattern of to) if (!this.#holdsTarget(pattern)) return false;
+    return true;
+  }
+
+  #holdsClients(from: readonly Cidr[] | undefined): boolean {
+    const own = this.#from;
+    return own === undefined || from?.every((range) => own.hasRange(range)) === true;
+  }
+
+  #holdsUsers(users: ReadonlySet<string> | undefined): boolean {
+    return this.#users === undefined || users?.isSubsetOf(this.#users) === true;
+  }
+
+  #holdsTarget({ host, ports }: TargetPattern): boolean {
+    const wanted = new PortSet(ports);
+    return this.#listAround(host).some((list) => list?.forAll.some((group) => group.ports.covers(wanted)));
+  }
+
+  /** The lists of all patterns that hold everything that `host` holds. */
+  #listAround(host: TargetPattern["host"]): (RuleList | undefined)[] {
+    const { open, names, ranges, lists } = this.#targets;
+    const found = [open];
+    switch (host.kind) {
+      case "any":
+        return found;
+      case "name":
+        return [...found, ...names.find(host.name).map((list) => lists[list])];
+      case "suffix":
+        // The star is no name: only suffixes match it.
+        return [...found, ...names.find(`*.${host.suffix}`).map((list) => lists[list])];
+      case "cidr": {
+        const around: (RuleList | undefined)[] = [];
+        for (let node = ranges.findAround(host.cidr); node !== undefined; node = node.wider)
+          around.push(lists[node.value]);
+        return [...found, ...around];
+      }
+      default:
+        return host satisfies never;
+    }
+  }
+}

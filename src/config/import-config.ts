@@ -1,0 +1,154 @@
+import * as api from "../index.ts";
+import { formatPlace } from "./places.ts";
+import type { Checked, Problem } from "./problem.ts";
+import { skipSpace, skipToken } from "./scan-script.ts";
+
+/** Milliseconds that a file gets to be imported, and its export to settle. */
+const IMPORT_MS = 10_000;
+
+/** A file in TypeScript or JavaScript, read already. `path` is absolute. */
+export interface Script {
+  readonly path: string;
+  readonly text: string;
+}
+
+/** Runs a configuration file and gives what it exports, once that has settled. */
+export async function importConfig({ path, text }: Script, deadlineMs = IMPORT_MS): Promise<Checked<unknown>> {
+  provideApi();
+  const late = startDeadline(deadlineMs);
+  try {
+    const module = await Promise.race([import(path) as Promise<Readonly<Record<string, unknown>>>, late.over]);
+    if (module === late.signal) return tellLate({ path, text }, deadlineMs);
+    const exported = (module as Readonly<Record<string, unknown>>)["default"];
+    // Of the objects that are no promise by class, those with a then() are taken for one by every await.
+    const settled: unknown = await Promise.race([exported, late.over]);
+    if (settled === late.signal)
+      return refuse(path, `The promise that the file exports did not settle within ${deadlineMs / 1000} s.`);
+    if (settled !== undefined) return { ok: true, value: settled };
+    return refuse(path, 'The file exports no configuration. Write "export default defineConfig({ … })".');
+  } catch (error) {
+    return refuseImport(path, error);
+  } finally {
+    late.cancel();
+  }
+}
+
+let providesApi = false;
+
+/** Makes `import … from "penstock"` work in a configuration file with no package beside it. */
+function provideApi(): void {
+  if (providesApi) return;
+  providesApi = true;
+  Bun.plugin({
+    name: "penstock",
+    setup(build) {
+      build.module("penstock", () => ({
+        exports: { ...api },
+        loader: "object",
+      }));
+    },
+  });
+}
+
+/** A promise that resolves with `signal` when the time is over. */
+function startDeadline(ms: number) {
+  const signal = Symbol("late");
+  const { promise: over, resolve } = Promise.withResolvers<symbol>();
+  const timer = setTimeout(() => resolve(signal), ms);
+  return { signal, over, cancel: () => clearTimeout(timer) };
+}
+
+function tellLate({ path, text }: Script, ms: number): Checked<never> {
+  const waits = findAwaits(text);
+  const [first] = waits;
+  const late = `The file was not done after ${ms / 1000} s: it waits for`;
+  if (first === undefined) return refuse(path, `${late} a file that it imports.`);
+  const before = text.slice(0, first).split("\n");
+  const place = formatPlace(path, before.length, (before.at(-1)?.length ?? 0) + 1);
+  return refuse(
+    place,
+    waits.length === 1
+      ? `${late} what it awaits here, or for a file that it imports.`
+      : `${late} one of the ${waits.length} things that it awaits, of which this is the first, or for a file that it imports.`,
+  );
+}
+
+/** Offsets of what looks like an `await` of the file. */
+function findAwaits(text: string): number[] {
+  const found: number[] = [];
+  for (let at = skipSpace(text, 0); at < text.length;) {
+    if (/^await\b/.test(text.slice(at, at + 6))) found.push(at);
+    // What is in brackets is looked at, too.
+    at = skipSpace(text, "([{}])".includes(text[at] ?? "") ? at + 1 : skipToken(text, at));
+  }
+  return found;
+}
+
+/** The file is somebody else's code and may throw anything. The compiler throws several errors as one. */
+function refuseImport(path: string, thrown: unknown): Checked<never> {
+  const errors: readonly unknown[] = thrown instanceof AggregateError ? thrown.errors : [thrown];
+  const problems = errors.map((error): Problem => ({
+    path: [],
+    place: findPlace(path, error),
+    message: describe(error),
+  }));
+  return { ok: false, problems };
+}
+
+/** What was thrown, without the words of the file that the compiler quotes: they may be a password without its quotes. */
+function describe(error: unknown): string {
+  if (!(error instanceof Error) && !isBuildMessage(error))
+    return typeof error === "string" ? finish(hideCredentials(error)) : "The file threw something that is no error.";
+  const { name, message } = error;
+  if (name === "ReferenceError") return "The file uses a name that is not defined.";
+  const text = message.replace(/ \(evaluating .*$/s, "");
+  if (name === "BuildMessage" || name === "SyntaxError") return finish(hideQuoted(text));
+  // What is not found is told by name: it stands in a declaration.
+  return finish(hideCredentials(name === "ResolveMessage" ? text.replace(/ imported from .*$/s, "") : text));
+}
+
+/** The compiler's errors are none by class. */
+function isBuildMessage(error: unknown): error is { name: string; message: string } {
+  return typeof error === "object" && error !== null && "name" in error && "message" in error;
+}
+
+/** Leaves out quoted words, but for those of the language. */
+function hideQuoted(text: string): string {
+  // These are names of import declarations.
+  if (text.startsWith("Export named")) return text;
+  return text
+    .replace(/^(Unexpected) (?!end of file$).*[\p{L}\p{N}].*$/su, "$1 word")
+    .replace(/^(Invalid [\w ]+):.*$/s, "$1")
+    .replace(/(["'])((?:(?!\1).)*)\1/gs, (quoted, _, inner: string) =>
+      /^[^\p{L}\p{N}]{1,3}$/u.test(inner) || /^(?:class|const|default|export|import|from|of|in|as)$/.test(inner)
+        ? quoted
+        : '"…"',
+    );
+}
+
+/** Leaves out what may be the user and password of a URL, with or without its beginning. */
+function hideCredentials(text: string): string {
+  return text.replace(/[^\s"'`(]*:.*@/gs, "[redacted]@");
+}
+
+function finish(message: string): string {
+  return `${message.slice(0, 500).replace(/\.$/, "")}.`;
+}
+
+/** Where in the file: from the compiler's position, else from the first frame of the stack that is in the file. */
+function findPlace(path: string, error: unknown): string {
+  const details = error as {
+    position?: { line?: number; column?: number } | null;
+    stack?: unknown;
+  } | null;
+  const position = details?.position;
+  if (position?.line !== undefined) return formatPlace(path, position.line, position.column);
+  const frames = typeof details?.stack === "string" ? details.stack : "";
+  const start = frames.indexOf(`${path}:`);
+  const place = /^:([0-9]+):([0-9]+)/.exec(frames.slice(start + path.length));
+  return start < 0 || !place ? path : formatPlace(path, Number(place[1]), Number(place[2]));
+}
+
+function refuse(place: string, message: string): Checked<never> {
+  return { ok: false, problems: [{ path: [], place, message }] };
+}

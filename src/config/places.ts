@@ -1,0 +1,92 @@
+import type { Problem } from "./problem.ts";
+
+/**
+ * Settings whose places in a file are wanted, as a tree by their paths. A
+ * locator walks the text once and notes where each of them begins.
+ */
+export interface Wanted {
+  /** Offset of the setting in the text; undefined when it was not found. */
+  at: number | undefined;
+  readonly members: Map<string, Wanted>;
+}
+
+/** Notes in `wanted` where the settings of a text begin. What cannot be found stays undefined. */
+export type Locate = (text: string, wanted: Wanted) => void;
+
+/** A text and how to find settings in it. `path` is the file that it is from. */
+export interface Source {
+  readonly path: string;
+  readonly text: string;
+  readonly locate: Locate;
+}
+
+/**
+ * Adds to each problem of the file the place of its setting, or of the nearest
+ * setting around it that can be found. A problem from elsewhere stays as it is.
+ */
+export function attachPlaces(problems: readonly Problem[], source: Source | undefined): Problem[] {
+  if (source === undefined) return [...problems];
+  const root: Wanted = { at: undefined, members: new Map() };
+  const ours = problems.filter(isOfFile);
+  if (ours.length === 0) return [...problems];
+  for (const { path } of ours) want(root, path);
+  source.locate(source.text, root);
+  const lines = new LineIndex(source.text);
+  return problems.map((problem) => {
+    const at = isOfFile(problem) ? findOffset(root, problem.path) : undefined;
+    return at === undefined ? problem : { ...problem, place: formatPlace(source.path, ...lines.find(at)) };
+  });
+}
+
+/** `proxy.config.json:3:5`, as compilers write it. */
+export function formatPlace(path: string, line?: number, column?: number): string {
+  return [path, line, column].filter((part) => part !== undefined).join(":");
+}
+
+function isOfFile({ path, origin, place }: Problem): boolean {
+  return origin === undefined && place === undefined && path.length > 0;
+}
+
+function want(root: Wanted, path: readonly PropertyKey[]): void {
+  let node = root;
+  for (const key of path) {
+    let member = node.members.get(String(key));
+    if (member === undefined) {
+      member = { at: undefined, members: new Map() };
+      node.members.set(String(key), member);
+    }
+    node = member;
+  }
+}
+
+function findOffset(root: Wanted, path: readonly PropertyKey[]): number | undefined {
+  let node: Wanted | undefined = root;
+  let nearest: number | undefined;
+  for (const key of path) {
+    node = node.members.get(String(key));
+    if (node === undefined) break;
+    nearest = node.at ?? nearest;
+  }
+  return nearest;
+}
+
+/** Turns offsets into lines and columns, which count from 1. */
+class LineIndex {
+  /** Where each line begins. */
+  readonly #starts = [0];
+
+  constructor(text: string) {
+    for (let at = text.indexOf("\n"); at >= 0; at = text.indexOf("\n", at + 1)) this.#starts.push(at + 1);
+  }
+
+  find(offset: number): [line: number, column: number] {
+    let low = 0;
+    let high = this.#starts.length - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      if ((this.#starts[middle] ?? 0) <= offset) low = middle;
+      else high = middle - 1;
+    }
+    return [low + 1, offset - (this.#starts[low] ?? 0) + 1];
+  }
+}

@@ -1,0 +1,123 @@
+import { types } from "node:util";
+
+import type { Problem } from "./problem.ts";
+
+/** Deeper than any configuration, and shallow enough for the stack. */
+const MAX_DEPTH = 100;
+/** A million names fit; aliases of YAML that multiply each other do not. */
+const MAX_VALUES = 4_000_000;
+
+type Path = readonly PropertyKey[];
+
+/** What stands in a copy in the place of a value that was refused: it is set, and is nothing that the schema accepts. */
+const REFUSED = Symbol("refused");
+
+/** A copy of what a file gave, and what could not be copied. */
+export interface PlainData {
+  readonly value: unknown;
+  readonly problems: readonly Problem[];
+}
+
+/**
+ * Copies what a configuration file gave, and refuses whatever is more than plain
+ * data: the schema looks at own enumerable fields alone, so that a promise, a
+ * Map, an object with getters or with inherited fields would be an empty section,
+ * and its settings silently gone. Functions pass: the schema knows where they may be.
+ */
+export function copyPlainData(value: unknown): PlainData {
+  const copier = new Copier();
+  return { value: copier.copy(value, []), problems: copier.problems };
+}
+
+/** `problems` without those that only say that a refused value is no setting. */
+export function withoutRefused(problems: readonly Problem[], refused: readonly Problem[]): Problem[] {
+  if (refused.length === 0) return [...problems];
+  return problems.filter(({ path }) => !refused.some((each) => each.path.every((key, at) => path[at] === key)));
+}
+
+class Copier {
+  readonly problems: Problem[] = [];
+  /** What the value at hand is part of. */
+  readonly #open = new Set<object>();
+  #values = 0;
+
+  copy(value: unknown, path: Path): unknown {
+    this.#count(value, path);
+    if (typeof value !== "object" || value === null || this.#values >= MAX_VALUES) return value;
+    const fault = findFault(value, this.#open, path.length);
+    if (fault !== undefined) return this.#refuse(path, fault);
+    this.#open.add(value);
+    const copy = Array.isArray(value) ? this.#copyList(value, path) : this.#copyMap(value, path);
+    this.#open.delete(value);
+    return copy;
+  }
+
+  #copyList(list: readonly unknown[], path: Path): unknown[] {
+    const copy: unknown[] = [];
+    // Not entries(): that is the list's own method, which may have been replaced, and it hides holes.
+    for (let at = 0; at < list.length; at++) {
+      if (Object.hasOwn(list, at)) copy.push(this.#copyField(list, at, path));
+      else {
+        this.#refuse([...path, at], "Found a hole in the list. Write a value, or close the gap.");
+        break;
+      }
+    }
+    const extra = Reflect.ownKeys(list).length - list.length - 1;
+    if (extra > 0) this.#refuse(path, "Found a list that has other fields than its items. Write a plain list.");
+    return copy;
+  }
+
+  #copyMap(map: object, path: Path): Record<string, unknown> {
+    const copy: Record<string, unknown> = {};
+    for (const key of Reflect.ownKeys(map)) {
+      if (typeof key === "symbol")
+        this.#refuse(path, "Found a field whose name is a symbol. Write settings under texts.");
+      // It is the one name that would not become a field of the copy.
+      else if (key === "__proto__") this.#refuse([...path, key], "There is no such setting.");
+      else copy[key] = this.#copyField(map, key, path);
+    }
+    return copy;
+  }
+
+  #copyField(holder: object, key: string | number, path: Path): unknown {
+    const field = Object.getOwnPropertyDescriptor(holder, key);
+    if (field === undefined || !("value" in field))
+      return this.#refuse([...path, key], "Found a getter. Write the value itself.");
+    if (field.enumerable !== true)
+      return this.#refuse([...path, key], "Found a hidden field. Write it as an ordinary one.");
+    const value: unknown = field.value;
+    // Most values are texts of long lists: no path is made for each.
+    return typeof value === "object" && value !== null ? this.copy(value, [...path, key]) : this.#count(value, path);
+  }
+
+  #count(value: unknown, path: Path): unknown {
+    this.#values++;
+    if (this.#values === MAX_VALUES) this.#refuse(path, "The configuration has too many values.");
+    return value;
+  }
+
+  #refuse(path: Path, message: string): symbol {
+    this.problems.push({ path, message });
+    return REFUSED;
+  }
+}
+
+/** Why an object is no plain map and no plain list. */
+function findFault(value: object, open: ReadonlySet<object>, depth: number): string | undefined {
+  if (types.isProxy(value)) return "Found a Proxy. Write a plain map or list.";
+  if (open.has(value)) return "Found a value that is part of itself. Write each value out.";
+  if (depth > MAX_DEPTH) return "The values are nested too deep.";
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (Array.isArray(value)) return prototype === Array.prototype ? undefined : describeClass(value);
+  return prototype === Object.prototype || prototype === null ? undefined : describeClass(value);
+}
+
+function describeClass(value: object): string {
+  if (types.isPromise(value)) return 'Found a promise. Write "await" before it.';
+  if (types.isMap(value)) return "Found a Map. Write a plain map of settings, as Object.fromEntries() makes it.";
+  if (types.isSet(value)) return "Found a Set. Write a list, as in [...names].";
+  if (types.isDate(value)) return "Found a date. Write a text, a number or a map of settings.";
+  if (value instanceof URL) return "Found a URL object. Write the URL as a text, as its href is.";
+  if (types.isRegExp(value)) return "Found a regular expression. Write a text.";
+  return "Found an object of a class, or with inherited fields. Write a plain map or list.";
+}

@@ -1,0 +1,182 @@
+import type { Conn, ConnSink } from "./conn.ts";
+
+/**
+ * Bytes that may wait in memory for a consumer before the reader is paused.
+ * Room for a ClientHello or two that a hasty client sends before its answer.
+ */
+const WAITING_CAP = 64 * 1024;
+
+/**
+ * The consumer's side of a connection, whatever socket is below: what arrives
+ * is told in order, or waits until somebody wants to hear of it.
+ */
+export abstract class BufferedConn implements Conn {
+  abstract readonly encrypted: boolean;
+  abstract readonly remoteAddress: string;
+  abstract readonly remotePort: number;
+  abstract readonly localAddress: string;
+  abstract readonly localPort: number;
+  abstract readonly fd: number;
+  bytesRead = 0;
+  bytesWritten = 0;
+  closed = false;
+  whenClosed: (() => void) | undefined;
+
+  #sink: ConnSink | undefined;
+  /** Never empty: most connections have nothing that waits, most of the time. */
+  #waiting: Uint8Array[] | undefined;
+  #waitingBytes = 0;
+  /** Whether the consumer asked for silence. */
+  #paused = false;
+  /** What the peer did and the consumer has not been told yet. */
+  #endUntold = false;
+  #closeUntold = false;
+  #reset = false;
+  /** The peer's FIN has come. */
+  #ended = false;
+
+  abstract write(bytes: Uint8Array): number;
+  abstract shutdown(): void;
+  abstract reset(): void;
+  abstract close(): void;
+  /** Sees to it that bytes are read, or not, as `silent` says. Called whenever that may have changed. */
+  protected abstract settleReader(): void;
+
+  get unreadBytes(): number {
+    return this.#waitingBytes;
+  }
+
+  /** Nothing is to be read for now. */
+  protected get silent(): boolean {
+    return this.#paused || (this.#sink === undefined && this.#waitingBytes >= WAITING_CAP);
+  }
+
+  /** Bytes that may be read at once: those that wait for a consumer stay under the cap. */
+  protected get room(): number {
+    return this.#sink === undefined ? WAITING_CAP - this.#waitingBytes : Number.POSITIVE_INFINITY;
+  }
+
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  attach(sink: ConnSink): void {
+    this.#sink = sink;
+    this.#paused = false;
+    this.#deliver();
+    if (!this.closed) this.settleReader();
+  }
+
+  detach(): void {
+    this.#sink = undefined;
+    this.#paused = false;
+  }
+
+  unread(bytes: Uint8Array): void {
+    if (bytes.length === 0) return;
+    const own = new Uint8Array(bytes);
+    if (this.#waiting === undefined) this.#waiting = [own];
+    else this.#waiting.unshift(own);
+    this.#waitingBytes += bytes.length;
+    this.bytesRead -= bytes.length;
+  }
+
+  pause(): void {
+    this.#paused = true;
+    if (!this.closed) this.settleReader();
+  }
+
+  resume(): void {
+    this.#paused = false;
+    this.#deliver();
+    if (!this.closed) this.settleReader();
+  }
+
+  /** Bytes came, in memory that the reader uses again after the call. */
+  protected tellData(chunk: Uint8Array): void {
+    if (this.#sink !== undefined && this.#waiting === undefined && !this.#paused) {
+      this.bytesRead += chunk.length;
+      this.#sink.data(chunk);
+      return;
+    }
+    const own = new Uint8Array(chunk);
+    if (this.#waiting === undefined) this.#waiting = [own];
+    else this.#waiting.push(own);
+    this.#waitingBytes += chunk.length;
+    if (!this.closed) this.settleReader();
+  }
+
+  /** The peer's FIN came. */
+  protected tellEnd(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#endUntold = true;
+    this.#deliver();
+  }
+
+  /** There is room for writing again. */
+  protected tellDrain(): void {
+    this.#sink?.drain();
+  }
+
+  /**
+   * The connection is gone, for good. `voids`: what was not consumed yet never
+   * will be; else the peer had its say, even when its end was not told.
+   */
+  protected tellClose(reset: boolean, voids: boolean): void {
+    if (this.closed) return;
+    this.closed = true;
+    this.#reset = reset;
+    this.#closeUntold = true;
+    if (voids) {
+      this.#waiting = undefined;
+      this.#waitingBytes = 0;
+      this.#endUntold = false;
+    } else if (!this.#ended) {
+      this.#ended = true;
+      this.#endUntold = true;
+    }
+    this.#deliver();
+    const told = this.whenClosed;
+    this.whenClosed = undefined;
+    told?.();
+  }
+
+  /** The connection has been taken away from here: nobody is told anything any more. */
+  protected forgetConsumer(): void {
+    this.#sink = undefined;
+    this.whenClosed = undefined;
+    this.closed = true;
+  }
+
+  /** Takes what waits, without its being read. */
+  protected takeWaiting(): Uint8Array | undefined {
+    const waiting = this.#waiting;
+    this.#waiting = undefined;
+    this.#waitingBytes = 0;
+    return waiting === undefined ? undefined : Buffer.concat(waiting);
+  }
+
+  /** Hands over what waits, in order, as long as the consumer wants it. */
+  #deliver(): void {
+    while (this.#sink !== undefined && !this.#paused) {
+      const chunk = this.#waiting?.shift();
+      if (chunk !== undefined) {
+        if (this.#waiting?.length === 0) this.#waiting = undefined;
+        this.#waitingBytes -= chunk.length;
+        this.bytesRead += chunk.length;
+        this.#sink.data(chunk);
+      } else if (this.#endUntold) {
+        this.#endUntold = false;
+        this.#sink.end();
+      } else {
+        break;
+      }
+    }
+    // The end of everything is told even to a consumer that asked for silence, once nothing waits before it.
+    if (this.#sink !== undefined && this.#closeUntold && this.#waiting === undefined && !this.#endUntold) {
+      this.#closeUntold = false;
+      this.#sink.close(this.#reset);
+    }
+  }
+}

@@ -1,0 +1,78 @@
+import type { Detachable, TakenDescriptor } from "./detachable.ts";
+
+/**
+ * One end of a byte stream: a TCP connection, or TLS on top of one.
+ *
+ * At most one consumer at a time is attached as the sink. Whatever arrives
+ * while there is none waits in order under a cap, so stages can pass a
+ * connection on without losing a byte.
+ */
+export interface Conn {
+  /** Address and port of the peer; textual, canonical. */
+  readonly remoteAddress: string;
+  readonly remotePort: number;
+  readonly localAddress: string;
+  readonly localPort: number;
+  /** Whether bytes are encrypted by this process: such a connection cannot be spliced. */
+  readonly encrypted: boolean;
+  /** Descriptor of the TCP socket, or -1 when there is none to hand over. */
+  readonly fd: number;
+  /** Bytes handed to sinks, and bytes accepted by `write`, since the beginning. */
+  readonly bytesRead: number;
+  readonly bytesWritten: number;
+  /** Whether the connection is closed, both ways, for good. */
+  readonly closed: boolean;
+
+  /** Whether the peer has sent FIN, also when the consumer was not told yet. */
+  readonly ended: boolean;
+
+  /** How its descriptor can be handed to a splice lane; absent when it cannot be, now or ever. */
+  readonly detachable?: Detachable | undefined;
+  /**
+   * Gives its descriptor and what is unread to the caller, who owns both then;
+   * undefined when the connection is gone. Nobody hears of it any more. Absent
+   * where the descriptor belongs to the runtime, or where there is none.
+   */
+  takeDescriptor?(): TakenDescriptor | undefined;
+
+  /** Told once when the connection is gone, whoever is the consumer. */
+  whenClosed: (() => void) | undefined;
+
+  /** Makes `sink` the consumer and delivers what waited, then resumes reading unless paused by the sink. */
+  attach(sink: ConnSink): void;
+  /** Takes the consumer away; up to 64 KiB then wait in memory before the reader is paused. */
+  detach(): void;
+  /** Puts a copy of the bytes back in front of what is still to be read. Only while detached. */
+  unread(bytes: Uint8Array): void;
+  /** Bytes that wait while detached. */
+  readonly unreadBytes: number;
+  /**
+   * Writes what fits and returns the count taken; the caller keeps the rest until `drain`. -1 when closed for writing.
+   * Keeps no reference to `bytes`: they may be lent (see `ConnSink.data`).
+   */
+  write(bytes: Uint8Array): number;
+  /** Stops and restarts reading. */
+  pause(): void;
+  resume(): void;
+  /** Sends FIN (after TLS: close_notify first). Reading goes on. */
+  shutdown(): void;
+  /** Sends RST and forgets the connection. */
+  reset(): void;
+  /** Closes in order: what was accepted by `write` still goes out. With TLS it waits for the peer's end; a second call does not. */
+  close(): void;
+}
+
+/** The consumer of a connection. `close` is always the last call and comes exactly once. */
+export interface ConnSink {
+  /**
+   * Bytes came. `chunk` is lent: it is valid only during the call, because the
+   * next read goes into the same memory. Whoever keeps bytes copies them.
+   */
+  data(chunk: Uint8Array): void;
+  /** The peer sent FIN; writing is still possible. */
+  end(): void;
+  /** There is room for writing again after a short write. */
+  drain(): void;
+  /** The connection is gone. `reset` is true after RST or any error, false after both sides were done. */
+  close(reset: boolean): void;
+}

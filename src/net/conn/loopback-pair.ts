@@ -1,0 +1,60 @@
+import { parseIp } from "../../address/ip.ts";
+import { type ConnectAttempt, connectTcp } from "../runtime/connect.ts";
+import { listenTcp } from "../runtime/listen.ts";
+import type { SocketConn } from "../runtime/socket-conn.ts";
+
+const HOST = "127.0.0.1";
+
+/** Two connections that are each other's peers: what is written to one is read from the other. */
+export type LoopbackPair = readonly [SocketConn, SocketConn];
+
+/**
+ * Opens a pair of connected sockets on loopback, for what works on sockets only.
+ * `done` is told undefined when this machine has no descriptors or ports left.
+ *
+ * Anybody on this machine could connect to the listener in between: the two ends
+ * recognise each other by their ports, and everybody else is sent away.
+ */
+export function openLoopbackPair(done: (pair: LoopbackPair | undefined) => void): ConnectAttempt {
+  const accepted: SocketConn[] = [];
+  let near: SocketConn | undefined;
+  const listening = listenTcp(HOST, 0, (conn) => {
+    accepted.push(conn);
+    settle();
+  });
+  const ip = parseIp(HOST);
+  if (!listening.ok || ip === undefined) {
+    queueMicrotask(() => done(undefined));
+    return { cancel: () => {} };
+  }
+  const { listener } = listening;
+  const attempt = connectTcp({ ip, port: listener.port }, (result) => {
+    if (result.ok) {
+      near = result.conn;
+      settle();
+    } else {
+      end();
+      done(undefined);
+    }
+  });
+
+  function settle(): void {
+    const far = accepted.find((conn) => conn.remotePort === near?.localPort);
+    if (near === undefined || far === undefined) return;
+    end(far);
+    done([near, far]);
+  }
+
+  function end(kept?: SocketConn): void {
+    listener.stop();
+    for (const conn of accepted) if (conn !== kept) conn.reset();
+  }
+
+  return {
+    cancel() {
+      attempt.cancel();
+      near?.reset();
+      end();
+    },
+  };
+}

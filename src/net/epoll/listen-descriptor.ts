@@ -1,0 +1,143 @@
+import type { Ip } from "../../address/ip.ts";
+import type { Accept, ListenResult, TurnAway } from "../runtime/listen.ts";
+import { KEEP_ALIVE } from "../conn/keep-alive.ts";
+import {
+  AF_INET,
+  AF_INET6,
+  EPOLLIN,
+  IPPROTO_IPV6,
+  IPPROTO_TCP,
+  IPV6_V6ONLY,
+  O_CLOEXEC,
+  O_NONBLOCK,
+  SO_KEEPALIVE,
+  SO_REUSEADDR,
+  SOCK_STREAM,
+  SOL_SOCKET,
+  TCP_KEEPCNT,
+  TCP_KEEPIDLE,
+  TCP_KEEPINTVL,
+  TCP_NODELAY,
+} from "../libc/constants.ts";
+import { DescriptorConn } from "./descriptor-conn.ts";
+import { EAGAIN, EMFILE, ENFILE, ENOBUFS, ENOMEM, nameErrno } from "../libc/errno.ts";
+import type { Reactor, Watcher } from "./reactor.ts";
+import { encodeSocketAddress, readSocketIp, readSocketPort, socketAddressBytes } from "../libc/socket-address.ts";
+import { keepUrgentInline } from "../libc/socket.ts";
+
+/** As many as the kernel allows (`net.core.somaxconn`) wait to be accepted. */
+const BACKLOG = 4096;
+/** Accepted in a row, before others have their turn. */
+const ACCEPTS_PER_TURN = 64;
+/** Milliseconds until it is tried again after the system had no room for another descriptor. */
+const PAUSE_MS = 100;
+
+/** Binds a TCP listener that the reactor watches. An IPv6 one takes IPv4 clients, too, where its address stands for both. */
+export function listenDescriptor(
+  reactor: Reactor,
+  ip: Ip,
+  port: number,
+  accept: Accept<DescriptorConn>,
+  turnAway?: TurnAway,
+): ListenResult {
+  const { libc } = reactor;
+  const fd = libc.socket(ip.family === 4 ? AF_INET : AF_INET6, SOCK_STREAM | O_NONBLOCK | O_CLOEXEC, 0);
+  if (fd < 0) return { ok: false, code: nameErrno(-fd) };
+  const set = (level: number, name: number, value: number): void =>
+    void libc.setSocketOption(fd, level, name, Int32Array.of(value));
+  set(SOL_SOCKET, SO_REUSEADDR, 1);
+  if (ip.family === 6) set(IPPROTO_IPV6, IPV6_V6ONLY, 0);
+  // What is set here holds for every connection that is accepted: a dozen system calls less for each.
+  keepUrgentInline(libc, fd);
+  set(IPPROTO_TCP, TCP_NODELAY, 1);
+  set(SOL_SOCKET, SO_KEEPALIVE, 1);
+  set(IPPROTO_TCP, TCP_KEEPIDLE, KEEP_ALIVE.idleSeconds);
+  set(IPPROTO_TCP, TCP_KEEPINTVL, KEEP_ALIVE.intervalSeconds);
+  set(IPPROTO_TCP, TCP_KEEPCNT, KEEP_ALIVE.count);
+  const result = libc.bind(fd, encodeSocketAddress(ip, port)) || libc.listen(fd, BACKLOG);
+  if (result < 0) {
+    libc.close(fd);
+    return { ok: false, code: nameErrno(-result) };
+  }
+  const address = new Uint8Array(socketAddressBytes);
+  libc.getSocketName(fd, address);
+  const listener = new Listener(reactor, fd, accept, turnAway);
+  if (!listener.watch()) {
+    libc.close(fd);
+    return { ok: false, code: "ENOMEM" };
+  }
+  return {
+    ok: true,
+    listener: { host: ip.text, port: readSocketPort(address), stop: () => listener.stop() },
+  };
+}
+
+class Listener implements Watcher {
+  readonly #reactor: Reactor;
+  readonly #fd: number;
+  readonly #accept: Accept<DescriptorConn>;
+  readonly #turnAway: TurnAway | undefined;
+  readonly #address = new Uint8Array(socketAddressBytes);
+  #stopped = false;
+  /** The one that is being given away. */
+  #accepted: DescriptorConn | undefined;
+
+  constructor(reactor: Reactor, fd: number, accept: Accept<DescriptorConn>, turnAway: TurnAway | undefined) {
+    this.#reactor = reactor;
+    this.#fd = fd;
+    this.#accept = accept;
+    this.#turnAway = turnAway;
+  }
+
+  watch(): boolean {
+    return this.#reactor.add(this.#fd, EPOLLIN, this);
+  }
+
+  stop(): void {
+    if (this.#stopped) return;
+    this.#stopped = true;
+    this.#reactor.closeDescriptor(this.#fd);
+  }
+
+  onEvent(): void {
+    for (let count = 0; count < ACCEPTS_PER_TURN && !this.#stopped; count += 1) {
+      const fd = this.#reactor.libc.acceptFrom(this.#fd, this.#address, O_NONBLOCK | O_CLOEXEC);
+      if (fd >= 0) this.#welcome(fd);
+      else if (fd === -EAGAIN) return;
+      else if (isExhausted(fd)) return this.#pause();
+      // Anything else is about a connection that is gone already (accept(2)): the next one may be better.
+    }
+  }
+
+  onBug(): void {
+    // One connection could not be served for a mistake of ours. The others can.
+    this.#accepted?.reset();
+  }
+
+  #welcome(fd: number): void {
+    const ip = readSocketIp(this.#address);
+    const port = readSocketPort(this.#address);
+    if (ip === undefined || this.#reactor.descriptors.judge(fd) === "last") {
+      this.#reactor.reset(fd);
+      if (ip !== undefined) this.#turnAway?.(ip, port);
+      return;
+    }
+    const conn = new DescriptorConn(this.#reactor, fd, ip, port);
+    this.#accepted = conn;
+    this.#accept(conn, ip);
+    this.#accepted = undefined;
+  }
+
+  /** Clients wait in the kernel meanwhile. */
+  #pause(): void {
+    this.#reactor.remove(this.#fd);
+    setTimeout(() => {
+      if (!this.#stopped && !this.watch()) this.#pause();
+    }, PAUSE_MS);
+  }
+}
+
+/** Whether the process or the system has no room for another socket. */
+function isExhausted(result: number): boolean {
+  return result === -EMFILE || result === -ENFILE || result === -ENOBUFS || result === -ENOMEM;
+}

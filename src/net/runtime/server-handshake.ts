@@ -1,0 +1,260 @@
+import type { DetailedPeerCertificate } from "node:tls";
+import type { Socket, SocketHandler, TLSOptions } from "bun";
+import { nameAlert } from "../../protocol/tls/read/iana.ts";
+import { type ClientCertificate, takeClientCertificate } from "./client-certificate.ts";
+import type { Conn } from "../conn/conn.ts";
+import type { ServerTls } from "./server-tls.ts";
+import { SocketConn } from "./socket-conn.ts";
+import { readAlertName } from "./tls-error.ts";
+
+/** What came of a handshake as the server. */
+export type ServerHandshake =
+  | {
+      readonly ok: true;
+      /** The connection, encrypted from now on. Detached; what the client sent after the handshake waits in it. */
+      readonly conn: Conn;
+      /** The name that the client asked for, as it sent it. */
+      readonly serverName: string | undefined;
+      /** What the client showed of itself, and was accepted. */
+      readonly certificate: ClientCertificate | undefined;
+    }
+  | ({ readonly ok: false } & ServerTlsFailure);
+
+/**
+ * - `silent`: not a byte came before the client left or its time was over.
+ * - `timeout`: the handshake was not over in time.
+ * - `gone`: the client ended or reset the connection.
+ * - `plain_http`: the client speaks HTTP without TLS. It can still be answered, in clear.
+ * - `certificate`: the client's certificate is missing, does not verify, or names nobody.
+ * - `alert`: the client ended the handshake and said why.
+ * - `protocol`: the client speaks no TLS, or none of ours.
+ */
+export interface ServerTlsFailure {
+  readonly kind: "silent" | "timeout" | "gone" | "plain_http" | "certificate" | "alert" | "protocol";
+  /** For people: what was found. */
+  readonly note: string;
+  /**
+   * Over which the client can still be told why, in HTTP: in clear after
+   * `plain_http`, encrypted when its certificate is not accepted. It is the
+   * caller's to close. Absent when the connection is closed already.
+   */
+  readonly conn?: Conn;
+}
+
+/** RFC 7301 §3.1: a list of one name with its length before it. */
+const ALPN = Buffer.from("\x08http/1.1", "latin1");
+
+/** While in the handshake, `data` is the handshake; afterwards it is the connection. */
+type TlsSocket = Socket<Handshake | SocketConn>;
+
+/**
+ * Carries a handshake out, with what is unread of `conn` as its beginning. The
+ * caller has read `serverName` from it.
+ */
+export function handshakeAsServer(
+  conn: SocketConn,
+  tls: ServerTls,
+  serverName: string | undefined,
+  leftMs: number,
+): Promise<ServerHandshake> {
+  return new Promise((resolve) => {
+    const begun = takeUnread(conn);
+    if (begun === undefined) {
+      conn.close();
+      resolve(gone);
+      return;
+    }
+    const handshake = new Handshake(tls, serverName, leftMs, resolve);
+    const options: TLSOptions & { secureContext: unknown } = {
+      secureContext: tls.choose(serverName).native,
+      ALPNProtocols: ALPN,
+      requestCert: tls.clients !== "none",
+      // Else Bun closes the connection, and nobody tells the client in words why.
+      rejectUnauthorized: false,
+    };
+    const upgrade = { isServer: true, data: handshake, tls: options, initialData: begun, socket: handlers };
+    const [raw] = (conn.socket as unknown as TlsSocket).upgradeTLS<Handshake | SocketConn>(upgrade);
+    // The handlers of before go on to see the bytes as they come.
+    raw.data = new Overhearer(raw as Socket<SocketConn>, handshake);
+    // Nobody may write in clear any more.
+    conn.onClose(undefined);
+  });
+}
+
+/** Everything that was received and not consumed; undefined when no more can come. */
+function takeUnread(conn: SocketConn): Buffer | undefined {
+  const chunks: Uint8Array[] = [];
+  let open = !conn.closed;
+  const stop = (): void => {
+    open = false;
+  };
+  conn.attach({ data: (chunk) => chunks.push(new Uint8Array(chunk)), end: stop, drain: () => {}, close: stop });
+  conn.detach();
+  return open ? Buffer.concat(chunks) : undefined;
+}
+
+/**
+ * Sees the bytes that the TLS library gets. OpenSSL's clients say in clear that
+ * they do not trust a certificate, where TLS 1.3 has keys already: the library
+ * only tells of a packet that it cannot read.
+ */
+class Overhearer extends SocketConn {
+  readonly #handshake: Handshake;
+
+  constructor(socket: Socket<SocketConn>, handshake: Handshake) {
+    super(socket, false);
+    this.#handshake = handshake;
+  }
+
+  override onData(chunk: Uint8Array): void {
+    if (this.#handshake.over) return;
+    const [type, major, , high, low, level, description] = chunk.subarray(-ALERT_BYTES);
+    // RFC 8446 §6: an alert in clear has two bytes, an encrypted one has more.
+    const isAlert = type === 0x15 && major === 3 && high === 0 && low === 2 && level === 2;
+    if (isAlert && description !== undefined) this.#handshake.heardAlert = nameAlert(description);
+  }
+
+  override onEnd(): void {
+    // The encrypted connection tells.
+  }
+}
+
+/** With the header of its record. */
+const ALERT_BYTES = 7;
+
+/** A handshake under way, in the place of the connection that it becomes. */
+class Handshake {
+  readonly #tls: ServerTls;
+  readonly #serverName: string | undefined;
+  readonly #resolve: (result: ServerHandshake) => void;
+  readonly #deadline: Timer;
+  /** The alert that the client sent in clear, whatever the TLS library makes of it. */
+  heardAlert: string | undefined;
+  over = false;
+  #socket: TlsSocket | undefined;
+
+  constructor(
+    tls: ServerTls,
+    serverName: string | undefined,
+    leftMs: number,
+    resolve: (result: ServerHandshake) => void,
+  ) {
+    this.#tls = tls;
+    this.#serverName = serverName;
+    this.#resolve = resolve;
+    this.#deadline = setTimeout(() => this.expire(), leftMs);
+  }
+
+  opened(socket: TlsSocket): void {
+    this.#socket = socket;
+  }
+
+  /** The handshake is over for TLS; whether the client's certificate will do is ours to say. */
+  complete(socket: TlsSocket): void {
+    if (!this.#end()) return;
+    const conn = new SocketConn(socket as Socket<SocketConn>, true);
+    socket.data = conn;
+    const shown = judgeCertificate(socket, this.#tls, Date.now());
+    this.#resolve(
+      shown.ok
+        ? { ok: true, conn, serverName: this.#serverName, certificate: shown.certificate }
+        : failHandshake("certificate", shown.note, conn),
+    );
+  }
+
+  /** `error` undefined: the connection ended in order. */
+  fail(error: Error | undefined): void {
+    if (!this.#end()) return;
+    // In order, so that an alert of ours arrives.
+    this.#socket?.end();
+    this.#resolve(this.heardAlert === undefined ? explainClientError(error) : failHandshake("alert", this.heardAlert));
+  }
+
+  expire(): void {
+    if (!this.#end()) return;
+    this.#socket?.terminate();
+    this.#resolve(failHandshake("timeout", "the TLS handshake was not over in time"));
+  }
+
+  #end(): boolean {
+    if (this.over) return false;
+    this.over = true;
+    clearTimeout(this.#deadline);
+    return true;
+  }
+}
+
+/** What the types of Bun leave out: with `false` each certificate has that of its issuer. */
+interface ShowsChain {
+  getPeerCertificate(abbreviated: false): DetailedPeerCertificate | null;
+}
+
+/** Judges the certificate that the client had to show or could have shown. */
+function judgeCertificate(
+  socket: TlsSocket,
+  { clients, clientAuthorities }: ServerTls,
+  now: number,
+): { ok: true; certificate?: ClientCertificate } | { ok: false; note: string } {
+  if (clients === "none") return { ok: true };
+  const shown = (socket as unknown as ShowsChain).getPeerCertificate(false);
+  if (shown?.raw === undefined) {
+    return clients === "optional" ? { ok: true } : { ok: false, note: "the client showed no certificate" };
+  }
+  // Whatever is wrong with a certificate is told here, in a resumed session too.
+  if (!socket.authorized) {
+    const why = socket.getAuthorizationError()?.message ?? "it does not verify";
+    return { ok: false, note: `the client's certificate is not accepted: ${why}` };
+  }
+  const certificate = takeClientCertificate(shown);
+  if (certificate === undefined) return { ok: false, note: "the client's certificate names nobody" };
+  // The TLS library verifies nothing when a session is resumed.
+  const fault = certificate.findFault(clientAuthorities, now);
+  return fault === undefined ? { ok: true, certificate } : { ok: false, note: `the client's certificate ${fault}` };
+}
+
+function explainClientError(error: Error | undefined): ServerHandshake {
+  if (error === undefined) return gone;
+  const alert = readAlertName(error);
+  if (alert !== undefined) return failHandshake("alert", alert);
+  // `error:100000f0:SSL routines:OPENSSL_internal:UNSUPPORTED_PROTOCOL`
+  const reason = /:OPENSSL_internal:(\w+)/.exec(error.message)?.[1];
+  if (reason === undefined) return gone;
+  return failHandshake("protocol", reason.toLowerCase());
+}
+
+/** Makes the result of a handshake that failed. */
+export function failHandshake(kind: ServerTlsFailure["kind"], note: string, conn?: Conn): ServerHandshake {
+  return { ok: false, kind, note, ...(conn && { conn }) };
+}
+
+const gone = failHandshake("gone", "the client closed the connection in the handshake");
+
+const handlers: SocketHandler<Handshake | SocketConn> = {
+  open(socket) {
+    if (socket.data instanceof Handshake) socket.data.opened(socket);
+  },
+  handshake(socket, verified, error) {
+    if (!(socket.data instanceof Handshake)) return;
+    if (verified) socket.data.complete(socket);
+    else socket.data.fail(error ?? undefined);
+  },
+  data(socket, chunk) {
+    if (socket.data instanceof SocketConn) socket.data.onData(chunk);
+  },
+  end(socket) {
+    if (socket.data instanceof SocketConn) socket.data.onEnd();
+  },
+  drain(socket) {
+    if (socket.data instanceof SocketConn) socket.data.onDrain();
+  },
+  close(socket, error) {
+    if (socket.data instanceof SocketConn) socket.data.onClose(error);
+    else socket.data.fail(error);
+  },
+  error(socket, error) {
+    if (socket.data instanceof SocketConn) {
+      socket.data.onClose(error);
+      socket.terminate();
+    } else socket.data.fail(error);
+  },
+};

@@ -1,0 +1,83 @@
+import type { Parsed } from "../../protocol/parsed.ts";
+import { encodeFatalAlert } from "../../protocol/tls/read/encode-alert.ts";
+import { recogniseFirstBytes } from "../../protocol/tls/read/recognise-first-bytes.ts";
+import { type GaveUpReason, TlsWatcher } from "../../protocol/tls/read/tls-watcher.ts";
+import { readMessage } from "../conn/read-message.ts";
+import { failHandshake, handshakeAsServer, type ServerHandshake } from "./server-handshake.ts";
+import type { ServerTls } from "./server-tls.ts";
+import type { SocketConn } from "./socket-conn.ts";
+
+/** The customary limit of TLS libraries for a ClientHello, BoringSSL's too. */
+const MAX_HELLO_BYTES = 16_384;
+/** Room for such a hello in records of a few bytes each. */
+const MAX_HELLO_RECORDS_BYTES = 65_536;
+
+/**
+ * Speaks TLS as the server over an accepted connection, which must be
+ * detached; what was read of it and is unread is the beginning. `conn` belongs
+ * to the encrypted connection from then on. All of it, the wait for the
+ * ClientHello included, has `deadlineMs` milliseconds.
+ *
+ * The ClientHello is read here, before the TLS library sees it: it decides
+ * which certificate is shown, and tells what is no TLS at all.
+ */
+export async function startServerTls(conn: SocketConn, tls: ServerTls, deadlineMs: number): Promise<ServerHandshake> {
+  const deadline = performance.now() + deadlineMs;
+  const read = await readMessage(conn, createHelloParser(), { deadlineMs, maxBytes: MAX_HELLO_RECORDS_BYTES });
+  if (read.kind === "done") return handshakeAsServer(conn, tls, read.value.serverName, deadline - performance.now());
+  switch (read.kind) {
+    case "timeout":
+      conn.reset();
+      if (read.received === 0) return failHandshake("silent", "no ClientHello came in time");
+      return failHandshake("timeout", "no ClientHello came in time");
+    case "closed":
+      conn.close();
+      if (read.received === 0) return failHandshake("silent", "the client said nothing");
+      return failHandshake("gone", "the client closed the connection before its ClientHello");
+    case "too_large":
+      return refuse(conn, "decode_error", "the ClientHello is too large");
+    case "bad":
+      if (read.code === "plain_http") return failHandshake("plain_http", "the client speaks HTTP without TLS", conn);
+      return refuse(conn, "decode_error", helloNotes[read.code]);
+    default:
+      return read satisfies never;
+  }
+}
+
+const helloNotes: Readonly<Record<GaveUpReason, string>> = {
+  not_tls: "the client speaks no TLS",
+  malformed: "the ClientHello is malformed",
+  too_long: "the ClientHello is too large",
+};
+
+/** What is decided by a ClientHello. */
+interface HelloFacts {
+  readonly serverName: string | undefined;
+}
+
+/** Parses a ClientHello and counts none of its bytes as used: they are the TLS library's. */
+function createHelloParser(): (bytes: Uint8Array) => Parsed<HelloFacts, GaveUpReason | "plain_http"> {
+  const watcher = new TlsWatcher({ from: "client", maxMessageBytes: MAX_HELLO_BYTES });
+  let seen = 0;
+  return (bytes) => {
+    // Whether it is HTTP takes a few bytes more than that it is no TLS.
+    if (bytes[0] !== 0x16) {
+      const speaks = recogniseFirstBytes(bytes);
+      if (speaks === "more") return { kind: "more" };
+      return { kind: "bad", code: speaks === "http" ? "plain_http" : "not_tls", at: 0 };
+    }
+    const [event] = watcher.push(bytes.subarray(seen));
+    seen = bytes.length;
+    if (event === undefined) return { kind: "more" };
+    if (event.kind === "handshake" && event.message.type === "client_hello")
+      return { kind: "done", value: { serverName: event.message.serverName }, used: 0 };
+    return { kind: "bad", code: event.kind === "gave_up" ? event.reason : "not_tls", at: event.at };
+  };
+}
+
+/** Tells the client why in its own language, and closes. */
+function refuse(conn: SocketConn, alert: Parameters<typeof encodeFatalAlert>[0], note: string): ServerHandshake {
+  conn.write(encodeFatalAlert(alert));
+  conn.close();
+  return failHandshake("protocol", note);
+}

@@ -1,0 +1,237 @@
+import type { LaneEnd } from "../conn/lanes.ts";
+import { EPOLLIN } from "../libc/constants.ts";
+import { Epoll } from "../epoll/epoll.ts";
+import { copyBytes, type LaneTools } from "./lane-direction.ts";
+import {
+  announceAwake,
+  announceSleep,
+  command,
+  downFinishedBit,
+  header,
+  laneEnds,
+  pushCompletion,
+  readCommandSlot,
+  readOperation,
+  slot,
+  slotWords,
+  takeCommand,
+  upFinishedBit,
+  type LaneMemory,
+} from "./lane-memory.ts";
+import { LaneTunnel } from "./lane-tunnel.ts";
+import type { Libc } from "../libc/libc.ts";
+import { PipePool } from "./pipe-pool.ts";
+
+/** What a lane is started with. The descriptors stay its owner's, so that they can be closed when the lane dies. */
+export interface LaneSetup {
+  readonly memory: LaneMemory;
+  readonly epollFd: number;
+  /** An eventfd that the owner writes to when the lane sleeps. */
+  readonly wakeFd: number;
+  /** A stream socket that the lane writes one byte to when the owner has to look at the completions. */
+  readonly ownerFd: number;
+  readonly pipeBytes: number;
+}
+
+/** Events per wait: enough for everybody who is ready, few enough to hear of newcomers soon. */
+const maxEvents = 256;
+/** The token of the wake-up descriptor; those of tunnels are not negative. */
+const wakeToken = -1;
+/** Bytes that bulk tunnels may move before the loop looks whether others have something to say: about 1 ms. */
+const glanceBytes = 4 * 1_048_576;
+/** How late an idle timeout may be, and how often at most tunnels are looked through for one: milliseconds. */
+const sweepMs = 100;
+/** Pipes kept when a lane has had nothing to do for a while, and after how long: milliseconds. */
+const pipesKept = 8;
+const trimMs = 5_000;
+
+/** Carries tunnels on this thread until told to stop. Nothing else runs on the thread meanwhile. */
+export class LaneLoop {
+  readonly #libc: Libc;
+  readonly #setup: LaneSetup;
+  readonly #memory: LaneMemory;
+  readonly #epoll: Epoll;
+  /** The same descriptor with a list of events of its own, for a look in the middle of another list. */
+  readonly #glance: Epoll;
+  readonly #tools: LaneTools;
+  readonly #tunnels: (LaneTunnel | undefined)[];
+  readonly #bulkEvents: Int32Array;
+  readonly #wakeBytes = new Uint8Array(8).fill(1);
+  /** Slots from here on have never been used. */
+  #unusedFrom = 0;
+  #open = 0;
+  /** Tunnels adopted so far. Who gets a slot is told nothing that was meant for who had it before. */
+  #generation = 0;
+  #now = performance.now();
+  #nextSweep = Infinity;
+  #stopped = false;
+
+  constructor(libc: Libc, setup: LaneSetup) {
+    this.#libc = libc;
+    this.#setup = setup;
+    this.#memory = setup.memory;
+    this.#epoll = new Epoll(libc, setup.epollFd, maxEvents);
+    this.#glance = new Epoll(libc, setup.epollFd, maxEvents);
+    this.#bulkEvents = new Int32Array(maxEvents);
+    this.#tunnels = Array.from({ length: setup.memory.slots });
+    const pipes = new PipePool(libc, setup.memory.pipes, {
+      maxPipes: setup.memory.maxPipes,
+      pipeBytes: setup.pipeBytes,
+    });
+    this.#tools = { libc, pipes, scratch: new Uint8Array(copyBytes) };
+  }
+
+  /** Runs the loop. Returns once stopped, with every descriptor of its tunnels and pipes closed. */
+  run(): void {
+    if (this.#epoll.add(this.#setup.wakeFd, EPOLLIN, wakeToken, 0) < 0)
+      throw new Error("Cannot watch the wake-up descriptor of a lane.");
+    Atomics.store(this.#memory.header, header.running, 1);
+    this.#wakeOwner();
+    while (!this.#stopped) {
+      const count = this.#wait();
+      this.#now = performance.now();
+      this.#handleEvents(count);
+      this.#handleCommands();
+      if (this.#now >= this.#nextSweep) this.#sweep();
+    }
+    for (const tunnel of this.#tunnels) if (tunnel !== undefined) this.#end(tunnel, "killed");
+    this.#tools.pipes.trim(0);
+  }
+
+  #wait(): number {
+    if (!announceSleep(this.#memory)) return this.#epoll.wait(0);
+    const count = this.#epoll.wait(this.#chooseTimeout());
+    announceAwake(this.#memory);
+    if (count === 0) this.#tools.pipes.trim(pipesKept);
+    return count;
+  }
+
+  /** Milliseconds until something is due without an event; -1 for nothing. */
+  #chooseTimeout(): number {
+    const spare = this.#tools.pipes.idle > pipesKept;
+    const due = this.#nextSweep - this.#now;
+    if (due === Infinity) return spare ? trimMs : -1;
+    const timeout = Math.min(Math.max(0, Math.ceil(due)), 0x7fff_ffff);
+    return spare ? Math.min(timeout, trimMs) : timeout;
+  }
+
+  /** Those with little to say first, then the bulk, and the former again every now and then. */
+  #handleEvents(count: number): void {
+    const bulk = this.#handleLight(this.#epoll, count);
+    let moved = 0;
+    for (let order = 0; order < bulk; order += 1) {
+      const index = this.#bulkEvents[order] ?? 0;
+      const tunnel = this.#findTunnel(this.#epoll, index);
+      if (tunnel === undefined) continue;
+      const before = tunnel.up.moved + tunnel.down.moved;
+      this.#handleEvent(tunnel, this.#epoll, index);
+      moved += tunnel.up.moved + tunnel.down.moved - before;
+      if (moved < glanceBytes) continue;
+      moved = 0;
+      this.#now = performance.now();
+      this.#handleLight(this.#glance, this.#glance.wait(0));
+    }
+  }
+
+  /** Handles what is not bulk among the events of `epoll`, and notes in `bulkEvents` where the rest is; returns how many those are. */
+  #handleLight(epoll: Epoll, count: number): number {
+    const note = epoll === this.#epoll;
+    let bulk = 0;
+    for (let index = 0; index < count; index += 1) {
+      const tunnel = this.#findTunnel(epoll, index);
+      if (epoll.tokenAt(index) === wakeToken) this.#libc.read(this.#setup.wakeFd, this.#wakeBytes, 8);
+      else if (tunnel !== undefined && !tunnel.isBulk) this.#handleEvent(tunnel, epoll, index);
+      else if (note) {
+        this.#bulkEvents[bulk] = index;
+        bulk += 1;
+      }
+    }
+    return bulk;
+  }
+
+  /** The tunnel that an event is for; undefined for one that is over. */
+  #findTunnel(epoll: Epoll, index: number): LaneTunnel | undefined {
+    const tunnel = this.#tunnels[epoll.tokenAt(index) >> 1];
+    return tunnel?.generation === epoll.generationAt(index) ? tunnel : undefined;
+  }
+
+  #handleEvent(tunnel: LaneTunnel, epoll: Epoll, index: number): void {
+    const end = tunnel.handle(epoll.tokenAt(index) & 1, epoll.eventsAt(index), this.#now);
+    this.#memory.counts[tunnel.slot * 2] = tunnel.up.moved;
+    this.#memory.counts[tunnel.slot * 2 + 1] = tunnel.down.moved;
+    if (end !== undefined) this.#end(tunnel, end);
+  }
+
+  #handleCommands(): void {
+    for (let entry = takeCommand(this.#memory); entry >= 0; entry = takeCommand(this.#memory)) {
+      const slotNumber = readCommandSlot(entry);
+      const operation = readOperation(entry);
+      if (operation === command.adopt) this.#adopt(slotNumber);
+      else if (operation === command.kill) this.#kill(slotNumber);
+      else if (operation === command.release) this.#release(slotNumber);
+      else this.#stopped = true;
+    }
+  }
+
+  #adopt(slotNumber: number): void {
+    const at = slotNumber * slotWords;
+    const read = (word: number): number => this.#memory.slotTable[at + word] ?? 0;
+    const finished = read(slot.finished);
+    this.#generation = (this.#generation + 1) | 0;
+    const tunnel = new LaneTunnel(this.#tools, this.#epoll, {
+      slot: slotNumber,
+      generation: this.#generation,
+      clientFd: read(slot.clientFd),
+      targetFd: read(slot.targetFd),
+      idleMs: read(slot.idleMs),
+      upFinished: (finished & upFinishedBit) !== 0,
+      downFinished: (finished & downFinishedBit) !== 0,
+      now: this.#now,
+    });
+    this.#tunnels[slotNumber] = tunnel;
+    this.#unusedFrom = Math.max(this.#unusedFrom, slotNumber + 1);
+    this.#open += 1;
+    Atomics.store(this.#memory.header, header.open, this.#open);
+    if (tunnel.idleMs > 0) this.#nextSweep = Math.min(this.#nextSweep, this.#now + tunnel.idleMs);
+    if (!tunnel.watch()) this.#end(tunnel, "killed");
+  }
+
+  /** A tunnel may have ended by itself while the order was under way; then there is nothing to do. */
+  #kill(slotNumber: number): void {
+    const tunnel = this.#tunnels[slotNumber];
+    if (tunnel !== undefined) this.#end(tunnel, "killed");
+  }
+
+  #release(slotNumber: number): void {
+    const tunnel = this.#tunnels[slotNumber];
+    const end = tunnel?.release();
+    if (tunnel !== undefined && end !== undefined) this.#end(tunnel, end);
+  }
+
+  #end(tunnel: LaneTunnel, end: LaneEnd): void {
+    this.#tunnels[tunnel.slot] = undefined;
+    this.#open -= 1;
+    Atomics.store(this.#memory.header, header.open, this.#open);
+    // Said before it is done: if this thread died in between, a descriptor would stay open, but never would another one be closed.
+    Atomics.store(this.#memory.slotTable, tunnel.slot * slotWords + slot.end, laneEnds.indexOf(end));
+    tunnel.close(end);
+    if (pushCompletion(this.#memory, tunnel.slot)) this.#wakeOwner();
+  }
+
+  #wakeOwner(): void {
+    this.#libc.write(this.#setup.ownerFd, this.#wakeBytes, 1);
+  }
+
+  #sweep(): void {
+    let next = Infinity;
+    for (let slotNumber = 0; slotNumber < this.#unusedFrom; slotNumber += 1) {
+      const tunnel = this.#tunnels[slotNumber];
+      if (tunnel === undefined || tunnel.idleMs === 0) continue;
+      const due = tunnel.movedAt + tunnel.idleMs;
+      if (due <= this.#now) this.#end(tunnel, "idle_timeout");
+      else next = Math.min(next, due);
+    }
+    this.#nextSweep = Math.max(next, this.#now + sweepMs);
+    if (next === Infinity) this.#nextSweep = Infinity;
+  }
+}

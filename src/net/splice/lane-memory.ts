@@ -1,0 +1,177 @@
+import type { LaneEnd } from "../conn/lanes.ts";
+
+/**
+ * The memory that a lane and its owner share. They speak through it: no
+ * message is ever serialised.
+ *
+ * A **slot** stands for one tunnel: what it is made of, how it ended, and its
+ * byte counts, which anybody may read at any time. Two **rings** with one
+ * producer and one consumer each carry slot numbers: commands to the lane,
+ * completions back. A slot has at most four entries in the command ring
+ * (adopt, release, kill, and one of its predecessor) and one in the other, and the
+ * rings are sized for that: they cannot be full.
+ *
+ * A side that goes to sleep says so first and looks at its ring once more; the
+ * other puts its entry in first and then looks whether anybody sleeps.
+ * `Atomics` are sequentially consistent, so one of the two always sees the
+ * other, and a side that is awake costs no system call to reach.
+ */
+
+/**
+ * How a lane says that a tunnel ended. The numbers are what slots hold. After
+ * `released` it goes on elsewhere, and the descriptors are the owner's again.
+ */
+export const laneEnds: readonly LaneEnd[] = [
+  "closed",
+  "client_reset",
+  "target_reset",
+  "idle_timeout",
+  "killed",
+  "released",
+];
+
+export interface LaneMemory {
+  readonly buffer: SharedArrayBuffer;
+  readonly slots: number;
+  readonly maxPipes: number;
+  /** Ring positions and flags; see `header`. */
+  readonly header: Int32Array;
+  /** `slotWords` numbers per slot; see `slot`. */
+  readonly slotTable: Int32Array;
+  /** Two counts per slot, bytes up and bytes down: whole numbers, exact to 2^53. An aligned store is never torn on x64 and arm64. */
+  readonly counts: Float64Array;
+  readonly commands: Int32Array;
+  readonly completions: Int32Array;
+  /** Descriptors of the lane's pipes, for its owner to close if the lane dies. -1 for none. */
+  readonly pipes: Int32Array;
+}
+
+/** Words of `header`, each on a cache line of its own so that the two threads do not fight over one. */
+export const header = {
+  commandHead: 0,
+  commandTail: 16,
+  completionHead: 32,
+  completionTail: 48,
+  /** 1 while the lane sleeps, or is about to. */
+  laneSleeps: 64,
+  /** 1 when the owner has been woken and has not looked yet. */
+  ownerWoken: 80,
+  /** 1 once the lane runs. */
+  running: 96,
+  /** Tunnels that the lane carries. */
+  open: 97,
+} as const;
+const headerWords = 112;
+
+/** Words of a slot. */
+export const slot = { clientFd: 0, targetFd: 1, idleMs: 2, end: 3, finished: 4 } as const;
+export const slotWords = 5;
+/** Bits of the `finished` word: directions whose FIN was passed on before the lane got the tunnel. */
+export const upFinishedBit = 1;
+export const downFinishedBit = 2;
+/** In the `end` word: the lane still owns the descriptors. */
+export const slotOpen = -1;
+
+/** What a command asks for; the low bits of a ring entry. */
+export const command = { adopt: 0, kill: 1, stop: 2, release: 3 } as const;
+const commandBits = 2;
+
+/** Makes the memory of a new lane. Pages that are never touched cost nothing. */
+export function createLaneMemory(slots: number, maxPipes: number): LaneMemory {
+  const ringSlots = sizeRing(slots);
+  const words = headerWords + slots * slotWords + ringSlots * 2 + maxPipes * 2;
+  const memory = mapLaneMemory(new SharedArrayBuffer(slots * 16 + words * 4), slots, maxPipes);
+  memory.pipes.fill(-1);
+  return memory;
+}
+
+/** Sees the parts in memory that came from `createLaneMemory` with the same numbers. */
+export function mapLaneMemory(buffer: SharedArrayBuffer, slots: number, maxPipes: number): LaneMemory {
+  const ringSlots = sizeRing(slots);
+  let at = 0;
+  const take = (words: number): Int32Array => {
+    const part = new Int32Array(buffer, at, words);
+    at += words * 4;
+    return part;
+  };
+  const counts = new Float64Array(buffer, 0, slots * 2);
+  at += counts.byteLength;
+  return {
+    buffer,
+    slots,
+    maxPipes,
+    counts,
+    header: take(headerWords),
+    slotTable: take(slots * slotWords),
+    commands: take(ringSlots),
+    completions: take(ringSlots),
+    pipes: take(maxPipes * 2),
+  };
+}
+
+/** Puts a command in the ring. Returns whether the lane sleeps and has to be woken. */
+export function pushCommand(memory: LaneMemory, operation: number, slotNumber: number): boolean {
+  pushRing(memory.header, header.commandHead, memory.commands, (slotNumber << commandBits) | operation);
+  return Atomics.exchange(memory.header, header.laneSleeps, 0) === 1;
+}
+
+/** Takes the next command: its operation and slot as `readCommand` splits them; -1 when there is none. */
+export function takeCommand(memory: LaneMemory): number {
+  return takeRing(memory.header, header.commandHead, header.commandTail, memory.commands);
+}
+
+/** Splits what `takeCommand` gave. */
+export function readOperation(entry: number): number {
+  return entry & ((1 << commandBits) - 1);
+}
+export function readCommandSlot(entry: number): number {
+  return entry >> commandBits;
+}
+
+/** Says that the lane is going to sleep. Returns false when there is work instead. */
+export function announceSleep(memory: LaneMemory): boolean {
+  Atomics.store(memory.header, header.laneSleeps, 1);
+  const idle = Atomics.load(memory.header, header.commandHead) === Atomics.load(memory.header, header.commandTail);
+  if (!idle) Atomics.store(memory.header, header.laneSleeps, 0);
+  return idle;
+}
+
+/** Says that the lane is awake, so that commands need not wake it. */
+export function announceAwake(memory: LaneMemory): void {
+  Atomics.store(memory.header, header.laneSleeps, 0);
+}
+
+/** Puts a finished slot in the ring. Returns whether the owner has to be woken. */
+export function pushCompletion(memory: LaneMemory, slotNumber: number): boolean {
+  pushRing(memory.header, header.completionHead, memory.completions, slotNumber);
+  return Atomics.exchange(memory.header, header.ownerWoken, 1) === 0;
+}
+
+/** Lets the lane wake the owner again. To be called before the ring is emptied. */
+export function announceListening(memory: LaneMemory): void {
+  Atomics.store(memory.header, header.ownerWoken, 0);
+}
+
+/** Takes the next finished slot, -1 when there is none. */
+export function takeCompletion(memory: LaneMemory): number {
+  return takeRing(memory.header, header.completionHead, header.completionTail, memory.completions);
+}
+
+function pushRing(positions: Int32Array, headWord: number, ring: Int32Array, entry: number): void {
+  const head = positions[headWord] ?? 0;
+  ring[head & (ring.length - 1)] = entry;
+  Atomics.store(positions, headWord, (head + 1) | 0);
+}
+
+function takeRing(positions: Int32Array, headWord: number, tailWord: number, ring: Int32Array): number {
+  const tail = positions[tailWord] ?? 0;
+  if (Atomics.load(positions, headWord) === tail) return -1;
+  const entry = ring[tail & (ring.length - 1)] ?? -1;
+  Atomics.store(positions, tailWord, (tail + 1) | 0);
+  return entry;
+}
+
+/** A power of two with room for four entries a slot, and for the order to stop. */
+function sizeRing(slots: number): number {
+  return 2 ** Math.ceil(Math.log2(slots * 4 + 4));
+}

@@ -1,0 +1,130 @@
+import { type Detachable, takeOverPair } from "../conn/detachable.ts";
+import type { LanedTunnel, LanePool, LaneSockets, LanesResult, LaneStatus } from "../conn/lanes.ts";
+import { Lane } from "./lane.ts";
+import { openLibc, type Libc } from "../libc/libc.ts";
+import { runSelfTest } from "./self-test.ts";
+
+export interface LanePoolOptions {
+  /** Threads at most. Default: one for every two cores, at least one, at most four. */
+  readonly lanes?: number;
+  /** Tunnels per lane at most. Default: 16,384. */
+  readonly slotsPerLane?: number;
+  /** Pipes of all lanes together: each may hold as many bytes in the kernel as it is large. Default: 48, three quarters of what an unprivileged user may have at 1 MiB. Without a pipe bytes are copied. */
+  readonly maxPipes?: number;
+  /** Bytes per pipe to ask the kernel for. Default: 1 MiB; measured to halve the cost against the usual 64 KiB. */
+  readonly pipeBytes?: number;
+  /** Hears of a lane whose thread died, and of one that could not be started. For the log. */
+  readonly onTrouble?: (message: string) => void;
+}
+
+/** Lanes that die within this time of each other, in milliseconds, make the pool wait before it starts another. */
+const restartPauseMs = 1_000;
+
+/**
+ * Finds out whether this system can splice and prepares lanes if so. No thread
+ * is started before somebody asks for room. Never throws: without lanes, the
+ * relay carries everything.
+ */
+export function startLanes(options: LanePoolOptions = {}): LanesResult {
+  const test = runSelfTest(options.pipeBytes);
+  if (!test.ok) return test;
+  const libc = openLibc();
+  if (libc === undefined) return { ok: false, reason: "The C library cannot be opened." };
+  return { ok: true, pool: new ThreadedLanePool(libc, options), pipeBytes: test.pipeBytes };
+}
+
+class ThreadedLanePool implements LanePool {
+  readonly #libc: Libc;
+  readonly #lanes: Lane[] = [];
+  readonly #maxLanes: number;
+  readonly #slots: number;
+  readonly #maxPipes: number;
+  readonly #pipeBytes: number;
+  readonly #onTrouble: (message: string) => void;
+  #lost = 0;
+  #startedAt = -Infinity;
+  #troubled = false;
+  #stopped = false;
+
+  constructor(libc: Libc, options: LanePoolOptions) {
+    this.#libc = libc;
+    this.#maxLanes = options.lanes ?? Math.max(1, Math.min(4, Math.floor(navigator.hardwareConcurrency / 2)));
+    this.#slots = options.slotsPerLane ?? 16_384;
+    this.#maxPipes = Math.ceil((options.maxPipes ?? 48) / this.#maxLanes);
+    this.#pipeBytes = options.pipeBytes ?? 1_048_576;
+    this.#onTrouble = options.onTrouble ?? (() => undefined);
+  }
+
+  hasRoom(): boolean {
+    const lane = this.#choose();
+    if (lane === undefined || lane.open > 0) this.#grow();
+    return lane !== undefined;
+  }
+
+  adopt(sockets: LaneSockets): LanedTunnel {
+    const lane = this.#choose();
+    if (lane === undefined) throw new Error("A tunnel was handed to splice lanes that have no room for it.");
+    return lane.adopt(sockets);
+  }
+
+  takeOver(first: Detachable, second: Detachable): readonly [number, number] | undefined {
+    return takeOverPair(first, second);
+  }
+
+  async warm(): Promise<boolean> {
+    this.#grow();
+    const results = await Promise.all(this.#lanes.map((lane) => lane.ready));
+    return results.includes(true);
+  }
+
+  status(): LaneStatus {
+    return {
+      lanes: this.#lanes.length,
+      tunnels: this.#lanes.reduce((sum, lane) => sum + lane.open, 0),
+      lost: this.#lost,
+    };
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    await Promise.all(this.#lanes.map((lane) => lane.stop()));
+    this.#lanes.length = 0;
+  }
+
+  crashOne(): boolean {
+    const lane = this.#lanes.find((candidate) => candidate.state === "running");
+    lane?.crash();
+    return lane !== undefined;
+  }
+
+  #choose(): Lane | undefined {
+    let best: Lane | undefined;
+    for (const lane of this.#lanes) if (lane.hasRoom && (best === undefined || lane.open < best.open)) best = lane;
+    return best;
+  }
+
+  /** Starts one more lane, unless there are enough, one is starting, or the last one has just died. */
+  #grow(): void {
+    if (this.#stopped || this.#lanes.length >= this.#maxLanes) return;
+    if (this.#lanes.some((lane) => lane.state === "starting")) return;
+    const now = performance.now();
+    if (this.#troubled && now - this.#startedAt < restartPauseMs) return;
+    this.#startedAt = now;
+    this.#troubled = false;
+    try {
+      const options = { slots: this.#slots, maxPipes: this.#maxPipes, pipeBytes: this.#pipeBytes };
+      this.#lanes.push(new Lane(this.#libc, options, (lane) => this.#forget(lane)));
+    } catch (error) {
+      this.#troubled = true;
+      this.#onTrouble(error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  /** A lane died. The next that asks for room gets another. */
+  #forget(lane: Lane): void {
+    this.#lanes.splice(this.#lanes.indexOf(lane), 1);
+    this.#lost += 1;
+    this.#troubled = true;
+    this.#onTrouble("A splice lane died. Its tunnels were reset; new ones stay in the relay until another lane runs.");
+  }
+}

@@ -1,0 +1,197 @@
+import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT } from "../libc/constants.ts";
+import type { Epoll } from "../epoll/epoll.ts";
+import { LaneDirection, type LaneTools, type TurnResult } from "./lane-direction.ts";
+import type { LaneEnd } from "../conn/lanes.ts";
+import { isSocketDead, resetSocket } from "../libc/socket.ts";
+
+/** Which end of a tunnel an event is about; the low bit of an epoll token. */
+const clientSide = 0;
+const targetSide = 1;
+
+/** Turns that are taken to save what a peer sent before its reset. */
+const turnsAfterReset = 16;
+
+/** One socket of a tunnel: the direction that reads from it and the one that writes to it. */
+interface Side {
+  readonly fd: number;
+  readonly token: number;
+  readonly reading: LaneDirection;
+  readonly writing: LaneDirection;
+  readonly resetEnd: LaneEnd;
+  /** What epoll watches for, -1 when it does not watch at all. */
+  interest: number;
+  /** Both directions of the socket are shut down, and epoll would say so for ever. */
+  hungUp: boolean;
+}
+
+/** What a tunnel is made of. `finished` is true for a direction whose FIN has been passed on before. */
+export interface LaneTunnelOptions {
+  readonly slot: number;
+  /** Tells this tunnel from those that had its slot before. */
+  readonly generation: number;
+  readonly clientFd: number;
+  readonly targetFd: number;
+  /** Milliseconds without a byte; 0 for ever. */
+  readonly idleMs: number;
+  readonly upFinished: boolean;
+  readonly downFinished: boolean;
+  readonly now: number;
+}
+
+/** Two sockets and the two directions between them, driven by epoll events. */
+export class LaneTunnel {
+  readonly slot: number;
+  readonly generation: number;
+  readonly idleMs: number;
+  /** When bytes last moved, on the clock of the loop. */
+  movedAt: number;
+  readonly up: LaneDirection;
+  readonly down: LaneDirection;
+  readonly #tools: LaneTools;
+  readonly #epoll: Epoll;
+  readonly #sides: readonly [Side, Side];
+
+  constructor(tools: LaneTools, epoll: Epoll, options: LaneTunnelOptions) {
+    this.slot = options.slot;
+    this.generation = options.generation;
+    this.idleMs = options.idleMs;
+    this.movedAt = options.now;
+    this.#tools = tools;
+    this.#epoll = epoll;
+    this.up = new LaneDirection(tools, options.clientFd, options.targetFd, options.upFinished);
+    this.down = new LaneDirection(tools, options.targetFd, options.clientFd, options.downFinished);
+    const token = options.slot * 2;
+    this.#sides = [
+      {
+        fd: options.clientFd,
+        token: token + clientSide,
+        reading: this.up,
+        writing: this.down,
+        resetEnd: "client_reset",
+        interest: -1,
+        hungUp: false,
+      },
+      {
+        fd: options.targetFd,
+        token: token + targetSide,
+        reading: this.down,
+        writing: this.up,
+        resetEnd: "target_reset",
+        interest: -1,
+        hungUp: false,
+      },
+    ];
+  }
+
+  /** Whether bytes come in bulk: such a tunnel waits for its turn behind those with little to say. */
+  get isBulk(): boolean {
+    return this.up.isBulk || this.down.isBulk;
+  }
+
+  /** Starts watching both sockets. Returns false when epoll refuses one. */
+  watch(): boolean {
+    return this.#sides.every((side) => this.#updateInterest(side));
+  }
+
+  /**
+   * Acts on what epoll says about one side: at most about a pipeful each way.
+   * Returns how the tunnel ended, or undefined while it goes on; one that ended
+   * is still to be closed.
+   */
+  handle(sideNumber: number, events: number, now: number): LaneEnd | undefined {
+    const side = this.#sides[sideNumber === clientSide ? 0 : 1];
+    const other = this.#sides[sideNumber === clientSide ? 1 : 0];
+    const before = this.up.moved + this.down.moved;
+    const end = this.#advance(side, other, events);
+    if (this.up.moved + this.down.moved !== before) this.movedAt = now;
+    if (end !== undefined) return end;
+    if (this.up.resting && this.#comesToRest()) return "released";
+    if (this.up.finished && this.down.finished) return "closed";
+    return this.#updateInterest(side) && this.#updateInterest(other) ? undefined : side.resetEnd;
+  }
+
+  /**
+   * Reads no more, so that the tunnel can go on elsewhere. Gives `released` when
+   * no byte is on the way; else `handle` does once that is so. One of which a
+   * direction has ended stays.
+   */
+  release(): LaneEnd | undefined {
+    this.up.resting = true;
+    this.down.resting = true;
+    if (this.#comesToRest()) return "released";
+    return this.#sides.every((side) => this.#updateInterest(side)) ? undefined : "client_reset";
+  }
+
+  #comesToRest(): boolean {
+    const ended = this.up.ended || this.down.ended;
+    if (ended) this.up.resting = this.down.resting = false;
+    return !ended && this.up.empty && this.down.empty;
+  }
+
+  /**
+   * Closes both sockets, unless it was released: in order when both directions are over, with RST
+   * otherwise. A reset is passed on that way, and so is every other end.
+   */
+  close(end: LaneEnd): void {
+    this.up.drop();
+    this.down.drop();
+    for (const side of this.#sides) {
+      if (side.interest >= 0) this.#epoll.remove(side.fd);
+      if (end === "released") continue;
+      if (end === "closed") this.#tools.libc.close(side.fd);
+      else resetSocket(this.#tools.libc, side.fd);
+    }
+  }
+
+  #advance(side: Side, other: Side, events: number): LaneEnd | undefined {
+    // Without an error, HUP means that both directions of the socket are shut down. Where ours
+    // is not, the kernel did it on a reset that some call has been told of already.
+    const dead =
+      ((events & EPOLLHUP) !== 0 && !side.writing.finished) ||
+      ((events & EPOLLERR) !== 0 && isSocketDead(this.#tools.libc, side.fd));
+    if (dead) {
+      this.#saveRest(side.reading);
+      return side.resetEnd;
+    }
+    side.hungUp = (events & EPOLLHUP) !== 0;
+    if ((events & (EPOLLIN | EPOLLHUP)) !== 0 && side.reading.wantsSource) {
+      const end = this.#settle(side.reading.takeTurn(true), side, other);
+      if (end !== undefined) return end;
+    }
+    if ((events & EPOLLOUT) !== 0) return this.#settle(side.writing.takeTurn(false), other, side);
+    return undefined;
+  }
+
+  /** What a peer sent before its reset was sent to be read. */
+  #saveRest(direction: LaneDirection): void {
+    for (let turn = 0; turn < turnsAfterReset; turn += 1) {
+      const before = direction.moved;
+      // The end of the stream is only how a socket looks after its reset: it must not become a FIN.
+      if (direction.takeTurnWithoutEnd(true) !== "ok" || direction.moved === before) return;
+    }
+  }
+
+  #settle(result: TurnResult, source: Side, sink: Side): LaneEnd | undefined {
+    if (result === "ok") return undefined;
+    return result === "source" ? source.resetEnd : sink.resetEnd;
+  }
+
+  /**
+   * Tells epoll what is wanted of a side now. One that nothing is wanted of
+   * stays watched for its reset, unless it has hung up: level-triggered epoll
+   * would report that without end.
+   */
+  #updateInterest(side: Side): boolean {
+    const wanted = (side.reading.wantsSource ? EPOLLIN : 0) | (side.writing.blocked ? EPOLLOUT : 0);
+    const quiet = wanted === 0 && side.hungUp;
+    const interest = quiet ? -1 : wanted;
+    if (interest === side.interest) return true;
+    const known = side.interest >= 0;
+    side.interest = interest;
+    if (quiet) return this.#epoll.remove(side.fd) === 0;
+    const { fd, token } = side;
+    return known
+      ? this.#epoll.modify(fd, wanted, token, this.generation) === 0
+      : this.#epoll.add(fd, wanted, token, this.generation) === 0;
+  }
+}

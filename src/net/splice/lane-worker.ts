@@ -1,0 +1,34 @@
+import { LaneLoop } from "./lane-loop.ts";
+import { mapLaneMemory } from "./lane-memory.ts";
+import { openLibc } from "../libc/libc.ts";
+
+/** What the owner of a lane sends to its thread, once. */
+export interface LaneOrder {
+  readonly buffer: SharedArrayBuffer;
+  readonly slots: number;
+  readonly maxPipes: number;
+  readonly pipeBytes: number;
+  readonly epollFd: number;
+  readonly wakeFd: number;
+  readonly ownerFd: number;
+}
+
+// The thread of a lane: its first message is its only one, and after the loop there is nothing left to do.
+if (!Bun.isMainThread) {
+  addEventListener("message", onOrder);
+}
+
+function onOrder(event: MessageEvent<LaneOrder>): void {
+  removeEventListener("message", onOrder);
+  const order = event.data;
+  const libc = openLibc();
+  if (libc === undefined) throw new Error("Cannot open the C library on the thread of a lane.");
+  const memory = mapLaneMemory(order.buffer, order.slots, order.maxPipes);
+  new LaneLoop(libc, {
+    memory,
+    epollFd: order.epollFd,
+    wakeFd: order.wakeFd,
+    ownerFd: order.ownerFd,
+    pipeBytes: order.pipeBytes,
+  }).run();
+}

@@ -1,0 +1,269 @@
+import { adoptDescriptor } from "../epoll/adopt-descriptor.ts";
+import { createEpoll } from "../epoll/epoll.ts";
+import { O_CLOEXEC, O_NONBLOCK } from "../libc/constants.ts";
+import {
+  announceListening,
+  command,
+  createLaneMemory,
+  downFinishedBit,
+  header,
+  laneEnds,
+  pushCommand,
+  slot,
+  slotOpen,
+  slotWords,
+  takeCompletion,
+  upFinishedBit,
+  type LaneMemory,
+} from "./lane-memory.ts";
+import type { LanedTunnel, LanedTunnelEnd, LaneSockets } from "../conn/lanes.ts";
+import type { LaneOrder } from "./lane-worker.ts";
+import type { Libc } from "../libc/libc.ts";
+import { openSocketPair, resetSocket } from "../libc/socket.ts";
+
+export interface LaneOptions {
+  /** Tunnels at once. A slot that is never used costs nothing. */
+  readonly slots: number;
+  /** Pipes at once. */
+  readonly maxPipes: number;
+  /** Bytes per pipe to ask the kernel for. */
+  readonly pipeBytes: number;
+}
+
+export type LaneState = "starting" | "running" | "stopped" | "lost";
+
+/** The other end of one lane: hands tunnels over to its thread and hears how they ended. */
+export class Lane {
+  readonly #libc: Libc;
+  readonly #memory: LaneMemory;
+  readonly #epollFd: number;
+  readonly #wakeFd: number;
+  readonly #pair: readonly [number, number];
+  readonly #worker: Worker;
+  readonly #onLost: (lane: Lane) => void;
+  readonly #tunnels: (Seat | undefined)[];
+  readonly #freeSlots: number[] = [];
+  readonly #wakeBytes = new Uint8Array(new BigUint64Array([1n]).buffer);
+  readonly #ready = Promise.withResolvers<boolean>();
+  #unusedFrom = 0;
+  #open = 0;
+  #state: LaneState = "starting";
+
+  /** Starts the thread. Throws when the kernel refuses the descriptors for it. `onLost` is called when the thread dies unasked. */
+  constructor(libc: Libc, options: LaneOptions, onLost: (lane: Lane) => void) {
+    this.#libc = libc;
+    this.#onLost = onLost;
+    this.#memory = createLaneMemory(options.slots, options.maxPipes);
+    this.#tunnels = [];
+    this.#epollFd = createEpoll(libc);
+    this.#wakeFd = libc.eventFd(0, O_NONBLOCK | O_CLOEXEC);
+    const pair = openSocketPair(libc);
+    this.#pair = pair ?? [-1, -1];
+    if (this.#epollFd < 0 || this.#wakeFd < 0 || pair === undefined) {
+      this.#closeDescriptors();
+      this.#libc.close(this.#pair[0]);
+      throw new Error("Cannot start a splice lane: the kernel gives no more descriptors.");
+    }
+    // In the executable the thread is an entry point of its own, beside the main one under its plain name.
+    // `smol` keeps the heap of the thread small: it allocates next to nothing.
+    this.#worker = new Worker(new URL("./lane-worker.ts", import.meta.url).href, { smol: true, ref: false });
+    this.#worker.addEventListener("close", () => this.#onClose());
+    // The "close" that follows says all; without a listener an error would end the process.
+    this.#worker.addEventListener("error", (event) => event.preventDefault());
+    const order: LaneOrder = {
+      buffer: this.#memory.buffer,
+      slots: options.slots,
+      maxPipes: options.maxPipes,
+      pipeBytes: options.pipeBytes,
+      epollFd: this.#epollFd,
+      wakeFd: this.#wakeFd,
+      ownerFd: this.#pair[1],
+    };
+    this.#worker.postMessage(order);
+    void this.#listen();
+  }
+
+  get state(): LaneState {
+    return this.#state;
+  }
+
+  /** Tunnels handed over and not yet reported as over. */
+  get open(): number {
+    return this.#open;
+  }
+
+  /** Whether `adopt` would succeed now. */
+  get hasRoom(): boolean {
+    return this.#state === "running" && this.#open < this.#memory.slots;
+  }
+
+  /** Comes true once the thread runs, false when it died before. */
+  get ready(): Promise<boolean> {
+    return this.#ready.promise;
+  }
+
+  /** Hands two sockets over. Only while `hasRoom`. */
+  adopt(sockets: LaneSockets): LanedTunnel {
+    const slotNumber = this.#takeSlot();
+    const at = slotNumber * slotWords;
+    const table = this.#memory.slotTable;
+    table[at + slot.clientFd] = sockets.clientFd;
+    table[at + slot.targetFd] = sockets.targetFd;
+    table[at + slot.idleMs] = Math.min(Math.ceil(sockets.idleMs), 0x7fff_ffff);
+    table[at + slot.finished] =
+      (sockets.upFinished === true ? upFinishedBit : 0) | (sockets.downFinished === true ? downFinishedBit : 0);
+    table[at + slot.end] = slotOpen;
+    this.#memory.counts[slotNumber * 2] = 0;
+    this.#memory.counts[slotNumber * 2 + 1] = 0;
+    const seat = new Seat(this.#memory, slotNumber, (operation) => this.#command(operation, slotNumber));
+    this.#tunnels[slotNumber] = seat;
+    this.#open += 1;
+    this.#command(command.adopt, slotNumber);
+    return seat;
+  }
+
+  /** Ends every tunnel with RST, ends the thread and gives everything back. Comes true when that is done. */
+  async stop(): Promise<void> {
+    if (this.#state === "running" || this.#state === "starting") {
+      this.#state = "stopped";
+      this.#command(command.stop, 0);
+    }
+    await this.#closed.promise;
+  }
+
+  /** Kills the thread as a crash would: for tests of what a crash does to others. */
+  crash(): void {
+    this.#worker.terminate();
+    this.#wake();
+  }
+
+  readonly #closed = Promise.withResolvers<void>();
+
+  #takeSlot(): number {
+    if (!this.hasRoom) throw new Error("A tunnel was handed to a splice lane that has no room for it.");
+    const free = this.#freeSlots.pop();
+    if (free !== undefined) return free;
+    this.#unusedFrom += 1;
+    return this.#unusedFrom - 1;
+  }
+
+  #command(operation: number, slotNumber: number): void {
+    if (pushCommand(this.#memory, operation, slotNumber)) this.#wake();
+  }
+
+  #wake(): void {
+    this.#libc.write(this.#wakeFd, this.#wakeBytes, 8);
+  }
+
+  /**
+   * Has the event loop of this thread hear the lane: a socket costs half of what
+   * a message does. The descriptor is the runtime's from then on.
+   */
+  async #listen(): Promise<void> {
+    const fd = this.#pair[0];
+    try {
+      const listener = await adoptDescriptor({ fd, socket: { data: () => this.#collect() } });
+      listener.unref();
+      await this.#closed.promise;
+      listener.close();
+    } catch {
+      // It was not taken, so it is still ours. Nobody would hear this lane.
+      this.#libc.close(fd);
+      this.#worker.terminate();
+    }
+  }
+
+  #collect(): void {
+    if (this.#state === "starting" && Atomics.load(this.#memory.header, header.running) === 1) {
+      this.#state = "running";
+      this.#ready.resolve(true);
+    }
+    announceListening(this.#memory);
+    for (let done = takeCompletion(this.#memory); done >= 0; done = takeCompletion(this.#memory)) {
+      const end = laneEnds[this.#memory.slotTable[done * slotWords + slot.end] ?? 0];
+      this.#release(done, end ?? "killed");
+    }
+  }
+
+  #release(slotNumber: number, end: LanedTunnelEnd): void {
+    const seat = this.#tunnels[slotNumber];
+    if (seat === undefined) return;
+    this.#tunnels[slotNumber] = undefined;
+    this.#freeSlots.push(slotNumber);
+    this.#open -= 1;
+    seat.finish(end);
+  }
+
+  /** The thread is gone: in order after `stop`, by a crash otherwise. What it left open is closed here, tunnels with RST. */
+  #onClose(): void {
+    this.#collect();
+    const asked = this.#state === "stopped";
+    this.#state = asked ? "stopped" : "lost";
+    this.#ready.resolve(false);
+    for (const [slotNumber, seat] of this.#tunnels.entries()) if (seat !== undefined) this.#abandon(slotNumber);
+    for (const fd of this.#memory.pipes) if (fd >= 0) this.#libc.close(fd);
+    this.#closeDescriptors();
+    this.#closed.resolve();
+    if (!asked) this.#onLost(this);
+  }
+
+  #abandon(slotNumber: number): void {
+    const at = slotNumber * slotWords;
+    const table = this.#memory.slotTable;
+    const end = Atomics.load(table, at + slot.end);
+    if (end === slotOpen || laneEnds[end] === "released") {
+      resetSocket(this.#libc, table[at + slot.clientFd] ?? -1);
+      resetSocket(this.#libc, table[at + slot.targetFd] ?? -1);
+    }
+    this.#release(slotNumber, "lane_lost");
+  }
+
+  /** All but the one that the runtime has. */
+  #closeDescriptors(): void {
+    for (const fd of [this.#epollFd, this.#wakeFd, this.#pair[1]]) this.#libc.close(fd);
+  }
+}
+
+/** What the owner keeps of one tunnel. */
+class Seat implements LanedTunnel {
+  readonly #memory: LaneMemory;
+  readonly #slot: number;
+  readonly #send: (operation: number) => void;
+  readonly #done = Promise.withResolvers<LanedTunnelEnd>();
+  #killed = false;
+  #released = false;
+  #final: { up: number; down: number } | undefined;
+
+  constructor(memory: LaneMemory, slotNumber: number, send: (operation: number) => void) {
+    this.#memory = memory;
+    this.#slot = slotNumber;
+    this.#send = send;
+  }
+
+  get done(): Promise<LanedTunnelEnd> {
+    return this.#done.promise;
+  }
+
+  bytes(): { up: number; down: number } {
+    const { counts } = this.#memory;
+    return this.#final ?? { up: counts[this.#slot * 2] ?? 0, down: counts[this.#slot * 2 + 1] ?? 0 };
+  }
+
+  kill(): void {
+    if (this.#killed || this.#final !== undefined) return;
+    this.#killed = true;
+    this.#send(command.kill);
+  }
+
+  release(): void {
+    if (this.#released || this.#killed || this.#final !== undefined) return;
+    this.#released = true;
+    this.#send(command.release);
+  }
+
+  /** Keeps the counts before the slot is given to somebody else. */
+  finish(end: LanedTunnelEnd): void {
+    this.#final = this.bytes();
+    this.#done.resolve(end);
+  }
+}

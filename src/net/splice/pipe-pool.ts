@@ -1,0 +1,131 @@
+import { F_GETPIPE_SZ, F_SETPIPE_SZ, O_CLOEXEC, O_NONBLOCK } from "../libc/constants.ts";
+import type { Libc } from "../libc/libc.ts";
+import { SpareDescriptors } from "../libc/spare-descriptors.ts";
+
+/** A kernel pipe that bytes pass through on their way from socket to socket. */
+export interface Pipe {
+  readonly readFd: number;
+  readonly writeFd: number;
+  /** Bytes that it takes, at most. */
+  readonly bytes: number;
+  /** Its place in the table of descriptors that outlives the thread. */
+  readonly index: number;
+}
+
+export interface PipePoolOptions {
+  /** Pipes at once, at most. */
+  readonly maxPipes: number;
+  /** Bytes per pipe to ask for. What the kernel grants may be less. */
+  readonly pipeBytes: number;
+}
+
+/** Below this a pipe costs more than copying saves, so none is better: the default size of Linux. */
+const smallestUsefulPipe = 65_536;
+
+/** How many pipes are gone without before a kernel that refused is asked again. */
+const retryAfter = 256;
+
+/**
+ * Pipes that are empty and wait for bytes. The one used last is handed out
+ * first, while its buffers are in the caches.
+ *
+ * `table` holds both descriptors of every open pipe, two numbers a pipe and -1
+ * for none, in memory that the owner of the thread shares: when the thread
+ * dies, the owner closes them.
+ */
+export class PipePool {
+  readonly #libc: Libc;
+  readonly #table: Int32Array;
+  readonly #options: PipePoolOptions;
+  readonly #idle: Pipe[] = [];
+  readonly #freeIndexes: number[] = [];
+  readonly #fds = new Int32Array(2);
+  readonly #descriptors = new SpareDescriptors();
+  #wanted: number;
+  #refusedFor = 0;
+
+  constructor(libc: Libc, table: Int32Array, options: PipePoolOptions) {
+    this.#libc = libc;
+    this.#table = table;
+    this.#options = options;
+    this.#wanted = options.pipeBytes;
+    for (let index = options.maxPipes - 1; index >= 0; index -= 1) this.#freeIndexes.push(index);
+  }
+
+  /** Pipes open now, idle or in use. */
+  get open(): number {
+    return this.#options.maxPipes - this.#freeIndexes.length;
+  }
+
+  /** Pipes that wait for bytes. */
+  get idle(): number {
+    return this.#idle.length;
+  }
+
+  /** Gives an empty pipe, or undefined when there is none to be had: then bytes are copied. */
+  acquire(): Pipe | undefined {
+    return this.#idle.pop() ?? this.#create();
+  }
+
+  /** Takes an empty pipe back. */
+  release(pipe: Pipe): void {
+    this.#idle.push(pipe);
+  }
+
+  /** Closes a pipe that still has bytes in it: they are lost. */
+  discard(pipe: Pipe): void {
+    this.#refusedFor = 0;
+    this.#wanted = this.#options.pipeBytes;
+    this.#libc.close(pipe.readFd);
+    this.#libc.close(pipe.writeFd);
+    this.#table[pipe.index * 2] = -1;
+    this.#table[pipe.index * 2 + 1] = -1;
+    this.#freeIndexes.push(pipe.index);
+  }
+
+  /** Closes the pipes that nobody uses, but for `keep` of them. */
+  trim(keep: number): void {
+    while (this.#idle.length > keep) {
+      const pipe = this.#idle.shift();
+      if (pipe !== undefined) this.discard(pipe);
+    }
+  }
+
+  #create(): Pipe | undefined {
+    const index = this.#freeIndexes.at(-1);
+    if (index === undefined) return undefined;
+    if (this.#refusedFor > 0) {
+      this.#refusedFor -= 1;
+      return undefined;
+    }
+    if (this.#libc.pipe(this.#fds, O_NONBLOCK | O_CLOEXEC) < 0) return this.#refuse();
+    const readFd = this.#fds[0] ?? -1;
+    const writeFd = this.#fds[1] ?? -1;
+    const bytes = this.#grow(writeFd);
+    if (bytes < smallestUsefulPipe || this.#descriptors.judge(Math.max(readFd, writeFd)) !== "enough") {
+      this.#libc.close(readFd);
+      this.#libc.close(writeFd);
+      return this.#refuse();
+    }
+    this.#freeIndexes.pop();
+    this.#table[index * 2] = readFd;
+    this.#table[index * 2 + 1] = writeFd;
+    return { readFd, writeFd, bytes, index };
+  }
+
+  /** Asks for the wanted size and for halves of it; remembers what the kernel last granted. Returns the real size. */
+  #grow(writeFd: number): number {
+    while (this.#wanted > smallestUsefulPipe) {
+      const granted = this.#libc.fcntl(writeFd, F_SETPIPE_SZ, this.#wanted);
+      if (granted > 0) return granted;
+      this.#wanted = this.#wanted >> 1;
+    }
+    return this.#libc.fcntl(writeFd, F_GETPIPE_SZ, 0);
+  }
+
+  /** The limits of the user or of the process are reached; ask again when things have moved. */
+  #refuse(): undefined {
+    this.#refusedFor = retryAfter;
+    return undefined;
+  }
+}

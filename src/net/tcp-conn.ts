@@ -1,5 +1,0 @@
-import type { DescriptorConn } from "./linux/descriptor-conn.ts";
-import type { SocketConn } from "./socket-conn.ts";
-
-/** A TCP connection that this process accepted or made, whichever event loop drives it. */
-export type TcpConn = SocketConn | DescriptorConn;

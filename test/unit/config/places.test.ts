@@ -1,0 +1,138 @@
+import { describe, expect, test } from "bun:test";
+
+import { locateInJson, locateInScript } from "../../../src/config/locate-in-script.ts";
+import { locateInToml } from "../../../src/config/locate-in-toml.ts";
+import { locateInYaml } from "../../../src/config/parse-yaml.ts";
+import { attachPlaces, type Locate } from "../../../src/config/places.ts";
+
+type Path = (string | number)[];
+
+/** The places of settings in a text, without the name of the file. */
+function find(locate: Locate, text: string, paths: readonly Path[]): (string | undefined)[] {
+  const problems = paths.map((path) => ({ path, message: "Wrong." }));
+  return attachPlaces(problems, { path: "f", text, locate }).map(({ place }) => place?.slice(2));
+}
+
+/** Shows where: the setting at each "‸" of `marked`, which is taken out, in the order of `paths`. */
+function expectMarked(locate: Locate, marked: string, paths: readonly Path[]): void {
+  const places: string[] = [];
+  let text = "";
+  for (const part of marked.split("‸").slice(0, -1)) {
+    text += part;
+    const lines = text.split("\n");
+    places.push(`${lines.length}:${(lines.at(-1) ?? "").length + 1}`);
+  }
+  expect(find(locate, marked.replaceAll("‸", ""), paths)).toEqual(places);
+}
+
+const settings: Path[] = [["listen"], ["listen", 1], ["limits", "headBytes"], ["rules", 1, "to", 0]];
+
+describe("attachPlaces()", () => {
+  test("finds settings of JSON", () => {
+    expectMarked(
+      locateInJson,
+      `\ufeff{ ‸"listen": ["[,]", ‸7],\n  "limits": {"x": {"headBytes": 1}, ‸"head\\u0042ytes" : "}"},\n"rules":[{"to":["a"]},{"to":\n[‸"b"]}]}`,
+      settings,
+    );
+  });
+
+  test("finds settings of YAML, in blocks and in flow", () => {
+    expectMarked(
+      locateInYaml,
+      `# listen\n‸listen:\n  - a: b\n  - ‸7\nlimits: { x: 1, ‸"headBytes": 5 }\nrules:\n- to: [a]\n- to:\n    - ‸'b'\n`,
+      settings,
+    );
+  });
+
+  test("finds settings of YAML that come from an anchor, and a map's own before those that it takes over", () => {
+    const text = `base: &base\n  ‸deny: true\n  to: [‸a]\nother: &other { users: [‸x] }\nrules:\n  - *base\n  - <<: [*base, *other]\n    ‸deny: 1\n`;
+    expectMarked(locateInYaml, text, [
+      ["rules", 0, "deny"],
+      ["rules", 1, "to", 0],
+      ["rules", 1, "users", 0],
+      ["rules", 1, "deny"],
+    ]);
+  });
+
+  test("finds settings of TOML, in tables, lists of tables, dotted names and inline tables", () => {
+    expectMarked(
+      locateInToml,
+      `# listen = 1\n‸listen = ["""\n[x]""", ‸7]\n[limits]\nx = { headBytes = 1 }\n‸"headBytes" = 'a#b' # "\n[[rules]]\nto = ["a"]\n[[ rules ]]\nto = [ # ]\n  ‸"b",\n]\n`,
+      settings,
+    );
+    expectMarked(
+      locateInToml,
+      `‸timeouts.idle = 1\n[upstreams.corp]\n‸url = ""\n[[rules]]\nto = []\n‸tls.min = "1.4"\n`,
+      [
+        ["timeouts", "idle"],
+        ["upstreams", "corp", "url"],
+        ["rules", 0, "tls", "min"],
+      ],
+    );
+  });
+
+  test("finds settings of TypeScript, past comments, texts, templates, patterns and functions", () => {
+    expectMarked(
+      locateInScript,
+      `import { defineConfig } from "penstock";
+// export default { listen: 1 }
+const note = \`export default { listen: \${"}"} \`;
+export default defineConfig({
+  ‸listen: ["a]" /* ] */, ‸7],
+  limits: { x: /[}/]/g, ‸'headBytes': (1 as number) / 2 },
+  rules: [
+    async ({ host }) => (host.endsWith(".x") ? { deny: true } : undefined),
+    { to(): void {}, "to": [‸\`b\`] },
+  ],
+} satisfies object);
+`,
+      settings,
+    );
+  });
+
+  test("finds settings of constants that the exported map names", () => {
+    const text = `const limits: { headBytes: string } = { ‸headBytes: "1" };
+let rules = [{}, { to: [‸"b"] }] as const
+const config: PenstockConfig = { ‸listen: [1, ‸2], limits, rules: rules };
+export default config;
+`;
+    expect(
+      find(locateInScript, text.replaceAll("‸", ""), [["listen"], ["limits", "headBytes"], ["rules", 1, "to", 0]]),
+    ).toEqual(["3:34", "1:41", "2:25"]);
+  });
+
+  test("gives the nearest setting around one that is not written out", () => {
+    const text = `const more = load();\nexport default { users: load(), rules: [...more, { to: [] }], limits: { x: 1, ...more } };\n`;
+    expect(find(locateInScript, text, [["users", 0, "name"], ["rules", 1, "to"], ["limits", "x"], ["open"]])).toEqual([
+      "2:18",
+      "2:33",
+      "2:63",
+      undefined,
+    ]);
+  });
+
+  test("lets what is spread later hide what stands before it", () => {
+    const text = "export default { default: 1, ...base, open: 1 };";
+    expect(find(locateInScript, text, [["default"], ["open"]])).toEqual([undefined, "1:39"]);
+  });
+
+  test("knows no place in what is not a literal", () => {
+    for (const text of [
+      "export default load();",
+      "export default function () { return { open: 1 } }",
+      "",
+      "export default",
+    ])
+      expect(find(locateInScript, text, [["open"]])).toEqual([undefined]);
+    expect(find(locateInScript, "const a = b, b = a; export default a;", [["open"]])).toEqual([undefined]);
+  });
+
+  test("leaves problems alone that have a place or another origin", () => {
+    const problems = [
+      { path: ["open"], message: "Wrong.", origin: "--open" },
+      { path: ["open"], message: "Wrong.", place: "g:9" },
+      { path: [], message: "Wrong." },
+    ];
+    expect(attachPlaces(problems, { path: "f", text: '{"open":1}', locate: locateInJson })).toEqual(problems);
+  });
+});
