@@ -2,9 +2,14 @@ import { RLIMIT_NOFILE } from "./constants.ts";
 import { openLibc } from "./libc.ts";
 
 /** Descriptors that are kept for ends: telling clients why not, and what the system itself opens for a moment. */
-const KEPT = 32;
-/** Of those, the ones that are not even lent to a client for the time of an answer. */
+const KEPT = 48;
+/** Of those, the ones that are not even lent to a client for the time of an answer: the operator has to get in. */
+const KEPT_FOR_OPERATORS = 24;
+/** Of those, the ones that nobody gets. */
 const KEPT_LAST = 8;
+
+/** How far the process is from its limit of descriptors, the farthest first. */
+export type DescriptorRoom = "enough" | "few" | "operators" | "last";
 
 /**
  * How far the process is from its limit of descriptors, told by one that it was
@@ -12,15 +17,22 @@ const KEPT_LAST = 8;
  *
  * - `enough`: nearly always.
  * - `few`: nothing is begun with it that lasts. A connection is told why.
+ * - `operators`: it is closed at once, unless it is a connection to the sidecar.
  * - `last`: it is closed at once. Without a free descriptor the listeners could
  *   not even take connections to refuse them, and would be reported as readable
  *   for ever.
  */
-export function judgeDescriptor(fd: number): "enough" | "few" | "last" {
+export function judgeDescriptor(fd: number): DescriptorRoom {
   // The limit may be changed from outside, so it is read again before anything is refused for it.
   if (fd >= limit - KEPT) limit = readLimit();
   if (fd < limit - KEPT) return "enough";
-  return fd < limit - KEPT_LAST ? "few" : "last";
+  if (fd < limit - KEPT_FOR_OPERATORS) return "few";
+  return fd < limit - KEPT_LAST ? "operators" : "last";
+}
+
+/** Whether a client's connection has to be closed at once. */
+export function isTooFew(room: DescriptorRoom): boolean {
+  return room === "operators" || room === "last";
 }
 
 /** Whether the limit allows for so many connections: each needs a descriptor for its client, and one for its target. */
