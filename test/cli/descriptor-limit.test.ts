@@ -13,6 +13,7 @@ const config = {
   listen: ["127.0.0.1:0"],
   rules: [{ to: ["127.0.0.1"], allowPrivate: true }],
   timeouts: { handshake: "5s" },
+  sidecar: { port: 0, token: "t" },
 };
 
 test("at its limit of descriptors the executable gives every client a clear end, sleeps, and recovers by itself", async () => {
@@ -44,10 +45,11 @@ test("at its limit of descriptors the executable gives every client a clear end,
   await waitFor(() => all.every((client) => client.end !== "open"), "the end of every client");
   const answers = new Set(all.map((client) => client.text.slice(0, 12)));
   expect([...answers].filter((answer) => !["", "HTTP/1.1 503", "HTTP/1.1 408"].includes(answer))).toEqual([]);
-  // Nobody vanishes without a trace: each that was accepted has a record, whether it could be told or not.
-  await waitFor(() => proxy.records.length >= all.length, "a record of every client");
+  // Nobody vanishes without a trace: each that was accepted has a record, whether it could be told or not, or said nothing until its time was over.
+  let probes = 0;
+  while (proxy.records.length + probes < all.length) probes = await readProbes(readSidecarPort(proxy.told));
   expect(proxy.records.some((record) => record["detail"] === "out_of_resources")).toBe(true);
-  const warning = `may open ${DESCRIPTORS} files, which is enough for 84 connections, and "limits.connections" is 10000.`;
+  const warning = `may open ${DESCRIPTORS} files, which is enough for 76 connections, and "limits.connections" is 10000.`;
   expect(proxy.told.filter((line) => line.includes(warning))).toHaveLength(1);
   for (const client of all) client[Symbol.dispose]();
 
@@ -57,6 +59,36 @@ test("at its limit of descriptors the executable gives every client a clear end,
   after[Symbol.dispose]();
   expect(proxy.told.filter((line) => line.includes("mistake"))).toEqual([]);
 }, 60_000);
+
+test("at its limit of descriptors the sidecar is answered, however many hold connections to it, too", async () => {
+  await using folder = await makeFolder({ "proxy.config.json": config });
+  await using proxy = await startExecutable({ cwd: folder.path, descriptors: DESCRIPTORS });
+  const port = await waitFor(() => readSidecarPort(proxy.told) || undefined, "the sidecar");
+  using echo = listenEcho();
+  const ask = `CONNECT 127.0.0.1:${echo.port} HTTP/1.1\r\nHost: 127.0.0.1:${echo.port}\r\n\r\n`;
+  const clients = await connectMany(proxy.port, CLIENTS, ask);
+  await waitFor(() => clients.some((client) => client.end !== "open"), "the first client for whom there is no room");
+  const held = await connectMany(port, 300);
+  // Those that are refused hold the last descriptors for a moment.
+  const refused = await connectMany(proxy.port, CLIENTS);
+  await waitFor(() => refused.some(({ end }) => end === "reset"), "the first one that cannot even be refused");
+  for (let count = 0; count < 20; count += 1) {
+    using client = await connectRaw(port);
+    client.write("GET /healthz HTTP/1.0\r\n\r\n");
+    await client.untilEnd();
+    expect(client.text).toStartWith("HTTP/1.1 200 OK\r\n");
+  }
+  for (const client of [...clients, ...held, ...refused]) client[Symbol.dispose]();
+}, 60_000);
+
+function readSidecarPort(told: readonly string[]): number {
+  return Number(/^Sidecar on .*:(\d+)\.$/m.exec(told.join("\n"))?.[1]);
+}
+
+async function readProbes(port: number): Promise<number> {
+  const answer = await fetch(`http://127.0.0.1:${port}/metrics`, { headers: { Authorization: "Bearer t" } });
+  return Number(/^penstock_probes_total (\d+)$/m.exec(await answer.text())?.[1]);
+}
 
 async function connectMany(port: number, count: number, say = ""): Promise<RawPeer[]> {
   const made = await Promise.allSettled(Array.from({ length: count }, () => connectRaw(port)));

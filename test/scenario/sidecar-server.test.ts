@@ -162,7 +162,10 @@ describe("a client of the sidecar that takes its time", () => {
 
 describe("many connections to the sidecar", () => {
   test("are bounded, and one that asks at once is answered all the same", async () => {
-    await using stand = start({ deadlines: PATIENT, limits: { total: 8, perPeer: 4, graceMs: 0, burst: 1 } });
+    await using stand = start({
+      deadlines: PATIENT,
+      limits: { total: 8, perPeer: 4, graceMs: 0, burst: 1, whenScarce: 2 },
+    });
     await using stack = new AsyncDisposableStack();
     for (let count = 0; count < 40; count += 1) stack.use(await connectRaw(stand.port));
     await waitFor(() => stand.server.connections.accepted === 40, "all of them");
@@ -181,7 +184,10 @@ describe("many connections to the sidecar", () => {
   });
 
   test("that are kept without a request make room", async () => {
-    await using stand = start({ deadlines: PATIENT, limits: { total: 8, perPeer: 4, graceMs: 0, burst: 1 } });
+    await using stand = start({
+      deadlines: PATIENT,
+      limits: { total: 8, perPeer: 4, graceMs: 0, burst: 1, whenScarce: 2 },
+    });
     await using stack = new AsyncDisposableStack();
     for (let count = 0; count < 12; count += 1) {
       const peer = stack.use(await connectRaw(stand.port));

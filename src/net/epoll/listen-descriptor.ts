@@ -24,6 +24,7 @@ import { EAGAIN, EMFILE, ENFILE, ENOBUFS, ENOMEM, nameErrno } from "../libc/errn
 import type { Reactor, Watcher } from "./reactor.ts";
 import { encodeSocketAddress, readSocketIp, readSocketPort, socketAddressBytes } from "../libc/socket-address.ts";
 import { keepUrgentInline } from "../libc/socket.ts";
+import { isTooFew } from "../conn/descriptors.ts";
 
 /** As many as the kernel allows (`net.core.somaxconn`) wait to be accepted. */
 const BACKLOG = 4096;
@@ -117,7 +118,7 @@ class Listener implements Watcher {
   #welcome(fd: number): void {
     const ip = readSocketIp(this.#address);
     const port = readSocketPort(this.#address);
-    if (ip === undefined || this.#reactor.descriptors.judge(fd) === "last") {
+    if (ip === undefined || isTooFew(this.#reactor.descriptors.judge(fd))) {
       this.#reactor.reset(fd);
       if (ip !== undefined) this.#turnAway?.(ip, port);
       return;

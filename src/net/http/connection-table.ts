@@ -25,6 +25,8 @@ export interface TableLimits {
    */
   readonly graceMs: number;
   readonly burst: number;
+  /** As `total`, without a grace, while there are few descriptors. */
+  readonly whenScarce: number;
 }
 
 /**
@@ -53,17 +55,19 @@ export class ConnectionTable {
     return this.#members.size;
   }
 
-  /** Takes a connection in, and evicts another one for it where it must. False when there is no room: it is to be closed. */
-  admit(newcomer: Served): boolean {
+  /** Takes a connection in, and evicts another one for it where it must. False when there is no room: it is to be closed. `isScarce`: there are few descriptors. */
+  admit(newcomer: Served, isScarce = false): boolean {
     this.accepted += 1;
-    const { total, perPeer } = this.#limits;
+    const { total, perPeer, whenScarce } = this.#limits;
     const own = this.list().filter(({ peer }) => peer === newcomer.peer);
     const found =
-      own.length >= perPeer
-        ? this.#choose(own, perPeer)
-        : this.#members.size >= total
-          ? this.#choose(this.list(), total)
-          : "nobody";
+      isScarce && this.#members.size >= whenScarce
+        ? this.#choose(this.list(), 0)
+        : own.length >= perPeer
+          ? this.#choose(own, perPeer)
+          : this.#members.size >= total
+            ? this.#choose(this.list(), total)
+            : "nobody";
     if (found === undefined) {
       this.evicted += 1;
       return false;

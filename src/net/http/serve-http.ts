@@ -1,4 +1,6 @@
 import type { Ip } from "../../address/ip.ts";
+import type { DescriptorRoom } from "../conn/descriptors.ts";
+import { SpareDescriptors } from "../libc/spare-descriptors.ts";
 import { listenTcp } from "../runtime/listen.ts";
 import { SocketConn, socketConnHandlers } from "../runtime/socket-conn.ts";
 import { ConnectionTable, type TableLimits } from "./connection-table.ts";
@@ -28,7 +30,7 @@ export type HttpServerStart =
   { readonly ok: true; readonly server: HttpServer } | { readonly ok: false; readonly code: string };
 
 /** Far more than scrapers, health checks and people need; few enough that descriptors are left for the proxy. */
-const LIMITS: TableLimits = { total: 32, perPeer: 16, graceMs: 25, burst: 4 };
+const LIMITS: TableLimits = { total: 32, perPeer: 16, graceMs: 25, burst: 4, whenScarce: 8 };
 
 const DEADLINES: ServedDeadlines = { requestMs: 10_000, idleMs: 30_000, answerMs: 30_000, lingerMs: 1_000 };
 
@@ -40,11 +42,13 @@ const DEADLINES: ServedDeadlines = { requestMs: 10_000, idleMs: 30_000, answerMs
 export function serveHttp(options: ServeHttpOptions): HttpServerStart {
   const { at, handle, reportBug, limits = LIMITS, deadlines = DEADLINES } = options;
   const table = new ConnectionTable(limits);
+  const descriptors = new SpareDescriptors();
   let ending = false;
   const served = { handle, deadlines, reportBug, isEnding: () => ending };
   const accept = (conn: SocketConn, peer: string): void => {
+    const room = descriptors.judge(conn.fd);
     const member = new ServedConnection(conn, peer, served);
-    if (ending || !table.admit(member)) {
+    if (ending || isLast(room) || !table.admit(member, room !== "enough")) {
       conn.reset();
       return;
     }
@@ -53,7 +57,7 @@ export function serveHttp(options: ServeHttpOptions): HttpServerStart {
   const bound =
     "unix" in at
       ? listenUnix(at.unix, (conn) => accept(conn, "unix"))
-      : listenTcp(at.host, at.port, (conn, from) => accept(conn, nameNetwork(from)));
+      : listenTcp(at.host, at.port, (conn, from) => accept(conn, nameNetwork(from)), undefined, isLast);
   if (!bound.ok) return bound;
   return {
     ok: true,
@@ -72,6 +76,11 @@ export function serveHttp(options: ServeHttpOptions): HttpServerStart {
       },
     },
   };
+}
+
+/** Who asks how the proxy is doing is answered also when its clients have taken all descriptors. */
+function isLast(room: DescriptorRoom): boolean {
+  return room === "last";
 }
 
 /** One household counts as one peer: an IPv4 address, or 64 bits of an IPv6 one. */

@@ -1,10 +1,12 @@
-import type { Descriptors } from "../conn/descriptors.ts";
+import type { DescriptorRoom, Descriptors } from "../conn/descriptors.ts";
 import { RLIMIT_NOFILE } from "./constants.ts";
 import { openLibc } from "./libc.ts";
 
 /** Descriptors that are kept for ends: telling clients why not, and what the system itself opens for a moment. */
-const KEPT = 32;
-/** Of those, the ones that are not even lent to a client for the time of an answer. */
+const KEPT = 48;
+/** Of those, the ones that are not even lent to a client for the time of an answer: the operator has to get in. */
+const KEPT_FOR_OPERATORS = 24;
+/** Of those, the ones that nobody gets. */
 const KEPT_LAST = 8;
 
 /** The limit of open files of this process, read when it may matter. Several of these never disagree for long. */
@@ -12,11 +14,12 @@ export class SpareDescriptors implements Descriptors {
   readonly #limits = new BigUint64Array(2);
   #limit = 0;
 
-  judge(fd: number): "enough" | "few" | "last" {
+  judge(fd: number): DescriptorRoom {
     // The limit may be changed from outside, so it is read again before anything is refused for it.
     if (fd >= this.#limit - KEPT) this.#readLimit();
     if (fd < this.#limit - KEPT) return "enough";
-    return fd < this.#limit - KEPT_LAST ? "few" : "last";
+    if (fd < this.#limit - KEPT_FOR_OPERATORS) return "few";
+    return fd < this.#limit - KEPT_LAST ? "operators" : "last";
   }
 
   allowsConnections(count: number): boolean {

@@ -1,6 +1,7 @@
 import { type Ip, parseIp } from "../../address/ip.ts";
 import { openLibc } from "../libc/libc.ts";
 import { keepUrgentInline } from "../libc/socket.ts";
+import { type DescriptorRoom, isTooFew } from "../conn/descriptors.ts";
 import { SpareDescriptors } from "../libc/spare-descriptors.ts";
 import { SocketConn, socketConnHandlers } from "./socket-conn.ts";
 import type { Conn } from "../conn/conn.ts";
@@ -28,8 +29,18 @@ export type TurnAway = (from: Ip, port: number) => void;
 /** How listeners are bound. `host` is an address or a name. */
 export type Listen = (host: string, port: number, accept: Accept, turnAway?: TurnAway) => ListenResult;
 
-/** Binds a TCP listener and hands every accepted connection to `accept`, over a socket of the runtime. */
-export function listenTcp(host: string, port: number, accept: Accept<SocketConn>, turnAway?: TurnAway): ListenResult {
+/**
+ * Binds a TCP listener and hands every accepted connection to `accept`, over a
+ * socket of the runtime. `mustClose` tells for which room of descriptors it is
+ * closed instead.
+ */
+export function listenTcp(
+  host: string,
+  port: number,
+  accept: Accept<SocketConn>,
+  turnAway?: TurnAway,
+  mustClose: (room: DescriptorRoom) => boolean = isTooFew,
+): ListenResult {
   const descriptors = new SpareDescriptors();
   try {
     const server = Bun.listen<SocketConn>({
@@ -49,7 +60,7 @@ export function listenTcp(host: string, port: number, accept: Accept<SocketConn>
             conn.close();
             return;
           }
-          if (descriptors.judge(conn.fd) === "last") {
+          if (mustClose(descriptors.judge(conn.fd))) {
             const { remotePort } = conn;
             conn.reset();
             turnAway?.(from, remotePort);

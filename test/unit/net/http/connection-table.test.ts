@@ -7,11 +7,11 @@ type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
 /** A table, and a way to have connections come that are known by name. */
 function makeTable(total: number, perPeer: number, graceMs = 0) {
   let now = 0;
-  const table = new ConnectionTable({ total, perPeer, graceMs, burst: 2 }, () => now);
+  const table = new ConnectionTable({ total, perPeer, graceMs, burst: 2, whenScarce: 3 }, () => now);
   const evicted: string[] = [];
-  const come = (name: string, peer: string, state: ServedState = "waiting") => {
+  const come = (name: string, peer: string, state: ServedState = "waiting", isScarce = false) => {
     const member: Served = { peer, state, evict: () => void evicted.push(name) };
-    return { member, admitted: table.admit(member) };
+    return { member, admitted: table.admit(member, isScarce) };
   };
   return { table, evicted, come, pass: (ms: number) => (now += ms) };
 }
@@ -86,6 +86,15 @@ describe("ConnectionTable", () => {
     expect(table.open).toBe(20);
     expect(come("j1", "j").admitted).toBe(true);
     expect(evicted).toEqual(["a1", "a2", "a3"]);
+  });
+
+  test("takes one for one while there are few descriptors, from who has the most", () => {
+    const { table, evicted, come } = makeTable(10, 5, 60_000);
+    for (const name of ["b1", "a1", "a2"]) expect(come(name, name.charAt(0), "waiting", true).admitted).toBe(true);
+    expect(evicted).toEqual([]);
+    for (const name of ["c1", "d1"]) expect(come(name, name.charAt(0), "waiting", true).admitted).toBe(true);
+    expect(evicted).toEqual(["a1", "b1"]);
+    expect(table.open).toBe(3);
   });
 
   test("has room again when one has left", () => {
