@@ -19,6 +19,7 @@ import { shareAddress } from "./listen/share-address.ts";
 import { welcome } from "./listen/welcome.ts";
 import { openTunnel } from "./tunnel/open-tunnel.ts";
 import { authorize } from "./policy/authorize.ts";
+import { TOTAL_MS } from "./respond/close-lingering.ts";
 import { refuse, respondEstablished } from "./respond/respond.ts";
 import { chooseRoute } from "./route/choose-route.ts";
 import type { Services } from "./services.ts";
@@ -75,10 +76,25 @@ export async function serveConnection(conn: Conn, from: Ip, doorway: Doorway, se
   }
   forwarding.bound.release(client);
   const last = session;
-  lingering.close(client, last, listens && last.failure?.detail !== "client_gone", () => {
+  lingering.close(client, last, listens ? grantSending(last.failure) : 0, () => {
     places.leave(last.client);
     recorder.closed(last);
   });
+}
+
+/** A client whose time is over does not get it anew by sending on: milliseconds, enough for the 408 to arrive. */
+const LATE_MS = 2000;
+
+/** How long a client may go on sending after its last answer, in milliseconds. */
+function grantSending(failure: Failure | undefined): number {
+  switch (failure?.detail) {
+    case "client_gone":
+      return 0;
+    case "handshake_timeout":
+      return LATE_MS;
+    default:
+      return TOTAL_MS;
+  }
 }
 
 /** Whether bytes of an answer may have been sent. */

@@ -5,6 +5,7 @@ import type { Certificate } from "../support/certificate.ts";
 import { ask, ok, takeResponse } from "../support/http-origin.ts";
 import { allowLoopback, startProxy, type TestProxy } from "../support/proxy.ts";
 import { createFakeResolver } from "../support/fake-resolver.ts";
+import { requireLibc } from "../support/lane-stand.ts";
 
 let authority: CertificateAuthority;
 
@@ -148,4 +149,35 @@ describe("a request for an https URI", () => {
     await using lavish = await startTrusting({ open: true, listen, forward: { httpsOverPlain: true } });
     expect(await lavish.exchange(introduced)).toEndWith("over TLS");
   });
+
+  test("with an answer that ends by closing is whole after close_notify alone", async () => {
+    const libc = requireLibc();
+    const { cert, key } = await authority.issue({ names: ["DNS:origin.example"] });
+    using server = Bun.listen({
+      hostname: "127.0.0.1",
+      port: 0,
+      tls: { cert, key },
+      socket: {
+        data(socket, chunk) {
+          socket.write("HTTP/1.1 200 OK\r\n\r\nall of it");
+          // FIN in the middle of TLS, as somebody on the way could send it.
+          if (Buffer.from(chunk).includes("/cut")) libc.shutdown((socket as unknown as { fd: number }).fd, SHUT_WR);
+          else socket.end();
+        },
+      },
+    });
+    await using proxy = await startTrusting();
+    for (const [path, end] of [
+      ["/whole", "fin"],
+      ["/cut", "reset"],
+    ] as const) {
+      using client = await proxy.connect();
+      client.write(ask("GET", `https://origin.example:${server.port}${path}`));
+      await client.untilEnd();
+      expect([path, client.end]).toEqual([path, end]);
+    }
+  });
 });
+
+/** `shutdown(2)`: no more writing. */
+const SHUT_WR = 1;

@@ -197,6 +197,21 @@ describe("many connections to the sidecar", () => {
     expect(stand.server.connections).toMatchObject({ open: 4, accepted: 12, evicted: 8 });
   });
 
+  test("lose no answer that they have not read when they make room", async () => {
+    await using stand = start({ deadlines: PATIENT, limits: { total: 1, perPeer: 1 } });
+    using first = await connectRaw(stand.port);
+    first.write("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    await first.untilText("GET / h\n");
+    using second = await connectRaw(stand.port);
+    await first.untilEnd();
+    expect(first.end).toBe("fin");
+    second.write("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    await second.untilText("GET / h\n");
+    await stand.server.stop(1000);
+    await second.untilEnd();
+    expect(second.end).toBe("fin");
+  });
+
   test("are gone once it was stopped", async () => {
     const stand = start({ deadlines: PATIENT });
     using peer = await connectRaw(stand.port);

@@ -158,3 +158,13 @@ describe.each(["auto", "runtime"] as const)("an empty line after a body, with so
     expect(client.text).toBe("");
   });
 });
+
+test("a client whose time is over does not get more of it by sending on", async () => {
+  await using proxy = await startProxy({ timeouts: { handshake: "100ms" } });
+  using peer = await proxy.connect();
+  peer.write("GET / HTTP/1.1\r\nX: ");
+  const drip = setInterval(() => peer.write("x"), 20);
+  await peer.until(({ closed }) => closed, "the end of the connection");
+  clearInterval(drip);
+  expect(peer.text).toStartWith("HTTP/1.1 408 ");
+});

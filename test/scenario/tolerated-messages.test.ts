@@ -146,16 +146,23 @@ describe("a request that nobody can mistake is forwarded", () => {
     },
   );
 
-  test.each(["::1", "::1:8080", "[::1", "other.example", "other.example:99999", "", "a_b-.example."])(
-    "whatever its one Host names: %p",
-    async (host) => {
-      using origin = serveHttp(() => ok("x"));
-      await using proxy = await startProxy();
-      const answer = await proxy.exchange(`GET ${origin.uri()} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`);
-      expect(answer).toStartWith("HTTP/1.1 200 ");
-      expect(origin.heads[0]).toStartWith(`GET / HTTP/1.1\r\nHost: 127.0.0.1:${origin.port}\r\n`);
-    },
-  );
+  test.each([
+    "::1",
+    "::1:8080",
+    "[::1",
+    "other.example",
+    "other.example:99999",
+    "",
+    "a_b-.example.",
+    "bücher.example",
+    "*",
+  ])("whatever its one Host names: %p", async (host) => {
+    using origin = serveHttp(() => ok("x"));
+    await using proxy = await startProxy();
+    const answer = await proxy.exchange(`GET ${origin.uri()} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`);
+    expect(answer).toStartWith("HTTP/1.1 200 ");
+    expect(origin.heads[0]).toStartWith(`GET / HTTP/1.1\r\nHost: 127.0.0.1:${origin.port}\r\n`);
+  });
 
   test("with ws in its target, which the origin gets as any Upgrade, and a length of zero", async () => {
     using server = listenRaw();

@@ -47,8 +47,10 @@ export class ServedConnection implements Served {
     this.#options = options;
   }
 
+  /** With FIN where the last answer may still be on its way: RST could take it from a client that has not read it yet. */
   evict(): void {
-    this.#conn.reset();
+    if (this.state === "waiting") this.#conn.close();
+    if (!this.#conn.closed) this.#conn.reset();
   }
 
   /** Serves until the connection is over. Never rejects. */

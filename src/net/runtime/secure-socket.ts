@@ -3,6 +3,7 @@ import type { Socket, SocketHandler } from "bun";
 import type { Conn } from "../conn/conn.ts";
 import { findIdentityFault, toPresented } from "./server-identity.ts";
 import { SocketConn } from "./socket-conn.ts";
+import { endsWithAlert, MAX_ALERT_BYTES } from "../../protocol/tls/read/final-alert.ts";
 import { explainTlsError, readAlertName, type TlsFailure } from "./tls-error.ts";
 
 export interface ClientTlsOptions {
@@ -27,6 +28,16 @@ export interface SecureAttempt {
 export function readTlsAlert(conn: Conn): string | undefined {
   return alerts.get(conn);
 }
+
+/**
+ * Whether an encrypted connection that ended was cut: the peer's FIN came without
+ * a close_notify, which somebody on the way can bring about (RFC 8446 §6.1).
+ */
+export function wasCut(conn: Conn): boolean {
+  return cut.has(conn);
+}
+
+const cut = new WeakSet<Conn>();
 
 /** What Bun says of a certificate that is in order, but somebody else's. */
 const ALTNAME_INVALID = "ERR_TLS_CERT_ALTNAME_INVALID";
@@ -69,18 +80,51 @@ export function secureSocket(
     socket: handlers,
   });
   // The handlers of before go on to see the encrypted bytes.
-  raw.data = new DeafConn(raw as Socket<SocketConn>, false);
-  handshake.begin(secured);
+  const encrypted = new EncryptedBytes(raw as Socket<SocketConn>, false);
+  raw.data = encrypted;
+  handshake.begin(secured, encrypted);
   return handshake;
 }
 
-/** Takes what nobody is to have. */
-class DeafConn extends SocketConn {
-  override onData(): void {
-    // Encrypted bytes, on their way to be decrypted.
+/** Sees the encrypted bytes on their way to be decrypted: Bun tells of a close_notify and of a mere FIN alike. */
+class EncryptedBytes extends SocketConn {
+  #tail: Uint8Array = new Uint8Array(0);
+
+  override onData(chunk: Uint8Array): void {
+    const last = chunk.subarray(-MAX_ALERT_BYTES);
+    // A copy: Bun uses its memory again.
+    this.#tail =
+      last.length === MAX_ALERT_BYTES
+        ? new Uint8Array(last)
+        : new Uint8Array(Buffer.concat([this.#tail, last]).subarray(-MAX_ALERT_BYTES));
   }
+
   override onEnd(): void {
     // The encrypted connection tells.
+  }
+
+  get endsWithAlert(): boolean {
+    return endsWithAlert(this.#tail);
+  }
+}
+
+class SecuredConn extends SocketConn {
+  readonly #bytes: EncryptedBytes | undefined;
+
+  constructor(socket: Socket<SocketConn>, bytes: EncryptedBytes | undefined) {
+    super(socket, true);
+    this.#bytes = bytes;
+  }
+
+  override onEnd(): void {
+    if (this.#bytes?.endsWithAlert === false) cut.add(this);
+    super.onEnd();
+  }
+
+  override onClose(error: Error | undefined): void {
+    // Bun may leave the end out.
+    if (!this.ended && this.#bytes?.endsWithAlert === false) cut.add(this);
+    super.onClose(error);
   }
 }
 
@@ -88,6 +132,7 @@ class Handshake implements SecureAttempt {
   readonly #serverName: string;
   readonly #done: (result: SecureResult) => void;
   #socket: TlsSocket | undefined;
+  #encrypted: EncryptedBytes | undefined;
   #over = false;
 
   constructor(serverName: string, done: (result: SecureResult) => void) {
@@ -95,8 +140,9 @@ class Handshake implements SecureAttempt {
     this.#done = done;
   }
 
-  begin(socket: TlsSocket): void {
+  begin(socket: TlsSocket, encrypted: EncryptedBytes): void {
     this.#socket = socket;
+    this.#encrypted = encrypted;
   }
 
   /**
@@ -119,7 +165,7 @@ class Handshake implements SecureAttempt {
       return;
     }
     this.#over = true;
-    const conn = new SocketConn(socket as Socket<SocketConn>, true);
+    const conn = new SecuredConn(socket as Socket<SocketConn>, this.#encrypted);
     socket.data = conn;
     this.#done({ ok: true, conn });
   }

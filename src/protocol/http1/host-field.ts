@@ -11,8 +11,8 @@ import type { RequestHead } from "./request-head.ts";
  */
 export type HostFieldError = "missing_host" | "repeated_host" | "bad_host";
 
-/** IPv6 with or without brackets and zone, names of all kinds, a port or half of one. */
-const harmless = /^[A-Za-z0-9._~:%[\]-]*$/;
+/** IPv6 with or without brackets and zone, names of all kinds, raw UTF-8 too, a port or half of one. */
+const harmless = /^[A-Za-z0-9._~:%[\]!$&'()*+=\x80-\xff-]*$/;
 
 /**
  * Checks the Host field of a request whose target says itself whom it is for

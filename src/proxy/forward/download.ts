@@ -14,6 +14,7 @@ import type { ForwardRequest } from "../handshake/forward-request.ts";
 import type { BegunAnswer } from "./begun.ts";
 import { type BodyReader, createBodyReader, createPlainReader } from "./body-reader.ts";
 import { formatClientHead, formatPlainTail } from "./client-head.ts";
+import { wasCut } from "../../net/runtime/secure-socket.ts";
 import { HeldBytes } from "./held-bytes.ts";
 import { type HeadToWrite, type Outlet, textHead } from "./outlet.ts";
 import { viewBytes } from "./scratch.ts";
@@ -305,7 +306,7 @@ export class Download implements ConnSink {
     } else if (this.#awaitsHead) {
       if (this.#held.length === 0) this.#owner.originSilent(reset);
       else this.#owner.failResponse({ detail: "response_incomplete", note: "closed in the middle of the head" });
-    } else if (this.#endsWithOrigin && !reset) {
+    } else if (this.#endsWithOrigin && !reset && !wasCut(this.#origin)) {
       this.#body = undefined;
       this.#complete();
     } else {

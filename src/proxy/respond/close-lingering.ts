@@ -7,7 +7,7 @@ import { deadlines, type Expiring } from "../../net/conn/deadlines.ts";
  * whole body must get there, on a slow line too.
  */
 const SILENCE_MS = 5000;
-const TOTAL_MS = 120_000;
+export const TOTAL_MS = 120_000;
 const MAX_BYTES = 1024 * 1024 * 1024;
 /** The silence that is granted while the proxy shuts down. */
 const HURRIED_SILENCE_MS = 1000;
@@ -24,6 +24,7 @@ export class LingeringClose implements ConnSink, Expiring {
   readonly #conn: Conn;
   readonly #closed: () => void;
   readonly #since = performance.now();
+  #totalMs = TOTAL_MS;
   #lastActivity = this.#since;
   #bytes = 0;
   #silenceMs = SILENCE_MS;
@@ -37,14 +38,15 @@ export class LingeringClose implements ConnSink, Expiring {
     this.#closed = closed;
   }
 
-  /** Begins; the connection may be gone already when this returns. `listens`: whether to read on at all. */
-  begin(listens: boolean): void {
+  /** Begins; the connection may be gone already when this returns. `totalMs`: how long to read on at the most; 0 for not at all. */
+  begin(totalMs: number): void {
     this.#conn.detach();
-    this.#turn = deadlines.start(this, this.#silenceMs);
-    if (listens) this.#conn.shutdown();
+    this.#totalMs = totalMs;
+    this.#turn = deadlines.start(this, Math.min(this.#silenceMs, totalMs));
+    if (totalMs > 0) this.#conn.shutdown();
     // What waits there already is delivered here, the end too.
     this.#conn.attach(this);
-    if (!listens) this.#close();
+    if (totalMs === 0) this.#close();
   }
 
   /** Gives it up now: somebody else needs the room. What the kernel has taken still goes out, unless more comes. */
@@ -68,9 +70,9 @@ export class LingeringClose implements ConnSink, Expiring {
       return;
     }
     const now = performance.now();
-    const silentMs = now - this.#lastActivity;
-    if (silentMs >= this.#silenceMs || now - this.#since >= TOTAL_MS) this.#close();
-    else this.#restart(this.#silenceMs - silentMs);
+    const leftMs = Math.min(this.#lastActivity + this.#silenceMs, this.#since + this.#totalMs) - now;
+    if (leftMs <= 0) this.#close();
+    else this.#restart(leftMs);
   }
 
   data(chunk: Uint8Array): void {
@@ -118,5 +120,5 @@ export class LingeringClose implements ConnSink, Expiring {
 
 /** Closes a connection that holds no slot of its own so that the last bytes arrive. */
 export function closeLingering(conn: Conn): void {
-  new LingeringClose(conn, () => {}).begin(true);
+  new LingeringClose(conn, () => {}).begin(TOTAL_MS);
 }

@@ -42,10 +42,10 @@ export class Lingering {
 
   /**
    * Closes a detached connection so that what was written arrives, and calls
-   * `closed` once when it is gone. `listens`: whether the client may still be
-   * sending.
+   * `closed` once when it is gone. `totalMs`: how long the client may go on
+   * sending, at the most.
    */
-  close(conn: Conn, holder: Holder, listens: boolean, closed: () => void): void {
+  close(conn: Conn, holder: Holder, totalMs: number, closed: () => void): void {
     if (conn.closed) {
       closed();
       return;
@@ -58,7 +58,7 @@ export class Lingering {
     });
     this.#closes.set(close, holder);
     this.#count(key, 1);
-    close.begin(listens);
+    close.begin(totalMs);
     if (!this.#closes.has(close)) return;
     if (this.#aborted) close.giveUp();
     else if (this.#hurried) close.hurry();

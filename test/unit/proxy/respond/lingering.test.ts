@@ -4,6 +4,9 @@ import { makeIp } from "../../../support/make-policy.ts";
 import { MemoryConn } from "../../../support/memory-conn.ts";
 import { plentyOfDescriptors } from "../../../support/plenty-of-descriptors.ts";
 
+/** Milliseconds. */
+const LONG = 60_000;
+
 function makeHolder(address: string, user?: string, connections = 10_000): Holder {
   return { client: makeIp(address), user, runtime: { limits: { connections, clientPrefix: { v4: 32, v6: 64 } } } };
 }
@@ -12,7 +15,7 @@ function makeHolder(address: string, user?: string, connections = 10_000): Holde
 function linger(lingering: Lingering, holder: Holder, count: number) {
   const conns = Array.from({ length: count }, () => new MemoryConn());
   const seen = { conns, closed: 0 };
-  for (const conn of conns) lingering.close(conn, holder, true, () => (seen.closed += 1));
+  for (const conn of conns) lingering.close(conn, holder, LONG, () => (seen.closed += 1));
   return seen;
 }
 
@@ -31,9 +34,9 @@ describe("lingering connections", () => {
     const lingering = new Lingering({ connections: 0 }, plentyOfDescriptors);
     const conn = new MemoryConn();
     let closed = 0;
-    lingering.close(conn, makeHolder("192.0.2.1"), false, () => (closed += 1));
+    lingering.close(conn, makeHolder("192.0.2.1"), 0, () => (closed += 1));
     expect([conn.state, closed, lingering.size]).toEqual(["closed", 1, 0]);
-    lingering.close(conn, makeHolder("192.0.2.1"), true, () => (closed += 1));
+    lingering.close(conn, makeHolder("192.0.2.1"), LONG, () => (closed += 1));
     expect([closed, lingering.size]).toEqual([2, 0]);
   });
 
