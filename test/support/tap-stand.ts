@@ -6,6 +6,7 @@ import { PassiveTap } from "../../src/proxy/inspect/passive-tap.ts";
 import type { TunnelTap } from "../../src/proxy/tunnel/tunnel-tap.ts";
 import { buildClientHello, buildMessage, buildRecords, serverName } from "./build-client-hello.ts";
 import { makeEndpoint } from "./make-endpoint.ts";
+import { POISON } from "./poison-lent-bytes.ts";
 import { loadTlsFixture } from "./tls-fixture.ts";
 
 /** A tap without a tunnel, and everything that it lets through. */
@@ -54,7 +55,7 @@ export function makeTapStand(options: TapStandOptions = {}): TapStand {
   };
   const tap = options.passive === true ? new PassiveTap(tapOptions) : new FirstBytesTap(tapOptions);
   const keep = (way: "up" | "down", bytes: Uint8Array | undefined): void => {
-    if (bytes !== undefined) passed[way].push(bytes);
+    if (bytes !== undefined) passed[way].push(new Uint8Array(bytes));
   };
   tap.begin({
     pass: (bytes) => {
@@ -84,9 +85,11 @@ export function makeTapStand(options: TapStandOptions = {}): TapStand {
     },
     feed(from, bytes) {
       if (lastWords !== undefined) return;
-      const chunk = typeof bytes === "string" ? Buffer.from(bytes, "latin1") : bytes;
+      // Lent, as those of a connection are.
+      const chunk = typeof bytes === "string" ? Buffer.from(bytes, "latin1") : new Uint8Array(bytes);
       if (from === "client") keep("up", tap.up(chunk));
       else keep("down", tap.down(chunk));
+      chunk.fill(POISON);
     },
     end() {
       if (lastWords === undefined) keep("up", tap.upEnd());

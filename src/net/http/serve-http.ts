@@ -1,3 +1,4 @@
+import { LoopTimers } from "../conn/loop-timers.ts";
 import type { Ip } from "../../address/ip.ts";
 import { listenTcp } from "../runtime/listen.ts";
 import { SocketConn, socketConnHandlers } from "../runtime/socket-conn.ts";
@@ -84,6 +85,7 @@ type Bound =
   | { readonly ok: false; readonly code: string };
 
 function listenUnix(path: string, accept: (conn: SocketConn) => void): Bound {
+  const timers = new LoopTimers();
   try {
     const server = Bun.listen<SocketConn>({
       unix: path,
@@ -91,7 +93,7 @@ function listenUnix(path: string, accept: (conn: SocketConn) => void): Bound {
       socket: {
         ...socketConnHandlers,
         open(socket) {
-          const conn = new SocketConn(socket, false);
+          const conn = new SocketConn(socket, false, timers);
           socket.data = conn;
           accept(conn);
         },

@@ -4,6 +4,7 @@ import { keepUrgentInline } from "../libc/socket.ts";
 import { SpareDescriptors } from "../libc/spare-descriptors.ts";
 import { SocketConn, socketConnHandlers } from "./socket-conn.ts";
 import type { Conn } from "../conn/conn.ts";
+import { LoopTimers } from "../conn/loop-timers.ts";
 
 /** A bound and accepting TCP listener. */
 export interface TcpListener {
@@ -29,7 +30,13 @@ export type TurnAway = (from: Ip, port: number) => void;
 export type Listen = (host: string, port: number, accept: Accept, turnAway?: TurnAway) => ListenResult;
 
 /** Binds a TCP listener and hands every accepted connection to `accept`, over a socket of the runtime. */
-export function listenTcp(host: string, port: number, accept: Accept<SocketConn>, turnAway?: TurnAway): ListenResult {
+export function listenTcp(
+  host: string,
+  port: number,
+  accept: Accept<SocketConn>,
+  turnAway?: TurnAway,
+  timers = new LoopTimers(),
+): ListenResult {
   const descriptors = new SpareDescriptors();
   try {
     const server = Bun.listen<SocketConn>({
@@ -40,7 +47,7 @@ export function listenTcp(host: string, port: number, accept: Accept<SocketConn>
       socket: {
         ...socketConnHandlers,
         open(socket) {
-          const conn = new SocketConn(socket, false);
+          const conn = new SocketConn(socket, false, timers);
           socket.data = conn;
           // A link-local address comes with its zone: `fe80::1%eth0`.
           const from = parseIp(conn.remoteAddress.split("%", 1)[0] ?? "");

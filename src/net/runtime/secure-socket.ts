@@ -1,6 +1,7 @@
 import { isIP } from "node:net";
 import type { Socket, SocketHandler } from "bun";
 import type { Conn } from "../conn/conn.ts";
+import type { LoopTimers } from "../conn/loop-timers.ts";
 import { findIdentityFault, toPresented } from "./server-identity.ts";
 import { SocketConn } from "./socket-conn.ts";
 import { explainTlsError, readAlertName, type TlsFailure } from "./tls-error.ts";
@@ -25,13 +26,11 @@ export interface SecureAttempt {
 
 /** Gives the name of the alert that ended an encrypted connection after its handshake, such as `certificate_required`. */
 export function readTlsAlert(conn: Conn): string | undefined {
-  return alerts.get(conn);
+  return SocketConn.from(conn)?.tlsAlert;
 }
 
 /** What Bun says of a certificate that is in order, but somebody else's. */
 const ALTNAME_INVALID = "ERR_TLS_CERT_ALTNAME_INVALID";
-
-const alerts = new WeakMap<Conn, string>();
 
 /** While in the handshake, `data` is the handshake; afterwards it is the connection. */
 type TlsSocket = Socket<Handshake | SocketConn>;
@@ -49,7 +48,7 @@ export function secureSocket(
   options: ClientTlsOptions,
   done: (result: SecureResult) => void,
 ): SecureAttempt {
-  const handshake = new Handshake(options.serverName, done);
+  const handshake = new Handshake(options.serverName, conn.timers, done);
   const isName = isIP(options.serverName) === 0;
   if (conn.unreadBytes > 0) {
     conn.reset();
@@ -69,7 +68,7 @@ export function secureSocket(
     socket: handlers,
   });
   // The handlers of before go on to see the encrypted bytes.
-  raw.data = new DeafConn(raw as Socket<SocketConn>, false);
+  raw.data = new DeafConn(raw as Socket<SocketConn>, false, conn.timers);
   handshake.begin(secured);
   return handshake;
 }
@@ -86,12 +85,14 @@ class DeafConn extends SocketConn {
 
 class Handshake implements SecureAttempt {
   readonly #serverName: string;
+  readonly #timers: LoopTimers;
   readonly #done: (result: SecureResult) => void;
   #socket: TlsSocket | undefined;
   #over = false;
 
-  constructor(serverName: string, done: (result: SecureResult) => void) {
+  constructor(serverName: string, timers: LoopTimers, done: (result: SecureResult) => void) {
     this.#serverName = serverName;
+    this.#timers = timers;
     this.#done = done;
   }
 
@@ -119,7 +120,7 @@ class Handshake implements SecureAttempt {
       return;
     }
     this.#over = true;
-    const conn = new SocketConn(socket as Socket<SocketConn>, true);
+    const conn = new SocketConn(socket as Socket<SocketConn>, true, this.#timers);
     socket.data = conn;
     this.#done({ ok: true, conn });
   }
@@ -172,8 +173,7 @@ const handlers: SocketHandler<Handshake | SocketConn> = {
       socket.data.fail(error);
       return;
     }
-    const alert = readAlertName(error);
-    if (alert !== undefined) alerts.set(socket.data, alert);
+    socket.data.tlsAlert = readAlertName(error);
     socket.data.onClose(error);
     socket.terminate();
   },

@@ -1,5 +1,5 @@
 import type { Conn, ConnSink } from "../../net/conn/conn.ts";
-import { deadlines, type Expiring } from "../../net/conn/deadlines.ts";
+import type { Expiring } from "../../net/conn/deadlines.ts";
 
 /**
  * How long a client that was told the last response may go on sending: without a
@@ -40,7 +40,7 @@ export class LingeringClose implements ConnSink, Expiring {
   /** Begins; the connection may be gone already when this returns. `listens`: whether to read on at all. */
   begin(listens: boolean): void {
     this.#conn.detach();
-    this.#turn = deadlines.start(this, this.#silenceMs);
+    this.#turn = this.#conn.timers.deadlines.start(this, this.#silenceMs);
     if (listens) this.#conn.shutdown();
     // What waits there already is delivered here, the end too.
     this.#conn.attach(this);
@@ -101,11 +101,11 @@ export class LingeringClose implements ConnSink, Expiring {
 
   #restart(ms: number): void {
     this.#stop();
-    this.#turn = deadlines.start(this, ms);
+    this.#turn = this.#conn.timers.deadlines.start(this, ms);
   }
 
   #stop(): void {
-    if (this.#turn !== undefined) deadlines.stop(this, this.#turn);
+    if (this.#turn !== undefined) this.#conn.timers.deadlines.stop(this, this.#turn);
   }
 
   #finish(): void {
