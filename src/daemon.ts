@@ -34,6 +34,7 @@ import { type Sidecar, type SidecarStart, startSidecar } from "./sidecar/serve.t
 import { createSidecarApp } from "./sidecar/sidecar-app.ts";
 import { tidyMemory } from "./tidy-memory.ts";
 import { version } from "./version.ts";
+import { ClientProfiles } from "./protocol/tls/read/client-profiles.ts";
 
 export interface DaemonOptions {
   /** Where access lines go. */
@@ -122,6 +123,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     connect: sockets.connect,
     forwarding,
     lingering: new Lingering(admission, descriptors),
+    clientProfiles: new ClientProfiles(),
     captures: new Captures({ application: `Penstock ${version}` }),
     own: new OwnAddresses(),
     reportBug,

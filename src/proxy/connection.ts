@@ -12,7 +12,7 @@ import { readHello } from "./handshake/hello.ts";
 import { readCredentials } from "./handshake/read-credentials.ts";
 import { readRequest } from "./handshake/read-request.ts";
 import type { Doorway } from "./listen/enter.ts";
-import { inspectTunnel } from "./inspect/inspect-tunnel.ts";
+import { inspectTunnel } from "./inspect/first-bytes-tap.ts";
 import { judgeForwarding } from "./inspect/judge-inside.ts";
 import { Places } from "./listen/places.ts";
 import { shareAddress } from "./listen/share-address.ts";
@@ -159,7 +159,7 @@ async function live(
       }
     }
     enterStage(session, "tunnel");
-    const tap = request.value.kind === "tunnel" ? inspectTunnel(session) : undefined;
+    const tap = request.value.kind === "tunnel" ? inspectTunnel(session, services.clientProfiles) : undefined;
     openTunnel(session, client, target, tap, places, services);
   } catch (error) {
     target.reset();

@@ -1,4 +1,5 @@
 import type { Connect } from "../net/runtime/connect.ts";
+import type { ClientProfiles } from "../protocol/tls/read/client-profiles.ts";
 import type { Resolver } from "../net/dns/resolver.ts";
 import type { Listen } from "../net/runtime/listen.ts";
 import type { Forwarding } from "./forward/forwarding.ts";
@@ -24,6 +25,8 @@ export interface Services {
   /** Connections of clients that have got their last response. */
   readonly lingering: Lingering;
   readonly captures: Captures;
+  /** Fingerprints of the clients whose TLS handshakes passed. */
+  readonly clientProfiles: ClientProfiles;
   /** Where we listen ourselves, so as never to dial it. */
   readonly own: OwnAddresses;
   /** Tells the operator of a mistake of ours, which ended the connection `id`. */

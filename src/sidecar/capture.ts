@@ -19,10 +19,18 @@ const LEGS = ["client", "target", "both"] as const;
 const MAX_SNAP_LENGTH = 262_144;
 
 /** Serves `GET /capture`, a capture that goes on until its reader leaves, and `DELETE /capture/:id`, which ends one in order. */
-export function mountCapture(app: Hono, guard: MiddlewareHandler, control: CaptureControl): void {
+export function mountCapture(
+  app: Hono,
+  guard: MiddlewareHandler,
+  control: CaptureControl,
+  hasTunnel: (id: string) => boolean,
+): void {
   app.get("/capture", guard, (context) => {
     const options = readOptions(new URL(context.req.url).searchParams);
     if (typeof options === "string") return answerProblem(400, options);
+    // Ids are never given again: nothing would ever come.
+    if (options.filter.id !== undefined && !hasTunnel(options.filter.id))
+      return answerProblem(404, "There is no tunnel of that id.");
     // A HEAD request comes here, too, and must not begin anything.
     if (context.req.method === "HEAD") return context.body(null, 200, { "Content-Type": CAPTURE_TYPE });
     const capture = control.start(options);
@@ -37,11 +45,13 @@ export function mountCapture(app: Hono, guard: MiddlewareHandler, control: Captu
       "Transfer-Encoding": "chunked",
     });
   });
-  app.delete("/capture/:id", guard, (context) =>
-    control.stop(context.req.param("id") ?? "")
+  app.delete("/capture/:id", guard, (context) => {
+    const fault = findQueryFault(new URL(context.req.url).searchParams, []);
+    if (fault !== undefined) return answerProblem(400, fault);
+    return control.stop(context.req.param("id"))
       ? context.body(null, 204)
-      : answerProblem(404, "There is no capture of that id."),
-  );
+      : answerProblem(404, "There is no capture of that id.");
+  });
 }
 
 /** What the query asks for, or what is wrong with it. */

@@ -46,7 +46,8 @@ export function createSidecarApp(port: ControlPort, options: SidecarAppOptions =
   refuseOtherMethods(app, "/config", "GET, HEAD", guard);
   refuseOtherMethods(app, "/metrics", "GET, HEAD", guard);
   if (port.captures !== undefined) {
-    mountCapture(app, guard, port.captures);
+    const hasTunnel = (id: string) => port.tunnels({ id }).some(({ kind }) => kind === "tunnel");
+    mountCapture(app, guard, port.captures, hasTunnel);
     refuseOtherMethods(app, "/capture", "GET, HEAD", guard);
     refuseOtherMethods(app, "/capture/:id", "DELETE", guard);
   }

@@ -6,13 +6,16 @@
  *
  * Per tunnel of CONNECT, a handshake and close; with `--bulk` per gigabyte that
  * follows the handshake. A recorded handshake is replayed by both ends, so that
- * no cryptography disturbs the figures.
+ * no cryptography disturbs the figures. Client and origin share one CPU, each
+ * proxy has the other. With `BENCH_PENSTOCK_BEFORE` an earlier executable is
+ * measured too, with inspection on, against the same one with inspection off.
  */
 import { parseArgs } from "node:util";
 import { replayTunnels, type ReplayOrder, startReplayOrigin } from "./load/replay.ts";
+import { chooseLayout, pin } from "./layout.ts";
 import { readThreadSeconds } from "./measure.ts";
 import type { RunningPeer } from "./peer.ts";
-import { definePenstock } from "./peers/penstock.ts";
+import { definePenstock, penstockBefore } from "./peers/penstock.ts";
 import { takeMedian } from "./report.ts";
 
 const { values } = parseArgs({
@@ -41,30 +44,38 @@ async function measure(peer: RunningPeer, originPort: number, order: ReplayOrder
   return values.bulk ? (seconds * 1e9) / (bulkBytes * load.count) : (seconds * 1e6) / load.count;
 }
 
+const layout = chooseLayout(true);
+if (layout !== undefined) pin([process.pid], layout.load);
+const isCompared = process.env["BENCH_PENSTOCK_BEFORE"] !== undefined;
+
 for (const fixture of fixtures) {
   const order = { fixture, bulkBytes };
   const origin = startReplayOrigin(order);
   await using off = await definePenstock("off", { inspect: { tls: false } }).start(origin);
   await using on = await definePenstock("on", {}).start(origin);
-  const costs: { off: number[]; on: number[] } = { off: [], on: [] };
-  const measureOne = async (which: "off" | "on"): Promise<void> => {
-    costs[which].push(await measure(which === "on" ? on : off, origin.port, order));
-  };
-  // The first rounds only warm both; then in turns, each first in every other round.
+  await using before = isCompared ? await penstockBefore.start(origin) : undefined;
+  const peers = [off, on, ...(before === undefined ? [] : [before])];
+  const names = ["without", "with inspection", "with inspection before the change"];
+  if (layout !== undefined) for (const { pid } of peers) if (pid !== undefined) pin([pid], layout.proxy);
+  const costs = peers.map((): number[] => []);
+  // The first rounds only warm all; then in turns, each first in its share of the rounds.
   const warmUp = values.bulk ? 2 : 10;
   for (let round = -warmUp; round < rounds; round += 1) {
-    if (round === 0) costs.off.length = costs.on.length = 0;
-    const [first, second] = round % 2 === 0 ? (["off", "on"] as const) : (["on", "off"] as const);
-    await measureOne(first);
-    await measureOne(second);
+    if (round === 0) for (const list of costs) list.length = 0;
+    for (let turn = 0; turn < peers.length; turn += 1) {
+      const index = (turn + round + warmUp) % peers.length;
+      const peer = peers[index];
+      if (peer !== undefined) costs[index]?.push(await measure(peer, origin.port, order));
+    }
   }
-  const ratios = costs.on.map((cost, round) => cost / (costs.off[round] ?? cost));
-  const format = (cost: number): string => (values.bulk ? `${cost.toFixed(3)} s/GB` : `${cost.toFixed(0)} µs/tunnel`);
-  const [low, middle, high] = [0.25, 0.5, 0.75].map((part) => findQuantile(ratios, part));
-  process.stdout.write(
-    `${fixture}: ${format(takeMedian(costs.off))} without, ${format(takeMedian(costs.on))} with inspection; ` +
-      `of ${rounds} pairs the median is ${middle} %, half of them between ${low} and ${high} %\n`,
-  );
+  const format = (cost: number): string => (values.bulk ? `${cost.toFixed(3)} s/GB` : `${cost.toFixed(1)} µs/tunnel`);
+  process.stdout.write(`${fixture}, medians of ${rounds} rounds:\n`);
+  for (const [index, list] of costs.entries()) {
+    const ratios = list.map((cost, round) => cost / (costs[0]?.[round] ?? cost));
+    const [low, middle, high] = [0.25, 0.5, 0.75].map((part) => findQuantile(ratios, part));
+    const more = index === 0 ? "" : `; ${middle} % more, half of the rounds between ${low} and ${high} %`;
+    process.stdout.write(`  ${format(takeMedian(list))} ${names[index]}${more}\n`);
+  }
   origin.stop(true);
 }
 process.exit(0);

@@ -116,3 +116,42 @@ test("a standard error that nobody reads holds nobody up", async () => {
   stand.child.kill("SIGTERM");
   expect(await stand.child.exited).toBe(0);
 });
+
+test("a terminal that shows nothing any more holds nobody up", async () => {
+  await using stand = await startInTerminal();
+  const ports = await waitFor(() => readPorts(stand.readFile("err")), "the ports");
+  stand.stopTerminal();
+  // Far more lines than a terminal takes unread, which are 64 KiB.
+  await askInVain(ports.proxy, 2000);
+  const pid = stand.readFile("pid").trim();
+  process.kill(Number(pid), "SIGTERM");
+  // Whoever waits for it is stopped.
+  await waitFor(() => readFileSync(`/proc/${pid}/stat`, "utf8").includes(") Z "), "its end");
+});
+
+/** The proxy with its access lines on a terminal of its own. */
+async function startInTerminal() {
+  const stack = new AsyncDisposableStack();
+  const folder = stack.use(await makeFolder({ "proxy.config.json": config }));
+  const command = `echo $$ >pid; exec ${await findExecutable()} serve 2>err`;
+  const terminal = Bun.spawn(["script", "-q", "-c", command, "/dev/null"], {
+    cwd: folder.path,
+    env: makeEnvironment(),
+    stdio: ["ignore", "ignore", "ignore"],
+  });
+  const readFile = (name: string): string => {
+    const path = `${folder.path}/${name}`;
+    return existsSync(path) ? readFileSync(path, "utf8") : "";
+  };
+  stack.defer(async () => {
+    // Only a terminal that goes on can take notice of the end of what is in it.
+    terminal.kill("SIGCONT");
+    process.kill(Number(readFile("pid")), "SIGKILL");
+    await terminal.exited;
+  });
+  return {
+    readFile,
+    stopTerminal: () => terminal.kill("SIGSTOP"),
+    [Symbol.asyncDispose]: () => stack.disposeAsync(),
+  };
+}

@@ -58,7 +58,7 @@ async function startServer(...args: string[]): Promise<{ port: number } & AsyncD
 /** Traces into a capture and gives its path. */
 async function capture(...args: string[]): Promise<string> {
   const io = createFakeIo({ folder: folder.path });
-  const code = await runCli(["trace", "--ca=ca.pem", "--format=pcapng", "-o", "trace.pcapng", ...args], io);
+  const code = await runCli(["trace", "--ca=ca.pem", "--format=pcapng", "--force", "-o", "trace.pcapng", ...args], io);
   expect([code, io.told]).toEqual([0, [expect.stringContaining("holds the keys")]]);
   return join(folder.path, "trace.pcapng");
 }

@@ -19,6 +19,7 @@ import { compileForTest } from "../support/compile-for-test.ts";
 import { makeIp } from "../support/make-policy.ts";
 import { MemoryConn } from "../support/memory-conn.ts";
 import { plentyOfDescriptors } from "../support/plenty-of-descriptors.ts";
+import { ClientProfiles } from "../../src/protocol/tls/read/client-profiles.ts";
 
 const loopback = makeIp("127.0.0.1");
 
@@ -61,6 +62,7 @@ function openStand() {
     connect,
     forwarding: new Forwarding(),
     lingering: new Lingering(admission, plentyOfDescriptors),
+    clientProfiles: new ClientProfiles(),
     captures: new Captures({ application: "test" }),
     own: new OwnAddresses(),
     reportBug: (error) => {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { outlineClientHello, outlineServerHello } from "../../src/protocol/tls/read/hello-outline.ts";
+import { parseClientHello } from "../../src/protocol/tls/read/client-hello.ts";
+import { parseServerHello } from "../../src/protocol/tls/read/server-hello.ts";
 import type { InsideDemand } from "../../src/proxy/inspect/inside-demand.ts";
 import { makeServerNames } from "../support/make-policy.ts";
 import { mutateHandshake } from "../support/mutate-handshake.ts";
@@ -30,6 +31,9 @@ function feedCut(stand: TapStand, segments: TlsFixture["segments"], cuts: readon
     }
 }
 
+/** Whatever the client says meets it. */
+const demandAny: InsideDemand = { protocols: new Set(["tls", "unknown", "http", "ssh", "smtp"]) };
+
 const someName = fc.constantFrom(...fixtures.keys());
 /** Tests deal in names, so that a counterexample can be read. */
 function getFixture(name: string): TlsFixture {
@@ -49,7 +53,7 @@ describe("the first-bytes tap", () => {
     fc.assert(
       fc.property(someName, someDemand, someCuts, (name, demand, cuts) => {
         const fixture = getFixture(name);
-        const options = demand === undefined ? { passive: true } : { demand };
+        const options = demand === undefined ? {} : { demand };
         const [whole, cut] = [makeTapStand(options), makeTapStand(options)];
         feedCut(whole, fixture.segments, [Infinity]);
         feedCut(cut, fixture.segments, cuts);
@@ -66,19 +70,23 @@ describe("the first-bytes tap", () => {
     );
   });
 
-  test("learns the same when it is passive as from watching every byte", () => {
+  test("learns the same with a demand that is met as without one, whole and cut, whatever the target answers", () => {
     fc.assert(
       fc.property(someName, someCuts, fc.option(fc.tuple(fc.nat(1500), fc.nat(255))), (name, cuts, change) => {
         const segments = getFixture(name).segments.map(({ from, bytes }) => ({ from, bytes: bytes.slice() }));
         const answer = segments.find(({ from }) => from === "server");
         if (change !== null && answer !== undefined && change[0] < answer.bytes.length)
           answer.bytes[change[0]] = change[1];
-        const [passive, watching] = [makeTapStand({ passive: true }), makeTapStand()];
-        feedCut(passive, segments, [Infinity]);
-        feedCut(watching, segments, cuts);
-        if (change === null) expect(forgetTimes(passive.facts)).toEqual(forgetTimes(watching.facts));
-        else expect(passive.facts.tls?.ja4).toBe(watching.facts.tls?.ja4 ?? "none");
-        expect(passive.up.equals(watching.up) && passive.down.equals(watching.down)).toBe(true);
+        const whole = makeTapStand();
+        feedCut(whole, segments, [Infinity]);
+        for (const options of [{}, { demand: demandTls() }, { demand: demandAny }])
+          for (const pieces of [[Infinity], cuts]) {
+            const stand = makeTapStand(options);
+            feedCut(stand, segments, pieces);
+            expect(forgetTimes(stand.facts)).toEqual(forgetTimes(whole.facts));
+            expect(stand.up.equals(whole.up) && stand.down.equals(whole.down)).toBe(true);
+            stand.tap.close();
+          }
       }),
       { numRuns: 150 },
     );
@@ -99,7 +107,7 @@ describe("the first-bytes tap", () => {
     });
     fc.assert(
       fc.property(fc.array(chunk, { maxLength: 8 }), someDemand, fc.boolean(), (segments, demand, ends) => {
-        const stand = makeTapStand(demand === undefined ? { passive: true } : { demand });
+        const stand = makeTapStand(demand === undefined ? {} : { demand });
         feedCut(stand, segments, [Infinity]);
         if (ends) stand.end();
         const sent = (from: string) =>
@@ -133,7 +141,7 @@ describe("the first-bytes tap", () => {
 });
 
 /**
- * Mutates recorded connections and shows them to the tap that every tunnel has.
+ * Mutates recorded connections and shows them to taps whole and cut, with a demand and without.
  * The default is about a second; `FUZZ_INPUTS=1000000` for a long run,
  * `FUZZ_SEED` for another sequence. A failure names its input.
  */
@@ -141,7 +149,7 @@ const inputs = Number(process.env["FUZZ_INPUTS"] ?? 5_000);
 const seed = Number(process.env["FUZZ_SEED"] ?? 8446);
 
 test(
-  "a fuzz of connections finds no throw in the passive tap, no byte lost, and no JA4 but the one of the watchers",
+  "a fuzz of connections finds no throw, no byte lost, and the same facts whole and cut, with a demand and without",
   () => {
     const random = createRandom(seed);
     const all = [...fixtures.values()];
@@ -156,19 +164,25 @@ test(
         bytes: from === spoilt ? mutateHandshake(random, bytes, sides[from]) : bytes,
       }));
       try {
-        const [passive, watching] = [makeTapStand({ passive: true }), makeTapStand()];
+        const cuts = [1 + random.below(2_000)];
+        const [passive, cut, demanded] = [makeTapStand(), makeTapStand(), makeTapStand({ demand: demandAny })];
         feedCut(passive, sent, [Infinity]);
-        feedCut(watching, sent, [1 + random.below(2_000)]);
+        feedCut(cut, sent, cuts);
+        feedCut(demanded, sent, cuts);
         const whole = (from: string) =>
           Buffer.concat(sent.filter((one) => one.from === from).map(({ bytes }) => bytes));
-        if (!passive.up.equals(whole("client")) || !passive.down.equals(whole("server")))
-          throw new Error("Bytes differ");
+        // What is still held may go on when the client has ended.
+        demanded.end();
+        for (const { up, down } of [passive, cut, demanded])
+          if (!up.equals(whole("client")) || !down.equals(whole("server"))) throw new Error("Bytes differ");
         if (passive.facts.tls !== undefined) read += 1;
-        const [ours, theirs] = [passive.facts.tls?.ja4, watching.facts.tls?.ja4];
-        // What the watchers give up on in the middle of a hello, an outline may have read.
-        if (theirs !== undefined && ours !== theirs) throw new Error(`The JA4 is ${ours}, and watched ${theirs}`);
+        const found = JSON.stringify(forgetTimes(passive.facts));
+        for (const { facts } of passive.facts.tls === undefined ? [cut] : [cut, demanded])
+          if (JSON.stringify(forgetTimes(facts)) !== found)
+            throw new Error(`It finds ${JSON.stringify(facts)}, and whole ${found}`);
         passive.tap.close();
-        watching.tap.close();
+        cut.tap.close();
+        demanded.tap.close();
       } catch (cause) {
         const text = sent.map(({ from, bytes }) => `${from} ${bytes.toHex()}`).join(", ");
         throw new Error(`Input ${count} of seed ${seed} fails: ${text}`, { cause });
@@ -180,15 +194,17 @@ test(
   30_000 + inputs * 20,
 );
 
-test("outlines of hellos never throw, whatever the bytes", () => {
+test("the parsers of hellos never throw, whatever the bytes", () => {
   const changes = fc.array(fc.tuple(fc.nat(600), fc.nat(255)), { maxLength: 4 });
   fc.assert(
     fc.property(someName, changes, fc.nat(700), (name, changed, length) => {
       for (const side of [getFixture(name).client, getFixture(name).server]) {
         const bytes = side.slice(0, length);
         for (const [at, value] of changed) if (at < bytes.length) bytes[at] = value;
-        outlineClientHello(bytes);
-        outlineServerHello(bytes, bytes);
+        for (const start of [0, 5, 9].filter((at) => at <= bytes.length)) {
+          parseClientHello(bytes, start);
+          parseServerHello(bytes, start);
+        }
       }
     }),
     { numRuns: 500 },

@@ -19,6 +19,7 @@ import { compileForTest } from "../support/compile-for-test.ts";
 import { MemoryConn } from "../support/memory-conn.ts";
 import { plentyOfDescriptors } from "../support/plenty-of-descriptors.ts";
 import { makeIp } from "../support/make-policy.ts";
+import { ClientProfiles } from "../../src/protocol/tls/read/client-profiles.ts";
 
 const AUTHORITY = "127.0.0.1:9";
 const loopback = makeIp("127.0.0.1");
@@ -75,6 +76,7 @@ function openStand(forwardedFor: string) {
     },
     forwarding: new Forwarding(),
     lingering: new Lingering(admission, plentyOfDescriptors),
+    clientProfiles: new ClientProfiles(),
     captures: new Captures({ application: "test" }),
     own: new OwnAddresses(),
     reportBug: (error) => {

@@ -17,6 +17,7 @@ import { compileForTest } from "../support/compile-for-test.ts";
 import { makeIp } from "../support/make-policy.ts";
 import { MemoryConn } from "../support/memory-conn.ts";
 import { plentyOfDescriptors } from "../support/plenty-of-descriptors.ts";
+import { ClientProfiles } from "../../src/protocol/tls/read/client-profiles.ts";
 
 const from = makeIp("127.0.0.1");
 
@@ -33,6 +34,7 @@ function openStand(change: (services: Services) => Partial<Services>) {
     runtime: new RuntimeHolder(runtime),
     admission,
     lingering: new Lingering(admission, plentyOfDescriptors),
+    clientProfiles: new ClientProfiles(),
     recorder: createRecorder({ accessLog, metrics, live: new LiveTable(), reportBug }),
     resolver: createFakeResolver({}),
     tunnel: () => {
@@ -73,6 +75,8 @@ describe("a mistake of the proxy ends one connection, is reported, and gives bac
     const { services, metrics, bugs, client, served } = openStand(() => ({ connect: fail }));
     client.say(connect);
     await served;
+    // Its slot is its own until it is gone.
+    client.finish();
     expect(client.text).toStartWith("HTTP/1.1 500 ");
     expect(bugs).toEqual([mistake]);
     expect([services.admission.connections, metrics.connectionsOpen]).toEqual([0, 0]);
@@ -104,6 +108,8 @@ describe("a mistake of the proxy ends one connection, is reported, and gives bac
     });
     client.say("nonsense\r\n\r\n");
     await served;
+    // Its slot is its own until it is gone.
+    client.finish();
     expect(client.text).toStartWith("HTTP/1.1 400 ");
     expect(bugs).toEqual([mistake]);
     expect([services.admission.connections, metrics.connectionsOpen]).toEqual([0, 0]);

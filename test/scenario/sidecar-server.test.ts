@@ -75,7 +75,10 @@ describe("the HTTP server of the sidecar", () => {
     ["GET / HTTP/1.1\r\nHost: h\r\nContent-Length: 99999\r\n\r\n", 413],
     [`GET / HTTP/1.1\r\nHost: h\r\nX: ${"x".repeat(20_000)}\r\n\r\n`, 431],
     ["GET / HTTP/2.0\r\nHost: h\r\n\r\n", 505],
-    ["CONNECT h:1 HTTP/1.1\r\nHost: h\r\n\r\n", 400],
+    ["CONNECT h:1 HTTP/1.1\r\nHost: h\r\n\r\n", 501],
+    ["FETCH /metrics HTTP/1.1\r\nHost: h\r\n\r\n", 501],
+    ["get /metrics HTTP/1.1\r\nHost: h\r\n\r\n", 501],
+    ["OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n", 400],
     ["\x16\x03\x01\x02\x00\x01\x00", 400],
   ])("refuses %p, and closes", async (request, status) => {
     await using stand = start();
@@ -159,7 +162,7 @@ describe("a client of the sidecar that takes its time", () => {
 
 describe("many connections to the sidecar", () => {
   test("are bounded, and one that asks at once is answered all the same", async () => {
-    await using stand = start({ deadlines: PATIENT, limits: { total: 8, perPeer: 4 } });
+    await using stand = start({ deadlines: PATIENT, limits: { total: 8, perPeer: 4, graceMs: 0, burst: 1 } });
     await using stack = new AsyncDisposableStack();
     for (let count = 0; count < 40; count += 1) stack.use(await connectRaw(stand.port));
     await waitFor(() => stand.server.connections.accepted === 40, "all of them");
@@ -169,8 +172,16 @@ describe("many connections to the sidecar", () => {
     expect(stand.server.connections.evicted).toBeGreaterThanOrEqual(36);
   });
 
+  test("are answered all of them when they came at once while the process was busy", async () => {
+    await using stand = start({ deadlines: PATIENT });
+    await using stack = new AsyncDisposableStack();
+    const peers = await Promise.all(Array.from({ length: 48 }, () => connectRaw(stand.port)));
+    for (const peer of peers) stack.use(peer).write("GET / HTTP/1.0\r\n\r\n");
+    await Promise.all(peers.map((peer) => peer.untilText("GET / null\n")));
+  });
+
   test("that are kept without a request make room", async () => {
-    await using stand = start({ deadlines: PATIENT, limits: { total: 8, perPeer: 4 } });
+    await using stand = start({ deadlines: PATIENT, limits: { total: 8, perPeer: 4, graceMs: 0, burst: 1 } });
     await using stack = new AsyncDisposableStack();
     for (let count = 0; count < 12; count += 1) {
       const peer = stack.use(await connectRaw(stand.port));

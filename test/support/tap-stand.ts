@@ -1,8 +1,9 @@
+import { ClientProfiles } from "../../src/protocol/tls/read/client-profiles.ts";
 import type { Failure } from "../../src/proxy/failure.ts";
-import { FirstBytesTap, type FirstBytesTapOptions } from "../../src/proxy/inspect/first-bytes-tap.ts";
+import { type InspectedTunnel, inspectTunnel } from "../../src/proxy/inspect/first-bytes-tap.ts";
 import type { InsideDemand } from "../../src/proxy/inspect/inside-demand.ts";
 import type { InsideFacts } from "../../src/proxy/inspect/inside-facts.ts";
-import { PassiveTap } from "../../src/proxy/inspect/passive-tap.ts";
+import type { Runtime } from "../../src/proxy/runtime.ts";
 import type { TunnelTap } from "../../src/proxy/tunnel/tunnel-tap.ts";
 import { buildClientHello, buildMessage, buildRecords, serverName } from "./build-client-hello.ts";
 import { makeEndpoint } from "./make-endpoint.ts";
@@ -32,28 +33,22 @@ export interface TapStandOptions {
   readonly target?: string;
   readonly ja3?: boolean;
   readonly deadlineMs?: number;
-  /** The tap of tunnels of which nothing is demanded. */
-  readonly passive?: boolean;
 }
 
 export function makeTapStand(options: TapStandOptions = {}): TapStand {
   const { demand, target = "server.example:443", ja3 = false, deadlineMs = 60_000 } = options;
-  const facts: InsideFacts = { protocol: undefined, tls: undefined };
   const passed: Record<"up" | "down", Uint8Array[]> = { up: [], down: [] };
   const { promise: moved, resolve } = Promise.withResolvers<void>();
-  let failure: Failure | undefined;
   let lastWords: Uint8Array | undefined;
-  const tapOptions: FirstBytesTapOptions = {
-    facts,
+  const tunnel: InspectedTunnel = {
+    runtime: { inspect: { tls: true, ja3 }, timeouts: { handshakeMs: deadlineMs } } as Runtime,
+    decision: { verdict: "allow", rule: "r", allowPrivate: false, via: [], ...(demand && { inside: demand }) },
     target: makeEndpoint(target),
-    ...(demand && { demand }),
-    deadlineMs,
-    ja3,
-    onDenied: (found) => {
-      failure = found;
-    },
+    inside: undefined,
+    failure: undefined,
   };
-  const tap = options.passive === true ? new PassiveTap(tapOptions) : new FirstBytesTap(tapOptions);
+  const tap = inspectTunnel(tunnel, new ClientProfiles());
+  if (tap === undefined) throw new Error("The settings ask for a tap");
   const keep = (way: "up" | "down", bytes: Uint8Array | undefined): void => {
     if (bytes !== undefined) passed[way].push(new Uint8Array(bytes));
   };
@@ -69,8 +64,10 @@ export function makeTapStand(options: TapStandOptions = {}): TapStand {
   });
   return {
     tap,
-    facts,
     moved,
+    get facts() {
+      return tunnel.inside ?? { protocol: undefined, tls: undefined };
+    },
     get up() {
       return Buffer.concat(passed.up);
     },
@@ -78,7 +75,7 @@ export function makeTapStand(options: TapStandOptions = {}): TapStand {
       return Buffer.concat(passed.down);
     },
     get failure() {
-      return failure;
+      return tunnel.failure;
     },
     get lastWords() {
       return lastWords;

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { createTlsWatcher, type TlsEvent } from "../../src/protocol/tls/read/tls-watcher.ts";
+import type { HandshakeMessage } from "../../src/protocol/tls/read/handshake-message.ts";
+import { type TlsEvent, TlsWatcher } from "../../src/protocol/tls/read/tls-watcher.ts";
 
 /** A recorded connection, as `record-handshakes.ts` writes it. */
 export interface TlsFixture {
@@ -37,10 +38,27 @@ export function loadTlsFixture(name: string): TlsFixture {
 
 /** All events of one direction, fed whole or in pieces of `pieceBytes`. */
 export function watchAll(from: "client" | "server", bytes: Uint8Array, pieceBytes = bytes.length || 1): TlsEvent[] {
-  const watcher = createTlsWatcher({ from });
+  const watcher = new TlsWatcher({ from });
   const events: TlsEvent[] = [];
   for (let at = 0; at < bytes.length; at += pieceBytes) events.push(...watcher.push(bytes.slice(at, at + pieceBytes)));
   return events;
+}
+
+/** Events whose hellos, which are views, are objects of all that they tell: for comparing. */
+export function readOut(events: readonly TlsEvent[]): object[] {
+  return events.map((event) =>
+    event.kind === "handshake" ? { ...event, message: readOutMessage(event.message) } : event,
+  );
+}
+
+function readOutMessage(message: HandshakeMessage): object {
+  if (message.type !== "client_hello" && message.type !== "server_hello") return message;
+  const { type } = message;
+  const getters = Object.entries(Object.getOwnPropertyDescriptors(Object.getPrototypeOf(message)));
+  const values = getters.flatMap(([name, { get }]) => (get === undefined ? [] : [[name, get.call(message)]]));
+  if (values.length < 10) throw new Error("A hello tells more than that");
+  const eager = type === "server_hello" ? { version: message.version, retry: message.helloRetryRequest } : {};
+  return { type, ...eager, ...Object.fromEntries(values) };
 }
 
 /** The handshake messages of one direction that are of `type`. */

@@ -18,6 +18,13 @@ export interface Served {
 export interface TableLimits {
   readonly total: number;
   readonly perPeer: number;
+  /**
+   * Milliseconds for which a connection that came is left alone, so that its
+   * request is read before it is judged: when the process was busy many come at
+   * once. As many times as `burst` says there may be more of them meanwhile.
+   */
+  readonly graceMs: number;
+  readonly burst: number;
 }
 
 /**
@@ -31,11 +38,15 @@ export class ConnectionTable {
   accepted = 0;
   evicted = 0;
   readonly #limits: TableLimits;
-  /** In the order in which they came. */
-  readonly #members = new Set<Served>();
+  readonly #now: () => number;
+  /** When each came, in that order. */
+  readonly #members = new Map<Served, number>();
+  #timer: Timer | undefined;
 
-  constructor(limits: TableLimits) {
+  /** `now` is a monotonic clock in milliseconds. */
+  constructor(limits: TableLimits, now = () => performance.now()) {
     this.#limits = limits;
+    this.#now = now;
   }
 
   get open(): number {
@@ -45,16 +56,21 @@ export class ConnectionTable {
   /** Takes a connection in, and evicts another one for it where it must. False when there is no room: it is to be closed. */
   admit(newcomer: Served): boolean {
     this.accepted += 1;
-    const own = [...this.#members].filter(({ peer }) => peer === newcomer.peer);
-    const room = own.length < this.#limits.perPeer && this.#members.size < this.#limits.total;
-    if (!room) {
+    const { total, perPeer } = this.#limits;
+    const own = this.list().filter(({ peer }) => peer === newcomer.peer);
+    const found =
+      own.length >= perPeer
+        ? this.#choose(own, perPeer)
+        : this.#members.size >= total
+          ? this.#choose(this.list(), total)
+          : "nobody";
+    if (found === undefined) {
       this.evicted += 1;
-      const victim = own.length < this.#limits.perPeer ? this.#choose([...this.#members]) : this.#choose(own);
-      if (victim === undefined) return false;
-      this.#members.delete(victim);
-      victim.evict();
+      return false;
     }
-    this.#members.add(newcomer);
+    if (found === "later") this.#judgeLater();
+    else if (found !== "nobody") this.#evict(found);
+    this.#members.set(newcomer, this.#now());
     return true;
   }
 
@@ -64,23 +80,57 @@ export class ConnectionTable {
   }
 
   list(): readonly Served[] {
-    return [...this.#members];
+    return [...this.#members.keys()];
   }
 
-  /** Who waits goes before who is answered, then who shares with the most others, then who came first. */
-  #choose(candidates: readonly Served[]): Served | undefined {
-    for (const state of ["waiting", "answering"] as const) {
-      const ready = candidates.filter((member) => member.state === state);
-      const [first, ...rest] = ready;
-      if (first === undefined) continue;
-      return rest.reduce((best, next) => (this.#count(next.peer) > this.#count(best.peer) ? next : best), first);
+  /**
+   * Who goes: one that waits before one that is answered, then who shares with
+   * the most others, then who came first. `later` when it is too early to tell,
+   * undefined when all are streaming.
+   */
+  #choose(candidates: readonly Served[], limit: number): Served | "later" | undefined {
+    const waiting = candidates.filter(({ state }) => state === "waiting");
+    const since = this.#now() - this.#limits.graceMs;
+    const settled = waiting.filter((member) => (this.#members.get(member) ?? 0) <= since);
+    if (settled.length === 0 && waiting.length > 0 && candidates.length < limit * this.#limits.burst) return "later";
+    const [ready] = [settled, waiting, candidates.filter(({ state }) => state === "answering")].filter(
+      ({ length }) => length > 0,
+    );
+    return ready?.reduce((best, next) => (this.#count(next.peer) > this.#count(best.peer) ? next : best));
+  }
+
+  #judgeLater(): void {
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      this.#judge();
+    }, this.#limits.graceMs).unref();
+  }
+
+  /** Evicts those that are too many, unless they have just come. */
+  #judge(): void {
+    const { total, perPeer } = this.#limits;
+    for (const member of this.list()) {
+      const own = this.list().filter(({ peer }) => peer === member.peer);
+      const found =
+        own.length > perPeer
+          ? this.#choose(own, perPeer)
+          : this.#members.size > total
+            ? this.#choose(this.list(), total)
+            : undefined;
+      if (found === "later") this.#judgeLater();
+      else if (found !== undefined) this.#evict(found);
     }
-    return undefined;
+  }
+
+  #evict(member: Served): void {
+    this.evicted += 1;
+    this.#members.delete(member);
+    member.evict();
   }
 
   #count(peer: string): number {
     let count = 0;
-    for (const member of this.#members) if (member.peer === peer) count += 1;
+    for (const { peer: other } of this.#members.keys()) if (other === peer) count += 1;
     return count;
   }
 }

@@ -57,15 +57,16 @@ function readTarget(target: string, field: FieldLookup): { host: string | undefi
   return { host: absolute[1], path: rest.startsWith("/") ? rest : `/${rest}` };
 }
 
-/** Methods that a `Request` cannot have. */
-const foreign: ReadonlySet<string> = new Set(["CONNECT", "TRACE", "TRACK"]);
+/** Methods, in their spelling (RFC 9110 §9.1): the runtime makes `GET` of any other one. */
+const methods: ReadonlySet<string> = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]);
 
-/** The request for whoever answers it. Undefined when the target is not a path, or the method is none for resources. */
-export function toWebRequest({ head, host, path }: ServedRequest): Request | undefined {
-  if (!path.startsWith("/") || foreign.has(head.method.toUpperCase())) return undefined;
+/** The request for whoever answers it; or why there is none: the method is not known, or the target is not a path. */
+export function toWebRequest({ head, host, path }: ServedRequest): Request | "bad_target" | "method_not_known" {
+  if (!methods.has(head.method)) return "method_not_known";
+  if (!path.startsWith("/")) return "bad_target";
   // The host of the URL says nothing: what the client sent is in the Host field, and may be none.
   const url = URL.parse(`http://localhost${path}`);
-  if (url === null || url.host !== "localhost") return undefined;
+  if (url === null || url.host !== "localhost") return "bad_target";
   const headers = new Headers();
   for (const { name, value } of head.fields) if (name.toLowerCase() !== "host") headers.append(name, value);
   if (host !== undefined) headers.set("Host", host);

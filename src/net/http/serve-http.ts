@@ -29,7 +29,7 @@ export type HttpServerStart =
   { readonly ok: true; readonly server: HttpServer } | { readonly ok: false; readonly code: string };
 
 /** Far more than scrapers, health checks and people need; few enough that descriptors are left for the proxy. */
-const LIMITS: TableLimits = { total: 32, perPeer: 16 };
+const LIMITS: TableLimits = { total: 32, perPeer: 16, graceMs: 25, burst: 4 };
 
 const DEADLINES: ServedDeadlines = { requestMs: 10_000, idleMs: 30_000, answerMs: 30_000, lingerMs: 1_000 };
 

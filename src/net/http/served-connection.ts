@@ -93,7 +93,7 @@ export class ServedConnection implements Served {
 
   async #answer(request: ServedRequest): Promise<boolean> {
     const web = toWebRequest(request);
-    if (web === undefined) return this.#tell(request, refuse("bad_target"), false);
+    if (typeof web === "string") return this.#tell(request, refuse(web), false);
     const response = await this.#options.handle(web);
     return this.#tell(request, response, request.keeps && !this.#options.isEnding());
   }
@@ -168,16 +168,19 @@ export class ServedConnection implements Served {
 const NOTHING = new Uint8Array(0);
 
 function refuse(code: string): Response {
-  const status =
-    code === "version_not_supported"
-      ? 505
-      : code === "too_large" || code === "body_too_large"
-        ? 413
-        : code === "head_too_large" || code === "too_many_fields" || code === "request_line_too_long"
-          ? 431
-          : 400;
   return new Response(`This is not a request that is answered here: ${code}.\n`, {
-    status,
+    status: statuses[code] ?? 400,
     headers: { "Content-Type": "text/plain; charset=utf-8", "Cache-Control": "no-store" },
   });
 }
+
+/** Of refusals that are no 400. */
+const statuses: Readonly<Record<string, number>> = {
+  version_not_supported: 505,
+  method_not_known: 501,
+  too_large: 413,
+  body_too_large: 413,
+  head_too_large: 431,
+  too_many_fields: 431,
+  request_line_too_long: 431,
+};

@@ -1,8 +1,12 @@
-import { fstatSync, writeSync } from "node:fs";
+import { constants, fstatSync, openSync, writeSync } from "node:fs";
+import { isatty } from "node:tty";
 import { openLibc } from "./libc.ts";
 
 /** Bytes of one write to what is no file: `PIPE_BUF`, for which there is room in a pipe that reports room, so that it never blocks. */
 const PIPE_BYTES = 4096;
+
+/** The same for a terminal that cannot be opened again: it reports room when there is some, which comes in pieces of 256 bytes, and line ends take two. */
+const TERMINAL_BYTES = 128;
 
 /** Milliseconds until it is looked again whether there is room, from the shortest to the longest. */
 const SHORTEST_MS = 1;
@@ -21,7 +25,9 @@ interface Piece {
 /**
  * Writes to a descriptor that came from outside (standard output, standard
  * error) and never waits for its reader: a pipe that is full is looked at again
- * later. The descriptor is left as it is: others may share its flags.
+ * later. The descriptor is left as it is: others may share its flags. A terminal
+ * is opened once more for that reason: it reports room that is too small for a
+ * line, and would wait for the rest of it.
  *
  * Where the system cannot be asked for room (not on Linux), it writes and waits.
  */
@@ -29,6 +35,8 @@ export class DescriptorWriter {
   readonly #fd: number;
   readonly #limitBytes: number;
   readonly #asks: boolean;
+  /** Bytes of one write. */
+  readonly #most: number;
   readonly #queue: Piece[] = [];
   #queuedBytes = 0;
   /** Of the first piece. */
@@ -39,9 +47,11 @@ export class DescriptorWriter {
   #waitMs = SHORTEST_MS;
 
   constructor(fd: number, { limitBytes }: DescriptorWriterOptions) {
-    this.#fd = fd;
+    const own = isatty(fd) ? openTerminal(fd) : undefined;
+    this.#fd = own ?? fd;
     this.#limitBytes = limitBytes;
     this.#asks = !isFile(fd);
+    this.#most = !this.#asks ? Infinity : own === undefined && isatty(fd) ? TERMINAL_BYTES : PIPE_BYTES;
   }
 
   /**
@@ -85,9 +95,10 @@ export class DescriptorWriter {
     if (this.#torn) {
       writeSync(this.#fd, "\n");
       this.#torn = false;
+      // That may have taken the last room.
+      return;
     }
-    const most = this.#asks ? PIPE_BYTES : bytes.length;
-    this.#written += writeSync(this.#fd, bytes, this.#written, Math.min(most, bytes.length - this.#written));
+    this.#written += writeSync(this.#fd, bytes, this.#written, Math.min(this.#most, bytes.length - this.#written));
   }
 
   #drop({ bytes }: Piece): void {
@@ -111,6 +122,15 @@ function isFile(fd: number): boolean {
   } catch {
     // It is closed; a write will say so.
     return true;
+  }
+}
+
+/** A descriptor of our own for the same terminal that never waits; undefined where the system gives none. */
+function openTerminal(fd: number): number | undefined {
+  try {
+    return openSync(`/proc/self/fd/${fd}`, constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
+  } catch {
+    return undefined;
   }
 }
 

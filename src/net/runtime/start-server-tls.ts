@@ -1,8 +1,7 @@
 import type { Parsed } from "../../protocol/parsed.ts";
-import type { ClientHello } from "../../protocol/tls/read/client-hello.ts";
 import { encodeFatalAlert } from "../../protocol/tls/read/encode-alert.ts";
 import { recogniseFirstBytes } from "../../protocol/tls/read/recognise-first-bytes.ts";
-import { createTlsWatcher, type GaveUpReason } from "../../protocol/tls/read/tls-watcher.ts";
+import { type GaveUpReason, TlsWatcher } from "../../protocol/tls/read/tls-watcher.ts";
 import { readMessage } from "../conn/read-message.ts";
 import { failHandshake, handshakeAsServer, type ServerHandshake } from "./server-handshake.ts";
 import type { ServerTls } from "./server-tls.ts";
@@ -51,9 +50,14 @@ const helloNotes: Readonly<Record<GaveUpReason, string>> = {
   too_long: "the ClientHello is too large",
 };
 
+/** What is decided by a ClientHello. */
+interface HelloFacts {
+  readonly serverName: string | undefined;
+}
+
 /** Parses a ClientHello and counts none of its bytes as used: they are the TLS library's. */
-function createHelloParser(): (bytes: Uint8Array) => Parsed<ClientHello, GaveUpReason | "plain_http"> {
-  const watcher = createTlsWatcher({ from: "client", maxMessageBytes: MAX_HELLO_BYTES });
+function createHelloParser(): (bytes: Uint8Array) => Parsed<HelloFacts, GaveUpReason | "plain_http"> {
+  const watcher = new TlsWatcher({ from: "client", maxMessageBytes: MAX_HELLO_BYTES });
   let seen = 0;
   return (bytes) => {
     // Whether it is HTTP takes a few bytes more than that it is no TLS.
@@ -66,7 +70,7 @@ function createHelloParser(): (bytes: Uint8Array) => Parsed<ClientHello, GaveUpR
     seen = bytes.length;
     if (event === undefined) return { kind: "more" };
     if (event.kind === "handshake" && event.message.type === "client_hello")
-      return { kind: "done", value: event.message, used: 0 };
+      return { kind: "done", value: { serverName: event.message.serverName }, used: 0 };
     return { kind: "bad", code: event.kind === "gave_up" ? event.reason : "not_tls", at: event.at };
   };
 }

@@ -2,6 +2,7 @@ import type { Endpoint } from "../../address/endpoint.ts";
 import type { Conn } from "../../net/conn/conn.ts";
 import { getAll } from "../../protocol/http1/fields.ts";
 import { AUTHORITY_START, type PlainRequest } from "../../protocol/http1/plain-request.ts";
+import { SessionAsker } from "../auth/identify.ts";
 import { evaluate } from "../policy/decide.ts";
 import type { AllowDecision } from "../policy/policy.ts";
 import type { Route } from "../route/route.ts";
@@ -120,4 +121,13 @@ function isAt(bytes: Uint8Array, from: number, to: number, wanted: Uint8Array): 
   if (to - from !== wanted.length) return false;
   for (let index = 0; index < wanted.length; index++) if (bytes[from + index] !== wanted[index]) return false;
   return true;
+}
+
+/** Whether certificate and credentials still show the same user, as can be told at once. */
+export function isStill({ runtime, user, toVerify }: Memory, session: Session, client: Conn): boolean {
+  const { certificate } = session;
+  if (certificate?.findFault(Date.now()) !== undefined) return false;
+  if (toVerify === undefined) return true;
+  const outcome = runtime.authenticator.authenticate([toVerify], undefined, new SessionAsker(session, client));
+  return !(outcome instanceof Promise) && outcome.ok && (outcome.user ?? certificate?.user) === user;
 }

@@ -2,7 +2,6 @@ import type { Conn, ConnSink } from "../../net/conn/conn.ts";
 import { CR, LF } from "../../protocol/http1/octets.ts";
 import { type PlainRequest, readPlainRequest } from "../../protocol/http1/plain-request.ts";
 import { readPlainResponse } from "../../protocol/http1/plain-response.ts";
-import { SessionAsker } from "../auth/identify.ts";
 import { limitHeads } from "../handshake/limit-heads.ts";
 import type { Runtime } from "../runtime.ts";
 import type { Services } from "../services.ts";
@@ -14,7 +13,7 @@ import { HEAD_LIMITS } from "./download.ts";
 import { fillAnswer, fillOriginHead, fitsScratch } from "./fill-scratch.ts";
 import type { RequestUnderWay } from "./forwarding.ts";
 import { closeOrigin, type Origin } from "./origin-pool.ts";
-import { findLike, type Memory, remember } from "./recall.ts";
+import { findLike, isStill, type Memory, remember } from "./recall.ts";
 import { keepScratch, viewBytes, viewScratch } from "./scratch.ts";
 import { Wait } from "./wait.ts";
 
@@ -357,15 +356,6 @@ class OriginSide implements ConnSink {
   close(reset: boolean): void {
     this.#repeater.tell(reset ? "origin_reset" : "origin_closed");
   }
-}
-
-/** Whether certificate and credentials still show the same user, as can be told at once. */
-function isStill({ runtime, user, toVerify }: Memory, session: Session, client: Conn): boolean {
-  const { certificate } = session;
-  if (certificate?.findFault(Date.now()) !== undefined) return false;
-  if (toVerify === undefined) return true;
-  const outcome = runtime.authenticator.authenticate([toVerify], undefined, new SessionAsker(session, client));
-  return !(outcome instanceof Promise) && outcome.ok && (outcome.user ?? certificate?.user) === user;
 }
 
 /** Opens the account of a request as it is when that is sent: the stages before took no time, since all was known. */

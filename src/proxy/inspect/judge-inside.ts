@@ -3,7 +3,6 @@ import { parseHost } from "../../address/host.ts";
 import type { ClientHello } from "../../protocol/tls/read/client-hello.ts";
 import { encodeFatalAlert } from "../../protocol/tls/read/encode-alert.ts";
 import { isGrease, nameVersion } from "../../protocol/tls/read/iana.ts";
-import { computeJa4 } from "../../protocol/tls/read/ja4.ts";
 import { fail, type Failure } from "../failure.ts";
 import type { AllowDecision } from "../policy/policy.ts";
 import type { InsideDemand, InsideProtocol } from "./inside-demand.ts";
@@ -20,13 +19,18 @@ export function judgeForwarding({ inside }: AllowDecision): Failure | undefined 
   return inside && judgeProtocol(inside, "http");
 }
 
-/** Judges a ClientHello for a tunnel that was asked for `target`. Undefined when it meets the demand. */
-export function judgeHello(demand: InsideDemand, target: Endpoint, hello: ClientHello): Failure | undefined {
+/** Judges a ClientHello, and its fingerprint `ja4`, for a tunnel that was asked for `target`. Undefined when it meets the demand. */
+export function judgeHello(
+  demand: InsideDemand,
+  target: Endpoint,
+  hello: ClientHello,
+  ja4: string,
+): Failure | undefined {
   return (
     judgeProtocol(demand, "tls") ??
-    judgeVersion(demand, findHighestVersion(hello)) ??
-    judgeServerName(demand, target, hello.serverName) ??
-    judgeFingerprint(demand, hello)
+    (demand.minVersion === undefined ? undefined : judgeVersion(demand, findHighestVersion(hello))) ??
+    judgeServerName(demand, target, hello) ??
+    judgeFingerprint(demand, ja4)
   );
 }
 
@@ -62,8 +66,9 @@ function findHighestVersion({ legacyVersion, supportedVersions }: ClientHello): 
   return offered.length === 0 ? legacyVersion : Math.max(...offered);
 }
 
-function judgeServerName({ sni }: InsideDemand, target: Endpoint, name: string | undefined): Failure | undefined {
+function judgeServerName({ sni }: InsideDemand, target: Endpoint, hello: ClientHello): Failure | undefined {
   if (sni === undefined) return undefined;
+  const name = hello.serverName;
   if (name === undefined) return fail("sni_mismatch", { note: "found no SNI" }).failure;
   const parsed = parseHost(name);
   // RFC 6066 §3: an address is no server name.
@@ -74,8 +79,8 @@ function judgeServerName({ sni }: InsideDemand, target: Endpoint, name: string |
   return fits ? undefined : fail("sni_mismatch", { note: `found SNI ${name.slice(0, 255)}` }).failure;
 }
 
-function judgeFingerprint({ ja4 }: InsideDemand, hello: ClientHello): Failure | undefined {
-  if (ja4 === undefined) return undefined;
-  const found = computeJa4(hello);
-  return ja4.has(found) ? undefined : fail("fingerprint_denied", { note: `found JA4 ${found}` }).failure;
+function judgeFingerprint({ ja4 }: InsideDemand, found: string): Failure | undefined {
+  return ja4 === undefined || ja4.has(found)
+    ? undefined
+    : fail("fingerprint_denied", { note: `found JA4 ${found}` }).failure;
 }

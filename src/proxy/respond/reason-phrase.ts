@@ -33,6 +33,7 @@ const phrases: { readonly [Detail in FailureDetail]?: string } = {
   dns_timeout: "Name did not resolve in time",
   connection_refused: "Target refused the connection",
   connection_reset: "Connection closed before it was ready",
+  connection_stale: "Kept connection closed, not sent again",
   address_unroutable: "No route to the target",
   connection_timeout: "Connecting to the target took too long",
   out_of_resources: "Proxy is out of resources",
@@ -51,18 +52,40 @@ const phrases: { readonly [Detail in FailureDetail]?: string } = {
   internal_error: "Internal error of the proxy",
 };
 
+/** The clauses that name who failed, for when it is an upstream that did. */
+const upstreamPhrases: { readonly [Detail in FailureDetail]?: string } = {
+  dns_error: "Name of the upstream proxy does not resolve",
+  dns_timeout: "Name of the upstream proxy did not resolve in time",
+  connection_refused: "Upstream proxy refused the connection",
+  connection_reset: "Upstream proxy closed the connection before it was ready",
+  connection_stale: "Upstream proxy closed the kept connection",
+  address_unroutable: "No route to the upstream proxy",
+  connection_timeout: "Connecting to the upstream proxy took too long",
+  tls_certificate: "Certificate of the upstream proxy is not trusted",
+  tls_alert: "Upstream proxy ended the TLS handshake",
+  tls_protocol: "TLS handshake with the upstream proxy failed",
+  bad_response: "Response of the upstream proxy is malformed",
+  response_head_too_large: "Response head of the upstream proxy too large",
+  response_incomplete: "Response of the upstream proxy ended too early",
+  response_timeout: "Response of the upstream proxy did not arrive in time",
+};
+
 /** Characters of a rule's name that are told. */
 const MAX_NAME = 60;
 
 /**
  * Gives the reason phrase of a refusal (RFC 9112 §4): printable US-ASCII, and
- * nothing that a peer has sent. `rule` is the one that decided, by its name in
+ * nothing that a peer has sent. An upstream that failed is never called the
+ * target. `rule` is the one that decided, by its name in
  * the configuration.
  */
-export function writeReasonPhrase({ detail, note }: Failure, rule: string | undefined): string {
+export function writeReasonPhrase({ detail, note, nextHop }: Failure, rule: string | undefined): string {
   // These notes are ours: they tell which of TLS and HTTP was wanted.
   if (detail === "protocol_not_served" && note !== undefined && OUR_NOTE.test(note)) return capitalise(note);
-  const phrase = phrases[detail] ?? describeFailure(detail).text.replace(/\.$/, "");
+  const phrase =
+    (nextHop === undefined ? undefined : upstreamPhrases[detail]) ??
+    phrases[detail] ??
+    describeFailure(detail).text.replace(/\.$/, "");
   return detail === "denied_by_rule" && rule !== undefined ? `${phrase} ${sanitiseName(rule)}` : phrase;
 }
 

@@ -1,7 +1,7 @@
 /**
  * Looks at the first bytes of a tunnel as they pass, and may hold those of the
- * client back until it has made up its mind. Synchronous. It changes no chunk
- * that it is shown, and must copy bytes that it keeps.
+ * client back until it has judged them. Synchronous. The tap must copy bytes
+ * that it keeps, and never changes a chunk.
  */
 export interface TunnelTap {
   /** It has seen enough and holds nothing: it is shown nothing more, and the tunnel may leave the relay. */

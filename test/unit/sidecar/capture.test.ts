@@ -2,20 +2,26 @@ import { describe, expect, test } from "bun:test";
 import { Hono } from "hono";
 import type { CaptureOptions } from "../../../src/proxy/record/capture.ts";
 import { Captures } from "../../../src/proxy/record/captures.ts";
-import { mountCapture } from "../../../src/sidecar/capture.ts";
+import { type CaptureControl, mountCapture } from "../../../src/sidecar/capture.ts";
 
 /** A sidecar with nothing but captures, and what it was asked to start. */
 function makeApp() {
   const captures = new Captures({ application: "test" });
   const asked: CaptureOptions[] = [];
   const app = new Hono();
-  mountCapture(app, (_, next) => next(), {
+  const control: CaptureControl = {
     start(options) {
       asked.push(options);
       return captures.start(options, () => {});
     },
     stop: (id) => captures.stop(id),
-  });
+  };
+  mountCapture(
+    app,
+    (_, next) => next(),
+    control,
+    (id) => id === "a-1",
+  );
   return { app, asked };
 }
 
@@ -56,6 +62,14 @@ describe("GET /capture", () => {
     expect(asked).toEqual([]);
   });
 
+  test("is not begun for a tunnel that is not there", async () => {
+    const { app, asked } = makeApp();
+    const response = await app.request("/capture?id=a-2");
+    expect(response.status).toBe(404);
+    expect(await response.text()).toContain("There is no tunnel of that id.");
+    expect(asked).toEqual([]);
+  });
+
   test("begins nothing for HEAD", async () => {
     const { app, asked } = makeApp();
     const response = await app.request("/capture", { method: "HEAD" });
@@ -69,6 +83,7 @@ describe("DELETE /capture/:id", () => {
     const { app } = makeApp();
     const capture = await app.request("/capture");
     expect((await app.request("/capture/2", { method: "DELETE" })).status).toBe(404);
+    expect((await app.request("/capture/1?user=a", { method: "DELETE" })).status).toBe(400);
     expect((await app.request("/capture/1", { method: "DELETE" })).status).toBe(204);
     expect((await app.request("/capture/1", { method: "DELETE" })).status).toBe(404);
     expect((await capture.bytes()).length).toBeGreaterThan(0);

@@ -5,7 +5,7 @@ import { nameCipherSuite } from "../read/iana.ts";
 import { findSecrets } from "./key-log.ts";
 import { describeAlert, openSession, type OpenedMessage } from "./open-session.ts";
 import type { ServerHello } from "../read/server-hello.ts";
-import { createTlsWatcher, type TlsEvent } from "../read/tls-watcher.ts";
+import { type TlsEvent, TlsWatcher } from "../read/tls-watcher.ts";
 
 /** One message of a TLS connection, or one record of which no more is known. */
 export interface SessionMessage {
@@ -78,7 +78,7 @@ export function readTlsSession(client: Uint8Array, server: Uint8Array, keyLog: s
 
 function watch(from: "client" | "server", bytes: Uint8Array): readonly TlsEvent[] {
   // A session is read whole, so a chain may have the length that its message can have.
-  return createTlsWatcher({ from, maxMessageBytes: 1 << 20 }).push(bytes);
+  return new TlsWatcher({ from, maxMessageBytes: 1 << 20 }).push(bytes);
 }
 
 function findHello<Type extends "client_hello" | "server_hello">(

@@ -128,3 +128,8 @@ export function decodeLatin1(bytes: Uint8Array, start = 0, end = bytes.length): 
   for (let at = start; at < end; at += 1) text += String.fromCharCode(bytes[at] ?? 0);
   return text;
 }
+
+/** The number of two bytes at an offset; zeros stand for what is not there. */
+export function readUint16(bytes: Uint8Array, at: number): number {
+  return ((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0);
+}

@@ -18,91 +18,121 @@ export type AssemblyStep =
       readonly at: number;
     };
 
-/** Puts handshake messages in clear together from the payloads of records. */
-export interface HandshakeAssembler {
-  /** Takes bytes up to the end of one message at most. `offset` is where they stand in the stream. */
-  push(bytes: Uint8Array, offset: number): AssemblyStep;
-  /** Forgets the message begun. */
-  clear(): void;
-  /** Whether a message is begun and not complete. */
-  readonly busy: boolean;
-  /** What the last message was. */
-  readonly last: "nothing" | "client_hello" | "hello_retry_request" | "other";
+export interface HandshakeAssemblerOptions {
+  /** Whose messages these are. The first one must be the hello of that side. */
+  readonly from: "client" | "server";
+  /** Bytes of the longest body. */
+  readonly maxBytes: number;
+  /** Read only hellos and certificates; of other messages only type and size are told. */
+  readonly skim: boolean;
 }
 
 const HEADER_BYTES = 4;
 /** What is set aside for a message of which the beginning is there. It grows with what really comes. */
 const FIRST_CAPACITY = 1024;
+const NO_BYTES = new Uint8Array(0);
+const MORE: AssemblyStep = { kind: "more" };
 
-/** `maxBytes` bounds the body of a message. The first one must be the hello of the side that speaks. */
-export function createHandshakeAssembler(from: "client" | "server", maxBytes: number): HandshakeAssembler {
-  const firstType = from === "client" ? HANDSHAKE_TYPE.clientHello : HANDSHAKE_TYPE.serverHello;
-  const header = new Uint8Array(HEADER_BYTES);
-  let headerFilled = 0;
-  let body = new Uint8Array(0);
-  let bodyFilled = 0;
-  let startedAt = 0;
-  let serverHello: ServerHello | undefined;
-  let last: HandshakeAssembler["last"] = "nothing";
+/**
+ * Finds handshake messages in clear in the payloads of records. A message that
+ * is whole in what is pushed is read where it is; one in pieces is collected.
+ */
+export class HandshakeAssembler {
+  /** What the last message was. */
+  last: "nothing" | "client_hello" | "hello_retry_request" | "other" = "nothing";
+  readonly #options: HandshakeAssemblerOptions;
+  /** Of the message that was begun: how much of its header has come, and what it says. */
+  #headerFilled = 0;
+  #type = 0;
+  #length = 0;
+  #body: Uint8Array = NO_BYTES;
+  #bodyFilled = 0;
+  #startedAt = 0;
+  #serverHello: Pick<ServerHello, "version" | "cipherSuite"> | undefined;
 
-  function push(bytes: Uint8Array, offset: number): AssemblyStep {
-    if (headerFilled === 0) startedAt = offset;
-    let used = 0;
-    if (headerFilled < HEADER_BYTES) {
-      const part = bytes.subarray(0, HEADER_BYTES - headerFilled);
-      header.set(part, headerFilled);
-      headerFilled += part.length;
-      used = part.length;
-      if (last === "nothing" && header[0] !== firstType) return { kind: "bad", reason: "not_tls", at: startedAt };
-      if (headerFilled < HEADER_BYTES) return { kind: "more" };
-    }
-    const length = ((header[1] ?? 0) << 16) | ((header[2] ?? 0) << 8) | (header[3] ?? 0);
-    if (length > maxBytes) return { kind: "bad", reason: "too_long", at: startedAt };
-    const part = bytes.subarray(used, used + length - bodyFilled);
-    append(part, length);
-    used += part.length;
-    return bodyFilled < length ? { kind: "more" } : finish(used);
+  constructor(options: HandshakeAssemblerOptions) {
+    this.#options = options;
   }
 
-  function append(part: Uint8Array, length: number): void {
-    const needed = bodyFilled + part.length;
-    if (needed > body.length) {
-      const capacity = Math.max(needed, body.length * 2, FIRST_CAPACITY);
-      const larger = new Uint8Array(Math.min(capacity, length));
-      larger.set(body.subarray(0, bodyFilled));
-      body = larger;
-    }
-    body.set(part, bodyFilled);
-    bodyFilled = needed;
+  /** Whether a message is begun and not complete. */
+  get busy(): boolean {
+    return this.#headerFilled > 0;
   }
 
-  function finish(used: number): AssemblyStep {
-    const parsed = parseHandshakeMessage(header[0] ?? 0, body, serverHello);
-    // The message keeps views of its body: the next one gets a buffer of its own.
-    clear();
-    if (parsed.kind === "bad") return { kind: "bad", reason: "malformed", at: startedAt };
-    const message = parsed.value;
+  /** Takes `bytes` from `start` to `end`, up to the end of one message at most. `offset` is where they stand in the stream. */
+  push(bytes: Uint8Array, start: number, end: number, offset: number): AssemblyStep {
+    if (this.#headerFilled === 0) this.#startedAt = offset;
+    let at = start;
+    while (this.#headerFilled < HEADER_BYTES && at < end) this.#takeHeader(bytes[at++] ?? 0);
+    const fault = this.#findFault();
+    if (fault !== undefined) return { kind: "bad", reason: fault, at: this.#startedAt };
+    if (this.#headerFilled < HEADER_BYTES) return MORE;
+    const bodyEnd = at + this.#length - this.#bodyFilled;
+    if (bodyEnd <= end && this.#bodyFilled === 0) return this.#finish(bytes, at, bodyEnd, bodyEnd - start);
+    const partEnd = Math.min(bodyEnd, end);
+    this.#collect(bytes, at, partEnd);
+    return bodyEnd <= end ? this.#finish(this.#body, 0, this.#length, bodyEnd - start) : MORE;
+  }
+
+  /** Forgets the message begun. */
+  clear(): void {
+    this.#headerFilled = 0;
+    this.#length = 0;
+    this.#body = NO_BYTES;
+    this.#bodyFilled = 0;
+  }
+
+  #takeHeader(octet: number): void {
+    if (this.#headerFilled === 0) this.#type = octet;
+    else this.#length = this.#length * 256 + octet;
+    this.#headerFilled += 1;
+  }
+
+  #findFault(): "not_tls" | "too_long" | undefined {
+    const { from, maxBytes } = this.#options;
+    const firstType = from === "client" ? HANDSHAKE_TYPE.clientHello : HANDSHAKE_TYPE.serverHello;
+    if (this.last === "nothing" && this.#type !== firstType) return "not_tls";
+    return this.#headerFilled === HEADER_BYTES && this.#length > maxBytes ? "too_long" : undefined;
+  }
+
+  #collect(bytes: Uint8Array, start: number, end: number): void {
+    const filled = this.#bodyFilled + end - start;
+    if (this.#isRead()) {
+      if (filled > this.#body.length) this.#grow(filled);
+      for (let at = start, to = this.#bodyFilled; at < end; at += 1, to += 1) this.#body[to] = bytes[at] ?? 0;
+    }
+    this.#bodyFilled = filled;
+  }
+
+  #grow(needed: number): void {
+    const capacity = Math.max(needed, this.#body.length * 2, FIRST_CAPACITY);
+    const larger = new Uint8Array(Math.min(capacity, this.#length));
+    larger.set(this.#body);
+    this.#body = larger;
+  }
+
+  /** Whether the contents of the message at hand are of interest. */
+  #isRead(): boolean {
+    if (!this.#options.skim) return true;
+    const type = this.#type;
+    return (
+      type === HANDSHAKE_TYPE.clientHello || type === HANDSHAKE_TYPE.serverHello || type === HANDSHAKE_TYPE.certificate
+    );
+  }
+
+  #finish(bytes: Uint8Array, start: number, end: number, used: number): AssemblyStep {
+    const [type, at] = [this.#type, this.#startedAt];
+    const isRead = this.#isRead();
+    // The message is a view of its body: the next one gets a buffer of its own.
+    this.clear();
+    const parsed = isRead ? parseHandshakeMessage(type, bytes, start, end, this.#serverHello) : undefined;
+    if (parsed?.kind === "bad") return { kind: "bad", reason: "malformed", at };
+    const message: HandshakeMessage = parsed?.value ?? { type: "other", handshakeType: type, length: end - start };
     if (message.type === "server_hello") {
-      serverHello = message;
-      last = message.helloRetryRequest ? "hello_retry_request" : "other";
-    } else last = message.type === "client_hello" ? "client_hello" : "other";
-    return { kind: "done", message, at: startedAt, used };
+      // Not the view, whose bytes are the caller's.
+      this.#serverHello = { version: message.version, cipherSuite: message.cipherSuite };
+      this.last = message.helloRetryRequest ? "hello_retry_request" : "other";
+    } else this.last = message.type === "client_hello" ? "client_hello" : "other";
+    return { kind: "done", message, at, used };
   }
-
-  function clear(): void {
-    headerFilled = 0;
-    body = new Uint8Array(0);
-    bodyFilled = 0;
-  }
-
-  return {
-    push,
-    clear,
-    get busy() {
-      return headerFilled > 0;
-    },
-    get last() {
-      return last;
-    },
-  };
 }

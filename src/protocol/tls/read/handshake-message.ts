@@ -67,20 +67,21 @@ export function numberOfMessage(message: HandshakeMessage): number {
 }
 
 /**
- * Parses the body of a handshake message in clear. `serverHello` is the one
- * that came before it in the same direction, which decides the form of some
- * that follow.
+ * Parses the body of a handshake message in clear: `bytes` from `start` to
+ * `end`. `serverHello` is the one that came before it in the same direction,
+ * which decides the form of some that follow.
  */
 export function parseHandshakeMessage(
   handshakeType: number,
-  body: Uint8Array,
-  serverHello: ServerHello | undefined,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  serverHello: Pick<ServerHello, "version" | "cipherSuite"> | undefined,
 ): ParsedBody<HandshakeMessage> {
+  if (handshakeType === HANDSHAKE_TYPE.clientHello) return parseClientHello(bytes, start, end);
+  if (handshakeType === HANDSHAKE_TYPE.serverHello) return parseServerHello(bytes, start, end);
+  const body = bytes.subarray(start, end);
   switch (handshakeType) {
-    case HANDSHAKE_TYPE.clientHello:
-      return parseClientHello(body);
-    case HANDSHAKE_TYPE.serverHello:
-      return parseServerHello(body);
     case HANDSHAKE_TYPE.newSessionTicket:
       return parseNewSessionTicket(body);
     case HANDSHAKE_TYPE.certificate:

@@ -44,7 +44,7 @@ function isLetter(octet: number): boolean {
 }
 
 function recogniseTls(bytes: Uint8Array): FirstBytes {
-  const [, major, minor, high, low, handshakeType] = bytes;
+  const [major, minor, high, low, handshakeType] = [bytes[1], bytes[2], bytes[3], bytes[4], bytes[5]];
   if (major === undefined) return "more";
   if (major !== 3) return "unknown";
   if (minor === undefined) return "more";

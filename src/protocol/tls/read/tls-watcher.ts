@@ -1,6 +1,7 @@
-import { createHandshakeAssembler } from "./handshake-assembler.ts";
+import { readUint16 } from "./byte-reader.ts";
+import { HandshakeAssembler } from "./handshake-assembler.ts";
 import type { HandshakeMessage } from "./handshake-message.ts";
-import { type ContentType, readRecordHeader } from "./record-header.ts";
+import { type ContentType, readContentType, RECORD_HEADER_BYTES } from "./record-header.ts";
 
 /** Where something stands in the stream of one direction: offsets in bytes from its beginning, record headers counted. */
 interface Span {
@@ -52,27 +53,15 @@ export type TlsEvent = Span &
  */
 export type GaveUpReason = "not_tls" | "malformed" | "too_long";
 
-/** Watches one direction of a connection. */
-export interface TlsWatcher {
-  /** Takes the next bytes and gives what was completed by them. Never throws, keeps no reference to `bytes`. */
-  push(bytes: Uint8Array): readonly TlsEvent[];
-  /**
-   * - `clear`: what comes next may be readable.
-   * - `encrypted`: the readable part is over, but for a second ClientHello
-   *   after a HelloRetryRequest: a caller with enough can stop.
-   * - `stopped`: nothing will ever come out of it again.
-   */
-  readonly state: "clear" | "encrypted" | "stopped";
-}
-
 export interface TlsWatcherOptions {
   /** Whose bytes these are. */
   readonly from: "client" | "server";
   /** Bytes of the longest handshake message to read. Default 65536; OpenSSL takes certificate chains of 100 KiB, but a ClientHello of no more than 16 KiB is customary. */
   readonly maxMessageBytes?: number;
+  /** Read only hellos and certificates, and nothing after the ServerHello of TLS 1.3; every other handshake message is told as `other`, whatever it contains. Default false. */
+  readonly skim?: boolean;
 }
 
-const HEADER_BYTES = 5;
 /** RFC 8446 §5.1. Encrypted records may be longer, see `readRecordHeader`. */
 const MAX_CLEAR_BYTES = 1 << 14;
 /** What a record after the client's first ChangeCipherSpec must show to be taken for a second ClientHello: type, length, version. */
@@ -80,192 +69,215 @@ const PROBE_BYTES = 6;
 const DEFAULT_MAX_MESSAGE_BYTES = 65_536;
 const TLS13 = 0x0304;
 const NOTHING: readonly TlsEvent[] = [];
-
-/** The record being read. */
-interface OpenRecord {
-  at: number;
-  type: ContentType;
-  version: number;
-  length: number;
-  left: number;
-  /** Whether its payload is read as clear text, and not just counted. */
-  clear: boolean;
-}
+const NO_BYTES = new Uint8Array(0);
 
 /**
- * Makes a watcher: an incremental reader of TLS records and handshake messages,
- * SSL 3.0 to TLS 1.3, that holds at most one message and gives up silently.
+ * Watches one direction of a connection: an incremental reader of TLS records
+ * and handshake messages, SSL 3.0 to TLS 1.3, that holds at most one message
+ * and gives up silently.
  */
-export function createTlsWatcher(options: TlsWatcherOptions): TlsWatcher {
-  const { from } = options;
-  const assembler = createHandshakeAssembler(from, options.maxMessageBytes ?? DEFAULT_MAX_MESSAGE_BYTES);
-  const header = new Uint8Array(HEADER_BYTES);
-  let headerFilled = 0;
-  const small = new Uint8Array(PROBE_BYTES);
-  let smallFilled = 0;
-  let record: OpenRecord | undefined;
-  let offset = 0;
-  let state: TlsWatcher["state"] = "clear";
-  let recordsSeen = 0;
+export class TlsWatcher {
+  /**
+   * - `clear`: what comes next may be readable.
+   * - `encrypted`: the readable part is over, but for a second ClientHello
+   *   after a HelloRetryRequest: a caller with enough can stop.
+   * - `stopped`: nothing will ever come out of it again.
+   */
+  state: "clear" | "encrypted" | "stopped" = "clear";
+  readonly #from: "client" | "server";
+  readonly #skim: boolean;
+  readonly #assembler: HandshakeAssembler;
+  /** The first bytes of a record header that is not all there. */
+  #header: Uint8Array = NO_BYTES;
+  #headerFilled = 0;
+  /** The first bytes of a payload of which no more is ever asked for. */
+  #small: Uint8Array = NO_BYTES;
+  #smallFilled = 0;
+  /** What the record at hand carries; undefined between records. */
+  #content: ContentType | undefined;
+  /** Where its header begins in the stream, and what that says. */
+  #recordAt = 0;
+  #version = 0;
+  #length = 0;
+  /** Bytes of its payload that are still to come. */
+  #left = 0;
+  /** Whether its payload is read as clear text, and not just counted. */
+  #clear = false;
+  /** Where the bytes at hand begin in the stream. */
+  #base = 0;
+  /** Whether a record has come. */
+  #begun = false;
   /** Between the client's ChangeCipherSpec and its next handshake record, which is the Finished or a second ClientHello. */
-  let probing = false;
+  #probing = false;
 
-  function push(bytes: Uint8Array): readonly TlsEvent[] {
-    if (state === "stopped") return NOTHING;
+  constructor({ from, maxMessageBytes = DEFAULT_MAX_MESSAGE_BYTES, skim = false }: TlsWatcherOptions) {
+    this.#from = from;
+    this.#skim = skim;
+    this.#assembler = new HandshakeAssembler({ from, maxBytes: maxMessageBytes, skim });
+  }
+
+  /**
+   * Takes the next bytes and gives what was completed by them. Never throws,
+   * and keeps no reference to `bytes`; but a message that is whole in them is a
+   * view of them, so a caller that keeps it must keep them too.
+   */
+  push(bytes: Uint8Array): readonly TlsEvent[] {
+    if (this.state === "stopped") return NOTHING;
     const events: TlsEvent[] = [];
     let at = 0;
-    while (at < bytes.length && !isStopped()) {
-      if (record === undefined) {
-        header[headerFilled++] = bytes[at++] ?? 0;
-        offset++;
-        if (headerFilled < HEADER_BYTES) continue;
-        headerFilled = 0;
-        record = openRecord(events);
-      } else {
-        const part = bytes.subarray(at, at + record.left);
-        at += part.length;
-        offset += part.length;
-        record.left -= part.length;
-        takePart(record, part, events);
+    while (at < bytes.length && !this.#isStopped()) {
+      if (this.#content === undefined) at = this.#readHeader(bytes, at, events);
+      else {
+        const end = Math.min(bytes.length, at + this.#left);
+        this.#left -= end - at;
+        this.#takePart(this.#content, bytes, at, end, events);
+        at = end;
       }
-      if (record?.left === 0 && !isStopped()) {
-        closeRecord(record, events);
-        record = undefined;
+      if (this.#content !== undefined && this.#left === 0 && !this.#isStopped()) {
+        this.#closeRecord(this.#content, this.#base + at, events);
+        this.#content = undefined;
       }
     }
+    this.#base += bytes.length;
     return events;
   }
 
-  // A function, because the compiler cannot see that others write `state`.
-  function isStopped(): boolean {
-    return state === "stopped";
+  // A method, because the compiler cannot see that others write `state`.
+  #isStopped(): boolean {
+    return this.state === "stopped";
   }
 
-  function giveUp(events: TlsEvent[], at: number, reason: GaveUpReason): void {
-    state = "stopped";
-    assembler.clear();
+  #giveUp(events: TlsEvent[], at: number, reason: GaveUpReason): void {
+    this.state = "stopped";
+    this.#assembler.clear();
     events.push({ kind: "gave_up", reason, at, end: at });
   }
 
-  function openRecord(events: TlsEvent[]): OpenRecord | undefined {
-    const at = offset - HEADER_BYTES;
-    const read = readRecordHeader(header);
-    const first = recordsSeen++ === 0;
-    if (read.kind !== "done") {
-      giveUp(events, at, first ? "not_tls" : "malformed");
-      return undefined;
+  /** Reads a header in place, or collects what there is of it. Gives the offset after that. */
+  #readHeader(bytes: Uint8Array, start: number, events: TlsEvent[]): number {
+    if (this.#headerFilled === 0 && start + RECORD_HEADER_BYTES <= bytes.length) {
+      this.#openRecord(bytes, start, this.#base + start, events);
+      return start + RECORD_HEADER_BYTES;
     }
-    const { type, version, length } = read.value;
+    if (this.#header.length === 0) this.#header = new Uint8Array(RECORD_HEADER_BYTES);
+    let at = start;
+    while (at < bytes.length && this.#headerFilled < RECORD_HEADER_BYTES)
+      this.#header[this.#headerFilled++] = bytes[at++] ?? 0;
+    if (this.#headerFilled === RECORD_HEADER_BYTES) {
+      this.#headerFilled = 0;
+      this.#openRecord(this.#header, 0, this.#base + at - RECORD_HEADER_BYTES, events);
+    }
+    return at;
+  }
+
+  /** `at` is where the header stands in the stream. */
+  #openRecord(bytes: Uint8Array, headerAt: number, at: number, events: TlsEvent[]): void {
+    const type = readContentType(bytes, headerAt);
+    const length = readUint16(bytes, headerAt + 3);
+    const first = !this.#begun;
+    this.#begun = true;
+    if (type === undefined) {
+      this.#giveUp(events, at, first ? "not_tls" : "malformed");
+      return;
+    }
     // A server may refuse at once; everything else begins with a hello.
-    if (first && type !== "handshake" && !(from === "server" && type === "alert")) {
-      giveUp(events, at, "not_tls");
-      return undefined;
+    if (first && type !== "handshake" && !(this.#from === "server" && type === "alert")) {
+      this.#giveUp(events, at, "not_tls");
+      return;
     }
-    const clear = state === "clear";
+    const clear = this.state === "clear";
     if (
       (clear && type === "handshake" && (length === 0 || length > MAX_CLEAR_BYTES)) ||
       (clear && type === "alert" && length !== 2) ||
       (type === "change_cipher_spec" && length !== 1) ||
       // RFC 8446 §5.1: nothing comes between the parts of a message.
-      (type !== "handshake" && type !== "alert" && assembler.busy)
+      (type !== "handshake" && type !== "alert" && this.#assembler.busy)
     ) {
-      giveUp(events, at, "malformed");
-      return undefined;
+      this.#giveUp(events, at, "malformed");
+      return;
     }
-    smallFilled = 0;
-    return { at, type, version, length, left: length, clear };
+    this.#smallFilled = 0;
+    this.#content = type;
+    this.#recordAt = at;
+    this.#version = readUint16(bytes, headerAt + 1);
+    this.#length = length;
+    this.#left = length;
+    this.#clear = clear;
   }
 
-  function takePart(open: OpenRecord, part: Uint8Array, events: TlsEvent[]): void {
-    const base = offset - part.length;
-    if (open.type === "handshake" && open.clear) takeClear(open, part, base, events);
-    else if (open.type === "alert") keepSmall(part);
-    else if (open.type === "handshake" && probing) {
-      const kept = keepSmall(part);
-      if (smallFilled < PROBE_BYTES) return;
-      probing = false;
-      if (!looksLikeClientHello(small, open.length)) return;
-      state = "clear";
-      open.clear = true;
-      takeClear(open, small, open.at + HEADER_BYTES, events);
-      if (!isStopped()) takeClear(open, part.subarray(kept), base + kept, events);
+  #takePart(type: ContentType, bytes: Uint8Array, start: number, end: number, events: TlsEvent[]): void {
+    if (type === "handshake" && this.#clear) this.#takeClear(bytes, start, end, this.#base + start, events);
+    else if (type === "alert") this.#keepSmall(bytes, start, end);
+    else if (type === "handshake" && this.#probing) {
+      const kept = this.#keepSmall(bytes, start, end);
+      if (this.#smallFilled < PROBE_BYTES) return;
+      this.#probing = false;
+      if (!looksLikeClientHello(this.#small, this.#length)) return;
+      this.state = "clear";
+      this.#clear = true;
+      this.#takeClear(this.#small, 0, PROBE_BYTES, this.#recordAt + RECORD_HEADER_BYTES, events);
+      if (!this.#isStopped()) this.#takeClear(bytes, start + kept, end, this.#base + start + kept, events);
     }
   }
 
-  /** Keeps the beginning of a payload, as much as is ever asked for, and gives how much it took of `part`. */
-  function keepSmall(part: Uint8Array): number {
-    const kept = part.subarray(0, PROBE_BYTES - smallFilled);
-    small.set(kept, smallFilled);
-    smallFilled += kept.length;
-    return kept.length;
+  /** Keeps the beginning of a payload, as much as is ever asked for, and gives how many of the bytes it took. */
+  #keepSmall(bytes: Uint8Array, start: number, end: number): number {
+    if (this.#small.length === 0) this.#small = new Uint8Array(PROBE_BYTES);
+    let at = start;
+    while (at < end && this.#smallFilled < PROBE_BYTES) this.#small[this.#smallFilled++] = bytes[at++] ?? 0;
+    return at - start;
   }
 
-  function takeClear(open: OpenRecord, part: Uint8Array, base: number, events: TlsEvent[]): void {
-    let done = 0;
-    while (done < part.length && !isStopped()) {
-      const messageAt = base + done === open.at + HEADER_BYTES ? open.at : base + done;
-      const step = assembler.push(part.subarray(done), messageAt);
+  /** `base` is where the byte at `start` stands in the stream. */
+  #takeClear(bytes: Uint8Array, start: number, end: number, base: number, events: TlsEvent[]): void {
+    const payloadAt = this.#recordAt + RECORD_HEADER_BYTES;
+    let at = start;
+    while (at < end && !this.#isStopped()) {
+      const here = base + at - start;
+      const messageAt = here === payloadAt ? this.#recordAt : here;
+      const step = this.#assembler.push(bytes, at, end, messageAt);
       if (step.kind === "more") return;
       if (step.kind === "bad") {
-        giveUp(events, step.at, step.reason);
+        this.#giveUp(events, step.at, step.reason);
         return;
       }
-      done += step.used;
-      events.push({
-        kind: "handshake",
-        at: step.at,
-        end: base + done,
-        recordVersion: open.version,
-        message: step.message,
-      });
-      if (step.message.type === "server_hello" && step.message.version >= TLS13 && !step.message.helloRetryRequest) {
-        state = "encrypted";
+      at += step.used;
+      const messageEnd = base + at - start;
+      const { message } = step;
+      events.push({ kind: "handshake", at: step.at, end: messageEnd, recordVersion: this.#version, message });
+      if (message.type === "server_hello" && message.version >= TLS13 && !message.helloRetryRequest) {
+        // Those who skim have all that can be read.
+        this.state = this.#skim ? "stopped" : "encrypted";
         // What follows is encrypted, and never in this record (RFC 8446 §5.1).
-        if (base + done < open.at + HEADER_BYTES + open.length) giveUp(events, base + done, "malformed");
+        if (messageEnd < payloadAt + this.#length) this.#giveUp(events, messageEnd, "malformed");
       }
     }
   }
 
-  function closeRecord(open: OpenRecord, events: TlsEvent[]): void {
-    const span = { at: open.at, end: offset };
-    switch (open.type) {
+  #closeRecord(type: ContentType, end: number, events: TlsEvent[]): void {
+    const at = this.#recordAt;
+    const length = this.#length;
+    switch (type) {
       case "handshake":
-        if (open.clear) return;
-        probing = false;
-        events.push({
-          kind: "encrypted",
-          content: "handshake",
-          length: open.length,
-          ...span,
-        });
+        if (this.#clear) return;
+        this.#probing = false;
+        events.push({ kind: "encrypted", content: "handshake", length, at, end });
         return;
       case "alert":
         // Two bytes are no encrypted alert: TLS 1.3 allows one in clear after the dummy ChangeCipherSpec.
-        if (open.length === 2)
-          events.push({
-            kind: "alert",
-            level: small[0] ?? 0,
-            description: small[1] ?? 0,
-            ...span,
-          });
-        else
-          events.push({
-            kind: "encrypted",
-            content: "alert",
-            length: open.length,
-            ...span,
-          });
+        if (length !== 2) events.push({ kind: "encrypted", content: "alert", length, at, end });
+        else events.push({ kind: "alert", level: this.#small[0] ?? 0, description: this.#small[1] ?? 0, at, end });
         return;
       case "change_cipher_spec":
-        changeCipher();
-        events.push({ kind: "change_cipher_spec", ...span });
+        this.#changeCipher();
+        events.push({ kind: "change_cipher_spec", at, end });
         return;
       case "application_data":
-        if (state === "clear") state = "encrypted";
-        events.push({ kind: open.type, length: open.length, ...span });
+        if (this.state === "clear") this.state = "encrypted";
+        events.push({ kind: type, length, at, end });
         return;
       case "heartbeat":
-        events.push({ kind: open.type, length: open.length, ...span });
+        events.push({ kind: type, length, at, end });
         return;
     }
   }
@@ -275,19 +287,13 @@ export function createTlsWatcher(options: TlsWatcherOptions): TlsWatcher {
    * hello in clear may still follow it: the server's after its
    * HelloRetryRequest, the client's second after its first.
    */
-  function changeCipher(): void {
-    if (state !== "clear") return;
-    if (assembler.last === "hello_retry_request") return;
-    state = "encrypted";
-    probing = from === "client" && assembler.last === "client_hello";
+  #changeCipher(): void {
+    if (this.state !== "clear") return;
+    const { last } = this.#assembler;
+    if (last === "hello_retry_request") return;
+    this.state = "encrypted";
+    this.#probing = this.#from === "client" && last === "client_hello";
   }
-
-  return {
-    push,
-    get state() {
-      return state;
-    },
-  };
 }
 
 /** An encrypted Finished passes with a chance of 2^-40 or less: its first bytes are a nonce, or as good as random. */

@@ -1,15 +1,19 @@
 import { describe, expect, test } from "bun:test";
 import { ConnectionTable, type Served, type ServedState } from "../../../../src/net/http/connection-table.ts";
+import { waitFor } from "../../../support/wait-for.ts";
+
+type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
 
 /** A table, and a way to have connections come that are known by name. */
-function makeTable(total: number, perPeer: number) {
-  const table = new ConnectionTable({ total, perPeer });
+function makeTable(total: number, perPeer: number, graceMs = 0) {
+  let now = 0;
+  const table = new ConnectionTable({ total, perPeer, graceMs, burst: 2 }, () => now);
   const evicted: string[] = [];
   const come = (name: string, peer: string, state: ServedState = "waiting") => {
     const member: Served = { peer, state, evict: () => void evicted.push(name) };
     return { member, admitted: table.admit(member) };
   };
-  return { table, evicted, come };
+  return { table, evicted, come, pass: (ms: number) => (now += ms) };
 }
 
 describe("ConnectionTable", () => {
@@ -59,6 +63,29 @@ describe("ConnectionTable", () => {
     expect(come("next", "c").admitted).toBe(false);
     expect(evicted).toEqual([]);
     expect([table.open, table.accepted, table.evicted]).toEqual([2, 3, 1]);
+  });
+
+  test("leaves those alone that have just come, and closes those that are too many when they still wait after that", async () => {
+    const { table, evicted, come, pass } = makeTable(10, 2, 5);
+    for (const name of ["a1", "a2"]) come(name, "a");
+    const asks: Mutable<Served> = come("a3", "a").member;
+    come("a4", "a");
+    expect(evicted).toEqual([]);
+    asks.state = "answering";
+    pass(5);
+    await waitFor(() => evicted.length === 2, "the end of two");
+    expect(evicted).toEqual(["a1", "a2"]);
+    expect(table.open).toBe(2);
+  });
+
+  test("has bounds also for those that have just come", () => {
+    const { table, evicted, come } = makeTable(10, 2, 60_000);
+    for (const name of ["a1", "a2", "a3", "a4", "a5", "a6"]) expect(come(name, "a").admitted).toBe(true);
+    expect(evicted).toEqual(["a1", "a2"]);
+    for (const peer of "bcdefghi") for (const count of [1, 2]) come(`${peer}${count}`, peer);
+    expect(table.open).toBe(20);
+    expect(come("j1", "j").admitted).toBe(true);
+    expect(evicted).toEqual(["a1", "a2", "a3"]);
   });
 
   test("has room again when one has left", () => {

@@ -20,7 +20,7 @@ function helloWith(...extensions: (readonly [number, Uint8Array])[]): ClientHell
 
 function judgeName(sni: NonNullable<InsideDemand["sni"]>, name: string | undefined, target = "good.example:443") {
   const hello = name === undefined ? helloWith() : helloWith(serverName(name));
-  return judgeHello(demandTls({ sni }), makeEndpoint(target), hello)?.note;
+  return judgeHello(demandTls({ sni }), makeEndpoint(target), hello, "")?.note;
 }
 
 describe("judgeHello()", () => {
@@ -60,6 +60,7 @@ describe("judgeHello()", () => {
         demandTls({ minVersion }),
         makeEndpoint("good.example:443"),
         versions.length === 0 ? helloWith() : helloWith([43, vector(1, u16(...versions))]),
+        "",
       )?.note;
     expect(judge(0x0304, 0x0303, 0x0304)).toBeUndefined();
     expect(judge(0x0304, 0xfafa, 0x0303)).toBe("found TLS 1.2");
@@ -70,7 +71,7 @@ describe("judgeHello()", () => {
 
   test("asks first whether TLS may be spoken at all", () => {
     const demand: InsideDemand = { protocols: new Set(["ssh"]), sni: "match" };
-    expect(judgeHello(demand, makeEndpoint("good.example:443"), helloWith())?.detail).toBe("protocol_denied");
+    expect(judgeHello(demand, makeEndpoint("good.example:443"), helloWith(), "")?.detail).toBe("protocol_denied");
   });
 });
 

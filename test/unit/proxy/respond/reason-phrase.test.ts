@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { listFailureDetails } from "../../../../src/proxy/failure.ts";
+import { describeFailure, listFailureDetails } from "../../../../src/proxy/failure.ts";
 import { writeReasonPhrase } from "../../../../src/proxy/respond/reason-phrase.ts";
 
 describe("writeReasonPhrase()", () => {
@@ -30,8 +30,22 @@ describe("writeReasonPhrase()", () => {
   test("repeats nothing of a note that a peer may have had a part in", () => {
     for (const detail of listFailureDetails()) {
       const plain = writeReasonPhrase({ detail }, undefined);
-      expect(writeReasonPhrase({ detail, note: "EVIL\r\nSet-Cookie: x", nextHop: "EVIL" }, undefined)).toBe(plain);
+      expect(writeReasonPhrase({ detail, note: "EVIL\r\nSet-Cookie: x" }, undefined)).toBe(plain);
+      expect(writeReasonPhrase({ detail, nextHop: "EVIL" }, undefined)).not.toContain("EVIL");
     }
+  });
+
+  test("blames an upstream that failed, and not the target or a next hop", () => {
+    const aboutPeers = listFailureDetails().filter((detail) =>
+      ["destination", "upstream"].includes(describeFailure(detail).blame),
+    );
+    for (const detail of aboutPeers) {
+      const phrase = writeReasonPhrase({ detail, nextHop: "corp" }, undefined);
+      expect(phrase).toMatch(/upstream proxy/i);
+      expect(phrase).not.toMatch(/target|next hop/i);
+      expect(phrase).toMatch(/^[A-Z][ -~]{5,70}$/);
+    }
+    expect(writeReasonPhrase({ detail: "connection_refused" }, undefined)).toBe("Target refused the connection");
   });
 
   test("says which of TLS and HTTP is not spoken here", () => {

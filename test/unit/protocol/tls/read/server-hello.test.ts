@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { parseServerHello } from "../../../../../src/protocol/tls/read/server-hello.ts";
+import { parseServerHello, resumesSession } from "../../../../../src/protocol/tls/read/server-hello.ts";
 import { alpn, concat, u16, u8, vector } from "../../../../support/build-client-hello.ts";
 import { listMessages, loadTlsFixture, watchAll } from "../../../../support/tls-fixture.ts";
 
@@ -72,5 +72,36 @@ describe("parseServerHello()", () => {
       { helloRetryRequest: true, version: 0x0304, keyShare: { group: 24, length: 0 } },
       { helloRetryRequest: false, version: 0x0304, keyShare: { group: 24, length: 97 } },
     ]);
+  });
+});
+
+describe("resumesSession()", () => {
+  const lastHellos = (name: string) => {
+    const fixture = loadTlsFixture(name);
+    const client = listMessages(watchAll("client", fixture.client), "client_hello");
+    const server = listMessages(watchAll("server", fixture.server), "server_hello");
+    return { client, server };
+  };
+
+  test.each([
+    ["openssl-tls13", false],
+    ["openssl-tls13-early-data", true],
+    ["openssl-tls13-hello-retry", false],
+    ["openssl-tls12-ecdhe-rsa", false],
+    ["openssl-tls12-ticket", true],
+    ["openssl-tls12-session-id", true],
+    ["openssl-tls10", false],
+  ])("tells whether %s was resumed", (name, resumed) => {
+    const { client, server } = lastHellos(name);
+    const [offer, answer] = [client.at(-1), server.at(-1)];
+    if (offer === undefined || answer === undefined) throw new Error("Both hellos were recorded");
+    expect(resumesSession(answer, offer.copySessionId())).toBe(resumed);
+    expect(offer.copySessionId()).toEqual(Uint8Array.from(offer.sessionId));
+  });
+
+  test("calls no HelloRetryRequest a resumption", () => {
+    const { client, server } = lastHellos("openssl-tls13-hello-retry");
+    if (client[0] === undefined || server[0] === undefined) throw new Error("Both hellos were recorded");
+    expect(resumesSession(server[0], client[0].sessionId)).toBe(false);
   });
 });

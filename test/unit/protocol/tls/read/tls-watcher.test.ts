@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { createTlsWatcher, type TlsEvent } from "../../../../../src/protocol/tls/read/tls-watcher.ts";
+import { type TlsEvent, TlsWatcher } from "../../../../../src/protocol/tls/read/tls-watcher.ts";
 import { describeMessage } from "../../../../../src/protocol/tls/explain/describe-message.ts";
 import {
   buildClientHello,
@@ -30,7 +30,7 @@ function serverHello(extensions: Uint8Array[] = []): Uint8Array {
   return buildMessage(2, concat(u16(0x0303), new Uint8Array(33), u16(0xc02f), u8(0), vector(2, ...extensions)));
 }
 
-describe("createTlsWatcher()", () => {
+describe("TlsWatcher", () => {
   test("tells a full handshake of TLS 1.2 message by message", () => {
     const { client, server } = loadTlsFixture("openssl-tls12-client-certificate");
     expect(tell(watchAll("client", client))).toEqual([
@@ -155,16 +155,50 @@ describe("createTlsWatcher()", () => {
     }
   });
 
-  test("keeps nothing of the bytes that it was given", () => {
+  test("keeps nothing of the bytes that it was given, and reads a message in place that is whole in them", () => {
     const bytes = buildRecords(22, HELLO);
-    const [event] = createTlsWatcher({ from: "client" }).push(bytes);
-    bytes.fill(0);
-    expect(event).toMatchObject({ message: { random: new Uint8Array(32).fill(7), serverName: "a.example" } });
+    for (const piece of [1, 20, bytes.length - 1]) {
+      const watcher = new TlsWatcher({ from: "client" });
+      const events: TlsEvent[] = [];
+      for (let at = 0; at < bytes.length; at += piece) {
+        const chunk = bytes.slice(at, at + piece);
+        events.push(...watcher.push(chunk));
+        chunk.fill(0);
+      }
+      expect(events).toMatchObject([{ message: { random: new Uint8Array(32).fill(7), serverName: "a.example" } }]);
+    }
+    const [whole] = new TlsWatcher({ from: "client" }).push(bytes);
+    expect(whole).toMatchObject({ message: { bytes, serverName: "a.example" } });
+  });
+
+  test("tells of other messages only the type when it skims, and stops at the ServerHello of TLS 1.3", () => {
+    const skim = (name: string, side: "client" | "server", piece: number): string[] => {
+      const { [side]: bytes } = loadTlsFixture(name);
+      const watcher = new TlsWatcher({ from: side, skim: true });
+      const events: TlsEvent[] = [];
+      for (let at = 0; at < bytes.length; at += piece) events.push(...watcher.push(bytes.subarray(at, at + piece)));
+      for (const event of events)
+        if (event.kind === "handshake")
+          expect(event.message.type).toMatch(/^(client_hello|server_hello|certificate|other)$/);
+      return tell(events);
+    };
+    for (const piece of [1, 7, 100_000]) {
+      for (const side of ["client", "server"] as const)
+        expect(skim("openssl-tls12-client-certificate", side, piece)).toEqual(
+          tell(watchAll(side, loadTlsFixture("openssl-tls12-client-certificate")[side])),
+        );
+      expect(skim("openssl-tls13", "server", piece)).toEqual(["ServerHello"]);
+      expect(skim("openssl-tls13-hello-retry", "server", piece)).toEqual([
+        "HelloRetryRequest",
+        "change_cipher_spec",
+        "ServerHello",
+      ]);
+    }
   });
 
   test("goes from clear to encrypted when the readable part is over", () => {
     const { client, server } = loadTlsFixture("openssl-tls13");
-    const watchers = { client: createTlsWatcher({ from: "client" }), server: createTlsWatcher({ from: "server" }) };
+    const watchers = { client: new TlsWatcher({ from: "client" }), server: new TlsWatcher({ from: "server" }) };
     expect(watchers.client.state).toBe("clear");
     watchers.client.push(client.subarray(0, 338));
     expect(watchers.client.state).toBe("clear");
@@ -176,7 +210,7 @@ describe("createTlsWatcher()", () => {
 
   test("keeps reading a TLS 1.2 server until its ChangeCipherSpec", () => {
     const { server } = loadTlsFixture("openssl-tls12-rsa");
-    const watcher = createTlsWatcher({ from: "server" });
+    const watcher = new TlsWatcher({ from: "server" });
     watcher.push(server.subarray(0, 2266));
     expect(watcher.state).toBe("clear");
     watcher.push(server.subarray(2266));
@@ -193,7 +227,7 @@ describe("createTlsWatcher()", () => {
     ["application data", buildRecords(23, u8(1))],
     ["a hello of a server", buildRecords(22, serverHello())],
   ])("gives up silently on %s from a client", (_, bytes) => {
-    const watcher = createTlsWatcher({ from: "client" });
+    const watcher = new TlsWatcher({ from: "client" });
     expect(watcher.push(bytes)).toEqual([{ kind: "gave_up", reason: "not_tls", at: 0, end: 0 }]);
     expect(watcher.state).toBe("stopped");
     expect(watcher.push(buildRecords(22, HELLO))).toEqual([]);
@@ -227,11 +261,11 @@ describe("createTlsWatcher()", () => {
   });
 
   test("holds no more of a message than it may", () => {
-    const watcher = createTlsWatcher({ from: "client", maxMessageBytes: 100 });
+    const watcher = new TlsWatcher({ from: "client", maxMessageBytes: 100 });
     expect(watcher.push(buildRecords(22, buildMessage(1, new Uint8Array(101))))).toEqual([
       { kind: "gave_up", reason: "too_long", at: 0, end: 0 },
     ]);
-    const roomy = createTlsWatcher({ from: "client", maxMessageBytes: HELLO.length - 4 });
+    const roomy = new TlsWatcher({ from: "client", maxMessageBytes: HELLO.length - 4 });
     expect(tell(roomy.push(buildRecords(22, HELLO)))).toEqual(["ClientHello"]);
   });
 

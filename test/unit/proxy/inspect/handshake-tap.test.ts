@@ -1,37 +1,38 @@
 import { describe, expect, test } from "bun:test";
 import { concat, u8 } from "../../../support/build-client-hello.ts";
-import { forgetTimes, makeTapStand, replayThroughTap, type TapStand } from "../../../support/tap-stand.ts";
+import { demandTls, forgetTimes, makeTapStand, replayThroughTap, type TapStand } from "../../../support/tap-stand.ts";
 import { loadTlsFixture } from "../../../support/tls-fixture.ts";
 
-/** Feeds a recorded connection, and spoils each chunk when it has been answered. */
+/** Feeds a recorded connection, and spoils each chunk as soon as it was fed. */
 function feedSpoilt(stand: TapStand, name: string, pieceBytes = Infinity): void {
-  let before: Buffer | undefined;
   for (const { from, bytes } of loadTlsFixture(name).segments)
     for (let at = 0; at < bytes.length; at += pieceBytes) {
       const chunk = Buffer.from(bytes.slice(at, at + pieceBytes));
       stand.feed(from, chunk);
-      before?.fill(0xff);
-      if (from === "server") chunk.fill(0xff);
-      before = chunk;
+      chunk.fill(0xff);
     }
 }
 
-describe("a passive tap", () => {
-  test("keeps no part of a chunk but the ClientHello, and that only until it is answered", () => {
+describe("a tap of a handshake", () => {
+  test("keeps no part of any chunk", () => {
     for (const name of ["openssl-tls13-hello-retry", "openssl-tls12-ticket", "openssl-tls12-session-id", "curl"])
       for (const pieceBytes of [Infinity, 700, 7, 1]) {
-        const stand = makeTapStand({ passive: true });
-        feedSpoilt(stand, name, pieceBytes);
-        expect([name, pieceBytes, forgetTimes(stand.facts)]).toEqual([
-          name,
-          pieceBytes,
-          forgetTimes(replayThroughTap(name, { passive: true }).facts),
-        ]);
+        const { client, server } = loadTlsFixture(name);
+        for (const options of [{}, { demand: demandTls({ minVersion: 0x0303 }) }]) {
+          const stand = makeTapStand(options);
+          feedSpoilt(stand, name, pieceBytes);
+          expect([name, pieceBytes, forgetTimes(stand.facts)]).toEqual([
+            name,
+            pieceBytes,
+            forgetTimes(replayThroughTap(name).facts),
+          ]);
+          expect([stand.up.equals(client), stand.down.equals(server)]).toEqual([true, true]);
+        }
       }
   });
 
   test("finds nothing more once it has finished, whatever is shown to it", () => {
-    const stand = replayThroughTap("curl", { passive: true });
+    const stand = replayThroughTap("curl");
     const facts = structuredClone(stand.facts);
     expect(stand.tap.done).toBe(true);
     for (const { from, bytes } of loadTlsFixture("openssl-tls12-ecdhe-rsa").segments) stand.feed(from, bytes);
@@ -40,7 +41,7 @@ describe("a passive tap", () => {
 
   test("times a handshake of TLS 1.3 at the client's Finished, and not at what is too short to be one", () => {
     const [hello, answer] = loadTlsFixture("curl").segments;
-    const stand = makeTapStand({ passive: true });
+    const stand = makeTapStand();
     stand.feed("client", hello?.bytes ?? "");
     stand.feed("server", answer?.bytes ?? "");
     expect([stand.tap.done, stand.facts.tls?.handshakeMs]).toEqual([false, undefined]);
@@ -50,7 +51,7 @@ describe("a passive tap", () => {
   });
 
   test("leaves nothing to finish when the tunnel ends in the middle of a handshake", () => {
-    const stand = makeTapStand({ passive: true });
+    const stand = makeTapStand();
     stand.feed("client", loadTlsFixture("curl").segments[0]?.bytes ?? "");
     stand.end();
     stand.tap.close();

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { inspectTunnel } from "../../../../src/proxy/inspect/inspect-tunnel.ts";
+import { ClientProfiles } from "../../../../src/protocol/tls/read/client-profiles.ts";
+import { inspectTunnel } from "../../../../src/proxy/inspect/first-bytes-tap.ts";
 import type { Runtime } from "../../../../src/proxy/runtime.ts";
 import type { Session } from "../../../../src/proxy/session.ts";
 import type { TunnelTap } from "../../../../src/proxy/tunnel/tunnel-tap.ts";
@@ -9,7 +10,7 @@ import { makeSession } from "../../../support/make-session.ts";
 function makeTap(tls: boolean): { session: Session; tap: TunnelTap | undefined } {
   const runtime = { inspect: { tls, ja3: false }, timeouts: { handshakeMs: 1000 } } as Runtime;
   const session = makeSession({ runtime, target: makeEndpoint("example.org:443") });
-  const tap = inspectTunnel(session);
+  const tap = inspectTunnel(session, new ClientProfiles());
   tap?.begin({ pass: () => undefined, refuse: () => undefined });
   return { session, tap };
 }

@@ -1,0 +1,280 @@
+import type { Endpoint } from "../../address/endpoint.ts";
+import { readCertificateExpiry } from "../../protocol/tls/read/certificate-expiry.ts";
+import type { ClientHello } from "../../protocol/tls/read/client-hello.ts";
+import type { ClientProfiles } from "../../protocol/tls/read/client-profiles.ts";
+import { computeJa3 } from "../../protocol/tls/read/ja3.ts";
+import { recogniseFirstBytes } from "../../protocol/tls/read/recognise-first-bytes.ts";
+import { resumesSession, type ServerHello } from "../../protocol/tls/read/server-hello.ts";
+import { type TlsEvent, TlsWatcher } from "../../protocol/tls/read/tls-watcher.ts";
+import { fail, type Failure } from "../failure.ts";
+import type { InsideDemand, InsideProtocol } from "./inside-demand.ts";
+import { type InsideFacts, startTlsFacts, timeHandshake } from "./inside-facts.ts";
+import { judgeHello, judgeProtocol, judgeUnreadable, judgeVersion } from "./judge-inside.ts";
+
+export interface InsideReaderOptions {
+  /** Written to as the bytes tell. */
+  readonly facts: InsideFacts;
+  /** What the client asked for. */
+  readonly target: Endpoint;
+  /** What is judged; without it nothing is refused. */
+  readonly demand: InsideDemand | undefined;
+  readonly profiles: ClientProfiles;
+  /** Compute JA3 fingerprints too. */
+  readonly ja3: boolean;
+}
+
+/** Bytes of the longest ClientHello that is read, as in OpenSSL. */
+const HELLO_LIMIT = 16 * 1024;
+/** Bytes of the client that are looked at, and held where that is demanded: a hello in small records, or with early data. */
+const UP_LIMIT = 32 * 1024;
+/** Bytes of the target that are looked at: a long chain of certificates. */
+const DOWN_LIMIT = 64 * 1024;
+/**
+ * Bytes of a record of TLS 1.3 with a Finished in the shortest encryption: type
+ * and length 4, hash 32, content type 1, tag 8. Alerts are shorter, and so is
+ * the EndOfEarlyData that comes first after early data (RFC 8446 §4.5).
+ */
+const SHORTEST_FINISHED = 45;
+const TLS13 = 0x0304;
+const NO_BYTES = new Uint8Array(0);
+const NO_EVENTS: readonly TlsEvent[] = [];
+
+/**
+ * Reads what goes on at the beginning of a tunnel: which protocol, and of TLS
+ * the handshake as far as it is in clear; and judges it by a demand.
+ *
+ * With a demand on the hellos, what the client sends after its first one is
+ * read until the server has answered it: a second ClientHello (RFC 8446 §4.1.2)
+ * is judged before any of it is forwarded whole.
+ */
+export class InsideReader {
+  /** Nothing more is looked at. */
+  done = false;
+  /** The client's first hello was judged, and meets the demand. */
+  accepted = false;
+  /** Bytes of the client so far. */
+  upBytes = 0;
+  readonly #options: InsideReaderOptions;
+  /** Whether something in the hellos is judged. */
+  readonly #strict: boolean;
+  /** A copy of what the client said, while that is too little to recognise. */
+  #beginning: Uint8Array | undefined;
+  #client: TlsWatcher | undefined;
+  #server: TlsWatcher | undefined;
+  /** A copy of the session id of the last ClientHello. */
+  #sessionId: Uint8Array = NO_BYTES;
+  #offersEarlyData = false;
+  /** The version that the server chose. */
+  #version: number | undefined;
+  /** Whose Finished was seen, up to TLS 1.2. */
+  #finishedBy: "client" | "server" | undefined;
+  #downBytes = 0;
+
+  constructor(options: InsideReaderOptions) {
+    const { demand } = options;
+    this.#options = options;
+    this.#strict = demand?.sni !== undefined || demand?.minVersion !== undefined || demand?.ja4 !== undefined;
+  }
+
+  /** Whether the client began like TLS, so that it understands alerts. */
+  get isTls(): boolean {
+    return this.#client !== undefined;
+  }
+
+  /** Takes bytes of the client. Keeps none of them but copies. */
+  up(chunk: Uint8Array): Failure | undefined {
+    this.upBytes += chunk.length;
+    return this.#readClient(chunk) ?? this.#boundUp();
+  }
+
+  /** Takes bytes of the target; `holding` tells that bytes of the client are still held. */
+  down(chunk: Uint8Array, holding: boolean): { readonly failure: Failure; readonly heard: boolean } | undefined {
+    const before = this.#downBytes;
+    this.#downBytes += chunk.length;
+    if (this.#options.facts.tls !== undefined) {
+      if (this.#version === undefined) this.#server ??= new TlsWatcher({ from: "server", skim: true });
+      for (const event of this.#server?.push(chunk) ?? NO_EVENTS) {
+        const failure = this.#takeServerEvent(event);
+        // An alert is heard only where a record may begin.
+        if (failure !== undefined) return { failure, heard: event.at >= before };
+        if (this.done) return undefined;
+      }
+    }
+    if (this.#downBytes > DOWN_LIMIT && !holding && !this.#watchesHellos) this.finish();
+    return undefined;
+  }
+
+  /** The client has said all that it will say, or all that is looked at, and it is no whole message. */
+  settle(why: string): Failure | undefined {
+    const { facts, demand } = this.#options;
+    const failure = this.isTls && demand !== undefined ? judgeUnreadable(demand, why) : undefined;
+    if (failure === undefined) return this.#conclude("unknown");
+    facts.protocol = "unknown";
+    return failure;
+  }
+
+  /** Forgets all but the facts, which live as long as the tunnel. */
+  finish(): void {
+    this.done = true;
+    this.#beginning = undefined;
+    this.#client = undefined;
+    this.#server = undefined;
+    this.#sessionId = NO_BYTES;
+  }
+
+  /** Whether something is demanded that the next message of the handshake could still breach. */
+  get #watchesHellos(): boolean {
+    return this.#strict && this.#version === undefined;
+  }
+
+  #readClient(chunk: Uint8Array): Failure | undefined {
+    if (this.#client !== undefined) return this.#follow(this.#client.push(chunk));
+    const bytes = this.#beginning === undefined ? chunk : Buffer.concat([this.#beginning, chunk]);
+    const protocol = recogniseFirstBytes(bytes);
+    this.#beginning = protocol === "more" ? new Uint8Array(bytes) : undefined;
+    if (protocol === "more") return undefined;
+    if (protocol !== "tls") return this.#conclude(protocol);
+    this.#options.facts.protocol = "tls";
+    this.#client = new TlsWatcher({ from: "client", maxMessageBytes: HELLO_LIMIT, skim: true });
+    return this.#follow(this.#client.push(bytes));
+  }
+
+  #follow(events: readonly TlsEvent[]): Failure | undefined {
+    for (const event of events) {
+      const failure = this.#takeClientEvent(event);
+      if (failure !== undefined || this.done) return failure;
+    }
+    return undefined;
+  }
+
+  #takeClientEvent(event: TlsEvent): Failure | undefined {
+    switch (event.kind) {
+      case "handshake":
+        if (event.message.type === "client_hello") return this.#takeHello(event.message);
+        return this.#mistrust("something else follows it");
+      case "encrypted":
+        if (event.content === "handshake") {
+          this.#noteFinished("client");
+          return this.#mistrust("something unreadable follows it");
+        }
+        return undefined;
+      case "application_data":
+        // Before the server's hello it is early data.
+        if ((this.#version ?? 0) < TLS13) return undefined;
+        if (event.length >= SHORTEST_FINISHED) this.#timeHandshake();
+        else if (this.#offersEarlyData) return undefined;
+        this.finish();
+        return undefined;
+      case "alert":
+        return this.#takeAlert("client", event);
+      case "gave_up":
+        if (this.#options.facts.tls === undefined) return this.settle(event.reason);
+        if (this.#watchesHellos) return this.#mistrust("something malformed follows it");
+        this.finish();
+        return undefined;
+      default:
+        return undefined;
+    }
+  }
+
+  #takeHello(hello: ClientHello): Failure | undefined {
+    const { facts, demand, target, profiles, ja3 } = this.#options;
+    const { ja4, alpn, earlyData } = profiles.find(hello);
+    this.#sessionId = hello.copySessionId();
+    this.#offersEarlyData = earlyData;
+    facts.tls ??= startTlsFacts({
+      sni: hello.serverName,
+      alpn,
+      ja4,
+      ja3: ja3 ? computeJa3(hello).hash : undefined,
+    });
+    if (demand === undefined) return undefined;
+    const failure = judgeHello(demand, target, hello, ja4);
+    this.accepted = failure === undefined;
+    return failure;
+  }
+
+  #takeServerEvent(event: TlsEvent): Failure | undefined {
+    const { demand, facts } = this.#options;
+    switch (event.kind) {
+      case "handshake":
+        if (event.message.type === "server_hello") return this.#takeServerHello(event.message);
+        if (event.message.type === "certificate" && facts.tls !== undefined) {
+          const [own] = event.message.chain;
+          facts.tls.certificateExpiry = own && readCertificateExpiry(own);
+        }
+        return undefined;
+      case "encrypted":
+        if (event.content === "handshake") this.#noteFinished("server");
+        return undefined;
+      case "alert":
+        return this.#takeAlert("server", event);
+      case "gave_up":
+        if (demand?.minVersion !== undefined && this.#version === undefined)
+          return fail("tls_too_old", { note: "the answer of the server cannot be read" }).failure;
+        if (!this.#watchesHellos) this.finish();
+        return undefined;
+      default:
+        return undefined;
+    }
+  }
+
+  #takeServerHello(server: ServerHello): Failure | undefined {
+    const { demand, facts } = this.#options;
+    const { tls } = facts;
+    if (server.helloRetryRequest || tls === undefined) return undefined;
+    const { version } = server;
+    this.#version = version;
+    tls.version = version;
+    tls.cipherSuite = server.cipherSuite;
+    tls.resumed = resumesSession(server, this.#sessionId);
+    if (version >= TLS13) this.#server = undefined;
+    else tls.alpnChosen = server.alpn;
+    return demand && judgeVersion(demand, version);
+  }
+
+  #takeAlert(from: "client" | "server", alert: Extract<TlsEvent, { kind: "alert" }>): undefined {
+    const { tls } = this.#options.facts;
+    if (alert.level !== 2) return;
+    if (tls !== undefined) tls.alert = { from, description: alert.description };
+    if (from === "server" || !this.#watchesHellos) this.finish();
+  }
+
+  /** What the client sends after a hello that was judged, and before the server's: nothing that might be another hello may pass unread. */
+  #mistrust(what: string): Failure | undefined {
+    const { demand } = this.#options;
+    return demand !== undefined && this.#watchesHellos ? judgeUnreadable(demand, what) : undefined;
+  }
+
+  #noteFinished(by: "client" | "server"): void {
+    if (this.#version === undefined || this.#finishedBy === by) return;
+    if (this.#finishedBy === undefined) {
+      this.#finishedBy = by;
+      return;
+    }
+    this.#timeHandshake();
+    this.finish();
+  }
+
+  #timeHandshake(): void {
+    const { tls } = this.#options.facts;
+    if (tls !== undefined) timeHandshake(tls);
+  }
+
+  /** Nothing more is to be found out: it is not TLS. */
+  #conclude(protocol: InsideProtocol): Failure | undefined {
+    const { facts, demand } = this.#options;
+    if (this.upBytes > 0) facts.protocol = protocol;
+    const failure = demand && judgeProtocol(demand, protocol);
+    if (failure === undefined) this.finish();
+    return failure;
+  }
+
+  #boundUp(): Failure | undefined {
+    if (this.done || this.upBytes <= UP_LIMIT) return undefined;
+    if (this.#options.facts.tls === undefined) return this.settle("too_long");
+    if (this.#watchesHellos) return this.#mistrust("too much follows it");
+    this.finish();
+    return undefined;
+  }
+}
