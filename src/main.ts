@@ -4,7 +4,9 @@ import { runCli } from "./cli/run-cli.ts";
 import { describeThrown } from "./proxy/hook/describe-thrown.ts";
 
 /** The executable: the only place that may end the process. */
-const io = createProcessIo((code) => process.exit(code));
+/** Taken now: a configuration file that is being imported may not end the process. */
+const exit = process.exit.bind(process);
+const io = createProcessIo((code) => exit(code));
 let code: number;
 try {
   code = await runCli(process.argv.slice(2), io);
@@ -12,4 +14,4 @@ try {
   io.tell(`Penstock failed: ${describeThrown(error)}.`);
   code = exitCodes.failure;
 }
-process.exit(code);
+exit(code);

@@ -32,10 +32,12 @@ export function compileUserFile(file: string, text: string): Checked<UserStore> 
 function compileUserList(users: readonly UserSettings[], materials: Materials): Checked<UserStore> {
   const entries: { name: string; password: Secret }[] = [];
   const positions: number[] = [];
+  const names = new Set<string>();
   for (const [at, { name, password: source }] of users.entries()) {
     const password = findSecret(source, materials);
     // What holds it is missing, or the name is there twice: that has been told already.
-    if (password === undefined || entries.some((entry) => entry.name === name)) continue;
+    if (password === undefined || names.has(name)) continue;
+    names.add(name);
     entries.push({ name, password });
     positions.push(at);
   }

@@ -16,6 +16,7 @@ export interface Script {
 export async function importConfig({ path, text }: Script, deadlineMs = IMPORT_MS): Promise<Checked<unknown>> {
   provideApi();
   const late = startDeadline(deadlineMs);
+  const allowExit = forbidExit();
   try {
     const module = await Promise.race([import(path) as Promise<Readonly<Record<string, unknown>>>, late.over]);
     if (module === late.signal) return tellLate({ path, text }, deadlineMs);
@@ -27,8 +28,9 @@ export async function importConfig({ path, text }: Script, deadlineMs = IMPORT_M
     if (settled !== undefined) return { ok: true, value: settled };
     return refuse(path, 'The file exports no configuration. Write "export default defineConfig({ … })".');
   } catch (error) {
-    return refuseImport(path, error);
+    return refuseImport({ path, text }, error);
   } finally {
+    allowExit();
     late.cancel();
   }
 }
@@ -48,6 +50,19 @@ function provideApi(): void {
       }));
     },
   });
+}
+
+/** Keeps the file from ending the program, which would be silent. The result allows it again. */
+function forbidExit(): () => void {
+  const before = Object.getOwnPropertyDescriptor(process, "exit");
+  if (before === undefined) throw new Error("The process has no exit");
+  const refuseExit = (): never => {
+    throw new Error("The file ends the program with process.exit(). Throw an error that says why");
+  };
+  Object.defineProperty(process, "exit", { ...before, value: refuseExit });
+  return () => {
+    Object.defineProperty(process, "exit", before);
+  };
 }
 
 /** A promise that resolves with `signal` when the time is over. */
@@ -85,11 +100,11 @@ function findAwaits(text: string): number[] {
 }
 
 /** The file is somebody else's code and may throw anything. The compiler throws several errors as one. */
-function refuseImport(path: string, thrown: unknown): Checked<never> {
+function refuseImport(script: Script, thrown: unknown): Checked<never> {
   const errors: readonly unknown[] = thrown instanceof AggregateError ? thrown.errors : [thrown];
   const problems = errors.map((error): Problem => ({
     path: [],
-    place: findPlace(path, error),
+    place: findPlace(script, error),
     message: describe(error),
   }));
   return { ok: false, problems };
@@ -101,10 +116,13 @@ function describe(error: unknown): string {
     return typeof error === "string" ? finish(hideCredentials(error)) : "The file threw something that is no error.";
   const { name, message } = error;
   if (name === "ReferenceError") return "The file uses a name that is not defined.";
-  const text = message.replace(/ \(evaluating .*$/s, "");
-  if (name === "BuildMessage" || name === "SyntaxError") return finish(hideQuoted(text));
+  const text = message.replace(/ \((?:evaluating|In) .*$/s, "");
+  // The engine quotes the values of texts, too.
+  if (name === "BuildMessage" || name === "SyntaxError" || name === "TypeError") return finish(hideQuoted(text));
   // What is not found is told by name: it stands in a declaration.
-  return finish(hideCredentials(name === "ResolveMessage" ? text.replace(/ imported from .*$/s, "") : text));
+  return finish(
+    hideCredentials(name === "ResolveMessage" ? text.replace(/ imported from .*$|\s+Require stack:.*$/s, "") : text),
+  );
 }
 
 /** The compiler's errors are none by class. */
@@ -135,18 +153,36 @@ function finish(message: string): string {
   return `${message.slice(0, 500).replace(/\.$/, "")}.`;
 }
 
-/** Where in the file: from the compiler's position, else from the first frame of the stack that is in the file. */
-function findPlace(path: string, error: unknown): string {
+/**
+ * Where it went wrong: the compiler's position, which may be in a file that is imported; where the file names
+ * what is not found; else the first frame of the stack that is in the file, or in one that it imports.
+ */
+function findPlace({ path, text }: Script, error: unknown): string {
   const details = error as {
-    position?: { line?: number; column?: number } | null;
+    position?: { file?: string; line?: number; column?: number } | null;
+    specifier?: unknown;
     stack?: unknown;
   } | null;
   const position = details?.position;
-  if (position?.line !== undefined) return formatPlace(path, position.line, position.column);
+  if (position?.line !== undefined) return formatPlace(position.file || path, position.line, position.column);
+  if (typeof details?.specifier === "string") return placeSpecifier({ path, text }, details.specifier);
   const frames = typeof details?.stack === "string" ? details.stack : "";
   const start = frames.indexOf(`${path}:`);
   const place = /^:([0-9]+):([0-9]+)/.exec(frames.slice(start + path.length));
-  return start < 0 || !place ? path : formatPlace(path, Number(place[1]), Number(place[2]));
+  if (start >= 0 && place) return formatPlace(path, Number(place[1]), Number(place[2]));
+  const [, file, line, column] = /[\s(](\/[^\n:()]+):([0-9]+):([0-9]+)/.exec(frames) ?? [];
+  const isImported = file !== undefined && file !== import.meta.path && !file.startsWith("/$bunfs/");
+  return isImported ? formatPlace(file, Number(line), Number(column)) : path;
+}
+
+function placeSpecifier({ path, text }: Script, specifier: string): string {
+  for (const quote of ['"', "'", "`"]) {
+    const at = text.indexOf(quote + specifier + quote);
+    if (at < 0) continue;
+    const before = text.slice(0, at).split("\n");
+    return formatPlace(path, before.length, (before.at(-1)?.length ?? 0) + 1);
+  }
+  return path;
 }
 
 function refuse(place: string, message: string): Checked<never> {

@@ -86,6 +86,8 @@ class Copier {
     if (field.enumerable !== true)
       return this.#refuse([...path, key], "Found a hidden field. Write it as an ordinary one.");
     const value: unknown = field.value;
+    if (typeof value === "function" && !isPlainFunction(value))
+      return this.#refuse([...path, key], "Found a class or a generator. Write a function that gives its answer.");
     // Most values are texts of long lists: no path is made for each.
     return typeof value === "object" && value !== null ? this.copy(value, [...path, key]) : this.#count(value, path);
   }
@@ -112,11 +114,18 @@ function findFault(value: object, open: ReadonlySet<object>, depth: number): str
   return prototype === Object.prototype || prototype === null ? undefined : describeClass(value);
 }
 
+/** Whether calling it gives an answer, or the promise of one. */
+function isPlainFunction(value: Function): boolean {
+  return !types.isGeneratorFunction(value) && !/^class\b/.test(Function.prototype.toString.call(value));
+}
+
 function describeClass(value: object): string {
   if (types.isPromise(value)) return 'Found a promise. Write "await" before it.';
   if (types.isMap(value)) return "Found a Map. Write a plain map of settings, as Object.fromEntries() makes it.";
   if (types.isSet(value)) return "Found a Set. Write a list, as in [...names].";
-  if (types.isDate(value)) return "Found a date. Write a text, a number or a map of settings.";
+  // A date of TOML is one of Temporal.
+  if (types.isDate(value) || Object.prototype.toString.call(value).startsWith("[object Temporal."))
+    return "Found a date. Write a text, a number or a map of settings.";
   if (value instanceof URL) return "Found a URL object. Write the URL as a text, as its href is.";
   if (types.isRegExp(value)) return "Found a regular expression. Write a text.";
   return "Found an object of a class, or with inherited fields. Write a plain map or list.";

@@ -77,20 +77,37 @@ function parseData({ path, text }: Source, parse: Parse): Checked<unknown> {
   return refuse(message, formatPlace(path, line, column));
 }
 
-/**
- * Parses TOML, whose errors carry no line: the shortest beginning of the text
- * that fails in the same way ends with the line that is wrong.
- */
 function parseToml(text: string): ReturnType<Parse> {
-  const message = findTomlFault(text);
-  if (message === undefined) return { ok: true, value: Bun.TOML.parse(text) };
-  const lines = text.split("\n").slice(0, 2000);
-  let beginning = "";
-  for (const [at, line] of lines.entries()) {
-    beginning += `${line}\n`;
-    if (findTomlFault(beginning) === message) return { ok: false, message: describeTomlFault(message), line: at + 1 };
+  const fault = findTomlFault(text);
+  if (fault === undefined) return { ok: true, value: Bun.TOML.parse(text) };
+  return { ok: false, message: describeTomlFault(fault), line: findTomlLine(text, fault) };
+}
+
+/** Lines before the end of a beginning that are looked at one by one: more than a table of settings has. */
+const TOML_WINDOW = 1000;
+
+/**
+ * The line that is wrong, since the errors of the parser carry none: no beginning of the text that has it can
+ * be read, and the shortest of them fails as the whole does. Beginnings that end within a list or a long text
+ * fail, too, but longer ones can be read.
+ */
+function findTomlLine(text: string, fault: string): number {
+  const ends = Array.from(text.matchAll(/\n|$/g), ({ index }) => index + 1);
+  const read = (lines: number) => findTomlFault(text.slice(0, ends[lines - 1]));
+  let low = 0;
+  let high = ends.length;
+  while (high - low > TOML_WINDOW) {
+    const middle = (low + high) >> 1;
+    if (read(middle) === fault) high = middle;
+    else low = middle;
   }
-  return { ok: false, message: describeTomlFault(message) };
+  let wrong: number | undefined;
+  for (let lines = low + 1; lines <= high; lines++) {
+    const found = read(lines);
+    if (found === undefined) wrong = undefined;
+    else if (found === fault) wrong ??= lines;
+  }
+  return wrong ?? high;
 }
 
 function findTomlFault(text: string): string | undefined {

@@ -1,3 +1,4 @@
+import { isUtf8 } from "node:buffer";
 import { constants, type Stats } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 
@@ -11,6 +12,9 @@ const MAX_BYTES: Readonly<Record<FileKind, number>> = {
   pem: 8 * 1024 * 1024,
   secret: 64 * 1024,
 };
+
+/** What is not UTF-8 would be read as other text than was meant, a password among it. Bundles of certificates have comments in any encoding. */
+const mustBeUtf8: ReadonlySet<FileKind> = new Set(["config", "secret"]);
 
 export type FileText =
   | { readonly ok: true; readonly text: string }
@@ -30,7 +34,9 @@ export async function readTextFile(path: string, kind: FileKind): Promise<FileTe
     if (!found.isFile()) return { ok: false, reason: describeNonRegular(found) };
     const bytes = found.size > MAX_BYTES[kind] ? undefined : await readUpTo(file, found.size, MAX_BYTES[kind]);
     if (bytes === undefined) return { ok: false, reason: `it is larger than ${formatMebibytes(MAX_BYTES[kind])}` };
-    return { ok: true, text: bytes.toString("utf8") };
+    const text = bytes.toString("utf8");
+    if (mustBeUtf8.has(kind) && !isUtf8(bytes)) return { ok: false, reason: describeOtherEncoding(text) };
+    return { ok: true, text };
   } catch (error) {
     const missing = error instanceof Error && "code" in error && error.code === "ENOENT";
     return { ok: false, reason: describeReadError(error), ...(missing && { missing }) };
@@ -53,6 +59,12 @@ async function readUpTo(file: FileHandle, size: number, max: number): Promise<Bu
     if (bytesRead === 0) return buffer.subarray(0, length);
     length += bytesRead;
   }
+}
+
+/** `text` has U+FFFD in the place of the first bytes that are none. */
+function describeOtherEncoding(text: string): string {
+  const line = text.slice(0, text.indexOf("\u{FFFD}")).split("\n").length;
+  return `line ${line} is not UTF-8`;
 }
 
 function describeNonRegular(found: Stats): string {

@@ -167,4 +167,18 @@ export function enterStage(session: Session, stage: Stage): void {
   session.stageMs[session.stage] = now - session.stageSince;
   session.stageSince = now;
   session.stage = stage;
+  // A second try begins anew.
+  if (session.stageMs[stage] !== undefined) session.stageMs[stage] = undefined;
+}
+
+/** Closes the account of the stage that failed: what follows is telling the client. The stage stays the last one reached. */
+export function failStage(session: Session): void {
+  const now = performance.now();
+  session.stageMs[session.stage] = now - session.stageSince;
+  session.stageSince = now;
+}
+
+/** Where the time since `stageSince` belongs: to the stage at hand, or to the answer once that has failed. */
+export function findOpenStage({ stage, stageMs }: Session): Stage {
+  return stageMs[stage] === undefined ? stage : "respond";
 }

@@ -52,6 +52,7 @@ export function readOut(events: readonly TlsEvent[]): object[] {
 }
 
 function readOutMessage(message: HandshakeMessage): object {
+  if (message.type === "certificate") return { type: message.type, chain: message.chain };
   if (message.type !== "client_hello" && message.type !== "server_hello") return message;
   const { type } = message;
   const getters = Object.entries(Object.getOwnPropertyDescriptors(Object.getPrototypeOf(message)));

@@ -22,10 +22,14 @@ const MAX_ADDRESSES = 64;
  */
 export function parseHosts(text: string): Hosts {
   const hosts = new Map<string, { canonical: string; addresses: Ip[] }>();
+  // Files that block names have one address on every line.
+  const parsed = new Map<string, Ip | undefined>();
   for (const line of text.split("\n")) {
     const comment = line.indexOf("#");
-    const [address, ...names] = (comment < 0 ? line : line.slice(0, comment)).split(/[ \t\r\v\f]+/).filter(Boolean);
-    const ip = address === undefined ? undefined : parseIp(address);
+    const [address, ...names] = (comment < 0 ? line : line.slice(0, comment)).match(/[^ \t\r\v\f]+/g) ?? [];
+    if (address === undefined) continue;
+    let ip = parsed.get(address);
+    if (ip === undefined && !parsed.has(address)) parsed.set(address, (ip = parseIp(address)));
     const [first] = names;
     if (ip === undefined || first === undefined) continue;
     const canonical = canonicalise(first);

@@ -1,11 +1,10 @@
 import type { Endpoint } from "../../address/endpoint.ts";
-import { readCertificateExpiry } from "../../protocol/tls/read/certificate-expiry.ts";
 import type { ClientHello } from "../../protocol/tls/read/client-hello.ts";
 import type { ClientProfiles } from "../../protocol/tls/read/client-profiles.ts";
 import { computeJa3 } from "../../protocol/tls/read/ja3.ts";
 import { recogniseFirstBytes } from "../../protocol/tls/read/recognise-first-bytes.ts";
 import { resumesSession, type ServerHello } from "../../protocol/tls/read/server-hello.ts";
-import { type TlsEvent, TlsWatcher } from "../../protocol/tls/read/tls-watcher.ts";
+import { type TlsEvent, TlsWatcher, type TlsWatcherOptions } from "../../protocol/tls/read/tls-watcher.ts";
 import { fail, type Failure } from "../failure.ts";
 import type { InsideDemand, InsideProtocol } from "./inside-demand.ts";
 import { type InsideFacts, startTlsFacts, timeHandshake } from "./inside-facts.ts";
@@ -36,6 +35,8 @@ const DOWN_LIMIT = 64 * 1024;
  */
 const SHORTEST_FINISHED = 45;
 const TLS13 = 0x0304;
+const CLIENT_WATCH: TlsWatcherOptions = { from: "client", maxMessageBytes: HELLO_LIMIT, skim: true };
+const SERVER_WATCH: TlsWatcherOptions = { from: "server", skim: true };
 const NO_BYTES = new Uint8Array(0);
 const NO_EVENTS: readonly TlsEvent[] = [];
 
@@ -92,7 +93,7 @@ export class InsideReader {
     const before = this.#downBytes;
     this.#downBytes += chunk.length;
     if (this.#options.facts.tls !== undefined) {
-      if (this.#version === undefined) this.#server ??= new TlsWatcher({ from: "server", skim: true });
+      if (this.#version === undefined) this.#server ??= new TlsWatcher(SERVER_WATCH);
       for (const event of this.#server?.push(chunk) ?? NO_EVENTS) {
         const failure = this.#takeServerEvent(event);
         // An alert is heard only where a record may begin.
@@ -135,7 +136,7 @@ export class InsideReader {
     if (protocol === "more") return undefined;
     if (protocol !== "tls") return this.#conclude(protocol);
     this.#options.facts.protocol = "tls";
-    this.#client = new TlsWatcher({ from: "client", maxMessageBytes: HELLO_LIMIT, skim: true });
+    this.#client = new TlsWatcher(CLIENT_WATCH);
     return this.#follow(this.#client.push(bytes));
   }
 
@@ -199,10 +200,8 @@ export class InsideReader {
     switch (event.kind) {
       case "handshake":
         if (event.message.type === "server_hello") return this.#takeServerHello(event.message);
-        if (event.message.type === "certificate" && facts.tls !== undefined) {
-          const [own] = event.message.chain;
-          facts.tls.certificateExpiry = own && readCertificateExpiry(own);
-        }
+        if (event.message.type === "certificate" && facts.tls !== undefined)
+          facts.tls.certificateExpiry = event.message.readExpiry();
         return undefined;
       case "encrypted":
         if (event.content === "handshake") this.#noteFinished("server");

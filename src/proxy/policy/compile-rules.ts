@@ -38,14 +38,14 @@ function compileRule({ name, from, users, verdict }: Rule, index: number, fallba
 function match(name: string, verdict: Rule["verdict"], index: number, fallback: Fallback, exact: boolean): Evaluation {
   switch (verdict.kind) {
     case "deny":
-      return { kind: "decided", decision: { verdict: "deny", rule: name, detail: "denied_by_rule" } };
+      return { kind: "decided", rule: index, decision: { verdict: "deny", rule: name, detail: "denied_by_rule" } };
     case "hook":
       return { kind: "ask", rule: index, ask: verdict.ask };
     case "allow": {
       const decision = allow(name, verdict, fallback, exact);
       return typeof verdict.via === "function"
         ? { kind: "ask_via", rule: index, ask: verdict.via, decision }
-        : { kind: "decided", decision };
+        : { kind: "decided", rule: index, decision };
     }
     default:
       return verdict satisfies never;

@@ -19,12 +19,5 @@ export function evaluateAddress(policy: Policy, query: Query, nat64: Nat64Prefix
     host.kind === "ip" ? { ...query, target: { host: hostFromIp(inside), port } } : { ...query, address: inside },
     from,
   );
-  return findRule(policy, inner) < findRule(policy, outer) ? inner : outer;
-}
-
-/** The index of the rule that an evaluation ended at; past the last one when none matched. */
-function findRule({ rules }: Policy, evaluation: Evaluation): number {
-  if (evaluation.kind !== "decided") return evaluation.rule;
-  const index = rules.findIndex((rule) => rule.matched === evaluation || rule.matchedExactly === evaluation);
-  return index < 0 ? rules.length : index;
+  return (inner.rule ?? Infinity) < (outer.rule ?? Infinity) ? inner : outer;
 }

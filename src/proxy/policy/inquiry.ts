@@ -57,16 +57,20 @@ export class Inquiry {
     const { host } = this.#query.target;
     if (host.kind === "ip") throw new Error("A rule asked for the address of an address");
     const lookups = lookUpName(host, this.#services.resolver, this.#session.client);
-    const limit = new DialLimit(this.#measureTime(), this.#client);
+    const limit = new DialLimit(this.#measureTime(settled.rule), this.#client);
     const finding = await this.#resolve(lookups, settled.rule, limit);
     limit.release();
     if (finding.lookups === undefined) lookups.release();
     return { ...finding, spentMs: this.#spentMs };
   }
 
-  /** What is left of the time for connecting when nothing comes has to do for an upstream, which may know the name. */
-  #measureTime(): number {
+  /**
+   * What is left of the time for connecting when nothing comes has to do for an upstream, which may know the
+   * name. Where the rule that stopped could deny there is no going on, and all of the time is for the name.
+   */
+  #measureTime(rule: number): number {
     const { timeouts, upstreams, environment } = this.#session.runtime;
+    if (this.#policy.rules[rule]?.verdict.kind !== "allow") return timeouts.connectMs;
     const mayLeave = environment !== undefined || (upstreams !== undefined && upstreams.size > 0);
     return mayLeave ? timeouts.connectMs / 2 : timeouts.connectMs;
   }

@@ -100,7 +100,8 @@ export interface Policy {
 
 /** What the rules say about a query, or what has to be known before they can. `rule` is the index of the one that stopped. */
 export type Evaluation =
-  | { readonly kind: "decided"; readonly decision: Decision }
+  /** `rule` is the index of the one that matched; absent when none did, or when a function spoke. */
+  | { readonly kind: "decided"; readonly decision: Decision; readonly rule?: number }
   /**
    * The target is a name that has to be resolved first: the rule has a range in `to`, or a name that
    * the search list could lead to. Ask again from this rule with `address` and `foundName`.

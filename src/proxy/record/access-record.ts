@@ -1,6 +1,6 @@
 import { formatEndpoint } from "../../address/endpoint.ts";
 import { describeFailure, type FailureDetail, type FailureWord } from "../failure.ts";
-import type { ClientProtocol, Session, Stage } from "../session.ts";
+import { type ClientProtocol, findOpenStage, type Session, type Stage } from "../session.ts";
 import { type DescribedTls, describeTls } from "../inspect/inside-facts.ts";
 import type { InsideProtocol } from "../inspect/inside-demand.ts";
 import type { TunnelEnd } from "../tunnel/tunnel.ts";
@@ -50,7 +50,7 @@ export interface AccessRecord {
   readonly bytesDown: number;
   /** Milliseconds from accept, or from the beginning of the request on a kept connection, to the end. */
   readonly ms: number;
-  /** Milliseconds in each stage that was entered, in order. */
+  /** Milliseconds in each stage that was entered, in order; `respond` also for the refusal after the one that failed. */
   readonly stageMs: Partial<Record<Stage, number>>;
 }
 
@@ -63,7 +63,7 @@ export function buildAccessRecord(session: Session, now: number): AccessRecord {
     const spent = session.stageMs[stage as Stage];
     if (spent !== undefined) stageMs[stage as Stage] = roundToMicroseconds(spent);
   }
-  stageMs[session.stage] = roundToMicroseconds(now - session.stageSince);
+  stageMs[findOpenStage(session)] = roundToMicroseconds(now - session.stageSince);
   return {
     time: new Date(session.startedAt + ms).toISOString(),
     id: session.id,

@@ -1,7 +1,7 @@
 import { type FailureDetail, listFailureDetails } from "../failure.ts";
 import type { InsideFacts } from "../inspect/inside-facts.ts";
 import type { InsideProtocol } from "../inspect/inside-demand.ts";
-import type { ClientProtocol, Session, Stage } from "../session.ts";
+import { type ClientProtocol, findOpenStage, type Session, type Stage } from "../session.ts";
 import type { TunnelEnd } from "../tunnel/tunnel.ts";
 import { Histogram } from "./histogram.ts";
 
@@ -140,8 +140,9 @@ export class Metrics {
       if (spent !== undefined) this.stages[stage].observe(spent);
     }
     const inLastStage = Math.max(0, now - session.stageSince);
-    if (session.stage === "tunnel") this.tunnelDuration.observe(inLastStage);
-    else this.stages[session.stage].observe(inLastStage);
+    const open = findOpenStage(session);
+    if (open === "tunnel") this.tunnelDuration.observe(inLastStage);
+    else this.stages[open].observe(inLastStage);
   }
 }
 

@@ -3,7 +3,7 @@ import { frameRequest } from "../../protocol/http1/message-framing.ts";
 import { allowsNextRequest } from "../../protocol/http1/persistence.ts";
 import type { RequestHead } from "../../protocol/http1/request-head.ts";
 import { describeFailure, type Failure } from "../failure.ts";
-import type { ClientProtocol, Session } from "../session.ts";
+import { type ClientProtocol, failStage, type Session } from "../session.ts";
 import { httpVoice } from "./http-voice.ts";
 import { socks4Voice, socks5Voice } from "./socks-voice.ts";
 import { writeWhole } from "./write-whole.ts";
@@ -37,6 +37,7 @@ function isReadWhole(head: RequestHead | undefined): boolean {
  */
 export function refuse(session: Session, client: Conn, failure: Failure, ending: boolean): boolean | Promise<boolean> {
   session.failure = failure;
+  failStage(session);
   if (client.closed || failure.detail === "client_gone") {
     client.close();
     return false;

@@ -27,6 +27,20 @@ describe("copyPlainData()", () => {
     expect(copied.value).not.toBe(value);
   });
 
+  test.each([
+    ["class", Settings],
+    ["generator", function* () {}],
+    ["generator that awaits", async function* () {}],
+  ])("refuses a %s in the place of a function", (_, value) => {
+    for (const [map, path] of [
+      [{ users: value }, "users"],
+      [{ rules: [value] }, "rules[0]"],
+    ] as const)
+      expect(copyPlainData(map).problems.map(formatProblem)).toEqual([
+        `${path}: Found a class or a generator. Write a function that gives its answer.`,
+      ]);
+  });
+
   test("takes one value in two places", () => {
     const targets = ["*.example.org"];
     expect(copyPlainData([targets, targets])).toEqual({ value: [targets, targets], problems: [] });
@@ -42,6 +56,7 @@ describe("copyPlainData()", () => {
     ["Map", new Map(Object.entries(settings)), "Found a Map."],
     ["Set", new Set(["a"]), "Found a Set."],
     ["Date", new Date(0), "Found a date."],
+    ["date of TOML", Reflect.get(Bun.TOML.parse("a = 1979-05-27"), "a"), "Found a date."],
     ["URL", new URL("http://proxy.example:3128"), "Found a URL object."],
     ["regular expression", /x/, "Found a regular expression."],
     ["class instance", new Settings(), "Found an object of a class, or with inherited fields."],

@@ -167,3 +167,60 @@ describe("readConfigFile()", () => {
     expect(await read("folder.json")).toEqual(["Cannot read folder.json: it is a folder."]);
   });
 });
+
+describe("readConfigFile() says where", () => {
+  test("an imported file is wrong", async () => {
+    await Bun.write(join(folder, "typo.ts"), "export const to = ;\n");
+    expect(await read("imports-typo.ts", 'import "./typo.ts";\nexport default {};\n')).toEqual([
+      "typo.ts:1:19: Unexpected ;.",
+    ]);
+    await Bun.write(join(folder, "no-list.ts"), '\nthrow new Error("no list today");\n');
+    expect(await read("imports-no-list.ts", 'import "./no-list.ts";\nexport default {};\n')).toEqual([
+      "no-list.ts:2:11: no list today.",
+    ]);
+  });
+
+  test("a file is imported that is not there", async () => {
+    expect(await read("imports-nothing.ts", '\nimport list from "./list.json";\nexport default list;\n')).toEqual([
+      "imports-nothing.ts:2:18: Cannot find module './list.json'.",
+    ]);
+  });
+
+  test("the file ends the program, which goes on", async () => {
+    const before = Object.getOwnPropertyDescriptor(process, "exit");
+    expect(await read("exits.ts", "\nprocess.exit(0);\n")).toEqual([
+      "exits.ts:2:9: The file ends the program with process.exit(). Throw an error that says why.",
+    ]);
+    expect(Object.getOwnPropertyDescriptor(process, "exit")).toEqual(before);
+  });
+
+  test.each([
+    ['to = [\n "a",\n]\ndefault = "deny"\nlisten = [\n "b",\n', 5],
+    ['a = """\nx\n"""\nb = """\ny\n', 4],
+    ["default = deny\n", 1],
+    [`rules = [\n${" { deny = true },\n".repeat(5000)}]\n\ndefault = deny\n`, 5004],
+    [`${"#\n".repeat(3000)}default = "deny"\ndefault = "direct"\n`, 3002],
+  ])("TOML is wrong: %#", async (text, line) => {
+    expect(((await read("wrong.toml", text)) as string[])[0]).toStartWith(
+      `wrong.toml:${line}: The TOML cannot be read: `,
+    );
+  });
+});
+
+test("readConfigFile() repeats no text that the engine quotes", async () => {
+  const password = "Tr0ub4dor";
+  for (const text of [
+    `const token: any = "${password}";\ntoken();\n`,
+    `("${password}" as any).hash();\n`,
+    `const users: any = { "${password}": 1 };\nusers["${password}"]();\n`,
+  ]) {
+    const told = await read("quotes.ts", text);
+    expect(told).toHaveLength(1);
+    expect(String(told)).not.toContain(password);
+  }
+});
+
+test("readConfigFile() reads no text in another encoding", async () => {
+  await Bun.write(join(folder, "latin.yaml"), Buffer.from('sidecar:\n  token: "p\u00e4ss"\n', "latin1"));
+  expect(await read("latin.yaml")).toEqual([`Cannot read latin.yaml: line 2 is not UTF-8.`]);
+});

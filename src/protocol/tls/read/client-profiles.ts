@@ -47,7 +47,9 @@ export class ClientProfiles {
     this.#addCodes(bytes, ciphersAt + 2, ciphersAt + 2 + readUint16(bytes, ciphersAt));
     const sizeAt = this.#count;
     this.#count += 1;
-    let [versionsAt, signaturesAt, alpnAt] = [0, 0, 0];
+    let versionsAt = 0;
+    let signaturesAt = 0;
+    let alpnAt = 0;
     for (let at = extensionsAt, next = 0; at < end; at = next) {
       const type = readUint16(bytes, at);
       next = findEnd(bytes, at);

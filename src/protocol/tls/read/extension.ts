@@ -58,7 +58,9 @@ export function checkExtensions(
   check: CheckExtension,
 ): ExtensionFault | undefined {
   // A bit for each type below 64, which most are.
-  let [low, high, count] = [0, 0, 0];
+  let low = 0;
+  let high = 0;
+  let count = 0;
   let many: Set<number> | undefined;
   for (let at = start, next = 0; at < end; at = next) {
     const data = at + HEADER_BYTES;

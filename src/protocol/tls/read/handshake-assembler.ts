@@ -1,57 +1,43 @@
 import { HANDSHAKE_TYPE, type HandshakeMessage, parseHandshakeMessage } from "./handshake-message.ts";
 import type { ServerHello } from "./server-hello.ts";
 
-/** A step of putting messages together. Offsets are the caller's. */
-export type AssemblyStep =
-  | { readonly kind: "more" }
-  | {
-      readonly kind: "done";
-      readonly message: HandshakeMessage;
-      /** The offset given with the first byte of the message. */
-      readonly at: number;
-      /** How many of the bytes just given belong to it. */
-      readonly used: number;
-    }
-  | {
-      readonly kind: "bad";
-      readonly reason: "not_tls" | "malformed" | "too_long";
-      readonly at: number;
-    };
-
-export interface HandshakeAssemblerOptions {
-  /** Whose messages these are. The first one must be the hello of that side. */
-  readonly from: "client" | "server";
-  /** Bytes of the longest body. */
-  readonly maxBytes: number;
-  /** Read only hellos and certificates; of other messages only type and size are told. */
-  readonly skim: boolean;
-}
+/** What came of a push: a whole message, none yet, or what is wrong. */
+export type AssemblyStep = "done" | "more" | "not_tls" | "malformed" | "too_long";
 
 const HEADER_BYTES = 4;
 /** What is set aside for a message of which the beginning is there. It grows with what really comes. */
 const FIRST_CAPACITY = 1024;
 const NO_BYTES = new Uint8Array(0);
-const MORE: AssemblyStep = { kind: "more" };
 
 /**
  * Finds handshake messages in clear in the payloads of records. A message that
  * is whole in what is pushed is read where it is; one in pieces is collected.
  */
 export class HandshakeAssembler {
+  /** The offset given with the first byte of the last message. */
+  startedAt = 0;
+  /** The message that the last push completed, and how many of the bytes given with it belong to it. */
+  message: HandshakeMessage | undefined;
+  used = 0;
   /** What the last message was. */
   last: "nothing" | "client_hello" | "hello_retry_request" | "other" = "nothing";
-  readonly #options: HandshakeAssemblerOptions;
+  /** Of the hello that must come first. */
+  readonly #firstType: number;
+  readonly #maxBytes: number;
+  readonly #skim: boolean;
   /** Of the message that was begun: how much of its header has come, and what it says. */
   #headerFilled = 0;
   #type = 0;
   #length = 0;
   #body: Uint8Array = NO_BYTES;
   #bodyFilled = 0;
-  #startedAt = 0;
   #serverHello: Pick<ServerHello, "version" | "cipherSuite"> | undefined;
 
-  constructor(options: HandshakeAssemblerOptions) {
-    this.#options = options;
+  /** `maxBytes` bounds the body of a message. With `skim` only hellos and certificates are read; of other messages only type and size are told. */
+  constructor(from: "client" | "server", maxBytes: number, skim: boolean) {
+    this.#firstType = from === "client" ? HANDSHAKE_TYPE.clientHello : HANDSHAKE_TYPE.serverHello;
+    this.#maxBytes = maxBytes;
+    this.#skim = skim;
   }
 
   /** Whether a message is begun and not complete. */
@@ -61,17 +47,17 @@ export class HandshakeAssembler {
 
   /** Takes `bytes` from `start` to `end`, up to the end of one message at most. `offset` is where they stand in the stream. */
   push(bytes: Uint8Array, start: number, end: number, offset: number): AssemblyStep {
-    if (this.#headerFilled === 0) this.#startedAt = offset;
+    if (this.#headerFilled === 0) this.startedAt = offset;
     let at = start;
     while (this.#headerFilled < HEADER_BYTES && at < end) this.#takeHeader(bytes[at++] ?? 0);
     const fault = this.#findFault();
-    if (fault !== undefined) return { kind: "bad", reason: fault, at: this.#startedAt };
-    if (this.#headerFilled < HEADER_BYTES) return MORE;
+    if (fault !== undefined) return fault;
+    if (this.#headerFilled < HEADER_BYTES) return "more";
     const bodyEnd = at + this.#length - this.#bodyFilled;
     if (bodyEnd <= end && this.#bodyFilled === 0) return this.#finish(bytes, at, bodyEnd, bodyEnd - start);
     const partEnd = Math.min(bodyEnd, end);
     this.#collect(bytes, at, partEnd);
-    return bodyEnd <= end ? this.#finish(this.#body, 0, this.#length, bodyEnd - start) : MORE;
+    return bodyEnd <= end ? this.#finish(this.#body, 0, this.#length, bodyEnd - start) : "more";
   }
 
   /** Forgets the message begun. */
@@ -89,10 +75,8 @@ export class HandshakeAssembler {
   }
 
   #findFault(): "not_tls" | "too_long" | undefined {
-    const { from, maxBytes } = this.#options;
-    const firstType = from === "client" ? HANDSHAKE_TYPE.clientHello : HANDSHAKE_TYPE.serverHello;
-    if (this.last === "nothing" && this.#type !== firstType) return "not_tls";
-    return this.#headerFilled === HEADER_BYTES && this.#length > maxBytes ? "too_long" : undefined;
+    if (this.last === "nothing" && this.#type !== this.#firstType) return "not_tls";
+    return this.#headerFilled === HEADER_BYTES && this.#length > this.#maxBytes ? "too_long" : undefined;
   }
 
   #collect(bytes: Uint8Array, start: number, end: number): void {
@@ -113,7 +97,7 @@ export class HandshakeAssembler {
 
   /** Whether the contents of the message at hand are of interest. */
   #isRead(): boolean {
-    if (!this.#options.skim) return true;
+    if (!this.#skim) return true;
     const type = this.#type;
     return (
       type === HANDSHAKE_TYPE.clientHello || type === HANDSHAKE_TYPE.serverHello || type === HANDSHAKE_TYPE.certificate
@@ -121,18 +105,20 @@ export class HandshakeAssembler {
   }
 
   #finish(bytes: Uint8Array, start: number, end: number, used: number): AssemblyStep {
-    const [type, at] = [this.#type, this.#startedAt];
+    const type = this.#type;
     const isRead = this.#isRead();
     // The message is a view of its body: the next one gets a buffer of its own.
     this.clear();
     const parsed = isRead ? parseHandshakeMessage(type, bytes, start, end, this.#serverHello) : undefined;
-    if (parsed?.kind === "bad") return { kind: "bad", reason: "malformed", at };
+    if (parsed?.kind === "bad") return "malformed";
     const message: HandshakeMessage = parsed?.value ?? { type: "other", handshakeType: type, length: end - start };
     if (message.type === "server_hello") {
       // Not the view, whose bytes are the caller's.
       this.#serverHello = { version: message.version, cipherSuite: message.cipherSuite };
       this.last = message.helloRetryRequest ? "hello_retry_request" : "other";
     } else this.last = message.type === "client_hello" ? "client_hello" : "other";
-    return { kind: "done", message, at, used };
+    this.message = message;
+    this.used = used;
+    return "done";
   }
 }

@@ -80,12 +80,11 @@ export function parseHandshakeMessage(
 ): ParsedBody<HandshakeMessage> {
   if (handshakeType === HANDSHAKE_TYPE.clientHello) return parseClientHello(bytes, start, end);
   if (handshakeType === HANDSHAKE_TYPE.serverHello) return parseServerHello(bytes, start, end);
+  if (handshakeType === HANDSHAKE_TYPE.certificate) return parseCertificateMessage(bytes, start, end);
   const body = bytes.subarray(start, end);
   switch (handshakeType) {
     case HANDSHAKE_TYPE.newSessionTicket:
       return parseNewSessionTicket(body);
-    case HANDSHAKE_TYPE.certificate:
-      return parseCertificateMessage(body);
     case HANDSHAKE_TYPE.certificateVerify:
       return parseCertificateVerify(body);
     case HANDSHAKE_TYPE.serverKeyExchange:

@@ -1,19 +1,46 @@
 import { ByteReader, finishBody, type ParsedBody, readNumbers } from "./byte-reader.ts";
+import { readCertificateExpiry } from "./certificate-expiry.ts";
 import { nameCipherSuite } from "./iana.ts";
 
-/** A Certificate message up to TLS 1.2 (RFC 5246 §7.4.2): the sender's chain as DER, its own certificate first. Empty when a client has none. `explainChain` reads them. */
-export interface CertificateMessage {
-  readonly type: "certificate";
-  readonly chain: readonly Uint8Array[];
+/** A Certificate message up to TLS 1.2 (RFC 5246 §7.4.2): a view like `ClientHello`, valid only as long as the bytes are. */
+export class CertificateMessage {
+  readonly type = "certificate";
+  readonly bytes: Uint8Array;
+  readonly start: number;
+  readonly end: number;
+
+  constructor(bytes: Uint8Array, start: number, end: number) {
+    this.bytes = bytes;
+    this.start = start;
+    this.end = end;
+  }
+
+  /** The sender's chain as DER, its own certificate first. Empty when a client has none. `explainChain` reads them. */
+  get chain(): readonly Uint8Array[] {
+    const list = new ByteReader(this.bytes, this.start, this.end).vector(3);
+    const chain: Uint8Array[] = [];
+    while (list.left > 0) chain.push(list.vector(3).rest());
+    return chain;
+  }
+
+  /** When the sender's own certificate ends, in milliseconds since the epoch; undefined when there is none, or that cannot be read. */
+  readExpiry(): number | undefined {
+    const list = new ByteReader(this.bytes, this.start + 3, this.end);
+    const length = list.uint(3);
+    return readCertificateExpiry(this.bytes, list.at, list.at + length);
+  }
 }
 
-export function parseCertificateMessage(body: Uint8Array): ParsedBody<CertificateMessage> {
-  const reader = new ByteReader(body);
-  const list = reader.vector(3);
-  const chain: Uint8Array[] = [];
-  while (list.left > 0) chain.push(list.vector(3).rest());
-  if (list.short) reader.short = true;
-  return finishBody(reader, { type: "certificate", chain });
+export function parseCertificateMessage(
+  bytes: Uint8Array,
+  start = 0,
+  end = bytes.length,
+): ParsedBody<CertificateMessage> {
+  const reader = new ByteReader(bytes, start, end);
+  const listEnd = reader.uint(3) + reader.at;
+  while (reader.at < listEnd && !reader.short) reader.skip(reader.uint(3));
+  if (reader.at > listEnd) reader.short = true;
+  return finishBody(reader, new CertificateMessage(bytes, start, end));
 }
 
 /** How the keys are exchanged in a ServerKeyExchange; sizes of public keys in bytes. */

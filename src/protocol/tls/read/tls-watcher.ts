@@ -113,7 +113,7 @@ export class TlsWatcher {
   constructor({ from, maxMessageBytes = DEFAULT_MAX_MESSAGE_BYTES, skim = false }: TlsWatcherOptions) {
     this.#from = from;
     this.#skim = skim;
-    this.#assembler = new HandshakeAssembler({ from, maxBytes: maxMessageBytes, skim });
+    this.#assembler = new HandshakeAssembler(from, maxMessageBytes, skim);
   }
 
   /**
@@ -235,16 +235,19 @@ export class TlsWatcher {
     while (at < end && !this.#isStopped()) {
       const here = base + at - start;
       const messageAt = here === payloadAt ? this.#recordAt : here;
-      const step = this.#assembler.push(bytes, at, end, messageAt);
-      if (step.kind === "more") return;
-      if (step.kind === "bad") {
-        this.#giveUp(events, step.at, step.reason);
+      const assembler = this.#assembler;
+      const step = assembler.push(bytes, at, end, messageAt);
+      if (step === "more") return;
+      const { message, startedAt } = assembler;
+      if (step !== "done" || message === undefined) {
+        this.#giveUp(events, startedAt, step === "done" ? "malformed" : step);
         return;
       }
-      at += step.used;
+      // Not kept here: it is a view of bytes that are not ours.
+      assembler.message = undefined;
+      at += assembler.used;
       const messageEnd = base + at - start;
-      const { message } = step;
-      events.push({ kind: "handshake", at: step.at, end: messageEnd, recordVersion: this.#version, message });
+      events.push({ kind: "handshake", at: startedAt, end: messageEnd, recordVersion: this.#version, message });
       if (message.type === "server_hello" && message.version >= TLS13 && !message.helloRetryRequest) {
         // Those who skim have all that can be read.
         this.state = this.#skim ? "stopped" : "encrypted";

@@ -46,3 +46,10 @@ describe("parseHosts()", () => {
     expect(parseHosts(text).get("a")?.addresses).toHaveLength(64);
   });
 });
+
+test("parseHosts() keeps an address once that many lines have", () => {
+  const hosts = parseHosts("0.0.0.0 ads.example\n0.0.0.0 tracker.example\n");
+  const [ads, tracker] = ["ads.example", "tracker.example"].map((name) => hosts.get(name)?.addresses[0]);
+  expect(ads?.text).toBe("0.0.0.0");
+  expect(tracker).toBe(ads);
+});

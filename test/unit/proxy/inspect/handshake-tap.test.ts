@@ -1,5 +1,14 @@
 import { describe, expect, test } from "bun:test";
-import { concat, u8 } from "../../../support/build-client-hello.ts";
+import {
+  buildClientHello,
+  buildMessage,
+  buildRecords,
+  concat,
+  serverName,
+  u16,
+  u8,
+  vector,
+} from "../../../support/build-client-hello.ts";
 import { demandTls, forgetTimes, makeTapStand, replayThroughTap, type TapStand } from "../../../support/tap-stand.ts";
 import { loadTlsFixture } from "../../../support/tls-fixture.ts";
 
@@ -60,5 +69,27 @@ describe("a tap of a handshake", () => {
       "server.example",
       undefined,
     ]);
+  });
+
+  test("reads a name after a large post-quantum key share, in one chunk, in segments and in small records", () => {
+    const share = vector(2, u16(4588), vector(2, new Uint8Array(1216)), u16(29), vector(2, new Uint8Array(32)));
+    const body = buildClientHello({ extensions: [[51, share], serverName("server.example")] });
+    for (const recordBytes of [1 << 14, 600, 50])
+      for (const pieceBytes of [Infinity, 1400, 536, 1])
+        for (const options of [{}, { demand: demandTls({ sni: "match" }) }]) {
+          const hello = buildRecords(22, buildMessage(1, body), recordBytes);
+          const stand = makeTapStand(options);
+          for (let at = 0; at < hello.length; at += pieceBytes)
+            stand.feed("client", hello.subarray(at, at + pieceBytes));
+          expect([stand.failure, stand.facts.tls?.sni, stand.up.equals(hello)]).toEqual([
+            undefined,
+            "server.example",
+            true,
+          ]);
+          stand.tap.close();
+        }
+    const denied = makeTapStand({ demand: demandTls({ sni: "match" }), target: "other.example:443" });
+    denied.feed("client", buildRecords(22, buildMessage(1, body)));
+    expect([denied.failure?.detail, denied.up.length]).toEqual(["sni_mismatch", 0]);
   });
 });

@@ -3,6 +3,7 @@ import type { Conn } from "../../../../src/net/conn/conn.ts";
 import { LoopTimers } from "../../../../src/net/conn/loop-timers.ts";
 import { knowLookups, type Lookup, type Lookups, type Resolver } from "../../../../src/net/dns/resolver.ts";
 import { type AskingSession, authorize, type Authorization } from "../../../../src/proxy/policy/authorize.ts";
+import type { Hop } from "../../../../src/proxy/route/route.ts";
 import type { Policy } from "../../../../src/proxy/policy/policy.ts";
 import { createFakeResolver } from "../../../support/fake-resolver.ts";
 import { makeEndpoint } from "../../../support/make-endpoint.ts";
@@ -246,4 +247,20 @@ describe("authorize() with addresses behind NAT64", () => {
       expect(asked.session.decision?.rule).toBe(rule);
     }
   });
+});
+
+test("a name has all of the time for connecting where a rule could deny its addresses, whatever upstreams there are", async () => {
+  const policy = makePolicy([denyRule("inside", "10.0.0.0/8"), allowRule("rest")]);
+  const session = makeSession(policy);
+  const corp: Hop = { name: "corp", kind: "http", endpoint: makeEndpoint("corp.example:3128") };
+  const runtime = { ...session.runtime, upstreams: new Map([["corp", corp]]) };
+  // Later than half of the time: both timers are of this process, and fire in their order.
+  const late = new Promise<Lookup>((resolve) => setTimeout(() => resolve(found("late.test", "9.9.9.9")), 700));
+  const services = {
+    resolver: new Completing({ "late.test": { 4: late, 6: nothing, release() {} } }),
+    own,
+    reportHook,
+  };
+  const answer = await authorize({ ...session, runtime }, makeEndpoint("late.test.:443"), services);
+  expect(answer).toMatchObject({ ok: true, value: { decision: { verdict: "allow" } } });
 });

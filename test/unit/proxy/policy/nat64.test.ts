@@ -6,7 +6,8 @@ import {
   isNat64Prefix,
   WELL_KNOWN_PREFIX,
 } from "../../../../src/proxy/policy/nat64.ts";
-import { makeIp } from "../../../support/make-policy.ts";
+import { evaluateAddress } from "../../../../src/proxy/policy/evaluate-address.ts";
+import { denyRule, makeIp, makePolicy, makeQuery } from "../../../support/make-policy.ts";
 
 function cidr(text: string) {
   const parsed = parseCidr(text);
@@ -63,4 +64,22 @@ test("classifyThrough() judges by the IPv4 address inside where a translator is 
     ["2001:db8:65::a00:1", "documentation"],
   ] as const)
     expect(classifyThrough(makeIp(text), own).kind).toBe(kind);
+});
+
+test("evaluateAddress() does not walk through the rules to find the one that came first", () => {
+  const rules = Array.from({ length: 2000 }, (_, at) => denyRule(`r${at}`, `d${at}.example`, `[64:ff9b::a00:${at}]`));
+  const policy = makePolicy([...rules, denyRule("inside", "10.0.0.0/8"), denyRule("outside", "64:ff9b::/96")]);
+  let read = 0;
+  const counted = new Proxy(policy.rules, {
+    get(list, key, receiver) {
+      read += 1;
+      return Reflect.get(list, key, receiver) as unknown;
+    },
+  });
+  const asked = { ...policy, rules: counted };
+  const decide = (target: string) => evaluateAddress(asked, makeQuery(target), WELL_KNOWN_PREFIX);
+  expect(decide("[64:ff9b::10.1.0.1]:443")).toMatchObject({ decision: { rule: "inside" } });
+  expect(decide("[64:ff9b::192.0.2.1]:443")).toMatchObject({ decision: { rule: "outside" } });
+  expect(decide("[64:ff9b::a00:7]:443")).toMatchObject({ decision: { rule: "r7" } });
+  expect(read).toBeLessThan(60);
 });

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { listFailureDetails } from "../../../../src/proxy/failure.ts";
 import { type AccessRecord, buildAccessRecord } from "../../../../src/proxy/record/access-record.ts";
+import { enterStage, failStage } from "../../../../src/proxy/session.ts";
 import { makeEndpoint } from "../../../support/make-endpoint.ts";
 import { makeIp } from "../../../support/make-policy.ts";
 import { makeSession } from "../../../support/make-session.ts";
@@ -97,6 +98,25 @@ describe("buildAccessRecord()", () => {
     const session = makeSession({ acceptedAt: 0, stageSince: 0.123_456_7, stageMs: { accept: 0.123_456_7 } });
     const record = buildAccessRecord({ ...session, stage: "handshake" }, 1);
     expect(record.stageMs).toEqual({ accept: 0.123, handshake: 0.877 });
+  });
+
+  test("does not count telling the client as part of the stage that failed", () => {
+    const session = makeSession({ stage: "decide", stageSince: performance.now(), stageMs: { accept: 0.5 } });
+    failStage(session);
+    session.failure = { detail: "denied_by_default" };
+    const record = buildAccessRecord(session, session.stageSince + 7000);
+    expect(record.stage).toBe("decide");
+    expect(record.stageMs.decide).toBeLessThan(7000);
+    expect(record.stageMs.respond).toBe(7000);
+  });
+
+  test("counts a second try of a stage as that stage", () => {
+    const session = makeSession({ stage: "dial", stageSince: 0, stageMs: { dial: 3, forward: 5 } });
+    enterStage(session, "forward");
+    expect(buildAccessRecord(session, session.stageSince + 2).stageMs).toEqual({
+      dial: expect.any(Number),
+      forward: 2,
+    });
   });
 
   test("has an error type for every reason there is", () => {

@@ -253,4 +253,34 @@ describe("parseClientHello()", () => {
     const [hello] = listMessages(watchAll("client", loadTlsFixture(name).client), "client_hello");
     expect(hello).toMatchObject(expected);
   });
+
+  test("reads a server name that comes after a large post-quantum key share", () => {
+    // X25519MLKEM768: an ML-KEM-768 encapsulation key of 1184 bytes, and 32 of X25519.
+    const share = vector(
+      2,
+      u16(4588),
+      vector(2, new Uint8Array(1216).fill(0xab)),
+      u16(29),
+      vector(2, new Uint8Array(32)),
+    );
+    const hello = parseGood([[51, share], [10, vector(2, u16(4588, 29))], serverName("server.example"), alpn("h2")]);
+    expect(hello).toMatchObject({
+      serverName: "server.example",
+      alpn: ["h2"],
+      keyShares: [
+        { group: 4588, length: 1216 },
+        { group: 29, length: 32 },
+      ],
+    });
+  });
+
+  test("refuses two extensions of one type among very many", () => {
+    const many = Array.from({ length: 100 }, (_, index): [number, Uint8Array] => [20_000 + index, u8()]);
+    expect(parse(many)).toMatchObject({ kind: "done" });
+    for (const type of [20_000, 20_063, 20_064, 20_099, 0x0a0a])
+      expect(parse([...many, [0x0a0a, u8()], [type, u8()]])).toMatchObject({
+        kind: "bad",
+        code: "duplicate_extension",
+      });
+  });
 });

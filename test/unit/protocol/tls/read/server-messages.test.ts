@@ -12,10 +12,12 @@ import { listMessages, loadTlsFixture, watchAll } from "../../../../support/tls-
 describe("parseCertificateMessage()", () => {
   test("gives the chain in order", () => {
     const body = vector(3, vector(3, u8(1, 2)), vector(3, u8(3)));
-    expect(parseCertificateMessage(body)).toEqual({
+    expect(parseCertificateMessage(body)).toMatchObject({
       kind: "done",
       value: { type: "certificate", chain: [u8(1, 2), u8(3)] },
     });
+    const inside = parseCertificateMessage(concat(u8(9), body, u8(9)), 1, 1 + body.length);
+    expect(inside).toMatchObject({ kind: "done", value: { chain: [u8(1, 2), u8(3)] } });
   });
 
   test("takes the empty chain of a client that has none", () => {
@@ -24,6 +26,8 @@ describe("parseCertificateMessage()", () => {
 
   test.each([
     ["a certificate past the end", concat(u8(0, 0, 4, 0, 0, 2, 1)), "truncated"],
+    ["a certificate past the end of the list", concat(u8(0, 0, 4, 0, 0, 2, 1, 1)), "truncated"],
+    ["a list past the end", concat(u8(0, 0, 5, 0, 0, 1, 1)), "truncated"],
     ["bytes after the list", concat(vector(3), u8(0)), "trailing_bytes"],
     ["nothing", u8(), "truncated"],
   ])("refuses %s", (_, body, code) => {
