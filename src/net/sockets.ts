@@ -1,5 +1,6 @@
 import { parseIp } from "../address/ip.ts";
 import type { Conn } from "./conn/conn.ts";
+import { LoopTimers } from "./conn/loop-timers.ts";
 import { type Connect, connectTcp } from "./runtime/connect.ts";
 import { createDescriptorConnect } from "./epoll/connect-descriptor.ts";
 import { adoptSocket } from "./epoll/adopt-socket.ts";
@@ -33,7 +34,7 @@ export function chooseSockets(mode: "auto" | "runtime", given?: Reactor): Socket
       const ip = parseIp(host);
       // Which addresses a name stands for is the runtime's to find out.
       return ip === undefined
-        ? listenTcp(host, port, accept, turnAway)
+        ? listenTcp(host, port, accept, turnAway, reactor.timers)
         : listenDescriptor(reactor, ip, port, accept, turnAway);
     },
     connect: createDescriptorConnect(reactor),
@@ -46,5 +47,11 @@ export function chooseSockets(mode: "auto" | "runtime", given?: Reactor): Socket
 }
 
 function useRuntime(story: string): Sockets {
-  return { listen: listenTcp, connect: connectTcp, close: () => {}, story };
+  const timers = new LoopTimers();
+  return {
+    listen: (host, port, accept, turnAway) => listenTcp(host, port, accept, turnAway, timers),
+    connect: (target, done) => connectTcp(target, done, timers),
+    close: () => {},
+    story,
+  };
 }

@@ -3,6 +3,7 @@ import { openTunnel } from "../support/ask-tunnel.ts";
 import { startExecutable } from "../support/executable.ts";
 import { listenEcho } from "../support/raw-peer.ts";
 import { makeFolder } from "../support/temporary-folder.ts";
+import { waitFor } from "../support/wait-for.ts";
 
 test.each([
   ["SIGHUP", "there is no reloading yet"],
@@ -30,11 +31,14 @@ test.each([
     proxy.signal("SIGTERM");
     await proxy.untilTold("accepting no more connections");
     proxy.signal(signal);
+    const told = (): readonly string[] => proxy.told.filter((line) => line.startsWith(signal));
+    // It ends with its last connection, whether it has heard of the signal or not.
+    await waitFor(() => told().length === 2, "the second message");
     client.write("two");
     await client.untilText("onetwo");
     client.finish();
     await client.untilEnd();
     expect(await proxy.exited).toBe(0);
-    expect(proxy.told.filter((line) => line.startsWith(signal))).toHaveLength(2);
+    expect(told()).toHaveLength(2);
   },
 );

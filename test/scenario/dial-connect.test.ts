@@ -9,6 +9,7 @@ import {
 } from "../../src/net/runtime/connect.ts";
 import { createDescriptorConnect } from "../../src/net/epoll/connect-descriptor.ts";
 import { type LoopbackPair, openLoopbackPair } from "../../src/net/conn/loopback-pair.ts";
+import { LoopTimers } from "../../src/net/conn/loop-timers.ts";
 import { makeIp } from "../support/make-policy.ts";
 import { TestConn } from "../support/dial-stand.ts";
 import { requireReactor } from "../support/require-reactor.ts";
@@ -162,7 +163,7 @@ describe("connectWithBun()", () => {
 
 describe("openLoopbackPair()", () => {
   test("gives two connections that are each other's peers", async () => {
-    const pair = await new Promise<LoopbackPair | undefined>((resolve) => openLoopbackPair(resolve));
+    const pair = await new Promise<LoopbackPair | undefined>((resolve) => openLoopbackPair(new LoopTimers(), resolve));
     if (pair === undefined) throw new Error("no pair");
     using one = new TestConn(pair[0]);
     using other = new TestConn(pair[1]);
@@ -177,7 +178,7 @@ describe("openLoopbackPair()", () => {
 
   test("leaves nothing behind when it is given up", async () => {
     const before = countDescriptors();
-    openLoopbackPair(() => {
+    openLoopbackPair(new LoopTimers(), () => {
       throw new Error("called back");
     }).cancel();
     await waitFor(() => countDescriptors() <= before, "no socket left");

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { describe, expect, test } from "bun:test";
 import type { Conn } from "../../src/net/conn/conn.ts";
+import { LoopTimers } from "../../src/net/conn/loop-timers.ts";
 import { connectTcp } from "../../src/net/runtime/connect.ts";
 import type { Resolver } from "../../src/net/dns/resolver.ts";
 import { createSystemResolver } from "../../src/net/dns/system-resolver.ts";
@@ -181,7 +182,7 @@ describe("a direct dial", () => {
 
   test("stops when the client goes away", async () => {
     await using hole = await listenBlackhole();
-    const client = { closed: false, whenClosed: undefined } as unknown as Conn;
+    const client = { closed: false, whenClosed: undefined, timers: new LoopTimers() } as unknown as Conn;
     const dialling = dialInVain(`127.0.0.1:${hole.port}`, { client });
     await waitFor(() => client.whenClosed, "the dial");
     client.whenClosed?.();

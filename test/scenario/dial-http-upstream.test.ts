@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import type { Conn } from "../../src/net/conn/conn.ts";
+import { LoopTimers } from "../../src/net/conn/loop-timers.ts";
 import { allowOutside, dialInVain, dialTarget, dialWell, makeHop } from "../support/dial-stand.ts";
 import { makeIp } from "../support/make-policy.ts";
 import { waitFor } from "../support/proxy.ts";
@@ -159,7 +160,7 @@ describe("a dial through an HTTP upstream", () => {
 
   test("stops waiting when the client goes away, and hangs up", async () => {
     using upstream = listenUpstream(() => {});
-    const client = { closed: false, whenClosed: undefined } as unknown as Conn;
+    const client = { closed: false, whenClosed: undefined, timers: new LoopTimers() } as unknown as Conn;
     const dialling = dialInVain(TARGET, { hops: [makeHop("http", upstream.port)], client });
     const peer = await upstream.next();
     await peer.untilText("\r\n\r\n");

@@ -28,6 +28,18 @@ async function exchange(
 const CHUNKED = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
 
 describe("a forwarded response", () => {
+  test("is read whole when its head comes in pieces", async () => {
+    await using proxy = await startProxy();
+    using pair = await exchange(proxy);
+    for (const piece of ["HTTP/1.1 200 Fi", "ne\r\nX-One: 1\r\nX-T", "wo: 2\r\nContent-Length: 5\r\n", "\r\nhello"]) {
+      pair.origin.write(piece);
+      // Each is to come alone.
+      await Bun.sleep(5);
+    }
+    await pair.client.untilText("hello");
+    expect(pair.client.text).toStartWith("HTTP/1.1 200 Fine\r\nX-One: 1\r\nX-Two: 2\r\n");
+  });
+
   test("in chunks stays in chunks, trailers included, extensions left out", async () => {
     await using proxy = await startProxy();
     using pair = await exchange(proxy);

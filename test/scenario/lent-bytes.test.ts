@@ -1,6 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { Duplex } from "node:stream";
 import type { Conn } from "../../src/net/conn/conn.ts";
+import { ConnStream } from "../../src/net/conn/conn-stream.ts";
+import { LoopTimers } from "../../src/net/conn/loop-timers.ts";
 import { StreamConn } from "../../src/net/conn/stream-conn.ts";
 import { EPOLLIN } from "../../src/net/libc/constants.ts";
 import { readBytes } from "../../src/net/epoll/reactor.ts";
@@ -44,7 +46,13 @@ const kinds: readonly (readonly [name: string, open: () => Stand | Promise<Stand
   ],
 ];
 
-const ends = { remoteAddress: "192.0.2.1", remotePort: 443, localAddress: "192.0.2.2", localPort: 50_000 };
+const ends = {
+  remoteAddress: "192.0.2.1",
+  remotePort: 443,
+  localAddress: "192.0.2.2",
+  localPort: 50_000,
+  timers: new LoopTimers(),
+};
 
 function standWith({ conn, peer }: Awaited<ReturnType<typeof connectPair>>): Stand {
   return { conn, say: (text) => peer.write(text) };
@@ -104,6 +112,15 @@ test("a stream keeps a copy of what it is given to write", () => {
   bytes.fill(POISON);
   expect(Buffer.concat(written).toString()).toBe("one");
   conn.reset();
+});
+
+test("a stream over a connection keeps copies of what nobody has read", async () => {
+  const conn = new MemoryConn();
+  const stream = new ConnStream(conn);
+  await Bun.sleep(0);
+  for (const text of ["one ", "two ", "three"]) conn.say(text);
+  conn.finish();
+  expect(await new Response(stream as unknown as ReadableStream).text()).toBe("one two three");
 });
 
 test("what comes while nobody listens waits in memory of its own", async () => {

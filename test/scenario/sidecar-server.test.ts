@@ -198,7 +198,10 @@ describe("many connections to the sidecar", () => {
   });
 
   test("lose no answer that they have not read when they make room", async () => {
-    await using stand = start({ deadlines: PATIENT, limits: { total: 1, perPeer: 1 } });
+    await using stand = start({
+      deadlines: PATIENT,
+      limits: { total: 1, perPeer: 1, graceMs: 0, burst: 1, whenScarce: 1 },
+    });
     using first = await connectRaw(stand.port);
     first.write("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
     await first.untilText("GET / h\n");

@@ -1,4 +1,5 @@
 import type { Conn, ConnSink } from "../../src/net/conn/conn.ts";
+import { LoopTimers } from "../../src/net/conn/loop-timers.ts";
 import { poisonLentBytes } from "./poison-lent-bytes.ts";
 
 /** A connection without a network: the test says what comes and sees what went. */
@@ -7,6 +8,7 @@ export class FakeConn implements Conn {
   readonly remotePort = 443;
   readonly localAddress = "192.0.2.2";
   readonly localPort = 50_000;
+  readonly timers = new LoopTimers();
   readonly encrypted = false;
   readonly fd = -1;
   readonly bytesRead = 0;

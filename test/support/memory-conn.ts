@@ -1,4 +1,5 @@
 import type { Conn, ConnSink } from "../../src/net/conn/conn.ts";
+import { LoopTimers } from "../../src/net/conn/loop-timers.ts";
 import { poisonLentBytes } from "./poison-lent-bytes.ts";
 
 /** A connection without a socket: a test is its peer, and says what comes and how much is taken. */
@@ -7,6 +8,7 @@ export class MemoryConn implements Conn {
   readonly remotePort = 50_000;
   readonly localAddress = "127.0.0.1";
   readonly localPort = 8080;
+  readonly timers = new LoopTimers();
   readonly encrypted = false;
   readonly fd = 10;
   bytesRead = 0;

@@ -7,6 +7,7 @@ import type { Runtime } from "../../src/proxy/runtime.ts";
 import type { TunnelTap } from "../../src/proxy/tunnel/tunnel-tap.ts";
 import { buildClientHello, buildMessage, buildRecords, serverName } from "./build-client-hello.ts";
 import { makeEndpoint } from "./make-endpoint.ts";
+import { POISON } from "./poison-lent-bytes.ts";
 import { loadTlsFixture } from "./tls-fixture.ts";
 
 /** A tap without a tunnel, and everything that it lets through. */
@@ -49,7 +50,6 @@ export function makeTapStand(options: TapStandOptions = {}): TapStand {
   const tap = inspectTunnel(tunnel, new ClientProfiles());
   if (tap === undefined) throw new Error("The settings ask for a tap");
   const keep = (way: "up" | "down", bytes: Uint8Array | undefined): void => {
-    // A copy: whoever feeds may change the chunk later.
     if (bytes !== undefined) passed[way].push(new Uint8Array(bytes));
   };
   tap.begin({
@@ -82,9 +82,11 @@ export function makeTapStand(options: TapStandOptions = {}): TapStand {
     },
     feed(from, bytes) {
       if (lastWords !== undefined) return;
-      const chunk = typeof bytes === "string" ? Buffer.from(bytes, "latin1") : bytes;
+      // Lent, as those of a connection are.
+      const chunk = typeof bytes === "string" ? Buffer.from(bytes, "latin1") : new Uint8Array(bytes);
       if (from === "client") keep("up", tap.up(chunk));
       else keep("down", tap.down(chunk));
+      chunk.fill(POISON);
     },
     end() {
       if (lastWords === undefined) keep("up", tap.upEnd());

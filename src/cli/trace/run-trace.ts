@@ -151,9 +151,9 @@ class Trace {
 
   #tap(conn: Conn, recording: Recording): TappedConn {
     return new TappedConn(conn, {
-      written: (bytes) => void recording.add(this.#now(), "client", new Uint8Array(bytes)),
+      written: (bytes) => void recording.add(this.#now(), "client", bytes),
       read: (bytes) => {
-        if (!recording.add(this.#now(), "server", new Uint8Array(bytes))) this.#overflow(conn);
+        if (!recording.add(this.#now(), "server", bytes)) this.#overflow(conn);
       },
       ended: () => {
         recording.endedAt = this.#now();

@@ -1,4 +1,5 @@
 import type { Conn, ConnSink } from "./conn.ts";
+import type { LoopTimers } from "./loop-timers.ts";
 
 /**
  * Bytes that may wait in memory for a consumer before the reader is paused.
@@ -17,6 +18,7 @@ export abstract class BufferedConn implements Conn {
   abstract readonly localAddress: string;
   abstract readonly localPort: number;
   abstract readonly fd: number;
+  abstract readonly timers: LoopTimers;
   bytesRead = 0;
   bytesWritten = 0;
   closed = false;

@@ -1,4 +1,5 @@
 import type { Detachable, TakenDescriptor } from "./detachable.ts";
+import type { LoopTimers } from "./loop-timers.ts";
 
 /**
  * One end of a byte stream: a TCP connection, or TLS on top of one.
@@ -13,6 +14,8 @@ export interface Conn {
   readonly remotePort: number;
   readonly localAddress: string;
   readonly localPort: number;
+  /** Of who drives it. */
+  readonly timers: LoopTimers;
   /** Whether bytes are encrypted by this process: such a connection cannot be spliced. */
   readonly encrypted: boolean;
   /** Descriptor of the TCP socket, or -1 when there is none to hand over. */

@@ -80,6 +80,3 @@ export class Deadlines {
     this.#turns.clear();
   }
 }
-
-/** The ones of all connections of the process. */
-export const deadlines = new Deadlines();

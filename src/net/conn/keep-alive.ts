@@ -51,6 +51,3 @@ export function turnOnKeepAlive(conn: Mortal): void {
   libc.setSocketOption(fd, IPPROTO_TCP, TCP_KEEPINTVL, Int32Array.of(KEEP_ALIVE.intervalSeconds));
   libc.setSocketOption(fd, IPPROTO_TCP, TCP_KEEPCNT, Int32Array.of(KEEP_ALIVE.count));
 }
-
-/** The one for sockets of the runtime. Event loops have their own. */
-export const keepAlive = new KeepAlive();

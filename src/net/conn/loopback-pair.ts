@@ -1,7 +1,8 @@
 import { parseIp } from "../../address/ip.ts";
-import { type ConnectAttempt, connectTcp } from "../runtime/connect.ts";
+import { type ConnectAttempt, type ConnectResult, connectTcp } from "../runtime/connect.ts";
 import { listenTcp } from "../runtime/listen.ts";
 import type { SocketConn } from "../runtime/socket-conn.ts";
+import type { LoopTimers } from "./loop-timers.ts";
 
 const HOST = "127.0.0.1";
 
@@ -15,20 +16,21 @@ export type LoopbackPair = readonly [SocketConn, SocketConn];
  * Anybody on this machine could connect to the listener in between: the two ends
  * recognise each other by their ports, and everybody else is sent away.
  */
-export function openLoopbackPair(done: (pair: LoopbackPair | undefined) => void): ConnectAttempt {
+export function openLoopbackPair(timers: LoopTimers, done: (pair: LoopbackPair | undefined) => void): ConnectAttempt {
   const accepted: SocketConn[] = [];
   let near: SocketConn | undefined;
-  const listening = listenTcp(HOST, 0, (conn) => {
+  const accept = (conn: SocketConn): void => {
     accepted.push(conn);
     settle();
-  });
+  };
+  const listening = listenTcp(HOST, 0, accept, undefined, timers);
   const ip = parseIp(HOST);
   if (!listening.ok || ip === undefined) {
     queueMicrotask(() => done(undefined));
     return { cancel: () => {} };
   }
   const { listener } = listening;
-  const attempt = connectTcp({ ip, port: listener.port }, (result) => {
+  const hear = (result: ConnectResult<SocketConn>): void => {
     if (result.ok) {
       near = result.conn;
       settle();
@@ -36,7 +38,8 @@ export function openLoopbackPair(done: (pair: LoopbackPair | undefined) => void)
       end();
       done(undefined);
     }
-  });
+  };
+  const attempt = connectTcp({ ip, port: listener.port }, hear, timers);
 
   function settle(): void {
     const far = accepted.find((conn) => conn.remotePort === near?.localPort);

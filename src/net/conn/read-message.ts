@@ -1,6 +1,6 @@
 import type { Parsed } from "../../protocol/parsed.ts";
 import type { Conn, ConnSink } from "./conn.ts";
-import { deadlines, type Expiring } from "./deadlines.ts";
+import type { Expiring } from "./deadlines.ts";
 
 /** What came of waiting for one message. */
 export type ReadResult<T, Code extends string> =
@@ -69,7 +69,7 @@ export abstract class MessageReader<T, Code extends string, Outcome> implements 
   read(deadlineMs: number): Outcome | Promise<Outcome> {
     this.#conn.attach(this);
     if (this.#over) return this.#outcome as Outcome;
-    this.#turn = deadlines.start(this, deadlineMs);
+    this.#turn = this.#conn.timers.deadlines.start(this, deadlineMs);
     this.#waiting = Promise.withResolvers();
     return this.#waiting.promise;
   }
@@ -124,7 +124,7 @@ export abstract class MessageReader<T, Code extends string, Outcome> implements 
   #finish(result: ReadResult<T, Code>): void {
     if (this.#over) return;
     this.#over = true;
-    if (this.#turn !== undefined) deadlines.stop(this, this.#turn);
+    if (this.#turn !== undefined) this.#conn.timers.deadlines.stop(this, this.#turn);
     this.#conn.detach();
     this.#outcome = this.judge(result);
     this.#waiting?.resolve(this.#outcome);

@@ -1,8 +1,9 @@
 import type { Duplex } from "node:stream";
 import type { Conn, ConnSink } from "./conn.ts";
+import type { LoopTimers } from "./loop-timers.ts";
 
-/** Where a stream leads, as its connection says. */
-type Ends = Pick<Conn, "remoteAddress" | "remotePort" | "localAddress" | "localPort">;
+/** Where a stream leads, and its timers, as its connection says. */
+type Ends = Pick<Conn, "remoteAddress" | "remotePort" | "localAddress" | "localPort" | "timers">;
 
 /** A stream of Node, such as an encrypted one, as a connection. The other way round: `ConnStream`. */
 export class StreamConn implements Conn {
@@ -10,6 +11,7 @@ export class StreamConn implements Conn {
   readonly remotePort: number;
   readonly localAddress: string;
   readonly localPort: number;
+  readonly timers: LoopTimers;
   readonly encrypted = true;
   readonly fd = -1;
   bytesRead = 0;
@@ -30,6 +32,7 @@ export class StreamConn implements Conn {
     this.remotePort = ends.remotePort;
     this.localAddress = ends.localAddress;
     this.localPort = ends.localPort;
+    this.timers = ends.timers;
     stream.on("readable", () => this.#deliver());
     stream.on("drain", () => this.#sink?.drain());
     stream.on("end", () => {

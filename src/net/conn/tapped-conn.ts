@@ -1,4 +1,5 @@
 import type { Conn, ConnSink } from "./conn.ts";
+import type { LoopTimers } from "./loop-timers.ts";
 
 /** What is shown of a connection: each byte once, in the order in which it was taken by the socket or came from it. */
 export interface ConnTap {
@@ -34,6 +35,9 @@ export class TappedConn implements Conn {
   }
   get localPort(): number {
     return this.#inner.localPort;
+  }
+  get timers(): LoopTimers {
+    return this.#inner.timers;
   }
   get encrypted(): boolean {
     return this.#inner.encrypted;

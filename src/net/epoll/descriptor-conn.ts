@@ -1,5 +1,6 @@
 import type { Ip } from "../../address/ip.ts";
 import { BufferedConn } from "../conn/buffered-conn.ts";
+import type { LoopTimers } from "../conn/loop-timers.ts";
 import { turnOnKeepAlive } from "../conn/keep-alive.ts";
 import {
   EPOLLERR,
@@ -70,6 +71,9 @@ export class DescriptorConn extends BufferedConn implements Watcher {
   get fd(): number {
     return this.closed ? -1 : this.#fd;
   }
+  get timers(): LoopTimers {
+    return this.#reactor.timers;
+  }
   get remoteAddress(): string {
     return this.#remote.text;
   }
@@ -82,7 +86,7 @@ export class DescriptorConn extends BufferedConn implements Watcher {
 
   /** Notices a peer that vanished, from when the connection has lived for a while. */
   watchPeer(): void {
-    this.#reactor.keepAlive.add(this);
+    this.timers.keepAlive.add(this);
   }
 
   setKeepAlive(initialDelayMs: number): void {
@@ -140,7 +144,7 @@ export class DescriptorConn extends BufferedConn implements Watcher {
       },
       giveBack: () => this.settleReader(),
       leave: () => {
-        this.#reactor.keepAlive.remove(this);
+        this.timers.keepAlive.remove(this);
         turnOnKeepAlive(this);
         if (this.#delays) this.#stopDelaying();
         this.forgetConsumer();
@@ -152,7 +156,7 @@ export class DescriptorConn extends BufferedConn implements Watcher {
     if (this.#broken || this.#gone) this.reset();
     if (this.closed) return undefined;
     this.#unwatch();
-    this.#reactor.keepAlive.remove(this);
+    this.timers.keepAlive.remove(this);
     const unread = this.takeWaiting();
     this.forgetConsumer();
     return { fd: this.#fd, unread };
@@ -252,7 +256,7 @@ export class DescriptorConn extends BufferedConn implements Watcher {
   }
 
   #leave(reset: boolean, voids: boolean): void {
-    this.#reactor.keepAlive.remove(this);
+    this.timers.keepAlive.remove(this);
     this.tellClose(reset, voids);
   }
 

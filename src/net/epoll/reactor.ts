@@ -3,7 +3,7 @@ import { FatalError } from "../conn/fatal-error.ts";
 import { throwLater } from "../conn/throw-later.ts";
 import { createEpoll, Epoll } from "./epoll.ts";
 import { type Libc, openLibc } from "../libc/libc.ts";
-import { KeepAlive } from "../conn/keep-alive.ts";
+import { LoopTimers } from "../conn/loop-timers.ts";
 import { SpareDescriptors } from "../libc/spare-descriptors.ts";
 import { refuseToLinger } from "../libc/socket.ts";
 import { watchRuntimeLoop } from "./runtime-loop.ts";
@@ -60,7 +60,7 @@ export class Reactor {
   readonly libc: Libc;
   readonly descriptors = new SpareDescriptors();
   /** For the connections that it drives. */
-  readonly keepAlive = new KeepAlive();
+  readonly timers = new LoopTimers();
   readonly #epoll: Epoll;
   readonly #watchers: (Watcher | undefined)[] = [];
   /** Of each descriptor number: how often watching it has ended. */

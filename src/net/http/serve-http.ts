@@ -1,3 +1,4 @@
+import { LoopTimers } from "../conn/loop-timers.ts";
 import type { Ip } from "../../address/ip.ts";
 import type { DescriptorRoom } from "../conn/descriptors.ts";
 import { SpareDescriptors } from "../libc/spare-descriptors.ts";
@@ -57,7 +58,7 @@ export function serveHttp(options: ServeHttpOptions): HttpServerStart {
   const bound =
     "unix" in at
       ? listenUnix(at.unix, (conn) => accept(conn, "unix"))
-      : listenTcp(at.host, at.port, (conn, from) => accept(conn, nameNetwork(from)), undefined, isLast);
+      : listenTcp(at.host, at.port, (conn, from) => accept(conn, nameNetwork(from)), undefined, undefined, isLast);
   if (!bound.ok) return bound;
   return {
     ok: true,
@@ -93,6 +94,7 @@ type Bound =
   | { readonly ok: false; readonly code: string };
 
 function listenUnix(path: string, accept: (conn: SocketConn) => void): Bound {
+  const timers = new LoopTimers();
   try {
     const server = Bun.listen<SocketConn>({
       unix: path,
@@ -100,7 +102,7 @@ function listenUnix(path: string, accept: (conn: SocketConn) => void): Bound {
       socket: {
         ...socketConnHandlers,
         open(socket) {
-          const conn = new SocketConn(socket, false);
+          const conn = new SocketConn(socket, false, timers);
           socket.data = conn;
           accept(conn);
         },

@@ -1,5 +1,4 @@
 import type { Conn } from "../conn/conn.ts";
-import { deadlines } from "../conn/deadlines.ts";
 import { readMessage } from "../conn/read-message.ts";
 import type { Served, ServedState } from "./connection-table.ts";
 import {
@@ -115,13 +114,13 @@ export class ServedConnection implements Served {
 
   async #tellWhole(writer: ResponseWriter, response: Response, keeps: boolean, bodiless: boolean): Promise<boolean> {
     const expiring = { expire: () => this.#conn.reset() };
-    const turn = deadlines.start(expiring, this.#options.deadlines.answerMs);
+    const turn = this.#conn.timers.deadlines.start(expiring, this.#options.deadlines.answerMs);
     try {
       const body = new Uint8Array(await response.arrayBuffer());
       const head = writeResponseHead(response, { length: body.length, chunked: false, keeps, now: new Date() });
       return await writer.write(bodiless ? head : Buffer.concat([head, body]));
     } finally {
-      deadlines.stop(expiring, turn);
+      this.#conn.timers.deadlines.stop(expiring, turn);
     }
   }
 

@@ -3,8 +3,9 @@ import type { Ip } from "../../address/ip.ts";
 import { openLibc } from "../libc/libc.ts";
 import { SpareDescriptors } from "../libc/spare-descriptors.ts";
 import { startSocket } from "../epoll/start-socket.ts";
-import { SocketConn, socketConnHandlers } from "./socket-conn.ts";
+import { type Connecting, SocketConn, socketConnHandlers } from "./socket-conn.ts";
 import type { Conn } from "../conn/conn.ts";
+import { LoopTimers } from "../conn/loop-timers.ts";
 
 export interface ConnectTarget {
   readonly ip: Ip;
@@ -38,30 +39,35 @@ export type Connect<Made = Conn> = (
  * connects: only so can a source address be chosen, and an attempt be given up
  * without leaving its socket behind.
  */
-export const connectTcp: Connect<SocketConn> = (target, done) => {
+export function connectTcp(
+  target: ConnectTarget,
+  done: (result: ConnectResult<SocketConn>) => void,
+  timers = new LoopTimers(),
+): ConnectAttempt {
   const libc = openLibc();
-  if (libc === undefined) return connectWithBun(target, done);
+  if (libc === undefined) return connectWithBun(target, done, timers);
   const started = startSocket(libc, new SpareDescriptors(), target.ip, target.port, target.source);
-  const attempt = new Attempt(done);
+  const attempt = new Attempt(done, timers);
   if (started.ok) attempt.connect({ fd: started.fd }, started.connected);
   else attempt.failSoon(started.code);
   return attempt;
-};
+}
 
 /**
  * Does what `connectTcp` does where no system calls can be made: an attempt that
  * is given up keeps its socket until the kernel tires of it, and a source address
  * fails with `EOPNOTSUPP`.
  */
-export const connectWithBun: Connect<SocketConn> = ({ ip, port, source }, done) => {
-  const attempt = new Attempt(done);
+export function connectWithBun(
+  { ip, port, source }: ConnectTarget,
+  done: (result: ConnectResult<SocketConn>) => void,
+  timers = new LoopTimers(),
+): ConnectAttempt {
+  const attempt = new Attempt(done, timers);
   if (source === undefined) attempt.connect({ hostname: ip.text, port });
   else attempt.failSoon("EOPNOTSUPP");
   return attempt;
-};
-
-/** Sockets that are adopted and not connected yet, by the connection they will be. */
-const connecting = new Map<SocketConn, Attempt>();
+}
 
 /** While connecting, `data` is the attempt; from `open` on it is the connection. */
 type AttemptSocket = Socket<Attempt | SocketConn>;
@@ -73,14 +79,16 @@ const connectSocket = Bun.connect as (
 
 const NOTHING = new Uint8Array(0);
 
-class Attempt implements ConnectAttempt {
+class Attempt implements ConnectAttempt, Connecting {
   readonly #done: (result: ConnectResult<SocketConn>) => void;
+  readonly #timers: LoopTimers;
   #over = false;
   #conn: SocketConn | undefined;
   #connected = true;
 
-  constructor(done: (result: ConnectResult<SocketConn>) => void) {
+  constructor(done: (result: ConnectResult<SocketConn>) => void, timers: LoopTimers) {
     this.#done = done;
+    this.#timers = timers;
   }
 
   connect(where: { hostname: string; port: number } | { fd: number }, connected = true): void {
@@ -99,20 +107,20 @@ class Attempt implements ConnectAttempt {
   }
 
   open(socket: AttemptSocket): void {
-    const conn = new SocketConn(socket as Socket<SocketConn>, false);
+    const conn = new SocketConn(socket as Socket<SocketConn>, false, this.#timers);
     socket.data = conn;
     this.#conn = conn;
     if (this.#over) conn.reset();
     else if (this.#connected) this.succeed(conn);
     else {
-      connecting.set(conn, this);
+      conn.connecting = this;
       // Nothing can be written before there is a connection, so `drain` tells when there is one.
       socket.write(NOTHING);
     }
   }
 
   succeed(conn: SocketConn): void {
-    connecting.delete(conn);
+    conn.connecting = undefined;
     if (this.#over) return;
     this.#over = true;
     conn.watchPeer();
@@ -120,7 +128,7 @@ class Attempt implements ConnectAttempt {
   }
 
   fail(code: string): void {
-    if (this.#conn !== undefined) connecting.delete(this.#conn);
+    if (this.#conn !== undefined) this.#conn.connecting = undefined;
     if (this.#over) return;
     this.#over = true;
     this.#done({ ok: false, code });
@@ -130,7 +138,7 @@ class Attempt implements ConnectAttempt {
     if (this.#over) return;
     this.#over = true;
     if (this.#conn === undefined) return;
-    connecting.delete(this.#conn);
+    this.#conn.connecting = undefined;
     this.#conn.reset();
   }
 }
@@ -144,17 +152,17 @@ const handlers: SocketHandler<Attempt | SocketConn> = {
   },
   data(socket, chunk) {
     const conn = socket.data as SocketConn;
-    if (connecting.size > 0) connecting.get(conn)?.succeed(conn);
+    conn.connecting?.succeed(conn);
     conn.onData(chunk);
   },
   end(socket) {
     const conn = socket.data as SocketConn;
-    if (connecting.size > 0) connecting.get(conn)?.succeed(conn);
+    conn.connecting?.succeed(conn);
     conn.onEnd();
   },
   drain(socket) {
     const conn = socket.data as SocketConn;
-    if (connecting.size > 0) connecting.get(conn)?.succeed(conn);
+    conn.connecting?.succeed(conn);
     conn.onDrain();
   },
   close(socket, error) {
@@ -162,7 +170,7 @@ const handlers: SocketHandler<Attempt | SocketConn> = {
       socket.data.fail(readCode(error));
       return;
     }
-    connecting.get(socket.data)?.fail(readCode(error));
+    socket.data.connecting?.fail(readCode(error));
     socket.data.onClose(error);
   },
   error(socket, error) {

@@ -5,6 +5,7 @@ import { type DescriptorRoom, isTooFew } from "../conn/descriptors.ts";
 import { SpareDescriptors } from "../libc/spare-descriptors.ts";
 import { SocketConn, socketConnHandlers } from "./socket-conn.ts";
 import type { Conn } from "../conn/conn.ts";
+import { LoopTimers } from "../conn/loop-timers.ts";
 
 /** A bound and accepting TCP listener. */
 export interface TcpListener {
@@ -39,6 +40,7 @@ export function listenTcp(
   port: number,
   accept: Accept<SocketConn>,
   turnAway?: TurnAway,
+  timers = new LoopTimers(),
   mustClose: (room: DescriptorRoom) => boolean = isTooFew,
 ): ListenResult {
   const descriptors = new SpareDescriptors();
@@ -51,7 +53,7 @@ export function listenTcp(
       socket: {
         ...socketConnHandlers,
         open(socket) {
-          const conn = new SocketConn(socket, false);
+          const conn = new SocketConn(socket, false, timers);
           socket.data = conn;
           // A link-local address comes with its zone: `fe80::1%eth0`.
           const from = parseIp(conn.remoteAddress.split("%", 1)[0] ?? "");

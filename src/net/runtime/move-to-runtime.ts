@@ -20,7 +20,7 @@ export async function moveToRuntime(conn: Conn): Promise<SocketConn | undefined>
     socket: {
       ...socketConnHandlers,
       open(socket) {
-        socket.data = new SocketConn(socket, false);
+        socket.data = new SocketConn(socket, false, conn.timers);
         if (taken.unread !== undefined) socket.data.unread(taken.unread);
         resolve(socket.data);
       },

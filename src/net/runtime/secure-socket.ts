@@ -1,6 +1,7 @@
 import { isIP } from "node:net";
 import type { Socket, SocketHandler } from "bun";
 import type { Conn } from "../conn/conn.ts";
+import type { LoopTimers } from "../conn/loop-timers.ts";
 import { findIdentityFault, toPresented } from "./server-identity.ts";
 import { SocketConn } from "./socket-conn.ts";
 import { endsWithAlert, MAX_ALERT_BYTES } from "../../protocol/tls/read/final-alert.ts";
@@ -26,7 +27,7 @@ export interface SecureAttempt {
 
 /** Gives the name of the alert that ended an encrypted connection after its handshake, such as `certificate_required`. */
 export function readTlsAlert(conn: Conn): string | undefined {
-  return alerts.get(conn);
+  return SocketConn.from(conn)?.tlsAlert;
 }
 
 /**
@@ -34,15 +35,12 @@ export function readTlsAlert(conn: Conn): string | undefined {
  * a close_notify, which somebody on the way can bring about (RFC 8446 §6.1).
  */
 export function wasCut(conn: Conn): boolean {
-  return cut.has(conn);
+  const secured = SocketConn.from(conn);
+  return secured instanceof SecuredConn && secured.wasCut;
 }
-
-const cut = new WeakSet<Conn>();
 
 /** What Bun says of a certificate that is in order, but somebody else's. */
 const ALTNAME_INVALID = "ERR_TLS_CERT_ALTNAME_INVALID";
-
-const alerts = new WeakMap<Conn, string>();
 
 /** While in the handshake, `data` is the handshake; afterwards it is the connection. */
 type TlsSocket = Socket<Handshake | SocketConn>;
@@ -60,7 +58,7 @@ export function secureSocket(
   options: ClientTlsOptions,
   done: (result: SecureResult) => void,
 ): SecureAttempt {
-  const handshake = new Handshake(options.serverName, done);
+  const handshake = new Handshake(options.serverName, conn.timers, done);
   const isName = isIP(options.serverName) === 0;
   if (conn.unreadBytes > 0) {
     conn.reset();
@@ -80,7 +78,7 @@ export function secureSocket(
     socket: handlers,
   });
   // The handlers of before go on to see the encrypted bytes.
-  const encrypted = new EncryptedBytes(raw as Socket<SocketConn>, false);
+  const encrypted = new EncryptedBytes(raw as Socket<SocketConn>, false, conn.timers);
   raw.data = encrypted;
   handshake.begin(secured, encrypted);
   return handshake;
@@ -109,34 +107,38 @@ class EncryptedBytes extends SocketConn {
 }
 
 class SecuredConn extends SocketConn {
+  /** It ended without a close_notify. */
+  wasCut = false;
   readonly #bytes: EncryptedBytes | undefined;
 
-  constructor(socket: Socket<SocketConn>, bytes: EncryptedBytes | undefined) {
-    super(socket, true);
+  constructor(socket: Socket<SocketConn>, timers: LoopTimers, bytes: EncryptedBytes | undefined) {
+    super(socket, true, timers);
     this.#bytes = bytes;
   }
 
   override onEnd(): void {
-    if (this.#bytes?.endsWithAlert === false) cut.add(this);
+    this.wasCut ||= this.#bytes?.endsWithAlert === false;
     super.onEnd();
   }
 
   override onClose(error: Error | undefined): void {
     // Bun may leave the end out.
-    if (!this.ended && this.#bytes?.endsWithAlert === false) cut.add(this);
+    if (!this.ended) this.wasCut ||= this.#bytes?.endsWithAlert === false;
     super.onClose(error);
   }
 }
 
 class Handshake implements SecureAttempt {
   readonly #serverName: string;
+  readonly #timers: LoopTimers;
   readonly #done: (result: SecureResult) => void;
   #socket: TlsSocket | undefined;
   #encrypted: EncryptedBytes | undefined;
   #over = false;
 
-  constructor(serverName: string, done: (result: SecureResult) => void) {
+  constructor(serverName: string, timers: LoopTimers, done: (result: SecureResult) => void) {
     this.#serverName = serverName;
+    this.#timers = timers;
     this.#done = done;
   }
 
@@ -165,7 +167,7 @@ class Handshake implements SecureAttempt {
       return;
     }
     this.#over = true;
-    const conn = new SecuredConn(socket as Socket<SocketConn>, this.#encrypted);
+    const conn = new SecuredConn(socket as Socket<SocketConn>, this.#timers, this.#encrypted);
     socket.data = conn;
     this.#done({ ok: true, conn });
   }
@@ -218,8 +220,7 @@ const handlers: SocketHandler<Handshake | SocketConn> = {
       socket.data.fail(error);
       return;
     }
-    const alert = readAlertName(error);
-    if (alert !== undefined) alerts.set(socket.data, alert);
+    socket.data.tlsAlert = readAlertName(error);
     socket.data.onClose(error);
     socket.terminate();
   },

@@ -2,6 +2,7 @@ import type { DetailedPeerCertificate } from "node:tls";
 import type { Socket, SocketHandler, TLSOptions } from "bun";
 import { nameAlert } from "../../protocol/tls/read/iana.ts";
 import { type ClientCertificate, takeClientCertificate } from "./client-certificate.ts";
+import type { LoopTimers } from "../conn/loop-timers.ts";
 import type { Conn } from "../conn/conn.ts";
 import type { ServerTls } from "./server-tls.ts";
 import { SocketConn } from "./socket-conn.ts";
@@ -64,7 +65,7 @@ export function handshakeAsServer(
       resolve(gone);
       return;
     }
-    const handshake = new Handshake(tls, serverName, leftMs, resolve);
+    const handshake = new Handshake(tls, serverName, conn.timers, leftMs, resolve);
     const options: TLSOptions & { secureContext: unknown } = {
       secureContext: tls.choose(serverName).native,
       ALPNProtocols: ALPN,
@@ -75,7 +76,7 @@ export function handshakeAsServer(
     const upgrade = { isServer: true, data: handshake, tls: options, initialData: begun, socket: handlers };
     const [raw] = (conn.socket as unknown as TlsSocket).upgradeTLS<Handshake | SocketConn>(upgrade);
     // The handlers of before go on to see the bytes as they come.
-    raw.data = new Overhearer(raw as Socket<SocketConn>, handshake);
+    raw.data = new Overhearer(raw as Socket<SocketConn>, handshake, conn.timers);
     // Nobody may write in clear any more.
     conn.onClose(undefined);
   });
@@ -101,8 +102,8 @@ function takeUnread(conn: SocketConn): Buffer | undefined {
 class Overhearer extends SocketConn {
   readonly #handshake: Handshake;
 
-  constructor(socket: Socket<SocketConn>, handshake: Handshake) {
-    super(socket, false);
+  constructor(socket: Socket<SocketConn>, handshake: Handshake, timers: LoopTimers) {
+    super(socket, false, timers);
     this.#handshake = handshake;
   }
 
@@ -126,6 +127,7 @@ const ALERT_BYTES = 7;
 class Handshake {
   readonly #tls: ServerTls;
   readonly #serverName: string | undefined;
+  readonly #timers: LoopTimers;
   readonly #resolve: (result: ServerHandshake) => void;
   readonly #deadline: Timer;
   /** The alert that the client sent in clear, whatever the TLS library makes of it. */
@@ -136,11 +138,13 @@ class Handshake {
   constructor(
     tls: ServerTls,
     serverName: string | undefined,
+    timers: LoopTimers,
     leftMs: number,
     resolve: (result: ServerHandshake) => void,
   ) {
     this.#tls = tls;
     this.#serverName = serverName;
+    this.#timers = timers;
     this.#resolve = resolve;
     this.#deadline = setTimeout(() => this.expire(), leftMs);
   }
@@ -152,7 +156,7 @@ class Handshake {
   /** The handshake is over for TLS; whether the client's certificate will do is ours to say. */
   complete(socket: TlsSocket): void {
     if (!this.#end()) return;
-    const conn = new SocketConn(socket as Socket<SocketConn>, true);
+    const conn = new SocketConn(socket as Socket<SocketConn>, true, this.#timers);
     socket.data = conn;
     const shown = judgeCertificate(socket, this.#tls, Date.now());
     this.#resolve(

@@ -1,11 +1,18 @@
 import type { Socket, SocketHandler } from "bun";
 import { BufferedConn } from "../conn/buffered-conn.ts";
-import { keepAlive, turnOnKeepAlive } from "../conn/keep-alive.ts";
+import type { LoopTimers } from "../conn/loop-timers.ts";
+import { turnOnKeepAlive } from "../conn/keep-alive.ts";
 import type { Conn } from "../conn/conn.ts";
 import type { Detachable } from "../conn/detachable.ts";
 import { openLibc } from "../libc/libc.ts";
 import { duplicateDescriptor } from "../libc/socket.ts";
 import { throwLater } from "../conn/throw-later.ts";
+
+/** Somebody who made a socket that is still connecting. */
+export interface Connecting {
+  succeed(conn: SocketConn): void;
+  fail(code: string): void;
+}
 
 /**
  * A connection over a Bun socket, accepted or dialled, plain or TLS.
@@ -15,6 +22,11 @@ import { throwLater } from "../conn/throw-later.ts";
  */
 export class SocketConn extends BufferedConn {
   readonly encrypted: boolean;
+  readonly timers: LoopTimers;
+  /** The alert that ended an encrypted connection after its handshake, by name. */
+  tlsAlert: string | undefined;
+  /** Hears that the socket is connected; undefined once it is. */
+  connecting: Connecting | undefined;
 
   readonly #socket: Socket<SocketConn>;
   /** Whether the socket itself is paused. */
@@ -24,10 +36,11 @@ export class SocketConn extends BufferedConn {
   /** A write was told of the peer's reset, and the system tells of it only once: what looks like an end now is none. */
   #broken = false;
 
-  constructor(socket: Socket<SocketConn>, encrypted: boolean) {
+  constructor(socket: Socket<SocketConn>, encrypted: boolean, timers: LoopTimers) {
     super();
     this.#socket = socket;
     this.encrypted = encrypted;
+    this.timers = timers;
   }
 
   get remoteAddress(): string {
@@ -58,7 +71,7 @@ export class SocketConn extends BufferedConn {
 
   /** Notices a peer that vanished, from when the connection has lived for a while. Small writes go out at once: Bun sees to it. */
   watchPeer(): void {
-    keepAlive.add(this);
+    this.timers.keepAlive.add(this);
   }
 
   setKeepAlive(initialDelayMs: number): void {
@@ -115,7 +128,7 @@ export class SocketConn extends BufferedConn {
       },
       // `terminate()` would not do: it sets `SO_LINGER` on what both descriptors share.
       leave: () => {
-        keepAlive.remove(this);
+        this.timers.keepAlive.remove(this);
         turnOnKeepAlive(this);
         this.forgetConsumer();
         this.#socket.close();
@@ -141,7 +154,7 @@ export class SocketConn extends BufferedConn {
 
   onClose(error: Error | undefined): void {
     if (this.closed) return;
-    keepAlive.remove(this);
+    this.timers.keepAlive.remove(this);
     const reset = this.#broken || (error !== undefined && error !== null);
     // A reset, from there or from here, voids what was not yet consumed.
     this.tellClose(reset, reset || this.#closingHere);

@@ -1,4 +1,4 @@
-import { deadlines, type Expiring } from "../../net/conn/deadlines.ts";
+import { Deadlines, type Expiring } from "../../net/conn/deadlines.ts";
 
 /** For whom a job is done. */
 export interface JobOwner {
@@ -46,6 +46,7 @@ export class FairQueue {
   readonly #runningOf = new Map<string, number>();
   /** Networks of which jobs wait. */
   readonly #networks = new Map<string, Network>();
+  readonly #deadlines = new Deadlines();
   #running = 0;
   #waiting = 0;
   #turn = 0;
@@ -80,7 +81,7 @@ export class FairQueue {
       this.#add(waiting);
       this.#startNext();
       if (waiting.state === "waiting") {
-        waiting.expireIn(this.#limits.waitMs);
+        waiting.expireIn(this.#limits.waitMs, this.#deadlines);
         owner.watchGone(() => {
           if (owner.isGone()) waiting.refuse("gone");
         });
@@ -238,7 +239,7 @@ class WaitingJob implements Expiring {
   state: "waiting" | "over" = "waiting";
   readonly #start: () => void;
   readonly #refuse: (why: NotDone) => void;
-  #turn: number | undefined;
+  #stopTimer: (() => void) | undefined;
 
   constructor(owner: JobOwner, start: () => void, refuse: (why: NotDone) => void) {
     this.owner = owner;
@@ -246,8 +247,9 @@ class WaitingJob implements Expiring {
     this.#refuse = refuse;
   }
 
-  expireIn(ms: number): void {
-    this.#turn = deadlines.start(this, ms);
+  expireIn(ms: number, deadlines: Deadlines): void {
+    const turn = deadlines.start(this, ms);
+    this.#stopTimer = () => deadlines.stop(this, turn);
   }
 
   expire(): void {
@@ -265,7 +267,7 @@ class WaitingJob implements Expiring {
   #end(): boolean {
     if (this.state === "over") return false;
     this.state = "over";
-    if (this.#turn !== undefined) deadlines.stop(this, this.#turn);
+    this.#stopTimer?.();
     return true;
   }
 }

@@ -1,5 +1,5 @@
 import type { Conn } from "../../net/conn/conn.ts";
-import { deadlines, type Expiring } from "../../net/conn/deadlines.ts";
+import { Deadlines, type Expiring } from "../../net/conn/deadlines.ts";
 
 /**
  * What ends a dial before it is done: its time is up, or the client is gone.
@@ -11,6 +11,7 @@ export class DialLimit implements Expiring {
   over: "deadline" | "client_gone" | undefined;
 
   readonly #endsAt: number;
+  readonly #deadlines: Deadlines;
   readonly #turn: number;
   readonly #client: Conn | undefined;
   #stop: (() => void) | undefined;
@@ -18,7 +19,8 @@ export class DialLimit implements Expiring {
   /** `client` is whose going away ends the dial. */
   constructor(ms: number, client?: Conn) {
     this.#endsAt = performance.now() + ms;
-    this.#turn = deadlines.start(this, ms);
+    this.#deadlines = client?.timers.deadlines ?? new Deadlines();
+    this.#turn = this.#deadlines.start(this, ms);
     this.#client = client;
     if (client === undefined) return;
     if (client.closed) this.over = "client_gone";
@@ -43,7 +45,7 @@ export class DialLimit implements Expiring {
 
   /** The dial is done: nothing ends it any more. */
   release(): void {
-    deadlines.stop(this, this.#turn);
+    this.#deadlines.stop(this, this.#turn);
     this.#stop = undefined;
     if (this.#client !== undefined) this.#client.whenClosed = undefined;
   }

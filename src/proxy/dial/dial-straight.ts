@@ -1,7 +1,7 @@
 import type { Ip } from "../../address/ip.ts";
 import type { Conn } from "../../net/conn/conn.ts";
 import type { Connect, ConnectAttempt, ConnectResult } from "../../net/runtime/connect.ts";
-import { deadlines, type Expiring } from "../../net/conn/deadlines.ts";
+import { Deadlines, type Expiring } from "../../net/conn/deadlines.ts";
 import { fail, type Outcome, succeed } from "../failure.ts";
 import type { Runtime } from "../runtime.ts";
 import type { DialledAddress } from "../session.ts";
@@ -41,6 +41,7 @@ class StraightDial implements Expiring {
   readonly #client: Conn | undefined;
   readonly #address: DialledAddress;
   readonly #outcome: PromiseWithResolvers<Outcome<Dialled>> = Promise.withResolvers();
+  readonly #deadlines: Deadlines;
   readonly #turn: number;
   #attempt: ConnectAttempt | undefined;
   #over = false;
@@ -49,7 +50,8 @@ class StraightDial implements Expiring {
     this.#session = session;
     this.#client = client;
     this.#address = address;
-    this.#turn = deadlines.start(this, session.runtime.timeouts.connectMs - spentMs);
+    this.#deadlines = client?.timers.deadlines ?? new Deadlines();
+    this.#turn = this.#deadlines.start(this, session.runtime.timeouts.connectMs - spentMs);
   }
 
   start(source: Ip | undefined, connect: Connect): Promise<Outcome<Dialled>> {
@@ -88,7 +90,7 @@ class StraightDial implements Expiring {
   #end(outcome: Outcome<Dialled>): void {
     if (this.#over) return;
     this.#over = true;
-    deadlines.stop(this, this.#turn);
+    this.#deadlines.stop(this, this.#turn);
     if (this.#client !== undefined) this.#client.whenClosed = undefined;
     this.#outcome.resolve(outcome);
   }

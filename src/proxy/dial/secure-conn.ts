@@ -45,7 +45,7 @@ async function takeSocket(conn: Conn, limit: DialLimit): Promise<Outcome<SocketC
     return moved === undefined ? fail("connection_reset") : succeed(moved);
   }
   const pair = await new Promise<LoopbackPair | undefined>((resolve) => {
-    const attempt = openLoopbackPair(resolve);
+    const attempt = openLoopbackPair(conn.timers, resolve);
     limit.whenOver(() => {
       attempt.cancel();
       resolve(undefined);

@@ -1,5 +1,5 @@
 import type { Conn, ConnSink } from "../../net/conn/conn.ts";
-import { deadlines, type Expiring } from "../../net/conn/deadlines.ts";
+import type { Expiring } from "../../net/conn/deadlines.ts";
 
 /**
  * How long a client that was told the last response may go on sending: without a
@@ -42,7 +42,7 @@ export class LingeringClose implements ConnSink, Expiring {
   begin(totalMs: number): void {
     this.#conn.detach();
     this.#totalMs = totalMs;
-    this.#turn = deadlines.start(this, Math.min(this.#silenceMs, totalMs));
+    this.#turn = this.#conn.timers.deadlines.start(this, Math.min(this.#silenceMs, totalMs));
     if (totalMs > 0) this.#conn.shutdown();
     // What waits there already is delivered here, the end too.
     this.#conn.attach(this);
@@ -103,11 +103,11 @@ export class LingeringClose implements ConnSink, Expiring {
 
   #restart(ms: number): void {
     this.#stop();
-    this.#turn = deadlines.start(this, ms);
+    this.#turn = this.#conn.timers.deadlines.start(this, ms);
   }
 
   #stop(): void {
-    if (this.#turn !== undefined) deadlines.stop(this, this.#turn);
+    if (this.#turn !== undefined) this.#conn.timers.deadlines.stop(this, this.#turn);
   }
 
   #finish(): void {

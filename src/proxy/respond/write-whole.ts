@@ -1,5 +1,5 @@
 import type { Conn, ConnSink } from "../../net/conn/conn.ts";
-import { deadlines, type Expiring } from "../../net/conn/deadlines.ts";
+import type { Expiring } from "../../net/conn/deadlines.ts";
 
 /**
  * Writes a whole message to a detached client, and waits for room as long as
@@ -75,11 +75,11 @@ class Writer implements ConnSink, Expiring {
 
   #restart(): void {
     this.#stop();
-    if (this.#idleMs > 0) this.#turn = deadlines.start(this, this.#idleMs);
+    if (this.#idleMs > 0) this.#turn = this.#client.timers.deadlines.start(this, this.#idleMs);
   }
 
   #stop(): void {
-    if (this.#turn !== undefined) deadlines.stop(this, this.#turn);
+    if (this.#turn !== undefined) this.#client.timers.deadlines.stop(this, this.#turn);
     this.#turn = undefined;
   }
 

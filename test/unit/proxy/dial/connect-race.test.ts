@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import type { Ip } from "../../../../src/address/ip.ts";
 import type { Conn } from "../../../../src/net/conn/conn.ts";
+import { LoopTimers } from "../../../../src/net/conn/loop-timers.ts";
 import type { ConnectResult, ConnectTarget } from "../../../../src/net/runtime/connect.ts";
 import type { Lookup } from "../../../../src/net/dns/resolver.ts";
 import type { SocketConn } from "../../../../src/net/runtime/socket-conn.ts";
@@ -212,7 +213,7 @@ describe("raceConnect()", () => {
   });
 
   test("gives everything up when the client goes away", async () => {
-    const client = { closed: false, whenClosed: undefined } as unknown as Conn;
+    const client = { closed: false, whenClosed: undefined, timers: new LoopTimers() } as unknown as Conn;
     const race = network.race(ask(found("2001:db8::1"), later().promise), { client });
     client.whenClosed?.();
     expect(await textOf(race)).toBe("client_gone");
@@ -220,7 +221,7 @@ describe("raceConnect()", () => {
   });
 
   test("does not even begin for a client that is gone", async () => {
-    const client = { closed: true, whenClosed: undefined } as unknown as Conn;
+    const client = { closed: true, whenClosed: undefined, timers: new LoopTimers() } as unknown as Conn;
     expect(await textOf(network.race(ask(nothing, found("192.0.2.1")), { client }))).toBe("client_gone");
     expect(network.dialled).toEqual([]);
   });
@@ -256,7 +257,7 @@ describe("DialLimit", () => {
   });
 
   test("stops who says so late, at once", () => {
-    const client = { closed: true, whenClosed: undefined } as unknown as Conn;
+    const client = { closed: true, whenClosed: undefined, timers: new LoopTimers() } as unknown as Conn;
     const limit = new DialLimit(NEVER, client);
     let stopped = 0;
     limit.whenOver(() => (stopped += 1));
@@ -265,7 +266,7 @@ describe("DialLimit", () => {
   });
 
   test("leaves the client alone once it is released", () => {
-    const client = { closed: false, whenClosed: undefined } as unknown as Conn;
+    const client = { closed: false, whenClosed: undefined, timers: new LoopTimers() } as unknown as Conn;
     const limit = new DialLimit(NEVER, client);
     expect(client.whenClosed).toBeDefined();
     limit.release();

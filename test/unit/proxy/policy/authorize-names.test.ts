@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import type { Conn } from "../../../../src/net/conn/conn.ts";
+import { LoopTimers } from "../../../../src/net/conn/loop-timers.ts";
 import { knowLookups, type Lookup, type Lookups, type Resolver } from "../../../../src/net/dns/resolver.ts";
 import { type AskingSession, authorize, type Authorization } from "../../../../src/proxy/policy/authorize.ts";
 import type { Hop } from "../../../../src/proxy/route/route.ts";
@@ -170,7 +171,7 @@ describe("authorize() with one family of a name", () => {
     const asked = await askHalf({ 4: silent, 6: silent, release() {} });
     expect(failureOf(asked)?.detail).toBe("denied_by_default");
     expect(asked.services.resolver.released).toBe(1);
-    const client = { closed: false, whenClosed: undefined } as unknown as Conn;
+    const client = { closed: false, whenClosed: undefined, timers: new LoopTimers() } as unknown as Conn;
     const services = {
       resolver: new Completing({ "half.test": { 4: silent, 6: silent, release() {} } }),
       own,
