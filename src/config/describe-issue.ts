@@ -14,7 +14,8 @@ export function describeIssues(issues: readonly Issue[], base: readonly Property
   // A number that is beyond all bounds breaks two of them, in the same words.
   return problems.filter(
     ({ path, message }, at) =>
-      message !== problems[at - 1]?.message || path.map(String).join("\n") !== problems[at - 1]?.path.map(String).join("\n"),
+      message !== problems[at - 1]?.message ||
+      path.map(String).join("\n") !== problems[at - 1]?.path.map(String).join("\n"),
   );
 }
 
