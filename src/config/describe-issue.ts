@@ -10,7 +10,13 @@ type Issue = z.core.$ZodIssue;
  * value that may have several forms the problems of the form that was meant.
  */
 export function describeIssues(issues: readonly Issue[], base: readonly PropertyKey[] = []): Problem[] {
-  return issues.flatMap((issue) => describeIssue(issue, base));
+  const problems = issues.flatMap((issue) => describeIssue(issue, base));
+  // A number that is beyond all bounds breaks two of them, in the same words.
+  return problems.filter(
+    ({ path, message }, at) =>
+      message !== problems[at - 1]?.message ||
+      path.map(String).join("\n") !== problems[at - 1]?.path.map(String).join("\n"),
+  );
 }
 
 function describeIssue(issue: Issue, base: readonly PropertyKey[]): Problem[] {

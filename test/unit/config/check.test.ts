@@ -27,6 +27,12 @@ describe("checkConfig() on single settings", () => {
     });
   });
 
+  test("tells of a number beyond all bounds once", () => {
+    expect(listProblems({ limits: { connections: 1e99 } })).toEqual([
+      "limits.connections: Found 1e+99. Write a whole number from 1 to 1000000.",
+    ]);
+  });
+
   test("lets a listener beyond loopback do without users when clients need certificates, which name the users", () => {
     const tls = { cert: "c", key: "k", clientCa: "ca.pem" };
     const rules = [{ users: ["alice@corp.test"], allow: true }];
