@@ -193,11 +193,11 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
       reportBug: (error) => bugs.report("A mistake outside of any connection, which ended none", error),
       replaceUsers(text) {
         if (compiled.usersFile === undefined) throw new Error("There is no users file to replace");
-        const runtime = compiled.usersFile.recompile(text);
+        const compiledAnew = compiled.usersFile.recompile(text);
         // Other parts may have been replaced since this one was compiled.
-        if (runtime.ok)
-          services.runtime.swap({ ...services.runtime.current, authenticator: runtime.value.authenticator });
-        return runtime;
+        if (compiledAnew.ok)
+          services.runtime.swap({ ...services.runtime.current, authenticator: compiledAnew.value.authenticator });
+        return compiledAnew;
       },
       renewTrust(renew) {
         services.runtime.swap(renew(services.runtime.current));
