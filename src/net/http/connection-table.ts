@@ -43,7 +43,7 @@ export class ConnectionTable {
   readonly #now: () => number;
   /** When each came, in that order. */
   readonly #members = new Map<Served, number>();
-  #timer: Timer | undefined;
+  #isToJudge = false;
 
   /** `now` is a monotonic clock in milliseconds. */
   constructor(limits: TableLimits, now = () => performance.now()) {
@@ -104,8 +104,10 @@ export class ConnectionTable {
   }
 
   #judgeLater(): void {
-    this.#timer ??= setTimeout(() => {
-      this.#timer = undefined;
+    if (this.#isToJudge) return;
+    this.#isToJudge = true;
+    setTimeout(() => {
+      this.#isToJudge = false;
       this.#judge();
     }, this.#limits.graceMs).unref();
   }

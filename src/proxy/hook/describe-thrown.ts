@@ -18,7 +18,7 @@ export function describeThrown(thrown: unknown, secrets: readonly string[] = [])
       return typeof thrown === "string" ? write(thrown, secrets) : `a value of type ${typeof thrown}`;
     const place = findPlace(thrown);
     const message = write(`${thrown.name}: ${thrown.message}`, secrets);
-    return place === undefined ? message : `${message} (at ${place})`;
+    return place === undefined ? message : `${message} (at ${redactSecrets(place, secrets)})`;
   } catch {
     // Even to look at it can throw.
     return "something that cannot be described";

@@ -31,6 +31,13 @@ describe("describeThrown()", () => {
     );
   });
 
+  test("takes them out of the place, too, which a message of several lines can pretend", () => {
+    const message = "no\n    at https://edge:pw@db.test/hunter2.ts:1:2";
+    const told = describeThrown(makeError(message, `RangeError: ${message}`), ["hunter2"]);
+    expect(told).toEndWith(" (at https://[redacted]@db.test/[redacted].ts:1:2)");
+    expect(told).not.toMatch(/hunter2|edge|pw/);
+  });
+
   test("stays one short line, whatever the message is", () => {
     const text = describeThrown(makeError(`a\nb\x1b[2J${"x".repeat(5000)}`, undefined));
     expect(text).toStartWith("RangeError: a\\u000ab\\u001b[2Jx");
