@@ -6,6 +6,8 @@ const sentences: Partial<Record<FailureDetail, (who: string) => string>> = {
   dns_timeout: (who) => `No name server gave the address of ${who} in time.`,
   connection_refused: (who) => `${begin(who)} refused the connection.`,
   connection_reset: (who) => `${begin(who)} closed the connection before it was ready.`,
+  connection_stale: (who) =>
+    `The kept connection to ${who} turned out to be closed, and the request cannot be sent again.`,
   address_unroutable: (who) => `There is no route to the address of ${who}.`,
   connection_timeout: (who) => `The connection to ${who} took too long.`,
   proxy_loop: (who) => `${begin(who)} is this proxy itself.`,

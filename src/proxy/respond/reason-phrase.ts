@@ -33,6 +33,7 @@ const phrases: { readonly [Detail in FailureDetail]?: string } = {
   dns_timeout: "Name did not resolve in time",
   connection_refused: "Target refused the connection",
   connection_reset: "Connection closed before it was ready",
+  connection_stale: "Kept connection turned out to be closed",
   address_unroutable: "No route to the target",
   connection_timeout: "Connecting to the target took too long",
   out_of_resources: "Proxy is out of resources",
