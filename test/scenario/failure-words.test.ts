@@ -21,7 +21,9 @@ async function expectRefusal(proxy: TestProxy, answer: string, detail: FailureDe
   const phrase = /^HTTP\/1\.1 [0-9]{3} ([ -~]+)\r\n/.exec(head)?.[1];
   const rule = /; details="denied_by_rule: rule ([^"]*)"/.exec(head)?.[1];
   const note = detail === "protocol_not_served" ? /; details="[a-z_]+: ([^"]*)"/.exec(head)?.[1] : undefined;
-  expect(phrase).toBe(writeReasonPhrase({ detail, ...(note !== undefined && { note }) }, rule));
+  const nextHop = /; next-hop="?([^";]*)/.exec(head)?.[1];
+  const failure = { detail, ...(note !== undefined && { note }), ...(nextHop !== undefined && { nextHop }) };
+  expect(phrase).toBe(writeReasonPhrase(failure, rule));
   expect(head).toStartWith(`HTTP/1.1 ${status} `);
   expect(head).toMatch(new RegExp(`\\r\\nProxy-Status: penstock; error=${word}[;\\r]`));
   expect(head).toMatch(new RegExp(`details="${detail}[":]`));
