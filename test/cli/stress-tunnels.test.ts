@@ -145,14 +145,26 @@ interface ListedTunnel {
   readonly client: string;
 }
 
+/** The sidecar has 16 connections for one address, and closes some where more are wanted. */
+const turns = { free: 6, waiting: [] as (() => void)[] };
+
 /** Asks the sidecar, on a connection of its own: a kept one could be closed just when it is used again. */
 async function ask(url: string, method = "GET"): Promise<Response> {
+  if (turns.free > 0) turns.free -= 1;
+  else await new Promise<void>((resolve) => turns.waiting.push(resolve));
   const headers = { Authorization: `Bearer ${TOKEN}`, Connection: "close" };
-  const response = await fetch(url, { method, headers, keepalive: false }).catch((error: unknown) => {
-    throw new Error(`${method} ${url} failed: ${String(error)}`);
-  });
-  if (!response.ok) throw new Error(`${method} ${url} gave ${response.status}`);
-  return response;
+  try {
+    const response = await fetch(url, { method, headers, keepalive: false });
+    if (!response.ok) throw new Error(`it gave ${response.status}`);
+    // A capture goes on for long; everything else is read here, and its connection is over.
+    return url.endsWith("/capture") ? response : new Response(await response.text());
+  } catch (error) {
+    throw new Error(`${method} ${url} failed: ${String(error)}`, { cause: error });
+  } finally {
+    const next = turns.waiting.shift();
+    if (next === undefined) turns.free += 1;
+    else next();
+  }
 }
 
 async function readTunnels(sidecar: string): Promise<readonly ListedTunnel[]> {
