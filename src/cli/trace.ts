@@ -9,7 +9,7 @@ import { parseUpstreamUrl } from "../config/upstream-url.ts";
 import { connectTcp } from "../net/runtime/connect.ts";
 import { createSystemResolver } from "../net/dns/system-resolver.ts";
 import { listBundledRoots } from "../net/runtime/tls-probe.ts";
-import { Secret } from "../proxy/auth/secret.ts";
+import { Secret } from "../secret.ts";
 import type { Hop } from "../proxy/route/route.ts";
 import { createCommand, type CommandInput } from "./command.ts";
 import { type CliIo, exitCodes } from "./io.ts";

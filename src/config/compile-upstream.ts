@@ -1,5 +1,5 @@
 import { toAsciiHost } from "../address/host.ts";
-import { Secret } from "../proxy/auth/secret.ts";
+import { Secret } from "../secret.ts";
 import type { Hop, HopTls } from "../proxy/route/route.ts";
 import type { Materials } from "./materials.ts";
 import { findAuthorityFault, listPaths, readCertificate, readPrivateKey, refusePem } from "./pem.ts";

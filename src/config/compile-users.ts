@@ -1,5 +1,5 @@
 import { parseHtpasswd } from "../proxy/auth/htpasswd.ts";
-import type { Secret } from "../proxy/auth/secret.ts";
+import type { Secret } from "../secret.ts";
 import { createFunctionStore, createUserStore, type UserStore } from "../proxy/auth/user-store.ts";
 import type { Materials } from "./materials.ts";
 import { type Checked, type Problem, quoteValue } from "./problem.ts";

@@ -1,4 +1,4 @@
-import { Secret } from "../proxy/auth/secret.ts";
+import { Secret } from "../secret.ts";
 import type { SecretSource } from "./fields.ts";
 import type { Materials } from "./materials.ts";
 

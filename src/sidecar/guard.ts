@@ -2,7 +2,7 @@ import { createHash, timingSafeEqual } from "node:crypto";
 import type { MiddlewareHandler } from "hono";
 import { parseHostField, sameHost } from "../address/endpoint.ts";
 import { type Host, toAsciiHost } from "../address/host.ts";
-import type { Secret } from "../proxy/auth/secret.ts";
+import type { Secret } from "../secret.ts";
 import { answerProblem } from "./problem.ts";
 
 /**

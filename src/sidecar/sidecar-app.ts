@@ -1,5 +1,5 @@
 import { Hono, type MiddlewareHandler } from "hono";
-import type { Secret } from "../proxy/auth/secret.ts";
+import type { Secret } from "../secret.ts";
 import { mountCapture } from "./capture.ts";
 import type { ControlPort } from "./control-port.ts";
 import { guardHost, guardToken } from "./guard.ts";

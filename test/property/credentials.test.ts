@@ -12,7 +12,7 @@ import {
   parseDigestCredentials,
 } from "../../src/protocol/http1/digest.ts";
 import { parseHtpasswd } from "../../src/proxy/auth/htpasswd.ts";
-import { Secret } from "../../src/proxy/auth/secret.ts";
+import { Secret } from "../../src/secret.ts";
 
 const CONTROL = /\p{Cc}/u;
 const text = fc.string({ unit: "grapheme", maxLength: 40 }).filter((value) => !CONTROL.test(value));

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { DigestClient } from "../../src/proxy/auth/digest-client.ts";
-import { Secret } from "../../src/proxy/auth/secret.ts";
+import { Secret } from "../../src/secret.ts";
 import { startProxy, type TestProxy } from "../support/proxy.ts";
 import { listenEcho } from "../support/raw-peer.ts";
 

@@ -3,7 +3,7 @@ import { existsSync, lstatSync, mkdtempSync, rmSync, writeFileSync } from "node:
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Secret } from "../../src/proxy/auth/secret.ts";
+import { Secret } from "../../src/secret.ts";
 import type { ControlPort } from "../../src/sidecar/control-port.ts";
 import { type Sidecar, type SidecarAddress, startSidecar } from "../../src/sidecar/serve.ts";
 import { serveHttp } from "../../src/net/http/serve-http.ts";

@@ -1,5 +1,5 @@
 import type { Conn } from "../../src/net/conn/conn.ts";
-import { Secret } from "../../src/proxy/auth/secret.ts";
+import { Secret } from "../../src/secret.ts";
 import { dial, type DialServices, type DialSession } from "../../src/proxy/dial/dial.ts";
 import type { Dialled } from "../../src/proxy/dial/dial-straight.ts";
 import type { Failure, Outcome } from "../../src/proxy/failure.ts";

@@ -1,5 +1,5 @@
 import { createAuthenticator } from "../../src/proxy/auth/authenticate.ts";
-import { Secret } from "../../src/proxy/auth/secret.ts";
+import { Secret } from "../../src/secret.ts";
 import { createUserStore } from "../../src/proxy/auth/user-store.ts";
 import { listenRaw, type RawServer } from "./raw-peer.ts";
 

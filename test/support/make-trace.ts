@@ -2,7 +2,7 @@ import { parseIp } from "../../src/address/ip.ts";
 import { Recording } from "../../src/cli/trace/recording.ts";
 import type { TraceRecord } from "../../src/cli/trace/trace-record.ts";
 import type { TraceRequest } from "../../src/cli/trace/trace-request.ts";
-import { Secret } from "../../src/proxy/auth/secret.ts";
+import { Secret } from "../../src/secret.ts";
 import { makeEndpoint } from "./make-endpoint.ts";
 import { loadTlsFixture } from "./tls-fixture.ts";
 

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { inspect } from "node:util";
-import { Secret } from "../../../../src/proxy/auth/secret.ts";
+import { Secret } from "../../src/secret.ts";
 
 const secret = new Secret("hunter2");
 

@@ -1,4 +1,4 @@
-import { Secret } from "../../proxy/auth/secret.ts";
+import { Secret } from "../../secret.ts";
 import { decodeCredentialText } from "../credential-text.ts";
 
 /** User and password as a client gave them. */

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { Secret } from "../../proxy/auth/secret.ts";
+import type { Secret } from "../../secret.ts";
 import { parseAuthElements, quoteString } from "./auth-params.ts";
 
 /** Hash functions of RFC 7616 §6.1 that are spoken here. */

@@ -1,5 +1,5 @@
 import type { Ip } from "../../address/ip.ts";
-import { Secret } from "../../proxy/auth/secret.ts";
+import { Secret } from "../../secret.ts";
 import { decodeCredentialText } from "../credential-text.ts";
 import type { Parsed } from "../parsed.ts";
 import { type SocksTarget, targetFromAddress, targetFromName } from "./socks-target.ts";

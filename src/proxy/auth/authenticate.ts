@@ -4,7 +4,7 @@ import type { HookFault } from "../hook/call-hook.ts";
 import type { CheckCounts } from "./credential-cache.ts";
 import { type AuthRequest, DigestVerifier, supportsDigest } from "./digest-verifier.ts";
 import { type Asker, PasswordVerifier, type VerifierOptions } from "./password-verifier.ts";
-import type { Secret } from "./secret.ts";
+import type { Secret } from "../../secret.ts";
 import type { UserStore } from "./user-store.ts";
 
 /** Ways to say who one is in a Proxy-Authorization field: RFC 7617 and RFC 7616. */

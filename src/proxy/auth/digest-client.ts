@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { answerDigestChallenge, chooseDigestChallenge, type DigestChallenge } from "../../protocol/http1/digest.ts";
-import type { Secret } from "./secret.ts";
+import type { Secret } from "../../secret.ts";
 
 /** What to do after a 407: ask again with an answer, or give up. */
 export type DigestRefusal =

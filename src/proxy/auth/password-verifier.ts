@@ -3,7 +3,7 @@ import { type CheckCounts, CredentialCache } from "./credential-cache.ts";
 import { isPassword, isUserName } from "./credential-text.ts";
 import { FairQueue, type FairQueueLimits, type JobOwner, type NotDone } from "./fair-queue.ts";
 import { runUserCheck } from "./run-user-check.ts";
-import type { Secret } from "./secret.ts";
+import type { Secret } from "../../secret.ts";
 import type { FunctionStore, ListStore, UserStore } from "./user-store.ts";
 
 /** Whether the password is the user's, or why that is not known. */

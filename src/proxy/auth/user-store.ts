@@ -1,7 +1,7 @@
 import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
 import { isPassword, isUserName } from "./credential-text.ts";
 import { classifyPassword } from "./password-hash.ts";
-import type { Secret } from "./secret.ts";
+import type { Secret } from "../../secret.ts";
 
 /** A user as configured: the password is a bcrypt or argon2id hash, or plain text. */
 export interface UserEntry {

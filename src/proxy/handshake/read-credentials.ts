@@ -1,7 +1,7 @@
 import { getAll, hasField } from "../../protocol/http1/fields.ts";
 import { encodeSocks5Choice, parseSocks5Password } from "../../protocol/socks/socks5-server.ts";
 import type { Conn } from "../../net/conn/conn.ts";
-import type { Secret } from "../auth/secret.ts";
+import type { Secret } from "../../secret.ts";
 import { fail, type Outcome, succeed } from "../failure.ts";
 import type { Session } from "../session.ts";
 import type { Hello } from "./hello.ts";

@@ -1,5 +1,5 @@
 import type { Endpoint } from "../../address/endpoint.ts";
-import type { Secret } from "../auth/secret.ts";
+import type { Secret } from "../../secret.ts";
 
 /** Version 1 is a line of text, version 2 is binary. */
 export type ProxyProtocolVersion = 1 | 2;

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 
-import { Secret } from "../../../src/proxy/auth/secret.ts";
+import { Secret } from "../../../src/secret.ts";
 import { compileForTest, listCompileProblems } from "../../support/compile-for-test.ts";
 
 const HASH = await Bun.password.hash("correct horse", { algorithm: "argon2id", memoryCost: 8, timeCost: 1 });

@@ -168,10 +168,7 @@ const allowed: readonly (readonly [file: string, text: string])[] = [
   ],
   ["src/config/allowed.ts", 'import { z } from "zod";\nexport const found = [z, process.env];\n'],
   ["src/sidecar/allowed.ts", 'import { Hono } from "hono";\nexport const found = [Hono, Bun.serve];\n'],
-  [
-    "src/protocol/http1/allowed.ts",
-    'import type { Secret } from "../../proxy/auth/secret.ts";\nexport type Found = Secret;\n',
-  ],
+  ["src/protocol/http1/allowed.ts", 'import type { Secret } from "../../secret.ts";\nexport type Found = Secret;\n'],
   [
     "src/protocol/http1/also-allowed.ts",
     'import { createHash } from "node:crypto";\nexport const found = createHash;\n',

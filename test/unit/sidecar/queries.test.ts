@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { Secret } from "../../../src/proxy/auth/secret.ts";
+import { Secret } from "../../../src/secret.ts";
 import type { FlowFilter } from "../../../src/proxy/record/live-table.ts";
 import { createSidecarApp } from "../../../src/sidecar/sidecar-app.ts";
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { Secret } from "../../../src/proxy/auth/secret.ts";
+import { Secret } from "../../../src/secret.ts";
 import type { Flow, FlowFilter } from "../../../src/proxy/record/live-table.ts";
 import type { ControlPort, Readiness } from "../../../src/sidecar/control-port.ts";
 import { createSidecarApp, type SidecarAppOptions } from "../../../src/sidecar/sidecar-app.ts";

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { formatBasicCredentials, parseBasicCredentials } from "../../../../src/protocol/http1/basic-credentials.ts";
-import { Secret } from "../../../../src/proxy/auth/secret.ts";
+import { Secret } from "../../../../src/secret.ts";
 
 /** User and password, or the code. */
 function parse(value: string): [string, string] | string {

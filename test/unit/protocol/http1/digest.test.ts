@@ -8,7 +8,7 @@ import {
   formatDigestChallenge,
   parseDigestCredentials,
 } from "../../../../src/protocol/http1/digest.ts";
-import { Secret } from "../../../../src/proxy/auth/secret.ts";
+import { Secret } from "../../../../src/secret.ts";
 
 // RFC 7616 §3.9.1.
 const NONCE = "7ypf/xlj9XXwfDPEoM4URrv/xwf94BcCAzFZH4GiTo0v";

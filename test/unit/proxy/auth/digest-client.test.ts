@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { parseDigestCredentials } from "../../../../src/protocol/http1/digest.ts";
 import { DigestClient } from "../../../../src/proxy/auth/digest-client.ts";
-import { Secret } from "../../../../src/proxy/auth/secret.ts";
+import { Secret } from "../../../../src/secret.ts";
 
 function createClient(user = "edge"): DigestClient {
   let cnonces = 0;

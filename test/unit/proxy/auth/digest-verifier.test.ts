@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { answerDigestChallenge, chooseDigestChallenge } from "../../../../src/protocol/http1/digest.ts";
 import { DigestVerifier, supportsDigest } from "../../../../src/proxy/auth/digest-verifier.ts";
-import { Secret } from "../../../../src/proxy/auth/secret.ts";
+import { Secret } from "../../../../src/secret.ts";
 import { createFunctionStore, createUserStore, type UserStore } from "../../../../src/proxy/auth/user-store.ts";
 
 const BCRYPT = "$2y$05$fIV1YdoAGCwtA7wE1IAwhOqjQGo5hmII2eFNYGoj92H9VCE/uy/aa";

@@ -5,7 +5,7 @@ import {
   PasswordVerifier,
   type VerifierOptions,
 } from "../../../../src/proxy/auth/password-verifier.ts";
-import { Secret } from "../../../../src/proxy/auth/secret.ts";
+import { Secret } from "../../../../src/secret.ts";
 import { createFunctionStore, createUserStore, type UserCheck } from "../../../../src/proxy/auth/user-store.ts";
 
 // Made by Apache's `htpasswd -nbBC 5 alice secret`, and by Bun for "pw".

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { Secret } from "../../../../src/proxy/auth/secret.ts";
+import { Secret } from "../../../../src/secret.ts";
 import { createUserStore, type ListStore } from "../../../../src/proxy/auth/user-store.ts";
 
 function createStore(users: Record<string, string>): ListStore {
