@@ -15,9 +15,7 @@ afterEach(() => {
 
 /** Name servers on one port of several addresses of this machine; `options` are those of resolv.conf. */
 async function startServers(count: number, options = "timeout:1 attempts:1") {
-  const first = await NameServer.start("127.0.0.1");
-  servers.push(first);
-  for (let at = 2; at <= count; at += 1) servers.push(await NameServer.start(`127.0.0.${at}`, first.port));
+  const first = await startOnOnePort(count);
   const lines = servers.map((_, at) => `nameserver 127.0.0.${at + 1}\n`).join("");
   const conf = parseResolvConf(`${lines}options ${options}\n`, "");
   const ask = createAskServers(first.port);
@@ -25,6 +23,22 @@ async function startServers(count: number, options = "timeout:1 attempts:1") {
     new Promise<NameAnswer>((resolve) => {
       ask({ name, type: TYPE_A }, conf, resolve);
     });
+}
+
+/** The port that is free on one address may be taken on another: then it is another port. */
+async function startOnOnePort(count: number): Promise<NameServer> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      const first = await NameServer.start("127.0.0.1");
+      servers.push(first);
+      for (let at = 2; at <= count; at += 1) servers.push(await NameServer.start(`127.0.0.${at}`, first.port));
+      return first;
+    } catch (error) {
+      for (const server of servers) server[Symbol.dispose]();
+      servers = [];
+      if (attempt === 20) throw error;
+    }
+  }
 }
 
 describe("createAskServers()", () => {

@@ -176,7 +176,11 @@ describe("many connections to the sidecar", () => {
   });
 
   test("are answered all of them when they came at once while the process was busy", async () => {
-    await using stand = start({ deadlines: PATIENT });
+    await using stand = start({
+      deadlines: PATIENT,
+      // Longer than any machine may be busy.
+      limits: { total: 32, perPeer: 16, graceMs: 60_000, burst: 4, whenScarce: 8 },
+    });
     await using stack = new AsyncDisposableStack();
     const peers = await Promise.all(Array.from({ length: 48 }, () => connectRaw(stand.port)));
     for (const peer of peers) stack.use(peer).write("GET / HTTP/1.0\r\n\r\n");

@@ -93,8 +93,8 @@ class Repeater implements ConnSink {
     this.#waiting.lastActivity = performance.now();
     this.#current = this.#waiting;
     this.#waitingMs = before.runtime.forward.clientIdleMs;
-    watchIdle(this.#waiting, this.#waitingMs);
     services.forwarding.waiting.add(this.#waiting);
+    watchIdle(this.#waiting, this.#waitingMs);
   }
 
   // What the client does.
