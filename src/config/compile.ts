@@ -57,6 +57,8 @@ export interface CompiledConfig {
   /** Who drives connections in clear. */
   readonly sockets: "auto" | "runtime";
   readonly splice: SplicePlan;
+  /** `auto`: run tunnels over a socket pair before the first client comes, so that their code is compiled. */
+  readonly warmUp: "auto" | "off";
   readonly usersFile?: UsersFile;
   /** The certificates of each listener that speaks TLS, to be followed as their files change. */
   readonly tlsFiles: readonly TlsFiles[];
@@ -111,6 +113,7 @@ export function compileConfig(config: Config, materials: Materials): Checked<Com
       drainMs: readDuration(config.timeouts.drain),
       sockets: config.sockets,
       splice: { mode: config.splice, afterBytes: readSize(config.spliceAfter) },
+      warmUp: config.warmUp,
       ...(usersFile && { usersFile }),
       tlsFiles,
       ...(trustFiles && { trustFiles }),

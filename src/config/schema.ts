@@ -141,6 +141,11 @@ export const configSchema = settings(
         "Bytes, both ways together, that a tunnel has moved before the kernel carries it: about as many as the move costs.",
       )
       .default("128KiB"),
+    warmUp: word(["auto", "off"])
+      .describe(
+        "Whether the proxy runs some tunnels over a socket pair in the background at start, before the first client comes, so that the first clients meet compiled code. It stops at once when a client comes. `off`: the first thousand tunnels cost more than twice the CPU.",
+      )
+      .default("auto"),
   },
   "a map of settings, as defineConfig() takes it",
 );
