@@ -1,14 +1,11 @@
 import { resolve } from "node:path";
-import type * as z from "zod";
 
 import type { ListenerCertificate, TlsPlan } from "../proxy/listen/listener-tls.ts";
 import type { FileGroup } from "./follow-files.ts";
 import type { Materials } from "./materials.ts";
 import { findAuthorityFault, listPaths, readCertificate, readPrivateKey, refusePem } from "./pem.ts";
 import { type Checked, type Problem, quoteValue } from "./problem.ts";
-import type { tlsSchema } from "./tls-schema.ts";
-
-export type TlsSettings = z.output<typeof tlsSchema>;
+import type { TlsSettings } from "./tls-schema.ts";
 
 /** What compiling needs of the materials, and the time. */
 export interface TlsMaterials extends Pick<Materials, "files"> {
