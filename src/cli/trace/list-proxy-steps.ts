@@ -102,7 +102,7 @@ const findAnswer: Find = (bytes) => {
 const SECRET_FIELDS = new Set(["authorization", "proxy-authorization"]);
 
 function listHeaderFields(fields: Fields): MessageField[] {
-  return fields.map(({ name, value }) => ({
+  return Array.from(fields, ({ name, value }) => ({
     label: name,
     // The scheme is no secret.
     value: SECRET_FIELDS.has(name.toLowerCase()) ? `${value.split(" ", 1)[0]} [redacted]` : value,

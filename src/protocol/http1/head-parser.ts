@@ -1,14 +1,14 @@
 import type { Parsed } from "../parsed.ts";
 import {
+  copyHead,
   createFieldSectionScan,
   type FieldSectionError,
   type FieldSectionScan,
   type LineReading,
-  readFieldSection,
   scanFieldSection,
+  takeFields,
 } from "./field-section.ts";
 import type { Fields } from "./fields.ts";
-import { decodeLatin1 } from "./octets.ts";
 
 /** How large a head may be. */
 export interface HeadLimits {
@@ -21,8 +21,8 @@ export interface HeadLimits {
 /**
  * Reads one head that arrives in parts. Give it all the bytes of the head that
  * there are, each time from the first on: it goes on where it stopped, so that a
- * head costs the same in one part or in a thousand. After `done` or `bad` it is
- * spent.
+ * head costs the same in one part or in a thousand. After `done` it is ready for
+ * another head, after `bad` it is spent. What it gives has a copy of the octets.
  */
 export interface HeadParser<T, Code extends string> {
   parse(bytes: Uint8Array): Parsed<T, Code>;
@@ -41,8 +41,8 @@ export interface StartLineScan {
 export interface HeadGrammar<T, Code extends string> {
   scanStartLine(scan: StartLineScan, bytes: Uint8Array, end: number): "more" | "done" | Code;
   readonly reading: LineReading;
-  /** Makes the head. `text` is the latin1 reading of all its bytes. */
-  build(text: string, marks: readonly number[], fields: Fields): T;
+  /** Makes the head of its octets. Of the line, `start` is the offset after it; `marks` are used again. */
+  build(octets: Uint8Array, marks: readonly number[], start: number, fields: Fields): T;
   /** The word for a start line that alone exceeds `maxBytes`. */
   readonly startLineTooLong: Code;
 }
@@ -63,8 +63,9 @@ export function createHeadParser<T, Code extends string>(
 class GrammarParser<T, Code extends string> implements HeadParser<T, Code | HeadError> {
   readonly #grammar: HeadGrammar<T, Code>;
   readonly #limits: HeadLimits;
-  /** Undefined before the first bytes, and at the end. */
-  #scan: HeadScan | undefined;
+  readonly #line: StartLineScan = { pos: 0, step: 0, marks: [] };
+  readonly #section: FieldSectionScan = createFieldSectionScan(IN_START_LINE);
+  #start = 0;
 
   constructor(grammar: HeadGrammar<T, Code>, limits: HeadLimits) {
     this.#grammar = grammar;
@@ -72,57 +73,34 @@ class GrammarParser<T, Code extends string> implements HeadParser<T, Code | Head
   }
 
   parse(bytes: Uint8Array): Parsed<T, Code | HeadError> {
-    const scan = this.#scan ?? takeScan();
-    const parsed = this.#scanOn(scan, bytes);
-    this.#scan = parsed.kind === "more" ? scan : undefined;
-    if (parsed.kind !== "more") giveBack(scan);
-    return parsed;
-  }
-
-  #scanOn({ line, section }: HeadScan, bytes: Uint8Array): Parsed<T, Code | HeadError> {
     const grammar = this.#grammar;
+    const line = this.#line;
+    const section = this.#section;
     const { maxBytes, maxFields } = this.#limits;
     const end = Math.min(bytes.length, maxBytes);
-    if (section.pos < 0) {
+    if (section.pos === IN_START_LINE) {
       const outcome = grammar.scanStartLine(line, bytes, end);
       if (outcome === "more") return end < maxBytes ? MORE : { kind: "bad", code: grammar.startLineTooLong, at: end };
       if (outcome !== "done") return { kind: "bad", code: outcome, at: line.pos };
+      this.#start = line.pos;
       section.pos = line.pos;
     }
     const outcome = scanFieldSection(section, bytes, end, maxFields, grammar.reading);
     if (outcome === "more") return end < maxBytes ? MORE : { kind: "bad", code: "head_too_large", at: end };
     if (outcome !== "done") return { kind: "bad", code: outcome, at: section.pos };
-    const text = decodeLatin1(bytes, 0, section.pos);
-    const value = grammar.build(text, line.marks, readFieldSection(section, text, 0));
-    return { kind: "done", value, used: section.pos };
+    const used = section.pos;
+    const octets = copyHead(bytes, used);
+    const value = grammar.build(octets, line.marks, this.#start, takeFields(section, octets));
+    line.pos = 0;
+    line.step = 0;
+    line.marks.length = 0;
+    section.pos = IN_START_LINE;
+    return { kind: "done", value, used };
   }
 }
 
-/** Where a head is looked at: its start line, and its fields once `section.pos` is not negative. */
-interface HeadScan {
-  readonly line: StartLineScan;
-  readonly section: FieldSectionScan;
-}
-
-/** Used again: most heads are whole in their first part, so hardly ever more than one is in use. */
-let spare: HeadScan | undefined;
-
-function takeScan(): HeadScan {
-  const scan = spare ?? { line: { pos: 0, step: 0, marks: [] }, section: createFieldSectionScan(-1) };
-  spare = undefined;
-  return scan;
-}
-
-function giveBack(scan: HeadScan): void {
-  const { line, section } = scan;
-  line.pos = 0;
-  line.step = 0;
-  line.marks.length = 0;
-  section.pos = -1;
-  section.step = 0;
-  section.marks.length = 0;
-  spare = scan;
-}
+/** In place of an offset: the fields are still to come. */
+const IN_START_LINE = -1;
 
 /** Length of an `HTTP-version`, `HTTP/1.1` (RFC 9112 §2.3). */
 export const VERSION_LENGTH = 8;
@@ -141,6 +119,6 @@ export function isVersionOne(bytes: Uint8Array, start: number): boolean {
 }
 
 /** Reads the version that begins at `start`. A higher minor version than 1 is treated as 1 (RFC 9110 §2.5). */
-export function readVersion(text: string, start: number): "1.0" | "1.1" {
-  return text[start + 7] === "0" ? "1.0" : "1.1";
+export function readVersion(octets: Uint8Array, start: number): "1.0" | "1.1" {
+  return octets[start + 7] === 0x30 ? "1.0" : "1.1";
 }

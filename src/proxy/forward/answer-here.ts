@@ -1,8 +1,9 @@
+import { AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION } from "../../protocol/http1/field-names.ts";
 import type { ForwardRequest } from "../handshake/forward-request.ts";
 import { formatAuthority } from "./origin-head.ts";
 
 /** What a client may not see again of its own request: credentials (RFC 9110 §9.3.8). */
-const sensitive: ReadonlySet<string> = new Set(["authorization", "cookie", "proxy-authorization"]);
+const sensitive: ReadonlySet<number> = new Set([AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION]);
 
 /**
  * Writes our own answer to a TRACE or OPTIONS that may not go any further, since
@@ -19,8 +20,7 @@ export function answerHere(request: ForwardRequest, keeps: boolean): Uint8Array 
 
 function describeRequest({ head, scheme, target, path }: ForwardRequest): string {
   const uri = `${scheme}://${formatAuthority(scheme, target)}${path}`;
-  const lines = head.fields
-    .filter(({ name }) => !sensitive.has(name.toLowerCase()))
-    .map(({ name, value }) => `${name}: ${value}\r\n`);
+  const shown = head.fields.select((id) => !sensitive.has(id));
+  const lines = Array.from(shown, ({ name, value }) => `${name}: ${value}\r\n`);
   return `${head.method} ${uri} HTTP/${head.version}\r\n${lines.join("")}\r\n`;
 }

@@ -52,12 +52,6 @@ export function createBodyReader(
   }
 }
 
-/** As `createBodyReader`, for a response with a body of so many octets, or in chunks when that is negative. */
-export function createPlainReader(length: number): BodyReader | undefined {
-  if (length < 0) return createChunkedDecoder(CHUNKED_LIMITS, "chunks", "tolerant");
-  return length === 0 ? undefined : new LengthReader(length);
-}
-
 class LengthReader implements BodyReader {
   #remaining: number;
 

@@ -1,7 +1,11 @@
 import type { Conn, ConnSink } from "../../net/conn/conn.ts";
-import { getAll, hasField } from "../../protocol/http1/fields.ts";
+import {
+  PROXY_AUTHENTICATE,
+  PROXY_SUPPORT,
+  TRANSFER_ENCODING,
+  WWW_AUTHENTICATE,
+} from "../../protocol/http1/field-names.ts";
 import { frameResponse, type ResponseFraming } from "../../protocol/http1/message-framing.ts";
-import { type PlainResponse, readPlainResponse } from "../../protocol/http1/plain-response.ts";
 import { allowsNextResponse } from "../../protocol/http1/persistence.ts";
 import {
   createResponseHeadParser,
@@ -12,11 +16,13 @@ import type { HeadParser } from "../../protocol/http1/head-parser.ts";
 import type { Failure, FailureDetail } from "../failure.ts";
 import type { ForwardRequest } from "../handshake/forward-request.ts";
 import type { BegunAnswer } from "./begun.ts";
-import { type BodyReader, createBodyReader, createPlainReader } from "./body-reader.ts";
-import { formatClientHead, formatPlainTail } from "./client-head.ts";
+import { type BodyReader, createBodyReader } from "./body-reader.ts";
+import { formatClientHead } from "./client-head.ts";
 import { wasCut } from "../../net/runtime/secure-socket.ts";
 import { HeldBytes } from "./held-bytes.ts";
-import { type HeadToWrite, type Outlet, textHead } from "./outlet.ts";
+import type { DateClock } from "./date-clock.ts";
+import type { HeadToWrite } from "./head-to-write.ts";
+import type { Outlet } from "./outlet.ts";
 import { viewBytes } from "./scratch.ts";
 
 /** Whom a download tells what happens at the origin's side. */
@@ -44,6 +50,7 @@ export interface DownloadOptions {
   readonly request: ForwardRequest;
   /** Our name in Via. */
   readonly via: string;
+  readonly clock: DateClock;
   /** Whether an upstream was asked to forward, and not the origin itself. */
   readonly asksUpstream: boolean;
 }
@@ -74,12 +81,12 @@ export class Download implements ConnSink {
   readonly #origin: Conn;
   readonly #outlet: Outlet;
   readonly #request: ForwardRequest;
-  readonly #via: string;
+  readonly #own: { readonly via: string; readonly clock: DateClock };
   readonly #asksUpstream: boolean;
   readonly #held = new HeldBytes();
-  /** Whether the final head is still to come; its parser is there once it has to be. */
+  /** Whether the final head is still to come. */
   #awaitsHead = true;
-  #parser: HeadParser<ResponseHead, ResponseHeadError> | undefined;
+  readonly #parser: HeadParser<ResponseHead, ResponseHeadError> = createResponseHeadParser(HEAD_LIMITS);
   #body: BodyReader | undefined;
   #interim = 0;
   /** The origin's FIN is the end of the body. */
@@ -92,7 +99,7 @@ export class Download implements ConnSink {
     this.#origin = origin;
     this.#outlet = outlet;
     this.#request = options.request;
-    this.#via = options.via;
+    this.#own = { via: options.via, clock: options.clock };
     this.#asksUpstream = options.asksUpstream;
   }
 
@@ -142,16 +149,6 @@ export class Download implements ConnSink {
   }
 
   #readHead(chunk: Uint8Array): void {
-    if (this.#parser === undefined) {
-      const { head } = this.#request;
-      const plain =
-        head.version === "1.1" && head.method !== "HEAD" ? readPlainResponse(chunk, HEAD_LIMITS) : undefined;
-      if (plain !== undefined) {
-        this.#answerPlainly(plain, chunk);
-        return;
-      }
-      this.#parser = createResponseHeadParser(HEAD_LIMITS);
-    }
     const isFirst = this.#held.length === 0;
     const bytes = isFirst ? chunk : this.#held.append(chunk);
     const parsed = this.#parser.parse(bytes);
@@ -164,8 +161,7 @@ export class Download implements ConnSink {
       return;
     }
     this.#held.clear();
-    this.#parser = undefined;
-    const rest = parsed.used === bytes.length ? NOTHING : bytes.subarray(parsed.used);
+    const rest = parsed.used === bytes.length ? NOTHING : viewBytes(bytes, parsed.used, bytes.length);
     const { status } = parsed.value;
     if (status === 101) this.#switch(parsed.value, rest);
     else if (status < 200) this.#passInterim(parsed.value, rest);
@@ -180,19 +176,29 @@ export class Download implements ConnSink {
       return;
     }
     if (this.#request.head.version === "1.1") {
-      const formatted = formatClientHead(head, { via: this.#via, chunked: false, close: false, bound: false });
+      const formatted = formatClientHead(head, {
+        ...this.#own,
+        chunked: false,
+        close: false,
+        bound: false,
+      });
       if (!formatted.ok) {
         this.#owner.failResponse({ detail: "bad_response", note: formatted.code });
         return;
       }
-      this.#outlet.write(Buffer.from(formatted.text, "latin1"));
+      this.#outlet.writeHead(formatted.head, NOTHING);
     }
     if (rest.length > 0) this.#readHead(rest);
   }
 
   /** RFC 9110 §15.2.2: only who was asked may switch. */
   #switch(head: ResponseHead, rest: Uint8Array): void {
-    const formatted = formatClientHead(head, { via: this.#via, chunked: false, close: false, bound: false });
+    const formatted = formatClientHead(head, {
+      ...this.#own,
+      chunked: false,
+      close: false,
+      bound: false,
+    });
     if (this.#request.upgrade === undefined || !formatted.ok) {
       const note = formatted.ok ? "101 that nobody asked for" : formatted.code;
       this.#owner.failResponse({ detail: "bad_response", note });
@@ -203,7 +209,7 @@ export class Download implements ConnSink {
     this.done = true;
     this.status = head.status;
     if (rest.length > 0) this.#held.append(rest);
-    this.#outlet.write(Buffer.from(formatted.text, "latin1"));
+    this.#outlet.writeHead(formatted.head, NOTHING);
     this.#owner.downloaded();
   }
 
@@ -225,7 +231,7 @@ export class Download implements ConnSink {
     this.#endsWithOrigin = framing.kind === "until-close";
     this.endsByClose = this.#endsWithOrigin || (framing.kind === "chunked" && !knowsChunks);
     const formatted = formatClientHead(head, {
-      via: this.#via,
+      ...this.#own,
       chunked: knowsChunks && saysChunked(head, framing),
       close: this.endsByClose || this.#owner.closesClient(),
       // Who is asked to forward keeps the connection to the origin, and says whether it is the client's own.
@@ -235,20 +241,8 @@ export class Download implements ConnSink {
       this.#owner.failResponse({ detail: "bad_response", note: formatted.code });
       return;
     }
-    this.#begin(
-      head.status,
-      textHead(formatted.text),
-      createBodyReader(framing, knowsChunks ? "chunks" : "data", "tolerant"),
-      rest,
-    );
-  }
-
-  /** As `#answer`, for the many that need no second look: to a client of version 1.1, and not to HEAD. */
-  #answerPlainly(plain: PlainResponse, bytes: Uint8Array): void {
-    this.keepsOrigin = !plain.closes;
-    const text = formatPlainTail(plain, { via: this.#via, close: this.#owner.closesClient() });
-    const rest = plain.used === bytes.length ? NOTHING : viewBytes(bytes, plain.used, bytes.length);
-    this.#begin(plain.status, { bytes, spans: plain.spans, text }, createPlainReader(plain.length), rest);
+    const body = createBodyReader(framing, knowsChunks ? "chunks" : "data", "tolerant");
+    this.#begin(head.status, formatted.head, body, rest);
   }
 
   /** Writes the final head, and what there is of the body behind it. */
@@ -288,7 +282,7 @@ export class Download implements ConnSink {
 
   /** A 407 is between us and an upstream; from an origin it is nothing, and no client is to show its password for it. */
   #take407(head: ResponseHead): void {
-    if (this.#asksUpstream) this.#owner.challenged(getAll(head.fields, "proxy-authenticate"));
+    if (this.#asksUpstream) this.#owner.challenged(head.fields.getAll(PROXY_AUTHENTICATE));
     else this.#owner.failResponse({ detail: "bad_response", note: "407 from an origin", receivedStatus: 407 });
   }
 
@@ -319,19 +313,19 @@ export class Download implements ConnSink {
 }
 
 function saysChunked({ fields }: ResponseHead, framing: ResponseFraming): boolean {
-  return framing.kind === "chunked" || (framing.kind === "none" && hasField(fields, "transfer-encoding"));
+  return framing.kind === "chunked" || (framing.kind === "none" && fields.has(TRANSFER_ENCODING));
 }
 
 /** These schemes make the connection the user, and not the request. */
 function asksForConnectionAuth({ status, fields }: ResponseHead): boolean {
   return (
-    status === 401 && getAll(fields, "www-authenticate").some((value) => /(?:^|,)\s*(?:ntlm|negotiate)\b/i.test(value))
+    status === 401 && fields.getAll(WWW_AUTHENTICATE).some((value) => /(?:^|,)\s*(?:ntlm|negotiate)\b/i.test(value))
   );
 }
 
 /** RFC 4559 §6. */
 function supportsConnectionAuth({ fields }: ResponseHead): boolean {
-  return getAll(fields, "proxy-support").some((value) => /(?:^|,)\s*session-based-authentication\b/i.test(value));
+  return fields.getAll(PROXY_SUPPORT).some((value) => /(?:^|,)\s*session-based-authentication\b/i.test(value));
 }
 
 function judgeHeadError(code: ResponseHeadError): FailureDetail {

@@ -7,8 +7,11 @@ import { unwatchIdle, watchIdle } from "../tunnel/idle-watch.ts";
 import type { Begun, ExchangeEvent } from "./begun.ts";
 import { createBodyReader } from "./body-reader.ts";
 import { Download, type DownloadOwner } from "./download.ts";
+import type { DateClock } from "./date-clock.ts";
 import type { Endable, RequestUnderWay } from "./forwarding.ts";
+import type { HeadToWrite } from "./head-to-write.ts";
 import { Outlet } from "./outlet.ts";
+import type { Scratch } from "./scratch.ts";
 import { Upload, type UploadOwner } from "./upload.ts";
 
 /** How one exchange ended. Both connections are detached then. */
@@ -34,9 +37,11 @@ export type ExchangeEnd =
 export interface ExchangeOptions {
   readonly session: Session;
   readonly request: ForwardRequest;
-  /** The head that the origin gets, as latin1. */
-  readonly head: string;
+  /** The head that the origin gets. */
+  readonly head: HeadToWrite;
   readonly via: string;
+  readonly scratch: Scratch;
+  readonly clock: DateClock;
   /** Whether an upstream is asked to forward, and not the origin itself. */
   readonly asksUpstream: boolean;
   /** Whether the request is kept, as far as it is short, for a second try. */
@@ -99,9 +104,9 @@ export class Exchange implements UploadOwner, DownloadOwner, Endable {
     this.done = new Promise((resolve) => {
       this.#resolve = resolve;
     });
-    this.#up = new Outlet(client, origin);
-    this.#down = new Outlet(origin, client);
-    const unwritten = begun === undefined ? head : "";
+    this.#up = new Outlet(client, origin, options.scratch);
+    this.#down = new Outlet(origin, client, options.scratch);
+    const unwritten = begun === undefined ? head : undefined;
     this.#upload = new Upload(this, client, this.#up, unwritten, createBodyReader(request.framing, "chunks", "strict"));
     if (options.keepsRequest) this.#upload.keep();
     this.#download = new Download(this, origin, this.#down, options);

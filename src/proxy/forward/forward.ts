@@ -1,4 +1,5 @@
 import type { Conn } from "../../net/conn/conn.ts";
+import { showsConnectionAuth } from "../../protocol/http1/persistence.ts";
 import { dial } from "../dial/dial.ts";
 import { describeFailure, fail, type Failure, type Outcome, succeed } from "../failure.ts";
 import type { ForwardRequest } from "../handshake/forward-request.ts";
@@ -201,6 +202,8 @@ async function exchange(errand: Errand, origin: Origin, begun: Begun | undefined
       absolute: shown && { authorization: shown.value },
     }),
     via: settings.via,
+    scratch: services.forwarding.scratch,
+    clock: services.forwarding.clock,
     asksUpstream: way.absolute !== undefined,
     keepsRequest: way.absolute?.login.mayAskAgain === true || (origin.reused && idempotent.has(request.head.method)),
     responseMs: timeouts.responseMs,
@@ -249,7 +252,7 @@ function putAway(
   const { forwarding } = services;
   const { forward: settings } = session.runtime;
   if (!keepsOrigin) closeOrigin(origin.conn);
-  else if (bindsOrigin || showsConnectionAuth(request) || forwarding.bound.owns(origin)) {
+  else if (bindsOrigin || showsConnectionAuth(request.fields) || forwarding.bound.owns(origin)) {
     forwarding.bound.put(client, way.key, origin, settings);
   } else {
     const { originIdleMs, idleOrigins, idlePerOrigin } = settings;
@@ -261,12 +264,4 @@ function putAway(
     });
   }
   return { kind: keepsClient ? "kept" : "closed" };
-}
-
-function showsConnectionAuth({ fields }: ForwardRequest): boolean {
-  for (const { name, value } of fields) {
-    if (name.length === 13 && name.toLowerCase() === "authorization" && /^(?:ntlm|negotiate)\b/i.test(value))
-      return true;
-  }
-  return false;
 }

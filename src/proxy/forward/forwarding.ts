@@ -2,7 +2,9 @@ import type { Failure } from "../failure.ts";
 import type { Session } from "../session.ts";
 import type { Watched } from "../tunnel/idle-watch.ts";
 import { BoundOrigins } from "./bound-origins.ts";
+import { DateClock } from "./date-clock.ts";
 import { OriginPool } from "./origin-pool.ts";
+import { Scratch } from "./scratch.ts";
 
 /** A forwarded request as it is now: bytes that the next hop took, and that the client took. */
 export interface RequestUnderWay {
@@ -23,6 +25,8 @@ export class Forwarding {
   readonly origins = new OriginPool();
   /** Those that only one client may use. */
   readonly bound = new BoundOrigins();
+  readonly scratch = new Scratch();
+  readonly clock = new DateClock();
   /** Exchanges under way. */
   readonly exchanges = new Set<Endable>();
   /** Clients between two requests. */

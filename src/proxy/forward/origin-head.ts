@@ -1,8 +1,10 @@
 import { type Endpoint, formatEndpoint, formatHost } from "../../address/endpoint.ts";
 import type { Ip } from "../../address/ip.ts";
-import type { Fields } from "../../protocol/http1/fields.ts";
+import { MAX_FORWARDS } from "../../protocol/http1/field-names.ts";
+import { encodeFields, type Fields } from "../../protocol/http1/fields.ts";
 import type { ForwardRequest } from "../handshake/forward-request.ts";
 import type { ForwardedFor, ForwardSettings } from "./forward-settings.ts";
+import { HeadToWrite } from "./head-to-write.ts";
 import { formatVia } from "./via.ts";
 
 /** What the head that goes out depends on, besides the request. */
@@ -16,20 +18,20 @@ export interface OriginHeadOptions {
 }
 
 /**
- * Writes the head of the request that goes to the next hop, as latin1 text. All
+ * Writes the head of the request that goes to the next hop, of text and octets. All
  * of its parts have passed the parser, so that none can break out of its line.
  */
-export function formatOriginHead(request: ForwardRequest, options: OriginHeadOptions): string {
+export function formatOriginHead(request: ForwardRequest, options: OriginHeadOptions): HeadToWrite {
   const { head, framing, maxForwards } = request;
   const authority = formatAuthority(request.scheme, request.target);
-  let text = `${head.method} ${options.absolute === undefined ? request.path : formatAbsoluteTarget(request)} HTTP/1.1\r\nHost: ${authority}\r\n`;
-  text += maxForwards === undefined ? formatLines(request.fields) : formatLines(decrement(request.fields, maxForwards));
-  if (framing.kind === "chunked") text += "Transfer-Encoding: chunked\r\n";
+  const before = `${head.method} ${options.absolute === undefined ? request.path : formatAbsoluteTarget(request)} HTTP/1.1\r\nHost: ${authority}\r\n`;
+  const fields = maxForwards === undefined ? request.fields : decrement(request.fields, maxForwards);
+  let text = framing.kind === "chunked" ? "Transfer-Encoding: chunked\r\n" : "";
   text += formatConnection(request, options.settings.originIdleMs > 0);
   if (options.absolute?.authorization !== undefined) {
     text += `Proxy-Authorization: ${options.absolute.authorization}\r\n`;
   }
-  return text + formatHeadEnd(head.version, options);
+  return new HeadToWrite(before, fields, text + formatHeadEnd(head.version, options));
 }
 
 /** The last lines of every such head: what we say of the client and of ourselves, and the empty line. */
@@ -42,13 +44,6 @@ export function formatHeadEnd(version: "1.0" | "1.1", options: Omit<OriginHeadOp
 /** As Host has it: the port is left out where the scheme implies it (RFC 9110 §7.2, §4.2.3). */
 export function formatAuthority(scheme: "http" | "https", target: Endpoint): string {
   return target.port === (scheme === "https" ? 443 : 80) ? formatHost(target.host) : formatEndpoint(target);
-}
-
-/** Field lines as they came, one string. */
-export function formatLines(fields: Fields): string {
-  let text = "";
-  for (const { name, value } of fields) text += `${name}: ${value}\r\n`;
-  return text;
 }
 
 /** The target of a request as an upstream proxy gets it: in absolute-form. */
@@ -73,8 +68,9 @@ function formatConnection({ upgrade, takesTrailers }: ForwardRequest, keep: bool
 }
 
 function decrement(fields: Fields, maxForwards: number): Fields {
-  return fields.map((field) =>
-    field.name.toLowerCase() === "max-forwards" ? { name: field.name, value: String(maxForwards - 1) } : field,
+  const isIt = (index: number): boolean => fields.idAt(index) === MAX_FORWARDS;
+  return encodeFields(
+    Array.from(fields, ({ name, value }, index) => ({ name, value: isIt(index) ? String(maxForwards - 1) : value })),
   );
 }
 

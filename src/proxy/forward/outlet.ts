@@ -1,21 +1,8 @@
 import type { Conn } from "../../net/conn/conn.ts";
-import { copyOctets, scratch, viewBytes } from "./scratch.ts";
+import type { HeadToWrite } from "./head-to-write.ts";
+import type { Scratch } from "./scratch.ts";
 
 const NOTHING = new Uint8Array(0);
-
-/** A head to write: octets that go on as they came, in pairs of offsets from and to, and latin1 text after them. */
-export interface HeadToWrite {
-  readonly bytes: Uint8Array;
-  readonly spans: readonly number[];
-  readonly text: string;
-}
-
-/** A head that is all text. */
-export function textHead(text: string): HeadToWrite {
-  return { bytes: NOTHING, spans: NO_SPANS, text };
-}
-
-const NO_SPANS: readonly number[] = [];
 
 /**
  * One way through a proxy: what was read from `source` is written to `sink`.
@@ -29,13 +16,15 @@ export class Outlet {
   holdsSource = false;
   readonly #source: Conn;
   readonly #sink: Conn;
+  readonly #scratch: Scratch;
   #rest: Uint8Array = NOTHING;
   /** The sink is closed for writing, and bytes were for it. */
   #lost = false;
 
-  constructor(source: Conn, sink: Conn) {
+  constructor(source: Conn, sink: Conn, scratch: Scratch) {
     this.#source = source;
     this.#sink = sink;
+    this.#scratch = scratch;
   }
 
   /** Whether everything was taken. Never again once the sink is closed for writing: its own `close` is on its way and says how. */
@@ -68,24 +57,23 @@ export class Outlet {
 
   /** Writes a head, and in the same write the bytes that come right after it. */
   writeHead(head: HeadToWrite, body: Uint8Array): void {
+    const scratch = this.#scratch;
     // More than the head has, since some of its octets are left out.
-    const most = head.bytes.length + head.text.length + body.length;
-    if (most > scratch.length || this.#rest.length > 0) {
+    const most = head.most + body.length;
+    if (most > scratch.bytes.length || this.#rest.length > 0) {
       const whole = Buffer.allocUnsafe(most);
-      this.write(whole.subarray(0, fillHead(whole, head)));
+      this.write(whole.subarray(0, head.fill(whole)));
       this.write(body);
       return;
     }
-    const end = fillHead(scratch, head);
-    if (body.length > 0) scratch.set(body, end);
-    const length = end + body.length;
-    const taken = this.#sink.write(viewBytes(scratch, 0, length));
+    const length = scratch.put(body, 0, body.length, head.fill(scratch.bytes));
+    const taken = this.#sink.write(scratch.view(length));
     if (taken < 0) this.#lost = true;
     if (taken < 0) return;
     this.bytes += taken;
     if (taken === length) return;
     // The next one has the scratch space.
-    this.#rest = new Uint8Array(scratch.subarray(taken, length));
+    this.#rest = scratch.keep(taken, length);
     this.#source.pause();
   }
 
@@ -100,13 +88,4 @@ export class Outlet {
     this.#rest = rest.subarray(taken);
     if (this.#rest.length === 0 && !this.holdsSource) this.#source.resume();
   }
-}
-
-/** Puts a head together at the beginning of `target`, and gives its length. */
-function fillHead(target: Buffer, { bytes, spans, text }: HeadToWrite): number {
-  let at = 0;
-  for (let index = 0; index < spans.length; index += 2) {
-    at = copyOctets(bytes, spans[index] as number, spans[index + 1] as number, target, at);
-  }
-  return at + target.write(text, at, "latin1");
 }

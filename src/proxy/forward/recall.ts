@@ -1,13 +1,26 @@
 import type { Endpoint } from "../../address/endpoint.ts";
 import type { Conn } from "../../net/conn/conn.ts";
-import { getAll } from "../../protocol/http1/fields.ts";
-import { AUTHORITY_START, type PlainRequest } from "../../protocol/http1/plain-request.ts";
+import {
+  CONNECTION,
+  CONTENT_LENGTH,
+  encodeLower,
+  EXPECT,
+  HOST,
+  PROXY_AUTHORIZATION,
+  TE,
+  TRANSFER_ENCODING,
+  UPGRADE,
+  VIA,
+} from "../../protocol/http1/field-names.ts";
+import { bitOf, type Fields } from "../../protocol/http1/fields.ts";
+import type { RequestHead } from "../../protocol/http1/request-head.ts";
+import { showsConnectionAuth } from "../../protocol/http1/persistence.ts";
 import { SessionAsker } from "../auth/identify.ts";
 import { evaluate } from "../policy/decide.ts";
 import type { AllowDecision } from "../policy/policy.ts";
 import type { Route } from "../route/route.ts";
 import type { Runtime } from "../runtime.ts";
-import type { Session } from "../session.ts";
+import { type DialledAddress, openNextSession, type Session } from "../session.ts";
 import { formatAuthority, formatHeadEnd } from "./origin-head.ts";
 import type { Keeping } from "./origin-pool.ts";
 import { planWay, type Way } from "./plan-way.ts";
@@ -22,12 +35,14 @@ export interface Memory {
   readonly route: Route;
   readonly way: Way;
   readonly keeping: Keeping;
-  /** As the client wrote them. */
+  /** How the targets begin, as the client wrote them, with the slash of the path; and the authority in it. */
+  readonly prefix: Uint8Array;
   readonly authority: Uint8Array;
   readonly credentials: Uint8Array | undefined;
   /** The credentials when they have to be verified again each time. */
   readonly toVerify: string | undefined;
-  /** What goes to the origin after the path, and after the fields of the client. */
+  /** What goes to the origin before the path, after it, and after the fields of the client. */
+  readonly beforePath: Uint8Array;
   readonly afterPath: Uint8Array;
   readonly afterFields: Uint8Array;
 }
@@ -74,7 +89,7 @@ function recall(session: Session, client: Conn): Memory | undefined {
     runtime.forward,
   );
   if (way.absolute !== undefined) return undefined;
-  const shown = getAll(requestHead.fields, "proxy-authorization");
+  const shown = requestHead.fields.getAll(PROXY_AUTHORIZATION);
   const authority = /^http:\/\/([^/]+)\//.exec(requestHead.target)?.[1];
   if (shown.length > 1 || authority === undefined) return undefined;
   return {
@@ -85,9 +100,11 @@ function recall(session: Session, client: Conn): Memory | undefined {
     route,
     way,
     keeping: { key: way.key, idleMs: originIdleMs, total: idleOrigins, perKey: idlePerOrigin },
+    prefix: Buffer.from(`http://${authority}/`, "latin1"),
     authority: Buffer.from(authority, "latin1"),
     credentials: shown[0] === undefined ? undefined : Buffer.from(shown[0], "latin1"),
     toVerify: shown[0] === undefined || runtime.authenticator.isSettled(shown[0]) ? undefined : shown[0],
+    beforePath: Buffer.from("GET ", "latin1"),
     afterPath: Buffer.from(` HTTP/1.1\r\nHost: ${formatAuthority(scheme, target)}\r\n`, "latin1"),
     afterFields: Buffer.from(
       formatHeadEnd("1.1", {
@@ -100,26 +117,57 @@ function recall(session: Session, client: Conn): Memory | undefined {
   };
 }
 
-/** Finds what holds for a plain request. */
-export function findLike(memories: readonly Memory[], request: PlainRequest, bytes: Uint8Array): Memory | undefined {
+/** Finds what holds for a request: a GET without a body, for a target and with credentials that were seen before. */
+export function findLike(memories: readonly Memory[], head: RequestHead): Memory | undefined {
+  if (!isUsual(head)) return undefined;
   for (let index = 0; index < memories.length; index++) {
     const memory = memories[index] as Memory;
-    if (isLike(memory, request, bytes)) return memory;
+    if (isLike(memory, head)) return memory;
   }
   return undefined;
 }
 
-/** Whether a plain request asks for the same target as the one that is remembered, with the same credentials. */
-function isLike(memory: Memory, request: PlainRequest, bytes: Uint8Array): boolean {
-  const { authority, credentials } = memory;
-  if (!isAt(bytes, AUTHORITY_START, request.authorityEnd, authority)) return false;
-  if (credentials === undefined) return request.credentialsTo === 0;
-  return request.credentialsTo > 0 && isAt(bytes, request.credentialsFrom, request.credentialsTo, credentials);
+/** Fields that may say more than the next request of the same kind did. */
+const telling = [CONTENT_LENGTH, TRANSFER_ENCODING, EXPECT, TE, UPGRADE, VIA].reduce((mask, id) => mask | bitOf(id), 0);
+
+const keepAlive = encodeLower("keep-alive");
+
+/** Whether a request has nothing in it but what most have, and another one may follow it. */
+function isUsual({ method, version, fields }: RequestHead): boolean {
+  if (method !== "GET" || version !== "1.1" || (fields.seen & telling) !== 0) return false;
+  const connection = fields.find(CONNECTION);
+  if (connection >= 0 && !(fields.isValueAt(connection, keepAlive) && fields.find(CONNECTION, connection + 1) < 0))
+    return false;
+  return !showsConnectionAuth(fields);
 }
 
-function isAt(bytes: Uint8Array, from: number, to: number, wanted: Uint8Array): boolean {
-  if (to - from !== wanted.length) return false;
-  for (let index = 0; index < wanted.length; index++) if (bytes[from + index] !== wanted[index]) return false;
+/** Whether a request asks for the same target as the one that is remembered, with the same credentials. */
+function isLike(
+  { prefix, authority, credentials }: Memory,
+  { octets, targetStart, targetEnd, fields }: RequestHead,
+): boolean {
+  if (targetEnd - targetStart < prefix.length || !isAt(octets, targetStart, prefix)) return false;
+  // A target has no fragment.
+  for (let at = targetStart + prefix.length; at < targetEnd; at++) if (octets[at] === HASH) return false;
+  if (!isOnlyValue(fields, HOST, authority)) return false;
+  return credentials === undefined
+    ? !fields.has(PROXY_AUTHORIZATION)
+    : isOnlyValue(fields, PROXY_AUTHORIZATION, credentials);
+}
+
+const HASH = 0x23;
+
+/** Whether a field is there once, with this value. */
+function isOnlyValue(fields: Fields, id: number, wanted: Uint8Array): boolean {
+  const index = fields.find(id);
+  if (index < 0) return false;
+  const start = fields.valueStart(index);
+  if (fields.valueEnd(index) - start !== wanted.length || !isAt(fields.octets, start, wanted)) return false;
+  return fields.find(id, index + 1) < 0;
+}
+
+function isAt(octets: Uint8Array, from: number, wanted: Uint8Array): boolean {
+  for (let index = 0; index < wanted.length; index++) if (octets[from + index] !== wanted[index]) return false;
   return true;
 }
 
@@ -130,4 +178,26 @@ export function isStill({ runtime, user, toVerify }: Memory, session: Session, c
   if (toVerify === undefined) return true;
   const outcome = runtime.authenticator.authenticate([toVerify], undefined, new SessionAsker(session, client));
   return !(outcome instanceof Promise) && outcome.ok && (outcome.user ?? certificate?.user) === user;
+}
+
+/** Opens the account of a request as it is when that is sent: the stages before took no time, since all was known. */
+export function openRepeat(before: Session, memory: Memory, dialled: DialledAddress): Session {
+  const session = openNextSession(before, memory.runtime);
+  const { stageMs } = session;
+  stageMs.accept = 0;
+  stageMs.handshake = 0;
+  stageMs.authenticate = 0;
+  stageMs.request = 0;
+  stageMs.decide = 0;
+  stageMs.route = 0;
+  session.stage = "forward";
+  session.protocol = "http";
+  session.method = "GET";
+  session.scheme = "http";
+  session.target = memory.target;
+  session.user = memory.user;
+  session.decision = memory.decision;
+  session.route = memory.route;
+  session.dialled = dialled;
+  return session;
 }

@@ -1,20 +1,26 @@
 import type { Conn, ConnSink } from "../../net/conn/conn.ts";
 import { CR, LF } from "../../protocol/http1/octets.ts";
-import { type PlainRequest, readPlainRequest } from "../../protocol/http1/plain-request.ts";
-import { readPlainResponse } from "../../protocol/http1/plain-response.ts";
+import { HOST } from "../../protocol/http1/field-names.ts";
+import { bitOf } from "../../protocol/http1/fields.ts";
+import { stripHopByHop } from "../../protocol/http1/hop-by-hop.ts";
+import { frameResponse } from "../../protocol/http1/message-framing.ts";
+import { allowsNextResponse } from "../../protocol/http1/persistence.ts";
+import { createRequestHeadParser, type RequestHead } from "../../protocol/http1/request-head.ts";
+import { createResponseHeadParser } from "../../protocol/http1/response-head.ts";
 import { limitHeads } from "../handshake/limit-heads.ts";
 import type { Runtime } from "../runtime.ts";
 import type { Services } from "../services.ts";
-import { type DialledAddress, openNextSession, type Session } from "../session.ts";
+import type { Session } from "../session.ts";
 import { unwatchIdle, watchIdle } from "../tunnel/idle-watch.ts";
 import type { Begun, ExchangeEvent } from "./begun.ts";
-import { type BodyReader, createPlainReader } from "./body-reader.ts";
+import { type BodyReader, createBodyReader } from "./body-reader.ts";
+import { formatClientHead } from "./client-head.ts";
 import { HEAD_LIMITS } from "./download.ts";
-import { fillAnswer, fillOriginHead, fitsScratch } from "./fill-scratch.ts";
+import { fillOriginHead, fitsScratch } from "./fill-scratch.ts";
 import type { RequestUnderWay } from "./forwarding.ts";
 import { closeOrigin, type Origin } from "./origin-pool.ts";
-import { findLike, isStill, type Memory, remember } from "./recall.ts";
-import { keepScratch, viewBytes, viewScratch } from "./scratch.ts";
+import { findLike, isStill, type Memory, openRepeat, remember } from "./recall.ts";
+import { viewBytes } from "./scratch.ts";
 import { Wait } from "./wait.ts";
 
 /** What comes on a connection after requests that could be served here. It is detached. */
@@ -144,9 +150,10 @@ class Repeater implements ConnSink {
     const { current } = runtime;
     this.#memories ??= forwarding.bound.has(this.#client) ? [] : remember(this.#session, this.#client);
     if (this.#memories[0]?.runtime !== current || draining || chunk.length > MAX_HEAD) return false;
-    const request = readPlainRequest(chunk, limitHeads(current.limits));
-    if (request === undefined || request.used !== chunk.length) return false;
-    const memory = findLike(this.#memories, request, chunk);
+    const parsed = createRequestHeadParser(limitHeads(current.limits)).parse(chunk);
+    if (parsed.kind !== "done" || parsed.used !== chunk.length) return false;
+    const head = parsed.value;
+    const memory = findLike(this.#memories, head);
     if (memory === undefined) return false;
     if (!isStill(memory, this.#session, this.#client)) return false;
     const origin = forwarding.origins.take(memory.way.key, memory.way.fits);
@@ -157,17 +164,20 @@ class Repeater implements ConnSink {
     this.#status = 0;
     this.#down = 0;
     this.#turn(this.#watchAnswer(current), this.#session.stageSince);
-    this.#send(origin, memory, request, chunk);
+    this.#send(origin, memory, head);
     return true;
   }
 
   /** There is nothing after the head: it is written, and the answer awaited. */
-  #send(origin: Origin, memory: Memory, request: PlainRequest, chunk: Uint8Array): void {
-    const length = fillOriginHead(memory, request, chunk);
-    const taken = origin.conn.write(viewScratch(length));
+  #send(origin: Origin, memory: Memory, head: RequestHead): void {
+    const { scratch } = this.#services.forwarding;
+    const stripped = stripHopByHop(head.fields, bitOf(HOST));
+    if (stripped.kind === "bad") throw new Error("A usual request nominates fields");
+    const length = fillOriginHead(memory, head, stripped.fields, scratch);
+    const taken = origin.conn.write(scratch.view(length));
     this.#sent = Math.max(0, taken);
-    this.#head = new Uint8Array(chunk);
-    if (taken >= 0 && taken < length) this.#handOver(origin, undefined, keepScratch(taken, length));
+    this.#head = head.octets;
+    if (taken >= 0 && taken < length) this.#handOver(origin, undefined, scratch.keep(taken, length));
     else origin.conn.attach((this.#originSide ??= new OriginSide(this)));
   }
 
@@ -202,31 +212,39 @@ class Repeater implements ConnSink {
 
   /** Passes on the head of a plain response, with what there is of its body. */
   #beginAnswer(chunk: Uint8Array): void {
-    const fits = !this.#services.draining && fitsScratch(chunk.length);
-    const plain = fits ? readPlainResponse(chunk, HEAD_LIMITS) : undefined;
-    if (plain === undefined) {
+    const { forwarding, draining } = this.#services;
+    const { scratch, clock } = forwarding;
+    const parsed =
+      draining || !fitsScratch(chunk.length, scratch) ? undefined : createResponseHeadParser(HEAD_LIMITS).parse(chunk);
+    const head = parsed?.kind === "done" ? parsed.value : undefined;
+    const framing = head === undefined ? undefined : frameResponse(head, "GET");
+    if (
+      parsed?.kind !== "done" ||
+      head === undefined ||
+      (framing?.kind !== "length" && framing?.kind !== "chunked") ||
+      isSpecial(head.status)
+    ) {
       this.#giveBack(chunk);
       return;
     }
     const { via } = (this.#memory as Memory).runtime.forward;
-    const { used, length } = plain;
-    if (length >= 0 && used + length <= chunk.length) {
-      this.#body = undefined;
-      // More than the response: nobody asked for it.
-      this.#keepsOrigin = !plain.closes && used + length === chunk.length;
-      this.#status = plain.status;
-      this.#write(viewScratch(fillAnswer(plain, chunk, via, chunk, used, used + length)), true);
-      return;
-    }
-    this.#body = createPlainReader(length) as BodyReader;
-    this.#keepsOrigin = !plain.closes;
-    const output = this.#readBody(viewBytes(chunk, used, chunk.length));
-    if (typeof output === "string") {
+    const formatted = formatClientHead(head, {
+      via,
+      clock,
+      chunked: framing.kind === "chunked",
+      close: false,
+      bound: false,
+    });
+    this.#body = createBodyReader(framing, "chunks", "tolerant");
+    this.#keepsOrigin = allowsNextResponse(head, framing);
+    const rest = viewBytes(chunk, parsed.used, chunk.length);
+    const output = this.#body === undefined ? rest.subarray(0, 0) : this.#readBody(rest);
+    if (!formatted.ok || typeof output === "string") {
       this.#giveBack(chunk);
       return;
     }
-    this.#status = plain.status;
-    this.#write(viewScratch(fillAnswer(plain, chunk, via, output, 0, output.length)), true);
+    this.#status = head.status;
+    this.#write(scratch.view(scratch.put(output, 0, output.length, formatted.head.fill(scratch.bytes))), true);
   }
 
   #passBody(chunk: Uint8Array): void {
@@ -259,7 +277,9 @@ class Repeater implements ConnSink {
     const taken = bytes.length === 0 ? 0 : Math.max(0, this.#client.write(bytes));
     this.#down += taken;
     if (taken < bytes.length) {
-      const unsent = isScratch ? keepScratch(taken, bytes.length) : new Uint8Array(bytes.subarray(taken));
+      const unsent = isScratch
+        ? this.#services.forwarding.scratch.keep(taken, bytes.length)
+        : new Uint8Array(bytes.subarray(taken));
       this.#handOver(origin, undefined, unsent);
     } else if (this.#body === undefined) {
       this.#finish(origin, this.#memory as Memory);
@@ -331,6 +351,11 @@ class Repeater implements ConnSink {
   }
 }
 
+/** About the connection, or about proxies. */
+function isSpecial(status: number): boolean {
+  return status === 401 || status === 407 || status === 426;
+}
+
 const LONE_CR = Uint8Array.of(CR);
 
 /** The consumer of the origin's connection while its answer is awaited. */
@@ -356,26 +381,4 @@ class OriginSide implements ConnSink {
   close(reset: boolean): void {
     this.#repeater.tell(reset ? "origin_reset" : "origin_closed");
   }
-}
-
-/** Opens the account of a request as it is when that is sent: the stages before took no time, since all was known. */
-function openRepeat(before: Session, memory: Memory, dialled: DialledAddress): Session {
-  const session = openNextSession(before, memory.runtime);
-  const { stageMs } = session;
-  stageMs.accept = 0;
-  stageMs.handshake = 0;
-  stageMs.authenticate = 0;
-  stageMs.request = 0;
-  stageMs.decide = 0;
-  stageMs.route = 0;
-  session.stage = "forward";
-  session.protocol = "http";
-  session.method = "GET";
-  session.scheme = "http";
-  session.target = memory.target;
-  session.user = memory.user;
-  session.decision = memory.decision;
-  session.route = memory.route;
-  session.dialled = dialled;
-  return session;
 }

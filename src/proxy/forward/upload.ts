@@ -1,6 +1,7 @@
 import type { Conn, ConnSink } from "../../net/conn/conn.ts";
 import type { BodyReader } from "./body-reader.ts";
-import { type Outlet, textHead } from "./outlet.ts";
+import type { HeadToWrite } from "./head-to-write.ts";
+import type { Outlet } from "./outlet.ts";
 
 /** Whom an upload tells what happens at the client's side. */
 export interface UploadOwner {
@@ -35,14 +36,20 @@ export class Upload implements ConnSink {
   readonly #outlet: Outlet;
   readonly #body: BodyReader | undefined;
   /** The head, until it is written. */
-  #head: string;
+  #head: HeadToWrite | undefined;
   /** What came after the request. */
   #next: Uint8Array | undefined;
   /** Everything that came, while it may have to be put back. */
   #kept: Uint8Array[] | undefined;
   #keptBytes = 0;
 
-  constructor(owner: UploadOwner, client: Conn, outlet: Outlet, head: string, body: BodyReader | undefined) {
+  constructor(
+    owner: UploadOwner,
+    client: Conn,
+    outlet: Outlet,
+    head: HeadToWrite | undefined,
+    body: BodyReader | undefined,
+  ) {
     this.#owner = owner;
     this.#client = client;
     this.#outlet = outlet;
@@ -55,7 +62,7 @@ export class Upload implements ConnSink {
   begin(): void {
     if (this.done) this.#write(NOTHING);
     this.#client.attach(this);
-    if (this.#head !== "") this.#write(NOTHING);
+    if (this.#head !== undefined) this.#write(NOTHING);
   }
 
   /** Keeps what comes from now on, as long as it is not much. Without a body nothing is lost that has to be kept. */
@@ -131,8 +138,8 @@ export class Upload implements ConnSink {
 
   #write(body: Uint8Array): void {
     const head = this.#head;
-    this.#head = "";
-    if (head === "") this.#outlet.write(body);
-    else this.#outlet.writeHead(textHead(head), body);
+    this.#head = undefined;
+    if (head === undefined) this.#outlet.write(body);
+    else this.#outlet.writeHead(head, body);
   }
 }

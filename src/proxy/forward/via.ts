@@ -1,3 +1,4 @@
+import { VIA } from "../../protocol/http1/field-names.ts";
 import type { Fields } from "../../protocol/http1/fields.ts";
 
 /** Gives our own element of a Via field (RFC 9110 §7.6.3): the version in which the message came, and our name. */
@@ -7,10 +8,10 @@ export function formatVia(version: "1.0" | "1.1", name: string): string {
 
 /** Tells whether a request has been here before: whether Via has an element that says `name`. */
 export function hasPassed(fields: Fields, name: string): boolean {
-  for (const field of fields) {
-    if (field.name.length !== 3 || field.name.toLowerCase() !== "via" || !field.value.includes(name)) continue;
+  for (const value of fields.has(VIA) ? fields.getAll(VIA) : []) {
+    if (!value.includes(name)) continue;
     // Whatever is in a comment was not written by us.
-    const elements = removeComments(field.value).split(",");
+    const elements = removeComments(value).split(",");
     if (elements.some((element) => element.trim().split(/[ \t]+/)[1] === name)) return true;
   }
   return false;

@@ -1,5 +1,6 @@
 import { type Endpoint, type EndpointResult, parseHostField } from "../../address/endpoint.ts";
-import { type Fields, getAll, getOne, hasField, hasToken, withoutFields } from "../../protocol/http1/fields.ts";
+import { CONNECTION, EXPECT, HOST, MAX_FORWARDS, TE, UPGRADE } from "../../protocol/http1/field-names.ts";
+import { bitOf, type Fields, hasToken } from "../../protocol/http1/fields.ts";
 import { stripHopByHop } from "../../protocol/http1/hop-by-hop.ts";
 import { checkHostField } from "../../protocol/http1/host-field.ts";
 import { canonicaliseLength, frameRequest, type RequestFraming } from "../../protocol/http1/message-framing.ts";
@@ -43,14 +44,13 @@ export function readForwardRequest(head: RequestHead): Outcome<ForwardRequest> {
   if (hostFault !== undefined) return fail("malformed_request", { note: hostFault });
   const framing = frameRequest(head);
   if (framing.kind === "bad") return fail("malformed_request", { note: framing.code });
-  const stripped = stripHopByHop(head.fields);
+  // RFC 9110 §10.1.1: a 1.0 client cannot mean what it says with Expect.
+  const isOld = head.version === "1.0";
+  const stripped = stripHopByHop(head.fields, isOld ? bitOf(HOST) | bitOf(EXPECT) : bitOf(HOST));
   if (stripped.kind === "bad") return fail("malformed_request", { note: stripped.code });
   const maxForwards = readMaxForwards(head);
   if (maxForwards === "bad") return fail("malformed_request", { note: "bad_max_forwards" });
 
-  // RFC 9110 §10.1.1: a 1.0 client cannot mean what it says with Expect.
-  const isOld = head.version === "1.0";
-  const kept = isOld ? withoutFields(stripped.fields, "host", "expect") : withoutFields(stripped.fields, "host");
   const hasBody = framing.kind === "chunked" || (framing.kind === "length" && framing.length > 0);
   return succeed({
     kind: "forward",
@@ -58,10 +58,10 @@ export function readForwardRequest(head: RequestHead): Outcome<ForwardRequest> {
     scheme,
     head,
     path: pathAndQuery,
-    fields: framing.kind === "length" ? canonicaliseLength(kept) : kept,
+    fields: framing.kind === "length" ? canonicaliseLength(stripped.fields) : stripped.fields,
     framing,
     upgrade: isOld || hasBody ? undefined : readUpgrade(head.fields),
-    takesTrailers: !isOld && hasField(head.fields, "te") && hasToken(head.fields, "te", "trailers"),
+    takesTrailers: !isOld && hasToken(head.fields, TE, "trailers"),
     maxForwards,
     keepsClient: allowsNextRequest(head),
   });
@@ -83,13 +83,13 @@ function readEndpoint(authority: string, defaultPort: 80 | 443): EndpointResult 
 }
 
 function readUpgrade(fields: Fields): string | undefined {
-  if (!hasField(fields, "upgrade") || !hasToken(fields, "connection", "upgrade")) return undefined;
-  return getAll(fields, "upgrade").join(", ");
+  if (!fields.has(UPGRADE) || !hasToken(fields, CONNECTION, "upgrade")) return undefined;
+  return fields.getAll(UPGRADE).join(", ");
 }
 
 function readMaxForwards({ method, fields }: RequestHead): number | undefined | "bad" {
   if (method !== "TRACE" && method !== "OPTIONS") return undefined;
-  const found = getOne(fields, "max-forwards");
+  const found = fields.getOne(MAX_FORWARDS);
   if (found.kind === "none") return undefined;
   return found.kind === "one" && /^[0-9]{1,9}$/.test(found.value) ? Number(found.value) : "bad";
 }

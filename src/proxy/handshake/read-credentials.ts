@@ -1,4 +1,4 @@
-import { getAll, hasField } from "../../protocol/http1/fields.ts";
+import { PROXY_AUTHORIZATION } from "../../protocol/http1/field-names.ts";
 import { encodeSocks5Choice, parseSocks5Password } from "../../protocol/socks/socks5-server.ts";
 import type { Conn } from "../../net/conn/conn.ts";
 import type { Secret } from "../../secret.ts";
@@ -27,9 +27,10 @@ export function readCredentials(
 ): Outcome<Presented> | Promise<Outcome<Presented>> {
   switch (hello.protocol) {
     case "http": {
-      const { fields, method, target } = hello.head;
-      if (!hasField(fields, "proxy-authorization")) return NOTHING;
-      return succeed({ kind: "fields", values: getAll(fields, "proxy-authorization"), method, target });
+      const { fields } = hello.head;
+      if (!fields.has(PROXY_AUTHORIZATION)) return NOTHING;
+      const { method, target } = hello.head;
+      return succeed({ kind: "fields", values: fields.getAll(PROXY_AUTHORIZATION), method, target });
     }
     case "socks4":
       return NOTHING;

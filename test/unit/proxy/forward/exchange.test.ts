@@ -1,5 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { Exchange, type ExchangeOptions } from "../../../../src/proxy/forward/exchange.ts";
+import { DateClock } from "../../../../src/proxy/forward/date-clock.ts";
+import { textHead } from "../../../../src/proxy/forward/head-to-write.ts";
+import { Scratch } from "../../../../src/proxy/forward/scratch.ts";
 import { readForwardRequest } from "../../../../src/proxy/handshake/forward-request.ts";
 import { parseRequestHead } from "../../../../src/protocol/http1/request-head.ts";
 import { makeSession } from "../../../support/make-session.ts";
@@ -19,7 +22,9 @@ function begin(
   const exchange = new Exchange(client, origin, {
     session: makeSession(),
     request: request.value,
-    head: "GET / HTTP/1.1\r\n\r\n",
+    head: textHead("GET / HTTP/1.1\r\n\r\n"),
+    scratch: new Scratch(),
+    clock: new DateClock(),
     via: "us",
     asksUpstream: false,
     keepsRequest: false,
