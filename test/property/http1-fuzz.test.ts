@@ -127,7 +127,7 @@ function checkHead<Head extends RequestHead | ResponseHead>(
 
   const { value: head, used } = whole;
   if (used > Math.min(input.length, vectorLimits.maxBytes)) throw new Error("More is used than there was.");
-  if (head.fields.length > vectorLimits.maxFields) throw new Error("There are too many fields.");
+  if ([...head.fields].length > vectorLimits.maxFields) throw new Error("There are too many fields.");
   const again = create().parse(rewrite(head));
   if (again.kind === "done" && !Bun.deepEquals([...again.value.fields], [...head.fields]))
     throw new Error("Written and read, the fields differ.");

@@ -114,18 +114,26 @@ interface KnownName {
   readonly id: number;
 }
 
-/** Names by their length. */
-const byLength: readonly (readonly KnownName[] | undefined)[] = buildNames();
+/** Longer ones are in no table. */
+const MAX_NAME = 31;
+
+/** Names by their length and first letter: hardly ever two in one place. */
+const places: readonly (readonly KnownName[] | undefined)[] = buildNames();
+
+function placeOf(length: number, first: number): number {
+  return (length << 5) | (first & 31);
+}
 
 /** Id → its flags. */
 const flagsOf: Uint8Array = buildFlags();
 
 function buildNames(): readonly (readonly KnownName[] | undefined)[] {
   const table: KnownName[][] = [];
-  const add = (name: string, id: number): unknown => (table[name.length] ??= []).push({ lower: encodeLower(name), id });
+  const add = (name: string, id: number): unknown =>
+    (table[placeOf(name.length, name.charCodeAt(0))] ??= []).push({ lower: encodeLower(name), id });
   for (const [id, name] of withId) add(name, id);
   withoutId.forEach(([name], index) => add(name, FIRST_WITHOUT_ID + index));
-  return Array.from(table);
+  return Array.from({ length: placeOf(MAX_NAME, 31) + 1 }, (_, place) => table[place]);
 }
 
 function buildFlags(): Uint8Array {
@@ -137,12 +145,12 @@ function buildFlags(): Uint8Array {
 
 /** Gives the id of the field name between two offsets, which is a token. */
 export function findFieldId(octets: Uint8Array, from: number, to: number): number {
-  const known = byLength[to - from];
+  const length = to - from;
+  const known = length > MAX_NAME ? undefined : places[placeOf(length, octets[from] as number)];
   if (known === undefined) return OTHER;
-  const first = (octets[from] as number) | 0x20;
   for (let index = 0; index < known.length; index++) {
     const { lower, id } = known[index] as KnownName;
-    if (lower[0] === first && equalsLower(octets, from, lower)) return id;
+    if (equalsLower(octets, from, lower)) return id;
   }
   return OTHER;
 }

@@ -37,14 +37,15 @@ export interface FieldSectionScan {
   pos: number;
   step: number;
   /** As `Fields` has them; the end of a value is that of its last line, before CR and LF. */
-  marks: number[];
+  readonly marks: number[];
   seen: number;
+  repeated: number;
   exact: boolean;
 }
 
 /** Makes the scan of a field section whose first line begins at offset `start`. */
 export function createFieldSectionScan(start: number): FieldSectionScan {
-  return { pos: start, step: LINE_START, marks: [], seen: 0, exact: true };
+  return { pos: start, step: LINE_START, marks: [], seen: 0, repeated: 0, exact: true };
 }
 
 /**
@@ -64,6 +65,8 @@ export function scanFieldSection(
   let pos = scan.pos;
   let step = scan.step;
   let id = 0;
+  let bit = 0;
+  let { seen, repeated } = scan;
   let outcome: "more" | "done" | FieldSectionError = "more";
   scanning: while (pos < end) {
     const octet = bytes[pos] as number;
@@ -105,7 +108,9 @@ export function scanFieldSection(
           break scanning;
         }
         id = findFieldId(bytes, marks[marks.length - 1] as number, pos);
-        scan.seen |= bitOf(id);
+        bit = bitOf(id);
+        repeated |= seen & bit;
+        seen |= bit;
         if (bytes[pos] !== COLON) {
           scan.exact = false;
           marks.push(id);
@@ -159,6 +164,8 @@ export function scanFieldSection(
   }
   scan.pos = pos;
   scan.step = step;
+  scan.seen = seen;
+  scan.repeated = repeated;
   return outcome;
 }
 
@@ -173,17 +180,24 @@ function explainBadName(octet: number): FieldSectionError {
 }
 
 /**
- * Gives the fields that `scan` has found in `bytes`, and makes it ready for
- * another section. `octets` are a copy of `bytes` up to where the scan ended.
+ * Gives the fields that `scan` has found in `octets`, and makes it ready for
+ * another section. `lends`: they are to be used before that one is scanned.
  */
-export function takeFields(scan: FieldSectionScan, octets: Uint8Array): Fields {
-  const { marks, seen, exact } = scan;
+export function takeFields(scan: FieldSectionScan, octets: Uint8Array, lends = false): Fields {
+  const { marks, exact } = scan;
   scan.step = LINE_START;
-  if (marks.length === 0) return NO_FIELDS;
-  scan.marks = [];
+  if (lends) return new Fields(octets, marks, scan, exact);
+  const fields = marks.length === 0 ? NO_FIELDS : new Fields(octets, marks.slice(), scan, exact);
+  clearFields(scan);
+  return fields;
+}
+
+/** Forgets the fields of a scan. */
+export function clearFields(scan: FieldSectionScan): void {
+  scan.marks.length = 0;
   scan.seen = 0;
+  scan.repeated = 0;
   scan.exact = true;
-  return new Fields(octets, marks, seen, exact);
 }
 
 /** Makes a copy of the first octets. */

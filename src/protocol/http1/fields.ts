@@ -1,5 +1,5 @@
 import { findFieldIdOf, isBlank, isValue } from "./field-names.ts";
-import { copyOctets, decodeLatin1, isToken } from "./octets.ts";
+import { copyOctets, decodeLatin1, isToken, LF } from "./octets.ts";
 
 /** One field line: the name as it was spelled, the value as latin1 without the white space around it. */
 export interface Field {
@@ -17,8 +17,13 @@ const ID = 1;
 const COLON_AT = 2;
 const END = 3;
 
+const COMMA = 0x2c;
+
 /** Octets between the end of a value and the next line. */
 const LINE_END = 2;
+
+/** Which ids there are, as bits. */
+export type FieldBits = Pick<Fields, "seen" | "repeated">;
 
 /**
  * The field lines of a message in the order in which they came: octets, and
@@ -27,25 +32,26 @@ const LINE_END = 2;
 export class Fields implements Iterable<Field> {
   readonly octets: Uint8Array;
   readonly marks: readonly number[];
-  /** A bit for each id below 32 that a line has. */
+  /** A bit for each id below 32 that a line has, and for each that more than one has. */
   readonly seen: number;
+  readonly repeated: number;
   /** Every line is written as a strict reader takes it, so that its octets can go on. */
   readonly exact: boolean;
+  /** Bits of ids whose lines are in the octets, but not among these fields. */
+  readonly hidden: number;
 
-  constructor(octets: Uint8Array, marks: readonly number[], seen: number, exact: boolean) {
+  constructor(octets: Uint8Array, marks: readonly number[], bits: FieldBits, exact: boolean, hidden = 0) {
     this.octets = octets;
     this.marks = marks;
-    this.seen = seen;
+    this.seen = bits.seen & ~hidden;
+    this.repeated = bits.repeated & ~hidden;
     this.exact = exact;
-  }
-
-  /** Lines. */
-  get length(): number {
-    return this.marks.length / MARKS;
+    this.hidden = hidden;
   }
 
   *[Symbol.iterator](): Iterator<Field> {
-    for (let index = 0; index < this.length; index++) yield { name: this.nameAt(index), value: this.valueAt(index) };
+    for (let index = 0; index < this.marks.length / MARKS; index++)
+      if (!this.#isHidden(index)) yield { name: this.nameAt(index), value: this.valueAt(index) };
   }
 
   idAt(index: number): number {
@@ -85,6 +91,15 @@ export class Fields implements Iterable<Field> {
     return isValue(this.octets, this.valueStart(index), this.valueEnd(index), lower);
   }
 
+  /** Whether a value is one element of another length than that: it is so of most lists. */
+  isSingle(index: number, length: number): boolean {
+    const start = this.valueStart(index);
+    const end = this.valueEnd(index);
+    if (end - start === length) return false;
+    for (let at = start; at < end; at++) if (this.octets[at] === COMMA || this.octets[at] === LF) return false;
+    return true;
+  }
+
   /** Tells whether a field is there at all, by its id, as below. */
   has(id: number): boolean {
     return (this.seen & (1 << id)) !== 0;
@@ -92,8 +107,9 @@ export class Fields implements Iterable<Field> {
 
   /** Gives the first line of a field from line `from` on; -1 when there is none. */
   find(id: number, from = 0): number {
-    if (!this.has(id)) return -1;
-    for (let index = from; index < this.length; index++) if (this.idAt(index) === id) return index;
+    if (((from === 0 ? this.seen : this.repeated) & (1 << id)) === 0) return -1;
+    const { marks } = this;
+    for (let mark = from * MARKS; mark < marks.length; mark += MARKS) if (marks[mark + ID] === id) return mark / MARKS;
     return -1;
   }
 
@@ -116,28 +132,45 @@ export class Fields implements Iterable<Field> {
     const { marks } = this;
     const kept: number[] = [];
     let seen = 0;
-    for (let index = 0; index < this.length; index++) {
+    let repeated = 0;
+    for (let index = 0; index < marks.length / MARKS; index++) {
       const id = this.idAt(index);
-      if (!keeps(id, index)) continue;
+      if (this.#isHidden(index) || !keeps(id, index)) continue;
       const at = index * MARKS;
       kept.push(marks[at] as number, id, marks[at + COLON_AT] as number, marks[at + END] as number);
+      repeated |= seen & bitOf(id);
       seen |= bitOf(id);
     }
-    return new Fields(this.octets, kept, seen, this.exact);
+    return new Fields(this.octets, kept, { seen, repeated }, this.exact);
+  }
+
+  /** Gives the lines without those of the ids with a bit in `mask`. */
+  without(mask: number): Fields {
+    if ((this.seen & mask) === 0) return this;
+    return new Fields(this.octets, this.marks, this, this.exact, this.hidden | mask);
   }
 
   /** Copies the lines, which are exact, to offset `at` of `target`, and gives the offset after them. */
   fill(target: Uint8Array, at: number): number {
-    const { octets, marks } = this;
+    const { octets, marks, hidden } = this;
     let end = at;
-    for (let mark = 0; mark < marks.length;) {
-      const from = marks[mark] as number;
-      let to = from;
+    let from = 0;
+    let to = 0;
+    for (let mark = 0; mark < marks.length; mark += MARKS) {
+      if ((bitOf(marks[mark + ID] as number) & hidden) !== 0) continue;
+      const start = marks[mark] as number;
       // Lines that follow each other are copied at once.
-      for (; mark < marks.length && marks[mark] === to; mark += MARKS) to = (marks[mark + END] as number) + LINE_END;
-      end = copyOctets(octets, from, to, target, end);
+      if (start !== to) {
+        end = copyOctets(octets, from, to, target, end);
+        from = start;
+      }
+      to = (marks[mark + END] as number) + LINE_END;
     }
-    return end;
+    return copyOctets(octets, from, to, target, end);
+  }
+
+  #isHidden(index: number): boolean {
+    return (bitOf(this.idAt(index)) & this.hidden) !== 0;
   }
 }
 
@@ -154,15 +187,24 @@ export function encodeFields(fields: readonly Field[]): Fields {
   let text = "";
   const marks: number[] = [];
   let seen = 0;
+  let repeated = 0;
   for (const { name, value } of fields) {
     const start = text.length;
     const colon = start + name.length;
     text += `${name}: ${value}\r\n`;
     const id = findFieldIdOf(name);
     marks.push(start, id, colon, text.length - LINE_END);
+    repeated |= seen & bitOf(id);
     seen |= bitOf(id);
   }
-  return new Fields(Buffer.from(text, "latin1"), marks, seen, true);
+  return new Fields(Buffer.from(text, "latin1"), marks, { seen, repeated }, true);
+}
+
+/** Gives the fields with this value in the one line that is left of a field. */
+export function withValue(fields: Fields, id: number, value: string): Fields {
+  const first = fields.find(id);
+  const lines = fields.select((each, index) => each !== id || index === first);
+  return encodeFields(Array.from(lines, (line) => (findFieldIdOf(line.name) === id ? { ...line, value } : line)));
 }
 
 /** No field at all. */
@@ -235,10 +277,10 @@ export function getTokens(fields: Fields, id: number): string[] | undefined {
  * list that cannot be read has none.
  */
 export function hasToken(fields: Fields, id: number, token: string): boolean {
-  if (!fields.has(id)) return false;
   const wanted = token.toLowerCase();
-  for (const value of fields.getAll(id)) {
-    if (splitList(value)?.some((element) => element.toLowerCase() === wanted) === true) return true;
+  for (let index = fields.find(id); index >= 0; index = fields.find(id, index + 1)) {
+    if (fields.isSingle(index, wanted.length)) continue;
+    if (splitList(fields.valueAt(index))?.some((element) => element.toLowerCase() === wanted) === true) return true;
   }
   return false;
 }

@@ -1,5 +1,6 @@
 import type { Parsed } from "../parsed.ts";
 import {
+  clearFields,
   copyHead,
   createFieldSectionScan,
   type FieldSectionError,
@@ -22,10 +23,13 @@ export interface HeadLimits {
  * Reads one head that arrives in parts. Give it all the bytes of the head that
  * there are, each time from the first on: it goes on where it stopped, so that a
  * head costs the same in one part or in a thousand. After `done` it is ready for
- * another head, after `bad` it is spent. What it gives has a copy of the octets.
+ * another head, after `bad` only once it was reset. What it gives has a
+ * copy of the octets, unless the parser lends.
  */
 export interface HeadParser<T, Code extends string> {
   parse(bytes: Uint8Array): Parsed<T, Code>;
+  /** Forgets what was read, so that another head may come. */
+  reset(): void;
 }
 
 /** Where the scan of a start line stands between two calls. */
@@ -52,12 +56,17 @@ export type HeadError = FieldSectionError | "head_too_large";
 
 const MORE = { kind: "more" } as const;
 
-/** Makes a parser of one head by a grammar. Nothing of a head is believed before the whole of it is valid. */
+/**
+ * Makes a parser of heads by a grammar. Nothing of a head is believed before the
+ * whole of it is valid. `lends`: what it gives is to be used before it reads on,
+ * and while the bytes are there.
+ */
 export function createHeadParser<T, Code extends string>(
   grammar: HeadGrammar<T, Code>,
   limits: HeadLimits,
+  lends = false,
 ): HeadParser<T, Code | HeadError> {
-  return new GrammarParser(grammar, limits);
+  return new GrammarParser(grammar, limits, lends);
 }
 
 class GrammarParser<T, Code extends string> implements HeadParser<T, Code | HeadError> {
@@ -65,10 +74,12 @@ class GrammarParser<T, Code extends string> implements HeadParser<T, Code | Head
   readonly #limits: HeadLimits;
   readonly #line: StartLineScan = { pos: 0, step: 0, marks: [] };
   readonly #section: FieldSectionScan = createFieldSectionScan(IN_START_LINE);
+  readonly #lends: boolean;
   #start = 0;
 
-  constructor(grammar: HeadGrammar<T, Code>, limits: HeadLimits) {
+  constructor(grammar: HeadGrammar<T, Code>, limits: HeadLimits, lends: boolean) {
     this.#grammar = grammar;
+    this.#lends = lends;
     this.#limits = limits;
   }
 
@@ -79,6 +90,7 @@ class GrammarParser<T, Code extends string> implements HeadParser<T, Code | Head
     const { maxBytes, maxFields } = this.#limits;
     const end = Math.min(bytes.length, maxBytes);
     if (section.pos === IN_START_LINE) {
+      if (this.#lends && section.marks.length > 0) clearFields(section);
       const outcome = grammar.scanStartLine(line, bytes, end);
       if (outcome === "more") return end < maxBytes ? MORE : { kind: "bad", code: grammar.startLineTooLong, at: end };
       if (outcome !== "done") return { kind: "bad", code: outcome, at: line.pos };
@@ -89,13 +101,25 @@ class GrammarParser<T, Code extends string> implements HeadParser<T, Code | Head
     if (outcome === "more") return end < maxBytes ? MORE : { kind: "bad", code: "head_too_large", at: end };
     if (outcome !== "done") return { kind: "bad", code: outcome, at: section.pos };
     const used = section.pos;
-    const octets = copyHead(bytes, used);
-    const value = grammar.build(octets, line.marks, this.#start, takeFields(section, octets));
-    line.pos = 0;
-    line.step = 0;
-    line.marks.length = 0;
-    section.pos = IN_START_LINE;
+    const octets = this.#lends ? bytes : copyHead(bytes, used);
+    const value = grammar.build(octets, line.marks, this.#start, takeFields(section, octets, this.#lends));
+    this.#expectLine();
     return { kind: "done", value, used };
+  }
+
+  reset(): void {
+    const section = this.#section;
+    if (this.#line.pos === 0 && section.pos === IN_START_LINE) return;
+    this.#expectLine();
+    section.step = 0;
+    clearFields(section);
+  }
+
+  #expectLine(): void {
+    this.#line.pos = 0;
+    this.#line.step = 0;
+    this.#line.marks.length = 0;
+    this.#section.pos = IN_START_LINE;
   }
 }
 

@@ -9,7 +9,7 @@ import {
   NEVER_NOMINATED,
   NOT_IN_TRAILERS,
 } from "./field-names.ts";
-import { bitOf, encodeFields, type Fields, getTokens } from "./fields.ts";
+import { encodeFields, type Fields, getTokens } from "./fields.ts";
 
 /**
  * Why a message's hop-by-hop fields cannot be told from the others.
@@ -38,16 +38,11 @@ const keepAlive = encodeLower("keep-alive");
 export function stripHopByHop(fields: Fields, dropped = 0): HopByHopResult {
   const nominated = fields.has(CONNECTION) ? readNominated(fields) : NOBODY;
   if (typeof nominated === "string") return { kind: "bad", code: nominated };
-  const gone = hopByHop | dropped;
+  const left = fields.without(hopByHop | dropped);
   const kept =
-    (fields.seen & gone) === 0
-      ? fields
-      : fields.select((id, index) => {
-          if ((bitOf(id) & gone) !== 0) return false;
-          return (
-            nominated.length === 0 || hasFlag(id, END_TO_END) || !nominated.includes(fields.nameAt(index).toLowerCase())
-          );
-        });
+    nominated.length === 0
+      ? left
+      : left.select((id, index) => hasFlag(id, END_TO_END) || !nominated.includes(left.nameAt(index).toLowerCase()));
   return { kind: "done", fields: kept.exact ? kept : encodeFields([...kept]) };
 }
 

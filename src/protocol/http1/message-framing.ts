@@ -1,5 +1,5 @@
 import { CONTENT_LENGTH, encodeLower, TRANSFER_ENCODING } from "./field-names.ts";
-import { encodeFields, type Fields, splitList } from "./fields.ts";
+import { type Fields, splitList, withValue } from "./fields.ts";
 import { DIGIT, octetClass } from "./octets.ts";
 import type { RequestHead } from "./request-head.ts";
 import type { ResponseHead } from "./response-head.ts";
@@ -93,11 +93,7 @@ export function canonicaliseLength(fields: Fields): Fields {
   const start = fields.valueStart(first);
   const length = fields.valueEnd(first) - start;
   if (isOnly && readDigits(fields, first) >= 0 && (fields.octets[start] !== ZERO || length === 1)) return fields;
-  return encodeFields(
-    [...fields.select((id, index) => id !== CONTENT_LENGTH || index === first)].map((field, index) =>
-      index === first ? { name: field.name, value: String(Number.parseInt(field.value, 10)) } : field,
-    ),
-  );
+  return withValue(fields, CONTENT_LENGTH, String(Number.parseInt(fields.valueAt(first), 10)));
 }
 
 type Length = { readonly kind: "length"; readonly length: number } | BadFraming;

@@ -89,8 +89,11 @@ const grammar: HeadGrammar<ResponseHead, ResponseHeadError> = {
 };
 
 /** Makes a parser for response heads that arrive in parts. */
-export function createResponseHeadParser(limits: HeadLimits): HeadParser<ResponseHead, ResponseHeadError> {
-  return createHeadParser(grammar, limits);
+export function createResponseHeadParser(
+  limits: HeadLimits,
+  lends = false,
+): HeadParser<ResponseHead, ResponseHeadError> {
+  return createHeadParser(grammar, limits, lends);
 }
 
 /**

@@ -1,18 +1,31 @@
 import type { LineReading } from "../../protocol/http1/field-section.ts";
-import { type ChunkedError, type ChunkedLimits, createChunkedDecoder } from "../../protocol/http1/chunked-decoder.ts";
+import {
+  type ChunkedDecoder,
+  type ChunkedError,
+  type ChunkedLimits,
+  createChunkedDecoder,
+} from "../../protocol/http1/chunked-decoder.ts";
 
 /**
- * What some bytes of a body gave. `output` is what to pass on, possibly a view
- * of the bytes. What follows `used` is not of this body.
+ * What some bytes of a body gave. Octets `from` to `to` of `output` are to be
+ * passed on; it may be the bytes themselves, and a view would cost more than the
+ * rest. What follows `used` is not of this body.
  */
 export type BodyStep =
-  | { readonly kind: "more"; readonly output: Uint8Array }
-  | { readonly kind: "done"; readonly output: Uint8Array; readonly used: number }
+  | { readonly kind: "more"; readonly output: Uint8Array; readonly from: number; readonly to: number }
+  | {
+      readonly kind: "done";
+      readonly output: Uint8Array;
+      readonly from: number;
+      readonly to: number;
+      readonly used: number;
+    }
   | { readonly kind: "bad"; readonly code: ChunkedError };
 
 /** Finds the end of a body while it passes. */
 export interface BodyReader {
-  push(bytes: Uint8Array): BodyStep;
+  /** Takes the bytes from offset `from` on. */
+  push(bytes: Uint8Array, from?: number): BodyStep;
 }
 
 export type BodyFraming =
@@ -44,7 +57,7 @@ export function createBodyReader(
     case "length":
       return framing.length === 0 ? undefined : new LengthReader(framing.length);
     case "chunked":
-      return createChunkedDecoder(CHUNKED_LIMITS, chunkedAs, reading);
+      return new ChunkedReader(createChunkedDecoder(CHUNKED_LIMITS, chunkedAs, reading));
     case "until-close":
       return endless;
     default:
@@ -59,16 +72,37 @@ class LengthReader implements BodyReader {
     this.#remaining = length;
   }
 
-  push(bytes: Uint8Array): BodyStep {
+  push(bytes: Uint8Array, from = 0): BodyStep {
     const remaining = this.#remaining;
-    if (bytes.length < remaining) {
-      this.#remaining = remaining - bytes.length;
-      return { kind: "more", output: bytes };
+    const length = bytes.length - from;
+    if (length < remaining) {
+      this.#remaining = remaining - length;
+      return { kind: "more", output: bytes, from, to: bytes.length };
     }
     this.#remaining = 0;
-    const output = bytes.length === remaining ? bytes : bytes.subarray(0, remaining);
-    return { kind: "done", output, used: remaining };
+    const to = from + remaining;
+    return { kind: "done", output: bytes, from, to, used: to };
   }
 }
 
-const endless: BodyReader = { push: (bytes) => ({ kind: "more", output: bytes }) };
+class ChunkedReader implements BodyReader {
+  readonly #decoder: ChunkedDecoder;
+
+  constructor(decoder: ChunkedDecoder) {
+    this.#decoder = decoder;
+  }
+
+  push(bytes: Uint8Array, from = 0): BodyStep {
+    const step = this.#decoder.push(from === 0 ? bytes : bytes.subarray(from));
+    if (step.kind === "bad") return step;
+    const { output } = step;
+    const to = output.length;
+    return step.kind === "more"
+      ? { kind: "more", output, from: 0, to }
+      : { kind: "done", output, from: 0, to, used: from + step.used };
+  }
+}
+
+const endless: BodyReader = {
+  push: (bytes, from = 0) => ({ kind: "more", output: bytes, from, to: bytes.length }),
+};

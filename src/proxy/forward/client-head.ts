@@ -3,13 +3,12 @@ import { bitOf, type Fields } from "../../protocol/http1/fields.ts";
 import { stripHopByHop } from "../../protocol/http1/hop-by-hop.ts";
 import { canonicaliseLength } from "../../protocol/http1/message-framing.ts";
 import type { ResponseHead } from "../../protocol/http1/response-head.ts";
-import type { DateClock } from "./date-clock.ts";
-import { HeadToWrite } from "./head-to-write.ts";
-import { formatVia } from "./via.ts";
+import type { OwnLines } from "./own-lines.ts";
+import { ForwardedHead, type HeadToWrite } from "./head-to-write.ts";
 
 export interface ClientHeadOptions {
   readonly via: string;
-  readonly clock: DateClock;
+  readonly lines: OwnLines;
   /** The body goes on in chunks, or would (RFC 9112 §6.1 lets HEAD and 304 say so). */
   readonly chunked: boolean;
   /** The client's connection ends after this response. */
@@ -40,10 +39,10 @@ export function formatClientHead(head: ResponseHead, options: ClientHeadOptions)
   else if (options.bound) after += formatBound(options.close);
   else if (options.close) after += "Connection: close\r\n";
   // RFC 9110 §6.6.1: who forwards a response that has no Date gives it one.
-  if (status >= 200 && !fields.has(DATE)) after += `Date: ${options.clock.now()}\r\n`;
-  after += `Via: ${formatVia(head.version, options.via)}\r\n\r\n`;
-  if (head.exactLine > 0) return { ok: true, head: new HeadToWrite("", fields, after, head) };
-  return { ok: true, head: new HeadToWrite(`HTTP/1.1 ${status} ${head.reason}\r\n`, fields, after) };
+  if (status >= 200 && !fields.has(DATE)) after += `Date: ${options.lines.now()}\r\n`;
+  after += options.lines.end(head.version, options.via);
+  if (head.exactLine > 0) return { ok: true, head: new ForwardedHead("", fields, after, head) };
+  return { ok: true, head: new ForwardedHead(`HTTP/1.1 ${status} ${head.reason}\r\n`, fields, after) };
 }
 
 function formatBound(close: boolean): string {

@@ -15,15 +15,13 @@ import {
 import type { HeadParser } from "../../protocol/http1/head-parser.ts";
 import type { Failure, FailureDetail } from "../failure.ts";
 import type { ForwardRequest } from "../handshake/forward-request.ts";
-import type { BegunAnswer } from "./begun.ts";
 import { type BodyReader, createBodyReader } from "./body-reader.ts";
 import { formatClientHead } from "./client-head.ts";
 import { wasCut } from "../../net/runtime/secure-socket.ts";
 import { HeldBytes } from "./held-bytes.ts";
-import type { DateClock } from "./date-clock.ts";
+import type { OwnLines } from "./own-lines.ts";
+import type { Flow } from "./flow.ts";
 import type { HeadToWrite } from "./head-to-write.ts";
-import type { Outlet } from "./outlet.ts";
-import { viewBytes } from "./scratch.ts";
 
 /** Whom a download tells what happens at the origin's side. */
 export interface DownloadOwner {
@@ -47,16 +45,15 @@ export interface DownloadOwner {
 }
 
 export interface DownloadOptions {
-  readonly request: ForwardRequest;
+  readonly request: Pick<ForwardRequest, "head" | "upgrade">;
   /** Our name in Via. */
   readonly via: string;
-  readonly clock: DateClock;
   /** Whether an upstream was asked to forward, and not the origin itself. */
   readonly asksUpstream: boolean;
 }
 
 /** As many as a large set of cookies needs; four times what servers send by default. */
-export const HEAD_LIMITS = { maxBytes: 64 * 1024, maxFields: 256 };
+const HEAD_LIMITS = { maxBytes: 64 * 1024, maxFields: 256 };
 
 /** Informational responses before a final one: room for progress reports, an end for a flood. */
 const MAX_INTERIM = 256;
@@ -78,15 +75,14 @@ export class Download implements ConnSink {
   /** The origin asks for credentials that belong to its connection (`NTLM`, `Negotiate`). */
   bindsOrigin = false;
   readonly #owner: DownloadOwner;
-  readonly #origin: Conn;
-  readonly #outlet: Outlet;
-  readonly #request: ForwardRequest;
-  readonly #own: { readonly via: string; readonly clock: DateClock };
-  readonly #asksUpstream: boolean;
+  readonly #flow: Flow;
+  readonly #lines: OwnLines;
   readonly #held = new HeldBytes();
+  readonly #parser: HeadParser<ResponseHead, ResponseHeadError> = createResponseHeadParser(HEAD_LIMITS, true);
+  #origin!: Conn;
+  #options!: DownloadOptions;
   /** Whether the final head is still to come. */
   #awaitsHead = true;
-  readonly #parser: HeadParser<ResponseHead, ResponseHeadError> = createResponseHeadParser(HEAD_LIMITS);
   #body: BodyReader | undefined;
   #interim = 0;
   /** The origin's FIN is the end of the body. */
@@ -94,22 +90,30 @@ export class Download implements ConnSink {
   #ended = false;
   #endHeld = false;
 
-  constructor(owner: DownloadOwner, origin: Conn, outlet: Outlet, options: DownloadOptions) {
+  constructor(owner: DownloadOwner, flow: Flow, lines: OwnLines) {
     this.#owner = owner;
-    this.#origin = origin;
-    this.#outlet = outlet;
-    this.#request = options.request;
-    this.#own = { via: options.via, clock: options.clock };
-    this.#asksUpstream = options.asksUpstream;
+    this.#flow = flow;
+    this.#lines = lines;
   }
 
-  /** Goes on for somebody else, who has written the head of the response. */
-  takeOver({ status, body, keepsOrigin }: BegunAnswer): void {
-    this.#awaitsHead = false;
-    this.#body = body;
-    this.status = status;
-    this.done = body === undefined;
-    this.keepsOrigin = keepsOrigin;
+  /** Prepares for another response. */
+  prepare(origin: Conn, options: DownloadOptions): void {
+    this.status = undefined;
+    this.done = false;
+    this.endsByClose = false;
+    this.switched = false;
+    this.keepsOrigin = false;
+    this.bindsOrigin = false;
+    this.#held.clear();
+    this.#parser.reset();
+    this.#origin = origin;
+    this.#options = options;
+    this.#awaitsHead = true;
+    this.#body = undefined;
+    this.#interim = 0;
+    this.#endsWithOrigin = false;
+    this.#ended = false;
+    this.#endHeld = false;
   }
 
   /** Leaves the origin's connection detached. */
@@ -121,7 +125,7 @@ export class Download implements ConnSink {
 
   data(chunk: Uint8Array): void {
     if (this.#awaitsHead) this.#readHead(chunk);
-    else if (this.#body !== undefined) this.#readBody(undefined, chunk, this.#body);
+    else if (this.#body !== undefined) this.#readBody(undefined, chunk, 0, this.#body);
     else if (this.switched) this.#held.append(chunk);
     // More than the response: whatever it is, nobody asked for it.
     else this.keepsOrigin = false;
@@ -129,7 +133,7 @@ export class Download implements ConnSink {
 
   end(): void {
     // Behind what the client has not taken yet: a connection that was paused in time would not have said it.
-    if (this.#outlet.empty) this.#finish(false);
+    if (this.#flow.empty) this.#finish(false);
     else this.#endHeld = true;
   }
 
@@ -161,23 +165,23 @@ export class Download implements ConnSink {
       return;
     }
     this.#held.clear();
-    const rest = parsed.used === bytes.length ? NOTHING : viewBytes(bytes, parsed.used, bytes.length);
     const { status } = parsed.value;
-    if (status === 101) this.#switch(parsed.value, rest);
-    else if (status < 200) this.#passInterim(parsed.value, rest);
-    else this.#answer(parsed.value, rest);
+    if (status === 101) this.#switch(parsed.value, bytes, parsed.used);
+    else if (status < 200) this.#passInterim(parsed.value, bytes, parsed.used);
+    else this.#answer(parsed.value, bytes, parsed.used);
   }
 
   /** RFC 9110 §15.2: passed on to all who know 1xx. */
-  #passInterim(head: ResponseHead, rest: Uint8Array): void {
+  #passInterim(head: ResponseHead, bytes: Uint8Array, used: number): void {
     this.#interim += 1;
     if (this.#interim > MAX_INTERIM) {
       this.#owner.failResponse({ detail: "bad_response", note: "too many informational responses" });
       return;
     }
-    if (this.#request.head.version === "1.1") {
+    if (this.#options.request.head.version === "1.1") {
       const formatted = formatClientHead(head, {
-        ...this.#own,
+        via: this.#options.via,
+        lines: this.#lines,
         chunked: false,
         close: false,
         bound: false,
@@ -186,20 +190,21 @@ export class Download implements ConnSink {
         this.#owner.failResponse({ detail: "bad_response", note: formatted.code });
         return;
       }
-      this.#outlet.writeHead(formatted.head, NOTHING);
+      this.#flow.writeHead(formatted.head, NOTHING);
     }
-    if (rest.length > 0) this.#readHead(rest);
+    if (used < bytes.length) this.#readHead(bytes.subarray(used));
   }
 
   /** RFC 9110 §15.2.2: only who was asked may switch. */
-  #switch(head: ResponseHead, rest: Uint8Array): void {
+  #switch(head: ResponseHead, bytes: Uint8Array, used: number): void {
     const formatted = formatClientHead(head, {
-      ...this.#own,
+      via: this.#options.via,
+      lines: this.#lines,
       chunked: false,
       close: false,
       bound: false,
     });
-    if (this.#request.upgrade === undefined || !formatted.ok) {
+    if (this.#options.request.upgrade === undefined || !formatted.ok) {
       const note = formatted.ok ? "101 that nobody asked for" : formatted.code;
       this.#owner.failResponse({ detail: "bad_response", note });
       return;
@@ -208,13 +213,13 @@ export class Download implements ConnSink {
     this.switched = true;
     this.done = true;
     this.status = head.status;
-    if (rest.length > 0) this.#held.append(rest);
-    this.#outlet.writeHead(formatted.head, NOTHING);
+    if (used < bytes.length) this.#held.append(bytes.subarray(used));
+    this.#flow.writeHead(formatted.head, NOTHING);
     this.#owner.downloaded();
   }
 
-  #answer(head: ResponseHead, rest: Uint8Array): void {
-    const { head: requestHead } = this.#request;
+  #answer(head: ResponseHead, bytes: Uint8Array, used: number): void {
+    const { head: requestHead } = this.#options.request;
     const framing = frameResponse(head, requestHead.method);
     if (framing.kind === "bad" || framing.kind === "tunnel") {
       const note = framing.kind === "bad" ? framing.code : "no tunnel was asked for";
@@ -231,46 +236,53 @@ export class Download implements ConnSink {
     this.#endsWithOrigin = framing.kind === "until-close";
     this.endsByClose = this.#endsWithOrigin || (framing.kind === "chunked" && !knowsChunks);
     const formatted = formatClientHead(head, {
-      ...this.#own,
+      via: this.#options.via,
+      lines: this.#lines,
       chunked: knowsChunks && saysChunked(head, framing),
       close: this.endsByClose || this.#owner.closesClient(),
       // Who is asked to forward keeps the connection to the origin, and says whether it is the client's own.
-      bound: this.bindsOrigin && (!this.#asksUpstream || supportsConnectionAuth(head)),
+      bound: this.bindsOrigin && (!this.#options.asksUpstream || supportsConnectionAuth(head)),
     });
     if (!formatted.ok) {
       this.#owner.failResponse({ detail: "bad_response", note: formatted.code });
       return;
     }
     const body = createBodyReader(framing, knowsChunks ? "chunks" : "data", "tolerant");
-    this.#begin(head.status, formatted.head, body, rest);
+    this.#begin(head.status, formatted.head, body, bytes, used);
   }
 
   /** Writes the final head, and what there is of the body behind it. */
-  #begin(status: number, head: HeadToWrite, body: BodyReader | undefined, rest: Uint8Array): void {
+  #begin(status: number, head: HeadToWrite, body: BodyReader | undefined, bytes: Uint8Array, used: number): void {
     this.#awaitsHead = false;
     this.#body = body;
     if (body !== undefined) {
-      this.#readBody(head, rest, body, status);
+      this.#readBody(head, bytes, used, body, status);
       return;
     }
-    if (rest.length > 0) this.keepsOrigin = false;
+    if (used < bytes.length) this.keepsOrigin = false;
     this.status = status;
-    this.#outlet.writeHead(head, NOTHING);
+    this.#flow.writeHead(head, NOTHING);
     this.#complete();
   }
 
-  /** Passes on what there is of the body; with the head in front of it when that is not written yet. */
-  #readBody(head: HeadToWrite | undefined, bytes: Uint8Array, body: BodyReader, status = this.status): void {
+  /** Passes on what there is of the body from an offset on; with the head in front of it when that is not written yet. */
+  #readBody(
+    head: HeadToWrite | undefined,
+    bytes: Uint8Array,
+    from: number,
+    body: BodyReader,
+    status = this.status,
+  ): void {
     this.#owner.touch();
-    const step = body.push(bytes);
+    const step = body.push(bytes, from);
     if (step.kind === "bad") {
       this.#owner.failResponse({ detail: "bad_response", note: step.code });
       return;
     }
     // Not before: a body that is malformed at once can still be refused.
     this.status = status;
-    if (head === undefined) this.#outlet.write(step.output);
-    else this.#outlet.writeHead(head, step.output);
+    if (head === undefined) this.#flow.writePart(step.output, step.from, step.to);
+    else this.#flow.writeHead(head, step.output, step.from, step.to);
     if (step.kind === "more") {
       if (head !== undefined) this.#owner.answering();
       return;
@@ -282,7 +294,7 @@ export class Download implements ConnSink {
 
   /** A 407 is between us and an upstream; from an origin it is nothing, and no client is to show its password for it. */
   #take407(head: ResponseHead): void {
-    if (this.#asksUpstream) this.#owner.challenged(head.fields.getAll(PROXY_AUTHENTICATE));
+    if (this.#options.asksUpstream) this.#owner.challenged(head.fields.getAll(PROXY_AUTHENTICATE));
     else this.#owner.failResponse({ detail: "bad_response", note: "407 from an origin", receivedStatus: 407 });
   }
 

@@ -3,15 +3,13 @@ import { readTlsAlert } from "../../net/runtime/secure-socket.ts";
 import type { Failure } from "../failure.ts";
 import type { ForwardRequest } from "../handshake/forward-request.ts";
 import type { Session } from "../session.ts";
-import { unwatchIdle, watchIdle } from "../tunnel/idle-watch.ts";
-import type { Begun, ExchangeEvent } from "./begun.ts";
+import { ACTIVE } from "../tunnel/idle-watch.ts";
 import { createBodyReader } from "./body-reader.ts";
 import { Download, type DownloadOwner } from "./download.ts";
-import type { DateClock } from "./date-clock.ts";
-import type { Endable, RequestUnderWay } from "./forwarding.ts";
+import { Deadline } from "./deadline.ts";
+import { Flow } from "./flow.ts";
+import type { Endable, Forwarding, RequestUnderWay } from "./forwarding.ts";
 import type { HeadToWrite } from "./head-to-write.ts";
-import { Outlet } from "./outlet.ts";
-import type { Scratch } from "./scratch.ts";
 import { Upload, type UploadOwner } from "./upload.ts";
 
 /** How one exchange ended. Both connections are detached then. */
@@ -36,12 +34,10 @@ export type ExchangeEnd =
 
 export interface ExchangeOptions {
   readonly session: Session;
-  readonly request: ForwardRequest;
+  readonly request: Pick<ForwardRequest, "head" | "framing" | "upgrade" | "keepsClient">;
   /** The head that the origin gets. */
-  readonly head: HeadToWrite;
+  readonly outgoing: HeadToWrite;
   readonly via: string;
-  readonly scratch: Scratch;
-  readonly clock: DateClock;
   /** Whether an upstream is asked to forward, and not the origin itself. */
   readonly asksUpstream: boolean;
   /** Whether the request is kept, as far as it is short, for a second try. */
@@ -57,10 +53,18 @@ export interface ExchangeOptions {
   readonly waitedMs: number;
   /** The client sent FIN during another try. */
   readonly isClientDone: boolean;
+}
+
+/** Whoever has a request carried out. */
+export interface ExchangeOwner {
+  ended(end: ExchangeEnd): void;
+}
+
+/** What the exchanges of a daemon share. */
+export interface ExchangeServices {
+  readonly forwarding: Pick<Forwarding, "scratch" | "lines" | "exchanges">;
   /** Whether the proxy is shutting down, so that the client is told to go. */
-  readonly isEnding: () => boolean;
-  /** What of it was done already. */
-  readonly begun?: Begun | undefined;
+  readonly draining: boolean;
 }
 
 /** How long a client that sent FIN is waited for before it is asked whether it is there at all. */
@@ -73,50 +77,74 @@ const PROBE_MS = 1000;
 const probe = Buffer.from("HTTP/1.1 102 Processing\r\n\r\n", "latin1");
 
 /**
- * One request and its response, between two detached connections. Both ways at
- * once: an origin may answer before it has read the request, and stop reading.
+ * A request and its response between two detached connections, and then another
+ * one of the same client. Both directions at once: an origin may answer before it
+ * has read the request, and stop reading.
  */
 export class Exchange implements UploadOwner, DownloadOwner, Endable {
-  readonly done: Promise<ExchangeEnd>;
-  /** Monotonic milliseconds. */
-  lastActivity = 0;
   readonly #client: Conn;
-  readonly #origin: Conn;
-  readonly #options: ExchangeOptions;
-  readonly #up: Outlet;
-  readonly #down: Outlet;
+  readonly #services: ExchangeServices;
+  readonly #up: Flow;
+  readonly #down: Flow;
   readonly #upload: Upload;
   readonly #download: Download;
-  #resolve!: (end: ExchangeEnd) => void;
-  #over = false;
-  #watchedMs = 0;
+  /** For anything to move, and for the final response to begin. */
+  readonly #movement = new Deadline(() => this.#expire());
+  readonly #response = new Deadline(() => this.#expire());
+  #origin!: Conn;
+  #options!: ExchangeOptions;
+  #owner!: ExchangeOwner;
+  #over = true;
   /** Whether the final response is waited for: nothing that moves meanwhile counts. */
   #awaits = false;
+  /** In monotonic milliseconds; earlier by what other tries have used up. */
+  #awaitedSince = 0;
   #probeTimer: Timer | undefined;
   /** The head said that the client's connection ends. */
   #closesClient = false;
 
-  constructor(client: Conn, origin: Conn, options: ExchangeOptions) {
-    const { request, head, idleMs, begun } = options;
+  constructor(client: Conn, services: ExchangeServices) {
+    const { scratch, lines } = services.forwarding;
     this.#client = client;
+    this.#services = services;
+    this.#up = new Flow(scratch);
+    this.#down = new Flow(scratch);
+    this.#upload = new Upload(this, client, this.#up);
+    this.#download = new Download(this, this.#down, lines);
+    services.forwarding.exchanges.add(this);
+  }
+
+  /** Begins a request. `owner` is told how it ended, which may be before this returns. */
+  begin(origin: Conn, options: ExchangeOptions, owner: ExchangeOwner): void {
+    const { request, outgoing, isClientDone, keepsRequest, session } = options;
     this.#origin = origin;
     this.#options = options;
-    this.done = new Promise((resolve) => {
-      this.#resolve = resolve;
-    });
-    this.#up = new Outlet(client, origin, options.scratch);
-    this.#down = new Outlet(origin, client, options.scratch);
-    const unwritten = begun === undefined ? head : undefined;
-    this.#upload = new Upload(this, client, this.#up, unwritten, createBodyReader(request.framing, "chunks", "strict"));
-    if (options.keepsRequest) this.#upload.keep();
-    this.#download = new Download(this, origin, this.#down, options);
-    if (this.#upload.done && begun?.answer === undefined) this.#await();
-    else this.#watch(idleMs);
-    if (begun !== undefined) this.#takeOver(begun);
+    this.#owner = owner;
+    this.#over = false;
+    this.#awaits = false;
+    this.#closesClient = false;
+    this.#up.begin(this.#client, origin);
+    this.#down.begin(origin, this.#client);
+    this.#upload.prepare(outgoing, createBodyReader(request.framing, "chunks", "strict"));
+    if (keepsRequest) this.#upload.keep();
+    this.#download.prepare(origin, options);
+    if (this.#upload.done) this.#await(session.stageSince);
+    else this.#move();
     this.#upload.begin();
     if (!this.#over) origin.attach(this.#download);
-    if (begun !== undefined && !this.#over) this.#goOn(begun);
-    if (options.isClientDone && !this.#over) this.#upload.end();
+    if (isClientDone && !this.#over) this.#upload.end();
+  }
+
+  /** Carries out a request. */
+  carry(origin: Conn, options: ExchangeOptions): Promise<ExchangeEnd> {
+    return new Promise((resolve) => this.begin(origin, options, { ended: resolve }));
+  }
+
+  /** The client's connection carries no more requests. */
+  release(): void {
+    this.#movement.leave();
+    this.#response.leave();
+    this.#services.forwarding.exchanges.delete(this);
   }
 
   /** The status that the client was sent. */
@@ -126,7 +154,7 @@ export class Exchange implements UploadOwner, DownloadOwner, Endable {
 
   /** Milliseconds that the final response was waited for, with those of other tries. */
   get waitedMs(): number {
-    return this.#awaits ? performance.now() - this.lastActivity : this.#options.waitedMs;
+    return this.#awaits ? performance.now() - this.#awaitedSince : this.#options.waitedMs;
   }
 
   /** Whether the client sent FIN. */
@@ -139,8 +167,8 @@ export class Exchange implements UploadOwner, DownloadOwner, Endable {
     return { up: this.#up.bytes, down: this.#down.bytes };
   }
 
-  look(): RequestUnderWay {
-    return { session: this.#options.session, ...this.bytes() };
+  look(): RequestUnderWay | undefined {
+    return this.#over ? undefined : { session: this.#options.session, ...this.bytes() };
   }
 
   /** Ends it at once, on both sides. */
@@ -151,7 +179,7 @@ export class Exchange implements UploadOwner, DownloadOwner, Endable {
   // What the upload tells.
 
   touch(): void {
-    if (!this.#awaits) this.lastActivity = performance.now();
+    if (!this.#awaits && !this.#over) this.#movement.lastActivity = ACTIVE;
   }
 
   uploaded(): void {
@@ -187,15 +215,16 @@ export class Exchange implements UploadOwner, DownloadOwner, Endable {
   // What the download tells.
 
   closesClient(): boolean {
-    const { request, isEnding } = this.#options;
-    this.#closesClient = !request.keepsClient || isEnding() || (!this.#upload.done && !this.#download.keepsOrigin);
+    const { request } = this.#options;
+    this.#closesClient =
+      !request.keepsClient || this.#services.draining || (!this.#upload.done && !this.#download.keepsOrigin);
     return this.#closesClient;
   }
 
   answering(): void {
     this.#upload.forget();
     this.#awaits = false;
-    this.#watch(this.#options.idleMs);
+    this.#move();
   }
 
   downloaded(): void {
@@ -250,7 +279,7 @@ export class Exchange implements UploadOwner, DownloadOwner, Endable {
     // Else the origin has answered and reads on: the request is brought to its end.
   }
 
-  expire(): void {
+  #expire(): void {
     if (this.#download.done && this.#down.empty) this.#finish({ kind: "done", ...NOTHING_KEPT });
     else if (this.#download.status !== undefined)
       this.#fail({ detail: "response_incomplete", note: "nothing moved for too long" });
@@ -278,72 +307,34 @@ export class Exchange implements UploadOwner, DownloadOwner, Endable {
   #finish(end: ExchangeEnd): void {
     if (this.#over) return;
     this.#over = true;
-    unwatchIdle(this, this.#watchedMs);
+    this.#movement.disarm();
+    this.#response.disarm();
     clearTimeout(this.#probeTimer);
     this.#upload.release();
     this.#download.release();
     if (end.kind !== "done" && end.kind !== "switched") this.#origin.reset();
-    this.#resolve(end);
-  }
-
-  /** Brings it to where it was. */
-  #takeOver({ since, sent, unsent, answer }: Begun): void {
-    this.lastActivity = since;
-    this.#up.takeOver(sent, unsent);
-    if (answer === undefined) return;
-    this.#download.takeOver(answer);
-    this.#down.takeOver(answer.sent, answer.unsent);
-  }
-
-  /** Makes up for what may have been told meanwhile: that there is room again, and the event. */
-  #goOn({ answer, event }: Begun): void {
-    this.#up.flush();
-    if (!this.#down.empty) this.#origin.pause();
-    if (answer !== undefined) this.flushDown();
-    if (event !== undefined) this.#tell(event);
-  }
-
-  #tell(event: ExchangeEvent): void {
-    switch (event) {
-      case "client_ended":
-        this.#upload.end();
-        break;
-      case "client_gone":
-        this.#upload.close();
-        break;
-      case "origin_ended":
-        this.#download.end();
-        break;
-      case "origin_closed":
-      case "origin_reset":
-        this.#download.close(event === "origin_reset");
-        break;
-      case "expired":
-        this.expire();
-        break;
-      default:
-        this.abort(event);
-    }
+    this.#owner.ended(end);
   }
 
   /** The whole request was handed on: from now on the response is due. */
   #awaitWhole(): void {
     if (!this.#over && !this.#awaits && this.#upload.done && this.#up.empty && this.#download.status === undefined)
-      this.#await();
+      this.#await(performance.now());
   }
 
-  #await(): void {
+  /** From now on the response is due. */
+  #await(now: number): void {
     const { responseMs, waitedMs } = this.#options;
-    this.#watch(responseMs);
-    this.lastActivity -= waitedMs;
+    this.#movement.disarm();
+    this.#awaitedSince = now - waitedMs;
+    this.#response.arm(responseMs, this.#awaitedSince);
     this.#awaits = true;
   }
 
-  #watch(ms: number): void {
-    unwatchIdle(this, this.#watchedMs);
-    this.touch();
-    this.#watchedMs = ms;
-    watchIdle(this, ms);
+  /** From now on anything has to move. */
+  #move(): void {
+    this.#response.disarm();
+    this.#movement.arm(this.#options.idleMs, ACTIVE);
   }
 }
 

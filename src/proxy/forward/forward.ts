@@ -10,10 +10,11 @@ import type { Route } from "../route/route.ts";
 import type { Services } from "../services.ts";
 import { enterStage, type Session } from "../session.ts";
 import { answerHere } from "./answer-here.ts";
-import type { Begun } from "./begun.ts";
-import { Exchange, type ExchangeEnd } from "./exchange.ts";
+import type { Exchange, ExchangeEnd } from "./exchange.ts";
 import { formatAbsoluteTarget, formatOriginHead } from "./origin-head.ts";
-import { closeOrigin, type Origin } from "./origin-pool.ts";
+import type { ForwardSettings } from "./forward-settings.ts";
+import type { Forwarding } from "./forwarding.ts";
+import { closeOrigin, type Keeping, type Origin } from "./origin-pool.ts";
 import { planWay, type Way } from "./plan-way.ts";
 import { MAX_KEPT } from "./upload.ts";
 import { hasPassed } from "./via.ts";
@@ -43,43 +44,42 @@ const idempotent: ReadonlySet<string> = new Set([
   "SEARCH",
 ]);
 
-/** Carries out one request, or goes on with one that was begun: along its route to the origin, and the response back. */
-export async function forward(
-  session: Session,
-  client: Conn,
-  request: ForwardRequest,
-  authorized: Authorized,
-  route: Route,
-  services: Services,
-  begun?: Begun,
-): Promise<ForwardEnd> {
+/** A request that is to be carried out: what the stages before have found. */
+export interface ForwardTask {
+  readonly session: Session;
+  readonly client: Conn;
+  readonly request: ForwardRequest;
+  readonly authorized: Authorized;
+  readonly route: Route;
+  readonly services: Services;
+  /** Of the client's connection. */
+  readonly exchange: Exchange;
+  /** The first try, when that was made by a plan. */
+  readonly begun?: { readonly origin: Origin; readonly end: ExchangeEnd };
+}
+
+/** Carries out one request: along its route to the origin, and the response back. */
+export async function forward(task: ForwardTask): Promise<ForwardEnd> {
+  const { session, client, request, route, authorized, begun } = task;
   const settings = session.runtime.forward;
   if (hasPassed(request.head.fields, settings.via)) return failed({ detail: "proxy_loop", note: "by Via" });
   if (request.scheme === "https" && !settings.httpsOverPlain && !isPrivate(session, client)) {
     return failed({ detail: "https_in_clear" });
   }
   if (request.maxForwards === 0) return answer(session, client, request);
-  const way = planWay(session, request, route, authorized, settings);
-  const errand: Errand = {
-    session,
-    client,
-    request,
-    authorized,
-    route,
-    services,
-    way,
-    waitedMs: 0,
-    isClientDone: false,
-  };
+  const way = planWay({ traveller: session, request, route, authorized, settings }, task.services.forwarding.numbers);
+  const errand: Errand = { ...task, way, waitedMs: 0, isClientDone: false };
   const kept = begun?.origin ?? takeKept(errand);
+  let end = begun === undefined ? undefined : noteTry(errand, begun.end);
   let reached = kept === undefined ? await reach(errand) : succeed(kept);
   for (;;) {
     if (!reached.ok) return failed(reached.failure);
     const origin = reached.value;
-    const end = await exchange(errand, origin, origin === begun?.origin ? begun : undefined);
+    end ??= await exchange(errand, origin);
     if (end.kind !== "stale" && end.kind !== "challenged") return conclude(errand, origin, end);
     const refusal = end.kind === "stale" ? giveUpStale(request, origin, end) : giveUpChallenged(way, end);
     if (refusal !== undefined) return failed(blameUpstream(way, refusal));
+    end = undefined;
     reached = await reach(errand);
   }
 }
@@ -121,14 +121,8 @@ function refuseLogin(upstream: string | undefined, note: string | undefined, rec
   };
 }
 
-/** One request and all that it takes. */
-interface Errand {
-  readonly session: Session;
-  readonly client: Conn;
-  readonly request: ForwardRequest;
-  readonly authorized: Authorized;
-  readonly route: Route;
-  readonly services: Services;
+/** A request with its way, and what its tries have used up. */
+interface Errand extends ForwardTask {
   readonly way: Way;
   /** Milliseconds that the response was waited for so far, over all tries. */
   waitedMs: number;
@@ -183,43 +177,42 @@ async function reach({ session, client, route, authorized, services, way }: Erra
   return succeed({ conn, address, ip: route.hops.length === 0 ? address.ip : undefined, reused: false });
 }
 
-async function exchange(errand: Errand, origin: Origin, begun: Begun | undefined): Promise<ExchangeEnd> {
-  const { session, client, request, services, way } = errand;
+async function exchange(errand: Errand, origin: Origin): Promise<ExchangeEnd> {
+  const { session, client, request, way } = errand;
   const { timeouts, forward: settings } = session.runtime;
-  if (begun === undefined) enterStage(session, "forward");
+  enterStage(session, "forward");
   const shown = way.absolute?.login.authorize(request.head.method, formatAbsoluteTarget(request));
   if (shown?.ok === false) {
     origin.conn.reset();
     return { kind: "failed", failure: refuseLogin(way.absolute?.upstream, shown.note) };
   }
-  const under = new Exchange(client, origin.conn, {
+  const end = await errand.exchange.carry(origin.conn, {
     session,
     request,
-    head: formatOriginHead(request, {
+    outgoing: formatOriginHead(request, {
       client: session.client,
       clientEncrypted: client.encrypted,
       settings,
       absolute: shown && { authorization: shown.value },
     }),
     via: settings.via,
-    scratch: services.forwarding.scratch,
-    clock: services.forwarding.clock,
     asksUpstream: way.absolute !== undefined,
     keepsRequest: way.absolute?.login.mayAskAgain === true || (origin.reused && idempotent.has(request.head.method)),
     responseMs: timeouts.responseMs,
     idleMs: timeouts.idleMs,
     waitedMs: errand.waitedMs,
     isClientDone: errand.isClientDone,
-    isEnding: () => services.draining,
-    begun,
   });
-  services.forwarding.exchanges.add(under);
-  const end = await under.done;
-  services.forwarding.exchanges.delete(under);
-  errand.waitedMs = under.waitedMs;
-  errand.isClientDone = under.isClientDone;
-  session.status = under.status;
-  session.forwarded = under.bytes();
+  return noteTry(errand, end);
+}
+
+/** Notes what a try has used up, and what came of it. */
+function noteTry(errand: Errand, end: ExchangeEnd): ExchangeEnd {
+  const { session, exchange: tried } = errand;
+  errand.waitedMs = tried.waitedMs;
+  errand.isClientDone = tried.isClientDone;
+  session.status = tried.status;
+  session.forwarded = tried.bytes();
   return end;
 }
 
@@ -251,17 +244,21 @@ function putAway(
 ): ForwardEnd {
   const { forwarding } = services;
   const { forward: settings } = session.runtime;
-  if (!keepsOrigin) closeOrigin(origin.conn);
-  else if (bindsOrigin || showsConnectionAuth(request.fields) || forwarding.bound.owns(origin)) {
+  if (keepsOrigin && (bindsOrigin || showsConnectionAuth(request.fields) || forwarding.bound.owns(origin))) {
     forwarding.bound.put(client, way.key, origin, settings);
   } else {
-    const { originIdleMs, idleOrigins, idlePerOrigin } = settings;
-    forwarding.origins.put(origin, {
-      key: way.key,
-      idleMs: originIdleMs,
-      total: idleOrigins,
-      perKey: idlePerOrigin,
-    });
+    keepOrigin(forwarding, origin, keepsOrigin, describeKeeping(way, settings));
   }
   return { kind: keepsClient ? "kept" : "closed" };
+}
+
+/** What is asked of the pool for connections on a way. */
+export function describeKeeping({ key }: Way, { originIdleMs, idleOrigins, idlePerOrigin }: ForwardSettings): Keeping {
+  return { key, idleMs: originIdleMs, total: idleOrigins, perKey: idlePerOrigin };
+}
+
+/** Keeps or closes an origin's connection that is nobody's own. */
+export function keepOrigin({ origins }: Forwarding, origin: Origin, keeps: boolean, keeping: Keeping): void {
+  if (keeps) origins.put(origin, keeping);
+  else closeOrigin(origin.conn);
 }

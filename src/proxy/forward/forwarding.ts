@@ -2,8 +2,9 @@ import type { Failure } from "../failure.ts";
 import type { Session } from "../session.ts";
 import type { Watched } from "../tunnel/idle-watch.ts";
 import { BoundOrigins } from "./bound-origins.ts";
-import { DateClock } from "./date-clock.ts";
+import { OwnLines } from "./own-lines.ts";
 import { OriginPool } from "./origin-pool.ts";
+import { ObjectNumbers } from "./plan-way.ts";
 import { Scratch } from "./scratch.ts";
 
 /** A forwarded request as it is now: bytes that the next hop took, and that the client took. */
@@ -26,7 +27,9 @@ export class Forwarding {
   /** Those that only one client may use. */
   readonly bound = new BoundOrigins();
   readonly scratch = new Scratch();
-  readonly clock = new DateClock();
+  readonly lines = new OwnLines();
+  /** For the keys of connections. */
+  readonly numbers = new ObjectNumbers();
   /** Exchanges under way. */
   readonly exchanges = new Set<Endable>();
   /** Clients between two requests. */

@@ -1,8 +1,16 @@
 import { type Fields, NO_FIELDS } from "../../protocol/http1/fields.ts";
 import type { ResponseHead } from "../../protocol/http1/response-head.ts";
 
+/** A head that can be written. */
+export interface HeadToWrite {
+  /** Octets that it needs at most. */
+  readonly most: number;
+  /** Writes it to the beginning of `target`, and gives its length. */
+  fill(target: Buffer): number;
+}
+
 /** A head that goes on: lines of our own as latin1, octets of a status line that go on as they came, and fields. */
-export class HeadToWrite {
+export class ForwardedHead implements HeadToWrite {
   readonly #before: string;
   readonly #line: ResponseHead | undefined;
   readonly #fields: Fields;
@@ -16,12 +24,10 @@ export class HeadToWrite {
     this.#after = after;
   }
 
-  /** Octets that it needs at most. */
   get most(): number {
     return this.#before.length + (this.#line?.exactLine ?? 0) + this.#fields.octets.length + this.#after.length;
   }
 
-  /** Writes it to the beginning of `target`, and gives its length. */
   fill(target: Buffer): number {
     const start = this.#line === undefined ? target.write(this.#before, 0, "latin1") : this.#line.fillLine(target);
     const end = this.#fields.fill(target, start);
@@ -31,5 +37,5 @@ export class HeadToWrite {
 
 /** A head that is all text. */
 export function textHead(text: string): HeadToWrite {
-  return new HeadToWrite(text, NO_FIELDS, "");
+  return new ForwardedHead(text, NO_FIELDS, "");
 }

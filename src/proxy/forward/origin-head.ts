@@ -1,10 +1,10 @@
 import { type Endpoint, formatEndpoint, formatHost } from "../../address/endpoint.ts";
 import type { Ip } from "../../address/ip.ts";
 import { MAX_FORWARDS } from "../../protocol/http1/field-names.ts";
-import { encodeFields, type Fields } from "../../protocol/http1/fields.ts";
+import { withValue } from "../../protocol/http1/fields.ts";
 import type { ForwardRequest } from "../handshake/forward-request.ts";
 import type { ForwardedFor, ForwardSettings } from "./forward-settings.ts";
-import { HeadToWrite } from "./head-to-write.ts";
+import { ForwardedHead, type HeadToWrite } from "./head-to-write.ts";
 import { formatVia } from "./via.ts";
 
 /** What the head that goes out depends on, besides the request. */
@@ -25,13 +25,14 @@ export function formatOriginHead(request: ForwardRequest, options: OriginHeadOpt
   const { head, framing, maxForwards } = request;
   const authority = formatAuthority(request.scheme, request.target);
   const before = `${head.method} ${options.absolute === undefined ? request.path : formatAbsoluteTarget(request)} HTTP/1.1\r\nHost: ${authority}\r\n`;
-  const fields = maxForwards === undefined ? request.fields : decrement(request.fields, maxForwards);
+  const fields =
+    maxForwards === undefined ? request.fields : withValue(request.fields, MAX_FORWARDS, String(maxForwards - 1));
   let text = framing.kind === "chunked" ? "Transfer-Encoding: chunked\r\n" : "";
   text += formatConnection(request, options.settings.originIdleMs > 0);
   if (options.absolute?.authorization !== undefined) {
     text += `Proxy-Authorization: ${options.absolute.authorization}\r\n`;
   }
-  return new HeadToWrite(before, fields, text + formatHeadEnd(head.version, options));
+  return new ForwardedHead(before, fields, text + formatHeadEnd(head.version, options));
 }
 
 /** The last lines of every such head: what we say of the client and of ourselves, and the empty line. */
@@ -65,13 +66,6 @@ function formatConnection({ upgrade, takesTrailers }: ForwardRequest, keep: bool
   }
   if (!keep) options.push("close");
   return options.length === 0 ? text : `Connection: ${options.join(", ")}\r\n${text}`;
-}
-
-function decrement(fields: Fields, maxForwards: number): Fields {
-  const isIt = (index: number): boolean => fields.idAt(index) === MAX_FORWARDS;
-  return encodeFields(
-    Array.from(fields, ({ name, value }, index) => ({ name, value: isIt(index) ? String(maxForwards - 1) : value })),
-  );
 }
 
 function formatForwarded(

@@ -1,4 +1,4 @@
-import { type Endpoint, formatEndpoint } from "../../address/endpoint.ts";
+import { formatEndpoint } from "../../address/endpoint.ts";
 import type { Ip } from "../../address/ip.ts";
 import type { DialWish } from "../dial/dial.ts";
 import { UpstreamLogin } from "../dial/upstream-login.ts";
@@ -31,25 +31,30 @@ export interface Traveller {
   readonly clientPort: number;
 }
 
+/** What a way follows from. */
+export interface WayQuery {
+  readonly traveller: Traveller;
+  readonly request: Destination;
+  readonly route: Route;
+  readonly authorized: Authorized;
+  readonly settings: ForwardSettings;
+}
+
 /**
  * Plans the way along `route`. Plain HTTP is given to an HTTP upstream at the
  * end of it in absolute-form (RFC 9112 §3.2.2); everything else, and what is to
  * be tunnelled, goes to the origin itself.
  */
-export function planWay(
-  traveller: Traveller,
-  request: Destination,
-  route: Route,
-  authorized: Authorized,
-  settings: ForwardSettings,
-): Way {
-  const { decision, addresses, narrowed, foundName = "" } = authorized;
-  if (isPlainest(request, route, authorized)) return planPlainest(request.target, decision);
-  const last = route.hops.at(-1);
-  const line = `${route.hops.map(numberOf).join(">")} ${route.sourceAddress ?? ""}${nameClient(traveller, route, decision)}`;
+export function planWay(query: WayQuery, numbers: ObjectNumbers): Way {
+  const { traveller, request, route, authorized, settings } = query;
+  const { decision, addresses, narrowed, foundName } = authorized;
+  const { hops, sourceAddress } = route;
+  const last = hops.at(-1);
+  const via = hops.length === 0 ? "" : ` via ${hops.map((hop) => numbers.of(hop)).join(">")}`;
+  const line = `${via}${label("from", sourceAddress)}${nameClient(traveller, route, decision)}`;
   if (last !== undefined && request.scheme === "http" && forwards(last) && decision.tunnelHttp !== true) {
     return {
-      key: `forward ${line}`,
+      key: `forward${line}`,
       fits: anywhere,
       wish: { endAtUpstream: true },
       absolute: { upstream: last.name, login: new UpstreamLogin(last) },
@@ -57,10 +62,12 @@ export function planWay(
   }
 
   const isSecure = request.scheme === "https";
-  const scope = isSecure ? `https ${numberOf(settings)}` : "http";
-  const chosen = last !== undefined && narrowed === true ? (addresses ?? []).map(({ text }) => text).join(",") : "";
+  const scope = isSecure ? `https ${numbers.of(settings)}` : "http";
+  const chosen =
+    last !== undefined && narrowed === true ? (addresses ?? []).map(({ text }) => text).join(",") : undefined;
+  const place = `${formatEndpoint(request.target)} ${nameLeave(decision)}${label("at", chosen)}${label("named", foundName)}`;
   return {
-    key: `${scope} ${formatEndpoint(request.target)} ${line} ${nameLeave(decision)} ${chosen} ${foundName}`,
+    key: `${scope} ${place}${line}`,
     fits:
       last === undefined && addresses !== undefined
         ? (ip: Ip | undefined) => addresses.some(({ text }) => text === ip?.text)
@@ -70,35 +77,10 @@ export function planWay(
   };
 }
 
-/** Plain HTTP, directly, to whatever the name resolves to. */
-function isPlainest({ scheme }: Destination, route: Route, { decision, addresses, foundName }: Authorized): boolean {
-  return (
-    scheme === "http" &&
-    route.hops.length === 0 &&
-    route.sourceAddress === undefined &&
-    addresses === undefined &&
-    foundName === undefined &&
-    decision.proxyProtocol === undefined
-  );
+/** A part of a key that is not always there. No part has a space in it. */
+function label(word: string, value: string | undefined): string {
+  return value === undefined ? "" : ` ${word} ${value}`;
 }
-
-/** Planned once for a target and a leave: most requests go the way of another one. */
-function planPlainest(target: Endpoint, decision: AllowDecision): Way {
-  let ways = plainest.get(target);
-  if (ways === undefined) {
-    ways = new Map();
-    plainest.set(target, ways);
-  }
-  const leave = nameLeave(decision);
-  let way = ways.get(leave);
-  if (way === undefined) {
-    way = { key: `http ${formatEndpoint(target)} ${leave}`, fits: anywhere, wish: {}, absolute: undefined };
-    ways.set(leave, way);
-  }
-  return way;
-}
-
-const plainest = new WeakMap<Endpoint, Map<string, Way>>();
 
 /** Who may go to addresses of which kind: what one may use another one may not be led to. */
 function nameLeave({ allowPrivate, exactAddress }: AllowDecision): string {
@@ -121,16 +103,18 @@ function forwards(hop: Hop): boolean {
   return (hop.kind === "http" || hop.kind === "https") && hop.tunnelHttp !== true;
 }
 
-/** Numbers for objects of the configuration: after a reload an upstream of the same name is somebody else. */
-const numbers = new WeakMap<object, number>();
-let lastNumber = 0;
+/** Numbers for objects of the configuration: after a reload an upstream of the same name is another one. */
+export class ObjectNumbers {
+  readonly #numbers = new WeakMap<object, number>();
+  #last = 0;
 
-function numberOf(part: object): number {
-  let number = numbers.get(part);
-  if (number === undefined) {
-    lastNumber += 1;
-    number = lastNumber;
-    numbers.set(part, number);
+  of(part: object): number {
+    let number = this.#numbers.get(part);
+    if (number === undefined) {
+      this.#last += 1;
+      number = this.#last;
+      this.#numbers.set(part, number);
+    }
+    return number;
   }
-  return number;
 }

@@ -29,6 +29,6 @@ export class Scratch {
 }
 
 /** A view of some octets as `subarray` gives it, for a fraction of what that costs with a Buffer. */
-export function viewBytes(bytes: Uint8Array, from: number, to: number): Uint8Array {
+function viewBytes(bytes: Uint8Array, from: number, to: number): Uint8Array {
   return new Uint8Array(bytes.buffer as ArrayBuffer, bytes.byteOffset + from, to - from);
 }

@@ -1,7 +1,7 @@
 import type { Conn, ConnSink } from "../../net/conn/conn.ts";
 import type { BodyReader } from "./body-reader.ts";
+import type { Flow } from "./flow.ts";
 import type { HeadToWrite } from "./head-to-write.ts";
-import type { Outlet } from "./outlet.ts";
 
 /** Whom an upload tells what happens at the client's side. */
 export interface UploadOwner {
@@ -26,15 +26,15 @@ export const MAX_KEPT = 64 * 1024;
 /** The way of one request from the client to the origin: its head, then its body as it comes. What follows it is kept. */
 export class Upload implements ConnSink {
   /** The whole request was read. */
-  done: boolean;
-  /** Bytes of the body were read: the request cannot be told to somebody else any more. */
-  begun = false;
+  done = true;
   /** The client sent FIN. */
   ended = false;
   readonly #owner: UploadOwner;
   readonly #client: Conn;
-  readonly #outlet: Outlet;
-  readonly #body: BodyReader | undefined;
+  readonly #flow: Flow;
+  #body: BodyReader | undefined;
+  /** Bytes of the body were read: the request cannot be told to somebody else any more. */
+  #begun = false;
   /** The head, until it is written. */
   #head: HeadToWrite | undefined;
   /** What came after the request. */
@@ -43,19 +43,21 @@ export class Upload implements ConnSink {
   #kept: Uint8Array[] | undefined;
   #keptBytes = 0;
 
-  constructor(
-    owner: UploadOwner,
-    client: Conn,
-    outlet: Outlet,
-    head: HeadToWrite | undefined,
-    body: BodyReader | undefined,
-  ) {
+  constructor(owner: UploadOwner, client: Conn, flow: Flow) {
     this.#owner = owner;
     this.#client = client;
-    this.#outlet = outlet;
-    this.#head = head;
-    this.#body = body;
+    this.#flow = flow;
+  }
+
+  /** Prepares for another request; `body` reads what follows its head. */
+  prepare(head: HeadToWrite, body: BodyReader | undefined): void {
     this.done = body === undefined;
+    this.ended = false;
+    this.#body = body;
+    this.#begun = false;
+    this.#head = head;
+    this.#kept = undefined;
+    this.#keptBytes = 0;
   }
 
   /** Sends the head, together with what is there of the body already. */
@@ -77,7 +79,7 @@ export class Upload implements ConnSink {
 
   /** Makes what was read unread, so that it can be read again after the release; false when it is not all there. */
   putBack(): boolean {
-    if (this.#kept === undefined) return !this.begun;
+    if (this.#kept === undefined) return !this.#begun;
     if (this.#keptBytes > 0) this.#next = Buffer.concat(this.#kept);
     return true;
   }
@@ -96,13 +98,13 @@ export class Upload implements ConnSink {
       return;
     }
     this.#owner.touch();
-    this.begun = true;
-    const step = this.#body.push(chunk);
+    this.#begun = true;
+    const step = this.#body.push(chunk, 0);
     if (step.kind === "bad") {
       this.#owner.failRequest(step.code);
       return;
     }
-    this.#write(step.output);
+    this.#write(step.output, step.from, step.to);
     if (step.kind === "more") return;
     this.done = true;
     if (step.used < chunk.length) this.#hold(chunk.subarray(step.used));
@@ -126,7 +128,7 @@ export class Upload implements ConnSink {
   /** The next request waits until this one is answered; the client that sends it is not read meanwhile. */
   #hold(bytes: Uint8Array): void {
     this.#next = new Uint8Array(bytes);
-    this.#outlet.holdsSource = true;
+    this.#flow.holdsSource = true;
     this.#client.pause();
   }
 
@@ -136,10 +138,10 @@ export class Upload implements ConnSink {
     else this.#kept?.push(new Uint8Array(chunk));
   }
 
-  #write(body: Uint8Array): void {
+  #write(body: Uint8Array, from = 0, to = body.length): void {
     const head = this.#head;
     this.#head = undefined;
-    if (head === undefined) this.#outlet.write(body);
-    else this.#outlet.writeHead(head, body);
+    if (head === undefined) this.#flow.writePart(body, from, to);
+    else this.#flow.writeHead(head, body, from, to);
   }
 }

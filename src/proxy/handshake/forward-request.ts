@@ -1,4 +1,4 @@
-import { type Endpoint, type EndpointResult, parseHostField } from "../../address/endpoint.ts";
+import { type Endpoint, parseHostField } from "../../address/endpoint.ts";
 import { CONNECTION, EXPECT, HOST, MAX_FORWARDS, TE, UPGRADE } from "../../protocol/http1/field-names.ts";
 import { bitOf, type Fields, hasToken } from "../../protocol/http1/fields.ts";
 import { stripHopByHop } from "../../protocol/http1/hop-by-hop.ts";
@@ -37,7 +37,7 @@ export function readForwardRequest(head: RequestHead): Outcome<ForwardRequest> {
   if (target.kind === "bad") return fail(judgeTarget(target.code), { note: target.code });
   if (target.value.form !== "absolute") return fail("not_for_a_proxy", { note: `${target.value.form}-form` });
   const { scheme, authority, pathAndQuery } = target.value;
-  const named = readEndpoint(authority, scheme === "https" ? 443 : 80);
+  const named = parseHostField(authority, scheme === "https" ? 443 : 80);
   if (!named.ok) return fail("bad_target", { note: named.code });
 
   const hostFault = checkHostField(head);
@@ -65,21 +65,6 @@ export function readForwardRequest(head: RequestHead): Outcome<ForwardRequest> {
     maxForwards,
     keepsClient: allowsNextRequest(head),
   });
-}
-
-/** Authorities that were read lately: most requests are for one of a few. Only what is valid, and not much. */
-const endpoints: Record<80 | 443, Map<string, EndpointResult>> = { 80: new Map(), 443: new Map() };
-const MAX_ENDPOINTS = 256;
-
-function readEndpoint(authority: string, defaultPort: 80 | 443): EndpointResult {
-  const known = endpoints[defaultPort];
-  const before = known.get(authority);
-  if (before !== undefined) return before;
-  const read = parseHostField(authority, defaultPort);
-  if (!read.ok) return read;
-  if (known.size === MAX_ENDPOINTS) known.clear();
-  known.set(authority, read);
-  return read;
 }
 
 function readUpgrade(fields: Fields): string | undefined {

@@ -34,6 +34,13 @@ export function readHello(
   return new HelloReader(session, client, protocols).read(remainingHandshakeMs(session));
 }
 
+/** Takes a head that was read already for the first message of another request. */
+export function takeHead(session: Session, head: RequestHead): Outcome<Hello> {
+  session.protocol = "http";
+  noteHead(session, head);
+  return succeed({ protocol: "http", head });
+}
+
 class HelloReader extends MessageReader<Hello, HelloError, FirstMessage> {
   readonly #session: Session;
   readonly #protocols: ReadonlySet<ClientProtocol>;

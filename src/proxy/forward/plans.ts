@@ -13,6 +13,8 @@ import {
   VIA,
 } from "../../protocol/http1/field-names.ts";
 import { bitOf, type Fields } from "../../protocol/http1/fields.ts";
+import { stripHopByHop } from "../../protocol/http1/hop-by-hop.ts";
+import { copyOctets } from "../../protocol/http1/octets.ts";
 import type { RequestHead } from "../../protocol/http1/request-head.ts";
 import { showsConnectionAuth } from "../../protocol/http1/persistence.ts";
 import { SessionAsker } from "../auth/identify.ts";
@@ -21,13 +23,16 @@ import type { AllowDecision } from "../policy/policy.ts";
 import type { Route } from "../route/route.ts";
 import type { Runtime } from "../runtime.ts";
 import { type DialledAddress, openNextSession, type Session } from "../session.ts";
+import type { ExchangeOptions } from "./exchange.ts";
+import { describeKeeping } from "./forward.ts";
+import type { HeadToWrite } from "./head-to-write.ts";
 import { formatAuthority, formatHeadEnd } from "./origin-head.ts";
-import type { Keeping } from "./origin-pool.ts";
-import { planWay, type Way } from "./plan-way.ts";
+import type { Keeping, Origin } from "./origin-pool.ts";
+import { type ObjectNumbers, planWay, type Way } from "./plan-way.ts";
 
-/** What was found out for a forwarded request, and holds for every plain one of the same client that `isLike` it. */
-export interface Memory {
-  /** The configuration by which it was found out, and for as long as which it holds. */
+/** What was found out for a forwarded request, and holds for every one of the same connection that is like it. */
+export interface Plan {
+  /** Valid only under this runtime snapshot. */
   readonly runtime: Runtime;
   readonly target: Endpoint;
   readonly user: string | undefined;
@@ -41,30 +46,42 @@ export interface Memory {
   readonly credentials: Uint8Array | undefined;
   /** The credentials when they have to be verified again each time. */
   readonly toVerify: string | undefined;
-  /** What goes to the origin before the path, after it, and after the fields of the client. */
-  readonly beforePath: Uint8Array;
+  /** What goes to the origin after the path, and after the fields of the client. */
   readonly afterPath: Uint8Array;
   readonly afterFields: Uint8Array;
 }
 
 /** Of one connection. Its client asks for one target after the other, seldom for more of them by turns. */
-const MAX_MEMORIES = 8;
+const MAX_PLANS = 8;
 
-const byClient = new WeakMap<Conn, readonly Memory[]>();
+/** The plans of one client's connection, the last one first. */
+export class PlanCache {
+  #plans: readonly Plan[] = [];
+  readonly #numbers: ObjectNumbers;
 
-/**
- * Remembers what the last request of a connection has shown, with what is
- * remembered of those before; gives all that still holds, the last one first.
- */
-export function remember(session: Session, client: Conn): readonly Memory[] {
-  const latest = recall(session, client);
-  const before = (byClient.get(client) ?? []).filter(
-    ({ runtime, target, user }) =>
-      runtime === session.runtime && user === session.user && (latest === undefined || target !== latest.target),
-  );
-  const memories = latest === undefined ? before : [latest, ...before.slice(0, MAX_MEMORIES - 1)];
-  byClient.set(client, memories);
-  return memories;
+  constructor(numbers: ObjectNumbers) {
+    this.#numbers = numbers;
+  }
+
+  /** Learns from a request that went through all stages. What no longer holds for its client is forgotten. */
+  learn(session: Session, client: Conn): void {
+    const latest = makePlan(session, client, this.#numbers);
+    const before = this.#plans.filter(
+      ({ runtime, user, way }) => runtime === session.runtime && user === session.user && way.key !== latest?.way.key,
+    );
+    this.#plans = latest === undefined ? before : [latest, ...before.slice(0, MAX_PLANS - 1)];
+  }
+
+  /** Finds what holds for a request: a GET without a body, for a target and with credentials that were seen before. */
+  find(head: RequestHead, runtime: Runtime): Plan | undefined {
+    const plans = this.#plans;
+    if (plans.length === 0 || !isUsual(head)) return undefined;
+    for (let index = 0; index < plans.length; index++) {
+      const plan = plans[index] as Plan;
+      if (plan.runtime === runtime && isLike(plan, head)) return plan;
+    }
+    return undefined;
+  }
 }
 
 /**
@@ -73,20 +90,23 @@ export function remember(session: Session, client: Conn): readonly Memory[] {
  * something else had a say in it, such as a function, DNS, or the challenge of an
  * upstream, or when connections are not to be used again.
  */
-function recall(session: Session, client: Conn): Memory | undefined {
+function makePlan(session: Session, client: Conn, numbers: ObjectNumbers): Plan | undefined {
   const { runtime, target, user, decision, foundName, route, requestHead, scheme } = session;
-  const { originIdleMs, idleOrigins, idlePerOrigin } = runtime.forward;
-  if (session.failure !== undefined || session.protocol !== "http" || scheme !== "http" || originIdleMs === 0)
+  if (
+    session.failure !== undefined ||
+    session.protocol !== "http" ||
+    scheme !== "http" ||
+    runtime.forward.originIdleMs === 0
+  )
     return undefined;
   if (target === undefined || route === undefined || requestHead === undefined || decision?.verdict !== "allow")
     return undefined;
   if (evaluate(runtime.policy, { client: session.client, user, target }).kind !== "decided") return undefined;
+  const authorized = { decision, ...(foundName !== undefined && { foundName }) };
+  const destination = { scheme, target };
   const way = planWay(
-    session,
-    { scheme, target },
-    route,
-    { decision, ...(foundName !== undefined && { foundName }) },
-    runtime.forward,
+    { traveller: session, request: destination, route, authorized, settings: runtime.forward },
+    numbers,
   );
   if (way.absolute !== undefined) return undefined;
   const shown = requestHead.fields.getAll(PROXY_AUTHORIZATION);
@@ -99,12 +119,11 @@ function recall(session: Session, client: Conn): Memory | undefined {
     decision,
     route,
     way,
-    keeping: { key: way.key, idleMs: originIdleMs, total: idleOrigins, perKey: idlePerOrigin },
+    keeping: describeKeeping(way, runtime.forward),
     prefix: Buffer.from(`http://${authority}/`, "latin1"),
     authority: Buffer.from(authority, "latin1"),
     credentials: shown[0] === undefined ? undefined : Buffer.from(shown[0], "latin1"),
     toVerify: shown[0] === undefined || runtime.authenticator.isSettled(shown[0]) ? undefined : shown[0],
-    beforePath: Buffer.from("GET ", "latin1"),
     afterPath: Buffer.from(` HTTP/1.1\r\nHost: ${formatAuthority(scheme, target)}\r\n`, "latin1"),
     afterFields: Buffer.from(
       formatHeadEnd("1.1", {
@@ -115,16 +134,6 @@ function recall(session: Session, client: Conn): Memory | undefined {
       "latin1",
     ),
   };
-}
-
-/** Finds what holds for a request: a GET without a body, for a target and with credentials that were seen before. */
-export function findLike(memories: readonly Memory[], head: RequestHead): Memory | undefined {
-  if (!isUsual(head)) return undefined;
-  for (let index = 0; index < memories.length; index++) {
-    const memory = memories[index] as Memory;
-    if (isLike(memory, head)) return memory;
-  }
-  return undefined;
 }
 
 /** Fields that may say more than the next request of the same kind did. */
@@ -143,7 +152,7 @@ function isUsual({ method, version, fields }: RequestHead): boolean {
 
 /** Whether a request asks for the same target as the one that is remembered, with the same credentials. */
 function isLike(
-  { prefix, authority, credentials }: Memory,
+  { prefix, authority, credentials }: Plan,
   { octets, targetStart, targetEnd, fields }: RequestHead,
 ): boolean {
   if (targetEnd - targetStart < prefix.length || !isAt(octets, targetStart, prefix)) return false;
@@ -172,7 +181,7 @@ function isAt(octets: Uint8Array, from: number, wanted: Uint8Array): boolean {
 }
 
 /** Whether certificate and credentials still show the same user, as can be told at once. */
-export function isStill({ runtime, user, toVerify }: Memory, session: Session, client: Conn): boolean {
+export function isStill({ runtime, user, toVerify }: Plan, session: Session, client: Conn): boolean {
   const { certificate } = session;
   if (certificate?.findFault(Date.now()) !== undefined) return false;
   if (toVerify === undefined) return true;
@@ -180,9 +189,9 @@ export function isStill({ runtime, user, toVerify }: Memory, session: Session, c
   return !(outcome instanceof Promise) && outcome.ok && (outcome.user ?? certificate?.user) === user;
 }
 
-/** Opens the account of a request as it is when that is sent: the stages before took no time, since all was known. */
-export function openRepeat(before: Session, memory: Memory, dialled: DialledAddress): Session {
-  const session = openNextSession(before, memory.runtime);
+/** Opens the record of a planned request as it is when that is sent: the stages before took no time, since all was known. */
+export function openPlanned(before: Session, plan: Plan, head: RequestHead, dialled: DialledAddress): Session {
+  const session = openNextSession(before, plan.runtime);
   const { stageMs } = session;
   stageMs.accept = 0;
   stageMs.handshake = 0;
@@ -194,10 +203,70 @@ export function openRepeat(before: Session, memory: Memory, dialled: DialledAddr
   session.protocol = "http";
   session.method = "GET";
   session.scheme = "http";
-  session.target = memory.target;
-  session.user = memory.user;
-  session.decision = memory.decision;
-  session.route = memory.route;
+  session.requestHead = head;
+  session.target = plan.target;
+  session.user = plan.user;
+  session.decision = plan.decision;
+  session.route = plan.route;
   session.dialled = dialled;
   return session;
 }
+
+/** A request that is carried out by a plan, with the head for the origin as `formatOriginHead` would write it. */
+export class PlannedRequest implements ExchangeOptions, HeadToWrite {
+  readonly session: Session;
+  readonly plan: Plan;
+  readonly origin: Origin;
+  readonly head: RequestHead;
+  readonly framing = NO_BODY;
+  readonly upgrade = undefined;
+  readonly keepsClient = true;
+  readonly via: string;
+  readonly asksUpstream = false;
+  readonly keepsRequest = true;
+  readonly responseMs: number;
+  readonly idleMs: number;
+  readonly waitedMs = 0;
+  readonly isClientDone = false;
+  readonly #fields: Fields;
+
+  constructor(session: Session, plan: Plan, origin: Origin, head: RequestHead) {
+    const stripped = stripHopByHop(head.fields, bitOf(HOST));
+    if (stripped.kind === "bad") throw new Error("A plan holds for a request that nominates fields");
+    const { forward, timeouts } = plan.runtime;
+    this.session = session;
+    this.plan = plan;
+    this.origin = origin;
+    this.head = head;
+    this.via = forward.via;
+    this.responseMs = timeouts.responseMs;
+    this.idleMs = timeouts.idleMs;
+    this.#fields = stripped.fields;
+  }
+
+  get request(): this {
+    return this;
+  }
+
+  get outgoing(): this {
+    return this;
+  }
+
+  get most(): number {
+    const { afterPath, afterFields } = this.plan;
+    return this.head.octets.length + afterPath.length + afterFields.length;
+  }
+
+  fill(target: Buffer): number {
+    const { prefix, afterPath, afterFields } = this.plan;
+    const { octets, targetStart, targetEnd } = this.head;
+    let at = copyOctets(GET, 0, GET.length, target, 0);
+    at = copyOctets(octets, targetStart + prefix.length - 1, targetEnd, target, at);
+    at = copyOctets(afterPath, 0, afterPath.length, target, at);
+    at = this.#fields.fill(target, at);
+    return copyOctets(afterFields, 0, afterFields.length, target, at);
+  }
+}
+
+const NO_BODY = { kind: "none" } as const;
+const GET = Buffer.from("GET ", "latin1");
