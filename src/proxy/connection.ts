@@ -5,21 +5,21 @@ import { readClaimedUser } from "./auth/claimed-user.ts";
 import { identify } from "./auth/identify.ts";
 import { dial } from "./dial/dial.ts";
 import type { Failure } from "./failure.ts";
-import { ClientRequests, type Next } from "./forward/client-requests.ts";
-import type { ForwardEnd } from "./forward/forward.ts";
-import { readHello, takeHead } from "./handshake/hello.ts";
-import { readCredentials } from "./handshake/read-credentials.ts";
-import { readRequest } from "./handshake/read-request.ts";
-import type { Doorway } from "./listen/enter.ts";
-import { inspectTunnel } from "./inspect/first-bytes-tap.ts";
-import { judgeForwarding } from "./inspect/judge-inside.ts";
-import { Places } from "./listen/places.ts";
-import { shareAddress } from "./listen/share-address.ts";
-import { welcome } from "./listen/welcome.ts";
+import { ClientRequests, type Next } from "./exchange/client-requests.ts";
+import type { ForwardEnd } from "./exchange/forward.ts";
+import { readHello, takeHead } from "./read/first-message.ts";
+import { readCredentials } from "./read/read-credentials.ts";
+import { readRequest } from "./read/read-request.ts";
+import type { Listener } from "./accept/enter.ts";
+import { inspectTunnel } from "./tunnel/first-bytes-tap.ts";
+import { judgeForwarding } from "./tunnel/judge-inside.ts";
+import { ConnectionSlots } from "./limit/connection-slots.ts";
+import { shareAddress } from "./accept/share-address.ts";
+import { welcome } from "./accept/welcome.ts";
 import { openTunnel } from "./tunnel/open-tunnel.ts";
 import { authorize } from "./policy/authorize.ts";
-import { TOTAL_MS } from "./respond/close-lingering.ts";
-import { refuse, respondEstablished } from "./respond/respond.ts";
+import { TOTAL_MS } from "./read/close-lingering.ts";
+import { refuse, respondEstablished } from "./read/respond.ts";
 import { chooseRoute } from "./route/choose-route.ts";
 import type { Services } from "./services.ts";
 import { enterStage, openNextSession, openSession, type Session } from "./session.ts";
@@ -27,19 +27,19 @@ import { enterStage, openNextSession, openSession, type Session } from "./sessio
 /**
  * Serves one accepted connection from its first byte to its record. Never
  * rejects: a mistake of ours ends this connection, wherever it happens, and its
- * places are given back. Each request on a kept connection has an account of its own.
+ * slots are given back. Each request on a kept connection has an account of its own.
  */
-export async function serveConnection(conn: Conn, from: Ip, doorway: Doorway, services: Services): Promise<void> {
+export async function serveConnection(conn: Conn, from: Ip, listener: Listener, services: Services): Promise<void> {
   const { recorder, runtime, lingering, forwarding } = services;
-  const places = new Places(services.admission, lingering);
-  let session = openSession(runtime.current, shareAddress(from), conn.remotePort, doorway.name);
+  const slots = new ConnectionSlots(services.admission, lingering);
+  let session = openSession(runtime.current, shareAddress(from), conn.remotePort, listener.name);
   recorder.opened(session);
   let client: Conn = conn;
   /** Whether the client may still be sending when its connection ends. */
   let listens = true;
   let requests: ClientRequests | undefined;
   try {
-    const welcomed = await welcome(session, conn, doorway, places, services);
+    const welcomed = await welcome(session, conn, listener, slots, services);
     client = welcomed.conn;
     if (!welcomed.isIn) recorder.finished(session);
     requests = new ClientRequests(client, services);
@@ -49,7 +49,7 @@ export async function serveConnection(conn: Conn, from: Ip, doorway: Doorway, se
         const end =
           next?.kind === "planned"
             ? judgeForwarded(await next.conclude())
-            : await live(session, { client, doorway, services, places, requests }, next?.head);
+            : await live(session, { client, listener, services, slots, requests }, next?.head);
         if (end === "tunnel") {
           requests.release();
           forwarding.bound.release(client);
@@ -80,7 +80,7 @@ export async function serveConnection(conn: Conn, from: Ip, doorway: Doorway, se
   forwarding.bound.release(client);
   const last = session;
   lingering.close(client, last, listens ? grantSending(last.failure) : 0, () => {
-    places.leave(last.client);
+    slots.leave(last.client);
     recorder.closed(last);
   });
 }
@@ -115,9 +115,9 @@ function isAnswering({ stage }: Session): boolean {
 /** What the requests of one connection have in common. */
 interface ClientConnection {
   readonly client: Conn;
-  readonly doorway: Doorway;
+  readonly listener: Listener;
   readonly services: Services;
-  readonly places: Places;
+  readonly slots: ConnectionSlots;
   readonly requests: ClientRequests;
 }
 
@@ -130,11 +130,11 @@ interface ClientConnection {
  */
 async function live(
   session: Session,
-  { client, doorway, services, places, requests }: ClientConnection,
+  { client, listener, services, slots, requests }: ClientConnection,
   head: RequestHead | undefined,
 ): Promise<Failure | "kept" | "ended" | "tunnel" | "silent"> {
   enterStage(session, "handshake");
-  const hello = head === undefined ? await readHello(session, client, doorway.protocols) : takeHead(session, head);
+  const hello = head === undefined ? await readHello(session, client, listener.protocols) : takeHead(session, head);
   if (hello === "silent") return "silent";
   if (!hello.ok) return hello.failure;
 
@@ -147,7 +147,7 @@ async function live(
     if (user.failure.detail === "credentials_wrong") session.user = readClaimedUser(presented.value);
     return user.failure;
   }
-  const crowded = places.takeForUser(session);
+  const crowded = slots.takeForUser(session);
   if (crowded !== undefined) return crowded;
 
   enterStage(session, "request");
@@ -193,7 +193,7 @@ async function live(
     }
     enterStage(session, "tunnel");
     const tap = request.value.kind === "tunnel" ? inspectTunnel(session, services.clientProfiles) : undefined;
-    openTunnel(session, client, target, tap, places, services);
+    openTunnel(session, client, target, tap, slots, services);
   } catch (error) {
     target.reset();
     throw error;

@@ -14,7 +14,7 @@ import { stripHopByHop } from "../../src/protocol/http1/hop-by-hop.ts";
 import { canonicaliseLength, frameResponse } from "../../src/protocol/http1/message-framing.ts";
 import { parseRequestHead } from "../../src/protocol/http1/request-head.ts";
 import { parseResponseHead } from "../../src/protocol/http1/response-head.ts";
-import { readForwardRequest } from "../../src/proxy/handshake/forward-request.ts";
+import { readForwardRequest } from "../../src/proxy/read/forward-request.ts";
 import { chunkedBodies } from "../fixtures/http1/chunked-bodies.ts";
 import { requestFramings } from "../fixtures/http1/request-framings.ts";
 import { requestHeads } from "../fixtures/http1/request-heads.ts";

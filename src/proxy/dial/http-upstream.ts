@@ -5,9 +5,9 @@ import { allowsNextResponse } from "../../protocol/http1/persistence.ts";
 import { createResponseHeadParser, type ResponseHead } from "../../protocol/http1/response-head.ts";
 import type { Failure, Outcome } from "../failure.ts";
 import { succeed } from "../failure.ts";
-import { createBodyReader } from "../forward/body-reader.ts";
+import { createBodyReader } from "../exchange/body-reader.ts";
 import { failHop, hear, type HopAnswer, type HopLeg, say } from "./hop-leg.ts";
-import { UpstreamLogin } from "./upstream-login.ts";
+import { UpstreamLogin } from "../upstream/upstream-login.ts";
 
 /** What the head of an upstream's answer may have: no more than browsers take. */
 const HEAD_LIMITS = { maxBytes: 16 * 1024, maxFields: 100 };
