@@ -74,6 +74,14 @@ describe("an exchange", () => {
     origin.vanish();
     expect(await done).toEqual({ kind: "stale", reset: true, whole });
     expect(client.unreadBytes).toBe(whole ? length : 0);
+    let again = "";
+    client.attach({
+      data: (chunk) => void (again += Buffer.from(chunk).toString("latin1")),
+      end: () => {},
+      drain: () => {},
+      close: () => {},
+    });
+    expect(again).toBe(whole ? "b".repeat(length) : "");
   });
 
   test("remembers that the client sent FIN, for another try", async () => {
