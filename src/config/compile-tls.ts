@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 
-import type { ListenerCertificate, TlsPlan } from "../proxy/listen/listener-tls.ts";
+import type { ListenerCertificate, TlsPlan } from "../proxy/accept/listener-tls.ts";
 import type { FileGroup } from "./follow-files.ts";
 import type { Materials } from "./materials.ts";
 import { findAuthorityFault, listPaths, readCertificate, readPrivateKey, refusePem } from "./pem.ts";

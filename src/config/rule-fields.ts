@@ -1,8 +1,8 @@
 import type * as z from "zod";
 
 import { nameVersion } from "../protocol/tls/read/iana.ts";
-import type { InsideDemand, InsideProtocol } from "../proxy/inspect/inside-demand.ts";
-import { ServerNames } from "../proxy/inspect/server-names.ts";
+import type { InsideDemand, InsideProtocol } from "../proxy/tunnel/inside-demand.ts";
+import { ServerNames } from "../proxy/tunnel/server-names.ts";
 import type { AllowDecision, HookQuery, Rule } from "../proxy/policy/policy.ts";
 import { choice, cidr, either, flag, hook, ipAddress, list, readCidrs, settings, text, word } from "./fields.ts";
 import { type Problem, quoteValue } from "./problem.ts";

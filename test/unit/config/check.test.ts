@@ -121,8 +121,6 @@ describe("checkConfig() on single settings", () => {
         [{ upstreams: { a: {} } }, 'upstreams.a.url: Required. Write a URL such as "http://proxy.example:3128".'],
         [{ rules: [5] }, "rules[0]: Found 5. Write a rule, or a function."],
         [{ rules: [{ to: ["a:0"], deny: true }] }, 'rules[0].to[0]: "a:0" has no valid ports after the colon.'],
-        [{ rules: [{ sni: ["a b"] }] }, 'rules[0].sni[0]: "a b" cannot be matched'],
-        [{ rules: [{ sni: 5 }] }, 'rules[0].sni: Found 5. Write "match" or a list of names.'],
         [{ rules: [{ via: 7 }] }, 'rules[0].via: Found 7. Write "direct", the name of an upstream'],
         [{ rules: [{ name: "", deny: true }] }, "rules[0].name: Found an empty text. Write a name."],
         [{ rules: [{ deny: true, sourceAddress: "x" }] }, 'rules[0].sourceAddress: "x" is not an IP address.'],
@@ -242,7 +240,6 @@ describe("checkConfig() on settings that contradict each other", () => {
         [{ rules: [{ to: ["*"] }] }, 'rules[0]: The rule does nothing. Set "deny", "allow", "allowPrivate" or "via".'],
         [{ rules: [{ deny: true, sni: "match" }] }, 'rules[0].sni: The rule denies. Leave out "deny" or "sni".'],
         [{ rules: [{ deny: true, protocols: ["tls"] }] }, "rules[0].protocols: The rule denies."],
-        [{ rules: [{ deny: true, tunnelHttp: true }] }, "rules[0].tunnelHttp: The rule denies."],
         [
           { rules: [{ protocols: ["ssh"], tls: { min: "1.2" } }] },
           'rules[0].tls: "protocols" does not have "tls". Add it, or leave out "tls".',
