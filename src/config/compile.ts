@@ -82,7 +82,7 @@ export function compileConfig(config: Config, materials: Materials): Checked<Com
   };
   const users = compileUsers(config.users, materials);
   if (!users.ok) keep(users);
-  const { listeners, tlsFiles } = keep(compileListeners(config.listen, materials));
+  const { listeners, tlsFiles, warnings } = keep(compileListeners(config.listen, materials));
   const { upstreams } = keep(compileUpstreams(config, materials));
   const { forward } = keep(compileForward(config.forward, materials));
   const environment = asksEnvironment(config) ? keep(compileEnvironment(materials.variables)).routes : undefined;
@@ -114,7 +114,7 @@ export function compileConfig(config: Config, materials: Materials): Checked<Com
       ...(usersFile && { usersFile }),
       tlsFiles,
       ...(trustFiles && { trustFiles }),
-      warnings: [...(usersFile ? findUserWarnings(usersFile) : []), ...findUnreachableRules(rules)],
+      warnings: [...warnings, ...(usersFile ? findUserWarnings(usersFile) : []), ...findUnreachableRules(rules)],
       effective: describeEffective(config, access),
       secrets: listSecrets(config, materials),
     },
