@@ -1,7 +1,6 @@
 import type { Ip } from "../address/ip.ts";
 import type { Conn } from "../net/conn/conn.ts";
 import type { RequestHead } from "../protocol/http1/request-head.ts";
-import { readClaimedUser } from "./auth/claimed-user.ts";
 import { identify } from "./auth/identify.ts";
 import { dial } from "./dial/dial.ts";
 import type { Failure } from "./failure.ts";
@@ -22,7 +21,7 @@ import { TOTAL_MS } from "./read/close-lingering.ts";
 import { refuse, respondEstablished } from "./read/respond.ts";
 import { chooseRoute } from "./route/choose-route.ts";
 import type { Services } from "./services.ts";
-import { enterStage, openNextSession, openSession, type Session } from "./session.ts";
+import { enterStage, noteDial, openNextSession, openSession, type Session } from "./session.ts";
 
 /**
  * Serves one accepted connection from its first byte to its record. Never
@@ -142,11 +141,8 @@ async function live(
   const presented = await readCredentials(session, client, hello.value);
   if (!presented.ok) return presented.failure;
   const user = await identify(session, client, presented.value, services);
-  if (!user.ok) {
-    // Who guesses passwords, and whose: the record is the place to see it.
-    if (user.failure.detail === "credentials_wrong") session.user = readClaimedUser(presented.value);
-    return user.failure;
-  }
+  session.user = user.ok ? user.value : user.claimed;
+  if (!user.ok) return user.failure;
   const crowded = slots.takeForUser(session);
   if (crowded !== undefined) return crowded;
 
@@ -157,13 +153,17 @@ async function live(
 
   enterStage(session, "decide");
   const authorized = await authorize(session, request.value.target, services, client);
+  const { decision, foundName } = authorized.ok ? authorized.value : authorized;
+  session.decision = decision;
+  session.foundName = foundName;
   if (!authorized.ok) return authorized.failure;
   const unfit = request.value.kind === "forward" ? judgeForwarding(authorized.value.decision) : undefined;
   if (unfit !== undefined) return unfit;
 
   enterStage(session, "route");
-  const route = chooseRoute(session, authorized.value);
+  const route = chooseRoute(session, authorized.value.decision);
   if (!route.ok) return route.failure;
+  session.route = route.value;
 
   let target: Conn;
   if (request.value.kind === "forward") {
@@ -174,7 +174,12 @@ async function live(
     target = end.conn;
   } else {
     enterStage(session, "dial");
-    const dialled = await dial(session, client, route.value, authorized.value, services);
+    const { target: to } = request.value;
+    const dialled = await dial(
+      { requester: session, client, target: to, route: route.value, grant: authorized.value },
+      services,
+    );
+    noteDial(session, dialled);
     if (!dialled.ok) return dialled.failure;
     target = dialled.value.conn;
     if (client.closed) {
