@@ -1,7 +1,6 @@
 import type { Conn } from "../net/conn/conn.ts";
 import type { RequestHead } from "../protocol/http1/request-head.ts";
 import type { Listener } from "./accept/accept.ts";
-import { readClaimedUser } from "./auth/claimed-user.ts";
 import { identify } from "./auth/identify.ts";
 import { dial } from "./dial/dial.ts";
 import type { ForwardEnd, ForwardTask } from "./exchange/forward.ts";
@@ -13,7 +12,7 @@ import { readRequest } from "./read/read-request.ts";
 import { refuse, respondEstablished } from "./read/respond.ts";
 import { chooseRoute } from "./route/choose-route.ts";
 import type { Services } from "./services.ts";
-import { enterStage, type Session } from "./session.ts";
+import { enterStage, noteDial, type Session } from "./session.ts";
 import { inspectTunnel } from "./tunnel/first-bytes-tap.ts";
 import { judgeForwarding } from "./tunnel/judge-inside.ts";
 import type { TunnelOwner } from "./tunnel/tunnel.ts";
@@ -97,11 +96,8 @@ async function carryOut(
   const presented = await readCredentials(session, client, first.value);
   if (!presented.ok) return presented.failure;
   const user = await identify(session, client, presented.value, services);
-  if (!user.ok) {
-    // Who guesses passwords, and whose: the record is the place to see it.
-    if (user.failure.detail === "credentials_wrong") session.user = readClaimedUser(presented.value);
-    return user.failure;
-  }
+  session.user = user.ok ? user.value : user.claimed;
+  if (!user.ok) return user.failure;
   const crowded = connection.takeUserSlot(session);
   if (crowded !== undefined) return crowded;
 
@@ -112,13 +108,17 @@ async function carryOut(
 
   enterStage(session, "decide");
   const authorized = await authorize(session, request.value.target, services, client);
+  const { decision, foundName } = authorized.ok ? authorized.value : authorized;
+  session.decision = decision;
+  session.foundName = foundName;
   if (!authorized.ok) return authorized.failure;
   const unfit = request.value.kind === "forward" ? judgeForwarding(authorized.value.decision) : undefined;
   if (unfit !== undefined) return unfit;
 
   enterStage(session, "route");
-  const route = chooseRoute(session, authorized.value);
+  const route = chooseRoute(session, authorized.value.decision);
   if (!route.ok) return route.failure;
+  session.route = route.value;
 
   if (request.value.kind === "forward") {
     const task = { session, request: request.value, authorized: authorized.value, route: route.value };
@@ -131,7 +131,12 @@ async function carryOut(
   }
 
   enterStage(session, "dial");
-  const dialled = await dial(session, client, route.value, authorized.value, services);
+  const { target } = request.value;
+  const dialled = await dial(
+    { requester: session, client, target, route: route.value, grant: authorized.value },
+    services,
+  );
+  noteDial(session, dialled);
   if (!dialled.ok) return dialled.failure;
   connection.target = dialled.value.conn;
   if (client.closed) return { detail: "client_gone" };
