@@ -8,7 +8,7 @@ import { startSocket } from "../libc/start-socket.ts";
 /** Makes connections that the reactor watches, and otherwise does what `connectTcp` does. */
 export function createDescriptorConnect(reactor: Reactor): Connect {
   return (target, done) => {
-    const started = startSocket(reactor.libc, reactor.descriptors, target.ip, target.port, target.source);
+    const started = startSocket(reactor.libc, reactor.descriptors, target);
     if (!started.ok) return failSoon(started.code, done);
     const attempt = new Attempt(reactor, started.fd, target, done);
     // One that stands already is writable at once, and told of like the others.

@@ -46,7 +46,7 @@ export function connectTcp(
 ): ConnectAttempt {
   const libc = openLibc();
   if (libc === undefined) return connectWithBun(target, done, timers);
-  const started = startSocket(libc, new SpareDescriptors(), target.ip, target.port, target.source);
+  const started = startSocket(libc, new SpareDescriptors(), target);
   const attempt = new Attempt(done, timers);
   if (started.ok) attempt.connect({ fd: started.fd }, started.connected);
   else attempt.failSoon(started.code);
