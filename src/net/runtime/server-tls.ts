@@ -1,6 +1,6 @@
 import type { X509Certificate } from "node:crypto";
+import type * as tls from "node:tls";
 import { readPemCertificates } from "../../protocol/tls/read/pem-certificates.ts";
-import { loadTls } from "./load-tls.ts";
 
 /** A certificate with its key, ready to be shown to clients. */
 export interface ServerCertificate {
@@ -80,6 +80,11 @@ export function createServerTls({ certificates, clients }: ServerTlsOptions): Se
       clientAuthorities: (clients?.ca ?? []).flatMap((pem) => readPemCertificates(pem) ?? []),
     },
   };
+}
+
+/** Gives Node's TLS module, loaded on first use: it brings a hundred roots with it, and most proxies speak no TLS themselves. */
+export function loadTls(): typeof tls {
+  return process.getBuiltinModule("node:tls");
 }
 
 /** The very name wins over a wildcard, which stands for exactly one label (RFC 9525 §6.3). */

@@ -1,7 +1,7 @@
 import type { SecureVersion, TLSSocket } from "node:tls";
 import type { Duplex } from "node:stream";
 import { isIP } from "node:net";
-import { loadTls } from "./load-tls.ts";
+import { loadTls } from "./server-tls.ts";
 import { findIdentityFault, toPresented } from "./server-identity.ts";
 import { explainTlsError, type TlsFailure } from "./tls-error.ts";
 

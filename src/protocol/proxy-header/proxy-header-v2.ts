@@ -1,6 +1,5 @@
 import { type Ip, ipFromBytes } from "../../address/ip.ts";
 import type { Parsed } from "../parsed.ts";
-import { computeCrc32c } from "./crc32c.ts";
 import type { SocketAddress } from "./proxy-header-v1.ts";
 
 /** A piece of additional information (PROXY protocol §2.2.7), as it came. */
@@ -170,6 +169,22 @@ function parseAddresses(bytes: Uint8Array): { source: SocketAddress; destination
 /** The caller's buffer is not ours to keep, and slice() of a Buffer is a view. */
 function copyBytes(bytes: Uint8Array, start: number, end: number): Uint8Array {
   return new Uint8Array(bytes.subarray(start, end));
+}
+
+/** The reversed polynomial of CRC-32C (Castagnoli), RFC 3720 appendix B.4. */
+const POLYNOMIAL = 0x82f63b78;
+
+const remainders = Uint32Array.from({ length: 256 }, (_, byte) => {
+  let remainder = byte;
+  for (let bit = 0; bit < 8; bit += 1) remainder = (remainder >>> 1) ^ (remainder & 1 ? POLYNOMIAL : 0);
+  return remainder;
+});
+
+/** The CRC-32C of the bytes, as an unsigned 32-bit number. */
+export function computeCrc32c(bytes: Uint8Array): number {
+  let crc = 0xffffffff;
+  for (const byte of bytes) crc = (crc >>> 8) ^ (remainders[(crc ^ byte) & 0xff] ?? 0);
+  return (crc ^ 0xffffffff) >>> 0;
 }
 
 function widenIp(ip: Ip, family: 4 | 6): Uint8Array {
