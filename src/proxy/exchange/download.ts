@@ -18,7 +18,7 @@ import type { ForwardRequest } from "../read/forward-request.ts";
 import { type BodyReader, createBodyReader } from "./body-reader.ts";
 import { formatClientHead } from "./client-head.ts";
 import { wasCut } from "../../net/runtime/secure-socket.ts";
-import { HeldBytes } from "./held-bytes.ts";
+import { HeldBytes } from "../../net/conn/held-bytes.ts";
 import type { OwnLines } from "./own-lines.ts";
 import type { MessageFlow } from "./flow.ts";
 import type { HeadToWrite } from "./head-to-write.ts";
