@@ -7,7 +7,7 @@ import { limitHeads } from "../read/limit-heads.ts";
 import type { Runtime } from "../runtime.ts";
 import type { Services } from "../services.ts";
 import type { Session } from "../session.ts";
-import { ACTIVE } from "../flow/idle-watch.ts";
+import { ACTIVE } from "../../net/conn/idle-watch.ts";
 import { Deadline } from "./deadline.ts";
 import { Exchange, type ExchangeEnd, type ExchangeOwner } from "./exchange.ts";
 import { forward, type ForwardEnd, type ForwardTask, keepOrigin } from "./forward.ts";
@@ -41,7 +41,7 @@ export class ClientRequests implements ConnSink, ExchangeOwner {
   readonly #client: Conn;
   readonly #services: Services;
   readonly #plans: PlanCache;
-  readonly #idle = new Deadline(() => this.#leave(GONE));
+  readonly #idle: Deadline;
   #exchange: Exchange | undefined;
   /** The request that is carried out by a plan. */
   #planned: PlannedRequest | undefined;
@@ -58,6 +58,7 @@ export class ClientRequests implements ConnSink, ExchangeOwner {
   constructor(client: Conn, services: Services) {
     this.#client = client;
     this.#services = services;
+    this.#idle = new Deadline(client.timers.idle, () => this.#leave(GONE));
     this.#plans = new PlanCache(services.forwarding.numbers);
   }
 
