@@ -1,20 +1,58 @@
 import type { Ip } from "../address/ip.ts";
 import type { Conn } from "../net/conn/conn.ts";
 import { accept, type Listener } from "./accept/accept.ts";
-import { shareAddress } from "./accept/share-address.ts";
-import { ClientRequests, type Next } from "./exchange/client-requests.ts";
+import { ClientRequests, type ForwardServices, type Next } from "./exchange/client-requests.ts";
 import type { ForwardEnd } from "./exchange/forward.ts";
 import type { Failure } from "./failure.ts";
+import type { Admission } from "./limit/admission.ts";
 import { ConnectionSlots } from "./limit/connection-slots.ts";
 import { TOTAL_MS } from "./read/close-lingering.ts";
+import type { Lingering } from "./read/lingering.ts";
 import { refuse } from "./read/respond.ts";
-import { concludePlanned, failRequest, type RequestConnection, type RequestEnd, serveRequest } from "./request.ts";
-import type { Services } from "./services.ts";
+import type { Recorder } from "./record/recorder.ts";
+import {
+  concludePlanned,
+  failRequest,
+  type RequestConnection,
+  type RequestEnd,
+  type RequestServices,
+  serveRequest,
+} from "./request.ts";
+import type { RuntimeHolder } from "./runtime.ts";
 import { openNextSession, openSession, type Session } from "./session.ts";
 import type { TunnelResult } from "./tunnel/tunnel.ts";
 
+/** What the connections of a gate share. */
+export interface ConnectionServices extends RequestServices, ForwardServices {
+  readonly runtime: RuntimeHolder;
+  readonly admission: Admission;
+  readonly recorder: Recorder;
+  /** Connections of clients that have got their last response. */
+  readonly lingering: Lingering;
+  /** Tells the operator of a mistake of ours, which ended the connection `id`. */
+  reportBug(error: unknown, id: string): void;
+}
+
+/**
+ * Writes down a connection that was reset as soon as it was accepted, because
+ * there was no descriptor left to answer it with: the client is not told why,
+ * so the log and the metrics have to.
+ */
+export function recordUnserved(
+  from: Ip,
+  port: number,
+  listener: Listener,
+  { recorder, runtime }: Pick<ConnectionServices, "recorder" | "runtime">,
+): void {
+  const session = openSession(runtime.current, from, port, listener.name);
+  session.failure = { detail: "out_of_resources", note: "EMFILE" };
+  recorder.opened(session);
+  recorder.finished(session);
+  recorder.closed(session);
+}
+
 /** Serves one accepted connection until its end, or until a tunnel has it. A mistake of ours ends this connection, wherever it happens. */
-export function serveConnection(conn: Conn, from: Ip, listener: Listener, services: Services): Promise<void> {
+export function serveConnection(conn: Conn, from: Ip, listener: Listener, services: ConnectionServices): Promise<void> {
   return new ClientConnection(conn, from, listener, services).serve();
 }
 
@@ -27,7 +65,7 @@ const FIRST: Next = { kind: "request", head: undefined };
  */
 class ClientConnection implements RequestConnection {
   readonly listener: Listener;
-  readonly services: Services;
+  readonly services: ConnectionServices;
   target: Conn | undefined = undefined;
   readonly #slots: ConnectionSlots;
   /** Undefined once it belongs to a tunnel that is never refused. */
@@ -39,12 +77,12 @@ class ClientConnection implements RequestConnection {
   /** Made for the first request that is forwarded. */
   #requests: ClientRequests | undefined = undefined;
 
-  constructor(conn: Conn, from: Ip, listener: Listener, services: Services) {
+  constructor(conn: Conn, from: Ip, listener: Listener, services: ConnectionServices) {
     this.listener = listener;
     this.services = services;
     this.#slots = new ConnectionSlots(services.admission, services.lingering);
     this.#conn = conn;
-    this.#session = openSession(services.runtime.current, shareAddress(from), conn.remotePort, listener.name);
+    this.#session = openSession(services.runtime.current, from, conn.remotePort, listener.name);
     services.recorder.opened(this.#session);
   }
 

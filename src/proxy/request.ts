@@ -1,26 +1,39 @@
 import type { Conn } from "../net/conn/conn.ts";
+import type { ClientProfiles } from "../protocol/tls/read/client-profiles.ts";
 import type { RequestHead } from "../protocol/http1/request-head.ts";
 import type { Listener } from "./accept/accept.ts";
-import { identify } from "./auth/identify.ts";
-import { dial } from "./dial/dial.ts";
+import { identify, type IdentifyServices } from "./auth/identify.ts";
+import { dial, type DialServices } from "./dial/dial.ts";
 import type { ForwardEnd, ForwardTask } from "./exchange/forward.ts";
 import type { Failure } from "./failure.ts";
-import { authorize } from "./policy/authorize.ts";
+import { authorize, type AuthorizeServices } from "./policy/authorize.ts";
 import { readHello, takeHead } from "./read/first-message.ts";
 import { readCredentials } from "./read/read-credentials.ts";
 import { readRequest } from "./read/read-request.ts";
+import type { Captures } from "./record/captures.ts";
+import type { Recorder } from "./record/recorder.ts";
 import { refuse, respondEstablished } from "./read/respond.ts";
 import { chooseRoute } from "./route/choose-route.ts";
-import type { Services } from "./services.ts";
 import { enterStage, noteDial, type Session } from "./session.ts";
 import { inspectTunnel } from "./tunnel/first-bytes-tap.ts";
 import { judgeForwarding } from "./tunnel/judge-inside.ts";
-import type { TunnelOwner } from "./tunnel/tunnel.ts";
+import type { TunnelEngine, TunnelOwner } from "./tunnel/tunnel.ts";
+
+/** What requests share. */
+export interface RequestServices extends IdentifyServices, AuthorizeServices, DialServices {
+  readonly tunnel: TunnelEngine;
+  readonly recorder: Pick<Recorder, "tunnelOpened">;
+  readonly captures: Pick<Captures, "observers">;
+  /** Fingerprints of the clients whose TLS handshakes passed. */
+  readonly clientProfiles: ClientProfiles;
+  /** The proxy shuts down: there are no new requests. */
+  readonly draining: boolean;
+}
 
 /** The connection that a request came on, as far as the request needs it. */
 export interface RequestConnection extends TunnelOwner {
   readonly listener: Listener;
-  readonly services: Services;
+  readonly services: RequestServices;
   /** The connection that was dialled for this request. It is reset with the request unless a tunnel has taken it. */
   target: Conn | undefined;
   /** Takes a slot for the user of a request, or says why there is none. */

@@ -1,13 +1,12 @@
 import type { Conn } from "../../net/conn/conn.ts";
 import { showsConnectionAuth } from "../../protocol/http1/persistence.ts";
-import { dial } from "../dial/dial.ts";
+import { dial, type DialServices } from "../dial/dial.ts";
 import { describeFailure, fail, type Failure, type Outcome, succeed } from "../failure.ts";
 import type { ForwardRequest } from "../read/forward-request.ts";
 import { classifyAddress } from "../policy/address-class.ts";
 import type { Grant } from "../policy/authorize.ts";
 import { writeWhole } from "../read/write-whole.ts";
 import type { Route } from "../route/route.ts";
-import type { Services } from "../services.ts";
 import { enterStage, noteDial, type Session } from "../session.ts";
 import { answerHere } from "./answer-here.ts";
 import type { Exchange, ExchangeEnd } from "./exchange.ts";
@@ -51,7 +50,7 @@ export interface ForwardTask {
   readonly request: ForwardRequest;
   readonly authorized: Grant;
   readonly route: Route;
-  readonly services: Services;
+  readonly services: DialServices & { readonly forwarding: Forwarding };
   /** Of the client's connection. */
   readonly exchange: Exchange;
   /** The first try, when that was made by a plan. */
