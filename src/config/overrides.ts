@@ -2,7 +2,7 @@ import { resolve } from "node:path";
 
 import { parseListenerAddress } from "./listener-address.ts";
 import { formatPath, type Problem, quoteSubject } from "./problem.ts";
-import { isRecord, readRecord } from "./raw.ts";
+import { isRecord, readRecord } from "./plain-data.ts";
 import { suggest } from "./suggest.ts";
 import { explainUrl } from "./target-fault.ts";
 
