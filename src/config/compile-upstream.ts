@@ -4,7 +4,7 @@ import type { Hop, HopTls } from "../proxy/route/route.ts";
 import type { Materials } from "./materials.ts";
 import { findAuthorityFaults, listPaths, readCertificate, readPrivateKey, refusePem } from "./pem.ts";
 import { type Problem, quoteValue } from "./problem.ts";
-import { findSecret } from "./resolve-secret.ts";
+import { findSecret } from "./secrets.ts";
 import type { Config } from "./schema.ts";
 import type { UpstreamSettings } from "./upstream-schema.ts";
 import { parseUpstreamUrl } from "./upstream-url.ts";

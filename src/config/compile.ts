@@ -15,7 +15,6 @@ import type { TlsFiles } from "./compile-tls.ts";
 import { compileUpstreams } from "./compile-upstream.ts";
 import { compileUserFile, compileUsers } from "./compile-users.ts";
 import { compileNat64 } from "./dns.ts";
-import { describeEffective } from "./effective.ts";
 import { compileEnvironment } from "./environment.ts";
 import type { FileGroup } from "./follow-files.ts";
 import { compileForward } from "./forward.ts";
@@ -25,8 +24,7 @@ import type { Materials } from "./materials.ts";
 import { MALFORMED, type Parts, readWhole } from "./parts.ts";
 import type { Checked, Problem } from "./problem.ts";
 import { readDuration, readSize } from "./quantity.ts";
-import { listSecrets } from "./list-secrets.ts";
-import { findSecret } from "./resolve-secret.ts";
+import { findSecret, listSecrets, redact } from "./secrets.ts";
 import type { Config } from "./schema.ts";
 
 /** Where the sidecar listens, and what it asks for. */
@@ -135,6 +133,15 @@ export function findMaterialProblems(parts: Parts<Config>, materials: Materials)
     ...(users.ok ? [] : users.problems),
     ...(upstreams ? compileUpstreams({ upstream: undefined, upstreams }, materials).problems : []),
   ];
+}
+
+/** The configuration as it holds, for people. */
+function describeEffective(config: Config, access: AccessForm): Readonly<Record<string, unknown>> {
+  const { $schema: _, ...settings } = config;
+  const { upstream } = config;
+  const implied = upstream === undefined ? "direct" : upstream === "environment" ? upstream : "upstream";
+  const filled = { ...settings, default: config.default ?? implied, log: { ...config.log, access } };
+  return redact(filled) as Readonly<Record<string, unknown>>;
 }
 
 function findUserWarnings({ path, text }: UsersFile): Problem[] {

@@ -5,7 +5,7 @@ import { parseIp } from "../address/ip.ts";
 import { describeKind, quoteValue } from "./problem.ts";
 import { formatSize, parseDuration, parseSize } from "./quantity.ts";
 import { checked } from "./parts.ts";
-import { isRecord } from "./raw.ts";
+import { isRecord } from "./plain-data.ts";
 import { suggest } from "./suggest.ts";
 
 // A configuration is read a few times in the life of a process: compiled checks would only take memory.

@@ -1,17 +1,12 @@
 import { type AST, ParseError, parseTOML } from "toml-eslint-parser";
 
-import type { Wanted } from "./places.ts";
-
-/** A TOML text, or the first thing wrong with it. Lines and columns count from 1. */
-export type TomlResult =
-  | { readonly ok: true; readonly value: unknown }
-  | { readonly ok: false; readonly message: string; readonly line?: number; readonly column?: number };
+import { findPosition, type ParsedText, type Wanted } from "./places.ts";
 
 /**
  * Reads TOML with the parser of the runtime, which takes a tenth of the time.
  * Its errors have no place, so that the library finds that.
  */
-export function parseToml(text: string): TomlResult {
+export function parseToml(text: string): ParsedText {
   try {
     return { ok: true, value: Bun.TOML.parse(text) };
   } catch (error) {
@@ -30,10 +25,10 @@ function describe(message: string): string {
 function findFault(text: string): { line: number; column: number } | undefined {
   const error = readTree(text);
   if (!(error instanceof ParseError)) return undefined;
-  const { index, lineNumber, column } = error;
+  const { index } = error;
   const last = text.slice(index).trim() === "" ? [...text.matchAll(/^[^\s=]+[ \t]*=/gm)].at(-1)?.index : undefined;
-  if (last === undefined) return { line: lineNumber, column: column + 1 };
-  return { line: text.slice(0, last).split("\n").length, column: 1 };
+  const [line, column] = findPosition(text, last ?? index);
+  return { line, column };
 }
 
 /** Notes where the wanted settings of a TOML text begin, by tables, dotted names, lists and inline tables. */

@@ -3,7 +3,7 @@ import { extname } from "node:path";
 import { importConfig } from "./import-config.ts";
 import { locateInJson, locateInScript } from "./locate-in-script.ts";
 import { parseJson } from "./parse-json.ts";
-import { formatPlace, type Locate, type Source } from "./places.ts";
+import { formatPlace, type Locate, type ParsedText, type Source } from "./places.ts";
 import { copyPlainData, type PlainData } from "./plain-data.ts";
 import type { Checked, Problem } from "./problem.ts";
 import { readTextFile } from "./read-file.ts";
@@ -37,9 +37,7 @@ export async function readConfigFile(path: string, importMs?: number): Promise<C
   return parsed.ok ? { ok: true, value: { ...copyPlainData(parsed.value), source } } : parsed;
 }
 
-type Parse = (
-  text: string,
-) => { ok: true; value: unknown } | { ok: false; message: string; line?: number; column?: number };
+type Parse = (text: string) => ParsedText;
 
 interface Format {
   /** Undefined for a file that is run. */
