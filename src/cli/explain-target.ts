@@ -2,6 +2,7 @@ import { type Endpoint, formatEndpoint } from "../address/endpoint.ts";
 import { hostFromIp } from "../address/host.ts";
 import type { Ip } from "../address/ip.ts";
 import type { CompiledConfig } from "../config/compile.ts";
+import { explainGrant } from "../config/rule-fields.ts";
 import type { Resolver } from "../net/dns/resolver.ts";
 import { DialLimit } from "../proxy/dial/dial-limit.ts";
 import { resolveHost } from "../proxy/resolve/resolve-host.ts";
@@ -15,7 +16,6 @@ import { guardAddress, isLocalhostName, type OwnListeners } from "../proxy/polic
 import { classifyThrough, type Nat64Prefixes, WELL_KNOWN_PREFIX } from "../proxy/policy/nat64.ts";
 import { chooseRoute } from "../proxy/route/choose-route.ts";
 import type { ProxyProtocolVersion, Route } from "../proxy/route/route.ts";
-import { describeInside } from "./describe-inside.ts";
 
 /** Who asks for what. */
 export interface Question {
@@ -61,8 +61,8 @@ export async function explainTarget(
   const route = chooseRoute({ runtime, target }, authorized.value.decision);
   if (!route.ok) return [...lines, ...refuse(route.failure)];
   lines.push(line("route", describeRoute(route.value, authorized.value)));
-  const { inside } = authorized.value.decision;
-  if (inside !== undefined) lines.push(line("inside", describeInside(inside)));
+  const grant = explainGrant(authorized.value.decision);
+  if (grant !== undefined) lines.push(line("allows", grant));
   const limit = new DialLimit(runtime.timeouts.connectMs);
   const means: Means = { own, resolver, limit, client, nat64: runtime.nat64 ?? WELL_KNOWN_PREFIX };
   const shut = await explainUpstream(route.value, means);
@@ -138,8 +138,9 @@ function describeRoute({ hops, name, sourceAddress }: Route, { decision }: Grant
   const way = hops
     .map((hop) => `${hop.name} (${hop.kind}://${formatEndpoint(hop.endpoint)}${describeHeader(hop.proxyProtocol)})`)
     .join(", then ");
-  const from = sourceAddress === undefined ? "" : `, from ${sourceAddress}`;
-  return way === "" ? `${name}${describeHeader(decision.proxyProtocol)}${from}` : `${way}${from}`;
+  // An address of the rule is among what it allows.
+  const from = sourceAddress === undefined || decision.sourceAddress !== undefined ? "" : `, from ${sourceAddress}`;
+  return `${way === "" ? name : way}${from}`;
 }
 
 function describeHeader(version: ProxyProtocolVersion | undefined): string {
