@@ -3,7 +3,7 @@ import type { Conn } from "./conn/conn.ts";
 import { LoopTimers } from "./conn/loop-timers.ts";
 import { type Connect, connectTcp } from "./runtime/connect.ts";
 import { createDescriptorConnect } from "./epoll/connect-descriptor.ts";
-import { adoptSocket } from "./epoll/adopt-socket.ts";
+import { adoptSocket } from "./epoll/descriptor-conn.ts";
 import { listenDescriptor } from "./epoll/listen-descriptor.ts";
 import { Reactor } from "./epoll/reactor.ts";
 import { type Listen, listenTcp } from "./runtime/listen.ts";

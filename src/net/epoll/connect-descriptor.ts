@@ -3,7 +3,7 @@ import { EPOLLERR, EPOLLHUP, SO_ERROR, SOL_SOCKET } from "../libc/constants.ts";
 import { DescriptorConn, WATCHED } from "./descriptor-conn.ts";
 import { nameErrno } from "../libc/errno.ts";
 import type { Reactor, Watcher } from "./reactor.ts";
-import { startSocket } from "./start-socket.ts";
+import { startSocket } from "../libc/start-socket.ts";
 
 /** Makes connections that the reactor watches, and otherwise does what `connectTcp` does. */
 export function createDescriptorConnect(reactor: Reactor): Connect {

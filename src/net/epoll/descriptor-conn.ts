@@ -20,7 +20,7 @@ import {
 import { isTransient } from "../libc/errno.ts";
 import { type Reactor, readBytes, type Watcher } from "./reactor.ts";
 import { finishSocket, isSocketDead } from "../libc/socket.ts";
-import { readSocketIp, readSocketPort, socketAddressBytes } from "../libc/socket-address.ts";
+import { readSocketPort, socketAddressBytes } from "../libc/socket-address.ts";
 import type { Detachable, TakenDescriptor } from "../conn/conn.ts";
 
 const ON = Int32Array.of(1);
@@ -77,7 +77,7 @@ export class DescriptorConn extends BufferedConn implements Watcher {
     return this.#remote.text;
   }
   get localAddress(): string {
-    return readSocketIp(this.#readLocal())?.text ?? "";
+    return this.#reactor.ips.read(this.#readLocal())?.text ?? "";
   }
   get localPort(): number {
     return readSocketPort(this.#readLocal());
@@ -264,4 +264,13 @@ export class DescriptorConn extends BufferedConn implements Watcher {
     if (!this.closed) this.#reactor.libc.getSocketName(this.#fd, address);
     return address;
   }
+}
+
+/** Makes a connection of a connected TCP socket and owns it from then on. Undefined, and the socket closed, when its peer is gone. */
+export function adoptSocket(reactor: Reactor, fd: number): DescriptorConn | undefined {
+  const address = new Uint8Array(socketAddressBytes);
+  const ip = reactor.libc.getPeerName(fd, address) < 0 ? undefined : reactor.ips.read(address);
+  if (ip !== undefined) return new DescriptorConn(reactor, fd, ip, readSocketPort(address));
+  reactor.reset(fd);
+  return undefined;
 }

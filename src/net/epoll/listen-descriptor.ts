@@ -22,7 +22,7 @@ import {
 import { DescriptorConn } from "./descriptor-conn.ts";
 import { EAGAIN, EMFILE, ENFILE, ENOBUFS, ENOMEM, nameErrno } from "../libc/errno.ts";
 import type { Reactor, Watcher } from "./reactor.ts";
-import { encodeSocketAddress, readSocketIp, readSocketPort, socketAddressBytes } from "../libc/socket-address.ts";
+import { encodeSocketAddress, readSocketPort, socketAddressBytes } from "../libc/socket-address.ts";
 import { keepUrgentInline } from "../libc/socket.ts";
 import { isTooFew } from "../conn/descriptors.ts";
 
@@ -116,7 +116,7 @@ class Listener implements Watcher {
   }
 
   #welcome(fd: number): void {
-    const ip = readSocketIp(this.#address);
+    const ip = this.#reactor.ips.read(this.#address);
     const port = readSocketPort(this.#address);
     if (ip === undefined || isTooFew(this.#reactor.descriptors.judge(fd))) {
       this.#reactor.reset(fd);

@@ -5,6 +5,7 @@ import { type Libc, openLibc } from "../libc/libc.ts";
 import { LoopTimers } from "../conn/loop-timers.ts";
 import { SpareDescriptors } from "../libc/spare-descriptors.ts";
 import { refuseToLinger } from "../libc/socket.ts";
+import { SocketIps } from "../libc/socket-address.ts";
 import { watchRuntimeLoop } from "./runtime-loop.ts";
 
 /** Who hears of a descriptor. */
@@ -60,6 +61,7 @@ export class Reactor {
   readonly descriptors = new SpareDescriptors();
   /** For the connections that it drives. */
   readonly timers = new LoopTimers();
+  readonly ips = new SocketIps();
   readonly #epoll: Epoll;
   readonly #watchers: (Watcher | undefined)[] = [];
   /** Of each descriptor number: how often watching it has ended. */

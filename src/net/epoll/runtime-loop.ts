@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
-import { adoptDescriptor } from "./adopt-descriptor.ts";
+import { adoptDescriptor } from "../runtime/move-to-runtime.ts";
 import { EPOLLIN } from "../libc/constants.ts";
 import type { Epoll } from "./epoll.ts";
 import type { Libc } from "../libc/libc.ts";

@@ -1,8 +1,7 @@
-import { LoopTimers } from "../conn/loop-timers.ts";
 import type { Ip } from "../../address/ip.ts";
 import { SpareDescriptors } from "../libc/spare-descriptors.ts";
-import { listenTcp } from "../runtime/listen.ts";
-import { SocketConn, socketConnHandlers } from "../runtime/socket-conn.ts";
+import { listenTcp, listenUnix } from "../runtime/listen.ts";
+import type { SocketConn } from "../runtime/socket-conn.ts";
 import { ConnectionTable, type TableLimits } from "./connection-table.ts";
 import { type Handle, ServedConnection, type ServedDeadlines } from "./served-connection.ts";
 
@@ -81,30 +80,4 @@ export function serveHttp(options: ServeHttpOptions): HttpServerStart {
 /** One household counts as one peer: an IPv4 address, or 64 bits of an IPv6 one. */
 function nameNetwork({ family, bytes, text }: Ip): string {
   return family === 4 ? text : Buffer.from(bytes.subarray(0, 8)).toString("hex");
-}
-
-type Bound =
-  | { readonly ok: true; readonly listener: { readonly port: number; stop(): void } }
-  | { readonly ok: false; readonly code: string };
-
-function listenUnix(path: string, accept: (conn: SocketConn) => void): Bound {
-  const timers = new LoopTimers();
-  try {
-    const server = Bun.listen<SocketConn>({
-      unix: path,
-      allowHalfOpen: true,
-      socket: {
-        ...socketConnHandlers,
-        open(socket) {
-          const conn = new SocketConn(socket, false, timers);
-          socket.data = conn;
-          accept(conn);
-        },
-      },
-    });
-    return { ok: true, listener: { port: 0, stop: () => server.stop(false) } };
-  } catch (error) {
-    const code = error instanceof Error && "code" in error ? String(error.code) : "EUNKNOWN";
-    return { ok: false, code };
-  }
 }

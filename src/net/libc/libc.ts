@@ -85,8 +85,12 @@ const symbols = {
   send: { args: ["i32", "ptr", "u64", "i32"], returns: FFIType.i64_fast },
 } as const;
 
-let opened: Libc | undefined;
-let tried = false;
+/**
+ * A lazy constant: opening costs time that commands without sockets spare. What
+ * `dlopen` gives belongs to the process and never changes, so that no two gates
+ * can disagree about it.
+ */
+let library: { readonly libc: Libc | undefined } | undefined;
 
 /**
  * Opens the C library of this process, glibc or musl, once per thread.
@@ -95,14 +99,16 @@ let tried = false;
  * library can be opened under a known name.
  */
 export function openLibc(): Libc | undefined {
-  if (tried) return opened;
-  tried = true;
-  if (process.platform !== "linux") return undefined;
-  for (const name of listLibraryNames(process.arch)) {
-    opened = tryOpen(name);
-    if (opened !== undefined) return opened;
+  return (library ??= findLibrary()).libc;
+}
+
+function findLibrary(): { readonly libc: Libc | undefined } {
+  const names = process.platform === "linux" ? listLibraryNames(process.arch) : [];
+  for (const name of names) {
+    const libc = tryOpen(name);
+    if (libc !== undefined) return { libc };
   }
-  return undefined;
+  return { libc: undefined };
 }
 
 /** Gives the names under which the C library goes, glibc first, for `process.arch`; none for an unknown machine. */

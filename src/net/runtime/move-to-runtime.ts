@@ -1,7 +1,6 @@
 import type { Conn } from "../conn/conn.ts";
-import { adoptDescriptor } from "../epoll/adopt-descriptor.ts";
 import { openLibc } from "../libc/libc.ts";
-import { SocketConn, socketConnHandlers } from "./socket-conn.ts";
+import { SocketConn, socketHandlers, type SocketOwner } from "./socket-conn.ts";
 
 /**
  * Drives a connection, which must be detached, over a socket of the runtime:
@@ -14,15 +13,16 @@ export async function moveToRuntime(conn: Conn): Promise<SocketConn | undefined>
   const taken = conn.takeDescriptor?.();
   if (taken === undefined) return undefined;
   const { promise, resolve } = Promise.withResolvers<SocketConn | undefined>();
-  adoptDescriptor<SocketConn>({
+  adoptDescriptor<SocketOwner>({
     fd: taken.fd,
     allowHalfOpen: true,
     socket: {
-      ...socketConnHandlers,
+      ...socketHandlers,
       open(socket) {
-        socket.data = new SocketConn(socket, false, conn.timers);
-        if (taken.unread !== undefined) socket.data.unread(taken.unread);
-        resolve(socket.data);
+        const moved = new SocketConn(socket, false, conn.timers);
+        socket.data = moved;
+        if (taken.unread !== undefined) moved.unread(taken.unread);
+        resolve(moved);
       },
     },
   }).catch(() => {
@@ -38,4 +38,13 @@ export async function moveToRuntime(conn: Conn): Promise<SocketConn | undefined>
 /** Whether the runtime can drive the connection in clear. It cannot encrypt one that it encrypts already. */
 export function isMovable(conn: Conn): boolean {
   return !conn.encrypted && (conn.takeDescriptor !== undefined || SocketConn.from(conn) !== undefined);
+}
+
+/**
+ * Makes a Bun socket of a descriptor that is already connected, or connecting.
+ * The socket owns the descriptor from then on.
+ */
+export function adoptDescriptor<Data = undefined>(options: Bun.FdSocketOptions<Data>): Promise<Bun.Socket<Data>> {
+  // The declarations of Bun 1.4.5 describe these options but have no overload that takes them.
+  return Bun.connect<Data>(options as unknown as Bun.UnixSocketOptions<Data>);
 }

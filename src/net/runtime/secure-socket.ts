@@ -1,11 +1,11 @@
 import { isIP } from "node:net";
-import type { Socket, SocketHandler } from "bun";
+import type { SocketHandler } from "bun";
 import type { Conn } from "../conn/conn.ts";
 import type { LoopTimers } from "../conn/loop-timers.ts";
 import { findIdentityFault, toPresented } from "./server-identity.ts";
-import { SocketConn } from "./socket-conn.ts";
+import { type OwnedSocket, PendingSocket, SocketConn, socketHandlers, SocketOwner } from "./socket-conn.ts";
 import { endsWithAlert, MAX_ALERT_BYTES } from "../../protocol/tls/read/final-alert.ts";
-import { explainTlsError, readAlertName, type TlsFailure } from "./tls-error.ts";
+import { explainTlsError, type TlsFailure } from "./tls-error.ts";
 
 export interface ClientTlsOptions {
   /** Name, or address, that the certificate must be for. A name is also sent as SNI (RFC 6066 §3). */
@@ -42,9 +42,6 @@ export function wasCut(conn: Conn): boolean {
 /** What Bun says of a certificate that is in order, but somebody else's. */
 const ALTNAME_INVALID = "ERR_TLS_CERT_ALTNAME_INVALID";
 
-/** While in the handshake, `data` is the handshake; afterwards it is the connection. */
-type TlsSocket = Socket<Handshake | SocketConn>;
-
 /**
  * Speaks TLS as the client over a TCP connection, which must be detached and
  * plain, and verifies the server. The socket is encrypted in place: on success
@@ -65,7 +62,7 @@ export function secureSocket(
     handshake.failSoon({ kind: "protocol", note: "the server spoke before the handshake" });
     return handshake;
   }
-  const [raw, secured] = (conn.socket as unknown as TlsSocket).upgradeTLS<Handshake | SocketConn>({
+  const [raw, secured] = conn.socket.upgradeTLS<SocketOwner>({
     data: handshake,
     tls: {
       // An address is no SNI (RFC 6066 §3), and Bun would send it; and without a name it would verify another one.
@@ -78,14 +75,14 @@ export function secureSocket(
     socket: handlers,
   });
   // The handlers of before go on to see the encrypted bytes.
-  const encrypted = new EncryptedBytes(raw as Socket<SocketConn>, false, conn.timers);
+  const encrypted = new EncryptedBytes();
   raw.data = encrypted;
   handshake.begin(secured, encrypted);
   return handshake;
 }
 
 /** Sees the encrypted bytes on their way to be decrypted: Bun tells of a close_notify and of a mere FIN alike. */
-class EncryptedBytes extends SocketConn {
+class EncryptedBytes extends SocketOwner {
   #tail: Uint8Array = new Uint8Array(0);
 
   override onData(chunk: Uint8Array): void {
@@ -95,10 +92,6 @@ class EncryptedBytes extends SocketConn {
       last.length === MAX_ALERT_BYTES
         ? new Uint8Array(last)
         : new Uint8Array(Buffer.concat([this.#tail, last]).subarray(-MAX_ALERT_BYTES));
-  }
-
-  override onEnd(): void {
-    // The encrypted connection tells.
   }
 
   get endsWithAlert(): boolean {
@@ -111,7 +104,7 @@ class SecuredConn extends SocketConn {
   wasCut = false;
   readonly #bytes: EncryptedBytes | undefined;
 
-  constructor(socket: Socket<SocketConn>, timers: LoopTimers, bytes: EncryptedBytes | undefined) {
+  constructor(socket: OwnedSocket, timers: LoopTimers, bytes: EncryptedBytes | undefined) {
     super(socket, true, timers);
     this.#bytes = bytes;
   }
@@ -128,21 +121,22 @@ class SecuredConn extends SocketConn {
   }
 }
 
-class Handshake implements SecureAttempt {
+class Handshake extends PendingSocket implements SecureAttempt {
   readonly #serverName: string;
   readonly #timers: LoopTimers;
   readonly #done: (result: SecureResult) => void;
-  #socket: TlsSocket | undefined;
+  #socket: OwnedSocket | undefined;
   #encrypted: EncryptedBytes | undefined;
   #over = false;
 
   constructor(serverName: string, timers: LoopTimers, done: (result: SecureResult) => void) {
+    super();
     this.#serverName = serverName;
     this.#timers = timers;
     this.#done = done;
   }
 
-  begin(socket: TlsSocket, encrypted: EncryptedBytes): void {
+  begin(socket: OwnedSocket, encrypted: EncryptedBytes): void {
     this.#socket = socket;
     this.#encrypted = encrypted;
   }
@@ -152,13 +146,13 @@ class Handshake implements SecureAttempt {
    * name. For an address Bun has compared it with another name, after it has
    * verified who signed it: whose it is remains to be judged here.
    */
-  trusts(socket: TlsSocket, verified: boolean, error: Error | null): boolean {
+  trusts(socket: OwnedSocket, verified: boolean, error: Error | null): boolean {
     if (isIP(this.#serverName) === 0) return verified;
     if (error === null || error === undefined) return socket.authorized;
     return "code" in error && error.code === ALTNAME_INVALID;
   }
 
-  succeed(socket: TlsSocket): void {
+  succeed(socket: OwnedSocket): void {
     if (this.#over) return;
     // Of an address Bun does not verify whose certificate it is, and of a name it is content with less.
     const fault = findIdentityFault(socket.getPeerCertificate().raw, this.#serverName);
@@ -167,7 +161,7 @@ class Handshake implements SecureAttempt {
       return;
     }
     this.#over = true;
-    const conn = new SecuredConn(socket as Socket<SocketConn>, this.#timers, this.#encrypted);
+    const conn = new SecuredConn(socket, this.#timers, this.#encrypted);
     socket.data = conn;
     this.#done({ ok: true, conn });
   }
@@ -196,32 +190,11 @@ class Handshake implements SecureAttempt {
   }
 }
 
-const handlers: SocketHandler<Handshake | SocketConn> = {
+const handlers: SocketHandler<SocketOwner> = {
+  ...socketHandlers,
   handshake(socket, verified, error) {
     if (!(socket.data instanceof Handshake)) return;
     if (socket.data.trusts(socket, verified, error)) socket.data.succeed(socket);
     else socket.data.fail(error ?? undefined);
-  },
-  data(socket, chunk) {
-    if (socket.data instanceof SocketConn) socket.data.onData(chunk);
-  },
-  end(socket) {
-    if (socket.data instanceof SocketConn) socket.data.onEnd();
-  },
-  drain(socket) {
-    if (socket.data instanceof SocketConn) socket.data.onDrain();
-  },
-  close(socket, error) {
-    if (socket.data instanceof SocketConn) socket.data.onClose(error);
-    else socket.data.fail(error);
-  },
-  error(socket, error) {
-    if (!(socket.data instanceof SocketConn)) {
-      socket.data.fail(error);
-      return;
-    }
-    socket.data.tlsAlert = readAlertName(error);
-    socket.data.onClose(error);
-    socket.terminate();
   },
 };

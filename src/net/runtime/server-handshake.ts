@@ -1,11 +1,11 @@
 import type { DetailedPeerCertificate } from "node:tls";
-import type { Socket, SocketHandler, TLSOptions } from "bun";
+import type { SocketHandler, TLSOptions } from "bun";
 import { nameAlert } from "../../protocol/tls/read/iana.ts";
 import { type ClientCertificate, takeClientCertificate } from "./client-certificate.ts";
 import type { LoopTimers } from "../conn/loop-timers.ts";
 import type { Conn } from "../conn/conn.ts";
 import type { ServerTls } from "./server-tls.ts";
-import { SocketConn } from "./socket-conn.ts";
+import { type OwnedSocket, PendingSocket, SocketConn, socketHandlers, SocketOwner } from "./socket-conn.ts";
 import { readAlertName } from "./tls-error.ts";
 
 /** What came of a handshake as the server. */
@@ -45,9 +45,6 @@ export interface ServerTlsFailure {
 /** RFC 7301 §3.1: a list of one name with its length before it. */
 const ALPN = Buffer.from("\x08http/1.1", "latin1");
 
-/** While in the handshake, `data` is the handshake; afterwards it is the connection. */
-type TlsSocket = Socket<Handshake | SocketConn>;
-
 /**
  * Carries a handshake out, with what is unread of `conn` as its beginning. The
  * caller has read `serverName` from it.
@@ -74,9 +71,9 @@ export function handshakeAsServer(
       rejectUnauthorized: false,
     };
     const upgrade = { isServer: true, data: handshake, tls: options, initialData: begun, socket: handlers };
-    const [raw] = (conn.socket as unknown as TlsSocket).upgradeTLS<Handshake | SocketConn>(upgrade);
+    const [raw] = conn.socket.upgradeTLS<SocketOwner>(upgrade);
     // The handlers of before go on to see the bytes as they come.
-    raw.data = new Overhearer(raw as Socket<SocketConn>, handshake, conn.timers);
+    raw.data = new Overhearer(handshake);
     // Nobody may write in clear any more.
     conn.onClose(undefined);
   });
@@ -99,11 +96,11 @@ function takeUnread(conn: SocketConn): Buffer | undefined {
  * they do not trust a certificate, where TLS 1.3 has keys already: the library
  * only tells of a packet that it cannot read.
  */
-class Overhearer extends SocketConn {
+class Overhearer extends SocketOwner {
   readonly #handshake: Handshake;
 
-  constructor(socket: Socket<SocketConn>, handshake: Handshake, timers: LoopTimers) {
-    super(socket, false, timers);
+  constructor(handshake: Handshake) {
+    super();
     this.#handshake = handshake;
   }
 
@@ -114,17 +111,13 @@ class Overhearer extends SocketConn {
     const isAlert = type === 0x15 && major === 3 && high === 0 && low === 2 && level === 2;
     if (isAlert && description !== undefined) this.#handshake.heardAlert = nameAlert(description);
   }
-
-  override onEnd(): void {
-    // The encrypted connection tells.
-  }
 }
 
 /** With the header of its record. */
 const ALERT_BYTES = 7;
 
 /** A handshake under way, in the place of the connection that it becomes. */
-class Handshake {
+class Handshake extends PendingSocket {
   readonly #tls: ServerTls;
   readonly #serverName: string | undefined;
   readonly #timers: LoopTimers;
@@ -133,7 +126,7 @@ class Handshake {
   /** The alert that the client sent in clear, whatever the TLS library makes of it. */
   heardAlert: string | undefined;
   over = false;
-  #socket: TlsSocket | undefined;
+  #socket: OwnedSocket | undefined;
 
   constructor(
     tls: ServerTls,
@@ -142,6 +135,7 @@ class Handshake {
     leftMs: number,
     resolve: (result: ServerHandshake) => void,
   ) {
+    super();
     this.#tls = tls;
     this.#serverName = serverName;
     this.#timers = timers;
@@ -149,14 +143,14 @@ class Handshake {
     this.#deadline = setTimeout(() => this.expire(), leftMs);
   }
 
-  opened(socket: TlsSocket): void {
+  opened(socket: OwnedSocket): void {
     this.#socket = socket;
   }
 
   /** The handshake is over for TLS; whether the client's certificate will do is ours to say. */
-  complete(socket: TlsSocket): void {
+  complete(socket: OwnedSocket): void {
     if (!this.#end()) return;
-    const conn = new SocketConn(socket as Socket<SocketConn>, true, this.#timers);
+    const conn = new SocketConn(socket, true, this.#timers);
     socket.data = conn;
     const shown = judgeCertificate(socket, this.#tls, Date.now());
     this.#resolve(
@@ -195,7 +189,7 @@ interface ShowsChain {
 
 /** Judges the certificate that the client had to show or could have shown. */
 function judgeCertificate(
-  socket: TlsSocket,
+  socket: OwnedSocket,
   { clients, clientAuthorities }: ServerTls,
   now: number,
 ): { ok: true; certificate?: ClientCertificate } | { ok: false; note: string } {
@@ -233,7 +227,8 @@ export function failHandshake(kind: ServerTlsFailure["kind"], note: string, conn
 
 const gone = failHandshake("gone", "the client closed the connection in the handshake");
 
-const handlers: SocketHandler<Handshake | SocketConn> = {
+const handlers: SocketHandler<SocketOwner> = {
+  ...socketHandlers,
   open(socket) {
     if (socket.data instanceof Handshake) socket.data.opened(socket);
   },
@@ -241,24 +236,5 @@ const handlers: SocketHandler<Handshake | SocketConn> = {
     if (!(socket.data instanceof Handshake)) return;
     if (verified) socket.data.complete(socket);
     else socket.data.fail(error ?? undefined);
-  },
-  data(socket, chunk) {
-    if (socket.data instanceof SocketConn) socket.data.onData(chunk);
-  },
-  end(socket) {
-    if (socket.data instanceof SocketConn) socket.data.onEnd();
-  },
-  drain(socket) {
-    if (socket.data instanceof SocketConn) socket.data.onDrain();
-  },
-  close(socket, error) {
-    if (socket.data instanceof SocketConn) socket.data.onClose(error);
-    else socket.data.fail(error);
-  },
-  error(socket, error) {
-    if (socket.data instanceof SocketConn) {
-      socket.data.onClose(error);
-      socket.terminate();
-    } else socket.data.fail(error);
   },
 };

@@ -5,11 +5,33 @@ import type { Conn, Detachable } from "../conn/conn.ts";
 import { openLibc } from "../libc/libc.ts";
 import { duplicateDescriptor } from "../libc/socket.ts";
 import { throwLater } from "../conn/throw-later.ts";
+import { readAlertName } from "./tls-error.ts";
 
-/** Somebody who made a socket that is still connecting. */
-export interface Connecting {
-  succeed(conn: SocketConn): void;
-  fail(code: string): void;
+/** What Bun tells of a socket, whose `data` this is. By itself it ignores everything and ends at an error. */
+export class SocketOwner {
+  onData(_chunk: Uint8Array): void {}
+  onEnd(): void {}
+  onDrain(): void {}
+  onClose(_error: Error | undefined): void {}
+  onError(_error: Error, socket: OwnedSocket): void {
+    socket.terminate();
+  }
+}
+
+export type OwnedSocket = Socket<SocketOwner>;
+
+/** The owner of a socket that is no connection yet: an attempt to connect, or a handshake. */
+export abstract class PendingSocket extends SocketOwner {
+  /** `error` is undefined when the socket just closed. */
+  abstract fail(error: Error | undefined): void;
+
+  override onClose(error: Error | undefined): void {
+    this.fail(error);
+  }
+
+  override onError(error: Error): void {
+    this.fail(error);
+  }
 }
 
 /**
@@ -18,15 +40,13 @@ export interface Connecting {
  * Bun ends a socket by itself once FIN went both ways, and then `close` may
  * come without an `end`; `onClose` puts that right.
  */
-export class SocketConn extends BufferedConn {
+export class SocketConn extends BufferedConn implements SocketOwner {
   readonly encrypted: boolean;
   readonly timers: LoopTimers;
   /** The alert that ended an encrypted connection after its handshake, by name. */
   tlsAlert: string | undefined;
-  /** Hears that the socket is connected; undefined once it is. */
-  connecting: Connecting | undefined;
 
-  readonly #socket: Socket<SocketConn>;
+  readonly #socket: OwnedSocket;
   /** Whether the socket itself is paused. */
   #socketPaused = false;
   #shut = false;
@@ -34,7 +54,7 @@ export class SocketConn extends BufferedConn {
   /** A write was told of the peer's reset, and the system tells of it only once: what looks like an end now is none. */
   #broken = false;
 
-  constructor(socket: Socket<SocketConn>, encrypted: boolean, timers: LoopTimers) {
+  constructor(socket: OwnedSocket, encrypted: boolean, timers: LoopTimers) {
     super();
     this.#socket = socket;
     this.encrypted = encrypted;
@@ -63,7 +83,7 @@ export class SocketConn extends BufferedConn {
   }
 
   /** The Bun socket below, for those in `net/` that build on it. */
-  get socket(): Socket<SocketConn> {
+  get socket(): OwnedSocket {
     return this.#socket;
   }
 
@@ -158,6 +178,14 @@ export class SocketConn extends BufferedConn {
     this.tellClose(reset, reset || this.#closingHere);
   }
 
+  onError(error: Error): void {
+    // What the system or the TLS library says has a code. All else is a bug: this connection ends, the others live on.
+    if (!("code" in error)) throwLater(error);
+    else if (this.encrypted) this.tlsAlert = readAlertName(error);
+    this.onClose(error);
+    this.#socket.terminate();
+  }
+
   /** Pauses or resumes the socket so that no more waits than may. */
   protected settleReader(): void {
     if (this.closed) return;
@@ -171,8 +199,8 @@ export class SocketConn extends BufferedConn {
   }
 }
 
-/** The handlers that connect a Bun socket, whose `data` is its `SocketConn`, to that object. One for all sockets. */
-export const socketConnHandlers: Pick<SocketHandler<SocketConn>, "data" | "end" | "drain" | "close" | "error"> = {
+/** The handlers of every Bun socket here: they tell its owner. */
+export const socketHandlers: Pick<SocketHandler<SocketOwner>, "data" | "end" | "drain" | "close" | "error"> = {
   data(socket, chunk) {
     socket.data.onData(chunk);
   },
@@ -186,10 +214,6 @@ export const socketConnHandlers: Pick<SocketHandler<SocketConn>, "data" | "end" 
     socket.data.onClose(error);
   },
   error(socket, error) {
-    // A handler of ours threw, which is a bug: this connection ends, the others live on. What the system says has a code.
-    if (!("code" in error)) throwLater(error);
-    // It may have thrown before there was a connection.
-    (socket.data as SocketConn | undefined)?.onClose(error);
-    socket.terminate();
+    socket.data.onError(error, socket);
   },
 };

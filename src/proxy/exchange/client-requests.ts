@@ -6,7 +6,7 @@ import { readForwardRequest } from "../read/forward-request.ts";
 import type { Recorder } from "../record/recorder.ts";
 import type { Runtime, RuntimeHolder } from "../runtime.ts";
 import type { Session } from "../session.ts";
-import { ACTIVE } from "../flow/idle-watch.ts";
+import { ACTIVE } from "../../net/conn/idle-watch.ts";
 import type { DialServices } from "../dial/dial.ts";
 import { Deadline } from "./deadline.ts";
 import type { Forwarding } from "./forwarding.ts";
@@ -50,7 +50,7 @@ export class ClientRequests implements ConnSink, ExchangeOwner {
   readonly #client: Conn;
   readonly #services: ForwardServices;
   readonly #plans: PlanCache;
-  readonly #idle = new Deadline(() => this.#leave(GONE));
+  readonly #idle: Deadline;
   #exchange: Exchange | undefined;
   /** The request that is carried out by a plan. */
   #planned: PlannedRequest | undefined;
@@ -67,6 +67,7 @@ export class ClientRequests implements ConnSink, ExchangeOwner {
   constructor(client: Conn, services: ForwardServices) {
     this.#client = client;
     this.#services = services;
+    this.#idle = new Deadline(client.timers.idle, () => this.#leave(GONE));
     this.#plans = new PlanCache(services.forwarding.numbers);
   }
 

@@ -1,10 +1,10 @@
 import type { Ip } from "../../address/ip.ts";
 import type { Descriptors } from "../conn/descriptors.ts";
-import { AF_INET, AF_INET6, O_CLOEXEC, O_NONBLOCK, SOCK_STREAM } from "../libc/constants.ts";
-import { EINPROGRESS, EINTR, EMFILE, nameErrno } from "../libc/errno.ts";
-import type { Libc } from "../libc/libc.ts";
-import { encodeSocketAddress } from "../libc/socket-address.ts";
-import { keepUrgentInline } from "../libc/socket.ts";
+import { AF_INET, AF_INET6, O_CLOEXEC, O_NONBLOCK, SOCK_STREAM } from "./constants.ts";
+import { EINPROGRESS, EINTR, EMFILE, nameErrno } from "./errno.ts";
+import type { Libc } from "./libc.ts";
+import { encodeSocketAddress } from "./socket-address.ts";
+import { keepUrgentInline } from "./socket.ts";
 
 export type StartedSocket =
   /** A non-blocking socket, `connected` or still connecting. The caller owns it. */
