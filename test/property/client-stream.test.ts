@@ -29,7 +29,7 @@ function openStand() {
   const connect: Connect = (_target, hear) => {
     const conn = new MemoryConn();
     origins.push({ conn, answered: 0, rest: "" });
-    hear({ ok: true, conn: conn });
+    queueMicrotask(() => hear({ ok: true, conn }));
     return { cancel: () => undefined };
   };
   const gate = makeGate(runtime, { connect });
