@@ -6,19 +6,20 @@ import { createSystemResolver } from "../net/dns/system-resolver.ts";
 import type { Connect } from "../net/runtime/connect.ts";
 import type { Sockets } from "../net/sockets.ts";
 import { ClientProfiles } from "../protocol/tls/read/client-profiles.ts";
-import type { Listener } from "../proxy/accept/accept.ts";
+import type { Listener } from "../proxy/accept/listener-tls.ts";
 import { type ConnectionServices, recordUnserved, serveConnection } from "../proxy/connection.ts";
 import { Forwarding } from "../proxy/exchange/forwarding.ts";
 import type { HookReport } from "../proxy/hook/hook-reporter.ts";
 import { Admission } from "../proxy/limit/admission.ts";
 import { clientKey } from "../proxy/limit/client-key.ts";
-import { Lingering } from "../proxy/read/lingering.ts";
+import { ConnectTargets } from "../proxy/read/tunnel-request.ts";
 import type { AccessLog } from "../proxy/record/access-log.ts";
 import { Captures } from "../proxy/record/captures.ts";
 import { LiveTable } from "../proxy/record/live-table.ts";
 import { Metrics } from "../proxy/record/metrics.ts";
 import { createRecorder, type Recorder } from "../proxy/record/recorder.ts";
 import { type Runtime, RuntimeHolder } from "../proxy/runtime.ts";
+import { RequestIds } from "../proxy/session.ts";
 import type { TunnelEngine } from "../proxy/tunnel/tunnel.ts";
 import { KnownAddresses } from "./known-addresses.ts";
 import { type BoundListener, bindListeners, type Listeners, type ListenerOwner, type ListenPlan } from "./listeners.ts";
@@ -56,7 +57,6 @@ export class Gate implements ConnectionServices, ListenerOwner {
   readonly connect: Connect;
   readonly tunnel: TunnelEngine;
   readonly admission: Admission;
-  readonly lingering: Lingering;
   readonly forwarding = new Forwarding();
   readonly live = new LiveTable(this.forwarding.exchanges);
   readonly metrics = new Metrics();
@@ -64,6 +64,8 @@ export class Gate implements ConnectionServices, ListenerOwner {
   readonly captures: Captures;
   readonly clientProfiles = new ClientProfiles();
   readonly own = new OwnAddresses();
+  readonly ids = new RequestIds();
+  readonly targets = new ConnectTargets();
   draining = false;
   readonly #options: GateOptions;
   readonly #addresses = new KnownAddresses();
@@ -83,7 +85,6 @@ export class Gate implements ConnectionServices, ListenerOwner {
         nameClient: (client) => clientKey(client, this.runtime.current.limits.clientPrefix),
       });
     this.admission = new Admission(descriptors);
-    this.lingering = new Lingering(this.admission, descriptors);
     this.recorder = createRecorder({
       accessLog,
       metrics: this.metrics,
@@ -112,7 +113,7 @@ export class Gate implements ConnectionServices, ListenerOwner {
   }
 
   turnAway(from: Ip, port: number, listener: Listener): void {
-    recordUnserved(from, port, listener, this);
+    recordUnserved({ ip: from, port }, listener, this);
   }
 
   reportBug(error: unknown, id: string): void {
@@ -127,7 +128,7 @@ export class Gate implements ConnectionServices, ListenerOwner {
   async drain(ms: number): Promise<void> {
     this.#stopAccepting();
     this.forwarding.windDown();
-    this.lingering.hurry();
+    this.admission.lingering.hurry();
     await withinMs(this.admission.untilEmpty(), ms);
     await this.stop();
   }
@@ -137,7 +138,7 @@ export class Gate implements ConnectionServices, ListenerOwner {
     this.#stopAccepting();
     this.live.killAll();
     this.forwarding.abort();
-    this.lingering.abort();
+    this.admission.lingering.abort();
     await withinMs(this.admission.untilEmpty(), LAST_WORDS_MS);
     this.captures.stopAll();
   }

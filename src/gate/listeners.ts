@@ -2,7 +2,7 @@ import type { AddressSet } from "../address/address-set.ts";
 import type { Ip } from "../address/ip.ts";
 import type { Conn } from "../net/conn/conn.ts";
 import { type Listen, listenTcp, type TcpListener } from "../net/runtime/listen.ts";
-import type { Listener } from "../proxy/accept/accept.ts";
+import type { Listener } from "../proxy/accept/listener-tls.ts";
 import type { ClientProtocol } from "../proxy/session.ts";
 
 /** Where to listen, and for what. */

@@ -29,7 +29,7 @@ function openStand() {
   const connect: Connect = (_target, hear) => {
     const conn = new MemoryConn();
     origins.push({ conn, answered: 0, rest: "" });
-    hear({ ok: true, conn: conn });
+    queueMicrotask(() => hear({ ok: true, conn }));
     return { cancel: () => undefined };
   };
   const gate = makeGate(runtime, { connect });
@@ -250,7 +250,7 @@ test("a client gets whole messages in order, then at most one that is cut, and t
       seen.refused += finals.filter(({ head }) => !head.startsWith("HTTP/1.1 200 ")).length;
       client.vanish();
       gate.forwarding.abort();
-      gate.lingering.abort();
+      gate.admission.lingering.abort();
     }),
     { numRuns: 1500 },
   );

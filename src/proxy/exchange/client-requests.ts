@@ -3,7 +3,6 @@ import type { HeadParser } from "../../protocol/http1/head-parser.ts";
 import { CR, LF } from "../../protocol/http1/octets.ts";
 import { createRequestHeadParser, type RequestHead, type RequestHeadError } from "../../protocol/http1/request-head.ts";
 import { readForwardRequest } from "../read/forward-request.ts";
-import { limitHeads } from "../read/limit-heads.ts";
 import type { Recorder } from "../record/recorder.ts";
 import type { Runtime, RuntimeHolder } from "../runtime.ts";
 import type { Session } from "../session.ts";
@@ -103,6 +102,7 @@ export class ClientRequests implements ConnSink, ExchangeOwner {
     this.#resolve = undefined;
     this.#exchange?.release();
     this.#exchange = undefined;
+    this.#services.forwarding.bound.release(this.#client);
   }
 
   // What the client does between two requests.
@@ -112,7 +112,7 @@ export class ClientRequests implements ConnSink, ExchangeOwner {
     if (bytes.length === 0) return;
     const { current } = this.#services.runtime;
     if (this.#parserOf !== current) {
-      this.#parser = createRequestHeadParser(limitHeads(current.limits));
+      this.#parser = createRequestHeadParser(current.limits.head);
       this.#parserOf = current;
     }
     const parser = this.#parser as HeadParser<RequestHead, RequestHeadError>;
