@@ -19,7 +19,7 @@ import { LiveTable } from "../proxy/record/live-table.ts";
 import { Metrics } from "../proxy/record/metrics.ts";
 import { createRecorder, type Recorder } from "../proxy/record/recorder.ts";
 import { type Runtime, RuntimeHolder } from "../proxy/runtime.ts";
-import { RequestIds } from "../proxy/session.ts";
+import { RequestIds } from "../proxy/record/request-record.ts";
 import type { TunnelEngine } from "../proxy/tunnel/tunnel.ts";
 import { KnownAddresses } from "./known-addresses.ts";
 import { type BoundListener, bindListeners, type Listeners, type ListenerOwner, type ListenPlan } from "./listeners.ts";

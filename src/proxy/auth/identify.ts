@@ -1,7 +1,7 @@
 import { fail, type Failure, succeed } from "../failure.ts";
 import type { HookReport } from "../hook/hook-reporter.ts";
 import type { Presented } from "../read/read-credentials.ts";
-import type { ShownCertificate } from "../session.ts";
+import type { ShownCertificate } from "../record/request-record.ts";
 import type { Conn } from "../../net/conn/conn.ts";
 import type { Ip } from "../../address/ip.ts";
 import { clientKey, type ClientPrefix } from "../limit/client-key.ts";

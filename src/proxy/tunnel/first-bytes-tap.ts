@@ -1,7 +1,7 @@
 import type { Endpoint } from "../../address/endpoint.ts";
 import type { ClientProfiles } from "../../protocol/tls/read/client-profiles.ts";
 import { fail, type Failure } from "../failure.ts";
-import type { Session } from "../session.ts";
+import type { RequestRecord } from "../record/request-record.ts";
 import type { TapPort, TunnelTap } from "../flow/tap.ts";
 import type { InsideDemand } from "./inside-demand.ts";
 import type { InsideFacts } from "./inside-facts.ts";
@@ -9,7 +9,7 @@ import { InsideReader } from "./inside-reader.ts";
 import { writeRefusalAlert } from "./judge-inside.ts";
 
 /** The tunnel that is looked into: what it was asked for and is demanded of it, and where facts and failure are noted. */
-export type InspectedTunnel = Pick<Session, "runtime" | "decision" | "target" | "inside" | "failure">;
+export type InspectedTunnel = Pick<RequestRecord, "runtime" | "decision" | "target" | "inside" | "failure">;
 
 const NOTHING_SAID: InsideFacts = Object.freeze({ protocol: undefined, tls: undefined });
 const NO_BYTES = new Uint8Array(0);
