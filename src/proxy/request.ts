@@ -5,7 +5,7 @@ import { identify } from "./auth/identify.ts";
 import { dial } from "./dial/dial.ts";
 import type { ForwardEnd, ForwardTask } from "./exchange/forward.ts";
 import type { Failure } from "./failure.ts";
-import { authorize } from "./policy/authorize.ts";
+import { authorize } from "./decide/authorize.ts";
 import { readHello, takeHead } from "./read/first-message.ts";
 import { readCredentials } from "./read/read-credentials.ts";
 import { readRequest } from "./read/read-request.ts";

@@ -3,7 +3,6 @@ import type { ClientProfiles } from "../protocol/tls/read/client-profiles.ts";
 import type { Resolver } from "../net/dns/resolver.ts";
 import type { Listen } from "../net/runtime/listen.ts";
 import type { Forwarding } from "./exchange/forwarding.ts";
-import type { HookReport } from "./hook/hook-reporter.ts";
 import type { Admission } from "./limit/admission.ts";
 import type { OwnAddresses } from "./accept/own-addresses.ts";
 import type { Captures } from "./record/captures.ts";
@@ -11,6 +10,7 @@ import type { Recorder } from "./record/recorder.ts";
 import type { Lingering } from "./read/lingering.ts";
 import type { RuntimeHolder } from "./runtime.ts";
 import type { TunnelEngine } from "./tunnel/tunnel.ts";
+import type { HookReport } from "./hook/call-hook.ts";
 
 /** What all connections of a daemon share, and what outlives a change of the configuration. */
 export interface Services {

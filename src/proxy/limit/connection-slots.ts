@@ -4,7 +4,7 @@ import type { Holder, Lingering } from "../read/lingering.ts";
 import type { Runtime } from "../runtime.ts";
 import type { Session } from "../session.ts";
 import { type Admission, IN_ALL } from "./admission.ts";
-import { clientKey } from "./client-key.ts";
+import { clientKey } from "../../address/client-key.ts";
 
 /** What one connection takes of the limits: a place for its client, and one for the user of its current request. */
 export class ConnectionSlots {

@@ -1,21 +1,13 @@
 import { PROXY_AUTHORIZATION } from "../../protocol/http1/field-names.ts";
 import { encodeSocks5Choice, parseSocks5Password } from "../../protocol/socks/socks5-server.ts";
 import type { Conn } from "../../net/conn/conn.ts";
-import type { Secret } from "../../secret.ts";
 import { fail, type Outcome, succeed } from "../failure.ts";
 import type { Session } from "../session.ts";
 import type { Hello } from "./first-message.ts";
 import { writeWhole } from "./write-whole.ts";
 import { remainingHandshakeMs } from "./handshake-deadline.ts";
 import { readSocksMessage } from "./read-socks-message.ts";
-
-/** What a client shows to say who it is. */
-export type Presented =
-  /** Values of the `Proxy-Authorization` fields as sent, at least one, and the request that they come with. */
-  | { readonly kind: "fields"; readonly values: readonly string[]; readonly method: string; readonly target: string }
-  /** User name and password of RFC 1929. */
-  | { readonly kind: "password"; readonly user: string; readonly password: Secret }
-  | { readonly kind: "nothing" };
+import type { Presented } from "../auth/identify.ts";
 
 const NOTHING: Outcome<Presented> = succeed({ kind: "nothing" });
 

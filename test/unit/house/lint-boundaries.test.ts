@@ -59,6 +59,19 @@ const breaches: readonly Breach[] = [
     text: 'import type { Config } from "../../config/schema.ts";\nexport type Found = Config;\n',
     rule: "no-restricted-imports",
   },
+  // The stages of a request.
+  ...["auth", "decide", "hook", "policy", "resolve", "route", "upstream"].flatMap((folder) =>
+    ["dial/dial.ts", "tunnel/tunnel.ts", "record/recorder.ts", "session.ts", "runtime.ts"].map((source) =>
+      importing(`src/proxy/${folder}/planted.ts`, `../${source}`),
+    ),
+  ),
+  ...["exchange/exchange.ts", "tunnel/tunnel.ts", "decide/authorize.ts", "auth/identify.ts", "session.ts"].map(
+    (source) => importing("src/proxy/dial/planted.ts", `../${source}`),
+  ),
+  ...["zod", "../../config/compile.ts", "node:fs"].flatMap((source) => [
+    importing("src/proxy/route/planted.ts", source),
+    importing("src/proxy/decide/planted.ts", source),
+  ]),
   // Pure folders.
   ...[
     "../../net/conn.ts",
