@@ -8,7 +8,7 @@ import { parseHtpasswd } from "../proxy/auth/htpasswd.ts";
 import type { Secret } from "../secret.ts";
 import type { UserStore } from "../proxy/auth/user-store.ts";
 import type { SplicePlan } from "../proxy/flow/engine.ts";
-import type { EnvironmentRoutes, Limits, Runtime, Timeouts } from "../proxy/runtime.ts";
+import type { Limits, Runtime, Timeouts } from "../proxy/runtime.ts";
 import { writeEstablished } from "../proxy/read/reply.ts";
 import { compileNat64 } from "./compile-dns.ts";
 import { compileForward } from "./compile-forward.ts";
@@ -29,6 +29,7 @@ import { parseDuration, parseSize } from "./quantity.ts";
 import { listSecrets } from "./list-secrets.ts";
 import { findSecret } from "./resolve-secret.ts";
 import type { Config } from "./schema.ts";
+import type { EnvironmentRoutes } from "../proxy/route/route.ts";
 
 /** Where the sidecar listens, and what it asks for. */
 interface SidecarPlan {

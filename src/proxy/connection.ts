@@ -3,6 +3,7 @@ import type { Conn } from "../net/conn/conn.ts";
 import { acceptTls } from "./accept/accept-tls.ts";
 import type { Listener } from "./accept/listener-tls.ts";
 import { type Peer, readProxyHeader } from "./accept/read-proxy-header.ts";
+import type { ShownCertificate } from "./auth/identify.ts";
 import { ClientRequests, type ForwardServices, type Next } from "./exchange/client-requests.ts";
 import type { ForwardEnd } from "./exchange/forward.ts";
 import type { Failure } from "./failure.ts";
@@ -21,12 +22,7 @@ import {
   serveRequest,
 } from "./request.ts";
 import type { Runtime, RuntimeHolder } from "./runtime.ts";
-import {
-  type RecordedConnection,
-  type RequestIds,
-  RequestRecord,
-  type ShownCertificate,
-} from "./record/request-record.ts";
+import { type RecordedConnection, type RequestIds, RequestRecord } from "./record/request-record.ts";
 import type { TunnelResult } from "./tunnel/tunnel.ts";
 
 /** What the connections of a gate share. */

@@ -7,7 +7,7 @@ import { writeTraceJson } from "../../src/cli/trace/write-json.ts";
 import { writeTraceMermaid } from "../../src/cli/trace/write-mermaid.ts";
 import { writeTraceText } from "../../src/cli/trace/write-text.ts";
 import { Secret } from "../../src/secret.ts";
-import { HookReporter } from "../../src/proxy/hook/hook-reporter.ts";
+import { HookReporter } from "../../src/proxy/record/hook-reporter.ts";
 import { formatJsonLine, formatTextLine } from "../../src/proxy/record/access-line.ts";
 import { buildAccessRecord } from "../../src/proxy/record/access-record.ts";
 import { BugReporter } from "../../src/proxy/record/bug-reporter.ts";

@@ -4,7 +4,7 @@ import type { Failure } from "../failure.ts";
 import type { ForwardRequest } from "../read/forward-request.ts";
 import type { RequestRecord } from "../record/request-record.ts";
 import { ACTIVE } from "../../net/conn/idle-watch.ts";
-import { createBodyReader } from "./body-reader.ts";
+import { createBodyReader } from "../../protocol/http1/body-reader.ts";
 import { Download, type DownloadOwner } from "./download.ts";
 import { Deadline } from "./deadline.ts";
 import { MessageFlow } from "./flow.ts";

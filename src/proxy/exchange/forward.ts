@@ -4,7 +4,6 @@ import { dial, type DialServices } from "../dial/dial.ts";
 import { describeFailure, fail, type Failure, type Outcome, succeed } from "../failure.ts";
 import type { ForwardRequest } from "../read/forward-request.ts";
 import { classifyAddress } from "../policy/address-class.ts";
-import type { Grant } from "../policy/authorize.ts";
 import { writeWhole } from "../read/write-whole.ts";
 import type { Route } from "../route/route.ts";
 import type { RequestRecord } from "../record/request-record.ts";
@@ -17,6 +16,7 @@ import { closeOrigin, type Keeping, type Origin } from "./origin-pool.ts";
 import { planWay, type Way } from "./plan-way.ts";
 import { MAX_KEPT } from "./upload.ts";
 import { hasPassed } from "./via.ts";
+import type { Grant } from "../policy/decision.ts";
 
 /**
  * How a forwarded request ended: with a failure that the client is still to be

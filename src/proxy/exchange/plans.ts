@@ -19,8 +19,7 @@ import type { RequestHead } from "../../protocol/http1/request-head.ts";
 import { showsConnectionAuth } from "../../protocol/http1/persistence.ts";
 import { SessionAsker } from "../auth/identify.ts";
 import type { DialledAddress } from "../dial/connect-race.ts";
-import { evaluate } from "../policy/decide.ts";
-import type { AllowDecision } from "../policy/policy.ts";
+import { evaluate } from "../policy/evaluate.ts";
 import type { Route } from "../route/route.ts";
 import type { Runtime } from "../runtime.ts";
 import { RequestRecord } from "../record/request-record.ts";
@@ -30,6 +29,7 @@ import type { HeadToWrite } from "./head-to-write.ts";
 import { formatAuthority, formatHeadEnd } from "./origin-head.ts";
 import type { Keeping, Origin } from "./origin-pool.ts";
 import { type ObjectNumbers, planWay, type Way } from "./plan-way.ts";
+import type { AllowDecision } from "../policy/decision.ts";
 
 /** What was found out for a forwarded request, and holds for every one of the same connection that is like it. */
 export interface Plan {

@@ -2,7 +2,7 @@ import { formatEndpoint } from "../../address/endpoint.ts";
 import { describeFailure, type FailureDetail, type FailureWord } from "../failure.ts";
 import { type ClientProtocol, type RequestRecord, type Stage } from "./request-record.ts";
 import { type DescribedTls, describeTls } from "../tunnel/inside-facts.ts";
-import type { InsideProtocol } from "../tunnel/inside-demand.ts";
+import type { InsideProtocol } from "../policy/inside-demand.ts";
 import type { TunnelEnd } from "../tunnel/tunnel.ts";
 import { formatAddress } from "./format-address.ts";
 

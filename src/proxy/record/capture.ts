@@ -11,7 +11,7 @@ import type { TunnelSide, Observer, WatchedTunnel } from "../flow/observer.ts";
 import type { CaptureFilter } from "./capture-filter.ts";
 import { type CaptureFlow, findBreaker, findSender, openFlow, SEGMENT_BYTES } from "./capture-flow.ts";
 import { type CaptureEntry, CaptureQueue } from "./capture-queue.ts";
-import { escapeText } from "./escape-text.ts";
+import { escapeText } from "../../escape-text.ts";
 
 /** What is to be captured, and how. */
 export interface CaptureOptions {

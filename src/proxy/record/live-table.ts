@@ -1,5 +1,5 @@
 import { formatEndpoint } from "../../address/endpoint.ts";
-import type { InsideProtocol } from "../tunnel/inside-demand.ts";
+import type { InsideProtocol } from "../policy/inside-demand.ts";
 import { type DescribedTls, describeTls } from "../tunnel/inside-facts.ts";
 import type { ClientProtocol, RequestRecord } from "./request-record.ts";
 import type { Endable, RequestUnderWay } from "../exchange/forwarding.ts";

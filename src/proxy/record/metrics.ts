@@ -1,6 +1,6 @@
 import { type FailureDetail, listFailureDetails } from "../failure.ts";
 import type { InsideFacts } from "../tunnel/inside-facts.ts";
-import type { InsideProtocol } from "../tunnel/inside-demand.ts";
+import type { InsideProtocol } from "../policy/inside-demand.ts";
 import { type ClientProtocol, type RequestRecord, type Stage } from "./request-record.ts";
 import type { TunnelEnd } from "../tunnel/tunnel.ts";
 import { Histogram } from "./histogram.ts";

@@ -3,7 +3,7 @@ import type { ClientProfiles } from "../../protocol/tls/read/client-profiles.ts"
 import { fail, type Failure } from "../failure.ts";
 import type { RequestRecord } from "../record/request-record.ts";
 import type { TapPort, TunnelTap } from "../flow/tap.ts";
-import type { InsideDemand } from "./inside-demand.ts";
+import type { InsideDemand } from "../policy/inside-demand.ts";
 import type { InsideFacts } from "./inside-facts.ts";
 import { InsideReader } from "./inside-reader.ts";
 import { writeRefusalAlert } from "./judge-inside.ts";

@@ -6,7 +6,7 @@ import { recogniseFirstBytes } from "../../protocol/tls/read/recognise-first-byt
 import { resumesSession, type ServerHello } from "../../protocol/tls/read/server-hello.ts";
 import { type TlsEvent, TlsWatcher, type TlsWatcherOptions } from "../../protocol/tls/read/tls-watcher.ts";
 import { fail, type Failure } from "../failure.ts";
-import type { InsideDemand, InsideProtocol } from "./inside-demand.ts";
+import type { InsideDemand, InsideProtocol } from "../policy/inside-demand.ts";
 import { type InsideFacts, startTlsFacts, timeHandshake } from "./inside-facts.ts";
 import { judgeHello, judgeProtocol, judgeUnreadable, judgeVersion } from "./judge-inside.ts";
 
