@@ -1,4 +1,4 @@
-import { escapeLines, formatJson } from "../proxy/record/escape-text.ts";
+import { escapeLines, formatJson } from "../escape-text.ts";
 
 export interface CertificateFiles {
   /** Name or address by which clients reach the proxy, as the certificate has it. */

@@ -1,5 +1,5 @@
 import { STATUS_CODES } from "node:http";
-import { formatJson } from "../proxy/record/escape-text.ts";
+import { formatJson } from "../escape-text.ts";
 
 /** Answers with an RFC 9457 problem: a status, its title, and a sentence for the person who asked. */
 export function answerProblem(
