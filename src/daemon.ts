@@ -10,24 +10,24 @@ import { SpareDescriptors } from "./net/libc/spare-descriptors.ts";
 import type { Reactor } from "./net/epoll/reactor.ts";
 import { chooseSockets } from "./net/sockets.ts";
 import { createSystemResolver } from "./net/dns/system-resolver.ts";
-import { WayOut } from "./proxy/dial/way-out.ts";
-import { Forwarding } from "./proxy/forward/forwarding.ts";
+import { UpstreamProbe } from "./proxy/upstream/upstream-probe.ts";
+import { Forwarding } from "./proxy/exchange/forwarding.ts";
 import { HookReporter } from "./proxy/hook/hook-reporter.ts";
-import { Admission } from "./proxy/listen/admission.ts";
-import { clientKey } from "./proxy/listen/client-key.ts";
-import { formatListener, type Gate, type ListenPlan, openGate } from "./proxy/listen/gate.ts";
-import { createListenerTls, type ListenerTls } from "./proxy/listen/listener-tls.ts";
-import { OwnAddresses } from "./proxy/listen/own-addresses.ts";
+import { Admission } from "./proxy/limit/admission.ts";
+import { clientKey } from "./proxy/limit/client-key.ts";
+import { formatListener, type Gate, type ListenPlan, openGate } from "./proxy/accept/gate.ts";
+import { createListenerTls, type ListenerTls } from "./proxy/accept/listener-tls.ts";
+import { OwnAddresses } from "./proxy/accept/own-addresses.ts";
 import { Captures } from "./proxy/record/captures.ts";
 import { AccessLog, type LogSink } from "./proxy/record/access-log.ts";
 import { BugReporter } from "./proxy/record/bug-reporter.ts";
 import { LiveTable } from "./proxy/record/live-table.ts";
 import { Metrics } from "./proxy/record/metrics.ts";
 import { createRecorder } from "./proxy/record/recorder.ts";
-import { Lingering } from "./proxy/respond/lingering.ts";
+import { Lingering } from "./proxy/read/lingering.ts";
 import { type Runtime, RuntimeHolder } from "./proxy/runtime.ts";
 import type { Services } from "./proxy/services.ts";
-import { chooseEngine } from "./proxy/tunnel/engine.ts";
+import { chooseEngine } from "./proxy/flow/engine.ts";
 import type { ControlPort, Readiness } from "./sidecar/control-port.ts";
 import { writeMetricsText } from "./sidecar/metrics-text.ts";
 import { type Sidecar, type SidecarStart, startSidecar } from "./sidecar/serve.ts";
@@ -94,7 +94,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
   const doors = openDoors(compiled);
   if (!doors.ok) return doors;
   const sockets = chooseSockets(compiled.sockets, options.eventLoop);
-  const { engine, lanes, story } = chooseEngine(
+  const { engine, lanes, description } = chooseEngine(
     compiled.splice,
     () => startLanes({ onTrouble: options.tell }),
     sockets.adopt,
@@ -131,14 +131,14 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     draining: false,
   };
 
-  const wayOut = new WayOut(services);
+  const upstreamProbe = new UpstreamProbe(services);
 
   // The sidecar first: it can say that the proxy is still starting.
   let gate: Gate | undefined;
   let sidecar: Sidecar | undefined;
   const port: ControlPort = {
-    readiness: () => readReadiness(gate, services, wayOut),
-    effectiveConfig: () => ({ ...compiled.effective, splicing: story, driving: sockets.story }),
+    readiness: () => readReadiness(gate, services, upstreamProbe),
+    effectiveConfig: () => ({ ...compiled.effective, splicing: description, driving: sockets.description }),
     metricsText: () =>
       writeMetricsText({
         version,
@@ -199,8 +199,8 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
         text: formatListener(host, bound),
       })),
       sidecar,
-      splicing: story,
-      driving: sockets.story,
+      splicing: description,
+      driving: sockets.description,
       lanes,
       tls: doors.plans.map(({ tls }) => tls),
       reportBug: (error) => bugs.report("A mistake outside of any connection, which ended none", error),
@@ -275,9 +275,13 @@ const LAST_WORDS_MS = 200;
 const LAST_LINES_MS = 1000;
 
 /** Ready to serve a new connection: bound, not about to stop, and with a way to somewhere. */
-async function readReadiness(gate: Gate | undefined, services: Services, wayOut: WayOut): Promise<Readiness> {
+async function readReadiness(
+  gate: Gate | undefined,
+  services: Services,
+  upstreamProbe: UpstreamProbe,
+): Promise<Readiness> {
   if (gate === undefined && !services.draining) return { ready: false, reason: "starting" };
-  const open = services.draining || (await wayOut.isOpen(services.runtime.current));
+  const open = services.draining || (await upstreamProbe.isOpen(services.runtime.current));
   if (services.draining) return { ready: false, reason: "draining" };
   return open ? { ready: true } : { ready: false, reason: "no_way_out" };
 }

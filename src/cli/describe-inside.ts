@@ -1,6 +1,6 @@
 import { nameVersion } from "../protocol/tls/read/iana.ts";
-import type { InsideDemand } from "../proxy/inspect/inside-demand.ts";
-import type { ServerNames } from "../proxy/inspect/server-names.ts";
+import type { InsideDemand } from "../proxy/tunnel/inside-demand.ts";
+import type { ServerNames } from "../proxy/tunnel/server-names.ts";
 
 /** Says for people what a rule demands of the first bytes inside a tunnel: `only tls; SNI as the target; TLS 1.2 or later`. */
 export function describeInside({ protocols, sni, minVersion, ja4 }: InsideDemand): string {

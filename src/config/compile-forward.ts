@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 
-import type { ForwardSettings } from "../proxy/forward/forward-settings.ts";
+import type { ForwardSettings } from "../proxy/exchange/forward-settings.ts";
 import type { ForwardOptions } from "./forward-schema.ts";
 import type { Materials } from "./materials.ts";
 import { findAuthorityFault, listPaths } from "./pem.ts";

@@ -1,5 +1,5 @@
-import type { InsideDemand, InsideProtocol } from "../proxy/inspect/inside-demand.ts";
-import { ServerNames } from "../proxy/inspect/server-names.ts";
+import type { InsideDemand, InsideProtocol } from "../proxy/tunnel/inside-demand.ts";
+import { ServerNames } from "../proxy/tunnel/server-names.ts";
 import type { TargetPattern } from "../proxy/policy/policy.ts";
 import type { RuleSettings } from "./rule-schema.ts";
 import { parseTargetPattern } from "./target-pattern.ts";

@@ -1,5 +1,5 @@
 import type { AddressSet } from "../address/address-set.ts";
-import type { TlsPlan } from "../proxy/listen/listener-tls.ts";
+import type { TlsPlan } from "../proxy/accept/listener-tls.ts";
 import type { ClientProtocol } from "../proxy/session.ts";
 import { compileAddressSet } from "./compile-policy.ts";
 import { compileTls, followTlsFiles, type TlsFiles } from "./compile-tls.ts";

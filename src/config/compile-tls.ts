@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
 import type * as z from "zod";
 
-import type { ListenerCertificate, TlsPlan } from "../proxy/listen/listener-tls.ts";
+import type { ListenerCertificate, TlsPlan } from "../proxy/accept/listener-tls.ts";
 import type { FileGroup } from "./follow-files.ts";
 import type { Materials } from "./materials.ts";
 import { findAuthorityFault, listPaths, readCertificate, readPrivateKey, refusePem } from "./pem.ts";

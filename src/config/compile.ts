@@ -7,7 +7,7 @@ import { supportsDigest } from "../proxy/auth/digest-verifier.ts";
 import { parseHtpasswd } from "../proxy/auth/htpasswd.ts";
 import type { Secret } from "../secret.ts";
 import type { UserStore } from "../proxy/auth/user-store.ts";
-import type { SplicePlan } from "../proxy/tunnel/engine.ts";
+import type { SplicePlan } from "../proxy/flow/engine.ts";
 import type { EnvironmentRoutes, Limits, Runtime, Timeouts } from "../proxy/runtime.ts";
 import { compileNat64 } from "./compile-dns.ts";
 import { compileForward } from "./compile-forward.ts";

@@ -1,4 +1,4 @@
-import type { TlsPlan } from "../proxy/listen/listener-tls.ts";
+import type { TlsPlan } from "../proxy/accept/listener-tls.ts";
 import type { TlsFiles } from "./compile-tls.ts";
 import { followFiles } from "./follow-files.ts";
 import { quoteValue } from "./problem.ts";

@@ -17,7 +17,7 @@ export interface Sockets {
   /** Ends the event loop, unless it was given. No connection may be left. */
   close(): void;
   /** One sentence: which event loop drives them, and why. */
-  readonly story: string;
+  readonly description: string;
 }
 
 /**
@@ -42,16 +42,16 @@ export function chooseSockets(mode: "auto" | "runtime", given?: Reactor): Socket
     close: () => {
       if (given === undefined) reactor.close();
     },
-    story: "Sockets are driven by epoll.",
+    description: "Sockets are driven by epoll.",
   };
 }
 
-function useRuntime(story: string): Sockets {
+function useRuntime(description: string): Sockets {
   const timers = new LoopTimers();
   return {
     listen: (host, port, accept, turnAway) => listenTcp(host, port, accept, turnAway, timers),
     connect: (target, done) => connectTcp(target, done, timers),
     close: () => {},
-    story,
+    description,
   };
 }

@@ -1,26 +1,25 @@
 import type { Ip } from "../address/ip.ts";
 import type { Conn } from "../net/conn/conn.ts";
+import type { RequestHead } from "../protocol/http1/request-head.ts";
 import { readClaimedUser } from "./auth/claimed-user.ts";
 import { identify } from "./auth/identify.ts";
 import { dial } from "./dial/dial.ts";
 import type { Failure } from "./failure.ts";
-import type { Begun } from "./forward/begun.ts";
-import { carryOn } from "./forward/carry-on.ts";
-import { forward } from "./forward/forward.ts";
-import { serveRepeats } from "./forward/serve-repeats.ts";
-import { readHello } from "./handshake/hello.ts";
-import { readCredentials } from "./handshake/read-credentials.ts";
-import { readRequest } from "./handshake/read-request.ts";
-import type { Doorway } from "./listen/enter.ts";
-import { inspectTunnel } from "./inspect/first-bytes-tap.ts";
-import { judgeForwarding } from "./inspect/judge-inside.ts";
-import { Places } from "./listen/places.ts";
-import { shareAddress } from "./listen/share-address.ts";
-import { welcome } from "./listen/welcome.ts";
+import { ClientRequests, type Next } from "./exchange/client-requests.ts";
+import type { ForwardEnd } from "./exchange/forward.ts";
+import { readHello, takeHead } from "./read/first-message.ts";
+import { readCredentials } from "./read/read-credentials.ts";
+import { readRequest } from "./read/read-request.ts";
+import type { Listener } from "./accept/enter.ts";
+import { inspectTunnel } from "./tunnel/first-bytes-tap.ts";
+import { judgeForwarding } from "./tunnel/judge-inside.ts";
+import { ConnectionSlots } from "./limit/connection-slots.ts";
+import { shareAddress } from "./accept/share-address.ts";
+import { welcome } from "./accept/welcome.ts";
 import { openTunnel } from "./tunnel/open-tunnel.ts";
 import { authorize } from "./policy/authorize.ts";
-import { TOTAL_MS } from "./respond/close-lingering.ts";
-import { refuse, respondEstablished } from "./respond/respond.ts";
+import { TOTAL_MS } from "./read/close-lingering.ts";
+import { refuse, respondEstablished } from "./read/respond.ts";
 import { chooseRoute } from "./route/choose-route.ts";
 import type { Services } from "./services.ts";
 import { enterStage, openNextSession, openSession, type Session } from "./session.ts";
@@ -28,27 +27,31 @@ import { enterStage, openNextSession, openSession, type Session } from "./sessio
 /**
  * Serves one accepted connection from its first byte to its record. Never
  * rejects: a mistake of ours ends this connection, wherever it happens, and its
- * places are given back. Each request on a kept connection has an account of its own.
+ * slots are given back. Each request on a kept connection has an account of its own.
  */
-export async function serveConnection(conn: Conn, from: Ip, doorway: Doorway, services: Services): Promise<void> {
+export async function serveConnection(conn: Conn, from: Ip, listener: Listener, services: Services): Promise<void> {
   const { recorder, runtime, lingering, forwarding } = services;
-  const places = new Places(services.admission, lingering);
-  let session = openSession(runtime.current, shareAddress(from), conn.remotePort, doorway.name);
+  const slots = new ConnectionSlots(services.admission, lingering);
+  let session = openSession(runtime.current, shareAddress(from), conn.remotePort, listener.name);
   recorder.opened(session);
   let client: Conn = conn;
   /** Whether the client may still be sending when its connection ends. */
   let listens = true;
+  let requests: ClientRequests | undefined;
   try {
-    const welcomed = await welcome(session, conn, doorway, places, services);
+    const welcomed = await welcome(session, conn, listener, slots, services);
     client = welcomed.conn;
     if (!welcomed.isIn) recorder.finished(session);
-    let begun: Begun | undefined;
+    requests = new ClientRequests(client, services);
+    let next: Next | undefined;
     for (let kept = welcomed.isIn; kept;) {
       try {
-        const end = await (begun === undefined
-          ? live(session, client, doorway, services, places)
-          : carryOn(begun, client, services));
+        const end =
+          next?.kind === "planned"
+            ? judgeForwarded(await next.conclude())
+            : await live(session, { client, listener, services, slots, requests }, next?.head);
         if (end === "tunnel") {
+          requests.release();
           forwarding.bound.release(client);
           return;
         }
@@ -63,21 +66,21 @@ export async function serveConnection(conn: Conn, from: Ip, doorway: Doorway, se
       }
       recorder.finished(session);
       if (!kept) break;
-      const next = await serveRepeats(session, client, services);
+      next = await requests.next(session);
       kept = next.kind !== "gone";
       listens = kept;
-      begun = next.kind === "begun" ? next.begun : undefined;
-      if (kept) session = begun?.session ?? openNextSession(session, runtime.current);
+      if (kept) session = next.kind === "planned" ? next.session : openNextSession(session, runtime.current);
     }
   } catch (error) {
     // Outside of a request: there is nobody to tell.
     services.reportBug(error, session.id);
     client.reset();
   }
+  requests?.release();
   forwarding.bound.release(client);
   const last = session;
   lingering.close(client, last, listens ? grantSending(last.failure) : 0, () => {
-    places.leave(last.client);
+    slots.leave(last.client);
     recorder.closed(last);
   });
 }
@@ -97,9 +100,25 @@ function grantSending(failure: Failure | undefined): number {
   }
 }
 
+/** What follows a forwarded request after which nothing else is spoken. */
+function judgeForwarded(end: ForwardEnd): Failure | "kept" | "ended" {
+  if (end.kind === "failed") return end.failure;
+  if (end.kind === "switched") throw new Error("A plan holds for a request that asks for another protocol");
+  return end.kind === "kept" ? "kept" : "ended";
+}
+
 /** Whether bytes of an answer may have been sent. */
 function isAnswering({ stage }: Session): boolean {
   return stage === "forward" || stage === "respond" || stage === "tunnel";
+}
+
+/** What the requests of one connection have in common. */
+interface ClientConnection {
+  readonly client: Conn;
+  readonly listener: Listener;
+  readonly services: Services;
+  readonly slots: ConnectionSlots;
+  readonly requests: ClientRequests;
 }
 
 /**
@@ -107,17 +126,15 @@ function isAnswering({ stage }: Session): boolean {
  * each stage yields a value, or the failure that ends the story and is told to
  * the client. A stage that has its answer at hand gives it at once, and only
  * one that has to wait gives a promise. `kept` when another request may follow,
- * `silent` when there was none.
+ * `silent` when there was none. `head` is that of the request, when it was read already.
  */
 async function live(
   session: Session,
-  client: Conn,
-  doorway: Doorway,
-  services: Services,
-  places: Places,
+  { client, listener, services, slots, requests }: ClientConnection,
+  head: RequestHead | undefined,
 ): Promise<Failure | "kept" | "ended" | "tunnel" | "silent"> {
   enterStage(session, "handshake");
-  const hello = await readHello(session, client, doorway.protocols);
+  const hello = head === undefined ? await readHello(session, client, listener.protocols) : takeHead(session, head);
   if (hello === "silent") return "silent";
   if (!hello.ok) return hello.failure;
 
@@ -130,7 +147,7 @@ async function live(
     if (user.failure.detail === "credentials_wrong") session.user = readClaimedUser(presented.value);
     return user.failure;
   }
-  const crowded = places.takeForUser(session);
+  const crowded = slots.takeForUser(session);
   if (crowded !== undefined) return crowded;
 
   enterStage(session, "request");
@@ -150,9 +167,9 @@ async function live(
 
   let target: Conn;
   if (request.value.kind === "forward") {
-    const end = await forward(session, client, request.value, authorized.value, route.value, services);
-    if (end.kind === "failed") return end.failure;
-    if (end.kind !== "switched") return end.kind === "kept" ? "kept" : "ended";
+    const task = { session, request: request.value, authorized: authorized.value, route: route.value };
+    const end = await requests.forward(task);
+    if (end.kind !== "switched") return judgeForwarded(end);
     session.requestHead = undefined;
     target = end.conn;
   } else {
@@ -176,7 +193,7 @@ async function live(
     }
     enterStage(session, "tunnel");
     const tap = request.value.kind === "tunnel" ? inspectTunnel(session, services.clientProfiles) : undefined;
-    openTunnel(session, client, target, tap, places, services);
+    openTunnel(session, client, target, tap, slots, services);
   } catch (error) {
     target.reset();
     throw error;

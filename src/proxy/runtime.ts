@@ -1,8 +1,8 @@
 import type { AddressSet } from "../address/address-set.ts";
 import type { Authenticator } from "./auth/authenticate.ts";
-import type { ForwardSettings } from "./forward/forward-settings.ts";
-import type { InspectSettings } from "./inspect/inspect-settings.ts";
-import type { ClientPrefix } from "./listen/client-key.ts";
+import type { ForwardSettings } from "./exchange/forward-settings.ts";
+import type { InspectSettings } from "./tunnel/inspect-settings.ts";
+import type { ClientPrefix } from "./limit/client-key.ts";
 import type { Nat64Prefixes } from "./policy/nat64.ts";
 import type { Policy } from "./policy/policy.ts";
 import type { Hop } from "./route/route.ts";

@@ -2,13 +2,13 @@ import type { Connect } from "../net/runtime/connect.ts";
 import type { ClientProfiles } from "../protocol/tls/read/client-profiles.ts";
 import type { Resolver } from "../net/dns/resolver.ts";
 import type { Listen } from "../net/runtime/listen.ts";
-import type { Forwarding } from "./forward/forwarding.ts";
+import type { Forwarding } from "./exchange/forwarding.ts";
 import type { HookReport } from "./hook/hook-reporter.ts";
-import type { Admission } from "./listen/admission.ts";
-import type { OwnAddresses } from "./listen/own-addresses.ts";
+import type { Admission } from "./limit/admission.ts";
+import type { OwnAddresses } from "./accept/own-addresses.ts";
 import type { Captures } from "./record/captures.ts";
 import type { Recorder } from "./record/recorder.ts";
-import type { Lingering } from "./respond/lingering.ts";
+import type { Lingering } from "./read/lingering.ts";
 import type { RuntimeHolder } from "./runtime.ts";
 import type { TunnelEngine } from "./tunnel/tunnel.ts";
 

@@ -2,7 +2,7 @@ import type { Ip } from "../address/ip.ts";
 import type { Endpoint } from "../address/endpoint.ts";
 import type { RequestHead } from "../protocol/http1/request-head.ts";
 import type { Failure } from "./failure.ts";
-import type { InsideFacts } from "./inspect/inside-facts.ts";
+import type { InsideFacts } from "./tunnel/inside-facts.ts";
 import type { Decision } from "./policy/policy.ts";
 import type { Route } from "./route/route.ts";
 import type { Runtime } from "./runtime.ts";

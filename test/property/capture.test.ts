@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { createBlockSplitter } from "../../src/protocol/pcapng/block-splitter.ts";
 import { Capture } from "../../src/proxy/record/capture.ts";
-import type { TunnelEnds, TunnelSide } from "../../src/proxy/tunnel/tunnel-witness.ts";
+import type { TunnelEnds, TunnelSide } from "../../src/proxy/flow/observer.ts";
 import { readCapture } from "../support/read-capture.ts";
 
 const ends: TunnelEnds = {
@@ -35,8 +35,8 @@ test("a capture has each byte where it belongs, and counts every packet that it 
           { id: "1", application: "test", limitBytes, now: () => (clock += 1n), whenOver: () => {} },
         );
         const parts: (Uint8Array | undefined)[] = [await capture.next()];
-        const witness = capture.witness({ id: "a", user: undefined });
-        witness.begin({ ends, passed: { up: 0, down: 0 }, lookAway: () => {} });
+        const observer = capture.observer({ id: "a", user: undefined });
+        observer.begin({ ends, passed: { up: 0, down: 0 }, lookAway: () => {} });
         // By who sent it: the peer of a leg, or the proxy.
         const sent = new Map<string, number>();
         let unread = true;
@@ -49,12 +49,12 @@ test("a capture has each byte where it belongs, and counts every packet that it 
           }
           const [what, side, length] = each as ["came" | "went", TunnelSide, number];
           const from = sent.get(what + side) ?? 0;
-          witness[what](side, makeBytes(from, length));
+          observer[what](side, makeBytes(from, length));
           sent.set(what + side, from + length);
           // What is read leaves nothing, and this little fits then.
           unread ||= length <= 700;
         }
-        witness.over("closed");
+        observer.over("closed");
         capture.stop();
         for (let part = await capture.next(); part !== undefined; part = await capture.next()) parts.push(part);
 

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { parseClientHello } from "../../src/protocol/tls/read/client-hello.ts";
 import { parseServerHello } from "../../src/protocol/tls/read/server-hello.ts";
-import type { InsideDemand } from "../../src/proxy/inspect/inside-demand.ts";
+import type { InsideDemand } from "../../src/proxy/tunnel/inside-demand.ts";
 import { makeServerNames } from "../support/make-policy.ts";
 import { mutateHandshake } from "../support/mutate-handshake.ts";
 import { createRandom } from "../support/seeded-random.ts";

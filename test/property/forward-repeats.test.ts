@@ -3,16 +3,15 @@ import { drainMicrotasks } from "bun:jsc";
 import fc from "fast-check";
 import { AddressSet } from "../../src/address/address-set.ts";
 import { serveConnection } from "../../src/proxy/connection.ts";
-import { Forwarding } from "../../src/proxy/forward/forwarding.ts";
-import { scratch } from "../../src/proxy/forward/scratch.ts";
-import { Admission } from "../../src/proxy/listen/admission.ts";
-import { OwnAddresses } from "../../src/proxy/listen/own-addresses.ts";
+import { Forwarding } from "../../src/proxy/exchange/forwarding.ts";
+import { Admission } from "../../src/proxy/limit/admission.ts";
+import { OwnAddresses } from "../../src/proxy/accept/own-addresses.ts";
 import { AccessLog } from "../../src/proxy/record/access-log.ts";
 import { Captures } from "../../src/proxy/record/captures.ts";
 import { LiveTable } from "../../src/proxy/record/live-table.ts";
 import { Metrics } from "../../src/proxy/record/metrics.ts";
 import { createRecorder } from "../../src/proxy/record/recorder.ts";
-import { Lingering } from "../../src/proxy/respond/lingering.ts";
+import { Lingering } from "../../src/proxy/read/lingering.ts";
 import { RuntimeHolder } from "../../src/proxy/runtime.ts";
 import type { Services } from "../../src/proxy/services.ts";
 import { compileForTest } from "../support/compile-for-test.ts";
@@ -126,14 +125,14 @@ async function run(course: Course, forwardedFor: string, warm: boolean) {
   tell(() => client.say(course.request.slice(0, course.cutRequest)));
   tell(() => client.say(course.request.slice(course.cutRequest)));
   // Whatever waits is not there any more: somebody else needed the space.
-  scratch.fill("!");
+  services.forwarding.scratch.bytes.fill("!");
   tell(() => origin.drain());
   const parts = cut(course.response, course.cuts);
   for (const [index, part] of [...parts, ""].entries()) {
     if (index === Math.min(course.when, parts.length)) tell(() => happen(course, services, client, origin));
     tell(() => origin.say(part));
   }
-  scratch.fill("!");
+  services.forwarding.scratch.bytes.fill("!");
   tell(() => client.drain());
   if (origin.text.split("GET ").length > 2) tell(() => origin.say(OK));
   const states = [client.state, origin.state, services.forwarding.origins.size];

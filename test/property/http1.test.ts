@@ -1,5 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
+import { readableOutcome } from "../fixtures/http1/readable.ts";
+import type { Parsed } from "../../src/protocol/parsed.ts";
 import { chunkedBodies, chunkedVectorLimits } from "../fixtures/http1/chunked-bodies.ts";
 import { requestFramings } from "../fixtures/http1/request-framings.ts";
 import { requestHeads } from "../fixtures/http1/request-heads.ts";
@@ -7,7 +9,7 @@ import { responseHeads } from "../fixtures/http1/response-heads.ts";
 import { vectorLimits } from "../fixtures/http1/vector.ts";
 import { createChunkedDecoder } from "../../src/protocol/http1/chunked-decoder.ts";
 import { encodeChunk, encodeLastChunk } from "../../src/protocol/http1/chunked-encoder.ts";
-import { type Field, splitList } from "../../src/protocol/http1/fields.ts";
+import { encodeFields, type Field, splitList } from "../../src/protocol/http1/fields.ts";
 import type { HeadParser } from "../../src/protocol/http1/head-parser.ts";
 import { stripHopByHop } from "../../src/protocol/http1/hop-by-hop.ts";
 import { frameRequest, frameResponse } from "../../src/protocol/http1/message-framing.ts";
@@ -41,7 +43,11 @@ const bytes = fc.uint8Array({ maxLength: 300 });
 const parts = fc.array(fc.integer({ min: 1, max: 40 }), { minLength: 1, maxLength: 12 });
 
 /** Gives a parser ever longer prefixes of the input. */
-function parseInParts<T>(parser: HeadParser<T, string>, input: Uint8Array, lengths: readonly number[]): unknown {
+function parseInParts<T>(
+  parser: HeadParser<T, string>,
+  input: Uint8Array,
+  lengths: readonly number[],
+): Parsed<T, string> {
   let length = 0;
   for (let index = 0; length < input.length; index++) {
     length = Math.min(input.length, length + (lengths[Math.min(index, lengths.length - 1)] as number));
@@ -57,8 +63,8 @@ describe("heads", () => {
       ...[...requestHeads, ...requestFramings].map(({ input }) => Uint8Array.from(Buffer.from(input, "latin1"))),
     );
     const check = (input: Uint8Array, lengths: number[]): void => {
-      const whole = parseRequestHead(input, vectorLimits);
-      expect(parseInParts(createRequestHeadParser(vectorLimits), input, lengths)).toEqual(whole);
+      const whole = readableOutcome(parseRequestHead(input, vectorLimits));
+      expect(readableOutcome(parseInParts(createRequestHeadParser(vectorLimits), input, lengths))).toEqual(whole);
     };
     fc.assert(fc.property(inputs, parts, check), { numRuns: 1000 });
     fc.assert(fc.property(bytes, parts, check));
@@ -67,8 +73,8 @@ describe("heads", () => {
   test("no split of a response head changes its outcome", () => {
     const inputs = fc.constantFrom(...responseHeads.map(({ input }) => Uint8Array.from(Buffer.from(input, "latin1"))));
     const check = (input: Uint8Array, lengths: number[]): void => {
-      const whole = parseResponseHead(input, vectorLimits);
-      expect(parseInParts(createResponseHeadParser(vectorLimits), input, lengths)).toEqual(whole);
+      const whole = readableOutcome(parseResponseHead(input, vectorLimits));
+      expect(readableOutcome(parseInParts(createResponseHeadParser(vectorLimits), input, lengths))).toEqual(whole);
     };
     fc.assert(fc.property(inputs, parts, check), { numRuns: 1000 });
     fc.assert(fc.property(bytes, parts, check));
@@ -80,7 +86,11 @@ describe("heads", () => {
       fc.property(heads, bytes, (head, rest) => {
         const written = writeRequestHead(head);
         const outcome = parseRequestHead(Buffer.concat([written, rest]), limits);
-        expect(outcome).toEqual({ kind: "done", value: { ...head, version: "1.1" }, used: written.length });
+        expect(readableOutcome(outcome)).toEqual({
+          kind: "done",
+          value: { ...head, version: "1.1" },
+          used: written.length,
+        });
       }),
     );
   });
@@ -91,7 +101,11 @@ describe("heads", () => {
       fc.property(heads, bytes, (head, rest) => {
         const written = writeResponseHead(head);
         const outcome = parseResponseHead(Buffer.concat([written, rest]), limits);
-        expect(outcome).toEqual({ kind: "done", value: { ...head, version: "1.1" }, used: written.length });
+        expect(readableOutcome(outcome)).toEqual({
+          kind: "done",
+          value: { ...head, version: "1.1" },
+          used: written.length,
+        });
       }),
     );
   });
@@ -114,7 +128,7 @@ describe("heads", () => {
     });
     fc.assert(
       fc.property(some, (received) => {
-        const result = stripHopByHop(received);
+        const result = stripHopByHop(encodeFields(received));
         if (result.kind === "bad") return;
         const outcome = parseRequestHead(
           writeRequestHead({ method: "GET", target: "/", fields: result.fields }),
@@ -127,8 +141,9 @@ describe("heads", () => {
           if (["Connection", "TE", "Upgrade", "Proxy-Authorization"].includes(name)) return false;
           return name !== "X-One" || !nominated.includes("x-one");
         });
-        expect(outcome).toMatchObject({ kind: "done", value: { fields: expected } });
-        expect(stripHopByHop(result.fields)).toEqual(result);
+        expect(readableOutcome(outcome)).toMatchObject({ kind: "done", value: { fields: expected } });
+        const twice = stripHopByHop(result.fields);
+        expect(twice.kind === "done" && [...twice.fields]).toEqual(expected);
       }),
     );
   });
@@ -206,7 +221,7 @@ describe("whatever comes", () => {
         token,
         fc.integer({ min: 100, max: 999 }),
         (framing, method, status) => {
-          const head = { version: "1.1" as const, fields: framing };
+          const head = { version: "1.1" as const, fields: encodeFields(framing) };
           expect(frameRequest({ ...head, method }).kind).toBeOneOf(["none", "length", "chunked", "bad"]);
           const kinds = ["none", "length", "chunked", "until-close", "tunnel", "bad"];
           expect(kinds).toContain(frameResponse({ ...head, status }, method).kind);

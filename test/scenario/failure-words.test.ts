@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { describeFailure, type FailureDetail } from "../../src/proxy/failure.ts";
-import { writeReasonPhrase } from "../../src/proxy/respond/reason-phrase.ts";
+import { writeReasonPhrase } from "../../src/proxy/read/reason-phrase.ts";
 import type { PenstockConfig } from "../../src/config/schema.ts";
 import { makeCertificate } from "../support/certificate.ts";
 import { createFakeResolver } from "../support/fake-resolver.ts";

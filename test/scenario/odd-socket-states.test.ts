@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { IPPROTO_TCP, SOL_SOCKET, TCP_NODELAY } from "../../src/net/libc/constants.ts";
 import type { LanePool } from "../../src/net/conn/lanes.ts";
-import { createAdaptiveEngine } from "../../src/proxy/tunnel/promote.ts";
-import { relay } from "../../src/proxy/tunnel/relay.ts";
+import { createAdaptiveEngine } from "../../src/proxy/flow/promotion.ts";
+import { relay } from "../../src/proxy/flow/relay.ts";
 import type { TunnelEngine } from "../../src/proxy/tunnel/tunnel.ts";
 import { ask } from "../support/http-origin.ts";
 import { requireLibc, startWarmLanes } from "../support/lane-stand.ts";

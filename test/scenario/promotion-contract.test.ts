@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import type { LanePool } from "../../src/net/conn/lanes.ts";
-import { createAdaptiveEngine } from "../../src/proxy/tunnel/promote.ts";
+import { createAdaptiveEngine } from "../../src/proxy/flow/promotion.ts";
 import { startWarmLanes } from "../support/lane-stand.ts";
 import { connectTunnel, describeTunnelContract, descriptorEnds } from "./tunnel-contract.ts";
 import { createRandom } from "../support/seeded-random.ts";

@@ -1,4 +1,4 @@
-import { relay } from "../../src/proxy/tunnel/relay.ts";
+import { relay } from "../../src/proxy/flow/relay.ts";
 import { connectDescriptorPair, describeTunnelContract, descriptorEnds } from "./tunnel-contract.ts";
 
 describeTunnelContract("relay", relay);

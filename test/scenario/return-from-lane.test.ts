@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { adoptSocket } from "../../src/net/epoll/adopt-socket.ts";
 import type { LanePool } from "../../src/net/conn/lanes.ts";
-import { createAdaptiveEngine } from "../../src/proxy/tunnel/promote.ts";
-import type { TunnelWitness, WatchedTunnel } from "../../src/proxy/tunnel/tunnel-witness.ts";
+import { createAdaptiveEngine } from "../../src/proxy/flow/promotion.ts";
+import type { Observer, WatchedTunnel } from "../../src/proxy/flow/observer.ts";
 import type { Tunnel } from "../../src/proxy/tunnel/tunnel.ts";
 import { startWarmLanes } from "../support/lane-stand.ts";
 import { waitFor } from "../support/proxy.ts";
@@ -23,7 +23,7 @@ afterAll(() => pool.stop());
 
 const adopt = (fd: number) => adoptSocket(requireReactor(), fd);
 
-class Watcher implements TunnelWitness {
+class Watcher implements Observer {
   tunnel: WatchedTunnel | undefined;
   text = "";
   bytes = 0;

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll } from "bun:test";
-import { relay } from "../../src/proxy/tunnel/relay.ts";
+import { relay } from "../../src/proxy/flow/relay.ts";
 import { type CertificateAuthority, makeAuthority } from "../support/certificate-authority.ts";
 import { connectTls, startTlsStand, type TlsStand } from "../support/tls-stand.ts";
 import { type ConnPair, describeTunnelContract } from "./tunnel-contract.ts";

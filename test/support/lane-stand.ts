@@ -3,7 +3,7 @@ import { startLanes, type LanePoolOptions } from "../../src/net/splice/lane-pool
 import { openLibc, type Libc } from "../../src/net/libc/libc.ts";
 import { SocketConn } from "../../src/net/runtime/socket-conn.ts";
 import type { Conn } from "../../src/net/conn/conn.ts";
-import { carryInLane } from "../../src/proxy/tunnel/lane-engine.ts";
+import { carryInLane } from "../../src/proxy/flow/lane-engine.ts";
 import type { TunnelEngine } from "../../src/proxy/tunnel/tunnel.ts";
 import { takeFromRuntime } from "./take-from-runtime.ts";
 

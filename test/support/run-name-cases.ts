@@ -1,7 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createSystemResolver } from "../../src/net/dns/system-resolver.ts";
-import { gather } from "../../src/proxy/dial/resolve-host.ts";
+import { gather } from "../../src/proxy/resolve/resolve-host.ts";
 import { DialLimit } from "../../src/proxy/dial/dial-limit.ts";
 import { parseHost } from "../../src/address/host.ts";
 import type { Resolver } from "../../src/net/dns/resolver.ts";

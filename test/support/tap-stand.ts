@@ -1,10 +1,10 @@
 import { ClientProfiles } from "../../src/protocol/tls/read/client-profiles.ts";
 import type { Failure } from "../../src/proxy/failure.ts";
-import { type InspectedTunnel, inspectTunnel } from "../../src/proxy/inspect/first-bytes-tap.ts";
-import type { InsideDemand } from "../../src/proxy/inspect/inside-demand.ts";
-import type { InsideFacts } from "../../src/proxy/inspect/inside-facts.ts";
+import { type InspectedTunnel, inspectTunnel } from "../../src/proxy/tunnel/first-bytes-tap.ts";
+import type { InsideDemand } from "../../src/proxy/tunnel/inside-demand.ts";
+import type { InsideFacts } from "../../src/proxy/tunnel/inside-facts.ts";
 import type { Runtime } from "../../src/proxy/runtime.ts";
-import type { TunnelTap } from "../../src/proxy/tunnel/tunnel-tap.ts";
+import type { TunnelTap } from "../../src/proxy/flow/tap.ts";
 import { buildClientHello, buildMessage, buildRecords, serverName } from "./build-client-hello.ts";
 import { makeEndpoint } from "./make-endpoint.ts";
 import { POISON } from "./poison-lent-bytes.ts";

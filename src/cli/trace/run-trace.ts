@@ -14,7 +14,7 @@ import { writeRequestHead } from "../../protocol/http1/write-head.ts";
 import { raceConnect, RFC_8305_PACE } from "../../proxy/dial/connect-race.ts";
 import { DialLimit } from "../../proxy/dial/dial-limit.ts";
 import { openTunnel } from "../../proxy/dial/open-tunnel.ts";
-import { lookUpName } from "../../proxy/dial/resolve-host.ts";
+import { lookUpName } from "../../proxy/resolve/resolve-host.ts";
 import { explainFailure } from "../../proxy/explain-failure.ts";
 import type { Failure } from "../../proxy/failure.ts";
 import type { Hop } from "../../proxy/route/route.ts";

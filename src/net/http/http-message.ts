@@ -1,4 +1,5 @@
-import { type FieldLookup, getAll, getOne } from "../../protocol/http1/fields.ts";
+import { CONNECTION, HOST } from "../../protocol/http1/field-names.ts";
+import type { FieldLookup } from "../../protocol/http1/fields.ts";
 import type { HeadLimits } from "../../protocol/http1/head-parser.ts";
 import { frameRequest } from "../../protocol/http1/message-framing.ts";
 import { createRequestHeadParser, type RequestHead, type RequestHeadError } from "../../protocol/http1/request-head.ts";
@@ -44,9 +45,9 @@ export function createServedRequestParser(): (bytes: Uint8Array) => Parsed<Serve
 
 /** RFC 9112 §3.2: HTTP/1.1 asks for one Host field, HTTP/1.0 for none. */
 function readRequest(head: RequestHead): ServedRequest | undefined {
-  const field = getOne(head.fields, "host");
+  const field = head.fields.getOne(HOST);
   if (field.kind === "many" || (field.kind === "none" && head.version === "1.1")) return undefined;
-  const closes = getAll(head.fields, "connection").some((value) => /(?:^|[\s,])close(?:$|[\s,])/i.test(value));
+  const closes = head.fields.getAll(CONNECTION).some((value) => /(?:^|[\s,])close(?:$|[\s,])/i.test(value));
   return { head, ...readTarget(head.target, field), keeps: head.version === "1.1" && !closes };
 }
 

@@ -41,7 +41,7 @@ export class Lane {
   readonly #pair: readonly [number, number];
   readonly #worker: Worker;
   readonly #onLost: (lane: Lane) => void;
-  readonly #tunnels: (Seat | undefined)[];
+  readonly #tunnels: (LaneHandle | undefined)[];
   readonly #freeSlots: number[] = [];
   readonly #wakeBytes = new Uint8Array(new BigUint64Array([1n]).buffer);
   readonly #ready = Promise.withResolvers<boolean>();
@@ -115,11 +115,11 @@ export class Lane {
     table[at + slot.end] = slotOpen;
     this.#memory.counts[slotNumber * 2] = 0;
     this.#memory.counts[slotNumber * 2 + 1] = 0;
-    const seat = new Seat(this.#memory, slotNumber, (operation) => this.#command(operation, slotNumber));
-    this.#tunnels[slotNumber] = seat;
+    const handle = new LaneHandle(this.#memory, slotNumber, (operation) => this.#command(operation, slotNumber));
+    this.#tunnels[slotNumber] = handle;
     this.#open += 1;
     this.#command(command.adopt, slotNumber);
-    return seat;
+    return handle;
   }
 
   /** Ends every tunnel with RST, ends the thread and gives everything back. Comes true when that is done. */
@@ -186,12 +186,12 @@ export class Lane {
   }
 
   #release(slotNumber: number, end: LanedTunnelEnd): void {
-    const seat = this.#tunnels[slotNumber];
-    if (seat === undefined) return;
+    const handle = this.#tunnels[slotNumber];
+    if (handle === undefined) return;
     this.#tunnels[slotNumber] = undefined;
     this.#freeSlots.push(slotNumber);
     this.#open -= 1;
-    seat.finish(end);
+    handle.finish(end);
   }
 
   /** The thread is gone: in order after `stop`, by a crash otherwise. What it left open is closed here, tunnels with RST. */
@@ -200,7 +200,7 @@ export class Lane {
     const asked = this.#state === "stopped";
     this.#state = asked ? "stopped" : "lost";
     this.#ready.resolve(false);
-    for (const [slotNumber, seat] of this.#tunnels.entries()) if (seat !== undefined) this.#abandon(slotNumber);
+    for (const [slotNumber, handle] of this.#tunnels.entries()) if (handle !== undefined) this.#abandon(slotNumber);
     for (const fd of this.#memory.pipes) if (fd >= 0) this.#libc.close(fd);
     this.#closeDescriptors();
     this.#closed.resolve();
@@ -225,7 +225,7 @@ export class Lane {
 }
 
 /** What the owner keeps of one tunnel. */
-class Seat implements LanedTunnel {
+class LaneHandle implements LanedTunnel {
   readonly #memory: LaneMemory;
   readonly #slot: number;
   readonly #send: (operation: number) => void;

@@ -1,15 +1,16 @@
 import { AFTER_SIZE, EXTENSION_BAD, EXTENSION_END, stepChunkExtension } from "./chunk-extension.ts";
 import { encodeLastChunk } from "./chunked-encoder.ts";
 import {
+  copyHead,
   createFieldSectionScan,
   type FieldSectionError,
   type LineReading,
-  readFieldSection,
   scanFieldSection,
+  takeFields,
 } from "./field-section.ts";
-import type { Fields } from "./fields.ts";
+import { type Fields, NO_FIELDS } from "./fields.ts";
 import { stripTrailers } from "./hop-by-hop.ts";
-import { CR, decodeLatin1, LF } from "./octets.ts";
+import { CR, LF } from "./octets.ts";
 import { createOutputSpans } from "./output-spans.ts";
 
 /** What a chunked body may cost besides its data. */
@@ -212,8 +213,8 @@ export function createChunkedDecoder(
       return { kind: "more", output: spans.gather(bytes) };
     }
     if (outcome !== "done") return { kind: "bad", code: outcome, at: Math.max(0, offset + section.pos) };
-    const text = decodeLatin1(all, 0, section.pos);
-    const trailers = stripTrailers(readFieldSection(section, text, 0));
+    const trailers =
+      section.marks.length === 0 ? NO_FIELDS : stripTrailers(takeFields(section, copyHead(all, section.pos)));
     const used = offset + section.pos;
     return { kind: "done", output: gatherLast(bytes, used, trailers), trailers, used };
   }

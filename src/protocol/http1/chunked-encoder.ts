@@ -1,4 +1,4 @@
-import type { Fields } from "./fields.ts";
+import type { Field } from "./fields.ts";
 import { encodeLatin1, formatFields } from "./write-head.ts";
 
 const NOTHING = new Uint8Array(0);
@@ -20,6 +20,6 @@ export function encodeChunk(data: Uint8Array): Uint8Array {
 }
 
 /** Writes the end of a chunked body, with its trailers. Throws for fields that cannot be written. */
-export function encodeLastChunk(trailers: Fields = []): Uint8Array {
+export function encodeLastChunk(trailers: Iterable<Field> = []): Uint8Array {
   return encodeLatin1(`0\r\n${formatFields(trailers)}\r\n`);
 }

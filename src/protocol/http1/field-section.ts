@@ -1,6 +1,6 @@
-import type { Field, Fields } from "./fields.ts";
-import { COLON, CR, LF, octetClass, TEXT, TOKEN } from "./octets.ts";
-import { createNameTable, isBlank, nameField } from "./plain-fields.ts";
+import { findFieldId, FRAMING, hasFlag, isBlank } from "./field-names.ts";
+import { bitOf, Fields, MARKS, NO_FIELDS } from "./fields.ts";
+import { COLON, copyOctets, CR, LF, octetClass, TEXT, TOKEN } from "./octets.ts";
 
 /**
  * What can be wrong with a field section.
@@ -31,25 +31,21 @@ const BEFORE_COLON = 5;
  */
 export type LineReading = "strict" | "tolerant";
 
-/** Fields that say where a message ends: readers differ about folded ones. */
-const framingNames = createNameTable([
-  ["content-length", 1],
-  ["transfer-encoding", 1],
-]);
-const LONGEST_FRAMING_NAME = "transfer-encoding".length;
-
 /** Where a scan stands between two calls, so that no octet is looked at twice. */
 export interface FieldSectionScan {
   /** Offset of the next octet to look at; on an error, of the offending one; at the end, of what follows the section. */
   pos: number;
   step: number;
-  /** Three offsets a field: where its name begins, its colon, the end of its last line less CR and LF. */
+  /** As `Fields` has them; the end of a value is that of its last line, before CR and LF. */
   readonly marks: number[];
+  seen: number;
+  repeated: number;
+  exact: boolean;
 }
 
 /** Makes the scan of a field section whose first line begins at offset `start`. */
 export function createFieldSectionScan(start: number): FieldSectionScan {
-  return { pos: start, step: LINE_START, marks: [] };
+  return { pos: start, step: LINE_START, marks: [], seen: 0, repeated: 0, exact: true };
 }
 
 /**
@@ -68,13 +64,16 @@ export function scanFieldSection(
   const tolerant = reading === "tolerant";
   let pos = scan.pos;
   let step = scan.step;
+  let id = 0;
+  let bit = 0;
+  let { seen, repeated } = scan;
   let outcome: "more" | "done" | FieldSectionError = "more";
   scanning: while (pos < end) {
     const octet = bytes[pos] as number;
     switch (step) {
       case LINE_START:
         if (((octetClass[octet] as number) & TOKEN) !== 0) {
-          if (marks.length >= 3 * maxFields) {
+          if (marks.length >= MARKS * maxFields) {
             outcome = "too_many_fields";
             break scanning;
           }
@@ -92,8 +91,9 @@ export function scanFieldSection(
           outcome = "done";
           break scanning;
         }
-        if (tolerant && isBlank(octet) && mayFold(bytes, marks)) {
+        if (tolerant && isBlank(octet) && mayFold(marks)) {
           // The line goes on: its end is found anew.
+          scan.exact = false;
           marks.pop();
           step = VALUE;
           continue;
@@ -103,15 +103,21 @@ export function scanFieldSection(
       case NAME:
         while (pos < end && ((octetClass[bytes[pos] as number] as number) & TOKEN) !== 0) pos++;
         if (pos === end) break scanning;
-        if (bytes[pos] !== COLON) {
-          if (tolerant && isBlank(bytes[pos] as number)) {
-            step = BEFORE_COLON;
-            continue;
-          }
+        if (bytes[pos] !== COLON && !(tolerant && isBlank(bytes[pos] as number))) {
           outcome = explainBadName(bytes[pos] as number);
           break scanning;
         }
-        marks.push(pos++);
+        id = findFieldId(bytes, marks[marks.length - 1] as number, pos);
+        bit = bitOf(id);
+        repeated |= seen & bit;
+        seen |= bit;
+        if (bytes[pos] !== COLON) {
+          scan.exact = false;
+          marks.push(id);
+          step = BEFORE_COLON;
+          continue;
+        }
+        marks.push(id, pos++);
         step = VALUE;
         continue;
       case VALUE:
@@ -119,6 +125,7 @@ export function scanFieldSection(
         if (pos === end) break scanning;
         if (bytes[pos] !== CR) {
           if (tolerant && bytes[pos] === LF) {
+            scan.exact = false;
             marks.push(pos++);
             step = LINE_START;
             continue;
@@ -157,17 +164,14 @@ export function scanFieldSection(
   }
   scan.pos = pos;
   scan.step = step;
+  scan.seen = seen;
+  scan.repeated = repeated;
   return outcome;
 }
 
 /** Whether a line of white space can continue the last field: there is one, and it does not frame the message. */
-function mayFold(bytes: Uint8Array, marks: readonly number[]): boolean {
-  if (marks.length === 0) return false;
-  const name = marks[marks.length - 3] as number;
-  // Not from the colon back: as much white space before it as a head has room for would be looked at for each fold.
-  let end = name;
-  while (end - name <= LONGEST_FRAMING_NAME && ((octetClass[bytes[end] as number] as number) & TOKEN) !== 0) end++;
-  return nameField(framingNames, bytes, name, end) === 0;
+function mayFold(marks: readonly number[]): boolean {
+  return marks.length > 0 && !hasFlag(marks[marks.length - MARKS + 1] as number, FRAMING);
 }
 
 function explainBadName(octet: number): FieldSectionError {
@@ -176,36 +180,29 @@ function explainBadName(octet: number): FieldSectionError {
 }
 
 /**
- * Reads the fields that `scan` has found. `text` is the latin1 reading of the
- * bytes from offset `base` on. Values lose the white space around them, names
- * the white space after them (RFC 9112 §5.1), and a fold becomes one space (§5.2).
+ * Gives the fields that `scan` has found in `octets`, and makes it ready for
+ * another section. `lends`: they are to be used before that one is scanned.
  */
-export function readFieldSection(scan: FieldSectionScan, text: string, base: number): Fields {
-  const marks = scan.marks;
-  const fields: Field[] = [];
-  for (let mark = 0; mark < marks.length; mark += 3) {
-    const name = (marks[mark] as number) - base;
-    const colon = (marks[mark + 1] as number) - base;
-    let nameEnd = colon;
-    while (isBlank(text.charCodeAt(nameEnd - 1))) nameEnd--;
-    const value = trimBlanks(text, colon + 1, (marks[mark + 2] as number) - base);
-    fields.push({ name: text.slice(name, nameEnd), value: value.includes("\n") ? unfold(value) : value });
-  }
+export function takeFields(scan: FieldSectionScan, octets: Uint8Array, lends = false): Fields {
+  const { marks, exact } = scan;
+  scan.step = LINE_START;
+  if (lends) return new Fields(octets, marks, scan, exact);
+  const fields = marks.length === 0 ? NO_FIELDS : new Fields(octets, marks.slice(), scan, exact);
+  clearFields(scan);
   return fields;
 }
 
-/** Joins the lines of a folded value by one space each. */
-function unfold(value: string): string {
-  const lines = value
-    .split("\n")
-    .map((line) => trimBlanks(line, 0, line.endsWith("\r") ? line.length - 1 : line.length));
-  return lines.filter((line) => line !== "").join(" ");
+/** Forgets the fields of a scan. */
+export function clearFields(scan: FieldSectionScan): void {
+  scan.marks.length = 0;
+  scan.seen = 0;
+  scan.repeated = 0;
+  scan.exact = true;
 }
 
-function trimBlanks(text: string, start: number, end: number): string {
-  let from = start;
-  let to = end;
-  while (from < to && isBlank(text.charCodeAt(from))) from++;
-  while (from < to && isBlank(text.charCodeAt(to - 1))) to--;
-  return text.slice(from, to);
+/** Makes a copy of the first octets. */
+export function copyHead(bytes: Uint8Array, length: number): Uint8Array {
+  const octets = new Uint8Array(length);
+  copyOctets(bytes, 0, length, octets, 0);
+  return octets;
 }

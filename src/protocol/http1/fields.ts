@@ -1,4 +1,5 @@
-import { HTAB, isToken, SP } from "./octets.ts";
+import { findFieldIdOf, isBlank, isValue } from "./field-names.ts";
+import { copyOctets, decodeLatin1, isToken, LF } from "./octets.ts";
 
 /** One field line: the name as it was spelled, the value as latin1 without the white space around it. */
 export interface Field {
@@ -6,49 +7,213 @@ export interface Field {
   readonly value: string;
 }
 
-/** The field lines of a message in the order in which they came. Names compare without regard to case. */
-export type Fields = readonly Field[];
-
 /** What a message says about a field that may occur once. */
 export type FieldLookup =
   { readonly kind: "none" } | { readonly kind: "one"; readonly value: string } | { readonly kind: "many" };
 
-/** Tells whether two field names are the same name (RFC 9110 §5.1). `lower` must already be in lower case. */
-export function isNamed({ name }: Field, lower: string): boolean {
-  if (name.length !== lower.length || (name.charCodeAt(0) | 0x20) !== lower.charCodeAt(0)) return false;
-  return name === lower || name.toLowerCase() === lower;
-}
+/** Numbers for each line in `marks`: offset of its name, id of that, offset of its colon, offset of the end of its value. */
+export const MARKS = 4;
+const ID = 1;
+const COLON_AT = 2;
+const END = 3;
 
-/** Tells whether a field is there at all. `lower` is its name in lower case, here and below. */
-export function hasField(fields: Fields, lower: string): boolean {
-  for (const field of fields) if (isNamed(field, lower)) return true;
-  return false;
-}
+const COMMA = 0x2c;
 
-/** Gives the values of all lines of a field, in order. */
-export function getAll(fields: Fields, lower: string): string[] {
-  const values: string[] = [];
-  for (const field of fields) if (isNamed(field, lower)) values.push(field.value);
-  return values;
+/** Octets between the end of a value and the next line. */
+const LINE_END = 2;
+
+/** Which ids there are, as bits. */
+export type FieldBits = Pick<Fields, "seen" | "repeated">;
+
+/**
+ * The field lines of a message in the order in which they came: octets, and
+ * where the parts of the lines are. Text is decoded when it is asked for.
+ */
+export class Fields implements Iterable<Field> {
+  readonly octets: Uint8Array;
+  readonly marks: readonly number[];
+  /** A bit for each id below 32 that a line has, and for each that more than one has. */
+  readonly seen: number;
+  readonly repeated: number;
+  /** Every line is written as a strict reader takes it, so that its octets can go on. */
+  readonly exact: boolean;
+  /** Bits of ids whose lines are in the octets, but not among these fields. */
+  readonly hidden: number;
+
+  constructor(octets: Uint8Array, marks: readonly number[], bits: FieldBits, exact: boolean, hidden = 0) {
+    this.octets = octets;
+    this.marks = marks;
+    this.seen = bits.seen & ~hidden;
+    this.repeated = bits.repeated & ~hidden;
+    this.exact = exact;
+    this.hidden = hidden;
+  }
+
+  *[Symbol.iterator](): Iterator<Field> {
+    for (let index = 0; index < this.marks.length / MARKS; index++)
+      if (!this.#isHidden(index)) yield { name: this.nameAt(index), value: this.valueAt(index) };
+  }
+
+  idAt(index: number): number {
+    return this.marks[index * MARKS + ID] as number;
+  }
+
+  nameAt(index: number): string {
+    const from = this.marks[index * MARKS] as number;
+    let to = this.marks[index * MARKS + COLON_AT] as number;
+    while (isBlank(this.octets[to - 1] as number)) to--;
+    return decodeLatin1(this.octets, from, to);
+  }
+
+  valueAt(index: number): string {
+    const value = decodeLatin1(this.octets, this.valueStart(index), this.valueEnd(index));
+    return !this.exact && value.includes("\n") ? unfold(value) : value;
+  }
+
+  /** Offset of the value, after the white space in front of it. */
+  valueStart(index: number): number {
+    const end = this.marks[index * MARKS + END] as number;
+    let at = (this.marks[index * MARKS + COLON_AT] as number) + 1;
+    while (at < end && isBlank(this.octets[at] as number)) at++;
+    return at;
+  }
+
+  /** Offset of the end of the value, before the white space after it. */
+  valueEnd(index: number): number {
+    const start = this.valueStart(index);
+    let at = this.marks[index * MARKS + END] as number;
+    while (at > start && isBlank(this.octets[at - 1] as number)) at--;
+    return at;
+  }
+
+  /** Whether a value is this very word in any case. */
+  isValueAt(index: number, lower: Uint8Array): boolean {
+    return isValue(this.octets, this.valueStart(index), this.valueEnd(index), lower);
+  }
+
+  /** Whether a value is one element of another length than that: it is so of most lists. */
+  isSingle(index: number, length: number): boolean {
+    const start = this.valueStart(index);
+    const end = this.valueEnd(index);
+    if (end - start === length) return false;
+    for (let at = start; at < end; at++) if (this.octets[at] === COMMA || this.octets[at] === LF) return false;
+    return true;
+  }
+
+  /** Tells whether a field is there at all, by its id, as below. */
+  has(id: number): boolean {
+    return (this.seen & (1 << id)) !== 0;
+  }
+
+  /** Gives the first line of a field from line `from` on; -1 when there is none. */
+  find(id: number, from = 0): number {
+    if (((from === 0 ? this.seen : this.repeated) & (1 << id)) === 0) return -1;
+    const { marks } = this;
+    for (let mark = from * MARKS; mark < marks.length; mark += MARKS) if (marks[mark + ID] === id) return mark / MARKS;
+    return -1;
+  }
+
+  /** Gives the values of all lines of a field, in order. */
+  getAll(id: number): string[] {
+    const values: string[] = [];
+    for (let index = this.find(id); index >= 0; index = this.find(id, index + 1)) values.push(this.valueAt(index));
+    return values;
+  }
+
+  /** Gives the value of a field that must not be repeated, or says that it was. */
+  getOne(id: number): FieldLookup {
+    const index = this.find(id);
+    if (index < 0) return NONE;
+    return this.find(id, index + 1) < 0 ? { kind: "one", value: this.valueAt(index) } : MANY;
+  }
+
+  /** Gives the lines that `keeps` says yes to. */
+  select(keeps: (id: number, index: number) => boolean): Fields {
+    const { marks } = this;
+    const kept: number[] = [];
+    let seen = 0;
+    let repeated = 0;
+    for (let index = 0; index < marks.length / MARKS; index++) {
+      const id = this.idAt(index);
+      if (this.#isHidden(index) || !keeps(id, index)) continue;
+      const at = index * MARKS;
+      kept.push(marks[at] as number, id, marks[at + COLON_AT] as number, marks[at + END] as number);
+      repeated |= seen & bitOf(id);
+      seen |= bitOf(id);
+    }
+    return new Fields(this.octets, kept, { seen, repeated }, this.exact);
+  }
+
+  /** Gives the lines without those of the ids with a bit in `mask`. */
+  without(mask: number): Fields {
+    if ((this.seen & mask) === 0) return this;
+    return new Fields(this.octets, this.marks, this, this.exact, this.hidden | mask);
+  }
+
+  /** Copies the lines, which are exact, to offset `at` of `target`, and gives the offset after them. */
+  fill(target: Uint8Array, at: number): number {
+    const { octets, marks, hidden } = this;
+    let end = at;
+    let from = 0;
+    let to = 0;
+    for (let mark = 0; mark < marks.length; mark += MARKS) {
+      if ((bitOf(marks[mark + ID] as number) & hidden) !== 0) continue;
+      const start = marks[mark] as number;
+      // Lines that follow each other are copied at once.
+      if (start !== to) {
+        end = copyOctets(octets, from, to, target, end);
+        from = start;
+      }
+      to = (marks[mark + END] as number) + LINE_END;
+    }
+    return copyOctets(octets, from, to, target, end);
+  }
+
+  #isHidden(index: number): boolean {
+    return (bitOf(this.idAt(index)) & this.hidden) !== 0;
+  }
 }
 
 const NONE: FieldLookup = { kind: "none" };
 const MANY: FieldLookup = { kind: "many" };
 
-/** Gives the value of a field that must not be repeated, or says that it was. */
-export function getOne(fields: Fields, lower: string): FieldLookup {
-  let found: Field | undefined;
-  for (const field of fields) {
-    if (!isNamed(field, lower)) continue;
-    if (found !== undefined) return MANY;
-    found = field;
-  }
-  return found === undefined ? NONE : { kind: "one", value: found.value };
+/** The bit of an id in `Fields.seen`: all without an id of their own share the first. */
+export function bitOf(id: number): number {
+  return id < 32 ? 1 << id : 1;
 }
 
-/** Gives the fields less all lines with one of these names, in lower case. */
-export function withoutFields(fields: Fields, ...lower: readonly string[]): Fields {
-  return fields.filter((field) => !lower.some((name) => isNamed(field, name)));
+/** Writes fields, whose names are tokens and whose values are field text, as lines. */
+export function encodeFields(fields: readonly Field[]): Fields {
+  let text = "";
+  const marks: number[] = [];
+  let seen = 0;
+  let repeated = 0;
+  for (const { name, value } of fields) {
+    const start = text.length;
+    const colon = start + name.length;
+    text += `${name}: ${value}\r\n`;
+    const id = findFieldIdOf(name);
+    marks.push(start, id, colon, text.length - LINE_END);
+    repeated |= seen & bitOf(id);
+    seen |= bitOf(id);
+  }
+  return new Fields(Buffer.from(text, "latin1"), marks, { seen, repeated }, true);
+}
+
+/** Gives the fields with this value in the one line that is left of a field. */
+export function withValue(fields: Fields, id: number, value: string): Fields {
+  const first = fields.find(id);
+  const lines = fields.select((each, index) => each !== id || index === first);
+  return encodeFields(Array.from(lines, (line) => (findFieldIdOf(line.name) === id ? { ...line, value } : line)));
+}
+
+/** No field at all. */
+export const NO_FIELDS = encodeFields([]);
+
+/** Joins the lines of a folded value by one space each. */
+function unfold(value: string): string {
+  const lines = value.split("\n").map((line) => trimBlanks(line.endsWith("\r") ? line.slice(0, -1) : line));
+  return lines.filter((line) => line !== "").join(" ");
 }
 
 /** Elements that a list may have, over all its lines, before it counts as an attack: ten times what real messages need. */
@@ -93,11 +258,10 @@ export function splitList(value: string): string[] | undefined {
  * `undefined` when a quoted string has no end or there are more than
  * `MAX_LIST_ELEMENTS`.
  */
-export function getTokens(fields: Fields, lower: string): string[] | undefined {
+export function getTokens(fields: Fields, id: number): string[] | undefined {
   const tokens: string[] = [];
-  for (const field of fields) {
-    if (!isNamed(field, lower)) continue;
-    const elements = splitList(field.value);
+  for (const value of fields.getAll(id)) {
+    const elements = splitList(value);
     if (elements === undefined) return undefined;
     for (const element of elements) {
       if (tokens.length === MAX_LIST_ELEMENTS) return undefined;
@@ -112,11 +276,11 @@ export function getTokens(fields: Fields, lower: string): string[] | undefined {
  * without regard to case. Elements with parameters are not that element, and a
  * list that cannot be read has none.
  */
-export function hasToken(fields: Fields, lower: string, token: string): boolean {
+export function hasToken(fields: Fields, id: number, token: string): boolean {
   const wanted = token.toLowerCase();
-  for (const field of fields) {
-    if (!isNamed(field, lower)) continue;
-    if (splitList(field.value)?.some((element) => element.toLowerCase() === wanted) === true) return true;
+  for (let index = fields.find(id); index >= 0; index = fields.find(id, index + 1)) {
+    if (fields.isSingle(index, wanted.length)) continue;
+    if (splitList(fields.valueAt(index))?.some((element) => element.toLowerCase() === wanted) === true) return true;
   }
   return false;
 }
@@ -128,8 +292,4 @@ function trimBlanks(text: string): string {
   while (from < to && isBlank(text.charCodeAt(from))) from++;
   while (to > from && isBlank(text.charCodeAt(to - 1))) to--;
   return text.slice(from, to);
-}
-
-function isBlank(code: number): boolean {
-  return code === SP || code === HTAB;
 }

@@ -1,14 +1,15 @@
 import type { Parsed } from "../parsed.ts";
 import {
+  clearFields,
+  copyHead,
   createFieldSectionScan,
   type FieldSectionError,
   type FieldSectionScan,
   type LineReading,
-  readFieldSection,
   scanFieldSection,
+  takeFields,
 } from "./field-section.ts";
 import type { Fields } from "./fields.ts";
-import { decodeLatin1 } from "./octets.ts";
 
 /** How large a head may be. */
 export interface HeadLimits {
@@ -21,11 +22,14 @@ export interface HeadLimits {
 /**
  * Reads one head that arrives in parts. Give it all the bytes of the head that
  * there are, each time from the first on: it goes on where it stopped, so that a
- * head costs the same in one part or in a thousand. After `done` or `bad` it is
- * spent.
+ * head costs the same in one part or in a thousand. After `done` it is ready for
+ * another head, after `bad` only once it was reset. What it gives has a
+ * copy of the octets, unless the parser lends.
  */
 export interface HeadParser<T, Code extends string> {
   parse(bytes: Uint8Array): Parsed<T, Code>;
+  /** Forgets what was read, so that another head may come. */
+  reset(): void;
 }
 
 /** Where the scan of a start line stands between two calls. */
@@ -41,8 +45,8 @@ export interface StartLineScan {
 export interface HeadGrammar<T, Code extends string> {
   scanStartLine(scan: StartLineScan, bytes: Uint8Array, end: number): "more" | "done" | Code;
   readonly reading: LineReading;
-  /** Makes the head. `text` is the latin1 reading of all its bytes. */
-  build(text: string, marks: readonly number[], fields: Fields): T;
+  /** Makes the head of its octets. Of the line, `start` is the offset after it; `marks` are used again. */
+  build(octets: Uint8Array, marks: readonly number[], start: number, fields: Fields): T;
   /** The word for a start line that alone exceeds `maxBytes`. */
   readonly startLineTooLong: Code;
 }
@@ -52,77 +56,75 @@ export type HeadError = FieldSectionError | "head_too_large";
 
 const MORE = { kind: "more" } as const;
 
-/** Makes a parser of one head by a grammar. Nothing of a head is believed before the whole of it is valid. */
+/**
+ * Makes a parser of heads by a grammar. Nothing of a head is believed before the
+ * whole of it is valid. `lends`: what it gives is to be used before it reads on,
+ * and while the bytes are there.
+ */
 export function createHeadParser<T, Code extends string>(
   grammar: HeadGrammar<T, Code>,
   limits: HeadLimits,
+  lends = false,
 ): HeadParser<T, Code | HeadError> {
-  return new GrammarParser(grammar, limits);
+  return new GrammarParser(grammar, limits, lends);
 }
 
 class GrammarParser<T, Code extends string> implements HeadParser<T, Code | HeadError> {
   readonly #grammar: HeadGrammar<T, Code>;
   readonly #limits: HeadLimits;
-  /** Undefined before the first bytes, and at the end. */
-  #scan: HeadScan | undefined;
+  readonly #line: StartLineScan = { pos: 0, step: 0, marks: [] };
+  readonly #section: FieldSectionScan = createFieldSectionScan(IN_START_LINE);
+  readonly #lends: boolean;
+  #start = 0;
 
-  constructor(grammar: HeadGrammar<T, Code>, limits: HeadLimits) {
+  constructor(grammar: HeadGrammar<T, Code>, limits: HeadLimits, lends: boolean) {
     this.#grammar = grammar;
+    this.#lends = lends;
     this.#limits = limits;
   }
 
   parse(bytes: Uint8Array): Parsed<T, Code | HeadError> {
-    const scan = this.#scan ?? takeScan();
-    const parsed = this.#scanOn(scan, bytes);
-    this.#scan = parsed.kind === "more" ? scan : undefined;
-    if (parsed.kind !== "more") giveBack(scan);
-    return parsed;
-  }
-
-  #scanOn({ line, section }: HeadScan, bytes: Uint8Array): Parsed<T, Code | HeadError> {
     const grammar = this.#grammar;
+    const line = this.#line;
+    const section = this.#section;
     const { maxBytes, maxFields } = this.#limits;
     const end = Math.min(bytes.length, maxBytes);
-    if (section.pos < 0) {
+    if (section.pos === IN_START_LINE) {
+      if (this.#lends && section.marks.length > 0) clearFields(section);
       const outcome = grammar.scanStartLine(line, bytes, end);
       if (outcome === "more") return end < maxBytes ? MORE : { kind: "bad", code: grammar.startLineTooLong, at: end };
       if (outcome !== "done") return { kind: "bad", code: outcome, at: line.pos };
+      this.#start = line.pos;
       section.pos = line.pos;
     }
     const outcome = scanFieldSection(section, bytes, end, maxFields, grammar.reading);
     if (outcome === "more") return end < maxBytes ? MORE : { kind: "bad", code: "head_too_large", at: end };
     if (outcome !== "done") return { kind: "bad", code: outcome, at: section.pos };
-    const text = decodeLatin1(bytes, 0, section.pos);
-    const value = grammar.build(text, line.marks, readFieldSection(section, text, 0));
-    return { kind: "done", value, used: section.pos };
+    const used = section.pos;
+    const octets = this.#lends ? bytes : copyHead(bytes, used);
+    const value = grammar.build(octets, line.marks, this.#start, takeFields(section, octets, this.#lends));
+    this.#expectLine();
+    return { kind: "done", value, used };
+  }
+
+  reset(): void {
+    const section = this.#section;
+    if (this.#line.pos === 0 && section.pos === IN_START_LINE) return;
+    this.#expectLine();
+    section.step = 0;
+    clearFields(section);
+  }
+
+  #expectLine(): void {
+    this.#line.pos = 0;
+    this.#line.step = 0;
+    this.#line.marks.length = 0;
+    this.#section.pos = IN_START_LINE;
   }
 }
 
-/** Where a head is looked at: its start line, and its fields once `section.pos` is not negative. */
-interface HeadScan {
-  readonly line: StartLineScan;
-  readonly section: FieldSectionScan;
-}
-
-/** Used again: most heads are whole in their first part, so hardly ever more than one is in use. */
-let spare: HeadScan | undefined;
-
-function takeScan(): HeadScan {
-  const scan = spare ?? { line: { pos: 0, step: 0, marks: [] }, section: createFieldSectionScan(-1) };
-  spare = undefined;
-  return scan;
-}
-
-function giveBack(scan: HeadScan): void {
-  const { line, section } = scan;
-  line.pos = 0;
-  line.step = 0;
-  line.marks.length = 0;
-  section.pos = -1;
-  section.step = 0;
-  section.marks.length = 0;
-  spare = scan;
-}
+/** In place of an offset: the fields are still to come. */
+const IN_START_LINE = -1;
 
 /** Length of an `HTTP-version`, `HTTP/1.1` (RFC 9112 §2.3). */
 export const VERSION_LENGTH = 8;
@@ -141,6 +143,6 @@ export function isVersionOne(bytes: Uint8Array, start: number): boolean {
 }
 
 /** Reads the version that begins at `start`. A higher minor version than 1 is treated as 1 (RFC 9110 §2.5). */
-export function readVersion(text: string, start: number): "1.0" | "1.1" {
-  return text[start + 7] === "0" ? "1.0" : "1.1";
+export function readVersion(octets: Uint8Array, start: number): "1.0" | "1.1" {
+  return octets[start + 7] === 0x30 ? "1.0" : "1.1";
 }

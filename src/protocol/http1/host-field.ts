@@ -1,4 +1,4 @@
-import { getOne } from "./fields.ts";
+import { HOST } from "./field-names.ts";
 import type { RequestHead } from "./request-head.ts";
 
 /**
@@ -19,8 +19,13 @@ const harmless = /^[A-Za-z0-9._~:%[\]!$&'()*+=\x80-\xff-]*$/;
  * (RFC 9112 §3.2.2): what it names means nothing, as long as no reader can
  * mistake it. CONNECT may come without: clients of old leave it out.
  */
-export function checkHostField({ method, target, version, fields }: RequestHead): HostFieldError | undefined {
-  const host = getOne(fields, "host");
+export function checkHostField({
+  method,
+  target,
+  version,
+  fields,
+}: Pick<RequestHead, "method" | "target" | "version" | "fields">): HostFieldError | undefined {
+  const host = fields.getOne(HOST);
   if (host.kind === "many") return "repeated_host";
   if (host.kind === "none") return version === "1.0" || method === "CONNECT" ? undefined : "missing_host";
   // Most name the target of a CONNECT, which has been read.

@@ -1,4 +1,6 @@
-import { type Field, type Fields, getAll, getOne, hasField, isNamed, splitList } from "./fields.ts";
+import { CONTENT_LENGTH, encodeLower, TRANSFER_ENCODING } from "./field-names.ts";
+import { type Fields, splitList, withValue } from "./fields.ts";
+import { DIGIT, octetClass } from "./octets.ts";
 import type { RequestHead } from "./request-head.ts";
 import type { ResponseHead } from "./response-head.ts";
 
@@ -85,17 +87,13 @@ export function frameResponse(
  * reader can add, choose or take `010` for eight.
  */
 export function canonicaliseLength(fields: Fields): Fields {
-  const length = getOne(fields, "content-length");
-  if (length.kind === "none" || (length.kind === "one" && /^(?:0|[1-9][0-9]*)$/.test(length.value))) return fields;
-  const canonical: Field[] = [];
-  let seen = false;
-  for (const field of fields) {
-    const isLength = isNamed(field, "content-length");
-    if (!isLength) canonical.push(field);
-    else if (!seen) canonical.push({ name: field.name, value: String(Number.parseInt(field.value, 10)) });
-    seen ||= isLength;
-  }
-  return canonical;
+  const first = fields.find(CONTENT_LENGTH);
+  if (first < 0) return fields;
+  const isOnly = fields.find(CONTENT_LENGTH, first + 1) < 0;
+  const start = fields.valueStart(first);
+  const length = fields.valueEnd(first) - start;
+  if (isOnly && readDigits(fields, first) >= 0 && (fields.octets[start] !== ZERO || length === 1)) return fields;
+  return withValue(fields, CONTENT_LENGTH, String(Number.parseInt(fields.valueAt(first), 10)));
 }
 
 type Length = { readonly kind: "length"; readonly length: number } | BadFraming;
@@ -106,27 +104,29 @@ function readFraming(
   version: "1.0" | "1.1",
   readLength: (fields: Fields) => Length | undefined,
 ): Exclude<RequestFraming, { kind: "none" }> | undefined {
-  if (!hasField(fields, "transfer-encoding")) return readLength(fields);
-  if (hasField(fields, "content-length")) return refuse("conflicting_framing");
+  if (!fields.has(TRANSFER_ENCODING)) return fields.has(CONTENT_LENGTH) ? readLength(fields) : undefined;
+  if (fields.has(CONTENT_LENGTH)) return refuse("conflicting_framing");
   if (version === "1.0") return refuse("transfer_encoding_in_http_1_0");
-  const codings = getAll(fields, "transfer-encoding");
+  const coding = fields.find(TRANSFER_ENCODING);
   // Names of codings compare without regard to case (RFC 9112 §7).
-  return codings.length === 1 && codings[0]?.toLowerCase() === "chunked" ? CHUNKED : refuse("bad_transfer_encoding");
+  const isChunked = fields.isValueAt(coding, chunked) && fields.find(TRANSFER_ENCODING, coding + 1) < 0;
+  return isChunked ? CHUNKED : refuse("bad_transfer_encoding");
 }
 
-function readOneLength(fields: Fields): Length | undefined {
-  const length = getOne(fields, "content-length");
-  if (length.kind === "none") return undefined;
-  return length.kind === "many" ? refuse("repeated_content_length") : readContentLength(length.value);
+const chunked = encodeLower("chunked");
+
+function readOneLength(fields: Fields): Length {
+  const first = fields.find(CONTENT_LENGTH);
+  return fields.find(CONTENT_LENGTH, first + 1) < 0 ? readLengthAt(fields, first) : refuse("repeated_content_length");
 }
 
 /** RFC 9112 §6.3: values that are all valid and the same are one. */
 function readSameLengths(fields: Fields): Length | undefined {
-  const length = getOne(fields, "content-length");
-  if (length.kind === "none") return undefined;
-  if (length.kind === "one" && !length.value.includes(",")) return readContentLength(length.value);
+  const first = fields.find(CONTENT_LENGTH);
+  const only = fields.find(CONTENT_LENGTH, first + 1) < 0 ? readDigits(fields, first) : NO_LENGTH;
+  if (only !== NO_LENGTH) return { kind: "length", length: only };
   let found: Length | undefined;
-  for (const value of getAll(fields, "content-length")) {
+  for (const value of fields.getAll(CONTENT_LENGTH)) {
     const elements = splitList(value);
     // An empty element is left out of a list, and is no length.
     if (elements?.length !== value.split(",").length) return refuse("bad_content_length");
@@ -138,6 +138,30 @@ function readSameLengths(fields: Fields): Length | undefined {
     }
   }
   return found;
+}
+
+function readLengthAt(fields: Fields, index: number): Length {
+  const length = readDigits(fields, index);
+  return length === NO_LENGTH ? readContentLength(fields.valueAt(index)) : { kind: "length", length };
+}
+
+const ZERO = 0x30;
+const NO_LENGTH = -1;
+/** So many digits are exact in a number. */
+const MAX_EXACT_DIGITS = 15;
+
+/** Reads a length that is nothing but a few digits, as nearly all are; `NO_LENGTH` for the others. */
+function readDigits(fields: Fields, index: number): number {
+  const start = fields.valueStart(index);
+  const end = fields.valueEnd(index);
+  if (end === start || end - start > MAX_EXACT_DIGITS) return NO_LENGTH;
+  let length = 0;
+  for (let at = start; at < end; at++) {
+    const octet = fields.octets[at] as number;
+    if (((octetClass[octet] as number) & DIGIT) === 0) return NO_LENGTH;
+    length = length * 10 + octet - ZERO;
+  }
+  return length;
 }
 
 /** Sixteen digits hold every length below 2^53 and keep a flood of zeros out. */

@@ -16,10 +16,6 @@ export const TEXT = 2;
 /** VCHAR and obs-text: no space, no control character. Clients send UTF-8 in a request-target as it is. */
 export const VISIBLE = 4;
 export const DIGIT = 8;
-/** What most authorities are made of; others may have more (RFC 3986 §3.2). */
-export const PLAIN_AUTHORITY = 16;
-/** What a path and a query have: all that is visible but `#`. */
-export const PLAIN_PATH = 32;
 
 /** Octet → its classes, or-ed. */
 export const octetClass: Uint8Array = buildTable();
@@ -33,8 +29,6 @@ function buildTable(): Uint8Array {
     if (/[\t\x20-\x7e\x80-\xff]/.test(character)) classes |= TEXT;
     if (/[\x21-\x7e\x80-\xff]/.test(character)) classes |= VISIBLE;
     if (/[0-9]/.test(character)) classes |= DIGIT;
-    if (/[A-Za-z0-9.\-:[\]]/.test(character)) classes |= PLAIN_AUTHORITY;
-    if (/[\x21\x22\x24-\x7e\x80-\xff]/.test(character)) classes |= PLAIN_PATH;
     table[octet] = classes;
   }
   return table;
@@ -54,4 +48,18 @@ export function isFieldText(text: string): boolean {
 export function decodeLatin1(bytes: Uint8Array, from: number, to: number): string {
   // Of a Buffer or not: it reads both, and a view for it would cost more than the reading.
   return Buffer.prototype.toString.call(bytes, "latin1", from, to);
+}
+
+/** Octets. Below this length a loop is cheaper than a call of the system's copy. */
+const SHORT = 32;
+
+const { copy } = Buffer.prototype;
+
+/** Copies the octets between two offsets to offset `at` of `target`, and gives the offset after them. */
+export function copyOctets(octets: Uint8Array, from: number, to: number, target: Uint8Array, at: number): number {
+  const shift = at - from;
+  if (to - from < SHORT) for (let index = from; index < to; index++) target[index + shift] = octets[index] as number;
+  // Without a view, which costs more than the copy. It does the same for every Uint8Array.
+  else copy.call(octets, target, at, from, to);
+  return to + shift;
 }

@@ -1,4 +1,5 @@
 import { formatChunkSize } from "./chunked-encoder.ts";
+import { copyOctets } from "./octets.ts";
 
 /**
  * Collects which stretches of an input make up an output, as numbers, so that
@@ -21,9 +22,6 @@ export interface OutputSpans {
 const ADDED = -1;
 /** In place of a size: a CRLF alone. */
 const LINE_END = -1;
-
-/** Octets. Below this length a loop is cheaper than to make a view and copy that. */
-const SHORT = 32;
 
 const NOTHING = new Uint8Array(0);
 
@@ -71,10 +69,4 @@ export function createOutputSpans(): OutputSpans {
   }
 
   return { reset, add, addChunkSize, addLineEnd, gather };
-}
-
-function copyOctets(input: Uint8Array, from: number, to: number, output: Uint8Array, at: number): number {
-  if (to - from >= SHORT) output.set(input.subarray(from, to), at);
-  else for (let index = from; index < to; index++) output[at + index - from] = input[index] as number;
-  return at + to - from;
 }

@@ -1,4 +1,5 @@
-import { getOne, hasField, hasToken } from "./fields.ts";
+import { AUTHORIZATION, CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING } from "./field-names.ts";
+import { type Fields, hasToken } from "./fields.ts";
 import type { ResponseFraming } from "./message-framing.ts";
 import type { RequestHead } from "./request-head.ts";
 import type { ResponseHead } from "./response-head.ts";
@@ -9,7 +10,7 @@ import type { ResponseHead } from "./response-head.ts";
  * even if it asks for that.
  */
 export function allowsNextRequest(head: Pick<RequestHead, "version" | "fields">): boolean {
-  return head.version === "1.1" && !hasToken(head.fields, "connection", "close");
+  return head.version === "1.1" && !hasToken(head.fields, CONNECTION, "close");
 }
 
 /**
@@ -24,12 +25,19 @@ export function allowsNextResponse(
 ): boolean {
   if (framing.kind !== "none" && framing.kind !== "length" && framing.kind !== "chunked") return false;
   if ((head.status < 200 || head.status === 204) && claimsBody(head)) return false;
-  if (hasToken(head.fields, "connection", "close")) return false;
-  return head.version === "1.1" || hasToken(head.fields, "connection", "keep-alive");
+  if (hasToken(head.fields, CONNECTION, "close")) return false;
+  return head.version === "1.1" || hasToken(head.fields, CONNECTION, "keep-alive");
 }
 
 function claimsBody(head: Pick<ResponseHead, "fields">): boolean {
-  if (hasField(head.fields, "transfer-encoding")) return true;
-  const length = getOne(head.fields, "content-length");
+  if (head.fields.has(TRANSFER_ENCODING)) return true;
+  const length = head.fields.getOne(CONTENT_LENGTH);
   return length.kind === "many" || (length.kind === "one" && Number(length.value) !== 0);
+}
+
+/** Tells whether a request shows credentials of NTLM or Negotiate, which are the connection's (RFC 4559 §4.1). */
+export function showsConnectionAuth(fields: Fields): boolean {
+  return (
+    fields.has(AUTHORIZATION) && fields.getAll(AUTHORIZATION).some((value) => /^(?:ntlm|negotiate)\b/i.test(value))
+  );
 }

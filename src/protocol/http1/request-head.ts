@@ -12,18 +12,53 @@ import {
   type StartLineScan,
   VERSION_LENGTH,
 } from "./head-parser.ts";
-import { CR, LF, octetClass, SP, TOKEN, VISIBLE } from "./octets.ts";
+import { CR, decodeLatin1, LF, octetClass, SP, TOKEN, VISIBLE } from "./octets.ts";
 
 /** The request line and the fields of a request. */
-export interface RequestHead {
-  /** A token of at most 32 characters; methods are case-sensitive (RFC 9110 §9.1). */
-  readonly method: string;
-  /** The request-target as it came: latin1 without spaces and control characters, not yet of any known form. */
-  readonly target: string;
+export class RequestHead {
   /** `1.1` also for a higher minor version. */
   readonly version: "1.0" | "1.1";
   readonly fields: Fields;
+  /** Octets of the head, with an empty line before it and the one after it. */
+  readonly octets: Uint8Array;
+  /** The request-target is between these offsets. */
+  readonly targetStart: number;
+  readonly targetEnd: number;
+  readonly #start: number;
+  #target: string | undefined;
+
+  constructor(octets: Uint8Array, start: number, afterMethod: number, afterTarget: number, fields: Fields) {
+    this.version = readVersion(octets, afterTarget + 1);
+    this.fields = fields;
+    this.octets = octets;
+    this.targetStart = afterMethod + 1;
+    this.targetEnd = afterTarget;
+    this.#start = start;
+  }
+
+  /** A token of at most 32 characters; methods are case-sensitive (RFC 9110 §9.1). */
+  get method(): string {
+    const length = this.targetStart - 1 - this.#start;
+    // The two of most requests to a proxy are known without a text of their own.
+    if (length === 3 && this.#begins(GET)) return "GET";
+    if (length === 7 && this.#begins(CONNECT)) return "CONNECT";
+    return decodeLatin1(this.octets, this.#start, this.targetStart - 1);
+  }
+
+  /** The request-target as it came: latin1 without spaces and control characters, not yet of any known form. */
+  get target(): string {
+    return (this.#target ??= decodeLatin1(this.octets, this.targetStart, this.targetEnd));
+  }
+
+  #begins(method: Uint8Array): boolean {
+    for (let index = 0; index < method.length; index++)
+      if (this.octets[this.#start + index] !== method[index]) return false;
+    return true;
+  }
 }
+
+const GET = Buffer.from("GET", "latin1");
+const CONNECT = Buffer.from("CONNECT", "latin1");
 
 /**
  * What can be wrong with a request head, besides its fields.
@@ -60,19 +95,13 @@ const grammar: HeadGrammar<RequestHead, RequestHeadError> = {
   scanStartLine: scanRequestLine,
   startLineTooLong: "request_line_too_long",
   reading: "strict",
-  build: (text, marks, fields) => {
+  build: (octets, marks, _start, fields) => {
     const [start, afterMethod, afterTarget] = marks as [number, number, number];
-    return {
-      // The method of most requests to a proxy is known without a text of its own.
-      method: text.startsWith("CONNECT ", start) ? "CONNECT" : text.slice(start, afterMethod),
-      target: text.slice(afterMethod + 1, afterTarget),
-      version: readVersion(text, afterTarget + 1),
-      fields,
-    };
+    return new RequestHead(octets, start, afterMethod, afterTarget, fields);
   },
 };
 
-/** Makes a parser for one request head that arrives in parts. */
+/** Makes a parser for request heads that arrive in parts. */
 export function createRequestHeadParser(limits: HeadLimits): HeadParser<RequestHead, RequestHeadError> {
   return createHeadParser(grammar, limits);
 }

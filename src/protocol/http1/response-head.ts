@@ -12,17 +12,46 @@ import {
   type StartLineScan,
   VERSION_LENGTH,
 } from "./head-parser.ts";
-import { CR, DIGIT, LF, octetClass, SP, TEXT } from "./octets.ts";
+import { copyOctets, CR, decodeLatin1, DIGIT, LF, octetClass, SP, TEXT } from "./octets.ts";
 
 /** The status line and the fields of a response. */
-export interface ResponseHead {
+export class ResponseHead {
   /** `1.1` also for a higher minor version. */
   readonly version: "1.0" | "1.1";
   /** 100 to 999. What is above 599 has no meaning, but is in use and harmless to pass on (RFC 9110 §15). */
   readonly status: number;
-  /** Latin1, possibly empty. */
-  readonly reason: string;
   readonly fields: Fields;
+  /** Octets of the status line that can go on as they are; 0 when it has to be written anew. */
+  readonly exactLine: number;
+  readonly #octets: Uint8Array;
+  readonly #lineEnd: number;
+
+  constructor(octets: Uint8Array, lineEnd: number, start: number, fields: Fields) {
+    this.version = readVersion(octets, 0);
+    this.status = readStatus(octets);
+    this.fields = fields;
+    const isExact = octets[7] === 0x31 && octets[STATUS_START + STATUS_LENGTH] === SP && start - lineEnd === 2;
+    this.exactLine = isExact ? start : 0;
+    this.#octets = octets;
+    this.#lineEnd = lineEnd;
+  }
+
+  /** Latin1, possibly empty. */
+  get reason(): string {
+    return decodeLatin1(this.#octets, Math.min(STATUS_START + STATUS_LENGTH + 1, this.#lineEnd), this.#lineEnd);
+  }
+
+  /** Copies the exact status line to the beginning of `target`, and gives its length. */
+  fillLine(target: Uint8Array): number {
+    return copyOctets(this.#octets, 0, this.exactLine, target, 0);
+  }
+}
+
+function readStatus(octets: Uint8Array): number {
+  let status = 0;
+  for (let at = STATUS_START; at < STATUS_START + STATUS_LENGTH; at++)
+    status = status * 10 + (octets[at] as number) - 0x30;
+  return status;
 }
 
 /**
@@ -56,17 +85,15 @@ const grammar: HeadGrammar<ResponseHead, ResponseHeadError> = {
   scanStartLine: scanStatusLine,
   startLineTooLong: "status_line_too_long",
   reading: "tolerant",
-  build: (text, marks, fields) => ({
-    version: readVersion(text, 0),
-    status: Number(text.slice(STATUS_START, STATUS_START + STATUS_LENGTH)),
-    reason: text.slice(STATUS_START + STATUS_LENGTH + 1, marks[0]),
-    fields,
-  }),
+  build: (octets, marks, start, fields) => new ResponseHead(octets, marks[0] as number, start, fields),
 };
 
-/** Makes a parser for one response head that arrives in parts. */
-export function createResponseHeadParser(limits: HeadLimits): HeadParser<ResponseHead, ResponseHeadError> {
-  return createHeadParser(grammar, limits);
+/** Makes a parser for response heads that arrive in parts. */
+export function createResponseHeadParser(
+  limits: HeadLimits,
+  lends = false,
+): HeadParser<ResponseHead, ResponseHeadError> {
+  return createHeadParser(grammar, limits, lends);
 }
 
 /**
@@ -80,11 +107,7 @@ export function parseResponseHead(bytes: Uint8Array, limits: HeadLimits): Parsed
 }
 
 /** Mark: where the line ends, its CRLF or LF aside. */
-export function scanStatusLine(
-  scan: StartLineScan,
-  bytes: Uint8Array,
-  end: number,
-): "more" | "done" | ResponseHeadError {
+function scanStatusLine(scan: StartLineScan, bytes: Uint8Array, end: number): "more" | "done" | ResponseHeadError {
   while (scan.pos < end) {
     const octet = bytes[scan.pos] as number;
     switch (scan.step) {

@@ -1,18 +1,18 @@
-import type { Fields } from "./fields.ts";
+import type { Field } from "./fields.ts";
 import { isFieldText, isToken } from "./octets.ts";
 
 /** A request to write. The version is always 1.1: a proxy speaks its own (RFC 9110 §2.5). */
 export interface RequestHeadToWrite {
   readonly method: string;
   readonly target: string;
-  readonly fields: Fields;
+  readonly fields: Iterable<Field>;
 }
 
 /** A response to write, in version 1.1 whatever the client's (RFC 9110 §6.2). */
 export interface ResponseHeadToWrite {
   readonly status: number;
   readonly reason: string;
-  readonly fields: Fields;
+  readonly fields: Iterable<Field>;
 }
 
 /**
@@ -40,7 +40,7 @@ export function writeResponseHead(head: ResponseHeadToWrite): Uint8Array {
 }
 
 /** Writes field lines, each with its CRLF, without the empty line. Throws as `writeRequestHead` does. */
-export function formatFields(fields: Fields): string {
+export function formatFields(fields: Iterable<Field>): string {
   let text = "";
   for (const { name, value } of fields) {
     if (!isToken(name)) throw new TypeError(`Cannot write a field: name ${quote(name)} is not a token.`);

@@ -1,6 +1,6 @@
 import { parseBasicCredentials } from "../../protocol/http1/basic-credentials.ts";
 import { parseDigestCredentials } from "../../protocol/http1/digest.ts";
-import type { Presented } from "../handshake/read-credentials.ts";
+import type { Presented } from "../read/read-credentials.ts";
 import { cutText } from "../record/escape-text.ts";
 
 /** UTF-16 code units of a name that anybody can make up. */

@@ -1,9 +1,9 @@
 import { fail, type Outcome, succeed } from "../failure.ts";
 import type { HookReport } from "../hook/hook-reporter.ts";
-import type { Presented } from "../handshake/read-credentials.ts";
+import type { Presented } from "../read/read-credentials.ts";
 import type { Session } from "../session.ts";
 import type { Conn } from "../../net/conn/conn.ts";
-import { clientKey } from "../listen/client-key.ts";
+import { clientKey } from "../limit/client-key.ts";
 import type { AuthOutcome } from "./authenticate.ts";
 import type { Asker } from "./password-verifier.ts";
 

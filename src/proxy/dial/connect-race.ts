@@ -5,7 +5,7 @@ import type { Lookup } from "../../net/dns/resolver.ts";
 import { fail, type Failure, type Outcome, succeed } from "../failure.ts";
 import { judgeConnectError, moreTelling } from "./connect-error.ts";
 import type { DialLimit } from "./dial-limit.ts";
-import { explainLookups, RESOLUTION_DELAY_MS } from "./resolve-host.ts";
+import { explainLookups, RESOLUTION_DELAY_MS } from "../resolve/resolve-host.ts";
 
 /** A connection, and the address it was made to. */
 export interface Connected {

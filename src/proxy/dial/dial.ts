@@ -11,14 +11,14 @@ import type { AllowDecision, Decision } from "../policy/policy.ts";
 import type { Hop, Route } from "../route/route.ts";
 import type { Runtime } from "../runtime.ts";
 import type { DialledAddress } from "../session.ts";
-import { askFamilies, groupByFamily } from "./ask-addresses.ts";
+import { askFamilies, groupByFamily } from "../resolve/ask-addresses.ts";
 import { type Questions, raceConnect, type RacePace, RFC_8305_PACE } from "./connect-race.ts";
 import { DialLimit } from "./dial-limit.ts";
 import { type Dialled, dialStraight } from "./dial-straight.ts";
 import { type HopLeg, say } from "./hop-leg.ts";
 import { introduceClient, type Introduced } from "./introduce-client.ts";
 import { type Opened, openTunnel } from "./open-tunnel.ts";
-import { lookUpHost, resolveHost } from "./resolve-host.ts";
+import { lookUpHost, resolveHost } from "../resolve/resolve-host.ts";
 import { secureConn } from "./secure-conn.ts";
 import { secureLeg } from "./secure-leg.ts";
 

@@ -1,13 +1,13 @@
 import { type Endpoint, formatEndpoint } from "../../address/endpoint.ts";
-import { getAll } from "../../protocol/http1/fields.ts";
+import { PROXY_AUTHENTICATE, PROXY_STATUS } from "../../protocol/http1/field-names.ts";
 import { frameResponse } from "../../protocol/http1/message-framing.ts";
 import { allowsNextResponse } from "../../protocol/http1/persistence.ts";
 import { createResponseHeadParser, type ResponseHead } from "../../protocol/http1/response-head.ts";
 import type { Failure, Outcome } from "../failure.ts";
 import { succeed } from "../failure.ts";
-import { createBodyReader } from "../forward/body-reader.ts";
+import { createBodyReader } from "../exchange/body-reader.ts";
 import { failHop, hear, type HopAnswer, type HopLeg, say } from "./hop-leg.ts";
-import { UpstreamLogin } from "./upstream-login.ts";
+import { UpstreamLogin } from "../upstream/upstream-login.ts";
 
 /** What the head of an upstream's answer may have: no more than browsers take. */
 const HEAD_LIMITS = { maxBytes: 16 * 1024, maxFields: 100 };
@@ -38,7 +38,7 @@ export async function askHttpUpstream(leg: HopLeg, target: Endpoint): Promise<Ho
     // RFC 9110 §9.3.6: any 2xx makes the tunnel, and whatever framing it shows means nothing.
     if (head.status >= 200 && head.status < 300) return succeed(undefined);
     if (head.status !== 407) return failHop(leg, "upstream_refused", describe(head));
-    const verdict = login.refuse(getAll(head.fields, "proxy-authenticate"));
+    const verdict = login.refuse(head.fields.getAll(PROXY_AUTHENTICATE));
     const refusal = failHop(leg, "upstream_credentials", describe(head, verdict.retry ? undefined : verdict.note));
     if (!verdict.retry) return refusal;
     const passed = await readPast(leg, head);
@@ -100,7 +100,7 @@ function describe(head: ResponseHead, more?: string): Omit<Failure, "detail"> {
 /** The status, the reason phrase as far as it is printable, and the error type of the upstream's own `Proxy-Status`. */
 export function describeAnswer({ status, reason, fields }: ResponseHead): string {
   const printable = reason.replaceAll(/[^\x20-\x7e]/g, "?").slice(0, MAX_REASON);
-  const error = findProxyError(getAll(fields, "proxy-status").at(-1));
+  const error = findProxyError(fields.getAll(PROXY_STATUS).at(-1));
   return [String(status), printable, error === undefined ? "" : `(${error})`].filter((part) => part !== "").join(" ");
 }
 

@@ -5,7 +5,7 @@ import { isMovable, moveToRuntime } from "../../net/runtime/move-to-runtime.ts";
 import type { SocketConn } from "../../net/runtime/socket-conn.ts";
 import type { TlsFailureKind } from "../../net/runtime/tls-error.ts";
 import { fail, type FailureDetail, type Outcome, succeed } from "../failure.ts";
-import { relay } from "../tunnel/relay.ts";
+import { relay } from "../flow/relay.ts";
 import type { DialLimit } from "./dial-limit.ts";
 
 const tlsDetails: Readonly<Record<TlsFailureKind, FailureDetail>> = {

@@ -2,7 +2,7 @@ import type { Endpoint } from "../../address/endpoint.ts";
 import type { Ip } from "../../address/ip.ts";
 import type { Conn } from "../../net/conn/conn.ts";
 import type { Lookup, Lookups, Resolver } from "../../net/dns/resolver.ts";
-import { lookUpName } from "../dial/resolve-host.ts";
+import { lookUpName } from "../resolve/resolve-host.ts";
 import type { Failure } from "../failure.ts";
 import type { HookReport } from "../hook/hook-reporter.ts";
 import { chooseRoute } from "../route/choose-route.ts";

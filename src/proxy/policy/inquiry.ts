@@ -2,7 +2,7 @@ import type { Ip } from "../../address/ip.ts";
 import type { Conn } from "../../net/conn/conn.ts";
 import { type Lookup, type Lookups, NOT_FOUND } from "../../net/dns/resolver.ts";
 import { DialLimit } from "../dial/dial-limit.ts";
-import { explainLookups, gather, type Gathered, listAddresses, lookUpName } from "../dial/resolve-host.ts";
+import { explainLookups, gather, type Gathered, listAddresses, lookUpName } from "../resolve/resolve-host.ts";
 import type { Failure } from "../failure.ts";
 import type { HookAnswer, HookFault } from "../hook/call-hook.ts";
 import { askVerdict, askVia } from "./ask-hook.ts";

@@ -3,7 +3,7 @@ import { type Ip, ipFromBytes } from "../../address/ip.ts";
 import { type AddressClass, classifyAddress } from "./address-class.ts";
 
 /** The prefix lengths that a translator may use (RFC 6052 §2.2), and where the IPv4 address is: bits 64 to 71 are left out. */
-const places: Readonly<Record<number, readonly [number, number, number, number]>> = {
+const slots: Readonly<Record<number, readonly [number, number, number, number]>> = {
   32: [4, 5, 6, 7],
   40: [5, 6, 7, 9],
   48: [6, 7, 9, 10],
@@ -20,14 +20,14 @@ export const WELL_KNOWN_PREFIX: Nat64Prefixes = [readPrefix("64:ff9b::/96")];
 
 /** Whether a range can be the prefix of a translator. */
 export function isNat64Prefix({ family, prefix, base }: Cidr): boolean {
-  return family === 6 && prefix in places && base[8] === 0;
+  return family === 6 && prefix in slots && base[8] === 0;
 }
 
 /** The IPv4 address that a translator turns `ip` into; undefined when it is not behind one of the prefixes. */
 export function findTranslated(ip: Ip, prefixes: Nat64Prefixes): Ip | undefined {
   if (ip.family === 4) return undefined;
   for (const cidr of prefixes) {
-    const at = places[cidr.prefix];
+    const at = slots[cidr.prefix];
     if (at === undefined || !containsIp(cidr, ip)) continue;
     return ipFromBytes(Uint8Array.from(at, (index) => ip.bytes[index] ?? 0));
   }

@@ -3,7 +3,7 @@ import type { Cidr } from "../../address/cidr.ts";
 import type { Endpoint } from "../../address/endpoint.ts";
 import type { Host } from "../../address/host.ts";
 import type { Ip } from "../../address/ip.ts";
-import type { InsideDemand } from "../inspect/inside-demand.ts";
+import type { InsideDemand } from "../tunnel/inside-demand.ts";
 import type { ProxyProtocolVersion } from "../route/route.ts";
 import type { TargetIndex } from "./target-index.ts";
 

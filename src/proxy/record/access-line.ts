@@ -1,4 +1,4 @@
-import type { DescribedTls } from "../inspect/inside-facts.ts";
+import type { DescribedTls } from "../tunnel/inside-facts.ts";
 import type { AccessRecord } from "./access-record.ts";
 import { cutText, escapeText } from "./escape-text.ts";
 

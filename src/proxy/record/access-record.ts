@@ -1,8 +1,8 @@
 import { formatEndpoint } from "../../address/endpoint.ts";
 import { describeFailure, type FailureDetail, type FailureWord } from "../failure.ts";
 import { type ClientProtocol, findOpenStage, type Session, type Stage } from "../session.ts";
-import { type DescribedTls, describeTls } from "../inspect/inside-facts.ts";
-import type { InsideProtocol } from "../inspect/inside-demand.ts";
+import { type DescribedTls, describeTls } from "../tunnel/inside-facts.ts";
+import type { InsideProtocol } from "../tunnel/inside-demand.ts";
 import type { TunnelEnd } from "../tunnel/tunnel.ts";
 import { formatAddress } from "./format-address.ts";
 

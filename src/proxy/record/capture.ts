@@ -7,7 +7,7 @@ import {
 import type { Side } from "../../protocol/pcapng/tcp-synthesiser.ts";
 import type { Session } from "../session.ts";
 import type { TunnelEnd } from "../tunnel/tunnel.ts";
-import type { TunnelSide, TunnelWitness, WatchedTunnel } from "../tunnel/tunnel-witness.ts";
+import type { TunnelSide, Observer, WatchedTunnel } from "../flow/observer.ts";
 import type { CaptureFilter } from "./capture-filter.ts";
 import { type CaptureFlow, findBreaker, findSender, openFlow, SEGMENT_BYTES } from "./capture-flow.ts";
 import { type CaptureEntry, CaptureQueue } from "./capture-queue.ts";
@@ -77,9 +77,9 @@ export class Capture {
     this.#startedAt = means.now();
   }
 
-  /** Makes the witness of one tunnel. */
-  witness(session: Pick<Session, "id" | "user">): TunnelWitness {
-    return new CaptureWitness(this, session);
+  /** Makes the observer of one tunnel. */
+  observer(session: Pick<Session, "id" | "user">): Observer {
+    return new CaptureObserver(this, session);
   }
 
   /** Ends it: what waits is still to be read, then the totals. */
@@ -227,7 +227,7 @@ export class Capture {
 }
 
 /** Tells a capture what passes through one tunnel. */
-class CaptureWitness implements TunnelWitness {
+class CaptureObserver implements Observer {
   readonly #capture: Capture;
   readonly #session: Pick<Session, "id" | "user">;
   #tunnel: WatchedTunnel | undefined;

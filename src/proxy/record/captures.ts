@@ -1,6 +1,6 @@
 import type { Session } from "../session.ts";
 import type { Tunnel } from "../tunnel/tunnel.ts";
-import type { TunnelWitness } from "../tunnel/tunnel-witness.ts";
+import type { Observer } from "../flow/observer.ts";
 import { Capture, type CaptureOptions } from "./capture.ts";
 import { matchesCapture } from "./capture-filter.ts";
 
@@ -43,16 +43,16 @@ export class Captures {
     const capture = new Capture(options, { id, application, limitBytes, now: readClock, whenOver });
     this.#captures.set(id, capture);
     visitTunnels((session, tunnel) => {
-      if (matchesCapture(options.filter, session)) tunnel.watch?.(capture.witness(session));
+      if (matchesCapture(options.filter, session)) tunnel.watch?.(capture.observer(session));
     });
     return capture;
   }
 
-  /** The witnesses of a tunnel that is about to open; undefined for none. */
-  witnesses(session: Session): TunnelWitness[] | undefined {
+  /** The observers of a tunnel that is about to open; undefined for none. */
+  observers(session: Session): Observer[] | undefined {
     if (this.#captures.size === 0) return undefined;
     const wanted = [...this.#captures.values()].filter(({ options }) => matchesCapture(options.filter, session));
-    return wanted.length === 0 ? undefined : wanted.map((capture) => capture.witness(session));
+    return wanted.length === 0 ? undefined : wanted.map((capture) => capture.observer(session));
   }
 
   /** Ends a capture; false when there is none of that id. */

@@ -1,8 +1,8 @@
 import { formatEndpoint } from "../../address/endpoint.ts";
-import type { InsideProtocol } from "../inspect/inside-demand.ts";
-import { type DescribedTls, describeTls } from "../inspect/inside-facts.ts";
+import type { InsideProtocol } from "../tunnel/inside-demand.ts";
+import { type DescribedTls, describeTls } from "../tunnel/inside-facts.ts";
 import type { ClientProtocol, Session } from "../session.ts";
-import type { Endable, RequestUnderWay } from "../forward/forwarding.ts";
+import type { Endable, RequestUnderWay } from "../exchange/forwarding.ts";
 import type { Tunnel } from "../tunnel/tunnel.ts";
 import { type CaptureFilter, matchesCapture } from "./capture-filter.ts";
 import { formatAddress } from "./format-address.ts";

@@ -1,6 +1,6 @@
 import { type FailureDetail, listFailureDetails } from "../failure.ts";
-import type { InsideFacts } from "../inspect/inside-facts.ts";
-import type { InsideProtocol } from "../inspect/inside-demand.ts";
+import type { InsideFacts } from "../tunnel/inside-facts.ts";
+import type { InsideProtocol } from "../tunnel/inside-demand.ts";
 import { type ClientProtocol, findOpenStage, type Session, type Stage } from "../session.ts";
 import type { TunnelEnd } from "../tunnel/tunnel.ts";
 import { Histogram } from "./histogram.ts";

@@ -1,6 +1,6 @@
 import type { Conn } from "../../net/conn/conn.ts";
-import type { TunnelTap } from "./tunnel-tap.ts";
-import type { TunnelWitness } from "./tunnel-witness.ts";
+import type { TunnelTap } from "../flow/tap.ts";
+import type { Observer } from "../flow/observer.ts";
 
 /** How a tunnel ended. The closed set that records, metrics and tests use. */
 export type TunnelEnd =
@@ -29,7 +29,7 @@ export interface Tunnel {
   /** Ends it at once with RST on both sides. */
   kill(end: "killed" | "drained"): void;
   /** Lets somebody see what passes from now on. Without effect where nobody can look: in a lane, or when it is over. */
-  watch?(witness: TunnelWitness): void;
+  watch?(observer: Observer): void;
 }
 
 /** Whose tunnel it is. */
@@ -48,7 +48,7 @@ export interface TunnelOptions {
   /** Looks at the first bytes. Until it has seen enough the tunnel stays in the relay. */
   readonly tap?: TunnelTap | undefined;
   /** See everything from the first byte on. As long as there is one the tunnel stays in the relay. */
-  readonly witnesses?: readonly TunnelWitness[] | undefined;
+  readonly observers?: readonly Observer[] | undefined;
 }
 
 /** An engine takes two detached connections and carries bytes between them until both are done. */

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { FileWatch } from "../../../src/config/watch-file.ts";
 import { watchCertificates } from "../../../src/config/watch-certificates.ts";
-import type { TlsPlan } from "../../../src/proxy/listen/listener-tls.ts";
+import type { TlsPlan } from "../../../src/proxy/accept/listener-tls.ts";
 import type { Certificate } from "../../support/certificate.ts";
 import { type CertificateAuthority, makeAuthority } from "../../support/certificate-authority.ts";
 import { compileForTest } from "../../support/compile-for-test.ts";

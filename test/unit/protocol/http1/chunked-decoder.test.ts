@@ -40,11 +40,9 @@ describe("createChunkedDecoder()", () => {
   test("counts used from the first byte of the last push", () => {
     const decoder = createChunkedDecoder(limits, "data");
     expect(decoder.push(Buffer.from("5\r\nhello\r\n0\r\nA: ")).kind).toBe("more");
-    expect(decoder.push(Buffer.from("b\r\n\r\nGET /"))).toMatchObject({
-      kind: "done",
-      used: 5,
-      trailers: [{ name: "A", value: "b" }],
-    });
+    const step = decoder.push(Buffer.from("b\r\n\r\nGET /"));
+    expect(step).toMatchObject({ kind: "done", used: 5 });
+    expect(step.kind === "done" && [...step.trailers]).toEqual([{ name: "A", value: "b" }]);
   });
 
   test("points at the offending octet of the push", () => {

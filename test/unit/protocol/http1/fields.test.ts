@@ -1,54 +1,79 @@
 import { describe, expect, test } from "bun:test";
+import { CONNECTION, CONTENT_LENGTH, HOST, VIA } from "../../../../src/protocol/http1/field-names.ts";
 import {
-  type Fields,
-  getAll,
-  getOne,
+  encodeFields,
+  type Field,
   getTokens,
-  hasField,
   hasToken,
   MAX_LIST_ELEMENTS,
   splitList,
-  withoutFields,
+  withValue,
 } from "../../../../src/protocol/http1/fields.ts";
 
-const fields: Fields = [
+const lines = [
   { name: "Host", value: "a.example" },
   { name: "Connection", value: "Keep-Alive, X-One" },
   { name: "ACCEPT", value: "a" },
   { name: "connection", value: "close" },
 ];
+const fields = encodeFields(lines);
 
-describe("getAll()", () => {
-  test("gives all values in order, whatever the case of the names", () => {
-    expect(getAll(fields, "connection")).toEqual(["Keep-Alive, X-One", "close"]);
-    expect(getAll(fields, "accept")).toEqual(["a"]);
-    expect(getAll(fields, "via")).toEqual([]);
-  });
-});
+function connection(...values: string[]) {
+  return encodeFields(values.map((value) => ({ name: "Connection", value })));
+}
 
-describe("getOne()", () => {
-  test("tells none, one and many apart", () => {
-    expect(getOne(fields, "via")).toEqual({ kind: "none" });
-    expect(getOne(fields, "host")).toEqual({ kind: "one", value: "a.example" });
-    expect(getOne(fields, "connection")).toEqual({ kind: "many" });
+describe("fields", () => {
+  test("are decoded as they were, in their order", () => {
+    expect([...fields]).toEqual(lines);
   });
 
-  test("tells an empty value from none", () => {
-    expect(getOne([{ name: "Host", value: "" }], "host")).toEqual({ kind: "one", value: "" });
+  test("give all values of a field in order, whatever the case of the name", () => {
+    expect(fields.getAll(CONNECTION)).toEqual(["Keep-Alive, X-One", "close"]);
+    expect(fields.getAll(VIA)).toEqual([]);
   });
-});
 
-describe("hasField()", () => {
-  test("knows a field by its name in any case, and not by a part of it", () => {
-    expect(hasField(fields, "accept")).toBe(true);
-    expect(hasField(fields, "accep")).toBe(false);
-    expect(hasField(fields, "accepts")).toBe(false);
+  test("tell none, one and many apart", () => {
+    expect(fields.getOne(VIA)).toEqual({ kind: "none" });
+    expect(fields.getOne(HOST)).toEqual({ kind: "one", value: "a.example" });
+    expect(fields.getOne(CONNECTION)).toEqual({ kind: "many" });
   });
-});
 
-describe("withoutFields()", () => {
-  test("leaves out all lines of the names and keeps the order of the others", () => {
-    expect(withoutFields(fields, "connection", "via").map(({ name }) => name)).toEqual(["Host", "ACCEPT"]);
+  test("tell an empty value from none", () => {
+    expect(encodeFields([{ name: "Host", value: "" }]).getOne(HOST)).toEqual({ kind: "one", value: "" });
+  });
+
+  test("know what is there, and by a whole name only", () => {
+    expect(fields.has(HOST)).toBe(true);
+    expect(fields.has(CONTENT_LENGTH)).toBe(false);
+    for (const name of ["Hos", "Hosts", "Content-Lengt", "Content_Length"])
+      expect(encodeFields([{ name, value: "x" }]).seen).toBe(1);
+  });
+
+  test("are selected with their order, and know what is left", () => {
+    const selected = fields.select((id) => id !== CONNECTION);
+    expect([...selected].map(({ name }) => name)).toEqual(["Host", "ACCEPT"]);
+    expect([selected.has(CONNECTION), selected.has(HOST)]).toEqual([false, true]);
+  });
+
+  test("are without what is hidden, wherever that is asked", () => {
+    const left = fields.without((1 << HOST) | (1 << VIA));
+    expect([...left]).toEqual(lines.slice(1));
+    expect([left.has(HOST), left.getOne(HOST).kind, left.getAll(CONNECTION).length]).toEqual([false, "none", 2]);
+    expect([...left.without(1 << CONNECTION)]).toEqual([{ name: "ACCEPT", value: "a" }]);
+    expect([...left.select(() => true)]).toEqual(lines.slice(1));
+    expect([...withValue(left, CONNECTION, "x")]).toEqual([{ name: "Connection", value: "x" }, lines[2] as Field]);
+    const target = Buffer.alloc(200);
+    expect(target.toString("latin1", 0, left.fill(target, 0))).toBe(
+      "Connection: Keep-Alive, X-One\r\nACCEPT: a\r\nconnection: close\r\n",
+    );
+  });
+
+  test("are copied as the lines that they are", () => {
+    const target = Buffer.alloc(200);
+    const end = fields.select((id) => id !== HOST).fill(target, 5);
+    expect(target.toString("latin1", 5, end)).toBe(
+      "Connection: Keep-Alive, X-One\r\nACCEPT: a\r\nconnection: close\r\n",
+    );
   });
 });
 
@@ -79,34 +104,34 @@ describe("splitList()", () => {
 
 describe("getTokens()", () => {
   test("reads all lines as one list in lower case", () => {
-    expect(getTokens(fields, "connection")).toEqual(["keep-alive", "x-one", "close"]);
-    expect(getTokens(fields, "via")).toEqual([]);
+    expect(getTokens(fields, CONNECTION)).toEqual(["keep-alive", "x-one", "close"]);
+    expect(getTokens(fields, VIA)).toEqual([]);
   });
 
   test("leaves out what is no token", () => {
     const value = 'close, a b, "a", a=b, keep-alive; timeout=5, é, te';
-    expect(getTokens([{ name: "Connection", value }], "connection")).toEqual(["close", "te"]);
+    expect(getTokens(connection(value), CONNECTION)).toEqual(["close", "te"]);
   });
 
   test("does not read a quoted string without an end", () => {
-    expect(getTokens([{ name: "Connection", value: 'close, "' }], "connection")).toBeUndefined();
+    expect(getTokens(connection('close, "'), CONNECTION)).toBeUndefined();
   });
 
   test("bounds the list over all lines", () => {
-    const line = { name: "Connection", value: "a,".repeat(MAX_LIST_ELEMENTS / 2) };
-    expect(getTokens([line, line], "connection")).toHaveLength(MAX_LIST_ELEMENTS);
-    expect(getTokens([line, line, { name: "Connection", value: "b" }], "connection")).toBeUndefined();
+    const line = "a,".repeat(MAX_LIST_ELEMENTS / 2);
+    expect(getTokens(connection(line, line), CONNECTION)).toHaveLength(MAX_LIST_ELEMENTS);
+    expect(getTokens(connection(line, line, "b"), CONNECTION)).toBeUndefined();
   });
 });
 
 describe("hasToken()", () => {
   test("finds an element in any line and any case", () => {
-    expect(hasToken(fields, "connection", "CLOSE")).toBe(true);
-    expect(hasToken(fields, "connection", "x-one")).toBe(true);
-    expect(hasToken(fields, "connection", "x")).toBe(false);
+    expect(hasToken(fields, CONNECTION, "CLOSE")).toBe(true);
+    expect(hasToken(fields, CONNECTION, "x-one")).toBe(true);
+    expect(hasToken(fields, CONNECTION, "x")).toBe(false);
   });
 
   test("does not take an element with parameters, or quoted, for the token", () => {
-    expect(hasToken([{ name: "Connection", value: 'close;a, "close"' }], "connection", "close")).toBe(false);
+    expect(hasToken(connection('close;a, "close"'), CONNECTION, "close")).toBe(false);
   });
 });

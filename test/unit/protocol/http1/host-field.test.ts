@@ -1,9 +1,10 @@
 import { expect, test } from "bun:test";
+import { encodeFields } from "../../../../src/protocol/http1/fields.ts";
 import { checkHostField } from "../../../../src/protocol/http1/host-field.ts";
 
 /** What is said to Host fields with these values, in a request of a method and version. */
 function check(values: readonly string[], method = "GET", version: "1.0" | "1.1" = "1.1"): string | undefined {
-  const fields = values.map((value) => ({ name: "hOsT", value }));
+  const fields = encodeFields(values.map((value) => ({ name: "hOsT", value })));
   return checkHostField({ method, target: "", version, fields });
 }
 

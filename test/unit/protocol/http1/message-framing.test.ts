@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { encodeFields, NO_FIELDS } from "../../../../src/protocol/http1/fields.ts";
 import { frameRequest, frameResponse } from "../../../../src/protocol/http1/message-framing.ts";
 
 // The cases are in the corpus; here are the rules that hold over all of them.
@@ -10,13 +11,13 @@ describe("frameRequest()", () => {
   test("gives a request without framing fields no body, whatever its method", () => {
     for (const method of ["GET", "POST", "PUT", "OPTIONS", "CONNECT", "TRACE", "X"]) {
       for (const version of ["1.0", "1.1"] as const) {
-        expect(frameRequest({ method, version, fields: [] })).toEqual({ kind: "none" });
+        expect(frameRequest({ method, version, fields: NO_FIELDS })).toEqual({ kind: "none" });
       }
     }
   });
 
   test("knows CONNECT by its exact spelling", () => {
-    const fields = [length];
+    const fields = encodeFields([length]);
     expect(frameRequest({ method: "connect", version: "1.1", fields })).toEqual({ kind: "length", length: 5 });
   });
 });
@@ -25,7 +26,7 @@ describe("frameResponse()", () => {
   test("gives every status a defined end for every method", () => {
     for (let status = 100; status <= 999; status++) {
       for (const method of ["GET", "HEAD", "CONNECT", "POST"]) {
-        const { kind } = frameResponse({ status, version: "1.1", fields: [length] }, method);
+        const { kind } = frameResponse({ status, version: "1.1", fields: encodeFields([length]) }, method);
         const isTunnel = status === 101 || (method === "CONNECT" && status >= 200 && status < 300);
         const isBodiless = method === "HEAD" || status < 200 || status === 204 || status === 304;
         expect(kind).toBe(isTunnel ? "tunnel" : isBodiless ? "none" : "length");
@@ -34,7 +35,7 @@ describe("frameResponse()", () => {
   });
 
   test("refuses contradictory fields for every status but a 2xx to CONNECT", () => {
-    const fields = [length, codings];
+    const fields = encodeFields([length, codings]);
     for (let status = 100; status <= 999; status++) {
       expect(frameResponse({ status, version: "1.1", fields }, "HEAD")).toEqual({
         kind: "bad",

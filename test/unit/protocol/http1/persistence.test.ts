@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { frameResponse } from "../../../../src/protocol/http1/message-framing.ts";
 import { allowsNextRequest, allowsNextResponse } from "../../../../src/protocol/http1/persistence.ts";
-import type { Fields } from "../../../../src/protocol/http1/fields.ts";
+import { encodeFields, type Field, NO_FIELDS } from "../../../../src/protocol/http1/fields.ts";
 
 const close = { name: "Connection", value: "close" };
 const keepAlive = { name: "Connection", value: "Keep-Alive" };
@@ -9,22 +9,25 @@ const length = { name: "Content-Length", value: "5" };
 
 describe("allowsNextRequest()", () => {
   test("says yes to HTTP/1.1 unless the client closes", () => {
-    expect(allowsNextRequest({ version: "1.1", fields: [] })).toBe(true);
-    expect(allowsNextRequest({ version: "1.1", fields: [keepAlive] })).toBe(true);
-    expect(allowsNextRequest({ version: "1.1", fields: [close] })).toBe(false);
-    expect(allowsNextRequest({ version: "1.1", fields: [keepAlive, { name: "CONNECTION", value: "x, CLOSE" }] })).toBe(
-      false,
-    );
+    expect(allowsNextRequest({ version: "1.1", fields: NO_FIELDS })).toBe(true);
+    expect(allowsNextRequest({ version: "1.1", fields: encodeFields([keepAlive]) })).toBe(true);
+    expect(allowsNextRequest({ version: "1.1", fields: encodeFields([close]) })).toBe(false);
+    expect(
+      allowsNextRequest({
+        version: "1.1",
+        fields: encodeFields([keepAlive, { name: "CONNECTION", value: "x, CLOSE" }]),
+      }),
+    ).toBe(false);
   });
 
   test("says no to HTTP/1.0, even if it asks", () => {
-    expect(allowsNextRequest({ version: "1.0", fields: [] })).toBe(false);
-    expect(allowsNextRequest({ version: "1.0", fields: [keepAlive] })).toBe(false);
+    expect(allowsNextRequest({ version: "1.0", fields: NO_FIELDS })).toBe(false);
+    expect(allowsNextRequest({ version: "1.0", fields: encodeFields([keepAlive]) })).toBe(false);
   });
 });
 
-function allows(status: number, fields: Fields, version: "1.0" | "1.1" = "1.1", method = "GET"): boolean {
-  const head = { status, version, fields };
+function allows(status: number, lines: readonly Field[], version: "1.0" | "1.1" = "1.1", method = "GET"): boolean {
+  const head = { status, version, fields: encodeFields(lines) };
   return allowsNextResponse(head, frameResponse(head, method));
 }
 

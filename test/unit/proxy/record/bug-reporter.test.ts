@@ -36,7 +36,7 @@ describe("BugReporter", () => {
     expect(messages.at(-1)).toBe("again: TypeError: again (at /src/a.ts:7:1). The same happened 999 times before.");
   });
 
-  test("is not flooded by mistakes at ever other places, and says how many it left out", () => {
+  test("is not flooded by mistakes at ever other slots, and says how many it left out", () => {
     const { clock, messages, reporter } = createReporter();
     for (let line = 0; line < 1000; line += 1) reporter.report("x", makeError("x", line));
     expect(messages).toHaveLength(64);

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { Capture, type CaptureMeans, type CaptureOptions } from "../../../../src/proxy/record/capture.ts";
-import type { TunnelEnds, TunnelWitness } from "../../../../src/proxy/tunnel/tunnel-witness.ts";
+import type { TunnelEnds, Observer } from "../../../../src/proxy/flow/observer.ts";
 import { joinStream, readCapture } from "../../../support/read-capture.ts";
 
 const ends: TunnelEnds = {
@@ -23,18 +23,18 @@ function start(options: Partial<CaptureOptions> = {}, means: Partial<CaptureMean
   );
 }
 
-/** A tunnel that is watched; `left` tells whether the witness looked away. */
-function open(capture: Capture, passed = { up: 0, down: 0 }): { witness: TunnelWitness; left: () => boolean } {
+/** A tunnel that is watched; `left` tells whether the observer looked away. */
+function open(capture: Capture, passed = { up: 0, down: 0 }): { observer: Observer; left: () => boolean } {
   let left = false;
-  const witness = capture.witness({ id: "abc-1", user: "ci" });
-  witness.begin({
+  const observer = capture.observer({ id: "abc-1", user: "ci" });
+  observer.begin({
     ends,
     passed,
     lookAway: () => {
       left = true;
     },
   });
-  return { witness, left: () => left };
+  return { observer, left: () => left };
 }
 
 /** Ends a capture and gives the file that its reader got. */
@@ -48,16 +48,16 @@ async function finish(capture: Capture) {
 const bytes = (text: string) => new Uint8Array(Buffer.from(text));
 
 /** A question and its answer through a tunnel that ends in order. */
-function converse(witness: TunnelWitness): void {
-  witness.came("client", bytes("question"));
-  witness.went("target", bytes("question"));
-  witness.ended("client");
-  witness.finished("target");
-  witness.came("target", bytes("answer"));
-  witness.went("client", bytes("answer"));
-  witness.ended("target");
-  witness.finished("client");
-  witness.over("closed");
+function converse(observer: Observer): void {
+  observer.came("client", bytes("question"));
+  observer.went("target", bytes("question"));
+  observer.ended("client");
+  observer.finished("target");
+  observer.came("target", bytes("answer"));
+  observer.went("client", bytes("answer"));
+  observer.ended("target");
+  observer.finished("client");
+  observer.over("closed");
 }
 
 describe("Capture", () => {
@@ -73,7 +73,7 @@ describe("Capture", () => {
 
   test("writes both legs of a tunnel with their addresses, byte by byte", async () => {
     const capture = start();
-    converse(open(capture).witness);
+    converse(open(capture).observer);
     const { packets, statistics } = await finish(capture);
     expect(joinStream(packets, 50_000, 8080)?.toString()).toBe("question");
     expect(joinStream(packets, 8080, 50_000)?.toString()).toBe("answer");
@@ -93,7 +93,7 @@ describe("Capture", () => {
 
   test("tells which packets came and which went, as the proxy sees it", async () => {
     const capture = start();
-    converse(open(capture).witness);
+    converse(open(capture).observer);
     const { packets } = await finish(capture);
     for (const { from, direction } of packets) {
       const proxy = from.startsWith("192.0.2.1:") || from.startsWith("203.0.113.1:");
@@ -107,7 +107,7 @@ describe("Capture", () => {
     ["killed", "192.0.2.1:8080", "203.0.113.1:40000"],
   ] as const)("shows who broke off a tunnel that ended with %s", async (end, onClientLeg, onTargetLeg) => {
     const capture = start();
-    open(capture).witness.over(end);
+    open(capture).observer.over(end);
     const { packets } = await finish(capture);
     expect(packets.filter(({ flags }) => flags.includes("R")).map(({ from }) => from)).toEqual([
       onClientLeg,
@@ -117,8 +117,8 @@ describe("Capture", () => {
 
   test("says how much passed before it looked, and counts on from there", async () => {
     const capture = start({ legs: "client" });
-    const { witness } = open(capture, { up: 1000, down: 5 });
-    witness.came("client", bytes("more"));
+    const { observer } = open(capture, { up: 1000, down: 5 });
+    observer.came("client", bytes("more"));
     const { packets } = await finish(capture);
     expect(packets[0]?.comment).toBe("tunnel abc-1, user ci, 1005 bytes had passed before the capture");
     expect(packets[0]?.sequence).toBe(1000);
@@ -127,7 +127,7 @@ describe("Capture", () => {
 
   test("keeps of each packet what it is told to, and its true length", async () => {
     const capture = start({ legs: "client", snapLength: 44 });
-    open(capture).witness.came("client", new Uint8Array(100));
+    open(capture).observer.came("client", new Uint8Array(100));
     const { packets } = await finish(capture);
     const [data] = packets.filter(({ length }) => length === 140);
     expect(data?.payload).toHaveLength(4);
@@ -135,10 +135,10 @@ describe("Capture", () => {
 
   test("drops what its reader does not take in time, counts it, and leaves a gap of that size", async () => {
     const capture = start({ legs: "client" }, { limitBytes: 2400 });
-    const { witness } = open(capture);
-    witness.came("client", new Uint8Array(1000));
-    witness.came("client", new Uint8Array(3000));
-    witness.came("client", new Uint8Array(500));
+    const { observer } = open(capture);
+    observer.came("client", new Uint8Array(1000));
+    observer.came("client", new Uint8Array(3000));
+    observer.came("client", new Uint8Array(500));
     const { packets, statistics } = await finish(capture);
     const data = packets.filter(({ payload }) => payload.length > 0);
     expect(data.map(({ sequence, payload }) => [sequence, payload.length])).toEqual([
@@ -157,7 +157,7 @@ describe("Capture", () => {
     let over = 0;
     const capture = start({}, { whenOver: () => (over += 1) });
     const [first, second] = [open(capture), open(capture)];
-    second.witness.over("closed");
+    second.observer.over("closed");
     capture.stop();
     capture.stop();
     expect([first.left(), second.left(), over]).toEqual([true, false, 1]);
@@ -167,7 +167,7 @@ describe("Capture", () => {
     const capture = start();
     await capture.next();
     const waiting = capture.next();
-    converse(open(capture).witness);
+    converse(open(capture).observer);
     expect((await waiting)?.length).toBeGreaterThan(0);
     capture.stop();
   });

@@ -45,14 +45,14 @@ describe("matchesCapture()", () => {
 describe("Captures", () => {
   const options = { filter: {}, legs: "client", snapLength: 0 } as const;
 
-  test("have no witness for a tunnel that nobody captures", () => {
+  test("have no observer for a tunnel that nobody captures", () => {
     const captures = new Captures({ application: "test" });
-    expect(captures.witnesses(session)).toBeUndefined();
+    expect(captures.observers(session)).toBeUndefined();
     captures.start({ ...options, filter: { user: "other" } }, () => {});
-    expect(captures.witnesses(session)).toBeUndefined();
+    expect(captures.observers(session)).toBeUndefined();
     captures.start(options, () => {});
     captures.start(options, () => {});
-    expect(captures.witnesses(session)).toHaveLength(2);
+    expect(captures.observers(session)).toHaveLength(2);
   });
 
   test("watch the tunnels that are there already, where they can be watched", () => {
@@ -76,6 +76,6 @@ describe("Captures", () => {
     expect(captures.stop("2")).toBe(false);
     expect(captures.start(options, () => {})?.id).toBe("5");
     captures.stopAll();
-    expect(captures.witnesses(session)).toBeUndefined();
+    expect(captures.observers(session)).toBeUndefined();
   });
 });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { startTlsFacts, type TlsFacts } from "../../../../src/proxy/inspect/inside-facts.ts";
+import { startTlsFacts, type TlsFacts } from "../../../../src/proxy/tunnel/inside-facts.ts";
 import { formatJsonLine, formatTextLine } from "../../../../src/proxy/record/access-line.ts";
 import { buildAccessRecord } from "../../../../src/proxy/record/access-record.ts";
 import { LiveTable } from "../../../../src/proxy/record/live-table.ts";

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import type { Failure } from "../../../../src/proxy/failure.ts";
-import type { Endable } from "../../../../src/proxy/forward/forwarding.ts";
+import type { Endable } from "../../../../src/proxy/exchange/forwarding.ts";
 import { LiveTable } from "../../../../src/proxy/record/live-table.ts";
 import { FakeTunnel } from "../../../support/fake-tunnel.ts";
 import { makeEndpoint } from "../../../support/make-endpoint.ts";

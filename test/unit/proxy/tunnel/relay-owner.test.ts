@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { relay } from "../../../../src/proxy/tunnel/relay.ts";
+import { relay } from "../../../../src/proxy/flow/relay.ts";
 import type { Tunnel, TunnelResult } from "../../../../src/proxy/tunnel/tunnel.ts";
 import { FakeConn } from "../../../support/fake-conn.ts";
 

@@ -1,0 +1,208 @@
+import type { Conn, ConnSink } from "../../net/conn/conn.ts";
+import type { HeadParser } from "../../protocol/http1/head-parser.ts";
+import { CR, LF } from "../../protocol/http1/octets.ts";
+import { createRequestHeadParser, type RequestHead, type RequestHeadError } from "../../protocol/http1/request-head.ts";
+import { readForwardRequest } from "../read/forward-request.ts";
+import { limitHeads } from "../read/limit-heads.ts";
+import type { Runtime } from "../runtime.ts";
+import type { Services } from "../services.ts";
+import type { Session } from "../session.ts";
+import { ACTIVE } from "../flow/idle-watch.ts";
+import { Deadline } from "./deadline.ts";
+import { Exchange, type ExchangeEnd, type ExchangeOwner } from "./exchange.ts";
+import { forward, type ForwardEnd, type ForwardTask, keepOrigin } from "./forward.ts";
+import { isStill, openPlanned, PlanCache, PlannedRequest } from "./plans.ts";
+
+/** What comes on a client's connection after a request. The connection is detached. */
+export type Next =
+  /** Nothing: it is still to be closed. */
+  | { readonly kind: "gone"; readonly head?: undefined }
+  /** A request for all stages. Its head was read, unless it came in parts or is wrong: then its bytes are unread. */
+  | { readonly kind: "request"; readonly head: RequestHead | undefined }
+  /** A request that was carried out by a plan, up to an end after which there is more to do than to wait for the next one. */
+  | { readonly kind: "planned"; readonly session: Session; readonly conclude: () => Promise<ForwardEnd> };
+
+const GONE: Next = { kind: "gone" };
+const UNREAD: Next = { kind: "request", head: undefined };
+
+const NOTHING = new Uint8Array(0);
+
+/** Octets of CRLF. */
+const EMPTY_LINE = 2;
+
+const LONE_CR = Uint8Array.of(CR);
+
+/**
+ * The forwarded requests of one client's connection, one after the other: the
+ * one exchange that carries them out, the plans that hold for those to come, and
+ * the wait in between.
+ */
+export class ClientRequests implements ConnSink, ExchangeOwner {
+  readonly #client: Conn;
+  readonly #services: Services;
+  readonly #plans: PlanCache;
+  readonly #idle = new Deadline(() => this.#leave(GONE));
+  #exchange: Exchange | undefined;
+  /** The request that is carried out by a plan. */
+  #planned: PlannedRequest | undefined;
+  #parser: HeadParser<RequestHead, RequestHeadError> | undefined;
+  #parserOf: Runtime | undefined;
+  /** The last request. */
+  #before: Session | undefined;
+  /** What is to be learnt from it, it went through all stages. */
+  #untaught = false;
+  #resolve: ((next: Next) => void) | undefined;
+  /** A CR came, which may be of an empty line. */
+  #heldCr = false;
+
+  constructor(client: Conn, services: Services) {
+    this.#client = client;
+    this.#services = services;
+    this.#plans = new PlanCache(services.forwarding.numbers);
+  }
+
+  /** Carries out a request that went through all stages before this one. */
+  forward(task: Omit<ForwardTask, "client" | "services" | "exchange">): Promise<ForwardEnd> {
+    return forward({ ...task, client: this.#client, services: this.#services, exchange: this.#use() });
+  }
+
+  /**
+   * Waits for what follows the request `before` on the kept connection. A request
+   * for which a plan holds is carried out at once: no stage would decide otherwise.
+   */
+  next(before: Session): Next | Promise<Next> {
+    const client = this.#client;
+    if (client.closed) return GONE;
+    this.#before = before;
+    this.#untaught = true;
+    // Pipelined: it is here already. No request is as short as an empty line.
+    if (client.unreadBytes > EMPTY_LINE) return UNREAD;
+    if (before.runtime.forward.clientIdleMs <= 0) return GONE;
+    return new Promise((resolve) => {
+      this.#services.forwarding.waiting.add(this.#idle);
+      this.#resolve = resolve;
+      this.#wait(before);
+    });
+  }
+
+  /** The client's connection carries no more requests. */
+  release(): void {
+    this.#idle.leave();
+    if (this.#resolve !== undefined) this.#services.forwarding.waiting.delete(this.#idle);
+    this.#resolve = undefined;
+    this.#exchange?.release();
+    this.#exchange = undefined;
+  }
+
+  // What the client does between two requests.
+
+  data(chunk: Uint8Array): void {
+    const bytes = this.#heldCr || chunk[0] === CR ? this.#skipEmptyLines(chunk) : chunk;
+    if (bytes.length === 0) return;
+    const { current } = this.#services.runtime;
+    if (this.#parserOf !== current) {
+      this.#parser = createRequestHeadParser(limitHeads(current.limits));
+      this.#parserOf = current;
+    }
+    const parser = this.#parser as HeadParser<RequestHead, RequestHeadError>;
+    const parsed = parser.parse(bytes);
+    if (parsed.kind !== "done") {
+      parser.reset();
+      this.#leave(UNREAD);
+      this.#client.unread(bytes);
+      return;
+    }
+    this.#client.detach();
+    if (parsed.used < bytes.length) this.#client.unread(bytes.subarray(parsed.used));
+    if (!this.#carryByPlan(parsed.value, current)) this.#leave({ kind: "request", head: parsed.value });
+  }
+
+  end(): void {
+    this.#leave(GONE);
+  }
+
+  drain(): void {
+    // Every response was taken whole.
+  }
+
+  close(): void {
+    this.#leave(GONE);
+  }
+
+  /**
+   * RFC 9112 §2.2: clients of old send an empty line after a body. No request
+   * begins with it, and the client is as idle as before.
+   */
+  #skipEmptyLines(chunk: Uint8Array): Uint8Array {
+    const bytes = this.#heldCr ? Buffer.concat([LONE_CR, chunk]) : chunk;
+    let at = 0;
+    while (bytes[at] === CR && bytes[at + 1] === LF) at += EMPTY_LINE;
+    this.#heldCr = bytes.length === at + 1 && bytes[at] === CR;
+    return this.#heldCr ? NOTHING : bytes.subarray(at);
+  }
+
+  /** Carries out a request for which a plan holds; false when there is none, or no connection to use. */
+  #carryByPlan(head: RequestHead, current: Runtime): boolean {
+    const { forwarding, draining } = this.#services;
+    const before = this.#before as Session;
+    if (this.#untaught) this.#plans.learn(before, this.#client);
+    this.#untaught = false;
+    if (draining || forwarding.bound.has(this.#client)) return false;
+    const plan = this.#plans.find(head, current);
+    if (plan === undefined || !isStill(plan, before, this.#client)) return false;
+    const origin = forwarding.origins.take(plan.way.key, plan.way.fits);
+    if (origin === undefined) return false;
+    const session = openPlanned(before, plan, head, origin.address);
+    this.#idle.disarm();
+    this.#planned = new PlannedRequest(session, plan, origin, head);
+    this.#use().begin(origin.conn, this.#planned, this);
+    return true;
+  }
+
+  /** A request that was carried out by a plan came to its end. */
+  ended(end: ExchangeEnd): void {
+    const planned = this.#planned as PlannedRequest;
+    const exchange = this.#use();
+    const { session, plan, origin } = planned;
+    session.status = exchange.status;
+    session.forwarded = exchange.bytes();
+    this.#planned = undefined;
+    const isUsual = end.kind === "done" && end.keepsClient && !end.bindsOrigin;
+    if (!isUsual || this.#client.closed || this.#client.unreadBytes > EMPTY_LINE) {
+      this.#leave({ kind: "planned", session, conclude: () => this.#conclude(planned, end) });
+      return;
+    }
+    keepOrigin(this.#services.forwarding, origin, end.keepsOrigin, plan.keeping);
+    this.#services.recorder.finished(session);
+    this.#wait(session);
+  }
+
+  /** Brings a request to its end that was begun by a plan. */
+  #conclude({ session, plan, origin, head }: PlannedRequest, end: ExchangeEnd): Promise<ForwardEnd> {
+    const { decision, route } = plan;
+    const request = readForwardRequest(head);
+    if (!request.ok) throw new Error("A plan holds for a request that is not well-formed");
+    const task = { session, request: request.value, authorized: { decision }, route, begun: { origin, end } };
+    return this.forward(task);
+  }
+
+  #use(): Exchange {
+    return (this.#exchange ??= new Exchange(this.#client, this.#services));
+  }
+
+  #wait(before: Session): void {
+    this.#before = before;
+    this.#idle.arm(before.runtime.forward.clientIdleMs, ACTIVE);
+    this.#client.attach(this);
+  }
+
+  #leave(next: Next): void {
+    const resolve = this.#resolve;
+    if (resolve === undefined) return;
+    this.#resolve = undefined;
+    this.#idle.disarm();
+    this.#services.forwarding.waiting.delete(this.#idle);
+    this.#client.detach();
+    resolve(next);
+  }
+}

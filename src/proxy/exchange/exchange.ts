@@ -1,0 +1,341 @@
+import type { Conn } from "../../net/conn/conn.ts";
+import { readTlsAlert } from "../../net/runtime/secure-socket.ts";
+import type { Failure } from "../failure.ts";
+import type { ForwardRequest } from "../read/forward-request.ts";
+import type { Session } from "../session.ts";
+import { ACTIVE } from "../flow/idle-watch.ts";
+import { createBodyReader } from "./body-reader.ts";
+import { Download, type DownloadOwner } from "./download.ts";
+import { Deadline } from "./deadline.ts";
+import { Flow } from "./flow.ts";
+import type { Endable, Forwarding, RequestUnderWay } from "./forwarding.ts";
+import type { HeadToWrite } from "./head-to-write.ts";
+import { Upload, type UploadOwner } from "./upload.ts";
+
+/** How one exchange ended. Both connections are detached then. */
+export type ExchangeEnd =
+  /** Answered. Whoever is not kept is still to be closed. */
+  | {
+      readonly kind: "done";
+      readonly keepsClient: boolean;
+      readonly keepsOrigin: boolean;
+      readonly bindsOrigin: boolean;
+    }
+  /** The 101 was passed on: what is unread on either side is of the new protocol. */
+  | { readonly kind: "switched" }
+  /** The origin closed before it said anything. `whole`: the request is unread again, and can be told to somebody else. */
+  | { readonly kind: "stale"; readonly reset: boolean; readonly whole: boolean }
+  /** The upstream wants to know who we are. `whole`: the request is unread again, and can be told once more. */
+  | { readonly kind: "challenged"; readonly challenges: readonly string[]; readonly whole: boolean }
+  /** Nothing of a response was sent: the client can be told. The origin's connection is closed. */
+  | { readonly kind: "failed"; readonly failure: Failure }
+  /** A part of a response was sent: nothing can follow it. The origin's connection is closed, the client's is still to be. */
+  | { readonly kind: "broken"; readonly failure: Failure };
+
+export interface ExchangeOptions {
+  readonly session: Session;
+  readonly request: Pick<ForwardRequest, "head" | "framing" | "upgrade" | "keepsClient">;
+  /** The head that the origin gets. */
+  readonly outgoing: HeadToWrite;
+  readonly via: string;
+  /** Whether an upstream is asked to forward, and not the origin itself. */
+  readonly asksUpstream: boolean;
+  /** Whether the request is kept, as far as it is short, for a second try. */
+  readonly keepsRequest: boolean;
+  /**
+   * Milliseconds for the final response to begin once the request is complete,
+   * whatever interim responses come; and for anything to move before and after
+   * that; 0 for ever.
+   */
+  readonly responseMs: number;
+  readonly idleMs: number;
+  /** Milliseconds of the former that other tries have used up. */
+  readonly waitedMs: number;
+  /** The client sent FIN during another try. */
+  readonly isClientDone: boolean;
+}
+
+/** Whoever has a request carried out. */
+export interface ExchangeOwner {
+  ended(end: ExchangeEnd): void;
+}
+
+/** What the exchanges of a daemon share. */
+export interface ExchangeServices {
+  readonly forwarding: Pick<Forwarding, "scratch" | "lines" | "exchanges">;
+  /** Whether the proxy is shutting down, so that the client is told to go. */
+  readonly draining: boolean;
+}
+
+/** How long a client that sent FIN is waited for before it is asked whether it is there at all. */
+const PROBE_MS = 1000;
+
+/**
+ * To a client that has sent FIN: who only stopped writing takes it for progress
+ * (RFC 2518 §10.1), who is gone answers with RST. There is no other way to tell.
+ */
+const probe = Buffer.from("HTTP/1.1 102 Processing\r\n\r\n", "latin1");
+
+/**
+ * A request and its response between two detached connections, and then another
+ * one of the same client. Both directions at once: an origin may answer before it
+ * has read the request, and stop reading.
+ */
+export class Exchange implements UploadOwner, DownloadOwner, Endable {
+  readonly #client: Conn;
+  readonly #services: ExchangeServices;
+  readonly #up: Flow;
+  readonly #down: Flow;
+  readonly #upload: Upload;
+  readonly #download: Download;
+  /** For anything to move, and for the final response to begin. */
+  readonly #movement = new Deadline(() => this.#expire());
+  readonly #response = new Deadline(() => this.#expire());
+  #origin!: Conn;
+  #options!: ExchangeOptions;
+  #owner!: ExchangeOwner;
+  #over = true;
+  /** Whether the final response is waited for: nothing that moves meanwhile counts. */
+  #awaits = false;
+  /** In monotonic milliseconds; earlier by what other tries have used up. */
+  #awaitedSince = 0;
+  #probeTimer: Timer | undefined;
+  /** The head said that the client's connection ends. */
+  #closesClient = false;
+
+  constructor(client: Conn, services: ExchangeServices) {
+    const { scratch, lines } = services.forwarding;
+    this.#client = client;
+    this.#services = services;
+    this.#up = new Flow(scratch);
+    this.#down = new Flow(scratch);
+    this.#upload = new Upload(this, client, this.#up);
+    this.#download = new Download(this, this.#down, lines);
+    services.forwarding.exchanges.add(this);
+  }
+
+  /** Begins a request. `owner` is told how it ended, which may be before this returns. */
+  begin(origin: Conn, options: ExchangeOptions, owner: ExchangeOwner): void {
+    const { request, outgoing, isClientDone, keepsRequest, session } = options;
+    this.#origin = origin;
+    this.#options = options;
+    this.#owner = owner;
+    this.#over = false;
+    this.#awaits = false;
+    this.#closesClient = false;
+    this.#up.begin(this.#client, origin);
+    this.#down.begin(origin, this.#client);
+    this.#upload.prepare(outgoing, createBodyReader(request.framing, "chunks", "strict"));
+    if (keepsRequest) this.#upload.keep();
+    this.#download.prepare(origin, options);
+    if (this.#upload.done) this.#await(session.stageSince);
+    else this.#move();
+    this.#upload.begin();
+    if (!this.#over) origin.attach(this.#download);
+    if (isClientDone && !this.#over) this.#upload.end();
+  }
+
+  /** Carries out a request. */
+  carry(origin: Conn, options: ExchangeOptions): Promise<ExchangeEnd> {
+    return new Promise((resolve) => this.begin(origin, options, { ended: resolve }));
+  }
+
+  /** The client's connection carries no more requests. */
+  release(): void {
+    this.#movement.leave();
+    this.#response.leave();
+    this.#services.forwarding.exchanges.delete(this);
+  }
+
+  /** The status that the client was sent. */
+  get status(): number | undefined {
+    return this.#download.status;
+  }
+
+  /** Milliseconds that the final response was waited for, with those of other tries. */
+  get waitedMs(): number {
+    return this.#awaits ? performance.now() - this.#awaitedSince : this.#options.waitedMs;
+  }
+
+  /** Whether the client sent FIN. */
+  get isClientDone(): boolean {
+    return this.#upload.ended;
+  }
+
+  /** Bytes of the request that the origin took, and of the response that the client took, heads included. */
+  bytes(): { up: number; down: number } {
+    return { up: this.#up.bytes, down: this.#down.bytes };
+  }
+
+  look(): RequestUnderWay | undefined {
+    return this.#over ? undefined : { session: this.#options.session, ...this.bytes() };
+  }
+
+  /** Ends it at once, on both sides. */
+  abort(failure: Failure): void {
+    this.#break(failure);
+  }
+
+  // What the upload tells.
+
+  touch(): void {
+    if (!this.#awaits && !this.#over) this.#movement.lastActivity = ACTIVE;
+  }
+
+  uploaded(): void {
+    this.#awaitWhole();
+    this.#settle();
+  }
+
+  failRequest(note: string): void {
+    this.#fail({ detail: "malformed_request", note });
+  }
+
+  clientEnded(): void {
+    if (this.#download.status !== undefined || this.#options.request.head.version === "1.0") return;
+    this.#probeTimer = setTimeout(() => {
+      if (this.#download.status === undefined) this.#down.write(probe);
+    }, PROBE_MS);
+  }
+
+  clientGone(): void {
+    // After the whole response nobody has to be there any more.
+    if (this.#download.done && this.#down.empty) this.#finish({ kind: "done", ...NOTHING_KEPT });
+    else this.#break({ detail: "client_gone" });
+  }
+
+  flushDown(): void {
+    this.#down.flush();
+    if (!this.#down.empty) return;
+    this.#download.flushed();
+    this.touch();
+    this.#settle();
+  }
+
+  // What the download tells.
+
+  closesClient(): boolean {
+    const { request } = this.#options;
+    this.#closesClient =
+      !request.keepsClient || this.#services.draining || (!this.#upload.done && !this.#download.keepsOrigin);
+    return this.#closesClient;
+  }
+
+  answering(): void {
+    this.#upload.forget();
+    this.#awaits = false;
+    this.#move();
+  }
+
+  downloaded(): void {
+    this.#settle();
+    if (!this.#over && this.#awaits) this.answering();
+  }
+
+  originSilent(reset: boolean): void {
+    const alert = readTlsAlert(this.#origin);
+    if (alert !== undefined) this.#fail({ detail: "tls_alert", note: alert });
+    // Nothing may follow half an interim response, a second try neither.
+    else if (this.#down.empty) this.#finish({ kind: "stale", reset, whole: this.#upload.putBack() });
+    else this.#fail({ detail: "connection_reset", note: `${reset ? "reset" : "closed"} before its answer` });
+  }
+
+  originEnded(): void {
+    this.#settle();
+  }
+
+  challenged(challenges: readonly string[]): void {
+    if (this.#over) return;
+    // Interim responses that the client was sent are no answer: another one may follow. Half of one is a mess.
+    if (this.#down.empty) this.#finish({ kind: "challenged", challenges, whole: this.#upload.putBack() });
+    else this.#fail({ detail: "upstream_credentials", receivedStatus: 407 });
+  }
+
+  failResponse(failure: Failure): void {
+    this.#fail(failure);
+  }
+
+  flushUp(): void {
+    this.#up.flush();
+    this.touch();
+    this.#awaitWhole();
+  }
+
+  /** Ends the exchange once there is nothing left to do. */
+  #settle(): void {
+    if (this.#over || !this.#download.done || !this.#down.empty) return;
+    if (this.#download.switched) {
+      this.#finish({ kind: "switched" });
+      return;
+    }
+    const { keepsOrigin, bindsOrigin, endsByClose } = this.#download;
+    if (this.#upload.done) {
+      const keepsClient = !this.#closesClient && !endsByClose && !this.#upload.ended;
+      this.#finish({ kind: "done", keepsClient, keepsOrigin: keepsOrigin && this.#up.empty, bindsOrigin });
+    } else if (!keepsOrigin) {
+      // Nobody reads the rest of the request any more.
+      this.#finish({ kind: "done", ...NOTHING_KEPT });
+    }
+    // Else the origin has answered and reads on: the request is brought to its end.
+  }
+
+  #expire(): void {
+    if (this.#download.done && this.#down.empty) this.#finish({ kind: "done", ...NOTHING_KEPT });
+    else if (this.#download.status !== undefined)
+      this.#fail({ detail: "response_incomplete", note: "nothing moved for too long" });
+    else if (!this.#upload.done && this.#up.empty)
+      this.#fail({ detail: "handshake_timeout", note: "the body stopped" });
+    else this.#fail({ detail: "response_timeout" });
+  }
+
+  /** Tells the client, when it has not been told anything yet. */
+  #fail(failure: Failure): void {
+    if (this.#download.status !== undefined || !this.#down.empty) {
+      this.#break(failure);
+      return;
+    }
+    this.#finish({ kind: "failed", failure });
+  }
+
+  #break(failure: Failure): void {
+    if (this.#over) return;
+    this.#finish({ kind: "broken", failure });
+    // A body that ends with the connection looks whole after FIN; the others tell by their framing.
+    if (this.#download.endsByClose || failure.detail === "client_gone") this.#client.reset();
+  }
+
+  #finish(end: ExchangeEnd): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#movement.disarm();
+    this.#response.disarm();
+    clearTimeout(this.#probeTimer);
+    this.#upload.release();
+    this.#download.release();
+    if (end.kind !== "done" && end.kind !== "switched") this.#origin.reset();
+    this.#owner.ended(end);
+  }
+
+  /** The whole request was handed on: from now on the response is due. */
+  #awaitWhole(): void {
+    if (!this.#over && !this.#awaits && this.#upload.done && this.#up.empty && this.#download.status === undefined)
+      this.#await(performance.now());
+  }
+
+  /** From now on the response is due. */
+  #await(now: number): void {
+    const { responseMs, waitedMs } = this.#options;
+    this.#movement.disarm();
+    this.#awaitedSince = now - waitedMs;
+    this.#response.arm(responseMs, this.#awaitedSince);
+    this.#awaits = true;
+  }
+
+  /** From now on anything has to move. */
+  #move(): void {
+    this.#response.disarm();
+    this.#movement.arm(this.#options.idleMs, ACTIVE);
+  }
+}
+
+const NOTHING_KEPT = { keepsClient: false, keepsOrigin: false, bindsOrigin: false } as const;

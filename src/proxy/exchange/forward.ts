@@ -1,0 +1,264 @@
+import type { Conn } from "../../net/conn/conn.ts";
+import { showsConnectionAuth } from "../../protocol/http1/persistence.ts";
+import { dial } from "../dial/dial.ts";
+import { describeFailure, fail, type Failure, type Outcome, succeed } from "../failure.ts";
+import type { ForwardRequest } from "../read/forward-request.ts";
+import { classifyAddress } from "../policy/address-class.ts";
+import type { Authorized } from "../policy/authorize.ts";
+import { writeWhole } from "../read/write-whole.ts";
+import type { Route } from "../route/route.ts";
+import type { Services } from "../services.ts";
+import { enterStage, type Session } from "../session.ts";
+import { answerHere } from "./answer-here.ts";
+import type { Exchange, ExchangeEnd } from "./exchange.ts";
+import { formatAbsoluteTarget, formatOriginHead } from "./origin-head.ts";
+import type { ForwardSettings } from "./forward-settings.ts";
+import type { Forwarding } from "./forwarding.ts";
+import { closeOrigin, type Keeping, type Origin } from "./origin-pool.ts";
+import { planWay, type Way } from "./plan-way.ts";
+import { MAX_KEPT } from "./upload.ts";
+import { hasPassed } from "./via.ts";
+
+/**
+ * How a forwarded request ended: with a failure that the client is still to be
+ * told; with its connection ready for the next request; switched to another
+ * protocol, with the connection that leads there; or with everything said, and
+ * the client's connection still to be closed.
+ */
+export type ForwardEnd =
+  | { readonly kind: "failed"; readonly failure: Failure }
+  | { readonly kind: "kept" }
+  | { readonly kind: "switched"; readonly conn: Conn }
+  | { readonly kind: "closed" };
+
+/** Methods that may be repeated without the client's doing (RFC 9110 §9.2.2, and the safe ones of RFC 4918, 3253, 5323). */
+const idempotent: ReadonlySet<string> = new Set([
+  "GET",
+  "HEAD",
+  "OPTIONS",
+  "TRACE",
+  "PUT",
+  "DELETE",
+  "PROPFIND",
+  "REPORT",
+  "SEARCH",
+]);
+
+/** A request that is to be carried out: what the stages before have found. */
+export interface ForwardTask {
+  readonly session: Session;
+  readonly client: Conn;
+  readonly request: ForwardRequest;
+  readonly authorized: Authorized;
+  readonly route: Route;
+  readonly services: Services;
+  /** Of the client's connection. */
+  readonly exchange: Exchange;
+  /** The first try, when that was made by a plan. */
+  readonly begun?: { readonly origin: Origin; readonly end: ExchangeEnd };
+}
+
+/** Carries out one request: along its route to the origin, and the response back. */
+export async function forward(task: ForwardTask): Promise<ForwardEnd> {
+  const { session, client, request, route, authorized, begun } = task;
+  const settings = session.runtime.forward;
+  if (hasPassed(request.head.fields, settings.via)) return failed({ detail: "proxy_loop", note: "by Via" });
+  if (request.scheme === "https" && !settings.httpsOverPlain && !isPrivate(session, client)) {
+    return failed({ detail: "https_in_clear" });
+  }
+  if (request.maxForwards === 0) return answer(session, client, request);
+  const way = planWay({ traveller: session, request, route, authorized, settings }, task.services.forwarding.numbers);
+  const errand: Errand = { ...task, way, waitedMs: 0, isClientDone: false };
+  const kept = begun?.origin ?? takeKept(errand);
+  let end = begun === undefined ? undefined : noteTry(errand, begun.end);
+  let reached = kept === undefined ? await reach(errand) : succeed(kept);
+  for (;;) {
+    if (!reached.ok) return failed(reached.failure);
+    const origin = reached.value;
+    end ??= await exchange(errand, origin);
+    if (end.kind !== "stale" && end.kind !== "challenged") return conclude(errand, origin, end);
+    const refusal = end.kind === "stale" ? giveUpStale(request, origin, end) : giveUpChallenged(way, end);
+    if (refusal !== undefined) return failed(blameUpstream(way, refusal));
+    end = undefined;
+    reached = await reach(errand);
+  }
+}
+
+/** RFC 9112 §9.3.1: only after a kept connection, and only with what can be asked twice, is there a second try. */
+function giveUpStale(
+  { head }: ForwardRequest,
+  { reused }: Origin,
+  { reset, whole }: Extract<ExchangeEnd, { kind: "stale" }>,
+): Failure | undefined {
+  if (!reused) return { detail: "connection_reset", note: `${reset ? "reset" : "closed"} before its answer` };
+  if (!idempotent.has(head.method)) return { detail: "connection_stale", note: `${head.method} is not sent twice` };
+  return whole ? undefined : { detail: "connection_stale", note: "the request is too long to be sent twice" };
+}
+
+/** An upstream that did not take the request may be asked again when there is an answer to what it asks. */
+function giveUpChallenged(
+  { absolute }: Way,
+  { challenges, whole }: Extract<ExchangeEnd, { kind: "challenged" }>,
+): Failure | undefined {
+  const verdict = absolute?.login.refuse(challenges);
+  if (verdict?.retry === true && whole) return undefined;
+  const why = verdict?.retry === false ? verdict.note : "the request is too long to be told twice";
+  return refuseLogin(absolute?.upstream, why, 407);
+}
+
+/** What an upstream does that was asked to forward is not the target's doing. */
+function blameUpstream({ absolute }: Way, failure: Failure): Failure {
+  const isTheirs = describeFailure(failure.detail).blame === "destination" && failure.nextHop === undefined;
+  return absolute !== undefined && isTheirs ? { ...failure, nextHop: absolute.upstream } : failure;
+}
+
+function refuseLogin(upstream: string | undefined, note: string | undefined, receivedStatus?: number): Failure {
+  return {
+    detail: "upstream_credentials",
+    ...(upstream !== undefined && { nextHop: upstream }),
+    ...(note !== undefined && { note }),
+    ...(receivedStatus !== undefined && { receivedStatus }),
+  };
+}
+
+/** A request with its way, and what its tries have used up. */
+interface Errand extends ForwardTask {
+  readonly way: Way;
+  /** Milliseconds that the response was waited for so far, over all tries. */
+  waitedMs: number;
+  /** The client sent FIN during one of them. */
+  isClientDone: boolean;
+}
+
+function failed(failure: Failure): ForwardEnd {
+  return { kind: "failed", failure };
+}
+
+/** Nobody on the way between the client and us can read along. */
+function isPrivate({ client: from }: Session, client: Conn): boolean {
+  return client.encrypted || classifyAddress(from) === "loopback";
+}
+
+/** Answers for an origin that the request may not reach any more. */
+async function answer(session: Session, client: Conn, request: ForwardRequest): Promise<ForwardEnd> {
+  const keeps = request.keepsClient && request.framing.kind === "none";
+  session.status = 200;
+  const whole = await writeWhole(client, answerHere(request, keeps), session.runtime.timeouts.idleMs);
+  return { kind: keeps && whole ? "kept" : "closed" };
+}
+
+/**
+ * A kept connection for this errand, if there is one. One that is bound to this
+ * very client comes first, and takes any request: it is the user. The others may
+ * have died meanwhile, and get only what can be asked again.
+ */
+function takeKept({ session, client, request, way, services: { forwarding } }: Errand): Origin | undefined {
+  let origin = forwarding.bound.take(client, way.key, way.fits);
+  if (origin === undefined) {
+    if (isRepeatable(request)) origin = forwarding.origins.take(way.key, way.fits);
+    // The fresh one will be kept in its place: a client that only posts leaves no more of them behind than another.
+    else forwarding.origins.dropOldest(way.key);
+  }
+  if (origin !== undefined) session.dialled = origin.address;
+  return origin;
+}
+
+/** Whether a request can be told again from what is kept of it. */
+function isRepeatable({ head, framing }: ForwardRequest): boolean {
+  if (!idempotent.has(head.method)) return false;
+  return framing.kind === "none" || (framing.kind === "length" && framing.length <= MAX_KEPT);
+}
+
+async function reach({ session, client, route, authorized, services, way }: Errand): Promise<Outcome<Origin>> {
+  enterStage(session, "dial");
+  const dialled = await dial(session, client, route, authorized, services, way.wish);
+  if (!dialled.ok) return fail(dialled.failure.detail, dialled.failure);
+  const { conn, address } = dialled.value;
+  return succeed({ conn, address, ip: route.hops.length === 0 ? address.ip : undefined, reused: false });
+}
+
+async function exchange(errand: Errand, origin: Origin): Promise<ExchangeEnd> {
+  const { session, client, request, way } = errand;
+  const { timeouts, forward: settings } = session.runtime;
+  enterStage(session, "forward");
+  const shown = way.absolute?.login.authorize(request.head.method, formatAbsoluteTarget(request));
+  if (shown?.ok === false) {
+    origin.conn.reset();
+    return { kind: "failed", failure: refuseLogin(way.absolute?.upstream, shown.note) };
+  }
+  const end = await errand.exchange.carry(origin.conn, {
+    session,
+    request,
+    outgoing: formatOriginHead(request, {
+      client: session.client,
+      clientEncrypted: client.encrypted,
+      settings,
+      absolute: shown && { authorization: shown.value },
+    }),
+    via: settings.via,
+    asksUpstream: way.absolute !== undefined,
+    keepsRequest: way.absolute?.login.mayAskAgain === true || (origin.reused && idempotent.has(request.head.method)),
+    responseMs: timeouts.responseMs,
+    idleMs: timeouts.idleMs,
+    waitedMs: errand.waitedMs,
+    isClientDone: errand.isClientDone,
+  });
+  return noteTry(errand, end);
+}
+
+/** Notes what a try has used up, and what came of it. */
+function noteTry(errand: Errand, end: ExchangeEnd): ExchangeEnd {
+  const { session, exchange: tried } = errand;
+  errand.waitedMs = tried.waitedMs;
+  errand.isClientDone = tried.isClientDone;
+  session.status = tried.status;
+  session.forwarded = tried.bytes();
+  return end;
+}
+
+function conclude(
+  errand: Errand,
+  origin: Origin,
+  end: Exclude<ExchangeEnd, { kind: "stale" | "challenged" }>,
+): ForwardEnd {
+  switch (end.kind) {
+    case "failed":
+      return failed(blameUpstream(errand.way, end.failure));
+    case "broken":
+      errand.session.failure = blameUpstream(errand.way, end.failure);
+      return { kind: "closed" };
+    case "switched":
+      return { kind: "switched", conn: origin.conn };
+    case "done":
+      return putAway(errand, origin, end);
+    default:
+      return end satisfies never;
+  }
+}
+
+/** Keeps or closes both connections after a whole response. */
+function putAway(
+  { session, client, request, services, way }: Errand,
+  origin: Origin,
+  { keepsClient, keepsOrigin, bindsOrigin }: Extract<ExchangeEnd, { kind: "done" }>,
+): ForwardEnd {
+  const { forwarding } = services;
+  const { forward: settings } = session.runtime;
+  if (keepsOrigin && (bindsOrigin || showsConnectionAuth(request.fields) || forwarding.bound.owns(origin))) {
+    forwarding.bound.put(client, way.key, origin, settings);
+  } else {
+    keepOrigin(forwarding, origin, keepsOrigin, describeKeeping(way, settings));
+  }
+  return { kind: keepsClient ? "kept" : "closed" };
+}
+
+/** What is asked of the pool for connections on a way. */
+export function describeKeeping({ key }: Way, { originIdleMs, idleOrigins, idlePerOrigin }: ForwardSettings): Keeping {
+  return { key, idleMs: originIdleMs, total: idleOrigins, perKey: idlePerOrigin };
+}
+
+/** Keeps or closes an origin's connection that is nobody's own. */
+export function keepOrigin({ origins }: Forwarding, origin: Origin, keeps: boolean, keeping: Keeping): void {
+  if (keeps) origins.put(origin, keeping);
+  else closeOrigin(origin.conn);
+}

@@ -1,0 +1,50 @@
+import type { Failure } from "../failure.ts";
+import type { Session } from "../session.ts";
+import type { Watched } from "../flow/idle-watch.ts";
+import { BoundOrigins } from "./bound-origins.ts";
+import { OwnLines } from "./own-lines.ts";
+import { OriginPool } from "./origin-pool.ts";
+import { ObjectNumbers } from "./plan-way.ts";
+import { Scratch } from "./scratch.ts";
+
+/** A forwarded request as it is now: bytes that the next hop took, and that the client took. */
+export interface RequestUnderWay {
+  readonly session: Session;
+  readonly up: number;
+  readonly down: number;
+}
+
+/** Something under way that can be ended from outside. */
+export interface Endable {
+  abort(failure: Failure): void;
+  /** What is under way now; undefined between two requests. */
+  look(): RequestUnderWay | undefined;
+}
+
+/** What all forwarded requests of a daemon share, and how they end with it. */
+export class Forwarding {
+  readonly origins = new OriginPool();
+  /** Those that only one client may use. */
+  readonly bound = new BoundOrigins();
+  readonly scratch = new Scratch();
+  readonly lines = new OwnLines();
+  /** For the keys of connections. */
+  readonly numbers = new ObjectNumbers();
+  /** Exchanges under way. */
+  readonly exchanges = new Set<Endable>();
+  /** Clients between two requests. */
+  readonly waiting = new Set<Watched>();
+
+  /** Ends what is idle, on both sides. Exchanges go on to their end. */
+  windDown(): void {
+    this.origins.close();
+    this.bound.close();
+    for (const client of this.waiting) client.expire();
+  }
+
+  /** Ends everything at once. */
+  abort(): void {
+    this.windDown();
+    for (const exchange of this.exchanges) exchange.abort({ detail: "draining" });
+  }
+}

@@ -1,0 +1,120 @@
+import { formatEndpoint } from "../../address/endpoint.ts";
+import type { Ip } from "../../address/ip.ts";
+import type { DialWish } from "../dial/dial.ts";
+import { UpstreamLogin } from "../upstream/upstream-login.ts";
+import type { ForwardRequest } from "../read/forward-request.ts";
+import type { AllowDecision } from "../policy/policy.ts";
+import type { Authorized } from "../policy/authorize.ts";
+import type { Hop, Route } from "../route/route.ts";
+import type { ForwardSettings } from "./forward-settings.ts";
+
+/** How a request gets to its origin, and which connections may be used again for it. */
+export interface Way {
+  /**
+   * Connections under the same key lead to the same place, as the same somebody,
+   * by the same leave: whoever gets this key may use them.
+   */
+  readonly key: string;
+  /** Whether a kept connection to that address may be used. */
+  readonly fits: (ip: Ip | undefined) => boolean;
+  readonly wish: DialWish;
+  /** The request is given to an upstream that goes on forwarding. */
+  readonly absolute: { readonly upstream: string; readonly login: UpstreamLogin } | undefined;
+}
+
+/** Where the way leads. */
+type Destination = Pick<ForwardRequest, "scheme" | "target">;
+
+/** For whom the way is; what they are told apart by where connections speak for one client. */
+export interface Traveller {
+  readonly client: Ip;
+  readonly clientPort: number;
+}
+
+/** What a way follows from. */
+export interface WayQuery {
+  readonly traveller: Traveller;
+  readonly request: Destination;
+  readonly route: Route;
+  readonly authorized: Authorized;
+  readonly settings: ForwardSettings;
+}
+
+/**
+ * Plans the way along `route`. Plain HTTP is given to an HTTP upstream at the
+ * end of it in absolute-form (RFC 9112 §3.2.2); everything else, and what is to
+ * be tunnelled, goes to the origin itself.
+ */
+export function planWay(query: WayQuery, numbers: ObjectNumbers): Way {
+  const { traveller, request, route, authorized, settings } = query;
+  const { decision, addresses, narrowed, foundName } = authorized;
+  const { hops, sourceAddress } = route;
+  const last = hops.at(-1);
+  const via = hops.length === 0 ? "" : ` via ${hops.map((hop) => numbers.of(hop)).join(">")}`;
+  const line = `${via}${label("from", sourceAddress)}${nameClient(traveller, route, decision)}`;
+  if (last !== undefined && request.scheme === "http" && forwards(last) && decision.tunnelHttp !== true) {
+    return {
+      key: `forward${line}`,
+      fits: anywhere,
+      wish: { endAtUpstream: true },
+      absolute: { upstream: last.name, login: new UpstreamLogin(last) },
+    };
+  }
+
+  const isSecure = request.scheme === "https";
+  const scope = isSecure ? `https ${numbers.of(settings)}` : "http";
+  const chosen =
+    last !== undefined && narrowed === true ? (addresses ?? []).map(({ text }) => text).join(",") : undefined;
+  const place = `${formatEndpoint(request.target)} ${nameLeave(decision)}${label("at", chosen)}${label("named", foundName)}`;
+  return {
+    key: `${scope} ${place}${line}`,
+    fits:
+      last === undefined && addresses !== undefined
+        ? (ip: Ip | undefined) => addresses.some(({ text }) => text === ip?.text)
+        : anywhere,
+    wish: isSecure ? { tls: settings.ca === undefined ? {} : { ca: settings.ca } } : {},
+    absolute: undefined,
+  };
+}
+
+/** A part of a key that is not always there. No part has a space in it. */
+function label(word: string, value: string | undefined): string {
+  return value === undefined ? "" : ` ${word} ${value}`;
+}
+
+/** Who may go to addresses of which kind: what one may use another one may not be led to. */
+function nameLeave({ allowPrivate, exactAddress }: AllowDecision): string {
+  if (exactAddress === true) return allowPrivate ? "private exact" : "public exact";
+  return allowPrivate ? "private" : "public";
+}
+
+/** A connection that began with a PROXY header is one client's and nobody else's. */
+function nameClient({ client, clientPort }: Traveller, { hops }: Route, decision: AllowDecision): string {
+  const introduces =
+    hops.length === 0 ? decision.proxyProtocol !== undefined : hops.some((hop) => hop.proxyProtocol !== undefined);
+  return introduces ? ` for ${client.text} ${clientPort} v${decision.proxyProtocol ?? ""}` : "";
+}
+
+function anywhere(): boolean {
+  return true;
+}
+
+function forwards(hop: Hop): boolean {
+  return (hop.kind === "http" || hop.kind === "https") && hop.tunnelHttp !== true;
+}
+
+/** Numbers for objects of the configuration: after a reload an upstream of the same name is another one. */
+export class ObjectNumbers {
+  readonly #numbers = new WeakMap<object, number>();
+  #last = 0;
+
+  of(part: object): number {
+    let number = this.#numbers.get(part);
+    if (number === undefined) {
+      this.#last += 1;
+      number = this.#last;
+      this.#numbers.set(part, number);
+    }
+    return number;
+  }
+}

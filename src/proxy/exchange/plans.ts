@@ -1,0 +1,272 @@
+import type { Endpoint } from "../../address/endpoint.ts";
+import type { Conn } from "../../net/conn/conn.ts";
+import {
+  CONNECTION,
+  CONTENT_LENGTH,
+  encodeLower,
+  EXPECT,
+  HOST,
+  PROXY_AUTHORIZATION,
+  TE,
+  TRANSFER_ENCODING,
+  UPGRADE,
+  VIA,
+} from "../../protocol/http1/field-names.ts";
+import { bitOf, type Fields } from "../../protocol/http1/fields.ts";
+import { stripHopByHop } from "../../protocol/http1/hop-by-hop.ts";
+import { copyOctets } from "../../protocol/http1/octets.ts";
+import type { RequestHead } from "../../protocol/http1/request-head.ts";
+import { showsConnectionAuth } from "../../protocol/http1/persistence.ts";
+import { SessionAsker } from "../auth/identify.ts";
+import { evaluate } from "../policy/decide.ts";
+import type { AllowDecision } from "../policy/policy.ts";
+import type { Route } from "../route/route.ts";
+import type { Runtime } from "../runtime.ts";
+import { type DialledAddress, openNextSession, type Session } from "../session.ts";
+import type { ExchangeOptions } from "./exchange.ts";
+import { describeKeeping } from "./forward.ts";
+import type { HeadToWrite } from "./head-to-write.ts";
+import { formatAuthority, formatHeadEnd } from "./origin-head.ts";
+import type { Keeping, Origin } from "./origin-pool.ts";
+import { type ObjectNumbers, planWay, type Way } from "./plan-way.ts";
+
+/** What was found out for a forwarded request, and holds for every one of the same connection that is like it. */
+export interface Plan {
+  /** Valid only under this runtime snapshot. */
+  readonly runtime: Runtime;
+  readonly target: Endpoint;
+  readonly user: string | undefined;
+  readonly decision: AllowDecision;
+  readonly route: Route;
+  readonly way: Way;
+  readonly keeping: Keeping;
+  /** How the targets begin, as the client wrote them, with the slash of the path; and the authority in it. */
+  readonly prefix: Uint8Array;
+  readonly authority: Uint8Array;
+  readonly credentials: Uint8Array | undefined;
+  /** The credentials when they have to be verified again each time. */
+  readonly toVerify: string | undefined;
+  /** What goes to the origin after the path, and after the fields of the client. */
+  readonly afterPath: Uint8Array;
+  readonly afterFields: Uint8Array;
+}
+
+/** Of one connection. Its client asks for one target after the other, seldom for more of them by turns. */
+const MAX_PLANS = 8;
+
+/** The plans of one client's connection, the last one first. */
+export class PlanCache {
+  #plans: readonly Plan[] = [];
+  readonly #numbers: ObjectNumbers;
+
+  constructor(numbers: ObjectNumbers) {
+    this.#numbers = numbers;
+  }
+
+  /** Learns from a request that went through all stages. What no longer holds for its client is forgotten. */
+  learn(session: Session, client: Conn): void {
+    const latest = makePlan(session, client, this.#numbers);
+    const before = this.#plans.filter(
+      ({ runtime, user, way }) => runtime === session.runtime && user === session.user && way.key !== latest?.way.key,
+    );
+    this.#plans = latest === undefined ? before : [latest, ...before.slice(0, MAX_PLANS - 1)];
+  }
+
+  /** Finds what holds for a request: a GET without a body, for a target and with credentials that were seen before. */
+  find(head: RequestHead, runtime: Runtime): Plan | undefined {
+    const plans = this.#plans;
+    if (plans.length === 0 || !isUsual(head)) return undefined;
+    for (let index = 0; index < plans.length; index++) {
+      const plan = plans[index] as Plan;
+      if (plan.runtime === runtime && isLike(plan, head)) return plan;
+    }
+    return undefined;
+  }
+}
+
+/**
+ * Gives everything about a forwarded request that went well which follows from
+ * the configuration alone, and from what `isLike` compares. Undefined when
+ * something else had a say in it, such as a function, DNS, or the challenge of an
+ * upstream, or when connections are not to be used again.
+ */
+function makePlan(session: Session, client: Conn, numbers: ObjectNumbers): Plan | undefined {
+  const { runtime, target, user, decision, foundName, route, requestHead, scheme } = session;
+  if (
+    session.failure !== undefined ||
+    session.protocol !== "http" ||
+    scheme !== "http" ||
+    runtime.forward.originIdleMs === 0
+  )
+    return undefined;
+  if (target === undefined || route === undefined || requestHead === undefined || decision?.verdict !== "allow")
+    return undefined;
+  if (evaluate(runtime.policy, { client: session.client, user, target }).kind !== "decided") return undefined;
+  const authorized = { decision, ...(foundName !== undefined && { foundName }) };
+  const destination = { scheme, target };
+  const way = planWay(
+    { traveller: session, request: destination, route, authorized, settings: runtime.forward },
+    numbers,
+  );
+  if (way.absolute !== undefined) return undefined;
+  const shown = requestHead.fields.getAll(PROXY_AUTHORIZATION);
+  const authority = /^http:\/\/([^/]+)\//.exec(requestHead.target)?.[1];
+  if (shown.length > 1 || authority === undefined) return undefined;
+  return {
+    runtime,
+    target,
+    user,
+    decision,
+    route,
+    way,
+    keeping: describeKeeping(way, runtime.forward),
+    prefix: Buffer.from(`http://${authority}/`, "latin1"),
+    authority: Buffer.from(authority, "latin1"),
+    credentials: shown[0] === undefined ? undefined : Buffer.from(shown[0], "latin1"),
+    toVerify: shown[0] === undefined || runtime.authenticator.isSettled(shown[0]) ? undefined : shown[0],
+    afterPath: Buffer.from(` HTTP/1.1\r\nHost: ${formatAuthority(scheme, target)}\r\n`, "latin1"),
+    afterFields: Buffer.from(
+      formatHeadEnd("1.1", {
+        client: session.client,
+        clientEncrypted: client.encrypted,
+        settings: runtime.forward,
+      }),
+      "latin1",
+    ),
+  };
+}
+
+/** Fields that may say more than the next request of the same kind did. */
+const telling = [CONTENT_LENGTH, TRANSFER_ENCODING, EXPECT, TE, UPGRADE, VIA].reduce((mask, id) => mask | bitOf(id), 0);
+
+const keepAlive = encodeLower("keep-alive");
+
+/** Whether a request has nothing in it but what most have, and another one may follow it. */
+function isUsual({ method, version, fields }: RequestHead): boolean {
+  if (method !== "GET" || version !== "1.1" || (fields.seen & telling) !== 0) return false;
+  const connection = fields.find(CONNECTION);
+  if (connection >= 0 && !(fields.isValueAt(connection, keepAlive) && fields.find(CONNECTION, connection + 1) < 0))
+    return false;
+  return !showsConnectionAuth(fields);
+}
+
+/** Whether a request asks for the same target as the one that is remembered, with the same credentials. */
+function isLike(
+  { prefix, authority, credentials }: Plan,
+  { octets, targetStart, targetEnd, fields }: RequestHead,
+): boolean {
+  if (targetEnd - targetStart < prefix.length || !isAt(octets, targetStart, prefix)) return false;
+  // A target has no fragment.
+  for (let at = targetStart + prefix.length; at < targetEnd; at++) if (octets[at] === HASH) return false;
+  if (!isOnlyValue(fields, HOST, authority)) return false;
+  return credentials === undefined
+    ? !fields.has(PROXY_AUTHORIZATION)
+    : isOnlyValue(fields, PROXY_AUTHORIZATION, credentials);
+}
+
+const HASH = 0x23;
+
+/** Whether a field is there once, with this value. */
+function isOnlyValue(fields: Fields, id: number, wanted: Uint8Array): boolean {
+  const index = fields.find(id);
+  if (index < 0) return false;
+  const start = fields.valueStart(index);
+  if (fields.valueEnd(index) - start !== wanted.length || !isAt(fields.octets, start, wanted)) return false;
+  return fields.find(id, index + 1) < 0;
+}
+
+function isAt(octets: Uint8Array, from: number, wanted: Uint8Array): boolean {
+  for (let index = 0; index < wanted.length; index++) if (octets[from + index] !== wanted[index]) return false;
+  return true;
+}
+
+/** Whether certificate and credentials still show the same user, as can be told at once. */
+export function isStill({ runtime, user, toVerify }: Plan, session: Session, client: Conn): boolean {
+  const { certificate } = session;
+  if (certificate?.findFault(Date.now()) !== undefined) return false;
+  if (toVerify === undefined) return true;
+  const outcome = runtime.authenticator.authenticate([toVerify], undefined, new SessionAsker(session, client));
+  return !(outcome instanceof Promise) && outcome.ok && (outcome.user ?? certificate?.user) === user;
+}
+
+/** Opens the record of a planned request as it is when that is sent: the stages before took no time, since all was known. */
+export function openPlanned(before: Session, plan: Plan, head: RequestHead, dialled: DialledAddress): Session {
+  const session = openNextSession(before, plan.runtime);
+  const { stageMs } = session;
+  stageMs.accept = 0;
+  stageMs.handshake = 0;
+  stageMs.authenticate = 0;
+  stageMs.request = 0;
+  stageMs.decide = 0;
+  stageMs.route = 0;
+  session.stage = "forward";
+  session.protocol = "http";
+  session.method = "GET";
+  session.scheme = "http";
+  session.requestHead = head;
+  session.target = plan.target;
+  session.user = plan.user;
+  session.decision = plan.decision;
+  session.route = plan.route;
+  session.dialled = dialled;
+  return session;
+}
+
+/** A request that is carried out by a plan, with the head for the origin as `formatOriginHead` would write it. */
+export class PlannedRequest implements ExchangeOptions, HeadToWrite {
+  readonly session: Session;
+  readonly plan: Plan;
+  readonly origin: Origin;
+  readonly head: RequestHead;
+  readonly framing = NO_BODY;
+  readonly upgrade = undefined;
+  readonly keepsClient = true;
+  readonly via: string;
+  readonly asksUpstream = false;
+  readonly keepsRequest = true;
+  readonly responseMs: number;
+  readonly idleMs: number;
+  readonly waitedMs = 0;
+  readonly isClientDone = false;
+  readonly #fields: Fields;
+
+  constructor(session: Session, plan: Plan, origin: Origin, head: RequestHead) {
+    const stripped = stripHopByHop(head.fields, bitOf(HOST));
+    if (stripped.kind === "bad") throw new Error("A plan holds for a request that nominates fields");
+    const { forward, timeouts } = plan.runtime;
+    this.session = session;
+    this.plan = plan;
+    this.origin = origin;
+    this.head = head;
+    this.via = forward.via;
+    this.responseMs = timeouts.responseMs;
+    this.idleMs = timeouts.idleMs;
+    this.#fields = stripped.fields;
+  }
+
+  get request(): this {
+    return this;
+  }
+
+  get outgoing(): this {
+    return this;
+  }
+
+  get most(): number {
+    const { afterPath, afterFields } = this.plan;
+    return this.head.octets.length + afterPath.length + afterFields.length;
+  }
+
+  fill(target: Buffer): number {
+    const { prefix, afterPath, afterFields } = this.plan;
+    const { octets, targetStart, targetEnd } = this.head;
+    let at = copyOctets(GET, 0, GET.length, target, 0);
+    at = copyOctets(octets, targetStart + prefix.length - 1, targetEnd, target, at);
+    at = copyOctets(afterPath, 0, afterPath.length, target, at);
+    at = this.#fields.fill(target, at);
+    return copyOctets(afterFields, 0, afterFields.length, target, at);
+  }
+}
+
+const NO_BODY = { kind: "none" } as const;
+const GET = Buffer.from("GET ", "latin1");

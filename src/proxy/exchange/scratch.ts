@@ -1,0 +1,34 @@
+import { copyOctets } from "../../protocol/http1/octets.ts";
+
+/** Room for what one read gives. */
+const SIZE = 256 * 1024;
+
+/** Lengths up to this one are asked for again and again: views of them are kept. */
+const MAX_KEPT_VIEW = 2048;
+
+/** Where messages are put together to be written at once: a write takes them, or what it leaves is copied. */
+export class Scratch {
+  readonly bytes = Buffer.allocUnsafeSlow(SIZE);
+  readonly #views: (Uint8Array | undefined)[] = Array.from({ length: MAX_KEPT_VIEW + 1 });
+
+  /** A view of the first octets. */
+  view(length: number): Uint8Array {
+    if (length > MAX_KEPT_VIEW) return viewBytes(this.bytes, 0, length);
+    return (this.#views[length] ??= viewBytes(this.bytes, 0, length));
+  }
+
+  /** A copy of octets. With a Buffer `slice` would give none. */
+  keep(from: number, to: number): Uint8Array {
+    return new Uint8Array(viewBytes(this.bytes, from, to));
+  }
+
+  /** Copies octets between two offsets to offset `at`, and gives the offset after them. */
+  put(octets: Uint8Array, from: number, to: number, at: number): number {
+    return copyOctets(octets, from, to, this.bytes, at);
+  }
+}
+
+/** A view of some octets as `subarray` gives it, for a fraction of what that costs with a Buffer. */
+function viewBytes(bytes: Uint8Array, from: number, to: number): Uint8Array {
+  return new Uint8Array(bytes.buffer as ArrayBuffer, bytes.byteOffset + from, to - from);
+}

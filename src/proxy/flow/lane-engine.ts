@@ -1,0 +1,71 @@
+import type { LanedTunnel, LanePool, LaneSockets } from "../../net/conn/lanes.ts";
+import type { Tunnel, TunnelEnd, TunnelResult } from "../tunnel/tunnel.ts";
+
+/** Bytes that were carried before. */
+export interface BytesBefore {
+  readonly up: number;
+  readonly down: number;
+}
+
+/** A tunnel in a splice lane. */
+export interface TunnelInLane extends Tunnel {
+  /** Has the tunnel leave the lane as soon as no byte is on the way, unless a direction has ended. */
+  release(): void;
+}
+
+/** Carries a tunnel on that has left its lane; undefined when that cannot be. */
+export type Resume = (sockets: LaneSockets, before: BytesBefore) => Tunnel | undefined;
+
+/**
+ * Carries the rest of a tunnel in a splice lane. To be called only right after
+ * `pool.hasRoom()` said yes; the descriptors are the lane's from then on. After
+ * a `release` they are those of `resume`.
+ */
+export function carryInLane(
+  pool: LanePool,
+  sockets: LaneSockets,
+  before: BytesBefore = { up: 0, down: 0 },
+  resume?: Resume,
+): TunnelInLane {
+  return new LanedTunnelBefore(pool.adopt(sockets), sockets, before, resume);
+}
+
+class LanedTunnelBefore implements TunnelInLane {
+  readonly done: Promise<TunnelResult>;
+  readonly #laned: LanedTunnel;
+  readonly #before: BytesBefore;
+  readonly #resume: Resume | undefined;
+  #killedBy: "killed" | "drained" | undefined;
+
+  constructor(laned: LanedTunnel, sockets: LaneSockets, before: BytesBefore, resume: Resume | undefined) {
+    this.#laned = laned;
+    this.#before = before;
+    this.#resume = resume;
+    this.done = laned.done.then((end) => {
+      const { up, down } = this.bytes();
+      if (end !== "released") {
+        const why: TunnelEnd = end === "killed" ? (this.#killedBy ?? "killed") : end;
+        return { end: why, bytesUp: up, bytesDown: down };
+      }
+      const resumed = resume?.(sockets, { up, down });
+      if (resumed === undefined) return { end: "client_reset", bytesUp: up, bytesDown: down };
+      // It may have been meant to end while it was between the two.
+      if (this.#killedBy !== undefined) resumed.kill(this.#killedBy);
+      return resumed.done;
+    });
+  }
+
+  bytes(): { up: number; down: number } {
+    const { up, down } = this.#laned.bytes();
+    return { up: this.#before.up + up, down: this.#before.down + down };
+  }
+
+  kill(end: "killed" | "drained"): void {
+    this.#killedBy = end;
+    this.#laned.kill();
+  }
+
+  release(): void {
+    if (this.#resume !== undefined) this.#laned.release();
+  }
+}

@@ -1,0 +1,114 @@
+import type { Conn } from "../../net/conn/conn.ts";
+import type { Descriptors } from "../../net/conn/descriptors.ts";
+import { clientKey } from "../limit/client-key.ts";
+import type { Runtime } from "../runtime.ts";
+import type { Session } from "../session.ts";
+import { LingeringClose } from "./close-lingering.ts";
+
+/** How many connections may linger at once: in all, at most as many as may be open, and from one address. */
+const MAX_IN_ALL = 512;
+/** So many may linger however few descriptors there are: they are what those are kept for. */
+const ALWAYS = 8;
+const SHARE_OF_ONE_CLIENT = 4;
+
+/** Whose connection it is: who needs the room that it holds can tell. */
+export type Holder = Pick<Session, "client" | "user"> & {
+  readonly runtime: { readonly limits: Pick<Runtime["limits"], "connections" | "clientPrefix"> };
+};
+
+/**
+ * The connections that have got their last response and are not closed yet. Each
+ * holds its slots to the end, and the oldest ones are closed when somebody needs
+ * the room.
+ */
+export class Lingering {
+  /** Oldest first. */
+  readonly #closes = new Map<LingeringClose, Holder>();
+  readonly #perClient = new Map<string, number>();
+  readonly #slots: { readonly connections: number };
+  readonly #descriptors: Descriptors;
+  #hurried = false;
+  #aborted = false;
+
+  /** `slots` counts the connections that hold one. */
+  constructor(slots: { readonly connections: number }, descriptors: Descriptors) {
+    this.#slots = slots;
+    this.#descriptors = descriptors;
+  }
+
+  get size(): number {
+    return this.#closes.size;
+  }
+
+  /**
+   * Closes a detached connection so that what was written arrives, and calls
+   * `closed` once when it is gone. `totalMs`: how long the client may go on
+   * sending, at the most.
+   */
+  close(conn: Conn, holder: Holder, totalMs: number, closed: () => void): void {
+    if (conn.closed) {
+      closed();
+      return;
+    }
+    const key = clientKey(holder.client, holder.runtime.limits.clientPrefix);
+    this.#makeRoom(holder, key);
+    const close = new LingeringClose(conn, () => {
+      if (this.#closes.delete(close)) this.#count(key, -1);
+      closed();
+    });
+    this.#closes.set(close, holder);
+    this.#count(key, 1);
+    close.begin(totalMs);
+    if (!this.#closes.has(close)) return;
+    if (this.#aborted) close.giveUp();
+    else if (this.#hurried) close.hurry();
+  }
+
+  /** Closes the oldest connection that `serves`, and gives back what it held. False when there is none. */
+  giveUpOldest(serves: (holder: Holder) => boolean): boolean {
+    for (const [close, holder] of this.#closes) {
+      if (!serves(holder)) continue;
+      close.giveUp();
+      return true;
+    }
+    return false;
+  }
+
+  /** Has no more descriptors in use than leave room for `connections` that are served. */
+  yieldDescriptors(connections: number): void {
+    while (this.#closes.size > ALWAYS && !this.#descriptors.allowsConnections(connections + this.#closes.size)) {
+      if (!this.giveUpOldest(anyone)) return;
+    }
+  }
+
+  /** Waits less long from now on. */
+  hurry(): void {
+    this.#hurried = true;
+    for (const close of this.#closes.keys()) close.hurry();
+  }
+
+  /** Closes them all at once, and those to come. */
+  abort(): void {
+    this.#aborted = true;
+    for (const close of this.#closes.keys()) close.giveUp();
+  }
+
+  #makeRoom({ runtime: { limits } }: Holder, key: string): void {
+    const inAll = Math.max(ALWAYS, Math.min(MAX_IN_ALL, limits.connections));
+    const ofOne = Math.ceil(inAll / SHARE_OF_ONE_CLIENT);
+    if ((this.#perClient.get(key) ?? 0) >= ofOne)
+      this.giveUpOldest((holder) => clientKey(holder.client, limits.clientPrefix) === key);
+    if (this.#closes.size >= inAll) this.giveUpOldest(anyone);
+    this.yieldDescriptors(this.#slots.connections);
+  }
+
+  #count(key: string, change: number): void {
+    const count = (this.#perClient.get(key) ?? 0) + change;
+    if (count > 0) this.#perClient.set(key, count);
+    else this.#perClient.delete(key);
+  }
+}
+
+function anyone(): boolean {
+  return true;
+}

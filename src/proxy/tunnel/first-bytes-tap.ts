@@ -1,0 +1,145 @@
+import type { Endpoint } from "../../address/endpoint.ts";
+import type { ClientProfiles } from "../../protocol/tls/read/client-profiles.ts";
+import { fail, type Failure } from "../failure.ts";
+import type { Session } from "../session.ts";
+import type { TapPort, TunnelTap } from "../flow/tap.ts";
+import type { InsideDemand } from "./inside-demand.ts";
+import type { InsideFacts } from "./inside-facts.ts";
+import { InsideReader } from "./inside-reader.ts";
+import { writeRefusalAlert } from "./judge-inside.ts";
+
+/** The tunnel that is looked into: what it was asked for and is demanded of it, and where facts and failure are noted. */
+export type InspectedTunnel = Pick<Session, "runtime" | "decision" | "target" | "inside" | "failure">;
+
+const NOTHING_SAID: InsideFacts = Object.freeze({ protocol: undefined, tls: undefined });
+const NO_BYTES = new Uint8Array(0);
+
+/**
+ * Makes the tap for a client's tunnel: when the settings ask for it, or the
+ * rule that allowed the tunnel demands something of its first bytes. What it
+ * finds, and why it refuses, is noted in `tunnel`.
+ */
+export function inspectTunnel(tunnel: InspectedTunnel, profiles: ClientProfiles): TunnelTap | undefined {
+  const { target, runtime } = tunnel;
+  if (target === undefined || (findDemand(tunnel) === undefined && !runtime.inspect.tls)) return undefined;
+  return new FirstBytesTap(tunnel, target, profiles);
+}
+
+function findDemand({ decision }: InspectedTunnel): InsideDemand | undefined {
+  return decision?.verdict === "allow" ? decision.inside : undefined;
+}
+
+/**
+ * Shows the first bytes of a tunnel to an `InsideReader`. Nothing is changed.
+ * With a demand, the client's bytes are held until they are judged; without
+ * one, nothing is held and nothing refused, and a tunnel in which nothing is
+ * said pays for no reader.
+ */
+class FirstBytesTap implements TunnelTap {
+  done = false;
+  readonly #tunnel: InspectedTunnel;
+  readonly #target: Endpoint;
+  readonly #profiles: ClientProfiles;
+  #port: TapPort | undefined;
+  /** Made when the first bytes come. */
+  #reader: InsideReader | undefined;
+  /** Copies of the client's bytes that were not judged yet; undefined when none are held. */
+  #held: Uint8Array[] | undefined;
+  #deadline: Timer | undefined;
+
+  constructor(tunnel: InspectedTunnel, target: Endpoint, profiles: ClientProfiles) {
+    this.#tunnel = tunnel;
+    this.#target = target;
+    this.#profiles = profiles;
+    tunnel.inside = NOTHING_SAID;
+  }
+
+  begin(port: TapPort): void {
+    this.#port = port;
+    if (findDemand(this.#tunnel) === undefined) return;
+    this.#held = [];
+    this.#deadline = setTimeout(() => this.#expire(), this.#tunnel.runtime.timeouts.handshakeMs);
+  }
+
+  up(chunk: Uint8Array): Uint8Array | undefined {
+    if (this.done) return chunk;
+    const reader = (this.#reader ??= this.#createReader());
+    const failure = reader.up(chunk);
+    if (failure !== undefined) return this.#deny(failure);
+    if (reader.done) this.done = true;
+    if (this.#held === undefined) return chunk;
+    if (reader.done || reader.accepted) return this.#release(chunk);
+    this.#held.push(new Uint8Array(chunk));
+    return undefined;
+  }
+
+  upEnd(): Uint8Array | undefined {
+    if (this.#held === undefined) return undefined;
+    this.#reader ??= this.#createReader();
+    const failure = this.#reader.settle("it ends in the middle");
+    if (failure !== undefined) return this.#deny(failure);
+    this.done = true;
+    return this.#release(NO_BYTES);
+  }
+
+  down(chunk: Uint8Array): Uint8Array | undefined {
+    if (this.done) return chunk;
+    const reader = (this.#reader ??= this.#createReader());
+    const refusal = reader.down(chunk, this.#held !== undefined);
+    if (refusal !== undefined) return this.#deny(refusal.failure, refusal.heard);
+    if (reader.done) this.done = true;
+    return chunk;
+  }
+
+  close(): void {
+    this.#stopDeadline();
+    this.done = true;
+    this.#reader?.finish();
+    this.#held = undefined;
+  }
+
+  #createReader(): InsideReader {
+    const facts: InsideFacts = { protocol: undefined, tls: undefined };
+    this.#tunnel.inside = facts;
+    return new InsideReader({
+      facts,
+      target: this.#target,
+      demand: findDemand(this.#tunnel),
+      profiles: this.#profiles,
+      ja3: this.#tunnel.runtime.inspect.ja3,
+    });
+  }
+
+  /** The time to speak is over. Silence passes where everything does. */
+  #expire(): void {
+    const reader = (this.#reader ??= this.#createReader());
+    if (reader.settle("it is not complete in time") !== undefined) {
+      const { handshakeMs } = this.#tunnel.runtime.timeouts;
+      this.#deny(fail("first_bytes_timeout", { note: `${reader.upBytes} bytes came in ${handshakeMs} ms` }).failure);
+      return;
+    }
+    this.done = true;
+    const held = this.#release(NO_BYTES);
+    if (held.length > 0) this.#port?.pass(held);
+  }
+
+  #deny(failure: Failure, heard = true): undefined {
+    const lastWords = this.#reader?.isTls === true && heard ? writeRefusalAlert(failure) : NO_BYTES;
+    this.#tunnel.failure = failure;
+    this.close();
+    this.#port?.refuse(lastWords);
+  }
+
+  /** Ends the holding, and gives what was held, with `last` behind it. */
+  #release(last: Uint8Array): Uint8Array {
+    this.#stopDeadline();
+    const held = this.#held ?? [];
+    this.#held = undefined;
+    return held.length === 0 ? last : Buffer.concat([...held, last]);
+  }
+
+  #stopDeadline(): void {
+    if (this.#deadline !== undefined) clearTimeout(this.#deadline);
+    this.#deadline = undefined;
+  }
+}
