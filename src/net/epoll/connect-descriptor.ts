@@ -3,12 +3,12 @@ import { EPOLLERR, EPOLLHUP, SO_ERROR, SOL_SOCKET } from "../libc/constants.ts";
 import { DescriptorConn, WATCHED } from "./descriptor-conn.ts";
 import { nameErrno } from "../libc/errno.ts";
 import type { Reactor, Watcher } from "./reactor.ts";
-import { startSocket } from "./start-socket.ts";
+import { type StartSocket, startSocket } from "./start-socket.ts";
 
 /** Makes connections that the reactor watches, and otherwise does what `connectTcp` does. */
-export function createDescriptorConnect(reactor: Reactor): Connect {
+export function createDescriptorConnect(reactor: Reactor, start: StartSocket = startSocket): Connect {
   return (target, done) => {
-    const started = startSocket(reactor.libc, reactor.descriptors, target.ip, target.port, target.source);
+    const started = start(reactor.libc, reactor.descriptors, target.ip, target.port, target.source);
     if (!started.ok) return failSoon(started.code, done);
     const attempt = new Attempt(reactor, started.fd, target, done);
     // One that stands already is writable at once, and told of like the others.
