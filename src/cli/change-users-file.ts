@@ -1,7 +1,7 @@
 import { type FileHandle, open, realpath, rename, rm, stat } from "node:fs/promises";
 
 import { readTextFile } from "../config/read-file.ts";
-import { describeWriteError } from "./describe-write-error.ts";
+import { describeWriteError } from "./open-output.ts";
 
 /** Milliseconds to wait for another program that changes the file. */
 const LOCK_MS = 5000;

@@ -3,6 +3,7 @@ import { hostFromIp } from "../address/host.ts";
 import type { Ip } from "../address/ip.ts";
 import type { CompiledConfig } from "../config/compile.ts";
 import type { Resolver } from "../net/dns/resolver.ts";
+import { nameVersion } from "../protocol/tls/read/iana.ts";
 import { DialLimit } from "../proxy/dial/dial-limit.ts";
 import { resolveHost } from "../proxy/resolve/resolve-host.ts";
 import { explainFailure } from "../proxy/explain-failure.ts";
@@ -16,7 +17,8 @@ import { classifyThrough, type Nat64Prefixes, WELL_KNOWN_PREFIX } from "../proxy
 import type { Decision } from "../proxy/policy/policy.ts";
 import { chooseRoute } from "../proxy/route/choose-route.ts";
 import type { ProxyProtocolVersion, Route } from "../proxy/route/route.ts";
-import { describeInside } from "./describe-inside.ts";
+import type { InsideDemand } from "../proxy/tunnel/inside-demand.ts";
+import type { ServerNames } from "../proxy/tunnel/server-names.ts";
 
 /** Who asks for what. */
 export interface Question {
@@ -171,4 +173,22 @@ function refuse(failure: Failure): string[] {
 /** Names and notes are of the configuration or of others: nothing of them reaches a terminal raw. */
 function line(name: string, value: string): string {
   return escapeText(`${`${name}:`.padEnd(9)}${value}`);
+}
+
+/** Says for people what a rule demands of the first bytes inside a tunnel: `only tls; SNI as the target; TLS 1.2 or later`. */
+export function describeInside({ protocols, sni, minVersion, ja4 }: InsideDemand): string {
+  return [
+    `only ${[...protocols].join(", ")}`,
+    ...(sni === undefined ? [] : [`SNI ${sni === "match" ? "as the target" : describeNames(sni)}`]),
+    ...(minVersion === undefined ? [] : [`${nameVersion(minVersion)} or later`]),
+    ...(ja4 === undefined ? [] : [`JA4 ${[...ja4].join(", ")}`]),
+  ].join("; ");
+}
+
+/** So many names are spelled out. */
+const SHOWN_NAMES = 10;
+
+function describeNames({ texts }: ServerNames): string {
+  const more = texts.length - SHOWN_NAMES;
+  return `${texts.slice(0, SHOWN_NAMES).join(", ")}${more > 0 ? ` and ${more} more` : ""}`;
 }

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { describeInside } from "../../../src/cli/describe-inside.ts";
+import { describeInside } from "../../../src/cli/explain-target.ts";
 import { compileInside } from "../../../src/config/compile-inside.ts";
 
 test.each([
