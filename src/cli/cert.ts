@@ -194,7 +194,7 @@ async function tellMade(io: CliIo, folder: string, names: Names, { expiresAt, au
   await io.print(
     describeTrust({
       name: names[0].text,
-      cert: shown("fullchain.pem"),
+      chain: shown("fullchain.pem"),
       key: shown("privkey.pem"),
       authority: shown("ca.pem"),
     }),
@@ -202,21 +202,21 @@ async function tellMade(io: CliIo, folder: string, names: Names, { expiresAt, au
 }
 
 interface CertificateFiles {
-  /** Name or address by which clients reach the proxy, as the certificate has it. */
+  /** Name or address by which clients reach the proxy, as the certificate names it. */
   readonly name: string;
   /** Paths, as a person would write them. */
-  readonly cert: string;
+  readonly chain: string;
   readonly key: string;
   readonly authority: string;
 }
 
 /** Says what to do with a certificate of one's own: in the configuration, and at the clients. */
-function describeTrust({ name, cert, key, authority }: CertificateFiles): string {
+function describeTrust({ name, chain, key, authority }: CertificateFiles): string {
   const host = name.includes(":") ? `[${name}]` : name.replace(/^\*/, "proxy");
   return escapeLines(`
 Put this into the configuration (beyond loopback it needs "users", too):
 
-  listen: [{ host: "0.0.0.0", port: 8443, tls: { cert: ${formatJson(cert)}, key: ${formatJson(key)} } }],
+  listen: [{ host: "0.0.0.0", port: 8443, tls: { cert: ${formatJson(chain)}, key: ${formatJson(key)} } }],
 
 Clients have to trust ${authority}, never its key:
 
