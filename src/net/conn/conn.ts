@@ -1,4 +1,3 @@
-import type { Detachable, TakenDescriptor } from "./detachable.ts";
 import type { LoopTimers } from "./loop-timers.ts";
 
 /**
@@ -78,4 +77,20 @@ export interface ConnSink {
   drain(): void;
   /** The connection is gone. `reset` is true after RST or any error, false after both sides were done. */
   close(reset: boolean): void;
+}
+
+/** A TCP connection that can leave its event loop without its peer noticing anything. */
+export interface Detachable {
+  /** Stops reading and gives the descriptor to the caller, who owns it then; negative at the limit of descriptors. */
+  take(): number;
+  /** Takes a descriptor back and reads on. */
+  giveBack(fd: number): void;
+  /** Forgets the connection. Nobody is told that it closed. */
+  leave(): void;
+}
+
+/** A descriptor that left its connection, and the bytes of it that nobody has consumed. */
+export interface TakenDescriptor {
+  readonly fd: number;
+  readonly unread: Uint8Array | undefined;
 }

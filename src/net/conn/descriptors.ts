@@ -4,9 +4,9 @@
  * - `enough`: nearly always.
  * - `few`: nothing that lasts is begun. A connection is told why.
  * - `operators`: a connection is closed at once, unless it is one to the sidecar.
- * - `last`: it is closed at once. Without a free descriptor the listeners could
- *   not even take connections to refuse them, and would be reported as readable
- *   for ever.
+ * - `last`: the sidecar, too, closes a connection for each one that it takes.
+ *   Without a free descriptor the listeners could not even take connections to
+ *   refuse them, and would be reported as readable for ever.
  */
 export type DescriptorRoom = "enough" | "few" | "operators" | "last";
 

@@ -1,4 +1,4 @@
-import type { Detachable } from "./detachable.ts";
+import type { Detachable } from "./conn.ts";
 
 /** How a tunnel in a lane ended, seen from the lane. */
 export type LaneEnd = "closed" | "client_reset" | "target_reset" | "idle_timeout" | "killed" | "released";

@@ -1,7 +1,6 @@
 import type { Ip } from "../../address/ip.ts";
 import { BufferedConn } from "../conn/buffered-conn.ts";
-import type { LoopTimers } from "../conn/loop-timers.ts";
-import { turnOnKeepAlive } from "../conn/keep-alive.ts";
+import { type LoopTimers, turnOnKeepAlive } from "../conn/loop-timers.ts";
 import {
   EPOLLERR,
   EPOLLET,
@@ -22,7 +21,7 @@ import { isTransient } from "../libc/errno.ts";
 import { type Reactor, readBytes, type Watcher } from "./reactor.ts";
 import { finishSocket, isSocketDead } from "../libc/socket.ts";
 import { readSocketIp, readSocketPort, socketAddressBytes } from "../libc/socket-address.ts";
-import type { Detachable, TakenDescriptor } from "../conn/detachable.ts";
+import type { Detachable, TakenDescriptor } from "../conn/conn.ts";
 
 const ON = Int32Array.of(1);
 const sendFlags = MSG_DONTWAIT | MSG_NOSIGNAL;

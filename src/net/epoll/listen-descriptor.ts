@@ -1,6 +1,6 @@
 import type { Ip } from "../../address/ip.ts";
 import type { Accept, ListenResult, TurnAway } from "../runtime/listen.ts";
-import { KEEP_ALIVE } from "../conn/keep-alive.ts";
+import { KEEP_ALIVE } from "../conn/loop-timers.ts";
 import {
   AF_INET,
   AF_INET6,

@@ -1,6 +1,5 @@
 import { drainMicrotasks } from "bun:jsc";
-import { FatalError } from "../conn/fatal-error.ts";
-import { throwLater } from "../conn/throw-later.ts";
+import { FatalError, throwLater } from "../conn/throw-later.ts";
 import { createEpoll, Epoll } from "./epoll.ts";
 import { type Libc, openLibc } from "../libc/libc.ts";
 import { LoopTimers } from "../conn/loop-timers.ts";

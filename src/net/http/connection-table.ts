@@ -1,3 +1,5 @@
+import type { DescriptorRoom } from "../conn/descriptors.ts";
+
 /** What a connection of a small server is doing. */
 export type ServedState =
   /** It has not sent a whole request: nothing is lost when it goes. */
@@ -25,7 +27,7 @@ export interface TableLimits {
    */
   readonly graceMs: number;
   readonly burst: number;
-  /** As `total`, without a grace, while there are few descriptors. */
+  /** As `total`, without a grace, for connections whose descriptor is one of the last: more is not kept for them. */
   readonly whenScarce: number;
 }
 
@@ -43,6 +45,13 @@ export class ConnectionTable {
   readonly #now: () => number;
   /** When each came, in that order. */
   readonly #members = new Map<Served, number>();
+  /**
+   * Those of them whose descriptor is one of the last. They are counted apart:
+   * only their end gives back one of the last descriptors. A newcomer with a
+   * low descriptor tells nothing of how many are left, since it may have taken
+   * the place of the connection that was evicted just before.
+   */
+  readonly #scarce = new Set<Served>();
   #isToJudge = false;
 
   /** `now` is a monotonic clock in milliseconds. */
@@ -55,14 +64,19 @@ export class ConnectionTable {
     return this.#members.size;
   }
 
-  /** Takes a connection in, and evicts another one for it where it must. False when there is no room: it is to be closed. `isScarce`: there are few descriptors. */
-  admit(newcomer: Served, isScarce = false): boolean {
+  /**
+   * Takes a connection in, and evicts another one for it where it must. False
+   * when there is no room: it is to be closed. `room` is what its descriptor
+   * leaves; with the last ones it needs the place of another one.
+   */
+  admit(newcomer: Served, room: DescriptorRoom = "enough"): boolean {
     this.accepted += 1;
     const { total, perPeer, whenScarce } = this.#limits;
+    const isScarce = room !== "enough";
     const own = this.list().filter(({ peer }) => peer === newcomer.peer);
     const found =
-      isScarce && this.#members.size >= whenScarce
-        ? this.#choose(this.list(), 0)
+      isScarce && this.#scarce.size >= (room === "last" ? 0 : whenScarce)
+        ? this.#choose([...this.#scarce], 0)
         : own.length >= perPeer
           ? this.#choose(own, perPeer)
           : this.#members.size >= total
@@ -75,12 +89,14 @@ export class ConnectionTable {
     if (found === "later") this.#judgeLater();
     else if (found !== "nobody") this.#evict(found);
     this.#members.set(newcomer, this.#now());
+    if (isScarce) this.#scarce.add(newcomer);
     return true;
   }
 
   /** A connection is gone. */
   leave(member: Served): void {
     this.#members.delete(member);
+    this.#scarce.delete(member);
   }
 
   list(): readonly Served[] {
@@ -130,7 +146,7 @@ export class ConnectionTable {
 
   #evict(member: Served): void {
     this.evicted += 1;
-    this.#members.delete(member);
+    this.leave(member);
     member.evict();
   }
 

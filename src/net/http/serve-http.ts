@@ -1,6 +1,5 @@
 import { LoopTimers } from "../conn/loop-timers.ts";
 import type { Ip } from "../../address/ip.ts";
-import type { DescriptorRoom } from "../conn/descriptors.ts";
 import { SpareDescriptors } from "../libc/spare-descriptors.ts";
 import { listenTcp } from "../runtime/listen.ts";
 import { SocketConn, socketConnHandlers } from "../runtime/socket-conn.ts";
@@ -47,18 +46,18 @@ export function serveHttp(options: ServeHttpOptions): HttpServerStart {
   let ending = false;
   const served = { handle, deadlines, reportBug, isEnding: () => ending };
   const accept = (conn: SocketConn, peer: string): void => {
-    const room = descriptors.judge(conn.fd);
     const member = new ServedConnection(conn, peer, served);
-    if (ending || isLast(room) || !table.admit(member, room !== "enough")) {
+    if (ending || !table.admit(member, descriptors.judge(conn.fd))) {
       conn.reset();
       return;
     }
     void member.serve().finally(() => table.leave(member));
   };
   const bound =
+    // Nobody is turned away for want of descriptors: the table makes room.
     "unix" in at
       ? listenUnix(at.unix, (conn) => accept(conn, "unix"))
-      : listenTcp(at.host, at.port, (conn, from) => accept(conn, nameNetwork(from)), undefined, undefined, isLast);
+      : listenTcp(at.host, at.port, (conn, from) => accept(conn, nameNetwork(from)), "never");
   if (!bound.ok) return bound;
   return {
     ok: true,
@@ -77,11 +76,6 @@ export function serveHttp(options: ServeHttpOptions): HttpServerStart {
       },
     },
   };
-}
-
-/** Who asks how the proxy is doing is answered also when its clients have taken all descriptors. */
-function isLast(room: DescriptorRoom): boolean {
-  return room === "last";
 }
 
 /** One household counts as one peer: an IPv4 address, or 64 bits of an IPv6 one. */

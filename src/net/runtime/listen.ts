@@ -1,7 +1,7 @@
 import { type Ip, parseIp } from "../../address/ip.ts";
 import { openLibc } from "../libc/libc.ts";
 import { keepUrgentInline } from "../libc/socket.ts";
-import { type DescriptorRoom, isTooFew } from "../conn/descriptors.ts";
+import { isTooFew } from "../conn/descriptors.ts";
 import { SpareDescriptors } from "../libc/spare-descriptors.ts";
 import { SocketConn, socketConnHandlers } from "./socket-conn.ts";
 import type { Conn } from "../conn/conn.ts";
@@ -32,16 +32,15 @@ export type Listen = (host: string, port: number, accept: Accept, turnAway?: Tur
 
 /**
  * Binds a TCP listener and hands every accepted connection to `accept`, over a
- * socket of the runtime. `mustClose` tells for which room of descriptors it is
- * closed instead.
+ * socket of the runtime. One that has one of the last descriptors is reset and
+ * told to `turnAway`; with `"never"` it goes to `accept`, too.
  */
 export function listenTcp(
   host: string,
   port: number,
   accept: Accept<SocketConn>,
-  turnAway?: TurnAway,
+  turnAway?: TurnAway | "never",
   timers = new LoopTimers(),
-  mustClose: (room: DescriptorRoom) => boolean = isTooFew,
 ): ListenResult {
   const descriptors = new SpareDescriptors();
   try {
@@ -62,7 +61,7 @@ export function listenTcp(
             conn.close();
             return;
           }
-          if (mustClose(descriptors.judge(conn.fd))) {
+          if (turnAway !== "never" && isTooFew(descriptors.judge(conn.fd))) {
             const { remotePort } = conn;
             conn.reset();
             turnAway?.(from, remotePort);

@@ -1,9 +1,7 @@
 import type { Socket, SocketHandler } from "bun";
 import { BufferedConn } from "../conn/buffered-conn.ts";
-import type { LoopTimers } from "../conn/loop-timers.ts";
-import { turnOnKeepAlive } from "../conn/keep-alive.ts";
-import type { Conn } from "../conn/conn.ts";
-import type { Detachable } from "../conn/detachable.ts";
+import { type LoopTimers, turnOnKeepAlive } from "../conn/loop-timers.ts";
+import type { Conn, Detachable } from "../conn/conn.ts";
 import { openLibc } from "../libc/libc.ts";
 import { duplicateDescriptor } from "../libc/socket.ts";
 import { throwLater } from "../conn/throw-later.ts";

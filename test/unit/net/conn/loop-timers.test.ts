@@ -1,5 +1,5 @@
 import { expect, jest, test } from "bun:test";
-import { KeepAlive, type Mortal } from "../../../../src/net/conn/keep-alive.ts";
+import { KeepAlive, type Mortal } from "../../../../src/net/conn/loop-timers.ts";
 
 function makeMortal(): Mortal & { asked: number[] } {
   const asked: number[] = [];
