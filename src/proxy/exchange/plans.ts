@@ -148,8 +148,7 @@ const keepAlive = encodeLower("keep-alive");
 function isUsual({ method, version, fields }: RequestHead): boolean {
   if (method !== "GET" || version !== "1.1" || (fields.seen & telling) !== 0) return false;
   const connection = fields.find(CONNECTION);
-  if (connection >= 0 && !(fields.isValueAt(connection, keepAlive) && fields.isOnce(CONNECTION)))
-    return false;
+  if (connection >= 0 && !(fields.isValueAt(connection, keepAlive) && fields.isOnce(CONNECTION))) return false;
   return !showsConnectionAuth(fields);
 }
 
