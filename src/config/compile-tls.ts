@@ -8,7 +8,7 @@ import { findAuthorityFaults, listPaths, readCertificate, readPrivateKey, refuse
 import { type Checked, type Problem, quoteValue } from "./problem.ts";
 import type { TlsSettings } from "./tls-schema.ts";
 
-/** What compiling needs of the materials, and the time. */
+/** The files, and the time at which certificates must be valid. */
 export interface TlsMaterials extends Pick<Materials, "files"> {
   /** Milliseconds since the epoch at which certificates must be valid; not looked at when absent. */
   readonly now?: number;
@@ -22,7 +22,7 @@ export interface TlsFiles extends FileGroup<TlsPlan> {
   readonly plan: TlsPlan;
 }
 
-/** Compiles the TLS of a listener, `path` being its setting. Tells of every certificate and key that cannot be used. */
+/** Compiles the TLS of a listener, `path` being its setting. Reports every certificate and key that cannot be used. */
 export function compileTls(
   tls: TlsSettings,
   path: readonly PropertyKey[],
@@ -104,7 +104,7 @@ interface Pair {
   readonly key: string;
 }
 
-/** An empty list of problems when a file is missing, which has been told of already. */
+/** Gives no problem when a file is missing: that is reported already. */
 function compilePair(
   { cert, key }: Pair,
   path: readonly PropertyKey[],

@@ -9,7 +9,7 @@ import type { Config } from "./schema.ts";
 import type { UpstreamSettings } from "./upstream-schema.ts";
 import { parseUpstreamUrl } from "./upstream-url.ts";
 
-/** Compiles the named upstreams, and the one that `upstream` makes. Tells of certificates and keys that cannot be used. */
+/** Compiles the named upstreams, and the one that `upstream` makes. Reports certificates and keys that cannot be used. */
 export function compileUpstreams(
   config: Pick<Config, "upstream" | "upstreams">,
   materials: Materials,
@@ -98,7 +98,7 @@ export function findCredentialProblem({ kind, credentials }: Hop): string | unde
   return `The user name or the password has more than ${MAX_SOCKS_BYTES} bytes, which SOCKS cannot carry (RFC 1929).`;
 }
 
-/** What is wrong with the PEM files of an upstream; missing ones have been told already. */
+/** What is wrong with the PEM files of an upstream; missing ones are reported already. */
 function findPemProblems(settings: UpstreamSettings, path: PropertyKey[], { files }: Materials): Problem[] {
   const { ca, cert, key } = settings;
   const problems = ca === undefined ? [] : findAuthorityFaults(ca, [...path, "ca"], files);

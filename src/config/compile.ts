@@ -47,9 +47,9 @@ export interface CompiledConfig {
   readonly runtime: Runtime;
   readonly sidecar?: SidecarPlan;
   readonly log: { readonly access: AccessForm };
-  /** Milliseconds that tunnels get to end by themselves after the program is told to stop. */
+  /** Milliseconds that tunnels get to end after a signal to stop. */
   readonly drainMs: number;
-  /** Who drives connections in clear. */
+  /** `auto`: epoll for plain TCP on Linux; `runtime`: the sockets of the runtime. */
   readonly sockets: "auto" | "runtime";
   readonly splice: SplicePlan;
   /** `auto`: run tunnels over a socket pair before the first client comes, so that their code is compiled. */
@@ -59,7 +59,7 @@ export interface CompiledConfig {
   readonly tlsFiles: readonly TlsFiles[];
   /** The certificates for upstreams and origins, to be followed in the same way. */
   readonly trustFiles?: FileGroup<RenewTrust>;
-  /** What the operator should know, though it is no error. */
+  /** Warnings for the operator. */
   readonly warnings: readonly Problem[];
   /** The effective configuration for people: defaults filled in, secrets redacted. Plain JSON. */
   readonly effective: Readonly<Record<string, unknown>>;
@@ -68,9 +68,9 @@ export interface CompiledConfig {
 }
 
 /**
- * Makes what the proxy runs on of a configuration that the schema has accepted.
- * Pure: files and variables have been read into `materials`. Tells of what can
- * only be judged with them: hashes, certificates, conventional variables.
+ * Compiles a configuration that the schema has accepted into the runtime of the
+ * proxy. Pure: `materials` holds files and variables. Reports what only they can
+ * show: wrong hashes, certificates and conventional variables.
  */
 export function compileConfig(config: Config, materials: Materials): Checked<CompiledConfig> {
   const problems: Problem[] = [];
@@ -88,7 +88,7 @@ export function compileConfig(config: Config, materials: Materials): Checked<Com
   problems.push(...findSocketProblems(config.sidecar?.unix, materials.folder));
   if (problems.length > 0 || !users.ok) return { ok: false, problems };
   const access = config.log.access ?? (materials.terminal ? "text" : "json");
-  // One memory and one queue for all users files to come: nobody is verified anew without a reason, and bounds hold for all.
+  // All later versions of the users file share one cache and one queue: verified passwords stay verified, and the bounds hold.
   const checks = { cache: new CredentialCache(), queue: createCheckQueue(users.value?.kind ?? "list") };
   const authenticator = compileAuthenticator(config, users.value, checks);
   const rules = readRules(config.rules);
@@ -120,8 +120,8 @@ export function compileConfig(config: Config, materials: Materials): Checked<Com
 }
 
 /**
- * What only the materials show to be wrong with the parts of a configuration that
- * cannot be compiled as a whole, so that it is told with the rest.
+ * What only the materials show to be wrong in the parts of a configuration that
+ * cannot be compiled as a whole, so that it is reported with the rest.
  */
 export function findMaterialProblems(parts: Parts<Config>, materials: Materials): Problem[] {
   if (parts === MALFORMED) return [];
@@ -135,7 +135,7 @@ export function findMaterialProblems(parts: Parts<Config>, materials: Materials)
   ];
 }
 
-/** The configuration as it holds, for people. */
+/** The configuration with its defaults, for people. */
 function describeEffective(config: Config, access: AccessForm): Readonly<Record<string, unknown>> {
   const { $schema: _, ...settings } = config;
   const { upstream } = config;
@@ -180,7 +180,7 @@ function compileUsersFile(
   };
 }
 
-/** What is compiled from more than its own section, or may be wrong by itself. */
+/** Parts of the runtime that are compiled before it. */
 type RuntimeParts = Pick<Runtime, "authenticator" | "policy" | "forward" | "upstreams"> & {
   readonly environment: EnvironmentRoutes | undefined;
 };
@@ -216,7 +216,7 @@ function findDigestProblems({ auth }: Config, users: UserStore | undefined): Pro
   return [{ path, message }];
 }
 
-/** What outlives a change of the users. */
+/** What stays when the users change. */
 type Checks = Required<Pick<VerifierOptions, "cache" | "queue">>;
 
 function compileAuthenticator(config: Config, users: UserStore | undefined, checks: Checks) {

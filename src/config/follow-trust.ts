@@ -8,7 +8,7 @@ import type { Materials } from "./materials.ts";
 import { listPaths } from "./pem.ts";
 import type { Config } from "./schema.ts";
 
-/** Puts new certificates into a runtime, and leaves everything else of it as it is. */
+/** Gives a runtime with new certificates and everything else unchanged. */
 export type RenewTrust = (runtime: Runtime) => Runtime;
 
 /** The certificates for upstreams and origins, to be read again when their files change; undefined when there are none. */
@@ -31,7 +31,7 @@ export function followTrustFiles(config: Config, materials: Materials): FileGrou
         value: (runtime) => ({
           ...runtime,
           upstreams: renewUpstreams(runtime.upstreams, upstreams),
-          // The very object tells connections that may be shared from those that may not.
+          // Connections may be shared only under one and the same object.
           forward: isSame(forward.ca, runtime.forward.ca)
             ? runtime.forward
             : { ...runtime.forward, ca: forward.ca ?? [] },
@@ -50,7 +50,7 @@ function listTrustFiles({ upstreams, forward }: Config): string[] {
   return [...files, ...(forward.ca === undefined ? [] : listPaths(forward.ca))];
 }
 
-/** An upstream whose certificates did not change stays the same object: its logins and its connections are kept by it. */
+/** An upstream with unchanged certificates stays the same object, which its logins and connections belong to. */
 function renewUpstreams(before: ReadonlyMap<string, Hop>, now: ReadonlyMap<string, Hop>): ReadonlyMap<string, Hop> {
   return new Map(
     [...before].map(([name, hop]) => {

@@ -3,7 +3,7 @@ import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
 import { readPemCertificates } from "../protocol/tls/read/pem-certificates.ts";
 import { type Problem, quoteValue } from "./problem.ts";
 
-/** The first certificate of a PEM text; libraries throw for what is none. */
+/** The first certificate of a PEM text; undefined when there is none. */
 export function readCertificate(pem: string): X509Certificate | undefined {
   try {
     return new X509Certificate(pem);
@@ -22,9 +22,8 @@ export function readPrivateKey(pem: string): KeyObject | undefined {
 }
 
 /**
- * Says what is wrong with the files of authorities at a setting. Each certificate
- * must be readable: one that is passed over trusts nobody. A missing file has
- * been reported already.
+ * Finds files of authorities with a certificate that cannot be read: skipping it
+ * would silently not trust it. A missing file is reported already.
  */
 export function findAuthorityFaults(
   paths: string | readonly string[],

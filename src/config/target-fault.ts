@@ -1,6 +1,6 @@
 import { parseTargetPattern } from "./target-pattern.ts";
 
-/** Why a text is no target of a rule, as the rest of a sentence that begins with it; undefined for one that is. */
+/** Why a text is no target of a rule, as the rest of a sentence that begins with it; undefined when it is one. */
 export function findTargetFault(text: string): string | undefined {
   const url = explainUrl(text);
   if (url !== undefined) return url;
@@ -12,7 +12,7 @@ export function findTargetFault(text: string): string | undefined {
   return `has a star that stands for part of a name. Write "*.${name}${ports}" for the names below it, "${name}${ports}" for itself, or both`;
 }
 
-/** What to write instead of a URL, where a host and a port are wanted; undefined for what is no URL. */
+/** What to write instead of a URL, where a host and a port are wanted; undefined when it is no URL. */
 export function explainUrl(text: string): string | undefined {
   const match = /^([a-z][a-z\d+.-]*):\/\/([\w.*-]+|\[[\da-f:.]+\])?(?::(\d{1,5}))?(\/[^@]*)?$/i.exec(text);
   if (match === null)
