@@ -9,6 +9,7 @@ import type { Secret } from "../secret.ts";
 import type { UserStore } from "../proxy/auth/user-store.ts";
 import type { SplicePlan } from "../proxy/flow/engine.ts";
 import type { EnvironmentRoutes, Limits, Runtime, Timeouts } from "../proxy/runtime.ts";
+import { writeEstablished } from "../proxy/read/reply.ts";
 import { type CompiledListener, compileListeners } from "./compile-listener.ts";
 import { asksEnvironment, compileAddressSet, compilePolicy, readRules } from "./compile-policy.ts";
 import type { TlsFiles } from "./compile-tls.ts";
@@ -180,6 +181,9 @@ function compileUsersFile(
   };
 }
 
+/** The name of this proxy in `Proxy-Agent`, `Proxy-Status` and `Via`. */
+const AGENT = "penstock";
+
 /** Parts of the runtime that are compiled before it. */
 type RuntimeParts = Pick<Runtime, "authenticator" | "policy" | "forward" | "upstreams"> & {
   readonly environment: EnvironmentRoutes | undefined;
@@ -194,7 +198,8 @@ function compileRuntime(config: Config, { environment, ...parts }: RuntimeParts)
     timeouts: compileTimeouts(config.timeouts),
     limits: compileLimits(config.limits),
     ...(config.clients && { clients: compileAddressSet(config.clients) }),
-    agent: "penstock",
+    agent: AGENT,
+    established: writeEstablished(AGENT),
   };
 }
 
@@ -246,8 +251,7 @@ function compileLimits(limits: Config["limits"]): Limits {
     connectionsPerUser: limits.perUser.connections,
     connectionsPerClient: limits.perClient.connections,
     clientPrefix: limits.perClient.prefix,
-    headBytes: readSize(limits.headBytes),
-    headFields: limits.headFields,
+    head: { maxBytes: readSize(limits.headBytes), maxFields: limits.headFields },
   };
 }
 

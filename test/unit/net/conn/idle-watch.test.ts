@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { ACTIVE, unwatchIdle, watchIdle, type Watched } from "../../../../src/proxy/flow/idle-watch.ts";
+import { ACTIVE, IdleWatch, type Watched } from "../../../../src/net/conn/idle-watch.ts";
 
 /** Something that is watched, and the promise that it expires. */
 function makeWatched(lastActivity: number): { watched: Watched; expired: Promise<void> } {
@@ -7,14 +7,15 @@ function makeWatched(lastActivity: number): { watched: Watched; expired: Promise
   return { watched: { lastActivity, expire: resolve }, expired: promise };
 }
 
-describe("watchIdle()", () => {
+describe("IdleWatch", () => {
   test("puts the time to what was active, and lets it expire when it is not any more", async () => {
     const idleMs = 20.5;
     const { watched, expired } = makeWatched(ACTIVE);
-    watchIdle(watched, idleMs);
+    const watch = new IdleWatch();
+    watch.watch(watched, idleMs);
     const before = performance.now();
     await expired;
-    unwatchIdle(watched, idleMs);
+    watch.unwatch(watched, idleMs);
     expect(watched.lastActivity).toBeGreaterThanOrEqual(before);
   });
 
@@ -34,10 +35,11 @@ describe("watchIdle()", () => {
       },
       expire: () => void (expirations += 1),
     };
-    watchIdle(worker, idleMs);
-    watchIdle(idle.watched, idleMs);
+    const watch = new IdleWatch();
+    watch.watch(worker, idleMs);
+    watch.watch(idle.watched, idleMs);
     await Promise.all([idle.expired, seen]);
-    for (const watched of [worker, idle.watched]) unwatchIdle(watched, idleMs);
+    for (const watched of [worker, idle.watched]) watch.unwatch(watched, idleMs);
     expect(expirations).toBe(0);
   });
 });

@@ -1,6 +1,6 @@
 const NOTHING = new Uint8Array(0);
 
-/** The beginning of a message of which more is to come. It doubles when it is full: a byte at a time costs few copies. */
+/** The beginning of a message of which more is to come. The memory doubles when it is full, so that a byte at a time costs few copies. */
 export class HeldBytes {
   #store: Uint8Array = NOTHING;
   #length = 0;
@@ -9,7 +9,7 @@ export class HeldBytes {
     return this.#length;
   }
 
-  /** Adds a copy of `chunk`, and gives all there is. */
+  /** Appends a copy of `chunk`. Returns everything held, valid until the next call. */
   append(chunk: Uint8Array): Uint8Array {
     const length = this.#length + chunk.length;
     if (length > this.#store.length) {

@@ -1,10 +1,10 @@
 import type { Ip } from "../../address/ip.ts";
 import type { Descriptors } from "../conn/descriptors.ts";
-import { AF_INET, AF_INET6, O_CLOEXEC, O_NONBLOCK, SOCK_STREAM } from "../libc/constants.ts";
-import { EINPROGRESS, EINTR, EMFILE, nameErrno } from "../libc/errno.ts";
-import type { Libc } from "../libc/libc.ts";
-import { encodeSocketAddress } from "../libc/socket-address.ts";
-import { keepUrgentInline } from "../libc/socket.ts";
+import { AF_INET, AF_INET6, O_CLOEXEC, O_NONBLOCK, SOCK_STREAM } from "./constants.ts";
+import { EINPROGRESS, EINTR, EMFILE, nameErrno } from "./errno.ts";
+import type { Libc } from "./libc.ts";
+import { encodeSocketAddress } from "./socket-address.ts";
+import { keepUrgentInline } from "./socket.ts";
 
 export type StartedSocket =
   /** A non-blocking socket, `connected` or still connecting. The caller owns it. */
@@ -16,14 +16,15 @@ const SOL_IP = 0;
 const IP_BIND_ADDRESS_NO_PORT = 24;
 const ON = Int32Array.of(1);
 
-/** Begins a TCP connection, from `source` when given. Urgent bytes come in their place; `TCP_NODELAY` is left to who writes. */
-export function startSocket(
-  libc: Libc,
-  descriptors: Descriptors,
-  ip: Ip,
-  port: number,
-  source: Ip | undefined,
-): StartedSocket {
+/** Where a connection goes, and the local address that it comes from. */
+interface Ends {
+  readonly ip: Ip;
+  readonly port: number;
+  readonly source?: Ip | undefined;
+}
+
+/** Begins a TCP connection. Urgent bytes come inline. The caller sets `TCP_NODELAY`. */
+export function startSocket(libc: Libc, descriptors: Descriptors, { ip, port, source }: Ends): StartedSocket {
   if (source !== undefined && source.family !== ip.family) return { ok: false, code: "EAFNOSUPPORT" };
   const family = ip.family === 4 ? AF_INET : AF_INET6;
   const fd = libc.socket(family, SOCK_STREAM | O_NONBLOCK | O_CLOEXEC, 0);

@@ -1,5 +1,5 @@
 import { networkInterfaces } from "node:os";
-import { type Ip, parseIp } from "../../address/ip.ts";
+import { type Ip, parseIp } from "../address/ip.ts";
 
 /**
  * Knows the addresses at which this very proxy answers, so that it never dials

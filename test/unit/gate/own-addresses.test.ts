@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { OwnAddresses } from "../../../../src/proxy/accept/own-addresses.ts";
-import { makeIp } from "../../../support/make-policy.ts";
+import { OwnAddresses } from "../../../src/gate/own-addresses.ts";
+import { makeIp } from "../../support/make-policy.ts";
 
 function has(host: string, ...addresses: string[]): boolean[] {
   const own = new OwnAddresses();
