@@ -5,7 +5,6 @@ import { CredentialCache } from "../proxy/auth/credential-cache.ts";
 import { createCheckQueue, type VerifierOptions } from "../proxy/auth/password-verifier.ts";
 import { supportsDigest } from "../proxy/auth/digest-verifier.ts";
 import { parseHtpasswd } from "../proxy/auth/htpasswd.ts";
-import type { Secret } from "../secret.ts";
 import type { UserStore } from "../proxy/auth/user-store.ts";
 import type { SplicePlan } from "../proxy/flow/engine.ts";
 import type { EnvironmentRoutes, Limits, Runtime, Timeouts } from "../proxy/runtime.ts";
@@ -25,19 +24,9 @@ import type { Materials } from "./materials.ts";
 import { MALFORMED, type Parts, readWhole } from "./parts.ts";
 import type { Checked, Problem } from "./problem.ts";
 import { readDuration, readSize } from "./quantity.ts";
-import { findSecret, listSecrets, redact } from "./secrets.ts";
+import { listSecrets, redact } from "./secrets.ts";
+import { compileSidecar, findSocketProblems, type SidecarPlan } from "./sidecar.ts";
 import type { Config } from "./schema.ts";
-
-/** Where the sidecar listens, and what it asks for. */
-interface SidecarPlan {
-  readonly at:
-    | { readonly kind: "tcp"; readonly host: string; readonly port: number }
-    /** `path` is absolute. */
-    | { readonly kind: "unix"; readonly path: string };
-  readonly token?: Secret;
-  /** Names that a Host field may have, beside those that it always may. */
-  readonly allowedHosts: readonly string[];
-}
 
 /** What the access log looks like. */
 type AccessForm = "json" | "text" | "off";
@@ -86,7 +75,7 @@ export function compileConfig(config: Config, materials: Materials): Checked<Com
   const { forward } = keep(compileForward(config.forward, materials));
   const environment = asksEnvironment(config) ? keep(compileEnvironment(materials.variables)).routes : undefined;
   if (users.ok) problems.push(...findDigestProblems(config, users.value));
-  problems.push(...findSocketProblems(config.sidecar?.unix, materials.folder));
+  problems.push(...findSocketProblems(config.sidecar, materials));
   if (problems.length > 0 || !users.ok) return { ok: false, problems };
   const access = config.log.access ?? (materials.terminal ? "text" : "json");
   // All later versions of the users file share one cache and one queue: verified passwords stay verified, and the bounds hold.
@@ -102,9 +91,7 @@ export function compileConfig(config: Config, materials: Materials): Checked<Com
     value: {
       listeners,
       runtime,
-      ...(config.sidecar && {
-        sidecar: compileSidecar(config.sidecar, materials),
-      }),
+      ...(config.sidecar && { sidecar: compileSidecar(config.sidecar, materials) }),
       log: { access },
       drainMs: readDuration(config.timeouts.drain),
       sockets: config.sockets,
@@ -203,22 +190,11 @@ function compileRuntime(config: Config, { environment, ...parts }: RuntimeParts)
   };
 }
 
-/** Bytes of the path of a Unix socket: sun_path of unix(7) less its NUL. */
-const MAX_SOCKET_PATH = 107;
-
-function findSocketProblems(unix: string | undefined, folder: string): Problem[] {
-  if (unix === undefined || Buffer.byteLength(resolve(folder, unix)) <= MAX_SOCKET_PATH) return [];
-  const message = `The path is too long for a socket. Write one of at most ${MAX_SOCKET_PATH} bytes, its folder included.`;
-  return [{ path: ["sidecar", "unix"], message }];
-}
-
 /** Digest is computed from the password itself: hashes and functions cannot verify it. */
 function findDigestProblems({ auth }: Config, users: UserStore | undefined): Problem[] {
-  const path = ["auth", "schemes"];
-  if (auth.schemes.length === 0) return [{ path, message: 'Found no scheme. Write "basic", "digest" or both.' }];
   if (!auth.schemes.includes("digest") || users === undefined || supportsDigest(users)) return [];
   const message = 'Digest needs a user whose password is in "users" in plain. Leave "digest" out, or add one.';
-  return [{ path, message }];
+  return [{ path: ["auth", "schemes"], message }];
 }
 
 /** What stays when the users change. */
@@ -252,21 +228,5 @@ function compileLimits(limits: Config["limits"]): Limits {
     connectionsPerClient: limits.perClient.connections,
     clientPrefix: limits.perClient.prefix,
     head: { maxBytes: readSize(limits.headBytes), maxFields: limits.headFields },
-  };
-}
-
-function compileSidecar(sidecar: NonNullable<Config["sidecar"]>, materials: Materials): SidecarPlan {
-  const token = findSecret(sidecar.token, materials);
-  return {
-    at:
-      sidecar.unix === undefined
-        ? {
-            kind: "tcp",
-            host: sidecar.host ?? "127.0.0.1",
-            port: sidecar.port ?? 0,
-          }
-        : { kind: "unix", path: resolve(materials.folder, sidecar.unix) },
-    ...(token && { token }),
-    allowedHosts: sidecar.allowedHosts ?? [],
   };
 }

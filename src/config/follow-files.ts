@@ -1,3 +1,6 @@
+import { resolve } from "node:path";
+
+import type { Materials } from "./materials.ts";
 import { type Checked, formatProblem, quoteValue } from "./problem.ts";
 import type { FileText } from "./read-file.ts";
 import { type FileWatch, watchFile } from "./watch-file.ts";
@@ -10,6 +13,14 @@ export interface FollowedFile {
   readonly path: string;
   /** The text that is in use. */
   readonly text: string;
+}
+
+/** Files to follow, with the texts in use. */
+export function followed(
+  names: readonly string[],
+  { folder, files }: Pick<Materials, "folder" | "files">,
+): FollowedFile[] {
+  return names.map((name) => ({ name, path: resolve(folder, name), text: files.get(name) ?? "" }));
 }
 
 /** Files that belong together, such as a certificate and its key. */

@@ -1,11 +1,9 @@
-import { resolve } from "node:path";
 import type { Hop } from "../proxy/route/route.ts";
 import type { Runtime } from "../proxy/runtime.ts";
 import { compileForward } from "./forward.ts";
 import { compileUpstreams } from "./compile-upstream.ts";
-import type { FileGroup } from "./follow-files.ts";
-import type { Materials } from "./materials.ts";
-import { listPaths } from "./pem.ts";
+import { type FileGroup, followed } from "./follow-files.ts";
+import { listPemFiles, type Materials } from "./materials.ts";
 import type { Config } from "./schema.ts";
 
 /** Gives a runtime with new certificates and everything else unchanged. */
@@ -13,14 +11,10 @@ export type RenewTrust = (runtime: Runtime) => Runtime;
 
 /** The certificates for upstreams and origins, to be read again when their files change; undefined when there are none. */
 export function followTrustFiles(config: Config, materials: Materials): FileGroup<RenewTrust> | undefined {
-  const names = new Set(listTrustFiles(config));
-  if (names.size === 0) return undefined;
+  const names = listPemFiles(config, ([section]) => section === "upstreams" || section === "forward");
+  if (names.length === 0) return undefined;
   return {
-    files: [...names].map((name) => ({
-      name,
-      path: resolve(materials.folder, name),
-      text: materials.files.get(name) ?? "",
-    })),
+    files: followed(names, materials),
     recompile(texts) {
       const renewed = { ...materials, files: new Map([...materials.files, ...texts]) };
       const { upstreams, problems } = compileUpstreams(config, renewed);
@@ -39,15 +33,6 @@ export function followTrustFiles(config: Config, materials: Materials): FileGrou
       };
     },
   };
-}
-
-function listTrustFiles({ upstreams, forward }: Config): string[] {
-  const files = Object.values(upstreams).flatMap((written) => {
-    if (typeof written === "string") return [];
-    const { ca, cert, key } = written;
-    return [...(ca === undefined ? [] : listPaths(ca)), cert ?? [], key ?? []].flat();
-  });
-  return [...files, ...(forward.ca === undefined ? [] : listPaths(forward.ca))];
 }
 
 /** An upstream with unchanged certificates stays the same object, which its logins and connections belong to. */

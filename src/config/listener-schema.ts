@@ -102,7 +102,7 @@ export function hasCertifiedUsers(listen: Parts<ListenSettings>): boolean {
 }
 
 /** An address and a port that are to be bound, and the setting that says so. */
-interface Binding extends ListenerAddress {
+export interface Binding extends ListenerAddress {
   readonly path: readonly PropertyKey[];
 }
 

@@ -80,6 +80,12 @@ export function listVariables(raw: unknown): string[] {
     .map((each) => each.name);
 }
 
+/** The names of the PEM files of a checked configuration that `isPart` chooses by their settings. */
+export function listPemFiles(config: object, isPart: (path: readonly PropertyKey[]) => boolean): string[] {
+  const found = findReferences(config).filter(({ kind, path }) => kind === "pem" && isPart(path));
+  return [...new Set(found.map(({ name }) => name))];
+}
+
 const secretReferences = [
   ["env", "variable"],
   ["file", "secret"],

@@ -13,7 +13,7 @@ export function readCertificate(pem: string): X509Certificate | undefined {
 }
 
 /** The first private key of a PEM text; undefined for one that needs a passphrase too. */
-export function readPrivateKey(pem: string): KeyObject | undefined {
+function readPrivateKey(pem: string): KeyObject | undefined {
   try {
     return createPrivateKey(pem);
   } catch {
@@ -37,8 +37,40 @@ export function findAuthorityFaults(
   });
 }
 
+/** A certificate and its key, by the names of their files. */
+interface Pair {
+  readonly cert: string | undefined;
+  readonly key: string | undefined;
+}
+
+/**
+ * Reads the certificate and the key at a setting. Reports those that cannot be
+ * read or do not belong together; a missing file is reported already.
+ */
+export function readPair(
+  { cert, key }: Pair,
+  path: readonly PropertyKey[],
+  files: ReadonlyMap<string, string>,
+): { certificate: X509Certificate | undefined; problems: Problem[] } {
+  const certText = cert === undefined ? undefined : files.get(cert);
+  const keyText = key === undefined ? undefined : files.get(key);
+  const certificate = certText === undefined ? undefined : readCertificate(certText);
+  const privateKey = keyText === undefined ? undefined : readPrivateKey(keyText);
+  const problems: Problem[] = [];
+  if (cert !== undefined && certText !== undefined && !certificate)
+    problems.push(refusePem([...path, "cert"], cert, "certificate"));
+  if (key !== undefined && keyText !== undefined && !privateKey)
+    problems.push(refusePem([...path, "key"], key, "unencrypted private key"));
+  if (certificate && privateKey && !certificate.checkPrivateKey(privateKey))
+    problems.push({
+      path: [...path, "key"],
+      message: `The key ${quoteValue(key)} does not belong to the first certificate in ${quoteValue(cert)}. Put the certificate of that key first, and those that signed it after it.`,
+    });
+  return { certificate, problems };
+}
+
 /** Says that the file at a setting holds no PEM of that kind. */
-export function refusePem(path: readonly PropertyKey[], file: string, what: string): Problem {
+function refusePem(path: readonly PropertyKey[], file: string, what: string): Problem {
   return { path, message: `${quoteValue(file)} has no ${what} in PEM form.` };
 }
 

@@ -1,15 +1,13 @@
 import type * as z from "zod";
 
-import { toAsciiHost } from "../address/host.ts";
 import { dnsSchema } from "./dns.ts";
-import { cidr, count, duration, flag, list, secret, settings, size, text, unquoted, word } from "./fields.ts";
+import { cidr, count, duration, flag, list, settings, size, text, word } from "./fields.ts";
 import { forwardSchema } from "./forward.ts";
-import { isLoopbackHost } from "./listener-address.ts";
-import { bindableHost, findPortConflicts, findUnguarded, hasCertifiedUsers, listenSchema } from "./listener-schema.ts";
-import { checked, MALFORMED, type Parts, type PartsOf } from "./parts.ts";
-import { type Problem, quoteValue } from "./problem.ts";
+import { findPortConflicts, findUnguarded, hasCertifiedUsers, listenSchema } from "./listener-schema.ts";
+import { checked, MALFORMED, type PartsOf } from "./parts.ts";
 import type { KnownNames } from "./rule-fields.ts";
 import { findRuleConflicts, rulesSchema } from "./rule-schema.ts";
+import { readSidecarPort, sidecarSchema } from "./sidecar.ts";
 import { upstreamSchema, upstreamsSchema } from "./upstream-schema.ts";
 import { authSchema, explainUnknownUsers, usersSchema } from "./users-schema.ts";
 import { defaultSchema, findDefaultConflicts } from "./way-schema.ts";
@@ -75,49 +73,6 @@ const inspectSchema = settings({
 })
   .describe("Inspection of tunnels.")
   .prefault({});
-
-const hostName = () =>
-  text('a name such as "penstock.example"', (value) =>
-    toAsciiHost(value).ok
-      ? undefined
-      : 'is not the name of a host. Write one such as "penstock.example", without a port',
-  );
-
-const sidecarFields = {
-  port: count(0, 65535).describe("TCP port; 0 lets the system choose a free one. Either this or `unix`.").optional(),
-  host: bindableHost()
-    .describe("IP address to bind, or `localhost`. Beyond loopback it needs `token`. Default: `127.0.0.1`.")
-    .optional(),
-  unix: text("the path of a socket")
-    .describe("Path of a Unix socket, relative to the configuration file. Either this or `port`.")
-    .optional(),
-  allowedHosts: list(hostName(), 'a list of names such as ["penstock.example"]')
-    .describe(
-      "Names that the Host field of a request to the sidecar may have, beside addresses, `localhost` and the name of the machine. Health is answered under any name.",
-    )
-    .optional(),
-  token: secret().describe("Bearer token for everything beyond health. Without one only health is served.").optional(),
-};
-
-const sidecarSettings = settings(sidecarFields, "a map such as { port: 9080 }", unquoted);
-
-const sidecarSchema = checked(sidecarSettings, ({ host, port, unix, token }) => {
-  const problems: Problem[] = [];
-  const tell = (path: PropertyKey[], message: string) => problems.push({ path, message });
-  if (port === undefined && unix === undefined)
-    tell([], 'Neither "port" nor "unix" is set. Write "port: 9080", or the path of a socket in "unix".');
-  else if (port !== undefined && unix !== undefined) tell([], 'Both "port" and "unix" are set. Leave one of them out.');
-  if (host === undefined || host === MALFORMED) return problems;
-  if (unix !== undefined) tell(["host"], 'A Unix socket has no host. Leave out "host" or "unix".');
-  else if (!isLoopbackHost(host) && token === undefined)
-    tell(
-      ["host"],
-      `Cannot bind ${quoteValue(host)}: the sidecar has no token. Set "sidecar.token", or bind it to 127.0.0.1.`,
-    );
-  return problems;
-})
-  .describe("Health, metrics, configuration and live tunnels over HTTP. Off unless set.")
-  .optional();
 
 const logSchema = settings({
   access: word(["json", "text", "off"])
@@ -192,14 +147,6 @@ export const configSchema = checked(sections, (config) => {
     ...findPortConflicts(listen, readSidecarPort(sidecar)),
   ];
 });
-
-/** What the sidecar binds, if it is a port. */
-function readSidecarPort(sidecar: Parts<Sections["sidecar"]>) {
-  if (sidecar === undefined || sidecar === MALFORMED) return undefined;
-  const { port, host = "127.0.0.1", unix } = sidecar;
-  if (typeof port !== "number" || host === MALFORMED || unix !== undefined) return undefined;
-  return { host, port, path: ["sidecar", "port"] };
-}
 
 /** The names that rules may use. */
 function findKnownNames({ listen, users, upstream, upstreams }: PartsOf<Sections>): KnownNames {
