@@ -2,7 +2,7 @@ import * as z from "zod";
 
 import { type Cidr, parseCidr } from "../address/cidr.ts";
 import { parseIp } from "../address/ip.ts";
-import { describeKind, quoteValue } from "./problem.ts";
+import { describeKind, quoteValue, writeSentence } from "./problem.ts";
 import { formatSize, parseDuration, parseSize } from "./quantity.ts";
 import { checked } from "./parts.ts";
 import { isRecord } from "./plain-data.ts";
@@ -30,10 +30,7 @@ export function text(wanted: string, findFault?: (value: string) => string | und
     if (fault !== undefined)
       context.addIssue({
         code: "custom",
-        message:
-          value === ""
-            ? `Found an empty text. Write ${wanted}.`
-            : capitalise(`${name(value)} ${fault}${fault.endsWith("?") ? "" : "."}`),
+        message: value === "" ? `Found an empty text. Write ${wanted}.` : writeSentence(name(value), fault),
       });
   });
 }
@@ -253,10 +250,6 @@ export const unquoted: Name = describeKind;
 
 function isDigits(value: string): boolean {
   return /^\d{1,9}$/.test(value);
-}
-
-function capitalise(sentence: string): string {
-  return sentence.charAt(0).toUpperCase() + sentence.slice(1);
 }
 
 function describeUnknown(key: string, known: readonly string[]): string {

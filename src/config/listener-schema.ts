@@ -11,7 +11,7 @@ import {
 } from "./listener-address.ts";
 import { MALFORMED, type Parts, type PartsOf } from "./parts.ts";
 import type { Problem } from "./problem.ts";
-import { explainUrl } from "./target-fault.ts";
+import { explainUrl } from "./target-pattern.ts";
 import { tlsSchema, type TlsSettings } from "./tls-schema.ts";
 
 /** A host that can be bound without a resolver. */

@@ -1,10 +1,10 @@
 import { resolve } from "node:path";
 
 import { parseListenerAddress } from "./listener-address.ts";
-import { formatPath, type Problem, quoteSubject } from "./problem.ts";
+import { formatPath, type Problem, quoteValue, writeSentence } from "./problem.ts";
 import { isRecord, readRecord } from "./plain-data.ts";
 import { suggest } from "./suggest.ts";
-import { explainUrl } from "./target-fault.ts";
+import { explainUrl } from "./target-pattern.ts";
 
 type Raw = Readonly<Record<string, unknown>>;
 type Variables = Readonly<Record<string, string | undefined>>;
@@ -216,7 +216,7 @@ function readFlags({ listen = [], upstream, user = [], sidecar }: Flags, folder:
 function readSidecar(text: string, folder: string): Raw | string {
   if (text.startsWith("unix:")) return { unix: resolve(folder, text.slice("unix:".length)) };
   const parsed = parseListenerAddress(text);
-  if (!parsed.ok) return `${quoteSubject(text)} ${explainUrl(text) ?? parsed.reason}.`;
+  if (!parsed.ok) return writeSentence(quoteValue(text), explainUrl(text) ?? parsed.reason);
   const { host, port } = parsed.value;
   return { host, port };
 }

@@ -99,6 +99,11 @@ export function quoteSubject(value: unknown): string {
   return quoted.charAt(0).toUpperCase() + quoted.slice(1);
 }
 
+/** A sentence of a subject and a reason, as parsers give one: `The URL has no port.` */
+export function writeSentence(subject: string, reason: string): string {
+  return `${subject.charAt(0).toUpperCase()}${subject.slice(1)} ${reason}${reason.endsWith("?") ? "" : "."}`;
+}
+
 /** What kind of value it is, for places where it may be a secret: `a text`, `a list`. */
 export function describeKind(value: unknown): string {
   switch (typeof value) {

@@ -6,8 +6,7 @@ import { ServerNames } from "../proxy/tunnel/server-names.ts";
 import type { AllowDecision, HookQuery, Rule } from "../proxy/policy/policy.ts";
 import { choice, cidr, either, flag, hook, ipAddress, list, readCidrs, settings, text, word } from "./fields.ts";
 import { type Problem, quoteValue } from "./problem.ts";
-import { findTargetFault } from "./target-fault.ts";
-import { parseTargetPattern, readTarget } from "./target-pattern.ts";
+import { findTargetFault, parseTargetPattern, readTarget } from "./target-pattern.ts";
 import { compileWay, findUnknownWays, type Way, wayForms } from "./way-schema.ts";
 
 /** Chooses the way for one connection. Throwing, or taking longer than `timeouts.hook`, denies. */

@@ -25,68 +25,53 @@ export interface WatchOptions {
  * a file that is being written stays unchanged.
  */
 export function watchFile(path: string, options: WatchOptions): FileWatch {
-  return new PatientWatch(path, options);
+  const { known, tell, kind, settleMs = 100, pollMs = 2000 } = options;
+  /** The text in use, or the last one that `tell` got. */
+  let told: FileText = { ok: true, text: known };
+  /** The last identity, size and time of the file: a change restarts the wait. */
+  let seen: string | undefined;
+  let settling: Timer | undefined;
+  let closed = false;
+  const look = async (): Promise<void> => {
+    const looks = await describeLooks(path);
+    if (closed || looks === seen) return;
+    seen = looks;
+    clearTimeout(settling);
+    settling = setTimeout(() => void readAgain(), settleMs);
+  };
+  const readAgain = async (): Promise<void> => {
+    const read = await readTextFile(path, kind);
+    const looks = await describeLooks(path);
+    if (closed) return;
+    // The file changed meanwhile: the text may be half of it.
+    if (looks !== seen) return look();
+    if (isSame(read, told)) return;
+    told = read;
+    tell(read);
+  };
+  const watcher = watchFolder(dirname(path), () => void look());
+  const poll = setInterval(() => void look(), pollMs);
+  poll.unref();
+  // The file may have changed since it was read.
+  void look();
+  return {
+    close() {
+      closed = true;
+      clearInterval(poll);
+      clearTimeout(settling);
+      watcher?.close();
+    },
+  };
 }
 
-class PatientWatch implements FileWatch {
-  readonly #path: string;
-  readonly #options: WatchOptions;
-  readonly #poll: Timer;
-  readonly #watcher: FSWatcher | undefined;
-  #settling: Timer | undefined;
-  /** The last identity, size and time of the file: a change restarts the wait. */
-  #seen: string | undefined;
-  /** The text in use, or the last one that `tell` got. */
-  #told: FileText;
-  #closed = false;
-
-  constructor(path: string, options: WatchOptions) {
-    this.#path = path;
-    this.#options = options;
-    this.#told = { ok: true, text: options.known };
-    this.#watcher = this.#watchFolder();
-    this.#poll = setInterval(() => void this.#look(), options.pollMs ?? 2000);
-    this.#poll.unref();
-    // The file may have changed since it was read.
-    void this.#look();
-  }
-
-  close(): void {
-    this.#closed = true;
-    clearInterval(this.#poll);
-    clearTimeout(this.#settling);
-    this.#watcher?.close();
-  }
-
-  /** Undefined when the system gives no watch: polling remains. */
-  #watchFolder(): FSWatcher | undefined {
-    try {
-      const folder = dirname(this.#path);
-      const watcher = watch(folder, { persistent: false }, () => void this.#look());
-      watcher.on("error", () => watcher.close());
-      return watcher;
-    } catch {
-      return undefined;
-    }
-  }
-
-  async #look(): Promise<void> {
-    const looks = await describeLooks(this.#path);
-    if (this.#closed || looks === this.#seen) return;
-    this.#seen = looks;
-    clearTimeout(this.#settling);
-    this.#settling = setTimeout(() => void this.#read(), this.#options.settleMs ?? 100);
-  }
-
-  async #read(): Promise<void> {
-    const read = await readTextFile(this.#path, this.#options.kind);
-    const looks = await describeLooks(this.#path);
-    if (this.#closed) return;
-    // The file changed meanwhile: the text may be half of it.
-    if (looks !== this.#seen) return this.#look();
-    if (isSame(read, this.#told)) return;
-    this.#told = read;
-    this.#options.tell(read);
+/** Undefined when the system gives no watch: polling remains. */
+function watchFolder(folder: string, onChange: () => void): FSWatcher | undefined {
+  try {
+    const watcher = watch(folder, { persistent: false }, onChange);
+    watcher.on("error", () => watcher.close());
+    return watcher;
+  } catch {
+    return undefined;
   }
 }
 
