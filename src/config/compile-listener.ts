@@ -14,11 +14,11 @@ export interface CompiledListener extends ListenerAddress {
   readonly protocols: ReadonlySet<ClientProtocol>;
   /** Peers that must begin with a PROXY protocol header. */
   readonly proxyFrom: AddressSet;
-  /** What is shown to clients, for a listener that speaks TLS. */
+  /** Certificates and client authorities of a TLS listener. */
   readonly tls?: TlsPlan;
 }
 
-/** Compiles the listeners. Tells of certificates and keys that cannot be used, and warns of those without their issuer. */
+/** Compiles the listeners. Reports certificates and keys that cannot be used, and warns of files without the issuer. */
 export function compileListeners(
   listen: Config["listen"],
   materials: Materials,
