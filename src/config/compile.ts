@@ -21,16 +21,13 @@ import { compileEnvironment } from "./environment.ts";
 import type { FileGroup } from "./follow-files.ts";
 import { followTrustFiles, type RenewTrust } from "./follow-trust.ts";
 import { findUnreachableRules } from "./find-unreachable-rules.ts";
-import { listenSchema } from "./listener-schema.ts";
 import type { Materials } from "./materials.ts";
+import { MALFORMED, type Parts, readWhole } from "./parts.ts";
 import type { Checked, Problem } from "./problem.ts";
 import { parseDuration, parseSize } from "./quantity.ts";
-import { readRecord } from "./raw.ts";
 import { listSecrets } from "./list-secrets.ts";
 import { findSecret } from "./resolve-secret.ts";
 import type { Config } from "./schema.ts";
-import { upstreamsSchema } from "./upstream-schema.ts";
-import { usersSchema } from "./users-schema.ts";
 
 /** Where the sidecar listens, and what it asks for. */
 interface SidecarPlan {
@@ -57,6 +54,8 @@ export interface CompiledConfig {
   /** Who drives connections in clear. */
   readonly sockets: "auto" | "runtime";
   readonly splice: SplicePlan;
+  /** `auto`: run tunnels over a socket pair before the first client comes, so that their code is compiled. */
+  readonly warmUp: "auto" | "off";
   readonly usersFile?: UsersFile;
   /** The certificates of each listener that speaks TLS, to be followed as their files change. */
   readonly tlsFiles: readonly TlsFiles[];
@@ -83,7 +82,7 @@ export function compileConfig(config: Config, materials: Materials): Checked<Com
   };
   const users = compileUsers(config.users, materials);
   if (!users.ok) keep(users);
-  const { listeners, tlsFiles } = keep(compileListeners(config.listen, materials));
+  const { listeners, tlsFiles, warnings } = keep(compileListeners(config.listen, materials));
   const { upstreams } = keep(compileUpstreams(config, materials));
   const { forward } = keep(compileForward(config.forward, materials));
   const environment = asksEnvironment(config) ? keep(compileEnvironment(materials.variables)).routes : undefined;
@@ -111,10 +110,11 @@ export function compileConfig(config: Config, materials: Materials): Checked<Com
       drainMs: readDuration(config.timeouts.drain),
       sockets: config.sockets,
       splice: { mode: config.splice, afterBytes: readSize(config.spliceAfter) },
+      warmUp: config.warmUp,
       ...(usersFile && { usersFile }),
       tlsFiles,
       ...(trustFiles && { trustFiles }),
-      warnings: [...(usersFile ? findUserWarnings(usersFile) : []), ...findUnreachableRules(rules)],
+      warnings: [...warnings, ...(usersFile ? findUserWarnings(usersFile) : []), ...findUnreachableRules(rules)],
       effective: describeEffective(config, access),
       secrets: listSecrets(config, materials),
     },
@@ -122,21 +122,18 @@ export function compileConfig(config: Config, materials: Materials): Checked<Com
 }
 
 /**
- * What only the materials show to be wrong with the listeners, the users and the
- * upstreams of a configuration that cannot be compiled, so that it is told with the rest.
+ * What only the materials show to be wrong with the parts of a configuration that
+ * cannot be compiled as a whole, so that it is told with the rest.
  */
-export function findMaterialProblems(raw: unknown, materials: Materials): Problem[] {
-  const written = readRecord(raw);
-  const users = usersSchema.safeParse(written["users"]);
-  const compiled = users.success ? compileUsers(users.data, materials) : undefined;
-  const upstreams = upstreamsSchema.safeParse(written["upstreams"]);
-  const listen = listenSchema.safeParse(written["listen"]);
+export function findMaterialProblems(parts: Parts<Config>, materials: Materials): Problem[] {
+  if (parts === MALFORMED) return [];
+  const listen = readWhole(parts.listen);
+  const users = compileUsers(readWhole(parts.users), materials);
+  const upstreams = readWhole(parts.upstreams);
   return [
-    ...(listen.success ? compileListeners(listen.data, materials).problems : []),
-    ...(compiled?.ok === false ? compiled.problems : []),
-    ...(upstreams.success
-      ? compileUpstreams({ upstream: undefined, upstreams: upstreams.data }, materials).problems
-      : []),
+    ...(listen ? compileListeners(listen, materials).problems : []),
+    ...(users.ok ? [] : users.problems),
+    ...(upstreams ? compileUpstreams({ upstream: undefined, upstreams }, materials).problems : []),
   ];
 }
 

@@ -1,10 +1,11 @@
 import * as z from "zod";
 
-import { parseCidr } from "../address/cidr.ts";
+import { type Cidr, parseCidr } from "../address/cidr.ts";
 import { parseIp } from "../address/ip.ts";
 import { describeKind, quoteValue } from "./problem.ts";
 import { formatSize, parseDuration, parseSize } from "./quantity.ts";
-import { readText } from "./raw.ts";
+import { checked } from "./parts.ts";
+import { isRecord } from "./raw.ts";
 import { suggest } from "./suggest.ts";
 
 // A configuration is read a few times in the life of a process: compiled checks would only take memory.
@@ -34,7 +35,6 @@ export function text(wanted: string, findFault?: (value: string) => string | und
           value === ""
             ? `Found an empty text. Write ${wanted}.`
             : capitalise(`${name(value)} ${fault}${fault.endsWith("?") ? "" : "."}`),
-        params: { [FAULT_MARK]: true },
       });
   });
 }
@@ -100,6 +100,15 @@ export function cidr() {
   });
 }
 
+/** Reads addresses and ranges that the schema has accepted. */
+export function readCidrs(texts: readonly string[]): Cidr[] {
+  return texts.map((value) => {
+    const parsed = parseCidr(value);
+    if (!parsed.ok) throw new Error(`The range ${value} is unchecked`);
+    return parsed.cidr;
+  });
+}
+
 /** One IP address. */
 export function ipAddress() {
   return text('an IP address such as "192.0.2.1"', (value) =>
@@ -127,21 +136,53 @@ export function settings<Shape extends z.core.$ZodLooseShape>(
   return z.strictObject(shape, {
     error: (issue) =>
       issue.code === "unrecognized_keys"
-        ? // One line for each key: describe-issue.ts takes them apart again.
+        ? // One line for each key: check.ts takes them apart again.
           issue.keys.map((key) => describeUnknown(key, known)).join("\n")
         : describeWrong(issue.input, wanted, name),
   });
 }
 
-/** One of several forms that differ in their JavaScript type. */
+/**
+ * One of several forms that differ in their JavaScript type. The type of a value
+ * chooses its form, so that everything that is wrong with it is told in the words
+ * of that form.
+ */
 export function either<const Forms extends readonly [z.ZodType, z.ZodType, ...z.ZodType[]]>(
   wanted: string,
   forms: Forms,
   name: Name = quoteValue,
 ) {
-  return z.union(forms, {
-    error: (issue) => describeWrong(issue.input, wanted, name),
-  });
+  const error: z.core.$ZodErrorMap = ({ input }) => describeWrong(input, wanted, name);
+  return new Choice({ type: "union", options: forms, error }) as unknown as z.ZodUnion<Forms>;
+}
+
+const Choice = z.core.$constructor<z.ZodUnion>("Choice", (self, definition) => {
+  z.ZodUnion.init(self, definition);
+  self._zod.parse = (payload, context) => {
+    const form = definition.options.find(({ _zod }) => isOfType(payload.value, _zod.def.type));
+    if (form !== undefined) return form._zod.run(payload, context);
+    payload.issues.push({ code: "invalid_union", errors: [], input: payload.value, inst: self });
+    return payload;
+  };
+});
+
+/** Whether a value has the JavaScript type of a form, right or wrong. */
+function isOfType(value: unknown, type: z.core.$ZodTypeDef["type"]): boolean {
+  switch (type) {
+    case "string":
+    case "enum":
+      return typeof value === "string";
+    case "number":
+      return typeof value === "number";
+    case "array":
+      return Array.isArray(value);
+    case "object":
+      return isRecord(value);
+    case "custom":
+      return typeof value === "function";
+    default:
+      throw new Error(`A form cannot be chosen by the type ${type}`);
+  }
 }
 
 /** A function of the configuration file; only files in TypeScript or JavaScript have them. */
@@ -153,9 +194,6 @@ export function hook<Hook extends (...args: never[]) => unknown>(wanted: string,
     .meta({ [FUNCTION_MARK]: true });
 }
 
-/** Marks an issue that is about the value and not about its type, so that a union knows which form was meant. */
-export const FAULT_MARK = "fault";
-
 /** Marks a function in the JSON Schema, where it is left out. */
 export const FUNCTION_MARK = "x-function";
 
@@ -165,28 +203,27 @@ export const FUNCTION_MARK = "x-function";
  */
 export function secret() {
   const wanted = 'a text, { env: "NAME" } or { file: "path" }';
-  const error = () => `Found something that is no secret. Write ${wanted}.`;
-  return z.union(
+  const place = settings({
+    env: text("the name of an environment variable")
+      .describe("Name of the environment variable that holds it.")
+      .optional(),
+    file: text("the path of a file")
+      .describe(
+        "Path of the file that holds it, relative to the configuration file. A line break at its end is not part of it.",
+      )
+      .optional(),
+  });
+  return either(
+    wanted,
     [
-      z.string({ error }).min(1, { error: `Found an empty text. Write ${wanted}.` }),
-      settings({
-        env: text("the name of an environment variable")
-          .describe("Name of the environment variable that holds it.")
-          .optional(),
-        file: text("the path of a file")
-          .describe(
-            "Path of the file that holds it, relative to the configuration file. A line break at its end is not part of it.",
-          )
-          .optional(),
-      }).refine((value) => (value.env === undefined) !== (value.file === undefined), {
-        error: ({ input }) =>
-          readText(input, "env") === undefined
-            ? 'Found neither "env" nor "file". Write one of them.'
-            : 'Found both "env" and "file". Write one of them.',
-        params: { [FAULT_MARK]: true },
+      z.string().min(1, { error: `Found an empty text. Write ${wanted}.` }),
+      checked(place, ({ env, file }) => {
+        if ((env === undefined) !== (file === undefined)) return [];
+        const found = env === undefined ? 'neither "env" nor "file"' : 'both "env" and "file"';
+        return [{ path: [], message: `Found ${found}. Write one of them.` }];
       }),
     ],
-    { error },
+    () => "something that is no secret",
   );
 }
 

@@ -31,6 +31,13 @@ export function parseTargetPattern(text: string): TargetPatternResult {
   return { ok: true, pattern: { host, ports } };
 }
 
+/** Reads a target that the schema has accepted. */
+export function readTarget(text: string): TargetPattern {
+  const parsed = parseTargetPattern(text);
+  if (!parsed.ok) throw new Error(`The target ${text} is unchecked`);
+  return parsed.pattern;
+}
+
 function splitPorts(text: string): { host: string; ports: string | undefined } | undefined {
   if (text.startsWith("[")) {
     const close = text.indexOf("]");

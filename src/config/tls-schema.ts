@@ -1,4 +1,7 @@
+import type * as z from "zod";
+
 import { either, list, settings, text, word } from "./fields.ts";
+import { checked } from "./parts.ts";
 
 const pemPath = () => text('the path of a PEM file, such as "fullchain.pem"');
 
@@ -7,8 +10,7 @@ const pair = {
   key: pemPath().describe("PEM file with the private key of `cert`, such as `privkey.pem`; without a passphrase."),
 };
 
-/** TLS of a listener. */
-export const tlsSchema = settings(
+const tlsSettings = settings(
   {
     ...pair,
     certificates: list(settings(pair, "a map with cert and key"), "a list of maps with cert and key")
@@ -31,6 +33,20 @@ export const tlsSchema = settings(
       .optional(),
   },
   "a map with cert and key",
+);
+
+/** TLS of a listener. */
+export const tlsSchema = checked(tlsSettings, ({ clientCa, clientCertificate }) =>
+  clientCertificate === undefined || clientCa !== undefined
+    ? []
+    : [
+        {
+          path: ["clientCertificate"],
+          message: 'Found no authority that clients could be asked about. Set "clientCa" too.',
+        },
+      ],
 ).describe(
   "Makes the listener speak TLS 1.2 and 1.3, so that clients use it as an `https://` proxy. The files are read again when they change.",
 );
+
+export type TlsSettings = z.output<typeof tlsSchema>;

@@ -2,6 +2,8 @@ import * as z from "zod";
 
 import { describeHostError, toAsciiHost } from "../address/host.ts";
 import { choice, either, flag, ipAddress, list, secret, settings, text, unquoted, word } from "./fields.ts";
+import { checked, type PartsOf } from "./parts.ts";
+import { type Problem, quoteValue } from "./problem.ts";
 import { parseUpstreamUrl } from "./upstream-url.ts";
 
 /** A URL of an upstream proxy. It may hold a password, which shows least where the URL is malformed. */
@@ -64,10 +66,57 @@ const upstreamSettings = settings({
     .optional(),
 });
 
-export const upstreamsSchema = z
-  .record(z.string(), either("a URL, or a map with a url", [upstreamUrl(), upstreamSettings], unquoted), {
-    error: 'Write a map from names to URLs, as in { corp: "http://proxy.example:3128" }.',
-  })
+/** Settings of an upstream that contradict each other, or its URL. */
+function findConflicts(upstream: PartsOf<UpstreamSettings>): Problem[] {
+  const parsed = typeof upstream.url === "string" ? parseUpstreamUrl(upstream.url) : undefined;
+  if (!parsed?.ok) return [];
+  const { kind, credentials } = parsed.value;
+  const { username, password, auth, cert, key } = upstream;
+  const problems: Problem[] = [];
+  const tell = (setting: string, message: string) => problems.push({ path: [setting], message });
+  for (const [setting, value] of Object.entries({ username, password }))
+    if (credentials && value !== undefined)
+      tell(setting, "Found credentials in the URL as well. Write them in one place.");
+  if (!credentials && password !== undefined && username === undefined)
+    tell("password", 'Found a password without a user. Set "username" too.');
+  if (auth !== undefined && kind !== "http" && kind !== "https")
+    tell(
+      "auth",
+      `The upstream is of kind ${kind}, which has no such choice. Write an "http://" or "https://" URL, or leave "auth" out.`,
+    );
+  else if (auth !== undefined && !credentials && username === undefined)
+    tell("auth", 'Found a way to show credentials and none to show. Set "username" and "password" too.');
+  for (const setting of ["ca", "cert", "key", "serverName"] as const)
+    if (kind !== "https" && upstream[setting] !== undefined)
+      tell(
+        setting,
+        `The upstream is of kind ${kind}, without TLS. Write an "https://" URL, or leave ${quoteValue(setting)} out.`,
+      );
+  if ((cert === undefined) !== (key === undefined))
+    tell(cert === undefined ? "key" : "cert", 'Found only one of "cert" and "key". Set both.');
+  return problems;
+}
+
+/** Names with a meaning of their own; `upstream` is the one that the setting of that name makes. */
+const reservedNames = ["direct", "deny", "environment", "upstream"];
+
+function findNameConflicts(names: readonly string[]): Problem[] {
+  return names.flatMap((name) => {
+    const message = reservedNames.includes(name)
+      ? `The name ${quoteValue(name)} has a meaning of its own. Choose another one.`
+      : "The name of the upstream has other characters. Write up to 64 letters, digits, dots, hyphens or underscores.";
+    const isFree = !reservedNames.includes(name) && /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(name);
+    return isFree ? [] : [{ path: [name], message }];
+  });
+}
+
+const upstreamForms = [upstreamUrl(), checked(upstreamSettings, findConflicts)] as const;
+
+const upstreamMap = z.record(z.string(), either("a URL, or a map with a url", upstreamForms, unquoted), {
+  error: 'Write a map from names to URLs, as in { corp: "http://proxy.example:3128" }.',
+});
+
+export const upstreamsSchema = checked(upstreamMap, (upstreams) => findNameConflicts(Object.keys(upstreams)))
   .describe(
     "Upstream proxies by name, for `via` and `default`. Each is a URL or a map. `direct`, `deny`, `environment` and `upstream` are not free to be names.",
   )

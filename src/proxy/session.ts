@@ -3,6 +3,8 @@ import type { Endpoint } from "../address/endpoint.ts";
 import type { RequestHead } from "../protocol/http1/request-head.ts";
 import type { Failure } from "./failure.ts";
 import type { InsideFacts } from "./tunnel/inside-facts.ts";
+import type { DialledAddress } from "./dial/connect-race.ts";
+import type { DialOutcome } from "./dial/dial.ts";
 import type { Decision } from "./policy/policy.ts";
 import type { Route } from "./route/route.ts";
 import type { Runtime } from "./runtime.ts";
@@ -17,12 +19,6 @@ export type StageTimes = { [Name in Stage]?: number | undefined };
 
 /** How the client speaks to us. */
 export type ClientProtocol = "http" | "socks5" | "socks4";
-
-/** An address and a port that were dialled. */
-export interface DialledAddress {
-  readonly ip: Ip;
-  readonly port: number;
-}
 
 /** A client's certificate that was accepted in the handshake. */
 export interface ShownCertificate {
@@ -169,6 +165,13 @@ export function enterStage(session: Session, stage: Stage): void {
   session.stage = stage;
   // A second try begins anew.
   if (session.stageMs[stage] !== undefined) session.stageMs[stage] = undefined;
+}
+
+/** Notes what a dial found, also where it failed. */
+export function noteDial(session: Session, dialled: DialOutcome): void {
+  const { address, decision } = dialled.ok ? dialled.value : dialled;
+  if (address !== undefined) session.dialled = address;
+  if (decision !== undefined) session.decision = decision;
 }
 
 /** Closes the account of the stage that failed: what follows is telling the client. The stage stays the last one reached. */

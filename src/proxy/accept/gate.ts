@@ -3,7 +3,7 @@ import { listenTcp, type TcpListener } from "../../net/runtime/listen.ts";
 import { serveConnection } from "../connection.ts";
 import type { Services } from "../services.ts";
 import type { ClientProtocol } from "../session.ts";
-import type { Listener } from "./enter.ts";
+import type { Listener } from "./accept.ts";
 import type { OwnAddresses } from "./own-addresses.ts";
 import { recordUnserved } from "./record-unserved.ts";
 

@@ -1,7 +1,7 @@
 import type { Ip } from "../../address/ip.ts";
 import type { Services } from "../services.ts";
 import { openSession } from "../session.ts";
-import type { Listener } from "./enter.ts";
+import type { Listener } from "./accept.ts";
 import { shareAddress } from "./share-address.ts";
 
 /**

@@ -7,10 +7,16 @@ import { judgeConnectError, moreTelling } from "./connect-error.ts";
 import type { DialLimit } from "./dial-limit.ts";
 import { explainLookups, RESOLUTION_DELAY_MS } from "../resolve/resolve-host.ts";
 
+/** An address and a port that were dialled. */
+export interface DialledAddress {
+  readonly ip: Ip;
+  readonly port: number;
+}
+
 /** A connection, and the address it was made to. */
 export interface Connected {
   readonly conn: Conn;
-  readonly ip: Ip;
+  readonly address: DialledAddress;
 }
 
 export interface RaceOptions {
@@ -144,7 +150,7 @@ class ConnectRace {
     const attempt = connect({ ip, port, ...(source === undefined ? {} : { source }) }, (result) => {
       this.#running.delete(attempt);
       if (result.ok) {
-        this.#win({ conn: result.conn, ip });
+        this.#win({ conn: result.conn, address: { ip, port } });
         return;
       }
       this.#failed = moreTelling(this.#failed, judgeConnectError(result.code));

@@ -3,58 +3,46 @@ import type { Conn } from "../../net/conn/conn.ts";
 import type { Connect, ConnectAttempt, ConnectResult } from "../../net/runtime/connect.ts";
 import { Deadlines, type Expiring } from "../../net/conn/deadlines.ts";
 import { fail, type Outcome, succeed } from "../failure.ts";
-import type { Runtime } from "../runtime.ts";
-import type { DialledAddress } from "../session.ts";
+import type { Connected, DialledAddress } from "./connect-race.ts";
 import { judgeConnectError } from "./connect-error.ts";
-
-/** A connection, and what was dialled for it. */
-export interface Dialled {
-  readonly conn: Conn;
-  readonly address: DialledAddress;
-}
-
-/** What of a session the dial needs, and where it is written down. */
-interface StraightSession {
-  readonly runtime: { readonly timeouts: Pick<Runtime["timeouts"], "connectMs"> };
-  dialled: DialledAddress | undefined;
-}
 
 /**
  * Connects to the one address that there is: nobody to ask, nobody to race
- * with. All of it within `connectMs`, of which `spentMs` are over, and only as
- * long as `client` is there. Most dials are of this kind, so it makes do with one promise.
+ * with. All of it within `ms`, and only as long as `client` is there. Most dials are of this kind, so it makes do with one promise.
  */
 export function dialStraight(
-  session: StraightSession,
-  client: Conn | undefined,
   address: DialledAddress,
-  source: Ip | undefined,
-  connect: Connect,
-  spentMs = 0,
-): Outcome<Dialled> | Promise<Outcome<Dialled>> {
+  { client, ms, source, connect }: StraightOptions,
+): Outcome<Connected> | Promise<Outcome<Connected>> {
   if (client?.closed === true) return fail("client_gone");
-  return new StraightDial(session, client, address, spentMs).start(source, connect);
+  return new StraightDial(address, client, ms).start(source, connect);
+}
+
+interface StraightOptions {
+  readonly client: Conn | undefined;
+  /** Milliseconds until the dial ends. */
+  readonly ms: number;
+  readonly source: Ip | undefined;
+  readonly connect: Connect;
 }
 
 class StraightDial implements Expiring {
-  readonly #session: StraightSession;
   readonly #client: Conn | undefined;
   readonly #address: DialledAddress;
-  readonly #outcome: PromiseWithResolvers<Outcome<Dialled>> = Promise.withResolvers();
+  readonly #outcome: PromiseWithResolvers<Outcome<Connected>> = Promise.withResolvers();
   readonly #deadlines: Deadlines;
   readonly #turn: number;
   #attempt: ConnectAttempt | undefined;
   #over = false;
 
-  constructor(session: StraightSession, client: Conn | undefined, address: DialledAddress, spentMs: number) {
-    this.#session = session;
+  constructor(address: DialledAddress, client: Conn | undefined, ms: number) {
     this.#client = client;
     this.#address = address;
     this.#deadlines = client?.timers.deadlines ?? new Deadlines();
-    this.#turn = this.#deadlines.start(this, session.runtime.timeouts.connectMs - spentMs);
+    this.#turn = this.#deadlines.start(this, ms);
   }
 
-  start(source: Ip | undefined, connect: Connect): Promise<Outcome<Dialled>> {
+  start(source: Ip | undefined, connect: Connect): Promise<Outcome<Connected>> {
     const target = source === undefined ? this.#address : { ...this.#address, source };
     // One function for both ends of the wait: a client that is gone calls it without a result.
     const hear = (result?: ConnectResult): void => {
@@ -76,18 +64,17 @@ class StraightDial implements Expiring {
     } else if (this.#over) {
       result.conn.reset();
     } else {
-      this.#session.dialled = this.#address;
       this.#end(succeed({ conn: result.conn, address: this.#address }));
     }
   }
 
-  #giveUp(failure: Outcome<Dialled>): void {
+  #giveUp(failure: Outcome<Connected>): void {
     if (this.#over) return;
     this.#attempt?.cancel();
     this.#end(failure);
   }
 
-  #end(outcome: Outcome<Dialled>): void {
+  #end(outcome: Outcome<Connected>): void {
     if (this.#over) return;
     this.#over = true;
     this.#deadlines.stop(this, this.#turn);

@@ -5,16 +5,22 @@ import type { Conn } from "../../net/conn/conn.ts";
 import { type Connect, connectTcp } from "../../net/runtime/connect.ts";
 import type { Lookups, Resolver } from "../../net/dns/resolver.ts";
 import { fail, type Failure, type Outcome, succeed } from "../failure.ts";
-import type { Authorized } from "../policy/authorize.ts";
+import type { Grant } from "../policy/authorize.ts";
 import { guardAddress, isLocalhostName, type OwnListeners } from "../policy/guard.ts";
-import type { AllowDecision, Decision } from "../policy/policy.ts";
+import type { AllowDecision } from "../policy/policy.ts";
 import type { Hop, Route } from "../route/route.ts";
 import type { Runtime } from "../runtime.ts";
-import type { DialledAddress } from "../session.ts";
 import { askFamilies, groupByFamily } from "../resolve/ask-addresses.ts";
-import { type Questions, raceConnect, type RacePace, RFC_8305_PACE } from "./connect-race.ts";
+import {
+  type Connected,
+  type DialledAddress,
+  type Questions,
+  raceConnect,
+  type RacePace,
+  RFC_8305_PACE,
+} from "./connect-race.ts";
 import { DialLimit } from "./dial-limit.ts";
-import { type Dialled, dialStraight } from "./dial-straight.ts";
+import { dialStraight } from "./dial-straight.ts";
 import { type HopLeg, say } from "./hop-leg.ts";
 import { introduceClient, type Introduced } from "./introduce-client.ts";
 import { type Opened, openTunnel } from "./open-tunnel.ts";
@@ -39,47 +45,70 @@ export interface DialWish {
   readonly tls?: { readonly ca?: readonly string[] };
 }
 
-const TUNNEL: DialWish = {};
-
-/** What of a session the dial needs, and where it is written down. */
-export interface DialSession extends Introduced {
+/** Whom a dial is for: the client's address and port, and the snapshot that its request captured. */
+export interface DialRequester extends Introduced {
   readonly runtime: { readonly timeouts: Pick<Runtime["timeouts"], "connectMs"> } & Partial<Pick<Runtime, "nat64">>;
-  readonly target: Endpoint | undefined;
-  dialled: DialledAddress | undefined;
-  /** That of the address that was dialled, where addresses have different ones. */
-  decision?: Decision | undefined;
 }
 
+export interface DialRequest {
+  readonly requester: DialRequester;
+  /** The connection whose closing ends the dial. */
+  readonly client: Conn | undefined;
+  readonly target: Endpoint;
+  readonly route: Route;
+  readonly grant: Grant;
+  /** A tunnel to the target when absent. */
+  readonly wish?: DialWish;
+}
+
+/** A connection that leads to the target. */
+export interface Dialled extends Connected {
+  /** The decision that holds for the dialled address: addresses of one name can have different ones. */
+  readonly decision: AllowDecision;
+}
+
+/** A failure, with what was reached before it. */
+export interface DialFailure {
+  readonly ok: false;
+  readonly failure: Failure;
+  readonly address?: DialledAddress;
+  readonly decision?: AllowDecision;
+}
+
+export type DialOutcome = { readonly ok: true; readonly value: Dialled } | DialFailure;
+
 /**
- * Connects to the target of a session along `route`: resolves, lets no address
- * pass that must not be dialled, and dials the very addresses that passed. All
- * of it within what is left of `connectMs`, and only as long as `client` is there.
+ * Connects to a target along its route: resolves, lets no address pass that must
+ * not be dialled, and dials the very addresses that passed. All of it within what
+ * is left of `connectMs`, and only as long as `client` is open.
  */
-export function dial(
-  session: DialSession,
-  client: Conn | undefined,
-  route: Route,
-  authorized: Authorized,
-  services: DialServices,
-  wish: DialWish = TUNNEL,
-): Outcome<Dialled> | Promise<Outcome<Dialled>> {
-  const { target } = session;
-  if (target === undefined) throw new Error("A session without a target cannot be dialled");
-  const ip = wish.tls === undefined ? findOnlyAddress(target, route, authorized) : undefined;
-  if (ip === undefined) return dialAtLength(session, client, target, route, authorized, services, wish);
-  const { decision, spentMs = 0 } = authorized;
-  const refusal = guardAddress(ip, target.port, decision, services.own, session.runtime.nat64);
+export function dial(request: DialRequest, services: DialServices): DialOutcome | Promise<DialOutcome> {
+  const { requester, client, target, route, grant, wish } = request;
+  const ip = wish?.tls === undefined ? findOnlyAddress(target, route, grant) : undefined;
+  if (ip === undefined) return dialAtLength(request, services);
+  const { decision, spentMs = 0 } = grant;
+  const refusal = guardAddress(ip, target.port, decision, services.own, requester.runtime.nat64);
   if (refusal !== undefined) return { ok: false, failure: refusal };
-  const source = findSource(route);
-  return dialStraight(session, client, { ip, port: target.port }, source, services.connect ?? connectTcp, spentMs);
+  const connected = dialStraight(
+    { ip, port: target.port },
+    {
+      client,
+      ms: requester.runtime.timeouts.connectMs - spentMs,
+      source: findSource(route),
+      connect: services.connect ?? connectTcp,
+    },
+  );
+  return connected instanceof Promise
+    ? connected.then((late) => addDecision(late, decision))
+    : addDecision(connected, decision);
+}
+
+function addDecision(connected: Outcome<Connected>, decision: AllowDecision): DialOutcome {
+  return connected.ok ? succeed({ ...connected.value, decision }) : connected;
 }
 
 /** The address to connect to, when it is known to be the only one and nothing is to be said there before the client speaks. */
-function findOnlyAddress(
-  { host }: Endpoint,
-  { hops }: Route,
-  { addresses, late, decision }: Authorized,
-): Ip | undefined {
+function findOnlyAddress({ host }: Endpoint, { hops }: Route, { addresses, late, decision }: Grant): Ip | undefined {
   if (hops.length > 0 || decision.proxyProtocol !== undefined || late !== undefined) return undefined;
   if (addresses !== undefined) return addresses.length === 1 ? addresses[0] : undefined;
   return host.kind === "ip" ? host.ip : undefined;
@@ -89,77 +118,72 @@ function findSource({ sourceAddress }: Route): Ip | undefined {
   return sourceAddress === undefined ? undefined : parseIp(sourceAddress);
 }
 
-async function dialAtLength(
-  session: DialSession,
-  client: Conn | undefined,
-  target: Endpoint,
-  route: Route,
-  authorized: Authorized,
-  services: DialServices,
-  wish: DialWish,
-): Promise<Outcome<Dialled>> {
-  const limit = new DialLimit(session.runtime.timeouts.connectMs - (authorized.spentMs ?? 0), client);
+async function dialAtLength(request: DialRequest, services: DialServices): Promise<DialOutcome> {
+  const { requester, client, grant } = request;
+  const limit = new DialLimit(requester.runtime.timeouts.connectMs - (grant.spentMs ?? 0), client);
   try {
-    const way = new Way(session, client, target, route, authorized, services, limit);
-    const reached = await (route.hops.length === 0 ? way.goDirectly() : way.goThroughHops(wish.endAtUpstream === true));
-    const outcome =
-      reached.ok && wish.tls !== undefined ? await secureTarget(reached.value, target, wish.tls, limit) : reached;
-    if (outcome.ok && limit.over === "client_gone") {
-      outcome.value.conn.reset();
-      return fail("client_gone");
-    }
-    return outcome;
+    return await new Dial(request, services, limit).run();
   } finally {
     limit.release();
-    authorized.lookups?.release();
+    grant.lookups?.release();
   }
 }
 
-/** TLS to the target itself, whatever leads there. */
-async function secureTarget(
-  { conn, address }: Dialled,
-  { host }: Endpoint,
-  { ca }: NonNullable<DialWish["tls"]>,
-  limit: DialLimit,
-): Promise<Outcome<Dialled>> {
-  const secured = await secureConn(conn, { serverName: host.text, ...(ca && { ca }) }, limit);
-  if (secured.ok) return succeed({ conn: secured.value, address });
-  conn.reset();
-  return secured;
-}
-
-/** All hops are passed; or why not, and whether it is worth dialling `again`. */
-type Passed = { readonly ok: true; readonly value: Dialled } | Extract<Opened, { ok: false }>;
-
-class Way {
-  readonly #session: DialSession;
+class Dial {
+  readonly #requester: DialRequester;
   readonly #client: Conn | undefined;
   readonly #target: Endpoint;
   readonly #route: Route;
-  readonly #authorized: Authorized;
+  readonly #grant: Grant;
+  readonly #wish: DialWish | undefined;
   readonly #services: DialServices;
   readonly #limit: DialLimit;
+  /** The address that was dialled last: of the target, or of the first hop. */
+  #address: DialledAddress | undefined;
+  #decision: AllowDecision;
 
-  constructor(
-    session: DialSession,
-    client: Conn | undefined,
-    target: Endpoint,
-    route: Route,
-    authorized: Authorized,
-    services: DialServices,
-    limit: DialLimit,
-  ) {
-    this.#session = session;
-    this.#client = client;
-    this.#target = target;
-    this.#route = route;
-    this.#authorized = authorized;
+  constructor(request: DialRequest, services: DialServices, limit: DialLimit) {
+    this.#requester = request.requester;
+    this.#client = request.client;
+    this.#target = request.target;
+    this.#route = request.route;
+    this.#grant = request.grant;
+    this.#wish = request.wish;
     this.#services = services;
     this.#limit = limit;
+    this.#decision = request.grant.decision;
   }
 
-  async goDirectly(): Promise<Outcome<Dialled>> {
-    const { addresses, late, decision } = this.#authorized;
+  async run(): Promise<DialOutcome> {
+    const opened = await this.#open();
+    const address = this.#address;
+    const decision = this.#decision;
+    if (opened.ok && address !== undefined) return succeed({ conn: opened.value, address, decision });
+    if (opened.ok) throw new Error("A connection without an address was dialled");
+    return { ok: false, failure: opened.failure, decision, ...(address && { address }) };
+  }
+
+  async #open(): Promise<Outcome<Conn>> {
+    const wish = this.#wish;
+    const reached = await (this.#route.hops.length === 0
+      ? this.#goDirectly()
+      : this.#goThroughHops(wish?.endAtUpstream === true));
+    const opened = reached.ok && wish?.tls !== undefined ? await this.#secure(reached.value, wish.tls) : reached;
+    if (!opened.ok || this.#limit.over !== "client_gone") return opened;
+    opened.value.reset();
+    return fail("client_gone");
+  }
+
+  /** TLS to the target itself, whatever leads there. */
+  async #secure(conn: Conn, { ca }: NonNullable<DialWish["tls"]>): Promise<Outcome<Conn>> {
+    const options = { serverName: this.#target.host.text, ...(ca && { ca }) };
+    const secured = await secureConn(conn, options, this.#limit);
+    if (!secured.ok) conn.reset();
+    return secured;
+  }
+
+  async #goDirectly(): Promise<Outcome<Conn>> {
+    const { addresses, late, decision } = this.#grant;
     const { port } = this.#target;
     const guard = (ip: Ip): Failure | undefined => this.#guard(ip);
     const connected =
@@ -167,17 +191,16 @@ class Way {
         ? await this.#connectTo(this.#lookUpTarget(), port, guard)
         : await this.#connect([...groupByFamily(addresses), ...(late ? [late] : [])], port, guard);
     if (!connected.ok) return connected;
-    const judged = this.#findDecision(connected.value.address.ip);
-    if (judged !== decision) this.#session.decision = judged;
-    if (decision.proxyProtocol === undefined) return connected;
-    const { conn } = connected.value;
-    const header = introduceClient(decision.proxyProtocol, this.#session, this.#client);
-    if (conn.write(header) === header.length) return connected;
+    const { conn, address } = connected.value;
+    this.#decision = this.#findDecision(address.ip);
+    if (decision.proxyProtocol === undefined) return succeed(conn);
+    const header = introduceClient(decision.proxyProtocol, this.#requester, this.#client);
+    if (conn.write(header) === header.length) return succeed(conn);
     conn.reset();
     return fail("connection_reset", { note: "closed before it was told of the client" });
   }
 
-  async goThroughHops(endAtLast: boolean): Promise<Outcome<Dialled>> {
+  async #goThroughHops(endAtLast: boolean): Promise<Outcome<Conn>> {
     const refusal = this.#guardUnresolved();
     if (refusal !== undefined) return { ok: false, failure: refusal };
     // An upstream may want to be asked on another connection than the one on which it said so: once.
@@ -185,13 +208,13 @@ class Way {
     for (;;) {
       const connected = await this.#connectFirst();
       if (!connected.ok) return connected;
-      const passed = await this.#passHops(connected.value, endAtLast);
+      const passed = await this.#passHops(connected.value.conn, endAtLast);
       if (passed.ok || passed.again === undefined || this.#limit.over !== undefined) return passed;
       if (!patience.delete(passed.again)) return passed;
     }
   }
 
-  async #connectFirst(): Promise<Outcome<Dialled>> {
+  async #connectFirst(): Promise<Outcome<Connected>> {
     const [first] = this.#route.hops;
     if (first === undefined) throw new Error("A route through hops has no hop");
     const { host, port } = first.endpoint;
@@ -201,10 +224,10 @@ class Way {
     return connected.ok ? connected : { ok: false, failure: { ...connected.failure, nextHop: first.name } };
   }
 
-  /** Asks each hop for a tunnel to the next one, and the last one for a tunnel to the target unless the way ends there. */
-  async #passHops({ conn: socket, address }: Dialled, endAtLast: boolean): Promise<Passed> {
+  /** Asks each hop for a tunnel to the next one, and the last one for a tunnel to the target unless the route ends there. */
+  async #passHops(first: Conn, endAtLast: boolean): Promise<Opened> {
     const { hops } = this.#route;
-    let conn = socket;
+    let conn = first;
     try {
       for (const [index, hop] of hops.entries()) {
         const opened = await this.#passHop({ conn, hop, limit: this.#limit }, hops[index + 1], endAtLast);
@@ -218,12 +241,12 @@ class Way {
       conn.reset();
       throw error;
     }
-    return { ok: true, value: { conn, address } };
+    return succeed(conn);
   }
 
   async #passHop(leg: HopLeg, next: Hop | undefined, endAtLast: boolean): Promise<Opened> {
     if (leg.hop.proxyProtocol !== undefined) {
-      const said = say(leg, introduceClient(leg.hop.proxyProtocol, this.#session, this.#client));
+      const said = say(leg, introduceClient(leg.hop.proxyProtocol, this.#requester, this.#client));
       if (!said.ok) return said;
     }
     if (next === undefined && endAtLast) return leg.hop.kind === "https" ? secureLeg(leg) : succeed(leg.conn);
@@ -234,12 +257,12 @@ class Way {
   /** What `hop` is asked to connect to: the endpoint of `next`, or the target when it is the last. */
   async #choose(hop: Hop, next: Hop | undefined): Promise<Outcome<Endpoint>> {
     const { host, port } = next?.endpoint ?? this.#target;
-    const fixed = next === undefined && this.#authorized.narrowed === true ? this.#authorized.addresses : undefined;
+    const fixed = next === undefined && this.#grant.narrowed === true ? this.#grant.addresses : undefined;
     if (host.kind === "ip" || (hop.kind !== "socks5" && fixed === undefined)) return succeed({ host, port });
 
     const resolved =
       fixed === undefined
-        ? await resolveHost(host, this.#services.resolver, this.#limit, this.#session.client)
+        ? await resolveHost(host, this.#services.resolver, this.#limit, this.#requester.client)
         : succeed(fixed);
     if (!resolved.ok)
       return next === undefined ? resolved : { ok: false, failure: { ...resolved.failure, nextHop: next.name } };
@@ -253,11 +276,15 @@ class Way {
 
   /** The answer that was judged, or one that is asked for now. */
   #lookUpTarget(): Lookups {
-    const { lookups } = this.#authorized;
-    return lookups ?? lookUpHost(this.#target.host, this.#services.resolver, this.#session.client);
+    const { lookups } = this.#grant;
+    return lookups ?? lookUpHost(this.#target.host, this.#services.resolver, this.#requester.client);
   }
 
-  async #connectTo(lookups: Lookups, port: number, refuse: (ip: Ip) => Failure | undefined): Promise<Outcome<Dialled>> {
+  async #connectTo(
+    lookups: Lookups,
+    port: number,
+    refuse: (ip: Ip) => Failure | undefined,
+  ): Promise<Outcome<Connected>> {
     const connected = await this.#connect(askFamilies(lookups), port, refuse);
     lookups.release();
     return connected;
@@ -267,30 +294,28 @@ class Way {
     questions: Questions,
     port: number,
     refuse: (ip: Ip) => Failure | undefined,
-  ): Promise<Outcome<Dialled>> {
+  ): Promise<Outcome<Connected>> {
     const { connect = connectTcp, pace = RFC_8305_PACE } = this.#services;
     const source = findSource(this.#route);
     const outcome = await raceConnect(questions, { port, source, refuse, connect, limit: this.#limit, pace });
-    if (!outcome.ok) return outcome;
-    const address = { ip: outcome.value.ip, port };
-    this.#session.dialled = address;
-    return succeed({ conn: outcome.value.conn, address });
+    if (outcome.ok) this.#address = outcome.value.address;
+    return outcome;
   }
 
   #guard(ip: Ip): Failure | undefined {
     const { port } = this.#target;
-    return guardAddress(ip, port, this.#findDecision(ip), this.#services.own, this.#session.runtime.nat64);
+    return guardAddress(ip, port, this.#findDecision(ip), this.#services.own, this.#requester.runtime.nat64);
   }
 
   #findDecision(ip: Ip): AllowDecision {
-    return this.#authorized.decisions?.get(ip.text) ?? this.#authorized.decision;
+    return this.#grant.decisions?.get(ip.text) ?? this.#grant.decision;
   }
 
   /** What can be said of a target that an upstream will resolve. */
   #guardUnresolved(): Failure | undefined {
     const { host } = this.#target;
     if (host.kind === "ip") return this.#guard(host.ip);
-    if (!isLocalhostName(host.text) || this.#authorized.decision.allowPrivate) return undefined;
+    if (!isLocalhostName(host.text) || this.#grant.decision.allowPrivate) return undefined;
     return fail("address_prohibited", { note: `${host.text} is loopback` }).failure;
   }
 }

@@ -4,11 +4,11 @@ import { dial } from "../dial/dial.ts";
 import { describeFailure, fail, type Failure, type Outcome, succeed } from "../failure.ts";
 import type { ForwardRequest } from "../read/forward-request.ts";
 import { classifyAddress } from "../policy/address-class.ts";
-import type { Authorized } from "../policy/authorize.ts";
+import type { Grant } from "../policy/authorize.ts";
 import { writeWhole } from "../read/write-whole.ts";
 import type { Route } from "../route/route.ts";
 import type { Services } from "../services.ts";
-import { enterStage, type Session } from "../session.ts";
+import { enterStage, noteDial, type Session } from "../session.ts";
 import { answerHere } from "./answer-here.ts";
 import type { Exchange, ExchangeEnd } from "./exchange.ts";
 import { formatAbsoluteTarget, formatOriginHead } from "./origin-head.ts";
@@ -49,7 +49,7 @@ export interface ForwardTask {
   readonly session: Session;
   readonly client: Conn;
   readonly request: ForwardRequest;
-  readonly authorized: Authorized;
+  readonly authorized: Grant;
   readonly route: Route;
   readonly services: Services;
   /** Of the client's connection. */
@@ -169,9 +169,13 @@ function isRepeatable({ head, framing }: ForwardRequest): boolean {
   return framing.kind === "none" || (framing.kind === "length" && framing.length <= MAX_KEPT);
 }
 
-async function reach({ session, client, route, authorized, services, way }: Errand): Promise<Outcome<Origin>> {
+async function reach({ session, client, request, route, authorized, services, way }: Errand): Promise<Outcome<Origin>> {
   enterStage(session, "dial");
-  const dialled = await dial(session, client, route, authorized, services, way.wish);
+  const dialled = await dial(
+    { requester: session, client, target: request.target, route, grant: authorized, wish: way.wish },
+    services,
+  );
+  noteDial(session, dialled);
   if (!dialled.ok) return fail(dialled.failure.detail, dialled.failure);
   const { conn, address } = dialled.value;
   return succeed({ conn, address, ip: route.hops.length === 0 ? address.ip : undefined, reused: false });

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import type { Connect, ConnectResult, ConnectTarget } from "../../../../src/net/runtime/connect.ts";
 import type { Ip } from "../../../../src/address/ip.ts";
 import { dialStraight } from "../../../../src/proxy/dial/dial-straight.ts";
-import type { DialledAddress } from "../../../../src/proxy/session.ts";
+import type { DialledAddress } from "../../../../src/proxy/dial/connect-race.ts";
 import { FakeConn } from "../../../support/fake-conn.ts";
 import { makeIp } from "../../../support/make-policy.ts";
 
@@ -12,7 +12,6 @@ const address: DialledAddress = { ip: makeIp("192.0.2.1"), port: 443 };
 
 /** A dial in a network in which nothing happens unless the test says so. */
 function makeStand({ connectMs = NEVER, client = new FakeConn(), source }: StandOptions = {}) {
-  const session = { runtime: { timeouts: { connectMs } }, dialled: undefined as DialledAddress | undefined };
   const seen = { targets: [] as ConnectTarget[], cancelled: 0 };
   let settle: (result: ConnectResult) => void = () => undefined;
   const connect: Connect = (target, done) => {
@@ -20,8 +19,8 @@ function makeStand({ connectMs = NEVER, client = new FakeConn(), source }: Stand
     settle = done;
     return { cancel: () => void (seen.cancelled += 1) };
   };
-  const outcome = dialStraight(session, client, address, source, connect);
-  return { session, seen, client, outcome, settle: (result: unknown) => settle(result as ConnectResult) };
+  const outcome = dialStraight(address, { client, ms: connectMs, source, connect });
+  return { seen, client, outcome, settle: (result: unknown) => settle(result as ConnectResult) };
 }
 
 interface StandOptions {
@@ -31,12 +30,11 @@ interface StandOptions {
 }
 
 describe("dialStraight()", () => {
-  test("gives the connection, writes down what was dialled, and leaves the client alone", async () => {
-    const { session, seen, client, outcome, settle } = makeStand();
+  test("gives the connection and its address, and leaves the client alone", async () => {
+    const { seen, client, outcome, settle } = makeStand();
     const conn = new FakeConn();
     settle({ ok: true, conn });
     expect(await outcome).toEqual({ ok: true, value: { conn, address } });
-    expect(session.dialled).toEqual(address);
     expect(client.whenClosed).toBeUndefined();
     expect(seen).toEqual({ targets: [address], cancelled: 0 });
   });
@@ -49,11 +47,10 @@ describe("dialStraight()", () => {
     expect(seen.targets).toEqual([{ ...address, source }]);
   });
 
-  test("tells why it failed, and writes nothing down", async () => {
-    const { session, client, outcome, settle } = makeStand();
+  test("tells why it failed", async () => {
+    const { client, outcome, settle } = makeStand();
     settle({ ok: false, code: "ECONNREFUSED" });
     expect(await outcome).toEqual({ ok: false, failure: { detail: "connection_refused", note: "ECONNREFUSED" } });
-    expect(session.dialled).toBeUndefined();
     expect(client.whenClosed).toBeUndefined();
   });
 

@@ -25,55 +25,59 @@ export interface Listener {
 /** The longest PROXY header: version 2 with all the TLVs that are taken (16 + 4096 bytes). */
 const MAX_HEADER_BYTES = 4112;
 
-/** A refusal, and the connection over which the client can still be told; undefined when there is none. */
-export type Entrance =
+/** The connection to go on with; or why not, and the connection over which the client is told, which is closed when it cannot be. */
+export type Accepted =
   | { readonly ok: true; readonly conn: Conn }
-  /** The client said nothing before it left or its time was over: the connection is to be closed, and nothing failed. */
-  | { readonly ok: false; readonly failure: "silent" }
-  | { readonly ok: false; readonly failure: Failure; readonly conn: Conn | undefined };
+  /** `silent`: the client said nothing before it left or its time was over, and nothing failed. */
+  | { readonly ok: false; readonly failure: Failure | "silent"; readonly conn: Conn };
 
 /**
- * Leads a connection through the listener: the PROXY header of a load balancer,
- * a slot among the connections, then TLS. At once when the listener asks for
- * neither header nor TLS.
+ * Leads a connection through its listener: the PROXY header of a load balancer,
+ * a connection slot, then TLS. At once when the listener asks for neither header
+ * nor TLS.
  */
-export function enter(
+export function accept(
   session: Session,
   conn: Conn,
   listener: Listener,
   slots: ConnectionSlots,
-): Entrance | Promise<Entrance> {
-  if (listener.proxyFrom.has(session.client)) return passIntroduced(session, conn, listener, slots);
-  return pass(session, conn, listener, slots);
+): Accepted | Promise<Accepted> {
+  return listener.proxyFrom.has(session.client)
+    ? acceptBehindProxy(session, conn, listener, slots)
+    : admit(session, conn, listener, slots);
 }
 
-async function passIntroduced(
+async function acceptBehindProxy(
   session: Session,
   conn: Conn,
   listener: Listener,
   slots: ConnectionSlots,
-): Promise<Entrance> {
-  const introduced = await readIntroduction(session, conn);
-  if (introduced === "silent") return SILENT;
-  return introduced.ok ? pass(session, conn, listener, slots) : turnAway(introduced.failure, conn, listener);
+): Promise<Accepted> {
+  const read = await readProxyHeader(session, conn);
+  if (read === "silent") return leave(conn);
+  return read.ok ? admit(session, conn, listener, slots) : turnAway(read.failure, conn, listener);
 }
 
-function pass(session: Session, conn: Conn, listener: Listener, slots: ConnectionSlots): Entrance | Promise<Entrance> {
-  const unadmitted = slots.takeForClient(session, conn.fd);
-  if (unadmitted !== undefined) return turnAway(unadmitted, conn, listener);
+function admit(session: Session, conn: Conn, listener: Listener, slots: ConnectionSlots): Accepted | Promise<Accepted> {
+  const failure = slots.takeForClient(session, conn.fd);
+  if (failure !== undefined) return turnAway(failure, conn, listener);
   return listener.tls === undefined ? { ok: true, conn } : secure(session, conn, listener.tls);
 }
 
-const SILENT: Entrance = { ok: false, failure: "silent" };
-
-/** Nobody who waits for TLS understands an answer in clear. */
-function turnAway(failure: Failure, conn: Conn, listener: Listener): Entrance {
-  return { ok: false, failure, conn: listener.tls === undefined ? conn : undefined };
+function leave(conn: Conn): Accepted {
+  conn.close();
+  return { ok: false, failure: "silent", conn };
 }
 
-async function secure(session: Session, conn: Conn, tls: NonNullable<Listener["tls"]>): Promise<Entrance> {
+/** A client that waits for TLS does not understand an answer in clear. */
+function turnAway(failure: Failure, conn: Conn, listener: Listener): Accepted {
+  if (listener.tls !== undefined) conn.close();
+  return { ok: false, failure, conn };
+}
+
+async function secure(session: Session, conn: Conn, tls: NonNullable<Listener["tls"]>): Promise<Accepted> {
   const socket = await moveToRuntime(conn);
-  if (socket === undefined) return SILENT;
+  if (socket === undefined) return leave(conn);
   const secured = await startServerTls(socket, tls.current, remainingHandshakeMs(session));
   if (secured.ok) {
     const { certificate } = secured;
@@ -84,9 +88,10 @@ async function secure(session: Session, conn: Conn, tls: NonNullable<Listener["t
     };
     return { ok: true, conn: secured.conn };
   }
-  if (secured.kind === "silent") return SILENT;
+  if (secured.kind === "silent") return leave(conn);
+  if (secured.conn === undefined) conn.close();
   const { failure } = fail(tlsDetails[secured.kind], { note: secured.note });
-  return { ok: false, failure, conn: secured.conn };
+  return { ok: false, failure, conn: secured.conn ?? conn };
 }
 
 const tlsDetails: Readonly<
@@ -100,8 +105,8 @@ const tlsDetails: Readonly<
   protocol: "client_tls_failed",
 };
 
-/** Learns the true client from the PROXY header; a health check of the load balancer itself (`LOCAL`) stays its own. */
-async function readIntroduction(session: Session, conn: Conn): Promise<Outcome<undefined> | "silent"> {
+/** Reads the true client from the PROXY header; a health check of the load balancer itself (`LOCAL`) stays its own. */
+async function readProxyHeader(session: Session, conn: Conn): Promise<Outcome<undefined> | "silent"> {
   const read = await readMessage(conn, parseProxyHeader, {
     deadlineMs: remainingHandshakeMs(session),
     maxBytes: MAX_HEADER_BYTES,
