@@ -8,6 +8,7 @@ import type { LanePool } from "./net/conn/lanes.ts";
 import { startLanes } from "./net/splice/lane-pool.ts";
 import { SpareDescriptors } from "./net/libc/spare-descriptors.ts";
 import type { Reactor } from "./net/epoll/reactor.ts";
+import type { Listen } from "./net/runtime/listen.ts";
 import { chooseSockets } from "./net/sockets.ts";
 import { createSystemResolver } from "./net/dns/system-resolver.ts";
 import { UpstreamProbe } from "./proxy/upstream/upstream-probe.ts";
@@ -157,7 +158,9 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
       stop: (id) => services.captures.stop(id),
     },
   };
-  const besides = await openSidecar(compiled.sidecar, port, (error) => bugs.report("A mistake in the sidecar", error));
+  const besides = await openSidecar(compiled.sidecar, port, sockets.listen, (error) =>
+    bugs.report("A mistake in the sidecar", error),
+  );
   if (besides !== undefined && !besides.ok) return besides;
   sidecar = besides?.sidecar;
   // It is not for the users of the proxy, whatever the rules allow.
@@ -289,6 +292,7 @@ async function readReadiness(
 function openSidecar(
   plan: CompiledConfig["sidecar"],
   port: ControlPort,
+  listen: Listen,
   reportBug: (error: unknown) => void,
 ): Promise<SidecarStart> | undefined {
   if (plan === undefined) return undefined;
@@ -298,7 +302,12 @@ function openSidecar(
     ...(token && { token }),
     ...(at.kind === "tcp" && { allowedHosts: [hostname(), ...allowedHosts] }),
   });
-  return startSidecar({ app, address: at.kind === "tcp" ? at : { unix: at.path }, serveHttp, reportBug });
+  return startSidecar({
+    app,
+    address: at.kind === "tcp" ? at : { unix: at.path },
+    serveHttp: (options) => serveHttp({ ...options, listen }),
+    reportBug,
+  });
 }
 
 function explainBinding({ host, port }: ListenPlan, code: string): string {

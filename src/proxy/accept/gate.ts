@@ -1,5 +1,5 @@
 import type { AddressSet } from "../../address/address-set.ts";
-import { listenTcp, type TcpListener } from "../../net/runtime/listen.ts";
+import type { TcpListener } from "../../net/runtime/listen.ts";
 import { serveConnection } from "../connection.ts";
 import type { Services } from "../services.ts";
 import type { ClientProtocol } from "../session.ts";
@@ -38,9 +38,7 @@ export function openGate(plans: readonly ListenPlan[], services: Services, own: 
   for (const plan of plans) {
     const { protocols, proxyFrom, tls } = plan;
     let listener: Listener = { name: "", protocols, proxyFrom, tls };
-    // TLS is spoken by the runtime, in place.
-    const listen = tls === undefined ? services.listen : listenTcp;
-    const bound = listen(
+    const bound = services.listen(
       plan.host,
       plan.port,
       (conn, from) => void serveConnection(conn, from, listener, services),
