@@ -121,6 +121,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
           ...(lanes && { lanes: lanes.status() }),
         }),
     },
+    sockets.listen,
     (error) => bugs.report("A mistake in the sidecar", error),
   );
   if (opening?.ok === false) return opening;

@@ -28,13 +28,17 @@ export type Accept<Accepted = Conn> = (conn: Accepted, from: Ip) => void;
 /** Is told of a connection that was reset as soon as it was accepted, because few descriptors are left. */
 export type TurnAway = (from: Ip, port: number) => void;
 
-/** Binds a listener. `host` is an address or a name. */
-export type Listen = (host: string, port: number, accept: Accept, turnAway?: TurnAway) => ListenResult;
+/**
+ * Binds a TCP listener and gives every accepted connection to `accept`. `host` is
+ * an address or a name. A connection that has one of the last descriptors is
+ * reset and told to `turnAway`; with `"never"` it goes to `accept`, too.
+ */
+export type Listen = (host: string, port: number, accept: Accept, turnAway?: TurnAway | "never") => ListenResult;
 
 /**
- * Binds a TCP listener and gives every accepted connection to `accept`, over a
- * socket of the runtime. A connection that has one of the last descriptors is
- * reset and told to `turnAway`; with `"never"` it goes to `accept`, too.
+ * `Listen` over sockets of the runtime. It accepts all connections that wait
+ * before anything else has its turn: whoever connects without a pause stops all
+ * others. So the event loop over epoll accepts where there is one.
  */
 export function listenTcp(
   host: string,
