@@ -1,8 +1,7 @@
 import type * as z from "zod";
 
 import { nameVersion } from "../protocol/tls/read/iana.ts";
-import type { InsideDemand, InsideProtocol } from "../proxy/tunnel/inside-demand.ts";
-import { ServerNames } from "../proxy/tunnel/server-names.ts";
+import { type InsideDemand, type InsideProtocol, ServerNames } from "../proxy/tunnel/inside-demand.ts";
 import type { AllowDecision, HookQuery, Rule } from "../proxy/policy/policy.ts";
 import { choice, cidr, either, flag, hook, ipAddress, list, readCidrs, settings, text, word } from "./fields.ts";
 import { type Problem, quoteValue } from "./problem.ts";

@@ -1,7 +1,7 @@
 import type { AddressSet } from "../address/address-set.ts";
 import type { Authenticator } from "./auth/authenticate.ts";
 import type { ForwardSettings } from "./exchange/forward-settings.ts";
-import type { InspectSettings } from "./tunnel/inspect-settings.ts";
+import type { InspectSettings } from "./tunnel/inside-demand.ts";
 import type { ClientPrefix } from "./limit/client-key.ts";
 import type { Nat64Prefixes } from "./policy/nat64.ts";
 import type { Policy } from "./policy/policy.ts";

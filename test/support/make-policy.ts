@@ -1,6 +1,6 @@
 import { parseIp, type Ip } from "../../src/address/ip.ts";
 import { parseTargetPattern } from "../../src/config/target-pattern.ts";
-import { ServerNames } from "../../src/proxy/tunnel/server-names.ts";
+import { ServerNames } from "../../src/proxy/tunnel/inside-demand.ts";
 import { compileRules } from "../../src/proxy/policy/compile-rules.ts";
 import type {
   Fallback,

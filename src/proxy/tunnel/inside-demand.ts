@@ -1,5 +1,6 @@
 import type { FirstBytes } from "../../protocol/tls/read/recognise-first-bytes.ts";
-import type { ServerNames } from "./server-names.ts";
+import type { TargetPattern } from "../policy/policy.ts";
+import { TargetSet } from "../policy/target-set.ts";
 
 /** What a client speaks inside a tunnel, as far as its first bytes tell. `unknown` is everything else, and what only looks like TLS. */
 export type InsideProtocol = Exclude<FirstBytes, "more">;
@@ -17,4 +18,29 @@ export interface InsideDemand {
   readonly minVersion?: number;
   /** For TLS: JA4 fingerprints of the clients that may pass. */
   readonly ja4?: ReadonlySet<string>;
+}
+
+/** The names that SNI may have. */
+export class ServerNames {
+  /** Patterns as they are written: `example.org`, `*.example.org`, `*`. */
+  readonly texts: readonly string[];
+  readonly #names: TargetSet;
+
+  constructor(texts: readonly string[], patterns: Iterable<TargetPattern>) {
+    this.texts = texts;
+    this.#names = new TargetSet(patterns);
+  }
+
+  /** `name` is canonical. */
+  has(name: string): boolean {
+    return this.#names.has({ kind: "name", text: name }, 0);
+  }
+}
+
+/** What is looked at inside tunnels beyond what rules demand. */
+export interface InspectSettings {
+  /** First bytes and TLS handshakes, for records and metrics. */
+  readonly tls: boolean;
+  /** JA3 fingerprints beside JA4. */
+  readonly ja3: boolean;
 }

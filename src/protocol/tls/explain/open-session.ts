@@ -1,9 +1,7 @@
 import { ByteReader } from "../read/byte-reader.ts";
 import type { ClientHello } from "../read/client-hello.ts";
-import type { MessageField } from "./describe-message.ts";
-import { describeTls13Message } from "./describe-tls13-message.ts";
+import { describeMessage, type MessageField } from "./describe-message.ts";
 import { nameAlert, nameAlertLevel } from "../read/iana.ts";
-import type { TlsSecrets } from "./key-log.ts";
 import {
   canOpenRecords,
   createTls12Openers,
@@ -15,6 +13,9 @@ import {
 import type { ServerHello } from "../read/server-hello.ts";
 import type { TlsEvent } from "../read/tls-event.ts";
 import { parseTls13Message } from "./tls13-message.ts";
+
+/** The secrets of one connection, by the label of the NSS key log format. */
+export type TlsSecrets = ReadonlyMap<string, Uint8Array>;
 
 /** A message that came out of an encrypted record. */
 export interface OpenedMessage {
@@ -162,7 +163,7 @@ function describeHandshake(type: number, body: Uint8Array): OpenedMessage {
   const length = MESSAGE_HEADER_BYTES + body.length;
   if (parsed.kind === "bad") return unreadable("Handshake message", length);
   const chain = parsed.value.type === "certificate" ? { chain: parsed.value.chain } : {};
-  return { kind: "handshake", length, ...describeTls13Message(parsed.value), ...chain };
+  return { kind: "handshake", length, ...describeMessage(parsed.value), ...chain };
 }
 
 function describeOther({ type, content }: OpenedRecord): OpenedMessage[] {
@@ -179,4 +180,22 @@ export function describeAlert(level: number, description: number): OpenedMessage
 
 function unreadable(what: string, length: number): OpenedMessage {
   return { kind: "unreadable", name: `${what}, unreadable`, length, fields: [] };
+}
+
+const LINE = /^([A-Z0-9_]+) ([0-9a-fA-F]{64}) ((?:[0-9a-fA-F]{2})+)$/;
+
+/**
+ * Finds the secrets of the connection whose ClientHello has `clientRandom`
+ * among lines in the NSS key log format
+ * (https://www.ietf.org/archive/id/draft-ietf-tls-keylogfile-04.html): a label,
+ * the random and the secret in hexadecimal. Other lines are passed over.
+ */
+export function findSecrets(keyLog: string, clientRandom: Uint8Array): TlsSecrets {
+  const wanted = clientRandom.toHex();
+  const secrets = new Map<string, Uint8Array>();
+  for (const line of keyLog.split("\n")) {
+    const [, label = "", random = "", secret = ""] = LINE.exec(line.trimEnd()) ?? [];
+    if (random.toLowerCase() === wanted) secrets.set(label, Uint8Array.fromHex(secret));
+  }
+  return secrets;
 }
