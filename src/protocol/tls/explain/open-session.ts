@@ -1,6 +1,8 @@
 import { ByteReader } from "../read/byte-reader.ts";
 import type { ClientHello } from "../read/client-hello.ts";
 import { describeMessage, type MessageField } from "./describe-message.ts";
+import { MESSAGE_HEADER_BYTES, MessagePieces } from "../read/framing.ts";
+import { HANDSHAKE_TYPE } from "../read/handshake-message.ts";
 import { nameAlert, nameAlertLevel } from "../read/iana.ts";
 import {
   canOpenRecords,
@@ -53,8 +55,6 @@ const TLS13 = 0x0304;
 const TYPE_ALERT = 21;
 const TYPE_HANDSHAKE = 22;
 const TYPE_APPLICATION_DATA = 23;
-const HANDSHAKE_FINISHED = 20;
-const MESSAGE_HEADER_BYTES = 4;
 
 /** Opens the encrypted records of TLS 1.2 and 1.3 with the secrets of the connection. */
 export function openSession(session: SealedSession): OpenedSession {
@@ -113,8 +113,8 @@ function createTls12Reader(opener: RecordOpener): RecordReader {
       if (opened === undefined) return undefined;
       if (opened.type !== TYPE_HANDSHAKE) return describeOther(opened);
       const [type] = opened.content;
-      if (type !== HANDSHAKE_FINISHED) return [unreadable("Handshake message", opened.content.length)];
-      return [describeHandshake(type, opened.content.subarray(MESSAGE_HEADER_BYTES))];
+      if (type !== HANDSHAKE_TYPE.finished) return [unreadable("Handshake message", opened.content.length)];
+      return [describeHandshake(type, new ByteReader(opened.content, MESSAGE_HEADER_BYTES))];
     },
   };
 }
@@ -126,7 +126,7 @@ function createTls13Reader(
 ): RecordReader {
   let secret = handshakeSecret;
   let opener = secret && createTls13Opener(cipherSuite, secret);
-  let begun: Uint8Array = new Uint8Array(0);
+  let pieces = new MessagePieces();
 
   function useSecret(next: Uint8Array | undefined): void {
     secret = next;
@@ -135,18 +135,17 @@ function createTls13Reader(
 
   function readMessages(content: Uint8Array): OpenedMessage[] {
     const messages: OpenedMessage[] = [];
-    begun = Buffer.concat([begun, content]);
-    for (;;) {
-      const [type, high = 0, middle = 0, low = 0] = begun;
-      const end = MESSAGE_HEADER_BYTES + ((high << 16) | (middle << 8) | low);
-      if (type === undefined || begun.length < Math.max(end, MESSAGE_HEADER_BYTES)) return messages;
-      const message = describeHandshake(type, begun.subarray(MESSAGE_HEADER_BYTES, end));
+    for (let at = 0; at < content.length;) {
+      at = pieces.take(content, at, content.length);
+      if (!pieces.isWhole) break;
+      const message = describeHandshake(pieces.type, pieces.open());
       messages.push(message);
-      begun = begun.subarray(end);
+      pieces = new MessagePieces();
       if (message.name === "Finished") useSecret(applicationSecret);
       else if (message.name === "KeyUpdate" && secret !== undefined)
         useSecret(updateTrafficSecret(cipherSuite, secret));
     }
+    return messages;
   }
 
   return {
@@ -158,9 +157,9 @@ function createTls13Reader(
   };
 }
 
-function describeHandshake(type: number, body: Uint8Array): OpenedMessage {
-  const parsed = parseTls13Message(type, new ByteReader(body));
-  const length = MESSAGE_HEADER_BYTES + body.length;
+function describeHandshake(type: number, body: ByteReader): OpenedMessage {
+  const length = MESSAGE_HEADER_BYTES + body.left;
+  const parsed = parseTls13Message(type, body);
   if (parsed.kind === "bad") return unreadable("Handshake message", length);
   const chain = parsed.value.type === "certificate" ? { chain: parsed.value.chain } : {};
   return { kind: "handshake", length, ...describeMessage(parsed.value), ...chain };
