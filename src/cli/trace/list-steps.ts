@@ -54,7 +54,7 @@ export function listSteps(record: TraceRecord, basis: TrustBasis): TraceStory {
     if (http !== undefined && (proxy === undefined || tunnelAt !== undefined))
       steps.push(...listHttpSteps(record, http, "server", placeOf));
     if (wire.recording.endedAt !== undefined)
-      steps.push(step(wire.recording.endedAt, first, "client", "tcp", "TCP end (FIN)"));
+      steps.push(makeStep("tcp", wire.recording.endedAt, [first, "client"], "TCP end (FIN)"));
   }
   return {
     steps: steps.toSorted(compareSteps),
@@ -64,7 +64,8 @@ export function listSteps(record: TraceRecord, basis: TrustBasis): TraceStory {
   };
 }
 
-function step(at: number, from: Party, to: Party, layer: TraceStep["layer"], name: string): TraceStep {
+/** A step without fields. */
+function makeStep(layer: TraceStep["layer"], at: number, [from, to]: readonly [Party, Party], name: string): TraceStep {
   return { at, from, to, layer, name, fields: [], telling: [] };
 }
 
@@ -73,8 +74,8 @@ function listDnsSteps({ lookups }: TraceRecord): TraceStep[] {
     const question = `${family === 4 ? "A" : "AAAA"} ${name}`;
     const told = typeof answer === "string" ? answer : answer.join(", ");
     return [
-      step(at, "client", "dns", "dns", `${question}?`),
-      step(answeredAt, "dns", "client", "dns", `${question} = ${told}`),
+      makeStep("dns", at, ["client", "dns"], `${question}?`),
+      makeStep("dns", answeredAt, ["dns", "client"], `${question} = ${told}`),
     ];
   });
 }
@@ -82,9 +83,10 @@ function listDnsSteps({ lookups }: TraceRecord): TraceStep[] {
 function listTcpSteps({ attempts, request }: TraceRecord): TraceStep[] {
   const to: Party = request.proxy === undefined ? "server" : "proxy";
   return attempts.flatMap(({ at, endedAt, address, code }) => {
-    const begun = step(at, "client", to, "tcp", `TCP connect to ${address}`);
+    const begun = makeStep("tcp", at, ["client", to], `TCP connect to ${address}`);
     if (endedAt === undefined) return [begun];
-    return [begun, step(endedAt, to, "client", "tcp", code === undefined ? "TCP connected" : `TCP failed: ${code}`)];
+    const outcome = code === undefined ? "TCP connected" : `TCP failed: ${code}`;
+    return [begun, makeStep("tcp", endedAt, [to, "client"], outcome)];
   });
 }
 

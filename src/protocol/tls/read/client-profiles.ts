@@ -1,6 +1,6 @@
 import { readUint16 } from "./byte-reader.ts";
 import type { ClientHello } from "./client-hello.ts";
-import { EXTENSION, type ExtensionBlock } from "./extension.ts";
+import type { ExtensionBlock } from "./extension.ts";
 import { isGrease } from "./iana.ts";
 import { computeJa4 } from "./ja4.ts";
 
@@ -58,9 +58,9 @@ export class ClientProfiles {
     this.#listTypes(extensionBlock);
     this.#addCodes(bytes, start, start + 2);
     this.#addCodes(bytes, restAt + 2, restAt + 2 + readUint16(bytes, restAt));
-    this.#addExtension(extensionBlock, EXTENSION.supportedVersions, 1);
-    this.#addExtension(extensionBlock, EXTENSION.signatureAlgorithms, 2);
-    this.#addAlpn(extensionBlock);
+    this.#addExtension(bytes, extensionBlock.supportedVersionsAt, 1);
+    this.#addExtension(bytes, extensionBlock.signatureAlgorithmsAt, 2);
+    this.#addAlpn(bytes, extensionBlock.alpnAt);
   }
 
   #listTypes({ low, high, others }: ExtensionBlock): void {
@@ -87,8 +87,9 @@ export class ClientProfiles {
     let count = endAt + 1;
     let isOther = this.#isOther;
     for (let at = start; at < end; at += 2) {
-      const code = readUint16(bytes, at);
-      if (isGrease(code)) continue;
+      const code = ((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0);
+      // Half of the test first: few codes need the rest.
+      if ((code & 0x0f0f) === 0x0a0a && isGrease(code)) continue;
       if (codes[count] !== code) {
         codes[count] = code;
         isOther = true;
@@ -100,17 +101,15 @@ export class ClientProfiles {
     this.#set(endAt, count);
   }
 
-  /** The list of codes in an extension. An absent one is told by the types. */
-  #addExtension(block: ExtensionBlock, type: number, lengthSize: 1 | 2): void {
-    const at = block.find(type);
-    if (at !== -1) this.#addCodes(block.bytes, at + lengthSize, at + readUint16(block.bytes, at - 2));
+  /** The list of codes in the extension with contents at `at`. An absent one is told by the types. */
+  #addExtension(bytes: Uint8Array, at: number, lengthSize: 1 | 2): void {
+    if (at !== -1) this.#addCodes(bytes, at + lengthSize, at + readUint16(bytes, at - 2));
   }
 
-  #addAlpn(block: ExtensionBlock): void {
-    const at = block.find(EXTENSION.alpn);
+  #addAlpn(bytes: Uint8Array, at: number): void {
     if (at === -1) return;
-    const end = at + readUint16(block.bytes, at - 2);
-    for (let each = at; each < end; each += 1) this.#set(this.#count++, block.bytes[each] ?? 0);
+    const end = at + readUint16(bytes, at - 2);
+    for (let each = at; each < end; each += 1) this.#set(this.#count++, bytes[each] ?? 0);
   }
 }
 
