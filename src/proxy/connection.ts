@@ -1,25 +1,28 @@
 import type { Ip } from "../address/ip.ts";
 import type { Conn } from "../net/conn/conn.ts";
+import type { RequestHead } from "../protocol/http1/request-head.ts";
 import { acceptTls } from "./accept/accept-tls.ts";
 import type { Listener } from "./accept/listener-tls.ts";
 import { type Peer, readProxyHeader } from "./accept/read-proxy-header.ts";
 import type { ShownCertificate } from "./auth/identify.ts";
-import { ClientRequests, type ForwardServices, type Next } from "./exchange/client-requests.ts";
-import type { ForwardEnd } from "./exchange/forward.ts";
+import { ClientRequests, type ForwardServices, type Next, type PlannedRecords } from "./exchange/client-requests.ts";
+import type { Exchange } from "./exchange/exchange.ts";
+import type { ForwardedRequest } from "./exchange/forward.ts";
+import type { Origin } from "./exchange/origin-pool.ts";
+import type { Plan } from "./exchange/plans.ts";
 import type { Failure } from "./failure.ts";
 import type { Admission } from "./limit/admission.ts";
 import { TOTAL_MS } from "./read/close-lingering.ts";
 import { httpReply, type Reply } from "./read/reply.ts";
 import type { Recorder } from "./record/recorder.ts";
 import {
-  concludePlanned,
-  failRequest,
+  noteExchange,
+  notePlanned,
   noteTunnelEnd,
-  refuse,
+  Request,
   type RequestConnection,
   type RequestEnd,
   type RequestServices,
-  serveRequest,
 } from "./request.ts";
 import type { Runtime, RuntimeHolder } from "./runtime.ts";
 import { type RecordedConnection, type RequestIds, RequestRecord } from "./record/request-record.ts";
@@ -59,15 +62,18 @@ export function serveConnection(conn: Conn, from: Ip, listener: Listener, servic
   return new ClientConnection(conn, from, listener, services).serve();
 }
 
+/** A request that came, or that was begun. */
+type NextRequest = Exclude<Next, { readonly kind: "gone" }>;
+
 /** The request that comes first: nothing of it was read. */
-const FIRST: Next = { kind: "request", head: undefined };
+const FIRST: NextRequest = { kind: "request", head: undefined };
 
 /**
  * A client's connection: its peer and its listener, the slots that it holds, its
  * requests in turn, and its one end. It lives as long as its tunnel, which may be
  * idle for days.
  */
-class ClientConnection implements RequestConnection, RecordedConnection {
+class ClientConnection implements RequestConnection, RecordedConnection, PlannedRecords {
   client: Ip;
   clientPort: number;
   certificate: ShownCertificate | undefined = undefined;
@@ -106,7 +112,7 @@ class ClientConnection implements RequestConnection, RecordedConnection {
       this.services.reportBug(error, this.#record.id);
       // Between two requests there is nobody to tell.
       if (this.#isRecorded) this.#conn?.reset();
-      else await failRequest(this.#record, this.#conn as Conn, this.reply);
+      else await this.#openRequest().fail();
     } finally {
       if (end !== "tunnel") this.#end(end);
     }
@@ -123,8 +129,25 @@ class ClientConnection implements RequestConnection, RecordedConnection {
     return undefined;
   }
 
-  forward(task: Parameters<RequestConnection["forward"]>[0]): Promise<ForwardEnd> {
-    return this.#keepRequests().forward(task);
+  openForwarded(task: Parameters<RequestConnection["openForwarded"]>[0]): ForwardedRequest {
+    return this.#keepRequests().open(task);
+  }
+
+  // What is told of requests that are carried out by plans.
+
+  begin(plan: Plan, head: RequestHead, origin: Origin): RequestRecord {
+    this.#record = new RequestRecord(this, plan.runtime);
+    this.#isRecorded = false;
+    notePlanned(this.#record, plan, head, origin);
+    return this.#record;
+  }
+
+  note(record: RequestRecord, exchange: Exchange): void {
+    noteExchange(record, exchange);
+  }
+
+  finish(): void {
+    this.#writeDown();
   }
 
   /** The tunnel of the last request is over. */
@@ -162,33 +185,33 @@ class ClientConnection implements RequestConnection, RecordedConnection {
   async #turnAway(failure: Failure | "silent", told?: Conn): Promise<RequestEnd> {
     if (told === undefined) this.#conn?.close();
     else this.#conn = told;
-    if (failure !== "silent") await refuse(this.#record, this.#conn as Conn, this.reply, failure, true);
+    if (failure !== "silent") await this.#openRequest().refuse(failure, true);
     return "closed";
   }
 
   async #serveRequests(): Promise<RequestEnd> {
-    const conn = this.#conn as Conn;
-    let next = FIRST;
+    let next: NextRequest = FIRST;
     for (;;) {
-      const end =
-        next.kind === "planned"
-          ? await concludePlanned(this.#record, conn, this, next.conclude)
-          : await serveRequest(this.#record, conn, this, next.head);
-      if (end === "tunnel") {
-        this.#leaveToTunnel();
-        return end;
-      }
+      const request = this.#openRequest();
+      const end = await (next.kind === "planned" ? request.resume(next.resume()) : request.serve(next.head));
+      if (end === "tunnel") this.#leaveToTunnel();
       if (end !== "kept") return end;
       this.#writeDown();
-      next = await this.#keepRequests().next(this.#record);
-      if (next.kind === "gone") return "silent";
-      this.#record = next.kind === "planned" ? next.record : new RequestRecord(this, this.services.runtime.current);
+      const following = await this.#keepRequests().next(this.#record);
+      if (following.kind === "gone") return "silent";
+      next = following;
+      if (next.kind === "planned") continue;
+      this.#record = new RequestRecord(this, this.services.runtime.current);
       this.#isRecorded = false;
     }
   }
 
+  #openRequest(): Request {
+    return new Request(this.#record, this.#conn as Conn, this);
+  }
+
   #keepRequests(): ClientRequests {
-    return (this.#requests ??= new ClientRequests(this.#conn as Conn, this.services));
+    return (this.#requests ??= new ClientRequests(this.#conn as Conn, this.services, this));
   }
 
   /** Keeps no more than what the end of the tunnel takes. */
