@@ -31,7 +31,7 @@ const breaches: readonly Breach[] = [
   importing("src/proxy/dial/planted.ts", "../../config/compile.ts"),
   importing("src/proxy/dial/planted.ts", "../../sidecar/serve.ts"),
   importing("src/proxy/dial/planted.ts", "../../cli/serve.ts"),
-  importing("src/proxy/inspect/planted.ts", "../../protocol/tls/explain/open-session.ts"),
+  importing("src/proxy/tunnel/planted.ts", "../../protocol/tls/explain/open-session.ts"),
   ...["epoll/reactor.ts", "splice/lane-pool.ts", "libc/spare-descriptors.ts"].flatMap((file) => [
     importing("src/proxy/planted.ts", `../net/${file}`),
     importing("src/proxy/tunnel/planted.ts", `../../net/${file}`),

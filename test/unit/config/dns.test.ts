@@ -1,6 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { compileNat64 } from "../../../src/config/compile-dns.ts";
-import { dnsSchema } from "../../../src/config/dns-schema.ts";
+import { compileNat64, dnsSchema } from "../../../src/config/dns.ts";
 
 describe("dns.nat64", () => {
   test("takes the prefix of the network's translator, or several", () => {

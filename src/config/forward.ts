@@ -1,6 +1,12 @@
-import { count, duration, either, flag, list, settings, text, word } from "./fields.ts";
+import { randomBytes } from "node:crypto";
+import type * as z from "zod";
 
-const pemPath = () => text('the path of a PEM file, such as "ca.pem"');
+import type { ForwardSettings } from "../proxy/exchange/forward-settings.ts";
+import { count, duration, flag, pemPaths, settings, text, word } from "./fields.ts";
+import type { Materials } from "./materials.ts";
+import { findAuthorityFaults, listPaths } from "./pem.ts";
+import type { Problem } from "./problem.ts";
+import { readDuration } from "./quantity.ts";
 
 /** How HTTP requests with a whole URI are forwarded. */
 export const forwardSchema = settings({
@@ -23,7 +29,7 @@ export const forwardSchema = settings({
       "Forward `https://` URIs also for clients on other machines that do not speak TLS to this proxy. What such a client sends and receives is readable on its way to here.",
     )
     .default(false),
-  ca: either("the path of a PEM file, or a list of them", [pemPath(), list(pemPath(), "a list of paths of PEM files")])
+  ca: pemPaths()
     .describe(
       "PEM file, or files, with the certificate authorities to trust in the origins of `https://` URIs. Default: the ones that come with the program.",
     )
@@ -42,4 +48,24 @@ export const forwardSchema = settings({
   .describe("How HTTP requests with a whole URI, as in `GET http://example.org/`, are forwarded.")
   .prefault({});
 
-export type ForwardOptions = ReturnType<typeof forwardSchema.parse>;
+/** Compiles how requests are forwarded. Tells of certificates that cannot be used. */
+export function compileForward(
+  options: z.output<typeof forwardSchema>,
+  { files }: Pick<Materials, "files">,
+): { forward: ForwardSettings; problems: Problem[] } {
+  const { ca } = options;
+  return {
+    problems: ca === undefined ? [] : findAuthorityFaults(ca, ["forward", "ca"], files),
+    forward: {
+      // A name that nobody else has.
+      via: options.via ?? `penstock-${randomBytes(5).toString("hex")}`,
+      forwardedFor: options.forwardedFor,
+      httpsOverPlain: options.httpsOverPlain,
+      ...(ca !== undefined && { ca: listPaths(ca).map((path) => files.get(path) ?? "") }),
+      clientIdleMs: readDuration(options.clientIdle),
+      originIdleMs: readDuration(options.originIdle),
+      idleOrigins: options.idleOrigins,
+      idlePerOrigin: options.idlePerOrigin,
+    },
+  };
+}
