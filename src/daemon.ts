@@ -10,7 +10,8 @@ import { SpareDescriptors } from "./net/libc/spare-descriptors.ts";
 import type { Reactor } from "./net/epoll/reactor.ts";
 import { chooseSockets } from "./net/sockets.ts";
 import { createSystemResolver } from "./net/dns/system-resolver.ts";
-import { UpstreamProbe } from "./proxy/dial/upstream-probe.ts";
+import { isDefaultRouteOpen } from "./proxy/dial/upstream-probe.ts";
+import { Upstreams } from "./proxy/upstream/upstreams.ts";
 import { Forwarding } from "./proxy/exchange/forwarding.ts";
 import { HookReporter } from "./proxy/record/hook-reporter.ts";
 import { Admission } from "./proxy/limit/admission.ts";
@@ -122,6 +123,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     listen: sockets.listen,
     connect: sockets.connect,
     forwarding,
+    upstreams: new Upstreams(),
     lingering: new Lingering(admission, descriptors),
     clientProfiles: new ClientProfiles(),
     captures: new Captures({ application: `Penstock ${version}` }),
@@ -131,13 +133,11 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     draining: false,
   };
 
-  const upstreamProbe = new UpstreamProbe(services);
-
   // The sidecar first: it can say that the proxy is still starting.
   let gate: Gate | undefined;
   let sidecar: Sidecar | undefined;
   const port: ControlPort = {
-    readiness: () => readReadiness(gate, services, upstreamProbe),
+    readiness: () => readReadiness(gate, services),
     effectiveConfig: () => ({ ...compiled.effective, splicing: description, driving: sockets.description }),
     metricsText: () =>
       writeMetricsText({
@@ -275,13 +275,9 @@ const LAST_WORDS_MS = 200;
 const LAST_LINES_MS = 1000;
 
 /** Ready to serve a new connection: bound, not about to stop, and with a way to somewhere. */
-async function readReadiness(
-  gate: Gate | undefined,
-  services: Services,
-  upstreamProbe: UpstreamProbe,
-): Promise<Readiness> {
+async function readReadiness(gate: Gate | undefined, services: Services): Promise<Readiness> {
   if (gate === undefined && !services.draining) return { ready: false, reason: "starting" };
-  const open = services.draining || (await upstreamProbe.isOpen(services.runtime.current));
+  const open = services.draining || (await isDefaultRouteOpen(services.runtime.current, services));
   if (services.draining) return { ready: false, reason: "draining" };
   return open ? { ready: true } : { ready: false, reason: "no_way_out" };
 }

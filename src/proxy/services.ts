@@ -10,6 +10,7 @@ import type { Recorder } from "./record/recorder.ts";
 import type { Lingering } from "./read/lingering.ts";
 import type { RuntimeHolder } from "./runtime.ts";
 import type { TunnelEngine } from "./tunnel/tunnel.ts";
+import type { Upstreams } from "./upstream/upstreams.ts";
 import type { HookReport } from "./hook/call-hook.ts";
 
 /** What all connections of a daemon share, and what outlives a change of the configuration. */
@@ -22,6 +23,7 @@ export interface Services {
   readonly listen: Listen;
   readonly connect: Connect;
   readonly forwarding: Forwarding;
+  readonly upstreams: Upstreams;
   /** Connections of clients that have got their last response. */
   readonly lingering: Lingering;
   readonly captures: Captures;

@@ -20,6 +20,7 @@ import { makeIp } from "../support/make-policy.ts";
 import { MemoryConn } from "../support/memory-conn.ts";
 import { plentyOfDescriptors } from "../support/plenty-of-descriptors.ts";
 import { ClientProfiles } from "../../src/protocol/tls/read/client-profiles.ts";
+import { Upstreams } from "../../src/proxy/upstream/upstreams.ts";
 
 const loopback = makeIp("127.0.0.1");
 
@@ -42,7 +43,7 @@ function openStand() {
   const connect: Connect = (_target, hear) => {
     const conn = new MemoryConn();
     origins.push({ conn, answered: 0, rest: "" });
-    hear({ ok: true, conn: conn });
+    queueMicrotask(() => hear({ ok: true, conn }));
     return { cancel: () => undefined };
   };
   const admission = new Admission(plentyOfDescriptors);
@@ -60,6 +61,7 @@ function openStand() {
     },
     listen: () => ({ ok: false, code: "EPERM" }),
     connect,
+    upstreams: new Upstreams(),
     forwarding: new Forwarding(),
     lingering: new Lingering(admission, plentyOfDescriptors),
     clientProfiles: new ClientProfiles(),

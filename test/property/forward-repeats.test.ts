@@ -19,6 +19,7 @@ import { MemoryConn } from "../support/memory-conn.ts";
 import { plentyOfDescriptors } from "../support/plenty-of-descriptors.ts";
 import { makeIp } from "../support/make-policy.ts";
 import { ClientProfiles } from "../../src/protocol/tls/read/client-profiles.ts";
+import { Upstreams } from "../../src/proxy/upstream/upstreams.ts";
 
 const AUTHORITY = "127.0.0.1:9";
 const loopback = makeIp("127.0.0.1");
@@ -73,6 +74,7 @@ function openStand(forwardedFor: string) {
     connect: () => {
       throw new Error("No connection is to be made");
     },
+    upstreams: new Upstreams(),
     forwarding: new Forwarding(),
     lingering: new Lingering(admission, plentyOfDescriptors),
     clientProfiles: new ClientProfiles(),

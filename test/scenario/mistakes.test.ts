@@ -18,6 +18,7 @@ import { makeIp } from "../support/make-policy.ts";
 import { MemoryConn } from "../support/memory-conn.ts";
 import { plentyOfDescriptors } from "../support/plenty-of-descriptors.ts";
 import { ClientProfiles } from "../../src/protocol/tls/read/client-profiles.ts";
+import { Upstreams } from "../../src/proxy/upstream/upstreams.ts";
 
 const from = makeIp("127.0.0.1");
 
@@ -45,6 +46,7 @@ function openStand(change: (services: Services) => Partial<Services>) {
       queueMicrotask(() => done({ ok: true, conn: target }));
       return { cancel: () => {} };
     },
+    upstreams: new Upstreams(),
     forwarding: new Forwarding(),
     captures: new Captures({ application: "test" }),
     own: new OwnAddresses(),

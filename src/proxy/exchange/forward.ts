@@ -7,6 +7,7 @@ import { classifyAddress } from "../policy/address-class.ts";
 import { writeWhole } from "../read/write-whole.ts";
 import type { Route } from "../route/route.ts";
 import type { Services } from "../services.ts";
+import { UpstreamLogin } from "../upstream/upstream-login.ts";
 import { enterStage, noteDial, type Session } from "../session.ts";
 import { answerHere } from "./answer-here.ts";
 import type { Exchange, ExchangeEnd } from "./exchange.ts";
@@ -68,7 +69,9 @@ export async function forward(task: ForwardTask): Promise<ForwardEnd> {
   }
   if (request.maxForwards === 0) return answer(session, client, request);
   const way = planWay({ traveller: session, request, route, authorized, settings }, task.services.forwarding.numbers);
-  const errand: Errand = { ...task, way, waitedMs: 0, isClientDone: false };
+  const { forwarder } = way;
+  const login = forwarder && new UpstreamLogin(forwarder, task.services.upstreams.find(forwarder));
+  const errand: Errand = { ...task, way, login, waitedMs: 0, isClientDone: false };
   const kept = begun?.origin ?? takeKept(errand);
   let end = begun === undefined ? undefined : noteTry(errand, begun.end);
   let reached = kept === undefined ? await reach(errand) : succeed(kept);
@@ -77,7 +80,7 @@ export async function forward(task: ForwardTask): Promise<ForwardEnd> {
     const origin = reached.value;
     end ??= await exchange(errand, origin);
     if (end.kind !== "stale" && end.kind !== "challenged") return conclude(errand, origin, end);
-    const refusal = end.kind === "stale" ? giveUpStale(request, origin, end) : giveUpChallenged(way, end);
+    const refusal = end.kind === "stale" ? giveUpStale(request, origin, end) : giveUpChallenged(errand, end);
     if (refusal !== undefined) return failed(blameUpstream(way, refusal));
     end = undefined;
     reached = await reach(errand);
@@ -97,19 +100,19 @@ function giveUpStale(
 
 /** An upstream that did not take the request may be asked again when there is an answer to what it asks. */
 function giveUpChallenged(
-  { absolute }: Way,
+  { way, login }: Errand,
   { challenges, whole }: Extract<ExchangeEnd, { kind: "challenged" }>,
 ): Failure | undefined {
-  const verdict = absolute?.login.refuse(challenges);
+  const verdict = login?.refuse(challenges);
   if (verdict?.retry === true && whole) return undefined;
   const why = verdict?.retry === false ? verdict.note : "the request is too long to be told twice";
-  return refuseLogin(absolute?.upstream, why, 407);
+  return refuseLogin(way.forwarder?.name, why, 407);
 }
 
 /** What an upstream does that was asked to forward is not the target's doing. */
-function blameUpstream({ absolute }: Way, failure: Failure): Failure {
+function blameUpstream({ forwarder }: Way, failure: Failure): Failure {
   const isTheirs = describeFailure(failure.detail).blame === "destination" && failure.nextHop === undefined;
-  return absolute !== undefined && isTheirs ? { ...failure, nextHop: absolute.upstream } : failure;
+  return forwarder !== undefined && isTheirs ? { ...failure, nextHop: forwarder.name } : failure;
 }
 
 function refuseLogin(upstream: string | undefined, note: string | undefined, receivedStatus?: number): Failure {
@@ -124,6 +127,8 @@ function refuseLogin(upstream: string | undefined, note: string | undefined, rec
 /** A request with its way, and what its tries have used up. */
 interface Errand extends ForwardTask {
   readonly way: Way;
+  /** Our login at the upstream that forwards the request. */
+  readonly login: UpstreamLogin | undefined;
   /** Milliseconds that the response was waited for so far, over all tries. */
   waitedMs: number;
   /** The client sent FIN during one of them. */
@@ -182,13 +187,13 @@ async function reach({ session, client, request, route, authorized, services, wa
 }
 
 async function exchange(errand: Errand, origin: Origin): Promise<ExchangeEnd> {
-  const { session, client, request, way } = errand;
+  const { session, client, request, way, login } = errand;
   const { timeouts, forward: settings } = session.runtime;
   enterStage(session, "forward");
-  const shown = way.absolute?.login.authorize(request.head.method, formatAbsoluteTarget(request));
+  const shown = login?.authorize(request.head.method, formatAbsoluteTarget(request));
   if (shown?.ok === false) {
     origin.conn.reset();
-    return { kind: "failed", failure: refuseLogin(way.absolute?.upstream, shown.note) };
+    return { kind: "failed", failure: refuseLogin(way.forwarder?.name, shown.note) };
   }
   const end = await errand.exchange.carry(origin.conn, {
     session,
@@ -200,8 +205,8 @@ async function exchange(errand: Errand, origin: Origin): Promise<ExchangeEnd> {
       absolute: shown && { authorization: shown.value },
     }),
     via: settings.via,
-    asksUpstream: way.absolute !== undefined,
-    keepsRequest: way.absolute?.login.mayAskAgain === true || (origin.reused && idempotent.has(request.head.method)),
+    asksUpstream: way.forwarder !== undefined,
+    keepsRequest: login?.mayAskAgain === true || (origin.reused && idempotent.has(request.head.method)),
     responseMs: timeouts.responseMs,
     idleMs: timeouts.idleMs,
     waitedMs: errand.waitedMs,
