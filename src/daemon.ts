@@ -11,7 +11,7 @@ import { startLanes } from "./net/splice/lane-pool.ts";
 import { SpareDescriptors } from "./net/libc/spare-descriptors.ts";
 import type { Reactor } from "./net/epoll/reactor.ts";
 import { chooseSockets } from "./net/sockets.ts";
-import { UpstreamProbe } from "./proxy/dial/upstream-probe.ts";
+import { isDefaultRouteOpen } from "./proxy/dial/upstream-probe.ts";
 import { HookReporter } from "./proxy/record/hook-reporter.ts";
 import { createListenerTls, type ListenerTls } from "./proxy/accept/listener-tls.ts";
 import { AccessLog, type LogSink } from "./proxy/record/access-log.ts";
@@ -101,12 +101,11 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     reportHook: (report) => hooks.report(report),
   });
   const { live, metrics } = gate;
-  const upstreamProbe = new UpstreamProbe(gate);
 
   // The sidecar first: it can say that the proxy is still starting.
   let sidecar: Sidecar | undefined;
   const port: ControlPort = {
-    readiness: () => readReadiness(gate, upstreamProbe),
+    readiness: () => readReadiness(gate),
     effectiveConfig: () => ({ ...compiled.effective, splicing: description, driving: sockets.description }),
     metricsText: () =>
       writeMetricsText({
@@ -219,9 +218,9 @@ function openDoors({ listeners }: CompiledConfig): Doors {
 const LAST_LINES_MS = 1000;
 
 /** Ready to serve a new connection: bound, not about to stop, and with a way to somewhere. */
-async function readReadiness(gate: Gate, upstreamProbe: UpstreamProbe): Promise<Readiness> {
+async function readReadiness(gate: Gate): Promise<Readiness> {
   if (gate.listeners === undefined && !gate.draining) return { ready: false, reason: "starting" };
-  const open = gate.draining || (await upstreamProbe.isOpen(gate.runtime.current));
+  const open = gate.draining || (await isDefaultRouteOpen(gate.runtime.current, gate));
   if (gate.draining) return { ready: false, reason: "draining" };
   return open ? { ready: true } : { ready: false, reason: "no_way_out" };
 }

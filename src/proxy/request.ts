@@ -6,7 +6,8 @@ import type { ClientProfiles } from "../protocol/tls/read/client-profiles.ts";
 import type { Listener } from "./accept/listener-tls.ts";
 import { identify, type IdentifyServices, type ShownCertificate } from "./auth/identify.ts";
 import { authorize, type AuthorizeServices } from "./decide/authorize.ts";
-import { dial, type DialOutcome, type DialServices } from "./dial/dial.ts";
+import { dial, type DialOutcome } from "./dial/dial.ts";
+import type { DialServices } from "./dial/dial-context.ts";
 import { answerHere } from "./exchange/answer-here.ts";
 import type { Resumed } from "./exchange/client-requests.ts";
 import { findForwardFault, type ForwardedRequest, type ForwardTask, type Tried } from "./exchange/forward.ts";
@@ -56,7 +57,7 @@ export interface RequestConnection extends TunnelOwner {
   /** Takes a slot for the user of a request, or says why there is none. */
   takeUserSlot(record: RequestRecord): Failure | undefined;
   /** Opens a request that is to be forwarded. */
-  openForwarded(task: Omit<ForwardTask, "client" | "forwarding" | "exchange">): ForwardedRequest;
+  openForwarded(task: Omit<ForwardTask, "client" | "forwarding" | "upstreams" | "exchange">): ForwardedRequest;
 }
 
 /**

@@ -11,12 +11,13 @@ import { TappedConn } from "../../net/conn/tapped-conn.ts";
 import { probeTls } from "../../net/runtime/tls-probe.ts";
 import { formatBasicCredentials } from "../../protocol/http1/basic-credentials.ts";
 import { writeRequestHead } from "../../protocol/http1/write-head.ts";
-import { raceConnect, RFC_8305_PACE } from "../../proxy/dial/connect-race.ts";
+import { answerWith, type Questions, raceConnect, RFC_8305_PACE } from "../../proxy/dial/connect-race.ts";
 import { openTunnel } from "../../proxy/dial/open-tunnel.ts";
 import { lookUpName } from "../../proxy/resolve/resolve-host.ts";
 import { explainFailure } from "../../proxy/explain-failure.ts";
 import type { Failure } from "../../proxy/failure.ts";
 import type { Hop } from "../../proxy/route/route.ts";
+import { Upstream } from "../../proxy/upstream/upstreams.ts";
 import { version } from "../../version.ts";
 import { exchange } from "./exchange.ts";
 import { explainAnswer, explainHandshake, writeProxy } from "./explain-handshake.ts";
@@ -53,6 +54,7 @@ class Trace {
   readonly #means: TraceMeans;
   readonly #began = performance.now();
   readonly #limit: TimeLimit;
+  readonly #upstream = new Upstream("proxy");
   #socket: Conn | undefined;
   #overflowed = false;
 
@@ -117,12 +119,12 @@ class Trace {
       refuse: () => undefined,
       connect: (target, done) => {
         const address = formatEndpoint({ host: hostFromIp(target.ip), port });
-        const attempt = {
+        const attempt: TraceRecord["attempts"][number] = {
           at: this.#now(),
           address,
           endedAt: undefined,
           code: undefined,
-        } as TraceRecord["attempts"][number];
+        };
         this.record.attempts.push(attempt);
         return connect(target, (result) => {
           attempt.endedAt = this.#now();
@@ -168,8 +170,8 @@ class Trace {
     queueMicrotask(() => conn.reset());
   }
 
-  #question(host: Host): { family: 4 | 6; answer: Lookup | Promise<Lookup> }[] {
-    if (host.kind === "ip") return [{ family: host.ip.family, answer: { ok: true, name: "", addresses: [host.ip] } }];
+  #question(host: Host): Questions {
+    if (host.kind === "ip") return answerWith([host.ip]);
     // Nothing is gained by giving up a question: the trace ends with the process.
     const lookups = lookUpName(host, this.#means.resolver);
     return ([6, 4] as const).map((family) => ({ family, answer: this.#lookUp(host.text, family, lookups) }));
@@ -185,7 +187,7 @@ class Trace {
 
   /** To the proxy and past it; on another connection if that is what its challenge takes. */
   async #reachProxy(proxy: Hop): Promise<Step<Conn>> {
-    // What is left to do when TLS stands is what a plain proxy wants. One object: a challenge is remembered by it.
+    // What is left to do when TLS stands is what a plain proxy wants.
     const asked: Hop = proxy.kind === "https" ? { ...proxy, kind: "http" } : proxy;
     for (;;) {
       const connected = await this.#connect(proxy.endpoint, THE_PROXY);
@@ -216,7 +218,8 @@ class Trace {
     if (this.#forwards) return { ok: true, value: conn };
     const destination = await this.#chooseDestination(proxy);
     if (!destination.ok) return destination;
-    const opened = await openTunnel({ conn, hop: asked, limit: this.#limit }, destination.value);
+    const leg = { conn, hop: asked, upstream: this.#upstream, limit: this.#limit };
+    const opened = await openTunnel(leg, destination.value);
     if (!opened.ok) {
       const wantsUser = opened.failure.detail === "upstream_credentials" && proxy.credentials === undefined;
       const text = wantsUser
@@ -332,10 +335,7 @@ function readEnds(conn: Conn): Pick<NonNullable<TraceRecord["wire"]>, "local" | 
     if (ip === undefined) throw new Error(`A socket with the address ${text}`);
     return { ip, port };
   };
-  return {
-    local: read(conn.localAddress, conn.localPort),
-    remote: read(conn.remoteAddress, conn.remotePort),
-  };
+  return { local: read(conn.localAddress, conn.localPort), remote: read(conn.remoteAddress, conn.remotePort) };
 }
 
 /** How a trace calls the proxy that it goes through: there is only one. */

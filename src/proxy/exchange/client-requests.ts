@@ -6,6 +6,7 @@ import { readForwardRequest } from "../read/forward-request.ts";
 import type { Runtime, RuntimeHolder } from "../runtime.ts";
 import type { RequestRecord } from "../record/request-record.ts";
 import { ACTIVE } from "../../net/conn/idle-watch.ts";
+import type { Upstreams } from "../upstream/upstreams.ts";
 import { Deadline } from "./deadline.ts";
 import type { Forwarding } from "./forwarding.ts";
 import { Exchange, type ExchangeEnd, type ExchangeOwner } from "./exchange.ts";
@@ -17,6 +18,7 @@ import { isStill, type Plan, PlanCache, PlannedRequest } from "./plans.ts";
 export interface ForwardServices {
   readonly runtime: RuntimeHolder;
   readonly forwarding: Forwarding;
+  readonly upstreams: Upstreams;
   readonly draining: boolean;
 }
 
@@ -88,9 +90,9 @@ export class ClientRequests implements ConnSink, ExchangeOwner {
   }
 
   /** Opens a request that went through all stages before this one. */
-  open(task: Omit<ForwardTask, "client" | "forwarding" | "exchange">): ForwardedRequest {
-    const { forwarding } = this.#services;
-    return new ForwardedRequest({ ...task, client: this.#client, forwarding, exchange: this.#use() });
+  open(task: Omit<ForwardTask, "client" | "forwarding" | "upstreams" | "exchange">): ForwardedRequest {
+    const { forwarding, upstreams } = this.#services;
+    return new ForwardedRequest({ ...task, client: this.#client, forwarding, upstreams, exchange: this.#use() });
   }
 
   /**

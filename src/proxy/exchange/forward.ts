@@ -1,12 +1,15 @@
 import type { Conn } from "../../net/conn/conn.ts";
 import { showsConnectionAuth } from "../../protocol/http1/persistence.ts";
-import type { Dialled, DialWish } from "../dial/dial.ts";
+import type { Dialled } from "../dial/dial.ts";
+import type { DialWish } from "../dial/dial-context.ts";
 import { describeFailure, type Failure } from "../failure.ts";
 import { classifyAddress } from "../policy/address-class.ts";
 import type { Grant } from "../policy/decision.ts";
 import type { ForwardRequest } from "../read/forward-request.ts";
 import type { RequestRecord } from "../record/request-record.ts";
 import type { Route } from "../route/route.ts";
+import { UpstreamLogin } from "../upstream/upstream-login.ts";
+import type { Upstreams } from "../upstream/upstreams.ts";
 import type { Exchange, ExchangeEnd } from "./exchange.ts";
 import type { ForwardSettings } from "./forward-settings.ts";
 import type { Forwarding } from "./forwarding.ts";
@@ -59,6 +62,7 @@ export interface ForwardTask {
   readonly grant: Grant;
   readonly route: Route;
   readonly forwarding: Forwarding;
+  readonly upstreams: Upstreams;
   /** Of the client's connection. */
   readonly exchange: Exchange;
 }
@@ -84,17 +88,21 @@ export class ForwardedRequest {
   moved: { readonly up: number; readonly down: number } | undefined;
   readonly task: ForwardTask;
   readonly #way: Way;
+  /** Our login at the upstream that forwards the request. */
+  readonly #login: UpstreamLogin | undefined;
   /** Milliseconds that the response was waited for so far, over all tries. */
   #waitedMs = 0;
   /** The client sent FIN during one of them. */
   #isClientDone = false;
 
   constructor(task: ForwardTask) {
-    const { record, request, route, grant, forwarding } = task;
+    const { record, request, route, grant, forwarding, upstreams } = task;
     const settings = record.runtime.forward;
     this.task = task;
     this.#way = planWay({ traveller: record, request, route, authorized: grant, settings }, forwarding.numbers);
-    this.wish = this.#way.wish;
+    const { wish, forwarder } = this.#way;
+    this.wish = wish;
+    this.#login = forwarder && new UpstreamLogin(forwarder, upstreams.find(forwarder));
   }
 
   /**
@@ -122,12 +130,13 @@ export class ForwardedRequest {
   /** Carries the request to an origin, and the response back. */
   async carry(origin: Origin): Promise<Tried> {
     const { record, client, request, exchange } = this.task;
-    const { absolute } = this.#way;
+    const { forwarder } = this.#way;
+    const login = this.#login;
     const { timeouts, forward: settings } = record.runtime;
-    const shown = absolute?.login.authorize(request.head.method, formatAbsoluteTarget(request));
+    const shown = login?.authorize(request.head.method, formatAbsoluteTarget(request));
     if (shown?.ok === false) {
       origin.conn.reset();
-      return { origin, end: { kind: "failed", failure: refuseLogin(absolute?.upstream, shown.note) } };
+      return { origin, end: { kind: "failed", failure: refuseLogin(forwarder?.name, shown.note) } };
     }
     const end = await exchange.carry(origin.conn, {
       record,
@@ -139,8 +148,8 @@ export class ForwardedRequest {
         absolute: shown && { authorization: shown.value },
       }),
       via: settings.via,
-      asksUpstream: absolute !== undefined,
-      keepsRequest: absolute?.login.mayAskAgain === true || (origin.reused && idempotent.has(request.head.method)),
+      asksUpstream: forwarder !== undefined,
+      keepsRequest: login?.mayAskAgain === true || (origin.reused && idempotent.has(request.head.method)),
       responseMs: timeouts.responseMs,
       idleMs: timeouts.idleMs,
       waitedMs: this.#waitedMs,
@@ -168,7 +177,7 @@ export class ForwardedRequest {
       case "stale":
         return this.#retry(giveUpStale(this.task.request, origin, end));
       case "challenged":
-        return this.#retry(giveUpChallenged(this.#way, end));
+        return this.#retry(this.#giveUpChallenged(end));
       case "switched":
         return end;
       case "done":
@@ -181,6 +190,14 @@ export class ForwardedRequest {
 
   #retry(refusal: Failure | undefined): ForwardEnd {
     return refusal === undefined ? { kind: "again" } : { kind: "failed", failure: blameUpstream(this.#way, refusal) };
+  }
+
+  /** An upstream that did not take the request may be asked again when there is an answer to what it asks. */
+  #giveUpChallenged({ challenges, whole }: Extract<ExchangeEnd, { kind: "challenged" }>): Failure | undefined {
+    const verdict = this.#login?.refuse(challenges);
+    if (verdict?.retry === true && whole) return undefined;
+    const why = verdict?.retry === false ? verdict.note : "the request is too long to be told twice";
+    return refuseLogin(this.#way.forwarder?.name, why, 407);
   }
 
   /** Keeps or closes the origin's connection after a whole response. */
@@ -204,21 +221,10 @@ function giveUpStale(
   return whole ? undefined : { detail: "connection_stale", note: "the request is too long to be sent twice" };
 }
 
-/** An upstream that did not take the request may be asked again when there is an answer to what it asks. */
-function giveUpChallenged(
-  { absolute }: Way,
-  { challenges, whole }: Extract<ExchangeEnd, { kind: "challenged" }>,
-): Failure | undefined {
-  const verdict = absolute?.login.refuse(challenges);
-  if (verdict?.retry === true && whole) return undefined;
-  const why = verdict?.retry === false ? verdict.note : "the request is too long to be told twice";
-  return refuseLogin(absolute?.upstream, why, 407);
-}
-
 /** What an upstream does that was asked to forward is not the target's doing. */
-function blameUpstream({ absolute }: Way, failure: Failure): Failure {
+function blameUpstream({ forwarder }: Way, failure: Failure): Failure {
   const isTheirs = describeFailure(failure.detail).blame === "destination" && failure.nextHop === undefined;
-  return absolute !== undefined && isTheirs ? { ...failure, nextHop: absolute.upstream } : failure;
+  return forwarder !== undefined && isTheirs ? { ...failure, nextHop: forwarder.name } : failure;
 }
 
 function refuseLogin(upstream: string | undefined, note: string | undefined, receivedStatus?: number): Failure {

@@ -108,7 +108,7 @@ function makePlan(record: RequestRecord, client: Conn, numbers: ObjectNumbers): 
     { traveller: record, request: destination, route, authorized, settings: runtime.forward },
     numbers,
   );
-  if (way.absolute !== undefined) return undefined;
+  if (way.forwarder !== undefined) return undefined;
   const shown = requestHead.fields.getAll(PROXY_AUTHORIZATION);
   const authority = /^http:\/\/([^/]+)\//.exec(requestHead.target)?.[1];
   if (shown.length > 1 || authority === undefined) return undefined;
