@@ -13,7 +13,6 @@ import type { Plan } from "./exchange/plans.ts";
 import type { Failure } from "./failure.ts";
 import type { Admission } from "./limit/admission.ts";
 import { TOTAL_MS } from "./read/close-lingering.ts";
-import { httpReply, type Reply } from "./read/reply.ts";
 import type { Recorder } from "./record/recorder.ts";
 import {
   noteExchange,
@@ -79,14 +78,10 @@ class ClientConnection implements RequestConnection, RecordedConnection, Planned
   certificate: ShownCertificate | undefined = undefined;
   readonly listener: Listener;
   readonly services: ConnectionServices;
-  reply: Reply = httpReply;
-  target: Conn | undefined = undefined;
   /** Undefined once it belongs to a tunnel that is never refused. */
   #conn: Conn | undefined;
   /** The record of the last request. */
   #record: RequestRecord;
-  /** Whether that is written down. */
-  #isRecorded = false;
   /** Made for the first request that is forwarded. */
   #requests: ClientRequests | undefined = undefined;
   /** Under which limits a slot was taken, and by which user: a reload changes them meanwhile. */
@@ -104,17 +99,33 @@ class ClientConnection implements RequestConnection, RecordedConnection, Planned
     services.recorder.opened(this.#record);
   }
 
+  get conn(): Conn {
+    if (this.#conn === undefined) throw new Error("The connection belongs to a tunnel");
+    return this.#conn;
+  }
+
   async serve(): Promise<void> {
+    let request = new Request(this.#record, this);
     let end: RequestEnd = "closed";
     try {
-      end = (await this.#accept()) ?? (await this.#serveRequests());
+      const failure = await this.#accept();
+      if (failure !== undefined && failure !== "silent") await request.refuse(failure, true);
+      for (let next = failure === undefined ? FIRST : undefined; next !== undefined; next = await this.#awaitNext()) {
+        if (next !== FIRST) request = new Request(this.#record, this);
+        end = await (next.kind === "planned" ? request.resume(next.resume()) : request.serve(next.head));
+        if (end !== "kept") break;
+        this.#writeDown();
+        // Without another request there is nobody left to answer.
+        end = "silent";
+      }
     } catch (error) {
       this.services.reportBug(error, this.#record.id);
       // Between two requests there is nobody to tell.
-      if (this.#isRecorded) this.#conn?.reset();
-      else await this.#openRequest().fail();
+      if (this.#record.isWritten) this.conn.reset();
+      else await request.fail();
     } finally {
-      if (end !== "tunnel") this.#end(end);
+      if (end === "tunnel") this.#leaveToTunnel();
+      else this.#end(end, request);
     }
   }
 
@@ -137,7 +148,6 @@ class ClientConnection implements RequestConnection, RecordedConnection, Planned
 
   begin(plan: Plan, head: RequestHead, origin: Origin): RequestRecord {
     this.#record = new RequestRecord(this, plan.runtime);
-    this.#isRecorded = false;
     notePlanned(this.#record, plan, head, origin);
     return this.#record;
   }
@@ -156,22 +166,22 @@ class ClientConnection implements RequestConnection, RecordedConnection, Planned
     this.#end(result.end === "denied" ? "denied" : "tunnel");
   }
 
-  /** Reads the PROXY header, takes a slot, and speaks TLS, as the listener asks for it. Undefined when requests may follow. */
-  async #accept(): Promise<RequestEnd | undefined> {
-    const { listener, services } = this;
-    const conn = this.#conn as Conn;
-    // A client that waits for TLS does not understand an answer in clear.
-    const clear = listener.tls === undefined ? conn : undefined;
+  /**
+   * Reads the PROXY header, takes a slot, and speaks TLS, as the listener asks for
+   * it. Gives why the client is not accepted, and leaves a connection over which
+   * it is told that, or a closed one.
+   */
+  async #accept(): Promise<Failure | "silent" | undefined> {
+    const { listener, services, conn } = this;
     const { handshakeEndsAt, runtime } = this.#record;
     if (listener.proxyFrom.has(this.client)) {
       const read = await readProxyHeader(conn, handshakeEndsAt);
-      if (read === "silent") return this.#turnAway(read);
-      if (!read.ok) return this.#turnAway(read.failure, clear);
+      if (read === "silent" || !read.ok) return this.#turnAway(read === "silent" ? read : read.failure);
       this.client = read.value?.ip ?? this.client;
       this.clientPort = read.value?.port ?? this.clientPort;
     }
     const failure = services.admission.admitClient(this.client, runtime, conn.fd);
-    if (failure !== undefined) return this.#turnAway(failure, clear);
+    if (failure !== undefined) return this.#turnAway(failure);
     this.#clientLimits = runtime;
     if (listener.tls === undefined) return undefined;
     const accepted = await acceptTls(conn, listener.tls, handshakeEndsAt);
@@ -181,43 +191,28 @@ class ClientConnection implements RequestConnection, RecordedConnection, Planned
     return undefined;
   }
 
-  /** Tells a client why it is not accepted, over `told`, if there is a connection on which it understands that. */
-  async #turnAway(failure: Failure | "silent", told?: Conn): Promise<RequestEnd> {
-    if (told === undefined) this.#conn?.close();
-    else this.#conn = told;
-    if (failure !== "silent") await this.#openRequest().refuse(failure, true);
-    return "closed";
+  /** `conn` is a connection on which the client understands an answer. One that waits for TLS does not understand it in clear. */
+  #turnAway(failure: Failure | "silent", conn = this.listener.tls === undefined ? this.conn : undefined) {
+    if (conn === undefined || failure === "silent") this.conn.close();
+    else this.#conn = conn;
+    return failure;
   }
 
-  async #serveRequests(): Promise<RequestEnd> {
-    let next: NextRequest = FIRST;
-    for (;;) {
-      const request = this.#openRequest();
-      const end = await (next.kind === "planned" ? request.resume(next.resume()) : request.serve(next.head));
-      if (end === "tunnel") this.#leaveToTunnel();
-      if (end !== "kept") return end;
-      this.#writeDown();
-      const following = await this.#keepRequests().next(this.#record);
-      if (following.kind === "gone") return "silent";
-      next = following;
-      if (next.kind === "planned") continue;
-      this.#record = new RequestRecord(this, this.services.runtime.current);
-      this.#isRecorded = false;
-    }
-  }
-
-  #openRequest(): Request {
-    return new Request(this.#record, this.#conn as Conn, this);
+  /** Waits for another request after one that is over. */
+  async #awaitNext(): Promise<NextRequest | undefined> {
+    const next = await this.#keepRequests().next(this.#record);
+    if (next.kind === "gone") return undefined;
+    if (next.kind === "request") this.#record = new RequestRecord(this, this.services.runtime.current);
+    return next;
   }
 
   #keepRequests(): ClientRequests {
-    return (this.#requests ??= new ClientRequests(this.#conn as Conn, this.services, this));
+    return (this.#requests ??= new ClientRequests(this.conn, this.services, this));
   }
 
   /** Keeps no more than what the end of the tunnel takes. */
   #leaveToTunnel(): void {
     this.#releaseRequests();
-    this.reply = httpReply;
     if (this.#record.inside === undefined) this.#conn = undefined;
   }
 
@@ -228,8 +223,8 @@ class ClientConnection implements RequestConnection, RecordedConnection, Planned
 
   /** Writes the last request down, which is over. */
   #writeDown(): void {
-    if (this.#isRecorded) return;
-    this.#isRecorded = true;
+    if (this.#record.isWritten) return;
+    this.#record.isWritten = true;
     this.services.recorder.finished(this.#record);
   }
 
@@ -237,10 +232,10 @@ class ClientConnection implements RequestConnection, RecordedConnection, Planned
    * The one end. `denied`: the tunnel has told the client why, which keeps its
    * slots until it is gone.
    */
-  #end(end: RequestEnd | "denied"): void {
+  #end(end: RequestEnd | "denied", request?: Request): void {
     this.#writeDown();
     this.#releaseRequests();
-    this.target?.reset();
+    request?.release();
     const conn = this.#conn;
     if (end === "tunnel" || conn === undefined || conn.closed) {
       this.#giveBack();

@@ -50,10 +50,8 @@ export interface RequestConnection extends TunnelOwner {
   readonly listener: Listener;
   readonly services: RequestServices;
   readonly certificate: ShownCertificate | undefined;
-  /** How the client is answered; as an HTTP client until its protocol is known. */
-  reply: Reply;
-  /** The connection that was dialled for this request. It is reset with the request unless a tunnel has taken it. */
-  target: Conn | undefined;
+  /** The client's connection itself, encrypted where the listener speaks TLS. */
+  readonly conn: Conn;
   /** Takes a slot for the user of a request, or says why there is none. */
   takeUserSlot(record: RequestRecord): Failure | undefined;
   /** Opens a request that is to be forwarded. */
@@ -76,12 +74,14 @@ export type RequestEnd = "kept" | "closed" | "silent" | "tunnel";
  */
 export class Request {
   readonly #record: RequestRecord;
-  readonly #client: Conn;
   readonly #connection: RequestConnection;
+  /** How the client is answered; as an HTTP client until its protocol is known. */
+  #reply: Reply = httpReply;
+  /** The connection that was dialled, until a tunnel has it. */
+  #target: Conn | undefined;
 
-  constructor(record: RequestRecord, client: Conn, connection: RequestConnection) {
+  constructor(record: RequestRecord, connection: RequestConnection) {
     this.#record = record;
-    this.#client = client;
     this.#connection = connection;
   }
 
@@ -98,7 +98,7 @@ export class Request {
   /** Tells the client why its request, or its connection, is not served. True when the connection is kept. */
   refuse(failure: Failure, ending: boolean): boolean | Promise<boolean> {
     const record = this.#record;
-    const client = this.#client;
+    const client = this.#connection.conn;
     record.failure = failure;
     record.closeStage();
     if (client.closed || failure.detail === "client_gone") {
@@ -109,8 +109,7 @@ export class Request {
     const { status } = describeFailure(failure.detail);
     const keeps = !ending && allowsNext(failure, requestHead);
     record.status = status;
-    const { reply } = this.#connection;
-    const refusal = reply.formatRefusal({ failure, runtime, id, rule: decision?.rule, method, keeps });
+    const refusal = this.#reply.formatRefusal({ failure, runtime, id, rule: decision?.rule, method, keeps });
     const told = writeWhole(client, refusal, runtime.timeouts.idleMs);
     return told instanceof Promise ? told.then((whole) => whole && keeps) : told && keeps;
   }
@@ -118,8 +117,14 @@ export class Request {
   /** Fails because of a mistake of ours. Nobody knows what of an answer was sent already, once that has begun. */
   async fail(): Promise<void> {
     const { stage } = this.#record;
-    if (stage === "forward" || stage === "respond" || stage === "tunnel") this.#client.reset();
+    if (stage === "forward" || stage === "respond" || stage === "tunnel") this.#connection.conn.reset();
     await this.refuse({ detail: "internal_error" }, true);
+  }
+
+  /** Gives up what was dialled for the request and has no use any more. */
+  release(): void {
+    this.#target?.reset();
+    this.#target = undefined;
   }
 
   #conclude(end: Failure | RequestEnd): RequestEnd | Promise<RequestEnd> {
@@ -132,7 +137,7 @@ export class Request {
 
   async #carryOut(head: RequestHead | undefined): Promise<Failure | RequestEnd> {
     const record = this.#record;
-    const client = this.#client;
+    const client = this.#connection.conn;
     const connection = this.#connection;
     const { listener, services } = connection;
     const { runtime, handshakeEndsAt: endsAt } = record;
@@ -142,7 +147,7 @@ export class Request {
       head === undefined
         ? await readFirstMessage(client, { protocols: listener.protocols, head: runtime.limits.head, endsAt })
         : ({ ok: true, value: { protocol: "http", head } } as const);
-    connection.reply = noteFirstMessage(record, first);
+    this.#reply = noteFirstMessage(record, first);
     if (!first.ok) return first.failure;
 
     record.enter("authenticate");
@@ -184,26 +189,26 @@ export class Request {
   /** Dials the target, tells the client, and opens the tunnel. */
   async #connect({ target }: TunnelRequest, route: Route, grant: Grant): Promise<Failure | RequestEnd> {
     const record = this.#record;
-    const client = this.#client;
+    const client = this.#connection.conn;
     const connection = this.#connection;
     record.enter("dial");
     const dialled = await dial({ requester: record, client, target, route, grant }, connection.services);
     noteDial(record, dialled);
     if (!dialled.ok) return dialled.failure;
-    connection.target = dialled.value.conn;
+    this.#target = dialled.value.conn;
     if (client.closed) return { detail: "client_gone" };
 
     record.enter("respond");
     record.status = 200;
     const { runtime } = record;
-    const told = writeWhole(client, connection.reply.formatEstablished(runtime), runtime.timeouts.idleMs);
+    const told = writeWhole(client, this.#reply.formatEstablished(runtime), runtime.timeouts.idleMs);
     if (told !== true && !(await told)) return { detail: "client_gone" };
     return this.#openTunnel(dialled.value.conn);
   }
 
   async #forward(request: ForwardRequest, route: Route, grant: Grant): Promise<Failure | RequestEnd> {
     const record = this.#record;
-    const client = this.#client;
+    const client = this.#connection.conn;
     const { forward: settings, timeouts } = record.runtime;
     const from = { client: record.client, clientEncrypted: client.encrypted };
     const fault = judgeForwarding(grant.decision) ?? findForwardFault(request, settings, from);
@@ -253,7 +258,7 @@ export class Request {
           return "closed";
         case "switched":
           record.requestHead = undefined;
-          this.#connection.target = origin.conn;
+          this.#target = origin.conn;
           return this.#openTunnel(origin.conn);
         default:
           return end.kind;
@@ -267,13 +272,13 @@ export class Request {
     const connection = this.#connection;
     const { services } = connection;
     record.enter("tunnel");
-    const tunnel = services.tunnel(this.#client, target, {
+    const tunnel = services.tunnel(connection.conn, target, {
       idleMs: record.runtime.timeouts.idleMs,
       owner: connection,
       tap: record.scheme === undefined ? inspectTunnel(record, services.clientProfiles) : undefined,
       observers: services.captures.observers(record),
     });
-    connection.target = undefined;
+    this.#target = undefined;
     services.recorder.tunnelOpened(record, tunnel);
     return "tunnel";
   }

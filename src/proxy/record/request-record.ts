@@ -91,6 +91,8 @@ export class RequestRecord {
   inside: InsideFacts | undefined = undefined;
   /** Bytes of a forwarded request that the next hop took, and of its response that the client took, heads included. */
   forwarded: { readonly up: number; readonly down: number } | undefined = undefined;
+  /** Whether it is written down, so that nothing is to be added. */
+  isWritten = false;
   readonly #number: number;
 
   constructor(connection: RecordedConnection, runtime: Runtime) {
