@@ -18,7 +18,6 @@ import { HookReporter } from "./proxy/record/hook-reporter.ts";
 import { AccessLog, type LogSink } from "./proxy/record/access-log.ts";
 import { BugReporter } from "./proxy/record/bug-reporter.ts";
 import type { Runtime } from "./proxy/runtime.ts";
-import { UpstreamProbe } from "./proxy/dial/upstream-probe.ts";
 import { writeMetricsText } from "./sidecar/metrics-text.ts";
 import type { Sidecar } from "./sidecar/serve.ts";
 import { tidyMemory } from "./tidy-memory.ts";
@@ -99,7 +98,6 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     reportBug: (error, id) => bugs.report(`A mistake of the proxy ended connection ${id}`, error),
     reportHook: (report) => hooks.report(report),
   });
-  const upstreamProbe = new UpstreamProbe(gate);
 
   // The sidecar first: it can say that the proxy is still starting.
   let sidecar: Sidecar | undefined;
@@ -107,7 +105,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     compiled.sidecar,
     {
       ...controlTunnels(gate),
-      readiness: () => readReadiness(gate, upstreamProbe),
+      readiness: () => readReadiness(gate),
       effectiveConfig: () => ({ ...compiled.effective, splicing: description, driving: sockets.description }),
       metricsText: () =>
         writeMetricsText({

@@ -10,6 +10,7 @@ import { writeRequestHead } from "../../protocol/http1/write-head.ts";
 import { TimeLimit } from "../../net/conn/time-limit.ts";
 import { openTunnel } from "../../proxy/dial/open-tunnel.ts";
 import type { Hop } from "../../proxy/route/route.ts";
+import { Upstream } from "../../proxy/upstream/upstreams.ts";
 import { version } from "../../version.ts";
 import { exchange } from "./exchange.ts";
 import { explainAnswer, explainHandshake, writeProxy } from "./explain-handshake.ts";
@@ -33,6 +34,7 @@ class Trace {
   readonly #request: TraceRequest;
   readonly #limit: TimeLimit;
   readonly #socket: TraceSocket;
+  readonly #upstream = new Upstream("proxy");
 
   constructor(request: TraceRequest, means: TraceMeans) {
     this.#request = request;
@@ -86,7 +88,7 @@ class Trace {
 
   /** To the proxy and past it; on another connection if that is what its challenge takes. */
   async #reachProxy(proxy: Hop): Promise<Step<Conn>> {
-    // What is left to do when TLS stands is what a plain proxy wants. One object: a challenge is remembered by it.
+    // What is left to do when TLS stands is what a plain proxy wants.
     const asked: Hop = proxy.kind === "https" ? { ...proxy, kind: "http" } : proxy;
     for (;;) {
       const connected = await this.#socket.connect(proxy.endpoint, THE_PROXY);
@@ -117,7 +119,8 @@ class Trace {
     if (this.#forwards) return { ok: true, value: conn };
     const destination = await this.#chooseDestination(proxy);
     if (!destination.ok) return destination;
-    const opened = await openTunnel({ conn, hop: asked, limit: this.#limit }, destination.value);
+    const leg = { conn, hop: asked, upstream: this.#upstream, limit: this.#limit };
+    const opened = await openTunnel(leg, destination.value);
     if (!opened.ok) {
       const wantsUser = opened.failure.detail === "upstream_credentials" && proxy.credentials === undefined;
       const text = wantsUser

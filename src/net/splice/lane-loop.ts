@@ -181,7 +181,7 @@ export class LaneLoop {
     this.#nextTurn = Math.min(this.#nextTurn, turn);
   }
 
-  /** Gives those their turn whose time has come. Whoever has to wait on goes behind those that wait already. */
+  /** Gives those their turn whose time has come. Whoever has to wait on keeps its place. */
   #serveParked(): void {
     this.#nextTurn = Infinity;
     for (const [tunnel, turn] of this.#parked) {
@@ -189,8 +189,9 @@ export class LaneLoop {
         this.#nextTurn = Math.min(this.#nextTurn, turn);
         continue;
       }
-      this.#parked.delete(tunnel);
-      this.#settle(tunnel, tunnel.unpark(this.#now));
+      const end = tunnel.unpark(this.#now);
+      if (!tunnel.isParked) this.#parked.delete(tunnel);
+      this.#settle(tunnel, end);
     }
   }
 

@@ -27,7 +27,7 @@ const MAX_REASON = 80;
  * is to begin `again`.
  */
 export async function askHttpUpstream(leg: HopLeg, target: Endpoint): Promise<HopAnswer> {
-  const login = new UpstreamLogin(leg.hop);
+  const login = new UpstreamLogin(leg.hop, leg.upstream);
   for (let attempt = 1; ; attempt++) {
     const answer = await ask(leg, target, login);
     if (!answer.ok) {
