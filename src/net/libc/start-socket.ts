@@ -16,14 +16,15 @@ const SOL_IP = 0;
 const IP_BIND_ADDRESS_NO_PORT = 24;
 const ON = Int32Array.of(1);
 
-/** Begins a TCP connection, from `source` when given. Urgent bytes come in their place; `TCP_NODELAY` is left to who writes. */
-export function startSocket(
-  libc: Libc,
-  descriptors: Descriptors,
-  ip: Ip,
-  port: number,
-  source: Ip | undefined,
-): StartedSocket {
+/** Where a connection goes, and the local address that it comes from. */
+interface Ends {
+  readonly ip: Ip;
+  readonly port: number;
+  readonly source?: Ip | undefined;
+}
+
+/** Begins a TCP connection. Urgent bytes come inline. The caller sets `TCP_NODELAY`. */
+export function startSocket(libc: Libc, descriptors: Descriptors, { ip, port, source }: Ends): StartedSocket {
   if (source !== undefined && source.family !== ip.family) return { ok: false, code: "EAFNOSUPPORT" };
   const family = ip.family === 4 ? AF_INET : AF_INET6;
   const fd = libc.socket(family, SOCK_STREAM | O_NONBLOCK | O_CLOEXEC, 0);

@@ -10,7 +10,7 @@ import { LoopTimers } from "../conn/loop-timers.ts";
 export interface ConnectTarget {
   readonly ip: Ip;
   readonly port: number;
-  /** Local address to connect from; of the same family, or the connection fails with `EAFNOSUPPORT`. Linux only. */
+  /** Local address to connect from. Another family fails with `EAFNOSUPPORT`. Linux only. */
   readonly source?: Ip;
 }
 
@@ -21,11 +21,11 @@ export type ConnectResult<Made = Conn> =
 
 /** A connection being made. */
 export interface ConnectAttempt {
-  /** Gives it up, and frees its socket. `done` is not called any more. */
+  /** Gives it up and closes its socket. `done` is not called any more. */
   cancel(): void;
 }
 
-/** How connections are made; tests put their own in its place. */
+/** Makes connections; tests have their own. */
 export type Connect<Made = Conn> = (
   target: ConnectTarget,
   done: (result: ConnectResult<Made>) => void,
@@ -33,11 +33,10 @@ export type Connect<Made = Conn> = (
 
 /**
  * Connects to an address, half-open allowed, and calls `done` once, never
- * before it returns. There is no deadline but the kernel's own, about two minutes.
+ * before it returns. Its only deadline is the kernel's, about two minutes.
  *
- * On Linux the socket is made by system calls and given to Bun while it still
- * connects: only so can a source address be chosen, and an attempt be given up
- * without leaving its socket behind.
+ * On Linux system calls make the socket, and Bun gets it while it connects: so
+ * a source address can be chosen, and an attempt given up closes its socket.
  */
 export function connectTcp(
   target: ConnectTarget,
@@ -46,7 +45,7 @@ export function connectTcp(
 ): ConnectAttempt {
   const libc = openLibc();
   if (libc === undefined) return connectWithBun(target, done, timers);
-  const started = startSocket(libc, new SpareDescriptors(), target.ip, target.port, target.source);
+  const started = startSocket(libc, new SpareDescriptors(), target);
   const attempt = new Attempt(done, timers);
   if (started.ok) attempt.connect({ fd: started.fd }, started.connected);
   else attempt.failSoon(started.code);
@@ -54,9 +53,9 @@ export function connectTcp(
 }
 
 /**
- * Does what `connectTcp` does where no system calls can be made: an attempt that
- * is given up keeps its socket until the kernel tires of it, and a source address
- * fails with `EOPNOTSUPP`.
+ * `connectTcp` where no system calls can be made: an attempt that is given up
+ * keeps its socket until the kernel's deadline, and a source address fails with
+ * `EOPNOTSUPP`.
  */
 export function connectWithBun(
   { ip, port, source }: ConnectTarget,
@@ -91,7 +90,7 @@ class Attempt extends PendingSocket implements ConnectAttempt {
 
   connect(where: { hostname: string; port: number } | { fd: number }, connected = true): void {
     this.#connected = connected;
-    // Bun rejects for what `connectError` tells, too.
+    // Bun rejects the promise and calls `connectError` for the same failure.
     connectSocket({ ...where, allowHalfOpen: true, data: this, socket: handlers }).catch((error: unknown) => {
       // A descriptor that was not taken is still ours.
       if ("fd" in where && this.#socket === undefined) openLibc()?.close(where.fd);
@@ -99,7 +98,7 @@ class Attempt extends PendingSocket implements ConnectAttempt {
     });
   }
 
-  /** On a later turn, so that `done` never runs inside `connectTcp`. */
+  /** Later, so that `done` never runs within `connectTcp`. */
   failSoon(code: string): void {
     queueMicrotask(() => this.#fail(code));
   }
@@ -108,7 +107,7 @@ class Attempt extends PendingSocket implements ConnectAttempt {
     this.#socket = socket;
     if (this.#over) socket.terminate();
     else if (this.#connected) this.#succeed();
-    // Nothing can be written before there is a connection, so `drain` tells when there is one.
+    // Nothing can be written before the connection stands, so `drain` reports that it does.
     else socket.write(NOTHING);
   }
 
@@ -160,7 +159,7 @@ const handlers: SocketHandler<SocketOwner> = {
   },
 };
 
-/** The errno word of what Bun threw or told; `otherwise` when it has none. */
+/** The errno word of an error of Bun; `otherwise` when it has none. */
 export function readErrnoWord(error: unknown, otherwise: string): string {
   const code = error instanceof Error && "code" in error ? error.code : undefined;
   return typeof code === "string" ? code : otherwise;

@@ -22,13 +22,13 @@ export type ListenResult =
   /** `code` is the errno word (`EADDRINUSE`, `EACCES`, `EADDRNOTAVAIL`). */
   | { readonly ok: false; readonly code: string };
 
-/** Takes an accepted connection, with nothing of it read yet, half-open allowed. */
+/** Takes an accepted connection, half-open allowed. Nothing of it is read yet. */
 export type Accept<Accepted = Conn> = (conn: Accepted, from: Ip) => void;
 
-/** Hears of a connection that was reset as soon as it was accepted, because the last descriptors are needed to go on. */
+/** Is told of a connection that was reset as soon as it was accepted, because few descriptors are left. */
 export type TurnAway = (from: Ip, port: number) => void;
 
-/** How listeners are bound. `host` is an address or a name. */
+/** Binds a listener. `host` is an address or a name. */
 export type Listen = (host: string, port: number, accept: Accept, turnAway?: TurnAway) => ListenResult;
 
 /**
@@ -47,7 +47,7 @@ export function listenTcp(
   const bound = listenRuntime({ hostname: host, port, exclusive: true }, timers, (conn) => {
     // A link-local address comes with its zone: `fe80::1%eth0`.
     const from = parseIp(conn.remoteAddress.split("%", 1)[0] ?? "");
-    // The peer that has already gone has no address any more.
+    // A peer that is already gone has no address.
     if (from === undefined) {
       conn.close();
       return;

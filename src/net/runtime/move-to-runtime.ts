@@ -3,9 +3,9 @@ import { openLibc } from "../libc/libc.ts";
 import { SocketConn, socketHandlers, type SocketOwner } from "./socket-conn.ts";
 
 /**
- * Drives a connection, which must be detached, over a socket of the runtime:
- * for TLS, which the runtime speaks in place. What is unread stays so. Undefined
- * when the connection is gone, or has no TCP socket of its own (see `isMovable`).
+ * Moves a detached connection to a socket of the runtime, which speaks TLS in
+ * place. Unread bytes stay unread. Undefined when the connection is gone, or has
+ * no TCP socket of its own (see `isMovable`).
  */
 export async function moveToRuntime(conn: Conn): Promise<SocketConn | undefined> {
   const own = SocketConn.from(conn);
@@ -26,7 +26,7 @@ export async function moveToRuntime(conn: Conn): Promise<SocketConn | undefined>
       },
     },
   }).catch(() => {
-    // It was not taken, so it is still ours.
+    // Bun did not take it.
     openLibc()?.close(taken.fd);
     resolve(undefined);
   });
@@ -35,7 +35,7 @@ export async function moveToRuntime(conn: Conn): Promise<SocketConn | undefined>
   return moved;
 }
 
-/** Whether the runtime can drive the connection in clear. It cannot encrypt one that it encrypts already. */
+/** Whether `moveToRuntime` can move the connection. TLS within TLS it cannot. */
 export function isMovable(conn: Conn): boolean {
   return !conn.encrypted && (conn.takeDescriptor !== undefined || SocketConn.from(conn) !== undefined);
 }

@@ -31,24 +31,24 @@ export function readTlsAlert(conn: Conn): string | undefined {
 }
 
 /**
- * Whether an encrypted connection that ended was cut: the peer's FIN came without
- * a close_notify, which somebody on the way can bring about (RFC 8446 §6.1).
+ * Whether an encrypted connection was cut: the peer's FIN came without a
+ * close_notify, which an attacker on the path can cause (RFC 8446 §6.1).
  */
 export function wasCut(conn: Conn): boolean {
   const secured = SocketConn.from(conn);
   return secured instanceof SecuredConn && secured.wasCut;
 }
 
-/** What Bun says of a certificate that is in order, but somebody else's. */
+/** Bun's code for a valid certificate for another name. */
 const ALTNAME_INVALID = "ERR_TLS_CERT_ALTNAME_INVALID";
 
 /**
  * Speaks TLS as the client over a TCP connection, which must be detached and
- * plain, and verifies the server. The socket is encrypted in place: on success
- * only the connection given to `done` is of use, on failure it is closed. There
- * is no deadline.
+ * plain, and verifies the server. TLS takes the socket over: on success only the
+ * connection given to `done` is of use, on failure it is closed. There is no
+ * deadline.
  *
- * @throws when the texts of `options` are no PEM: the configuration is wrong.
+ * @throws when a text of `options` is no PEM: the configuration is wrong.
  */
 export function secureSocket(
   conn: SocketConn,
@@ -65,7 +65,7 @@ export function secureSocket(
   const [raw, secured] = conn.socket.upgradeTLS<SocketOwner>({
     data: handshake,
     tls: {
-      // An address is no SNI (RFC 6066 §3), and Bun would send it; and without a name it would verify another one.
+      // An address is no SNI (RFC 6066 §3), but Bun would send it. Without a name Bun verifies against another one.
       serverName: isName ? toPresented(options.serverName) : "",
       rejectUnauthorized: isName,
       ...(options.ca === undefined ? {} : { ca: [...options.ca] }),
@@ -74,20 +74,20 @@ export function secureSocket(
     },
     socket: handlers,
   });
-  // The handlers of before go on to see the encrypted bytes.
+  // The first handlers still get the encrypted bytes.
   const encrypted = new EncryptedBytes();
   raw.data = encrypted;
   handshake.begin(secured, encrypted);
   return handshake;
 }
 
-/** Sees the encrypted bytes on their way to be decrypted: Bun tells of a close_notify and of a mere FIN alike. */
+/** Keeps the last encrypted bytes: Bun does not tell a close_notify from a FIN without it. */
 class EncryptedBytes extends SocketOwner {
   #tail: Uint8Array = new Uint8Array(0);
 
   override onData(chunk: Uint8Array): void {
     const last = chunk.subarray(-MAX_ALERT_BYTES);
-    // A copy: Bun uses its memory again.
+    // A copy: the bytes are lent.
     this.#tail =
       last.length === MAX_ALERT_BYTES
         ? new Uint8Array(last)
@@ -115,7 +115,7 @@ class SecuredConn extends SocketConn {
   }
 
   override onClose(error: Error | undefined): void {
-    // Bun may leave the end out.
+    // Bun may omit the end.
     if (!this.ended) this.wasCut ||= this.#bytes?.endsWithAlert === false;
     super.onClose(error);
   }
@@ -142,9 +142,9 @@ class Handshake extends PendingSocket implements SecureAttempt {
   }
 
   /**
-   * Whether the certificate is signed by somebody who is trusted, and for the
-   * name. For an address Bun has compared it with another name, after it has
-   * verified who signed it: whose it is remains to be judged here.
+   * Whether a trusted authority signed the certificate, and for a name also
+   * whether it is for it. For an address Bun compares it with another name, after
+   * it verified the signature; `succeed` compares it with the address.
    */
   trusts(socket: OwnedSocket, verified: boolean, error: Error | null): boolean {
     if (isIP(this.#serverName) === 0) return verified;
@@ -154,7 +154,7 @@ class Handshake extends PendingSocket implements SecureAttempt {
 
   succeed(socket: OwnedSocket): void {
     if (this.#over) return;
-    // Of an address Bun does not verify whose certificate it is, and of a name it is content with less.
+    // Bun does not compare addresses, and is less strict about names.
     const fault = findIdentityFault(socket.getPeerCertificate().raw, this.#serverName);
     if (fault !== undefined) {
       this.#settle({ kind: "certificate", note: `the certificate ${fault}` });
@@ -166,7 +166,6 @@ class Handshake extends PendingSocket implements SecureAttempt {
     this.#done({ ok: true, conn });
   }
 
-  /** `error` undefined: the connection ended in order. */
   fail(error: Error | undefined): void {
     this.#settle(explainTlsError(error, this.#serverName));
   }
@@ -184,7 +183,7 @@ class Handshake extends PendingSocket implements SecureAttempt {
   #settle(failure: TlsFailure): void {
     if (this.#over) return;
     this.#over = true;
-    // Bun leaves a connection open whose certificate it does not trust.
+    // Bun leaves a connection with an untrusted certificate open.
     this.#socket?.terminate();
     this.#done({ ok: false, ...failure });
   }
