@@ -130,7 +130,8 @@ class ClientConnection implements RequestConnection, RecordedConnection {
   /** The tunnel of the last request is over. */
   tunnelOver(result: TunnelResult): void {
     noteTunnelEnd(this.#record, result);
-    this.#end(result.end === "denied" ? "denied" : "tunnel");
+    // A client that was told why still has its connection.
+    this.#end(result.end === "denied" ? "closed" : "tunnel");
   }
 
   /** Reads the PROXY header, takes a slot, and speaks TLS, as the listener asks for it. Undefined when requests may follow. */
@@ -210,19 +211,14 @@ class ClientConnection implements RequestConnection, RecordedConnection {
     this.services.recorder.finished(this.#record);
   }
 
-  /**
-   * The one end. `denied`: the tunnel has told the client why, which keeps its
-   * slots until it is gone.
-   */
-  #end(end: RequestEnd | "denied"): void {
+  /** The one end. A client that was told something keeps its slots until it is gone. */
+  #end(end: RequestEnd): void {
     this.#writeDown();
     this.#releaseRequests();
     this.target?.reset();
     const conn = this.#conn;
     if (end === "tunnel" || conn === undefined || conn.closed) {
       this.#giveBack();
-    } else if (end === "denied") {
-      conn.whenClosed = () => this.#giveBack();
     } else {
       const ms = end === "silent" ? 0 : grantSending(this.#record.failure);
       this.services.admission.lingering.close(conn, this.#record, ms, () => this.#giveBack());

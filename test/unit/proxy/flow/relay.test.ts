@@ -171,6 +171,29 @@ describe("what looks at a relay", () => {
   });
 });
 
+describe("a refusal", () => {
+  test("leaves the connection of a client that was told why to its owner", () => {
+    const tap = new HoldFour();
+    const { client, target, tunnel } = makePair({ tap });
+    client.say("ab");
+    tap.port?.refuse(Buffer.from("no"));
+    expect([client.text, client.state, target.state]).toEqual(["no", "open", "closed"]);
+    expect(tunnel.bytes()).toEqual({ up: 0, down: 0 });
+  });
+
+  test.each([
+    ["there is nothing to say", "", Infinity],
+    ["the client does not take it whole", "no", 1],
+  ])("resets the connection of a client when %s", (_when, words, room) => {
+    const tap = new HoldFour();
+    const { client, target } = makePair({ tap });
+    client.room = room;
+    client.say("ab");
+    tap.port?.refuse(Buffer.from(words));
+    expect([client.state, target.state]).toEqual(["reset", "closed"]);
+  });
+});
+
 describe("a relay with a budget", () => {
   test("passes an end on only after the bytes that waited for the budget", async () => {
     const upBudget = new SimpleBudget(2);
