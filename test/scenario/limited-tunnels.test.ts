@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type { LanePool } from "../../src/net/conn/lanes.ts";
-import { TokenBuckets } from "../../src/net/conn/token-buckets.ts";
+import { TokenBuckets } from "../../src/net/conn/budget.ts";
 import { createAdaptiveEngine } from "../../src/proxy/flow/promotion.ts";
 import { relay } from "../../src/proxy/flow/relay.ts";
 import type { TunnelEngine } from "../../src/proxy/tunnel/tunnel.ts";

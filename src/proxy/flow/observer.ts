@@ -9,19 +9,19 @@ export type TunnelEnds = Readonly<
   Record<TunnelSide, Pick<Conn, "remoteAddress" | "remotePort" | "localAddress" | "localPort">>
 >;
 
-/** A tunnel, for who watches it. */
+/** A tunnel, as its observer sees it. */
 export interface WatchedTunnel {
   readonly ends: TunnelEnds;
-  /** Bytes that passed before. */
+  /** Bytes that passed before the observer came. */
   readonly passed: { readonly up: number; readonly down: number };
-  /** Ends the watching: nothing more is told. */
+  /** Ends the observation: the observer is told nothing more. */
   lookAway(): void;
 }
 
 /**
- * Sees everything that passes through a tunnel and can touch nothing of it.
- * Synchronous, and never throws. It changes no chunk that it is shown, and must
- * copy bytes that it keeps. A tunnel with a observer stays in the relay.
+ * Sees everything that passes through a tunnel. Synchronous, and never throws.
+ * It must copy bytes that it keeps, and must not change them. A tunnel with an
+ * observer stays in the relay.
  */
 export interface Observer {
   /** Called once, before anything else. */

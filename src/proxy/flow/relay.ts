@@ -1,7 +1,6 @@
 import type { Budget } from "../../net/conn/budget.ts";
 import type { Conn } from "../../net/conn/conn.ts";
 import { ACTIVE, type Watched } from "../../net/conn/idle-watch.ts";
-import { closeLingering } from "../read/close-lingering.ts";
 import { Observation } from "./observation.ts";
 import type { Observer } from "./observer.ts";
 import type { TapPort } from "./tap.ts";
@@ -147,14 +146,13 @@ class Relay implements Tunnel, FlowOwner, TapPort, Watched {
     this.#up.write(bytes);
   }
 
-  /** Ends what a rule denies: in order where that leaves nothing half said, so that the client can read `lastWords`. */
+  /** Ends what a rule denies. A client that was sent `lastWords` keeps its connection, for the owner to close: nothing half said is before them. */
   refuse(lastWords: Uint8Array): void {
     const begins = this.#state === "begins";
     if (!this.#leave()) return;
     const [client, target] = [this.#up.source, this.#down.source];
-    if (lastWords.length > 0 && this.#down.empty && client.write(lastWords) === lastWords.length) {
-      closeLingering(client);
-    } else {
+    const isTold = lastWords.length > 0 && this.#down.empty && client.write(lastWords) === lastWords.length;
+    if (!isTold) {
       // RST behind the FIN also reaches a client that goes on sending after the other side's end.
       client.shutdown();
       client.reset();

@@ -35,7 +35,11 @@ export interface Tunnel {
 
 /** Whose tunnel it is. */
 export interface TunnelOwner {
-  /** The tunnel is over. Called once, and never before the engine has given the tunnel. */
+  /**
+   * The tunnel is over. Called once, and never before the engine has returned the
+   * tunnel. Both connections are closed, but for that of a client that was told
+   * why it is `denied`: the owner closes that one, so that the words arrive.
+   */
   tunnelOver(result: TunnelResult): void;
 }
 
