@@ -1,6 +1,6 @@
 import { parseCidr } from "../address/cidr.ts";
 import { describeHostError, toAsciiHost } from "../address/host.ts";
-import type { TargetPattern } from "../proxy/policy/policy.ts";
+import type { TargetPattern } from "../proxy/policy/target-index.ts";
 
 /** `reason` continues a sentence that begins with the quoted text. */
 export type TargetPatternResult =
