@@ -1,38 +1,14 @@
 import type { Endpoint } from "../../address/endpoint.ts";
-import type { Ip } from "../../address/ip.ts";
 import type { Conn } from "../../net/conn/conn.ts";
-import type { Lookups, Resolver } from "../../net/dns/resolver.ts";
-import { chooseRoute } from "../route/choose-route.ts";
-import type { KnownUpstreams } from "../route/route.ts";
-import type { OwnListeners } from "../policy/guard.ts";
-import { type Finding, Inquiry, withName } from "./inquiry.ts";
-import { type Nat64Prefixes, WELL_KNOWN_PREFIX } from "../policy/nat64.ts";
-import type { Policy, Query } from "../policy/policy.ts";
-import { isLocalhostName, lookUpName } from "../resolve/resolve-host.ts";
-import type { HookReport } from "../hook/call-hook.ts";
+import type { Lookups } from "../../net/dns/resolver.ts";
 import { type Authorization, type Decision, explainDenial } from "../policy/decision.ts";
 import { evaluate, evaluateAddress } from "../policy/evaluate.ts";
-
-/** Who asks, and the snapshot that decides. */
-export interface AccessRequest {
-  readonly client: Ip;
-  readonly user: string | undefined;
-  readonly runtime: Partial<KnownUpstreams> & {
-    readonly policy: Policy;
-    readonly timeouts: { readonly connectMs: number; readonly hookMs: number };
-    readonly nat64?: Nat64Prefixes;
-  };
-  /** Of a URI that is to be forwarded. */
-  readonly scheme?: "http" | "https" | undefined;
-}
-
-/** Whom a decision may take to be asked. */
-export interface AuthorizeServices {
-  readonly resolver: Resolver;
-  readonly own: OwnListeners;
-  /** Tells the operator of a function of the configuration that failed. */
-  reportHook(report: HookReport): void;
-}
+import { WELL_KNOWN_PREFIX } from "../policy/nat64.ts";
+import type { Query } from "../policy/policy.ts";
+import { isLocalhostName, lookUpName } from "../resolve/resolve-host.ts";
+import { chooseRoute } from "../route/choose-route.ts";
+import type { Finding } from "./candidate-list.ts";
+import { type AccessRequest, type AuthorizeServices, Inquiry, withName } from "./inquiry.ts";
 
 /**
  * Decides whether a client may connect to `target`. Gives a value when the rules
@@ -106,9 +82,7 @@ function findKnownName(lookups: Lookups): string | undefined {
 /** Whether the decision leads to an upstream that is given the name, and resolves it itself. */
 function resolvesElsewhere(request: AccessRequest, target: Endpoint, decision: Decision): boolean {
   if (decision.verdict !== "allow" || decision.via.length === 0) return false;
-  const { upstreams = new Map<string, never>(), environment } = request.runtime;
-  const runtime = { upstreams, ...(environment && { environment }) };
-  const route = chooseRoute({ runtime, target, scheme: request.scheme }, decision);
+  const route = chooseRoute({ runtime: request.runtime, target, scheme: request.scheme }, decision);
   const last = route.ok ? route.value.hops.at(-1) : undefined;
   return last !== undefined && last.kind !== "socks5";
 }

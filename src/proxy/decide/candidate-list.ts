@@ -1,7 +1,12 @@
 import type { Ip } from "../../address/ip.ts";
 import type { Failure, FailureDetail } from "../failure.ts";
-import type { Finding } from "./inquiry.ts";
-import { type AllowDecision, isSameUse } from "../policy/decision.ts";
+import { type AllowDecision, type Decision, type Grant, isSameUse } from "../policy/decision.ts";
+
+/** What an inquiry ends with. `failure` says more than the decision does, or takes its place. */
+export interface Finding extends Omit<Grant, "decision"> {
+  readonly decision: Decision | undefined;
+  readonly failure?: Failure;
+}
 
 /** A finding that says why an address is not dialled. */
 export type Refusal = Finding & { readonly failure: Failure };

@@ -1,24 +1,38 @@
 import type { Ip } from "../../address/ip.ts";
 import type { Conn } from "../../net/conn/conn.ts";
-import { type Lookup, type Lookups, NOT_FOUND } from "../../net/dns/resolver.ts";
-import { explainLookups, gather, type Gathered, listAddresses, lookUpName } from "../resolve/resolve-host.ts";
-import type { Failure } from "../failure.ts";
-import type { HookAnswer, HookFault } from "../hook/call-hook.ts";
-import { askVerdict, askVia } from "./ask-hook.ts";
-import type { AccessRequest, AuthorizeServices } from "./authorize.ts";
-import { CandidateList, type Judged } from "./candidate-list.ts";
-import { guardAddress } from "../policy/guard.ts";
-import { type Nat64Prefixes, WELL_KNOWN_PREFIX } from "../policy/nat64.ts";
-import type { Evaluation, HookVerdict, Policy, Query } from "../policy/policy.ts";
 import { TimeLimit } from "../../net/conn/time-limit.ts";
-import type { Decision, Grant, Via } from "../policy/decision.ts";
-import { explainDenial } from "../policy/decision.ts";
+import { type Lookup, type Lookups, NOT_FOUND, type Resolver } from "../../net/dns/resolver.ts";
+import type { Failure } from "../failure.ts";
+import type { HookAnswer, HookFault, HookReport } from "../hook/call-hook.ts";
+import { type Decision, explainDenial, type Via } from "../policy/decision.ts";
 import { applyVerdict, describeQuery, evaluate, evaluateAddress } from "../policy/evaluate.ts";
+import { guardAddress, type OwnListeners } from "../policy/guard.ts";
+import { type Nat64Prefixes, WELL_KNOWN_PREFIX } from "../policy/nat64.ts";
+import type { Evaluation, HookQuery, HookVerdict, Policy, Query } from "../policy/policy.ts";
+import { explainLookups, gather, type Gathered, listAddresses, lookUpName } from "../resolve/resolve-host.ts";
+import type { KnownUpstreams } from "../route/route.ts";
+import { askVerdict, askVia } from "./ask-hook.ts";
+import { CandidateList, type Finding, type Judged } from "./candidate-list.ts";
 
-/** What an inquiry ends with. `failure` says more than the decision does, or takes its place. */
-export interface Finding extends Omit<Grant, "decision"> {
-  readonly decision: Decision | undefined;
-  readonly failure?: Failure;
+/** Who asks, and the snapshot that decides. */
+export interface AccessRequest {
+  readonly client: Ip;
+  readonly user: string | undefined;
+  readonly runtime: KnownUpstreams & {
+    readonly policy: Policy;
+    readonly timeouts: { readonly connectMs: number; readonly hookMs: number };
+    readonly nat64?: Nat64Prefixes;
+  };
+  /** Of a URI that is to be forwarded. */
+  readonly scheme?: "http" | "https" | undefined;
+}
+
+/** Whom a decision may take to be asked. */
+export interface AuthorizeServices {
+  readonly resolver: Resolver;
+  readonly own: OwnListeners;
+  /** Tells the operator of a function of the configuration that failed. */
+  reportHook(report: HookReport): void;
 }
 
 type Settled =
@@ -37,7 +51,7 @@ export class Inquiry {
   readonly #services: AuthorizeServices;
   readonly #client: Conn | undefined;
   readonly #verdicts = new Map<number, Promise<HookAnswer<HookVerdict>>>();
-  readonly #ways = new Map<number, Promise<HookAnswer<Via>>>();
+  readonly #vias = new Map<number, Promise<HookAnswer<Via>>>();
   #spentMs = 0;
 
   constructor(request: AccessRequest, query: Query, services: AuthorizeServices, client: Conn | undefined) {
@@ -69,7 +83,7 @@ export class Inquiry {
   #measureTime(rule: number): number {
     const { timeouts, upstreams, environment } = this.#request.runtime;
     if (this.#policy.rules[rule]?.verdict.kind !== "allow") return timeouts.connectMs;
-    const mayLeave = environment !== undefined || (upstreams !== undefined && upstreams.size > 0);
+    const mayLeave = environment !== undefined || upstreams.size > 0;
     return mayLeave ? timeouts.connectMs / 2 : timeouts.connectMs;
   }
 
@@ -133,7 +147,7 @@ export class Inquiry {
   #judge({ decision, failure }: Finding, address: Ip): Judged {
     if (decision?.verdict === "allow") {
       const { port } = this.#query.target;
-      const prohibition = guardAddress(address, port, decision, this.#services.own, this.#nat64);
+      const prohibition = guardAddress(address, port, decision, { own: this.#services.own, nat64: this.#nat64 });
       return prohibition === undefined ? decision : { decision, failure: prohibition };
     }
     return { decision, failure: failure ?? explainDenial(decision) };
@@ -168,6 +182,7 @@ export class Inquiry {
 
   /** Asks functions until there is a decision, or an address is needed. */
   async #settle(start: Evaluation, query: Query): Promise<Settled> {
+    const { hookMs } = this.#request.runtime.timeouts;
     let evaluation = start;
     for (;;) {
       switch (evaluation.kind) {
@@ -176,15 +191,17 @@ export class Inquiry {
         case "needs_address":
           return evaluation;
         case "ask": {
-          const asked = await this.#askVerdict(evaluation);
-          if (!asked.ok) return { kind: "found", finding: this.#distrust(evaluation.rule, "", asked.fault) };
-          if (asked.answer !== undefined) return foundBy(applyVerdict(this.#policy, evaluation.rule, asked.answer));
-          evaluation = evaluateAddress(this.#policy, query, this.#nat64, evaluation.rule + 1);
+          const { rule, ask } = evaluation;
+          const asked = await this.#askOnce(this.#verdicts, rule, (facts) => askVerdict(() => ask(facts), hookMs));
+          if (!asked.ok) return { kind: "found", finding: this.#distrust(rule, "", asked.fault) };
+          if (asked.answer !== undefined) return foundBy(applyVerdict(this.#policy, rule, asked.answer));
+          evaluation = evaluateAddress(this.#policy, query, this.#nat64, rule + 1);
           break;
         }
         case "ask_via": {
-          const asked = await this.#askVia(evaluation);
-          if (!asked.ok) return { kind: "found", finding: this.#distrust(evaluation.rule, "via of ", asked.fault) };
+          const { rule, ask } = evaluation;
+          const asked = await this.#askOnce(this.#vias, rule, (facts) => askVia(() => ask(facts), hookMs));
+          if (!asked.ok) return { kind: "found", finding: this.#distrust(rule, "via of ", asked.fault) };
           return foundBy({ ...evaluation.decision, via: asked.answer });
         }
         default:
@@ -193,22 +210,15 @@ export class Inquiry {
     }
   }
 
-  #askVerdict({ rule, ask }: Extract<Evaluation, { kind: "ask" }>): Promise<HookAnswer<HookVerdict>> {
-    let asked = this.#verdicts.get(rule);
-    if (asked === undefined) {
-      asked = askVerdict(() => ask(describeQuery(this.#query)), this.#request.runtime.timeouts.hookMs);
-      this.#verdicts.set(rule, asked);
-    }
-    return asked;
-  }
-
-  #askVia({ rule, ask }: Extract<Evaluation, { kind: "ask_via" }>): Promise<HookAnswer<Via>> {
-    let asked = this.#ways.get(rule);
-    if (asked === undefined) {
-      asked = askVia(() => ask(describeQuery(this.#query)), this.#request.runtime.timeouts.hookMs);
-      this.#ways.set(rule, asked);
-    }
-    return asked;
+  /** Asks the function of a rule, unless it was asked before. */
+  #askOnce<Answer>(
+    asked: Map<number, Promise<Answer>>,
+    rule: number,
+    ask: (query: HookQuery) => Promise<Answer>,
+  ): Promise<Answer> {
+    const answer = asked.get(rule) ?? ask(describeQuery(this.#query));
+    asked.set(rule, answer);
+    return answer;
   }
 
   /** The client learns that a function failed, the operator also with what. */

@@ -70,7 +70,8 @@ export class DialContext {
   /** Says why an address of the target must not be dialled, or undefined when it may. */
   guard(ip: Ip): Failure | undefined {
     const { target, requester } = this.request;
-    return guardAddress(ip, target.port, this.findDecision(ip), this.services.own, requester.runtime.nat64);
+    const { nat64 } = requester.runtime;
+    return guardAddress(ip, target.port, this.findDecision(ip), { own: this.services.own, nat64 });
   }
 
   /** The decision about an address of the target. */

@@ -23,8 +23,7 @@ export function guardAddress(
   ip: Ip,
   port: number,
   decision: AllowDecision,
-  own: OwnListeners,
-  nat64: Nat64Prefixes = WELL_KNOWN_PREFIX,
+  { own, nat64 = WELL_KNOWN_PREFIX }: { readonly own: OwnListeners; readonly nat64?: Nat64Prefixes | undefined },
 ): Failure | undefined {
   if (own.has(ip, port)) return fail("proxy_loop", { note: ip.text }).failure;
   const { kind, inside } = classifyThrough(ip, nat64);

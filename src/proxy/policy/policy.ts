@@ -3,7 +3,7 @@ import type { Cidr } from "../../address/cidr.ts";
 import type { Endpoint } from "../../address/endpoint.ts";
 import type { Host } from "../../address/host.ts";
 import type { Ip } from "../../address/ip.ts";
-import type { TargetIndex } from "./target-index.ts";
+import type { TargetIndex, TargetPattern } from "./target-index.ts";
 import type { AllowDecision, Authorization, Decision, Terms, Via } from "./decision.ts";
 
 /** What a rule can look at. */
@@ -24,18 +24,6 @@ export interface Query {
    * match the found name by a name pattern stops the evaluation.
    */
   readonly mayBeCompleted?: boolean;
-}
-
-/** A target pattern of a rule's `to`, compiled. */
-export interface TargetPattern {
-  readonly host:
-    | { readonly kind: "any" }
-    | { readonly kind: "name"; readonly name: string }
-    /** `*.example.org`: every name below it, not itself. */
-    | { readonly kind: "suffix"; readonly suffix: string }
-    | { readonly kind: "cidr"; readonly cidr: Cidr };
-  /** Inclusive port ranges; empty for every port. */
-  readonly ports: readonly (readonly [from: number, to: number])[];
 }
 
 /** What a rule that is a function may answer; undefined passes on to the next rule. */
