@@ -1,18 +1,17 @@
-import { abortConnections, type ComposedServices, composeServices } from "./compose-services.ts";
 import type { CompiledConfig } from "./config/compile.ts";
 import type { RenewTrust } from "./config/follow-trust.ts";
 import type { Checked } from "./config/problem.ts";
-import { explainBinding, listCertificates, type ListenerPlan, prepareListeners } from "./listeners.ts";
+import { Gate, withinMs } from "./gate/gate.ts";
 import type { LanePool } from "./net/conn/lanes.ts";
 import type { Resolver } from "./net/dns/resolver.ts";
 import type { Reactor } from "./net/epoll/reactor.ts";
-import type { SpareDescriptors } from "./net/libc/spare-descriptors.ts";
-import { chooseSockets, type Sockets } from "./net/sockets.ts";
+import { SpareDescriptors } from "./net/libc/spare-descriptors.ts";
+import { chooseSockets } from "./net/sockets.ts";
 import { startLanes } from "./net/splice/lane-pool.ts";
 import { controlTunnels, openSidecar, readReadiness } from "./open-sidecar.ts";
-import { formatListener, type Gate, openGate } from "./proxy/accept/gate.ts";
+import { explainBinding, listCertificates, prepareListeners } from "./prepare-listeners.ts";
 import type { ListenerTls } from "./proxy/accept/listener-tls.ts";
-import { chooseEngine, type EngineChoice } from "./proxy/flow/engine.ts";
+import { chooseEngine } from "./proxy/flow/engine.ts";
 import { HookReporter } from "./proxy/hook/hook-reporter.ts";
 import { AccessLog, type LogSink } from "./proxy/record/access-log.ts";
 import { BugReporter } from "./proxy/record/bug-reporter.ts";
@@ -73,7 +72,7 @@ export type DaemonStart =
 /** Composes a compiled configuration into a running proxy: runtime, listeners, sidecar. */
 export async function startDaemon(compiled: CompiledConfig, options: DaemonOptions): Promise<DaemonStart> {
   const { tell } = options;
-  const { secrets } = compiled;
+  const { secrets, runtime, splice } = compiled;
   const listeners = prepareListeners(compiled);
   if (!listeners.ok) return listeners;
   const { plans } = listeners;
@@ -83,31 +82,31 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     whenLost: (why) => tell(`Access lines are being lost: ${why}. "penstock_access_log_dropped_total" counts them.`),
   });
   const sockets = chooseSockets(compiled.sockets, options.eventLoop);
-  const choice = chooseEngine(compiled.splice, () => startLanes({ onTrouble: tell }), sockets.adopt);
-  const { engine, lanes, description } = choice;
+  const { engine, lanes, description } = chooseEngine(splice, () => startLanes({ onTrouble: tell }), sockets.adopt);
   const hooks = new HookReporter(tell, { secrets });
   const bugs = new BugReporter({ tell, secrets });
-  const composed = composeServices({
-    runtime: compiled.runtime,
-    accessLog,
-    resolver: options.resolver,
+  const descriptors = new SpareDescriptors();
+  const gate = new Gate({
+    runtime,
+    sockets,
     tunnel: engine,
-    listen: sockets.listen,
-    connect: sockets.connect,
+    descriptors,
+    accessLog,
+    application: `Penstock ${version}`,
+    ...(options.resolver && { resolver: options.resolver }),
     reportBug: (error, id) => bugs.report(`A mistake of the proxy ended connection ${id}`, error),
     reportHook: (report) => hooks.report(report),
   });
-  const { services, metrics, live } = composed;
-  const upstreamProbe = new UpstreamProbe(services);
+  const { live, metrics } = gate;
+  const upstreamProbe = new UpstreamProbe(gate);
 
   // The sidecar first: it can say that the proxy is still starting.
-  let gate: Gate | undefined;
   let sidecar: Sidecar | undefined;
   const opening = await openSidecar(
     compiled.sidecar,
     {
-      ...controlTunnels(composed),
-      readiness: () => readReadiness(gate !== undefined, composed, upstreamProbe),
+      ...controlTunnels(gate),
+      readiness: () => readReadiness(gate, upstreamProbe),
       effectiveConfig: () => ({ ...compiled.effective, splicing: description, driving: sockets.description }),
       metricsText: () =>
         writeMetricsText({
@@ -115,7 +114,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
           metrics,
           live,
           accessLog,
-          auth: services.runtime.current.authenticator.checks,
+          auth: gate.runtime.current.authenticator.checks,
           certificates: listCertificates(gate, plans),
           ...(sidecar && { sidecar: sidecar.connections }),
           ...(lanes && { lanes: lanes.status() }),
@@ -127,140 +126,76 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
   sidecar = opening?.sidecar;
   // Clients of the proxy must not reach it, whatever the rules allow.
   if (compiled.sidecar?.at.kind === "tcp" && sidecar?.port !== undefined)
-    services.own.add(compiled.sidecar.at.host, sidecar.port);
+    gate.own.add(compiled.sidecar.at.host, sidecar.port);
 
-  const opened = openGate(plans, services, services.own);
-  if (!opened.ok) {
+  const bound = gate.listen(plans);
+  if (!bound.ok) {
     await Promise.all([sidecar?.stop(), lanes?.stop()]);
-    sockets.close();
-    return { ok: false, message: explainBinding(opened.plan, opened.code) };
+    gate.close();
+    return { ok: false, message: explainBinding(bound.plan, bound.code) };
   }
-  gate = opened.gate;
-  warnOfDescriptors(composed.descriptors, services.runtime.current.limits.connections, tell);
+  warnOfDescriptors(descriptors, runtime.limits.connections, tell);
+
+  let stopWarmUp: (() => void) | undefined;
+  const stopTidying = tidyMemory(() => {
+    const accepted = sum(metrics.accepted);
+    return { accepted, ended: accepted - metrics.connectionsOpen };
+  });
+  const close = async (): Promise<void> => {
+    stopTidying();
+    await Promise.all([withinMs(accessLog.stop(), LAST_LINES_MS), sidecar?.stop(), lanes?.stop()]);
+    gate.close();
+  };
   return {
     ok: true,
-    daemon: new RunningDaemon({ compiled, plans, accessLog, sockets, choice, bugs, composed, sidecar, gate }),
+    daemon: {
+      listeners: bound.listeners.map(({ host, port, name }) => ({ host, port, text: name })),
+      sidecar,
+      splicing: description,
+      driving: sockets.description,
+      lanes,
+      tls: plans.map(({ tls }) => tls),
+      reportBug: (error) => bugs.report("A mistake outside of any connection, which ended none", error),
+      replaceUsers(text) {
+        if (compiled.usersFile === undefined) throw new Error("There is no users file to replace");
+        const recompiled = compiled.usersFile.recompile(text);
+        // Other parts may have been replaced since this one was compiled.
+        if (recompiled.ok)
+          gate.runtime.swap({ ...gate.runtime.current, authenticator: recompiled.value.authenticator });
+        return recompiled;
+      },
+      renewTrust(renew) {
+        gate.runtime.swap(renew(gate.runtime.current));
+      },
+      warmUp() {
+        if (gate.draining || stopWarmUp !== undefined || sockets.openInProcess === undefined) return;
+        // Its tunnels must not move to the lanes, which the metrics show.
+        if (splice.afterBytes <= warmUpTunnelBytes) return;
+        stopWarmUp = startWarmUp({
+          runtime,
+          accessFormat: compiled.log.access,
+          tunnel: engine,
+          network: sockets.openInProcess(),
+          // A connection on which nothing was sent is a health check.
+          hasClients: () => sum(metrics.accepted) > sum(metrics.probes),
+        });
+      },
+      async drain() {
+        stopWarmUp?.();
+        await gate.drain(compiled.drainMs);
+        await close();
+      },
+      async stop() {
+        stopWarmUp?.();
+        await gate.stop();
+        await close();
+      },
+    },
   };
 }
 
-/** Everything that a daemon consists of. */
-interface DaemonParts {
-  readonly compiled: CompiledConfig;
-  readonly plans: readonly ListenerPlan[];
-  readonly accessLog: AccessLog;
-  readonly sockets: Sockets;
-  readonly choice: EngineChoice;
-  readonly bugs: BugReporter;
-  readonly composed: ComposedServices;
-  readonly sidecar: Sidecar | undefined;
-  readonly gate: Gate;
-}
-
-/** Milliseconds for connections that were ended to write their records: microtasks, except in the middle of a handshake. */
-const LAST_RECORDS_MS = 200;
-
 /** Milliseconds for the reader of the access log to take the last lines. */
 const LAST_LINES_MS = 1000;
-
-class RunningDaemon implements Daemon {
-  readonly #parts: DaemonParts;
-  readonly #stopTidying: () => void;
-  #stopWarmUp: (() => void) | undefined;
-
-  constructor(parts: DaemonParts) {
-    this.#parts = parts;
-    const { metrics } = parts.composed;
-    this.#stopTidying = tidyMemory(() => {
-      const accepted = sum(metrics.accepted);
-      return { accepted, ended: accepted - metrics.connectionsOpen };
-    });
-  }
-
-  get listeners(): Daemon["listeners"] {
-    return this.#parts.gate.listeners.map(({ host, port }) => ({ host, port, text: formatListener(host, port) }));
-  }
-  get sidecar(): Sidecar | undefined {
-    return this.#parts.sidecar;
-  }
-  get splicing(): string {
-    return this.#parts.choice.description;
-  }
-  get driving(): string {
-    return this.#parts.sockets.description;
-  }
-  get lanes(): LanePool | undefined {
-    return this.#parts.choice.lanes;
-  }
-  get tls(): Daemon["tls"] {
-    return this.#parts.plans.map(({ tls }) => tls);
-  }
-
-  reportBug(error: unknown): void {
-    this.#parts.bugs.report("A mistake outside of any connection, which ended none", error);
-  }
-
-  replaceUsers(text: string): Checked<Runtime> {
-    const { usersFile } = this.#parts.compiled;
-    if (usersFile === undefined) throw new Error("There is no users file to replace");
-    const recompiled = usersFile.recompile(text);
-    const { runtime } = this.#parts.composed.services;
-    // Other parts may have been replaced since this one was compiled.
-    if (recompiled.ok) runtime.swap({ ...runtime.current, authenticator: recompiled.value.authenticator });
-    return recompiled;
-  }
-
-  renewTrust(renew: RenewTrust): void {
-    const { runtime } = this.#parts.composed.services;
-    runtime.swap(renew(runtime.current));
-  }
-
-  warmUp(): void {
-    const { compiled, sockets, choice, composed } = this.#parts;
-    const { metrics, services } = composed;
-    if (services.draining || this.#stopWarmUp !== undefined || sockets.openInProcess === undefined) return;
-    // Its tunnels must not move to the lanes, which the metrics show.
-    if (compiled.splice.afterBytes <= warmUpTunnelBytes) return;
-    this.#stopWarmUp = startWarmUp({
-      runtime: compiled.runtime,
-      accessFormat: compiled.log.access,
-      tunnel: choice.engine,
-      network: sockets.openInProcess(),
-      // A connection on which nothing was sent is a health check.
-      hasClients: () => sum(metrics.accepted) > sum(metrics.probes),
-    });
-  }
-
-  async drain(): Promise<void> {
-    this.#stopAccepting();
-    const { forwarding, lingering, admission } = this.#parts.composed.services;
-    forwarding.windDown();
-    lingering.hurry();
-    await withinMs(admission.untilEmpty(), this.#parts.compiled.drainMs);
-    await this.#end();
-  }
-
-  async stop(): Promise<void> {
-    this.#stopAccepting();
-    await this.#end();
-  }
-
-  #stopAccepting(): void {
-    this.#stopWarmUp?.();
-    this.#parts.composed.services.draining = true;
-    this.#parts.gate.close();
-  }
-
-  /** Ends the connections that are left, then everything else. */
-  async #end(): Promise<void> {
-    const { accessLog, sockets, choice, composed, sidecar } = this.#parts;
-    abortConnections(composed);
-    await withinMs(composed.services.admission.untilEmpty(), LAST_RECORDS_MS);
-    this.#stopTidying();
-    composed.services.captures.stopAll();
-    await Promise.all([withinMs(accessLog.stop(), LAST_LINES_MS), sidecar?.stop(), choice.lanes?.stop()]);
-    sockets.close();
-  }
-}
 
 function sum(counts: ReadonlyMap<string, number>): number {
   return counts.values().reduce((total, count) => total + count, 0);
@@ -273,12 +208,4 @@ function warnOfDescriptors(descriptors: SpareDescriptors, wanted: number, tell: 
   tell(
     `Warning: this process may open ${limit} files, which is enough for ${connections} connections, and "limits.connections" is ${wanted}. Raise the limit (ulimit -n, LimitNOFILE=) or lower "limits.connections".`,
   );
-}
-
-/** Waits for `work`, but no longer than `ms` milliseconds. */
-export async function withinMs(work: Promise<void>, ms: number): Promise<void> {
-  const { promise: elapsed, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, ms);
-  await Promise.race([work, elapsed]);
-  clearTimeout(timer);
 }

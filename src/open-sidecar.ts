@@ -1,6 +1,6 @@
 import { hostname } from "node:os";
-import type { ComposedServices } from "./compose-services.ts";
 import type { CompiledConfig } from "./config/compile.ts";
+import type { Gate } from "./gate/gate.ts";
 import { serveHttp } from "./net/http/serve-http.ts";
 import type { UpstreamProbe } from "./proxy/upstream/upstream-probe.ts";
 import type { ControlPort, Readiness } from "./sidecar/control-port.ts";
@@ -24,10 +24,7 @@ export function openSidecar(
 }
 
 /** What the sidecar may ask of the tunnels and the captures. */
-export function controlTunnels({
-  live,
-  services: { captures },
-}: ComposedServices): Pick<ControlPort, "tunnels" | "kill" | "captures"> {
+export function controlTunnels({ live, captures }: Gate): Pick<ControlPort, "tunnels" | "kill" | "captures"> {
   return {
     tunnels: (filter) => live.list(performance.now(), filter),
     kill: (filter) => live.kill(filter),
@@ -39,13 +36,9 @@ export function controlTunnels({
 }
 
 /** Ready to serve a new connection: bound, not draining, and with an upstream that answers where there is one. */
-export async function readReadiness(
-  isBound: boolean,
-  { services }: ComposedServices,
-  upstreamProbe: UpstreamProbe,
-): Promise<Readiness> {
-  if (!isBound && !services.draining) return { ready: false, reason: "starting" };
-  const open = services.draining || (await upstreamProbe.isOpen(services.runtime.current));
-  if (services.draining) return { ready: false, reason: "draining" };
+export async function readReadiness(gate: Gate, upstreamProbe: UpstreamProbe): Promise<Readiness> {
+  if (gate.listeners === undefined && !gate.draining) return { ready: false, reason: "starting" };
+  const open = gate.draining || (await upstreamProbe.isOpen(gate.runtime.current));
+  if (gate.draining) return { ready: false, reason: "draining" };
   return open ? { ready: true } : { ready: false, reason: "no_way_out" };
 }

@@ -1,11 +1,11 @@
 import { AddressSet } from "./address/address-set.ts";
 import { type Ip, parseIp } from "./address/ip.ts";
-import { abortConnections, composeServices, type ComposedServices } from "./compose-services.ts";
+import { Gate } from "./gate/gate.ts";
 import type { Conn, ConnSink } from "./net/conn/conn.ts";
 import { knowLookups, NOT_FOUND, type Resolver } from "./net/dns/resolver.ts";
 import type { InProcessNetwork } from "./net/epoll/in-process-network.ts";
+import { SpareDescriptors } from "./net/libc/spare-descriptors.ts";
 import type { Connect, ConnectAttempt, ConnectTarget } from "./net/runtime/connect.ts";
-import { openGate } from "./proxy/accept/gate.ts";
 import { type Authenticator, createAuthenticator } from "./proxy/auth/authenticate.ts";
 import { createUserStore } from "./proxy/auth/user-store.ts";
 import { compileRules } from "./proxy/policy/compile-rules.ts";
@@ -47,7 +47,7 @@ export interface WarmUpPlan {
  * compiles the code that serves them before the first client comes. Without it
  * the first thousand tunnels cost more than twice the CPU.
  *
- * The second proxy has services, users and rules of its own and reaches nothing
+ * The second proxy is a gate with users and rules of its own and reaches nothing
  * but the in-process network: nothing of it shows in logs or metrics, no hook and
  * no upstream is asked. It pauses when a client connects and ends when that one
  * sends something. Returns what stops it at once.
@@ -62,7 +62,7 @@ export function startWarmUp(plan: WarmUpPlan): () => void {
 class WarmUp implements VisitOwner {
   readonly #plan: WarmUpPlan;
   readonly #ip: Ip;
-  readonly #composed: ComposedServices;
+  readonly #gate: Gate;
   readonly #port: number;
   readonly #scripts: readonly Script[];
   readonly #running = new Set<Visit>();
@@ -75,26 +75,25 @@ class WarmUp implements VisitOwner {
     const { network } = plan;
     this.#plan = plan;
     this.#ip = ip;
-    this.#composed = composeServices({
+    this.#gate = new Gate({
       runtime: replaceSettings(plan.runtime),
-      accessLog: new AccessLog({ format: plan.accessFormat, sink: () => {} }),
-      resolver: createResolver(ip),
+      // The event loop belongs to the proxy.
+      sockets: { ...network, close: () => {} },
       tunnel: plan.tunnel,
-      listen: network.listen,
-      connect: network.connect,
+      descriptors: new SpareDescriptors(),
+      accessLog: new AccessLog({ format: plan.accessFormat, sink: () => {} }),
+      application: "",
+      resolver: createResolver(ip),
       // The same mistake would end the connection of a client, and is reported then.
       reportBug: () => this.stop(),
       reportHook: () => {},
     });
-    const { services } = this.#composed;
-    const opened = openGate(
-      [{ host: HOST, port: 0, protocols: new Set(["http"]), proxyFrom: new AddressSet([]) }],
-      services,
-      services.own,
-    );
+    const bound = this.#gate.listen([
+      { host: HOST, port: 0, protocols: new Set(["http"]), proxyFrom: new AddressSet([]) },
+    ]);
     const origin = network.listen(HOST, 0, (conn) => conn.attach(new Origin(conn)));
-    if (!opened.ok || !origin.ok) throw new Error("The in-process network refused a listener");
-    this.#port = opened.gate.listeners[0]?.port ?? 0;
+    if (!bound.ok || !origin.ok) throw new Error("The in-process network refused a listener");
+    this.#port = bound.listeners[0]?.port ?? 0;
     this.#scripts = writeScripts(origin.listener.port, plan.runtime.authenticator.required);
   }
 
@@ -138,7 +137,7 @@ class WarmUp implements VisitOwner {
     if (this.#over) return;
     this.#over = true;
     this.#abortVisits();
-    abortConnections(this.#composed);
+    void this.#gate.stop();
   }
 
   #abortVisits(): void {

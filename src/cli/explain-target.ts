@@ -9,7 +9,7 @@ import { resolveHost } from "../proxy/resolve/resolve-host.ts";
 import { explainFailure } from "../proxy/explain-failure.ts";
 import { describeFailure, type Failure } from "../proxy/failure.ts";
 import { type HookReport, HookReporter } from "../proxy/hook/hook-reporter.ts";
-import { OwnAddresses } from "../proxy/accept/own-addresses.ts";
+import { OwnAddresses } from "../gate/own-addresses.ts";
 import { escapeText } from "../proxy/record/escape-text.ts";
 import { authorize, type Grant } from "../proxy/policy/authorize.ts";
 import { guardAddress, isLocalhostName, type OwnListeners } from "../proxy/policy/guard.ts";

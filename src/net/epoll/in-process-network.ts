@@ -4,7 +4,7 @@ import type { Accept, Listen } from "../runtime/listen.ts";
 import { createDescriptorConnect } from "./connect-descriptor.ts";
 import { DescriptorConn } from "./descriptor-conn.ts";
 import type { Reactor } from "./reactor.ts";
-import type { StartSocket } from "./start-socket.ts";
+import type { StartSocket } from "../libc/start-socket.ts";
 
 /** Listens and connects over socket pairs. Other processes cannot reach it, and it takes no ports of the machine. */
 export interface InProcessNetwork {
@@ -16,7 +16,7 @@ export interface InProcessNetwork {
 export function createInProcessNetwork(reactor: Reactor): InProcessNetwork {
   const accepts = new Map<number, Accept>();
   let lastPort = 0;
-  const start: StartSocket = (libc, descriptors, ip, port) => {
+  const start: StartSocket = (libc, descriptors, { ip, port }) => {
     const accept = accepts.get(port);
     if (accept === undefined) return { ok: false, code: "ECONNREFUSED" };
     const pair = openSocketPair(libc);

@@ -1,14 +1,13 @@
 import type { Conn } from "../../net/conn/conn.ts";
 import { showsConnectionAuth } from "../../protocol/http1/persistence.ts";
-import { dial } from "../dial/dial.ts";
+import { dial, type DialServices } from "../dial/dial.ts";
 import { describeFailure, fail, type Failure, type Outcome, succeed } from "../failure.ts";
 import type { ForwardRequest } from "../read/forward-request.ts";
 import { classifyAddress } from "../policy/address-class.ts";
 import type { Grant } from "../policy/authorize.ts";
 import { writeWhole } from "../read/write-whole.ts";
 import type { Route } from "../route/route.ts";
-import type { Services } from "../services.ts";
-import { enterStage, noteDial, type Session } from "../session.ts";
+import type { Session } from "../session.ts";
 import { answerHere } from "./answer-here.ts";
 import type { Exchange, ExchangeEnd } from "./exchange.ts";
 import { formatAbsoluteTarget, formatOriginHead } from "./origin-head.ts";
@@ -51,7 +50,7 @@ export interface ForwardTask {
   readonly request: ForwardRequest;
   readonly authorized: Grant;
   readonly route: Route;
-  readonly services: Services;
+  readonly services: DialServices & { readonly forwarding: Forwarding };
   /** Of the client's connection. */
   readonly exchange: Exchange;
   /** The first try, when that was made by a plan. */
@@ -170,12 +169,12 @@ function isRepeatable({ head, framing }: ForwardRequest): boolean {
 }
 
 async function reach({ session, client, request, route, authorized, services, way }: Errand): Promise<Outcome<Origin>> {
-  enterStage(session, "dial");
+  session.enter("dial");
   const dialled = await dial(
     { requester: session, client, target: request.target, route, grant: authorized, wish: way.wish },
     services,
   );
-  noteDial(session, dialled);
+  session.noteDial(dialled);
   if (!dialled.ok) return fail(dialled.failure.detail, dialled.failure);
   const { conn, address } = dialled.value;
   return succeed({ conn, address, ip: route.hops.length === 0 ? address.ip : undefined, reused: false });
@@ -184,7 +183,7 @@ async function reach({ session, client, request, route, authorized, services, wa
 async function exchange(errand: Errand, origin: Origin): Promise<ExchangeEnd> {
   const { session, client, request, way } = errand;
   const { timeouts, forward: settings } = session.runtime;
-  enterStage(session, "forward");
+  session.enter("forward");
   const shown = way.absolute?.login.authorize(request.head.method, formatAbsoluteTarget(request));
   if (shown?.ok === false) {
     origin.conn.reset();

@@ -23,7 +23,7 @@ import { evaluate } from "../policy/decide.ts";
 import type { AllowDecision } from "../policy/policy.ts";
 import type { Route } from "../route/route.ts";
 import type { Runtime } from "../runtime.ts";
-import { openNextSession, type Session } from "../session.ts";
+import { Session } from "../session.ts";
 import type { ExchangeOptions } from "./exchange.ts";
 import { describeKeeping } from "./forward.ts";
 import type { HeadToWrite } from "./head-to-write.ts";
@@ -192,7 +192,7 @@ export function isStill({ runtime, user, toVerify }: Plan, session: Session, cli
 
 /** Opens the record of a planned request as it is when that is sent: the stages before took no time, since all was known. */
 export function openPlanned(before: Session, plan: Plan, head: RequestHead, dialled: DialledAddress): Session {
-  const session = openNextSession(before, plan.runtime);
+  const session = new Session(before.connection, plan.runtime);
   const { stageMs } = session;
   stageMs.accept = 0;
   stageMs.handshake = 0;
