@@ -41,17 +41,17 @@ export interface Daemon {
   readonly sidecar: Sidecar | undefined;
   /** One sentence on whether long tunnels are carried by the kernel. */
   readonly splicing: string;
-  /** One sentence on what drives connections in clear. */
+  /** One sentence on which event loop drives plain connections. */
   readonly driving: string;
   /** The threads that carry long tunnels; undefined where there are none. */
   readonly lanes: LanePool | undefined;
-  /** What each listener shows to clients that speak TLS, in the order of the listeners; undefined for a plain one. */
+  /** The TLS of each listener, in the order of the listeners; undefined for a plain one. */
   readonly tls: readonly (ListenerTls | undefined)[];
-  /** Tells the operator of an error that nothing caught. */
+  /** Reports an uncaught error to the operator. */
   reportBug(error: unknown): void;
-  /** Puts the text of a changed users file into effect for new connections, or says why it cannot be used. */
+  /** Applies the text of a changed users file to new connections, or says why it cannot be used. */
   replaceUsers(text: string): Checked<Runtime>;
-  /** Puts changed certificates for upstreams and origins into effect for new connections. */
+  /** Applies changed certificates for upstreams and origins to new connections. */
   renewTrust(renew: RenewTrust): void;
   /** Has the runtime compile the code that serves clients, in the background, until the first client comes. */
   warmUp(): void;
