@@ -136,7 +136,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
   }
   warnOfDescriptors(descriptors, runtime.limits.connections, tell);
 
-  let stopWarmUp: (() => void) | undefined;
+  let stopWarmUp: (() => Promise<void>) | undefined;
   const stopTidying = tidyMemory(() => {
     const accepted = sum(metrics.accepted);
     return { accepted, ended: accepted - metrics.connectionsOpen };
@@ -181,13 +181,11 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
         });
       },
       async drain() {
-        stopWarmUp?.();
-        await gate.drain(compiled.drainMs);
+        await Promise.all([stopWarmUp?.(), gate.drain(compiled.drainMs)]);
         await close();
       },
       async stop() {
-        stopWarmUp?.();
-        await gate.stop();
+        await Promise.all([stopWarmUp?.(), gate.stop()]);
         await close();
       },
     },
