@@ -2,6 +2,7 @@ import type { CompiledConfig } from "./config/compile.ts";
 import type { RenewTrust } from "./config/follow-trust.ts";
 import type { Checked } from "./config/problem.ts";
 import { Gate, withinMs } from "./gate/gate.ts";
+import { startWarmUp, warmUpTunnelBytes } from "./gate/warm-up.ts";
 import type { LanePool } from "./net/conn/lanes.ts";
 import type { Resolver } from "./net/dns/resolver.ts";
 import type { Reactor } from "./net/epoll/reactor.ts";
@@ -12,16 +13,15 @@ import { controlTunnels, openSidecar, readReadiness } from "./open-sidecar.ts";
 import { explainBinding, listCertificates, prepareListeners } from "./prepare-listeners.ts";
 import type { ListenerTls } from "./proxy/accept/listener-tls.ts";
 import { chooseEngine } from "./proxy/flow/engine.ts";
-import { HookReporter } from "./proxy/hook/hook-reporter.ts";
+import { HookReporter } from "./proxy/record/hook-reporter.ts";
 import { AccessLog, type LogSink } from "./proxy/record/access-log.ts";
 import { BugReporter } from "./proxy/record/bug-reporter.ts";
 import type { Runtime } from "./proxy/runtime.ts";
-import { UpstreamProbe } from "./proxy/upstream/upstream-probe.ts";
+import { UpstreamProbe } from "./proxy/dial/upstream-probe.ts";
 import { writeMetricsText } from "./sidecar/metrics-text.ts";
 import type { Sidecar } from "./sidecar/serve.ts";
 import { tidyMemory } from "./tidy-memory.ts";
 import { version } from "./version.ts";
-import { startWarmUp, warmUpTunnelBytes } from "./warm-up.ts";
 
 export interface DaemonOptions {
   /** Where access lines go. */
@@ -176,6 +176,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
           accessFormat: compiled.log.access,
           tunnel: engine,
           network: sockets.openInProcess(),
+          descriptors,
           // A connection on which nothing was sent is a health check.
           hasClients: () => sum(metrics.accepted) > sum(metrics.probes),
         });

@@ -2,7 +2,7 @@ import { hostname } from "node:os";
 import type { CompiledConfig } from "./config/compile.ts";
 import type { Gate } from "./gate/gate.ts";
 import { serveHttp } from "./net/http/serve-http.ts";
-import type { UpstreamProbe } from "./proxy/upstream/upstream-probe.ts";
+import type { UpstreamProbe } from "./proxy/dial/upstream-probe.ts";
 import type { ControlPort, Readiness } from "./sidecar/control-port.ts";
 import { createSidecarApp } from "./sidecar/sidecar-app.ts";
 import { type SidecarStart, startSidecar } from "./sidecar/serve.ts";

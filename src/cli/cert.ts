@@ -5,7 +5,7 @@ import { join, relative, resolve } from "node:path";
 import { describeHostError, toAsciiHost } from "../address/host.ts";
 import { describeReadError, readTextFile } from "../config/read-file.ts";
 import { quoteSubject } from "../config/problem.ts";
-import { escapeLines, formatJson } from "../proxy/record/escape-text.ts";
+import { escapeLines, formatJson } from "../escape-text.ts";
 import { createCommand } from "./command.ts";
 import { type CliIo, exitCodes } from "./io.ts";
 import type { CertificateName, LocalAuthority } from "./local-authority.ts";

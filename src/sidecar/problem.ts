@@ -1,6 +1,6 @@
 import { STATUS_CODES } from "node:http";
 import type { Hono, MiddlewareHandler } from "hono";
-import { formatJson } from "../proxy/record/escape-text.ts";
+import { formatJson } from "../escape-text.ts";
 
 /** Answers with an RFC 9457 problem: a status, its title, and a sentence for the person who asked. */
 export function answerProblem(

@@ -1,6 +1,6 @@
 import type { Hono, MiddlewareHandler } from "hono";
 import { formatTlsFields } from "../proxy/record/access-line.ts";
-import { cutText } from "../proxy/record/escape-text.ts";
+import { cutText } from "../escape-text.ts";
 import type { Flow } from "../proxy/record/live-table.ts";
 import type { ControlPort } from "./control-port.ts";
 import { answerJson, answerProblem, refuseOtherMethods } from "./problem.ts";

@@ -7,9 +7,10 @@ import { createUserStore } from "../../src/proxy/auth/user-store.ts";
 import { relay } from "../../src/proxy/flow/relay.ts";
 import type { Runtime } from "../../src/proxy/runtime.ts";
 import { Secret } from "../../src/secret.ts";
-import { startWarmUp } from "../../src/warm-up.ts";
+import { startWarmUp } from "../../src/gate/warm-up.ts";
 import { compileForTest } from "../support/compile-for-test.ts";
 import { createFakeIo } from "../support/fake-io.ts";
+import { plentyOfDescriptors } from "../support/plenty-of-descriptors.ts";
 import { allowLoopback, startProxy } from "../support/proxy.ts";
 import { listenEcho } from "../support/raw-peer.ts";
 import { requireReactor } from "../support/require-reactor.ts";
@@ -47,6 +48,7 @@ function warmUp(runtime: Partial<Runtime> = {}) {
     accessFormat: "json",
     tunnel: relay,
     network,
+    descriptors: plentyOfDescriptors,
     hasClients: () => clients.came,
   });
   return { visits: network.visits, clients, stop };

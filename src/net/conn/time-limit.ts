@@ -1,12 +1,12 @@
-import type { Conn } from "../../net/conn/conn.ts";
-import { Deadlines, type Expiring } from "../../net/conn/deadlines.ts";
+import type { Conn } from "./conn.ts";
+import { Deadlines, type Expiring } from "./deadlines.ts";
 
 /**
  * What ends a dial before it is done: its time is up, or the client is gone.
  * One deadline and one listener for the whole dial; its stages take turns in
  * saying what there is to stop.
  */
-export class DialLimit implements Expiring {
+export class TimeLimit implements Expiring {
   /** Why the dial is over; undefined as long as it goes on. */
   over: "deadline" | "client_gone" | undefined;
 

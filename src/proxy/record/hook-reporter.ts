@@ -1,13 +1,6 @@
-import { cutText, escapeText } from "../record/escape-text.ts";
-import { QuietTeller } from "../record/quiet-teller.ts";
-import type { HookFault } from "./call-hook.ts";
-
-/** A function of the configuration that failed, and with it the connection that needed its answer. */
-export interface HookReport {
-  /** Which function: `rule lab`, `via of rule lab`, `users`. */
-  readonly hook: string;
-  readonly fault: HookFault;
-}
+import { cutText, escapeText } from "../../escape-text.ts";
+import { QuietTeller } from "./quiet-teller.ts";
+import type { HookReport } from "../hook/call-hook.ts";
 
 export interface HookReporterOptions {
   /** What must not be in a message, whatever a function threw. */

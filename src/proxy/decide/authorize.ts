@@ -1,57 +1,27 @@
 import type { Endpoint } from "../../address/endpoint.ts";
 import type { Ip } from "../../address/ip.ts";
 import type { Conn } from "../../net/conn/conn.ts";
-import type { Lookup, Lookups, Resolver } from "../../net/dns/resolver.ts";
-import { lookUpName } from "../resolve/resolve-host.ts";
-import type { Failure } from "../failure.ts";
-import type { HookReport } from "../hook/hook-reporter.ts";
+import type { Lookups, Resolver } from "../../net/dns/resolver.ts";
 import { chooseRoute } from "../route/choose-route.ts";
-import type { Runtime } from "../runtime.ts";
-import { evaluate } from "./decide.ts";
-import { evaluateAddress } from "./evaluate-address.ts";
-import { isLocalhostName, type OwnListeners } from "./guard.ts";
-import { explainDenial, type Finding, Inquiry, withName } from "./inquiry.ts";
-import { WELL_KNOWN_PREFIX } from "./nat64.ts";
-import type { AllowDecision, Decision, Policy, Query } from "./policy.ts";
-
-/** Permission to connect to a target. */
-export interface Grant {
-  readonly decision: AllowDecision;
-  /** The addresses that may be dialled, when rules had to look at addresses; at least one. */
-  readonly addresses?: readonly Ip[];
-  /** By the text of an address the decision about it, where that is another one: all of them lead the same way. */
-  readonly decisions?: ReadonlyMap<string, AllowDecision>;
-  /** Addresses of the family that was late, as far as they may be dialled. */
-  readonly late?: { readonly family: 4 | 6; readonly answer: Promise<Lookup> };
-  /** Not all addresses of the name may be dialled, or not all are known, so nobody else may choose which of them to dial. */
-  readonly narrowed?: true;
-  /** The answer that was judged, when the target had to be resolved for that. Who dials it releases it. */
-  readonly lookups?: Lookups;
-  /** The name that has the addresses, when it is not the one that was asked for. */
-  readonly foundName?: string;
-  /** Milliseconds of the time for connecting that were spent on resolving. */
-  readonly spentMs?: number;
-}
-
-/** Why a target is refused, with what was found before. */
-export interface Denial {
-  readonly ok: false;
-  readonly failure: Failure;
-  /** The decision that refuses; undefined when none was reached. */
-  readonly decision: Decision | undefined;
-  readonly foundName?: string;
-}
-
-export type Authorization = { readonly ok: true; readonly value: Grant } | Denial;
+import type { KnownUpstreams } from "../route/route.ts";
+import type { OwnListeners } from "../policy/guard.ts";
+import { type Finding, Inquiry, withName } from "./inquiry.ts";
+import { type Nat64Prefixes, WELL_KNOWN_PREFIX } from "../policy/nat64.ts";
+import type { Policy, Query } from "../policy/policy.ts";
+import { isLocalhostName, lookUpName } from "../resolve/resolve-host.ts";
+import type { HookReport } from "../hook/call-hook.ts";
+import { type Authorization, type Decision, explainDenial } from "../policy/decision.ts";
+import { evaluate, evaluateAddress } from "../policy/evaluate.ts";
 
 /** Who asks, and the snapshot that decides. */
 export interface AccessRequest {
   readonly client: Ip;
   readonly user: string | undefined;
-  readonly runtime: {
+  readonly runtime: Partial<KnownUpstreams> & {
     readonly policy: Policy;
-    readonly timeouts: Pick<Runtime["timeouts"], "connectMs" | "hookMs">;
-  } & Partial<Pick<Runtime, "upstreams" | "environment" | "nat64">>;
+    readonly timeouts: { readonly connectMs: number; readonly hookMs: number };
+    readonly nat64?: Nat64Prefixes;
+  };
   /** Of a URI that is to be forwarded. */
   readonly scheme?: "http" | "https" | undefined;
 }
@@ -93,7 +63,7 @@ export function authorize(
   if (host.kind === "name" && !isLocalhostName(host.text) && services.resolver.mayComplete(host))
     return authorizeCompleted(request, { ...query, mayBeCompleted: true }, services, client);
   const first = host.kind === "ip" ? evaluateAddress(policy, query, nat64) : evaluate(policy, query);
-  if (first.kind === "decided") return settle(first.decision);
+  if (first.kind === "decided") return first.authorization;
   return new Inquiry(request, query, services, client).run(first).then(conclude);
 }
 
@@ -107,12 +77,12 @@ function authorizeCompleted(
   const { policy } = request.runtime;
   const { target } = query;
   const first = evaluate(policy, query);
-  if (first.kind === "decided") return settle(first.decision);
+  if (first.kind === "decided") return first.authorization;
   if (first.kind === "needs_address") {
     const asked: Query = { ...query, mayBeCompleted: false };
     const asAsked = evaluate(policy, asked);
     if (asAsked.kind === "decided" && resolvesElsewhere(request, target, asAsked.decision))
-      return settle(asAsked.decision);
+      return asAsked.authorization;
     const lookups =
       target.host.kind === "name" ? lookUpName(target.host, services.resolver, request.client) : undefined;
     const name = lookups && findKnownName(lookups);
@@ -141,22 +111,6 @@ function resolvesElsewhere(request: AccessRequest, target: Endpoint, decision: D
   const route = chooseRoute({ runtime, target, scheme: request.scheme }, decision);
   const last = route.ok ? route.value.hops.at(-1) : undefined;
   return last !== undefined && last.kind !== "socks5";
-}
-
-/** What most tunnels are told: one for each decision of a rule, and not for each tunnel. */
-const permissions = new WeakMap<AllowDecision, Authorization>();
-
-function settle(decision: Decision): Authorization {
-  return decision.verdict === "allow" ? permit(decision) : { ok: false, failure: explainDenial(decision), decision };
-}
-
-function permit(decision: AllowDecision): Authorization {
-  let permission = permissions.get(decision);
-  if (permission === undefined) {
-    permission = { ok: true, value: { decision } };
-    permissions.set(decision, permission);
-  }
-  return permission;
 }
 
 function conclude({ decision, failure, ...found }: Finding): Authorization {

@@ -1,14 +1,15 @@
-import type { Ip } from "../address/ip.ts";
-import type { Endpoint } from "../address/endpoint.ts";
-import type { RequestHead } from "../protocol/http1/request-head.ts";
-import type { Failure } from "./failure.ts";
-import type { InsideFacts } from "./tunnel/inside-facts.ts";
-import type { DialledAddress } from "./dial/connect-race.ts";
-import type { DialOutcome } from "./dial/dial.ts";
-import type { Decision } from "./policy/policy.ts";
-import type { Route } from "./route/route.ts";
-import type { Runtime } from "./runtime.ts";
-import type { TunnelResult } from "./tunnel/tunnel.ts";
+import type { Ip } from "../../address/ip.ts";
+import type { Endpoint } from "../../address/endpoint.ts";
+import type { RequestHead } from "../../protocol/http1/request-head.ts";
+import type { Failure } from "../failure.ts";
+import type { InsideFacts } from "../tunnel/inside-facts.ts";
+import type { ShownCertificate } from "../auth/identify.ts";
+import type { DialledAddress } from "../dial/connect-race.ts";
+import type { DialOutcome } from "../dial/dial.ts";
+import type { Decision } from "../policy/decision.ts";
+import type { Route } from "../route/route.ts";
+import type { Runtime } from "../runtime.ts";
+import type { TunnelResult } from "../tunnel/tunnel.ts";
 
 /** The stages of a connection's life, in order. The last one reached is in the record. */
 export type Stage =
@@ -19,14 +20,6 @@ export type StageTimes = { [Name in Stage]?: number | undefined };
 
 /** How the client speaks to us. */
 export type ClientProtocol = "http" | "socks5" | "socks4";
-
-/** A client's certificate that was accepted in the handshake. */
-export interface ShownCertificate {
-  /** Who it is for. */
-  readonly user: string;
-  /** Why the listener does not accept it at `now` (milliseconds since the epoch); undefined as long as it does. */
-  findFault(now: number): string | undefined;
-}
 
 /** Numbers requests: short ids in order, unlikely to repeat after a restart. */
 export class RequestIds {
@@ -64,7 +57,7 @@ export interface RecordedConnection {
  * come to one. A tunnel keeps its record as long as it lives, so what can be told
  * from less is not stored.
  */
-export class Session {
+export class RequestRecord {
   readonly connection: RecordedConnection;
   /** The snapshot that the request captured. */
   readonly runtime: Runtime;

@@ -2,13 +2,14 @@ import { describe, expect, test } from "bun:test";
 import type { Conn } from "../../../../src/net/conn/conn.ts";
 import { LoopTimers } from "../../../../src/net/conn/loop-timers.ts";
 import { knowLookups, type Lookup, type Lookups, type Resolver } from "../../../../src/net/dns/resolver.ts";
-import { type AccessRequest, authorize, type Authorization } from "../../../../src/proxy/policy/authorize.ts";
+import { type AccessRequest, authorize } from "../../../../src/proxy/decide/authorize.ts";
 import type { Hop } from "../../../../src/proxy/route/route.ts";
-import type { Decision, Policy } from "../../../../src/proxy/policy/policy.ts";
+import type { Policy } from "../../../../src/proxy/policy/policy.ts";
 import { createFakeResolver } from "../../../support/fake-resolver.ts";
 import { makeEndpoint } from "../../../support/make-endpoint.ts";
 import { allowRule, denyRule, makeIp, makePolicy } from "../../../support/make-policy.ts";
 import { waitFor } from "../../../support/wait-for.ts";
+import type { Authorization, Decision } from "../../../../src/proxy/policy/decision.ts";
 
 const own = { has: () => false };
 const reportHook = (): void => {};

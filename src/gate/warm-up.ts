@@ -1,18 +1,18 @@
-import { AddressSet } from "./address/address-set.ts";
-import { type Ip, parseIp } from "./address/ip.ts";
-import { Gate } from "./gate/gate.ts";
-import type { Conn, ConnSink } from "./net/conn/conn.ts";
-import { knowLookups, NOT_FOUND, type Resolver } from "./net/dns/resolver.ts";
-import type { InProcessNetwork } from "./net/epoll/in-process-network.ts";
-import { SpareDescriptors } from "./net/libc/spare-descriptors.ts";
-import type { Connect, ConnectAttempt, ConnectTarget } from "./net/runtime/connect.ts";
-import { type Authenticator, createAuthenticator } from "./proxy/auth/authenticate.ts";
-import { createUserStore } from "./proxy/auth/user-store.ts";
-import { compileRules } from "./proxy/policy/compile-rules.ts";
-import { type AccessFormat, AccessLog } from "./proxy/record/access-log.ts";
-import type { Runtime } from "./proxy/runtime.ts";
-import type { TunnelEngine } from "./proxy/tunnel/tunnel.ts";
-import { Secret } from "./secret.ts";
+import { AddressSet } from "../address/address-set.ts";
+import { type Ip, parseIp } from "../address/ip.ts";
+import type { Conn, ConnSink } from "../net/conn/conn.ts";
+import type { Descriptors } from "../net/conn/descriptors.ts";
+import { knowLookups, NOT_FOUND, type Resolver } from "../net/dns/resolver.ts";
+import type { Sockets } from "../net/sockets.ts";
+import type { Connect, ConnectAttempt, ConnectTarget } from "../net/runtime/connect.ts";
+import { type Authenticator, createAuthenticator } from "../proxy/auth/authenticate.ts";
+import { createUserStore } from "../proxy/auth/user-store.ts";
+import { compileRules } from "../proxy/policy/compile-rules.ts";
+import { type AccessFormat, AccessLog } from "../proxy/record/access-log.ts";
+import type { Runtime } from "../proxy/runtime.ts";
+import type { TunnelEngine } from "../proxy/tunnel/tunnel.ts";
+import { Secret } from "../secret.ts";
+import { Gate } from "./gate.ts";
 
 /** Milliseconds from the start to the first visit: a client that waits for the port comes sooner. */
 const DELAY_MS = 50;
@@ -37,7 +37,9 @@ export interface WarmUpPlan {
   readonly runtime: Runtime;
   readonly accessFormat: AccessFormat;
   readonly tunnel: TunnelEngine;
-  readonly network: InProcessNetwork;
+  /** Connects nothing but its own listeners. */
+  readonly network: Pick<Sockets, "listen" | "connect">;
+  readonly descriptors: Descriptors;
   /** Whether there is a client, or was one that has sent something. */
   hasClients(): boolean;
 }
@@ -79,12 +81,11 @@ class WarmUp implements VisitOwner {
     this.#ip = ip;
     this.#gate = new Gate({
       runtime: replaceSettings(plan.runtime),
-      // The event loop belongs to the proxy.
-      sockets: { ...network, close: () => {} },
+      sockets: { listen: network.listen, connect: network.connect, close: () => {} },
       tunnel: plan.tunnel,
-      descriptors: new SpareDescriptors(),
+      descriptors: plan.descriptors,
       accessLog: new AccessLog({ format: plan.accessFormat, sink: () => {} }),
-      application: "",
+      application: USER,
       resolver: createResolver(ip),
       // The same mistake would end the connection of a client, and is reported then.
       reportBug: () => void this.stop(),

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { HookReporter } from "../../../../src/proxy/hook/hook-reporter.ts";
+import { HookReporter } from "../../../../src/proxy/record/hook-reporter.ts";
 
 function createReporter() {
   const clock = { now: 0 };

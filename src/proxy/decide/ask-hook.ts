@@ -1,5 +1,6 @@
 import { blame, callHook, type HookAnswer } from "../hook/call-hook.ts";
-import type { HookVerdict, Via } from "./policy.ts";
+import type { HookVerdict } from "../policy/policy.ts";
+import type { Via } from "../policy/decision.ts";
 
 /** Asks a function for a verdict. It must answer in `ms` milliseconds, and with what a verdict looks like. */
 export async function askVerdict(ask: () => unknown, ms: number): Promise<HookAnswer<HookVerdict>> {

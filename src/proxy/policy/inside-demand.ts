@@ -1,5 +1,5 @@
 import type { FirstBytes } from "../../protocol/tls/read/recognise-first-bytes.ts";
-import type { ServerNames } from "./server-names.ts";
+import type { ServerNames } from "./target-set.ts";
 
 /** What a client speaks inside a tunnel, as far as its first bytes tell. `unknown` is everything else, and what only looks like TLS. */
 export type InsideProtocol = Exclude<FirstBytes, "more">;

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { parseDigestCredentials } from "../../../../src/protocol/http1/digest.ts";
-import { DigestClient } from "../../../../src/proxy/auth/digest-client.ts";
+import { DigestClient } from "../../../../src/proxy/upstream/digest-client.ts";
 import { Secret } from "../../../../src/secret.ts";
 
 function createClient(user = "edge"): DigestClient {

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { ipFromBytes } from "../../../../src/address/ip.ts";
-import { clientKey } from "../../../../src/proxy/limit/client-key.ts";
-import { makeIp } from "../../../support/make-policy.ts";
+import { ipFromBytes } from "../../../src/address/ip.ts";
+import { clientKey } from "../../../src/address/client-key.ts";
+import { makeIp } from "../../support/make-policy.ts";
 
 const USUAL = { v4: 32, v6: 64 };
 

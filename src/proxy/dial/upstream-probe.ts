@@ -5,15 +5,13 @@ import { fail } from "../failure.ts";
 import type { OwnListeners } from "../policy/guard.ts";
 import type { Policy } from "../policy/policy.ts";
 import { chooseRoute } from "../route/choose-route.ts";
-import type { Hop, Route } from "../route/route.ts";
-import type { Runtime } from "../runtime.ts";
-import { askFamilies } from "../resolve/ask-addresses.ts";
-import { raceConnect, RFC_8305_PACE } from "../dial/connect-race.ts";
-import { DialLimit } from "../dial/dial-limit.ts";
+import type { Hop, KnownUpstreams, Route } from "../route/route.ts";
 import { lookUpHost } from "../resolve/resolve-host.ts";
+import { askFamilies, raceConnect, RFC_8305_PACE } from "./connect-race.ts";
+import { TimeLimit } from "../../net/conn/time-limit.ts";
 
 /** What of the configuration says where the default way leads. */
-export interface UpstreamProbeRuntime extends Pick<Runtime, "upstreams" | "environment"> {
+export interface UpstreamProbeRuntime extends KnownUpstreams {
   readonly policy: Pick<Policy, "fallback">;
 }
 
@@ -79,7 +77,7 @@ export class UpstreamProbe {
 
   async #look({ endpoint: { host, port } }: Hop, { sourceAddress }: Route): Promise<boolean> {
     const { resolver, own, connect = connectTcp } = this.#services;
-    const limit = new DialLimit(PROBE_MS);
+    const limit = new TimeLimit(PROBE_MS);
     const lookups = lookUpHost(host, resolver);
     const reached = await raceConnect(askFamilies(lookups), {
       port,

@@ -1,7 +1,7 @@
 import type { Ip } from "../../address/ip.ts";
 import type { Failure, FailureDetail } from "../failure.ts";
 import type { Finding } from "./inquiry.ts";
-import { type AllowDecision, isSameGrant } from "./policy.ts";
+import { type AllowDecision, isSameUse } from "../policy/decision.ts";
 
 /** A finding that says why an address is not dialled. */
 export type Refusal = Finding & { readonly failure: Failure };
@@ -29,7 +29,7 @@ export class CandidateList {
     if ("failure" in judged) {
       this.#refused = moreTelling(this.#refused, judged);
       this.#dropped = true;
-    } else if (this.#first === undefined || leadSameWay(this.#first, judged)) {
+    } else if (this.#first === undefined || isSameUse(this.#first, judged)) {
       this.#first ??= judged;
       this.#decisions.set(ip.text, judged);
       this.#kept.push(ip);
@@ -61,12 +61,4 @@ const telling: readonly FailureDetail[] = [
 function moreTelling(known: Refusal | undefined, next: Refusal): Refusal {
   if (known === undefined) return next;
   return telling.indexOf(next.failure.detail) < telling.indexOf(known.failure.detail) ? next : known;
-}
-
-/** Whether two decisions differ only in which addresses they open: their connections are made and used in the same way. */
-function leadSameWay(a: AllowDecision, b: AllowDecision): boolean {
-  return (
-    a === b ||
-    (isSameGrant(a, b) && a.via.length === b.via.length && a.via.every((name, index) => name === b.via[index]))
-  );
 }

@@ -1,18 +1,19 @@
 import type { Ip } from "../../address/ip.ts";
 import type { Conn } from "../../net/conn/conn.ts";
 import { type Lookup, type Lookups, NOT_FOUND } from "../../net/dns/resolver.ts";
-import { DialLimit } from "../dial/dial-limit.ts";
 import { explainLookups, gather, type Gathered, listAddresses, lookUpName } from "../resolve/resolve-host.ts";
 import type { Failure } from "../failure.ts";
 import type { HookAnswer, HookFault } from "../hook/call-hook.ts";
 import { askVerdict, askVia } from "./ask-hook.ts";
-import type { AccessRequest, AuthorizeServices, Grant } from "./authorize.ts";
+import type { AccessRequest, AuthorizeServices } from "./authorize.ts";
 import { CandidateList, type Judged } from "./candidate-list.ts";
-import { applyVerdict, describeQuery, evaluate } from "./decide.ts";
-import { evaluateAddress } from "./evaluate-address.ts";
-import { guardAddress } from "./guard.ts";
-import { type Nat64Prefixes, WELL_KNOWN_PREFIX } from "./nat64.ts";
-import type { Decision, Evaluation, HookVerdict, Policy, Query, Via } from "./policy.ts";
+import { guardAddress } from "../policy/guard.ts";
+import { type Nat64Prefixes, WELL_KNOWN_PREFIX } from "../policy/nat64.ts";
+import type { Evaluation, HookVerdict, Policy, Query } from "../policy/policy.ts";
+import { TimeLimit } from "../../net/conn/time-limit.ts";
+import type { Decision, Grant, Via } from "../policy/decision.ts";
+import { explainDenial } from "../policy/decision.ts";
+import { applyVerdict, describeQuery, evaluate, evaluateAddress } from "../policy/evaluate.ts";
 
 /** What an inquiry ends with. `failure` says more than the decision does, or takes its place. */
 export interface Finding extends Omit<Grant, "decision"> {
@@ -20,15 +21,12 @@ export interface Finding extends Omit<Grant, "decision"> {
   readonly failure?: Failure;
 }
 
-/** Why a decision does not let the target be dialled. */
-export function explainDenial(decision: Decision | undefined): Failure {
-  if (decision?.verdict !== "deny") throw new Error("What is not denied has no reason to be");
-  const { detail, rule } = decision;
-  return detail === "denied_by_default" ? { detail } : { detail, note: `rule ${rule}` };
-}
-
 type Settled =
   { readonly kind: "found"; readonly finding: Finding } | { readonly kind: "needs_address"; readonly rule: number };
+
+function foundBy(decision: Decision): Settled {
+  return { kind: "found", finding: { decision } };
+}
 
 /** One walk through rules that need answers from elsewhere. Nobody is asked the same thing twice. */
 export class Inquiry {
@@ -57,7 +55,7 @@ export class Inquiry {
     const { host } = this.#query.target;
     if (host.kind === "ip") throw new Error("A rule asked for the address of an address");
     const lookups = lookUpName(host, this.#services.resolver, this.#request.client);
-    const limit = new DialLimit(this.#measureTime(settled.rule), this.#client);
+    const limit = new TimeLimit(this.#measureTime(settled.rule), this.#client);
     const finding = await this.#resolve(lookups, settled.rule, limit);
     limit.release();
     if (finding.lookups === undefined) lookups.release();
@@ -76,7 +74,7 @@ export class Inquiry {
   }
 
   /** Waits for a name, at the cost of the time for connecting. */
-  async #wait<T>(answer: Promise<T>, limit: DialLimit): Promise<T> {
+  async #wait<T>(answer: Promise<T>, limit: TimeLimit): Promise<T> {
     const before = limit.remainingMs;
     const value = await answer;
     this.#spentMs += before - limit.remainingMs;
@@ -84,7 +82,7 @@ export class Inquiry {
   }
 
   /** Goes on from the rule that needed it with the name that was found, and if that is not enough with its addresses. */
-  async #resolve(lookups: Lookups, rule: number, limit: DialLimit): Promise<Finding> {
+  async #resolve(lookups: Lookups, rule: number, limit: TimeLimit): Promise<Finding> {
     const named = await this.#wait(gather(lookups, limit, 0), limit);
     const name = findName(named.answers);
     if (name === undefined) return this.#decideWithout(named, rule, limit);
@@ -98,7 +96,7 @@ export class Inquiry {
   }
 
   /** Decides about every address from the rule on that needed it: the rules before it do not depend on the address. */
-  async #decideEach({ answers, missing }: Gathered, rule: number, query: Query, limit: DialLimit): Promise<Finding> {
+  async #decideEach({ answers, missing }: Gathered, rule: number, query: Query, limit: TimeLimit): Promise<Finding> {
     const candidates = new CandidateList();
     await this.#judgeAll(candidates, listAddresses(answers), rule, query);
     if (missing === undefined) {
@@ -142,7 +140,7 @@ export class Inquiry {
   }
 
   /** There are no addresses: what rules could say about another name does not matter when it is sure that there is none. */
-  #decideWithout({ answers }: Gathered, rule: number, limit: DialLimit): Promise<Finding> | Finding {
+  #decideWithout({ answers }: Gathered, rule: number, limit: TimeLimit): Promise<Finding> | Finding {
     if (limit.over === "client_gone") return { decision: undefined, failure: { detail: "client_gone" } };
     const failure: Failure = limit.over === "deadline" ? { detail: "dns_timeout" } : explainLookups(answers);
     if (failure.note !== NOT_FOUND || this.#query.mayBeCompleted !== true)
@@ -174,23 +172,20 @@ export class Inquiry {
     for (;;) {
       switch (evaluation.kind) {
         case "decided":
-          return { kind: "found", finding: { decision: evaluation.decision } };
+          return foundBy(evaluation.decision);
         case "needs_address":
           return evaluation;
         case "ask": {
           const asked = await this.#askVerdict(evaluation);
           if (!asked.ok) return { kind: "found", finding: this.#distrust(evaluation.rule, "", asked.fault) };
-          evaluation =
-            asked.answer === undefined
-              ? evaluateAddress(this.#policy, query, this.#nat64, evaluation.rule + 1)
-              : { kind: "decided", decision: applyVerdict(this.#policy, evaluation.rule, asked.answer) };
+          if (asked.answer !== undefined) return foundBy(applyVerdict(this.#policy, evaluation.rule, asked.answer));
+          evaluation = evaluateAddress(this.#policy, query, this.#nat64, evaluation.rule + 1);
           break;
         }
         case "ask_via": {
           const asked = await this.#askVia(evaluation);
           if (!asked.ok) return { kind: "found", finding: this.#distrust(evaluation.rule, "via of ", asked.fault) };
-          evaluation = { kind: "decided", decision: { ...evaluation.decision, via: asked.answer } };
-          break;
+          return foundBy({ ...evaluation.decision, via: asked.answer });
         }
         default:
           return evaluation satisfies never;
@@ -228,7 +223,7 @@ export class Inquiry {
 }
 
 /** The answer, unless the limit is over before. */
-function waitWithin(answer: Promise<Lookup>, limit: DialLimit): Promise<Lookup | undefined> {
+function waitWithin(answer: Promise<Lookup>, limit: TimeLimit): Promise<Lookup | undefined> {
   return new Promise((resolve) => {
     void answer.then((lookup) => {
       limit.forget();

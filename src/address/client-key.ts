@@ -1,4 +1,4 @@
-import { type Ip, ipFromBytes } from "../../address/ip.ts";
+import { type Ip, ipFromBytes } from "./ip.ts";
 
 /** How many leading bits of an address tell one client from another. */
 export interface ClientPrefix {

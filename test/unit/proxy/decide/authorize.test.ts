@@ -1,11 +1,12 @@
 import { describe, expect, test } from "bun:test";
 import type { Ip } from "../../../../src/address/ip.ts";
-import type { HookReport } from "../../../../src/proxy/hook/hook-reporter.ts";
-import { type AccessRequest, authorize, type Authorization } from "../../../../src/proxy/policy/authorize.ts";
-import type { Decision, HookQuery, Policy } from "../../../../src/proxy/policy/policy.ts";
+import { type AccessRequest, authorize } from "../../../../src/proxy/decide/authorize.ts";
+import type { HookQuery, Policy } from "../../../../src/proxy/policy/policy.ts";
 import { createFakeResolver, unaskedResolver } from "../../../support/fake-resolver.ts";
 import { makeEndpoint } from "../../../support/make-endpoint.ts";
 import { allowRule, denyRule, hookRule, makeIp, makePolicy } from "../../../support/make-policy.ts";
+import type { HookReport } from "../../../../src/proxy/hook/call-hook.ts";
+import type { Authorization, Decision } from "../../../../src/proxy/policy/decision.ts";
 
 const resolver = createFakeResolver({
   "public.test": ["93.184.216.1", "2606:4700::1"],

@@ -1,10 +1,5 @@
-import type { LineReading } from "../../protocol/http1/field-section.ts";
-import {
-  type ChunkedDecoder,
-  type ChunkedError,
-  type ChunkedLimits,
-  createChunkedDecoder,
-} from "../../protocol/http1/chunked-decoder.ts";
+import type { LineReading } from "./field-section.ts";
+import { type ChunkedDecoder, type ChunkedError, type ChunkedLimits, createChunkedDecoder } from "./chunked-decoder.ts";
 
 /**
  * What some bytes of a body gave. Octets `from` to `to` of `output` are to be

@@ -1,8 +1,9 @@
 import { describe, expect, test } from "bun:test";
 import { parseCidr } from "../../../../src/address/cidr.ts";
-import { applyVerdict, describeQuery, evaluate } from "../../../../src/proxy/policy/decide.ts";
-import type { Decision, Policy, Rule } from "../../../../src/proxy/policy/policy.ts";
+import { applyVerdict, describeQuery, evaluate } from "../../../../src/proxy/policy/evaluate.ts";
+import type { Policy, Rule } from "../../../../src/proxy/policy/policy.ts";
 import { allowRule, denyRule, hookRule, makePolicy, makeQuery } from "../../../support/make-policy.ts";
+import type { Decision } from "../../../../src/proxy/policy/decision.ts";
 
 function decide(policy: Policy, ...query: Parameters<typeof makeQuery>): Decision {
   const evaluation = evaluate(policy, makeQuery(...query));

@@ -1,8 +1,10 @@
 import type { RangeNode } from "../../address/range-index.ts";
-import type { Host } from "../../address/host.ts";
+import { type Host, hostFromIp } from "../../address/host.ts";
+import { findTranslated, type Nat64Prefixes } from "./nat64.ts";
 import { DEFAULT_RULE, findDefaultVia } from "./compile-rules.ts";
-import type { CompiledRule, Decision, Evaluation, HookQuery, HookVerdict, Policy, Query } from "./policy.ts";
+import type { CompiledRule, Evaluation, HookQuery, HookVerdict, Policy, Query } from "./policy.ts";
 import type { PortGroup, RuleList } from "./rule-list.ts";
+import type { Decision } from "./decision.ts";
 
 /** Finds the first rule from index `from` on that matches, and what it says. Nobody is asked and no time passes. */
 export function evaluate(policy: Policy, query: Query, from = 0): Evaluation {
@@ -25,6 +27,25 @@ export function evaluate(policy: Policy, query: Query, from = 0): Evaluation {
   return address && range?.prefix === address.bytes.length * 8 && namesAddress(policy, query, match, range)
     ? rule.matchedExactly
     : rule.matched;
+}
+
+/**
+ * Walks the rules as `evaluate` does. An address behind a translator is also the
+ * IPv4 address inside: the first rule that matches either decides, so that no
+ * range can be got round by writing its addresses another way.
+ */
+export function evaluateAddress(policy: Policy, query: Query, nat64: Nat64Prefixes, from = 0): Evaluation {
+  const { host, port } = query.target;
+  const address = host.kind === "ip" ? host.ip : query.address;
+  const inside = address && findTranslated(address, nat64);
+  const outer = evaluate(policy, query, from);
+  if (inside === undefined) return outer;
+  const inner = evaluate(
+    policy,
+    host.kind === "ip" ? { ...query, target: { host: hostFromIp(inside), port } } : { ...query, address: inside },
+    from,
+  );
+  return (inner.rule ?? Infinity) < (outer.rule ?? Infinity) ? inner : outer;
 }
 
 /** Gives the decision of a rule that is a function, once it has spoken. */

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import type { ConnectResult, ConnectTarget } from "../../../../src/net/runtime/connect.ts";
 import type { SocketConn } from "../../../../src/net/runtime/socket-conn.ts";
-import { UpstreamProbe, type UpstreamProbeRuntime } from "../../../../src/proxy/upstream/upstream-probe.ts";
+import { UpstreamProbe, type UpstreamProbeRuntime } from "../../../../src/proxy/dial/upstream-probe.ts";
 import type { Policy } from "../../../../src/proxy/policy/policy.ts";
 import type { Hop } from "../../../../src/proxy/route/route.ts";
 import { makeHop } from "../../../support/dial-stand.ts";
