@@ -18,7 +18,7 @@ const AUTHORITY_DAYS = 3650;
 const MAX_DAYS = 825;
 const DEFAULT_DAYS = "397";
 
-/** `penstock cert NAME…`: what an HTTPS proxy needs to begin with. */
+/** `penstock cert NAME…`: makes the certificate of an HTTPS proxy and a local authority. */
 export const cert = createCommand({
   name: "cert",
   description: "Make a certificate for the names of this proxy, signed by an authority of your own.",
@@ -110,7 +110,7 @@ async function makeCertificate(folder: string, names: Names, days: number, now: 
       );
     const expiresAt = Math.min(now + days * DAY_MS, opened.expiresAt);
     const pair = await opened.issue(names, { from: now - LEEWAY_MS, to: expiresAt });
-    // A running proxy may be looking: whole files only, the key first.
+    // A running proxy follows these files: replace each at once, the key first.
     await replaceFile(join(folder, "privkey.pem"), pair.key, 0o600);
     // With the authority in it, no handshake looks for the issuer in files of the system.
     await replaceFile(chain, pair.cert + opened.cert, 0o644);
@@ -158,7 +158,7 @@ async function takeAuthority(
   return { ok: true, value: { opened, isNew } };
 }
 
-/** Loads what takes a moment to load, and no other command needs. */
+/** Loads the library for certificates, which takes time and which no other command needs. */
 async function loadLocalAuthority() {
   // The library for certificates decorates its classes with it, and a bundle keeps no other order.
   await import("reflect-metadata");
@@ -211,7 +211,7 @@ interface CertificateFiles {
   readonly authority: string;
 }
 
-/** Says what to do with a certificate of one's own: in the configuration, and at the clients. */
+/** Says how to use the certificate in the configuration, and how clients come to trust it. */
 function describeTrust({ name, chain, key, authority }: CertificateFiles): string {
   const host = name.includes(":") ? `[${name}]` : name.replace(/^\*/, "proxy");
   return escapeLines(`

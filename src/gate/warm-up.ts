@@ -49,12 +49,13 @@ export interface WarmUpPlan {
  * compiles the code that serves them before the first client comes. Without it
  * the first thousand tunnels cost more than twice the CPU.
  *
- * The second proxy has services, users and rules of its own and reaches nothing
+ * The second proxy is a gate with users and rules of its own and reaches nothing
  * but the in-process network: nothing of it shows in logs or metrics, no hook and
  * no upstream is asked. It pauses when a client connects and ends when that one
- * sends something. Returns what stops it at once.
+ * sends something. Returns what stops it at once, and resolves when its tunnels have
+ * ended.
  */
-export function startWarmUp(plan: WarmUpPlan): () => void {
+export function startWarmUp(plan: WarmUpPlan): () => Promise<void> {
   const ip = parseIp(HOST);
   if (ip === undefined) throw new Error(`${HOST} is no address`);
   const warmUp = new WarmUp(plan, ip);
@@ -71,7 +72,8 @@ class WarmUp implements VisitOwner {
   readonly #startedAt = performance.now();
   readonly #timer = setInterval(() => this.#look(), LOOK_MS);
   #visits = 0;
-  #over = false;
+  /** Set at its end; fulfilled when its tunnels have ended. */
+  #over: Promise<void> | undefined;
 
   constructor(plan: WarmUpPlan, ip: Ip) {
     const { network } = plan;
@@ -86,7 +88,7 @@ class WarmUp implements VisitOwner {
       application: USER,
       resolver: createResolver(ip),
       // The same mistake would end the connection of a client, and is reported then.
-      reportBug: () => this.stop(),
+      reportBug: () => void this.stop(),
       reportHook: () => {},
     });
     const bound = this.#gate.listen([
@@ -99,9 +101,9 @@ class WarmUp implements VisitOwner {
   }
 
   /** Ends it at once: what is under way is reset. */
-  stop(): void {
+  stop(): Promise<void> {
     clearInterval(this.#timer);
-    this.#end();
+    return this.#end();
   }
 
   mayGoOn(): boolean {
@@ -112,20 +114,20 @@ class WarmUp implements VisitOwner {
 
   visitEnded(visit: Visit, answered: boolean): void {
     this.#running.delete(visit);
-    if (!answered) this.stop();
+    if (!answered) void this.stop();
     // Later: the event loop is in the middle of a connection.
     else if (this.#visits < MOST_VISITS) queueMicrotask(() => this.#fill());
   }
 
   #look(): void {
     const age = performance.now() - this.#startedAt;
-    if (this.#over) this.#giveMemoryBack();
-    else if (age > LIMIT_MS || (this.#visits >= MOST_VISITS && this.#running.size === 0)) this.#end();
+    if (this.#over !== undefined) this.#giveMemoryBack();
+    else if (age > LIMIT_MS || (this.#visits >= MOST_VISITS && this.#running.size === 0)) void this.#end();
     else if (age > DELAY_MS) this.#fill();
   }
 
   #fill(): void {
-    while (!this.#over && this.#running.size < AT_ONCE && this.#visits < MOST_VISITS && this.mayGoOn()) {
+    while (this.#over === undefined && this.#running.size < AT_ONCE && this.#visits < MOST_VISITS && this.mayGoOn()) {
       const script = this.#scripts[this.#visits % this.#scripts.length] ?? [];
       this.#visits += 1;
       const visit = new Visit(script, this);
@@ -134,11 +136,10 @@ class WarmUp implements VisitOwner {
     }
   }
 
-  #end(): void {
-    if (this.#over) return;
-    this.#over = true;
+  #end(): Promise<void> {
+    if (this.#over !== undefined) return this.#over;
     this.#abortVisits();
-    this.#gate.abort();
+    return (this.#over = this.#gate.stop());
   }
 
   #abortVisits(): void {

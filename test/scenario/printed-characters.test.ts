@@ -130,8 +130,9 @@ test("the executable escapes what it was given in its messages", async () => {
       [`--${text}`],
       [text],
     ];
-    for (const args of runs) {
-      const { stdout, stderr, code } = await runExecutable(args, { cwd: folder.path });
+    for (const { stdout, stderr, code } of await Promise.all(
+      runs.map((args) => runExecutable(args, { cwd: folder.path })),
+    )) {
       expect(code).not.toBe(0);
       expect(findHostile(stderr + stdout)).toBeUndefined();
     }

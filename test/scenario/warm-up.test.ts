@@ -78,7 +78,7 @@ test("a warm-up of a proxy with users logs in", async () => {
   const { visits, stop } = warmUp({ authenticator: createAuthenticator({ users: made.store }) });
   // The first visit that is refused would be the last.
   await waitFor(() => visits() > 20, "more visits");
-  stop();
+  await stop();
 });
 
 test("a warm-up drops what it does when a client comes, and goes on when that was a health check", async () => {
@@ -89,15 +89,14 @@ test("a warm-up drops what it does when a client comes, and goes on when that wa
   const then = visits();
   clients.came = false;
   await waitFor(() => visits() > then, "another visit");
-  stop();
-  await waitFor(() => countSockets() === atRest, "its last socket to go");
+  await stop();
 });
 
 test("a warm-up that is stopped makes no further visit and collects no garbage", async () => {
   const { visits, stop } = warmUp();
   await waitFor(() => visits() > 0, "a visit");
-  stop();
   const then = visits();
+  await stop();
   await waitFor(() => countSockets() === atRest, "its last socket to go");
   expect(visits()).toBe(then);
   expect(gc).not.toHaveBeenCalled();
