@@ -1,5 +1,7 @@
 import { hostname } from "node:os";
 import type { CompiledConfig } from "./config/compile.ts";
+import { Gate, withinMs } from "./gate/gate.ts";
+import { formatListener, type ListenPlan } from "./gate/listeners.ts";
 import type { RenewTrust } from "./config/follow-trust.ts";
 import type { Checked } from "./config/problem.ts";
 import { serveHttp } from "./net/http/serve-http.ts";
@@ -9,24 +11,12 @@ import { startLanes } from "./net/splice/lane-pool.ts";
 import { SpareDescriptors } from "./net/libc/spare-descriptors.ts";
 import type { Reactor } from "./net/epoll/reactor.ts";
 import { chooseSockets } from "./net/sockets.ts";
-import { createSystemResolver } from "./net/dns/system-resolver.ts";
 import { UpstreamProbe } from "./proxy/upstream/upstream-probe.ts";
-import { Forwarding } from "./proxy/exchange/forwarding.ts";
 import { HookReporter } from "./proxy/hook/hook-reporter.ts";
-import { Admission } from "./proxy/limit/admission.ts";
-import { clientKey } from "./proxy/limit/client-key.ts";
-import { formatListener, type Gate, type ListenPlan, openGate } from "./proxy/accept/gate.ts";
 import { createListenerTls, type ListenerTls } from "./proxy/accept/listener-tls.ts";
-import { OwnAddresses } from "./proxy/accept/own-addresses.ts";
-import { Captures } from "./proxy/record/captures.ts";
 import { AccessLog, type LogSink } from "./proxy/record/access-log.ts";
 import { BugReporter } from "./proxy/record/bug-reporter.ts";
-import { LiveTable } from "./proxy/record/live-table.ts";
-import { Metrics } from "./proxy/record/metrics.ts";
-import { createRecorder } from "./proxy/record/recorder.ts";
-import { Lingering } from "./proxy/read/lingering.ts";
-import { type Runtime, RuntimeHolder } from "./proxy/runtime.ts";
-import type { Services } from "./proxy/services.ts";
+import type { Runtime } from "./proxy/runtime.ts";
 import { chooseEngine } from "./proxy/flow/engine.ts";
 import type { ControlPort, Readiness } from "./sidecar/control-port.ts";
 import { writeMetricsText } from "./sidecar/metrics-text.ts";
@@ -34,7 +24,6 @@ import { type Sidecar, type SidecarStart, startSidecar } from "./sidecar/serve.t
 import { createSidecarApp } from "./sidecar/sidecar-app.ts";
 import { tidyMemory } from "./tidy-memory.ts";
 import { version } from "./version.ts";
-import { ClientProfiles } from "./protocol/tls/read/client-profiles.ts";
 
 export interface DaemonOptions {
   /** Where access lines go. */
@@ -82,9 +71,6 @@ export type DaemonStart =
 
 /** Composes a compiled configuration into a running proxy: runtime, listeners, sidecar. */
 export async function startDaemon(compiled: CompiledConfig, options: DaemonOptions): Promise<DaemonStart> {
-  const metrics = new Metrics();
-  const forwarding = new Forwarding();
-  const live = new LiveTable(forwarding.exchanges);
   const accessLog = new AccessLog({
     format: compiled.log.access,
     sink: options.accessSink,
@@ -102,42 +88,25 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
   const { secrets } = compiled;
   const hooks = new HookReporter(options.tell, { secrets });
   const bugs = new BugReporter({ tell: options.tell, secrets });
-  const reportBug = (error: unknown, id: string): void =>
-    bugs.report(`A mistake of the proxy ended connection ${id}`, error);
   const descriptors = new SpareDescriptors();
-  const admission = new Admission(descriptors);
-  const runtime = new RuntimeHolder(compiled.runtime);
-  const services: Services = {
-    runtime,
-    admission,
-    recorder: createRecorder({ accessLog, metrics, live, reportBug }),
-    resolver:
-      options.resolver ??
-      createSystemResolver({
-        // A kept connection may lead to where its name has led before.
-        changed: () => forwarding.origins.clear(),
-        nameClient: (client) => clientKey(client, runtime.current.limits.clientPrefix),
-      }),
+  const gate = new Gate({
+    runtime: compiled.runtime,
+    sockets,
     tunnel: engine,
-    listen: sockets.listen,
-    connect: sockets.connect,
-    forwarding,
-    lingering: new Lingering(admission, descriptors),
-    clientProfiles: new ClientProfiles(),
-    captures: new Captures({ application: `Penstock ${version}` }),
-    own: new OwnAddresses(),
-    reportBug,
+    descriptors,
+    accessLog,
+    application: `Penstock ${version}`,
+    ...(options.resolver && { resolver: options.resolver }),
+    reportBug: (error, id) => bugs.report(`A mistake of the proxy ended connection ${id}`, error),
     reportHook: (report) => hooks.report(report),
-    draining: false,
-  };
-
-  const upstreamProbe = new UpstreamProbe(services);
+  });
+  const { live, metrics } = gate;
+  const upstreamProbe = new UpstreamProbe(gate);
 
   // The sidecar first: it can say that the proxy is still starting.
-  let gate: Gate | undefined;
   let sidecar: Sidecar | undefined;
   const port: ControlPort = {
-    readiness: () => readReadiness(gate, services, upstreamProbe),
+    readiness: () => readReadiness(gate, upstreamProbe),
     effectiveConfig: () => ({ ...compiled.effective, splicing: description, driving: sockets.description }),
     metricsText: () =>
       writeMetricsText({
@@ -145,7 +114,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
         metrics,
         live,
         accessLog,
-        auth: services.runtime.current.authenticator.checks,
+        auth: gate.runtime.current.authenticator.checks,
         certificates: listCertificates(gate, doors.plans),
         ...(sidecar && { sidecar: sidecar.connections }),
         ...(lanes && { lanes: lanes.status() }),
@@ -153,8 +122,8 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     tunnels: (filter) => live.list(performance.now(), filter),
     kill: (filter) => live.kill(filter),
     captures: {
-      start: (wanted) => services.captures.start(wanted, (visit) => live.visit(visit)),
-      stop: (id) => services.captures.stop(id),
+      start: (wanted) => gate.captures.start(wanted, (visit) => live.visit(visit)),
+      stop: (id) => gate.captures.stop(id),
     },
   };
   const besides = await openSidecar(compiled.sidecar, port, (error) => bugs.report("A mistake in the sidecar", error));
@@ -162,42 +131,29 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
   sidecar = besides?.sidecar;
   // It is not for the users of the proxy, whatever the rules allow.
   if (compiled.sidecar?.at.kind === "tcp" && sidecar?.port !== undefined)
-    services.own.add(compiled.sidecar.at.host, sidecar.port);
+    gate.own.add(compiled.sidecar.at.host, sidecar.port);
 
-  const opened = openGate(doors.plans, services, services.own);
-  if (!opened.ok) {
+  const bound = gate.listen(doors.plans);
+  if (!bound.ok) {
     await Promise.all([sidecar?.stop(), lanes?.stop()]);
-    sockets.close();
-    return { ok: false, message: explainBinding(opened.plan, opened.code) };
+    gate.close();
+    return { ok: false, message: explainBinding(bound.plan, bound.code) };
   }
-  gate = opened.gate;
-  warnOfDescriptors(descriptors, services.runtime.current.limits.connections, options.tell);
+  warnOfDescriptors(descriptors, compiled.runtime.limits.connections, options.tell);
 
-  /** Ends what is left, and waits until the records of it are written. */
-  const endAll = async (): Promise<void> => {
-    live.killAll();
-    services.forwarding.abort();
-    services.lingering.abort();
-    await withinMs(services.admission.untilEmpty(), LAST_WORDS_MS);
-  };
   const stopTidying = tidyMemory(() => {
     const accepted = metrics.accepted.values().reduce((sum, count) => sum + count, 0);
     return { accepted, ended: accepted - metrics.connectionsOpen };
   });
   const close = async (): Promise<void> => {
     stopTidying();
-    services.captures.stopAll();
     await Promise.all([withinMs(accessLog.stop(), LAST_LINES_MS), sidecar?.stop(), lanes?.stop()]);
-    sockets.close();
+    gate.close();
   };
   return {
     ok: true,
     daemon: {
-      listeners: gate.listeners.map(({ host, port: bound }) => ({
-        host,
-        port: bound,
-        text: formatListener(host, bound),
-      })),
+      listeners: bound.listeners.map(({ host, port: at, name }) => ({ host, port: at, text: name })),
       sidecar,
       splicing: description,
       driving: sockets.description,
@@ -209,25 +165,18 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
         const recompiled = compiled.usersFile.recompile(text);
         // Other parts may have been replaced since this one was compiled.
         if (recompiled.ok)
-          services.runtime.swap({ ...services.runtime.current, authenticator: recompiled.value.authenticator });
+          gate.runtime.swap({ ...gate.runtime.current, authenticator: recompiled.value.authenticator });
         return recompiled;
       },
       renewTrust(renew) {
-        services.runtime.swap(renew(services.runtime.current));
+        gate.runtime.swap(renew(gate.runtime.current));
       },
       async drain() {
-        services.draining = true;
-        opened.gate.close();
-        services.forwarding.windDown();
-        services.lingering.hurry();
-        await withinMs(services.admission.untilEmpty(), compiled.drainMs);
-        await endAll();
+        await gate.drain(compiled.drainMs);
         await close();
       },
       async stop() {
-        services.draining = true;
-        opened.gate.close();
-        await endAll();
+        await gate.stop();
         await close();
       },
     },
@@ -244,12 +193,10 @@ function warnOfDescriptors(descriptors: SpareDescriptors, wanted: number, tell: 
 }
 
 /** When the certificates of each listener expire, by the name of the listener. */
-function listCertificates(gate: Gate | undefined, plans: readonly DoorPlan[]) {
-  return plans.flatMap(({ host, tls }, at) => {
-    const port = gate?.listeners[at]?.port;
-    return tls === undefined || port === undefined
-      ? []
-      : [{ listener: formatListener(host, port), expiresAt: tls.expiresAt }];
+function listCertificates({ listeners }: Gate, plans: readonly DoorPlan[]) {
+  return plans.flatMap(({ tls }, at) => {
+    const listener = listeners?.[at]?.name;
+    return tls === undefined || listener === undefined ? [] : [{ listener, expiresAt: tls.expiresAt }];
   });
 }
 
@@ -268,21 +215,14 @@ function openDoors({ listeners }: CompiledConfig): Doors {
   return { ok: true, plans };
 }
 
-/** Milliseconds for connections that were ended to say so in the log: a matter of microtasks, but for a peer in the middle of its handshake. */
-const LAST_WORDS_MS = 200;
-
 /** Milliseconds for whoever reads access lines to take the last ones. */
 const LAST_LINES_MS = 1000;
 
 /** Ready to serve a new connection: bound, not about to stop, and with a way to somewhere. */
-async function readReadiness(
-  gate: Gate | undefined,
-  services: Services,
-  upstreamProbe: UpstreamProbe,
-): Promise<Readiness> {
-  if (gate === undefined && !services.draining) return { ready: false, reason: "starting" };
-  const open = services.draining || (await upstreamProbe.isOpen(services.runtime.current));
-  if (services.draining) return { ready: false, reason: "draining" };
+async function readReadiness(gate: Gate, upstreamProbe: UpstreamProbe): Promise<Readiness> {
+  if (gate.listeners === undefined && !gate.draining) return { ready: false, reason: "starting" };
+  const open = gate.draining || (await upstreamProbe.isOpen(gate.runtime.current));
+  if (gate.draining) return { ready: false, reason: "draining" };
   return open ? { ready: true } : { ready: false, reason: "no_way_out" };
 }
 
@@ -313,12 +253,4 @@ function explainBinding({ host, port }: ListenPlan, code: string): string {
     default:
       return `${problem}the system says ${code}. Set "listen" (--listen) to another address.`;
   }
-}
-
-/** Waits for a promise, but no longer than that. */
-async function withinMs(promise: Promise<void>, ms: number): Promise<void> {
-  const { promise: elapsed, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, ms);
-  await Promise.race([promise, elapsed]);
-  clearTimeout(timer);
 }

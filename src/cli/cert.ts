@@ -112,7 +112,8 @@ async function makeCertificate(folder: string, names: Names, days: number, now: 
     const pair = await opened.issue(names, { from: now - LEEWAY_MS, to: expiresAt });
     // A running proxy may be looking: whole files only, the key first.
     await replaceFile(join(folder, "privkey.pem"), pair.key, 0o600);
-    await replaceFile(chain, pair.cert, 0o644);
+    // With the authority in it, no handshake looks for the issuer in files of the system.
+    await replaceFile(chain, pair.cert + opened.cert, 0o644);
     return { ok: true, value: { expiresAt, authorityIsNew: isNew } };
   } catch (error) {
     if (!isSystemError(error)) throw error;

@@ -2,21 +2,20 @@ import { type Endpoint, formatEndpoint } from "../address/endpoint.ts";
 import { hostFromIp } from "../address/host.ts";
 import type { Ip } from "../address/ip.ts";
 import type { CompiledConfig } from "../config/compile.ts";
+import { explainGrant } from "../config/rule-fields.ts";
 import type { Resolver } from "../net/dns/resolver.ts";
 import { DialLimit } from "../proxy/dial/dial-limit.ts";
 import { resolveHost } from "../proxy/resolve/resolve-host.ts";
 import { explainFailure } from "../proxy/explain-failure.ts";
 import { describeFailure, type Failure } from "../proxy/failure.ts";
-import { HookReporter } from "../proxy/hook/hook-reporter.ts";
-import { OwnAddresses } from "../proxy/accept/own-addresses.ts";
+import { type HookReport, HookReporter } from "../proxy/hook/hook-reporter.ts";
+import { OwnAddresses } from "../gate/own-addresses.ts";
 import { escapeText } from "../proxy/record/escape-text.ts";
-import { authorize, type Authorized } from "../proxy/policy/authorize.ts";
+import { authorize, type Grant } from "../proxy/policy/authorize.ts";
 import { guardAddress, isLocalhostName, type OwnListeners } from "../proxy/policy/guard.ts";
 import { classifyThrough, type Nat64Prefixes, WELL_KNOWN_PREFIX } from "../proxy/policy/nat64.ts";
-import type { Decision } from "../proxy/policy/policy.ts";
 import { chooseRoute } from "../proxy/route/choose-route.ts";
 import type { ProxyProtocolVersion, Route } from "../proxy/route/route.ts";
-import { describeInside } from "./describe-inside.ts";
 
 /** Who asks for what. */
 export interface Question {
@@ -47,34 +46,23 @@ export async function explainTarget(
         "without credentials the answer is 407; what follows holds for a user that no rule names. See --as.",
       ),
     );
-  const session = {
-    client,
-    user,
-    target,
-    runtime,
-    decision: undefined as Decision | undefined,
-    foundName: undefined as string | undefined,
-    route: undefined as Route | undefined,
-  };
   const own = new OwnAddresses();
   for (const { host, port } of compiled.listeners) own.add(host, port);
   if (compiled.sidecar?.at.kind === "tcp") own.add(compiled.sidecar.at.host, compiled.sidecar.at.port);
   const failing: string[] = [];
   const hooks = new HookReporter((message) => failing.push(line("note", message)), { secrets: compiled.secrets });
-  const authorized = await authorize(session, target, {
-    resolver,
-    own,
-    reportHook: (report) => hooks.report(report),
-  });
+  const services = { resolver, own, reportHook: (report: HookReport) => hooks.report(report) };
+  const authorized = await authorize({ client, user, runtime }, target, services);
+  const { decision, foundName } = authorized.ok ? authorized.value : authorized;
   lines.push(...failing);
-  if (session.foundName !== undefined) lines.push(line("found", session.foundName));
-  if (session.decision) lines.push(line("rule", session.decision.rule));
+  if (foundName !== undefined) lines.push(line("found", foundName));
+  if (decision) lines.push(line("rule", decision.rule));
   if (!authorized.ok) return [...lines, ...refuse(authorized.failure)];
-  const route = chooseRoute(session, authorized.value);
+  const route = chooseRoute({ runtime, target }, authorized.value.decision);
   if (!route.ok) return [...lines, ...refuse(route.failure)];
   lines.push(line("route", describeRoute(route.value, authorized.value)));
-  const { inside } = authorized.value.decision;
-  if (inside !== undefined) lines.push(line("inside", describeInside(inside)));
+  const grant = explainGrant(authorized.value.decision);
+  if (grant !== undefined) lines.push(line("allows", grant));
   const limit = new DialLimit(runtime.timeouts.connectMs);
   const means: Means = { own, resolver, limit, client, nat64: runtime.nat64 ?? WELL_KNOWN_PREFIX };
   const shut = await explainUpstream(route.value, means);
@@ -105,7 +93,7 @@ async function explainUpstream({ hops }: Route, { own, resolver, limit }: Means)
 
 /** The addresses of the target and what becomes of each, and the verdict on the whole. */
 async function explainAddresses(
-  { decision, decisions, addresses }: Authorized,
+  { decision, decisions, addresses }: Grant,
   route: Route,
   target: Endpoint,
   { own, resolver, limit, client, nat64 }: Means,
@@ -146,12 +134,13 @@ function tellRule({ detail }: Failure, ip: Ip, { host, port }: Endpoint, nat64: 
   return [line("allow", `{ to: ["${to}"], allowPrivate: true } before the other rules${reason}`)];
 }
 
-function describeRoute({ hops, name, sourceAddress }: Route, { decision }: Authorized): string {
+function describeRoute({ hops, name, sourceAddress }: Route, { decision }: Grant): string {
   const way = hops
     .map((hop) => `${hop.name} (${hop.kind}://${formatEndpoint(hop.endpoint)}${describeHeader(hop.proxyProtocol)})`)
     .join(", then ");
-  const from = sourceAddress === undefined ? "" : `, from ${sourceAddress}`;
-  return way === "" ? `${name}${describeHeader(decision.proxyProtocol)}${from}` : `${way}${from}`;
+  // An address of the rule is among what it allows.
+  const from = sourceAddress === undefined || decision.sourceAddress !== undefined ? "" : `, from ${sourceAddress}`;
+  return `${way === "" ? name : way}${from}`;
 }
 
 function describeHeader(version: ProxyProtocolVersion | undefined): string {

@@ -1,7 +1,7 @@
 import { stderr, stdin, stdout } from "node:process";
 
 import { DescriptorWriter } from "../net/libc/descriptor-writer.ts";
-import { FatalError } from "../net/conn/fatal-error.ts";
+import { FatalError } from "../net/conn/throw-later.ts";
 import { describeThrown } from "../proxy/hook/describe-thrown.ts";
 import { escapeText } from "../proxy/record/escape-text.ts";
 import { type CliIo, exitCodes } from "./io.ts";

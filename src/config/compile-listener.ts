@@ -2,10 +2,10 @@ import type { AddressSet } from "../address/address-set.ts";
 import type { TlsPlan } from "../proxy/accept/listener-tls.ts";
 import type { ClientProtocol } from "../proxy/session.ts";
 import { compileAddressSet } from "./compile-policy.ts";
-import { compileTls, followTlsFiles, type TlsFiles } from "./compile-tls.ts";
+import { compileTls, findMissingIssuers, followTlsFiles, type TlsFiles } from "./compile-tls.ts";
 import { type ListenerAddress, parseListenerAddress } from "./listener-address.ts";
 import type { Materials } from "./materials.ts";
-import type { Problem } from "./problem.ts";
+import { type Problem, readAccepted } from "./problem.ts";
 import type { Config } from "./schema.ts";
 
 /** Where and how to listen. */
@@ -18,14 +18,15 @@ export interface CompiledListener extends ListenerAddress {
   readonly tls?: TlsPlan;
 }
 
-/** Compiles the listeners. Tells of certificates and keys that cannot be used. */
+/** Compiles the listeners. Tells of certificates and keys that cannot be used, and warns of those without their issuer. */
 export function compileListeners(
   listen: Config["listen"],
   materials: Materials,
-): { listeners: CompiledListener[]; tlsFiles: TlsFiles[]; problems: Problem[] } {
+): { listeners: CompiledListener[]; tlsFiles: TlsFiles[]; problems: Problem[]; warnings: Problem[] } {
   const listeners: CompiledListener[] = [];
   const tlsFiles: TlsFiles[] = [];
   const problems: Problem[] = [];
+  const warnings: Problem[] = [];
   for (const [at, written] of listen.entries()) {
     const { tls, protocols, proxyProtocol, ...address } =
       typeof written === "object" ? written : fillIn(String(written));
@@ -37,14 +38,17 @@ export function compileListeners(
       proxyFrom: compileAddressSet(proxyProtocol),
       ...(plan?.ok && { tls: plan.value }),
     });
-    if (tls && plan?.ok) tlsFiles.push(followTlsFiles(tls, at, plan.value, materials));
+    if (!tls || !plan?.ok) continue;
+    tlsFiles.push(followTlsFiles(tls, at, plan.value, materials));
+    warnings.push(...findMissingIssuers(tls, ["listen", at, "tls"], materials));
   }
-  return { listeners, tlsFiles, problems };
+  // Listeners may share a file.
+  const isFirst = ({ message }: Problem, at: number) => warnings.findIndex((each) => each.message === message) === at;
+  return { listeners, tlsFiles, problems, warnings: warnings.filter(isFirst) };
 }
 
 /** A lone address or port, with the defaults of the other settings. */
 function fillIn(text: string): Exclude<Config["listen"][number], string | number> {
-  const parsed = parseListenerAddress(text);
-  if (!parsed.ok) throw new Error(`The listener ${text} is unchecked`);
-  return { ...parsed.value, protocols: ["http", "socks5", "socks4"], proxyProtocol: [] };
+  const address = readAccepted(parseListenerAddress(text));
+  return { ...address, protocols: ["http", "socks5", "socks4"], proxyProtocol: [] };
 }

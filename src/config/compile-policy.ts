@@ -1,11 +1,11 @@
 import { AddressSet } from "../address/address-set.ts";
-import { type Cidr, parseCidr } from "../address/cidr.ts";
 import { compileRules } from "../proxy/policy/compile-rules.ts";
-import type { Fallback, HookQuery, HookVerdict, Policy, Rule, TargetPattern, Via } from "../proxy/policy/policy.ts";
-import { compileInside } from "./compile-inside.ts";
-import type { DecideTarget, RuleSettings, Way } from "./rule-schema.ts";
+import type { Fallback, HookVerdict, Policy, Rule } from "../proxy/policy/policy.ts";
+import { readCidrs } from "./fields.ts";
+import { compileFields } from "./rule-fields.ts";
+import type { DecideTarget, RuleSettings } from "./rule-schema.ts";
 import type { Config } from "./schema.ts";
-import { parseTargetPattern } from "./target-pattern.ts";
+import { compileWay } from "./way-schema.ts";
 
 /** Compiles rules and default. The schema has accepted their values; `rules` are the parsed ones. */
 export function compilePolicy(config: Config, rules = readRules(config.rules)): Policy {
@@ -15,14 +15,6 @@ export function compilePolicy(config: Config, rules = readRules(config.rules)): 
 /** Compiles a set of addresses. The schema has accepted its ranges. */
 export function compileAddressSet(texts: readonly string[]): AddressSet {
   return new AddressSet(readCidrs(texts));
-}
-
-function readCidrs(texts: readonly string[]): Cidr[] {
-  return texts.map((text) => {
-    const parsed = parseCidr(text);
-    if (!parsed.ok) throw new Error(`The range ${text} is unchecked`);
-    return parsed.cidr;
-  });
 }
 
 /** Whether a rule or the default names the way of the environment variables. */
@@ -55,51 +47,15 @@ function readVerdict(verdict: Awaited<ReturnType<DecideTarget>>): HookVerdict {
 }
 
 function readRule(settings: RuleSettings, fallbackName: string): Rule {
-  const { from, users, to } = settings;
-  return {
-    name: settings.name ?? fallbackName,
-    ...(from && { from: readCidrs(from) }),
-    ...(users && { users: new Set(users) }),
-    ...(to && { to: { [Symbol.iterator]: () => readTargets(to) } }),
-    verdict: compileVerdict(settings),
-  };
+  const name = settings.name ?? fallbackName;
+  const { match, grant, inside } = compileFields(settings);
+  if (settings.deny === true) return { name, ...match, verdict: { kind: "deny" } };
+  const demand = Object.keys(inside).length > 0 && { inside: { protocols: onlyTls, ...inside } };
+  return { name, ...match, verdict: { kind: "allow", allowPrivate: false, via: undefined, ...grant, ...demand } };
 }
 
-/** One target at a time: a list may have a million of them. */
-function* readTargets(texts: readonly string[]): Iterator<TargetPattern> {
-  for (const text of texts) {
-    const parsed = parseTargetPattern(text);
-    if (!parsed.ok) throw new Error(`The target ${text} is unchecked`);
-    yield parsed.pattern;
-  }
-}
-
-function compileVerdict(settings: RuleSettings): Rule["verdict"] {
-  if (settings.deny === true) return { kind: "deny" };
-  const inside = compileInside(settings);
-  return {
-    kind: "allow",
-    allowPrivate: settings.allowPrivate === true,
-    via: compileVia(settings.via),
-    ...(settings.sourceAddress !== undefined && {
-      sourceAddress: settings.sourceAddress,
-    }),
-    ...(settings.tunnelHttp === true && { tunnelHttp: true }),
-    ...(inside && { inside }),
-    ...(settings.proxyProtocol !== undefined && { proxyProtocol: settings.proxyProtocol }),
-  };
-}
-
-function compileVia(via: RuleSettings["via"]): Via | ((query: HookQuery) => Promise<Via>) | undefined {
-  if (via === undefined) return undefined;
-  return typeof via === "function" ? async (query) => compileWay(await via(query)) : compileWay(via);
-}
-
-/** The chain that a way means. A function may answer anything: the route refuses what names no upstream. */
-function compileWay(way: Way): Via {
-  if (typeof way === "string") return way === "direct" ? [] : [way];
-  return way.length === 1 && way[0] === "direct" ? [] : way;
-}
+/** What may be spoken inside a tunnel when a rule looks at TLS and names no protocols. */
+const onlyTls: ReadonlySet<"tls"> = new Set(["tls"] as const);
 
 function compileFallback(config: Config): Fallback {
   if (config.default === "deny") return { kind: "deny" };

@@ -1,14 +1,12 @@
 import { resolve } from "node:path";
-import type * as z from "zod";
 
 import type { ListenerCertificate, TlsPlan } from "../proxy/accept/listener-tls.ts";
+import { readPemCertificates } from "../protocol/tls/read/pem-certificates.ts";
 import type { FileGroup } from "./follow-files.ts";
 import type { Materials } from "./materials.ts";
-import { findAuthorityFault, listPaths, readCertificate, readPrivateKey, refusePem } from "./pem.ts";
+import { findAuthorityFaults, listPaths, readCertificate, readPrivateKey, refusePem } from "./pem.ts";
 import { type Checked, type Problem, quoteValue } from "./problem.ts";
-import type { tlsSchema } from "./tls-schema.ts";
-
-export type TlsSettings = z.output<typeof tlsSchema>;
+import type { TlsSettings } from "./tls-schema.ts";
 
 /** What compiling needs of the materials, and the time. */
 export interface TlsMaterials extends Pick<Materials, "files"> {
@@ -40,14 +38,7 @@ export function compileTls(
   const first = compile(tls, path);
   const others = (tls.certificates ?? []).map((pair, at) => compile(pair, [...path, "certificates", at]));
   const ca = tls.clientCa === undefined ? undefined : listPaths(tls.clientCa);
-  for (const [at, file] of (ca ?? []).entries()) {
-    const text = files.get(file);
-    // A missing file has been told of already.
-    if (text === undefined) continue;
-    const where = [...path, "clientCa", ...(typeof tls.clientCa === "string" ? [] : [at])];
-    const fault = findAuthorityFault(where, file, text);
-    if (fault !== undefined) problems.push(fault);
-  }
+  if (tls.clientCa !== undefined) problems.push(...findAuthorityFaults(tls.clientCa, [...path, "clientCa"], files));
   if (first === undefined || problems.length > 0) return { ok: false, problems };
   return {
     ok: true,
@@ -61,6 +52,30 @@ export function compileTls(
       }),
     },
   };
+}
+
+/**
+ * Certificate files of a listener that do not have the certificate of the issuer.
+ * For each handshake the TLS library then tries to open files of the system that
+ * are named after the issuer.
+ */
+export function findMissingIssuers(
+  tls: TlsSettings,
+  path: readonly PropertyKey[],
+  { files }: Pick<Materials, "files">,
+): Problem[] {
+  const pairs = [
+    { cert: tls.cert, path },
+    ...(tls.certificates ?? []).map(({ cert }, at) => ({ cert, path: [...path, "certificates", at] })),
+  ];
+  return pairs.flatMap(({ cert, path: where }) => {
+    const [leaf, ...others] = readPemCertificates(files.get(cert) ?? "") ?? [];
+    if (leaf === undefined || [leaf, ...others].some((issuer) => leaf.checkIssued(issuer))) return [];
+    return {
+      path: [...where, "cert"],
+      message: `The file ${quoteValue(cert)} has no certificate of the issuer of its first one: many clients cannot verify it, and each handshake looks for the issuer in files of the system. Append that one, and those between it and the root; certificate authorities call such a file "fullchain.pem".`,
+    };
+  });
 }
 
 /** Says how to follow the files of a listener's TLS, whose plan has been compiled. */

@@ -9,28 +9,24 @@ import type { Secret } from "../secret.ts";
 import type { UserStore } from "../proxy/auth/user-store.ts";
 import type { SplicePlan } from "../proxy/flow/engine.ts";
 import type { EnvironmentRoutes, Limits, Runtime, Timeouts } from "../proxy/runtime.ts";
-import { compileNat64 } from "./compile-dns.ts";
-import { compileForward } from "./compile-forward.ts";
+import { writeEstablished } from "../proxy/read/reply.ts";
 import { type CompiledListener, compileListeners } from "./compile-listener.ts";
 import { asksEnvironment, compileAddressSet, compilePolicy, readRules } from "./compile-policy.ts";
 import type { TlsFiles } from "./compile-tls.ts";
 import { compileUpstreams } from "./compile-upstream.ts";
 import { compileUserFile, compileUsers } from "./compile-users.ts";
-import { describeEffective } from "./effective.ts";
+import { compileNat64 } from "./dns.ts";
 import { compileEnvironment } from "./environment.ts";
 import type { FileGroup } from "./follow-files.ts";
+import { compileForward } from "./forward.ts";
 import { followTrustFiles, type RenewTrust } from "./follow-trust.ts";
 import { findUnreachableRules } from "./find-unreachable-rules.ts";
-import { listenSchema } from "./listener-schema.ts";
 import type { Materials } from "./materials.ts";
+import { MALFORMED, type Parts, readWhole } from "./parts.ts";
 import type { Checked, Problem } from "./problem.ts";
-import { parseDuration, parseSize } from "./quantity.ts";
-import { readRecord } from "./raw.ts";
-import { listSecrets } from "./list-secrets.ts";
-import { findSecret } from "./resolve-secret.ts";
+import { readDuration, readSize } from "./quantity.ts";
+import { findSecret, listSecrets, redact } from "./secrets.ts";
 import type { Config } from "./schema.ts";
-import { upstreamsSchema } from "./upstream-schema.ts";
-import { usersSchema } from "./users-schema.ts";
 
 /** Where the sidecar listens, and what it asks for. */
 interface SidecarPlan {
@@ -57,6 +53,8 @@ export interface CompiledConfig {
   /** Who drives connections in clear. */
   readonly sockets: "auto" | "runtime";
   readonly splice: SplicePlan;
+  /** `auto`: run tunnels over a socket pair before the first client comes, so that their code is compiled. */
+  readonly warmUp: "auto" | "off";
   readonly usersFile?: UsersFile;
   /** The certificates of each listener that speaks TLS, to be followed as their files change. */
   readonly tlsFiles: readonly TlsFiles[];
@@ -83,7 +81,7 @@ export function compileConfig(config: Config, materials: Materials): Checked<Com
   };
   const users = compileUsers(config.users, materials);
   if (!users.ok) keep(users);
-  const { listeners, tlsFiles } = keep(compileListeners(config.listen, materials));
+  const { listeners, tlsFiles, warnings } = keep(compileListeners(config.listen, materials));
   const { upstreams } = keep(compileUpstreams(config, materials));
   const { forward } = keep(compileForward(config.forward, materials));
   const environment = asksEnvironment(config) ? keep(compileEnvironment(materials.variables)).routes : undefined;
@@ -111,10 +109,11 @@ export function compileConfig(config: Config, materials: Materials): Checked<Com
       drainMs: readDuration(config.timeouts.drain),
       sockets: config.sockets,
       splice: { mode: config.splice, afterBytes: readSize(config.spliceAfter) },
+      warmUp: config.warmUp,
       ...(usersFile && { usersFile }),
       tlsFiles,
       ...(trustFiles && { trustFiles }),
-      warnings: [...(usersFile ? findUserWarnings(usersFile) : []), ...findUnreachableRules(rules)],
+      warnings: [...warnings, ...(usersFile ? findUserWarnings(usersFile) : []), ...findUnreachableRules(rules)],
       effective: describeEffective(config, access),
       secrets: listSecrets(config, materials),
     },
@@ -122,22 +121,28 @@ export function compileConfig(config: Config, materials: Materials): Checked<Com
 }
 
 /**
- * What only the materials show to be wrong with the listeners, the users and the
- * upstreams of a configuration that cannot be compiled, so that it is told with the rest.
+ * What only the materials show to be wrong with the parts of a configuration that
+ * cannot be compiled as a whole, so that it is told with the rest.
  */
-export function findMaterialProblems(raw: unknown, materials: Materials): Problem[] {
-  const written = readRecord(raw);
-  const users = usersSchema.safeParse(written["users"]);
-  const compiled = users.success ? compileUsers(users.data, materials) : undefined;
-  const upstreams = upstreamsSchema.safeParse(written["upstreams"]);
-  const listen = listenSchema.safeParse(written["listen"]);
+export function findMaterialProblems(parts: Parts<Config>, materials: Materials): Problem[] {
+  if (parts === MALFORMED) return [];
+  const listen = readWhole(parts.listen);
+  const users = compileUsers(readWhole(parts.users), materials);
+  const upstreams = readWhole(parts.upstreams);
   return [
-    ...(listen.success ? compileListeners(listen.data, materials).problems : []),
-    ...(compiled?.ok === false ? compiled.problems : []),
-    ...(upstreams.success
-      ? compileUpstreams({ upstream: undefined, upstreams: upstreams.data }, materials).problems
-      : []),
+    ...(listen ? compileListeners(listen, materials).problems : []),
+    ...(users.ok ? [] : users.problems),
+    ...(upstreams ? compileUpstreams({ upstream: undefined, upstreams }, materials).problems : []),
   ];
+}
+
+/** The configuration as it holds, for people. */
+function describeEffective(config: Config, access: AccessForm): Readonly<Record<string, unknown>> {
+  const { $schema: _, ...settings } = config;
+  const { upstream } = config;
+  const implied = upstream === undefined ? "direct" : upstream === "environment" ? upstream : "upstream";
+  const filled = { ...settings, default: config.default ?? implied, log: { ...config.log, access } };
+  return redact(filled) as Readonly<Record<string, unknown>>;
 }
 
 function findUserWarnings({ path, text }: UsersFile): Problem[] {
@@ -176,6 +181,9 @@ function compileUsersFile(
   };
 }
 
+/** The name of this proxy in `Proxy-Agent`, `Proxy-Status` and `Via`. */
+const AGENT = "penstock";
+
 /** What is compiled from more than its own section, or may be wrong by itself. */
 type RuntimeParts = Pick<Runtime, "authenticator" | "policy" | "forward" | "upstreams"> & {
   readonly environment: EnvironmentRoutes | undefined;
@@ -190,7 +198,8 @@ function compileRuntime(config: Config, { environment, ...parts }: RuntimeParts)
     timeouts: compileTimeouts(config.timeouts),
     limits: compileLimits(config.limits),
     ...(config.clients && { clients: compileAddressSet(config.clients) }),
-    agent: "penstock",
+    agent: AGENT,
+    established: writeEstablished(AGENT),
   };
 }
 
@@ -242,8 +251,7 @@ function compileLimits(limits: Config["limits"]): Limits {
     connectionsPerUser: limits.perUser.connections,
     connectionsPerClient: limits.perClient.connections,
     clientPrefix: limits.perClient.prefix,
-    headBytes: readSize(limits.headBytes),
-    headFields: limits.headFields,
+    head: { maxBytes: readSize(limits.headBytes), maxFields: limits.headFields },
   };
 }
 
@@ -261,16 +269,4 @@ function compileSidecar(sidecar: NonNullable<Config["sidecar"]>, materials: Mate
     ...(token && { token }),
     allowedHosts: sidecar.allowedHosts ?? [],
   };
-}
-
-function readDuration(text: string): number {
-  const parsed = parseDuration(text);
-  if (!parsed.ok) throw new Error(`The duration ${text} is unchecked`);
-  return parsed.value;
-}
-
-function readSize(text: string): number {
-  const parsed = parseSize(text);
-  if (!parsed.ok) throw new Error(`The size ${text} is unchecked`);
-  return parsed.value;
 }

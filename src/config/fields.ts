@@ -1,10 +1,11 @@
 import * as z from "zod";
 
-import { parseCidr } from "../address/cidr.ts";
+import { type Cidr, parseCidr } from "../address/cidr.ts";
 import { parseIp } from "../address/ip.ts";
 import { describeKind, quoteValue } from "./problem.ts";
 import { formatSize, parseDuration, parseSize } from "./quantity.ts";
-import { readText } from "./raw.ts";
+import { checked } from "./parts.ts";
+import { isRecord } from "./plain-data.ts";
 import { suggest } from "./suggest.ts";
 
 // A configuration is read a few times in the life of a process: compiled checks would only take memory.
@@ -34,30 +35,36 @@ export function text(wanted: string, findFault?: (value: string) => string | und
           value === ""
             ? `Found an empty text. Write ${wanted}.`
             : capitalise(`${name(value)} ${fault}${fault.endsWith("?") ? "" : "."}`),
-        params: { [FAULT_MARK]: true },
       });
   });
 }
 
+/** A text that `parse` can read, and whose meaning has no fault. */
+export function parsed<Meaning extends { readonly ok: true }>(
+  wanted: string,
+  parse: (value: string) => Meaning | { readonly ok: false; readonly reason: string },
+  findFault?: (meaning: Meaning) => string | undefined,
+  name?: Name,
+) {
+  const find = (value: string) => {
+    const meaning = parse(value);
+    return meaning.ok ? findFault?.(meaning) : meaning.reason;
+  };
+  return text(wanted, find, name);
+}
+
 /** A text that reads as milliseconds; 0 only where it means something. */
 export function duration(options: { zero: boolean }) {
-  return text('a duration such as "10s"', (value) => {
-    const parsed = parseDuration(value);
-    if (!parsed.ok) return parsed.reason;
-    if (parsed.value === 0 && !options.zero) return 'would leave no time at all. Write a longer one, such as "10s"';
-    return undefined;
-  });
+  return parsed('a duration such as "10s"', parseDuration, ({ value }) =>
+    value === 0 && !options.zero ? 'would leave no time at all. Write a longer one, such as "10s"' : undefined,
+  );
 }
 
 /** A text that reads as bytes, from `min` to `max`. */
 export function size(min: number, max: number) {
-  return text('a size such as "32KiB"', (value) => {
-    const parsed = parseSize(value);
-    if (!parsed.ok) return parsed.reason;
-    if (parsed.value < min || parsed.value > max)
-      return `is out of range. Write from ${formatSize(min)} to ${formatSize(max)}`;
-    return undefined;
-  });
+  return parsed('a size such as "32KiB"', parseSize, ({ value }) =>
+    value < min || value > max ? `is out of range. Write from ${formatSize(min)} to ${formatSize(max)}` : undefined,
+  );
 }
 
 /** A whole number from `min` to `max`. */
@@ -94,10 +101,29 @@ export function choice<const Numbers extends readonly [number, ...number[]]>(num
 
 /** An address or a range of addresses. */
 export function cidr() {
-  return text('an address or a range such as "10.0.0.0/8"', (value) => {
-    const parsed = parseCidr(value);
-    return parsed.ok ? undefined : parsed.reason;
+  return parsed('an address or a range such as "10.0.0.0/8"', parseCidr);
+}
+
+/** Reads addresses and ranges that the schema has accepted. */
+export function readCidrs(texts: readonly string[]): Cidr[] {
+  return texts.map((value) => {
+    const range = parseCidr(value);
+    if (!range.ok) throw new Error(`A range that the schema should have refused ${range.reason}`);
+    return range.cidr;
   });
+}
+
+/** The path of a PEM file. */
+export function pemPath(example = "ca.pem") {
+  return text(`the path of a PEM file, such as "${example}"`);
+}
+
+/** The path of a PEM file, or a list of them. */
+export function pemPaths() {
+  return either("the path of a PEM file, or a list of them", [
+    pemPath(),
+    list(pemPath(), "a list of paths of PEM files"),
+  ]);
 }
 
 /** One IP address. */
@@ -127,21 +153,53 @@ export function settings<Shape extends z.core.$ZodLooseShape>(
   return z.strictObject(shape, {
     error: (issue) =>
       issue.code === "unrecognized_keys"
-        ? // One line for each key: describe-issue.ts takes them apart again.
+        ? // One line for each key: check.ts takes them apart again.
           issue.keys.map((key) => describeUnknown(key, known)).join("\n")
         : describeWrong(issue.input, wanted, name),
   });
 }
 
-/** One of several forms that differ in their JavaScript type. */
+/**
+ * One of several forms that differ in their JavaScript type. The type of a value
+ * chooses its form, so that everything that is wrong with it is told in the words
+ * of that form.
+ */
 export function either<const Forms extends readonly [z.ZodType, z.ZodType, ...z.ZodType[]]>(
   wanted: string,
   forms: Forms,
   name: Name = quoteValue,
 ) {
-  return z.union(forms, {
-    error: (issue) => describeWrong(issue.input, wanted, name),
-  });
+  const error: z.core.$ZodErrorMap = ({ input }) => describeWrong(input, wanted, name);
+  return new Choice({ type: "union", options: forms, error }) as unknown as z.ZodUnion<Forms>;
+}
+
+const Choice = z.core.$constructor<z.ZodUnion>("Choice", (self, definition) => {
+  z.ZodUnion.init(self, definition);
+  self._zod.parse = (payload, context) => {
+    const form = definition.options.find(({ _zod }) => isOfType(payload.value, _zod.def.type));
+    if (form !== undefined) return form._zod.run(payload, context);
+    payload.issues.push({ code: "invalid_union", errors: [], input: payload.value, inst: self });
+    return payload;
+  };
+});
+
+/** Whether a value has the JavaScript type of a form, right or wrong. */
+function isOfType(value: unknown, type: z.core.$ZodTypeDef["type"]): boolean {
+  switch (type) {
+    case "string":
+    case "enum":
+      return typeof value === "string";
+    case "number":
+      return typeof value === "number";
+    case "array":
+      return Array.isArray(value);
+    case "object":
+      return isRecord(value);
+    case "custom":
+      return typeof value === "function";
+    default:
+      throw new Error(`A form cannot be chosen by the type ${type}`);
+  }
 }
 
 /** A function of the configuration file; only files in TypeScript or JavaScript have them. */
@@ -153,9 +211,6 @@ export function hook<Hook extends (...args: never[]) => unknown>(wanted: string,
     .meta({ [FUNCTION_MARK]: true });
 }
 
-/** Marks an issue that is about the value and not about its type, so that a union knows which form was meant. */
-export const FAULT_MARK = "fault";
-
 /** Marks a function in the JSON Schema, where it is left out. */
 export const FUNCTION_MARK = "x-function";
 
@@ -165,28 +220,27 @@ export const FUNCTION_MARK = "x-function";
  */
 export function secret() {
   const wanted = 'a text, { env: "NAME" } or { file: "path" }';
-  const error = () => `Found something that is no secret. Write ${wanted}.`;
-  return z.union(
+  const place = settings({
+    env: text("the name of an environment variable")
+      .describe("Name of the environment variable that holds it.")
+      .optional(),
+    file: text("the path of a file")
+      .describe(
+        "Path of the file that holds it, relative to the configuration file. A line break at its end is not part of it.",
+      )
+      .optional(),
+  });
+  return either(
+    wanted,
     [
-      z.string({ error }).min(1, { error: `Found an empty text. Write ${wanted}.` }),
-      settings({
-        env: text("the name of an environment variable")
-          .describe("Name of the environment variable that holds it.")
-          .optional(),
-        file: text("the path of a file")
-          .describe(
-            "Path of the file that holds it, relative to the configuration file. A line break at its end is not part of it.",
-          )
-          .optional(),
-      }).refine((value) => (value.env === undefined) !== (value.file === undefined), {
-        error: ({ input }) =>
-          readText(input, "env") === undefined
-            ? 'Found neither "env" nor "file". Write one of them.'
-            : 'Found both "env" and "file". Write one of them.',
-        params: { [FAULT_MARK]: true },
+      z.string().min(1, { error: `Found an empty text. Write ${wanted}.` }),
+      checked(place, ({ env, file }) => {
+        if ((env === undefined) !== (file === undefined)) return [];
+        const found = env === undefined ? 'neither "env" nor "file"' : 'both "env" and "file"';
+        return [{ path: [], message: `Found ${found}. Write one of them.` }];
       }),
     ],
-    { error },
+    () => "something that is no secret",
   );
 }
 

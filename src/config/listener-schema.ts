@@ -1,7 +1,18 @@
+import type * as z from "zod";
+
+import { parseIp } from "../address/ip.ts";
 import { cidr, count, either, list, settings, text, word } from "./fields.ts";
-import { isBindable, parseListenerAddress } from "./listener-address.ts";
+import {
+  formatListenerAddress,
+  isBindable,
+  isLoopbackHost,
+  type ListenerAddress,
+  parseListenerAddress,
+} from "./listener-address.ts";
+import { MALFORMED, type Parts, type PartsOf } from "./parts.ts";
+import type { Problem } from "./problem.ts";
 import { explainUrl } from "./target-fault.ts";
-import { tlsSchema } from "./tls-schema.ts";
+import { tlsSchema, type TlsSettings } from "./tls-schema.ts";
 
 /** A host that can be bound without asking a resolver. */
 export function bindableHost() {
@@ -42,3 +53,86 @@ export const listenSchema = list(listener, "a list of addresses to listen on")
     'Where clients connect. Each is `"host:port"`, a lone port for loopback, or a map. Beyond loopback, and with `proxyProtocol`, the proxy needs `users`, or required client certificates, or `open: true`.',
   )
   .prefault([{ host: "127.0.0.1", port: 8080 }]);
+
+export type ListenSettings = z.output<typeof listenSchema>;
+
+/** What is known of a listener of which some parts may be malformed. */
+interface KnownListener {
+  readonly host?: string;
+  readonly port?: number;
+  readonly tls?: PartsOf<TlsSettings>;
+  /** Whether load balancers speak for the clients. */
+  readonly balanced?: boolean;
+}
+
+function readListener(entry: Parts<ListenSettings[number]>): KnownListener {
+  if (typeof entry === "symbol") return {};
+  if (typeof entry !== "object") {
+    const parsed = parseListenerAddress(String(entry));
+    return parsed.ok ? parsed.value : {};
+  }
+  const { host, port, tls, proxyProtocol } = entry;
+  return {
+    ...(tls !== undefined && tls !== MALFORMED && { tls }),
+    ...(host !== MALFORMED && { host }),
+    ...(port !== MALFORMED && { port }),
+    balanced: proxyProtocol !== MALFORMED && proxyProtocol.length > 0,
+  };
+}
+
+/** Listeners that anybody could use from beyond this machine: they need users, unless the file says that the proxy is open. */
+export function findUnguarded(listen: Parts<ListenSettings>): Problem[] {
+  if (listen === MALFORMED) return [];
+  return listen.flatMap((entry, at) => {
+    const { host, port, tls, balanced } = readListener(entry);
+    if (host === undefined || (tls?.clientCa !== undefined && tls.clientCertificate !== "optional")) return [];
+    if (isLoopbackHost(host) && balanced !== true) return [];
+    const address = port === undefined ? host : formatListenerAddress({ host, port });
+    const reason = isLoopbackHost(host)
+      ? ', and load balancers bring clients from beyond this machine to it ("proxyProtocol")'
+      : "";
+    const message = `Cannot bind ${address}: the listener has no users${reason}. Set "users", or "open: true" to run an open proxy.`;
+    return { path: ["listen", at], message };
+  });
+}
+
+/** Whether certificates may name users whom nothing else in the configuration names. */
+export function hasCertifiedUsers(listen: Parts<ListenSettings>): boolean {
+  return listen === MALFORMED || listen.some((entry) => readListener(entry).tls?.clientCa !== undefined);
+}
+
+/** An address and a port that are to be bound, and the setting that says so. */
+interface Binding extends ListenerAddress {
+  readonly path: readonly PropertyKey[];
+}
+
+/** Ports that two listeners, or a listener and the sidecar, would bind. Port 0 is another port each time. */
+export function findPortConflicts(listen: Parts<ListenSettings>, sidecar?: Binding): Problem[] {
+  const listeners = listen === MALFORMED ? [] : listen.map(readListener);
+  const bindings = listeners.flatMap(({ host, port }, at): Binding[] =>
+    host === undefined || port === undefined ? [] : [{ host, port, path: ["listen", at] }],
+  );
+  if (sidecar) bindings.push(sidecar);
+  return bindings.flatMap((binding, at) => {
+    if (binding.port === 0) return [];
+    const other = bindings.slice(0, at).find((each) => each.port === binding.port && overlap(each.host, binding.host));
+    if (other === undefined) return [];
+    const [mine, theirs] = [formatListenerAddress(binding), formatListenerAddress(other)];
+    const message =
+      mine === theirs
+        ? `Found ${mine} twice. Give each its own address and port.`
+        : `Cannot bind ${mine} beside ${theirs}, which includes it. Give each its own port, or leave one out.`;
+    return [{ path: binding.path, message }];
+  });
+}
+
+/** Whether one port cannot be bound at both. "::" includes the addresses of IPv4, and 0.0.0.0 those of IPv4 alone. */
+function overlap(one: string, other: string): boolean {
+  const [a, b] = [canonicalise(one), canonicalise(other)];
+  if (a === b || a === "::" || b === "::") return true;
+  return (a === "0.0.0.0" && !b.includes(":")) || (b === "0.0.0.0" && !a.includes(":"));
+}
+
+function canonicalise(host: string): string {
+  return host === "localhost" ? "127.0.0.1" : (parseIp(host)?.text ?? host);
+}

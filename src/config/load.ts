@@ -57,7 +57,7 @@ export async function loadConfig(options: LoadOptions): Promise<LoadResult> {
   const checked = checkConfig(over.raw);
   const compiled: Checked<CompiledConfig> = checked.ok
     ? compileConfig(checked.value, materials)
-    : { ok: false, problems: [...checked.problems, ...findMaterialProblems(over.raw, materials)] };
+    : { ok: false, problems: [...checked.problems, ...findMaterialProblems(checked.parts, materials)] };
   const complete = (list: readonly Problem[]) => attachPlaces(attachOrigins(list, over), source);
   const faults = [...(compiled.ok ? [] : compiled.problems), ...missing];
   const problems = [...over.problems, ...complete([...refused, ...withoutRefused(faults, refused)])];

@@ -1,14 +1,18 @@
 import type * as z from "zod";
 
 import { toAsciiHost } from "../address/host.ts";
-import { dnsSchema } from "./dns-schema.ts";
+import { dnsSchema } from "./dns.ts";
 import { cidr, count, duration, flag, list, secret, settings, size, text, unquoted, word } from "./fields.ts";
-import { forwardSchema } from "./forward-schema.ts";
-import { inspectSchema } from "./inside-schema.ts";
-import { bindableHost, listenSchema } from "./listener-schema.ts";
-import { defaultSchema, rulesSchema } from "./rule-schema.ts";
+import { forwardSchema } from "./forward.ts";
+import { isLoopbackHost } from "./listener-address.ts";
+import { bindableHost, findPortConflicts, findUnguarded, hasCertifiedUsers, listenSchema } from "./listener-schema.ts";
+import { checked, MALFORMED, type Parts, type PartsOf } from "./parts.ts";
+import { type Problem, quoteValue } from "./problem.ts";
+import type { KnownNames } from "./rule-fields.ts";
+import { findRuleConflicts, rulesSchema } from "./rule-schema.ts";
 import { upstreamSchema, upstreamsSchema } from "./upstream-schema.ts";
-import { authSchema, usersSchema } from "./users-schema.ts";
+import { authSchema, explainUnknownUsers, usersSchema } from "./users-schema.ts";
+import { defaultSchema, findDefaultConflicts } from "./way-schema.ts";
 
 const connectionsOf = (whose: string) =>
   count(0, 1_000_000).describe(`Connections at once for ${whose}; 0 for no limit.`).default(0);
@@ -65,6 +69,17 @@ const timeoutsSchema = settings({
   .describe('How long. Durations are a number with `ms`, `s`, `m`, `h` or `d`, such as `"10s"`.')
   .prefault({});
 
+const inspectSchema = settings({
+  tls: flag()
+    .describe(
+      "Read the first bytes of tunnels, and TLS handshakes as far as they are in clear, for the access log, `/tunnels` and metrics. Nothing is changed, held or decrypted. Rules that look inside do so in any case.",
+    )
+    .default(true),
+  ja3: flag().describe("Compute JA3 fingerprints beside JA4.").default(false),
+})
+  .describe("What is looked at inside tunnels.")
+  .prefault({});
+
 const hostName = () =>
   text('a name such as "penstock.example"', (value) =>
     toAsciiHost(value).ok
@@ -88,7 +103,23 @@ const sidecarFields = {
   token: secret().describe("Bearer token for everything beyond health. Without one only health is served.").optional(),
 };
 
-const sidecarSchema = settings(sidecarFields, "a map such as { port: 9080 }", unquoted)
+const sidecarSettings = settings(sidecarFields, "a map such as { port: 9080 }", unquoted);
+
+const sidecarSchema = checked(sidecarSettings, ({ host, port, unix, token }) => {
+  const problems: Problem[] = [];
+  const tell = (path: PropertyKey[], message: string) => problems.push({ path, message });
+  if (port === undefined && unix === undefined)
+    tell([], 'Neither "port" nor "unix" is set. Write "port: 9080", or the path of a socket in "unix".');
+  else if (port !== undefined && unix !== undefined) tell([], 'Both "port" and "unix" are set. Leave one of them out.');
+  if (host === undefined || host === MALFORMED) return problems;
+  if (unix !== undefined) tell(["host"], 'A Unix socket has no host. Leave out "host" or "unix".');
+  else if (!isLoopbackHost(host) && token === undefined)
+    tell(
+      ["host"],
+      `Cannot bind ${quoteValue(host)}: the sidecar has no token. Set "sidecar.token", or bind it to 127.0.0.1.`,
+    );
+  return problems;
+})
   .describe("Health, metrics, configuration and live tunnels over HTTP. Off unless set.")
   .optional();
 
@@ -100,8 +131,7 @@ const logSchema = settings({
   .describe("What is written to standard output.")
   .prefault({});
 
-/** The one schema of the configuration file: everything that can be set, with its unit and its default. */
-export const configSchema = settings(
+const sections = settings(
   {
     $schema: text("the address of a JSON Schema")
       .describe("The JSON Schema of this file (`penstock schema` prints it), for editors.")
@@ -141,9 +171,50 @@ export const configSchema = settings(
         "Bytes, both ways together, that a tunnel has moved before the kernel carries it: about as many as the move costs.",
       )
       .default("128KiB"),
+    warmUp: word(["auto", "off"])
+      .describe(
+        "Whether the proxy runs some tunnels over a socket pair in the background at start, before the first client comes, so that the first clients meet compiled code. It stops at once when a client comes. `off`: the first thousand tunnels cost more than twice the CPU.",
+      )
+      .default("auto"),
   },
   "a map of settings, as defineConfig() takes it",
 );
+
+type Sections = z.output<typeof sections>;
+
+/** The one schema of the configuration file: everything that can be set, with its unit, its default, and what contradicts it. */
+export const configSchema = checked(sections, (config) => {
+  const { listen, users, open, rules, sidecar } = config;
+  const known = findKnownNames(config);
+  return [
+    ...(users === undefined && open !== true ? findUnguarded(listen) : []),
+    ...findRuleConflicts(rules, known),
+    ...findDefaultConflicts(config.default, known.upstreams, config.upstream !== undefined).map(
+      ({ path, message }) => ({
+        path: ["default", ...path],
+        message,
+      }),
+    ),
+    ...findPortConflicts(listen, readSidecarPort(sidecar)),
+  ];
+});
+
+/** What the sidecar binds, if it is a port. */
+function readSidecarPort(sidecar: Parts<Sections["sidecar"]>) {
+  if (sidecar === undefined || sidecar === MALFORMED) return undefined;
+  const { port, host = "127.0.0.1", unix } = sidecar;
+  if (typeof port !== "number" || host === MALFORMED || unix !== undefined) return undefined;
+  return { host, port, path: ["sidecar", "port"] };
+}
+
+/** The names that rules may use, and what to say of others. */
+function findKnownNames({ listen, users, upstream, upstreams }: PartsOf<Sections>): KnownNames {
+  const ways = upstreams === MALFORMED ? undefined : Object.keys(upstreams);
+  if (upstream !== undefined && upstream !== "environment") ways?.push("upstream");
+  // Certificates name users that nothing else in the configuration names.
+  const explainUser = hasCertifiedUsers(listen) ? () => undefined : explainUnknownUsers(users);
+  return { upstreams: ways, explainUser };
+}
 
 /** The configuration as an author writes it. */
 export type PenstockConfig = z.input<typeof configSchema>;

@@ -1,14 +1,18 @@
-import { either, list, settings, text, word } from "./fields.ts";
+import type * as z from "zod";
 
-const pemPath = () => text('the path of a PEM file, such as "fullchain.pem"');
+import { list, pemPath, pemPaths, settings, word } from "./fields.ts";
+import { checked } from "./parts.ts";
 
 const pair = {
-  cert: pemPath().describe("PEM file with the certificate and those between it and its root, such as `fullchain.pem`."),
-  key: pemPath().describe("PEM file with the private key of `cert`, such as `privkey.pem`; without a passphrase."),
+  cert: pemPath("fullchain.pem").describe(
+    "PEM file with the certificate and those between it and its root, such as `fullchain.pem`.",
+  ),
+  key: pemPath("privkey.pem").describe(
+    "PEM file with the private key of `cert`, such as `privkey.pem`; without a passphrase.",
+  ),
 };
 
-/** TLS of a listener. */
-export const tlsSchema = settings(
+const tlsSettings = settings(
   {
     ...pair,
     certificates: list(settings(pair, "a map with cert and key"), "a list of maps with cert and key")
@@ -16,10 +20,7 @@ export const tlsSchema = settings(
         "More certificates. A client gets the one that is for the name which it asks for (SNI), and the first one, of `cert`, when it asks for none or for another.",
       )
       .optional(),
-    clientCa: either("the path of a PEM file, or a list of them", [
-      pemPath(),
-      list(pemPath(), "a list of paths of PEM files"),
-    ])
+    clientCa: pemPaths()
       .describe(
         "PEM file, or files, with the authorities that sign certificates of clients. Clients are then asked for one, and the first e-mail address, DNS name or URI in it, or else its common name, is the user. A certificate with such a name that cannot be a user (longer than 255 bytes, with control characters) names nobody and is refused. Dates and authority are checked in every handshake and for every request.",
       )
@@ -31,6 +32,20 @@ export const tlsSchema = settings(
       .optional(),
   },
   "a map with cert and key",
+);
+
+/** TLS of a listener. */
+export const tlsSchema = checked(tlsSettings, ({ clientCa, clientCertificate }) =>
+  clientCertificate === undefined || clientCa !== undefined
+    ? []
+    : [
+        {
+          path: ["clientCertificate"],
+          message: 'Found no authority that clients could be asked about. Set "clientCa" too.',
+        },
+      ],
 ).describe(
   "Makes the listener speak TLS 1.2 and 1.3, so that clients use it as an `https://` proxy. The files are read again when they change.",
 );
+
+export type TlsSettings = z.output<typeof tlsSchema>;

@@ -1,17 +1,27 @@
 import * as z from "zod";
 
 import { describeHostError, toAsciiHost } from "../address/host.ts";
-import { choice, either, flag, ipAddress, list, secret, settings, text, unquoted, word } from "./fields.ts";
+import {
+  choice,
+  either,
+  flag,
+  ipAddress,
+  parsed,
+  pemPath,
+  pemPaths,
+  secret,
+  settings,
+  text,
+  unquoted,
+  word,
+} from "./fields.ts";
+import { checked, type PartsOf } from "./parts.ts";
+import { type Problem, quoteValue } from "./problem.ts";
 import { parseUpstreamUrl } from "./upstream-url.ts";
 
 /** A URL of an upstream proxy. It may hold a password, which shows least where the URL is malformed. */
 function upstreamUrl() {
-  return text('a URL such as "http://proxy.example:3128"', findUrlFault, nameUrl);
-}
-
-function findUrlFault(value: string): string | undefined {
-  const parsed = parseUpstreamUrl(value);
-  return parsed.ok ? undefined : parsed.reason;
+  return parsed('a URL such as "http://proxy.example:3128"', parseUpstreamUrl, undefined, nameUrl);
 }
 
 function nameUrl(value: unknown): string {
@@ -20,11 +30,9 @@ function nameUrl(value: unknown): string {
 
 /** A name, in U-labels too, or an address. */
 function findNameFault(name: string): string | undefined {
-  const parsed = toAsciiHost(name);
-  return parsed.ok ? undefined : `is no host: ${describeHostError(parsed.code)}`;
+  const host = toAsciiHost(name);
+  return host.ok ? undefined : `is no host: ${describeHostError(host.code)}`;
 }
-
-const pemPath = () => text('the path of a PEM file, such as "ca.pem"');
 
 const upstreamSettings = settings({
   url: upstreamUrl().describe(
@@ -37,7 +45,7 @@ const upstreamSettings = settings({
       "The only scheme in which an `http` or `https` upstream gets the credentials. Default: Basic at once, and Digest when it asks for that instead.",
     )
     .optional(),
-  ca: either("the path of a PEM file, or a list of them", [pemPath(), list(pemPath(), "a list of paths of PEM files")])
+  ca: pemPaths()
     .describe(
       "PEM file, or files, with the certificate authorities to trust for an `https` upstream. Default: the ones that come with the program.",
     )
@@ -64,18 +72,66 @@ const upstreamSettings = settings({
     .optional(),
 });
 
-export const upstreamsSchema = z
-  .record(z.string(), either("a URL, or a map with a url", [upstreamUrl(), upstreamSettings], unquoted), {
-    error: 'Write a map from names to URLs, as in { corp: "http://proxy.example:3128" }.',
-  })
+/** Settings of an upstream that contradict each other, or its URL. */
+function findConflicts(upstream: PartsOf<UpstreamSettings>): Problem[] {
+  const url = typeof upstream.url === "string" ? parseUpstreamUrl(upstream.url) : undefined;
+  if (!url?.ok) return [];
+  const { kind, credentials } = url.value;
+  const { username, password, auth, cert, key } = upstream;
+  const problems: Problem[] = [];
+  const tell = (setting: string, message: string) => problems.push({ path: [setting], message });
+  for (const [setting, value] of Object.entries({ username, password }))
+    if (credentials && value !== undefined)
+      tell(setting, "Found credentials in the URL as well. Write them in one place.");
+  if (!credentials && password !== undefined && username === undefined)
+    tell("password", 'Found a password without a user. Set "username" too.');
+  if (auth !== undefined && kind !== "http" && kind !== "https")
+    tell(
+      "auth",
+      `The upstream is of kind ${kind}, which has no such choice. Write an "http://" or "https://" URL, or leave "auth" out.`,
+    );
+  else if (auth !== undefined && !credentials && username === undefined)
+    tell("auth", 'Found a way to show credentials and none to show. Set "username" and "password" too.');
+  for (const setting of ["ca", "cert", "key", "serverName"] as const)
+    if (kind !== "https" && upstream[setting] !== undefined)
+      tell(
+        setting,
+        `The upstream is of kind ${kind}, without TLS. Write an "https://" URL, or leave ${quoteValue(setting)} out.`,
+      );
+  if ((cert === undefined) !== (key === undefined))
+    tell(cert === undefined ? "key" : "cert", 'Found only one of "cert" and "key". Set both.');
+  return problems;
+}
+
+/** Names with a meaning of their own; `upstream` is the one that the setting of that name makes. */
+const reservedNames = ["direct", "deny", "environment", "upstream"];
+
+function findNameConflicts(names: readonly string[]): Problem[] {
+  return names.flatMap((name) => {
+    const message = reservedNames.includes(name)
+      ? `The name ${quoteValue(name)} has a meaning of its own. Choose another one.`
+      : "The name of the upstream has other characters. Write up to 64 letters, digits, dots, hyphens or underscores.";
+    const isFree = !reservedNames.includes(name) && /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(name);
+    return isFree ? [] : [{ path: [name], message }];
+  });
+}
+
+const upstreamForms = [upstreamUrl(), checked(upstreamSettings, findConflicts)] as const;
+
+const upstreamMap = z.record(z.string(), either("a URL, or a map with a url", upstreamForms, unquoted), {
+  error: 'Write a map from names to URLs, as in { corp: "http://proxy.example:3128" }.',
+});
+
+export const upstreamsSchema = checked(upstreamMap, (upstreams) => findNameConflicts(Object.keys(upstreams)))
   .describe(
     "Upstream proxies by name, for `via` and `default`. Each is a URL or a map. `direct`, `deny`, `environment` and `upstream` are not free to be names.",
   )
   .default({});
 
-export const upstreamSchema = text(
+export const upstreamSchema = parsed(
   'a URL such as "http://proxy.example:3128", or "environment"',
-  (value) => (value === "environment" ? undefined : findUrlFault(value)),
+  (value) => (value === "environment" ? { ok: true as const } : parseUpstreamUrl(value)),
+  undefined,
   nameUrl,
 )
   .describe(

@@ -1,6 +1,9 @@
 import type * as z from "zod";
 
 import { duration, either, hook, list, secret, settings, text, unquoted, word } from "./fields.ts";
+import { checked, MALFORMED, type Parts } from "./parts.ts";
+import { type Problem, quoteNamed } from "./problem.ts";
+import { suggest } from "./suggest.ts";
 
 /** Decides whether a user may enter. Throwing, or taking longer than `timeouts.hook`, denies. */
 export type VerifyUser = (name: string, password: string) => boolean | Promise<boolean>;
@@ -23,12 +26,23 @@ const user = settings(
   unquoted,
 );
 
+function findTwice(users: readonly Parts<UserSettings>[]): Problem[] {
+  const seen = new Set<string>();
+  return users.flatMap((entry, at) => {
+    if (entry === MALFORMED || entry.name === MALFORMED) return [];
+    const { name } = entry;
+    const before = seen.size;
+    if (seen.add(name).size > before) return [];
+    return { path: [at, "name"], message: `Found the ${quoteNamed("user", name)} twice. Write each user once.` };
+  });
+}
+
 const wanted = 'a list of { name, password }, { file: "users.htpasswd" } or a function';
 
 export const usersSchema = either(
   wanted,
   [
-    list(user, wanted, unquoted),
+    checked(list(user, wanted, unquoted), findTwice),
     settings({
       file: text("the path of a file").describe(
         "Path of an htpasswd file with argon2id or bcrypt hashes, relative to the configuration file. It is read again when it changes.",
@@ -66,3 +80,24 @@ export const authSchema = settings({
   .prefault({});
 
 export type UserSettings = z.output<typeof user>;
+
+export type UsersSettings = z.output<typeof usersSchema>;
+
+/** A suggestion compares a name with every user. After this many the rest come without one. */
+const MAX_SUGGESTIONS = 20;
+
+/** Says what is wrong with the name of a user in a rule; undefined for a name that is known, or that only a file or a function may know. */
+export function explainUnknownUsers(users: Parts<UsersSettings>): (name: string) => string | undefined {
+  if (users !== undefined && !Array.isArray(users)) return () => undefined;
+  const names = new Set(
+    (users ?? []).flatMap((each) => (each === MALFORMED || each.name === MALFORMED ? [] : each.name)),
+  );
+  let suggested = 0;
+  return (name) => {
+    if (names.has(name)) return undefined;
+    const missing = `There is no ${quoteNamed("user", name)}`;
+    if (users === undefined) return `${missing}: nobody is asked for credentials. Set "users".`;
+    suggested++;
+    return `${missing}.${suggested <= MAX_SUGGESTIONS ? suggest(name, names) : ""}`;
+  };
+}

@@ -1,88 +1,244 @@
 import type { Ip } from "../address/ip.ts";
 import type { Conn } from "../net/conn/conn.ts";
-import type { RequestHead } from "../protocol/http1/request-head.ts";
-import { readClaimedUser } from "./auth/claimed-user.ts";
-import { identify } from "./auth/identify.ts";
-import { dial } from "./dial/dial.ts";
-import type { Failure } from "./failure.ts";
-import { ClientRequests, type Next } from "./exchange/client-requests.ts";
+import { acceptTls } from "./accept/accept-tls.ts";
+import type { Listener } from "./accept/listener-tls.ts";
+import { type Peer, readProxyHeader } from "./accept/read-proxy-header.ts";
+import { ClientRequests, type ForwardServices, type Next } from "./exchange/client-requests.ts";
 import type { ForwardEnd } from "./exchange/forward.ts";
-import { readHello, takeHead } from "./read/first-message.ts";
-import { readCredentials } from "./read/read-credentials.ts";
-import { readRequest } from "./read/read-request.ts";
-import type { Listener } from "./accept/enter.ts";
-import { inspectTunnel } from "./tunnel/first-bytes-tap.ts";
-import { judgeForwarding } from "./tunnel/judge-inside.ts";
-import { ConnectionSlots } from "./limit/connection-slots.ts";
-import { shareAddress } from "./accept/share-address.ts";
-import { welcome } from "./accept/welcome.ts";
-import { openTunnel } from "./tunnel/open-tunnel.ts";
-import { authorize } from "./policy/authorize.ts";
+import type { Failure } from "./failure.ts";
+import type { Admission } from "./limit/admission.ts";
 import { TOTAL_MS } from "./read/close-lingering.ts";
-import { refuse, respondEstablished } from "./read/respond.ts";
-import { chooseRoute } from "./route/choose-route.ts";
-import type { Services } from "./services.ts";
-import { enterStage, openNextSession, openSession, type Session } from "./session.ts";
+import { httpReply, type Reply } from "./read/reply.ts";
+import type { Recorder } from "./record/recorder.ts";
+import {
+  concludePlanned,
+  failRequest,
+  noteTunnelEnd,
+  refuse,
+  type RequestConnection,
+  type RequestEnd,
+  type RequestServices,
+  serveRequest,
+} from "./request.ts";
+import type { Runtime, RuntimeHolder } from "./runtime.ts";
+import { type RecordedConnection, type RequestIds, Session, type ShownCertificate } from "./session.ts";
+import type { TunnelResult } from "./tunnel/tunnel.ts";
+
+/** What the connections of a gate share. */
+export interface ConnectionServices extends RequestServices, ForwardServices {
+  readonly runtime: RuntimeHolder;
+  readonly admission: Admission;
+  readonly recorder: Recorder;
+  readonly ids: RequestIds;
+  /** Tells the operator of a mistake of ours, which ended the connection `id`. */
+  reportBug(error: unknown, id: string): void;
+}
 
 /**
- * Serves one accepted connection from its first byte to its record. Never
- * rejects: a mistake of ours ends this connection, wherever it happens, and its
- * slots are given back. Each request on a kept connection has an account of its own.
+ * Writes down a connection that was reset as soon as it was accepted, because
+ * there was no descriptor left to answer it with: the client is not told why,
+ * so the log and the metrics have to.
  */
-export async function serveConnection(conn: Conn, from: Ip, listener: Listener, services: Services): Promise<void> {
-  const { recorder, runtime, lingering, forwarding } = services;
-  const slots = new ConnectionSlots(services.admission, lingering);
-  let session = openSession(runtime.current, shareAddress(from), conn.remotePort, listener.name);
+export function recordUnserved(
+  { ip, port }: Peer,
+  listener: Listener,
+  services: Pick<ConnectionServices, "recorder" | "runtime" | "ids">,
+): void {
+  const connection = { client: ip, clientPort: port, certificate: undefined, listener, services };
+  const { recorder, runtime } = services;
+  const session = new Session(connection, runtime.current);
+  session.failure = { detail: "out_of_resources", note: "EMFILE" };
   recorder.opened(session);
-  let client: Conn = conn;
-  /** Whether the client may still be sending when its connection ends. */
-  let listens = true;
-  let requests: ClientRequests | undefined;
-  try {
-    const welcomed = await welcome(session, conn, listener, slots, services);
-    client = welcomed.conn;
-    if (!welcomed.isIn) recorder.finished(session);
-    requests = new ClientRequests(client, services);
-    let next: Next | undefined;
-    for (let kept = welcomed.isIn; kept;) {
-      try {
-        const end =
-          next?.kind === "planned"
-            ? judgeForwarded(await next.conclude())
-            : await live(session, { client, listener, services, slots, requests }, next?.head);
-        if (end === "tunnel") {
-          requests.release();
-          forwarding.bound.release(client);
-          return;
-        }
-        if (end === "silent") listens = false;
-        kept = typeof end === "object" ? await refuse(session, client, end, services.draining) : end === "kept";
-      } catch (error) {
-        services.reportBug(error, session.id);
-        kept = false;
-        // Nobody knows what of an answer was sent already.
-        if (isAnswering(session)) client.reset();
-        await refuse(session, client, { detail: "internal_error" }, true);
-      }
-      recorder.finished(session);
-      if (!kept) break;
-      next = await requests.next(session);
-      kept = next.kind !== "gone";
-      listens = kept;
-      if (kept) session = next.kind === "planned" ? next.session : openNextSession(session, runtime.current);
-    }
-  } catch (error) {
-    // Outside of a request: there is nobody to tell.
-    services.reportBug(error, session.id);
-    client.reset();
+  recorder.finished(session);
+  recorder.closed(session);
+}
+
+/** Serves one accepted connection until its end, or until a tunnel has it. A mistake of ours ends this connection, wherever it happens. */
+export function serveConnection(conn: Conn, from: Ip, listener: Listener, services: ConnectionServices): Promise<void> {
+  return new ClientConnection(conn, from, listener, services).serve();
+}
+
+/** The request that comes first: nothing of it was read. */
+const FIRST: Next = { kind: "request", head: undefined };
+
+/**
+ * A client's connection: its peer and its listener, the slots that it holds, its
+ * requests in turn, and its one end. It lives as long as its tunnel, which may be
+ * idle for days.
+ */
+class ClientConnection implements RequestConnection, RecordedConnection {
+  client: Ip;
+  clientPort: number;
+  certificate: ShownCertificate | undefined = undefined;
+  readonly listener: Listener;
+  readonly services: ConnectionServices;
+  reply: Reply = httpReply;
+  target: Conn | undefined = undefined;
+  /** Undefined once it belongs to a tunnel that is never refused. */
+  #conn: Conn | undefined;
+  /** The record of the last request. */
+  #session: Session;
+  /** Whether that is written down. */
+  #isRecorded = false;
+  /** Made for the first request that is forwarded. */
+  #requests: ClientRequests | undefined = undefined;
+  /** Under which limits a slot was taken, and by which user: a reload changes them meanwhile. */
+  #clientLimits: Runtime | undefined = undefined;
+  #user: string | undefined = undefined;
+  #userLimits: Runtime | undefined = undefined;
+
+  constructor(conn: Conn, from: Ip, listener: Listener, services: ConnectionServices) {
+    this.client = from;
+    this.clientPort = conn.remotePort;
+    this.listener = listener;
+    this.services = services;
+    this.#conn = conn;
+    this.#session = new Session(this, services.runtime.current);
+    services.recorder.opened(this.#session);
   }
-  requests?.release();
-  forwarding.bound.release(client);
-  const last = session;
-  lingering.close(client, last, listens ? grantSending(last.failure) : 0, () => {
-    slots.leave(last.client);
-    recorder.closed(last);
-  });
+
+  async serve(): Promise<void> {
+    let end: RequestEnd = "closed";
+    try {
+      end = (await this.#accept()) ?? (await this.#serveRequests());
+    } catch (error) {
+      this.services.reportBug(error, this.#session.id);
+      // Between two requests there is nobody to tell.
+      if (this.#isRecorded) this.#conn?.reset();
+      else await failRequest(this.#session, this.#conn as Conn, this.reply);
+    } finally {
+      if (end !== "tunnel") this.#end(end);
+    }
+  }
+
+  takeUserSlot({ user, runtime }: Session): Failure | undefined {
+    // On a kept connection the next request may be somebody else's.
+    if (this.#userLimits !== undefined && this.#user === user) return undefined;
+    this.#leaveUser();
+    const failure = this.services.admission.admitUser(user, runtime);
+    if (failure !== undefined) return failure;
+    this.#user = user;
+    this.#userLimits = runtime;
+    return undefined;
+  }
+
+  forward(task: Parameters<RequestConnection["forward"]>[0]): Promise<ForwardEnd> {
+    return this.#keepRequests().forward(task);
+  }
+
+  /** The tunnel of the last request is over. */
+  tunnelOver(result: TunnelResult): void {
+    noteTunnelEnd(this.#session, result);
+    this.#end(result.end === "denied" ? "denied" : "tunnel");
+  }
+
+  /** Reads the PROXY header, takes a slot, and speaks TLS, as the listener asks for it. Undefined when requests may follow. */
+  async #accept(): Promise<RequestEnd | undefined> {
+    const { listener, services } = this;
+    const conn = this.#conn as Conn;
+    // A client that waits for TLS does not understand an answer in clear.
+    const clear = listener.tls === undefined ? conn : undefined;
+    const { handshakeEndsAt, runtime } = this.#session;
+    if (listener.proxyFrom.has(this.client)) {
+      const read = await readProxyHeader(conn, handshakeEndsAt);
+      if (read === "silent") return this.#turnAway(read);
+      if (!read.ok) return this.#turnAway(read.failure, clear);
+      this.client = read.value?.ip ?? this.client;
+      this.clientPort = read.value?.port ?? this.clientPort;
+    }
+    const failure = services.admission.admitClient(this.client, runtime, conn.fd);
+    if (failure !== undefined) return this.#turnAway(failure, clear);
+    this.#clientLimits = runtime;
+    if (listener.tls === undefined) return undefined;
+    const accepted = await acceptTls(conn, listener.tls, handshakeEndsAt);
+    if (!accepted.ok) return this.#turnAway(accepted.failure, accepted.conn);
+    this.#conn = accepted.conn;
+    this.certificate = accepted.certificate;
+    return undefined;
+  }
+
+  /** Tells a client why it is not accepted, over `told`, if there is a connection on which it understands that. */
+  async #turnAway(failure: Failure | "silent", told?: Conn): Promise<RequestEnd> {
+    if (told === undefined) this.#conn?.close();
+    else this.#conn = told;
+    if (failure !== "silent") await refuse(this.#session, this.#conn as Conn, this.reply, failure, true);
+    return "closed";
+  }
+
+  async #serveRequests(): Promise<RequestEnd> {
+    const conn = this.#conn as Conn;
+    let next = FIRST;
+    for (;;) {
+      const end =
+        next.kind === "planned"
+          ? await concludePlanned(this.#session, conn, this, next.conclude)
+          : await serveRequest(this.#session, conn, this, next.head);
+      if (end === "tunnel") {
+        this.#leaveToTunnel();
+        return end;
+      }
+      if (end !== "kept") return end;
+      this.#record();
+      next = await this.#keepRequests().next(this.#session);
+      if (next.kind === "gone") return "silent";
+      this.#session = next.kind === "planned" ? next.session : new Session(this, this.services.runtime.current);
+      this.#isRecorded = false;
+    }
+  }
+
+  #keepRequests(): ClientRequests {
+    return (this.#requests ??= new ClientRequests(this.#conn as Conn, this.services));
+  }
+
+  /** Keeps no more than what the end of the tunnel takes. */
+  #leaveToTunnel(): void {
+    this.#releaseRequests();
+    this.reply = httpReply;
+    if (this.#session.inside === undefined) this.#conn = undefined;
+  }
+
+  #releaseRequests(): void {
+    this.#requests?.release();
+    this.#requests = undefined;
+  }
+
+  /** Writes the last request down, which is over. */
+  #record(): void {
+    if (this.#isRecorded) return;
+    this.#isRecorded = true;
+    this.services.recorder.finished(this.#session);
+  }
+
+  /**
+   * The one end. `denied`: the tunnel has told the client why, which keeps its
+   * slots until it is gone.
+   */
+  #end(end: RequestEnd | "denied"): void {
+    this.#record();
+    this.#releaseRequests();
+    this.target?.reset();
+    const conn = this.#conn;
+    if (end === "tunnel" || conn === undefined || conn.closed) {
+      this.#giveBack();
+    } else if (end === "denied") {
+      conn.whenClosed = () => this.#giveBack();
+    } else {
+      const ms = end === "silent" ? 0 : grantSending(this.#session.failure);
+      this.services.admission.lingering.close(conn, this.#session, ms, () => this.#giveBack());
+    }
+  }
+
+  #giveBack(): void {
+    this.#leaveUser();
+    if (this.#clientLimits !== undefined) this.services.admission.leaveClient(this.client, this.#clientLimits);
+    this.#clientLimits = undefined;
+    this.services.recorder.closed(this.#session);
+  }
+
+  #leaveUser(): void {
+    if (this.#userLimits !== undefined) this.services.admission.leaveUser(this.#user, this.#userLimits);
+    this.#userLimits = undefined;
+  }
 }
 
 /** A client whose time is over does not get it anew by sending on: milliseconds, enough for the 408 to arrive. */
@@ -98,105 +254,4 @@ function grantSending(failure: Failure | undefined): number {
     default:
       return TOTAL_MS;
   }
-}
-
-/** What follows a forwarded request after which nothing else is spoken. */
-function judgeForwarded(end: ForwardEnd): Failure | "kept" | "ended" {
-  if (end.kind === "failed") return end.failure;
-  if (end.kind === "switched") throw new Error("A plan holds for a request that asks for another protocol");
-  return end.kind === "kept" ? "kept" : "ended";
-}
-
-/** Whether bytes of an answer may have been sent. */
-function isAnswering({ stage }: Session): boolean {
-  return stage === "forward" || stage === "respond" || stage === "tunnel";
-}
-
-/** What the requests of one connection have in common. */
-interface ClientConnection {
-  readonly client: Conn;
-  readonly listener: Listener;
-  readonly services: Services;
-  readonly slots: ConnectionSlots;
-  readonly requests: ClientRequests;
-}
-
-/**
- * The life of a request, and of a connection that becomes a tunnel. Read down:
- * each stage yields a value, or the failure that ends the story and is told to
- * the client. A stage that has its answer at hand gives it at once, and only
- * one that has to wait gives a promise. `kept` when another request may follow,
- * `silent` when there was none. `head` is that of the request, when it was read already.
- */
-async function live(
-  session: Session,
-  { client, listener, services, slots, requests }: ClientConnection,
-  head: RequestHead | undefined,
-): Promise<Failure | "kept" | "ended" | "tunnel" | "silent"> {
-  enterStage(session, "handshake");
-  const hello = head === undefined ? await readHello(session, client, listener.protocols) : takeHead(session, head);
-  if (hello === "silent") return "silent";
-  if (!hello.ok) return hello.failure;
-
-  enterStage(session, "authenticate");
-  const presented = await readCredentials(session, client, hello.value);
-  if (!presented.ok) return presented.failure;
-  const user = await identify(session, client, presented.value, services);
-  if (!user.ok) {
-    // Who guesses passwords, and whose: the record is the place to see it.
-    if (user.failure.detail === "credentials_wrong") session.user = readClaimedUser(presented.value);
-    return user.failure;
-  }
-  const crowded = slots.takeForUser(session);
-  if (crowded !== undefined) return crowded;
-
-  enterStage(session, "request");
-  const request = await readRequest(session, client, hello.value);
-  if (!request.ok) return request.failure;
-  if (services.draining) return { detail: "draining" };
-
-  enterStage(session, "decide");
-  const authorized = await authorize(session, request.value.target, services, client);
-  if (!authorized.ok) return authorized.failure;
-  const unfit = request.value.kind === "forward" ? judgeForwarding(authorized.value.decision) : undefined;
-  if (unfit !== undefined) return unfit;
-
-  enterStage(session, "route");
-  const route = chooseRoute(session, authorized.value);
-  if (!route.ok) return route.failure;
-
-  let target: Conn;
-  if (request.value.kind === "forward") {
-    const task = { session, request: request.value, authorized: authorized.value, route: route.value };
-    const end = await requests.forward(task);
-    if (end.kind !== "switched") return judgeForwarded(end);
-    session.requestHead = undefined;
-    target = end.conn;
-  } else {
-    enterStage(session, "dial");
-    const dialled = await dial(session, client, route.value, authorized.value, services);
-    if (!dialled.ok) return dialled.failure;
-    target = dialled.value.conn;
-    if (client.closed) {
-      target.reset();
-      return { detail: "client_gone" };
-    }
-  }
-  try {
-    if (request.value.kind === "tunnel") {
-      enterStage(session, "respond");
-      const told = respondEstablished(session, client);
-      if (told !== true && !(await told)) {
-        target.reset();
-        return { detail: "client_gone" };
-      }
-    }
-    enterStage(session, "tunnel");
-    const tap = request.value.kind === "tunnel" ? inspectTunnel(session, services.clientProfiles) : undefined;
-    openTunnel(session, client, target, tap, slots, services);
-  } catch (error) {
-    target.reset();
-    throw error;
-  }
-  return "tunnel";
 }

@@ -28,11 +28,10 @@ function makeInternet() {
 }
 
 describe("a direct dial", () => {
-  test("reaches an address and writes down which", async () => {
+  test("reaches an address and says which", async () => {
     using echo = listenEcho();
-    const { outcome, session } = await dialTarget(`127.0.0.1:${echo.port}`);
+    const outcome = await dialTarget(`127.0.0.1:${echo.port}`);
     expect(outcome).toMatchObject({ ok: true, value: { address: { ip: { text: "127.0.0.1" }, port: echo.port } } });
-    expect(session.dialled).toMatchObject({ ip: { text: "127.0.0.1" }, port: echo.port });
     if (outcome.ok) outcome.value.conn.reset();
   });
 
@@ -53,7 +52,7 @@ describe("a direct dial", () => {
     const failure = await dialInVain(`mixed.test:${inside.port}`, {
       names,
       services: { connect },
-      authorized: { decision: allowOutside },
+      grant: { decision: allowOutside },
     });
     expect(failure.detail).toBe("connection_refused");
     expect(dialled).toEqual(["2606:4700::1", "1.0.0.1"]);
@@ -66,19 +65,19 @@ describe("a direct dial", () => {
     using peer = await dialWell(`mixed.test:${outside.port}`, {
       names: { "mixed.test": ["127.0.0.1", "1.0.0.1"] },
       services: { connect },
-      authorized: { decision: allowOutside },
+      grant: { decision: allowOutside },
     });
     expect(peer.conn.remoteAddress).toBe("127.0.0.2");
     expect(dialled).toEqual(["1.0.0.1"]);
   });
 
   test("says which address is of which class when none may be dialled", async () => {
-    const authorized = { decision: allowOutside };
-    expect(await dialInVain("127.0.0.1:9", { authorized })).toEqual({
+    const grant = { decision: allowOutside };
+    expect(await dialInVain("127.0.0.1:9", { grant })).toEqual({
       detail: "address_prohibited",
       note: "127.0.0.1 is loopback",
     });
-    expect(await dialInVain("in.test:9", { authorized, names: { "in.test": ["10.0.0.1"] } })).toEqual({
+    expect(await dialInVain("in.test:9", { grant, names: { "in.test": ["10.0.0.1"] } })).toEqual({
       detail: "address_prohibited",
       note: "10.0.0.1 is private",
     });
@@ -87,7 +86,7 @@ describe("a direct dial", () => {
   test("takes localhost for loopback, without asking DNS", async () => {
     const resolver = unaskedResolver;
     const failure = await dialInVain("a.localhost:9", {
-      authorized: { decision: allowOutside },
+      grant: { decision: allowOutside },
       services: { resolver },
     });
     expect(failure.detail).toBe("address_prohibited");
@@ -113,17 +112,17 @@ describe("a direct dial", () => {
     using peer = await dialWell(`two.test:${echo.port}`, {
       names: { "two.test": ["2606:4700::1", "1.0.0.1"] },
       services: { connect },
-      authorized: { decision: allowOutside, addresses: [makeIp("1.0.0.1")], narrowed: true },
+      grant: { decision: allowOutside, addresses: [makeIp("1.0.0.1")], narrowed: true },
     });
     expect(peer.conn.remoteAddress).toBe("127.0.0.2");
     expect(dialled).toEqual(["1.0.0.1"]);
   });
 
-  test("dials an address that comes late, and writes down the decision that is about it", async () => {
+  test("dials an address that comes late, and gives the decision that is about it", async () => {
     using echo = listenEcho("127.0.0.2");
     const late: AllowDecision = { ...allowInside, rule: "late" };
-    const { outcome, session } = await dialTarget(`two.test:${echo.port}`, {
-      authorized: {
+    const outcome = await dialTarget(`two.test:${echo.port}`, {
+      grant: {
         decision: allowInside,
         addresses: [makeIp("127.0.0.3")],
         decisions: new Map([["127.0.0.2", late]]),
@@ -131,7 +130,7 @@ describe("a direct dial", () => {
       },
     });
     if (outcome.ok) outcome.value.conn.reset();
-    expect(session).toMatchObject({ dialled: { ip: { text: "127.0.0.2" } }, decision: { rule: "late" } });
+    expect(outcome).toMatchObject({ value: { address: { ip: { text: "127.0.0.2" } }, decision: { rule: "late" } } });
   });
 
   test("dials the answer that was judged, and releases it", async () => {
@@ -141,7 +140,7 @@ describe("a direct dial", () => {
     const none = { ok: false, detail: "dns_error", note: "ENOTFOUND" } as const;
     using peer = await dialWell(`intra:${echo.port}`, {
       services: { resolver: unaskedResolver },
-      authorized: { decision: allowInside, lookups: { 4: own, 6: none, release: () => (released += 1) } },
+      grant: { decision: allowInside, lookups: { 4: own, 6: none, release: () => (released += 1) } },
     });
     expect(peer.conn.remoteAddress).toBe("127.0.0.2");
     expect(released).toBeGreaterThan(0);
@@ -153,7 +152,7 @@ describe("a direct dial", () => {
       const failure = await dialInVain(target, {
         names: { "hole.test": ["127.0.0.1"] },
         connectMs: 600_000,
-        authorized: { decision: allowInside, spentMs: 599_950 },
+        grant: { decision: allowInside, spentMs: 599_950 },
       });
       expect(failure.detail).toBe("connection_timeout");
     }
@@ -216,7 +215,7 @@ describe("a direct dial", () => {
 
   test("says that nobody listens", async () => {
     const port = await reserveClosedPort();
-    expect(await dialInVain(`127.0.0.1:${port}`, { authorized: { decision: allowInside } })).toEqual({
+    expect(await dialInVain(`127.0.0.1:${port}`, { grant: { decision: allowInside } })).toEqual({
       detail: "connection_refused",
       note: "ECONNREFUSED",
     });

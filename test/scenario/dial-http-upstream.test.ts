@@ -25,10 +25,10 @@ async function refusalOf(answer: string | ((peer: RawPeer) => void), connectMs =
 describe("a dial through an HTTP upstream", () => {
   test("asks for the target by name, and says no more than it must", async () => {
     using upstream = listenUpstream("HTTP/1.1 200 OK\r\n\r\n");
-    const { outcome, session } = await dialTarget(TARGET, { hops: [makeHop("http", upstream.port)] });
+    const outcome = await dialTarget(TARGET, { hops: [makeHop("http", upstream.port)] });
     const peer = await upstream.next();
     expect(peer.text).toBe("CONNECT target.example:443 HTTP/1.1\r\nHost: target.example:443\r\n\r\n");
-    expect(session.dialled).toMatchObject({ ip: { text: "127.0.0.1" }, port: upstream.port });
+    expect(outcome.ok && outcome.value.address).toMatchObject({ ip: { text: "127.0.0.1" }, port: upstream.port });
     if (outcome.ok) outcome.value.conn.reset();
   });
 
@@ -198,8 +198,8 @@ describe("a dial through an HTTP upstream", () => {
   test("reaches an upstream inside whatever the target may be, and guards targets that are addresses", async () => {
     using upstream = listenUpstream("HTTP/1.1 200 OK\r\n\r\n");
     const hops = [makeHop("http", upstream.port)];
-    const authorized = { decision: allowOutside };
-    using _ = await dialWell(TARGET, { hops, authorized });
+    const grant = { decision: allowOutside };
+    using _ = await dialWell(TARGET, { hops, grant });
     for (const [target, note] of [
       ["10.0.0.1:443", "10.0.0.1 is private"],
       ["169.254.169.254:80", "169.254.169.254 is metadata"],
@@ -207,7 +207,7 @@ describe("a dial through an HTTP upstream", () => {
       ["localhost:80", "localhost is loopback"],
       ["a.localhost:80", "a.localhost is loopback"],
     ] as const) {
-      expect(await dialInVain(target, { hops, authorized })).toEqual({ detail: "address_prohibited", note });
+      expect(await dialInVain(target, { hops, grant })).toEqual({ detail: "address_prohibited", note });
     }
     expect(upstream.accepted).toHaveLength(1);
   });
@@ -217,9 +217,9 @@ describe("a dial through an HTTP upstream", () => {
     const addresses = [makeIp("2606:4700::1"), makeIp("1.0.0.1")];
     const decision = allowOutside;
     const hops = [makeHop("http", upstream.port)];
-    using _ = await dialWell(TARGET, { hops, authorized: { decision, addresses, narrowed: true } });
+    using _ = await dialWell(TARGET, { hops, grant: { decision, addresses, narrowed: true } });
     expect((await upstream.next()).text).toStartWith("CONNECT 1.0.0.1:443 ");
-    using __ = await dialWell(TARGET, { hops, authorized: { decision, addresses } });
+    using __ = await dialWell(TARGET, { hops, grant: { decision, addresses } });
     expect((await upstream.next()).text).toStartWith("CONNECT target.example:443 ");
   });
 

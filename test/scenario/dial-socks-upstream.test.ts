@@ -69,7 +69,7 @@ describe("a dial through a SOCKS5 upstream", () => {
     using _ = await dialWell("mixed.test:443", {
       hops: [makeHop("socks5", server.port)],
       names: { "mixed.test": ["10.0.0.1", "2606:4700::1", "1.0.0.1"] },
-      authorized: { decision: allowOutside },
+      grant: { decision: allowOutside },
     });
     expect((await server.next()).received.subarray(3)).toEqual(Buffer.from([5, 1, 0, 1, 1, 0, 0, 1, 1, 187]));
   });
@@ -79,7 +79,7 @@ describe("a dial through a SOCKS5 upstream", () => {
     const setting: DialSetting = {
       hops: [makeHop("socks5", server.port)],
       names: { "in.test": ["10.0.0.1", "fd00::1"] },
-      authorized: { decision: allowOutside },
+      grant: { decision: allowOutside },
     };
     expect(await dialInVain("in.test:443", setting)).toMatchObject({ detail: "address_prohibited" });
     expect(await dialInVain("nowhere.test:443", setting)).toMatchObject({ detail: "dns_error" });

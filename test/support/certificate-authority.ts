@@ -14,6 +14,8 @@ export interface Leaf {
 export interface CertificateAuthority extends AsyncDisposable {
   /** PEM of its own certificate, for `ca`. */
   readonly cert: string;
+  /** PEM of its own private key. */
+  readonly key: string;
   issue(leaf?: Leaf): Promise<Certificate>;
 }
 
@@ -51,6 +53,7 @@ export async function makeAuthority(): Promise<CertificateAuthority> {
   let issued = 0;
   return {
     cert: await read("ca.pem"),
+    key: await read("ca.key"),
     async issue({ names = ["DNS:localhost", "IP:127.0.0.1"], from = LONG_AGO, to = FAR_OFF } = {}) {
       issued += 1;
       const name = `leaf${issued}`;

@@ -1,9 +1,8 @@
 import type { Conn } from "../../src/net/conn/conn.ts";
 import { Secret } from "../../src/secret.ts";
-import { dial, type DialServices, type DialSession } from "../../src/proxy/dial/dial.ts";
-import type { Dialled } from "../../src/proxy/dial/dial-straight.ts";
-import type { Failure, Outcome } from "../../src/proxy/failure.ts";
-import type { Authorized } from "../../src/proxy/policy/authorize.ts";
+import { dial, type DialOutcome, type DialServices } from "../../src/proxy/dial/dial.ts";
+import type { Failure } from "../../src/proxy/failure.ts";
+import type { Grant } from "../../src/proxy/policy/authorize.ts";
 import type { AllowDecision } from "../../src/proxy/policy/policy.ts";
 import type { Hop, HopKind } from "../../src/proxy/route/route.ts";
 import { formatAddress } from "../../src/proxy/record/format-address.ts";
@@ -17,7 +16,7 @@ export const allowOutside: AllowDecision = { verdict: "allow", rule: "test", all
 
 export interface DialSetting {
   readonly hops?: readonly Hop[];
-  readonly authorized?: Authorized;
+  readonly grant?: Grant;
   readonly names?: Parameters<typeof createFakeResolver>[0];
   readonly services?: Partial<DialServices>;
   readonly client?: Conn;
@@ -25,34 +24,23 @@ export interface DialSetting {
   readonly sourceAddress?: string;
 }
 
-export interface DialReport {
-  readonly outcome: Outcome<Dialled>;
-  readonly session: DialSession;
-}
-
 /** Dials `target` as a connection would, without the rest of the proxy. */
-export async function dialTarget(target: string, setting: DialSetting = {}): Promise<DialReport> {
+export async function dialTarget(target: string, setting: DialSetting = {}): Promise<DialOutcome> {
   const { hops = [], sourceAddress, connectMs = 10_000 } = setting;
-  const session: DialSession = {
-    runtime: { timeouts: { connectMs } },
-    client: makeIp("203.0.113.7"),
-    clientPort: 50_123,
-    target: makeEndpoint(target),
-    dialled: undefined,
-  };
+  const requester = { runtime: { timeouts: { connectMs } }, client: makeIp("203.0.113.7"), clientPort: 50_123 };
   const route = { name: hops.map((hop) => hop.name).join(" > "), hops, ...(sourceAddress && { sourceAddress }) };
   const services: DialServices = {
     resolver: createFakeResolver(setting.names ?? {}),
     own: { has: () => false },
     ...setting.services,
   };
-  const authorized = setting.authorized ?? { decision: allowInside };
-  return { outcome: await dial(session, setting.client, route, authorized, services), session };
+  const grant = setting.grant ?? { decision: allowInside };
+  return dial({ requester, client: setting.client, target: makeEndpoint(target), route, grant }, services);
 }
 
 /** Why the dial failed; a test that expected it to fail fails when it did not. */
 export async function dialInVain(target: string, setting: DialSetting = {}): Promise<Failure> {
-  const { outcome } = await dialTarget(target, setting);
+  const outcome = await dialTarget(target, setting);
   if (!outcome.ok) return outcome.failure;
   outcome.value.conn.reset();
   throw new Error(`${target} was reached at ${formatAddress(outcome.value.address)}`);
@@ -60,7 +48,7 @@ export async function dialInVain(target: string, setting: DialSetting = {}): Pro
 
 /** The connection that the dial gives, closed with the test. */
 export async function dialWell(target: string, setting: DialSetting = {}): Promise<TestConn> {
-  const { outcome } = await dialTarget(target, setting);
+  const outcome = await dialTarget(target, setting);
   if (!outcome.ok) throw new Error(`${target}: ${JSON.stringify(outcome.failure)}`);
   return new TestConn(outcome.value.conn);
 }

@@ -1,41 +1,40 @@
 import { throwLater } from "./throw-later.ts";
 
-/** Something whose time can be up. */
+/** Something with a deadline. */
 export interface Expiring {
   expire(): void;
 }
 
-/** Milliseconds from one look to the next. */
+/** Milliseconds between two sweeps. */
 const TURN_MS = 50;
 
 /**
- * Deadlines of things that are nearly always done before: many at once, each
- * for a set entry and none for a timer of its own. One timer looks twenty times
- * a second as long as there are any, so `expire` may come that much late, never
- * early.
+ * Deadlines of things that are nearly always done before. Each costs an entry
+ * in a set, and all share one sweep, twenty times a second while there are any:
+ * `expire` may come 50 ms late, never early.
  */
 export class Deadlines {
-  /** By the look at which their time is up. A set may be empty until then. */
+  /** By the sweep at which their time is up. A set may be empty until then. */
   readonly #turns = new Map<number, Set<Expiring>>();
   readonly #now: () => number;
   readonly #reportBug: (error: unknown) => void;
+  readonly #sweep = new Sweep(TURN_MS, () => this.look());
   #size = 0;
-  #timer: Timer | undefined;
 
-  /** `now` is a monotonic clock in milliseconds; `reportBug` hears of an `expire` that throws, which keeps no other one from its time. */
+  /** `now` is a monotonic clock in milliseconds. `reportBug` is called for each `expire` that throws; the others expire all the same. */
   constructor(now = () => performance.now(), reportBug: (error: unknown) => void = throwLater) {
     this.#now = now;
     this.#reportBug = reportBug;
   }
 
-  /** How many have neither expired nor been stopped. */
+  /** Counts those that have neither expired nor been stopped. */
   get size(): number {
     return this.#size;
   }
 
-  /** Has `what` expire in `ms` milliseconds. Gives the turn, which `stop` asks for. */
+  /** Calls `what.expire()` in `ms` milliseconds. Returns the turn, which `stop` needs. */
   start(what: Expiring, ms: number): number {
-    // Always one to come, also for what is started by one that expires.
+    // Always a turn to come, also for what is started within `expire`.
     const turn = Math.floor((this.#now() + ms) / TURN_MS) + 1;
     let members = this.#turns.get(turn);
     if (members === undefined) {
@@ -44,23 +43,17 @@ export class Deadlines {
     }
     members.add(what);
     this.#size += 1;
-    // It stops at its next look without members: short waits follow each other closely.
-    if (this.#timer === undefined) this.#startTimer();
+    this.#sweep.start();
     return turn;
   }
 
-  /** Apart, for a function in `start` would cost every one that is started, and not only the first. */
-  #startTimer(): void {
-    this.#timer = setInterval(() => this.look(), TURN_MS);
-  }
-
-  /** Stops what `start` began. Without effect when it has expired. */
+  /** Stops what `start` began. Does nothing when it has expired. */
   stop(what: Expiring, turn: number): void {
     if (this.#turns.get(turn)?.delete(what) === true) this.#size -= 1;
   }
 
-  /** Has those expire whose time is up. */
-  look(): void {
+  /** Expires those whose time is up. Returns whether any are left. */
+  look(): boolean {
     const now = Math.floor(this.#now() / TURN_MS);
     for (const [turn, members] of this.#turns) {
       if (turn > now) continue;
@@ -74,9 +67,37 @@ export class Deadlines {
       }
       this.#turns.delete(turn);
     }
-    if (this.#size > 0) return;
-    clearInterval(this.#timer);
-    this.#timer = undefined;
-    this.#turns.clear();
+    if (this.#size === 0) this.#turns.clear();
+    return this.#size > 0;
   }
+}
+
+/** A timer that calls `look` every `ms` milliseconds, from `start` until `look` returns false: one timer for many things. It does not keep the process alive. */
+export class Sweep {
+  readonly #ms: number;
+  readonly #look: () => boolean;
+  #timer: Timer | undefined;
+
+  constructor(ms: number, look: () => boolean) {
+    this.#ms = ms;
+    this.#look = look;
+  }
+
+  start(): void {
+    if (this.#timer === undefined) this.#startTimer();
+  }
+
+  /** Separate from `start`, where the closure would cost every call. */
+  #startTimer(): void {
+    this.#timer = setInterval(() => {
+      if (this.#look()) return;
+      clearInterval(this.#timer);
+      this.#timer = undefined;
+    }, this.#ms).unref();
+  }
+}
+
+/** Milliseconds until `endsAt`, in monotonic milliseconds; at least one, so that a timer can tell. */
+export function remainingMs(endsAt: number): number {
+  return Math.max(1, endsAt - performance.now());
 }

@@ -1,4 +1,4 @@
-import { type Detachable, takeOverPair } from "../conn/detachable.ts";
+import type { Detachable } from "../conn/conn.ts";
 import type { LanedTunnel, LanePool, LaneSockets, LanesResult, LaneStatus } from "../conn/lanes.ts";
 import { Lane } from "./lane.ts";
 import { openLibc, type Libc } from "../libc/libc.ts";
@@ -68,7 +68,16 @@ class ThreadedLanePool implements LanePool {
   }
 
   takeOver(first: Detachable, second: Detachable): readonly [number, number] | undefined {
-    return takeOverPair(first, second);
+    const firstFd = first.take();
+    if (firstFd < 0) return undefined;
+    const secondFd = second.take();
+    if (secondFd < 0) {
+      first.giveBack(firstFd);
+      return undefined;
+    }
+    first.leave();
+    second.leave();
+    return [firstFd, secondFd];
   }
 
   async warm(): Promise<boolean> {

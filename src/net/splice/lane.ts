@@ -1,4 +1,4 @@
-import { adoptDescriptor } from "../epoll/adopt-descriptor.ts";
+import { adoptDescriptor } from "../runtime/move-to-runtime.ts";
 import { createEpoll } from "../epoll/epoll.ts";
 import { O_CLOEXEC, O_NONBLOCK } from "../libc/constants.ts";
 import {

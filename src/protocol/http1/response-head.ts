@@ -41,7 +41,6 @@ export class ResponseHead {
   get reason(): string {
     return decodeLatin1(this.#octets, Math.min(STATUS_START + STATUS_LENGTH + 1, this.#lineEnd), this.#lineEnd);
   }
-
 }
 
 function readStatus(octets: Uint8Array): number {

@@ -3,24 +3,28 @@ import { hostFromIp } from "../../address/host.ts";
 import { type Ip, parseIp } from "../../address/ip.ts";
 import type { Conn } from "../../net/conn/conn.ts";
 import { type Connect, connectTcp } from "../../net/runtime/connect.ts";
-import type { Lookups, Resolver } from "../../net/dns/resolver.ts";
+import type { Resolver } from "../../net/dns/resolver.ts";
 import { fail, type Failure, type Outcome, succeed } from "../failure.ts";
-import type { Authorized } from "../policy/authorize.ts";
+import type { Grant } from "../policy/authorize.ts";
 import { guardAddress, isLocalhostName, type OwnListeners } from "../policy/guard.ts";
-import type { AllowDecision, Decision } from "../policy/policy.ts";
+import type { AllowDecision } from "../policy/policy.ts";
 import type { Hop, Route } from "../route/route.ts";
 import type { Runtime } from "../runtime.ts";
-import type { DialledAddress } from "../session.ts";
-import { askFamilies, groupByFamily } from "../resolve/ask-addresses.ts";
-import { type Questions, raceConnect, type RacePace, RFC_8305_PACE } from "./connect-race.ts";
+import { answerWith, askFamilies } from "../resolve/ask-addresses.ts";
+import {
+  type Connected,
+  type DialledAddress,
+  type Questions,
+  raceConnect,
+  type RacePace,
+  RFC_8305_PACE,
+} from "./connect-race.ts";
 import { DialLimit } from "./dial-limit.ts";
-import { type Dialled, dialStraight } from "./dial-straight.ts";
-import { type HopLeg, say } from "./hop-leg.ts";
+import { say } from "./hop-leg.ts";
 import { introduceClient, type Introduced } from "./introduce-client.ts";
-import { type Opened, openTunnel } from "./open-tunnel.ts";
+import { type Opened, openTunnel, secureLeg } from "./open-tunnel.ts";
 import { lookUpHost, resolveHost } from "../resolve/resolve-host.ts";
 import { secureConn } from "./secure-conn.ts";
-import { secureLeg } from "./secure-leg.ts";
 
 export interface DialServices {
   readonly resolver: Resolver;
@@ -31,7 +35,7 @@ export interface DialServices {
   readonly pace?: RacePace;
 }
 
-/** What a dial is to lead to, when that is not a tunnel to the target. */
+/** What a dial leads to, when that is not a tunnel to the target. */
 export interface DialWish {
   /** The last upstream takes requests itself and is not asked for a tunnel. */
   readonly endAtUpstream?: boolean;
@@ -39,175 +43,153 @@ export interface DialWish {
   readonly tls?: { readonly ca?: readonly string[] };
 }
 
-const TUNNEL: DialWish = {};
-
-/** What of a session the dial needs, and where it is written down. */
-export interface DialSession extends Introduced {
+/** Whom a dial is for: the client's address and port, and the snapshot that its request captured. */
+export interface DialRequester extends Introduced {
   readonly runtime: { readonly timeouts: Pick<Runtime["timeouts"], "connectMs"> } & Partial<Pick<Runtime, "nat64">>;
-  readonly target: Endpoint | undefined;
-  dialled: DialledAddress | undefined;
-  /** That of the address that was dialled, where addresses have different ones. */
-  decision?: Decision | undefined;
 }
+
+export interface DialRequest {
+  readonly requester: DialRequester;
+  /** The connection whose closing ends the dial. */
+  readonly client: Conn | undefined;
+  readonly target: Endpoint;
+  readonly route: Route;
+  readonly grant: Grant;
+  /** A tunnel to the target when absent. */
+  readonly wish?: DialWish;
+}
+
+/** A connection that leads to the target. */
+export interface Dialled extends Connected {
+  /** The decision that holds for the dialled address: addresses of one name can have different ones. */
+  readonly decision: AllowDecision;
+}
+
+/** A failure, with what was reached before it. */
+export interface DialFailure {
+  readonly ok: false;
+  readonly failure: Failure;
+  readonly address?: DialledAddress;
+  readonly decision?: AllowDecision;
+}
+
+export type DialOutcome = { readonly ok: true; readonly value: Dialled } | DialFailure;
 
 /**
- * Connects to the target of a session along `route`: resolves, lets no address
- * pass that must not be dialled, and dials the very addresses that passed. All
- * of it within what is left of `connectMs`, and only as long as `client` is there.
+ * Connects to a target along its route: resolves, lets no address pass that must
+ * not be dialled, and dials the very addresses that passed. All of it within what
+ * is left of `connectMs`, and only as long as `client` is open.
  */
-export function dial(
-  session: DialSession,
-  client: Conn | undefined,
-  route: Route,
-  authorized: Authorized,
-  services: DialServices,
-  wish: DialWish = TUNNEL,
-): Outcome<Dialled> | Promise<Outcome<Dialled>> {
-  const { target } = session;
-  if (target === undefined) throw new Error("A session without a target cannot be dialled");
-  const ip = wish.tls === undefined ? findOnlyAddress(target, route, authorized) : undefined;
-  if (ip === undefined) return dialAtLength(session, client, target, route, authorized, services, wish);
-  const { decision, spentMs = 0 } = authorized;
-  const refusal = guardAddress(ip, target.port, decision, services.own, session.runtime.nat64);
-  if (refusal !== undefined) return { ok: false, failure: refusal };
-  const source = findSource(route);
-  return dialStraight(session, client, { ip, port: target.port }, source, services.connect ?? connectTcp, spentMs);
+export function dial(request: DialRequest, services: DialServices): Promise<DialOutcome> {
+  return new Dial(request, services).run();
 }
 
-/** The address to connect to, when it is known to be the only one and nothing is to be said there before the client speaks. */
-function findOnlyAddress(
-  { host }: Endpoint,
-  { hops }: Route,
-  { addresses, late, decision }: Authorized,
-): Ip | undefined {
-  if (hops.length > 0 || decision.proxyProtocol !== undefined || late !== undefined) return undefined;
-  if (addresses !== undefined) return addresses.length === 1 ? addresses[0] : undefined;
-  return host.kind === "ip" ? host.ip : undefined;
-}
-
-function findSource({ sourceAddress }: Route): Ip | undefined {
-  return sourceAddress === undefined ? undefined : parseIp(sourceAddress);
-}
-
-async function dialAtLength(
-  session: DialSession,
-  client: Conn | undefined,
-  target: Endpoint,
-  route: Route,
-  authorized: Authorized,
-  services: DialServices,
-  wish: DialWish,
-): Promise<Outcome<Dialled>> {
-  const limit = new DialLimit(session.runtime.timeouts.connectMs - (authorized.spentMs ?? 0), client);
-  try {
-    const way = new Way(session, client, target, route, authorized, services, limit);
-    const reached = await (route.hops.length === 0 ? way.goDirectly() : way.goThroughHops(wish.endAtUpstream === true));
-    const outcome =
-      reached.ok && wish.tls !== undefined ? await secureTarget(reached.value, target, wish.tls, limit) : reached;
-    if (outcome.ok && limit.over === "client_gone") {
-      outcome.value.conn.reset();
-      return fail("client_gone");
-    }
-    return outcome;
-  } finally {
-    limit.release();
-    authorized.lookups?.release();
-  }
-}
-
-/** TLS to the target itself, whatever leads there. */
-async function secureTarget(
-  { conn, address }: Dialled,
-  { host }: Endpoint,
-  { ca }: NonNullable<DialWish["tls"]>,
-  limit: DialLimit,
-): Promise<Outcome<Dialled>> {
-  const secured = await secureConn(conn, { serverName: host.text, ...(ca && { ca }) }, limit);
-  if (secured.ok) return succeed({ conn: secured.value, address });
-  conn.reset();
-  return secured;
-}
-
-/** All hops are passed; or why not, and whether it is worth dialling `again`. */
-type Passed = { readonly ok: true; readonly value: Dialled } | Extract<Opened, { ok: false }>;
-
-class Way {
-  readonly #session: DialSession;
-  readonly #client: Conn | undefined;
-  readonly #target: Endpoint;
-  readonly #route: Route;
-  readonly #authorized: Authorized;
+class Dial {
+  readonly #request: DialRequest;
   readonly #services: DialServices;
   readonly #limit: DialLimit;
+  /** The address that was dialled last: of the target, or of the first hop. */
+  #address: DialledAddress | undefined;
+  #decision: AllowDecision;
 
-  constructor(
-    session: DialSession,
-    client: Conn | undefined,
-    target: Endpoint,
-    route: Route,
-    authorized: Authorized,
-    services: DialServices,
-    limit: DialLimit,
-  ) {
-    this.#session = session;
-    this.#client = client;
-    this.#target = target;
-    this.#route = route;
-    this.#authorized = authorized;
+  constructor(request: DialRequest, services: DialServices) {
+    const { requester, client, grant } = request;
+    this.#request = request;
     this.#services = services;
-    this.#limit = limit;
+    this.#limit = new DialLimit(requester.runtime.timeouts.connectMs - (grant.spentMs ?? 0), client);
+    this.#decision = grant.decision;
   }
 
-  async goDirectly(): Promise<Outcome<Dialled>> {
-    const { addresses, late, decision } = this.#authorized;
-    const { port } = this.#target;
-    const guard = (ip: Ip): Failure | undefined => this.#guard(ip);
-    const connected =
+  async run(): Promise<DialOutcome> {
+    const { route, grant, wish } = this.#request;
+    try {
+      const reached =
+        route.hops.length === 0 ? this.#introduce(await this.#connectTarget()) : await this.#passHops(route.hops);
+      const opened = reached.ok && wish?.tls !== undefined ? await this.#secure(reached.value, wish.tls) : reached;
+      return this.#conclude(opened);
+    } finally {
+      this.#limit.release();
+      grant.lookups?.release();
+    }
+  }
+
+  #conclude(opened: Outcome<Conn>): DialOutcome {
+    const address = this.#address;
+    const decision = this.#decision;
+    if (!opened.ok) return { ok: false, failure: opened.failure, decision, ...(address && { address }) };
+    if (address === undefined) throw new Error("A connection without an address was dialled");
+    if (this.#limit.over !== "client_gone") return succeed({ conn: opened.value, address, decision });
+    opened.value.reset();
+    return fail("client_gone");
+  }
+
+  /** TLS to the target itself, whatever leads there. */
+  async #secure(conn: Conn, { ca }: NonNullable<DialWish["tls"]>): Promise<Outcome<Conn>> {
+    const options = { serverName: this.#request.target.host.text, ...(ca && { ca }) };
+    const secured = await secureConn(conn, options, this.#limit);
+    if (!secured.ok) conn.reset();
+    return secured;
+  }
+
+  #connectTarget(): Promise<Outcome<Connected>> {
+    const { target, grant, requester } = this.#request;
+    const { host, port } = target;
+    const { late, lookups } = grant;
+    const addresses = grant.addresses ?? (host.kind === "ip" ? [host.ip] : undefined);
+    const questions =
       addresses === undefined
-        ? await this.#connectTo(this.#lookUpTarget(), port, guard)
-        : await this.#connect([...groupByFamily(addresses), ...(late ? [late] : [])], port, guard);
+        ? askFamilies(lookups ?? lookUpHost(host, this.#services.resolver, requester.client))
+        : answerWith(addresses);
+    return this.#connect(late === undefined ? questions : [...questions, late], port, (ip) => this.#guard(ip));
+  }
+
+  /** Sends the PROXY header, when the target is to get one. */
+  #introduce(connected: Outcome<Connected>): Outcome<Conn> {
     if (!connected.ok) return connected;
-    const judged = this.#findDecision(connected.value.address.ip);
-    if (judged !== decision) this.#session.decision = judged;
-    if (decision.proxyProtocol === undefined) return connected;
-    const { conn } = connected.value;
-    const header = introduceClient(decision.proxyProtocol, this.#session, this.#client);
-    if (conn.write(header) === header.length) return connected;
+    const { conn, address } = connected.value;
+    const { requester, client } = this.#request;
+    this.#address = address;
+    this.#decision = this.#findDecision(address.ip);
+    const { proxyProtocol } = this.#decision;
+    if (proxyProtocol === undefined) return succeed(conn);
+    const header = introduceClient(proxyProtocol, requester, client);
+    if (conn.write(header) === header.length) return succeed(conn);
     conn.reset();
     return fail("connection_reset", { note: "closed before it was told of the client" });
   }
 
-  async goThroughHops(endAtLast: boolean): Promise<Outcome<Dialled>> {
+  async #passHops(hops: readonly Hop[]): Promise<Outcome<Conn>> {
     const refusal = this.#guardUnresolved();
     if (refusal !== undefined) return { ok: false, failure: refusal };
-    // An upstream may want to be asked on another connection than the one on which it said so: once.
-    const patience = new Set(this.#route.hops);
+    // An upstream may require another connection than the one on which it asked for credentials: once.
+    const patience = new Set(hops);
     for (;;) {
-      const connected = await this.#connectFirst();
+      const connected = await this.#connectFirst(hops[0] as Hop);
       if (!connected.ok) return connected;
-      const passed = await this.#passHops(connected.value, endAtLast);
+      const passed = await this.#askHops(hops, connected.value.conn);
       if (passed.ok || passed.again === undefined || this.#limit.over !== undefined) return passed;
       if (!patience.delete(passed.again)) return passed;
     }
   }
 
-  async #connectFirst(): Promise<Outcome<Dialled>> {
-    const [first] = this.#route.hops;
-    if (first === undefined) throw new Error("A route through hops has no hop");
-    const { host, port } = first.endpoint;
-    const connected = await this.#connectTo(lookUpHost(host, this.#services.resolver), port, (ip) =>
-      this.#services.own.has(ip, port) ? fail("proxy_loop", { note: `upstream ${first.name}` }).failure : undefined,
+  async #connectFirst({ name, endpoint: { host, port } }: Hop): Promise<Outcome<Connected>> {
+    const { resolver, own } = this.#services;
+    const lookups = lookUpHost(host, resolver);
+    const connected = await this.#connect(askFamilies(lookups), port, (ip) =>
+      own.has(ip, port) ? fail("proxy_loop", { note: `upstream ${name}` }).failure : undefined,
     );
-    return connected.ok ? connected : { ok: false, failure: { ...connected.failure, nextHop: first.name } };
+    lookups.release();
+    if (!connected.ok) return { ok: false, failure: { ...connected.failure, nextHop: name } };
+    this.#address = connected.value.address;
+    return connected;
   }
 
-  /** Asks each hop for a tunnel to the next one, and the last one for a tunnel to the target unless the way ends there. */
-  async #passHops({ conn: socket, address }: Dialled, endAtLast: boolean): Promise<Passed> {
-    const { hops } = this.#route;
-    let conn = socket;
+  /** Asks each hop for a tunnel to the next one, and the last one for a tunnel to the target unless the route ends there. */
+  async #askHops(hops: readonly Hop[], first: Conn): Promise<Opened> {
+    let conn = first;
     try {
       for (const [index, hop] of hops.entries()) {
-        const opened = await this.#passHop({ conn, hop, limit: this.#limit }, hops[index + 1], endAtLast);
+        const opened = await this.#askHop(hop, conn, hops[index + 1]);
         if (!opened.ok) {
           conn.reset();
           return opened;
@@ -218,79 +200,78 @@ class Way {
       conn.reset();
       throw error;
     }
-    return { ok: true, value: { conn, address } };
+    return succeed(conn);
   }
 
-  async #passHop(leg: HopLeg, next: Hop | undefined, endAtLast: boolean): Promise<Opened> {
-    if (leg.hop.proxyProtocol !== undefined) {
-      const said = say(leg, introduceClient(leg.hop.proxyProtocol, this.#session, this.#client));
+  async #askHop(hop: Hop, conn: Conn, next: Hop | undefined): Promise<Opened> {
+    const { requester, client, target, wish } = this.#request;
+    const leg = { conn, hop, limit: this.#limit };
+    if (hop.proxyProtocol !== undefined) {
+      const said = say(leg, introduceClient(hop.proxyProtocol, requester, client));
       if (!said.ok) return said;
     }
-    if (next === undefined && endAtLast) return leg.hop.kind === "https" ? secureLeg(leg) : succeed(leg.conn);
-    const destination = await this.#choose(leg.hop, next);
+    if (next === undefined && wish?.endAtUpstream === true) return secureLeg(leg);
+    const destination = await (next === undefined ? this.#chooseTarget(hop, target) : this.#chooseHop(hop, next));
     return destination.ok ? openTunnel(leg, destination.value) : destination;
   }
 
-  /** What `hop` is asked to connect to: the endpoint of `next`, or the target when it is the last. */
-  async #choose(hop: Hop, next: Hop | undefined): Promise<Outcome<Endpoint>> {
-    const { host, port } = next?.endpoint ?? this.#target;
-    const fixed = next === undefined && this.#authorized.narrowed === true ? this.#authorized.addresses : undefined;
-    if (host.kind === "ip" || (hop.kind !== "socks5" && fixed === undefined)) return succeed({ host, port });
+  /** What `hop` is asked to connect to on the way to `next`. */
+  async #chooseHop(hop: Hop, { name, endpoint }: Hop): Promise<Outcome<Endpoint>> {
+    if (hop.kind !== "socks5" || endpoint.host.kind === "ip") return succeed(endpoint);
+    const { resolver } = this.#services;
+    const resolved = await resolveHost(endpoint.host, resolver, this.#limit, this.#request.requester.client);
+    if (!resolved.ok) return { ok: false, failure: { ...resolved.failure, nextHop: name } };
+    return succeed({ host: hostFromIp(chooseAddress(resolved.value)), port: endpoint.port });
+  }
 
+  /** What the last hop is asked to connect to: the target, or an address of it that may be dialled. */
+  async #chooseTarget(hop: Hop, target: Endpoint): Promise<Outcome<Endpoint>> {
+    const { grant, requester } = this.#request;
+    const { host, port } = target;
+    const judged = grant.narrowed === true ? grant.addresses : undefined;
+    if (host.kind === "ip" || (hop.kind !== "socks5" && judged === undefined)) return succeed(target);
     const resolved =
-      fixed === undefined
-        ? await resolveHost(host, this.#services.resolver, this.#limit, this.#session.client)
-        : succeed(fixed);
-    if (!resolved.ok)
-      return next === undefined ? resolved : { ok: false, failure: { ...resolved.failure, nextHop: next.name } };
-    const refusals = next === undefined ? resolved.value.map((ip) => this.#guard(ip)) : [];
+      judged === undefined
+        ? await resolveHost(host, this.#services.resolver, this.#limit, requester.client)
+        : succeed(judged);
+    if (!resolved.ok) return resolved;
+    const refusals = resolved.value.map((ip) => this.#guard(ip));
     const allowed = resolved.value.filter((_, index) => refusals[index] === undefined);
-    // One try is all there is, and what every upstream can reach is IPv4.
-    const ip = allowed.find(({ family }) => family === 4) ?? allowed[0];
-    if (ip !== undefined) return succeed({ host: hostFromIp(ip), port });
-    return { ok: false, failure: refusals.find((refusal) => refusal !== undefined) ?? { detail: "dns_error" } };
+    if (allowed.length > 0) return succeed({ host: hostFromIp(chooseAddress(allowed)), port });
+    return { ok: false, failure: refusals[0] ?? { detail: "dns_error" } };
   }
 
-  /** The answer that was judged, or one that is asked for now. */
-  #lookUpTarget(): Lookups {
-    const { lookups } = this.#authorized;
-    return lookups ?? lookUpHost(this.#target.host, this.#services.resolver, this.#session.client);
-  }
-
-  async #connectTo(lookups: Lookups, port: number, refuse: (ip: Ip) => Failure | undefined): Promise<Outcome<Dialled>> {
-    const connected = await this.#connect(askFamilies(lookups), port, refuse);
-    lookups.release();
-    return connected;
-  }
-
-  async #connect(
-    questions: Questions,
-    port: number,
-    refuse: (ip: Ip) => Failure | undefined,
-  ): Promise<Outcome<Dialled>> {
+  #connect(questions: Questions, port: number, refuse: (ip: Ip) => Failure | undefined): Promise<Outcome<Connected>> {
     const { connect = connectTcp, pace = RFC_8305_PACE } = this.#services;
-    const source = findSource(this.#route);
-    const outcome = await raceConnect(questions, { port, source, refuse, connect, limit: this.#limit, pace });
-    if (!outcome.ok) return outcome;
-    const address = { ip: outcome.value.ip, port };
-    this.#session.dialled = address;
-    return succeed({ conn: outcome.value.conn, address });
+    const source = findSource(this.#request.route);
+    return raceConnect(questions, { port, source, refuse, connect, limit: this.#limit, pace });
   }
 
   #guard(ip: Ip): Failure | undefined {
-    const { port } = this.#target;
-    return guardAddress(ip, port, this.#findDecision(ip), this.#services.own, this.#session.runtime.nat64);
+    const { target, requester } = this.#request;
+    return guardAddress(ip, target.port, this.#findDecision(ip), this.#services.own, requester.runtime.nat64);
   }
 
   #findDecision(ip: Ip): AllowDecision {
-    return this.#authorized.decisions?.get(ip.text) ?? this.#authorized.decision;
+    const { decisions, decision } = this.#request.grant;
+    return decisions?.get(ip.text) ?? decision;
   }
 
   /** What can be said of a target that an upstream will resolve. */
   #guardUnresolved(): Failure | undefined {
-    const { host } = this.#target;
+    const { target, grant } = this.#request;
+    const { host } = target;
     if (host.kind === "ip") return this.#guard(host.ip);
-    if (!isLocalhostName(host.text) || this.#authorized.decision.allowPrivate) return undefined;
+    if (!isLocalhostName(host.text) || grant.decision.allowPrivate) return undefined;
     return fail("address_prohibited", { note: `${host.text} is loopback` }).failure;
   }
+}
+
+function findSource({ sourceAddress }: Route): Ip | undefined {
+  return sourceAddress === undefined ? undefined : parseIp(sourceAddress);
+}
+
+/** The address that an upstream is asked for. It gets one try, and IPv4 is what every upstream can reach. */
+function chooseAddress(addresses: readonly Ip[]): Ip {
+  return addresses.find(({ family }) => family === 4) ?? (addresses[0] as Ip);
 }

@@ -3,15 +3,24 @@ import type { HeadParser } from "../../protocol/http1/head-parser.ts";
 import { CR, LF } from "../../protocol/http1/octets.ts";
 import { createRequestHeadParser, type RequestHead, type RequestHeadError } from "../../protocol/http1/request-head.ts";
 import { readForwardRequest } from "../read/forward-request.ts";
-import { limitHeads } from "../read/limit-heads.ts";
-import type { Runtime } from "../runtime.ts";
-import type { Services } from "../services.ts";
+import type { Recorder } from "../record/recorder.ts";
+import type { Runtime, RuntimeHolder } from "../runtime.ts";
 import type { Session } from "../session.ts";
-import { ACTIVE } from "../flow/idle-watch.ts";
+import { ACTIVE } from "../../net/conn/idle-watch.ts";
+import type { DialServices } from "../dial/dial.ts";
 import { Deadline } from "./deadline.ts";
+import type { Forwarding } from "./forwarding.ts";
 import { Exchange, type ExchangeEnd, type ExchangeOwner } from "./exchange.ts";
 import { forward, type ForwardEnd, type ForwardTask, keepOrigin } from "./forward.ts";
 import { isStill, openPlanned, PlanCache, PlannedRequest } from "./plans.ts";
+
+/** What forwarded requests share. */
+export interface ForwardServices extends DialServices {
+  readonly runtime: RuntimeHolder;
+  readonly recorder: Pick<Recorder, "finished">;
+  readonly forwarding: Forwarding;
+  readonly draining: boolean;
+}
 
 /** What comes on a client's connection after a request. The connection is detached. */
 export type Next =
@@ -39,9 +48,9 @@ const LONE_CR = Uint8Array.of(CR);
  */
 export class ClientRequests implements ConnSink, ExchangeOwner {
   readonly #client: Conn;
-  readonly #services: Services;
+  readonly #services: ForwardServices;
   readonly #plans: PlanCache;
-  readonly #idle = new Deadline(() => this.#leave(GONE));
+  readonly #idle: Deadline;
   #exchange: Exchange | undefined;
   /** The request that is carried out by a plan. */
   #planned: PlannedRequest | undefined;
@@ -55,9 +64,10 @@ export class ClientRequests implements ConnSink, ExchangeOwner {
   /** A CR came, which may be of an empty line. */
   #heldCr = false;
 
-  constructor(client: Conn, services: Services) {
+  constructor(client: Conn, services: ForwardServices) {
     this.#client = client;
     this.#services = services;
+    this.#idle = new Deadline(client.timers.idle, () => this.#leave(GONE));
     this.#plans = new PlanCache(services.forwarding.numbers);
   }
 
@@ -92,6 +102,7 @@ export class ClientRequests implements ConnSink, ExchangeOwner {
     this.#resolve = undefined;
     this.#exchange?.release();
     this.#exchange = undefined;
+    this.#services.forwarding.bound.release(this.#client);
   }
 
   // What the client does between two requests.
@@ -148,7 +159,7 @@ export class ClientRequests implements ConnSink, ExchangeOwner {
 
   #useParser(current: Runtime): HeadParser<RequestHead, RequestHeadError> {
     if (this.#parser === undefined || this.#parserOf !== current) {
-      this.#parser = createRequestHeadParser(limitHeads(current.limits), "marks");
+      this.#parser = createRequestHeadParser(current.limits.head, "marks");
       this.#parserOf = current;
     }
     return this.#parser;

@@ -19,9 +19,9 @@ import type { ForwardRequest } from "../read/forward-request.ts";
 import { type BodyReader, createBodyReader } from "./body-reader.ts";
 import { formatClientHead } from "./client-head.ts";
 import { wasCut } from "../../net/runtime/secure-socket.ts";
-import { HeldBytes } from "./held-bytes.ts";
+import { HeldBytes } from "../../net/conn/held-bytes.ts";
 import type { OwnLines } from "./own-lines.ts";
-import type { Flow } from "./flow.ts";
+import type { MessageFlow } from "./flow.ts";
 import type { HeadToWrite } from "./head-to-write.ts";
 
 /** Whom a download tells what happens at the origin's side. */
@@ -76,7 +76,7 @@ export class Download implements ConnSink {
   /** The origin asks for credentials that belong to its connection (`NTLM`, `Negotiate`). */
   bindsOrigin = false;
   readonly #owner: DownloadOwner;
-  readonly #flow: Flow;
+  readonly #flow: MessageFlow;
   readonly #lines: OwnLines;
   readonly #held = new HeldBytes();
   readonly #parser: HeadParser<ResponseHead, ResponseHeadError> = createResponseHeadParser(HEAD_LIMITS, "all");
@@ -91,7 +91,7 @@ export class Download implements ConnSink {
   #ended = false;
   #endHeld = false;
 
-  constructor(owner: DownloadOwner, flow: Flow, lines: OwnLines) {
+  constructor(owner: DownloadOwner, flow: MessageFlow, lines: OwnLines) {
     this.#owner = owner;
     this.#flow = flow;
     this.#lines = lines;

@@ -1,14 +1,13 @@
 import type { Conn } from "../../net/conn/conn.ts";
 import { showsConnectionAuth } from "../../protocol/http1/persistence.ts";
-import { dial } from "../dial/dial.ts";
+import { dial, type DialServices } from "../dial/dial.ts";
 import { describeFailure, fail, type Failure, type Outcome, succeed } from "../failure.ts";
 import type { ForwardRequest } from "../read/forward-request.ts";
 import { classifyAddress } from "../policy/address-class.ts";
-import type { Authorized } from "../policy/authorize.ts";
+import type { Grant } from "../policy/authorize.ts";
 import { writeWhole } from "../read/write-whole.ts";
 import type { Route } from "../route/route.ts";
-import type { Services } from "../services.ts";
-import { enterStage, type Session } from "../session.ts";
+import type { Session } from "../session.ts";
 import { answerHere } from "./answer-here.ts";
 import type { Exchange, ExchangeEnd } from "./exchange.ts";
 import { formatAbsoluteTarget, formatOriginHead } from "./origin-head.ts";
@@ -49,9 +48,9 @@ export interface ForwardTask {
   readonly session: Session;
   readonly client: Conn;
   readonly request: ForwardRequest;
-  readonly authorized: Authorized;
+  readonly authorized: Grant;
   readonly route: Route;
-  readonly services: Services;
+  readonly services: DialServices & { readonly forwarding: Forwarding };
   /** Of the client's connection. */
   readonly exchange: Exchange;
   /** The first try, when that was made by a plan. */
@@ -169,9 +168,13 @@ function isRepeatable({ head, framing }: ForwardRequest): boolean {
   return framing.kind === "none" || (framing.kind === "length" && framing.length <= MAX_KEPT);
 }
 
-async function reach({ session, client, route, authorized, services, way }: Errand): Promise<Outcome<Origin>> {
-  enterStage(session, "dial");
-  const dialled = await dial(session, client, route, authorized, services, way.wish);
+async function reach({ session, client, request, route, authorized, services, way }: Errand): Promise<Outcome<Origin>> {
+  session.enter("dial");
+  const dialled = await dial(
+    { requester: session, client, target: request.target, route, grant: authorized, wish: way.wish },
+    services,
+  );
+  session.noteDial(dialled);
   if (!dialled.ok) return fail(dialled.failure.detail, dialled.failure);
   const { conn, address } = dialled.value;
   return succeed({ conn, address, ip: route.hops.length === 0 ? address.ip : undefined, reused: false });
@@ -180,7 +183,7 @@ async function reach({ session, client, route, authorized, services, way }: Erra
 async function exchange(errand: Errand, origin: Origin): Promise<ExchangeEnd> {
   const { session, client, request, way } = errand;
   const { timeouts, forward: settings } = session.runtime;
-  enterStage(session, "forward");
+  session.enter("forward");
   const shown = way.absolute?.login.authorize(request.head.method, formatAbsoluteTarget(request));
   if (shown?.ok === false) {
     origin.conn.reset();

@@ -1,6 +1,6 @@
 import type { Failure } from "../failure.ts";
 import type { Session } from "../session.ts";
-import type { Watched } from "../flow/idle-watch.ts";
+import type { Watched } from "../../net/conn/idle-watch.ts";
 import { BoundOrigins } from "./bound-origins.ts";
 import { OwnLines } from "./own-lines.ts";
 import { OriginPool } from "./origin-pool.ts";

@@ -32,7 +32,9 @@ export class ForwardedHead implements HeadToWrite {
 
   get most(): number {
     const start = this.#start;
-    return (typeof start === "string" ? start.length : start) + this.#fields.end + this.#lines.length + this.#end.length;
+    return (
+      (typeof start === "string" ? start.length : start) + this.#fields.end + this.#lines.length + this.#end.length
+    );
   }
 
   fill(target: Buffer): number {

@@ -1,6 +1,6 @@
 import type { Ip } from "../../address/ip.ts";
 import type { Conn, ConnSink } from "../../net/conn/conn.ts";
-import type { DialledAddress } from "../session.ts";
+import type { DialledAddress } from "../dial/connect-race.ts";
 
 /** A connection to an origin, or to the upstream that forwards to it. */
 export interface Origin {

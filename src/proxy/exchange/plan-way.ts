@@ -4,7 +4,7 @@ import type { DialWish } from "../dial/dial.ts";
 import { UpstreamLogin } from "../upstream/upstream-login.ts";
 import type { ForwardRequest } from "../read/forward-request.ts";
 import type { AllowDecision } from "../policy/policy.ts";
-import type { Authorized } from "../policy/authorize.ts";
+import type { Grant } from "../policy/authorize.ts";
 import type { Hop, Route } from "../route/route.ts";
 import type { ForwardSettings } from "./forward-settings.ts";
 
@@ -36,7 +36,7 @@ export interface WayQuery {
   readonly traveller: Traveller;
   readonly request: Destination;
   readonly route: Route;
-  readonly authorized: Authorized;
+  readonly authorized: Grant;
   readonly settings: ForwardSettings;
 }
 

@@ -20,11 +20,12 @@ import { copyOctets } from "../../protocol/http1/octets.ts";
 import type { RequestHead } from "../../protocol/http1/request-head.ts";
 import { showsConnectionAuth } from "../../protocol/http1/persistence.ts";
 import { SessionAsker } from "../auth/identify.ts";
+import type { DialledAddress } from "../dial/connect-race.ts";
 import { evaluate } from "../policy/decide.ts";
 import type { AllowDecision } from "../policy/policy.ts";
 import type { Route } from "../route/route.ts";
 import type { Runtime } from "../runtime.ts";
-import { type DialledAddress, openNextSession, type Session } from "../session.ts";
+import { Session } from "../session.ts";
 import type { ExchangeOptions } from "./exchange.ts";
 import { describeKeeping } from "./forward.ts";
 import type { HeadToWrite } from "./head-to-write.ts";
@@ -147,8 +148,7 @@ const keepAlive = encodeLower("keep-alive");
 function isUsual({ method, version, fields }: RequestHead): boolean {
   if (method !== "GET" || version !== "1.1" || (fields.seen & telling) !== 0) return false;
   const connection = fields.find(CONNECTION);
-  if (connection >= 0 && !(fields.isValueAt(connection, keepAlive) && fields.isOnce(CONNECTION)))
-    return false;
+  if (connection >= 0 && !(fields.isValueAt(connection, keepAlive) && fields.isOnce(CONNECTION))) return false;
   return !showsConnectionAuth(fields);
 }
 
@@ -192,7 +192,7 @@ export function isStill({ runtime, user, toVerify }: Plan, session: Session, cli
 
 /** Opens the record of a planned request as it is when that is sent: the stages before took no time, since all was known. */
 export function openPlanned(before: Session, plan: Plan, dialled: DialledAddress): Session {
-  const session = openNextSession(before, plan.runtime);
+  const session = new Session(before.connection, plan.runtime);
   const { stageMs } = session;
   stageMs.accept = 0;
   stageMs.handshake = 0;

@@ -71,6 +71,8 @@ class AdaptiveTunnel implements Tunnel, Promotion {
 
   /** Moves both connections to a lane; undefined when there is none or no descriptors are left for the move. */
   attempt({ client, target, idleMs, ...so }: Handover): Tunnel | undefined {
+    // A lane knows of no budgets.
+    if (so.upBudget !== undefined || so.downBudget !== undefined) return undefined;
     const { lanes, adopt } = this.#use;
     const [near, far] = [client.detachable, target.detachable];
     if (near === undefined || far === undefined || !lanes.hasRoom()) return undefined;

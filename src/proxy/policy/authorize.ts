@@ -14,8 +14,8 @@ import { explainDenial, type Finding, Inquiry, withName } from "./inquiry.ts";
 import { WELL_KNOWN_PREFIX } from "./nat64.ts";
 import type { AllowDecision, Decision, Policy, Query } from "./policy.ts";
 
-/** Leave to go to a target. */
-export interface Authorized {
+/** Permission to connect to a target. */
+export interface Grant {
   readonly decision: AllowDecision;
   /** The addresses that may be dialled, when rules had to look at addresses; at least one. */
   readonly addresses?: readonly Ip[];
@@ -33,11 +33,19 @@ export interface Authorized {
   readonly spentMs?: number;
 }
 
-export type Authorization =
-  { readonly ok: true; readonly value: Authorized } | { readonly ok: false; readonly failure: Failure };
+/** Why a target is refused, with what was found before. */
+export interface Denial {
+  readonly ok: false;
+  readonly failure: Failure;
+  /** The decision that refuses; undefined when none was reached. */
+  readonly decision: Decision | undefined;
+  readonly foundName?: string;
+}
 
-/** What of a session the decision needs, and where it is written down. */
-export interface AskingSession {
+export type Authorization = { readonly ok: true; readonly value: Grant } | Denial;
+
+/** Who asks, and the snapshot that decides. */
+export interface AccessRequest {
   readonly client: Ip;
   readonly user: string | undefined;
   readonly runtime: {
@@ -46,8 +54,6 @@ export interface AskingSession {
   } & Partial<Pick<Runtime, "upstreams" | "environment" | "nat64">>;
   /** Of a URI that is to be forwarded. */
   readonly scheme?: "http" | "https" | undefined;
-  decision: Decision | undefined;
-  foundName?: string | undefined;
 }
 
 /** Whom a decision may take to be asked. */
@@ -59,9 +65,9 @@ export interface AuthorizeServices {
 }
 
 /**
- * Decides whether the client of a session may go to `target`. At once when the
- * rules can tell; as a promise when a function or DNS has to be asked, for as
- * long as `client` is there.
+ * Decides whether a client may connect to `target`. Gives a value when the rules
+ * alone decide, and a promise when a function or DNS must answer first. The
+ * closing of `client` ends the wait.
  *
  * Where the hosts file or the search list may make another name of the one that
  * was asked for, a rule that could match that name waits for it: the first rule
@@ -76,48 +82,48 @@ export interface AuthorizeServices {
  * by a rule that only allows.
  */
 export function authorize(
-  session: AskingSession,
+  request: AccessRequest,
   target: Endpoint,
   services: AuthorizeServices,
   client?: Conn,
 ): Authorization | Promise<Authorization> {
-  const { policy, nat64 = WELL_KNOWN_PREFIX } = session.runtime;
-  const query: Query = { client: session.client, user: session.user, target };
+  const { policy, nat64 = WELL_KNOWN_PREFIX } = request.runtime;
+  const query: Query = { client: request.client, user: request.user, target };
   const { host } = target;
   if (host.kind === "name" && !isLocalhostName(host.text) && services.resolver.mayComplete(host))
-    return authorizeCompleted(session, { ...query, mayBeCompleted: true }, services, client);
+    return authorizeCompleted(request, { ...query, mayBeCompleted: true }, services, client);
   const first = host.kind === "ip" ? evaluateAddress(policy, query, nat64) : evaluate(policy, query);
-  if (first.kind === "decided") return settle(session, first.decision);
-  return new Inquiry(session, query, services, client).run(first).then((finding) => conclude(session, finding));
+  if (first.kind === "decided") return settle(first.decision);
+  return new Inquiry(request, query, services, client).run(first).then(conclude);
 }
 
 /** Decides about a name that may turn out to be another one. */
 function authorizeCompleted(
-  session: AskingSession,
+  request: AccessRequest,
   query: Query,
   services: AuthorizeServices,
   client: Conn | undefined,
 ): Authorization | Promise<Authorization> {
-  const { policy } = session.runtime;
+  const { policy } = request.runtime;
   const { target } = query;
   const first = evaluate(policy, query);
-  if (first.kind === "decided") return settle(session, first.decision);
+  if (first.kind === "decided") return settle(first.decision);
   if (first.kind === "needs_address") {
     const asked: Query = { ...query, mayBeCompleted: false };
     const asAsked = evaluate(policy, asked);
-    if (asAsked.kind === "decided" && resolvesElsewhere(session, target, asAsked.decision))
-      return settle(session, asAsked.decision);
+    if (asAsked.kind === "decided" && resolvesElsewhere(request, target, asAsked.decision))
+      return settle(asAsked.decision);
     const lookups =
-      target.host.kind === "name" ? lookUpName(target.host, services.resolver, session.client) : undefined;
+      target.host.kind === "name" ? lookUpName(target.host, services.resolver, request.client) : undefined;
     const name = lookups && findKnownName(lookups);
     const found = name === undefined ? undefined : evaluate(policy, withName(asked, name), first.rule);
     if (lookups !== undefined && name !== undefined && found?.kind === "decided") {
       const { decision } = found;
-      return conclude(session, { decision, lookups, ...(name !== target.host.text && { foundName: name }) });
+      return conclude({ decision, lookups, ...(name !== target.host.text && { foundName: name }) });
     }
     lookups?.release();
   }
-  return new Inquiry(session, query, services, client).run(first).then((finding) => conclude(session, finding));
+  return new Inquiry(request, query, services, client).run(first).then(conclude);
 }
 
 /** The name that a lookup has found, when it is known at once. */
@@ -128,11 +134,11 @@ function findKnownName(lookups: Lookups): string | undefined {
 }
 
 /** Whether the decision leads to an upstream that is given the name, and resolves it itself. */
-function resolvesElsewhere(session: AskingSession, target: Endpoint, decision: Decision): boolean {
+function resolvesElsewhere(request: AccessRequest, target: Endpoint, decision: Decision): boolean {
   if (decision.verdict !== "allow" || decision.via.length === 0) return false;
-  const { upstreams = new Map<string, never>(), environment } = session.runtime;
+  const { upstreams = new Map<string, never>(), environment } = request.runtime;
   const runtime = { upstreams, ...(environment && { environment }) };
-  const route = chooseRoute({ runtime, target, scheme: session.scheme, route: undefined }, { decision });
+  const route = chooseRoute({ runtime, target, scheme: request.scheme }, decision);
   const last = route.ok ? route.value.hops.at(-1) : undefined;
   return last !== undefined && last.kind !== "socks5";
 }
@@ -140,9 +146,8 @@ function resolvesElsewhere(session: AskingSession, target: Endpoint, decision: D
 /** What most tunnels are told: one for each decision of a rule, and not for each tunnel. */
 const permissions = new WeakMap<AllowDecision, Authorization>();
 
-function settle(session: AskingSession, decision: Decision): Authorization {
-  session.decision = decision;
-  return decision.verdict === "allow" ? permit(decision) : { ok: false, failure: explainDenial(decision) };
+function settle(decision: Decision): Authorization {
+  return decision.verdict === "allow" ? permit(decision) : { ok: false, failure: explainDenial(decision), decision };
 }
 
 function permit(decision: AllowDecision): Authorization {
@@ -154,13 +159,16 @@ function permit(decision: AllowDecision): Authorization {
   return permission;
 }
 
-function conclude(session: AskingSession, finding: Finding): Authorization {
-  const { decision, failure, ...found } = finding;
-  session.decision = decision;
-  session.foundName = finding.foundName;
+function conclude({ decision, failure, ...found }: Finding): Authorization {
   if (failure === undefined && decision === undefined)
     throw new Error("An inquiry ended with neither a decision nor a failure");
   if (failure === undefined && decision?.verdict === "allow") return { ok: true, value: { decision, ...found } };
   found.lookups?.release();
-  return { ok: false, failure: failure ?? explainDenial(decision) };
+  const { foundName } = found;
+  return {
+    ok: false,
+    failure: failure ?? explainDenial(decision),
+    decision,
+    ...(foundName !== undefined && { foundName }),
+  };
 }

@@ -1,7 +1,7 @@
 import type { Ip } from "../../address/ip.ts";
 import type { Failure, FailureDetail } from "../failure.ts";
 import type { Finding } from "./inquiry.ts";
-import type { AllowDecision } from "./policy.ts";
+import { type AllowDecision, isSameGrant } from "./policy.ts";
 
 /** A finding that says why an address is not dialled. */
 export type Refusal = Finding & { readonly failure: Failure };
@@ -67,11 +67,6 @@ function moreTelling(known: Refusal | undefined, next: Refusal): Refusal {
 function leadSameWay(a: AllowDecision, b: AllowDecision): boolean {
   return (
     a === b ||
-    (a.sourceAddress === b.sourceAddress &&
-      a.tunnelHttp === b.tunnelHttp &&
-      a.proxyProtocol === b.proxyProtocol &&
-      a.inside === b.inside &&
-      a.via.length === b.via.length &&
-      a.via.every((name, index) => name === b.via[index]))
+    (isSameGrant(a, b) && a.via.length === b.via.length && a.via.every((name, index) => name === b.via[index]))
   );
 }

@@ -55,17 +55,13 @@ function match(name: string, verdict: Rule["verdict"], index: number, fallback: 
 type AllowVerdict = Extract<Rule["verdict"], { kind: "allow" }>;
 
 function allow(name: string, verdict: AllowVerdict, fallback: Fallback, exact: boolean): AllowDecision {
-  const { via, allowPrivate, sourceAddress, tunnelHttp, inside, proxyProtocol } = verdict;
+  const { kind, via, ...grant } = verdict;
   return {
-    verdict: "allow",
+    verdict: kind,
     rule: name,
-    allowPrivate,
+    ...grant,
     via: typeof via === "object" ? via : findDefaultVia(fallback),
     ...(exact && { exactAddress: true }),
-    ...(sourceAddress !== undefined && { sourceAddress }),
-    ...(tunnelHttp !== undefined && { tunnelHttp }),
-    ...(inside !== undefined && { inside }),
-    ...(proxyProtocol !== undefined && { proxyProtocol }),
   };
 }
 

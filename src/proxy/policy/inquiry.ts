@@ -6,7 +6,7 @@ import { explainLookups, gather, type Gathered, listAddresses, lookUpName } from
 import type { Failure } from "../failure.ts";
 import type { HookAnswer, HookFault } from "../hook/call-hook.ts";
 import { askVerdict, askVia } from "./ask-hook.ts";
-import type { AskingSession, Authorized, AuthorizeServices } from "./authorize.ts";
+import type { AccessRequest, AuthorizeServices, Grant } from "./authorize.ts";
 import { CandidateList, type Judged } from "./candidate-list.ts";
 import { applyVerdict, describeQuery, evaluate } from "./decide.ts";
 import { evaluateAddress } from "./evaluate-address.ts";
@@ -15,7 +15,7 @@ import { type Nat64Prefixes, WELL_KNOWN_PREFIX } from "./nat64.ts";
 import type { Decision, Evaluation, HookVerdict, Policy, Query, Via } from "./policy.ts";
 
 /** What an inquiry ends with. `failure` says more than the decision does, or takes its place. */
-export interface Finding extends Omit<Authorized, "decision"> {
+export interface Finding extends Omit<Grant, "decision"> {
   readonly decision: Decision | undefined;
   readonly failure?: Failure;
 }
@@ -32,7 +32,7 @@ type Settled =
 
 /** One walk through rules that need answers from elsewhere. Nobody is asked the same thing twice. */
 export class Inquiry {
-  readonly #session: AskingSession;
+  readonly #request: AccessRequest;
   readonly #policy: Policy;
   readonly #nat64: Nat64Prefixes;
   readonly #query: Query;
@@ -42,10 +42,10 @@ export class Inquiry {
   readonly #ways = new Map<number, Promise<HookAnswer<Via>>>();
   #spentMs = 0;
 
-  constructor(session: AskingSession, query: Query, services: AuthorizeServices, client: Conn | undefined) {
-    this.#session = session;
-    this.#policy = session.runtime.policy;
-    this.#nat64 = session.runtime.nat64 ?? WELL_KNOWN_PREFIX;
+  constructor(request: AccessRequest, query: Query, services: AuthorizeServices, client: Conn | undefined) {
+    this.#request = request;
+    this.#policy = request.runtime.policy;
+    this.#nat64 = request.runtime.nat64 ?? WELL_KNOWN_PREFIX;
     this.#query = query;
     this.#services = services;
     this.#client = client;
@@ -56,7 +56,7 @@ export class Inquiry {
     if (settled.kind === "found") return settled.finding;
     const { host } = this.#query.target;
     if (host.kind === "ip") throw new Error("A rule asked for the address of an address");
-    const lookups = lookUpName(host, this.#services.resolver, this.#session.client);
+    const lookups = lookUpName(host, this.#services.resolver, this.#request.client);
     const limit = new DialLimit(this.#measureTime(settled.rule), this.#client);
     const finding = await this.#resolve(lookups, settled.rule, limit);
     limit.release();
@@ -69,7 +69,7 @@ export class Inquiry {
    * name. Where the rule that stopped could deny there is no going on, and all of the time is for the name.
    */
   #measureTime(rule: number): number {
-    const { timeouts, upstreams, environment } = this.#session.runtime;
+    const { timeouts, upstreams, environment } = this.#request.runtime;
     if (this.#policy.rules[rule]?.verdict.kind !== "allow") return timeouts.connectMs;
     const mayLeave = environment !== undefined || (upstreams !== undefined && upstreams.size > 0);
     return mayLeave ? timeouts.connectMs / 2 : timeouts.connectMs;
@@ -201,7 +201,7 @@ export class Inquiry {
   #askVerdict({ rule, ask }: Extract<Evaluation, { kind: "ask" }>): Promise<HookAnswer<HookVerdict>> {
     let asked = this.#verdicts.get(rule);
     if (asked === undefined) {
-      asked = askVerdict(() => ask(describeQuery(this.#query)), this.#session.runtime.timeouts.hookMs);
+      asked = askVerdict(() => ask(describeQuery(this.#query)), this.#request.runtime.timeouts.hookMs);
       this.#verdicts.set(rule, asked);
     }
     return asked;
@@ -210,7 +210,7 @@ export class Inquiry {
   #askVia({ rule, ask }: Extract<Evaluation, { kind: "ask_via" }>): Promise<HookAnswer<Via>> {
     let asked = this.#ways.get(rule);
     if (asked === undefined) {
-      asked = askVia(() => ask(describeQuery(this.#query)), this.#session.runtime.timeouts.hookMs);
+      asked = askVia(() => ask(describeQuery(this.#query)), this.#request.runtime.timeouts.hookMs);
       this.#ways.set(rule, asked);
     }
     return asked;

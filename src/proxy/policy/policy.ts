@@ -53,6 +53,30 @@ export interface HookQuery {
   readonly port: number;
 }
 
+/** How connections are made and used that a rule allows, beside their way. */
+export interface Grant {
+  readonly sourceAddress?: string;
+  /** Plain HTTP goes through tunnels of the upstreams, too, and is not left to the last of them to forward. */
+  readonly tunnelHttp?: true;
+  /** What the first bytes inside the tunnel have to be; undefined for anything. */
+  readonly inside?: InsideDemand;
+  /** Version of the PROXY protocol header that tells a target of the client, when it is dialled directly. */
+  readonly proxyProtocol?: ProxyProtocolVersion;
+}
+
+const grantFields: Readonly<Record<keyof Grant, true>> = {
+  sourceAddress: true,
+  tunnelHttp: true,
+  inside: true,
+  proxyProtocol: true,
+};
+const grantNames = Object.keys(grantFields) as readonly (keyof Grant)[];
+
+/** Whether connections of both are made and used in the same way. */
+export function isSameGrant(a: Grant, b: Grant): boolean {
+  return grantNames.every((name) => a[name] === b[name]);
+}
+
 /** One rule as it is written, parsed. An absent list means: whoever, wherever. */
 export interface Rule {
   readonly name: string;
@@ -63,15 +87,11 @@ export interface Rule {
   readonly verdict:
     | { readonly kind: "deny" }
     /** `via` undefined: the default route. A function is asked for each connection. */
-    | {
+    | (Grant & {
         readonly kind: "allow";
         readonly allowPrivate: boolean;
         readonly via: Via | ((query: HookQuery) => Via | Promise<Via>) | undefined;
-        readonly sourceAddress?: string;
-        readonly tunnelHttp?: true;
-        readonly inside?: InsideDemand;
-        readonly proxyProtocol?: ProxyProtocolVersion;
-      }
+      })
     | { readonly kind: "hook"; readonly ask: (query: HookQuery) => HookVerdict | Promise<HookVerdict> };
 }
 
@@ -124,20 +144,13 @@ export type Evaluation =
 /** What was decided about a target, or about one address of it. */
 export type Decision = AllowDecision | DenyDecision;
 
-export interface AllowDecision {
+export interface AllowDecision extends Grant {
   readonly verdict: "allow";
   readonly rule: string;
   readonly allowPrivate: boolean;
   /** The rule names this very address, as `192.0.2.1` or with a full-length prefix: what a metadata address takes besides `allowPrivate`. */
   readonly exactAddress?: boolean;
   readonly via: Via;
-  readonly sourceAddress?: string;
-  /** Plain HTTP goes through tunnels of the upstreams, too, and is not left to the last of them to forward. */
-  readonly tunnelHttp?: true;
-  /** What the first bytes inside the tunnel have to be; undefined for anything. */
-  readonly inside?: InsideDemand;
-  /** Version of the PROXY protocol header that tells a target of the client, when it is dialled directly. */
-  readonly proxyProtocol?: ProxyProtocolVersion;
 }
 
 export interface DenyDecision {

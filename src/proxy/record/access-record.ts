@@ -1,6 +1,6 @@
 import { formatEndpoint } from "../../address/endpoint.ts";
 import { describeFailure, type FailureDetail, type FailureWord } from "../failure.ts";
-import { type ClientProtocol, findOpenStage, type Session, type Stage } from "../session.ts";
+import { type ClientProtocol, type Session, type Stage } from "../session.ts";
 import { type DescribedTls, describeTls } from "../tunnel/inside-facts.ts";
 import type { InsideProtocol } from "../tunnel/inside-demand.ts";
 import type { TunnelEnd } from "../tunnel/tunnel.ts";
@@ -63,7 +63,7 @@ export function buildAccessRecord(session: Session, now: number): AccessRecord {
     const spent = session.stageMs[stage as Stage];
     if (spent !== undefined) stageMs[stage as Stage] = roundToMicroseconds(spent);
   }
-  stageMs[findOpenStage(session)] = roundToMicroseconds(now - session.stageSince);
+  stageMs[session.openStage] = roundToMicroseconds(now - session.stageSince);
   return {
     time: new Date(session.startedAt + ms).toISOString(),
     id: session.id,

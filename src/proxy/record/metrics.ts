@@ -1,7 +1,7 @@
 import { type FailureDetail, listFailureDetails } from "../failure.ts";
 import type { InsideFacts } from "../tunnel/inside-facts.ts";
 import type { InsideProtocol } from "../tunnel/inside-demand.ts";
-import { type ClientProtocol, findOpenStage, type Session, type Stage } from "../session.ts";
+import { type ClientProtocol, type Session, type Stage } from "../session.ts";
 import type { TunnelEnd } from "../tunnel/tunnel.ts";
 import { Histogram } from "./histogram.ts";
 
@@ -140,7 +140,7 @@ export class Metrics {
       if (spent !== undefined) this.stages[stage].observe(spent);
     }
     const inLastStage = Math.max(0, now - session.stageSince);
-    const open = findOpenStage(session);
+    const open = session.openStage;
     if (open === "tunnel") this.tunnelDuration.observe(inLastStage);
     else this.stages[open].observe(inLastStage);
   }

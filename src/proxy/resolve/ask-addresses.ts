@@ -10,10 +10,7 @@ export function askFamilies(lookups: Lookups): Questions {
   ];
 }
 
-/** Answers that are known already, in the form of questions. */
-export function groupByFamily(addresses: readonly Ip[]): Questions {
-  return ([6, 4] as const).flatMap((family) => {
-    const members = addresses.filter((ip) => ip.family === family);
-    return members.length === 0 ? [] : [{ family, answer: { ok: true, name: "", addresses: members } }];
-  });
+/** Addresses that are known already, in the form of an answered question. */
+export function answerWith(addresses: readonly Ip[]): Questions {
+  return [{ family: 6, answer: { ok: true, name: "", addresses } }];
 }

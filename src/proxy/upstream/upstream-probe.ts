@@ -52,7 +52,7 @@ export class UpstreamProbe {
     const { fallback } = runtime.policy;
     if (fallback.kind === "deny") return true;
     const decision = { verdict: "allow", rule: "", allowPrivate: false, via: fallback.via } as const;
-    const route = chooseRoute({ runtime, target: undefined, route: undefined }, { decision });
+    const route = chooseRoute({ runtime, target: undefined }, decision);
     if (!route.ok) return false;
     const [first] = route.value.hops;
     return first === undefined || (this.#recall(first) ?? this.#find(first, route.value));

@@ -261,7 +261,7 @@ describe("penstock explain", () => {
       "client:  127.0.0.1 as ci",
       "rule:    registry",
       "route:   corp (socks5h://10.0.0.1:1080)",
-      "inside:  only tls; SNI as the target",
+      "allows:  only tls; SNI as the target",
       "address: left to the upstream to resolve",
       "verdict: allowed",
     ]);
@@ -281,6 +281,7 @@ describe("penstock explain", () => {
       "client:  192.0.2.7 as ci",
       "rule:    lab",
       "route:   direct",
+      "allows:  private addresses",
       "address: 10.1.2.3 (private)",
       "verdict: allowed",
     ]);

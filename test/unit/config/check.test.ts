@@ -102,7 +102,7 @@ describe("checkConfig() on single settings", () => {
           { users: "alice" },
           'users: Found a text. Write a list of { name, password }, { file: "users.htpasswd" } or a function.',
         ],
-        [{ users: [{ name: "a" }] }, "users[0].password: Found something that is no secret."],
+        [{ users: [{ name: "a" }] }, 'users[0].password: Required. Write a text, { env: "NAME" } or { file: "path" }.'],
         [{ users: [{ password: "x" }] }, "users[0].name: Required. Write a user name."],
         [{ users: [{ name: "a:b", password: "x" }] }, "users[0].name: A text has a colon"],
         [{ users: {} }, "users.file: Required. Write the path of a file."],

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { formatProblem } from "../../../src/config/problem.ts";
 import { compileForTest, listCompileProblems } from "../../support/compile-for-test.ts";
 import type { Certificate } from "../../support/certificate.ts";
 import { type CertificateAuthority, makeAuthority } from "../../support/certificate-authority.ts";
@@ -22,6 +23,7 @@ beforeAll(async () => {
     ["wild.pem", wild.cert],
     ["wild.key", wild.key],
     ["ca.pem", authority.cert],
+    ["ca.key", authority.key],
     ["text.pem", "no PEM at all"],
   ]);
 });
@@ -124,5 +126,20 @@ describe("compileConfig() on the TLS of listeners", () => {
       ok: false,
       problems: [{ path: ["listen", 1, "tls", "key"] }],
     });
+  });
+
+  test("warns of each file without the certificate of the issuer, once, unless its certificate is self-signed", () => {
+    const others = [
+      { cert: "wild.pem", key: "wild.key" },
+      { cert: "ca.pem", key: "ca.key" },
+    ];
+    const listen = [
+      { port: 0, tls: { ...pair, certificates: others } },
+      { port: 0, tls: { cert: "wild.pem", key: "wild.key" } },
+    ];
+    const { warnings } = compileForTest({ listen }, { files, now: NOW });
+    expect(warnings.map(formatProblem)).toEqual([
+      'listen[0].tls.certificates[0].cert: The file "wild.pem" has no certificate of the issuer of its first one: many clients cannot verify it, and each handshake looks for the issuer in files of the system. Append that one, and those between it and the root; certificate authorities call such a file "fullchain.pem".',
+    ]);
   });
 });

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { ConnectionTable, type Served, type ServedState } from "../../../../src/net/http/connection-table.ts";
+import type { DescriptorRoom } from "../../../../src/net/conn/descriptors.ts";
 import { waitFor } from "../../../support/wait-for.ts";
 
 type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
@@ -9,9 +10,9 @@ function makeTable(total: number, perPeer: number, graceMs = 0) {
   let now = 0;
   const table = new ConnectionTable({ total, perPeer, graceMs, burst: 2, whenScarce: 3 }, () => now);
   const evicted: string[] = [];
-  const come = (name: string, peer: string, state: ServedState = "waiting", isScarce = false) => {
+  const come = (name: string, peer: string, state: ServedState = "waiting", room: DescriptorRoom = "enough") => {
     const member: Served = { peer, state, evict: () => void evicted.push(name) };
-    return { member, admitted: table.admit(member, isScarce) };
+    return { member, admitted: table.admit(member, room) };
   };
   return { table, evicted, come, pass: (ms: number) => (now += ms) };
 }
@@ -90,11 +91,30 @@ describe("ConnectionTable", () => {
 
   test("takes one for one while there are few descriptors, from who has the most", () => {
     const { table, evicted, come } = makeTable(10, 5, 60_000);
-    for (const name of ["b1", "a1", "a2"]) expect(come(name, name.charAt(0), "waiting", true).admitted).toBe(true);
+    for (const name of ["b1", "a1", "a2"]) expect(come(name, name.charAt(0), "waiting", "few").admitted).toBe(true);
     expect(evicted).toEqual([]);
-    for (const name of ["c1", "d1"]) expect(come(name, name.charAt(0), "waiting", true).admitted).toBe(true);
+    for (const name of ["c1", "d1"]) expect(come(name, name.charAt(0), "waiting", "few").admitted).toBe(true);
     expect(evicted).toEqual(["a1", "b1"]);
     expect(table.open).toBe(3);
+  });
+
+  test("takes no more of the last descriptors when low ones become free in between", () => {
+    const { table, evicted, come } = makeTable(20, 20, 60_000);
+    for (let count = 0; count < 10; count += 1) {
+      come(`low${count}`, "a");
+      come(`high${count}`, "a", "waiting", "operators");
+    }
+    expect(evicted).toEqual(["high0", "high1", "high2", "high3", "high4", "high5", "high6"]);
+    expect(table.open).toBe(13);
+  });
+
+  test("gives one of the very last descriptors only in exchange for another one of the last", () => {
+    const { evicted, come } = makeTable(20, 20, 60_000);
+    come("low", "a");
+    expect(come("none to give", "b", "waiting", "last").admitted).toBe(false);
+    come("high", "a", "waiting", "operators");
+    expect(come("exchanged", "b", "waiting", "last").admitted).toBe(true);
+    expect(evicted).toEqual(["high"]);
   });
 
   test("has room again when one has left", () => {

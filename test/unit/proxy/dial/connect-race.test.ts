@@ -82,7 +82,7 @@ async function settlePromises(): Promise<void> {
 
 async function textOf(race: Promise<Outcome<Connected>>): Promise<string> {
   const outcome = await race;
-  return outcome.ok ? outcome.value.ip.text : outcome.failure.detail;
+  return outcome.ok ? outcome.value.address.ip.text : outcome.failure.detail;
 }
 
 describe("raceConnect()", () => {

@@ -2,9 +2,9 @@ import { describe, expect, test } from "bun:test";
 import type { Conn } from "../../../../src/net/conn/conn.ts";
 import { LoopTimers } from "../../../../src/net/conn/loop-timers.ts";
 import { knowLookups, type Lookup, type Lookups, type Resolver } from "../../../../src/net/dns/resolver.ts";
-import { type AskingSession, authorize, type Authorization } from "../../../../src/proxy/policy/authorize.ts";
+import { type AccessRequest, authorize, type Authorization } from "../../../../src/proxy/policy/authorize.ts";
 import type { Hop } from "../../../../src/proxy/route/route.ts";
-import type { Policy } from "../../../../src/proxy/policy/policy.ts";
+import type { Decision, Policy } from "../../../../src/proxy/policy/policy.ts";
 import { createFakeResolver } from "../../../support/fake-resolver.ts";
 import { makeEndpoint } from "../../../support/make-endpoint.ts";
 import { allowRule, denyRule, makeIp, makePolicy } from "../../../support/make-policy.ts";
@@ -13,24 +13,26 @@ import { waitFor } from "../../../support/wait-for.ts";
 const own = { has: () => false };
 const reportHook = (): void => {};
 
-function makeSession(policy: Policy): AskingSession {
+function makeRequest(policy: Policy): AccessRequest {
   return {
     client: makeIp("203.0.113.7"),
     user: "ci",
     runtime: { policy, timeouts: { connectMs: 1000, hookMs: 1000 } },
-    decision: undefined,
   };
 }
 
 interface Asked {
-  readonly session: AskingSession;
   readonly answer: Authorization;
+  readonly decision: Decision | undefined;
+}
+
+function describeAnswer(answer: Authorization): Asked {
+  return { answer, decision: answer.ok ? answer.value.decision : answer.decision };
 }
 
 async function ask(policy: Policy, target: string): Promise<Asked> {
-  const session = makeSession(policy);
   const services = { resolver: createFakeResolver({}), own, reportHook };
-  return { session, answer: await authorize(session, makeEndpoint(target), services) };
+  return describeAnswer(await authorize(makeRequest(policy), makeEndpoint(target), services));
 }
 
 function failureOf({ answer }: Asked) {
@@ -74,20 +76,19 @@ describe("authorize() with names that may be completed", () => {
 
   async function askWith(answers: Readonly<Record<string, Lookups>>, policy: Policy, target: string) {
     const services = { resolver: new Completing(answers), own, reportHook };
-    const session = makeSession(policy);
-    return { session, services, answer: await authorize(session, makeEndpoint(target), services) };
+    return { services, ...describeAnswer(await authorize(makeRequest(policy), makeEndpoint(target), services)) };
   }
 
   test("judges the name that was found beside the one that was asked for", async () => {
     const asked = await askWith(intra, makePolicy([denyRule("corp", "*.corp.example")]), "intranet:443");
     expect(failureOf(asked)).toEqual({ detail: "denied_by_rule", note: "rule corp" });
     const allowed = makePolicy([allowRule("corp", { to: ["intranet.corp.example"] })], { kind: "deny" });
-    const { answer, session } = await askWith(intra, allowed, "intranet:443");
+    const { answer } = await askWith(intra, allowed, "intranet:443");
     expect(answer).toMatchObject({
       ok: true,
       value: { decision: { rule: "corp" }, foundName: "intranet.corp.example" },
     });
-    expect(session.foundName).toBe("intranet.corp.example");
+    expect(answer).toMatchObject({ value: { foundName: "intranet.corp.example" } });
   });
 
   test("goes by the first rule that matches either name", async () => {
@@ -100,7 +101,7 @@ describe("authorize() with names that may be completed", () => {
   test("answers at once when the found name is known already", () => {
     const services = { resolver: new Completing(intra), own, reportHook };
     const policy = makePolicy([denyRule("corp", "*.corp.example")]);
-    expect(authorize(makeSession(policy), makeEndpoint("intranet:443"), services)).toMatchObject({ ok: false });
+    expect(authorize(makeRequest(policy), makeEndpoint("intranet:443"), services)).toMatchObject({ ok: false });
   });
 
   test("waits for no name that is absolute", async () => {
@@ -113,8 +114,8 @@ describe("authorize() with names that may be completed", () => {
     const policy = makePolicy([denyRule("corp", "*.corp.example")], { kind: "allow", via: ["up"] });
     const services = { resolver: new Completing(intra), own, reportHook };
     const hop = { name: "up", kind: "http", endpoint: makeEndpoint("192.0.2.1:3128") } as const;
-    const session = makeSession(policy);
-    const leaving = { ...session, runtime: { ...session.runtime, upstreams: new Map([["up", hop]]) } };
+    const request = makeRequest(policy);
+    const leaving = { ...request, runtime: { ...request.runtime, upstreams: new Map([["up", hop]]) } };
     expect(authorize(leaving, makeEndpoint("intranet:443"), services)).toMatchObject({ ok: true });
     expect(services.resolver.asked).toEqual([]);
     const nowhere = await askWith({}, makePolicy([denyRule("corp", "*.corp.example")]), "nowhere:443");
@@ -141,8 +142,8 @@ describe("authorize() with one family of a name", () => {
 
   async function askHalf(lookups: Lookups, policy = range) {
     const services = { resolver: new Completing({ "half.test": lookups }), own, reportHook };
-    const session = makeSession(policy);
-    return { session, services, answer: await authorize(session, makeEndpoint("half.test.:443"), services) };
+    const answer = await authorize(makeRequest(policy), makeEndpoint("half.test.:443"), services);
+    return { services, ...describeAnswer(answer) };
   }
 
   test("decides by the one when the other is silent, and says that it is not all", async () => {
@@ -177,10 +178,10 @@ describe("authorize() with one family of a name", () => {
       own,
       reportHook,
     };
-    const asking = authorize(makeSession(range), makeEndpoint("half.test.:443"), services, client);
+    const asking = authorize(makeRequest(range), makeEndpoint("half.test.:443"), services, client);
     await waitFor(() => client.whenClosed, "the question");
     client.whenClosed?.();
-    expect(await asking).toEqual({ ok: false, failure: { detail: "client_gone" } });
+    expect(await asking).toEqual({ ok: false, failure: { detail: "client_gone" }, decision: undefined });
     expect(services.resolver.released).toBe(1);
     expect(client.whenClosed).toBeUndefined();
   });
@@ -244,16 +245,16 @@ describe("authorize() with addresses behind NAT64", () => {
       [[denyRule("deny", "10.0.0.0/8"), outer], "deny"],
     ] as const) {
       const asked = await ask(makePolicy(rules), "[64:ff9b::a00:1]:443");
-      expect(asked.session.decision?.rule).toBe(rule);
+      expect(asked.decision?.rule).toBe(rule);
     }
   });
 });
 
 test("a name has all of the time for connecting where a rule could deny its addresses, whatever upstreams there are", async () => {
   const policy = makePolicy([denyRule("inside", "10.0.0.0/8"), allowRule("rest")]);
-  const session = makeSession(policy);
+  const request = makeRequest(policy);
   const corp: Hop = { name: "corp", kind: "http", endpoint: makeEndpoint("corp.example:3128") };
-  const runtime = { ...session.runtime, upstreams: new Map([["corp", corp]]) };
+  const runtime = { ...request.runtime, upstreams: new Map([["corp", corp]]) };
   // Later than half of the time: both timers are of this process, and fire in their order.
   const late = new Promise<Lookup>((resolve) => setTimeout(() => resolve(found("late.test", "9.9.9.9")), 700));
   const services = {
@@ -261,6 +262,6 @@ test("a name has all of the time for connecting where a rule could deny its addr
     own,
     reportHook,
   };
-  const answer = await authorize({ ...session, runtime }, makeEndpoint("late.test.:443"), services);
+  const answer = await authorize({ ...request, runtime }, makeEndpoint("late.test.:443"), services);
   expect(answer).toMatchObject({ ok: true, value: { decision: { verdict: "allow" } } });
 });

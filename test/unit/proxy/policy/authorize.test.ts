@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import type { Ip } from "../../../../src/address/ip.ts";
 import type { HookReport } from "../../../../src/proxy/hook/hook-reporter.ts";
-import { type AskingSession, authorize, type Authorization } from "../../../../src/proxy/policy/authorize.ts";
-import type { HookQuery, Policy } from "../../../../src/proxy/policy/policy.ts";
+import { type AccessRequest, authorize, type Authorization } from "../../../../src/proxy/policy/authorize.ts";
+import type { Decision, HookQuery, Policy } from "../../../../src/proxy/policy/policy.ts";
 import { createFakeResolver, unaskedResolver } from "../../../support/fake-resolver.ts";
 import { makeEndpoint } from "../../../support/make-endpoint.ts";
 import { allowRule, denyRule, hookRule, makeIp, makePolicy } from "../../../support/make-policy.ts";
@@ -22,23 +22,26 @@ const reportHook = (report: HookReport): number => reports.push(report);
 /** Our own listener. */
 const own = { has: (ip: Ip, port: number) => ip.text === "93.184.216.9" && port === 8080 };
 
-function makeSession(policy: Policy, hookMs = 1000): AskingSession {
+function makeRequest(policy: Policy, hookMs = 1000): AccessRequest {
   return {
     client: makeIp("203.0.113.7"),
     user: "ci",
     runtime: { policy, timeouts: { connectMs: 1000, hookMs } },
-    decision: undefined,
   };
 }
 
 interface Asked {
-  readonly session: AskingSession;
   readonly answer: Authorization;
+  readonly decision: Decision | undefined;
+}
+
+function describeAnswer(answer: Authorization): Asked {
+  return { answer, decision: answer.ok ? answer.value.decision : answer.decision };
 }
 
 async function ask(policy: Policy, target: string, hookMs?: number): Promise<Asked> {
-  const session = makeSession(policy, hookMs);
-  return { session, answer: await authorize(session, makeEndpoint(target), { resolver, own, reportHook }) };
+  const services = { resolver, own, reportHook };
+  return describeAnswer(await authorize(makeRequest(policy, hookMs), makeEndpoint(target), services));
 }
 
 function failureOf({ answer }: Asked) {
@@ -51,19 +54,18 @@ function addressesOf({ answer }: Asked) {
 
 describe("authorize()", () => {
   test("answers at once when the rules can tell, and asks nobody", () => {
-    const session = makeSession(makePolicy([allowRule("all")]));
-    const answer = authorize(session, makeEndpoint("public.test:443"), { resolver: unaskedResolver, own, reportHook });
+    const request = makeRequest(makePolicy([allowRule("all")]));
+    const answer = authorize(request, makeEndpoint("public.test:443"), { resolver: unaskedResolver, own, reportHook });
     expect(answer).toEqual({
       ok: true,
       value: { decision: { verdict: "allow", rule: "all", allowPrivate: false, via: [] } },
     });
-    expect(session.decision?.rule).toBe("all");
   });
 
-  test("refuses in the name of the rule, and writes the decision down", async () => {
+  test("refuses in the name of the rule, and gives the decision", async () => {
     const asked = await ask(makePolicy([denyRule("no-mail", "*:25")]), "public.test:25");
     expect(failureOf(asked)).toEqual({ detail: "denied_by_rule", note: "rule no-mail" });
-    expect(asked.session.decision).toMatchObject({ verdict: "deny", rule: "no-mail" });
+    expect(asked.decision).toMatchObject({ verdict: "deny", rule: "no-mail" });
     expect(failureOf(await ask(makePolicy([], { kind: "deny" }), "public.test:25"))).toEqual({
       detail: "denied_by_default",
     });
@@ -73,7 +75,7 @@ describe("authorize()", () => {
     const asked = await ask(makePolicy([denyRule("lab", "10.0.0.0/8")]), "public.test:443");
     expect(addressesOf(asked)).toEqual(["2606:4700::1", "93.184.216.1"]);
     expect(asked.answer).not.toHaveProperty("value.narrowed");
-    expect(asked.session.decision?.rule).toBe("default");
+    expect(asked.decision?.rule).toBe("default");
   });
 
   test("keeps of a mixed answer only what is allowed, and says that it is not all", async () => {
@@ -89,7 +91,7 @@ describe("authorize()", () => {
     ]);
     const asked = await ask(policy, "mixed.test:443");
     expect(addressesOf(asked)).toEqual(["93.184.216.1", "93.184.216.2"]);
-    expect(asked.session.decision).toMatchObject({ rule: "rest", via: ["corp"] });
+    expect(asked.decision).toMatchObject({ rule: "rest", via: ["corp"] });
   });
 
   test("answers with the first of equal denials when no address is allowed", async () => {
@@ -101,12 +103,12 @@ describe("authorize()", () => {
   test("drops addresses that their own decision does not let be dialled, before it chooses", async () => {
     const lab = allowRule("lab", { to: ["127.0.0.0/8", "10.0.0.0/8"], allowPrivate: true });
     const localhost = await ask(makePolicy([lab]), "localhost:443");
-    expect(localhost.session.decision?.rule).toBe("lab");
+    expect(localhost.decision?.rule).toBe("lab");
     expect(addressesOf(localhost)).toEqual(["127.0.0.1"]);
     expect(localhost.answer).toMatchObject({ value: { narrowed: true } });
 
     const inside = await ask(makePolicy([lab]), "inside.test:443");
-    expect(inside.session.decision?.rule).toBe("lab");
+    expect(inside.decision?.rule).toBe("lab");
     expect(addressesOf(inside)).toEqual(["10.0.0.1"]);
   });
 
@@ -115,7 +117,7 @@ describe("authorize()", () => {
     for (const via of [[], ["corp"]]) {
       const asked = await ask(makePolicy([lab], { kind: "allow", via }), "mixed.test:443");
       expect(addressesOf(asked)).toEqual(["93.184.216.1", "93.184.216.2"]);
-      expect(asked.session.decision?.rule).toBe("default");
+      expect(asked.decision?.rule).toBe("default");
       expect(asked.answer).toMatchObject({ value: { narrowed: true } });
     }
   });
@@ -124,7 +126,7 @@ describe("authorize()", () => {
     const rule = allowRule("far", { to: ["203.0.113.0/24"], allowPrivate: true });
     const asked = await ask(makePolicy([rule]), "localhost:443");
     expect(failureOf(asked)).toEqual({ detail: "address_prohibited", note: "::1 is loopback" });
-    expect(asked.session.decision?.rule).toBe("default");
+    expect(asked.decision?.rule).toBe("default");
   });
 
   test("tells of a rule rather than of what holds without rules, and of a loop before all else", async () => {
@@ -178,7 +180,7 @@ describe("authorize()", () => {
     });
     const asked = await ask(makePolicy([denyRule("lab", "10.0.0.0/8"), hook]), "mixed.test:443");
     expect(queries).toEqual([{ client: "203.0.113.7", user: "ci", host: "mixed.test", port: 443 }]);
-    expect(asked.session.decision).toEqual({ verdict: "allow", rule: "hook", allowPrivate: false, via: ["corp"] });
+    expect(asked.decision).toEqual({ verdict: "allow", rule: "hook", allowPrivate: false, via: ["corp"] });
     expect(addressesOf(asked)).toEqual(["93.184.216.1", "93.184.216.2"]);
   });
 
@@ -210,7 +212,7 @@ describe("authorize()", () => {
       expect(failureOf(asked)).toEqual({ detail: "hook_failed", note: `rule hook ${why}` });
       expect(reports).toMatchObject([{ hook: "rule hook", fault: { why } }]);
       expect(reports[0]?.fault.thrown?.([]).split(" (at ")[0]).toBe(thrown);
-      expect(asked.session.decision).toMatchObject({ verdict: "deny", rule: "hook", detail: "hook_failed" });
+      expect(asked.decision).toMatchObject({ verdict: "deny", rule: "hook", detail: "hook_failed" });
     }
   });
 
@@ -235,7 +237,7 @@ describe("authorize()", () => {
 
   test("asks a function which way to go, and denies when it does not say", async () => {
     const toCorp = allowRule("way", { via: async () => ["corp"] });
-    expect((await ask(makePolicy([toCorp]), "public.test:443")).session.decision).toMatchObject({ via: ["corp"] });
+    expect((await ask(makePolicy([toCorp]), "public.test:443")).decision).toMatchObject({ via: ["corp"] });
     const toNowhere = allowRule("way", { via: (() => "corp") as unknown as () => string[] });
     expect(failureOf(await ask(makePolicy([toNowhere]), "public.test:443"))).toEqual({
       detail: "hook_failed",

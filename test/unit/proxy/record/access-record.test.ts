@@ -1,7 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { listFailureDetails } from "../../../../src/proxy/failure.ts";
 import { type AccessRecord, buildAccessRecord } from "../../../../src/proxy/record/access-record.ts";
-import { enterStage, failStage } from "../../../../src/proxy/session.ts";
 import { makeEndpoint } from "../../../support/make-endpoint.ts";
 import { makeIp } from "../../../support/make-policy.ts";
 import { makeSession } from "../../../support/make-session.ts";
@@ -95,14 +94,19 @@ describe("buildAccessRecord()", () => {
   });
 
   test("keeps microseconds and no more", () => {
-    const session = makeSession({ acceptedAt: 0, stageSince: 0.123_456_7, stageMs: { accept: 0.123_456_7 } });
-    const record = buildAccessRecord({ ...session, stage: "handshake" }, 1);
+    const session = makeSession({
+      acceptedAt: 0,
+      stage: "handshake",
+      stageSince: 0.123_456_7,
+      stageMs: { accept: 0.123_456_7 },
+    });
+    const record = buildAccessRecord(session, 1);
     expect(record.stageMs).toEqual({ accept: 0.123, handshake: 0.877 });
   });
 
   test("does not count telling the client as part of the stage that failed", () => {
     const session = makeSession({ stage: "decide", stageSince: performance.now(), stageMs: { accept: 0.5 } });
-    failStage(session);
+    session.closeStage();
     session.failure = { detail: "denied_by_default" };
     const record = buildAccessRecord(session, session.stageSince + 7000);
     expect(record.stage).toBe("decide");
@@ -112,7 +116,7 @@ describe("buildAccessRecord()", () => {
 
   test("counts a second try of a stage as that stage", () => {
     const session = makeSession({ stage: "dial", stageSince: 0, stageMs: { dial: 3, forward: 5 } });
-    enterStage(session, "forward");
+    session.enter("forward");
     expect(buildAccessRecord(session, session.stageSince + 2).stageMs).toEqual({
       dial: expect.any(Number),
       forward: 2,

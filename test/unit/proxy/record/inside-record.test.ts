@@ -9,9 +9,9 @@ import { makeEndpoint } from "../../../support/make-endpoint.ts";
 import { makeSession } from "../../../support/make-session.ts";
 
 function makeTls(more: Partial<TlsFacts> = {}): TlsFacts {
-  const hello = { sni: "example.org", alpn: ["h2", "http/1.1"], ja4: "t13d3112h2_e8f1e7e78f70_b26ce05bbdd6" };
+  const profile = { alpn: ["h2", "http/1.1"], ja4: "t13d3112h2_e8f1e7e78f70_b26ce05bbdd6" };
   return {
-    ...startTlsFacts({ ...hello, ja3: undefined }),
+    ...startTlsFacts("example.org", profile, undefined),
     version: 0x0304,
     cipherSuite: 0x1302,
     resumed: false,
@@ -66,7 +66,7 @@ describe("what is inside a tunnel", () => {
       }),
     );
     const bare = writeLines(
-      makeTunnel({ protocol: "tls", tls: startTlsFacts({ sni: undefined, alpn: [], ja4: "x", ja3: undefined }) }),
+      makeTunnel({ protocol: "tls", tls: startTlsFacts(undefined, { alpn: [], ja4: "x" }, undefined) }),
     );
     expect(bare.json["tls"]).toEqual({ ja4: "x" });
     expect(writeLines(makeTunnel({ protocol: undefined, tls: undefined })).line).not.toContain("inside");
@@ -103,12 +103,8 @@ describe("what is inside a tunnel", () => {
   });
 
   test("cannot forge a line, nor fill the log", () => {
-    const tls = startTlsFacts({
-      sni: "a".repeat(9000),
-      alpn: Array.from({ length: 500 }, () => "\u001b]0;x\u0007\n\u0085"),
-      ja4: "x",
-      ja3: undefined,
-    });
+    const alpn = Array.from({ length: 500 }, () => "\u001b]0;x\u0007\n\u0085");
+    const tls = startTlsFacts("a".repeat(9000), { alpn, ja4: "x" }, undefined);
     const { line, text } = writeLines(makeTunnel({ protocol: "tls", tls: { ...tls, alpnChosen: "\u202e\n" } }));
     for (const written of [line, text]) {
       expect(written).not.toMatch(/[\p{Cc}\p{Cf}]/u);

@@ -4,7 +4,6 @@ import { AccessLog, type AccessFormat } from "../../../../src/proxy/record/acces
 import { LiveTable } from "../../../../src/proxy/record/live-table.ts";
 import { Metrics } from "../../../../src/proxy/record/metrics.ts";
 import { createRecorder } from "../../../../src/proxy/record/recorder.ts";
-import { enterStage } from "../../../../src/proxy/session.ts";
 import { FakeTunnel } from "../../../support/fake-tunnel.ts";
 import { makeSession } from "../../../support/make-session.ts";
 
@@ -53,7 +52,7 @@ describe("createRecorder()", () => {
     const { recorder, live } = makeStand();
     const session = makeSession({ id: "a" });
     recorder.opened(session);
-    enterStage(session, "tunnel");
+    session.enter("tunnel");
     recorder.tunnelOpened(session, new FakeTunnel());
     expect(live.list(performance.now()).map(({ id }) => id)).toEqual(["a"]);
     session.tunnel = { end: "closed", bytesUp: 3, bytesDown: 4 };
@@ -66,7 +65,7 @@ describe("createRecorder()", () => {
     const { recorder, metrics, live } = makeStand();
     const session = makeSession({ id: "a" });
     recorder.opened(session);
-    enterStage(session, "tunnel");
+    session.enter("tunnel");
     recorder.tunnelOpened(session, new FakeTunnel(100, 200));
     const total = () => [metrics.bytesUp + live.bytes().up, metrics.bytesDown + live.bytes().down];
     expect(total()).toEqual([100, 200]);
@@ -81,7 +80,7 @@ describe("createRecorder()", () => {
     const { recorder, metrics } = makeStand();
     const session = makeSession({ id: "a", failure: { detail: "internal_error" } });
     recorder.opened(session);
-    enterStage(session, "tunnel");
+    session.enter("tunnel");
     recorder.tunnelOpened(session, new FakeTunnel(5, 6));
     recorder.finished(session);
     recorder.closed(session);
@@ -92,7 +91,7 @@ describe("createRecorder()", () => {
     const { recorder, metrics } = makeStand();
     const session = makeSession({ forwarded: { up: 7, down: 8 } });
     recorder.opened(session);
-    enterStage(session, "forward");
+    session.enter("forward");
     recorder.finished(session);
     recorder.closed(session);
     expect([metrics.bytesUp, metrics.bytesDown]).toEqual([7, 8]);
@@ -103,7 +102,7 @@ describe("createRecorder()", () => {
     const session = makeSession();
     recorder.opened(session);
     for (const stage of ["handshake", "authenticate", "decide", "route", "dial", "respond", "tunnel"] as const) {
-      enterStage(session, stage);
+      session.enter(stage);
     }
     session.tunnel = { end: "closed", bytesUp: 0, bytesDown: 0 };
     recorder.finished(session);
@@ -126,7 +125,7 @@ describe("createRecorder()", () => {
     const { recorder, metrics } = makeStand();
     const session = makeSession();
     recorder.opened(session);
-    enterStage(session, "handshake");
+    session.enter("handshake");
     session.failure = { detail: "malformed_request" };
     recorder.finished(session);
     recorder.closed(session);

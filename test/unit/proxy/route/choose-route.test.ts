@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import type { EnvironmentRoutes } from "../../../../src/proxy/runtime.ts";
-import { chooseRoute, type RoutedSession } from "../../../../src/proxy/route/choose-route.ts";
+import { chooseRoute, type RouteRequest } from "../../../../src/proxy/route/choose-route.ts";
 import type { Hop } from "../../../../src/proxy/route/route.ts";
 import { makeEndpoint } from "../../../support/make-endpoint.ts";
 
@@ -20,13 +20,12 @@ function choose(
   via: readonly string[],
   more: { sourceAddress?: string; target?: string; environment?: EnvironmentRoutes } = {},
 ) {
-  const session: RoutedSession = {
+  const request: RouteRequest = {
     runtime: {
       upstreams: new Map([corp, exit].map((hop) => [hop.name, hop])),
       ...(more.environment && { environment: more.environment }),
     },
     target: makeEndpoint(more.target ?? "a.example:443"),
-    route: undefined,
   };
   const { sourceAddress } = more;
   const decision = {
@@ -36,56 +35,54 @@ function choose(
     via,
     ...(sourceAddress && { sourceAddress }),
   } as const;
-  return { session, outcome: chooseRoute(session, { decision }) };
+  return chooseRoute(request, decision);
 }
 
 describe("chooseRoute()", () => {
-  test("goes directly without a way, and when told so", () => {
+  test("goes directly without a route, and when told so", () => {
     for (const via of [[], ["direct"]]) {
-      const { session, outcome } = choose(via);
+      const outcome = choose(via);
       expect(outcome).toEqual({ ok: true, value: { name: "direct", hops: [] } });
-      expect(session.route?.name).toBe("direct");
     }
   });
 
   test("goes through upstreams in order", () => {
-    expect(choose(["corp", "exit"]).outcome).toEqual({ ok: true, value: { name: "corp > exit", hops: [corp, exit] } });
+    expect(choose(["corp", "exit"])).toEqual({ ok: true, value: { name: "corp > exit", hops: [corp, exit] } });
   });
 
   test("connects from the address of the rule, or else of the first hop", () => {
-    expect(choose(["exit"]).outcome).toMatchObject({ value: { sourceAddress: "192.0.2.9" } });
-    expect(choose(["corp", "exit"]).outcome).not.toHaveProperty("value.sourceAddress");
-    expect(choose(["exit"], { sourceAddress: "192.0.2.1" }).outcome).toMatchObject({
+    expect(choose(["exit"])).toMatchObject({ value: { sourceAddress: "192.0.2.9" } });
+    expect(choose(["corp", "exit"])).not.toHaveProperty("value.sourceAddress");
+    expect(choose(["exit"], { sourceAddress: "192.0.2.1" })).toMatchObject({
       value: { sourceAddress: "192.0.2.1" },
     });
-    expect(choose([], { sourceAddress: "192.0.2.1" }).outcome).toMatchObject({
+    expect(choose([], { sourceAddress: "192.0.2.1" })).toMatchObject({
       value: { name: "direct", sourceAddress: "192.0.2.1" },
     });
   });
 
-  test("refuses a way that names no upstream", () => {
+  test("refuses a route that names no upstream", () => {
     for (const via of [["nope"], ["corp", "nope"], ["corp", "direct"], ["environment", "corp"]]) {
-      const { session, outcome } = choose(via);
+      const outcome = choose(via);
       expect(outcome).toMatchObject({ ok: false, failure: { detail: "no_upstream" } });
-      expect(session.route).toBeUndefined();
     }
   });
 
   test("goes where the environment leads, but for targets that it exempts", () => {
-    expect(choose(["environment"], { environment }).outcome).toMatchObject({
+    expect(choose(["environment"], { environment })).toMatchObject({
       value: { name: "https_proxy", hops: [outer] },
     });
-    expect(choose(["environment"], { environment, target: "inside.test:443" }).outcome).toMatchObject({
+    expect(choose(["environment"], { environment, target: "inside.test:443" })).toMatchObject({
       value: { name: "direct" },
     });
-    expect(choose(["environment"], { environment, target: "inside.test:80" }).outcome).toMatchObject({
+    expect(choose(["environment"], { environment, target: "inside.test:80" })).toMatchObject({
       value: { hops: [outer] },
     });
   });
 
   test("goes directly where the environment says nothing", () => {
-    expect(choose(["environment"]).outcome).toMatchObject({ value: { name: "direct" } });
-    expect(choose(["environment"], { environment: { bypasses: () => false } }).outcome).toMatchObject({
+    expect(choose(["environment"])).toMatchObject({ value: { name: "direct" } });
+    expect(choose(["environment"], { environment: { bypasses: () => false } })).toMatchObject({
       value: { name: "direct" },
     });
   });

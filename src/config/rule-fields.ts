@@ -1,0 +1,252 @@
+import type * as z from "zod";
+
+import { nameVersion } from "../protocol/tls/read/iana.ts";
+import type { InsideDemand, InsideProtocol } from "../proxy/tunnel/inside-demand.ts";
+import { ServerNames } from "../proxy/tunnel/server-names.ts";
+import type { AllowDecision, HookQuery, Rule } from "../proxy/policy/policy.ts";
+import { choice, cidr, either, flag, hook, ipAddress, list, readCidrs, settings, text, word } from "./fields.ts";
+import { type Problem, quoteValue } from "./problem.ts";
+import { findTargetFault } from "./target-fault.ts";
+import { parseTargetPattern, readTarget } from "./target-pattern.ts";
+import { compileWay, findUnknownWays, type Way, wayForms } from "./way-schema.ts";
+
+/** Chooses the way for one connection. Throwing, or taking longer than `timeouts.hook`, denies. */
+export type ChooseWay = (query: HookQuery) => Way | Promise<Way>;
+
+/** A rule as written. Parts of it may be malformed. */
+export type WrittenRule = Readonly<Record<string, unknown>>;
+
+/** Names in the rest of the configuration that a rule may use. */
+export interface KnownNames {
+  /** Names of all upstreams; undefined when they cannot be read. */
+  readonly upstreams: readonly string[] | undefined;
+  /** What is wrong with a user in a rule; undefined for nothing. */
+  readonly explainUser: (name: string) => string | undefined;
+}
+
+type AllowVerdict = Extract<Rule["verdict"], { kind: "allow" }>;
+
+/** What one field makes of a rule. */
+export interface CompiledField {
+  /** What the rule looks at. */
+  readonly match?: Pick<Rule, "from" | "users" | "to">;
+  /** What the rule allows. */
+  readonly grant?: Partial<AllowVerdict>;
+  /** What the first bytes inside a tunnel have to be. */
+  readonly inside?: Partial<InsideDemand>;
+}
+
+/** All that is to be known of one field of a rule. */
+interface RuleField<Schema extends z.ZodType> {
+  /** What may be written; its description is the meaning in the documentation. */
+  readonly schema: Schema;
+  /** The field makes the rule allow: `deny` contradicts it. */
+  readonly allows?: true;
+  /** What contradicts it in the rule and in the names that the configuration knows. Paths begin at the field. */
+  readonly findConflicts?: (value: unknown, rule: WrittenRule, known: KnownNames) => readonly Problem[];
+  /** What it makes of a rule that has it. */
+  readonly compile?: (value: Exclude<z.output<Schema>, undefined>) => CompiledField;
+  /** How `penstock explain` words what it allows; undefined when it does not change the decision. */
+  readonly explain?: (decision: AllowDecision) => string | undefined;
+}
+
+/** Infers the value that `compile` gets from the schema. */
+function field<Schema extends z.ZodType>(declared: RuleField<Schema>): RuleField<Schema> {
+  return declared;
+}
+
+const serverName = text('a name such as "*.example.org"', (value) => {
+  const parsed = parseTargetPattern(value);
+  if (!parsed.ok) return findTargetFault(value);
+  return parsed.value.host.kind === "cidr" || parsed.value.ports.length > 0 || value.includes(":")
+    ? 'is no server name. Write a name without a port, such as "example.org" or "*.example.org"'
+    : undefined;
+});
+
+const fingerprint = text("a JA4 fingerprint", (value) =>
+  /^t(?:s2|s3|1[0-3]|00)[di][0-9]{4}[0-9A-Za-z]{2}_[0-9a-f]{12}_[0-9a-f]{12}$/.test(value)
+    ? undefined
+    : 'is not a JA4 fingerprint. Write one such as "t13d1516h2_8daaf6152771_e5627efa2ab1"',
+);
+
+const versions = { "1.0": 0x0301, "1.1": 0x0302, "1.2": 0x0303, "1.3": 0x0304 } as const;
+
+const anyWay = '"direct", the name of an upstream, a list of names or a function';
+
+/** The fields of a rule, in the order of the documentation. */
+export const ruleFields = {
+  name: field({
+    schema: text("a name", (value) =>
+      /^[\x21-\x7e][\x20-\x7e]{0,63}$/.test(value)
+        ? undefined
+        : "is not a name. Write up to 64 printable ASCII characters",
+    )
+      .describe("Name in logs and explanations. Default: `rule-1` and so on, by position.")
+      .optional(),
+  }),
+  from: field({
+    schema: list(cidr(), "a list of client addresses or ranges")
+      .describe("Client addresses or ranges. Default: all.")
+      .optional(),
+    compile: (from) => ({ match: { from: readCidrs(from) } }),
+  }),
+  users: field({
+    schema: list(text("a user name"), "a list of user names").describe("User names. Default: all.").optional(),
+    findConflicts: (users, _, { explainUser }) =>
+      (Array.isArray(users) ? users : []).flatMap((name: unknown, at) => {
+        const message = typeof name === "string" ? explainUser(name) : undefined;
+        return message === undefined ? [] : { path: [at], message };
+      }),
+    compile: (users) => ({ match: { users: new Set(users) } }),
+  }),
+  to: field({
+    schema: list(text('a target such as "*.example.org:443"', findTargetFault), "a list of targets")
+      .describe(
+        "Targets: `host`, `*.suffix` (every name below it), `*`, an IP address or a range, each alone or with `:port`, `:port-port` or `:port,port`. IPv6 is in brackets when a port follows. A range also holds the names that resolve into it. Default: all.",
+      )
+      .optional(),
+    // One target at a time: a list may have a million of them.
+    compile: (to) => ({ match: { to: { [Symbol.iterator]: () => to.values().map(readTarget) } } }),
+  }),
+  deny: field({ schema: flag().describe("Refuse with 403.").optional() }),
+  allow: field({
+    schema: flag().describe("Allow. The other verdicts but `deny` imply it.").optional(),
+    allows: true,
+  }),
+  allowPrivate: field({
+    schema: flag()
+      .describe("Allow, and dial also private, loopback, link-local and other special-purpose addresses.")
+      .optional(),
+    allows: true,
+    compile: (allowPrivate) => ({ grant: { allowPrivate } }),
+    explain: ({ allowPrivate }) => (allowPrivate ? "private addresses" : undefined),
+  }),
+  via: field({
+    schema: either(anyWay, [...wayForms, hook<ChooseWay>(anyWay)])
+      .describe(
+        'Allow, and go this way: `"direct"`, `"environment"`, the name of an upstream, a list of names (a chain, in order) or a function. Default: as `default` says.',
+      )
+      .optional(),
+    allows: true,
+    findConflicts: (via, _, { upstreams }) => findUnknownWays(via, upstreams),
+    compile: (via) => ({
+      grant: { via: typeof via === "function" ? async (query) => compileWay(await via(query)) : compileWay(via) },
+    }),
+  }),
+  tunnelHttp: field({
+    schema: flag()
+      .describe(
+        "Allow, and let plain HTTP requests through `http` and `https` upstreams go in tunnels, instead of letting the last upstream forward them. Default: false.",
+      )
+      .optional(),
+    allows: true,
+    compile: (tunnelHttp) => (tunnelHttp ? { grant: { tunnelHttp } } : {}),
+    explain: ({ tunnelHttp }) => (tunnelHttp ? "tunnels for plain HTTP" : undefined),
+  }),
+  proxyProtocol: field({
+    schema: choice([1, 2])
+      .describe(
+        "Allow, and begin connections to targets that are dialled directly with a PROXY protocol header of this version, before everything else, that tells of the client. They have to expect that. Default: none.",
+      )
+      .optional(),
+    allows: true,
+    findConflicts: (_, { via }) =>
+      Array.isArray(via) || (typeof via === "string" && via !== "direct")
+        ? [{ path: [], message: 'The rule goes through an upstream. Set "proxyProtocol" there, or leave "via" out.' }]
+        : [],
+    compile: (proxyProtocol) => ({ grant: { proxyProtocol } }),
+    explain: ({ proxyProtocol }) =>
+      proxyProtocol === undefined ? undefined : `a PROXY header of version ${proxyProtocol}`,
+  }),
+  sourceAddress: field({
+    schema: ipAddress()
+      .describe("Allow, and connect from this local IP address. Default: the system chooses.")
+      .optional(),
+    allows: true,
+    compile: (sourceAddress) => ({ grant: { sourceAddress } }),
+    explain: ({ sourceAddress }) => (sourceAddress === undefined ? undefined : `source address ${sourceAddress}`),
+  }),
+  protocols: field({
+    schema: list(word(["tls", "http", "ssh", "smtp", "unknown"]), "a list of protocols")
+      .describe(
+        "Allow, but only what begins like one of these inside the tunnel. `unknown` is everything else, and a client that says nothing. The client's first bytes are held back until they can be told, at most for `timeouts.handshake`; what the target says flows meanwhile. Forwarded requests count as `http`. Default: anything; with `sni`, `tls` or `ja4`: `tls`.",
+      )
+      .optional(),
+    allows: true,
+    compile: (protocols) => ({ inside: { protocols: new Set<InsideProtocol>(protocols) } }),
+    explain: ({ inside }) => inside && `only ${[...inside.protocols].join(", ")}`,
+  }),
+  sni: field({
+    schema: either('"match" or a list of names', [
+      word(["match"]),
+      list(serverName, 'a list of names such as "*.example.org"'),
+    ])
+      .describe(
+        'Allow, but inside TLS only with a server name (SNI): `"match"` for the very name that the tunnel is asked for, or a list of names, `*.suffix` (every name below it) and `*` (any). Without SNI, or with a ClientHello that cannot be read, the answer is no. Judged before the ClientHello reaches the target; where Encrypted Client Hello is used, that is the outer one.',
+      )
+      .optional(),
+    allows: true,
+    findConflicts: (_, rule) => findDemandConflict(rule, "sni"),
+    compile: (sni) => ({ inside: { sni: sni === "match" ? sni : new ServerNames(sni, sni.values().map(readTarget)) } }),
+    explain: ({ inside }) => inside?.sni && `SNI ${describeServerNames(inside.sni)}`,
+  }),
+  tls: field({
+    schema: settings({
+      min: word(["1.0", "1.1", "1.2", "1.3"]).describe("The lowest version that client and server may agree on."),
+    })
+      .describe("Allow, but only TLS of a version. Clients that offer no such version are refused at once.")
+      .optional(),
+    allows: true,
+    findConflicts: (_, rule) => findDemandConflict(rule, "tls"),
+    compile: ({ min }) => ({ inside: { minVersion: versions[min] } }),
+    explain: ({ inside }) =>
+      inside?.minVersion === undefined ? undefined : `${nameVersion(inside.minVersion)} or later`,
+  }),
+  ja4: field({
+    schema: list(fingerprint, "a list of JA4 fingerprints")
+      .describe("Allow, but only TLS clients with one of these JA4 fingerprints.")
+      .optional(),
+    allows: true,
+    findConflicts: (_, rule) => findDemandConflict(rule, "ja4"),
+    compile: (ja4) => ({ inside: { ja4: new Set(ja4) } }),
+    explain: ({ inside }) => inside?.ja4 && `JA4 ${[...inside.ja4].join(", ")}`,
+  }),
+};
+
+/** The fields with their names. Only the table knows which value belongs to which field. */
+export const ruleFieldList: readonly (readonly [name: string, field: RuleField<z.ZodType>])[] =
+  Object.entries(ruleFields);
+
+/** What the fields of a rule make of it together. */
+export function compileFields(rule: WrittenRule): Required<CompiledField> {
+  const compiled = ruleFieldList.flatMap(([name, { compile }]) => {
+    const value = rule[name];
+    return value === undefined || compile === undefined ? [] : compile(value);
+  });
+  return {
+    match: Object.assign({}, ...compiled.map(({ match }) => match)),
+    grant: Object.assign({}, ...compiled.map(({ grant }) => grant)),
+    inside: Object.assign({}, ...compiled.map(({ inside }) => inside)),
+  };
+}
+
+/** Says for people what a decision allows beside its way; undefined for nothing: `private addresses; only tls; SNI as the target`. */
+export function explainGrant(decision: AllowDecision): string | undefined {
+  const texts = ruleFieldList.flatMap(([, { explain }]) => explain?.(decision) ?? []);
+  return texts.length === 0 ? undefined : texts.join("; ");
+}
+
+/** A demand on TLS in a rule where TLS may not be spoken. */
+function findDemandConflict({ protocols }: WrittenRule, name: string): Problem[] {
+  if (!Array.isArray(protocols) || protocols.includes("tls")) return [];
+  return [{ path: [], message: `"protocols" does not have "tls". Add it, or leave out ${quoteValue(name)}.` }];
+}
+
+/** Names that `explain` lists at most. */
+const MAX_NAMES = 10;
+
+function describeServerNames(sni: "match" | ServerNames): string {
+  if (sni === "match") return "as the target";
+  const more = sni.texts.length - MAX_NAMES;
+  return `${sni.texts.slice(0, MAX_NAMES).join(", ")}${more > 0 ? ` and ${more} more` : ""}`;
+}
