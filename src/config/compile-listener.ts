@@ -40,7 +40,7 @@ export function compileListeners(
     });
     if (!tls || !plan?.ok) continue;
     tlsFiles.push(followTlsFiles(tls, at, plan.value, materials));
-    warnings.push(...findMissingIssuers(tls, ["listen", at, "tls"], materials));
+    warnings.push(...findMissingIssuers(plan.value, ["listen", at, "tls"]));
   }
   // Listeners may share a file.
   const isFirst = ({ message }: Problem, at: number) => warnings.findIndex((each) => each.message === message) === at;

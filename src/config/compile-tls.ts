@@ -55,28 +55,25 @@ export function compileTls(
   };
 }
 
-/**
- * Certificate files of a listener that do not have the certificate of the issuer.
- * For each handshake the TLS library then tries to open files of the system that
- * are named after the issuer.
- */
-export function findMissingIssuers(
-  tls: TlsSettings,
-  path: readonly PropertyKey[],
-  { files }: Pick<Materials, "files">,
-): Problem[] {
-  const pairs = [
-    { cert: tls.cert, path },
-    ...(tls.certificates ?? []).map(({ cert }, at) => ({ cert, path: [...path, "certificates", at] })),
-  ];
-  return pairs.flatMap(({ cert, path: where }) => {
-    const [leaf, ...others] = readPemCertificates(files.get(cert) ?? "") ?? [];
-    if (leaf === undefined || [leaf, ...others].some((issuer) => leaf.checkIssued(issuer))) return [];
-    return {
-      path: [...where, "cert"],
-      message: `The file ${quoteValue(cert)} has no certificate of the issuer of its first one: many clients cannot verify it, and each handshake looks for the issuer in files of the system. Append that one, and those between it and the root; certificate authorities call such a file "fullchain.pem".`,
-    };
+/** Warns of the certificate files of a listener without the certificate of the issuer. */
+export function findMissingIssuers({ certificates }: TlsPlan, path: readonly PropertyKey[]): Problem[] {
+  return certificates.flatMap((certificate, at) => {
+    const message = describeMissingIssuer(certificate);
+    return message === undefined
+      ? []
+      : { path: [...path, ...(at === 0 ? [] : ["certificates", at - 1]), "cert"], message };
   });
+}
+
+/**
+ * Says that a file does not have the certificate of the issuer; undefined when it
+ * has. Without it the TLS library tries, in each handshake, to open files of the
+ * system that are named after the issuer.
+ */
+export function describeMissingIssuer({ file, cert }: ListenerCertificate): string | undefined {
+  const [leaf, ...others] = readPemCertificates(cert) ?? [];
+  if (leaf === undefined || [leaf, ...others].some((issuer) => leaf.checkIssued(issuer))) return undefined;
+  return `The file ${quoteValue(file)} has no certificate of the issuer of its first one: many clients cannot verify it, and each handshake looks for the issuer in files of the system. Append that one, and those between it and the root; certificate authorities call such a file "fullchain.pem".`;
 }
 
 /** Says how to follow the files of a listener's TLS, whose plan has been compiled. */

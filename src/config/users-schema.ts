@@ -26,13 +26,14 @@ const user = settings(
   unquoted,
 );
 
-function findTwice(users: readonly Parts<UserSettings>[]): Problem[] {
+function findDuplicates(users: readonly Parts<UserSettings>[]): Problem[] {
   const seen = new Set<string>();
   return users.flatMap((entry, at) => {
     if (entry === MALFORMED || entry.name === MALFORMED) return [];
     const { name } = entry;
-    const before = seen.size;
-    if (seen.add(name).size > before) return [];
+    const isNew = !seen.has(name);
+    seen.add(name);
+    if (isNew) return [];
     return { path: [at, "name"], message: `Found the ${quoteNamed("user", name)} twice. Write each user once.` };
   });
 }
@@ -42,7 +43,7 @@ const wanted = 'a list of { name, password }, { file: "users.htpasswd" } or a fu
 export const usersSchema = either(
   wanted,
   [
-    checked(list(user, wanted, unquoted), findTwice),
+    checked(list(user, wanted, unquoted), findDuplicates),
     settings({
       file: text("the path of a file").describe(
         "Path of an htpasswd file with argon2id or bcrypt hashes, relative to the configuration file. The proxy reads it again when it changes.",
