@@ -1,7 +1,8 @@
 import type { Parsed } from "../../protocol/parsed.ts";
 import { encodeFatalAlert } from "../../protocol/tls/read/encode-alert.ts";
 import { recogniseFirstBytes } from "../../protocol/tls/read/recognise-first-bytes.ts";
-import { type GaveUpReason, TlsWatcher } from "../../protocol/tls/read/tls-watcher.ts";
+import type { GaveUpReason } from "../../protocol/tls/read/tls-event.ts";
+import { TlsWatcher } from "../../protocol/tls/read/tls-watcher.ts";
 import { readMessage } from "../conn/read-message.ts";
 import { failHandshake, handshakeAsServer, type ServerHandshake } from "./server-handshake.ts";
 import type { ServerTls } from "./server-tls.ts";
