@@ -1,10 +1,10 @@
 import { type Ip, parseIp } from "../../address/ip.ts";
+import { readErrorCode } from "../libc/errno.ts";
 import { openLibc } from "../libc/libc.ts";
 import { keepUrgentInline } from "../libc/socket.ts";
 import { isTooFew } from "../conn/descriptors.ts";
 import { SpareDescriptors } from "../libc/spare-descriptors.ts";
 import { type OwnedSocket, SocketConn, socketHandlers, type SocketOwner } from "./socket-conn.ts";
-import { readErrnoWord } from "./connect.ts";
 import type { Conn } from "../conn/conn.ts";
 import { LoopTimers } from "../conn/loop-timers.ts";
 
@@ -99,6 +99,6 @@ function listenRuntime(
     const server = Bun.listen<SocketOwner>(options as Bun.TCPSocketListenOptions<SocketOwner>);
     return { ok: true, listener: { port: server.port, stop: () => server.stop(false) } };
   } catch (error) {
-    return { ok: false, code: readErrnoWord(error, "EUNKNOWN") };
+    return { ok: false, code: readErrorCode(error) ?? "EUNKNOWN" };
   }
 }
