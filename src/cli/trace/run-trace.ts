@@ -7,7 +7,7 @@ import { StreamConn } from "../../net/conn/stream-conn.ts";
 import { probeTls } from "../../net/runtime/tls-probe.ts";
 import { formatBasicCredentials } from "../../protocol/http1/basic-credentials.ts";
 import { writeRequestHead } from "../../protocol/http1/write-head.ts";
-import { DialLimit } from "../../proxy/dial/dial-limit.ts";
+import { TimeLimit } from "../../net/conn/time-limit.ts";
 import { openTunnel } from "../../proxy/dial/open-tunnel.ts";
 import type { Hop } from "../../proxy/route/route.ts";
 import { version } from "../../version.ts";
@@ -31,12 +31,12 @@ export async function runTrace(request: TraceRequest, means: TraceMeans): Promis
 class Trace {
   readonly record: TraceRecord;
   readonly #request: TraceRequest;
-  readonly #limit: DialLimit;
+  readonly #limit: TimeLimit;
   readonly #socket: TraceSocket;
 
   constructor(request: TraceRequest, means: TraceMeans) {
     this.#request = request;
-    this.#limit = new DialLimit(request.timeoutMs);
+    this.#limit = new TimeLimit(request.timeoutMs);
     this.record = {
       request,
       startedAt: Date.now(),

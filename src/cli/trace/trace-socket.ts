@@ -7,7 +7,7 @@ import type { Lookup, Lookups, Resolver } from "../../net/dns/resolver.ts";
 import type { Connect } from "../../net/runtime/connect.ts";
 import type { PacketEndpoint } from "../../protocol/pcapng/ip-packet.ts";
 import { raceConnect, RFC_8305_PACE } from "../../proxy/dial/connect-race.ts";
-import type { DialLimit } from "../../proxy/dial/dial-limit.ts";
+import type { TimeLimit } from "../../net/conn/time-limit.ts";
 import { explainFailure } from "../../proxy/explain-failure.ts";
 import type { Failure } from "../../proxy/failure.ts";
 import { lookUpName } from "../../proxy/resolve/resolve-host.ts";
@@ -34,11 +34,11 @@ export class TraceSocket {
   overflowed = false;
   readonly #record: TraceRecord;
   readonly #means: TraceMeans;
-  readonly #limit: DialLimit;
+  readonly #limit: TimeLimit;
   readonly #began = performance.now();
   #socket: Conn | undefined;
 
-  constructor(record: TraceRecord, means: TraceMeans, limit: DialLimit) {
+  constructor(record: TraceRecord, means: TraceMeans, limit: TimeLimit) {
     this.#record = record;
     this.#means = means;
     this.#limit = limit;

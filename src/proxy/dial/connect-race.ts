@@ -1,11 +1,11 @@
 import type { Ip } from "../../address/ip.ts";
 import type { Conn } from "../../net/conn/conn.ts";
 import type { Connect, ConnectAttempt } from "../../net/runtime/connect.ts";
-import type { Lookup } from "../../net/dns/resolver.ts";
+import type { Lookup, Lookups } from "../../net/dns/resolver.ts";
 import { fail, type Failure, type Outcome, succeed } from "../failure.ts";
 import { judgeConnectError, moreTelling } from "./connect-error.ts";
-import type { DialLimit } from "./dial-limit.ts";
 import { explainLookups, RESOLUTION_DELAY_MS } from "../resolve/resolve-host.ts";
+import type { TimeLimit } from "../../net/conn/time-limit.ts";
 
 /** An address and a port that were dialled. */
 export interface DialledAddress {
@@ -25,7 +25,7 @@ export interface RaceOptions {
   /** Why an address must not be dialled; undefined when it may. */
   readonly refuse: (ip: Ip) => Failure | undefined;
   readonly connect: Connect;
-  readonly limit: DialLimit;
+  readonly limit: TimeLimit;
   readonly pace: RacePace;
 }
 
@@ -46,65 +46,82 @@ const MAX_ATTEMPTS = 16;
 /** What is asked of DNS: a question per family. */
 export type Questions = readonly { readonly family: 4 | 6; readonly answer: Lookup | Promise<Lookup> }[];
 
+/** Both families of a lookup, in the form of questions: AAAA first, A right after it (RFC 8305 §3). */
+export function askFamilies(lookups: Lookups): Questions {
+  return [
+    { family: 6, answer: lookups[6] },
+    { family: 4, answer: lookups[4] },
+  ];
+}
+
+/** Addresses that are known already, in the form of an answered question. */
+export function answerWith(addresses: readonly Ip[]): Questions {
+  return [{ family: 6, answer: { ok: true, name: "", addresses } }];
+}
+
 /**
  * Connects to the first address that answers (Happy Eyeballs, RFC 8305): the
  * families in turn, IPv6 first, a new attempt when the last one failed or has
  * taken its time, and none to an address that is refused. The others are given up.
  */
 export function raceConnect(questions: Questions, options: RaceOptions): Promise<Outcome<Connected>> {
-  return new Promise((resolve) => {
-    new ConnectRace(questions, options, resolve).start();
-  });
+  return new ConnectRace(options).start(questions);
 }
 
 class ConnectRace {
-  readonly #questions: Questions;
   readonly #options: RaceOptions;
-  readonly #resolve: (outcome: Outcome<Connected>) => void;
-  readonly #waiting: Record<4 | 6, Ip[]> = { 4: [], 6: [] };
-  readonly #running = new Set<ConnectAttempt>();
-  readonly #answers: Lookup[] = [];
-  /** Families whose answer is still to come. */
-  readonly #asked = new Set<4 | 6>();
+  readonly #outcome: PromiseWithResolvers<Outcome<Connected>> = Promise.withResolvers();
+  /** Addresses that wait for an attempt. */
+  readonly #waiting: Ip[] = [];
+  readonly #running: ConnectAttempt[] = [];
+  /** Families whose answer is still to come, and whether IPv6 is one of them. */
+  #missing = 0;
+  #awaitsSix = false;
   #nextFamily: 4 | 6 = 6;
   #attempts = 0;
-  /** Set while the next attempt is to wait. */
+  /** Set while the next attempt waits. */
   #timer: Timer | undefined;
   #over = false;
-  /** Why attempts failed, and why addresses were not tried. */
+  /** Why attempts failed, why addresses were not tried, and why names gave no address. */
   #failed: Failure | undefined;
   #refused: Failure | undefined;
+  #unresolved: Lookup[] | undefined;
 
-  constructor(questions: Questions, options: RaceOptions, resolve: (outcome: Outcome<Connected>) => void) {
-    this.#questions = questions;
+  constructor(options: RaceOptions) {
     this.#options = options;
-    this.#resolve = resolve;
   }
 
-  start(): void {
+  start(questions: Questions): Promise<Outcome<Connected>> {
     this.#options.limit.whenOver(() => this.#stop());
-    if (this.#over) return;
-    for (const { family, answer } of this.#questions) {
-      if (!(answer instanceof Promise)) {
-        this.#take(family, answer);
-        continue;
+    if (!this.#over) {
+      for (const { family, answer } of questions) {
+        if (answer instanceof Promise) this.#await(family, answer);
+        else this.#take(answer);
       }
-      this.#asked.add(family);
-      void answer.then((lookup) => {
-        this.#asked.delete(family);
-        this.#take(family, lookup);
-        this.#proceed();
-      });
+      this.#proceed();
     }
-    this.#proceed();
+    return this.#outcome.promise;
   }
 
-  #take(family: 4 | 6, lookup: Lookup): void {
-    this.#answers.push(lookup);
-    if (!lookup.ok) return;
+  #await(family: 4 | 6, answer: Promise<Lookup>): void {
+    this.#missing += 1;
+    if (family === 6) this.#awaitsSix = true;
+    void answer.then((lookup) => {
+      this.#missing -= 1;
+      if (family === 6) this.#awaitsSix = false;
+      this.#take(lookup);
+      this.#proceed();
+    });
+  }
+
+  #take(lookup: Lookup): void {
+    if (!lookup.ok) {
+      (this.#unresolved ??= []).push(lookup);
+      return;
+    }
     for (const ip of lookup.addresses) {
       const refusal = this.#options.refuse(ip);
-      if (refusal === undefined) this.#waiting[family].push(ip);
+      if (refusal === undefined) this.#waiting.push(ip);
       else this.#refused ??= refusal;
     }
   }
@@ -112,19 +129,18 @@ class ConnectRace {
   /** Does what there is to do now: start, wait, or end. */
   #proceed(): void {
     if (this.#over) return;
-    const { pace } = this.#options;
-    const holdBack = this.#attempts === 0 && this.#waiting[6].length === 0 && this.#asked.has(6);
+    const holdBack = this.#attempts === 0 && this.#awaitsSix && this.#waiting.every(({ family }) => family === 4);
     if (this.#timer !== undefined) {
       // Addresses came while another attempt has its time; or those that the first one waited for.
       if (this.#attempts > 0 || holdBack) return;
       this.#endWait();
     }
-    if (this.#waiting[4].length === 0 && this.#waiting[6].length === 0) {
-      if (this.#asked.size === 0 && this.#running.size === 0) this.#end();
+    if (this.#waiting.length === 0) {
+      if (this.#missing === 0 && this.#running.length === 0) this.#end();
     } else if (this.#attempts >= MAX_ATTEMPTS) {
-      if (this.#running.size === 0) this.#end();
+      if (this.#running.length === 0) this.#end();
     } else if (holdBack) {
-      this.#wait(pace.resolutionDelayMs);
+      this.#wait(this.#options.pace.resolutionDelayMs);
     } else {
       this.#attempt();
     }
@@ -133,11 +149,12 @@ class ConnectRace {
   #wait(ms: number): void {
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
-      if (this.#waiting[4].length > 0 || this.#waiting[6].length > 0) this.#attempt();
+      if (this.#waiting.length > 0) this.#attempt();
     }, ms);
   }
 
   #endWait(): void {
+    if (this.#timer === undefined) return;
     clearTimeout(this.#timer);
     this.#timer = undefined;
   }
@@ -147,60 +164,54 @@ class ConnectRace {
     if (ip === undefined || this.#attempts >= MAX_ATTEMPTS) return;
     this.#attempts += 1;
     const { connect, port, source } = this.#options;
-    const attempt = connect({ ip, port, ...(source === undefined ? {} : { source }) }, (result) => {
-      this.#running.delete(attempt);
-      if (result.ok) {
-        this.#win({ conn: result.conn, address: { ip, port } });
-        return;
-      }
-      this.#failed = moreTelling(this.#failed, judgeConnectError(result.code));
-      this.#endWait();
-      this.#proceed();
+    const address = { ip, port };
+    const attempt = connect(source === undefined ? address : { ip, port, source }, (result) => {
+      this.#running.splice(this.#running.indexOf(attempt), 1);
+      if (result.ok) this.#win(result.conn, address);
+      else this.#lose(judgeConnectError(result.code));
     });
-    this.#running.add(attempt);
-    if (this.#waiting[4].length > 0 || this.#waiting[6].length > 0 || this.#asked.size > 0) {
-      this.#wait(this.#options.pace.attemptDelayMs);
-    }
+    this.#running.push(attempt);
+    if (this.#waiting.length > 0 || this.#missing > 0) this.#wait(this.#options.pace.attemptDelayMs);
   }
 
   /** RFC 8305 §4: the families take turns. */
   #takeNext(): Ip | undefined {
-    const family = this.#nextFamily;
-    const other = family === 6 ? 4 : 6;
-    const ip = this.#waiting[family].shift();
-    if (ip === undefined) return this.#waiting[other].shift();
-    this.#nextFamily = other;
-    return ip;
+    const wanted = this.#nextFamily;
+    const at = this.#waiting.findIndex(({ family }) => family === wanted);
+    if (at < 0) return this.#waiting.shift();
+    this.#nextFamily = wanted === 6 ? 4 : 6;
+    return this.#waiting.splice(at, 1)[0];
   }
 
-  #win(connected: Connected): void {
-    if (this.#over) {
-      connected.conn.reset();
-      return;
-    }
-    this.#close();
-    this.#resolve(succeed(connected));
+  #lose(failure: Failure): void {
+    this.#failed = moreTelling(this.#failed, failure);
+    this.#endWait();
+    this.#proceed();
+  }
+
+  #win(conn: Conn, address: DialledAddress): void {
+    if (this.#over) conn.reset();
+    else this.#close(succeed({ conn, address }));
   }
 
   #end(): void {
-    this.#close();
-    this.#resolve({ ok: false, failure: this.#failed ?? this.#refused ?? explainLookups(this.#answers) });
+    const failure = this.#failed ?? this.#refused ?? explainLookups(this.#unresolved ?? []);
+    this.#close({ ok: false, failure });
   }
 
-  /** Time is up, or nobody waits any more. */
+  /** The time is up, or the client is gone. */
   #stop(): void {
-    const tried = this.#running.size > 0;
-    this.#close();
-    if (this.#options.limit.over === "client_gone") this.#resolve(fail("client_gone"));
-    else if (tried) this.#resolve(fail("connection_timeout"));
-    else this.#resolve({ ok: false, failure: this.#failed ?? { detail: "dns_timeout" } });
+    if (this.#options.limit.over === "client_gone") this.#close(fail("client_gone"));
+    else if (this.#running.length > 0) this.#close(fail("connection_timeout"));
+    else this.#close({ ok: false, failure: this.#failed ?? { detail: "dns_timeout" } });
   }
 
-  #close(): void {
+  #close(outcome: Outcome<Connected>): void {
     this.#over = true;
     this.#endWait();
     for (const attempt of this.#running) attempt.cancel();
-    this.#running.clear();
+    this.#running.length = 0;
     this.#options.limit.forget();
+    this.#outcome.resolve(outcome);
   }
 }

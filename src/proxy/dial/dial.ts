@@ -3,15 +3,19 @@ import { hostFromIp } from "../../address/host.ts";
 import { type Ip, parseIp } from "../../address/ip.ts";
 import type { Conn } from "../../net/conn/conn.ts";
 import { type Connect, connectTcp } from "../../net/runtime/connect.ts";
-import type { Lookups, Resolver } from "../../net/dns/resolver.ts";
+import type { Resolver } from "../../net/dns/resolver.ts";
 import { fail, type Failure, type Outcome, succeed } from "../failure.ts";
-import type { Grant } from "../policy/authorize.ts";
-import { guardAddress, isLocalhostName, type OwnListeners } from "../policy/guard.ts";
-import type { AllowDecision } from "../policy/policy.ts";
+import { guardAddress, type OwnListeners } from "../policy/guard.ts";
 import type { Hop, Route } from "../route/route.ts";
-import type { Runtime } from "../runtime.ts";
-import { askFamilies, groupByFamily } from "../resolve/ask-addresses.ts";
+import type { Nat64Prefixes } from "../policy/nat64.ts";
+import { say } from "./hop-leg.ts";
+import { introduceClient, type Introduced } from "./introduce-client.ts";
+import { type Opened, openTunnel, secureLeg } from "./open-tunnel.ts";
+import { secureConn } from "./secure-conn.ts";
+import { isLocalhostName, lookUpHost, resolveHost } from "../resolve/resolve-host.ts";
 import {
+  answerWith,
+  askFamilies,
   type Connected,
   type DialledAddress,
   type Questions,
@@ -19,14 +23,8 @@ import {
   type RacePace,
   RFC_8305_PACE,
 } from "./connect-race.ts";
-import { DialLimit } from "./dial-limit.ts";
-import { dialStraight } from "./dial-straight.ts";
-import { type HopLeg, say } from "./hop-leg.ts";
-import { introduceClient, type Introduced } from "./introduce-client.ts";
-import { type Opened, openTunnel } from "./open-tunnel.ts";
-import { lookUpHost, resolveHost } from "../resolve/resolve-host.ts";
-import { secureConn } from "./secure-conn.ts";
-import { secureLeg } from "./secure-leg.ts";
+import { TimeLimit } from "../../net/conn/time-limit.ts";
+import type { AllowDecision, Grant } from "../policy/decision.ts";
 
 export interface DialServices {
   readonly resolver: Resolver;
@@ -37,7 +35,7 @@ export interface DialServices {
   readonly pace?: RacePace;
 }
 
-/** What a dial is to lead to, when that is not a tunnel to the target. */
+/** What a dial leads to, when that is not a tunnel to the target. */
 export interface DialWish {
   /** The last upstream takes requests itself and is not asked for a tunnel. */
   readonly endAtUpstream?: boolean;
@@ -47,7 +45,7 @@ export interface DialWish {
 
 /** Whom a dial is for: the client's address and port, and the snapshot that its request captured. */
 export interface DialRequester extends Introduced {
-  readonly runtime: { readonly timeouts: Pick<Runtime["timeouts"], "connectMs"> } & Partial<Pick<Runtime, "nat64">>;
+  readonly runtime: { readonly timeouts: { readonly connectMs: number }; readonly nat64?: Nat64Prefixes };
 }
 
 export interface DialRequest {
@@ -82,155 +80,116 @@ export type DialOutcome = { readonly ok: true; readonly value: Dialled } | DialF
  * not be dialled, and dials the very addresses that passed. All of it within what
  * is left of `connectMs`, and only as long as `client` is open.
  */
-export function dial(request: DialRequest, services: DialServices): DialOutcome | Promise<DialOutcome> {
-  const { requester, client, target, route, grant, wish } = request;
-  const ip = wish?.tls === undefined ? findOnlyAddress(target, route, grant) : undefined;
-  if (ip === undefined) return dialAtLength(request, services);
-  const { decision, spentMs = 0 } = grant;
-  const refusal = guardAddress(ip, target.port, decision, services.own, requester.runtime.nat64);
-  if (refusal !== undefined) return { ok: false, failure: refusal };
-  const connected = dialStraight(
-    { ip, port: target.port },
-    {
-      client,
-      ms: requester.runtime.timeouts.connectMs - spentMs,
-      source: findSource(route),
-      connect: services.connect ?? connectTcp,
-    },
-  );
-  return connected instanceof Promise
-    ? connected.then((late) => addDecision(late, decision))
-    : addDecision(connected, decision);
-}
-
-function addDecision(connected: Outcome<Connected>, decision: AllowDecision): DialOutcome {
-  return connected.ok ? succeed({ ...connected.value, decision }) : connected;
-}
-
-/** The address to connect to, when it is known to be the only one and nothing is to be said there before the client speaks. */
-function findOnlyAddress({ host }: Endpoint, { hops }: Route, { addresses, late, decision }: Grant): Ip | undefined {
-  if (hops.length > 0 || decision.proxyProtocol !== undefined || late !== undefined) return undefined;
-  if (addresses !== undefined) return addresses.length === 1 ? addresses[0] : undefined;
-  return host.kind === "ip" ? host.ip : undefined;
-}
-
-function findSource({ sourceAddress }: Route): Ip | undefined {
-  return sourceAddress === undefined ? undefined : parseIp(sourceAddress);
-}
-
-async function dialAtLength(request: DialRequest, services: DialServices): Promise<DialOutcome> {
-  const { requester, client, grant } = request;
-  const limit = new DialLimit(requester.runtime.timeouts.connectMs - (grant.spentMs ?? 0), client);
-  try {
-    return await new Dial(request, services, limit).run();
-  } finally {
-    limit.release();
-    grant.lookups?.release();
-  }
+export function dial(request: DialRequest, services: DialServices): Promise<DialOutcome> {
+  return new Dial(request, services).run();
 }
 
 class Dial {
-  readonly #requester: DialRequester;
-  readonly #client: Conn | undefined;
-  readonly #target: Endpoint;
-  readonly #route: Route;
-  readonly #grant: Grant;
-  readonly #wish: DialWish | undefined;
+  readonly #request: DialRequest;
   readonly #services: DialServices;
-  readonly #limit: DialLimit;
+  readonly #limit: TimeLimit;
   /** The address that was dialled last: of the target, or of the first hop. */
   #address: DialledAddress | undefined;
   #decision: AllowDecision;
 
-  constructor(request: DialRequest, services: DialServices, limit: DialLimit) {
-    this.#requester = request.requester;
-    this.#client = request.client;
-    this.#target = request.target;
-    this.#route = request.route;
-    this.#grant = request.grant;
-    this.#wish = request.wish;
+  constructor(request: DialRequest, services: DialServices) {
+    const { requester, client, grant } = request;
+    this.#request = request;
     this.#services = services;
-    this.#limit = limit;
-    this.#decision = request.grant.decision;
+    this.#limit = new TimeLimit(requester.runtime.timeouts.connectMs - (grant.spentMs ?? 0), client);
+    this.#decision = grant.decision;
   }
 
   async run(): Promise<DialOutcome> {
-    const opened = await this.#open();
-    const address = this.#address;
-    const decision = this.#decision;
-    if (opened.ok && address !== undefined) return succeed({ conn: opened.value, address, decision });
-    if (opened.ok) throw new Error("A connection without an address was dialled");
-    return { ok: false, failure: opened.failure, decision, ...(address && { address }) };
+    const { route, grant, wish } = this.#request;
+    try {
+      const reached =
+        route.hops.length === 0 ? this.#introduce(await this.#connectTarget()) : await this.#passHops(route.hops);
+      const opened = reached.ok && wish?.tls !== undefined ? await this.#secure(reached.value, wish.tls) : reached;
+      return this.#conclude(opened);
+    } finally {
+      this.#limit.release();
+      grant.lookups?.release();
+    }
   }
 
-  async #open(): Promise<Outcome<Conn>> {
-    const wish = this.#wish;
-    const reached = await (this.#route.hops.length === 0
-      ? this.#goDirectly()
-      : this.#goThroughHops(wish?.endAtUpstream === true));
-    const opened = reached.ok && wish?.tls !== undefined ? await this.#secure(reached.value, wish.tls) : reached;
-    if (!opened.ok || this.#limit.over !== "client_gone") return opened;
+  #conclude(opened: Outcome<Conn>): DialOutcome {
+    const address = this.#address;
+    const decision = this.#decision;
+    if (!opened.ok) return { ok: false, failure: opened.failure, decision, ...(address && { address }) };
+    if (address === undefined) throw new Error("A connection without an address was dialled");
+    if (this.#limit.over !== "client_gone") return succeed({ conn: opened.value, address, decision });
     opened.value.reset();
     return fail("client_gone");
   }
 
   /** TLS to the target itself, whatever leads there. */
   async #secure(conn: Conn, { ca }: NonNullable<DialWish["tls"]>): Promise<Outcome<Conn>> {
-    const options = { serverName: this.#target.host.text, ...(ca && { ca }) };
+    const options = { serverName: this.#request.target.host.text, ...(ca && { ca }) };
     const secured = await secureConn(conn, options, this.#limit);
     if (!secured.ok) conn.reset();
     return secured;
   }
 
-  async #goDirectly(): Promise<Outcome<Conn>> {
-    const { addresses, late, decision } = this.#grant;
-    const { port } = this.#target;
-    const guard = (ip: Ip): Failure | undefined => this.#guard(ip);
-    const connected =
+  #connectTarget(): Promise<Outcome<Connected>> {
+    const { target, grant, requester } = this.#request;
+    const { host, port } = target;
+    const { late, lookups } = grant;
+    const addresses = grant.addresses ?? (host.kind === "ip" ? [host.ip] : undefined);
+    const questions =
       addresses === undefined
-        ? await this.#connectTo(this.#lookUpTarget(), port, guard)
-        : await this.#connect([...groupByFamily(addresses), ...(late ? [late] : [])], port, guard);
+        ? askFamilies(lookups ?? lookUpHost(host, this.#services.resolver, requester.client))
+        : answerWith(addresses);
+    return this.#connect(late === undefined ? questions : [...questions, late], port, (ip) => this.#guard(ip));
+  }
+
+  /** Sends the PROXY header, when the target is to get one. */
+  #introduce(connected: Outcome<Connected>): Outcome<Conn> {
     if (!connected.ok) return connected;
     const { conn, address } = connected.value;
+    const { requester, client } = this.#request;
+    this.#address = address;
     this.#decision = this.#findDecision(address.ip);
-    if (decision.proxyProtocol === undefined) return succeed(conn);
-    const header = introduceClient(decision.proxyProtocol, this.#requester, this.#client);
+    const { proxyProtocol } = this.#decision;
+    if (proxyProtocol === undefined) return succeed(conn);
+    const header = introduceClient(proxyProtocol, requester, client);
     if (conn.write(header) === header.length) return succeed(conn);
     conn.reset();
     return fail("connection_reset", { note: "closed before it was told of the client" });
   }
 
-  async #goThroughHops(endAtLast: boolean): Promise<Outcome<Conn>> {
+  async #passHops(hops: readonly Hop[]): Promise<Outcome<Conn>> {
     const refusal = this.#guardUnresolved();
     if (refusal !== undefined) return { ok: false, failure: refusal };
-    // An upstream may want to be asked on another connection than the one on which it said so: once.
-    const patience = new Set(this.#route.hops);
+    // An upstream may require another connection than the one on which it asked for credentials: once.
+    const patience = new Set(hops);
     for (;;) {
-      const connected = await this.#connectFirst();
+      const connected = await this.#connectFirst(hops[0] as Hop);
       if (!connected.ok) return connected;
-      const passed = await this.#passHops(connected.value.conn, endAtLast);
+      const passed = await this.#askHops(hops, connected.value.conn);
       if (passed.ok || passed.again === undefined || this.#limit.over !== undefined) return passed;
       if (!patience.delete(passed.again)) return passed;
     }
   }
 
-  async #connectFirst(): Promise<Outcome<Connected>> {
-    const [first] = this.#route.hops;
-    if (first === undefined) throw new Error("A route through hops has no hop");
-    const { host, port } = first.endpoint;
-    const connected = await this.#connectTo(lookUpHost(host, this.#services.resolver), port, (ip) =>
-      this.#services.own.has(ip, port) ? fail("proxy_loop", { note: `upstream ${first.name}` }).failure : undefined,
+  async #connectFirst({ name, endpoint: { host, port } }: Hop): Promise<Outcome<Connected>> {
+    const { resolver, own } = this.#services;
+    const lookups = lookUpHost(host, resolver);
+    const connected = await this.#connect(askFamilies(lookups), port, (ip) =>
+      own.has(ip, port) ? fail("proxy_loop", { note: `upstream ${name}` }).failure : undefined,
     );
-    return connected.ok ? connected : { ok: false, failure: { ...connected.failure, nextHop: first.name } };
+    lookups.release();
+    if (!connected.ok) return { ok: false, failure: { ...connected.failure, nextHop: name } };
+    this.#address = connected.value.address;
+    return connected;
   }
 
   /** Asks each hop for a tunnel to the next one, and the last one for a tunnel to the target unless the route ends there. */
-  async #passHops(first: Conn, endAtLast: boolean): Promise<Opened> {
-    const { hops } = this.#route;
+  async #askHops(hops: readonly Hop[], first: Conn): Promise<Opened> {
     let conn = first;
     try {
       for (const [index, hop] of hops.entries()) {
-        const opened = await this.#passHop({ conn, hop, limit: this.#limit }, hops[index + 1], endAtLast);
+        const opened = await this.#askHop(hop, conn, hops[index + 1]);
         if (!opened.ok) {
           conn.reset();
           return opened;
@@ -244,78 +203,75 @@ class Dial {
     return succeed(conn);
   }
 
-  async #passHop(leg: HopLeg, next: Hop | undefined, endAtLast: boolean): Promise<Opened> {
-    if (leg.hop.proxyProtocol !== undefined) {
-      const said = say(leg, introduceClient(leg.hop.proxyProtocol, this.#requester, this.#client));
+  async #askHop(hop: Hop, conn: Conn, next: Hop | undefined): Promise<Opened> {
+    const { requester, client, target, wish } = this.#request;
+    const leg = { conn, hop, limit: this.#limit };
+    if (hop.proxyProtocol !== undefined) {
+      const said = say(leg, introduceClient(hop.proxyProtocol, requester, client));
       if (!said.ok) return said;
     }
-    if (next === undefined && endAtLast) return leg.hop.kind === "https" ? secureLeg(leg) : succeed(leg.conn);
-    const destination = await this.#choose(leg.hop, next);
+    if (next === undefined && wish?.endAtUpstream === true) return secureLeg(leg);
+    const destination = await (next === undefined ? this.#chooseTarget(hop, target) : this.#chooseHop(hop, next));
     return destination.ok ? openTunnel(leg, destination.value) : destination;
   }
 
-  /** What `hop` is asked to connect to: the endpoint of `next`, or the target when it is the last. */
-  async #choose(hop: Hop, next: Hop | undefined): Promise<Outcome<Endpoint>> {
-    const { host, port } = next?.endpoint ?? this.#target;
-    const fixed = next === undefined && this.#grant.narrowed === true ? this.#grant.addresses : undefined;
-    if (host.kind === "ip" || (hop.kind !== "socks5" && fixed === undefined)) return succeed({ host, port });
+  /** What `hop` is asked to connect to on the way to `next`. */
+  async #chooseHop(hop: Hop, { name, endpoint }: Hop): Promise<Outcome<Endpoint>> {
+    if (hop.kind !== "socks5" || endpoint.host.kind === "ip") return succeed(endpoint);
+    const { resolver } = this.#services;
+    const resolved = await resolveHost(endpoint.host, resolver, this.#limit, this.#request.requester.client);
+    if (!resolved.ok) return { ok: false, failure: { ...resolved.failure, nextHop: name } };
+    return succeed({ host: hostFromIp(chooseAddress(resolved.value)), port: endpoint.port });
+  }
 
+  /** What the last hop is asked to connect to: the target, or an address of it that may be dialled. */
+  async #chooseTarget(hop: Hop, target: Endpoint): Promise<Outcome<Endpoint>> {
+    const { grant, requester } = this.#request;
+    const { host, port } = target;
+    const judged = grant.narrowed === true ? grant.addresses : undefined;
+    if (host.kind === "ip" || (hop.kind !== "socks5" && judged === undefined)) return succeed(target);
     const resolved =
-      fixed === undefined
-        ? await resolveHost(host, this.#services.resolver, this.#limit, this.#requester.client)
-        : succeed(fixed);
-    if (!resolved.ok)
-      return next === undefined ? resolved : { ok: false, failure: { ...resolved.failure, nextHop: next.name } };
-    const refusals = next === undefined ? resolved.value.map((ip) => this.#guard(ip)) : [];
+      judged === undefined
+        ? await resolveHost(host, this.#services.resolver, this.#limit, requester.client)
+        : succeed(judged);
+    if (!resolved.ok) return resolved;
+    const refusals = resolved.value.map((ip) => this.#guard(ip));
     const allowed = resolved.value.filter((_, index) => refusals[index] === undefined);
-    // One try is all there is, and what every upstream can reach is IPv4.
-    const ip = allowed.find(({ family }) => family === 4) ?? allowed[0];
-    if (ip !== undefined) return succeed({ host: hostFromIp(ip), port });
-    return { ok: false, failure: refusals.find((refusal) => refusal !== undefined) ?? { detail: "dns_error" } };
+    if (allowed.length > 0) return succeed({ host: hostFromIp(chooseAddress(allowed)), port });
+    return { ok: false, failure: refusals[0] ?? { detail: "dns_error" } };
   }
 
-  /** The answer that was judged, or one that is asked for now. */
-  #lookUpTarget(): Lookups {
-    const { lookups } = this.#grant;
-    return lookups ?? lookUpHost(this.#target.host, this.#services.resolver, this.#requester.client);
-  }
-
-  async #connectTo(
-    lookups: Lookups,
-    port: number,
-    refuse: (ip: Ip) => Failure | undefined,
-  ): Promise<Outcome<Connected>> {
-    const connected = await this.#connect(askFamilies(lookups), port, refuse);
-    lookups.release();
-    return connected;
-  }
-
-  async #connect(
-    questions: Questions,
-    port: number,
-    refuse: (ip: Ip) => Failure | undefined,
-  ): Promise<Outcome<Connected>> {
+  #connect(questions: Questions, port: number, refuse: (ip: Ip) => Failure | undefined): Promise<Outcome<Connected>> {
     const { connect = connectTcp, pace = RFC_8305_PACE } = this.#services;
-    const source = findSource(this.#route);
-    const outcome = await raceConnect(questions, { port, source, refuse, connect, limit: this.#limit, pace });
-    if (outcome.ok) this.#address = outcome.value.address;
-    return outcome;
+    const source = findSource(this.#request.route);
+    return raceConnect(questions, { port, source, refuse, connect, limit: this.#limit, pace });
   }
 
   #guard(ip: Ip): Failure | undefined {
-    const { port } = this.#target;
-    return guardAddress(ip, port, this.#findDecision(ip), this.#services.own, this.#requester.runtime.nat64);
+    const { target, requester } = this.#request;
+    return guardAddress(ip, target.port, this.#findDecision(ip), this.#services.own, requester.runtime.nat64);
   }
 
   #findDecision(ip: Ip): AllowDecision {
-    return this.#grant.decisions?.get(ip.text) ?? this.#grant.decision;
+    const { decisions, decision } = this.#request.grant;
+    return decisions?.get(ip.text) ?? decision;
   }
 
   /** What can be said of a target that an upstream will resolve. */
   #guardUnresolved(): Failure | undefined {
-    const { host } = this.#target;
+    const { target, grant } = this.#request;
+    const { host } = target;
     if (host.kind === "ip") return this.#guard(host.ip);
-    if (!isLocalhostName(host.text) || this.#grant.decision.allowPrivate) return undefined;
+    if (!isLocalhostName(host.text) || grant.decision.allowPrivate) return undefined;
     return fail("address_prohibited", { note: `${host.text} is loopback` }).failure;
   }
+}
+
+function findSource({ sourceAddress }: Route): Ip | undefined {
+  return sourceAddress === undefined ? undefined : parseIp(sourceAddress);
+}
+
+/** The address that an upstream is asked for. It gets one try, and IPv4 is what every upstream can reach. */
+function chooseAddress(addresses: readonly Ip[]): Ip {
+  return addresses.find(({ family }) => family === 4) ?? (addresses[0] as Ip);
 }
