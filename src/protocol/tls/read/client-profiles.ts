@@ -32,11 +32,11 @@ export class ClientProfiles {
   #last: ClientProfile | undefined;
 
   find(hello: ClientHello): ClientProfile {
+    if (hello.extensionBlock.others.length > MAX_OTHERS) return createProfile(hello);
     const countBefore = this.#count;
     this.#listCodes(hello);
     if (!this.#isOther && this.#count === countBefore && this.#last !== undefined) return this.#last;
-    const fits = this.#count <= MAX_CODES && hello.extensionBlock.others.length <= MAX_OTHERS;
-    this.#last = fits ? this.#look(hello) : undefined;
+    this.#last = this.#count > MAX_CODES ? undefined : this.#look(hello);
     return this.#last ?? createProfile(hello);
   }
 
@@ -68,7 +68,7 @@ export class ClientProfiles {
     this.#set(1, low >>> 16);
     this.#set(2, high & 0xffff);
     this.#set(3, high >>> 16);
-    const types = others.length > MAX_OTHERS ? [] : sortTypes(others);
+    const types = sortTypes(others);
     this.#set(4, types.length);
     this.#count = 5;
     for (const type of types) this.#set(this.#count++, type);
