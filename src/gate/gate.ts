@@ -44,8 +44,8 @@ export interface GateOptions {
   reportHook(report: HookReport): void;
 }
 
-/** Milliseconds for connections that were ended to say so in the log: a matter of microtasks, but for a peer in the middle of its handshake. */
-const LAST_WORDS_MS = 200;
+/** Milliseconds for connections that were ended to write their records: microtasks, except in the middle of a handshake. */
+const LAST_RECORDS_MS = 200;
 
 /**
  * The proxy of one thread: its listeners, its event loop, and all that its
@@ -126,9 +126,22 @@ export class Gate implements ConnectionServices, ListenerOwner {
     this.#options.reportHook(report);
   }
 
+  /** Stops accepting. Connections live on. */
+  stopAccepting(): void {
+    this.draining = true;
+    this.#listeners?.close();
+  }
+
+  /** Ends every connection. The last records follow within some turns of the event loop. */
+  abort(): void {
+    this.live.killAll();
+    this.forwarding.abort();
+    this.admission.lingering.abort();
+  }
+
   /** Stops accepting, gives connections `ms` milliseconds, and ends those that are left. */
   async drain(ms: number): Promise<void> {
-    this.#stopAccepting();
+    this.stopAccepting();
     this.forwarding.windDown();
     this.admission.lingering.hurry();
     await withinMs(this.admission.untilEmpty(), ms);
@@ -137,22 +150,15 @@ export class Gate implements ConnectionServices, ListenerOwner {
 
   /** Stops accepting, ends every connection, and waits until the records of them are written. */
   async stop(): Promise<void> {
-    this.#stopAccepting();
-    this.live.killAll();
-    this.forwarding.abort();
-    this.admission.lingering.abort();
-    await withinMs(this.admission.untilEmpty(), LAST_WORDS_MS);
+    this.stopAccepting();
+    this.abort();
+    await withinMs(this.admission.untilEmpty(), LAST_RECORDS_MS);
     this.captures.stopAll();
   }
 
   /** Ends the event loop. No connection may be left. */
   close(): void {
     this.#options.sockets.close();
-  }
-
-  #stopAccepting(): void {
-    this.draining = true;
-    this.#listeners?.close();
   }
 }
 

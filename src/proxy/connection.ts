@@ -1,6 +1,5 @@
 import type { Ip } from "../address/ip.ts";
 import type { Conn } from "../net/conn/conn.ts";
-import type { RequestHead } from "../protocol/http1/request-head.ts";
 import { acceptTls } from "./accept/accept-tls.ts";
 import type { Listener } from "./accept/listener-tls.ts";
 import { type Peer, readProxyHeader } from "./accept/read-proxy-header.ts";
@@ -146,9 +145,9 @@ class ClientConnection implements RequestConnection, RecordedConnection, Planned
 
   // What is told of requests that are carried out by plans.
 
-  begin(plan: Plan, head: RequestHead, origin: Origin): RequestRecord {
+  begin(plan: Plan, origin: Origin): RequestRecord {
     this.#record = new RequestRecord(this, plan.runtime);
-    notePlanned(this.#record, plan, head, origin);
+    notePlanned(this.#record, plan, origin);
     return this.#record;
   }
 

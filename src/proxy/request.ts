@@ -92,6 +92,7 @@ export class Request {
 
   /** Serves the request on that a plan has carried out up to here. */
   async resume({ forwarded, tried }: Resumed): Promise<RequestEnd> {
+    this.#record.requestHead = forwarded.task.request.head;
     return this.#conclude(await this.#carryForwarded(forwarded, tried));
   }
 
@@ -318,7 +319,7 @@ export function noteExchange(record: RequestRecord, exchange: Pick<Exchange, "st
 }
 
 /** Notes all of a request that a plan is about to carry out: the stages before took no time, since all was known. */
-export function notePlanned(record: RequestRecord, plan: Plan, head: RequestHead, origin: Origin): void {
+export function notePlanned(record: RequestRecord, plan: Plan, origin: Origin): void {
   const { stageMs } = record;
   stageMs.accept = 0;
   stageMs.handshake = 0;
@@ -330,7 +331,6 @@ export function notePlanned(record: RequestRecord, plan: Plan, head: RequestHead
   record.protocol = "http";
   record.method = "GET";
   record.scheme = "http";
-  record.requestHead = head;
   record.target = plan.target;
   record.user = plan.user;
   record.decision = plan.decision;

@@ -25,7 +25,7 @@ export interface ForwardServices {
 /** Who keeps the records of requests that are carried out by plans. */
 export interface PlannedRecords {
   /** Begins the record of such a request. */
-  begin(plan: Plan, head: RequestHead, origin: Origin): RequestRecord;
+  begin(plan: Plan, origin: Origin): RequestRecord;
   /** Notes what the exchange has come to. */
   note(record: RequestRecord, exchange: Pick<Exchange, "status" | "bytes">): void;
   /** The request is over, and the connection is kept. */
@@ -130,11 +130,9 @@ export class ClientRequests implements ConnSink, ExchangeOwner {
     const bytes = this.#heldCr || chunk[0] === CR ? this.#skipEmptyLines(chunk) : chunk;
     if (bytes.length === 0) return;
     const { current } = this.#services.runtime;
-    if (this.#parserOf !== current) {
-      this.#parser = createRequestHeadParser(current.limits.head);
-      this.#parserOf = current;
-    }
-    const parser = this.#parser as HeadParser<RequestHead, RequestHeadError>;
+    // Before its head, which may be lent, makes room for another one.
+    if (this.#untaught) this.#learn();
+    const parser = this.#useParser(current);
     const parsed = parser.parse(bytes);
     if (parsed.kind !== "done") {
       parser.reset();
@@ -171,18 +169,31 @@ export class ClientRequests implements ConnSink, ExchangeOwner {
     return this.#heldCr ? NOTHING : bytes.subarray(at);
   }
 
+  #learn(): void {
+    const before = this.#before as RequestRecord;
+    this.#plans.learn(before, this.#client);
+    this.#untaught = false;
+    before.requestHead = undefined;
+  }
+
+  #useParser(current: Runtime): HeadParser<RequestHead, RequestHeadError> {
+    if (this.#parser === undefined || this.#parserOf !== current) {
+      this.#parser = createRequestHeadParser(current.limits.head, "marks");
+      this.#parserOf = current;
+    }
+    return this.#parser;
+  }
+
   /** Carries out a request for which a plan holds; false when there is none, or no connection to use. */
   #carryByPlan(head: RequestHead, current: Runtime): boolean {
     const { forwarding, draining } = this.#services;
     const before = this.#before as RequestRecord;
-    if (this.#untaught) this.#plans.learn(before, this.#client);
-    this.#untaught = false;
     if (draining || forwarding.bound.has(this.#client)) return false;
     const plan = this.#plans.find(head, current);
     if (plan === undefined || !isStill(plan, before, this.#client)) return false;
     const origin = forwarding.origins.take(plan.way.key, plan.way.fits);
     if (origin === undefined) return false;
-    const record = this.#records.begin(plan, head, origin);
+    const record = this.#records.begin(plan, origin);
     this.#idle.disarm();
     this.#planned = new PlannedRequest(record, plan, origin, head);
     this.#use().begin(origin.conn, this.#planned, this);

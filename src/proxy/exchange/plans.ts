@@ -5,7 +5,9 @@ import {
   CONTENT_LENGTH,
   encodeLower,
   EXPECT,
+  HOP_BY_HOP,
   HOST,
+  maskOf,
   PROXY_AUTHORIZATION,
   TE,
   TRANSFER_ENCODING,
@@ -13,7 +15,7 @@ import {
   VIA,
 } from "../../protocol/http1/field-names.ts";
 import { bitOf, type Fields } from "../../protocol/http1/fields.ts";
-import { stripHopByHop } from "../../protocol/http1/hop-by-hop.ts";
+import type { RequestFraming } from "../../protocol/http1/message-framing.ts";
 import { copyOctets } from "../../protocol/http1/octets.ts";
 import type { RequestHead } from "../../protocol/http1/request-head.ts";
 import { showsConnectionAuth } from "../../protocol/http1/persistence.ts";
@@ -145,8 +147,7 @@ const keepAlive = encodeLower("keep-alive");
 function isUsual({ method, version, fields }: RequestHead): boolean {
   if (method !== "GET" || version !== "1.1" || (fields.seen & telling) !== 0) return false;
   const connection = fields.find(CONNECTION);
-  if (connection >= 0 && !(fields.isValueAt(connection, keepAlive) && fields.find(CONNECTION, connection + 1) < 0))
-    return false;
+  if (connection >= 0 && !(fields.isValueAt(connection, keepAlive) && fields.isOnce(CONNECTION))) return false;
   return !showsConnectionAuth(fields);
 }
 
@@ -168,11 +169,10 @@ const HASH = 0x23;
 
 /** Whether a field is there once, with this value. */
 function isOnlyValue(fields: Fields, id: number, wanted: Uint8Array): boolean {
+  if (!fields.isOnce(id)) return false;
   const index = fields.find(id);
-  if (index < 0) return false;
   const start = fields.valueStart(index);
-  if (fields.valueEnd(index) - start !== wanted.length || !isAt(fields.octets, start, wanted)) return false;
-  return fields.find(id, index + 1) < 0;
+  return fields.valueEnd(index) - start === wanted.length && isAt(fields.octets, start, wanted);
 }
 
 function isAt(octets: Uint8Array, from: number, wanted: Uint8Array): boolean {
@@ -195,30 +195,12 @@ export class PlannedRequest implements ExchangeOptions, HeadToWrite {
   readonly plan: Plan;
   readonly origin: Origin;
   readonly head: RequestHead;
-  readonly framing = NO_BODY;
-  readonly upgrade = undefined;
-  readonly keepsClient = true;
-  readonly via: string;
-  readonly asksUpstream = false;
-  readonly keepsRequest = true;
-  readonly responseMs: number;
-  readonly idleMs: number;
-  readonly waitedMs = 0;
-  readonly isClientDone = false;
-  readonly #fields: Fields;
 
   constructor(record: RequestRecord, plan: Plan, origin: Origin, head: RequestHead) {
-    const stripped = stripHopByHop(head.fields, bitOf(HOST));
-    if (stripped.kind === "bad") throw new Error("A plan holds for a request that nominates fields");
-    const { forward, timeouts } = plan.runtime;
     this.record = record;
     this.plan = plan;
     this.origin = origin;
     this.head = head;
-    this.via = forward.via;
-    this.responseMs = timeouts.responseMs;
-    this.idleMs = timeouts.idleMs;
-    this.#fields = stripped.fields;
   }
 
   get request(): this {
@@ -229,6 +211,46 @@ export class PlannedRequest implements ExchangeOptions, HeadToWrite {
     return this;
   }
 
+  get framing(): RequestFraming & { kind: "none" } {
+    return NO_BODY;
+  }
+
+  get upgrade(): undefined {
+    return undefined;
+  }
+
+  get keepsClient(): boolean {
+    return true;
+  }
+
+  get via(): string {
+    return this.plan.runtime.forward.via;
+  }
+
+  get asksUpstream(): boolean {
+    return false;
+  }
+
+  get keepsRequest(): boolean {
+    return true;
+  }
+
+  get responseMs(): number {
+    return this.plan.runtime.timeouts.responseMs;
+  }
+
+  get idleMs(): number {
+    return this.plan.runtime.timeouts.idleMs;
+  }
+
+  get waitedMs(): number {
+    return 0;
+  }
+
+  get isClientDone(): boolean {
+    return false;
+  }
+
   get most(): number {
     const { afterPath, afterFields } = this.plan;
     return this.head.octets.length + afterPath.length + afterFields.length;
@@ -236,14 +258,16 @@ export class PlannedRequest implements ExchangeOptions, HeadToWrite {
 
   fill(target: Buffer): number {
     const { prefix, afterPath, afterFields } = this.plan;
-    const { octets, targetStart, targetEnd } = this.head;
+    const { octets, targetStart, targetEnd, fields } = this.head;
     let at = copyOctets(GET, 0, GET.length, target, 0);
     at = copyOctets(octets, targetStart + prefix.length - 1, targetEnd, target, at);
     at = copyOctets(afterPath, 0, afterPath.length, target, at);
-    at = this.#fields.fill(target, at);
+    at = fields.fill(target, at, 0, notForOrigins);
     return copyOctets(afterFields, 0, afterFields.length, target, at);
   }
 }
 
 const NO_BODY = { kind: "none" } as const;
 const GET = Buffer.from("GET ", "latin1");
+/** `isUsual` lets no request pass that nominates fields. */
+const notForOrigins = maskOf(HOP_BY_HOP) | bitOf(HOST);
