@@ -49,7 +49,9 @@ function openGate(config: PenstockConfig, engine: Engine, resolver: Resolver = c
     },
     reportHook: () => {},
   });
-  const bound = gate.listen(compiled.listeners.map(({ tls: _, ...plan }) => plan));
+  const bound = gate.listen(
+    compiled.listeners.map(({ host, port, protocols, proxyFrom }) => ({ host, port, protocols, proxyFrom })),
+  );
   if (!bound.ok) throw new Error(bound.code);
   const port = bound.listeners[0]?.port ?? 0;
   return {
