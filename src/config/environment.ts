@@ -1,12 +1,12 @@
 import { type Cidr, parseCidr } from "../address/cidr.ts";
 import { hostFromIp, toAsciiHost } from "../address/host.ts";
 import { parseIp } from "../address/ip.ts";
-import type { TargetPattern } from "../proxy/policy/policy.ts";
 import { TargetSet } from "../proxy/policy/target-set.ts";
 import { compileHop, findCredentialProblem } from "./compile-upstream.ts";
 import type { Problem } from "./problem.ts";
 import { parseUpstreamUrl } from "./upstream-url.ts";
 import type { EnvironmentRoutes, Hop } from "../proxy/route/route.ts";
+import type { TargetPattern } from "../proxy/policy/target-index.ts";
 
 type Variables = Readonly<Record<string, string | undefined>>;
 

@@ -1,10 +1,10 @@
 import { AddressSet } from "../address/address-set.ts";
 import type { Cidr } from "../address/cidr.ts";
-import type { Rule, TargetPattern } from "../proxy/policy/policy.ts";
+import type { Rule } from "../proxy/policy/policy.ts";
 import { PortSet } from "../proxy/policy/port-set.ts";
 import type { RuleList } from "../proxy/policy/rule-list.ts";
-import { type TargetIndex, TargetIndexBuilder } from "../proxy/policy/target-index.ts";
 import { type Problem, quoteValue } from "./problem.ts";
+import { type TargetIndex, TargetIndexBuilder, type TargetPattern } from "../proxy/policy/target-index.ts";
 
 /** Each rule is compared with the rules before it. Rules after this many are not looked at, to bound the work. */
 const MAX_RULES = 1000;

@@ -1,6 +1,6 @@
 import { parseCidr } from "../address/cidr.ts";
 import { describeHostError, toAsciiHost } from "../address/host.ts";
-import type { TargetPattern } from "../proxy/policy/policy.ts";
+import type { TargetPattern } from "../proxy/policy/target-index.ts";
 import { type Read, readAccepted, refuse } from "./problem.ts";
 
 type PortRange = readonly [from: number, to: number];

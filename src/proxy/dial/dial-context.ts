@@ -32,7 +32,7 @@ export interface DialRequester extends Introduced {
 export interface DialWish {
   /** The last upstream takes requests itself and is not asked for a tunnel. */
   readonly endAtUpstream?: boolean;
-  /** Speak TLS to the target, and verify it: by these roots, PEM texts, or the ones that come with the program. */
+  /** Speak TLS to the target and verify it against these roots (PEM texts), or the bundled ones when absent. */
   readonly tls?: { readonly ca?: readonly string[] };
 }
 
@@ -70,7 +70,8 @@ export class DialContext {
   /** Says why an address of the target must not be dialled, or undefined when it may. */
   guard(ip: Ip): Failure | undefined {
     const { target, requester } = this.request;
-    return guardAddress(ip, target.port, this.findDecision(ip), this.services.own, requester.runtime.nat64);
+    const { nat64 } = requester.runtime;
+    return guardAddress(ip, target.port, this.findDecision(ip), { own: this.services.own, nat64 });
   }
 
   /** The decision about an address of the target. */
