@@ -20,7 +20,7 @@ import { Metrics } from "../proxy/record/metrics.ts";
 import { createRecorder, type Recorder } from "../proxy/record/recorder.ts";
 import { type Runtime, RuntimeHolder } from "../proxy/runtime.ts";
 import { RequestIds } from "../proxy/record/request-record.ts";
-import type { TunnelEngine } from "../proxy/tunnel/tunnel.ts";
+import type { TunnelEngine } from "../proxy/flow/tunnel.ts";
 import { KnownAddresses } from "./known-addresses.ts";
 import { type BoundListener, bindListeners, type Listeners, type ListenerOwner, type ListenPlan } from "./listeners.ts";
 import { OwnAddresses } from "./own-addresses.ts";

@@ -22,7 +22,7 @@ import { chooseRoute } from "./route/choose-route.ts";
 import type { RequestRecord } from "./record/request-record.ts";
 import { inspectTunnel } from "./tunnel/first-bytes-tap.ts";
 import { judgeForwarding } from "./tunnel/judge-inside.ts";
-import type { TunnelEngine, TunnelOwner, TunnelResult } from "./tunnel/tunnel.ts";
+import type { TunnelEngine, TunnelOwner, TunnelResult } from "./flow/tunnel.ts";
 
 /** What requests share. */
 export interface RequestServices extends IdentifyServices, AuthorizeServices, DialServices {

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import type { LanePool } from "../../src/net/conn/lanes.ts";
 import { createAdaptiveEngine } from "../../src/proxy/flow/promotion.ts";
 import { relay } from "../../src/proxy/flow/relay.ts";
-import type { TunnelEngine } from "../../src/proxy/tunnel/tunnel.ts";
+import type { TunnelEngine } from "../../src/proxy/flow/tunnel.ts";
 import { laneFromTheStart, startWarmLanes } from "../support/lane-stand.ts";
 import { driveTunnel } from "../support/random-tunnel.ts";
 import { createRandom } from "../support/seeded-random.ts";

@@ -2,10 +2,8 @@ import type { Budget } from "../../net/conn/budget.ts";
 import type { Conn } from "../../net/conn/conn.ts";
 import { ACTIVE, type Watched } from "../../net/conn/idle-watch.ts";
 import { Observation } from "./observation.ts";
-import type { Observer } from "./observer.ts";
-import type { TapPort } from "./tap.ts";
+import type { Observer, TapPort, Tunnel, TunnelEnd, TunnelOptions, TunnelOwner, TunnelResult } from "./tunnel.ts";
 import { type FlowOwner, TunnelFlow } from "./tunnel-flow.ts";
-import type { Tunnel, TunnelEnd, TunnelOptions, TunnelOwner, TunnelResult } from "../tunnel/tunnel.ts";
 
 /** What the relay knows at the moment when another engine may take over: no byte is in its hands. */
 export interface Handover {

@@ -3,7 +3,7 @@ import type { Conn, ConnSink } from "../../net/conn/conn.ts";
 import { ACTIVE } from "../../net/conn/idle-watch.ts";
 import { Flow } from "./flow.ts";
 import type { Observation } from "./observation.ts";
-import type { TunnelSide } from "./observer.ts";
+import type { TunnelSide } from "./tunnel.ts";
 
 /** The tunnel of which a flow is one direction. */
 export interface FlowOwner {
