@@ -24,7 +24,7 @@ import {
 } from "./request.ts";
 import type { Runtime, RuntimeHolder } from "./runtime.ts";
 import { type RecordedConnection, type RequestIds, RequestRecord } from "./record/request-record.ts";
-import type { TunnelResult } from "./tunnel/tunnel.ts";
+import type { TunnelResult } from "./flow/tunnel.ts";
 
 /** What the connections of a gate share. */
 export interface ConnectionServices extends RequestServices, ForwardServices {
@@ -162,7 +162,8 @@ class ClientConnection implements RequestConnection, RecordedConnection, Planned
   /** The tunnel of the last request is over. */
   tunnelOver(result: TunnelResult): void {
     noteTunnelEnd(this.#record, result);
-    this.#end(result.end === "denied" ? "denied" : "tunnel");
+    // A client that was told why still has its connection.
+    this.#end(result.end === "denied" ? "closed" : "tunnel");
   }
 
   /**
@@ -227,19 +228,14 @@ class ClientConnection implements RequestConnection, RecordedConnection, Planned
     this.services.recorder.finished(this.#record);
   }
 
-  /**
-   * The one end. `denied`: the tunnel has told the client why, which keeps its
-   * slots until it is gone.
-   */
-  #end(end: RequestEnd | "denied", request?: Request): void {
+  /** The one end. A client that was told something keeps its slots until it is gone. */
+  #end(end: RequestEnd, request?: Request): void {
     this.#writeDown();
     this.#releaseRequests();
     request?.release();
     const conn = this.#conn;
     if (end === "tunnel" || conn === undefined || conn.closed) {
       this.#giveBack();
-    } else if (end === "denied") {
-      conn.whenClosed = () => this.#giveBack();
     } else {
       const ms = end === "silent" ? 0 : grantSending(this.#record.failure);
       this.services.admission.lingering.close(conn, this.#record, ms, () => this.#giveBack());

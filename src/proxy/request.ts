@@ -5,7 +5,8 @@ import type { RequestHead } from "../protocol/http1/request-head.ts";
 import type { ClientProfiles } from "../protocol/tls/read/client-profiles.ts";
 import type { Listener } from "./accept/listener-tls.ts";
 import { identify, type IdentifyServices, type ShownCertificate } from "./auth/identify.ts";
-import { authorize, type AuthorizeServices } from "./decide/authorize.ts";
+import { authorize } from "./decide/authorize.ts";
+import type { AuthorizeServices } from "./decide/inquiry.ts";
 import { dial, type DialOutcome } from "./dial/dial.ts";
 import type { DialServices } from "./dial/dial-context.ts";
 import { answerHere } from "./exchange/answer-here.ts";
@@ -31,7 +32,7 @@ import { chooseRoute } from "./route/choose-route.ts";
 import type { Route } from "./route/route.ts";
 import { inspectTunnel } from "./tunnel/first-bytes-tap.ts";
 import { judgeForwarding } from "./tunnel/judge-inside.ts";
-import type { TunnelEngine, TunnelOwner, TunnelResult } from "./tunnel/tunnel.ts";
+import type { TunnelEngine, TunnelOwner, TunnelResult } from "./flow/tunnel.ts";
 
 /** What requests share. */
 export interface RequestServices extends IdentifyServices, AuthorizeServices, DialServices {

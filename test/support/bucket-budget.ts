@@ -1,5 +1,5 @@
 import type { Budget, Budgeted } from "../../src/net/conn/budget.ts";
-import { SharedBudget, type TokenBuckets } from "../../src/net/conn/token-buckets.ts";
+import { SharedBudget, type TokenBuckets } from "../../src/net/conn/budget.ts";
 
 /** The budget of flows in user space, made of buckets that lanes may share. */
 export class BucketBudget implements Budget {

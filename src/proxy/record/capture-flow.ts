@@ -1,8 +1,7 @@
 import { type Ip, parseIp } from "../../address/ip.ts";
 import type { PacketEndpoint } from "../../protocol/pcapng/ip-packet.ts";
 import { createTcpSynthesiser, type Side, type TcpSynthesiser } from "../../protocol/pcapng/tcp-synthesiser.ts";
-import type { TunnelEnd } from "../tunnel/tunnel.ts";
-import type { TunnelSide, WatchedTunnel } from "../flow/observer.ts";
+import type { TunnelEnd, TunnelSide, WatchedTunnel } from "../flow/tunnel.ts";
 
 /** Bytes of a segment: as much as loopback interfaces carry, since large packets cost the least. */
 export const SEGMENT_BYTES = 16_384;
