@@ -8,7 +8,7 @@ import { parseHtpasswd } from "../proxy/auth/htpasswd.ts";
 import type { Secret } from "../secret.ts";
 import type { UserStore } from "../proxy/auth/user-store.ts";
 import type { SplicePlan } from "../proxy/flow/engine.ts";
-import type { EnvironmentRoutes, Limits, Runtime, Timeouts } from "../proxy/runtime.ts";
+import type { Limits, Runtime, Timeouts } from "../proxy/runtime.ts";
 import { writeEstablished } from "../proxy/read/reply.ts";
 import { type CompiledListener, compileListeners } from "./compile-listener.ts";
 import { asksEnvironment, compileAddressSet, compilePolicy, readRules } from "./compile-policy.ts";
@@ -27,6 +27,7 @@ import type { Checked, Problem } from "./problem.ts";
 import { readDuration, readSize } from "./quantity.ts";
 import { findSecret, listSecrets, redact } from "./secrets.ts";
 import type { Config } from "./schema.ts";
+import type { EnvironmentRoutes } from "../proxy/route/route.ts";
 
 /** Where the sidecar listens, and what it asks for. */
 interface SidecarPlan {

@@ -16,7 +16,7 @@ import {
 import type { HeadParser } from "../../protocol/http1/head-parser.ts";
 import type { Failure, FailureDetail } from "../failure.ts";
 import type { ForwardRequest } from "../read/forward-request.ts";
-import { type BodyReader, createBodyReader } from "./body-reader.ts";
+import { type BodyReader, createBodyReader } from "../../protocol/http1/body-reader.ts";
 import { formatClientHead } from "./client-head.ts";
 import { wasCut } from "../../net/runtime/secure-socket.ts";
 import { HeldBytes } from "../../net/conn/held-bytes.ts";
