@@ -10,7 +10,7 @@ import { createUserStore } from "../proxy/auth/user-store.ts";
 import { compileRules } from "../proxy/policy/compile-rules.ts";
 import { type AccessFormat, AccessLog } from "../proxy/record/access-log.ts";
 import type { Runtime } from "../proxy/runtime.ts";
-import type { TunnelEngine } from "../proxy/tunnel/tunnel.ts";
+import type { TunnelEngine } from "../proxy/flow/tunnel.ts";
 import { Secret } from "../secret.ts";
 import { Gate } from "./gate.ts";
 

@@ -24,7 +24,7 @@ import {
 } from "./request.ts";
 import type { Runtime, RuntimeHolder } from "./runtime.ts";
 import { type RecordedConnection, type RequestIds, RequestRecord } from "./record/request-record.ts";
-import type { TunnelResult } from "./tunnel/tunnel.ts";
+import type { TunnelResult } from "./flow/tunnel.ts";
 
 /** What the connections of a gate share. */
 export interface ConnectionServices extends RequestServices, ForwardServices {

@@ -32,7 +32,7 @@ import { chooseRoute } from "./route/choose-route.ts";
 import type { Route } from "./route/route.ts";
 import { inspectTunnel } from "./tunnel/first-bytes-tap.ts";
 import { judgeForwarding } from "./tunnel/judge-inside.ts";
-import type { TunnelEngine, TunnelOwner, TunnelResult } from "./tunnel/tunnel.ts";
+import type { TunnelEngine, TunnelOwner, TunnelResult } from "./flow/tunnel.ts";
 
 /** What requests share. */
 export interface RequestServices extends IdentifyServices, AuthorizeServices, DialServices {
@@ -93,6 +93,7 @@ export class Request {
 
   /** Serves the request on that a plan has carried out up to here. */
   async resume({ forwarded, tried }: Resumed): Promise<RequestEnd> {
+    this.#record.requestHead = forwarded.task.request.head;
     return this.#conclude(await this.#carryForwarded(forwarded, tried));
   }
 

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { createBlockSplitter } from "../../src/protocol/pcapng/block-splitter.ts";
 import { Capture } from "../../src/proxy/record/capture.ts";
-import type { TunnelEnds, TunnelSide } from "../../src/proxy/flow/observer.ts";
+import type { TunnelEnds, TunnelSide } from "../../src/proxy/flow/tunnel.ts";
 import { readCapture } from "../support/read-capture.ts";
 
 const ends: TunnelEnds = {

@@ -15,19 +15,19 @@ export type VerifyOutcome =
     };
 
 export interface VerifierOptions {
-  /** Milliseconds for which verified credentials are not verified again; 300,000 unless told otherwise, 0 for never. */
+  /** Milliseconds for which verified credentials are cached; default 300,000, 0 for none. */
   readonly cacheTtlMs?: number;
-  /** Milliseconds for a function of the configuration to answer; 5,000 unless told otherwise. */
+  /** Milliseconds for a function of the configuration to answer; default 5,000. */
   readonly hookDeadlineMs?: number;
-  /** Where verifications wait for their turn. Pass the same one again after a reload: its bounds then hold for both. */
+  /** Where verifications wait for their turn. Pass the same one after a reload, so that its bounds hold for both. */
   readonly queue?: FairQueue;
-  /** Pass the same one again after a reload, so that nobody is verified anew without a reason. */
+  /** Pass the same one after a reload, so that unchanged users are not verified again. */
   readonly cache?: CredentialCache;
   /** A monotonic clock in milliseconds. */
   readonly now?: () => number;
 }
 
-/** Who waits for a verification. */
+/** A client that waits for a verification. */
 export interface Asker {
   /** The key of the client, by which verifications are shared. */
   readonly client: string;
@@ -68,13 +68,13 @@ interface Check {
   readonly run: () => Promise<Finding>;
 }
 
-/** What is being found out, and who waits for it. */
+/** A check under way, and the clients that wait for it. */
 interface UnderWay {
   readonly finding: Promise<Finding>;
   readonly askers: Askers;
 }
 
-/** Everybody of one client who waits for the same. */
+/** All connections of one client that wait for the same check. */
 class Askers implements JobOwner {
   readonly client: string;
   readonly network: string;
@@ -105,10 +105,9 @@ class Askers implements JobOwner {
 }
 
 /**
- * Verifies passwords off the hot path. What is known already, and plain
- * passwords, are answered at once without a promise. Hashes and functions are
- * answered later, clients in turn, and once for a client that asks the same
- * several times.
+ * Verifies passwords. Plain passwords and cached results need no promise. Hashes
+ * and functions run in a queue that serves clients in turn; equal checks of one
+ * client run once.
  */
 export class PasswordVerifier {
   readonly #store: UserStore;
@@ -128,7 +127,7 @@ export class PasswordVerifier {
     this.#now = options.now ?? (() => performance.now());
   }
 
-  /** How often memory could answer, for metrics. */
+  /** Hits and misses of the cache, for metrics. */
   get checks(): CheckCounts {
     return this.#cache;
   }

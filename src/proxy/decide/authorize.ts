@@ -15,17 +15,16 @@ import { type AccessRequest, type AuthorizeServices, Inquiry, withName } from ".
  * alone decide, and a promise when a function or DNS must answer first. The
  * closing of `client` ends the wait.
  *
- * Where the hosts file or the search list may make another name of the one that
- * was asked for, a rule that could match that name waits for it: the first rule
- * that matches either name decides. A name that an upstream is going to resolve
- * is judged as it was asked for, for that is what the upstream is given.
+ * The hosts file or the search list may complete the asked name to another one.
+ * A rule that could match that name waits for it, and the first rule that matches
+ * either name decides. A name that an upstream resolves is judged as asked,
+ * because the upstream gets it so.
  *
- * Where a rule with a range meets a name, every address of the name gets a
- * decision of its own, and is dropped where that decision does not let it be
- * dialled. Those that are left and lead the same way as the first of them are
- * kept; when none is, the most telling refusal is the answer. A name that does
- * not resolve is refused where the rule could have denied it, and is not matched
- * by a rule that only allows.
+ * When a rule with a range meets a name, every address of the name gets its own
+ * decision, and refused addresses are dropped. The grant keeps the first one left
+ * and those with the same route and use. When none is left, the most telling
+ * refusal is the answer. A name that does not resolve is refused where the rule
+ * could have denied it; a rule that only allows does not match it.
  */
 export function authorize(
   request: AccessRequest,
@@ -43,7 +42,7 @@ export function authorize(
   return new Inquiry(request, query, services, client).run(first).then(conclude);
 }
 
-/** Decides about a name that may turn out to be another one. */
+/** Decides about a name that the hosts file or the search list may complete. */
 function authorizeCompleted(
   request: AccessRequest,
   query: Query,
@@ -72,14 +71,14 @@ function authorizeCompleted(
   return new Inquiry(request, query, services, client).run(first).then(conclude);
 }
 
-/** The name that a lookup has found, when it is known at once. */
+/** The name that a lookup found, when its answers are at hand. */
 function findKnownName(lookups: Lookups): string | undefined {
   const [six, four] = [lookups[6], lookups[4]];
   if (six instanceof Promise || four instanceof Promise) return undefined;
   return six.ok ? six.name : four.ok ? four.name : undefined;
 }
 
-/** Whether the decision leads to an upstream that is given the name, and resolves it itself. */
+/** Whether the decision leads to an upstream that gets the name and resolves it itself. */
 function resolvesElsewhere(request: AccessRequest, target: Endpoint, decision: Decision): boolean {
   if (decision.verdict !== "allow" || decision.via.length === 0) return false;
   const route = chooseRoute({ runtime: request.runtime, target, scheme: request.scheme }, decision);

@@ -8,13 +8,13 @@ export interface Finding extends Omit<Grant, "decision"> {
   readonly failure?: Failure;
 }
 
-/** A finding that says why an address is not dialled. */
+/** A finding that refuses an address. */
 export type Refusal = Finding & { readonly failure: Failure };
 
 /** What was decided about an address. */
 export type Judged = AllowDecision | Refusal;
 
-/** The addresses of a name that may be dialled: those that lead the same way as the first of them. */
+/** The addresses of a name that may be dialled: the first one, and those with the same route and use. */
 export class CandidateList {
   readonly #decisions = new Map<string, AllowDecision>();
   readonly #kept: Ip[] = [];
@@ -53,7 +53,7 @@ export class CandidateList {
   }
 }
 
-/** What an operator wrote down comes before what holds anyway. */
+/** What the operator wrote comes before what holds without rules. */
 const telling: readonly FailureDetail[] = [
   "proxy_loop",
   "denied_by_rule",
@@ -62,7 +62,7 @@ const telling: readonly FailureDetail[] = [
   "denied_by_default",
 ];
 
-/** Picks the refusal to tell of when several addresses were refused: the first of the most telling kind. */
+/** Picks the refusal to report when several addresses were refused: the first of the most telling kind. */
 function moreTelling(known: Refusal | undefined, next: Refusal): Refusal {
   if (known === undefined) return next;
   return telling.indexOf(next.failure.detail) < telling.indexOf(known.failure.detail) ? next : known;

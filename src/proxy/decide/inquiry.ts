@@ -27,11 +27,11 @@ export interface AccessRequest {
   readonly scheme?: "http" | "https" | undefined;
 }
 
-/** Whom a decision may take to be asked. */
+/** What a decision may have to ask. */
 export interface AuthorizeServices {
   readonly resolver: Resolver;
   readonly own: OwnListeners;
-  /** Tells the operator of a function of the configuration that failed. */
+  /** Reports a failed function of the configuration to the operator. */
   reportHook(report: HookReport): void;
 }
 
@@ -42,7 +42,7 @@ function foundBy(decision: Decision): Settled {
   return { kind: "found", finding: { decision } };
 }
 
-/** One walk through rules that need answers from elsewhere. Nobody is asked the same thing twice. */
+/** One walk through rules that need answers from functions or DNS. Each question is asked once. */
 export class Inquiry {
   readonly #request: AccessRequest;
   readonly #policy: Policy;
@@ -77,8 +77,8 @@ export class Inquiry {
   }
 
   /**
-   * What is left of the time for connecting when nothing comes has to do for an upstream, which may know the
-   * name. Where the rule that stopped could deny there is no going on, and all of the time is for the name.
+   * Milliseconds for resolving. An upstream may know a name that does not resolve here: half of the time for
+   * connecting stays for it. A rule that could deny ends the request without the name, so it gets all of the time.
    */
   #measureTime(rule: number): number {
     const { timeouts, upstreams, environment } = this.#request.runtime;
@@ -87,7 +87,7 @@ export class Inquiry {
     return mayLeave ? timeouts.connectMs / 2 : timeouts.connectMs;
   }
 
-  /** Waits for a name, at the cost of the time for connecting. */
+  /** Waits for a name, and counts the wait as time for connecting. */
   async #wait<T>(answer: Promise<T>, limit: TimeLimit): Promise<T> {
     const before = limit.remainingMs;
     const value = await answer;
@@ -95,7 +95,7 @@ export class Inquiry {
     return value;
   }
 
-  /** Goes on from the rule that needed it with the name that was found, and if that is not enough with its addresses. */
+  /** Continues from the rule that stopped: with the found name, and with its addresses when a rule needs them. */
   async #resolve(lookups: Lookups, rule: number, limit: TimeLimit): Promise<Finding> {
     const named = await this.#wait(gather(lookups, limit, 0), limit);
     const name = findName(named.answers);
@@ -109,7 +109,7 @@ export class Inquiry {
     return { ...finding, ...more, ...(finding.late && { lookups }) };
   }
 
-  /** Decides about every address from the rule on that needed it: the rules before it do not depend on the address. */
+  /** Decides about every address, from the rule that needed it: the rules before do not depend on the address. */
   async #decideEach({ answers, missing }: Gathered, rule: number, query: Query, limit: TimeLimit): Promise<Finding> {
     const candidates = new CandidateList();
     await this.#judgeAll(candidates, listAddresses(answers), rule, query);
@@ -126,7 +126,7 @@ export class Inquiry {
     return { ...candidates.conclude(true), late: { family: missing.family, answer } };
   }
 
-  /** One after the other, so that functions are asked in the order of the rules. */
+  /** Judges one address after the other, so that functions are asked in the order of the rules. */
   async #judgeAll(candidates: CandidateList, addresses: readonly Ip[], rule: number, query: Query): Promise<void> {
     for (const address of addresses) {
       const one = { ...query, address };
@@ -143,7 +143,7 @@ export class Inquiry {
     return addresses.length > 0 ? { ...lookup, addresses } : { ok: false, detail: "dns_error", note: NOT_FOUND };
   }
 
-  /** The decision when it lets the address be dialled, or why not. */
+  /** The decision that lets the address be dialled, or the refusal. */
   #judge({ decision, failure }: Finding, address: Ip): Judged {
     if (decision?.verdict === "allow") {
       const { port } = this.#query.target;
@@ -153,7 +153,7 @@ export class Inquiry {
     return { decision, failure: failure ?? explainDenial(decision) };
   }
 
-  /** There are no addresses: what rules could say about another name does not matter when it is sure that there is none. */
+  /** Decides without addresses. When the name surely does not exist, no rule has to wait for another name. */
   #decideWithout({ answers }: Gathered, rule: number, limit: TimeLimit): Promise<Finding> | Finding {
     if (limit.over === "client_gone") return { decision: undefined, failure: { detail: "client_gone" } };
     const failure: Failure = limit.over === "deadline" ? { detail: "dns_timeout" } : explainLookups(answers);
@@ -165,7 +165,7 @@ export class Inquiry {
     );
   }
 
-  /** The name does not resolve: fail closed where a rule could deny, go on where it could only allow. */
+  /** Decides about a name that does not resolve: refuses where a rule could deny, continues where it could only allow. */
   async #decideBlindly(failure: Failure, from: number, query: Query): Promise<Finding> {
     let rule = from;
     for (;;) {
@@ -180,7 +180,7 @@ export class Inquiry {
     }
   }
 
-  /** Asks functions until there is a decision, or an address is needed. */
+  /** Asks functions until a rule decides or needs an address. */
   async #settle(start: Evaluation, query: Query): Promise<Settled> {
     const { hookMs } = this.#request.runtime.timeouts;
     let evaluation = start;
@@ -221,7 +221,7 @@ export class Inquiry {
     return answer;
   }
 
-  /** The client learns that a function failed, the operator also with what. */
+  /** Denies because a function failed. The operator also learns what it threw. */
   #distrust(rule: number, part: string, fault: HookFault): Finding {
     const name = this.#policy.rules[rule]?.name ?? "";
     this.#services.reportHook({ hook: `${part}rule ${name}`, fault });
@@ -232,7 +232,7 @@ export class Inquiry {
   }
 }
 
-/** The answer, unless the limit is over before. */
+/** The answer; undefined when the limit is reached first. */
 function waitWithin(answer: Promise<Lookup>, limit: TimeLimit): Promise<Lookup | undefined> {
   return new Promise((resolve) => {
     void answer.then((lookup) => {

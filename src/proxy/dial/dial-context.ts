@@ -32,7 +32,7 @@ export interface DialRequester extends Introduced {
 export interface DialWish {
   /** The last upstream takes requests itself and is not asked for a tunnel. */
   readonly endAtUpstream?: boolean;
-  /** Speak TLS to the target, and verify it: by these roots, PEM texts, or the ones that come with the program. */
+  /** Speak TLS to the target and verify it against these roots (PEM texts), or the bundled ones when absent. */
   readonly tls?: { readonly ca?: readonly string[] };
 }
 

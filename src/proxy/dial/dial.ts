@@ -25,9 +25,9 @@ export interface DialFailure {
 export type DialOutcome = { readonly ok: true; readonly value: Dialled } | DialFailure;
 
 /**
- * Connects to a target along its route: resolves, lets no address pass that must
- * not be dialled, and dials the very addresses that passed. All of it within what
- * is left of `connectMs`, and only as long as `client` is open.
+ * Connects to a target along its route. Resolves names, guards each address, and
+ * dials the very addresses that passed. Ends with a failure when the rest of
+ * `connectMs` is over or `client` closes.
  */
 export async function dial(request: DialRequest, services: DialServices): Promise<DialOutcome> {
   const { requester, client, grant, route, wish } = request;

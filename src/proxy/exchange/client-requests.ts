@@ -220,7 +220,6 @@ export class ClientRequests implements ConnSink, ExchangeOwner {
   /** Makes of a request that was carried out by a plan one that went through all stages. */
   #resume({ record, plan, origin, head }: PlannedRequest, end: ExchangeEnd): Resumed {
     const { decision, route } = plan;
-    record.requestHead = head;
     const request = readForwardRequest(head);
     if (!request.ok) throw new Error("A plan holds for a request that is not well-formed");
     const forwarded = this.open({ record, request: request.value, grant: { decision }, route });

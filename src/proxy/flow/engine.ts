@@ -1,7 +1,7 @@
 import type { LanePool, LanesResult } from "../../net/conn/lanes.ts";
 import { type AdoptSocket, createAdaptiveEngine } from "./promotion.ts";
 import { relay } from "./relay.ts";
-import type { TunnelEngine } from "../tunnel/tunnel.ts";
+import type { TunnelEngine } from "./tunnel.ts";
 
 export interface SplicePlan {
   /** `auto` uses the kernel's splice where the self-test passes; `off` keeps every tunnel in the relay. */

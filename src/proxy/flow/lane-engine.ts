@@ -1,5 +1,5 @@
 import type { LanedTunnel, LanePool, LaneSockets } from "../../net/conn/lanes.ts";
-import type { Tunnel, TunnelEnd, TunnelResult } from "../tunnel/tunnel.ts";
+import type { Tunnel, TunnelEnd, TunnelResult } from "./tunnel.ts";
 
 /** Bytes that another engine carried before. */
 export interface BytesBefore {

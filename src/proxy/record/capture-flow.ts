@@ -1,8 +1,7 @@
 import { ipFromBytes, parseIp } from "../../address/ip.ts";
 import { encodeEnhancedPacket } from "../../protocol/pcapng/encode-block.ts";
 import { createTcpSynthesiser, type Side, type TcpSynthesiser } from "../../protocol/pcapng/tcp-synthesiser.ts";
-import type { TunnelEnd } from "../tunnel/tunnel.ts";
-import type { TunnelSide, WatchedTunnel } from "../flow/observer.ts";
+import type { TunnelEnd, TunnelSide, WatchedTunnel } from "../flow/tunnel.ts";
 
 /** Bytes of a segment: as much as loopback interfaces carry, since large packets cost the least. */
 export const SEGMENT_BYTES = 16_384;

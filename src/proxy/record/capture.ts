@@ -5,8 +5,7 @@ import {
 } from "../../protocol/pcapng/encode-block.ts";
 import type { Side } from "../../protocol/pcapng/tcp-synthesiser.ts";
 import type { RequestRecord } from "./request-record.ts";
-import type { TunnelEnd } from "../tunnel/tunnel.ts";
-import type { TunnelSide, Observer, WatchedTunnel } from "../flow/observer.ts";
+import type { Observer, TunnelEnd, TunnelSide, WatchedTunnel } from "../flow/tunnel.ts";
 import type { CaptureFilter } from "./capture-filter.ts";
 import {
   type CaptureEntry,

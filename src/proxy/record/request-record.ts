@@ -8,7 +8,7 @@ import type { DialledAddress } from "../dial/connect-race.ts";
 import type { Decision } from "../policy/decision.ts";
 import type { Route } from "../route/route.ts";
 import type { Runtime } from "../runtime.ts";
-import type { TunnelResult } from "../tunnel/tunnel.ts";
+import type { TunnelResult } from "../flow/tunnel.ts";
 
 /** The stages of a connection's life, in order. The last one reached is in the record. */
 export type Stage =

@@ -243,8 +243,8 @@ describe("authorize()", () => {
     const toNowhere = allowRule("way", { via: (() => "corp") as unknown as () => string[] });
     expect(failureOf(await ask(makePolicy([toNowhere]), "public.test:443"))).toEqual({
       detail: "hook_failed",
-      note: "rule way answered with no way",
+      note: "rule way answered with no route",
     });
-    expect(reports.at(-1)).toEqual({ hook: "via of rule way", fault: { why: "answered with no way" } });
+    expect(reports.at(-1)).toEqual({ hook: "via of rule way", fault: { why: "answered with no route" } });
   });
 });

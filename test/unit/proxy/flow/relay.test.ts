@@ -1,9 +1,7 @@
 import { describe, expect, spyOn, test } from "bun:test";
 import { ACTIVE } from "../../../../src/net/conn/idle-watch.ts";
-import type { Observer } from "../../../../src/proxy/flow/observer.ts";
+import type { Observer, TapPort, Tunnel, TunnelResult, TunnelTap } from "../../../../src/proxy/flow/tunnel.ts";
 import { relay } from "../../../../src/proxy/flow/relay.ts";
-import type { Tunnel, TunnelResult } from "../../../../src/proxy/tunnel/tunnel.ts";
-import type { TapPort, TunnelTap } from "../../../../src/proxy/flow/tap.ts";
 import { FakeConn } from "../../../support/fake-conn.ts";
 import { MemoryConn } from "../../../support/memory-conn.ts";
 import { SimpleBudget } from "../../../support/simple-budget.ts";

@@ -1,7 +1,5 @@
 import type { Budget } from "../../net/conn/budget.ts";
 import type { Conn } from "../../net/conn/conn.ts";
-import type { TunnelTap } from "../flow/tap.ts";
-import type { Observer } from "../flow/observer.ts";
 
 /** How a tunnel ended. The closed set that records, metrics and tests use. */
 export type TunnelEnd =
@@ -61,3 +59,68 @@ export interface TunnelOptions {
 
 /** An engine takes two detached connections and carries bytes between them until both are done. */
 export type TunnelEngine = (client: Conn, target: Conn, options: TunnelOptions) => Tunnel;
+
+/** The two ends of a tunnel. */
+export type TunnelSide = "client" | "target";
+
+/** Where the connections of a tunnel lead. */
+export type TunnelEnds = Readonly<
+  Record<TunnelSide, Pick<Conn, "remoteAddress" | "remotePort" | "localAddress" | "localPort">>
+>;
+
+/** A tunnel, as its observer sees it. */
+export interface WatchedTunnel {
+  readonly ends: TunnelEnds;
+  /** Bytes that passed before the observer came. */
+  readonly passed: { readonly up: number; readonly down: number };
+  /** Ends the observation: the observer is told nothing more. */
+  lookAway(): void;
+}
+
+/**
+ * Sees everything that passes through a tunnel. Synchronous, and never throws.
+ * It must copy bytes that it keeps, and must not change them. A tunnel with an
+ * observer stays in the relay.
+ */
+export interface Observer {
+  /** Called once, before anything else. */
+  begin(tunnel: WatchedTunnel): void;
+  /** Bytes came from a side. */
+  came(from: TunnelSide, bytes: Uint8Array): void;
+  /** The socket of a side took bytes. */
+  went(to: TunnelSide, bytes: Uint8Array): void;
+  /** A side sent FIN. */
+  ended(from: TunnelSide): void;
+  /** FIN was sent to a side. */
+  finished(to: TunnelSide): void;
+  /** The tunnel is over. The last call. */
+  over(end: TunnelEnd): void;
+}
+
+/**
+ * Reads the first bytes of a tunnel as they pass, and may hold those of the
+ * client until it has judged them. Synchronous. It must copy bytes that it
+ * keeps, and must not change them.
+ */
+export interface TunnelTap {
+  /** It has seen enough and holds nothing: it sees nothing more, and the tunnel may leave the relay. */
+  readonly done: boolean;
+  /** Called once, before anything else. */
+  begin(port: TapPort): void;
+  /** Bytes from the client. Returns what goes on to the target now; undefined when all is held, or after a refusal. */
+  up(chunk: Uint8Array): Uint8Array | undefined;
+  /** The client sent FIN. Returns what goes on before it. */
+  upEnd(): Uint8Array | undefined;
+  /** Bytes from the target. Returns what goes on to the client; undefined after a refusal. */
+  down(chunk: Uint8Array): Uint8Array | undefined;
+  /** The tunnel is over. Called at most once, unless `done`. */
+  close(): void;
+}
+
+/** The tunnel, as its tap can change it. */
+export interface TapPort {
+  /** Sends held bytes on to the target, at another time than when bytes come. */
+  pass(bytes: Uint8Array): void;
+  /** Ends the tunnel with `denied`, after `lastWords` to the client. */
+  refuse(lastWords: Uint8Array): void;
+}
