@@ -2,7 +2,7 @@ import type { Cidr } from "./cidr.ts";
 import type { Ip } from "./ip.ts";
 import { type RangeIndex, RangeIndexBuilder } from "./range-index.ts";
 
-/** A set of addresses that ranges describe. A look-up is a binary search, however many ranges there are. */
+/** A set of address ranges. A look-up is a binary search. */
 export class AddressSet {
   readonly #ranges: RangeIndex;
 

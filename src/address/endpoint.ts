@@ -27,9 +27,9 @@ export function parseAuthority(text: string): EndpointResult {
 }
 
 /**
- * Reads a Host field value, or the authority of an absolute-form target: the
- * port may be absent or, as RFC 3986 §3.2.3 allows, empty after its colon, and
- * then is `defaultPort`. An empty value is refused.
+ * Reads a Host field value, or the authority of an absolute-form target. A port
+ * that is absent, or empty after its colon (RFC 3986 §3.2.3), is `defaultPort`.
+ * An empty value is refused.
  */
 export function parseHostField(text: string, defaultPort: number): EndpointResult {
   return parseHostAndPort(text, defaultPort);

@@ -1,7 +1,7 @@
 import { domainToASCII, domainToUnicode } from "node:url";
 import { type Ip, parseIp } from "./ip.ts";
 
-/** Where a connection is asked to go: an address, or a name still to be resolved. Canonical: equal hosts have equal text. */
+/** The host that a connection goes to: an address, or a name to resolve. Canonical: equal hosts have equal text. */
 export type Host =
   /** `text` is the canonical address without brackets. */
   | { readonly kind: "ip"; readonly ip: Ip; readonly text: string }
@@ -36,12 +36,12 @@ const MAX_LABEL = 63;
 
 /**
  * The one canonicaliser. Reads the host part of an authority (RFC 3986 §3.2.2):
- * an IPv6 address in brackets, a strict dotted quad, or a name. What is decided
- * about the result and what is dialled are the same text. DNS has no rule about
- * where a hyphen or an underscore may be (RFC 2181 §11), and resolvers none.
+ * an IPv6 address in brackets, a strict dotted quad, or a name. Rules judge the
+ * text that is dialled. DNS allows a hyphen or an underscore anywhere in a label
+ * (RFC 2181 §11), and so do resolvers.
  *
  * Stricter than the URI grammar, on purpose: no percent-encoding, no sub-delims
- * and no raw U-labels, so that no two readers can disagree on what a host is.
+ * and no raw U-labels, so that no two parsers can disagree about a host.
  */
 export function parseHost(text: string): HostResult {
   if (text === "") return refuse("empty");
@@ -51,7 +51,7 @@ export function parseHost(text: string): HostResult {
   const rooted = text.endsWith(".");
   const name = (rooted ? text.slice(0, -1) : text).toLowerCase();
   if (endsInNumber(name)) {
-    // Resolvers take "127.0.0.1." for a name and URL parsers for an address.
+    // Resolvers read "127.0.0.1." as a name, URL parsers as an address.
     const ip = rooted ? undefined : parseIp(name);
     return ip ? { ok: true, host: hostFromIp(ip) } : refuse("ambiguous_ipv4");
   }
@@ -72,7 +72,7 @@ export function toAsciiHost(text: string): HostResult {
   const ascii = domainToASCII(text);
   if (ascii === "") return refuse("bad_label");
   const result = parseHost(ascii);
-  // Full-width digits map to ASCII ones; an address is not written like that.
+  // Full-width digits map to ASCII digits; they make no address.
   return result.ok && result.host.kind === "ip" ? refuse("ambiguous_ipv4") : result;
 }
 
@@ -81,7 +81,7 @@ export function hostFromIp(ip: Ip): Host {
   return { kind: "ip", ip, text: ip.text };
 }
 
-/** As it was asked for, with the dot at the end of an absolute name. For whoever resolves it. */
+/** For the resolver: with the dot at the end of an absolute name. */
 export function formatName(host: Host): string {
   return host.kind === "name" && host.absolute === true ? `${host.text}.` : host.text;
 }

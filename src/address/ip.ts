@@ -71,7 +71,7 @@ function writeIpv4(text: string, start: number, into: Uint8Array, offset: number
       at++;
     }
     const digits = at - first;
-    // A leading zero means octal to inet_aton and decimal to others: nobody may guess.
+    // A leading zero means octal to inet_aton and decimal to others.
     if (digits === 0 || value > 255 || (digits > 1 && text.charCodeAt(first) === 0x30)) return false;
     into[offset + part] = value;
   }

@@ -2,8 +2,8 @@ import type { Cidr } from "./cidr.ts";
 import type { Ip } from "./ip.ts";
 
 /**
- * Ranges of addresses, each with a value. A search gives the narrowest range around an address, and from
- * there each wider one. Its cost is that of a binary search, however many ranges there are.
+ * Address ranges, each with a value. A binary search finds the narrowest range
+ * around an address, which leads to each wider one.
  */
 export class RangeIndex {
   readonly #ipv4: Segments;
@@ -51,7 +51,7 @@ interface Segments {
   readonly nodes: readonly (RangeNode | undefined)[];
 }
 
-/** Adds `value` to what a range has already, `undefined` for a new range. */
+/** Joins `value` with the value that a range has already; `undefined` for a new range. */
 export type JoinValues = (known: number | undefined, value: number) => number;
 
 /** Collects ranges. The same range may be added several times. */
@@ -160,7 +160,7 @@ class RangeList {
   }
 }
 
-/** Makes equal nodes one, so that a long list of ranges with one value takes one node. */
+/** Shares equal nodes, so that a long list of ranges with one value has one node. */
 class NodeTable {
   readonly #inside = new Map<RangeNode | undefined, Map<number, RangeNode>>();
 

@@ -2,13 +2,17 @@ import { existsSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { resolve } from "node:path";
 
-import { exampleConfig } from "../config/example.ts";
+// One text for the repository and for this command: it is compiled in.
+import text from "../../proxy.config.ts" with { type: "text" };
 import { configFileNames } from "../config/read-config-file.ts";
 import { describeReadError } from "../config/read-file.ts";
 import { createCommand } from "./command.ts";
 import { exitCodes } from "./io.ts";
 
 const fileName = "proxy.config.ts";
+
+/** The commented configuration file to begin with. */
+export const exampleConfig: string = text as unknown as string;
 
 /** `penstock init`: a commented file to begin with. */
 export const init = createCommand({

@@ -1,11 +1,11 @@
 import type { AddressSet } from "../address/address-set.ts";
 import type { TlsPlan } from "../proxy/accept/listener-tls.ts";
-import type { ClientProtocol } from "../proxy/session.ts";
+import type { ClientProtocol } from "../proxy/record/request-record.ts";
 import { compileAddressSet } from "./compile-policy.ts";
 import { compileTls, findMissingIssuers, followTlsFiles, type TlsFiles } from "./compile-tls.ts";
 import { type ListenerAddress, parseListenerAddress } from "./listener-address.ts";
 import type { Materials } from "./materials.ts";
-import type { Problem } from "./problem.ts";
+import { type Problem, readAccepted } from "./problem.ts";
 import type { Config } from "./schema.ts";
 
 /** Where and how to listen. */
@@ -49,7 +49,6 @@ export function compileListeners(
 
 /** A lone address or port, with the defaults of the other settings. */
 function fillIn(text: string): Exclude<Config["listen"][number], string | number> {
-  const parsed = parseListenerAddress(text);
-  if (!parsed.ok) throw new Error(`The listener ${text} is unchecked`);
-  return { ...parsed.value, protocols: ["http", "socks5", "socks4"], proxyProtocol: [] };
+  const address = readAccepted(parseListenerAddress(text));
+  return { ...address, protocols: ["http", "socks5", "socks4"], proxyProtocol: [] };
 }

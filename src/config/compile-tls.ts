@@ -4,7 +4,7 @@ import type { ListenerCertificate, TlsPlan } from "../proxy/accept/listener-tls.
 import { readPemCertificates } from "../protocol/tls/read/pem-certificates.ts";
 import type { FileGroup } from "./follow-files.ts";
 import type { Materials } from "./materials.ts";
-import { findAuthorityFault, listPaths, readCertificate, readPrivateKey, refusePem } from "./pem.ts";
+import { findAuthorityFaults, listPaths, readCertificate, readPrivateKey, refusePem } from "./pem.ts";
 import { type Checked, type Problem, quoteValue } from "./problem.ts";
 import type { TlsSettings } from "./tls-schema.ts";
 
@@ -38,14 +38,7 @@ export function compileTls(
   const first = compile(tls, path);
   const others = (tls.certificates ?? []).map((pair, at) => compile(pair, [...path, "certificates", at]));
   const ca = tls.clientCa === undefined ? undefined : listPaths(tls.clientCa);
-  for (const [at, file] of (ca ?? []).entries()) {
-    const text = files.get(file);
-    // A missing file has been told of already.
-    if (text === undefined) continue;
-    const where = [...path, "clientCa", ...(typeof tls.clientCa === "string" ? [] : [at])];
-    const fault = findAuthorityFault(where, file, text);
-    if (fault !== undefined) problems.push(fault);
-  }
+  if (tls.clientCa !== undefined) problems.push(...findAuthorityFaults(tls.clientCa, [...path, "clientCa"], files));
   if (first === undefined || problems.length > 0) return { ok: false, problems };
   return {
     ok: true,

@@ -2,9 +2,9 @@ import { toAsciiHost } from "../address/host.ts";
 import { Secret } from "../secret.ts";
 import type { Hop, HopTls } from "../proxy/route/route.ts";
 import type { Materials } from "./materials.ts";
-import { findAuthorityFault, listPaths, readCertificate, readPrivateKey, refusePem } from "./pem.ts";
+import { findAuthorityFaults, listPaths, readCertificate, readPrivateKey, refusePem } from "./pem.ts";
 import { type Problem, quoteValue } from "./problem.ts";
-import { findSecret } from "./resolve-secret.ts";
+import { findSecret } from "./secrets.ts";
 import type { Config } from "./schema.ts";
 import type { UpstreamSettings } from "./upstream-schema.ts";
 import { parseUpstreamUrl } from "./upstream-url.ts";
@@ -100,15 +100,8 @@ export function findCredentialProblem({ kind, credentials }: Hop): string | unde
 
 /** What is wrong with the PEM files of an upstream; missing ones have been told already. */
 function findPemProblems(settings: UpstreamSettings, path: PropertyKey[], { files }: Materials): Problem[] {
-  const problems: Problem[] = [];
-  const paths = settings.ca === undefined ? [] : listPaths(settings.ca);
-  for (const [at, file] of paths.entries()) {
-    const where = Array.isArray(settings.ca) ? ["ca", at] : ["ca"];
-    const text = files.get(file);
-    const fault = text === undefined ? undefined : findAuthorityFault([...path, ...where], file, text);
-    if (fault !== undefined) problems.push(fault);
-  }
-  const { cert, key } = settings;
+  const { ca, cert, key } = settings;
+  const problems = ca === undefined ? [] : findAuthorityFaults(ca, [...path, "ca"], files);
   const certText = cert === undefined ? undefined : files.get(cert);
   const keyText = key === undefined ? undefined : files.get(key);
   const certificate = certText === undefined ? undefined : readCertificate(certText);

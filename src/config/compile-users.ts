@@ -3,7 +3,7 @@ import type { Secret } from "../secret.ts";
 import { createFunctionStore, createUserStore, type UserStore } from "../proxy/auth/user-store.ts";
 import type { Materials } from "./materials.ts";
 import { type Checked, type Problem, quoteValue } from "./problem.ts";
-import { findSecret } from "./resolve-secret.ts";
+import { findSecret } from "./secrets.ts";
 import type { Config } from "./schema.ts";
 import type { UserSettings } from "./users-schema.ts";
 

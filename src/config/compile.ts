@@ -9,24 +9,23 @@ import type { Secret } from "../secret.ts";
 import type { UserStore } from "../proxy/auth/user-store.ts";
 import type { SplicePlan } from "../proxy/flow/engine.ts";
 import type { Limits, Runtime, Timeouts } from "../proxy/runtime.ts";
-import { compileNat64 } from "./compile-dns.ts";
-import { compileForward } from "./compile-forward.ts";
+import { writeEstablished } from "../proxy/read/reply.ts";
 import { type CompiledListener, compileListeners } from "./compile-listener.ts";
 import { asksEnvironment, compileAddressSet, compilePolicy, readRules } from "./compile-policy.ts";
 import type { TlsFiles } from "./compile-tls.ts";
 import { compileUpstreams } from "./compile-upstream.ts";
 import { compileUserFile, compileUsers } from "./compile-users.ts";
-import { describeEffective } from "./effective.ts";
+import { compileNat64 } from "./dns.ts";
 import { compileEnvironment } from "./environment.ts";
 import type { FileGroup } from "./follow-files.ts";
+import { compileForward } from "./forward.ts";
 import { followTrustFiles, type RenewTrust } from "./follow-trust.ts";
 import { findUnreachableRules } from "./find-unreachable-rules.ts";
 import type { Materials } from "./materials.ts";
 import { MALFORMED, type Parts, readWhole } from "./parts.ts";
 import type { Checked, Problem } from "./problem.ts";
-import { parseDuration, parseSize } from "./quantity.ts";
-import { listSecrets } from "./list-secrets.ts";
-import { findSecret } from "./resolve-secret.ts";
+import { readDuration, readSize } from "./quantity.ts";
+import { findSecret, listSecrets, redact } from "./secrets.ts";
 import type { Config } from "./schema.ts";
 import type { EnvironmentRoutes } from "../proxy/route/route.ts";
 
@@ -138,6 +137,15 @@ export function findMaterialProblems(parts: Parts<Config>, materials: Materials)
   ];
 }
 
+/** The configuration as it holds, for people. */
+function describeEffective(config: Config, access: AccessForm): Readonly<Record<string, unknown>> {
+  const { $schema: _, ...settings } = config;
+  const { upstream } = config;
+  const implied = upstream === undefined ? "direct" : upstream === "environment" ? upstream : "upstream";
+  const filled = { ...settings, default: config.default ?? implied, log: { ...config.log, access } };
+  return redact(filled) as Readonly<Record<string, unknown>>;
+}
+
 function findUserWarnings({ path, text }: UsersFile): Problem[] {
   const parsed = parseHtpasswd(text);
   if (!parsed.ok || parsed.users.length > 0) return [];
@@ -174,6 +182,9 @@ function compileUsersFile(
   };
 }
 
+/** The name of this proxy in `Proxy-Agent`, `Proxy-Status` and `Via`. */
+const AGENT = "penstock";
+
 /** What is compiled from more than its own section, or may be wrong by itself. */
 type RuntimeParts = Pick<Runtime, "authenticator" | "policy" | "forward" | "upstreams"> & {
   readonly environment: EnvironmentRoutes | undefined;
@@ -188,7 +199,8 @@ function compileRuntime(config: Config, { environment, ...parts }: RuntimeParts)
     timeouts: compileTimeouts(config.timeouts),
     limits: compileLimits(config.limits),
     ...(config.clients && { clients: compileAddressSet(config.clients) }),
-    agent: "penstock",
+    agent: AGENT,
+    established: writeEstablished(AGENT),
   };
 }
 
@@ -240,8 +252,7 @@ function compileLimits(limits: Config["limits"]): Limits {
     connectionsPerUser: limits.perUser.connections,
     connectionsPerClient: limits.perClient.connections,
     clientPrefix: limits.perClient.prefix,
-    headBytes: readSize(limits.headBytes),
-    headFields: limits.headFields,
+    head: { maxBytes: readSize(limits.headBytes), maxFields: limits.headFields },
   };
 }
 
@@ -259,16 +270,4 @@ function compileSidecar(sidecar: NonNullable<Config["sidecar"]>, materials: Mate
     ...(token && { token }),
     allowedHosts: sidecar.allowedHosts ?? [],
   };
-}
-
-function readDuration(text: string): number {
-  const parsed = parseDuration(text);
-  if (!parsed.ok) throw new Error(`The duration ${text} is unchecked`);
-  return parsed.value;
-}
-
-function readSize(text: string): number {
-  const parsed = parseSize(text);
-  if (!parsed.ok) throw new Error(`The size ${text} is unchecked`);
-  return parsed.value;
 }

@@ -5,7 +5,7 @@ import { parseIp } from "../address/ip.ts";
 import { describeKind, quoteValue } from "./problem.ts";
 import { formatSize, parseDuration, parseSize } from "./quantity.ts";
 import { checked } from "./parts.ts";
-import { isRecord } from "./raw.ts";
+import { isRecord } from "./plain-data.ts";
 import { suggest } from "./suggest.ts";
 
 // A configuration is read a few times in the life of a process: compiled checks would only take memory.
@@ -39,25 +39,32 @@ export function text(wanted: string, findFault?: (value: string) => string | und
   });
 }
 
+/** A text that `parse` can read, and whose meaning has no fault. */
+export function parsed<Meaning extends { readonly ok: true }>(
+  wanted: string,
+  parse: (value: string) => Meaning | { readonly ok: false; readonly reason: string },
+  findFault?: (meaning: Meaning) => string | undefined,
+  name?: Name,
+) {
+  const find = (value: string) => {
+    const meaning = parse(value);
+    return meaning.ok ? findFault?.(meaning) : meaning.reason;
+  };
+  return text(wanted, find, name);
+}
+
 /** A text that reads as milliseconds; 0 only where it means something. */
 export function duration(options: { zero: boolean }) {
-  return text('a duration such as "10s"', (value) => {
-    const parsed = parseDuration(value);
-    if (!parsed.ok) return parsed.reason;
-    if (parsed.value === 0 && !options.zero) return 'would leave no time at all. Write a longer one, such as "10s"';
-    return undefined;
-  });
+  return parsed('a duration such as "10s"', parseDuration, ({ value }) =>
+    value === 0 && !options.zero ? 'would leave no time at all. Write a longer one, such as "10s"' : undefined,
+  );
 }
 
 /** A text that reads as bytes, from `min` to `max`. */
 export function size(min: number, max: number) {
-  return text('a size such as "32KiB"', (value) => {
-    const parsed = parseSize(value);
-    if (!parsed.ok) return parsed.reason;
-    if (parsed.value < min || parsed.value > max)
-      return `is out of range. Write from ${formatSize(min)} to ${formatSize(max)}`;
-    return undefined;
-  });
+  return parsed('a size such as "32KiB"', parseSize, ({ value }) =>
+    value < min || value > max ? `is out of range. Write from ${formatSize(min)} to ${formatSize(max)}` : undefined,
+  );
 }
 
 /** A whole number from `min` to `max`. */
@@ -94,19 +101,29 @@ export function choice<const Numbers extends readonly [number, ...number[]]>(num
 
 /** An address or a range of addresses. */
 export function cidr() {
-  return text('an address or a range such as "10.0.0.0/8"', (value) => {
-    const parsed = parseCidr(value);
-    return parsed.ok ? undefined : parsed.reason;
-  });
+  return parsed('an address or a range such as "10.0.0.0/8"', parseCidr);
 }
 
 /** Reads addresses and ranges that the schema has accepted. */
 export function readCidrs(texts: readonly string[]): Cidr[] {
   return texts.map((value) => {
-    const parsed = parseCidr(value);
-    if (!parsed.ok) throw new Error(`The range ${value} is unchecked`);
-    return parsed.cidr;
+    const range = parseCidr(value);
+    if (!range.ok) throw new Error(`A range that the schema should have refused ${range.reason}`);
+    return range.cidr;
   });
+}
+
+/** The path of a PEM file. */
+export function pemPath(example = "ca.pem") {
+  return text(`the path of a PEM file, such as "${example}"`);
+}
+
+/** The path of a PEM file, or a list of them. */
+export function pemPaths() {
+  return either("the path of a PEM file, or a list of them", [
+    pemPath(),
+    list(pemPath(), "a list of paths of PEM files"),
+  ]);
 }
 
 /** One IP address. */

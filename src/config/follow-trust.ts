@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
 import type { Hop } from "../proxy/route/route.ts";
 import type { Runtime } from "../proxy/runtime.ts";
-import { compileForward } from "./compile-forward.ts";
+import { compileForward } from "./forward.ts";
 import { compileUpstreams } from "./compile-upstream.ts";
 import type { FileGroup } from "./follow-files.ts";
 import type { Materials } from "./materials.ts";

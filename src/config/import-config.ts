@@ -1,5 +1,5 @@
 import * as api from "../index.ts";
-import { formatPlace } from "./places.ts";
+import { findPosition, formatPlace } from "./places.ts";
 import type { Checked, Problem } from "./problem.ts";
 import { skipSpace, skipToken } from "./scan-script.ts";
 
@@ -35,12 +35,8 @@ export async function importConfig({ path, text }: Script, deadlineMs = IMPORT_M
   }
 }
 
-let providesApi = false;
-
-/** Makes `import … from "penstock"` work in a configuration file with no package beside it. */
+/** Makes `import … from "penstock"` work in a configuration file with no package beside it. A second time replaces the first. */
 function provideApi(): void {
-  if (providesApi) return;
-  providesApi = true;
   Bun.plugin({
     name: "penstock",
     setup(build) {
@@ -78,10 +74,8 @@ function tellLate({ path, text }: Script, ms: number): Checked<never> {
   const [first] = waits;
   const late = `The file was not done after ${ms / 1000} s: it waits for`;
   if (first === undefined) return refuse(path, `${late} a file that it imports.`);
-  const before = text.slice(0, first).split("\n");
-  const place = formatPlace(path, before.length, (before.at(-1)?.length ?? 0) + 1);
   return refuse(
-    place,
+    formatPlace(path, ...findPosition(text, first)),
     waits.length === 1
       ? `${late} what it awaits here, or for a file that it imports.`
       : `${late} one of the ${waits.length} things that it awaits, of which this is the first, or for a file that it imports.`,
@@ -176,13 +170,8 @@ function findPlace({ path, text }: Script, error: unknown): string {
 }
 
 function placeSpecifier({ path, text }: Script, specifier: string): string {
-  for (const quote of ['"', "'", "`"]) {
-    const at = text.indexOf(quote + specifier + quote);
-    if (at < 0) continue;
-    const before = text.slice(0, at).split("\n");
-    return formatPlace(path, before.length, (before.at(-1)?.length ?? 0) + 1);
-  }
-  return path;
+  const [first] = ['"', "'", "`"].map((quote) => text.indexOf(quote + specifier + quote)).filter((at) => at >= 0);
+  return first === undefined ? path : formatPlace(path, ...findPosition(text, first));
 }
 
 function refuse(place: string, message: string): Checked<never> {

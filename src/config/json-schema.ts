@@ -1,7 +1,7 @@
 import * as z from "zod";
 
 import { FUNCTION_MARK } from "./fields.ts";
-import { isRecord, readRecord } from "./raw.ts";
+import { isRecord, readRecord } from "./plain-data.ts";
 import { configSchema } from "./schema.ts";
 
 /** A JSON Schema (draft 2020-12) or a part of one. */

@@ -1,4 +1,5 @@
 import { type Ip, parseIp } from "../address/ip.ts";
+import { type Read, refuse } from "./problem.ts";
 
 /** Where to listen. `host` is an IP address or `localhost`; port 0 lets the system choose. */
 export interface ListenerAddress {
@@ -6,12 +7,8 @@ export interface ListenerAddress {
   readonly port: number;
 }
 
-/** `reason` continues a sentence that begins with the quoted text. */
-export type ListenerAddressResult =
-  { readonly ok: true; readonly value: ListenerAddress } | { readonly ok: false; readonly reason: string };
-
 /** Reads `127.0.0.1:8080`, `[::1]:8080`, `localhost:8080`, or a lone port for loopback. */
-export function parseListenerAddress(text: string): ListenerAddressResult {
+export function parseListenerAddress(text: string): Read<ListenerAddress> {
   const match = /^(?:(?:\[([^\]]*)\]|([^:[\]]*)):)?([^:]*)$/.exec(text);
   const host = match?.[1] ?? match?.[2] ?? "127.0.0.1";
   const port = match?.[3] ?? "";
@@ -44,8 +41,4 @@ export function isLoopbackHost(host: string): boolean {
 
 function isLoopbackIp(ip: Ip): boolean {
   return ip.family === 4 ? ip.bytes[0] === 127 : ip.text === "::1";
-}
-
-function refuse(reason: string): ListenerAddressResult {
-  return { ok: false, reason };
 }

@@ -1,5 +1,5 @@
 import { type Problem, quoteValue } from "./problem.ts";
-import { isRecord, readList, readRecord } from "./raw.ts";
+import { isRecord, readRecord } from "./plain-data.ts";
 import type { FileKind, FileText } from "./read-file.ts";
 
 /** What a configuration refers to, read beforehand so that compiling it needs no file and no environment. */
@@ -80,56 +80,44 @@ export function listVariables(raw: unknown): string[] {
     .map((each) => each.name);
 }
 
+const secretReferences = [
+  ["env", "variable"],
+  ["file", "secret"],
+] as const;
+const pemReferences = ["ca", "cert", "key", "clientCa"].map((name) => [name, "pem"] as const);
+
+/** The settings of each section that refer to a variable or a file, wherever they are in it. */
+const references: Readonly<Record<string, ReadonlyMap<string, Reference["kind"]>>> = {
+  users: new Map(secretReferences),
+  sidecar: new Map(secretReferences),
+  listen: new Map(pemReferences),
+  forward: new Map(pemReferences),
+  upstreams: new Map<string, Reference["kind"]>([...secretReferences, ...pemReferences]),
+};
+
+function findReferences(raw: unknown): Reference[] {
+  const config = readRecord(raw);
+  return Object.entries(references).flatMap(([section, kinds]) => {
+    const found: Reference[] = [];
+    const visit = (value: unknown, path: readonly PropertyKey[], kind?: Reference["kind"]): void => {
+      if (typeof value === "string") {
+        if (kind !== undefined && value !== "") found.push({ path, kind, name: value });
+      } else if (Array.isArray(value)) {
+        // PEM files may be several.
+        for (const [at, entry] of value.entries()) visit(entry, [...path, at], kind === "pem" ? kind : undefined);
+      } else if (isRecord(value)) {
+        // An upstream may have the name "file".
+        const hasNames = section === "upstreams" && path.length === 1;
+        for (const [key, entry] of Object.entries(value))
+          visit(entry, [...path, key], hasNames ? undefined : kinds.get(key));
+      }
+    };
+    visit(config[section], [section]);
+    return found.map((each) => (isUsersFile(each.path) ? { ...each, kind: "users" } : each));
+  });
+}
+
 /** The users themselves, and not the password of one. */
 function isUsersFile(path: readonly PropertyKey[]): boolean {
-  return path.length === 2 && path[0] === "users";
-}
-
-/** Files of certificates and keys are given by their path alone. */
-const pathSettings = ["ca", "cert", "key"];
-
-/** `{ env }` and `{ file }` mean the same wherever they are. */
-function findReferences(raw: unknown): Reference[] {
-  const found: Reference[] = [];
-  const visit = (value: unknown, path: readonly PropertyKey[]) => {
-    if (Array.isArray(value)) {
-      for (const [at, entry] of value.entries()) visit(entry, [...path, at]);
-      return;
-    }
-    if (!isRecord(value)) return;
-    for (const [key, entry] of Object.entries(value)) {
-      const where = [...path, key];
-      if (typeof entry !== "string") visit(entry, where);
-      else if (entry === "") continue;
-      else if (key === "env") found.push({ path: where, kind: "variable", name: entry });
-      else if (key === "file") found.push({ path: where, kind: isUsersFile(where) ? "users" : "secret", name: entry });
-    }
-  };
-  const config = readRecord(raw);
-  visit(config["users"], ["users"]);
-  visit(config["sidecar"], ["sidecar"]);
-  for (const [at, listener] of readList(config["listen"]).entries())
-    found.push(...findTlsPaths(readRecord(readRecord(listener)["tls"]), ["listen", at, "tls"]));
-  found.push(...findPaths(readRecord(config["forward"])["ca"], ["forward", "ca"]));
-  for (const [name, upstream] of Object.entries(readRecord(config["upstreams"]))) {
-    const path = ["upstreams", name];
-    // From the value on: an upstream may have the name "file".
-    visit(upstream, path);
-    for (const key of pathSettings) found.push(...findPaths(readRecord(upstream)[key], [...path, key]));
-  }
-  return found;
-}
-
-function findTlsPaths(tls: Readonly<Record<string, unknown>>, path: PropertyKey[]): Reference[] {
-  const pairs = readList(tls["certificates"]).flatMap((pair, at) =>
-    findTlsPaths(readRecord(pair), [...path, "certificates", at]),
-  );
-  return [...["cert", "key", "clientCa"].flatMap((key) => findPaths(tls[key], [...path, key])), ...pairs];
-}
-
-function findPaths(value: unknown, path: PropertyKey[]): Reference[] {
-  if (typeof value === "string") return value === "" ? [] : [{ path, kind: "pem", name: value }];
-  return readList(value).flatMap((entry, at) =>
-    typeof entry === "string" && entry !== "" ? [{ path: [...path, at], kind: "pem" as const, name: entry }] : [],
-  );
+  return path.length === 2 && path[0] === "users" && path[1] === "file";
 }

@@ -2,7 +2,7 @@ import { resolve } from "node:path";
 
 import { parseListenerAddress } from "./listener-address.ts";
 import { formatPath, type Problem, quoteSubject } from "./problem.ts";
-import { isRecord, readRecord } from "./raw.ts";
+import { isRecord, readRecord } from "./plain-data.ts";
 import { suggest } from "./suggest.ts";
 import { explainUrl } from "./target-fault.ts";
 
@@ -50,6 +50,7 @@ const settings: readonly (readonly [path: string, reading: Reading])[] = [
   ["limits.headFields", "number"],
   ["timeouts.handshake", "text"],
   ["timeouts.connect", "text"],
+  ["timeouts.response", "text"],
   ["timeouts.idle", "text"],
   ["timeouts.drain", "text"],
   ["timeouts.hook", "text"],
@@ -72,16 +73,8 @@ const notations: Readonly<Record<Reading, string>> = {
 };
 
 /** Lists the environment variables that override settings, for the reference. */
-export function listOverridingVariables(): {
-  name: string;
-  path: string;
-  notation: string;
-}[] {
-  return settings.map(([path, reading]) => ({
-    name: nameVariable(path),
-    path,
-    notation: notations[reading],
-  }));
+export function listOverridingVariables(): { name: string; path: string; notation: string }[] {
+  return settings.map(([path, reading]) => ({ name: nameVariable(path), path, notation: notations[reading] }));
 }
 
 /**
@@ -151,36 +144,25 @@ function readVariables(variables: Variables, folder: string, expected: readonly 
   const problems: Problem[] = [];
   const warnings: Problem[] = [];
   let layer: Raw = {};
-  for (const [name, text] of Object.entries(variables)) {
-    if (!name.startsWith(PREFIX) || text === undefined) continue;
-    if (name === CONFIG_VARIABLE || expected.includes(name)) continue;
-    const setting = paths.get(name);
-    if (isServiceLink(name, text)) {
-      if (setting)
-        warnings.push({
-          path: [],
-          origin: name,
-          message:
-            'Kubernetes set it to the address of a service, so it is not read. "enableServiceLinks: false" leaves it out.',
-        });
+  for (const [origin, text] of Object.entries(variables)) {
+    if (!origin.startsWith(PREFIX) || text === undefined) continue;
+    if (origin === CONFIG_VARIABLE || expected.includes(origin)) continue;
+    const tell = (list: Problem[], message: string) => list.push({ path: [], origin, message });
+    const setting = paths.get(origin);
+    if (isServiceLink(origin, text)) {
+      if (setting) tell(warnings, SERVICE_LINK);
     } else if (!setting) {
-      const hint = suggest(
-        name.slice(PREFIX.length),
-        [...paths.keys(), CONFIG_VARIABLE].map((each) => each.slice(PREFIX.length)),
-      );
-      warnings.push({
-        path: [],
-        origin: name,
-        message: `There is no such variable, so it is not read.${hint.replace('"', `"${PREFIX}`)}`,
-      });
+      const known = [...paths.keys(), CONFIG_VARIABLE].map((each) => each.slice(PREFIX.length));
+      const hint = suggest(origin.slice(PREFIX.length), known).replace('"', `"${PREFIX}`);
+      tell(warnings, `There is no such variable, so it is not read.${hint}`);
     } else if (text.trim() === "") {
-      problems.push({ path: [], origin: name, message: "Found an empty text. Write a value, or unset the variable." });
+      tell(problems, "Found an empty text. Write a value, or unset the variable.");
     } else {
       const value = readValue(text.trim(), setting.reading, folder);
       if (setting.reading === "users" && hasHalfUser(value))
-        problems.push({ path: [], origin: name, message: "It needs NAME:PASSWORD for each user, apart by spaces." });
+        tell(problems, "It needs NAME:PASSWORD for each user, apart by spaces.");
       layer = setAt(layer, setting.path.split("."), value);
-      origins.set(setting.path, name);
+      origins.set(setting.path, origin);
     }
   }
   if (origins.has("users") && origins.has("users.file"))
@@ -191,6 +173,9 @@ function readVariables(variables: Variables, folder: string, expected: readonly 
     });
   return { layer, origins, problems, warnings };
 }
+
+const SERVICE_LINK =
+  'Kubernetes set it to the address of a service, so it is not read. "enableServiceLinks: false" leaves it out.';
 
 /**
  * Whether Kubernetes or Docker set the variable for a service named "penstock",
@@ -203,30 +188,26 @@ function isServiceLink(name: string, text: string): boolean {
   );
 }
 
-function readFlags(flags: Flags, folder: string): Layer {
+function readFlags({ listen = [], upstream, user = [], sidecar }: Flags, folder: string): Layer {
   const layer: Record<string, unknown> = {};
   const origins = new Map<string, string>();
   const problems: Problem[] = [];
-  if (flags.listen && flags.listen.length > 0) {
-    layer["listen"] = flags.listen;
-    origins.set("listen", "--listen");
-  }
-  if (flags.upstream !== undefined) {
-    layer["upstream"] = flags.upstream;
-    origins.set("upstream", "--upstream");
-  }
-  if (flags.user && flags.user.length > 0) {
-    const users = flags.user.map(readUser);
+  const set = (setting: string, origin: string, value: unknown) => {
+    if (value !== undefined) layer[setting] = value;
+    origins.set(setting, origin);
+  };
+  if (listen.length > 0) set("listen", "--listen", listen);
+  if (upstream !== undefined) set("upstream", "--upstream", upstream);
+  if (user.length > 0) {
+    const users = user.map(readUser);
+    set("users", "--user", users);
     if (hasHalfUser(users))
       problems.push({ path: [], origin: "--user", message: "It needs NAME:PASSWORD, as in --user=alice:s3cret." });
-    layer["users"] = users;
-    origins.set("users", "--user");
   }
-  if (flags.sidecar !== undefined) {
-    const sidecar = readSidecar(flags.sidecar, folder);
-    if (typeof sidecar === "string") problems.push({ path: [], origin: "--sidecar", message: sidecar });
-    else layer["sidecar"] = sidecar;
-    origins.set("sidecar", "--sidecar");
+  if (sidecar !== undefined) {
+    const read = readSidecar(sidecar, folder);
+    set("sidecar", "--sidecar", typeof read === "string" ? undefined : read);
+    if (typeof read === "string") problems.push({ path: [], origin: "--sidecar", message: read });
   }
   return { layer, origins, problems, warnings: [] };
 }
@@ -240,28 +221,21 @@ function readSidecar(text: string, folder: string): Raw | string {
   return { host, port };
 }
 
-/** Lays `layer` over `below`: maps are merged, everything else is replaced, and what cannot stand beside it goes. */
-function overlay(below: Raw, layer: Raw): Raw {
-  const merged: Record<string, unknown> = { ...below };
-  if (layer["upstream"] !== undefined) delete merged["default"];
-  if (layer["default"] !== undefined) delete merged["upstream"];
-  for (const [key, value] of Object.entries(layer))
-    merged[key] =
-      key !== "users" && isRecord(value) ? overlay(dropRivals(readRecord(merged[key]), value), value) : value;
-  return merged;
-}
+/** Settings that cannot stand beside a setting of the same map: the one that is set last holds. */
+const rivals: Readonly<Record<string, readonly string[]>> = {
+  upstream: ["default"],
+  default: ["upstream"],
+  unix: ["port", "host"],
+  port: ["unix"],
+};
 
-/** A sidecar has a port or a socket: the one that is set last holds. */
-function dropRivals(below: Raw, layer: Raw): Raw {
-  const { unix, port, host, ...rest } = below;
-  if (layer["unix"] !== undefined) return { ...rest };
-  if (layer["port"] !== undefined) return { ...rest, ...(host !== undefined && { host }) };
-  return {
-    ...rest,
-    ...(unix !== undefined && { unix }),
-    ...(port !== undefined && { port }),
-    ...(host !== undefined && { host }),
-  };
+/** Lays `layer` over `below`: maps are merged, everything else is replaced. */
+function overlay(below: Raw, layer: Raw): Raw {
+  const gone = new Set(Object.keys(layer).flatMap((key) => rivals[key] ?? []));
+  const merged = Object.fromEntries(Object.entries(below).filter(([key]) => !gone.has(key)));
+  for (const [key, value] of Object.entries(layer))
+    merged[key] = key !== "users" && isRecord(value) ? overlay(readRecord(merged[key]), value) : value;
+  return merged;
 }
 
 function readValue(text: string, reading: Reading, folder: string): unknown {

@@ -1,14 +1,5 @@
+import { findPosition, type ParsedText } from "./places.ts";
 import { quoteName } from "./problem.ts";
-
-/** A JSON text, or the first thing wrong with it. Lines and columns count from 1. */
-export type JsonResult =
-  | { readonly ok: true; readonly value: unknown }
-  | {
-      readonly ok: false;
-      readonly message: string;
-      readonly line: number;
-      readonly column: number;
-    };
 
 /** Deeper than any configuration, and shallow enough for the stack. */
 const MAX_DEPTH = 100;
@@ -29,19 +20,14 @@ class Fault {
  * does not. A member that appears twice is an error: one of them would
  * silently not hold.
  */
-export function parseJson(text: string): JsonResult {
+export function parseJson(text: string): ParsedText {
   const reader = new Reader(text);
   try {
     return { ok: true, value: reader.readDocument() };
   } catch (fault) {
     if (!(fault instanceof Fault)) throw fault;
-    const before = text.slice(0, fault.at).split("\n");
-    return {
-      ok: false,
-      message: fault.message,
-      line: before.length,
-      column: (before.at(-1)?.length ?? 0) + 1,
-    };
+    const [line, column] = findPosition(text, fault.at);
+    return { ok: false, message: fault.message, line, column };
   }
 }
 

@@ -10,18 +10,13 @@ import {
   YAMLException,
 } from "js-yaml";
 
-import type { Wanted } from "./places.ts";
-
-/** A YAML text, or the first thing wrong with it. Lines and columns count from 1. */
-export type YamlResult =
-  | { readonly ok: true; readonly value: unknown }
-  | { readonly ok: false; readonly message: string; readonly line: number; readonly column: number };
+import type { ParsedText, Wanted } from "./places.ts";
 
 /** Plain data of YAML 1.2, and the merge key `<<` that everybody knows from YAML 1.1. */
 const schema = CORE_SCHEMA.withTags(mergeTag);
 
 /** Reads one YAML document; an empty one sets nothing. A key that appears twice is an error: one of them would silently not hold. */
-export function parseYaml(text: string): YamlResult {
+export function parseYaml(text: string): ParsedText {
   try {
     const documents = constructFromEvents(parseEvents(text, {}), { source: text, schema });
     if (documents.length <= 1) return { ok: true, value: documents[0] ?? {} };

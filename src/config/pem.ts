@@ -21,9 +21,21 @@ export function readPrivateKey(pem: string): KeyObject | undefined {
   }
 }
 
-/** Says what is wrong with a file of authorities at a setting; undefined for nothing. Each certificate in it must be readable: one that is passed over trusts nobody. */
-export function findAuthorityFault(path: readonly PropertyKey[], file: string, pem: string): Problem | undefined {
-  return readPemCertificates(pem) === undefined ? refusePem(path, file, "certificate") : undefined;
+/**
+ * Says what is wrong with the files of authorities at a setting. Each certificate
+ * must be readable: one that is passed over trusts nobody. A missing file has
+ * been reported already.
+ */
+export function findAuthorityFaults(
+  paths: string | readonly string[],
+  setting: readonly PropertyKey[],
+  files: ReadonlyMap<string, string>,
+): Problem[] {
+  return listPaths(paths).flatMap((file, at) => {
+    const text = files.get(file);
+    if (text === undefined || readPemCertificates(text) !== undefined) return [];
+    return refusePem(typeof paths === "string" ? setting : [...setting, at], file, "certificate");
+  });
 }
 
 /** Says that the file at a setting holds no PEM of that kind. */

@@ -10,6 +10,11 @@ export interface Wanted {
   readonly members: Map<string, Wanted>;
 }
 
+/** What a text holds, or the first thing that is wrong with it. Lines and columns count from 1. */
+export type ParsedText =
+  | { readonly ok: true; readonly value: unknown }
+  | { readonly ok: false; readonly message: string; readonly line?: number; readonly column?: number };
+
 /** Notes in `wanted` where the settings of a text begin. What cannot be found stays undefined. */
 export type Locate = (text: string, wanted: Wanted) => void;
 
@@ -70,7 +75,12 @@ function findOffset(root: Wanted, path: readonly PropertyKey[]): number | undefi
   return nearest;
 }
 
-/** Turns offsets into lines and columns, which count from 1. */
+/** The line and the column of an offset; both count from 1. */
+export function findPosition(text: string, offset: number): [line: number, column: number] {
+  return new LineIndex(text).find(offset);
+}
+
+/** Turns offsets into lines and columns. */
 class LineIndex {
   /** Where each line begins. */
   readonly #starts = [0];

@@ -14,6 +14,27 @@ export interface Problem {
 export type Checked<T> =
   { readonly ok: true; readonly value: T } | { readonly ok: false; readonly problems: readonly Problem[] };
 
+/** What a text means; or why it means nothing, as the rest of a sentence that begins with the quoted text. */
+export type Read<T> = { readonly ok: true; readonly value: T } | Unread;
+
+interface Unread {
+  readonly ok: false;
+  readonly reason: string;
+}
+
+export function refuse(reason: string): Unread {
+  return { ok: false, reason };
+}
+
+/**
+ * The meaning of a text that the schema has accepted.
+ * @throws when it has none: the schema was not asked.
+ */
+export function readAccepted<T>(read: Read<T>): T {
+  if (!read.ok) throw new Error(`A value that the schema should have refused ${read.reason}`);
+  return read.value;
+}
+
 /** One line for a person: `proxy.config.json:4:9: rules[1].to[0]: "a:0" has no …`. */
 export function formatProblem({ path, message, origin, place }: Problem): string {
   const where = formatPath(path);

@@ -1,6 +1,4 @@
-/** A number read from a text with a unit, or why it is none; `reason` continues a sentence that begins with the quoted text. */
-export type QuantityResult =
-  { readonly ok: true; readonly value: number } | { readonly ok: false; readonly reason: string };
+import { type Read, readAccepted, refuse } from "./problem.ts";
 
 const millisecondsPer: Readonly<Record<string, number>> = {
   ms: 1,
@@ -24,7 +22,7 @@ const bytesPer: Readonly<Record<string, number>> = {
 };
 
 /** Reads `500ms`, `10s`, `2m`, `1h`, `1.5h`, `1d`, or `0`. Gives milliseconds, at most 24 days. */
-export function parseDuration(text: string): QuantityResult {
+export function parseDuration(text: string): Read<number> {
   if (text === "0") return { ok: true, value: 0 };
   const match = /^([0-9]{1,9}(?:\.[0-9]{1,3})?)(ms|s|m|h|d)$/.exec(text);
   const factor = match?.[2] === undefined ? undefined : millisecondsPer[match[2]];
@@ -36,7 +34,7 @@ export function parseDuration(text: string): QuantityResult {
 }
 
 /** Reads `512B`, `32KiB`, `20MB`. Gives whole bytes. */
-export function parseSize(text: string): QuantityResult {
+export function parseSize(text: string): Read<number> {
   const match = /^([0-9]{1,9}(?:\.[0-9]{1,3})?)(B|[KMG]i?B)$/.exec(text);
   const factor = match?.[2] === undefined ? undefined : bytesPer[match[2]];
   if (!match || factor === undefined)
@@ -50,6 +48,12 @@ export function formatSize(bytes: number): string {
   return `${bytes / (bytesPer[unit] ?? 1)}${unit}`;
 }
 
-function refuse(reason: string): QuantityResult {
-  return { ok: false, reason };
+/** Reads a duration that the schema has accepted. */
+export function readDuration(text: string): number {
+  return readAccepted(parseDuration(text));
+}
+
+/** Reads a size that the schema has accepted. */
+export function readSize(text: string): number {
+  return readAccepted(parseSize(text));
 }

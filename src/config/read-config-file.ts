@@ -2,9 +2,8 @@ import { extname } from "node:path";
 
 import { importConfig } from "./import-config.ts";
 import { locateInJson, locateInScript } from "./locate-in-script.ts";
-import { locateInToml } from "./locate-in-toml.ts";
 import { parseJson } from "./parse-json.ts";
-import { formatPlace, type Locate, type Source } from "./places.ts";
+import { formatPlace, type Locate, type ParsedText, type Source } from "./places.ts";
 import { copyPlainData, type PlainData } from "./plain-data.ts";
 import type { Checked, Problem } from "./problem.ts";
 import { readTextFile } from "./read-file.ts";
@@ -38,9 +37,7 @@ export async function readConfigFile(path: string, importMs?: number): Promise<C
   return parsed.ok ? { ok: true, value: { ...copyPlainData(parsed.value), source } } : parsed;
 }
 
-type Parse = (
-  text: string,
-) => { ok: true; value: unknown } | { ok: false; message: string; line?: number; column?: number };
+type Parse = (text: string) => ParsedText;
 
 interface Format {
   /** Undefined for a file that is run. */
@@ -63,8 +60,10 @@ async function chooseFormat(path: string): Promise<Format | undefined> {
       const { locateInYaml, parseYaml } = await import("./parse-yaml.ts");
       return { parse: parseYaml, locate: locateInYaml };
     }
-    case ".toml":
+    case ".toml": {
+      const { locateInToml, parseToml } = await import("./parse-toml.ts");
       return { parse: parseToml, locate: locateInToml };
+    }
     default:
       return undefined;
   }
@@ -75,54 +74,6 @@ function parseData({ path, text }: Source, parse: Parse): Checked<unknown> {
   if (parsed.ok) return parsed;
   const { message, line, column } = parsed;
   return refuse(message, formatPlace(path, line, column));
-}
-
-function parseToml(text: string): ReturnType<Parse> {
-  const fault = findTomlFault(text);
-  if (fault === undefined) return { ok: true, value: Bun.TOML.parse(text) };
-  return { ok: false, message: describeTomlFault(fault), line: findTomlLine(text, fault) };
-}
-
-/** Lines before the end of a beginning that are looked at one by one: more than a table of settings has. */
-const TOML_WINDOW = 1000;
-
-/**
- * The line that is wrong, since the errors of the parser carry none: no beginning of the text that has it can
- * be read, and the shortest of them fails as the whole does. Beginnings that end within a list or a long text
- * fail, too, but longer ones can be read.
- */
-function findTomlLine(text: string, fault: string): number {
-  const ends = Array.from(text.matchAll(/\n|$/g), ({ index }) => index + 1);
-  const read = (lines: number) => findTomlFault(text.slice(0, ends[lines - 1]));
-  let low = 0;
-  let high = ends.length;
-  while (high - low > TOML_WINDOW) {
-    const middle = (low + high) >> 1;
-    if (read(middle) === fault) high = middle;
-    else low = middle;
-  }
-  let wrong: number | undefined;
-  for (let lines = low + 1; lines <= high; lines++) {
-    const found = read(lines);
-    if (found === undefined) wrong = undefined;
-    else if (found === fault) wrong ??= lines;
-  }
-  return wrong ?? high;
-}
-
-function findTomlFault(text: string): string | undefined {
-  try {
-    Bun.TOML.parse(text);
-    return undefined;
-  } catch (error) {
-    return error instanceof Error ? error.message : String(error);
-  }
-}
-
-/** The parser quotes words of the text, which may be a password without its quotes; signs it may quote. */
-function describeTomlFault(message: string): string {
-  const words = message.replace(/(['"])(?![^\p{L}\p{N}]{1,3}\1).*$/su, "").replace(/[\s:]+$/, "");
-  return `${words.replace(/^TOML Parse error: /, "The TOML cannot be read: ")}.`;
 }
 
 function refuse(message: string, place?: string): Checked<never> {

@@ -1,6 +1,6 @@
 import { describeJsonSchema, type JsonSchema } from "./json-schema.ts";
 import { listOverridingVariables } from "./overrides.ts";
-import { isRecord, readList, readRecord, readText } from "./raw.ts";
+import { isRecord, readList, readRecord, readText } from "./plain-data.ts";
 
 /** Writes the reference of all settings as Markdown, from the schema. */
 export function writeReference(): string {

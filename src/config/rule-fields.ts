@@ -59,7 +59,7 @@ function field<Schema extends z.ZodType>(declared: RuleField<Schema>): RuleField
 const serverName = text('a name such as "*.example.org"', (value) => {
   const parsed = parseTargetPattern(value);
   if (!parsed.ok) return findTargetFault(value);
-  return parsed.pattern.host.kind === "cidr" || parsed.pattern.ports.length > 0 || value.includes(":")
+  return parsed.value.host.kind === "cidr" || parsed.value.ports.length > 0 || value.includes(":")
     ? 'is no server name. Write a name without a port, such as "example.org" or "*.example.org"'
     : undefined;
 });

@@ -1,9 +1,9 @@
 import type * as z from "zod";
 
 import { toAsciiHost } from "../address/host.ts";
-import { dnsSchema } from "./dns-schema.ts";
+import { dnsSchema } from "./dns.ts";
 import { cidr, count, duration, flag, list, secret, settings, size, text, unquoted, word } from "./fields.ts";
-import { forwardSchema } from "./forward-schema.ts";
+import { forwardSchema } from "./forward.ts";
 import { isLoopbackHost } from "./listener-address.ts";
 import { bindableHost, findPortConflicts, findUnguarded, hasCertifiedUsers, listenSchema } from "./listener-schema.ts";
 import { checked, MALFORMED, type Parts, type PartsOf } from "./parts.ts";

@@ -1,10 +1,7 @@
 import { parseCidr } from "../address/cidr.ts";
 import { describeHostError, toAsciiHost } from "../address/host.ts";
+import { type Read, readAccepted, refuse } from "./problem.ts";
 import type { TargetPattern } from "../proxy/policy/target-index.ts";
-
-/** `reason` continues a sentence that begins with the quoted text. */
-export type TargetPatternResult =
-  { readonly ok: true; readonly pattern: TargetPattern } | { readonly ok: false; readonly reason: string };
 
 type PortRange = readonly [from: number, to: number];
 
@@ -13,10 +10,10 @@ type PortRange = readonly [from: number, to: number];
  * address or a range, each alone or with `:443`, `:8000-8999` or `:80,443`.
  * IPv6 is in brackets when ports follow: `[2001:db8::/32]:443`.
  */
-export function parseTargetPattern(text: string): TargetPatternResult {
+export function parseTargetPattern(text: string): Read<TargetPattern> {
   if (text.includes(":")) {
     const range = parseCidr(text);
-    if (range.ok) return { ok: true, pattern: { host: { kind: "cidr", cidr: range.cidr }, ports: [] } };
+    if (range.ok) return { ok: true, value: { host: { kind: "cidr", cidr: range.cidr }, ports: [] } };
   }
   const split = splitPorts(text);
   if (!split)
@@ -28,14 +25,12 @@ export function parseTargetPattern(text: string): TargetPatternResult {
     return refuse(
       'has no valid ports after the colon. Write ":443", ":8000-8999" or ":80,443" with ports from 1 to 65535',
     );
-  return { ok: true, pattern: { host, ports } };
+  return { ok: true, value: { host, ports } };
 }
 
 /** Reads a target that the schema has accepted. */
 export function readTarget(text: string): TargetPattern {
-  const parsed = parseTargetPattern(text);
-  if (!parsed.ok) throw new Error(`The target ${text} is unchecked`);
-  return parsed.pattern;
+  return readAccepted(parseTargetPattern(text));
 }
 
 function splitPorts(text: string): { host: string; ports: string | undefined } | undefined {
@@ -92,8 +87,4 @@ function parsePorts(text: string): PortRange[] | undefined {
     ranges.push([from, to]);
   }
   return ranges;
-}
-
-function refuse(reason: string): TargetPatternResult {
-  return { ok: false, reason };
 }

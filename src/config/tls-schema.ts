@@ -1,13 +1,15 @@
 import type * as z from "zod";
 
-import { either, list, settings, text, word } from "./fields.ts";
+import { list, pemPath, pemPaths, settings, word } from "./fields.ts";
 import { checked } from "./parts.ts";
 
-const pemPath = () => text('the path of a PEM file, such as "fullchain.pem"');
-
 const pair = {
-  cert: pemPath().describe("PEM file with the certificate and those between it and its root, such as `fullchain.pem`."),
-  key: pemPath().describe("PEM file with the private key of `cert`, such as `privkey.pem`; without a passphrase."),
+  cert: pemPath("fullchain.pem").describe(
+    "PEM file with the certificate and those between it and its root, such as `fullchain.pem`.",
+  ),
+  key: pemPath("privkey.pem").describe(
+    "PEM file with the private key of `cert`, such as `privkey.pem`; without a passphrase.",
+  ),
 };
 
 const tlsSettings = settings(
@@ -18,10 +20,7 @@ const tlsSettings = settings(
         "More certificates. A client gets the one that is for the name which it asks for (SNI), and the first one, of `cert`, when it asks for none or for another.",
       )
       .optional(),
-    clientCa: either("the path of a PEM file, or a list of them", [
-      pemPath(),
-      list(pemPath(), "a list of paths of PEM files"),
-    ])
+    clientCa: pemPaths()
       .describe(
         "PEM file, or files, with the authorities that sign certificates of clients. Clients are then asked for one, and the first e-mail address, DNS name or URI in it, or else its common name, is the user. A certificate with such a name that cannot be a user (longer than 255 bytes, with control characters) names nobody and is refused. Dates and authority are checked in every handshake and for every request.",
       )

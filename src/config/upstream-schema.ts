@@ -1,19 +1,27 @@
 import * as z from "zod";
 
 import { describeHostError, toAsciiHost } from "../address/host.ts";
-import { choice, either, flag, ipAddress, list, secret, settings, text, unquoted, word } from "./fields.ts";
+import {
+  choice,
+  either,
+  flag,
+  ipAddress,
+  parsed,
+  pemPath,
+  pemPaths,
+  secret,
+  settings,
+  text,
+  unquoted,
+  word,
+} from "./fields.ts";
 import { checked, type PartsOf } from "./parts.ts";
 import { type Problem, quoteValue } from "./problem.ts";
 import { parseUpstreamUrl } from "./upstream-url.ts";
 
 /** A URL of an upstream proxy. It may hold a password, which shows least where the URL is malformed. */
 function upstreamUrl() {
-  return text('a URL such as "http://proxy.example:3128"', findUrlFault, nameUrl);
-}
-
-function findUrlFault(value: string): string | undefined {
-  const parsed = parseUpstreamUrl(value);
-  return parsed.ok ? undefined : parsed.reason;
+  return parsed('a URL such as "http://proxy.example:3128"', parseUpstreamUrl, undefined, nameUrl);
 }
 
 function nameUrl(value: unknown): string {
@@ -22,11 +30,9 @@ function nameUrl(value: unknown): string {
 
 /** A name, in U-labels too, or an address. */
 function findNameFault(name: string): string | undefined {
-  const parsed = toAsciiHost(name);
-  return parsed.ok ? undefined : `is no host: ${describeHostError(parsed.code)}`;
+  const host = toAsciiHost(name);
+  return host.ok ? undefined : `is no host: ${describeHostError(host.code)}`;
 }
-
-const pemPath = () => text('the path of a PEM file, such as "ca.pem"');
 
 const upstreamSettings = settings({
   url: upstreamUrl().describe(
@@ -39,7 +45,7 @@ const upstreamSettings = settings({
       "The only scheme in which an `http` or `https` upstream gets the credentials. Default: Basic at once, and Digest when it asks for that instead.",
     )
     .optional(),
-  ca: either("the path of a PEM file, or a list of them", [pemPath(), list(pemPath(), "a list of paths of PEM files")])
+  ca: pemPaths()
     .describe(
       "PEM file, or files, with the certificate authorities to trust for an `https` upstream. Default: the ones that come with the program.",
     )
@@ -68,9 +74,9 @@ const upstreamSettings = settings({
 
 /** Settings of an upstream that contradict each other, or its URL. */
 function findConflicts(upstream: PartsOf<UpstreamSettings>): Problem[] {
-  const parsed = typeof upstream.url === "string" ? parseUpstreamUrl(upstream.url) : undefined;
-  if (!parsed?.ok) return [];
-  const { kind, credentials } = parsed.value;
+  const url = typeof upstream.url === "string" ? parseUpstreamUrl(upstream.url) : undefined;
+  if (!url?.ok) return [];
+  const { kind, credentials } = url.value;
   const { username, password, auth, cert, key } = upstream;
   const problems: Problem[] = [];
   const tell = (setting: string, message: string) => problems.push({ path: [setting], message });
@@ -122,9 +128,10 @@ export const upstreamsSchema = checked(upstreamMap, (upstreams) => findNameConfl
   )
   .default({});
 
-export const upstreamSchema = text(
+export const upstreamSchema = parsed(
   'a URL such as "http://proxy.example:3128", or "environment"',
-  (value) => (value === "environment" ? undefined : findUrlFault(value)),
+  (value) => (value === "environment" ? { ok: true as const } : parseUpstreamUrl(value)),
+  undefined,
   nameUrl,
 )
   .describe(

@@ -1,5 +1,6 @@
 import { describeEndpointError, type Endpoint, parseAuthority } from "../address/endpoint.ts";
 import type { HopKind } from "../proxy/route/route.ts";
+import { type Read, refuse } from "./problem.ts";
 import { suggest } from "./suggest.ts";
 
 /** What a URL says about an upstream proxy. */
@@ -9,10 +10,6 @@ interface UpstreamUrl {
   /** Percent-decoded userinfo. */
   readonly credentials?: { readonly user: string; readonly password: string };
 }
-
-/** `reason` continues a sentence that begins with "The URL". It repeats nothing that may be a secret. */
-export type UpstreamUrlResult =
-  { readonly ok: true; readonly value: UpstreamUrl } | { readonly ok: false; readonly reason: string };
 
 /**
  * Default ports by kind. None for http: programs disagree (80 by the URL
@@ -50,7 +47,7 @@ const ENCODE =
  * Reads `kind://[user:password@]host[:port]`. By hand, since the URL class
  * rewrites addresses (`http://1` becomes 0.0.0.1) before anyone can look at them.
  */
-export function parseUpstreamUrl(text: string): UpstreamUrlResult {
+export function parseUpstreamUrl(text: string): Read<UpstreamUrl> {
   const match = /^([A-Za-z][A-Za-z0-9+.-]*):\/\/(.*)$/s.exec(text);
   if (!match) return refuse(explainMissingScheme(text));
   const scheme = (match[1] ?? "").toLowerCase();
@@ -114,8 +111,4 @@ function parseUserinfo(text: string): { user: string; password: string } | null 
 
 function isHopKind(scheme: string): scheme is HopKind {
   return Object.hasOwn(defaultPorts, scheme);
-}
-
-function refuse(reason: string): UpstreamUrlResult {
-  return { ok: false, reason };
 }

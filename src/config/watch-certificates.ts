@@ -1,26 +1,12 @@
 import type { TlsPlan } from "../proxy/accept/listener-tls.ts";
 import type { TlsFiles } from "./compile-tls.ts";
-import { followFiles } from "./follow-files.ts";
+import { type Applied, followFiles, type FollowOptions } from "./follow-files.ts";
 import { quoteValue } from "./problem.ts";
 import type { FileWatch } from "./watch-file.ts";
 
-export interface CertificateWatchOptions {
-  /** Puts a plan into effect, or says why it cannot be used. */
-  readonly replace: (
-    listener: number,
-    plan: TlsPlan,
-  ) => { readonly ok: true } | { ok: false; readonly message: string };
-  /** Where messages for the operator go, one line each. */
-  readonly tell: (message: string) => void;
-  /** The time, milliseconds since the epoch. */
-  readonly now: () => number;
-  /**
-   * Milliseconds without a change after which the files of a listener count as
-   * replaced, certificate and key alike; 500 unless told otherwise.
-   */
-  readonly settleMs?: number;
-  /** As `watchFile` takes it. */
-  readonly pollMs?: number;
+export interface CertificateWatchOptions extends Omit<FollowOptions<TlsPlan>, "apply" | "refusal"> {
+  /** Puts a plan into effect. */
+  readonly replace: (listener: number, plan: TlsPlan) => Applied;
 }
 
 /** How long before the end of a certificate the operator is warned: Let's Encrypt renews then, too. */
@@ -30,61 +16,41 @@ const WARNING_PERIOD_MS = 24 * 60 * 60 * 1000;
 
 /**
  * Follows the certificates of all listeners: reads them again when their files
- * change, however they are replaced, keeps the old ones as long as the new ones
- * cannot be used, and warns 30 days before the end of each, once a day.
+ * change, and warns 30 days before the end of each, once a day.
  */
 export function watchCertificates(listeners: readonly TlsFiles[], options: CertificateWatchOptions): FileWatch {
-  const followers = listeners.map((files) => new CertificateFollower(files, options));
-  const warn = (): void => {
-    for (const follower of followers) follower.warn();
+  const { tell, now, replace } = options;
+  const plans = new Map(listeners.map(({ listener, plan }) => [listener, plan]));
+  const warn = ({ certificates }: TlsPlan): void => {
+    for (const { file, expiresAt } of certificates) {
+      const left = expiresAt - now();
+      if (left < WARNING_MS) tell(describeExpiry(file, expiresAt, left));
+    }
   };
-  warn();
-  const warning = setInterval(warn, WARNING_PERIOD_MS);
+  const watches = listeners.map((files) =>
+    followFiles(files, {
+      ...options,
+      refusal: "Cannot use the new certificates. The old ones stay:",
+      apply(plan) {
+        const replaced = replace(files.listener, plan);
+        if (!replaced.ok) return replaced;
+        plans.set(files.listener, plan);
+        tell(describePlan(plan));
+        warn(plan);
+        return replaced;
+      },
+    }),
+  );
+  const warnOfAll = () => plans.forEach(warn);
+  warnOfAll();
+  const warning = setInterval(warnOfAll, WARNING_PERIOD_MS);
   warning.unref();
   return {
     close() {
       clearInterval(warning);
-      for (const follower of followers) follower.close();
+      for (const watch of watches) watch.close();
     },
   };
-}
-
-/** Follows the files of one listener. */
-class CertificateFollower implements FileWatch {
-  readonly #options: CertificateWatchOptions;
-  readonly #watch: FileWatch;
-  #plan: TlsPlan;
-
-  constructor(files: TlsFiles, options: CertificateWatchOptions) {
-    this.#options = options;
-    this.#plan = files.plan;
-    this.#watch = followFiles(files, {
-      ...options,
-      apply: (plan) => this.#replace(files.listener, plan),
-      refusal: "Cannot use the new certificates. The old ones stay:",
-    });
-  }
-
-  close(): void {
-    this.#watch.close();
-  }
-
-  warn(): void {
-    const now = this.#options.now();
-    for (const { file, expiresAt } of this.#plan.certificates) {
-      const left = expiresAt - now;
-      if (left < WARNING_MS) this.#options.tell(describeExpiry(file, expiresAt, left));
-    }
-  }
-
-  #replace(listener: number, plan: TlsPlan): ReturnType<CertificateWatchOptions["replace"]> {
-    const replaced = this.#options.replace(listener, plan);
-    if (!replaced.ok) return replaced;
-    this.#plan = plan;
-    this.#options.tell(describePlan(plan));
-    this.warn();
-    return replaced;
-  }
 }
 
 function describePlan({ certificates }: TlsPlan): string {

@@ -3,17 +3,20 @@ import type { Conn } from "./conn/conn.ts";
 import { LoopTimers } from "./conn/loop-timers.ts";
 import { type Connect, connectTcp } from "./runtime/connect.ts";
 import { createDescriptorConnect } from "./epoll/connect-descriptor.ts";
-import { adoptSocket } from "./epoll/adopt-socket.ts";
+import { createInProcessNetwork, type InProcessNetwork } from "./epoll/in-process-network.ts";
+import { adoptSocket } from "./epoll/descriptor-conn.ts";
 import { listenDescriptor } from "./epoll/listen-descriptor.ts";
 import { Reactor } from "./epoll/reactor.ts";
 import { type Listen, listenTcp } from "./runtime/listen.ts";
 
-/** How connections are accepted and made. */
+/** Accepts and makes connections. */
 export interface Sockets {
   readonly listen: Listen;
   readonly connect: Connect;
-  /** Makes a connection of a connected TCP socket, which is its own from then on; undefined when its peer is gone. Absent where only the runtime could. */
+  /** Makes a connection of a connected TCP socket and owns it from then on; undefined when its peer is gone. Only with epoll. */
   readonly adopt?: (fd: number) => Conn | undefined;
+  /** Makes a network inside this process, driven by the same event loop. Absent with the runtime's sockets. */
+  readonly openInProcess?: () => InProcessNetwork;
   /** Ends the event loop, unless it was given. No connection may be left. */
   close(): void;
   /** One sentence: which event loop drives them, and why. */
@@ -21,9 +24,8 @@ export interface Sockets {
 }
 
 /**
- * Chooses between an event loop of our own, which costs about half, and the
- * runtime's, which is always right. `auto` takes the former where it works:
- * the loop that is `given`, or else a new one.
+ * Chooses the event loop. `auto`: the loop over epoll (the `given` one, or a new
+ * one), which costs half the CPU, where it works. `runtime`: Bun's sockets.
  */
 export function chooseSockets(mode: "auto" | "runtime", given?: Reactor): Sockets {
   if (mode === "runtime") return useRuntime('Sockets are the runtime\'s: "sockets" says so.');
@@ -32,13 +34,14 @@ export function chooseSockets(mode: "auto" | "runtime", given?: Reactor): Socket
   return {
     listen(host, port, accept, turnAway) {
       const ip = parseIp(host);
-      // Which addresses a name stands for is the runtime's to find out.
+      // The runtime resolves a name.
       return ip === undefined
         ? listenTcp(host, port, accept, turnAway, reactor.timers)
         : listenDescriptor(reactor, ip, port, accept, turnAway);
     },
     connect: createDescriptorConnect(reactor),
     adopt: (fd) => adoptSocket(reactor, fd),
+    openInProcess: () => createInProcessNetwork(reactor),
     close: () => {
       if (given === undefined) reactor.close();
     },

@@ -1,4 +1,5 @@
 import type { AddressSet } from "../address/address-set.ts";
+import type { HeadLimits } from "../protocol/http1/head-parser.ts";
 import type { Authenticator } from "./auth/authenticate.ts";
 import type { ForwardSettings } from "./exchange/forward-settings.ts";
 import type { InspectSettings } from "./tunnel/inspect-settings.ts";
@@ -27,6 +28,8 @@ export interface Runtime extends KnownUpstreams {
   readonly clients?: AddressSet;
   /** Name of this proxy in `Proxy-Agent`, `Proxy-Status`, `Via`. */
   readonly agent: string;
+  /** The answer to a CONNECT that leads to a tunnel. */
+  readonly established: Uint8Array;
 }
 
 /** All in milliseconds. */
@@ -52,10 +55,8 @@ export interface Limits {
   readonly connectionsPerClient: number;
   /** What of a client address tells one client from another, wherever something is counted by client. */
   readonly clientPrefix: ClientPrefix;
-  /** Bytes of a request head. */
-  readonly headBytes: number;
-  /** Fields of a request head. */
-  readonly headFields: number;
+  /** How large a request head may be. */
+  readonly head: HeadLimits;
 }
 
 /** Holds the current snapshot; swapping it is one assignment. */

@@ -8,14 +8,14 @@
  * follows the handshake. A recorded handshake is replayed by both ends, so that
  * no cryptography disturbs the figures. Client and origin share one CPU, each
  * proxy has the other. With `BENCH_PENSTOCK_BEFORE` an earlier executable is
- * measured too, with inspection on, against the same one with inspection off.
+ * measured too, with inspection on and off.
  */
 import { parseArgs } from "node:util";
 import { replayTunnels, type ReplayOrder, startReplayOrigin } from "./load/replay.ts";
 import { chooseLayout, pin } from "./layout.ts";
 import { readThreadSeconds } from "./measure.ts";
 import type { RunningPeer } from "./peer.ts";
-import { definePenstock, penstockBefore } from "./peers/penstock.ts";
+import { definePenstock, definePenstockBefore } from "./peers/penstock.ts";
 import { takeMedian } from "./report.ts";
 
 const { values } = parseArgs({
@@ -53,9 +53,12 @@ for (const fixture of fixtures) {
   const origin = startReplayOrigin(order);
   await using off = await definePenstock("off", { inspect: { tls: false } }).start(origin);
   await using on = await definePenstock("on", {}).start(origin);
-  await using before = isCompared ? await penstockBefore.start(origin) : undefined;
-  const peers = [off, on, ...(before === undefined ? [] : [before])];
-  const names = ["without", "with inspection", "with inspection before the change"];
+  await using offBefore = isCompared
+    ? await definePenstockBefore({ inspect: { tls: false } }).start(origin)
+    : undefined;
+  await using onBefore = isCompared ? await definePenstockBefore({}).start(origin) : undefined;
+  const peers = [off, on, offBefore, onBefore].filter((peer) => peer !== undefined);
+  const names = ["without", "with inspection", "without, before the change", "with inspection, before the change"];
   if (layout !== undefined) for (const { pid } of peers) if (pid !== undefined) pin([pid], layout.proxy);
   const costs = peers.map((): number[] => []);
   // The first rounds only warm all; then in turns, each first in its share of the rounds.
@@ -71,18 +74,17 @@ for (const fixture of fixtures) {
   const format = (cost: number): string => (values.bulk ? `${cost.toFixed(3)} s/GB` : `${cost.toFixed(1)} µs/tunnel`);
   process.stdout.write(`${fixture}, medians of ${rounds} rounds:\n`);
   for (const [index, list] of costs.entries()) {
-    const ratios = list.map((cost, round) => cost / (costs[0]?.[round] ?? cost));
-    const [low, middle, high] = [0.25, 0.5, 0.75].map((part) => findQuantile(ratios, part));
-    const more = index === 0 ? "" : `; ${middle} % more, half of the rounds between ${low} and ${high} %`;
+    const without = costs[index - (index % 2)] ?? list;
+    const differences = list.map((cost, round) => cost - (without[round] ?? cost)).toSorted((a, b) => a - b);
+    const [low, middle, high] = [0.25, 0.5, 0.75].map((part) => format(findQuantile(differences, part)));
+    const more = index % 2 === 0 ? "" : `: ${middle} more, half of the rounds between ${low} and ${high}`;
     process.stdout.write(`  ${format(takeMedian(list))} ${names[index]}${more}\n`);
   }
   origin.stop(true);
 }
 process.exit(0);
 
-/** How much more the second of a pair is, in percent: the value that this part of the pairs stays below. */
-function findQuantile(ratios: readonly number[], part: number): string {
-  const sorted = ratios.toSorted((a, b) => a - b);
-  const more = ((sorted[Math.floor(sorted.length * part)] ?? 1) - 1) * 100;
-  return `${more < 0 ? "−" : "+"}${Math.abs(more).toFixed(1)}`;
+/** The value that this part of a sorted list stays below. */
+function findQuantile(sorted: readonly number[], part: number): number {
+  return sorted[Math.floor(sorted.length * part)] ?? 0;
 }

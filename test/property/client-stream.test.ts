@@ -1,26 +1,12 @@
-import { AddressSet } from "../../src/address/address-set.ts";
 import { expect, test } from "bun:test";
 import { drainMicrotasks } from "bun:jsc";
 import fc from "fast-check";
 import type { Connect } from "../../src/net/runtime/connect.ts";
 import { serveConnection } from "../../src/proxy/connection.ts";
-import { Forwarding } from "../../src/proxy/exchange/forwarding.ts";
-import { Admission } from "../../src/proxy/limit/admission.ts";
-import { OwnAddresses } from "../../src/proxy/accept/own-addresses.ts";
-import { AccessLog } from "../../src/proxy/record/access-log.ts";
-import { Captures } from "../../src/proxy/record/captures.ts";
-import { LiveTable } from "../../src/proxy/record/live-table.ts";
-import { Metrics } from "../../src/proxy/record/metrics.ts";
-import { createRecorder } from "../../src/proxy/record/recorder.ts";
-import { Lingering } from "../../src/proxy/read/lingering.ts";
-import { RuntimeHolder } from "../../src/proxy/runtime.ts";
-import type { Services } from "../../src/proxy/services.ts";
 import { compileForTest } from "../support/compile-for-test.ts";
 import { makeIp } from "../support/make-policy.ts";
+import { makeGate, plainListener } from "../support/make-gate.ts";
 import { MemoryConn } from "../support/memory-conn.ts";
-import { plentyOfDescriptors } from "../support/plenty-of-descriptors.ts";
-import { ClientProfiles } from "../../src/protocol/tls/read/client-profiles.ts";
-import { Upstreams } from "../../src/proxy/upstream/upstreams.ts";
 
 const loopback = makeIp("127.0.0.1");
 
@@ -46,43 +32,11 @@ function openStand() {
     queueMicrotask(() => hear({ ok: true, conn }));
     return { cancel: () => undefined };
   };
-  const admission = new Admission(plentyOfDescriptors);
-  const services: Services = {
-    runtime: new RuntimeHolder(runtime),
-    admission,
-    recorder: createRecorder({
-      accessLog: new AccessLog({ format: "off", sink: () => undefined }),
-      metrics: new Metrics(),
-      live: new LiveTable(),
-    }),
-    resolver: { resolve: () => Promise.reject(new Error("Nobody is to be asked")) } as never,
-    tunnel: () => {
-      throw new Error("No tunnel is to be opened");
-    },
-    listen: () => ({ ok: false, code: "EPERM" }),
-    connect,
-    upstreams: new Upstreams(),
-    forwarding: new Forwarding(),
-    lingering: new Lingering(admission, plentyOfDescriptors),
-    clientProfiles: new ClientProfiles(),
-    captures: new Captures({ application: "test" }),
-    own: new OwnAddresses(),
-    reportBug: (error) => {
-      throw error;
-    },
-    reportHook: () => undefined,
-    draining: false,
-  };
+  const gate = makeGate(runtime, { connect });
   const client = new MemoryConn();
   client.room = 0;
-  const doorway = {
-    name: "listener",
-    protocols: new Set(["http"] as const),
-    proxyFrom: new AddressSet([]),
-    tls: undefined,
-  };
-  void serveConnection(client, loopback, doorway, services);
-  return { client, origins, services };
+  void serveConnection(client, loopback, plainListener, gate);
+  return { client, origins, gate };
 }
 
 /** A connection to an origin, as its peer sees it. */
@@ -262,7 +216,7 @@ test("a client gets whole messages in order, then at most one that is cut, and t
   const seen = { whole: 0, cut: 0, refused: 0 };
   await fc.assert(
     fc.asyncProperty(fc.array(happening, { minLength: 4, maxLength: 60 }), async (course) => {
-      const { client, origins, services } = openStand();
+      const { client, origins, gate } = openStand();
       const kinds: Kind[] = [];
       for (const event of course) {
         happen(event, client, origins, kinds);
@@ -295,8 +249,8 @@ test("a client gets whole messages in order, then at most one that is cut, and t
       seen.cut += rest === "" ? 0 : 1;
       seen.refused += finals.filter(({ head }) => !head.startsWith("HTTP/1.1 200 ")).length;
       client.vanish();
-      services.forwarding.abort();
-      services.lingering.abort();
+      gate.forwarding.abort();
+      gate.admission.lingering.abort();
     }),
     { numRuns: 1500 },
   );

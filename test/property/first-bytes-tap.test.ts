@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
+import { ByteReader } from "../../src/protocol/tls/read/byte-reader.ts";
 import { parseClientHello } from "../../src/protocol/tls/read/client-hello.ts";
 import { parseServerHello } from "../../src/protocol/tls/read/server-hello.ts";
 import type { InsideDemand } from "../../src/proxy/policy/inside-demand.ts";
@@ -202,8 +203,8 @@ test("the parsers of hellos never throw, whatever the bytes", () => {
         const bytes = side.slice(0, length);
         for (const [at, value] of changed) if (at < bytes.length) bytes[at] = value;
         for (const start of [0, 5, 9].filter((at) => at <= bytes.length)) {
-          parseClientHello(bytes, start);
-          parseServerHello(bytes, start);
+          parseClientHello(new ByteReader(bytes, start));
+          parseServerHello(new ByteReader(bytes, start));
         }
       }
     }),

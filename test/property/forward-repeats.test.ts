@@ -1,25 +1,13 @@
 import { expect, test } from "bun:test";
 import { drainMicrotasks } from "bun:jsc";
 import fc from "fast-check";
-import { AddressSet } from "../../src/address/address-set.ts";
+import type { Gate } from "../../src/gate/gate.ts";
 import { serveConnection } from "../../src/proxy/connection.ts";
-import { Forwarding } from "../../src/proxy/exchange/forwarding.ts";
-import { Admission } from "../../src/proxy/limit/admission.ts";
-import { OwnAddresses } from "../../src/proxy/accept/own-addresses.ts";
 import { AccessLog } from "../../src/proxy/record/access-log.ts";
-import { Captures } from "../../src/proxy/record/captures.ts";
-import { LiveTable } from "../../src/proxy/record/live-table.ts";
-import { Metrics } from "../../src/proxy/record/metrics.ts";
-import { createRecorder } from "../../src/proxy/record/recorder.ts";
-import { Lingering } from "../../src/proxy/read/lingering.ts";
-import { RuntimeHolder } from "../../src/proxy/runtime.ts";
-import type { Services } from "../../src/proxy/services.ts";
 import { compileForTest } from "../support/compile-for-test.ts";
+import { makeGate, plainListener } from "../support/make-gate.ts";
 import { MemoryConn } from "../support/memory-conn.ts";
-import { plentyOfDescriptors } from "../support/plenty-of-descriptors.ts";
 import { makeIp } from "../support/make-policy.ts";
-import { ClientProfiles } from "../../src/protocol/tls/read/client-profiles.ts";
-import { Upstreams } from "../../src/proxy/upstream/upstreams.ts";
 
 const AUTHORITY = "127.0.0.1:9";
 const loopback = makeIp("127.0.0.1");
@@ -60,52 +48,22 @@ function openStand(forwardedFor: string) {
   });
   const lines: string[] = [];
   const accessLog = new AccessLog({ format: "json", sink: (text) => void lines.push(text) });
-  const metrics = new Metrics();
-  const admission = new Admission(plentyOfDescriptors);
-  const services: Services = {
-    runtime: new RuntimeHolder(runtime),
-    admission,
-    recorder: createRecorder({ accessLog, metrics, live: new LiveTable() }),
-    resolver: { resolve: () => Promise.reject(new Error("Nobody is to be asked")) } as never,
-    tunnel: () => {
-      throw new Error("No tunnel is to be opened");
-    },
-    listen: () => ({ ok: false, code: "EPERM" }),
-    connect: () => {
-      throw new Error("No connection is to be made");
-    },
-    upstreams: new Upstreams(),
-    forwarding: new Forwarding(),
-    lingering: new Lingering(admission, plentyOfDescriptors),
-    clientProfiles: new ClientProfiles(),
-    captures: new Captures({ application: "test" }),
-    own: new OwnAddresses(),
-    reportBug: (error) => {
-      throw error;
-    },
-    reportHook: () => undefined,
-    draining: false,
-  };
+  const gate = makeGate(runtime, { accessLog });
+  const { metrics } = gate;
   // Whoever has to dial is refused without a socket.
-  services.own.add("127.0.0.1", 9);
+  gate.own.add("127.0.0.1", 9);
   const origin = new MemoryConn();
-  services.forwarding.origins.put(
+  gate.forwarding.origins.put(
     { conn: origin, address: { ip: loopback, port: 9 }, ip: loopback, reused: true },
     { key: `http ${AUTHORITY} private`, idleMs: 60_000, total: 9, perKey: 9 },
   );
   const client = new MemoryConn();
-  const doorway = {
-    name: "listener",
-    protocols: new Set(["http"] as const),
-    proxyFrom: new AddressSet([]),
-    tls: undefined,
-  };
-  void serveConnection(client, loopback, doorway, services);
+  void serveConnection(client, loopback, plainListener, gate);
   const tell = (act: () => void): void => {
     act();
     drainMicrotasks();
   };
-  return { services, metrics, accessLog, lines, origin, client, tell };
+  return { gate, metrics, accessLog, lines, origin, client, tell };
 }
 
 const GET = `GET http://${AUTHORITY}/ HTTP/1.1\r\nHost: ${AUTHORITY}\r\nProxy-Authorization: Basic eDp5\r\n`;
@@ -113,7 +71,7 @@ const OK = `HTTP/1.1 200 OK\r\n${DATE}\r\nContent-Length: 2\r\n\r\nok`;
 
 /** Lets a course happen, to a client that has been served before or to a new one, and gives all that came of it. */
 async function run(course: Course, forwardedFor: string, warm: boolean) {
-  const { services, metrics, accessLog, lines, origin, client, tell } = openStand(forwardedFor);
+  const { gate, metrics, accessLog, lines, origin, client, tell } = openStand(forwardedFor);
   if (warm) {
     tell(() => client.say(`${GET}\r\n`));
     tell(() => origin.say(OK));
@@ -127,19 +85,19 @@ async function run(course: Course, forwardedFor: string, warm: boolean) {
   tell(() => client.say(course.request.slice(0, course.cutRequest)));
   tell(() => client.say(course.request.slice(course.cutRequest)));
   // Whatever waits is not there any more: somebody else needed the space.
-  services.forwarding.scratch.bytes.fill("!");
+  gate.forwarding.scratch.bytes.fill("!");
   tell(() => origin.drain());
   const parts = cut(course.response, course.cuts);
   for (const [index, part] of [...parts, ""].entries()) {
-    if (index === Math.min(course.when, parts.length)) tell(() => happen(course, services, client, origin));
+    if (index === Math.min(course.when, parts.length)) tell(() => happen(course, gate, client, origin));
     tell(() => origin.say(part));
   }
-  services.forwarding.scratch.bytes.fill("!");
+  gate.forwarding.scratch.bytes.fill("!");
   tell(() => client.drain());
   if (origin.text.split("GET ").length > 2) tell(() => origin.say(OK));
-  const states = [client.state, origin.state, services.forwarding.origins.size];
+  const states = [client.state, origin.state, gate.forwarding.origins.size];
   tell(() => client.vanish());
-  tell(() => services.forwarding.abort());
+  tell(() => gate.forwarding.abort());
   await accessLog.stop();
   const records = lines
     .join("")
@@ -161,7 +119,7 @@ async function run(course: Course, forwardedFor: string, warm: boolean) {
       metrics.bytesDown - before.bytesDown,
       metrics.connectionsOpen,
     ],
-    left: [services.forwarding.waiting.size, services.forwarding.exchanges.size],
+    left: [gate.forwarding.waiting.size, gate.forwarding.exchanges.size],
   };
 }
 
@@ -170,7 +128,7 @@ function cut(text: string, at: readonly number[]): string[] {
   return [0, ...offsets].map((from, index) => text.slice(from, offsets[index]));
 }
 
-function happen({ happening }: Course, services: Services, client: MemoryConn, origin: MemoryConn): void {
+function happen({ happening }: Course, gate: Gate, client: MemoryConn, origin: MemoryConn): void {
   switch (happening) {
     case "nothing":
       break;
@@ -190,12 +148,12 @@ function happen({ happening }: Course, services: Services, client: MemoryConn, o
       origin.vanish();
       break;
     case "the proxy drains":
-      services.draining = true;
-      services.forwarding.windDown();
+      gate.draining = true;
+      gate.forwarding.windDown();
       break;
     case "the proxy stops":
-      services.draining = true;
-      services.forwarding.abort();
+      gate.draining = true;
+      gate.forwarding.abort();
       break;
     default:
       happening satisfies never;

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
+import { ByteReader } from "../../src/protocol/tls/read/byte-reader.ts";
 import { describeTls13Message } from "../../src/protocol/tls/explain/describe-tls13-message.ts";
 import { readTlsSession } from "../../src/protocol/tls/explain/read-tls-session.ts";
 import { parseTls13Message, TLS13_TYPE } from "../../src/protocol/tls/explain/tls13-message.ts";
@@ -38,7 +39,7 @@ describe("parseTls13Message()", () => {
     const type = fc.constantFrom(...Object.values(TLS13_TYPE), 25);
     fc.assert(
       fc.property(type, fc.uint8Array({ maxLength: 80 }), (handshakeType, body) => {
-        const parsed = parseTls13Message(handshakeType, body);
+        const parsed = parseTls13Message(handshakeType, new ByteReader(body));
         if (parsed.kind === "bad") return expect(parsed.at).toBeLessThanOrEqual(body.length);
         const { fields } = describeTls13Message(parsed.value);
         expect(fields.flatMap(({ value }) => value).join("")).toMatch(/^[ -~]*$/);

@@ -1,12 +1,14 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
+import { ByteReader } from "../../src/protocol/tls/read/byte-reader.ts";
 import { describeMessage } from "../../src/protocol/tls/explain/describe-message.ts";
 import { explainChain } from "../../src/protocol/tls/explain/explain-chain.ts";
 import { parseHandshakeMessage } from "../../src/protocol/tls/read/handshake-message.ts";
 import { computeJa3, computeJa3s } from "../../src/protocol/tls/read/ja3.ts";
 import { computeJa4 } from "../../src/protocol/tls/read/ja4.ts";
 import { recogniseFirstBytes } from "../../src/protocol/tls/read/recognise-first-bytes.ts";
-import { type TlsEvent, TlsWatcher } from "../../src/protocol/tls/read/tls-watcher.ts";
+import type { TlsEvent } from "../../src/protocol/tls/read/tls-event.ts";
+import { TlsWatcher } from "../../src/protocol/tls/read/tls-watcher.ts";
 import {
   alpn,
   buildClientHello,
@@ -160,7 +162,7 @@ describe("a fuzz", () => {
         const cipherSuite = [0xc02f, 0x009f, 0x00aa, 0xcccc, 0x00a8, 0xc018][random.below(6)] ?? 0;
         const body = random.bytes(random.below(60)).map((byte) => (byte < 128 ? byte & 3 : byte));
         const type = [1, 2, 4, 11, 12, 13, 15, 16][random.below(8)] ?? 0;
-        const parsed = parseHandshakeMessage(type, body, 0, body.length, {
+        const parsed = parseHandshakeMessage(type, new ByteReader(body), {
           cipherSuite,
           version: 0x0300 + random.below(5),
         });

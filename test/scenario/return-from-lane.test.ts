@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { adoptSocket } from "../../src/net/epoll/adopt-socket.ts";
+import { adoptSocket } from "../../src/net/epoll/descriptor-conn.ts";
 import type { LanePool } from "../../src/net/conn/lanes.ts";
 import { createAdaptiveEngine } from "../../src/proxy/flow/promotion.ts";
 import type { Observer, WatchedTunnel } from "../../src/proxy/flow/observer.ts";

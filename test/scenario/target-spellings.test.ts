@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { formatListener } from "../../src/proxy/accept/gate.ts";
+import { formatListener } from "../../src/gate/listeners.ts";
 import { targets } from "../fixtures/targets.ts";
 import { startProxy } from "../support/proxy.ts";
 import { listenRaw } from "../support/raw-peer.ts";

@@ -18,7 +18,7 @@ export function makePatterns(...texts: string[]): TargetPattern[] {
   return texts.map((text) => {
     const parsed = parseTargetPattern(text);
     if (!parsed.ok) throw new Error(`${text}: ${parsed.reason}`);
-    return parsed.pattern;
+    return parsed.value;
   });
 }
 

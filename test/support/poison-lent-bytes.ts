@@ -1,6 +1,5 @@
 import { BufferedConn } from "../../src/net/conn/buffered-conn.ts";
 import type { ConnSink } from "../../src/net/conn/conn.ts";
-import { StreamConn } from "../../src/net/conn/stream-conn.ts";
 
 /** What lent bytes become when their time is over. No protocol has a message of it. */
 export const POISON = 0xa5;
@@ -22,9 +21,7 @@ export function poisonLentBytes(sink: ConnSink): ConnSink {
 }
 
 // `bunfig.toml` loads this file before every test file: whoever keeps lent bytes of any connection fails there.
-for (const { prototype } of [BufferedConn, StreamConn]) {
-  const { attach } = prototype;
-  prototype.attach = function attachPoisoned(sink: ConnSink): void {
-    attach.call(this, poisonLentBytes(sink));
-  };
-}
+const { attach } = BufferedConn.prototype;
+BufferedConn.prototype.attach = function attachPoisoned(sink: ConnSink): void {
+  attach.call(this, poisonLentBytes(sink));
+};

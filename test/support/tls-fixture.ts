@@ -1,7 +1,8 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { HandshakeMessage } from "../../src/protocol/tls/read/handshake-message.ts";
-import { type TlsEvent, TlsWatcher } from "../../src/protocol/tls/read/tls-watcher.ts";
+import type { TlsEvent } from "../../src/protocol/tls/read/tls-event.ts";
+import { TlsWatcher } from "../../src/protocol/tls/read/tls-watcher.ts";
 
 /** A recorded connection, as `record-handshakes.ts` writes it. */
 export interface TlsFixture {
@@ -55,7 +56,10 @@ function readOutMessage(message: HandshakeMessage): object {
   if (message.type === "certificate") return { type: message.type, chain: message.chain };
   if (message.type !== "client_hello" && message.type !== "server_hello") return message;
   const { type } = message;
-  const getters = Object.entries(Object.getOwnPropertyDescriptors(Object.getPrototypeOf(message)));
+  const own: object = Object.getPrototypeOf(message);
+  const getters = [Object.getPrototypeOf(own), own].flatMap((prototype: object) =>
+    Object.entries(Object.getOwnPropertyDescriptors(prototype)),
+  );
   const values = getters.flatMap(([name, { get }]) => (get === undefined ? [] : [[name, get.call(message)]]));
   if (values.length < 10) throw new Error("A hello tells more than that");
   const eager = type === "server_hello" ? { version: message.version, retry: message.helloRetryRequest } : {};

@@ -2,14 +2,14 @@ import type { Conn, ConnSink } from "./conn.ts";
 import type { LoopTimers } from "./loop-timers.ts";
 
 /**
- * Bytes that may wait in memory for a consumer before the reader is paused.
- * Room for a ClientHello or two that a hasty client sends before its answer.
+ * Bytes that may wait in memory for a sink before reading pauses: room for a
+ * ClientHello or two that a client sends before it has the answer.
  */
 const WAITING_CAP = 64 * 1024;
 
 /**
- * The consumer's side of a connection, whatever socket is below: what arrives
- * is told in order, or waits until somebody wants to hear of it.
+ * The sink's side of a connection, whatever socket is below: what arrives is
+ * delivered in order, or waits until there is a sink that wants it.
  */
 export abstract class BufferedConn implements Conn {
   abstract readonly encrypted: boolean;
@@ -25,12 +25,12 @@ export abstract class BufferedConn implements Conn {
   whenClosed: (() => void) | undefined;
 
   #sink: ConnSink | undefined;
-  /** Never empty: most connections have nothing that waits, most of the time. */
+  /** Undefined instead of empty: most connections have nothing that waits, most of the time. */
   #waiting: Uint8Array[] | undefined;
   #waitingBytes = 0;
-  /** Whether the consumer asked for silence. */
+  /** The sink paused reading. */
   #paused = false;
-  /** What the peer did and the consumer has not been told yet. */
+  /** What the peer did and the sink has not been told yet. */
   #endUntold = false;
   #closeUntold = false;
   #reset = false;
@@ -41,19 +41,19 @@ export abstract class BufferedConn implements Conn {
   abstract shutdown(): void;
   abstract reset(): void;
   abstract close(): void;
-  /** Sees to it that bytes are read, or not, as `silent` says. Called whenever that may have changed. */
+  /** Starts or stops reading, as `silent` says. Called whenever that may have changed. */
   protected abstract settleReader(): void;
 
   get unreadBytes(): number {
     return this.#waitingBytes;
   }
 
-  /** Nothing is to be read for now. */
+  /** Whether reading stops for now. */
   protected get silent(): boolean {
     return this.#paused || (this.#sink === undefined && this.#waitingBytes >= WAITING_CAP);
   }
 
-  /** Bytes that may be read at once: those that wait for a consumer stay under the cap. */
+  /** Bytes that one read may take: those that wait for a sink stay under the cap. */
   protected get room(): number {
     return this.#sink === undefined ? WAITING_CAP - this.#waitingBytes : Number.POSITIVE_INFINITY;
   }
@@ -94,7 +94,7 @@ export abstract class BufferedConn implements Conn {
     if (!this.closed) this.settleReader();
   }
 
-  /** Bytes came, in memory that the reader uses again after the call. */
+  /** Bytes came, in memory that the next read uses again. */
   protected tellData(chunk: Uint8Array): void {
     if (this.#sink !== undefined && this.#waiting === undefined && !this.#paused) {
       this.bytesRead += chunk.length;
@@ -122,8 +122,8 @@ export abstract class BufferedConn implements Conn {
   }
 
   /**
-   * The connection is gone, for good. `voids`: what was not consumed yet never
-   * will be; else the peer had its say, even when its end was not told.
+   * The connection is gone for good. `voids` drops what was not delivered yet;
+   * otherwise it still is, and an end after it.
    */
   protected tellClose(reset: boolean, voids: boolean): void {
     if (this.closed) return;
@@ -144,14 +144,14 @@ export abstract class BufferedConn implements Conn {
     told?.();
   }
 
-  /** The connection has been taken away from here: nobody is told anything any more. */
+  /** The descriptor has left: the sink and `whenClosed` hear nothing more. */
   protected forgetConsumer(): void {
     this.#sink = undefined;
     this.whenClosed = undefined;
     this.closed = true;
   }
 
-  /** Takes what waits, without its being read. */
+  /** Takes the waiting bytes, which then do not count as read. */
   protected takeWaiting(): Uint8Array | undefined {
     const waiting = this.#waiting;
     this.#waiting = undefined;
@@ -159,7 +159,7 @@ export abstract class BufferedConn implements Conn {
     return waiting === undefined ? undefined : Buffer.concat(waiting);
   }
 
-  /** Hands over what waits, in order, as long as the consumer wants it. */
+  /** Delivers what waits, in order, while the sink wants it. */
   #deliver(): void {
     while (this.#sink !== undefined && !this.#paused) {
       const chunk = this.#waiting?.shift();
@@ -175,7 +175,7 @@ export abstract class BufferedConn implements Conn {
         break;
       }
     }
-    // The end of everything is told even to a consumer that asked for silence, once nothing waits before it.
+    // The close is told even to a sink that paused, once nothing waits before it.
     if (this.#sink !== undefined && this.#closeUntold && this.#waiting === undefined && !this.#endUntold) {
       this.#closeUntold = false;
       this.#sink.close(this.#reset);

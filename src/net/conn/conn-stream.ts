@@ -1,10 +1,10 @@
 import { Duplex } from "node:stream";
 import type { Conn } from "./conn.ts";
 
-/** A detached connection as a stream of Node, for what works on streams only. */
+/** A detached connection as a stream of Node, for code that takes only streams. */
 export class ConnStream extends Duplex {
   readonly #conn: Conn;
-  /** What the socket did not take yet, and whom to tell. */
+  /** The bytes that the socket did not take yet, and the callback of their write. */
   #rest: Uint8Array | undefined;
   #written: ((error?: Error | null) => void) | undefined;
   #attached = false;

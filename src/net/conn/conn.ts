@@ -3,9 +3,9 @@ import type { LoopTimers } from "./loop-timers.ts";
 /**
  * One end of a byte stream: a TCP connection, or TLS on top of one.
  *
- * At most one consumer at a time is attached as the sink. Whatever arrives
- * while there is none waits in order under a cap, so stages can pass a
- * connection on without losing a byte.
+ * At most one consumer is attached, as the sink. Bytes that arrive without a
+ * sink wait in order under a cap, so that stages can pass a connection on
+ * without losing a byte.
  */
 export interface Conn {
   /** Address and port of the peer; textual, canonical. */
@@ -13,11 +13,11 @@ export interface Conn {
   readonly remotePort: number;
   readonly localAddress: string;
   readonly localPort: number;
-  /** Of who drives it. */
+  /** The timers of the event loop that drives it. */
   readonly timers: LoopTimers;
-  /** Whether bytes are encrypted by this process: such a connection cannot be spliced. */
+  /** Whether this process encrypts the bytes: such a connection cannot be spliced. */
   readonly encrypted: boolean;
-  /** Descriptor of the TCP socket, or -1 when there is none to hand over. */
+  /** Descriptor of the TCP socket, or -1 when there is none for others to use. */
   readonly fd: number;
   /** Bytes handed to sinks, and bytes accepted by `write`, since the beginning. */
   readonly bytesRead: number;
@@ -25,31 +25,31 @@ export interface Conn {
   /** Whether the connection is closed, both ways, for good. */
   readonly closed: boolean;
 
-  /** Whether the peer has sent FIN, also when the consumer was not told yet. */
+  /** Whether the peer has sent FIN, also when the sink has not been told yet. */
   readonly ended: boolean;
 
-  /** How its descriptor can be handed to a splice lane; absent when it cannot be, now or ever. */
+  /** How a splice lane takes its descriptor; undefined when it cannot. */
   readonly detachable?: Detachable | undefined;
   /**
-   * Gives its descriptor and what is unread to the caller, who owns both then;
-   * undefined when the connection is gone. Nobody hears of it any more. Absent
-   * where the descriptor belongs to the runtime, or where there is none.
+   * Gives the descriptor and the unread bytes to the caller, who owns both then;
+   * undefined when the connection is gone. The sink and `whenClosed` hear nothing
+   * more. Absent where the descriptor belongs to the runtime, or there is none.
    */
   takeDescriptor?(): TakenDescriptor | undefined;
 
-  /** Told once when the connection is gone, whoever is the consumer. */
+  /** Called once when the connection is gone, with or without a sink. */
   whenClosed: (() => void) | undefined;
 
-  /** Makes `sink` the consumer and delivers what waited, then resumes reading unless paused by the sink. */
+  /** Makes `sink` the consumer and delivers what waits, then resumes reading unless the sink paused it. */
   attach(sink: ConnSink): void;
-  /** Takes the consumer away; up to 64 KiB then wait in memory before the reader is paused. */
+  /** Takes the sink away. Up to 64 KiB then wait in memory before reading pauses. */
   detach(): void;
-  /** Puts a copy of the bytes back in front of what is still to be read. Only while detached. */
+  /** Puts a copy of the bytes back in front of the unread ones. Only while detached. */
   unread(bytes: Uint8Array): void;
   /** Bytes that wait while detached. */
   readonly unreadBytes: number;
   /**
-   * Writes what fits and returns the count taken; the caller keeps the rest until `drain`. -1 when closed for writing.
+   * Writes what fits and returns the count; the caller keeps the rest until `drain`. -1 when closed for writing.
    * Keeps no reference to `bytes`: they may be lent (see `ConnSink.data`).
    */
   write(bytes: Uint8Array): number;
@@ -60,15 +60,15 @@ export interface Conn {
   shutdown(): void;
   /** Sends RST and forgets the connection. */
   reset(): void;
-  /** Closes in order: what was accepted by `write` still goes out. With TLS it waits for the peer's end; a second call does not. */
+  /** Closes in order: bytes that `write` took still go out. TLS waits for the peer's end; a second call does not. */
   close(): void;
 }
 
-/** The consumer of a connection. `close` is always the last call and comes exactly once. */
+/** The consumer of a connection. `close` is the last call and comes exactly once. */
 export interface ConnSink {
   /**
    * Bytes came. `chunk` is lent: it is valid only during the call, because the
-   * next read goes into the same memory. Whoever keeps bytes copies them.
+   * next read goes into the same memory. The sink must copy bytes that it keeps.
    */
   data(chunk: Uint8Array): void;
   /** The peer sent FIN; writing is still possible. */

@@ -96,3 +96,8 @@ export class Sweep {
     }, this.#ms).unref();
   }
 }
+
+/** Milliseconds until `endsAt`, in monotonic milliseconds; at least one, so that a timer can tell. */
+export function remainingMs(endsAt: number): number {
+  return Math.max(1, endsAt - performance.now());
+}

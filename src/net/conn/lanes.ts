@@ -6,9 +6,12 @@ export type LaneEnd = "closed" | "client_reset" | "target_reset" | "idle_timeout
 /** How a tunnel in a lane ended, seen from its owner. */
 export type LanedTunnelEnd = LaneEnd | "lane_lost";
 
+/** Buckets that may limit one direction of a tunnel in a lane. */
+export const maxBuckets = 4;
+
 /** Two sockets to carry bytes between. */
 export interface LaneSockets {
-  /** Non-blocking TCP sockets that nobody else reads or writes. The lane owns the descriptors and closes them. */
+  /** Non-blocking TCP sockets that only the lane reads and writes. It owns the descriptors and closes them. */
   readonly clientFd: number;
   readonly targetFd: number;
   /** Milliseconds without a byte in either direction after which the tunnel is ended; 0 for never. */
@@ -17,24 +20,27 @@ export interface LaneSockets {
   readonly upFinished?: boolean;
   /** The target's FIN has come and has been passed on to the client already. */
   readonly downFinished?: boolean;
+  /** Numbers of the buckets that limit a direction, at most `maxBuckets`; absent for no limit. Only where the pool `limits`. */
+  readonly upBuckets?: readonly number[] | undefined;
+  readonly downBuckets?: readonly number[] | undefined;
 }
 
 /** A tunnel in a lane. */
 export interface LanedTunnel {
   /** Bytes that the lane has delivered so far, each way: exact, read from shared memory. */
   bytes(): { up: number; down: number };
-  /** Comes true once, with the final counts in `bytes()`. Never rejects. */
+  /** Resolves once, when `bytes()` has the final counts. Never rejects. */
   readonly done: Promise<LanedTunnelEnd>;
   /** Ends it at once with RST on both sides. */
   kill(): void;
   /**
-   * Asks for the sockets back, which come with `released`, as soon as no byte is
-   * on the way. Without effect when a direction has ended.
+   * Asks for the sockets back. They come with `released`, as soon as no byte is
+   * in a pipe. Does nothing when a direction has ended.
    */
   release(): void;
 }
 
-/** Where lanes stand, for the log, `/config` and metrics. */
+/** The state of the lanes, for the log, `/config` and metrics. */
 export interface LaneStatus {
   readonly lanes: number;
   readonly tunnels: number;
@@ -43,18 +49,20 @@ export interface LaneStatus {
 }
 
 export interface LanePool {
-  /** Whether `adopt` would succeed now. Asking starts the first lane, so that a later question finds it running. */
+  /** Whether lanes know the buckets that budgets are made of. */
+  readonly limits: boolean;
+  /** Whether `adopt` would succeed now. The first call starts a lane, which later calls find running. */
   hasRoom(): boolean;
   /** Hands two sockets to the lane with the fewest tunnels. Only after `hasRoom()` said yes, without an `await` in between. */
   adopt(sockets: LaneSockets): LanedTunnel;
   /** Takes the descriptors of two connections, for `adopt`; undefined when none are left, and then both are as they were. */
   takeOver(first: Detachable, second: Detachable): readonly [number, number] | undefined;
-  /** Comes true once a lane runs, false when none can be had. Starts one if need be. */
+  /** Resolves to true once a lane runs, to false when none can start. Starts one if need be. */
   warm(): Promise<boolean>;
   status(): LaneStatus;
-  /** Ends every tunnel with RST and every thread; comes true when all is given back. */
+  /** Ends every tunnel with RST and every thread. Resolves when all descriptors are closed. */
   stop(): Promise<void>;
-  /** Kills one running lane as a crash would: for tests of what that does to others. Returns false when there is none. */
+  /** Kills one running lane as a crash would, for tests. Returns false when there is none. */
   crashOne(): boolean;
 }
 

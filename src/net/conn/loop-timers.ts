@@ -1,10 +1,12 @@
 import { IPPROTO_TCP, TCP_KEEPCNT, TCP_KEEPINTVL } from "../libc/constants.ts";
 import { openLibc } from "../libc/libc.ts";
 import { Deadlines, Sweep } from "./deadlines.ts";
+import { IdleWatch } from "./idle-watch.ts";
 
 /** The timers that the connections of one event loop share. Whoever opens a loop, a listener or a lone connection makes them. */
 export class LoopTimers {
   readonly deadlines = new Deadlines();
+  readonly idle = new IdleWatch();
   readonly keepAlive = new KeepAlive();
 }
 

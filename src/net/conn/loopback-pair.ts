@@ -10,11 +10,12 @@ const HOST = "127.0.0.1";
 export type LoopbackPair = readonly [SocketConn, SocketConn];
 
 /**
- * Opens a pair of connected sockets on loopback, for what works on sockets only.
- * `done` is told undefined when this machine has no descriptors or ports left.
+ * Opens a pair of connected sockets on loopback, for code that takes only
+ * sockets. Calls `done` with undefined when this machine has no descriptors or
+ * ports left.
  *
- * Anybody on this machine could connect to the listener in between: the two ends
- * recognise each other by their ports, and everybody else is sent away.
+ * Any process on this machine could connect to the listener meanwhile: the two
+ * ends recognise each other by their ports, and other connections are reset.
  */
 export function openLoopbackPair(timers: LoopTimers, done: (pair: LoopbackPair | undefined) => void): ConnectAttempt {
   const accepted: SocketConn[] = [];

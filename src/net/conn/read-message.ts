@@ -1,16 +1,16 @@
 import type { Parsed } from "../../protocol/parsed.ts";
 import type { Conn, ConnSink } from "./conn.ts";
 import type { Expiring } from "./deadlines.ts";
+import { HeldBytes } from "./held-bytes.ts";
 
-/** What came of waiting for one message. */
+/** The result of reading one message. `received` counts its bytes that came. */
 export type ReadResult<T, Code extends string> =
   | { readonly kind: "done"; readonly value: T }
   | { readonly kind: "bad"; readonly code: Code; readonly at: number }
-  /** The cap is reached and the message is still incomplete. */
+  /** The message is incomplete at the cap. */
   | { readonly kind: "too_large" }
-  /** `received` bytes of it came in time. */
   | { readonly kind: "timeout"; readonly received: number }
-  /** The peer ended or reset the connection before the message was complete; `received` bytes of it came. */
+  /** The peer ended or reset the connection before the message was complete. */
   | { readonly kind: "closed"; readonly reset: boolean; readonly received: number };
 
 export interface ReadLimits {
@@ -23,9 +23,9 @@ export interface ReadLimits {
  * Reads one message from a detached connection with a pure parser, and leaves
  * the connection detached with every byte after the message unread.
  *
- * `parse` is called with all bytes so far each time more arrive, so a parser
- * that remembers where it was saves the second look. A message that waits
- * already is read at once, without a promise and without a timer.
+ * `parse` gets all bytes so far each time more arrive; a parser that remembers
+ * its position does not read them twice. A message that waits already is read
+ * at once, without a promise and without a timer.
  */
 export function readMessage<T, Code extends string>(
   conn: Conn,
@@ -35,25 +35,21 @@ export function readMessage<T, Code extends string>(
   return new PlainReader(conn, parse, limits.maxBytes).read(limits.deadlineMs);
 }
 
-const NO_BYTES = new Uint8Array(0);
-
 /**
- * What `readMessage` does, for a class that is the parser and says what came of
- * it as well: one object then waits for the message, without a function to be
- * called back and without a second promise for the judgement.
+ * `readMessage` as a base class, for a reader that is the parser and judges the
+ * result too: one object per message, no callback, no second promise.
  */
 export abstract class MessageReader<T, Code extends string, Outcome> implements ConnSink, Expiring {
   readonly #conn: Conn;
   readonly #maxBytes: number;
   #over = false;
-  /** What came of it, once it is over. */
+  /** Set when it is over. */
   #outcome: Outcome | undefined;
   #waiting: PromiseWithResolvers<Outcome> | undefined;
   /** The turn of its deadline, once it waits. */
   #turn: number | undefined;
-  /** Everything before the chunk that is being read is the first `#length` bytes. */
-  #store: Uint8Array = NO_BYTES;
-  #length = 0;
+  /** The chunks so far: most messages come in one and need no copy. */
+  #held: HeldBytes | undefined;
 
   constructor(conn: Conn, maxBytes: number) {
     this.#conn = conn;
@@ -65,7 +61,7 @@ export abstract class MessageReader<T, Code extends string, Outcome> implements 
   /** Called once, when it is over. */
   protected abstract judge(result: ReadResult<T, Code>): Outcome;
 
-  /** Attaches to the connection and reads. To be called once. */
+  /** Attaches to the connection and reads. Call it once. */
   read(deadlineMs: number): Outcome | Promise<Outcome> {
     this.#conn.attach(this);
     if (this.#over) return this.#outcome as Outcome;
@@ -75,13 +71,11 @@ export abstract class MessageReader<T, Code extends string, Outcome> implements 
   }
 
   expire(): void {
-    this.#finish({ kind: "timeout", received: this.#length });
+    this.#finish({ kind: "timeout", received: this.#received });
   }
 
   data(chunk: Uint8Array): void {
-    const isFirst = this.#length === 0;
-    if (!isFirst) this.#append(chunk);
-    const bytes = isFirst ? chunk : this.#store.subarray(0, this.#length);
+    const bytes = this.#held === undefined ? chunk : this.#held.append(chunk);
     const parsed = this.parse(bytes);
     if (parsed.kind === "done") {
       this.#conn.detach();
@@ -91,34 +85,26 @@ export abstract class MessageReader<T, Code extends string, Outcome> implements 
       this.#finish(parsed);
     } else if (bytes.length >= this.#maxBytes) {
       this.#finish({ kind: "too_large" });
-    } else if (isFirst) {
-      // Most messages come in one chunk and need no copy.
-      this.#append(chunk);
+    } else if (this.#held === undefined) {
+      this.#held = new HeldBytes();
+      this.#held.append(chunk);
     }
   }
 
   end(): void {
-    this.#finish({ kind: "closed", reset: false, received: this.#length });
+    this.close(false);
   }
 
   drain(): void {
-    // Whoever writes during a handshake writes less than a socket buffer.
+    // A handshake writes less than a socket buffer holds.
   }
 
   close(reset: boolean): void {
-    this.#finish({ kind: "closed", reset, received: this.#length });
+    this.#finish({ kind: "closed", reset, received: this.#received });
   }
 
-  /** Doubles the store when it is full, so that a byte at a time costs no more than a few copies. */
-  #append(chunk: Uint8Array): void {
-    const length = this.#length + chunk.length;
-    if (length > this.#store.length) {
-      const grown = new Uint8Array(Math.max(length, this.#store.length * 2));
-      grown.set(this.#store.subarray(0, this.#length));
-      this.#store = grown;
-    }
-    this.#store.set(chunk, this.#length);
-    this.#length = length;
+  get #received(): number {
+    return this.#held?.length ?? 0;
   }
 
   #finish(result: ReadResult<T, Code>): void {

@@ -1,7 +1,7 @@
 import type { Conn, ConnSink } from "./conn.ts";
 import type { LoopTimers } from "./loop-timers.ts";
 
-/** What is shown of a connection: each byte once, in the order in which it was taken by the socket or came from it. */
+/** Sees each byte of a connection once, in the order in which the socket took or gave it. It must copy bytes that it keeps. */
 export interface ConnTap {
   written(bytes: Uint8Array): void;
   read(bytes: Uint8Array): void;
@@ -9,12 +9,12 @@ export interface ConnTap {
   ended(): void;
 }
 
-/** A connection like the one that it wraps, and somebody who looks at it. The tap must copy bytes that it keeps. */
+/** A connection that shows its bytes to a tap. */
 export class TappedConn implements Conn {
   whenClosed: (() => void) | undefined;
   readonly #inner: Conn;
   readonly #tap: ConnTap;
-  /** Bytes that were put back, and come a second time. */
+  /** Bytes that were put back: they come a second time and are not shown again. */
   #known = 0;
   #endShown = false;
 
@@ -42,7 +42,7 @@ export class TappedConn implements Conn {
   get encrypted(): boolean {
     return this.#inner.encrypted;
   }
-  /** Nobody may move the bytes out of sight. */
+  /** None: a splice lane would move the bytes past the tap. */
   get fd(): number {
     return -1;
   }

@@ -7,11 +7,11 @@ interface Answer {
   readonly owner: string;
 }
 
-/** Answers remembered in all, and of those that one client asked for. */
+/** Answers in all, and of those the answers that one client asked for. */
 const MAX_ANSWERS = 8192;
 const MAX_PER_OWNER = 4096;
 
-/** Remembers answers for a while. When there are too many, the oldest go: first those of the client that asks for most. */
+/** Answers until their time is over. When there are too many, the oldest of a client that has its share goes first, then the oldest of all. */
 export class AnswerCache {
   readonly #answers = new Map<string, Answer>();
   readonly #owned = new Map<string, Set<string>>();
@@ -28,14 +28,12 @@ export class AnswerCache {
   set(key: string, lookups: Lookups, until: number, owner: string): void {
     const before = this.#answers.get(key);
     if (before !== undefined) this.#drop(key, before);
-    let owned = this.#owned.get(owner);
-    if (owned !== undefined && owned.size >= MAX_PER_OWNER) this.#dropFirst(owned);
+    const own = this.#owned.get(owner);
+    if (own !== undefined && own.size >= MAX_PER_OWNER) this.#dropFirst(own);
     else if (this.#answers.size >= MAX_ANSWERS) this.#dropFirst(this.#answers.keys());
-    owned = this.#owned.get(owner);
-    if (owned === undefined) {
-      owned = new Set();
-      this.#owned.set(owner, owned);
-    }
+    // The last one of the client may just have gone, and its set with it.
+    let owned = this.#owned.get(owner);
+    if (owned === undefined) this.#owned.set(owner, (owned = new Set()));
     owned.add(key);
     this.#answers.set(key, { lookups, until, owner });
   }
@@ -46,11 +44,9 @@ export class AnswerCache {
   }
 
   #dropFirst(keys: Iterable<string>): void {
-    for (const key of keys) {
-      const answer = this.#answers.get(key);
-      if (answer !== undefined) this.#drop(key, answer);
-      return;
-    }
+    const [key = ""] = keys;
+    const answer = this.#answers.get(key);
+    if (answer !== undefined) this.#drop(key, answer);
   }
 
   #drop(key: string, { owner }: Answer): void {

@@ -4,7 +4,7 @@ import type { ConnectAttempt } from "../runtime/connect.ts";
 import { connectTcp } from "../runtime/connect.ts";
 import type { ResolvConf } from "./resolv-conf.ts";
 
-/** What the name servers say about one type of one absolute name. */
+/** The answer of the name servers about one type of one absolute name. */
 export type NameAnswer =
   /** Addresses, 4 or 16 bytes each, at least one. `ttl` in seconds. */
   | { readonly kind: "found"; readonly addresses: readonly Uint8Array[]; readonly ttl: number }
@@ -12,17 +12,17 @@ export type NameAnswer =
   | { readonly kind: "no_name" }
   /** The name may exist, but not with that type. */
   | { readonly kind: "no_data" }
-  /** No name server knows; `note` is a word such as `ESERVFAIL`, or `ETIMEOUT` when none answered. */
+  /** No server gave an answer; `note` is a word such as `ESERVFAIL`, or `ETIMEOUT` when all were silent. */
   | { readonly kind: "trouble"; readonly note: string };
 
-/** Asks a question, and calls `done` once and never before it returns. The result gives it up. */
+/** Asks a question, and calls `done` once, never before it returns. The function that it returns gives the question up. */
 export type AskServers = (
   question: Omit<DnsQuestion, "id">,
   conf: ResolvConf,
   done: (answer: NameAnswer) => void,
 ) => () => void;
 
-/** Milliseconds after which the next server is asked beside one that is silent: the first ones of RFC 8767's and others' practice. */
+/** Milliseconds before the next server is asked too, while the one before is silent; doubled each round. */
 const FIRST_PATIENCE_MS = 1000;
 
 /** RFC 1035 §4.1.1. */
@@ -36,7 +36,7 @@ const troubles: readonly (string | undefined)[] = [
   "EREFUSED",
 ];
 
-/** Makes what asks the name servers over UDP, and over TCP what does not fit. `port` is 53 but in tests. */
+/** Asks the name servers over UDP, and over TCP for what does not fit. `port` differs from 53 only in tests. */
 export function createAskServers(port = 53): AskServers {
   let turn = 0;
   return (question, conf, done) => {
@@ -47,15 +47,15 @@ export function createAskServers(port = 53): AskServers {
   };
 }
 
-/** A place where an answer can come from, and how it is closed. */
+/** A socket or connection on which an answer can come. */
 interface Exchange {
   close(): void;
 }
 
 /**
- * One question. Each server gets its time alone and then company: an answer that
- * comes late is still an answer. Every server is asked from a port of its own,
- * under an id of its own, which is what makes answers hard to forge (RFC 5452).
+ * One question. Servers are asked one after the other, and those asked before
+ * may still answer. Every server is asked from a port of its own and with an id
+ * of its own, which makes answers hard to forge (RFC 5452).
  */
 class Inquiry {
   readonly #question: Omit<DnsQuestion, "id">;
@@ -64,13 +64,13 @@ class Inquiry {
   readonly #first: number;
   readonly #done: (answer: NameAnswer) => void;
   readonly #open = new Set<Exchange>();
-  /** By server what asks it once more over the socket that waits for it already. */
+  /** By server: repeats the question over the open socket. */
   readonly #repeats = new Map<string, { readonly exchange: Exchange; readonly send: () => void }>();
   #sent = 0;
   #timer: Timer | undefined;
   #over = false;
   #trouble: string | undefined;
-  /** What a truncated message had, in case that nothing more can be got. */
+  /** The addresses of a truncated message, in case that TCP fails. */
   #partial: NameAnswer | undefined;
 
   constructor(
@@ -98,7 +98,7 @@ class Inquiry {
     this.#open.clear();
   }
 
-  /** Asks the next server, and sees to it that the one after it has its turn. */
+  /** Asks the next server, and sets the timer for the one after it. */
   #send(): void {
     const { servers, attempts, timeoutMs, useTcp } = this.#conf;
     clearTimeout(this.#timer);
@@ -128,7 +128,7 @@ class Inquiry {
     let exchange: Exchange | undefined;
     const fail = (code: string): void => this.#fail(exchange, code);
     try {
-      // Made at once in fact, but given as a promise.
+      // Bun makes the socket at once but gives a promise.
       const socket = await Bun.udpSocket({
         connect: { hostname: server, port: this.#port },
         socket: {
@@ -150,7 +150,7 @@ class Inquiry {
   }
 
   #askTcp(server: string): void {
-    // A zone id belongs to one machine and has no form in an address: such servers are asked over UDP only.
+    // `Ip` has no zone id: a server with one is asked over UDP only.
     const ip = parseIp(server);
     if (ip === undefined) {
       queueMicrotask(() => this.#fail(undefined, "EAFNOSUPPORT"));
@@ -203,7 +203,7 @@ class Inquiry {
     else this.#end(answer);
   }
 
-  /** One server is of no use: the next one is asked at once, and when there is none, those that are silent have their time. */
+  /** A server failed: asks the next one at once, or gives up when all others failed, too. */
   #fail(exchange: Exchange | undefined, code: string): void {
     if (exchange !== undefined && !this.#open.has(exchange)) return;
     this.#close(exchange);
@@ -243,7 +243,7 @@ function randomId(): number {
   return id;
 }
 
-/** The errno word among what an error handler was given. */
+/** The errno word among the arguments of an error handler. */
 function readCode(args: readonly unknown[]): string {
   for (const arg of args) {
     if (typeof arg === "object" && arg !== null && "code" in arg && typeof arg.code === "string") return arg.code;

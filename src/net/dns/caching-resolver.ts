@@ -4,37 +4,36 @@ import { LookupShares, type Turn } from "./lookup-shares.ts";
 import type { Found, Walk } from "./name-walk.ts";
 import { knowLookups, type Lookup, type Lookups, type NamedHost, NOT_FOUND, type Resolver } from "./resolver.ts";
 
-/** Milliseconds that an answer is remembered at least and at most, whatever its TTL says, and that a failure is. */
+/** Milliseconds that an answer is cached at least and at most, whatever its TTL says; and a failure. */
 const MIN_POSITIVE_MS = 1000;
 const MAX_POSITIVE_MS = 30_000;
 const NOT_FOUND_MS = 5000;
 const TROUBLE_MS = 1000;
-/** And half an answer, whose other half nobody waited for. */
+/** The same for an answer of one family, when nobody waited for the other family. */
 const HALF_MS = 5000;
 
-/** What this machine knows of names without asking: its hosts file, and whether it completes names. */
+/** What this machine knows of names without asking a server: its hosts file, and whether it has a search list. */
 export interface LocalNames {
   /** The addresses of the hosts file, for both families. */
   find(host: NamedHost): Lookups | undefined;
   /** Whether names are completed by a search list. */
   readonly completes: boolean;
-  /** Counts changes of what names are looked up with. To be asked first. */
+  /** Counts the changes of the files. Call it before the others. */
   look(now: number): number;
 }
 
 export interface CachingOptions {
-  /** A clock in milliseconds that never goes back. */
+  /** A monotonic clock in milliseconds. */
   readonly now: () => number;
-  /** Called when names may lead elsewhere than before. */
+  /** Called when the files changed, so that a name may have other addresses. */
   readonly changed?: () => void;
-  /** Clients under the same key share what one of them may have; their addresses are the keys when absent. */
+  /** The key of a client: clients with the same key share one client's limits. Default: the address. */
   readonly nameClient?: (client: Ip) => string;
 }
 
 /**
- * Remembers answers for a while, looks the same name up once at a time, and
- * bounds everything, for each client and in all. Most tunnels go to few names,
- * so most cost no question.
+ * Caches answers, looks each name up once at a time, and bounds everything, per
+ * client and in all. Most tunnels go to few names, so most cost no question.
  */
 export class CachingResolver implements Resolver {
   readonly #walk: Walk;
@@ -79,7 +78,7 @@ export class CachingResolver implements Resolver {
     return this.#local.completes && host.absolute !== true;
   }
 
-  /** What was asked before a change holds no longer. Those who wait for it get it, and nobody else. */
+  /** After a change the cache is void. Lookups under way answer only those who wait for them already. */
   #look(now: number): void {
     const version = this.#local.look(now);
     if (version === this.#version) return;
@@ -90,16 +89,21 @@ export class CachingResolver implements Resolver {
   }
 
   #begin(key: string, host: NamedHost, owner: string): Search | undefined {
-    const search: Search = new Search(host, owner, this.#walk, this.#shares, (found) => {
-      // Another one has taken its place, if what it was asked with has changed.
-      if (this.#underWay.get(key) !== search) return;
-      this.#underWay.delete(key);
-      const keepMs = Math.min(measure(found[4]), measure(found[6]));
-      if (found[4] === undefined && found[6] === undefined) return;
-      const lookups = knowLookups(found[4]?.lookup ?? GIVEN_UP, found[6]?.lookup ?? GIVEN_UP);
-      this.#cache.set(key, lookups, this.#now() + keepMs, owner);
-    });
-    if (!search.enter()) return undefined;
+    const search: Search = new Search(
+      owner,
+      this.#shares,
+      (take) => this.#walk(host, take),
+      (found) => {
+        // After a change of the files another search has taken its place.
+        if (this.#underWay.get(key) !== search) return;
+        this.#underWay.delete(key);
+        const keepMs = Math.min(measure(found[4]), measure(found[6]));
+        if (found[4] === undefined && found[6] === undefined) return;
+        const lookups = knowLookups(found[4]?.lookup ?? GIVEN_UP, found[6]?.lookup ?? GIVEN_UP);
+        this.#cache.set(key, lookups, this.#now() + keepMs, owner);
+      },
+    );
+    if (!search.start()) return undefined;
     this.#underWay.set(key, search);
     return search;
   }
@@ -110,13 +114,13 @@ const GIVEN_UP: Lookup = { ok: false, detail: "dns_timeout", note: "ETIMEOUT" };
 const TOO_MANY_LOOKUPS: Lookup = { ok: false, detail: "too_many_lookups", note: "too many names of this client" };
 const TOO_MANY = knowLookups(TOO_MANY_LOOKUPS, TOO_MANY_LOOKUPS);
 
+type BeginWalk = (take: (family: 4 | 6, found: Found) => void) => () => void;
 type FoundByFamily = Partial<Record<4 | 6, Found>>;
 
-/** One name being looked up, for all who wait for it; it ends with the last of them. */
+/** The lookup of one name, for all who wait for it. It ends when the last of them leaves. */
 class Search implements Turn {
-  readonly #host: NamedHost;
+  readonly #begin: BeginWalk;
   #owner: string;
-  readonly #walk: Walk;
   readonly #shares: LookupShares;
   readonly #conclude: (found: FoundByFamily) => void;
   readonly #found: FoundByFamily = {};
@@ -126,22 +130,16 @@ class Search implements Turn {
   #state: "new" | "waiting" | "begun" | "over" = "new";
   #waiters = 0;
 
-  constructor(
-    host: NamedHost,
-    owner: string,
-    walk: Walk,
-    shares: LookupShares,
-    conclude: (found: FoundByFamily) => void,
-  ) {
-    this.#host = host;
+  /** `begin` starts a walk, and returns what gives it up. */
+  constructor(owner: string, shares: LookupShares, begin: BeginWalk, conclude: (found: FoundByFamily) => void) {
     this.#owner = owner;
-    this.#walk = walk;
     this.#shares = shares;
+    this.#begin = begin;
     this.#conclude = conclude;
   }
 
-  /** Begins, or waits for its turn. False when it can do neither. */
-  enter(): boolean {
+  /** Begins, or queues. False when the queue is full. */
+  start(): boolean {
     if (this.#shares.take(this.#owner)) {
       this.begin();
       return true;
@@ -152,10 +150,10 @@ class Search implements Turn {
 
   begin(): void {
     this.#state = "begun";
-    this.#cancel = this.#walk(this.#host, (family, found) => this.#take(family, found));
+    this.#cancel = this.#begin((family, found) => this.#take(family, found));
   }
 
-  /** Another client wants the same, and need not wait for the turn of the first one. */
+  /** Begins with the slot of another client that wants the same name, when the first client has to wait for its own. */
   hurry(client: string): void {
     if (this.#state !== "waiting" || client === this.#owner || !this.#shares.take(client)) return;
     this.#shares.forget(this.#owner, this);
@@ -190,7 +188,7 @@ class Search implements Turn {
     const before = this.#state;
     this.#state = "over";
     this.#cancel?.();
-    // Whoever still holds a promise of it may wait for it.
+    // A promise that was given out must settle.
     this.#four.resolve(GIVEN_UP);
     this.#six.resolve(GIVEN_UP);
     this.#conclude(this.#found);

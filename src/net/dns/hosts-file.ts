@@ -1,6 +1,6 @@
 import { type Ip, parseIp } from "../../address/ip.ts";
 
-/** What the hosts file says about a name. */
+/** A name of the hosts file. */
 export interface HostsEntry {
   /** The first name of the first line that has the name: its official one (hosts(5)). */
   readonly canonical: string;
@@ -11,14 +11,14 @@ export interface HostsEntry {
 /** Names by their canonical text: lower case, without a dot at the end. */
 export type Hosts = ReadonlyMap<string, HostsEntry>;
 
-/** Addresses kept of one name. */
+/** Addresses per name. */
 const MAX_ADDRESSES = 64;
 
 /**
  * Reads a hosts file (hosts(5)): an address, then its names, on each line. A
- * name has the addresses of all its lines, and no line lends its names to
- * another one. What is not an address, or has a zone id, is passed over, as
- * other programs do.
+ * name has the addresses of all its lines; names on one line are no aliases of
+ * names on other lines. Addresses with a zone id, and lines without an address,
+ * are ignored, as in other programs.
  */
 export function parseHosts(text: string): Hosts {
   const hosts = new Map<string, { canonical: string; addresses: Ip[] }>();

@@ -1,16 +1,15 @@
-/** Lookups under way for everybody together; of these the last ones are kept for clients that have few. */
+/** Lookups under way in all. The last `RESERVE` of them are for clients that have few. */
 const MAX_UNDER_WAY = 512;
 const RESERVE = 128;
-/** Lookups under way for one client, and how many of its own one may have that uses the reserve. */
+/** Lookups under way for one client in all, and for one that uses the reserve. */
 const MAX_PER_CLIENT = 128;
 const MAX_FROM_RESERVE = 8;
-/** Lookups that wait for their turn: of one client, and of everybody. */
+/** Lookups that wait for their turn: of one client, and in all. */
 const MAX_WAITING_PER_CLIENT = 1024;
 const MAX_WAITING = 8192;
 
-/** A lookup that wants to begin. */
+/** A lookup that waits for its turn. */
 export interface Turn {
-  /** Its turn has come. */
   begin(): void;
 }
 
@@ -19,36 +18,30 @@ interface Share {
   readonly waiting: Set<Turn>;
 }
 
-/** Divides the lookups under way among the clients, so that none of them can have them all. */
+/** Divides the lookups under way among the clients, so that no client can have them all. */
 export class LookupShares {
   readonly #shares = new Map<string, Share>();
   #underWay = 0;
   #waiting = 0;
 
-  /** Takes a place for `client` if it may have one now. */
+  /** Takes a slot for `client` if it may have one now. */
   take(client: string): boolean {
-    const share = this.#shares.get(client);
-    if (!this.#mayBegin(share?.underWay ?? 0)) return false;
+    if (!this.#mayBegin(this.#shares.get(client)?.underWay ?? 0)) return false;
     this.#underWay += 1;
-    if (share === undefined) this.#shares.set(client, { underWay: 1, waiting: new Set() });
-    else share.underWay += 1;
+    this.#open(client).underWay += 1;
     return true;
   }
 
-  /** Has `turn` wait until there is a place, which it then has. False when too many wait. */
+  /** Queues `turn`, which begins with a slot taken. False when too many wait. */
   wait(client: string, turn: Turn): boolean {
-    let share = this.#shares.get(client);
-    if (this.#waiting >= MAX_WAITING || (share?.waiting.size ?? 0) >= MAX_WAITING_PER_CLIENT) return false;
-    if (share === undefined) {
-      share = { underWay: 0, waiting: new Set() };
-      this.#shares.set(client, share);
-    }
-    share.waiting.add(turn);
+    const own = this.#shares.get(client)?.waiting.size ?? 0;
+    if (this.#waiting >= MAX_WAITING || own >= MAX_WAITING_PER_CLIENT) return false;
+    this.#open(client).waiting.add(turn);
     this.#waiting += 1;
     return true;
   }
 
-  /** `turn` does not wait any more. */
+  /** Takes `turn` out of the queue. */
   forget(client: string, turn: Turn): void {
     const share = this.#shares.get(client);
     if (share?.waiting.delete(turn) !== true) return;
@@ -56,7 +49,7 @@ export class LookupShares {
     this.#tidy(client, share);
   }
 
-  /** Gives a place back, to the client that has waited for one longest. */
+  /** Gives a slot back, to the client that has waited the longest. */
   give(client: string): void {
     const share = this.#shares.get(client);
     if (share === undefined) return;
@@ -74,7 +67,7 @@ export class LookupShares {
       this.#waiting -= 1;
       share.underWay += 1;
       this.#underWay += 1;
-      // Behind the others, so that clients take turns.
+      // To the end of the order, so that clients take turns.
       this.#shares.delete(client);
       this.#shares.set(client, share);
       turn.begin();
@@ -85,6 +78,12 @@ export class LookupShares {
   #mayBegin(own: number): boolean {
     if (own >= MAX_PER_CLIENT || this.#underWay >= MAX_UNDER_WAY) return false;
     return this.#underWay < MAX_UNDER_WAY - RESERVE || own < MAX_FROM_RESERVE;
+  }
+
+  #open(client: string): Share {
+    let share = this.#shares.get(client);
+    if (share === undefined) this.#shares.set(client, (share = { underWay: 0, waiting: new Set() }));
+    return share;
   }
 
   #tidy(client: string, share: Share): void {

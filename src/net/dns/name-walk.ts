@@ -4,32 +4,32 @@ import type { AskServers, NameAnswer } from "./ask-servers.ts";
 import { listCandidates, type ResolvConf } from "./resolv-conf.ts";
 import { type Lookup, type NamedHost, NOT_FOUND } from "./resolver.ts";
 
-/** What a walk finds, and how long it may be remembered. */
+/** The result of a walk for one family, and its TTL. */
 export interface Found {
   readonly lookup: Lookup;
   /** Seconds. */
   readonly ttl: number;
 }
 
-/** Looks a name up. `tell` is called once for each family; the result gives it up. */
+/** Looks a name up. Calls `tell` once for each family. The function that it returns gives the walk up. */
 export type Walk = (host: NamedHost, tell: (family: 4 | 6, found: Found) => void) => () => void;
 
-/** Addresses kept of one answer. More is not a service but an attempt to make us busy. */
+/** Addresses used of one answer. More would only keep the proxy busy. */
 const MAX_ADDRESSES = 32;
 
-/** Milliseconds that a family has to contradict the other one, which says that the name does not exist. */
+/** Milliseconds for one family to contradict the other one, which said that the name does not exist. */
 const CONTRADICTION_MS = 50;
 
 type Family = 4 | 6;
 type Answers = Partial<Record<Family, NameAnswer>>;
 
 /**
- * Makes what walks through the absolute names that a name may stand for, both
- * families of each together: the first that has an address of either family is
- * the one, and the other family is asked of no other name.
+ * Makes a walk through the absolute names that a name may stand for (search
+ * list), both families of each together. The first name with an address of
+ * either family ends it: both families are of that name.
  *
- * As glibc does it, but for one thing: when it cannot be known whether the name
- * exists as it was asked for, it is not replaced by one of the search list.
+ * It differs from glibc in one thing: when no server says whether the name
+ * itself exists, no name of the search list takes its place.
  */
 export function createWalk(ask: AskServers, readConf: () => ResolvConf): Walk {
   return (host, tell) => {
@@ -50,7 +50,7 @@ class Walking {
   #cancels: Partial<Record<Family, () => void>> = {};
   #timer: Timer | undefined;
   #won = false;
-  /** Why some name could not be looked up; that of the name as it was asked for comes first. */
+  /** Why a name could not be looked up; the reason of the name as asked wins. */
   #trouble: string | undefined;
 
   constructor(host: NamedHost, conf: ResolvConf, ask: AskServers, tell: (family: Family, found: Found) => void) {
@@ -74,7 +74,7 @@ class Walking {
     this.#cancels = {};
   }
 
-  /** Goes on to the name at that place; there is no address when there is none. */
+  /** Asks for the name with that index; without one the walk ends without addresses. */
   #try(at: number): void {
     this.cancel();
     this.#at = at;
@@ -103,7 +103,7 @@ class Walking {
       if (before !== undefined) this.#tellAnswer(other, before);
     } else if (this.#won) this.#tellAnswer(family, answer);
     else if (before !== undefined) this.#goOn();
-    // A name that does not exist has nothing of any type (RFC 8020), but for servers that are mistaken about AAAA.
+    // A name that does not exist has no record of any type (RFC 8020), but some servers say so wrongly of AAAA.
     else if (answer.kind === "no_name") this.#timer = setTimeout(() => this.#goOn(), CONTRADICTION_MS);
   }
 
@@ -136,13 +136,13 @@ class Walking {
       return;
     }
     this.#trouble ??= trouble;
-    // Servers that are silent will be so for the rest of the search list, too.
+    // Silent servers stay silent for the rest of the search list.
     if (isSilence(trouble)) this.#try(this.#asAsked > this.#at ? this.#asAsked : end);
     else this.#try(this.#at + 1);
   }
 }
 
-/** Why it cannot be said whether the name has addresses; undefined when it has none. */
+/** Why it is unknown whether the name has addresses; undefined when it has none. */
 function findTrouble(answers: Answers): string | undefined {
   const both = [answers[4], answers[6]];
   if (both.some((answer) => answer?.kind === "no_name")) return undefined;
@@ -154,7 +154,7 @@ function isSilence(note: string): boolean {
   return note === "ETIMEOUT";
 }
 
-/** What a lookup ends with that found nothing. */
+/** The result of a lookup that found nothing. */
 function explain(trouble: string | undefined): Lookup {
   if (trouble === undefined) return { ok: false, detail: "dns_error", note: NOT_FOUND };
   return { ok: false, detail: isSilence(trouble) ? "dns_timeout" : "dns_error", note: trouble };

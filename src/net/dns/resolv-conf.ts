@@ -1,19 +1,19 @@
 import { parseHost } from "../../address/host.ts";
 import { parseIp } from "../../address/ip.ts";
 
-/** How names are looked up, as resolv.conf(5) says it. */
+/** A resolv.conf(5). */
 export interface ResolvConf {
-  /** Addresses of the name servers in the order in which they are asked; an IPv6 one may have a zone id. */
+  /** Addresses of the name servers, in order. An IPv6 address may have a zone id. */
   readonly servers: readonly string[];
-  /** Domains that names are completed with, in order; an empty text is the root. */
+  /** The search list, in order. An empty text is the root. */
   readonly search: readonly string[];
-  /** Names with so many dots are tried as they are before the search list. */
+  /** A name with at least so many dots is tried as it is before the search list. */
   readonly ndots: number;
-  /** Milliseconds for a name server to answer. */
+  /** Milliseconds for one name server. */
   readonly timeoutMs: number;
-  /** How often each name server is asked. */
+  /** Times that each name server is asked. */
   readonly attempts: number;
-  /** Questions begin with each name server in turn. */
+  /** Each question begins with another name server. */
   readonly rotate: boolean;
   /** Questions are asked over TCP only. */
   readonly useTcp: boolean;
@@ -23,18 +23,18 @@ export interface ResolvConf {
   readonly noTldQuery: boolean;
 }
 
-/** As glibc: more are not looked at. */
+/** As in glibc, which ignores more. */
 const MAX_SERVERS = 3;
-/** glibc has no limit any more. Each domain may cost a question for each name. */
+/** glibc has no limit. Each domain may cost a question per name. */
 const MAX_SEARCH = 16;
 
-/** What holds when nothing is said, but for the domain of the machine. */
+/** The server when the file names none. */
 const DEFAULT_SERVER = "127.0.0.1";
 
-/** Options that mean nothing without a number. */
+/** Options that need a number. */
 const NUMERIC: ReadonlySet<string> = new Set(["ndots", "timeout", "attempts"]);
 
-/** Reads a resolv.conf. `hostName` is this machine's: without a search list, its domain is one. */
+/** Reads a resolv.conf. Without a search list, the domain of this machine's `hostName` is the search list. */
 export function parseResolvConf(text: string, hostName: string): ResolvConf {
   const servers: string[] = [];
   let search: string[] | undefined;
@@ -45,7 +45,7 @@ export function parseResolvConf(text: string, hostName: string): ResolvConf {
     const words = rest.split(/[ \t]+/).filter(Boolean);
     if (words.length === 0) continue;
     if (keyword === "nameserver") servers.push(...words.slice(0, 1).filter(isServer));
-    // The last one of both holds.
+    // The last of both wins.
     else if (keyword === "search") search = readDomains(words);
     else if (keyword === "domain") search = readDomains(words.slice(0, 1));
     else if (keyword === "options") readOptions(words, options);

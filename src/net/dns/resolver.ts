@@ -4,7 +4,7 @@ import type { Ip } from "../../address/ip.ts";
 /** A host that has to be resolved. */
 export type NamedHost = Extract<Host, { kind: "name" }>;
 
-/** What became of asking for the addresses of one family. */
+/** The result for one family. */
 export type Lookup =
   /** At least one address, in the order of the answer. `name` is the absolute name that has them. */
   | { readonly ok: true; readonly name: string; readonly addresses: readonly Ip[] }
@@ -16,28 +16,28 @@ export type Lookup =
     };
 
 /**
- * The addresses of a name, a family each: known, or to come. Both are of the
- * same absolute name. A family that is silent does not hold up the other one.
+ * The addresses of a name, by family: known, or to come. Both belong to the
+ * same absolute name. Neither family waits for the other one.
  */
 export interface Lookups {
   readonly 4: Lookup | Promise<Lookup>;
   readonly 6: Lookup | Promise<Lookup>;
-  /** Nobody waits for them any more. To be called once; what nobody waits for is not asked any further. */
+  /** The caller waits no more. Call it once: a lookup that nobody waits for is given up. */
   release(): void;
 }
 
 /** Turns names into addresses. */
 export interface Resolver {
-  /** Looks up both families. At once when the answer is known. Never rejects. `client` is for whom, undefined for ourselves. */
+  /** Looks both families up; at once when the answer is known. Never rejects. `client` is undefined for the proxy itself. */
   find(host: NamedHost, client?: Ip): Lookups;
   /** Whether `find` may answer with the addresses of another name: by the search list, or by the hosts file. */
   mayComplete(host: NamedHost): boolean;
 }
 
-/** What a lookup notes about a name that does not exist, or has no address of that family. */
+/** The note for a name that does not exist, or has no address of that family. */
 export const NOT_FOUND = "ENOTFOUND";
 
-/** Gives answers that are known. */
+/** Lookups whose answers are known. */
 export function knowLookups(four: Lookup, six: Lookup): Lookups {
   return { 4: four, 6: six, release() {} };
 }

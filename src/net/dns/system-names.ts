@@ -8,11 +8,11 @@ import { knowLookups, type Lookup, type Lookups, type NamedHost, NOT_FOUND } fro
 /** Milliseconds between two looks at whether a file has changed. */
 const LOOK_AGAIN_MS = 250;
 
-/** A hosts file may block a million names; whatever is larger is not one. */
+/** A hosts file may block a million names; larger files are ignored. */
 const MAX_HOSTS_BYTES = 64 * 1024 * 1024;
 const MAX_CONF_BYTES = 1024 * 1024;
 
-/** Where this machine says how its names are looked up. */
+/** The files that say how this machine looks names up. */
 export interface SystemFiles {
   readonly hosts: string;
   readonly resolvConf: string;
@@ -20,7 +20,7 @@ export interface SystemFiles {
 
 export const SYSTEM_FILES: SystemFiles = { hosts: "/etc/hosts", resolvConf: "/etc/resolv.conf" };
 
-/** What the files of this machine say about names, followed when they change. */
+/** The hosts file and resolv.conf of this machine, read again when they change. */
 export class SystemNames implements LocalNames {
   readonly #hostsFile: FollowedFile;
   readonly #confFile: FollowedFile;
@@ -72,7 +72,7 @@ export class SystemNames implements LocalNames {
   }
 }
 
-/** An entry holds for both families: the one that it lacks is not there, whatever DNS says. */
+/** An entry answers for both families: DNS is not asked for the family that it lacks. */
 function lookUpEntry({ canonical, addresses }: HostsEntry, family: 4 | 6): Lookup {
   const own = addresses.filter((ip) => ip.family === family);
   return own.length > 0
@@ -80,7 +80,7 @@ function lookUpEntry({ canonical, addresses }: HostsEntry, family: 4 | 6): Looku
     : { ok: false, detail: "dns_error", note: NOT_FOUND };
 }
 
-/** A file that is read again when it is another one, or has been written to. */
+/** A file that is read again when it was replaced or written to. */
 class FollowedFile {
   readonly #path: string;
   readonly #maxBytes: number;
@@ -91,7 +91,7 @@ class FollowedFile {
     this.#maxBytes = maxBytes;
   }
 
-  /** Its text, empty when it is not there; undefined when it is the same as before, or cannot be read at the moment. */
+  /** The text, empty without a file; undefined when nothing changed or the file cannot be read at the moment. */
   readIfChanged(): string | undefined {
     try {
       const stat = statSync(this.#path, { bigint: true, throwIfNoEntry: false });
@@ -102,7 +102,7 @@ class FollowedFile {
       this.#seen = seen;
       return text;
     } catch {
-      // Gone or unreadable between the two calls: what was read before is the best guess.
+      // Gone or unreadable between the two calls: the text before is the best guess.
       return undefined;
     }
   }

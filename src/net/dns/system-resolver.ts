@@ -6,15 +6,13 @@ import { NOT_FOUND, type Resolver } from "./resolver.ts";
 import { SYSTEM_FILES, SystemNames } from "./system-names.ts";
 
 /**
- * Makes the resolver that looks names up as this machine does: its hosts file,
- * its search list, its name servers.
+ * Makes the resolver of this machine: hosts file, search list, name servers.
  *
- * On Linux it asks the name servers itself. `getaddrinfo` has as many threads as
- * there are processors, the same ones that check passwords, so two names of a
- * dead name server would stop everything for ten seconds; and c-ares walks hosts
- * file and search list for each family alone, so that the two can end at
- * different machines. The price is that modules of nsswitch (mDNS, LDAP) are not
- * asked. Elsewhere the system's own way does not block.
+ * On Linux it asks the name servers itself. `getaddrinfo` shares its few threads
+ * with password checks, so that two names of a dead server would block both for
+ * ten seconds. c-ares walks hosts file and search list per family, so that the
+ * two families can end at different machines. Modules of nsswitch (mDNS, LDAP)
+ * are not asked. On other systems the system's own lookup does not block.
  */
 export function createSystemResolver(options: Omit<CachingOptions, "now"> = {}): Resolver {
   const now = (): number => performance.now();
@@ -29,7 +27,7 @@ export function createSystemResolver(options: Omit<CachingOptions, "now"> = {}):
 
 const NO_NAMES = { find: () => undefined, completes: false, look: () => 0 };
 
-/** The system does not say which name it found; it cannot be told to give up, either. */
+/** The system does not say which name it found, and cannot give a lookup up. */
 const walkBySystem: Walk = (host, tell) => {
   let over = false;
   const asked = host.absolute === true ? `${host.text}.` : host.text;

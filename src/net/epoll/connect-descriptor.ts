@@ -3,22 +3,22 @@ import { EPOLLERR, EPOLLHUP, SO_ERROR, SOL_SOCKET } from "../libc/constants.ts";
 import { DescriptorConn, WATCHED } from "./descriptor-conn.ts";
 import { nameErrno } from "../libc/errno.ts";
 import type { Reactor, Watcher } from "./reactor.ts";
-import { startSocket } from "./start-socket.ts";
+import { type StartSocket, startSocket } from "../libc/start-socket.ts";
 
-/** Makes connections that the reactor watches, and otherwise does what `connectTcp` does. */
-export function createDescriptorConnect(reactor: Reactor): Connect {
+/** `connectTcp` for connections that the reactor watches. */
+export function createDescriptorConnect(reactor: Reactor, start: StartSocket = startSocket): Connect {
   return (target, done) => {
-    const started = startSocket(reactor.libc, reactor.descriptors, target.ip, target.port, target.source);
+    const started = start(reactor.libc, reactor.descriptors, target);
     if (!started.ok) return failSoon(started.code, done);
     const attempt = new Attempt(reactor, started.fd, target, done);
-    // One that stands already is writable at once, and told of like the others.
+    // A connection that stands already is writable at once and reported like the others.
     if (reactor.add(started.fd, WATCHED, attempt)) return attempt;
     reactor.closeDescriptor(started.fd);
     return failSoon("ENOMEM", done);
   };
 }
 
-/** On a later turn, so that `done` never runs inside of `connect`. */
+/** Later, so that `done` never runs within `connect`. */
 function failSoon(code: string, done: (result: ConnectResult) => void): ConnectAttempt {
   let over = false;
   queueMicrotask(() => over || done({ ok: false, code }));

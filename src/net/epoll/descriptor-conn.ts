@@ -20,14 +20,14 @@ import {
 import { isTransient } from "../libc/errno.ts";
 import { type Reactor, readBytes, type Watcher } from "./reactor.ts";
 import { finishSocket, isSocketDead } from "../libc/socket.ts";
-import { readSocketIp, readSocketPort, socketAddressBytes } from "../libc/socket-address.ts";
+import { readSocketPort, socketAddressBytes } from "../libc/socket-address.ts";
 import type { Detachable, TakenDescriptor } from "../conn/conn.ts";
 
 const ON = Int32Array.of(1);
 const sendFlags = MSG_DONTWAIT | MSG_NOSIGNAL;
-/** Told once when something comes, and not again until more does: one system call for the life of most connections. */
+/** Edge-triggered, so that most connections need one `epoll_ctl` in their life. */
 const READS = EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLET;
-/** The same, and when there is room for writing again. */
+/** The same, and room for writing. */
 export const WATCHED = READS | EPOLLOUT;
 
 /** A plain TCP connection over a descriptor that the reactor watches. */
@@ -37,26 +37,26 @@ export class DescriptorConn extends BufferedConn implements Watcher {
   readonly #reactor: Reactor;
   readonly #remote: Ip;
   readonly #fd: number;
-  /** Whether epoll watches it, and whether for room to write, too. */
+  /** Whether epoll watches it: not, for reading, or for writing too. */
   #watched: "no" | "reads" | "both";
-  /** Something has come that was not read yet: bytes, an end or a reset. */
+  /** Bytes, an end or a reset may be there to read. */
   #ready = false;
-  /** An urgent mark is ahead, where a read stops short although there is more. */
+  /** An urgent mark is ahead: a read stops there although there is more. */
   #urgent = false;
-  /** The end of the stream is behind what can be read. */
+  /** The peer's FIN comes after what can be read now. */
   #ending = false;
-  /** The connection is dead behind what can be read. */
+  /** The connection is dead; what can be read now is the last of it. */
   #gone = false;
-  /** A small write waits until the one before is acknowledged (RFC 896). So the first never waits, and most connections to targets spare a system call. */
+  /** Nagle's algorithm (RFC 896) is still on. It never delays the first write, so most connections to targets save the system call that turns it off. */
   #delays: boolean;
   /** A write did not take all. */
   #blocked = false;
   /** FIN was sent. */
   #shut = false;
-  /** A write was told of the peer's reset, and the system tells of it only once: what looks like an end now is none. */
+  /** A write failed with the peer's reset, which the system reports only once: an end of the stream is a reset now. */
   #broken = false;
 
-  /** Owns `fd`, a connected non-blocking socket. One that was `dialled` is watched already, and `TCP_NODELAY` is not set on it yet. */
+  /** Owns `fd`, a connected non-blocking socket. A `dialled` one is watched already and has no `TCP_NODELAY` yet. */
   constructor(reactor: Reactor, fd: number, remote: Ip, remotePort: number, dialled = false) {
     super();
     this.#reactor = reactor;
@@ -77,13 +77,13 @@ export class DescriptorConn extends BufferedConn implements Watcher {
     return this.#remote.text;
   }
   get localAddress(): string {
-    return readSocketIp(this.#readLocal())?.text ?? "";
+    return this.#reactor.ips.read(this.#readLocal())?.text ?? "";
   }
   get localPort(): number {
     return readSocketPort(this.#readLocal());
   }
 
-  /** Notices a peer that vanished, from when the connection has lived for a while. */
+  /** Turns keep-alive on when the connection has lived for a while. */
   watchPeer(): void {
     this.timers.keepAlive.add(this);
   }
@@ -96,7 +96,6 @@ export class DescriptorConn extends BufferedConn implements Watcher {
 
   write(bytes: Uint8Array): number {
     if (this.closed || this.#shut) return -1;
-    // What does not fit now waits with the caller until it does.
     if (this.#blocked) return 0;
     if (this.#delays && this.bytesWritten > 0) this.#stopDelaying();
     const sent = this.#reactor.libc.send(this.#fd, bytes, bytes.length, sendFlags);
@@ -119,7 +118,7 @@ export class DescriptorConn extends BufferedConn implements Watcher {
     this.#shut = true;
     this.#blocked = false;
     finishSocket(this.#reactor.libc, this.#fd);
-    // Both sides are done. Later: the consumer is in the middle of a call.
+    // Both sides are done. Later, because the sink is in the middle of a call.
     if (this.ended) queueMicrotask(() => this.#end(false, false));
   }
 
@@ -133,7 +132,7 @@ export class DescriptorConn extends BufferedConn implements Watcher {
     this.#end(false, true);
   }
 
-  /** No byte ever waits here to be written. A connection that is known to be dead stays: nobody else would learn of it. */
+  /** A dead connection cannot leave: a lane would not learn of its reset. */
   get detachable(): Detachable | undefined {
     if (this.closed || this.#broken || this.#gone) return undefined;
     return {
@@ -161,8 +160,6 @@ export class DescriptorConn extends BufferedConn implements Watcher {
     return { fd: this.#fd, unread };
   }
 
-  // What the reactor tells.
-
   onEvent(events: number): void {
     if ((events & READS) !== 0) this.#ready = true;
     if ((events & EPOLLPRI) !== 0) this.#urgent = true;
@@ -180,25 +177,25 @@ export class DescriptorConn extends BufferedConn implements Watcher {
   }
 
   #isDead(events: number): boolean {
-    // Without an error, HUP means that both directions are shut down. Where ours is not,
-    // the kernel did it on a reset that some call has been told of already.
+    // HUP without an error: both directions are shut down. If this side did not do it, the kernel did, on a reset
+    // that some call has reported already.
     if (this.#broken || ((events & EPOLLHUP) !== 0 && !this.#shut)) return true;
     return (events & EPOLLERR) !== 0 && !this.closed && isSocketDead(this.#reactor.libc, this.#fd);
   }
 
   protected settleReader(): void {
     if (this.#watched === "no") this.#watch("reads");
-    // Later: the consumer is in the middle of a call.
+    // Later, because the sink is in the middle of a call.
     if (this.#ready && !this.silent) this.#reactor.callSoon(this);
-    // Nobody would ever read that the connection is gone.
+    // No read would report the reset.
     else if (this.#broken && this.silent) queueMicrotask(() => this.#end(true, true));
   }
 
-  /** Reads until nothing is left, or nobody wants it; others have their turn after a full read, and after a read that stopped at an urgent mark. */
+  /** Reads until the socket is empty or the sink wants no more. Yields to other connections after a full read, and after one that stopped at an urgent mark. */
   #read(): void {
     while (this.#ready && !this.closed) {
       if (this.ended || this.silent) {
-        // A reset is told even to a consumer that asked for silence.
+        // A reset is told even to a sink that paused.
         if (this.#gone) this.#end(true, true);
         return;
       }
@@ -208,7 +205,7 @@ export class DescriptorConn extends BufferedConn implements Watcher {
         this.#take(received);
         return;
       }
-      // A short read has emptied the socket, but for one that stopped at an urgent mark: of what comes now, epoll tells.
+      // A short read emptied the socket, unless it stopped at an urgent mark. epoll reports what comes from now on.
       const isMore = received.length === most || this.#urgent;
       this.#ready = isMore || this.#ending || this.#gone;
       if (isMore) this.#reactor.callSoon(this);
@@ -217,7 +214,7 @@ export class DescriptorConn extends BufferedConn implements Watcher {
     }
   }
 
-  /** There was nothing to read: it is the end, an error, or too early. */
+  /** A read without bytes: the end, an error, or nothing there yet. */
   #take(result: number): void {
     this.#ready = this.#urgent = false;
     if (result < 0) {
@@ -264,4 +261,13 @@ export class DescriptorConn extends BufferedConn implements Watcher {
     if (!this.closed) this.#reactor.libc.getSocketName(this.#fd, address);
     return address;
   }
+}
+
+/** Makes a connection of a connected TCP socket and owns it from then on. Undefined, and the socket closed, when its peer is gone. */
+export function adoptSocket(reactor: Reactor, fd: number): DescriptorConn | undefined {
+  const address = new Uint8Array(socketAddressBytes);
+  const ip = reactor.libc.getPeerName(fd, address) < 0 ? undefined : reactor.ips.read(address);
+  if (ip !== undefined) return new DescriptorConn(reactor, fd, ip, readSocketPort(address));
+  reactor.reset(fd);
+  return undefined;
 }

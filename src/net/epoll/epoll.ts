@@ -3,19 +3,19 @@ import { EINTR } from "../libc/errno.ts";
 import type { Libc } from "../libc/libc.ts";
 
 /**
- * Where the fields of `struct epoll_event` are, in 32-bit words. The struct is
- * packed on x64 only (12 bytes); elsewhere its 64-bit half is aligned (16 bytes).
+ * The layout of `struct epoll_event` in 32-bit words. It is packed on x64 only
+ * (12 bytes); elsewhere its 64-bit half is aligned (16 bytes).
  */
 export function describeEpollEvent(arch: string): { words: number; dataWord: number } {
   return arch === "x64" ? { words: 3, dataWord: 1 } : { words: 4, dataWord: 2 };
 }
 
 /**
- * A level-triggered epoll instance. Every registration carries two numbers of
- * the caller's, which come back with its events: a token, which says who is
- * meant, and a generation, which says whether that one still is. An event list
- * is a snapshot: whoever acts on one event can close the descriptor of a later
- * one, and somebody else can get its number and its token meanwhile.
+ * An epoll instance. Every registration carries two numbers of the caller, which
+ * come back with its events: a token (whose event it is) and a generation
+ * (whether it still is). An event list is a snapshot: the handler of one event
+ * can close the descriptor of a later one, and its number and token can be in
+ * use again by then.
  */
 export class Epoll {
   readonly fd: number;
@@ -53,7 +53,7 @@ export class Epoll {
     return this.#control(EPOLL_CTL_DEL, fd, 0, 0, 0);
   }
 
-  /** Waits that failed in a row, and not because of a signal: after some, the descriptor is no epoll any more. */
+  /** Waits that failed in a row, other than by a signal: many mean that the descriptor is no epoll any more. */
   failures = 0;
 
   /** Waits for events, up to `timeoutMs` (-1: for ever). Returns how many there are; an interrupted or failed wait is 0. */

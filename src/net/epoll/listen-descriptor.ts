@@ -22,18 +22,18 @@ import {
 import { DescriptorConn } from "./descriptor-conn.ts";
 import { EAGAIN, EMFILE, ENFILE, ENOBUFS, ENOMEM, nameErrno } from "../libc/errno.ts";
 import type { Reactor, Watcher } from "./reactor.ts";
-import { encodeSocketAddress, readSocketIp, readSocketPort, socketAddressBytes } from "../libc/socket-address.ts";
+import { encodeSocketAddress, readSocketPort, socketAddressBytes } from "../libc/socket-address.ts";
 import { keepUrgentInline } from "../libc/socket.ts";
 import { isTooFew } from "../conn/descriptors.ts";
 
-/** As many as the kernel allows (`net.core.somaxconn`) wait to be accepted. */
+/** Connections that may wait to be accepted, if `net.core.somaxconn` allows. */
 const BACKLOG = 4096;
-/** Accepted in a row, before others have their turn. */
+/** Accepts in a row before other events have their turn. */
 const ACCEPTS_PER_TURN = 64;
-/** Milliseconds until it is tried again after the system had no room for another descriptor. */
+/** Milliseconds until the next try after the system had no room for another descriptor. */
 const PAUSE_MS = 100;
 
-/** Binds a TCP listener that the reactor watches. An IPv6 one takes IPv4 clients, too, where its address stands for both. */
+/** Binds a TCP listener that the reactor watches. One on `::` takes IPv4 clients, too. */
 export function listenDescriptor(
   reactor: Reactor,
   ip: Ip,
@@ -48,7 +48,7 @@ export function listenDescriptor(
     void libc.setSocketOption(fd, level, name, Int32Array.of(value));
   set(SOL_SOCKET, SO_REUSEADDR, 1);
   if (ip.family === 6) set(IPPROTO_IPV6, IPV6_V6ONLY, 0);
-  // What is set here holds for every connection that is accepted: a dozen system calls less for each.
+  // Accepted connections inherit these options, which saves six system calls for each.
   keepUrgentInline(libc, fd);
   set(IPPROTO_TCP, TCP_NODELAY, 1);
   set(SOL_SOCKET, SO_KEEPALIVE, 1);
@@ -80,7 +80,7 @@ class Listener implements Watcher {
   readonly #turnAway: TurnAway | undefined;
   readonly #address = new Uint8Array(socketAddressBytes);
   #stopped = false;
-  /** The one that is being given away. */
+  /** The connection that `accept` is called for. */
   #accepted: DescriptorConn | undefined;
 
   constructor(reactor: Reactor, fd: number, accept: Accept<DescriptorConn>, turnAway: TurnAway | undefined) {
@@ -103,20 +103,19 @@ class Listener implements Watcher {
   onEvent(): void {
     for (let count = 0; count < ACCEPTS_PER_TURN && !this.#stopped; count += 1) {
       const fd = this.#reactor.libc.acceptFrom(this.#fd, this.#address, O_NONBLOCK | O_CLOEXEC);
-      if (fd >= 0) this.#welcome(fd);
+      if (fd >= 0) this.#take(fd);
       else if (fd === -EAGAIN) return;
       else if (isExhausted(fd)) return this.#pause();
-      // Anything else is about a connection that is gone already (accept(2)): the next one may be better.
+      // Any other error is about a connection that is gone already (accept(2)).
     }
   }
 
   onBug(): void {
-    // One connection could not be served for a mistake of ours. The others can.
     this.#accepted?.reset();
   }
 
-  #welcome(fd: number): void {
-    const ip = readSocketIp(this.#address);
+  #take(fd: number): void {
+    const ip = this.#reactor.ips.read(this.#address);
     const port = readSocketPort(this.#address);
     if (ip === undefined || isTooFew(this.#reactor.descriptors.judge(fd))) {
       this.#reactor.reset(fd);
@@ -129,7 +128,7 @@ class Listener implements Watcher {
     this.#accepted = undefined;
   }
 
-  /** Clients wait in the kernel meanwhile. */
+  /** Meanwhile clients wait in the kernel. */
   #pause(): void {
     this.#reactor.remove(this.#fd);
     setTimeout(() => {

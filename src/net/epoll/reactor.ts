@@ -5,66 +5,67 @@ import { type Libc, openLibc } from "../libc/libc.ts";
 import { LoopTimers } from "../conn/loop-timers.ts";
 import { SpareDescriptors } from "../libc/spare-descriptors.ts";
 import { refuseToLinger } from "../libc/socket.ts";
+import { SocketIps } from "../libc/socket-address.ts";
 import { watchRuntimeLoop } from "./runtime-loop.ts";
 
-/** Who hears of a descriptor. */
+/** Handles the events of a descriptor. */
 export interface Watcher {
-  /** What epoll says of it: a mask of EPOLL bits; 0 when it asked to be called. */
+  /** `events` is a mask of EPOLL bits; 0 for `callSoon`. */
   onEvent(events: number): void;
-  /** A call of `onEvent` threw, which is a bug: the descriptor is to be closed, the others live on. */
+  /** `onEvent` threw, which is a bug: close the descriptor. */
   onBug(error: unknown): void;
 }
 
-/** Events per turn: those that wait meanwhile are told in the next one. */
+/** Events per turn; the others come in the next one. */
 const maxEvents = 512;
-/** The token of the runtime's loop; those of descriptors are not negative. */
+/** The token of the runtime's loop. Descriptors are their own tokens, never negative. */
 const runtimeToken = -1;
 /**
- * Milliseconds after which the runtime gets a turn at the latest: timers are its
- * matter, and it cannot tell us when the next one is due. A timer may be so much
- * late, and the more so the longer nothing has happened: `[since, wait]`.
+ * Milliseconds that one wait lasts at most, by the silence before it: `[silence,
+ * wait]`. Timers are the runtime's, and it does not tell when the next one is
+ * due, so timers can fire late by at most this wait.
  */
 const waits = [
   [100, 4],
   [1_000, 20],
 ] as const;
 const quietWaitMs = 100;
-/** Waits that may fail in a row: each is retried at once, and a loop that only fails would spin for ever. */
+/** Waits that may fail in a row before the loop counts as broken: it retries at once and would spin for ever. */
 const maxFailures = 100;
-/** Turns without waiting that may follow one another before the runtime gets its own. */
+/** Further turns without a wait before the runtime gets its turn. */
 const moreTurns = 4;
-/** Bytes that one read can take: three quarters of what 64 KiB cost per byte in the relay, and 256 KiB would save little more. */
+/** Bytes per read at most: the relay costs three quarters per byte of what it costs with 64 KiB; 256 KiB saves little more. */
 export const readBytes = 196_608;
-/** Chunks up to this length are views that are kept: a new one costs more than to read so few bytes. */
+/** Views up to this length are kept for reuse: a new one costs more than to read so few bytes. */
 const maxKeptView = 2048;
 
 /**
  * An event loop over epoll beside the runtime's, on the same thread.
  *
- * It costs about half as much as the runtime's sockets: a descriptor, a watcher,
- * and no object of the runtime in between. The two loops take turns: this one
- * waits for its own descriptors and for the runtime's loop, which is a descriptor
- * too; handles its own; and lets the runtime do what it has to do, promises and
- * timers included. It runs as long as it watches something.
+ * It costs about half as much as the runtime's sockets: a descriptor and a
+ * watcher, with no object of the runtime in between. The two loops take turns:
+ * this one waits for its own descriptors and for the runtime's loop, which is an
+ * epoll descriptor too; handles its own events; then lets the runtime run
+ * promises, timers and sockets. It runs as long as it watches something.
  *
- * **An event is only told to the watcher that it is for.** A turn handles a
- * list of events that was read at its beginning. Meanwhile a descriptor can be
- * closed, by whoever owns it, here or on the thread of a lane, and its number
- * be given to another connection. So every registration has a generation, which
- * the kernel gives back with its events, and which ends when the descriptor is
- * no longer watched: an event of an earlier generation is dropped. Because of
- * that a descriptor can be closed at once by the one who owns it.
+ * **An event reaches only the watcher that it is for.** A turn handles a list of
+ * events that was read at its beginning. Meanwhile the owner of a descriptor can
+ * close it, here or on the thread of a lane, and its number can go to another
+ * connection. So every registration has a generation, which comes back with its
+ * events and ends when watching ends: events of earlier generations are dropped.
+ * So the owner of a descriptor can close it at once.
  */
 export class Reactor {
   readonly libc: Libc;
   readonly descriptors = new SpareDescriptors();
-  /** For the connections that it drives. */
+  /** The timers of the connections that it drives. */
   readonly timers = new LoopTimers();
+  readonly ips = new SocketIps();
   readonly #epoll: Epoll;
   readonly #watchers: (Watcher | undefined)[] = [];
-  /** Of each descriptor number: how often watching it has ended. */
+  /** By descriptor: how often watching it has ended. */
   readonly #generations: number[] = [];
-  /** Who has more to do. */
+  /** Watchers to call in the next turn. */
   #soon: Watcher[] = [];
   readonly #turn = (): void => this.#takeTurn();
   #watched = 0;
@@ -80,9 +81,8 @@ export class Reactor {
   }
 
   /**
-   * Opens one for this thread; undefined where the system does not allow for it.
-   * Several on one thread are right but slow: each makes the others wait while it
-   * waits itself.
+   * Opens one for this thread; undefined where the system has no epoll. Several on
+   * one thread work but are slow: each blocks the others while it waits.
    */
   static open(): Reactor | undefined {
     const libc = openLibc();
@@ -94,7 +94,7 @@ export class Reactor {
     return undefined;
   }
 
-  /** Ends it for good. What it watches is told nothing more; its descriptors stay with their owners. */
+  /** Ends it for good. Watchers hear nothing more, and their descriptors stay open. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -121,12 +121,12 @@ export class Reactor {
     if (!this.#closed) this.#epoll.modify(fd, interest, fd, this.#generations[fd] ?? 0);
   }
 
-  /** Has somebody else hear of a watched descriptor. */
+  /** Gives a watched descriptor another watcher. */
   replace(fd: number, watcher: Watcher): void {
     if (this.#watchers[fd] !== undefined) this.#watchers[fd] = watcher;
   }
 
-  /** Calls a watcher in the next turn, before it is waited for anything. */
+  /** Calls a watcher in the next turn, before the wait. */
   callSoon(watcher: Watcher): void {
     if (this.#closed) return;
     this.#soon.push(watcher);
@@ -139,9 +139,9 @@ export class Reactor {
     this.#epoll.remove(fd);
   }
 
-  /** Closes a descriptor, watched or not. Only its owner may, and only once. */
+  /** Closes a descriptor, watched or not. Only its owner may do that, and only once. */
   closeDescriptor(fd: number): void {
-    // With the last descriptor of a socket its place in the epoll goes away.
+    // The kernel removes a socket from epoll with its last descriptor.
     this.#forget(fd);
     this.libc.close(fd);
   }
@@ -153,8 +153,8 @@ export class Reactor {
   }
 
   /**
-   * Reads what is there, up to `most` bytes and `readBytes`. The bytes are lent until the next
-   * call. Instead of bytes: 0 at the end of the stream, a negated error number otherwise.
+   * Reads up to `most` bytes and `readBytes`. The bytes are lent until the next
+   * call. Without bytes: 0 at the end of the stream, or a negated error number.
    */
   receive(fd: number, most: number): Uint8Array | number {
     const memory = this.#memory;
@@ -189,8 +189,8 @@ export class Reactor {
         this.#goOn();
       }
     } finally {
-      // Whatever was thrown: without its next turn the loop would be dead. Before that the runtime looks what it has
-      // to do, without waiting, since we are waiting here.
+      // Without its next turn the loop would be dead, whatever was thrown. In between the runtime has its turn,
+      // without a wait of its own.
       if (this.#epoll.failures < maxFailures) setImmediate(this.#turn);
       else throwLater(new FatalError("The event loop cannot wait for its connections any more"));
     }
@@ -203,16 +203,16 @@ export class Reactor {
     return quietWaitMs;
   }
 
-  /** Handles what has come meanwhile: under load that spares most visits to the runtime's loop. */
+  /** Handles what has come meanwhile: under load that saves most turns of the runtime's loop. */
   #goOn(): void {
     for (let more = 0; more < moreTurns; more += 1) {
-      // What waits for a promise comes first: it may be why there is nothing new to tell.
+      // Promises first: new events can depend on them.
       drainMicrotasks();
       if (this.#closed || !this.#handle(this.#epoll.wait(0))) return;
     }
   }
 
-  /** Calls those who asked for it, and tells of `count` events. False when there was nothing to do. */
+  /** Calls the watchers of `callSoon`, then handles `count` events. False when there was nothing to do. */
   #handle(count: number): boolean {
     const soon = this.#soon;
     if (count === 0 && soon.length === 0) return false;
@@ -244,7 +244,7 @@ export class Reactor {
   }
 }
 
-/** Nobody above could be told of a mistake; whoever runs the program is. */
+/** There is no caller to tell of a bug: the process reports it. */
 function warn(error: unknown): void {
   process.emitWarning(error instanceof Error ? error : String(error));
 }

@@ -1,19 +1,19 @@
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
-import { adoptDescriptor } from "./adopt-descriptor.ts";
+import { adoptDescriptor } from "../runtime/move-to-runtime.ts";
 import { EPOLLIN } from "../libc/constants.ts";
 import type { Epoll } from "./epoll.ts";
 import type { Libc } from "../libc/libc.ts";
 import { openSocketPair } from "../libc/socket.ts";
 
-/** How long the runtime's loop may take to notice a byte that is there already: milliseconds. */
+/** Milliseconds for the runtime's loop to report a byte that is there already. */
 const patienceMs = 1_000;
 
 /**
- * Has `epoll` tell under `token` whenever the runtime's own event loop has
+ * Makes `epoll` report, under `token`, that the runtime's own event loop has
  * something to do on this thread. An epoll descriptor can be watched like any
- * other (epoll(7)); which one is the runtime's is seen in `/proc`: it watches a
- * socket that was given to the runtime just now. Tried before it is relied on:
- * a byte is sent to that socket. False when any of this is not as it should be.
+ * other (epoll(7)). `/proc` shows which one is the runtime's: it watches a
+ * socket that was given to the runtime just now. A byte sent to that socket
+ * proves that it works. False when any of this fails.
  */
 export function watchRuntimeLoop(libc: Libc, epoll: Epoll, token: number): boolean {
   const pair = openSocketPair(libc);
@@ -21,7 +21,7 @@ export function watchRuntimeLoop(libc: Libc, epoll: Epoll, token: number): boole
   const [ours, theirs] = pair;
   let socket: Bun.Socket | undefined;
   const adopted = adoptDescriptor({ fd: theirs, socket: { open: (opened) => void (socket = opened), data() {} } });
-  // Only an error that nobody can do anything about: the test below fails then.
+  // When it fails, the test below fails too.
   adopted.catch(() => {});
   try {
     const loopFd = findEpollOf(theirs);
@@ -53,7 +53,7 @@ function findEpollOf(fd: number): number | undefined {
   }
 }
 
-/** The list of descriptors includes the one that it is read with, which is gone by now. */
+/** Undefined for the descriptor that the list itself was read with: it is closed by now. */
 function readLink(path: string): string | undefined {
   try {
     return readlinkSync(path);

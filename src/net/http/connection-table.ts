@@ -1,16 +1,16 @@
 import type { DescriptorRoom } from "../conn/descriptors.ts";
 
-/** What a connection of a small server is doing. */
+/** The state of a connection of the server. */
 export type ServedState =
-  /** It has not sent a whole request: nothing is lost when it goes. */
+  /** There is no whole request: nothing is lost when it closes. */
   | "waiting"
   | "answering"
-  /** An answer without an end is under way, which was asked for with leave. */
+  /** An authorized answer without an end is under way. */
   | "streaming";
 
 /** A connection as the table sees it. */
 export interface Served {
-  /** Who shares the bound of one peer. */
+  /** Connections of the same peer share one bound. */
   readonly peer: string;
   readonly state: ServedState;
   /** Closes it at once. */
@@ -21,35 +21,34 @@ export interface TableLimits {
   readonly total: number;
   readonly perPeer: number;
   /**
-   * Milliseconds for which a connection that came is left alone, so that its
-   * request is read before it is judged: when the process was busy many come at
-   * once. As many times as `burst` says there may be more of them meanwhile.
+   * Milliseconds in which a new connection is not evicted, so that its request is
+   * read first: after the process was busy many come at once. Meanwhile there may
+   * be `burst` times as many connections.
    */
   readonly graceMs: number;
   readonly burst: number;
-  /** As `total`, without a grace, for connections whose descriptor is one of the last: more is not kept for them. */
+  /** As `total`, without a grace, for connections that have one of the last descriptors. */
   readonly whenScarce: number;
 }
 
 /**
- * Bounds the connections of a small server. A new one always gets in unless
- * everything is streaming: where there is no room, the one goes that waits the
- * longest, of the peer that has the most. So a client that holds connections
+ * Bounds the connections of the server. A new one is always admitted, unless all
+ * are streaming: where there is no room, the connection is evicted that waits
+ * the longest, of the peer that has the most. So a client that holds connections
  * takes nothing from others, and a request that comes at once is answered.
  */
 export class ConnectionTable {
-  /** Connections that were accepted, and those of them that were closed to make room, or found none. */
+  /** Connections that were accepted, and those that were evicted or refused. */
   accepted = 0;
   evicted = 0;
   readonly #limits: TableLimits;
   readonly #now: () => number;
-  /** When each came, in that order. */
+  /** When each came, in this order. */
   readonly #members = new Map<Served, number>();
   /**
-   * Those of them whose descriptor is one of the last. They are counted apart:
-   * only their end gives back one of the last descriptors. A newcomer with a
-   * low descriptor tells nothing of how many are left, since it may have taken
-   * the place of the connection that was evicted just before.
+   * Those that have one of the last descriptors. They have a bound of their own,
+   * because only their end gives one of the last back: a newcomer with a low
+   * descriptor says nothing of how many are left (see `Descriptors.judge`).
    */
   readonly #scarce = new Set<Served>();
   #isToJudge = false;
@@ -65,9 +64,9 @@ export class ConnectionTable {
   }
 
   /**
-   * Takes a connection in, and evicts another one for it where it must. False
-   * when there is no room: it is to be closed. `room` is what its descriptor
-   * leaves; with the last ones it needs the place of another one.
+   * Admits a connection, and evicts another one for it if it must. False when
+   * there is no room: close it. `room` is judged by its descriptor; at `last`
+   * another connection with one of the last descriptors must go for it.
    */
   admit(newcomer: Served, room: DescriptorRoom = "enough"): boolean {
     this.accepted += 1;
@@ -104,9 +103,9 @@ export class ConnectionTable {
   }
 
   /**
-   * Who goes: one that waits before one that is answered, then who shares with
-   * the most others, then who came first. `later` when it is too early to tell,
-   * undefined when all are streaming.
+   * Chooses whom to evict: a waiting connection before an answering one, then of
+   * the peer that has the most, then the oldest. `later` while those that wait
+   * are in their grace, undefined when all are streaming.
    */
   #choose(candidates: readonly Served[], limit: number): Served | "later" | undefined {
     const waiting = candidates.filter(({ state }) => state === "waiting");
@@ -128,7 +127,7 @@ export class ConnectionTable {
     }, this.#limits.graceMs).unref();
   }
 
-  /** Evicts those that are too many, unless they have just come. */
+  /** Evicts those beyond the bounds, unless they are in their grace. */
   #judge(): void {
     const { total, perPeer } = this.#limits;
     for (const member of this.list()) {

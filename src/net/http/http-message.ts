@@ -5,10 +5,10 @@ import { frameRequest } from "../../protocol/http1/message-framing.ts";
 import { createRequestHeadParser, type RequestHead, type RequestHeadError } from "../../protocol/http1/request-head.ts";
 import type { Parsed } from "../../protocol/parsed.ts";
 
-/** A request with its body, which is dropped: nothing here is asked with one. */
+/** A request. Its body is dropped: no route takes one. */
 export interface ServedRequest {
   readonly head: RequestHead;
-  /** Of the Host field, or of an absolute target, which goes before it. Undefined when neither is there. */
+  /** From an absolute target, or else from the Host field. */
   readonly host: string | undefined;
   /** Path and query. */
   readonly path: string;
@@ -16,11 +16,11 @@ export interface ServedRequest {
   readonly keeps: boolean;
 }
 
-/** What is wrong with a request, besides its head. */
+/** Errors of a request. */
 export type ServedRequestError = RequestHeadError | "bad_framing" | "body_too_large" | "bad_host";
 
 export const HEAD_LIMITS: HeadLimits = { maxBytes: 16 * 1024, maxFields: 100 };
-/** Bytes of a body that are read to be dropped. */
+/** Bytes of a body that are read and dropped. */
 export const MAX_BODY_BYTES = 64 * 1024;
 
 /** Makes the parser of one request, which may arrive in parts. */
@@ -43,7 +43,7 @@ export function createServedRequestParser(): (bytes: Uint8Array) => Parsed<Serve
   };
 }
 
-/** RFC 9112 §3.2: HTTP/1.1 asks for one Host field, HTTP/1.0 for none. */
+/** RFC 9112 §3.2: HTTP/1.1 requires one Host field, HTTP/1.0 none. */
 function readRequest(head: RequestHead): ServedRequest | undefined {
   const field = head.fields.getOne(HOST);
   if (field.kind === "many" || (field.kind === "none" && head.version === "1.1")) return undefined;
@@ -58,14 +58,14 @@ function readTarget(target: string, field: FieldLookup): { host: string | undefi
   return { host: absolute[1], path: rest.startsWith("/") ? rest : `/${rest}` };
 }
 
-/** Methods, in their spelling (RFC 9110 §9.1): the runtime makes `GET` of any other one. */
+/** Known methods, case-sensitive (RFC 9110 §9.1): the runtime turns any other into `GET`. */
 const methods: ReadonlySet<string> = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]);
 
-/** The request for whoever answers it; or why there is none: the method is not known, or the target is not a path. */
+/** The request as a `Request`; or why there is none: an unknown method, or a target that is no path. */
 export function toWebRequest({ head, host, path }: ServedRequest): Request | "bad_target" | "method_not_known" {
   if (!methods.has(head.method)) return "method_not_known";
   if (!path.startsWith("/")) return "bad_target";
-  // The host of the URL says nothing: what the client sent is in the Host field, and may be none.
+  // The host of the URL means nothing: the Host field has what the client sent.
   const url = URL.parse(`http://localhost${path}`);
   if (url === null || url.host !== "localhost") return "bad_target";
   const headers = new Headers();

@@ -1,11 +1,11 @@
 import type { Conn, ConnSink } from "../conn/conn.ts";
 
-/** Bytes of further requests that may wait while one is answered. */
+/** Bytes of the next requests that may wait while one is answered. */
 const HELD_BYTES = 64 * 1024;
 
 /**
- * The consumer of a connection while a request on it is answered: writes with
- * back-pressure, keeps what the client sends meanwhile, and notices when it leaves.
+ * The sink of a connection while a request is answered: writes with
+ * back-pressure, holds what the client sends, and notices when it leaves.
  */
 export class ResponseWriter implements ConnSink {
   /** The client is gone. */
@@ -36,7 +36,7 @@ export class ResponseWriter implements ConnSink {
     return promise;
   }
 
-  /** Gives the connection back, with what came meanwhile unread. */
+  /** Detaches from the connection. What came meanwhile is unread. */
   release(): void {
     this.#conn.detach();
     if (this.#held.length > 0) this.#conn.unread(Buffer.concat(this.#held));
@@ -45,7 +45,7 @@ export class ResponseWriter implements ConnSink {
   data(chunk: Uint8Array): void {
     this.#held.push(new Uint8Array(chunk));
     this.#heldBytes += chunk.length;
-    // Who sends on and on while a stream is under way is not heard any more, and its end neither.
+    // From here on the client's FIN is not noticed either.
     if (this.#heldBytes >= HELD_BYTES) this.#conn.pause();
   }
 

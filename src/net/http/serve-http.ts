@@ -1,15 +1,14 @@
-import { LoopTimers } from "../conn/loop-timers.ts";
 import type { Ip } from "../../address/ip.ts";
 import { SpareDescriptors } from "../libc/spare-descriptors.ts";
-import { listenTcp } from "../runtime/listen.ts";
-import { SocketConn, socketConnHandlers } from "../runtime/socket-conn.ts";
+import { listenTcp, listenUnix } from "../runtime/listen.ts";
+import type { SocketConn } from "../runtime/socket-conn.ts";
 import { ConnectionTable, type TableLimits } from "./connection-table.ts";
 import { type Handle, ServedConnection, type ServedDeadlines } from "./served-connection.ts";
 
 export interface ServeHttpOptions {
   readonly at: { readonly host: string; readonly port: number } | { readonly unix: string };
   readonly handle: Handle;
-  /** Told of mistakes that ended a connection. */
+  /** Gets the errors of bugs that ended a connection. */
   readonly reportBug: (error: unknown) => void;
   readonly limits?: TableLimits;
   readonly deadlines?: ServedDeadlines;
@@ -19,25 +18,25 @@ export interface ServeHttpOptions {
 export interface HttpServer {
   /** As bound; undefined on a Unix socket. */
   readonly port: number | undefined;
-  /** Connections under way, those that came, and those closed to make room. */
+  /** Connections that are open, that came, and that were closed to make room. */
   readonly connections: { readonly open: number; readonly accepted: number; readonly evicted: number };
-  /** Stops accepting, ends what waits, gives answers under way `ms` milliseconds, then ends them. */
+  /** Stops accepting and closes waiting connections. Answers under way get `ms` milliseconds. */
   stop(ms: number): Promise<void>;
 }
 
-/** The server, or the errno word of why it cannot be bound. */
+/** The server, or the errno word when it cannot be bound. */
 export type HttpServerStart =
   { readonly ok: true; readonly server: HttpServer } | { readonly ok: false; readonly code: string };
 
-/** Far more than scrapers, health checks and people need; few enough that descriptors are left for the proxy. */
+/** Far more than scrapers, health checks and people need, and few beside the descriptors of the proxy. */
 const LIMITS: TableLimits = { total: 32, perPeer: 16, graceMs: 25, burst: 4, whenScarce: 8 };
 
 const DEADLINES: ServedDeadlines = { requestMs: 10_000, idleMs: 30_000, answerMs: 30_000, lingerMs: 1_000 };
 
 /**
- * Serves HTTP/1.0 and HTTP/1.1 to few clients, none of which is trusted:
- * connections are bounded, in all and by peer, and every wait has a deadline.
- * The runtime's own server knows neither bound.
+ * Serves HTTP/1.0 and HTTP/1.1 to few clients that are not trusted: connections
+ * are bounded, in all and per peer, and every wait has a deadline. The runtime's
+ * own server has neither.
  */
 export function serveHttp(options: ServeHttpOptions): HttpServerStart {
   const { at, handle, reportBug, limits = LIMITS, deadlines = DEADLINES } = options;
@@ -54,7 +53,7 @@ export function serveHttp(options: ServeHttpOptions): HttpServerStart {
     void member.serve().finally(() => table.leave(member));
   };
   const bound =
-    // Nobody is turned away for want of descriptors: the table makes room.
+    // With the last descriptors the table makes room.
     "unix" in at
       ? listenUnix(at.unix, (conn) => accept(conn, "unix"))
       : listenTcp(at.host, at.port, (conn, from) => accept(conn, nameNetwork(from)), "never");
@@ -78,33 +77,7 @@ export function serveHttp(options: ServeHttpOptions): HttpServerStart {
   };
 }
 
-/** One household counts as one peer: an IPv4 address, or 64 bits of an IPv6 one. */
+/** One peer is an IPv4 address, or the first 64 bits of an IPv6 address. */
 function nameNetwork({ family, bytes, text }: Ip): string {
   return family === 4 ? text : Buffer.from(bytes.subarray(0, 8)).toString("hex");
-}
-
-type Bound =
-  | { readonly ok: true; readonly listener: { readonly port: number; stop(): void } }
-  | { readonly ok: false; readonly code: string };
-
-function listenUnix(path: string, accept: (conn: SocketConn) => void): Bound {
-  const timers = new LoopTimers();
-  try {
-    const server = Bun.listen<SocketConn>({
-      unix: path,
-      allowHalfOpen: true,
-      socket: {
-        ...socketConnHandlers,
-        open(socket) {
-          const conn = new SocketConn(socket, false, timers);
-          socket.data = conn;
-          accept(conn);
-        },
-      },
-    });
-    return { ok: true, listener: { port: 0, stop: () => server.stop(false) } };
-  } catch (error) {
-    const code = error instanceof Error && "code" in error ? String(error.code) : "EUNKNOWN";
-    return { ok: false, code };
-  }
 }

@@ -11,17 +11,18 @@ import {
 import { ResponseWriter } from "./response-writer.ts";
 import { isStream, LAST_CHUNK, writeChunk, writeResponseHead } from "./write-response.ts";
 
-/** Answers a request. One that throws or rejects ends the connection, and nothing else. */
+/** Answers a request. A throw or rejection ends this connection only. */
 export type Handle = (request: Request) => Response | Promise<Response>;
 
-/** Milliseconds, none of which a client can stretch. */
+/** Milliseconds. A client cannot extend them. */
 export interface ServedDeadlines {
-  /** From the connection, or from the answer before, to the whole of the next request. */
+  /** From the accept to the end of the first request. */
   readonly requestMs: number;
+  /** From an answer to the end of the next request. */
   readonly idleMs: number;
-  /** From the request to the last byte of the answer, unless that is a stream. */
+  /** From the request to the last byte of the answer, unless it is a stream. */
   readonly answerMs: number;
-  /** For the client to close its side after the last answer. */
+  /** From the last answer to the client's FIN. */
   readonly lingerMs: number;
 }
 
@@ -29,11 +30,11 @@ export interface ServedOptions {
   readonly handle: Handle;
   readonly deadlines: ServedDeadlines;
   readonly reportBug: (error: unknown) => void;
-  /** Whether the server is shutting down, so that no connection is kept. */
+  /** Whether the server is shutting down: no connection is kept. */
   readonly isEnding: () => boolean;
 }
 
-/** One connection of a small HTTP server: requests in turn, each with its deadline. */
+/** A connection of the server: requests in turn, each with its deadline. */
 export class ServedConnection implements Served {
   state: ServedState = "waiting";
   readonly peer: string;
@@ -46,7 +47,7 @@ export class ServedConnection implements Served {
     this.#options = options;
   }
 
-  /** With FIN where the last answer may still be on its way: RST could take it from a client that has not read it yet. */
+  /** Closes with FIN while waiting: RST could destroy the last answer before the client has read it. */
   evict(): void {
     if (this.state === "waiting") this.#conn.close();
     if (!this.#conn.closed) this.#conn.reset();
@@ -124,7 +125,7 @@ export class ServedConnection implements Served {
     }
   }
 
-  /** Reads the body as the client takes it; whoever makes it is told when the client leaves. */
+  /** Reads the body as fast as the client takes it, and cancels it when the client leaves. */
   async #stream(writer: ResponseWriter, response: Response, chunked: boolean): Promise<boolean> {
     const { body } = response;
     if (body === null) return false;
@@ -136,7 +137,7 @@ export class ServedConnection implements Served {
     if (writer.ended) writer.end();
     const head = writeResponseHead(response, { length: undefined, chunked, keeps: chunked, now: new Date() });
     let next = reader.read();
-    // What is there at once goes out with the head; but nobody waits for the head until there is something to say.
+    // A chunk that is there at once goes out with the head; the head does not wait for a later one.
     const first = await Promise.race([next, Bun.sleep(0)]);
     const begin = first?.done === false ? encode(first.value) : NOTHING;
     let open = await writer.write(Buffer.concat([head, begin]));
@@ -155,7 +156,7 @@ export class ServedConnection implements Served {
     return (chunked ? await writer.write(LAST_CHUNK) : true) && chunked;
   }
 
-  /** RFC 9112 §9.6: reads on for a moment after FIN, so that no reset takes the answer away. */
+  /** RFC 9112 §9.6: reads on for a moment after FIN, so that no reset destroys the answer. */
   async #linger(): Promise<void> {
     this.state = "waiting";
     this.#conn.shutdown();
@@ -176,7 +177,7 @@ function refuse(code: string): Response {
   });
 }
 
-/** Of refusals that are no 400. */
+/** Statuses of refusals other than 400. */
 const statuses: Readonly<Record<string, number>> = {
   version_not_supported: 505,
   method_not_known: 501,

@@ -2,18 +2,18 @@ import { constants, fstatSync, openSync, writeSync } from "node:fs";
 import { isatty } from "node:tty";
 import { openLibc } from "./libc.ts";
 
-/** Bytes of one write to what is no file: `PIPE_BUF`, for which there is room in a pipe that reports room, so that it never blocks. */
+/** Bytes of one write to anything but a file: `PIPE_BUF`. A pipe that reports room has room for so many, so that the write never blocks. */
 const PIPE_BYTES = 4096;
 
-/** The same for a terminal that cannot be opened again: it reports room when there is some, which comes in pieces of 256 bytes, and line ends take two. */
+/** The same for a terminal that cannot be opened again: it reports room from 256 bytes on, and a line end takes two. */
 const TERMINAL_BYTES = 128;
 
-/** Milliseconds until it is looked again whether there is room, from the shortest to the longest. */
+/** Milliseconds between two looks for room, at first and at most. */
 const SHORTEST_MS = 1;
 const LONGEST_MS = 50;
 
 export interface DescriptorWriterOptions {
-  /** Bytes that may wait. What does not fit is not taken at all. */
+  /** Bytes that may wait. A text that does not fit is refused whole. */
   readonly limitBytes: number;
 }
 
@@ -23,13 +23,12 @@ interface Piece {
 }
 
 /**
- * Writes to a descriptor that came from outside (standard output, standard
- * error) and never waits for its reader: a pipe that is full is looked at again
- * later. The descriptor is left as it is: others may share its flags. A terminal
- * is opened once more for that reason: it reports room that is too small for a
- * line, and would wait for the rest of it.
+ * Writes to a descriptor from outside (standard output, standard error) without
+ * ever waiting for its reader: a full pipe is tried again later. The flags of
+ * the descriptor stay, because other processes may share them. So a terminal is
+ * opened once more, non-blocking: it reports room that is too small for a line.
  *
- * Where the system cannot be asked for room (not on Linux), it writes and waits.
+ * Where the system cannot be asked for room (not on Linux), writes may block.
  */
 export class DescriptorWriter {
   readonly #fd: number;
@@ -39,9 +38,9 @@ export class DescriptorWriter {
   readonly #most: number;
   readonly #queue: Piece[] = [];
   #queuedBytes = 0;
-  /** Of the first piece. */
+  /** Bytes of the first piece that are written. */
   #written = 0;
-  /** The last piece could not be written to its end: the next one begins a line. */
+  /** The last piece was cut within a line: a line end comes before the next one. */
   #torn = false;
   #timer: Timer | undefined;
   #waitMs = SHORTEST_MS;
@@ -55,8 +54,8 @@ export class DescriptorWriter {
   }
 
   /**
-   * Takes whole lines. The promise is fulfilled once the system has them and
-   * rejected when it does not take them; undefined when too much waits already.
+   * Takes whole lines. The promise resolves once the system has them, and rejects
+   * when it refuses them. Undefined when too much waits already.
    */
   write(text: string): Promise<void> | undefined {
     const bytes = Buffer.from(text);
@@ -115,17 +114,17 @@ export class DescriptorWriter {
 
 const LF = 0x0a;
 
-/** What is written to a file never waits for a reader. */
+/** Whether it is a file: a write to one never waits for a reader. */
 function isFile(fd: number): boolean {
   try {
     return fstatSync(fd).isFile();
   } catch {
-    // It is closed; a write will say so.
+    // It is closed; the write reports that.
     return true;
   }
 }
 
-/** A descriptor of our own for the same terminal that never waits; undefined where the system gives none. */
+/** Opens the same terminal again, non-blocking; undefined where the system refuses. */
 function openTerminal(fd: number): number | undefined {
   try {
     return openSync(`/proc/self/fd/${fd}`, constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
@@ -136,14 +135,14 @@ function openTerminal(fd: number): number | undefined {
 
 const POLLOUT = 0x4;
 
-/** Also true when there is an error: the write tells which. */
+/** Also true for an error, which the write reports. */
 function hasRoom(fd: number): boolean {
   const libc = openLibc();
   // struct pollfd: the descriptor, then what is asked for and what is told, 16 bits each.
   return libc === undefined || libc.poll(Int32Array.of(fd, POLLOUT), 1, 0) !== 0;
 }
 
-/** The descriptor is non-blocking, and was full after all; or a signal came. */
+/** A non-blocking descriptor was full after all, or a signal came. */
 function isBusy(error: unknown): boolean {
   return error instanceof Error && "code" in error && (error.code === "EAGAIN" || error.code === "EINTR");
 }

@@ -13,12 +13,12 @@ export const EINPROGRESS = 115;
 /** Stands for an error whose number could not be read. */
 export const EUNKNOWN = 4095;
 
-/** Tells whether a negative result only says "not now": try again when epoll says so. */
+/** Whether a negative result says only "not now": try again when epoll reports the descriptor. */
 export function isTransient(result: number): boolean {
   return result === -EAGAIN || result === -EINTR;
 }
 
-/** What `socket`, `bind`, `listen`, `connect` and `accept` can say. */
+/** Errors of `socket`, `bind`, `listen`, `connect` and `accept`. */
 const names: Readonly<Record<number, string>> = {
   1: "EPERM",
   12: "ENOMEM",
@@ -37,7 +37,7 @@ const names: Readonly<Record<number, string>> = {
   113: "EHOSTUNREACH",
 };
 
-/** Gives the word of an error number, which is not negated. */
+/** The name of a (positive) error number. */
 export function nameErrno(errno: number): string {
   return names[errno] ?? "EUNKNOWN";
 }

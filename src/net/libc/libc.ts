@@ -2,19 +2,18 @@ import { dlopen, FFIType, read, type Pointer } from "bun:ffi";
 import { EUNKNOWN } from "./errno.ts";
 
 /**
- * The system calls that lanes need, through `bun:ffi`.
+ * System calls, through `bun:ffi`.
  *
- * **Results.** Every call returns what the system call returns, or the negated
- * error number (`-EAGAIN`): one value, nothing to ask for afterwards. `errno`
- * belongs to the thread, and the JavaScript engine makes system calls of its
- * own on it, so it is read at once and never later; even so, callers act on
- * what epoll reports (`EPOLLERR`, `EPOLLHUP`) and take the number as a hint.
+ * **Results.** Every call returns the result of the system call, or the negated
+ * error number (`-EAGAIN`). `errno` belongs to the thread, and the JavaScript
+ * engine makes system calls of its own on it, so it is read at once. Even so,
+ * callers act on what epoll reports (`EPOLLERR`, `EPOLLHUP`) and take the number
+ * as a hint.
  *
- * **Lifetimes.** Buffers are passed as typed arrays, never as addresses, so
- * they are alive for the length of the call. None of these calls makes the
- * kernel keep an address after it returned.
+ * **Lifetimes.** Buffers are passed as typed arrays, never as addresses, so that
+ * they live as long as the call. No call makes the kernel keep an address.
  *
- * **Blocking.** Only `epollWait` waits. All descriptors are meant to be
+ * **Blocking.** Only `epollWait` and `poll` wait. All descriptors are
  * non-blocking.
  */
 export interface Libc {
@@ -85,8 +84,12 @@ const symbols = {
   send: { args: ["i32", "ptr", "u64", "i32"], returns: FFIType.i64_fast },
 } as const;
 
-let opened: Libc | undefined;
-let tried = false;
+/**
+ * A lazy constant: opening costs time that commands without sockets spare. What
+ * `dlopen` gives belongs to the process and never changes, so that no two gates
+ * can disagree about it.
+ */
+let library: { readonly libc: Libc | undefined } | undefined;
 
 /**
  * Opens the C library of this process, glibc or musl, once per thread.
@@ -95,17 +98,19 @@ let tried = false;
  * library can be opened under a known name.
  */
 export function openLibc(): Libc | undefined {
-  if (tried) return opened;
-  tried = true;
-  if (process.platform !== "linux") return undefined;
-  for (const name of listLibraryNames(process.arch)) {
-    opened = tryOpen(name);
-    if (opened !== undefined) return opened;
-  }
-  return undefined;
+  return (library ??= findLibrary()).libc;
 }
 
-/** Gives the names under which the C library goes, glibc first, for `process.arch`; none for an unknown machine. */
+function findLibrary(): { readonly libc: Libc | undefined } {
+  const names = process.platform === "linux" ? listLibraryNames(process.arch) : [];
+  for (const name of names) {
+    const libc = tryOpen(name);
+    if (libc !== undefined) return { libc };
+  }
+  return { libc: undefined };
+}
+
+/** The file names of the C library for `process.arch`, glibc first; none for an unknown machine. */
 export function listLibraryNames(arch: string): string[] {
   const machine = arch === "x64" ? "x86_64" : arch === "arm64" ? "aarch64" : undefined;
   if (machine === undefined) return [];
@@ -116,7 +121,7 @@ function tryOpen(name: string): Libc | undefined {
   try {
     return wrapSymbols(dlopen(name, symbols).symbols);
   } catch {
-    // dlopen throws for a library that is not there or lacks a symbol: both mean "not this one".
+    // dlopen throws for a library that is missing or lacks a symbol.
     return undefined;
   }
 }

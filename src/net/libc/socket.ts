@@ -24,11 +24,11 @@ import { SpareDescriptors } from "./spare-descriptors.ts";
 const lingerZero = Int32Array.of(1, 0);
 const lowestMark = Int32Array.of(1);
 const on = Int32Array.of(1);
-/** Entries of an error queue that are thrown away in a row. */
+/** Entries of an error queue that are dropped in a row. */
 const queuedErrors = 1024;
-/** A window of 1 MiB lets a peer that is nearer than this send 2 GB/s: more than one connection gets. */
+/** With a window of 1 MiB a peer that is nearer than this can send 2 GB/s, more than one connection gets. */
 const nearMicroseconds = 500;
-/** Where `struct tcp_info` has `tcpi_rtt` (linux/tcp.h), in 32-bit words; and how many of them to read. */
+/** The index of `tcpi_rtt` in `struct tcp_info` (linux/tcp.h), in 32-bit words, and how many words to read. */
 const roundTripWord = 17;
 const tcpInfoWords = 18;
 
@@ -38,24 +38,24 @@ export function resetSocket(libc: Libc, fd: number): void {
   libc.close(fd);
 }
 
-/** Has the close of a descriptor send RST. */
+/** Makes the close of a descriptor send RST. */
 export function refuseToLinger(libc: Libc, fd: number): void {
   libc.setSocketOption(fd, SOL_SOCKET, SO_LINGER, lingerZero);
 }
 
 /**
- * Has urgent bytes (RFC 6093) come in their place among the others. Without it
- * the kernel keeps each for itself, and the stream lacks it. To be set before
- * anything is read; what a listener accepts has it from the listener.
+ * Delivers urgent bytes (RFC 6093) inline. Without it the kernel takes each out
+ * of the stream. Set it before the first read. Accepted sockets inherit it from
+ * their listener.
  */
 export function keepUrgentInline(libc: Libc, fd: number): void {
   libc.setSocketOption(fd, SOL_SOCKET, SO_OOBINLINE, on);
 }
 
 /**
- * Tells whether a socket of which epoll reports an error is dead, and takes the
- * error off it. One that is not has something in its error queue (ip(7),
- * `IP_RECVERR`): that is thrown away, for epoll would report it for ever.
+ * Whether a socket is dead for which epoll reports an error; takes the error off
+ * it. A living one has entries in its error queue (ip(7), `IP_RECVERR`): they
+ * are dropped, because epoll would report them for ever.
  */
 export function isSocketDead(libc: Libc, fd: number): boolean {
   const errno = new Int32Array(1);
@@ -66,20 +66,19 @@ export function isSocketDead(libc: Libc, fd: number): boolean {
   return false;
 }
 
-/** Sends FIN. A peer that is gone already is no error here: epoll tells of it. */
+/** Sends FIN. A peer that is already gone is no error here: epoll reports it. */
 export function finishSocket(libc: Libc, fd: number): void {
   libc.shutdown(fd, SHUT_WR);
 }
 
 /**
- * Has the kernel make room for `bytes` that have arrived and are not read yet,
- * in one step instead of the many of its own tuning, which goes on from there.
- * A low-water mark does that and `SO_RCVBUF` would not: it ends the tuning. The
- * mark itself is taken back at once.
+ * Grows the receive buffer to `bytes` in one step instead of the many of the
+ * kernel's own tuning, which goes on from there. A low-water mark does that, and
+ * is taken back at once; `SO_RCVBUF` would end the tuning.
  *
- * A peer that is near gets no larger window than that: what waits beyond a
- * pipeful only leaves the caches before its turn comes. Measured with 8 tunnels
- * on loopback, the one and the other take about 20 % off the CPU per GB each.
+ * A near peer gets no larger window: bytes beyond one pipe only fall out of the
+ * CPU caches. Measured with 8 tunnels on loopback: each of the two saves about
+ * 20 % of the CPU per GB.
  */
 export function fitReceiveWindow(libc: Libc, fd: number, bytes: number): void {
   libc.setSocketOption(fd, SOL_SOCKET, SO_RCVLOWAT, Int32Array.of(bytes));
@@ -95,7 +94,7 @@ function readRoundTripMicroseconds(libc: Libc, fd: number): number {
   return known ? (info[roundTripWord] ?? Infinity) : Infinity;
 }
 
-/** Makes a second descriptor for the same socket, closed in child processes. Negative near the descriptor limit. */
+/** Duplicates a descriptor, close-on-exec. Negative near the limit of descriptors. */
 export function duplicateDescriptor(libc: Libc, fd: number): number {
   const second = libc.fcntl(fd, F_DUPFD_CLOEXEC, 3);
   if (second < 0 || new SpareDescriptors().judge(second) === "enough") return second;
@@ -103,7 +102,7 @@ export function duplicateDescriptor(libc: Libc, fd: number): number {
   return -EMFILE;
 }
 
-/** Makes a connected pair of Unix stream sockets, non-blocking; undefined when the kernel refuses. */
+/** Makes a connected pair of non-blocking Unix stream sockets; undefined when the kernel refuses. */
 export function openSocketPair(libc: Libc): readonly [number, number] | undefined {
   const fds = new Int32Array(2);
   if (libc.socketPair(AF_UNIX, SOCK_STREAM | O_NONBLOCK | O_CLOEXEC, 0, fds) < 0) return undefined;

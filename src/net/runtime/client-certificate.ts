@@ -2,27 +2,26 @@ import { X509Certificate } from "node:crypto";
 import type { DetailedPeerCertificate } from "node:tls";
 import { readClientIdentity } from "./client-identity.ts";
 
-/** Certificates from a client's own to one of an authority: longer chains are nobody's. */
+/** Certificates in a chain, from the client's to an authority. */
 const MAX_CHAIN = 10;
 
-/** Milliseconds since the epoch within which every certificate of a chain is valid. */
+/** The time in which every certificate of a chain is valid, in milliseconds since the epoch. */
 interface Validity {
   readonly from: number;
   readonly to: number;
 }
 
 /**
- * The certificate that a client showed. It is judged anew whenever it counts: a
- * session that is resumed brings it along without its being verified, and a
- * connection may outlive its dates, and the place of its authority among those
- * that are trusted.
+ * The certificate that a client showed. It is judged again for each request: a
+ * resumed session brings it without verification, and a connection can outlive
+ * its validity and the trust in its authority.
  */
 export class ClientCertificate {
-  /** Who it is for. */
+  /** The user that it names. */
   readonly user: string;
-  /** DER: the client's own, then what may lead from it to an authority. */
+  /** DER: the client's certificate, then its intermediates. */
   readonly #chain: readonly Uint8Array[];
-  /** By which authorities it was verified, and for how long that holds. */
+  /** The authorities that verified it last, and for how long that holds. */
   #authorities: readonly X509Certificate[] | undefined;
   #validity: Validity | undefined;
 
@@ -47,7 +46,7 @@ export class ClientCertificate {
   }
 }
 
-/** Takes the certificate of a client as the TLS library gives it; undefined when it names nobody. */
+/** Takes a client's certificate from the TLS library; undefined when it names no user. */
 export function takeClientCertificate(shown: DetailedPeerCertificate): ClientCertificate | undefined {
   const user = readClientIdentity(shown.raw);
   if (user === undefined) return undefined;
@@ -63,8 +62,8 @@ export function takeClientCertificate(shown: DetailedPeerCertificate): ClientCer
 }
 
 /**
- * For how long a chain is valid that leads from the first certificate, each
- * signed by the next one, to one of the authorities; undefined when it does not.
+ * The validity of the chain from the first certificate, each signed by the next
+ * one, to one of the authorities; undefined when it does not lead there.
  */
 function findValidity(
   chain: readonly X509Certificate[],
@@ -78,7 +77,7 @@ function findValidity(
     if (authorities.some(({ raw }) => raw.equals(certificate.raw))) return validity;
     const signers = authorities.filter((authority) => hasSigned(authority, certificate)).map(readValidity);
     const valid = signers.filter(({ from, to }) => now >= from && now <= to);
-    // The same authority may be there twice, renewed.
+    // A renewed authority may be there twice.
     const [longest] = valid.sort((a, b) => b.to - a.to);
     if (longest !== undefined) return intersect(validity, longest);
     const next = chain[at + 1];

@@ -1,16 +1,16 @@
-import type { FdSocketOptions, Socket, SocketHandler, TCPSocketConnectOptions } from "bun";
+import type { FdSocketOptions, SocketHandler, TCPSocketConnectOptions } from "bun";
 import type { Ip } from "../../address/ip.ts";
 import { openLibc } from "../libc/libc.ts";
 import { SpareDescriptors } from "../libc/spare-descriptors.ts";
-import { startSocket } from "../epoll/start-socket.ts";
-import { type Connecting, SocketConn, socketConnHandlers } from "./socket-conn.ts";
+import { startSocket } from "../libc/start-socket.ts";
+import { type OwnedSocket, PendingSocket, SocketConn, socketHandlers, type SocketOwner } from "./socket-conn.ts";
 import type { Conn } from "../conn/conn.ts";
 import { LoopTimers } from "../conn/loop-timers.ts";
 
 export interface ConnectTarget {
   readonly ip: Ip;
   readonly port: number;
-  /** Local address to connect from; of the same family, or the connection fails with `EAFNOSUPPORT`. Linux only. */
+  /** Local address to connect from. Another family fails with `EAFNOSUPPORT`. Linux only. */
   readonly source?: Ip;
 }
 
@@ -21,11 +21,11 @@ export type ConnectResult<Made = Conn> =
 
 /** A connection being made. */
 export interface ConnectAttempt {
-  /** Gives it up, and frees its socket. `done` is not called any more. */
+  /** Gives it up and closes its socket. `done` is not called any more. */
   cancel(): void;
 }
 
-/** How connections are made; tests put their own in its place. */
+/** Makes connections; tests have their own. */
 export type Connect<Made = Conn> = (
   target: ConnectTarget,
   done: (result: ConnectResult<Made>) => void,
@@ -33,11 +33,10 @@ export type Connect<Made = Conn> = (
 
 /**
  * Connects to an address, half-open allowed, and calls `done` once, never
- * before it returns. There is no deadline but the kernel's own, about two minutes.
+ * before it returns. Its only deadline is the kernel's, about two minutes.
  *
- * On Linux the socket is made by system calls and given to Bun while it still
- * connects: only so can a source address be chosen, and an attempt be given up
- * without leaving its socket behind.
+ * On Linux system calls make the socket, and Bun gets it while it connects: so
+ * a source address can be chosen, and an attempt given up closes its socket.
  */
 export function connectTcp(
   target: ConnectTarget,
@@ -46,7 +45,7 @@ export function connectTcp(
 ): ConnectAttempt {
   const libc = openLibc();
   if (libc === undefined) return connectWithBun(target, done, timers);
-  const started = startSocket(libc, new SpareDescriptors(), target.ip, target.port, target.source);
+  const started = startSocket(libc, new SpareDescriptors(), target);
   const attempt = new Attempt(done, timers);
   if (started.ok) attempt.connect({ fd: started.fd }, started.connected);
   else attempt.failSoon(started.code);
@@ -54,9 +53,9 @@ export function connectTcp(
 }
 
 /**
- * Does what `connectTcp` does where no system calls can be made: an attempt that
- * is given up keeps its socket until the kernel tires of it, and a source address
- * fails with `EOPNOTSUPP`.
+ * `connectTcp` where no system calls can be made: an attempt that is given up
+ * keeps its socket until the kernel's deadline, and a source address fails with
+ * `EOPNOTSUPP`.
  */
 export function connectWithBun(
   { ip, port, source }: ConnectTarget,
@@ -69,116 +68,99 @@ export function connectWithBun(
   return attempt;
 }
 
-/** While connecting, `data` is the attempt; from `open` on it is the connection. */
-type AttemptSocket = Socket<Attempt | SocketConn>;
-
 /** Bun's declarations do not say that `connect` takes a descriptor, too. */
 const connectSocket = Bun.connect as (
-  options: TCPSocketConnectOptions<Attempt | SocketConn> | FdSocketOptions<Attempt | SocketConn>,
+  options: TCPSocketConnectOptions<SocketOwner> | FdSocketOptions<SocketOwner>,
 ) => Promise<unknown>;
 
 const NOTHING = new Uint8Array(0);
 
-class Attempt implements ConnectAttempt, Connecting {
+class Attempt extends PendingSocket implements ConnectAttempt {
   readonly #done: (result: ConnectResult<SocketConn>) => void;
   readonly #timers: LoopTimers;
   #over = false;
-  #conn: SocketConn | undefined;
+  #socket: OwnedSocket | undefined;
   #connected = true;
 
   constructor(done: (result: ConnectResult<SocketConn>) => void, timers: LoopTimers) {
+    super();
     this.#done = done;
     this.#timers = timers;
   }
 
   connect(where: { hostname: string; port: number } | { fd: number }, connected = true): void {
     this.#connected = connected;
-    // Bun rejects for what `connectError` tells, too.
+    // Bun rejects the promise and calls `connectError` for the same failure.
     connectSocket({ ...where, allowHalfOpen: true, data: this, socket: handlers }).catch((error: unknown) => {
       // A descriptor that was not taken is still ours.
-      if ("fd" in where && this.#conn === undefined) openLibc()?.close(where.fd);
-      this.fail(readCode(error));
+      if ("fd" in where && this.#socket === undefined) openLibc()?.close(where.fd);
+      this.#fail(readErrnoWord(error, "ECONNRESET"));
     });
   }
 
-  /** On a later turn, so that `done` never runs inside `connectTcp`. */
+  /** Later, so that `done` never runs within `connectTcp`. */
   failSoon(code: string): void {
-    queueMicrotask(() => this.fail(code));
+    queueMicrotask(() => this.#fail(code));
   }
 
-  open(socket: AttemptSocket): void {
-    const conn = new SocketConn(socket as Socket<SocketConn>, false, this.#timers);
-    socket.data = conn;
-    this.#conn = conn;
-    if (this.#over) conn.reset();
-    else if (this.#connected) this.succeed(conn);
-    else {
-      conn.connecting = this;
-      // Nothing can be written before there is a connection, so `drain` tells when there is one.
-      socket.write(NOTHING);
-    }
+  open(socket: OwnedSocket): void {
+    this.#socket = socket;
+    if (this.#over) socket.terminate();
+    else if (this.#connected) this.#succeed();
+    // Nothing can be written before the connection stands, so `drain` reports that it does.
+    else socket.write(NOTHING);
   }
 
-  succeed(conn: SocketConn): void {
-    conn.connecting = undefined;
-    if (this.#over) return;
+  override onData(chunk: Uint8Array): void {
+    this.#succeed()?.onData(chunk);
+  }
+
+  override onEnd(): void {
+    this.#succeed()?.onEnd();
+  }
+
+  override onDrain(): void {
+    this.#succeed()?.onDrain();
+  }
+
+  fail(error: Error | undefined): void {
+    this.#fail(readErrnoWord(error, "ECONNRESET"));
+  }
+
+  cancel(): void {
     this.#over = true;
+    this.#socket?.terminate();
+  }
+
+  #succeed(): SocketConn | undefined {
+    if (this.#over || this.#socket === undefined) return undefined;
+    this.#over = true;
+    const conn = new SocketConn(this.#socket, false, this.#timers);
+    this.#socket.data = conn;
     conn.watchPeer();
     this.#done({ ok: true, conn });
+    return conn;
   }
 
-  fail(code: string): void {
-    if (this.#conn !== undefined) this.#conn.connecting = undefined;
+  #fail(code: string): void {
     if (this.#over) return;
     this.#over = true;
     this.#done({ ok: false, code });
   }
-
-  cancel(): void {
-    if (this.#over) return;
-    this.#over = true;
-    if (this.#conn === undefined) return;
-    this.#conn.connecting = undefined;
-    this.#conn.reset();
-  }
 }
 
-const handlers: SocketHandler<Attempt | SocketConn> = {
+const handlers: SocketHandler<SocketOwner> = {
+  ...socketHandlers,
   open(socket) {
     if (socket.data instanceof Attempt) socket.data.open(socket);
   },
   connectError(socket, error) {
-    if (socket.data instanceof Attempt) socket.data.fail(readCode(error));
-  },
-  data(socket, chunk) {
-    const conn = socket.data as SocketConn;
-    conn.connecting?.succeed(conn);
-    conn.onData(chunk);
-  },
-  end(socket) {
-    const conn = socket.data as SocketConn;
-    conn.connecting?.succeed(conn);
-    conn.onEnd();
-  },
-  drain(socket) {
-    const conn = socket.data as SocketConn;
-    conn.connecting?.succeed(conn);
-    conn.onDrain();
-  },
-  close(socket, error) {
-    if (socket.data instanceof Attempt) {
-      socket.data.fail(readCode(error));
-      return;
-    }
-    socket.data.connecting?.fail(readCode(error));
-    socket.data.onClose(error);
-  },
-  error(socket, error) {
-    if (!(socket.data instanceof Attempt)) void socketConnHandlers.error?.(socket as Socket<SocketConn>, error);
+    if (socket.data instanceof Attempt) socket.data.fail(error);
   },
 };
 
-function readCode(error: unknown): string {
+/** The errno word of an error of Bun; `otherwise` when it has none. */
+export function readErrnoWord(error: unknown, otherwise: string): string {
   const code = error instanceof Error && "code" in error ? error.code : undefined;
-  return typeof code === "string" ? code : "ECONNRESET";
+  return typeof code === "string" ? code : otherwise;
 }

@@ -3,7 +3,8 @@ import { openLibc } from "../libc/libc.ts";
 import { keepUrgentInline } from "../libc/socket.ts";
 import { isTooFew } from "../conn/descriptors.ts";
 import { SpareDescriptors } from "../libc/spare-descriptors.ts";
-import { SocketConn, socketConnHandlers } from "./socket-conn.ts";
+import { type OwnedSocket, SocketConn, socketHandlers, type SocketOwner } from "./socket-conn.ts";
+import { readErrnoWord } from "./connect.ts";
 import type { Conn } from "../conn/conn.ts";
 import { LoopTimers } from "../conn/loop-timers.ts";
 
@@ -21,19 +22,19 @@ export type ListenResult =
   /** `code` is the errno word (`EADDRINUSE`, `EACCES`, `EADDRNOTAVAIL`). */
   | { readonly ok: false; readonly code: string };
 
-/** Takes an accepted connection, with nothing of it read yet, half-open allowed. */
+/** Takes an accepted connection, half-open allowed. Nothing of it is read yet. */
 export type Accept<Accepted = Conn> = (conn: Accepted, from: Ip) => void;
 
-/** Hears of a connection that was reset as soon as it was accepted, because the last descriptors are needed to go on. */
+/** Is told of a connection that was reset as soon as it was accepted, because few descriptors are left. */
 export type TurnAway = (from: Ip, port: number) => void;
 
-/** How listeners are bound. `host` is an address or a name. */
+/** Binds a listener. `host` is an address or a name. */
 export type Listen = (host: string, port: number, accept: Accept, turnAway?: TurnAway) => ListenResult;
 
 /**
- * Binds a TCP listener and hands every accepted connection to `accept`, over a
- * socket of the runtime. One that has one of the last descriptors is reset and
- * told to `turnAway`; with `"never"` it goes to `accept`, too.
+ * Binds a TCP listener and gives every accepted connection to `accept`, over a
+ * socket of the runtime. A connection that has one of the last descriptors is
+ * reset and told to `turnAway`; with `"never"` it goes to `accept`, too.
  */
 export function listenTcp(
   host: string,
@@ -43,44 +44,57 @@ export function listenTcp(
   timers = new LoopTimers(),
 ): ListenResult {
   const descriptors = new SpareDescriptors();
-  try {
-    const server = Bun.listen<SocketConn>({
-      hostname: host,
-      port,
-      exclusive: true,
-      allowHalfOpen: true,
-      socket: {
-        ...socketConnHandlers,
-        open(socket) {
-          const conn = new SocketConn(socket, false, timers);
-          socket.data = conn;
-          // A link-local address comes with its zone: `fe80::1%eth0`.
-          const from = parseIp(conn.remoteAddress.split("%", 1)[0] ?? "");
-          // A client that is gone before it was looked at has no address any more.
-          if (from === undefined) {
-            conn.close();
-            return;
-          }
-          if (turnAway !== "never" && isTooFew(descriptors.judge(conn.fd))) {
-            const { remotePort } = conn;
-            conn.reset();
-            turnAway?.(from, remotePort);
-            return;
-          }
-          const libc = openLibc();
-          if (libc !== undefined) keepUrgentInline(libc, conn.fd);
-          conn.watchPeer();
-          accept(conn, from);
-        },
-      },
-    });
-    return { ok: true, listener: { host, port: server.port, stop: () => server.stop(false) } };
-  } catch (error) {
-    return { ok: false, code: readErrnoWord(error) };
-  }
+  const bound = listenRuntime({ hostname: host, port, exclusive: true }, timers, (conn) => {
+    // A link-local address comes with its zone: `fe80::1%eth0`.
+    const from = parseIp(conn.remoteAddress.split("%", 1)[0] ?? "");
+    // A peer that is already gone has no address.
+    if (from === undefined) {
+      conn.close();
+      return;
+    }
+    if (turnAway !== "never" && isTooFew(descriptors.judge(conn.fd))) {
+      const { remotePort } = conn;
+      conn.reset();
+      turnAway?.(from, remotePort);
+      return;
+    }
+    const libc = openLibc();
+    if (libc !== undefined) keepUrgentInline(libc, conn.fd);
+    conn.watchPeer();
+    accept(conn, from);
+  });
+  return bound.ok ? { ok: true, listener: { host, ...bound.listener } } : bound;
 }
 
-function readErrnoWord(error: unknown): string {
-  const code = error instanceof Error && "code" in error ? error.code : undefined;
-  return typeof code === "string" ? code : "EUNKNOWN";
+/** Binds a listener on a Unix socket. */
+export function listenUnix(path: string, accept: (conn: SocketConn) => void): RuntimeListener {
+  return listenRuntime({ unix: path }, new LoopTimers(), accept);
+}
+
+type RuntimeListener =
+  { readonly ok: true; readonly listener: Omit<TcpListener, "host"> } | Extract<ListenResult, { ok: false }>;
+
+function listenRuntime(
+  at: { hostname: string; port: number; exclusive: boolean } | { unix: string },
+  timers: LoopTimers,
+  accept: (conn: SocketConn) => void,
+): RuntimeListener {
+  const options = {
+    ...at,
+    allowHalfOpen: true,
+    socket: {
+      ...socketHandlers,
+      open(socket: OwnedSocket) {
+        const conn = new SocketConn(socket, false, timers);
+        socket.data = conn;
+        accept(conn);
+      },
+    },
+  };
+  try {
+    const server = Bun.listen<SocketOwner>(options as Bun.TCPSocketListenOptions<SocketOwner>);
+    return { ok: true, listener: { port: server.port, stop: () => server.stop(false) } };
+  } catch (error) {
+    return { ok: false, code: readErrnoWord(error, "EUNKNOWN") };
+  }
 }

@@ -1,12 +1,11 @@
 import type { Conn } from "../conn/conn.ts";
-import { adoptDescriptor } from "../epoll/adopt-descriptor.ts";
 import { openLibc } from "../libc/libc.ts";
-import { SocketConn, socketConnHandlers } from "./socket-conn.ts";
+import { SocketConn, socketHandlers, type SocketOwner } from "./socket-conn.ts";
 
 /**
- * Drives a connection, which must be detached, over a socket of the runtime:
- * for TLS, which the runtime speaks in place. What is unread stays so. Undefined
- * when the connection is gone, or has no TCP socket of its own (see `isMovable`).
+ * Moves a detached connection to a socket of the runtime, which speaks TLS in
+ * place. Unread bytes stay unread. Undefined when the connection is gone, or has
+ * no TCP socket of its own (see `isMovable`).
  */
 export async function moveToRuntime(conn: Conn): Promise<SocketConn | undefined> {
   const own = SocketConn.from(conn);
@@ -14,19 +13,20 @@ export async function moveToRuntime(conn: Conn): Promise<SocketConn | undefined>
   const taken = conn.takeDescriptor?.();
   if (taken === undefined) return undefined;
   const { promise, resolve } = Promise.withResolvers<SocketConn | undefined>();
-  adoptDescriptor<SocketConn>({
+  adoptDescriptor<SocketOwner>({
     fd: taken.fd,
     allowHalfOpen: true,
     socket: {
-      ...socketConnHandlers,
+      ...socketHandlers,
       open(socket) {
-        socket.data = new SocketConn(socket, false, conn.timers);
-        if (taken.unread !== undefined) socket.data.unread(taken.unread);
-        resolve(socket.data);
+        const moved = new SocketConn(socket, false, conn.timers);
+        socket.data = moved;
+        if (taken.unread !== undefined) moved.unread(taken.unread);
+        resolve(moved);
       },
     },
   }).catch(() => {
-    // It was not taken, so it is still ours.
+    // Bun did not take it.
     openLibc()?.close(taken.fd);
     resolve(undefined);
   });
@@ -35,7 +35,16 @@ export async function moveToRuntime(conn: Conn): Promise<SocketConn | undefined>
   return moved;
 }
 
-/** Whether the runtime can drive the connection in clear. It cannot encrypt one that it encrypts already. */
+/** Whether `moveToRuntime` can move the connection. TLS within TLS it cannot. */
 export function isMovable(conn: Conn): boolean {
   return !conn.encrypted && (conn.takeDescriptor !== undefined || SocketConn.from(conn) !== undefined);
+}
+
+/**
+ * Makes a Bun socket of a descriptor that is already connected, or connecting.
+ * The socket owns the descriptor from then on.
+ */
+export function adoptDescriptor<Data = undefined>(options: Bun.FdSocketOptions<Data>): Promise<Bun.Socket<Data>> {
+  // The declarations of Bun 1.4.5 describe these options but have no overload that takes them.
+  return Bun.connect<Data>(options as unknown as Bun.UnixSocketOptions<Data>);
 }

@@ -1,11 +1,11 @@
 import { isIP } from "node:net";
-import type { Socket, SocketHandler } from "bun";
+import type { SocketHandler } from "bun";
 import type { Conn } from "../conn/conn.ts";
 import type { LoopTimers } from "../conn/loop-timers.ts";
 import { findIdentityFault, toPresented } from "./server-identity.ts";
-import { SocketConn } from "./socket-conn.ts";
+import { type OwnedSocket, PendingSocket, SocketConn, socketHandlers, SocketOwner } from "./socket-conn.ts";
 import { endsWithAlert, MAX_ALERT_BYTES } from "../../protocol/tls/read/final-alert.ts";
-import { explainTlsError, readAlertName, type TlsFailure } from "./tls-error.ts";
+import { explainTlsError, type TlsFailure } from "./tls-error.ts";
 
 export interface ClientTlsOptions {
   /** Name, or address, that the certificate must be for. A name is also sent as SNI (RFC 6066 §3). */
@@ -31,27 +31,24 @@ export function readTlsAlert(conn: Conn): string | undefined {
 }
 
 /**
- * Whether an encrypted connection that ended was cut: the peer's FIN came without
- * a close_notify, which somebody on the way can bring about (RFC 8446 §6.1).
+ * Whether an encrypted connection was cut: the peer's FIN came without a
+ * close_notify, which an attacker on the path can cause (RFC 8446 §6.1).
  */
 export function wasCut(conn: Conn): boolean {
   const secured = SocketConn.from(conn);
   return secured instanceof SecuredConn && secured.wasCut;
 }
 
-/** What Bun says of a certificate that is in order, but somebody else's. */
+/** Bun's code for a valid certificate for another name. */
 const ALTNAME_INVALID = "ERR_TLS_CERT_ALTNAME_INVALID";
-
-/** While in the handshake, `data` is the handshake; afterwards it is the connection. */
-type TlsSocket = Socket<Handshake | SocketConn>;
 
 /**
  * Speaks TLS as the client over a TCP connection, which must be detached and
- * plain, and verifies the server. The socket is encrypted in place: on success
- * only the connection given to `done` is of use, on failure it is closed. There
- * is no deadline.
+ * plain, and verifies the server. TLS takes the socket over: on success only the
+ * connection given to `done` is of use, on failure it is closed. There is no
+ * deadline.
  *
- * @throws when the texts of `options` are no PEM: the configuration is wrong.
+ * @throws when a text of `options` is no PEM: the configuration is wrong.
  */
 export function secureSocket(
   conn: SocketConn,
@@ -65,10 +62,10 @@ export function secureSocket(
     handshake.failSoon({ kind: "protocol", note: "the server spoke before the handshake" });
     return handshake;
   }
-  const [raw, secured] = (conn.socket as unknown as TlsSocket).upgradeTLS<Handshake | SocketConn>({
+  const [raw, secured] = conn.socket.upgradeTLS<SocketOwner>({
     data: handshake,
     tls: {
-      // An address is no SNI (RFC 6066 §3), and Bun would send it; and without a name it would verify another one.
+      // An address is no SNI (RFC 6066 §3), but Bun would send it. Without a name Bun verifies against another one.
       serverName: isName ? toPresented(options.serverName) : "",
       rejectUnauthorized: isName,
       ...(options.ca === undefined ? {} : { ca: [...options.ca] }),
@@ -77,28 +74,24 @@ export function secureSocket(
     },
     socket: handlers,
   });
-  // The handlers of before go on to see the encrypted bytes.
-  const encrypted = new EncryptedBytes(raw as Socket<SocketConn>, false, conn.timers);
+  // The first handlers still get the encrypted bytes.
+  const encrypted = new EncryptedBytes();
   raw.data = encrypted;
   handshake.begin(secured, encrypted);
   return handshake;
 }
 
-/** Sees the encrypted bytes on their way to be decrypted: Bun tells of a close_notify and of a mere FIN alike. */
-class EncryptedBytes extends SocketConn {
+/** Keeps the last encrypted bytes: Bun does not tell a close_notify from a FIN without it. */
+class EncryptedBytes extends SocketOwner {
   #tail: Uint8Array = new Uint8Array(0);
 
   override onData(chunk: Uint8Array): void {
     const last = chunk.subarray(-MAX_ALERT_BYTES);
-    // A copy: Bun uses its memory again.
+    // A copy: the bytes are lent.
     this.#tail =
       last.length === MAX_ALERT_BYTES
         ? new Uint8Array(last)
         : new Uint8Array(Buffer.concat([this.#tail, last]).subarray(-MAX_ALERT_BYTES));
-  }
-
-  override onEnd(): void {
-    // The encrypted connection tells.
   }
 
   get endsWithAlert(): boolean {
@@ -111,7 +104,7 @@ class SecuredConn extends SocketConn {
   wasCut = false;
   readonly #bytes: EncryptedBytes | undefined;
 
-  constructor(socket: Socket<SocketConn>, timers: LoopTimers, bytes: EncryptedBytes | undefined) {
+  constructor(socket: OwnedSocket, timers: LoopTimers, bytes: EncryptedBytes | undefined) {
     super(socket, true, timers);
     this.#bytes = bytes;
   }
@@ -122,57 +115,57 @@ class SecuredConn extends SocketConn {
   }
 
   override onClose(error: Error | undefined): void {
-    // Bun may leave the end out.
+    // Bun may omit the end.
     if (!this.ended) this.wasCut ||= this.#bytes?.endsWithAlert === false;
     super.onClose(error);
   }
 }
 
-class Handshake implements SecureAttempt {
+class Handshake extends PendingSocket implements SecureAttempt {
   readonly #serverName: string;
   readonly #timers: LoopTimers;
   readonly #done: (result: SecureResult) => void;
-  #socket: TlsSocket | undefined;
+  #socket: OwnedSocket | undefined;
   #encrypted: EncryptedBytes | undefined;
   #over = false;
 
   constructor(serverName: string, timers: LoopTimers, done: (result: SecureResult) => void) {
+    super();
     this.#serverName = serverName;
     this.#timers = timers;
     this.#done = done;
   }
 
-  begin(socket: TlsSocket, encrypted: EncryptedBytes): void {
+  begin(socket: OwnedSocket, encrypted: EncryptedBytes): void {
     this.#socket = socket;
     this.#encrypted = encrypted;
   }
 
   /**
-   * Whether the certificate is signed by somebody who is trusted, and for the
-   * name. For an address Bun has compared it with another name, after it has
-   * verified who signed it: whose it is remains to be judged here.
+   * Whether a trusted authority signed the certificate, and for a name also
+   * whether it is for it. For an address Bun compares it with another name, after
+   * it verified the signature; `succeed` compares it with the address.
    */
-  trusts(socket: TlsSocket, verified: boolean, error: Error | null): boolean {
+  trusts(socket: OwnedSocket, verified: boolean, error: Error | null): boolean {
     if (isIP(this.#serverName) === 0) return verified;
     if (error === null || error === undefined) return socket.authorized;
     return "code" in error && error.code === ALTNAME_INVALID;
   }
 
-  succeed(socket: TlsSocket): void {
+  succeed(socket: OwnedSocket): void {
     if (this.#over) return;
-    // Of an address Bun does not verify whose certificate it is, and of a name it is content with less.
+    // Bun does not compare addresses, and is less strict about names.
     const fault = findIdentityFault(socket.getPeerCertificate().raw, this.#serverName);
     if (fault !== undefined) {
       this.#settle({ kind: "certificate", note: `the certificate ${fault}` });
       return;
     }
     this.#over = true;
-    const conn = new SecuredConn(socket as Socket<SocketConn>, this.#timers, this.#encrypted);
+    const conn = new SecuredConn(socket, this.#timers, this.#encrypted);
     socket.data = conn;
     this.#done({ ok: true, conn });
   }
 
-  /** `error` undefined: the connection ended in order. */
   fail(error: Error | undefined): void {
     this.#settle(explainTlsError(error, this.#serverName));
   }
@@ -190,38 +183,17 @@ class Handshake implements SecureAttempt {
   #settle(failure: TlsFailure): void {
     if (this.#over) return;
     this.#over = true;
-    // Bun leaves a connection open whose certificate it does not trust.
+    // Bun leaves a connection with an untrusted certificate open.
     this.#socket?.terminate();
     this.#done({ ok: false, ...failure });
   }
 }
 
-const handlers: SocketHandler<Handshake | SocketConn> = {
+const handlers: SocketHandler<SocketOwner> = {
+  ...socketHandlers,
   handshake(socket, verified, error) {
     if (!(socket.data instanceof Handshake)) return;
     if (socket.data.trusts(socket, verified, error)) socket.data.succeed(socket);
     else socket.data.fail(error ?? undefined);
-  },
-  data(socket, chunk) {
-    if (socket.data instanceof SocketConn) socket.data.onData(chunk);
-  },
-  end(socket) {
-    if (socket.data instanceof SocketConn) socket.data.onEnd();
-  },
-  drain(socket) {
-    if (socket.data instanceof SocketConn) socket.data.onDrain();
-  },
-  close(socket, error) {
-    if (socket.data instanceof SocketConn) socket.data.onClose(error);
-    else socket.data.fail(error);
-  },
-  error(socket, error) {
-    if (!(socket.data instanceof SocketConn)) {
-      socket.data.fail(error);
-      return;
-    }
-    socket.data.tlsAlert = readAlertName(error);
-    socket.data.onClose(error);
-    socket.terminate();
   },
 };

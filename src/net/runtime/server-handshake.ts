@@ -1,43 +1,43 @@
 import type { DetailedPeerCertificate } from "node:tls";
-import type { Socket, SocketHandler, TLSOptions } from "bun";
+import type { SocketHandler, TLSOptions } from "bun";
 import { nameAlert } from "../../protocol/tls/read/iana.ts";
 import { type ClientCertificate, takeClientCertificate } from "./client-certificate.ts";
 import type { LoopTimers } from "../conn/loop-timers.ts";
 import type { Conn } from "../conn/conn.ts";
 import type { ServerTls } from "./server-tls.ts";
-import { SocketConn } from "./socket-conn.ts";
+import { type OwnedSocket, PendingSocket, SocketConn, socketHandlers, SocketOwner } from "./socket-conn.ts";
 import { readAlertName } from "./tls-error.ts";
 
-/** What came of a handshake as the server. */
+/** The result of a handshake as the server. */
 export type ServerHandshake =
   | {
       readonly ok: true;
-      /** The connection, encrypted from now on. Detached; what the client sent after the handshake waits in it. */
+      /** The encrypted connection, detached. What the client sent after the handshake waits in it. */
       readonly conn: Conn;
-      /** The name that the client asked for, as it sent it. */
+      /** The SNI of the client, as sent. */
       readonly serverName: string | undefined;
-      /** What the client showed of itself, and was accepted. */
+      /** The client's certificate, if it showed one that was accepted. */
       readonly certificate: ClientCertificate | undefined;
     }
   | ({ readonly ok: false } & ServerTlsFailure);
 
 /**
- * - `silent`: not a byte came before the client left or its time was over.
- * - `timeout`: the handshake was not over in time.
+ * - `silent`: no byte came before the client left or the deadline.
+ * - `timeout`: the handshake was not done by the deadline.
  * - `gone`: the client ended or reset the connection.
  * - `plain_http`: the client speaks HTTP without TLS. It can still be answered, in clear.
- * - `certificate`: the client's certificate is missing, does not verify, or names nobody.
+ * - `certificate`: the client's certificate is missing, does not verify, or has no user's name.
  * - `alert`: the client ended the handshake and said why.
- * - `protocol`: the client speaks no TLS, or none of ours.
+ * - `protocol`: the client speaks no TLS, or no version or cipher that is allowed.
  */
 export interface ServerTlsFailure {
   readonly kind: "silent" | "timeout" | "gone" | "plain_http" | "certificate" | "alert" | "protocol";
   /** For people: what was found. */
   readonly note: string;
   /**
-   * Over which the client can still be told why, in HTTP: in clear after
-   * `plain_http`, encrypted when its certificate is not accepted. It is the
-   * caller's to close. Absent when the connection is closed already.
+   * The connection over which the client can be told why, in HTTP: in clear after
+   * `plain_http`, encrypted when its certificate is not accepted. The caller
+   * closes it. Absent when the connection is closed already.
    */
   readonly conn?: Conn;
 }
@@ -45,13 +45,7 @@ export interface ServerTlsFailure {
 /** RFC 7301 §3.1: a list of one name with its length before it. */
 const ALPN = Buffer.from("\x08http/1.1", "latin1");
 
-/** While in the handshake, `data` is the handshake; afterwards it is the connection. */
-type TlsSocket = Socket<Handshake | SocketConn>;
-
-/**
- * Carries a handshake out, with what is unread of `conn` as its beginning. The
- * caller has read `serverName` from it.
- */
+/** Carries a handshake out, beginning with the unread bytes of `conn`, in which the caller has found `serverName`. */
 export function handshakeAsServer(
   conn: SocketConn,
   tls: ServerTls,
@@ -70,19 +64,19 @@ export function handshakeAsServer(
       secureContext: tls.choose(serverName).native,
       ALPNProtocols: ALPN,
       requestCert: tls.clients !== "none",
-      // Else Bun closes the connection, and nobody tells the client in words why.
+      // Otherwise Bun closes the connection, and the client does not learn why.
       rejectUnauthorized: false,
     };
     const upgrade = { isServer: true, data: handshake, tls: options, initialData: begun, socket: handlers };
-    const [raw] = (conn.socket as unknown as TlsSocket).upgradeTLS<Handshake | SocketConn>(upgrade);
-    // The handlers of before go on to see the bytes as they come.
-    raw.data = new Overhearer(raw as Socket<SocketConn>, handshake, conn.timers);
-    // Nobody may write in clear any more.
+    const [raw] = conn.socket.upgradeTLS<SocketOwner>(upgrade);
+    // The first handlers still get the encrypted bytes.
+    raw.data = new Overhearer(handshake);
+    // Nothing may be written in clear any more.
     conn.onClose(undefined);
   });
 }
 
-/** Everything that was received and not consumed; undefined when no more can come. */
+/** Takes all unread bytes; undefined when the connection has ended. */
 function takeUnread(conn: SocketConn): Buffer | undefined {
   const chunks: Uint8Array[] = [];
   let open = !conn.closed;
@@ -95,15 +89,15 @@ function takeUnread(conn: SocketConn): Buffer | undefined {
 }
 
 /**
- * Sees the bytes that the TLS library gets. OpenSSL's clients say in clear that
- * they do not trust a certificate, where TLS 1.3 has keys already: the library
- * only tells of a packet that it cannot read.
+ * Reads alerts in clear. Clients with OpenSSL send the alert that they do not
+ * trust a certificate in clear, although TLS 1.3 has keys by then: the TLS
+ * library reports only an unreadable record.
  */
-class Overhearer extends SocketConn {
+class Overhearer extends SocketOwner {
   readonly #handshake: Handshake;
 
-  constructor(socket: Socket<SocketConn>, handshake: Handshake, timers: LoopTimers) {
-    super(socket, false, timers);
+  constructor(handshake: Handshake) {
+    super();
     this.#handshake = handshake;
   }
 
@@ -114,26 +108,22 @@ class Overhearer extends SocketConn {
     const isAlert = type === 0x15 && major === 3 && high === 0 && low === 2 && level === 2;
     if (isAlert && description !== undefined) this.#handshake.heardAlert = nameAlert(description);
   }
-
-  override onEnd(): void {
-    // The encrypted connection tells.
-  }
 }
 
-/** With the header of its record. */
+/** An alert with the header of its record. */
 const ALERT_BYTES = 7;
 
-/** A handshake under way, in the place of the connection that it becomes. */
-class Handshake {
+/** A handshake under way. */
+class Handshake extends PendingSocket {
   readonly #tls: ServerTls;
   readonly #serverName: string | undefined;
   readonly #timers: LoopTimers;
   readonly #resolve: (result: ServerHandshake) => void;
   readonly #deadline: Timer;
-  /** The alert that the client sent in clear, whatever the TLS library makes of it. */
+  /** The alert that the client sent in clear. */
   heardAlert: string | undefined;
   over = false;
-  #socket: TlsSocket | undefined;
+  #socket: OwnedSocket | undefined;
 
   constructor(
     tls: ServerTls,
@@ -142,6 +132,7 @@ class Handshake {
     leftMs: number,
     resolve: (result: ServerHandshake) => void,
   ) {
+    super();
     this.#tls = tls;
     this.#serverName = serverName;
     this.#timers = timers;
@@ -149,14 +140,14 @@ class Handshake {
     this.#deadline = setTimeout(() => this.expire(), leftMs);
   }
 
-  opened(socket: TlsSocket): void {
+  opened(socket: OwnedSocket): void {
     this.#socket = socket;
   }
 
-  /** The handshake is over for TLS; whether the client's certificate will do is ours to say. */
-  complete(socket: TlsSocket): void {
+  /** The TLS library is done; the client's certificate is judged here. */
+  complete(socket: OwnedSocket): void {
     if (!this.#end()) return;
-    const conn = new SocketConn(socket as Socket<SocketConn>, true, this.#timers);
+    const conn = new SocketConn(socket, true, this.#timers);
     socket.data = conn;
     const shown = judgeCertificate(socket, this.#tls, Date.now());
     this.#resolve(
@@ -166,10 +157,9 @@ class Handshake {
     );
   }
 
-  /** `error` undefined: the connection ended in order. */
   fail(error: Error | undefined): void {
     if (!this.#end()) return;
-    // In order, so that an alert of ours arrives.
+    // In order, so that the alert to the client arrives.
     this.#socket?.end();
     this.#resolve(this.heardAlert === undefined ? explainClientError(error) : failHandshake("alert", this.heardAlert));
   }
@@ -193,9 +183,9 @@ interface ShowsChain {
   getPeerCertificate(abbreviated: false): DetailedPeerCertificate | null;
 }
 
-/** Judges the certificate that the client had to show or could have shown. */
+/** Judges the certificate that the client showed or did not show. */
 function judgeCertificate(
-  socket: TlsSocket,
+  socket: OwnedSocket,
   { clients, clientAuthorities }: ServerTls,
   now: number,
 ): { ok: true; certificate?: ClientCertificate } | { ok: false; note: string } {
@@ -204,7 +194,7 @@ function judgeCertificate(
   if (shown?.raw === undefined) {
     return clients === "optional" ? { ok: true } : { ok: false, note: "the client showed no certificate" };
   }
-  // Whatever is wrong with a certificate is told here, in a resumed session too.
+  // The result of the verification, in a resumed session too.
   if (!socket.authorized) {
     const why = socket.getAuthorizationError()?.message ?? "it does not verify";
     return { ok: false, note: `the client's certificate is not accepted: ${why}` };
@@ -226,14 +216,15 @@ function explainClientError(error: Error | undefined): ServerHandshake {
   return failHandshake("protocol", reason.toLowerCase());
 }
 
-/** Makes the result of a handshake that failed. */
+/** The result of a failed handshake. */
 export function failHandshake(kind: ServerTlsFailure["kind"], note: string, conn?: Conn): ServerHandshake {
   return { ok: false, kind, note, ...(conn && { conn }) };
 }
 
 const gone = failHandshake("gone", "the client closed the connection in the handshake");
 
-const handlers: SocketHandler<Handshake | SocketConn> = {
+const handlers: SocketHandler<SocketOwner> = {
+  ...socketHandlers,
   open(socket) {
     if (socket.data instanceof Handshake) socket.data.opened(socket);
   },
@@ -241,24 +232,5 @@ const handlers: SocketHandler<Handshake | SocketConn> = {
     if (!(socket.data instanceof Handshake)) return;
     if (verified) socket.data.complete(socket);
     else socket.data.fail(error ?? undefined);
-  },
-  data(socket, chunk) {
-    if (socket.data instanceof SocketConn) socket.data.onData(chunk);
-  },
-  end(socket) {
-    if (socket.data instanceof SocketConn) socket.data.onEnd();
-  },
-  drain(socket) {
-    if (socket.data instanceof SocketConn) socket.data.onDrain();
-  },
-  close(socket, error) {
-    if (socket.data instanceof SocketConn) socket.data.onClose(error);
-    else socket.data.fail(error);
-  },
-  error(socket, error) {
-    if (socket.data instanceof SocketConn) {
-      socket.data.onClose(error);
-      socket.terminate();
-    } else socket.data.fail(error);
   },
 };

@@ -2,10 +2,10 @@ import { parseIp } from "../../address/ip.ts";
 import { readCertificateNames } from "../../protocol/tls/read/certificate-names.ts";
 
 /**
- * Why a verified certificate (DER) is not one of the server `name`, a host name
- * or an address; undefined when it is. By RFC 9525 §6: subject alternative names
- * alone count, `*` stands for one whole label, the first, and an address is
- * never matched by a DNS name.
+ * Why a verified certificate (DER) is not for the server `name`, a host name or
+ * an address; undefined when it is. By RFC 9525 §6 only subject alternative
+ * names count, `*` stands for the whole first label, and no DNS name matches an
+ * address.
  */
 export function findIdentityFault(certificate: Uint8Array, name: string): string | undefined {
   const fault = `is not for ${name}`;
@@ -24,7 +24,7 @@ export function findIdentityFault(certificate: Uint8Array, name: string): string
     : fault;
 }
 
-/** A name as certificates have it: a dot at its end, which says that it is absolute, is no part of it. */
+/** A name as in certificates: lower case, without the dot at the end of an absolute name. */
 export function toPresented(name: string): string {
   return name.toLowerCase().replace(/\.$/, "");
 }
@@ -34,6 +34,6 @@ function matchesName(presented: string, wanted: string): boolean {
   if (!pattern.startsWith("*.")) return pattern === wanted;
   const parent = pattern.slice(1);
   const first = wanted.indexOf(".");
-  // `*.com` would be for everybody below it.
+  // Not `*.com`.
   return first > 0 && wanted.slice(first) === parent && parent.includes(".", 1) && !parent.includes("*");
 }

@@ -1,54 +1,54 @@
 import type { X509Certificate } from "node:crypto";
+import type * as tls from "node:tls";
 import { readPemCertificates } from "../../protocol/tls/read/pem-certificates.ts";
-import { loadTls } from "./load-tls.ts";
 
-/** A certificate with its key, ready to be shown to clients. */
+/** A certificate with its key, for clients. */
 export interface ServerCertificate {
-  /** PEM text: the certificate itself, then those between it and its root. */
+  /** PEM text: the certificate, then its intermediates. */
   readonly cert: string;
   /** PEM text. */
   readonly key: string;
-  /** DNS names that it is for, lower case; `*.` in front for any one label. */
+  /** Its DNS names, lower case; `*.` in front stands for any one label. */
   readonly names: readonly string[];
 }
 
-/** Whether clients are asked for certificates of their own. */
+/** Asks clients for certificates. */
 export interface ClientCertificates {
-  /** PEM texts of the only authorities that may have signed them. */
+  /** PEM texts of the only accepted authorities. */
   readonly ca: readonly string[];
-  /** Whether a client without one is refused. One that does not verify is refused either way. */
+  /** Whether a client without a certificate is refused. An invalid certificate always is. */
   readonly required: boolean;
 }
 
 export interface ServerTlsOptions {
-  /** The first one is for clients that ask for no name, or for none that is known. */
+  /** The first one is the default: for clients that send no SNI, or an unknown one. */
   readonly certificates: readonly [ServerCertificate, ...ServerCertificate[]];
   readonly clients?: ClientCertificates;
 }
 
-/** Everything that a listener needs for the server's side of a handshake. Immutable: a reload makes a new one. */
+/** What a listener needs for handshakes. Immutable: a reload makes a new one. */
 export interface ServerTls {
-  /** The context that fits the name which a client asks for (RFC 6066 §3). */
+  /** The context for an SNI (RFC 6066 §3). */
   choose(serverName: string | undefined): TlsContext;
   readonly clients: "none" | "optional" | "required";
-  /** The only ones that may have signed the certificates of clients. */
+  /** The only accepted authorities of client certificates. */
   readonly clientAuthorities: readonly X509Certificate[];
 }
 
-/** Certificate, key and settings in the form that Bun wants, and its own keys for session tickets. */
+/** Certificate, key and settings as Bun takes them, and keys for session tickets. */
 export interface TlsContext {
   readonly native: unknown;
 }
 
 export type ServerTlsResult =
   | { readonly ok: true; readonly tls: ServerTls }
-  /** `at` is the index of the certificate that cannot be used. `reason` is the TLS library's. */
+  /** `at` is the index of the unusable certificate. `reason` is the text of the TLS library. */
   | { readonly ok: false; readonly at: number; readonly reason: string };
 
 /**
- * Forward secrecy and authenticated encryption only (RFC 9325 §4.2). The order
- * does not matter: the client's preference decides, since it knows whether its
- * processor has AES. TLS 1.3 has no other kind.
+ * Forward secrecy and authenticated encryption only (RFC 9325 §4.2), as in TLS
+ * 1.3. The client's order of preference decides: it knows whether its processor
+ * has AES.
  */
 const CIPHERS = [
   "ECDHE-ECDSA-AES128-GCM-SHA256",
@@ -59,7 +59,7 @@ const CIPHERS = [
   "ECDHE-RSA-CHACHA20-POLY1305",
 ].join(":");
 
-/** Makes the contexts of a listener, one for each certificate. They outlive connections: sessions are resumed by them. */
+/** Makes the contexts of a listener, one per certificate. They outlive connections, so that sessions can be resumed. */
 export function createServerTls({ certificates, clients }: ServerTlsOptions): ServerTlsResult {
   const contexts: TlsContext[] = [];
   const byName = new Map<string, TlsContext>();
@@ -67,7 +67,7 @@ export function createServerTls({ certificates, clients }: ServerTlsOptions): Se
     const created = createContext(certificate, clients);
     if (!created.ok) return { ok: false, at, reason: created.reason };
     contexts.push(created.context);
-    // Of two for the same name the first one stays.
+    // Of two certificates for the same name the first one wins.
     for (const name of certificate.names) if (!byName.has(name)) byName.set(name, created.context);
   }
   const [first] = contexts;
@@ -82,7 +82,12 @@ export function createServerTls({ certificates, clients }: ServerTlsOptions): Se
   };
 }
 
-/** The very name wins over a wildcard, which stands for exactly one label (RFC 9525 §6.3). */
+/** Gives Node's TLS module, loaded on first use: it brings a hundred roots with it, and most proxies speak no TLS themselves. */
+export function loadTls(): typeof tls {
+  return process.getBuiltinModule("node:tls");
+}
+
+/** An exact name wins over a wildcard, which stands for exactly one label (RFC 9525 §6.3). */
 function findByName<T>(byName: ReadonlyMap<string, T>, serverName: string | undefined): T | undefined {
   if (serverName === undefined) return undefined;
   const name = serverName.toLowerCase().replace(/\.$/, "");

@@ -5,36 +5,56 @@ import type { Conn, Detachable } from "../conn/conn.ts";
 import { openLibc } from "../libc/libc.ts";
 import { duplicateDescriptor } from "../libc/socket.ts";
 import { throwLater } from "../conn/throw-later.ts";
+import { readAlertName } from "./tls-error.ts";
 
-/** Somebody who made a socket that is still connecting. */
-export interface Connecting {
-  succeed(conn: SocketConn): void;
-  fail(code: string): void;
+/** The `data` of a Bun socket: it gets the socket's events. This base class ignores all but errors. */
+export class SocketOwner {
+  onData(_chunk: Uint8Array): void {}
+  onEnd(): void {}
+  onDrain(): void {}
+  onClose(_error: Error | undefined): void {}
+  onError(_error: Error, socket: OwnedSocket): void {
+    socket.terminate();
+  }
+}
+
+export type OwnedSocket = Socket<SocketOwner>;
+
+/** The owner of a socket that is no connection yet: an attempt to connect, or a handshake. */
+export abstract class PendingSocket extends SocketOwner {
+  /** `error` is undefined when the socket just closed. */
+  abstract fail(error: Error | undefined): void;
+
+  override onClose(error: Error | undefined): void {
+    this.fail(error);
+  }
+
+  override onError(error: Error): void {
+    this.fail(error);
+  }
 }
 
 /**
  * A connection over a Bun socket, accepted or dialled, plain or TLS.
  *
- * Bun ends a socket by itself once FIN went both ways, and then `close` may
- * come without an `end`; `onClose` puts that right.
+ * Bun closes a socket by itself once FIN went both ways, and then `close` may
+ * come without an `end`; `onClose` adds it.
  */
-export class SocketConn extends BufferedConn {
+export class SocketConn extends BufferedConn implements SocketOwner {
   readonly encrypted: boolean;
   readonly timers: LoopTimers;
   /** The alert that ended an encrypted connection after its handshake, by name. */
   tlsAlert: string | undefined;
-  /** Hears that the socket is connected; undefined once it is. */
-  connecting: Connecting | undefined;
 
-  readonly #socket: Socket<SocketConn>;
+  readonly #socket: OwnedSocket;
   /** Whether the socket itself is paused. */
   #socketPaused = false;
   #shut = false;
   #closingHere = false;
-  /** A write was told of the peer's reset, and the system tells of it only once: what looks like an end now is none. */
+  /** A write failed with the peer's reset, which the system reports only once: an end of the stream is a reset now. */
   #broken = false;
 
-  constructor(socket: Socket<SocketConn>, encrypted: boolean, timers: LoopTimers) {
+  constructor(socket: OwnedSocket, encrypted: boolean, timers: LoopTimers) {
     super();
     this.#socket = socket;
     this.encrypted = encrypted;
@@ -42,7 +62,7 @@ export class SocketConn extends BufferedConn {
   }
 
   get remoteAddress(): string {
-    // A peer that is gone already has no address any more, whatever the type says.
+    // Undefined, whatever the type says, when the peer is already gone.
     return this.#socket.remoteAddress ?? "";
   }
   get remotePort(): number {
@@ -57,17 +77,17 @@ export class SocketConn extends BufferedConn {
   get fd(): number {
     return this.encrypted || this.closed ? -1 : (this.#socket as unknown as { fd: number }).fd;
   }
-  /** Gives `conn` when it is one of these. */
+  /** `conn` when it is a `SocketConn`. */
   static from(conn: Conn): SocketConn | undefined {
     return #socket in conn ? conn : undefined;
   }
 
-  /** The Bun socket below, for those in `net/` that build on it. */
-  get socket(): Socket<SocketConn> {
+  /** The Bun socket below, for TLS. */
+  get socket(): OwnedSocket {
     return this.#socket;
   }
 
-  /** Notices a peer that vanished, from when the connection has lived for a while. Small writes go out at once: Bun sees to it. */
+  /** Turns keep-alive on when the connection has lived for a while. Bun sets `TCP_NODELAY`. */
   watchPeer(): void {
     this.timers.keepAlive.add(this);
   }
@@ -101,15 +121,15 @@ export class SocketConn extends BufferedConn {
 
   close(): void {
     if (this.closed) return;
-    // The TLS library waits for the peer's close_notify, for ever, unless it is told so a second time.
+    // `end` waits for the peer's close_notify without a limit; a second call does not wait.
     if (this.encrypted && this.#closingHere) this.#socket.close();
     else this.#socket.end();
     this.#closingHere = true;
   }
 
-  /** The peer notices nothing: closing one of two descriptors sends neither FIN nor RST. No byte may wait in Bun to be written. */
+  /** Closing one of two descriptors sends neither FIN nor RST. No byte may wait in Bun to be written. */
   get detachable(): Detachable | undefined {
-    // One that is known to be dead stays: nobody else would learn of it.
+    // A dead connection cannot leave: a lane would not learn of its reset.
     if (this.encrypted || this.closed || this.#broken) return undefined;
     const libc = openLibc();
     if (libc === undefined) return undefined;
@@ -124,7 +144,7 @@ export class SocketConn extends BufferedConn {
         libc.close(fd);
         this.#socket.resume();
       },
-      // `terminate()` would not do: it sets `SO_LINGER` on what both descriptors share.
+      // Not `terminate()`, which sets `SO_LINGER` on the socket that both descriptors share.
       leave: () => {
         this.timers.keepAlive.remove(this);
         turnOnKeepAlive(this);
@@ -133,8 +153,6 @@ export class SocketConn extends BufferedConn {
       },
     };
   }
-
-  // What Bun tells.
 
   onData(chunk: Uint8Array): void {
     this.tellData(chunk);
@@ -154,15 +172,23 @@ export class SocketConn extends BufferedConn {
     if (this.closed) return;
     this.timers.keepAlive.remove(this);
     const reset = this.#broken || (error !== undefined && error !== null);
-    // A reset, from there or from here, voids what was not yet consumed.
+    // A reset from either side drops what was not delivered yet.
     this.tellClose(reset, reset || this.#closingHere);
   }
 
-  /** Pauses or resumes the socket so that no more waits than may. */
+  onError(error: Error): void {
+    // Errors of the system and of the TLS library have a code. All others are bugs, which end this connection only.
+    if (!("code" in error)) throwLater(error);
+    else if (this.encrypted) this.tlsAlert = readAlertName(error);
+    this.onClose(error);
+    this.#socket.terminate();
+  }
+
+  /** Pauses or resumes the socket. */
   protected settleReader(): void {
     if (this.closed) return;
     const { silent } = this;
-    // A paused socket would never say that it is gone. Later: the consumer is in the middle of a call.
+    // A paused socket never reports its close. Later, because the sink is in the middle of a call.
     if (silent && this.#broken) queueMicrotask(() => this.closed || this.#socket.terminate());
     if (silent === this.#socketPaused) return;
     this.#socketPaused = silent;
@@ -171,8 +197,8 @@ export class SocketConn extends BufferedConn {
   }
 }
 
-/** The handlers that connect a Bun socket, whose `data` is its `SocketConn`, to that object. One for all sockets. */
-export const socketConnHandlers: Pick<SocketHandler<SocketConn>, "data" | "end" | "drain" | "close" | "error"> = {
+/** The handlers of every Bun socket in `net/`: they call its owner. */
+export const socketHandlers: Pick<SocketHandler<SocketOwner>, "data" | "end" | "drain" | "close" | "error"> = {
   data(socket, chunk) {
     socket.data.onData(chunk);
   },
@@ -186,10 +212,6 @@ export const socketConnHandlers: Pick<SocketHandler<SocketConn>, "data" | "end" 
     socket.data.onClose(error);
   },
   error(socket, error) {
-    // A handler of ours threw, which is a bug: this connection ends, the others live on. What the system says has a code.
-    if (!("code" in error)) throwLater(error);
-    // It may have thrown before there was a connection.
-    (socket.data as SocketConn | undefined)?.onClose(error);
-    socket.terminate();
+    socket.data.onError(error, socket);
   },
 };

@@ -1,25 +1,25 @@
 import type { Parsed } from "../../protocol/parsed.ts";
 import { encodeFatalAlert } from "../../protocol/tls/read/encode-alert.ts";
 import { recogniseFirstBytes } from "../../protocol/tls/read/recognise-first-bytes.ts";
-import { type GaveUpReason, TlsWatcher } from "../../protocol/tls/read/tls-watcher.ts";
+import type { GaveUpReason } from "../../protocol/tls/read/tls-event.ts";
+import { TlsWatcher } from "../../protocol/tls/read/tls-watcher.ts";
 import { readMessage } from "../conn/read-message.ts";
 import { failHandshake, handshakeAsServer, type ServerHandshake } from "./server-handshake.ts";
 import type { ServerTls } from "./server-tls.ts";
 import type { SocketConn } from "./socket-conn.ts";
 
-/** The customary limit of TLS libraries for a ClientHello, BoringSSL's too. */
+/** The limit of BoringSSL and other TLS libraries for a ClientHello. */
 const MAX_HELLO_BYTES = 16_384;
 /** Room for such a hello in records of a few bytes each. */
 const MAX_HELLO_RECORDS_BYTES = 65_536;
 
 /**
- * Speaks TLS as the server over an accepted connection, which must be
- * detached; what was read of it and is unread is the beginning. `conn` belongs
- * to the encrypted connection from then on. All of it, the wait for the
- * ClientHello included, has `deadlineMs` milliseconds.
+ * Speaks TLS as the server over an accepted connection, which must be detached;
+ * its unread bytes are the beginning. `conn` belongs to the encrypted connection
+ * from then on. The whole handshake has `deadlineMs` milliseconds.
  *
- * The ClientHello is read here, before the TLS library sees it: it decides
- * which certificate is shown, and tells what is no TLS at all.
+ * The ClientHello is read here, before the TLS library gets it: it chooses the
+ * certificate, and shows whether the client speaks TLS at all.
  */
 export async function startServerTls(conn: SocketConn, tls: ServerTls, deadlineMs: number): Promise<ServerHandshake> {
   const deadline = performance.now() + deadlineMs;
@@ -50,17 +50,17 @@ const helloNotes: Readonly<Record<GaveUpReason, string>> = {
   too_long: "the ClientHello is too large",
 };
 
-/** What is decided by a ClientHello. */
+/** What the proxy needs of a ClientHello. */
 interface HelloFacts {
   readonly serverName: string | undefined;
 }
 
-/** Parses a ClientHello and counts none of its bytes as used: they are the TLS library's. */
+/** Parses a ClientHello and uses none of its bytes: the TLS library reads them again. */
 function createHelloParser(): (bytes: Uint8Array) => Parsed<HelloFacts, GaveUpReason | "plain_http"> {
   const watcher = new TlsWatcher({ from: "client", maxMessageBytes: MAX_HELLO_BYTES });
   let seen = 0;
   return (bytes) => {
-    // Whether it is HTTP takes a few bytes more than that it is no TLS.
+    // One byte shows that it is no TLS; a few more show whether it is HTTP.
     if (bytes[0] !== 0x16) {
       const speaks = recogniseFirstBytes(bytes);
       if (speaks === "more") return { kind: "more" };
@@ -75,7 +75,7 @@ function createHelloParser(): (bytes: Uint8Array) => Parsed<HelloFacts, GaveUpRe
   };
 }
 
-/** Tells the client why in its own language, and closes. */
+/** Tells the client why with a TLS alert, and closes. */
 function refuse(conn: SocketConn, alert: Parameters<typeof encodeFatalAlert>[0], note: string): ServerHandshake {
   conn.write(encodeFatalAlert(alert));
   conn.close();

@@ -11,7 +11,7 @@ export interface TlsFailure {
   readonly note: string;
 }
 
-/** The words of BoringSSL and Node for what can be wrong with a certificate; others are told as they are. */
+/** What the codes of BoringSSL and Node mean; other codes are told as they are. */
 const certificateNotes: Readonly<Record<string, string>> = {
   CERT_HAS_EXPIRED: "has expired",
   CERT_NOT_YET_VALID: "is not valid yet",
@@ -23,7 +23,7 @@ const certificateNotes: Readonly<Record<string, string>> = {
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: "is signed by an authority that is not known",
 };
 
-/** Explains how a TLS handshake as the client of `serverName` failed; `error` is undefined when the connection just ended. */
+/** Explains why a TLS handshake as the client of `serverName` failed; `error` is undefined when the connection just ended. */
 export function explainTlsError(error: Error | undefined, serverName: string): TlsFailure {
   const code = readCode(error);
   if (error === undefined || code === "ECONNRESET" || code === "EPIPE") {
@@ -37,7 +37,7 @@ export function explainTlsError(error: Error | undefined, serverName: string): T
   return { kind: "certificate", note: `the certificate ${certificateNotes[code] ?? "does not verify"} (${code})` };
 }
 
-/** The name of a received alert (RFC 8446 §6), lower case; undefined when the error is none. */
+/** The name of a received alert (RFC 8446 §6), lower case; undefined for other errors. */
 export function readAlertName(error: Error): string | undefined {
   return /(?:TLSV1|TLSV13|SSLV3|TLS)_ALERT_([A-Z_]+)/.exec(error.message)?.[1]?.toLowerCase();
 }

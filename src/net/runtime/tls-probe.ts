@@ -1,12 +1,12 @@
 import type { SecureVersion, TLSSocket } from "node:tls";
 import type { Duplex } from "node:stream";
 import { isIP } from "node:net";
-import { loadTls } from "./load-tls.ts";
+import { loadTls } from "./server-tls.ts";
 import { findIdentityFault, toPresented } from "./server-identity.ts";
 import { explainTlsError, type TlsFailure } from "./tls-error.ts";
 
 export interface ProbeOptions {
-  /** Name, or address, that the certificate must be for. A name is also sent as SNI (RFC 6066 §3). */
+  /** The name or address that the certificate must be for. A name is also the SNI (RFC 6066 §3). */
   readonly serverName: string;
   /** PEM texts of the only roots to trust; those that come with the program when absent. */
   readonly ca?: readonly string[];
@@ -16,15 +16,15 @@ export interface ProbeOptions {
   readonly protocols?: readonly string[];
 }
 
-/** What a probe tells while it goes on. */
+/** Events of a probe. */
 export interface ProbeEvents {
   /** A line of the NSS key log, without its line end. Some come after the handshake. */
   secret(line: string): void;
 }
 
-/** Whether the server's certificate is to be trusted. */
+/** Whether the server's certificate can be trusted. */
 export interface ProbeVerdict {
-  /** Whether a trusted root is at the end of the chain, and everything in it is valid now. */
+  /** Whether the chain leads to a trusted root and is valid now. */
   readonly trusted: boolean;
   /** Why not: a word of OpenSSL such as `CERT_HAS_EXPIRED`. */
   readonly reason: string | undefined;
@@ -38,8 +38,8 @@ export type ProbeResult =
 
 /**
  * Speaks TLS as the client over a stream, tells its secrets, and judges the
- * certificate without refusing it: for somebody who wants to see what happens.
- * Ends with the stream; there is no deadline.
+ * certificate without refusing it: for diagnosis. It ends with the stream; there
+ * is no deadline.
  */
 export function probeTls(raw: Duplex, options: ProbeOptions, events: ProbeEvents): Promise<ProbeResult> {
   const { serverName, ca, version, protocols } = options;

@@ -6,11 +6,11 @@ const CLASS_IN = 1;
 
 const HEADER_BYTES = 12;
 
-/** Records of an answer section that are read, and CNAMEs that are followed. More is an attempt to keep us busy. */
+/** Records of an answer section that are read, and CNAMEs that are followed. More would only keep the proxy busy. */
 const MAX_RECORDS = 256;
 const MAX_ALIASES = 16;
 
-/** What is asked about one absolute name. */
+/** A question about one absolute name. */
 export interface DnsQuestion {
   readonly id: number;
   /** Lower case ASCII without a dot at its end: at most 253 characters, its labels at most 63. */
@@ -20,7 +20,7 @@ export interface DnsQuestion {
 
 /** One message of a name server. */
 export type DnsReply =
-  /** It answers another question, or is no DNS message at all: whoever waits goes on waiting. */
+  /** The answer to another question, or no DNS message: the caller waits on. */
   | { readonly kind: "other" }
   | {
       readonly kind: "reply";
@@ -36,7 +36,7 @@ export type DnsReply =
 
 const OTHER: DnsReply = { kind: "other" };
 
-/** Gives the query message (RFC 1035 §4.1): one question, recursion desired. */
+/** Writes the query (RFC 1035 §4.1): one question, recursion desired. */
 export function encodeDnsQuestion({ id, name, type }: DnsQuestion): Uint8Array {
   const bytes = new Uint8Array(HEADER_BYTES + name.length + 2 + 4);
   bytes[0] = id >> 8;
@@ -54,7 +54,7 @@ export function encodeDnsQuestion({ id, name, type }: DnsQuestion): Uint8Array {
   return bytes;
 }
 
-/** Reads what a name server says to `question`. Never throws, whatever the bytes are. */
+/** Reads the answer of a name server to `question`. Never throws, whatever the bytes are. */
 export function decodeDnsReply(bytes: Uint8Array, question: DnsQuestion): DnsReply {
   if (bytes.length < HEADER_BYTES || read16(bytes, 0) !== question.id) return OTHER;
   const flags = read16(bytes, 2);
@@ -80,7 +80,7 @@ interface DnsRecord {
   readonly owner: string;
   readonly type: number;
   readonly ttl: number;
-  /** The RDATA, from where to where in the message. */
+  /** The offsets of the RDATA. */
   readonly at: number;
   readonly end: number;
 }
@@ -144,7 +144,7 @@ function readName(bytes: Uint8Array, start: number): { readonly name: string; re
     if (length >= 0xc0) {
       const low = bytes[at + 1];
       const target = ((length & 0x3f) << 8) | (low ?? 0);
-      // Only backwards: so there is an end to it.
+      // Only backwards, so that no pointers form a circle.
       if (low === undefined || target >= at) return undefined;
       if (end < 0) end = at + 2;
       at = target;
@@ -157,7 +157,7 @@ function readName(bytes: Uint8Array, start: number): { readonly name: string; re
   }
 }
 
-/** A dot within a label is not one between labels. */
+/** Escapes a dot within a label: it is none between labels. */
 function readLabel(bytes: Uint8Array, at: number, length: number): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset + at, length)
     .toString("latin1")

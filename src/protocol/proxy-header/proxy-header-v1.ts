@@ -7,7 +7,7 @@ export interface SocketAddress {
   readonly port: number;
 }
 
-/** `local`: the sender tells of no connection but its own. IPv4-mapped addresses are IPv4. */
+/** `local`: a connection of the sender itself, such as a health check. IPv4-mapped addresses are IPv4. */
 export type ProxyHeaderV1 =
   | { readonly kind: "local" }
   | { readonly kind: "proxy"; readonly source: SocketAddress; readonly destination: SocketAddress };
@@ -24,7 +24,7 @@ const LF = 10;
 /**
  * Reads a PROXY protocol header of version 1: one line, one space between its
  * parts, addresses and ports in canonical spelling. After `UNKNOWN` the rest of
- * the line is ignored, as the protocol wants it.
+ * the line is ignored (PROXY protocol §2.1).
  */
 export function parseProxyHeaderV1(bytes: Uint8Array): Parsed<ProxyHeaderV1, ProxyHeaderV1Error> {
   const compared = Math.min(bytes.length, SIGNATURE.length);
@@ -44,7 +44,7 @@ export function parseProxyHeaderV1(bytes: Uint8Array): Parsed<ProxyHeaderV1, Pro
   return { kind: "done", value, used: end + 2 };
 }
 
-/** Gives the line. When the families differ, both addresses are written as IPv6, the IPv4 one mapped. */
+/** Writes the line. When the families differ, both addresses are written as IPv6, the IPv4 one mapped. */
 export function encodeProxyHeaderV1(header: ProxyHeaderV1): Uint8Array {
   if (header.kind === "local") return Buffer.from("PROXY UNKNOWN\r\n");
   const { source, destination } = header;

@@ -1,9 +1,8 @@
 import { type Ip, ipFromBytes } from "../../address/ip.ts";
 import type { Parsed } from "../parsed.ts";
-import { computeCrc32c } from "./crc32c.ts";
 import type { SocketAddress } from "./proxy-header-v1.ts";
 
-/** A piece of additional information (PROXY protocol §2.2.7), as it came. */
+/** A type-length-value field (PROXY protocol §2.2.7), as sent. */
 export interface ProxyTlv {
   /** 0..255. */
   readonly type: number;
@@ -11,9 +10,9 @@ export interface ProxyTlv {
 }
 
 /**
- * `local`: the sender tells of no connection but its own, or of one without IP
- * addresses. IPv4-mapped addresses are IPv4. The checksum and padding are not
- * among the `tlvs`.
+ * `local`: a connection of the sender itself, such as a health check, or one
+ * without IP addresses. IPv4-mapped addresses are IPv4. The checksum and padding
+ * are not among the `tlvs`.
  */
 export type ProxyHeaderV2 =
   | { readonly kind: "local" }
@@ -38,10 +37,10 @@ export type ProxyHeaderV2Error =
 const SIGNATURE = Buffer.from("0d0a0d0a000d0a515549540a", "hex");
 const HEAD_BYTES = 16;
 
-/** Bytes after the head that are accepted: room for a client certificate's subject and the like, far from the 65,535 that the field could say. */
+/** Bytes after the head: room for a client certificate's subject. The field would allow 65,535. */
 const MAX_PAYLOAD = 4096;
 
-/** TLV types that mean something here. */
+/** TLV types with a meaning here. */
 const CHECKSUM_TYPE = 0x03;
 const PADDING_TYPE = 0x04;
 
@@ -59,10 +58,9 @@ const addressBytes: ReadonlyMap<number, number> = new Map([
 ]);
 
 /**
- * Reads a PROXY protocol header of version 2, at most 4,112 bytes. Additional
- * information is walked to its end, and a checksum among it is verified. Of a
- * LOCAL header, and of an unspecified family, everything after the head is
- * skipped unread, as the protocol wants it.
+ * Reads a PROXY protocol header of version 2, at most 4,112 bytes. TLVs are read
+ * to the end, and a checksum is verified. With LOCAL, and with an unspecified
+ * family, everything after the head is skipped (PROXY protocol §2.2).
  */
 export function parseProxyHeaderV2(bytes: Uint8Array): Parsed<ProxyHeaderV2, ProxyHeaderV2Error> {
   const compared = Math.min(bytes.length, SIGNATURE.length);
@@ -87,16 +85,16 @@ export function parseProxyHeaderV2(bytes: Uint8Array): Parsed<ProxyHeaderV2, Pro
     return { kind: "done", value: { kind: "local" }, used };
   const tlvs = parseTlvs(bytes.subarray(0, used), HEAD_BYTES + expected);
   if (!tlvs.ok) return tlvs.refusal;
-  // Paths of Unix sockets tell nothing about who the client is.
+  // Paths of Unix sockets do not identify the client.
   if (family === UNIX_STREAM) return { kind: "done", value: { kind: "local" }, used };
   const addresses = parseAddresses(bytes.subarray(HEAD_BYTES, HEAD_BYTES + expected));
   return { kind: "done", value: { kind: "proxy", ...addresses, tlvs: tlvs.value }, used };
 }
 
 /**
- * Gives the header, with a checksum. When the families differ, both addresses
- * are written as IPv6, the IPv4 one mapped. Throws when the additional
- * information does not fit into 4,096 bytes with the rest.
+ * Writes the header, with a checksum. When the families differ, both addresses
+ * are written as IPv6, the IPv4 one mapped. Throws when addresses and TLVs have
+ * more than 4,096 bytes.
  */
 export function encodeProxyHeaderV2(header: ProxyHeaderV2): Uint8Array {
   if (header.kind === "local") return Buffer.concat([SIGNATURE, Uint8Array.of(0x20, 0, 0, 0)]);
@@ -128,7 +126,7 @@ type Tlvs =
   | { readonly ok: true; readonly value: readonly ProxyTlv[] }
   | { readonly ok: false; readonly refusal: ReturnType<typeof refuse> };
 
-/** Walks the additional information from `at` to the end of the header. */
+/** Reads the TLVs from `at` to the end of the header. */
 function parseTlvs(header: Uint8Array, at: number): Tlvs {
   const tlvs: ProxyTlv[] = [];
   let checksumAt: number | undefined;
@@ -139,7 +137,7 @@ function parseTlvs(header: Uint8Array, at: number): Tlvs {
     const end = start + ((high << 8) | low);
     if (end > header.length) return refuseTlv("bad_tlv", at);
     if (type === CHECKSUM_TYPE) {
-      // Two checksums could not both be right: each counts the other as data.
+      // Two checksums cannot both match: each covers the other.
       if (checksumAt !== undefined || end - start !== 4) return refuseTlv("bad_tlv", at);
       checksumAt = start;
     } else if (type !== PADDING_TYPE) tlvs.push({ type, value: copyBytes(header, start, end) });
@@ -167,9 +165,25 @@ function parseAddresses(bytes: Uint8Array): { source: SocketAddress; destination
   };
 }
 
-/** The caller's buffer is not ours to keep, and slice() of a Buffer is a view. */
+/** The bytes are lent, and slice() of a Buffer is a view. */
 function copyBytes(bytes: Uint8Array, start: number, end: number): Uint8Array {
   return new Uint8Array(bytes.subarray(start, end));
+}
+
+/** The reversed polynomial of CRC-32C (Castagnoli), RFC 3720 appendix B.4. */
+const POLYNOMIAL = 0x82f63b78;
+
+const remainders = Uint32Array.from({ length: 256 }, (_, byte) => {
+  let remainder = byte;
+  for (let bit = 0; bit < 8; bit += 1) remainder = (remainder >>> 1) ^ (remainder & 1 ? POLYNOMIAL : 0);
+  return remainder;
+});
+
+/** The CRC-32C of the bytes, as an unsigned 32-bit number. */
+export function computeCrc32c(bytes: Uint8Array): number {
+  let crc = 0xffffffff;
+  for (const byte of bytes) crc = (crc >>> 8) ^ (remainders[(crc ^ byte) & 0xff] ?? 0);
+  return (crc ^ 0xffffffff) >>> 0;
 }
 
 function widenIp(ip: Ip, family: 4 | 6): Uint8Array {

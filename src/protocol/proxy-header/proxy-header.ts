@@ -2,7 +2,7 @@ import type { Parsed } from "../parsed.ts";
 import { parseProxyHeaderV1, type ProxyHeaderV1, type ProxyHeaderV1Error } from "./proxy-header-v1.ts";
 import { parseProxyHeaderV2, type ProxyHeaderV2, type ProxyHeaderV2Error } from "./proxy-header-v2.ts";
 
-/** What a load balancer tells of the connection that it passes on. */
+/** What a load balancer says of the connection that it passes on. */
 export type ProxyHeader = ProxyHeaderV1 | ProxyHeaderV2;
 
 export type ProxyHeaderError = ProxyHeaderV1Error | ProxyHeaderV2Error;

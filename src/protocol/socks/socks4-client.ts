@@ -14,15 +14,15 @@ export const SOCKS4_REPLY_CODES: readonly Socks4ReplyCode[] = [
 ];
 
 /**
- * Why a request has no SOCKS4a form: it carries IPv4 addresses and names only,
- * an address 0.0.0.x announces a name, and NUL ends the user id.
+ * Why a request has no SOCKS4a form: the protocol has IPv4 addresses and names
+ * only, 0.0.0.x announces a name, and NUL ends the user id.
  */
 export type Socks4EncodeError = "ipv6_not_supported" | "address_not_encodable" | "user_id_invalid";
 
 export type Socks4Encoded =
   { readonly ok: true; readonly bytes: Uint8Array } | { readonly ok: false; readonly code: Socks4EncodeError };
 
-/** Gives the CONNECT request of SOCKS4 for an IPv4 address, of SOCKS4a for a name. `userId` is at most 255 bytes of UTF-8, mostly empty. */
+/** Writes the CONNECT request, of SOCKS4 for an IPv4 address, of SOCKS4a for a name. `userId` is at most 255 bytes of UTF-8, mostly empty. */
 export function encodeSocks4aConnect(target: Endpoint, userId: string): Socks4Encoded {
   const user = Buffer.from(`${userId}\0`);
   if (user.length > 256 || userId.includes("\0")) return { ok: false, code: "user_id_invalid" };
@@ -44,7 +44,7 @@ export function encodeSocks4aConnect(target: Endpoint, userId: string): Socks4En
 export function parseSocks4Reply(bytes: Uint8Array): Parsed<Socks4ReplyCode, "bad_version" | "bad_code"> {
   const [version, number] = bytes;
   if (version === undefined) return { kind: "more" };
-  // The reply's version is that of the reply, 0, and not that of the protocol.
+  // The version of the reply is 0, not the protocol's 4.
   if (version !== 0) return { kind: "bad", code: "bad_version", at: 0 };
   if (number === undefined) return { kind: "more" };
   const code = SOCKS4_REPLY_CODES[number - 90];

@@ -6,13 +6,13 @@ export interface Socks4Request {
   /** All but `connect` are to be answered with `rejected`. */
   readonly command: "connect" | "bind" | "unknown";
   readonly target: SocksTarget;
-  /** What the client says its user is called, one character for each byte. Nothing vouches for it. */
+  /** The user id, one character for each byte. It proves nothing. */
   readonly userId: string;
 }
 
 export type Socks4RequestError = "bad_version" | "user_id_too_long" | "name_too_long";
 
-/** Bytes of a user id or a name without the NUL that ends it. A name has at most 253 of them, and one dot. */
+/** Bytes of a user id or a name, without its NUL. */
 const MAX_TEXT = 255;
 
 /** Reads a request of SOCKS4, or of SOCKS4a when its address is 0.0.0.x: at most 520 bytes. */
@@ -40,12 +40,12 @@ export function parseSocks4Request(bytes: Uint8Array): Parsed<Socks4Request, Soc
   return { kind: "done", value: { ...head, target }, used: nameEnd + 1 };
 }
 
-/** Gives a reply. Address and port mean nothing for CONNECT and are zero. */
+/** Writes a reply. Address and port mean nothing for CONNECT and are zero. */
 export function encodeSocks4Reply(code: Socks4ReplyCode): Uint8Array {
   return Uint8Array.of(0, 90 + SOCKS4_REPLY_CODES.indexOf(code), 0, 0, 0, 0, 0, 0);
 }
 
-/** Where the NUL is that ends the text which begins at `at`; undefined while it may still come. */
+/** The offset of the NUL that ends the text at `at`; undefined while it may still come. */
 function findNul(bytes: Uint8Array, at: number): number | "too_long" | undefined {
   const found = bytes.subarray(at, at + MAX_TEXT + 1).indexOf(0);
   if (found >= 0) return at + found;

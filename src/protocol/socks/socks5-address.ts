@@ -6,7 +6,7 @@ const IPV4_TYPE = 1;
 export const NAME_TYPE = 3;
 const IPV6_TYPE = 4;
 
-/** Where the parts of an address are in a message, or why that cannot be said. */
+/** The offsets of the parts of an address in a message. */
 export type Socks5AddressSpan =
   | { readonly kind: "more" }
   | {
@@ -37,7 +37,7 @@ export function measureSocks5Address(bytes: Uint8Array, at: number): Socks5Addre
   return bytes.length < end ? { kind: "more" } : { kind: "done", type, start, portAt, end };
 }
 
-/** Gives ATYP, address and port of an endpoint. A name is at most 253 bytes of ASCII, so it always fits. */
+/** Writes ATYP, address and port of an endpoint. A name is at most 253 bytes of ASCII, so it always fits. */
 export function encodeSocks5Address(endpoint: Endpoint): Uint8Array {
   const { host, port } = endpoint;
   const address = host.kind === "ip" ? host.ip.bytes : encodeName(formatName(host));

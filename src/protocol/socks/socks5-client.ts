@@ -2,7 +2,7 @@ import type { Endpoint } from "../../address/endpoint.ts";
 import type { Parsed } from "../parsed.ts";
 import { encodeSocks5Address, measureSocks5Address } from "./socks5-address.ts";
 
-/** What we are ready to do in the method negotiation: always "no authentication", and a password if there is one. */
+/** The methods to offer: always "no authentication", and the password if there is one. */
 export interface Socks5Offer {
   readonly password: boolean;
 }
@@ -41,7 +41,7 @@ export const SOCKS5_REPLY_CODES: readonly Exclude<Socks5ReplyCode, "unassigned">
   "address_type_not_supported",
 ];
 
-/** Gives the first message to the server: version and methods (RFC 1928 §3). */
+/** Writes the first message to the server: version and methods (RFC 1928 §3). */
 export function encodeSocks5Greeting(offer: Socks5Offer): Uint8Array {
   return offer.password ? Uint8Array.of(5, 2, 0, 2) : Uint8Array.of(5, 1, 0);
 }
@@ -59,9 +59,9 @@ export function parseSocks5Choice(bytes: Uint8Array, offer: Socks5Offer): Parsed
 }
 
 /**
- * Gives the user name and password message (RFC 1929 §2) in UTF-8. The password
- * may be empty, as providers do that know their customers by name alone.
- * Undefined when the name is not 1 to 255 bytes long, or the password longer.
+ * Writes the user name and password message (RFC 1929 §2) in UTF-8. The password
+ * may be empty: some providers identify customers by name alone. Undefined when
+ * the name does not have 1 to 255 bytes, or the password has more than 255.
  */
 export function encodeSocks5Password(user: string, password: string): Uint8Array | undefined {
   const name = Buffer.from(user);
@@ -79,7 +79,7 @@ export function parseSocks5PasswordReply(bytes: Uint8Array): Parsed<Socks5Passwo
   return { kind: "done", value: status === 0 ? "accepted" : "rejected", used: 2 };
 }
 
-/** Gives the CONNECT request (RFC 1928 §4). A name goes out as a name: the server resolves it. */
+/** Writes the CONNECT request (RFC 1928 §4). The server resolves a name. */
 export function encodeSocks5Connect(target: Endpoint): Uint8Array {
   return Buffer.concat([Uint8Array.of(5, 1, 0), encodeSocks5Address(target)]);
 }
@@ -87,9 +87,9 @@ export function encodeSocks5Connect(target: Endpoint): Uint8Array {
 /**
  * Reads the reply to a request (RFC 1928 §6).
  *
- * A success is used up to the end of its bound address, which nobody needs for
- * CONNECT. A failure is done with its code, two bytes: the server closes after
- * it, and what some servers send in place of the address does not parse.
+ * A success is used up to the end of its bound address, which CONNECT does not
+ * need. A failure is done with its code, two bytes: the server closes after it,
+ * and some servers send no valid address with it.
  */
 export function parseSocks5Reply(bytes: Uint8Array): Parsed<Socks5ReplyCode, "bad_version" | "bad_address_type"> {
   const [version, reply] = bytes;

@@ -6,19 +6,19 @@ import { type SocksTarget, targetFromAddress, targetFromName } from "./socks-tar
 import { measureSocks5Address, NAME_TYPE } from "./socks5-address.ts";
 import { SOCKS5_REPLY_CODES, type Socks5Choice, type Socks5ReplyCode } from "./socks5-client.ts";
 
-/** The methods that a client is ready for, of those that exist here. */
+/** The offered methods, of those that the proxy has. */
 export interface Socks5Greeting {
   readonly noAuth: boolean;
   readonly password: boolean;
 }
 
-/** User and password as a client gave them (RFC 1929). Either may be empty: that is wrong, and told so. */
+/** User and password of a client (RFC 1929). Either may be empty, which the caller rejects. */
 export interface Socks5Credentials {
   readonly user: string;
   readonly password: Secret;
 }
 
-/** `unknown` is a command that RFC 1928 does not know. All but `connect` are to be answered with `command_not_supported`. */
+/** `unknown` is a command that RFC 1928 does not know. The answer to all but `connect` is `command_not_supported`. */
 export type SocksCommand = "connect" | "bind" | "udp_associate" | "unknown";
 
 export interface Socks5Request {
@@ -26,10 +26,10 @@ export interface Socks5Request {
   readonly target: SocksTarget;
 }
 
-/** After `address_type_not_supported` the reply of that name is due, since the request was well formed so far. */
+/** The answer to `address_type_not_supported` is the reply of that name: the request was well formed so far. */
 export type Socks5RequestError = "bad_version" | "bad_reserved" | "address_type_not_supported";
 
-/** Reads version and methods (RFC 1928 §3): at most 257 bytes. No method at all is for the caller to turn down. */
+/** Reads version and methods (RFC 1928 §3): at most 257 bytes. The caller refuses an offer of no method. */
 export function parseSocks5Greeting(bytes: Uint8Array): Parsed<Socks5Greeting, "bad_version"> {
   const [version, count] = bytes;
   if (version === undefined) return { kind: "more" };
@@ -39,7 +39,7 @@ export function parseSocks5Greeting(bytes: Uint8Array): Parsed<Socks5Greeting, "
   return { kind: "done", value: { noAuth: methods.includes(0), password: methods.includes(2) }, used: 2 + count };
 }
 
-/** Gives the method chosen. After `none_acceptable` the client has to close (RFC 1928 §3). */
+/** Writes the chosen method. After `none_acceptable` the client has to close (RFC 1928 §3). */
 export function encodeSocks5Choice(choice: Socks5Choice): Uint8Array {
   return Uint8Array.of(5, choice === "no_auth" ? 0 : choice === "password" ? 2 : 0xff);
 }
@@ -60,7 +60,7 @@ export function parseSocks5Password(bytes: Uint8Array): Parsed<Socks5Credentials
   return { kind: "done", value: { user, password: new Secret(password) }, used };
 }
 
-/** Gives the answer to user name and password. After a refusal the server must close (RFC 1929 §2). */
+/** Writes the answer to user name and password. After a refusal the server must close (RFC 1929 §2). */
 export function encodeSocks5PasswordStatus(accepted: boolean): Uint8Array {
   return Uint8Array.of(1, accepted ? 0 : 1);
 }
@@ -81,7 +81,7 @@ export function parseSocks5Request(bytes: Uint8Array): Parsed<Socks5Request, Soc
   return { kind: "done", value: { command: nameCommand(command), target }, used: span.end };
 }
 
-/** Gives a reply (RFC 1928 §6) with the address that the connection goes out from, or zeros when there is none to tell. */
+/** Writes a reply (RFC 1928 §6) with the local address of the connection to the target, or zeros. */
 export function encodeSocks5Reply(
   code: Exclude<Socks5ReplyCode, "unassigned">,
   bound?: { readonly ip: Ip; readonly port: number },

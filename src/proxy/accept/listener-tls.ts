@@ -1,9 +1,23 @@
+import type { AddressSet } from "../../address/address-set.ts";
 import {
   createServerTls,
   type ServerCertificate,
   type ServerTls,
   type ServerTlsOptions,
 } from "../../net/runtime/server-tls.ts";
+import type { ClientProtocol } from "../record/request-record.ts";
+
+/** What a listener asks of a connection before its first request. */
+export interface Listener {
+  /** `host:port` as bound. */
+  readonly name: string;
+  /** What may be spoken here. */
+  readonly protocols: ReadonlySet<ClientProtocol>;
+  /** Peers that must say with a PROXY header whom they speak for; nobody else may. */
+  readonly proxyFrom: AddressSet;
+  /** The server's side of TLS as it is now: certificates may change while the listener stands. */
+  readonly tls: { readonly current: ServerTls } | undefined;
+}
 
 /** A certificate with what people need to know of it. */
 export interface ListenerCertificate extends ServerCertificate {

@@ -1,4 +1,4 @@
-import { unwatchIdle, type Watched, watchIdle } from "../flow/idle-watch.ts";
+import type { IdleWatch, Watched } from "../../net/conn/idle-watch.ts";
 
 /**
  * One of the times that a connection waits for by turns. It is watched from its
@@ -7,10 +7,12 @@ import { unwatchIdle, type Watched, watchIdle } from "../flow/idle-watch.ts";
  */
 export class Deadline implements Watched {
   lastActivity = Number.POSITIVE_INFINITY;
+  readonly #watch: IdleWatch;
   readonly #expired: () => void;
   #watchedMs = 0;
 
-  constructor(expired: () => void) {
+  constructor(watch: IdleWatch, expired: () => void) {
+    this.#watch = watch;
     this.#expired = expired;
   }
 
@@ -19,7 +21,7 @@ export class Deadline implements Watched {
     if (ms !== this.#watchedMs) {
       this.leave();
       this.#watchedMs = ms;
-      watchIdle(this, ms);
+      this.#watch.watch(this, ms);
     }
     this.lastActivity = since;
   }
@@ -31,7 +33,7 @@ export class Deadline implements Watched {
   /** Is watched no more, until it is armed again. */
   leave(): void {
     this.disarm();
-    unwatchIdle(this, this.#watchedMs);
+    this.#watch.unwatch(this, this.#watchedMs);
     this.#watchedMs = 0;
   }
 

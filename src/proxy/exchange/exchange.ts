@@ -2,12 +2,12 @@ import type { Conn } from "../../net/conn/conn.ts";
 import { readTlsAlert } from "../../net/runtime/secure-socket.ts";
 import type { Failure } from "../failure.ts";
 import type { ForwardRequest } from "../read/forward-request.ts";
-import type { Session } from "../session.ts";
-import { ACTIVE } from "../flow/idle-watch.ts";
+import type { RequestRecord } from "../record/request-record.ts";
+import { ACTIVE } from "../../net/conn/idle-watch.ts";
 import { createBodyReader } from "../../protocol/http1/body-reader.ts";
 import { Download, type DownloadOwner } from "./download.ts";
 import { Deadline } from "./deadline.ts";
-import { Flow } from "./flow.ts";
+import { MessageFlow } from "./flow.ts";
 import type { Endable, Forwarding, RequestUnderWay } from "./forwarding.ts";
 import type { HeadToWrite } from "./head-to-write.ts";
 import { Upload, type UploadOwner } from "./upload.ts";
@@ -33,7 +33,7 @@ export type ExchangeEnd =
   | { readonly kind: "broken"; readonly failure: Failure };
 
 export interface ExchangeOptions {
-  readonly session: Session;
+  readonly record: RequestRecord;
   readonly request: Pick<ForwardRequest, "head" | "framing" | "upgrade" | "keepsClient">;
   /** The head that the origin gets. */
   readonly outgoing: HeadToWrite;
@@ -84,13 +84,13 @@ const probe = Buffer.from("HTTP/1.1 102 Processing\r\n\r\n", "latin1");
 export class Exchange implements UploadOwner, DownloadOwner, Endable {
   readonly #client: Conn;
   readonly #services: ExchangeServices;
-  readonly #up: Flow;
-  readonly #down: Flow;
+  readonly #up: MessageFlow;
+  readonly #down: MessageFlow;
   readonly #upload: Upload;
   readonly #download: Download;
   /** For anything to move, and for the final response to begin. */
-  readonly #movement = new Deadline(() => this.#expire());
-  readonly #response = new Deadline(() => this.#expire());
+  readonly #movement: Deadline;
+  readonly #response: Deadline;
   #origin!: Conn;
   #options!: ExchangeOptions;
   #owner!: ExchangeOwner;
@@ -107,8 +107,10 @@ export class Exchange implements UploadOwner, DownloadOwner, Endable {
     const { scratch, lines } = services.forwarding;
     this.#client = client;
     this.#services = services;
-    this.#up = new Flow(scratch);
-    this.#down = new Flow(scratch);
+    this.#movement = new Deadline(client.timers.idle, () => this.#expire());
+    this.#response = new Deadline(client.timers.idle, () => this.#expire());
+    this.#up = new MessageFlow(scratch);
+    this.#down = new MessageFlow(scratch);
     this.#upload = new Upload(this, client, this.#up);
     this.#download = new Download(this, this.#down, lines);
     services.forwarding.exchanges.add(this);
@@ -116,7 +118,7 @@ export class Exchange implements UploadOwner, DownloadOwner, Endable {
 
   /** Begins a request. `owner` is told how it ended, which may be before this returns. */
   begin(origin: Conn, options: ExchangeOptions, owner: ExchangeOwner): void {
-    const { request, outgoing, isClientDone, keepsRequest, session } = options;
+    const { request, outgoing, isClientDone, keepsRequest, record } = options;
     this.#origin = origin;
     this.#options = options;
     this.#owner = owner;
@@ -128,7 +130,7 @@ export class Exchange implements UploadOwner, DownloadOwner, Endable {
     this.#upload.prepare(outgoing, createBodyReader(request.framing, "chunks", "strict"));
     if (keepsRequest) this.#upload.keep();
     this.#download.prepare(origin, options);
-    if (this.#upload.done) this.#await(session.stageSince);
+    if (this.#upload.done) this.#await(record.stageSince);
     else this.#move();
     this.#upload.begin();
     if (!this.#over) origin.attach(this.#download);
@@ -168,7 +170,7 @@ export class Exchange implements UploadOwner, DownloadOwner, Endable {
   }
 
   look(): RequestUnderWay | undefined {
-    return this.#over ? undefined : { session: this.#options.session, ...this.bytes() };
+    return this.#over ? undefined : { record: this.#options.record, ...this.bytes() };
   }
 
   /** Ends it at once, on both sides. */

@@ -1,4 +1,5 @@
 import { copyOctets } from "../../protocol/http1/octets.ts";
+import type { HeadToWrite } from "./head-to-write.ts";
 
 /** Room for what one read gives. */
 const SIZE = 256 * 1024;
@@ -17,14 +18,13 @@ export class Scratch {
     return (this.#views[length] ??= viewBytes(this.bytes, 0, length));
   }
 
-  /** A copy of octets. With a Buffer `slice` would give none. */
-  keep(from: number, to: number): Uint8Array {
-    return new Uint8Array(viewBytes(this.bytes, from, to));
-  }
-
-  /** Copies octets between two offsets to offset `at`, and gives the offset after them. */
-  put(octets: Uint8Array, from: number, to: number, at: number): number {
-    return copyOctets(octets, from, to, this.bytes, at);
+  /** A head, and octets between two offsets behind it. They stand here until the next call. */
+  join(head: HeadToWrite, octets: Uint8Array, from: number, to: number): Uint8Array {
+    // More than the head has, since some of its octets are left out.
+    const most = head.most + to - from;
+    if (most <= SIZE) return this.view(copyOctets(octets, from, to, this.bytes, head.fill(this.bytes)));
+    const whole = Buffer.allocUnsafe(most);
+    return whole.subarray(0, copyOctets(octets, from, to, whole, head.fill(whole)));
   }
 }
 

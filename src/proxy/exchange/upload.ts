@@ -1,6 +1,6 @@
 import type { Conn, ConnSink } from "../../net/conn/conn.ts";
 import type { BodyReader } from "../../protocol/http1/body-reader.ts";
-import type { Flow } from "./flow.ts";
+import type { MessageFlow } from "./flow.ts";
 import type { HeadToWrite } from "./head-to-write.ts";
 
 /** Whom an upload tells what happens at the client's side. */
@@ -31,7 +31,7 @@ export class Upload implements ConnSink {
   ended = false;
   readonly #owner: UploadOwner;
   readonly #client: Conn;
-  readonly #flow: Flow;
+  readonly #flow: MessageFlow;
   #body: BodyReader | undefined;
   /** Bytes of the body were read: the request cannot be told to somebody else any more. */
   #begun = false;
@@ -43,7 +43,7 @@ export class Upload implements ConnSink {
   #kept: Uint8Array[] | undefined;
   #keptBytes = 0;
 
-  constructor(owner: UploadOwner, client: Conn, flow: Flow) {
+  constructor(owner: UploadOwner, client: Conn, flow: MessageFlow) {
     this.#owner = owner;
     this.#client = client;
     this.#flow = flow;

@@ -1,8 +1,8 @@
+import type { Ip } from "../../address/ip.ts";
 import type { Conn } from "../../net/conn/conn.ts";
 import type { Descriptors } from "../../net/conn/descriptors.ts";
 import { clientKey } from "../../address/client-key.ts";
 import type { Runtime } from "../runtime.ts";
-import type { Session } from "../session.ts";
 import { LingeringClose } from "./close-lingering.ts";
 
 /** How many connections may linger at once: in all, at most as many as may be open, and from one address. */
@@ -12,9 +12,11 @@ const ALWAYS = 8;
 const SHARE_OF_ONE_CLIENT = 4;
 
 /** Whose connection it is: who needs the room that it holds can tell. */
-export type Holder = Pick<Session, "client" | "user"> & {
+export interface Holder {
+  readonly client: Ip;
+  readonly user: string | undefined;
   readonly runtime: { readonly limits: Pick<Runtime["limits"], "connections" | "clientPrefix"> };
-};
+}
 
 /**
  * The connections that have got their last response and are not closed yet. Each

@@ -1,53 +1,46 @@
-import { PROXY_AUTHORIZATION } from "../../protocol/http1/field-names.ts";
-import { encodeSocks5Choice, parseSocks5Password } from "../../protocol/socks/socks5-server.ts";
 import type { Conn } from "../../net/conn/conn.ts";
-import { fail, type Outcome, succeed } from "../failure.ts";
-import type { Session } from "../session.ts";
-import type { Hello } from "./first-message.ts";
-import { writeWhole } from "./write-whole.ts";
-import { remainingHandshakeMs } from "./handshake-deadline.ts";
-import { readSocksMessage } from "./read-socks-message.ts";
+import { PROXY_AUTHORIZATION } from "../../protocol/http1/field-names.ts";
 import type { Presented } from "../auth/identify.ts";
+import { type Outcome, succeed } from "../failure.ts";
+import type { FirstMessage } from "./first-message.ts";
+import type { Socks5Handshake } from "./socks5-handshake.ts";
 
 const NOTHING: Outcome<Presented> = succeed({ kind: "nothing" });
 
-/** Takes the credentials out of what the client said, or asks for them: SOCKS5 has an exchange of its own for that. */
+export interface CredentialDemand {
+  /** Whether the client has to say who it is. */
+  readonly required: boolean;
+  /** When the time for the handshake is over, in monotonic milliseconds. */
+  readonly endsAt: number;
+}
+
+/** Takes the credentials out of a client's first message, or asks for them: SOCKS5 has messages of its own for that. */
 export function readCredentials(
-  session: Session,
+  first: FirstMessage,
   client: Conn,
-  hello: Hello,
+  demand: CredentialDemand,
 ): Outcome<Presented> | Promise<Outcome<Presented>> {
-  switch (hello.protocol) {
+  switch (first.protocol) {
     case "http": {
-      const { fields } = hello.head;
+      const { fields, method, target } = first.head;
       if (!fields.has(PROXY_AUTHORIZATION)) return NOTHING;
-      const { method, target } = hello.head;
       return succeed({ kind: "fields", values: fields.getAll(PROXY_AUTHORIZATION), method, target });
     }
     case "socks4":
       return NOTHING;
     case "socks5":
-      return negotiateSocks5(session, client, hello.greeting);
+      return readPassword(first.handshake, client, demand);
     default:
-      return hello satisfies never;
+      return first satisfies never;
   }
 }
 
-/** RFC 1928 §3: chooses a method. A client that offers a password is asked for it only when the proxy has users. */
-async function negotiateSocks5(
-  session: Session,
+async function readPassword(
+  handshake: Socks5Handshake,
   client: Conn,
-  offer: { readonly noAuth: boolean; readonly password: boolean },
+  { required, endsAt }: CredentialDemand,
 ): Promise<Outcome<Presented>> {
-  const required = session.runtime.authenticator.required && session.certificate === undefined;
-  if (offer.noAuth && !required) {
-    const told = await writeWhole(client, encodeSocks5Choice("no_auth"), remainingHandshakeMs(session));
-    return told ? NOTHING : fail("client_gone");
-  }
-  if (!offer.password) return fail("credentials_required", { note: "no acceptable SOCKS5 method was offered" });
-  const asked = await writeWhole(client, encodeSocks5Choice("password"), remainingHandshakeMs(session));
-  if (!asked) return fail("client_gone");
-  session.socksLogin = true;
-  const read = await readSocksMessage(session, client, parseSocks5Password);
-  return read.ok ? succeed({ kind: "password", ...read.value }) : read;
+  const read = await handshake.readPassword(client, required, endsAt);
+  if (!read.ok) return read;
+  return read.value === undefined ? NOTHING : succeed({ kind: "password", ...read.value });
 }

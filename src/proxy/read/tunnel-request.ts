@@ -16,31 +16,34 @@ export interface TunnelRequest {
  * The authority decides; what Host names is not compared, since clients name the
  * proxy, leave the port out or leave Host out, and none of it goes on.
  */
-export function readConnect(head: RequestHead): Outcome<TunnelRequest> {
-  const wish = readAuthority(head.target);
-  if (!wish.ok) return wish;
+export function readConnect(head: RequestHead, targets: ConnectTargets): Outcome<TunnelRequest> {
+  const request = targets.read(head.target);
+  if (!request.ok) return request;
 
   const hostFault = checkHostField(head);
   if (hostFault !== undefined) return fail("malformed_request", { note: hostFault });
 
   const framing = frameRequest(head);
   if (framing.kind === "bad") return fail("malformed_request", { note: framing.code });
-  return wish;
+  return request;
 }
 
-/** Targets that were read lately: most tunnels lead to one of a few. Only what is valid, and not much. */
-const authorities = new Map<string, Outcome<TunnelRequest>>();
-const MAX_AUTHORITIES = 256;
+const MAX_TARGETS = 256;
 
-function readAuthority(text: string): Outcome<TunnelRequest> {
-  const before = authorities.get(text);
-  if (before !== undefined) return before;
-  // A part of a text keeps the whole of it in memory, and a tunnel its target: for days, perhaps.
-  const own = Buffer.from(text, "latin1").toString("latin1");
-  const read = parseAuthority(own);
-  if (!read.ok) return fail("bad_target", { note: read.code });
-  const wish: Outcome<TunnelRequest> = succeed({ kind: "tunnel", target: read.endpoint });
-  if (authorities.size === MAX_AUTHORITIES) authorities.clear();
-  authorities.set(own, wish);
-  return wish;
+/** The targets of CONNECT requests that were read lately: most tunnels lead to one of a few. Only what is valid, and not much. */
+export class ConnectTargets {
+  readonly #requests = new Map<string, Outcome<TunnelRequest>>();
+
+  read(authority: string): Outcome<TunnelRequest> {
+    const known = this.#requests.get(authority);
+    if (known !== undefined) return known;
+    // A part of a text keeps the whole of it in memory, and a tunnel its target: for days, perhaps.
+    const own = Buffer.from(authority, "latin1").toString("latin1");
+    const parsed = parseAuthority(own);
+    if (!parsed.ok) return fail("bad_target", { note: parsed.code });
+    const request: Outcome<TunnelRequest> = succeed({ kind: "tunnel", target: parsed.endpoint });
+    if (this.#requests.size === MAX_TARGETS) this.#requests.clear();
+    this.#requests.set(own, request);
+    return request;
+  }
 }

@@ -1,15 +1,9 @@
-import type { Endpoint } from "../../address/endpoint.ts";
 import type { ClientProfiles } from "../../protocol/tls/read/client-profiles.ts";
 import { fail, type Failure } from "../failure.ts";
-import type { Session } from "../session.ts";
 import type { TapPort, TunnelTap } from "../flow/tap.ts";
-import type { InsideDemand } from "../policy/inside-demand.ts";
 import type { InsideFacts } from "./inside-facts.ts";
-import { InsideReader } from "./inside-reader.ts";
+import { findDemand, InsideReader, type InspectedTunnel } from "./inside-reader.ts";
 import { writeRefusalAlert } from "./judge-inside.ts";
-
-/** The tunnel that is looked into: what it was asked for and is demanded of it, and where facts and failure are noted. */
-export type InspectedTunnel = Pick<Session, "runtime" | "decision" | "target" | "inside" | "failure">;
 
 const NOTHING_SAID: InsideFacts = Object.freeze({ protocol: undefined, tls: undefined });
 const NO_BYTES = new Uint8Array(0);
@@ -20,13 +14,9 @@ const NO_BYTES = new Uint8Array(0);
  * finds, and why it refuses, is noted in `tunnel`.
  */
 export function inspectTunnel(tunnel: InspectedTunnel, profiles: ClientProfiles): TunnelTap | undefined {
-  const { target, runtime } = tunnel;
-  if (target === undefined || (findDemand(tunnel) === undefined && !runtime.inspect.tls)) return undefined;
-  return new FirstBytesTap(tunnel, target, profiles);
-}
-
-function findDemand({ decision }: InspectedTunnel): InsideDemand | undefined {
-  return decision?.verdict === "allow" ? decision.inside : undefined;
+  if (tunnel.target === undefined) return undefined;
+  const isAsked = tunnel.runtime.inspect.tls || findDemand(tunnel) !== undefined;
+  return isAsked ? new FirstBytesTap(tunnel, profiles) : undefined;
 }
 
 /**
@@ -38,7 +28,6 @@ function findDemand({ decision }: InspectedTunnel): InsideDemand | undefined {
 class FirstBytesTap implements TunnelTap {
   done = false;
   readonly #tunnel: InspectedTunnel;
-  readonly #target: Endpoint;
   readonly #profiles: ClientProfiles;
   #port: TapPort | undefined;
   /** Made when the first bytes come. */
@@ -47,9 +36,8 @@ class FirstBytesTap implements TunnelTap {
   #held: Uint8Array[] | undefined;
   #deadline: Timer | undefined;
 
-  constructor(tunnel: InspectedTunnel, target: Endpoint, profiles: ClientProfiles) {
+  constructor(tunnel: InspectedTunnel, profiles: ClientProfiles) {
     this.#tunnel = tunnel;
-    this.#target = target;
     this.#profiles = profiles;
     tunnel.inside = NOTHING_SAID;
   }
@@ -63,7 +51,7 @@ class FirstBytesTap implements TunnelTap {
 
   up(chunk: Uint8Array): Uint8Array | undefined {
     if (this.done) return chunk;
-    const reader = (this.#reader ??= this.#createReader());
+    const reader = (this.#reader ??= new InsideReader(this.#tunnel, this.#profiles));
     const failure = reader.up(chunk);
     if (failure !== undefined) return this.#deny(failure);
     if (reader.done) this.done = true;
@@ -75,7 +63,7 @@ class FirstBytesTap implements TunnelTap {
 
   upEnd(): Uint8Array | undefined {
     if (this.#held === undefined) return undefined;
-    this.#reader ??= this.#createReader();
+    this.#reader ??= new InsideReader(this.#tunnel, this.#profiles);
     const failure = this.#reader.settle("it ends in the middle");
     if (failure !== undefined) return this.#deny(failure);
     this.done = true;
@@ -84,7 +72,7 @@ class FirstBytesTap implements TunnelTap {
 
   down(chunk: Uint8Array): Uint8Array | undefined {
     if (this.done) return chunk;
-    const reader = (this.#reader ??= this.#createReader());
+    const reader = (this.#reader ??= new InsideReader(this.#tunnel, this.#profiles));
     const refusal = reader.down(chunk, this.#held !== undefined);
     if (refusal !== undefined) return this.#deny(refusal.failure, refusal.heard);
     if (reader.done) this.done = true;
@@ -98,21 +86,9 @@ class FirstBytesTap implements TunnelTap {
     this.#held = undefined;
   }
 
-  #createReader(): InsideReader {
-    const facts: InsideFacts = { protocol: undefined, tls: undefined };
-    this.#tunnel.inside = facts;
-    return new InsideReader({
-      facts,
-      target: this.#target,
-      demand: findDemand(this.#tunnel),
-      profiles: this.#profiles,
-      ja3: this.#tunnel.runtime.inspect.ja3,
-    });
-  }
-
   /** The time to speak is over. Silence passes where everything does. */
   #expire(): void {
-    const reader = (this.#reader ??= this.#createReader());
+    const reader = (this.#reader ??= new InsideReader(this.#tunnel, this.#profiles));
     if (reader.settle("it is not complete in time") !== undefined) {
       const { handshakeMs } = this.#tunnel.runtime.timeouts;
       this.#deny(fail("first_bytes_timeout", { note: `${reader.upBytes} bytes came in ${handshakeMs} ms` }).failure);

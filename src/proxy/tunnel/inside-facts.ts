@@ -1,3 +1,4 @@
+import type { ClientProfile } from "../../protocol/tls/read/client-profiles.ts";
 import { nameAlert, nameCipherSuite, nameVersion } from "../../protocol/tls/read/iana.ts";
 import type { InsideProtocol } from "../policy/inside-demand.ts";
 
@@ -38,12 +39,16 @@ const TEXT_LIMIT = 255;
 const ALPN_LIMIT = 16;
 
 /** Begins the facts with what a ClientHello shows that came just now. */
-export function startTlsFacts(hello: Pick<TlsFacts, "sni" | "alpn" | "ja4" | "ja3">): TlsFacts {
+export function startTlsFacts(
+  sni: string | undefined,
+  { alpn, ja4 }: Pick<ClientProfile, "alpn" | "ja4">,
+  ja3: string | undefined,
+): TlsFacts {
   return {
-    sni: hello.sni?.slice(0, TEXT_LIMIT),
-    alpn: hello.alpn.length > ALPN_LIMIT ? hello.alpn.slice(0, ALPN_LIMIT) : hello.alpn,
-    ja4: hello.ja4,
-    ja3: hello.ja3,
+    sni: sni !== undefined && sni.length > TEXT_LIMIT ? sni.slice(0, TEXT_LIMIT) : sni,
+    alpn: alpn.length > ALPN_LIMIT ? alpn.slice(0, ALPN_LIMIT) : alpn,
+    ja4,
+    ja3,
     helloAt: performance.now(),
     version: undefined,
     cipherSuite: undefined,

@@ -1,26 +1,18 @@
-import type { Endpoint } from "../../address/endpoint.ts";
 import type { ClientHello } from "../../protocol/tls/read/client-hello.ts";
 import type { ClientProfiles } from "../../protocol/tls/read/client-profiles.ts";
 import { computeJa3 } from "../../protocol/tls/read/ja3.ts";
 import { recogniseFirstBytes } from "../../protocol/tls/read/recognise-first-bytes.ts";
 import { resumesSession, type ServerHello } from "../../protocol/tls/read/server-hello.ts";
-import { type TlsEvent, TlsWatcher, type TlsWatcherOptions } from "../../protocol/tls/read/tls-watcher.ts";
+import type { TlsEvent } from "../../protocol/tls/read/tls-event.ts";
+import { TlsWatcher, type TlsWatcherOptions } from "../../protocol/tls/read/tls-watcher.ts";
 import { fail, type Failure } from "../failure.ts";
+import type { RequestRecord } from "../record/request-record.ts";
 import type { InsideDemand, InsideProtocol } from "../policy/inside-demand.ts";
 import { type InsideFacts, startTlsFacts, timeHandshake } from "./inside-facts.ts";
 import { judgeHello, judgeProtocol, judgeUnreadable, judgeVersion } from "./judge-inside.ts";
 
-export interface InsideReaderOptions {
-  /** Written to as the bytes tell. */
-  readonly facts: InsideFacts;
-  /** What the client asked for. */
-  readonly target: Endpoint;
-  /** What is judged; without it nothing is refused. */
-  readonly demand: InsideDemand | undefined;
-  readonly profiles: ClientProfiles;
-  /** Compute JA3 fingerprints too. */
-  readonly ja3: boolean;
-}
+/** The tunnel that is looked into: what it was asked for and is demanded of it, and where facts and failure are noted. */
+export type InspectedTunnel = Pick<RequestRecord, "runtime" | "decision" | "target" | "inside" | "failure">;
 
 /** Bytes of the longest ClientHello that is read, as in OpenSSL. */
 const HELLO_LIMIT = 16 * 1024;
@@ -37,7 +29,6 @@ const SHORTEST_FINISHED = 45;
 const TLS13 = 0x0304;
 const CLIENT_WATCH: TlsWatcherOptions = { from: "client", maxMessageBytes: HELLO_LIMIT, skim: true };
 const SERVER_WATCH: TlsWatcherOptions = { from: "server", skim: true };
-const NO_BYTES = new Uint8Array(0);
 const NO_EVENTS: readonly TlsEvent[] = [];
 
 /**
@@ -55,15 +46,18 @@ export class InsideReader {
   accepted = false;
   /** Bytes of the client so far. */
   upBytes = 0;
-  readonly #options: InsideReaderOptions;
-  /** Whether something in the hellos is judged. */
-  readonly #strict: boolean;
+  /** Written to as the bytes tell. */
+  readonly #facts: InsideFacts = { protocol: undefined, tls: undefined };
+  readonly #tunnel: InspectedTunnel;
+  readonly #profiles: ClientProfiles;
+  /** What is judged; without it nothing is refused. */
+  readonly #demand: InsideDemand | undefined;
   /** A copy of what the client said, while that is too little to recognise. */
   #beginning: Uint8Array | undefined;
   #client: TlsWatcher | undefined;
   #server: TlsWatcher | undefined;
-  /** A copy of the session id of the last ClientHello. */
-  #sessionId: Uint8Array = NO_BYTES;
+  /** The session id of the last ClientHello. */
+  #sessionId = "";
   #offersEarlyData = false;
   /** The version that the server chose. */
   #version: number | undefined;
@@ -71,10 +65,11 @@ export class InsideReader {
   #finishedBy: "client" | "server" | undefined;
   #downBytes = 0;
 
-  constructor(options: InsideReaderOptions) {
-    const { demand } = options;
-    this.#options = options;
-    this.#strict = demand?.sni !== undefined || demand?.minVersion !== undefined || demand?.ja4 !== undefined;
+  constructor(tunnel: InspectedTunnel, profiles: ClientProfiles) {
+    this.#tunnel = tunnel;
+    this.#profiles = profiles;
+    this.#demand = findDemand(tunnel);
+    tunnel.inside = this.#facts;
   }
 
   /** Whether the client began like TLS, so that it understands alerts. */
@@ -92,7 +87,7 @@ export class InsideReader {
   down(chunk: Uint8Array, holding: boolean): { readonly failure: Failure; readonly heard: boolean } | undefined {
     const before = this.#downBytes;
     this.#downBytes += chunk.length;
-    if (this.#options.facts.tls !== undefined) {
+    if (this.#facts.tls !== undefined) {
       if (this.#version === undefined) this.#server ??= new TlsWatcher(SERVER_WATCH);
       for (const event of this.#server?.push(chunk) ?? NO_EVENTS) {
         const failure = this.#takeServerEvent(event);
@@ -107,10 +102,10 @@ export class InsideReader {
 
   /** The client has said all that it will say, or all that is looked at, and it is no whole message. */
   settle(why: string): Failure | undefined {
-    const { facts, demand } = this.#options;
+    const demand = this.#demand;
     const failure = this.isTls && demand !== undefined ? judgeUnreadable(demand, why) : undefined;
     if (failure === undefined) return this.#conclude("unknown");
-    facts.protocol = "unknown";
+    this.#facts.protocol = "unknown";
     return failure;
   }
 
@@ -120,12 +115,14 @@ export class InsideReader {
     this.#beginning = undefined;
     this.#client = undefined;
     this.#server = undefined;
-    this.#sessionId = NO_BYTES;
+    this.#sessionId = "";
   }
 
   /** Whether something is demanded that the next message of the handshake could still breach. */
   get #watchesHellos(): boolean {
-    return this.#strict && this.#version === undefined;
+    const demand = this.#demand;
+    if (demand === undefined || this.#version !== undefined) return false;
+    return demand.sni !== undefined || demand.minVersion !== undefined || demand.ja4 !== undefined;
   }
 
   #readClient(chunk: Uint8Array): Failure | undefined {
@@ -135,7 +132,7 @@ export class InsideReader {
     this.#beginning = protocol === "more" ? new Uint8Array(bytes) : undefined;
     if (protocol === "more") return undefined;
     if (protocol !== "tls") return this.#conclude(protocol);
-    this.#options.facts.protocol = "tls";
+    this.#facts.protocol = "tls";
     this.#client = new TlsWatcher(CLIENT_WATCH);
     return this.#follow(this.#client.push(bytes));
   }
@@ -169,7 +166,7 @@ export class InsideReader {
       case "alert":
         return this.#takeAlert("client", event);
       case "gave_up":
-        if (this.#options.facts.tls === undefined) return this.settle(event.reason);
+        if (this.#facts.tls === undefined) return this.settle(event.reason);
         if (this.#watchesHellos) return this.#mistrust("something malformed follows it");
         this.finish();
         return undefined;
@@ -179,29 +176,28 @@ export class InsideReader {
   }
 
   #takeHello(hello: ClientHello): Failure | undefined {
-    const { facts, demand, target, profiles, ja3 } = this.#options;
-    const { ja4, alpn, earlyData } = profiles.find(hello);
-    this.#sessionId = hello.copySessionId();
-    this.#offersEarlyData = earlyData;
-    facts.tls ??= startTlsFacts({
-      sni: hello.serverName,
-      alpn,
-      ja4,
-      ja3: ja3 ? computeJa3(hello).hash : undefined,
-    });
-    if (demand === undefined) return undefined;
-    const failure = judgeHello(demand, target, hello, ja4);
+    const profile = this.#profiles.find(hello);
+    this.#sessionId = hello.sessionIdText;
+    this.#offersEarlyData = profile.earlyData;
+    const { target, runtime } = this.#tunnel;
+    this.#facts.tls ??= startTlsFacts(
+      hello.serverName,
+      profile,
+      runtime.inspect.ja3 ? computeJa3(hello).hash : undefined,
+    );
+    if (this.#demand === undefined || target === undefined) return undefined;
+    const failure = judgeHello(this.#demand, target, hello, profile.ja4);
     this.accepted = failure === undefined;
     return failure;
   }
 
   #takeServerEvent(event: TlsEvent): Failure | undefined {
-    const { demand, facts } = this.#options;
+    const { tls } = this.#facts;
     switch (event.kind) {
       case "handshake":
         if (event.message.type === "server_hello") return this.#takeServerHello(event.message);
-        if (event.message.type === "certificate" && facts.tls !== undefined)
-          facts.tls.certificateExpiry = event.message.readExpiry();
+        if (event.message.type === "certificate" && tls !== undefined)
+          tls.certificateExpiry = event.message.readExpiry();
         return undefined;
       case "encrypted":
         if (event.content === "handshake") this.#noteFinished("server");
@@ -209,7 +205,7 @@ export class InsideReader {
       case "alert":
         return this.#takeAlert("server", event);
       case "gave_up":
-        if (demand?.minVersion !== undefined && this.#version === undefined)
+        if (this.#demand?.minVersion !== undefined && this.#version === undefined)
           return fail("tls_too_old", { note: "the answer of the server cannot be read" }).failure;
         if (!this.#watchesHellos) this.finish();
         return undefined;
@@ -219,8 +215,7 @@ export class InsideReader {
   }
 
   #takeServerHello(server: ServerHello): Failure | undefined {
-    const { demand, facts } = this.#options;
-    const { tls } = facts;
+    const { tls } = this.#facts;
     if (server.helloRetryRequest || tls === undefined) return undefined;
     const { version } = server;
     this.#version = version;
@@ -229,11 +224,11 @@ export class InsideReader {
     tls.resumed = resumesSession(server, this.#sessionId);
     if (version >= TLS13) this.#server = undefined;
     else tls.alpnChosen = server.alpn;
-    return demand && judgeVersion(demand, version);
+    return this.#demand && judgeVersion(this.#demand, version);
   }
 
   #takeAlert(from: "client" | "server", alert: Extract<TlsEvent, { kind: "alert" }>): undefined {
-    const { tls } = this.#options.facts;
+    const { tls } = this.#facts;
     if (alert.level !== 2) return;
     if (tls !== undefined) tls.alert = { from, description: alert.description };
     if (from === "server" || !this.#watchesHellos) this.finish();
@@ -241,7 +236,7 @@ export class InsideReader {
 
   /** What the client sends after a hello that was judged, and before the server's: nothing that might be another hello may pass unread. */
   #mistrust(what: string): Failure | undefined {
-    const { demand } = this.#options;
+    const demand = this.#demand;
     return demand !== undefined && this.#watchesHellos ? judgeUnreadable(demand, what) : undefined;
   }
 
@@ -256,24 +251,28 @@ export class InsideReader {
   }
 
   #timeHandshake(): void {
-    const { tls } = this.#options.facts;
+    const { tls } = this.#facts;
     if (tls !== undefined) timeHandshake(tls);
   }
 
   /** Nothing more is to be found out: it is not TLS. */
   #conclude(protocol: InsideProtocol): Failure | undefined {
-    const { facts, demand } = this.#options;
-    if (this.upBytes > 0) facts.protocol = protocol;
-    const failure = demand && judgeProtocol(demand, protocol);
+    if (this.upBytes > 0) this.#facts.protocol = protocol;
+    const failure = this.#demand && judgeProtocol(this.#demand, protocol);
     if (failure === undefined) this.finish();
     return failure;
   }
 
   #boundUp(): Failure | undefined {
     if (this.done || this.upBytes <= UP_LIMIT) return undefined;
-    if (this.#options.facts.tls === undefined) return this.settle("too_long");
+    if (this.#facts.tls === undefined) return this.settle("too_long");
     if (this.#watchesHellos) return this.#mistrust("too much follows it");
     this.finish();
     return undefined;
   }
+}
+
+/** What the rule that allowed a tunnel demands of its first bytes. */
+export function findDemand({ decision }: InspectedTunnel): InsideDemand | undefined {
+  return decision?.verdict === "allow" ? decision.inside : undefined;
 }

@@ -1,3 +1,4 @@
+import type { Budget } from "../../net/conn/budget.ts";
 import type { Conn } from "../../net/conn/conn.ts";
 import type { TunnelTap } from "../flow/tap.ts";
 import type { Observer } from "../flow/observer.ts";
@@ -45,6 +46,9 @@ export interface TunnelOptions {
   readonly owner?: TunnelOwner;
   /** Bytes that have been carried already, where the tunnel was before. */
   readonly before?: { readonly up: number; readonly down: number };
+  /** Limit the bytes of a direction. Without one nothing does. */
+  readonly upBudget?: Budget | undefined;
+  readonly downBudget?: Budget | undefined;
   /** Looks at the first bytes. Until it has seen enough the tunnel stays in the relay. */
   readonly tap?: TunnelTap | undefined;
   /** See everything from the first byte on. As long as there is one the tunnel stays in the relay. */

@@ -52,9 +52,12 @@ export const penstockRelay = definePenstock("penstock (relay)", { splice: "off" 
 export const penstockSocks = definePenstock("penstock (SOCKS5)", {}, { handshake: "socks5", only: ["setup"] });
 /** An earlier executable, to see what a change costs: `BENCH_PENSTOCK_BEFORE` names it. */
 const before = process.env["BENCH_PENSTOCK_BEFORE"];
-export const penstockBefore = definePenstock(
-  "penstock (before)",
-  {},
-  before === undefined ? { version: [], findMissing: () => "BENCH_PENSTOCK_BEFORE names no executable." } : {},
-  () => [before ?? ""],
-);
+export function definePenstockBefore(settings: object): Peer {
+  return definePenstock(
+    "penstock (before)",
+    settings,
+    before === undefined ? { version: [], findMissing: () => "BENCH_PENSTOCK_BEFORE names no executable." } : {},
+    () => [before ?? ""],
+  );
+}
+export const penstockBefore = definePenstockBefore({});

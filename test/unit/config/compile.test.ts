@@ -43,10 +43,14 @@ describe("compileConfig()", () => {
       connectionsPerUser: 0,
       connectionsPerClient: 0,
       clientPrefix: { v4: 32, v6: 64 },
-      headBytes: 32_768,
-      headFields: 100,
+      head: { maxBytes: 32_768, maxFields: 100 },
     });
-    expect(runtime).toEqual({ upstreams: new Map(), inspect: { tls: true, ja3: false }, agent: "penstock" });
+    expect(runtime).toEqual({
+      upstreams: new Map(),
+      inspect: { tls: true, ja3: false },
+      agent: "penstock",
+      established: Buffer.from("HTTP/1.1 200 Connection Established\r\nProxy-Agent: penstock\r\n\r\n"),
+    });
   });
 
   test("writes access lines as text on a terminal and as JSON elsewhere, unless told", () => {
@@ -86,7 +90,7 @@ describe("compileConfig()", () => {
       connectionsPerUser: 2,
       connectionsPerClient: 3,
       clientPrefix: { v4: 32, v6: 56 },
-      headBytes: 4000,
+      head: { maxBytes: 4000, maxFields: 100 },
     });
     expect(compiled.runtime.clients?.has(makeIp("192.0.2.9"))).toBe(true);
     expect(compiled.runtime.clients?.has(makeIp("192.0.3.9"))).toBe(false);

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 
 import { describeJsonSchema, type JsonSchema } from "../../../src/config/json-schema.ts";
-import { isRecord, readRecord } from "../../../src/config/raw.ts";
+import { isRecord, readRecord } from "../../../src/config/plain-data.ts";
 
 /** Every setting of the schema by its path. */
 function listSettings(schema: JsonSchema, path = ""): [string, JsonSchema][] {

@@ -30,8 +30,8 @@ describe("gatherMaterials()", () => {
     expect(await gather({ listen: ["8080", { port: 0, tls }, { tls: "cert" }] })).toEqual({
       read: ["ca.pem", "token"],
       problems: [
-        'listen[1].tls.clientCa[0]: Cannot read "none.pem": there is no such file or folder.',
         'listen[1].tls.certificates[0].cert: Cannot read "gone.pem": there is no such file or folder.',
+        'listen[1].tls.clientCa[0]: Cannot read "none.pem": there is no such file or folder.',
       ],
     });
   });
@@ -48,9 +48,9 @@ describe("gatherMaterials()", () => {
       problems: [
         'users[0].password.env: The environment variable "NOPE" is not set. Set it before starting.',
         'sidecar.token.file: The file "blank" is empty.',
-        'upstreams.a.password.env: The environment variable "EMPTY" is empty. Set it before starting.',
         'upstreams.a.ca: Cannot read "gone.pem": there is no such file or folder.',
         'upstreams.a.cert: Cannot read "gone.pem": there is no such file or folder.',
+        'upstreams.a.password.env: The environment variable "EMPTY" is empty. Set it before starting.',
       ],
     });
   });

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 
 import { locateInJson, locateInScript } from "../../../src/config/locate-in-script.ts";
-import { locateInToml } from "../../../src/config/locate-in-toml.ts";
+import { locateInToml } from "../../../src/config/parse-toml.ts";
 import { locateInYaml } from "../../../src/config/parse-yaml.ts";
 import { attachPlaces, type Locate } from "../../../src/config/places.ts";
 

@@ -99,7 +99,7 @@ describe("readConfigFile()", () => {
     ],
     ["bad.json", '{"a":1,\n "b": }', "bad.json:2:7: Expected a value."],
     ["bad.yaml", "a: 1\nb: [1\nc: 2\n", "bad.yaml:"],
-    ["bad.toml", "a = 1\n\na = 2\n", "bad.toml:3: The TOML cannot be read: Cannot redefine key."],
+    ["bad.toml", "a = 1\n\na = 2\n", "bad.toml:3:1: The TOML cannot be read: Cannot redefine key."],
     [
       "twice.yaml",
       "listen: [1]\nusers:\n  file: a\n  file: b\n",
@@ -195,14 +195,14 @@ describe("readConfigFile() says where", () => {
   });
 
   test.each([
-    ['to = [\n "a",\n]\ndefault = "deny"\nlisten = [\n "b",\n', 5],
-    ['a = """\nx\n"""\nb = """\ny\n', 4],
-    ["default = deny\n", 1],
-    [`rules = [\n${" { deny = true },\n".repeat(5000)}]\n\ndefault = deny\n`, 5004],
-    [`${"#\n".repeat(3000)}default = "deny"\ndefault = "direct"\n`, 3002],
-  ])("TOML is wrong: %#", async (text, line) => {
+    ['to = [\n "a",\n]\ndefault = "deny"\nlisten = [\n "b",\n', "5:1"],
+    ['a = """\nx\n"""\nb = """\ny\n', "4:1"],
+    ["default = deny\n", "1:11"],
+    [`rules = [\n${" { deny = true },\n".repeat(5000)}]\n\ndefault = deny\n`, "5004:11"],
+    [`${"#\n".repeat(3000)}default = "deny"\ndefault = "direct"\n`, "3002:1"],
+  ])("TOML is wrong: %#", async (text, place) => {
     expect(((await read("wrong.toml", text)) as string[])[0]).toStartWith(
-      `wrong.toml:${line}: The TOML cannot be read: `,
+      `wrong.toml:${place}: The TOML cannot be read: `,
     );
   });
 });

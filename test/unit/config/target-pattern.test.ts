@@ -5,7 +5,7 @@ import { parseTargetPattern } from "../../../src/config/target-pattern.ts";
 function read(text: string) {
   const parsed = parseTargetPattern(text);
   if (!parsed.ok) return parsed.reason;
-  const { host, ports } = parsed.pattern;
+  const { host, ports } = parsed.value;
   return { host: host.kind === "cidr" ? `cidr ${host.cidr.text}` : host, ports };
 }
 

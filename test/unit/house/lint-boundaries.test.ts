@@ -31,12 +31,14 @@ const breaches: readonly Breach[] = [
   importing("src/proxy/dial/planted.ts", "../../config/compile.ts"),
   importing("src/proxy/dial/planted.ts", "../../sidecar/serve.ts"),
   importing("src/proxy/dial/planted.ts", "../../cli/serve.ts"),
-  importing("src/proxy/inspect/planted.ts", "../../protocol/tls/explain/open-session.ts"),
+  importing("src/proxy/tunnel/planted.ts", "../../protocol/tls/explain/open-session.ts"),
   ...["epoll/reactor.ts", "splice/lane-pool.ts", "libc/spare-descriptors.ts"].flatMap((file) => [
     importing("src/proxy/planted.ts", `../net/${file}`),
     importing("src/proxy/tunnel/planted.ts", `../../net/${file}`),
   ]),
   importing("src/proxy/planted.ts", "../daemon.ts"),
+  importing("src/proxy/planted.ts", "../gate/gate.ts"),
+  importing("src/proxy/accept/planted.ts", "../../gate/listeners.ts"),
   importing("src/proxy/dial/planted.ts", "node:child_process"),
   using("src/proxy/dial/planted.ts", "process.env"),
   using("src/proxy/dial/planted.ts", "Bun.env"),
@@ -59,15 +61,36 @@ const breaches: readonly Breach[] = [
     text: 'import type { Config } from "../../config/schema.ts";\nexport type Found = Config;\n',
     rule: "no-restricted-imports",
   },
+  // A gate.
+  ...[
+    "../config/compile.ts",
+    "../sidecar/serve.ts",
+    "../cli/serve.ts",
+    "../daemon.ts",
+    "../net/epoll/reactor.ts",
+    "../net/splice/lane-pool.ts",
+    "../net/libc/libc.ts",
+    "node:fs",
+    "node:net",
+    "bun:ffi",
+    "zod",
+    "hono",
+  ].map((source) => importing("src/gate/planted.ts", source)),
+  ...["Bun.listen", "Bun.connect", "process.env", "process.exit"].map((found) => using("src/gate/planted.ts", found)),
   // The stages of a request.
   ...["auth", "decide", "hook", "policy", "resolve", "route", "upstream"].flatMap((folder) =>
-    ["dial/dial.ts", "tunnel/tunnel.ts", "record/recorder.ts", "session.ts", "runtime.ts"].map((source) =>
-      importing(`src/proxy/${folder}/planted.ts`, `../${source}`),
+    ["dial/dial.ts", "tunnel/tunnel.ts", "record/recorder.ts", "request.ts", "runtime.ts", "../gate/gate.ts"].map(
+      (source) => importing(`src/proxy/${folder}/planted.ts`, `../${source}`),
     ),
   ),
-  ...["exchange/exchange.ts", "tunnel/tunnel.ts", "decide/authorize.ts", "auth/identify.ts", "session.ts"].map(
-    (source) => importing("src/proxy/dial/planted.ts", `../${source}`),
-  ),
+  ...[
+    "exchange/exchange.ts",
+    "tunnel/tunnel.ts",
+    "decide/authorize.ts",
+    "auth/identify.ts",
+    "request.ts",
+    "../gate/gate.ts",
+  ].map((source) => importing("src/proxy/dial/planted.ts", `../${source}`)),
   ...["zod", "../../config/compile.ts", "node:fs"].flatMap((source) => [
     importing("src/proxy/route/planted.ts", source),
     importing("src/proxy/decide/planted.ts", source),
@@ -75,7 +98,7 @@ const breaches: readonly Breach[] = [
   // Pure folders.
   ...[
     "../../net/conn.ts",
-    "../../proxy/session.ts",
+    "../../proxy/request.ts",
     "../../config/compile.ts",
     "../../sidecar/serve.ts",
     "../../cli/serve.ts",
@@ -83,7 +106,7 @@ const breaches: readonly Breach[] = [
   ...["node:fs", "node:net", "node:dns/promises", "bun", "bun:ffi", "zod"].map((source) =>
     importing("src/protocol/http1/planted.ts", source),
   ),
-  importing("src/protocol/planted.ts", "../proxy/session.ts"),
+  importing("src/protocol/planted.ts", "../proxy/request.ts"),
   importing("src/address/planted.ts", "../protocol/parsed.ts"),
   importing("src/address/planted.ts", "../proxy/failure.ts"),
   importing("src/address/planted.ts", "../net/conn.ts"),
@@ -107,9 +130,18 @@ const breaches: readonly Breach[] = [
     importing(`${folder}/planted.ts`, "node:net"),
     importing(`${folder}/planted.ts`, "node:tls"),
   ]),
-  ...["../proxy/session.ts", "../config/compile.ts", "../sidecar/serve.ts", "../cli/serve.ts", "hono"].map((source) =>
-    importing("src/net/planted.ts", source),
-  ),
+  ...[
+    "../proxy/request.ts",
+    "../gate/gate.ts",
+    "../config/compile.ts",
+    "../sidecar/serve.ts",
+    "../cli/serve.ts",
+    "hono",
+  ].map((source) => importing("src/net/planted.ts", source)),
+  importing("src/protocol/planted.ts", "../gate/gate.ts"),
+  importing("src/address/planted.ts", "../gate/gate.ts"),
+  importing("src/sidecar/planted.ts", "../gate/gate.ts"),
+  importing("src/config/planted.ts", "../gate/gate.ts"),
   importing("src/sidecar/planted.ts", "../config/compile.ts"),
   importing("src/sidecar/planted.ts", "../daemon.ts"),
   importing("src/config/planted.ts", "../sidecar/serve.ts"),
@@ -187,6 +219,10 @@ const allowed: readonly (readonly [file: string, text: string])[] = [
     'import { createHash } from "node:crypto";\nexport const found = createHash;\n',
   ],
   ["src/address/allowed.ts", 'import { domainToASCII } from "node:url";\nexport const found = domainToASCII;\n'],
+  [
+    "src/gate/allowed.ts",
+    'import type { Runtime } from "../proxy/runtime.ts";\nimport type { Conn } from "../net/conn/conn.ts";\nexport type Found = [Runtime, Conn];\n',
+  ],
   ["src/proxy/tunnel/allowed.ts", 'import type { Conn } from "../../net/conn/conn.ts";\nexport type Found = Conn;\n'],
   [
     "src/proxy/allowed.ts",

@@ -1,3 +1,4 @@
+import { ByteReader } from "../read/byte-reader.ts";
 import type { ClientHello } from "../read/client-hello.ts";
 import type { MessageField } from "./describe-message.ts";
 import { describeTls13Message } from "./describe-tls13-message.ts";
@@ -12,7 +13,7 @@ import {
   updateTrafficSecret,
 } from "./record-opener.ts";
 import type { ServerHello } from "../read/server-hello.ts";
-import type { TlsEvent } from "../read/tls-watcher.ts";
+import type { TlsEvent } from "../read/tls-event.ts";
 import { parseTls13Message } from "./tls13-message.ts";
 
 /** A message that came out of an encrypted record. */
@@ -157,7 +158,7 @@ function createTls13Reader(
 }
 
 function describeHandshake(type: number, body: Uint8Array): OpenedMessage {
-  const parsed = parseTls13Message(type, body);
+  const parsed = parseTls13Message(type, new ByteReader(body));
   const length = MESSAGE_HEADER_BYTES + body.length;
   if (parsed.kind === "bad") return unreadable("Handshake message", length);
   const chain = parsed.value.type === "certificate" ? { chain: parsed.value.chain } : {};

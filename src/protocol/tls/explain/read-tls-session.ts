@@ -5,7 +5,8 @@ import { nameCipherSuite } from "../read/iana.ts";
 import { findSecrets } from "./key-log.ts";
 import { describeAlert, openSession, type OpenedMessage } from "./open-session.ts";
 import type { ServerHello } from "../read/server-hello.ts";
-import { type TlsEvent, TlsWatcher } from "../read/tls-watcher.ts";
+import type { TlsEvent } from "../read/tls-event.ts";
+import { TlsWatcher } from "../read/tls-watcher.ts";
 
 /** One message of a TLS connection, or one record of which no more is known. */
 export interface SessionMessage {

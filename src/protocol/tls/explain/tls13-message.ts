@@ -1,6 +1,8 @@
-import { ByteReader, finishBody, type ParsedBody, readNumbers, readStrings } from "../read/byte-reader.ts";
-import { EXTENSION, readExtensions, type TlsExtension } from "../read/extension.ts";
+import { type ByteReader, finishBody, type ParsedBody } from "../read/byte-reader.ts";
+import { EXTENSION, ExtensionChecks, readExtensions, type TlsExtension } from "../read/extension.ts";
+import { type OtherMessage, tellOther } from "../read/handshake-message.ts";
 import { type CertificateVerify, parseCertificateVerify } from "../read/server-messages.ts";
+import { checkItems, checkNumbers, checkSize, SHORT_STRING } from "../read/vector-checks.ts";
 
 /** EncryptedExtensions (RFC 8446 §4.3.1): what a server answers beyond its hello. */
 export interface EncryptedExtensions {
@@ -52,13 +54,6 @@ export interface KeyUpdate {
   readonly requested: boolean;
 }
 
-/** A message without anything to tell but its type and its size. */
-export interface OtherTls13Message {
-  readonly type: "other";
-  readonly handshakeType: number;
-  readonly length: number;
-}
-
 /** A handshake message that TLS 1.3 sends encrypted, opened. */
 export type Tls13Message =
   | EncryptedExtensions
@@ -68,7 +63,7 @@ export type Tls13Message =
   | Tls13NewSessionTicket
   | Finished
   | KeyUpdate
-  | OtherTls13Message;
+  | OtherMessage;
 
 /** Numbers of these messages (IANA TLS HandshakeType). */
 export const TLS13_TYPE = {
@@ -81,8 +76,8 @@ export const TLS13_TYPE = {
   keyUpdate: 24,
 } as const;
 
-/** Parses the body of a message that was encrypted, without its four bytes of type and length. Keeps views of `body`. */
-export function parseTls13Message(handshakeType: number, body: Uint8Array): ParsedBody<Tls13Message> {
+/** Parses the body of a message that was encrypted, without its four bytes of type and length. Keeps views of its bytes. */
+export function parseTls13Message(handshakeType: number, body: ByteReader): ParsedBody<Tls13Message> {
   switch (handshakeType) {
     case TLS13_TYPE.encryptedExtensions:
       return parseEncryptedExtensions(body);
@@ -95,94 +90,73 @@ export function parseTls13Message(handshakeType: number, body: Uint8Array): Pars
     case TLS13_TYPE.newSessionTicket:
       return parseNewSessionTicket(body);
     case TLS13_TYPE.finished:
-      return { kind: "done", value: { type: "finished", length: body.length } };
+      return { kind: "done", value: { type: "finished", length: body.left } };
     case TLS13_TYPE.keyUpdate:
-      return body.length === 1
-        ? { kind: "done", value: { type: "key_update", requested: body[0] === 1 } }
+      return body.left === 1
+        ? { kind: "done", value: { type: "key_update", requested: body.uint(1) === 1 } }
         : { kind: "bad", code: "bad_value", at: 0 };
     default:
-      return { kind: "done", value: { type: "other", handshakeType, length: body.length } };
+      return tellOther(handshakeType, body);
   }
 }
 
-function parseEncryptedExtensions(body: Uint8Array): ParsedBody<EncryptedExtensions> {
-  const reader = new ByteReader(body);
-  let alpn: string | undefined;
-  let groups: readonly number[] = [];
-  let recordSizeLimit: number | undefined;
-  const extensions = readExtensions(reader, (type, data) => {
-    if (type === EXTENSION.alpn) [alpn] = readStrings(data, 2, 1);
-    else if (type === EXTENSION.supportedGroups) groups = readNumbers(data, 2, 2);
-    else if (type === EXTENSION.recordSizeLimit) recordSizeLimit = data.uint(2);
-    else data.skip(data.left);
-    return undefined;
-  });
-  if ("code" in extensions) return { kind: "bad", ...extensions };
-  const has = (wanted: number) => extensions.some(({ type }) => type === wanted);
+const checkNumbers16 = checkNumbers(2, 2);
+const ENCRYPTED_EXTENSIONS = new ExtensionChecks([
+  [EXTENSION.alpn, checkItems(SHORT_STRING)],
+  [EXTENSION.supportedGroups, checkNumbers16],
+  [EXTENSION.recordSizeLimit, checkSize(2)],
+]);
+const CERTIFICATE_EXTENSIONS = new ExtensionChecks([]);
+const REQUEST_EXTENSIONS = new ExtensionChecks([[EXTENSION.signatureAlgorithms, checkNumbers16]]);
+const TICKET_EXTENSIONS = new ExtensionChecks([[EXTENSION.earlyData, checkSize(4)]]);
+
+function parseEncryptedExtensions(reader: ByteReader): ParsedBody<EncryptedExtensions> {
+  const block = readExtensions(reader, ENCRYPTED_EXTENSIONS);
+  if ("code" in block) return { kind: "bad", ...block };
   return finishBody(reader, {
     type: "encrypted_extensions",
-    extensions,
-    alpn,
-    serverName: has(EXTENSION.serverName),
-    groups,
-    earlyData: has(EXTENSION.earlyData),
-    recordSizeLimit,
+    extensions: block.list(),
+    alpn: block.readStrings(EXTENSION.alpn)[0],
+    serverName: block.has(EXTENSION.serverName),
+    groups: block.readNumbers(EXTENSION.supportedGroups, 2, 2),
+    earlyData: block.has(EXTENSION.earlyData),
+    recordSizeLimit: block.open(EXTENSION.recordSizeLimit)?.uint(2),
   });
 }
 
-function parseCertificate(body: Uint8Array): ParsedBody<Tls13Certificate> {
-  const reader = new ByteReader(body);
+function parseCertificate(reader: ByteReader): ParsedBody<Tls13Certificate> {
   reader.vector(1);
   const list = reader.vector(3);
   const chain: Uint8Array[] = [];
   let first: readonly TlsExtension[] | undefined;
   while (list.left > 0) {
     chain.push(list.vector(3).rest());
-    const extensions = readOpaqueExtensions(list);
-    if ("code" in extensions) return { kind: "bad", ...extensions };
-    first ??= extensions;
+    // Not at the end of the message: one that ends before them is truncated.
+    if (list.left === 0) list.short = true;
+    const block = readExtensions(list, CERTIFICATE_EXTENSIONS);
+    if ("code" in block) return { kind: "bad", ...block };
+    first ??= block.list();
   }
   if (list.short) reader.short = true;
   return finishBody(reader, { type: "certificate", chain, extensions: first ?? [] });
 }
 
-function parseCertificateRequest(body: Uint8Array): ParsedBody<Tls13CertificateRequest> {
-  const reader = new ByteReader(body);
+function parseCertificateRequest(reader: ByteReader): ParsedBody<Tls13CertificateRequest> {
   reader.vector(1);
-  let signatureAlgorithms: readonly number[] = [];
-  const extensions = readExtensions(reader, (type, data) => {
-    if (type === EXTENSION.signatureAlgorithms) signatureAlgorithms = readNumbers(data, 2, 2);
-    else data.skip(data.left);
-    return undefined;
-  });
-  if ("code" in extensions) return { kind: "bad", ...extensions };
-  return finishBody(reader, { type: "certificate_request", signatureAlgorithms, extensions });
+  const block = readExtensions(reader, REQUEST_EXTENSIONS);
+  if ("code" in block) return { kind: "bad", ...block };
+  const signatureAlgorithms = block.readNumbers(EXTENSION.signatureAlgorithms, 2, 2);
+  return finishBody(reader, { type: "certificate_request", signatureAlgorithms, extensions: block.list() });
 }
 
-function parseNewSessionTicket(body: Uint8Array): ParsedBody<Tls13NewSessionTicket> {
-  const reader = new ByteReader(body);
+function parseNewSessionTicket(reader: ByteReader): ParsedBody<Tls13NewSessionTicket> {
   const lifetime = reader.uint(4);
   // The number that hides the age of the ticket, and the nonce.
   reader.skip(4);
   reader.vector(1);
   const ticketLength = reader.vector(2).left;
-  let maxEarlyData: number | undefined;
-  const extensions = readExtensions(reader, (type, data) => {
-    if (type === EXTENSION.earlyData) maxEarlyData = data.uint(4);
-    else data.skip(data.left);
-    return undefined;
-  });
-  if ("code" in extensions) return { kind: "bad", ...extensions };
+  const block = readExtensions(reader, TICKET_EXTENSIONS);
+  if ("code" in block) return { kind: "bad", ...block };
+  const maxEarlyData = block.open(EXTENSION.earlyData)?.uint(4);
   return finishBody(reader, { type: "new_session_ticket", lifetime, ticketLength, maxEarlyData });
-}
-
-/** The extensions of one entry of a list, which are not at the end of the message. */
-function readOpaqueExtensions(reader: ByteReader): ReturnType<typeof readExtensions> {
-  const start = reader.at;
-  reader.vector(2);
-  if (reader.short) return { code: "truncated", at: start };
-  return readExtensions(new ByteReader(reader.bytes, start, reader.at), (_, data) => {
-    data.skip(data.left);
-    return undefined;
-  });
 }

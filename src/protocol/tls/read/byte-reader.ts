@@ -1,3 +1,5 @@
+import { decodeLatin1 } from "../../http1/octets.ts";
+
 /**
  * A cursor over bytes for formats made of big-endian numbers and
  * length-prefixed vectors (RFC 8446 §3). It never throws: a read past the end
@@ -60,6 +62,13 @@ export class ByteReader {
     return this.take(this.left);
   }
 
+  /** Everything that is left as text, one character for each byte. */
+  text(): string {
+    const { at, left } = this;
+    this.skip(left);
+    return decodeLatin1(this.bytes, at, at + left);
+  }
+
   /** The contents of a vector whose length comes first, in `size` bytes, as a reader of its own: `left` is its length. */
   vector(size: 1 | 2 | 3): ByteReader {
     const length = this.uint(size);
@@ -114,19 +123,9 @@ export function readNumbers(reader: ByteReader, lengthSize: 1 | 2, itemSize: 1 |
 export function readStrings(reader: ByteReader, lengthSize: 1 | 2, itemLengthSize: 1 | 2): string[] {
   const list = reader.vector(lengthSize);
   const strings: string[] = [];
-  while (list.left > 0) strings.push(decodeLatin1(list.vector(itemLengthSize).rest()));
+  while (list.left > 0) strings.push(list.vector(itemLengthSize).text());
   if (list.short) reader.short = true;
   return strings;
-}
-
-/**
- * One character for each byte from `start` to `end`, U+0000 to U+00FF. Offsets
- * and not a view: a view of what a socket gave costs more than a short text.
- */
-export function decodeLatin1(bytes: Uint8Array, start = 0, end = bytes.length): string {
-  let text = "";
-  for (let at = start; at < end; at += 1) text += String.fromCharCode(bytes[at] ?? 0);
-  return text;
 }
 
 /** The number of two bytes at an offset; zeros stand for what is not there. */

@@ -53,19 +53,24 @@ function readTime(der: Uint8Array, at: number, end: number): number | undefined 
   const last = at + 1 + length;
   if (last >= end || (!isWide && der[at] !== UTC_TIME) || der[at + 1] !== length || der[last] !== ZULU)
     return undefined;
-  let year = readDigits(der, at + 2);
-  let rest = at + 4;
-  if (isWide) {
-    year = year * 100 + readDigits(der, rest);
-    rest += 2;
-  } else year += year < 50 ? 2000 : 1900;
-  const [month, day, hour] = [readDigits(der, rest), readDigits(der, rest + 2), readDigits(der, rest + 4)];
-  const time = Date.UTC(year, month - 1, day, hour, readDigits(der, rest + 6), readDigits(der, rest + 8));
+  const first = readDigits(der, at + 2);
+  const century = first < 50 ? 2000 : 1900;
+  const year = isWide ? first * 100 + readDigits(der, at + 4) : century + first;
+  const monthAt = last - 10;
+  const time = Date.UTC(
+    year,
+    readDigits(der, monthAt) - 1,
+    readDigits(der, monthAt + 2),
+    readDigits(der, monthAt + 4),
+    readDigits(der, monthAt + 6),
+    readDigits(der, monthAt + 8),
+  );
   return Number.isNaN(time) ? undefined : time;
 }
 
 /** A number of two decimal digits; NaN when they are none. */
 function readDigits(der: Uint8Array, at: number): number {
-  const [tens, units] = [(der[at] ?? 0) - ZERO, (der[at + 1] ?? 0) - ZERO];
+  const tens = (der[at] ?? 0) - ZERO;
+  const units = (der[at + 1] ?? 0) - ZERO;
   return tens >= 0 && tens <= 9 && units >= 0 && units <= 9 ? tens * 10 + units : NaN;
 }

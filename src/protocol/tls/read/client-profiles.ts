@@ -1,6 +1,6 @@
 import { readUint16 } from "./byte-reader.ts";
 import type { ClientHello } from "./client-hello.ts";
-import { EXTENSION } from "./extension.ts";
+import { EXTENSION, type ExtensionBlock } from "./extension.ts";
 import { isGrease } from "./iana.ts";
 import { computeJa4 } from "./ja4.ts";
 
@@ -14,8 +14,8 @@ export interface ClientProfile {
 const MAX_PROFILES = 1024;
 /** Numbers that a profile is made of; no sensible client has more. */
 const MAX_CODES = 512;
-const MAX_EXTENSIONS = 64;
-const EXTENSION_HEADER = 4;
+/** Types of extensions from 64 on, which are sorted. */
+const MAX_OTHERS = 64;
 
 /**
  * The profiles of hellos, cached by the codes that they are made of: clients
@@ -24,88 +24,114 @@ const EXTENSION_HEADER = 4;
  */
 export class ClientProfiles {
   readonly #cache = new Map<number, { readonly codes: Uint16Array; readonly profile: ClientProfile }>();
-  /** The codes of the hello at hand. */
+  /** The codes of the last hello, each list behind where it ends. A code that does not fit is counted all the same. */
   readonly #codes = new Uint16Array(MAX_CODES);
   #count = 0;
+  /** Whether the hello at hand differs from the one before, whose profile is `#last`. */
+  #isOther = true;
+  #last: ClientProfile | undefined;
 
   find(hello: ClientHello): ClientProfile {
-    if (!this.#listCodes(hello)) return createProfile(hello);
-    let key = this.#count;
-    for (let index = 0; index < this.#count; index += 1) key = (Math.imul(key, 31) + (this.#codes[index] ?? 0)) | 0;
+    const countBefore = this.#count;
+    this.#listCodes(hello);
+    if (!this.#isOther && this.#count === countBefore && this.#last !== undefined) return this.#last;
+    const fits = this.#count <= MAX_CODES && hello.extensionBlock.others.length <= MAX_OTHERS;
+    this.#last = fits ? this.#look(hello) : undefined;
+    return this.#last ?? createProfile(hello);
+  }
+
+  #look(hello: ClientHello): ClientProfile {
+    const codes = this.#codes.subarray(0, this.#count);
+    let key = 0;
+    for (const code of codes) key = (Math.imul(key, 31) + code) | 0;
     const found = this.#cache.get(key);
-    if (found !== undefined && this.#isSame(found.codes)) return found.profile;
+    if (found !== undefined && isSame(found.codes, codes)) return found.profile;
     const profile = createProfile(hello);
     if (this.#cache.size >= MAX_PROFILES) this.#cache.clear();
-    this.#cache.set(key, { codes: this.#codes.slice(0, this.#count), profile });
+    this.#cache.set(key, { codes: codes.slice(), profile });
     return profile;
   }
 
-  /** Whether there are few enough. */
-  #listCodes({ bytes, start, end, ciphersAt, extensionsAt }: ClientHello): boolean {
-    this.#count = 0;
-    this.#add(readUint16(bytes, start));
-    this.#addCodes(bytes, ciphersAt + 2, ciphersAt + 2 + readUint16(bytes, ciphersAt));
-    const sizeAt = this.#count;
-    this.#count += 1;
-    let versionsAt = 0;
-    let signaturesAt = 0;
-    let alpnAt = 0;
-    for (let at = extensionsAt, next = 0; at < end; at = next) {
-      const type = readUint16(bytes, at);
-      next = findEnd(bytes, at);
-      if (this.#count - sizeAt > MAX_EXTENSIONS) return false;
-      if (!isGrease(type)) this.#insertSorted(type, sizeAt + 1);
-      if (type === EXTENSION.supportedVersions) versionsAt = at;
-      else if (type === EXTENSION.signatureAlgorithms) signaturesAt = at;
-      else if (type === EXTENSION.alpn) alpnAt = at;
-    }
-    this.#codes[sizeAt] = this.#count - sizeAt;
-    // Always in this order, since some clients shuffle. Absent ones are told by the types.
-    if (versionsAt > 0) this.#addCodes(bytes, versionsAt + EXTENSION_HEADER + 1, findEnd(bytes, versionsAt));
-    if (signaturesAt > 0) this.#addCodes(bytes, signaturesAt + EXTENSION_HEADER + 2, findEnd(bytes, signaturesAt));
-    if (alpnAt > 0)
-      for (let at = alpnAt + EXTENSION_HEADER; at < findEnd(bytes, alpnAt) && this.#count < MAX_CODES; at += 1)
-        this.#add(bytes[at] ?? 0);
-    return this.#count < MAX_CODES;
+  /** Always in this order, since some clients shuffle their extensions. */
+  #listCodes({ bytes, start, restAt, extensionBlock }: ClientHello): void {
+    this.#isOther = false;
+    this.#listTypes(extensionBlock);
+    this.#addCodes(bytes, start, start + 2);
+    this.#addCodes(bytes, restAt + 2, restAt + 2 + readUint16(bytes, restAt));
+    this.#addExtension(extensionBlock, EXTENSION.supportedVersions, 1);
+    this.#addExtension(extensionBlock, EXTENSION.signatureAlgorithms, 2);
+    this.#addAlpn(extensionBlock);
   }
 
-  /** The codes between two offsets, without GREASE, which is another with every connection. The place before them holds their number. */
+  #listTypes({ low, high, others }: ExtensionBlock): void {
+    this.#set(0, low & 0xffff);
+    this.#set(1, low >>> 16);
+    this.#set(2, high & 0xffff);
+    this.#set(3, high >>> 16);
+    const types = others.length > MAX_OTHERS ? [] : sortTypes(others);
+    this.#set(4, types.length);
+    this.#count = 5;
+    for (const type of types) this.#set(this.#count++, type);
+  }
+
+  #set(index: number, code: number): void {
+    if (this.#codes[index] === code) return;
+    this.#codes[index] = code;
+    this.#isOther = true;
+  }
+
+  /** The codes between two offsets, without GREASE, which is another with every connection. */
   #addCodes(bytes: Uint8Array, start: number, end: number): void {
-    const sizeAt = this.#count;
-    this.#count += 1;
-    for (let at = start; at < end && this.#count < MAX_CODES; at += 2) {
+    const codes = this.#codes;
+    const endAt = this.#count;
+    let count = endAt + 1;
+    let isOther = this.#isOther;
+    for (let at = start; at < end; at += 2) {
       const code = readUint16(bytes, at);
-      if (!isGrease(code)) this.#add(code);
+      if (isGrease(code)) continue;
+      if (codes[count] !== code) {
+        codes[count] = code;
+        isOther = true;
+      }
+      count += 1;
     }
-    this.#codes[sizeAt] = this.#count - sizeAt;
+    this.#isOther = isOther;
+    this.#count = count;
+    this.#set(endAt, count);
   }
 
-  /** A code that does not fit is counted, so that the hello is not cached. */
-  #add(code: number): void {
-    this.#codes[this.#count] = code;
-    this.#count += 1;
+  /** The list of codes in an extension. An absent one is told by the types. */
+  #addExtension(block: ExtensionBlock, type: number, lengthSize: 1 | 2): void {
+    const at = block.find(type);
+    if (at !== -1) this.#addCodes(block.bytes, at + lengthSize, at + readUint16(block.bytes, at - 2));
   }
 
-  /** Clients that shuffle their extensions are of one kind all the same. */
-  #insertSorted(code: number, from: number): void {
-    let at = this.#count;
-    for (; at > from && (this.#codes[at - 1] ?? 0) > code; at -= 1) this.#codes[at] = this.#codes[at - 1] ?? 0;
-    this.#codes[at] = code;
-    this.#count += 1;
+  #addAlpn(block: ExtensionBlock): void {
+    const at = block.find(EXTENSION.alpn);
+    if (at === -1) return;
+    const end = at + readUint16(block.bytes, at - 2);
+    for (let each = at; each < end; each += 1) this.#set(this.#count++, block.bytes[each] ?? 0);
   }
+}
 
-  #isSame(other: Uint16Array): boolean {
-    if (other.length !== this.#count) return false;
-    for (let index = 0; index < this.#count; index += 1) if (other[index] !== this.#codes[index]) return false;
-    return true;
+/** Without GREASE, and in an order that does not depend on the client's. */
+function sortTypes(types: readonly number[]): readonly number[] {
+  const sorted: number[] = [];
+  for (const type of types) {
+    if (isGrease(type)) continue;
+    let at = sorted.length;
+    for (; at > 0 && (sorted[at - 1] ?? 0) > type; at -= 1) sorted[at] = sorted[at - 1] ?? 0;
+    sorted[at] = type;
   }
+  return sorted;
+}
+
+function isSame(left: Uint16Array, right: Uint16Array): boolean {
+  if (left.length !== right.length) return false;
+  for (let index = 0; index < left.length; index += 1) if (left[index] !== right[index]) return false;
+  return true;
 }
 
 function createProfile(hello: ClientHello): ClientProfile {
   return { ja4: computeJa4(hello), alpn: hello.alpn, earlyData: hello.earlyData };
-}
-
-/** The end of an extension that begins at an offset. */
-function findEnd(bytes: Uint8Array, at: number): number {
-  return at + EXTENSION_HEADER + readUint16(bytes, at + 2);
 }

@@ -1,4 +1,5 @@
-import { ByteReader, readUint16, type TlsBadCode } from "./byte-reader.ts";
+import { ByteReader, readNumbers, readStrings, readUint16, type TlsBadCode } from "./byte-reader.ts";
+import type { CheckContents } from "./vector-checks.ts";
 
 /** One extension of a hello, in clear. */
 export interface TlsExtension {
@@ -37,92 +38,145 @@ export const EXTENSION = {
   renegotiationInfo: 0xff01,
 } as const;
 
+/** Types below this one have a bit in a mask. */
+const LOW_TYPES = 64;
+
 /** What is wrong with a block of extensions, and the offset of the one that is wrong. */
 export interface ExtensionFault {
   readonly code: TlsBadCode;
   readonly at: number;
 }
 
-/** Looks at the contents of one extension, from `at` to `end`, and gives what is wrong with them. */
-export type CheckExtension = (type: number, bytes: Uint8Array, at: number, end: number) => TlsBadCode | undefined;
+/** What must hold for the contents of one type. */
+export type ExtensionCheck = readonly [type: number, check: CheckContents];
+
+/** What must hold for the contents of each type. Unknown types may contain anything. */
+export class ExtensionChecks {
+  /** An array for the types below 64, since nearly all are: it is looked at for each extension of each hello. */
+  readonly #low: (CheckContents | undefined)[] = Array.from({ length: LOW_TYPES });
+  readonly #others = new Map<number, CheckContents>();
+
+  constructor(checks: readonly ExtensionCheck[]) {
+    for (const [type, check] of checks)
+      if (type < LOW_TYPES) this.#low[type] = check;
+      else this.#others.set(type, check);
+  }
+
+  find(type: number): CheckContents | undefined {
+    return type < LOW_TYPES ? this.#low[type] : this.#others.get(type);
+  }
+}
 
 const HEADER_BYTES = 4;
-/** Extensions from which on a set finds repeated types sooner than a look at those before. */
+/** Types from which on a set finds repeated ones sooner than a list. */
 const MANY = 64;
+const NO_TYPES: readonly number[] = [];
 
-/** Walks over the extensions that fill the bytes from `start` to `end`, and calls `check` for each. Gives the first fault. */
-export function checkExtensions(
-  bytes: Uint8Array,
-  start: number,
-  end: number,
-  check: CheckExtension,
-): ExtensionFault | undefined {
-  // A bit for each type below 64, which most are.
-  let low = 0;
-  let high = 0;
-  let count = 0;
-  let many: Set<number> | undefined;
-  for (let at = start, next = 0; at < end; at = next) {
-    const data = at + HEADER_BYTES;
-    next = data + readUint16(bytes, at + 2);
-    if (data > end || next > end) return { code: "truncated", at };
-    const type = readUint16(bytes, at);
-    let isRepeated: boolean;
-    if (type < 32) {
-      isRepeated = (low & (1 << type)) !== 0;
-      low |= 1 << type;
-    } else if (type < 64) {
-      isRepeated = (high & (1 << (type & 31))) !== 0;
-      high |= 1 << (type & 31);
-    } else if (count < MANY) isRepeated = findExtension(bytes, start, at, type) !== -1;
-    else {
-      many ??= new Set(listExtensions(bytes, start, at).map((extension) => extension.type));
-      isRepeated = many.has(type);
-      many.add(type);
+/** The extensions of one message: a view of bytes, valid only as long as they are. `check` comes before all else. */
+export class ExtensionBlock {
+  readonly bytes: Uint8Array;
+  /** Offset of the first extension. */
+  readonly start: number;
+  /** Offset after the last one. */
+  readonly end: number;
+  /** The types that are there: bit n for type n, and in `high` for type 32 + n. */
+  low = 0;
+  high = 0;
+  #others: number[] | undefined;
+  /** The same types, once they are many. */
+  #many: Set<number> | undefined;
+
+  constructor(bytes: Uint8Array, start: number, end: number) {
+    this.bytes = bytes;
+    this.start = start;
+    this.end = end;
+  }
+
+  /** The types from 64 on, in wire order. */
+  get others(): readonly number[] {
+    return this.#others ?? NO_TYPES;
+  }
+
+  /** Checks that the extensions fill the block, that no type is repeated, and the contents. Gives the first fault. */
+  check(checks: ExtensionChecks): ExtensionFault | undefined {
+    const { bytes, end } = this;
+    for (let at = this.start, next = 0; at < end; at = next) {
+      const contentsAt = at + HEADER_BYTES;
+      next = contentsAt + readUint16(bytes, at + 2);
+      if (contentsAt > end || next > end) return { code: "truncated", at };
+      const type = readUint16(bytes, at);
+      if (!this.#note(type)) return { code: "duplicate_extension", at };
+      const code = checks.find(type)?.(bytes, contentsAt, next);
+      if (code !== undefined) return { code, at };
     }
-    count += 1;
-    if (isRepeated) return { code: "duplicate_extension", at };
-    const code = check(type, bytes, data, next);
-    if (code !== undefined) return { code, at };
+    return undefined;
   }
-  return undefined;
-}
 
-/** Offset of the contents of the extension of a type, among those that fill the bytes from `start` to `end` and were checked; -1 for none. */
-export function findExtension(bytes: Uint8Array, start: number, end: number, type: number): number {
-  for (let at = start; at < end; at += HEADER_BYTES + readUint16(bytes, at + 2))
-    if (readUint16(bytes, at) === type) return at + HEADER_BYTES;
-  return -1;
-}
-
-/** Lists extensions that were checked, in wire order. */
-export function listExtensions(bytes: Uint8Array, start: number, end: number): readonly TlsExtension[] {
-  const extensions: TlsExtension[] = [];
-  for (let at = start, length = 0; at < end; at += HEADER_BYTES + length) {
-    length = readUint16(bytes, at + 2);
-    extensions.push({ type: readUint16(bytes, at), length });
+  /** Offset of the contents of the extension of a type; -1 for none. */
+  find(type: number): number {
+    if (type < LOW_TYPES && ((type < 32 ? this.low : this.high) & (1 << type)) === 0) return -1;
+    const { bytes, end } = this;
+    for (let at = this.start; at < end; at += HEADER_BYTES + readUint16(bytes, at + 2))
+      if (readUint16(bytes, at) === type) return at + HEADER_BYTES;
+    return -1;
   }
-  return extensions;
+
+  has(type: number): boolean {
+    return this.find(type) !== -1;
+  }
+
+  /** The contents of an extension; undefined when it is absent. */
+  open(type: number): ByteReader | undefined {
+    const at = this.find(type);
+    return at === -1 ? undefined : new ByteReader(this.bytes, at, at + readUint16(this.bytes, at - 2));
+  }
+
+  /** The numbers of an extension that is a vector of them; none when it is absent. */
+  readNumbers(type: number, lengthSize: 1 | 2, itemSize: 1 | 2): readonly number[] {
+    const contents = this.open(type);
+    return contents === undefined ? [] : readNumbers(contents, lengthSize, itemSize);
+  }
+
+  /** The same for names of protocols, one character for each byte. */
+  readStrings(type: number): readonly string[] {
+    const contents = this.open(type);
+    return contents === undefined ? [] : readStrings(contents, 2, 1);
+  }
+
+  /** The extensions in wire order. */
+  list(): readonly TlsExtension[] {
+    const { bytes, end } = this;
+    const extensions: TlsExtension[] = [];
+    for (let at = this.start, length = 0; at < end; at += HEADER_BYTES + length) {
+      length = readUint16(bytes, at + 2);
+      extensions.push({ type: readUint16(bytes, at), length });
+    }
+    return extensions;
+  }
+
+  /** Notes that a type is there. Gives whether it was not yet. */
+  #note(type: number): boolean {
+    const { low, high } = this;
+    if (type < 32) return (this.low |= 1 << type) !== low;
+    if (type < LOW_TYPES) return (this.high |= 1 << type) !== high;
+    this.#others ??= [];
+    if (this.#others.length >= MANY) {
+      this.#many ??= new Set(this.#others);
+      if (this.#many.has(type)) return false;
+      this.#many.add(type);
+    } else if (this.#others.includes(type)) return false;
+    this.#others.push(type);
+    return true;
+  }
 }
 
-/** Reads the contents of one extension; the word for what is wrong with its value, or nothing. It need not check that all was there and all was read. */
-export type ReadExtension = (type: number, data: ByteReader) => TlsBadCode | undefined;
-
-/**
- * Reads the extensions at the end of a message, calling `read` for each; a
- * message may end before them. Gives the list in wire order, or what is wrong
- * with it and where.
- */
-export function readExtensions(reader: ByteReader, read: ReadExtension): readonly TlsExtension[] | ExtensionFault {
-  if (reader.left === 0) return [];
-  const block = reader.vector(2);
-  const fault = checkExtensions(block.bytes, block.at, block.end, (type, bytes, at, end) => {
-    const data = new ByteReader(bytes, at, end);
-    const code = read(type, data);
-    if (code !== undefined) return code;
-    if (data.short) return "truncated";
-    return data.left > 0 ? "trailing_bytes" : undefined;
-  });
-  if (fault !== undefined) return fault;
-  return block.short ? { code: "truncated", at: block.at } : listExtensions(block.bytes, block.at, block.end);
+/** Reads the extensions at the end of a message, which may also end before them. Gives them, or what is wrong with them and where. */
+export function readExtensions(reader: ByteReader, checks: ExtensionChecks): ExtensionBlock | ExtensionFault {
+  const { bytes } = reader;
+  if (reader.left === 0) return new ExtensionBlock(bytes, reader.at, reader.at);
+  const length = reader.uint(2);
+  const start = reader.at;
+  if (!reader.skip(length)) return { code: "truncated", at: start };
+  const block = new ExtensionBlock(bytes, start, reader.at);
+  return block.check(checks) ?? block;
 }

@@ -1,4 +1,4 @@
-import type { ParsedBody } from "./byte-reader.ts";
+import type { ByteReader, ParsedBody } from "./byte-reader.ts";
 import { type ClientHello, parseClientHello } from "./client-hello.ts";
 import { parseServerHello, type ServerHello } from "./server-hello.ts";
 import {
@@ -67,22 +67,22 @@ export function numberOfMessage(message: HandshakeMessage): number {
 }
 
 /**
- * Parses the body of a handshake message in clear: `bytes` from `start` to
- * `end`. `serverHello` is the one that came before it in the same direction,
- * which decides the form of some that follow.
+ * Parses the body of a handshake message in clear. `serverHello` is the one
+ * that came before it in the same direction, which decides the form of some
+ * that follow.
  */
 export function parseHandshakeMessage(
   handshakeType: number,
-  bytes: Uint8Array,
-  start: number,
-  end: number,
+  body: ByteReader,
   serverHello: Pick<ServerHello, "version" | "cipherSuite"> | undefined,
 ): ParsedBody<HandshakeMessage> {
-  if (handshakeType === HANDSHAKE_TYPE.clientHello) return parseClientHello(bytes, start, end);
-  if (handshakeType === HANDSHAKE_TYPE.serverHello) return parseServerHello(bytes, start, end);
-  if (handshakeType === HANDSHAKE_TYPE.certificate) return parseCertificateMessage(bytes, start, end);
-  const body = bytes.subarray(start, end);
   switch (handshakeType) {
+    case HANDSHAKE_TYPE.clientHello:
+      return parseClientHello(body);
+    case HANDSHAKE_TYPE.serverHello:
+      return parseServerHello(body);
+    case HANDSHAKE_TYPE.certificate:
+      return parseCertificateMessage(body);
     case HANDSHAKE_TYPE.newSessionTicket:
       return parseNewSessionTicket(body);
     case HANDSHAKE_TYPE.certificateVerify:
@@ -96,8 +96,9 @@ export function parseHandshakeMessage(
     default:
       break;
   }
-  return {
-    kind: "done",
-    value: { type: "other", handshakeType, length: body.length },
-  };
+  return tellOther(handshakeType, body);
+}
+
+export function tellOther(handshakeType: number, body: ByteReader): ParsedBody<OtherMessage> {
+  return { kind: "done", value: { type: "other", handshakeType, length: body.left } };
 }

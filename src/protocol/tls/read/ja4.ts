@@ -1,5 +1,5 @@
 import { hash } from "node:crypto";
-import { decodeLatin1 } from "./byte-reader.ts";
+import { decodeLatin1 } from "../../http1/octets.ts";
 import type { ClientHello } from "./client-hello.ts";
 import { EXTENSION } from "./extension.ts";
 import { isGrease } from "./iana.ts";
@@ -30,7 +30,7 @@ export function computeJa4(hello: ClientHello): string {
 /** The same with the lists themselves instead of their hashes (`JA4_r`). */
 export function computeJa4Raw(hello: ClientHello): string {
   const { start, ciphers, rest } = listParts(hello);
-  return `${start}_${decodeLatin1(ciphers)}_${decodeLatin1(rest)}`;
+  return `${start}_${decodeLatin1(ciphers, 0, ciphers.length)}_${decodeLatin1(rest, 0, rest.length)}`;
 }
 
 /** What a fingerprint is made of. The lists are ASCII already: every connection has them hashed, hardly any has them read. */

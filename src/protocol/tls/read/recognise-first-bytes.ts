@@ -1,4 +1,5 @@
 import { decodeLatin1 } from "../../http1/octets.ts";
+import { readUint16 } from "./byte-reader.ts";
 
 /** What a client speaks, as far as its first bytes tell; `more` when they are too few to say. */
 export type FirstBytes = "tls" | "http" | "ssh" | "smtp" | "unknown" | "more";
@@ -44,15 +45,15 @@ function isLetter(octet: number): boolean {
 }
 
 function recogniseTls(bytes: Uint8Array): FirstBytes {
-  const [major, minor, high, low, handshakeType] = [bytes[1], bytes[2], bytes[3], bytes[4], bytes[5]];
-  if (major === undefined) return "more";
-  if (major !== 3) return "unknown";
-  if (minor === undefined) return "more";
-  if (minor > 4) return "unknown";
-  if (high === undefined || low === undefined) return "more";
-  const length = (high << 8) | low;
+  const { length } = bytes;
+  if (length < 2) return "more";
+  if (bytes[1] !== 3) return "unknown";
+  if (length < 3) return "more";
+  if ((bytes[2] ?? 0) > 4) return "unknown";
+  if (length < 5) return "more";
+  const recordLength = readUint16(bytes, 3);
   // RFC 8446 §5.1: a part of a handshake message is never empty.
-  if (length === 0 || length > 1 << 14) return "unknown";
-  if (handshakeType === undefined) return "more";
-  return handshakeType === 1 ? "tls" : "unknown";
+  if (recordLength === 0 || recordLength > 1 << 14) return "unknown";
+  if (length < 6) return "more";
+  return bytes[5] === 1 ? "tls" : "unknown";
 }

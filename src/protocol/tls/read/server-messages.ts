@@ -31,16 +31,12 @@ export class CertificateMessage {
   }
 }
 
-export function parseCertificateMessage(
-  bytes: Uint8Array,
-  start = 0,
-  end = bytes.length,
-): ParsedBody<CertificateMessage> {
-  const reader = new ByteReader(bytes, start, end);
+export function parseCertificateMessage(reader: ByteReader): ParsedBody<CertificateMessage> {
+  const message = new CertificateMessage(reader.bytes, reader.at, reader.end);
   const listEnd = reader.uint(3) + reader.at;
   while (reader.at < listEnd && !reader.short) reader.skip(reader.uint(3));
   if (reader.at > listEnd) reader.short = true;
-  return finishBody(reader, new CertificateMessage(bytes, start, end));
+  return finishBody(reader, message);
 }
 
 /** How the keys are exchanged in a ServerKeyExchange; sizes of public keys in bytes. */
@@ -70,11 +66,10 @@ export interface ServerKeyExchange {
 
 /** Parses a ServerKeyExchange, whose form depends on the version and cipher suite of the ServerHello. */
 export function parseServerKeyExchange(
-  body: Uint8Array,
+  reader: ByteReader,
   version: number,
   cipherSuite: number,
 ): ParsedBody<ServerKeyExchange> {
-  const reader = new ByteReader(body);
   const keyExchange = nameCipherSuite(cipherSuite)
     .replace(/^TLS_/, "")
     .replace(/_WITH_.*$/, "");
@@ -131,8 +126,7 @@ export interface CertificateRequest {
   readonly authorities: readonly Uint8Array[];
 }
 
-export function parseCertificateRequest(body: Uint8Array, version: number): ParsedBody<CertificateRequest> {
-  const reader = new ByteReader(body);
+export function parseCertificateRequest(reader: ByteReader, version: number): ParsedBody<CertificateRequest> {
   const certificateTypes = readNumbers(reader, 1, 1);
   const signatureAlgorithms = version >= 0x0303 ? readNumbers(reader, 2, 2) : [];
   const list = reader.vector(2);
@@ -156,8 +150,7 @@ export interface NewSessionTicket {
   readonly ticketLength: number;
 }
 
-export function parseNewSessionTicket(body: Uint8Array): ParsedBody<NewSessionTicket> {
-  const reader = new ByteReader(body);
+export function parseNewSessionTicket(reader: ByteReader): ParsedBody<NewSessionTicket> {
   const lifetime = reader.uint(4);
   const ticketLength = reader.vector(2).left;
   return finishBody(reader, {
@@ -177,8 +170,7 @@ export interface CertificateVerify {
 }
 
 /** Needs no version: a vector that fills the body can have nothing before it. */
-export function parseCertificateVerify(body: Uint8Array): ParsedBody<CertificateVerify> {
-  const reader = new ByteReader(body);
+export function parseCertificateVerify(reader: ByteReader): ParsedBody<CertificateVerify> {
   const first = reader.uint(2);
   if (first === reader.left)
     return finishBody(reader, {

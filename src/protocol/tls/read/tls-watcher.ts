@@ -1,57 +1,9 @@
-import { readUint16 } from "./byte-reader.ts";
-import { HandshakeAssembler } from "./handshake-assembler.ts";
-import type { HandshakeMessage } from "./handshake-message.ts";
+import { ByteReader, readUint16 } from "./byte-reader.ts";
+import { HANDSHAKE_TYPE, parseHandshakeMessage, tellOther } from "./handshake-message.ts";
+import { MESSAGE_HEADER_BYTES, MessagePieces, readMessageLength } from "./message-pieces.ts";
 import { type ContentType, readContentType, RECORD_HEADER_BYTES } from "./record-header.ts";
-
-/** Where something stands in the stream of one direction: offsets in bytes from its beginning, record headers counted. */
-interface Span {
-  /** First byte. For a message: of the record that it begins in, or its own when others are before it in that record. */
-  readonly at: number;
-  /** After the last byte. */
-  readonly end: number;
-}
-
-/** What a direction of TLS shows. Lengths are of the payload, in bytes, without record headers. */
-export type TlsEvent = Span &
-  (
-    | {
-        readonly kind: "handshake";
-        /** Version in the header of the record. 0x0301 or 0x0303 says little. */
-        readonly recordVersion: number;
-        readonly message: HandshakeMessage;
-      }
-    | { readonly kind: "change_cipher_spec" }
-    | {
-        readonly kind: "alert";
-        /** 1 warning, 2 fatal; `nameAlertLevel`, `nameAlert`. */
-        readonly level: number;
-        readonly description: number;
-      }
-    | {
-        /** A record after ChangeCipherSpec up to TLS 1.2. The first handshake one is the Finished. */
-        readonly kind: "encrypted";
-        readonly content: "handshake" | "alert";
-        readonly length: number;
-      }
-    | {
-        /** In TLS 1.3 also the encrypted rest of the handshake. */
-        readonly kind: "application_data" | "heartbeat";
-        readonly length: number;
-      }
-    | {
-        /** The last event: what follows is not looked at. The span is empty, where what is wrong begins. */
-        readonly kind: "gave_up";
-        readonly reason: GaveUpReason;
-      }
-  );
-
-/**
- * Why a watcher stopped looking:
- * - `not_tls`: it does not begin like TLS.
- * - `malformed`: it began like TLS, and then a record or a message is not valid.
- * - `too_long`: a message is longer than the watcher may hold.
- */
-export type GaveUpReason = "not_tls" | "malformed" | "too_long";
+import type { ServerHello } from "./server-hello.ts";
+import type { GaveUpReason, TlsEvent } from "./tls-event.ts";
 
 export interface TlsWatcherOptions {
   /** Whose bytes these are. */
@@ -68,8 +20,14 @@ const MAX_CLEAR_BYTES = 1 << 14;
 const PROBE_BYTES = 6;
 const DEFAULT_MAX_MESSAGE_BYTES = 65_536;
 const TLS13 = 0x0304;
-const NOTHING: readonly TlsEvent[] = [];
+/** The messages that are read by those who skim. */
+const SKIMMED_TYPES: readonly number[] = [
+  HANDSHAKE_TYPE.clientHello,
+  HANDSHAKE_TYPE.serverHello,
+  HANDSHAKE_TYPE.certificate,
+];
 const NO_BYTES = new Uint8Array(0);
+const NOTHING: readonly TlsEvent[] = [];
 
 /**
  * Watches one direction of a connection: an incremental reader of TLS records
@@ -85,14 +43,13 @@ export class TlsWatcher {
    */
   state: "clear" | "encrypted" | "stopped" = "clear";
   readonly #from: "client" | "server";
+  readonly #maxBytes: number;
   readonly #skim: boolean;
-  readonly #assembler: HandshakeAssembler;
-  /** The first bytes of a record header that is not all there. */
-  #header: Uint8Array = NO_BYTES;
-  #headerFilled = 0;
-  /** The first bytes of a payload of which no more is ever asked for. */
-  #small: Uint8Array = NO_BYTES;
-  #smallFilled = 0;
+  /** What the bytes at hand completed. */
+  #events: TlsEvent[] | undefined;
+  /** Where the bytes at hand begin in the stream. */
+  #base = 0;
+
   /** What the record at hand carries; undefined between records. */
   #content: ContentType | undefined;
   /** Where its header begins in the stream, and what that says. */
@@ -103,17 +60,24 @@ export class TlsWatcher {
   #left = 0;
   /** Whether its payload is read as clear text, and not just counted. */
   #clear = false;
-  /** Where the bytes at hand begin in the stream. */
-  #base = 0;
-  /** Whether a record has come. */
-  #begun = false;
   /** Between the client's ChangeCipherSpec and its next handshake record, which is the Finished or a second ClientHello. */
   #probing = false;
+  /** A header that is not all there, or the first bytes of a payload of which no more is ever asked for. */
+  #kept = NO_BYTES;
+  #keptCount = 0;
+
+  /** Where the message at hand begins in the stream. */
+  #messageAt = 0;
+  /** Its beginning, when the rest is still to come. */
+  #pieces: MessagePieces | undefined;
+  /** The last message. */
+  #last: "nothing" | "client_hello" | "hello_retry_request" | "other" = "nothing";
+  #serverHello: Pick<ServerHello, "version" | "cipherSuite"> | undefined;
 
   constructor({ from, maxMessageBytes = DEFAULT_MAX_MESSAGE_BYTES, skim = false }: TlsWatcherOptions) {
     this.#from = from;
+    this.#maxBytes = maxMessageBytes;
     this.#skim = skim;
-    this.#assembler = new HandshakeAssembler(from, maxMessageBytes, skim);
   }
 
   /**
@@ -122,165 +86,184 @@ export class TlsWatcher {
    * view of them, so a caller that keeps it must keep them too.
    */
   push(bytes: Uint8Array): readonly TlsEvent[] {
-    if (this.state === "stopped") return NOTHING;
-    const events: TlsEvent[] = [];
     let at = 0;
-    while (at < bytes.length && !this.#isStopped()) {
-      if (this.#content === undefined) at = this.#readHeader(bytes, at, events);
-      else {
-        const end = Math.min(bytes.length, at + this.#left);
-        this.#left -= end - at;
-        this.#takePart(this.#content, bytes, at, end, events);
-        at = end;
-      }
-      if (this.#content !== undefined && this.#left === 0 && !this.#isStopped()) {
-        this.#closeRecord(this.#content, this.#base + at, events);
-        this.#content = undefined;
-      }
+    while (at < bytes.length && this.state !== "stopped") {
+      if (this.#content === undefined) at = this.#takeHeader(bytes, at);
+      else at = this.#takePayload(this.#content, bytes, at);
+      if (this.#left === 0 && this.#content !== undefined) this.#closeRecord(this.#content, this.#base + at);
     }
     this.#base += bytes.length;
-    return events;
+    const events = this.#events;
+    this.#events = undefined;
+    return events ?? NOTHING;
   }
 
-  // A method, because the compiler cannot see that others write `state`.
-  #isStopped(): boolean {
-    return this.state === "stopped";
+  #tell(event: TlsEvent): void {
+    if (this.#events === undefined) this.#events = [event];
+    else this.#events.push(event);
   }
 
-  #giveUp(events: TlsEvent[], at: number, reason: GaveUpReason): void {
+  #giveUp(at: number, reason: GaveUpReason): void {
     this.state = "stopped";
-    this.#assembler.clear();
-    events.push({ kind: "gave_up", reason, at, end: at });
+    this.#content = undefined;
+    this.#pieces = undefined;
+    this.#tell({ kind: "gave_up", reason, at, end: at });
   }
 
   /** Reads a header in place, or collects what there is of it. Gives the offset after that. */
-  #readHeader(bytes: Uint8Array, start: number, events: TlsEvent[]): number {
-    if (this.#headerFilled === 0 && start + RECORD_HEADER_BYTES <= bytes.length) {
-      this.#openRecord(bytes, start, this.#base + start, events);
-      return start + RECORD_HEADER_BYTES;
+  #takeHeader(bytes: Uint8Array, start: number): number {
+    const end = start + RECORD_HEADER_BYTES;
+    if (this.#keptCount === 0 && end <= bytes.length) {
+      this.#openRecord(bytes, start, this.#base + start);
+      return end;
     }
-    if (this.#header.length === 0) this.#header = new Uint8Array(RECORD_HEADER_BYTES);
+    const at = this.#keep(bytes, start, bytes.length, RECORD_HEADER_BYTES);
+    if (this.#keptCount === RECORD_HEADER_BYTES) this.#openRecord(this.#kept, 0, this.#base + at - RECORD_HEADER_BYTES);
+    return at;
+  }
+
+  /** Keeps bytes from `start` to `end` until there are `count`. Gives the offset after the last one taken. */
+  #keep(bytes: Uint8Array, start: number, end: number, count: number): number {
+    if (this.#kept.length === 0) this.#kept = new Uint8Array(PROBE_BYTES);
     let at = start;
-    while (at < bytes.length && this.#headerFilled < RECORD_HEADER_BYTES)
-      this.#header[this.#headerFilled++] = bytes[at++] ?? 0;
-    if (this.#headerFilled === RECORD_HEADER_BYTES) {
-      this.#headerFilled = 0;
-      this.#openRecord(this.#header, 0, this.#base + at - RECORD_HEADER_BYTES, events);
-    }
+    while (at < end && this.#keptCount < count) this.#kept[this.#keptCount++] = bytes[at++] ?? 0;
     return at;
   }
 
   /** `at` is where the header stands in the stream. */
-  #openRecord(bytes: Uint8Array, headerAt: number, at: number, events: TlsEvent[]): void {
+  #openRecord(bytes: Uint8Array, headerAt: number, at: number): void {
     const type = readContentType(bytes, headerAt);
     const length = readUint16(bytes, headerAt + 3);
-    const first = !this.#begun;
-    this.#begun = true;
-    if (type === undefined) {
-      this.#giveUp(events, at, first ? "not_tls" : "malformed");
-      return;
-    }
-    // A server may refuse at once; everything else begins with a hello.
-    if (first && type !== "handshake" && !(this.#from === "server" && type === "alert")) {
-      this.#giveUp(events, at, "not_tls");
-      return;
-    }
     const clear = this.state === "clear";
-    if (
+    this.#keptCount = 0;
+    // A server may refuse at once; everything else begins with a hello.
+    if (at === 0 && type !== "handshake" && !(this.#from === "server" && type === "alert")) this.#giveUp(at, "not_tls");
+    else if (
+      type === undefined ||
       (clear && type === "handshake" && (length === 0 || length > MAX_CLEAR_BYTES)) ||
       (clear && type === "alert" && length !== 2) ||
       (type === "change_cipher_spec" && length !== 1) ||
       // RFC 8446 §5.1: nothing comes between the parts of a message.
-      (type !== "handshake" && type !== "alert" && this.#assembler.busy)
-    ) {
-      this.#giveUp(events, at, "malformed");
+      (this.#pieces !== undefined && type !== "handshake" && type !== "alert")
+    )
+      this.#giveUp(at, "malformed");
+    else {
+      this.#content = type;
+      this.#recordAt = at;
+      this.#version = readUint16(bytes, headerAt + 1);
+      this.#length = length;
+      this.#left = length;
+      this.#clear = clear;
+    }
+  }
+
+  /** Gives the offset after what it took: the end of the record, or of the bytes. */
+  #takePayload(type: ContentType, bytes: Uint8Array, start: number): number {
+    const end = Math.min(bytes.length, start + this.#left);
+    this.#left -= end - start;
+    if (type === "handshake" && this.#clear) this.#takeClear(bytes, start, end, this.#base);
+    else if (type === "alert") this.#keep(bytes, start, end, 2);
+    else if (type === "handshake" && this.#probing) {
+      const restAt = this.#keep(bytes, start, end, PROBE_BYTES);
+      if (this.#keptCount === PROBE_BYTES) this.#probe(bytes, restAt, end);
+    }
+    return end;
+  }
+
+  /** Looks whether what follows the client's ChangeCipherSpec is another ClientHello, of which the first bytes are kept. */
+  #probe(bytes: Uint8Array, restAt: number, end: number): void {
+    this.#probing = false;
+    if (!looksLikeClientHello(this.#kept, this.#length)) return;
+    this.state = "clear";
+    this.#clear = true;
+    this.#takeClear(this.#kept, 0, PROBE_BYTES, this.#recordAt + RECORD_HEADER_BYTES);
+    this.#takeClear(bytes, restAt, end, this.#base);
+  }
+
+  /** Takes handshake messages in clear. `base` is where `bytes` begin in the stream. */
+  #takeClear(bytes: Uint8Array, start: number, end: number, base: number): void {
+    let at = start;
+    while (at < end && this.state !== "stopped") {
+      if (this.#pieces === undefined && !this.#beginMessage(bytes[at] ?? 0, base + at)) return;
+      const bodyEnd = this.#pieces === undefined ? findMessageEnd(bytes, at, end) : -1;
+      if (bodyEnd !== -1 && bodyEnd - at - MESSAGE_HEADER_BYTES <= this.#maxBytes) {
+        const body = new ByteReader(bytes, at + MESSAGE_HEADER_BYTES, bodyEnd);
+        this.#takeMessage(bytes[at] ?? 0, body, base + bodyEnd);
+        at = bodyEnd;
+      } else {
+        const pieces = (this.#pieces ??= new MessagePieces());
+        at = pieces.take(bytes, at, end);
+        if (pieces.length > this.#maxBytes) this.#giveUp(this.#messageAt, "too_long");
+        else if (pieces.isWhole) {
+          this.#pieces = undefined;
+          this.#takeMessage(pieces.type, pieces.open(), base + at);
+        }
+      }
+    }
+  }
+
+  /** `at` is where the message begins in the stream. Gives whether it may. */
+  #beginMessage(type: number, at: number): boolean {
+    // The first message of a record begins with its header.
+    this.#messageAt = at === this.#recordAt + RECORD_HEADER_BYTES ? this.#recordAt : at;
+    const firstType = this.#from === "client" ? HANDSHAKE_TYPE.clientHello : HANDSHAKE_TYPE.serverHello;
+    if (this.#last !== "nothing" || type === firstType) return true;
+    this.#giveUp(this.#messageAt, "not_tls");
+    return false;
+  }
+
+  /** `end` is where the message ends in the stream. */
+  #takeMessage(type: number, body: ByteReader, end: number): void {
+    const isRead = !this.#skim || SKIMMED_TYPES.includes(type);
+    const parsed = isRead ? parseHandshakeMessage(type, body, this.#serverHello) : tellOther(type, body);
+    if (parsed.kind === "bad") {
+      this.#giveUp(this.#messageAt, "malformed");
       return;
     }
-    this.#smallFilled = 0;
-    this.#content = type;
-    this.#recordAt = at;
-    this.#version = readUint16(bytes, headerAt + 1);
-    this.#length = length;
-    this.#left = length;
-    this.#clear = clear;
+    const message = parsed.value;
+    this.#last = message.type === "client_hello" ? "client_hello" : "other";
+    this.#tell({ kind: "handshake", at: this.#messageAt, end, recordVersion: this.#version, message });
+    if (message.type === "server_hello") this.#takeServerHello(message, end);
   }
 
-  #takePart(type: ContentType, bytes: Uint8Array, start: number, end: number, events: TlsEvent[]): void {
-    if (type === "handshake" && this.#clear) this.#takeClear(bytes, start, end, this.#base + start, events);
-    else if (type === "alert") this.#keepSmall(bytes, start, end);
-    else if (type === "handshake" && this.#probing) {
-      const kept = this.#keepSmall(bytes, start, end);
-      if (this.#smallFilled < PROBE_BYTES) return;
-      this.#probing = false;
-      if (!looksLikeClientHello(this.#small, this.#length)) return;
-      this.state = "clear";
-      this.#clear = true;
-      this.#takeClear(this.#small, 0, PROBE_BYTES, this.#recordAt + RECORD_HEADER_BYTES, events);
-      if (!this.#isStopped()) this.#takeClear(bytes, start + kept, end, this.#base + start + kept, events);
+  #takeServerHello({ version, cipherSuite, helloRetryRequest }: ServerHello, end: number): void {
+    // Not the hello, which is a view of bytes that are not ours.
+    this.#serverHello = { version, cipherSuite };
+    if (helloRetryRequest) this.#last = "hello_retry_request";
+    else if (version >= TLS13) {
+      // Those who skim have all that can be read.
+      this.state = this.#skim ? "stopped" : "encrypted";
+      // What follows is encrypted, and never in this record (RFC 8446 §5.1).
+      if (end < this.#recordAt + RECORD_HEADER_BYTES + this.#length) this.#giveUp(end, "malformed");
     }
   }
 
-  /** Keeps the beginning of a payload, as much as is ever asked for, and gives how many of the bytes it took. */
-  #keepSmall(bytes: Uint8Array, start: number, end: number): number {
-    if (this.#small.length === 0) this.#small = new Uint8Array(PROBE_BYTES);
-    let at = start;
-    while (at < end && this.#smallFilled < PROBE_BYTES) this.#small[this.#smallFilled++] = bytes[at++] ?? 0;
-    return at - start;
-  }
-
-  /** `base` is where the byte at `start` stands in the stream. */
-  #takeClear(bytes: Uint8Array, start: number, end: number, base: number, events: TlsEvent[]): void {
-    const payloadAt = this.#recordAt + RECORD_HEADER_BYTES;
-    let at = start;
-    while (at < end && !this.#isStopped()) {
-      const here = base + at - start;
-      const messageAt = here === payloadAt ? this.#recordAt : here;
-      const assembler = this.#assembler;
-      const step = assembler.push(bytes, at, end, messageAt);
-      if (step === "more") return;
-      const { message, startedAt } = assembler;
-      if (step !== "done" || message === undefined) {
-        this.#giveUp(events, startedAt, step === "done" ? "malformed" : step);
-        return;
-      }
-      // Not kept here: it is a view of bytes that are not ours.
-      assembler.message = undefined;
-      at += assembler.used;
-      const messageEnd = base + at - start;
-      events.push({ kind: "handshake", at: startedAt, end: messageEnd, recordVersion: this.#version, message });
-      if (message.type === "server_hello" && message.version >= TLS13 && !message.helloRetryRequest) {
-        // Those who skim have all that can be read.
-        this.state = this.#skim ? "stopped" : "encrypted";
-        // What follows is encrypted, and never in this record (RFC 8446 §5.1).
-        if (messageEnd < payloadAt + this.#length) this.#giveUp(events, messageEnd, "malformed");
-      }
-    }
-  }
-
-  #closeRecord(type: ContentType, end: number, events: TlsEvent[]): void {
+  #closeRecord(type: ContentType, end: number): void {
     const at = this.#recordAt;
     const length = this.#length;
+    this.#content = undefined;
+    this.#keptCount = 0;
     switch (type) {
       case "handshake":
         if (this.#clear) return;
         this.#probing = false;
-        events.push({ kind: "encrypted", content: "handshake", length, at, end });
+        this.#tell({ kind: "encrypted", content: "handshake", length, at, end });
         return;
       case "alert":
         // Two bytes are no encrypted alert: TLS 1.3 allows one in clear after the dummy ChangeCipherSpec.
-        if (length !== 2) events.push({ kind: "encrypted", content: "alert", length, at, end });
-        else events.push({ kind: "alert", level: this.#small[0] ?? 0, description: this.#small[1] ?? 0, at, end });
+        if (length !== 2) this.#tell({ kind: "encrypted", content: "alert", length, at, end });
+        else this.#tell({ kind: "alert", level: this.#kept[0] ?? 0, description: this.#kept[1] ?? 0, at, end });
         return;
       case "change_cipher_spec":
         this.#changeCipher();
-        events.push({ kind: "change_cipher_spec", at, end });
+        this.#tell({ kind: "change_cipher_spec", at, end });
         return;
       case "application_data":
         if (this.state === "clear") this.state = "encrypted";
-        events.push({ kind: type, length, at, end });
+        this.#tell({ kind: type, length, at, end });
         return;
       case "heartbeat":
-        events.push({ kind: type, length, at, end });
+        this.#tell({ kind: type, length, at, end });
         return;
     }
   }
@@ -291,17 +274,22 @@ export class TlsWatcher {
    * HelloRetryRequest, the client's second after its first.
    */
   #changeCipher(): void {
-    if (this.state !== "clear") return;
-    const { last } = this.#assembler;
-    if (last === "hello_retry_request") return;
+    if (this.state !== "clear" || this.#last === "hello_retry_request") return;
     this.state = "encrypted";
-    this.#probing = this.#from === "client" && last === "client_hello";
+    this.#probing = this.#from === "client" && this.#last === "client_hello";
   }
+}
+
+/** Offset after the message that begins at `at`; -1 when it is not whole. */
+function findMessageEnd(bytes: Uint8Array, at: number, end: number): number {
+  const bodyAt = at + MESSAGE_HEADER_BYTES;
+  const bodyEnd = bodyAt + readMessageLength(bytes, at);
+  return bodyAt <= end && bodyEnd <= end ? bodyEnd : -1;
 }
 
 /** An encrypted Finished passes with a chance of 2^-40 or less: its first bytes are a nonce, or as good as random. */
 function looksLikeClientHello(start: Uint8Array, recordLength: number): boolean {
-  const length = ((start[1] ?? 0) << 16) | ((start[2] ?? 0) << 8) | (start[3] ?? 0);
+  const length = readMessageLength(start, 0);
   const fits = length + 4 === recordLength || (recordLength === MAX_CLEAR_BYTES && length + 4 > recordLength);
-  return start[0] === 1 && start[4] === 3 && start[5] === 3 && fits;
+  return start[0] === HANDSHAKE_TYPE.clientHello && readUint16(start, 4) === 0x0303 && fits;
 }

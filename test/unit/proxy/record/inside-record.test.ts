@@ -3,15 +3,15 @@ import { startTlsFacts, type TlsFacts } from "../../../../src/proxy/tunnel/insid
 import { formatJsonLine, formatTextLine } from "../../../../src/proxy/record/access-line.ts";
 import { buildAccessRecord } from "../../../../src/proxy/record/access-record.ts";
 import { LiveTable } from "../../../../src/proxy/record/live-table.ts";
-import type { Session } from "../../../../src/proxy/session.ts";
+import type { RequestRecord } from "../../../../src/proxy/record/request-record.ts";
 import { FakeTunnel } from "../../../support/fake-tunnel.ts";
 import { makeEndpoint } from "../../../support/make-endpoint.ts";
-import { makeSession } from "../../../support/make-session.ts";
+import { makeRequestRecord } from "../../../support/make-record.ts";
 
 function makeTls(more: Partial<TlsFacts> = {}): TlsFacts {
-  const hello = { sni: "example.org", alpn: ["h2", "http/1.1"], ja4: "t13d3112h2_e8f1e7e78f70_b26ce05bbdd6" };
+  const profile = { alpn: ["h2", "http/1.1"], ja4: "t13d3112h2_e8f1e7e78f70_b26ce05bbdd6" };
   return {
-    ...startTlsFacts({ ...hello, ja3: undefined }),
+    ...startTlsFacts("example.org", profile, undefined),
     version: 0x0304,
     cipherSuite: 0x1302,
     resumed: false,
@@ -19,8 +19,8 @@ function makeTls(more: Partial<TlsFacts> = {}): TlsFacts {
   };
 }
 
-function makeTunnel(inside: Session["inside"], more: Partial<Session> = {}): Session {
-  return makeSession({
+function makeTunnel(inside: RequestRecord["inside"], more: Partial<RequestRecord> = {}): RequestRecord {
+  return makeRequestRecord({
     acceptedAt: 0,
     stage: "tunnel",
     target: makeEndpoint("example.org:443"),
@@ -31,7 +31,7 @@ function makeTunnel(inside: Session["inside"], more: Partial<Session> = {}): Ses
   });
 }
 
-function writeLines(session: Session): { json: Record<string, unknown>; text: string; line: string } {
+function writeLines(session: RequestRecord): { json: Record<string, unknown>; text: string; line: string } {
   const record = buildAccessRecord(session, 0);
   const line = formatJsonLine(record);
   return { json: JSON.parse(line) as Record<string, unknown>, text: formatTextLine(record), line };
@@ -66,7 +66,7 @@ describe("what is inside a tunnel", () => {
       }),
     );
     const bare = writeLines(
-      makeTunnel({ protocol: "tls", tls: startTlsFacts({ sni: undefined, alpn: [], ja4: "x", ja3: undefined }) }),
+      makeTunnel({ protocol: "tls", tls: startTlsFacts(undefined, { alpn: [], ja4: "x" }, undefined) }),
     );
     expect(bare.json["tls"]).toEqual({ ja4: "x" });
     expect(writeLines(makeTunnel({ protocol: undefined, tls: undefined })).line).not.toContain("inside");
@@ -103,12 +103,8 @@ describe("what is inside a tunnel", () => {
   });
 
   test("cannot forge a line, nor fill the log", () => {
-    const tls = startTlsFacts({
-      sni: "a".repeat(9000),
-      alpn: Array.from({ length: 500 }, () => "\u001b]0;x\u0007\n\u0085"),
-      ja4: "x",
-      ja3: undefined,
-    });
+    const alpn = Array.from({ length: 500 }, () => "\u001b]0;x\u0007\n\u0085");
+    const tls = startTlsFacts("a".repeat(9000), { alpn, ja4: "x" }, undefined);
     const { line, text } = writeLines(makeTunnel({ protocol: "tls", tls: { ...tls, alpnChosen: "\u202e\n" } }));
     for (const written of [line, text]) {
       expect(written).not.toMatch(/[\p{Cc}\p{Cf}]/u);

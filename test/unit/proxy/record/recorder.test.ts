@@ -4,9 +4,8 @@ import { AccessLog, type AccessFormat } from "../../../../src/proxy/record/acces
 import { LiveTable } from "../../../../src/proxy/record/live-table.ts";
 import { Metrics } from "../../../../src/proxy/record/metrics.ts";
 import { createRecorder } from "../../../../src/proxy/record/recorder.ts";
-import { enterStage } from "../../../../src/proxy/session.ts";
 import { FakeTunnel } from "../../../support/fake-tunnel.ts";
-import { makeSession } from "../../../support/make-session.ts";
+import { makeRequestRecord } from "../../../support/make-record.ts";
 
 function makeStand(format: AccessFormat = "json") {
   const lines: string[] = [];
@@ -19,7 +18,7 @@ function makeStand(format: AccessFormat = "json") {
 describe("createRecorder()", () => {
   test("counts a connection while it is open, and writes its line when it is over", async () => {
     const { recorder, metrics, accessLog, lines } = makeStand();
-    const session = makeSession({ id: "a" });
+    const session = makeRequestRecord({ id: "a" });
     recorder.opened(session);
     expect(metrics.connectionsOpen).toBe(1);
     expect(metrics.accepted.get("127.0.0.1:8080")).toBe(1);
@@ -37,7 +36,7 @@ describe("createRecorder()", () => {
   test("counts a connection on which nothing was said as a probe, without a line or a failure", async () => {
     const { recorder, metrics, accessLog, lines } = makeStand();
     for (const stage of ["accept", "handshake"] as const) {
-      const session = makeSession({ stage });
+      const session = makeRequestRecord({ stage });
       recorder.opened(session);
       recorder.finished(session);
       recorder.closed(session);
@@ -51,9 +50,9 @@ describe("createRecorder()", () => {
 
   test("shows a tunnel in the live table for as long as it is there", () => {
     const { recorder, live } = makeStand();
-    const session = makeSession({ id: "a" });
+    const session = makeRequestRecord({ id: "a" });
     recorder.opened(session);
-    enterStage(session, "tunnel");
+    session.enter("tunnel");
     recorder.tunnelOpened(session, new FakeTunnel());
     expect(live.list(performance.now()).map(({ id }) => id)).toEqual(["a"]);
     session.tunnel = { end: "closed", bytesUp: 3, bytesDown: 4 };
@@ -64,9 +63,9 @@ describe("createRecorder()", () => {
 
   test("never lets the byte counters go back when a tunnel ends", () => {
     const { recorder, metrics, live } = makeStand();
-    const session = makeSession({ id: "a" });
+    const session = makeRequestRecord({ id: "a" });
     recorder.opened(session);
-    enterStage(session, "tunnel");
+    session.enter("tunnel");
     recorder.tunnelOpened(session, new FakeTunnel(100, 200));
     const total = () => [metrics.bytesUp + live.bytes().up, metrics.bytesDown + live.bytes().down];
     expect(total()).toEqual([100, 200]);
@@ -79,9 +78,9 @@ describe("createRecorder()", () => {
 
   test("keeps the bytes of a tunnel whose result was lost", () => {
     const { recorder, metrics } = makeStand();
-    const session = makeSession({ id: "a", failure: { detail: "internal_error" } });
+    const session = makeRequestRecord({ id: "a", failure: { detail: "internal_error" } });
     recorder.opened(session);
-    enterStage(session, "tunnel");
+    session.enter("tunnel");
     recorder.tunnelOpened(session, new FakeTunnel(5, 6));
     recorder.finished(session);
     recorder.closed(session);
@@ -90,9 +89,9 @@ describe("createRecorder()", () => {
 
   test("counts the bytes of forwarded requests with those of tunnels", () => {
     const { recorder, metrics } = makeStand();
-    const session = makeSession({ forwarded: { up: 7, down: 8 } });
+    const session = makeRequestRecord({ forwarded: { up: 7, down: 8 } });
     recorder.opened(session);
-    enterStage(session, "forward");
+    session.enter("forward");
     recorder.finished(session);
     recorder.closed(session);
     expect([metrics.bytesUp, metrics.bytesDown]).toEqual([7, 8]);
@@ -100,10 +99,10 @@ describe("createRecorder()", () => {
 
   test("observes every stage once, and tunnels by their own measure", () => {
     const { recorder, metrics } = makeStand();
-    const session = makeSession();
+    const session = makeRequestRecord();
     recorder.opened(session);
     for (const stage of ["handshake", "authenticate", "decide", "route", "dial", "respond", "tunnel"] as const) {
-      enterStage(session, stage);
+      session.enter(stage);
     }
     session.tunnel = { end: "closed", bytesUp: 0, bytesDown: 0 };
     recorder.finished(session);
@@ -124,9 +123,9 @@ describe("createRecorder()", () => {
 
   test("observes the stage in which a connection failed", () => {
     const { recorder, metrics } = makeStand();
-    const session = makeSession();
+    const session = makeRequestRecord();
     recorder.opened(session);
-    enterStage(session, "handshake");
+    session.enter("handshake");
     session.failure = { detail: "malformed_request" };
     recorder.finished(session);
     recorder.closed(session);
@@ -137,7 +136,7 @@ describe("createRecorder()", () => {
 
   test("builds no line when there is no access log", async () => {
     const { recorder, accessLog, lines } = makeStand("off");
-    const session = makeSession();
+    const session = makeRequestRecord();
     recorder.opened(session);
     recorder.finished(session);
     recorder.closed(session);

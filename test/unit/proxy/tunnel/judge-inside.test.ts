@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { ByteReader } from "../../../../src/protocol/tls/read/byte-reader.ts";
 import { type ClientHello, parseClientHello } from "../../../../src/protocol/tls/read/client-hello.ts";
 import type { InsideDemand } from "../../../../src/proxy/policy/inside-demand.ts";
 import { judgeForwarding, judgeHello, judgeProtocol, judgeVersion } from "../../../../src/proxy/tunnel/judge-inside.ts";
@@ -8,7 +9,7 @@ import { makeServerNames } from "../../../support/make-policy.ts";
 import { demandTls } from "../../../support/tap-stand.ts";
 
 function helloWith(...extensions: (readonly [number, Uint8Array])[]): ClientHello {
-  const parsed = parseClientHello(buildClientHello({ extensions }));
+  const parsed = parseClientHello(new ByteReader(buildClientHello({ extensions })));
   if (parsed.kind === "bad") throw new Error(parsed.code);
   return parsed.value;
 }

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { ByteReader } from "../../../../../src/protocol/tls/read/byte-reader.ts";
 import { parseClientHello } from "../../../../../src/protocol/tls/read/client-hello.ts";
 import { describeMessage } from "../../../../../src/protocol/tls/explain/describe-message.ts";
 import { alpn, buildClientHello, u16, u8, vector } from "../../../../support/build-client-hello.ts";
@@ -39,7 +40,7 @@ describe("describeMessage()", () => {
   });
 
   test("leaves out what the message does not have", () => {
-    const parsed = parseClientHello(buildClientHello({ extensions: undefined }));
+    const parsed = parseClientHello(new ByteReader(buildClientHello({ extensions: undefined })));
     if (parsed.kind === "bad") throw new Error(parsed.code);
     expect(describeMessage(parsed.value).fields.map(({ label }) => label)).toEqual([
       "legacy version",
@@ -51,7 +52,9 @@ describe("describeMessage()", () => {
 
   test("escapes what a peer chose freely", () => {
     const parsed = parseClientHello(
-      buildClientHello({ extensions: [alpn(u8(0x1b, 0x5b, 0x32, 0x4a)), [10, vector(2, u16(0x1a1a))]] }),
+      new ByteReader(
+        buildClientHello({ extensions: [alpn(u8(0x1b, 0x5b, 0x32, 0x4a)), [10, vector(2, u16(0x1a1a))]] }),
+      ),
     );
     if (parsed.kind === "bad") throw new Error(parsed.code);
     expect(describeMessage(parsed.value).fields).toContainEqual({ label: "alpn", value: ["\\x1b[2J"] });

@@ -1,9 +1,10 @@
 import { describe, expect, test } from "bun:test";
+import { ByteReader } from "../../../../../src/protocol/tls/read/byte-reader.ts";
 import { describeTls13Message } from "../../../../../src/protocol/tls/explain/describe-tls13-message.ts";
 import { parseTls13Message, TLS13_TYPE } from "../../../../../src/protocol/tls/explain/tls13-message.ts";
 
 function describeBody(type: number, hex: string): object {
-  const parsed = parseTls13Message(type, Uint8Array.fromHex(hex.replaceAll(" ", "")));
+  const parsed = parseTls13Message(type, new ByteReader(Uint8Array.fromHex(hex.replaceAll(" ", ""))));
   if (parsed.kind === "bad") return parsed;
   const { name, fields } = describeTls13Message(parsed.value);
   return { name, ...Object.fromEntries(fields.map(({ label, value }) => [label, value])) };
@@ -24,7 +25,10 @@ describe("parseTls13Message()", () => {
 
   test("reads a Certificate with extensions of its entries", () => {
     const hex = "00 000012 000003 aabbcc 0004 0012 0000 000001 dd 0000";
-    const parsed = parseTls13Message(TLS13_TYPE.certificate, Uint8Array.fromHex(hex.replaceAll(" ", "")));
+    const parsed = parseTls13Message(
+      TLS13_TYPE.certificate,
+      new ByteReader(Uint8Array.fromHex(hex.replaceAll(" ", ""))),
+    );
     expect(parsed).toMatchObject({
       kind: "done",
       value: { chain: [Uint8Array.of(0xaa, 0xbb, 0xcc), Uint8Array.of(0xdd)], extensions: [{ type: 18, length: 0 }] },

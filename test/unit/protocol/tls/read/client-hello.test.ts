@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { ByteReader } from "../../../../../src/protocol/tls/read/byte-reader.ts";
 import { parseClientHello } from "../../../../../src/protocol/tls/read/client-hello.ts";
 import {
   alpn,
@@ -13,7 +14,7 @@ import {
 import { listMessages, loadTlsFixture, watchAll } from "../../../../support/tls-fixture.ts";
 
 function parse(extensions: (readonly [number, Uint8Array])[]) {
-  return parseClientHello(buildClientHello({ extensions }));
+  return parseClientHello(new ByteReader(buildClientHello({ extensions })));
 }
 
 function parseGood(extensions: (readonly [number, Uint8Array])[]) {
@@ -31,7 +32,7 @@ describe("parseClientHello()", () => {
       compressionMethods: [1, 0],
       extensions: undefined,
     });
-    const parsed = parseClientHello(body);
+    const parsed = parseClientHello(new ByteReader(body));
     expect(parsed).toMatchObject({
       kind: "done",
       value: {
@@ -190,12 +191,12 @@ describe("parseClientHello()", () => {
   });
 
   test("refuses versions that are not SSL 3.0 or later, and session ids of more than 32 bytes", () => {
-    expect(parseClientHello(buildClientHello({ legacyVersion: 0x0002 }))).toEqual({
+    expect(parseClientHello(new ByteReader(buildClientHello({ legacyVersion: 0x0002 })))).toEqual({
       kind: "bad",
       code: "bad_value",
       at: 0,
     });
-    expect(parseClientHello(buildClientHello({ sessionId: new Uint8Array(33) }))).toEqual({
+    expect(parseClientHello(new ByteReader(buildClientHello({ sessionId: new Uint8Array(33) })))).toEqual({
       kind: "bad",
       code: "bad_value",
       at: 34,
@@ -204,7 +205,11 @@ describe("parseClientHello()", () => {
 
   test("refuses bytes after the extensions", () => {
     const body = buildClientHello({ extensions: [] });
-    expect(parseClientHello(concat(body, u8(0)))).toEqual({ kind: "bad", code: "trailing_bytes", at: body.length });
+    expect(parseClientHello(new ByteReader(concat(body, u8(0))))).toEqual({
+      kind: "bad",
+      code: "trailing_bytes",
+      at: body.length,
+    });
   });
 
   test("refuses every beginning of a real hello, but the one that stops before the extensions", () => {
@@ -212,7 +217,7 @@ describe("parseClientHello()", () => {
     const whole = client.subarray(9, 517);
     const good: number[] = [];
     for (let length = 0; length <= whole.length; length++)
-      if (parseClientHello(whole.subarray(0, length)).kind === "done") good.push(length);
+      if (parseClientHello(new ByteReader(whole.subarray(0, length))).kind === "done") good.push(length);
     const extensionsAt = 34 + 1 + 32 + 2 + 62 + 2;
     expect(good).toEqual([extensionsAt, whole.length]);
   });

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { ByteReader } from "../../../../../src/protocol/tls/read/byte-reader.ts";
 import { type ClientHello, parseClientHello } from "../../../../../src/protocol/tls/read/client-hello.ts";
 import { ClientProfiles } from "../../../../../src/protocol/tls/read/client-profiles.ts";
 import { EXTENSION } from "../../../../../src/protocol/tls/read/extension.ts";
@@ -12,7 +13,9 @@ const signatures: Extension = [13, vector(2, u16(0x0403, 0x0804))];
 const versions: Extension = [43, vector(1, u16(0x0304, 0x0303))];
 
 function readHello(extensions: readonly Extension[], cipherSuites?: readonly number[]): ClientHello {
-  const parsed = parseClientHello(buildClientHello({ extensions, ...(cipherSuites && { cipherSuites }) }));
+  const parsed = parseClientHello(
+    new ByteReader(buildClientHello({ extensions, ...(cipherSuites && { cipherSuites }) })),
+  );
   if (parsed.kind === "bad") throw new Error(parsed.code);
   return parsed.value;
 }
@@ -91,8 +94,8 @@ describe("ClientProfiles", () => {
 
   test("reads a hello the same at any place in its bytes", () => {
     const body = buildClientHello({ extensions: [serverName("a.example"), alpn("h2"), signatures, versions] });
-    const inside = parseClientHello(concat(u8(9, 9, 9), body, u8(7, 7)), 3, 3 + body.length);
-    const alone = parseClientHello(body);
+    const inside = parseClientHello(new ByteReader(concat(u8(9, 9, 9), body, u8(7, 7)), 3, 3 + body.length));
+    const alone = parseClientHello(new ByteReader(body));
     if (inside.kind === "bad" || alone.kind === "bad") throw new Error("Both are valid");
     const profiles = new ClientProfiles();
     expect(profiles.find(inside.value)).toBe(profiles.find(alone.value));

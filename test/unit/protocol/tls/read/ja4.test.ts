@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { ByteReader } from "../../../../../src/protocol/tls/read/byte-reader.ts";
 import { parseClientHello } from "../../../../../src/protocol/tls/read/client-hello.ts";
 import { computeJa4, computeJa4Raw } from "../../../../../src/protocol/tls/read/ja4.ts";
 import {
@@ -13,7 +14,7 @@ import {
 import { listMessages, loadTlsFixture, watchAll } from "../../../../support/tls-fixture.ts";
 
 function ja4Of(parts: HelloParts) {
-  const parsed = parseClientHello(buildClientHello(parts));
+  const parsed = parseClientHello(new ByteReader(buildClientHello(parts)));
   if (parsed.kind === "bad") throw new Error(parsed.code);
   return { hash: computeJa4(parsed.value), raw: computeJa4Raw(parsed.value) };
 }

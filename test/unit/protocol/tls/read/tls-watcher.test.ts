@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { type TlsEvent, TlsWatcher } from "../../../../../src/protocol/tls/read/tls-watcher.ts";
+import type { TlsEvent } from "../../../../../src/protocol/tls/read/tls-event.ts";
+import { TlsWatcher } from "../../../../../src/protocol/tls/read/tls-watcher.ts";
 import { describeMessage } from "../../../../../src/protocol/tls/explain/describe-message.ts";
 import {
   buildClientHello,

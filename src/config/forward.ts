@@ -1,0 +1,71 @@
+import { randomBytes } from "node:crypto";
+import type * as z from "zod";
+
+import type { ForwardSettings } from "../proxy/exchange/forward-settings.ts";
+import { count, duration, flag, pemPaths, settings, text, word } from "./fields.ts";
+import type { Materials } from "./materials.ts";
+import { findAuthorityFaults, listPaths } from "./pem.ts";
+import type { Problem } from "./problem.ts";
+import { readDuration } from "./quantity.ts";
+
+/** How HTTP requests with a whole URI are forwarded. */
+export const forwardSchema = settings({
+  via: text("a name", (value) =>
+    /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(value)
+      ? undefined
+      : "is not a name. Write up to 64 letters, digits, dots, hyphens or underscores",
+  )
+    .describe(
+      "Name of this proxy in `Via`. A request that comes with this very name has been here before and is refused as a loop, so no two proxies may share one. Default: `penstock-` and some letters that change at every start.",
+    )
+    .optional(),
+  forwardedFor: word(["off", "forwarded", "x-forwarded-for", "both"])
+    .describe(
+      "Whether the next hop is told of the client's address, and in which field: `Forwarded` (RFC 7239) or `X-Forwarded-For`.",
+    )
+    .default("off"),
+  httpsOverPlain: flag()
+    .describe(
+      "Forward `https://` URIs also for clients on other machines that do not speak TLS to this proxy. What such a client sends and receives is readable on its way to here.",
+    )
+    .default(false),
+  ca: pemPaths()
+    .describe(
+      "PEM file, or files, with the certificate authorities to trust in the origins of `https://` URIs. Default: the ones that come with the program.",
+    )
+    .optional(),
+  clientIdle: duration({ zero: true })
+    .describe('How long the connection of a client is kept for its next request; `"0"` closes it after each.')
+    .default("60s"),
+  originIdle: duration({ zero: true })
+    .describe('How long the connection to an origin is kept for the next request; `"0"` closes it after each.')
+    .default("15s"),
+  idleOrigins: count(0, 100_000).describe("Connections to origins that are kept at once.").default(512),
+  idlePerOrigin: count(0, 100_000)
+    .describe("Connections that are kept at once to one origin on one route.")
+    .default(64),
+})
+  .describe("How HTTP requests with a whole URI, as in `GET http://example.org/`, are forwarded.")
+  .prefault({});
+
+/** Compiles how requests are forwarded. Tells of certificates that cannot be used. */
+export function compileForward(
+  options: z.output<typeof forwardSchema>,
+  { files }: Pick<Materials, "files">,
+): { forward: ForwardSettings; problems: Problem[] } {
+  const { ca } = options;
+  return {
+    problems: ca === undefined ? [] : findAuthorityFaults(ca, ["forward", "ca"], files),
+    forward: {
+      // A name that nobody else has.
+      via: options.via ?? `penstock-${randomBytes(5).toString("hex")}`,
+      forwardedFor: options.forwardedFor,
+      httpsOverPlain: options.httpsOverPlain,
+      ...(ca !== undefined && { ca: listPaths(ca).map((path) => files.get(path) ?? "") }),
+      clientIdleMs: readDuration(options.clientIdle),
+      originIdleMs: readDuration(options.originIdle),
+      idleOrigins: options.idleOrigins,
+      idlePerOrigin: options.idlePerOrigin,
+    },
+  };
+}

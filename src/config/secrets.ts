@@ -1,0 +1,68 @@
+import { Secret } from "../secret.ts";
+import type { SecretSource } from "./fields.ts";
+import type { Materials } from "./materials.ts";
+import { isRecord } from "./plain-data.ts";
+import { hideUserinfo } from "./problem.ts";
+
+/** Settings whose value is a secret, or says where it is. */
+const secretSettings: ReadonlySet<string> = new Set(["password", "token"]);
+
+/** The secret itself; undefined when there is none, or when what holds it is missing (which has been reported). */
+export function findSecret(source: SecretSource | undefined, materials: Materials | undefined): Secret | undefined {
+  const text = findSecretText(source, materials);
+  return text === undefined || text === "" ? undefined : new Secret(text);
+}
+
+function findSecretText(source: SecretSource | undefined, materials: Materials | undefined): string | undefined {
+  if (source === undefined || typeof source === "string") return source;
+  if (source.env !== undefined) return materials?.variables[source.env];
+  if (source.file === undefined) return undefined;
+  return materials?.files.get(source.file)?.replace(/\r?\n$/, "");
+}
+
+/**
+ * Finds every secret of a checked configuration: values of settings that hold
+ * one, and passwords in URLs, those of conventional variables included.
+ */
+export function listSecrets(config: object, materials: Materials): string[] {
+  const found = new Set<string>();
+  const visit = (value: unknown, setting: string): void => {
+    if (secretSettings.has(setting) && (typeof value === "string" || isRecord(value))) {
+      const secret = findSecret(value, materials)?.reveal();
+      if (secret !== undefined) found.add(secret);
+    } else if (typeof value === "string") {
+      for (const secret of listPasswords(value)) found.add(secret);
+    } else if (Array.isArray(value)) {
+      for (const element of value) visit(element, setting);
+    } else if (isRecord(value)) {
+      for (const [name, element] of Object.entries(value)) visit(element, name);
+    }
+  };
+  visit(config, "");
+  visit(materials.variables, "");
+  return [...found].filter((secret) => secret !== "");
+}
+
+/** The password of a URL as it is written, and as it is meant. */
+function listPasswords(url: string): string[] {
+  const [, password] = /^[a-z][a-z0-9+.-]*:\/\/[^:/]*:(.*)@/is.exec(url) ?? [];
+  if (password === undefined) return [];
+  try {
+    return [password, decodeURIComponent(password)];
+  } catch {
+    return [password];
+  }
+}
+
+/** A value for people, as plain JSON: secrets as `[redacted]`, functions as `[function]`. */
+export function redact(value: unknown, setting = ""): unknown {
+  if (typeof value === "function") return "[function]";
+  if (typeof value === "string") {
+    // A user with a colon may have been written with the password.
+    const isSecret = secretSettings.has(setting) || (setting === "username" && value.includes(":"));
+    return isSecret ? "[redacted]" : hideUserinfo(value);
+  }
+  if (Array.isArray(value)) return value.map((element) => redact(element));
+  if (!isRecord(value)) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, element]) => [name, redact(element, name)]));
+}

@@ -1,0 +1,175 @@
+import type { Ip } from "../address/ip.ts";
+import type { Conn } from "../net/conn/conn.ts";
+import type { Descriptors } from "../net/conn/descriptors.ts";
+import type { Resolver } from "../net/dns/resolver.ts";
+import { createSystemResolver } from "../net/dns/system-resolver.ts";
+import type { Connect } from "../net/runtime/connect.ts";
+import type { Sockets } from "../net/sockets.ts";
+import { ClientProfiles } from "../protocol/tls/read/client-profiles.ts";
+import type { Listener } from "../proxy/accept/listener-tls.ts";
+import { type ConnectionServices, recordUnserved, serveConnection } from "../proxy/connection.ts";
+import { Forwarding } from "../proxy/exchange/forwarding.ts";
+import type { HookReport } from "../proxy/hook/call-hook.ts";
+import { Admission } from "../proxy/limit/admission.ts";
+import { clientKey } from "../address/client-key.ts";
+import { ConnectTargets } from "../proxy/read/tunnel-request.ts";
+import type { AccessLog } from "../proxy/record/access-log.ts";
+import { Captures } from "../proxy/record/captures.ts";
+import { LiveTable } from "../proxy/record/live-table.ts";
+import { Metrics } from "../proxy/record/metrics.ts";
+import { createRecorder, type Recorder } from "../proxy/record/recorder.ts";
+import { type Runtime, RuntimeHolder } from "../proxy/runtime.ts";
+import { RequestIds } from "../proxy/record/request-record.ts";
+import type { TunnelEngine } from "../proxy/tunnel/tunnel.ts";
+import { Upstreams } from "../proxy/upstream/upstreams.ts";
+import { KnownAddresses } from "./known-addresses.ts";
+import { type BoundListener, bindListeners, type Listeners, type ListenerOwner, type ListenPlan } from "./listeners.ts";
+import { OwnAddresses } from "./own-addresses.ts";
+
+export interface GateOptions {
+  /** What the first connections are served by. */
+  readonly runtime: Runtime;
+  /** The event loop, which is the gate's from now on. */
+  readonly sockets: Pick<Sockets, "listen" | "connect" | "close">;
+  readonly tunnel: TunnelEngine;
+  readonly descriptors: Descriptors;
+  readonly accessLog: AccessLog;
+  /** Name and version of this program, for captures. */
+  readonly application: string;
+  /** Instead of one that asks as the system does. */
+  readonly resolver?: Resolver;
+  /** Tells the operator of a mistake of ours, which ended the connection `id`. */
+  reportBug(error: unknown, id: string): void;
+  /** Tells the operator of a function of the configuration that failed, and how. */
+  reportHook(report: HookReport): void;
+}
+
+/** Milliseconds for connections that were ended to write their records: microtasks, except in the middle of a handshake. */
+const LAST_RECORDS_MS = 200;
+
+/**
+ * The proxy of one thread: its listeners, its event loop, and all that its
+ * connections share, such as pools, caches, tables and counts. Nothing of it is
+ * in the scope of a module, so that several gates can run side by side.
+ */
+export class Gate implements ConnectionServices, ListenerOwner {
+  readonly runtime: RuntimeHolder;
+  readonly resolver: Resolver;
+  readonly connect: Connect;
+  readonly tunnel: TunnelEngine;
+  readonly admission: Admission;
+  readonly forwarding = new Forwarding();
+  readonly upstreams = new Upstreams();
+  readonly live = new LiveTable(this.forwarding.exchanges);
+  readonly metrics = new Metrics();
+  readonly recorder: Recorder;
+  readonly captures: Captures;
+  readonly clientProfiles = new ClientProfiles();
+  readonly own = new OwnAddresses();
+  readonly ids = new RequestIds();
+  readonly targets = new ConnectTargets();
+  draining = false;
+  readonly #options: GateOptions;
+  readonly #addresses = new KnownAddresses();
+  #listeners: Listeners | undefined;
+
+  constructor(options: GateOptions) {
+    const { descriptors, accessLog, sockets } = options;
+    this.#options = options;
+    this.runtime = new RuntimeHolder(options.runtime);
+    this.connect = sockets.connect;
+    this.tunnel = options.tunnel;
+    this.resolver =
+      options.resolver ??
+      createSystemResolver({
+        // A kept connection may lead to where its name has led before.
+        changed: () => this.forwarding.origins.clear(),
+        nameClient: (client) => clientKey(client, this.runtime.current.limits.clientPrefix),
+      });
+    this.admission = new Admission(descriptors);
+    this.recorder = createRecorder({
+      accessLog,
+      metrics: this.metrics,
+      live: this.live,
+      reportBug: (error, id) => this.reportBug(error, id),
+    });
+    this.captures = new Captures({ application: options.application });
+  }
+
+  /** The listeners as bound; undefined before. */
+  get listeners(): readonly BoundListener[] | undefined {
+    return this.#listeners?.bound;
+  }
+
+  /** Binds every listener and serves what comes; or tells which one cannot be bound, and then none is. */
+  listen(plans: readonly ListenPlan[]): ListenOutcome {
+    const result = bindListeners(plans, this.#options.sockets.listen, this);
+    if (!result.ok) return result;
+    this.#listeners = result.listeners;
+    for (const { host, port } of result.listeners.bound) this.own.add(host, port);
+    return { ok: true, listeners: result.listeners.bound };
+  }
+
+  accept(conn: Conn, from: Ip, listener: Listener): void {
+    void serveConnection(conn, this.#addresses.share(from), listener, this);
+  }
+
+  turnAway(from: Ip, port: number, listener: Listener): void {
+    recordUnserved({ ip: from, port }, listener, this);
+  }
+
+  reportBug(error: unknown, id: string): void {
+    this.#options.reportBug(error, id);
+  }
+
+  reportHook(report: HookReport): void {
+    this.#options.reportHook(report);
+  }
+
+  /** Stops accepting. Connections live on. */
+  stopAccepting(): void {
+    this.draining = true;
+    this.#listeners?.close();
+  }
+
+  /** Ends every connection. The last records follow within some turns of the event loop. */
+  abort(): void {
+    this.live.killAll();
+    this.forwarding.abort();
+    this.admission.lingering.abort();
+  }
+
+  /** Stops accepting, gives connections `ms` milliseconds, and ends those that are left. */
+  async drain(ms: number): Promise<void> {
+    this.stopAccepting();
+    this.forwarding.windDown();
+    this.admission.lingering.hurry();
+    await withinMs(this.admission.untilEmpty(), ms);
+    await this.stop();
+  }
+
+  /** Stops accepting, ends every connection, and waits until the records of them are written. */
+  async stop(): Promise<void> {
+    this.stopAccepting();
+    this.abort();
+    await withinMs(this.admission.untilEmpty(), LAST_RECORDS_MS);
+    this.captures.stopAll();
+  }
+
+  /** Ends the event loop. No connection may be left. */
+  close(): void {
+    this.#options.sockets.close();
+  }
+}
+
+export type ListenOutcome =
+  | { readonly ok: true; readonly listeners: readonly BoundListener[] }
+  | { readonly ok: false; readonly plan: ListenPlan; readonly code: string };
+
+/** Waits for a promise, but no longer than that. */
+export async function withinMs(promise: Promise<void>, ms: number): Promise<void> {
+  const { promise: elapsed, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, ms);
+  await Promise.race([promise, elapsed]);
+  clearTimeout(timer);
+}

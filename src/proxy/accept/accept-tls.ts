@@ -1,0 +1,47 @@
+import type { Conn } from "../../net/conn/conn.ts";
+import { remainingMs } from "../../net/conn/deadlines.ts";
+import { moveToRuntime } from "../../net/runtime/move-to-runtime.ts";
+import { startServerTls } from "../../net/runtime/start-server-tls.ts";
+import { fail, type Failure, type FailureDetail } from "../failure.ts";
+import type { ShownCertificate } from "../auth/identify.ts";
+import type { Listener } from "./listener-tls.ts";
+
+/** The encrypted connection; or why there is none, and a connection over which the client understands an answer. */
+export type AcceptedTls =
+  | { readonly ok: true; readonly conn: Conn; readonly certificate: ShownCertificate | undefined }
+  /** `silent`: the client said nothing before it left or its time was over, and nothing failed. */
+  | { readonly ok: false; readonly failure: Failure | "silent"; readonly conn?: Conn };
+
+/** Speaks TLS as the server with a client that has just connected. */
+export async function acceptTls(conn: Conn, tls: NonNullable<Listener["tls"]>, endsAt: number): Promise<AcceptedTls> {
+  const socket = await moveToRuntime(conn);
+  if (socket === undefined) return SILENT;
+  const secured = await startServerTls(socket, tls.current, remainingMs(endsAt));
+  if (secured.ok) {
+    const { certificate } = secured;
+    // By whom it must be signed may change while the connection lasts.
+    const shown = certificate && {
+      user: certificate.user,
+      findFault: (now: number) => certificate.findFault(tls.current.clientAuthorities, now),
+    };
+    return { ok: true, conn: secured.conn, certificate: shown };
+  }
+  if (secured.kind === "silent") return SILENT;
+  return {
+    ...fail(details[secured.kind], { note: secured.note }),
+    ...(secured.conn && { conn: secured.conn }),
+  };
+}
+
+const SILENT: AcceptedTls = { ok: false, failure: "silent" };
+
+const details: Readonly<
+  Record<"timeout" | "gone" | "plain_http" | "certificate" | "alert" | "protocol", FailureDetail>
+> = {
+  timeout: "handshake_timeout",
+  gone: "client_gone",
+  plain_http: "protocol_not_served",
+  certificate: "certificate_required",
+  alert: "client_tls_failed",
+  protocol: "client_tls_failed",
+};

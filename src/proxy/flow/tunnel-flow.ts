@@ -1,0 +1,121 @@
+import type { Budget } from "../../net/conn/budget.ts";
+import type { Conn, ConnSink } from "../../net/conn/conn.ts";
+import { ACTIVE } from "../../net/conn/idle-watch.ts";
+import { Flow } from "./flow.ts";
+import type { Observation } from "./observation.ts";
+import type { TunnelSide } from "./observer.ts";
+
+/** The tunnel of which a flow is one direction. */
+export interface FlowOwner {
+  /** Marks the tunnel as active when it is set to `ACTIVE`. */
+  lastActivity: number;
+  /** What looks at the bytes; undefined for nothing, which is nearly always. */
+  observation: Observation | undefined;
+  /** Both directions passed their end on. */
+  readonly settled: boolean;
+  readonly over: boolean;
+  /** Whether the flow reads from the client. */
+  isUp(flow: TunnelFlow): boolean;
+  opposite(flow: TunnelFlow): TunnelFlow;
+  /** Nothing is held in the flow. */
+  considerPromotion(): void;
+  /** A flow passed its end on. */
+  settle(): void;
+  /** The connection that the flow reads from is gone, and not in order. */
+  sourceLost(flow: TunnelFlow): void;
+}
+
+/** One direction of a tunnel: the consumer of its source, whose FIN it passes on. */
+export class TunnelFlow extends Flow implements ConnSink {
+  /** The source sent FIN. */
+  #ended = false;
+  /** FIN was passed on. */
+  finished = false;
+  readonly #tunnel: FlowOwner;
+
+  constructor(tunnel: FlowOwner, source: Conn, sink: Conn, budget: Budget | undefined) {
+    super();
+    this.#tunnel = tunnel;
+    this.begin(source, sink, budget);
+  }
+
+  /** Nothing is held: neither bytes nor an end that was not passed on. */
+  override get empty(): boolean {
+    return super.empty && this.#ended === this.finished;
+  }
+
+  // What the source tells.
+
+  data(chunk: Uint8Array): void {
+    this.#tunnel.lastActivity = ACTIVE;
+    const { observation } = this.#tunnel;
+    if (observation === undefined) this.write(chunk);
+    else this.#show(observation, chunk);
+  }
+
+  /** The source sent FIN, which goes on after everything before it. */
+  end(): void {
+    if (this.#ended) return;
+    this.#tunnel.lastActivity = ACTIVE;
+    this.#ended = true;
+    const held = this.#tunnel.observation?.ended(this.#from);
+    if (held !== undefined) this.write(held);
+    if (super.empty && !this.#tunnel.over) this.#passEnd();
+  }
+
+  /** There is room for what flows to the source. */
+  drain(): void {
+    this.#tunnel.lastActivity = ACTIVE;
+    this.#tunnel.opposite(this).flush();
+  }
+
+  close(reset: boolean): void {
+    if (!reset) {
+      // Gone in order: it said all it had to say and heard our FIN, or nobody can hear it any more.
+      this.end();
+      if (this.#tunnel.opposite(this).finished) {
+        this.#tunnel.settle();
+        return;
+      }
+    }
+    this.#tunnel.sourceLost(this);
+  }
+
+  override refilled(): void {
+    this.#tunnel.lastActivity = ACTIVE;
+    this.flush();
+  }
+
+  protected override count(bytes: Uint8Array, taken: number): void {
+    this.bytes += taken;
+    this.#tunnel.observation?.went(this.#to, taken < bytes.length ? bytes.subarray(0, taken) : bytes);
+    if (taken === bytes.length) this.#tunnel.considerPromotion();
+  }
+
+  protected override proceed(): void {
+    if (this.#ended) this.#passEnd();
+    else this.source.resume();
+  }
+
+  get #from(): TunnelSide {
+    return this.#tunnel.isUp(this) ? "client" : "target";
+  }
+
+  get #to(): TunnelSide {
+    return this.#tunnel.isUp(this) ? "target" : "client";
+  }
+
+  #show(observation: Observation, chunk: Uint8Array): void {
+    const passed = observation.came(this.#from, chunk);
+    if (observation.over) this.#tunnel.observation = undefined;
+    if (passed !== undefined) this.write(passed);
+  }
+
+  #passEnd(): void {
+    this.finished = true;
+    this.#tunnel.observation?.finished(this.#to);
+    // The second FIN goes out with the close, which saves a system call; TLS says goodbye first.
+    if (this.sink.encrypted || !this.#tunnel.settled) this.sink.shutdown();
+    this.#tunnel.settle();
+  }
+}

@@ -1,0 +1,50 @@
+import { encodeSocks4Reply } from "../../protocol/socks/socks4-server.ts";
+import type { Failure } from "../failure.ts";
+import type { Runtime } from "../runtime.ts";
+import { writeRefusal } from "./refusal.ts";
+
+/** A failure that the client is told, with what an answer can say about it. */
+export interface Refusal {
+  readonly failure: Failure;
+  readonly runtime: Pick<Runtime, "agent" | "authenticator">;
+  /** Id of the request. */
+  readonly id: string;
+  /** Name of the rule that decided, if it came to that. */
+  readonly rule: string | undefined;
+  readonly method: string | undefined;
+  /** The connection is kept for another request. */
+  readonly keeps: boolean;
+}
+
+/** How a client is answered in its protocol. */
+export interface Reply {
+  /** The answer after which nothing follows but the tunnel's own bytes. */
+  formatEstablished(runtime: Pick<Runtime, "established">): Uint8Array;
+  formatRefusal(refusal: Refusal): Uint8Array;
+}
+
+/** Also for a client whose protocol is not known yet. */
+export const httpReply: Reply = {
+  formatEstablished: ({ established }) => established,
+  formatRefusal({ failure, runtime, id, rule, method, keeps }) {
+    return writeRefusal(failure, {
+      agent: runtime.agent,
+      id,
+      rule,
+      challenges: runtime.authenticator.challenge(failure),
+      withoutBody: method === "HEAD",
+      keeps,
+    });
+  },
+};
+
+/** SOCKS4 has one code for every refusal. */
+export const socks4Reply: Reply = {
+  formatEstablished: () => encodeSocks4Reply("granted"),
+  formatRefusal: () => encodeSocks4Reply("rejected"),
+};
+
+/** Writes the answer to CONNECT: no more than its status line and the name of this proxy (RFC 9110 §9.3.6). */
+export function writeEstablished(agent: string): Uint8Array {
+  return Buffer.from(`HTTP/1.1 200 Connection Established\r\nProxy-Agent: ${agent}\r\n\r\n`, "latin1");
+}
