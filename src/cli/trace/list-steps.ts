@@ -7,7 +7,7 @@ import type { SecureRecord, TraceRecord } from "./trace-record.ts";
 import type { Party, TraceStep } from "./trace-step.ts";
 
 /** A trace, explained. */
-export interface TraceStory {
+export interface TraceDescription {
   /** In the order of time. */
   readonly steps: readonly TraceStep[];
   readonly tls: TlsSummary | undefined;
@@ -17,7 +17,7 @@ export interface TraceStory {
 }
 
 /** Makes the steps of what was recorded: DNS, TCP, the proxy, TLS, request and response. */
-export function listSteps(record: TraceRecord, basis: TrustBasis): TraceStory {
+export function listSteps(record: TraceRecord, basis: TrustBasis): TraceDescription {
   const { request, wire, challenged, proxyTls, tunnelAt, http } = record;
   const { proxy } = request;
   const steps = [...listDnsSteps(record), ...listTcpSteps(record)];
