@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 import { quoteValue } from "../config/problem.ts";
-import { createBlockSplitter } from "../protocol/pcapng/block-splitter.ts";
+import { BlockSplitter } from "../protocol/pcapng/block-splitter.ts";
 import { createCommand, type CommandInput } from "./command.ts";
 import { type CliIo, exitCodes } from "./io.ts";
 import { openOutput } from "./open-output.ts";
@@ -140,7 +140,7 @@ interface CopyEnd {
 
 /** Copies whole blocks, so that an interrupted capture is still a valid file. */
 async function copyBlocks(body: ReadableStream<Uint8Array>, sink: Sink, leaving: AbortController): Promise<CopyEnd> {
-  const splitter = createBlockSplitter();
+  const splitter = new BlockSplitter();
   let problem: string | undefined;
   try {
     for await (const bytes of body) {

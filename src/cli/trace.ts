@@ -176,16 +176,16 @@ async function write(
   }: { readonly format: Format; readonly file: FileHandle | undefined; readonly basis: TrustBasis },
   io: CliIo,
 ): Promise<boolean> {
-  const story = listSteps(record, basis);
+  const described = listSteps(record, basis);
   const colour = io.terminal && file === undefined && (io.variables["NO_COLOR"] ?? "") === "";
   const content =
     format === "pcapng"
       ? writeTracePcapng(record)
       : format === "json"
-        ? writeTraceJson(record, story)
+        ? writeTraceJson(record, described)
         : format === "mermaid"
-          ? writeTraceMermaid(record, story)
-          : writeTraceText(record, story, colour);
+          ? writeTraceMermaid(record, described)
+          : writeTraceText(record, described, colour);
   try {
     if (file !== undefined) await file.writeFile(content);
     else if (typeof content === "string") await io.print(content);

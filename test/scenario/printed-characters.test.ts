@@ -90,9 +90,10 @@ describe.each(numbered)("no character that a terminal minds is printed raw, text
     inside.add(9.5, "server", Buffer.from(`HTTP/1.0 200 ok\r\nX-Hostile: ${text.replaceAll(/[\r\n\0]/g, "")}\r\n\r\n`));
     const failure = { stage: "connect", at: 1, text } as const;
     const record = makeTrace(undefined, { http: inside, failure });
-    const story = listSteps(record, { roots: [], source: text, now: record.startedAt });
-    for (const write of [writeTraceJson, writeTraceMermaid]) expect(findHostile(write(record, story))).toBeUndefined();
-    expect(findHostile(writeTraceText(record, story, false))).toBeUndefined();
+    const description = listSteps(record, { roots: [], source: text, now: record.startedAt });
+    for (const write of [writeTraceJson, writeTraceMermaid])
+      expect(findHostile(write(record, description))).toBeUndefined();
+    expect(findHostile(writeTraceText(record, description, false))).toBeUndefined();
   });
 
   test("in reports of functions and mistakes", () => {

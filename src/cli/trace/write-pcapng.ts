@@ -5,7 +5,7 @@ import {
   encodeInterfaceStatistics,
   encodeSectionHeader,
 } from "../../protocol/pcapng/encode-block.ts";
-import { createTcpSynthesiser } from "../../protocol/pcapng/tcp-synthesiser.ts";
+import { TcpSynthesiser } from "../../protocol/pcapng/tcp-synthesiser.ts";
 import { version } from "../../version.ts";
 import type { TraceRecord, WireRecord } from "./trace-record.ts";
 import { formatTraceTarget } from "./trace-request.ts";
@@ -54,7 +54,7 @@ interface TimedPacket {
 }
 
 function listPackets(interfaceId: number, { recording, local, remote }: WireRecord, openedAt: number): TimedPacket[] {
-  const tcp = createTcpSynthesiser({ client: local, server: remote });
+  const tcp = new TcpSynthesiser({ client: local, server: remote });
   const packets: TimedPacket[] = [];
   const add = (at: number, made: readonly Uint8Array[]) => {
     for (const packet of made) packets.push({ interfaceId, at, packet });

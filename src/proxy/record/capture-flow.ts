@@ -1,6 +1,6 @@
 import { ipFromBytes, parseIp } from "../../address/ip.ts";
 import { encodeEnhancedPacket } from "../../protocol/pcapng/encode-block.ts";
-import { createTcpSynthesiser, type Side, type TcpSynthesiser } from "../../protocol/pcapng/tcp-synthesiser.ts";
+import { type Side, TcpSynthesiser } from "../../protocol/pcapng/tcp-synthesiser.ts";
 import type { TunnelEnd, TunnelSide, WatchedTunnel } from "../flow/tunnel.ts";
 
 /** Bytes of a segment: as much as loopback interfaces carry, since large packets cost the least. */
@@ -32,7 +32,7 @@ export function openFlow(
   const unknown = UNKNOWN[(local ?? remote)?.family ?? 4];
   const near = { ip: local ?? unknown, port: localPort };
   const far = { ip: remote ?? unknown, port: remotePort };
-  const tcp = createTcpSynthesiser({
+  const tcp = new TcpSynthesiser({
     client: leg === "client" ? far : near,
     server: leg === "client" ? near : far,
     segmentBytes: SEGMENT_BYTES,

@@ -33,9 +33,8 @@ export class ClientProfiles {
 
   find(hello: ClientHello): ClientProfile {
     if (hello.extensionBlock.others.length > MAX_OTHERS) return createProfile(hello);
-    const countBefore = this.#count;
     this.#listCodes(hello);
-    if (!this.#isOther && this.#count === countBefore && this.#last !== undefined) return this.#last;
+    if (!this.#isOther && this.#last !== undefined) return this.#last;
     this.#last = this.#count > MAX_CODES ? undefined : this.#look(hello);
     return this.#last ?? createProfile(hello);
   }
