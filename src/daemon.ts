@@ -1,27 +1,26 @@
-import { hostname } from "node:os";
 import type { CompiledConfig } from "./config/compile.ts";
 import { Gate, withinMs } from "./gate/gate.ts";
-import { formatListener, type ListenPlan } from "./gate/listeners.ts";
+import type { BoundListener } from "./gate/listeners.ts";
+import { startWarmUp, warmUpTunnelBytes } from "./gate/warm-up.ts";
 import type { RenewTrust } from "./config/follow-trust.ts";
 import type { Checked } from "./config/problem.ts";
-import { serveHttp } from "./net/http/serve-http.ts";
-import type { Resolver } from "./net/dns/resolver.ts";
+import { explainBinding, listCertificates, type ListenerPlan, prepareListeners } from "./listeners.ts";
 import type { LanePool } from "./net/conn/lanes.ts";
-import { startLanes } from "./net/splice/lane-pool.ts";
-import { SpareDescriptors } from "./net/libc/spare-descriptors.ts";
+import type { Resolver } from "./net/dns/resolver.ts";
 import type { Reactor } from "./net/epoll/reactor.ts";
-import { chooseSockets } from "./net/sockets.ts";
-import { UpstreamProbe } from "./proxy/upstream/upstream-probe.ts";
-import { HookReporter } from "./proxy/hook/hook-reporter.ts";
-import { createListenerTls, type ListenerTls } from "./proxy/accept/listener-tls.ts";
+import { SpareDescriptors } from "./net/libc/spare-descriptors.ts";
+import { chooseSockets, type Sockets } from "./net/sockets.ts";
+import { startLanes } from "./net/splice/lane-pool.ts";
+import { controlTunnels, openSidecar, readReadiness } from "./open-sidecar.ts";
+import type { ListenerTls } from "./proxy/accept/listener-tls.ts";
+import { chooseEngine, type EngineChoice } from "./proxy/flow/engine.ts";
+import { HookReporter } from "./proxy/record/hook-reporter.ts";
 import { AccessLog, type LogSink } from "./proxy/record/access-log.ts";
 import { BugReporter } from "./proxy/record/bug-reporter.ts";
 import type { Runtime } from "./proxy/runtime.ts";
-import { chooseEngine } from "./proxy/flow/engine.ts";
-import type { ControlPort, Readiness } from "./sidecar/control-port.ts";
+import { UpstreamProbe } from "./proxy/dial/upstream-probe.ts";
 import { writeMetricsText } from "./sidecar/metrics-text.ts";
-import { type Sidecar, type SidecarStart, startSidecar } from "./sidecar/serve.ts";
-import { createSidecarApp } from "./sidecar/sidecar-app.ts";
+import type { Sidecar } from "./sidecar/serve.ts";
 import { tidyMemory } from "./tidy-memory.ts";
 import { version } from "./version.ts";
 
@@ -55,6 +54,8 @@ export interface Daemon {
   replaceUsers(text: string): Checked<Runtime>;
   /** Puts changed certificates for upstreams and origins into effect for new connections. */
   renewTrust(renew: RenewTrust): void;
+  /** Has the runtime compile the code that serves clients, in the background, until the first client comes. */
+  warmUp(): void;
   /**
    * Stops accepting, gives connections the time that the configuration allows,
    * ends those that are left, and resolves when nothing is open any more.
@@ -71,23 +72,21 @@ export type DaemonStart =
 
 /** Composes a compiled configuration into a running proxy: runtime, listeners, sidecar. */
 export async function startDaemon(compiled: CompiledConfig, options: DaemonOptions): Promise<DaemonStart> {
+  const { tell } = options;
+  const { secrets } = compiled;
+  const listeners = prepareListeners(compiled);
+  if (!listeners.ok) return listeners;
+  const { plans } = listeners;
   const accessLog = new AccessLog({
     format: compiled.log.access,
     sink: options.accessSink,
-    whenLost: (why) =>
-      options.tell(`Access lines are being lost: ${why}. "penstock_access_log_dropped_total" counts them.`),
+    whenLost: (why) => tell(`Access lines are being lost: ${why}. "penstock_access_log_dropped_total" counts them.`),
   });
-  const doors = openDoors(compiled);
-  if (!doors.ok) return doors;
   const sockets = chooseSockets(compiled.sockets, options.eventLoop);
-  const { engine, lanes, description } = chooseEngine(
-    compiled.splice,
-    () => startLanes({ onTrouble: options.tell }),
-    sockets.adopt,
-  );
-  const { secrets } = compiled;
-  const hooks = new HookReporter(options.tell, { secrets });
-  const bugs = new BugReporter({ tell: options.tell, secrets });
+  const choice = chooseEngine(compiled.splice, () => startLanes({ onTrouble: tell }), sockets.adopt);
+  const { engine, lanes, description } = choice;
+  const hooks = new HookReporter(tell, { secrets });
+  const bugs = new BugReporter({ tell, secrets });
   const descriptors = new SpareDescriptors();
   const gate = new Gate({
     runtime: compiled.runtime,
@@ -100,157 +99,176 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     reportBug: (error, id) => bugs.report(`A mistake of the proxy ended connection ${id}`, error),
     reportHook: (report) => hooks.report(report),
   });
-  const { live, metrics } = gate;
   const upstreamProbe = new UpstreamProbe(gate);
 
   // The sidecar first: it can say that the proxy is still starting.
   let sidecar: Sidecar | undefined;
-  const port: ControlPort = {
-    readiness: () => readReadiness(gate, upstreamProbe),
-    effectiveConfig: () => ({ ...compiled.effective, splicing: description, driving: sockets.description }),
-    metricsText: () =>
-      writeMetricsText({
-        version,
-        metrics,
-        live,
-        accessLog,
-        auth: gate.runtime.current.authenticator.checks,
-        certificates: listCertificates(gate, doors.plans),
-        ...(sidecar && { sidecar: sidecar.connections }),
-        ...(lanes && { lanes: lanes.status() }),
-      }),
-    tunnels: (filter) => live.list(performance.now(), filter),
-    kill: (filter) => live.kill(filter),
-    captures: {
-      start: (wanted) => gate.captures.start(wanted, (visit) => live.visit(visit)),
-      stop: (id) => gate.captures.stop(id),
+  const opening = await openSidecar(
+    compiled.sidecar,
+    {
+      ...controlTunnels(gate),
+      readiness: () => readReadiness(gate, upstreamProbe),
+      effectiveConfig: () => ({ ...compiled.effective, splicing: description, driving: sockets.description }),
+      metricsText: () =>
+        writeMetricsText({
+          version,
+          metrics: gate.metrics,
+          live: gate.live,
+          accessLog,
+          auth: gate.runtime.current.authenticator.checks,
+          certificates: listCertificates(gate, plans),
+          ...(sidecar && { sidecar: sidecar.connections }),
+          ...(lanes && { lanes: lanes.status() }),
+        }),
     },
-  };
-  const besides = await openSidecar(compiled.sidecar, port, (error) => bugs.report("A mistake in the sidecar", error));
-  if (besides !== undefined && !besides.ok) return besides;
-  sidecar = besides?.sidecar;
-  // It is not for the users of the proxy, whatever the rules allow.
+    (error) => bugs.report("A mistake in the sidecar", error),
+  );
+  if (opening?.ok === false) return opening;
+  sidecar = opening?.sidecar;
+  // Clients of the proxy must not reach it, whatever the rules allow.
   if (compiled.sidecar?.at.kind === "tcp" && sidecar?.port !== undefined)
     gate.own.add(compiled.sidecar.at.host, sidecar.port);
 
-  const bound = gate.listen(doors.plans);
+  const bound = gate.listen(plans);
   if (!bound.ok) {
     await Promise.all([sidecar?.stop(), lanes?.stop()]);
     gate.close();
     return { ok: false, message: explainBinding(bound.plan, bound.code) };
   }
-  warnOfDescriptors(descriptors, compiled.runtime.limits.connections, options.tell);
-
-  const stopTidying = tidyMemory(() => {
-    const accepted = metrics.accepted.values().reduce((sum, count) => sum + count, 0);
-    return { accepted, ended: accepted - metrics.connectionsOpen };
-  });
-  const close = async (): Promise<void> => {
-    stopTidying();
-    await Promise.all([withinMs(accessLog.stop(), LAST_LINES_MS), sidecar?.stop(), lanes?.stop()]);
-    gate.close();
-  };
+  warnOfDescriptors(descriptors, compiled.runtime.limits.connections, tell);
   return {
     ok: true,
-    daemon: {
-      listeners: bound.listeners.map(({ host, port: at, name }) => ({ host, port: at, text: name })),
+    daemon: new RunningDaemon({
+      compiled,
+      plans,
+      bound: bound.listeners,
+      accessLog,
+      sockets,
+      descriptors,
+      choice,
+      bugs,
       sidecar,
-      splicing: description,
-      driving: sockets.description,
-      lanes,
-      tls: doors.plans.map(({ tls }) => tls),
-      reportBug: (error) => bugs.report("A mistake outside of any connection, which ended none", error),
-      replaceUsers(text) {
-        if (compiled.usersFile === undefined) throw new Error("There is no users file to replace");
-        const recompiled = compiled.usersFile.recompile(text);
-        // Other parts may have been replaced since this one was compiled.
-        if (recompiled.ok)
-          gate.runtime.swap({ ...gate.runtime.current, authenticator: recompiled.value.authenticator });
-        return recompiled;
-      },
-      renewTrust(renew) {
-        gate.runtime.swap(renew(gate.runtime.current));
-      },
-      async drain() {
-        await gate.drain(compiled.drainMs);
-        await close();
-      },
-      async stop() {
-        await gate.stop();
-        await close();
-      },
-    },
+      gate,
+    }),
   };
 }
 
-/** Warns when the limit of open files is met before that of connections: each has a descriptor for its client and one for its target. */
+/** Everything that a daemon consists of. */
+interface DaemonParts {
+  readonly compiled: CompiledConfig;
+  readonly plans: readonly ListenerPlan[];
+  readonly bound: readonly BoundListener[];
+  readonly accessLog: AccessLog;
+  readonly sockets: Sockets;
+  readonly choice: EngineChoice;
+  readonly bugs: BugReporter;
+  readonly descriptors: SpareDescriptors;
+  readonly sidecar: Sidecar | undefined;
+  readonly gate: Gate;
+}
+
+/** Milliseconds for the reader of the access log to take the last lines. */
+const LAST_LINES_MS = 1000;
+
+class RunningDaemon implements Daemon {
+  readonly #parts: DaemonParts;
+  readonly #stopTidying: () => void;
+  #stopWarmUp: (() => void) | undefined;
+
+  constructor(parts: DaemonParts) {
+    this.#parts = parts;
+    const { metrics } = parts.gate;
+    this.#stopTidying = tidyMemory(() => {
+      const accepted = sum(metrics.accepted);
+      return { accepted, ended: accepted - metrics.connectionsOpen };
+    });
+  }
+
+  get listeners(): Daemon["listeners"] {
+    return this.#parts.bound.map(({ host, port, name }) => ({ host, port, text: name }));
+  }
+  get sidecar(): Sidecar | undefined {
+    return this.#parts.sidecar;
+  }
+  get splicing(): string {
+    return this.#parts.choice.description;
+  }
+  get driving(): string {
+    return this.#parts.sockets.description;
+  }
+  get lanes(): LanePool | undefined {
+    return this.#parts.choice.lanes;
+  }
+  get tls(): Daemon["tls"] {
+    return this.#parts.plans.map(({ tls }) => tls);
+  }
+
+  reportBug(error: unknown): void {
+    this.#parts.bugs.report("A mistake outside of any connection, which ended none", error);
+  }
+
+  replaceUsers(text: string): Checked<Runtime> {
+    const { usersFile } = this.#parts.compiled;
+    if (usersFile === undefined) throw new Error("There is no users file to replace");
+    const recompiled = usersFile.recompile(text);
+    const { runtime } = this.#parts.gate;
+    // Other parts may have been replaced since this one was compiled.
+    if (recompiled.ok) runtime.swap({ ...runtime.current, authenticator: recompiled.value.authenticator });
+    return recompiled;
+  }
+
+  renewTrust(renew: RenewTrust): void {
+    const { runtime } = this.#parts.gate;
+    runtime.swap(renew(runtime.current));
+  }
+
+  warmUp(): void {
+    const { compiled, sockets, choice, descriptors, gate } = this.#parts;
+    const { metrics } = gate;
+    if (gate.draining || this.#stopWarmUp !== undefined || sockets.openInProcess === undefined) return;
+    // Its tunnels must not move to the lanes, which the metrics show.
+    if (compiled.splice.afterBytes <= warmUpTunnelBytes) return;
+    this.#stopWarmUp = startWarmUp({
+      runtime: compiled.runtime,
+      accessFormat: compiled.log.access,
+      tunnel: choice.engine,
+      network: sockets.openInProcess(),
+      descriptors,
+      // A connection on which nothing was sent is a health check.
+      hasClients: () => sum(metrics.accepted) > sum(metrics.probes),
+    });
+  }
+
+  async drain(): Promise<void> {
+    this.#stopWarmUp?.();
+    await this.#parts.gate.drain(this.#parts.compiled.drainMs);
+    await this.#close();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopWarmUp?.();
+    await this.#parts.gate.stop();
+    await this.#close();
+  }
+
+  /** Closes everything but the connections, which are gone. */
+  async #close(): Promise<void> {
+    const { accessLog, choice, gate, sidecar } = this.#parts;
+    this.#stopTidying();
+    await Promise.all([withinMs(accessLog.stop(), LAST_LINES_MS), sidecar?.stop(), choice.lanes?.stop()]);
+    gate.close();
+  }
+}
+
+function sum(counts: ReadonlyMap<string, number>): number {
+  return counts.values().reduce((total, count) => total + count, 0);
+}
+
+/** Warns when the limit of open files is met before that of connections: each needs a descriptor for its client and one for its target. */
 function warnOfDescriptors(descriptors: SpareDescriptors, wanted: number, tell: (message: string) => void): void {
   const { limit, connections } = descriptors.measure();
   if (connections >= wanted) return;
   tell(
     `Warning: this process may open ${limit} files, which is enough for ${connections} connections, and "limits.connections" is ${wanted}. Raise the limit (ulimit -n, LimitNOFILE=) or lower "limits.connections".`,
   );
-}
-
-/** When the certificates of each listener expire, by the name of the listener. */
-function listCertificates({ listeners }: Gate, plans: readonly DoorPlan[]) {
-  return plans.flatMap(({ tls }, at) => {
-    const listener = listeners?.[at]?.name;
-    return tls === undefined || listener === undefined ? [] : [{ listener, expiresAt: tls.expiresAt }];
-  });
-}
-
-type Doors =
-  { readonly ok: true; readonly plans: readonly DoorPlan[] } | { readonly ok: false; readonly message: string };
-type DoorPlan = ListenPlan & { readonly tls?: ListenerTls };
-
-/** Prepares what each listener shows to its clients. */
-function openDoors({ listeners }: CompiledConfig): Doors {
-  const plans: DoorPlan[] = [];
-  for (const { tls: plan, ...listener } of listeners) {
-    const made = plan && createListenerTls(plan);
-    if (made?.ok === false) return made;
-    plans.push({ ...listener, ...(made && { tls: made.tls }) });
-  }
-  return { ok: true, plans };
-}
-
-/** Milliseconds for whoever reads access lines to take the last ones. */
-const LAST_LINES_MS = 1000;
-
-/** Ready to serve a new connection: bound, not about to stop, and with a way to somewhere. */
-async function readReadiness(gate: Gate, upstreamProbe: UpstreamProbe): Promise<Readiness> {
-  if (gate.listeners === undefined && !gate.draining) return { ready: false, reason: "starting" };
-  const open = gate.draining || (await upstreamProbe.isOpen(gate.runtime.current));
-  if (gate.draining) return { ready: false, reason: "draining" };
-  return open ? { ready: true } : { ready: false, reason: "no_way_out" };
-}
-
-function openSidecar(
-  plan: CompiledConfig["sidecar"],
-  port: ControlPort,
-  reportBug: (error: unknown) => void,
-): Promise<SidecarStart> | undefined {
-  if (plan === undefined) return undefined;
-  const { at, token, allowedHosts } = plan;
-  const app = createSidecarApp(port, {
-    reportBug,
-    ...(token && { token }),
-    ...(at.kind === "tcp" && { allowedHosts: [hostname(), ...allowedHosts] }),
-  });
-  return startSidecar({ app, address: at.kind === "tcp" ? at : { unix: at.path }, serveHttp, reportBug });
-}
-
-function explainBinding({ host, port }: ListenPlan, code: string): string {
-  const problem = `Cannot listen on ${formatListener(host, port)}: `;
-  switch (code) {
-    case "EADDRINUSE":
-      return `${problem}the port is in use. Stop what uses it, or set "listen" (--listen) to another.`;
-    case "EACCES":
-      return `${problem}the system does not allow it. Set "listen" (--listen) to a port above 1023, or give the program CAP_NET_BIND_SERVICE.`;
-    case "EADDRNOTAVAIL":
-      return `${problem}this machine has no such address. Set "listen" (--listen) to one that it has.`;
-    default:
-      return `${problem}the system says ${code}. Set "listen" (--listen) to another address.`;
-  }
 }

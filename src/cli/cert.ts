@@ -5,7 +5,7 @@ import { join, relative, resolve } from "node:path";
 import { describeHostError, toAsciiHost } from "../address/host.ts";
 import { describeReadError, readTextFile } from "../config/read-file.ts";
 import { quoteSubject } from "../config/problem.ts";
-import { describeTrust } from "./certificate-advice.ts";
+import { escapeLines, formatJson } from "../escape-text.ts";
 import { createCommand } from "./command.ts";
 import { type CliIo, exitCodes } from "./io.ts";
 import type { CertificateName, LocalAuthority } from "./local-authority.ts";
@@ -195,11 +195,41 @@ async function tellMade(io: CliIo, folder: string, names: Names, { expiresAt, au
   await io.print(
     describeTrust({
       name: names[0].text,
-      cert: shown("fullchain.pem"),
+      chain: shown("fullchain.pem"),
       key: shown("privkey.pem"),
       authority: shown("ca.pem"),
     }),
   );
+}
+
+interface CertificateFiles {
+  /** Name or address by which clients reach the proxy, as the certificate names it. */
+  readonly name: string;
+  /** Paths, as a person would write them. */
+  readonly chain: string;
+  readonly key: string;
+  readonly authority: string;
+}
+
+/** Says what to do with a certificate of one's own: in the configuration, and at the clients. */
+function describeTrust({ name, chain, key, authority }: CertificateFiles): string {
+  const host = name.includes(":") ? `[${name}]` : name.replace(/^\*/, "proxy");
+  return escapeLines(`
+Put this into the configuration (beyond loopback it needs "users", too):
+
+  listen: [{ host: "0.0.0.0", port: 8443, tls: { cert: ${formatJson(chain)}, key: ${formatJson(key)} } }],
+
+Clients have to trust ${authority}, never its key:
+
+  curl              curl --proxy https://${host}:8443 --proxy-cacert ${authority} https://example.com
+  Debian, Ubuntu    sudo cp ${authority} /usr/local/share/ca-certificates/penstock.crt && sudo update-ca-certificates
+  Fedora, RHEL      sudo cp ${authority} /etc/pki/ca-trust/source/anchors/penstock.pem && sudo update-ca-trust
+  macOS             sudo security add-trusted-cert -d -r trustRoot -k /Library/Keychains/System.keychain ${authority}
+  Windows           certutil -addstore Root ${authority}   (as administrator)
+  Chrome on Linux   certutil -d sql:$HOME/.pki/nssdb -A -t C,, -n penstock -i ${authority}
+  Firefox           Settings, Privacy & Security, View Certificates, Authorities, Import
+  Node              NODE_EXTRA_CA_CERTS=${authority}
+`);
 }
 
 function refuse(message: string): { readonly ok: false; readonly message: string } {

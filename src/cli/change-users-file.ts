@@ -1,7 +1,7 @@
 import { type FileHandle, open, realpath, rename, rm, stat } from "node:fs/promises";
 
 import { readTextFile } from "../config/read-file.ts";
-import { describeWriteError } from "./describe-write-error.ts";
+import { describeWriteError } from "./open-output.ts";
 
 /** Milliseconds to wait for another program that changes the file. */
 const LOCK_MS = 5000;
@@ -26,40 +26,25 @@ export async function putUserLine(path: string, user: string, line: string): Pro
       return refuse(
         `Cannot write ${path}: ${fresh} is there. Another program is writing, or left it behind: remove it then.`,
       );
+    let isInPlace = false;
     try {
-      return await changeFile(path, file, fresh, lock, { user, line });
+      const read = await readTextFile(file, "users");
+      if (!read.ok && read.missing !== true) return refuse(`Cannot read ${path}: ${read.reason}.`);
+      const changed = putLine(read.ok ? read.text : "", user, line);
+      await lock.writeFile(changed.text);
+      if (read.ok) await takeOver(lock, file);
+      await lock.sync();
+      await rename(fresh, file);
+      isInPlace = true;
+      return { ok: true, replaced: changed.replaced };
     } finally {
       await lock.close();
+      // Otherwise the name may belong to another program already.
+      if (!isInPlace) await rm(fresh, { force: true });
     }
   } catch (error) {
     if (!(error instanceof Error && "code" in error)) throw error;
     return refuse(`Cannot write ${path}: ${describeWriteError(error)}.`);
-  }
-}
-
-/** Writes the new text into `lock` and lets it take the place of `file`; the lock is gone afterwards. */
-async function changeFile(
-  path: string,
-  file: string,
-  fresh: string,
-  lock: FileHandle,
-  { user, line }: { readonly user: string; readonly line: string },
-): Promise<UsersFileChange> {
-  try {
-    const read = await readTextFile(file, "users");
-    if (!read.ok && read.missing !== true) {
-      await rm(fresh, { force: true });
-      return refuse(`Cannot read ${path}: ${read.reason}.`);
-    }
-    const changed = putLine(read.ok ? read.text : "", user, line);
-    await lock.writeFile(changed.text);
-    if (read.ok) await takeOver(lock, file);
-    await lock.sync();
-    await rename(fresh, file);
-    return { ok: true, replaced: changed.replaced };
-  } catch (error) {
-    await rm(fresh, { force: true });
-    throw error;
   }
 }
 

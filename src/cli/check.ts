@@ -1,4 +1,4 @@
-import { formatJson } from "../proxy/record/escape-text.ts";
+import { formatJson } from "../escape-text.ts";
 import { createCommand } from "./command.ts";
 import { configArgs, configHints, configLists, loadFromFlags, tellProblems } from "./config-args.ts";
 import { exitCodes } from "./io.ts";

@@ -4,18 +4,20 @@ import type { Ip } from "../address/ip.ts";
 import type { CompiledConfig } from "../config/compile.ts";
 import { explainGrant } from "../config/rule-fields.ts";
 import type { Resolver } from "../net/dns/resolver.ts";
-import { DialLimit } from "../proxy/dial/dial-limit.ts";
-import { resolveHost } from "../proxy/resolve/resolve-host.ts";
 import { explainFailure } from "../proxy/explain-failure.ts";
 import { describeFailure, type Failure } from "../proxy/failure.ts";
-import { type HookReport, HookReporter } from "../proxy/hook/hook-reporter.ts";
+import { HookReporter } from "../proxy/record/hook-reporter.ts";
 import { OwnAddresses } from "../gate/own-addresses.ts";
-import { escapeText } from "../proxy/record/escape-text.ts";
-import { authorize, type Grant } from "../proxy/policy/authorize.ts";
-import { guardAddress, isLocalhostName, type OwnListeners } from "../proxy/policy/guard.ts";
+import { escapeText } from "../escape-text.ts";
+import { authorize } from "../proxy/decide/authorize.ts";
+import { guardAddress, type OwnListeners } from "../proxy/policy/guard.ts";
 import { classifyThrough, type Nat64Prefixes, WELL_KNOWN_PREFIX } from "../proxy/policy/nat64.ts";
 import { chooseRoute } from "../proxy/route/choose-route.ts";
-import type { ProxyProtocolVersion, Route } from "../proxy/route/route.ts";
+import type { Route } from "../proxy/route/route.ts";
+import { isLocalhostName, resolveHost } from "../proxy/resolve/resolve-host.ts";
+import type { HookReport } from "../proxy/hook/call-hook.ts";
+import { TimeLimit } from "../net/conn/time-limit.ts";
+import type { Grant, ProxyProtocolVersion } from "../proxy/policy/decision.ts";
 
 /** Who asks for what. */
 export interface Question {
@@ -63,7 +65,7 @@ export async function explainTarget(
   lines.push(line("route", describeRoute(route.value, authorized.value)));
   const grant = explainGrant(authorized.value.decision);
   if (grant !== undefined) lines.push(line("allows", grant));
-  const limit = new DialLimit(runtime.timeouts.connectMs);
+  const limit = new TimeLimit(runtime.timeouts.connectMs);
   const means: Means = { own, resolver, limit, client, nat64: runtime.nat64 ?? WELL_KNOWN_PREFIX };
   const shut = await explainUpstream(route.value, means);
   lines.push(...(shut ?? (await explainAddresses(authorized.value, route.value, target, means))));
@@ -75,7 +77,7 @@ export async function explainTarget(
 interface Means {
   readonly own: OwnListeners;
   readonly resolver: Resolver;
-  readonly limit: DialLimit;
+  readonly limit: TimeLimit;
   readonly client: Ip;
   readonly nat64: Nat64Prefixes;
 }

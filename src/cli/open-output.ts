@@ -1,38 +1,79 @@
+import { randomBytes } from "node:crypto";
 import { constants } from "node:fs";
-import { type FileHandle, open, stat } from "node:fs/promises";
-
-import { describeWriteError } from "./describe-write-error.ts";
-import { openPrivateFile } from "./open-private-file.ts";
+import { type FileHandle, lstat, open, realpath, rename, rm, stat } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { describeReadError } from "../config/read-file.ts";
 
 /**
- * Opens a file to write to that only its owner can read, or says why it cannot
- * be written. One that is there already is replaced by `force` alone; a pipe or a
- * device is written to in any case. No folder is made.
+ * Opens a file that only its owner can read, or says why it cannot be written.
+ * Without `force` it must not exist. With it a new file takes its place, because
+ * others may be able to read the old one or have it open. A link is followed when
+ * it is ours or root's. A pipe or a device is written to as it is.
  */
 export async function openOutput(path: string, force: boolean): Promise<FileHandle | string> {
-  if (force) {
-    const opened = await openPrivateFile(path);
-    return opened.ok ? opened.file : `Cannot write ${path}: ${opened.reason}.`;
-  }
   try {
-    return await create(path);
+    const target = await findTarget(path);
+    if (target === undefined) return `Cannot write ${path}: it is a link of another user.`;
+    if (target.special) return await open(target.path, constants.O_WRONLY);
+    return force ? await replace(target.path) : await open(path, "wx", 0o600);
   } catch (error) {
     return `Cannot write ${path}: ${describeWriteError(error)}.`;
   }
 }
 
-async function create(path: string): Promise<FileHandle> {
+interface Target {
+  readonly path: string;
+  /** Whether it is neither a regular file nor absent. */
+  readonly special: boolean;
+}
+
+/** Where the file really is; undefined for a link that somebody else may have put there. */
+async function findTarget(path: string): Promise<Target | undefined> {
+  const found = await ifThere(lstat(path));
+  if (found === undefined) return { path, special: false };
+  if (!found.isSymbolicLink()) return { path, special: !found.isFile() };
+  if (found.uid !== 0 && found.uid !== process.geteuid?.()) return undefined;
+  const behind = await ifThere(stat(path));
+  // Links of /proc lead to what has no name.
+  if (behind !== undefined && !behind.isFile()) return { path, special: true };
+  return { path: behind === undefined ? path : await realpath(path), special: false };
+}
+
+async function ifThere<T>(found: Promise<T>): Promise<T | undefined> {
   try {
-    return await open(path, "wx", 0o600);
+    return await found;
   } catch (error) {
-    const isThere = error instanceof Error && "code" in error && error.code === "EEXIST";
-    if (!isThere || !(await isSpecial(path))) throw error;
-    return open(path, constants.O_WRONLY);
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
+    throw error;
   }
 }
 
-/** Whether it is a pipe or a device, as /dev/stdout is. */
-async function isSpecial(path: string): Promise<boolean> {
-  const found = await stat(path).catch(() => undefined);
-  return found !== undefined && !found.isFile() && !found.isDirectory();
+async function replace(path: string): Promise<FileHandle> {
+  const fresh = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString("hex")}`);
+  const file = await open(fresh, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o600);
+  try {
+    await rename(fresh, path);
+    return file;
+  } catch (error) {
+    await file.close();
+    await rm(fresh, { force: true });
+    throw error;
+  }
+}
+
+/** What went wrong with writing a file, for people; continues a sentence. */
+export function describeWriteError(error: unknown): string {
+  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  switch (code) {
+    case "EEXIST":
+      return "it is there already. Choose another name, or replace it with --force";
+    case "ENOENT":
+    case "ENOTDIR":
+      return "there is no such folder";
+    case "ENOSPC":
+    case "EDQUOT":
+      return "there is no space left";
+    default:
+      return describeReadError(error);
+  }
 }

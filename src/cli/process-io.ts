@@ -3,7 +3,8 @@ import { stderr, stdin, stdout } from "node:process";
 import { DescriptorWriter } from "../net/libc/descriptor-writer.ts";
 import { FatalError } from "../net/conn/throw-later.ts";
 import { describeThrown } from "../proxy/hook/describe-thrown.ts";
-import { escapeText } from "../proxy/record/escape-text.ts";
+import { escapeText } from "../escape-text.ts";
+import { HeldSignals } from "./held-signals.ts";
 import { type CliIo, exitCodes } from "./io.ts";
 import { readHiddenLine } from "./read-hidden-line.ts";
 
@@ -13,8 +14,8 @@ const MESSAGE_BYTES = 256 * 1024;
 /** Access lines come one batch at a time, and are bounded where they wait. */
 const ACCESS_BYTES = Infinity;
 
-/** The world as this process sees it. `end` ends the process. */
-export function createProcessIo(end: (code: number) => never): CliIo {
+/** The world as this process sees it. `end` ends the process; `held` are signals that may have come already. */
+export function createProcessIo(end: (code: number) => never, held = new HeldSignals([])): CliIo {
   const access = new DescriptorWriter(1, { limitBytes: ACCESS_BYTES });
   const tell = createTeller();
   return {
@@ -26,16 +27,9 @@ export function createProcessIo(end: (code: number) => never): CliIo {
     accessSink: (text) => access.write(text),
     tell,
     readPassword: (prompt) => (stdin.isTTY ? readHiddenLine(stdin, stderr, escapeText(prompt)) : readPiped()),
-    onStopSignal: (listener) => listen(["SIGTERM", "SIGINT"], listener),
-    onOtherSignal: (listener) => listen(["SIGHUP", "SIGUSR1", "SIGUSR2"], listener),
+    onStopSignal: (listener) => held.listen(["SIGTERM", "SIGINT"], listener),
+    onOtherSignal: (listener) => held.listen(["SIGHUP", "SIGUSR1", "SIGUSR2"], listener),
     onBug: listenToBugs(tell, end),
-  };
-}
-
-function listen(signals: readonly NodeJS.Signals[], listener: (signal: string) => void): () => void {
-  for (const signal of signals) process.on(signal, listener);
-  return () => {
-    for (const signal of signals) process.off(signal, listener);
   };
 }
 

@@ -1,5 +1,4 @@
-import { type CommandDef, renderUsage, runCommand } from "citty";
-
+import { type CommandDef, renderUsage } from "citty";
 import { version } from "../version.ts";
 import { capture } from "./capture.ts";
 import { cert } from "./cert.ts";
@@ -34,34 +33,38 @@ const root: CommandDef = {
     version,
     description: "A forward proxy: CONNECT tunnels, upstream chaining, strict by default. Without a command it serves.",
   },
-  subCommands: Object.fromEntries(Object.entries(commands).map(([name, { definition }]) => [name, definition])),
+  subCommands: Object.fromEntries(Object.entries(commands).map(([name, command]) => [name, describe(command)])),
 };
+
+function describe({ name, description, args }: Command): CommandDef {
+  return { meta: { name, description }, args };
+}
 
 /** Runs the command line and gives the exit code. */
 export async function runCli(argv: readonly string[], io: CliIo): Promise<number> {
   const invocation = readInvocation(argv, commands);
-  const command = invocation.name === undefined ? undefined : commands[invocation.name];
   switch (invocation.kind) {
     case "help":
-      await io.print(`${await describeUsage(command, io)}\n`);
+      await io.print(`${await describeUsage(invocation.command, io)}\n`);
       return exitCodes.ok;
     case "wrong":
       io.tell(invocation.message);
-      io.tell(`Run "penstock ${command ? `${invocation.name} ` : ""}--help" to see what there is.`);
+      io.tell(`Run "penstock ${invocation.command ? `${invocation.command.name} ` : ""}--help" to see what there is.`);
       return exitCodes.usage;
     case "run": {
-      if (!command) return exitCodes.usage;
-      const { result } = await runCommand(command.definition, {
-        rawArgs: [...invocation.rawArgs],
-        data: { io, lists: invocation.lists },
+      const { values } = invocation;
+      return invocation.command.run({
+        io,
+        value: (name) => values.get(name)?.[0],
+        has: (name) => values.has(name),
+        values: (name) => values.get(name) ?? [],
       });
-      return typeof result === "number" ? result : exitCodes.failure;
     }
   }
 }
 
 async function describeUsage(command: Command | undefined, io: CliIo): Promise<string> {
-  const usage = command ? await renderUsage(command.definition, root) : await renderUsage(root);
+  const usage = command ? await renderUsage(describe(command), root) : await renderUsage(root);
   // Its columns are padded to the last.
   return (io.terminal ? usage : Bun.stripANSI(usage)).replace(/ +$/gm, "");
 }

@@ -5,6 +5,7 @@ import { watchCertificates } from "../config/watch-certificates.ts";
 import type { FileText } from "../config/read-file.ts";
 import { watchFile } from "../config/watch-file.ts";
 import { type Daemon, startDaemon } from "../daemon.ts";
+import { withinMs } from "../gate/gate.ts";
 import { createCommand } from "./command.ts";
 import { configArgs, configHints, configLists, loadFromFlags, tellProblems } from "./config-args.ts";
 import { type CliIo, exitCodes } from "./io.ts";
@@ -18,41 +19,53 @@ export const serve = createCommand({
   hints: configHints,
   async run(input) {
     const { io } = input;
-    // From the beginning: none of these may end what is about to carry tunnels.
+    // From the beginning: no signal may kill what is about to carry tunnels.
     const unsubscribe = io.onOtherSignal((signal) => io.tell(describeSignal(signal)));
-    const loaded = await loadFromFlags(input);
-    if (!loaded.ok) {
-      tellProblems(loaded, io);
-      return exitCodes.configuration;
+    const stopping = new StopSignals(io);
+    try {
+      return await serveUntil(stopping, input);
+    } finally {
+      stopping.close();
+      unsubscribe();
     }
-    const { compiled, file } = loaded.value;
-    if (input.values("user").length > 0)
-      io.tell('Warning: the process list shows the password given with --user. Set PENSTOCK_USERS or "users" instead.');
-    const started = await startDaemon(compiled, {
-      accessSink: io.accessSink,
-      tell: io.tell,
-    });
-    if (!started.ok) {
-      io.tell(started.message);
-      return exitCodes.failure;
-    }
-    // What nothing caught ended at most what it was about: the others live on.
-    const forget = io.onBug((error) => started.daemon.reportBug(error));
-    // Before anybody is told that it runs: a signal may follow at once.
-    const stopped = stopWhenTold(started.daemon, compiled.drainMs, io);
-    tellStart(started.daemon, compiled, file, io);
-    const watches = [
-      watchUsers(started.daemon, compiled, io),
-      followCertificates(started.daemon, compiled, io),
-      followTrust(started.daemon, compiled, io),
-    ];
-    await stopped;
-    for (const watch of watches) watch?.close();
-    forget();
-    unsubscribe();
-    return exitCodes.ok;
   },
 });
+
+async function serveUntil(stopping: StopSignals, input: Parameters<typeof loadFromFlags>[0]): Promise<number> {
+  const { io } = input;
+  // Loading may take long, or for ever: a configuration file is a program.
+  const loaded = await Promise.race([loadFromFlags(input), stopping.first]);
+  if (typeof loaded === "string") {
+    io.tell(`${loaded}: ended before it listened.`);
+    return exitCodes.ok;
+  }
+  if (!loaded.ok) {
+    tellProblems(loaded, io);
+    return exitCodes.configuration;
+  }
+  const { compiled, file } = loaded.value;
+  if (input.values("user").length > 0)
+    io.tell('Warning: the process list shows the password given with --user. Set PENSTOCK_USERS or "users" instead.');
+  const started = await startDaemon(compiled, { accessSink: io.accessSink, tell: io.tell });
+  if (!started.ok) {
+    io.tell(started.message);
+    return exitCodes.failure;
+  }
+  const { daemon } = started;
+  // An error that nothing caught ended at most the connection that it is about: the others live on.
+  const forget = io.onBug((error) => daemon.reportBug(error));
+  tellStart(daemon, compiled, file, io);
+  const watches = [
+    watchUsers(daemon, compiled, io),
+    followCertificates(daemon, compiled, io),
+    followTrust(daemon, compiled, io),
+  ];
+  if (compiled.warmUp === "auto") daemon.warmUp();
+  await stopping.end(daemon, compiled.drainMs);
+  for (const watch of watches) watch?.close();
+  forget();
+  return exitCodes.ok;
+}
 
 /** What a signal does that other programs know, and this one does not yet. */
 function describeSignal(signal: string): string {
@@ -124,31 +137,36 @@ function followTrust(daemon: Daemon, { trustFiles }: CompiledConfig, io: CliIo) 
 /** Milliseconds for the last lines and the sidecar, beyond what tunnels get. Whoever reads our output may be stuck. */
 const CLOSING_MS = 2000;
 
-/** Resolves once the daemon is gone: drained after the first signal, cut short by the second. */
-function stopWhenTold(daemon: Daemon, drainMs: number, io: CliIo): Promise<void> {
-  return new Promise((resolve, reject) => {
-    let signals = 0;
-    const unsubscribe = io.onStopSignal((signal) => {
-      signals++;
-      if (signals > 2) return;
-      const first = signals === 1;
-      io.tell(
-        first
-          ? `${signal}: accepting no more connections, letting tunnels end. Once more to end them at once.`
-          : `${signal} again: ending all connections.`,
-      );
-      const end = first ? withinMs(daemon.drain(), drainMs + CLOSING_MS) : withinMs(daemon.stop(), CLOSING_MS);
-      end.finally(unsubscribe).then(resolve, reject);
-    });
-  });
-}
+/** SIGTERM and SIGINT. Those that come before there is a daemon count as well. */
+class StopSignals {
+  /** The first signal. */
+  readonly first: Promise<string>;
+  /** Stops listening. */
+  readonly close: () => void;
+  readonly #io: CliIo;
+  readonly #second: Promise<string>;
 
-/** Waits for `work`, but no longer than `ms` milliseconds. */
-async function withinMs(work: Promise<void>, ms: number): Promise<void> {
-  let timer: Timer | undefined;
-  const timeout = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, ms);
-  });
-  await Promise.race([work, timeout]);
-  clearTimeout(timer);
+  constructor(io: CliIo) {
+    const [first, second] = [Promise.withResolvers<string>(), Promise.withResolvers<string>()];
+    this.#io = io;
+    this.first = first.promise;
+    this.#second = second.promise;
+    let count = 0;
+    this.close = io.onStopSignal((signal) => {
+      count += 1;
+      (count === 1 ? first : second).resolve(signal);
+    });
+  }
+
+  /** Resolves once the daemon is gone: it drains after the first signal, and the second ends it at once. */
+  async end(daemon: Daemon, drainMs: number): Promise<void> {
+    const first = await this.first;
+    this.#io.tell(`${first}: accepting no more connections, letting tunnels end. Once more to end them at once.`);
+    const drained = withinMs(daemon.drain(), drainMs + CLOSING_MS);
+    const stopped = this.#second.then((second) => {
+      this.#io.tell(`${second} again: ending all connections.`);
+      return withinMs(daemon.stop(), CLOSING_MS);
+    });
+    await Promise.race([drained, stopped]);
+  }
 }

@@ -4,46 +4,50 @@ import { quoteValue } from "../config/problem.ts";
 import { suggest } from "../config/suggest.ts";
 import type { Command } from "./command.ts";
 
-/** What the command line asks for, or why it cannot be told. */
+type Commands = Readonly<Record<string, Command>>;
+
+/** What the command line asks for, or why it cannot be told. `command` is undefined for the program as a whole. */
 export type Invocation =
-  | { readonly kind: "help"; readonly name: string | undefined }
+  | { readonly kind: "help"; readonly command: Command | undefined }
   | {
       readonly kind: "run";
-      readonly name: string;
-      /** For citty: every flag as `--name=value`, positional arguments after `--`. */
-      readonly rawArgs: readonly string[];
-      /** Values of the flags that may be repeated, and of a last positional argument that may, in order. */
-      readonly lists: ReadonlyMap<string, readonly string[]>;
+      readonly command: Command;
+      /** The values of the arguments that are there, in order; `true` for a flag without one. */
+      readonly values: ReadonlyMap<string, readonly string[]>;
     }
-  | { readonly kind: "wrong"; readonly name: string | undefined; readonly message: string };
+  | { readonly kind: "wrong"; readonly command: Command | undefined; readonly message: string };
 
 /** What runs when no command is named. */
 const defaultCommand = "serve";
 
 /**
- * Reads the command line before citty does, and refuses what citty would
- * swallow: unknown commands (`constructor` too) and flags, flags without their
- * value, flags given twice, and arguments that nobody asked for.
+ * Reads the command line. Refuses unknown commands (`constructor` too) and flags,
+ * flags without their value, flags given twice, and arguments too many.
  */
-export function readInvocation(argv: readonly string[], commands: Readonly<Record<string, Command>>): Invocation {
+export function readInvocation(argv: readonly string[], commands: Commands): Invocation {
   const [first = ""] = argv;
   if (first === "help" && argv.length <= 2) return readHelp(argv[1], commands);
-  if (first === "--help" || first === "-h") return { kind: "help", name: undefined };
+  if (first === "--help" || first === "-h") return { kind: "help", command: undefined };
   if (first === "--version" || first === "-v") return readArguments("version", argv.slice(1), commands);
   return argv.length === 0 || first.startsWith("-")
     ? readArguments(defaultCommand, argv, commands)
     : readArguments(first, argv.slice(1), commands);
 }
 
-function readHelp(name: string | undefined, commands: Readonly<Record<string, Command>>): Invocation {
-  return name === undefined || Object.hasOwn(commands, name) ? { kind: "help", name } : refuseCommand(name, commands);
+function readHelp(name: string | undefined, commands: Commands): Invocation {
+  const command = name === undefined ? undefined : findCommand(name, commands);
+  return name === undefined || command ? { kind: "help", command } : refuseCommand(name, commands);
 }
 
-function readArguments(name: string, argv: readonly string[], commands: Readonly<Record<string, Command>>): Invocation {
-  // Only own names: every object has a "constructor".
-  const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
+/** Only own names: every object has a "constructor". */
+function findCommand(name: string, commands: Commands): Command | undefined {
+  return Object.hasOwn(commands, name) ? commands[name] : undefined;
+}
+
+function readArguments(name: string, argv: readonly string[], commands: Commands): Invocation {
+  const command = findCommand(name, commands);
   if (!command) return refuseCommand(name, commands);
-  const refuse = (message: string): Invocation => ({ kind: "wrong", name, message });
+  const refuse = (message: string): Invocation => ({ kind: "wrong", command, message });
   const values = new Map<string, string[]>();
   const positionals: string[] = [];
   for (let at = 0; at < argv.length; at++) {
@@ -57,7 +61,7 @@ function readArguments(name: string, argv: readonly string[], commands: Readonly
       continue;
     }
     const flag = readFlag(arg, argv[at + 1], command);
-    if (flag.kind === "help") return { kind: "help", name };
+    if (flag.kind === "help") return { kind: "help", command };
     if (flag.kind === "wrong") return refuse(flag.message);
     const given = values.get(flag.name) ?? [];
     if (given.length > 0 && !command.lists.includes(flag.name))
@@ -65,24 +69,29 @@ function readArguments(name: string, argv: readonly string[], commands: Readonly
     values.set(flag.name, [...given, flag.value]);
     if (flag.tookNext) at++;
   }
-  const wanted = listPositionals(command.args);
-  const last = wanted.at(-1);
-  const repeated = last !== undefined && command.lists.includes(last.name) ? last.name : undefined;
-  const stray = positionals[wanted.length];
-  // It may be a password that follows the name of its user: it is not repeated.
-  if (stray !== undefined && repeated === undefined)
-    return refuse(
-      `Found an argument too many: "${name}" takes ${wanted.length === 0 ? "none" : `only ${wanted.map((each) => each.name.toUpperCase()).join(" ")}`}.`,
-    );
-  const missing = wanted[positionals.length];
-  if (missing?.required) return refuse(`Missing ${missing.name.toUpperCase()}.`);
-  if (positionals.includes("")) return refuse("Found an empty argument.");
-  return {
-    kind: "run",
-    name,
-    lists: repeated === undefined ? values : new Map([...values, [repeated, positionals.slice(wanted.length - 1)]]),
-    rawArgs: [...[...values].map(([flag, given]) => `--${flag}=${given.at(-1) ?? ""}`), "--", ...positionals],
-  };
+  const fault = takePositionals(positionals, command, values);
+  return fault === undefined ? { kind: "run", command, values } : refuse(fault);
+}
+
+/** Puts positional arguments under their names, or says what is wrong with them. */
+function takePositionals(
+  given: readonly string[],
+  { name, args, lists }: Command,
+  values: Map<string, string[]>,
+): string | undefined {
+  const wanted = Object.entries(args).filter(([, arg]) => arg.type === "positional");
+  const takesMore = lists.includes(wanted.at(-1)?.[0] ?? "");
+  // The argument may be a password that follows the name of its user: it is not repeated.
+  if (given.length > wanted.length && !takesMore)
+    return `Found an argument too many: "${name}" takes ${wanted.length === 0 ? "none" : `only ${wanted.map(([each]) => each.toUpperCase()).join(" ")}`}.`;
+  const [missing, definition] = wanted[given.length] ?? [];
+  if (missing !== undefined && definition?.required !== false) return `Missing ${missing.toUpperCase()}.`;
+  if (given.includes("")) return "Found an empty argument.";
+  for (const [at, [each]] of wanted.entries()) {
+    const taken = given.slice(at, at === wanted.length - 1 ? undefined : at + 1);
+    if (taken.length > 0) values.set(each, taken);
+  }
+  return undefined;
 }
 
 type Flag =
@@ -149,23 +158,17 @@ function findAlias(args: ArgsDef, letter: string): string | undefined {
   });
 }
 
-function listPositionals(args: ArgsDef): { name: string; required: boolean }[] {
-  return Object.entries(args)
-    .filter(([, arg]) => arg.type === "positional")
-    .map(([name, arg]) => ({ name, required: arg.required !== false }));
-}
-
 function nameValue(args: ArgsDef, name: string): string {
   return args[name]?.valueHint ?? name.toUpperCase();
 }
 
-function refuseCommand(name: string, commands: Readonly<Record<string, Command>>): Invocation {
+function refuseCommand(name: string, commands: Commands): Invocation {
   const hint = suggest(name, Object.keys(commands));
   // It may be a URL with a password.
   const quoted = quoteValue(name);
   return {
     kind: "wrong",
-    name: undefined,
+    command: undefined,
     message: `Unknown command${quoted.startsWith('"') ? ` ${quoted}` : ""}.${hint === "" ? hintAtFlag(name) : hint}`,
   };
 }

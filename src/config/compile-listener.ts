@@ -1,6 +1,6 @@
 import type { AddressSet } from "../address/address-set.ts";
 import type { TlsPlan } from "../proxy/accept/listener-tls.ts";
-import type { ClientProtocol } from "../proxy/session.ts";
+import type { ClientProtocol } from "../proxy/record/request-record.ts";
 import { compileAddressSet } from "./compile-policy.ts";
 import { compileTls, findMissingIssuers, followTlsFiles, type TlsFiles } from "./compile-tls.ts";
 import { type ListenerAddress, parseListenerAddress } from "./listener-address.ts";

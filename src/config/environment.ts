@@ -3,11 +3,10 @@ import { hostFromIp, toAsciiHost } from "../address/host.ts";
 import { parseIp } from "../address/ip.ts";
 import type { TargetPattern } from "../proxy/policy/policy.ts";
 import { TargetSet } from "../proxy/policy/target-set.ts";
-import type { EnvironmentRoutes } from "../proxy/runtime.ts";
-import type { Hop } from "../proxy/route/route.ts";
 import { compileHop, findCredentialProblem } from "./compile-upstream.ts";
 import { type Problem, writeSentence } from "./problem.ts";
 import { parseUpstreamUrl } from "./upstream-url.ts";
+import type { EnvironmentRoutes, Hop } from "../proxy/route/route.ts";
 
 type Variables = Readonly<Record<string, string | undefined>>;
 

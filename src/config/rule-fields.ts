@@ -1,13 +1,14 @@
 import type * as z from "zod";
 
 import { nameVersion } from "../protocol/tls/read/iana.ts";
-import type { InsideDemand, InsideProtocol } from "../proxy/tunnel/inside-demand.ts";
-import { ServerNames } from "../proxy/tunnel/server-names.ts";
-import type { AllowDecision, HookQuery, Rule } from "../proxy/policy/policy.ts";
+import type { InsideDemand, InsideProtocol } from "../proxy/policy/inside-demand.ts";
+import type { HookQuery, Rule } from "../proxy/policy/policy.ts";
 import { choice, cidr, either, flag, hook, ipAddress, list, readCidrs, settings, text, word } from "./fields.ts";
 import { type Problem, quoteValue } from "./problem.ts";
 import { findTargetFault, parseTargetPattern, readTarget } from "./target-pattern.ts";
 import { compileWay, findUnknownWays, type Way, wayForms } from "./way-schema.ts";
+import type { AllowDecision } from "../proxy/policy/decision.ts";
+import { ServerNames } from "../proxy/policy/target-set.ts";
 
 /** Chooses the way for one connection. Throwing, or taking longer than `timeouts.hook`, denies. */
 export type ChooseWay = (query: HookQuery) => Way | Promise<Way>;

@@ -1,7 +1,7 @@
-import type { Via } from "../proxy/policy/policy.ts";
 import { either, list, text } from "./fields.ts";
 import { type Problem, quoteNamed } from "./problem.ts";
 import { suggest } from "./suggest.ts";
+import type { Via } from "../proxy/policy/decision.ts";
 
 /** A way: `"direct"`, `"environment"`, the name of an upstream, or names in the order of a chain. */
 export type Way = string | readonly string[];

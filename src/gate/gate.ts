@@ -9,9 +9,9 @@ import { ClientProfiles } from "../protocol/tls/read/client-profiles.ts";
 import type { Listener } from "../proxy/accept/listener-tls.ts";
 import { type ConnectionServices, recordUnserved, serveConnection } from "../proxy/connection.ts";
 import { Forwarding } from "../proxy/exchange/forwarding.ts";
-import type { HookReport } from "../proxy/hook/hook-reporter.ts";
+import type { HookReport } from "../proxy/hook/call-hook.ts";
 import { Admission } from "../proxy/limit/admission.ts";
-import { clientKey } from "../proxy/limit/client-key.ts";
+import { clientKey } from "../address/client-key.ts";
 import { ConnectTargets } from "../proxy/read/tunnel-request.ts";
 import type { AccessLog } from "../proxy/record/access-log.ts";
 import { Captures } from "../proxy/record/captures.ts";
@@ -19,7 +19,7 @@ import { LiveTable } from "../proxy/record/live-table.ts";
 import { Metrics } from "../proxy/record/metrics.ts";
 import { createRecorder, type Recorder } from "../proxy/record/recorder.ts";
 import { type Runtime, RuntimeHolder } from "../proxy/runtime.ts";
-import { RequestIds } from "../proxy/session.ts";
+import { RequestIds } from "../proxy/record/request-record.ts";
 import type { TunnelEngine } from "../proxy/tunnel/tunnel.ts";
 import { KnownAddresses } from "./known-addresses.ts";
 import { type BoundListener, bindListeners, type Listeners, type ListenerOwner, type ListenPlan } from "./listeners.ts";
@@ -43,8 +43,8 @@ export interface GateOptions {
   reportHook(report: HookReport): void;
 }
 
-/** Milliseconds for connections that were ended to say so in the log: a matter of microtasks, but for a peer in the middle of its handshake. */
-const LAST_WORDS_MS = 200;
+/** Milliseconds for connections that were ended to write their records: microtasks, except in the middle of a handshake. */
+const LAST_RECORDS_MS = 200;
 
 /**
  * The proxy of one thread: its listeners, its event loop, and all that its
@@ -124,9 +124,22 @@ export class Gate implements ConnectionServices, ListenerOwner {
     this.#options.reportHook(report);
   }
 
+  /** Stops accepting. Connections live on. */
+  stopAccepting(): void {
+    this.draining = true;
+    this.#listeners?.close();
+  }
+
+  /** Ends every connection. The last records follow within some turns of the event loop. */
+  abort(): void {
+    this.live.killAll();
+    this.forwarding.abort();
+    this.admission.lingering.abort();
+  }
+
   /** Stops accepting, gives connections `ms` milliseconds, and ends those that are left. */
   async drain(ms: number): Promise<void> {
-    this.#stopAccepting();
+    this.stopAccepting();
     this.forwarding.windDown();
     this.admission.lingering.hurry();
     await withinMs(this.admission.untilEmpty(), ms);
@@ -135,22 +148,15 @@ export class Gate implements ConnectionServices, ListenerOwner {
 
   /** Stops accepting, ends every connection, and waits until the records of them are written. */
   async stop(): Promise<void> {
-    this.#stopAccepting();
-    this.live.killAll();
-    this.forwarding.abort();
-    this.admission.lingering.abort();
-    await withinMs(this.admission.untilEmpty(), LAST_WORDS_MS);
+    this.stopAccepting();
+    this.abort();
+    await withinMs(this.admission.untilEmpty(), LAST_RECORDS_MS);
     this.captures.stopAll();
   }
 
   /** Ends the event loop. No connection may be left. */
   close(): void {
     this.#options.sockets.close();
-  }
-
-  #stopAccepting(): void {
-    this.draining = true;
-    this.#listeners?.close();
   }
 }
 

@@ -3,7 +3,7 @@ import type { Ip } from "../address/ip.ts";
 import type { Conn } from "../net/conn/conn.ts";
 import { type Listen, listenTcp, type TcpListener } from "../net/runtime/listen.ts";
 import type { Listener } from "../proxy/accept/listener-tls.ts";
-import type { ClientProtocol } from "../proxy/session.ts";
+import type { ClientProtocol } from "../proxy/record/request-record.ts";
 
 /** Where to listen, and for what. */
 export interface ListenPlan {

@@ -3,6 +3,7 @@ import type { Conn } from "./conn/conn.ts";
 import { LoopTimers } from "./conn/loop-timers.ts";
 import { type Connect, connectTcp } from "./runtime/connect.ts";
 import { createDescriptorConnect } from "./epoll/connect-descriptor.ts";
+import { createInProcessNetwork, type InProcessNetwork } from "./epoll/in-process-network.ts";
 import { adoptSocket } from "./epoll/descriptor-conn.ts";
 import { listenDescriptor } from "./epoll/listen-descriptor.ts";
 import { Reactor } from "./epoll/reactor.ts";
@@ -14,6 +15,8 @@ export interface Sockets {
   readonly connect: Connect;
   /** Makes a connection of a connected TCP socket and owns it from then on; undefined when its peer is gone. Only with epoll. */
   readonly adopt?: (fd: number) => Conn | undefined;
+  /** Makes a network inside this process, driven by the same event loop. Absent with the runtime's sockets. */
+  readonly openInProcess?: () => InProcessNetwork;
   /** Ends the event loop, unless it was given. No connection may be left. */
   close(): void;
   /** One sentence: which event loop drives them, and why. */
@@ -38,6 +41,7 @@ export function chooseSockets(mode: "auto" | "runtime", given?: Reactor): Socket
     },
     connect: createDescriptorConnect(reactor),
     adopt: (fd) => adoptSocket(reactor, fd),
+    openInProcess: () => createInProcessNetwork(reactor),
     close: () => {
       if (given === undefined) reactor.close();
     },

@@ -3,6 +3,7 @@ import type { Conn } from "../net/conn/conn.ts";
 import { acceptTls } from "./accept/accept-tls.ts";
 import type { Listener } from "./accept/listener-tls.ts";
 import { type Peer, readProxyHeader } from "./accept/read-proxy-header.ts";
+import type { ShownCertificate } from "./auth/identify.ts";
 import { ClientRequests, type ForwardServices, type Next } from "./exchange/client-requests.ts";
 import type { ForwardEnd } from "./exchange/forward.ts";
 import type { Failure } from "./failure.ts";
@@ -21,7 +22,7 @@ import {
   serveRequest,
 } from "./request.ts";
 import type { Runtime, RuntimeHolder } from "./runtime.ts";
-import { type RecordedConnection, type RequestIds, Session, type ShownCertificate } from "./session.ts";
+import { type RecordedConnection, type RequestIds, RequestRecord } from "./record/request-record.ts";
 import type { TunnelResult } from "./tunnel/tunnel.ts";
 
 /** What the connections of a gate share. */
@@ -46,11 +47,11 @@ export function recordUnserved(
 ): void {
   const connection = { client: ip, clientPort: port, certificate: undefined, listener, services };
   const { recorder, runtime } = services;
-  const session = new Session(connection, runtime.current);
-  session.failure = { detail: "out_of_resources", note: "EMFILE" };
-  recorder.opened(session);
-  recorder.finished(session);
-  recorder.closed(session);
+  const record = new RequestRecord(connection, runtime.current);
+  record.failure = { detail: "out_of_resources", note: "EMFILE" };
+  recorder.opened(record);
+  recorder.finished(record);
+  recorder.closed(record);
 }
 
 /** Serves one accepted connection until its end, or until a tunnel has it. A mistake of ours ends this connection, wherever it happens. */
@@ -77,7 +78,7 @@ class ClientConnection implements RequestConnection, RecordedConnection {
   /** Undefined once it belongs to a tunnel that is never refused. */
   #conn: Conn | undefined;
   /** The record of the last request. */
-  #session: Session;
+  #record: RequestRecord;
   /** Whether that is written down. */
   #isRecorded = false;
   /** Made for the first request that is forwarded. */
@@ -93,8 +94,8 @@ class ClientConnection implements RequestConnection, RecordedConnection {
     this.listener = listener;
     this.services = services;
     this.#conn = conn;
-    this.#session = new Session(this, services.runtime.current);
-    services.recorder.opened(this.#session);
+    this.#record = new RequestRecord(this, services.runtime.current);
+    services.recorder.opened(this.#record);
   }
 
   async serve(): Promise<void> {
@@ -102,16 +103,16 @@ class ClientConnection implements RequestConnection, RecordedConnection {
     try {
       end = (await this.#accept()) ?? (await this.#serveRequests());
     } catch (error) {
-      this.services.reportBug(error, this.#session.id);
+      this.services.reportBug(error, this.#record.id);
       // Between two requests there is nobody to tell.
       if (this.#isRecorded) this.#conn?.reset();
-      else await failRequest(this.#session, this.#conn as Conn, this.reply);
+      else await failRequest(this.#record, this.#conn as Conn, this.reply);
     } finally {
       if (end !== "tunnel") this.#end(end);
     }
   }
 
-  takeUserSlot({ user, runtime }: Session): Failure | undefined {
+  takeUserSlot({ user, runtime }: RequestRecord): Failure | undefined {
     // On a kept connection the next request may be somebody else's.
     if (this.#userLimits !== undefined && this.#user === user) return undefined;
     this.#leaveUser();
@@ -128,7 +129,7 @@ class ClientConnection implements RequestConnection, RecordedConnection {
 
   /** The tunnel of the last request is over. */
   tunnelOver(result: TunnelResult): void {
-    noteTunnelEnd(this.#session, result);
+    noteTunnelEnd(this.#record, result);
     this.#end(result.end === "denied" ? "denied" : "tunnel");
   }
 
@@ -138,7 +139,7 @@ class ClientConnection implements RequestConnection, RecordedConnection {
     const conn = this.#conn as Conn;
     // A client that waits for TLS does not understand an answer in clear.
     const clear = listener.tls === undefined ? conn : undefined;
-    const { handshakeEndsAt, runtime } = this.#session;
+    const { handshakeEndsAt, runtime } = this.#record;
     if (listener.proxyFrom.has(this.client)) {
       const read = await readProxyHeader(conn, handshakeEndsAt);
       if (read === "silent") return this.#turnAway(read);
@@ -161,7 +162,7 @@ class ClientConnection implements RequestConnection, RecordedConnection {
   async #turnAway(failure: Failure | "silent", told?: Conn): Promise<RequestEnd> {
     if (told === undefined) this.#conn?.close();
     else this.#conn = told;
-    if (failure !== "silent") await refuse(this.#session, this.#conn as Conn, this.reply, failure, true);
+    if (failure !== "silent") await refuse(this.#record, this.#conn as Conn, this.reply, failure, true);
     return "closed";
   }
 
@@ -171,17 +172,17 @@ class ClientConnection implements RequestConnection, RecordedConnection {
     for (;;) {
       const end =
         next.kind === "planned"
-          ? await concludePlanned(this.#session, conn, this, next.conclude)
-          : await serveRequest(this.#session, conn, this, next.head);
+          ? await concludePlanned(this.#record, conn, this, next.conclude)
+          : await serveRequest(this.#record, conn, this, next.head);
       if (end === "tunnel") {
         this.#leaveToTunnel();
         return end;
       }
       if (end !== "kept") return end;
-      this.#record();
-      next = await this.#keepRequests().next(this.#session);
+      this.#writeDown();
+      next = await this.#keepRequests().next(this.#record);
       if (next.kind === "gone") return "silent";
-      this.#session = next.kind === "planned" ? next.session : new Session(this, this.services.runtime.current);
+      this.#record = next.kind === "planned" ? next.record : new RequestRecord(this, this.services.runtime.current);
       this.#isRecorded = false;
     }
   }
@@ -194,7 +195,7 @@ class ClientConnection implements RequestConnection, RecordedConnection {
   #leaveToTunnel(): void {
     this.#releaseRequests();
     this.reply = httpReply;
-    if (this.#session.inside === undefined) this.#conn = undefined;
+    if (this.#record.inside === undefined) this.#conn = undefined;
   }
 
   #releaseRequests(): void {
@@ -203,10 +204,10 @@ class ClientConnection implements RequestConnection, RecordedConnection {
   }
 
   /** Writes the last request down, which is over. */
-  #record(): void {
+  #writeDown(): void {
     if (this.#isRecorded) return;
     this.#isRecorded = true;
-    this.services.recorder.finished(this.#session);
+    this.services.recorder.finished(this.#record);
   }
 
   /**
@@ -214,7 +215,7 @@ class ClientConnection implements RequestConnection, RecordedConnection {
    * slots until it is gone.
    */
   #end(end: RequestEnd | "denied"): void {
-    this.#record();
+    this.#writeDown();
     this.#releaseRequests();
     this.target?.reset();
     const conn = this.#conn;
@@ -223,8 +224,8 @@ class ClientConnection implements RequestConnection, RecordedConnection {
     } else if (end === "denied") {
       conn.whenClosed = () => this.#giveBack();
     } else {
-      const ms = end === "silent" ? 0 : grantSending(this.#session.failure);
-      this.services.admission.lingering.close(conn, this.#session, ms, () => this.#giveBack());
+      const ms = end === "silent" ? 0 : grantSending(this.#record.failure);
+      this.services.admission.lingering.close(conn, this.#record, ms, () => this.#giveBack());
     }
   }
 
@@ -232,7 +233,7 @@ class ClientConnection implements RequestConnection, RecordedConnection {
     this.#leaveUser();
     if (this.#clientLimits !== undefined) this.services.admission.leaveClient(this.client, this.#clientLimits);
     this.#clientLimits = undefined;
-    this.services.recorder.closed(this.#session);
+    this.services.recorder.closed(this.#record);
   }
 
   #leaveUser(): void {

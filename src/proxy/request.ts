@@ -4,11 +4,11 @@ import { frameRequest } from "../protocol/http1/message-framing.ts";
 import { allowsNextRequest } from "../protocol/http1/persistence.ts";
 import type { RequestHead } from "../protocol/http1/request-head.ts";
 import type { Listener } from "./accept/listener-tls.ts";
-import { identify, type IdentifyServices } from "./auth/identify.ts";
+import { identify, type IdentifyServices, type ShownCertificate } from "./auth/identify.ts";
 import { dial, type DialServices } from "./dial/dial.ts";
 import type { ForwardEnd, ForwardTask } from "./exchange/forward.ts";
 import { describeFailure, type Failure } from "./failure.ts";
-import { authorize, type AuthorizeServices } from "./policy/authorize.ts";
+import { authorize, type AuthorizeServices } from "./decide/authorize.ts";
 import { type FirstMessageRead, readFirstMessage } from "./read/first-message.ts";
 import { readCredentials } from "./read/read-credentials.ts";
 import { readRequest } from "./read/read-request.ts";
@@ -19,7 +19,7 @@ import { Socks5Handshake } from "./read/socks5-handshake.ts";
 import type { ConnectTargets } from "./read/tunnel-request.ts";
 import { writeWhole } from "./read/write-whole.ts";
 import { chooseRoute } from "./route/choose-route.ts";
-import type { Session, ShownCertificate } from "./session.ts";
+import type { RequestRecord } from "./record/request-record.ts";
 import { inspectTunnel } from "./tunnel/first-bytes-tap.ts";
 import { judgeForwarding } from "./tunnel/judge-inside.ts";
 import type { TunnelEngine, TunnelOwner, TunnelResult } from "./tunnel/tunnel.ts";
@@ -46,9 +46,9 @@ export interface RequestConnection extends TunnelOwner {
   /** The connection that was dialled for this request. It is reset with the request unless a tunnel has taken it. */
   target: Conn | undefined;
   /** Takes a slot for the user of a request, or says why there is none. */
-  takeUserSlot(session: Session): Failure | undefined;
+  takeUserSlot(record: RequestRecord): Failure | undefined;
   /** Carries out a request that is to be forwarded. */
-  forward(task: Pick<ForwardTask, "session" | "request" | "authorized" | "route">): Promise<ForwardEnd>;
+  forward(task: Pick<ForwardTask, "record" | "request" | "authorized" | "route">): Promise<ForwardEnd>;
 }
 
 /**
@@ -60,41 +60,41 @@ export type RequestEnd = "kept" | "closed" | "silent" | "tunnel";
 
 /** Serves one request, from reading it to the last byte of its answer. `head` is that of the request, when it was read already. */
 export async function serveRequest(
-  session: Session,
+  record: RequestRecord,
   client: Conn,
   connection: RequestConnection,
   head: RequestHead | undefined,
 ): Promise<RequestEnd> {
-  return conclude(session, client, connection, await carryOut(session, client, connection, head));
+  return conclude(record, client, connection, await carryOut(record, client, connection, head));
 }
 
 /** Serves a request that a plan has carried out up to here. */
 export async function concludePlanned(
-  session: Session,
+  record: RequestRecord,
   client: Conn,
   connection: RequestConnection,
   finish: () => Promise<ForwardEnd>,
 ): Promise<RequestEnd> {
   const end = await finish();
   if (end.kind === "switched") throw new Error("A plan holds for a request that asks for another protocol");
-  return conclude(session, client, connection, judgeForwarded(end));
+  return conclude(record, client, connection, judgeForwarded(end));
 }
 
 /** Tells the client of a failure. */
 async function conclude(
-  session: Session,
+  record: RequestRecord,
   client: Conn,
   { reply, services }: RequestConnection,
   end: Failure | RequestEnd,
 ): Promise<RequestEnd> {
   if (typeof end !== "object") return end;
-  return (await refuse(session, client, reply, end, services.draining)) ? "kept" : "closed";
+  return (await refuse(record, client, reply, end, services.draining)) ? "kept" : "closed";
 }
 
 /** Fails a request because of a mistake of ours. Nobody knows what of an answer was sent already, once that has begun. */
-export async function failRequest(session: Session, client: Conn, reply: Reply): Promise<void> {
-  if (session.stage === "forward" || session.stage === "respond" || session.stage === "tunnel") client.reset();
-  await refuse(session, client, reply, { detail: "internal_error" }, true);
+export async function failRequest(record: RequestRecord, client: Conn, reply: Reply): Promise<void> {
+  if (record.stage === "forward" || record.stage === "respond" || record.stage === "tunnel") client.reset();
+  await refuse(record, client, reply, { detail: "internal_error" }, true);
 }
 
 /**
@@ -103,14 +103,14 @@ export async function failRequest(session: Session, client: Conn, reply: Reply):
  * closed.
  */
 export function refuse(
-  session: Session,
+  record: RequestRecord,
   client: Conn,
   reply: Reply,
   failure: Failure,
   ending: boolean,
 ): boolean | Promise<boolean> {
-  session.failure = failure;
-  session.closeStage();
+  record.failure = failure;
+  record.closeStage();
   if (client.closed || failure.detail === "client_gone") {
     client.close();
     return false;
@@ -118,9 +118,9 @@ export function refuse(
   const { status, word } = describeFailure(failure.detail);
   // A new certificate takes a new connection.
   const isLast = word === "http_request_error" || failure.detail === "certificate_required";
-  const keeps = !ending && !isLast && isReadWhole(session.requestHead);
-  session.status = status;
-  const { id, runtime, decision, method } = session;
+  const keeps = !ending && !isLast && isReadWhole(record.requestHead);
+  record.status = status;
+  const { id, runtime, decision, method } = record;
   const refusal = reply.formatRefusal({ failure, runtime, id, rule: decision?.rule, method, keeps });
   const told = writeWhole(client, refusal, runtime.timeouts.idleMs);
   return told instanceof Promise ? told.then((whole) => whole && keeps) : told && keeps;
@@ -132,8 +132,8 @@ function isReadWhole(head: RequestHead | undefined): boolean {
 }
 
 /** Notes how the tunnel of a request ended. */
-export function noteTunnelEnd(session: Session, result: TunnelResult): void {
-  session.tunnel = result;
+export function noteTunnelEnd(record: RequestRecord, result: TunnelResult): void {
+  record.tunnel = result;
 }
 
 /**
@@ -142,93 +142,93 @@ export function noteTunnelEnd(session: Session, result: TunnelResult): void {
  * that has to wait gives a promise.
  */
 async function carryOut(
-  session: Session,
+  record: RequestRecord,
   client: Conn,
   connection: RequestConnection,
   head: RequestHead | undefined,
 ): Promise<Failure | RequestEnd> {
   const { listener, services } = connection;
-  const { runtime, handshakeEndsAt: endsAt } = session;
-  session.enter("handshake");
+  const { runtime, handshakeEndsAt: endsAt } = record;
+  record.enter("handshake");
   const first =
     head === undefined
       ? await readFirstMessage(client, { protocols: listener.protocols, head: runtime.limits.head, endsAt })
       : ({ ok: true, value: { protocol: "http", head } } as const);
-  connection.reply = noteFirstMessage(session, first);
+  connection.reply = noteFirstMessage(record, first);
   if (!first.ok) return first.failure;
 
-  session.enter("authenticate");
+  record.enter("authenticate");
   const required = runtime.authenticator.required && connection.certificate === undefined;
   const presented = await readCredentials(first.value, client, { required, endsAt });
   if (!presented.ok) return presented.failure;
-  const user = await identify(session, client, presented.value, services);
-  session.user = user.ok ? user.value : user.claimed;
+  const user = await identify(record, client, presented.value, services);
+  record.user = user.ok ? user.value : user.claimed;
   if (!user.ok) return user.failure;
-  const crowded = connection.takeUserSlot(session);
+  const crowded = connection.takeUserSlot(record);
   if (crowded !== undefined) return crowded;
 
-  session.enter("request");
+  record.enter("request");
   const request = await readRequest(first.value, client, services.targets, endsAt);
-  if (request.command !== undefined) session.method = request.command.toUpperCase();
+  if (request.command !== undefined) record.method = request.command.toUpperCase();
   if (!request.ok) return request.failure;
-  session.target = request.value.target;
-  if (request.value.kind === "forward") session.scheme = request.value.scheme;
+  record.target = request.value.target;
+  if (request.value.kind === "forward") record.scheme = request.value.scheme;
   if (services.draining) return { detail: "draining" };
 
-  session.enter("decide");
-  const authorized = await authorize(session, request.value.target, services, client);
+  record.enter("decide");
+  const authorized = await authorize(record, request.value.target, services, client);
   const { decision, foundName } = authorized.ok ? authorized.value : authorized;
-  session.decision = decision;
-  session.foundName = foundName;
+  record.decision = decision;
+  record.foundName = foundName;
   if (!authorized.ok) return authorized.failure;
   const unfit = request.value.kind === "forward" ? judgeForwarding(authorized.value.decision) : undefined;
   if (unfit !== undefined) return unfit;
 
-  session.enter("route");
-  const route = chooseRoute(session, authorized.value.decision);
+  record.enter("route");
+  const route = chooseRoute(record, authorized.value.decision);
   if (!route.ok) return route.failure;
-  session.route = route.value;
+  record.route = route.value;
 
   if (request.value.kind === "forward") {
-    const task = { session, request: request.value, authorized: authorized.value, route: route.value };
+    const task = { record, request: request.value, authorized: authorized.value, route: route.value };
     const end = await connection.forward(task);
     if (end.kind !== "switched") return judgeForwarded(end);
-    session.requestHead = undefined;
+    record.requestHead = undefined;
     connection.target = end.conn;
-    session.enter("tunnel");
-    return openTunnel(session, client, end.conn, connection);
+    record.enter("tunnel");
+    return openTunnel(record, client, end.conn, connection);
   }
 
-  session.enter("dial");
+  record.enter("dial");
   const { target } = request.value;
   const dialled = await dial(
-    { requester: session, client, target, route: route.value, grant: authorized.value },
+    { requester: record, client, target, route: route.value, grant: authorized.value },
     services,
   );
-  session.noteDial(dialled);
+  record.noteDial(dialled);
   if (!dialled.ok) return dialled.failure;
   connection.target = dialled.value.conn;
   if (client.closed) return { detail: "client_gone" };
 
-  session.enter("respond");
-  session.status = 200;
+  record.enter("respond");
+  record.status = 200;
   const established = connection.reply.formatEstablished(runtime);
   const told = writeWhole(client, established, runtime.timeouts.idleMs);
   if (told !== true && !(await told)) return { detail: "client_gone" };
 
-  session.enter("tunnel");
-  return openTunnel(session, client, dialled.value.conn, connection);
+  record.enter("tunnel");
+  return openTunnel(record, client, dialled.value.conn, connection);
 }
 
 /** Notes what the client speaks and wants to be done. Gives how it is answered. */
-function noteFirstMessage(session: Session, first: FirstMessageRead): Reply {
+function noteFirstMessage(record: RequestRecord, first: FirstMessageRead): Reply {
   const protocol = first.ok ? first.value.protocol : first.protocol;
-  session.protocol = protocol;
+  record.protocol = protocol;
   if (first.ok && first.value.protocol === "http") {
     const { head } = first.value;
     // Not the part of the head that says so: that would keep all of it in memory as long as the tunnel lives.
-    session.method = head.method === "CONNECT" ? "CONNECT" : head.method;
-    if (head.method !== "CONNECT") session.requestHead = head;
+    record.method = head.method === "CONNECT" ? "CONNECT" : head.method;
+    if (head.method !== "CONNECT") record.requestHead = head;
   }
   if (protocol === "socks4") return socks4Reply;
   if (protocol !== "socks5") return httpReply;
@@ -241,15 +241,15 @@ function judgeForwarded(end: Exclude<ForwardEnd, { kind: "switched" }>): Failure
 }
 
 /** Opens the tunnel of a request; `owner` is told of its end. */
-function openTunnel(session: Session, client: Conn, target: Conn, owner: RequestConnection): "tunnel" {
+function openTunnel(record: RequestRecord, client: Conn, target: Conn, owner: RequestConnection): "tunnel" {
   const { services } = owner;
   const tunnel = services.tunnel(client, target, {
-    idleMs: session.runtime.timeouts.idleMs,
+    idleMs: record.runtime.timeouts.idleMs,
     owner,
-    tap: session.scheme === undefined ? inspectTunnel(session, services.clientProfiles) : undefined,
-    observers: services.captures.observers(session),
+    tap: record.scheme === undefined ? inspectTunnel(record, services.clientProfiles) : undefined,
+    observers: services.captures.observers(record),
   });
   owner.target = undefined;
-  services.recorder.tunnelOpened(session, tunnel);
+  services.recorder.tunnelOpened(record, tunnel);
   return "tunnel";
 }

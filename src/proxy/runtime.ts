@@ -3,23 +3,19 @@ import type { HeadLimits } from "../protocol/http1/head-parser.ts";
 import type { Authenticator } from "./auth/authenticate.ts";
 import type { ForwardSettings } from "./exchange/forward-settings.ts";
 import type { InspectSettings } from "./tunnel/inspect-settings.ts";
-import type { ClientPrefix } from "./limit/client-key.ts";
+import type { ClientPrefix } from "../address/client-key.ts";
 import type { Nat64Prefixes } from "./policy/nat64.ts";
+import type { KnownUpstreams } from "./route/route.ts";
 import type { Policy } from "./policy/policy.ts";
-import type { Hop } from "./route/route.ts";
 
 /**
  * Everything a connection needs to know of the configuration: compiled,
  * immutable, without a trace of files or schemas. A connection captures it
  * once, so a change never reaches a connection midway.
  */
-export interface Runtime {
+export interface Runtime extends KnownUpstreams {
   readonly authenticator: Authenticator;
   readonly policy: Policy;
-  /** Upstream proxies by name. */
-  readonly upstreams: ReadonlyMap<string, Hop>;
-  /** Where `via: environment` leads, by target; undefined when the environment is not asked. */
-  readonly environment?: EnvironmentRoutes;
   /** Prefixes whose addresses are judged by the IPv4 address inside; the well-known one when absent. */
   readonly nat64?: Nat64Prefixes;
   /** How HTTP requests are forwarded. */
@@ -61,16 +57,6 @@ export interface Limits {
   readonly clientPrefix: ClientPrefix;
   /** How large a request head may be. */
   readonly head: HeadLimits;
-}
-
-/** Upstreams as the conventional environment variables set them. */
-export interface EnvironmentRoutes {
-  /** For tunnels: `https_proxy`, or `all_proxy`. */
-  readonly tunnel?: Hop;
-  /** For plain HTTP requests: `http_proxy`, or `all_proxy`. */
-  readonly forward?: Hop;
-  /** Whether `no_proxy` exempts the target. */
-  bypasses(host: string, port: number): boolean;
 }
 
 /** Holds the current snapshot; swapping it is one assignment. */

@@ -1,5 +1,6 @@
 import { STATUS_CODES } from "node:http";
-import { formatJson } from "../proxy/record/escape-text.ts";
+import type { Hono, MiddlewareHandler } from "hono";
+import { formatJson } from "../escape-text.ts";
 
 /** Answers with an RFC 9457 problem: a status, its title, and a sentence for the person who asked. */
 export function answerProblem(
@@ -17,4 +18,10 @@ export function answerProblem(
 /** Answers with JSON that can be shown on a terminal, whatever is in it. */
 export function answerJson(value: unknown, status = 200): Response {
   return new Response(formatJson(value), { status, headers: { "Content-Type": "application/json" } });
+}
+
+/** Answers 405 to every method of a path that no route before it took. */
+export function refuseOtherMethods(app: Hono, path: string, allow: string, guard?: MiddlewareHandler): void {
+  if (guard !== undefined) app.all(path, guard);
+  app.all(path, () => answerProblem(405, `This path knows only ${allow}.`, { Allow: allow }));
 }

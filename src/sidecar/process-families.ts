@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync } from "node:fs";
-import type { Family } from "./prometheus-text.ts";
+import { counter, type Family, gauge } from "./prometheus-text.ts";
 
 /** Seconds since the epoch; taken once, so that a step of the clock does not look like a restart. */
 const startedAt = Math.round(Date.now() - process.uptime() * 1000) / 1000;
@@ -8,21 +8,12 @@ const startedAt = Math.round(Date.now() - process.uptime() * 1000) / 1000;
 export function collectProcessFamilies(): Family[] {
   const { user, system } = process.cpuUsage();
   return [
-    {
-      name: "process_cpu_seconds_total",
-      type: "counter",
-      help: "User and system CPU time, of all threads.",
-      samples: [{ value: (user + system) / 1e6 }],
-    },
+    counter("process_cpu_seconds_total", "User and system CPU time, of all threads.", (user + system) / 1e6),
     gauge("process_resident_memory_bytes", "Resident memory.", process.memoryUsage.rss()),
     gauge("process_start_time_seconds", "Start of the process since the epoch.", startedAt),
     ...optional("process_open_fds", "Open descriptors.", countDescriptors()),
     ...optional("process_max_fds", "Descriptors that the process may have open.", readDescriptorLimit()),
   ];
-}
-
-function gauge(name: string, help: string, value: number): Family {
-  return { name, type: "gauge", help, samples: [{ value }] };
 }
 
 function optional(name: string, help: string, value: number | undefined): Family[] {

@@ -15,6 +15,19 @@ export interface Family {
   readonly samples: readonly Sample[];
 }
 
+/** Makes a family of one kind. A number is a sample without labels. */
+const make =
+  (type: Family["type"]) =>
+  (name: string, help: string, samples: number | readonly Sample[]): Family => ({
+    name,
+    type,
+    help,
+    samples: typeof samples === "number" ? [{ value: samples }] : samples,
+  });
+export const counter: ReturnType<typeof make> = make("counter");
+export const gauge: ReturnType<typeof make> = make("gauge");
+export const histogram: ReturnType<typeof make> = make("histogram");
+
 /** Writes the Prometheus text format, version 0.0.4. */
 export function formatFamilies(families: readonly Family[]): string {
   let text = "";

@@ -3,9 +3,8 @@ import type { Secret } from "../secret.ts";
 import { mountCapture } from "./capture.ts";
 import type { ControlPort } from "./control-port.ts";
 import { guardHost, guardToken } from "./guard.ts";
-import { answerJson, answerProblem } from "./problem.ts";
+import { answerJson, answerProblem, refuseOtherMethods } from "./problem.ts";
 import { findQueryFault } from "./read-query.ts";
-import { refuseOtherMethods } from "./refuse-other-methods.ts";
 import { mountTunnels } from "./tunnels.ts";
 
 export interface SidecarAppOptions {

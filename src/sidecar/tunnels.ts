@@ -1,11 +1,10 @@
 import type { Hono, MiddlewareHandler } from "hono";
 import { formatTlsFields } from "../proxy/record/access-line.ts";
-import { cutText } from "../proxy/record/escape-text.ts";
+import { cutText } from "../escape-text.ts";
 import type { Flow } from "../proxy/record/live-table.ts";
 import type { ControlPort } from "./control-port.ts";
-import { answerJson, answerProblem } from "./problem.ts";
+import { answerJson, answerProblem, refuseOtherMethods } from "./problem.ts";
 import { findQueryFault, FLOW_PARAMETERS, readFlowFilter } from "./read-query.ts";
-import { refuseOtherMethods } from "./refuse-other-methods.ts";
 
 /** Serves `/tunnels`: what is under way, tunnels and forwarded requests, and an end to it. */
 export function mountTunnels(app: Hono, guard: MiddlewareHandler, port: ControlPort): void {

@@ -6,7 +6,7 @@ import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { loadConfig } from "../../src/config/load.ts";
-import { evaluate } from "../../src/proxy/policy/decide.ts";
+import { evaluate } from "../../src/proxy/policy/evaluate.ts";
 import type { Policy, Query } from "../../src/proxy/policy/policy.ts";
 import { makeQuery } from "../support/make-policy.ts";
 

@@ -46,6 +46,7 @@ export async function runOnce(peer: Peer, scenario: Scenario, options: RunOption
     const tree = listTree(running.pid).map(({ pid }) => pid);
     pin(tree, options.layout.proxy);
   }
+  await Bun.sleep(scenario.restMs ?? 0);
   const memoryBefore = readMemoryBytes(running.pid);
   if (scenario.kind === "get") return await runGet(running, scenario, options, memoryBefore);
   if (peer.handshake === undefined) throw new Error(`${peer.name} has no tunnels.`);

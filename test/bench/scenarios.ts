@@ -8,11 +8,13 @@ export interface Scenario {
   readonly tunnels: number;
   /** Of a message, of what a tunnel carries (`fetch`), or of a body (`get`). */
   readonly messageBytes: number;
-  /** What the figures are per: bytes are shown as GB. */
   /** Only so many tunnels of a fresh process are measured, without a warm-up. */
   readonly first?: number;
   /** Milliseconds of load before measuring, where it is not what fits most. */
   readonly warmUpMs?: number;
+  /** Milliseconds that the proxy has to itself between its start and the load; none when absent. */
+  readonly restMs?: number;
+  /** What the figures are per: bytes are shown as GB. */
   readonly unit: "GB" | "round trip" | "tunnel" | "request" | "memory";
 }
 

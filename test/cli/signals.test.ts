@@ -1,9 +1,25 @@
 import { expect, test } from "bun:test";
 import { openTunnel } from "../support/ask-tunnel.ts";
+import { findExecutable } from "../support/build-executable.ts";
 import { startExecutable } from "../support/executable.ts";
+import { startProgram } from "../support/program.ts";
 import { listenEcho } from "../support/raw-peer.ts";
 import { makeFolder } from "../support/temporary-folder.ts";
 import { waitFor } from "../support/wait-for.ts";
+
+test.each(["SIGTERM", "SIGINT"] as const)(
+  "%s ends it with 0 while its configuration is still loading",
+  async (signal) => {
+    await using folder = await makeFolder({
+      "proxy.config.ts": `process.stderr.write("loading\\n"); await new Promise(() => {}); export default {};`,
+    });
+    await using program = startProgram([await findExecutable()], { cwd: folder.path });
+    await program.untilTold("loading");
+    program.signal(signal);
+    expect(await program.exited).toBe(0);
+    expect(program.told.at(-1)).toBe(`${signal}: ended before it listened.`);
+  },
+);
 
 test.each([
   ["SIGHUP", "there is no reloading yet"],

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { formatJsonLine, formatTextLine } from "../../src/proxy/record/access-line.ts";
 import { buildAccessRecord } from "../../src/proxy/record/access-record.ts";
-import { makeSession } from "../support/make-session.ts";
+import { makeRequestRecord } from "../support/make-record.ts";
 
 /** Whatever a peer may get into a record, broken UTF-16 included. */
 const anyText = fc
@@ -10,7 +10,7 @@ const anyText = fc
   .chain((text) => fc.constantFrom(text, `${text}\ud800`, `\udc00${text}`, `\u202e${text}\u0000`));
 
 function recordWith(text: string) {
-  const session = makeSession({
+  const session = makeRequestRecord({
     user: text,
     method: text,
     decision: { verdict: "deny", rule: text, detail: "denied_by_rule" },

@@ -4,7 +4,7 @@ import { type Cidr, containsIp, parseCidr } from "../../src/address/cidr.ts";
 import { AddressSet } from "../../src/address/address-set.ts";
 import { type Ip, ipFromBytes } from "../../src/address/ip.ts";
 import { findUnreachableRules } from "../../src/config/find-unreachable-rules.ts";
-import { evaluate } from "../../src/proxy/policy/decide.ts";
+import { evaluate } from "../../src/proxy/policy/evaluate.ts";
 import type { Evaluation, Query } from "../../src/proxy/policy/policy.ts";
 import { hookRule, makeIp, makePatterns, makePolicy, makeQuery } from "../support/make-policy.ts";
 import { type LinearMatch, type ListedRule, matchLinearly } from "../support/match-linearly.ts";

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { ByteReader } from "../../src/protocol/tls/read/byte-reader.ts";
 import { parseClientHello } from "../../src/protocol/tls/read/client-hello.ts";
 import { parseServerHello } from "../../src/protocol/tls/read/server-hello.ts";
-import type { InsideDemand } from "../../src/proxy/tunnel/inside-demand.ts";
+import type { InsideDemand } from "../../src/proxy/policy/inside-demand.ts";
 import { makeServerNames } from "../support/make-policy.ts";
 import { mutateHandshake } from "../support/mutate-handshake.ts";
 import { createRandom } from "../support/seeded-random.ts";

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { evaluate } from "../../src/proxy/policy/decide.ts";
+import { evaluate } from "../../src/proxy/policy/evaluate.ts";
 import { guardAddress } from "../../src/proxy/policy/guard.ts";
 import { classifyAddress } from "../../src/proxy/policy/address-class.ts";
 import type { Rule } from "../../src/proxy/policy/policy.ts";

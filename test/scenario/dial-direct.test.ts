@@ -5,13 +5,13 @@ import { LoopTimers } from "../../src/net/conn/loop-timers.ts";
 import { connectTcp } from "../../src/net/runtime/connect.ts";
 import type { Resolver } from "../../src/net/dns/resolver.ts";
 import { createSystemResolver } from "../../src/net/dns/system-resolver.ts";
-import type { AllowDecision } from "../../src/proxy/policy/policy.ts";
 import { allowInside, allowOutside, dialInVain, dialTarget, dialWell } from "../support/dial-stand.ts";
 import { unaskedResolver } from "../support/fake-resolver.ts";
 import { makeIp } from "../support/make-policy.ts";
 import { startProxy, waitFor } from "../support/proxy.ts";
 import { listenEcho, listenRaw } from "../support/raw-peer.ts";
 import { listenBlackhole, reserveClosedPort } from "../support/unreachable.ts";
+import type { AllowDecision } from "../../src/proxy/policy/decision.ts";
 
 /** Two public addresses of a test's own internet, which is on loopback; every other address is what it is. */
 const internet: Readonly<Record<string, string>> = { "1.0.0.1": "127.0.0.2", "2606:4700::1": "::1" };

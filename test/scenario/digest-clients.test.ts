@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { DigestClient } from "../../src/proxy/auth/digest-client.ts";
+import { DigestClient } from "../../src/proxy/upstream/digest-client.ts";
 import { Secret } from "../../src/secret.ts";
 import { startProxy, type TestProxy } from "../support/proxy.ts";
 import { listenEcho } from "../support/raw-peer.ts";

@@ -7,7 +7,7 @@ import { writeTraceJson } from "../../src/cli/trace/write-json.ts";
 import { writeTraceMermaid } from "../../src/cli/trace/write-mermaid.ts";
 import { writeTraceText } from "../../src/cli/trace/write-text.ts";
 import { Secret } from "../../src/secret.ts";
-import { HookReporter } from "../../src/proxy/hook/hook-reporter.ts";
+import { HookReporter } from "../../src/proxy/record/hook-reporter.ts";
 import { formatJsonLine, formatTextLine } from "../../src/proxy/record/access-line.ts";
 import { buildAccessRecord } from "../../src/proxy/record/access-record.ts";
 import { BugReporter } from "../../src/proxy/record/bug-reporter.ts";
@@ -19,7 +19,7 @@ import { createFakeIo } from "../support/fake-io.ts";
 import { createFakeResolver } from "../support/fake-resolver.ts";
 import { makeEndpoint } from "../support/make-endpoint.ts";
 import { makeIp } from "../support/make-policy.ts";
-import { makeSession } from "../support/make-session.ts";
+import { makeRequestRecord } from "../support/make-record.ts";
 import { makeTrace } from "../support/make-trace.ts";
 import { makeFolder } from "../support/temporary-folder.ts";
 
@@ -63,7 +63,7 @@ describe.each(numbered)("no character that a terminal minds is printed raw, text
   });
 
   test("in the access log", () => {
-    const session = makeSession({
+    const session = makeRequestRecord({
       user: text,
       method: text,
       failure: { detail: "dns_error", note: text, nextHop: text },

@@ -2,13 +2,12 @@ import type { Conn } from "../../src/net/conn/conn.ts";
 import { Secret } from "../../src/secret.ts";
 import { dial, type DialOutcome, type DialServices } from "../../src/proxy/dial/dial.ts";
 import type { Failure } from "../../src/proxy/failure.ts";
-import type { Grant } from "../../src/proxy/policy/authorize.ts";
-import type { AllowDecision } from "../../src/proxy/policy/policy.ts";
 import type { Hop, HopKind } from "../../src/proxy/route/route.ts";
 import { formatAddress } from "../../src/proxy/record/format-address.ts";
 import { createFakeResolver } from "./fake-resolver.ts";
 import { makeEndpoint } from "./make-endpoint.ts";
 import { makeIp } from "./make-policy.ts";
+import type { AllowDecision, Grant } from "../../src/proxy/policy/decision.ts";
 
 /** A decision that lets a test reach its own servers on loopback. */
 export const allowInside: AllowDecision = { verdict: "allow", rule: "test", allowPrivate: true, via: [] };

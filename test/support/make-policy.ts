@@ -1,6 +1,5 @@
 import { parseIp, type Ip } from "../../src/address/ip.ts";
 import { parseTargetPattern } from "../../src/config/target-pattern.ts";
-import { ServerNames } from "../../src/proxy/tunnel/server-names.ts";
 import { compileRules } from "../../src/proxy/policy/compile-rules.ts";
 import type {
   Fallback,
@@ -10,9 +9,10 @@ import type {
   Query,
   Rule,
   TargetPattern,
-  Via,
 } from "../../src/proxy/policy/policy.ts";
 import { makeEndpoint } from "./make-endpoint.ts";
+import type { Via } from "../../src/proxy/policy/decision.ts";
+import { ServerNames } from "../../src/proxy/policy/target-set.ts";
 
 export function makeIp(text: string): Ip {
   const ip = parseIp(text);

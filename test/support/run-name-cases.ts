@@ -2,7 +2,6 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createSystemResolver } from "../../src/net/dns/system-resolver.ts";
 import { gather } from "../../src/proxy/resolve/resolve-host.ts";
-import { DialLimit } from "../../src/proxy/dial/dial-limit.ts";
 import { parseHost } from "../../src/address/host.ts";
 import type { Resolver } from "../../src/net/dns/resolver.ts";
 import type { NameCase } from "./name-case.ts";
@@ -31,6 +30,7 @@ try: found = {a[4][0] for a in socket.getaddrinfo(sys.argv[1], 80, socket.AF_UNS
 except socket.gaierror: found = []
 print(json.dumps(sorted(found)))
 `;
+import { TimeLimit } from "../../src/net/conn/time-limit.ts";
 
 /** Milliseconds for a name to resolve, and for a change to be noticed. */
 const PATIENCE_MS = 6000;
@@ -68,7 +68,7 @@ class Stand {
 async function resolve(name: string, resolver: Resolver): Promise<{ ours: string[]; found: string | undefined }> {
   const parsed = parseHost(name);
   if (!parsed.ok || parsed.host.kind !== "name") throw new Error(`${name} is not a name`);
-  const limit = new DialLimit(PATIENCE_MS);
+  const limit = new TimeLimit(PATIENCE_MS);
   const lookups = resolver.find(parsed.host);
   const { answers } = await gather(lookups, limit);
   lookups.release();

@@ -1,7 +1,7 @@
 import { ClientProfiles } from "../../src/protocol/tls/read/client-profiles.ts";
 import type { Failure } from "../../src/proxy/failure.ts";
 import { inspectTunnel } from "../../src/proxy/tunnel/first-bytes-tap.ts";
-import type { InsideDemand } from "../../src/proxy/tunnel/inside-demand.ts";
+import type { InsideDemand } from "../../src/proxy/policy/inside-demand.ts";
 import type { InsideFacts } from "../../src/proxy/tunnel/inside-facts.ts";
 import type { InspectedTunnel } from "../../src/proxy/tunnel/inside-reader.ts";
 import type { Runtime } from "../../src/proxy/runtime.ts";

@@ -59,11 +59,11 @@ interface TourTraces {
 }
 
 function describeTour({ text13, mermaid13, text12, mermaid12, untrusted }: TourTraces): string {
-  return `# A tour of the handshake
+  return `# The TLS handshake
 
 <!-- Written by test/support/write-handshake-tour.ts. Do not edit: run it. -->
 
-What happens between the moment that a program wants \`https://${HOST}/\` through a proxy, and the first byte of the page? This page shows it on two real connections, one of TLS 1.3 and one of TLS 1.2, as \`penstock trace\` saw them. To look at a connection of your own:
+This page shows the messages between a client that requests \`https://${HOST}/\` through a proxy and the first byte of the response. It uses two real connections, TLS 1.3 and TLS 1.2, recorded by \`penstock trace\`. To trace a connection of your own:
 
 \`\`\`sh
 penstock trace https://example.org/                                   # directly
@@ -71,9 +71,9 @@ penstock trace https://example.org/ --proxy http://user@proxy:3128    # asks for
 penstock trace https://example.org/ --proxy socks5h://127.0.0.1:1080 --tls 1.2
 \`\`\`
 
-The proxy may be any of \`http\`, \`https\`, \`socks5\`, \`socks5h\` and \`socks4a\`. \`--ca FILE\` trusts other roots, \`--insecure\` goes on with a certificate that cannot be trusted, \`--format\` writes \`text\`, \`mermaid\`, \`json\` or \`pcapng\`, and \`-o FILE\` writes it to a file. The exit code is 0 when the response was read, 1 when something on the way failed, 2 when the command makes no sense.
+The scheme of the proxy is \`http\`, \`https\`, \`socks5\`, \`socks5h\` or \`socks4a\`. \`--ca FILE\` trusts other roots. \`--insecure\` continues with an untrusted certificate. \`--format\` is \`text\`, \`mermaid\`, \`json\` or \`pcapng\`. \`-o FILE\` writes to a file. The exit code is 0 when the response was read, 1 when a step failed, 2 for a wrong command line.
 
-Times are milliseconds since the beginning; sizes are those of the messages. Names in braces were encrypted on the wire: the tool is one end of the connection, so it has the keys and shows what nobody on the way can see.
+Times are milliseconds since the start. Sizes are those of the messages. Messages in braces are encrypted on the wire. \`trace\` is one end of the connection, so it has the keys and can show them.
 
 ## TLS 1.3
 
@@ -81,17 +81,17 @@ Times are milliseconds since the beginning; sizes are those of the messages. Nam
 ${text13}
 \`\`\`
 
-Reading down:
+From top to bottom:
 
-- **TCP and CONNECT.** The client connects to the proxy and asks it for a tunnel (RFC 9110 §9.3.6). This is the last that the proxy reads and answers: after the 200 it only carries bytes.
-- **ClientHello.** What the client can do, in clear: versions, cipher suites, groups, and the name of the server (SNI), because one address may serve many names. It already holds the client's half of a key exchange (\`key shares\`), a guess at what the server will like. If the guess is wrong the server says so in a HelloRetryRequest, and the client tries again.
-- **ServerHello.** The choice: one suite, one group, and the server's half of the key exchange. From here on both sides have keys, and everything is encrypted; the rest of the handshake too.
-- **ChangeCipherSpec** means nothing in TLS 1.3. It is there so that old boxes on the way believe that they see TLS 1.2 (RFC 8446 appendix D.4).
-- **{EncryptedExtensions}, {Certificate}, {CertificateVerify}, {Finished}.** Who the server is, its proof that it has the key of the certificate, and a code over everything said so far: whoever changed a byte of the handshake is found out here.
-- **{Finished}** of the client, and right behind it the request. That is one round trip for TLS after the one for the tunnel.
-- **{NewSessionTicket}.** With a ticket the next connection can be resumed, without certificates.
+- **TCP and CONNECT.** The client connects to the proxy and asks it for a tunnel (RFC 9110 §9.3.6). After its 200 the proxy only relays bytes.
+- **ClientHello.** What the client supports, unencrypted: versions, cipher suites, groups. It has the name of the server (SNI), because one address can serve many names, and the client's half of a key exchange (\`key shares\`) for the groups that it expects the server to accept. When the server needs another group, it answers with a HelloRetryRequest, and the client sends a second ClientHello.
+- **ServerHello.** The server's choice: one suite, one group, and its half of the key exchange. Now both sides have keys, and everything that follows is encrypted, including the rest of the handshake.
+- **ChangeCipherSpec** has no meaning in TLS 1.3. It makes the connection look like TLS 1.2 to old middleboxes (RFC 8446 appendix D.4).
+- **{EncryptedExtensions}, {Certificate}, {CertificateVerify}, {Finished}.** The server's certificate, the proof that it has the private key, and a MAC over all messages so far, which detects a changed handshake.
+- **{Finished}** of the client, followed by the request. TLS takes one round trip, after the one for the tunnel.
+- **{NewSessionTicket}.** With a ticket the client can resume the session on its next connection, without certificates.
 
-Another connection of the same kind, as a diagram:
+Another such connection as a diagram:
 
 \`\`\`mermaid
 ${mermaid13}
@@ -103,11 +103,11 @@ ${mermaid13}
 ${text12}
 \`\`\`
 
-What is different:
+Differences:
 
-- **Certificate, ServerKeyExchange, ServerHelloDone** are in clear: anybody on the way can read which certificates the server has. In TLS 1.3 only the name in the ClientHello is left to be seen.
+- **Certificate, ServerKeyExchange, ServerHelloDone** are unencrypted: anybody on the path can read the certificates of the server. In TLS 1.3 only the name in the ClientHello is visible.
 - The keys are exchanged after the hellos (**ServerKeyExchange**, **ClientKeyExchange**), which costs a second round trip before the request can be sent.
-- **ChangeCipherSpec** has its meaning: the next record is encrypted. That is **{Finished}**, with the same purpose as above.
+- **ChangeCipherSpec** announces that the next record is encrypted. That is **{Finished}**, with the same purpose as above.
 
 \`\`\`mermaid
 ${mermaid12}
@@ -115,11 +115,11 @@ ${mermaid12}
 
 ## What the proxy sees
 
-A tunnel is not opened on its way. Of a TLS connection through it the proxy can read what is in clear above: the ClientHello with the name, the ServerHello, of TLS 1.2 the certificates, and how many bytes go when. It has no keys and needs none. What \`trace\` shows in braces is seen by the two ends only.
+The proxy does not decrypt tunnels, and it has no keys. Of a TLS connection it can read what is unencrypted above: the ClientHello with the name, the ServerHello, in TLS 1.2 the certificates, and the number and times of bytes. Only the two ends can read the messages in braces.
 
 ## Certificates
 
-Under the Certificate message each certificate is explained: whom it is for, who signed it (and whether the signature really is of the next one), how long it is valid, its key. Then what to make of it: whether it is for the name that was asked for, and which root makes it trusted. Without \`--ca ca.pem\` the connection of this page ends like this, before anything is sent:
+Below the Certificate message \`trace\` describes each certificate: its names, its issuer (and whether the next certificate made the signature), its validity and its key. Then it says whether the certificate is for the requested name, and which root makes it trusted. Without \`--ca ca.pem\` the connection of this page ends before a request is sent:
 
 \`\`\`text
 ${untrusted}
@@ -132,25 +132,25 @@ penstock trace https://example.org/ --format pcapng -o trace.pcapng
 wireshark trace.pcapng
 \`\`\`
 
-The file holds the bytes of the connection as packets, and its keys in a Decryption Secrets Block, so that Wireshark shows the messages in braces and the HTTP inside without any setting. **Whoever has the file can read the connection, and the proxy's password if there was one: treat it like a password.**
+The file contains the bytes of the connection as packets, and its keys in a Decryption Secrets Block. Wireshark shows the messages in braces and the HTTP inside without any setting. **Whoever has the file can read the connection, and the password for the proxy if there was one: treat it like a password.**
 
 - The display filter \`tls.handshake\` shows the handshake, \`http\` the request and the response.
-- *Follow › TLS Stream* shows the page in clear.
-- On another port than 443, tell Wireshark what it is: *Decode As… › TLS*, or \`tshark -r trace.pcapng -d tcp.port==8443,tls -Y http\`.
-- Through SOCKS or a proxy that itself speaks TLS there is a second interface, \`tunnel\`, with the inside of the tunnel as if there were no proxy. \`frame.interface_name == "tunnel"\` shows it alone.
+- *Follow › TLS Stream* shows the decrypted page.
+- On ports other than 443 tell Wireshark the protocol: *Decode As… › TLS*, or \`tshark -r trace.pcapng -d tcp.port==8443,tls -Y http\`.
+- Through SOCKS or a TLS proxy the file has a second interface, \`tunnel\`, with the content of the tunnel as if there were no proxy. \`frame.interface_name == "tunnel"\` selects it.
 
-To look at connections of others, as the proxy carries them (it has no keys: what is encrypted stays so), capture them live. This needs the [sidecar](configuration.md) and its token:
+To see connections of other clients, capture the tunnels of the running proxy. Encrypted bytes stay encrypted, because the proxy has no keys. A capture needs the [sidecar](configuration.md) and its token:
 
 \`\`\`sh
 export PENSTOCK_SIDECAR_TOKEN=…
 penstock capture --host '*.example.org' -o tunnels.pcapng             # until Ctrl-C
-penstock capture --user ci --legs both -o - | wireshark -k -i -       # as it happens
+penstock capture --user ci --legs both -o - | wireshark -k -i -       # live
 curl -H "Authorization: Bearer $PENSTOCK_SIDECAR_TOKEN" 'http://127.0.0.1:9080/capture?id=abc123-4' -o one.pcapng
 \`\`\`
 
-\`--legs\` chooses between the connection with the client, the one with the target, or both, \`--snaplen\` keeps only the beginning of each packet. TCP packets are made up from the bytes that passed, with the true addresses and times; a packet may be larger than any network would carry. When the reader is too slow packets are dropped, counted in the statistics at the end of the file, and leave a gap: the tunnel never waits. A tunnel that moved to the kernel before the capture began is not captured, and one that is captured does not move there.
+\`--legs\` selects the connection with the client, the one with the target, or both. \`--snaplen\` limits the bytes kept of each packet. TCP packets are synthesised from the bytes of the tunnel, with the real addresses and times, so a packet can be larger than on any network. When the reader is too slow, packets are dropped and counted in the statistics at the end of the file; the tunnel never waits. A capture brings a tunnel back from the kernel, unless one side has already ended it, and a captured tunnel does not move there.
 
-Programs that write their own key log (\`SSLKEYLOGFILE\` of curl, Firefox, Chromium) can have their tunnels decrypted: *Preferences › Protocols › TLS › (Pre)-Master-Secret log filename*, or \`tshark -o tls.keylog_file:keys.log\`.
+Wireshark can decrypt tunnels of programs that write a key log (\`SSLKEYLOGFILE\` of curl, Firefox, Chromium): *Preferences › Protocols › TLS › (Pre)-Master-Secret log filename*, or \`tshark -o tls.keylog_file:keys.log\`.
 `;
 }
 

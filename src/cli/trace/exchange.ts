@@ -1,7 +1,7 @@
 import type { Duplex } from "node:stream";
 import { frameResponse } from "../../protocol/http1/message-framing.ts";
 import { createResponseHeadParser } from "../../protocol/http1/response-head.ts";
-import { type BodyReader, createBodyReader } from "../../proxy/exchange/body-reader.ts";
+import { type BodyReader, createBodyReader } from "../../protocol/http1/body-reader.ts";
 import type { Recording } from "./recording.ts";
 
 /** How an exchange ended. */

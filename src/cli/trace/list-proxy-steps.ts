@@ -10,7 +10,7 @@ import { parseSocks5Choice, parseSocks5PasswordReply, parseSocks5Reply } from ".
 import { parseSocks5Greeting, parseSocks5Password, parseSocks5Request } from "../../protocol/socks/socks5-server.ts";
 import type { SocksTarget } from "../../protocol/socks/socks-target.ts";
 import type { MessageField } from "../../protocol/tls/explain/describe-message.ts";
-import { createBodyReader } from "../../proxy/exchange/body-reader.ts";
+import { createBodyReader } from "../../protocol/http1/body-reader.ts";
 import type { HopKind } from "../../proxy/route/route.ts";
 import { HEAD_LIMITS } from "./exchange.ts";
 import type { Recording, Sender } from "./recording.ts";

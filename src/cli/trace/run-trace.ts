@@ -12,7 +12,6 @@ import { probeTls } from "../../net/runtime/tls-probe.ts";
 import { formatBasicCredentials } from "../../protocol/http1/basic-credentials.ts";
 import { writeRequestHead } from "../../protocol/http1/write-head.ts";
 import { raceConnect, RFC_8305_PACE } from "../../proxy/dial/connect-race.ts";
-import { DialLimit } from "../../proxy/dial/dial-limit.ts";
 import { openTunnel } from "../../proxy/dial/open-tunnel.ts";
 import { lookUpName } from "../../proxy/resolve/resolve-host.ts";
 import { explainFailure } from "../../proxy/explain-failure.ts";
@@ -24,6 +23,7 @@ import { explainAnswer, explainHandshake, writeProxy } from "./explain-handshake
 import { Recording } from "./recording.ts";
 import type { SecureRecord, TraceFailure, TraceRecord, TraceStage } from "./trace-record.ts";
 import { formatTargetAuthority, formatTraceTarget, type TraceRequest } from "./trace-request.ts";
+import { TimeLimit } from "../../net/conn/time-limit.ts";
 
 /** What a trace needs of the world. */
 export interface TraceMeans {
@@ -52,14 +52,14 @@ class Trace {
   readonly #request: TraceRequest;
   readonly #means: TraceMeans;
   readonly #began = performance.now();
-  readonly #limit: DialLimit;
+  readonly #limit: TimeLimit;
   #socket: Conn | undefined;
   #overflowed = false;
 
   constructor(request: TraceRequest, means: TraceMeans) {
     this.#request = request;
     this.#means = means;
-    this.#limit = new DialLimit(request.timeoutMs);
+    this.#limit = new TimeLimit(request.timeoutMs);
     this.record = {
       request,
       startedAt: Date.now(),

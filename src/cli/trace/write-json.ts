@@ -1,5 +1,5 @@
 import { formatEndpoint } from "../../address/endpoint.ts";
-import { formatJson } from "../../proxy/record/escape-text.ts";
+import { formatJson } from "../../escape-text.ts";
 import type { TlsSummary } from "./list-tls-steps.ts";
 import type { TraceStory } from "./list-steps.ts";
 import type { TraceRecord } from "./trace-record.ts";

@@ -1,4 +1,4 @@
-import { escapeText } from "../../proxy/record/escape-text.ts";
+import { escapeText } from "../../escape-text.ts";
 import { nameParty, type TraceStory } from "./list-steps.ts";
 import type { TraceRecord } from "./trace-record.ts";
 import type { Party, TraceStep } from "./trace-step.ts";

@@ -15,4 +15,6 @@ export interface Budget {
   giveBack(bytes: number): void;
   /** The flow waits no longer. Without effect when it does not wait. */
   leave(flow: Budgeted): void;
+  /** Numbers of the buckets in shared memory that it is made of. Absent when only this thread knows it: its flows stay out of lanes. */
+  readonly buckets?: readonly number[] | undefined;
 }

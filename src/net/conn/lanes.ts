@@ -6,6 +6,9 @@ export type LaneEnd = "closed" | "client_reset" | "target_reset" | "idle_timeout
 /** How a tunnel in a lane ended, seen from its owner. */
 export type LanedTunnelEnd = LaneEnd | "lane_lost";
 
+/** Buckets that may limit one direction of a tunnel in a lane. */
+export const maxBuckets = 4;
+
 /** Two sockets to carry bytes between. */
 export interface LaneSockets {
   /** Non-blocking TCP sockets that only the lane reads and writes. It owns the descriptors and closes them. */
@@ -17,6 +20,9 @@ export interface LaneSockets {
   readonly upFinished?: boolean;
   /** The target's FIN has come and has been passed on to the client already. */
   readonly downFinished?: boolean;
+  /** Numbers of the buckets that limit a direction, at most `maxBuckets`; absent for no limit. Only where the pool `limits`. */
+  readonly upBuckets?: readonly number[] | undefined;
+  readonly downBuckets?: readonly number[] | undefined;
 }
 
 /** A tunnel in a lane. */
@@ -43,6 +49,8 @@ export interface LaneStatus {
 }
 
 export interface LanePool {
+  /** Whether lanes know the buckets that budgets are made of. */
+  readonly limits: boolean;
   /** Whether `adopt` would succeed now. The first call starts a lane, which later calls find running. */
   hasRoom(): boolean;
   /** Hands two sockets to the lane with the fewest tunnels. Only after `hasRoom()` said yes, without an `await` in between. */

@@ -3,12 +3,12 @@ import { EPOLLERR, EPOLLHUP, SO_ERROR, SOL_SOCKET } from "../libc/constants.ts";
 import { DescriptorConn, WATCHED } from "./descriptor-conn.ts";
 import { nameErrno } from "../libc/errno.ts";
 import type { Reactor, Watcher } from "./reactor.ts";
-import { startSocket } from "../libc/start-socket.ts";
+import { type StartSocket, startSocket } from "../libc/start-socket.ts";
 
 /** `connectTcp` for connections that the reactor watches. */
-export function createDescriptorConnect(reactor: Reactor): Connect {
+export function createDescriptorConnect(reactor: Reactor, start: StartSocket = startSocket): Connect {
   return (target, done) => {
-    const started = startSocket(reactor.libc, reactor.descriptors, target);
+    const started = start(reactor.libc, reactor.descriptors, target);
     if (!started.ok) return failSoon(started.code, done);
     const attempt = new Attempt(reactor, started.fd, target, done);
     // A connection that stands already is writable at once and reported like the others.

@@ -11,6 +11,8 @@ export type StartedSocket =
   | { readonly ok: true; readonly fd: number; readonly connected: boolean }
   | { readonly ok: false; readonly code: string };
 
+export type StartSocket = typeof startSocket;
+
 const SOL_IP = 0;
 /** Choose the port at `connect`, not at `bind`: otherwise a source address has ports for 28,000 connections in all. */
 const IP_BIND_ADDRESS_NO_PORT = 24;

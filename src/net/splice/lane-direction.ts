@@ -8,6 +8,7 @@ import {
 } from "../libc/constants.ts";
 import { isTransient } from "../libc/errno.ts";
 import type { Libc } from "../libc/libc.ts";
+import type { SharedBudget } from "../conn/token-buckets.ts";
 import type { Pipe, PipePool } from "./pipe-pool.ts";
 import { finishSocket, fitReceiveWindow } from "../libc/socket.ts";
 
@@ -19,6 +20,9 @@ const spliceFlags = SPLICE_F_MOVE | SPLICE_F_NONBLOCK;
  * buffer of a lane.
  */
 export const copyBytes = 16_384;
+/** What a bulk direction asks its budget for, at most a pipeful, and what stands for no limit. */
+const bulkBytes = 1_048_576;
+const unlimitedBytes = 0x3fff_ffff;
 
 /** What all directions of a lane share. */
 export interface LaneTools {
@@ -26,6 +30,16 @@ export interface LaneTools {
   readonly pipes: PipePool;
   /** `copyBytes` of memory, used within one call only. */
   readonly scratch: Uint8Array;
+}
+
+export interface LaneDirectionOptions {
+  /** Descriptors of the sockets. */
+  readonly source: number;
+  readonly sink: number;
+  /** For a direction that was over before the lane got it: FIN has come and has been passed on. */
+  readonly finished: boolean;
+  /** Limits the bytes. Undefined for no limit, which is nearly always. */
+  readonly budget?: SharedBudget | undefined;
 }
 
 /** What a turn did. `source` and `sink` mean that the socket on that side is dead. */
@@ -40,7 +54,7 @@ export type TurnResult = "ok" | "source" | "sink";
  */
 export class LaneDirection {
   /** Bytes that the sink has taken. */
-  moved = 0;
+  bytes = 0;
   /** The source sent FIN and all that came before it is read. */
   ended = false;
   /** FIN went on to the sink: this direction is over. */
@@ -48,33 +62,41 @@ export class LaneDirection {
   /** The sink takes no more for now; wait until it is writable. */
   blocked = false;
   /** Nothing more is to be read: the tunnel is about to leave the lane. */
-  resting = false;
+  paused = false;
+  /** Nothing is read until the budget has more. */
+  parked = false;
   readonly #tools: LaneTools;
   readonly #source: number;
   readonly #sink: number;
+  readonly #budget: SharedBudget | undefined;
   #pipe: Pipe | undefined;
   #held = 0;
   #bulk = false;
   /** The source's receive window has been made to fit a pipe. */
   #fitted = false;
 
-  /** `finished` is for a direction that was over before the lane got it: FIN has come and has been passed on. */
-  constructor(tools: LaneTools, source: number, sink: number, finished: boolean) {
+  constructor(tools: LaneTools, { source, sink, finished, budget }: LaneDirectionOptions) {
     this.#tools = tools;
     this.#source = source;
     this.#sink = sink;
+    this.#budget = budget;
     this.ended = finished;
     this.finished = finished;
   }
 
   /** Whether a readable source is of interest. */
   get wantsSource(): boolean {
-    return !this.blocked && !this.ended && !this.resting;
+    return !this.blocked && !this.ended && !this.paused && !this.parked;
   }
 
   /** Whether no byte is on the way. */
   get empty(): boolean {
     return this.#held === 0;
+  }
+
+  /** Milliseconds until it may read again, when it is parked. */
+  get dueIn(): number {
+    return this.#budget?.dueIn ?? 0;
   }
 
   /** Whether the last turn moved enough to be called a bulk transfer. */
@@ -100,7 +122,16 @@ export class LaneDirection {
   takeTurnWithoutEnd(readable: boolean): TurnResult {
     this.blocked = false;
     if (this.#held > 0 && !this.#flush()) return "sink";
-    return this.blocked || this.ended || this.resting ? "ok" : this.#transfer(readable);
+    if (this.blocked || this.ended || this.paused || this.parked) return "ok";
+    return this.#budget === undefined
+      ? this.#transfer(readable, unlimitedBytes)
+      : this.#transferWithin(this.#budget, readable);
+  }
+
+  /** Takes the turn that a parked direction has waited for. */
+  unpark(): TurnResult {
+    this.parked = false;
+    return this.takeTurn(false);
   }
 
   /** Gives back what it holds; bytes under way are lost. */
@@ -108,13 +139,25 @@ export class LaneDirection {
     if (this.#pipe !== undefined) this.#tools.pipes.discard(this.#pipe);
     this.#pipe = undefined;
     this.#held = 0;
+    this.#budget?.leave();
   }
 
-  #transfer(readable: boolean): TurnResult {
+  /** Moves what the budget allows, and parks the direction when that is nothing. What is taken off the source is paid for. */
+  #transferWithin(budget: SharedBudget, readable: boolean): TurnResult {
+    const allowed = budget.take(this.#bulk ? bulkBytes : copyBytes);
+    this.parked = allowed === 0;
+    if (this.parked) return "ok";
+    const before = this.bytes + this.#held;
+    const result = this.#transfer(readable, allowed);
+    budget.giveBack(allowed - (this.bytes + this.#held - before));
+    return result;
+  }
+
+  #transfer(readable: boolean, most: number): TurnResult {
     const pipe = this.#tools.pipes.acquire();
-    if (pipe === undefined) return this.#copyWithoutPipe();
+    if (pipe === undefined) return this.#copyWithoutPipe(Math.min(copyBytes, most));
     this.#pipe = pipe;
-    const result = this.#bulk ? this.#spliceThrough(pipe, readable) : this.#copyThrough(pipe);
+    const result = this.#bulk ? this.#spliceThrough(pipe, readable, most) : this.#copyThrough(pipe, most);
     if (this.#held === 0) this.#releasePipe();
     return result;
   }
@@ -138,9 +181,9 @@ export class LaneDirection {
    * urgent mark: it gives nothing there, and behind a FIN that looks like the end
    * of the stream. So a copy has the last word on whether there is more.
    */
-  #spliceThrough(pipe: Pipe, readable: boolean): TurnResult {
-    const received = this.#tools.libc.splice(this.#source, pipe.writeFd, pipe.bytes, spliceFlags);
-    if (received === 0 || (readable && isTransient(received))) return this.#copyThrough(pipe);
+  #spliceThrough(pipe: Pipe, readable: boolean, most: number): TurnResult {
+    const received = this.#tools.libc.splice(this.#source, pipe.writeFd, Math.min(pipe.bytes, most), spliceFlags);
+    if (received === 0 || (readable && isTransient(received))) return this.#copyThrough(pipe, most);
     if (received < 0) return this.#settleReceived(received);
     this.#held = received;
     // A trickle is cheaper to copy.
@@ -149,9 +192,9 @@ export class LaneDirection {
   }
 
   /** The way of small messages: one copy in and one out, without the pipe unless the sink is full. */
-  #copyThrough(pipe: Pipe): TurnResult {
+  #copyThrough(pipe: Pipe, most: number): TurnResult {
     const { libc, scratch } = this.#tools;
-    const received = libc.receive(this.#source, scratch, copyBytes, MSG_DONTWAIT);
+    const received = libc.receive(this.#source, scratch, Math.min(copyBytes, most), MSG_DONTWAIT);
     if (received <= 0) return this.#settleReceived(received);
     if (received === copyBytes) this.#becomeBulk(pipe);
     const sent = libc.send(this.#sink, scratch, received, MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -166,9 +209,9 @@ export class LaneDirection {
   }
 
   /** The way when pipes have run out: look at the bytes, send them, and only then take as many off the source. */
-  #copyWithoutPipe(): TurnResult {
+  #copyWithoutPipe(most: number): TurnResult {
     const { libc, scratch } = this.#tools;
-    const seen = libc.receive(this.#source, scratch, copyBytes, MSG_DONTWAIT | MSG_PEEK);
+    const seen = libc.receive(this.#source, scratch, most, MSG_DONTWAIT | MSG_PEEK);
     if (seen <= 0) return this.#settleReceived(seen);
     const sent = libc.send(this.#sink, scratch, seen, MSG_DONTWAIT | MSG_NOSIGNAL);
     if (sent < 0 && !isTransient(sent)) return "sink";
@@ -192,7 +235,7 @@ export class LaneDirection {
   }
 
   #count(sent: number): void {
-    if (sent > 0) this.moved += sent;
+    if (sent > 0) this.bytes += sent;
   }
 
   #releasePipe(): void {

@@ -1,4 +1,4 @@
-import type { LaneEnd } from "../conn/lanes.ts";
+import { type LaneEnd, maxBuckets } from "../conn/lanes.ts";
 import { EPOLLIN } from "../libc/constants.ts";
 import { Epoll } from "../epoll/epoll.ts";
 import { copyBytes, type LaneTools } from "./lane-direction.ts";
@@ -9,6 +9,7 @@ import {
   downFinishedBit,
   header,
   laneEnds,
+  limitedBit,
   pushCompletion,
   readCommandSlot,
   readOperation,
@@ -20,6 +21,7 @@ import {
 } from "./lane-memory.ts";
 import { LaneTunnel } from "./lane-tunnel.ts";
 import type { Libc } from "../libc/libc.ts";
+import { SharedBudget, type TokenBuckets } from "../conn/token-buckets.ts";
 import { PipePool } from "./pipe-pool.ts";
 
 /** What a lane is started with. The descriptors stay its owner's, so that they can be closed when the lane dies. */
@@ -31,6 +33,8 @@ export interface LaneSetup {
   /** A stream socket that the lane writes one byte to when the owner has to look at the completions. */
   readonly ownerFd: number;
   readonly pipeBytes: number;
+  /** The buckets that the budgets of tunnels are made of; undefined when there are none. */
+  readonly buckets?: TokenBuckets | undefined;
 }
 
 /** Events per wait: enough for everybody who is ready, few enough to hear of newcomers soon. */
@@ -64,6 +68,9 @@ export class LaneLoop {
   #generation = 0;
   #now = performance.now();
   #nextSweep = Infinity;
+  /** Tunnels that wait for their budget, the longest first, and when each may take its turn. */
+  readonly #parked = new Map<LaneTunnel, number>();
+  #nextTurn = Infinity;
   #stopped = false;
 
   constructor(libc: Libc, setup: LaneSetup) {
@@ -93,6 +100,7 @@ export class LaneLoop {
       this.#handleEvents(count);
       this.#handleCommands();
       if (this.#now >= this.#nextSweep) this.#sweep();
+      if (this.#now >= this.#nextTurn) this.#serveParked();
     }
     for (const tunnel of this.#tunnels) if (tunnel !== undefined) this.#end(tunnel, "killed");
     this.#tools.pipes.trim(0);
@@ -102,14 +110,14 @@ export class LaneLoop {
     if (!announceSleep(this.#memory)) return this.#epoll.wait(0);
     const count = this.#epoll.wait(this.#chooseTimeout());
     announceAwake(this.#memory);
-    if (count === 0) this.#tools.pipes.trim(pipesKept);
+    if (count === 0 && this.#nextTurn === Infinity) this.#tools.pipes.trim(pipesKept);
     return count;
   }
 
   /** Milliseconds until something is due without an event; -1 for nothing. */
   #chooseTimeout(): number {
     const spare = this.#tools.pipes.idle > pipesKept;
-    const due = this.#nextSweep - this.#now;
+    const due = Math.min(this.#nextSweep, this.#nextTurn) - this.#now;
     if (due === Infinity) return spare ? trimMs : -1;
     const timeout = Math.min(Math.max(0, Math.ceil(due)), 0x7fff_ffff);
     return spare ? Math.min(timeout, trimMs) : timeout;
@@ -123,9 +131,9 @@ export class LaneLoop {
       const index = this.#bulkEvents[order] ?? 0;
       const tunnel = this.#findTunnel(this.#epoll, index);
       if (tunnel === undefined) continue;
-      const before = tunnel.up.moved + tunnel.down.moved;
+      const before = tunnel.up.bytes + tunnel.down.bytes;
       this.#handleEvent(tunnel, this.#epoll, index);
-      moved += tunnel.up.moved + tunnel.down.moved - before;
+      moved += tunnel.up.bytes + tunnel.down.bytes - before;
       if (moved < glanceBytes) continue;
       moved = 0;
       this.#now = performance.now();
@@ -156,10 +164,34 @@ export class LaneLoop {
   }
 
   #handleEvent(tunnel: LaneTunnel, epoll: Epoll, index: number): void {
-    const end = tunnel.handle(epoll.tokenAt(index) & 1, epoll.eventsAt(index), this.#now);
-    this.#memory.counts[tunnel.slot * 2] = tunnel.up.moved;
-    this.#memory.counts[tunnel.slot * 2 + 1] = tunnel.down.moved;
+    this.#settle(tunnel, tunnel.handle(epoll.tokenAt(index) & 1, epoll.eventsAt(index), this.#now));
+  }
+
+  /** Tells of what moved, and ends or parks the tunnel where that is due. */
+  #settle(tunnel: LaneTunnel, end: LaneEnd | undefined): void {
+    this.#memory.counts[tunnel.slot * 2] = tunnel.up.bytes;
+    this.#memory.counts[tunnel.slot * 2 + 1] = tunnel.down.bytes;
     if (end !== undefined) this.#end(tunnel, end);
+    else if (tunnel.isParked) this.#park(tunnel);
+  }
+
+  #park(tunnel: LaneTunnel): void {
+    const turn = this.#now + tunnel.dueIn;
+    this.#parked.set(tunnel, turn);
+    this.#nextTurn = Math.min(this.#nextTurn, turn);
+  }
+
+  /** Gives those their turn whose time has come. Whoever has to wait on goes behind those that wait already. */
+  #serveParked(): void {
+    this.#nextTurn = Infinity;
+    for (const [tunnel, turn] of this.#parked) {
+      if (turn > this.#now) {
+        this.#nextTurn = Math.min(this.#nextTurn, turn);
+        continue;
+      }
+      this.#parked.delete(tunnel);
+      this.#settle(tunnel, tunnel.unpark(this.#now));
+    }
   }
 
   #handleCommands(): void {
@@ -176,7 +208,8 @@ export class LaneLoop {
   #adopt(slotNumber: number): void {
     const at = slotNumber * slotWords;
     const read = (word: number): number => this.#memory.slotTable[at + word] ?? 0;
-    const finished = read(slot.finished);
+    const flags = read(slot.flags);
+    const isLimited = (flags & limitedBit) !== 0;
     this.#generation = (this.#generation + 1) | 0;
     const tunnel = new LaneTunnel(this.#tools, this.#epoll, {
       slot: slotNumber,
@@ -184,8 +217,10 @@ export class LaneLoop {
       clientFd: read(slot.clientFd),
       targetFd: read(slot.targetFd),
       idleMs: read(slot.idleMs),
-      upFinished: (finished & upFinishedBit) !== 0,
-      downFinished: (finished & downFinishedBit) !== 0,
+      upFinished: (flags & upFinishedBit) !== 0,
+      downFinished: (flags & downFinishedBit) !== 0,
+      upBudget: isLimited ? this.#readBudget(at + slot.upBuckets) : undefined,
+      downBudget: isLimited ? this.#readBudget(at + slot.downBuckets) : undefined,
       now: this.#now,
     });
     this.#tunnels[slotNumber] = tunnel;
@@ -194,6 +229,13 @@ export class LaneLoop {
     Atomics.store(this.#memory.header, header.open, this.#open);
     if (tunnel.idleMs > 0) this.#nextSweep = Math.min(this.#nextSweep, this.#now + tunnel.idleMs);
     if (!tunnel.watch()) this.#end(tunnel, "killed");
+  }
+
+  #readBudget(at: number): SharedBudget | undefined {
+    const numbers = this.#memory.slotTable.subarray(at, at + maxBuckets);
+    const used = Array.from(numbers).filter((number) => number >= 0);
+    const { buckets } = this.#setup;
+    return buckets === undefined || used.length === 0 ? undefined : new SharedBudget(buckets, used);
   }
 
   /** A tunnel may have ended by itself while the order was under way; then there is nothing to do. */
@@ -210,6 +252,7 @@ export class LaneLoop {
 
   #end(tunnel: LaneTunnel, end: LaneEnd): void {
     this.#tunnels[tunnel.slot] = undefined;
+    this.#parked.delete(tunnel);
     this.#open -= 1;
     Atomics.store(this.#memory.header, header.open, this.#open);
     // Said before it is done: if this thread died in between, a descriptor would stay open, but never would another one be closed.

@@ -64,11 +64,13 @@ export const header = {
 const headerWords = 112;
 
 /** Words of a slot. */
-export const slot = { clientFd: 0, targetFd: 1, idleMs: 2, end: 3, finished: 4 } as const;
-export const slotWords = 5;
-/** Bits of the `finished` word: directions whose FIN was passed on before the lane got the tunnel. */
+export const slot = { clientFd: 0, targetFd: 1, idleMs: 2, end: 3, flags: 4, upBuckets: 5, downBuckets: 9 } as const;
+export const slotWords = 13;
+/** Bits of the `flags` word: directions whose FIN was passed on before the lane got the tunnel. */
 export const upFinishedBit = 1;
 export const downFinishedBit = 2;
+/** The words of buckets are filled: numbers of buckets, and -1 for none. Without this bit nothing limits the tunnel. */
+export const limitedBit = 4;
 /** In the `end` word: the lane still owns the descriptors. */
 export const slotOpen = -1;
 

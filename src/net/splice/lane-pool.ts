@@ -1,5 +1,6 @@
 import type { Detachable } from "../conn/conn.ts";
 import type { LanedTunnel, LanePool, LaneSockets, LanesResult, LaneStatus } from "../conn/lanes.ts";
+import type { TokenBuckets } from "../conn/token-buckets.ts";
 import { Lane } from "./lane.ts";
 import { openLibc, type Libc } from "../libc/libc.ts";
 import { runSelfTest } from "./self-test.ts";
@@ -13,6 +14,8 @@ export interface LanePoolOptions {
   readonly maxPipes?: number;
   /** Bytes per pipe to ask the kernel for. Default: 1 MiB; measured to halve the cost against the usual 64 KiB. */
   readonly pipeBytes?: number;
+  /** What the budgets of tunnels are made of. Without them every tunnel is unlimited. */
+  readonly buckets?: TokenBuckets;
   /** Hears of a lane whose thread died, and of one that could not be started. For the log. */
   readonly onTrouble?: (message: string) => void;
 }
@@ -34,12 +37,14 @@ export function startLanes(options: LanePoolOptions = {}): LanesResult {
 }
 
 class ThreadedLanePool implements LanePool {
+  readonly limits: boolean;
   readonly #libc: Libc;
   readonly #lanes: Lane[] = [];
   readonly #maxLanes: number;
   readonly #slots: number;
   readonly #maxPipes: number;
   readonly #pipeBytes: number;
+  readonly #buckets: TokenBuckets | undefined;
   readonly #onTrouble: (message: string) => void;
   #lost = 0;
   #startedAt = -Infinity;
@@ -52,6 +57,8 @@ class ThreadedLanePool implements LanePool {
     this.#slots = options.slotsPerLane ?? 16_384;
     this.#maxPipes = Math.ceil((options.maxPipes ?? 48) / this.#maxLanes);
     this.#pipeBytes = options.pipeBytes ?? 1_048_576;
+    this.#buckets = options.buckets;
+    this.limits = options.buckets !== undefined;
     this.#onTrouble = options.onTrouble ?? (() => undefined);
   }
 
@@ -121,7 +128,12 @@ class ThreadedLanePool implements LanePool {
     this.#startedAt = now;
     this.#troubled = false;
     try {
-      const options = { slots: this.#slots, maxPipes: this.#maxPipes, pipeBytes: this.#pipeBytes };
+      const options = {
+        slots: this.#slots,
+        maxPipes: this.#maxPipes,
+        pipeBytes: this.#pipeBytes,
+        buckets: this.#buckets,
+      };
       this.#lanes.push(new Lane(this.#libc, options, (lane) => this.#forget(lane)));
     } catch (error) {
       this.#troubled = true;

@@ -2,6 +2,7 @@ import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT } from "../libc/constants.ts";
 import type { Epoll } from "../epoll/epoll.ts";
 import { LaneDirection, type LaneTools, type TurnResult } from "./lane-direction.ts";
 import type { LaneEnd } from "../conn/lanes.ts";
+import type { SharedBudget } from "../conn/token-buckets.ts";
 import { isSocketDead, resetSocket } from "../libc/socket.ts";
 
 /** Which end of a tunnel an event is about; the low bit of an epoll token. */
@@ -35,6 +36,8 @@ export interface LaneTunnelOptions {
   readonly idleMs: number;
   readonly upFinished: boolean;
   readonly downFinished: boolean;
+  readonly upBudget?: SharedBudget | undefined;
+  readonly downBudget?: SharedBudget | undefined;
   readonly now: number;
 }
 
@@ -58,12 +61,18 @@ export class LaneTunnel {
     this.movedAt = options.now;
     this.#tools = tools;
     this.#epoll = epoll;
-    this.up = new LaneDirection(tools, options.clientFd, options.targetFd, options.upFinished);
-    this.down = new LaneDirection(tools, options.targetFd, options.clientFd, options.downFinished);
+    const { clientFd, targetFd, upFinished, downFinished, upBudget, downBudget } = options;
+    this.up = new LaneDirection(tools, { source: clientFd, sink: targetFd, finished: upFinished, budget: upBudget });
+    this.down = new LaneDirection(tools, {
+      source: targetFd,
+      sink: clientFd,
+      finished: downFinished,
+      budget: downBudget,
+    });
     const token = options.slot * 2;
     this.#sides = [
       {
-        fd: options.clientFd,
+        fd: clientFd,
         token: token + clientSide,
         reading: this.up,
         writing: this.down,
@@ -72,7 +81,7 @@ export class LaneTunnel {
         hungUp: false,
       },
       {
-        fd: options.targetFd,
+        fd: targetFd,
         token: token + targetSide,
         reading: this.down,
         writing: this.up,
@@ -101,11 +110,38 @@ export class LaneTunnel {
   handle(sideNumber: number, events: number, now: number): LaneEnd | undefined {
     const side = this.#sides[sideNumber === clientSide ? 0 : 1];
     const other = this.#sides[sideNumber === clientSide ? 1 : 0];
-    const before = this.up.moved + this.down.moved;
+    const before = this.up.bytes + this.down.bytes;
     const end = this.#advance(side, other, events);
-    if (this.up.moved + this.down.moved !== before) this.movedAt = now;
-    if (end !== undefined) return end;
-    if (this.up.resting && this.#comesToRest()) return "released";
+    if (this.up.bytes + this.down.bytes !== before) this.movedAt = now;
+    return end ?? this.#conclude(side, other);
+  }
+
+  /** Whether a direction waits for its budget. */
+  get isParked(): boolean {
+    return this.up.parked || this.down.parked;
+  }
+
+  /** Milliseconds until a parked direction has its turn. */
+  get dueIn(): number {
+    return Math.min(this.up.parked ? this.up.dueIn : Infinity, this.down.parked ? this.down.dueIn : Infinity);
+  }
+
+  /** Gives parked directions their turn when it has come. Returns as `handle` does. */
+  unpark(now: number): LaneEnd | undefined {
+    for (const side of this.#sides) {
+      const { reading } = side;
+      if (!reading.parked || reading.dueIn > 0) continue;
+      const other = side === this.#sides[0] ? this.#sides[1] : this.#sides[0];
+      const before = reading.bytes;
+      const end = this.#settle(reading.unpark(), side, other);
+      if (reading.bytes !== before) this.movedAt = now;
+      if (end !== undefined) return end;
+    }
+    return this.#conclude(...this.#sides);
+  }
+
+  #conclude(side: Side, other: Side): LaneEnd | undefined {
+    if (this.up.paused && this.#comesToRest()) return "released";
     if (this.up.finished && this.down.finished) return "closed";
     return this.#updateInterest(side) && this.#updateInterest(other) ? undefined : side.resetEnd;
   }
@@ -116,15 +152,15 @@ export class LaneTunnel {
    * direction has ended stays.
    */
   release(): LaneEnd | undefined {
-    this.up.resting = true;
-    this.down.resting = true;
+    this.up.paused = true;
+    this.down.paused = true;
     if (this.#comesToRest()) return "released";
     return this.#sides.every((side) => this.#updateInterest(side)) ? undefined : "client_reset";
   }
 
   #comesToRest(): boolean {
     const ended = this.up.ended || this.down.ended;
-    if (ended) this.up.resting = this.down.resting = false;
+    if (ended) this.up.paused = this.down.paused = false;
     return !ended && this.up.empty && this.down.empty;
   }
 
@@ -165,9 +201,9 @@ export class LaneTunnel {
   /** What a peer sent before its reset was sent to be read. */
   #saveRest(direction: LaneDirection): void {
     for (let turn = 0; turn < turnsAfterReset; turn += 1) {
-      const before = direction.moved;
+      const before = direction.bytes;
       // The end of the stream is only how a socket looks after its reset: it must not become a FIN.
-      if (direction.takeTurnWithoutEnd(true) !== "ok" || direction.moved === before) return;
+      if (direction.takeTurnWithoutEnd(true) !== "ok" || direction.bytes === before) return;
     }
   }
 

@@ -1,5 +1,6 @@
 import { LaneLoop } from "./lane-loop.ts";
 import { mapLaneMemory } from "./lane-memory.ts";
+import { TokenBuckets } from "../conn/token-buckets.ts";
 import { openLibc } from "../libc/libc.ts";
 
 /** What the owner of a lane sends to its thread, once. */
@@ -11,6 +12,9 @@ export interface LaneOrder {
   readonly epollFd: number;
   readonly wakeFd: number;
   readonly ownerFd: number;
+  readonly buckets: SharedArrayBuffer | undefined;
+  /** The clock of the owner: the lane fills the same buckets. */
+  readonly now: number;
 }
 
 // The thread of a lane: its first message is its only one, and after the loop there is nothing left to do.
@@ -23,6 +27,8 @@ function onOrder(event: MessageEvent<LaneOrder>): void {
   const order = event.data;
   const libc = openLibc();
   if (libc === undefined) throw new Error("Cannot open the C library on the thread of a lane.");
+  const lateness = order.now - performance.now();
+  const buckets = order.buckets && new TokenBuckets(order.buckets, () => performance.now() + lateness);
   const memory = mapLaneMemory(order.buffer, order.slots, order.maxPipes);
   new LaneLoop(libc, {
     memory,
@@ -30,5 +36,6 @@ function onOrder(event: MessageEvent<LaneOrder>): void {
     wakeFd: order.wakeFd,
     ownerFd: order.ownerFd,
     pipeBytes: order.pipeBytes,
+    buckets,
   }).run();
 }

@@ -8,6 +8,7 @@ import {
   downFinishedBit,
   header,
   laneEnds,
+  limitedBit,
   pushCommand,
   slot,
   slotOpen,
@@ -16,8 +17,9 @@ import {
   upFinishedBit,
   type LaneMemory,
 } from "./lane-memory.ts";
-import type { LanedTunnel, LanedTunnelEnd, LaneSockets } from "../conn/lanes.ts";
+import { type LanedTunnel, type LanedTunnelEnd, type LaneSockets, maxBuckets } from "../conn/lanes.ts";
 import type { LaneOrder } from "./lane-worker.ts";
+import type { TokenBuckets } from "../conn/token-buckets.ts";
 import type { Libc } from "../libc/libc.ts";
 import { openSocketPair, resetSocket } from "../libc/socket.ts";
 
@@ -28,6 +30,8 @@ export interface LaneOptions {
   readonly maxPipes: number;
   /** Bytes per pipe to ask the kernel for. */
   readonly pipeBytes: number;
+  /** What the budgets of tunnels are made of. */
+  readonly buckets?: TokenBuckets | undefined;
 }
 
 export type LaneState = "starting" | "running" | "stopped" | "lost";
@@ -78,6 +82,8 @@ export class Lane {
       epollFd: this.#epollFd,
       wakeFd: this.#wakeFd,
       ownerFd: this.#pair[1],
+      buckets: options.buckets?.buffer,
+      now: performance.now(),
     };
     this.#worker.postMessage(order);
     void this.#listen();
@@ -110,8 +116,15 @@ export class Lane {
     table[at + slot.clientFd] = sockets.clientFd;
     table[at + slot.targetFd] = sockets.targetFd;
     table[at + slot.idleMs] = Math.min(Math.ceil(sockets.idleMs), 0x7fff_ffff);
-    table[at + slot.finished] =
-      (sockets.upFinished === true ? upFinishedBit : 0) | (sockets.downFinished === true ? downFinishedBit : 0);
+    const isLimited = sockets.upBuckets !== undefined || sockets.downBuckets !== undefined;
+    table[at + slot.flags] =
+      (sockets.upFinished === true ? upFinishedBit : 0) |
+      (sockets.downFinished === true ? downFinishedBit : 0) |
+      (isLimited ? limitedBit : 0);
+    if (isLimited) {
+      this.#writeBuckets(at + slot.upBuckets, sockets.upBuckets);
+      this.#writeBuckets(at + slot.downBuckets, sockets.downBuckets);
+    }
     table[at + slot.end] = slotOpen;
     this.#memory.counts[slotNumber * 2] = 0;
     this.#memory.counts[slotNumber * 2 + 1] = 0;
@@ -120,6 +133,10 @@ export class Lane {
     this.#open += 1;
     this.#command(command.adopt, slotNumber);
     return handle;
+  }
+
+  #writeBuckets(at: number, numbers: readonly number[] = []): void {
+    for (let index = 0; index < maxBuckets; index += 1) this.#memory.slotTable[at + index] = numbers[index] ?? -1;
   }
 
   /** Ends every tunnel with RST, ends the thread and gives everything back. Comes true when that is done. */

@@ -2,8 +2,8 @@ import { AFTER_SIZE, EXTENSION_BAD, EXTENSION_END, stepChunkExtension } from "./
 import { encodeLastChunk } from "./chunked-encoder.ts";
 import {
   copyHead,
-  createFieldSectionScan,
   type FieldSectionError,
+  FieldSectionScan,
   type LineReading,
   scanFieldSection,
   takeFields,
@@ -91,7 +91,7 @@ export function createChunkedDecoder(
   const rechunk = output === "chunks";
   const tolerant = reading === "tolerant";
   const spans = createOutputSpans();
-  const section = createFieldSectionScan(0);
+  const section = new FieldSectionScan(0);
   let state = SIZE_START;
   let digits = 0;
   let size = 0;
@@ -213,8 +213,7 @@ export function createChunkedDecoder(
       return { kind: "more", output: spans.gather(bytes) };
     }
     if (outcome !== "done") return { kind: "bad", code: outcome, at: Math.max(0, offset + section.pos) };
-    const trailers =
-      section.marks.length === 0 ? NO_FIELDS : stripTrailers(takeFields(section, copyHead(all, section.pos)));
+    const trailers = section.count === 0 ? NO_FIELDS : stripTrailers(takeFields(section, copyHead(all, section.pos)));
     const used = offset + section.pos;
     return { kind: "done", output: gatherLast(bytes, used, trailers), trailers, used };
   }

@@ -31,21 +31,45 @@ const BEFORE_COLON = 5;
  */
 export type LineReading = "strict" | "tolerant";
 
+/** Lines for which a scan has room at first. */
+const FIRST_LINES = 8;
+
+const NO_MARKS = new Int32Array(0);
+
 /** Where a scan stands between two calls, so that no octet is looked at twice. */
-export interface FieldSectionScan {
+export class FieldSectionScan {
   /** Offset of the next octet to look at; on an error, of the offending one; at the end, of what follows the section. */
   pos: number;
-  step: number;
-  /** As `Fields` has them; the end of a value is that of its last line, before CR and LF. */
-  readonly marks: number[];
-  seen: number;
-  repeated: number;
-  exact: boolean;
-}
+  step = LINE_START;
+  /** As `Fields` has them; the end of a value is that of its last line, before CR and LF. The array is used again. */
+  marks = NO_MARKS;
+  /** Numbers in `marks`. */
+  count = 0;
+  seen = 0;
+  repeated = 0;
+  exact = true;
 
-/** Makes the scan of a field section whose first line begins at offset `start`. */
-export function createFieldSectionScan(start: number): FieldSectionScan {
-  return { pos: start, step: LINE_START, marks: [], seen: 0, repeated: 0, exact: true };
+  /** The first line begins at offset `start`. */
+  constructor(start: number) {
+    this.pos = start;
+  }
+
+  /** Forgets the fields, for another section. */
+  clear(): void {
+    this.step = LINE_START;
+    this.count = 0;
+    this.seen = 0;
+    this.repeated = 0;
+    this.exact = true;
+  }
+
+  /** Makes room for more lines. */
+  grow(): Int32Array<ArrayBuffer> {
+    const grown = new Int32Array(Math.max(FIRST_LINES * MARKS, this.marks.length * 2));
+    grown.set(this.marks);
+    this.marks = grown;
+    return grown;
+  }
 }
 
 /**
@@ -60,24 +84,24 @@ export function scanFieldSection(
   maxFields: number,
   reading: LineReading,
 ): "more" | "done" | FieldSectionError {
-  const marks = scan.marks;
   const tolerant = reading === "tolerant";
   let pos = scan.pos;
   let step = scan.step;
   let id = 0;
   let bit = 0;
-  let { seen, repeated } = scan;
+  let { marks, count, seen, repeated } = scan;
   let outcome: "more" | "done" | FieldSectionError = "more";
   scanning: while (pos < end) {
     const octet = bytes[pos] as number;
     switch (step) {
       case LINE_START:
         if (((octetClass[octet] as number) & TOKEN) !== 0) {
-          if (marks.length >= MARKS * maxFields) {
+          if (count >= MARKS * maxFields) {
             outcome = "too_many_fields";
             break scanning;
           }
-          marks.push(pos++);
+          if (count === marks.length) marks = scan.grow();
+          marks[count++] = pos++;
           step = NAME;
           continue;
         }
@@ -91,10 +115,10 @@ export function scanFieldSection(
           outcome = "done";
           break scanning;
         }
-        if (tolerant && isBlank(octet) && mayFold(marks)) {
+        if (tolerant && isBlank(octet) && mayFold(marks, count)) {
           // The line goes on: its end is found anew.
           scan.exact = false;
-          marks.pop();
+          count--;
           step = VALUE;
           continue;
         }
@@ -107,17 +131,18 @@ export function scanFieldSection(
           outcome = explainBadName(bytes[pos] as number);
           break scanning;
         }
-        id = findFieldId(bytes, marks[marks.length - 1] as number, pos);
+        id = findFieldId(bytes, marks[count - 1] as number, pos);
         bit = bitOf(id);
         repeated |= seen & bit;
         seen |= bit;
         if (bytes[pos] !== COLON) {
           scan.exact = false;
-          marks.push(id);
+          marks[count++] = id;
           step = BEFORE_COLON;
           continue;
         }
-        marks.push(id, pos++);
+        marks[count++] = id;
+        marks[count++] = pos++;
         step = VALUE;
         continue;
       case VALUE:
@@ -126,14 +151,14 @@ export function scanFieldSection(
         if (bytes[pos] !== CR) {
           if (tolerant && bytes[pos] === LF) {
             scan.exact = false;
-            marks.push(pos++);
+            marks[count++] = pos++;
             step = LINE_START;
             continue;
           }
           outcome = bytes[pos] === LF ? "bare_lf" : "bad_field_value";
           break scanning;
         }
-        marks.push(pos++);
+        marks[count++] = pos++;
         step = LINE_LF;
         continue;
       case BEFORE_COLON:
@@ -145,7 +170,7 @@ export function scanFieldSection(
           outcome = "bad_field_name";
           break scanning;
         }
-        marks.push(pos++);
+        marks[count++] = pos++;
         step = VALUE;
         continue;
       default:
@@ -164,14 +189,15 @@ export function scanFieldSection(
   }
   scan.pos = pos;
   scan.step = step;
+  scan.count = count;
   scan.seen = seen;
   scan.repeated = repeated;
   return outcome;
 }
 
 /** Whether a line of white space can continue the last field: there is one, and it does not frame the message. */
-function mayFold(marks: readonly number[]): boolean {
-  return marks.length > 0 && !hasFlag(marks[marks.length - MARKS + 1] as number, FRAMING);
+function mayFold(marks: Int32Array, count: number): boolean {
+  return count > 0 && !hasFlag(marks[count - MARKS + 1] as number, FRAMING);
 }
 
 function explainBadName(octet: number): FieldSectionError {
@@ -179,25 +205,17 @@ function explainBadName(octet: number): FieldSectionError {
   return octet === LF ? "bare_lf" : "bad_field_name";
 }
 
-/**
- * Gives the fields that `scan` has found in `octets`, and makes it ready for
- * another section. `lends`: they are to be used before that one is scanned.
- */
-export function takeFields(scan: FieldSectionScan, octets: Uint8Array, lends = false): Fields {
-  const { marks, exact } = scan;
-  scan.step = LINE_START;
-  if (lends) return new Fields(octets, marks, scan, exact);
-  const fields = marks.length === 0 ? NO_FIELDS : new Fields(octets, marks.slice(), scan, exact);
-  clearFields(scan);
+/** Gives the fields that `scan` has found in `octets`, and makes it ready for another section. */
+export function takeFields(scan: FieldSectionScan, octets: Uint8Array): Fields {
+  const { marks, count, exact } = scan;
+  const fields = count === 0 ? NO_FIELDS : new Fields(octets, marks.slice(0, count), count, scan, exact);
+  scan.clear();
   return fields;
 }
 
-/** Forgets the fields of a scan. */
-export function clearFields(scan: FieldSectionScan): void {
-  scan.marks.length = 0;
-  scan.seen = 0;
-  scan.repeated = 0;
-  scan.exact = true;
+/** Gives the fields that `scan` has found in `octets`. They are to be used before it is cleared. */
+export function lendFields(scan: FieldSectionScan, octets: Uint8Array): Fields {
+  return new Fields(octets, scan.marks, scan.count, scan, scan.exact);
 }
 
 /** Makes a copy of the first octets. */

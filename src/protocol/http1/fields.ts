@@ -31,7 +31,9 @@ export type FieldBits = Pick<Fields, "seen" | "repeated">;
  */
 export class Fields implements Iterable<Field> {
   readonly octets: Uint8Array;
-  readonly marks: readonly number[];
+  readonly marks: Int32Array;
+  /** Numbers in `marks` that are of these fields. */
+  readonly count: number;
   /** A bit for each id below 32 that a line has, and for each that more than one has. */
   readonly seen: number;
   readonly repeated: number;
@@ -40,9 +42,10 @@ export class Fields implements Iterable<Field> {
   /** Bits of ids whose lines are in the octets, but not among these fields. */
   readonly hidden: number;
 
-  constructor(octets: Uint8Array, marks: readonly number[], bits: FieldBits, exact: boolean, hidden = 0) {
+  constructor(octets: Uint8Array, marks: Int32Array, count: number, bits: FieldBits, exact: boolean, hidden = 0) {
     this.octets = octets;
     this.marks = marks;
+    this.count = count;
     this.seen = bits.seen & ~hidden;
     this.repeated = bits.repeated & ~hidden;
     this.exact = exact;
@@ -50,8 +53,13 @@ export class Fields implements Iterable<Field> {
   }
 
   *[Symbol.iterator](): Iterator<Field> {
-    for (let index = 0; index < this.marks.length / MARKS; index++)
+    for (let index = 0; index < this.count / MARKS; index++)
       if (!this.#isHidden(index)) yield { name: this.nameAt(index), value: this.valueAt(index) };
+  }
+
+  /** Offset of the end of the last line. */
+  get end(): number {
+    return this.count === 0 ? 0 : (this.marks[this.count - MARKS + END] as number) + LINE_END;
   }
 
   idAt(index: number): number {
@@ -108,9 +116,14 @@ export class Fields implements Iterable<Field> {
   /** Gives the first line of a field from line `from` on; -1 when there is none. */
   find(id: number, from = 0): number {
     if (((from === 0 ? this.seen : this.repeated) & (1 << id)) === 0) return -1;
-    const { marks } = this;
-    for (let mark = from * MARKS; mark < marks.length; mark += MARKS) if (marks[mark + ID] === id) return mark / MARKS;
+    const { marks, count } = this;
+    for (let mark = from * MARKS; mark < count; mark += MARKS) if (marks[mark + ID] === id) return mark / MARKS;
     return -1;
+  }
+
+  /** Whether a field is there in one line. */
+  isOnce(id: number): boolean {
+    return (this.seen & ~this.repeated & (1 << id)) !== 0;
   }
 
   /** Gives the values of all lines of a field, in order. */
@@ -122,41 +135,45 @@ export class Fields implements Iterable<Field> {
 
   /** Gives the value of a field that must not be repeated, or says that it was. */
   getOne(id: number): FieldLookup {
-    const index = this.find(id);
-    if (index < 0) return NONE;
-    return this.find(id, index + 1) < 0 ? { kind: "one", value: this.valueAt(index) } : MANY;
+    if (!this.has(id)) return NONE;
+    return this.isOnce(id) ? { kind: "one", value: this.valueAt(this.find(id)) } : MANY;
   }
 
   /** Gives the lines that `keeps` says yes to. */
   select(keeps: (id: number, index: number) => boolean): Fields {
-    const { marks } = this;
-    const kept: number[] = [];
+    const { marks, count } = this;
+    const kept = new Int32Array(count);
+    let length = 0;
     let seen = 0;
     let repeated = 0;
-    for (let index = 0; index < marks.length / MARKS; index++) {
+    for (let index = 0; index < count / MARKS; index++) {
       const id = this.idAt(index);
       if (this.#isHidden(index) || !keeps(id, index)) continue;
-      const at = index * MARKS;
-      kept.push(marks[at] as number, id, marks[at + COLON_AT] as number, marks[at + END] as number);
+      for (let at = index * MARKS; at < (index + 1) * MARKS; at++) kept[length++] = marks[at] as number;
       repeated |= seen & bitOf(id);
       seen |= bitOf(id);
     }
-    return new Fields(this.octets, kept, { seen, repeated }, this.exact);
+    return new Fields(this.octets, kept, length, { seen, repeated }, this.exact);
   }
 
   /** Gives the lines without those of the ids with a bit in `mask`. */
   without(mask: number): Fields {
     if ((this.seen & mask) === 0) return this;
-    return new Fields(this.octets, this.marks, this, this.exact, this.hidden | mask);
+    return new Fields(this.octets, this.marks, this.count, this, this.exact, this.hidden | mask);
   }
 
-  /** Copies the lines, which are exact, to offset `at` of `target`, and gives the offset after them. */
-  fill(target: Uint8Array, at: number): number {
-    const { octets, marks, hidden } = this;
+  /**
+   * Copies the lines, which are exact, to offset `at` of `target`, and gives the
+   * offset after them. The first `before` octets, a start line, go in front of
+   * them; lines of the ids with a bit in `dropped` are left out.
+   */
+  fill(target: Uint8Array, at: number, before = 0, dropped = 0): number {
+    const { octets, marks, count } = this;
+    const hidden = this.hidden | dropped;
     let end = at;
     let from = 0;
-    let to = 0;
-    for (let mark = 0; mark < marks.length; mark += MARKS) {
+    let to = before;
+    for (let mark = 0; mark < count; mark += MARKS) {
       if ((bitOf(marks[mark + ID] as number) & hidden) !== 0) continue;
       const start = marks[mark] as number;
       // Lines that follow each other are copied at once.
@@ -185,7 +202,8 @@ export function bitOf(id: number): number {
 /** Writes fields, whose names are tokens and whose values are field text, as lines. */
 export function encodeFields(fields: readonly Field[]): Fields {
   let text = "";
-  const marks: number[] = [];
+  const marks = new Int32Array(fields.length * MARKS);
+  let count = 0;
   let seen = 0;
   let repeated = 0;
   for (const { name, value } of fields) {
@@ -193,11 +211,14 @@ export function encodeFields(fields: readonly Field[]): Fields {
     const colon = start + name.length;
     text += `${name}: ${value}\r\n`;
     const id = findFieldIdOf(name);
-    marks.push(start, id, colon, text.length - LINE_END);
+    marks[count++] = start;
+    marks[count++] = id;
+    marks[count++] = colon;
+    marks[count++] = text.length - LINE_END;
     repeated |= seen & bitOf(id);
     seen |= bitOf(id);
   }
-  return new Fields(Buffer.from(text, "latin1"), marks, { seen, repeated }, true);
+  return new Fields(Buffer.from(text, "latin1"), marks, count, { seen, repeated }, true);
 }
 
 /** Gives the fields with this value in the one line that is left of a field. */

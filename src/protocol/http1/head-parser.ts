@@ -1,10 +1,9 @@
 import type { Parsed } from "../parsed.ts";
 import {
-  clearFields,
   copyHead,
-  createFieldSectionScan,
   type FieldSectionError,
-  type FieldSectionScan,
+  FieldSectionScan,
+  lendFields,
   type LineReading,
   scanFieldSection,
   takeFields,
@@ -20,11 +19,19 @@ export interface HeadLimits {
 }
 
 /**
+ * Which parts of a head are lent, and valid only until the parser reads another one:
+ *
+ * - `nothing`: the head has a copy of its octets, and is valid for ever.
+ * - `marks`: it has a copy of its octets.
+ * - `all`: it is valid only while the bytes are, too.
+ */
+export type Lending = "nothing" | "marks" | "all";
+
+/**
  * Reads one head that arrives in parts. Give it all the bytes of the head that
  * there are, each time from the first on: it goes on where it stopped, so that a
  * head costs the same in one part or in a thousand. After `done` it is ready for
- * another head, after `bad` only once it was reset. What it gives has a
- * copy of the octets, unless the parser lends.
+ * another head, after `bad` only once it was reset.
  */
 export interface HeadParser<T, Code extends string> {
   parse(bytes: Uint8Array): Parsed<T, Code>;
@@ -38,15 +45,17 @@ export interface StartLineScan {
   pos: number;
   step: number;
   /** Offsets of the parts of the line, as its scanner defines them. */
-  readonly marks: number[];
+  first: number;
+  second: number;
+  third: number;
 }
 
 /** How the two kinds of head differ. */
 export interface HeadGrammar<T, Code extends string> {
   scanStartLine(scan: StartLineScan, bytes: Uint8Array, end: number): "more" | "done" | Code;
   readonly reading: LineReading;
-  /** Makes the head of its octets. Of the line, `start` is the offset after it; `marks` are used again. */
-  build(octets: Uint8Array, marks: readonly number[], start: number, fields: Fields): T;
+  /** Makes the head of its octets. Its start line ends at `line.pos`. */
+  build(octets: Uint8Array, line: StartLineScan, fields: Fields): T;
   /** The word for a start line that alone exceeds `maxBytes`. */
   readonly startLineTooLong: Code;
 }
@@ -56,15 +65,11 @@ export type HeadError = FieldSectionError | "head_too_large";
 
 const MORE = { kind: "more" } as const;
 
-/**
- * Makes a parser of heads by a grammar. Nothing of a head is believed before the
- * whole of it is valid. `lends`: what it gives is to be used before it reads on,
- * and while the bytes are there.
- */
+/** Makes a parser of heads by a grammar. Nothing of a head is believed before the whole of it is valid. */
 export function createHeadParser<T, Code extends string>(
   grammar: HeadGrammar<T, Code>,
   limits: HeadLimits,
-  lends = false,
+  lends: Lending,
 ): HeadParser<T, Code | HeadError> {
   return new GrammarParser(grammar, limits, lends);
 }
@@ -72,15 +77,18 @@ export function createHeadParser<T, Code extends string>(
 class GrammarParser<T, Code extends string> implements HeadParser<T, Code | HeadError> {
   readonly #grammar: HeadGrammar<T, Code>;
   readonly #limits: HeadLimits;
-  readonly #line: StartLineScan = { pos: 0, step: 0, marks: [] };
-  readonly #section: FieldSectionScan = createFieldSectionScan(IN_START_LINE);
-  readonly #lends: boolean;
-  #start = 0;
+  readonly #line: StartLineScan = { pos: 0, step: 0, first: 0, second: 0, third: 0 };
+  readonly #section = new FieldSectionScan(0);
+  readonly #copiesOctets: boolean;
+  readonly #copiesMarks: boolean;
+  /** Whether the scan stands in the start line, and not in the fields. */
+  #isInLine = true;
 
-  constructor(grammar: HeadGrammar<T, Code>, limits: HeadLimits, lends: boolean) {
+  constructor(grammar: HeadGrammar<T, Code>, limits: HeadLimits, lends: Lending) {
     this.#grammar = grammar;
-    this.#lends = lends;
     this.#limits = limits;
+    this.#copiesOctets = lends !== "all";
+    this.#copiesMarks = lends === "nothing";
   }
 
   parse(bytes: Uint8Array): Parsed<T, Code | HeadError> {
@@ -89,42 +97,31 @@ class GrammarParser<T, Code extends string> implements HeadParser<T, Code | Head
     const section = this.#section;
     const { maxBytes, maxFields } = this.#limits;
     const end = Math.min(bytes.length, maxBytes);
-    if (section.pos === IN_START_LINE) {
-      if (this.#lends && section.marks.length > 0) clearFields(section);
+    if (this.#isInLine) {
       const outcome = grammar.scanStartLine(line, bytes, end);
       if (outcome === "more") return end < maxBytes ? MORE : { kind: "bad", code: grammar.startLineTooLong, at: end };
       if (outcome !== "done") return { kind: "bad", code: outcome, at: line.pos };
-      this.#start = line.pos;
+      this.#isInLine = false;
+      section.clear();
       section.pos = line.pos;
     }
     const outcome = scanFieldSection(section, bytes, end, maxFields, grammar.reading);
     if (outcome === "more") return end < maxBytes ? MORE : { kind: "bad", code: "head_too_large", at: end };
     if (outcome !== "done") return { kind: "bad", code: outcome, at: section.pos };
     const used = section.pos;
-    const octets = this.#lends ? bytes : copyHead(bytes, used);
-    const value = grammar.build(octets, line.marks, this.#start, takeFields(section, octets, this.#lends));
-    this.#expectLine();
+    const octets = this.#copiesOctets ? copyHead(bytes, used) : bytes;
+    const fields = this.#copiesMarks ? takeFields(section, octets) : lendFields(section, octets);
+    const value = grammar.build(octets, line, fields);
+    this.reset();
     return { kind: "done", value, used };
   }
 
   reset(): void {
-    const section = this.#section;
-    if (this.#line.pos === 0 && section.pos === IN_START_LINE) return;
-    this.#expectLine();
-    section.step = 0;
-    clearFields(section);
-  }
-
-  #expectLine(): void {
     this.#line.pos = 0;
     this.#line.step = 0;
-    this.#line.marks.length = 0;
-    this.#section.pos = IN_START_LINE;
+    this.#isInLine = true;
   }
 }
-
-/** In place of an offset: the fields are still to come. */
-const IN_START_LINE = -1;
 
 /** Length of an `HTTP-version`, `HTTP/1.1` (RFC 9112 §2.3). */
 export const VERSION_LENGTH = 8;

@@ -53,7 +53,7 @@ function readNominated(fields: Fields): readonly string[] | HopByHopError {
   const first = fields.find(CONNECTION);
   // What most messages say nominates nothing that would go on anyway.
   const isUsual = fields.isValueAt(first, keepAlive) || fields.isValueAt(first, close);
-  if (isUsual && fields.find(CONNECTION, first + 1) < 0) return NOBODY;
+  if (isUsual && fields.isOnce(CONNECTION)) return NOBODY;
   const options = getTokens(fields, CONNECTION);
   if (options === undefined) return "bad_connection";
   return options.some((option) => hasFlag(findFieldIdOf(option), NEVER_NOMINATED))

@@ -88,12 +88,15 @@ export function frameResponse(
  */
 export function canonicaliseLength(fields: Fields): Fields {
   const first = fields.find(CONTENT_LENGTH);
-  if (first < 0) return fields;
-  const isOnly = fields.find(CONTENT_LENGTH, first + 1) < 0;
-  const start = fields.valueStart(first);
-  const length = fields.valueEnd(first) - start;
-  if (isOnly && readDigits(fields, first) >= 0 && (fields.octets[start] !== ZERO || length === 1)) return fields;
+  if (first < 0 || (fields.isOnce(CONTENT_LENGTH) && isCanonicalAt(fields, first))) return fields;
   return withValue(fields, CONTENT_LENGTH, String(Number.parseInt(fields.valueAt(first), 10)));
+}
+
+/** Whether a length is nothing but digits, without zeros in front. */
+function isCanonicalAt(fields: Fields, index: number): boolean {
+  const start = fields.valueStart(index);
+  if (fields.octets[start] === ZERO) return fields.valueEnd(index) - start === 1;
+  return readDigits(fields, index) !== NO_LENGTH;
 }
 
 type Length = { readonly kind: "length"; readonly length: number } | BadFraming;
@@ -109,7 +112,7 @@ function readFraming(
   if (version === "1.0") return refuse("transfer_encoding_in_http_1_0");
   const coding = fields.find(TRANSFER_ENCODING);
   // Names of codings compare without regard to case (RFC 9112 §7).
-  const isChunked = fields.isValueAt(coding, chunked) && fields.find(TRANSFER_ENCODING, coding + 1) < 0;
+  const isChunked = fields.isOnce(TRANSFER_ENCODING) && fields.isValueAt(coding, chunked);
   return isChunked ? CHUNKED : refuse("bad_transfer_encoding");
 }
 
@@ -117,13 +120,12 @@ const chunked = encodeLower("chunked");
 
 function readOneLength(fields: Fields): Length {
   const first = fields.find(CONTENT_LENGTH);
-  return fields.find(CONTENT_LENGTH, first + 1) < 0 ? readLengthAt(fields, first) : refuse("repeated_content_length");
+  return fields.isOnce(CONTENT_LENGTH) ? readLengthAt(fields, first) : refuse("repeated_content_length");
 }
 
 /** RFC 9112 §6.3: values that are all valid and the same are one. */
 function readSameLengths(fields: Fields): Length | undefined {
-  const first = fields.find(CONTENT_LENGTH);
-  const only = fields.find(CONTENT_LENGTH, first + 1) < 0 ? readDigits(fields, first) : NO_LENGTH;
+  const only = fields.isOnce(CONTENT_LENGTH) ? readDigits(fields, fields.find(CONTENT_LENGTH)) : NO_LENGTH;
   if (only !== NO_LENGTH) return { kind: "length", length: only };
   let found: Length | undefined;
   for (const value of fields.getAll(CONTENT_LENGTH)) {

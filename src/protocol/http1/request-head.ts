@@ -8,6 +8,7 @@ import {
   type HeadLimits,
   type HeadParser,
   isVersionOne,
+  type Lending,
   readVersion,
   type StartLineScan,
   VERSION_LENGTH,
@@ -27,13 +28,14 @@ export class RequestHead {
   readonly #start: number;
   #target: string | undefined;
 
-  constructor(octets: Uint8Array, start: number, afterMethod: number, afterTarget: number, fields: Fields) {
-    this.version = readVersion(octets, afterTarget + 1);
+  /** Of the line, `first` is the offset of the method, `second` of the space after it, `third` of that after the target. */
+  constructor(octets: Uint8Array, { first, second, third }: StartLineScan, fields: Fields) {
+    this.version = readVersion(octets, third + 1);
     this.fields = fields;
     this.octets = octets;
-    this.targetStart = afterMethod + 1;
-    this.targetEnd = afterTarget;
-    this.#start = start;
+    this.targetStart = second + 1;
+    this.targetEnd = third;
+    this.#start = first;
   }
 
   /** A token of at most 32 characters; methods are case-sensitive (RFC 9110 §9.1). */
@@ -86,24 +88,23 @@ const START = 0;
 const EMPTY_LINE_LF = 1;
 const METHOD_START = 2;
 const METHOD = 3;
-const TARGET_START = 4;
-const TARGET = 5;
-const VERSION = 6;
-const LINE_LF = 7;
+const TARGET = 4;
+const VERSION = 5;
+const LINE_LF = 6;
 
 const grammar: HeadGrammar<RequestHead, RequestHeadError> = {
   scanStartLine: scanRequestLine,
   startLineTooLong: "request_line_too_long",
   reading: "strict",
-  build: (octets, marks, _start, fields) => {
-    const [start, afterMethod, afterTarget] = marks as [number, number, number];
-    return new RequestHead(octets, start, afterMethod, afterTarget, fields);
-  },
+  build: (octets, line, fields) => new RequestHead(octets, line, fields),
 };
 
 /** Makes a parser for request heads that arrive in parts. */
-export function createRequestHeadParser(limits: HeadLimits): HeadParser<RequestHead, RequestHeadError> {
-  return createHeadParser(grammar, limits);
+export function createRequestHeadParser(
+  limits: HeadLimits,
+  lends: Lending = "nothing",
+): HeadParser<RequestHead, RequestHeadError> {
+  return createHeadParser(grammar, limits, lends);
 }
 
 /**
@@ -117,74 +118,81 @@ export function parseRequestHead(bytes: Uint8Array, limits: HeadLimits): Parsed<
   return createRequestHeadParser(limits).parse(bytes);
 }
 
-/** Marks: where the method begins, the space after it, the space after the target. */
+/** Notes where the method begins, the space after it, and the space after the target. */
 function scanRequestLine(scan: StartLineScan, bytes: Uint8Array, end: number): "more" | "done" | RequestHeadError {
-  const marks = scan.marks;
-  while (scan.pos < end) {
-    const octet = bytes[scan.pos] as number;
-    switch (scan.step) {
+  let { pos, step } = scan;
+  let outcome: "more" | "done" | RequestHeadError = "more";
+  scanning: while (pos < end) {
+    const octet = bytes[pos] as number;
+    switch (step) {
       case START:
-        scan.step = octet === CR ? EMPTY_LINE_LF : METHOD_START;
-        if (octet === CR) scan.pos++;
-        break;
+        step = octet === CR ? EMPTY_LINE_LF : METHOD_START;
+        if (octet === CR) pos++;
+        continue;
       case METHOD_START:
-        if (((octetClass[octet] as number) & TOKEN) === 0) return explainBadMethod(octet);
-        marks.push(scan.pos++);
-        scan.step = METHOD;
-        break;
+        scan.first = pos;
+        step = METHOD;
+        continue;
       case METHOD:
-        if (((octetClass[octet] as number) & TOKEN) !== 0) {
-          if (scan.pos - (marks[0] as number) === MAX_METHOD_LENGTH) return "bad_method";
-          scan.pos++;
-          break;
+        while (pos < end && ((octetClass[bytes[pos] as number] as number) & TOKEN) !== 0) {
+          if (pos - scan.first === MAX_METHOD_LENGTH) {
+            outcome = "bad_method";
+            break scanning;
+          }
+          pos++;
         }
-        if (octet !== SP) return explainBadMethod(octet);
-        marks.push(scan.pos++);
-        scan.step = TARGET_START;
-        break;
-      case TARGET_START:
-        if (((octetClass[octet] as number) & VISIBLE) === 0) return explainBadTarget(octet);
-        scan.step = TARGET;
-        break;
-      case TARGET: {
-        let pos = scan.pos;
+        if (pos === end) break scanning;
+        if (bytes[pos] !== SP || pos === scan.first) {
+          outcome = explainBadMethod(bytes[pos] as number);
+          break scanning;
+        }
+        scan.second = pos++;
+        step = TARGET;
+        continue;
+      case TARGET:
         while (pos < end && ((octetClass[bytes[pos] as number] as number) & VISIBLE) !== 0) pos++;
-        scan.pos = pos;
-        if (pos === end) return "more";
-        if (bytes[pos] !== SP) return explainBadTarget(bytes[pos] as number);
-        marks.push(pos);
-        scan.pos++;
-        scan.step = VERSION;
-        break;
-      }
+        if (pos === end) break scanning;
+        if (bytes[pos] !== SP || pos === scan.second + 1) {
+          outcome = explainBadTarget(bytes[pos] as number);
+          break scanning;
+        }
+        scan.third = pos++;
+        step = VERSION;
+        continue;
       case VERSION: {
-        const start = (marks[2] as number) + 1;
-        const index = scan.pos - start;
-        if (index < VERSION_LENGTH) {
-          if (!fitsVersion(octet, index)) return explainBadVersion(octet, index);
-          scan.pos++;
-          break;
+        const start = scan.third + 1;
+        while (pos < end && pos - start < VERSION_LENGTH && fitsVersion(bytes[pos] as number, pos - start)) pos++;
+        if (pos === end) break scanning;
+        if (pos - start < VERSION_LENGTH || bytes[pos] !== CR) {
+          outcome = explainBadVersion(bytes[pos] as number, pos - start);
+          break scanning;
         }
-        if (octet !== CR) return explainBadVersion(octet, index);
         if (!isVersionOne(bytes, start)) {
-          scan.pos = start;
-          return "version_not_supported";
+          pos = start;
+          outcome = "version_not_supported";
+          break scanning;
         }
-        scan.pos++;
-        scan.step = LINE_LF;
-        break;
+        pos++;
+        step = LINE_LF;
+        continue;
       }
       default:
         if (octet !== LF) {
-          scan.pos--;
-          return "bare_cr";
+          pos--;
+          outcome = "bare_cr";
+          break scanning;
         }
-        scan.pos++;
-        if (scan.step === LINE_LF) return "done";
-        scan.step = METHOD_START;
+        pos++;
+        if (step === LINE_LF) {
+          outcome = "done";
+          break scanning;
+        }
+        step = METHOD_START;
     }
   }
-  return "more";
+  scan.pos = pos;
+  scan.step = step;
+  return outcome;
 }
 
 function explainBadMethod(octet: number): RequestHeadError {

@@ -8,11 +8,12 @@ import {
   type HeadLimits,
   type HeadParser,
   isVersionOne,
+  type Lending,
   readVersion,
   type StartLineScan,
   VERSION_LENGTH,
 } from "./head-parser.ts";
-import { copyOctets, CR, decodeLatin1, DIGIT, LF, octetClass, SP, TEXT } from "./octets.ts";
+import { CR, decodeLatin1, DIGIT, LF, octetClass, SP, TEXT } from "./octets.ts";
 
 /** The status line and the fields of a response. */
 export class ResponseHead {
@@ -39,11 +40,6 @@ export class ResponseHead {
   /** Latin1, possibly empty. */
   get reason(): string {
     return decodeLatin1(this.#octets, Math.min(STATUS_START + STATUS_LENGTH + 1, this.#lineEnd), this.#lineEnd);
-  }
-
-  /** Copies the exact status line to the beginning of `target`, and gives its length. */
-  fillLine(target: Uint8Array): number {
-    return copyOctets(this.#octets, 0, this.exactLine, target, 0);
   }
 }
 
@@ -85,13 +81,13 @@ const grammar: HeadGrammar<ResponseHead, ResponseHeadError> = {
   scanStartLine: scanStatusLine,
   startLineTooLong: "status_line_too_long",
   reading: "tolerant",
-  build: (octets, marks, start, fields) => new ResponseHead(octets, marks[0] as number, start, fields),
+  build: (octets, line, fields) => new ResponseHead(octets, line.first, line.pos, fields),
 };
 
 /** Makes a parser for response heads that arrive in parts. */
 export function createResponseHeadParser(
   limits: HeadLimits,
-  lends = false,
+  lends: Lending = "nothing",
 ): HeadParser<ResponseHead, ResponseHeadError> {
   return createHeadParser(grammar, limits, lends);
 }
@@ -106,58 +102,82 @@ export function parseResponseHead(bytes: Uint8Array, limits: HeadLimits): Parsed
   return createResponseHeadParser(limits).parse(bytes);
 }
 
-/** Mark: where the line ends, its CRLF or LF aside. */
+/** Notes where the line ends, its CRLF or LF aside. */
 function scanStatusLine(scan: StartLineScan, bytes: Uint8Array, end: number): "more" | "done" | ResponseHeadError {
-  while (scan.pos < end) {
-    const octet = bytes[scan.pos] as number;
-    switch (scan.step) {
+  let { pos, step } = scan;
+  let outcome: "more" | "done" | ResponseHeadError = "more";
+  scanning: while (pos < end) {
+    const octet = bytes[pos] as number;
+    switch (step) {
       case VERSION:
-        if (scan.pos < VERSION_LENGTH) {
-          if (!fitsVersion(octet, scan.pos)) return "bad_version";
-          scan.pos++;
-          break;
+        if (pos < VERSION_LENGTH) {
+          if (!fitsVersion(octet, pos)) {
+            outcome = "bad_version";
+            break scanning;
+          }
+          pos++;
+          continue;
         }
-        if (octet !== SP) return explainBadDelimiter(octet, "bad_version");
+        if (octet !== SP) {
+          outcome = explainBadDelimiter(octet, "bad_version");
+          break scanning;
+        }
         if (!isVersionOne(bytes, 0)) {
-          scan.pos = 0;
-          return "version_not_supported";
+          pos = 0;
+          outcome = "version_not_supported";
+          break scanning;
         }
-        scan.pos++;
-        scan.step = STATUS;
-        break;
+        pos++;
+        step = STATUS;
+        continue;
       case STATUS: {
-        const index = scan.pos - STATUS_START;
+        const index = pos - STATUS_START;
         if (index < STATUS_LENGTH) {
-          if (((octetClass[octet] as number) & DIGIT) === 0) return explainBadDelimiter(octet, "bad_status");
-          if (index === 0 && octet === 0x30) return "bad_status";
-          scan.pos++;
-          break;
+          const isDigit = ((octetClass[octet] as number) & DIGIT) !== 0;
+          if (!isDigit || (index === 0 && octet === 0x30)) {
+            outcome = isDigit ? "bad_status" : explainBadDelimiter(octet, "bad_status");
+            break scanning;
+          }
+          pos++;
+          continue;
         }
-        if (octet === SP) scan.pos++;
-        else if (octet !== CR && octet !== LF) return "bad_status";
-        scan.step = REASON;
-        break;
+        if (octet === SP) {
+          pos++;
+        } else if (octet !== CR && octet !== LF) {
+          outcome = "bad_status";
+          break scanning;
+        }
+        step = REASON;
+        continue;
       }
       case REASON:
-        if (((octetClass[octet] as number) & TEXT) !== 0) {
-          scan.pos++;
-          break;
+        while (pos < end && ((octetClass[bytes[pos] as number] as number) & TEXT) !== 0) pos++;
+        if (pos === end) break scanning;
+        if (bytes[pos] !== CR && bytes[pos] !== LF) {
+          outcome = "bad_reason";
+          break scanning;
         }
-        if (octet !== CR && octet !== LF) return "bad_reason";
-        scan.marks.push(scan.pos++);
-        if (octet === LF) return "done";
-        scan.step = LINE_LF;
-        break;
+        scan.first = pos;
+        if (bytes[pos++] === LF) {
+          outcome = "done";
+          break scanning;
+        }
+        step = LINE_LF;
+        continue;
       default:
-        if (octet !== LF) {
-          scan.pos--;
-          return "bare_cr";
+        if (octet === LF) {
+          pos++;
+          outcome = "done";
+        } else {
+          pos--;
+          outcome = "bare_cr";
         }
-        scan.pos++;
-        return "done";
+        break scanning;
     }
   }
-  return "more";
+  scan.pos = pos;
+  scan.step = step;
+  return outcome;
 }
 
 function explainBadDelimiter(octet: number, otherwise: ResponseHeadError): ResponseHeadError {

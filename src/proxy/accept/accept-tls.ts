@@ -3,7 +3,7 @@ import { remainingMs } from "../../net/conn/deadlines.ts";
 import { moveToRuntime } from "../../net/runtime/move-to-runtime.ts";
 import { startServerTls } from "../../net/runtime/start-server-tls.ts";
 import { fail, type Failure, type FailureDetail } from "../failure.ts";
-import type { ShownCertificate } from "../session.ts";
+import type { ShownCertificate } from "../auth/identify.ts";
 import type { Listener } from "./listener-tls.ts";
 
 /** The encrypted connection; or why there is none, and a connection over which the client understands an answer. */

@@ -5,7 +5,7 @@ import {
   type ServerTls,
   type ServerTlsOptions,
 } from "../../net/runtime/server-tls.ts";
-import type { ClientProtocol } from "../session.ts";
+import type { ClientProtocol } from "../record/request-record.ts";
 
 /** What a listener asks of a connection before its first request. */
 export interface Listener {

@@ -1,16 +1,33 @@
 import { fail, type Failure, succeed } from "../failure.ts";
-import type { HookReport } from "../hook/hook-reporter.ts";
-import type { Presented } from "../read/read-credentials.ts";
-import type { ShownCertificate } from "../session.ts";
 import type { Conn } from "../../net/conn/conn.ts";
 import type { Ip } from "../../address/ip.ts";
-import { clientKey, type ClientPrefix } from "../limit/client-key.ts";
+import { clientKey, type ClientPrefix } from "../../address/client-key.ts";
 import type { Authenticator, AuthOutcome } from "./authenticate.ts";
-import { readClaimedUser } from "./claimed-user.ts";
+import type { Secret } from "../../secret.ts";
+import { parseBasicCredentials } from "../../protocol/http1/basic-credentials.ts";
+import { parseDigestCredentials } from "../../protocol/http1/digest.ts";
+import { cutText } from "../../escape-text.ts";
 import type { Asker } from "./password-verifier.ts";
+import type { HookReport } from "../hook/call-hook.ts";
 
 /** Seconds after which a client may try again when too many passwords were being checked. */
 const RETRY_AFTER_SECONDS = 1;
+
+/** What a client shows to say who it is. */
+export type Presented =
+  /** Values of the `Proxy-Authorization` fields as sent, at least one, and the request that they come with. */
+  | { readonly kind: "fields"; readonly values: readonly string[]; readonly method: string; readonly target: string }
+  /** User name and password of RFC 1929. */
+  | { readonly kind: "password"; readonly user: string; readonly password: Secret }
+  | { readonly kind: "nothing" };
+
+/** A client's certificate that was accepted in the handshake. */
+export interface ShownCertificate {
+  /** Who it is for. */
+  readonly user: string;
+  /** Why the listener does not accept it at `now` (milliseconds since the epoch); undefined as long as it does. */
+  findFault(now: number): string | undefined;
+}
 
 /** The user, undefined where the proxy asks for no credentials; or why the user is not known. */
 export type Identification =
@@ -128,4 +145,21 @@ function explainRefusal(
   // The record shows which user's password is guessed.
   const claimed = detail === "credentials_wrong" ? readClaimedUser(presented) : undefined;
   return claimed === undefined ? refusal : { ...refusal, claimed };
+}
+
+/** UTF-16 code units of a name that anybody can make up. */
+const MAX_NAME = 128;
+
+/** Whom a client says that it is, for the record of a refusal: nothing of it was shown to be true. */
+function readClaimedUser(presented: Presented): string | undefined {
+  const user = presented.kind === "password" ? presented.user : readFields(presented);
+  return user === undefined || user === "" ? undefined : cutText(user, MAX_NAME);
+}
+
+function readFields(presented: Presented): string | undefined {
+  const value = presented.kind === "fields" ? (presented.values[0] ?? "") : "";
+  const basic = parseBasicCredentials(value);
+  if (basic.ok) return basic.credentials.user;
+  const digest = parseDigestCredentials(value);
+  return digest.ok ? digest.credentials.user : undefined;
 }

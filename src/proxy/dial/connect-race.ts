@@ -1,11 +1,11 @@
 import type { Ip } from "../../address/ip.ts";
 import type { Conn } from "../../net/conn/conn.ts";
 import type { Connect, ConnectAttempt } from "../../net/runtime/connect.ts";
-import type { Lookup } from "../../net/dns/resolver.ts";
+import type { Lookup, Lookups } from "../../net/dns/resolver.ts";
 import { fail, type Failure, type Outcome, succeed } from "../failure.ts";
 import { judgeConnectError, moreTelling } from "./connect-error.ts";
-import type { DialLimit } from "./dial-limit.ts";
 import { explainLookups, RESOLUTION_DELAY_MS } from "../resolve/resolve-host.ts";
+import type { TimeLimit } from "../../net/conn/time-limit.ts";
 
 /** An address and a port that were dialled. */
 export interface DialledAddress {
@@ -25,7 +25,7 @@ export interface RaceOptions {
   /** Why an address must not be dialled; undefined when it may. */
   readonly refuse: (ip: Ip) => Failure | undefined;
   readonly connect: Connect;
-  readonly limit: DialLimit;
+  readonly limit: TimeLimit;
   readonly pace: RacePace;
 }
 
@@ -45,6 +45,19 @@ const MAX_ATTEMPTS = 16;
 
 /** What is asked of DNS: a question per family. */
 export type Questions = readonly { readonly family: 4 | 6; readonly answer: Lookup | Promise<Lookup> }[];
+
+/** Both families of a lookup, in the form of questions: AAAA first, A right after it (RFC 8305 §3). */
+export function askFamilies(lookups: Lookups): Questions {
+  return [
+    { family: 6, answer: lookups[6] },
+    { family: 4, answer: lookups[4] },
+  ];
+}
+
+/** Addresses that are known already, in the form of an answered question. */
+export function answerWith(addresses: readonly Ip[]): Questions {
+  return [{ family: 6, answer: { ok: true, name: "", addresses } }];
+}
 
 /**
  * Connects to the first address that answers (Happy Eyeballs, RFC 8305): the

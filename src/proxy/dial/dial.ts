@@ -5,13 +5,17 @@ import type { Conn } from "../../net/conn/conn.ts";
 import { type Connect, connectTcp } from "../../net/runtime/connect.ts";
 import type { Resolver } from "../../net/dns/resolver.ts";
 import { fail, type Failure, type Outcome, succeed } from "../failure.ts";
-import type { Grant } from "../policy/authorize.ts";
-import { guardAddress, isLocalhostName, type OwnListeners } from "../policy/guard.ts";
-import type { AllowDecision } from "../policy/policy.ts";
+import { guardAddress, type OwnListeners } from "../policy/guard.ts";
 import type { Hop, Route } from "../route/route.ts";
-import type { Runtime } from "../runtime.ts";
-import { answerWith, askFamilies } from "../resolve/ask-addresses.ts";
+import type { Nat64Prefixes } from "../policy/nat64.ts";
+import { say } from "./hop-leg.ts";
+import { introduceClient, type Introduced } from "./introduce-client.ts";
+import { type Opened, openTunnel, secureLeg } from "./open-tunnel.ts";
+import { secureConn } from "./secure-conn.ts";
+import { isLocalhostName, lookUpHost, resolveHost } from "../resolve/resolve-host.ts";
 import {
+  answerWith,
+  askFamilies,
   type Connected,
   type DialledAddress,
   type Questions,
@@ -19,12 +23,8 @@ import {
   type RacePace,
   RFC_8305_PACE,
 } from "./connect-race.ts";
-import { DialLimit } from "./dial-limit.ts";
-import { say } from "./hop-leg.ts";
-import { introduceClient, type Introduced } from "./introduce-client.ts";
-import { type Opened, openTunnel, secureLeg } from "./open-tunnel.ts";
-import { lookUpHost, resolveHost } from "../resolve/resolve-host.ts";
-import { secureConn } from "./secure-conn.ts";
+import { TimeLimit } from "../../net/conn/time-limit.ts";
+import type { AllowDecision, Grant } from "../policy/decision.ts";
 
 export interface DialServices {
   readonly resolver: Resolver;
@@ -45,7 +45,7 @@ export interface DialWish {
 
 /** Whom a dial is for: the client's address and port, and the snapshot that its request captured. */
 export interface DialRequester extends Introduced {
-  readonly runtime: { readonly timeouts: Pick<Runtime["timeouts"], "connectMs"> } & Partial<Pick<Runtime, "nat64">>;
+  readonly runtime: { readonly timeouts: { readonly connectMs: number }; readonly nat64?: Nat64Prefixes };
 }
 
 export interface DialRequest {
@@ -87,7 +87,7 @@ export function dial(request: DialRequest, services: DialServices): Promise<Dial
 class Dial {
   readonly #request: DialRequest;
   readonly #services: DialServices;
-  readonly #limit: DialLimit;
+  readonly #limit: TimeLimit;
   /** The address that was dialled last: of the target, or of the first hop. */
   #address: DialledAddress | undefined;
   #decision: AllowDecision;
@@ -96,7 +96,7 @@ class Dial {
     const { requester, client, grant } = request;
     this.#request = request;
     this.#services = services;
-    this.#limit = new DialLimit(requester.runtime.timeouts.connectMs - (grant.spentMs ?? 0), client);
+    this.#limit = new TimeLimit(requester.runtime.timeouts.connectMs - (grant.spentMs ?? 0), client);
     this.#decision = grant.decision;
   }
 

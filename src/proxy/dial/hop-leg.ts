@@ -4,13 +4,13 @@ import { readTlsAlert } from "../../net/runtime/secure-socket.ts";
 import type { Parsed } from "../../protocol/parsed.ts";
 import { fail, type Failure, type FailureDetail, type Outcome, succeed } from "../failure.ts";
 import type { Hop } from "../route/route.ts";
-import type { DialLimit } from "./dial-limit.ts";
+import type { TimeLimit } from "../../net/conn/time-limit.ts";
 
 /** A connection that ends at an upstream, which has not been asked for anything yet. */
 export interface HopLeg {
   readonly conn: Conn;
   readonly hop: Hop;
-  readonly limit: DialLimit;
+  readonly limit: TimeLimit;
 }
 
 /** What came of asking an upstream for a tunnel. */

@@ -5,7 +5,7 @@ import { allowsNextResponse } from "../../protocol/http1/persistence.ts";
 import { createResponseHeadParser, type ResponseHead } from "../../protocol/http1/response-head.ts";
 import type { Failure, Outcome } from "../failure.ts";
 import { succeed } from "../failure.ts";
-import { createBodyReader } from "../exchange/body-reader.ts";
+import { createBodyReader } from "../../protocol/http1/body-reader.ts";
 import { failHop, hear, type HopAnswer, type HopLeg, say } from "./hop-leg.ts";
 import { UpstreamLogin } from "../upstream/upstream-login.ts";
 

@@ -2,7 +2,7 @@ import { type Ip, parseIp } from "../../address/ip.ts";
 import type { Conn } from "../../net/conn/conn.ts";
 import { encodeProxyHeaderV1 } from "../../protocol/proxy-header/proxy-header-v1.ts";
 import { encodeProxyHeaderV2 } from "../../protocol/proxy-header/proxy-header-v2.ts";
-import type { ProxyProtocolVersion } from "../route/route.ts";
+import type { ProxyProtocolVersion } from "../policy/decision.ts";
 
 /** Whom a connection is made for. */
 export interface Introduced {

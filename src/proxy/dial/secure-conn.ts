@@ -6,7 +6,7 @@ import type { SocketConn } from "../../net/runtime/socket-conn.ts";
 import type { TlsFailureKind } from "../../net/runtime/tls-error.ts";
 import { fail, type FailureDetail, type Outcome, succeed } from "../failure.ts";
 import { relay } from "../flow/relay.ts";
-import type { DialLimit } from "./dial-limit.ts";
+import type { TimeLimit } from "../../net/conn/time-limit.ts";
 
 const tlsDetails: Readonly<Record<TlsFailureKind, FailureDetail>> = {
   certificate: "tls_certificate",
@@ -19,7 +19,7 @@ const tlsDetails: Readonly<Record<TlsFailureKind, FailureDetail>> = {
  * within what is left of the dial. The result takes the place of `conn`. Fails
  * with `connection_timeout` or `client_gone` when the dial is over.
  */
-export async function secureConn(conn: Conn, options: ClientTlsOptions, limit: DialLimit): Promise<Outcome<Conn>> {
+export async function secureConn(conn: Conn, options: ClientTlsOptions, limit: TimeLimit): Promise<Outcome<Conn>> {
   const socket = await takeSocket(conn, limit);
   if (!socket.ok) return socket;
   const secured = await new Promise<SecureResult | undefined>((resolve) => {
@@ -39,7 +39,7 @@ export async function secureConn(conn: Conn, options: ClientTlsOptions, limit: D
  * place, but not one that it encrypts already: for TLS inside TLS the inner one
  * gets a socket of its own, whose other end is relayed into the outer one.
  */
-async function takeSocket(conn: Conn, limit: DialLimit): Promise<Outcome<SocketConn>> {
+async function takeSocket(conn: Conn, limit: TimeLimit): Promise<Outcome<SocketConn>> {
   if (isMovable(conn)) {
     const moved = await moveToRuntime(conn);
     return moved === undefined ? fail("connection_reset") : succeed(moved);
@@ -59,7 +59,7 @@ async function takeSocket(conn: Conn, limit: DialLimit): Promise<Outcome<SocketC
   return succeed(inner);
 }
 
-function explainLimit(limit: DialLimit): ReturnType<typeof fail> {
+function explainLimit(limit: TimeLimit): ReturnType<typeof fail> {
   return limit.over === "client_gone"
     ? fail("client_gone")
     : fail("connection_timeout", { note: "in the TLS handshake" });

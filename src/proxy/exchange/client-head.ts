@@ -1,6 +1,6 @@
 import { CONTENT_LENGTH, DATE, PROXY_SUPPORT, UPGRADE } from "../../protocol/http1/field-names.ts";
 import { bitOf, type Fields } from "../../protocol/http1/fields.ts";
-import { stripHopByHop } from "../../protocol/http1/hop-by-hop.ts";
+import { type HopByHopError, stripHopByHop } from "../../protocol/http1/hop-by-hop.ts";
 import { canonicaliseLength } from "../../protocol/http1/message-framing.ts";
 import type { ResponseHead } from "../../protocol/http1/response-head.ts";
 import type { OwnLines } from "./own-lines.ts";
@@ -17,32 +17,29 @@ export interface ClientHeadOptions {
   readonly bound: boolean;
 }
 
-export type ClientHead =
-  { readonly ok: true; readonly head: HeadToWrite } | { readonly ok: false; readonly code: string };
-
 /**
  * Writes the head of the response that goes to the client: in version 1.1
  * whatever the origin speaks (RFC 9110 §6.2), without what was for our
  * connection to the origin only. What need not be written anew goes on as it came.
  */
-export function formatClientHead(head: ResponseHead, options: ClientHeadOptions): ClientHead {
-  const { status } = head;
+export function formatClientHead(head: ResponseHead, options: ClientHeadOptions): HeadToWrite | HopByHopError {
+  const { status, version, exactLine } = head;
+  const { via, lines } = options;
   // RFC 9110 §8.6: neither 1xx nor 204 has a length.
   const isBare = status < 200 || status === 204;
   const dropped = isBare ? bitOf(CONTENT_LENGTH) : options.bound ? bitOf(PROXY_SUPPORT) : 0;
   const stripped = stripHopByHop(head.fields, dropped);
-  if (stripped.kind === "bad") return { ok: false, code: stripped.code };
+  if (stripped.kind === "bad") return stripped.code;
   const fields = canonicaliseLength(stripped.fields);
-  let after = options.chunked && !isBare ? "Transfer-Encoding: chunked\r\n" : "";
+  let own = options.chunked && !isBare ? "Transfer-Encoding: chunked\r\n" : "";
   // RFC 9110 §7.8: to switch protocols, or to ask for it, is between neighbours, so we say it anew.
-  if (status === 101 || status === 426) after += formatUpgrade(head.fields, options.close);
-  else if (options.bound) after += formatBound(options.close);
-  else if (options.close) after += "Connection: close\r\n";
+  if (status === 101 || status === 426) own += formatUpgrade(head.fields, options.close);
+  else if (options.bound) own += formatBound(options.close);
+  else if (options.close) own += "Connection: close\r\n";
   // RFC 9110 §6.6.1: who forwards a response that has no Date gives it one.
-  if (status >= 200 && !fields.has(DATE)) after += `Date: ${options.lines.now()}\r\n`;
-  after += options.lines.end(head.version, options.via);
-  if (head.exactLine > 0) return { ok: true, head: new ForwardedHead("", fields, after, head) };
-  return { ok: true, head: new ForwardedHead(`HTTP/1.1 ${status} ${head.reason}\r\n`, fields, after) };
+  const end = status >= 200 && !fields.has(DATE) ? lines.dated(version, via) : lines.undated(version, via);
+  const isAsItCame = exactLine > 0 && fields.octets === head.fields.octets;
+  return new ForwardedHead(isAsItCame ? exactLine : `HTTP/1.1 ${status} ${head.reason}\r\n`, fields, own, end);
 }
 
 function formatBound(close: boolean): string {

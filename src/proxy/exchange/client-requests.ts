@@ -5,7 +5,7 @@ import { createRequestHeadParser, type RequestHead, type RequestHeadError } from
 import { readForwardRequest } from "../read/forward-request.ts";
 import type { Recorder } from "../record/recorder.ts";
 import type { Runtime, RuntimeHolder } from "../runtime.ts";
-import type { Session } from "../session.ts";
+import type { RequestRecord } from "../record/request-record.ts";
 import { ACTIVE } from "../../net/conn/idle-watch.ts";
 import type { DialServices } from "../dial/dial.ts";
 import { Deadline } from "./deadline.ts";
@@ -29,7 +29,7 @@ export type Next =
   /** A request for all stages. Its head was read, unless it came in parts or is wrong: then its bytes are unread. */
   | { readonly kind: "request"; readonly head: RequestHead | undefined }
   /** A request that was carried out by a plan, up to an end after which there is more to do than to wait for the next one. */
-  | { readonly kind: "planned"; readonly session: Session; readonly conclude: () => Promise<ForwardEnd> };
+  | { readonly kind: "planned"; readonly record: RequestRecord; readonly conclude: () => Promise<ForwardEnd> };
 
 const GONE: Next = { kind: "gone" };
 const UNREAD: Next = { kind: "request", head: undefined };
@@ -57,7 +57,7 @@ export class ClientRequests implements ConnSink, ExchangeOwner {
   #parser: HeadParser<RequestHead, RequestHeadError> | undefined;
   #parserOf: Runtime | undefined;
   /** The last request. */
-  #before: Session | undefined;
+  #before: RequestRecord | undefined;
   /** What is to be learnt from it, it went through all stages. */
   #untaught = false;
   #resolve: ((next: Next) => void) | undefined;
@@ -80,7 +80,7 @@ export class ClientRequests implements ConnSink, ExchangeOwner {
    * Waits for what follows the request `before` on the kept connection. A request
    * for which a plan holds is carried out at once: no stage would decide otherwise.
    */
-  next(before: Session): Next | Promise<Next> {
+  next(before: RequestRecord): Next | Promise<Next> {
     const client = this.#client;
     if (client.closed) return GONE;
     this.#before = before;
@@ -111,11 +111,9 @@ export class ClientRequests implements ConnSink, ExchangeOwner {
     const bytes = this.#heldCr || chunk[0] === CR ? this.#skipEmptyLines(chunk) : chunk;
     if (bytes.length === 0) return;
     const { current } = this.#services.runtime;
-    if (this.#parserOf !== current) {
-      this.#parser = createRequestHeadParser(current.limits.head);
-      this.#parserOf = current;
-    }
-    const parser = this.#parser as HeadParser<RequestHead, RequestHeadError>;
+    // Before its head, which may be lent, makes room for another one.
+    if (this.#untaught) this.#learn();
+    const parser = this.#useParser(current);
     const parsed = parser.parse(bytes);
     if (parsed.kind !== "done") {
       parser.reset();
@@ -152,20 +150,33 @@ export class ClientRequests implements ConnSink, ExchangeOwner {
     return this.#heldCr ? NOTHING : bytes.subarray(at);
   }
 
+  #learn(): void {
+    const before = this.#before as RequestRecord;
+    this.#plans.learn(before, this.#client);
+    this.#untaught = false;
+    before.requestHead = undefined;
+  }
+
+  #useParser(current: Runtime): HeadParser<RequestHead, RequestHeadError> {
+    if (this.#parser === undefined || this.#parserOf !== current) {
+      this.#parser = createRequestHeadParser(current.limits.head, "marks");
+      this.#parserOf = current;
+    }
+    return this.#parser;
+  }
+
   /** Carries out a request for which a plan holds; false when there is none, or no connection to use. */
   #carryByPlan(head: RequestHead, current: Runtime): boolean {
     const { forwarding, draining } = this.#services;
-    const before = this.#before as Session;
-    if (this.#untaught) this.#plans.learn(before, this.#client);
-    this.#untaught = false;
+    const before = this.#before as RequestRecord;
     if (draining || forwarding.bound.has(this.#client)) return false;
     const plan = this.#plans.find(head, current);
     if (plan === undefined || !isStill(plan, before, this.#client)) return false;
     const origin = forwarding.origins.take(plan.way.key, plan.way.fits);
     if (origin === undefined) return false;
-    const session = openPlanned(before, plan, head, origin.address);
+    const record = openPlanned(before, plan, origin.address);
     this.#idle.disarm();
-    this.#planned = new PlannedRequest(session, plan, origin, head);
+    this.#planned = new PlannedRequest(record, plan, origin, head);
     this.#use().begin(origin.conn, this.#planned, this);
     return true;
   }
@@ -174,26 +185,27 @@ export class ClientRequests implements ConnSink, ExchangeOwner {
   ended(end: ExchangeEnd): void {
     const planned = this.#planned as PlannedRequest;
     const exchange = this.#use();
-    const { session, plan, origin } = planned;
-    session.status = exchange.status;
-    session.forwarded = exchange.bytes();
+    const { record, plan, origin } = planned;
+    record.status = exchange.status;
+    record.forwarded = exchange.bytes();
     this.#planned = undefined;
     const isUsual = end.kind === "done" && end.keepsClient && !end.bindsOrigin;
     if (!isUsual || this.#client.closed || this.#client.unreadBytes > EMPTY_LINE) {
-      this.#leave({ kind: "planned", session, conclude: () => this.#conclude(planned, end) });
+      this.#leave({ kind: "planned", record, conclude: () => this.#conclude(planned, end) });
       return;
     }
     keepOrigin(this.#services.forwarding, origin, end.keepsOrigin, plan.keeping);
-    this.#services.recorder.finished(session);
-    this.#wait(session);
+    this.#services.recorder.finished(record);
+    this.#wait(record);
   }
 
   /** Brings a request to its end that was begun by a plan. */
-  #conclude({ session, plan, origin, head }: PlannedRequest, end: ExchangeEnd): Promise<ForwardEnd> {
+  #conclude({ record, plan, origin, head }: PlannedRequest, end: ExchangeEnd): Promise<ForwardEnd> {
     const { decision, route } = plan;
+    record.requestHead = head;
     const request = readForwardRequest(head);
     if (!request.ok) throw new Error("A plan holds for a request that is not well-formed");
-    const task = { session, request: request.value, authorized: { decision }, route, begun: { origin, end } };
+    const task = { record, request: request.value, authorized: { decision }, route, begun: { origin, end } };
     return this.forward(task);
   }
 
@@ -201,7 +213,7 @@ export class ClientRequests implements ConnSink, ExchangeOwner {
     return (this.#exchange ??= new Exchange(this.#client, this.#services));
   }
 
-  #wait(before: Session): void {
+  #wait(before: RequestRecord): void {
     this.#before = before;
     this.#idle.arm(before.runtime.forward.clientIdleMs, ACTIVE);
     this.#client.attach(this);

@@ -5,6 +5,7 @@ import {
   TRANSFER_ENCODING,
   WWW_AUTHENTICATE,
 } from "../../protocol/http1/field-names.ts";
+import type { HopByHopError } from "../../protocol/http1/hop-by-hop.ts";
 import { frameResponse, type ResponseFraming } from "../../protocol/http1/message-framing.ts";
 import { allowsNextResponse } from "../../protocol/http1/persistence.ts";
 import {
@@ -15,7 +16,7 @@ import {
 import type { HeadParser } from "../../protocol/http1/head-parser.ts";
 import type { Failure, FailureDetail } from "../failure.ts";
 import type { ForwardRequest } from "../read/forward-request.ts";
-import { type BodyReader, createBodyReader } from "./body-reader.ts";
+import { type BodyReader, createBodyReader } from "../../protocol/http1/body-reader.ts";
 import { formatClientHead } from "./client-head.ts";
 import { wasCut } from "../../net/runtime/secure-socket.ts";
 import { HeldBytes } from "../../net/conn/held-bytes.ts";
@@ -78,7 +79,7 @@ export class Download implements ConnSink {
   readonly #flow: MessageFlow;
   readonly #lines: OwnLines;
   readonly #held = new HeldBytes();
-  readonly #parser: HeadParser<ResponseHead, ResponseHeadError> = createResponseHeadParser(HEAD_LIMITS, true);
+  readonly #parser: HeadParser<ResponseHead, ResponseHeadError> = createResponseHeadParser(HEAD_LIMITS, "all");
   #origin!: Conn;
   #options!: DownloadOptions;
   /** Whether the final head is still to come. */
@@ -125,7 +126,7 @@ export class Download implements ConnSink {
 
   data(chunk: Uint8Array): void {
     if (this.#awaitsHead) this.#readHead(chunk);
-    else if (this.#body !== undefined) this.#readBody(undefined, chunk, 0, this.#body);
+    else if (this.#body !== undefined) this.#readBody(undefined, chunk, 0);
     else if (this.switched) this.#held.append(chunk);
     // More than the response: whatever it is, nobody asked for it.
     else this.keepsOrigin = false;
@@ -179,33 +180,21 @@ export class Download implements ConnSink {
       return;
     }
     if (this.#options.request.head.version === "1.1") {
-      const formatted = formatClientHead(head, {
-        via: this.#options.via,
-        lines: this.#lines,
-        chunked: false,
-        close: false,
-        bound: false,
-      });
-      if (!formatted.ok) {
-        this.#owner.failResponse({ detail: "bad_response", note: formatted.code });
+      const formatted = this.#formatPlain(head);
+      if (typeof formatted === "string") {
+        this.#owner.failResponse({ detail: "bad_response", note: formatted });
         return;
       }
-      this.#flow.writeHead(formatted.head, NOTHING);
+      this.#flow.writeHead(formatted, NOTHING);
     }
     if (used < bytes.length) this.#readHead(bytes.subarray(used));
   }
 
   /** RFC 9110 §15.2.2: only who was asked may switch. */
   #switch(head: ResponseHead, bytes: Uint8Array, used: number): void {
-    const formatted = formatClientHead(head, {
-      via: this.#options.via,
-      lines: this.#lines,
-      chunked: false,
-      close: false,
-      bound: false,
-    });
-    if (this.#options.request.upgrade === undefined || !formatted.ok) {
-      const note = formatted.ok ? "101 that nobody asked for" : formatted.code;
+    const formatted = this.#formatPlain(head);
+    if (this.#options.request.upgrade === undefined || typeof formatted === "string") {
+      const note = typeof formatted === "string" ? formatted : "101 that nobody asked for";
       this.#owner.failResponse({ detail: "bad_response", note });
       return;
     }
@@ -214,8 +203,14 @@ export class Download implements ConnSink {
     this.done = true;
     this.status = head.status;
     if (used < bytes.length) this.#held.append(bytes.subarray(used));
-    this.#flow.writeHead(formatted.head, NOTHING);
+    this.#flow.writeHead(formatted, NOTHING);
     this.#owner.downloaded();
+  }
+
+  /** The head of a response that has no body. */
+  #formatPlain(head: ResponseHead): HeadToWrite | HopByHopError {
+    const { via } = this.#options;
+    return formatClientHead(head, { via, lines: this.#lines, chunked: false, close: false, bound: false });
   }
 
   #answer(head: ResponseHead, bytes: Uint8Array, used: number): void {
@@ -243,38 +238,28 @@ export class Download implements ConnSink {
       // Who is asked to forward keeps the connection to the origin, and says whether it is the client's own.
       bound: this.bindsOrigin && (!this.#options.asksUpstream || supportsConnectionAuth(head)),
     });
-    if (!formatted.ok) {
-      this.#owner.failResponse({ detail: "bad_response", note: formatted.code });
+    if (typeof formatted === "string") {
+      this.#owner.failResponse({ detail: "bad_response", note: formatted });
       return;
     }
-    const body = createBodyReader(framing, knowsChunks ? "chunks" : "data", "tolerant");
-    this.#begin(head.status, formatted.head, body, bytes, used);
-  }
-
-  /** Writes the final head, and what there is of the body behind it. */
-  #begin(status: number, head: HeadToWrite, body: BodyReader | undefined, bytes: Uint8Array, used: number): void {
     this.#awaitsHead = false;
-    this.#body = body;
-    if (body !== undefined) {
-      this.#readBody(head, bytes, used, body, status);
+    const length = framing.kind === "length" ? framing.length : framing.kind === "none" ? 0 : Number.POSITIVE_INFINITY;
+    if (used + length <= bytes.length) {
+      // All of it is here, as most are: nothing has to be remembered.
+      if (used + length < bytes.length) this.keepsOrigin = false;
+      this.status = head.status;
+      this.#flow.writeHead(formatted, bytes, used, used + length);
+      this.#complete();
       return;
     }
-    if (used < bytes.length) this.keepsOrigin = false;
-    this.status = status;
-    this.#flow.writeHead(head, NOTHING);
-    this.#complete();
+    this.#body = createBodyReader(framing, knowsChunks ? "chunks" : "data", "tolerant");
+    this.#readBody(formatted, bytes, used, head.status);
   }
 
   /** Passes on what there is of the body from an offset on; with the head in front of it when that is not written yet. */
-  #readBody(
-    head: HeadToWrite | undefined,
-    bytes: Uint8Array,
-    from: number,
-    body: BodyReader,
-    status = this.status,
-  ): void {
+  #readBody(head: HeadToWrite | undefined, bytes: Uint8Array, from: number, status = this.status): void {
     this.#owner.touch();
-    const step = body.push(bytes, from);
+    const step = (this.#body as BodyReader).push(bytes, from);
     if (step.kind === "bad") {
       this.#owner.failResponse({ detail: "bad_response", note: step.code });
       return;

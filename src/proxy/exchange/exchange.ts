@@ -2,9 +2,9 @@ import type { Conn } from "../../net/conn/conn.ts";
 import { readTlsAlert } from "../../net/runtime/secure-socket.ts";
 import type { Failure } from "../failure.ts";
 import type { ForwardRequest } from "../read/forward-request.ts";
-import type { Session } from "../session.ts";
+import type { RequestRecord } from "../record/request-record.ts";
 import { ACTIVE } from "../../net/conn/idle-watch.ts";
-import { createBodyReader } from "./body-reader.ts";
+import { createBodyReader } from "../../protocol/http1/body-reader.ts";
 import { Download, type DownloadOwner } from "./download.ts";
 import { Deadline } from "./deadline.ts";
 import { MessageFlow } from "./flow.ts";
@@ -33,7 +33,7 @@ export type ExchangeEnd =
   | { readonly kind: "broken"; readonly failure: Failure };
 
 export interface ExchangeOptions {
-  readonly session: Session;
+  readonly record: RequestRecord;
   readonly request: Pick<ForwardRequest, "head" | "framing" | "upgrade" | "keepsClient">;
   /** The head that the origin gets. */
   readonly outgoing: HeadToWrite;
@@ -118,7 +118,7 @@ export class Exchange implements UploadOwner, DownloadOwner, Endable {
 
   /** Begins a request. `owner` is told how it ended, which may be before this returns. */
   begin(origin: Conn, options: ExchangeOptions, owner: ExchangeOwner): void {
-    const { request, outgoing, isClientDone, keepsRequest, session } = options;
+    const { request, outgoing, isClientDone, keepsRequest, record } = options;
     this.#origin = origin;
     this.#options = options;
     this.#owner = owner;
@@ -130,7 +130,7 @@ export class Exchange implements UploadOwner, DownloadOwner, Endable {
     this.#upload.prepare(outgoing, createBodyReader(request.framing, "chunks", "strict"));
     if (keepsRequest) this.#upload.keep();
     this.#download.prepare(origin, options);
-    if (this.#upload.done) this.#await(session.stageSince);
+    if (this.#upload.done) this.#await(record.stageSince);
     else this.#move();
     this.#upload.begin();
     if (!this.#over) origin.attach(this.#download);
@@ -170,7 +170,7 @@ export class Exchange implements UploadOwner, DownloadOwner, Endable {
   }
 
   look(): RequestUnderWay | undefined {
-    return this.#over ? undefined : { session: this.#options.session, ...this.bytes() };
+    return this.#over ? undefined : { record: this.#options.record, ...this.bytes() };
   }
 
   /** Ends it at once, on both sides. */

@@ -4,10 +4,9 @@ import { dial, type DialServices } from "../dial/dial.ts";
 import { describeFailure, fail, type Failure, type Outcome, succeed } from "../failure.ts";
 import type { ForwardRequest } from "../read/forward-request.ts";
 import { classifyAddress } from "../policy/address-class.ts";
-import type { Grant } from "../policy/authorize.ts";
 import { writeWhole } from "../read/write-whole.ts";
 import type { Route } from "../route/route.ts";
-import type { Session } from "../session.ts";
+import type { RequestRecord } from "../record/request-record.ts";
 import { answerHere } from "./answer-here.ts";
 import type { Exchange, ExchangeEnd } from "./exchange.ts";
 import { formatAbsoluteTarget, formatOriginHead } from "./origin-head.ts";
@@ -17,6 +16,7 @@ import { closeOrigin, type Keeping, type Origin } from "./origin-pool.ts";
 import { planWay, type Way } from "./plan-way.ts";
 import { MAX_KEPT } from "./upload.ts";
 import { hasPassed } from "./via.ts";
+import type { Grant } from "../policy/decision.ts";
 
 /**
  * How a forwarded request ended: with a failure that the client is still to be
@@ -45,7 +45,7 @@ const idempotent: ReadonlySet<string> = new Set([
 
 /** A request that is to be carried out: what the stages before have found. */
 export interface ForwardTask {
-  readonly session: Session;
+  readonly record: RequestRecord;
   readonly client: Conn;
   readonly request: ForwardRequest;
   readonly authorized: Grant;
@@ -59,14 +59,14 @@ export interface ForwardTask {
 
 /** Carries out one request: along its route to the origin, and the response back. */
 export async function forward(task: ForwardTask): Promise<ForwardEnd> {
-  const { session, client, request, route, authorized, begun } = task;
-  const settings = session.runtime.forward;
+  const { record, client, request, route, authorized, begun } = task;
+  const settings = record.runtime.forward;
   if (hasPassed(request.head.fields, settings.via)) return failed({ detail: "proxy_loop", note: "by Via" });
-  if (request.scheme === "https" && !settings.httpsOverPlain && !isPrivate(session, client)) {
+  if (request.scheme === "https" && !settings.httpsOverPlain && !isPrivate(record, client)) {
     return failed({ detail: "https_in_clear" });
   }
-  if (request.maxForwards === 0) return answer(session, client, request);
-  const way = planWay({ traveller: session, request, route, authorized, settings }, task.services.forwarding.numbers);
+  if (request.maxForwards === 0) return answer(record, client, request);
+  const way = planWay({ traveller: record, request, route, authorized, settings }, task.services.forwarding.numbers);
   const errand: Errand = { ...task, way, waitedMs: 0, isClientDone: false };
   const kept = begun?.origin ?? takeKept(errand);
   let end = begun === undefined ? undefined : noteTry(errand, begun.end);
@@ -134,15 +134,15 @@ function failed(failure: Failure): ForwardEnd {
 }
 
 /** Nobody on the way between the client and us can read along. */
-function isPrivate({ client: from }: Session, client: Conn): boolean {
+function isPrivate({ client: from }: RequestRecord, client: Conn): boolean {
   return client.encrypted || classifyAddress(from) === "loopback";
 }
 
 /** Answers for an origin that the request may not reach any more. */
-async function answer(session: Session, client: Conn, request: ForwardRequest): Promise<ForwardEnd> {
+async function answer(record: RequestRecord, client: Conn, request: ForwardRequest): Promise<ForwardEnd> {
   const keeps = request.keepsClient && request.framing.kind === "none";
-  session.status = 200;
-  const whole = await writeWhole(client, answerHere(request, keeps), session.runtime.timeouts.idleMs);
+  record.status = 200;
+  const whole = await writeWhole(client, answerHere(request, keeps), record.runtime.timeouts.idleMs);
   return { kind: keeps && whole ? "kept" : "closed" };
 }
 
@@ -151,14 +151,14 @@ async function answer(session: Session, client: Conn, request: ForwardRequest): 
  * very client comes first, and takes any request: it is the user. The others may
  * have died meanwhile, and get only what can be asked again.
  */
-function takeKept({ session, client, request, way, services: { forwarding } }: Errand): Origin | undefined {
+function takeKept({ record, client, request, way, services: { forwarding } }: Errand): Origin | undefined {
   let origin = forwarding.bound.take(client, way.key, way.fits);
   if (origin === undefined) {
     if (isRepeatable(request)) origin = forwarding.origins.take(way.key, way.fits);
     // The fresh one will be kept in its place: a client that only posts leaves no more of them behind than another.
     else forwarding.origins.dropOldest(way.key);
   }
-  if (origin !== undefined) session.dialled = origin.address;
+  if (origin !== undefined) record.dialled = origin.address;
   return origin;
 }
 
@@ -168,32 +168,32 @@ function isRepeatable({ head, framing }: ForwardRequest): boolean {
   return framing.kind === "none" || (framing.kind === "length" && framing.length <= MAX_KEPT);
 }
 
-async function reach({ session, client, request, route, authorized, services, way }: Errand): Promise<Outcome<Origin>> {
-  session.enter("dial");
+async function reach({ record, client, request, route, authorized, services, way }: Errand): Promise<Outcome<Origin>> {
+  record.enter("dial");
   const dialled = await dial(
-    { requester: session, client, target: request.target, route, grant: authorized, wish: way.wish },
+    { requester: record, client, target: request.target, route, grant: authorized, wish: way.wish },
     services,
   );
-  session.noteDial(dialled);
+  record.noteDial(dialled);
   if (!dialled.ok) return fail(dialled.failure.detail, dialled.failure);
   const { conn, address } = dialled.value;
   return succeed({ conn, address, ip: route.hops.length === 0 ? address.ip : undefined, reused: false });
 }
 
 async function exchange(errand: Errand, origin: Origin): Promise<ExchangeEnd> {
-  const { session, client, request, way } = errand;
-  const { timeouts, forward: settings } = session.runtime;
-  session.enter("forward");
+  const { record, client, request, way } = errand;
+  const { timeouts, forward: settings } = record.runtime;
+  record.enter("forward");
   const shown = way.absolute?.login.authorize(request.head.method, formatAbsoluteTarget(request));
   if (shown?.ok === false) {
     origin.conn.reset();
     return { kind: "failed", failure: refuseLogin(way.absolute?.upstream, shown.note) };
   }
   const end = await errand.exchange.carry(origin.conn, {
-    session,
+    record,
     request,
     outgoing: formatOriginHead(request, {
-      client: session.client,
+      client: record.client,
       clientEncrypted: client.encrypted,
       settings,
       absolute: shown && { authorization: shown.value },
@@ -211,11 +211,11 @@ async function exchange(errand: Errand, origin: Origin): Promise<ExchangeEnd> {
 
 /** Notes what a try has used up, and what came of it. */
 function noteTry(errand: Errand, end: ExchangeEnd): ExchangeEnd {
-  const { session, exchange: tried } = errand;
+  const { record, exchange: tried } = errand;
   errand.waitedMs = tried.waitedMs;
   errand.isClientDone = tried.isClientDone;
-  session.status = tried.status;
-  session.forwarded = tried.bytes();
+  record.status = tried.status;
+  record.forwarded = tried.bytes();
   return end;
 }
 
@@ -228,7 +228,7 @@ function conclude(
     case "failed":
       return failed(blameUpstream(errand.way, end.failure));
     case "broken":
-      errand.session.failure = blameUpstream(errand.way, end.failure);
+      errand.record.failure = blameUpstream(errand.way, end.failure);
       return { kind: "closed" };
     case "switched":
       return { kind: "switched", conn: origin.conn };
@@ -241,12 +241,12 @@ function conclude(
 
 /** Keeps or closes both connections after a whole response. */
 function putAway(
-  { session, client, request, services, way }: Errand,
+  { record, client, request, services, way }: Errand,
   origin: Origin,
   { keepsClient, keepsOrigin, bindsOrigin }: Extract<ExchangeEnd, { kind: "done" }>,
 ): ForwardEnd {
   const { forwarding } = services;
-  const { forward: settings } = session.runtime;
+  const { forward: settings } = record.runtime;
   if (keepsOrigin && (bindsOrigin || showsConnectionAuth(request.fields) || forwarding.bound.owns(origin))) {
     forwarding.bound.put(client, way.key, origin, settings);
   } else {

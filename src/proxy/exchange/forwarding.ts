@@ -1,5 +1,5 @@
 import type { Failure } from "../failure.ts";
-import type { Session } from "../session.ts";
+import type { RequestRecord } from "../record/request-record.ts";
 import type { Watched } from "../../net/conn/idle-watch.ts";
 import { BoundOrigins } from "./bound-origins.ts";
 import { OwnLines } from "./own-lines.ts";
@@ -9,7 +9,7 @@ import { Scratch } from "./scratch.ts";
 
 /** A forwarded request as it is now: bytes that the next hop took, and that the client took. */
 export interface RequestUnderWay {
-  readonly session: Session;
+  readonly record: RequestRecord;
   readonly up: number;
   readonly down: number;
 }

@@ -1,5 +1,5 @@
 import { type Fields, NO_FIELDS } from "../../protocol/http1/fields.ts";
-import type { ResponseHead } from "../../protocol/http1/response-head.ts";
+import { copyOctets } from "../../protocol/http1/octets.ts";
 
 /** A head that can be written. */
 export interface HeadToWrite {
@@ -9,29 +9,42 @@ export interface HeadToWrite {
   fill(target: Buffer): number;
 }
 
-/** A head that goes on: lines of our own as latin1, octets of a status line that go on as they came, and fields. */
-export class ForwardedHead implements HeadToWrite {
-  readonly #before: string;
-  readonly #line: ResponseHead | undefined;
-  readonly #fields: Fields;
-  readonly #after: string;
+const NOTHING = new Uint8Array(0);
 
-  /** `before` is empty when the status line of `line` goes on. The fields are exact. */
-  constructor(before: string, fields: Fields, after: string, line?: ResponseHead) {
-    this.#before = before;
-    this.#line = line;
+/** A head that goes on: a start line, fields as they came, and lines of our own. */
+export class ForwardedHead implements HeadToWrite {
+  readonly #start: string | number;
+  readonly #fields: Fields;
+  readonly #lines: string;
+  readonly #end: Uint8Array;
+
+  /**
+   * `start` is latin1: the start line and the first of our lines; or a number: so
+   * many octets before the fields go on as they came. The fields are exact. `lines`
+   * are latin1, and `end` follows them.
+   */
+  constructor(start: string | number, fields: Fields, lines: string, end: Uint8Array = NOTHING) {
+    this.#start = start;
     this.#fields = fields;
-    this.#after = after;
+    this.#lines = lines;
+    this.#end = end;
   }
 
   get most(): number {
-    return this.#before.length + (this.#line?.exactLine ?? 0) + this.#fields.octets.length + this.#after.length;
+    const start = this.#start;
+    return (
+      (typeof start === "string" ? start.length : start) + this.#fields.end + this.#lines.length + this.#end.length
+    );
   }
 
   fill(target: Buffer): number {
-    const start = this.#line === undefined ? target.write(this.#before, 0, "latin1") : this.#line.fillLine(target);
-    const end = this.#fields.fill(target, start);
-    return end + target.write(this.#after, end, "latin1");
+    const start = this.#start;
+    let at =
+      typeof start === "string"
+        ? this.#fields.fill(target, target.write(start, 0, "latin1"))
+        : this.#fields.fill(target, 0, start);
+    if (this.#lines !== "") at += target.write(this.#lines, at, "latin1");
+    return copyOctets(this.#end, 0, this.#end.length, target, at);
   }
 }
 

@@ -3,10 +3,9 @@ import type { Ip } from "../../address/ip.ts";
 import type { DialWish } from "../dial/dial.ts";
 import { UpstreamLogin } from "../upstream/upstream-login.ts";
 import type { ForwardRequest } from "../read/forward-request.ts";
-import type { AllowDecision } from "../policy/policy.ts";
-import type { Grant } from "../policy/authorize.ts";
 import type { Hop, Route } from "../route/route.ts";
 import type { ForwardSettings } from "./forward-settings.ts";
+import type { AllowDecision, Grant } from "../policy/decision.ts";
 
 /** How a request gets to its origin, and which connections may be used again for it. */
 export interface Way {

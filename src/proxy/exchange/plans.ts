@@ -5,7 +5,9 @@ import {
   CONTENT_LENGTH,
   encodeLower,
   EXPECT,
+  HOP_BY_HOP,
   HOST,
+  maskOf,
   PROXY_AUTHORIZATION,
   TE,
   TRANSFER_ENCODING,
@@ -13,23 +15,23 @@ import {
   VIA,
 } from "../../protocol/http1/field-names.ts";
 import { bitOf, type Fields } from "../../protocol/http1/fields.ts";
-import { stripHopByHop } from "../../protocol/http1/hop-by-hop.ts";
+import type { RequestFraming } from "../../protocol/http1/message-framing.ts";
 import { copyOctets } from "../../protocol/http1/octets.ts";
 import type { RequestHead } from "../../protocol/http1/request-head.ts";
 import { showsConnectionAuth } from "../../protocol/http1/persistence.ts";
 import { SessionAsker } from "../auth/identify.ts";
 import type { DialledAddress } from "../dial/connect-race.ts";
-import { evaluate } from "../policy/decide.ts";
-import type { AllowDecision } from "../policy/policy.ts";
+import { evaluate } from "../policy/evaluate.ts";
 import type { Route } from "../route/route.ts";
 import type { Runtime } from "../runtime.ts";
-import { Session } from "../session.ts";
+import { RequestRecord } from "../record/request-record.ts";
 import type { ExchangeOptions } from "./exchange.ts";
 import { describeKeeping } from "./forward.ts";
 import type { HeadToWrite } from "./head-to-write.ts";
 import { formatAuthority, formatHeadEnd } from "./origin-head.ts";
 import type { Keeping, Origin } from "./origin-pool.ts";
 import { type ObjectNumbers, planWay, type Way } from "./plan-way.ts";
+import type { AllowDecision } from "../policy/decision.ts";
 
 /** What was found out for a forwarded request, and holds for every one of the same connection that is like it. */
 export interface Plan {
@@ -65,10 +67,10 @@ export class PlanCache {
   }
 
   /** Learns from a request that went through all stages. What no longer holds for its client is forgotten. */
-  learn(session: Session, client: Conn): void {
-    const latest = makePlan(session, client, this.#numbers);
+  learn(record: RequestRecord, client: Conn): void {
+    const latest = makePlan(record, client, this.#numbers);
     const before = this.#plans.filter(
-      ({ runtime, user, way }) => runtime === session.runtime && user === session.user && way.key !== latest?.way.key,
+      ({ runtime, user, way }) => runtime === record.runtime && user === record.user && way.key !== latest?.way.key,
     );
     this.#plans = latest === undefined ? before : [latest, ...before.slice(0, MAX_PLANS - 1)];
   }
@@ -91,22 +93,22 @@ export class PlanCache {
  * something else had a say in it, such as a function, DNS, or the challenge of an
  * upstream, or when connections are not to be used again.
  */
-function makePlan(session: Session, client: Conn, numbers: ObjectNumbers): Plan | undefined {
-  const { runtime, target, user, decision, foundName, route, requestHead, scheme } = session;
+function makePlan(record: RequestRecord, client: Conn, numbers: ObjectNumbers): Plan | undefined {
+  const { runtime, target, user, decision, foundName, route, requestHead, scheme } = record;
   if (
-    session.failure !== undefined ||
-    session.protocol !== "http" ||
+    record.failure !== undefined ||
+    record.protocol !== "http" ||
     scheme !== "http" ||
     runtime.forward.originIdleMs === 0
   )
     return undefined;
   if (target === undefined || route === undefined || requestHead === undefined || decision?.verdict !== "allow")
     return undefined;
-  if (evaluate(runtime.policy, { client: session.client, user, target }).kind !== "decided") return undefined;
+  if (evaluate(runtime.policy, { client: record.client, user, target }).kind !== "decided") return undefined;
   const authorized = { decision, ...(foundName !== undefined && { foundName }) };
   const destination = { scheme, target };
   const way = planWay(
-    { traveller: session, request: destination, route, authorized, settings: runtime.forward },
+    { traveller: record, request: destination, route, authorized, settings: runtime.forward },
     numbers,
   );
   if (way.absolute !== undefined) return undefined;
@@ -128,7 +130,7 @@ function makePlan(session: Session, client: Conn, numbers: ObjectNumbers): Plan 
     afterPath: Buffer.from(` HTTP/1.1\r\nHost: ${formatAuthority(scheme, target)}\r\n`, "latin1"),
     afterFields: Buffer.from(
       formatHeadEnd("1.1", {
-        client: session.client,
+        client: record.client,
         clientEncrypted: client.encrypted,
         settings: runtime.forward,
       }),
@@ -146,8 +148,7 @@ const keepAlive = encodeLower("keep-alive");
 function isUsual({ method, version, fields }: RequestHead): boolean {
   if (method !== "GET" || version !== "1.1" || (fields.seen & telling) !== 0) return false;
   const connection = fields.find(CONNECTION);
-  if (connection >= 0 && !(fields.isValueAt(connection, keepAlive) && fields.find(CONNECTION, connection + 1) < 0))
-    return false;
+  if (connection >= 0 && !(fields.isValueAt(connection, keepAlive) && fields.isOnce(CONNECTION))) return false;
   return !showsConnectionAuth(fields);
 }
 
@@ -169,11 +170,10 @@ const HASH = 0x23;
 
 /** Whether a field is there once, with this value. */
 function isOnlyValue(fields: Fields, id: number, wanted: Uint8Array): boolean {
+  if (!fields.isOnce(id)) return false;
   const index = fields.find(id);
-  if (index < 0) return false;
   const start = fields.valueStart(index);
-  if (fields.valueEnd(index) - start !== wanted.length || !isAt(fields.octets, start, wanted)) return false;
-  return fields.find(id, index + 1) < 0;
+  return fields.valueEnd(index) - start === wanted.length && isAt(fields.octets, start, wanted);
 }
 
 function isAt(octets: Uint8Array, from: number, wanted: Uint8Array): boolean {
@@ -182,67 +182,48 @@ function isAt(octets: Uint8Array, from: number, wanted: Uint8Array): boolean {
 }
 
 /** Whether certificate and credentials still show the same user, as can be told at once. */
-export function isStill({ runtime, user, toVerify }: Plan, session: Session, client: Conn): boolean {
-  const { certificate } = session;
+export function isStill({ runtime, user, toVerify }: Plan, record: RequestRecord, client: Conn): boolean {
+  const { certificate } = record;
   if (certificate?.findFault(Date.now()) !== undefined) return false;
   if (toVerify === undefined) return true;
-  const outcome = runtime.authenticator.authenticate([toVerify], undefined, new SessionAsker(session, client));
+  const outcome = runtime.authenticator.authenticate([toVerify], undefined, new SessionAsker(record, client));
   return !(outcome instanceof Promise) && outcome.ok && (outcome.user ?? certificate?.user) === user;
 }
 
 /** Opens the record of a planned request as it is when that is sent: the stages before took no time, since all was known. */
-export function openPlanned(before: Session, plan: Plan, head: RequestHead, dialled: DialledAddress): Session {
-  const session = new Session(before.connection, plan.runtime);
-  const { stageMs } = session;
+export function openPlanned(before: RequestRecord, plan: Plan, dialled: DialledAddress): RequestRecord {
+  const record = new RequestRecord(before.connection, plan.runtime);
+  const { stageMs } = record;
   stageMs.accept = 0;
   stageMs.handshake = 0;
   stageMs.authenticate = 0;
   stageMs.request = 0;
   stageMs.decide = 0;
   stageMs.route = 0;
-  session.stage = "forward";
-  session.protocol = "http";
-  session.method = "GET";
-  session.scheme = "http";
-  session.requestHead = head;
-  session.target = plan.target;
-  session.user = plan.user;
-  session.decision = plan.decision;
-  session.route = plan.route;
-  session.dialled = dialled;
-  return session;
+  record.stage = "forward";
+  record.protocol = "http";
+  record.method = "GET";
+  record.scheme = "http";
+  record.target = plan.target;
+  record.user = plan.user;
+  record.decision = plan.decision;
+  record.route = plan.route;
+  record.dialled = dialled;
+  return record;
 }
 
 /** A request that is carried out by a plan, with the head for the origin as `formatOriginHead` would write it. */
 export class PlannedRequest implements ExchangeOptions, HeadToWrite {
-  readonly session: Session;
+  readonly record: RequestRecord;
   readonly plan: Plan;
   readonly origin: Origin;
   readonly head: RequestHead;
-  readonly framing = NO_BODY;
-  readonly upgrade = undefined;
-  readonly keepsClient = true;
-  readonly via: string;
-  readonly asksUpstream = false;
-  readonly keepsRequest = true;
-  readonly responseMs: number;
-  readonly idleMs: number;
-  readonly waitedMs = 0;
-  readonly isClientDone = false;
-  readonly #fields: Fields;
 
-  constructor(session: Session, plan: Plan, origin: Origin, head: RequestHead) {
-    const stripped = stripHopByHop(head.fields, bitOf(HOST));
-    if (stripped.kind === "bad") throw new Error("A plan holds for a request that nominates fields");
-    const { forward, timeouts } = plan.runtime;
-    this.session = session;
+  constructor(record: RequestRecord, plan: Plan, origin: Origin, head: RequestHead) {
+    this.record = record;
     this.plan = plan;
     this.origin = origin;
     this.head = head;
-    this.via = forward.via;
-    this.responseMs = timeouts.responseMs;
-    this.idleMs = timeouts.idleMs;
-    this.#fields = stripped.fields;
   }
 
   get request(): this {
@@ -253,6 +234,46 @@ export class PlannedRequest implements ExchangeOptions, HeadToWrite {
     return this;
   }
 
+  get framing(): RequestFraming & { kind: "none" } {
+    return NO_BODY;
+  }
+
+  get upgrade(): undefined {
+    return undefined;
+  }
+
+  get keepsClient(): boolean {
+    return true;
+  }
+
+  get via(): string {
+    return this.plan.runtime.forward.via;
+  }
+
+  get asksUpstream(): boolean {
+    return false;
+  }
+
+  get keepsRequest(): boolean {
+    return true;
+  }
+
+  get responseMs(): number {
+    return this.plan.runtime.timeouts.responseMs;
+  }
+
+  get idleMs(): number {
+    return this.plan.runtime.timeouts.idleMs;
+  }
+
+  get waitedMs(): number {
+    return 0;
+  }
+
+  get isClientDone(): boolean {
+    return false;
+  }
+
   get most(): number {
     const { afterPath, afterFields } = this.plan;
     return this.head.octets.length + afterPath.length + afterFields.length;
@@ -260,14 +281,16 @@ export class PlannedRequest implements ExchangeOptions, HeadToWrite {
 
   fill(target: Buffer): number {
     const { prefix, afterPath, afterFields } = this.plan;
-    const { octets, targetStart, targetEnd } = this.head;
+    const { octets, targetStart, targetEnd, fields } = this.head;
     let at = copyOctets(GET, 0, GET.length, target, 0);
     at = copyOctets(octets, targetStart + prefix.length - 1, targetEnd, target, at);
     at = copyOctets(afterPath, 0, afterPath.length, target, at);
-    at = this.#fields.fill(target, at);
+    at = fields.fill(target, at, 0, notForOrigins);
     return copyOctets(afterFields, 0, afterFields.length, target, at);
   }
 }
 
 const NO_BODY = { kind: "none" } as const;
 const GET = Buffer.from("GET ", "latin1");
+/** `isUsual` lets no request pass that nominates fields. */
+const notForOrigins = maskOf(HOP_BY_HOP) | bitOf(HOST);

@@ -1,5 +1,5 @@
 import type { Conn, ConnSink } from "../../net/conn/conn.ts";
-import type { BodyReader } from "./body-reader.ts";
+import type { BodyReader } from "../../protocol/http1/body-reader.ts";
 import type { MessageFlow } from "./flow.ts";
 import type { HeadToWrite } from "./head-to-write.ts";
 

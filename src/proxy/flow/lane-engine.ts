@@ -13,8 +13,8 @@ export interface TunnelInLane extends Tunnel {
   release(): void;
 }
 
-/** Carries a tunnel on that has left its lane; undefined when that cannot be. */
-export type Resume = (sockets: LaneSockets, before: BytesBefore) => Tunnel | undefined;
+/** Carries a tunnel on that has left its lane, with the sockets that it had there; undefined when that cannot be. */
+export type Resume = (before: BytesBefore) => Tunnel | undefined;
 
 /**
  * Carries the rest of a tunnel in a splice lane. To be called only right after
@@ -27,7 +27,7 @@ export function carryInLane(
   before: BytesBefore = { up: 0, down: 0 },
   resume?: Resume,
 ): TunnelInLane {
-  return new LanedTunnelBefore(pool.adopt(sockets), sockets, before, resume);
+  return new LanedTunnelBefore(pool.adopt(sockets), before, resume);
 }
 
 class LanedTunnelBefore implements TunnelInLane {
@@ -37,7 +37,7 @@ class LanedTunnelBefore implements TunnelInLane {
   readonly #resume: Resume | undefined;
   #killedBy: "killed" | "drained" | undefined;
 
-  constructor(laned: LanedTunnel, sockets: LaneSockets, before: BytesBefore, resume: Resume | undefined) {
+  constructor(laned: LanedTunnel, before: BytesBefore, resume: Resume | undefined) {
     this.#laned = laned;
     this.#before = before;
     this.#resume = resume;
@@ -47,7 +47,7 @@ class LanedTunnelBefore implements TunnelInLane {
         const why: TunnelEnd = end === "killed" ? (this.#killedBy ?? "killed") : end;
         return { end: why, bytesUp: up, bytesDown: down };
       }
-      const resumed = resume?.(sockets, { up, down });
+      const resumed = resume?.({ up, down });
       if (resumed === undefined) return { end: "client_reset", bytesUp: up, bytesDown: down };
       // It may have been meant to end while it was between the two.
       if (this.#killedBy !== undefined) resumed.kill(this.#killedBy);

@@ -1,5 +1,6 @@
+import type { Budget } from "../../net/conn/budget.ts";
 import type { Conn } from "../../net/conn/conn.ts";
-import type { LanePool, LaneSockets } from "../../net/conn/lanes.ts";
+import { type LanePool, maxBuckets } from "../../net/conn/lanes.ts";
 import { type BytesBefore, carryInLane, type TunnelInLane } from "./lane-engine.ts";
 import { type Handover, type Promotion, relay } from "./relay.ts";
 import type { Observer } from "./observer.ts";
@@ -70,27 +71,29 @@ class AdaptiveTunnel implements Tunnel, Promotion {
   }
 
   /** Moves both connections to a lane; undefined when there is none or no descriptors are left for the move. */
-  attempt({ client, target, idleMs, ...so }: Handover): Tunnel | undefined {
-    // A lane knows of no budgets.
-    if (so.upBudget !== undefined || so.downBudget !== undefined) return undefined;
+  attempt({ client, target, ...handover }: Handover): Tunnel | undefined {
     const { lanes, adopt } = this.#use;
+    const { idleMs, upFinished, downFinished, upBudget, downBudget } = handover;
+    if (!fitsLane(upBudget, lanes) || !fitsLane(downBudget, lanes)) return undefined;
     const [near, far] = [client.detachable, target.detachable];
     if (near === undefined || far === undefined || !lanes.hasRoom()) return undefined;
     const fds = lanes.takeOver(near, far);
     if (fds === undefined) return undefined;
     const [clientFd, targetFd] = fds;
-    const { upFinished, downFinished } = so;
-    const before = { up: so.bytesUp, down: so.bytesDown };
-    const sockets = { clientFd, targetFd, idleMs, upFinished, downFinished };
-    const resume = adopt && ((left: LaneSockets, passed: BytesBefore) => this.#resume(adopt, left, passed));
+    const before = { up: handover.bytesUp, down: handover.bytesDown };
+    const [upBuckets, downBuckets] = [upBudget?.buckets, downBudget?.buckets];
+    const sockets = { clientFd, targetFd, idleMs, upFinished, downFinished, upBuckets, downBuckets };
+    const resume =
+      adopt &&
+      ((passed: BytesBefore) =>
+        this.#resume([adopt(clientFd), adopt(targetFd)], { idleMs, before: passed, upBudget, downBudget }));
     this.#laned = carryInLane(lanes, sockets, before, resume);
     this.#current = this.#laned;
     return this.#current;
   }
 
   /** Goes on in the relay, with the sockets that the lane gave back. */
-  #resume(adopt: AdoptSocket, { clientFd, targetFd, idleMs }: LaneSockets, before: BytesBefore): Tunnel | undefined {
-    const [client, target] = [adopt(clientFd), adopt(targetFd)];
+  #resume([client, target]: readonly (Conn | undefined)[], options: TunnelOptions): Tunnel | undefined {
     const observers = this.#awaiting;
     this.#laned = undefined;
     this.#awaiting = undefined;
@@ -99,9 +102,15 @@ class AdaptiveTunnel implements Tunnel, Promotion {
       target?.reset();
       return undefined;
     }
-    const relayed = relay(client, target, { idleMs, before, ...(observers && { observers }) }, this);
+    const relayed = relay(client, target, { ...options, observers }, this);
     // It may have left for a lane again.
     if (this.#laned === undefined) this.#current = relayed;
     return relayed;
   }
+}
+
+/** Whether lanes can keep within a budget. */
+function fitsLane(budget: Budget | undefined, lanes: LanePool): boolean {
+  const buckets = budget?.buckets?.length ?? Infinity;
+  return budget === undefined || (lanes.limits && buckets <= maxBuckets);
 }

@@ -81,6 +81,11 @@ export class TunnelFlow extends Flow implements ConnSink {
     this.#tunnel.sourceLost(this);
   }
 
+  override refilled(): void {
+    this.#tunnel.lastActivity = ACTIVE;
+    this.flush();
+  }
+
   protected override count(bytes: Uint8Array, taken: number): void {
     this.bytes += taken;
     this.#tunnel.observation?.went(this.#to, taken < bytes.length ? bytes.subarray(0, taken) : bytes);

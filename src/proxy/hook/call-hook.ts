@@ -8,6 +8,13 @@ export interface HookFault {
   readonly thrown?: (secrets: readonly string[]) => string;
 }
 
+/** A function of the configuration that failed, and with it the connection that needed its answer. */
+export interface HookReport {
+  /** Which function: `rule lab`, `via of rule lab`, `users`. */
+  readonly hook: string;
+  readonly fault: HookFault;
+}
+
 export type HookAnswer<T> =
   { readonly ok: true; readonly answer: T } | { readonly ok: false; readonly fault: HookFault };
 

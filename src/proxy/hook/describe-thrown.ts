@@ -1,4 +1,4 @@
-import { cutText, escapeText } from "../record/escape-text.ts";
+import { cutText, escapeText } from "../../escape-text.ts";
 import { redactSecrets } from "./redact-secrets.ts";
 
 /** Characters of a message that are told: enough to find the place, too few to print a key by mistake. */

@@ -3,7 +3,7 @@ import type { Descriptors } from "../../net/conn/descriptors.ts";
 import type { Failure } from "../failure.ts";
 import type { Runtime } from "../runtime.ts";
 import { type Holder, Lingering } from "../read/lingering.ts";
-import { clientKey } from "./client-key.ts";
+import { clientKey } from "../../address/client-key.ts";
 
 /** Seconds after which a client that met a limit may sensibly try again. */
 const RETRY_AFTER_SECONDS = 5;

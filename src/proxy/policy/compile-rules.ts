@@ -1,6 +1,7 @@
 import { AddressSet } from "../../address/address-set.ts";
-import type { AllowDecision, CompiledRule, Decision, Evaluation, Fallback, Policy, Rule, Via } from "./policy.ts";
+import type { CompiledRule, Evaluation, Fallback, Policy, Rule } from "./policy.ts";
 import { TargetIndexBuilder } from "./target-index.ts";
+import { type AllowDecision, type Decision, settle, type Via } from "./decision.ts";
 
 /** Name that decisions carry when no rule matched. */
 export const DEFAULT_RULE = "default";
@@ -13,7 +14,7 @@ export function compileRules(rules: readonly Rule[], fallback: Fallback): Policy
     rules: rules.map((rule, index) => compileRule(rule, index, fallback)),
     targets: targets.build(rules),
     fallback,
-    unmatched: { kind: "decided", decision: fallBack(fallback) },
+    unmatched: decide(fallBack(fallback)),
   };
 }
 
@@ -22,30 +23,36 @@ export function findDefaultVia(fallback: Fallback): Via {
   return fallback.kind === "allow" ? fallback.via : [];
 }
 
-function compileRule({ name, from, users, verdict }: Rule, index: number, fallback: Fallback): CompiledRule {
-  const matched = match(name, verdict, index, fallback, false);
+/** The evaluation that ends with a decision, of the rule at `index`. */
+function decide(decision: Decision, index?: number): Evaluation {
+  const authorization = settle(decision);
+  return { kind: "decided", decision, authorization, ...(index !== undefined && { rule: index }) };
+}
+
+function compileRule(rule: Rule, index: number, fallback: Fallback): CompiledRule {
+  const { name, from, users, verdict } = rule;
+  const matched = match(rule, index, fallback, false);
   return {
     name,
     ...(from && { from: new AddressSet(from) }),
     ...(users && { users }),
     verdict,
     matched,
-    matchedExactly:
-      verdict.kind === "allow" && verdict.allowPrivate ? match(name, verdict, index, fallback, true) : matched,
+    matchedExactly: verdict.kind === "allow" && verdict.allowPrivate ? match(rule, index, fallback, true) : matched,
   };
 }
 
-function match(name: string, verdict: Rule["verdict"], index: number, fallback: Fallback, exact: boolean): Evaluation {
+function match({ name, verdict }: Rule, index: number, fallback: Fallback, exact: boolean): Evaluation {
   switch (verdict.kind) {
     case "deny":
-      return { kind: "decided", rule: index, decision: { verdict: "deny", rule: name, detail: "denied_by_rule" } };
+      return decide({ verdict: "deny", rule: name, detail: "denied_by_rule" }, index);
     case "hook":
       return { kind: "ask", rule: index, ask: verdict.ask };
     case "allow": {
       const decision = allow(name, verdict, fallback, exact);
       return typeof verdict.via === "function"
         ? { kind: "ask_via", rule: index, ask: verdict.via, decision }
-        : { kind: "decided", rule: index, decision };
+        : decide(decision, index);
     }
     default:
       return verdict satisfies never;
@@ -55,11 +62,11 @@ function match(name: string, verdict: Rule["verdict"], index: number, fallback: 
 type AllowVerdict = Extract<Rule["verdict"], { kind: "allow" }>;
 
 function allow(name: string, verdict: AllowVerdict, fallback: Fallback, exact: boolean): AllowDecision {
-  const { kind, via, ...grant } = verdict;
+  const { kind, via, ...terms } = verdict;
   return {
     verdict: kind,
     rule: name,
-    ...grant,
+    ...terms,
     via: typeof via === "object" ? via : findDefaultVia(fallback),
     ...(exact && { exactAddress: true }),
   };

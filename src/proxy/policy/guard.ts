@@ -1,7 +1,7 @@
 import type { Ip } from "../../address/ip.ts";
 import { fail, type Failure } from "../failure.ts";
 import { classifyThrough, type Nat64Prefixes, WELL_KNOWN_PREFIX } from "./nat64.ts";
-import type { AllowDecision } from "./policy.ts";
+import type { AllowDecision } from "./decision.ts";
 
 /** Knows where this very proxy answers. */
 export interface OwnListeners {
@@ -33,9 +33,4 @@ export function guardAddress(
   if (decision.allowPrivate && (kind !== "metadata" || decision.exactAddress === true)) return undefined;
   const what = inside === undefined ? ip.text : `${inside.text} inside ${ip.text}`;
   return fail("address_prohibited", { note: `${what} is ${kind}` }).failure;
-}
-
-/** `localhost` and every name below it mean loopback, whatever DNS says (RFC 6761 §6.3). */
-export function isLocalhostName(name: string): boolean {
-  return name === "localhost" || name.endsWith(".localhost");
 }

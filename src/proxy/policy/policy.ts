@@ -3,9 +3,8 @@ import type { Cidr } from "../../address/cidr.ts";
 import type { Endpoint } from "../../address/endpoint.ts";
 import type { Host } from "../../address/host.ts";
 import type { Ip } from "../../address/ip.ts";
-import type { InsideDemand } from "../tunnel/inside-demand.ts";
-import type { ProxyProtocolVersion } from "../route/route.ts";
 import type { TargetIndex } from "./target-index.ts";
+import type { AllowDecision, Authorization, Decision, Terms, Via } from "./decision.ts";
 
 /** What a rule can look at. */
 export interface Query {
@@ -39,9 +38,6 @@ export interface TargetPattern {
   readonly ports: readonly (readonly [from: number, to: number])[];
 }
 
-/** Names of upstreams in the order of a chain; empty for direct. */
-export type Via = readonly string[];
-
 /** What a rule that is a function may answer; undefined passes on to the next rule. */
 export type HookVerdict =
   undefined | { readonly deny: true } | { readonly allow: true; readonly allowPrivate?: boolean; readonly via?: Via };
@@ -51,30 +47,6 @@ export interface HookQuery {
   readonly user: string | undefined;
   readonly host: string;
   readonly port: number;
-}
-
-/** How connections are made and used that a rule allows, beside their way. */
-export interface Grant {
-  readonly sourceAddress?: string;
-  /** Plain HTTP goes through tunnels of the upstreams, too, and is not left to the last of them to forward. */
-  readonly tunnelHttp?: true;
-  /** What the first bytes inside the tunnel have to be; undefined for anything. */
-  readonly inside?: InsideDemand;
-  /** Version of the PROXY protocol header that tells a target of the client, when it is dialled directly. */
-  readonly proxyProtocol?: ProxyProtocolVersion;
-}
-
-const grantFields: Readonly<Record<keyof Grant, true>> = {
-  sourceAddress: true,
-  tunnelHttp: true,
-  inside: true,
-  proxyProtocol: true,
-};
-const grantNames = Object.keys(grantFields) as readonly (keyof Grant)[];
-
-/** Whether connections of both are made and used in the same way. */
-export function isSameGrant(a: Grant, b: Grant): boolean {
-  return grantNames.every((name) => a[name] === b[name]);
 }
 
 /** One rule as it is written, parsed. An absent list means: whoever, wherever. */
@@ -87,7 +59,7 @@ export interface Rule {
   readonly verdict:
     | { readonly kind: "deny" }
     /** `via` undefined: the default route. A function is asked for each connection. */
-    | (Grant & {
+    | (Terms & {
         readonly kind: "allow";
         readonly allowPrivate: boolean;
         readonly via: Via | ((query: HookQuery) => Via | Promise<Via>) | undefined;
@@ -121,7 +93,13 @@ export interface Policy {
 /** What the rules say about a query, or what has to be known before they can. `rule` is the index of the one that stopped. */
 export type Evaluation =
   /** `rule` is the index of the one that matched; absent when none did, or when a function spoke. */
-  | { readonly kind: "decided"; readonly decision: Decision; readonly rule?: number }
+  | {
+      readonly kind: "decided";
+      readonly decision: Decision;
+      /** What the client is told when nothing but the rules had a say: made once, when the rules are compiled. */
+      readonly authorization: Authorization;
+      readonly rule?: number;
+    }
   /**
    * The target is a name that has to be resolved first: the rule has a range in `to`, or a name that
    * the search list could lead to. Ask again from this rule with `address` and `foundName`.
@@ -140,21 +118,3 @@ export type Evaluation =
       readonly ask: (query: HookQuery) => Via | Promise<Via>;
       readonly decision: AllowDecision;
     };
-
-/** What was decided about a target, or about one address of it. */
-export type Decision = AllowDecision | DenyDecision;
-
-export interface AllowDecision extends Grant {
-  readonly verdict: "allow";
-  readonly rule: string;
-  readonly allowPrivate: boolean;
-  /** The rule names this very address, as `192.0.2.1` or with a full-length prefix: what a metadata address takes besides `allowPrivate`. */
-  readonly exactAddress?: boolean;
-  readonly via: Via;
-}
-
-export interface DenyDecision {
-  readonly verdict: "deny";
-  readonly rule: string;
-  readonly detail: "denied_by_rule" | "denied_by_default" | "hook_failed";
-}

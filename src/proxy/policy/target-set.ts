@@ -23,6 +23,23 @@ export class TargetSet {
   }
 }
 
+/** The names that SNI may have. */
+export class ServerNames {
+  /** Patterns as they are written: `example.org`, `*.example.org`, `*`. */
+  readonly texts: readonly string[];
+  readonly #names: TargetSet;
+
+  constructor(texts: readonly string[], patterns: Iterable<TargetPattern>) {
+    this.texts = texts;
+    this.#names = new TargetSet(patterns);
+  }
+
+  /** `name` is canonical. */
+  has(name: string): boolean {
+    return this.#names.has({ kind: "name", text: name }, 0);
+  }
+}
+
 function hasPort(list: RuleList | undefined, port: number): boolean {
   return list !== undefined && list.forAll.some(({ ports }) => ports.has(port));
 }

@@ -8,7 +8,7 @@ import type { Parsed } from "../../protocol/parsed.ts";
 import { parseSocks4Request, type Socks4Request, type Socks4RequestError } from "../../protocol/socks/socks4-server.ts";
 import { parseSocks5Greeting } from "../../protocol/socks/socks5-server.ts";
 import type { Failure, FailureDetail } from "../failure.ts";
-import type { ClientProtocol } from "../session.ts";
+import type { ClientProtocol } from "../record/request-record.ts";
 import { Socks5Handshake } from "./socks5-handshake.ts";
 
 /** The first message of a client: its first byte tells which protocol it speaks. */

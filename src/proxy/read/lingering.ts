@@ -1,7 +1,7 @@
 import type { Ip } from "../../address/ip.ts";
 import type { Conn } from "../../net/conn/conn.ts";
 import type { Descriptors } from "../../net/conn/descriptors.ts";
-import { clientKey } from "../limit/client-key.ts";
+import { clientKey } from "../../address/client-key.ts";
 import type { Runtime } from "../runtime.ts";
 import { LingeringClose } from "./close-lingering.ts";
 

@@ -1,17 +1,9 @@
 import type { Conn } from "../../net/conn/conn.ts";
 import { PROXY_AUTHORIZATION } from "../../protocol/http1/field-names.ts";
-import type { Secret } from "../../secret.ts";
+import type { Presented } from "../auth/identify.ts";
 import { type Outcome, succeed } from "../failure.ts";
 import type { FirstMessage } from "./first-message.ts";
 import type { Socks5Handshake } from "./socks5-handshake.ts";
-
-/** What a client shows to say who it is. */
-export type Presented =
-  /** Values of the `Proxy-Authorization` fields as sent, at least one, and the request that they come with. */
-  | { readonly kind: "fields"; readonly values: readonly string[]; readonly method: string; readonly target: string }
-  /** User name and password of RFC 1929. */
-  | { readonly kind: "password"; readonly user: string; readonly password: Secret }
-  | { readonly kind: "nothing" };
 
 const NOTHING: Outcome<Presented> = succeed({ kind: "nothing" });
 

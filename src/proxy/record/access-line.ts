@@ -1,6 +1,6 @@
 import type { DescribedTls } from "../tunnel/inside-facts.ts";
 import type { AccessRecord } from "./access-record.ts";
-import { cutText, escapeText } from "./escape-text.ts";
+import { cutText, escapeText } from "../../escape-text.ts";
 
 /** UTF-16 code units of one value in a line: more than any host name, and a bound for what peers make up. */
 const VALUE_LIMIT = 512;

@@ -1,8 +1,8 @@
 import { formatEndpoint } from "../../address/endpoint.ts";
 import { describeFailure, type FailureDetail, type FailureWord } from "../failure.ts";
-import { type ClientProtocol, type Session, type Stage } from "../session.ts";
+import { type ClientProtocol, type RequestRecord, type Stage } from "./request-record.ts";
 import { type DescribedTls, describeTls } from "../tunnel/inside-facts.ts";
-import type { InsideProtocol } from "../tunnel/inside-demand.ts";
+import type { InsideProtocol } from "../policy/inside-demand.ts";
 import type { TunnelEnd } from "../tunnel/tunnel.ts";
 import { formatAddress } from "./format-address.ts";
 
@@ -55,30 +55,30 @@ export interface AccessRecord {
 }
 
 /** Sums up a connection that is over. `now` is the monotonic clock of `enterStage`, in milliseconds. */
-export function buildAccessRecord(session: Session, now: number): AccessRecord {
-  const { failure, tunnel, forwarded, inside } = session;
-  const ms = now - session.acceptedAt;
+export function buildAccessRecord(record: RequestRecord, now: number): AccessRecord {
+  const { failure, tunnel, forwarded, inside } = record;
+  const ms = now - record.acceptedAt;
   const stageMs: Partial<Record<Stage, number>> = {};
-  for (const stage in session.stageMs) {
-    const spent = session.stageMs[stage as Stage];
+  for (const stage in record.stageMs) {
+    const spent = record.stageMs[stage as Stage];
     if (spent !== undefined) stageMs[stage as Stage] = roundToMicroseconds(spent);
   }
-  stageMs[session.openStage] = roundToMicroseconds(now - session.stageSince);
+  stageMs[record.openStage] = roundToMicroseconds(now - record.stageSince);
   return {
-    time: new Date(session.startedAt + ms).toISOString(),
-    id: session.id,
-    stage: session.stage,
-    listener: session.listener,
-    client: formatAddress({ ip: session.client, port: session.clientPort }),
-    user: session.user,
-    protocol: session.protocol,
-    method: session.method,
-    scheme: session.scheme,
-    target: session.target && formatEndpoint(session.target),
-    dialled: session.dialled && formatAddress(session.dialled),
-    rule: session.decision?.rule,
-    route: session.route?.name,
-    status: session.status,
+    time: new Date(record.startedAt + ms).toISOString(),
+    id: record.id,
+    stage: record.stage,
+    listener: record.listener,
+    client: formatAddress({ ip: record.client, port: record.clientPort }),
+    user: record.user,
+    protocol: record.protocol,
+    method: record.method,
+    scheme: record.scheme,
+    target: record.target && formatEndpoint(record.target),
+    dialled: record.dialled && formatAddress(record.dialled),
+    rule: record.decision?.rule,
+    route: record.route?.name,
+    status: record.status,
     error: failure && describeFailure(failure.detail).word,
     detail: failure?.detail,
     note: failure?.note,

@@ -1,5 +1,5 @@
 import type { Host } from "../../address/host.ts";
-import type { Session } from "../session.ts";
+import type { RequestRecord } from "./request-record.ts";
 
 /** Which tunnels are meant. What is absent does not matter; nothing at all means every tunnel. */
 export interface CaptureFilter {
@@ -12,8 +12,8 @@ export interface CaptureFilter {
   readonly id?: string;
 }
 
-/** What of a session is looked at. */
-type FilteredSession = Pick<Session, "id" | "user" | "target">;
+/** What of a record is looked at. */
+type FilteredSession = Pick<RequestRecord, "id" | "user" | "target">;
 
 /** Whether a tunnel is one of those that `filter` means. */
 export function matchesCapture(filter: CaptureFilter, { id, user, target }: FilteredSession): boolean {

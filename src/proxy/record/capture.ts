@@ -5,13 +5,13 @@ import {
   encodeSectionHeader,
 } from "../../protocol/pcapng/encode-block.ts";
 import type { Side } from "../../protocol/pcapng/tcp-synthesiser.ts";
-import type { Session } from "../session.ts";
+import type { RequestRecord } from "./request-record.ts";
 import type { TunnelEnd } from "../tunnel/tunnel.ts";
 import type { TunnelSide, Observer, WatchedTunnel } from "../flow/observer.ts";
 import type { CaptureFilter } from "./capture-filter.ts";
 import { type CaptureFlow, findBreaker, findSender, openFlow, SEGMENT_BYTES } from "./capture-flow.ts";
 import { type CaptureEntry, CaptureQueue } from "./capture-queue.ts";
-import { escapeText } from "./escape-text.ts";
+import { escapeText } from "../../escape-text.ts";
 
 /** What is to be captured, and how. */
 export interface CaptureOptions {
@@ -78,8 +78,8 @@ export class Capture {
   }
 
   /** Makes the observer of one tunnel. */
-  observer(session: Pick<Session, "id" | "user">): Observer {
-    return new CaptureObserver(this, session);
+  observer(record: Pick<RequestRecord, "id" | "user">): Observer {
+    return new CaptureObserver(this, record);
   }
 
   /** Ends it: what waits is still to be read, then the totals. */
@@ -229,17 +229,17 @@ export class Capture {
 /** Tells a capture what passes through one tunnel. */
 class CaptureObserver implements Observer {
   readonly #capture: Capture;
-  readonly #session: Pick<Session, "id" | "user">;
+  readonly #record: Pick<RequestRecord, "id" | "user">;
   #tunnel: WatchedTunnel | undefined;
   #flows: readonly CaptureFlow[] = [];
 
-  constructor(capture: Capture, session: Pick<Session, "id" | "user">) {
+  constructor(capture: Capture, record: Pick<RequestRecord, "id" | "user">) {
     this.#capture = capture;
-    this.#session = session;
+    this.#record = record;
   }
 
   begin(tunnel: WatchedTunnel): void {
-    const { id, user } = this.#session;
+    const { id, user } = this.#record;
     const missed = tunnel.passed.up + tunnel.passed.down;
     this.#tunnel = tunnel;
     const comment = [

@@ -1,4 +1,4 @@
-import type { Session } from "../session.ts";
+import type { RequestRecord } from "./request-record.ts";
 import type { Tunnel } from "../tunnel/tunnel.ts";
 import type { Observer } from "../flow/observer.ts";
 import { Capture, type CaptureOptions } from "./capture.ts";
@@ -17,7 +17,7 @@ export interface CapturesOptions {
 }
 
 /** Calls its argument with every tunnel under way. */
-export type VisitTunnels = (visit: (session: Session, tunnel: Tunnel) => void) => void;
+export type VisitTunnels = (visit: (record: RequestRecord, tunnel: Tunnel) => void) => void;
 
 /** The captures under way. Without one a tunnel pays nothing for them. */
 export class Captures {
@@ -42,17 +42,17 @@ export class Captures {
     const whenOver = () => void this.#captures.delete(id);
     const capture = new Capture(options, { id, application, limitBytes, now: readClock, whenOver });
     this.#captures.set(id, capture);
-    visitTunnels((session, tunnel) => {
-      if (matchesCapture(options.filter, session)) tunnel.watch?.(capture.observer(session));
+    visitTunnels((record, tunnel) => {
+      if (matchesCapture(options.filter, record)) tunnel.watch?.(capture.observer(record));
     });
     return capture;
   }
 
   /** The observers of a tunnel that is about to open; undefined for none. */
-  observers(session: Session): Observer[] | undefined {
+  observers(record: RequestRecord): Observer[] | undefined {
     if (this.#captures.size === 0) return undefined;
-    const wanted = [...this.#captures.values()].filter(({ options }) => matchesCapture(options.filter, session));
-    return wanted.length === 0 ? undefined : wanted.map((capture) => capture.observer(session));
+    const wanted = [...this.#captures.values()].filter(({ options }) => matchesCapture(options.filter, record));
+    return wanted.length === 0 ? undefined : wanted.map((capture) => capture.observer(record));
   }
 
   /** Ends a capture; false when there is none of that id. */

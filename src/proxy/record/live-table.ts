@@ -1,7 +1,7 @@
 import { formatEndpoint } from "../../address/endpoint.ts";
-import type { InsideProtocol } from "../tunnel/inside-demand.ts";
+import type { InsideProtocol } from "../policy/inside-demand.ts";
 import { type DescribedTls, describeTls } from "../tunnel/inside-facts.ts";
-import type { ClientProtocol, Session } from "../session.ts";
+import type { ClientProtocol, RequestRecord } from "./request-record.ts";
 import type { Endable, RequestUnderWay } from "../exchange/forwarding.ts";
 import type { Tunnel } from "../tunnel/tunnel.ts";
 import { type CaptureFilter, matchesCapture } from "./capture-filter.ts";
@@ -44,7 +44,7 @@ export interface FlowFilter extends CaptureFilter {
 
 /** The tunnels and the forwarded requests under way. */
 export class LiveTable {
-  readonly #tunnels = new Map<Session, Tunnel>();
+  readonly #tunnels = new Map<RequestRecord, Tunnel>();
   readonly #requests: Iterable<Endable>;
 
   /** `requests` are kept by others, and looked at when somebody asks. */
@@ -57,21 +57,21 @@ export class LiveTable {
     return this.#tunnels.size;
   }
 
-  /** Takes a session that has just come to its tunnel. */
-  add(session: Session, tunnel: Tunnel): void {
-    this.#tunnels.set(session, tunnel);
+  /** Takes a record that has just come to its tunnel. */
+  add(record: RequestRecord, tunnel: Tunnel): void {
+    this.#tunnels.set(record, tunnel);
   }
 
   /** Forgets a tunnel that is over, and gives it back for its last figures. */
-  remove(session: Session): Tunnel | undefined {
-    const tunnel = this.#tunnels.get(session);
-    this.#tunnels.delete(session);
+  remove(record: RequestRecord): Tunnel | undefined {
+    const tunnel = this.#tunnels.get(record);
+    this.#tunnels.delete(record);
     return tunnel;
   }
 
   /** Calls `visit` with every tunnel under way. */
-  visit(visit: (session: Session, tunnel: Tunnel) => void): void {
-    for (const [session, tunnel] of this.#tunnels) visit(session, tunnel);
+  visit(visit: (record: RequestRecord, tunnel: Tunnel) => void): void {
+    for (const [record, tunnel] of this.#tunnels) visit(record, tunnel);
   }
 
   /**
@@ -79,8 +79,8 @@ export class LiveTable {
    * first. `now` is the monotonic clock of `enterStage`, in milliseconds.
    */
   list(now: number, filter: FlowFilter = {}): Flow[] {
-    const tunnels = this.#findTunnels(filter).map(([session, tunnel]) =>
-      describeFlow("tunnel", { session, ...tunnel.bytes() }, now),
+    const tunnels = this.#findTunnels(filter).map(([record, tunnel]) =>
+      describeFlow("tunnel", { record, ...tunnel.bytes() }, now),
     );
     const requests = this.#findRequests(filter).map(({ look }) => describeFlow("request", look, now));
     return [...tunnels, ...requests];
@@ -113,45 +113,45 @@ export class LiveTable {
     return tunnels.length;
   }
 
-  #findTunnels(filter: FlowFilter): [Session, Tunnel][] {
-    return [...this.#tunnels].filter(([session]) => matchesFlow(filter, session));
+  #findTunnels(filter: FlowFilter): [RequestRecord, Tunnel][] {
+    return [...this.#tunnels].filter(([record]) => matchesFlow(filter, record));
   }
 
   #findRequests(filter: FlowFilter): { request: Endable; look: RequestUnderWay }[] {
     return [...this.#requests].flatMap((request) => {
       const look = request.look();
-      return look !== undefined && matchesFlow(filter, look.session) ? [{ request, look }] : [];
+      return look !== undefined && matchesFlow(filter, look.record) ? [{ request, look }] : [];
     });
   }
 }
 
-function matchesFlow(filter: FlowFilter, session: Session): boolean {
+function matchesFlow(filter: FlowFilter, record: RequestRecord): boolean {
   return (
-    matchesCapture(filter, session) &&
-    (filter.client === undefined || filter.client === session.client.text) &&
-    (filter.rule === undefined || filter.rule === session.decision?.rule) &&
-    (filter.route === undefined || filter.route === session.route?.name)
+    matchesCapture(filter, record) &&
+    (filter.client === undefined || filter.client === record.client.text) &&
+    (filter.rule === undefined || filter.rule === record.decision?.rule) &&
+    (filter.route === undefined || filter.route === record.route?.name)
   );
 }
 
-function describeFlow(kind: Flow["kind"], { session, up, down }: RequestUnderWay, now: number): Flow {
+function describeFlow(kind: Flow["kind"], { record, up, down }: RequestUnderWay, now: number): Flow {
   return {
     kind,
-    id: session.id,
-    listener: session.listener,
-    client: formatAddress({ ip: session.client, port: session.clientPort }),
-    ...(session.user === undefined ? {} : { user: session.user }),
-    ...(session.protocol === undefined ? {} : { protocol: session.protocol }),
-    ...(kind === "tunnel" || session.method === undefined ? {} : { method: session.method }),
-    ...(kind === "tunnel" || session.scheme === undefined ? {} : { scheme: session.scheme }),
-    ...(session.target === undefined ? {} : { target: formatEndpoint(session.target) }),
-    ...(session.dialled === undefined ? {} : { dialled: formatAddress(session.dialled) }),
-    ...(session.decision === undefined ? {} : { rule: session.decision.rule }),
-    ...(session.route === undefined ? {} : { route: session.route.name }),
-    ...(session.inside?.protocol === undefined ? {} : { inside: session.inside.protocol }),
-    ...(session.inside?.tls === undefined ? {} : { tls: describeTls(session.inside.tls) }),
-    startedAt: new Date(session.startedAt).toISOString(),
-    ageMs: Math.max(0, Math.round(now - session.stageSince)),
+    id: record.id,
+    listener: record.listener,
+    client: formatAddress({ ip: record.client, port: record.clientPort }),
+    ...(record.user === undefined ? {} : { user: record.user }),
+    ...(record.protocol === undefined ? {} : { protocol: record.protocol }),
+    ...(kind === "tunnel" || record.method === undefined ? {} : { method: record.method }),
+    ...(kind === "tunnel" || record.scheme === undefined ? {} : { scheme: record.scheme }),
+    ...(record.target === undefined ? {} : { target: formatEndpoint(record.target) }),
+    ...(record.dialled === undefined ? {} : { dialled: formatAddress(record.dialled) }),
+    ...(record.decision === undefined ? {} : { rule: record.decision.rule }),
+    ...(record.route === undefined ? {} : { route: record.route.name }),
+    ...(record.inside?.protocol === undefined ? {} : { inside: record.inside.protocol }),
+    ...(record.inside?.tls === undefined ? {} : { tls: describeTls(record.inside.tls) }),
+    startedAt: new Date(record.startedAt).toISOString(),
+    ageMs: Math.max(0, Math.round(now - record.stageSince)),
     bytesUp: up,
     bytesDown: down,
   };

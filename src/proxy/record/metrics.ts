@@ -1,7 +1,7 @@
 import { type FailureDetail, listFailureDetails } from "../failure.ts";
 import type { InsideFacts } from "../tunnel/inside-facts.ts";
-import type { InsideProtocol } from "../tunnel/inside-demand.ts";
-import { type ClientProtocol, type Session, type Stage } from "../session.ts";
+import type { InsideProtocol } from "../policy/inside-demand.ts";
+import { type ClientProtocol, type RequestRecord, type Stage } from "./request-record.ts";
 import type { TunnelEnd } from "../tunnel/tunnel.ts";
 import { Histogram } from "./histogram.ts";
 
@@ -76,7 +76,7 @@ export class Metrics {
   };
   /** Tunnels that were looked into and are over, by what was spoken. */
   readonly inside: Record<InsideLabel, number> = { tls: 0, http: 0, ssh: 0, smtp: 0, unknown: 0, undecided: 0 };
-  /** TLS sessions that began in them: full handshakes, and resumptions. */
+  /** TLS records that began in them: full handshakes, and resumptions. */
   readonly tlsSessions: Record<TlsLabel, { full: number; resumed: number }> = {
     "1.0": { full: 0, resumed: 0 },
     "1.1": { full: 0, resumed: 0 },
@@ -106,25 +106,25 @@ export class Metrics {
   }
 
   /** Counts a connection that is over. */
-  countClosed(session: Session): void {
+  countClosed(record: RequestRecord): void {
     this.connectionsOpen -= 1;
-    const byProtocol = this.finished.get(session.listener) ?? { http: 0, socks5: 0, socks4: 0, unknown: 0 };
-    byProtocol[session.protocol ?? "unknown"] += 1;
-    this.finished.set(session.listener, byProtocol);
+    const byProtocol = this.finished.get(record.listener) ?? { http: 0, socks5: 0, socks4: 0, unknown: 0 };
+    byProtocol[record.protocol ?? "unknown"] += 1;
+    this.finished.set(record.listener, byProtocol);
   }
 
   /**
    * Counts a request that is over. `now` is the monotonic clock of `enterStage`;
    * `moved` are the bytes of its tunnel or of its forwarded messages.
    */
-  countFinished(session: Session, moved: { readonly up: number; readonly down: number }, now: number): void {
-    if (session.scheme !== undefined) this.requests += 1;
-    if (session.failure !== undefined) this.failures[session.failure.detail] += 1;
-    if (session.tunnel !== undefined) this.tunnelEnds[session.tunnel.end] += 1;
-    if (session.inside !== undefined) this.#countInside(session.inside);
+  countFinished(record: RequestRecord, moved: { readonly up: number; readonly down: number }, now: number): void {
+    if (record.scheme !== undefined) this.requests += 1;
+    if (record.failure !== undefined) this.failures[record.failure.detail] += 1;
+    if (record.tunnel !== undefined) this.tunnelEnds[record.tunnel.end] += 1;
+    if (record.inside !== undefined) this.#countInside(record.inside);
     this.bytesUp += moved.up;
     this.bytesDown += moved.down;
-    this.#observeStages(session, now);
+    this.#observeStages(record, now);
   }
 
   #countInside({ protocol, tls }: InsideFacts): void {
@@ -134,13 +134,13 @@ export class Metrics {
     if (tls.handshakeMs !== undefined) this.tlsHandshake.observe(tls.handshakeMs);
   }
 
-  #observeStages(session: Session, now: number): void {
+  #observeStages(record: RequestRecord, now: number): void {
     for (const stage of TIMED_STAGES) {
-      const spent = session.stageMs[stage];
+      const spent = record.stageMs[stage];
       if (spent !== undefined) this.stages[stage].observe(spent);
     }
-    const inLastStage = Math.max(0, now - session.stageSince);
-    const open = session.openStage;
+    const inLastStage = Math.max(0, now - record.stageSince);
+    const open = record.openStage;
     if (open === "tunnel") this.tunnelDuration.observe(inLastStage);
     else this.stages[open].observe(inLastStage);
   }

@@ -1,4 +1,4 @@
-import type { Session } from "../session.ts";
+import type { RequestRecord } from "./request-record.ts";
 import type { Tunnel } from "../tunnel/tunnel.ts";
 import type { AccessLog } from "./access-log.ts";
 import { buildAccessRecord } from "./access-record.ts";
@@ -8,13 +8,13 @@ import type { Metrics } from "./metrics.ts";
 /** What a connection tells of itself: that it is there, that it became a tunnel, that it is over. */
 export interface Recorder {
   /** Exactly once per connection, before anything else. */
-  opened(session: Session): void;
+  opened(record: RequestRecord): void;
   /** When bytes begin to flow both ways. */
-  tunnelOpened(session: Session, tunnel: Tunnel): void;
-  /** Exactly once per request, the first one or one on a kept connection, when all there is to know is in the session. */
-  finished(session: Session): void;
-  /** Exactly once per connection, with the session of its last request. */
-  closed(session: Session): void;
+  tunnelOpened(record: RequestRecord, tunnel: Tunnel): void;
+  /** Exactly once per request, the first one or one on a kept connection, when all there is to know is in the record. */
+  finished(record: RequestRecord): void;
+  /** Exactly once per connection, with the record of its last request. */
+  closed(record: RequestRecord): void;
 }
 
 export interface RecorderOptions {
@@ -32,29 +32,29 @@ export interface RecorderOptions {
  */
 export function createRecorder({ accessLog, metrics, live, reportBug }: RecorderOptions): Recorder {
   return {
-    opened(session) {
-      metrics.countOpened(session.listener);
+    opened(record) {
+      metrics.countOpened(record.listener);
     },
-    tunnelOpened(session, tunnel) {
-      live.add(session, tunnel);
+    tunnelOpened(record, tunnel) {
+      live.add(record, tunnel);
     },
-    finished(session) {
-      if (saidNothing(session)) {
-        metrics.countProbe(session.listener);
+    finished(record) {
+      if (saidNothing(record)) {
+        metrics.countProbe(record.listener);
         return;
       }
       const now = performance.now();
       // What ends in that stage was never in the table.
-      const tunnel = session.stage === "forward" ? undefined : live.remove(session);
+      const tunnel = record.stage === "forward" ? undefined : live.remove(record);
       try {
-        metrics.countFinished(session, sumUpBytes(session, tunnel), now);
-        if (accessLog.enabled) accessLog.write(buildAccessRecord(session, now));
+        metrics.countFinished(record, sumUpBytes(record, tunnel), now);
+        if (accessLog.enabled) accessLog.write(buildAccessRecord(record, now));
       } catch (error) {
-        reportBug?.(error, session.id);
+        reportBug?.(error, record.id);
       }
     },
-    closed(session) {
-      metrics.countClosed(session);
+    closed(record) {
+      metrics.countClosed(record);
     },
   };
 }
@@ -63,13 +63,13 @@ export function createRecorder({ accessLog, metrics, live, reportBug }: Recorder
  * A connection that ended before its first byte, and not because it was turned
  * away: a TCP health check, a browser's connection in advance.
  */
-function saidNothing({ failure, stage, tunnel, forwarded }: Session): boolean {
+function saidNothing({ failure, stage, tunnel, forwarded }: RequestRecord): boolean {
   const isBefore = stage === "accept" || stage === "handshake";
   return isBefore && failure === undefined && tunnel === undefined && forwarded === undefined;
 }
 
 /** The result of the tunnel; or, when a mistake of ours lost that, what it last knew: a counter must not go back. */
-function sumUpBytes(session: Session, tunnel: Tunnel | undefined): { up: number; down: number } {
-  if (session.tunnel !== undefined) return { up: session.tunnel.bytesUp, down: session.tunnel.bytesDown };
-  return tunnel?.bytes() ?? session.forwarded ?? { up: 0, down: 0 };
+function sumUpBytes(record: RequestRecord, tunnel: Tunnel | undefined): { up: number; down: number } {
+  if (record.tunnel !== undefined) return { up: record.tunnel.bytesUp, down: record.tunnel.bytesDown };
+  return tunnel?.bytes() ?? record.forwarded ?? { up: 0, down: 0 };
 }

@@ -9,8 +9,7 @@ import {
   type Resolver,
 } from "../../net/dns/resolver.ts";
 import { fail, type Failure, type Outcome, succeed } from "../failure.ts";
-import { isLocalhostName } from "../policy/guard.ts";
-import type { DialLimit } from "../dial/dial-limit.ts";
+import type { TimeLimit } from "../../net/conn/time-limit.ts";
 
 /** Milliseconds that the family which is late has when the other one is there (RFC 8305 §3 and §8). */
 export const RESOLUTION_DELAY_MS = 50;
@@ -24,6 +23,11 @@ const LOOPBACK = knowLookups(
     addresses: [ipFromBytes(Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1))],
   },
 );
+
+/** `localhost` and every name below it mean loopback, whatever DNS says (RFC 6761 §6.3). */
+export function isLocalhostName(name: string): boolean {
+  return name === "localhost" || name.endsWith(".localhost");
+}
 
 /** Looks a name up for `client`. `localhost` and names below it are loopback and nobody is asked. */
 export function lookUpName(host: NamedHost, resolver: Resolver, client?: Ip): Lookups {
@@ -50,7 +54,7 @@ export interface Gathered {
  * Waits for the addresses of both families; for those of one family alone when
  * the other one is late (RFC 8305 §3); and no longer than `limit` lets.
  */
-export function gather(lookups: Lookups, limit: DialLimit, delayMs = RESOLUTION_DELAY_MS): Promise<Gathered> {
+export function gather(lookups: Lookups, limit: TimeLimit, delayMs = RESOLUTION_DELAY_MS): Promise<Gathered> {
   return new Promise((resolve) => {
     const known: Partial<Record<4 | 6, Lookup>> = {};
     let timer: Timer | undefined;
@@ -88,7 +92,7 @@ function describe(known: Partial<Record<4 | 6, Lookup>>, lookups: Lookups): Gath
 export async function resolveHost(
   host: Host,
   resolver: Resolver,
-  limit: DialLimit,
+  limit: TimeLimit,
   client?: Ip,
 ): Promise<Outcome<readonly Ip[]>> {
   if (host.kind === "ip") return succeed([host.ip]);

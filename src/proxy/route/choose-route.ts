@@ -1,8 +1,7 @@
 import type { Endpoint } from "../../address/endpoint.ts";
 import { fail, type Outcome, succeed } from "../failure.ts";
-import type { AllowDecision, Via } from "../policy/policy.ts";
-import type { Runtime } from "../runtime.ts";
-import type { Hop, Route } from "./route.ts";
+import type { Hop, KnownUpstreams, Route } from "./route.ts";
+import type { AllowDecision, Via } from "../policy/decision.ts";
 
 /** The route that the conventional environment variables set. */
 const ENVIRONMENT = "environment";
@@ -12,7 +11,7 @@ const GOES_DIRECTLY = succeed(DIRECT);
 
 /** What is to be reached, and the snapshot that knows the upstreams. */
 export interface RouteRequest {
-  readonly runtime: Pick<Runtime, "upstreams" | "environment">;
+  readonly runtime: KnownUpstreams;
   readonly target: Endpoint | undefined;
   /** Of a URI that is to be forwarded. */
   readonly scheme?: "http" | "https" | undefined;

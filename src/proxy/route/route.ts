@@ -1,8 +1,6 @@
 import type { Endpoint } from "../../address/endpoint.ts";
 import type { Secret } from "../../secret.ts";
-
-/** Version 1 is a line of text, version 2 is binary. */
-export type ProxyProtocolVersion = 1 | 2;
+import type { ProxyProtocolVersion } from "../policy/decision.ts";
 
 /** How to speak to one upstream proxy. */
 export type HopKind = "http" | "https" | "socks5" | "socks5h" | "socks4a";
@@ -42,4 +40,22 @@ export interface Route {
   readonly hops: readonly Hop[];
   /** Local address to connect from; undefined lets the system choose. */
   readonly sourceAddress?: string;
+}
+
+/** Upstreams as the conventional environment variables set them. */
+export interface EnvironmentRoutes {
+  /** For tunnels: `https_proxy`, or `all_proxy`. */
+  readonly tunnel?: Hop;
+  /** For plain HTTP requests: `http_proxy`, or `all_proxy`. */
+  readonly forward?: Hop;
+  /** Whether `no_proxy` exempts the target. */
+  bypasses(host: string, port: number): boolean;
+}
+
+/** The upstreams of a snapshot. */
+export interface KnownUpstreams {
+  /** Upstream proxies by name. */
+  readonly upstreams: ReadonlyMap<string, Hop>;
+  /** Where `via: environment` leads, by target; undefined when the environment is not asked. */
+  readonly environment?: EnvironmentRoutes;
 }

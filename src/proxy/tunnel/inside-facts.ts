@@ -1,6 +1,6 @@
 import type { ClientProfile } from "../../protocol/tls/read/client-profiles.ts";
 import { nameAlert, nameCipherSuite, nameVersion } from "../../protocol/tls/read/iana.ts";
-import type { InsideProtocol } from "./inside-demand.ts";
+import type { InsideProtocol } from "../policy/inside-demand.ts";
 
 /** What the first bytes inside a tunnel have shown so far. It grows while the tunnel is young. */
 export interface InsideFacts {

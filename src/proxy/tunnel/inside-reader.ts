@@ -6,13 +6,13 @@ import { resumesSession, type ServerHello } from "../../protocol/tls/read/server
 import type { TlsEvent } from "../../protocol/tls/read/tls-event.ts";
 import { TlsWatcher, type TlsWatcherOptions } from "../../protocol/tls/read/tls-watcher.ts";
 import { fail, type Failure } from "../failure.ts";
-import type { Session } from "../session.ts";
-import type { InsideDemand, InsideProtocol } from "./inside-demand.ts";
+import type { RequestRecord } from "../record/request-record.ts";
+import type { InsideDemand, InsideProtocol } from "../policy/inside-demand.ts";
 import { type InsideFacts, startTlsFacts, timeHandshake } from "./inside-facts.ts";
 import { judgeHello, judgeProtocol, judgeUnreadable, judgeVersion } from "./judge-inside.ts";
 
 /** The tunnel that is looked into: what it was asked for and is demanded of it, and where facts and failure are noted. */
-export type InspectedTunnel = Pick<Session, "runtime" | "decision" | "target" | "inside" | "failure">;
+export type InspectedTunnel = Pick<RequestRecord, "runtime" | "decision" | "target" | "inside" | "failure">;
 
 /** Bytes of the longest ClientHello that is read, as in OpenSSL. */
 const HELLO_LIMIT = 16 * 1024;

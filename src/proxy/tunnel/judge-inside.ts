@@ -4,8 +4,8 @@ import type { ClientHello } from "../../protocol/tls/read/client-hello.ts";
 import { encodeFatalAlert } from "../../protocol/tls/read/encode-alert.ts";
 import { isGrease, nameVersion } from "../../protocol/tls/read/iana.ts";
 import { fail, type Failure } from "../failure.ts";
-import type { AllowDecision } from "../policy/policy.ts";
-import type { InsideDemand, InsideProtocol } from "./inside-demand.ts";
+import type { InsideDemand, InsideProtocol } from "../policy/inside-demand.ts";
+import type { AllowDecision } from "../policy/decision.ts";
 
 const TLS13 = 0x0304;
 

@@ -1,6 +1,6 @@
 import { parseAuthElements } from "../../protocol/http1/auth-params.ts";
 import { formatBasicCredentials } from "../../protocol/http1/basic-credentials.ts";
-import { DigestClient } from "../auth/digest-client.ts";
+import { DigestClient } from "./digest-client.ts";
 import type { Hop } from "../route/route.ts";
 
 /** What to send: the value of Proxy-Authorization, or undefined for a request without it. */

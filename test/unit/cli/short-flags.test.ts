@@ -7,14 +7,15 @@ const commands = { write: createCommand({ name: "write", description: "", args, 
 
 function read(...argv: string[]) {
   const invocation = readInvocation(["write", ...argv], commands);
-  return invocation.kind === "run" ? invocation.rawArgs : invocation.kind === "wrong" ? invocation.message : "help";
+  if (invocation.kind === "run") return Object.fromEntries(invocation.values);
+  return invocation.kind === "wrong" ? invocation.message : "help";
 }
 
 describe("readInvocation() with short flags", () => {
   test("takes a short flag for its long form", () => {
-    expect(read("-o", "file", "-q")).toEqual(["--output=file", "--quiet=true", "--"]);
-    expect(read("-o=file")).toEqual(["--output=file", "--"]);
-    expect(read("-o", "-")).toEqual(["--output=-", "--"]);
+    expect(read("-o", "file", "-q")).toEqual({ output: ["file"], quiet: ["true"] });
+    expect(read("-o=file")).toEqual({ output: ["file"] });
+    expect(read("-o", "-")).toEqual({ output: ["-"] });
     expect(read("-h")).toBe("help");
   });
 

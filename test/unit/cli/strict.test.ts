@@ -39,49 +39,31 @@ function read(...argv: string[]) {
   const invocation = readInvocation(argv, commands);
   switch (invocation.kind) {
     case "help":
-      return `help ${invocation.name ?? "of all"}`;
+      return `help ${invocation.command?.name ?? "of all"}`;
     case "wrong":
       return invocation.message;
     case "run":
-      return [invocation.name, ...invocation.rawArgs];
+      return { [invocation.command.name]: Object.fromEntries(invocation.values) };
   }
 }
 
 describe("readInvocation()", () => {
   test.each([
-    [[], ["serve", "--"]],
-    [["serve"], ["serve", "--"]],
-    [
-      ["--config", "a"],
-      ["serve", "--config=a", "--"],
-    ],
-    [
-      ["serve", "--config=a=b"],
-      ["serve", "--config=a=b", "--"],
-    ],
-    [
-      ["serve", "--config=-a"],
-      ["serve", "--config=-a", "--"],
-    ],
-    [
-      ["explain", "a:1", "--as", "x"],
-      ["explain", "--as=x", "--", "a:1"],
-    ],
-    [
-      ["explain", "--", "--odd"],
-      ["explain", "--", "--odd"],
-    ],
-    [["passwd"], ["passwd", "--"]],
-    [
-      ["passwd", "alice"],
-      ["passwd", "--", "alice"],
-    ],
-    [
-      ["schema", "--markdown"],
-      ["schema", "--markdown=true", "--"],
-    ],
-    [["--version"], ["version", "--"]],
-    [["-v"], ["version", "--"]],
+    [[], { serve: {} }],
+    [["serve"], { serve: {} }],
+    [["--config", "a"], { serve: { config: ["a"] } }],
+    [["serve", "--config=a=b"], { serve: { config: ["a=b"] } }],
+    [["serve", "--config=-a"], { serve: { config: ["-a"] } }],
+    [["--listen", "1", "--listen=2"], { serve: { listen: ["1", "2"] } }],
+    [["explain", "a:1", "--as", "x"], { explain: { as: ["x"], target: ["a:1"] } }],
+    [["explain", "--", "--odd"], { explain: { target: ["--odd"] } }],
+    [["passwd"], { passwd: {} }],
+    [["passwd", "alice"], { passwd: { name: ["alice"] } }],
+    [["cert", "a", "b"], { cert: { name: ["a", "b"] } }],
+    [["cert", "a", "--days", "1", "b", "--", "-c"], { cert: { days: ["1"], name: ["a", "b", "-c"] } }],
+    [["schema", "--markdown"], { schema: { markdown: ["true"] } }],
+    [["--version"], { version: {} }],
+    [["-v"], { version: {} }],
   ])("runs %j", (argv, wanted) => {
     expect(read(...argv)).toEqual(wanted);
   });
@@ -120,6 +102,8 @@ describe("readInvocation()", () => {
     [["serve", "stray"], 'Found an argument too many: "serve" takes none.'],
     [["serve", "--config", "a", "b"], 'Found an argument too many: "serve" takes none.'],
     [["explain"], "Missing TARGET."],
+    [["cert"], "Missing NAME."],
+    [["cert", "a", ""], "Found an empty argument."],
     [["explain", ""], "Found an empty argument."],
     [["explain", "a", "b"], 'Found an argument too many: "explain" takes only TARGET.'],
     [["schema", "--markdown=yes"], "--markdown takes no value."],
@@ -131,18 +115,5 @@ describe("readInvocation()", () => {
     [["schema", "--help=1"], "--help takes no value."],
   ])("refuses %j", (argv, message) => {
     expect(read(...argv)).toBe(message);
-  });
-
-  test("gathers the values of a flag that may be repeated", () => {
-    const invocation = readInvocation(["--listen", "1", "--listen=2"], commands);
-    expect(invocation.kind === "run" && invocation.lists.get("listen")).toEqual(["1", "2"]);
-  });
-
-  test("gathers the values of a positional argument that may be repeated, wherever flags stand", () => {
-    const invocation = readInvocation(["cert", "a", "--days", "1", "b", "--", "-c"], commands);
-    expect(invocation.kind === "run" && invocation.lists.get("name")).toEqual(["a", "b", "-c"]);
-    expect(read("cert", "a", "b")).toEqual(["cert", "--", "a", "b"]);
-    expect(read("cert", "a", "")).toBe("Found an empty argument.");
-    expect(read("cert")).toBe("Missing NAME.");
   });
 });

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 
-import { evaluate } from "../../../src/proxy/policy/decide.ts";
+import { evaluate } from "../../../src/proxy/policy/evaluate.ts";
 import { compileForTest } from "../../support/compile-for-test.ts";
 import { makeQuery, makeServerNames } from "../../support/make-policy.ts";
 

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 
 import { explainGrant } from "../../../src/config/rule-fields.ts";
-import { evaluate } from "../../../src/proxy/policy/decide.ts";
+import { evaluate } from "../../../src/proxy/policy/evaluate.ts";
 import { compileForTest } from "../../support/compile-for-test.ts";
 import { makeQuery } from "../../support/make-policy.ts";
 

@@ -77,10 +77,28 @@ const breaches: readonly Breach[] = [
     "hono",
   ].map((source) => importing("src/gate/planted.ts", source)),
   ...["Bun.listen", "Bun.connect", "process.env", "process.exit"].map((found) => using("src/gate/planted.ts", found)),
+  // The stages of a request.
+  ...["auth", "decide", "hook", "policy", "resolve", "route", "upstream"].flatMap((folder) =>
+    ["dial/dial.ts", "tunnel/tunnel.ts", "record/recorder.ts", "request.ts", "runtime.ts", "../gate/gate.ts"].map(
+      (source) => importing(`src/proxy/${folder}/planted.ts`, `../${source}`),
+    ),
+  ),
+  ...[
+    "exchange/exchange.ts",
+    "tunnel/tunnel.ts",
+    "decide/authorize.ts",
+    "auth/identify.ts",
+    "request.ts",
+    "../gate/gate.ts",
+  ].map((source) => importing("src/proxy/dial/planted.ts", `../${source}`)),
+  ...["zod", "../../config/compile.ts", "node:fs"].flatMap((source) => [
+    importing("src/proxy/route/planted.ts", source),
+    importing("src/proxy/decide/planted.ts", source),
+  ]),
   // Pure folders.
   ...[
     "../../net/conn.ts",
-    "../../proxy/session.ts",
+    "../../proxy/request.ts",
     "../../config/compile.ts",
     "../../sidecar/serve.ts",
     "../../cli/serve.ts",
@@ -88,7 +106,7 @@ const breaches: readonly Breach[] = [
   ...["node:fs", "node:net", "node:dns/promises", "bun", "bun:ffi", "zod"].map((source) =>
     importing("src/protocol/http1/planted.ts", source),
   ),
-  importing("src/protocol/planted.ts", "../proxy/session.ts"),
+  importing("src/protocol/planted.ts", "../proxy/request.ts"),
   importing("src/address/planted.ts", "../protocol/parsed.ts"),
   importing("src/address/planted.ts", "../proxy/failure.ts"),
   importing("src/address/planted.ts", "../net/conn.ts"),
@@ -113,7 +131,7 @@ const breaches: readonly Breach[] = [
     importing(`${folder}/planted.ts`, "node:tls"),
   ]),
   ...[
-    "../proxy/session.ts",
+    "../proxy/request.ts",
     "../gate/gate.ts",
     "../config/compile.ts",
     "../sidecar/serve.ts",

@@ -4,7 +4,7 @@ import { LiveTable } from "../../../src/proxy/record/live-table.ts";
 import { Metrics } from "../../../src/proxy/record/metrics.ts";
 import { writeMetricsText } from "../../../src/sidecar/metrics-text.ts";
 import { FakeTunnel } from "../../support/fake-tunnel.ts";
-import { makeSession } from "../../support/make-session.ts";
+import { makeRequestRecord } from "../../support/make-record.ts";
 
 function write(metrics = new Metrics(), live = new LiveTable()): string {
   return writeMetricsText({ version: "1.2.3", metrics, live, accessLog: { dropped: 4 }, auth: { hits: 5, misses: 6 } });
@@ -35,7 +35,7 @@ describe("writeMetricsText()", () => {
     const metrics = new Metrics();
     metrics.countOpened("127.0.0.1:8080");
     metrics.countOpened("127.0.0.1:8080");
-    const session = makeSession({ protocol: "socks5", failure: { detail: "dns_error" } });
+    const session = makeRequestRecord({ protocol: "socks5", failure: { detail: "dns_error" } });
     metrics.countFinished(session, { up: 0, down: 0 }, session.stageSince);
     metrics.countClosed(session);
     const text = write(metrics);
@@ -51,7 +51,7 @@ describe("writeMetricsText()", () => {
     metrics.bytesUp = 100;
     metrics.bytesDown = 1000;
     const live = new LiveTable();
-    live.add(makeSession(), new FakeTunnel(1, 2));
+    live.add(makeRequestRecord(), new FakeTunnel(1, 2));
     const text = write(metrics, live);
     expect(read(text, "penstock_tunnels_open")).toBe(1);
     expect(read(text, 'penstock_bytes_total{direction="up"}')).toBe(101);

@@ -1,5 +1,5 @@
 import { type ByteReader, finishBody, type ParsedBody } from "../read/byte-reader.ts";
-import { EXTENSION, type ExtensionChecks, readExtensions, type TlsExtension } from "../read/extension.ts";
+import { EXTENSION, ExtensionChecks, readExtensions, type TlsExtension } from "../read/extension.ts";
 import { type OtherMessage, tellOther } from "../read/handshake-message.ts";
 import { type CertificateVerify, parseCertificateVerify } from "../read/server-messages.ts";
 import { checkItems, checkNumbers, checkSize, SHORT_STRING } from "../read/vector-checks.ts";
@@ -101,19 +101,17 @@ export function parseTls13Message(handshakeType: number, body: ByteReader): Pars
 }
 
 const checkNumbers16 = checkNumbers(2, 2);
-const CHECKS = {
-  encryptedExtensions: new Map([
-    [EXTENSION.alpn, checkItems(SHORT_STRING)],
-    [EXTENSION.supportedGroups, checkNumbers16],
-    [EXTENSION.recordSizeLimit, checkSize(2)],
-  ]),
-  certificate: new Map(),
-  certificateRequest: new Map([[EXTENSION.signatureAlgorithms, checkNumbers16]]),
-  newSessionTicket: new Map([[EXTENSION.earlyData, checkSize(4)]]),
-} satisfies Record<string, ExtensionChecks>;
+const ENCRYPTED_EXTENSIONS = new ExtensionChecks([
+  [EXTENSION.alpn, checkItems(SHORT_STRING)],
+  [EXTENSION.supportedGroups, checkNumbers16],
+  [EXTENSION.recordSizeLimit, checkSize(2)],
+]);
+const CERTIFICATE_EXTENSIONS = new ExtensionChecks([]);
+const REQUEST_EXTENSIONS = new ExtensionChecks([[EXTENSION.signatureAlgorithms, checkNumbers16]]);
+const TICKET_EXTENSIONS = new ExtensionChecks([[EXTENSION.earlyData, checkSize(4)]]);
 
 function parseEncryptedExtensions(reader: ByteReader): ParsedBody<EncryptedExtensions> {
-  const block = readExtensions(reader, CHECKS.encryptedExtensions);
+  const block = readExtensions(reader, ENCRYPTED_EXTENSIONS);
   if ("code" in block) return { kind: "bad", ...block };
   return finishBody(reader, {
     type: "encrypted_extensions",
@@ -135,7 +133,7 @@ function parseCertificate(reader: ByteReader): ParsedBody<Tls13Certificate> {
     chain.push(list.vector(3).rest());
     // Not at the end of the message: one that ends before them is truncated.
     if (list.left === 0) list.short = true;
-    const block = readExtensions(list, CHECKS.certificate);
+    const block = readExtensions(list, CERTIFICATE_EXTENSIONS);
     if ("code" in block) return { kind: "bad", ...block };
     first ??= block.list();
   }
@@ -145,7 +143,7 @@ function parseCertificate(reader: ByteReader): ParsedBody<Tls13Certificate> {
 
 function parseCertificateRequest(reader: ByteReader): ParsedBody<Tls13CertificateRequest> {
   reader.vector(1);
-  const block = readExtensions(reader, CHECKS.certificateRequest);
+  const block = readExtensions(reader, REQUEST_EXTENSIONS);
   if ("code" in block) return { kind: "bad", ...block };
   const signatureAlgorithms = block.readNumbers(EXTENSION.signatureAlgorithms, 2, 2);
   return finishBody(reader, { type: "certificate_request", signatureAlgorithms, extensions: block.list() });
@@ -157,7 +155,7 @@ function parseNewSessionTicket(reader: ByteReader): ParsedBody<Tls13NewSessionTi
   reader.skip(4);
   reader.vector(1);
   const ticketLength = reader.vector(2).left;
-  const block = readExtensions(reader, CHECKS.newSessionTicket);
+  const block = readExtensions(reader, TICKET_EXTENSIONS);
   if ("code" in block) return { kind: "bad", ...block };
   const maxEarlyData = block.open(EXTENSION.earlyData)?.uint(4);
   return finishBody(reader, { type: "new_session_ticket", lifetime, ticketLength, maxEarlyData });

@@ -1,14 +1,6 @@
 import { readUint16, type TlsBadCode } from "./byte-reader.ts";
-import { EXTENSION, type ExtensionChecks } from "./extension.ts";
-import {
-  type CheckContents,
-  checkItems,
-  checkNumbers,
-  checkSize,
-  countItems,
-  findVectorEnd,
-  SHORT_STRING,
-} from "./vector-checks.ts";
+import { EXTENSION, ExtensionChecks } from "./extension.ts";
+import { checkItems, checkNumbers, checkSize, countItems, findVectorEnd, SHORT_STRING } from "./vector-checks.ts";
 
 /** The first byte of the `encrypted_client_hello` extension, RFC 9849 §5. */
 const ECH_OUTER = 0;
@@ -59,7 +51,7 @@ const checkByteList = checkNumbers(1, 1);
 const checkProtocols = checkItems(SHORT_STRING);
 
 /** What must hold for the extensions of a ClientHello. */
-export const CLIENT_EXTENSIONS: ExtensionChecks = new Map([
+export const CLIENT_EXTENSIONS = new ExtensionChecks([
   [EXTENSION.serverName, checkServerName],
   [EXTENSION.statusRequest, (_, at, end) => (at < end ? undefined : "truncated")],
   [EXTENSION.supportedGroups, checkNumbers16],
@@ -79,4 +71,4 @@ export const CLIENT_EXTENSIONS: ExtensionChecks = new Map([
   [EXTENSION.cookie, checkPayload],
   [EXTENSION.recordSizeLimit, checkSize(2)],
   [EXTENSION.encryptedClientHello, checkEncryptedClientHello],
-] satisfies [number, CheckContents][]);
+]);

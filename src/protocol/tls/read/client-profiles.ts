@@ -24,27 +24,38 @@ const MAX_OTHERS = 64;
  */
 export class ClientProfiles {
   readonly #cache = new Map<number, { readonly codes: Uint16Array; readonly profile: ClientProfile }>();
-  /** The codes of the hello at hand, each list behind its length. A code that does not fit is counted all the same. */
+  /** The codes of the last hello, each list behind where it ends. A code that does not fit is counted all the same. */
   readonly #codes = new Uint16Array(MAX_CODES);
   #count = 0;
+  /** Whether the hello at hand differs from the one before, whose profile is `#last`. */
+  #isOther = true;
+  #last: ClientProfile | undefined;
 
   find(hello: ClientHello): ClientProfile {
+    const countBefore = this.#count;
     this.#listCodes(hello);
-    if (this.#count > MAX_CODES || hello.extensionBlock.others.length > MAX_OTHERS) return createProfile(hello);
-    const key = this.#hash();
+    if (!this.#isOther && this.#count === countBefore && this.#last !== undefined) return this.#last;
+    const fits = this.#count <= MAX_CODES && hello.extensionBlock.others.length <= MAX_OTHERS;
+    this.#last = fits ? this.#look(hello) : undefined;
+    return this.#last ?? createProfile(hello);
+  }
+
+  #look(hello: ClientHello): ClientProfile {
+    const codes = this.#codes.subarray(0, this.#count);
+    let key = 0;
+    for (const code of codes) key = (Math.imul(key, 31) + code) | 0;
     const found = this.#cache.get(key);
-    if (found !== undefined && this.#isSame(found.codes)) return found.profile;
+    if (found !== undefined && isSame(found.codes, codes)) return found.profile;
     const profile = createProfile(hello);
     if (this.#cache.size >= MAX_PROFILES) this.#cache.clear();
-    this.#cache.set(key, { codes: this.#codes.slice(0, this.#count), profile });
+    this.#cache.set(key, { codes: codes.slice(), profile });
     return profile;
   }
 
   /** Always in this order, since some clients shuffle their extensions. */
   #listCodes({ bytes, start, restAt, extensionBlock }: ClientHello): void {
-    const { low, high, others } = extensionBlock;
-    this.#addTypes(low, high, others.length > MAX_OTHERS ? [] : others);
-    // The version, and then the cipher suites behind their length.
+    this.#isOther = false;
+    this.#listTypes(extensionBlock);
     this.#addCodes(bytes, start, start + 2);
     this.#addCodes(bytes, restAt + 2, restAt + 2 + readUint16(bytes, restAt));
     this.#addExtension(extensionBlock, EXTENSION.supportedVersions, 1);
@@ -52,37 +63,41 @@ export class ClientProfiles {
     this.#addAlpn(extensionBlock);
   }
 
-  #addTypes(low: number, high: number, others: readonly number[]): void {
-    const codes = this.#codes;
-    codes[0] = low;
-    codes[1] = low >>> 16;
-    codes[2] = high;
-    codes[3] = high >>> 16;
-    let count = 5;
-    for (const type of others) {
-      if (isGrease(type)) continue;
-      let at = count;
-      for (; at > 5 && (codes[at - 1] ?? 0) > type; at -= 1) codes[at] = codes[at - 1] ?? 0;
-      codes[at] = type;
-      count += 1;
-    }
-    codes[4] = count;
-    this.#count = count;
+  #listTypes({ low, high, others }: ExtensionBlock): void {
+    this.#set(0, low & 0xffff);
+    this.#set(1, low >>> 16);
+    this.#set(2, high & 0xffff);
+    this.#set(3, high >>> 16);
+    const types = others.length > MAX_OTHERS ? [] : sortTypes(others);
+    this.#set(4, types.length);
+    this.#count = 5;
+    for (const type of types) this.#set(this.#count++, type);
+  }
+
+  #set(index: number, code: number): void {
+    if (this.#codes[index] === code) return;
+    this.#codes[index] = code;
+    this.#isOther = true;
   }
 
   /** The codes between two offsets, without GREASE, which is another with every connection. */
   #addCodes(bytes: Uint8Array, start: number, end: number): void {
     const codes = this.#codes;
-    const sizeAt = this.#count;
-    let count = sizeAt + 1;
+    const endAt = this.#count;
+    let count = endAt + 1;
+    let isOther = this.#isOther;
     for (let at = start; at < end; at += 2) {
       const code = readUint16(bytes, at);
       if (isGrease(code)) continue;
-      codes[count] = code;
+      if (codes[count] !== code) {
+        codes[count] = code;
+        isOther = true;
+      }
       count += 1;
     }
-    codes[sizeAt] = count;
+    this.#isOther = isOther;
     this.#count = count;
+    this.#set(endAt, count);
   }
 
   /** The list of codes in an extension. An absent one is told by the types. */
@@ -94,29 +109,27 @@ export class ClientProfiles {
   #addAlpn(block: ExtensionBlock): void {
     const at = block.find(EXTENSION.alpn);
     if (at === -1) return;
-    const codes = this.#codes;
-    const { bytes } = block;
-    const end = at + readUint16(bytes, at - 2);
-    let count = this.#count;
-    for (let each = at; each < end; each += 1) codes[count++] = bytes[each] ?? 0;
-    this.#count = count;
+    const end = at + readUint16(block.bytes, at - 2);
+    for (let each = at; each < end; each += 1) this.#set(this.#count++, block.bytes[each] ?? 0);
   }
+}
 
-  #hash(): number {
-    const codes = this.#codes;
-    const count = this.#count;
-    let hash = count;
-    for (let index = 0; index < count; index += 1) hash = (Math.imul(hash, 31) + (codes[index] ?? 0)) | 0;
-    return hash;
+/** Without GREASE, and in an order that does not depend on the client's. */
+function sortTypes(types: readonly number[]): readonly number[] {
+  const sorted: number[] = [];
+  for (const type of types) {
+    if (isGrease(type)) continue;
+    let at = sorted.length;
+    for (; at > 0 && (sorted[at - 1] ?? 0) > type; at -= 1) sorted[at] = sorted[at - 1] ?? 0;
+    sorted[at] = type;
   }
+  return sorted;
+}
 
-  #isSame(other: Uint16Array): boolean {
-    const codes = this.#codes;
-    const count = this.#count;
-    if (other.length !== count) return false;
-    for (let index = 0; index < count; index += 1) if (other[index] !== codes[index]) return false;
-    return true;
-  }
+function isSame(left: Uint16Array, right: Uint16Array): boolean {
+  if (left.length !== right.length) return false;
+  for (let index = 0; index < left.length; index += 1) if (left[index] !== right[index]) return false;
+  return true;
 }
 
 function createProfile(hello: ClientHello): ClientProfile {

@@ -38,14 +38,34 @@ export const EXTENSION = {
   renegotiationInfo: 0xff01,
 } as const;
 
+/** Types below this one have a bit in a mask. */
+const LOW_TYPES = 64;
+
 /** What is wrong with a block of extensions, and the offset of the one that is wrong. */
 export interface ExtensionFault {
   readonly code: TlsBadCode;
   readonly at: number;
 }
 
+/** What must hold for the contents of one type. */
+export type ExtensionCheck = readonly [type: number, check: CheckContents];
+
 /** What must hold for the contents of each type. Unknown types may contain anything. */
-export type ExtensionChecks = ReadonlyMap<number, CheckContents>;
+export class ExtensionChecks {
+  /** An array for the types below 64, since nearly all are: it is looked at for each extension of each hello. */
+  readonly #low: (CheckContents | undefined)[] = Array.from({ length: LOW_TYPES });
+  readonly #others = new Map<number, CheckContents>();
+
+  constructor(checks: readonly ExtensionCheck[]) {
+    for (const [type, check] of checks)
+      if (type < LOW_TYPES) this.#low[type] = check;
+      else this.#others.set(type, check);
+  }
+
+  find(type: number): CheckContents | undefined {
+    return type < LOW_TYPES ? this.#low[type] : this.#others.get(type);
+  }
+}
 
 const HEADER_BYTES = 4;
 /** Types from which on a set finds repeated ones sooner than a list. */
@@ -86,7 +106,7 @@ export class ExtensionBlock {
       if (contentsAt > end || next > end) return { code: "truncated", at };
       const type = readUint16(bytes, at);
       if (!this.#note(type)) return { code: "duplicate_extension", at };
-      const code = checks.get(type)?.(bytes, contentsAt, next);
+      const code = checks.find(type)?.(bytes, contentsAt, next);
       if (code !== undefined) return { code, at };
     }
     return undefined;
@@ -94,7 +114,7 @@ export class ExtensionBlock {
 
   /** Offset of the contents of the extension of a type; -1 for none. */
   find(type: number): number {
-    if (type < 64 && ((type < 32 ? this.low : this.high) & (1 << type)) === 0) return -1;
+    if (type < LOW_TYPES && ((type < 32 ? this.low : this.high) & (1 << type)) === 0) return -1;
     const { bytes, end } = this;
     for (let at = this.start; at < end; at += HEADER_BYTES + readUint16(bytes, at + 2))
       if (readUint16(bytes, at) === type) return at + HEADER_BYTES;
@@ -138,7 +158,7 @@ export class ExtensionBlock {
   #note(type: number): boolean {
     const { low, high } = this;
     if (type < 32) return (this.low |= 1 << type) !== low;
-    if (type < 64) return (this.high |= 1 << type) !== high;
+    if (type < LOW_TYPES) return (this.high |= 1 << type) !== high;
     this.#others ??= [];
     if (this.#others.length >= MANY) {
       this.#many ??= new Set(this.#others);

@@ -1,9 +1,9 @@
 import { decodeLatin1 } from "../../http1/octets.ts";
 import { type ByteReader, finishBody, type ParsedBody, readUint16, type TlsBadCode } from "./byte-reader.ts";
 import type { KeyShare } from "./client-hello.ts";
-import { EXTENSION, type ExtensionBlock, type ExtensionChecks, readExtensions } from "./extension.ts";
+import { EXTENSION, type ExtensionBlock, type ExtensionCheck, ExtensionChecks, readExtensions } from "./extension.ts";
 import { hasRandom, Hello, passHelloStart } from "./hello.ts";
-import { type CheckContents, checkItems, checkNumbers, checkSize, SHORT_STRING } from "./vector-checks.ts";
+import { checkItems, checkNumbers, checkSize, SHORT_STRING } from "./vector-checks.ts";
 
 /**
  * A ServerHello, or the HelloRetryRequest that has the same form (RFC 8446
@@ -108,15 +108,15 @@ function checkChosenProtocol(bytes: Uint8Array, at: number, end: number): TlsBad
 const checkProtocols = checkItems(SHORT_STRING);
 const checkNumber = checkSize(2);
 
-const SERVER_EXTENSIONS: ExtensionChecks = new Map([
+const COMMON_CHECKS: readonly ExtensionCheck[] = [
   [EXTENSION.alpn, checkChosenProtocol],
   [EXTENSION.supportedVersions, checkNumber],
   [EXTENSION.preSharedKey, checkNumber],
-  [EXTENSION.keyShare, checkNumbers(2, 1, 2)],
   [EXTENSION.cookie, checkNumbers(2, 1)],
-] satisfies [number, CheckContents][]);
+];
+const SERVER_EXTENSIONS = new ExtensionChecks([...COMMON_CHECKS, [EXTENSION.keyShare, checkNumbers(2, 1, 2)]]);
 /** A HelloRetryRequest names a group where a ServerHello has the share of one. */
-const RETRY_EXTENSIONS: ExtensionChecks = new Map([...SERVER_EXTENSIONS, [EXTENSION.keyShare, checkNumber]]);
+const RETRY_EXTENSIONS = new ExtensionChecks([...COMMON_CHECKS, [EXTENSION.keyShare, checkNumber]]);
 
 /** Parses the body of a ServerHello, without the four bytes of type and length. One walk checks all of it. */
 export function parseServerHello(reader: ByteReader): ParsedBody<ServerHello> {

@@ -5,7 +5,7 @@ import { createWalk } from "../../../../src/net/dns/name-walk.ts";
 import { parseResolvConf, type ResolvConf } from "../../../../src/net/dns/resolv-conf.ts";
 import { knowLookups, type Lookup, type Lookups } from "../../../../src/net/dns/resolver.ts";
 import { TYPE_AAAA } from "../../../../src/protocol/dns/message.ts";
-import { clientKey } from "../../../../src/proxy/limit/client-key.ts";
+import { clientKey } from "../../../../src/address/client-key.ts";
 import { makeIp } from "../../../support/make-policy.ts";
 
 const NO_NAME: NameAnswer = { kind: "no_name" };

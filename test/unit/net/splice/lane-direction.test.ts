@@ -18,7 +18,7 @@ function build(maxPipes = 2): { writer: number; reader: number; direction: LaneD
   const to = openSocketPair(libc) ?? [-1, -1];
   const pipes = new PipePool(libc, new Int32Array(maxPipes * 2), { maxPipes, pipeBytes: 1_048_576 });
   const tools: LaneTools = { libc, pipes, scratch: new Uint8Array(copyBytes) };
-  const direction = new LaneDirection(tools, from[1], to[0], false);
+  const direction = new LaneDirection(tools, { source: from[1], sink: to[0], finished: false });
   cleanups.push(() => {
     direction.drop();
     pipes.trim(0);
@@ -61,7 +61,7 @@ describe.each([2, 0])("LaneDirection.takeTurn() with %d pipes at most", (maxPipe
     libc.write(writer, Buffer.from("hello"), 5);
     expect(direction.takeTurn(true)).toBe("ok");
     expect(Buffer.from(readAll(reader)).toString()).toBe("hello");
-    expect([direction.moved, direction.blocked, direction.isBulk]).toEqual([5, false, false]);
+    expect([direction.bytes, direction.blocked, direction.isBulk]).toEqual([5, false, false]);
   });
 
   test("moves bulk byte for byte", () => {
@@ -69,13 +69,13 @@ describe.each([2, 0])("LaneDirection.takeTurn() with %d pipes at most", (maxPipe
     const bytes = createRandom(3).bytes(3_000_001);
     const got = pumpThrough(stand, bytes);
     expect(Bun.hash(got)).toBe(Bun.hash(bytes));
-    expect(stand.direction.moved).toBe(bytes.length);
+    expect(stand.direction.bytes).toBe(bytes.length);
   });
 
   test("does nothing, harmlessly, when there is nothing to do", () => {
     const { direction } = build(maxPipes);
     expect([direction.takeTurn(true), direction.takeTurn(true)]).toEqual(["ok", "ok"]);
-    expect([direction.moved, direction.wantsSource]).toEqual([0, true]);
+    expect([direction.bytes, direction.wantsSource]).toEqual([0, true]);
   });
 
   test("stops reading when the sink is full, and delivers everything in order later", () => {
@@ -178,7 +178,8 @@ describe("LaneDirection", () => {
   test("one that was over before it came here has nothing to do", () => {
     const pipes = new PipePool(libc, new Int32Array(2), { maxPipes: 1, pipeBytes: 65_536 });
     const broken: Libc = { ...libc, receive: () => -9, splice: () => -9, shutdown: () => -9 };
-    const direction = new LaneDirection({ libc: broken, pipes, scratch: new Uint8Array(copyBytes) }, -1, -1, true);
+    const tools: LaneTools = { libc: broken, pipes, scratch: new Uint8Array(copyBytes) };
+    const direction = new LaneDirection(tools, { source: -1, sink: -1, finished: true });
     expect([direction.finished, direction.wantsSource, direction.takeTurn(true)]).toEqual([true, false, "ok"]);
   });
 });

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { type AuthenticatorOptions, createAuthenticator } from "../../../../src/proxy/auth/authenticate.ts";
-import { DigestClient } from "../../../../src/proxy/auth/digest-client.ts";
+import { DigestClient } from "../../../../src/proxy/upstream/digest-client.ts";
 import { Secret } from "../../../../src/secret.ts";
 import { createFunctionStore, createUserStore } from "../../../../src/proxy/auth/user-store.ts";
 

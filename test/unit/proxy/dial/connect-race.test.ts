@@ -6,9 +6,9 @@ import type { ConnectResult, ConnectTarget } from "../../../../src/net/runtime/c
 import type { Lookup } from "../../../../src/net/dns/resolver.ts";
 import type { SocketConn } from "../../../../src/net/runtime/socket-conn.ts";
 import { type Connected, type Questions, raceConnect, type RacePace } from "../../../../src/proxy/dial/connect-race.ts";
-import { DialLimit } from "../../../../src/proxy/dial/dial-limit.ts";
 import type { Failure, Outcome } from "../../../../src/proxy/failure.ts";
 import { makeIp } from "../../../support/make-policy.ts";
+import { TimeLimit } from "../../../../src/net/conn/time-limit.ts";
 
 /** Delays that never end within a test, so that only events make the race go on. */
 const NEVER = 1_000_000;
@@ -17,7 +17,7 @@ const NEVER = 1_000_000;
 class Network {
   readonly dialled: string[] = [];
   readonly cancelled: string[] = [];
-  readonly limits: DialLimit[] = [];
+  readonly limits: TimeLimit[] = [];
   readonly #pending = new Map<string, (result: ConnectResult) => void>();
 
   readonly connect = ({ ip, source }: ConnectTarget, done: (result: ConnectResult) => void) => {
@@ -38,7 +38,7 @@ class Network {
     questions: Questions,
     more: { pace?: Partial<RacePace>; refuse?: (ip: Ip) => Failure | undefined; client?: Conn; source?: Ip } = {},
   ): Promise<Outcome<Connected>> {
-    const limit = new DialLimit(NEVER, more.client);
+    const limit = new TimeLimit(NEVER, more.client);
     this.limits.push(limit);
     return raceConnect(questions, {
       port: 443,
@@ -227,8 +227,8 @@ describe("raceConnect()", () => {
   });
 });
 
-describe("DialLimit", () => {
-  function raceUnder(limit: DialLimit, questions: Questions): Promise<Outcome<Connected>> {
+describe("TimeLimit", () => {
+  function raceUnder(limit: TimeLimit, questions: Questions): Promise<Outcome<Connected>> {
     const pace = { resolutionDelayMs: NEVER, attemptDelayMs: NEVER };
     return raceConnect(questions, {
       port: 443,
@@ -241,24 +241,24 @@ describe("DialLimit", () => {
   }
 
   test("ends a connect that takes too long", async () => {
-    const race = raceUnder(new DialLimit(5), ask(nothing, found("192.0.2.1")));
+    const race = raceUnder(new TimeLimit(5), ask(nothing, found("192.0.2.1")));
     expect(await textOf(race)).toBe("connection_timeout");
     expect(network.cancelled).toEqual(["192.0.2.1"]);
   });
 
   test("ends a lookup that takes too long", async () => {
-    expect(await textOf(raceUnder(new DialLimit(5), ask(later().promise, later().promise)))).toBe("dns_timeout");
+    expect(await textOf(raceUnder(new TimeLimit(5), ask(later().promise, later().promise)))).toBe("dns_timeout");
   });
 
   test("prefers what an attempt has shown to the lookup that is still under way", async () => {
-    const race = raceUnder(new DialLimit(5), ask(found("2001:db8::1"), later().promise));
+    const race = raceUnder(new TimeLimit(5), ask(found("2001:db8::1"), later().promise));
     network.settle("2001:db8::1", "ECONNREFUSED");
     expect(await textOf(race)).toBe("connection_refused");
   });
 
   test("stops who says so late, at once", () => {
     const client = { closed: true, whenClosed: undefined, timers: new LoopTimers() } as unknown as Conn;
-    const limit = new DialLimit(NEVER, client);
+    const limit = new TimeLimit(NEVER, client);
     let stopped = 0;
     limit.whenOver(() => (stopped += 1));
     expect(stopped).toBe(1);
@@ -267,7 +267,7 @@ describe("DialLimit", () => {
 
   test("leaves the client alone once it is released", () => {
     const client = { closed: false, whenClosed: undefined, timers: new LoopTimers() } as unknown as Conn;
-    const limit = new DialLimit(NEVER, client);
+    const limit = new TimeLimit(NEVER, client);
     expect(client.whenClosed).toBeDefined();
     limit.release();
     expect(client.whenClosed).toBeUndefined();

@@ -4,7 +4,7 @@ import { textHead } from "../../../../src/proxy/exchange/head-to-write.ts";
 import { Forwarding } from "../../../../src/proxy/exchange/forwarding.ts";
 import { readForwardRequest } from "../../../../src/proxy/read/forward-request.ts";
 import { parseRequestHead } from "../../../../src/protocol/http1/request-head.ts";
-import { makeSession } from "../../../support/make-session.ts";
+import { makeRequestRecord } from "../../../support/make-record.ts";
 import { MemoryConn } from "../../../support/memory-conn.ts";
 
 const LIMITS = { maxBytes: 8192, maxFields: 100 };
@@ -20,7 +20,7 @@ function begin(
   const origin = new MemoryConn();
   const exchange = new Exchange(client, { forwarding: new Forwarding(), draining: false });
   const done = exchange.carry(origin, {
-    session: makeSession({ stageSince: performance.now() }),
+    record: makeRequestRecord({ stageSince: performance.now() }),
     request: request.value,
     outgoing: textHead("GET / HTTP/1.1\r\n\r\n"),
     via: "us",

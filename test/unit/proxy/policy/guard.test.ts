@@ -1,7 +1,8 @@
 import { describe, expect, test } from "bun:test";
-import { guardAddress, isLocalhostName } from "../../../../src/proxy/policy/guard.ts";
-import type { AllowDecision } from "../../../../src/proxy/policy/policy.ts";
+import { guardAddress } from "../../../../src/proxy/policy/guard.ts";
 import { makeIp } from "../../../support/make-policy.ts";
+import { isLocalhostName } from "../../../../src/proxy/resolve/resolve-host.ts";
+import type { AllowDecision } from "../../../../src/proxy/policy/decision.ts";
 
 const plain: AllowDecision = { verdict: "allow", rule: "r", allowPrivate: false, via: [] };
 const inside: AllowDecision = { ...plain, allowPrivate: true };

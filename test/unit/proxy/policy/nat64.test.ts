@@ -6,8 +6,8 @@ import {
   isNat64Prefix,
   WELL_KNOWN_PREFIX,
 } from "../../../../src/proxy/policy/nat64.ts";
-import { evaluateAddress } from "../../../../src/proxy/policy/evaluate-address.ts";
 import { denyRule, makeIp, makePolicy, makeQuery } from "../../../support/make-policy.ts";
+import { evaluateAddress } from "../../../../src/proxy/policy/evaluate.ts";
 
 function cidr(text: string) {
   const parsed = parseCidr(text);

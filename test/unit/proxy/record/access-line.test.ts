@@ -6,14 +6,14 @@ import {
   formatTextLine,
 } from "../../../../src/proxy/record/access-line.ts";
 import { type AccessRecord, buildAccessRecord } from "../../../../src/proxy/record/access-record.ts";
-import type { Session } from "../../../../src/proxy/session.ts";
+import type { RequestRecord } from "../../../../src/proxy/record/request-record.ts";
 import { makeEndpoint } from "../../../support/make-endpoint.ts";
 import { makeIp } from "../../../support/make-policy.ts";
-import { makeSession } from "../../../support/make-session.ts";
+import { makeRequestRecord } from "../../../support/make-record.ts";
 
 /** The record of a tunnel that took 12.3 seconds, with `facts` on top. */
-function makeRecord(facts: Partial<Session> = {}): AccessRecord {
-  const session = makeSession({
+function makeRecord(facts: Partial<RequestRecord> = {}): AccessRecord {
+  const session = makeRequestRecord({
     id: "k3v9q1-7",
     startedAt: new Date(2026, 0, 2, 12, 3, 31, 700).getTime(),
     acceptedAt: 0,

@@ -1,10 +1,10 @@
 import { describe, expect, test } from "bun:test";
 import { type AccessFormat, AccessLog, type LogSink } from "../../../../src/proxy/record/access-log.ts";
 import { type AccessRecord, buildAccessRecord } from "../../../../src/proxy/record/access-record.ts";
-import { makeSession } from "../../../support/make-session.ts";
+import { makeRequestRecord } from "../../../support/make-record.ts";
 
 function makeRecord(id: string): AccessRecord {
-  const session = makeSession({ id });
+  const session = makeRequestRecord({ id });
   return buildAccessRecord(session, session.stageSince);
 }
 

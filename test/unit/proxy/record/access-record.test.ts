@@ -3,11 +3,11 @@ import { listFailureDetails } from "../../../../src/proxy/failure.ts";
 import { type AccessRecord, buildAccessRecord } from "../../../../src/proxy/record/access-record.ts";
 import { makeEndpoint } from "../../../support/make-endpoint.ts";
 import { makeIp } from "../../../support/make-policy.ts";
-import { makeSession } from "../../../support/make-session.ts";
+import { makeRequestRecord } from "../../../support/make-record.ts";
 
 describe("buildAccessRecord()", () => {
   test("tells of a tunnel from accept to its end", () => {
-    const session = makeSession({
+    const session = makeRequestRecord({
       id: "abc-1",
       startedAt: Date.UTC(2026, 0, 2, 3, 4, 5),
       acceptedAt: 1000,
@@ -53,7 +53,7 @@ describe("buildAccessRecord()", () => {
   });
 
   test("tells how far a refused connection came, and why no further", () => {
-    const session = makeSession({
+    const session = makeRequestRecord({
       acceptedAt: 0,
       stageSince: 4,
       stage: "dial",
@@ -77,7 +77,7 @@ describe("buildAccessRecord()", () => {
   });
 
   test("tells the bytes of a forwarded request", () => {
-    const session = makeSession({ scheme: "http", method: "GET", forwarded: { up: 120, down: 1340 } });
+    const session = makeRequestRecord({ scheme: "http", method: "GET", forwarded: { up: 120, down: 1340 } });
     expect(buildAccessRecord(session, session.stageSince)).toMatchObject({
       scheme: "http",
       method: "GET",
@@ -89,12 +89,12 @@ describe("buildAccessRecord()", () => {
   test("writes an IPv6 client in brackets", () => {
     const target = makeEndpoint("[2001:db8::1]:443");
     if (target.host.kind !== "ip") throw new Error("That is an address");
-    const session = makeSession({ client: target.host.ip });
+    const session = makeRequestRecord({ client: target.host.ip });
     expect(buildAccessRecord(session, session.stageSince).client).toBe("[2001:db8::1]:50123");
   });
 
   test("keeps microseconds and no more", () => {
-    const session = makeSession({
+    const session = makeRequestRecord({
       acceptedAt: 0,
       stage: "handshake",
       stageSince: 0.123_456_7,
@@ -105,7 +105,7 @@ describe("buildAccessRecord()", () => {
   });
 
   test("does not count telling the client as part of the stage that failed", () => {
-    const session = makeSession({ stage: "decide", stageSince: performance.now(), stageMs: { accept: 0.5 } });
+    const session = makeRequestRecord({ stage: "decide", stageSince: performance.now(), stageMs: { accept: 0.5 } });
     session.closeStage();
     session.failure = { detail: "denied_by_default" };
     const record = buildAccessRecord(session, session.stageSince + 7000);
@@ -115,7 +115,7 @@ describe("buildAccessRecord()", () => {
   });
 
   test("counts a second try of a stage as that stage", () => {
-    const session = makeSession({ stage: "dial", stageSince: 0, stageMs: { dial: 3, forward: 5 } });
+    const session = makeRequestRecord({ stage: "dial", stageSince: 0, stageMs: { dial: 3, forward: 5 } });
     session.enter("forward");
     expect(buildAccessRecord(session, session.stageSince + 2).stageMs).toEqual({
       dial: expect.any(Number),
@@ -125,7 +125,7 @@ describe("buildAccessRecord()", () => {
 
   test("has an error type for every reason there is", () => {
     for (const detail of listFailureDetails()) {
-      const session = makeSession({ failure: { detail } });
+      const session = makeRequestRecord({ failure: { detail } });
       const record = buildAccessRecord(session, session.stageSince);
       expect(record.detail).toBe(detail);
       expect(record.error).toMatch(/^[a-z_]+$/);

@@ -5,7 +5,7 @@ import { matchesCapture } from "../../../../src/proxy/record/capture-filter.ts";
 import { Captures } from "../../../../src/proxy/record/captures.ts";
 import { makeEndpoint } from "../../../support/make-endpoint.ts";
 import { FakeTunnel } from "../../../support/fake-tunnel.ts";
-import { makeSession } from "../../../support/make-session.ts";
+import { makeRequestRecord } from "../../../support/make-record.ts";
 
 function host(text: string) {
   const parsed = parseHost(text);
@@ -13,7 +13,7 @@ function host(text: string) {
   return parsed.host;
 }
 
-const session = makeSession({ user: "ci", target: makeEndpoint("api.example.org:443") });
+const session = makeRequestRecord({ user: "ci", target: makeEndpoint("api.example.org:443") });
 
 describe("matchesCapture()", () => {
   const matching: [string, CaptureFilter][] = [
@@ -62,7 +62,7 @@ describe("Captures", () => {
     captures.start(options, (visit) => {
       visit(session, tunnel);
       visit(session, new FakeTunnel());
-      visit(makeSession(), tunnel);
+      visit(makeRequestRecord(), tunnel);
     });
     captures.start({ ...options, filter: { user: "other" } }, (visit) => visit(session, tunnel));
     expect(watched).toBe(2);

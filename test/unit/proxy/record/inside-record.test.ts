@@ -3,10 +3,10 @@ import { startTlsFacts, type TlsFacts } from "../../../../src/proxy/tunnel/insid
 import { formatJsonLine, formatTextLine } from "../../../../src/proxy/record/access-line.ts";
 import { buildAccessRecord } from "../../../../src/proxy/record/access-record.ts";
 import { LiveTable } from "../../../../src/proxy/record/live-table.ts";
-import type { Session } from "../../../../src/proxy/session.ts";
+import type { RequestRecord } from "../../../../src/proxy/record/request-record.ts";
 import { FakeTunnel } from "../../../support/fake-tunnel.ts";
 import { makeEndpoint } from "../../../support/make-endpoint.ts";
-import { makeSession } from "../../../support/make-session.ts";
+import { makeRequestRecord } from "../../../support/make-record.ts";
 
 function makeTls(more: Partial<TlsFacts> = {}): TlsFacts {
   const profile = { alpn: ["h2", "http/1.1"], ja4: "t13d3112h2_e8f1e7e78f70_b26ce05bbdd6" };
@@ -19,8 +19,8 @@ function makeTls(more: Partial<TlsFacts> = {}): TlsFacts {
   };
 }
 
-function makeTunnel(inside: Session["inside"], more: Partial<Session> = {}): Session {
-  return makeSession({
+function makeTunnel(inside: RequestRecord["inside"], more: Partial<RequestRecord> = {}): RequestRecord {
+  return makeRequestRecord({
     acceptedAt: 0,
     stage: "tunnel",
     target: makeEndpoint("example.org:443"),
@@ -31,7 +31,7 @@ function makeTunnel(inside: Session["inside"], more: Partial<Session> = {}): Ses
   });
 }
 
-function writeLines(session: Session): { json: Record<string, unknown>; text: string; line: string } {
+function writeLines(session: RequestRecord): { json: Record<string, unknown>; text: string; line: string } {
   const record = buildAccessRecord(session, 0);
   const line = formatJsonLine(record);
   return { json: JSON.parse(line) as Record<string, unknown>, text: formatTextLine(record), line };

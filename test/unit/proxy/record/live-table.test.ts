@@ -5,13 +5,13 @@ import { LiveTable } from "../../../../src/proxy/record/live-table.ts";
 import { FakeTunnel } from "../../../support/fake-tunnel.ts";
 import { makeEndpoint } from "../../../support/make-endpoint.ts";
 import { makeIp } from "../../../support/make-policy.ts";
-import { makeSession } from "../../../support/make-session.ts";
+import { makeRequestRecord } from "../../../support/make-record.ts";
 
 describe("LiveTable", () => {
   test("lists tunnels, the oldest first, with their bytes and age at that moment", () => {
     const live = new LiveTable();
     const tunnel = new FakeTunnel(1, 2);
-    const session = makeSession({
+    const session = makeRequestRecord({
       id: "a",
       user: "alice",
       protocol: "http",
@@ -23,7 +23,7 @@ describe("LiveTable", () => {
       stageSince: 1000,
     });
     live.add(session, tunnel);
-    live.add(makeSession({ id: "b", stageSince: 2000 }), new FakeTunnel());
+    live.add(makeRequestRecord({ id: "b", stageSince: 2000 }), new FakeTunnel());
     tunnel.up = 10;
     const list = live.list(3500.4);
     expect(list.map(({ id, ageMs }) => [id, ageMs])).toEqual([
@@ -50,15 +50,15 @@ describe("LiveTable", () => {
 
   test("adds up the bytes of all tunnels under way", () => {
     const live = new LiveTable();
-    live.add(makeSession({ id: "a" }), new FakeTunnel(1, 2));
-    live.add(makeSession({ id: "b" }), new FakeTunnel(10, 20));
+    live.add(makeRequestRecord({ id: "a" }), new FakeTunnel(1, 2));
+    live.add(makeRequestRecord({ id: "b" }), new FakeTunnel(10, 20));
     expect(live.bytes()).toEqual({ up: 11, down: 22 });
   });
 
   test("forgets a tunnel once, and gives it back", () => {
     const live = new LiveTable();
     const tunnel = new FakeTunnel();
-    const session = makeSession();
+    const session = makeRequestRecord();
     live.add(session, tunnel);
     expect(live.size).toBe(1);
     expect(live.remove(session)).toBe(tunnel);
@@ -69,8 +69,8 @@ describe("LiveTable", () => {
   test("kills by id, and says when there is none", () => {
     const live = new LiveTable();
     const [one, other] = [new FakeTunnel(), new FakeTunnel()];
-    live.add(makeSession({ id: "a" }), one);
-    live.add(makeSession({ id: "b" }), other);
+    live.add(makeRequestRecord({ id: "a" }), one);
+    live.add(makeRequestRecord({ id: "b" }), other);
     expect(live.kill({ id: "a" })).toBe(1);
     expect(live.kill({ id: "c" })).toBe(0);
     expect([one.kills, other.kills]).toEqual([["killed"], []]);
@@ -79,7 +79,7 @@ describe("LiveTable", () => {
   test("ends everything when the time for shutting down ran out", () => {
     const live = new LiveTable();
     const tunnels = [new FakeTunnel(), new FakeTunnel()];
-    for (const [index, tunnel] of tunnels.entries()) live.add(makeSession({ id: String(index) }), tunnel);
+    for (const [index, tunnel] of tunnels.entries()) live.add(makeRequestRecord({ id: String(index) }), tunnel);
     expect(live.killAll()).toBe(2);
     expect(tunnels.map((tunnel) => tunnel.kills)).toEqual([["drained"], ["drained"]]);
   });
@@ -87,7 +87,7 @@ describe("LiveTable", () => {
   test("can lose tunnels while it ends them", () => {
     const live = new LiveTable();
     for (const id of ["a", "b", "c"]) {
-      const session = makeSession({ id });
+      const session = makeRequestRecord({ id });
       const tunnel = new FakeTunnel();
       tunnel.kill = () => void live.remove(session);
       live.add(session, tunnel);
@@ -100,12 +100,12 @@ describe("LiveTable", () => {
     const ended: [string, Failure][] = [];
     const makeRequest = (id: string, user: string): Endable => ({
       abort: (failure) => void ended.push([id, failure]),
-      look: () => ({ session: makeSession({ id, user, method: "GET", scheme: "http" }), up: 3, down: 4 }),
+      look: () => ({ record: makeRequestRecord({ id, user, method: "GET", scheme: "http" }), up: 3, down: 4 }),
     });
     const idle: Endable = { abort: () => void ended.push(["idle", { detail: "killed" }]), look: () => undefined };
     const live = new LiveTable([makeRequest("r1", "alice"), idle, makeRequest("r2", "bob")]);
     const tunnel = new FakeTunnel();
-    live.add(makeSession({ id: "t1", user: "bob" }), tunnel);
+    live.add(makeRequestRecord({ id: "t1", user: "bob" }), tunnel);
     expect(live.list(0).map(({ kind, id, method, bytesUp }) => [kind, id, method, bytesUp])).toEqual([
       ["tunnel", "t1", undefined, 0],
       ["request", "r1", "GET", 3],
@@ -130,7 +130,7 @@ describe("LiveTable", () => {
     [{}, 1],
   ])("finds tunnels by %p", (filter, count) => {
     const live = new LiveTable();
-    const session = makeSession({
+    const session = makeRequestRecord({
       target: makeEndpoint("example.org:443"),
       decision: { verdict: "allow", rule: "corp", allowPrivate: false, via: [] },
       route: { name: "direct", hops: [] },

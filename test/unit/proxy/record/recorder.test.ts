@@ -5,7 +5,7 @@ import { LiveTable } from "../../../../src/proxy/record/live-table.ts";
 import { Metrics } from "../../../../src/proxy/record/metrics.ts";
 import { createRecorder } from "../../../../src/proxy/record/recorder.ts";
 import { FakeTunnel } from "../../../support/fake-tunnel.ts";
-import { makeSession } from "../../../support/make-session.ts";
+import { makeRequestRecord } from "../../../support/make-record.ts";
 
 function makeStand(format: AccessFormat = "json") {
   const lines: string[] = [];
@@ -18,7 +18,7 @@ function makeStand(format: AccessFormat = "json") {
 describe("createRecorder()", () => {
   test("counts a connection while it is open, and writes its line when it is over", async () => {
     const { recorder, metrics, accessLog, lines } = makeStand();
-    const session = makeSession({ id: "a" });
+    const session = makeRequestRecord({ id: "a" });
     recorder.opened(session);
     expect(metrics.connectionsOpen).toBe(1);
     expect(metrics.accepted.get("127.0.0.1:8080")).toBe(1);
@@ -36,7 +36,7 @@ describe("createRecorder()", () => {
   test("counts a connection on which nothing was said as a probe, without a line or a failure", async () => {
     const { recorder, metrics, accessLog, lines } = makeStand();
     for (const stage of ["accept", "handshake"] as const) {
-      const session = makeSession({ stage });
+      const session = makeRequestRecord({ stage });
       recorder.opened(session);
       recorder.finished(session);
       recorder.closed(session);
@@ -50,7 +50,7 @@ describe("createRecorder()", () => {
 
   test("shows a tunnel in the live table for as long as it is there", () => {
     const { recorder, live } = makeStand();
-    const session = makeSession({ id: "a" });
+    const session = makeRequestRecord({ id: "a" });
     recorder.opened(session);
     session.enter("tunnel");
     recorder.tunnelOpened(session, new FakeTunnel());
@@ -63,7 +63,7 @@ describe("createRecorder()", () => {
 
   test("never lets the byte counters go back when a tunnel ends", () => {
     const { recorder, metrics, live } = makeStand();
-    const session = makeSession({ id: "a" });
+    const session = makeRequestRecord({ id: "a" });
     recorder.opened(session);
     session.enter("tunnel");
     recorder.tunnelOpened(session, new FakeTunnel(100, 200));
@@ -78,7 +78,7 @@ describe("createRecorder()", () => {
 
   test("keeps the bytes of a tunnel whose result was lost", () => {
     const { recorder, metrics } = makeStand();
-    const session = makeSession({ id: "a", failure: { detail: "internal_error" } });
+    const session = makeRequestRecord({ id: "a", failure: { detail: "internal_error" } });
     recorder.opened(session);
     session.enter("tunnel");
     recorder.tunnelOpened(session, new FakeTunnel(5, 6));
@@ -89,7 +89,7 @@ describe("createRecorder()", () => {
 
   test("counts the bytes of forwarded requests with those of tunnels", () => {
     const { recorder, metrics } = makeStand();
-    const session = makeSession({ forwarded: { up: 7, down: 8 } });
+    const session = makeRequestRecord({ forwarded: { up: 7, down: 8 } });
     recorder.opened(session);
     session.enter("forward");
     recorder.finished(session);
@@ -99,7 +99,7 @@ describe("createRecorder()", () => {
 
   test("observes every stage once, and tunnels by their own measure", () => {
     const { recorder, metrics } = makeStand();
-    const session = makeSession();
+    const session = makeRequestRecord();
     recorder.opened(session);
     for (const stage of ["handshake", "authenticate", "decide", "route", "dial", "respond", "tunnel"] as const) {
       session.enter(stage);
@@ -123,7 +123,7 @@ describe("createRecorder()", () => {
 
   test("observes the stage in which a connection failed", () => {
     const { recorder, metrics } = makeStand();
-    const session = makeSession();
+    const session = makeRequestRecord();
     recorder.opened(session);
     session.enter("handshake");
     session.failure = { detail: "malformed_request" };
@@ -136,7 +136,7 @@ describe("createRecorder()", () => {
 
   test("builds no line when there is no access log", async () => {
     const { recorder, accessLog, lines } = makeStand("off");
-    const session = makeSession();
+    const session = makeRequestRecord();
     recorder.opened(session);
     recorder.finished(session);
     recorder.closed(session);

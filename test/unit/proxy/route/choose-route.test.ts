@@ -1,8 +1,7 @@
 import { describe, expect, test } from "bun:test";
-import type { EnvironmentRoutes } from "../../../../src/proxy/runtime.ts";
 import { chooseRoute, type RouteRequest } from "../../../../src/proxy/route/choose-route.ts";
-import type { Hop } from "../../../../src/proxy/route/route.ts";
 import { makeEndpoint } from "../../../support/make-endpoint.ts";
+import type { EnvironmentRoutes, Hop } from "../../../../src/proxy/route/route.ts";
 
 function makeHop(name: string, more: Partial<Hop> = {}): Hop {
   return { name, kind: "http", endpoint: makeEndpoint(`${name}.test:3128`), ...more };

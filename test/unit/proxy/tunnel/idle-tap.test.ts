@@ -2,14 +2,14 @@ import { describe, expect, test } from "bun:test";
 import { ClientProfiles } from "../../../../src/protocol/tls/read/client-profiles.ts";
 import { inspectTunnel } from "../../../../src/proxy/tunnel/first-bytes-tap.ts";
 import type { Runtime } from "../../../../src/proxy/runtime.ts";
-import type { Session } from "../../../../src/proxy/session.ts";
+import type { RequestRecord } from "../../../../src/proxy/record/request-record.ts";
 import type { TunnelTap } from "../../../../src/proxy/flow/tap.ts";
 import { makeEndpoint } from "../../../support/make-endpoint.ts";
-import { makeSession } from "../../../support/make-session.ts";
+import { makeRequestRecord } from "../../../support/make-record.ts";
 
-function makeTap(tls: boolean): { session: Session; tap: TunnelTap | undefined } {
+function makeTap(tls: boolean): { session: RequestRecord; tap: TunnelTap | undefined } {
   const runtime = { inspect: { tls, ja3: false }, timeouts: { handshakeMs: 1000 } } as Runtime;
-  const session = makeSession({ runtime, target: makeEndpoint("example.org:443") });
+  const session = makeRequestRecord({ runtime, target: makeEndpoint("example.org:443") });
   const tap = inspectTunnel(session, new ClientProfiles());
   tap?.begin({ pass: () => undefined, refuse: () => undefined });
   return { session, tap };

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { ByteReader } from "../../../../src/protocol/tls/read/byte-reader.ts";
 import { type ClientHello, parseClientHello } from "../../../../src/protocol/tls/read/client-hello.ts";
-import type { InsideDemand } from "../../../../src/proxy/tunnel/inside-demand.ts";
+import type { InsideDemand } from "../../../../src/proxy/policy/inside-demand.ts";
 import { judgeForwarding, judgeHello, judgeProtocol, judgeVersion } from "../../../../src/proxy/tunnel/judge-inside.ts";
 import { buildClientHello, serverName, u16, vector } from "../../../support/build-client-hello.ts";
 import { makeEndpoint } from "../../../support/make-endpoint.ts";

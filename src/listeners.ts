@@ -1,0 +1,44 @@
+import type { CompiledConfig } from "./config/compile.ts";
+import type { Gate } from "./gate/gate.ts";
+import { formatListener, type ListenPlan } from "./gate/listeners.ts";
+import { createListenerTls, type ListenerTls } from "./proxy/accept/listener-tls.ts";
+
+/** A listener to open. */
+export type ListenerPlan = ListenPlan & { readonly tls?: ListenerTls };
+
+type PreparedListeners =
+  { readonly ok: true; readonly plans: readonly ListenerPlan[] } | { readonly ok: false; readonly message: string };
+
+/** Loads the certificates of each listener. */
+export function prepareListeners({ listeners }: CompiledConfig): PreparedListeners {
+  const plans: ListenerPlan[] = [];
+  for (const { tls: plan, ...listener } of listeners) {
+    const made = plan && createListenerTls(plan);
+    if (made?.ok === false) return made;
+    plans.push({ ...listener, ...(made && { tls: made.tls }) });
+  }
+  return { ok: true, plans };
+}
+
+/** When the certificates of each open listener expire, by the name of the listener. */
+export function listCertificates({ listeners }: Gate, plans: readonly ListenerPlan[]) {
+  return plans.flatMap(({ tls }, at) => {
+    const listener = listeners?.[at]?.name;
+    return tls === undefined || listener === undefined ? [] : [{ listener, expiresAt: tls.expiresAt }];
+  });
+}
+
+/** Says why a listener could not be bound, and what to do. `code` is the errno word. */
+export function explainBinding({ host, port }: ListenPlan, code: string): string {
+  const problem = `Cannot listen on ${formatListener(host, port)}: `;
+  switch (code) {
+    case "EADDRINUSE":
+      return `${problem}the port is in use. Stop what uses it, or set "listen" (--listen) to another.`;
+    case "EACCES":
+      return `${problem}the system does not allow it. Set "listen" (--listen) to a port above 1023, or give the program CAP_NET_BIND_SERVICE.`;
+    case "EADDRNOTAVAIL":
+      return `${problem}this machine has no such address. Set "listen" (--listen) to one that it has.`;
+    default:
+      return `${problem}the system says ${code}. Set "listen" (--listen) to another address.`;
+  }
+}

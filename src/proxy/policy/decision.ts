@@ -1,0 +1,99 @@
+import type { Ip } from "../../address/ip.ts";
+import type { Lookup, Lookups } from "../../net/dns/resolver.ts";
+import type { Failure } from "../failure.ts";
+import type { InsideDemand } from "./inside-demand.ts";
+
+/** Version of the PROXY protocol header: 1 is a line of text, 2 is binary. */
+export type ProxyProtocolVersion = 1 | 2;
+
+/** Names of upstreams in the order of a chain; empty for direct. */
+export type Via = readonly string[];
+
+/** How a rule that allows has connections made and used, beside their route. */
+export interface Terms {
+  readonly sourceAddress?: string;
+  /** Plain HTTP goes through tunnels of the upstreams, too, and is not left to the last of them to forward. */
+  readonly tunnelHttp?: true;
+  /** What the first bytes inside the tunnel have to be; undefined for anything. */
+  readonly inside?: InsideDemand;
+  /** Version of the PROXY protocol header that tells a target of the client, when it is dialled directly. */
+  readonly proxyProtocol?: ProxyProtocolVersion;
+}
+
+const termFields: Readonly<Record<keyof Terms, true>> = {
+  sourceAddress: true,
+  tunnelHttp: true,
+  inside: true,
+  proxyProtocol: true,
+};
+const termNames = Object.keys(termFields) as readonly (keyof Terms)[];
+
+/** What was decided about a target, or about one address of it. */
+export type Decision = AllowDecision | DenyDecision;
+
+export interface AllowDecision extends Terms {
+  readonly verdict: "allow";
+  readonly rule: string;
+  readonly allowPrivate: boolean;
+  /** The rule names this very address, as `192.0.2.1` or with a full-length prefix: what a metadata address takes besides `allowPrivate`. */
+  readonly exactAddress?: boolean;
+  readonly via: Via;
+}
+
+export interface DenyDecision {
+  readonly verdict: "deny";
+  readonly rule: string;
+  readonly detail: "denied_by_rule" | "denied_by_default" | "hook_failed";
+}
+
+/** Whether two decisions differ at most in the addresses that they open: their connections are made and used in the same way. */
+export function isSameUse(a: AllowDecision, b: AllowDecision): boolean {
+  if (a === b) return true;
+  const { via } = a;
+  if (via.length !== b.via.length || via.some((name, index) => name !== b.via[index])) return false;
+  return termNames.every((name) => a[name] === b[name]);
+}
+
+/** Permission to connect to a target. */
+export interface Grant {
+  readonly decision: AllowDecision;
+  /** The addresses that may be dialled, when rules had to look at addresses; at least one. */
+  readonly addresses?: readonly Ip[];
+  /** By the text of an address the decision about it, where that is another one: all of them lead the same way. */
+  readonly decisions?: ReadonlyMap<string, AllowDecision>;
+  /** Addresses of the family that was late, as far as they may be dialled. */
+  readonly late?: { readonly family: 4 | 6; readonly answer: Promise<Lookup> };
+  /** Not all addresses of the name may be dialled, or not all are known, so nobody else may choose which of them to dial. */
+  readonly narrowed?: true;
+  /** The answer that was judged, when the target had to be resolved for that. Who dials it releases it. */
+  readonly lookups?: Lookups;
+  /** The name that has the addresses, when it is not the one that was asked for. */
+  readonly foundName?: string;
+  /** Milliseconds of the time for connecting that were spent on resolving. */
+  readonly spentMs?: number;
+}
+
+/** Why a target is refused, with what was found before. */
+export interface Denial {
+  readonly ok: false;
+  readonly failure: Failure;
+  /** The decision that refuses; undefined when none was reached. */
+  readonly decision: Decision | undefined;
+  readonly foundName?: string;
+}
+
+export type Authorization = { readonly ok: true; readonly value: Grant } | Denial;
+
+/** The authorization that follows from a decision alone. */
+export function settle(decision: Decision): Authorization {
+  return decision.verdict === "allow"
+    ? { ok: true, value: { decision } }
+    : { ok: false, failure: explainDenial(decision), decision };
+}
+
+/** Why a decision does not let the target be dialled. */
+export function explainDenial(decision: Decision | undefined): Failure {
+  if (decision?.verdict !== "deny") throw new Error("What is not denied has no reason to be");
+  const { detail, rule } = decision;
+  return detail === "denied_by_default" ? { detail } : { detail, note: `rule ${rule}` };
+}

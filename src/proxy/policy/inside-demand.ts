@@ -1,0 +1,20 @@
+import type { FirstBytes } from "../../protocol/tls/read/recognise-first-bytes.ts";
+import type { ServerNames } from "./target-set.ts";
+
+/** What a client speaks inside a tunnel, as far as its first bytes tell. `unknown` is everything else, and what only looks like TLS. */
+export type InsideProtocol = Exclude<FirstBytes, "more">;
+
+/**
+ * What a rule demands of the first bytes inside a tunnel. Until they meet it,
+ * nothing of them reaches the target.
+ */
+export interface InsideDemand {
+  /** What may be spoken. With `unknown` also silence: a client that waits for the target to speak. */
+  readonly protocols: ReadonlySet<InsideProtocol>;
+  /** For TLS: the names that SNI may have. `match`: only the one that the tunnel was asked for. */
+  readonly sni?: "match" | ServerNames;
+  /** The lowest version of TLS that client and server may agree on, as on the wire: 0x0303 for TLS 1.2. */
+  readonly minVersion?: number;
+  /** For TLS: JA4 fingerprints of the clients that may pass. */
+  readonly ja4?: ReadonlySet<string>;
+}

@@ -1,0 +1,169 @@
+import type { Ip } from "../../address/ip.ts";
+import type { Endpoint } from "../../address/endpoint.ts";
+import type { RequestHead } from "../../protocol/http1/request-head.ts";
+import type { Failure } from "../failure.ts";
+import type { InsideFacts } from "../tunnel/inside-facts.ts";
+import type { ShownCertificate } from "../auth/identify.ts";
+import type { DialledAddress } from "../dial/connect-race.ts";
+import type { DialOutcome } from "../dial/dial.ts";
+import type { Decision } from "../policy/decision.ts";
+import type { Route } from "../route/route.ts";
+import type { Runtime } from "../runtime.ts";
+import type { TunnelResult } from "../tunnel/tunnel.ts";
+
+/** The stages of a connection's life, in order. The last one reached is in the record. */
+export type Stage =
+  "accept" | "handshake" | "authenticate" | "request" | "decide" | "route" | "dial" | "respond" | "tunnel" | "forward";
+
+/** Milliseconds per stage, in order; undefined for one that was not entered, or is not over. */
+export type StageTimes = { [Name in Stage]?: number | undefined };
+
+/** How the client speaks to us. */
+export type ClientProtocol = "http" | "socks5" | "socks4";
+
+/** Numbers requests: short ids in order, unlikely to repeat after a restart. */
+export class RequestIds {
+  readonly #prefix = Math.floor(Math.random() * 36 ** 6)
+    .toString(36)
+    .padStart(6, "0");
+  #last = 0;
+
+  next(): number {
+    this.#last += 1;
+    return this.#last;
+  }
+
+  format(number: number): string {
+    return `${this.#prefix}-${number.toString(36)}`;
+  }
+}
+
+/** What is known of a client's connection, whichever request it is about. */
+export interface RecordedConnection {
+  /** The peer of the connection, or whom it speaks for by its PROXY header. */
+  readonly client: Ip;
+  readonly clientPort: number;
+  /** The certificate of the client, when the listener asks for one and the client has one. */
+  readonly certificate: ShownCertificate | undefined;
+  readonly listener: {
+    /** The listener's address as bound, `host:port`. */
+    readonly name: string;
+  };
+  readonly services: { readonly ids: RequestIds };
+}
+
+/**
+ * Everything known so far about one request, or about a connection that has not
+ * come to one. A tunnel keeps its record as long as it lives, so what can be told
+ * from less is not stored.
+ */
+export class RequestRecord {
+  readonly connection: RecordedConnection;
+  /** The snapshot that the request captured. */
+  readonly runtime: Runtime;
+  /** Milliseconds since the epoch. */
+  readonly startedAt: number = Date.now();
+  /** Monotonic milliseconds at which the connection was accepted, or its next request began. */
+  readonly acceptedAt: number = performance.now();
+  stage: Stage = "accept";
+  /** Monotonic milliseconds at which the current stage began. */
+  stageSince = this.acceptedAt;
+  /** Milliseconds spent in each stage that is over. */
+  readonly stageMs: StageTimes = new Times();
+  protocol: ClientProtocol | undefined = undefined;
+  method: string | undefined = undefined;
+  /** Of the URI that is to be forwarded; undefined for a tunnel. */
+  scheme: "http" | "https" | undefined = undefined;
+  /** Of a request that is to be forwarded, as it came. */
+  requestHead: RequestHead | undefined = undefined;
+  target: Endpoint | undefined = undefined;
+  user: string | undefined = undefined;
+  decision: Decision | undefined = undefined;
+  /** The name that the target's addresses belong to, when it is not the one that was asked for. */
+  foundName: string | undefined = undefined;
+  route: Route | undefined = undefined;
+  /** The address that was dialled: of the target, or of the first hop. */
+  dialled: DialledAddress | undefined = undefined;
+  /** Status sent to the client. */
+  status: number | undefined = undefined;
+  failure: Failure | undefined = undefined;
+  tunnel: TunnelResult | undefined = undefined;
+  /** What the first bytes inside the tunnel show; undefined when nobody looks. */
+  inside: InsideFacts | undefined = undefined;
+  /** Bytes of a forwarded request that the next hop took, and of its response that the client took, heads included. */
+  forwarded: { readonly up: number; readonly down: number } | undefined = undefined;
+  readonly #number: number;
+
+  constructor(connection: RecordedConnection, runtime: Runtime) {
+    this.connection = connection;
+    this.runtime = runtime;
+    this.#number = connection.services.ids.next();
+  }
+
+  /** Unique for the life of the process and unlikely to repeat after it. */
+  get id(): string {
+    return this.connection.services.ids.format(this.#number);
+  }
+
+  get client(): Ip {
+    return this.connection.client;
+  }
+
+  get clientPort(): number {
+    return this.connection.clientPort;
+  }
+
+  get certificate(): ShownCertificate | undefined {
+    return this.connection.certificate;
+  }
+
+  /** The listener's address as bound, `host:port`. */
+  get listener(): string {
+    return this.connection.listener.name;
+  }
+
+  /** When the time for the handshake is over, in monotonic milliseconds. */
+  get handshakeEndsAt(): number {
+    return this.acceptedAt + this.runtime.timeouts.handshakeMs;
+  }
+
+  /** Where the time since `stageSince` belongs: to the stage at hand, or to the answer once that has failed. */
+  get openStage(): Stage {
+    return this.stageMs[this.stage] === undefined ? this.stage : "respond";
+  }
+
+  /** Enters the next stage and closes the account of the one before. */
+  enter(stage: Stage): void {
+    this.closeStage();
+    this.stage = stage;
+    // A second try begins anew.
+    if (this.stageMs[stage] !== undefined) this.stageMs[stage] = undefined;
+  }
+
+  /** Closes the account of the stage at hand. When it has failed, what follows is telling the client; the stage stays the last one reached. */
+  closeStage(): void {
+    const now = performance.now();
+    this.stageMs[this.stage] = now - this.stageSince;
+    this.stageSince = now;
+  }
+
+  /** Notes what a dial found, also where it failed. */
+  noteDial(dialled: DialOutcome): void {
+    const { address, decision } = dialled.ok ? dialled.value : dialled;
+    if (address !== undefined) this.dialled = address;
+    if (decision !== undefined) this.decision = decision;
+  }
+}
+
+/** The stages of a tunnel from the beginning, so that all have the same shape. After `forward` hardly ever another one follows. */
+class Times implements StageTimes {
+  accept: number | undefined = undefined;
+  handshake: number | undefined = undefined;
+  authenticate: number | undefined = undefined;
+  request: number | undefined = undefined;
+  decide: number | undefined = undefined;
+  route: number | undefined = undefined;
+  dial: number | undefined = undefined;
+  respond: number | undefined = undefined;
+  declare forward?: number | undefined;
+}
