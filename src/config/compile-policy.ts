@@ -48,10 +48,10 @@ function readVerdict(verdict: Awaited<ReturnType<DecideTarget>>): HookVerdict {
 
 function readRule(settings: RuleSettings, fallbackName: string): Rule {
   const name = settings.name ?? fallbackName;
-  const { match, grant, inside } = compileFields(settings);
+  const { match, terms, inside } = compileFields(settings);
   if (settings.deny === true) return { name, ...match, verdict: { kind: "deny" } };
   const demand = Object.keys(inside).length > 0 && { inside: { protocols: onlyTls, ...inside } };
-  return { name, ...match, verdict: { kind: "allow", allowPrivate: false, via: undefined, ...grant, ...demand } };
+  return { name, ...match, verdict: { kind: "allow", allowPrivate: false, via: undefined, ...terms, ...demand } };
 }
 
 /** What may be spoken inside a tunnel when a rule looks at TLS and names no protocols. */

@@ -31,7 +31,7 @@ export interface CompiledField {
   /** What the rule looks at. */
   readonly match?: Pick<Rule, "from" | "users" | "to">;
   /** What the rule allows. */
-  readonly grant?: Partial<AllowVerdict>;
+  readonly terms?: Partial<AllowVerdict>;
   /** What the first bytes inside a tunnel have to be. */
   readonly inside?: Partial<InsideDemand>;
 }
@@ -118,7 +118,7 @@ export const ruleFields = {
       .describe("Allow, and dial also private, loopback, link-local and other special-purpose addresses.")
       .optional(),
     allows: true,
-    compile: (allowPrivate) => ({ grant: { allowPrivate } }),
+    compile: (allowPrivate) => ({ terms: { allowPrivate } }),
     explain: ({ allowPrivate }) => (allowPrivate ? "private addresses" : undefined),
   }),
   via: field({
@@ -130,7 +130,7 @@ export const ruleFields = {
     allows: true,
     findConflicts: (via, _, { upstreams }) => findUnknownWays(via, upstreams),
     compile: (via) => ({
-      grant: { via: typeof via === "function" ? async (query) => compileWay(await via(query)) : compileWay(via) },
+      terms: { via: typeof via === "function" ? async (query) => compileWay(await via(query)) : compileWay(via) },
     }),
   }),
   tunnelHttp: field({
@@ -140,7 +140,7 @@ export const ruleFields = {
       )
       .optional(),
     allows: true,
-    compile: (tunnelHttp) => (tunnelHttp ? { grant: { tunnelHttp } } : {}),
+    compile: (tunnelHttp) => (tunnelHttp ? { terms: { tunnelHttp } } : {}),
     explain: ({ tunnelHttp }) => (tunnelHttp ? "tunnels for plain HTTP" : undefined),
   }),
   proxyProtocol: field({
@@ -154,7 +154,7 @@ export const ruleFields = {
       Array.isArray(via) || (typeof via === "string" && via !== "direct")
         ? [{ path: [], message: 'The rule goes through an upstream. Set "proxyProtocol" there, or leave "via" out.' }]
         : [],
-    compile: (proxyProtocol) => ({ grant: { proxyProtocol } }),
+    compile: (proxyProtocol) => ({ terms: { proxyProtocol } }),
     explain: ({ proxyProtocol }) =>
       proxyProtocol === undefined ? undefined : `a PROXY header of version ${proxyProtocol}`,
   }),
@@ -163,7 +163,7 @@ export const ruleFields = {
       .describe("Allow, and connect from this local IP address. Default: the system chooses.")
       .optional(),
     allows: true,
-    compile: (sourceAddress) => ({ grant: { sourceAddress } }),
+    compile: (sourceAddress) => ({ terms: { sourceAddress } }),
     explain: ({ sourceAddress }) => (sourceAddress === undefined ? undefined : `source address ${sourceAddress}`),
   }),
   protocols: field({
@@ -225,13 +225,13 @@ export function compileFields(rule: WrittenRule): Required<CompiledField> {
   });
   return {
     match: Object.assign({}, ...compiled.map(({ match }) => match)),
-    grant: Object.assign({}, ...compiled.map(({ grant }) => grant)),
+    terms: Object.assign({}, ...compiled.map(({ terms }) => terms)),
     inside: Object.assign({}, ...compiled.map(({ inside }) => inside)),
   };
 }
 
 /** Says for people what a decision allows beside its way; undefined for nothing: `private addresses; only tls; SNI as the target`. */
-export function explainGrant(decision: AllowDecision): string | undefined {
+export function explainTerms(decision: AllowDecision): string | undefined {
   const texts = ruleFieldList.flatMap(([, { explain }]) => explain?.(decision) ?? []);
   return texts.length === 0 ? undefined : texts.join("; ");
 }

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 
-import { explainGrant } from "../../../src/config/rule-fields.ts";
+import { explainTerms } from "../../../src/config/rule-fields.ts";
 import { evaluate } from "../../../src/proxy/policy/evaluate.ts";
 import { compileForTest } from "../../support/compile-for-test.ts";
 import { makeQuery } from "../../support/make-policy.ts";
@@ -20,9 +20,9 @@ test.each([
   [{ sni: names }, `only tls; SNI ${names.slice(0, 10).join(", ")} and 2 more`],
   [{ tls: { min: "1.2" } }, "only tls; TLS 1.2 or later"],
   [{ ja4: ["t12i020400_d30dd38cd76f_847bbcdea70d"] }, "only tls; JA4 t12i020400_d30dd38cd76f_847bbcdea70d"],
-])("explainGrant() says what %p allows", (rule, said) => {
+])("explainTerms() says what %p allows", (rule, said) => {
   const { policy } = compileForTest({ rules: [rule] }).runtime;
   const evaluation = evaluate(policy, makeQuery("example.org:443"));
   const decision = evaluation.kind === "decided" && evaluation.decision;
-  expect(decision && decision.verdict === "allow" && explainGrant(decision)).toBe(said);
+  expect(decision && decision.verdict === "allow" && explainTerms(decision)).toBe(said);
 });
