@@ -50,11 +50,11 @@ function listParts(hello: ClientHello): Ja4Parts {
     formatCount(types.length) +
     markAlpn(hello.alpn[0]);
   const others = types.filter((type) => type !== EXTENSION.serverName && type !== EXTENSION.alpn);
-  const extensions = others.map(formatCode).sort().join(",");
-  const signatures = hello.signatureAlgorithms.filter(isKept).map(formatCode).join(",");
+  const extensions = formatCodes(Uint16Array.from(others).sort());
+  const signatures = formatCodes(Uint16Array.from(hello.signatureAlgorithms.filter(isKept)));
   return {
     start,
-    ciphers: ciphers.map(formatCode).sort().join(","),
+    ciphers: formatCodes(Uint16Array.from(ciphers).sort()),
     extensions,
     rest: signatures === "" ? extensions : `${extensions}_${signatures}`,
   };
@@ -64,9 +64,11 @@ function isKept(code: number): boolean {
   return !isGrease(code);
 }
 
-/** Four hexadecimal digits. */
-function formatCode(code: number): string {
-  return code.toString(16).padStart(4, "0");
+/** Four hexadecimal digits for each code, with commas between. */
+function formatCodes(codes: Uint16Array): string {
+  // Machines that Bun runs on have the lower octet first.
+  const octets = Buffer.from(codes.buffer).swap16();
+  return octets.toString("hex").replace(/.{4}(?!$)/g, "$&,");
 }
 
 /** Two decimal digits. */
