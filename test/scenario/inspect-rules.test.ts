@@ -56,6 +56,16 @@ describe("a rule about what is inside", () => {
     expect(metrics).toContain('penstock_tunnels_total{end="denied"} 1\n');
   });
 
+  test("leaves no client that it has refused in the way of another one", async () => {
+    using origin = listenRaw();
+    await using proxy = await startWith({ sni: "match" }, { limits: { connections: 1 } });
+    // Its client was told why, and does not close its side.
+    await sayInVain(proxy, origin, recordHello("evil.example"));
+    const { peer } = await proxy.tunnel(`good.example:${origin.port}`);
+    peer.write(recordHello("good.example"));
+    await (await origin.next()).untilReceived(recordHello("good.example").length);
+  });
+
   test("lets the right one through, byte for byte, however it is cut", async () => {
     for (const demand of [{ sni: "match" }, { sni: ["*.example"], tls: { min: "1.2" } }, { protocols: ["tls"] }]) {
       using origin = listenReplay("openssl-tls13-hello-retry");

@@ -34,13 +34,11 @@ const WORDS = 3;
 
 /** Tokens are 32-bit numbers. */
 const MAX_TOKENS = 2 ** 30;
-/** What is taken at once is at least a segment, and not more than what comes in 50 ms. */
+/** A turn is at least a segment, and at most what comes in this time. Flows wait until so much is there: one wake-up serves several. */
 const MIN_TURN = 1460;
 const TURN_MS = 50;
 /** Within this time each of those that wait has its turn. */
 const ROUND_MS = 500;
-/** Tokens are waited for until so many milliseconds of them are there: one wake-up serves several. */
-const WAIT_MS = 10;
 /** A turn is never so far ahead: it was long ago, and the clock of 32 bits went round. */
 const MAX_DUE_MS = 3_600_000;
 /** A thread whose clock began late may be so many milliseconds behind the one that filled a bucket. */
@@ -122,9 +120,7 @@ export class TokenBuckets {
   /** Milliseconds until a flow that begins to wait, or waits on, may take: at least 1, unless it may now. */
   dueIn(bucket: number): number {
     const rate = this.#limits[bucket * 2] ?? 0;
-    const turn = this.#measureTurn(bucket, Atomics.load(this.#state, bucket * WORDS + WAITING));
-    const wanted = Math.min(this.#limits[bucket * 2 + 1] ?? 0, Math.max(turn, Math.floor(rate * WAIT_MS)));
-    const missing = wanted - this.read(bucket);
+    const missing = this.#measureTurn(bucket, 1) - this.read(bucket);
     const now = this.#now();
     const elapsed = elapse(Atomics.load(this.#state, bucket * WORDS + FILLED_AT), now);
     const ms = missing > 0 ? Math.max(1, Math.ceil(missing / rate) - elapsed) : 0;
@@ -210,6 +206,11 @@ export class SharedBudget {
   /** Gives back bytes that did not move. */
   giveBack(bytes: number): void {
     if (bytes > 0) for (const bucket of this.#numbers) this.#buckets.giveBack(bucket, bytes);
+  }
+
+  /** The bucket that it waits for. */
+  get waitsFor(): number | undefined {
+    return this.#short;
   }
 
   /** Milliseconds until it may take again. */

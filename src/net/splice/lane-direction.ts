@@ -94,6 +94,11 @@ export class LaneDirection {
     return this.#held === 0;
   }
 
+  /** The bucket that it waits for, when it is parked. */
+  get waitsFor(): number | undefined {
+    return this.#budget?.waitsFor;
+  }
+
   /** Milliseconds until it may read again, when it is parked. */
   get dueIn(): number {
     return this.#budget?.dueIn ?? 0;

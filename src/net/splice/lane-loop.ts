@@ -182,17 +182,23 @@ export class LaneLoop {
     this.#nextTurn = Math.min(this.#nextTurn, turn);
   }
 
-  /** Gives parked tunnels whose time has come their turn. One that has to wait longer keeps its place. */
+  /** Gives parked tunnels whose time has come their turn. One that has to wait longer keeps its place, and so do those behind it. */
   #serveParked(): void {
     this.#nextTurn = Infinity;
+    /** The next turn of buckets that are used up. */
+    const later = new Map<number | undefined, number>();
     for (const [tunnel, turn] of this.#parked) {
-      if (turn > this.#now) {
-        this.#nextTurn = Math.min(this.#nextTurn, turn);
+      const nextTurn = turn > this.#now ? turn : later.get(tunnel.waitsFor);
+      if (nextTurn !== undefined) {
+        this.#parked.set(tunnel, nextTurn);
+        this.#nextTurn = Math.min(this.#nextTurn, nextTurn);
         continue;
       }
       const end = tunnel.unpark(this.#now);
       if (!tunnel.isParked) this.#parked.delete(tunnel);
       this.#settle(tunnel, end);
+      const parkedUntil = this.#parked.get(tunnel);
+      if (parkedUntil !== undefined) later.set(tunnel.waitsFor, parkedUntil);
     }
   }
 

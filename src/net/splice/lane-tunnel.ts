@@ -120,6 +120,11 @@ export class LaneTunnel {
     return this.up.parked || this.down.parked;
   }
 
+  /** The bucket that a parked direction waits for. */
+  get waitsFor(): number | undefined {
+    return this.up.parked ? this.up.waitsFor : this.down.waitsFor;
+  }
+
   /** Milliseconds until a parked direction has its turn. */
   get dueIn(): number {
     return Math.min(this.up.parked ? this.up.dueIn : Infinity, this.down.parked ? this.down.dueIn : Infinity);
