@@ -13,7 +13,7 @@ import { formatAbsoluteTarget, formatOriginHead } from "./origin-head.ts";
 import type { ForwardSettings } from "./forward-settings.ts";
 import type { Forwarding } from "./forwarding.ts";
 import { closeOrigin, type Keeping, type Origin } from "./origin-pool.ts";
-import { planWay, type Way } from "./plan-way.ts";
+import { planOriginRoute, type OriginRoute } from "./origin-route.ts";
 import { MAX_KEPT } from "./upload.ts";
 import { hasPassed } from "./via.ts";
 import type { Grant } from "../policy/decision.ts";
@@ -66,20 +66,23 @@ export async function forward(task: ForwardTask): Promise<ForwardEnd> {
     return failed({ detail: "https_in_clear" });
   }
   if (request.maxForwards === 0) return answer(record, client, request);
-  const way = planWay({ traveller: record, request, route, authorized, settings }, task.services.forwarding.numbers);
-  const errand: Errand = { ...task, way, waitedMs: 0, isClientDone: false };
-  const kept = begun?.origin ?? takeKept(errand);
-  let end = begun === undefined ? undefined : noteTry(errand, begun.end);
-  let reached = kept === undefined ? await reach(errand) : succeed(kept);
+  const originRoute = planOriginRoute(
+    { client: record, request, route, authorized, settings },
+    task.services.forwarding.numbers,
+  );
+  const tried: TriedRequest = { ...task, originRoute, waitedMs: 0, isClientDone: false };
+  const kept = begun?.origin ?? takeKept(tried);
+  let end = begun === undefined ? undefined : noteTry(tried, begun.end);
+  let reached = kept === undefined ? await reach(tried) : succeed(kept);
   for (;;) {
     if (!reached.ok) return failed(reached.failure);
     const origin = reached.value;
-    end ??= await exchange(errand, origin);
-    if (end.kind !== "stale" && end.kind !== "challenged") return conclude(errand, origin, end);
-    const refusal = end.kind === "stale" ? giveUpStale(request, origin, end) : giveUpChallenged(way, end);
-    if (refusal !== undefined) return failed(blameUpstream(way, refusal));
+    end ??= await exchange(tried, origin);
+    if (end.kind !== "stale" && end.kind !== "challenged") return conclude(tried, origin, end);
+    const refusal = end.kind === "stale" ? giveUpStale(request, origin, end) : giveUpChallenged(originRoute, end);
+    if (refusal !== undefined) return failed(blameUpstream(originRoute, refusal));
     end = undefined;
-    reached = await reach(errand);
+    reached = await reach(tried);
   }
 }
 
@@ -96,7 +99,7 @@ function giveUpStale(
 
 /** An upstream that did not take the request may be asked again when there is an answer to what it asks. */
 function giveUpChallenged(
-  { absolute }: Way,
+  { absolute }: OriginRoute,
   { challenges, whole }: Extract<ExchangeEnd, { kind: "challenged" }>,
 ): Failure | undefined {
   const verdict = absolute?.login.refuse(challenges);
@@ -106,7 +109,7 @@ function giveUpChallenged(
 }
 
 /** What an upstream does that was asked to forward is not the target's doing. */
-function blameUpstream({ absolute }: Way, failure: Failure): Failure {
+function blameUpstream({ absolute }: OriginRoute, failure: Failure): Failure {
   const isTheirs = describeFailure(failure.detail).blame === "destination" && failure.nextHop === undefined;
   return absolute !== undefined && isTheirs ? { ...failure, nextHop: absolute.upstream } : failure;
 }
@@ -120,9 +123,9 @@ function refuseLogin(upstream: string | undefined, note: string | undefined, rec
   };
 }
 
-/** A request with its way, and what its tries have used up. */
-interface Errand extends ForwardTask {
-  readonly way: Way;
+/** A request with its origin route, and what its tries have used up. */
+interface TriedRequest extends ForwardTask {
+  readonly originRoute: OriginRoute;
   /** Milliseconds that the response was waited for so far, over all tries. */
   waitedMs: number;
   /** The client sent FIN during one of them. */
@@ -133,7 +136,7 @@ function failed(failure: Failure): ForwardEnd {
   return { kind: "failed", failure };
 }
 
-/** Nobody on the way between the client and us can read along. */
+/** Nobody between the client and us can read along. */
 function isPrivate({ client: from }: RequestRecord, client: Conn): boolean {
   return client.encrypted || classifyAddress(from) === "loopback";
 }
@@ -147,16 +150,22 @@ async function answer(record: RequestRecord, client: Conn, request: ForwardReque
 }
 
 /**
- * A kept connection for this errand, if there is one. One that is bound to this
+ * A kept connection for this request, if there is one. One that is bound to this
  * very client comes first, and takes any request: it is the user. The others may
  * have died meanwhile, and get only what can be asked again.
  */
-function takeKept({ record, client, request, way, services: { forwarding } }: Errand): Origin | undefined {
-  let origin = forwarding.bound.take(client, way.key, way.fits);
+function takeKept({
+  record,
+  client,
+  request,
+  originRoute,
+  services: { forwarding },
+}: TriedRequest): Origin | undefined {
+  let origin = forwarding.bound.take(client, originRoute.key, originRoute.fits);
   if (origin === undefined) {
-    if (isRepeatable(request)) origin = forwarding.origins.take(way.key, way.fits);
+    if (isRepeatable(request)) origin = forwarding.origins.take(originRoute.key, originRoute.fits);
     // The fresh one will be kept in its place: a client that only posts leaves no more of them behind than another.
-    else forwarding.origins.dropOldest(way.key);
+    else forwarding.origins.dropOldest(originRoute.key);
   }
   if (origin !== undefined) record.dialled = origin.address;
   return origin;
@@ -168,10 +177,18 @@ function isRepeatable({ head, framing }: ForwardRequest): boolean {
   return framing.kind === "none" || (framing.kind === "length" && framing.length <= MAX_KEPT);
 }
 
-async function reach({ record, client, request, route, authorized, services, way }: Errand): Promise<Outcome<Origin>> {
+async function reach({
+  record,
+  client,
+  request,
+  route,
+  authorized,
+  services,
+  originRoute,
+}: TriedRequest): Promise<Outcome<Origin>> {
   record.enter("dial");
   const dialled = await dial(
-    { requester: record, client, target: request.target, route, grant: authorized, wish: way.wish },
+    { requester: record, client, target: request.target, route, grant: authorized, wish: originRoute.wish },
     services,
   );
   record.noteDial(dialled);
@@ -180,16 +197,16 @@ async function reach({ record, client, request, route, authorized, services, way
   return succeed({ conn, address, ip: route.hops.length === 0 ? address.ip : undefined, reused: false });
 }
 
-async function exchange(errand: Errand, origin: Origin): Promise<ExchangeEnd> {
-  const { record, client, request, way } = errand;
+async function exchange(task: TriedRequest, origin: Origin): Promise<ExchangeEnd> {
+  const { record, client, request, originRoute } = task;
   const { timeouts, forward: settings } = record.runtime;
   record.enter("forward");
-  const shown = way.absolute?.login.authorize(request.head.method, formatAbsoluteTarget(request));
+  const shown = originRoute.absolute?.login.authorize(request.head.method, formatAbsoluteTarget(request));
   if (shown?.ok === false) {
     origin.conn.reset();
-    return { kind: "failed", failure: refuseLogin(way.absolute?.upstream, shown.note) };
+    return { kind: "failed", failure: refuseLogin(originRoute.absolute?.upstream, shown.note) };
   }
-  const end = await errand.exchange.carry(origin.conn, {
+  const end = await task.exchange.carry(origin.conn, {
     record,
     request,
     outgoing: formatOriginHead(request, {
@@ -199,41 +216,42 @@ async function exchange(errand: Errand, origin: Origin): Promise<ExchangeEnd> {
       absolute: shown && { authorization: shown.value },
     }),
     via: settings.via,
-    asksUpstream: way.absolute !== undefined,
-    keepsRequest: way.absolute?.login.mayAskAgain === true || (origin.reused && idempotent.has(request.head.method)),
+    asksUpstream: originRoute.absolute !== undefined,
+    keepsRequest:
+      originRoute.absolute?.login.mayAskAgain === true || (origin.reused && idempotent.has(request.head.method)),
     responseMs: timeouts.responseMs,
     idleMs: timeouts.idleMs,
-    waitedMs: errand.waitedMs,
-    isClientDone: errand.isClientDone,
+    waitedMs: task.waitedMs,
+    isClientDone: task.isClientDone,
   });
-  return noteTry(errand, end);
+  return noteTry(task, end);
 }
 
 /** Notes what a try has used up, and what came of it. */
-function noteTry(errand: Errand, end: ExchangeEnd): ExchangeEnd {
-  const { record, exchange: tried } = errand;
-  errand.waitedMs = tried.waitedMs;
-  errand.isClientDone = tried.isClientDone;
+function noteTry(task: TriedRequest, end: ExchangeEnd): ExchangeEnd {
+  const { record, exchange: tried } = task;
+  task.waitedMs = tried.waitedMs;
+  task.isClientDone = tried.isClientDone;
   record.status = tried.status;
   record.forwarded = tried.bytes();
   return end;
 }
 
 function conclude(
-  errand: Errand,
+  task: TriedRequest,
   origin: Origin,
   end: Exclude<ExchangeEnd, { kind: "stale" | "challenged" }>,
 ): ForwardEnd {
   switch (end.kind) {
     case "failed":
-      return failed(blameUpstream(errand.way, end.failure));
+      return failed(blameUpstream(task.originRoute, end.failure));
     case "broken":
-      errand.record.failure = blameUpstream(errand.way, end.failure);
+      task.record.failure = blameUpstream(task.originRoute, end.failure);
       return { kind: "closed" };
     case "switched":
       return { kind: "switched", conn: origin.conn };
     case "done":
-      return putAway(errand, origin, end);
+      return putAway(task, origin, end);
     default:
       return end satisfies never;
   }
@@ -241,22 +259,25 @@ function conclude(
 
 /** Keeps or closes both connections after a whole response. */
 function putAway(
-  { record, client, request, services, way }: Errand,
+  { record, client, request, services, originRoute }: TriedRequest,
   origin: Origin,
   { keepsClient, keepsOrigin, bindsOrigin }: Extract<ExchangeEnd, { kind: "done" }>,
 ): ForwardEnd {
   const { forwarding } = services;
   const { forward: settings } = record.runtime;
   if (keepsOrigin && (bindsOrigin || showsConnectionAuth(request.fields) || forwarding.bound.owns(origin))) {
-    forwarding.bound.put(client, way.key, origin, settings);
+    forwarding.bound.put(client, originRoute.key, origin, settings);
   } else {
-    keepOrigin(forwarding, origin, keepsOrigin, describeKeeping(way, settings));
+    keepOrigin(forwarding, origin, keepsOrigin, describeKeeping(originRoute, settings));
   }
   return { kind: keepsClient ? "kept" : "closed" };
 }
 
-/** What is asked of the pool for connections on a way. */
-export function describeKeeping({ key }: Way, { originIdleMs, idleOrigins, idlePerOrigin }: ForwardSettings): Keeping {
+/** What is asked of the pool for connections along an origin route. */
+export function describeKeeping(
+  { key }: OriginRoute,
+  { originIdleMs, idleOrigins, idlePerOrigin }: ForwardSettings,
+): Keeping {
   return { key, idleMs: originIdleMs, total: idleOrigins, perKey: idlePerOrigin };
 }
 
