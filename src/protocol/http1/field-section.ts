@@ -1,5 +1,5 @@
 import { findFieldId, FRAMING, hasFlag, isBlank } from "./field-names.ts";
-import { bitOf, Fields, MARKS, NO_FIELDS } from "./fields.ts";
+import { bitOf, Fields, MARKS } from "./fields.ts";
 import { COLON, copyOctets, CR, LF, octetClass, TEXT, TOKEN } from "./octets.ts";
 
 /**
@@ -208,7 +208,7 @@ function explainBadName(octet: number): FieldSectionError {
 /** Gives the fields that `scan` has found in `octets`, and makes it ready for another section. */
 export function takeFields(scan: FieldSectionScan, octets: Uint8Array): Fields {
   const { marks, count, exact } = scan;
-  const fields = count === 0 ? NO_FIELDS : new Fields(octets, marks.slice(0, count), count, scan, exact);
+  const fields = new Fields(octets, marks.slice(0, count), count, scan, exact);
   scan.clear();
   return fields;
 }

@@ -76,7 +76,7 @@ export class ClientRequests implements ConnSink, ExchangeOwner {
   /** The last request. */
   #before: RequestRecord | undefined;
   /** What is to be learnt from it, it went through all stages. */
-  #untaught = false;
+  #isUnlearnt = false;
   #resolve: ((next: Next) => void) | undefined;
   /** A CR came, which may be of an empty line. */
   #heldCr = false;
@@ -103,10 +103,10 @@ export class ClientRequests implements ConnSink, ExchangeOwner {
     const client = this.#client;
     if (client.closed) return GONE;
     this.#before = before;
-    this.#untaught = true;
+    this.#isUnlearnt = true;
     // Pipelined: it is here already. No request is as short as an empty line.
     if (client.unreadBytes > EMPTY_LINE) return UNREAD;
-    if (before.runtime.forward.clientIdleMs <= 0) return GONE;
+    if (this.#services.draining || before.runtime.forward.clientIdleMs <= 0) return GONE;
     return new Promise((resolve) => {
       this.#services.forwarding.waiting.add(this.#idle);
       this.#resolve = resolve;
@@ -131,7 +131,7 @@ export class ClientRequests implements ConnSink, ExchangeOwner {
     if (bytes.length === 0) return;
     const { current } = this.#services.runtime;
     // Before its head, which may be lent, makes room for another one.
-    if (this.#untaught) this.#learn();
+    if (this.#isUnlearnt) this.#learn();
     const parser = this.#useParser(current);
     const parsed = parser.parse(bytes);
     if (parsed.kind !== "done") {
@@ -140,8 +140,10 @@ export class ClientRequests implements ConnSink, ExchangeOwner {
       this.#client.unread(bytes);
       return;
     }
-    this.#client.detach();
-    if (parsed.used < bytes.length) this.#client.unread(bytes.subarray(parsed.used));
+    if (parsed.used < bytes.length) {
+      this.#client.detach();
+      this.#client.unread(bytes.subarray(parsed.used));
+    }
     if (!this.#carryByPlan(parsed.value, current)) this.#leave({ kind: "request", head: parsed.value });
   }
 
@@ -172,7 +174,7 @@ export class ClientRequests implements ConnSink, ExchangeOwner {
   #learn(): void {
     const before = this.#before as RequestRecord;
     this.#plans.learn(before, this.#client);
-    this.#untaught = false;
+    this.#isUnlearnt = false;
     before.requestHead = undefined;
   }
 
@@ -191,7 +193,7 @@ export class ClientRequests implements ConnSink, ExchangeOwner {
     if (draining || forwarding.bound.has(this.#client)) return false;
     const plan = this.#plans.find(head, current);
     if (plan === undefined || !isStill(plan, before, this.#client)) return false;
-    const origin = forwarding.origins.take(plan.way.key, plan.way.fits);
+    const origin = forwarding.origins.take(plan.originRoute.key, plan.originRoute.fits);
     if (origin === undefined) return false;
     const record = this.#records.begin(plan, origin);
     this.#idle.disarm();
@@ -208,7 +210,7 @@ export class ClientRequests implements ConnSink, ExchangeOwner {
     this.#records.note(record, exchange);
     this.#planned = undefined;
     const isUsual = end.kind === "done" && end.keepsClient && !end.bindsOrigin;
-    if (!isUsual || this.#client.closed || this.#client.unreadBytes > EMPTY_LINE) {
+    if (!isUsual || this.#services.draining || this.#client.closed || this.#client.unreadBytes > EMPTY_LINE) {
       this.#leave({ kind: "planned", resume: () => this.#resume(planned, end) });
       return;
     }

@@ -321,7 +321,8 @@ export class Exchange implements UploadOwner, DownloadOwner, Endable {
     if (end.kind !== "done" && this.#awaits) this.#waitedMs = performance.now() - this.#awaitedSince;
     this.#movement.disarm();
     this.#response.disarm();
-    clearTimeout(this.#probeTimer);
+    if (this.#probeTimer !== undefined) clearTimeout(this.#probeTimer);
+    this.#probeTimer = undefined;
     this.#upload.release();
     this.#download.release();
     if (end.kind !== "done" && end.kind !== "switched") this.#origin.reset();

@@ -1,4 +1,3 @@
-import type { Conn } from "../../net/conn/conn.ts";
 import { Flow } from "../flow/flow.ts";
 import type { HeadToWrite } from "./head-to-write.ts";
 import type { Scratch } from "./scratch.ts";
@@ -15,11 +14,6 @@ export class MessageFlow extends Flow {
   constructor(scratch: Scratch) {
     super();
     this.#scratch = scratch;
-  }
-
-  override begin(source: Conn, sink: Conn): void {
-    this.holdsSource = false;
-    super.begin(source, sink);
   }
 
   /** Writes octets `from` to `to` of `bytes`, as `write` does. */

@@ -15,7 +15,7 @@ import type { ForwardSettings } from "./forward-settings.ts";
 import type { Forwarding } from "./forwarding.ts";
 import { formatAbsoluteTarget, formatOriginHead } from "./origin-head.ts";
 import { closeOrigin, type Keeping, type Origin } from "./origin-pool.ts";
-import { planWay, type Way } from "./plan-way.ts";
+import { planOriginRoute, type OriginRoute } from "./origin-route.ts";
 import { MAX_KEPT } from "./upload.ts";
 import { hasPassed } from "./via.ts";
 
@@ -87,7 +87,7 @@ export class ForwardedRequest {
   status: number | undefined;
   moved: { readonly up: number; readonly down: number } | undefined;
   readonly task: ForwardTask;
-  readonly #way: Way;
+  readonly #originRoute: OriginRoute;
   /** Our login at the upstream that forwards the request. */
   readonly #login: UpstreamLogin | undefined;
   /** Milliseconds that the response was waited for so far, over all tries. */
@@ -99,8 +99,8 @@ export class ForwardedRequest {
     const { record, request, route, grant, forwarding, upstreams } = task;
     const settings = record.runtime.forward;
     this.task = task;
-    this.#way = planWay({ traveller: record, request, route, authorized: grant, settings }, forwarding.numbers);
-    const { wish, forwarder } = this.#way;
+    this.#originRoute = planOriginRoute({ client: record, request, route, authorized: grant, settings }, forwarding.numbers);
+    const { wish, forwarder } = this.#originRoute;
     this.wish = wish;
     this.#login = forwarder && new UpstreamLogin(forwarder, upstreams.find(forwarder));
   }
@@ -112,7 +112,7 @@ export class ForwardedRequest {
    */
   takeKept(): Origin | undefined {
     const { client, request, forwarding } = this.task;
-    const { key, fits } = this.#way;
+    const { key, fits } = this.#originRoute;
     const bound = forwarding.bound.take(client, key, fits);
     if (bound !== undefined) return bound;
     if (isRepeatable(request)) return forwarding.origins.take(key, fits);
@@ -130,7 +130,7 @@ export class ForwardedRequest {
   /** Carries the request to an origin, and the response back. */
   async carry(origin: Origin): Promise<Tried> {
     const { record, client, request, exchange } = this.task;
-    const { forwarder } = this.#way;
+    const { forwarder } = this.#originRoute;
     const login = this.#login;
     const { timeouts, forward: settings } = record.runtime;
     const shown = login?.authorize(request.head.method, formatAbsoluteTarget(request));
@@ -173,7 +173,7 @@ export class ForwardedRequest {
     switch (end.kind) {
       case "failed":
       case "broken":
-        return { kind: end.kind, failure: blameUpstream(this.#way, end.failure) };
+        return { kind: end.kind, failure: blameUpstream(this.#originRoute, end.failure) };
       case "stale":
         return this.#retry(giveUpStale(this.task.request, origin, end));
       case "challenged":
@@ -189,7 +189,7 @@ export class ForwardedRequest {
   }
 
   #retry(refusal: Failure | undefined): ForwardEnd {
-    return refusal === undefined ? { kind: "again" } : { kind: "failed", failure: blameUpstream(this.#way, refusal) };
+    return refusal === undefined ? { kind: "again" } : { kind: "failed", failure: blameUpstream(this.#originRoute, refusal) };
   }
 
   /** An upstream that did not take the request may be asked again when there is an answer to what it asks. */
@@ -197,7 +197,7 @@ export class ForwardedRequest {
     const verdict = this.#login?.refuse(challenges);
     if (verdict?.retry === true && whole) return undefined;
     const why = verdict?.retry === false ? verdict.note : "the request is too long to be told twice";
-    return refuseLogin(this.#way.forwarder?.name, why, 407);
+    return refuseLogin(this.#originRoute.forwarder?.name, why, 407);
   }
 
   /** Keeps or closes the origin's connection after a whole response. */
@@ -205,8 +205,8 @@ export class ForwardedRequest {
     const { record, client, request, forwarding } = this.task;
     const { forward: settings } = record.runtime;
     if (keepsOrigin && (bindsOrigin || showsConnectionAuth(request.fields) || forwarding.bound.owns(origin)))
-      forwarding.bound.put(client, this.#way.key, origin, settings);
-    else keepOrigin(forwarding, origin, keepsOrigin, describeKeeping(this.#way, settings));
+      forwarding.bound.put(client, this.#originRoute.key, origin, settings);
+    else keepOrigin(forwarding, origin, keepsOrigin, describeKeeping(this.#originRoute, settings));
   }
 }
 
@@ -222,7 +222,7 @@ function giveUpStale(
 }
 
 /** What an upstream does that was asked to forward is not the target's doing. */
-function blameUpstream({ forwarder }: Way, failure: Failure): Failure {
+function blameUpstream({ forwarder }: OriginRoute, failure: Failure): Failure {
   const isTheirs = describeFailure(failure.detail).blame === "destination" && failure.nextHop === undefined;
   return forwarder !== undefined && isTheirs ? { ...failure, nextHop: forwarder.name } : failure;
 }
@@ -243,7 +243,7 @@ function isRepeatable({ head, framing }: ForwardRequest): boolean {
 }
 
 /** What is asked of the pool for connections on a way. */
-export function describeKeeping({ key }: Way, { originIdleMs, idleOrigins, idlePerOrigin }: ForwardSettings): Keeping {
+export function describeKeeping({ key }: OriginRoute, { originIdleMs, idleOrigins, idlePerOrigin }: ForwardSettings): Keeping {
   return { key, idleMs: originIdleMs, total: idleOrigins, perKey: idlePerOrigin };
 }
 

@@ -4,7 +4,7 @@ import type { Watched } from "../../net/conn/idle-watch.ts";
 import { BoundOrigins } from "./bound-origins.ts";
 import { OwnLines } from "./own-lines.ts";
 import { OriginPool } from "./origin-pool.ts";
-import { ObjectNumbers } from "./plan-way.ts";
+import { ObjectNumbers } from "./origin-route.ts";
 import { Scratch } from "./scratch.ts";
 
 /** A forwarded request as it is now: bytes that the next hop took, and that the client took. */

@@ -29,7 +29,7 @@ import { describeKeeping } from "./forward.ts";
 import type { HeadToWrite } from "./head-to-write.ts";
 import { formatAuthority, formatHeadEnd } from "./origin-head.ts";
 import type { Keeping, Origin } from "./origin-pool.ts";
-import { type ObjectNumbers, planWay, type Way } from "./plan-way.ts";
+import { type ObjectNumbers, planOriginRoute, type OriginRoute } from "./origin-route.ts";
 import type { AllowDecision } from "../policy/decision.ts";
 
 /** What was found out for a forwarded request, and holds for every one of the same connection that is like it. */
@@ -40,7 +40,7 @@ export interface Plan {
   readonly user: string | undefined;
   readonly decision: AllowDecision;
   readonly route: Route;
-  readonly way: Way;
+  readonly originRoute: OriginRoute;
   readonly keeping: Keeping;
   /** How the targets begin, as the client wrote them, with the slash of the path; and the authority in it. */
   readonly prefix: Uint8Array;
@@ -69,7 +69,8 @@ export class PlanCache {
   learn(record: RequestRecord, client: Conn): void {
     const latest = makePlan(record, client, this.#numbers);
     const before = this.#plans.filter(
-      ({ runtime, user, way }) => runtime === record.runtime && user === record.user && way.key !== latest?.way.key,
+      ({ runtime, user, originRoute }) =>
+        runtime === record.runtime && user === record.user && originRoute.key !== latest?.originRoute.key,
     );
     this.#plans = latest === undefined ? before : [latest, ...before.slice(0, MAX_PLANS - 1)];
   }
@@ -106,11 +107,11 @@ function makePlan(record: RequestRecord, client: Conn, numbers: ObjectNumbers): 
   if (evaluate(runtime.policy, { client: record.client, user, target }).kind !== "decided") return undefined;
   const authorized = { decision, ...(foundName !== undefined && { foundName }) };
   const destination = { scheme, target };
-  const way = planWay(
-    { traveller: record, request: destination, route, authorized, settings: runtime.forward },
+  const originRoute = planOriginRoute(
+    { client: record, request: destination, route, authorized, settings: runtime.forward },
     numbers,
   );
-  if (way.forwarder !== undefined) return undefined;
+  if (originRoute.forwarder !== undefined) return undefined;
   const shown = requestHead.fields.getAll(PROXY_AUTHORIZATION);
   const authority = /^http:\/\/([^/]+)\//.exec(requestHead.target)?.[1];
   if (shown.length > 1 || authority === undefined) return undefined;
@@ -120,8 +121,8 @@ function makePlan(record: RequestRecord, client: Conn, numbers: ObjectNumbers): 
     user,
     decision,
     route,
-    way,
-    keeping: describeKeeping(way, runtime.forward),
+    originRoute,
+    keeping: describeKeeping(originRoute, runtime.forward),
     prefix: Buffer.from(`http://${authority}/`, "latin1"),
     authority: Buffer.from(authority, "latin1"),
     credentials: shown[0] === undefined ? undefined : Buffer.from(shown[0], "latin1"),

@@ -58,6 +58,7 @@ export class Upload implements ConnSink {
     this.#head = head;
     this.#kept = undefined;
     this.#keptBytes = 0;
+    this.#flow.holdsSource = false;
   }
 
   /** Sends the head, together with what is there of the body already. */

@@ -7,11 +7,8 @@ import type { AllowDecision, Grant } from "../policy/decision.ts";
 import type { DialWish } from "../dial/dial-context.ts";
 
 /** How a request gets to its origin, and which connections may be used again for it. */
-export interface Way {
-  /**
-   * Connections under the same key lead to the same place, as the same somebody,
-   * by the same leave: whoever gets this key may use them.
-   */
+export interface OriginRoute {
+  /** Equal keys may share a connection: same target, route, credentials and permissions. */
   readonly key: string;
   /** Whether a kept connection to that address may be used. */
   readonly fits: (ip: Ip | undefined) => boolean;
@@ -20,18 +17,18 @@ export interface Way {
   readonly forwarder: Hop | undefined;
 }
 
-/** Where the way leads. */
+/** Where the origin route leads. */
 type Destination = Pick<ForwardRequest, "scheme" | "target">;
 
-/** For whom the way is; what they are told apart by where connections speak for one client. */
-export interface Traveller {
+/** The client, as a PROXY header names it. */
+export interface RoutedClient {
   readonly client: Ip;
   readonly clientPort: number;
 }
 
-/** What a way follows from. */
-export interface WayQuery {
-  readonly traveller: Traveller;
+/** What an origin route follows from. */
+export interface OriginRouteQuery {
+  readonly client: RoutedClient;
   readonly request: Destination;
   readonly route: Route;
   readonly authorized: Grant;
@@ -39,17 +36,17 @@ export interface WayQuery {
 }
 
 /**
- * Plans the way along `route`. Plain HTTP is given to an HTTP upstream at the
+ * Plans the origin route along `route`. Plain HTTP is given to an HTTP upstream at the
  * end of it in absolute-form (RFC 9112 §3.2.2); everything else, and what is to
  * be tunnelled, goes to the origin itself.
  */
-export function planWay(query: WayQuery, numbers: ObjectNumbers): Way {
-  const { traveller, request, route, authorized, settings } = query;
+export function planOriginRoute(query: OriginRouteQuery, numbers: ObjectNumbers): OriginRoute {
+  const { client, request, route, authorized, settings } = query;
   const { decision, addresses, narrowed, foundName } = authorized;
   const { hops, sourceAddress } = route;
   const last = hops.at(-1);
   const via = hops.length === 0 ? "" : ` via ${hops.map((hop) => numbers.of(hop)).join(">")}`;
-  const line = `${via}${label("from", sourceAddress)}${nameClient(traveller, route, decision)}`;
+  const line = `${via}${label("from", sourceAddress)}${nameClient(client, route, decision)}`;
   if (last !== undefined && request.scheme === "http" && forwards(last) && decision.tunnelHttp !== true) {
     return {
       key: `forward${line}`,
@@ -63,7 +60,7 @@ export function planWay(query: WayQuery, numbers: ObjectNumbers): Way {
   const scope = isSecure ? `https ${numbers.of(settings)}` : "http";
   const chosen =
     last !== undefined && narrowed === true ? (addresses ?? []).map(({ text }) => text).join(",") : undefined;
-  const place = `${formatEndpoint(request.target)} ${nameLeave(decision)}${label("at", chosen)}${label("named", foundName)}`;
+  const place = `${formatEndpoint(request.target)} ${namePermissions(decision)}${label("at", chosen)}${label("named", foundName)}`;
   return {
     key: `${scope} ${place}${line}`,
     fits:
@@ -80,14 +77,14 @@ function label(word: string, value: string | undefined): string {
   return value === undefined ? "" : ` ${word} ${value}`;
 }
 
-/** Who may go to addresses of which kind: what one may use another one may not be led to. */
-function nameLeave({ allowPrivate, exactAddress }: AllowDecision): string {
+/** The permissions of a decision: a client must not be led to an address that it may not use. */
+function namePermissions({ allowPrivate, exactAddress }: AllowDecision): string {
   if (exactAddress === true) return allowPrivate ? "private exact" : "public exact";
   return allowPrivate ? "private" : "public";
 }
 
-/** A connection that began with a PROXY header is one client's and nobody else's. */
-function nameClient({ client, clientPort }: Traveller, { hops }: Route, decision: AllowDecision): string {
+/** A connection that began with a PROXY header belongs to one client. */
+function nameClient({ client, clientPort }: RoutedClient, { hops }: Route, decision: AllowDecision): string {
   const introduces =
     hops.length === 0 ? decision.proxyProtocol !== undefined : hops.some((hop) => hop.proxyProtocol !== undefined);
   return introduces ? ` for ${client.text} ${clientPort} v${decision.proxyProtocol ?? ""}` : "";
