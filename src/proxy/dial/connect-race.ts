@@ -66,12 +66,12 @@ export function answerWith(addresses: readonly Ip[]): Questions {
  * cancels all other attempts.
  */
 export function raceConnect(questions: Questions, options: RaceOptions): Promise<Outcome<Connected>> {
-  return new ConnectRace(options).start(questions);
+  return new Promise((resolve) => new ConnectRace(options, resolve).start(questions));
 }
 
 class ConnectRace {
   readonly #options: RaceOptions;
-  readonly #outcome: PromiseWithResolvers<Outcome<Connected>> = Promise.withResolvers();
+  readonly #resolve: (outcome: Outcome<Connected>) => void;
   /** Addresses that wait for an attempt. */
   readonly #waiting: Ip[] = [];
   readonly #running: ConnectAttempt[] = [];
@@ -88,11 +88,12 @@ class ConnectRace {
   #refused: Failure | undefined;
   #unresolved: Lookup[] | undefined;
 
-  constructor(options: RaceOptions) {
+  constructor(options: RaceOptions, resolve: (outcome: Outcome<Connected>) => void) {
+    this.#resolve = resolve;
     this.#options = options;
   }
 
-  start(questions: Questions): Promise<Outcome<Connected>> {
+  start(questions: Questions): void {
     this.#options.limit.whenOver(() => this.#stop());
     if (!this.#over) {
       for (const { family, answer } of questions) {
@@ -101,7 +102,6 @@ class ConnectRace {
       }
       this.#proceed();
     }
-    return this.#outcome.promise;
   }
 
   #await(family: 4 | 6, answer: Promise<Lookup>): void {
@@ -213,6 +213,6 @@ class ConnectRace {
     for (const attempt of this.#running) attempt.cancel();
     this.#running.length = 0;
     this.#options.limit.forget();
-    this.#outcome.resolve(outcome);
+    this.#resolve(outcome);
   }
 }
