@@ -5,8 +5,8 @@ import { watchCertificates } from "../config/watch-certificates.ts";
 import type { FileText } from "../config/read-file.ts";
 import { watchFile } from "../config/watch-file.ts";
 import { type Daemon, startDaemon } from "../daemon.ts";
-import { withinMs } from "../gate/gate.ts";
 import { createCommand } from "./command.ts";
+import { ServiceNotices } from "./service-notices.ts";
 import { configArgs, configHints, configLists, loadFromFlags, tellProblems } from "./config-args.ts";
 import { type CliIo, exitCodes } from "./io.ts";
 
@@ -46,7 +46,12 @@ async function serveUntil(stopping: StopSignals, input: Parameters<typeof loadFr
   const { compiled, file } = loaded.value;
   if (input.values("user").length > 0)
     io.tell('Warning: the process list shows the password given with --user. Set PENSTOCK_USERS or "users" instead.');
-  const started = await startDaemon(compiled, { accessSink: io.accessSink, tell: io.tell });
+  const notices = new ServiceNotices(io);
+  const started = await startDaemon(compiled, {
+    accessSink: io.accessSink,
+    tell: io.tell,
+    onDrain: (state) => notices.draining(state),
+  });
   if (!started.ok) {
     io.tell(started.message);
     return exitCodes.failure;
@@ -55,13 +60,16 @@ async function serveUntil(stopping: StopSignals, input: Parameters<typeof loadFr
   // An uncaught error ends at most one connection.
   const forget = io.onBug((error) => daemon.reportBug(error));
   tellStart(daemon, compiled, file, io);
+  notices.ready(daemon);
+  notices.watch(daemon);
   const watches = [
     watchUsers(daemon, compiled, io),
     followCertificates(daemon, compiled, io),
     followTrust(daemon, compiled, io),
   ];
   if (compiled.warmUp === "auto") daemon.warmUp();
-  await stopping.end(daemon, compiled.drainMs);
+  await stopping.end(daemon, notices);
+  notices.close();
   for (const watch of watches) watch?.close();
   forget();
   return exitCodes.ok;
@@ -134,9 +142,6 @@ function followTrust(daemon: Daemon, { trustFiles }: CompiledConfig, io: CliIo) 
   );
 }
 
-/** Milliseconds for the last lines and the sidecar, after the time for tunnels. The reader of the output may hang. */
-const CLOSING_MS = 2000;
-
 /** SIGTERM and SIGINT. Those that come before there is a daemon count as well. */
 class StopSignals {
   /** The first signal. */
@@ -144,29 +149,43 @@ class StopSignals {
   /** Stops listening. */
   readonly close: () => void;
   readonly #io: CliIo;
-  readonly #second: Promise<string>;
+  #daemon: Daemon | undefined;
+  #notices: ServiceNotices | undefined;
+  /** Signals since the proxy serves. */
+  #came: string[] = [];
 
   constructor(io: CliIo) {
-    const [first, second] = [Promise.withResolvers<string>(), Promise.withResolvers<string>()];
+    const first = Promise.withResolvers<string>();
     this.#io = io;
     this.first = first.promise;
-    this.#second = second.promise;
-    let count = 0;
     this.close = io.onStopSignal((signal) => {
-      count += 1;
-      (count === 1 ? first : second).resolve(signal);
+      first.resolve(signal);
+      this.#came.push(signal);
+      this.#act();
     });
   }
 
   /** Resolves once the daemon is gone: it drains after the first signal, and the second ends it at once. */
-  async end(daemon: Daemon, drainMs: number): Promise<void> {
-    const first = await this.first;
-    this.#io.tell(`${first}: accepting no more connections, letting tunnels end. Once more to end them at once.`);
-    const drained = withinMs(daemon.drain(), drainMs + CLOSING_MS);
-    const stopped = this.#second.then((second) => {
-      this.#io.tell(`${second} again: ending all connections.`);
-      return withinMs(daemon.stop(), CLOSING_MS);
-    });
-    await Promise.race([drained, stopped]);
+  async end(daemon: Daemon, notices: ServiceNotices): Promise<void> {
+    this.#daemon = daemon;
+    this.#notices = notices;
+    if (this.#came.length > 0) this.#act();
+    await daemon.ended;
+  }
+
+  #act(): void {
+    const daemon = this.#daemon;
+    const signal = this.#came.at(-1);
+    if (daemon === undefined || signal === undefined) return;
+    if (this.#came.length === 1) {
+      this.#notices?.stopping();
+      // After a drain that was taken back the next signal is a first one again.
+      void daemon.drain(signal).then((outcome) => {
+        if (outcome === "resumed") this.#came = [];
+      });
+    } else {
+      this.#io.tell(`${signal} again: ending all connections.`);
+      void daemon.stop();
+    }
   }
 }

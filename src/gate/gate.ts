@@ -139,13 +139,22 @@ export class Gate implements ConnectionServices, ListenerOwner {
     this.admission.lingering.abort();
   }
 
-  /** Stops accepting, gives connections `ms` milliseconds, and ends those that are left. */
-  async drain(ms: number): Promise<void> {
+  /** Stops accepting and ends what is idle. Everything else may go on to its end. */
+  beginDrain(): void {
     this.stopAccepting();
     this.forwarding.windDown();
     this.admission.lingering.hurry();
-    await withinMs(this.admission.untilEmpty(), ms);
-    await this.stop();
+  }
+
+  /** Takes `beginDrain` back: binds the same listeners again, all of them. When one cannot be bound, none is, and the drain goes on. */
+  resume(): ListenOutcome {
+    const result = bindListeners(this.#listeners?.plans ?? [], this.#options.sockets.listen, this);
+    if (!result.ok) return result;
+    this.#listeners = result.listeners;
+    this.draining = false;
+    this.forwarding.reopen();
+    this.admission.lingering.relax();
+    return { ok: true, listeners: result.listeners.bound };
   }
 
   /** Stops accepting, ends every connection, and waits until the records of them are written. */

@@ -39,10 +39,13 @@ export type BindResult =
 /** The listeners of a gate. */
 export class Listeners {
   readonly bound: readonly BoundListener[];
+  /** What binds the same ones again, with the ports that the system chose. */
+  readonly plans: readonly ListenPlan[];
   readonly #sockets: readonly TcpListener[];
 
-  constructor(bound: readonly BoundListener[], sockets: readonly TcpListener[]) {
+  constructor(bound: readonly BoundListener[], plans: readonly ListenPlan[], sockets: readonly TcpListener[]) {
     this.bound = bound;
+    this.plans = plans.map((plan, at) => ({ ...plan, port: bound[at]?.port ?? plan.port }));
     this.#sockets = sockets;
   }
 
@@ -74,7 +77,7 @@ export function bindListeners(plans: readonly ListenPlan[], listen: Listen, owne
     sockets.push(result.listener);
     bound.push({ host, port, name: listener.name });
   }
-  return { ok: true, listeners: new Listeners(bound, sockets) };
+  return { ok: true, listeners: new Listeners(bound, plans, sockets) };
 }
 
 /** `host:port`, IPv6 in brackets. */

@@ -99,7 +99,10 @@ export class ForwardedRequest {
     const { record, request, route, grant, forwarding, upstreams } = task;
     const settings = record.runtime.forward;
     this.task = task;
-    this.#originRoute = planOriginRoute({ client: record, request, route, authorized: grant, settings }, forwarding.numbers);
+    this.#originRoute = planOriginRoute(
+      { client: record, request, route, authorized: grant, settings },
+      forwarding.numbers,
+    );
     const { wish, forwarder } = this.#originRoute;
     this.wish = wish;
     this.#login = forwarder && new UpstreamLogin(forwarder, upstreams.find(forwarder));
@@ -189,7 +192,9 @@ export class ForwardedRequest {
   }
 
   #retry(refusal: Failure | undefined): ForwardEnd {
-    return refusal === undefined ? { kind: "again" } : { kind: "failed", failure: blameUpstream(this.#originRoute, refusal) };
+    return refusal === undefined
+      ? { kind: "again" }
+      : { kind: "failed", failure: blameUpstream(this.#originRoute, refusal) };
   }
 
   /** An upstream that did not take the request may be asked again when there is an answer to what it asks. */
@@ -243,7 +248,10 @@ function isRepeatable({ head, framing }: ForwardRequest): boolean {
 }
 
 /** What is asked of the pool for connections on a way. */
-export function describeKeeping({ key }: OriginRoute, { originIdleMs, idleOrigins, idlePerOrigin }: ForwardSettings): Keeping {
+export function describeKeeping(
+  { key }: OriginRoute,
+  { originIdleMs, idleOrigins, idlePerOrigin }: ForwardSettings,
+): Keeping {
   return { key, idleMs: originIdleMs, total: idleOrigins, perKey: idlePerOrigin };
 }
 

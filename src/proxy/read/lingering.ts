@@ -89,6 +89,11 @@ export class Lingering {
     for (const close of this.#closes.keys()) close.hurry();
   }
 
+  /** Takes back `hurry` for those to come. */
+  relax(): void {
+    this.#hurried = false;
+  }
+
   /** Closes them all at once, and those to come. */
   abort(): void {
     this.#aborted = true;
