@@ -63,6 +63,9 @@ export function serveConnection(conn: Conn, from: Ip, listener: Listener, servic
 /** A request that came, or that was begun. */
 type NextRequest = Exclude<Next, { readonly kind: "gone" }>;
 
+/** Why a client is not accepted; undefined when it is. */
+type Unaccepted = Failure | "silent" | undefined;
+
 /** The request that comes first: nothing of it was read. */
 const FIRST: NextRequest = { kind: "request", head: undefined };
 
@@ -171,20 +174,30 @@ class ClientConnection implements RequestConnection, RecordedConnection, Planned
    * it. Gives why the client is not accepted, and leaves a connection over which
    * it is told that, or a closed one.
    */
-  async #accept(): Promise<Failure | "silent" | undefined> {
-    const { listener, services, conn } = this;
-    const { handshakeEndsAt, runtime } = this.#record;
-    if (listener.proxyFrom.has(this.client)) {
-      const read = await readProxyHeader(conn, handshakeEndsAt);
-      if (read === "silent" || !read.ok) return this.#turnAway(read === "silent" ? read : read.failure);
-      this.client = read.value?.ip ?? this.client;
-      this.clientPort = read.value?.port ?? this.clientPort;
-    }
-    const failure = services.admission.admitClient(this.client, runtime, conn.fd);
+  #accept(): Unaccepted | Promise<Unaccepted> {
+    return this.listener.proxyFrom.has(this.client) ? this.#acceptProxied() : this.#admit();
+  }
+
+  async #acceptProxied(): Promise<Unaccepted> {
+    const read = await readProxyHeader(this.conn, this.#record.handshakeEndsAt);
+    if (read === "silent") return this.#turnAway(read);
+    if (!read.ok) return this.#turnAway(read.failure);
+    this.client = read.value?.ip ?? this.client;
+    this.clientPort = read.value?.port ?? this.clientPort;
+    return this.#admit();
+  }
+
+  #admit(): Unaccepted | Promise<Unaccepted> {
+    const { runtime } = this.#record;
+    const failure = this.services.admission.admitClient(this.client, runtime, this.conn.fd);
     if (failure !== undefined) return this.#turnAway(failure);
     this.#clientLimits = runtime;
-    if (listener.tls === undefined) return undefined;
-    const accepted = await acceptTls(conn, listener.tls, handshakeEndsAt);
+    const { tls } = this.listener;
+    return tls === undefined ? undefined : this.#secure(tls);
+  }
+
+  async #secure(tls: NonNullable<Listener["tls"]>): Promise<Unaccepted> {
+    const accepted = await acceptTls(this.conn, tls, this.#record.handshakeEndsAt);
     if (!accepted.ok) return this.#turnAway(accepted.failure, accepted.conn);
     this.#conn = accepted.conn;
     this.certificate = accepted.certificate;

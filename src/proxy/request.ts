@@ -23,7 +23,7 @@ import { readCredentials } from "./read/read-credentials.ts";
 import { readRequest } from "./read/read-request.ts";
 import { httpReply, type Reply, socks4Reply } from "./read/reply.ts";
 import { Socks5Handshake } from "./read/socks5-handshake.ts";
-import type { ConnectTargets, TunnelRequest } from "./read/tunnel-request.ts";
+import type { ConnectTargets } from "./read/tunnel-request.ts";
 import { writeWhole } from "./read/write-whole.ts";
 import type { Captures } from "./record/captures.ts";
 import type { Recorder } from "./record/recorder.ts";
@@ -88,17 +88,77 @@ export class Request {
 
   /** Serves the request up to the last byte of its answer, or until a tunnel has it. `head` is that of the request, when it was read already. */
   async serve(head: RequestHead | undefined): Promise<RequestEnd> {
-    return this.#conclude(await this.#carryOut(head));
+    const record = this.#record;
+    const connection = this.#connection;
+    const { conn: client, listener, services } = connection;
+    const { runtime, handshakeEndsAt: endsAt } = record;
+
+    record.enter("handshake");
+    const first =
+      head === undefined
+        ? await readFirstMessage(client, { protocols: listener.protocols, head: runtime.limits.head, endsAt })
+        : ({ ok: true, value: { protocol: "http", head } } as const);
+    this.#reply = noteFirstMessage(record, first);
+    if (!first.ok) return first.failure === "silent" ? "silent" : this.#end(first.failure);
+
+    record.enter("authenticate");
+    const required = runtime.authenticator.required && connection.certificate === undefined;
+    const presented = await readCredentials(first.value, client, { required, endsAt });
+    if (!presented.ok) return this.#end(presented.failure);
+    const user = await identify(record, client, presented.value, services);
+    record.user = user.ok ? user.value : user.claimed;
+    if (!user.ok) return this.#end(user.failure);
+    const crowded = connection.takeUserSlot(record);
+    if (crowded !== undefined) return this.#end(crowded);
+
+    record.enter("request");
+    const read = await readRequest(first.value, client, services.targets, endsAt);
+    if (read.command !== undefined) record.method = read.command.toUpperCase();
+    if (!read.ok) return this.#end(read.failure);
+    const request = read.value;
+    record.target = request.target;
+    if (request.kind === "forward") record.scheme = request.scheme;
+    if (services.draining) return this.#end({ detail: "draining" });
+
+    record.enter("decide");
+    const authorized = await authorize(record, request.target, services, client);
+    const { decision, foundName } = authorized.ok ? authorized.value : authorized;
+    record.decision = decision;
+    record.foundName = foundName;
+    if (!authorized.ok) return this.#end(authorized.failure);
+    const grant = authorized.value;
+    const unfit = request.kind === "forward" ? judgeForwarding(grant.decision) : undefined;
+    if (unfit !== undefined) return this.#end(unfit);
+
+    record.enter("route");
+    const route = chooseRoute(record, grant.decision);
+    if (!route.ok) return this.#end(route.failure);
+    record.route = route.value;
+    if (request.kind === "forward") return this.#forward(request, route.value, grant);
+
+    record.enter("dial");
+    const { target } = request;
+    const dialled = await dial({ requester: record, client, target, route: route.value, grant }, services);
+    noteDial(record, dialled);
+    if (!dialled.ok) return this.#end(dialled.failure);
+    this.#target = dialled.value.conn;
+    if (client.closed) return this.#end({ detail: "client_gone" });
+
+    record.enter("respond");
+    record.status = 200;
+    const told = writeWhole(client, this.#reply.formatEstablished(runtime), runtime.timeouts.idleMs);
+    if (told !== true && !(await told)) return this.#end({ detail: "client_gone" });
+    return this.#openTunnel(this.#target);
   }
 
   /** Serves the request on that a plan has carried out up to here. */
   async resume({ forwarded, tried }: Resumed): Promise<RequestEnd> {
     this.#record.requestHead = forwarded.task.request.head;
-    return this.#conclude(await this.#carryForwarded(forwarded, tried));
+    return this.#carryForwarded(forwarded, tried);
   }
 
   /** Tells the client why its request, or its connection, is not served. True when the connection is kept. */
-  refuse(failure: Failure, ending: boolean): boolean | Promise<boolean> {
+  async refuse(failure: Failure, ending: boolean): Promise<boolean> {
     const record = this.#record;
     const client = this.#connection.conn;
     record.failure = failure;
@@ -112,8 +172,8 @@ export class Request {
     const keeps = !ending && allowsNext(failure, requestHead);
     record.status = status;
     const refusal = this.#reply.formatRefusal({ failure, runtime, id, rule: decision?.rule, method, keeps });
-    const told = writeWhole(client, refusal, runtime.timeouts.idleMs);
-    return told instanceof Promise ? told.then((whole) => whole && keeps) : told && keeps;
+    const whole = await writeWhole(client, refusal, runtime.timeouts.idleMs);
+    return whole && keeps;
   }
 
   /** Fails because of a mistake of ours. Nobody knows what of an answer was sent already, once that has begun. */
@@ -129,92 +189,18 @@ export class Request {
     this.#target = undefined;
   }
 
-  #conclude(end: Failure | RequestEnd): RequestEnd | Promise<RequestEnd> {
-    return typeof end === "object" ? this.#tell(end) : end;
-  }
-
-  async #tell(failure: Failure): Promise<RequestEnd> {
+  /** Ends the request with a failure. */
+  async #end(failure: Failure): Promise<RequestEnd> {
     return (await this.refuse(failure, this.#connection.services.draining)) ? "kept" : "closed";
   }
 
-  async #carryOut(head: RequestHead | undefined): Promise<Failure | RequestEnd> {
-    const record = this.#record;
-    const client = this.#connection.conn;
-    const connection = this.#connection;
-    const { listener, services } = connection;
-    const { runtime, handshakeEndsAt: endsAt } = record;
-
-    record.enter("handshake");
-    const first =
-      head === undefined
-        ? await readFirstMessage(client, { protocols: listener.protocols, head: runtime.limits.head, endsAt })
-        : ({ ok: true, value: { protocol: "http", head } } as const);
-    this.#reply = noteFirstMessage(record, first);
-    if (!first.ok) return first.failure;
-
-    record.enter("authenticate");
-    const required = runtime.authenticator.required && connection.certificate === undefined;
-    const presented = await readCredentials(first.value, client, { required, endsAt });
-    if (!presented.ok) return presented.failure;
-    const user = await identify(record, client, presented.value, services);
-    record.user = user.ok ? user.value : user.claimed;
-    if (!user.ok) return user.failure;
-    const crowded = connection.takeUserSlot(record);
-    if (crowded !== undefined) return crowded;
-
-    record.enter("request");
-    const read = await readRequest(first.value, client, services.targets, endsAt);
-    if (read.command !== undefined) record.method = read.command.toUpperCase();
-    if (!read.ok) return read.failure;
-    const request = read.value;
-    record.target = request.target;
-    if (request.kind === "forward") record.scheme = request.scheme;
-    if (services.draining) return { detail: "draining" };
-
-    record.enter("decide");
-    const authorized = await authorize(record, request.target, services, client);
-    const { decision, foundName } = authorized.ok ? authorized.value : authorized;
-    record.decision = decision;
-    record.foundName = foundName;
-    if (!authorized.ok) return authorized.failure;
-    const grant = authorized.value;
-
-    record.enter("route");
-    const route = chooseRoute(record, grant.decision);
-    if (!route.ok) return route.failure;
-    record.route = route.value;
-    return request.kind === "forward"
-      ? this.#forward(request, route.value, grant)
-      : this.#connect(request, route.value, grant);
-  }
-
-  /** Dials the target, tells the client, and opens the tunnel. */
-  async #connect({ target }: TunnelRequest, route: Route, grant: Grant): Promise<Failure | RequestEnd> {
-    const record = this.#record;
-    const client = this.#connection.conn;
-    const connection = this.#connection;
-    record.enter("dial");
-    const dialled = await dial({ requester: record, client, target, route, grant }, connection.services);
-    noteDial(record, dialled);
-    if (!dialled.ok) return dialled.failure;
-    this.#target = dialled.value.conn;
-    if (client.closed) return { detail: "client_gone" };
-
-    record.enter("respond");
-    record.status = 200;
-    const { runtime } = record;
-    const told = writeWhole(client, this.#reply.formatEstablished(runtime), runtime.timeouts.idleMs);
-    if (told !== true && !(await told)) return { detail: "client_gone" };
-    return this.#openTunnel(dialled.value.conn);
-  }
-
-  async #forward(request: ForwardRequest, route: Route, grant: Grant): Promise<Failure | RequestEnd> {
+  async #forward(request: ForwardRequest, route: Route, grant: Grant): Promise<RequestEnd> {
     const record = this.#record;
     const client = this.#connection.conn;
     const { forward: settings, timeouts } = record.runtime;
     const from = { client: record.client, clientEncrypted: client.encrypted };
-    const fault = judgeForwarding(grant.decision) ?? findForwardFault(request, settings, from);
-    if (fault !== undefined) return fault;
+    const fault = findForwardFault(request, settings, from);
+    if (fault !== undefined) return this.#end(fault);
     // The request may not reach its origin: it is answered here.
     if (request.maxForwards === 0) {
       const keeps = request.keepsClient && request.framing.kind === "none";
@@ -226,7 +212,7 @@ export class Request {
   }
 
   /** Carries a request to its origin, in as many tries as it takes. `before` is the one that was made already. */
-  async #carryForwarded(forwarded: ForwardedRequest, before?: Tried): Promise<Failure | RequestEnd> {
+  async #carryForwarded(forwarded: ForwardedRequest, before?: Tried): Promise<RequestEnd> {
     const record = this.#record;
     const { task, wish } = forwarded;
     const { client, request, route, grant } = task;
@@ -239,7 +225,7 @@ export class Request {
         const { target } = request;
         const dialled = await dial({ requester: record, client, target, route, grant, wish }, services);
         noteDial(record, dialled);
-        if (!dialled.ok) return dialled.failure;
+        if (!dialled.ok) return this.#end(dialled.failure);
         origin = forwarded.openOrigin(dialled.value);
       }
       record.dialled = origin.address;
@@ -254,7 +240,7 @@ export class Request {
           origin = undefined;
           break;
         case "failed":
-          return end.failure;
+          return this.#end(end.failure);
         case "broken":
           record.failure = end.failure;
           return "closed";
