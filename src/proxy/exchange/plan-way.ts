@@ -1,11 +1,10 @@
 import { formatEndpoint } from "../../address/endpoint.ts";
 import type { Ip } from "../../address/ip.ts";
-import type { DialWish } from "../dial/dial.ts";
-import { UpstreamLogin } from "../upstream/upstream-login.ts";
 import type { ForwardRequest } from "../read/forward-request.ts";
 import type { Hop, Route } from "../route/route.ts";
 import type { ForwardSettings } from "./forward-settings.ts";
 import type { AllowDecision, Grant } from "../policy/decision.ts";
+import type { DialWish } from "../dial/dial-context.ts";
 
 /** How a request gets to its origin, and which connections may be used again for it. */
 export interface Way {
@@ -18,7 +17,7 @@ export interface Way {
   readonly fits: (ip: Ip | undefined) => boolean;
   readonly wish: DialWish;
   /** The request is given to an upstream that goes on forwarding. */
-  readonly absolute: { readonly upstream: string; readonly login: UpstreamLogin } | undefined;
+  readonly forwarder: Hop | undefined;
 }
 
 /** Where the way leads. */
@@ -56,7 +55,7 @@ export function planWay(query: WayQuery, numbers: ObjectNumbers): Way {
       key: `forward${line}`,
       fits: anywhere,
       wish: { endAtUpstream: true },
-      absolute: { upstream: last.name, login: new UpstreamLogin(last) },
+      forwarder: last,
     };
   }
 
@@ -72,7 +71,7 @@ export function planWay(query: WayQuery, numbers: ObjectNumbers): Way {
         ? (ip: Ip | undefined) => addresses.some(({ text }) => text === ip?.text)
         : anywhere,
     wish: isSecure ? { tls: settings.ca === undefined ? {} : { ca: settings.ca } } : {},
-    absolute: undefined,
+    forwarder: undefined,
   };
 }
 
