@@ -24,10 +24,10 @@ export interface BoundListener {
   readonly name: string;
 }
 
-/** Who takes what a listener accepts. */
+/** Takes the connections that listeners accept. */
 export interface ListenerOwner {
   accept(conn: Conn, from: Ip, listener: Listener): void;
-  /** A connection was reset as soon as it was accepted: there was no descriptor to answer it with. */
+  /** A connection was reset right after accept, because no descriptor was left to serve it. */
   turnAway(from: Ip, port: number, listener: Listener): void;
 }
 
@@ -59,7 +59,7 @@ export function bindListeners(plans: readonly ListenPlan[], listen: Listen, owne
   for (const plan of plans) {
     const { host, protocols, proxyFrom, tls } = plan;
     let listener: Listener = { name: "", protocols, proxyFrom, tls };
-    // TLS is spoken by the runtime, in place.
+    // The runtime does TLS on sockets of its own.
     const bind = tls === undefined ? listen : listenTcp;
     const result = bind(
       host,
