@@ -11,7 +11,7 @@ import { createRandom } from "../support/seeded-random.ts";
 import { connectTunnel, descriptorEnds } from "./tunnel-contract.ts";
 
 /** Tunnels under fire, and promotions of tunnels that come and go: as many as the variables say. */
-const RETURNS = Number(process.env["RETURNS"] ?? 100);
+const RETURNS = Number(process.env["RETURNS"] ?? 40);
 const PROMOTIONS = Number(process.env["PROMOTIONS"] ?? 2000);
 
 let pool: LanePool;

@@ -41,7 +41,7 @@ const TURN_MS = 50;
 const ROUND_MS = 500;
 /** Tokens are waited for until so many milliseconds of them are there: one wake-up serves several. */
 const WAIT_MS = 10;
-/** No wait is longer: what is due later is due long ago, and the clock of 32 bits has gone round. */
+/** A turn is never so far ahead: it was long ago, and the clock of 32 bits went round. */
 const MAX_DUE_MS = 3_600_000;
 /** A thread whose clock began late may be so many milliseconds behind the one that filled a bucket. */
 const SKEW_MS = 60_000;
@@ -56,7 +56,7 @@ export class TokenBuckets {
   readonly #limits: Float64Array;
   readonly #state: Int32Array;
   readonly #clock: () => number;
-  /** When whoever of this thread waits for a bucket may take, at the latest. */
+  /** The latest turn of those on this thread that wait for a bucket. */
   readonly #dueAt: Int32Array;
 
   /** `clock` is monotonic, in milliseconds, and about the same on all threads. */
@@ -119,7 +119,7 @@ export class TokenBuckets {
     Atomics.add(this.#state, bucket * WORDS + WAITING, change);
   }
 
-  /** Milliseconds until a flow that waits may take: at least 1, unless it may now. */
+  /** Milliseconds until a flow that begins to wait, or waits on, may take: at least 1, unless it may now. */
   dueIn(bucket: number): number {
     const rate = this.#limits[bucket * 2] ?? 0;
     const turn = this.#measureTurn(bucket, Atomics.load(this.#state, bucket * WORDS + WAITING));
@@ -128,7 +128,7 @@ export class TokenBuckets {
     const now = this.#now();
     const elapsed = elapse(Atomics.load(this.#state, bucket * WORDS + FILLED_AT), now);
     const ms = missing > 0 ? Math.max(1, Math.ceil(missing / rate) - elapsed) : 0;
-    // Not before those who wait already.
+    // Not before those that wait already.
     const last = ((this.#dueAt[bucket] ?? 0) - now) | 0;
     const due = last > 0 && last < MAX_DUE_MS ? Math.max(ms, last) : ms;
     this.#dueAt[bucket] = (now + due) | 0;
@@ -162,7 +162,7 @@ export class TokenBuckets {
   }
 }
 
-/** Milliseconds between two times of 32 bits. What looks like the future is the skew of a thread, or long ago. */
+/** Milliseconds between two times of 32 bits. A time that seems to be ahead is the skew of a thread, or long ago. */
 function elapse(since: number, now: number): number {
   const elapsed = (now - since) | 0;
   if (elapsed >= 0) return elapsed;
@@ -187,7 +187,7 @@ export class SharedBudget {
     let allowed = wanted;
     let short: number | undefined;
     for (const bucket of this.#numbers) {
-      // Who has waited for one has its turn in all: two that wait for each other's bucket would wait for ever.
+      // A flow that waited for one bucket has its turn in all: else it could wait for them by turns for ever.
       const taken = this.#buckets.take(bucket, allowed, waitedFor !== undefined);
       if (taken < allowed) this.#giveBackBefore(bucket, allowed - taken);
       allowed = taken;

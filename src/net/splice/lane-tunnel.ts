@@ -125,11 +125,11 @@ export class LaneTunnel {
     return Math.min(this.up.parked ? this.up.dueIn : Infinity, this.down.parked ? this.down.dueIn : Infinity);
   }
 
-  /** Gives parked directions whose time has come their turn. Returns as `handle` does. */
+  /** Gives parked directions their turn. Returns as `handle` does. */
   unpark(now: number): LaneEnd | undefined {
     for (const side of this.#sides) {
       const { reading } = side;
-      if (!reading.parked || reading.dueIn > 0) continue;
+      if (!reading.parked) continue;
       const other = side === this.#sides[0] ? this.#sides[1] : this.#sides[0];
       const before = reading.bytes;
       const end = this.#settle(reading.unpark(), side, other);
@@ -137,12 +137,6 @@ export class LaneTunnel {
       if (end !== undefined) return end;
     }
     return this.#conclude(...this.#sides);
-  }
-
-  #conclude(side: Side, other: Side): LaneEnd | undefined {
-    if (this.up.paused && this.#comesToRest()) return "released";
-    if (this.up.finished && this.down.finished) return "closed";
-    return this.#updateInterest(side) && this.#updateInterest(other) ? undefined : side.resetEnd;
   }
 
   /**
@@ -155,6 +149,12 @@ export class LaneTunnel {
     this.down.paused = true;
     if (this.#comesToRest()) return "released";
     return this.#sides.every((side) => this.#updateInterest(side)) ? undefined : "client_reset";
+  }
+
+  #conclude(side: Side, other: Side): LaneEnd | undefined {
+    if (this.up.paused && this.#comesToRest()) return "released";
+    if (this.up.finished && this.down.finished) return "closed";
+    return this.#updateInterest(side) && this.#updateInterest(other) ? undefined : side.resetEnd;
   }
 
   #comesToRest(): boolean {

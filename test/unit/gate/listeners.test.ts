@@ -23,7 +23,7 @@ function openStand(plans: readonly ListenPlan[]) {
     const bound = port === 0 ? 8080 : port;
     accepts.push(() => {
       accept(new MemoryConn(), from);
-      turnAway?.(from, 9);
+      if (turnAway !== "never") turnAway?.(from, 9);
     });
     return { ok: true, listener: { host, port: bound, stop: () => void stopped.push(bound) } };
   };
