@@ -40,9 +40,9 @@ export interface RequestServices extends IdentifyServices, AuthorizeServices, Di
   readonly recorder: Pick<Recorder, "tunnelOpened">;
   readonly targets: ConnectTargets;
   readonly captures: Pick<Captures, "observers">;
-  /** Fingerprints of the clients whose TLS handshakes passed. */
+  /** Fingerprints of TLS clients, cached by their ClientHello. */
   readonly clientProfiles: ClientProfiles;
-  /** The proxy shuts down: there are no new requests. */
+  /** The proxy is draining: new requests are refused. */
   readonly draining: boolean;
 }
 
@@ -76,7 +76,7 @@ export type RequestEnd = "kept" | "closed" | "silent" | "tunnel";
 export class Request {
   readonly #record: RequestRecord;
   readonly #connection: RequestConnection;
-  /** How the client is answered; as an HTTP client until its protocol is known. */
+  /** The reply in the client's protocol; HTTP until the protocol is known. */
   #reply: Reply = httpReply;
   /** The connection that was dialled, until a tunnel has it. */
   #target: Conn | undefined;
@@ -86,7 +86,7 @@ export class Request {
     this.#connection = connection;
   }
 
-  /** Serves the request up to the last byte of its answer, or until a tunnel has it. `head` is that of the request, when it was read already. */
+  /** Serves the request to the last byte of its response, or hands it to a tunnel. `head` is the head of the request when it has been read. */
   async serve(head: RequestHead | undefined): Promise<RequestEnd> {
     const record = this.#record;
     const connection = this.#connection;
@@ -151,13 +151,13 @@ export class Request {
     return this.#openTunnel(this.#target);
   }
 
-  /** Serves the request on that a plan has carried out up to here. */
+  /** Continues a request whose first try was made by a plan. */
   async resume({ forwarded, tried }: Resumed): Promise<RequestEnd> {
     this.#record.requestHead = forwarded.task.request.head;
     return this.#carryForwarded(forwarded, tried);
   }
 
-  /** Tells the client why its request, or its connection, is not served. True when the connection is kept. */
+  /** Tells the client why its request or its connection is not served. True when the connection is kept. */
   async refuse(failure: Failure, ending: boolean): Promise<boolean> {
     const record = this.#record;
     const client = this.#connection.conn;
@@ -176,14 +176,14 @@ export class Request {
     return whole && keeps;
   }
 
-  /** Fails because of a mistake of ours. Nobody knows what of an answer was sent already, once that has begun. */
+  /** Fails because of a bug. Once a reply has begun, its length is unknown, so the connection is reset. */
   async fail(): Promise<void> {
     const { stage } = this.#record;
     if (stage === "forward" || stage === "respond" || stage === "tunnel") this.#connection.conn.reset();
     await this.refuse({ detail: "internal_error" }, true);
   }
 
-  /** Gives up what was dialled for the request and has no use any more. */
+  /** Resets the connection that was dialled, unless a tunnel has it. */
   release(): void {
     this.#target?.reset();
     this.#target = undefined;
@@ -201,7 +201,7 @@ export class Request {
     const from = { client: record.client, clientEncrypted: client.encrypted };
     const fault = findForwardFault(request, settings, from);
     if (fault !== undefined) return this.#end(fault);
-    // The request may not reach its origin: it is answered here.
+    // RFC 9110 §7.6.2: a request with Max-Forwards 0 is answered here.
     if (request.maxForwards === 0) {
       const keeps = request.keepsClient && request.framing.kind === "none";
       record.status = 200;
@@ -211,7 +211,7 @@ export class Request {
     return this.#carryForwarded(this.#connection.openForwarded({ record, request, route, grant }));
   }
 
-  /** Carries a request to its origin, in as many tries as it takes. `before` is the one that was made already. */
+  /** Carries a request to its origin, in one or more tries. `before` is a try that has ended. */
   async #carryForwarded(forwarded: ForwardedRequest, before?: Tried): Promise<RequestEnd> {
     const record = this.#record;
     const { task, wish } = forwarded;
@@ -254,7 +254,7 @@ export class Request {
     }
   }
 
-  /** Gives both connections to a tunnel. */
+  /** Hands both connections to a tunnel. */
   #openTunnel(target: Conn): "tunnel" {
     const record = this.#record;
     const connection = this.#connection;
@@ -272,13 +272,13 @@ export class Request {
   }
 }
 
-/** Notes what the client speaks and wants to be done. Gives how it is answered. */
+/** Notes protocol and method. Returns the reply in that protocol. */
 function noteFirstMessage(record: RequestRecord, first: FirstMessageRead): Reply {
   const protocol = first.ok ? first.value.protocol : first.protocol;
   record.protocol = protocol;
   if (first.ok && first.value.protocol === "http") {
     const { head } = first.value;
-    // Not the part of the head that says so: that would keep all of it in memory as long as the tunnel lives.
+    // A substring keeps the whole head in memory, and a tunnel keeps its record.
     record.method = head.method === "CONNECT" ? "CONNECT" : head.method;
     if (head.method !== "CONNECT") record.requestHead = head;
   }
@@ -287,7 +287,7 @@ function noteFirstMessage(record: RequestRecord, first: FirstMessageRead): Reply
   return first.ok && first.value.protocol === "socks5" ? first.value.handshake : new Socks5Handshake(undefined);
 }
 
-/** Notes what a dial found, also where it failed. */
+/** Notes what a dial found, also when it failed. */
 function noteDial(record: RequestRecord, dialled: DialOutcome): void {
   const { address, decision } = dialled.ok ? dialled.value : dialled;
   if (address !== undefined) record.dialled = address;
@@ -299,13 +299,13 @@ export function noteTunnelEnd(record: RequestRecord, result: TunnelResult): void
   record.tunnel = result;
 }
 
-/** Notes what the exchange of a planned request has come to. */
+/** Notes status and bytes of a planned request. */
 export function noteExchange(record: RequestRecord, exchange: Pick<Exchange, "status" | "bytes">): void {
   record.status = exchange.status;
   record.forwarded = exchange.bytes();
 }
 
-/** Notes all of a request that a plan is about to carry out: the stages before took no time, since all was known. */
+/** Notes a request that a plan carries out. The stages before `forward` took no time. */
 export function notePlanned(record: RequestRecord, plan: Plan, origin: Origin): void {
   const { stageMs } = record;
   stageMs.accept = 0;
@@ -327,8 +327,8 @@ export function notePlanned(record: RequestRecord, plan: Plan, origin: Origin): 
 
 /** Whether the client's connection can carry another request after this failure. */
 function allowsNext({ detail }: Failure, head: RequestHead | undefined): boolean {
-  // A new certificate takes a new connection.
+  // The client can show another certificate only on another connection.
   if (describeFailure(detail).word === "http_request_error" || detail === "certificate_required") return false;
-  // Nothing of the request is left unread.
+  // No part of the request is left unread.
   return head !== undefined && frameRequest(head).kind === "none" && allowsNextRequest(head);
 }
