@@ -2,7 +2,8 @@ import { hostname } from "node:os";
 import type { CompiledConfig } from "./config/compile.ts";
 import type { Gate } from "./gate/gate.ts";
 import { serveHttp } from "./net/http/serve-http.ts";
-import type { UpstreamProbe } from "./proxy/dial/upstream-probe.ts";
+import type { Listen } from "./net/runtime/listen.ts";
+import { isDefaultRouteOpen } from "./proxy/dial/upstream-probe.ts";
 import type { ControlPort, Readiness } from "./sidecar/control-port.ts";
 import { createSidecarApp } from "./sidecar/sidecar-app.ts";
 import { type SidecarStart, startSidecar } from "./sidecar/serve.ts";
@@ -11,6 +12,7 @@ import { type SidecarStart, startSidecar } from "./sidecar/serve.ts";
 export function openSidecar(
   plan: CompiledConfig["sidecar"],
   port: ControlPort,
+  listen: Listen,
   reportBug: (error: unknown) => void,
 ): Promise<SidecarStart> | undefined {
   if (plan === undefined) return undefined;
@@ -20,7 +22,12 @@ export function openSidecar(
     ...(token && { token }),
     ...(at.kind === "tcp" && { allowedHosts: [hostname(), ...allowedHosts] }),
   });
-  return startSidecar({ app, address: at.kind === "tcp" ? at : { unix: at.path }, serveHttp, reportBug });
+  return startSidecar({
+    app,
+    address: at.kind === "tcp" ? at : { unix: at.path },
+    serveHttp: (options) => serveHttp({ ...options, listen }),
+    reportBug,
+  });
 }
 
 /** What the sidecar may ask of the tunnels and the captures. */
@@ -36,9 +43,9 @@ export function controlTunnels({ live, captures }: Gate): Pick<ControlPort, "tun
 }
 
 /** Ready to serve a new connection: bound, not draining, and with an upstream that answers where there is one. */
-export async function readReadiness(gate: Gate, upstreamProbe: UpstreamProbe): Promise<Readiness> {
+export async function readReadiness(gate: Gate): Promise<Readiness> {
   if (gate.listeners === undefined && !gate.draining) return { ready: false, reason: "starting" };
-  const open = gate.draining || (await upstreamProbe.isOpen(gate.runtime.current));
+  const open = gate.draining || (await isDefaultRouteOpen(gate.runtime.current, gate));
   if (gate.draining) return { ready: false, reason: "draining" };
   return open ? { ready: true } : { ready: false, reason: "no_way_out" };
 }

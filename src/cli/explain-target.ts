@@ -111,7 +111,7 @@ async function explainAddresses(
   if (!resolved.ok) return refuse(resolved.failure);
   const judged = resolved.value.map((ip) => ({
     ip,
-    failure: guardAddress(ip, port, decisions?.get(ip.text) ?? decision, own, nat64),
+    failure: guardAddress(ip, port, decisions?.get(ip.text) ?? decision, { own, nat64 }),
   }));
   const lines = judged.map(({ ip, failure }) =>
     line("address", `${ip.text} (${describeClass(ip, nat64)})${failure ? `: refused, ${failure.detail}` : ""}`),

@@ -1,9 +1,9 @@
 import { resolve } from "node:path";
 
-import { isPassword, isUserName } from "../proxy/auth/credential-text.ts";
 import { putUserLine } from "./change-users-file.ts";
 import { createCommand } from "./command.ts";
 import { type CliIo, exitCodes } from "./io.ts";
+import { isPassword, isUserName } from "../proxy/auth/user-store.ts";
 
 /** 19 MiB and two passes: what OWASP's Password Storage Cheat Sheet asks of Argon2id at least. */
 const hashing = {

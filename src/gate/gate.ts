@@ -20,7 +20,8 @@ import { Metrics } from "../proxy/record/metrics.ts";
 import { createRecorder, type Recorder } from "../proxy/record/recorder.ts";
 import { type Runtime, RuntimeHolder } from "../proxy/runtime.ts";
 import { RequestIds } from "../proxy/record/request-record.ts";
-import type { TunnelEngine } from "../proxy/tunnel/tunnel.ts";
+import type { TunnelEngine } from "../proxy/flow/tunnel.ts";
+import { Upstreams } from "../proxy/upstream/upstreams.ts";
 import { KnownAddresses } from "./known-addresses.ts";
 import { type BoundListener, bindListeners, type Listeners, type ListenerOwner, type ListenPlan } from "./listeners.ts";
 import { OwnAddresses } from "./own-addresses.ts";
@@ -64,6 +65,7 @@ export class Gate implements ConnectionServices, ListenerOwner {
   readonly captures: Captures;
   readonly clientProfiles = new ClientProfiles();
   readonly own = new OwnAddresses();
+  readonly upstreams = new Upstreams();
   readonly ids = new RequestIds();
   readonly targets = new ConnectTargets();
   draining = false;

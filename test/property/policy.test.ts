@@ -54,7 +54,7 @@ test("guardAddress() lets nothing but public addresses pass unless a rule opens 
     fc.property(bytes, fc.boolean(), fc.boolean(), fc.boolean(), (octets, allowPrivate, exactAddress, ours) => {
       const ip = ipFromBytes(octets);
       const decision = { verdict: "allow", rule: "r", allowPrivate, exactAddress, via: [] } as const;
-      const refusal = guardAddress(ip, 443, decision, { has: () => ours });
+      const refusal = guardAddress(ip, 443, decision, { own: { has: () => ours } });
       if (ours) expect(refusal?.detail).toBe("proxy_loop");
       else if (classifyAddress(ip) !== "public" && !allowPrivate) expect(refusal?.detail).toBe("address_prohibited");
       else if (refusal !== undefined) expect(classifyAddress(ip)).toBe("metadata");

@@ -4,14 +4,15 @@ import { type After407, type DigestUpstream, listenDigestUpstream } from "../sup
 import { waitFor } from "../support/proxy.ts";
 import { startConnectUpstream } from "../support/connect-upstream.ts";
 import type { Hop } from "../../src/proxy/route/route.ts";
+import { Upstreams } from "../../src/proxy/upstream/upstreams.ts";
 
 /** A public name: nobody but an upstream resolves it here. */
 const TARGET = "target.example:443";
 
 const login = { user: "edge", password: "pw" };
 
-async function passes(hops: readonly Hop[]): Promise<void> {
-  using tunnel = await dialWell(TARGET, { hops });
+async function passes(hops: readonly Hop[], upstreams = new Upstreams()): Promise<void> {
+  using tunnel = await dialWell(TARGET, { hops, upstreams });
   await waitFor(() => tunnel.text === "tunnelled", "the first words of the target");
 }
 
@@ -40,10 +41,11 @@ describe("a dial through an upstream that wants Digest", () => {
   test("answers at once from the second connection on, and anew when the nonce is too old", async () => {
     using upstream = listenDigestUpstream();
     const hops = [makeHop("http", upstream.port, { ...login, auth: "digest" })];
-    await passes(hops);
-    await passes(hops);
+    const upstreams = new Upstreams();
+    await passes(hops, upstreams);
+    await passes(hops, upstreams);
     upstream.expire();
-    await passes(hops);
+    await passes(hops, upstreams);
     expect(listShown(upstream)).toEqual(["1: nothing", "1: Digest", "2: Digest", "3: Digest", "3: Digest"]);
   });
 

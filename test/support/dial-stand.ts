@@ -1,13 +1,15 @@
 import type { Conn } from "../../src/net/conn/conn.ts";
 import { Secret } from "../../src/secret.ts";
-import { dial, type DialOutcome, type DialServices } from "../../src/proxy/dial/dial.ts";
+import { dial, type DialOutcome } from "../../src/proxy/dial/dial.ts";
 import type { Failure } from "../../src/proxy/failure.ts";
 import type { Hop, HopKind } from "../../src/proxy/route/route.ts";
 import { formatAddress } from "../../src/proxy/record/format-address.ts";
+import { Upstreams } from "../../src/proxy/upstream/upstreams.ts";
 import { createFakeResolver } from "./fake-resolver.ts";
 import { makeEndpoint } from "./make-endpoint.ts";
 import { makeIp } from "./make-policy.ts";
 import type { AllowDecision, Grant } from "../../src/proxy/policy/decision.ts";
+import type { DialServices } from "../../src/proxy/dial/dial-context.ts";
 
 /** A decision that lets a test reach its own servers on loopback. */
 export const allowInside: AllowDecision = { verdict: "allow", rule: "test", allowPrivate: true, via: [] };
@@ -16,6 +18,8 @@ export const allowOutside: AllowDecision = { verdict: "allow", rule: "test", all
 export interface DialSetting {
   readonly hops?: readonly Hop[];
   readonly grant?: Grant;
+  /** Shared by dials that are to know each other's upstreams. */
+  readonly upstreams?: Upstreams;
   readonly names?: Parameters<typeof createFakeResolver>[0];
   readonly services?: Partial<DialServices>;
   readonly client?: Conn;
@@ -31,6 +35,7 @@ export async function dialTarget(target: string, setting: DialSetting = {}): Pro
   const services: DialServices = {
     resolver: createFakeResolver(setting.names ?? {}),
     own: { has: () => false },
+    upstreams: setting.upstreams ?? new Upstreams(),
     ...setting.services,
   };
   const grant = setting.grant ?? { decision: allowInside };

@@ -1,18 +1,11 @@
 import { parseIp, type Ip } from "../../src/address/ip.ts";
 import { parseTargetPattern } from "../../src/config/target-pattern.ts";
 import { compileRules } from "../../src/proxy/policy/compile-rules.ts";
-import type {
-  Fallback,
-  HookQuery,
-  HookVerdict,
-  Policy,
-  Query,
-  Rule,
-  TargetPattern,
-} from "../../src/proxy/policy/policy.ts";
+import type { Fallback, HookQuery, HookVerdict, Policy, Query, Rule } from "../../src/proxy/policy/policy.ts";
 import { makeEndpoint } from "./make-endpoint.ts";
 import type { Via } from "../../src/proxy/policy/decision.ts";
 import { ServerNames } from "../../src/proxy/policy/target-set.ts";
+import type { TargetPattern } from "../../src/proxy/policy/target-index.ts";
 
 export function makeIp(text: string): Ip {
   const ip = parseIp(text);

@@ -2,12 +2,12 @@ import type { Conn } from "./conn.ts";
 import { Deadlines, type Expiring } from "./deadlines.ts";
 
 /**
- * What ends a dial before it is done: its time is up, or the client is gone.
- * One deadline and one listener for the whole dial; its stages take turns in
- * saying what there is to stop.
+ * Ends work early: when its time is up, or when the client's connection closes.
+ * One deadline and one listener serve all steps of the work. Each step says in
+ * turn what has to stop.
  */
 export class TimeLimit implements Expiring {
-  /** Why the dial is over; undefined as long as it goes on. */
+  /** Why the limit is reached; undefined until then. */
   over: "deadline" | "client_gone" | undefined;
 
   readonly #endsAt: number;
@@ -16,7 +16,7 @@ export class TimeLimit implements Expiring {
   readonly #client: Conn | undefined;
   #stop: (() => void) | undefined;
 
-  /** `client` is whose going away ends the dial. */
+  /** The closing of `client` ends the work, too. */
   constructor(ms: number, client?: Conn) {
     this.#endsAt = performance.now() + ms;
     this.#deadlines = client?.timers.deadlines ?? new Deadlines();
@@ -32,18 +32,18 @@ export class TimeLimit implements Expiring {
     return Math.max(0, this.#endsAt - performance.now());
   }
 
-  /** Makes `stop` what is called once when the dial ends early; at once when it has. */
+  /** Calls `stop` once when the limit is reached; at once when it is already. Replaces an earlier one. */
   whenOver(stop: () => void): void {
     this.#stop = stop;
     if (this.over !== undefined) this.#callStop();
   }
 
-  /** Nothing is to be stopped at the moment. */
+  /** Nothing has to stop at the moment. */
   forget(): void {
     this.#stop = undefined;
   }
 
-  /** The dial is done: nothing ends it any more. */
+  /** The work is done: the limit no longer watches anything. */
   release(): void {
     this.#deadlines.stop(this, this.#turn);
     this.#stop = undefined;

@@ -7,10 +7,10 @@ import { type Asker, PasswordVerifier, type VerifierOptions } from "./password-v
 import type { Secret } from "../../secret.ts";
 import type { UserStore } from "./user-store.ts";
 
-/** Ways to say who one is in a Proxy-Authorization field: RFC 7617 and RFC 7616. */
+/** Schemes of the Proxy-Authorization field: RFC 7617 and RFC 7616. */
 export type AuthScheme = "basic" | "digest";
 
-/** Who the client is, or why that is not known. `user` is undefined when nobody is asked. */
+/** The user, undefined when no credentials are asked for; or why the user is not known. */
 export type AuthOutcome =
   | { readonly ok: true; readonly user: string | undefined }
   | {
@@ -23,41 +23,41 @@ export type AuthOutcome =
         | "hook_failed"
         /** The client went away while it waited for its turn. */
         | "client_gone";
-      /** With `hook_failed`: how the function that knows the users failed. */
+      /** With `hook_failed`: how the function of `users` failed. */
       readonly fault?: HookFault;
-      /** For `challenge`: the client may try again with what it has, and need not ask its user. */
+      /** For `challenge`: the client may try again with the same credentials. */
       readonly stale?: true;
     };
 
 export interface AuthenticatorOptions extends VerifierOptions {
-  /** Who may use the proxy. Without it nobody is asked, and credentials are not looked at. */
+  /** Who may use the proxy. Without it no credentials are asked for or looked at. */
   readonly users?: UserStore;
-  /** What browsers show beside their question; `penstock` unless told otherwise. */
+  /** The realm that browsers show; default `penstock`. */
   readonly realm?: string;
-  /** In the order in which they are offered; Basic alone unless told otherwise. */
+  /** In the order of the challenges; default Basic alone. */
   readonly schemes?: readonly AuthScheme[];
 }
 
-/** Knows the users of a listener, whichever protocol they come with. */
+/** Authenticates users, for all protocols of clients. */
 export interface Authenticator {
-  /** Whether clients have to say who they are. */
+  /** Whether clients must show credentials. */
   readonly required: boolean;
-  /** How often memory could answer; counts that only grow. Plain passwords and Digest need no memory. */
+  /** Hits and misses of the cache; counts that only grow. Plain passwords and Digest do not use it. */
   readonly checks: CheckCounts;
   /**
    * Judges the values of all Proxy-Authorization fields of a request (RFC 9110
-   * §11.7.2). A value, not a promise, whenever it can be. Digest is about a
-   * request: without one its credentials count as none. `asker` is whose turn it
-   * takes when it has to wait.
+   * §11.7.2). Gives a value, not a promise, when no password has to be hashed.
+   * Digest needs the request: without one its credentials count as none. A check
+   * that has to wait takes the turn of `asker`.
    */
   authenticate(
     fieldValues: readonly string[],
     request?: AuthRequest,
     asker?: Asker,
   ): AuthOutcome | Promise<AuthOutcome>;
-  /** Whether it comes to the same outcome each time it is asked about this value alone: so for passwords and a list of users. */
+  /** Whether this value has the same outcome each time: true for Basic and a list of users. */
   isSettled(fieldValue: string): boolean;
-  /** Judges a user and a password that came by another way, such as SOCKS5. */
+  /** Judges a user and a password that came by another protocol, such as SOCKS5. */
   verifyPassword(user: string, password: Secret, asker?: Asker): AuthOutcome | Promise<AuthOutcome>;
   /** The values of the Proxy-Authenticate fields of a 407 (RFC 9110 §11.7.1), after the outcome that is answered. */
   challenge(outcome?: { readonly stale?: boolean }): string[];

@@ -1,31 +1,30 @@
 import { randomBytes } from "node:crypto";
 import { ExpiringLru } from "./expiring-lru.ts";
 
-/** How often credentials were known already, and how often they had to be worked out. */
+/** Hits and misses of the cache. */
 export interface CheckCounts {
   readonly hits: number;
   readonly misses: number;
 }
 
 export interface CredentialCacheOptions {
-  /** Verified credentials remembered at once; 4,096 unless told otherwise, about 1 MB. */
+  /** The most verified credentials at once; default 4,096, about 1 MB. */
   readonly entries?: number;
 }
 
-/** Refused credentials remembered at once, and for how long in milliseconds. */
+/** The most refused credentials at once, and milliseconds for which each is cached. */
 const REFUSED_ENTRIES = 1024;
 const REFUSED_MS = 5_000;
-/** Clients with a user that are remembered for having shown a right password, and for how long. */
+/** The most pairs of client and user with a right password, and milliseconds for which each is cached. */
 const TRUSTED_ENTRIES = 4096;
 const TRUSTED_MS = 24 * 60 * 60 * 1000;
 
 /**
- * What was found out about credentials lately. Keys are keyed hashes: neither
- * passwords nor anything that could be tried against a list of passwords.
+ * Results of recent password checks. Keys are keyed hashes, which cannot be tried
+ * against a list of passwords.
  *
- * Refusals are remembered for seconds, by user *and* password: a client that
- * repeats one wrong password costs one hash, and a right password is never
- * refused because of wrong ones before it.
+ * Refusals are cached for seconds, by user *and* password: a client that repeats
+ * one wrong password costs one hash, and wrong passwords never refuse a right one.
  *
  * One cache can outlive a reload of the configuration: the stored hash is part
  * of the key, so a user whose password changed is verified anew.
@@ -56,7 +55,7 @@ export class CredentialCache implements CheckCounts {
     return known;
   }
 
-  /** As `recall`, for somebody who has been counted already. */
+  /** As `recall`, without counting. */
   find(digest: string, now: number): "accepted" | "refused" | undefined {
     return this.#verified.get(digest, now) ? "accepted" : this.#refused.get(digest, now) && "refused";
   }

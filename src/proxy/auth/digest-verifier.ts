@@ -6,10 +6,9 @@ import {
   formatDigestChallenge,
   parseDigestCredentials,
 } from "../../protocol/http1/digest.ts";
-import { isUserName } from "./credential-text.ts";
 import { DigestNonces, type DigestNoncesOptions } from "./digest-nonces.ts";
 import { Secret } from "../../secret.ts";
-import type { ListStore, UserStore } from "./user-store.ts";
+import { isUserName, type ListStore, type UserStore } from "./user-store.ts";
 
 /** The request that credentials came with. */
 export interface AuthRequest {

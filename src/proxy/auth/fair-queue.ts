@@ -2,15 +2,15 @@ import { Deadlines, type Expiring } from "../../net/conn/deadlines.ts";
 
 /** For whom a job is done. */
 export interface JobOwner {
-  /** The client that it counts for: each client has a queue of its own. */
+  /** The client that the job counts for. */
   readonly client: string;
-  /** The wider network of the client: whoever has many addresses has them in few networks, as a rule. */
+  /** The wider network of the client: who has many addresses usually has them in few networks. */
   readonly network: string;
   /** Whether the client has shown a right password lately: such jobs and all others take turns. */
   readonly trusted: boolean;
   /** Whether nobody waits for the result any more. */
   isGone(): boolean;
-  /** Takes what is to be called when that may have changed; called once, for a job that waits. */
+  /** Takes what is called when that may have changed; called once, for a job that waits. */
   watchGone(look: () => void): void;
 }
 
@@ -28,30 +28,24 @@ export interface FairQueueLimits {
 }
 
 /**
- * Runs jobs for clients, at most so many at once. Those that wait are served a
- * network at a time, and in it a client at a time, so that a client with many
- * jobs delays its own, and many clients of one network each other. A client
- * gets another place only as long as it has fewer than three times as many as
- * are free: alone it takes three quarters, and the next one always finds a place.
+ * Runs jobs for clients, at most so many at once. It serves waiting jobs a
+ * network at a time, and in it a client at a time: a client with many jobs delays
+ * its own, and many clients of one network delay each other. A client gets
+ * another place only while it has fewer than three times as many as are free:
+ * alone it takes three quarters, and the next one always finds a place.
  *
- * When too many jobs wait, the network with the most of them, and in it the
- * client, is told so.
+ * When too many jobs wait, it refuses one of the network with the most of them,
+ * and in it of the client with the most.
  */
 export class FairQueue {
   readonly #limits: FairQueueLimits;
-  /** Waiting jobs by client, in the order in which clients have their turns. */
-  readonly #trusted: Lane = new Map();
-  readonly #others: Lane = new Map();
-  /** Running jobs by client. */
-  readonly #runningOf = new Map<string, number>();
-  /** Networks of which jobs wait. */
-  readonly #networks = new Map<string, Network>();
+  /** In the order in which they came. */
+  readonly #waiting = new Set<Job>();
+  readonly #clients = new Map<string, Share>();
+  readonly #networks = new Map<string, Share>();
   readonly #deadlines = new Deadlines();
   #running = 0;
-  #waiting = 0;
   #turn = 0;
-  /** When the network was served before whose turn it was last. */
-  #longestAgo = 0;
   #trustedNext = true;
 
   constructor(limits: FairQueueLimits) {
@@ -60,214 +54,161 @@ export class FairQueue {
 
   /** Jobs that wait for their turn. */
   get waiting(): number {
-    return this.#waiting;
+    return this.#waiting.size;
   }
 
   /** Gives what the job gives, or why it was not done. Rejects only when the job does. */
-  run<T>(owner: JobOwner, job: () => Promise<T>): Promise<T | NotDone> {
+  run<T>(owner: JobOwner, work: () => Promise<T>): Promise<T | NotDone> {
     return new Promise((resolve, reject) => {
-      const waiting = new WaitingJob(
+      const job: Job = {
         owner,
-        () => {
-          void job()
+        client: findShare(this.#clients, owner.client, () => this.#turn),
+        network: findShare(this.#networks, owner.network, () => this.#findLongestAgo()),
+        deadline: 0,
+        start: () =>
+          void work()
             .then(resolve, reject)
-            .finally(() => this.#finished(owner.client));
-        },
-        (why) => {
-          this.#remove(waiting);
-          resolve(why);
-        },
-      );
-      this.#add(waiting);
+            .finally(() => this.#finish(job)),
+        refuse: (why) => this.#leave(job) && resolve(why),
+        expire: () => job.refuse("busy"),
+      };
+      job.client.waiting += 1;
+      job.network.waiting += 1;
+      this.#waiting.add(job);
       this.#startNext();
-      if (waiting.state === "waiting") {
-        waiting.expireIn(this.#limits.waitMs, this.#deadlines);
-        owner.watchGone(() => {
-          if (owner.isGone()) waiting.refuse("gone");
-        });
-        this.#makeRoom(waiting);
-      }
+      if (this.#waiting.has(job)) this.#keepWaiting(job);
     });
   }
 
-  /** Drops the jobs for which nobody waits any more. */
-  #sweep(): void {
-    for (const lane of [this.#trusted, this.#others])
-      for (const jobs of lane.values())
-        for (const job of jobs.filter(({ owner }) => owner.isGone())) job.refuse("gone");
+  #keepWaiting(job: Job): void {
+    const { owner } = job;
+    job.deadline = this.#deadlines.start(job, this.#limits.waitMs);
+    owner.watchGone(() => owner.isGone() && job.refuse("gone"));
+    if (!this.#isOverfull(job)) return;
+    this.#refuseGone();
+    if (!this.#isOverfull(job)) return;
+    if (job.client.waiting > this.#limits.waitingPerClient) job.refuse("busy");
+    else this.#findBusiest(job).refuse("busy");
   }
 
-  #laneOf({ owner }: WaitingJob): Lane {
-    return owner.trusted ? this.#trusted : this.#others;
+  #isOverfull({ client }: Job): boolean {
+    return this.#waiting.size > this.#limits.waiting || client.waiting > this.#limits.waitingPerClient;
   }
 
-  #add(job: WaitingJob): void {
-    const lane = this.#laneOf(job);
-    const jobs = lane.get(job.owner.client);
-    if (jobs === undefined) lane.set(job.owner.client, [job]);
-    else jobs.push(job);
-    this.#waiting += 1;
-    const { network } = job.owner;
-    const known = this.#networks.get(network);
-    // One that is new has its turn with those that wait longest, and not before them.
-    if (known === undefined) this.#networks.set(network, { waiting: 1, servedAt: this.#longestAgo });
-    else known.waiting += 1;
-  }
-
-  #remove(job: WaitingJob): void {
-    const lane = this.#laneOf(job);
-    const jobs = lane.get(job.owner.client);
-    const at = jobs?.indexOf(job) ?? -1;
-    if (jobs === undefined || at < 0) return;
-    jobs.splice(at, 1);
-    if (jobs.length === 0) lane.delete(job.owner.client);
-    this.#waiting -= 1;
-    const network = this.#networks.get(job.owner.network);
-    if (network !== undefined && --network.waiting === 0) this.#networks.delete(job.owner.network);
+  #refuseGone(): void {
+    for (const job of this.#waiting) if (job.owner.isGone()) job.refuse("gone");
   }
 
   #startNext(): void {
     while (this.#running < this.#limits.running) {
-      const [first, second] = this.#trustedNext ? [this.#trusted, this.#others] : [this.#others, this.#trusted];
-      const next = this.#choose(first) ?? this.#choose(second);
+      const next = this.#choose(this.#trustedNext) ?? this.#choose(!this.#trustedNext);
       if (next === undefined) return;
       this.#trustedNext = !this.#trustedNext;
-      const { client, network } = next.owner;
       this.#turn += 1;
-      const served = this.#networks.get(network);
-      if (served !== undefined) {
-        this.#longestAgo = served.servedAt;
-        served.servedAt = this.#turn;
+      for (const share of [next.client, next.network]) {
+        share.running += 1;
+        share.servedAt = this.#turn;
       }
-      this.#remove(next);
       this.#running += 1;
-      this.#runningOf.set(client, (this.#runningOf.get(client) ?? 0) + 1);
+      this.#leave(next);
       next.start();
     }
   }
 
-  /**
-   * The first job of the client whose turn it is: in the network that was not
-   * served for longest, of the clients with the fewest jobs that run, the one
-   * that waited longest.
-   */
-  #choose(lane: Lane): WaitingJob | undefined {
-    let chosen: WaitingJob | undefined;
-    let longestAgo = Number.POSITIVE_INFINITY;
-    let fewest = 0;
-    // Three times as many as are free are too many.
+  /** The job whose turn it is: of the network that was not served for longest, and in it of the client with the fewest running jobs. */
+  #choose(trusted: boolean): Job | undefined {
     const tooMany = 3 * (this.#limits.running - this.#running);
-    for (const [client, jobs] of lane) {
-      const running = this.#runningOf.get(client) ?? 0;
-      if (running >= tooMany) continue;
-      while (jobs[0]?.owner.isGone() === true) jobs[0].refuse("gone");
-      const [job] = jobs;
-      if (job === undefined) continue;
-      const servedAt = this.#networks.get(job.owner.network)?.servedAt ?? 0;
-      if (servedAt > longestAgo || (servedAt === longestAgo && running >= fewest)) continue;
-      chosen = job;
-      longestAgo = servedAt;
-      fewest = running;
+    let chosen: Job | undefined;
+    for (const job of this.#waiting) {
+      if (job.owner.trusted !== trusted || job.client.running >= tooMany) continue;
+      if (job.owner.isGone()) job.refuse("gone");
+      else if (chosen === undefined || compareTurns(job, chosen) < 0) chosen = job;
     }
-    if (chosen === undefined) return undefined;
-    // The next turn of this client comes after those of all others.
-    const { client } = chosen.owner;
-    const jobs = lane.get(client);
-    lane.delete(client);
-    if (jobs !== undefined) lane.set(client, jobs);
     return chosen;
   }
 
-  #finished(client: string): void {
-    this.#running -= 1;
-    const left = (this.#runningOf.get(client) ?? 1) - 1;
-    if (left > 0) this.#runningOf.set(client, left);
-    else this.#runningOf.delete(client);
-    this.#startNext();
-  }
-
-  #makeRoom(newest: WaitingJob): void {
-    const { waiting, waitingPerClient } = this.#limits;
-    const isFull = (): boolean => this.#waiting > waiting || this.#countWaiting(newest.owner.client) > waitingPerClient;
-    if (!isFull()) return;
-    this.#sweep();
-    if (!isFull()) return;
-    if (this.#countWaiting(newest.owner.client) > waitingPerClient) newest.refuse("busy");
-    else this.#findBusiest(newest).refuse("busy");
-  }
-
-  #countWaiting(client: string): number {
-    return (this.#trusted.get(client)?.length ?? 0) + (this.#others.get(client)?.length ?? 0);
-  }
-
-  /** The job that is given up when there is no room: the last one of the client with the most, in the network with the most. */
-  #findBusiest(newest: WaitingJob): WaitingJob {
+  /** The job that makes room for `newest`. Of equals the last one; but none makes room for an equal that came after it. */
+  #findBusiest(newest: Job): Job {
     let found = newest;
-    for (const lane of [this.#others, this.#trusted])
-      for (const jobs of lane.values()) {
-        const last = jobs.at(-1);
-        if (last === undefined) continue;
-        // Of equals the one that came last; but nobody gives way to an equal that is the newest.
-        const order = this.#compareLoad(last, found);
-        if (order > 0 || (order === 0 && found !== newest)) found = last;
-      }
+    for (const job of this.#waiting) {
+      const order = compareLoads(job, found);
+      if (order > 0 || (order === 0 && found !== newest)) found = job;
+    }
     return found;
   }
 
-  /** Positive when the first one is to give way before the second: rather one that is not trusted. */
-  #compareLoad({ owner: one }: WaitingJob, { owner: other }: WaitingJob): number {
-    const [mine, its] = [one, other].map(({ network }) => this.#networks.get(network)?.waiting ?? 0) as [
-      number,
-      number,
-    ];
-    if (mine !== its) return mine - its;
-    const [own, their] = [this.#countWaiting(one.client), this.#countWaiting(other.client)];
-    return own === their ? Number(other.trusted) - Number(one.trusted) : own - their;
+  #finish(job: Job): void {
+    this.#running -= 1;
+    job.client.running -= 1;
+    job.network.running -= 1;
+    this.#forgetShares(job);
+    this.#startNext();
+  }
+
+  /** Takes a job out of those that wait. False when it was none of them. */
+  #leave(job: Job): boolean {
+    if (!this.#waiting.delete(job)) return false;
+    this.#deadlines.stop(job, job.deadline);
+    job.client.waiting -= 1;
+    job.network.waiting -= 1;
+    this.#forgetShares(job);
+    return true;
+  }
+
+  /** A new network has its turn with those that wait longest, and not before them. */
+  #findLongestAgo(): number {
+    let longestAgo = this.#turn;
+    for (const { waiting, servedAt } of this.#networks.values())
+      if (waiting > 0) longestAgo = Math.min(longestAgo, servedAt);
+    return longestAgo;
+  }
+
+  #forgetShares({ owner, client, network }: Job): void {
+    if (client.waiting + client.running === 0) this.#clients.delete(owner.client);
+    if (network.waiting + network.running === 0) this.#networks.delete(owner.network);
   }
 }
 
-interface Network {
+/** What a client or a network has of a queue. */
+interface Share {
   waiting: number;
+  running: number;
   /** The turn in which one of its jobs began last. */
   servedAt: number;
 }
 
-type Lane = Map<string, WaitingJob[]>;
+function findShare(shares: Map<string, Share>, key: string, findServedAt: () => number): Share {
+  let share = shares.get(key);
+  if (share === undefined) {
+    share = { waiting: 0, running: 0, servedAt: findServedAt() };
+    shares.set(key, share);
+  }
+  return share;
+}
 
-class WaitingJob implements Expiring {
+interface Job extends Expiring {
   readonly owner: JobOwner;
-  state: "waiting" | "over" = "waiting";
-  readonly #start: () => void;
-  readonly #refuse: (why: NotDone) => void;
-  #stopTimer: (() => void) | undefined;
+  readonly client: Share;
+  readonly network: Share;
+  deadline: number;
+  readonly start: () => void;
+  readonly refuse: (why: NotDone) => void;
+}
 
-  constructor(owner: JobOwner, start: () => void, refuse: (why: NotDone) => void) {
-    this.owner = owner;
-    this.#start = start;
-    this.#refuse = refuse;
-  }
+/** Negative when the first one comes first. */
+function compareTurns(one: Job, other: Job): number {
+  return (
+    one.network.servedAt - other.network.servedAt ||
+    one.client.running - other.client.running ||
+    one.client.servedAt - other.client.servedAt
+  );
+}
 
-  expireIn(ms: number, deadlines: Deadlines): void {
-    const turn = deadlines.start(this, ms);
-    this.#stopTimer = () => deadlines.stop(this, turn);
-  }
-
-  expire(): void {
-    this.refuse("busy");
-  }
-
-  start(): void {
-    if (this.#end()) this.#start();
-  }
-
-  refuse(why: NotDone): void {
-    if (this.#end()) this.#refuse(why);
-  }
-
-  #end(): boolean {
-    if (this.state === "over") return false;
-    this.state = "over";
-    this.#stopTimer?.();
-    return true;
-  }
+/** Positive when the first one makes room before the second: rather one that is not trusted. */
+function compareLoads(one: Job, other: Job): number {
+  return (
+    one.network.waiting - other.network.waiting ||
+    one.client.waiting - other.client.waiting ||
+    Number(other.owner.trusted) - Number(one.owner.trusted)
+  );
 }

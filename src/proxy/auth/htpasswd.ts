@@ -1,7 +1,6 @@
-import { isUserName } from "./credential-text.ts";
 import { classifyPassword } from "./password-hash.ts";
 import { Secret } from "../../secret.ts";
-import type { UserEntry } from "./user-store.ts";
+import { isUserName, type UserEntry } from "./user-store.ts";
 
 /** What is wrong with one line, counted from 1. The message never quotes a hash. */
 export interface HtpasswdProblem {

@@ -13,7 +13,7 @@ import type { HookReport } from "../hook/call-hook.ts";
 /** Seconds after which a client may try again when too many passwords were being checked. */
 const RETRY_AFTER_SECONDS = 1;
 
-/** What a client shows to say who it is. */
+/** The credentials that a client shows. */
 export type Presented =
   /** Values of the `Proxy-Authorization` fields as sent, at least one, and the request that they come with. */
   | { readonly kind: "fields"; readonly values: readonly string[]; readonly method: string; readonly target: string }
@@ -40,7 +40,7 @@ export type Identification =
     };
 
 const NO_VALUES: readonly string[] = [];
-/** What most proxies find out. */
+/** The result where no credentials are asked for. */
 const NOBODY: Identification = succeed(undefined);
 
 /** A client that is to be identified, and the snapshot that knows the users. */
@@ -53,12 +53,12 @@ export interface Unidentified {
   };
 }
 
-/** Who is told when the function that knows the users fails. */
+/** Reports a failure of the function that knows the users. */
 export interface IdentifyServices {
   reportHook(report: HookReport): void;
 }
 
-/** What one attacker can easily have, or rent: some addresses of a provider, an IPv6 allocation. */
+/** Prefix lengths of what one attacker can easily rent: addresses of one provider, an IPv6 allocation. */
 const WIDER = { v4: 16, v6: 32 };
 
 /** A client that waits on its connection. */
@@ -83,7 +83,7 @@ export class SessionAsker implements Asker {
     this.#conn.whenClosed = tell;
   }
 
-  /** Most clients that end their side while they wait have given up; to find out, one would have to write to them. */
+  /** Most clients that send FIN while they wait have given up. Only writing to them could tell. */
   isGone(): boolean {
     return this.#conn.closed || this.#conn.ended;
   }

@@ -1,10 +1,8 @@
-import type { HookFault } from "../hook/call-hook.ts";
+import { callHook, type HookFault } from "../hook/call-hook.ts";
 import { type CheckCounts, CredentialCache } from "./credential-cache.ts";
-import { isPassword, isUserName } from "./credential-text.ts";
 import { FairQueue, type FairQueueLimits, type JobOwner, type NotDone } from "./fair-queue.ts";
-import { runUserCheck } from "./run-user-check.ts";
 import type { Secret } from "../../secret.ts";
-import type { FunctionStore, ListStore, UserStore } from "./user-store.ts";
+import { isPassword, isUserName, type UserCheck, type UserStore } from "./user-store.ts";
 
 /** Whether the password is the user's, or why that is not known. */
 export type VerifyOutcome =
@@ -17,19 +15,19 @@ export type VerifyOutcome =
     };
 
 export interface VerifierOptions {
-  /** Milliseconds for which verified credentials are not verified again; 300,000 unless told otherwise, 0 for never. */
+  /** Milliseconds for which verified credentials are cached; default 300,000, 0 for none. */
   readonly cacheTtlMs?: number;
-  /** Milliseconds for a function of the configuration to answer; 5,000 unless told otherwise. */
+  /** Milliseconds for a function of the configuration to answer; default 5,000. */
   readonly hookDeadlineMs?: number;
-  /** Where verifications wait for their turn. Pass the same one again after a reload: its bounds then hold for both. */
+  /** Where verifications wait for their turn. Pass the same one after a reload, so that its bounds hold for both. */
   readonly queue?: FairQueue;
-  /** Pass the same one again after a reload, so that nobody is verified anew without a reason. */
+  /** Pass the same one after a reload, so that unchanged users are not verified again. */
   readonly cache?: CredentialCache;
   /** A monotonic clock in milliseconds. */
   readonly now?: () => number;
 }
 
-/** Who waits for a verification. */
+/** A client that waits for a verification. */
 export interface Asker {
   /** The key of the client, by which verifications are shared. */
   readonly client: string;
@@ -57,16 +55,26 @@ const WRONG: VerifyOutcome = { ok: false, detail: "credentials_wrong" };
 const BUSY: VerifyOutcome = { ok: false, detail: "auth_busy" };
 const GONE: VerifyOutcome = { ok: false, detail: "client_gone" };
 
-/** A finding about credentials, before it is about a user. */
+/** What was found out about a user and a password. */
 type Finding = "accepted" | "refused" | NotDone | HookFault;
 
-/** What is being found out, and who waits for it. */
+/** How a user and a password are checked when nothing is known about them. */
+interface Check {
+  readonly user: string;
+  /** The key of what is found out. */
+  readonly digest: string;
+  /** A function may change its mind about a refusal at any time, so none of its refusals is remembered. */
+  readonly remembersRefusal: boolean;
+  readonly run: () => Promise<Finding>;
+}
+
+/** A check under way, and the clients that wait for it. */
 interface UnderWay {
   readonly finding: Promise<Finding>;
   readonly askers: Askers;
 }
 
-/** Everybody of one client who waits for the same. */
+/** All connections of one client that wait for the same check. */
 class Askers implements JobOwner {
   readonly client: string;
   readonly network: string;
@@ -97,10 +105,9 @@ class Askers implements JobOwner {
 }
 
 /**
- * Verifies passwords off the hot path. What is known already, and plain
- * passwords, are answered at once without a promise. Hashes and functions are
- * answered later, clients in turn, and once for a client that asks the same
- * several times.
+ * Verifies passwords. Plain passwords and cached results need no promise. Hashes
+ * and functions run in a queue that serves clients in turn; equal checks of one
+ * client run once.
  */
 export class PasswordVerifier {
   readonly #store: UserStore;
@@ -120,109 +127,81 @@ export class PasswordVerifier {
     this.#now = options.now ?? (() => performance.now());
   }
 
-  /** How often memory could answer, for metrics. */
+  /** Hits and misses of the cache, for metrics. */
   get checks(): CheckCounts {
     return this.#cache;
   }
 
   /** Finds out whether `password` is that of `user`. For an unknown user the same work is done as for a known one. */
   verify(user: string, password: Secret, asker: Asker = NOBODY): VerifyOutcome | Promise<VerifyOutcome> {
+    const given = password.reveal();
     // What no field of Basic can carry may still come by SOCKS.
-    if (!isUserName(user) || !isPassword(password.reveal())) return WRONG;
-    return this.#store.kind === "list"
-      ? this.#verifyAgainstList(this.#store, user, password, asker)
-      : this.#verifyByFunction(this.#store, user, password, asker);
-  }
-
-  #verifyAgainstList(
-    store: ListStore,
-    user: string,
-    password: Secret,
-    asker: Asker,
-  ): VerifyOutcome | Promise<VerifyOutcome> {
+    if (!isUserName(user) || !isPassword(given)) return WRONG;
+    const store = this.#store;
+    if (store.kind === "function") {
+      const digest = this.#cache.digest(`function ${store.id}`, user, given);
+      const run = (): Promise<Finding> => askFunction(store.check, user, given, this.#hookDeadlineMs);
+      return this.#recallOrRun({ user, digest, remembersRefusal: false, run }, asker);
+    }
     const found = store.find(user);
     if (found === undefined) return WRONG;
     const { known, record } = found;
-    if (record.kind === "plain") {
-      const matches = record.matches(password);
-      return matches && known ? { ok: true, user } : WRONG;
-    }
+    if (record.kind === "plain") return record.matches(password) && known ? { ok: true, user } : WRONG;
     const hash = record.hash.reveal();
     // The mark keeps what is found out about a decoy from ever speaking for a user.
-    const against = known ? `user ${hash}` : `decoy ${hash}`;
-    return this.#recallOrRun(against, user, password, asker, true, async () => {
-      const matches = await verifyHash(password, hash);
-      if (matches === undefined) return "busy";
-      return matches && known ? "accepted" : "refused";
-    });
+    const digest = this.#cache.digest(known ? `user ${hash}` : `decoy ${hash}`, user, given);
+    const run = (): Promise<Finding> => verifyHash(given, hash, known);
+    return this.#recallOrRun({ user, digest, remembersRefusal: true, run }, asker);
   }
 
-  #verifyByFunction(
-    store: FunctionStore,
-    user: string,
-    password: Secret,
-    asker: Asker,
-  ): VerifyOutcome | Promise<VerifyOutcome> {
-    // A function may change its mind about a refusal at any time, so none is remembered.
-    return this.#recallOrRun(`function ${store.id}`, user, password, asker, false, async () => {
-      const checked = await runUserCheck(store.check, user, password.reveal(), this.#hookDeadlineMs);
-      if (!checked.ok) return checked.fault;
-      return checked.answer ? "accepted" : "refused";
-    });
-  }
-
-  #recallOrRun(
-    against: string,
-    user: string,
-    password: Secret,
-    asker: Asker,
-    rememberRefused: boolean,
-    run: () => Promise<Finding>,
-  ): VerifyOutcome | Promise<VerifyOutcome> {
-    const digest = this.#cache.digest(against, user, password.reveal());
+  #recallOrRun(check: Check, asker: Asker): VerifyOutcome | Promise<VerifyOutcome> {
+    const { user, digest } = check;
     const recalled = this.#cache.recall(digest, this.#now());
     if (recalled !== undefined) return conclude(recalled, user);
     // Of each client its own: what another one asks waits in the queue of that one.
     const key = `${asker.client}\0${digest}`;
-    const before = this.#underWay.get(key);
-    if (before !== undefined) {
-      before.askers.add(asker);
-      return before.finding.then((found) => conclude(found, user));
-    }
-    const askers = new Askers(asker, this.#cache.isTrusted(asker.client, user, this.#now()));
-    const finding = this.#findOut(user, askers, digest, rememberRefused, run);
-    this.#underWay.set(key, { finding, askers });
-    return finding.finally(() => this.#underWay.delete(key)).then((found) => conclude(found, user));
+    let underWay = this.#underWay.get(key);
+    if (underWay === undefined) {
+      const askers = new Askers(asker, this.#cache.isTrusted(asker.client, user, this.#now()));
+      const finding = this.#queue
+        .run(askers, () => this.#findOut(check, asker.client))
+        .finally(() => this.#underWay.delete(key));
+      underWay = { finding, askers };
+      this.#underWay.set(key, underWay);
+    } else underWay.askers.add(asker);
+    return underWay.finding.then((found) => conclude(found, user));
   }
 
-  #findOut(
-    user: string,
-    askers: Askers,
-    digest: string,
-    rememberRefused: boolean,
-    run: () => Promise<Finding>,
-  ): Promise<Finding> {
-    return this.#queue.run(askers, async () => {
-      // Another client may have asked the same meanwhile.
-      const known = this.#cache.find(digest, this.#now());
-      if (known !== undefined) return known;
-      const found = await run();
-      const now = this.#now();
-      if (found === "accepted") {
-        this.#cache.rememberVerified(digest, now, this.#cacheTtlMs);
-        this.#cache.trust(askers.client, user, now);
-      } else if (found === "refused" && rememberRefused) this.#cache.rememberRefused(digest, now);
-      return found;
-    });
+  async #findOut({ user, digest, remembersRefusal, run }: Check, client: string): Promise<Finding> {
+    // Another client may have asked the same meanwhile.
+    const known = this.#cache.find(digest, this.#now());
+    if (known !== undefined) return known;
+    const found = await run();
+    const now = this.#now();
+    if (found === "accepted") {
+      this.#cache.rememberVerified(digest, now, this.#cacheTtlMs);
+      this.#cache.trust(client, user, now);
+    } else if (found === "refused" && remembersRefusal) this.#cache.rememberRefused(digest, now);
+    return found;
   }
 }
 
-/** Undefined when the hash could not be computed: what is stored was looked at when it was read, so it is memory that is missing. */
-async function verifyHash(password: Secret, hash: string): Promise<boolean | undefined> {
+/** Asks a function of the configuration whether the password is the user's, for at most `deadlineMs` milliseconds. */
+async function askFunction(check: UserCheck, user: string, password: string, deadlineMs: number): Promise<Finding> {
+  const asked = await callHook(() => check(user, password), deadlineMs, [password]);
+  if (!asked.ok) return asked.fault;
+  if (asked.answer === true) return "accepted";
+  // The type says boolean; a configuration in plain JavaScript may say anything.
+  return asked.answer === false ? "refused" : { why: "answered with no boolean" };
+}
+
+/** `busy` when the hash could not be computed: what is stored was looked at when it was read, so it is memory that is missing. */
+async function verifyHash(password: string, hash: string, known: boolean): Promise<Finding> {
   try {
-    return await Bun.password.verify(password.reveal(), hash);
+    const matches = await Bun.password.verify(password, hash);
+    return matches && known ? "accepted" : "refused";
   } catch {
-    return undefined;
+    return "busy";
   }
 }
 

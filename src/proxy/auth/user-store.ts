@@ -1,7 +1,25 @@
 import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
-import { isPassword, isUserName } from "./credential-text.ts";
 import { classifyPassword } from "./password-hash.ts";
 import type { Secret } from "../../secret.ts";
+
+/** Bytes of UTF-8 that a user name may have: what SOCKS5 can carry (RFC 1929 §2). */
+const MAX_USER_BYTES = 255;
+
+// NUL ends a bcrypt password early, and control characters have no business in a log.
+const CONTROL = /\p{Cc}/u;
+
+/**
+ * Whether a text can be a user name: 1 to 255 bytes of UTF-8, no control
+ * characters (RFC 7617 §2), no colon, since Basic could not carry it.
+ */
+export function isUserName(text: string): boolean {
+  return text !== "" && !text.includes(":") && !CONTROL.test(text) && Buffer.byteLength(text) <= MAX_USER_BYTES;
+}
+
+/** Whether a text can be a password: no control characters (RFC 7617 §2). It may be empty. */
+export function isPassword(text: string): boolean {
+  return !CONTROL.test(text);
+}
 
 /** A user as configured: the password is a bcrypt or argon2id hash, or plain text. */
 export interface UserEntry {

@@ -2,18 +2,18 @@ import { blame, callHook, type HookAnswer } from "../hook/call-hook.ts";
 import type { HookVerdict } from "../policy/policy.ts";
 import type { Via } from "../policy/decision.ts";
 
-/** Asks a function for a verdict. It must answer in `ms` milliseconds, and with what a verdict looks like. */
+/** Asks a function for a verdict. It must answer within `ms` milliseconds, with a well-formed verdict. */
 export async function askVerdict(ask: () => unknown, ms: number): Promise<HookAnswer<HookVerdict>> {
   const asked = await callHook(ask, ms);
   if (!asked.ok) return asked;
   return isVerdict(asked.answer) ? { ok: true, answer: asked.answer } : blame("answered with no verdict");
 }
 
-/** Asks a function which way to go. It must answer in `ms` milliseconds, and with a list of names. */
+/** Asks a function for a route. It must answer within `ms` milliseconds, with a list of names. */
 export async function askVia(ask: () => unknown, ms: number): Promise<HookAnswer<Via>> {
   const asked = await callHook(ask, ms);
   if (!asked.ok) return asked;
-  return isVia(asked.answer) ? { ok: true, answer: asked.answer } : blame("answered with no way");
+  return isVia(asked.answer) ? { ok: true, answer: asked.answer } : blame("answered with no route");
 }
 
 function isVerdict(answer: unknown): answer is HookVerdict {

@@ -1,55 +1,30 @@
 import type { Endpoint } from "../../address/endpoint.ts";
-import type { Ip } from "../../address/ip.ts";
 import type { Conn } from "../../net/conn/conn.ts";
-import type { Lookups, Resolver } from "../../net/dns/resolver.ts";
-import { chooseRoute } from "../route/choose-route.ts";
-import type { KnownUpstreams } from "../route/route.ts";
-import type { OwnListeners } from "../policy/guard.ts";
-import { type Finding, Inquiry, withName } from "./inquiry.ts";
-import { type Nat64Prefixes, WELL_KNOWN_PREFIX } from "../policy/nat64.ts";
-import type { Policy, Query } from "../policy/policy.ts";
-import { isLocalhostName, lookUpName } from "../resolve/resolve-host.ts";
-import type { HookReport } from "../hook/call-hook.ts";
+import type { Lookups } from "../../net/dns/resolver.ts";
 import { type Authorization, type Decision, explainDenial } from "../policy/decision.ts";
 import { evaluate, evaluateAddress } from "../policy/evaluate.ts";
-
-/** Who asks, and the snapshot that decides. */
-export interface AccessRequest {
-  readonly client: Ip;
-  readonly user: string | undefined;
-  readonly runtime: Partial<KnownUpstreams> & {
-    readonly policy: Policy;
-    readonly timeouts: { readonly connectMs: number; readonly hookMs: number };
-    readonly nat64?: Nat64Prefixes;
-  };
-  /** Of a URI that is to be forwarded. */
-  readonly scheme?: "http" | "https" | undefined;
-}
-
-/** Whom a decision may take to be asked. */
-export interface AuthorizeServices {
-  readonly resolver: Resolver;
-  readonly own: OwnListeners;
-  /** Tells the operator of a function of the configuration that failed. */
-  reportHook(report: HookReport): void;
-}
+import { WELL_KNOWN_PREFIX } from "../policy/nat64.ts";
+import type { Query } from "../policy/policy.ts";
+import { isLocalhostName, lookUpName } from "../resolve/resolve-host.ts";
+import { chooseRoute } from "../route/choose-route.ts";
+import type { Finding } from "./candidate-list.ts";
+import { type AccessRequest, type AuthorizeServices, Inquiry, withName } from "./inquiry.ts";
 
 /**
  * Decides whether a client may connect to `target`. Gives a value when the rules
  * alone decide, and a promise when a function or DNS must answer first. The
  * closing of `client` ends the wait.
  *
- * Where the hosts file or the search list may make another name of the one that
- * was asked for, a rule that could match that name waits for it: the first rule
- * that matches either name decides. A name that an upstream is going to resolve
- * is judged as it was asked for, for that is what the upstream is given.
+ * The hosts file or the search list may complete the asked name to another one.
+ * A rule that could match that name waits for it, and the first rule that matches
+ * either name decides. A name that an upstream resolves is judged as asked,
+ * because the upstream gets it so.
  *
- * Where a rule with a range meets a name, every address of the name gets a
- * decision of its own, and is dropped where that decision does not let it be
- * dialled. Those that are left and lead the same way as the first of them are
- * kept; when none is, the most telling refusal is the answer. A name that does
- * not resolve is refused where the rule could have denied it, and is not matched
- * by a rule that only allows.
+ * When a rule with a range meets a name, every address of the name gets its own
+ * decision, and refused addresses are dropped. The grant keeps the first one left
+ * and those with the same route and use. When none is left, the most telling
+ * refusal is the answer. A name that does not resolve is refused where the rule
+ * could have denied it; a rule that only allows does not match it.
  */
 export function authorize(
   request: AccessRequest,
@@ -67,7 +42,7 @@ export function authorize(
   return new Inquiry(request, query, services, client).run(first).then(conclude);
 }
 
-/** Decides about a name that may turn out to be another one. */
+/** Decides about a name that the hosts file or the search list may complete. */
 function authorizeCompleted(
   request: AccessRequest,
   query: Query,
@@ -96,19 +71,17 @@ function authorizeCompleted(
   return new Inquiry(request, query, services, client).run(first).then(conclude);
 }
 
-/** The name that a lookup has found, when it is known at once. */
+/** The name that a lookup found, when its answers are at hand. */
 function findKnownName(lookups: Lookups): string | undefined {
   const [six, four] = [lookups[6], lookups[4]];
   if (six instanceof Promise || four instanceof Promise) return undefined;
   return six.ok ? six.name : four.ok ? four.name : undefined;
 }
 
-/** Whether the decision leads to an upstream that is given the name, and resolves it itself. */
+/** Whether the decision leads to an upstream that gets the name and resolves it itself. */
 function resolvesElsewhere(request: AccessRequest, target: Endpoint, decision: Decision): boolean {
   if (decision.verdict !== "allow" || decision.via.length === 0) return false;
-  const { upstreams = new Map<string, never>(), environment } = request.runtime;
-  const runtime = { upstreams, ...(environment && { environment }) };
-  const route = chooseRoute({ runtime, target, scheme: request.scheme }, decision);
+  const route = chooseRoute({ runtime: request.runtime, target, scheme: request.scheme }, decision);
   const last = route.ok ? route.value.hops.at(-1) : undefined;
   return last !== undefined && last.kind !== "socks5";
 }

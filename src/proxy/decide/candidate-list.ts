@@ -1,15 +1,20 @@
 import type { Ip } from "../../address/ip.ts";
 import type { Failure, FailureDetail } from "../failure.ts";
-import type { Finding } from "./inquiry.ts";
-import { type AllowDecision, isSameUse } from "../policy/decision.ts";
+import { type AllowDecision, type Decision, type Grant, isSameUse } from "../policy/decision.ts";
 
-/** A finding that says why an address is not dialled. */
+/** What an inquiry ends with. `failure` says more than the decision does, or takes its place. */
+export interface Finding extends Omit<Grant, "decision"> {
+  readonly decision: Decision | undefined;
+  readonly failure?: Failure;
+}
+
+/** A finding that refuses an address. */
 export type Refusal = Finding & { readonly failure: Failure };
 
 /** What was decided about an address. */
 export type Judged = AllowDecision | Refusal;
 
-/** The addresses of a name that may be dialled: those that lead the same way as the first of them. */
+/** The addresses of a name that may be dialled: the first one, and those with the same route and use. */
 export class CandidateList {
   readonly #decisions = new Map<string, AllowDecision>();
   readonly #kept: Ip[] = [];
@@ -48,7 +53,7 @@ export class CandidateList {
   }
 }
 
-/** What an operator wrote down comes before what holds anyway. */
+/** What the operator wrote comes before what holds without rules. */
 const telling: readonly FailureDetail[] = [
   "proxy_loop",
   "denied_by_rule",
@@ -57,7 +62,7 @@ const telling: readonly FailureDetail[] = [
   "denied_by_default",
 ];
 
-/** Picks the refusal to tell of when several addresses were refused: the first of the most telling kind. */
+/** Picks the refusal to report when several addresses were refused: the first of the most telling kind. */
 function moreTelling(known: Refusal | undefined, next: Refusal): Refusal {
   if (known === undefined) return next;
   return telling.indexOf(next.failure.detail) < telling.indexOf(known.failure.detail) ? next : known;

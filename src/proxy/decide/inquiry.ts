@@ -1,24 +1,38 @@
 import type { Ip } from "../../address/ip.ts";
 import type { Conn } from "../../net/conn/conn.ts";
-import { type Lookup, type Lookups, NOT_FOUND } from "../../net/dns/resolver.ts";
-import { explainLookups, gather, type Gathered, listAddresses, lookUpName } from "../resolve/resolve-host.ts";
-import type { Failure } from "../failure.ts";
-import type { HookAnswer, HookFault } from "../hook/call-hook.ts";
-import { askVerdict, askVia } from "./ask-hook.ts";
-import type { AccessRequest, AuthorizeServices } from "./authorize.ts";
-import { CandidateList, type Judged } from "./candidate-list.ts";
-import { guardAddress } from "../policy/guard.ts";
-import { type Nat64Prefixes, WELL_KNOWN_PREFIX } from "../policy/nat64.ts";
-import type { Evaluation, HookVerdict, Policy, Query } from "../policy/policy.ts";
 import { TimeLimit } from "../../net/conn/time-limit.ts";
-import type { Decision, Grant, Via } from "../policy/decision.ts";
-import { explainDenial } from "../policy/decision.ts";
+import { type Lookup, type Lookups, NOT_FOUND, type Resolver } from "../../net/dns/resolver.ts";
+import type { Failure } from "../failure.ts";
+import type { HookAnswer, HookFault, HookReport } from "../hook/call-hook.ts";
+import { type Decision, explainDenial, type Via } from "../policy/decision.ts";
 import { applyVerdict, describeQuery, evaluate, evaluateAddress } from "../policy/evaluate.ts";
+import { guardAddress, type OwnListeners } from "../policy/guard.ts";
+import { type Nat64Prefixes, WELL_KNOWN_PREFIX } from "../policy/nat64.ts";
+import type { Evaluation, HookQuery, HookVerdict, Policy, Query } from "../policy/policy.ts";
+import { explainLookups, gather, type Gathered, listAddresses, lookUpName } from "../resolve/resolve-host.ts";
+import type { KnownUpstreams } from "../route/route.ts";
+import { askVerdict, askVia } from "./ask-hook.ts";
+import { CandidateList, type Finding, type Judged } from "./candidate-list.ts";
 
-/** What an inquiry ends with. `failure` says more than the decision does, or takes its place. */
-export interface Finding extends Omit<Grant, "decision"> {
-  readonly decision: Decision | undefined;
-  readonly failure?: Failure;
+/** Who asks, and the snapshot that decides. */
+export interface AccessRequest {
+  readonly client: Ip;
+  readonly user: string | undefined;
+  readonly runtime: KnownUpstreams & {
+    readonly policy: Policy;
+    readonly timeouts: { readonly connectMs: number; readonly hookMs: number };
+    readonly nat64?: Nat64Prefixes;
+  };
+  /** Of a URI that is to be forwarded. */
+  readonly scheme?: "http" | "https" | undefined;
+}
+
+/** What a decision may have to ask. */
+export interface AuthorizeServices {
+  readonly resolver: Resolver;
+  readonly own: OwnListeners;
+  /** Reports a failed function of the configuration to the operator. */
+  reportHook(report: HookReport): void;
 }
 
 type Settled =
@@ -28,7 +42,7 @@ function foundBy(decision: Decision): Settled {
   return { kind: "found", finding: { decision } };
 }
 
-/** One walk through rules that need answers from elsewhere. Nobody is asked the same thing twice. */
+/** One walk through rules that need answers from functions or DNS. Each question is asked once. */
 export class Inquiry {
   readonly #request: AccessRequest;
   readonly #policy: Policy;
@@ -37,7 +51,7 @@ export class Inquiry {
   readonly #services: AuthorizeServices;
   readonly #client: Conn | undefined;
   readonly #verdicts = new Map<number, Promise<HookAnswer<HookVerdict>>>();
-  readonly #ways = new Map<number, Promise<HookAnswer<Via>>>();
+  readonly #vias = new Map<number, Promise<HookAnswer<Via>>>();
   #spentMs = 0;
 
   constructor(request: AccessRequest, query: Query, services: AuthorizeServices, client: Conn | undefined) {
@@ -63,17 +77,17 @@ export class Inquiry {
   }
 
   /**
-   * What is left of the time for connecting when nothing comes has to do for an upstream, which may know the
-   * name. Where the rule that stopped could deny there is no going on, and all of the time is for the name.
+   * Milliseconds for resolving. An upstream may know a name that does not resolve here: half of the time for
+   * connecting stays for it. A rule that could deny ends the request without the name, so it gets all of the time.
    */
   #measureTime(rule: number): number {
     const { timeouts, upstreams, environment } = this.#request.runtime;
     if (this.#policy.rules[rule]?.verdict.kind !== "allow") return timeouts.connectMs;
-    const mayLeave = environment !== undefined || (upstreams !== undefined && upstreams.size > 0);
+    const mayLeave = environment !== undefined || upstreams.size > 0;
     return mayLeave ? timeouts.connectMs / 2 : timeouts.connectMs;
   }
 
-  /** Waits for a name, at the cost of the time for connecting. */
+  /** Waits for a name, and counts the wait as time for connecting. */
   async #wait<T>(answer: Promise<T>, limit: TimeLimit): Promise<T> {
     const before = limit.remainingMs;
     const value = await answer;
@@ -81,7 +95,7 @@ export class Inquiry {
     return value;
   }
 
-  /** Goes on from the rule that needed it with the name that was found, and if that is not enough with its addresses. */
+  /** Continues from the rule that stopped: with the found name, and with its addresses when a rule needs them. */
   async #resolve(lookups: Lookups, rule: number, limit: TimeLimit): Promise<Finding> {
     const named = await this.#wait(gather(lookups, limit, 0), limit);
     const name = findName(named.answers);
@@ -95,7 +109,7 @@ export class Inquiry {
     return { ...finding, ...more, ...(finding.late && { lookups }) };
   }
 
-  /** Decides about every address from the rule on that needed it: the rules before it do not depend on the address. */
+  /** Decides about every address, from the rule that needed it: the rules before do not depend on the address. */
   async #decideEach({ answers, missing }: Gathered, rule: number, query: Query, limit: TimeLimit): Promise<Finding> {
     const candidates = new CandidateList();
     await this.#judgeAll(candidates, listAddresses(answers), rule, query);
@@ -112,7 +126,7 @@ export class Inquiry {
     return { ...candidates.conclude(true), late: { family: missing.family, answer } };
   }
 
-  /** One after the other, so that functions are asked in the order of the rules. */
+  /** Judges one address after the other, so that functions are asked in the order of the rules. */
   async #judgeAll(candidates: CandidateList, addresses: readonly Ip[], rule: number, query: Query): Promise<void> {
     for (const address of addresses) {
       const one = { ...query, address };
@@ -129,17 +143,17 @@ export class Inquiry {
     return addresses.length > 0 ? { ...lookup, addresses } : { ok: false, detail: "dns_error", note: NOT_FOUND };
   }
 
-  /** The decision when it lets the address be dialled, or why not. */
+  /** The decision that lets the address be dialled, or the refusal. */
   #judge({ decision, failure }: Finding, address: Ip): Judged {
     if (decision?.verdict === "allow") {
       const { port } = this.#query.target;
-      const prohibition = guardAddress(address, port, decision, this.#services.own, this.#nat64);
+      const prohibition = guardAddress(address, port, decision, { own: this.#services.own, nat64: this.#nat64 });
       return prohibition === undefined ? decision : { decision, failure: prohibition };
     }
     return { decision, failure: failure ?? explainDenial(decision) };
   }
 
-  /** There are no addresses: what rules could say about another name does not matter when it is sure that there is none. */
+  /** Decides without addresses. When the name surely does not exist, no rule has to wait for another name. */
   #decideWithout({ answers }: Gathered, rule: number, limit: TimeLimit): Promise<Finding> | Finding {
     if (limit.over === "client_gone") return { decision: undefined, failure: { detail: "client_gone" } };
     const failure: Failure = limit.over === "deadline" ? { detail: "dns_timeout" } : explainLookups(answers);
@@ -151,7 +165,7 @@ export class Inquiry {
     );
   }
 
-  /** The name does not resolve: fail closed where a rule could deny, go on where it could only allow. */
+  /** Decides about a name that does not resolve: refuses where a rule could deny, continues where it could only allow. */
   async #decideBlindly(failure: Failure, from: number, query: Query): Promise<Finding> {
     let rule = from;
     for (;;) {
@@ -166,8 +180,9 @@ export class Inquiry {
     }
   }
 
-  /** Asks functions until there is a decision, or an address is needed. */
+  /** Asks functions until a rule decides or needs an address. */
   async #settle(start: Evaluation, query: Query): Promise<Settled> {
+    const { hookMs } = this.#request.runtime.timeouts;
     let evaluation = start;
     for (;;) {
       switch (evaluation.kind) {
@@ -176,15 +191,17 @@ export class Inquiry {
         case "needs_address":
           return evaluation;
         case "ask": {
-          const asked = await this.#askVerdict(evaluation);
-          if (!asked.ok) return { kind: "found", finding: this.#distrust(evaluation.rule, "", asked.fault) };
-          if (asked.answer !== undefined) return foundBy(applyVerdict(this.#policy, evaluation.rule, asked.answer));
-          evaluation = evaluateAddress(this.#policy, query, this.#nat64, evaluation.rule + 1);
+          const { rule, ask } = evaluation;
+          const asked = await this.#askOnce(this.#verdicts, rule, (facts) => askVerdict(() => ask(facts), hookMs));
+          if (!asked.ok) return { kind: "found", finding: this.#distrust(rule, "", asked.fault) };
+          if (asked.answer !== undefined) return foundBy(applyVerdict(this.#policy, rule, asked.answer));
+          evaluation = evaluateAddress(this.#policy, query, this.#nat64, rule + 1);
           break;
         }
         case "ask_via": {
-          const asked = await this.#askVia(evaluation);
-          if (!asked.ok) return { kind: "found", finding: this.#distrust(evaluation.rule, "via of ", asked.fault) };
+          const { rule, ask } = evaluation;
+          const asked = await this.#askOnce(this.#vias, rule, (facts) => askVia(() => ask(facts), hookMs));
+          if (!asked.ok) return { kind: "found", finding: this.#distrust(rule, "via of ", asked.fault) };
           return foundBy({ ...evaluation.decision, via: asked.answer });
         }
         default:
@@ -193,25 +210,18 @@ export class Inquiry {
     }
   }
 
-  #askVerdict({ rule, ask }: Extract<Evaluation, { kind: "ask" }>): Promise<HookAnswer<HookVerdict>> {
-    let asked = this.#verdicts.get(rule);
-    if (asked === undefined) {
-      asked = askVerdict(() => ask(describeQuery(this.#query)), this.#request.runtime.timeouts.hookMs);
-      this.#verdicts.set(rule, asked);
-    }
-    return asked;
+  /** Asks the function of a rule, unless it was asked before. */
+  #askOnce<Answer>(
+    asked: Map<number, Promise<Answer>>,
+    rule: number,
+    ask: (query: HookQuery) => Promise<Answer>,
+  ): Promise<Answer> {
+    const answer = asked.get(rule) ?? ask(describeQuery(this.#query));
+    asked.set(rule, answer);
+    return answer;
   }
 
-  #askVia({ rule, ask }: Extract<Evaluation, { kind: "ask_via" }>): Promise<HookAnswer<Via>> {
-    let asked = this.#ways.get(rule);
-    if (asked === undefined) {
-      asked = askVia(() => ask(describeQuery(this.#query)), this.#request.runtime.timeouts.hookMs);
-      this.#ways.set(rule, asked);
-    }
-    return asked;
-  }
-
-  /** The client learns that a function failed, the operator also with what. */
+  /** Denies because a function failed. The operator also learns what it threw. */
   #distrust(rule: number, part: string, fault: HookFault): Finding {
     const name = this.#policy.rules[rule]?.name ?? "";
     this.#services.reportHook({ hook: `${part}rule ${name}`, fault });
@@ -222,7 +232,7 @@ export class Inquiry {
   }
 }
 
-/** The answer, unless the limit is over before. */
+/** The answer; undefined when the limit is reached first. */
 function waitWithin(answer: Promise<Lookup>, limit: TimeLimit): Promise<Lookup | undefined> {
   return new Promise((resolve) => {
     void answer.then((lookup) => {

@@ -5,7 +5,7 @@ const details: Readonly<Record<string, FailureDetail>> = {
   ECONNRESET: "connection_reset",
   EPIPE: "connection_reset",
   ETIMEDOUT: "connection_timeout",
-  // What a local firewall says to `connect` is about the way, too.
+  // A local firewall's answers to `connect` are about the route, too.
   EHOSTUNREACH: "address_unroutable",
   ENETUNREACH: "address_unroutable",
   EACCES: "address_unroutable",
@@ -22,12 +22,12 @@ const details: Readonly<Record<string, FailureDetail>> = {
   ENOMEM: "out_of_resources",
 };
 
-/** Finds the failure that an errno word of `connect` means. */
+/** Finds the failure behind an errno word of `connect`. */
 export function judgeConnectError(code: string): Failure {
   return { detail: details[code] ?? "connection_reset", note: code };
 }
 
-/** What says most about the target first, what says most about this machine last. */
+/** From what says most about the target to what says most about this machine. */
 const telling: readonly FailureDetail[] = [
   "connection_refused",
   "connection_reset",
@@ -36,7 +36,7 @@ const telling: readonly FailureDetail[] = [
   "address_unroutable",
 ];
 
-/** Picks the failure to tell of when several addresses were tried. */
+/** Picks the failure to report when several addresses were tried. */
 export function moreTelling(known: Failure | undefined, next: Failure): Failure {
   if (known === undefined) return next;
   return telling.indexOf(next.detail) < telling.indexOf(known.detail) ? next : known;

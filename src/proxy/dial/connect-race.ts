@@ -33,7 +33,7 @@ export interface RaceOptions {
 export interface RacePace {
   /** How long the first attempt waits for IPv6 addresses when those of IPv4 came first (RFC 8305 §3). */
   readonly resolutionDelayMs: number;
-  /** How long an attempt is alone before the next one starts beside it (RFC 8305 §5). */
+  /** How long an attempt runs before the next one starts beside it (RFC 8305 §5). */
   readonly attemptDelayMs: number;
 }
 
@@ -43,7 +43,7 @@ export const RFC_8305_PACE: RacePace = { resolutionDelayMs: RESOLUTION_DELAY_MS,
 /** Attempts per dial: enough for every sane service, too few to scan a network with one request. */
 const MAX_ATTEMPTS = 16;
 
-/** What is asked of DNS: a question per family. */
+/** Questions to DNS, answered or not: one for each family. */
 export type Questions = readonly { readonly family: 4 | 6; readonly answer: Lookup | Promise<Lookup> }[];
 
 /** Both families of a lookup, in the form of questions: AAAA first, A right after it (RFC 8305 §3). */
@@ -60,9 +60,10 @@ export function answerWith(addresses: readonly Ip[]): Questions {
 }
 
 /**
- * Connects to the first address that answers (Happy Eyeballs, RFC 8305): the
- * families in turn, IPv6 first, a new attempt when the last one failed or has
- * taken its time, and none to an address that is refused. The others are given up.
+ * Connects to the first address that answers (Happy Eyeballs, RFC 8305). The
+ * families take turns, IPv6 first. A new attempt starts when the last one failed
+ * or has had its time. Refused addresses get no attempt. The first connection
+ * cancels all other attempts.
  */
 export function raceConnect(questions: Questions, options: RaceOptions): Promise<Outcome<Connected>> {
   return new ConnectRace(options).start(questions);
@@ -131,7 +132,7 @@ class ConnectRace {
     if (this.#over) return;
     const holdBack = this.#attempts === 0 && this.#awaitsSix && this.#waiting.every(({ family }) => family === 4);
     if (this.#timer !== undefined) {
-      // Addresses came while another attempt has its time; or those that the first one waited for.
+      // Addresses came while another attempt still has its time, or the first one waits for IPv6.
       if (this.#attempts > 0 || holdBack) return;
       this.#endWait();
     }

@@ -4,22 +4,24 @@ import { readTlsAlert } from "../../net/runtime/secure-socket.ts";
 import type { Parsed } from "../../protocol/parsed.ts";
 import { fail, type Failure, type FailureDetail, type Outcome, succeed } from "../failure.ts";
 import type { Hop } from "../route/route.ts";
+import type { Upstream } from "../upstream/upstreams.ts";
 import type { TimeLimit } from "../../net/conn/time-limit.ts";
 
-/** A connection that ends at an upstream, which has not been asked for anything yet. */
+/** A connection to an upstream that was not asked for anything yet. */
 export interface HopLeg {
   readonly conn: Conn;
   readonly hop: Hop;
+  readonly upstream: Upstream;
   readonly limit: TimeLimit;
 }
 
-/** What came of asking an upstream for a tunnel. */
+/** The answer of an upstream that was asked for a tunnel. */
 export type HopAnswer =
   | { readonly ok: true; readonly value: undefined }
-  /** `again`: the upstream that has asked for what can only be shown on another connection. */
+  /** `again`: the upstream that asked for credentials, which it takes only on another connection. */
   | { readonly ok: false; readonly failure: Failure; readonly again?: Hop };
 
-/** A failure that is about the upstream of this leg. */
+/** Makes a failure of the upstream of this leg. */
 export function failHop(
   leg: HopLeg,
   detail: FailureDetail,
@@ -28,13 +30,13 @@ export function failHop(
   return fail(detail, { ...more, nextHop: leg.hop.name });
 }
 
-/** Says something to the upstream. What is said before a tunnel stands fits into a socket buffer. */
+/** Sends a message to the upstream. Messages before a tunnel fit into a socket buffer. */
 export function say(leg: HopLeg, message: Uint8Array): Outcome<undefined> {
   if (leg.conn.write(message) === message.length) return succeed(undefined);
   return failHop(leg, "connection_reset", { note: "closed before it was asked" });
 }
 
-/** Reads one answer of the upstream; what follows it stays with the connection. */
+/** Reads one answer of the upstream. Bytes after it stay unread. */
 export async function hear<T>(
   leg: HopLeg,
   parse: (bytes: Uint8Array) => Parsed<T>,

@@ -9,33 +9,32 @@ import { createBodyReader } from "../../protocol/http1/body-reader.ts";
 import { failHop, hear, type HopAnswer, type HopLeg, say } from "./hop-leg.ts";
 import { UpstreamLogin } from "../upstream/upstream-login.ts";
 
-/** What the head of an upstream's answer may have: no more than browsers take. */
+/** Limits on the head of an upstream's answer: what browsers take. */
 const HEAD_LIMITS = { maxBytes: 16 * 1024, maxFields: 100 };
 
 /** Informational answers (RFC 9110 §15.2) before the final one. */
 const MAX_INTERIM = 8;
 
-/** Bytes of the page with a 407 that are read past for another try on the same connection. */
+/** The longest body of a 407, in bytes, that is skipped for another try on the same connection. */
 const MAX_PAGE = 64 * 1024;
 
-/** Characters of a reason phrase that are told. */
+/** Characters of a reason phrase in a note. */
 const MAX_REASON = 80;
 
 /**
- * Asks an HTTP proxy for a tunnel (RFC 9110 §9.3.6), and answers when it asks
- * who we are: on the same connection if the 407 leaves it usable, else the dial
- * is to begin `again`.
+ * Asks an HTTP proxy for a tunnel (RFC 9110 §9.3.6), and answers its 407: on the
+ * same connection when the 407 leaves it usable. Otherwise the caller dials `again`.
  */
 export async function askHttpUpstream(leg: HopLeg, target: Endpoint): Promise<HopAnswer> {
-  const login = new UpstreamLogin(leg.hop);
+  const login = new UpstreamLogin(leg.hop, leg.upstream);
   for (let attempt = 1; ; attempt++) {
     const answer = await ask(leg, target, login);
     if (!answer.ok) {
-      // It may say that it keeps the connection, and still close it.
+      // Some proxies announce that they keep the connection, and still close it.
       return attempt > 1 && answer.failure.detail === "connection_reset" ? { ...answer, again: leg.hop } : answer;
     }
     const head = answer.value;
-    // RFC 9110 §9.3.6: any 2xx makes the tunnel, and whatever framing it shows means nothing.
+    // RFC 9110 §9.3.6: any 2xx makes the tunnel. Its framing fields mean nothing.
     if (head.status >= 200 && head.status < 300) return succeed(undefined);
     if (head.status !== 407) return failHop(leg, "upstream_refused", describe(head));
     const verdict = login.refuse(head.fields.getAll(PROXY_AUTHENTICATE));
@@ -47,7 +46,7 @@ export async function askHttpUpstream(leg: HopLeg, target: Endpoint): Promise<Ho
   }
 }
 
-/** One request, and the final answer to it. */
+/** Sends one request and reads the final answer. */
 async function ask(leg: HopLeg, target: Endpoint, login: UpstreamLogin): Promise<Outcome<ResponseHead>> {
   const authority = formatEndpoint(target);
   const lines = [`CONNECT ${authority} HTTP/1.1`, `Host: ${authority}`];
@@ -68,7 +67,7 @@ async function ask(leg: HopLeg, target: Endpoint, login: UpstreamLogin): Promise
   return failHop(leg, "upstream_protocol", { note: `more than ${MAX_INTERIM} informational answers` });
 }
 
-/** Reads past the body of an answer. False when no other request can follow it on this connection. */
+/** Skips the body of an answer. False when no other request can follow on this connection. */
 async function readPast(leg: HopLeg, head: ResponseHead): Promise<Outcome<boolean>> {
   const framing = frameResponse(head, "CONNECT");
   if (framing.kind === "bad" || framing.kind === "tunnel" || !allowsNextResponse(head, framing)) return succeed(false);

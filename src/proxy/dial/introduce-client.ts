@@ -4,15 +4,15 @@ import { encodeProxyHeaderV1 } from "../../protocol/proxy-header/proxy-header-v1
 import { encodeProxyHeaderV2 } from "../../protocol/proxy-header/proxy-header-v2.ts";
 import type { ProxyProtocolVersion } from "../policy/decision.ts";
 
-/** Whom a connection is made for. */
+/** The client that a connection is made for. */
 export interface Introduced {
   readonly client: Ip;
   readonly clientPort: number;
 }
 
 /**
- * Writes the PROXY header that goes before everything else: the true client, and
- * where it connected to. Without a client's connection we speak for ourselves.
+ * Writes the PROXY header that comes before everything else: the true client, and
+ * the address that it connected to. Without a client's connection it is of the kind "local".
  */
 export function introduceClient(
   version: ProxyProtocolVersion,

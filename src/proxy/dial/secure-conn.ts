@@ -15,9 +15,9 @@ const tlsDetails: Readonly<Record<TlsFailureKind, FailureDetail>> = {
 };
 
 /**
- * Speaks TLS as the client over a detached connection and verifies the server,
- * within what is left of the dial. The result takes the place of `conn`. Fails
- * with `connection_timeout` or `client_gone` when the dial is over.
+ * Speaks TLS as the client over a detached connection and verifies the server
+ * within the limit of the dial. The result replaces `conn`. Fails with
+ * `connection_timeout` or `client_gone` when the limit is reached.
  */
 export async function secureConn(conn: Conn, options: ClientTlsOptions, limit: TimeLimit): Promise<Outcome<Conn>> {
   const socket = await takeSocket(conn, limit);
@@ -35,9 +35,9 @@ export async function secureConn(conn: Conn, options: ClientTlsOptions, limit: T
 }
 
 /**
- * Gives a plain socket that leads to the same place. Bun encrypts a socket in
- * place, but not one that it encrypts already: for TLS inside TLS the inner one
- * gets a socket of its own, whose other end is relayed into the outer one.
+ * Gives a plain socket that leads to the same peer. Bun encrypts a socket in
+ * place, but not one that it encrypts already: TLS inside TLS gets a socket of
+ * its own, whose other end is relayed into the outer TLS.
  */
 async function takeSocket(conn: Conn, limit: TimeLimit): Promise<Outcome<SocketConn>> {
   if (isMovable(conn)) {
@@ -54,7 +54,7 @@ async function takeSocket(conn: Conn, limit: TimeLimit): Promise<Outcome<SocketC
   limit.forget();
   if (pair === undefined) return limit.over === undefined ? fail("out_of_resources") : explainLimit(limit);
   const [inner, outer] = pair;
-  // Nobody waits for the end of this relay: the tunnel ends it from either side.
+  // The tunnel ends this relay from either side; nothing waits for its end.
   void relay(outer, conn, { idleMs: 0 }).done;
   return succeed(inner);
 }

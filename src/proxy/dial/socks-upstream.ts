@@ -12,7 +12,7 @@ import {
 import { type FailureDetail, type Outcome, succeed } from "../failure.ts";
 import { failHop, hear, type HopLeg, say } from "./hop-leg.ts";
 
-/** Above the longest reply there is: 4 bytes, a name of 255 with its length, a port. */
+/** Bytes; more than the longest reply has: 4 bytes, a name of 255 with its length, a port. */
 const MAX_REPLY = 512;
 
 /** Asks a SOCKS5 proxy for a tunnel (RFC 1928), with a password where it wants one (RFC 1929). */
@@ -52,7 +52,7 @@ async function showPassword(leg: HopLeg): Promise<Outcome<undefined>> {
     : failHop(leg, "upstream_credentials", { note: "the password is rejected" });
 }
 
-/** A SOCKS5 proxy tells how its own dial ended: that is about the target, unless it is about us. */
+/** A SOCKS5 proxy reports how its own dial ended: that is about the target, unless it refuses us. */
 const socks5Details: Readonly<Record<Exclude<Socks5ReplyCode, "succeeded">, FailureDetail>> = {
   general_failure: "upstream_refused",
   not_allowed: "upstream_refused",
@@ -65,7 +65,7 @@ const socks5Details: Readonly<Record<Exclude<Socks5ReplyCode, "succeeded">, Fail
   unassigned: "upstream_refused",
 };
 
-/** Asks a SOCKS4a proxy for a tunnel. Its user id is all there is of credentials. */
+/** Asks a SOCKS4a proxy for a tunnel. The user id is the only credential that it knows. */
 export async function askSocks4aUpstream(leg: HopLeg, target: Endpoint): Promise<Outcome<undefined>> {
   const request = encodeSocks4aConnect(target, leg.hop.credentials?.user ?? "");
   if (!request.ok) {

@@ -1,11 +1,10 @@
 import { formatEndpoint } from "../../address/endpoint.ts";
 import type { Ip } from "../../address/ip.ts";
-import type { DialWish } from "../dial/dial.ts";
-import { UpstreamLogin } from "../upstream/upstream-login.ts";
 import type { ForwardRequest } from "../read/forward-request.ts";
 import type { Hop, Route } from "../route/route.ts";
 import type { ForwardSettings } from "./forward-settings.ts";
 import type { AllowDecision, Grant } from "../policy/decision.ts";
+import type { DialWish } from "../dial/dial-context.ts";
 
 /** How a request gets to its origin, and which connections may be used again for it. */
 export interface OriginRoute {
@@ -15,7 +14,7 @@ export interface OriginRoute {
   readonly fits: (ip: Ip | undefined) => boolean;
   readonly wish: DialWish;
   /** The request is given to an upstream that goes on forwarding. */
-  readonly absolute: { readonly upstream: string; readonly login: UpstreamLogin } | undefined;
+  readonly forwarder: Hop | undefined;
 }
 
 /** Where the origin route leads. */
@@ -53,7 +52,7 @@ export function planOriginRoute(query: OriginRouteQuery, numbers: ObjectNumbers)
       key: `forward${line}`,
       fits: anywhere,
       wish: { endAtUpstream: true },
-      absolute: { upstream: last.name, login: new UpstreamLogin(last) },
+      forwarder: last,
     };
   }
 
@@ -69,7 +68,7 @@ export function planOriginRoute(query: OriginRouteQuery, numbers: ObjectNumbers)
         ? (ip: Ip | undefined) => addresses.some(({ text }) => text === ip?.text)
         : anywhere,
     wish: isSecure ? { tls: settings.ca === undefined ? {} : { ca: settings.ca } } : {},
-    absolute: undefined,
+    forwarder: undefined,
   };
 }
 

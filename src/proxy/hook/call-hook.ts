@@ -1,10 +1,10 @@
 import { describeThrown } from "./describe-thrown.ts";
 
-/** What is wrong with how a function of the configuration answered, for people. */
+/** How a function of the configuration failed, for people. */
 export interface HookFault {
-  /** Goes on from the name of the function: `threw`, `did not answer in 5000 ms`. Without anything of its making. */
+  /** Continues a sentence that begins with the function's name: `threw`, `did not answer in 5000 ms`. Has nothing that the function made. */
   readonly why: string;
-  /** Says what it threw, without `secrets`; for the operator alone. */
+  /** Describes what it threw, without `secrets`; only for the operator. */
   readonly thrown?: (secrets: readonly string[]) => string;
 }
 
@@ -19,11 +19,10 @@ export type HookAnswer<T> =
   { readonly ok: true; readonly answer: T } | { readonly ok: false; readonly fault: HookFault };
 
 /**
- * Calls a function of the configuration and gives it `ms` milliseconds. It is
- * somebody else's code: it may throw, reject, or never answer. What it says
- * after its time is ignored, also when it blocked this thread meanwhile, so that
- * no timer could tell. `secrets` are what it was told and must not be repeated.
- * `now` is a monotonic clock in milliseconds. Never rejects.
+ * Calls a function of the configuration, which may throw, reject or never answer.
+ * An answer after `ms` milliseconds is ignored, also when the function blocked
+ * this thread and no timer could fire. `secrets` are arguments that must not
+ * appear in messages. `now` is a monotonic clock in milliseconds. Never rejects.
  */
 export function callHook(
   call: () => unknown,
@@ -49,7 +48,7 @@ export function callHook(
   });
 }
 
-/** The answer of a function that did answer, but with something else. */
+/** The fault of a function that answered something else. */
 export function blame(why: string): { ok: false; fault: HookFault } {
   return { ok: false, fault: { why } };
 }

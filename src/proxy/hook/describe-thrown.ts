@@ -1,16 +1,16 @@
 import { cutText, escapeText } from "../../escape-text.ts";
 import { redactSecrets } from "./redact-secrets.ts";
 
-/** Characters of a message that are told: enough to find the place, too few to print a key by mistake. */
+/** The longest message, in characters: enough to find the place, too short for a key. */
 const MAX_MESSAGE = 200;
 
-/** Characters of a message that are looked at: what is longer was not written for people. */
+/** Characters of a thrown message that are read. */
 const MAX_LOOK = 20_000;
 
 /**
- * Says in one line what somebody else's code threw, and where: no lines of
- * source, no values. Neither `secrets` in any usual form nor the user
- * information of URLs is in it. Never throws.
+ * Describes in one line what a function of the configuration threw, and where.
+ * Has no lines of source, no values, no `secrets` in any usual form and no user
+ * information of URLs. Never throws.
  */
 export function describeThrown(thrown: unknown, secrets: readonly string[] = []): string {
   try {

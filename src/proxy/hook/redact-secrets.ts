@@ -1,14 +1,13 @@
 const REDACTED = "[redacted]";
 
-/** Characters of a part of base64 that are sure to be the secret's: fewer would be found in every word. */
+/** The shortest part of base64 that identifies a secret: shorter ones occur in any word. */
 const MIN_CORE = 3;
 
 /**
- * Takes secrets out of a text that somebody else's code made: as they are, and as
- * they are written in URLs, in JSON, in source text and in base64, where another
- * text may stand before and after them (`user:password`). Also credentials that
- * are recognised by where they stand: before the `@` of a URL, after `Basic` and
- * `Bearer`.
+ * Removes secrets from a text that a function of the configuration made: as they
+ * are, and in the forms of URLs, JSON, source text and base64, also in the middle
+ * of a longer text (`user:password`). Removes credentials by their place, too:
+ * before the `@` of a URL, after `Basic` and `Bearer`.
  */
 export function redactSecrets(text: string, secrets: readonly string[]): string {
   let clean = text;
@@ -23,7 +22,7 @@ export function redactSecrets(text: string, secrets: readonly string[]): string 
     .replaceAll(/\b(basic|bearer)(\s+|%20|\+)[A-Za-z0-9+/_.~=%-]+/gi, `$1 ${REDACTED}`);
 }
 
-/** Every spelling, the longest first: a short one may be a part of a long one. */
+/** All spellings, the longest first: a short one can be a part of a long one. */
 function listForms(secret: string): (string | RegExp)[] {
   const quoted = JSON.stringify(secret).slice(1, -1);
   const ascii = quoted.replaceAll(/[^\x20-\x7e]/g, escapeUnit);
@@ -41,7 +40,7 @@ function listForms(secret: string): (string | RegExp)[] {
   return [...sorted, matchPercentEncoded(secret)];
 }
 
-/** However much of it is percent-encoded, in either case, and with `+` for a space. */
+/** Any characters of it percent-encoded, in either case, and `+` for a space. */
 function matchPercentEncoded(secret: string): RegExp {
   let pattern = "";
   for (const character of secret.toWellFormed()) {
@@ -57,7 +56,7 @@ function hexPattern(octet: number): string {
   return digits.replaceAll(/[a-f]/g, (digit) => `[${digit}${digit.toUpperCase()}]`);
 }
 
-/** What base64 makes of it wherever it begins in a group of three, without the ends that its neighbours have a part in. */
+/** Its base64 at each offset in a group of three, without the ends that depend on its neighbours. */
 function listCores(secret: string): string[] {
   const bytes = Buffer.from(secret);
   return [0, 1, 2].flatMap((offset) => {

@@ -18,7 +18,7 @@ export function compileRules(rules: readonly Rule[], fallback: Fallback): Policy
   };
 }
 
-/** Where a rule leads that allows and does not say which way; directly, when the default is to deny. */
+/** The route of a rule that allows and names no route: the default one, or direct when the default is to deny. */
 export function findDefaultVia(fallback: Fallback): Via {
   return fallback.kind === "allow" ? fallback.via : [];
 }

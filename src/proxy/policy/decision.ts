@@ -9,14 +9,14 @@ export type ProxyProtocolVersion = 1 | 2;
 /** Names of upstreams in the order of a chain; empty for direct. */
 export type Via = readonly string[];
 
-/** How a rule that allows has connections made and used, beside their route. */
+/** How connections under an allowing rule are made and used, beside their route. */
 export interface Terms {
   readonly sourceAddress?: string;
-  /** Plain HTTP goes through tunnels of the upstreams, too, and is not left to the last of them to forward. */
+  /** Plain HTTP goes through tunnels of the upstreams, too, instead of being forwarded by the last one. */
   readonly tunnelHttp?: true;
-  /** What the first bytes inside the tunnel have to be; undefined for anything. */
+  /** Demands on the first bytes inside the tunnel; undefined for none. */
   readonly inside?: InsideDemand;
-  /** Version of the PROXY protocol header that tells a target of the client, when it is dialled directly. */
+  /** Version of the PROXY protocol header that a directly dialled target gets; undefined for none. */
   readonly proxyProtocol?: ProxyProtocolVersion;
 }
 
@@ -35,7 +35,7 @@ export interface AllowDecision extends Terms {
   readonly verdict: "allow";
   readonly rule: string;
   readonly allowPrivate: boolean;
-  /** The rule names this very address, as `192.0.2.1` or with a full-length prefix: what a metadata address takes besides `allowPrivate`. */
+  /** The rule names this one address, as `192.0.2.1` or with a full-length prefix. A metadata address needs that besides `allowPrivate`. */
   readonly exactAddress?: boolean;
   readonly via: Via;
 }
@@ -46,7 +46,7 @@ export interface DenyDecision {
   readonly detail: "denied_by_rule" | "denied_by_default" | "hook_failed";
 }
 
-/** Whether two decisions differ at most in the addresses that they open: their connections are made and used in the same way. */
+/** Whether connections under two decisions are made and used alike: they differ at most in the addresses that they open. */
 export function isSameUse(a: AllowDecision, b: AllowDecision): boolean {
   if (a === b) return true;
   const { via } = a;
@@ -57,19 +57,19 @@ export function isSameUse(a: AllowDecision, b: AllowDecision): boolean {
 /** Permission to connect to a target. */
 export interface Grant {
   readonly decision: AllowDecision;
-  /** The addresses that may be dialled, when rules had to look at addresses; at least one. */
+  /** The addresses that may be dialled, at least one; undefined when no rule looked at addresses. */
   readonly addresses?: readonly Ip[];
-  /** By the text of an address the decision about it, where that is another one: all of them lead the same way. */
+  /** The decision about each address, by its text. All have the same route and use. */
   readonly decisions?: ReadonlyMap<string, AllowDecision>;
-  /** Addresses of the family that was late, as far as they may be dialled. */
+  /** The answer for the family that was late, without the addresses that must not be dialled. */
   readonly late?: { readonly family: 4 | 6; readonly answer: Promise<Lookup> };
-  /** Not all addresses of the name may be dialled, or not all are known, so nobody else may choose which of them to dial. */
+  /** Some addresses of the name must not be dialled or are unknown, so an upstream must not resolve the name itself. */
   readonly narrowed?: true;
-  /** The answer that was judged, when the target had to be resolved for that. Who dials it releases it. */
+  /** The answer that was judged, when the target was resolved for that. The dial releases it. */
   readonly lookups?: Lookups;
   /** The name that has the addresses, when it is not the one that was asked for. */
   readonly foundName?: string;
-  /** Milliseconds of the time for connecting that were spent on resolving. */
+  /** Milliseconds of `timeouts.connect` that resolving has used. */
   readonly spentMs?: number;
 }
 

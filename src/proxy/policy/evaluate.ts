@@ -6,7 +6,7 @@ import type { CompiledRule, Evaluation, HookQuery, HookVerdict, Policy, Query } 
 import type { PortGroup, RuleList } from "./rule-list.ts";
 import type { Decision } from "./decision.ts";
 
-/** Finds the first rule from index `from` on that matches, and what it says. Nobody is asked and no time passes. */
+/** Finds the first rule from index `from` on that matches, and its result. Asks nothing and takes no time. */
 export function evaluate(policy: Policy, query: Query, from = 0): Evaluation {
   const { rules, targets } = policy;
   const { host } = query.target;
@@ -32,7 +32,7 @@ export function evaluate(policy: Policy, query: Query, from = 0): Evaluation {
 /**
  * Walks the rules as `evaluate` does. An address behind a translator is also the
  * IPv4 address inside: the first rule that matches either decides, so that no
- * range can be got round by writing its addresses another way.
+ * other spelling of an address evades a range.
  */
 export function evaluateAddress(policy: Policy, query: Query, nat64: Nat64Prefixes, from = 0): Evaluation {
   const { host, port } = query.target;
@@ -48,7 +48,7 @@ export function evaluateAddress(policy: Policy, query: Query, nat64: Nat64Prefix
   return (inner.rule ?? Infinity) < (outer.rule ?? Infinity) ? inner : outer;
 }
 
-/** Gives the decision of a rule that is a function, once it has spoken. */
+/** Gives the decision that follows from the verdict of a rule's function. */
 export function applyVerdict(policy: Policy, rule: number, verdict: Exclude<HookVerdict, undefined>): Decision {
   const name = policy.rules[rule]?.name ?? DEFAULT_RULE;
   if ("deny" in verdict) return { verdict: "deny", rule: name, detail: "denied_by_rule" };
@@ -60,7 +60,7 @@ export function applyVerdict(policy: Policy, rule: number, verdict: Exclude<Hook
   };
 }
 
-/** What the function of a rule may know. */
+/** The facts that a rule's function gets. */
 export function describeQuery(query: Query): HookQuery {
   return { client: query.client.text, user: query.user, host: query.target.host.text, port: query.target.port };
 }

@@ -1,13 +1,10 @@
 import type { FirstBytes } from "../../protocol/tls/read/recognise-first-bytes.ts";
 import type { ServerNames } from "./target-set.ts";
 
-/** What a client speaks inside a tunnel, as far as its first bytes tell. `unknown` is everything else, and what only looks like TLS. */
+/** The protocol inside a tunnel, by the client's first bytes. `unknown` is everything else, and what only looks like TLS. */
 export type InsideProtocol = Exclude<FirstBytes, "more">;
 
-/**
- * What a rule demands of the first bytes inside a tunnel. Until they meet it,
- * nothing of them reaches the target.
- */
+/** A rule's demands on the first bytes inside a tunnel. None of them reaches the target before they meet the demands. */
 export interface InsideDemand {
   /** What may be spoken. With `unknown` also silence: a client that waits for the target to speak. */
   readonly protocols: ReadonlySet<InsideProtocol>;

@@ -3,10 +3,10 @@ import type { Cidr } from "../../address/cidr.ts";
 import type { Endpoint } from "../../address/endpoint.ts";
 import type { Host } from "../../address/host.ts";
 import type { Ip } from "../../address/ip.ts";
-import type { TargetIndex } from "./target-index.ts";
+import type { TargetIndex, TargetPattern } from "./target-index.ts";
 import type { AllowDecision, Authorization, Decision, Terms, Via } from "./decision.ts";
 
-/** What a rule can look at. */
+/** The facts that a rule can look at. */
 export interface Query {
   readonly client: Ip;
   /** The authenticated user; undefined when the proxy asks for no credentials. */
@@ -15,7 +15,7 @@ export interface Query {
   /** One resolved address of the target, once it is known. */
   readonly address?: Ip;
   /**
-   * The name that resolving found, when it is not the one that was asked for (`intranet` became
+   * The name that resolving found, when it differs from the asked one (`intranet` became
    * `intranet.corp.example`). Name patterns are compared with both names.
    */
   readonly foundName?: Host;
@@ -24,18 +24,6 @@ export interface Query {
    * match the found name by a name pattern stops the evaluation.
    */
   readonly mayBeCompleted?: boolean;
-}
-
-/** A target pattern of a rule's `to`, compiled. */
-export interface TargetPattern {
-  readonly host:
-    | { readonly kind: "any" }
-    | { readonly kind: "name"; readonly name: string }
-    /** `*.example.org`: every name below it, not itself. */
-    | { readonly kind: "suffix"; readonly suffix: string }
-    | { readonly kind: "cidr"; readonly cidr: Cidr };
-  /** Inclusive port ranges; empty for every port. */
-  readonly ports: readonly (readonly [from: number, to: number])[];
 }
 
 /** What a rule that is a function may answer; undefined passes on to the next rule. */
@@ -49,12 +37,12 @@ export interface HookQuery {
   readonly port: number;
 }
 
-/** One rule as it is written, parsed. An absent list means: whoever, wherever. */
+/** One parsed rule. An absent list matches everything. */
 export interface Rule {
   readonly name: string;
   readonly from?: readonly Cidr[];
   readonly users?: ReadonlySet<string>;
-  /** May be parsed anew at each reading, so that a long list need not be kept. */
+  /** Each iteration may parse the patterns again, so that a long list is not kept. */
   readonly to?: Iterable<TargetPattern>;
   readonly verdict:
     | { readonly kind: "deny" }
@@ -73,9 +61,9 @@ export interface CompiledRule {
   readonly from?: AddressSet;
   readonly users?: ReadonlySet<string>;
   readonly verdict: Rule["verdict"];
-  /** What the evaluation ends with when the rule matches. */
+  /** The evaluation when the rule matches. */
   readonly matched: Evaluation;
-  /** The same for an address that the rule names alone, where that makes a difference. */
+  /** The evaluation when the rule names the one address; differs only with `allowPrivate`. */
   readonly matchedExactly: Evaluation;
 }
 
@@ -90,13 +78,13 @@ export interface Policy {
   readonly unmatched: Evaluation;
 }
 
-/** What the rules say about a query, or what has to be known before they can. `rule` is the index of the one that stopped. */
+/** The result of the rules for a query, or what they need to know first. `rule` is the index of the rule that stopped. */
 export type Evaluation =
   /** `rule` is the index of the one that matched; absent when none did, or when a function spoke. */
   | {
       readonly kind: "decided";
       readonly decision: Decision;
-      /** What the client is told when nothing but the rules had a say: made once, when the rules are compiled. */
+      /** The authorization by this decision alone, compiled with the rules. */
       readonly authorization: Authorization;
       readonly rule?: number;
     }
@@ -105,13 +93,13 @@ export type Evaluation =
    * the search list could lead to. Ask again from this rule with `address` and `foundName`.
    */
   | { readonly kind: "needs_address"; readonly rule: number }
-  /** The rule is a function. Without a verdict of it, go on from the next rule. */
+  /** The rule is a function. Without a verdict, continue from the next rule. */
   | {
       readonly kind: "ask";
       readonly rule: number;
       readonly ask: (query: HookQuery) => HookVerdict | Promise<HookVerdict>;
     }
-  /** The rule allows, and a function says which way. */
+  /** The rule allows, and a function chooses the route. */
   | {
       readonly kind: "ask_via";
       readonly rule: number;

@@ -59,7 +59,7 @@ export class PortSet {
 
 const everyPort = new PortSet([]);
 
-/** Gives equal sets as one object, as long as it lives. */
+/** Gives one object for equal sets. */
 export class PortSetTable {
   readonly #sets = new Map<string, PortSet>([["", everyPort]]);
 

@@ -2,7 +2,7 @@ import type { Cidr } from "../../address/cidr.ts";
 import { type RangeIndex, RangeIndexBuilder } from "../../address/range-index.ts";
 import type { PortSet, PortSetTable } from "./port-set.ts";
 
-/** What a rule wants of the client, as far as rules are found by it. */
+/** The conditions of a rule on the client that rules are found by. */
 export interface ClientCondition {
   readonly from?: readonly Cidr[];
   readonly users?: ReadonlySet<string>;
@@ -21,8 +21,8 @@ export interface PortGroup {
 }
 
 /**
- * The rules that belong to one key, such as a name. Each is in exactly one part. The parts for a user and
- * for a range of clients keep a long list of rules for one client each from being walked.
+ * The rules of one key, such as a name. Each rule is in exactly one part. The parts by user and by client
+ * keep long lists of rules for single clients from being walked.
  */
 export interface RuleList {
   readonly forAll: readonly PortGroup[];
@@ -30,7 +30,7 @@ export interface RuleList {
   readonly byClient?: { readonly ranges: RangeIndex; readonly groups: readonly (readonly PortGroup[])[] };
 }
 
-/** So many rules with a condition are walked; more of them are found by it. */
+/** Up to so many rules with a condition are walked; more of them are found by their condition. */
 const MAX_WALKED = 8;
 /** A rule with more users, or more ranges in `from`, is not entered under each of them. */
 const MAX_KEYS = 64;
@@ -104,7 +104,7 @@ function splitByClient(
   return [rest, { ranges, groups: lists.map(groupByPorts) }];
 }
 
-/** Takes the entries out that are to be found by a condition, when there are enough of them. */
+/** Separates the entries that are found by a condition, when there are enough of them. */
 function choose(
   entries: readonly RuleEntry[],
   fits: (entry: RuleEntry) => boolean,

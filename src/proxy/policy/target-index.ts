@@ -1,8 +1,20 @@
+import type { Cidr } from "../../address/cidr.ts";
 import { type RangeIndex, RangeIndexBuilder } from "../../address/range-index.ts";
 import { type NameIndex, NameIndexBuilder } from "./name-index.ts";
-import type { TargetPattern } from "./policy.ts";
 import { type PortSet, PortSetTable } from "./port-set.ts";
 import { buildRuleList, type ClientCondition, EntryChains, type RuleEntry, type RuleList } from "./rule-list.ts";
+
+/** A target pattern of a rule's `to`, compiled. */
+export interface TargetPattern {
+  readonly host:
+    | { readonly kind: "any" }
+    | { readonly kind: "name"; readonly name: string }
+    /** `*.example.org`: every name below it, not itself. */
+    | { readonly kind: "suffix"; readonly suffix: string }
+    | { readonly kind: "cidr"; readonly cidr: Cidr };
+  /** Inclusive port ranges; empty for every port. */
+  readonly ports: readonly (readonly [from: number, to: number])[];
+}
 
 /** The rules of a policy by the targets that they match. */
 export interface TargetIndex {

@@ -1,7 +1,6 @@
 import type { Host } from "../../address/host.ts";
-import type { TargetPattern } from "./policy.ts";
 import type { RuleList } from "./rule-list.ts";
-import { type TargetIndex, TargetIndexBuilder } from "./target-index.ts";
+import { type TargetIndex, TargetIndexBuilder, type TargetPattern } from "./target-index.ts";
 
 /** A set of targets that patterns describe. A look-up costs the same however many there are. */
 export class TargetSet {

@@ -11,7 +11,7 @@ import {
 import { fail, type Failure, type Outcome, succeed } from "../failure.ts";
 import type { TimeLimit } from "../../net/conn/time-limit.ts";
 
-/** Milliseconds that the family which is late has when the other one is there (RFC 8305 §3 and §8). */
+/** Milliseconds to wait for the second family after the first one answered (RFC 8305 §3 and §8). */
 export const RESOLUTION_DELAY_MS = 50;
 
 const LOCALHOST = "localhost";
@@ -29,12 +29,12 @@ export function isLocalhostName(name: string): boolean {
   return name === "localhost" || name.endsWith(".localhost");
 }
 
-/** Looks a name up for `client`. `localhost` and names below it are loopback and nobody is asked. */
+/** Looks a name up for `client`. `localhost` and names below it are loopback without a question to DNS. */
 export function lookUpName(host: NamedHost, resolver: Resolver, client?: Ip): Lookups {
   return isLocalhostName(host.text) ? LOOPBACK : resolver.find(host, client);
 }
 
-/** Looks a host up; an address is its own. */
+/** Looks a host up. An address is its own answer. */
 export function lookUpHost(host: Host, resolver: Resolver, client?: Ip): Lookups {
   if (host.kind === "name") return lookUpName(host, resolver, client);
   const own: Lookup = { ok: true, name: "", addresses: [host.ip] };
@@ -42,17 +42,17 @@ export function lookUpHost(host: Host, resolver: Resolver, client?: Ip): Lookups
   return host.ip.family === 4 ? knowLookups(own, none) : knowLookups(none, own);
 }
 
-/** What is known of a name once waiting for more is not worth it. */
+/** What is known of a name when waiting for more is not worth it. */
 export interface Gathered {
-  /** The answers that are there, IPv6 first. */
+  /** The answers that came, IPv6 first. */
   readonly answers: readonly Lookup[];
   /** The family that has not answered. */
   readonly missing: { readonly family: 4 | 6; readonly answer: Promise<Lookup> } | undefined;
 }
 
 /**
- * Waits for the addresses of both families; for those of one family alone when
- * the other one is late (RFC 8305 §3); and no longer than `limit` lets.
+ * Waits for the addresses of both families. When one family has answered, the
+ * other one has `delayMs` (RFC 8305 §3). `limit` ends the wait.
  */
 export function gather(lookups: Lookups, limit: TimeLimit, delayMs = RESOLUTION_DELAY_MS): Promise<Gathered> {
   return new Promise((resolve) => {
@@ -88,7 +88,7 @@ function describe(known: Partial<Record<4 | 6, Lookup>>, lookups: Lookups): Gath
   return { answers, missing };
 }
 
-/** Gives all addresses of a host, IPv6 first, at least one; an address is its own. Fails with why there is none. */
+/** Gives all addresses of a host, IPv6 first, at least one; or the failure that explains why there is none. */
 export async function resolveHost(
   host: Host,
   resolver: Resolver,
@@ -110,7 +110,7 @@ export function listAddresses(answers: readonly Lookup[]): Ip[] {
   return answers.flatMap((answer) => (answer.ok ? answer.addresses : []));
 }
 
-/** Why no question led to an address: what went wrong says more than "there is none". */
+/** Explains why no question gave an address. A failed question says more than a name that does not exist. */
 export function explainLookups(answers: readonly Lookup[]): Failure {
   let found: Failure = { detail: "dns_error" };
   for (const answer of answers) {

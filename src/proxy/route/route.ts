@@ -15,7 +15,7 @@ export interface HopTls {
   readonly key?: string;
 }
 
-/** One upstream proxy on the way to the target. */
+/** One upstream proxy of a route, as compiled from the configuration. */
 export interface Hop {
   /** Name in the configuration, for rules, records and metrics. */
   readonly name: string;
@@ -27,13 +27,13 @@ export interface Hop {
   /** Version of the PROXY protocol header that tells this upstream of the client, first thing on a connection to it. */
   readonly proxyProtocol?: ProxyProtocolVersion;
   readonly tls?: HopTls;
-  /** Plain HTTP goes through a tunnel, too, and is not left to the upstream to forward. */
+  /** Plain HTTP goes through a tunnel, too, instead of being forwarded by the upstream. */
   readonly tunnelHttp?: true;
   /** Local address to connect from (only the first hop of a chain has use for it). */
   readonly sourceAddress?: string;
 }
 
-/** The way to a target: directly, or through `hops` in order. */
+/** How a target is reached: directly, or through `hops` in order. */
 export interface Route {
   /** `direct`, or the upstreams' names joined by ` > `. */
   readonly name: string;

@@ -32,6 +32,11 @@ export class DigestClient {
     this.#createCnonce = createCnonce;
   }
 
+  /** Whether it answers with these credentials. */
+  isFor(user: string, password: Secret): boolean {
+    return this.#user === user && this.#password.reveal() === password.reveal();
+  }
+
   /** The challenge that came last, from whichever connection. */
   get latest(): Remembered | undefined {
     return this.#latest;

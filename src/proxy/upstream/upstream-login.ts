@@ -1,6 +1,7 @@
 import { parseAuthElements } from "../../protocol/http1/auth-params.ts";
 import { formatBasicCredentials } from "../../protocol/http1/basic-credentials.ts";
-import { DigestClient } from "./digest-client.ts";
+import type { DigestClient } from "./digest-client.ts";
+import type { Upstream } from "./upstreams.ts";
 import type { Hop } from "../route/route.ts";
 
 /** What to send: the value of Proxy-Authorization, or undefined for a request without it. */
@@ -18,9 +19,6 @@ const RETRY: LoginVerdict = { retry: true };
 /** Names of schemes that are told. */
 const MAX_SCHEMES = 5;
 
-/** What each upstream asked last, so that only the first connection has to be asked. A hop of another configuration begins anew. */
-const digestClients = new WeakMap<Hop, DigestClient>();
-
 /**
  * Shows our credentials to an HTTP upstream in one request, which may take
  * several attempts: `authorize` before each, `refuse` after each 407. Basic is
@@ -34,10 +32,10 @@ export class UpstreamLogin {
   #scheme: "basic" | "digest";
   #shownBasic = false;
 
-  constructor(hop: Hop) {
+  constructor(hop: Hop, upstream: Upstream) {
     this.#hop = hop;
     if (hop.credentials !== undefined && hop.auth !== "basic") {
-      this.#client = findDigestClient(hop, hop.credentials);
+      this.#client = upstream.digest(hop.credentials);
       this.#digest = this.#client.begin();
     }
     this.#scheme = hop.auth ?? (this.#client?.latest === undefined ? "basic" : "digest");
@@ -83,15 +81,6 @@ export class UpstreamLogin {
         return GIVE_UP;
     }
   }
-}
-
-function findDigestClient(hop: Hop, credentials: NonNullable<Hop["credentials"]>): DigestClient {
-  let client = digestClients.get(hop);
-  if (client === undefined) {
-    client = new DigestClient(credentials.user, credentials.password);
-    digestClients.set(hop, client);
-  }
-  return client;
 }
 
 function show(value: string | undefined, scheme: string): Shown {

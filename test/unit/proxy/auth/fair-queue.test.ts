@@ -107,6 +107,20 @@ describe("FairQueue", () => {
     expect(started).toEqual(["bot 0", "bot 1", "a", "bot 2", "b", "bot 3", "bot 4", "bot 5"]);
   });
 
+  test("new clients of a network never keep an earlier one from its turn", async () => {
+    const { started, run, end } = makeStand();
+    void run("bot 0", "bot 0", false, "cloud");
+    void run("again", "again 0", false, "cloud");
+    await end("bot 0");
+    void run("bot 1", "bot 1", false, "cloud");
+    void run("again", "again 1", false, "cloud");
+    for (let at = 1; at < 6; at++) {
+      void run(`bot ${at + 1}`, `bot ${at + 1}`, false, "cloud");
+      await end(started.at(-1) ?? "");
+    }
+    expect(started.slice(0, 5)).toContain("again 1");
+  });
+
   test("turns away a client of the network with the most jobs", async () => {
     const { run } = makeStand({ waiting: 4 });
     const bots = Array.from({ length: 5 }, (_, at) => run(`bot ${at}`, `bot ${at}`, false, "cloud"));

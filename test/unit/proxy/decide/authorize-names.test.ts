@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import type { Conn } from "../../../../src/net/conn/conn.ts";
 import { LoopTimers } from "../../../../src/net/conn/loop-timers.ts";
 import { knowLookups, type Lookup, type Lookups, type Resolver } from "../../../../src/net/dns/resolver.ts";
-import { type AccessRequest, authorize } from "../../../../src/proxy/decide/authorize.ts";
+import { authorize } from "../../../../src/proxy/decide/authorize.ts";
 import type { Hop } from "../../../../src/proxy/route/route.ts";
 import type { Policy } from "../../../../src/proxy/policy/policy.ts";
 import { createFakeResolver } from "../../../support/fake-resolver.ts";
@@ -10,6 +10,7 @@ import { makeEndpoint } from "../../../support/make-endpoint.ts";
 import { allowRule, denyRule, makeIp, makePolicy } from "../../../support/make-policy.ts";
 import { waitFor } from "../../../support/wait-for.ts";
 import type { Authorization, Decision } from "../../../../src/proxy/policy/decision.ts";
+import type { AccessRequest } from "../../../../src/proxy/decide/inquiry.ts";
 
 const own = { has: () => false };
 const reportHook = (): void => {};
@@ -18,7 +19,7 @@ function makeRequest(policy: Policy): AccessRequest {
   return {
     client: makeIp("203.0.113.7"),
     user: "ci",
-    runtime: { policy, timeouts: { connectMs: 1000, hookMs: 1000 } },
+    runtime: { policy, upstreams: new Map(), timeouts: { connectMs: 1000, hookMs: 1000 } },
   };
 }
 

@@ -1,12 +1,13 @@
 import { describe, expect, test } from "bun:test";
 import type { Ip } from "../../../../src/address/ip.ts";
-import { type AccessRequest, authorize } from "../../../../src/proxy/decide/authorize.ts";
+import { authorize } from "../../../../src/proxy/decide/authorize.ts";
 import type { HookQuery, Policy } from "../../../../src/proxy/policy/policy.ts";
 import { createFakeResolver, unaskedResolver } from "../../../support/fake-resolver.ts";
 import { makeEndpoint } from "../../../support/make-endpoint.ts";
 import { allowRule, denyRule, hookRule, makeIp, makePolicy } from "../../../support/make-policy.ts";
 import type { HookReport } from "../../../../src/proxy/hook/call-hook.ts";
 import type { Authorization, Decision } from "../../../../src/proxy/policy/decision.ts";
+import type { AccessRequest } from "../../../../src/proxy/decide/inquiry.ts";
 
 const resolver = createFakeResolver({
   "public.test": ["93.184.216.1", "2606:4700::1"],
@@ -27,7 +28,7 @@ function makeRequest(policy: Policy, hookMs = 1000): AccessRequest {
   return {
     client: makeIp("203.0.113.7"),
     user: "ci",
-    runtime: { policy, timeouts: { connectMs: 1000, hookMs } },
+    runtime: { policy, upstreams: new Map(), timeouts: { connectMs: 1000, hookMs } },
   };
 }
 
@@ -242,8 +243,8 @@ describe("authorize()", () => {
     const toNowhere = allowRule("way", { via: (() => "corp") as unknown as () => string[] });
     expect(failureOf(await ask(makePolicy([toNowhere]), "public.test:443"))).toEqual({
       detail: "hook_failed",
-      note: "rule way answered with no way",
+      note: "rule way answered with no route",
     });
-    expect(reports.at(-1)).toEqual({ hook: "via of rule way", fault: { why: "answered with no way" } });
+    expect(reports.at(-1)).toEqual({ hook: "via of rule way", fault: { why: "answered with no route" } });
   });
 });

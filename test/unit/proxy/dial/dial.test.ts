@@ -3,6 +3,7 @@ import type { Connect, ConnectResult, ConnectTarget } from "../../../../src/net/
 import { hostFromIp } from "../../../../src/address/host.ts";
 import { dial } from "../../../../src/proxy/dial/dial.ts";
 import type { DialledAddress } from "../../../../src/proxy/dial/connect-race.ts";
+import { Upstreams } from "../../../../src/proxy/upstream/upstreams.ts";
 import { FakeConn } from "../../../support/fake-conn.ts";
 import { allowOutside } from "../../../support/dial-stand.ts";
 import { createFakeResolver } from "../../../support/fake-resolver.ts";
@@ -29,7 +30,7 @@ function makeStand({ connectMs = NEVER, client = new FakeConn(), sourceAddress }
       route: { name: "direct", hops: [], ...(sourceAddress && { sourceAddress }) },
       grant: { decision: allowOutside },
     },
-    { resolver: createFakeResolver({}), own: { has: () => false }, connect },
+    { resolver: createFakeResolver({}), own: { has: () => false }, upstreams: new Upstreams(), connect },
   );
   return { seen, client, outcome, settle: (result: unknown) => settle(result as ConnectResult) };
 }

@@ -1,7 +1,9 @@
 import { describe, expect, test } from "bun:test";
 import type { ConnectResult, ConnectTarget } from "../../../../src/net/runtime/connect.ts";
 import type { SocketConn } from "../../../../src/net/runtime/socket-conn.ts";
-import { UpstreamProbe, type UpstreamProbeRuntime } from "../../../../src/proxy/dial/upstream-probe.ts";
+import { type DefaultRoute, isDefaultRouteOpen } from "../../../../src/proxy/dial/upstream-probe.ts";
+import { Upstreams } from "../../../../src/proxy/upstream/upstreams.ts";
+import type { DialServices } from "../../../../src/proxy/dial/dial-context.ts";
 import type { Policy } from "../../../../src/proxy/policy/policy.ts";
 import type { Hop } from "../../../../src/proxy/route/route.ts";
 import { makeHop } from "../../../support/dial-stand.ts";
@@ -13,21 +15,20 @@ import { waitFor } from "../../../support/wait-for.ts";
 function createStand() {
   const clock = { now: 0 };
   const looks: { to: string; closed: boolean; answer: (result: ConnectResult) => void }[] = [];
-  const upstreamProbe = new UpstreamProbe(
-    {
-      resolver: createFakeResolver({ "proxy.test": ["192.0.2.1"] }),
-      own: { has: (_, port) => port === 8080 },
-      connect({ ip, port, source }: ConnectTarget, answer) {
-        looks.push({
-          to: `${source === undefined ? "" : `${source.text} to `}${ip.text}:${port}`,
-          closed: false,
-          answer,
-        });
-        return { cancel() {} };
-      },
+  const services: DialServices = {
+    resolver: createFakeResolver({ "proxy.test": ["192.0.2.1"] }),
+    own: { has: (_, port) => port === 8080 },
+    upstreams: new Upstreams(),
+    connect({ ip, port, source }: ConnectTarget, answer) {
+      looks.push({
+        to: `${source === undefined ? "" : `${source.text} to `}${ip.text}:${port}`,
+        closed: false,
+        answer,
+      });
+      return { cancel() {} };
     },
-    () => clock.now,
-  );
+  };
+  const isOpen = (runtime: DefaultRoute) => isDefaultRouteOpen(runtime, services, () => clock.now);
   const settle = (index: number, code?: string): void => {
     const look = looks[index];
     const close = (): void => {
@@ -35,32 +36,32 @@ function createStand() {
     };
     look?.answer(code === undefined ? { ok: true, conn: { close } as SocketConn } : { ok: false, code });
   };
-  return { clock, looks, upstreamProbe, settle };
+  return { clock, looks, isOpen, settle };
 }
 
-function leadThrough(fallback: Policy["fallback"], ...hops: readonly Hop[]): UpstreamProbeRuntime {
+function leadThrough(fallback: Policy["fallback"], ...hops: readonly Hop[]): DefaultRoute {
   return { policy: { fallback }, upstreams: new Map(hops.map((hop) => [hop.name, hop])) };
 }
 
 const corp = (port = 3128, more: Partial<Hop> = {}): Hop => makeHop("http", port, { name: "corp", ...more });
 const viaCorp = { kind: "allow", via: ["corp"] } as const;
 
-describe("UpstreamProbe", () => {
+describe("isDefaultRouteOpen()", () => {
   test("is open at once where nothing has to be looked at", () => {
-    const { looks, upstreamProbe } = createStand();
+    const { looks, isOpen } = createStand();
     const environment = { bypasses: () => false };
-    expect(upstreamProbe.isOpen(leadThrough({ kind: "allow", via: [] }, corp()))).toBe(true);
-    expect(upstreamProbe.isOpen(leadThrough({ kind: "deny" }, corp()))).toBe(true);
-    expect(upstreamProbe.isOpen({ ...leadThrough({ kind: "allow", via: ["environment"] }), environment })).toBe(true);
-    expect(upstreamProbe.isOpen(leadThrough(viaCorp))).toBe(false);
+    expect(isOpen(leadThrough({ kind: "allow", via: [] }, corp()))).toBe(true);
+    expect(isOpen(leadThrough({ kind: "deny" }, corp()))).toBe(true);
+    expect(isOpen({ ...leadThrough({ kind: "allow", via: ["environment"] }), environment })).toBe(true);
+    expect(isOpen(leadThrough(viaCorp))).toBe(false);
     expect(looks).toHaveLength(0);
   });
 
   test("connects to the first upstream, and hangs up", async () => {
-    const { looks, upstreamProbe, settle } = createStand();
+    const { looks, isOpen, settle } = createStand();
     const first = corp(3128, { endpoint: makeEndpoint("proxy.test:3128"), sourceAddress: "192.0.2.9" });
     const runtime = leadThrough({ kind: "allow", via: ["corp", "far"] }, first, makeHop("http", 1, { name: "far" }));
-    const open = upstreamProbe.isOpen(runtime);
+    const open = isOpen(runtime);
     await waitFor(() => looks.length === 1, "a look");
     settle(0);
     expect(await open).toBe(true);
@@ -68,46 +69,46 @@ describe("UpstreamProbe", () => {
   });
 
   test("looks where the environment leads", async () => {
-    const { looks, upstreamProbe, settle } = createStand();
+    const { looks, isOpen, settle } = createStand();
     const environment = { tunnel: corp(), bypasses: () => true };
-    const open = upstreamProbe.isOpen({ ...leadThrough({ kind: "allow", via: ["environment"] }), environment });
+    const open = isOpen({ ...leadThrough({ kind: "allow", via: ["environment"] }), environment });
     await waitFor(() => looks.length === 1, "a look");
     settle(0, "ECONNREFUSED");
     expect(await open).toBe(false);
   });
 
   test("is shut when the upstream is ourselves, or its name does not resolve", async () => {
-    const { looks, upstreamProbe } = createStand();
-    expect(await upstreamProbe.isOpen(leadThrough(viaCorp, corp(8080)))).toBe(false);
+    const { looks, isOpen } = createStand();
+    expect(await isOpen(leadThrough(viaCorp, corp(8080)))).toBe(false);
     const nowhere = corp(3128, { endpoint: makeEndpoint("nowhere.test:3128") });
-    expect(await upstreamProbe.isOpen(leadThrough(viaCorp, nowhere))).toBe(false);
+    expect(await isOpen(leadThrough(viaCorp, nowhere))).toBe(false);
     expect(looks).toHaveLength(0);
   });
 
   test("looks once for all who ask, and remembers for a while", async () => {
-    const { clock, looks, upstreamProbe, settle } = createStand();
+    const { clock, looks, isOpen, settle } = createStand();
     const runtime = leadThrough(viaCorp, corp());
-    const asked = Promise.all([1, 2, 3].map(() => upstreamProbe.isOpen(runtime)));
+    const asked = Promise.all([1, 2, 3].map(() => isOpen(runtime)));
     settle(0, "ECONNREFUSED");
     expect(await asked).toEqual([false, false, false]);
     clock.now = 2999;
-    expect(upstreamProbe.isOpen(runtime)).toBe(false);
+    expect(isOpen(runtime)).toBe(false);
     clock.now = 3000;
-    const again = upstreamProbe.isOpen(runtime);
+    const again = isOpen(runtime);
     settle(1);
     expect(await again).toBe(true);
     expect(looks).toHaveLength(2);
   });
 
-  test("looks anew after a reload, but never at two upstreams at a time", async () => {
-    const { looks, upstreamProbe, settle } = createStand();
-    const before = upstreamProbe.isOpen(leadThrough(viaCorp, corp(1)));
-    const after = upstreamProbe.isOpen(leadThrough(viaCorp, corp(2)));
-    expect(looks.map(({ to }) => to)).toEqual(["127.0.0.1:1"]);
+  test("keeps what it found over a reload that leaves the address, and looks anew at another one", async () => {
+    const { looks, isOpen, settle } = createStand();
+    const before = isOpen(leadThrough(viaCorp, corp(1)));
     settle(0);
     expect(await before).toBe(true);
-    await waitFor(() => looks.length === 2, "the other look");
+    expect(isOpen(leadThrough(viaCorp, corp(1, { tunnelHttp: true })))).toBe(true);
+    const after = isOpen(leadThrough(viaCorp, corp(2)));
     settle(1, "ECONNREFUSED");
     expect(await after).toBe(false);
+    expect(looks.map(({ to }) => to)).toEqual(["127.0.0.1:1", "127.0.0.1:2"]);
   });
 });

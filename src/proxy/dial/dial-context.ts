@@ -1,0 +1,82 @@
+import type { Endpoint } from "../../address/endpoint.ts";
+import { type Ip, parseIp } from "../../address/ip.ts";
+import type { Conn } from "../../net/conn/conn.ts";
+import type { TimeLimit } from "../../net/conn/time-limit.ts";
+import type { Resolver } from "../../net/dns/resolver.ts";
+import { type Connect, connectTcp } from "../../net/runtime/connect.ts";
+import type { Failure, Outcome } from "../failure.ts";
+import type { AllowDecision, Grant } from "../policy/decision.ts";
+import { guardAddress, type OwnListeners } from "../policy/guard.ts";
+import type { Nat64Prefixes } from "../policy/nat64.ts";
+import type { Route } from "../route/route.ts";
+import type { Upstreams } from "../upstream/upstreams.ts";
+import { type Connected, type Questions, raceConnect, type RacePace, RFC_8305_PACE } from "./connect-race.ts";
+import type { Introduced } from "./introduce-client.ts";
+
+export interface DialServices {
+  readonly resolver: Resolver;
+  readonly own: OwnListeners;
+  readonly upstreams: Upstreams;
+  /** How sockets are connected; over TCP when absent. */
+  readonly connect?: Connect;
+  /** The delays of Happy Eyeballs; those of RFC 8305 when absent. */
+  readonly pace?: RacePace;
+}
+
+/** Whom a dial is for: the client's address and port, and the snapshot that its request captured. */
+export interface DialRequester extends Introduced {
+  readonly runtime: { readonly timeouts: { readonly connectMs: number }; readonly nat64?: Nat64Prefixes };
+}
+
+/** What a dial leads to, when that is not a tunnel to the target. */
+export interface DialWish {
+  /** The last upstream takes requests itself and is not asked for a tunnel. */
+  readonly endAtUpstream?: boolean;
+  /** Speak TLS to the target and verify it against these roots (PEM texts), or the bundled ones when absent. */
+  readonly tls?: { readonly ca?: readonly string[] };
+}
+
+export interface DialRequest {
+  readonly requester: DialRequester;
+  /** The connection whose closing ends the dial. */
+  readonly client: Conn | undefined;
+  readonly target: Endpoint;
+  readonly route: Route;
+  readonly grant: Grant;
+  /** A tunnel to the target when absent. */
+  readonly wish?: DialWish;
+}
+
+/** What all steps of one dial share. */
+export class DialContext {
+  readonly request: DialRequest;
+  readonly services: DialServices;
+  readonly limit: TimeLimit;
+
+  constructor(request: DialRequest, services: DialServices, limit: TimeLimit) {
+    this.request = request;
+    this.services = services;
+    this.limit = limit;
+  }
+
+  /** Connects to the first address that answers and is not refused. */
+  connect(questions: Questions, port: number, refuse: (ip: Ip) => Failure | undefined): Promise<Outcome<Connected>> {
+    const { connect = connectTcp, pace = RFC_8305_PACE } = this.services;
+    const { sourceAddress } = this.request.route;
+    const source = sourceAddress === undefined ? undefined : parseIp(sourceAddress);
+    return raceConnect(questions, { port, source, refuse, connect, limit: this.limit, pace });
+  }
+
+  /** Says why an address of the target must not be dialled, or undefined when it may. */
+  guard(ip: Ip): Failure | undefined {
+    const { target, requester } = this.request;
+    const { nat64 } = requester.runtime;
+    return guardAddress(ip, target.port, this.findDecision(ip), { own: this.services.own, nat64 });
+  }
+
+  /** The decision about an address of the target. */
+  findDecision(ip: Ip): AllowDecision {
+    const { decisions, decision } = this.request.grant;
+    return decisions?.get(ip.text) ?? decision;
+  }
+}

@@ -1,0 +1,91 @@
+import { formatEndpoint } from "../../address/endpoint.ts";
+import type { Outcome } from "../failure.ts";
+import type { Hop } from "../route/route.ts";
+import { DigestClient } from "./digest-client.ts";
+
+/** Milliseconds for which the result of a probe holds, so that requests for readiness cannot flood an upstream. */
+const PROBE_HOLDS_MS = 3000;
+
+/** How many dials an upstream has, and how those before ended. */
+export interface UpstreamLoad {
+  dialling: number;
+  dialled: number;
+  /** Dials that failed because of this upstream, not because of what is behind it. */
+  failed: number;
+}
+
+/**
+ * An upstream proxy as long as its address stays the same: what is known of it
+ * outlives requests and snapshots. What a snapshot says about it is its `Hop`.
+ */
+export class Upstream {
+  readonly name: string;
+  readonly load: UpstreamLoad = { dialling: 0, dialled: 0, failed: 0 };
+  #digest: DigestClient | undefined;
+  #probed: { readonly open: boolean; readonly at: number } | undefined;
+  #probing: Promise<boolean> | undefined;
+
+  constructor(name: string) {
+    this.name = name;
+  }
+
+  /** Counts a dial that leads through it. */
+  async count<Ended extends Outcome<unknown>>(dial: Promise<Ended>): Promise<Ended> {
+    this.load.dialling += 1;
+    try {
+      const outcome = await dial;
+      if (outcome.ok) this.load.dialled += 1;
+      else if (outcome.failure.nextHop === this.name) this.load.failed += 1;
+      return outcome;
+    } finally {
+      this.load.dialling -= 1;
+    }
+  }
+
+  /** The Digest client for our credentials. Other credentials begin afresh. */
+  digest({ user, password }: NonNullable<Hop["credentials"]>): DigestClient {
+    const known = this.#digest;
+    if (known?.isFor(user, password) === true) return known;
+    this.#digest = new DigestClient(user, password);
+    return this.#digest;
+  }
+
+  /**
+   * Whether it accepts connections: the last result while that holds, else what
+   * `probe` finds out, one probe at a time. `now` is a monotonic clock in milliseconds.
+   */
+  isOpen(probe: () => Promise<boolean>, now: () => number): boolean | Promise<boolean> {
+    const known = this.#probed;
+    if (known !== undefined && now() - known.at < PROBE_HOLDS_MS) return known.open;
+    return (this.#probing ??= this.#probe(probe, now));
+  }
+
+  async #probe(probe: () => Promise<boolean>, now: () => number): Promise<boolean> {
+    try {
+      const open = await probe();
+      this.#probed = { open, at: now() };
+      return open;
+    } finally {
+      this.#probing = undefined;
+    }
+  }
+}
+
+/** The upstreams of one gate. They are known by name across snapshots. */
+export class Upstreams {
+  readonly #byName = new Map<string, { readonly address: string; readonly upstream: Upstream }>();
+  /** Requests under an older snapshot keep the upstream of their hop. */
+  readonly #byHop = new WeakMap<Hop, Upstream>();
+
+  /** Finds the upstream of a hop: the one that had its name before, unless that was at another address. */
+  find(hop: Hop): Upstream {
+    const known = this.#byHop.get(hop);
+    if (known !== undefined) return known;
+    const address = `${hop.kind} ${formatEndpoint(hop.endpoint)} ${hop.sourceAddress ?? ""}`;
+    const named = this.#byName.get(hop.name);
+    const upstream = named?.address === address ? named.upstream : new Upstream(hop.name);
+    this.#byName.set(hop.name, { address, upstream });
+    this.#byHop.set(hop, upstream);
+    return upstream;
+  }
+}
