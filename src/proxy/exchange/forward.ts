@@ -79,7 +79,7 @@ export function findForwardFault(
   return scheme === "https" && !httpsOverPlain && !isPrivate ? { detail: "https_in_clear" } : undefined;
 }
 
-/** One forwarded request: its way, and what its tries have used up. */
+/** One forwarded request: its route to the origin, and what its tries have used up. */
 export class ForwardedRequest {
   /** What has to be dialled for it. */
   readonly wish: DialWish;
@@ -99,7 +99,10 @@ export class ForwardedRequest {
     const { record, request, route, grant, forwarding, upstreams } = task;
     const settings = record.runtime.forward;
     this.task = task;
-    this.#originRoute = planOriginRoute({ client: record, request, route, authorized: grant, settings }, forwarding.numbers);
+    this.#originRoute = planOriginRoute(
+      { client: record, request, route, authorized: grant, settings },
+      forwarding.numbers,
+    );
     const { wish, forwarder } = this.#originRoute;
     this.wish = wish;
     this.#login = forwarder && new UpstreamLogin(forwarder, upstreams.find(forwarder));
@@ -189,7 +192,9 @@ export class ForwardedRequest {
   }
 
   #retry(refusal: Failure | undefined): ForwardEnd {
-    return refusal === undefined ? { kind: "again" } : { kind: "failed", failure: blameUpstream(this.#originRoute, refusal) };
+    return refusal === undefined
+      ? { kind: "again" }
+      : { kind: "failed", failure: blameUpstream(this.#originRoute, refusal) };
   }
 
   /** An upstream that did not take the request may be asked again when there is an answer to what it asks. */
@@ -242,8 +247,11 @@ function isRepeatable({ head, framing }: ForwardRequest): boolean {
   return framing.kind === "none" || (framing.kind === "length" && framing.length <= MAX_KEPT);
 }
 
-/** What is asked of the pool for connections on a way. */
-export function describeKeeping({ key }: OriginRoute, { originIdleMs, idleOrigins, idlePerOrigin }: ForwardSettings): Keeping {
+/** What is asked of the pool for connections along an origin route. */
+export function describeKeeping(
+  { key }: OriginRoute,
+  { originIdleMs, idleOrigins, idlePerOrigin }: ForwardSettings,
+): Keeping {
   return { key, idleMs: originIdleMs, total: idleOrigins, perKey: idlePerOrigin };
 }
 
