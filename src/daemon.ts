@@ -1,19 +1,18 @@
 import type { CompiledConfig } from "./config/compile.ts";
-import { Gate, withinMs } from "./gate/gate.ts";
-import type { BoundListener } from "./gate/listeners.ts";
-import { startWarmUp, warmUpTunnelBytes } from "./gate/warm-up.ts";
 import type { RenewTrust } from "./config/follow-trust.ts";
 import type { Checked } from "./config/problem.ts";
-import { explainBinding, listCertificates, type ListenerPlan, prepareListeners } from "./listeners.ts";
+import { Gate, withinMs } from "./gate/gate.ts";
+import { startWarmUp, warmUpTunnelBytes } from "./gate/warm-up.ts";
 import type { LanePool } from "./net/conn/lanes.ts";
 import type { Resolver } from "./net/dns/resolver.ts";
 import type { Reactor } from "./net/epoll/reactor.ts";
 import { SpareDescriptors } from "./net/libc/spare-descriptors.ts";
-import { chooseSockets, type Sockets } from "./net/sockets.ts";
+import { chooseSockets } from "./net/sockets.ts";
 import { startLanes } from "./net/splice/lane-pool.ts";
 import { controlTunnels, openSidecar, readReadiness } from "./open-sidecar.ts";
+import { explainBinding, listCertificates, prepareListeners } from "./prepare-listeners.ts";
 import type { ListenerTls } from "./proxy/accept/listener-tls.ts";
-import { chooseEngine, type EngineChoice } from "./proxy/flow/engine.ts";
+import { chooseEngine } from "./proxy/flow/engine.ts";
 import { HookReporter } from "./proxy/record/hook-reporter.ts";
 import { AccessLog, type LogSink } from "./proxy/record/access-log.ts";
 import { BugReporter } from "./proxy/record/bug-reporter.ts";
@@ -41,17 +40,17 @@ export interface Daemon {
   readonly sidecar: Sidecar | undefined;
   /** One sentence on whether long tunnels are carried by the kernel. */
   readonly splicing: string;
-  /** One sentence on what drives connections in clear. */
+  /** One sentence on which event loop drives plain connections. */
   readonly driving: string;
   /** The threads that carry long tunnels; undefined where there are none. */
   readonly lanes: LanePool | undefined;
-  /** What each listener shows to clients that speak TLS, in the order of the listeners; undefined for a plain one. */
+  /** The TLS of each listener, in the order of the listeners; undefined for a plain one. */
   readonly tls: readonly (ListenerTls | undefined)[];
-  /** Tells the operator of an error that nothing caught. */
+  /** Reports an uncaught error to the operator. */
   reportBug(error: unknown): void;
-  /** Puts the text of a changed users file into effect for new connections, or says why it cannot be used. */
+  /** Applies the text of a changed users file to new connections, or says why it cannot be used. */
   replaceUsers(text: string): Checked<Runtime>;
-  /** Puts changed certificates for upstreams and origins into effect for new connections. */
+  /** Applies changed certificates for upstreams and origins to new connections. */
   renewTrust(renew: RenewTrust): void;
   /** Has the runtime compile the code that serves clients, in the background, until the first client comes. */
   warmUp(): void;
@@ -72,7 +71,7 @@ export type DaemonStart =
 /** Composes a compiled configuration into a running proxy: runtime, listeners, sidecar. */
 export async function startDaemon(compiled: CompiledConfig, options: DaemonOptions): Promise<DaemonStart> {
   const { tell } = options;
-  const { secrets } = compiled;
+  const { secrets, runtime, splice } = compiled;
   const listeners = prepareListeners(compiled);
   if (!listeners.ok) return listeners;
   const { plans } = listeners;
@@ -82,13 +81,12 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     whenLost: (why) => tell(`Access lines are being lost: ${why}. "penstock_access_log_dropped_total" counts them.`),
   });
   const sockets = chooseSockets(compiled.sockets, options.eventLoop);
-  const choice = chooseEngine(compiled.splice, () => startLanes({ onTrouble: tell }), sockets.adopt);
-  const { engine, lanes, description } = choice;
+  const { engine, lanes, description } = chooseEngine(splice, () => startLanes({ onTrouble: tell }), sockets.adopt);
   const hooks = new HookReporter(tell, { secrets });
   const bugs = new BugReporter({ tell, secrets });
   const descriptors = new SpareDescriptors();
   const gate = new Gate({
-    runtime: compiled.runtime,
+    runtime,
     sockets,
     tunnel: engine,
     descriptors,
@@ -98,6 +96,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     reportBug: (error, id) => bugs.report(`A mistake of the proxy ended connection ${id}`, error),
     reportHook: (report) => hooks.report(report),
   });
+  const { live, metrics } = gate;
 
   // The sidecar first: it can say that the proxy is still starting.
   let sidecar: Sidecar | undefined;
@@ -110,8 +109,8 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
       metricsText: () =>
         writeMetricsText({
           version,
-          metrics: gate.metrics,
-          live: gate.live,
+          metrics,
+          live,
           accessLog,
           auth: gate.runtime.current.authenticator.checks,
           certificates: listCertificates(gate, plans),
@@ -119,6 +118,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
           ...(lanes && { lanes: lanes.status() }),
         }),
     },
+    sockets.listen,
     (error) => bugs.report("A mistake in the sidecar", error),
   );
   if (opening?.ok === false) return opening;
@@ -133,130 +133,67 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     gate.close();
     return { ok: false, message: explainBinding(bound.plan, bound.code) };
   }
-  warnOfDescriptors(descriptors, compiled.runtime.limits.connections, tell);
+  warnOfDescriptors(descriptors, runtime.limits.connections, tell);
+
+  let stopWarmUp: (() => Promise<void>) | undefined;
+  const stopTidying = tidyMemory(() => {
+    const accepted = sum(metrics.accepted);
+    return { accepted, ended: accepted - metrics.connectionsOpen };
+  });
+  const close = async (): Promise<void> => {
+    stopTidying();
+    await Promise.all([withinMs(accessLog.stop(), LAST_LINES_MS), sidecar?.stop(), lanes?.stop()]);
+    gate.close();
+  };
   return {
     ok: true,
-    daemon: new RunningDaemon({
-      compiled,
-      plans,
-      bound: bound.listeners,
-      accessLog,
-      sockets,
-      descriptors,
-      choice,
-      bugs,
+    daemon: {
+      listeners: bound.listeners.map(({ host, port, name }) => ({ host, port, text: name })),
       sidecar,
-      gate,
-    }),
+      splicing: description,
+      driving: sockets.description,
+      lanes,
+      tls: plans.map(({ tls }) => tls),
+      reportBug: (error) => bugs.report("A mistake outside of any connection, which ended none", error),
+      replaceUsers(text) {
+        if (compiled.usersFile === undefined) throw new Error("There is no users file to replace");
+        const recompiled = compiled.usersFile.recompile(text);
+        // Other parts may have been replaced since this one was compiled.
+        if (recompiled.ok)
+          gate.runtime.swap({ ...gate.runtime.current, authenticator: recompiled.value.authenticator });
+        return recompiled;
+      },
+      renewTrust(renew) {
+        gate.runtime.swap(renew(gate.runtime.current));
+      },
+      warmUp() {
+        if (gate.draining || stopWarmUp !== undefined || sockets.openInProcess === undefined) return;
+        // Its tunnels must not move to the lanes, which the metrics show.
+        if (splice.afterBytes <= warmUpTunnelBytes) return;
+        stopWarmUp = startWarmUp({
+          runtime,
+          accessFormat: compiled.log.access,
+          tunnel: engine,
+          network: sockets.openInProcess(),
+          descriptors,
+          // A connection on which nothing was sent is a health check.
+          hasClients: () => sum(metrics.accepted) > sum(metrics.probes),
+        });
+      },
+      async drain() {
+        await Promise.all([stopWarmUp?.(), gate.drain(compiled.drainMs)]);
+        await close();
+      },
+      async stop() {
+        await Promise.all([stopWarmUp?.(), gate.stop()]);
+        await close();
+      },
+    },
   };
-}
-
-/** Everything that a daemon consists of. */
-interface DaemonParts {
-  readonly compiled: CompiledConfig;
-  readonly plans: readonly ListenerPlan[];
-  readonly bound: readonly BoundListener[];
-  readonly accessLog: AccessLog;
-  readonly sockets: Sockets;
-  readonly choice: EngineChoice;
-  readonly bugs: BugReporter;
-  readonly descriptors: SpareDescriptors;
-  readonly sidecar: Sidecar | undefined;
-  readonly gate: Gate;
 }
 
 /** Milliseconds for the reader of the access log to take the last lines. */
 const LAST_LINES_MS = 1000;
-
-class RunningDaemon implements Daemon {
-  readonly #parts: DaemonParts;
-  readonly #stopTidying: () => void;
-  #stopWarmUp: (() => void) | undefined;
-
-  constructor(parts: DaemonParts) {
-    this.#parts = parts;
-    const { metrics } = parts.gate;
-    this.#stopTidying = tidyMemory(() => {
-      const accepted = sum(metrics.accepted);
-      return { accepted, ended: accepted - metrics.connectionsOpen };
-    });
-  }
-
-  get listeners(): Daemon["listeners"] {
-    return this.#parts.bound.map(({ host, port, name }) => ({ host, port, text: name }));
-  }
-  get sidecar(): Sidecar | undefined {
-    return this.#parts.sidecar;
-  }
-  get splicing(): string {
-    return this.#parts.choice.description;
-  }
-  get driving(): string {
-    return this.#parts.sockets.description;
-  }
-  get lanes(): LanePool | undefined {
-    return this.#parts.choice.lanes;
-  }
-  get tls(): Daemon["tls"] {
-    return this.#parts.plans.map(({ tls }) => tls);
-  }
-
-  reportBug(error: unknown): void {
-    this.#parts.bugs.report("A mistake outside of any connection, which ended none", error);
-  }
-
-  replaceUsers(text: string): Checked<Runtime> {
-    const { usersFile } = this.#parts.compiled;
-    if (usersFile === undefined) throw new Error("There is no users file to replace");
-    const recompiled = usersFile.recompile(text);
-    const { runtime } = this.#parts.gate;
-    // Other parts may have been replaced since this one was compiled.
-    if (recompiled.ok) runtime.swap({ ...runtime.current, authenticator: recompiled.value.authenticator });
-    return recompiled;
-  }
-
-  renewTrust(renew: RenewTrust): void {
-    const { runtime } = this.#parts.gate;
-    runtime.swap(renew(runtime.current));
-  }
-
-  warmUp(): void {
-    const { compiled, sockets, choice, descriptors, gate } = this.#parts;
-    const { metrics } = gate;
-    if (gate.draining || this.#stopWarmUp !== undefined || sockets.openInProcess === undefined) return;
-    // Its tunnels must not move to the lanes, which the metrics show.
-    if (compiled.splice.afterBytes <= warmUpTunnelBytes) return;
-    this.#stopWarmUp = startWarmUp({
-      runtime: compiled.runtime,
-      accessFormat: compiled.log.access,
-      tunnel: choice.engine,
-      network: sockets.openInProcess(),
-      descriptors,
-      // A connection on which nothing was sent is a health check.
-      hasClients: () => sum(metrics.accepted) > sum(metrics.probes),
-    });
-  }
-
-  async drain(): Promise<void> {
-    this.#stopWarmUp?.();
-    await this.#parts.gate.drain(this.#parts.compiled.drainMs);
-    await this.#close();
-  }
-
-  async stop(): Promise<void> {
-    this.#stopWarmUp?.();
-    await this.#parts.gate.stop();
-    await this.#close();
-  }
-
-  /** Closes everything but the connections, which are gone. */
-  async #close(): Promise<void> {
-    const { accessLog, choice, gate, sidecar } = this.#parts;
-    this.#stopTidying();
-    await Promise.all([withinMs(accessLog.stop(), LAST_LINES_MS), sidecar?.stop(), choice.lanes?.stop()]);
-    gate.close();
-  }
-}
 
 function sum(counts: ReadonlyMap<string, number>): number {
   return counts.values().reduce((total, count) => total + count, 0);

@@ -2,6 +2,7 @@ import { hostname } from "node:os";
 import type { CompiledConfig } from "./config/compile.ts";
 import type { Gate } from "./gate/gate.ts";
 import { serveHttp } from "./net/http/serve-http.ts";
+import type { Listen } from "./net/runtime/listen.ts";
 import { isDefaultRouteOpen } from "./proxy/dial/upstream-probe.ts";
 import type { ControlPort, Readiness } from "./sidecar/control-port.ts";
 import { createSidecarApp } from "./sidecar/sidecar-app.ts";
@@ -11,6 +12,7 @@ import { type SidecarStart, startSidecar } from "./sidecar/serve.ts";
 export function openSidecar(
   plan: CompiledConfig["sidecar"],
   port: ControlPort,
+  listen: Listen,
   reportBug: (error: unknown) => void,
 ): Promise<SidecarStart> | undefined {
   if (plan === undefined) return undefined;
@@ -20,7 +22,12 @@ export function openSidecar(
     ...(token && { token }),
     ...(at.kind === "tcp" && { allowedHosts: [hostname(), ...allowedHosts] }),
   });
-  return startSidecar({ app, address: at.kind === "tcp" ? at : { unix: at.path }, serveHttp, reportBug });
+  return startSidecar({
+    app,
+    address: at.kind === "tcp" ? at : { unix: at.path },
+    serveHttp: (options) => serveHttp({ ...options, listen }),
+    reportBug,
+  });
 }
 
 /** What the sidecar may ask of the tunnels and the captures. */

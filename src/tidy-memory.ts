@@ -1,6 +1,6 @@
-/** How often it is looked whether a burst is over: milliseconds. */
+/** Milliseconds between two checks whether a burst is over. */
 const LOOK_MS = 500;
-/** Connections that leave enough behind to be worth a collection: about 10 KB each. */
+/** Connections whose garbage is worth a collection: about 10 KB each. */
 const WORTH = 1_000;
 
 /** Connections since the start. */
@@ -11,9 +11,9 @@ export interface ConnectionCounts {
 
 /**
  * Gives back the memory of a burst of connections, when many came or ended and
- * then none for a while. The runtime collects garbage when memory is asked for,
- * and a proxy with idle tunnels, or with none, asks for none. A collection takes
- * some milliseconds. Returns what stops it.
+ * then none for a while. The runtime collects garbage only when it allocates, and
+ * an idle proxy does not allocate. A collection takes some milliseconds. Returns
+ * a function that stops it.
  */
 export function tidyMemory(count: () => ConnectionCounts): () => void {
   let tidied: ConnectionCounts = { accepted: 0, ended: 0 };

@@ -1,14 +1,14 @@
 import { resolve } from "node:path";
 import { quoteValue } from "../config/problem.ts";
-import { createBlockSplitter } from "../protocol/pcapng/block-splitter.ts";
+import { BlockSplitter } from "../protocol/pcapng/block-splitter.ts";
 import { createCommand, type CommandInput } from "./command.ts";
 import { type CliIo, exitCodes } from "./io.ts";
 import { openOutput } from "./open-output.ts";
 
 const DEFAULT_SIDECAR = "http://127.0.0.1:9080";
-/** The variable that sets the token of the sidecar gives it here, too. */
+/** The variable that sets the token of the sidecar. */
 const TOKEN_VARIABLE = "PENSTOCK_SIDECAR_TOKEN";
-/** Parameters of the query that are flags of the same name here. */
+/** Flags that are parameters of the query, under the same names. */
 const PARAMETERS = ["host", "user", "id", "legs", "snaplen"] as const;
 
 /** `penstock capture`: writes what passes through tunnels of a running proxy to a file. */
@@ -55,7 +55,7 @@ export const capture = createCommand({
 });
 
 interface WantedCapture {
-  /** Where the sidecar is; with a path of a Unix socket the URL only has the path of the request. */
+  /** Address of the sidecar; with a Unix socket only the path of the request counts. */
   readonly url: URL;
   readonly unix: string | undefined;
   readonly token: string;
@@ -65,7 +65,7 @@ interface WantedCapture {
   readonly force: boolean;
 }
 
-/** What the flags say, or what is wrong with them. */
+/** The capture that the flags ask for, or what is wrong with them. */
 function readArguments({ value, has, io }: CommandInput): WantedCapture | string {
   const output = value("output");
   if (output === undefined)
@@ -116,7 +116,7 @@ async function runCapture(wanted: WantedCapture, io: CliIo): Promise<number> {
   return exitCodes.failure;
 }
 
-/** The first signal ends the capture in order, the second one leaves. */
+/** The first signal ends the capture in order, the second one drops the connection. */
 function endAtSignal(wanted: WantedCapture, id: string, leaving: AbortController, io: CliIo): () => void {
   let signals = 0;
   return io.onStopSignal(() => {
@@ -134,13 +134,13 @@ function endAtSignal(wanted: WantedCapture, id: string, leaving: AbortController
 interface CopyEnd {
   readonly packets: number;
   readonly dropped: number;
-  /** Why it is not as it should be. */
+  /** Why the capture is incomplete. */
   readonly problem: string | undefined;
 }
 
-/** Copies whole blocks until the end, so that a capture that breaks off is a whole file, too. */
+/** Copies whole blocks, so that an interrupted capture is still a valid file. */
 async function copyBlocks(body: ReadableStream<Uint8Array>, sink: Sink, leaving: AbortController): Promise<CopyEnd> {
-  const splitter = createBlockSplitter();
+  const splitter = new BlockSplitter();
   let problem: string | undefined;
   try {
     for await (const bytes of body) {
@@ -159,7 +159,7 @@ async function copyBlocks(body: ReadableStream<Uint8Array>, sink: Sink, leaving:
   return { ...splitter.counts, problem: problem === GONE ? undefined : problem };
 }
 
-/** What a sink says when its reader has seen enough, which is no failure. */
+/** The result of a sink whose reader has closed the pipe, which is no failure. */
 const GONE = "gone";
 
 interface Sink {
@@ -203,7 +203,7 @@ async function askSidecar(
       signal,
       redirect: "manual",
       headers: { Authorization: `Bearer ${token}` },
-      // Not by way of the proxies of the environment.
+      // Ignores the proxy variables of the environment.
       proxy: "",
       ...(unix !== undefined && { unix }),
     });
@@ -219,7 +219,7 @@ async function readDetail(answer: Response): Promise<string> {
     const problem: unknown = JSON.parse(text);
     if (typeof problem === "object" && problem !== null && "detail" in problem) return String(problem.detail);
   } catch {
-    // Not one of our sidecar's.
+    // Not an answer of our sidecar.
   }
   return "it does not say why.";
 }

@@ -3,7 +3,7 @@ import { hostname } from "node:os";
 import { join, relative, resolve } from "node:path";
 
 import { describeHostError, toAsciiHost } from "../address/host.ts";
-import { describeReadError, readTextFile } from "../config/read-file.ts";
+import { describeReadError, type FileText, readTextFile } from "../config/read-file.ts";
 import { quoteSubject } from "../config/problem.ts";
 import { escapeLines, formatJson } from "../escape-text.ts";
 import { createCommand } from "./command.ts";
@@ -18,7 +18,7 @@ const AUTHORITY_DAYS = 3650;
 const MAX_DAYS = 825;
 const DEFAULT_DAYS = "397";
 
-/** `penstock cert NAME…`: what an HTTPS proxy needs to begin with. */
+/** `penstock cert NAME…`: makes the certificate of an HTTPS proxy and a local authority. */
 export const cert = createCommand({
   name: "cert",
   description: "Make a certificate for the names of this proxy, signed by an authority of your own.",
@@ -44,24 +44,23 @@ export const cert = createCommand({
   async run({ value, values, io }) {
     const names = readNames(values("name"));
     const days = readDays(value("days") ?? DEFAULT_DAYS);
-    for (const problem of [names, days]) {
-      if (problem.ok) continue;
-      io.tell(problem.message);
+    if (typeof names === "string" || typeof days === "string") {
+      io.tell(typeof names === "string" ? names : String(days));
       return exitCodes.usage;
     }
-    if (!names.ok || !days.ok) return exitCodes.usage;
     const folder = resolve(io.folder, value("folder") ?? ".");
-    const made = await makeCertificate(folder, names.value, days.value, Date.now());
-    if (!made.ok) {
-      io.tell(made.message);
+    const made = await makeCertificate(folder, names, days, Date.now());
+    if (typeof made === "string") {
+      io.tell(made);
       return exitCodes.failure;
     }
-    await tellMade(io, folder, names.value, made.value);
+    await tellMade(io, folder, names, made);
     return exitCodes.ok;
   },
 });
 
-type Result<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly message: string };
+// A text instead of a result says what is wrong.
+
 type Names = readonly [CertificateName, ...CertificateName[]];
 
 interface Made {
@@ -69,14 +68,14 @@ interface Made {
   readonly authorityIsNew: boolean;
 }
 
-function readNames(texts: readonly string[]): Result<Names> {
+function readNames(texts: readonly string[]): Names | string {
   const names: CertificateName[] = [];
   for (const text of texts) {
     const wildcard = text.startsWith("*.");
     const parsed = toAsciiHost(wildcard ? text.slice(2) : text);
-    if (!parsed.ok) return refuse(`${quoteSubject(text)} is no name: ${describeHostError(parsed.code)}.`);
+    if (!parsed.ok) return `${quoteSubject(text)} is no name: ${describeHostError(parsed.code)}.`;
     const { host } = parsed;
-    if (wildcard && host.kind === "ip") return refuse(`${quoteSubject(text)} is no name: an address has no wildcard.`);
+    if (wildcard && host.kind === "ip") return `${quoteSubject(text)} is no name: an address has no wildcard.`;
     const name: CertificateName =
       host.kind === "ip"
         ? { kind: "ip", text: host.text }
@@ -84,40 +83,39 @@ function readNames(texts: readonly string[]): Result<Names> {
     if (!names.some((each) => each.text === name.text)) names.push(name);
   }
   const [first, ...others] = names;
-  return first === undefined ? refuse("Missing NAME.") : { ok: true, value: [first, ...others] };
+  return first === undefined ? "Missing NAME." : [first, ...others];
 }
 
-function readDays(text: string): Result<number> {
+function readDays(text: string): number | string {
   const days = /^[1-9][0-9]{0,2}$/.test(text) ? Number(text) : 0;
   return days >= 1 && days <= MAX_DAYS
-    ? { ok: true, value: days }
-    : refuse(`${quoteSubject(text)} is no number of days. Write one from 1 to ${MAX_DAYS}.`);
+    ? days
+    : `${quoteSubject(text)} is no number of days. Write one from 1 to ${MAX_DAYS}.`;
 }
 
 /** Makes or renews the certificate of a folder; makes the authority when there is none. */
-async function makeCertificate(folder: string, names: Names, days: number, now: number): Promise<Result<Made>> {
+async function makeCertificate(folder: string, names: Names, days: number, now: number): Promise<Made | string> {
   try {
     await mkdir(folder, { recursive: true });
     const authority = await takeAuthority(folder, now);
-    if (!authority.ok) return authority;
-    const { opened, isNew } = authority.value;
+    if (typeof authority === "string") return authority;
+    const { opened, isNew } = authority;
     const chain = join(folder, "fullchain.pem");
-    const present = await readIfThere(chain);
-    if (!present.ok) return present;
-    if (present.value !== undefined && !(await opened.hasSigned(present.value)))
-      return refuse(
-        `Cannot write ${chain}: the one that is there is not signed by ca.pem. Remove it, or set --folder.`,
-      );
+    const present = await readTextFile(chain, "pem");
+    const unread = explainUnread(chain, present);
+    if (unread !== undefined) return unread;
+    if (present.ok && !(await opened.hasSigned(present.text)))
+      return `Cannot write ${chain}: the one that is there is not signed by ca.pem. Remove it, or set --folder.`;
     const expiresAt = Math.min(now + days * DAY_MS, opened.expiresAt);
     const pair = await opened.issue(names, { from: now - LEEWAY_MS, to: expiresAt });
-    // A running proxy may be looking: whole files only, the key first.
+    // A running proxy follows these files: replace each at once, the key first.
     await replaceFile(join(folder, "privkey.pem"), pair.key, 0o600);
     // With the authority in it, no handshake looks for the issuer in files of the system.
     await replaceFile(chain, pair.cert + opened.cert, 0o644);
-    return { ok: true, value: { expiresAt, authorityIsNew: isNew } };
+    return { expiresAt, authorityIsNew: isNew };
   } catch (error) {
-    if (!isSystemError(error)) throw error;
-    return refuse(`Cannot write into ${folder}: ${describeReadError(error)}.`);
+    if (!(error instanceof Error && "syscall" in error)) throw error;
+    return `Cannot write into ${folder}: ${describeReadError(error)}.`;
   }
 }
 
@@ -125,15 +123,13 @@ async function makeCertificate(folder: string, names: Names, days: number, now: 
 async function takeAuthority(
   folder: string,
   now: number,
-): Promise<Result<{ readonly opened: LocalAuthority; readonly isNew: boolean }>> {
+): Promise<{ readonly opened: LocalAuthority; readonly isNew: boolean } | string> {
   const { makeAuthority, openAuthority } = await loadLocalAuthority();
   const paths = { cert: join(folder, "ca.pem"), key: join(folder, "ca.key") };
-  const [certRead, keyRead] = await Promise.all([readIfThere(paths.cert), readIfThere(paths.key)]);
-  if (!certRead.ok) return certRead;
-  if (!keyRead.ok) return keyRead;
-  const [certText, keyText] = [certRead.value, keyRead.value];
-  const isNew = certText === undefined && keyText === undefined;
-  if (isNew) {
+  const [certRead, keyRead] = await Promise.all([readTextFile(paths.cert, "pem"), readTextFile(paths.key, "pem")]);
+  const unread = explainUnread(paths.cert, certRead) ?? explainUnread(paths.key, keyRead);
+  if (unread !== undefined) return unread;
+  if (!certRead.ok && !keyRead.ok) {
     const validity = { from: now - LEEWAY_MS, to: now + AUTHORITY_DAYS * DAY_MS };
     const pair = await makeAuthority(`Penstock on ${hostname()}`.slice(0, 48), validity);
     // "wx" keeps an authority that appeared meanwhile.
@@ -141,39 +137,28 @@ async function takeAuthority(
     await writeFile(paths.cert, pair.cert, { flag: "wx", mode: 0o644 });
     const opened = await openAuthority(pair);
     if (opened === undefined) throw new Error("An authority that was just made cannot be opened");
-    return { ok: true, value: { opened, isNew } };
+    return { opened, isNew: true };
   }
-  const missing = certText === undefined ? paths.cert : paths.key;
-  if (certText === undefined || keyText === undefined)
-    return refuse(
-      `Cannot use the authority in ${folder}: ${missing} is missing. Put it back, or remove the other file, too.`,
-    );
-  const opened = await openAuthority({ cert: certText, key: keyText });
+  if (!certRead.ok || !keyRead.ok)
+    return `Cannot use the authority in ${folder}: ${certRead.ok ? paths.key : paths.cert} is missing. Put it back, or remove the other file, too.`;
+  const opened = await openAuthority({ cert: certRead.text, key: keyRead.text });
   if (opened === undefined)
-    return refuse(
-      `Cannot use ${paths.cert} and ${paths.key}: they are no authority that this command made. Set --folder.`,
-    );
+    return `Cannot use ${paths.cert} and ${paths.key}: they are no authority that this command made. Set --folder.`;
   if (opened.expiresAt <= now)
-    return refuse(`Cannot use ${paths.cert}: it has expired. Remove it and ca.key to make another authority.`);
-  return { ok: true, value: { opened, isNew } };
+    return `Cannot use ${paths.cert}: it has expired. Remove it and ca.key to make another authority.`;
+  return { opened, isNew: false };
 }
 
-/** Loads what takes a moment to load, and no other command needs. */
+/** Loads the library for certificates, which takes time and which no other command needs. */
 async function loadLocalAuthority() {
   // The library for certificates decorates its classes with it, and a bundle keeps no other order.
   await import("reflect-metadata");
   return import("./local-authority.ts");
 }
 
-/** The text of a file, undefined when there is none; or why it cannot be read. */
-async function readIfThere(path: string): Promise<Result<string | undefined>> {
-  const read = await readTextFile(path, "pem");
-  if (read.ok) return { ok: true, value: read.text };
-  return read.missing ? { ok: true, value: undefined } : refuse(`Cannot read ${path}: ${read.reason}.`);
-}
-
-function isSystemError(error: unknown): error is Error & { readonly code: unknown } {
-  return error instanceof Error && "syscall" in error && "code" in error;
+/** Says why a file cannot be read; undefined when it was read, or when there is none. */
+function explainUnread(path: string, read: FileText): string | undefined {
+  return read.ok || read.missing === true ? undefined : `Cannot read ${path}: ${read.reason}.`;
 }
 
 async function replaceFile(path: string, text: string, mode: number): Promise<void> {
@@ -211,7 +196,7 @@ interface CertificateFiles {
   readonly authority: string;
 }
 
-/** Says what to do with a certificate of one's own: in the configuration, and at the clients. */
+/** Says how to use the certificate in the configuration, and how clients come to trust it. */
 function describeTrust({ name, chain, key, authority }: CertificateFiles): string {
   const host = name.includes(":") ? `[${name}]` : name.replace(/^\*/, "proxy");
   return escapeLines(`
@@ -230,8 +215,4 @@ Clients have to trust ${authority}, never its key:
   Firefox           Settings, Privacy & Security, View Certificates, Authorities, Import
   Node              NODE_EXTRA_CA_CERTS=${authority}
 `);
-}
-
-function refuse(message: string): { readonly ok: false; readonly message: string } {
-  return { ok: false, message };
 }

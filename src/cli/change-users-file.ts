@@ -11,9 +11,8 @@ export type UsersFileChange =
   { readonly ok: true; readonly replaced: boolean } | { readonly ok: false; readonly message: string };
 
 /**
- * Puts the line of a user into an htpasswd file, in the place of the one that is
- * there. The file appears whole or not at all, and keeps its owner and its mode;
- * a new one is for its owner alone.
+ * Adds or replaces the line of a user in an htpasswd file. The file is replaced at
+ * once and keeps its owner and mode. Only its owner can read a new one.
  */
 export async function putUserLine(path: string, user: string, line: string): Promise<UsersFileChange> {
   // Behind a link it is the file that changes, and not the link.
@@ -48,7 +47,7 @@ export async function putUserLine(path: string, user: string, line: string): Pro
   }
 }
 
-/** Makes the file that nobody else may have at the same time; undefined when somebody keeps it. */
+/** Creates the lock file; undefined when another program keeps it. */
 async function takeLock(path: string): Promise<FileHandle | undefined> {
   const deadline = performance.now() + LOCK_MS;
   for (;;) {
@@ -68,7 +67,7 @@ async function takeOver(fresh: FileHandle, file: string): Promise<void> {
   await fresh.chmod(old.mode & 0o777);
 }
 
-/** The text with the line of the user, which replaces the first of theirs; others of the same user go. */
+/** The text with the new line in the place of the user's first one. Further lines of the user are removed. */
 function putLine(text: string, user: string, line: string): { text: string; replaced: boolean } {
   const lines = text.split("\n");
   const isTheirs = (each: string): boolean =>

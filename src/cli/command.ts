@@ -1,7 +1,7 @@
 import type { ArgsDef } from "citty";
 import type { CliIo } from "./io.ts";
 
-/** What a command is given: its arguments, checked, and the world. */
+/** What a command gets: its checked arguments and its environment. */
 export interface CommandInput {
   /** The value of a flag or of a positional argument; undefined when it is not there. */
   readonly value: (name: string) => string | undefined;
@@ -12,7 +12,7 @@ export interface CommandInput {
   readonly io: CliIo;
 }
 
-/** What to write instead of flags that other programs have, by their name without hyphens. `value` is a number that follows. */
+/** Advice for flags that other programs have, by their name without hyphens. `value` is a number that follows. */
 export type Hints = Readonly<Record<string, (value: string | undefined) => string>>;
 
 interface CommandParts {

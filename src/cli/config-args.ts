@@ -37,7 +37,7 @@ export const configArgs = {
   },
 } satisfies ArgsDef;
 
-/** Those of `configArgs` that may be repeated. */
+/** The flags of `configArgs` that may be repeated. */
 export const configLists = ["listen", "user"];
 
 const listenHint = (port: string | undefined) =>
@@ -46,7 +46,7 @@ const configHint = () => "Did you mean --config FILE?";
 const upstreamHint = () => "Did you mean --upstream URL?";
 const userHint = () => "Did you mean --user NAME:PASSWORD?";
 
-/** Flags that other proxies have, and what they are here. */
+/** Flags of other proxies, and the flags to use here. */
 export const configHints: Hints = {
   ...Object.fromEntries(
     ["port", "p", "P", "host", "bind", "address", "addr", "b", "l", "L", "http-port"].map((flag) => [flag, listenHint]),
@@ -61,7 +61,7 @@ export const configHints: Hints = {
   ),
 };
 
-/** Loads the configuration that the flags ask for, and tells of what the operator should know. */
+/** Loads the configuration that the flags select, and prints its warnings. */
 export async function loadFromFlags({ value, values, io }: CommandInput): Promise<LoadResult> {
   const file = value("config");
   const upstream = value("upstream");
@@ -83,10 +83,10 @@ export async function loadFromFlags({ value, values, io }: CommandInput): Promis
   return loaded;
 }
 
-/** Problems that are told one by one: a list of many names may have as many faults. */
+/** Problems that are printed. A long list can have as many problems as entries. */
 const MAX_TOLD = 200;
 
-/** Tells everything that is wrong with a configuration. */
+/** Prints the problems of a configuration. */
 export function tellProblems(result: LoadResult & { ok: false }, io: CliIo): void {
   io.tell(`Cannot use ${result.file ?? "the configuration"}:`);
   for (const problem of result.problems.slice(0, MAX_TOLD)) io.tell(`  ${formatProblem(problem)}`);

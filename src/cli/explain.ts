@@ -2,7 +2,7 @@ import { describeEndpointError, type Endpoint, parseAuthority } from "../address
 import { toAsciiHost } from "../address/host.ts";
 import { parseIp } from "../address/ip.ts";
 import { quoteSubject } from "../config/problem.ts";
-import { explainUrl } from "../config/target-fault.ts";
+import { explainUrl } from "../config/target-pattern.ts";
 import { createSystemResolver } from "../net/dns/system-resolver.ts";
 import { createCommand } from "./command.ts";
 import { configArgs, loadFromFlags, tellProblems } from "./config-args.ts";

@@ -1,6 +1,6 @@
 import type { LogSink } from "../proxy/record/access-log.ts";
 
-/** What a command sees of the world. Commands give an exit code and never end the process. */
+/** The environment of a command. Commands return an exit code and never end the process. */
 export interface CliIo {
   /** The working folder, absolute. */
   readonly folder: string;
@@ -13,9 +13,9 @@ export interface CliIo {
   readonly tell: (line: string) => void;
   /** Where access lines go. */
   readonly accessSink: LogSink;
-  /** Asks for a password; without echo from a terminal, else the whole of standard input. Undefined when the person gave up. */
+  /** Asks for a password; without echo from a terminal, else the whole of standard input. Undefined when the person cancelled. */
   readonly readPassword: (prompt: string) => Promise<string | undefined>;
-  /** Whether `readPassword` asks a person, who can mistype. */
+  /** Whether `readPassword` asks a person, who can make typing errors. */
   readonly interactive: boolean;
   /** Calls `listener` at each SIGTERM and SIGINT until the returned function is called. */
   readonly onStopSignal: (listener: (signal: string) => void) => () => void;

@@ -47,11 +47,11 @@ export interface Validity {
 const keyAlgorithm = { name: "ECDSA", namedCurve: "P-256" };
 const signingAlgorithm = { name: "ECDSA", hash: "SHA-256" };
 
-/** Makes the pair of an authority of its own. It signs certificates of servers and no further authorities. */
+/** Makes an authority that signs certificates of servers and no further authorities. */
 export async function makeAuthority(name: string, validity: Validity): Promise<PemPair> {
   const keys = await generateKeys();
   const certificate = await X509CertificateGenerator.createSelfSigned({
-    // Each one of its own: trust stores tell authorities apart by their names.
+    // A unique name: trust stores distinguish authorities by name.
     name: [{ CN: [`${name} ${randomHex(4)}`] }],
     serialNumber: makeSerial(),
     notBefore: new Date(validity.from),
@@ -102,7 +102,7 @@ export async function openAuthority({ cert, key }: PemPair): Promise<LocalAuthor
       try {
         return await new X509Certificate(text).verify({ publicKey: certificate, signatureOnly: true });
       } catch {
-        // What is no certificate was signed by nobody.
+        // Not a certificate.
         return false;
       }
     },
@@ -122,7 +122,7 @@ async function importPair(cert: string, key: string) {
       ? { certificate, privateKey }
       : undefined;
   } catch {
-    // Files of another make: a different kind of key, or no PEM at all.
+    // Files of another program: a different kind of key, or no PEM at all.
     return undefined;
   }
 }

@@ -8,13 +8,13 @@ import { HeldSignals } from "./held-signals.ts";
 import { type CliIo, exitCodes } from "./io.ts";
 import { readHiddenLine } from "./read-hidden-line.ts";
 
-/** Bytes of messages that may wait for a slow reader of standard error; what does not fit is left out, and counted. */
+/** Bytes of messages that may wait for a slow reader of standard error. Further messages are dropped and counted. */
 const MESSAGE_BYTES = 256 * 1024;
 
-/** Access lines come one batch at a time, and are bounded where they wait. */
+/** The access log hands over one batch at a time and limits what waits. */
 const ACCESS_BYTES = Infinity;
 
-/** The world as this process sees it. `end` ends the process; `held` are signals that may have come already. */
+/** Connects commands to this process. `end` ends it; `held` are signals that may have come already. */
 export function createProcessIo(end: (code: number) => never, held = new HeldSignals([])): CliIo {
   const access = new DescriptorWriter(1, { limitBytes: ACCESS_BYTES });
   const tell = createTeller();
@@ -40,7 +40,7 @@ function createTeller(): (line: string) => void {
   return (line) => {
     const before = lost === 0 ? "" : `${lost} messages were left out: they were not read in time.\n`;
     const written = writer.write(`${before}${escapeText(line)}\n`);
-    // Nobody can be told that nobody can be told.
+    // The message about lost messages can be lost as well.
     if (written === undefined) lost += 1;
     else {
       lost = 0;
@@ -50,8 +50,8 @@ function createTeller(): (line: string) => void {
 }
 
 /**
- * Hears of what nothing caught: left to itself, the runtime would print lines of
- * source and values of variables, secrets among them.
+ * Receives uncaught errors. The runtime's own report has lines of source and
+ * values of variables, which may be secrets.
  */
 function listenToBugs(tell: (line: string) => void, end: (code: number) => never): CliIo["onBug"] {
   const fail = (error: unknown): never => {
@@ -81,7 +81,7 @@ async function writeOut(text: string): Promise<void> {
   try {
     await Bun.write(Bun.stdout, text);
   } catch {
-    // Whoever read our output is gone, and wants no more of it.
+    // The reader has closed standard output.
   }
 }
 

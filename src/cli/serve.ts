@@ -19,7 +19,7 @@ export const serve = createCommand({
   hints: configHints,
   async run(input) {
     const { io } = input;
-    // From the beginning: no signal may kill what is about to carry tunnels.
+    // First: no signal may kill a process that is about to carry tunnels.
     const unsubscribe = io.onOtherSignal((signal) => io.tell(describeSignal(signal)));
     const stopping = new StopSignals(io);
     try {
@@ -33,7 +33,7 @@ export const serve = createCommand({
 
 async function serveUntil(stopping: StopSignals, input: Parameters<typeof loadFromFlags>[0]): Promise<number> {
   const { io } = input;
-  // Loading may take long, or for ever: a configuration file is a program.
+  // Loading can take long or never end: a configuration file is a program.
   const loaded = await Promise.race([loadFromFlags(input), stopping.first]);
   if (typeof loaded === "string") {
     io.tell(`${loaded}: ended before it listened.`);
@@ -52,7 +52,7 @@ async function serveUntil(stopping: StopSignals, input: Parameters<typeof loadFr
     return exitCodes.failure;
   }
   const { daemon } = started;
-  // An error that nothing caught ended at most the connection that it is about: the others live on.
+  // An uncaught error ends at most one connection.
   const forget = io.onBug((error) => daemon.reportBug(error));
   tellStart(daemon, compiled, file, io);
   const watches = [
@@ -67,7 +67,7 @@ async function serveUntil(stopping: StopSignals, input: Parameters<typeof loadFr
   return exitCodes.ok;
 }
 
-/** What a signal does that other programs know, and this one does not yet. */
+/** Says that a signal has no effect yet. */
 function describeSignal(signal: string): string {
   switch (signal) {
     case "SIGHUP":
@@ -89,7 +89,7 @@ function tellStart(daemon: Daemon, compiled: CompiledConfig, file: string | unde
   io.tell(daemon.splicing);
 }
 
-/** Puts changes of the users file into effect; one that cannot be used leaves the users as they are. */
+/** Applies changes of the users file. An invalid file leaves the users unchanged. */
 function watchUsers(daemon: Daemon, compiled: CompiledConfig, io: CliIo) {
   const { usersFile } = compiled;
   if (!usersFile) return undefined;
@@ -104,7 +104,7 @@ function watchUsers(daemon: Daemon, compiled: CompiledConfig, io: CliIo) {
   return watchFile(path, { known: usersFile.text, kind: "users", tell });
 }
 
-/** Puts changes of certificates into effect, and warns before they expire. */
+/** Applies changes of certificates, and warns before they expire. */
 function followCertificates(daemon: Daemon, { tlsFiles }: CompiledConfig, io: CliIo) {
   return watchCertificates(tlsFiles, {
     replace: (listener, plan) => {
@@ -117,7 +117,7 @@ function followCertificates(daemon: Daemon, { tlsFiles }: CompiledConfig, io: Cl
   });
 }
 
-/** Puts changes of the certificates for upstreams and origins into effect. */
+/** Applies changes of the certificates for upstreams and origins. */
 function followTrust(daemon: Daemon, { trustFiles }: CompiledConfig, io: CliIo) {
   return (
     trustFiles &&
@@ -134,7 +134,7 @@ function followTrust(daemon: Daemon, { trustFiles }: CompiledConfig, io: CliIo) 
   );
 }
 
-/** Milliseconds for the last lines and the sidecar, beyond what tunnels get. Whoever reads our output may be stuck. */
+/** Milliseconds for the last lines and the sidecar, after the time for tunnels. The reader of the output may hang. */
 const CLOSING_MS = 2000;
 
 /** SIGTERM and SIGINT. Those that come before there is a daemon count as well. */

@@ -6,7 +6,7 @@ import type { Command } from "./command.ts";
 
 type Commands = Readonly<Record<string, Command>>;
 
-/** What the command line asks for, or why it cannot be told. `command` is undefined for the program as a whole. */
+/** The parsed command line, or what is wrong with it. `command` is undefined for the program as a whole. */
 export type Invocation =
   | { readonly kind: "help"; readonly command: Command | undefined }
   | {
@@ -127,7 +127,7 @@ function readFlag(arg: string, next: string | undefined, command: Command): Flag
   return { kind: "value", name, value, tookNext: inline === undefined };
 }
 
-/** Says what may be meant. Short flags are shown by their letter alone: what follows may be a password. */
+/** Suggests the flag that may be meant. Of a short flag only the letter is shown: the rest may be a password. */
 function explainUnknownFlag(written: string, value: string | undefined, { args, hints }: Command): string {
   const short = /^-([A-Za-z])(.*)$/s.exec(written);
   const name = short === null ? written.replace(/^--?/, "") : (short[1] ?? "");
@@ -173,7 +173,7 @@ function refuseCommand(name: string, commands: Commands): Invocation {
   };
 }
 
-/** The flag that was forgotten before a value that looks like its own. */
+/** Suggests the flag that may be missing before a value. */
 function hintAtFlag(text: string): string {
   if (/^\d{1,5}$/.test(text)) return ` Did you mean --listen 127.0.0.1:${text}?`;
   if (/^[\w.-]*:\d{1,5}$/.test(text)) return " Did you mean --listen HOST:PORT?";

@@ -78,7 +78,7 @@ export const trace = createCommand({
       return exitCodes.failure;
     }
     const record = await runTrace(request, { resolver: createSystemResolver(), connect: connectTcp });
-    const written = await write(record, format, file, { ...basis, now: record.startedAt }, io);
+    const written = await write(record, { format, file, basis: { ...basis, now: record.startedAt } }, io);
     if (!written) return exitCodes.failure;
     const secrets = format === "pcapng" ? nameSecrets(request, record) : undefined;
     if (secrets !== undefined)
@@ -169,30 +169,32 @@ async function readRoots(path: string): Promise<FileText> {
 /** Writes the trace to where it is wanted. False, and told, when that is not possible. */
 async function write(
   record: TraceRecord,
-  format: Format,
-  output: FileHandle | undefined,
-  basis: TrustBasis,
+  {
+    format,
+    file,
+    basis,
+  }: { readonly format: Format; readonly file: FileHandle | undefined; readonly basis: TrustBasis },
   io: CliIo,
 ): Promise<boolean> {
-  const story = listSteps(record, basis);
-  const colour = io.terminal && output === undefined && (io.variables["NO_COLOR"] ?? "") === "";
+  const described = listSteps(record, basis);
+  const colour = io.terminal && file === undefined && (io.variables["NO_COLOR"] ?? "") === "";
   const content =
     format === "pcapng"
       ? writeTracePcapng(record)
       : format === "json"
-        ? writeTraceJson(record, story)
+        ? writeTraceJson(record, described)
         : format === "mermaid"
-          ? writeTraceMermaid(record, story)
-          : writeTraceText(record, story, colour);
+          ? writeTraceMermaid(record, described)
+          : writeTraceText(record, described, colour);
   try {
-    if (output !== undefined) await output.writeFile(content);
+    if (file !== undefined) await file.writeFile(content);
     else if (typeof content === "string") await io.print(content);
     else await Bun.write(Bun.stdout, content);
     return true;
   } catch (error) {
-    io.tell(`Cannot write ${output === undefined ? "to standard output" : "the file"}: ${describeWriteError(error)}.`);
+    io.tell(`Cannot write ${file === undefined ? "to standard output" : "the file"}: ${describeWriteError(error)}.`);
     return false;
   } finally {
-    await output?.close();
+    await file?.close();
   }
 }

@@ -9,7 +9,7 @@ export type CheckedConfig =
   | { readonly ok: true; readonly value: Config }
   | { readonly ok: false; readonly problems: readonly Problem[]; readonly parts: Parts<Config> };
 
-/** Checks a configuration as written. Tells everything that is wrong at once. */
+/** Checks a configuration as written. Reports everything that is wrong at once. */
 export function checkConfig(raw: unknown): CheckedConfig {
   const parsed = parseParts(configSchema, raw);
   return parsed.ok ? parsed : { ok: false, problems: describeIssues(parsed.issues), parts: parsed.parts };

@@ -14,11 +14,11 @@ export interface CompiledListener extends ListenerAddress {
   readonly protocols: ReadonlySet<ClientProtocol>;
   /** Peers that must begin with a PROXY protocol header. */
   readonly proxyFrom: AddressSet;
-  /** What is shown to clients, for a listener that speaks TLS. */
+  /** Certificates and client authorities of a TLS listener. */
   readonly tls?: TlsPlan;
 }
 
-/** Compiles the listeners. Tells of certificates and keys that cannot be used, and warns of those without their issuer. */
+/** Compiles the listeners. Reports certificates and keys that cannot be used, and warns of files without the issuer. */
 export function compileListeners(
   listen: Config["listen"],
   materials: Materials,
@@ -40,7 +40,7 @@ export function compileListeners(
     });
     if (!tls || !plan?.ok) continue;
     tlsFiles.push(followTlsFiles(tls, at, plan.value, materials));
-    warnings.push(...findMissingIssuers(tls, ["listen", at, "tls"], materials));
+    warnings.push(...findMissingIssuers(plan.value, ["listen", at, "tls"]));
   }
   // Listeners may share a file.
   const isFirst = ({ message }: Problem, at: number) => warnings.findIndex((each) => each.message === message) === at;

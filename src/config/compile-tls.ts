@@ -1,14 +1,12 @@
-import { resolve } from "node:path";
-
 import type { ListenerCertificate, TlsPlan } from "../proxy/accept/listener-tls.ts";
 import { readPemCertificates } from "../protocol/tls/read/pem-certificates.ts";
-import type { FileGroup } from "./follow-files.ts";
-import type { Materials } from "./materials.ts";
-import { findAuthorityFaults, listPaths, readCertificate, readPrivateKey, refusePem } from "./pem.ts";
+import { type FileGroup, followed } from "./follow-files.ts";
+import { listPemFiles, type Materials } from "./materials.ts";
+import { findAuthorityFaults, listPaths, readPair } from "./pem.ts";
 import { type Checked, type Problem, quoteValue } from "./problem.ts";
 import type { TlsSettings } from "./tls-schema.ts";
 
-/** What compiling needs of the materials, and the time. */
+/** The files, and the time at which certificates must be valid. */
 export interface TlsMaterials extends Pick<Materials, "files"> {
   /** Milliseconds since the epoch at which certificates must be valid; not looked at when absent. */
   readonly now?: number;
@@ -22,14 +20,17 @@ export interface TlsFiles extends FileGroup<TlsPlan> {
   readonly plan: TlsPlan;
 }
 
-/** Compiles the TLS of a listener, `path` being its setting. Tells of every certificate and key that cannot be used. */
+/** Compiles the TLS of a listener, `path` being its setting. Reports every certificate and key that cannot be used. */
 export function compileTls(
   tls: TlsSettings,
   path: readonly PropertyKey[],
   { files, now }: TlsMaterials,
 ): Checked<TlsPlan> {
   const problems: Problem[] = [];
-  const compile = (pair: Pair, where: readonly PropertyKey[]): ListenerCertificate | undefined => {
+  const compile = (
+    pair: { cert: string; key: string },
+    where: readonly PropertyKey[],
+  ): ListenerCertificate | undefined => {
     const compiled = compilePair(pair, where, { files, ...(now !== undefined && { now }) });
     if (compiled.ok) return compiled.value;
     problems.push(...compiled.problems);
@@ -54,28 +55,25 @@ export function compileTls(
   };
 }
 
-/**
- * Certificate files of a listener that do not have the certificate of the issuer.
- * For each handshake the TLS library then tries to open files of the system that
- * are named after the issuer.
- */
-export function findMissingIssuers(
-  tls: TlsSettings,
-  path: readonly PropertyKey[],
-  { files }: Pick<Materials, "files">,
-): Problem[] {
-  const pairs = [
-    { cert: tls.cert, path },
-    ...(tls.certificates ?? []).map(({ cert }, at) => ({ cert, path: [...path, "certificates", at] })),
-  ];
-  return pairs.flatMap(({ cert, path: where }) => {
-    const [leaf, ...others] = readPemCertificates(files.get(cert) ?? "") ?? [];
-    if (leaf === undefined || [leaf, ...others].some((issuer) => leaf.checkIssued(issuer))) return [];
-    return {
-      path: [...where, "cert"],
-      message: `The file ${quoteValue(cert)} has no certificate of the issuer of its first one: many clients cannot verify it, and each handshake looks for the issuer in files of the system. Append that one, and those between it and the root; certificate authorities call such a file "fullchain.pem".`,
-    };
+/** Warns of the certificate files of a listener without the certificate of the issuer. */
+export function findMissingIssuers({ certificates }: TlsPlan, path: readonly PropertyKey[]): Problem[] {
+  return certificates.flatMap((certificate, at) => {
+    const message = describeMissingIssuer(certificate);
+    return message === undefined
+      ? []
+      : { path: [...path, ...(at === 0 ? [] : ["certificates", at - 1]), "cert"], message };
   });
+}
+
+/**
+ * Says that a file does not have the certificate of the issuer; undefined when it
+ * has. Without it the TLS library tries, in each handshake, to open files of the
+ * system that are named after the issuer.
+ */
+export function describeMissingIssuer({ file, cert }: ListenerCertificate): string | undefined {
+  const [leaf, ...others] = readPemCertificates(cert) ?? [];
+  if (leaf === undefined || [leaf, ...others].some((issuer) => leaf.checkIssued(issuer))) return undefined;
+  return `The file ${quoteValue(file)} has no certificate of the issuer of its first one: many clients cannot verify it, and each handshake looks for the issuer in files of the system. Append that one, and those between it and the root; certificate authorities call such a file "fullchain.pem".`;
 }
 
 /** Says how to follow the files of a listener's TLS, whose plan has been compiled. */
@@ -85,48 +83,29 @@ export function followTlsFiles(
   plan: TlsPlan,
   materials: Pick<Materials, "files" | "folder">,
 ): TlsFiles {
-  const pairs = [tls, ...(tls.certificates ?? [])].flatMap(({ cert, key }) => [cert, key]);
-  const names = new Set([...pairs, ...(tls.clientCa === undefined ? [] : listPaths(tls.clientCa))]);
+  const names = listPemFiles({ listen: [tls] }, () => true);
   return {
     listener,
     plan,
-    files: [...names].map((name) => ({
-      name,
-      path: resolve(materials.folder, name),
-      text: materials.files.get(name) ?? "",
-    })),
+    files: followed(names, materials),
     recompile: (files, now) => compileTls(tls, ["listen", listener, "tls"], { files, now }),
   };
 }
 
-interface Pair {
-  readonly cert: string;
-  readonly key: string;
-}
-
-/** An empty list of problems when a file is missing, which has been told of already. */
+/** Gives no problem when a file is missing: that is reported already. */
 function compilePair(
-  { cert, key }: Pair,
+  pair: { readonly cert: string; readonly key: string },
   path: readonly PropertyKey[],
   { files, now }: TlsMaterials,
 ): Checked<ListenerCertificate> {
-  const certText = files.get(cert);
-  const keyText = files.get(key);
-  const certificate = certText === undefined ? undefined : readCertificate(certText);
-  const privateKey = keyText === undefined ? undefined : readPrivateKey(keyText);
-  const problems: Problem[] = [];
-  if (certText !== undefined && !certificate) problems.push(refusePem([...path, "cert"], cert, "certificate"));
-  if (keyText !== undefined && !privateKey) problems.push(refusePem([...path, "key"], key, "unencrypted private key"));
-  if (certificate && privateKey && !certificate.checkPrivateKey(privateKey)) {
-    problems.push({
-      path: [...path, "key"],
-      message: `The key ${quoteValue(key)} does not belong to the first certificate in ${quoteValue(cert)}. Put the certificate of that key first, and those that signed it after it.`,
-    });
-  }
+  const { certificate, problems } = readPair(pair, path, files);
+  const { cert, key } = pair;
   if (certificate && now !== undefined) {
     const fault = findDateFault(cert, certificate, now);
     if (fault !== undefined) problems.push({ path: [...path, "cert"], message: fault });
   }
+  const certText = files.get(cert);
+  const keyText = files.get(key);
   if (problems.length > 0 || !certificate || certText === undefined || keyText === undefined)
     return { ok: false, problems };
   const { subjectAltName = "", validToDate } = certificate;

@@ -2,14 +2,14 @@ import { toAsciiHost } from "../address/host.ts";
 import { Secret } from "../secret.ts";
 import type { Hop, HopTls } from "../proxy/route/route.ts";
 import type { Materials } from "./materials.ts";
-import { findAuthorityFaults, listPaths, readCertificate, readPrivateKey, refusePem } from "./pem.ts";
-import { type Problem, quoteValue } from "./problem.ts";
+import { findAuthorityFaults, listPaths, readPair } from "./pem.ts";
+import type { Problem } from "./problem.ts";
 import { findSecret } from "./secrets.ts";
 import type { Config } from "./schema.ts";
 import type { UpstreamSettings } from "./upstream-schema.ts";
 import { parseUpstreamUrl } from "./upstream-url.ts";
 
-/** Compiles the named upstreams, and the one that `upstream` makes. Tells of certificates and keys that cannot be used. */
+/** Compiles the named upstreams, and the one that `upstream` makes. Reports certificates and keys that cannot be used. */
 export function compileUpstreams(
   config: Pick<Config, "upstream" | "upstreams">,
   materials: Materials,
@@ -98,22 +98,8 @@ export function findCredentialProblem({ kind, credentials }: Hop): string | unde
   return `The user name or the password has more than ${MAX_SOCKS_BYTES} bytes, which SOCKS cannot carry (RFC 1929).`;
 }
 
-/** What is wrong with the PEM files of an upstream; missing ones have been told already. */
-function findPemProblems(settings: UpstreamSettings, path: PropertyKey[], { files }: Materials): Problem[] {
-  const { ca, cert, key } = settings;
-  const problems = ca === undefined ? [] : findAuthorityFaults(ca, [...path, "ca"], files);
-  const certText = cert === undefined ? undefined : files.get(cert);
-  const keyText = key === undefined ? undefined : files.get(key);
-  const certificate = certText === undefined ? undefined : readCertificate(certText);
-  const privateKey = keyText === undefined ? undefined : readPrivateKey(keyText);
-  if (cert !== undefined && certText !== undefined && !certificate)
-    problems.push(refusePem([...path, "cert"], cert, "certificate"));
-  if (key !== undefined && keyText !== undefined && !privateKey)
-    problems.push(refusePem([...path, "key"], key, "unencrypted private key"));
-  if (certificate && privateKey && !certificate.checkPrivateKey(privateKey))
-    problems.push({
-      path: [...path, "key"],
-      message: `The key ${quoteValue(key)} does not belong to the certificate ${quoteValue(cert)}.`,
-    });
-  return problems;
+/** Reports PEM files of an upstream that cannot be used; missing ones are reported already. */
+function findPemProblems({ ca, cert, key }: UpstreamSettings, path: PropertyKey[], { files }: Materials): Problem[] {
+  const authorities = ca === undefined ? [] : findAuthorityFaults(ca, [...path, "ca"], files);
+  return [...authorities, ...readPair({ cert, key }, path, files).problems];
 }

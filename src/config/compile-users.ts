@@ -7,13 +7,13 @@ import { findSecret } from "./secrets.ts";
 import type { Config } from "./schema.ts";
 import type { UserSettings } from "./users-schema.ts";
 
-/** Compiles who may use the proxy; undefined for everybody. */
+/** Compiles the users; undefined when the proxy asks for no credentials. */
 export function compileUsers(users: Config["users"], materials: Materials): Checked<UserStore | undefined> {
   if (users === undefined) return { ok: true, value: undefined };
   if (typeof users === "function") return { ok: true, value: createFunctionStore(users) };
   if (Array.isArray(users)) return compileUserList(users, materials);
   const text = materials.files.get(users.file);
-  // A file that cannot be read has been told of already; without it nobody is let in, rather than everybody.
+  // A file that cannot be read is reported already. Without it the proxy admits nobody.
   return text === undefined ? { ok: false, problems: [] } : compileUserFile(users.file, text);
 }
 
@@ -35,7 +35,7 @@ function compileUserList(users: readonly UserSettings[], materials: Materials): 
   const names = new Set<string>();
   for (const [at, { name, password: source }] of users.entries()) {
     const password = findSecret(source, materials);
-    // What holds it is missing, or the name is there twice: that has been told already.
+    // A missing source of the password and a second user of one name are reported already.
     if (password === undefined || names.has(name)) continue;
     names.add(name);
     entries.push({ name, password });
@@ -44,7 +44,7 @@ function compileUserList(users: readonly UserSettings[], materials: Materials): 
   const result = createUserStore(entries);
   if (result.ok) return { ok: true, value: result.store };
   const problems = result.problems
-    // Names are the schema's and the conflicts' matter; passwords are known only now.
+    // The schema checks names; passwords are known only now.
     .map((problem): Problem => ({
       path: ["users", positions[problem.index] ?? 0, "password"],
       message: problem.message,

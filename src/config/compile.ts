@@ -5,7 +5,6 @@ import { CredentialCache } from "../proxy/auth/credential-cache.ts";
 import { createCheckQueue, type VerifierOptions } from "../proxy/auth/password-verifier.ts";
 import { supportsDigest } from "../proxy/auth/digest-verifier.ts";
 import { parseHtpasswd } from "../proxy/auth/htpasswd.ts";
-import type { Secret } from "../secret.ts";
 import type { UserStore } from "../proxy/auth/user-store.ts";
 import type { SplicePlan } from "../proxy/flow/engine.ts";
 import type { Limits, Runtime, Timeouts } from "../proxy/runtime.ts";
@@ -25,20 +24,10 @@ import type { Materials } from "./materials.ts";
 import { MALFORMED, type Parts, readWhole } from "./parts.ts";
 import type { Checked, Problem } from "./problem.ts";
 import { readDuration, readSize } from "./quantity.ts";
-import { findSecret, listSecrets, redact } from "./secrets.ts";
+import { listSecrets, redact } from "./secrets.ts";
+import { compileSidecar, findSocketProblems, type SidecarPlan } from "./sidecar.ts";
 import type { Config } from "./schema.ts";
 import type { EnvironmentRoutes } from "../proxy/route/route.ts";
-
-/** Where the sidecar listens, and what it asks for. */
-interface SidecarPlan {
-  readonly at:
-    | { readonly kind: "tcp"; readonly host: string; readonly port: number }
-    /** `path` is absolute. */
-    | { readonly kind: "unix"; readonly path: string };
-  readonly token?: Secret;
-  /** Names that a Host field may have, beside those that it always may. */
-  readonly allowedHosts: readonly string[];
-}
 
 /** What the access log looks like. */
 type AccessForm = "json" | "text" | "off";
@@ -49,9 +38,9 @@ export interface CompiledConfig {
   readonly runtime: Runtime;
   readonly sidecar?: SidecarPlan;
   readonly log: { readonly access: AccessForm };
-  /** Milliseconds that tunnels get to end by themselves after the program is told to stop. */
+  /** Milliseconds that tunnels get to end after a signal to stop. */
   readonly drainMs: number;
-  /** Who drives connections in clear. */
+  /** `auto`: epoll for plain TCP on Linux; `runtime`: the sockets of the runtime. */
   readonly sockets: "auto" | "runtime";
   readonly splice: SplicePlan;
   /** `auto`: run tunnels over a socket pair before the first client comes, so that their code is compiled. */
@@ -61,7 +50,7 @@ export interface CompiledConfig {
   readonly tlsFiles: readonly TlsFiles[];
   /** The certificates for upstreams and origins, to be followed in the same way. */
   readonly trustFiles?: FileGroup<RenewTrust>;
-  /** What the operator should know, though it is no error. */
+  /** Warnings for the operator. */
   readonly warnings: readonly Problem[];
   /** The effective configuration for people: defaults filled in, secrets redacted. Plain JSON. */
   readonly effective: Readonly<Record<string, unknown>>;
@@ -70,9 +59,9 @@ export interface CompiledConfig {
 }
 
 /**
- * Makes what the proxy runs on of a configuration that the schema has accepted.
- * Pure: files and variables have been read into `materials`. Tells of what can
- * only be judged with them: hashes, certificates, conventional variables.
+ * Compiles a configuration that the schema has accepted into the runtime of the
+ * proxy. Pure: `materials` holds files and variables. Reports what only they can
+ * show: wrong hashes, certificates and conventional variables.
  */
 export function compileConfig(config: Config, materials: Materials): Checked<CompiledConfig> {
   const problems: Problem[] = [];
@@ -87,10 +76,10 @@ export function compileConfig(config: Config, materials: Materials): Checked<Com
   const { forward } = keep(compileForward(config.forward, materials));
   const environment = asksEnvironment(config) ? keep(compileEnvironment(materials.variables)).routes : undefined;
   if (users.ok) problems.push(...findDigestProblems(config, users.value));
-  problems.push(...findSocketProblems(config.sidecar?.unix, materials.folder));
+  problems.push(...findSocketProblems(config.sidecar, materials));
   if (problems.length > 0 || !users.ok) return { ok: false, problems };
   const access = config.log.access ?? (materials.terminal ? "text" : "json");
-  // One memory and one queue for all users files to come: nobody is verified anew without a reason, and bounds hold for all.
+  // All later versions of the users file share one cache and one queue: verified passwords stay verified, and the bounds hold.
   const checks = { cache: new CredentialCache(), queue: createCheckQueue(users.value?.kind ?? "list") };
   const authenticator = compileAuthenticator(config, users.value, checks);
   const rules = readRules(config.rules);
@@ -103,9 +92,7 @@ export function compileConfig(config: Config, materials: Materials): Checked<Com
     value: {
       listeners,
       runtime,
-      ...(config.sidecar && {
-        sidecar: compileSidecar(config.sidecar, materials),
-      }),
+      ...(config.sidecar && { sidecar: compileSidecar(config.sidecar, materials) }),
       log: { access },
       drainMs: readDuration(config.timeouts.drain),
       sockets: config.sockets,
@@ -122,8 +109,8 @@ export function compileConfig(config: Config, materials: Materials): Checked<Com
 }
 
 /**
- * What only the materials show to be wrong with the parts of a configuration that
- * cannot be compiled as a whole, so that it is told with the rest.
+ * What only the materials show to be wrong in the parts of a configuration that
+ * cannot be compiled as a whole, so that it is reported with the rest.
  */
 export function findMaterialProblems(parts: Parts<Config>, materials: Materials): Problem[] {
   if (parts === MALFORMED) return [];
@@ -137,7 +124,7 @@ export function findMaterialProblems(parts: Parts<Config>, materials: Materials)
   ];
 }
 
-/** The configuration as it holds, for people. */
+/** The configuration with its defaults, for people. */
 function describeEffective(config: Config, access: AccessForm): Readonly<Record<string, unknown>> {
   const { $schema: _, ...settings } = config;
   const { upstream } = config;
@@ -185,7 +172,7 @@ function compileUsersFile(
 /** The name of this proxy in `Proxy-Agent`, `Proxy-Status` and `Via`. */
 const AGENT = "penstock";
 
-/** What is compiled from more than its own section, or may be wrong by itself. */
+/** Parts of the runtime that are compiled before it. */
 type RuntimeParts = Pick<Runtime, "authenticator" | "policy" | "forward" | "upstreams"> & {
   readonly environment: EnvironmentRoutes | undefined;
 };
@@ -204,25 +191,14 @@ function compileRuntime(config: Config, { environment, ...parts }: RuntimeParts)
   };
 }
 
-/** Bytes of the path of a Unix socket: sun_path of unix(7) less its NUL. */
-const MAX_SOCKET_PATH = 107;
-
-function findSocketProblems(unix: string | undefined, folder: string): Problem[] {
-  if (unix === undefined || Buffer.byteLength(resolve(folder, unix)) <= MAX_SOCKET_PATH) return [];
-  const message = `The path is too long for a socket. Write one of at most ${MAX_SOCKET_PATH} bytes, its folder included.`;
-  return [{ path: ["sidecar", "unix"], message }];
-}
-
 /** Digest is computed from the password itself: hashes and functions cannot verify it. */
 function findDigestProblems({ auth }: Config, users: UserStore | undefined): Problem[] {
-  const path = ["auth", "schemes"];
-  if (auth.schemes.length === 0) return [{ path, message: 'Found no scheme. Write "basic", "digest" or both.' }];
   if (!auth.schemes.includes("digest") || users === undefined || supportsDigest(users)) return [];
   const message = 'Digest needs a user whose password is in "users" in plain. Leave "digest" out, or add one.';
-  return [{ path, message }];
+  return [{ path: ["auth", "schemes"], message }];
 }
 
-/** What outlives a change of the users. */
+/** What stays when the users change. */
 type Checks = Required<Pick<VerifierOptions, "cache" | "queue">>;
 
 function compileAuthenticator(config: Config, users: UserStore | undefined, checks: Checks) {
@@ -253,21 +229,5 @@ function compileLimits(limits: Config["limits"]): Limits {
     connectionsPerClient: limits.perClient.connections,
     clientPrefix: limits.perClient.prefix,
     head: { maxBytes: readSize(limits.headBytes), maxFields: limits.headFields },
-  };
-}
-
-function compileSidecar(sidecar: NonNullable<Config["sidecar"]>, materials: Materials): SidecarPlan {
-  const token = findSecret(sidecar.token, materials);
-  return {
-    at:
-      sidecar.unix === undefined
-        ? {
-            kind: "tcp",
-            host: sidecar.host ?? "127.0.0.1",
-            port: sidecar.port ?? 0,
-          }
-        : { kind: "unix", path: resolve(materials.folder, sidecar.unix) },
-    ...(token && { token }),
-    allowedHosts: sidecar.allowedHosts ?? [],
   };
 }

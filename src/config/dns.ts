@@ -15,7 +15,7 @@ function nat64Prefix() {
 
 const wanted = 'a prefix such as "2001:db8:64::/96", or a list of them';
 
-/** What is to be known of the network's names and addresses. */
+/** Settings about names and addresses of the network. */
 export const dnsSchema = settings({
   nat64: either(wanted, [nat64Prefix(), list(nat64Prefix(), wanted)])
     .describe(
@@ -23,10 +23,10 @@ export const dnsSchema = settings({
     )
     .optional(),
 })
-  .describe("Names and the addresses that they lead to.")
+  .describe("Names and their addresses.")
   .prefault({});
 
-/** The prefixes of all translators, the longest first: a network's own may be within another one. */
+/** The prefixes of all translators, the longest first: one may contain another. */
 export function compileNat64(nat64: NonNullable<z.output<typeof dnsSchema>["nat64"]>): Nat64Prefixes {
   const own = readCidrs(typeof nat64 === "string" ? [nat64] : nat64);
   return [...own, ...WELL_KNOWN_PREFIX].sort((a, b) => b.prefix - a.prefix);

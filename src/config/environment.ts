@@ -3,7 +3,7 @@ import { hostFromIp, toAsciiHost } from "../address/host.ts";
 import { parseIp } from "../address/ip.ts";
 import { TargetSet } from "../proxy/policy/target-set.ts";
 import { compileHop, findCredentialProblem } from "./compile-upstream.ts";
-import type { Problem } from "./problem.ts";
+import { type Problem, writeSentence } from "./problem.ts";
 import { parseUpstreamUrl } from "./upstream-url.ts";
 import type { EnvironmentRoutes, Hop } from "../proxy/route/route.ts";
 import type { TargetPattern } from "../proxy/policy/target-index.ts";
@@ -28,7 +28,7 @@ export function compileEnvironment(variables: Variables): {
       const url = value.includes("://") ? value : `http://${value}`;
       const parsed = parseUpstreamUrl(url);
       const hop = parsed.ok ? compileHop(name, { url }) : undefined;
-      const message = parsed.ok ? hop && findCredentialProblem(hop) : describeUrlFault(parsed.reason);
+      const message = parsed.ok ? hop && findCredentialProblem(hop) : writeSentence("The URL", parsed.reason);
       if (message === undefined) return hop;
       problems.push({ path: [], origin: variable, message });
       return undefined;
@@ -89,8 +89,4 @@ function readException(entry: string): TargetPattern[] {
 function parseRange(text: string): Cidr | undefined {
   const parsed = parseCidr(text);
   return parsed.ok ? parsed.cidr : undefined;
-}
-
-function describeUrlFault(reason: string): string {
-  return `The URL ${reason}${reason.endsWith("?") ? "" : "."}`;
 }

@@ -2,7 +2,7 @@ import * as z from "zod";
 
 import { type Cidr, parseCidr } from "../address/cidr.ts";
 import { parseIp } from "../address/ip.ts";
-import { describeKind, quoteValue } from "./problem.ts";
+import { describeKind, quoteValue, writeSentence } from "./problem.ts";
 import { formatSize, parseDuration, parseSize } from "./quantity.ts";
 import { checked } from "./parts.ts";
 import { isRecord } from "./plain-data.ts";
@@ -12,18 +12,17 @@ import { suggest } from "./suggest.ts";
 z.config({ jitless: true });
 
 /**
- * The kinds of value that the schema is made of. Each says in its messages what
- * was found and what is wanted. Values stay as they were written: `compile`
- * reads them again, so that the effective configuration can be printed as the
- * author knows it.
+ * The kinds of value in the schema. Each message says what was found and what is
+ * wanted. Values stay as they were written, so that the effective configuration
+ * prints what the author wrote; `compile` reads them again.
  */
 
-/** How a message names a value: as it is where that is harmless, by its kind where it may be a secret. */
+/** How a message names a value: by its text, or by its kind where it may be a secret. */
 type Name = (value: unknown) => string;
 
 /**
- * A text; `findFault` gives what is wrong with it as the rest of a sentence
- * that begins with the text as `name` gives it.
+ * A text. `findFault` gives what is wrong with it, as the rest of a sentence that
+ * begins with `name(text)`.
  */
 export function text(wanted: string, findFault?: (value: string) => string | undefined, name: Name = quoteValue) {
   return z.string({ error: (issue) => describeWrong(issue.input, wanted, name) }).superRefine((value, context) => {
@@ -31,10 +30,7 @@ export function text(wanted: string, findFault?: (value: string) => string | und
     if (fault !== undefined)
       context.addIssue({
         code: "custom",
-        message:
-          value === ""
-            ? `Found an empty text. Write ${wanted}.`
-            : capitalise(`${name(value)} ${fault}${fault.endsWith("?") ? "" : "."}`),
+        message: value === "" ? `Found an empty text. Write ${wanted}.` : writeSentence(name(value), fault),
       });
   });
 }
@@ -160,9 +156,8 @@ export function settings<Shape extends z.core.$ZodLooseShape>(
 }
 
 /**
- * One of several forms that differ in their JavaScript type. The type of a value
- * chooses its form, so that everything that is wrong with it is told in the words
- * of that form.
+ * One of several forms that differ in their JavaScript type. The type of the value
+ * chooses the form, and messages are the ones of that form.
  */
 export function either<const Forms extends readonly [z.ZodType, z.ZodType, ...z.ZodType[]]>(
   wanted: string,
@@ -215,8 +210,7 @@ export function hook<Hook extends (...args: never[]) => unknown>(wanted: string,
 export const FUNCTION_MARK = "x-function";
 
 /**
- * Where a secret is to be found, or the secret itself. Messages never repeat
- * what stands in its place.
+ * A secret, or where to find it. Messages never repeat the value.
  */
 export function secret() {
   const wanted = 'a text, { env: "NAME" } or { file: "path" }';
@@ -256,10 +250,6 @@ export const unquoted: Name = describeKind;
 
 function isDigits(value: string): boolean {
   return /^\d{1,9}$/.test(value);
-}
-
-function capitalise(sentence: string): string {
-  return sentence.charAt(0).toUpperCase() + sentence.slice(1);
 }
 
 function describeUnknown(key: string, known: readonly string[]): string {

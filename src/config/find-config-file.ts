@@ -18,7 +18,7 @@ export interface FindOptions {
 /** The file, absolute; or none, and the names in the folder that look like one. */
 export type FoundConfig = { readonly file: string } | { readonly file?: never; readonly similar: readonly string[] };
 
-/** The file that is named, or the one that is in the folder. One that is there is found even when it cannot be read. */
+/** Finds the file that `--config` names, or the one in the folder, also when it cannot be read. */
 export async function findConfigFile({ folder, file, variables }: FindOptions): Promise<Checked<FoundConfig>> {
   const named = file ?? variables[CONFIG_VARIABLE];
   if (named !== undefined) {
@@ -34,7 +34,7 @@ export async function findConfigFile({ folder, file, variables }: FindOptions): 
   for (const name of configFileNames) {
     const fault = await findFault(resolve(folder, name));
     if (fault === undefined) present.push(name);
-    // Nothing is there of that name; anything else may hide a configuration.
+    // Any other fault may hide a configuration.
     else if (!fault.missing)
       return refuse(`Cannot look for a configuration file in ${folder}: ${describeReadError(fault.error)}.`);
   }
@@ -45,7 +45,7 @@ export async function findConfigFile({ folder, file, variables }: FindOptions): 
   return { ok: true, value: { similar: await findSimilar(folder) } };
 }
 
-/** Why there is no such file; a link that leads nowhere is one. */
+/** Why there is no such file. A link without a target is a file. */
 async function findFault(path: string): Promise<{ error: unknown; missing: boolean } | undefined> {
   try {
     await lstat(path);
@@ -56,7 +56,7 @@ async function findFault(path: string): Promise<{ error: unknown; missing: boole
   }
 }
 
-/** Names that somebody may have meant for a configuration file: other endings, other cases, other words. */
+/** Names that look like a configuration file: other endings, other cases, other words. */
 const similarName =
   /^\.?(?:(?:proxy|penstock)(?:[._-]?(?:config|conf|cfg|proxy))?|config[._-](?:proxy|penstock))\.(?:[cm]?[jt]s|jsonc?|json5|ya?ml|to?ml|conf|cfg|ini)(?:\.(?:txt|ya?ml|json|toml))?$/i;
 

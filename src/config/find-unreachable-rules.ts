@@ -6,12 +6,12 @@ import type { RuleList } from "../proxy/policy/rule-list.ts";
 import { type Problem, quoteValue } from "./problem.ts";
 import { type TargetIndex, TargetIndexBuilder, type TargetPattern } from "../proxy/policy/target-index.ts";
 
-/** Each rule is compared with the rules before it. Rules after this many are not looked at, to bound the work. */
+/** Each rule is compared with the rules before it. Only so many rules are compared, to bound the work. */
 const MAX_RULES = 1000;
 
 /**
- * Finds rules that can never match, because one rule before them decides about everything that they could
- * match. Rules that only several others together cover are not found.
+ * Finds rules that can never match, because one earlier rule decides about everything that they could
+ * match. Does not find rules that only several earlier ones cover together.
  */
 export function findUnreachableRules(rules: readonly Rule[]): Problem[] {
   const problems: Problem[] = [];
@@ -21,7 +21,7 @@ export function findUnreachableRules(rules: readonly Rule[]): Problem[] {
     if (cover !== undefined)
       problems.push({
         path: ["rules", at],
-        message: `The rule never matches: ${quoteValue(cover.name)} before it decides about all that it could match. Put it before that one, or leave it out.`,
+        message: `The rule never matches: ${quoteValue(cover.name)} before it decides about everything that it could match. Put it before that one, or leave it out.`,
       });
     // A function may pass on to the next rule.
     else if (rule.verdict.kind !== "hook" && at + 1 < rules.length) earlier.push(new Cover(rule));
@@ -31,7 +31,7 @@ export function findUnreachableRules(rules: readonly Rule[]): Problem[] {
 
 const everything: TargetPattern = { host: { kind: "any" }, ports: [] };
 
-/** All that one rule decides about. */
+/** Everything that one rule decides about. */
 class Cover {
   readonly name: string;
   readonly #from: AddressSet | undefined;

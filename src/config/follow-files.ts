@@ -1,3 +1,6 @@
+import { resolve } from "node:path";
+
+import type { Materials } from "./materials.ts";
 import { type Checked, formatProblem, quoteValue } from "./problem.ts";
 import type { FileText } from "./read-file.ts";
 import { type FileWatch, watchFile } from "./watch-file.ts";
@@ -12,10 +15,18 @@ export interface FollowedFile {
   readonly text: string;
 }
 
+/** Files to follow, with the texts in use. */
+export function followed(
+  names: readonly string[],
+  { folder, files }: Pick<Materials, "folder" | "files">,
+): FollowedFile[] {
+  return names.map((name) => ({ name, path: resolve(folder, name), text: files.get(name) ?? "" }));
+}
+
 /** Files that belong together, such as a certificate and its key. */
 export interface FileGroup<T> {
   readonly files: readonly FollowedFile[];
-  /** What new texts of all files, by name, make at that time; or why they cannot be used. */
+  /** Compiles new texts of all files, by name, at that time; or says why they cannot be used. */
   recompile(texts: ReadonlyMap<string, string>, now: number): Checked<T>;
 }
 
@@ -23,9 +34,9 @@ export interface FileGroup<T> {
 export type Applied = { readonly ok: true } | { readonly ok: false; readonly message: string };
 
 export interface FollowOptions<T> {
-  /** Puts what the new files make into effect. */
+  /** Puts the result of new files into effect. */
   readonly apply: (value: T) => Applied;
-  /** Said before what is wrong with the new files. */
+  /** The line before the list of what is wrong with the new files. */
   readonly refusal: string;
   /** Where messages for the operator go, one line each. */
   readonly tell: (message: string) => void;
@@ -43,7 +54,7 @@ export interface FollowOptions<T> {
  */
 export function followFiles<T>(group: FileGroup<T>, options: FollowOptions<T>): FileWatch {
   const { settleMs = 500, pollMs } = options;
-  /** What the files hold by now, by name; or why one of them cannot be read. */
+  /** The present text of each file, by name; or why it cannot be read. */
   const read = new Map<string, FileText>();
   let settling: Timer | undefined;
   const watches = group.files.map(({ name, path, text }) => {
@@ -54,7 +65,7 @@ export function followFiles<T>(group: FileGroup<T>, options: FollowOptions<T>): 
       ...(pollMs !== undefined && { pollMs }),
       tell(changed) {
         read.set(name, changed);
-        // A certificate and its key change one after the other: what is in between is no mistake.
+        // A certificate and its key change one after the other: the state in between is no mistake.
         clearTimeout(settling);
         settling = setTimeout(() => replaceFiles(group, read, options), settleMs);
       },

@@ -1,26 +1,20 @@
-import { resolve } from "node:path";
 import type { Hop } from "../proxy/route/route.ts";
 import type { Runtime } from "../proxy/runtime.ts";
 import { compileForward } from "./forward.ts";
 import { compileUpstreams } from "./compile-upstream.ts";
-import type { FileGroup } from "./follow-files.ts";
-import type { Materials } from "./materials.ts";
-import { listPaths } from "./pem.ts";
+import { type FileGroup, followed } from "./follow-files.ts";
+import { listPemFiles, type Materials } from "./materials.ts";
 import type { Config } from "./schema.ts";
 
-/** Puts new certificates into a runtime, and leaves everything else of it as it is. */
+/** Gives a runtime with new certificates and everything else unchanged. */
 export type RenewTrust = (runtime: Runtime) => Runtime;
 
 /** The certificates for upstreams and origins, to be read again when their files change; undefined when there are none. */
 export function followTrustFiles(config: Config, materials: Materials): FileGroup<RenewTrust> | undefined {
-  const names = new Set(listTrustFiles(config));
-  if (names.size === 0) return undefined;
+  const names = listPemFiles(config, ([section]) => section === "upstreams" || section === "forward");
+  if (names.length === 0) return undefined;
   return {
-    files: [...names].map((name) => ({
-      name,
-      path: resolve(materials.folder, name),
-      text: materials.files.get(name) ?? "",
-    })),
+    files: followed(names, materials),
     recompile(texts) {
       const renewed = { ...materials, files: new Map([...materials.files, ...texts]) };
       const { upstreams, problems } = compileUpstreams(config, renewed);
@@ -31,7 +25,7 @@ export function followTrustFiles(config: Config, materials: Materials): FileGrou
         value: (runtime) => ({
           ...runtime,
           upstreams: renewUpstreams(runtime.upstreams, upstreams),
-          // The very object tells connections that may be shared from those that may not.
+          // Connections may be shared only under one and the same object.
           forward: isSame(forward.ca, runtime.forward.ca)
             ? runtime.forward
             : { ...runtime.forward, ca: forward.ca ?? [] },
@@ -41,16 +35,7 @@ export function followTrustFiles(config: Config, materials: Materials): FileGrou
   };
 }
 
-function listTrustFiles({ upstreams, forward }: Config): string[] {
-  const files = Object.values(upstreams).flatMap((written) => {
-    if (typeof written === "string") return [];
-    const { ca, cert, key } = written;
-    return [...(ca === undefined ? [] : listPaths(ca)), cert ?? [], key ?? []].flat();
-  });
-  return [...files, ...(forward.ca === undefined ? [] : listPaths(forward.ca))];
-}
-
-/** An upstream whose certificates did not change stays the same object: its logins and its connections are kept by it. */
+/** An upstream with unchanged certificates stays the same object, which its logins and connections belong to. */
 function renewUpstreams(before: ReadonlyMap<string, Hop>, now: ReadonlyMap<string, Hop>): ReadonlyMap<string, Hop> {
   return new Map(
     [...before].map(([name, hop]) => {

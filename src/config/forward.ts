@@ -16,17 +16,17 @@ export const forwardSchema = settings({
       : "is not a name. Write up to 64 letters, digits, dots, hyphens or underscores",
   )
     .describe(
-      "Name of this proxy in `Via`. A request that comes with this very name has been here before and is refused as a loop, so no two proxies may share one. Default: `penstock-` and some letters that change at every start.",
+      "Name of this proxy in `Via`. A request with this very name came through this proxy before and is refused as a loop, so that each proxy needs its own name. Default: `penstock-` and some letters that change at every start.",
     )
     .optional(),
   forwardedFor: word(["off", "forwarded", "x-forwarded-for", "both"])
     .describe(
-      "Whether the next hop is told of the client's address, and in which field: `Forwarded` (RFC 7239) or `X-Forwarded-For`.",
+      "Whether and in which field the next hop learns the client's address: `Forwarded` (RFC 7239) or `X-Forwarded-For`.",
     )
     .default("off"),
   httpsOverPlain: flag()
     .describe(
-      "Forward `https://` URIs also for clients on other machines that do not speak TLS to this proxy. What such a client sends and receives is readable on its way to here.",
+      "Forward `https://` URIs also for clients on other machines that do not speak TLS to this proxy. Others can read what such a client sends and receives on its way to the proxy.",
     )
     .default(false),
   ca: pemPaths()
@@ -48,7 +48,7 @@ export const forwardSchema = settings({
   .describe("How HTTP requests with a whole URI, as in `GET http://example.org/`, are forwarded.")
   .prefault({});
 
-/** Compiles how requests are forwarded. Tells of certificates that cannot be used. */
+/** Compiles how requests are forwarded. Reports certificates that cannot be used. */
 export function compileForward(
   options: z.output<typeof forwardSchema>,
   { files }: Pick<Materials, "files">,
@@ -57,7 +57,7 @@ export function compileForward(
   return {
     problems: ca === undefined ? [] : findAuthorityFaults(ca, ["forward", "ca"], files),
     forward: {
-      // A name that nobody else has.
+      // A name that no other proxy has.
       via: options.via ?? `penstock-${randomBytes(5).toString("hex")}`,
       forwardedFor: options.forwardedFor,
       httpsOverPlain: options.httpsOverPlain,

@@ -21,7 +21,7 @@ export async function importConfig({ path, text }: Script, deadlineMs = IMPORT_M
     const module = await Promise.race([import(path) as Promise<Readonly<Record<string, unknown>>>, late.over]);
     if (module === late.signal) return tellLate({ path, text }, deadlineMs);
     const exported = (module as Readonly<Record<string, unknown>>)["default"];
-    // Of the objects that are no promise by class, those with a then() are taken for one by every await.
+    // Every await takes an object with a then() for a promise.
     const settled: unknown = await Promise.race([exported, late.over]);
     if (settled === late.signal)
       return refuse(path, `The promise that the file exports did not settle within ${deadlineMs / 1000} s.`);
@@ -48,7 +48,7 @@ function provideApi(): void {
   });
 }
 
-/** Keeps the file from ending the program, which would be silent. The result allows it again. */
+/** Keeps the file from ending the program without a word. The result allows it again. */
 function forbidExit(): () => void {
   const before = Object.getOwnPropertyDescriptor(process, "exit");
   if (before === undefined) throw new Error("The process has no exit");
@@ -87,13 +87,13 @@ function findAwaits(text: string): number[] {
   const found: number[] = [];
   for (let at = skipSpace(text, 0); at < text.length;) {
     if (/^await\b/.test(text.slice(at, at + 6))) found.push(at);
-    // What is in brackets is looked at, too.
+    // Go into brackets, too.
     at = skipSpace(text, "([{}])".includes(text[at] ?? "") ? at + 1 : skipToken(text, at));
   }
   return found;
 }
 
-/** The file is somebody else's code and may throw anything. The compiler throws several errors as one. */
+/** The file may throw anything. The compiler throws several errors as one. */
 function refuseImport(script: Script, thrown: unknown): Checked<never> {
   const errors: readonly unknown[] = thrown instanceof AggregateError ? thrown.errors : [thrown];
   const problems = errors.map((error): Problem => ({
@@ -104,7 +104,7 @@ function refuseImport(script: Script, thrown: unknown): Checked<never> {
   return { ok: false, problems };
 }
 
-/** What was thrown, without the words of the file that the compiler quotes: they may be a password without its quotes. */
+/** Describes an error without the words of the file that the compiler quotes: one may be a password without its quotes. */
 function describe(error: unknown): string {
   if (!(error instanceof Error) && !isBuildMessage(error))
     return typeof error === "string" ? finish(hideCredentials(error)) : "The file threw something that is no error.";
@@ -113,13 +113,13 @@ function describe(error: unknown): string {
   const text = message.replace(/ \((?:evaluating|In) .*$/s, "");
   // The engine quotes the values of texts, too.
   if (name === "BuildMessage" || name === "SyntaxError" || name === "TypeError") return finish(hideQuoted(text));
-  // What is not found is told by name: it stands in a declaration.
+  // The name of a module that is not found is in a declaration, and so no secret.
   return finish(
     hideCredentials(name === "ResolveMessage" ? text.replace(/ imported from .*$|\s+Require stack:.*$/s, "") : text),
   );
 }
 
-/** The compiler's errors are none by class. */
+/** The compiler's errors are no instances of Error. */
 function isBuildMessage(error: unknown): error is { name: string; message: string } {
   return typeof error === "object" && error !== null && "name" in error && "message" in error;
 }
@@ -138,7 +138,7 @@ function hideQuoted(text: string): string {
     );
 }
 
-/** Leaves out what may be the user and password of a URL, with or without its beginning. */
+/** Leaves out what may be the user and the password of a URL, with or without its scheme. */
 function hideCredentials(text: string): string {
   return text.replace(/[^\s"'`(]*:.*@/gs, "[redacted]@");
 }
@@ -148,8 +148,8 @@ function finish(message: string): string {
 }
 
 /**
- * Where it went wrong: the compiler's position, which may be in a file that is imported; where the file names
- * what is not found; else the first frame of the stack that is in the file, or in one that it imports.
+ * The place of an error: the compiler's position, which may be in an imported file; the import of a module that
+ * is not found; else the first frame of the stack in the file, or in a file that it imports.
  */
 function findPlace({ path, text }: Script, error: unknown): string {
   const details = error as {

@@ -27,7 +27,7 @@ function dropFunctions(value: unknown): unknown {
   const entries = Object.entries(value).map(([key, entry]) => [key, dropFunctions(entry)] as const);
   const { anyOf, ...rest } = Object.fromEntries(entries);
   if (!Array.isArray(anyOf)) return Object.fromEntries(entries);
-  // What is left of "this or a function" is no choice.
+  // Without the function a single form is left.
   return anyOf.length === 1 && isRecord(anyOf[0]) ? { ...anyOf[0], ...rest } : { ...rest, anyOf };
 }
 

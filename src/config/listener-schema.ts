@@ -11,10 +11,10 @@ import {
 } from "./listener-address.ts";
 import { MALFORMED, type Parts, type PartsOf } from "./parts.ts";
 import type { Problem } from "./problem.ts";
-import { explainUrl } from "./target-fault.ts";
+import { explainUrl } from "./target-pattern.ts";
 import { tlsSchema, type TlsSettings } from "./tls-schema.ts";
 
-/** A host that can be bound without asking a resolver. */
+/** A host that can be bound without a resolver. */
 export function bindableHost() {
   return text("an IP address or localhost", (value) =>
     isBindable(value)
@@ -37,12 +37,12 @@ const listener = either('"host:port", a port or { host, port }', [
     tls: tlsSchema.optional(),
     protocols: list(word(["http", "socks5", "socks4"]), "a list of protocols")
       .describe(
-        "What clients may speak here; the first byte tells. `socks4` includes SOCKS4a. Inside TLS where there is `tls`.",
+        "Protocols of clients, told apart by the first byte. `socks4` includes SOCKS4a. Inside TLS where there is `tls`.",
       )
       .default(["http", "socks5", "socks4"]),
     proxyProtocol: list(cidr(), "a list of the addresses or ranges of load balancers")
       .describe(
-        "Peers that speak for others: they must begin with a PROXY protocol header (version 1 or 2), and nobody else may. The client in it counts for rules, limits and logs.",
+        "Load balancers: their connections must begin with a PROXY protocol header (version 1 or 2), and no other connection may. Rules, limits and logs use the client in it.",
       )
       .default([]),
   }),
@@ -56,7 +56,7 @@ export const listenSchema = list(listener, "a list of addresses to listen on")
 
 export type ListenSettings = z.output<typeof listenSchema>;
 
-/** What is known of a listener of which some parts may be malformed. */
+/** The well-formed parts of a listener. */
 interface KnownListener {
   readonly host?: string;
   readonly port?: number;
@@ -102,7 +102,7 @@ export function hasCertifiedUsers(listen: Parts<ListenSettings>): boolean {
 }
 
 /** An address and a port that are to be bound, and the setting that says so. */
-interface Binding extends ListenerAddress {
+export interface Binding extends ListenerAddress {
   readonly path: readonly PropertyKey[];
 }
 

@@ -16,26 +16,26 @@ export interface LoadOptions extends FindOptions {
   readonly flags: Flags;
   /** Whether standard output is a terminal. */
   readonly terminal: boolean;
-  /** Milliseconds that a file in TypeScript or JavaScript gets to be imported; 10,000 unless told otherwise. */
+  /** Milliseconds that a file in TypeScript or JavaScript gets to be imported. Default: 10,000. */
   readonly importMs?: number;
 }
 
 interface LoadedConfig {
   readonly compiled: CompiledConfig;
-  /** The file it is from, absolute; undefined when there is none and the defaults hold. */
+  /** The file, absolute; undefined when there is none and the defaults hold. */
   readonly file?: string;
 }
 
-/** What came of loading. `file` is known even when it cannot be used. */
+/** The result of loading. `file` is known even when it cannot be used. */
 export type LoadResult = Checked<LoadedConfig> & {
   readonly file?: string;
-  /** What the operator should know, though it is no error. */
+  /** Warnings for the operator. */
   readonly warnings: readonly Problem[];
 };
 
 /**
- * Finds and reads the configuration file, lays environment and flags over it,
- * and compiles it; or tells everything that is wrong, at once.
+ * Finds and reads the configuration file, overrides it by environment and flags,
+ * and compiles it; or reports everything that is wrong at once.
  */
 export async function loadConfig(options: LoadOptions): Promise<LoadResult> {
   const { folder, variables, flags, terminal, importMs } = options;

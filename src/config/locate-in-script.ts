@@ -16,7 +16,7 @@ export function locateInScript(text: string, wanted: Wanted): void {
   if (exported !== undefined) new ScriptLocator(text, constants).locateValue(exported, wanted);
 }
 
-/** Constants that refer to each other in a circle end somewhere. */
+/** References to constants that are followed; they may be a circle. */
 const MAX_REFERENCES = 20;
 
 const declares = /^(?:const|let|var)$/;
@@ -82,7 +82,7 @@ class ScriptLocator {
     const next = skipSpace(this.#text, at + name.length);
     if (name === "await") return this.locateValue(next, wanted);
     if (name === "defineConfig" && this.#text[next] === "(") return this.locateValue(next + 1, wanted);
-    // A constant as it is, and nothing made of it.
+    // A constant by itself, and no expression of it.
     const value = /^(?:[,;)\]}]|as\b|satisfies\b|export\b|$)/.test(this.#text.slice(next, next + 10))
       ? this.#constants.get(name)
       : undefined;
@@ -93,7 +93,7 @@ class ScriptLocator {
   #locateInMap(from: number, wanted: Wanted): void {
     const text = this.#text;
     for (let at = skipSpace(text, from); at < text.length && text[at] !== "}"; at = this.#skipComma(at)) {
-      // What is spread may replace what stands before it.
+      // A spread may replace what is before it.
       if (text.startsWith("...", at)) for (const member of wanted.members.values()) forget(member);
       else this.#locateMember(at, wanted);
     }
@@ -116,7 +116,7 @@ class ScriptLocator {
     const text = this.#text;
     let at = skipSpace(text, from);
     for (let item = 0; at < text.length && text[at] !== "]"; item++) {
-      // How many items are spread is not known: those behind cannot be told.
+      // The number of spread items is not known, so that later items have no known index.
       if (text.startsWith("...", at)) return;
       const member = wanted.members.get(String(item));
       if (member !== undefined) {

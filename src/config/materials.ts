@@ -2,7 +2,7 @@ import { type Problem, quoteValue } from "./problem.ts";
 import { isRecord, readRecord } from "./plain-data.ts";
 import type { FileKind, FileText } from "./read-file.ts";
 
-/** What a configuration refers to, read beforehand so that compiling it needs no file and no environment. */
+/** The files and variables that a configuration refers to, read before it is compiled. */
 export interface Materials {
   /** Texts of files by their path as written. */
   readonly files: ReadonlyMap<string, string>;
@@ -32,7 +32,7 @@ export type Surroundings = Omit<Materials, "files">;
 /**
  * Reads every file and checks every variable that the configuration refers to.
  * Works on the configuration as written, malformed or not, so that a missing
- * file is told together with all other problems.
+ * file is reported together with all other problems.
  */
 export async function gatherMaterials(
   raw: unknown,
@@ -68,7 +68,7 @@ export async function gatherMaterials(
   return { materials: { ...surroundings, files }, problems };
 }
 
-/** The name of a variable; `"…"` for what looks more like the secret that it should hold. */
+/** The name of a variable; `"…"` for a text that looks like the secret itself. */
 function quoteVariable(name: string): string {
   return /^[A-Z_][A-Z0-9_]{0,63}$/.test(name) ? JSON.stringify(name) : '"…"';
 }
@@ -78,6 +78,12 @@ export function listVariables(raw: unknown): string[] {
   return findReferences(raw)
     .filter((each) => each.kind === "variable")
     .map((each) => each.name);
+}
+
+/** The names of the PEM files of a checked configuration that `isPart` chooses by their settings. */
+export function listPemFiles(config: object, isPart: (path: readonly PropertyKey[]) => boolean): string[] {
+  const found = findReferences(config).filter(({ kind, path }) => kind === "pem" && isPart(path));
+  return [...new Set(found.map(({ name }) => name))];
 }
 
 const secretReferences = [

@@ -1,10 +1,10 @@
 import { resolve } from "node:path";
 
 import { parseListenerAddress } from "./listener-address.ts";
-import { formatPath, type Problem, quoteSubject } from "./problem.ts";
+import { formatPath, type Problem, quoteValue, writeSentence } from "./problem.ts";
 import { isRecord, readRecord } from "./plain-data.ts";
 import { suggest } from "./suggest.ts";
-import { explainUrl } from "./target-fault.ts";
+import { explainUrl } from "./target-pattern.ts";
 
 type Raw = Readonly<Record<string, unknown>>;
 type Variables = Readonly<Record<string, string | undefined>>;
@@ -20,19 +20,19 @@ export interface Flags {
 }
 
 export interface Overridden {
-  /** The configuration as written, with what overrides it. */
+  /** The configuration as written, with the overrides. */
   readonly raw: unknown;
   /** Origin by formatted path: `"listen"` → `"--listen"`. */
   readonly origins: ReadonlyMap<string, string>;
   readonly problems: readonly Problem[];
-  /** Variables that are not read, though they look as if they should be. */
+  /** Variables with our prefix that are not read. */
   readonly warnings: readonly Problem[];
 }
 
 /** How the text of a variable becomes a value. */
 type Reading = "text" | "list" | "number" | "boolean" | "path" | "users" | "way";
 
-/** The settings that have an environment variable. Its name is the path in capitals: `limits.perUser.connections` is `PENSTOCK_LIMITS_PER_USER_CONNECTIONS`. */
+/** Settings with an environment variable. Its name is the path in capitals: `limits.perUser.connections` is `PENSTOCK_LIMITS_PER_USER_CONNECTIONS`. */
 const settings: readonly (readonly [path: string, reading: Reading])[] = [
   ["listen", "list"],
   ["open", "boolean"],
@@ -78,9 +78,9 @@ export function listOverridingVariables(): { name: string; path: string; notatio
 }
 
 /**
- * Lays environment and flags over what a file says: flags before environment
- * before file. Pure. `folder` is where relative paths of variables and flags
- * start; `expected` are variables with our prefix that the file itself asks for.
+ * Overrides the settings of a file: flags before environment before file. Pure.
+ * Relative paths of variables and flags start at `folder`; `expected` are
+ * variables with our prefix that the file itself asks for.
  */
 export function applyOverrides(
   file: unknown,
@@ -111,8 +111,8 @@ function isTokenAlone(sidecar: unknown): boolean {
 }
 
 /**
- * Says of each problem where its value came from, when that was not the file.
- * What follows from a flag or variable that could not be read is left out.
+ * Adds to each problem the flag or the variable that its value came from. Leaves
+ * out problems that follow from one that could not be read.
  */
 export function attachOrigins(
   problems: readonly Problem[],
@@ -216,12 +216,12 @@ function readFlags({ listen = [], upstream, user = [], sidecar }: Flags, folder:
 function readSidecar(text: string, folder: string): Raw | string {
   if (text.startsWith("unix:")) return { unix: resolve(folder, text.slice("unix:".length)) };
   const parsed = parseListenerAddress(text);
-  if (!parsed.ok) return `${quoteSubject(text)} ${explainUrl(text) ?? parsed.reason}.`;
+  if (!parsed.ok) return writeSentence(quoteValue(text), explainUrl(text) ?? parsed.reason);
   const { host, port } = parsed.value;
   return { host, port };
 }
 
-/** Settings that cannot stand beside a setting of the same map: the one that is set last holds. */
+/** Settings of one map that exclude each other: the one that is set last holds. */
 const rivals: Readonly<Record<string, readonly string[]>> = {
   upstream: ["default"],
   default: ["upstream"],
@@ -268,7 +268,7 @@ function hasHalfUser(users: unknown): boolean {
 
 function readUser(text: string): Raw {
   const colon = text.indexOf(":");
-  // Without a colon the text may be a password as well as a name.
+  // Without a colon the text may be a password.
   if (colon < 0) return {};
   return { name: text.slice(0, colon), password: text.slice(colon + 1) };
 }

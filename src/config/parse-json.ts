@@ -4,7 +4,7 @@ import { quoteName } from "./problem.ts";
 /** Deeper than any configuration, and shallow enough for the stack. */
 const MAX_DEPTH = 100;
 
-/** How the reader unwinds; never leaves this file. */
+/** Unwinds the reader; never leaves this file. */
 class Fault {
   readonly at: number;
   readonly message: string;
@@ -16,9 +16,8 @@ class Fault {
 }
 
 /**
- * Reads JSON (RFC 8259) and says where it goes wrong, which JSON.parse of Bun
- * does not. A member that appears twice is an error: one of them would
- * silently not hold.
+ * Reads JSON (RFC 8259). Unlike JSON.parse of the runtime it says where the text
+ * is wrong, and refuses a member that appears twice, of which one would be ignored.
  */
 export function parseJson(text: string): ParsedText {
   const reader = new Reader(text);
@@ -40,7 +39,7 @@ class Reader {
   }
 
   readDocument(): unknown {
-    // A byte order mark is what some editors leave.
+    // Some editors write a byte order mark.
     this.#take("\ufeff");
     const value = this.#readValue(0);
     this.#skipSpace();

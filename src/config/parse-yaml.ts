@@ -12,10 +12,10 @@ import {
 
 import type { ParsedText, Wanted } from "./places.ts";
 
-/** Plain data of YAML 1.2, and the merge key `<<` that everybody knows from YAML 1.1. */
+/** Plain data of YAML 1.2, and the merge key `<<` of YAML 1.1, which is in wide use. */
 const schema = CORE_SCHEMA.withTags(mergeTag);
 
-/** Reads one YAML document; an empty one sets nothing. A key that appears twice is an error: one of them would silently not hold. */
+/** Reads one YAML document; an empty one sets nothing. A key that appears twice is an error: one of them would be ignored. */
 export function parseYaml(text: string): ParsedText {
   try {
     const documents = constructFromEvents(parseEvents(text, {}), { source: text, schema });
@@ -38,7 +38,7 @@ function describe(reason: string): string {
   return `The YAML cannot be read: ${plain}.`;
 }
 
-/** Notes where the wanted settings of a YAML text begin, by way of anchors and merges too. */
+/** Notes where the wanted settings of a YAML text begin, also through anchors and merges. */
 export function locateInYaml(text: string, wanted: Wanted): void {
   new YamlLocator(text, parseEvents(text, {})).locate(wanted);
 }
@@ -101,7 +101,7 @@ class YamlLocator {
       if (name === "<<") merged.push(value);
       next = this.#visit(value, member);
     }
-    // What the map has itself goes before what is merged into it.
+    // Own keys of a map override merged ones.
     const rest = [...(wanted?.members ?? [])].filter(([, member]) => !own.has(member));
     if (rest.length > 0) for (const each of merged) this.#visitMerged(each, { at: undefined, members: new Map(rest) });
     return next + 1;
@@ -119,7 +119,7 @@ class YamlLocator {
   #follow(name: string | undefined, wanted: Wanted | undefined): void {
     const index = name === undefined ? undefined : this.#anchors.get(name);
     if (index === undefined || wanted === undefined || wanted.members.size === 0) return;
-    // Aliases of aliases could lead far: after some the nearest setting around has to do.
+    // Aliases of aliases multiply: after so many the place of a setting around is used.
     this.#followed++;
     if (this.#followed < 1000) this.#visit(index, wanted);
   }

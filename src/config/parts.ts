@@ -2,7 +2,7 @@ import * as z from "zod";
 
 import type { Problem } from "./problem.ts";
 
-/** Stands for a part of a configuration that the schema refused: it is set, and it cannot be read. */
+/** The value of a part that the schema refused: it is set, but malformed. */
 export const MALFORMED: unique symbol = Symbol("malformed");
 
 /** A value of the schema, any part of which may be malformed. */
@@ -17,9 +17,9 @@ export type PartsOf<T> = Exclude<Parts<T>, typeof MALFORMED>;
 export type FindConflicts<T> = (parts: PartsOf<T>) => Iterable<Problem>;
 
 /**
- * Adds to a schema what its parts demand of each other. Zod skips a refinement
- * when any part is malformed; `find` still runs then, on the parts that are not,
- * so that all problems are told at once.
+ * Adds a check for conflicts to a schema. Zod skips a refinement when any part is
+ * malformed; this one still runs, on the well-formed parts, so that all problems
+ * are reported at once.
  */
 export function checked<Schema extends z.ZodType>(schema: Schema, find: FindConflicts<z.output<Schema>>): Schema {
   return schema.superRefine(
@@ -37,7 +37,7 @@ export function checked<Schema extends z.ZodType>(schema: Schema, find: FindConf
   );
 }
 
-/** The value that a schema makes of `raw`, or what is wrong with it and the parts that are well formed. */
+/** Parses `raw`; when it is wrong, gives the problems and the well-formed parts. */
 export function parseParts<Schema extends z.ZodType>(
   schema: Schema,
   raw: unknown,
@@ -71,7 +71,7 @@ function isRefusal(issue: z.core.$ZodRawIssue): boolean {
   return issue.code !== "unrecognized_keys" && !(issue.code === "custom" && issue.params?.[CONFLICT_MARK] === true);
 }
 
-/** Changes the value of a failed parse, which nobody else reads. */
+/** Changes the value of a failed parse, which no other code reads. */
 function markMalformed(value: unknown, path: readonly PropertyKey[]): void {
   let holder = value as Record<PropertyKey, unknown>;
   for (const key of path.slice(0, -1)) {

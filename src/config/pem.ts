@@ -3,7 +3,7 @@ import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
 import { readPemCertificates } from "../protocol/tls/read/pem-certificates.ts";
 import { type Problem, quoteValue } from "./problem.ts";
 
-/** The first certificate of a PEM text; libraries throw for what is none. */
+/** The first certificate of a PEM text; undefined when there is none. */
 export function readCertificate(pem: string): X509Certificate | undefined {
   try {
     return new X509Certificate(pem);
@@ -13,7 +13,7 @@ export function readCertificate(pem: string): X509Certificate | undefined {
 }
 
 /** The first private key of a PEM text; undefined for one that needs a passphrase too. */
-export function readPrivateKey(pem: string): KeyObject | undefined {
+function readPrivateKey(pem: string): KeyObject | undefined {
   try {
     return createPrivateKey(pem);
   } catch {
@@ -22,9 +22,8 @@ export function readPrivateKey(pem: string): KeyObject | undefined {
 }
 
 /**
- * Says what is wrong with the files of authorities at a setting. Each certificate
- * must be readable: one that is passed over trusts nobody. A missing file has
- * been reported already.
+ * Finds files of authorities with a certificate that cannot be read: skipping it
+ * would silently not trust it. A missing file is reported already.
  */
 export function findAuthorityFaults(
   paths: string | readonly string[],
@@ -38,8 +37,40 @@ export function findAuthorityFaults(
   });
 }
 
+/** A certificate and its key, by the names of their files. */
+interface Pair {
+  readonly cert: string | undefined;
+  readonly key: string | undefined;
+}
+
+/**
+ * Reads the certificate and the key at a setting. Reports those that cannot be
+ * read or do not belong together; a missing file is reported already.
+ */
+export function readPair(
+  { cert, key }: Pair,
+  path: readonly PropertyKey[],
+  files: ReadonlyMap<string, string>,
+): { certificate: X509Certificate | undefined; problems: Problem[] } {
+  const certText = cert === undefined ? undefined : files.get(cert);
+  const keyText = key === undefined ? undefined : files.get(key);
+  const certificate = certText === undefined ? undefined : readCertificate(certText);
+  const privateKey = keyText === undefined ? undefined : readPrivateKey(keyText);
+  const problems: Problem[] = [];
+  if (cert !== undefined && certText !== undefined && !certificate)
+    problems.push(refusePem([...path, "cert"], cert, "certificate"));
+  if (key !== undefined && keyText !== undefined && !privateKey)
+    problems.push(refusePem([...path, "key"], key, "unencrypted private key"));
+  if (certificate && privateKey && !certificate.checkPrivateKey(privateKey))
+    problems.push({
+      path: [...path, "key"],
+      message: `The key ${quoteValue(key)} does not belong to the first certificate in ${quoteValue(cert)}. Put the certificate of that key first, and those that signed it after it.`,
+    });
+  return { certificate, problems };
+}
+
 /** Says that the file at a setting holds no PEM of that kind. */
-export function refusePem(path: readonly PropertyKey[], file: string, what: string): Problem {
+function refusePem(path: readonly PropertyKey[], file: string, what: string): Problem {
   return { path, message: `${quoteValue(file)} has no ${what} in PEM form.` };
 }
 

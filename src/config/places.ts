@@ -1,8 +1,8 @@
 import type { Problem } from "./problem.ts";
 
 /**
- * Settings whose places in a file are wanted, as a tree by their paths. A
- * locator walks the text once and notes where each of them begins.
+ * Settings whose places in a file are wanted, as a tree by path. A locator walks
+ * the text once and notes where each of them begins.
  */
 export interface Wanted {
   /** Offset of the setting in the text; undefined when it was not found. */
@@ -27,7 +27,7 @@ export interface Source {
 
 /**
  * Adds to each problem of the file the place of its setting, or of the nearest
- * setting around it that can be found. A problem from elsewhere stays as it is.
+ * setting around it that can be found. Other problems stay unchanged.
  */
 export function attachPlaces(problems: readonly Problem[], source: Source | undefined): Problem[] {
   if (source === undefined) return [...problems];

@@ -4,32 +4,32 @@ import type { Problem } from "./problem.ts";
 
 /** Deeper than any configuration, and shallow enough for the stack. */
 const MAX_DEPTH = 100;
-/** A million names fit; aliases of YAML that multiply each other do not. */
+/** More than a million names, and fewer than YAML aliases that multiply each other. */
 const MAX_VALUES = 4_000_000;
 
 type Path = readonly PropertyKey[];
 
-/** What stands in a copy in the place of a value that was refused: it is set, and is nothing that the schema accepts. */
+/** Replaces a refused value in a copy: it is set, and no schema accepts it. */
 const REFUSED = Symbol("refused");
 
-/** A copy of what a file gave, and what could not be copied. */
+/** A copy of the value of a file, and what could not be copied. */
 export interface PlainData {
   readonly value: unknown;
   readonly problems: readonly Problem[];
 }
 
 /**
- * Copies what a configuration file gave, and refuses whatever is more than plain
- * data: the schema looks at own enumerable fields alone, so that a promise, a
- * Map, an object with getters or with inherited fields would be an empty section,
- * and its settings silently gone. Functions pass: the schema knows where they may be.
+ * Copies the value of a configuration file and refuses everything but plain data.
+ * The schema looks only at own enumerable fields: it would take a promise, a Map
+ * or an object with inherited fields for an empty section and ignore its settings.
+ * Functions pass: the schema knows where they may be.
  */
 export function copyPlainData(value: unknown): PlainData {
   const copier = new Copier();
   return { value: copier.copy(value, []), problems: copier.problems };
 }
 
-/** `problems` without those that only say that a refused value is no setting. */
+/** Leaves out problems of values that are refused already. */
 export function withoutRefused(problems: readonly Problem[], refused: readonly Problem[]): Problem[] {
   if (refused.length === 0) return [...problems];
   return problems.filter(({ path }) => !refused.some((each) => each.path.every((key, at) => path[at] === key)));
@@ -37,7 +37,7 @@ export function withoutRefused(problems: readonly Problem[], refused: readonly P
 
 class Copier {
   readonly problems: Problem[] = [];
-  /** What the value at hand is part of. */
+  /** The objects around the present value. */
   readonly #open = new Set<object>();
   #values = 0;
 
@@ -54,7 +54,7 @@ class Copier {
 
   #copyList(list: readonly unknown[], path: Path): unknown[] {
     const copy: unknown[] = [];
-    // Not entries(): that is the list's own method, which may have been replaced, and it hides holes.
+    // Not entries(): the list may have replaced it, and it hides holes.
     for (let at = 0; at < list.length; at++) {
       if (Object.hasOwn(list, at)) copy.push(this.#copyField(list, at, path));
       else {
@@ -72,7 +72,7 @@ class Copier {
     for (const key of Reflect.ownKeys(map)) {
       if (typeof key === "symbol")
         this.#refuse(path, "Found a field whose name is a symbol. Write settings under texts.");
-      // It is the one name that would not become a field of the copy.
+      // The one name that would not become a field of the copy.
       else if (key === "__proto__") this.#refuse([...path, key], "There is no such setting.");
       else copy[key] = this.#copyField(map, key, path);
     }
@@ -88,7 +88,7 @@ class Copier {
     const value: unknown = field.value;
     if (typeof value === "function" && !isPlainFunction(value))
       return this.#refuse([...path, key], "Found a class or a generator. Write a function that gives its answer.");
-    // Most values are texts of long lists: no path is made for each.
+    // Most values are texts of long lists: they need no path.
     return typeof value === "object" && value !== null ? this.copy(value, [...path, key]) : this.#count(value, path);
   }
 

@@ -1,4 +1,4 @@
-/** One thing that is wrong with a configuration, or that the operator should know of it. */
+/** One error in a configuration, or a warning about it. */
 export interface Problem {
   /** Where in the file, from the top: `["rules", 1, "to", 0]`. Empty for the whole file. */
   readonly path: readonly PropertyKey[];
@@ -10,11 +10,11 @@ export interface Problem {
   readonly place?: string;
 }
 
-/** A value, or everything that stands in its way. */
+/** A value, or everything that is wrong with it. */
 export type Checked<T> =
   { readonly ok: true; readonly value: T } | { readonly ok: false; readonly problems: readonly Problem[] };
 
-/** What a text means; or why it means nothing, as the rest of a sentence that begins with the quoted text. */
+/** The meaning of a text; or why it has none, as the rest of a sentence that begins with the quoted text. */
 export type Read<T> = { readonly ok: true; readonly value: T } | Unread;
 
 interface Unread {
@@ -42,7 +42,7 @@ export function formatProblem({ path, message, origin, place }: Problem): string
   return [place, setting, message].filter((part) => part !== undefined && part !== "").join(": ");
 }
 
-/** Names of settings below `users`. Others there may be users and passwords that were written as a map. */
+/** Names of settings below `users`. Others may be users and passwords, written as a map. */
 const userSettings: ReadonlySet<unknown> = new Set(["name", "password", "env", "file"]);
 
 /** `rules[1].to[0]`, as one would write it in JavaScript. A name that may hold a secret is left out. */
@@ -59,17 +59,17 @@ export function formatPath(path: readonly PropertyKey[]): string {
 }
 
 /*
- * What messages repeat of values. Messages go to journals and to the logs of
- * pipelines, and any text of a configuration may be a password in the wrong
- * place. So a text is repeated only where it has the form of a word, an address,
- * a path or a URL that cannot carry credentials; else it is described.
+ * What messages repeat of values. Messages go to journals and build logs, and any
+ * text of a configuration may be a password in the wrong place. So messages repeat
+ * only a text in the form of a word, an address, a path or a URL without
+ * credentials, and describe any other.
  */
 
 /** Longest text that a message repeats. */
 const MAX_QUOTE = 60;
 const MAX_PATH = 255;
 
-/** Letters, digits and what stands in paths, patterns, numbers and sentences: nothing that separates a name from a password. */
+/** Letters, digits and the signs of paths, patterns, numbers and sentences, but none that separates a name from a password. */
 const words = /^[\p{L}\p{N} ._*/,<>()[\]{}|^~!+\\-]*$/u;
 /** A path with folders, which may be longer. */
 const longPath = /^[\w./ -]*\/[\w. -]*$/;
@@ -97,6 +97,11 @@ export function quoteValue(value: unknown): string {
 export function quoteSubject(value: unknown): string {
   const quoted = quoteValue(value);
   return quoted.charAt(0).toUpperCase() + quoted.slice(1);
+}
+
+/** A sentence of a subject and a reason, as parsers give one: `The URL has no port.` */
+export function writeSentence(subject: string, reason: string): string {
+  return `${subject.charAt(0).toUpperCase()}${subject.slice(1)} ${reason}${reason.endsWith("?") ? "" : "."}`;
 }
 
 /** What kind of value it is, for places where it may be a secret: `a text`, `a list`. */

@@ -2,10 +2,10 @@ import { isUtf8 } from "node:buffer";
 import { constants, type Stats } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 
-/** What a file is read for. It decides how large the file may be. */
+/** What a file is for. It decides how large the file may be. */
 export type FileKind = "config" | "users" | "pem" | "secret";
 
-/** Bytes that a file may have: many times what a real one has, and little enough to be held in memory. */
+/** Bytes that a file may have: many times the size of a real one, and small enough for the memory. */
 const MAX_BYTES: Readonly<Record<FileKind, number>> = {
   config: 256 * 1024 * 1024,
   users: 64 * 1024 * 1024,
@@ -13,7 +13,7 @@ const MAX_BYTES: Readonly<Record<FileKind, number>> = {
   secret: 64 * 1024,
 };
 
-/** What is not UTF-8 would be read as other text than was meant, a password among it. Bundles of certificates have comments in any encoding. */
+/** Files that must be UTF-8: another encoding would change a password. Bundles of certificates have comments in any encoding. */
 const mustBeUtf8: ReadonlySet<FileKind> = new Set(["config", "secret"]);
 
 export type FileText =
@@ -24,7 +24,7 @@ export type FileText =
 /**
  * Reads the text of a regular file, up to the size that its kind may have.
  * Never waits for a named pipe, and never reads a device: a pipe without a
- * writer would hold a thread of the runtime for ever, and /dev/zero has no end.
+ * writer would block a thread of the runtime, and /dev/zero has no end.
  */
 export async function readTextFile(path: string, kind: FileKind): Promise<FileText> {
   let file: FileHandle | undefined;
@@ -45,7 +45,7 @@ export async function readTextFile(path: string, kind: FileKind): Promise<FileTe
   }
 }
 
-/** Everything in the file; undefined when there is more than `max` bytes of it. Its size is no promise: it may grow, and files of /proc have none. */
+/** The whole file; undefined when it has more than `max` bytes. `size` may be wrong: the file may grow, and files of /proc have none. */
 async function readUpTo(file: FileHandle, size: number, max: number): Promise<Buffer | undefined> {
   // One byte more than expected, so that the end shows without a larger buffer.
   let buffer = Buffer.allocUnsafe(size + 1);
@@ -61,7 +61,7 @@ async function readUpTo(file: FileHandle, size: number, max: number): Promise<Bu
   }
 }
 
-/** `text` has U+FFFD in the place of the first bytes that are none. */
+/** `text` has U+FFFD for the first bytes that are not UTF-8. */
 function describeOtherEncoding(text: string): string {
   const line = text.slice(0, text.indexOf("\u{FFFD}")).split("\n").length;
   return `line ${line} is not UTF-8`;
@@ -72,7 +72,7 @@ function describeNonRegular(found: Stats): string {
   return found.isFIFO() ? "it is a named pipe and not a regular file" : "it is not a regular file";
 }
 
-/** What went wrong with a file, for people: `there is no such file or folder`. */
+/** Describes the error of a file operation: `there is no such file or folder`. */
 export function describeReadError(error: unknown): string {
   const code = error instanceof Error && "code" in error ? error.code : undefined;
   switch (code) {

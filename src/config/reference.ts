@@ -13,11 +13,11 @@ export function writeReference(): string {
     "",
     "<!-- Written by `bun run docs` from the schema in src/config/. Do not edit. -->",
     "",
-    "The proxy reads `proxy.config.ts`, `.js`, `.mjs`, `.json`, `.yaml`, `.yml` or `.toml` from the folder it is started in, or the file that `--config` names. Without a file the defaults hold: it listens on 127.0.0.1:8080 and connects directly. `penstock init` writes a commented file, `penstock check` validates one, `penstock schema` prints the JSON Schema.",
+    "The proxy reads `proxy.config.ts`, `.js`, `.mjs`, `.json`, `.yaml`, `.yml` or `.toml` in its working folder, or the file that `--config` names. Without a file the defaults hold: it listens on 127.0.0.1:8080 and connects directly. `penstock init` writes a commented file, `penstock check` validates one, `penstock schema` prints the JSON Schema.",
     "",
-    "A setting that is not known, a value that cannot be read and settings that contradict each other are errors. All of them are told at once, each with its place (`proxy.config.yaml:3:5`), and the program exits with 78. A text that may be a secret is never repeated.",
+    "A setting that is not known, a value that cannot be read and settings that contradict each other are errors. The proxy reports all of them at once, each with its place (`proxy.config.yaml:3:5`), and the program exits with 78. Messages never repeat a text that may be a secret.",
     "",
-    "A file in TypeScript or JavaScript exports a map of settings, or a promise of one, within 10 seconds. It is plain data and functions: an object of a class, with getters or with inherited fields is an error, since its settings would not be seen. A name that appears twice in a map is an error in JSON, YAML and TOML. YAML is read as version 1.2, with `<<` to merge maps.",
+    "A file in TypeScript or JavaScript exports a map of settings, or a promise of one, within 10 seconds. It holds plain data and functions: an object of a class, with getters or with inherited fields is an error, since its settings would be ignored. A name that appears twice in a map is an error in JSON, YAML and TOML. YAML is read as version 1.2, with `<<` to merge maps.",
     "",
     'Durations are texts with a unit: `"500ms"`, `"10s"`, `"2m"`, `"1h"`, `"1d"`. Sizes likewise: `"512B"`, `"32KiB"`, `"20MB"`. A secret is a text, `{ env: "NAME" }` (in TypeScript also `env("NAME")`) or `{ file: "path" }`. Relative paths start at the folder of the file. Functions exist in TypeScript and JavaScript only.',
     "",
@@ -64,7 +64,7 @@ function listRows(path: string, setting: JsonSchema): Row[] {
       fallback: readList(setting["required"]).includes(name) ? "required" : describeDefault(inner),
       text: escapeCell(readText(inner, "description") ?? ""),
     };
-    // A secret looks the same everywhere; the introduction tells it once.
+    // The introduction describes secrets once.
     return isSecret(inner) ? [row] : [row, ...listRows(row.path, inner)];
   });
   const forms = readList(setting["anyOf"]).flatMap((form) => listRows(path, readRecord(form)));
@@ -109,7 +109,7 @@ function isSecret(setting: JsonSchema): boolean {
   });
 }
 
-/** Empty where there is none, or where it is a map whose settings tell their own. */
+/** Empty when there is none, or when it is a map whose settings have their own. */
 function describeDefault(setting: JsonSchema): string {
   const fallback = setting["default"];
   const silent = fallback === undefined || (isRecord(fallback) && Object.keys(fallback).length === 0);
@@ -128,7 +128,7 @@ function writeVariables(): string {
   return [
     "## Environment variables",
     "",
-    "Flags go before the environment, the environment before the file, the file before the defaults. `PENSTOCK_CONFIG` is the path of the file. An empty variable is an error. One that begins with `PENSTOCK_` and is neither here nor asked for by the file is not read, which is told as a warning; what Kubernetes sets for a service of that name is passed over. `PENSTOCK_SIDECAR_TOKEN` makes no sidecar by itself.",
+    "Flags go before the environment, the environment before the file, the file before the defaults. `PENSTOCK_CONFIG` is the path of the file. An empty variable is an error. One that begins with `PENSTOCK_` and is neither here nor asked for by the file is not read, and the proxy warns of it; variables that Kubernetes sets for a service of that name are ignored. `PENSTOCK_SIDECAR_TOKEN` alone makes no sidecar.",
     "",
     "| Variable | Setting | Written |",
     "| --- | --- | --- |",

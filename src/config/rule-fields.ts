@@ -5,8 +5,7 @@ import type { InsideDemand, InsideProtocol } from "../proxy/policy/inside-demand
 import type { HookQuery, Rule } from "../proxy/policy/policy.ts";
 import { choice, cidr, either, flag, hook, ipAddress, list, readCidrs, settings, text, word } from "./fields.ts";
 import { type Problem, quoteValue } from "./problem.ts";
-import { findTargetFault } from "./target-fault.ts";
-import { parseTargetPattern, readTarget } from "./target-pattern.ts";
+import { findTargetFault, parseTargetPattern, readTarget } from "./target-pattern.ts";
 import { compileWay, findUnknownWays, type Way, wayForms } from "./way-schema.ts";
 import type { AllowDecision } from "../proxy/policy/decision.ts";
 import { ServerNames } from "../proxy/policy/target-set.ts";
@@ -27,7 +26,7 @@ export interface KnownNames {
 
 type AllowVerdict = Extract<Rule["verdict"], { kind: "allow" }>;
 
-/** What one field makes of a rule. */
+/** What one field adds to a rule. */
 export interface CompiledField {
   /** What the rule looks at. */
   readonly match?: Pick<Rule, "from" | "users" | "to">;
@@ -37,15 +36,15 @@ export interface CompiledField {
   readonly inside?: Partial<InsideDemand>;
 }
 
-/** All that is to be known of one field of a rule. */
+/** Everything about one field of a rule. */
 interface RuleField<Schema extends z.ZodType> {
-  /** What may be written; its description is the meaning in the documentation. */
+  /** The values; the description is the meaning in the documentation. */
   readonly schema: Schema;
   /** The field makes the rule allow: `deny` contradicts it. */
   readonly allows?: true;
   /** What contradicts it in the rule and in the names that the configuration knows. Paths begin at the field. */
   readonly findConflicts?: (value: unknown, rule: WrittenRule, known: KnownNames) => readonly Problem[];
-  /** What it makes of a rule that has it. */
+  /** What a rule with this field does. */
   readonly compile?: (value: Exclude<z.output<Schema>, undefined>) => CompiledField;
   /** How `penstock explain` words what it allows; undefined when it does not change the decision. */
   readonly explain?: (decision: AllowDecision) => string | undefined;
@@ -147,7 +146,7 @@ export const ruleFields = {
   proxyProtocol: field({
     schema: choice([1, 2])
       .describe(
-        "Allow, and begin connections to targets that are dialled directly with a PROXY protocol header of this version, before everything else, that tells of the client. They have to expect that. Default: none.",
+        "Allow, and begin connections to targets that are dialled directly with a PROXY protocol header of this version, before everything else, that names the client. The target must expect it. Default: none.",
       )
       .optional(),
     allows: true,
@@ -170,7 +169,7 @@ export const ruleFields = {
   protocols: field({
     schema: list(word(["tls", "http", "ssh", "smtp", "unknown"]), "a list of protocols")
       .describe(
-        "Allow, but only what begins like one of these inside the tunnel. `unknown` is everything else, and a client that says nothing. The client's first bytes are held back until they can be told, at most for `timeouts.handshake`; what the target says flows meanwhile. Forwarded requests count as `http`. Default: anything; with `sni`, `tls` or `ja4`: `tls`.",
+        "Allow, but only what begins like one of these inside the tunnel. `unknown` is everything else, and a client that sends nothing. The client's first bytes are held back until the protocol is known, at most for `timeouts.handshake`; bytes of the target flow meanwhile. Forwarded requests count as `http`. Default: anything; with `sni`, `tls` or `ja4`: `tls`.",
       )
       .optional(),
     allows: true,
@@ -183,7 +182,7 @@ export const ruleFields = {
       list(serverName, 'a list of names such as "*.example.org"'),
     ])
       .describe(
-        'Allow, but inside TLS only with a server name (SNI): `"match"` for the very name that the tunnel is asked for, or a list of names, `*.suffix` (every name below it) and `*` (any). Without SNI, or with a ClientHello that cannot be read, the answer is no. Judged before the ClientHello reaches the target; where Encrypted Client Hello is used, that is the outer one.',
+        'Allow, but inside TLS only with a server name (SNI): `"match"` for the very name that the tunnel is asked for, or a list of names, `*.suffix` (every name below it) and `*` (any). A ClientHello without SNI, or one that cannot be read, is refused. The rule judges before the ClientHello reaches the target; with Encrypted Client Hello it judges the outer one.',
       )
       .optional(),
     allows: true,
@@ -214,11 +213,11 @@ export const ruleFields = {
   }),
 };
 
-/** The fields with their names. Only the table knows which value belongs to which field. */
+/** The fields by name. */
 export const ruleFieldList: readonly (readonly [name: string, field: RuleField<z.ZodType>])[] =
   Object.entries(ruleFields);
 
-/** What the fields of a rule make of it together. */
+/** Compiles all fields of a rule. */
 export function compileFields(rule: WrittenRule): Required<CompiledField> {
   const compiled = ruleFieldList.flatMap(([name, { compile }]) => {
     const value = rule[name];

@@ -24,12 +24,12 @@ const rule = settings(
 const decideTarget = hook<DecideTarget>("a rule, or a function");
 
 export const rulesSchema = either("a list of rules, or one function", [
-  // An empty list is fine here: it is what is left when the last rule goes.
+  // An empty list is valid: it is left when the last rule goes.
   z.array(either("a rule, or a function", [rule, decideTarget])),
   decideTarget,
 ])
   .describe(
-    "Who may go where, and which way. The first rule that matches decides. A rule, or the whole list, may be a function.",
+    "Who may reach which target, and by which route. The first rule that matches decides. A rule, or the whole list, may be a function.",
   )
   .default([]);
 

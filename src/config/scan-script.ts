@@ -1,7 +1,7 @@
 /**
- * Walks JavaScript, TypeScript and JSON without a grammar: it knows what a text,
- * a comment and a bracket are, which is enough to skip whole values. It never
- * throws; where a text is not what it looks like, it skips too much or too little.
+ * Walks JavaScript, TypeScript and JSON without a grammar: it knows texts, comments
+ * and brackets, which is enough to skip whole values. It never throws; in an
+ * unusual text it skips too much or too little.
  */
 
 /** The offset of the next character that is neither space nor part of a comment. */
@@ -26,7 +26,7 @@ export function skipValue(text: string, from: number): number {
   return at;
 }
 
-/** The offset after one token, a pair of brackets with what is in it counting as one. `from` is where its value begins. */
+/** The offset after one token; a pair of brackets with its content is one. `from` is where its value begins. */
 export function skipToken(text: string, at: number, from = at): number {
   const character = text[at] ?? "";
   if (character === '"' || character === "'") return skipQuoted(text, at, character);

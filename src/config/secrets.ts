@@ -7,7 +7,7 @@ import { hideUserinfo } from "./problem.ts";
 /** Settings whose value is a secret, or says where it is. */
 const secretSettings: ReadonlySet<string> = new Set(["password", "token"]);
 
-/** The secret itself; undefined when there is none, or when what holds it is missing (which has been reported). */
+/** The secret itself; undefined when there is none, or when its variable or file is missing, which is reported already. */
 export function findSecret(source: SecretSource | undefined, materials: Materials | undefined): Secret | undefined {
   const text = findSecretText(source, materials);
   return text === undefined || text === "" ? undefined : new Secret(text);

@@ -1,6 +1,6 @@
 /**
- * Words that let more through, or show or protect less. A slip of the hand is
- * no reason to propose one: who wants it has to write it.
+ * Words that weaken security. A suggestion never proposes one: its author has to
+ * write it out.
  */
 const weakening: ReadonlySet<string> = new Set([
   "open",
@@ -16,7 +16,7 @@ const weakening: ReadonlySet<string> = new Set([
   "force",
 ]);
 
-/** A version is another one, and not a misspelt one. */
+/** A number is another value, and no misspelling. */
 function canPropose(word: string): boolean {
   return !weakening.has(word.replace(/^--/, "").toLowerCase()) && !/^[\d.]+$/.test(word);
 }

@@ -5,7 +5,7 @@ import { checked } from "./parts.ts";
 
 const pair = {
   cert: pemPath("fullchain.pem").describe(
-    "PEM file with the certificate and those between it and its root, such as `fullchain.pem`.",
+    "PEM file with the certificate and those between it and its root, such as `fullchain.pem`. `penstock check` warns when the issuer is missing.",
   ),
   key: pemPath("privkey.pem").describe(
     "PEM file with the private key of `cert`, such as `privkey.pem`; without a passphrase.",
@@ -17,12 +17,12 @@ const tlsSettings = settings(
     ...pair,
     certificates: list(settings(pair, "a map with cert and key"), "a list of maps with cert and key")
       .describe(
-        "More certificates. A client gets the one that is for the name which it asks for (SNI), and the first one, of `cert`, when it asks for none or for another.",
+        "More certificates. A client gets the one for the name that it asks for (SNI), and the one of `cert` when it asks for none or for another.",
       )
       .optional(),
     clientCa: pemPaths()
       .describe(
-        "PEM file, or files, with the authorities that sign certificates of clients. Clients are then asked for one, and the first e-mail address, DNS name or URI in it, or else its common name, is the user. A certificate with such a name that cannot be a user (longer than 255 bytes, with control characters) names nobody and is refused. Dates and authority are checked in every handshake and for every request.",
+        "PEM file, or files, with the authorities that sign certificates of clients. The proxy then asks clients for one. The first e-mail address, DNS name or URI in it, or else its common name, is the user. A name that is longer than 255 bytes or has control characters is refused. The proxy checks dates and authority in every handshake and for every request.",
       )
       .optional(),
     clientCertificate: word(["required", "optional"])
@@ -41,7 +41,7 @@ export const tlsSchema = checked(tlsSettings, ({ clientCa, clientCertificate }) 
     : [
         {
           path: ["clientCertificate"],
-          message: 'Found no authority that clients could be asked about. Set "clientCa" too.',
+          message: 'Found no authority to ask clients about. Set "clientCa" too.',
         },
       ],
 ).describe(

@@ -19,7 +19,7 @@ import { checked, type PartsOf } from "./parts.ts";
 import { type Problem, quoteValue } from "./problem.ts";
 import { parseUpstreamUrl } from "./upstream-url.ts";
 
-/** A URL of an upstream proxy. It may hold a password, which shows least where the URL is malformed. */
+/** A URL of an upstream proxy. A message never repeats it, since it may hold a password. */
 function upstreamUrl() {
   return parsed('a URL such as "http://proxy.example:3128"', parseUpstreamUrl, undefined, nameUrl);
 }
@@ -42,7 +42,7 @@ const upstreamSettings = settings({
   password: secret().describe("Password, instead of one in the URL.").optional(),
   auth: word(["basic", "digest"])
     .describe(
-      "The only scheme in which an `http` or `https` upstream gets the credentials. Default: Basic at once, and Digest when it asks for that instead.",
+      "The only scheme in which the proxy sends credentials to an `http` or `https` upstream. Default: Basic at once, and Digest when the upstream asks for it.",
     )
     .optional(),
   ca: pemPaths()
@@ -64,7 +64,7 @@ const upstreamSettings = settings({
     .optional(),
   proxyProtocol: choice([1, 2])
     .describe(
-      "Begin each connection to the upstream with a PROXY protocol header of this version, before TLS, that tells of the client. It has to expect that. Default: none.",
+      "Begin each connection to the upstream with a PROXY protocol header of this version, before TLS, that names the client. The upstream must expect it. Default: none.",
     )
     .optional(),
   sourceAddress: ipAddress()
@@ -88,7 +88,7 @@ function findConflicts(upstream: PartsOf<UpstreamSettings>): Problem[] {
   if (auth !== undefined && kind !== "http" && kind !== "https")
     tell(
       "auth",
-      `The upstream is of kind ${kind}, which has no such choice. Write an "http://" or "https://" URL, or leave "auth" out.`,
+      `The upstream is of kind ${kind}, which has one scheme only. Write an "http://" or "https://" URL, or leave "auth" out.`,
     );
   else if (auth !== undefined && !credentials && username === undefined)
     tell("auth", 'Found a way to show credentials and none to show. Set "username" and "password" too.');
@@ -135,7 +135,7 @@ export const upstreamSchema = parsed(
   nameUrl,
 )
   .describe(
-    'Shorthand for one upstream that everything goes through unless a rule says otherwise: a URL, or `"environment"` for what `https_proxy`, `all_proxy` and `no_proxy` say.',
+    'Shorthand for one upstream for everything, unless a rule says otherwise: a URL, or `"environment"` for what `https_proxy`, `all_proxy` and `no_proxy` say.',
   )
   .optional();
 

@@ -13,7 +13,7 @@ interface UpstreamUrl {
 
 /**
  * Default ports by kind. None for http: programs disagree (80 by the URL
- * standard, 1080 for curl, 3128 by custom), so it has to be written.
+ * standard, 1080 for curl, 3128 by custom).
  */
 const defaultPorts: Readonly<Record<HopKind, number | undefined>> = {
   https: 443,
@@ -23,7 +23,7 @@ const defaultPorts: Readonly<Record<HopKind, number | undefined>> = {
   socks4a: 1080,
 };
 
-/** Schemes that people write for an upstream, and what is there instead. Others may be the beginning of a password. */
+/** Schemes that people write for an upstream, and the advice. Messages do not repeat others: they may begin a password. */
 const otherSchemes: Readonly<Record<string, string>> = {
   socks: ' Did you mean "socks5h"?',
   socks4: ' Did you mean "socks4a"?',
@@ -44,8 +44,8 @@ const ENCODE =
   "percent-encode what is not a letter or a digit: @ as %40, / as %2F, # as %23, ? as %3F, : as %3A, % as %25";
 
 /**
- * Reads `kind://[user:password@]host[:port]`. By hand, since the URL class
- * rewrites addresses (`http://1` becomes 0.0.0.1) before anyone can look at them.
+ * Reads `kind://[user:password@]host[:port]`. The URL class cannot: it rewrites
+ * addresses (`http://1` becomes 0.0.0.1).
  */
 export function parseUpstreamUrl(text: string): Read<UpstreamUrl> {
   const match = /^([A-Za-z][A-Za-z0-9+.-]*):\/\/(.*)$/s.exec(text);

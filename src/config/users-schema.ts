@@ -5,10 +5,10 @@ import { checked, MALFORMED, type Parts } from "./parts.ts";
 import { type Problem, quoteNamed } from "./problem.ts";
 import { suggest } from "./suggest.ts";
 
-/** Decides whether a user may enter. Throwing, or taking longer than `timeouts.hook`, denies. */
+/** Verifies a user. Throwing, or taking longer than `timeouts.hook`, denies. */
 export type VerifyUser = (name: string, password: string) => boolean | Promise<boolean>;
 
-/** What RFC 7617 §2 lets a user name be, in a length that logs can bear. */
+/** RFC 7617 §2, and a length that fits into logs. */
 function findNameFault(name: string): string | undefined {
   if (name.includes(":")) return "has a colon, which ends a user name. Write a name without";
   if (/\p{Cc}/u.test(name)) return "has control characters. Write a name without";
@@ -16,7 +16,7 @@ function findNameFault(name: string): string | undefined {
   return undefined;
 }
 
-// Users are often written as "name:password" first, wherever a name or a map is wanted: nothing here is quoted.
+// Many write "name:password" where a name or a map is wanted, so that messages quote nothing here.
 const user = settings(
   {
     name: text("a user name", findNameFault, unquoted).describe("User name, without a colon."),
@@ -26,13 +26,14 @@ const user = settings(
   unquoted,
 );
 
-function findTwice(users: readonly Parts<UserSettings>[]): Problem[] {
+function findDuplicates(users: readonly Parts<UserSettings>[]): Problem[] {
   const seen = new Set<string>();
   return users.flatMap((entry, at) => {
     if (entry === MALFORMED || entry.name === MALFORMED) return [];
     const { name } = entry;
-    const before = seen.size;
-    if (seen.add(name).size > before) return [];
+    const isNew = !seen.has(name);
+    seen.add(name);
+    if (isNew) return [];
     return { path: [at, "name"], message: `Found the ${quoteNamed("user", name)} twice. Write each user once.` };
   });
 }
@@ -42,10 +43,10 @@ const wanted = 'a list of { name, password }, { file: "users.htpasswd" } or a fu
 export const usersSchema = either(
   wanted,
   [
-    checked(list(user, wanted, unquoted), findTwice),
+    checked(list(user, wanted, unquoted), findDuplicates),
     settings({
       file: text("the path of a file").describe(
-        "Path of an htpasswd file with argon2id or bcrypt hashes, relative to the configuration file. It is read again when it changes.",
+        "Path of an htpasswd file with argon2id or bcrypt hashes, relative to the configuration file. The proxy reads it again when it changes.",
       ),
     }),
     hook<VerifyUser>(wanted, unquoted),
@@ -53,14 +54,14 @@ export const usersSchema = either(
   unquoted,
 )
   .describe(
-    "Who may use the proxy: a list, an htpasswd file, or a function `(name, password) => boolean`, possibly async. Without it nobody is asked for credentials.",
+    "Who may use the proxy: a list, an htpasswd file, or a function `(name, password) => boolean`, possibly async. Without it the proxy asks for no credentials.",
   )
   .optional();
 
 export const authSchema = settings({
   schemes: list(word(["basic", "digest"]), "a list of schemes")
     .describe(
-      "How HTTP clients may prove who they are, the preferred one first. `digest` (RFC 7616) works only for users whose password the configuration has in plain.",
+      "Authentication schemes for HTTP clients, the preferred one first. `digest` (RFC 7616) works only for users whose password the configuration has in plain.",
     )
     .default(["basic"]),
   realm: text("a realm", (value) =>
@@ -72,11 +73,11 @@ export const authSchema = settings({
     .default("penstock"),
   cacheTtl: duration({ zero: true })
     .describe(
-      'How long a verified password is remembered (as a keyed hash), so that its costly hash is not computed for each connection; `"0"` for never.',
+      'How long the proxy keeps a verified password (as a keyed hash), which saves the costly hash of each connection; `"0"` for never.',
     )
     .default("5m"),
 })
-  .describe("How users are asked.")
+  .describe("Authentication of users.")
   .prefault({});
 
 export type UserSettings = z.output<typeof user>;
@@ -86,7 +87,7 @@ export type UsersSettings = z.output<typeof usersSchema>;
 /** A suggestion compares a name with every user. After this many the rest come without one. */
 const MAX_SUGGESTIONS = 20;
 
-/** Says what is wrong with the name of a user in a rule; undefined for a name that is known, or that only a file or a function may know. */
+/** Gives what is wrong with a name in the `users` of a rule; undefined for a known one, or when only a file or a function knows the users. */
 export function explainUnknownUsers(users: Parts<UsersSettings>): (name: string) => string | undefined {
   if (users !== undefined && !Array.isArray(users)) return () => undefined;
   const names = new Set(
@@ -96,7 +97,7 @@ export function explainUnknownUsers(users: Parts<UsersSettings>): (name: string)
   return (name) => {
     if (names.has(name)) return undefined;
     const missing = `There is no ${quoteNamed("user", name)}`;
-    if (users === undefined) return `${missing}: nobody is asked for credentials. Set "users".`;
+    if (users === undefined) return `${missing}: the proxy asks for no credentials. Set "users".`;
     suggested++;
     return `${missing}.${suggested <= MAX_SUGGESTIONS ? suggest(name, names) : ""}`;
   };

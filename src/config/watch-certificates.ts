@@ -1,5 +1,5 @@
 import type { TlsPlan } from "../proxy/accept/listener-tls.ts";
-import type { TlsFiles } from "./compile-tls.ts";
+import { describeMissingIssuer, type TlsFiles } from "./compile-tls.ts";
 import { type Applied, followFiles, type FollowOptions } from "./follow-files.ts";
 import { quoteValue } from "./problem.ts";
 import type { FileWatch } from "./watch-file.ts";
@@ -36,6 +36,10 @@ export function watchCertificates(listeners: readonly TlsFiles[], options: Certi
         if (!replaced.ok) return replaced;
         plans.set(files.listener, plan);
         tell(describePlan(plan));
+        for (const certificate of plan.certificates) {
+          const missing = describeMissingIssuer(certificate);
+          if (missing !== undefined) tell(`Warning: ${missing}`);
+        }
         warn(plan);
         return replaced;
       },

@@ -9,84 +9,69 @@ export interface FileWatch {
 }
 
 export interface WatchOptions {
-  /** The text that is in use already: told only once it differs. */
+  /** The text in use: `tell` is called once the file has another one. */
   readonly known: string;
   readonly tell: (read: FileText) => void;
   readonly kind: FileKind;
-  /** Milliseconds without a change after which a file counts as written; 100 unless told otherwise. */
+  /** Milliseconds without a change after which a file counts as written. Default: 100. */
   readonly settleMs?: number;
-  /** Milliseconds between looks where the system tells of no change (network file systems, links into other folders); 2,000 unless told otherwise. */
+  /** Milliseconds between polls, for changes that the system does not report (network file systems, links into other folders). Default: 2,000. */
   readonly pollMs?: number;
 }
 
 /**
- * Tells the text of `path` each time it has another one. The folder is watched
- * and not the file, so that a file renamed over the old one is seen; and a file
- * that is being written is left alone until it rests.
+ * Calls `tell` with the text of `path` each time it changes. Watches the folder
+ * and not the file, to see a file that is renamed over the old one. Waits until
+ * a file that is being written stays unchanged.
  */
 export function watchFile(path: string, options: WatchOptions): FileWatch {
-  return new PatientWatch(path, options);
+  const { known, tell, kind, settleMs = 100, pollMs = 2000 } = options;
+  /** The text in use, or the last one that `tell` got. */
+  let told: FileText = { ok: true, text: known };
+  /** The last identity, size and time of the file: a change restarts the wait. */
+  let seen: string | undefined;
+  let settling: Timer | undefined;
+  let closed = false;
+  const look = async (): Promise<void> => {
+    const looks = await describeLooks(path);
+    if (closed || looks === seen) return;
+    seen = looks;
+    clearTimeout(settling);
+    settling = setTimeout(() => void readAgain(), settleMs);
+  };
+  const readAgain = async (): Promise<void> => {
+    const read = await readTextFile(path, kind);
+    const looks = await describeLooks(path);
+    if (closed) return;
+    // The file changed meanwhile: the text may be half of it.
+    if (looks !== seen) return look();
+    if (isSame(read, told)) return;
+    told = read;
+    tell(read);
+  };
+  const watcher = watchFolder(dirname(path), () => void look());
+  const poll = setInterval(() => void look(), pollMs);
+  poll.unref();
+  // The file may have changed since it was read.
+  void look();
+  return {
+    close() {
+      closed = true;
+      clearInterval(poll);
+      clearTimeout(settling);
+      watcher?.close();
+    },
+  };
 }
 
-class PatientWatch implements FileWatch {
-  readonly #path: string;
-  readonly #options: WatchOptions;
-  readonly #poll: Timer;
-  readonly #watcher: FSWatcher | undefined;
-  #settling: Timer | undefined;
-  /** How the file looked last: a change of it restarts the wait. */
-  #seen: string | undefined;
-  /** What is in use, or was told last. */
-  #told: FileText;
-  #closed = false;
-
-  constructor(path: string, options: WatchOptions) {
-    this.#path = path;
-    this.#options = options;
-    this.#told = { ok: true, text: options.known };
-    this.#watcher = this.#watchFolder();
-    this.#poll = setInterval(() => void this.#look(), options.pollMs ?? 2000);
-    this.#poll.unref();
-    // It may have changed since it was read.
-    void this.#look();
-  }
-
-  close(): void {
-    this.#closed = true;
-    clearInterval(this.#poll);
-    clearTimeout(this.#settling);
-    this.#watcher?.close();
-  }
-
-  /** Undefined where the system has no watches to give: then looking now and then has to do. */
-  #watchFolder(): FSWatcher | undefined {
-    try {
-      const folder = dirname(this.#path);
-      const watcher = watch(folder, { persistent: false }, () => void this.#look());
-      watcher.on("error", () => watcher.close());
-      return watcher;
-    } catch {
-      return undefined;
-    }
-  }
-
-  async #look(): Promise<void> {
-    const looks = await describeLooks(this.#path);
-    if (this.#closed || looks === this.#seen) return;
-    this.#seen = looks;
-    clearTimeout(this.#settling);
-    this.#settling = setTimeout(() => void this.#read(), this.#options.settleMs ?? 100);
-  }
-
-  async #read(): Promise<void> {
-    const read = await readTextFile(this.#path, this.#options.kind);
-    const looks = await describeLooks(this.#path);
-    if (this.#closed) return;
-    // Changed meanwhile: what was read may be half of it.
-    if (looks !== this.#seen) return this.#look();
-    if (isSame(read, this.#told)) return;
-    this.#told = read;
-    this.#options.tell(read);
+/** Undefined when the system gives no watch: polling remains. */
+function watchFolder(folder: string, onChange: () => void): FSWatcher | undefined {
+  try {
+    const watcher = watch(folder, { persistent: false }, onChange);
+    watcher.on("error", () => watcher.close());
+    return watcher;
+  } catch {
+    return undefined;
   }
 }
 
@@ -95,7 +80,7 @@ function isSame(a: FileText, b: FileText): boolean {
   return !b.ok && a.reason === b.reason;
 }
 
-/** Differs whenever the file was replaced or written to. */
+/** Differs whenever the file is replaced or written to. */
 async function describeLooks(path: string): Promise<string> {
   try {
     const { dev, ino, size, mtimeNs, ctimeNs } = await stat(path, { bigint: true });

@@ -23,7 +23,7 @@ export function compileWay(way: Way): Via {
   return way.length === 1 && way[0] === "direct" ? [] : way;
 }
 
-/** What is wrong with `default`. `upstreams` are the names of all upstreams. */
+/** Finds conflicts of `default`. `upstreams` are the names of all upstreams. */
 export function findDefaultConflicts(
   way: unknown,
   upstreams: readonly string[] | undefined,

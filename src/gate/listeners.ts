@@ -1,7 +1,7 @@
 import type { AddressSet } from "../address/address-set.ts";
 import type { Ip } from "../address/ip.ts";
 import type { Conn } from "../net/conn/conn.ts";
-import { type Listen, listenTcp, type TcpListener } from "../net/runtime/listen.ts";
+import type { Listen, TcpListener } from "../net/runtime/listen.ts";
 import type { Listener } from "../proxy/accept/listener-tls.ts";
 import type { ClientProtocol } from "../proxy/record/request-record.ts";
 
@@ -59,9 +59,7 @@ export function bindListeners(plans: readonly ListenPlan[], listen: Listen, owne
   for (const plan of plans) {
     const { host, protocols, proxyFrom, tls } = plan;
     let listener: Listener = { name: "", protocols, proxyFrom, tls };
-    // TLS is spoken by the runtime, in place.
-    const bind = tls === undefined ? listen : listenTcp;
-    const result = bind(
+    const result = listen(
       host,
       plan.port,
       (conn, from) => owner.accept(conn, from, listener),

@@ -10,19 +10,19 @@ import { createUserStore } from "../proxy/auth/user-store.ts";
 import { compileRules } from "../proxy/policy/compile-rules.ts";
 import { type AccessFormat, AccessLog } from "../proxy/record/access-log.ts";
 import type { Runtime } from "../proxy/runtime.ts";
-import type { TunnelEngine } from "../proxy/tunnel/tunnel.ts";
+import type { TunnelEngine } from "../proxy/flow/tunnel.ts";
 import { Secret } from "../secret.ts";
 import { Gate } from "./gate.ts";
 
-/** Milliseconds from the start to the first visit: a client that waits for the port comes sooner. */
+/** Milliseconds before it begins: a client that waits for the port comes sooner. */
 const DELAY_MS = 50;
 /** Milliseconds after which it ends in any case. */
 const LIMIT_MS = 1000;
 /** Milliseconds between two looks at the clock and at the clients. */
 const LOOK_MS = 10;
-/** Visits after which more make little difference: measured with 300 to 2,400. */
-const MOST_VISITS = 600;
-/** Visits at once: as many as one turn of the event loop may have to handle before a client's turn comes. */
+/** Connections of its own. More make little difference: measured with 300 to 2,400. */
+const MOST_CLIENTS = 600;
+/** Of these at once: one turn of the event loop may have to handle so many before a real client. */
 const AT_ONCE = 4;
 
 const HOST = "127.0.0.1";
@@ -49,29 +49,31 @@ export interface WarmUpPlan {
  * compiles the code that serves them before the first client comes. Without it
  * the first thousand tunnels cost more than twice the CPU.
  *
- * The second proxy has services, users and rules of its own and reaches nothing
+ * The second proxy is a gate with users and rules of its own and reaches nothing
  * but the in-process network: nothing of it shows in logs or metrics, no hook and
  * no upstream is asked. It pauses when a client connects and ends when that one
- * sends something. Returns what stops it at once.
+ * sends something. Returns what stops it at once, and resolves when its tunnels have
+ * ended.
  */
-export function startWarmUp(plan: WarmUpPlan): () => void {
+export function startWarmUp(plan: WarmUpPlan): () => Promise<void> {
   const ip = parseIp(HOST);
   if (ip === undefined) throw new Error(`${HOST} is no address`);
   const warmUp = new WarmUp(plan, ip);
   return () => warmUp.stop();
 }
 
-class WarmUp implements VisitOwner {
+class WarmUp implements ClientOwner {
   readonly #plan: WarmUpPlan;
   readonly #ip: Ip;
   readonly #gate: Gate;
   readonly #port: number;
   readonly #scripts: readonly Script[];
-  readonly #running = new Set<Visit>();
+  readonly #running = new Set<WarmUpClient>();
   readonly #startedAt = performance.now();
   readonly #timer = setInterval(() => this.#look(), LOOK_MS);
-  #visits = 0;
-  #over = false;
+  #clients = 0;
+  /** Set at its end; fulfilled when its tunnels have ended. */
+  #over: Promise<void> | undefined;
 
   constructor(plan: WarmUpPlan, ip: Ip) {
     const { network } = plan;
@@ -86,7 +88,7 @@ class WarmUp implements VisitOwner {
       application: USER,
       resolver: createResolver(ip),
       // The same mistake would end the connection of a client, and is reported then.
-      reportBug: () => this.stop(),
+      reportBug: () => void this.stop(),
       reportHook: () => {},
     });
     const bound = this.#gate.listen([
@@ -99,50 +101,49 @@ class WarmUp implements VisitOwner {
   }
 
   /** Ends it at once: what is under way is reset. */
-  stop(): void {
+  stop(): Promise<void> {
     clearInterval(this.#timer);
-    this.#end();
+    return this.#end();
   }
 
   mayGoOn(): boolean {
     if (!this.#plan.hasClients()) return true;
-    this.#abortVisits();
+    this.#abortClients();
     return false;
   }
 
-  visitEnded(visit: Visit, answered: boolean): void {
-    this.#running.delete(visit);
-    if (!answered) this.stop();
+  clientEnded(client: WarmUpClient, answered: boolean): void {
+    this.#running.delete(client);
+    if (!answered) void this.stop();
     // Later: the event loop is in the middle of a connection.
-    else if (this.#visits < MOST_VISITS) queueMicrotask(() => this.#fill());
+    else if (this.#clients < MOST_CLIENTS) queueMicrotask(() => this.#fill());
   }
 
   #look(): void {
     const age = performance.now() - this.#startedAt;
-    if (this.#over) this.#giveMemoryBack();
-    else if (age > LIMIT_MS || (this.#visits >= MOST_VISITS && this.#running.size === 0)) this.#end();
+    if (this.#over !== undefined) this.#giveMemoryBack();
+    else if (age > LIMIT_MS || (this.#clients >= MOST_CLIENTS && this.#running.size === 0)) void this.#end();
     else if (age > DELAY_MS) this.#fill();
   }
 
   #fill(): void {
-    while (!this.#over && this.#running.size < AT_ONCE && this.#visits < MOST_VISITS && this.mayGoOn()) {
-      const script = this.#scripts[this.#visits % this.#scripts.length] ?? [];
-      this.#visits += 1;
-      const visit = new Visit(script, this);
-      this.#running.add(visit);
-      visit.start(this.#plan.network.connect, { ip: this.#ip, port: this.#port });
+    while (this.#over === undefined && this.#running.size < AT_ONCE && this.#clients < MOST_CLIENTS && this.mayGoOn()) {
+      const script = this.#scripts[this.#clients % this.#scripts.length] ?? [];
+      this.#clients += 1;
+      const client = new WarmUpClient(script, this);
+      this.#running.add(client);
+      client.start(this.#plan.network.connect, { ip: this.#ip, port: this.#port });
     }
   }
 
-  #end(): void {
-    if (this.#over) return;
-    this.#over = true;
-    this.#abortVisits();
-    this.#gate.abort();
+  #end(): Promise<void> {
+    if (this.#over !== undefined) return this.#over;
+    this.#abortClients();
+    return (this.#over = this.#gate.stop());
   }
 
-  #abortVisits(): void {
-    for (const visit of this.#running) visit.abort();
+  #abortClients(): void {
+    for (const client of this.#running) client.abort();
     this.#running.clear();
   }
 
@@ -158,7 +159,7 @@ function replaceSettings(runtime: Runtime): Runtime {
   const { limits, authenticator } = runtime;
   return {
     ...runtime,
-    limits: { ...limits, connections: MOST_VISITS, connectionsPerClient: 0, connectionsPerUser: 0 },
+    limits: { ...limits, connections: MOST_CLIENTS, connectionsPerClient: 0, connectionsPerUser: 0 },
     authenticator: createUsers(authenticator.required),
     policy: compileRules([{ name: "warm-up", verdict: { kind: "allow", allowPrivate: true, via: undefined } }], {
       kind: "deny",
@@ -183,7 +184,7 @@ function createResolver(ip: Ip): Resolver {
 /** What a client sends, each part when it has an answer to the one before. */
 type Script = readonly Uint8Array[];
 
-/** Tunnels by address and by name. Forwarded requests would double the memory that compiled code takes. */
+/** Tunnels by address and by name. Forwarded requests would add 3 MB of compiled code. */
 function writeScripts(originPort: number, isLoginRequired: boolean): Script[] {
   const login = isLoginRequired ? `Proxy-Authorization: Basic ${btoa(`${USER}:${USER}`)}\r\n` : "";
   return [HOST, NAME].map((host) => {
@@ -193,24 +194,24 @@ function writeScripts(originPort: number, isLoginRequired: boolean): Script[] {
   });
 }
 
-/** Whom a visit asks and tells. */
-interface VisitOwner {
-  /** False when a client has come: the visit was aborted then. */
+/** The warm-up, as its clients see it. */
+interface ClientOwner {
+  /** False when a real client has come: all others are aborted then. */
   mayGoOn(): boolean;
-  /** It ended by itself. `answered` is false when it was refused. */
-  visitEnded(visit: Visit, answered: boolean): void;
+  /** A client ended by itself. `answered` is false when it was refused. */
+  clientEnded(client: WarmUpClient, answered: boolean): void;
 }
 
-/** One connection of a client. */
-class Visit implements ConnSink {
+/** A client with one connection. */
+class WarmUpClient implements ConnSink {
   readonly #script: Script;
-  readonly #owner: VisitOwner;
+  readonly #owner: ClientOwner;
   #attempt: ConnectAttempt | undefined;
   #conn: Conn | undefined;
   #answers = 0;
   #isOver = false;
 
-  constructor(script: Script, owner: VisitOwner) {
+  constructor(script: Script, owner: ClientOwner) {
     this.#script = script;
     this.#owner = owner;
   }
@@ -256,7 +257,7 @@ class Visit implements ConnSink {
   #end(): void {
     if (this.#isOver) return;
     this.abort();
-    this.#owner.visitEnded(this, this.#answers > 0);
+    this.#owner.clientEnded(this, this.#answers > 0);
   }
 }
 

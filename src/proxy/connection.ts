@@ -4,26 +4,27 @@ import { acceptTls } from "./accept/accept-tls.ts";
 import type { Listener } from "./accept/listener-tls.ts";
 import { type Peer, readProxyHeader } from "./accept/read-proxy-header.ts";
 import type { ShownCertificate } from "./auth/identify.ts";
-import { ClientRequests, type ForwardServices, type Next } from "./exchange/client-requests.ts";
-import type { ForwardEnd } from "./exchange/forward.ts";
+import { ClientRequests, type ForwardServices, type Next, type PlannedRecords } from "./exchange/client-requests.ts";
+import type { Exchange } from "./exchange/exchange.ts";
+import type { ForwardedRequest } from "./exchange/forward.ts";
+import type { Origin } from "./exchange/origin-pool.ts";
+import type { Plan } from "./exchange/plans.ts";
 import type { Failure } from "./failure.ts";
 import type { Admission } from "./limit/admission.ts";
 import { TOTAL_MS } from "./read/close-lingering.ts";
-import { httpReply, type Reply } from "./read/reply.ts";
 import type { Recorder } from "./record/recorder.ts";
 import {
-  concludePlanned,
-  failRequest,
+  noteExchange,
+  notePlanned,
   noteTunnelEnd,
-  refuse,
+  Request,
   type RequestConnection,
   type RequestEnd,
   type RequestServices,
-  serveRequest,
 } from "./request.ts";
 import type { Runtime, RuntimeHolder } from "./runtime.ts";
 import { type RecordedConnection, type RequestIds, RequestRecord } from "./record/request-record.ts";
-import type { TunnelResult } from "./tunnel/tunnel.ts";
+import type { TunnelResult } from "./flow/tunnel.ts";
 
 /** What the connections of a gate share. */
 export interface ConnectionServices extends RequestServices, ForwardServices {
@@ -59,28 +60,27 @@ export function serveConnection(conn: Conn, from: Ip, listener: Listener, servic
   return new ClientConnection(conn, from, listener, services).serve();
 }
 
+/** A request that came, or that was begun. */
+type NextRequest = Exclude<Next, { readonly kind: "gone" }>;
+
 /** The request that comes first: nothing of it was read. */
-const FIRST: Next = { kind: "request", head: undefined };
+const FIRST: NextRequest = { kind: "request", head: undefined };
 
 /**
  * A client's connection: its peer and its listener, the slots that it holds, its
  * requests in turn, and its one end. It lives as long as its tunnel, which may be
  * idle for days.
  */
-class ClientConnection implements RequestConnection, RecordedConnection {
+class ClientConnection implements RequestConnection, RecordedConnection, PlannedRecords {
   client: Ip;
   clientPort: number;
   certificate: ShownCertificate | undefined = undefined;
   readonly listener: Listener;
   readonly services: ConnectionServices;
-  reply: Reply = httpReply;
-  target: Conn | undefined = undefined;
   /** Undefined once it belongs to a tunnel that is never refused. */
   #conn: Conn | undefined;
   /** The record of the last request. */
   #record: RequestRecord;
-  /** Whether that is written down. */
-  #isRecorded = false;
   /** Made for the first request that is forwarded. */
   #requests: ClientRequests | undefined = undefined;
   /** Under which limits a slot was taken, and by which user: a reload changes them meanwhile. */
@@ -98,17 +98,33 @@ class ClientConnection implements RequestConnection, RecordedConnection {
     services.recorder.opened(this.#record);
   }
 
+  get conn(): Conn {
+    if (this.#conn === undefined) throw new Error("The connection belongs to a tunnel");
+    return this.#conn;
+  }
+
   async serve(): Promise<void> {
+    let request = new Request(this.#record, this);
     let end: RequestEnd = "closed";
     try {
-      end = (await this.#accept()) ?? (await this.#serveRequests());
+      const failure = await this.#accept();
+      if (failure !== undefined && failure !== "silent") await request.refuse(failure, true);
+      for (let next = failure === undefined ? FIRST : undefined; next !== undefined; next = await this.#awaitNext()) {
+        if (next !== FIRST) request = new Request(this.#record, this);
+        end = await (next.kind === "planned" ? request.resume(next.resume()) : request.serve(next.head));
+        if (end !== "kept") break;
+        this.#writeDown();
+        // Without another request there is nobody left to answer.
+        end = "silent";
+      }
     } catch (error) {
       this.services.reportBug(error, this.#record.id);
       // Between two requests there is nobody to tell.
-      if (this.#isRecorded) this.#conn?.reset();
-      else await failRequest(this.#record, this.#conn as Conn, this.reply);
+      if (this.#record.isWritten) this.conn.reset();
+      else await request.fail();
     } finally {
-      if (end !== "tunnel") this.#end(end);
+      if (end === "tunnel") this.#leaveToTunnel();
+      else this.#end(end, request);
     }
   }
 
@@ -123,32 +139,49 @@ class ClientConnection implements RequestConnection, RecordedConnection {
     return undefined;
   }
 
-  forward(task: Parameters<RequestConnection["forward"]>[0]): Promise<ForwardEnd> {
-    return this.#keepRequests().forward(task);
+  openForwarded(task: Parameters<RequestConnection["openForwarded"]>[0]): ForwardedRequest {
+    return this.#keepRequests().open(task);
+  }
+
+  // What is told of requests that are carried out by plans.
+
+  begin(plan: Plan, origin: Origin): RequestRecord {
+    this.#record = new RequestRecord(this, plan.runtime);
+    notePlanned(this.#record, plan, origin);
+    return this.#record;
+  }
+
+  note(record: RequestRecord, exchange: Exchange): void {
+    noteExchange(record, exchange);
+  }
+
+  finish(): void {
+    this.#writeDown();
   }
 
   /** The tunnel of the last request is over. */
   tunnelOver(result: TunnelResult): void {
     noteTunnelEnd(this.#record, result);
-    this.#end(result.end === "denied" ? "denied" : "tunnel");
+    // A client that was told why still has its connection.
+    this.#end(result.end === "denied" ? "closed" : "tunnel");
   }
 
-  /** Reads the PROXY header, takes a slot, and speaks TLS, as the listener asks for it. Undefined when requests may follow. */
-  async #accept(): Promise<RequestEnd | undefined> {
-    const { listener, services } = this;
-    const conn = this.#conn as Conn;
-    // A client that waits for TLS does not understand an answer in clear.
-    const clear = listener.tls === undefined ? conn : undefined;
+  /**
+   * Reads the PROXY header, takes a slot, and speaks TLS, as the listener asks for
+   * it. Gives why the client is not accepted, and leaves a connection over which
+   * it is told that, or a closed one.
+   */
+  async #accept(): Promise<Failure | "silent" | undefined> {
+    const { listener, services, conn } = this;
     const { handshakeEndsAt, runtime } = this.#record;
     if (listener.proxyFrom.has(this.client)) {
       const read = await readProxyHeader(conn, handshakeEndsAt);
-      if (read === "silent") return this.#turnAway(read);
-      if (!read.ok) return this.#turnAway(read.failure, clear);
+      if (read === "silent" || !read.ok) return this.#turnAway(read === "silent" ? read : read.failure);
       this.client = read.value?.ip ?? this.client;
       this.clientPort = read.value?.port ?? this.clientPort;
     }
     const failure = services.admission.admitClient(this.client, runtime, conn.fd);
-    if (failure !== undefined) return this.#turnAway(failure, clear);
+    if (failure !== undefined) return this.#turnAway(failure);
     this.#clientLimits = runtime;
     if (listener.tls === undefined) return undefined;
     const accepted = await acceptTls(conn, listener.tls, handshakeEndsAt);
@@ -158,43 +191,28 @@ class ClientConnection implements RequestConnection, RecordedConnection {
     return undefined;
   }
 
-  /** Tells a client why it is not accepted, over `told`, if there is a connection on which it understands that. */
-  async #turnAway(failure: Failure | "silent", told?: Conn): Promise<RequestEnd> {
-    if (told === undefined) this.#conn?.close();
-    else this.#conn = told;
-    if (failure !== "silent") await refuse(this.#record, this.#conn as Conn, this.reply, failure, true);
-    return "closed";
+  /** `conn` is a connection on which the client understands an answer. One that waits for TLS does not understand it in clear. */
+  #turnAway(failure: Failure | "silent", conn = this.listener.tls === undefined ? this.conn : undefined) {
+    if (conn === undefined || failure === "silent") this.conn.close();
+    else this.#conn = conn;
+    return failure;
   }
 
-  async #serveRequests(): Promise<RequestEnd> {
-    const conn = this.#conn as Conn;
-    let next = FIRST;
-    for (;;) {
-      const end =
-        next.kind === "planned"
-          ? await concludePlanned(this.#record, conn, this, next.conclude)
-          : await serveRequest(this.#record, conn, this, next.head);
-      if (end === "tunnel") {
-        this.#leaveToTunnel();
-        return end;
-      }
-      if (end !== "kept") return end;
-      this.#writeDown();
-      next = await this.#keepRequests().next(this.#record);
-      if (next.kind === "gone") return "silent";
-      this.#record = next.kind === "planned" ? next.record : new RequestRecord(this, this.services.runtime.current);
-      this.#isRecorded = false;
-    }
+  /** Waits for another request after one that is over. */
+  async #awaitNext(): Promise<NextRequest | undefined> {
+    const next = await this.#keepRequests().next(this.#record);
+    if (next.kind === "gone") return undefined;
+    if (next.kind === "request") this.#record = new RequestRecord(this, this.services.runtime.current);
+    return next;
   }
 
   #keepRequests(): ClientRequests {
-    return (this.#requests ??= new ClientRequests(this.#conn as Conn, this.services));
+    return (this.#requests ??= new ClientRequests(this.conn, this.services, this));
   }
 
   /** Keeps no more than what the end of the tunnel takes. */
   #leaveToTunnel(): void {
     this.#releaseRequests();
-    this.reply = httpReply;
     if (this.#record.inside === undefined) this.#conn = undefined;
   }
 
@@ -205,24 +223,19 @@ class ClientConnection implements RequestConnection, RecordedConnection {
 
   /** Writes the last request down, which is over. */
   #writeDown(): void {
-    if (this.#isRecorded) return;
-    this.#isRecorded = true;
+    if (this.#record.isWritten) return;
+    this.#record.isWritten = true;
     this.services.recorder.finished(this.#record);
   }
 
-  /**
-   * The one end. `denied`: the tunnel has told the client why, which keeps its
-   * slots until it is gone.
-   */
-  #end(end: RequestEnd | "denied"): void {
+  /** The one end. A client that was told something keeps its slots until it is gone. */
+  #end(end: RequestEnd, request?: Request): void {
     this.#writeDown();
     this.#releaseRequests();
-    this.target?.reset();
+    request?.release();
     const conn = this.#conn;
     if (end === "tunnel" || conn === undefined || conn.closed) {
       this.#giveBack();
-    } else if (end === "denied") {
-      conn.whenClosed = () => this.#giveBack();
     } else {
       const ms = end === "silent" ? 0 : grantSending(this.#record.failure);
       this.services.admission.lingering.close(conn, this.#record, ms, () => this.#giveBack());

@@ -2,7 +2,7 @@ import type { AddressSet } from "../address/address-set.ts";
 import type { HeadLimits } from "../protocol/http1/head-parser.ts";
 import type { Authenticator } from "./auth/authenticate.ts";
 import type { ForwardSettings } from "./exchange/forward-settings.ts";
-import type { InspectSettings } from "./tunnel/inspect-settings.ts";
+import type { InspectSettings } from "./tunnel/inside-facts.ts";
 import type { ClientPrefix } from "../address/client-key.ts";
 import type { Nat64Prefixes } from "./policy/nat64.ts";
 import type { KnownUpstreams } from "./route/route.ts";

@@ -5,13 +5,13 @@ import { findQueryFault, readCaptureFilter } from "./read-query.ts";
 
 /** Starts and ends captures. */
 export interface CaptureControl {
-  /** Undefined when there are as many as there may be. */
+  /** Undefined when the maximum number of captures is running. */
   start(options: CaptureOptions): Capture | undefined;
   /** False when there is none of that id. */
   stop(id: string): boolean;
 }
 
-/** Media type that Wireshark registers for its captures; the format has no other. */
+/** Media type that Wireshark registers; the format has no official one. */
 const CAPTURE_TYPE = "application/x-pcapng";
 const PARAMETERS = ["host", "user", "id", "legs", "snaplen"];
 const LEGS = ["client", "target", "both"] as const;
@@ -28,20 +28,20 @@ export function mountCapture(
   app.get("/capture", guard, (context) => {
     const options = readOptions(new URL(context.req.url).searchParams);
     if (typeof options === "string") return answerProblem(400, options);
-    // Ids are never given again: nothing would ever come.
+    // Ids are not reused: the capture would stay empty.
     if (options.filter.id !== undefined && !hasTunnel(options.filter.id))
       return answerProblem(404, "There is no tunnel of that id.");
-    // A HEAD request comes here, too, and must not begin anything.
+    // HEAD requests come here as well and must not start a capture.
     if (context.req.method === "HEAD") return context.body(null, 200, { "Content-Type": CAPTURE_TYPE });
     const capture = control.start(options);
     if (capture === undefined)
-      return answerProblem(429, "There are as many captures as there may be. End one of them.", {
+      return answerProblem(429, "The maximum number of captures is running. End one of them.", {
         "Retry-After": "10",
       });
     return context.body(streamCapture(capture), 200, {
       "Content-Type": CAPTURE_TYPE,
       "Capture-Id": capture.id,
-      // It goes on until somebody ends it.
+      // It has no length: it lasts until it is ended.
       "Transfer-Encoding": "chunked",
     });
   });
@@ -54,7 +54,7 @@ export function mountCapture(
   });
 }
 
-/** What the query asks for, or what is wrong with it. */
+/** The options in the query, or what is wrong with it. */
 function readOptions(query: URLSearchParams): CaptureOptions | string {
   const fault = findQueryFault(query, PARAMETERS);
   if (fault !== undefined) return fault;
@@ -67,7 +67,7 @@ function readOptions(query: URLSearchParams): CaptureOptions | string {
   return typeof filter === "string" ? filter : { filter, legs, snapLength };
 }
 
-/** Blocks as the reader takes them: nothing is made before it is asked for. */
+/** Produces blocks only when the reader asks for them. */
 function streamCapture(capture: Capture): ReadableStream<Uint8Array> {
   return new ReadableStream<Uint8Array>(
     {

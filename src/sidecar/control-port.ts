@@ -5,17 +5,17 @@ import type { Flow, FlowFilter } from "../proxy/record/live-table.ts";
 export type Readiness =
   { readonly ready: true } | { readonly ready: false; readonly reason: "starting" | "draining" | "no_way_out" };
 
-/** Everything that the sidecar may ask of the daemon, and nothing else. */
+/** The whole interface of the sidecar to the daemon. */
 export interface ControlPort {
-  /** Looks for a way out where the default way has one to look for, which takes at most some seconds. */
+  /** Probes the default upstream where there is one, which takes at most some seconds. */
   readiness(): Readiness | Promise<Readiness>;
   /** The configuration in effect, ready to print: secrets are `[redacted]`. */
   effectiveConfig(): unknown;
   /** Prometheus text format. */
   metricsText(): string;
-  /** Tunnels and forwarded requests under way that match. */
+  /** Matching tunnels and forwarded requests in progress. */
   tunnels(filter: FlowFilter): readonly Flow[];
-  /** Ends those that match at once, and gives their number. */
+  /** Ends the matching ones at once and returns their number. */
   kill(filter: FlowFilter): number;
   /** Captures of tunnels; absent where there are none. */
   readonly captures?: CaptureControl;

@@ -6,10 +6,9 @@ import type { Secret } from "../secret.ts";
 import { answerProblem } from "./problem.ts";
 
 /**
- * Refuses requests whose Host field names something else: a web page that points
- * its own name at this address (DNS rebinding) gets no further, since its
- * browser sends that name. Addresses cannot be pointed anywhere, and who sends no
- * Host field (HTTP/1.0) is no browser.
+ * Refuses requests whose Host field has a foreign name. A web page that points its
+ * own name at this address (DNS rebinding) is refused, because its browser sends
+ * that name. Literal addresses are safe, and browsers always send a Host field.
  */
 export function guardHost(allowedHosts: readonly string[]): MiddlewareHandler {
   const allowed = ["localhost", ...allowedHosts].flatMap(readHost);
@@ -28,7 +27,7 @@ export function guardHost(allowedHosts: readonly string[]): MiddlewareHandler {
   };
 }
 
-/** Lets only holders of the token through; without a configured token, nobody. */
+/** Requires the token; without a configured token everything is refused. */
 export function guardToken(token: Secret | undefined): MiddlewareHandler {
   if (token === undefined) {
     return async () => answerProblem(403, 'This needs a token, and none is configured. Set "sidecar.token".');
@@ -39,7 +38,7 @@ export function guardToken(token: Secret | undefined): MiddlewareHandler {
     if (field === undefined) return challenge("This needs the bearer token of the sidecar.", "");
     // RFC 6750 §2.1; the scheme is case-insensitive (RFC 9110 §11.1).
     const presented = /^bearer +([\x21-\x7e]+) *$/i.exec(field)?.[1];
-    // Digests have one length, so the comparison tells nothing of the token's.
+    // Digests have one length, so the comparison does not reveal the token's length.
     if (presented !== undefined && timingSafeEqual(digest(presented), expected)) return next();
     return challenge("The bearer token is wrong.", ', error="invalid_token"');
   };

@@ -5,7 +5,7 @@ import type { Metrics } from "../proxy/record/metrics.ts";
 import { collectProcessFamilies } from "./process-families.ts";
 import { counter, type Family, formatFamilies, gauge, histogram, type Sample } from "./prometheus-text.ts";
 
-/** Where the figures come from; each is read at the moment of a scrape. */
+/** The sources of the metrics, read at each scrape. */
 export interface MetricSources {
   readonly version: string;
   readonly metrics: Metrics;
@@ -20,7 +20,7 @@ export interface MetricSources {
   readonly certificates?: readonly { readonly listener: string; readonly expiresAt: number }[];
 }
 
-/** Everything there is to measure, in the Prometheus text format. */
+/** All metrics in the Prometheus text format. */
 export function writeMetricsText(sources: MetricSources): string {
   return formatFamilies([...collectProxyFamilies(sources), ...collectProcessFamilies()]);
 }

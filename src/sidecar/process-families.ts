@@ -1,10 +1,10 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { counter, type Family, gauge } from "./prometheus-text.ts";
 
-/** Seconds since the epoch; taken once, so that a step of the clock does not look like a restart. */
+/** Seconds since the epoch, computed once: a step of the clock must not look like a restart. */
 const startedAt = Math.round(Date.now() - process.uptime() * 1000) / 1000;
 
-/** The conventional metrics of a process. What the platform does not tell is left out. */
+/** The conventional metrics of a process, as far as the platform has them. */
 export function collectProcessFamilies(): Family[] {
   const { user, system } = process.cpuUsage();
   return [

@@ -25,7 +25,7 @@ export interface Sidecar {
 export type SidecarStart =
   { readonly ok: true; readonly sidecar: Sidecar } | { readonly ok: false; readonly message: string };
 
-/** What the sidecar needs of whoever serves HTTP: the sockets are not its matter. */
+/** Serves HTTP on sockets, which the sidecar does not open itself. */
 export type ServeHttp = (options: {
   readonly at: SidecarAddress;
   readonly handle: (request: Request) => Response | Promise<Response>;
@@ -48,14 +48,14 @@ export interface SidecarOptions {
   readonly app: Hono;
   readonly address: SidecarAddress;
   readonly serveHttp: ServeHttp;
-  /** Told of mistakes that ended a connection of the sidecar. */
+  /** Receives errors that ended a connection of the sidecar. */
   readonly reportBug: (error: unknown) => void;
 }
 
-/** Milliseconds that answers under way get when the sidecar stops. */
+/** Milliseconds for answers in progress when the sidecar stops. */
 const STOP_MS = 1000;
 
-/** Milliseconds for whoever may be behind an existing socket file to show a sign of life. */
+/** Milliseconds for a process behind an existing socket file to answer. */
 const PROBE_MS = 1000;
 
 /** Binds the sidecar. Expected failures (port taken, no permission) come back as a message. */
@@ -77,7 +77,7 @@ function format(host: string, port: number): string {
 async function startOnSocket(options: SidecarOptions, path: string): Promise<SidecarStart> {
   const obstacle = await clearWay(path);
   if (obstacle !== undefined) return { ok: false, message: `Cannot start the sidecar on ${path}: ${obstacle}` };
-  // The mask holds from the moment the file exists; a chmod alone would come too late.
+  // The mask protects the file from its creation on; a chmod alone would come too late.
   const mask = process.umask(0o177);
   const started = bind(options);
   process.umask(mask);
@@ -106,7 +106,7 @@ function succeed(server: Server, text: string, stop: () => Promise<void>): Sidec
   };
 }
 
-/** Removes a socket file that nobody listens on any more. Gives what is in the way otherwise. */
+/** Removes a socket file on which no process listens. Otherwise returns what prevents that. */
 async function clearWay(path: string): Promise<string | undefined> {
   const found = lstatSync(path, { throwIfNoEntry: false });
   if (found === undefined) return undefined;

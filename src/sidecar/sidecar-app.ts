@@ -8,18 +8,18 @@ import { findQueryFault } from "./read-query.ts";
 import { mountTunnels } from "./tunnels.ts";
 
 export interface SidecarAppOptions {
-  /** Bearer token for everything beyond health; without one that is served to nobody. */
+  /** Bearer token for everything but health; without one the rest is refused. */
   readonly token?: Secret;
   /** Names that the Host field may have beside addresses and `localhost`; undefined on a Unix socket, where any will do. */
   readonly allowedHosts?: readonly string[];
-  /** Told of mistakes in the sidecar itself. */
+  /** Receives errors of the sidecar itself. */
   readonly reportBug?: (error: Error) => void;
 }
 
 /** Content type of the Prometheus text format. */
 const METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8";
 
-/** Shows an operator how the proxy is doing, over HTTP, and changes nothing but to end a tunnel. */
+/** Serves the state of the proxy over HTTP. Its only actions end tunnels and captures. */
 export function createSidecarApp(port: ControlPort, options: SidecarAppOptions = {}): Hono {
   const app = new Hono();
   app.use(harden);
@@ -33,7 +33,7 @@ export function createSidecarApp(port: ControlPort, options: SidecarAppOptions =
   refuseOtherMethods(app, "/healthz", "GET, HEAD");
   refuseOtherMethods(app, "/readyz", "GET, HEAD");
 
-  // Health tells nobody anything, and who asks for it seldom knows our name.
+  // Health reveals nothing, and health checks often use another name.
   if (options.allowedHosts !== undefined) app.use(guardHost(options.allowedHosts));
   const guard = guardToken(options.token);
   const plain = refuseQueries([]);
@@ -59,7 +59,7 @@ export function createSidecarApp(port: ControlPort, options: SidecarAppOptions =
   return app;
 }
 
-/** Nothing here is to be kept by a cache, or taken for another type, or embedded. */
+/** Forbids caching, content sniffing and embedding. */
 const harden: MiddlewareHandler = async (context, next) => {
   await next();
   context.header("Cache-Control", "no-store");
@@ -67,7 +67,7 @@ const harden: MiddlewareHandler = async (context, next) => {
   context.header("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'");
 };
 
-/** Whoever misspells a parameter shall not take the answer for what was asked. */
+/** Refuses unknown parameters: a misspelled filter must not be ignored. */
 function refuseQueries(known: readonly string[]): MiddlewareHandler {
   return async (context, next) => {
     const fault = findQueryFault(new URL(context.req.url).searchParams, known);

@@ -6,7 +6,7 @@ import type { ControlPort } from "./control-port.ts";
 import { answerJson, answerProblem, refuseOtherMethods } from "./problem.ts";
 import { findQueryFault, FLOW_PARAMETERS, readFlowFilter } from "./read-query.ts";
 
-/** Serves `/tunnels`: what is under way, tunnels and forwarded requests, and an end to it. */
+/** Serves `/tunnels`: lists tunnels and forwarded requests in progress, and ends them. */
 export function mountTunnels(app: Hono, guard: MiddlewareHandler, port: ControlPort): void {
   app.get("/tunnels", guard, (context) => {
     const filter = readFlowFilter(new URL(context.req.url).searchParams);
@@ -32,7 +32,7 @@ export function mountTunnels(app: Hono, guard: MiddlewareHandler, port: ControlP
   refuseOtherMethods(app, "/tunnels/:id", "DELETE", guard);
 }
 
-/** The keys of the access line, so that one query fits both. */
+/** Uses the keys of the access line, so that one query works for both. */
 function formatFlow(flow: Flow): Record<string, unknown> {
   return {
     kind: flow.kind,

@@ -7,7 +7,7 @@ import { makeFolder } from "../support/temporary-folder.ts";
 import { waitFor } from "../support/wait-for.ts";
 
 const TUNNELS = 8;
-const config = { listen: ["127.0.0.1:0"], rules: [{ to: ["127.0.0.1"], allowPrivate: true }] };
+const config = { listen: ["127.0.0.1:0"], rules: [{ to: ["127.0.0.1"], allowPrivate: true }], warmUp: "off" };
 
 /** Two tunnels of others: one that has hardly been used, and one that the kernel carries. */
 async function openBystanders(proxy: ServingExecutable, port: number): Promise<RawPeer[]> {

@@ -21,6 +21,8 @@ type Random = ReturnType<typeof createRandom>;
 type Job = (proxy: ServingExecutable, random: Random, origin: RawServer) => Promise<void>;
 
 const config = {
+  // Its sockets and its CPU would be counted.
+  warmUp: "off",
   listen: [{ port: 0, protocols: ["http", "socks5"] }],
   rules: [
     { name: "never", to: ["127.0.0.66"], deny: true },

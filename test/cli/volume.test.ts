@@ -18,7 +18,7 @@ const GROWTH = 16 * MiB;
 /** What is left to collect when the rest went through at full speed; the same for any volume. */
 const GROWTH_AT_SPEED = 48 * MiB;
 
-const config = { listen: ["127.0.0.1:0"], rules: [{ to: ["127.0.0.1"], allowPrivate: true }] };
+const config = { listen: ["127.0.0.1:0"], rules: [{ to: ["127.0.0.1"], allowPrivate: true }], warmUp: "off" };
 
 describe("256 MiB through the executable to a TLS server", () => {
   needs("curl", "node", "openssl")(

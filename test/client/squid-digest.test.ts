@@ -1,10 +1,19 @@
-import { describe, expect } from "bun:test";
+import { afterAll, describe, expect } from "bun:test";
 import { needs } from "../support/needs.ts";
 import { type TestProxy, startProxy } from "../support/proxy.ts";
 import { listenEcho, listenRaw } from "../support/raw-peer.ts";
-import { startSquid } from "../support/upstream-programs.ts";
+import { startSquid, type UpstreamProgram } from "../support/upstream-programs.ts";
 
 const login = { username: "edge", password: "up-s3cret.42" };
+
+/** A Squid that wants Digest, for all tests: it takes seconds to start and to end. */
+let shared: Promise<UpstreamProgram> | undefined;
+
+function useDigestSquid(): Promise<UpstreamProgram> {
+  return (shared ??= startSquid(login, "digest"));
+}
+
+afterAll(async () => (await shared)?.[Symbol.asyncDispose]());
 
 /** Penstock in front of a Squid, for everything. */
 function startInFront(url: string, more: { password?: string; auth?: "basic" | "digest" } = {}): Promise<TestProxy> {
@@ -24,7 +33,7 @@ async function expectTunnel(proxy: TestProxy, target: string): Promise<void> {
 
 describe("a Squid that wants Digest", () => {
   needs("squid")("lets us through, at once from the second tunnel on", async () => {
-    await using squid = await startSquid(login, "digest");
+    const squid = await useDigestSquid();
     using echo = listenEcho();
     for (const auth of [{}, { auth: "digest" as const }]) {
       await using proxy = await startInFront(squid.url, auth);
@@ -33,7 +42,7 @@ describe("a Squid that wants Digest", () => {
   });
 
   needs("squid")("forwards plain HTTP for us, a first request with a body among it", async () => {
-    await using squid = await startSquid(login, "digest");
+    const squid = await useDigestSquid();
     using origin = listenRaw((peer) => {
       let text = "";
       peer.consume = (chunk) => {
@@ -53,7 +62,7 @@ describe("a Squid that wants Digest", () => {
   });
 
   needs("squid")("refuses a wrong password, and so do we without asking our client for another", async () => {
-    await using squid = await startSquid(login, "digest");
+    const squid = await useDigestSquid();
     await using proxy = await startInFront(squid.url, { password: "wrong" });
     const { head } = await proxy.tunnel("127.0.0.1:9");
     expect(head).toStartWith("HTTP/1.1 502 ");
@@ -65,7 +74,7 @@ describe("a Squid that wants Digest", () => {
     "never gets it from us when it wants Basic, or when Basic is all that we may show",
     async () => {
       await using basic = await startSquid(login, "basic");
-      await using digest = await startSquid(login, "digest");
+      const digest = await useDigestSquid();
       for (const [squid, auth] of [
         [basic, "digest"],
         [digest, "basic"],

@@ -80,8 +80,11 @@ function decode(ports: Readonly<Record<number, string>>): string[] {
 }
 
 async function expectClean(file: string): Promise<void> {
-  expect(await expectProgram(["capinfos", file])).toContain("Number of decryption secrets in file: 1");
-  const expert = await expectProgram(["tshark", "-r", file, "-q", "-z", "expert,warn"]);
+  const [facts, expert] = await Promise.all([
+    expectProgram(["capinfos", file]),
+    expectProgram(["tshark", "-r", file, "-q", "-z", "expert,warn"]),
+  ]);
+  expect(facts).toContain("Number of decryption secrets in file: 1");
   expect(expert).not.toMatch(/Warns|Errors/);
 }
 
@@ -101,9 +104,13 @@ describe("penstock trace --format pcapng, as tshark reads it,", () => {
       await using server = await startServer(...serverArgs);
       const file = await capture(`https://localhost:${server.port}/`, ...traceArgs);
       const ports = { [server.port]: "tls" };
-      expect(await readRequests(file, ports)).toEqual(["wire\tGET"]);
-      expect(await followTls(file, ports, 0)).toContain("HTTP/1.0 200 ok");
-      await expectClean(file);
+      const [requests, inside] = await Promise.all([
+        readRequests(file, ports),
+        followTls(file, ports, 0),
+        expectClean(file),
+      ]);
+      expect(requests).toEqual(["wire\tGET"]);
+      expect(inside).toContain("HTTP/1.0 200 ok");
     });
 
   test("shows decrypted HTTP through an HTTP proxy", async () => {

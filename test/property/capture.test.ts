@@ -1,8 +1,8 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { createBlockSplitter } from "../../src/protocol/pcapng/block-splitter.ts";
+import { BlockSplitter } from "../../src/protocol/pcapng/block-splitter.ts";
 import { Capture } from "../../src/proxy/record/capture.ts";
-import type { TunnelEnds, TunnelSide } from "../../src/proxy/flow/observer.ts";
+import type { TunnelEnds, TunnelSide } from "../../src/proxy/flow/tunnel.ts";
 import { readCapture } from "../support/read-capture.ts";
 
 const ends: TunnelEnds = {
@@ -65,7 +65,7 @@ test("a capture has each byte where it belongs, and counts every packet that it 
           const written = packets.filter((packet) => packet.interfaceId === interfaceId).length;
           expect(received).toBe(BigInt(written) + dropped);
         }
-        const splitter = createBlockSplitter();
+        const splitter = new BlockSplitter();
         expect(splitter.push(file)?.length).toBe(file.length);
         expect(splitter.counts.packets).toBe(packets.length);
       },

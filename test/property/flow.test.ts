@@ -1,7 +1,6 @@
 import { expect, test } from "bun:test";
 import { relay } from "../../src/proxy/flow/relay.ts";
-import type { Observer } from "../../src/proxy/flow/observer.ts";
-import type { TunnelEnd, TunnelResult } from "../../src/proxy/tunnel/tunnel.ts";
+import type { Observer, TunnelEnd, TunnelResult } from "../../src/proxy/flow/tunnel.ts";
 import { MemoryConn } from "../support/memory-conn.ts";
 import { createRandom } from "../support/seeded-random.ts";
 import { SimpleBudget } from "../support/simple-budget.ts";

@@ -182,7 +182,7 @@ describe("no message has a secret in it", () => {
       fc.asyncProperty(fc.constantFrom(...calls), secrets, async (call, secret) => {
         expectSilence(await listen(...call(secret)));
       }),
-      { numRuns: 600 },
+      { numRuns: 250 },
     );
   });
 

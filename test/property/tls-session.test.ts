@@ -1,9 +1,10 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { ByteReader } from "../../src/protocol/tls/read/byte-reader.ts";
-import { describeTls13Message } from "../../src/protocol/tls/explain/describe-tls13-message.ts";
+import { HANDSHAKE_TYPE } from "../../src/protocol/tls/read/handshake-message.ts";
+import { describeMessage } from "../../src/protocol/tls/explain/describe-message.ts";
 import { readTlsSession } from "../../src/protocol/tls/explain/read-tls-session.ts";
-import { parseTls13Message, TLS13_TYPE } from "../../src/protocol/tls/explain/tls13-message.ts";
+import { parseTls13Message } from "../../src/protocol/tls/explain/tls13-message.ts";
 import { listTlsFixtures, loadTlsFixture } from "../support/tls-fixture.ts";
 
 const fixtures = listTlsFixtures().map(loadTlsFixture);
@@ -36,12 +37,12 @@ describe("readTlsSession()", () => {
 
 describe("parseTls13Message()", () => {
   test("gives a message or a reason for any bytes, in printable words", () => {
-    const type = fc.constantFrom(...Object.values(TLS13_TYPE), 25);
+    const type = fc.constantFrom(...Object.values(HANDSHAKE_TYPE), 25);
     fc.assert(
       fc.property(type, fc.uint8Array({ maxLength: 80 }), (handshakeType, body) => {
         const parsed = parseTls13Message(handshakeType, new ByteReader(body));
         if (parsed.kind === "bad") return expect(parsed.at).toBeLessThanOrEqual(body.length);
-        const { fields } = describeTls13Message(parsed.value);
+        const { fields } = describeMessage(parsed.value);
         expect(fields.flatMap(({ value }) => value).join("")).toMatch(/^[ -~]*$/);
       }),
       { numRuns: 2000 },

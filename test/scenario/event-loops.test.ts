@@ -1,4 +1,4 @@
-import { expect, test } from "bun:test";
+import { expect, spyOn, test } from "bun:test";
 import { EPOLLIN } from "../../src/net/libc/constants.ts";
 import { createDescriptorConnect } from "../../src/net/epoll/connect-descriptor.ts";
 import { listenDescriptor } from "../../src/net/epoll/listen-descriptor.ts";
@@ -6,10 +6,11 @@ import type { Reactor } from "../../src/net/epoll/reactor.ts";
 import { openSocketPair } from "../../src/net/libc/socket.ts";
 import type { Conn } from "../../src/net/conn/conn.ts";
 import type { ConnectResult } from "../../src/net/runtime/connect.ts";
+import { makeAuthority } from "../support/certificate-authority.ts";
 import { makeIp } from "../support/make-policy.ts";
 import { startProxy, waitFor } from "../support/proxy.ts";
 import { listenEcho } from "../support/raw-peer.ts";
-import { openReactor } from "../support/require-reactor.ts";
+import { openReactor, requireReactor } from "../support/require-reactor.ts";
 
 const loopback = makeIp("127.0.0.1");
 
@@ -96,4 +97,16 @@ test("two proxies with event loops of their own share no connection, and one out
   await peer.untilText("still here");
   peer.reset();
   expect(await lasting.record(1)).toMatchObject({ status: 200 });
+});
+
+test("the event loop that takes turns accepts for every listener, with TLS and for the sidecar, too", async () => {
+  await using authority = await makeAuthority();
+  const { cert, key } = await authority.issue();
+  const added = spyOn(requireReactor(), "add");
+  await using _proxy = await startProxy(
+    { listen: [{ port: 0 }, { port: 0, tls: { cert: "cert.pem", key: "key.pem" } }] },
+    { files: { "cert.pem": cert, "key.pem": key } },
+  );
+  expect(added).toHaveBeenCalledTimes(3);
+  added.mockRestore();
 });

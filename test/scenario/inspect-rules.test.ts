@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import type { PenstockConfig } from "../../src/config/schema.ts";
-import { encodeFatalAlert } from "../../src/protocol/tls/read/encode-alert.ts";
+import { encodeFatalAlert } from "../../src/protocol/tls/read/alert.ts";
 import { createFakeResolver } from "../support/fake-resolver.ts";
 import { allowLoopback, startProxy, type TestProxy } from "../support/proxy.ts";
 import { listenRaw, type RawServer } from "../support/raw-peer.ts";

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type { LanePool } from "../../src/net/conn/lanes.ts";
-import { TokenBuckets } from "../../src/net/conn/token-buckets.ts";
+import { TokenBuckets } from "../../src/net/conn/budget.ts";
 import { createAdaptiveEngine } from "../../src/proxy/flow/promotion.ts";
 import { relay } from "../../src/proxy/flow/relay.ts";
-import type { TunnelEngine } from "../../src/proxy/tunnel/tunnel.ts";
+import type { TunnelEngine } from "../../src/proxy/flow/tunnel.ts";
 import { BucketBudget } from "../support/bucket-budget.ts";
 import { startWarmLanes } from "../support/lane-stand.ts";
 import { waitFor } from "../support/wait-for.ts";

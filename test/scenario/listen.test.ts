@@ -1,6 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import type { Ip } from "../../src/address/ip.ts";
 import { listenDescriptor } from "../../src/net/epoll/listen-descriptor.ts";
+import { resetSocket } from "../../src/net/libc/socket.ts";
+import { startSocket } from "../../src/net/libc/start-socket.ts";
 import { type Listen, type ListenResult, listenTcp, type TcpListener } from "../../src/net/runtime/listen.ts";
 import type { Conn } from "../../src/net/conn/conn.ts";
 import { TestConn } from "../support/dial-stand.ts";
@@ -67,4 +69,27 @@ describe.each(ways)("%s", (_name, listen) => {
     peer.write("still here");
     await waitFor(() => near.text === "still here", "what the client says");
   });
+});
+
+test("connections that come without a pause leave others their turn", async () => {
+  const reactor = requireReactor();
+  const ip = makeIp("127.0.0.1");
+  let accepted = 0;
+  let isOver = false;
+  // Each connection that is accepted is followed by one that waits already.
+  const follow = (port: number): void => {
+    const started = startSocket(reactor.libc, reactor.descriptors, { ip, port });
+    if (started.ok) resetSocket(reactor.libc, started.fd);
+  };
+  using listener = requireListener(
+    listenDescriptor(reactor, ip, 0, (conn) => {
+      accepted += 1;
+      conn.reset();
+      if (!isOver && accepted < 20_000) follow(listener.port);
+    }),
+  );
+  follow(listener.port);
+  await waitFor(() => accepted > 0, "the first connection");
+  expect(accepted).toBeLessThan(20_000);
+  isOver = true;
 });

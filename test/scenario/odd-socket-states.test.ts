@@ -3,7 +3,7 @@ import { IPPROTO_TCP, SOL_SOCKET, TCP_NODELAY } from "../../src/net/libc/constan
 import type { LanePool } from "../../src/net/conn/lanes.ts";
 import { createAdaptiveEngine } from "../../src/proxy/flow/promotion.ts";
 import { relay } from "../../src/proxy/flow/relay.ts";
-import type { TunnelEngine } from "../../src/proxy/tunnel/tunnel.ts";
+import type { TunnelEngine } from "../../src/proxy/flow/tunnel.ts";
 import { ask } from "../support/http-origin.ts";
 import { requireLibc, startWarmLanes } from "../support/lane-stand.ts";
 import { startProxy } from "../support/proxy.ts";

@@ -90,9 +90,10 @@ describe.each(numbered)("no character that a terminal minds is printed raw, text
     inside.add(9.5, "server", Buffer.from(`HTTP/1.0 200 ok\r\nX-Hostile: ${text.replaceAll(/[\r\n\0]/g, "")}\r\n\r\n`));
     const failure = { stage: "connect", at: 1, text } as const;
     const record = makeTrace(undefined, { http: inside, failure });
-    const story = listSteps(record, { roots: [], source: text, now: record.startedAt });
-    for (const write of [writeTraceJson, writeTraceMermaid]) expect(findHostile(write(record, story))).toBeUndefined();
-    expect(findHostile(writeTraceText(record, story, false))).toBeUndefined();
+    const description = listSteps(record, { roots: [], source: text, now: record.startedAt });
+    for (const write of [writeTraceJson, writeTraceMermaid])
+      expect(findHostile(write(record, description))).toBeUndefined();
+    expect(findHostile(writeTraceText(record, description, false))).toBeUndefined();
   });
 
   test("in reports of functions and mistakes", () => {
@@ -130,8 +131,9 @@ test("the executable escapes what it was given in its messages", async () => {
       [`--${text}`],
       [text],
     ];
-    for (const args of runs) {
-      const { stdout, stderr, code } = await runExecutable(args, { cwd: folder.path });
+    for (const { stdout, stderr, code } of await Promise.all(
+      runs.map((args) => runExecutable(args, { cwd: folder.path })),
+    )) {
       expect(code).not.toBe(0);
       expect(findHostile(stderr + stdout)).toBeUndefined();
     }

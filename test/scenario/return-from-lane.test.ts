@@ -2,8 +2,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { adoptSocket } from "../../src/net/epoll/descriptor-conn.ts";
 import type { LanePool } from "../../src/net/conn/lanes.ts";
 import { createAdaptiveEngine } from "../../src/proxy/flow/promotion.ts";
-import type { Observer, WatchedTunnel } from "../../src/proxy/flow/observer.ts";
-import type { Tunnel } from "../../src/proxy/tunnel/tunnel.ts";
+import type { Observer, Tunnel, WatchedTunnel } from "../../src/proxy/flow/tunnel.ts";
 import { startWarmLanes } from "../support/lane-stand.ts";
 import { waitFor } from "../support/proxy.ts";
 import type { RawPeer } from "../support/raw-peer.ts";
@@ -12,7 +11,7 @@ import { createRandom } from "../support/seeded-random.ts";
 import { connectTunnel, descriptorEnds } from "./tunnel-contract.ts";
 
 /** Tunnels under fire, and promotions of tunnels that come and go: as many as the variables say. */
-const RETURNS = Number(process.env["RETURNS"] ?? 100);
+const RETURNS = Number(process.env["RETURNS"] ?? 40);
 const PROMOTIONS = Number(process.env["PROMOTIONS"] ?? 2000);
 
 let pool: LanePool;

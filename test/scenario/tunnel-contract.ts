@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import type { Conn } from "../../src/net/conn/conn.ts";
 import { type Connect, type ConnectResult, connectTcp } from "../../src/net/runtime/connect.ts";
 import { createDescriptorConnect } from "../../src/net/epoll/connect-descriptor.ts";
-import type { Tunnel, TunnelEngine } from "../../src/proxy/tunnel/tunnel.ts";
+import type { Tunnel, TunnelEngine } from "../../src/proxy/flow/tunnel.ts";
 import { makeIp } from "../support/make-policy.ts";
 import { requireReactor } from "../support/require-reactor.ts";
 import { listenRaw, type RawPeer } from "../support/raw-peer.ts";

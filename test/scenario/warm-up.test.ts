@@ -26,22 +26,22 @@ afterEach(async () => {
 });
 
 /** A network that counts the connections to the first listener, which is the proxy's. */
-function countVisits(): InProcessNetwork & { readonly visits: () => number } {
+function countConnections(): InProcessNetwork & { readonly connections: () => number } {
   const network = createInProcessNetwork(requireReactor());
-  let visits = 0;
+  let connections = 0;
   return {
     listen: network.listen,
     connect: (target, done) => {
-      if (target.port === 1) visits += 1;
+      if (target.port === 1) connections += 1;
       return network.connect(target, done);
     },
-    visits: () => visits,
+    connections: () => connections,
   };
 }
 
 /** Starts a warm-up. Without clients, unless it is told that there are some. */
 function warmUp(runtime: Partial<Runtime> = {}) {
-  const network = countVisits();
+  const network = countConnections();
   const clients = { came: false };
   const stop = startWarmUp({
     runtime: { ...compileForTest({}).runtime, ...runtime },
@@ -51,7 +51,7 @@ function warmUp(runtime: Partial<Runtime> = {}) {
     descriptors: plentyOfDescriptors,
     hasClients: () => clients.came,
   });
-  return { visits: network.visits, clients, stop };
+  return { connections: network.connections, clients, stop };
 }
 
 function countSockets(): number {
@@ -66,40 +66,39 @@ function countSockets(): number {
 }
 
 test("a warm-up ends by itself, gives its memory back and leaves no socket", async () => {
-  const { visits } = warmUp();
+  const { connections } = warmUp();
   await waitFor(() => gc.mock.calls.length > 0, "the end of the warm-up");
-  expect(visits()).toBeGreaterThan(20);
+  expect(connections()).toBeGreaterThan(20);
   await waitFor(() => countSockets() === atRest, "its last socket to go");
 });
 
 test("a warm-up of a proxy with users logs in", async () => {
   const made = createUserStore([{ name: "ada", password: new Secret("of her own") }]);
   if (!made.ok) throw new Error("These users are right");
-  const { visits, stop } = warmUp({ authenticator: createAuthenticator({ users: made.store }) });
-  // The first visit that is refused would be the last.
-  await waitFor(() => visits() > 20, "more visits");
-  stop();
+  const { connections, stop } = warmUp({ authenticator: createAuthenticator({ users: made.store }) });
+  // The first connection that is refused would be the last.
+  await waitFor(() => connections() > 20, "more connections");
+  await stop();
 });
 
 test("a warm-up drops what it does when a client comes, and goes on when that was a health check", async () => {
-  const { visits, clients, stop } = warmUp();
-  await waitFor(() => visits() > 20, "some visits");
+  const { connections, clients, stop } = warmUp();
+  await waitFor(() => connections() > 20, "some connections");
   clients.came = true;
   await waitFor(() => countSockets() === atRest, "its last socket to go");
-  const then = visits();
+  const then = connections();
   clients.came = false;
-  await waitFor(() => visits() > then, "another visit");
-  stop();
-  await waitFor(() => countSockets() === atRest, "its last socket to go");
+  await waitFor(() => connections() > then, "another connection");
+  await stop();
 });
 
-test("a warm-up that is stopped makes no further visit and collects no garbage", async () => {
-  const { visits, stop } = warmUp();
-  await waitFor(() => visits() > 0, "a visit");
-  stop();
-  const then = visits();
+test("a warm-up that is stopped opens no further connection and collects no garbage", async () => {
+  const { connections, stop } = warmUp();
+  await waitFor(() => connections() > 0, "a connection");
+  const then = connections();
+  await stop();
   await waitFor(() => countSockets() === atRest, "its last socket to go");
-  expect(visits()).toBe(then);
+  expect(connections()).toBe(then);
   expect(gc).not.toHaveBeenCalled();
 });
 
@@ -115,7 +114,7 @@ test("nothing of a warm-up shows in the log, the metrics or the tables, and no f
   const before = await measure();
   const sockets = countSockets();
   proxy.daemon.warmUp();
-  await waitFor(() => countSockets() > sockets, "the first visit");
+  await waitFor(() => countSockets() > sockets, "the first connection");
   const during = await measure();
   expect(during).toBe(before);
   await waitFor(() => gc.mock.calls.length > 0, "the end of the warm-up");
@@ -130,7 +129,7 @@ test("a client that comes during the warm-up is served, and ends it", async () =
   await using proxy = await startProxy();
   const before = countSockets();
   proxy.daemon.warmUp();
-  await waitFor(() => countSockets() > before, "the first visit");
+  await waitFor(() => countSockets() > before, "the first connection");
   const { peer, head } = await proxy.tunnel(`127.0.0.1:${echo.port}`);
   expect(head).toStartWith("HTTP/1.1 200 ");
   peer.write("hello");

@@ -1,5 +1,5 @@
 import type { Budget, Budgeted } from "../../src/net/conn/budget.ts";
-import { SharedBudget, type TokenBuckets } from "../../src/net/conn/token-buckets.ts";
+import { SharedBudget, type TokenBuckets } from "../../src/net/conn/budget.ts";
 
 /** The budget of flows in user space, made of buckets that lanes may share. */
 export class BucketBudget implements Budget {
@@ -16,13 +16,14 @@ export class BucketBudget implements Budget {
 
   take(wanted: number, flow: Budgeted): number {
     const budget = this.#waiting.get(flow)?.budget ?? new SharedBudget(this.#memory, this.buckets);
-    this.#waiting.delete(flow);
     let taken = budget.take(wanted);
     let more = taken;
     while (taken < wanted && more > 0) {
       more = budget.take(wanted - taken);
       taken += more;
     }
+    // Whoever got something goes behind the others.
+    if (taken > 0) this.#waiting.delete(flow);
     if (taken === wanted) return taken;
     this.#waiting.set(flow, { budget, dueAt: performance.now() + budget.dueIn });
     this.#wakeIn(budget.dueIn);

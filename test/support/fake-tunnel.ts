@@ -1,4 +1,4 @@
-import type { Tunnel, TunnelEnd, TunnelResult } from "../../src/proxy/tunnel/tunnel.ts";
+import type { Tunnel, TunnelEnd, TunnelResult } from "../../src/proxy/flow/tunnel.ts";
 
 /** A tunnel that carries nothing: its bytes are set by hand, and it remembers how it was killed. */
 export class FakeTunnel implements Tunnel {

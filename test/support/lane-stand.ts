@@ -4,7 +4,7 @@ import { openLibc, type Libc } from "../../src/net/libc/libc.ts";
 import { SocketConn } from "../../src/net/runtime/socket-conn.ts";
 import type { Conn } from "../../src/net/conn/conn.ts";
 import { carryInLane } from "../../src/proxy/flow/lane-engine.ts";
-import type { TunnelEngine } from "../../src/proxy/tunnel/tunnel.ts";
+import type { TunnelEngine } from "../../src/proxy/flow/tunnel.ts";
 import { takeFromRuntime } from "./take-from-runtime.ts";
 
 /** The C library, or an error that says why a test of lanes cannot run here. */

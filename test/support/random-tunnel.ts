@@ -1,4 +1,4 @@
-import type { TunnelEnd } from "../../src/proxy/tunnel/tunnel.ts";
+import type { TunnelEnd } from "../../src/proxy/flow/tunnel.ts";
 import { makeKeystream } from "./keystream.ts";
 import type { RawPeer } from "./raw-peer.ts";
 import { MSG_OOB, sendNow } from "./send-now.ts";

@@ -6,7 +6,7 @@ import {
   encodeInterfaceStatistics,
   encodeSectionHeader,
 } from "../../src/protocol/pcapng/encode-block.ts";
-import { createTcpSynthesiser, type Side } from "../../src/protocol/pcapng/tcp-synthesiser.ts";
+import { TcpSynthesiser, type Side } from "../../src/protocol/pcapng/tcp-synthesiser.ts";
 import { concat } from "./build-client-hello.ts";
 
 /** One connection of a capture: what each side sent, in order; or that it finished or broke off. */
@@ -39,7 +39,7 @@ export function synthesiseCapture(connections: readonly CapturedConnection[], ke
       if (ip === undefined) throw new Error(`"${text}" is no address`);
       return { ip, port };
     };
-    const tcp = createTcpSynthesiser({
+    const tcp = new TcpSynthesiser({
       client: endpoint(connection.ipv6 ? "2001:db8::1" : "192.0.2.1", 40_000 + index),
       server: endpoint(connection.ipv6 ? "2001:db8::443" : "198.51.100.7", 443),
       ...(connection.firstSequence && { firstSequence: connection.firstSequence }),

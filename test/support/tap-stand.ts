@@ -5,7 +5,7 @@ import type { InsideDemand } from "../../src/proxy/policy/inside-demand.ts";
 import type { InsideFacts } from "../../src/proxy/tunnel/inside-facts.ts";
 import type { InspectedTunnel } from "../../src/proxy/tunnel/inside-reader.ts";
 import type { Runtime } from "../../src/proxy/runtime.ts";
-import type { TunnelTap } from "../../src/proxy/flow/tap.ts";
+import type { TunnelTap } from "../../src/proxy/flow/tunnel.ts";
 import { buildClientHello, buildMessage, buildRecords, serverName } from "./build-client-hello.ts";
 import { makeEndpoint } from "./make-endpoint.ts";
 import { POISON } from "./poison-lent-bytes.ts";

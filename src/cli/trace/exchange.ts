@@ -26,7 +26,7 @@ export function exchange(
   now: () => number,
 ): Promise<ExchangeEnd> {
   return new Promise((resolve) => {
-    const reader = createResponseReader();
+    const reader = new ResponseReader();
     const settle = (end: ExchangeEnd) => {
       stream.off("data", take);
       stream.off("end", finish);
@@ -50,64 +50,55 @@ export function exchange(
   });
 }
 
-/** Finds the end of a response. */
-interface ResponseReader {
-  push(bytes: Uint8Array): ExchangeEnd | undefined;
-  /** No more bytes will come. */
-  end(): ExchangeEnd;
-}
-
 const COMPLETE: ExchangeEnd = { kind: "complete" };
 
-function createResponseReader(): ResponseReader {
-  let waiting: Uint8Array = new Uint8Array(0);
-  let parser = createResponseHeadParser(HEAD_LIMITS);
-  let readBody: BodyReader | undefined;
-  let mayEnd = false;
-  let bodyBytes = 0;
-  let interim = 0;
+/** Finds the end of a response. */
+class ResponseReader {
+  #waiting: Uint8Array = new Uint8Array(0);
+  #parser = createResponseHeadParser(HEAD_LIMITS);
+  #body: BodyReader | undefined;
+  #mayEnd = false;
+  #bodyBytes = 0;
+  #interim = 0;
 
-  function pushBody(read: BodyReader, bytes: Uint8Array): ExchangeEnd | undefined {
-    bodyBytes += bytes.length;
-    const step = read.push(bytes);
-    if (step.kind === "bad") return refuse(step.code);
-    if (step.kind === "done") return COMPLETE;
-    return bodyBytes > MAX_BODY_BYTES ? { kind: "cut" } : undefined;
-  }
-
-  function push(bytes: Uint8Array): ExchangeEnd | undefined {
-    if (readBody !== undefined) return pushBody(readBody, bytes);
-    waiting = Buffer.concat([waiting, bytes]);
-    const parsed = parser.parse(waiting);
+  push(bytes: Uint8Array): ExchangeEnd | undefined {
+    if (this.#body !== undefined) return this.#pushBody(this.#body, bytes);
+    this.#waiting = Buffer.concat([this.#waiting, bytes]);
+    const parsed = this.#parser.parse(this.#waiting);
     if (parsed.kind === "more") return undefined;
     if (parsed.kind === "bad") return refuse(`${parsed.code} at byte ${parsed.at}`);
-    const rest = waiting.subarray(parsed.used);
+    const rest = this.#waiting.subarray(parsed.used);
     const { status } = parsed.value;
-    waiting = new Uint8Array(0);
+    this.#waiting = new Uint8Array(0);
     if (status < 200 && status !== 101) {
-      interim += 1;
-      if (interim > MAX_INTERIM)
+      this.#interim += 1;
+      if (this.#interim > MAX_INTERIM)
         return { kind: "failed", text: `The server sent more than ${MAX_INTERIM} interim responses and no final one` };
-      parser = createResponseHeadParser(HEAD_LIMITS);
-      return push(rest);
+      this.#parser = createResponseHeadParser(HEAD_LIMITS);
+      return this.push(rest);
     }
     const framing = frameResponse(parsed.value, "GET");
     if (framing.kind === "bad") return refuse(framing.code);
-    readBody = framing.kind === "tunnel" ? undefined : createBodyReader(framing, "data", "tolerant");
-    mayEnd = framing.kind === "until-close";
-    return readBody === undefined ? COMPLETE : pushBody(readBody, rest);
+    if (framing.kind === "tunnel") return COMPLETE;
+    this.#body = createBodyReader(framing, "data", "tolerant");
+    this.#mayEnd = framing.kind === "until-close";
+    return this.#body === undefined ? COMPLETE : this.#pushBody(this.#body, rest);
   }
 
-  return {
-    push,
-    end: () =>
-      mayEnd
-        ? COMPLETE
-        : {
-            kind: "failed",
-            text: `The server closed the connection ${readBody ? "in the middle of" : "before"} its response`,
-          },
-  };
+  /** No more bytes will come. */
+  end(): ExchangeEnd {
+    if (this.#mayEnd) return COMPLETE;
+    const where = this.#body === undefined ? "before" : "in the middle of";
+    return { kind: "failed", text: `The server closed the connection ${where} its response` };
+  }
+
+  #pushBody(body: BodyReader, bytes: Uint8Array): ExchangeEnd | undefined {
+    this.#bodyBytes += bytes.length;
+    const step = body.push(bytes);
+    if (step.kind === "bad") return refuse(step.code);
+    if (step.kind === "done") return COMPLETE;
+    return this.#bodyBytes > MAX_BODY_BYTES ? { kind: "cut" } : undefined;
+  }
 }
 
 function refuse(what: string): ExchangeEnd {

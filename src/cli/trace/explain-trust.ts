@@ -1,11 +1,13 @@
-import { X509Certificate } from "node:crypto";
 import type { ProbeVerdict } from "../../net/runtime/tls-probe.ts";
 import type { MessageField } from "../../protocol/tls/explain/describe-message.ts";
 import {
   type ExplainedCertificate,
   explainChain,
+  isSignedBy,
+  readCertificate,
   type UnreadableCertificate,
 } from "../../protocol/tls/explain/explain-chain.ts";
+import { readPemCertificates } from "../../protocol/tls/read/pem-certificates.ts";
 
 /** What certificates are judged by. */
 export interface TrustBasis {
@@ -90,7 +92,7 @@ function describeTrust(chain: readonly Uint8Array[], verdict: ProbeVerdict, { ro
 
 /** The subject of the root that verifies the chain; undefined when it cannot be told. */
 function findAnchor(chain: readonly Uint8Array[], roots: readonly string[]): string | undefined {
-  const anchors = roots.flatMap(splitPem).flatMap((pem) => readCertificate(pem) ?? []);
+  const anchors = roots.flatMap((pem) => readPemCertificates(pem) ?? []);
   for (const der of chain.toReversed()) {
     const certificate = readCertificate(der);
     if (certificate === undefined) continue;
@@ -100,26 +102,4 @@ function findAnchor(chain: readonly Uint8Array[], roots: readonly string[]): str
     if (anchor !== undefined) return anchor.subject.split("\n").join(", ");
   }
   return undefined;
-}
-
-function splitPem(text: string): string[] {
-  return text.match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g) ?? [];
-}
-
-/** The constructor throws on what is not a certificate. */
-function readCertificate(text: string | Uint8Array): X509Certificate | undefined {
-  try {
-    return new X509Certificate(text);
-  } catch {
-    return undefined;
-  }
-}
-
-/** A key of an unknown algorithm makes the platform throw. */
-function isSignedBy(certificate: X509Certificate, issuer: X509Certificate): boolean {
-  try {
-    return certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey);
-  } catch {
-    return false;
-  }
 }

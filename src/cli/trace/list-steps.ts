@@ -3,11 +3,11 @@ import { findRequest, findResponse, listProxySteps } from "./list-proxy-steps.ts
 import { listTlsSteps, type TlsSteps, type TlsSummary } from "./list-tls-steps.ts";
 import type { TrustBasis } from "./explain-trust.ts";
 import type { Recording, Sender } from "./recording.ts";
-import type { TraceRecord } from "./trace-record.ts";
+import type { SecureRecord, TraceRecord } from "./trace-record.ts";
 import type { Party, TraceStep } from "./trace-step.ts";
 
 /** A trace, explained. */
-export interface TraceStory {
+export interface TraceDescription {
   /** In the order of time. */
   readonly steps: readonly TraceStep[];
   readonly tls: TlsSummary | undefined;
@@ -17,54 +17,47 @@ export interface TraceStory {
 }
 
 /** Makes the steps of what was recorded: DNS, TCP, the proxy, TLS, request and response. */
-export function listSteps(record: TraceRecord, basis: TrustBasis): TraceStory {
-  const { request, wire, proxyTls, tunnelAt, http } = record;
+export function listSteps(record: TraceRecord, basis: TrustBasis): TraceDescription {
+  const { request, wire, challenged, proxyTls, tunnelAt, http } = record;
   const { proxy } = request;
   const steps = [...listDnsSteps(record), ...listTcpSteps(record)];
   const notes: string[] = [];
-  const summaries: { tls?: TlsSummary | undefined; proxyTls?: TlsSummary | undefined } = {};
   let placeOf: PlaceOf = () => undefined;
-  if (record.challenged?.wire !== undefined && proxy !== undefined) {
-    const { wire: earlier, proxyTls: earlierTls } = record.challenged;
-    if (earlierTls !== undefined) steps.push(...listTlsSteps(earlier.recording, earlierTls, "proxy", basis).steps);
-    steps.push(...listProxySteps(proxy.kind, earlierTls?.inside ?? earlier.recording));
+  const addTls = (stream: Recording, secure: SecureRecord | undefined, peer: "proxy" | "server") => {
+    if (secure === undefined) return undefined;
+    const secured = listTlsSteps(stream, secure, peer, basis);
+    steps.push(...secured.steps);
+    placeOf = secured.placeOf;
+    if (secured.sealed !== undefined) notes.push(`TLS to the ${peer}: ${secured.sealed}.`);
+    return secured.summary;
+  };
+  let toProxyTls: TlsSummary | undefined;
+  let tls: TlsSummary | undefined;
+  if (challenged?.wire !== undefined && proxy !== undefined) {
+    const { recording } = challenged.wire;
+    if (challenged.proxyTls !== undefined)
+      steps.push(...listTlsSteps(recording, challenged.proxyTls, "proxy", basis).steps);
+    steps.push(...listProxySteps(proxy.kind, challenged.proxyTls?.inside ?? recording));
   }
-  const first: Party = proxy === undefined ? "server" : "proxy";
   if (wire !== undefined) {
     const toProxy = proxyTls?.inside ?? wire.recording;
-    if (proxyTls !== undefined) {
-      const secured = listTlsSteps(wire.recording, proxyTls, "proxy", basis);
-      steps.push(...secured.steps);
-      summaries.proxyTls = secured.summary;
-      placeOf = secured.placeOf;
-      if (secured.sealed !== undefined) notes.push(`TLS to the proxy: ${secured.sealed}.`);
-    }
     const tunnel = tunnelAt === undefined ? toProxy : toProxy.after(tunnelAt);
-    if (proxy !== undefined && http !== undefined && tunnelAt === undefined && record.tls === undefined)
-      steps.push(...listHttpSteps(record, http, "proxy", placeOf));
-    else if (proxy !== undefined)
+    toProxyTls = addTls(wire.recording, proxyTls, "proxy");
+    const isForwarded = http !== undefined && tunnelAt === undefined && record.tls === undefined;
+    if (proxy !== undefined && !isForwarded)
       steps.push(...listProxySteps(proxy.kind, tunnelAt === undefined ? toProxy : toProxy.before(tunnelAt)));
-    if (record.tls !== undefined) {
-      const secured = listTlsSteps(tunnel, record.tls, "server", basis);
-      steps.push(...secured.steps);
-      summaries.tls = secured.summary;
-      placeOf = secured.placeOf;
-      if (secured.sealed !== undefined) notes.push(`TLS to the server: ${secured.sealed}.`);
-    }
-    if (http !== undefined && (proxy === undefined || tunnelAt !== undefined))
-      steps.push(...listHttpSteps(record, http, "server", placeOf));
+    tls = addTls(tunnel, record.tls, "server");
+    if (http !== undefined)
+      steps.push(...listHttpSteps(record, http, proxy !== undefined && isForwarded ? "proxy" : "server", placeOf));
+    const from = proxy === undefined ? "server" : "proxy";
     if (wire.recording.endedAt !== undefined)
-      steps.push(step(wire.recording.endedAt, first, "client", "tcp", "TCP end (FIN)"));
+      steps.push(makeStep("tcp", wire.recording.endedAt, [from, "client"], "TCP end (FIN)"));
   }
-  return {
-    steps: steps.toSorted(compareSteps),
-    tls: summaries.tls,
-    proxyTls: summaries.proxyTls,
-    notes,
-  };
+  return { steps: steps.toSorted(compareSteps), tls, proxyTls: toProxyTls, notes };
 }
 
-function step(at: number, from: Party, to: Party, layer: TraceStep["layer"], name: string): TraceStep {
+/** A step without fields. */
+function makeStep(layer: TraceStep["layer"], at: number, [from, to]: readonly [Party, Party], name: string): TraceStep {
   return { at, from, to, layer, name, fields: [], telling: [] };
 }
 
@@ -73,8 +66,8 @@ function listDnsSteps({ lookups }: TraceRecord): TraceStep[] {
     const question = `${family === 4 ? "A" : "AAAA"} ${name}`;
     const told = typeof answer === "string" ? answer : answer.join(", ");
     return [
-      step(at, "client", "dns", "dns", `${question}?`),
-      step(answeredAt, "dns", "client", "dns", `${question} = ${told}`),
+      makeStep("dns", at, ["client", "dns"], `${question}?`),
+      makeStep("dns", answeredAt, ["dns", "client"], `${question} = ${told}`),
     ];
   });
 }
@@ -82,9 +75,10 @@ function listDnsSteps({ lookups }: TraceRecord): TraceStep[] {
 function listTcpSteps({ attempts, request }: TraceRecord): TraceStep[] {
   const to: Party = request.proxy === undefined ? "server" : "proxy";
   return attempts.flatMap(({ at, endedAt, address, code }) => {
-    const begun = step(at, "client", to, "tcp", `TCP connect to ${address}`);
+    const begun = makeStep("tcp", at, ["client", to], `TCP connect to ${address}`);
     if (endedAt === undefined) return [begun];
-    return [begun, step(endedAt, to, "client", "tcp", code === undefined ? "TCP connected" : `TCP failed: ${code}`)];
+    const outcome = code === undefined ? "TCP connected" : `TCP failed: ${code}`;
+    return [begun, makeStep("tcp", endedAt, [to, "client"], outcome)];
   });
 }
 

@@ -47,26 +47,24 @@ export class Recording {
 
   /** What passed after these offsets: the inside of a tunnel. */
   after(offsets: Readonly<Record<Sender, number>>): Recording {
-    const rest = new Recording();
-    const left = { ...offsets };
-    for (const { at, from, bytes } of this.chunks) {
-      const skipped = Math.min(left[from], bytes.length);
-      left[from] -= skipped;
-      rest.add(at, from, bytes.subarray(skipped));
-    }
+    const rest = this.#cut(offsets, (bytes, at) => bytes.subarray(at));
     rest.endedAt = this.endedAt;
     return rest;
   }
 
   /** What passed before these offsets. */
   before(offsets: Readonly<Record<Sender, number>>): Recording {
-    const start = new Recording();
+    return this.#cut(offsets, (bytes, at) => bytes.subarray(0, at));
+  }
+
+  /** `choose` takes its part of a chunk, of which the first `at` bytes are before the offset. */
+  #cut(offsets: Readonly<Record<Sender, number>>, choose: (bytes: Uint8Array, at: number) => Uint8Array): Recording {
+    const part = new Recording();
     const left = { ...offsets };
     for (const { at, from, bytes } of this.chunks) {
-      const kept = Math.min(left[from], bytes.length);
-      left[from] -= kept;
-      start.add(at, from, bytes.subarray(0, kept));
+      part.add(at, from, choose(bytes, Math.min(left[from], bytes.length)));
+      left[from] = Math.max(0, left[from] - bytes.length);
     }
-    return start;
+    return part;
   }
 }

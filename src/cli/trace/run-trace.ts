@@ -1,39 +1,24 @@
 import type { Duplex } from "node:stream";
-import { type Endpoint, formatEndpoint } from "../../address/endpoint.ts";
+import type { Endpoint } from "../../address/endpoint.ts";
 import { type Host, hostFromIp } from "../../address/host.ts";
-import { parseIp } from "../../address/ip.ts";
 import { ConnStream } from "../../net/conn/conn-stream.ts";
 import type { Conn } from "../../net/conn/conn.ts";
-import type { Connect } from "../../net/runtime/connect.ts";
-import type { Lookup, Lookups, Resolver } from "../../net/dns/resolver.ts";
 import { StreamConn } from "../../net/conn/stream-conn.ts";
-import { TappedConn } from "../../net/conn/tapped-conn.ts";
 import { probeTls } from "../../net/runtime/tls-probe.ts";
 import { formatBasicCredentials } from "../../protocol/http1/basic-credentials.ts";
 import { writeRequestHead } from "../../protocol/http1/write-head.ts";
-import { answerWith, type Questions, raceConnect, RFC_8305_PACE } from "../../proxy/dial/connect-race.ts";
+import { TimeLimit } from "../../net/conn/time-limit.ts";
 import { openTunnel } from "../../proxy/dial/open-tunnel.ts";
-import { lookUpName } from "../../proxy/resolve/resolve-host.ts";
-import { explainFailure } from "../../proxy/explain-failure.ts";
-import type { Failure } from "../../proxy/failure.ts";
 import type { Hop } from "../../proxy/route/route.ts";
 import { Upstream } from "../../proxy/upstream/upstreams.ts";
 import { version } from "../../version.ts";
 import { exchange } from "./exchange.ts";
 import { explainAnswer, explainHandshake, writeProxy } from "./explain-handshake.ts";
 import { Recording } from "./recording.ts";
-import type { SecureRecord, TraceFailure, TraceRecord, TraceStage } from "./trace-record.ts";
+import type { SecureRecord, TraceFailure, TraceRecord } from "./trace-record.ts";
 import { formatTargetAuthority, formatTraceTarget, type TraceRequest } from "./trace-request.ts";
-import { TimeLimit } from "../../net/conn/time-limit.ts";
+import { describeFailing, type Step, type Stop, THE_PROXY, type TraceMeans, TraceSocket } from "./trace-socket.ts";
 
-/** What a trace needs of the world. */
-export interface TraceMeans {
-  readonly resolver: Resolver;
-  readonly connect: Connect;
-}
-
-/** Milliseconds for the server to close what is over. */
-const FAREWELL_MS = 1000;
 /** Lines of the key log: a handshake has five. */
 const MAX_SECRETS = 64;
 
@@ -44,23 +29,15 @@ export async function runTrace(request: TraceRequest, means: TraceMeans): Promis
   return trace.record;
 }
 
-/** What ended the way early; undefined when nothing did. */
-type Stop = { readonly stage: TraceStage; readonly text: string } | undefined;
-type Step<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly stop: NonNullable<Stop> };
-
 class Trace {
   readonly record: TraceRecord;
   readonly #request: TraceRequest;
-  readonly #means: TraceMeans;
-  readonly #began = performance.now();
   readonly #limit: TimeLimit;
+  readonly #socket: TraceSocket;
   readonly #upstream = new Upstream("proxy");
-  #socket: Conn | undefined;
-  #overflowed = false;
 
   constructor(request: TraceRequest, means: TraceMeans) {
     this.#request = request;
-    this.#means = means;
     this.#limit = new TimeLimit(request.timeoutMs);
     this.record = {
       request,
@@ -77,28 +54,27 @@ class Trace {
       failure: undefined,
       endedAt: 0,
     };
+    this.#socket = new TraceSocket(this.record, means, this.#limit);
   }
 
   async run(): Promise<void> {
     const stop = await this.#walk();
     if (stop !== undefined) this.record.failure = this.#explain(stop);
-    await this.#farewell();
+    await this.#socket.close();
     this.#limit.release();
-    this.record.endedAt = this.#now();
+    this.record.endedAt = this.#socket.now();
   }
-
-  readonly #now = (): number => performance.now() - this.#began;
 
   /** Time that ran out explains whatever broke because of it. */
   #explain({ stage, text }: NonNullable<Stop>): TraceFailure {
     const late = this.#limit.over === "deadline" ? `Not done after ${this.#request.timeoutMs} ms` : undefined;
-    const much = this.#overflowed ? "The server sent more than a trace keeps" : undefined;
-    return { stage, at: this.#now(), text: much ?? late ?? text };
+    const much = this.#socket.overflowed ? "The server sent more than a trace keeps" : undefined;
+    return { stage, at: this.#socket.now(), text: much ?? late ?? text };
   }
 
   async #walk(): Promise<Stop> {
     const { proxy, target } = this.#request;
-    const reached = await (proxy === undefined ? this.#connect(target.endpoint) : this.#reachProxy(proxy));
+    const reached = await (proxy === undefined ? this.#socket.connect(target.endpoint) : this.#reachProxy(proxy));
     if (!reached.ok) return reached.stop;
     const inside = new ConnStream(reached.value);
     if (target.scheme === "http") return this.#ask(inside, new Recording());
@@ -110,87 +86,12 @@ class Trace {
     return stop;
   }
 
-  /** `about`: whose the endpoint is, where it is not the target's. */
-  async #connect({ host, port }: Endpoint, about?: string): Promise<Step<Conn>> {
-    const { connect } = this.#means;
-    const race = await raceConnect(this.#question(host), {
-      port,
-      source: undefined,
-      refuse: () => undefined,
-      connect: (target, done) => {
-        const address = formatEndpoint({ host: hostFromIp(target.ip), port });
-        const attempt: TraceRecord["attempts"][number] = {
-          at: this.#now(),
-          address,
-          endedAt: undefined,
-          code: undefined,
-        };
-        this.record.attempts.push(attempt);
-        return connect(target, (result) => {
-          attempt.endedAt = this.#now();
-          if (!result.ok) attempt.code = result.code;
-          done(result);
-        });
-      },
-      limit: this.#limit,
-      pace: RFC_8305_PACE,
-    });
-    if (!race.ok) {
-      const stage = race.failure.detail.startsWith("dns_") ? "resolve" : "connect";
-      return { ok: false, stop: { stage, text: describeFailing(race.failure, about) } };
-    }
-    return { ok: true, value: this.#tapSocket(race.value.conn) };
-  }
-
-  #tapSocket(conn: Conn): Conn {
-    const recording = new Recording();
-    const ends = readEnds(conn);
-    this.record.wire = { recording, ...ends };
-    const tapped = this.#tap(conn, recording);
-    this.#socket = tapped;
-    return tapped;
-  }
-
-  #tap(conn: Conn, recording: Recording): TappedConn {
-    return new TappedConn(conn, {
-      written: (bytes) => void recording.add(this.#now(), "client", bytes),
-      read: (bytes) => {
-        if (!recording.add(this.#now(), "server", bytes)) this.#overflow(conn);
-      },
-      ended: () => {
-        recording.endedAt = this.#now();
-      },
-    });
-  }
-
-  /** A server that never stops ends the trace, and not the memory. */
-  #overflow(conn: Conn): void {
-    this.#overflowed = true;
-    // Whoever reads it has this chunk to come.
-    queueMicrotask(() => conn.reset());
-  }
-
-  #question(host: Host): Questions {
-    if (host.kind === "ip") return answerWith([host.ip]);
-    // Nothing is gained by giving up a question: the trace ends with the process.
-    const lookups = lookUpName(host, this.#means.resolver);
-    return ([6, 4] as const).map((family) => ({ family, answer: this.#lookUp(host.text, family, lookups) }));
-  }
-
-  async #lookUp(name: string, family: 4 | 6, lookups: Lookups): Promise<Lookup> {
-    const at = this.#now();
-    const lookup = await lookups[family];
-    const answer = lookup.ok ? lookup.addresses.map(({ text }) => text) : lookup.note;
-    this.record.lookups.push({ at, name, family, answeredAt: this.#now(), answer });
-    return lookup;
-  }
-
   /** To the proxy and past it; on another connection if that is what its challenge takes. */
   async #reachProxy(proxy: Hop): Promise<Step<Conn>> {
     // What is left to do when TLS stands is what a plain proxy wants.
     const asked: Hop = proxy.kind === "https" ? { ...proxy, kind: "http" } : proxy;
     for (;;) {
-      const connected = await this.#connect(proxy.endpoint, THE_PROXY);
+      const connected = await this.#socket.connect(proxy.endpoint, THE_PROXY);
       if (!connected.ok) return connected;
       const passed = await this.#passProxy(connected.value, proxy, asked);
       if (passed.ok || passed.again !== true || this.record.challenged !== undefined) return passed;
@@ -213,7 +114,7 @@ class Trace {
         stream.end();
         return { ok: false, stop };
       }
-      conn = this.#tap(new StreamConn(stream, socket), record.inside);
+      conn = this.#socket.tap(new StreamConn(stream, socket), record.inside);
     }
     if (this.#forwards) return { ok: true, value: conn };
     const destination = await this.#chooseDestination(proxy);
@@ -242,7 +143,7 @@ class Trace {
   async #chooseDestination(proxy: Hop): Promise<Step<Endpoint>> {
     const { host, port } = this.#request.target.endpoint;
     if (proxy.kind !== "socks5" || host.kind === "ip") return { ok: true, value: { host, port } };
-    const answers = await Promise.all(this.#question(host).map(({ answer }) => answer));
+    const answers = await Promise.all(this.#socket.ask(host).map(({ answer }) => answer));
     const addresses = answers.flatMap((answer) => (answer.ok ? answer.addresses : []));
     const ip = addresses.find(({ family }) => family === 4) ?? addresses[0];
     if (ip !== undefined) return { ok: true, value: { host: hostFromIp(ip), port } };
@@ -289,7 +190,7 @@ class Trace {
   async #ask(stream: Duplex, recording: Recording): Promise<Stop> {
     this.record.http = recording;
     this.#limit.whenOver(() => stream.destroy());
-    const end = await exchange(stream, this.#writeHead(), recording, this.#now);
+    const end = await exchange(stream, this.#writeHead(), recording, this.#socket.now);
     this.#limit.forget();
     stream.end();
     this.record.cut = end.kind === "cut";
@@ -315,34 +216,4 @@ class Trace {
       ],
     });
   }
-
-  /** Lets the other side close, and closes anyway. */
-  async #farewell(): Promise<void> {
-    const socket = this.#socket;
-    if (socket === undefined || socket.closed) return;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, this.record.failure === undefined ? FAREWELL_MS : 0);
-    socket.whenClosed = resolve;
-    await promise;
-    clearTimeout(timer);
-    socket.reset();
-  }
-}
-
-function readEnds(conn: Conn): Pick<NonNullable<TraceRecord["wire"]>, "local" | "remote"> {
-  const read = (text: string, port: number) => {
-    const ip = parseIp(text);
-    if (ip === undefined) throw new Error(`A socket with the address ${text}`);
-    return { ip, port };
-  };
-  return { local: read(conn.localAddress, conn.localPort), remote: read(conn.remoteAddress, conn.remotePort) };
-}
-
-/** How a trace calls the proxy that it goes through: there is only one. */
-const THE_PROXY = "the proxy";
-
-/** `about`: whom it is about, where that is not the target. */
-function describeFailing(failure: Failure, about: string | undefined): string {
-  const text = explainFailure(failure, about).replace(/\.$/, "");
-  return failure.note === undefined ? text : `${text} (${failure.note})`;
 }

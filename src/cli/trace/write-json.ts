@@ -1,12 +1,12 @@
 import { formatEndpoint } from "../../address/endpoint.ts";
 import { formatJson } from "../../escape-text.ts";
 import type { TlsSummary } from "./list-tls-steps.ts";
-import type { TraceStory } from "./list-steps.ts";
+import type { TraceDescription } from "./list-steps.ts";
 import type { TraceRecord } from "./trace-record.ts";
 import { formatTraceTarget } from "./trace-request.ts";
 
 /** Writes a trace as one JSON object. Times are milliseconds since the beginning. No key and no credential is in it. */
-export function writeTraceJson(record: TraceRecord, story: TraceStory): string {
+export function writeTraceJson(record: TraceRecord, description: TraceDescription): string {
   const { request, startedAt, failure, endedAt, wire } = record;
   const { proxy } = request;
   const object = {
@@ -18,9 +18,9 @@ export function writeTraceJson(record: TraceRecord, story: TraceStory): string {
     ok: failure === undefined,
     failure: failure && { stage: failure.stage, at_ms: round(failure.at), text: failure.text },
     ms: round(endedAt),
-    proxy_tls: story.proxyTls && formatTls(story.proxyTls),
-    tls: story.tls && formatTls(story.tls),
-    steps: story.steps.map(({ at, from, to, layer, name, bytes, sealed, fields }) => ({
+    proxy_tls: description.proxyTls && formatTls(description.proxyTls),
+    tls: description.tls && formatTls(description.tls),
+    steps: description.steps.map(({ at, from, to, layer, name, bytes, sealed, fields }) => ({
       at_ms: round(at),
       from,
       to,
@@ -31,7 +31,7 @@ export function writeTraceJson(record: TraceRecord, story: TraceStory): string {
       // A list: header fields may have the same name.
       fields: fields.map(({ label, value }) => ({ label, value })),
     })),
-    notes: story.notes,
+    notes: description.notes,
   };
   return `${formatJson(object, 2)}\n`;
 }

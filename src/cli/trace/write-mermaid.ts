@@ -1,5 +1,5 @@
 import { escapeText } from "../../escape-text.ts";
-import { nameParty, type TraceStory } from "./list-steps.ts";
+import { nameParty, type TraceDescription } from "./list-steps.ts";
 import type { TraceRecord } from "./trace-record.ts";
 import type { Party, TraceStep } from "./trace-step.ts";
 
@@ -9,7 +9,7 @@ const IDS: Readonly<Record<Party, string>> = { client: "C", dns: "D", proxy: "P"
 const MAX_VALUE = 80;
 
 /** Writes a trace as a sequence diagram of Mermaid (https://mermaid.js.org/syntax/sequenceDiagram.html). */
-export function writeTraceMermaid(record: TraceRecord, { steps, notes }: TraceStory): string {
+export function writeTraceMermaid(record: TraceRecord, { steps, notes }: TraceDescription): string {
   const parties = (["client", "dns", "proxy", "server"] as const).filter(
     (party) => party === "client" || party === "server" || steps.some(({ from, to }) => from === party || to === party),
   );

@@ -5,11 +5,9 @@ import {
   encodeInterfaceStatistics,
   encodeSectionHeader,
 } from "../../protocol/pcapng/encode-block.ts";
-import type { PacketEndpoint } from "../../protocol/pcapng/ip-packet.ts";
-import { createTcpSynthesiser } from "../../protocol/pcapng/tcp-synthesiser.ts";
+import { TcpSynthesiser } from "../../protocol/pcapng/tcp-synthesiser.ts";
 import { version } from "../../version.ts";
-import type { Recording } from "./recording.ts";
-import type { TraceRecord } from "./trace-record.ts";
+import type { TraceRecord, WireRecord } from "./trace-record.ts";
 import { formatTraceTarget } from "./trace-request.ts";
 
 /**
@@ -31,18 +29,18 @@ export function writeTracePcapng(record: TraceRecord): Uint8Array {
   const { challenged } = record;
   writer.addSecrets([...(challenged?.proxyTls?.secrets ?? []), ...(proxyTls?.secrets ?? []), ...(tls?.secrets ?? [])]);
   if (challenged?.wire !== undefined) {
-    const { recording, local, remote } = challenged.wire;
-    for (const packet of listPackets(0, recording, local, remote, recording.chunks[0]?.at ?? 0))
-      writer.addPacket(packet);
+    const openedAt = challenged.wire.recording.chunks[0]?.at ?? 0;
+    for (const packet of listPackets(0, challenged.wire, openedAt)) writer.addPacket(packet);
   }
   if (wire !== undefined) {
     const connectedAt =
       record.attempts.findLast(({ code, endedAt }) => code === undefined && endedAt !== undefined)?.endedAt ?? 0;
-    const packets = [...listPackets(0, wire.recording, wire.local, wire.remote, connectedAt)];
+    const packets = [...listPackets(0, wire, connectedAt)];
     if (inner !== undefined) {
       const { host, port } = request.target.endpoint;
       const known = host.kind === "ip" && host.ip.family === wire.remote.ip.family ? host.ip : wire.remote.ip;
-      packets.push(...listPackets(1, inner, wire.local, { ip: known, port }, inner.chunks[0]?.at ?? connectedAt));
+      const tunnel = { recording: inner, local: wire.local, remote: { ip: known, port } };
+      packets.push(...listPackets(1, tunnel, inner.chunks[0]?.at ?? connectedAt));
     }
     for (const packet of packets.toSorted((a, b) => a.at - b.at)) writer.addPacket(packet);
   }
@@ -55,14 +53,8 @@ interface TimedPacket {
   readonly packet: Uint8Array;
 }
 
-function listPackets(
-  interfaceId: number,
-  recording: Recording,
-  client: PacketEndpoint,
-  server: PacketEndpoint,
-  openedAt: number,
-): TimedPacket[] {
-  const tcp = createTcpSynthesiser({ client, server });
+function listPackets(interfaceId: number, { recording, local, remote }: WireRecord, openedAt: number): TimedPacket[] {
+  const tcp = new TcpSynthesiser({ client: local, server: remote });
   const packets: TimedPacket[] = [];
   const add = (at: number, made: readonly Uint8Array[]) => {
     for (const packet of made) packets.push({ interfaceId, at, packet });

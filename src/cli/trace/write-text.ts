@@ -1,6 +1,6 @@
 import { escapeText } from "../../escape-text.ts";
 import type { TlsSummary } from "./list-tls-steps.ts";
-import { nameParty, type TraceStory } from "./list-steps.ts";
+import { nameParty, type TraceDescription } from "./list-steps.ts";
 import type { TraceRecord } from "./trace-record.ts";
 import { formatTraceTarget } from "./trace-request.ts";
 import type { Party, TraceLayer, TraceStep } from "./trace-step.ts";
@@ -19,11 +19,11 @@ const BOLD = 1;
 const RED = 31;
 
 /** Writes a trace as a sequence diagram of 100 columns. */
-export function writeTraceText(record: TraceRecord, story: TraceStory, colour: boolean): string {
+export function writeTraceText(record: TraceRecord, description: TraceDescription, colour: boolean): string {
   const canvas = new Canvas(record, colour);
-  const { steps } = story;
+  const { steps } = description;
   const lines = [...canvas.head(), ...steps.flatMap((step) => [...canvas.arrow(step), ...canvas.details(step)])];
-  lines.push(canvas.lifeLines(), "", ...canvas.foot(story));
+  lines.push(canvas.lifeLines(), "", ...canvas.foot(description));
   return `${lines.map((line) => line.trimEnd()).join("\n")}\n`;
 }
 
@@ -95,7 +95,7 @@ class Canvas {
     });
   }
 
-  foot({ tls, proxyTls, notes }: TraceStory): string[] {
+  foot({ tls, proxyTls, notes }: TraceDescription): string[] {
     const { failure, endedAt } = this.#record;
     const lines: string[] = [];
     if (proxyTls !== undefined) lines.push(...writeEntry("to proxy", describeTls(proxyTls)));

@@ -9,7 +9,12 @@ export class HeldBytes {
     return this.#length;
   }
 
-  /** Appends a copy of `chunk`. Returns everything held, valid until the next call. */
+  /** Everything held, valid until the next `append`. */
+  get bytes(): Uint8Array {
+    return this.#store.subarray(0, this.#length);
+  }
+
+  /** Appends a copy of `chunk`. Returns `bytes`. */
   append(chunk: Uint8Array): Uint8Array {
     const length = this.#length + chunk.length;
     if (length > this.#store.length) {
@@ -19,7 +24,7 @@ export class HeldBytes {
     }
     this.#store.set(chunk, this.#length);
     this.#length = length;
-    return this.#store.subarray(0, length);
+    return this.bytes;
   }
 
   clear(): void {

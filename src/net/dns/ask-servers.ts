@@ -1,7 +1,8 @@
 import { parseIp } from "../../address/ip.ts";
 import { decodeDnsReply, type DnsQuestion, type DnsReply, encodeDnsQuestion } from "../../protocol/dns/message.ts";
-import type { ConnectAttempt } from "../runtime/connect.ts";
-import { connectTcp } from "../runtime/connect.ts";
+import { HeldBytes } from "../conn/held-bytes.ts";
+import { readErrorCode } from "../libc/errno.ts";
+import { type ConnectAttempt, connectTcp } from "../runtime/connect.ts";
 import type { ResolvConf } from "./resolv-conf.ts";
 
 /** The answer of the name servers about one type of one absolute name. */
@@ -120,20 +121,20 @@ class Inquiry {
       try {
         before.send();
       } catch (error) {
-        this.#fail(before.exchange, readCode([error]));
+        this.#fail(before.exchange, readErrorCode(error) ?? "EUNKNOWN");
       }
       return;
     }
     const question = { ...this.#question, id: randomId() };
     let exchange: Exchange | undefined;
-    const fail = (code: string): void => this.#fail(exchange, code);
+    const fail = (code = "EUNKNOWN"): void => this.#fail(exchange, code);
     try {
       // Bun makes the socket at once but gives a promise.
       const socket = await Bun.udpSocket({
         connect: { hostname: server, port: this.#port },
         socket: {
           data: (_, bytes) => this.#hear(exchange, server, decodeDnsReply(bytes, question), false),
-          error: (...args: unknown[]) => fail(readCode(args)),
+          error: (...args: unknown[]) => fail(args.map(readErrorCode).find((code) => code !== undefined)),
         },
       });
       exchange = socket;
@@ -145,7 +146,7 @@ class Inquiry {
         this.#repeats.set(server, { exchange: socket, send: () => socket.send(message) });
       }
     } catch (error) {
-      fail(readCode([error]));
+      fail(readErrorCode(error));
     }
   }
 
@@ -171,13 +172,14 @@ class Inquiry {
         conn.reset();
         return;
       }
-      let received = Buffer.alloc(0);
+      const held = new HeldBytes();
       conn.attach({
         data: (chunk) => {
-          received = Buffer.concat([received, chunk]);
-          const length = received.length < 2 ? Infinity : received.readUInt16BE(0);
-          if (received.length < 2 + length) return;
-          this.#hear(exchange, server, decodeDnsReply(received.subarray(2, 2 + length), question), true);
+          const received = held.append(chunk);
+          const [high = 0, low = 0] = received;
+          const end = 2 + (high << 8) + low;
+          if (received.length < Math.max(end, 2)) return;
+          this.#hear(exchange, server, decodeDnsReply(received.subarray(2, end), question), true);
         },
         end: () => this.#fail(exchange, "ECONNRESET"),
         drain: () => {},
@@ -241,12 +243,4 @@ function readReply({ rcode, addresses, ttl }: Extract<DnsReply, { kind: "reply" 
 function randomId(): number {
   const [id = 0] = crypto.getRandomValues(new Uint16Array(1));
   return id;
-}
-
-/** The errno word among the arguments of an error handler. */
-function readCode(args: readonly unknown[]): string {
-  for (const arg of args) {
-    if (typeof arg === "object" && arg !== null && "code" in arg && typeof arg.code === "string") return arg.code;
-  }
-  return "EUNKNOWN";
 }

@@ -1,5 +1,6 @@
 import { createAskServers } from "./ask-servers.ts";
 import { parseIp } from "../../address/ip.ts";
+import { readErrorCode } from "../libc/errno.ts";
 import { type CachingOptions, CachingResolver } from "./caching-resolver.ts";
 import { createWalk, type Found, type Walk } from "./name-walk.ts";
 import { NOT_FOUND, type Resolver } from "./resolver.ts";
@@ -56,8 +57,7 @@ function readAnswers(name: string, answers: readonly { readonly address: string;
 const NOTHING: Found = { lookup: { ok: false, detail: "dns_error", note: NOT_FOUND }, ttl: 0 };
 
 function readTrouble(error: unknown): Found {
-  const code = typeof error === "object" && error !== null && "code" in error ? String(error.code) : "EUNKNOWN";
-  const note = code.replace(/^DNS_/, "");
+  const note = (readErrorCode(error) ?? "EUNKNOWN").replace(/^DNS_/, "");
   if (note === "ENOTFOUND" || note === "ENODATA") return NOTHING;
   const timedOut = note === "ETIMEOUT" || note === "EAI_AGAIN";
   return { lookup: { ok: false, detail: timedOut ? "dns_timeout" : "dns_error", note }, ttl: 0 };

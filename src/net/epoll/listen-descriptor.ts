@@ -39,7 +39,7 @@ export function listenDescriptor(
   ip: Ip,
   port: number,
   accept: Accept<DescriptorConn>,
-  turnAway?: TurnAway,
+  turnAway?: TurnAway | "never",
 ): ListenResult {
   const { libc } = reactor;
   const fd = libc.socket(ip.family === 4 ? AF_INET : AF_INET6, SOCK_STREAM | O_NONBLOCK | O_CLOEXEC, 0);
@@ -77,13 +77,13 @@ class Listener implements Watcher {
   readonly #reactor: Reactor;
   readonly #fd: number;
   readonly #accept: Accept<DescriptorConn>;
-  readonly #turnAway: TurnAway | undefined;
+  readonly #turnAway: TurnAway | "never" | undefined;
   readonly #address = new Uint8Array(socketAddressBytes);
   #stopped = false;
   /** The connection that `accept` is called for. */
   #accepted: DescriptorConn | undefined;
 
-  constructor(reactor: Reactor, fd: number, accept: Accept<DescriptorConn>, turnAway: TurnAway | undefined) {
+  constructor(reactor: Reactor, fd: number, accept: Accept<DescriptorConn>, turnAway?: TurnAway | "never") {
     this.#reactor = reactor;
     this.#fd = fd;
     this.#accept = accept;
@@ -117,9 +117,10 @@ class Listener implements Watcher {
   #take(fd: number): void {
     const ip = this.#reactor.ips.read(this.#address);
     const port = readSocketPort(this.#address);
-    if (ip === undefined || isTooFew(this.#reactor.descriptors.judge(fd))) {
+    const turnAway = this.#turnAway;
+    if (ip === undefined || (turnAway !== "never" && isTooFew(this.#reactor.descriptors.judge(fd)))) {
       this.#reactor.reset(fd);
-      if (ip !== undefined) this.#turnAway?.(ip, port);
+      if (ip !== undefined && turnAway !== "never") turnAway?.(ip, port);
       return;
     }
     const conn = new DescriptorConn(this.#reactor, fd, ip, port);

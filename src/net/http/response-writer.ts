@@ -1,4 +1,5 @@
 import type { Conn, ConnSink } from "../conn/conn.ts";
+import { HeldBytes } from "../conn/held-bytes.ts";
 
 /** Bytes of the next requests that may wait while one is answered. */
 const HELD_BYTES = 64 * 1024;
@@ -16,8 +17,7 @@ export class ResponseWriter implements ConnSink {
   whenGone: (() => void) | undefined;
   leavesAtEnd = false;
   readonly #conn: Conn;
-  readonly #held: Uint8Array[] = [];
-  #heldBytes = 0;
+  readonly #held = new HeldBytes();
   #unwritten: Uint8Array | undefined;
   #written: PromiseWithResolvers<boolean> | undefined;
 
@@ -39,14 +39,12 @@ export class ResponseWriter implements ConnSink {
   /** Detaches from the connection. What came meanwhile is unread. */
   release(): void {
     this.#conn.detach();
-    if (this.#held.length > 0) this.#conn.unread(Buffer.concat(this.#held));
+    if (this.#held.length > 0) this.#conn.unread(this.#held.bytes);
   }
 
   data(chunk: Uint8Array): void {
-    this.#held.push(new Uint8Array(chunk));
-    this.#heldBytes += chunk.length;
     // From here on the client's FIN is not noticed either.
-    if (this.#heldBytes >= HELD_BYTES) this.#conn.pause();
+    if (this.#held.append(chunk).length >= HELD_BYTES) this.#conn.pause();
   }
 
   end(): void {

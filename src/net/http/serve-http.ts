@@ -1,13 +1,15 @@
 import type { Ip } from "../../address/ip.ts";
+import type { Conn } from "../conn/conn.ts";
 import { SpareDescriptors } from "../libc/spare-descriptors.ts";
-import { listenTcp, listenUnix } from "../runtime/listen.ts";
-import type { SocketConn } from "../runtime/socket-conn.ts";
+import { type Listen, listenTcp, listenUnix } from "../runtime/listen.ts";
 import { ConnectionTable, type TableLimits } from "./connection-table.ts";
 import { type Handle, ServedConnection, type ServedDeadlines } from "./served-connection.ts";
 
 export interface ServeHttpOptions {
   readonly at: { readonly host: string; readonly port: number } | { readonly unix: string };
   readonly handle: Handle;
+  /** Default: sockets of the runtime, which on Unix sockets are used in any case. */
+  readonly listen?: Listen;
   /** Gets the errors of bugs that ended a connection. */
   readonly reportBug: (error: unknown) => void;
   readonly limits?: TableLimits;
@@ -39,12 +41,12 @@ const DEADLINES: ServedDeadlines = { requestMs: 10_000, idleMs: 30_000, answerMs
  * own server has neither.
  */
 export function serveHttp(options: ServeHttpOptions): HttpServerStart {
-  const { at, handle, reportBug, limits = LIMITS, deadlines = DEADLINES } = options;
+  const { at, handle, listen = listenTcp, reportBug, limits = LIMITS, deadlines = DEADLINES } = options;
   const table = new ConnectionTable(limits);
   const descriptors = new SpareDescriptors();
   let ending = false;
   const served = { handle, deadlines, reportBug, isEnding: () => ending };
-  const accept = (conn: SocketConn, peer: string): void => {
+  const accept = (conn: Conn, peer: string): void => {
     const member = new ServedConnection(conn, peer, served);
     if (ending || !table.admit(member, descriptors.judge(conn.fd))) {
       conn.reset();
@@ -56,7 +58,7 @@ export function serveHttp(options: ServeHttpOptions): HttpServerStart {
     // With the last descriptors the table makes room.
     "unix" in at
       ? listenUnix(at.unix, (conn) => accept(conn, "unix"))
-      : listenTcp(at.host, at.port, (conn, from) => accept(conn, nameNetwork(from)), "never");
+      : listen(at.host, at.port, (conn, from) => accept(conn, nameNetwork(from)), "never");
   if (!bound.ok) return bound;
   return {
     ok: true,

@@ -1,5 +1,6 @@
 import { constants, fstatSync, openSync, writeSync } from "node:fs";
 import { isatty } from "node:tty";
+import { readErrorCode } from "./errno.ts";
 import { openLibc } from "./libc.ts";
 
 /** Bytes of one write to anything but a file: `PIPE_BUF`. A pipe that reports room has room for so many, so that the write never blocks. */
@@ -144,5 +145,6 @@ function hasRoom(fd: number): boolean {
 
 /** A non-blocking descriptor was full after all, or a signal came. */
 function isBusy(error: unknown): boolean {
-  return error instanceof Error && "code" in error && (error.code === "EAGAIN" || error.code === "EINTR");
+  const code = readErrorCode(error);
+  return code === "EAGAIN" || code === "EINTR";
 }

@@ -31,9 +31,7 @@ export interface Libc {
   bind(fd: number, address: Uint8Array): number;
   connect(fd: number, address: Uint8Array): number;
   listen(fd: number, backlog: number): number;
-  /** Accepts one connection, non-blocking and close-on-exec according to `flags`. */
-  accept(fd: number, flags: number): number;
-  /** The same, and writes where it comes from into `address`, a `sockaddr_in` or `sockaddr_in6`. */
+  /** Accepts one connection, non-blocking and close-on-exec according to `flags`. Writes where it comes from into `address`, a `sockaddr_in` or `sockaddr_in6`. */
   acceptFrom(fd: number, address: Uint8Array, flags: number): number;
   /** Write the local and the remote address of a socket, as `acceptFrom` does. */
   getSocketName(fd: number, address: Uint8Array): number;
@@ -149,7 +147,6 @@ function wrapSymbols(c: LibcSymbols): Libc {
     bind: (fd, address) => settle(c.bind(fd, address, address.byteLength)),
     connect: (fd, address) => settle(c.connect(fd, address, address.byteLength)),
     listen: (fd, backlog) => settle(c.listen(fd, backlog)),
-    accept: (fd, flags) => settle(c.accept4(fd, null, null, flags)),
     acceptFrom: (fd, address, flags) => {
       size[0] = address.byteLength;
       return settle(c.accept4(fd, address, size, flags));

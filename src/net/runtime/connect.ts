@@ -1,5 +1,6 @@
 import type { FdSocketOptions, SocketHandler, TCPSocketConnectOptions } from "bun";
 import type { Ip } from "../../address/ip.ts";
+import { readErrorCode } from "../libc/errno.ts";
 import { openLibc } from "../libc/libc.ts";
 import { SpareDescriptors } from "../libc/spare-descriptors.ts";
 import { startSocket } from "../libc/start-socket.ts";
@@ -94,7 +95,7 @@ class Attempt extends PendingSocket implements ConnectAttempt {
     connectSocket({ ...where, allowHalfOpen: true, data: this, socket: handlers }).catch((error: unknown) => {
       // A descriptor that was not taken is still ours.
       if ("fd" in where && this.#socket === undefined) openLibc()?.close(where.fd);
-      this.#fail(readErrnoWord(error, "ECONNRESET"));
+      this.#fail(readErrorCode(error) ?? "ECONNRESET");
     });
   }
 
@@ -124,7 +125,7 @@ class Attempt extends PendingSocket implements ConnectAttempt {
   }
 
   fail(error: Error | undefined): void {
-    this.#fail(readErrnoWord(error, "ECONNRESET"));
+    this.#fail(readErrorCode(error) ?? "ECONNRESET");
   }
 
   cancel(): void {
@@ -158,9 +159,3 @@ const handlers: SocketHandler<SocketOwner> = {
     if (socket.data instanceof Attempt) socket.data.fail(error);
   },
 };
-
-/** The errno word of an error of Bun; `otherwise` when it has none. */
-export function readErrnoWord(error: unknown, otherwise: string): string {
-  const code = error instanceof Error && "code" in error ? error.code : undefined;
-  return typeof code === "string" ? code : otherwise;
-}

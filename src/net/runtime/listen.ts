@@ -1,10 +1,10 @@
 import { type Ip, parseIp } from "../../address/ip.ts";
+import { readErrorCode } from "../libc/errno.ts";
 import { openLibc } from "../libc/libc.ts";
 import { keepUrgentInline } from "../libc/socket.ts";
 import { isTooFew } from "../conn/descriptors.ts";
 import { SpareDescriptors } from "../libc/spare-descriptors.ts";
 import { type OwnedSocket, SocketConn, socketHandlers, type SocketOwner } from "./socket-conn.ts";
-import { readErrnoWord } from "./connect.ts";
 import type { Conn } from "../conn/conn.ts";
 import { LoopTimers } from "../conn/loop-timers.ts";
 
@@ -28,13 +28,17 @@ export type Accept<Accepted = Conn> = (conn: Accepted, from: Ip) => void;
 /** Is told of a connection that was reset as soon as it was accepted, because few descriptors are left. */
 export type TurnAway = (from: Ip, port: number) => void;
 
-/** Binds a listener. `host` is an address or a name. */
-export type Listen = (host: string, port: number, accept: Accept, turnAway?: TurnAway) => ListenResult;
+/**
+ * Binds a TCP listener and gives every accepted connection to `accept`. `host` is
+ * an address or a name. A connection that has one of the last descriptors is
+ * reset and told to `turnAway`; with `"never"` it goes to `accept`, too.
+ */
+export type Listen = (host: string, port: number, accept: Accept, turnAway?: TurnAway | "never") => ListenResult;
 
 /**
- * Binds a TCP listener and gives every accepted connection to `accept`, over a
- * socket of the runtime. A connection that has one of the last descriptors is
- * reset and told to `turnAway`; with `"never"` it goes to `accept`, too.
+ * `Listen` over sockets of the runtime. It accepts all connections that wait
+ * before anything else has its turn: whoever connects without a pause stops all
+ * others. So the event loop over epoll accepts where there is one.
  */
 export function listenTcp(
   host: string,
@@ -95,6 +99,6 @@ function listenRuntime(
     const server = Bun.listen<SocketOwner>(options as Bun.TCPSocketListenOptions<SocketOwner>);
     return { ok: true, listener: { port: server.port, stop: () => server.stop(false) } };
   } catch (error) {
-    return { ok: false, code: readErrnoWord(error, "EUNKNOWN") };
+    return { ok: false, code: readErrorCode(error) ?? "EUNKNOWN" };
   }
 }

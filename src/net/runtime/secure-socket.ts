@@ -4,7 +4,7 @@ import type { Conn } from "../conn/conn.ts";
 import type { LoopTimers } from "../conn/loop-timers.ts";
 import { findIdentityFault, toPresented } from "./server-identity.ts";
 import { type OwnedSocket, PendingSocket, SocketConn, socketHandlers, SocketOwner } from "./socket-conn.ts";
-import { endsWithAlert, MAX_ALERT_BYTES } from "../../protocol/tls/read/final-alert.ts";
+import { endsWithAlert, MAX_ALERT_BYTES } from "../../protocol/tls/read/alert.ts";
 import { explainTlsError, type TlsFailure } from "./tls-error.ts";
 
 export interface ClientTlsOptions {

@@ -1,5 +1,5 @@
 import type { Parsed } from "../../protocol/parsed.ts";
-import { encodeFatalAlert } from "../../protocol/tls/read/encode-alert.ts";
+import { encodeFatalAlert } from "../../protocol/tls/read/alert.ts";
 import { recogniseFirstBytes } from "../../protocol/tls/read/recognise-first-bytes.ts";
 import type { GaveUpReason } from "../../protocol/tls/read/tls-event.ts";
 import { TlsWatcher } from "../../protocol/tls/read/tls-watcher.ts";

@@ -1,3 +1,5 @@
+import { readErrorCode } from "../libc/errno.ts";
+
 /**
  * - `certificate`: the server's certificate is not to be trusted.
  * - `alert`: the server ended the handshake and said why.
@@ -25,7 +27,7 @@ const certificateNotes: Readonly<Record<string, string>> = {
 
 /** Explains why a TLS handshake as the client of `serverName` failed; `error` is undefined when the connection just ended. */
 export function explainTlsError(error: Error | undefined, serverName: string): TlsFailure {
-  const code = readCode(error);
+  const code = readErrorCode(error) ?? "";
   if (error === undefined || code === "ECONNRESET" || code === "EPIPE") {
     return { kind: "protocol", note: "the server closed the connection in the handshake" };
   }
@@ -48,8 +50,4 @@ function readReason(error: Error): string {
     .trim()
     .toLowerCase()
     .replaceAll(/[^a-z0-9_ ]/g, "");
-}
-
-function readCode(error: Error | undefined): string {
-  return error !== undefined && "code" in error && typeof error.code === "string" ? error.code : "";
 }

@@ -1,6 +1,7 @@
 import type { SecureVersion, TLSSocket } from "node:tls";
 import type { Duplex } from "node:stream";
 import { isIP } from "node:net";
+import { readErrorCode } from "../libc/errno.ts";
 import { loadTls } from "./server-tls.ts";
 import { findIdentityFault, toPresented } from "./server-identity.ts";
 import { explainTlsError, type TlsFailure } from "./tls-error.ts";
@@ -89,8 +90,7 @@ function judge(socket: TLSSocket, serverName: string): ProbeVerdict {
 
 /** Node gives the word itself, Bun an error that has it. */
 function readCode(reason: unknown): string | undefined {
-  if (reason instanceof Error)
-    return "code" in reason && typeof reason.code === "string" ? reason.code : reason.message;
+  if (reason instanceof Error) return readErrorCode(reason) ?? reason.message;
   return typeof reason === "string" && reason !== "" ? reason : undefined;
 }
 

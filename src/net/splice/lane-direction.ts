@@ -8,27 +8,27 @@ import {
 } from "../libc/constants.ts";
 import { isTransient } from "../libc/errno.ts";
 import type { Libc } from "../libc/libc.ts";
-import type { SharedBudget } from "../conn/token-buckets.ts";
+import type { SharedBudget } from "../conn/budget.ts";
 import type { Pipe, PipePool } from "./pipe-pool.ts";
 import { finishSocket, fitReceiveWindow } from "../libc/socket.ts";
 
 const spliceFlags = SPLICE_F_MOVE | SPLICE_F_NONBLOCK;
 
 /**
- * Messages up to this many bytes are cheaper to copy than to send through a
- * pipe, and so is everything while there is no pipe: the size of the one
- * buffer of a lane.
+ * Messages up to this many bytes are cheaper to copy than to splice, and without
+ * a pipe everything is copied. The size of a lane's one buffer.
  */
 export const copyBytes = 16_384;
-/** What a bulk direction asks its budget for, at most a pipeful, and what stands for no limit. */
+/** What a bulk direction asks its budget for: at most a pipeful. */
 const bulkBytes = 1_048_576;
+/** Stands for no limit. */
 const unlimitedBytes = 0x3fff_ffff;
 
 /** What all directions of a lane share. */
 export interface LaneTools {
   readonly libc: Libc;
   readonly pipes: PipePool;
-  /** `copyBytes` of memory, used within one call only. */
+  /** `copyBytes` of memory. Its content is valid within one call only. */
   readonly scratch: Uint8Array;
 }
 
@@ -36,32 +36,32 @@ export interface LaneDirectionOptions {
   /** Descriptors of the sockets. */
   readonly source: number;
   readonly sink: number;
-  /** For a direction that was over before the lane got it: FIN has come and has been passed on. */
+  /** The FIN came and was passed on before the lane got the tunnel. */
   readonly finished: boolean;
   /** Limits the bytes. Undefined for no limit, which is nearly always. */
   readonly budget?: SharedBudget | undefined;
 }
 
-/** What a turn did. `source` and `sink` mean that the socket on that side is dead. */
+/** The result of a turn. `source` and `sink`: the socket on that side is dead. */
 export type TurnResult = "ok" | "source" | "sink";
 
 /**
  * One direction of a tunnel: bytes from the `source` socket to the `sink`.
  *
- * Bytes are in user space only within one call; what the sink does not take
- * waits in a pipe, and without a pipe nothing is taken from the source that the
- * sink has not taken already. So a slow reader costs at most one pipe.
+ * What the sink does not take waits in a pipe. Without a pipe, bytes are taken
+ * from the source only after the sink took them. So a slow reader costs at most
+ * one pipe. The contract is that of `Flow`, which moves bytes in user space.
  */
 export class LaneDirection {
   /** Bytes that the sink has taken. */
   bytes = 0;
-  /** The source sent FIN and all that came before it is read. */
+  /** The source sent FIN, and everything before it was read. */
   ended = false;
-  /** FIN went on to the sink: this direction is over. */
+  /** FIN was passed on to the sink: this direction is over. */
   finished = false;
-  /** The sink takes no more for now; wait until it is writable. */
+  /** The sink is full: nothing is read until it is writable. */
   blocked = false;
-  /** Nothing more is to be read: the tunnel is about to leave the lane. */
+  /** Nothing is read any more: the tunnel is about to leave the lane. */
   paused = false;
   /** Nothing is read until the budget has more. */
   parked = false;
@@ -72,7 +72,7 @@ export class LaneDirection {
   #pipe: Pipe | undefined;
   #held = 0;
   #bulk = false;
-  /** The source's receive window has been made to fit a pipe. */
+  /** The source's receive window was fitted to a pipe. */
   #fitted = false;
 
   constructor(tools: LaneTools, { source, sink, finished, budget }: LaneDirectionOptions) {
@@ -84,7 +84,7 @@ export class LaneDirection {
     this.finished = finished;
   }
 
-  /** Whether a readable source is of interest. */
+  /** Whether it reads when its source is readable. */
   get wantsSource(): boolean {
     return !this.blocked && !this.ended && !this.paused && !this.parked;
   }
@@ -105,9 +105,8 @@ export class LaneDirection {
   }
 
   /**
-   * Moves what can be moved now, up to about a pipeful. Call it when the source
-   * is readable, as epoll says in an event that was not handled yet, or the sink
-   * writable.
+   * Moves what can be moved now, up to about a pipeful. Call it when the sink is
+   * writable, or the source is `readable` by an event that was not handled yet.
    */
   takeTurn(readable: boolean): TurnResult {
     const result = this.takeTurnWithoutEnd(readable);
@@ -118,7 +117,7 @@ export class LaneDirection {
     return result;
   }
 
-  /** The same, but the end of the source's stream is not passed on: it is no end when the socket was reset. */
+  /** As `takeTurn`, but does not pass the end of the stream on: after a reset it is no end. */
   takeTurnWithoutEnd(readable: boolean): TurnResult {
     this.blocked = false;
     if (this.#held > 0 && !this.#flush()) return "sink";
@@ -134,7 +133,7 @@ export class LaneDirection {
     return this.takeTurn(false);
   }
 
-  /** Gives back what it holds; bytes under way are lost. */
+  /** Gives back what it holds. Bytes in its pipe are lost. */
   drop(): void {
     if (this.#pipe !== undefined) this.#tools.pipes.discard(this.#pipe);
     this.#pipe = undefined;
@@ -142,7 +141,7 @@ export class LaneDirection {
     this.#budget?.leave();
   }
 
-  /** Moves what the budget allows, and parks the direction when that is nothing. What is taken off the source is paid for. */
+  /** Moves what the budget allows. Parks the direction when that is nothing. Bytes count when they are taken off the source. */
   #transferWithin(budget: SharedBudget, readable: boolean): TurnResult {
     const allowed = budget.take(this.#bulk ? bulkBytes : copyBytes);
     this.parked = allowed === 0;
@@ -170,28 +169,28 @@ export class LaneDirection {
     if (sent < 0 && !isTransient(sent)) return false;
     this.#count(sent);
     this.#held -= Math.max(0, sent);
-    // A short count means a full socket; asking again would only hear so once more.
+    // A short count means a full socket: another call would fail.
     this.blocked = this.#held > 0;
     if (!this.blocked) this.#releasePipe();
     return true;
   }
 
   /**
-   * The kernel's way: source → pipe → sink, no copy. `splice` does not pass an
-   * urgent mark: it gives nothing there, and behind a FIN that looks like the end
-   * of the stream. So a copy has the last word on whether there is more.
+   * Source → pipe → sink in the kernel, without a copy. `splice` stops at an
+   * urgent mark and returns what the end of the stream returns. So a copy decides
+   * whether there is more.
    */
   #spliceThrough(pipe: Pipe, readable: boolean, most: number): TurnResult {
     const received = this.#tools.libc.splice(this.#source, pipe.writeFd, Math.min(pipe.bytes, most), spliceFlags);
     if (received === 0 || (readable && isTransient(received))) return this.#copyThrough(pipe, most);
     if (received < 0) return this.#settleReceived(received);
     this.#held = received;
-    // A trickle is cheaper to copy.
+    // Small messages are cheaper to copy.
     if (received < copyBytes / 2) this.#bulk = false;
     return this.#flush() ? "ok" : "sink";
   }
 
-  /** The way of small messages: one copy in and one out, without the pipe unless the sink is full. */
+  /** For small messages: one copy in and one out. The pipe is used only when the sink is full. */
   #copyThrough(pipe: Pipe, most: number): TurnResult {
     const { libc, scratch } = this.#tools;
     const received = libc.receive(this.#source, scratch, Math.min(copyBytes, most), MSG_DONTWAIT);
@@ -202,13 +201,13 @@ export class LaneDirection {
     this.#count(sent);
     const taken = Math.max(0, sent);
     if (taken === received) return "ok";
-    // An empty pipe of at least 64 KiB takes these bytes whole: one write, at most four pages.
+    // An empty pipe of at least 64 KiB takes these bytes in one write: at most four pages.
     this.#held = libc.write(pipe.writeFd, scratch.subarray(taken, received), received - taken);
     this.blocked = true;
     return this.#held === received - taken ? "ok" : "sink";
   }
 
-  /** The way when pipes have run out: look at the bytes, send them, and only then take as many off the source. */
+  /** When no pipe is left: peeks at the bytes, sends them, and then takes as many off the source. */
   #copyWithoutPipe(most: number): TurnResult {
     const { libc, scratch } = this.#tools;
     const seen = libc.receive(this.#source, scratch, most, MSG_DONTWAIT | MSG_PEEK);

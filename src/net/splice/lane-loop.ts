@@ -21,41 +21,42 @@ import {
 } from "./lane-memory.ts";
 import { LaneTunnel } from "./lane-tunnel.ts";
 import type { Libc } from "../libc/libc.ts";
-import { SharedBudget, type TokenBuckets } from "../conn/token-buckets.ts";
+import { SharedBudget, type TokenBuckets } from "../conn/budget.ts";
 import { PipePool } from "./pipe-pool.ts";
 
-/** What a lane is started with. The descriptors stay its owner's, so that they can be closed when the lane dies. */
+/** What a lane is started with. Its owner keeps the descriptors, and closes them when the lane dies. */
 export interface LaneSetup {
   readonly memory: LaneMemory;
   readonly epollFd: number;
   /** An eventfd that the owner writes to when the lane sleeps. */
   readonly wakeFd: number;
-  /** A stream socket that the lane writes one byte to when the owner has to look at the completions. */
+  /** A stream socket. A byte written to it tells the owner to read the completions. */
   readonly ownerFd: number;
   readonly pipeBytes: number;
   /** The buckets that the budgets of tunnels are made of; undefined when there are none. */
   readonly buckets?: TokenBuckets | undefined;
 }
 
-/** Events per wait: enough for everybody who is ready, few enough to hear of newcomers soon. */
+/** Events per wait. */
 const maxEvents = 256;
 /** The token of the wake-up descriptor; those of tunnels are not negative. */
 const wakeToken = -1;
-/** Bytes that bulk tunnels may move before the loop looks whether others have something to say: about 1 ms. */
+/** Bytes that bulk tunnels move before the loop serves the others again: about 1 ms. */
 const glanceBytes = 4 * 1_048_576;
-/** How late an idle timeout may be, and how often at most tunnels are looked through for one: milliseconds. */
+/** Milliseconds between two sweeps for idle tunnels: an idle timeout may be so late. */
 const sweepMs = 100;
-/** Pipes kept when a lane has had nothing to do for a while, and after how long: milliseconds. */
+/** Pipes that an idle lane keeps. */
 const pipesKept = 8;
+/** Milliseconds without an event after which a lane is idle. */
 const trimMs = 5_000;
 
-/** Carries tunnels on this thread until told to stop. Nothing else runs on the thread meanwhile. */
+/** Carries tunnels on this thread until it is stopped. Nothing else runs on the thread. */
 export class LaneLoop {
   readonly #libc: Libc;
   readonly #setup: LaneSetup;
   readonly #memory: LaneMemory;
   readonly #epoll: Epoll;
-  /** The same descriptor with a list of events of its own, for a look in the middle of another list. */
+  /** The same descriptor with a list of events of its own, for a wait while another list is handled. */
   readonly #glance: Epoll;
   readonly #tools: LaneTools;
   readonly #tunnels: (LaneTunnel | undefined)[];
@@ -64,11 +65,11 @@ export class LaneLoop {
   /** Slots from here on have never been used. */
   #unusedFrom = 0;
   #open = 0;
-  /** Tunnels adopted so far. Who gets a slot is told nothing that was meant for who had it before. */
+  /** Tunnels adopted so far. Tells the events of a tunnel from those of an earlier one in its slot. */
   #generation = 0;
   #now = performance.now();
   #nextSweep = Infinity;
-  /** Tunnels that wait for their budget, the longest first, and when each may take its turn. */
+  /** Tunnels that wait for their budget, the longest first, and when each has its turn. */
   readonly #parked = new Map<LaneTunnel, number>();
   #nextTurn = Infinity;
   #stopped = false;
@@ -114,7 +115,7 @@ export class LaneLoop {
     return count;
   }
 
-  /** Milliseconds until something is due without an event; -1 for nothing. */
+  /** Milliseconds until something is due without an event; -1 when nothing is. */
   #chooseTimeout(): number {
     const spare = this.#tools.pipes.idle > pipesKept;
     const due = Math.min(this.#nextSweep, this.#nextTurn) - this.#now;
@@ -123,7 +124,7 @@ export class LaneLoop {
     return spare ? Math.min(timeout, trimMs) : timeout;
   }
 
-  /** Those with little to say first, then the bulk, and the former again every now and then. */
+  /** Handles tunnels with small messages first, then bulk, and the former again after each `glanceBytes`. */
   #handleEvents(count: number): void {
     const bulk = this.#handleLight(this.#epoll, count);
     let moved = 0;
@@ -141,7 +142,7 @@ export class LaneLoop {
     }
   }
 
-  /** Handles what is not bulk among the events of `epoll`, and notes in `bulkEvents` where the rest is; returns how many those are. */
+  /** Handles the events of `epoll` that are not of bulk tunnels. Notes the others in `bulkEvents`, and returns their number. */
   #handleLight(epoll: Epoll, count: number): number {
     const note = epoll === this.#epoll;
     let bulk = 0;
@@ -167,7 +168,7 @@ export class LaneLoop {
     this.#settle(tunnel, tunnel.handle(epoll.tokenAt(index) & 1, epoll.eventsAt(index), this.#now));
   }
 
-  /** Tells of what moved, and ends or parks the tunnel where that is due. */
+  /** Publishes the counts of a tunnel, and ends or parks it where that is due. */
   #settle(tunnel: LaneTunnel, end: LaneEnd | undefined): void {
     this.#memory.counts[tunnel.slot * 2] = tunnel.up.bytes;
     this.#memory.counts[tunnel.slot * 2 + 1] = tunnel.down.bytes;
@@ -181,7 +182,7 @@ export class LaneLoop {
     this.#nextTurn = Math.min(this.#nextTurn, turn);
   }
 
-  /** Gives those their turn whose time has come. Whoever has to wait on goes behind those that wait already. */
+  /** Gives parked tunnels whose time has come their turn. One that has to wait longer keeps its place. */
   #serveParked(): void {
     this.#nextTurn = Infinity;
     for (const [tunnel, turn] of this.#parked) {
@@ -189,8 +190,9 @@ export class LaneLoop {
         this.#nextTurn = Math.min(this.#nextTurn, turn);
         continue;
       }
-      this.#parked.delete(tunnel);
-      this.#settle(tunnel, tunnel.unpark(this.#now));
+      const end = tunnel.unpark(this.#now);
+      if (!tunnel.isParked) this.#parked.delete(tunnel);
+      this.#settle(tunnel, end);
     }
   }
 
@@ -238,7 +240,7 @@ export class LaneLoop {
     return buckets === undefined || used.length === 0 ? undefined : new SharedBudget(buckets, used);
   }
 
-  /** A tunnel may have ended by itself while the order was under way; then there is nothing to do. */
+  /** Does nothing when the tunnel ended while the command was under way. */
   #kill(slotNumber: number): void {
     const tunnel = this.#tunnels[slotNumber];
     if (tunnel !== undefined) this.#end(tunnel, "killed");
@@ -255,7 +257,7 @@ export class LaneLoop {
     this.#parked.delete(tunnel);
     this.#open -= 1;
     Atomics.store(this.#memory.header, header.open, this.#open);
-    // Said before it is done: if this thread died in between, a descriptor would stay open, but never would another one be closed.
+    // Before the close: if this thread died in between, a descriptor would leak, but no other one would be closed.
     Atomics.store(this.#memory.slotTable, tunnel.slot * slotWords + slot.end, laneEnds.indexOf(end));
     tunnel.close(end);
     if (pushCompletion(this.#memory, tunnel.slot)) this.#wakeOwner();

@@ -1,25 +1,23 @@
 import type { LaneEnd } from "../conn/lanes.ts";
 
 /**
- * The memory that a lane and its owner share. They speak through it: no
- * message is ever serialised.
+ * The memory that a lane and its owner share instead of messages.
  *
- * A **slot** stands for one tunnel: what it is made of, how it ended, and its
- * byte counts, which anybody may read at any time. Two **rings** with one
- * producer and one consumer each carry slot numbers: commands to the lane,
- * completions back. A slot has at most four entries in the command ring
- * (adopt, release, kill, and one of its predecessor) and one in the other, and the
- * rings are sized for that: they cannot be full.
+ * A **slot** describes one tunnel: its sockets, its limits, its end, and its byte
+ * counts, which both may read at any time. Two **rings** with one producer and
+ * one consumer each carry slot numbers: commands to the lane, completions back.
+ * A slot has at most four entries in the command ring (adopt, release, kill, and
+ * one of its predecessor) and one in the other. The rings have room for all.
  *
- * A side that goes to sleep says so first and looks at its ring once more; the
- * other puts its entry in first and then looks whether anybody sleeps.
- * `Atomics` are sequentially consistent, so one of the two always sees the
- * other, and a side that is awake costs no system call to reach.
+ * A side that is about to sleep sets its flag, and then reads its ring once more.
+ * The other side adds its entry, and then reads the flag. `Atomics` are
+ * sequentially consistent, so one of the two always sees the other, and waking a
+ * side that is awake costs no system call.
  */
 
 /**
- * How a lane says that a tunnel ended. The numbers are what slots hold. After
- * `released` it goes on elsewhere, and the descriptors are the owner's again.
+ * How a tunnel ended in its lane. Slots hold the index. After `released` the
+ * owner has the descriptors again.
  */
 export const laneEnds: readonly LaneEnd[] = [
   "closed",
@@ -46,7 +44,7 @@ export interface LaneMemory {
   readonly pipes: Int32Array;
 }
 
-/** Words of `header`, each on a cache line of its own so that the two threads do not fight over one. */
+/** Words of `header`. Those that both threads write often are on cache lines of their own. */
 export const header = {
   commandHead: 0,
   commandTail: 16,
@@ -71,14 +69,14 @@ export const upFinishedBit = 1;
 export const downFinishedBit = 2;
 /** The words of buckets are filled: numbers of buckets, and -1 for none. Without this bit nothing limits the tunnel. */
 export const limitedBit = 4;
-/** In the `end` word: the lane still owns the descriptors. */
+/** In the `end` word: the lane owns the descriptors. */
 export const slotOpen = -1;
 
-/** What a command asks for; the low bits of a ring entry. */
+/** Operations of commands: the low bits of a ring entry. */
 export const command = { adopt: 0, kill: 1, stop: 2, release: 3 } as const;
 const commandBits = 2;
 
-/** Makes the memory of a new lane. Pages that are never touched cost nothing. */
+/** Makes the memory of a new lane. Pages that are never written cost nothing. */
 export function createLaneMemory(slots: number, maxPipes: number): LaneMemory {
   const ringSlots = sizeRing(slots);
   const words = headerWords + slots * slotWords + ringSlots * 2 + maxPipes * 2;
@@ -87,7 +85,7 @@ export function createLaneMemory(slots: number, maxPipes: number): LaneMemory {
   return memory;
 }
 
-/** Sees the parts in memory that came from `createLaneMemory` with the same numbers. */
+/** Maps the parts of memory that `createLaneMemory` made with the same numbers. */
 export function mapLaneMemory(buffer: SharedArrayBuffer, slots: number, maxPipes: number): LaneMemory {
   const ringSlots = sizeRing(slots);
   let at = 0;
@@ -111,18 +109,17 @@ export function mapLaneMemory(buffer: SharedArrayBuffer, slots: number, maxPipes
   };
 }
 
-/** Puts a command in the ring. Returns whether the lane sleeps and has to be woken. */
+/** Adds a command. Returns whether the lane sleeps and has to be woken. */
 export function pushCommand(memory: LaneMemory, operation: number, slotNumber: number): boolean {
   pushRing(memory.header, header.commandHead, memory.commands, (slotNumber << commandBits) | operation);
   return Atomics.exchange(memory.header, header.laneSleeps, 0) === 1;
 }
 
-/** Takes the next command: its operation and slot as `readCommand` splits them; -1 when there is none. */
+/** Takes the next command, for `readOperation` and `readCommandSlot`; -1 when there is none. */
 export function takeCommand(memory: LaneMemory): number {
   return takeRing(memory.header, header.commandHead, header.commandTail, memory.commands);
 }
 
-/** Splits what `takeCommand` gave. */
 export function readOperation(entry: number): number {
   return entry & ((1 << commandBits) - 1);
 }
@@ -130,7 +127,7 @@ export function readCommandSlot(entry: number): number {
   return entry >> commandBits;
 }
 
-/** Says that the lane is going to sleep. Returns false when there is work instead. */
+/** Announces that the lane is about to sleep. Returns false when a command waits instead. */
 export function announceSleep(memory: LaneMemory): boolean {
   Atomics.store(memory.header, header.laneSleeps, 1);
   const idle = Atomics.load(memory.header, header.commandHead) === Atomics.load(memory.header, header.commandTail);
@@ -138,23 +135,23 @@ export function announceSleep(memory: LaneMemory): boolean {
   return idle;
 }
 
-/** Says that the lane is awake, so that commands need not wake it. */
+/** Announces that the lane is awake, so that commands need not wake it. */
 export function announceAwake(memory: LaneMemory): void {
   Atomics.store(memory.header, header.laneSleeps, 0);
 }
 
-/** Puts a finished slot in the ring. Returns whether the owner has to be woken. */
+/** Adds a finished slot. Returns whether the owner has to be woken. */
 export function pushCompletion(memory: LaneMemory, slotNumber: number): boolean {
   pushRing(memory.header, header.completionHead, memory.completions, slotNumber);
   return Atomics.exchange(memory.header, header.ownerWoken, 1) === 0;
 }
 
-/** Lets the lane wake the owner again. To be called before the ring is emptied. */
+/** Lets the lane wake the owner again. Call it before the ring is emptied. */
 export function announceListening(memory: LaneMemory): void {
   Atomics.store(memory.header, header.ownerWoken, 0);
 }
 
-/** Takes the next finished slot, -1 when there is none. */
+/** Takes the next finished slot; -1 when there is none. */
 export function takeCompletion(memory: LaneMemory): number {
   return takeRing(memory.header, header.completionHead, header.completionTail, memory.completions);
 }
@@ -173,7 +170,7 @@ function takeRing(positions: Int32Array, headWord: number, tailWord: number, rin
   return entry;
 }
 
-/** A power of two with room for four entries a slot, and for the order to stop. */
+/** A power of two with room for four entries a slot, and for the command to stop. */
 function sizeRing(slots: number): number {
   return 2 ** Math.ceil(Math.log2(slots * 4 + 4));
 }

@@ -1,6 +1,6 @@
 import type { Detachable } from "../conn/conn.ts";
 import type { LanedTunnel, LanePool, LaneSockets, LanesResult, LaneStatus } from "../conn/lanes.ts";
-import type { TokenBuckets } from "../conn/token-buckets.ts";
+import type { TokenBuckets } from "../conn/budget.ts";
 import { Lane } from "./lane.ts";
 import { openLibc, type Libc } from "../libc/libc.ts";
 import { runSelfTest } from "./self-test.ts";
@@ -10,23 +10,23 @@ export interface LanePoolOptions {
   readonly lanes?: number;
   /** Tunnels per lane at most. Default: 16,384. */
   readonly slotsPerLane?: number;
-  /** Pipes of all lanes together: each may hold as many bytes in the kernel as it is large. Default: 48, three quarters of what an unprivileged user may have at 1 MiB. Without a pipe bytes are copied. */
+  /** Pipes of all lanes together. Default: 48, three quarters of what an unprivileged user may have of 1 MiB each. Without a pipe bytes are copied. */
   readonly maxPipes?: number;
   /** Bytes per pipe to ask the kernel for. Default: 1 MiB; measured to halve the cost against the usual 64 KiB. */
   readonly pipeBytes?: number;
   /** What the budgets of tunnels are made of. Without them every tunnel is unlimited. */
   readonly buckets?: TokenBuckets;
-  /** Hears of a lane whose thread died, and of one that could not be started. For the log. */
+  /** Called when the thread of a lane died, and when one could not be started. For the log. */
   readonly onTrouble?: (message: string) => void;
 }
 
-/** Lanes that die within this time of each other, in milliseconds, make the pool wait before it starts another. */
+/** Milliseconds before a lane is started after one that died or failed to start. */
 const restartPauseMs = 1_000;
 
 /**
- * Finds out whether this system can splice and prepares lanes if so. No thread
- * is started before somebody asks for room. Never throws: without lanes, the
- * relay carries everything.
+ * Tests whether this system can splice, and prepares lanes if so. The first
+ * thread starts when room is asked for. Never throws: without lanes, the relay
+ * carries everything.
  */
 export function startLanes(options: LanePoolOptions = {}): LanesResult {
   const test = runSelfTest(options.pipeBytes);
@@ -119,7 +119,7 @@ class ThreadedLanePool implements LanePool {
     return best;
   }
 
-  /** Starts one more lane, unless there are enough, one is starting, or the last one has just died. */
+  /** Starts one more lane, unless there are enough, one is starting, or the last one failed a moment ago. */
   #grow(): void {
     if (this.#stopped || this.#lanes.length >= this.#maxLanes) return;
     if (this.#lanes.some((lane) => lane.state === "starting")) return;
@@ -141,7 +141,7 @@ class ThreadedLanePool implements LanePool {
     }
   }
 
-  /** A lane died. The next that asks for room gets another. */
+  /** A lane died. Another one starts when room is asked for. */
   #forget(lane: Lane): void {
     this.#lanes.splice(this.#lanes.indexOf(lane), 1);
     this.#lost += 1;

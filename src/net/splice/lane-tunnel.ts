@@ -2,14 +2,14 @@ import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT } from "../libc/constants.ts";
 import type { Epoll } from "../epoll/epoll.ts";
 import { LaneDirection, type LaneTools, type TurnResult } from "./lane-direction.ts";
 import type { LaneEnd } from "../conn/lanes.ts";
-import type { SharedBudget } from "../conn/token-buckets.ts";
+import type { SharedBudget } from "../conn/budget.ts";
 import { isSocketDead, resetSocket } from "../libc/socket.ts";
 
-/** Which end of a tunnel an event is about; the low bit of an epoll token. */
+/** The side of a tunnel that an event is for: the low bit of an epoll token. */
 const clientSide = 0;
 const targetSide = 1;
 
-/** Turns that are taken to save what a peer sent before its reset. */
+/** Turns to save what a peer sent before its reset. */
 const turnsAfterReset = 16;
 
 /** One socket of a tunnel: the direction that reads from it and the one that writes to it. */
@@ -19,20 +19,20 @@ interface Side {
   readonly reading: LaneDirection;
   readonly writing: LaneDirection;
   readonly resetEnd: LaneEnd;
-  /** What epoll watches for, -1 when it does not watch at all. */
+  /** The events that epoll watches for; -1 when it does not watch at all. */
   interest: number;
-  /** Both directions of the socket are shut down, and epoll would say so for ever. */
+  /** Both directions of the socket are shut down, which level-triggered epoll reports without end. */
   hungUp: boolean;
 }
 
-/** What a tunnel is made of. `finished` is true for a direction whose FIN has been passed on before. */
+/** `upFinished` and `downFinished`: the FIN of that direction was passed on before. */
 export interface LaneTunnelOptions {
   readonly slot: number;
-  /** Tells this tunnel from those that had its slot before. */
+  /** Tells this tunnel from earlier ones in its slot. */
   readonly generation: number;
   readonly clientFd: number;
   readonly targetFd: number;
-  /** Milliseconds without a byte; 0 for ever. */
+  /** Milliseconds without a byte after which it ends; 0 for never. */
   readonly idleMs: number;
   readonly upFinished: boolean;
   readonly downFinished: boolean;
@@ -46,7 +46,7 @@ export class LaneTunnel {
   readonly slot: number;
   readonly generation: number;
   readonly idleMs: number;
-  /** When bytes last moved, on the clock of the loop. */
+  /** When bytes last moved, by the clock of the loop. */
   movedAt: number;
   readonly up: LaneDirection;
   readonly down: LaneDirection;
@@ -92,7 +92,7 @@ export class LaneTunnel {
     ];
   }
 
-  /** Whether bytes come in bulk: such a tunnel waits for its turn behind those with little to say. */
+  /** Whether bytes come in bulk: such a tunnel is served after those with small messages. */
   get isBulk(): boolean {
     return this.up.isBulk || this.down.isBulk;
   }
@@ -103,9 +103,8 @@ export class LaneTunnel {
   }
 
   /**
-   * Acts on what epoll says about one side: at most about a pipeful each way.
-   * Returns how the tunnel ended, or undefined while it goes on; one that ended
-   * is still to be closed.
+   * Handles an event of one side: moves at most about a pipeful each way. Returns
+   * how the tunnel ended, for the caller to close it; undefined while it goes on.
    */
   handle(sideNumber: number, events: number, now: number): LaneEnd | undefined {
     const side = this.#sides[sideNumber === clientSide ? 0 : 1];
@@ -126,11 +125,11 @@ export class LaneTunnel {
     return Math.min(this.up.parked ? this.up.dueIn : Infinity, this.down.parked ? this.down.dueIn : Infinity);
   }
 
-  /** Gives parked directions their turn when it has come. Returns as `handle` does. */
+  /** Gives parked directions their turn. Returns as `handle` does. */
   unpark(now: number): LaneEnd | undefined {
     for (const side of this.#sides) {
       const { reading } = side;
-      if (!reading.parked || reading.dueIn > 0) continue;
+      if (!reading.parked) continue;
       const other = side === this.#sides[0] ? this.#sides[1] : this.#sides[0];
       const before = reading.bytes;
       const end = this.#settle(reading.unpark(), side, other);
@@ -140,22 +139,22 @@ export class LaneTunnel {
     return this.#conclude(...this.#sides);
   }
 
-  #conclude(side: Side, other: Side): LaneEnd | undefined {
-    if (this.up.paused && this.#comesToRest()) return "released";
-    if (this.up.finished && this.down.finished) return "closed";
-    return this.#updateInterest(side) && this.#updateInterest(other) ? undefined : side.resetEnd;
-  }
-
   /**
-   * Reads no more, so that the tunnel can go on elsewhere. Gives `released` when
-   * no byte is on the way; else `handle` does once that is so. One of which a
-   * direction has ended stays.
+   * Reads no more, so that the tunnel can leave the lane. Returns `released` when
+   * no byte is on the way; else `handle` returns it once that is so. A tunnel
+   * stays when one of its directions has ended.
    */
   release(): LaneEnd | undefined {
     this.up.paused = true;
     this.down.paused = true;
     if (this.#comesToRest()) return "released";
     return this.#sides.every((side) => this.#updateInterest(side)) ? undefined : "client_reset";
+  }
+
+  #conclude(side: Side, other: Side): LaneEnd | undefined {
+    if (this.up.paused && this.#comesToRest()) return "released";
+    if (this.up.finished && this.down.finished) return "closed";
+    return this.#updateInterest(side) && this.#updateInterest(other) ? undefined : side.resetEnd;
   }
 
   #comesToRest(): boolean {
@@ -165,8 +164,8 @@ export class LaneTunnel {
   }
 
   /**
-   * Closes both sockets, unless it was released: in order when both directions are over, with RST
-   * otherwise. A reset is passed on that way, and so is every other end.
+   * Closes both sockets, unless the tunnel was released: in order when both
+   * directions are over, with RST otherwise.
    */
   close(end: LaneEnd): void {
     this.up.drop();
@@ -181,7 +180,7 @@ export class LaneTunnel {
 
   #advance(side: Side, other: Side, events: number): LaneEnd | undefined {
     // Without an error, HUP means that both directions of the socket are shut down. Where ours
-    // is not, the kernel did it on a reset that some call has been told of already.
+    // is not, the kernel did it on a reset that an earlier call reported.
     const dead =
       ((events & EPOLLHUP) !== 0 && !side.writing.finished) ||
       ((events & EPOLLERR) !== 0 && isSocketDead(this.#tools.libc, side.fd));
@@ -198,11 +197,11 @@ export class LaneTunnel {
     return undefined;
   }
 
-  /** What a peer sent before its reset was sent to be read. */
+  /** Passes on what a peer sent before its reset. */
   #saveRest(direction: LaneDirection): void {
     for (let turn = 0; turn < turnsAfterReset; turn += 1) {
       const before = direction.bytes;
-      // The end of the stream is only how a socket looks after its reset: it must not become a FIN.
+      // After a reset the stream seems to end: that must not become a FIN.
       if (direction.takeTurnWithoutEnd(true) !== "ok" || direction.bytes === before) return;
     }
   }
@@ -212,11 +211,7 @@ export class LaneTunnel {
     return result === "source" ? source.resetEnd : sink.resetEnd;
   }
 
-  /**
-   * Tells epoll what is wanted of a side now. One that nothing is wanted of
-   * stays watched for its reset, unless it has hung up: level-triggered epoll
-   * would report that without end.
-   */
+  /** Sets the events that epoll watches for. With none a side stays watched for its reset, unless it has hung up. */
   #updateInterest(side: Side): boolean {
     const wanted = (side.reading.wantsSource ? EPOLLIN : 0) | (side.writing.blocked ? EPOLLOUT : 0);
     const quiet = wanted === 0 && side.hungUp;

@@ -1,9 +1,9 @@
 import { LaneLoop } from "./lane-loop.ts";
 import { mapLaneMemory } from "./lane-memory.ts";
-import { TokenBuckets } from "../conn/token-buckets.ts";
+import { TokenBuckets } from "../conn/budget.ts";
 import { openLibc } from "../libc/libc.ts";
 
-/** What the owner of a lane sends to its thread, once. */
+/** The one message that the owner of a lane sends to its thread. */
 export interface LaneOrder {
   readonly buffer: SharedArrayBuffer;
   readonly slots: number;
@@ -13,11 +13,11 @@ export interface LaneOrder {
   readonly wakeFd: number;
   readonly ownerFd: number;
   readonly buckets: SharedArrayBuffer | undefined;
-  /** The clock of the owner: the lane fills the same buckets. */
+  /** The owner's `performance.now()`: both fill the same buckets by one clock. */
   readonly now: number;
 }
 
-// The thread of a lane: its first message is its only one, and after the loop there is nothing left to do.
+// The thread of a lane ends with its loop.
 if (!Bun.isMainThread) {
   addEventListener("message", onOrder);
 }

@@ -19,7 +19,7 @@ import {
 } from "./lane-memory.ts";
 import { type LanedTunnel, type LanedTunnelEnd, type LaneSockets, maxBuckets } from "../conn/lanes.ts";
 import type { LaneOrder } from "./lane-worker.ts";
-import type { TokenBuckets } from "../conn/token-buckets.ts";
+import type { TokenBuckets } from "../conn/budget.ts";
 import type { Libc } from "../libc/libc.ts";
 import { openSocketPair, resetSocket } from "../libc/socket.ts";
 
@@ -36,7 +36,7 @@ export interface LaneOptions {
 
 export type LaneState = "starting" | "running" | "stopped" | "lost";
 
-/** The other end of one lane: hands tunnels over to its thread and hears how they ended. */
+/** The owner's side of one lane: hands tunnels to its thread, and reads how they ended. */
 export class Lane {
   readonly #libc: Libc;
   readonly #memory: LaneMemory;
@@ -53,7 +53,7 @@ export class Lane {
   #open = 0;
   #state: LaneState = "starting";
 
-  /** Starts the thread. Throws when the kernel refuses the descriptors for it. `onLost` is called when the thread dies unasked. */
+  /** Starts the thread. Throws when the kernel has no descriptors for it. `onLost` is called when the thread dies by itself. */
   constructor(libc: Libc, options: LaneOptions, onLost: (lane: Lane) => void) {
     this.#libc = libc;
     this.#onLost = onLost;
@@ -68,11 +68,11 @@ export class Lane {
       this.#libc.close(this.#pair[0]);
       throw new Error("Cannot start a splice lane: the kernel gives no more descriptors.");
     }
-    // In the executable the thread is an entry point of its own, beside the main one under its plain name.
-    // `smol` keeps the heap of the thread small: it allocates next to nothing.
+    // In the executable the thread has an entry point of its own, beside the main one under its plain name.
+    // `smol` keeps its heap small: the thread allocates next to nothing.
     this.#worker = new Worker(new URL("./lane-worker.ts", import.meta.url).href, { smol: true, ref: false });
     this.#worker.addEventListener("close", () => this.#onClose());
-    // The "close" that follows says all; without a listener an error would end the process.
+    // A "close" follows. Without this listener an error would end the process.
     this.#worker.addEventListener("error", (event) => event.preventDefault());
     const order: LaneOrder = {
       buffer: this.#memory.buffer,
@@ -93,7 +93,7 @@ export class Lane {
     return this.#state;
   }
 
-  /** Tunnels handed over and not yet reported as over. */
+  /** Tunnels that were handed over and are not reported as over. */
   get open(): number {
     return this.#open;
   }
@@ -103,7 +103,7 @@ export class Lane {
     return this.#state === "running" && this.#open < this.#memory.slots;
   }
 
-  /** Comes true once the thread runs, false when it died before. */
+  /** Resolves to true once the thread runs, to false when it died before. */
   get ready(): Promise<boolean> {
     return this.#ready.promise;
   }
@@ -139,7 +139,7 @@ export class Lane {
     for (let index = 0; index < maxBuckets; index += 1) this.#memory.slotTable[at + index] = numbers[index] ?? -1;
   }
 
-  /** Ends every tunnel with RST, ends the thread and gives everything back. Comes true when that is done. */
+  /** Ends every tunnel with RST, then the thread. Resolves when all descriptors are closed. */
   async stop(): Promise<void> {
     if (this.#state === "running" || this.#state === "starting") {
       this.#state = "stopped";
@@ -148,7 +148,7 @@ export class Lane {
     await this.#closed.promise;
   }
 
-  /** Kills the thread as a crash would: for tests of what a crash does to others. */
+  /** Kills the thread as a crash would, for tests. */
   crash(): void {
     this.#worker.terminate();
     this.#wake();
@@ -173,8 +173,8 @@ export class Lane {
   }
 
   /**
-   * Has the event loop of this thread hear the lane: a socket costs half of what
-   * a message does. The descriptor is the runtime's from then on.
+   * Listens to the lane on a socket, which costs half of what a message costs.
+   * The runtime owns the descriptor from then on.
    */
   async #listen(): Promise<void> {
     const fd = this.#pair[0];
@@ -184,7 +184,7 @@ export class Lane {
       await this.#closed.promise;
       listener.close();
     } catch {
-      // It was not taken, so it is still ours. Nobody would hear this lane.
+      // The descriptor was not taken. Nobody would hear this lane.
       this.#libc.close(fd);
       this.#worker.terminate();
     }
@@ -211,7 +211,7 @@ export class Lane {
     handle.finish(end);
   }
 
-  /** The thread is gone: in order after `stop`, by a crash otherwise. What it left open is closed here, tunnels with RST. */
+  /** The thread is gone: after `stop`, or by a crash. Closes what it left open, tunnels with RST. */
   #onClose(): void {
     this.#collect();
     const asked = this.#state === "stopped";
@@ -235,13 +235,13 @@ export class Lane {
     this.#release(slotNumber, "lane_lost");
   }
 
-  /** All but the one that the runtime has. */
+  /** Closes all but the one that the runtime owns. */
   #closeDescriptors(): void {
     for (const fd of [this.#epollFd, this.#wakeFd, this.#pair[1]]) this.#libc.close(fd);
   }
 }
 
-/** What the owner keeps of one tunnel. */
+/** The owner's side of one tunnel. */
 class LaneHandle implements LanedTunnel {
   readonly #memory: LaneMemory;
   readonly #slot: number;
@@ -278,7 +278,7 @@ class LaneHandle implements LanedTunnel {
     this.#send(command.release);
   }
 
-  /** Keeps the counts before the slot is given to somebody else. */
+  /** Keeps the counts before another tunnel gets the slot. */
   finish(end: LanedTunnelEnd): void {
     this.#final = this.bytes();
     this.#done.resolve(end);

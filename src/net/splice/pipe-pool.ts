@@ -2,13 +2,13 @@ import { F_GETPIPE_SZ, F_SETPIPE_SZ, O_CLOEXEC, O_NONBLOCK } from "../libc/const
 import type { Libc } from "../libc/libc.ts";
 import { SpareDescriptors } from "../libc/spare-descriptors.ts";
 
-/** A kernel pipe that bytes pass through on their way from socket to socket. */
+/** A kernel pipe between two sockets. */
 export interface Pipe {
   readonly readFd: number;
   readonly writeFd: number;
-  /** Bytes that it takes, at most. */
+  /** Its capacity in bytes. */
   readonly bytes: number;
-  /** Its place in the table of descriptors that outlives the thread. */
+  /** Its index in the table of descriptors. */
   readonly index: number;
 }
 
@@ -19,19 +19,18 @@ export interface PipePoolOptions {
   readonly pipeBytes: number;
 }
 
-/** Below this a pipe costs more than copying saves, so none is better: the default size of Linux. */
+/** A smaller pipe costs more than it saves. The default size of Linux. */
 const smallestUsefulPipe = 65_536;
 
-/** How many pipes are gone without before a kernel that refused is asked again. */
+/** Requests for a pipe that are refused before the kernel is asked again. */
 const retryAfter = 256;
 
 /**
- * Pipes that are empty and wait for bytes. The one used last is handed out
- * first, while its buffers are in the caches.
+ * Empty pipes. The one used last is handed out first, while its buffers are in
+ * the caches.
  *
- * `table` holds both descriptors of every open pipe, two numbers a pipe and -1
- * for none, in memory that the owner of the thread shares: when the thread
- * dies, the owner closes them.
+ * `table` holds both descriptors of every open pipe, and -1 for none. The owner
+ * of the thread shares its memory, and closes them when the thread dies.
  */
 export class PipePool {
   readonly #libc: Libc;
@@ -52,17 +51,17 @@ export class PipePool {
     for (let index = options.maxPipes - 1; index >= 0; index -= 1) this.#freeIndexes.push(index);
   }
 
-  /** Pipes open now, idle or in use. */
+  /** Open pipes, idle or in use. */
   get open(): number {
     return this.#options.maxPipes - this.#freeIndexes.length;
   }
 
-  /** Pipes that wait for bytes. */
+  /** Open pipes that nobody uses. */
   get idle(): number {
     return this.#idle.length;
   }
 
-  /** Gives an empty pipe, or undefined when there is none to be had: then bytes are copied. */
+  /** Returns an empty pipe; undefined when there is none, and then bytes are copied. */
   acquire(): Pipe | undefined {
     return this.#idle.pop() ?? this.#create();
   }
@@ -72,7 +71,7 @@ export class PipePool {
     this.#idle.push(pipe);
   }
 
-  /** Closes a pipe that still has bytes in it: they are lost. */
+  /** Closes a pipe. Bytes in it are lost. */
   discard(pipe: Pipe): void {
     this.#refusedFor = 0;
     this.#wanted = this.#options.pipeBytes;
@@ -83,7 +82,7 @@ export class PipePool {
     this.#freeIndexes.push(pipe.index);
   }
 
-  /** Closes the pipes that nobody uses, but for `keep` of them. */
+  /** Closes the pipes that nobody uses, except for `keep` of them. */
   trim(keep: number): void {
     while (this.#idle.length > keep) {
       const pipe = this.#idle.shift();
@@ -113,7 +112,7 @@ export class PipePool {
     return { readFd, writeFd, bytes, index };
   }
 
-  /** Asks for the wanted size and for halves of it; remembers what the kernel last granted. Returns the real size. */
+  /** Asks for the wanted size, and for halves of it until the kernel grants one. Returns the real size. */
   #grow(writeFd: number): number {
     while (this.#wanted > smallestUsefulPipe) {
       const granted = this.#libc.fcntl(writeFd, F_SETPIPE_SZ, this.#wanted);
@@ -123,7 +122,7 @@ export class PipePool {
     return this.#libc.fcntl(writeFd, F_GETPIPE_SZ, 0);
   }
 
-  /** The limits of the user or of the process are reached; ask again when things have moved. */
+  /** A limit of the user or of the process is reached. */
   #refuse(): undefined {
     this.#refusedFor = retryAfter;
     return undefined;

@@ -4,19 +4,19 @@ import { openLibc, type Libc } from "../libc/libc.ts";
 import { PipePool, type Pipe } from "./pipe-pool.ts";
 import { finishSocket, openSocketPair } from "../libc/socket.ts";
 
-/** Whether this system can splice, and if not, what stands in the way. */
+/** Whether this system can splice, and if not, why. */
 export type SelfTestResult =
-  | { readonly ok: true; /** Bytes that one pipe takes here. */ readonly pipeBytes: number }
+  | { readonly ok: true; /** The capacity of one pipe. */ readonly pipeBytes: number }
   | { readonly ok: false; readonly reason: string };
 
-/** How long the test waits for an event that is due at once: milliseconds. */
+/** Milliseconds that the test waits for an event, which is due at once. */
 const patienceMs = 1_000;
 const token = 7;
 
 /**
- * Does with a socket pair what a lane does with a tunnel: bytes through a pipe
- * and out again, told of by epoll, and the end of the stream behind them. Takes
- * well under a millisecond and leaves nothing open. Never throws.
+ * Does with socket pairs what a lane does with a tunnel: epoll, bytes through a
+ * pipe, and the end of the stream. Takes less than a millisecond, leaves nothing
+ * open, and never throws.
  */
 export function runSelfTest(pipeBytes = 1_048_576): SelfTestResult {
   if (process.platform !== "linux") return { ok: false, reason: `The platform is ${process.platform}, not linux.` };
@@ -43,7 +43,7 @@ interface Bench {
   readonly pipe: Pipe;
 }
 
-/** Returns what went wrong, or undefined. */
+/** Returns what failed; undefined for nothing. */
 function carryBytes(libc: Libc, { epollFd, from, to, pipe }: Bench): string | undefined {
   const sent = Uint8Array.from({ length: 10_000 }, (_, index) => (index * 7) % 251);
   const received = new Uint8Array(sent.length + 1);

@@ -5,13 +5,6 @@ export interface BlockCounts {
   readonly dropped: number;
 }
 
-/** Cuts a stream in the pcapng format, little endian, where blocks end: who keeps whole blocks only keeps a whole file. */
-export interface BlockSplitter {
-  /** Takes the next bytes and gives all whole blocks that are there now; undefined when this is no pcapng. */
-  push(bytes: Uint8Array): Uint8Array | undefined;
-  readonly counts: BlockCounts;
-}
-
 const TYPE_STATISTICS = 5;
 const TYPE_PACKET = 6;
 const OPTION_DROPPED = 5;
@@ -20,36 +13,37 @@ const FRAME_BYTES = 12;
 /** A packet of 64 KiB with its comments is far below. */
 const MAX_BLOCK_BYTES = 16 * 1024 * 1024;
 
-export function createBlockSplitter(): BlockSplitter {
-  let begun: Uint8Array = new Uint8Array(0);
-  let packets = 0;
-  const dropped = new Map<number, number>();
+/** Cuts a stream in the pcapng format, little endian, where blocks end: who keeps whole blocks only keeps a whole file. */
+export class BlockSplitter {
+  #begun: Uint8Array = new Uint8Array(0);
+  #packets = 0;
+  readonly #dropped = new Map<number, number>();
 
-  function count(block: DataView): void {
-    const type = block.getUint32(0, true);
-    if (type === TYPE_PACKET) packets += 1;
-    else if (type === TYPE_STATISTICS) dropped.set(block.getUint32(8, true), readDropped(block));
+  get counts(): BlockCounts {
+    return { packets: this.#packets, dropped: this.#dropped.values().reduce((sum, each) => sum + each, 0) };
   }
 
-  return {
-    push(bytes) {
-      const all = begun.length === 0 ? bytes : Buffer.concat([begun, bytes]);
-      const view = new DataView(all.buffer, all.byteOffset, all.length);
-      let at = 0;
-      while (all.length - at >= 8) {
-        const length = view.getUint32(at + 4, true);
-        if (length < FRAME_BYTES || length % 4 !== 0 || length > MAX_BLOCK_BYTES) return undefined;
-        if (all.length - at < length) break;
-        count(new DataView(all.buffer, all.byteOffset + at, length));
-        at += length;
-      }
-      begun = new Uint8Array(all.subarray(at));
-      return all.subarray(0, at);
-    },
-    get counts() {
-      return { packets, dropped: dropped.values().reduce((sum, each) => sum + each, 0) };
-    },
-  };
+  /** Takes the next bytes and gives all whole blocks that are there now; undefined when this is no pcapng. */
+  push(bytes: Uint8Array): Uint8Array | undefined {
+    const all = this.#begun.length === 0 ? bytes : Buffer.concat([this.#begun, bytes]);
+    const view = new DataView(all.buffer, all.byteOffset, all.length);
+    let at = 0;
+    while (all.length - at >= 8) {
+      const length = view.getUint32(at + 4, true);
+      if (length < FRAME_BYTES || length % 4 !== 0 || length > MAX_BLOCK_BYTES) return undefined;
+      if (all.length - at < length) break;
+      this.#count(new DataView(all.buffer, all.byteOffset + at, length));
+      at += length;
+    }
+    this.#begun = new Uint8Array(all.subarray(at));
+    return all.subarray(0, at);
+  }
+
+  #count(block: DataView): void {
+    const type = block.getUint32(0, true);
+    if (type === TYPE_PACKET) this.#packets += 1;
+    else if (type === TYPE_STATISTICS) this.#dropped.set(block.getUint32(8, true), readDropped(block));
+  }
 }
 
 /** The count of dropped packets in an interface statistics block; 0 when it has none. */

@@ -24,11 +24,8 @@ const NANOSECOND_RESOLUTION = 9;
 
 const utf8 = new TextEncoder();
 
-/** An option: its code, and its value as it is on the wire. */
-interface Option {
-  readonly code: number;
-  readonly value: Uint8Array;
-}
+/** An option: its code, and its value as it is on the wire; undefined for one that is left out. */
+type Option = readonly [code: number, value: Uint8Array | undefined];
 
 /** What is said of a whole file. */
 export interface SectionInfo {
@@ -47,10 +44,10 @@ export function encodeSectionHeader(info: SectionInfo = {}): Uint8Array {
   fixed.setUint16(6, 0, true);
   fixed.setBigInt64(8, -1n, true);
   return encodeBlock(BLOCK.sectionHeader, fixed, [
-    ...textOption(1, info.comment),
-    ...textOption(2, info.hardware),
-    ...textOption(3, info.operatingSystem),
-    ...textOption(4, info.application),
+    [1, encodeText(info.comment)],
+    [2, encodeText(info.hardware)],
+    [3, encodeText(info.operatingSystem)],
+    [4, encodeText(info.application)],
   ]);
 }
 
@@ -68,9 +65,9 @@ export function encodeInterfaceDescription(info: InterfaceInfo = {}): Uint8Array
   fixed.setUint16(0, LINKTYPE_RAW, true);
   fixed.setUint32(4, info.snapLength ?? 0, true);
   return encodeBlock(BLOCK.interfaceDescription, fixed, [
-    ...textOption(2, info.name),
-    ...textOption(3, info.description),
-    { code: 9, value: Uint8Array.of(NANOSECOND_RESOLUTION) },
+    [2, encodeText(info.name)],
+    [3, encodeText(info.description)],
+    [9, Uint8Array.of(NANOSECOND_RESOLUTION)],
   ]);
 }
 
@@ -94,13 +91,15 @@ export function encodeEnhancedPacket(captured: CapturedPacket): Uint8Array {
   const kept = packet.subarray(0, snap);
   const fixed = new DataView(new ArrayBuffer(20 + padded(kept.length)));
   fixed.setUint32(0, captured.interfaceId, true);
-  setTimestamp(fixed, 4, captured.timestamp);
+  fixed.setBigUint64(4, swapHalves(captured.timestamp), true);
   fixed.setUint32(12, kept.length, true);
   fixed.setUint32(16, packet.length, true);
   new Uint8Array(fixed.buffer).set(kept, 20);
-  const options = (captured.comments ?? []).flatMap((comment) => textOption(1, comment));
-  if (captured.direction !== undefined) options.push(numberOption(2, captured.direction === "inbound" ? 1 : 2));
-  return encodeBlock(BLOCK.enhancedPacket, fixed, options);
+  const { comments = [], direction } = captured;
+  return encodeBlock(BLOCK.enhancedPacket, fixed, [
+    ...comments.map((comment): Option => [1, encodeText(comment)]),
+    [2, direction && Uint8Array.of(direction === "inbound" ? 1 : 2, 0, 0, 0)],
+  ]);
 }
 
 /** The keys with which a reader can decrypt packets that come later: lines in the NSS key log format. */
@@ -128,19 +127,20 @@ export interface InterfaceStatistics {
 export function encodeInterfaceStatistics(statistics: InterfaceStatistics): Uint8Array {
   const fixed = new DataView(new ArrayBuffer(12));
   fixed.setUint32(0, statistics.interfaceId, true);
-  setTimestamp(fixed, 4, statistics.timestamp);
+  fixed.setBigUint64(4, swapHalves(statistics.timestamp), true);
   return encodeBlock(BLOCK.interfaceStatistics, fixed, [
-    ...timeOption(2, statistics.startedAt),
-    ...timeOption(3, statistics.endedAt),
-    ...countOption(4, statistics.received),
-    ...countOption(5, statistics.dropped),
+    [2, encodeTime(statistics.startedAt)],
+    [3, encodeTime(statistics.endedAt)],
+    [4, encodeNumber(statistics.received)],
+    [5, encodeNumber(statistics.dropped)],
   ]);
 }
 
 /** Type, length, fixed part, options with the one that ends them, length again. */
 function encodeBlock(type: number, fixed: DataView, options: readonly Option[]): Uint8Array {
-  const end = options.length > 0 ? 4 : 0;
-  const optionBytes = options.reduce((sum, { value }) => sum + 4 + padded(value.length), end);
+  const present = options.flatMap(([code, value]) => (value === undefined ? [] : [{ code, value }]));
+  const end = present.length > 0 ? 4 : 0;
+  const optionBytes = present.reduce((sum, { value }) => sum + 4 + padded(value.length), end);
   const length = 12 + fixed.byteLength + optionBytes;
   const block = new Uint8Array(length);
   const view = new DataView(block.buffer);
@@ -148,7 +148,7 @@ function encodeBlock(type: number, fixed: DataView, options: readonly Option[]):
   view.setUint32(4, length, true);
   block.set(new Uint8Array(fixed.buffer), 8);
   let at = 8 + fixed.byteLength;
-  for (const { code, value } of options) {
+  for (const { code, value } of present) {
     view.setUint16(at, code, true);
     view.setUint16(at + 2, value.length, true);
     block.set(value, at + 4);
@@ -163,35 +163,26 @@ function padded(length: number): number {
   return (length + 3) & ~3;
 }
 
-function setTimestamp(view: DataView, at: number, timestamp: bigint): void {
-  view.setUint32(at, Number(timestamp >> 32n), true);
-  view.setUint32(at + 4, Number(timestamp & 0xffff_ffffn), true);
-}
-
 /** Text of at most 65535 bytes, as the length of an option has two. */
-function textOption(code: number, text: string | undefined): Option[] {
-  if (text === undefined) return [];
+function encodeText(text: string | undefined): Uint8Array | undefined {
+  if (text === undefined) return undefined;
   const value = new Uint8Array(Math.min(0xffff, text.length * 3));
-  const { written } = utf8.encodeInto(text, value);
-  return [{ code, value: value.subarray(0, written) }];
+  return value.subarray(0, utf8.encodeInto(text, value).written);
 }
 
-function numberOption(code: number, number: number): Option {
-  const value = new DataView(new ArrayBuffer(4));
-  value.setUint32(0, number, true);
-  return { code, value: new Uint8Array(value.buffer) };
+/** A number of 64 bits. */
+function encodeNumber(number: bigint | undefined): Uint8Array | undefined {
+  if (number === undefined) return undefined;
+  const view = new DataView(new ArrayBuffer(8));
+  view.setBigUint64(0, number, true);
+  return new Uint8Array(view.buffer);
 }
 
-function timeOption(code: number, time: bigint | undefined): Option[] {
-  if (time === undefined) return [];
-  const value = new DataView(new ArrayBuffer(8));
-  setTimestamp(value, 0, time);
-  return [{ code, value: new Uint8Array(value.buffer) }];
+function encodeTime(timestamp: bigint | undefined): Uint8Array | undefined {
+  return timestamp === undefined ? undefined : encodeNumber(swapHalves(timestamp));
 }
 
-function countOption(code: number, count: bigint | undefined): Option[] {
-  if (count === undefined) return [];
-  const value = new DataView(new ArrayBuffer(8));
-  value.setBigUint64(0, count, true);
-  return [{ code, value: new Uint8Array(value.buffer) }];
+/** A timestamp as the format has it: the upper 32 bits first. */
+function swapHalves(timestamp: bigint): bigint {
+  return (timestamp >> 32n) | ((timestamp & 0xffff_ffffn) << 32n);
 }

@@ -13,27 +13,8 @@ export interface TcpSynthesiserOptions {
   readonly firstSequence?: { readonly client: number; readonly server: number };
 }
 
-/**
- * Makes up the IP packets of one TCP connection of which only the bytes are
- * known: what a capture would have shown had nothing been lost, reordered or
- * sent again. Every call gives the packets to write, in order.
- */
-export interface TcpSynthesiser {
-  /** SYN, SYN and ACK, ACK. */
-  open(): Uint8Array[];
-  /** Segments with `bytes` from `side`, and the other side's acknowledgement. Nothing after `side` has finished. */
-  data(side: Side, bytes: Uint8Array): Uint8Array[];
-  /** Counts bytes that passed and are not told: a reader sees a gap. */
-  skip(side: Side, length: number): void;
-  /** FIN of `side`, and its acknowledgement. Nothing when it has finished. */
-  finish(side: Side): Uint8Array[];
-  /** RST of `side`: the connection is over, later calls give nothing. */
-  reset(side: Side): Uint8Array[];
-}
-
 /** A side, with the sequence number of the next byte that it sends. */
 interface SideState {
-  readonly side: Side;
   next: number;
   finished: boolean;
   /** IPv4 identification of its next packet. */
@@ -45,76 +26,85 @@ const SEQUENCE_MODULUS = 2 ** 32;
 const MAX_SEGMENT_BYTES = 65_000;
 /** A window of 65535 × 2^14 bytes, RFC 7323 §2.3: so large that no analyser finds it full. */
 const WINDOW_SHIFT = 14;
+const NO_BYTES = new Uint8Array(0);
 
-export function createTcpSynthesiser(options: TcpSynthesiserOptions): TcpSynthesiser {
-  const { client, server } = options;
-  if (client.ip.family !== server.ip.family)
-    throw new RangeError("Both ends of a TCP connection have addresses of one family");
-  const segmentBytes = Math.min(options.segmentBytes ?? (client.ip.family === 4 ? 1460 : 1440), MAX_SEGMENT_BYTES);
-  const states = {
-    client: startSide("client", options.firstSequence?.client ?? 0),
-    server: startSide("server", options.firstSequence?.server ?? 0),
-  };
-  let over = false;
+/**
+ * Makes up the IP packets of one TCP connection of which only the bytes are
+ * known: what a capture would have shown had nothing been lost, reordered or
+ * sent again. Every call gives the packets to write, in order.
+ */
+export class TcpSynthesiser {
+  readonly #ends: Readonly<Record<Side, PacketEndpoint>>;
+  readonly #segmentBytes: number;
+  readonly #states: Readonly<Record<Side, SideState>>;
+  #over = false;
 
-  function encode(state: SideState, flags: readonly TcpFlag[], payload: Uint8Array = NO_BYTES): Uint8Array {
-    const peer = states[otherSide(state.side)];
-    const syn = flags.includes("SYN");
-    const acks = flags.includes("ACK");
+  constructor({ client, server, segmentBytes, firstSequence }: TcpSynthesiserOptions) {
+    if (client.ip.family !== server.ip.family)
+      throw new RangeError("Both ends of a TCP connection have addresses of one family");
+    this.#ends = { client, server };
+    this.#segmentBytes = Math.min(segmentBytes ?? (client.ip.family === 4 ? 1460 : 1440), MAX_SEGMENT_BYTES);
+    this.#states = {
+      client: { next: (firstSequence?.client ?? 0) >>> 0, finished: false, identification: 1 },
+      server: { next: (firstSequence?.server ?? 0) >>> 0, finished: false, identification: 1 },
+    };
+  }
+
+  /** SYN, SYN and ACK, ACK. */
+  open(): Uint8Array[] {
+    return [this.#encode("client", ["SYN"]), this.#encode("server", ["SYN", "ACK"]), this.#encode("client", ["ACK"])];
+  }
+
+  /** Segments with `bytes` from `side`, and the other side's acknowledgement. Nothing after `side` has finished. */
+  data(side: Side, bytes: Uint8Array): Uint8Array[] {
+    if (this.#over || this.#states[side].finished || bytes.length === 0) return [];
+    const packets: Uint8Array[] = [];
+    for (let at = 0; at < bytes.length; at += this.#segmentBytes) {
+      const last = at + this.#segmentBytes >= bytes.length;
+      packets.push(this.#encode(side, last ? ["PSH", "ACK"] : ["ACK"], bytes.subarray(at, at + this.#segmentBytes)));
+    }
+    packets.push(this.#encode(otherSide(side), ["ACK"]));
+    return packets;
+  }
+
+  /** Counts bytes that passed and are not told: a reader sees a gap. */
+  skip(side: Side, length: number): void {
+    const state = this.#states[side];
+    state.next = (state.next + length) % SEQUENCE_MODULUS;
+  }
+
+  /** FIN of `side`, and its acknowledgement. Nothing when it has finished. */
+  finish(side: Side): Uint8Array[] {
+    const state = this.#states[side];
+    if (this.#over || state.finished) return [];
+    state.finished = true;
+    return [this.#encode(side, ["FIN", "ACK"]), this.#encode(otherSide(side), ["ACK"])];
+  }
+
+  /** RST of `side`: the connection is over, later calls give nothing. */
+  reset(side: Side): Uint8Array[] {
+    if (this.#over) return [];
+    this.#over = true;
+    return [this.#encode(side, ["RST", "ACK"])];
+  }
+
+  #encode(side: Side, flags: readonly TcpFlag[], payload: Uint8Array = NO_BYTES): Uint8Array {
+    const state = this.#states[side];
+    const isSyn = flags.includes("SYN");
     const packet = encodeTcpPacket({
-      from: state.side === "client" ? client : server,
-      to: state.side === "client" ? server : client,
+      from: this.#ends[side],
+      to: this.#ends[otherSide(side)],
       identification: state.identification,
       sequence: state.next,
-      acknowledgement: acks ? peer.next : 0,
+      acknowledgement: flags.includes("ACK") ? this.#states[otherSide(side)].next : 0,
       flags,
-      ...(syn && { options: { segmentBytes, windowShift: WINDOW_SHIFT } }),
+      ...(isSyn && { options: { segmentBytes: this.#segmentBytes, windowShift: WINDOW_SHIFT } }),
       payload,
     });
     state.identification = (state.identification + 1) & 0xffff;
-    const counted = payload.length + (syn || flags.includes("FIN") ? 1 : 0);
-    state.next = (state.next + counted) % SEQUENCE_MODULUS;
+    this.skip(side, payload.length + (isSyn || flags.includes("FIN") ? 1 : 0));
     return packet;
   }
-
-  return {
-    open() {
-      return [encode(states.client, ["SYN"]), encode(states.server, ["SYN", "ACK"]), encode(states.client, ["ACK"])];
-    },
-    data(side, bytes) {
-      const state = states[side];
-      if (over || state.finished || bytes.length === 0) return [];
-      const packets: Uint8Array[] = [];
-      for (let at = 0; at < bytes.length; at += segmentBytes) {
-        const payload = bytes.subarray(at, at + segmentBytes);
-        const last = at + segmentBytes >= bytes.length;
-        packets.push(encode(state, last ? ["PSH", "ACK"] : ["ACK"], payload));
-      }
-      packets.push(encode(states[otherSide(side)], ["ACK"]));
-      return packets;
-    },
-    skip(side, length) {
-      states[side].next = (states[side].next + length) % SEQUENCE_MODULUS;
-    },
-    finish(side) {
-      const state = states[side];
-      if (over || state.finished) return [];
-      const fin = encode(state, ["FIN", "ACK"]);
-      state.finished = true;
-      return [fin, encode(states[otherSide(side)], ["ACK"])];
-    },
-    reset(side) {
-      if (over) return [];
-      over = true;
-      return [encode(states[side], ["RST", "ACK"])];
-    },
-  };
-}
-
-const NO_BYTES = new Uint8Array(0);
-
-function startSide(side: Side, sequence: number): SideState {
-  return { side, next: sequence >>> 0, finished: false, identification: 1 };
 }
 
 function otherSide(side: Side): Side {

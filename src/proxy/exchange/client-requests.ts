@@ -3,33 +3,49 @@ import type { HeadParser } from "../../protocol/http1/head-parser.ts";
 import { CR, LF } from "../../protocol/http1/octets.ts";
 import { createRequestHeadParser, type RequestHead, type RequestHeadError } from "../../protocol/http1/request-head.ts";
 import { readForwardRequest } from "../read/forward-request.ts";
-import type { Recorder } from "../record/recorder.ts";
 import type { Runtime, RuntimeHolder } from "../runtime.ts";
 import type { RequestRecord } from "../record/request-record.ts";
 import { ACTIVE } from "../../net/conn/idle-watch.ts";
+import type { Upstreams } from "../upstream/upstreams.ts";
 import { Deadline } from "./deadline.ts";
 import type { Forwarding } from "./forwarding.ts";
 import { Exchange, type ExchangeEnd, type ExchangeOwner } from "./exchange.ts";
-import { forward, type ForwardEnd, type ForwardTask, keepOrigin } from "./forward.ts";
-import { isStill, openPlanned, PlanCache, PlannedRequest } from "./plans.ts";
-import type { DialServices } from "../dial/dial-context.ts";
+import { ForwardedRequest, type ForwardTask, keepOrigin, type Tried } from "./forward.ts";
+import type { Origin } from "./origin-pool.ts";
+import { isStill, type Plan, PlanCache, PlannedRequest } from "./plans.ts";
 
 /** What forwarded requests share. */
-export interface ForwardServices extends DialServices {
+export interface ForwardServices {
   readonly runtime: RuntimeHolder;
-  readonly recorder: Pick<Recorder, "finished">;
   readonly forwarding: Forwarding;
+  readonly upstreams: Upstreams;
   readonly draining: boolean;
+}
+
+/** Who keeps the records of requests that are carried out by plans. */
+export interface PlannedRecords {
+  /** Begins the record of such a request. */
+  begin(plan: Plan, origin: Origin): RequestRecord;
+  /** Notes what the exchange has come to. */
+  note(record: RequestRecord, exchange: Pick<Exchange, "status" | "bytes">): void;
+  /** The request is over, and the connection is kept. */
+  finish(record: RequestRecord): void;
 }
 
 /** What comes on a client's connection after a request. The connection is detached. */
 export type Next =
   /** Nothing: it is still to be closed. */
-  | { readonly kind: "gone"; readonly head?: undefined }
+  | { readonly kind: "gone" }
   /** A request for all stages. Its head was read, unless it came in parts or is wrong: then its bytes are unread. */
   | { readonly kind: "request"; readonly head: RequestHead | undefined }
   /** A request that was carried out by a plan, up to an end after which there is more to do than to wait for the next one. */
-  | { readonly kind: "planned"; readonly record: RequestRecord; readonly conclude: () => Promise<ForwardEnd> };
+  | { readonly kind: "planned"; readonly resume: () => Resumed };
+
+/** A forwarded request after its first try. */
+export interface Resumed {
+  readonly forwarded: ForwardedRequest;
+  readonly tried: Tried;
+}
 
 const GONE: Next = { kind: "gone" };
 const UNREAD: Next = { kind: "request", head: undefined };
@@ -49,6 +65,7 @@ const LONE_CR = Uint8Array.of(CR);
 export class ClientRequests implements ConnSink, ExchangeOwner {
   readonly #client: Conn;
   readonly #services: ForwardServices;
+  readonly #records: PlannedRecords;
   readonly #plans: PlanCache;
   readonly #idle: Deadline;
   #exchange: Exchange | undefined;
@@ -64,16 +81,18 @@ export class ClientRequests implements ConnSink, ExchangeOwner {
   /** A CR came, which may be of an empty line. */
   #heldCr = false;
 
-  constructor(client: Conn, services: ForwardServices) {
+  constructor(client: Conn, services: ForwardServices, records: PlannedRecords) {
     this.#client = client;
     this.#services = services;
+    this.#records = records;
     this.#idle = new Deadline(client.timers.idle, () => this.#leave(GONE));
     this.#plans = new PlanCache(services.forwarding.numbers);
   }
 
-  /** Carries out a request that went through all stages before this one. */
-  forward(task: Omit<ForwardTask, "client" | "services" | "exchange">): Promise<ForwardEnd> {
-    return forward({ ...task, client: this.#client, services: this.#services, exchange: this.#use() });
+  /** Opens a request that went through all stages before this one. */
+  open(task: Omit<ForwardTask, "client" | "forwarding" | "upstreams" | "exchange">): ForwardedRequest {
+    const { forwarding, upstreams } = this.#services;
+    return new ForwardedRequest({ ...task, client: this.#client, forwarding, upstreams, exchange: this.#use() });
   }
 
   /**
@@ -174,7 +193,7 @@ export class ClientRequests implements ConnSink, ExchangeOwner {
     if (plan === undefined || !isStill(plan, before, this.#client)) return false;
     const origin = forwarding.origins.take(plan.way.key, plan.way.fits);
     if (origin === undefined) return false;
-    const record = openPlanned(before, plan, origin.address);
+    const record = this.#records.begin(plan, origin);
     this.#idle.disarm();
     this.#planned = new PlannedRequest(record, plan, origin, head);
     this.#use().begin(origin.conn, this.#planned, this);
@@ -186,27 +205,25 @@ export class ClientRequests implements ConnSink, ExchangeOwner {
     const planned = this.#planned as PlannedRequest;
     const exchange = this.#use();
     const { record, plan, origin } = planned;
-    record.status = exchange.status;
-    record.forwarded = exchange.bytes();
+    this.#records.note(record, exchange);
     this.#planned = undefined;
     const isUsual = end.kind === "done" && end.keepsClient && !end.bindsOrigin;
     if (!isUsual || this.#client.closed || this.#client.unreadBytes > EMPTY_LINE) {
-      this.#leave({ kind: "planned", record, conclude: () => this.#conclude(planned, end) });
+      this.#leave({ kind: "planned", resume: () => this.#resume(planned, end) });
       return;
     }
     keepOrigin(this.#services.forwarding, origin, end.keepsOrigin, plan.keeping);
-    this.#services.recorder.finished(record);
+    this.#records.finish(record);
     this.#wait(record);
   }
 
-  /** Brings a request to its end that was begun by a plan. */
-  #conclude({ record, plan, origin, head }: PlannedRequest, end: ExchangeEnd): Promise<ForwardEnd> {
+  /** Makes of a request that was carried out by a plan one that went through all stages. */
+  #resume({ record, plan, origin, head }: PlannedRequest, end: ExchangeEnd): Resumed {
     const { decision, route } = plan;
-    record.requestHead = head;
     const request = readForwardRequest(head);
     if (!request.ok) throw new Error("A plan holds for a request that is not well-formed");
-    const task = { record, request: request.value, authorized: { decision }, route, begun: { origin, end } };
-    return this.forward(task);
+    const forwarded = this.open({ record, request: request.value, grant: { decision }, route });
+    return { forwarded, tried: forwarded.noteTry({ origin, end }) };
   }
 
   #use(): Exchange {

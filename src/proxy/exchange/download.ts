@@ -81,7 +81,8 @@ export class Download implements ConnSink {
   readonly #held = new HeldBytes();
   readonly #parser: HeadParser<ResponseHead, ResponseHeadError> = createResponseHeadParser(HEAD_LIMITS, "all");
   #origin!: Conn;
-  #options!: DownloadOptions;
+  /** Of the response that is under way. */
+  #options: DownloadOptions | undefined;
   /** Whether the final head is still to come. */
   #awaitsHead = true;
   #body: BodyReader | undefined;
@@ -119,6 +120,7 @@ export class Download implements ConnSink {
 
   /** Leaves the origin's connection detached. */
   release(): void {
+    this.#options = undefined;
     this.#origin.detach();
     // What came with a 101 is of the new protocol.
     if (this.switched && this.#held.length > 0) this.#origin.unread(this.#held.append(NOTHING));
@@ -153,6 +155,11 @@ export class Download implements ConnSink {
     if (reset || !this.#endHeld) this.#finish(reset);
   }
 
+  get #current(): DownloadOptions {
+    if (this.#options === undefined) throw new Error("No response is under way");
+    return this.#options;
+  }
+
   #readHead(chunk: Uint8Array): void {
     const isFirst = this.#held.length === 0;
     const bytes = isFirst ? chunk : this.#held.append(chunk);
@@ -179,7 +186,7 @@ export class Download implements ConnSink {
       this.#owner.failResponse({ detail: "bad_response", note: "too many informational responses" });
       return;
     }
-    if (this.#options.request.head.version === "1.1") {
+    if (this.#current.request.head.version === "1.1") {
       const formatted = this.#formatPlain(head);
       if (typeof formatted === "string") {
         this.#owner.failResponse({ detail: "bad_response", note: formatted });
@@ -193,7 +200,7 @@ export class Download implements ConnSink {
   /** RFC 9110 §15.2.2: only who was asked may switch. */
   #switch(head: ResponseHead, bytes: Uint8Array, used: number): void {
     const formatted = this.#formatPlain(head);
-    if (this.#options.request.upgrade === undefined || typeof formatted === "string") {
+    if (this.#current.request.upgrade === undefined || typeof formatted === "string") {
       const note = typeof formatted === "string" ? formatted : "101 that nobody asked for";
       this.#owner.failResponse({ detail: "bad_response", note });
       return;
@@ -209,12 +216,13 @@ export class Download implements ConnSink {
 
   /** The head of a response that has no body. */
   #formatPlain(head: ResponseHead): HeadToWrite | HopByHopError {
-    const { via } = this.#options;
+    const { via } = this.#current;
     return formatClientHead(head, { via, lines: this.#lines, chunked: false, close: false, bound: false });
   }
 
   #answer(head: ResponseHead, bytes: Uint8Array, used: number): void {
-    const { head: requestHead } = this.#options.request;
+    const { request, via, asksUpstream } = this.#current;
+    const { head: requestHead } = request;
     const framing = frameResponse(head, requestHead.method);
     if (framing.kind === "bad" || framing.kind === "tunnel") {
       const note = framing.kind === "bad" ? framing.code : "no tunnel was asked for";
@@ -231,12 +239,12 @@ export class Download implements ConnSink {
     this.#endsWithOrigin = framing.kind === "until-close";
     this.endsByClose = this.#endsWithOrigin || (framing.kind === "chunked" && !knowsChunks);
     const formatted = formatClientHead(head, {
-      via: this.#options.via,
+      via,
       lines: this.#lines,
       chunked: knowsChunks && saysChunked(head, framing),
       close: this.endsByClose || this.#owner.closesClient(),
       // Who is asked to forward keeps the connection to the origin, and says whether it is the client's own.
-      bound: this.bindsOrigin && (!this.#options.asksUpstream || supportsConnectionAuth(head)),
+      bound: this.bindsOrigin && (!asksUpstream || supportsConnectionAuth(head)),
     });
     if (typeof formatted === "string") {
       this.#owner.failResponse({ detail: "bad_response", note: formatted });
@@ -279,7 +287,7 @@ export class Download implements ConnSink {
 
   /** A 407 is between us and an upstream; from an origin it is nothing, and no client is to show its password for it. */
   #take407(head: ResponseHead): void {
-    if (this.#options.asksUpstream) this.#owner.challenged(head.fields.getAll(PROXY_AUTHENTICATE));
+    if (this.#current.asksUpstream) this.#owner.challenged(head.fields.getAll(PROXY_AUTHENTICATE));
     else this.#owner.failResponse({ detail: "bad_response", note: "407 from an origin", receivedStatus: 407 });
   }
 

@@ -92,13 +92,15 @@ export class Exchange implements UploadOwner, DownloadOwner, Endable {
   readonly #movement: Deadline;
   readonly #response: Deadline;
   #origin!: Conn;
-  #options!: ExchangeOptions;
+  /** Of the request that is under way: a client between two requests keeps nothing of the last one in memory. */
+  #options: ExchangeOptions | undefined;
   #owner!: ExchangeOwner;
   #over = true;
   /** Whether the final response is waited for: nothing that moves meanwhile counts. */
   #awaits = false;
   /** In monotonic milliseconds; earlier by what other tries have used up. */
   #awaitedSince = 0;
+  #waitedMs = 0;
   #probeTimer: Timer | undefined;
   /** The head said that the client's connection ends. */
   #closesClient = false;
@@ -121,6 +123,7 @@ export class Exchange implements UploadOwner, DownloadOwner, Endable {
     const { request, outgoing, isClientDone, keepsRequest, record } = options;
     this.#origin = origin;
     this.#options = options;
+    this.#waitedMs = options.waitedMs;
     this.#owner = owner;
     this.#over = false;
     this.#awaits = false;
@@ -154,9 +157,9 @@ export class Exchange implements UploadOwner, DownloadOwner, Endable {
     return this.#download.status;
   }
 
-  /** Milliseconds that the final response was waited for, with those of other tries. */
+  /** Milliseconds that the final response of a request that failed was waited for, with those of other tries. */
   get waitedMs(): number {
-    return this.#awaits ? performance.now() - this.#awaitedSince : this.#options.waitedMs;
+    return this.#waitedMs;
   }
 
   /** Whether the client sent FIN. */
@@ -170,7 +173,7 @@ export class Exchange implements UploadOwner, DownloadOwner, Endable {
   }
 
   look(): RequestUnderWay | undefined {
-    return this.#over ? undefined : { record: this.#options.record, ...this.bytes() };
+    return this.#options === undefined ? undefined : { record: this.#options.record, ...this.bytes() };
   }
 
   /** Ends it at once, on both sides. */
@@ -194,7 +197,7 @@ export class Exchange implements UploadOwner, DownloadOwner, Endable {
   }
 
   clientEnded(): void {
-    if (this.#download.status !== undefined || this.#options.request.head.version === "1.0") return;
+    if (this.#download.status !== undefined || this.#current.request.head.version === "1.0") return;
     this.#probeTimer = setTimeout(() => {
       if (this.#download.status === undefined) this.#down.write(probe);
     }, PROBE_MS);
@@ -217,7 +220,7 @@ export class Exchange implements UploadOwner, DownloadOwner, Endable {
   // What the download tells.
 
   closesClient(): boolean {
-    const { request } = this.#options;
+    const { request } = this.#current;
     this.#closesClient =
       !request.keepsClient || this.#services.draining || (!this.#upload.done && !this.#download.keepsOrigin);
     return this.#closesClient;
@@ -261,6 +264,11 @@ export class Exchange implements UploadOwner, DownloadOwner, Endable {
     this.#up.flush();
     this.touch();
     this.#awaitWhole();
+  }
+
+  get #current(): ExchangeOptions {
+    if (this.#options === undefined) throw new Error("No request is under way");
+    return this.#options;
   }
 
   /** Ends the exchange once there is nothing left to do. */
@@ -309,6 +317,8 @@ export class Exchange implements UploadOwner, DownloadOwner, Endable {
   #finish(end: ExchangeEnd): void {
     if (this.#over) return;
     this.#over = true;
+    this.#options = undefined;
+    if (end.kind !== "done" && this.#awaits) this.#waitedMs = performance.now() - this.#awaitedSince;
     this.#movement.disarm();
     this.#response.disarm();
     clearTimeout(this.#probeTimer);
@@ -326,9 +336,9 @@ export class Exchange implements UploadOwner, DownloadOwner, Endable {
 
   /** From now on the response is due. */
   #await(now: number): void {
-    const { responseMs, waitedMs } = this.#options;
+    const { responseMs } = this.#current;
     this.#movement.disarm();
-    this.#awaitedSince = now - waitedMs;
+    this.#awaitedSince = now - this.#waitedMs;
     this.#response.arm(responseMs, this.#awaitedSince);
     this.#awaits = true;
   }
@@ -336,7 +346,7 @@ export class Exchange implements UploadOwner, DownloadOwner, Endable {
   /** From now on anything has to move. */
   #move(): void {
     this.#response.disarm();
-    this.#movement.arm(this.#options.idleMs, ACTIVE);
+    this.#movement.arm(this.#current.idleMs, ACTIVE);
   }
 }
 

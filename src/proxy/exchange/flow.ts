@@ -3,6 +3,9 @@ import { Flow } from "../flow/flow.ts";
 import type { HeadToWrite } from "./head-to-write.ts";
 import type { Scratch } from "./scratch.ts";
 
+/** Octets of a body that are written together with its head. To copy more of them would cost more than another write. */
+const MAX_JOINED = 16 * 1024;
+
 /** The flow of one direction of a forwarded message: a head, then a body. */
 export class MessageFlow extends Flow {
   /** Set when the source has to stay paused for a reason of its own. */
@@ -24,9 +27,11 @@ export class MessageFlow extends Flow {
     this.write(to - from === bytes.length ? bytes : bytes.subarray(from, to));
   }
 
-  /** Writes a head, and in the same write the octets of the body that come right after it. */
+  /** Writes a head, and the octets of the body that come right after it: those of a short one in the same write. */
   writeHead(head: HeadToWrite, body: Uint8Array, from = 0, to = body.length): void {
-    this.write(this.#scratch.join(head, body, from, to));
+    const joined = Math.min(to, from + MAX_JOINED);
+    this.write(this.#scratch.join(head, body, from, joined));
+    if (joined < to) this.writePart(body, joined, to);
   }
 
   protected override proceed(): void {

@@ -1,36 +1,44 @@
 import type { Conn } from "../../net/conn/conn.ts";
 import { showsConnectionAuth } from "../../protocol/http1/persistence.ts";
-import { dial } from "../dial/dial.ts";
-import { describeFailure, fail, type Failure, type Outcome, succeed } from "../failure.ts";
-import type { ForwardRequest } from "../read/forward-request.ts";
+import type { Dialled } from "../dial/dial.ts";
+import type { DialWish } from "../dial/dial-context.ts";
+import { describeFailure, type Failure } from "../failure.ts";
 import { classifyAddress } from "../policy/address-class.ts";
-import { writeWhole } from "../read/write-whole.ts";
-import type { Route } from "../route/route.ts";
+import type { Grant } from "../policy/decision.ts";
+import type { ForwardRequest } from "../read/forward-request.ts";
 import type { RequestRecord } from "../record/request-record.ts";
+import type { Route } from "../route/route.ts";
 import { UpstreamLogin } from "../upstream/upstream-login.ts";
-import { answerHere } from "./answer-here.ts";
+import type { Upstreams } from "../upstream/upstreams.ts";
 import type { Exchange, ExchangeEnd } from "./exchange.ts";
-import { formatAbsoluteTarget, formatOriginHead } from "./origin-head.ts";
 import type { ForwardSettings } from "./forward-settings.ts";
 import type { Forwarding } from "./forwarding.ts";
+import { formatAbsoluteTarget, formatOriginHead } from "./origin-head.ts";
 import { closeOrigin, type Keeping, type Origin } from "./origin-pool.ts";
 import { planWay, type Way } from "./plan-way.ts";
 import { MAX_KEPT } from "./upload.ts";
 import { hasPassed } from "./via.ts";
-import type { Grant } from "../policy/decision.ts";
-import type { DialServices } from "../dial/dial-context.ts";
 
-/**
- * How a forwarded request ended: with a failure that the client is still to be
- * told; with its connection ready for the next request; switched to another
- * protocol, with the connection that leads there; or with everything said, and
- * the client's connection still to be closed.
- */
+/** What follows a try to carry out a request. */
 export type ForwardEnd =
+  /** Another one, over a connection that is still to be made. */
+  | { readonly kind: "again" }
+  /** The client is still to be told of the failure. */
   | { readonly kind: "failed"; readonly failure: Failure }
+  /** The client got a part of the response. Its connection is still to be closed. */
+  | { readonly kind: "broken"; readonly failure: Failure }
+  /** The client's connection is ready for the next request. */
   | { readonly kind: "kept" }
-  | { readonly kind: "switched"; readonly conn: Conn }
-  | { readonly kind: "closed" };
+  /** Everything is said. The client's connection is still to be closed. */
+  | { readonly kind: "closed" }
+  /** The origin's connection leads to another protocol. */
+  | { readonly kind: "switched" };
+
+/** A try that has ended. */
+export interface Tried {
+  readonly origin: Origin;
+  readonly end: ExchangeEnd;
+}
 
 /** Methods that may be repeated without the client's doing (RFC 9110 §9.2.2, and the safe ones of RFC 4918, 3253, 5323). */
 const idempotent: ReadonlySet<string> = new Set([
@@ -47,43 +55,158 @@ const idempotent: ReadonlySet<string> = new Set([
 
 /** A request that is to be carried out: what the stages before have found. */
 export interface ForwardTask {
+  /** For who asks what is under way. */
   readonly record: RequestRecord;
   readonly client: Conn;
   readonly request: ForwardRequest;
-  readonly authorized: Grant;
+  readonly grant: Grant;
   readonly route: Route;
-  readonly services: DialServices & { readonly forwarding: Forwarding };
+  readonly forwarding: Forwarding;
+  readonly upstreams: Upstreams;
   /** Of the client's connection. */
   readonly exchange: Exchange;
-  /** The first try, when that was made by a plan. */
-  readonly begun?: { readonly origin: Origin; readonly end: ExchangeEnd };
 }
 
-/** Carries out one request: along its route to the origin, and the response back. */
-export async function forward(task: ForwardTask): Promise<ForwardEnd> {
-  const { record, client, request, route, authorized, begun } = task;
-  const settings = record.runtime.forward;
-  if (hasPassed(request.head.fields, settings.via)) return failed({ detail: "proxy_loop", note: "by Via" });
-  if (request.scheme === "https" && !settings.httpsOverPlain && !isPrivate(record, client)) {
-    return failed({ detail: "https_in_clear" });
+/** Says why a request is not forwarded by `settings`, whoever may ask for its target. */
+export function findForwardFault(
+  { head, scheme }: ForwardRequest,
+  { via, httpsOverPlain }: ForwardSettings,
+  { client, clientEncrypted }: { readonly client: RequestRecord["client"]; readonly clientEncrypted: boolean },
+): Failure | undefined {
+  if (hasPassed(head.fields, via)) return { detail: "proxy_loop", note: "by Via" };
+  // Somebody between the client and us could read along.
+  const isPrivate = clientEncrypted || classifyAddress(client) === "loopback";
+  return scheme === "https" && !httpsOverPlain && !isPrivate ? { detail: "https_in_clear" } : undefined;
+}
+
+/** One forwarded request: its way, and what its tries have used up. */
+export class ForwardedRequest {
+  /** What has to be dialled for it. */
+  readonly wish: DialWish;
+  /** The status that the client was sent, and the bytes that were moved by the last try. */
+  status: number | undefined;
+  moved: { readonly up: number; readonly down: number } | undefined;
+  readonly task: ForwardTask;
+  readonly #way: Way;
+  /** Our login at the upstream that forwards the request. */
+  readonly #login: UpstreamLogin | undefined;
+  /** Milliseconds that the response was waited for so far, over all tries. */
+  #waitedMs = 0;
+  /** The client sent FIN during one of them. */
+  #isClientDone = false;
+
+  constructor(task: ForwardTask) {
+    const { record, request, route, grant, forwarding, upstreams } = task;
+    const settings = record.runtime.forward;
+    this.task = task;
+    this.#way = planWay({ traveller: record, request, route, authorized: grant, settings }, forwarding.numbers);
+    const { wish, forwarder } = this.#way;
+    this.wish = wish;
+    this.#login = forwarder && new UpstreamLogin(forwarder, upstreams.find(forwarder));
   }
-  if (request.maxForwards === 0) return answer(record, client, request);
-  const way = planWay({ traveller: record, request, route, authorized, settings }, task.services.forwarding.numbers);
-  const { forwarder } = way;
-  const login = forwarder && new UpstreamLogin(forwarder, task.services.upstreams.find(forwarder));
-  const errand: Errand = { ...task, way, login, waitedMs: 0, isClientDone: false };
-  const kept = begun?.origin ?? takeKept(errand);
-  let end = begun === undefined ? undefined : noteTry(errand, begun.end);
-  let reached = kept === undefined ? await reach(errand) : succeed(kept);
-  for (;;) {
-    if (!reached.ok) return failed(reached.failure);
-    const origin = reached.value;
-    end ??= await exchange(errand, origin);
-    if (end.kind !== "stale" && end.kind !== "challenged") return conclude(errand, origin, end);
-    const refusal = end.kind === "stale" ? giveUpStale(request, origin, end) : giveUpChallenged(errand, end);
-    if (refusal !== undefined) return failed(blameUpstream(way, refusal));
-    end = undefined;
-    reached = await reach(errand);
+
+  /**
+   * A kept connection for this request, if there is one. One that is bound to
+   * this very client comes first, and takes any request: it is the user. The
+   * others may have died meanwhile, and get only what can be asked again.
+   */
+  takeKept(): Origin | undefined {
+    const { client, request, forwarding } = this.task;
+    const { key, fits } = this.#way;
+    const bound = forwarding.bound.take(client, key, fits);
+    if (bound !== undefined) return bound;
+    if (isRepeatable(request)) return forwarding.origins.take(key, fits);
+    // The fresh one will be kept in its place: a client that only posts leaves no more of them behind than another.
+    forwarding.origins.dropOldest(key);
+    return undefined;
+  }
+
+  /** Makes an origin of what was dialled. */
+  openOrigin({ conn, address }: Dialled): Origin {
+    const isDirect = this.task.route.hops.length === 0;
+    return { conn, address, ip: isDirect ? address.ip : undefined, reused: false };
+  }
+
+  /** Carries the request to an origin, and the response back. */
+  async carry(origin: Origin): Promise<Tried> {
+    const { record, client, request, exchange } = this.task;
+    const { forwarder } = this.#way;
+    const login = this.#login;
+    const { timeouts, forward: settings } = record.runtime;
+    const shown = login?.authorize(request.head.method, formatAbsoluteTarget(request));
+    if (shown?.ok === false) {
+      origin.conn.reset();
+      return { origin, end: { kind: "failed", failure: refuseLogin(forwarder?.name, shown.note) } };
+    }
+    const end = await exchange.carry(origin.conn, {
+      record,
+      request,
+      outgoing: formatOriginHead(request, {
+        client: record.client,
+        clientEncrypted: client.encrypted,
+        settings,
+        absolute: shown && { authorization: shown.value },
+      }),
+      via: settings.via,
+      asksUpstream: forwarder !== undefined,
+      keepsRequest: login?.mayAskAgain === true || (origin.reused && idempotent.has(request.head.method)),
+      responseMs: timeouts.responseMs,
+      idleMs: timeouts.idleMs,
+      waitedMs: this.#waitedMs,
+      isClientDone: this.#isClientDone,
+    });
+    return this.noteTry({ origin, end });
+  }
+
+  /** Notes what a try has used up. To be called before the exchange begins something else. */
+  noteTry(tried: Tried): Tried {
+    const { exchange } = this.task;
+    this.#waitedMs = exchange.waitedMs;
+    this.#isClientDone = exchange.isClientDone;
+    this.status = exchange.status;
+    this.moved = exchange.bytes();
+    return tried;
+  }
+
+  /** Says what follows a try. After a whole response both connections are kept or closed. */
+  conclude({ origin, end }: Tried): ForwardEnd {
+    switch (end.kind) {
+      case "failed":
+      case "broken":
+        return { kind: end.kind, failure: blameUpstream(this.#way, end.failure) };
+      case "stale":
+        return this.#retry(giveUpStale(this.task.request, origin, end));
+      case "challenged":
+        return this.#retry(this.#giveUpChallenged(end));
+      case "switched":
+        return end;
+      case "done":
+        this.#putAway(origin, end);
+        return { kind: end.keepsClient ? "kept" : "closed" };
+      default:
+        return end satisfies never;
+    }
+  }
+
+  #retry(refusal: Failure | undefined): ForwardEnd {
+    return refusal === undefined ? { kind: "again" } : { kind: "failed", failure: blameUpstream(this.#way, refusal) };
+  }
+
+  /** An upstream that did not take the request may be asked again when there is an answer to what it asks. */
+  #giveUpChallenged({ challenges, whole }: Extract<ExchangeEnd, { kind: "challenged" }>): Failure | undefined {
+    const verdict = this.#login?.refuse(challenges);
+    if (verdict?.retry === true && whole) return undefined;
+    const why = verdict?.retry === false ? verdict.note : "the request is too long to be told twice";
+    return refuseLogin(this.#way.forwarder?.name, why, 407);
+  }
+
+  /** Keeps or closes the origin's connection after a whole response. */
+  #putAway(origin: Origin, { keepsOrigin, bindsOrigin }: Extract<ExchangeEnd, { kind: "done" }>): void {
+    const { record, client, request, forwarding } = this.task;
+    const { forward: settings } = record.runtime;
+    if (keepsOrigin && (bindsOrigin || showsConnectionAuth(request.fields) || forwarding.bound.owns(origin)))
+      forwarding.bound.put(client, this.#way.key, origin, settings);
+    else keepOrigin(forwarding, origin, keepsOrigin, describeKeeping(this.#way, settings));
   }
 }
 
@@ -96,17 +219,6 @@ function giveUpStale(
   if (!reused) return { detail: "connection_reset", note: `${reset ? "reset" : "closed"} before its answer` };
   if (!idempotent.has(head.method)) return { detail: "connection_stale", note: `${head.method} is not sent twice` };
   return whole ? undefined : { detail: "connection_stale", note: "the request is too long to be sent twice" };
-}
-
-/** An upstream that did not take the request may be asked again when there is an answer to what it asks. */
-function giveUpChallenged(
-  { way, login }: Errand,
-  { challenges, whole }: Extract<ExchangeEnd, { kind: "challenged" }>,
-): Failure | undefined {
-  const verdict = login?.refuse(challenges);
-  if (verdict?.retry === true && whole) return undefined;
-  const why = verdict?.retry === false ? verdict.note : "the request is too long to be told twice";
-  return refuseLogin(way.forwarder?.name, why, 407);
 }
 
 /** What an upstream does that was asked to forward is not the target's doing. */
@@ -124,141 +236,10 @@ function refuseLogin(upstream: string | undefined, note: string | undefined, rec
   };
 }
 
-/** A request with its way, and what its tries have used up. */
-interface Errand extends ForwardTask {
-  readonly way: Way;
-  /** Our login at the upstream that forwards the request. */
-  readonly login: UpstreamLogin | undefined;
-  /** Milliseconds that the response was waited for so far, over all tries. */
-  waitedMs: number;
-  /** The client sent FIN during one of them. */
-  isClientDone: boolean;
-}
-
-function failed(failure: Failure): ForwardEnd {
-  return { kind: "failed", failure };
-}
-
-/** Nobody on the way between the client and us can read along. */
-function isPrivate({ client: from }: RequestRecord, client: Conn): boolean {
-  return client.encrypted || classifyAddress(from) === "loopback";
-}
-
-/** Answers for an origin that the request may not reach any more. */
-async function answer(record: RequestRecord, client: Conn, request: ForwardRequest): Promise<ForwardEnd> {
-  const keeps = request.keepsClient && request.framing.kind === "none";
-  record.status = 200;
-  const whole = await writeWhole(client, answerHere(request, keeps), record.runtime.timeouts.idleMs);
-  return { kind: keeps && whole ? "kept" : "closed" };
-}
-
-/**
- * A kept connection for this errand, if there is one. One that is bound to this
- * very client comes first, and takes any request: it is the user. The others may
- * have died meanwhile, and get only what can be asked again.
- */
-function takeKept({ record, client, request, way, services: { forwarding } }: Errand): Origin | undefined {
-  let origin = forwarding.bound.take(client, way.key, way.fits);
-  if (origin === undefined) {
-    if (isRepeatable(request)) origin = forwarding.origins.take(way.key, way.fits);
-    // The fresh one will be kept in its place: a client that only posts leaves no more of them behind than another.
-    else forwarding.origins.dropOldest(way.key);
-  }
-  if (origin !== undefined) record.dialled = origin.address;
-  return origin;
-}
-
 /** Whether a request can be told again from what is kept of it. */
 function isRepeatable({ head, framing }: ForwardRequest): boolean {
   if (!idempotent.has(head.method)) return false;
   return framing.kind === "none" || (framing.kind === "length" && framing.length <= MAX_KEPT);
-}
-
-async function reach({ record, client, request, route, authorized, services, way }: Errand): Promise<Outcome<Origin>> {
-  record.enter("dial");
-  const dialled = await dial(
-    { requester: record, client, target: request.target, route, grant: authorized, wish: way.wish },
-    services,
-  );
-  record.noteDial(dialled);
-  if (!dialled.ok) return fail(dialled.failure.detail, dialled.failure);
-  const { conn, address } = dialled.value;
-  return succeed({ conn, address, ip: route.hops.length === 0 ? address.ip : undefined, reused: false });
-}
-
-async function exchange(errand: Errand, origin: Origin): Promise<ExchangeEnd> {
-  const { record, client, request, way, login } = errand;
-  const { timeouts, forward: settings } = record.runtime;
-  record.enter("forward");
-  const shown = login?.authorize(request.head.method, formatAbsoluteTarget(request));
-  if (shown?.ok === false) {
-    origin.conn.reset();
-    return { kind: "failed", failure: refuseLogin(way.forwarder?.name, shown.note) };
-  }
-  const end = await errand.exchange.carry(origin.conn, {
-    record,
-    request,
-    outgoing: formatOriginHead(request, {
-      client: record.client,
-      clientEncrypted: client.encrypted,
-      settings,
-      absolute: shown && { authorization: shown.value },
-    }),
-    via: settings.via,
-    asksUpstream: way.forwarder !== undefined,
-    keepsRequest: login?.mayAskAgain === true || (origin.reused && idempotent.has(request.head.method)),
-    responseMs: timeouts.responseMs,
-    idleMs: timeouts.idleMs,
-    waitedMs: errand.waitedMs,
-    isClientDone: errand.isClientDone,
-  });
-  return noteTry(errand, end);
-}
-
-/** Notes what a try has used up, and what came of it. */
-function noteTry(errand: Errand, end: ExchangeEnd): ExchangeEnd {
-  const { record, exchange: tried } = errand;
-  errand.waitedMs = tried.waitedMs;
-  errand.isClientDone = tried.isClientDone;
-  record.status = tried.status;
-  record.forwarded = tried.bytes();
-  return end;
-}
-
-function conclude(
-  errand: Errand,
-  origin: Origin,
-  end: Exclude<ExchangeEnd, { kind: "stale" | "challenged" }>,
-): ForwardEnd {
-  switch (end.kind) {
-    case "failed":
-      return failed(blameUpstream(errand.way, end.failure));
-    case "broken":
-      errand.record.failure = blameUpstream(errand.way, end.failure);
-      return { kind: "closed" };
-    case "switched":
-      return { kind: "switched", conn: origin.conn };
-    case "done":
-      return putAway(errand, origin, end);
-    default:
-      return end satisfies never;
-  }
-}
-
-/** Keeps or closes both connections after a whole response. */
-function putAway(
-  { record, client, request, services, way }: Errand,
-  origin: Origin,
-  { keepsClient, keepsOrigin, bindsOrigin }: Extract<ExchangeEnd, { kind: "done" }>,
-): ForwardEnd {
-  const { forwarding } = services;
-  const { forward: settings } = record.runtime;
-  if (keepsOrigin && (bindsOrigin || showsConnectionAuth(request.fields) || forwarding.bound.owns(origin))) {
-    forwarding.bound.put(client, way.key, origin, settings);
-  } else {
-    keepOrigin(forwarding, origin, keepsOrigin, describeKeeping(way, settings));
-  }
-  return { kind: keepsClient ? "kept" : "closed" };
 }
 
 /** What is asked of the pool for connections on a way. */

@@ -23,8 +23,11 @@ export interface Keeping {
   readonly perKey: number;
 }
 
-/** How often connections that were idle too long are looked for. */
+/** How often connections that were idle too long are looked for: they end so much late at most. */
 const SWEEP_MS = 1000;
+
+/** In place of a time. */
+const UNKNOWN = 0;
 
 /**
  * Idle connections to origins, for the next request with the same key: the last
@@ -35,6 +38,8 @@ export class OriginPool {
   /** Oldest first. A list may be empty until the next sweep: most are wanted again soon. */
   readonly #byKey = new Map<string, IdleOrigin[]>();
   #size = 0;
+  /** Connections that were put in so far. */
+  #puts = 0;
   #sweeper: Timer | undefined;
   #closed = false;
   readonly #dropIdle = (gone: IdleOrigin): void => this.#drop(gone);
@@ -80,7 +85,8 @@ export class OriginPool {
     if (this.#size >= total) this.#dropOldestOfAll();
     // What was taken from here is put back as it is.
     const idle = this.owns(origin) ? origin : new IdleOrigin(origin, this.#dropIdle);
-    idle.rest(list, idleMs);
+    this.#puts += 1;
+    idle.rest(list, this.#puts, idleMs);
     list.push(idle);
     this.#size += 1;
     this.#sweeper ??= setInterval(() => this.#sweep(), SWEEP_MS).unref();
@@ -114,7 +120,11 @@ export class OriginPool {
   #sweep(): void {
     const now = performance.now();
     for (const [key, list] of this.#byKey) {
-      for (const idle of list.slice()) if (idle.until <= now) this.#drop(idle);
+      for (const idle of list.slice()) {
+        // To look at the clock here is cheaper than for each connection that is put in.
+        if (idle.until === UNKNOWN) idle.until = now + idle.idleMs;
+        else if (idle.until <= now) this.#drop(idle);
+      }
       if (list.length === 0) this.#byKey.delete(key);
     }
     if (this.#byKey.size > 0) return;
@@ -125,7 +135,7 @@ export class OriginPool {
   #dropOldestOfAll(): void {
     let oldest: IdleOrigin | undefined;
     for (const [first] of this.#byKey.values()) {
-      if (first !== undefined && (oldest === undefined || first.since < oldest.since)) oldest = first;
+      if (first !== undefined && (oldest === undefined || first.number < oldest.number)) oldest = first;
     }
     if (oldest !== undefined) this.#drop(oldest);
   }
@@ -152,10 +162,13 @@ class IdleOrigin implements Origin, ConnSink {
   readonly address: DialledAddress;
   readonly ip: Ip | undefined;
   readonly reused = true;
-  /** Where it lies, and in monotonic milliseconds from when and until when. */
+  /** Where it lies. */
   list: IdleOrigin[] = [];
-  since = 0;
-  until = 0;
+  /** Which one it is of those that were put in. */
+  number = 0;
+  idleMs = 0;
+  /** Monotonic milliseconds; `UNKNOWN` until the next sweep. */
+  until = UNKNOWN;
   /** Of the pool that it belongs to. */
   readonly drop: (idle: IdleOrigin) => void;
 
@@ -166,10 +179,11 @@ class IdleOrigin implements Origin, ConnSink {
     this.drop = drop;
   }
 
-  rest(list: IdleOrigin[], idleMs: number): void {
+  rest(list: IdleOrigin[], number: number, idleMs: number): void {
     this.list = list;
-    this.since = performance.now();
-    this.until = this.since + idleMs;
+    this.number = number;
+    this.idleMs = idleMs;
+    this.until = UNKNOWN;
   }
 
   data(): void {

@@ -20,11 +20,10 @@ import { copyOctets } from "../../protocol/http1/octets.ts";
 import type { RequestHead } from "../../protocol/http1/request-head.ts";
 import { showsConnectionAuth } from "../../protocol/http1/persistence.ts";
 import { SessionAsker } from "../auth/identify.ts";
-import type { DialledAddress } from "../dial/connect-race.ts";
 import { evaluate } from "../policy/evaluate.ts";
 import type { Route } from "../route/route.ts";
 import type { Runtime } from "../runtime.ts";
-import { RequestRecord } from "../record/request-record.ts";
+import type { RequestRecord } from "../record/request-record.ts";
 import type { ExchangeOptions } from "./exchange.ts";
 import { describeKeeping } from "./forward.ts";
 import type { HeadToWrite } from "./head-to-write.ts";
@@ -188,28 +187,6 @@ export function isStill({ runtime, user, toVerify }: Plan, record: RequestRecord
   if (toVerify === undefined) return true;
   const outcome = runtime.authenticator.authenticate([toVerify], undefined, new SessionAsker(record, client));
   return !(outcome instanceof Promise) && outcome.ok && (outcome.user ?? certificate?.user) === user;
-}
-
-/** Opens the record of a planned request as it is when that is sent: the stages before took no time, since all was known. */
-export function openPlanned(before: RequestRecord, plan: Plan, dialled: DialledAddress): RequestRecord {
-  const record = new RequestRecord(before.connection, plan.runtime);
-  const { stageMs } = record;
-  stageMs.accept = 0;
-  stageMs.handshake = 0;
-  stageMs.authenticate = 0;
-  stageMs.request = 0;
-  stageMs.decide = 0;
-  stageMs.route = 0;
-  record.stage = "forward";
-  record.protocol = "http";
-  record.method = "GET";
-  record.scheme = "http";
-  record.target = plan.target;
-  record.user = plan.user;
-  record.decision = plan.decision;
-  record.route = plan.route;
-  record.dialled = dialled;
-  return record;
 }
 
 /** A request that is carried out by a plan, with the head for the origin as `formatOriginHead` would write it. */

@@ -1,8 +1,8 @@
 import { copyOctets } from "../../protocol/http1/octets.ts";
 import type { HeadToWrite } from "./head-to-write.ts";
 
-/** Room for what one read gives. */
-const SIZE = 256 * 1024;
+/** Room for nearly every head, and for as much of a body as goes with it. */
+const SIZE = 96 * 1024;
 
 /** Lengths up to this one are asked for again and again: views of them are kept. */
 const MAX_KEPT_VIEW = 2048;

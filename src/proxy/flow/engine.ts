@@ -1,7 +1,7 @@
 import type { LanePool, LanesResult } from "../../net/conn/lanes.ts";
 import { type AdoptSocket, createAdaptiveEngine } from "./promotion.ts";
 import { relay } from "./relay.ts";
-import type { TunnelEngine } from "../tunnel/tunnel.ts";
+import type { TunnelEngine } from "./tunnel.ts";
 
 export interface SplicePlan {
   /** `auto` uses the kernel's splice where the self-test passes; `off` keeps every tunnel in the relay. */
@@ -10,16 +10,16 @@ export interface SplicePlan {
   readonly afterBytes: number;
 }
 
-/** The way tunnels are carried, and what an operator may want to know of it. */
+/** How tunnels are carried. */
 export interface EngineChoice {
   readonly engine: TunnelEngine;
   /** Undefined when every tunnel stays in the relay. */
   readonly lanes: LanePool | undefined;
-  /** One sentence: with which pipes tunnels are spliced, or why they are not. */
+  /** One sentence for the operator: how tunnels are spliced, or why they are not. */
   readonly description: string;
 }
 
-/** Starts lanes unless the plan forbids them, and chooses the engine accordingly. Without lanes the relay carries every tunnel. */
+/** Starts lanes unless the plan forbids them. Without lanes the relay carries every tunnel. */
 export function chooseEngine(plan: SplicePlan, startLanes: () => LanesResult, adopt?: AdoptSocket): EngineChoice {
   if (plan.mode === "off")
     return { engine: relay, lanes: undefined, description: 'Splicing is off: "splice" says so.' };

@@ -1,7 +1,7 @@
 import type { LanedTunnel, LanePool, LaneSockets } from "../../net/conn/lanes.ts";
-import type { Tunnel, TunnelEnd, TunnelResult } from "../tunnel/tunnel.ts";
+import type { Tunnel, TunnelEnd, TunnelResult } from "./tunnel.ts";
 
-/** Bytes that were carried before. */
+/** Bytes that another engine carried before. */
 export interface BytesBefore {
   readonly up: number;
   readonly down: number;
@@ -9,17 +9,17 @@ export interface BytesBefore {
 
 /** A tunnel in a splice lane. */
 export interface TunnelInLane extends Tunnel {
-  /** Has the tunnel leave the lane as soon as no byte is on the way, unless a direction has ended. */
+  /** Makes the tunnel leave the lane once no byte is on the way, unless a direction has ended. */
   release(): void;
 }
 
-/** Carries a tunnel on that has left its lane, with the sockets that it had there; undefined when that cannot be. */
+/** Carries on a tunnel that left its lane, with the sockets that it had there. Undefined when a socket is dead. */
 export type Resume = (before: BytesBefore) => Tunnel | undefined;
 
 /**
- * Carries the rest of a tunnel in a splice lane. To be called only right after
- * `pool.hasRoom()` said yes; the descriptors are the lane's from then on. After
- * a `release` they are those of `resume`.
+ * Carries the rest of a tunnel in a splice lane. Call it only right after
+ * `pool.hasRoom()` returned true. The lane owns the descriptors from then on,
+ * and `resume` owns them after a `release`.
  */
 export function carryInLane(
   pool: LanePool,
@@ -49,7 +49,7 @@ class LanedTunnelBefore implements TunnelInLane {
       }
       const resumed = resume?.({ up, down });
       if (resumed === undefined) return { end: "client_reset", bytesUp: up, bytesDown: down };
-      // It may have been meant to end while it was between the two.
+      // It may have been killed between the two engines.
       if (this.#killedBy !== undefined) resumed.kill(this.#killedBy);
       return resumed.done;
     });

@@ -1,6 +1,4 @@
-import type { TunnelEnd } from "../tunnel/tunnel.ts";
-import type { Observer, TunnelSide } from "./observer.ts";
-import type { TunnelTap } from "./tap.ts";
+import type { Observer, TunnelEnd, TunnelSide, TunnelTap } from "./tunnel.ts";
 
 /**
  * All that looks at the bytes of one tunnel: the tap on its first bytes, and the

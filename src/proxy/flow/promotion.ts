@@ -3,18 +3,16 @@ import type { Conn } from "../../net/conn/conn.ts";
 import { type LanePool, maxBuckets } from "../../net/conn/lanes.ts";
 import { type BytesBefore, carryInLane, type TunnelInLane } from "./lane-engine.ts";
 import { type Handover, type Promotion, relay } from "./relay.ts";
-import type { Observer } from "./observer.ts";
-import type { Tunnel, TunnelEngine, TunnelOptions, TunnelResult } from "../tunnel/tunnel.ts";
+import type { Observer, Tunnel, TunnelEngine, TunnelOptions, TunnelResult } from "./tunnel.ts";
 
-/** Makes a connection of a connected TCP socket, which is its own from then on; undefined when it is none any more. */
+/** Makes a connection of a connected TCP socket, and owns the descriptor from then on. Undefined when the socket is dead. */
 export type AdoptSocket = (fd: number) => Conn | undefined;
 
 /**
- * The engine that every tunnel starts with: the relay, from which a plain-TCP
- * tunnel moves to a splice lane once it has carried `afterBytes` bytes. Short
- * tunnels never pay for a hand-over, long ones never pay for a copy. Somebody
- * who wants to watch it brings it back to the relay, where that can `adopt`
- * the sockets.
+ * Makes the engine of a system that can splice. Every tunnel starts in the relay.
+ * One in clear moves to a splice lane once it has carried `afterBytes` bytes. So
+ * short tunnels do not pay for the move, and long ones do not pay for copies. An
+ * observer brings it back to the relay, when `adopt` is given.
  */
 export function createAdaptiveEngine(lanes: LanePool, afterBytes: number, adopt?: AdoptSocket): TunnelEngine {
   return (client, target, options) =>
@@ -29,13 +27,13 @@ interface LaneUse {
   readonly adopt: AdoptSocket | undefined;
 }
 
-/** A tunnel in the relay, and then in a lane, and so on. Of the one that it has left nothing is kept. */
+/** A tunnel that moves between the relay and lanes. It keeps nothing of an engine that it left. */
 class AdaptiveTunnel implements Tunnel, Promotion {
   readonly #use: LaneUse;
-  /** Undefined while the relay begins: it may be handed over before it is known here. */
+  /** Undefined while the relay begins, which may hand the tunnel over at once. */
   #current: Tunnel | undefined;
   #laned: TunnelInLane | undefined;
-  /** Who wants to watch it once it is back from its lane. */
+  /** Observers that wait for its return from a lane. */
   #awaiting: Observer[] | undefined;
 
   constructor(use: LaneUse, client: Conn, target: Conn, options: TunnelOptions) {
@@ -70,7 +68,7 @@ class AdaptiveTunnel implements Tunnel, Promotion {
     this.#laned.release();
   }
 
-  /** Moves both connections to a lane; undefined when there is none or no descriptors are left for the move. */
+  /** Moves both connections to a lane. Undefined when there is no lane for them, or no descriptor is left for the move. */
   attempt({ client, target, ...handover }: Handover): Tunnel | undefined {
     const { lanes, adopt } = this.#use;
     const { idleMs, upFinished, downFinished, upBudget, downBudget } = handover;
@@ -92,7 +90,7 @@ class AdaptiveTunnel implements Tunnel, Promotion {
     return this.#current;
   }
 
-  /** Goes on in the relay, with the sockets that the lane gave back. */
+  /** Carries on in the relay, with the sockets that the lane gave back. */
   #resume([client, target]: readonly (Conn | undefined)[], options: TunnelOptions): Tunnel | undefined {
     const observers = this.#awaiting;
     this.#laned = undefined;
@@ -103,7 +101,7 @@ class AdaptiveTunnel implements Tunnel, Promotion {
       return undefined;
     }
     const relayed = relay(client, target, { ...options, observers }, this);
-    // It may have left for a lane again.
+    // The relay may have moved it to a lane again.
     if (this.#laned === undefined) this.#current = relayed;
     return relayed;
   }

@@ -1,12 +1,9 @@
 import type { Budget } from "../../net/conn/budget.ts";
 import type { Conn } from "../../net/conn/conn.ts";
 import { ACTIVE, type Watched } from "../../net/conn/idle-watch.ts";
-import { closeLingering } from "../read/close-lingering.ts";
 import { Observation } from "./observation.ts";
-import type { Observer } from "./observer.ts";
-import type { TapPort } from "./tap.ts";
+import type { Observer, TapPort, Tunnel, TunnelEnd, TunnelOptions, TunnelOwner, TunnelResult } from "./tunnel.ts";
 import { type FlowOwner, TunnelFlow } from "./tunnel-flow.ts";
-import type { Tunnel, TunnelEnd, TunnelOptions, TunnelOwner, TunnelResult } from "../tunnel/tunnel.ts";
 
 /** What the relay knows at the moment when another engine may take over: no byte is in its hands. */
 export interface Handover {
@@ -129,8 +126,7 @@ class Relay implements Tunnel, FlowOwner, TapPort, Watched {
   }
 
   considerPromotion(): void {
-    const [up, down] = [this.#up.bytes, this.#down.bytes];
-    if (up + down >= this.#promoteAt) this.#promote(up, down);
+    if (this.#up.bytes + this.#down.bytes >= this.#promoteAt) this.#promote();
   }
 
   settle(): void {
@@ -147,14 +143,13 @@ class Relay implements Tunnel, FlowOwner, TapPort, Watched {
     this.#up.write(bytes);
   }
 
-  /** Ends what a rule denies: in order where that leaves nothing half said, so that the client can read `lastWords`. */
+  /** Ends what a rule denies. A client that was sent `lastWords` keeps its connection, for the owner to close: nothing half said is before them. */
   refuse(lastWords: Uint8Array): void {
     const begins = this.#state === "begins";
     if (!this.#leave()) return;
     const [client, target] = [this.#up.source, this.#down.source];
-    if (lastWords.length > 0 && this.#down.empty && client.write(lastWords) === lastWords.length) {
-      closeLingering(client);
-    } else {
+    const isTold = lastWords.length > 0 && this.#down.settled && client.write(lastWords) === lastWords.length;
+    if (!isTold) {
       // RST behind the FIN also reaches a client that goes on sending after the other side's end.
       client.shutdown();
       client.reset();
@@ -165,10 +160,10 @@ class Relay implements Tunnel, FlowOwner, TapPort, Watched {
   }
 
   /** Hands the tunnel over if no byte is held on the way, and nobody looks. */
-  #promote(bytesUp: number, bytesDown: number): void {
-    const { source: client, finished: upFinished, budget: upBudget } = this.#up;
-    const { source: target, finished: downFinished, budget: downBudget } = this.#down;
-    if (this.over || !this.#up.empty || !this.#down.empty) return;
+  #promote(): void {
+    const { source: client, bytes: bytesUp, finished: upFinished, budget: upBudget } = this.#up;
+    const { source: target, bytes: bytesDown, finished: downFinished, budget: downBudget } = this.#down;
+    if (this.over || !this.#up.settled || !this.#down.settled) return;
     if (this.observation?.allowsPromotion === false) return;
     if (client.closed || target.closed || client.unreadBytes > 0 || target.unreadBytes > 0) return;
     // After an attempt that failed the next one is as far away as the first one was.
@@ -185,9 +180,12 @@ class Relay implements Tunnel, FlowOwner, TapPort, Watched {
   #finish(end: TunnelEnd): void {
     const begins = this.#state === "begins";
     if (!this.#leave()) return;
-    for (const { source } of [this.#up, this.#down]) {
-      if (end === "closed") source.close();
-      else source.reset();
+    if (end === "closed") {
+      this.#up.source.close();
+      this.#down.source.close();
+    } else {
+      this.#up.source.reset();
+      this.#down.source.reset();
     }
     this.#conclude(end, begins);
   }

@@ -3,7 +3,7 @@ import type { Conn, ConnSink } from "../../net/conn/conn.ts";
 import { ACTIVE } from "../../net/conn/idle-watch.ts";
 import { Flow } from "./flow.ts";
 import type { Observation } from "./observation.ts";
-import type { TunnelSide } from "./observer.ts";
+import type { TunnelSide } from "./tunnel.ts";
 
 /** The tunnel of which a flow is one direction. */
 export interface FlowOwner {
@@ -40,8 +40,8 @@ export class TunnelFlow extends Flow implements ConnSink {
   }
 
   /** Nothing is held: neither bytes nor an end that was not passed on. */
-  override get empty(): boolean {
-    return super.empty && this.#ended === this.finished;
+  get settled(): boolean {
+    return this.empty && this.#ended === this.finished;
   }
 
   // What the source tells.
@@ -60,7 +60,7 @@ export class TunnelFlow extends Flow implements ConnSink {
     this.#ended = true;
     const held = this.#tunnel.observation?.ended(this.#from);
     if (held !== undefined) this.write(held);
-    if (super.empty && !this.#tunnel.over) this.#passEnd();
+    if (this.empty && !this.#tunnel.over) this.#passEnd();
   }
 
   /** There is room for what flows to the source. */

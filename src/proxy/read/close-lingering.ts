@@ -117,8 +117,3 @@ export class LingeringClose implements ConnSink, Expiring {
     this.#closed();
   }
 }
-
-/** Closes a connection that holds no slot of its own so that the last bytes arrive. */
-export function closeLingering(conn: Conn): void {
-  new LingeringClose(conn, () => {}).begin(TOTAL_MS);
-}

@@ -3,7 +3,7 @@ import { describeFailure, type FailureDetail, type FailureWord } from "../failur
 import { type ClientProtocol, type RequestRecord, type Stage } from "./request-record.ts";
 import { type DescribedTls, describeTls } from "../tunnel/inside-facts.ts";
 import type { InsideProtocol } from "../policy/inside-demand.ts";
-import type { TunnelEnd } from "../tunnel/tunnel.ts";
+import type { TunnelEnd } from "../flow/tunnel.ts";
 import { formatAddress } from "./format-address.ts";
 
 /**

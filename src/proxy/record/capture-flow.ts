@@ -1,8 +1,7 @@
-import { type Ip, parseIp } from "../../address/ip.ts";
-import type { PacketEndpoint } from "../../protocol/pcapng/ip-packet.ts";
-import { createTcpSynthesiser, type Side, type TcpSynthesiser } from "../../protocol/pcapng/tcp-synthesiser.ts";
-import type { TunnelEnd } from "../tunnel/tunnel.ts";
-import type { TunnelSide, WatchedTunnel } from "../flow/observer.ts";
+import { ipFromBytes, parseIp } from "../../address/ip.ts";
+import { encodeEnhancedPacket } from "../../protocol/pcapng/encode-block.ts";
+import { type Side, TcpSynthesiser } from "../../protocol/pcapng/tcp-synthesiser.ts";
+import type { TunnelEnd, TunnelSide, WatchedTunnel } from "../flow/tunnel.ts";
 
 /** Bytes of a segment: as much as loopback interfaces carry, since large packets cost the least. */
 export const SEGMENT_BYTES = 16_384;
@@ -18,6 +17,9 @@ export interface CaptureFlow {
   skipped: Record<Side, number>;
 }
 
+/** What is written for the address of a socket that was closed in between and does not tell it any more. */
+const UNKNOWN = { 4: ipFromBytes(new Uint8Array(4)), 6: ipFromBytes(new Uint8Array(16)) } as const;
+
 /** Makes the flow of a leg, whose sequence numbers begin where the tunnel stands. */
 export function openFlow(
   leg: TunnelSide,
@@ -25,12 +27,17 @@ export function openFlow(
   { ends, passed }: WatchedTunnel,
   comment: string,
 ): CaptureFlow {
-  const conn = ends[leg];
-  const near = readEndpoint(conn.localAddress, conn.localPort);
-  const far = readEndpoint(conn.remoteAddress, conn.remotePort);
-  const [client, server] = leg === "client" ? [far, near] : [near, far];
-  const firstSequence = { client: passed.up, server: passed.down };
-  const tcp = createTcpSynthesiser({ ...ofOneFamily(client, server), segmentBytes: SEGMENT_BYTES, firstSequence });
+  const { localAddress, localPort, remoteAddress, remotePort } = ends[leg];
+  const [local, remote] = [parseIp(localAddress), parseIp(remoteAddress)];
+  const unknown = UNKNOWN[(local ?? remote)?.family ?? 4];
+  const near = { ip: local ?? unknown, port: localPort };
+  const far = { ip: remote ?? unknown, port: remotePort };
+  const tcp = new TcpSynthesiser({
+    client: leg === "client" ? far : near,
+    server: leg === "client" ? near : far,
+    segmentBytes: SEGMENT_BYTES,
+    firstSequence: { client: passed.up, server: passed.down },
+  });
   return { leg, interfaceId, tcp, comment, skipped: { client: 0, server: 0 } };
 }
 
@@ -45,26 +52,83 @@ export function findBreaker(leg: TunnelSide, end: TunnelEnd): Side | undefined {
   return findSender(leg, end !== `${leg}_reset`);
 }
 
-function readEndpoint(address: string, port: number): PacketEndpoint {
-  return { ip: parseIp(address) ?? UNKNOWN, port };
+/** Something that passed and is to be written, as it came: packets are made of it only when the reader asks for them. */
+export interface CaptureEntry {
+  readonly flow: CaptureFlow;
+  /** Nanoseconds since the epoch. */
+  readonly at: bigint;
+  readonly what: "open" | "data" | "finish" | "reset";
+  readonly side: Side;
+  readonly bytes: Uint8Array;
+  /** Bytes that passed on this flow since its entry before this one, and were dropped. */
+  readonly skipped: Readonly<Record<Side, number>>;
 }
 
-/** What is written for an address that a socket does not tell any more. */
-const UNKNOWN: Ip = parseIp("0.0.0.0") ?? panic();
+/** What an entry costs beside its bytes, roughly. */
+const ENTRY_BYTES = 256;
 
-/** A socket that was closed in between has no address, and so of no family. */
-function ofOneFamily(
-  client: PacketEndpoint,
-  server: PacketEndpoint,
-): { client: PacketEndpoint; server: PacketEndpoint } {
-  if (client.ip.family === server.ip.family) return { client, server };
-  const unknown = parseIp("::") ?? panic();
-  return {
-    client: client.ip.family === 6 ? client : { ip: unknown, port: client.port },
-    server: server.ip.family === 6 ? server : { ip: unknown, port: server.port },
-  };
+/** Entries that wait for the reader, up to a number of bytes. */
+export class CaptureQueue {
+  readonly #limit: number;
+  #entries: CaptureEntry[] = [];
+  /** Those before are taken. */
+  #first = 0;
+  #bytes = 0;
+
+  /** `limit` in bytes. */
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  get empty(): boolean {
+    return this.#first === this.#entries.length;
+  }
+
+  /** Whether bytes still fit. Ends of flows always do: there are no more of them than beginnings. */
+  fits(bytes: number): boolean {
+    return this.#bytes + bytes + ENTRY_BYTES <= this.#limit;
+  }
+
+  /** Keeps a copy of the entry's bytes. */
+  add(entry: CaptureEntry): void {
+    this.#entries.push({ ...entry, bytes: new Uint8Array(entry.bytes) });
+    this.#bytes += entry.bytes.length + ENTRY_BYTES;
+  }
+
+  take(): CaptureEntry | undefined {
+    const entry = this.#entries[this.#first];
+    if (entry === undefined) return undefined;
+    this.#first += 1;
+    this.#bytes -= entry.bytes.length + ENTRY_BYTES;
+    // What was taken is let go now and then: shifting each would move all the others.
+    if (this.#first >= 1024 || this.empty) {
+      this.#entries = this.#entries.slice(this.#first);
+      this.#first = 0;
+    }
+    return entry;
+  }
 }
 
-function panic(): never {
-  throw new Error("An address of the source does not parse");
+/** Makes the packets of an entry, as blocks of a capture. */
+export function encodePackets(
+  { flow, at, what, side, bytes, skipped }: CaptureEntry,
+  snapLength: number,
+): Uint8Array[] {
+  const { tcp, interfaceId, comment, leg } = flow;
+  tcp.skip("client", skipped.client);
+  tcp.skip("server", skipped.server);
+  const packets = what === "open" ? tcp.open() : what === "data" ? tcp.data(side, bytes) : tcp[what](side);
+  const fromPeer = (leg === "client") === (side === "client");
+  return packets.map((packet, index) => {
+    // In every group of packets those that answer go the other way: SYN and ACK, and acknowledgements.
+    const answers = what === "open" ? index === 1 : what !== "reset" && index === packets.length - 1;
+    return encodeEnhancedPacket({
+      interfaceId,
+      timestamp: at,
+      packet,
+      snapLength,
+      direction: fromPeer === answers ? "outbound" : "inbound",
+      ...(what === "open" && index === 0 && { comments: [comment] }),
+    });
+  });
 }

@@ -1,16 +1,22 @@
 import {
-  encodeEnhancedPacket,
   encodeInterfaceDescription,
   encodeInterfaceStatistics,
   encodeSectionHeader,
 } from "../../protocol/pcapng/encode-block.ts";
 import type { Side } from "../../protocol/pcapng/tcp-synthesiser.ts";
 import type { RequestRecord } from "./request-record.ts";
-import type { TunnelEnd } from "../tunnel/tunnel.ts";
-import type { TunnelSide, Observer, WatchedTunnel } from "../flow/observer.ts";
+import type { Observer, TunnelEnd, TunnelSide, WatchedTunnel } from "../flow/tunnel.ts";
 import type { CaptureFilter } from "./capture-filter.ts";
-import { type CaptureFlow, findBreaker, findSender, openFlow, SEGMENT_BYTES } from "./capture-flow.ts";
-import { type CaptureEntry, CaptureQueue } from "./capture-queue.ts";
+import {
+  type CaptureEntry,
+  type CaptureFlow,
+  CaptureQueue,
+  encodePackets,
+  findBreaker,
+  findSender,
+  openFlow,
+  SEGMENT_BYTES,
+} from "./capture-flow.ts";
 import { escapeText } from "../../escape-text.ts";
 
 /** What is to be captured, and how. */
@@ -177,37 +183,14 @@ export class Capture {
     const blocks: Uint8Array[] = [];
     let bytes = 0;
     for (let entry = this.#queue.take(); entry !== undefined; entry = this.#queue.take()) {
-      for (const block of this.#writeEntry(entry)) {
-        blocks.push(block);
-        bytes += block.length;
-      }
+      const made = encodePackets(entry, this.options.snapLength);
+      const counts = this.#counts[entry.flow.interfaceId];
+      if (counts !== undefined) counts.received += BigInt(made.length);
+      blocks.push(...made);
+      bytes += made.reduce((sum, { length }) => sum + length, 0);
       if (bytes >= PART_BYTES) break;
     }
     return Buffer.concat(blocks);
-  }
-
-  #writeEntry({ flow, at, what, side, bytes, skipped }: CaptureEntry): Uint8Array[] {
-    const { tcp, interfaceId, comment, leg } = flow;
-    tcp.skip("client", skipped.client);
-    tcp.skip("server", skipped.server);
-    const packets = what === "open" ? tcp.open() : what === "data" ? tcp.data(side, bytes) : tcp[what](side);
-    const counts = this.#counts[interfaceId];
-    if (counts !== undefined) counts.received += BigInt(packets.length);
-    const fromPeer = (leg === "client") === (side === "client");
-    return packets.map((packet, index) =>
-      encodeEnhancedPacket({
-        interfaceId,
-        timestamp: at,
-        packet,
-        snapLength: this.options.snapLength,
-        // In every group of packets those that answer go the other way: SYN and ACK, and acknowledgements.
-        direction:
-          fromPeer !== (what === "open" ? index === 1 : what !== "reset" && index === packets.length - 1)
-            ? "inbound"
-            : "outbound",
-        ...(what === "open" && index === 0 && { comments: [comment] }),
-      }),
-    );
   }
 
   #writeStatistics(): Uint8Array {
@@ -251,20 +234,29 @@ class CaptureObserver implements Observer {
   }
 
   came(from: TunnelSide, bytes: Uint8Array): void {
-    for (const flow of this.#flows) if (flow.leg === from) this.#capture.data(flow, findSender(flow.leg, false), bytes);
+    this.#pass(from, false, bytes);
   }
 
   went(to: TunnelSide, bytes: Uint8Array): void {
-    for (const flow of this.#flows) if (flow.leg === to) this.#capture.data(flow, findSender(flow.leg, true), bytes);
+    this.#pass(to, true, bytes);
   }
 
   ended(from: TunnelSide): void {
-    for (const flow of this.#flows)
-      if (flow.leg === from) this.#capture.end(flow, "finish", findSender(flow.leg, false));
+    this.#pass(from, false, undefined);
   }
 
   finished(to: TunnelSide): void {
-    for (const flow of this.#flows) if (flow.leg === to) this.#capture.end(flow, "finish", findSender(flow.leg, true));
+    this.#pass(to, true, undefined);
+  }
+
+  /** Bytes, or FIN without any, between the proxy and a side. */
+  #pass(leg: TunnelSide, sentByProxy: boolean, bytes: Uint8Array | undefined): void {
+    const sender = findSender(leg, sentByProxy);
+    for (const flow of this.#flows) {
+      if (flow.leg !== leg) continue;
+      if (bytes === undefined) this.#capture.end(flow, "finish", sender);
+      else this.#capture.data(flow, sender, bytes);
+    }
   }
 
   over(end: TunnelEnd): void {

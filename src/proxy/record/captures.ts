@@ -1,6 +1,5 @@
 import type { RequestRecord } from "./request-record.ts";
-import type { Tunnel } from "../tunnel/tunnel.ts";
-import type { Observer } from "../flow/observer.ts";
+import type { Observer, Tunnel } from "../flow/tunnel.ts";
 import { Capture, type CaptureOptions } from "./capture.ts";
 import { matchesCapture } from "./capture-filter.ts";
 

@@ -3,7 +3,7 @@ import type { InsideProtocol } from "../policy/inside-demand.ts";
 import { type DescribedTls, describeTls } from "../tunnel/inside-facts.ts";
 import type { ClientProtocol, RequestRecord } from "./request-record.ts";
 import type { Endable, RequestUnderWay } from "../exchange/forwarding.ts";
-import type { Tunnel } from "../tunnel/tunnel.ts";
+import type { Tunnel } from "../flow/tunnel.ts";
 import { type CaptureFilter, matchesCapture } from "./capture-filter.ts";
 import { formatAddress } from "./format-address.ts";
 

@@ -2,7 +2,7 @@ import { type FailureDetail, listFailureDetails } from "../failure.ts";
 import type { InsideFacts } from "../tunnel/inside-facts.ts";
 import type { InsideProtocol } from "../policy/inside-demand.ts";
 import { type ClientProtocol, type RequestRecord, type Stage } from "./request-record.ts";
-import type { TunnelEnd } from "../tunnel/tunnel.ts";
+import type { TunnelEnd } from "../flow/tunnel.ts";
 import { Histogram } from "./histogram.ts";
 
 /** `unknown`: the connection ended before it was clear what it speaks. */

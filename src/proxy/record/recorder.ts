@@ -1,5 +1,5 @@
 import type { RequestRecord } from "./request-record.ts";
-import type { Tunnel } from "../tunnel/tunnel.ts";
+import type { Tunnel } from "../flow/tunnel.ts";
 import type { AccessLog } from "./access-log.ts";
 import { buildAccessRecord } from "./access-record.ts";
 import type { LiveTable } from "./live-table.ts";

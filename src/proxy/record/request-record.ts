@@ -5,11 +5,10 @@ import type { Failure } from "../failure.ts";
 import type { InsideFacts } from "../tunnel/inside-facts.ts";
 import type { ShownCertificate } from "../auth/identify.ts";
 import type { DialledAddress } from "../dial/connect-race.ts";
-import type { DialOutcome } from "../dial/dial.ts";
 import type { Decision } from "../policy/decision.ts";
 import type { Route } from "../route/route.ts";
 import type { Runtime } from "../runtime.ts";
-import type { TunnelResult } from "../tunnel/tunnel.ts";
+import type { TunnelResult } from "../flow/tunnel.ts";
 
 /** The stages of a connection's life, in order. The last one reached is in the record. */
 export type Stage =
@@ -92,6 +91,8 @@ export class RequestRecord {
   inside: InsideFacts | undefined = undefined;
   /** Bytes of a forwarded request that the next hop took, and of its response that the client took, heads included. */
   forwarded: { readonly up: number; readonly down: number } | undefined = undefined;
+  /** Whether it is written down, so that nothing is to be added. */
+  isWritten = false;
   readonly #number: number;
 
   constructor(connection: RecordedConnection, runtime: Runtime) {
@@ -145,13 +146,6 @@ export class RequestRecord {
     const now = performance.now();
     this.stageMs[this.stage] = now - this.stageSince;
     this.stageSince = now;
-  }
-
-  /** Notes what a dial found, also where it failed. */
-  noteDial(dialled: DialOutcome): void {
-    const { address, decision } = dialled.ok ? dialled.value : dialled;
-    if (address !== undefined) this.dialled = address;
-    if (decision !== undefined) this.decision = decision;
   }
 }
 

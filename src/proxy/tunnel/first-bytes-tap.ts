@@ -1,6 +1,6 @@
 import type { ClientProfiles } from "../../protocol/tls/read/client-profiles.ts";
 import { fail, type Failure } from "../failure.ts";
-import type { TapPort, TunnelTap } from "../flow/tap.ts";
+import type { TapPort, TunnelTap } from "../flow/tunnel.ts";
 import type { InsideFacts } from "./inside-facts.ts";
 import { findDemand, InsideReader, type InspectedTunnel } from "./inside-reader.ts";
 import { writeRefusalAlert } from "./judge-inside.ts";

@@ -2,6 +2,14 @@ import type { ClientProfile } from "../../protocol/tls/read/client-profiles.ts";
 import { nameAlert, nameCipherSuite, nameVersion } from "../../protocol/tls/read/iana.ts";
 import type { InsideProtocol } from "../policy/inside-demand.ts";
 
+/** What is looked at inside tunnels beyond what rules demand. */
+export interface InspectSettings {
+  /** First bytes and TLS handshakes, for records and metrics. */
+  readonly tls: boolean;
+  /** JA3 fingerprints beside JA4. */
+  readonly ja3: boolean;
+}
+
 /** What the first bytes inside a tunnel have shown so far. It grows while the tunnel is young. */
 export interface InsideFacts {
   /** Undefined while too little was said. */

@@ -1,7 +1,7 @@
 import type { Endpoint } from "../../address/endpoint.ts";
 import { parseHost } from "../../address/host.ts";
 import type { ClientHello } from "../../protocol/tls/read/client-hello.ts";
-import { encodeFatalAlert } from "../../protocol/tls/read/encode-alert.ts";
+import { encodeFatalAlert } from "../../protocol/tls/read/alert.ts";
 import { isGrease, nameVersion } from "../../protocol/tls/read/iana.ts";
 import { fail, type Failure } from "../failure.ts";
 import type { InsideDemand, InsideProtocol } from "../policy/inside-demand.ts";

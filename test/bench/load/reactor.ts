@@ -20,6 +20,8 @@ export interface Handler {
 }
 
 const on = Int32Array.of(1);
+/** For the address of an accepted connection. */
+const unused = new Uint8Array(16);
 
 /** A bare event loop over epoll, so that a load costs as little as can be. It blocks its process, which does nothing else. */
 export class Reactor {
@@ -76,7 +78,7 @@ export class Reactor {
 
   /** Accepts one connection, or gives undefined when there is none. */
   accept(fd: number): number | undefined {
-    const accepted = this.libc.accept(fd, O_NONBLOCK | O_CLOEXEC);
+    const accepted = this.libc.acceptFrom(fd, unused, O_NONBLOCK | O_CLOEXEC);
     if (accepted < 0) return undefined;
     this.libc.setSocketOption(accepted, IPPROTO_TCP, TCP_NODELAY, on);
     return accepted;

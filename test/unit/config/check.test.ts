@@ -185,7 +185,7 @@ describe("checkConfig() on settings that contradict each other", () => {
         ],
         [
           { listen: [{ tls: { cert: "c", key: "k", clientCertificate: "required" } }] },
-          'listen[0].tls.clientCertificate: Found no authority that clients could be asked about. Set "clientCa" too.',
+          'listen[0].tls.clientCertificate: Found no authority to ask clients about. Set "clientCa" too.',
         ],
         [{ listen: [{ tls: { cert: "c" } }] }, "listen[0].tls.key: Required. Write"],
         [{ listen: ["8080", "127.0.0.1:8080"] }, "listen[1]: Found 127.0.0.1:8080 twice. Give each its own"],
@@ -214,7 +214,7 @@ describe("checkConfig() on settings that contradict each other", () => {
         ],
         [
           { upstreams: { a: { url: "socks5://u:p@h", auth: "digest" } } },
-          "upstreams.a.auth: The upstream is of kind socks5, which has no such choice.",
+          "upstreams.a.auth: The upstream is of kind socks5, which has one scheme only.",
         ],
         [
           { upstreams: { a: { url: "http://h:1", auth: "digest" } } },
@@ -278,7 +278,7 @@ describe("checkConfig() on settings that contradict each other", () => {
         [{ rules: [{ via: "deny" }] }, 'rules[0].via: "deny" is not a way. Write "deny: true" in a rule'],
         [
           { rules: [{ users: ["a"], deny: true }] },
-          'rules[0].users[0]: There is no user "a": nobody is asked for credentials.',
+          'rules[0].users[0]: There is no user "a": the proxy asks for no credentials.',
         ],
         [
           { users: [{ name: "alice", password: "x" }], rules: [{ users: ["alcie"], deny: true }] },

@@ -156,7 +156,7 @@ describe("compileConfig() on certificates", () => {
       ["key", await read("other.key.pem")],
     ]);
     expect(listCompileProblems({ upstreams }, { files })).toEqual([
-      'upstreams.a.key: The key "key" does not belong to the certificate "cert".',
+      'upstreams.a.key: The key "key" does not belong to the first certificate in "cert". Put the certificate of that key first, and those that signed it after it.',
     ]);
   });
 });

@@ -29,7 +29,7 @@ describe("findUnreachableRules()", () => {
       {
         path: ["rules", 1],
         message:
-          'The rule never matches: "web" before it decides about all that it could match. Put it before that one, or leave it out.',
+          'The rule never matches: "web" before it decides about everything that it could match. Put it before that one, or leave it out.',
       },
     ]);
   });

@@ -16,12 +16,19 @@ const DAY = 24 * 60 * 60 * 1000;
 let authority: CertificateAuthority;
 let first: Certificate;
 let second: Certificate;
+/** The second one without the certificate of its issuer. */
+let alone: Certificate;
 
 beforeAll(async () => {
   authority = await makeAuthority();
-  first = await authority.issue({ to: "20270110120000Z" });
-  second = await authority.issue({ to: "20280101000000Z" });
+  first = withIssuer(await authority.issue({ to: "20270110120000Z" }));
+  alone = await authority.issue({ to: "20280101000000Z" });
+  second = withIssuer(alone);
 });
+
+function withIssuer({ cert, key }: Certificate): Certificate {
+  return { cert: `${cert}${authority.cert}`, key };
+}
 
 afterAll(() => authority[Symbol.asyncDispose]());
 
@@ -87,6 +94,16 @@ describe("watchCertificates()", () => {
     const plan = await untilReplaced();
     expect(plan.certificates[0]).toMatchObject({ cert: second.cert, key: second.key });
     expect(messages.at(-1)).toBe('Read the certificates again: "cert.pem" until 2028-01-01.');
+  });
+
+  test("warns of a new file without the certificate of the issuer", async () => {
+    await write(first);
+    follow(first);
+    await write(alone);
+    await untilReplaced();
+    expect(messages.at(-1)).toStartWith(
+      'Warning: The file "cert.pem" has no certificate of the issuer of its first one:',
+    );
   });
 
   test("sees files that are renamed over the old ones", async () => {

@@ -5,6 +5,7 @@ const proxy = resolve(import.meta.dir, "../../../src/proxy");
 
 /** What each stage of a request may import of the data plane, besides `failure.ts`. No two of them lead to each other. */
 const below: Readonly<Record<string, readonly string[]>> = {
+  flow: [],
   hook: [],
   policy: [],
   resolve: [],

@@ -79,13 +79,18 @@ const breaches: readonly Breach[] = [
   ...["Bun.listen", "Bun.connect", "process.env", "process.exit"].map((found) => using("src/gate/planted.ts", found)),
   // The stages of a request.
   ...["auth", "decide", "hook", "policy", "resolve", "route", "upstream"].flatMap((folder) =>
-    ["dial/dial.ts", "tunnel/tunnel.ts", "record/recorder.ts", "request.ts", "runtime.ts", "../gate/gate.ts"].map(
-      (source) => importing(`src/proxy/${folder}/planted.ts`, `../${source}`),
-    ),
+    [
+      "dial/dial.ts",
+      "tunnel/first-bytes-tap.ts",
+      "record/recorder.ts",
+      "request.ts",
+      "runtime.ts",
+      "../gate/gate.ts",
+    ].map((source) => importing(`src/proxy/${folder}/planted.ts`, `../${source}`)),
   ),
   ...[
     "exchange/exchange.ts",
-    "tunnel/tunnel.ts",
+    "tunnel/first-bytes-tap.ts",
     "decide/authorize.ts",
     "auth/identify.ts",
     "request.ts",

@@ -1,4 +1,5 @@
 import type { ClientHello } from "../read/client-hello.ts";
+import type { TlsExtension } from "../read/extension.ts";
 import { type HandshakeMessage, numberOfMessage } from "../read/handshake-message.ts";
 import {
   nameCertificateCompression,
@@ -15,6 +16,7 @@ import {
 } from "../read/iana.ts";
 import type { ServerHello } from "../read/server-hello.ts";
 import type { ServerKeyExchange } from "../read/server-messages.ts";
+import type { Tls13Message } from "./tls13-message.ts";
 
 /** One line of what a message says: what is absent from the message is absent here. */
 export interface MessageField {
@@ -31,196 +33,146 @@ export interface DescribedMessage {
 }
 
 /** Describes a message: every number by its IANA name, every list in wire order. Chains are left to `explainChain`. */
-export function describeMessage(message: HandshakeMessage): DescribedMessage {
-  return {
-    name: nameMessage(message),
-    fields: listFields(message).filter(
-      (field): field is MessageField => field.value !== undefined && field.value.length > 0,
-    ),
-  };
+export function describeMessage(message: HandshakeMessage | Tls13Message): DescribedMessage {
+  const fields: MessageField[] = [];
+  for (const [label, value] of listFields(message))
+    if (value !== undefined && value.length > 0) fields.push({ label, value });
+  return { name: nameMessage(message), fields };
 }
 
-/** A field that may turn out to be absent. */
-interface MaybeField {
-  readonly label: string;
-  readonly value: string | readonly string[] | undefined;
-}
-
-function nameMessage(message: HandshakeMessage): string {
+function nameMessage(message: HandshakeMessage | Tls13Message): string {
   if (message.type === "server_hello" && message.helloRetryRequest) return "HelloRetryRequest";
   return nameHandshakeType(numberOfMessage(message)).replace(/(?:^|_)([a-z])/g, (_, letter: string) =>
     letter.toUpperCase(),
   );
 }
 
-function listFields(message: HandshakeMessage): MaybeField[] {
+/** A label, and a value that may turn out to be absent. */
+type Entry = readonly [label: string, value: string | readonly string[] | undefined];
+
+function listFields(message: HandshakeMessage | Tls13Message): readonly Entry[] {
   switch (message.type) {
     case "client_hello":
       return listClientHello(message);
     case "server_hello":
       return listServerHello(message);
+    case "encrypted_extensions":
+      return [
+        ["alpn", ifThere(message.alpn, escapeText)],
+        ["server name", message.serverName ? "acknowledged" : undefined],
+        ["groups", message.groups.map(nameGroup)],
+        ["early data", message.earlyData ? "accepted" : undefined],
+        ["record size limit", ifThere(message.recordSizeLimit, formatBytes)],
+        ["extensions", nameExtensions(message.extensions)],
+      ];
     case "certificate":
       return [
-        { label: "certificates", value: String(message.chain.length) },
-        { label: "sizes", value: message.chain.map((der) => formatSize(der)) },
+        ["certificates", String(message.chain.length)],
+        ["sizes", message.chain.map(({ length }) => formatBytes(length))],
+        ["extensions", "extensions" in message ? nameExtensions(message.extensions) : undefined],
       ];
     case "server_key_exchange":
       return listKeyExchange(message);
-    case "certificate_request":
-      return [
-        {
-          label: "certificate types",
-          value: message.certificateTypes.map(nameClientCertificateType),
-        },
-        {
-          label: "signature algorithms",
-          value: message.signatureAlgorithms.map(nameSignatureScheme),
-        },
-        { label: "authorities", value: String(message.authorities.length) },
-      ];
+    case "certificate_request": {
+      const algorithms: Entry = ["signature algorithms", message.signatureAlgorithms.map(nameSignatureScheme)];
+      if ("extensions" in message) return [algorithms, ["extensions", nameExtensions(message.extensions)]];
+      const types: Entry = ["certificate types", message.certificateTypes.map(nameClientCertificateType)];
+      return [types, algorithms, ["authorities", String(message.authorities.length)]];
+    }
     case "certificate_verify":
       return [
-        {
-          label: "signature algorithm",
-          value: applyName(message.signatureScheme, nameSignatureScheme),
-        },
-        { label: "signature", value: formatBytes(message.signatureLength) },
+        ["signature algorithm", ifThere(message.signatureScheme, nameSignatureScheme)],
+        ["signature", formatBytes(message.signatureLength)],
       ];
     case "new_session_ticket":
       return [
-        { label: "lifetime", value: `${message.lifetime} s` },
-        { label: "ticket", value: formatBytes(message.ticketLength) },
+        ["lifetime", `${message.lifetime} s`],
+        ["ticket", formatBytes(message.ticketLength)],
+        ["early data", "maxEarlyData" in message ? ifThere(message.maxEarlyData, formatBytes) : undefined],
       ];
+    case "finished":
+      return [["verify data", formatBytes(message.length)]];
+    case "key_update":
+      return [["update", message.requested ? "requested in return" : "not requested in return"]];
     case "other":
-      return [{ label: "body", value: formatBytes(message.length) }];
+      return [["body", formatBytes(message.length)]];
   }
 }
 
-function listClientHello(hello: ClientHello): MaybeField[] {
+function listClientHello(hello: ClientHello): readonly Entry[] {
   const ech = hello.encryptedClientHello;
   return [
-    { label: "legacy version", value: nameVersion(hello.legacyVersion) },
-    { label: "random", value: hello.random.toHex() },
-    { label: "session id", value: hello.sessionId.toHex() },
-    { label: "server name", value: hello.serverName },
-    { label: "alpn", value: hello.alpn.map(escapeText) },
-    {
-      label: "supported versions",
-      value: hello.supportedVersions.map(nameVersion),
-    },
-    { label: "cipher suites", value: hello.cipherSuites.map(nameCipherSuite) },
-    {
-      label: "compression methods",
-      value: hello.compressionMethods.map(nameCompressionMethod),
-    },
-    { label: "groups", value: hello.groups.map(nameGroup) },
-    {
-      label: "key shares",
-      value: hello.keyShares.map(formatKeyShare),
-    },
-    {
-      label: "signature algorithms",
-      value: hello.signatureAlgorithms.map(nameSignatureScheme),
-    },
-    {
-      label: "certificate signature algorithms",
-      value: hello.signatureAlgorithmsCert.map(nameSignatureScheme),
-    },
-    {
-      label: "delegated credentials",
-      value: hello.delegatedCredentialAlgorithms.map(nameSignatureScheme),
-    },
-    { label: "point formats", value: hello.pointFormats.map(namePointFormat) },
-    { label: "psk modes", value: hello.pskModes.map(namePskMode) },
-    {
-      label: "psk identities",
-      value: hello.pskIdentities.map(({ length }) => formatBytes(length)),
-    },
-    {
-      label: "session ticket",
-      value: applyName(hello.sessionTicketLength, formatBytes),
-    },
-    { label: "early data", value: hello.earlyData ? "offered" : undefined },
-    {
-      label: "encrypted client hello",
-      value:
-        ech?.kind === "outer"
-          ? `outer, ${formatBytes(ech.payloadLength)} sealed, configuration ${ech.configId}`
-          : ech?.kind,
-    },
-    {
-      label: "certificate compression",
-      value: hello.certificateCompressions.map(nameCertificateCompression),
-    },
-    {
-      label: "application settings",
-      value: hello.applicationSettings.map(escapeText),
-    },
-    { label: "cookie", value: applyName(hello.cookieLength, formatBytes) },
-    {
-      label: "record size limit",
-      value: applyName(hello.recordSizeLimit, formatBytes),
-    },
-    { label: "padding", value: applyName(hello.paddingLength, formatBytes) },
-    {
-      label: "extensions",
-      value: hello.extensions.map(({ type }) => nameExtension(type)),
-    },
+    ["legacy version", nameVersion(hello.legacyVersion)],
+    ["random", hello.random.toHex()],
+    ["session id", hello.sessionId.toHex()],
+    ["server name", hello.serverName],
+    ["alpn", hello.alpn.map(escapeText)],
+    ["supported versions", hello.supportedVersions.map(nameVersion)],
+    ["cipher suites", hello.cipherSuites.map(nameCipherSuite)],
+    ["compression methods", hello.compressionMethods.map(nameCompressionMethod)],
+    ["groups", hello.groups.map(nameGroup)],
+    ["key shares", hello.keyShares.map(formatKeyShare)],
+    ["signature algorithms", hello.signatureAlgorithms.map(nameSignatureScheme)],
+    ["certificate signature algorithms", hello.signatureAlgorithmsCert.map(nameSignatureScheme)],
+    ["delegated credentials", hello.delegatedCredentialAlgorithms.map(nameSignatureScheme)],
+    ["point formats", hello.pointFormats.map(namePointFormat)],
+    ["psk modes", hello.pskModes.map(namePskMode)],
+    ["psk identities", hello.pskIdentities.map(({ length }) => formatBytes(length))],
+    ["session ticket", ifThere(hello.sessionTicketLength, formatBytes)],
+    ["early data", hello.earlyData ? "offered" : undefined],
+    [
+      "encrypted client hello",
+      ech?.kind === "outer"
+        ? `outer, ${formatBytes(ech.payloadLength)} sealed, configuration ${ech.configId}`
+        : ech?.kind,
+    ],
+    ["certificate compression", hello.certificateCompressions.map(nameCertificateCompression)],
+    ["application settings", hello.applicationSettings.map(escapeText)],
+    ["cookie", ifThere(hello.cookieLength, formatBytes)],
+    ["record size limit", ifThere(hello.recordSizeLimit, formatBytes)],
+    ["padding", ifThere(hello.paddingLength, formatBytes)],
+    ["extensions", nameExtensions(hello.extensions)],
   ];
 }
 
-function listServerHello(hello: ServerHello): MaybeField[] {
+function listServerHello(hello: ServerHello): readonly Entry[] {
   return [
-    { label: "version", value: nameVersion(hello.version) },
-    { label: "random", value: hello.random.toHex() },
-    { label: "session id", value: hello.sessionId.toHex() },
-    { label: "cipher suite", value: nameCipherSuite(hello.cipherSuite) },
-    {
-      label: "compression method",
-      value: nameCompressionMethod(hello.compressionMethod),
-    },
-    { label: "alpn", value: applyName(hello.alpn, escapeText) },
+    ["version", nameVersion(hello.version)],
+    ["random", hello.random.toHex()],
+    ["session id", hello.sessionId.toHex()],
+    ["cipher suite", nameCipherSuite(hello.cipherSuite)],
+    ["compression method", nameCompressionMethod(hello.compressionMethod)],
+    ["alpn", ifThere(hello.alpn, escapeText)],
     hello.helloRetryRequest
-      ? { label: "group", value: applyName(hello.keyShare?.group, nameGroup) }
-      : { label: "key share", value: applyName(hello.keyShare, formatKeyShare) },
-    { label: "psk index", value: applyName(hello.pskIndex, String) },
-    { label: "cookie", value: applyName(hello.cookieLength, formatBytes) },
-    { label: "downgraded from", value: hello.downgradedFrom },
-    {
-      label: "extensions",
-      value: hello.extensions.map(({ type }) => nameExtension(type)),
-    },
+      ? ["group", ifThere(hello.keyShare?.group, nameGroup)]
+      : ["key share", ifThere(hello.keyShare, formatKeyShare)],
+    ["psk index", ifThere(hello.pskIndex, String)],
+    ["cookie", ifThere(hello.cookieLength, formatBytes)],
+    ["downgraded from", hello.downgradedFrom],
+    ["extensions", nameExtensions(hello.extensions)],
   ];
 }
 
-function listKeyExchange(message: ServerKeyExchange): MaybeField[] {
-  const { exchange } = message;
-  const signature = {
-    label: "signature algorithm",
-    value: applyName(message.signatureScheme, nameSignatureScheme),
-  };
+function listKeyExchange({ exchange, signatureScheme }: ServerKeyExchange): readonly Entry[] {
+  const signature: Entry = ["signature algorithm", ifThere(signatureScheme, nameSignatureScheme)];
   switch (exchange.kind) {
     case "ecdhe":
-      return [
-        { label: "group", value: nameGroup(exchange.group) },
-        { label: "public key", value: formatBytes(exchange.publicLength) },
-        signature,
-      ];
+      return [["group", nameGroup(exchange.group)], ["public key", formatBytes(exchange.publicLength)], signature];
     case "dhe":
-      return [
-        { label: "prime", value: `${exchange.primeBits} bits` },
-        { label: "public key", value: formatBytes(exchange.publicLength) },
-        signature,
-      ];
+      return [["prime", `${exchange.primeBits} bits`], ["public key", formatBytes(exchange.publicLength)], signature];
     case "psk":
-      return [{ label: "hint", value: formatBytes(exchange.hintLength) }];
+      return [["hint", formatBytes(exchange.hintLength)]];
     case "other":
       return [];
   }
 }
 
-function applyName<T>(value: T | undefined, name: (value: T) => string): string | undefined {
-  return value === undefined ? undefined : name(value);
+function ifThere<T>(value: T | undefined, format: (value: T) => string): string | undefined {
+  return value === undefined ? undefined : format(value);
+}
+
+function nameExtensions(extensions: readonly TlsExtension[]): string[] {
+  return extensions.map(({ type }) => nameExtension(type));
 }
 
 function formatKeyShare(share: { group: number; length: number }): string {
@@ -229,10 +181,6 @@ function formatKeyShare(share: { group: number; length: number }): string {
 
 function formatBytes(length: number): string {
   return length === 1 ? "1 byte" : `${length} bytes`;
-}
-
-function formatSize(bytes: Uint8Array): string {
-  return formatBytes(bytes.length);
 }
 
 /** A peer chooses these bytes: they must not reach a terminal as they are. */

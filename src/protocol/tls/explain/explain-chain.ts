@@ -66,7 +66,7 @@ export function explainChain(chain: readonly Uint8Array[]): (ExplainedCertificat
 }
 
 /** The constructor throws on what is not a certificate. */
-function readCertificate(der: Uint8Array): X509Certificate | undefined {
+export function readCertificate(der: Uint8Array): X509Certificate | undefined {
   try {
     return new X509Certificate(der);
   } catch {
@@ -137,7 +137,7 @@ function readSignatureAlgorithm(certificate: X509Certificate): string | undefine
 }
 
 /** A key of an unknown algorithm makes the platform throw. */
-function isSignedBy(certificate: X509Certificate, issuer: X509Certificate): boolean {
+export function isSignedBy(certificate: X509Certificate, issuer: X509Certificate): boolean {
   try {
     return certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey);
   } catch {

@@ -1,9 +1,9 @@
 import { ByteReader } from "../read/byte-reader.ts";
 import type { ClientHello } from "../read/client-hello.ts";
-import type { MessageField } from "./describe-message.ts";
-import { describeTls13Message } from "./describe-tls13-message.ts";
+import { describeMessage, type MessageField } from "./describe-message.ts";
+import { MESSAGE_HEADER_BYTES, MessagePieces } from "../read/framing.ts";
+import { HANDSHAKE_TYPE } from "../read/handshake-message.ts";
 import { nameAlert, nameAlertLevel } from "../read/iana.ts";
-import type { TlsSecrets } from "./key-log.ts";
 import {
   canOpenRecords,
   createTls12Openers,
@@ -15,6 +15,9 @@ import {
 import type { ServerHello } from "../read/server-hello.ts";
 import type { TlsEvent } from "../read/tls-event.ts";
 import { parseTls13Message } from "./tls13-message.ts";
+
+/** The secrets of one connection, by the label of the NSS key log format. */
+export type TlsSecrets = ReadonlyMap<string, Uint8Array>;
 
 /** A message that came out of an encrypted record. */
 export interface OpenedMessage {
@@ -52,8 +55,6 @@ const TLS13 = 0x0304;
 const TYPE_ALERT = 21;
 const TYPE_HANDSHAKE = 22;
 const TYPE_APPLICATION_DATA = 23;
-const HANDSHAKE_FINISHED = 20;
-const MESSAGE_HEADER_BYTES = 4;
 
 /** Opens the encrypted records of TLS 1.2 and 1.3 with the secrets of the connection. */
 export function openSession(session: SealedSession): OpenedSession {
@@ -112,8 +113,8 @@ function createTls12Reader(opener: RecordOpener): RecordReader {
       if (opened === undefined) return undefined;
       if (opened.type !== TYPE_HANDSHAKE) return describeOther(opened);
       const [type] = opened.content;
-      if (type !== HANDSHAKE_FINISHED) return [unreadable("Handshake message", opened.content.length)];
-      return [describeHandshake(type, opened.content.subarray(MESSAGE_HEADER_BYTES))];
+      if (type !== HANDSHAKE_TYPE.finished) return [unreadable("Handshake message", opened.content.length)];
+      return [describeHandshake(type, new ByteReader(opened.content, MESSAGE_HEADER_BYTES))];
     },
   };
 }
@@ -125,7 +126,7 @@ function createTls13Reader(
 ): RecordReader {
   let secret = handshakeSecret;
   let opener = secret && createTls13Opener(cipherSuite, secret);
-  let begun: Uint8Array = new Uint8Array(0);
+  let pieces = new MessagePieces();
 
   function useSecret(next: Uint8Array | undefined): void {
     secret = next;
@@ -134,18 +135,17 @@ function createTls13Reader(
 
   function readMessages(content: Uint8Array): OpenedMessage[] {
     const messages: OpenedMessage[] = [];
-    begun = Buffer.concat([begun, content]);
-    for (;;) {
-      const [type, high = 0, middle = 0, low = 0] = begun;
-      const end = MESSAGE_HEADER_BYTES + ((high << 16) | (middle << 8) | low);
-      if (type === undefined || begun.length < Math.max(end, MESSAGE_HEADER_BYTES)) return messages;
-      const message = describeHandshake(type, begun.subarray(MESSAGE_HEADER_BYTES, end));
+    for (let at = 0; at < content.length;) {
+      at = pieces.take(content, at, content.length);
+      if (!pieces.isWhole) break;
+      const message = describeHandshake(pieces.type, pieces.open());
       messages.push(message);
-      begun = begun.subarray(end);
+      pieces = new MessagePieces();
       if (message.name === "Finished") useSecret(applicationSecret);
       else if (message.name === "KeyUpdate" && secret !== undefined)
         useSecret(updateTrafficSecret(cipherSuite, secret));
     }
+    return messages;
   }
 
   return {
@@ -157,12 +157,12 @@ function createTls13Reader(
   };
 }
 
-function describeHandshake(type: number, body: Uint8Array): OpenedMessage {
-  const parsed = parseTls13Message(type, new ByteReader(body));
-  const length = MESSAGE_HEADER_BYTES + body.length;
+function describeHandshake(type: number, body: ByteReader): OpenedMessage {
+  const length = MESSAGE_HEADER_BYTES + body.left;
+  const parsed = parseTls13Message(type, body);
   if (parsed.kind === "bad") return unreadable("Handshake message", length);
   const chain = parsed.value.type === "certificate" ? { chain: parsed.value.chain } : {};
-  return { kind: "handshake", length, ...describeTls13Message(parsed.value), ...chain };
+  return { kind: "handshake", length, ...describeMessage(parsed.value), ...chain };
 }
 
 function describeOther({ type, content }: OpenedRecord): OpenedMessage[] {
@@ -179,4 +179,22 @@ export function describeAlert(level: number, description: number): OpenedMessage
 
 function unreadable(what: string, length: number): OpenedMessage {
   return { kind: "unreadable", name: `${what}, unreadable`, length, fields: [] };
+}
+
+const LINE = /^([A-Z0-9_]+) ([0-9a-fA-F]{64}) ((?:[0-9a-fA-F]{2})+)$/;
+
+/**
+ * Finds the secrets of the connection whose ClientHello has `clientRandom`
+ * among lines in the NSS key log format
+ * (https://www.ietf.org/archive/id/draft-ietf-tls-keylogfile-04.html): a label,
+ * the random and the secret in hexadecimal. Other lines are passed over.
+ */
+export function findSecrets(keyLog: string, clientRandom: Uint8Array): TlsSecrets {
+  const wanted = clientRandom.toHex();
+  const secrets = new Map<string, Uint8Array>();
+  for (const line of keyLog.split("\n")) {
+    const [, label = "", random = "", secret = ""] = LINE.exec(line.trimEnd()) ?? [];
+    if (random.toLowerCase() === wanted) secrets.set(label, Uint8Array.fromHex(secret));
+  }
+  return secrets;
 }

@@ -52,7 +52,12 @@ export function createTls13Opener(cipherSuite: number, secret: Uint8Array): Reco
   return {
     open(record) {
       const additional = record.subarray(0, HEADER_BYTES);
-      const inner = openSealed(cipher, key, numberNonce(iv, sequence), additional, record.subarray(HEADER_BYTES));
+      const inner = openSealed(cipher, {
+        key,
+        nonce: numberNonce(iv, sequence),
+        additional,
+        sealed: record.subarray(HEADER_BYTES),
+      });
       if (inner === undefined) return undefined;
       sequence += 1;
       // RFC 8446 §5.4: content, its type, and zeros to hide the length.
@@ -105,7 +110,7 @@ function createTls12Opener(cipher: Protection["cipher"], key: Uint8Array, iv: Ui
       additional.setBigUint64(0, BigInt(sequence));
       new Uint8Array(additional.buffer).set(record.subarray(0, 3), 8);
       additional.setUint16(11, sealed.length - TAG_BYTES);
-      const content = openSealed(cipher, key, nonce, new Uint8Array(additional.buffer), sealed);
+      const content = openSealed(cipher, { key, nonce, additional: new Uint8Array(additional.buffer), sealed });
       if (content === undefined) return undefined;
       sequence += 1;
       return { type: record[0] ?? 0, content };
@@ -122,14 +127,11 @@ function numberNonce(iv: Uint8Array, sequence: number): Uint8Array {
   return nonce;
 }
 
-/** Gives the text of `sealed`, whose last 16 bytes are the tag; undefined when the tag is not the one of this key. */
-function openSealed(
-  cipher: Protection["cipher"],
-  key: Uint8Array,
-  nonce: Uint8Array,
-  additional: Uint8Array,
-  sealed: Uint8Array,
-): Uint8Array | undefined {
+/** What an AEAD cipher works on; the last 16 bytes of `sealed` are the tag. */
+type Sealed = Readonly<Record<"key" | "nonce" | "additional" | "sealed", Uint8Array>>;
+
+/** Gives the text; undefined when the tag is not the one of this key. */
+function openSealed(cipher: Protection["cipher"], { key, nonce, additional, sealed }: Sealed): Uint8Array | undefined {
   if (sealed.length < TAG_BYTES) return undefined;
   try {
     // Bun has this cipher only inside TLS.

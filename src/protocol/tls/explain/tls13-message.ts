@@ -1,6 +1,6 @@
 import { type ByteReader, finishBody, type ParsedBody } from "../read/byte-reader.ts";
 import { EXTENSION, ExtensionChecks, readExtensions, type TlsExtension } from "../read/extension.ts";
-import { type OtherMessage, tellOther } from "../read/handshake-message.ts";
+import { HANDSHAKE_TYPE, type OtherMessage, tellOther } from "../read/handshake-message.ts";
 import { type CertificateVerify, parseCertificateVerify } from "../read/server-messages.ts";
 import { checkItems, checkNumbers, checkSize, SHORT_STRING } from "../read/vector-checks.ts";
 
@@ -65,33 +65,22 @@ export type Tls13Message =
   | KeyUpdate
   | OtherMessage;
 
-/** Numbers of these messages (IANA TLS HandshakeType). */
-export const TLS13_TYPE = {
-  newSessionTicket: 4,
-  encryptedExtensions: 8,
-  certificate: 11,
-  certificateRequest: 13,
-  certificateVerify: 15,
-  finished: 20,
-  keyUpdate: 24,
-} as const;
-
 /** Parses the body of a message that was encrypted, without its four bytes of type and length. Keeps views of its bytes. */
 export function parseTls13Message(handshakeType: number, body: ByteReader): ParsedBody<Tls13Message> {
   switch (handshakeType) {
-    case TLS13_TYPE.encryptedExtensions:
+    case HANDSHAKE_TYPE.encrypted_extensions:
       return parseEncryptedExtensions(body);
-    case TLS13_TYPE.certificate:
+    case HANDSHAKE_TYPE.certificate:
       return parseCertificate(body);
-    case TLS13_TYPE.certificateRequest:
+    case HANDSHAKE_TYPE.certificate_request:
       return parseCertificateRequest(body);
-    case TLS13_TYPE.certificateVerify:
+    case HANDSHAKE_TYPE.certificate_verify:
       return parseCertificateVerify(body);
-    case TLS13_TYPE.newSessionTicket:
+    case HANDSHAKE_TYPE.new_session_ticket:
       return parseNewSessionTicket(body);
-    case TLS13_TYPE.finished:
+    case HANDSHAKE_TYPE.finished:
       return { kind: "done", value: { type: "finished", length: body.left } };
-    case TLS13_TYPE.keyUpdate:
+    case HANDSHAKE_TYPE.key_update:
       return body.left === 1
         ? { kind: "done", value: { type: "key_update", requested: body.uint(1) === 1 } }
         : { kind: "bad", code: "bad_value", at: 0 };

@@ -57,7 +57,7 @@ export class ClientHello extends Hello {
 
   /** The host name of SNI, as sent: visible ASCII, any case, perhaps an address literal. */
   get serverName(): string | undefined {
-    const at = this.extensionBlock.find(EXTENSION.serverName);
+    const at = this.extensionBlock.serverNameAt;
     if (at === -1) return undefined;
     const nameAt = at + SERVER_NAME_AT;
     return decodeLatin1(this.bytes, nameAt, nameAt + readUint16(this.bytes, nameAt - 2));

@@ -1,6 +1,6 @@
 import { readUint16 } from "./byte-reader.ts";
 import type { ClientHello } from "./client-hello.ts";
-import { EXTENSION, type ExtensionBlock } from "./extension.ts";
+import type { ExtensionBlock } from "./extension.ts";
 import { isGrease } from "./iana.ts";
 import { computeJa4 } from "./ja4.ts";
 
@@ -32,11 +32,10 @@ export class ClientProfiles {
   #last: ClientProfile | undefined;
 
   find(hello: ClientHello): ClientProfile {
-    const countBefore = this.#count;
+    if (hello.extensionBlock.others.length > MAX_OTHERS) return createProfile(hello);
     this.#listCodes(hello);
-    if (!this.#isOther && this.#count === countBefore && this.#last !== undefined) return this.#last;
-    const fits = this.#count <= MAX_CODES && hello.extensionBlock.others.length <= MAX_OTHERS;
-    this.#last = fits ? this.#look(hello) : undefined;
+    if (!this.#isOther && this.#last !== undefined) return this.#last;
+    this.#last = this.#count > MAX_CODES ? undefined : this.#look(hello);
     return this.#last ?? createProfile(hello);
   }
 
@@ -58,9 +57,9 @@ export class ClientProfiles {
     this.#listTypes(extensionBlock);
     this.#addCodes(bytes, start, start + 2);
     this.#addCodes(bytes, restAt + 2, restAt + 2 + readUint16(bytes, restAt));
-    this.#addExtension(extensionBlock, EXTENSION.supportedVersions, 1);
-    this.#addExtension(extensionBlock, EXTENSION.signatureAlgorithms, 2);
-    this.#addAlpn(extensionBlock);
+    this.#addExtension(bytes, extensionBlock.supportedVersionsAt, 1);
+    this.#addExtension(bytes, extensionBlock.signatureAlgorithmsAt, 2);
+    this.#addAlpn(bytes, extensionBlock.alpnAt);
   }
 
   #listTypes({ low, high, others }: ExtensionBlock): void {
@@ -68,7 +67,7 @@ export class ClientProfiles {
     this.#set(1, low >>> 16);
     this.#set(2, high & 0xffff);
     this.#set(3, high >>> 16);
-    const types = others.length > MAX_OTHERS ? [] : sortTypes(others);
+    const types = sortTypes(others);
     this.#set(4, types.length);
     this.#count = 5;
     for (const type of types) this.#set(this.#count++, type);
@@ -87,8 +86,9 @@ export class ClientProfiles {
     let count = endAt + 1;
     let isOther = this.#isOther;
     for (let at = start; at < end; at += 2) {
-      const code = readUint16(bytes, at);
-      if (isGrease(code)) continue;
+      const code = ((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0);
+      // Half of the test first: few codes need the rest.
+      if ((code & 0x0f0f) === 0x0a0a && isGrease(code)) continue;
       if (codes[count] !== code) {
         codes[count] = code;
         isOther = true;
@@ -100,17 +100,15 @@ export class ClientProfiles {
     this.#set(endAt, count);
   }
 
-  /** The list of codes in an extension. An absent one is told by the types. */
-  #addExtension(block: ExtensionBlock, type: number, lengthSize: 1 | 2): void {
-    const at = block.find(type);
-    if (at !== -1) this.#addCodes(block.bytes, at + lengthSize, at + readUint16(block.bytes, at - 2));
+  /** The list of codes in the extension with contents at `at`. An absent one is told by the types. */
+  #addExtension(bytes: Uint8Array, at: number, lengthSize: 1 | 2): void {
+    if (at !== -1) this.#addCodes(bytes, at + lengthSize, at + readUint16(bytes, at - 2));
   }
 
-  #addAlpn(block: ExtensionBlock): void {
-    const at = block.find(EXTENSION.alpn);
+  #addAlpn(bytes: Uint8Array, at: number): void {
     if (at === -1) return;
-    const end = at + readUint16(block.bytes, at - 2);
-    for (let each = at; each < end; each += 1) this.#set(this.#count++, block.bytes[each] ?? 0);
+    const end = at + readUint16(bytes, at - 2);
+    for (let each = at; each < end; each += 1) this.#set(this.#count++, bytes[each] ?? 0);
   }
 }
 

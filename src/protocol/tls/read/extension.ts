@@ -82,6 +82,11 @@ export class ExtensionBlock {
   /** The types that are there: bit n for type n, and in `high` for type 32 + n. */
   low = 0;
   high = 0;
+  /** Offsets of the contents that every look at a hello needs; -1 for what is absent. */
+  serverNameAt = -1;
+  signatureAlgorithmsAt = -1;
+  alpnAt = -1;
+  supportedVersionsAt = -1;
   #others: number[] | undefined;
   /** The same types, once they are many. */
   #many: Set<number> | undefined;
@@ -105,7 +110,7 @@ export class ExtensionBlock {
       next = contentsAt + readUint16(bytes, at + 2);
       if (contentsAt > end || next > end) return { code: "truncated", at };
       const type = readUint16(bytes, at);
-      if (!this.#note(type)) return { code: "duplicate_extension", at };
+      if (!this.#note(type, contentsAt)) return { code: "duplicate_extension", at };
       const code = checks.find(type)?.(bytes, contentsAt, next);
       if (code !== undefined) return { code, at };
     }
@@ -154,11 +159,19 @@ export class ExtensionBlock {
     return extensions;
   }
 
-  /** Notes that a type is there. Gives whether it was not yet. */
-  #note(type: number): boolean {
+  /** Notes the type of the extension with contents at `at`. Gives whether it is the first of that type. */
+  #note(type: number, at: number): boolean {
     const { low, high } = this;
-    if (type < 32) return (this.low |= 1 << type) !== low;
-    if (type < LOW_TYPES) return (this.high |= 1 << type) !== high;
+    if (type < 32) {
+      if (type === EXTENSION.serverName) this.serverNameAt = at;
+      else if (type === EXTENSION.signatureAlgorithms) this.signatureAlgorithmsAt = at;
+      else if (type === EXTENSION.alpn) this.alpnAt = at;
+      return (this.low |= 1 << type) !== low;
+    }
+    if (type < LOW_TYPES) {
+      if (type === EXTENSION.supportedVersions) this.supportedVersionsAt = at;
+      return (this.high |= 1 << type) !== high;
+    }
     this.#others ??= [];
     if (this.#others.length >= MANY) {
       this.#many ??= new Set(this.#others);

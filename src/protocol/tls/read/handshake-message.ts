@@ -33,37 +33,23 @@ export type HandshakeMessage =
   | NewSessionTicket
   | OtherMessage;
 
-/** Numbers of the handshake messages that this parser looks into (IANA TLS HandshakeType). */
+/** The numbers on the wire of the messages that are looked into (IANA TLS HandshakeType). */
 export const HANDSHAKE_TYPE = {
-  clientHello: 1,
-  serverHello: 2,
-  newSessionTicket: 4,
+  client_hello: 1,
+  server_hello: 2,
+  new_session_ticket: 4,
+  encrypted_extensions: 8,
   certificate: 11,
-  serverKeyExchange: 12,
-  certificateRequest: 13,
-  certificateVerify: 15,
+  server_key_exchange: 12,
+  certificate_request: 13,
+  certificate_verify: 15,
+  finished: 20,
+  key_update: 24,
 } as const;
 
 /** The number on the wire of a message's type. */
-export function numberOfMessage(message: HandshakeMessage): number {
-  switch (message.type) {
-    case "client_hello":
-      return HANDSHAKE_TYPE.clientHello;
-    case "server_hello":
-      return HANDSHAKE_TYPE.serverHello;
-    case "new_session_ticket":
-      return HANDSHAKE_TYPE.newSessionTicket;
-    case "certificate":
-      return HANDSHAKE_TYPE.certificate;
-    case "server_key_exchange":
-      return HANDSHAKE_TYPE.serverKeyExchange;
-    case "certificate_request":
-      return HANDSHAKE_TYPE.certificateRequest;
-    case "certificate_verify":
-      return HANDSHAKE_TYPE.certificateVerify;
-    case "other":
-      return message.handshakeType;
-  }
+export function numberOfMessage(message: OtherMessage | { readonly type: keyof typeof HANDSHAKE_TYPE }): number {
+  return message.type === "other" ? message.handshakeType : HANDSHAKE_TYPE[message.type];
 }
 
 /**
@@ -77,20 +63,20 @@ export function parseHandshakeMessage(
   serverHello: Pick<ServerHello, "version" | "cipherSuite"> | undefined,
 ): ParsedBody<HandshakeMessage> {
   switch (handshakeType) {
-    case HANDSHAKE_TYPE.clientHello:
+    case HANDSHAKE_TYPE.client_hello:
       return parseClientHello(body);
-    case HANDSHAKE_TYPE.serverHello:
+    case HANDSHAKE_TYPE.server_hello:
       return parseServerHello(body);
     case HANDSHAKE_TYPE.certificate:
       return parseCertificateMessage(body);
-    case HANDSHAKE_TYPE.newSessionTicket:
+    case HANDSHAKE_TYPE.new_session_ticket:
       return parseNewSessionTicket(body);
-    case HANDSHAKE_TYPE.certificateVerify:
+    case HANDSHAKE_TYPE.certificate_verify:
       return parseCertificateVerify(body);
-    case HANDSHAKE_TYPE.serverKeyExchange:
+    case HANDSHAKE_TYPE.server_key_exchange:
       if (serverHello === undefined) break;
       return parseServerKeyExchange(body, serverHello.version, serverHello.cipherSuite);
-    case HANDSHAKE_TYPE.certificateRequest:
+    case HANDSHAKE_TYPE.certificate_request:
       if (serverHello === undefined) break;
       return parseCertificateRequest(body, serverHello.version);
     default:

@@ -49,9 +49,8 @@ export class Hello {
 
 /** Passes over version, random and session id. `draft` is an upper byte that the version may have besides 3. Gives what is wrong. */
 export function passHelloStart(reader: ByteReader, draft = 3): ParsedBody<never> | undefined {
-  const major = reader.uint(2) >> 8;
-  if (major !== 3 && major !== draft && !reader.short) return { kind: "bad", code: "bad_value", at: 0 };
-  reader.skip(32);
+  const major = reader.bytes[reader.at];
+  if (reader.skip(SESSION_ID_AT) && major !== 3 && major !== draft) return { kind: "bad", code: "bad_value", at: 0 };
   const length = reader.uint(1);
   reader.skip(length);
   return length > 32 && !reader.short ? { kind: "bad", code: "bad_value", at: SESSION_ID_AT } : undefined;

@@ -1,5 +1,4 @@
 import { hash } from "node:crypto";
-import { decodeLatin1 } from "../../http1/octets.ts";
 import type { ClientHello } from "./client-hello.ts";
 import { EXTENSION } from "./extension.ts";
 import { isGrease } from "./iana.ts";
@@ -22,30 +21,27 @@ const EMPTY_HASH = "000000000000";
  */
 export function computeJa4(hello: ClientHello): string {
   const { start, ciphers, extensions, rest } = listParts(hello);
-  const cipherHash = ciphers.length === 0 ? EMPTY_HASH : hashShort(ciphers);
-  const restHash = extensions.length === 0 ? EMPTY_HASH : hashShort(rest);
-  return `${start}_${cipherHash}_${restHash}`;
+  return `${start}_${hashShort(ciphers, ciphers)}_${hashShort(extensions, rest)}`;
 }
 
 /** The same with the lists themselves instead of their hashes (`JA4_r`). */
 export function computeJa4Raw(hello: ClientHello): string {
   const { start, ciphers, rest } = listParts(hello);
-  return `${start}_${decodeLatin1(ciphers, 0, ciphers.length)}_${decodeLatin1(rest, 0, rest.length)}`;
+  return `${start}_${ciphers}_${rest}`;
 }
 
-/** What a fingerprint is made of. The lists are ASCII already: every connection has them hashed, hardly any has them read. */
+/** What a fingerprint is made of. */
 interface Ja4Parts {
   readonly start: string;
-  readonly ciphers: Uint8Array;
-  readonly extensions: Uint8Array;
+  readonly ciphers: string;
+  readonly extensions: string;
   /** The extensions again, and after an underscore the signature algorithms, if there are any. */
-  readonly rest: Uint8Array;
+  readonly rest: string;
 }
 
 function listParts(hello: ClientHello): Ja4Parts {
   const ciphers = hello.cipherSuites.filter(isKept);
-  const types: number[] = [];
-  for (const { type } of hello.extensions) if (isKept(type)) types.push(type);
+  const types = hello.extensions.map(({ type }) => type).filter(isKept);
   const start =
     "t" +
     markVersion(hello) +
@@ -54,18 +50,28 @@ function listParts(hello: ClientHello): Ja4Parts {
     formatCount(types.length) +
     markAlpn(hello.alpn[0]);
   const others = types.filter((type) => type !== EXTENSION.serverName && type !== EXTENSION.alpn);
-  const extensions = writeCodes(Uint16Array.from(others).sort());
-  const signatures = writeCodes(hello.signatureAlgorithms.filter(isKept));
+  const extensions = others.map(formatCode).sort().join(",");
+  const signatures = hello.signatureAlgorithms.filter(isKept).map(formatCode).join(",");
   return {
     start,
-    ciphers: writeCodes(Uint16Array.from(ciphers).sort()),
+    ciphers: ciphers.map(formatCode).sort().join(","),
     extensions,
-    rest: signatures.length === 0 ? extensions : joinLists(extensions, signatures),
+    rest: signatures === "" ? extensions : `${extensions}_${signatures}`,
   };
 }
 
 function isKept(code: number): boolean {
   return !isGrease(code);
+}
+
+/** Four hexadecimal digits. */
+function formatCode(code: number): string {
+  return code.toString(16).padStart(4, "0");
+}
+
+/** Two decimal digits. */
+function formatCount(count: number): string {
+  return String(Math.min(count, 99)).padStart(2, "0");
 }
 
 function markVersion(hello: ClientHello): string {
@@ -74,50 +80,16 @@ function markVersion(hello: ClientHello): string {
   return VERSION_MARKS.get(version) ?? "00";
 }
 
-/** Two decimal digits. */
-function formatCount(count: number): string {
-  return String(Math.min(count, 99)).padStart(2, "0");
-}
-
 /** First and last character of the first protocol; of its hexadecimal form when either is not alphanumeric. */
 function markAlpn(protocol: string | undefined): string {
   if (!protocol) return "00";
-  const first = protocol.charAt(0);
-  const last = protocol.charAt(protocol.length - 1);
-  if (/^[0-9A-Za-z]{2}$/.test(first + last)) return first + last;
-  const firstHex = first.charCodeAt(0).toString(16).padStart(2, "0");
-  const lastHex = last.charCodeAt(0).toString(16).padStart(2, "0");
-  return firstHex.charAt(0) + lastHex.charAt(1);
+  const marks = protocol.charAt(0) + protocol.charAt(protocol.length - 1);
+  if (/^[0-9A-Za-z]{2}$/.test(marks)) return marks;
+  const hex = Buffer.from(marks, "latin1").toString("hex");
+  return hex.charAt(0) + hex.charAt(3);
 }
 
-const COMMA = 0x2c;
-const UNDERSCORE = 0x5f;
-
-/** Four hexadecimal digits for each code, with commas between, in ASCII. */
-function writeCodes(codes: readonly number[] | Uint16Array): Uint8Array {
-  const text = new Uint8Array(Math.max(0, codes.length * 5 - 1));
-  for (let index = 0; index < codes.length; index++) {
-    const code = codes[index] ?? 0;
-    const at = index * 5;
-    if (at > 0) text[at - 1] = COMMA;
-    for (let digit = 0; digit < 4; digit++) text[at + digit] = writeDigit((code >> (12 - digit * 4)) & 0xf);
-  }
-  return text;
-}
-
-/** ASCII of a hexadecimal digit: 0 to 9 from 0x30, a to f from 0x61. */
-function writeDigit(digit: number): number {
-  return digit < 10 ? 0x30 + digit : 0x57 + digit;
-}
-
-function joinLists(left: Uint8Array, right: Uint8Array): Uint8Array {
-  const joined = new Uint8Array(left.length + 1 + right.length);
-  joined.set(left);
-  joined[left.length] = UNDERSCORE;
-  joined.set(right, left.length + 1);
-  return joined;
-}
-
-function hashShort(text: Uint8Array): string {
-  return hash("sha256", text, "hex").slice(0, 12);
+/** The hash of `text`; a fixed one when `list`, which it is about, is empty. */
+function hashShort(list: string, text: string): string {
+  return list === "" ? EMPTY_HASH : hash("sha256", text, "hex").slice(0, 12);
 }

@@ -41,16 +41,8 @@ export function parseCertificateMessage(reader: ByteReader): ParsedBody<Certific
 
 /** How the keys are exchanged in a ServerKeyExchange; sizes of public keys in bytes. */
 export type KeyExchange =
-  | {
-      readonly kind: "ecdhe";
-      readonly group: number;
-      readonly publicLength: number;
-    }
-  | {
-      readonly kind: "dhe";
-      readonly primeBits: number;
-      readonly publicLength: number;
-    }
+  | { readonly kind: "ecdhe"; readonly group: number; readonly publicLength: number }
+  | { readonly kind: "dhe"; readonly primeBits: number; readonly publicLength: number }
   /** Only the hint of RFC 4279 §2, which helps the client choose among its keys. */
   | { readonly kind: "psk"; readonly hintLength: number }
   /** Of a suite, or with explicit curve parameters, that this parser does not know. */
@@ -82,22 +74,14 @@ export function parseServerKeyExchange(
   if (exchange === undefined || exchange.kind === "other")
     return {
       kind: "done",
-      value: {
-        type: "server_key_exchange",
-        exchange: { kind: "other" },
-        signatureScheme: undefined,
-      },
+      value: { type: "server_key_exchange", exchange: { kind: "other" }, signatureScheme: undefined },
     };
   let signatureScheme: number | undefined;
   if (!psk && !keyExchange.includes("anon")) {
     if (version >= 0x0303) signatureScheme = reader.uint(2);
     reader.vector(2);
   }
-  return finishBody(reader, {
-    type: "server_key_exchange",
-    exchange,
-    signatureScheme,
-  });
+  return finishBody(reader, { type: "server_key_exchange", exchange, signatureScheme });
 }
 
 function readEcdhe(reader: ByteReader): KeyExchange {
@@ -133,12 +117,7 @@ export function parseCertificateRequest(reader: ByteReader, version: number): Pa
   const authorities: Uint8Array[] = [];
   while (list.left > 0) authorities.push(list.vector(2).rest());
   if (list.short) reader.short = true;
-  return finishBody(reader, {
-    type: "certificate_request",
-    certificateTypes,
-    signatureAlgorithms,
-    authorities,
-  });
+  return finishBody(reader, { type: "certificate_request", certificateTypes, signatureAlgorithms, authorities });
 }
 
 /** A NewSessionTicket up to TLS 1.2 (RFC 5077 §3.3). */
@@ -153,11 +132,7 @@ export interface NewSessionTicket {
 export function parseNewSessionTicket(reader: ByteReader): ParsedBody<NewSessionTicket> {
   const lifetime = reader.uint(4);
   const ticketLength = reader.vector(2).left;
-  return finishBody(reader, {
-    type: "new_session_ticket",
-    lifetime,
-    ticketLength,
-  });
+  return finishBody(reader, { type: "new_session_ticket", lifetime, ticketLength });
 }
 
 /** A CertificateVerify up to TLS 1.2 (RFC 5246 §7.4.8): the client signs the handshake so far. */

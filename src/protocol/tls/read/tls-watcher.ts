@@ -1,7 +1,13 @@
 import { ByteReader, readUint16 } from "./byte-reader.ts";
+import {
+  type ContentType,
+  MESSAGE_HEADER_BYTES,
+  MessagePieces,
+  readContentType,
+  readMessageLength,
+  RECORD_HEADER_BYTES,
+} from "./framing.ts";
 import { HANDSHAKE_TYPE, parseHandshakeMessage, tellOther } from "./handshake-message.ts";
-import { MESSAGE_HEADER_BYTES, MessagePieces, readMessageLength } from "./message-pieces.ts";
-import { type ContentType, readContentType, RECORD_HEADER_BYTES } from "./record-header.ts";
 import type { ServerHello } from "./server-hello.ts";
 import type { GaveUpReason, TlsEvent } from "./tls-event.ts";
 
@@ -22,8 +28,8 @@ const DEFAULT_MAX_MESSAGE_BYTES = 65_536;
 const TLS13 = 0x0304;
 /** The messages that are read by those who skim. */
 const SKIMMED_TYPES: readonly number[] = [
-  HANDSHAKE_TYPE.clientHello,
-  HANDSHAKE_TYPE.serverHello,
+  HANDSHAKE_TYPE.client_hello,
+  HANDSHAKE_TYPE.server_hello,
   HANDSHAKE_TYPE.certificate,
 ];
 const NO_BYTES = new Uint8Array(0);
@@ -206,7 +212,7 @@ export class TlsWatcher {
   #beginMessage(type: number, at: number): boolean {
     // The first message of a record begins with its header.
     this.#messageAt = at === this.#recordAt + RECORD_HEADER_BYTES ? this.#recordAt : at;
-    const firstType = this.#from === "client" ? HANDSHAKE_TYPE.clientHello : HANDSHAKE_TYPE.serverHello;
+    const firstType = this.#from === "client" ? HANDSHAKE_TYPE.client_hello : HANDSHAKE_TYPE.server_hello;
     if (this.#last !== "nothing" || type === firstType) return true;
     this.#giveUp(this.#messageAt, "not_tls");
     return false;
@@ -291,5 +297,5 @@ function findMessageEnd(bytes: Uint8Array, at: number, end: number): number {
 function looksLikeClientHello(start: Uint8Array, recordLength: number): boolean {
   const length = readMessageLength(start, 0);
   const fits = length + 4 === recordLength || (recordLength === MAX_CLEAR_BYTES && length + 4 > recordLength);
-  return start[0] === HANDSHAKE_TYPE.clientHello && readUint16(start, 4) === 0x0303 && fits;
+  return start[0] === HANDSHAKE_TYPE.client_hello && readUint16(start, 4) === 0x0303 && fits;
 }

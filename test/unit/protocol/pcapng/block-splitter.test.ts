@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { createBlockSplitter } from "../../../../src/protocol/pcapng/block-splitter.ts";
+import { BlockSplitter } from "../../../../src/protocol/pcapng/block-splitter.ts";
 import {
   encodeEnhancedPacket,
   encodeInterfaceDescription,
@@ -20,9 +20,9 @@ const file = Buffer.concat([
   count(1, 2n),
 ]);
 
-describe("createBlockSplitter()", () => {
+describe("BlockSplitter", () => {
   test.each([1, 3, 7, 64, file.length])("gives whole blocks of a stream in pieces of %d bytes", (size) => {
-    const splitter = createBlockSplitter();
+    const splitter = new BlockSplitter();
     const parts: Uint8Array[] = [];
     for (let at = 0; at < file.length; at += size)
       parts.push(splitter.push(file.subarray(at, at + size)) ?? new Uint8Array(1));
@@ -31,7 +31,7 @@ describe("createBlockSplitter()", () => {
   });
 
   test("keeps the beginning of a block to itself", () => {
-    const splitter = createBlockSplitter();
+    const splitter = new BlockSplitter();
     expect(splitter.push(Buffer.concat([packet, packet.subarray(0, 20)]))).toEqual(Buffer.from(packet));
     expect(splitter.counts.packets).toBe(1);
   });
@@ -41,11 +41,11 @@ describe("createBlockSplitter()", () => {
     ["a length that is no multiple of four", "060000000d000000"],
     ["a length beyond all reason", "06000000ffffffff"],
   ])("refuses %s", (_, hex) => {
-    expect(createBlockSplitter().push(Uint8Array.fromHex(hex))).toBeUndefined();
+    expect(new BlockSplitter().push(Uint8Array.fromHex(hex))).toBeUndefined();
   });
 
   test("takes a packet without statistics, and statistics without options", () => {
-    const splitter = createBlockSplitter();
+    const splitter = new BlockSplitter();
     splitter.push(encodeInterfaceStatistics({ interfaceId: 0, timestamp: 0n }));
     expect(splitter.counts).toEqual({ packets: 0, dropped: 0 });
   });

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { parseIp } from "../../../../src/address/ip.ts";
-import { createTcpSynthesiser, type TcpSynthesiserOptions } from "../../../../src/protocol/pcapng/tcp-synthesiser.ts";
+import { TcpSynthesiser, type TcpSynthesiserOptions } from "../../../../src/protocol/pcapng/tcp-synthesiser.ts";
 
 function endpoint(text: string, port: number) {
   const ip = parseIp(text);
@@ -9,7 +9,7 @@ function endpoint(text: string, port: number) {
 }
 
 function create(options: Partial<TcpSynthesiserOptions> = {}) {
-  return createTcpSynthesiser({
+  return new TcpSynthesiser({
     client: endpoint("192.0.2.1", 40_000),
     server: endpoint("198.51.100.7", 443),
     ...options,
@@ -29,7 +29,7 @@ function tell(packets: readonly Uint8Array[]): string[] {
   });
 }
 
-describe("createTcpSynthesiser()", () => {
+describe("TcpSynthesiser", () => {
   test("opens with three packets", () => {
     expect(tell(create({ firstSequence: { client: 100, server: 200 } }).open())).toEqual([
       "> S 100 0 0",

@@ -1,7 +1,10 @@
-import { describe, expect, test } from "bun:test";
+import { describe, expect, spyOn, test } from "bun:test";
+import { ACTIVE } from "../../../../src/net/conn/idle-watch.ts";
+import type { Observer, TapPort, Tunnel, TunnelResult, TunnelTap } from "../../../../src/proxy/flow/tunnel.ts";
 import { relay } from "../../../../src/proxy/flow/relay.ts";
-import type { Tunnel, TunnelResult } from "../../../../src/proxy/tunnel/tunnel.ts";
 import { FakeConn } from "../../../support/fake-conn.ts";
+import { MemoryConn } from "../../../support/memory-conn.ts";
+import { SimpleBudget } from "../../../support/simple-budget.ts";
 
 /** A relay between two fakes, and what its owner was told, in order. */
 function makeStand(prepare: (client: FakeConn, target: FakeConn) => void = () => undefined) {
@@ -41,5 +44,178 @@ describe("relay()", () => {
     target.break();
     expect((await before).end).toBe("target_reset");
     expect((await tunnel.done).end).toBe("target_reset");
+  });
+});
+
+/** Notes what it is shown, in order. */
+class Notes implements Observer {
+  readonly notes: string[] = [];
+  lookAway: (() => void) | undefined;
+
+  begin({ lookAway }: Parameters<Observer["begin"]>[0]): void {
+    this.lookAway = lookAway;
+  }
+  came(from: string, bytes: Uint8Array): void {
+    this.notes.push(`came from ${from}: ${Buffer.from(bytes).toString("latin1")}`);
+  }
+  went(to: string, bytes: Uint8Array): void {
+    this.notes.push(`went to ${to}: ${Buffer.from(bytes).toString("latin1")}`);
+  }
+  ended(from: string): void {
+    this.notes.push(`${from} ended`);
+  }
+  finished(to: string): void {
+    this.notes.push(`${to} finished`);
+  }
+  over(end: string): void {
+    this.notes.push(end);
+  }
+}
+
+/** A tap that holds the client's bytes until it has four of them. */
+class HoldFour implements TunnelTap {
+  done = false;
+  closed = false;
+  port: TapPort | undefined;
+  #held = Buffer.alloc(0);
+
+  begin(port: TapPort): void {
+    this.port = port;
+  }
+  up(chunk: Uint8Array): Uint8Array | undefined {
+    this.#held = Buffer.concat([this.#held, chunk]);
+    this.done = this.#held.length >= 4;
+    return this.done ? this.#held : undefined;
+  }
+  upEnd(): Uint8Array | undefined {
+    return this.#held;
+  }
+  down(chunk: Uint8Array): Uint8Array | undefined {
+    return chunk;
+  }
+  close(): void {
+    this.closed = true;
+  }
+}
+
+/** A relay between two connections in memory. */
+function makePair(options: Partial<Parameters<typeof relay>[2]>) {
+  const [client, target] = [new MemoryConn(), new MemoryConn()];
+  const watch = spyOn(client.timers.idle, "watch");
+  const unwatch = spyOn(client.timers.idle, "unwatch");
+  const tunnel = relay(client, target, { idleMs: 1000, ...options });
+  return { client, target, tunnel, watch, unwatch };
+}
+
+describe("what looks at a relay", () => {
+  test("an observer sees what comes, and what goes as the sockets take it", () => {
+    const seen = new Notes();
+    const { client, target } = makePair({ observers: [seen] });
+    target.room = 2;
+    client.say("abc");
+    target.drain();
+    client.finish();
+    target.finish();
+    expect(seen.notes).toEqual([
+      "came from client: abc",
+      "went to target: ab",
+      "went to target: c",
+      "client ended",
+      "target finished",
+      "target ended",
+      "client finished",
+      "closed",
+    ]);
+  });
+
+  test("an observer that looks away sees nothing more", () => {
+    const seen = new Notes();
+    const { client, tunnel } = makePair({});
+    tunnel.watch?.(seen);
+    client.say("a");
+    seen.lookAway?.();
+    client.say("b");
+    tunnel.kill("killed");
+    expect(seen.notes).toEqual(["came from client: a", "went to target: a"]);
+  });
+
+  test("a tap holds bytes that an observer has seen come, until it lets them go", () => {
+    const [seen, tap] = [new Notes(), new HoldFour()];
+    const { client, target, tunnel } = makePair({ observers: [seen], tap });
+    client.say("abc");
+    expect([target.text, tunnel.bytes().up]).toEqual(["", 0]);
+    client.say("de");
+    client.say("f");
+    expect(target.text).toBe("abcdef");
+    expect(seen.notes).toEqual([
+      "came from client: abc",
+      "came from client: de",
+      "went to target: abcde",
+      "came from client: f",
+      "went to target: f",
+    ]);
+    tunnel.kill("killed");
+    expect([tap.done, tap.closed]).toEqual([true, false]);
+  });
+
+  test("a tap that has not seen enough is closed with its tunnel", () => {
+    const tap = new HoldFour();
+    const { client, target, tunnel } = makePair({ tap });
+    client.say("ab");
+    tap.port?.pass(Buffer.from("held"));
+    expect(target.text).toBe("held");
+    tunnel.kill("killed");
+    expect(tap.closed).toBe(true);
+  });
+});
+
+describe("a refusal", () => {
+  test("leaves the connection of a client that was told why to its owner", () => {
+    const tap = new HoldFour();
+    const { client, target, tunnel } = makePair({ tap });
+    client.say("ab");
+    tap.port?.refuse(Buffer.from("no"));
+    expect([client.text, client.state, target.state]).toEqual(["no", "open", "closed"]);
+    expect(tunnel.bytes()).toEqual({ up: 0, down: 0 });
+  });
+
+  test.each([
+    ["there is nothing to say", "", Infinity],
+    ["the client does not take it whole", "no", 1],
+  ])("resets the connection of a client when %s", (_when, words, room) => {
+    const tap = new HoldFour();
+    const { client, target } = makePair({ tap });
+    client.room = room;
+    client.say("ab");
+    tap.port?.refuse(Buffer.from(words));
+    expect([client.state, target.state]).toEqual(["reset", "closed"]);
+  });
+});
+
+describe("a relay with a budget", () => {
+  test("passes an end on only after the bytes that waited for the budget", async () => {
+    const upBudget = new SimpleBudget(2);
+    const { client, target, tunnel } = makePair({ upBudget });
+    client.say("hello");
+    client.finish();
+    target.say("answer");
+    expect([target.text, target.state, client.text]).toEqual(["he", "open", "answer"]);
+    upBudget.fill(100);
+    expect([target.text, target.state]).toEqual(["hello", "fin"]);
+    target.finish();
+    expect(await tunnel.done).toEqual({ end: "closed", bytesUp: 5, bytesDown: 6 });
+  });
+
+  test("is active while its budget lets bytes go, and waits for nothing once it is over", () => {
+    const upBudget = new SimpleBudget();
+    const { client, target, tunnel, watch, unwatch } = makePair({ upBudget });
+    const [watched] = watch.mock.lastCall ?? [];
+    if (watched === undefined) throw new Error("The relay is not watched");
+    client.say("hello");
+    watched.lastActivity = 1;
+    upBudget.fill(2);
+    expect([target.text, watched.lastActivity, upBudget.waiting]).toEqual(["he", ACTIVE, 1]);
+    tunnel.kill("killed");
+    expect([upBudget.waiting, unwatch.mock.calls.length]).toEqual([0, 1]);
   });
 });

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { Capture, type CaptureMeans, type CaptureOptions } from "../../../../src/proxy/record/capture.ts";
-import type { TunnelEnds, Observer } from "../../../../src/proxy/flow/observer.ts";
+import type { TunnelEnds, Observer } from "../../../../src/proxy/flow/tunnel.ts";
 import { joinStream, readCapture } from "../../../support/read-capture.ts";
 
 const ends: TunnelEnds = {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { encodeFatalAlert } from "../../../../src/protocol/tls/read/encode-alert.ts";
+import { encodeFatalAlert } from "../../../../src/protocol/tls/read/alert.ts";
 import { buildRecords, concat, u8 } from "../../../support/build-client-hello.ts";
 import { demandTls, makeTapStand, recordHello, replayThroughTap } from "../../../support/tap-stand.ts";
 import { listTlsFixtures, loadTlsFixture, watchAll } from "../../../support/tls-fixture.ts";

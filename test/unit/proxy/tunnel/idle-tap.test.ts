@@ -3,7 +3,7 @@ import { ClientProfiles } from "../../../../src/protocol/tls/read/client-profile
 import { inspectTunnel } from "../../../../src/proxy/tunnel/first-bytes-tap.ts";
 import type { Runtime } from "../../../../src/proxy/runtime.ts";
 import type { RequestRecord } from "../../../../src/proxy/record/request-record.ts";
-import type { TunnelTap } from "../../../../src/proxy/flow/tap.ts";
+import type { TunnelTap } from "../../../../src/proxy/flow/tunnel.ts";
 import { makeEndpoint } from "../../../support/make-endpoint.ts";
 import { makeRequestRecord } from "../../../support/make-record.ts";
 

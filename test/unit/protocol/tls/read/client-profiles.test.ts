@@ -77,6 +77,24 @@ describe("ClientProfiles", () => {
     }
   });
 
+  test("is not misled by the hello before, whatever the two have in common", () => {
+    const base: Extension[] = [alpn("h2", "http/1.1"), signatures, versions];
+    const variants = [
+      readHello(base, [0x1301, 0x1302]),
+      readHello(base, [0x1301]),
+      readHello(base.slice(1), [0x1301]),
+      readHello([...base, [0x4470, u8()]], [0x1301]),
+      readHello([...base, [0x4470, u8()], [0xff01, u8(0)]], [0x1301]),
+      readHello([...base, ...Array.from({ length: 65 }, (_, index): Extension => [20_000 + index, u8()])], [0x1301]),
+      readHello([]),
+    ];
+    const profiles = new ClientProfiles();
+    for (const one of variants)
+      for (const other of variants)
+        for (const hello of [one, other])
+          expect(profiles.find(hello)).toEqual(profileDirectly(hello) as ReturnType<ClientProfiles["find"]>);
+  });
+
   test("starts anew when it is full, and then says the same", () => {
     const profiles = new ClientProfiles();
     const first = readHello([versions], [1]);

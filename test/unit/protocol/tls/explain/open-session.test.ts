@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { findSecrets } from "../../../../../src/protocol/tls/explain/key-log.ts";
+import { findSecrets } from "../../../../../src/protocol/tls/explain/open-session.ts";
 
 const random = new Uint8Array(32).fill(0xab);
 const hex = random.toHex();

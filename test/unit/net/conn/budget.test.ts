@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { SharedBudget, TokenBuckets } from "../../../../src/net/conn/token-buckets.ts";
+import { SharedBudget, TokenBuckets } from "../../../../src/net/conn/budget.ts";
 import { createRandom } from "../../../support/seeded-random.ts";
 
 /** Buckets on a clock that a test moves. */

@@ -1,5 +1,23 @@
-import { expect, test } from "bun:test";
-import { endsWithAlert, MAX_ALERT_BYTES } from "../../../../../src/protocol/tls/read/final-alert.ts";
+import { describe, expect, test } from "bun:test";
+import { encodeFatalAlert, endsWithAlert, MAX_ALERT_BYTES } from "../../../../../src/protocol/tls/read/alert.ts";
+import { nameAlert } from "../../../../../src/protocol/tls/read/iana.ts";
+import { watchAll } from "../../../../support/tls-fixture.ts";
+
+describe("encodeFatalAlert()", () => {
+  test.each([
+    "handshake_failure",
+    "access_denied",
+    "decode_error",
+    "protocol_version",
+    "internal_error",
+    "unrecognized_name",
+  ] as const)("writes %s as a watcher reads it", (description) => {
+    const [event] = watchAll("server", encodeFatalAlert(description));
+    if (event?.kind !== "alert") throw new Error("An alert was expected");
+    expect(event.level).toBe(2);
+    expect(nameAlert(event.description)).toBe(description);
+  });
+});
 
 /** A record of so many octets of content. */
 function record(type: number, length: number): Buffer {
