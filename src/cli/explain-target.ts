@@ -7,7 +7,7 @@ import type { Resolver } from "../net/dns/resolver.ts";
 import { explainFailure } from "../proxy/explain-failure.ts";
 import { describeFailure, type Failure } from "../proxy/failure.ts";
 import { HookReporter } from "../proxy/record/hook-reporter.ts";
-import { OwnAddresses } from "../gate/own-addresses.ts";
+import { OwnAddresses } from "../gate/addresses.ts";
 import { escapeText } from "../escape-text.ts";
 import { authorize } from "../proxy/decide/authorize.ts";
 import { guardAddress, type OwnListeners } from "../proxy/policy/guard.ts";

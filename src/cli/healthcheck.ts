@@ -49,7 +49,8 @@ async function askReadiness(at: SidecarPlan["at"]): Promise<Response | string> {
       ...(at.kind === "unix" && { unix: at.path }),
     });
   } catch (error) {
-    const reason = error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : String(error);
+    const reason =
+      error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : String(error);
     return `Cannot reach the sidecar at ${at.kind === "unix" ? at.path : origin}: ${reason}.`;
   }
 }

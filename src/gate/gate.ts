@@ -22,25 +22,24 @@ import { type Runtime, RuntimeHolder } from "../proxy/runtime.ts";
 import { RequestIds } from "../proxy/record/request-record.ts";
 import type { TunnelEngine } from "../proxy/flow/tunnel.ts";
 import { Upstreams } from "../proxy/upstream/upstreams.ts";
-import { KnownAddresses } from "./known-addresses.ts";
 import { type BoundListener, bindListeners, type Listeners, type ListenerOwner, type ListenPlan } from "./listeners.ts";
-import { OwnAddresses } from "./own-addresses.ts";
+import { KnownAddresses, OwnAddresses } from "./addresses.ts";
 
 export interface GateOptions {
-  /** What the first connections are served by. */
+  /** The snapshot for the first connections. */
   readonly runtime: Runtime;
-  /** The event loop, which is the gate's from now on. */
+  /** The event loop. The gate owns it. */
   readonly sockets: Pick<Sockets, "listen" | "connect" | "close">;
   readonly tunnel: TunnelEngine;
   readonly descriptors: Descriptors;
   readonly accessLog: AccessLog;
   /** Name and version of this program, for captures. */
   readonly application: string;
-  /** Instead of one that asks as the system does. */
+  /** Replaces the resolver of the system. */
   readonly resolver?: Resolver;
-  /** Tells the operator of a mistake of ours, which ended the connection `id`. */
+  /** Tells the operator of a bug that ended the connection `id`. */
   reportBug(error: unknown, id: string): void;
-  /** Tells the operator of a function of the configuration that failed, and how. */
+  /** Tells the operator that a function of the configuration failed, and how. */
   reportHook(report: HookReport): void;
 }
 
@@ -48,9 +47,9 @@ export interface GateOptions {
 const LAST_RECORDS_MS = 200;
 
 /**
- * The proxy of one thread: its listeners, its event loop, and all that its
- * connections share, such as pools, caches, tables and counts. Nothing of it is
- * in the scope of a module, so that several gates can run side by side.
+ * The proxy of one thread: its listeners, its event loop, and what its connections
+ * share: pools, caches, tables, counts. It has no module-level state, so several
+ * gates can run in one process.
  */
 export class Gate implements ConnectionServices, ListenerOwner {
   readonly runtime: RuntimeHolder;
@@ -82,7 +81,7 @@ export class Gate implements ConnectionServices, ListenerOwner {
     this.resolver =
       options.resolver ??
       createSystemResolver({
-        // A kept connection may lead to where its name has led before.
+        // A kept connection can lead to an address that the name no longer has.
         changed: () => this.forwarding.origins.clear(),
         nameClient: (client) => clientKey(client, this.runtime.current.limits.clientPrefix),
       });
@@ -101,7 +100,7 @@ export class Gate implements ConnectionServices, ListenerOwner {
     return this.#listeners?.bound;
   }
 
-  /** Binds every listener and serves what comes; or tells which one cannot be bound, and then none is. */
+  /** Binds every listener and accepts connections; or tells which one cannot be bound, and binds none. */
   listen(plans: readonly ListenPlan[]): ListenOutcome {
     const result = bindListeners(plans, this.#options.sockets.listen, this);
     if (!result.ok) return result;
@@ -157,7 +156,7 @@ export class Gate implements ConnectionServices, ListenerOwner {
     return { ok: true, listeners: result.listeners.bound };
   }
 
-  /** Stops accepting, ends every connection, and waits until the records of them are written. */
+  /** Stops accepting, ends every connection, and waits until they are recorded. */
   async stop(): Promise<void> {
     this.stopAccepting();
     this.abort();
@@ -175,7 +174,7 @@ export type ListenOutcome =
   | { readonly ok: true; readonly listeners: readonly BoundListener[] }
   | { readonly ok: false; readonly plan: ListenPlan; readonly code: string };
 
-/** Waits for a promise, but no longer than that. */
+/** Waits for a promise, for at most `ms` milliseconds. */
 export async function withinMs(promise: Promise<void>, ms: number): Promise<void> {
   const { promise: elapsed, resolve } = Promise.withResolvers<void>();
   const timer = setTimeout(resolve, ms);

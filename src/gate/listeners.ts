@@ -24,10 +24,10 @@ export interface BoundListener {
   readonly name: string;
 }
 
-/** Who takes what a listener accepts. */
+/** Takes the connections that listeners accept. */
 export interface ListenerOwner {
   accept(conn: Conn, from: Ip, listener: Listener): void;
-  /** A connection was reset as soon as it was accepted: there was no descriptor to answer it with. */
+  /** A connection was reset right after accept, because no descriptor was left to serve it. */
   turnAway(from: Ip, port: number, listener: Listener): void;
 }
 

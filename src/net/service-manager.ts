@@ -50,7 +50,11 @@ export class ServiceManager {
 
   /** The service reads its configuration again; `ready` follows, also after a failure. */
   reloading(): void {
-    this.send({ RELOADING: "1", MONOTONIC_USEC: readMonotonicUsec(this.#libc), STATUS: "Reloading the configuration." });
+    this.send({
+      RELOADING: "1",
+      MONOTONIC_USEC: readMonotonicUsec(this.#libc),
+      STATUS: "Reloading the configuration.",
+    });
   }
 
   #flush(): void {

@@ -32,14 +32,13 @@ export interface ConnectionServices extends RequestServices, ForwardServices {
   readonly admission: Admission;
   readonly recorder: Recorder;
   readonly ids: RequestIds;
-  /** Tells the operator of a mistake of ours, which ended the connection `id`. */
+  /** Tells the operator of a bug that ended the connection `id`. */
   reportBug(error: unknown, id: string): void;
 }
 
 /**
- * Writes down a connection that was reset as soon as it was accepted, because
- * there was no descriptor left to answer it with: the client is not told why,
- * so the log and the metrics have to.
+ * Records a connection that was reset right after accept, because no descriptor
+ * was left to serve it. The client gets no reason, so log and metrics show it.
  */
 export function recordUnserved(
   { ip, port }: Peer,
@@ -55,21 +54,24 @@ export function recordUnserved(
   recorder.closed(record);
 }
 
-/** Serves one accepted connection until its end, or until a tunnel has it. A mistake of ours ends this connection, wherever it happens. */
+/** Serves one accepted connection until its end, or until a tunnel has it. A bug ends this connection and no other. */
 export function serveConnection(conn: Conn, from: Ip, listener: Listener, services: ConnectionServices): Promise<void> {
   return new ClientConnection(conn, from, listener, services).serve();
 }
 
-/** A request that came, or that was begun. */
+/** A request that arrived, or that a plan has begun. */
 type NextRequest = Exclude<Next, { readonly kind: "gone" }>;
 
-/** The request that comes first: nothing of it was read. */
+/** Why a client is not accepted; undefined when it is. */
+type Unaccepted = Failure | "silent" | undefined;
+
+/** The first request. None of it has been read. */
 const FIRST: NextRequest = { kind: "request", head: undefined };
 
 /**
- * A client's connection: its peer and its listener, the slots that it holds, its
- * requests in turn, and its one end. It lives as long as its tunnel, which may be
- * idle for days.
+ * A client's connection: its peer and listener, the slots that it holds, its
+ * requests in turn, and its one end. It lives as long as its tunnel, so it keeps
+ * little while one is open.
  */
 class ClientConnection implements RequestConnection, RecordedConnection, PlannedRecords {
   client: Ip;
@@ -77,13 +79,13 @@ class ClientConnection implements RequestConnection, RecordedConnection, Planned
   certificate: ShownCertificate | undefined = undefined;
   readonly listener: Listener;
   readonly services: ConnectionServices;
-  /** Undefined once it belongs to a tunnel that is never refused. */
+  /** Undefined once a tunnel has it that is not inspected. */
   #conn: Conn | undefined;
   /** The record of the last request. */
   #record: RequestRecord;
-  /** Made for the first request that is forwarded. */
+  /** Made for the first forwarded request. */
   #requests: ClientRequests | undefined = undefined;
-  /** Under which limits a slot was taken, and by which user: a reload changes them meanwhile. */
+  /** The limits under which slots were taken, which a reload does not change, and the user. */
   #clientLimits: Runtime | undefined = undefined;
   #user: string | undefined = undefined;
   #userLimits: Runtime | undefined = undefined;
@@ -114,12 +116,12 @@ class ClientConnection implements RequestConnection, RecordedConnection, Planned
         end = await (next.kind === "planned" ? request.resume(next.resume()) : request.serve(next.head));
         if (end !== "kept") break;
         this.#writeDown();
-        // Without another request there is nobody left to answer.
+        // When no other request comes, the client has gone or idled too long.
         end = "silent";
       }
     } catch (error) {
       this.services.reportBug(error, this.#record.id);
-      // Between two requests there is nobody to tell.
+      // Between two requests no reply is due.
       if (this.#record.isWritten) this.conn.reset();
       else await request.fail();
     } finally {
@@ -129,7 +131,7 @@ class ClientConnection implements RequestConnection, RecordedConnection, Planned
   }
 
   takeUserSlot({ user, runtime }: RequestRecord): Failure | undefined {
-    // On a kept connection the next request may be somebody else's.
+    // Another request on the same connection can be of another user.
     if (this.#userLimits !== undefined && this.#user === user) return undefined;
     this.#leaveUser();
     const failure = this.services.admission.admitUser(user, runtime);
@@ -143,7 +145,7 @@ class ClientConnection implements RequestConnection, RecordedConnection, Planned
     return this.#keepRequests().open(task);
   }
 
-  // What is told of requests that are carried out by plans.
+  // Records of requests that plans carry out.
 
   begin(plan: Plan, origin: Origin): RequestRecord {
     this.#record = new RequestRecord(this, plan.runtime);
@@ -159,46 +161,56 @@ class ClientConnection implements RequestConnection, RecordedConnection, Planned
     this.#writeDown();
   }
 
-  /** The tunnel of the last request is over. */
+  /** The tunnel of the last request has ended. */
   tunnelOver(result: TunnelResult): void {
     noteTunnelEnd(this.#record, result);
-    // A client that was told why still has its connection.
+    // A client that was told why is still connected.
     this.#end(result.end === "denied" ? "closed" : "tunnel");
   }
 
   /**
-   * Reads the PROXY header, takes a slot, and speaks TLS, as the listener asks for
-   * it. Gives why the client is not accepted, and leaves a connection over which
-   * it is told that, or a closed one.
+   * Reads the PROXY header, takes a slot, and does the TLS handshake, as the
+   * listener demands. When the client is refused, `#conn` is the connection over
+   * which it is told why, or is closed.
    */
-  async #accept(): Promise<Failure | "silent" | undefined> {
-    const { listener, services, conn } = this;
-    const { handshakeEndsAt, runtime } = this.#record;
-    if (listener.proxyFrom.has(this.client)) {
-      const read = await readProxyHeader(conn, handshakeEndsAt);
-      if (read === "silent" || !read.ok) return this.#turnAway(read === "silent" ? read : read.failure);
-      this.client = read.value?.ip ?? this.client;
-      this.clientPort = read.value?.port ?? this.clientPort;
-    }
-    const failure = services.admission.admitClient(this.client, runtime, conn.fd);
+  #accept(): Unaccepted | Promise<Unaccepted> {
+    return this.listener.proxyFrom.has(this.client) ? this.#acceptProxied() : this.#admit();
+  }
+
+  async #acceptProxied(): Promise<Unaccepted> {
+    const read = await readProxyHeader(this.conn, this.#record.handshakeEndsAt);
+    if (read === "silent") return this.#turnAway(read);
+    if (!read.ok) return this.#turnAway(read.failure);
+    this.client = read.value?.ip ?? this.client;
+    this.clientPort = read.value?.port ?? this.clientPort;
+    return this.#admit();
+  }
+
+  #admit(): Unaccepted | Promise<Unaccepted> {
+    const { runtime } = this.#record;
+    const failure = this.services.admission.admitClient(this.client, runtime, this.conn.fd);
     if (failure !== undefined) return this.#turnAway(failure);
     this.#clientLimits = runtime;
-    if (listener.tls === undefined) return undefined;
-    const accepted = await acceptTls(conn, listener.tls, handshakeEndsAt);
+    const { tls } = this.listener;
+    return tls === undefined ? undefined : this.#secure(tls);
+  }
+
+  async #secure(tls: NonNullable<Listener["tls"]>): Promise<Unaccepted> {
+    const accepted = await acceptTls(this.conn, tls, this.#record.handshakeEndsAt);
     if (!accepted.ok) return this.#turnAway(accepted.failure, accepted.conn);
     this.#conn = accepted.conn;
     this.certificate = accepted.certificate;
     return undefined;
   }
 
-  /** `conn` is a connection on which the client understands an answer. One that waits for TLS does not understand it in clear. */
+  /** `conn` is a connection for the reply. A client that waits for TLS does not understand one in clear. */
   #turnAway(failure: Failure | "silent", conn = this.listener.tls === undefined ? this.conn : undefined) {
     if (conn === undefined || failure === "silent") this.conn.close();
     else this.#conn = conn;
     return failure;
   }
 
-  /** Waits for another request after one that is over. */
+  /** Waits for the next request. */
   async #awaitNext(): Promise<NextRequest | undefined> {
     const next = await this.#keepRequests().next(this.#record);
     if (next.kind === "gone") return undefined;
@@ -210,7 +222,7 @@ class ClientConnection implements RequestConnection, RecordedConnection, Planned
     return (this.#requests ??= new ClientRequests(this.conn, this.services, this));
   }
 
-  /** Keeps no more than what the end of the tunnel takes. */
+  /** Keeps only what the end of the tunnel needs. */
   #leaveToTunnel(): void {
     this.#releaseRequests();
     if (this.#record.inside === undefined) this.#conn = undefined;
@@ -221,14 +233,14 @@ class ClientConnection implements RequestConnection, RecordedConnection, Planned
     this.#requests = undefined;
   }
 
-  /** Writes the last request down, which is over. */
+  /** Records the last request, once. */
   #writeDown(): void {
     if (this.#record.isWritten) return;
     this.#record.isWritten = true;
     this.services.recorder.finished(this.#record);
   }
 
-  /** The one end. A client that was told something keeps its slots until it is gone. */
+  /** The one end. A connection that lingers keeps its slots until it is closed. */
   #end(end: RequestEnd, request?: Request): void {
     this.#writeDown();
     this.#releaseRequests();
@@ -255,10 +267,10 @@ class ClientConnection implements RequestConnection, RecordedConnection, Planned
   }
 }
 
-/** A client whose time is over does not get it anew by sending on: milliseconds, enough for the 408 to arrive. */
+/** Milliseconds for a 408 to arrive. A client that timed out gets no more time by sending on. */
 const LATE_MS = 2000;
 
-/** How long a client may go on sending after its last answer, in milliseconds. */
+/** Milliseconds for which a client may go on sending after its last response. */
 function grantSending(failure: Failure | undefined): number {
   switch (failure?.detail) {
     case "client_gone":

@@ -1,6 +1,6 @@
 import { describeFailure, type Failure, type FailureDetail } from "./failure.ts";
 
-/** The sentences of failures that are about somebody out there, who is named: `the target`, `the upstream corp`. */
+/** Sentences that name the peer that failed: `the target`, `the upstream corp`. */
 const sentences: Partial<Record<FailureDetail, (who: string) => string>> = {
   dns_error: (who) => `The name of ${who} does not resolve.`,
   dns_timeout: (who) => `No name server gave the address of ${who} in time.`,
@@ -24,13 +24,13 @@ const sentences: Partial<Record<FailureDetail, (who: string) => string>> = {
   response_timeout: (who) => `The answer of ${who} did not arrive in time.`,
 };
 
-/** What a name server says when it is itself that fails: about the name nothing is known then. */
+/** Notes of failures of a name server, after which nothing is known about the name. */
 const SERVER_FAULT = /\b(?:E?SERVFAIL|E?REFUSED|ECONNREFUSED|E?FORMERR|EBADRESP|ENONAME|ENOTIMP)\b/;
 
 /**
- * The sentence that people read, which blames who failed: the upstream by its
- * configured name when the failure is about one, the name server when that could
- * not answer, else the target. `nextHop` is how to call an upstream otherwise.
+ * Writes the sentence that names the peer that failed: the upstream by its
+ * configured name, the name server, or the target. `nextHop` is another name for
+ * the upstream.
  */
 export function explainFailure(failure: Failure, nextHop = nameUpstream(failure)): string {
   const { detail, note } = failure;
@@ -45,7 +45,7 @@ function nameUpstream({ nextHop }: Failure): string | undefined {
   return nextHop === undefined ? undefined : `the upstream ${nextHop}`;
 }
 
-/** Without its name the table knows better how to call it. */
+/** For these the table has a sentence without the name of the upstream. */
 function isAboutUpstream(detail: FailureDetail): boolean {
   return detail.startsWith("upstream_");
 }

@@ -1,22 +1,22 @@
 /**
- * The closed set of things that can go wrong with a connection, and the one
- * table that says what each means.
+ * The closed set of failures of a request, and the one table that says what each
+ * means.
  *
  * `detail` is the key: the precise, closed reason. `word` is its error type of
  * RFC 9209 §2.3. Both appear unchanged in `Proxy-Status`, in the response body,
  * in the access record and as metric labels.
  */
 
-/** Who has to do something about it: the one to look at when it happens often. */
+/** The party that can fix it: where to look when it happens often. */
 export type Blame = "client" | "policy" | "destination" | "upstream" | "proxy";
 
 interface FailureRow {
   /** RFC 9209 §2.3 proxy error type. */
   readonly word: string;
-  /** HTTP status of the refusal, where one can still be sent. */
+  /** HTTP status of the refusal, when one can still be sent. */
   readonly status: number;
   readonly blame: Blame;
-  /** What a person reads in the body of the refusal. */
+  /** The sentence in the body of the refusal. */
   readonly text: string;
 }
 
@@ -44,14 +44,14 @@ const table = {
     "This listener needs a client certificate that it trusts.",
   ),
   client_gone: row("http_request_error", 400, "client", "The client went away before it was answered."),
-  // Who and how many.
+  // Authentication and limits.
   credentials_required: row("http_request_denied", 407, "client", "This proxy needs a user name and a password."),
   credentials_malformed: row("http_request_denied", 407, "client", "The Proxy-Authorization field cannot be read."),
   credentials_wrong: row("http_request_denied", 407, "client", "The user name or the password is wrong."),
   auth_busy: row("connection_limit_reached", 429, "client", "Too many passwords are being checked; try again shortly."),
   client_not_admitted: row("http_request_denied", 403, "policy", "This client address may not use this proxy."),
   too_many_connections: row("connection_limit_reached", 429, "client", "Too many connections are open."),
-  // Whether.
+  // Rules and address classes.
   denied_by_rule: row("http_request_denied", 403, "policy", "A rule of this proxy denies the target."),
   denied_by_default: row("http_request_denied", 403, "policy", "No rule of this proxy allows the target."),
   hook_failed: row("http_request_denied", 403, "policy", "The decision could not be made, so the answer is no."),
@@ -68,7 +68,7 @@ const table = {
     "The address of the target is not one that this proxy dials.",
   ),
   proxy_loop: row("proxy_loop_detected", 508, "policy", "The target is this proxy itself."),
-  // What is said inside a tunnel, after the answer that opened it.
+  // Inside a tunnel, after the reply that opened it.
   protocol_denied: row(
     "http_request_denied",
     403,
@@ -95,7 +95,7 @@ const table = {
     "The client did not say in time what the rule that allows the target asks for.",
   ),
   draining: row("proxy_internal_response", 503, "proxy", "The proxy is shutting down; try again elsewhere or later."),
-  // The way there.
+  // DNS, dial and upstreams.
   dns_error: row("dns_error", 502, "destination", "The name of the target does not resolve."),
   too_many_lookups: row(
     "connection_limit_reached",
@@ -143,7 +143,7 @@ const table = {
   tls_certificate: row("tls_certificate_error", 502, "upstream", "The certificate of the next hop cannot be trusted."),
   tls_alert: row("tls_alert_received", 502, "upstream", "The next hop ended the TLS handshake with an alert."),
   tls_protocol: row("tls_protocol_error", 502, "upstream", "The TLS handshake with the next hop failed."),
-  // The answer of the one who was asked, when a request is forwarded.
+  // The response to a forwarded request.
   bad_response: row("http_protocol_error", 502, "destination", "The answer is not well-formed HTTP/1.1."),
   response_head_too_large: row(
     "http_response_header_section_size",
@@ -153,7 +153,7 @@ const table = {
   ),
   response_incomplete: row("http_response_incomplete", 502, "destination", "The answer ended before its end."),
   response_timeout: row("http_response_timeout", 504, "destination", "The answer did not arrive in time."),
-  // Us.
+  // This proxy.
   killed: row("connection_terminated", 502, "proxy", "An operator of the proxy ended this request."),
   internal_error: row("proxy_internal_error", 500, "proxy", "The proxy made a mistake."),
 } as const satisfies Record<string, FailureRow>;
@@ -164,7 +164,7 @@ export type FailureDetail = keyof typeof table;
 /** The error type of RFC 9209 that a reason belongs to. */
 export type FailureWord = (typeof table)[FailureDetail]["word"];
 
-/** An expected outcome that ends a connection before it becomes a tunnel. */
+/** An expected outcome that ends a request. */
 export interface Failure {
   readonly detail: FailureDetail;
   /** For people: what was found, without secrets and without internals. */
@@ -182,17 +182,17 @@ export interface Failure {
 /** A value or the failure that took its place. */
 export type Outcome<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly failure: Failure };
 
-/** Gives the outcome that went well. */
+/** Makes an outcome with a value. */
 export function succeed<T>(value: T): Outcome<T> {
   return { ok: true, value };
 }
 
-/** Gives the outcome that did not, with what is known about it. */
+/** Makes an outcome with a failure. */
 export function fail(detail: FailureDetail, more: Omit<Failure, "detail"> = {}): { ok: false; failure: Failure } {
   return { ok: false, failure: { detail, ...more } };
 }
 
-/** Looks up what a failure means: its RFC 9209 word, its status, whose matter it is, its sentence. */
+/** Looks up what a failure means: its RFC 9209 word, status, blame and sentence. */
 export function describeFailure(detail: FailureDetail): {
   word: FailureWord;
   status: number;
@@ -202,7 +202,7 @@ export function describeFailure(detail: FailureDetail): {
   return table[detail];
 }
 
-/** Lists every reason, for tables in the documentation and for tests. */
+/** Lists every detail, for metrics, documentation and tests. */
 export function listFailureDetails(): FailureDetail[] {
   return Object.keys(table) as FailureDetail[];
 }

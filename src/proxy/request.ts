@@ -23,7 +23,7 @@ import { readCredentials } from "./read/read-credentials.ts";
 import { readRequest } from "./read/read-request.ts";
 import { httpReply, type Reply, socks4Reply } from "./read/reply.ts";
 import { Socks5Handshake } from "./read/socks5-handshake.ts";
-import type { ConnectTargets, TunnelRequest } from "./read/tunnel-request.ts";
+import type { ConnectTargets } from "./read/tunnel-request.ts";
 import { writeWhole } from "./read/write-whole.ts";
 import type { Captures } from "./record/captures.ts";
 import type { Recorder } from "./record/recorder.ts";
@@ -40,9 +40,9 @@ export interface RequestServices extends IdentifyServices, AuthorizeServices, Di
   readonly recorder: Pick<Recorder, "tunnelOpened">;
   readonly targets: ConnectTargets;
   readonly captures: Pick<Captures, "observers">;
-  /** Fingerprints of the clients whose TLS handshakes passed. */
+  /** Fingerprints of TLS clients, cached by their ClientHello. */
   readonly clientProfiles: ClientProfiles;
-  /** The proxy shuts down: there are no new requests. */
+  /** The proxy is draining: new requests are refused. */
   readonly draining: boolean;
 }
 
@@ -76,7 +76,7 @@ export type RequestEnd = "kept" | "closed" | "silent" | "tunnel";
 export class Request {
   readonly #record: RequestRecord;
   readonly #connection: RequestConnection;
-  /** How the client is answered; as an HTTP client until its protocol is known. */
+  /** The reply in the client's protocol; HTTP until the protocol is known. */
   #reply: Reply = httpReply;
   /** The connection that was dialled, until a tunnel has it. */
   #target: Conn | undefined;
@@ -86,19 +86,79 @@ export class Request {
     this.#connection = connection;
   }
 
-  /** Serves the request up to the last byte of its answer, or until a tunnel has it. `head` is that of the request, when it was read already. */
+  /** Serves the request to the last byte of its response, or hands it to a tunnel. `head` is the head of the request when it has been read. */
   async serve(head: RequestHead | undefined): Promise<RequestEnd> {
-    return this.#conclude(await this.#carryOut(head));
+    const record = this.#record;
+    const connection = this.#connection;
+    const { conn: client, listener, services } = connection;
+    const { runtime, handshakeEndsAt: endsAt } = record;
+
+    record.enter("handshake");
+    const first =
+      head === undefined
+        ? await readFirstMessage(client, { protocols: listener.protocols, head: runtime.limits.head, endsAt })
+        : ({ ok: true, value: { protocol: "http", head } } as const);
+    this.#reply = noteFirstMessage(record, first);
+    if (!first.ok) return first.failure === "silent" ? "silent" : this.#end(first.failure);
+
+    record.enter("authenticate");
+    const required = runtime.authenticator.required && connection.certificate === undefined;
+    const presented = await readCredentials(first.value, client, { required, endsAt });
+    if (!presented.ok) return this.#end(presented.failure);
+    const user = await identify(record, client, presented.value, services);
+    record.user = user.ok ? user.value : user.claimed;
+    if (!user.ok) return this.#end(user.failure);
+    const crowded = connection.takeUserSlot(record);
+    if (crowded !== undefined) return this.#end(crowded);
+
+    record.enter("request");
+    const read = await readRequest(first.value, client, services.targets, endsAt);
+    if (read.command !== undefined) record.method = read.command.toUpperCase();
+    if (!read.ok) return this.#end(read.failure);
+    const request = read.value;
+    record.target = request.target;
+    if (request.kind === "forward") record.scheme = request.scheme;
+    if (services.draining) return this.#end({ detail: "draining" });
+
+    record.enter("decide");
+    const authorized = await authorize(record, request.target, services, client);
+    const { decision, foundName } = authorized.ok ? authorized.value : authorized;
+    record.decision = decision;
+    record.foundName = foundName;
+    if (!authorized.ok) return this.#end(authorized.failure);
+    const grant = authorized.value;
+    const unfit = request.kind === "forward" ? judgeForwarding(grant.decision) : undefined;
+    if (unfit !== undefined) return this.#end(unfit);
+
+    record.enter("route");
+    const route = chooseRoute(record, grant.decision);
+    if (!route.ok) return this.#end(route.failure);
+    record.route = route.value;
+    if (request.kind === "forward") return this.#forward(request, route.value, grant);
+
+    record.enter("dial");
+    const { target } = request;
+    const dialled = await dial({ requester: record, client, target, route: route.value, grant }, services);
+    noteDial(record, dialled);
+    if (!dialled.ok) return this.#end(dialled.failure);
+    this.#target = dialled.value.conn;
+    if (client.closed) return this.#end({ detail: "client_gone" });
+
+    record.enter("respond");
+    record.status = 200;
+    const told = writeWhole(client, this.#reply.formatEstablished(runtime), runtime.timeouts.idleMs);
+    if (told !== true && !(await told)) return this.#end({ detail: "client_gone" });
+    return this.#openTunnel(this.#target);
   }
 
-  /** Serves the request on that a plan has carried out up to here. */
+  /** Continues a request whose first try was made by a plan. */
   async resume({ forwarded, tried }: Resumed): Promise<RequestEnd> {
     this.#record.requestHead = forwarded.task.request.head;
-    return this.#conclude(await this.#carryForwarded(forwarded, tried));
+    return this.#carryForwarded(forwarded, tried);
   }
 
-  /** Tells the client why its request, or its connection, is not served. True when the connection is kept. */
-  refuse(failure: Failure, ending: boolean): boolean | Promise<boolean> {
+  /** Tells the client why its request or its connection is not served. True when the connection is kept. */
+  async refuse(failure: Failure, ending: boolean): Promise<boolean> {
     const record = this.#record;
     const client = this.#connection.conn;
     record.failure = failure;
@@ -112,110 +172,36 @@ export class Request {
     const keeps = !ending && allowsNext(failure, requestHead);
     record.status = status;
     const refusal = this.#reply.formatRefusal({ failure, runtime, id, rule: decision?.rule, method, keeps });
-    const told = writeWhole(client, refusal, runtime.timeouts.idleMs);
-    return told instanceof Promise ? told.then((whole) => whole && keeps) : told && keeps;
+    const whole = await writeWhole(client, refusal, runtime.timeouts.idleMs);
+    return whole && keeps;
   }
 
-  /** Fails because of a mistake of ours. Nobody knows what of an answer was sent already, once that has begun. */
+  /** Fails because of a bug. Once a reply has begun, its length is unknown, so the connection is reset. */
   async fail(): Promise<void> {
     const { stage } = this.#record;
     if (stage === "forward" || stage === "respond" || stage === "tunnel") this.#connection.conn.reset();
     await this.refuse({ detail: "internal_error" }, true);
   }
 
-  /** Gives up what was dialled for the request and has no use any more. */
+  /** Resets the connection that was dialled, unless a tunnel has it. */
   release(): void {
     this.#target?.reset();
     this.#target = undefined;
   }
 
-  #conclude(end: Failure | RequestEnd): RequestEnd | Promise<RequestEnd> {
-    return typeof end === "object" ? this.#tell(end) : end;
-  }
-
-  async #tell(failure: Failure): Promise<RequestEnd> {
+  /** Ends the request with a failure. */
+  async #end(failure: Failure): Promise<RequestEnd> {
     return (await this.refuse(failure, this.#connection.services.draining)) ? "kept" : "closed";
   }
 
-  async #carryOut(head: RequestHead | undefined): Promise<Failure | RequestEnd> {
-    const record = this.#record;
-    const client = this.#connection.conn;
-    const connection = this.#connection;
-    const { listener, services } = connection;
-    const { runtime, handshakeEndsAt: endsAt } = record;
-
-    record.enter("handshake");
-    const first =
-      head === undefined
-        ? await readFirstMessage(client, { protocols: listener.protocols, head: runtime.limits.head, endsAt })
-        : ({ ok: true, value: { protocol: "http", head } } as const);
-    this.#reply = noteFirstMessage(record, first);
-    if (!first.ok) return first.failure;
-
-    record.enter("authenticate");
-    const required = runtime.authenticator.required && connection.certificate === undefined;
-    const presented = await readCredentials(first.value, client, { required, endsAt });
-    if (!presented.ok) return presented.failure;
-    const user = await identify(record, client, presented.value, services);
-    record.user = user.ok ? user.value : user.claimed;
-    if (!user.ok) return user.failure;
-    const crowded = connection.takeUserSlot(record);
-    if (crowded !== undefined) return crowded;
-
-    record.enter("request");
-    const read = await readRequest(first.value, client, services.targets, endsAt);
-    if (read.command !== undefined) record.method = read.command.toUpperCase();
-    if (!read.ok) return read.failure;
-    const request = read.value;
-    record.target = request.target;
-    if (request.kind === "forward") record.scheme = request.scheme;
-    if (services.draining) return { detail: "draining" };
-
-    record.enter("decide");
-    const authorized = await authorize(record, request.target, services, client);
-    const { decision, foundName } = authorized.ok ? authorized.value : authorized;
-    record.decision = decision;
-    record.foundName = foundName;
-    if (!authorized.ok) return authorized.failure;
-    const grant = authorized.value;
-
-    record.enter("route");
-    const route = chooseRoute(record, grant.decision);
-    if (!route.ok) return route.failure;
-    record.route = route.value;
-    return request.kind === "forward"
-      ? this.#forward(request, route.value, grant)
-      : this.#connect(request, route.value, grant);
-  }
-
-  /** Dials the target, tells the client, and opens the tunnel. */
-  async #connect({ target }: TunnelRequest, route: Route, grant: Grant): Promise<Failure | RequestEnd> {
-    const record = this.#record;
-    const client = this.#connection.conn;
-    const connection = this.#connection;
-    record.enter("dial");
-    const dialled = await dial({ requester: record, client, target, route, grant }, connection.services);
-    noteDial(record, dialled);
-    if (!dialled.ok) return dialled.failure;
-    this.#target = dialled.value.conn;
-    if (client.closed) return { detail: "client_gone" };
-
-    record.enter("respond");
-    record.status = 200;
-    const { runtime } = record;
-    const told = writeWhole(client, this.#reply.formatEstablished(runtime), runtime.timeouts.idleMs);
-    if (told !== true && !(await told)) return { detail: "client_gone" };
-    return this.#openTunnel(dialled.value.conn);
-  }
-
-  async #forward(request: ForwardRequest, route: Route, grant: Grant): Promise<Failure | RequestEnd> {
+  async #forward(request: ForwardRequest, route: Route, grant: Grant): Promise<RequestEnd> {
     const record = this.#record;
     const client = this.#connection.conn;
     const { forward: settings, timeouts } = record.runtime;
     const from = { client: record.client, clientEncrypted: client.encrypted };
-    const fault = judgeForwarding(grant.decision) ?? findForwardFault(request, settings, from);
-    if (fault !== undefined) return fault;
-    // The request may not reach its origin: it is answered here.
+    const fault = findForwardFault(request, settings, from);
+    if (fault !== undefined) return this.#end(fault);
+    // RFC 9110 §7.6.2: a request with Max-Forwards 0 is answered here.
     if (request.maxForwards === 0) {
       const keeps = request.keepsClient && request.framing.kind === "none";
       record.status = 200;
@@ -225,8 +211,8 @@ export class Request {
     return this.#carryForwarded(this.#connection.openForwarded({ record, request, route, grant }));
   }
 
-  /** Carries a request to its origin, in as many tries as it takes. `before` is the one that was made already. */
-  async #carryForwarded(forwarded: ForwardedRequest, before?: Tried): Promise<Failure | RequestEnd> {
+  /** Carries a request to its origin, in one or more tries. `before` is a try that has ended. */
+  async #carryForwarded(forwarded: ForwardedRequest, before?: Tried): Promise<RequestEnd> {
     const record = this.#record;
     const { task, wish } = forwarded;
     const { client, request, route, grant } = task;
@@ -239,7 +225,7 @@ export class Request {
         const { target } = request;
         const dialled = await dial({ requester: record, client, target, route, grant, wish }, services);
         noteDial(record, dialled);
-        if (!dialled.ok) return dialled.failure;
+        if (!dialled.ok) return this.#end(dialled.failure);
         origin = forwarded.openOrigin(dialled.value);
       }
       record.dialled = origin.address;
@@ -254,7 +240,7 @@ export class Request {
           origin = undefined;
           break;
         case "failed":
-          return end.failure;
+          return this.#end(end.failure);
         case "broken":
           record.failure = end.failure;
           return "closed";
@@ -268,7 +254,7 @@ export class Request {
     }
   }
 
-  /** Gives both connections to a tunnel. */
+  /** Hands both connections to a tunnel. */
   #openTunnel(target: Conn): "tunnel" {
     const record = this.#record;
     const connection = this.#connection;
@@ -286,13 +272,13 @@ export class Request {
   }
 }
 
-/** Notes what the client speaks and wants to be done. Gives how it is answered. */
+/** Notes protocol and method. Returns the reply in that protocol. */
 function noteFirstMessage(record: RequestRecord, first: FirstMessageRead): Reply {
   const protocol = first.ok ? first.value.protocol : first.protocol;
   record.protocol = protocol;
   if (first.ok && first.value.protocol === "http") {
     const { head } = first.value;
-    // Not the part of the head that says so: that would keep all of it in memory as long as the tunnel lives.
+    // A substring keeps the whole head in memory, and a tunnel keeps its record.
     record.method = head.method === "CONNECT" ? "CONNECT" : head.method;
     if (head.method !== "CONNECT") record.requestHead = head;
   }
@@ -301,7 +287,7 @@ function noteFirstMessage(record: RequestRecord, first: FirstMessageRead): Reply
   return first.ok && first.value.protocol === "socks5" ? first.value.handshake : new Socks5Handshake(undefined);
 }
 
-/** Notes what a dial found, also where it failed. */
+/** Notes what a dial found, also when it failed. */
 function noteDial(record: RequestRecord, dialled: DialOutcome): void {
   const { address, decision } = dialled.ok ? dialled.value : dialled;
   if (address !== undefined) record.dialled = address;
@@ -313,13 +299,13 @@ export function noteTunnelEnd(record: RequestRecord, result: TunnelResult): void
   record.tunnel = result;
 }
 
-/** Notes what the exchange of a planned request has come to. */
+/** Notes status and bytes of a planned request. */
 export function noteExchange(record: RequestRecord, exchange: Pick<Exchange, "status" | "bytes">): void {
   record.status = exchange.status;
   record.forwarded = exchange.bytes();
 }
 
-/** Notes all of a request that a plan is about to carry out: the stages before took no time, since all was known. */
+/** Notes a request that a plan carries out. The stages before `forward` took no time. */
 export function notePlanned(record: RequestRecord, plan: Plan, origin: Origin): void {
   const { stageMs } = record;
   stageMs.accept = 0;
@@ -341,8 +327,8 @@ export function notePlanned(record: RequestRecord, plan: Plan, origin: Origin): 
 
 /** Whether the client's connection can carry another request after this failure. */
 function allowsNext({ detail }: Failure, head: RequestHead | undefined): boolean {
-  // A new certificate takes a new connection.
+  // The client can show another certificate only on another connection.
   if (describeFailure(detail).word === "http_request_error" || detail === "certificate_required") return false;
-  // Nothing of the request is left unread.
+  // No part of the request is left unread.
   return head !== undefined && frameRequest(head).kind === "none" && allowsNextRequest(head);
 }

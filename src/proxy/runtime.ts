@@ -9,9 +9,8 @@ import type { KnownUpstreams } from "./route/route.ts";
 import type { Policy } from "./policy/policy.ts";
 
 /**
- * Everything a connection needs to know of the configuration: compiled,
- * immutable, without a trace of files or schemas. A connection captures it
- * once, so a change never reaches a connection midway.
+ * The compiled, immutable configuration. A request captures it once, so a reload
+ * never changes a request midway.
  */
 export interface Runtime extends KnownUpstreams {
   readonly authenticator: Authenticator;
@@ -20,7 +19,7 @@ export interface Runtime extends KnownUpstreams {
   readonly nat64?: Nat64Prefixes;
   /** How HTTP requests are forwarded. */
   readonly forward: ForwardSettings;
-  /** What is looked at inside tunnels. */
+  /** What is inspected in tunnels. */
   readonly inspect: InspectSettings;
   readonly timeouts: Timeouts;
   readonly limits: Limits;
@@ -28,7 +27,7 @@ export interface Runtime extends KnownUpstreams {
   readonly clients?: AddressSet;
   /** Name of this proxy in `Proxy-Agent`, `Proxy-Status`, `Via`. */
   readonly agent: string;
-  /** The answer to a CONNECT that leads to a tunnel. */
+  /** The response to a CONNECT whose tunnel is open. */
   readonly established: Uint8Array;
 }
 
@@ -38,7 +37,7 @@ export interface Timeouts {
   readonly handshakeMs: number;
   /** For resolving, dialling and the handshakes with all hops together. */
   readonly connectMs: number;
-  /** From a complete request to the head of its response, when it is forwarded; 0 for ever. */
+  /** From a complete request to the head of its response, when it is forwarded; 0 for no limit. */
   readonly responseMs: number;
   /** Without a byte in either direction; 0 for never. */
   readonly idleMs: number;
@@ -53,9 +52,9 @@ export interface Limits {
   readonly connectionsPerUser: number;
   /** Client connections at once for one client; 0 for no limit. */
   readonly connectionsPerClient: number;
-  /** What of a client address tells one client from another, wherever something is counted by client. */
+  /** The prefix of an address that identifies a client, wherever clients are counted. */
   readonly clientPrefix: ClientPrefix;
-  /** How large a request head may be. */
+  /** Limits of a request head. */
   readonly head: HeadLimits;
 }
 
@@ -71,7 +70,7 @@ export class RuntimeHolder {
     return this.#current;
   }
 
-  /** Makes `next` what new connections see. Connections under way keep theirs. */
+  /** Gives `next` to new requests. Requests under way keep their snapshot. */
   swap(next: Runtime): void {
     this.#current = next;
   }

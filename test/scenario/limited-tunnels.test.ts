@@ -50,6 +50,11 @@ function makeBudget(bucket: number, bytesPerSecond: number, burstBytes: number):
   return new BucketBudget(buckets, [bucket]);
 }
 
+/** Tunnels in lanes. */
+function countLaned(): number {
+  return pool.status().tunnels + poor.status().tunnels;
+}
+
 const engines: [string, number, () => TunnelEngine][] = [
   ["the relay", 0, () => relay],
   ["a splice lane", 1, () => createAdaptiveEngine(pool, 1)],
@@ -77,7 +82,7 @@ describe.each(engines)("tunnels in %s that share a bucket", (_name, lanes, engin
     }, "all bytes");
     // When half of all was there, everybody had a good part of that.
     expect(least).toBeGreaterThan(0.25);
-    expect(lanes === 0 || pool.status().tunnels + poor.status().tunnels > 0).toBe(true);
+    expect(lanes === 0 || countLaned() > 0).toBe(true);
     for (const { client, target, tunnel } of stands) {
       client.finish();
       target.finish();
@@ -91,6 +96,8 @@ describe.each(engines)("tunnels in %s that share a bucket", (_name, lanes, engin
     const limited: TunnelEngine = (client, target, options) =>
       engine()(client, target, { ...options, downBudget: budget });
     const { client, target, tunnel } = await connectTunnel(limited, {}, descriptorEnds);
+    target.write("x");
+    await waitFor(() => countLaned() === lanes && client.receivedBytes === 1, "the engine");
     target.write(Buffer.alloc(200_000, 7));
     await client.untilReceived(5000);
     client.write("ping");
@@ -104,11 +111,29 @@ describe.each(engines)("tunnels in %s that share a bucket", (_name, lanes, engin
     expect(buckets.take(9, 1000, false)).toBe(1000);
   });
 
+  test("deliver all of a target that hung up while its bytes waited", async () => {
+    const budget = makeBudget(10, 50_000, 5000);
+    const limited: TunnelEngine = (client, target, options) =>
+      engine()(client, target, { ...options, downBudget: budget });
+    const { client, target, tunnel } = await connectTunnel(limited, {}, descriptorEnds);
+    target.write("x");
+    await waitFor(() => countLaned() === lanes && client.receivedBytes === 1, "the engine");
+    target.write(Buffer.alloc(30_000, 7));
+    client.finish();
+    await target.untilEnd();
+    target.finish();
+    await client.untilEnd();
+    expect([client.receivedBytes, client.end]).toEqual([30_001, "fin"]);
+    expect(await tunnel.done).toEqual({ end: "closed", bytesUp: 0, bytesDown: 30_001 });
+  });
+
   test("hear of a reset by the side that is not read meanwhile", async () => {
     const budget = makeBudget(10, 100, 5000);
     const limited: TunnelEngine = (client, target, options) =>
       engine()(client, target, { ...options, downBudget: budget });
     const { client, target, tunnel } = await connectTunnel(limited, {}, descriptorEnds);
+    target.write("x");
+    await waitFor(() => countLaned() === lanes && client.receivedBytes === 1, "the engine");
     target.write(Buffer.alloc(200_000, 7));
     await client.untilReceived(5000);
     target.reset();

@@ -38,7 +38,10 @@ describe("penstock drain", () => {
   });
 
   test("needs a token, a proxy, and one wish at a time", async () => {
-    expect(await run(["drain"])).toMatchObject({ code: 2, told: ["Missing the token of the sidecar. Set PENSTOCK_SIDECAR_TOKEN."] });
+    expect(await run(["drain"])).toMatchObject({
+      code: 2,
+      told: ["Missing the token of the sidecar. Set PENSTOCK_SIDECAR_TOKEN."],
+    });
     expect(await run(["drain", "--for", "1m", "--cancel"], { variables })).toMatchObject({ code: 2 });
     const nobody = await run(["drain", "--sidecar", "http://127.0.0.1:1"], { variables });
     expect(nobody.code).toBe(1);

@@ -3,7 +3,7 @@ import { Secret } from "../../src/secret.ts";
 import { dial, type DialOutcome } from "../../src/proxy/dial/dial.ts";
 import type { Failure } from "../../src/proxy/failure.ts";
 import type { Hop, HopKind } from "../../src/proxy/route/route.ts";
-import { formatAddress } from "../../src/proxy/record/format-address.ts";
+import { formatAddress } from "../../src/proxy/record/access-record.ts";
 import { Upstreams } from "../../src/proxy/upstream/upstreams.ts";
 import { createFakeResolver } from "./fake-resolver.ts";
 import { makeEndpoint } from "./make-endpoint.ts";

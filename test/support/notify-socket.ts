@@ -20,7 +20,7 @@ export function listenNotify(at: string): NotifySocket {
   const messages: string[][] = [];
   const room = new Uint8Array(4096);
   const read = (): void => {
-    for (let size = 0; (size = libc.receive(fd, room, room.length, 0)) >= 0; )
+    for (let size = 0; (size = libc.receive(fd, room, room.length, 0)) >= 0;)
       messages.push(Buffer.from(room.subarray(0, size)).toString().split("\n"));
   };
   return {
@@ -31,7 +31,9 @@ export function listenNotify(at: string): NotifySocket {
     until: (line) =>
       waitFor(() => {
         read();
-        return messages.find((lines) => lines.some((each) => (line.endsWith("=") ? each.startsWith(line) : each === line)));
+        return messages.find((lines) =>
+          lines.some((each) => (line.endsWith("=") ? each.startsWith(line) : each === line)),
+        );
       }, `a message with ${line}`),
     [Symbol.dispose]: () => void libc.close(fd),
   };

@@ -6,20 +6,20 @@ import { fail, type Failure, type FailureDetail } from "../failure.ts";
 import type { ShownCertificate } from "../auth/identify.ts";
 import type { Listener } from "./listener-tls.ts";
 
-/** The encrypted connection; or why there is none, and a connection over which the client understands an answer. */
+/** The encrypted connection; or why there is none, and a connection for the reply if there is one. */
 export type AcceptedTls =
   | { readonly ok: true; readonly conn: Conn; readonly certificate: ShownCertificate | undefined }
-  /** `silent`: the client said nothing before it left or its time was over, and nothing failed. */
+  /** `silent`: the client sent nothing before it closed or timed out. That is not a failure. */
   | { readonly ok: false; readonly failure: Failure | "silent"; readonly conn?: Conn };
 
-/** Speaks TLS as the server with a client that has just connected. */
+/** Does the TLS handshake with a client, as the server. */
 export async function acceptTls(conn: Conn, tls: NonNullable<Listener["tls"]>, endsAt: number): Promise<AcceptedTls> {
   const socket = await moveToRuntime(conn);
   if (socket === undefined) return SILENT;
   const secured = await startServerTls(socket, tls.current, remainingMs(endsAt));
   if (secured.ok) {
     const { certificate } = secured;
-    // By whom it must be signed may change while the connection lasts.
+    // A reload can change the accepted authorities while the connection lasts.
     const shown = certificate && {
       user: certificate.user,
       findFault: (now: number) => certificate.findFault(tls.current.clientAuthorities, now),

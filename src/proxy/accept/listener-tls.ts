@@ -7,19 +7,19 @@ import {
 } from "../../net/runtime/server-tls.ts";
 import type { ClientProtocol } from "../record/request-record.ts";
 
-/** What a listener asks of a connection before its first request. */
+/** A listener, as far as its connections need it. */
 export interface Listener {
   /** `host:port` as bound. */
   readonly name: string;
-  /** What may be spoken here. */
+  /** The protocols that it serves. */
   readonly protocols: ReadonlySet<ClientProtocol>;
-  /** Peers that must say with a PROXY header whom they speak for; nobody else may. */
+  /** Peers that must begin with a PROXY header. Other peers may not. */
   readonly proxyFrom: AddressSet;
-  /** The server's side of TLS as it is now: certificates may change while the listener stands. */
+  /** The current TLS settings; undefined in clear. A reload replaces certificates. */
   readonly tls: { readonly current: ServerTls } | undefined;
 }
 
-/** A certificate with what people need to know of it. */
+/** A certificate with its file and its expiry. */
 export interface ListenerCertificate extends ServerCertificate {
   /** Its file, as the configuration names it. */
   readonly file: string;
@@ -27,7 +27,7 @@ export interface ListenerCertificate extends ServerCertificate {
   readonly expiresAt: number;
 }
 
-/** What a listener shows to clients that speak TLS. */
+/** The TLS settings of a listener. */
 export interface TlsPlan extends ServerTlsOptions {
   readonly certificates: readonly [ListenerCertificate, ...ListenerCertificate[]];
 }
@@ -35,16 +35,16 @@ export interface TlsPlan extends ServerTlsOptions {
 export type ListenerTlsResult =
   { readonly ok: true; readonly tls: ListenerTls } | { readonly ok: false; readonly message: string };
 
-/** What a listener shows now. A connection takes `current` once; replacing it drops nobody. */
+/** The TLS settings in use. A connection reads `current` once, so replacing it ends no connection. */
 export interface ListenerTls {
   readonly current: ServerTls;
   /** Milliseconds since the epoch at which the first of its certificates expires. */
   readonly expiresAt: number;
-  /** Puts other certificates into effect for new connections; leaves the old ones when the TLS library refuses these. */
+  /** Uses other certificates for new connections; keeps the old ones when the TLS library refuses the new. */
   replace(plan: TlsPlan): { readonly ok: true } | { readonly ok: false; readonly message: string };
 }
 
-/** Makes what the TLS library needs. What it refuses, though it reads as PEM, is told with the file. */
+/** Prepares the TLS library. The message of a failure names the file that the library refuses. */
 export function createListenerTls(plan: TlsPlan): ListenerTlsResult {
   const first = load(plan);
   if (!first.ok) return first;

@@ -5,7 +5,7 @@ import { readMessage } from "../../net/conn/read-message.ts";
 import { parseProxyHeader } from "../../protocol/proxy-header/proxy-header.ts";
 import { fail, type Outcome, succeed } from "../failure.ts";
 
-/** The longest PROXY header: version 2 with all the TLVs that are taken (16 + 4096 bytes). */
+/** Bytes of the longest PROXY header: version 2 with the TLVs that are read (16 + 4096). */
 const MAX_HEADER_BYTES = 4112;
 
 /** Where a client connects from. */
@@ -16,8 +16,8 @@ export interface Peer {
 
 /**
  * Reads the true client from the PROXY header of a load balancer; undefined for a
- * health check of the load balancer itself (`LOCAL`), which speaks for nobody
- * else. `silent`: nothing was said before the time was over or the peer left.
+ * health check of the load balancer itself (`LOCAL`). `silent`: the peer sent
+ * nothing before it closed or timed out.
  */
 export async function readProxyHeader(conn: Conn, endsAt: number): Promise<Outcome<Peer | undefined> | "silent"> {
   const limits = { deadlineMs: remainingMs(endsAt), maxBytes: MAX_HEADER_BYTES };

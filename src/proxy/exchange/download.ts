@@ -1,12 +1,7 @@
 import type { Conn, ConnSink } from "../../net/conn/conn.ts";
-import {
-  PROXY_AUTHENTICATE,
-  PROXY_SUPPORT,
-  TRANSFER_ENCODING,
-  WWW_AUTHENTICATE,
-} from "../../protocol/http1/field-names.ts";
+import { PROXY_AUTHENTICATE } from "../../protocol/http1/field-names.ts";
 import type { HopByHopError } from "../../protocol/http1/hop-by-hop.ts";
-import { frameResponse, type ResponseFraming } from "../../protocol/http1/message-framing.ts";
+import { frameResponse } from "../../protocol/http1/message-framing.ts";
 import { allowsNextResponse } from "../../protocol/http1/persistence.ts";
 import {
   createResponseHeadParser,
@@ -14,10 +9,11 @@ import {
   type ResponseHeadError,
 } from "../../protocol/http1/response-head.ts";
 import type { HeadParser } from "../../protocol/http1/head-parser.ts";
-import type { Failure, FailureDetail } from "../failure.ts";
+import type { Failure } from "../failure.ts";
 import type { ForwardRequest } from "../read/forward-request.ts";
 import { type BodyReader, createBodyReader } from "../../protocol/http1/body-reader.ts";
 import { formatClientHead } from "./client-head.ts";
+import { asksForConnectionAuth, judgeHeadError, saysChunked, supportsConnectionAuth } from "./judge-response.ts";
 import { wasCut } from "../../net/runtime/secure-socket.ts";
 import { HeldBytes } from "../../net/conn/held-bytes.ts";
 import type { OwnLines } from "./own-lines.ts";
@@ -314,32 +310,5 @@ export class Download implements ConnSink {
         note: `${reset ? "reset" : "closed"} in the middle of the body`,
       });
     }
-  }
-}
-
-function saysChunked({ fields }: ResponseHead, framing: ResponseFraming): boolean {
-  return framing.kind === "chunked" || (framing.kind === "none" && fields.has(TRANSFER_ENCODING));
-}
-
-/** These schemes make the connection the user, and not the request. */
-function asksForConnectionAuth({ status, fields }: ResponseHead): boolean {
-  return (
-    status === 401 && fields.getAll(WWW_AUTHENTICATE).some((value) => /(?:^|,)\s*(?:ntlm|negotiate)\b/i.test(value))
-  );
-}
-
-/** RFC 4559 §6. */
-function supportsConnectionAuth({ fields }: ResponseHead): boolean {
-  return fields.getAll(PROXY_SUPPORT).some((value) => /(?:^|,)\s*session-based-authentication\b/i.test(value));
-}
-
-function judgeHeadError(code: ResponseHeadError): FailureDetail {
-  switch (code) {
-    case "head_too_large":
-    case "too_many_fields":
-    case "status_line_too_long":
-      return "response_head_too_large";
-    default:
-      return "bad_response";
   }
 }

@@ -79,7 +79,7 @@ export function findForwardFault(
   return scheme === "https" && !httpsOverPlain && !isPrivate ? { detail: "https_in_clear" } : undefined;
 }
 
-/** One forwarded request: its way, and what its tries have used up. */
+/** One forwarded request: its route to the origin, and what its tries have used up. */
 export class ForwardedRequest {
   /** What has to be dialled for it. */
   readonly wish: DialWish;
@@ -247,7 +247,7 @@ function isRepeatable({ head, framing }: ForwardRequest): boolean {
   return framing.kind === "none" || (framing.kind === "length" && framing.length <= MAX_KEPT);
 }
 
-/** What is asked of the pool for connections on a way. */
+/** What is asked of the pool for connections along an origin route. */
 export function describeKeeping(
   { key }: OriginRoute,
   { originIdleMs, idleOrigins, idlePerOrigin }: ForwardSettings,

@@ -5,21 +5,21 @@ import type { Runtime } from "../runtime.ts";
 import { type Holder, Lingering } from "../read/lingering.ts";
 import { clientKey } from "../../address/client-key.ts";
 
-/** Seconds after which a client that met a limit may sensibly try again. */
+/** `Retry-After` for a client that met a limit. */
 const RETRY_AFTER_SECONDS = 5;
 
 const OUT_OF_DESCRIPTORS: Failure = { detail: "out_of_resources", note: "EMFILE" };
 
-/** What a failure notes when the limit on all connections was met, and not one of a client or a user. */
+/** The note of a failure when the limit on all connections was met. */
 const IN_ALL = "in all";
 
 /**
  * The connection slots: in all, per client, per user. Every slot that is taken is
- * given back exactly once. Where none is free, a connection that only lingers
- * gives up its own.
+ * given back exactly once. When none is free, the oldest lingering connection that
+ * holds such a slot is closed.
  */
 export class Admission {
-  /** Connections of clients that have got their last response. */
+  /** Connections that have got their last response and are not closed yet. */
   readonly lingering: Lingering;
   readonly #descriptors: Descriptors;
   #connections = 0;
@@ -48,7 +48,7 @@ export class Admission {
 
   /** Takes a slot for a new connection, whose descriptor is `fd`; or says why not. */
   admitClient(client: Ip, runtime: Runtime, fd: number): Failure | undefined {
-    // The process is too near its limit of open files for a connection that lasts.
+    // So few descriptors are left that no connection may begin that lasts.
     if (this.#descriptors.judge(fd) !== "enough") return OUT_OF_DESCRIPTORS;
     if (this.lingering.size > 0) this.lingering.yieldDescriptors(this.#connections + 1);
     for (;;) {
@@ -80,11 +80,11 @@ export class Admission {
     if (user !== undefined) giveSlot(this.#perUser, user, limits.connectionsPerUser);
   }
 
-  /** Takes a slot if one is free: the client may not connect, or a limit is met, when not. */
+  /** Takes a slot when the client may connect and one is free. */
   #takeClient(client: Ip, { limits, clients }: Runtime): Failure | undefined {
     if (clients !== undefined && !clients.has(client)) return { detail: "client_not_admitted" };
     if (this.#connections >= limits.connections) return refuseFor(IN_ALL);
-    // A client that is let in shall not find that those after it took the descriptors for its target.
+    // Each connection needs a second descriptor later, for its target.
     if (!this.#descriptors.allowsConnections(this.#connections + 1)) return OUT_OF_DESCRIPTORS;
     if (limits.connectionsPerClient > 0) {
       const key = clientKey(client, limits.clientPrefix);
@@ -94,7 +94,7 @@ export class Admission {
     return undefined;
   }
 
-  /** Closes the oldest connection that only lingers and holds what is wanted. False when there is none. */
+  /** Closes the oldest lingering connection that holds such a slot. False when there is none. */
   #makeRoom({ detail, note }: Failure, sharesSlot: (holder: Holder) => boolean): boolean {
     if (detail !== "too_many_connections" && detail !== "out_of_resources") return false;
     const isGeneral = detail === "out_of_resources" || note === IN_ALL;
@@ -102,12 +102,12 @@ export class Admission {
   }
 }
 
-/** Whether a connection that lingers counts for the same client. */
+/** Whether a lingering connection counts for the same client. */
 function sharesClient(client: Ip, { limits: { clientPrefix } }: Runtime): (holder: Holder) => boolean {
   return (holder) => clientKey(holder.client, clientPrefix) === clientKey(client, clientPrefix);
 }
 
-/** Says for whom a limit holds: an address, or the network that counts as one client. */
+/** Names the client that met its limit: an address, or a network that counts as one client. */
 function describeClient({ text }: Ip, key: string): string {
   return key === text ? "from this address" : `from ${key}, which counts as one client`;
 }
@@ -125,7 +125,7 @@ function takeSlot(counts: Map<string, number>, key: string, limit: number): bool
   return true;
 }
 
-/** Counts one less. Keys with no one left are forgotten, and without a limit nobody was counted. */
+/** Counts one less, and deletes a key at zero. Without a limit nothing was counted. */
 function giveSlot(counts: Map<string, number>, key: string, limit: number): void {
   if (limit === 0) return;
   const left = (counts.get(key) ?? 1) - 1;

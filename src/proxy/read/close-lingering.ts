@@ -2,16 +2,16 @@ import type { Conn, ConnSink } from "../../net/conn/conn.ts";
 import type { Expiring } from "../../net/conn/deadlines.ts";
 
 /**
- * How long a client that was told the last response may go on sending: without a
- * pause, in all, and how much. A program that reads only after it has sent its
- * whole body must get there, on a slow line too.
+ * Limits for what a client sends after its last response: the longest pause, the
+ * whole time, and bytes. A client that reads only after it has sent its whole body
+ * must be able to finish, also on a slow line.
  */
 const SILENCE_MS = 5000;
 export const TOTAL_MS = 120_000;
 const MAX_BYTES = 1024 * 1024 * 1024;
-/** The silence that is granted while the proxy shuts down. */
+/** The longest pause while the proxy is draining. */
 const HURRIED_SILENCE_MS = 1000;
-/** How long a connection that was closed here may wait for its peer: the TLS library waits for the peer's close_notify. */
+/** Milliseconds from our close to the peer's: the TLS library waits for close_notify. */
 const CLOSING_MS = 1000;
 
 /**
@@ -32,32 +32,32 @@ export class LingeringClose implements ConnSink, Expiring {
   #closing = false;
   #over = false;
 
-  /** `closed` is called once, when the connection is gone or given up. */
+  /** `closed` is called once, when the connection is closed. */
   constructor(conn: Conn, closed: () => void) {
     this.#conn = conn;
     this.#closed = closed;
   }
 
-  /** Begins; the connection may be gone already when this returns. `totalMs`: how long to read on at the most; 0 for not at all. */
+  /** Begins. The connection can be closed when this returns. `totalMs` limits how long it is read; 0 closes it at once. */
   begin(totalMs: number): void {
     this.#conn.detach();
     this.#totalMs = totalMs;
     this.#turn = this.#conn.timers.deadlines.start(this, Math.min(this.#silenceMs, totalMs));
     if (totalMs > 0) this.#conn.shutdown();
-    // What waits there already is delivered here, the end too.
+    // Delivers what has arrived, including the end.
     this.#conn.attach(this);
     if (totalMs === 0) this.#close();
   }
 
-  /** Gives it up now: somebody else needs the room. What the kernel has taken still goes out, unless more comes. */
+  /** Closes it now, because its slot is needed. The kernel still sends what it has, unless more bytes arrive. */
   giveUp(): void {
     this.#conn.close();
-    // TLS waits for the peer the first time.
+    // The first close of a TLS connection waits for the peer.
     this.#conn.close();
     this.#finish();
   }
 
-  /** The proxy is shutting down: who says nothing is not waited for as long. */
+  /** Allows only short pauses from now on, because the proxy is draining. */
   hurry(): void {
     this.#silenceMs = HURRIED_SILENCE_MS;
     if (!this.#closing) this.expire();
@@ -86,7 +86,7 @@ export class LingeringClose implements ConnSink, Expiring {
   }
 
   drain(): void {
-    // Everything was written before.
+    // Nothing is written here.
   }
 
   close(): void {

@@ -19,24 +19,24 @@ export type FirstMessage =
 
 type FirstMessageError = RequestHeadError | Socks4RequestError | "bad_version" | "protocol_not_served" | "tls";
 
-/** The first message; or why there is none, and the protocol of the client as far as it is known. */
+/** The first message; or why there is none, and the protocol when it is known. */
 export type FirstMessageRead =
   | { readonly ok: true; readonly value: FirstMessage }
-  /** `silent`: the client said nothing before it left or its time was over. That is no request, and nothing failed. */
+  /** `silent`: the client sent nothing before it closed or timed out. That is not a failure. */
   | { readonly ok: false; readonly failure: Failure | "silent"; readonly protocol: ClientProtocol | undefined };
 
 export interface FirstMessageLimits {
-  /** What may be spoken. */
+  /** The protocols of the listener. */
   readonly protocols: ReadonlySet<ClientProtocol>;
-  /** How large the head of an HTTP request may be. */
+  /** Limits of an HTTP request head. */
   readonly head: HeadLimits;
-  /** When the time for the handshake is over, in monotonic milliseconds. */
+  /** Monotonic milliseconds at which `handshake` times out. */
   readonly endsAt: number;
 }
 
 /**
- * Reads what a client says first. Every byte after it stays with the connection,
- * for the target, after the dial.
+ * Reads the first message of a client. Bytes after it stay unread: they are for the
+ * target.
  */
 export function readFirstMessage(
   client: Conn,
@@ -47,11 +47,11 @@ export function readFirstMessage(
 
 class FirstMessageReader extends MessageReader<FirstMessage, FirstMessageError, FirstMessageRead> {
   readonly #limits: FirstMessageLimits;
-  /** Once the first byte has told. */
+  /** Known from the first byte on. */
   #protocol: ClientProtocol | undefined;
-  /** Once the first byte has told that it is needed. */
+  /** Made when the first byte shows that the client speaks HTTP. */
   #headParser: HeadParser<RequestHead, RequestHeadError> | undefined;
-  /** What came is no more than the empty line that may stand before a request (RFC 9112 §2.2). */
+  /** Nothing came but the empty line that may precede a request (RFC 9112 §2.2). */
   #saidNothing = true;
 
   constructor(client: Conn, limits: FirstMessageLimits) {
@@ -116,7 +116,7 @@ function explainFailure(read: Exclude<ReadResult<FirstMessage, FirstMessageError
     case "timeout":
       return { detail: "handshake_timeout" };
     case "closed":
-      // A client that sent FIN may still read: tell it that what it sent is not a request.
+      // A client that sent FIN can still read a reply.
       if (read.reset) return { detail: "client_gone" };
       return { detail: "malformed_request", note: "the request ended in the middle of its head" };
     default:

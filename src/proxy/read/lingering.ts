@@ -5,13 +5,13 @@ import { clientKey } from "../../address/client-key.ts";
 import type { Runtime } from "../runtime.ts";
 import { LingeringClose } from "./close-lingering.ts";
 
-/** How many connections may linger at once: in all, at most as many as may be open, and from one address. */
+/** How many connections may linger: in all (at most `limits.connections`), and of one client. */
 const MAX_IN_ALL = 512;
-/** So many may linger however few descriptors there are: they are what those are kept for. */
+/** So many may linger even when descriptors are short: a reserve of descriptors is for them. */
 const ALWAYS = 8;
 const SHARE_OF_ONE_CLIENT = 4;
 
-/** Whose connection it is: who needs the room that it holds can tell. */
+/** The client, the user and the limits whose slots a connection holds. */
 export interface Holder {
   readonly client: Ip;
   readonly user: string | undefined;
@@ -20,8 +20,7 @@ export interface Holder {
 
 /**
  * The connections that have got their last response and are not closed yet. Each
- * holds its slots to the end, and the oldest ones are closed when somebody needs
- * the room.
+ * holds its slots to the end. The oldest are closed when their slots are needed.
  */
 export class Lingering {
   /** Oldest first. */
@@ -32,7 +31,7 @@ export class Lingering {
   #hurried = false;
   #aborted = false;
 
-  /** `slots` counts the connections that hold one. */
+  /** `slots` counts all connections that hold a slot. */
   constructor(slots: { readonly connections: number }, descriptors: Descriptors) {
     this.#slots = slots;
     this.#descriptors = descriptors;
@@ -66,7 +65,7 @@ export class Lingering {
     else if (this.#hurried) close.hurry();
   }
 
-  /** Closes the oldest connection that `serves`, and gives back what it held. False when there is none. */
+  /** Closes the oldest connection that `serves`, which frees its slots. False when there is none. */
   giveUpOldest(serves: (holder: Holder) => boolean): boolean {
     for (const [close, holder] of this.#closes) {
       if (!serves(holder)) continue;
@@ -76,14 +75,14 @@ export class Lingering {
     return false;
   }
 
-  /** Has no more descriptors in use than leave room for `connections` that are served. */
+  /** Closes the oldest until enough descriptors are left for `connections`. */
   yieldDescriptors(connections: number): void {
     while (this.#closes.size > ALWAYS && !this.#descriptors.allowsConnections(connections + this.#closes.size)) {
       if (!this.giveUpOldest(anyone)) return;
     }
   }
 
-  /** Waits less long from now on. */
+  /** Allows only short pauses from now on. */
   hurry(): void {
     this.#hurried = true;
     for (const close of this.#closes.keys()) close.hurry();
@@ -94,7 +93,7 @@ export class Lingering {
     this.#hurried = false;
   }
 
-  /** Closes them all at once, and those to come. */
+  /** Closes all at once, and later ones as they come. */
   abort(): void {
     this.#aborted = true;
     for (const close of this.#closes.keys()) close.giveUp();

@@ -8,13 +8,13 @@ import type { Socks5Handshake } from "./socks5-handshake.ts";
 const NOTHING: Outcome<Presented> = succeed({ kind: "nothing" });
 
 export interface CredentialDemand {
-  /** Whether the client has to say who it is. */
+  /** Whether the client must authenticate. */
   readonly required: boolean;
-  /** When the time for the handshake is over, in monotonic milliseconds. */
+  /** Monotonic milliseconds at which `handshake` times out. */
   readonly endsAt: number;
 }
 
-/** Takes the credentials out of a client's first message, or asks for them: SOCKS5 has messages of its own for that. */
+/** Finds the credentials in a client's first message. A SOCKS5 client sends them in a message of their own. */
 export function readCredentials(
   first: FirstMessage,
   client: Conn,

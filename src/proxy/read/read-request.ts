@@ -7,13 +7,13 @@ import { type ForwardRequest, readForwardRequest } from "./forward-request.ts";
 import type { Socks5Handshake } from "./socks5-handshake.ts";
 import { type ConnectTargets, readConnect, type TunnelRequest } from "./tunnel-request.ts";
 
-/** What a client can want: to be connected, or to have one request carried out. */
+/** A tunnel, or one forwarded request. */
 export type ClientRequest = TunnelRequest | ForwardRequest;
 
-/** The request or why there is none, and the command of a SOCKS client, as soon as it was read. */
+/** The request, or why there is none; with the command of a SOCKS client once it was read. */
 export type RequestRead = Outcome<ClientRequest> & { readonly command?: SocksCommand };
 
-/** Reads what the client wants. HTTP and SOCKS4 have said it already, SOCKS5 says it once it is logged in. */
+/** Reads the request. With HTTP and SOCKS4 it is in the first message, with SOCKS5 it follows the login. */
 export function readRequest(
   first: FirstMessage,
   client: Conn,

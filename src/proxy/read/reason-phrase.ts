@@ -1,8 +1,8 @@
 import { describeFailure, type Failure, type FailureDetail } from "../failure.ts";
 
 /**
- * What a program shows of a refused CONNECT, whose body most hide: one short
- * clause. A reason without one here gives its sentence.
+ * Reason phrases: most programs show them for a refused CONNECT, and hide the body.
+ * A failure without a phrase here uses its sentence.
  */
 const phrases: { readonly [Detail in FailureDetail]?: string } = {
   malformed_request: "Malformed request",
@@ -15,7 +15,7 @@ const phrases: { readonly [Detail in FailureDetail]?: string } = {
   proxy_header_missing: "PROXY protocol header missing",
   client_tls_failed: "TLS handshake failed",
   certificate_required: "Client certificate required",
-  // The words that people search for, and some programs.
+  // People, and some programs, search for these words.
   credentials_required: "Proxy Authentication Required",
   credentials_malformed: "Proxy-Authorization cannot be read",
   credentials_wrong: "Wrong user name or password",
@@ -52,7 +52,7 @@ const phrases: { readonly [Detail in FailureDetail]?: string } = {
   internal_error: "Internal error of the proxy",
 };
 
-/** The clauses that name who failed, for when it is an upstream that did. */
+/** The phrases for failures of an upstream, which they name. */
 const upstreamPhrases: { readonly [Detail in FailureDetail]?: string } = {
   dns_error: "Name of the upstream proxy does not resolve",
   dns_timeout: "Name of the upstream proxy did not resolve in time",
@@ -70,17 +70,16 @@ const upstreamPhrases: { readonly [Detail in FailureDetail]?: string } = {
   response_timeout: "Response of the upstream proxy did not arrive in time",
 };
 
-/** Characters of a rule's name that are told. */
+/** Characters of a rule's name in a phrase. */
 const MAX_NAME = 60;
 
 /**
  * Gives the reason phrase of a refusal (RFC 9112 §4): printable US-ASCII, and
- * nothing that a peer has sent. An upstream that failed is never called the
- * target. `rule` is the one that decided, by its name in
- * the configuration.
+ * nothing that a peer has sent. It distinguishes an upstream from the target.
+ * `rule` is the configured name of the rule that decided.
  */
 export function writeReasonPhrase({ detail, note, nextHop }: Failure, rule: string | undefined): string {
-  // These notes are ours: they tell which of TLS and HTTP was wanted.
+  // Only notes of our own, which say whether TLS or HTTP was expected.
   if (detail === "protocol_not_served" && note !== undefined && OUR_NOTE.test(note)) return capitalise(note);
   const phrase =
     (nextHop === undefined ? undefined : upstreamPhrases[detail]) ??

@@ -8,9 +8,9 @@ const encoder = new TextEncoder();
 export interface RefusalContext {
   /** Name of this proxy. */
   readonly agent: string;
-  /** Id of the connection, so that the person who reads the body can find the log line. */
+  /** Id of the request, with which a reader of the body finds the log line. */
   readonly id: string;
-  /** Name of the rule that decided, if it came to that. */
+  /** Name of the rule that decided; undefined before that stage. */
   readonly rule: string | undefined;
   /** `Proxy-Authenticate` values for a 407. */
   readonly challenges: readonly string[];
@@ -60,7 +60,7 @@ export function writeRefusal(failure: Failure, context: RefusalContext): Uint8Ar
   return context.withoutBody ? head : Buffer.concat([head, bodyBytes]);
 }
 
-/** Notes quote what others sent: printable ASCII only, and not much of it. */
+/** Notes quote peers, so only printable ASCII is kept, up to 200 characters. */
 function sanitiseNote(note: string): string {
   return note.replaceAll(/[^\x20-\x7e]/g, "?").slice(0, 200);
 }

@@ -3,22 +3,22 @@ import type { Failure } from "../failure.ts";
 import type { Runtime } from "../runtime.ts";
 import { writeRefusal } from "./refusal.ts";
 
-/** A failure that the client is told, with what an answer can say about it. */
+/** A failure that is told to the client, with what replies say about it. */
 export interface Refusal {
   readonly failure: Failure;
   readonly runtime: Pick<Runtime, "agent" | "authenticator">;
   /** Id of the request. */
   readonly id: string;
-  /** Name of the rule that decided, if it came to that. */
+  /** Name of the rule that decided; undefined before that stage. */
   readonly rule: string | undefined;
   readonly method: string | undefined;
   /** The connection is kept for another request. */
   readonly keeps: boolean;
 }
 
-/** How a client is answered in its protocol. */
+/** Replies in the protocol of a client. */
 export interface Reply {
-  /** The answer after which nothing follows but the tunnel's own bytes. */
+  /** The reply before the bytes of the tunnel. */
   formatEstablished(runtime: Pick<Runtime, "established">): Uint8Array;
   formatRefusal(refusal: Refusal): Uint8Array;
 }
@@ -44,7 +44,7 @@ export const socks4Reply: Reply = {
   formatRefusal: () => encodeSocks4Reply("rejected"),
 };
 
-/** Writes the answer to CONNECT: no more than its status line and the name of this proxy (RFC 9110 §9.3.6). */
+/** Writes the response to CONNECT: a status line and `Proxy-Agent`, without content (RFC 9110 §9.3.6). */
 export function writeEstablished(agent: string): Uint8Array {
   return Buffer.from(`HTTP/1.1 200 Connection Established\r\nProxy-Agent: ${agent}\r\n\r\n`, "latin1");
 }

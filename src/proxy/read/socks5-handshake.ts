@@ -16,12 +16,12 @@ import { describeFailure, fail, type Failure, type Outcome, succeed } from "../f
 import type { Refusal, Reply } from "./reply.ts";
 import { writeWhole } from "./write-whole.ts";
 
-/** The longest message of a SOCKS client after its first: user name and password with their lengths (RFC 1929). */
+/** Bytes of the longest message after the greeting: user name and password with their lengths (RFC 1929). */
 const MAX_BYTES = 513;
 
 const NOTHING = new Uint8Array(0);
 
-/** The messages of a SOCKS5 client after its greeting (RFC 1928 §3, §4). How it is refused depends on what it waits for. */
+/** The handshake with a SOCKS5 client after its greeting (RFC 1928 §3, §4). A refusal is the message that the client expects next. */
 export class Socks5Handshake implements Reply {
   #awaits: "nothing" | "method" | "password_status" | "reply";
   readonly #greeting: Socks5Greeting | undefined;
@@ -67,7 +67,7 @@ export class Socks5Handshake implements Reply {
   formatRefusal({ failure }: Pick<Refusal, "failure">): Uint8Array {
     switch (this.#awaits) {
       case "nothing":
-        // A greeting that was understood as far as its version: no method is acceptable here.
+        // Without a greeting, a client understands only that no method is acceptable.
         return failure.detail === "protocol_not_served" ? encodeSocks5Choice("none_acceptable") : NOTHING;
       case "method":
         return encodeSocks5Choice("none_acceptable");

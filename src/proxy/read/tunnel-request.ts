@@ -4,7 +4,7 @@ import { frameRequest } from "../../protocol/http1/message-framing.ts";
 import type { RequestHead } from "../../protocol/http1/request-head.ts";
 import { fail, type Outcome, succeed } from "../failure.ts";
 
-/** A client's wish for a tunnel, whatever protocol it was uttered in. */
+/** A request for a tunnel, in any protocol. */
 export interface TunnelRequest {
   readonly kind: "tunnel";
   readonly target: Endpoint;
@@ -12,9 +12,9 @@ export interface TunnelRequest {
 
 /**
  * Reads a CONNECT request (RFC 9110 §9.3.6): authority-form with a port, and no
- * content, since nobody could tell content from the first bytes of the tunnel.
- * The authority decides; what Host names is not compared, since clients name the
- * proxy, leave the port out or leave Host out, and none of it goes on.
+ * content, which could not be told from the first bytes of the tunnel. The
+ * authority is the target. Host is not compared with it: clients name the proxy,
+ * leave the port out or leave Host out, and Host is not sent on.
  */
 export function readConnect(head: RequestHead, targets: ConnectTargets): Outcome<TunnelRequest> {
   const request = targets.read(head.target);
@@ -30,14 +30,14 @@ export function readConnect(head: RequestHead, targets: ConnectTargets): Outcome
 
 const MAX_TARGETS = 256;
 
-/** The targets of CONNECT requests that were read lately: most tunnels lead to one of a few. Only what is valid, and not much. */
+/** Targets of recent CONNECT requests: most tunnels lead to a few. Holds up to 256 valid ones. */
 export class ConnectTargets {
   readonly #requests = new Map<string, Outcome<TunnelRequest>>();
 
   read(authority: string): Outcome<TunnelRequest> {
     const known = this.#requests.get(authority);
     if (known !== undefined) return known;
-    // A part of a text keeps the whole of it in memory, and a tunnel its target: for days, perhaps.
+    // A substring keeps the whole head in memory, and a tunnel keeps its target.
     const own = Buffer.from(authority, "latin1").toString("latin1");
     const parsed = parseAuthority(own);
     if (!parsed.ok) return fail("bad_target", { note: parsed.code });

@@ -2,13 +2,13 @@ import type { Conn, ConnSink } from "../../net/conn/conn.ts";
 import type { Expiring } from "../../net/conn/deadlines.ts";
 
 /**
- * Writes a whole message to a detached client, and waits for room as long as
- * something of it is taken every `idleMs` milliseconds (0: for ever). False when
- * it could not be completed, or when the client ended its side meanwhile: then the
- * connection carries no other message, and is still to be closed.
+ * Writes a whole message to a detached client. It waits for room as long as the
+ * socket takes some bytes every `idleMs` milliseconds (0: without limit). False
+ * when the message is incomplete, or when the client sent FIN meanwhile: then no
+ * other message may follow, and the caller closes the connection.
  *
- * What is written to a client and belongs to no exchange goes through here, so
- * that nothing ever follows half a message. `bytes` must not change afterwards.
+ * Every message that belongs to no exchange is written here, so that nothing
+ * follows half a message. `bytes` must not change afterwards.
  */
 export function writeWhole(client: Conn, bytes: Uint8Array, idleMs: number): boolean | Promise<boolean> {
   if (bytes.length === 0) return true;
@@ -23,7 +23,7 @@ class Writer implements ConnSink, Expiring {
   readonly #client: Conn;
   readonly #idleMs: number;
   #rest: Uint8Array;
-  /** What the client says meanwhile: it is read no further, and all of it stays unread. */
+  /** What the client sends meanwhile. It becomes unread again. */
   readonly #heard: Uint8Array[] = [];
   #turn: number | undefined;
   #resolve!: (whole: boolean) => void;
@@ -67,7 +67,7 @@ class Writer implements ConnSink, Expiring {
     this.#finish(false);
   }
 
-  /** Nobody reads: with RST, since half a message may look like a whole one to whom it was for. */
+  /** The client does not read. RST tells it that the message was cut; FIN would not. */
   expire(): void {
     this.#finish(false);
     this.#client.reset();

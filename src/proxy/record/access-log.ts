@@ -4,15 +4,15 @@ import type { AccessRecord } from "./access-record.ts";
 export type AccessFormat = "json" | "text" | "off";
 
 /**
- * Where lines go: whole lines, each with its line end. A sink that cannot keep
- * up gives a promise, and is not called again before that is fulfilled.
+ * Takes whole lines, each with its line end. A sink that cannot keep up returns a
+ * promise, and is not called again before the promise is fulfilled.
  */
 export type LogSink = (text: string) => void | Promise<void>;
 
 export interface AccessLogOptions {
   readonly format: AccessFormat;
   readonly sink: LogSink;
-  /** Told why, when the first line is lost. */
+  /** Called with the reason when the first line is lost. */
   readonly whenLost?: (why: string) => void;
   /** Milliseconds for which lines are gathered into one write. */
   readonly gatherMs?: number;
@@ -20,7 +20,7 @@ export interface AccessLogOptions {
   readonly pendingLimit?: number;
 }
 
-/** Long enough for thousands of lines a second to share a write, too short for a person to notice. */
+/** Lets thousands of lines a second share a write; people do not notice the delay. */
 const GATHER_MS = 5;
 
 /** About 10,000 lines. */
@@ -29,7 +29,7 @@ const PENDING_LIMIT = 4 * 1024 * 1024;
 /** Gathered text that is written without waiting for the timer. */
 const WRITE_AT = 64 * 1024;
 
-/** Writes one line per connection, many lines per write, and never waits or grows for a slow reader. */
+/** Writes one line per request, many lines per write. It never waits for a slow reader, and its buffer is bounded. */
 export class AccessLog {
   /** Lines that were lost: the sink was too slow, or it failed. */
   dropped = 0;
@@ -52,12 +52,12 @@ export class AccessLog {
     this.#pendingLimit = options.pendingLimit ?? PENDING_LIMIT;
   }
 
-  /** Whether records are wanted at all. */
+  /** Whether lines are written. */
   get enabled(): boolean {
     return this.#format !== "off";
   }
 
-  /** Puts the line of a connection in the queue. */
+  /** Queues the line of a request. */
   write(record: AccessRecord): void {
     if (this.#format === "off") return;
     const line = this.#format === "json" ? formatJsonLine(record) : formatTextLine(record);
@@ -72,7 +72,7 @@ export class AccessLog {
     else this.#timer ??= setTimeout(() => this.#flush(), this.#gatherMs);
   }
 
-  /** Writes what waits and resolves when the sink has taken it, which may be never. Lines after that are still written. */
+  /** Writes what is queued and resolves when the sink has taken it, which may be never. Later lines are still written. */
   async stop(): Promise<void> {
     while (this.#writing !== undefined || this.#pending.length > 0) {
       if (this.#writing === undefined) this.#flush();
@@ -105,7 +105,7 @@ export class AccessLog {
     this.#flush();
   }
 
-  /** A full disk or a closed pipe must not end connections: the count tells. */
+  /** A full disk or a closed pipe ends no connection. The count shows it. */
   #lose(lines: number, why: string): void {
     const isFirst = this.dropped === 0;
     this.dropped += lines;
@@ -113,7 +113,7 @@ export class AccessLog {
   }
 }
 
-/** The word of the system: `ENOSPC`, `EPIPE`. */
+/** Names the system's error: `ENOSPC`, `EPIPE`. */
 function describeError(error: unknown): string {
   const code = error instanceof Error && "code" in error ? error.code : undefined;
   return typeof code === "string" ? `the system says ${code}` : "they cannot be written";

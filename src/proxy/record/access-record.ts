@@ -1,14 +1,15 @@
 import { formatEndpoint } from "../../address/endpoint.ts";
+import { hostFromIp } from "../../address/host.ts";
+import type { Ip } from "../../address/ip.ts";
 import { describeFailure, type FailureDetail, type FailureWord } from "../failure.ts";
 import { type ClientProtocol, type RequestRecord, type Stage } from "./request-record.ts";
 import { type DescribedTls, describeTls } from "../tunnel/inside-facts.ts";
 import type { InsideProtocol } from "../policy/inside-demand.ts";
 import type { TunnelEnd } from "../flow/tunnel.ts";
-import { formatAddress } from "./format-address.ts";
 
 /**
- * What is written down about one connection when it is over. No field can hold
- * a credential. What is not known is undefined.
+ * What is recorded about one request when it is over. No field holds a credential.
+ * What is not known is undefined.
  */
 export interface AccessRecord {
   /** When the connection ended, ISO 8601 in UTC. */
@@ -96,4 +97,9 @@ export function buildAccessRecord(record: RequestRecord, now: number): AccessRec
 
 function roundToMicroseconds(ms: number): number {
   return Math.round(ms * 1000) / 1000;
+}
+
+/** `ip:port`, IPv6 in brackets. */
+export function formatAddress({ ip, port }: { readonly ip: Ip; readonly port: number }): string {
+  return formatEndpoint({ host: hostFromIp(ip), port });
 }

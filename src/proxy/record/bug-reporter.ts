@@ -3,13 +3,13 @@ import { QuietTeller } from "./quiet-teller.ts";
 
 export interface BugReporterOptions {
   readonly tell: (message: string) => void;
-  /** What must not be in a message, whatever was thrown. */
+  /** Texts that are redacted in messages. */
   readonly secrets?: readonly string[];
   /** A monotonic clock in milliseconds. */
   readonly now?: () => number;
 }
 
-/** Tells the operator of mistakes, one line each with its place, and of the same place once in a while. */
+/** Tells the operator of bugs, one line each with its place in the source; of one place at most every ten seconds. */
 export class BugReporter {
   readonly #teller: QuietTeller;
   readonly #secrets: readonly string[];

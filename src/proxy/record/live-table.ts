@@ -5,7 +5,7 @@ import type { ClientProtocol, RequestRecord } from "./request-record.ts";
 import type { Endable, RequestUnderWay } from "../exchange/forwarding.ts";
 import type { Tunnel } from "../flow/tunnel.ts";
 import { type CaptureFilter, matchesCapture } from "./capture-filter.ts";
-import { formatAddress } from "./format-address.ts";
+import { formatAddress } from "./access-record.ts";
 
 /** A tunnel or a forwarded request under way, as it was at the moment of asking. */
 export interface Flow {

@@ -1,7 +1,7 @@
 /** Milliseconds between two messages about the same thing. */
 const QUIET_MS = 10_000;
 
-/** Things that are told of in that time: no number of different ones may fill the log or the memory. */
+/** Different things that are remembered, which bounds log and memory. */
 const MAX_THINGS = 64;
 
 interface Told {
@@ -10,15 +10,14 @@ interface Told {
 }
 
 /**
- * Limits how often somebody is told of things that may happen a thousand times a
- * second: of each at once, then at most every ten seconds, with how often it
- * happened in between.
+ * Limits messages about things that can happen a thousand times a second: the first
+ * at once, then one every ten seconds, with the count in between.
  */
 export class QuietTeller {
   readonly #tell: (message: string) => void;
   readonly #now: () => number;
   readonly #told = new Map<string, Told>();
-  /** Of things that there was no room to remember. */
+  /** Messages left out because too many different things happened. */
   #untold = 0;
 
   /** `now` is a monotonic clock in milliseconds. */
@@ -27,7 +26,7 @@ export class QuietTeller {
     this.#now = now;
   }
 
-  /** `write` makes the message; it gets how often the same was not told of since the last time. */
+  /** `write` makes the message. `silenced` counts those left out since the last one. */
   report(thing: string, write: (silenced: number) => string): void {
     const now = this.#now();
     const told = this.#told.get(thing);

@@ -5,15 +5,15 @@ import { buildAccessRecord } from "./access-record.ts";
 import type { LiveTable } from "./live-table.ts";
 import type { Metrics } from "./metrics.ts";
 
-/** What a connection tells of itself: that it is there, that it became a tunnel, that it is over. */
+/** Is told when a connection opens, opens a tunnel, finishes a request, and closes. */
 export interface Recorder {
-  /** Exactly once per connection, before anything else. */
+  /** Called once per connection, first. */
   opened(record: RequestRecord): void;
-  /** When bytes begin to flow both ways. */
+  /** Called when a tunnel opens. */
   tunnelOpened(record: RequestRecord, tunnel: Tunnel): void;
-  /** Exactly once per request, the first one or one on a kept connection, when all there is to know is in the record. */
+  /** Called once per request, when its record is complete. */
   finished(record: RequestRecord): void;
-  /** Exactly once per connection, with the record of its last request. */
+  /** Called once per connection, with the record of its last request. */
   closed(record: RequestRecord): void;
 }
 
@@ -21,14 +21,13 @@ export interface RecorderOptions {
   readonly accessLog: AccessLog;
   readonly metrics: Metrics;
   readonly live: LiveTable;
-  /** Told of mistakes in writing something down, which end nothing. */
+  /** Is told of bugs in recording, which end no connection. */
   readonly reportBug?: (error: unknown, id: string) => void;
 }
 
 /**
- * Joins the access log, the metrics and the live table behind the one thing that
- * connections see. None of its functions throws: who calls them is in the middle
- * of giving back what the connection had.
+ * Joins the access log, the metrics and the live table. None of the functions
+ * throws: a connection calls them while it frees what it holds.
  */
 export function createRecorder({ accessLog, metrics, live, reportBug }: RecorderOptions): Recorder {
   return {
@@ -44,7 +43,7 @@ export function createRecorder({ accessLog, metrics, live, reportBug }: Recorder
         return;
       }
       const now = performance.now();
-      // What ends in that stage was never in the table.
+      // The live table has no record that ends in that stage.
       const tunnel = record.stage === "forward" ? undefined : live.remove(record);
       try {
         metrics.countFinished(record, sumUpBytes(record, tunnel), now);
@@ -60,15 +59,15 @@ export function createRecorder({ accessLog, metrics, live, reportBug }: Recorder
 }
 
 /**
- * A connection that ended before its first byte, and not because it was turned
- * away: a TCP health check, a browser's connection in advance.
+ * A connection that ended before its first byte and was not refused: a TCP health
+ * check, or a connection that a browser opened in advance.
  */
 function saidNothing({ failure, stage, tunnel, forwarded }: RequestRecord): boolean {
   const isBefore = stage === "accept" || stage === "handshake";
   return isBefore && failure === undefined && tunnel === undefined && forwarded === undefined;
 }
 
-/** The result of the tunnel; or, when a mistake of ours lost that, what it last knew: a counter must not go back. */
+/** Bytes of the result; or, after a bug, the last count of the tunnel, because a counter must not decrease. */
 function sumUpBytes(record: RequestRecord, tunnel: Tunnel | undefined): { up: number; down: number } {
   if (record.tunnel !== undefined) return { up: record.tunnel.bytesUp, down: record.tunnel.bytesDown };
   return tunnel?.bytes() ?? record.forwarded ?? { up: 0, down: 0 };

@@ -10,14 +10,14 @@ import type { Route } from "../route/route.ts";
 import type { Runtime } from "../runtime.ts";
 import type { TunnelResult } from "../flow/tunnel.ts";
 
-/** The stages of a connection's life, in order. The last one reached is in the record. */
+/** The stages of a request, in order. The record has the last one reached. */
 export type Stage =
   "accept" | "handshake" | "authenticate" | "request" | "decide" | "route" | "dial" | "respond" | "tunnel" | "forward";
 
-/** Milliseconds per stage, in order; undefined for one that was not entered, or is not over. */
+/** Milliseconds per stage, in order; undefined for a stage that was not entered or has not ended. */
 export type StageTimes = { [Name in Stage]?: number | undefined };
 
-/** How the client speaks to us. */
+/** The protocol of a client. */
 export type ClientProtocol = "http" | "socks5" | "socks4";
 
 /** Numbers requests: short ids in order, unlikely to repeat after a restart. */
@@ -37,9 +37,9 @@ export class RequestIds {
   }
 }
 
-/** What is known of a client's connection, whichever request it is about. */
+/** What the requests of a connection have in common. */
 export interface RecordedConnection {
-  /** The peer of the connection, or whom it speaks for by its PROXY header. */
+  /** The peer, or the client that its PROXY header names. */
   readonly client: Ip;
   readonly clientPort: number;
   /** The certificate of the client, when the listener asks for one and the client has one. */
@@ -52,9 +52,8 @@ export interface RecordedConnection {
 }
 
 /**
- * Everything known so far about one request, or about a connection that has not
- * come to one. A tunnel keeps its record as long as it lives, so what can be told
- * from less is not stored.
+ * Everything known so far about one request, or about a connection without one. A
+ * tunnel keeps its record, so nothing is stored that can be computed.
  */
 export class RequestRecord {
   readonly connection: RecordedConnection;
@@ -71,14 +70,14 @@ export class RequestRecord {
   readonly stageMs: StageTimes = new Times();
   protocol: ClientProtocol | undefined = undefined;
   method: string | undefined = undefined;
-  /** Of the URI that is to be forwarded; undefined for a tunnel. */
+  /** Of the URI of a forwarded request; undefined for a tunnel. */
   scheme: "http" | "https" | undefined = undefined;
-  /** Of a request that is to be forwarded, as it came. */
+  /** Of a forwarded request, as received. */
   requestHead: RequestHead | undefined = undefined;
   target: Endpoint | undefined = undefined;
   user: string | undefined = undefined;
   decision: Decision | undefined = undefined;
-  /** The name that the target's addresses belong to, when it is not the one that was asked for. */
+  /** The name that has the target's addresses, when it differs from the requested one. */
   foundName: string | undefined = undefined;
   route: Route | undefined = undefined;
   /** The address that was dialled: of the target, or of the first hop. */
@@ -87,11 +86,11 @@ export class RequestRecord {
   status: number | undefined = undefined;
   failure: Failure | undefined = undefined;
   tunnel: TunnelResult | undefined = undefined;
-  /** What the first bytes inside the tunnel show; undefined when nobody looks. */
+  /** What the first bytes inside the tunnel show; undefined without inspection. */
   inside: InsideFacts | undefined = undefined;
   /** Bytes of a forwarded request that the next hop took, and of its response that the client took, heads included. */
   forwarded: { readonly up: number; readonly down: number } | undefined = undefined;
-  /** Whether it is written down, so that nothing is to be added. */
+  /** Whether it has been recorded. */
   isWritten = false;
   readonly #number: number;
 
@@ -123,25 +122,25 @@ export class RequestRecord {
     return this.connection.listener.name;
   }
 
-  /** When the time for the handshake is over, in monotonic milliseconds. */
+  /** Monotonic milliseconds at which `handshake` times out. */
   get handshakeEndsAt(): number {
     return this.acceptedAt + this.runtime.timeouts.handshakeMs;
   }
 
-  /** Where the time since `stageSince` belongs: to the stage at hand, or to the answer once that has failed. */
+  /** The stage to which the time since `stageSince` belongs; `respond` after a stage that failed. */
   get openStage(): Stage {
     return this.stageMs[this.stage] === undefined ? this.stage : "respond";
   }
 
-  /** Enters the next stage and closes the account of the one before. */
+  /** Ends the current stage and enters the next. */
   enter(stage: Stage): void {
     this.closeStage();
     this.stage = stage;
-    // A second try begins anew.
+    // A second try replaces the time of the first.
     if (this.stageMs[stage] !== undefined) this.stageMs[stage] = undefined;
   }
 
-  /** Closes the account of the stage at hand. When it has failed, what follows is telling the client; the stage stays the last one reached. */
+  /** Ends the time of the current stage, which stays the last one reached. What follows a failure is the reply. */
   closeStage(): void {
     const now = performance.now();
     this.stageMs[this.stage] = now - this.stageSince;
@@ -149,7 +148,7 @@ export class RequestRecord {
   }
 }
 
-/** The stages of a tunnel from the beginning, so that all have the same shape. After `forward` hardly ever another one follows. */
+/** Has the stages of a tunnel from the beginning, so that all objects have one shape. `forward` is nearly always the last. */
 class Times implements StageTimes {
   accept: number | undefined = undefined;
   handshake: number | undefined = undefined;

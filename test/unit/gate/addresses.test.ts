@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { OwnAddresses } from "../../../src/gate/own-addresses.ts";
+import { KnownAddresses, OwnAddresses } from "../../../src/gate/addresses.ts";
 import { makeIp } from "../../support/make-policy.ts";
 
 function has(host: string, ...addresses: string[]): boolean[] {
@@ -29,4 +29,13 @@ describe("OwnAddresses", () => {
     own.add("0.0.0.0", 9080);
     expect(own.has(makeIp("127.0.0.1"), 9081)).toBe(false);
   });
+});
+
+test("KnownAddresses gives one object for equal addresses, and forgets rather than grows", () => {
+  const addresses = new KnownAddresses();
+  const first = addresses.share(makeIp("192.0.2.1"));
+  expect(addresses.share(makeIp("192.0.2.1"))).toBe(first);
+  for (let index = 0; index < 2000; index++) addresses.share(makeIp(`10.0.${index >> 8}.${index & 255}`));
+  expect(addresses.share(makeIp("192.0.2.1"))).not.toBe(first);
+  expect(addresses.share(makeIp("192.0.2.1"))).toEqual(first);
 });
