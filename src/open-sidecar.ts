@@ -1,4 +1,5 @@
 import { hostname } from "node:os";
+import { isDeepStrictEqual } from "node:util";
 import type { CompiledConfig } from "./config/compile.ts";
 import type { Gate } from "./gate/gate.ts";
 import { serveHttp } from "./net/http/serve-http.ts";
@@ -6,28 +7,54 @@ import type { Listen } from "./net/runtime/listen.ts";
 import { isDefaultRouteOpen } from "./proxy/dial/upstream-probe.ts";
 import type { ControlPort, Readiness } from "./sidecar/control-port.ts";
 import { createSidecarApp } from "./sidecar/sidecar-app.ts";
-import { type SidecarStart, startSidecar } from "./sidecar/serve.ts";
+import { type Sidecar, startSidecar } from "./sidecar/serve.ts";
 
-/** Starts the sidecar of the configuration; undefined when there is none. */
-export function openSidecar(
-  plan: CompiledConfig["sidecar"],
+export type SidecarPlan = NonNullable<CompiledConfig["sidecar"]>;
+
+/** The sidecar of a daemon, and what it needs for the next one. */
+export interface OpenSidecar {
+  readonly sidecar: Sidecar;
+  /** Whether a plan has the address that is bound. */
+  isAt(plan: SidecarPlan): boolean;
+  /** Answers requests to come by this plan, which has the same address. */
+  use(plan: SidecarPlan): void;
+}
+
+type SidecarOpening =
+  { readonly ok: true; readonly open: OpenSidecar } | { readonly ok: false; readonly message: string };
+
+/** Starts the sidecar of a configuration. */
+export async function openSidecar(
+  plan: SidecarPlan,
   port: ControlPort,
   listen: Listen,
   reportBug: (error: unknown) => void,
-): Promise<SidecarStart> | undefined {
-  if (plan === undefined) return undefined;
-  const { at, token, allowedHosts } = plan;
-  const app = createSidecarApp(port, {
-    reportBug,
-    ...(token && { token }),
-    ...(at.kind === "tcp" && { allowedHosts: [hostname(), ...allowedHosts] }),
-  });
-  return startSidecar({
-    app,
+): Promise<SidecarOpening> {
+  const createApp = ({ at, token, allowedHosts }: SidecarPlan) =>
+    createSidecarApp(port, {
+      reportBug,
+      ...(token && { token }),
+      ...(at.kind === "tcp" && { allowedHosts: [hostname(), ...allowedHosts] }),
+    });
+  const { at } = plan;
+  let app = createApp(plan);
+  const started = await startSidecar({
+    app: { fetch: (request) => app.fetch(request) },
     address: at.kind === "tcp" ? at : { unix: at.path },
     serveHttp: (options) => serveHttp({ ...options, listen }),
     reportBug,
   });
+  if (!started.ok) return started;
+  return {
+    ok: true,
+    open: {
+      sidecar: started.sidecar,
+      isAt: (next) => isDeepStrictEqual(next.at, at),
+      use(next) {
+        app = createApp(next);
+      },
+    },
+  };
 }
 
 /** What the sidecar may ask of the tunnels and the captures. */
@@ -43,9 +70,10 @@ export function controlTunnels({ live, captures }: Gate): Pick<ControlPort, "tun
 }
 
 /** Ready to serve a new connection: bound, not draining, and with an upstream that answers where there is one. */
-export async function readReadiness(gate: Gate): Promise<Readiness> {
+export async function readReadiness(gate: Gate, reloaded: boolean): Promise<Readiness> {
   if (gate.listeners === undefined && !gate.draining) return { ready: false, reason: "starting" };
   const open = gate.draining || (await isDefaultRouteOpen(gate.runtime.current, gate));
   if (gate.draining) return { ready: false, reason: "draining" };
-  return open ? { ready: true } : { ready: false, reason: "no_way_out" };
+  const warning = reloaded ? undefined : "The last reload failed. The configuration before it is in effect.";
+  return { ...(open ? { ready: true } : { ready: false, reason: "no_way_out" }), ...(warning && { warning }) };
 }

@@ -1,13 +1,10 @@
 import { resolve } from "node:path";
-import { quoteValue } from "../config/problem.ts";
 import { BlockSplitter } from "../protocol/pcapng/block-splitter.ts";
+import { askSidecar, readDetail, readSidecarAccess, type SidecarAccess, sidecarArgs } from "./ask-sidecar.ts";
 import { createCommand, type CommandInput } from "./command.ts";
 import { type CliIo, exitCodes } from "./io.ts";
 import { openOutput } from "./open-output.ts";
 
-const DEFAULT_SIDECAR = "http://127.0.0.1:9080";
-/** The variable that sets the token of the sidecar. */
-const TOKEN_VARIABLE = "PENSTOCK_SIDECAR_TOKEN";
 /** Flags that are parameters of the query, under the same names. */
 const PARAMETERS = ["host", "user", "id", "legs", "snaplen"] as const;
 
@@ -30,16 +27,7 @@ export const capture = createCommand({
       description: "Between clients and the proxy, between the proxy and targets, or both. Default: client.",
     },
     snaplen: { type: "string", valueHint: "BYTES", description: "Bytes to keep of each packet. Default: all." },
-    sidecar: {
-      type: "string",
-      valueHint: "URL",
-      description: `Address of the sidecar, as http://host:port or unix:PATH. Default: ${DEFAULT_SIDECAR}.`,
-    },
-    token: {
-      type: "string",
-      valueHint: "TOKEN",
-      description: `Token of the sidecar. The process list shows it: better in ${TOKEN_VARIABLE}.`,
-    },
+    ...sidecarArgs,
     output: { type: "string", alias: "o", valueHint: "FILE", description: 'File to write; "-" is standard output.' },
     force: { type: "boolean", description: "Replace the file when it is there already." },
   },
@@ -54,11 +42,7 @@ export const capture = createCommand({
   },
 });
 
-interface WantedCapture {
-  /** Address of the sidecar; with a Unix socket only the path of the request counts. */
-  readonly url: URL;
-  readonly unix: string | undefined;
-  readonly token: string;
+interface WantedCapture extends SidecarAccess {
   /** A path, or undefined for standard output. */
   readonly output: string | undefined;
   /** Whether a file that is there already may be replaced. */
@@ -71,19 +55,14 @@ function readArguments({ value, has, io }: CommandInput): WantedCapture | string
   if (output === undefined)
     return 'Missing --output. Write -o FILE, or -o - as in "penstock capture -o - | wireshark -k -i -".';
   if (output === "-" && io.terminal) return "A capture is nothing for a terminal. Write it to a file, or into a pipe.";
-  const token = value("token") ?? io.variables[TOKEN_VARIABLE];
-  if (token === undefined || token === "") return `Missing the token of the sidecar. Set ${TOKEN_VARIABLE}.`;
-  const sidecar = value("sidecar") ?? DEFAULT_SIDECAR;
-  const unix = sidecar.startsWith("unix:") ? resolve(io.folder, sidecar.slice("unix:".length)) : undefined;
-  const base = unix === undefined ? sidecar : "http://localhost";
-  if (!/^https?:\/\/[^/?#]+\/?$/.test(base) || !URL.canParse(base))
-    return `--sidecar is ${quoteValue(sidecar)}. Wanted is http://host:port or unix:PATH.`;
-  const url = new URL("/capture", base);
+  const access = readSidecarAccess({ value, io }, "/capture");
+  if (typeof access === "string") return access;
+  const { url } = access;
   for (const name of PARAMETERS) {
     const given = value(name);
     if (given !== undefined) url.searchParams.set(name, given);
   }
-  return { url, unix, token, output: output === "-" ? undefined : resolve(io.folder, output), force: has("force") };
+  return { ...access, output: output === "-" ? undefined : resolve(io.folder, output), force: has("force") };
 }
 
 async function runCapture(wanted: WantedCapture, io: CliIo): Promise<number> {
@@ -188,40 +167,6 @@ async function openSink(path: string | undefined, force: boolean): Promise<Sink 
       ),
     close: () => file.close(),
   };
-}
-
-/** The answer, or why there is none. */
-async function askSidecar(
-  { unix, token }: WantedCapture,
-  url: URL,
-  method: string,
-  signal: AbortSignal,
-): Promise<Response | string> {
-  try {
-    return await fetch(url, {
-      method,
-      signal,
-      redirect: "manual",
-      headers: { Authorization: `Bearer ${token}` },
-      // Ignores the proxy variables of the environment.
-      proxy: "",
-      ...(unix !== undefined && { unix }),
-    });
-  } catch (error) {
-    return `Cannot reach the sidecar at ${unix ?? url.origin}: ${describeError(error)}.`;
-  }
-}
-
-/** What an RFC 9457 problem says. */
-async function readDetail(answer: Response): Promise<string> {
-  const text = await answer.text();
-  try {
-    const problem: unknown = JSON.parse(text);
-    if (typeof problem === "object" && problem !== null && "detail" in problem) return String(problem.detail);
-  } catch {
-    // Not an answer of our sidecar.
-  }
-  return "it does not say why.";
 }
 
 function describeError(error: unknown): string {

@@ -8,6 +8,7 @@ import { explain } from "./explain.ts";
 import { init } from "./init.ts";
 import { type CliIo, exitCodes } from "./io.ts";
 import { passwd } from "./passwd.ts";
+import { reload } from "./reload.ts";
 import { schema } from "./schema.ts";
 import { serve } from "./serve.ts";
 import { readInvocation } from "./strict.ts";
@@ -24,6 +25,7 @@ const commands: Readonly<Record<string, Command>> = {
   schema,
   trace,
   capture,
+  reload,
   version: showVersion,
 };
 

@@ -1,5 +1,4 @@
 import { chmodSync, lstatSync, unlinkSync } from "node:fs";
-import type { Hono } from "hono";
 
 /** Where the sidecar listens. */
 export type SidecarAddress = { readonly host: string; readonly port: number } | { readonly unix: string };
@@ -45,7 +44,7 @@ interface Server {
 }
 
 export interface SidecarOptions {
-  readonly app: Hono;
+  readonly app: { fetch(request: Request): Response | Promise<Response> };
   readonly address: SidecarAddress;
   readonly serveHttp: ServeHttp;
   /** Receives errors that ended a connection of the sidecar. */

@@ -5,6 +5,7 @@ import type { ControlPort } from "./control-port.ts";
 import { guardHost, guardToken } from "./guard.ts";
 import { answerJson, answerProblem, refuseOtherMethods } from "./problem.ts";
 import { findQueryFault } from "./read-query.ts";
+import { mountReload } from "./reload.ts";
 import { mountTunnels } from "./tunnels.ts";
 
 export interface SidecarAppOptions {
@@ -19,7 +20,7 @@ export interface SidecarAppOptions {
 /** Content type of the Prometheus text format. */
 const METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8";
 
-/** Serves the state of the proxy over HTTP. Its only actions end tunnels and captures. */
+/** Serves the state of the proxy over HTTP. Its actions end tunnels and captures, and reload the configuration. */
 export function createSidecarApp(port: ControlPort, options: SidecarAppOptions = {}): Hono {
   const app = new Hono();
   app.use(harden);
@@ -42,6 +43,7 @@ export function createSidecarApp(port: ControlPort, options: SidecarAppOptions =
     context.body(port.metricsText(), 200, { "Content-Type": METRICS_TYPE }),
   );
   mountTunnels(app, guard, port);
+  if (port.reload !== undefined) mountReload(app, guard, port.reload);
   refuseOtherMethods(app, "/config", "GET, HEAD", guard);
   refuseOtherMethods(app, "/metrics", "GET, HEAD", guard);
   if (port.captures !== undefined) {
