@@ -1,5 +1,7 @@
+import { ConfigApplier, type InUse } from "./apply-config.ts";
 import type { CompiledConfig } from "./config/compile.ts";
 import type { RenewTrust } from "./config/follow-trust.ts";
+import type { LoadResult } from "./config/load.ts";
 import type { Checked } from "./config/problem.ts";
 import { Drain } from "./drain.ts";
 import { Gate, withinMs } from "./gate/gate.ts";
@@ -10,7 +12,7 @@ import type { Reactor } from "./net/epoll/reactor.ts";
 import { SpareDescriptors } from "./net/libc/spare-descriptors.ts";
 import { chooseSockets } from "./net/sockets.ts";
 import { startLanes } from "./net/splice/lane-pool.ts";
-import { controlDrain, controlTunnels, openSidecar, readReadiness } from "./open-sidecar.ts";
+import { controlDrain, controlTunnels, openSidecar, readReadiness, type SidecarPlan } from "./open-sidecar.ts";
 import { explainBinding, listCertificates, prepareListeners } from "./prepare-listeners.ts";
 import type { ListenerTls } from "./proxy/accept/listener-tls.ts";
 import { chooseEngine } from "./proxy/flow/engine.ts";
@@ -18,6 +20,8 @@ import { HookReporter } from "./proxy/record/hook-reporter.ts";
 import { AccessLog, type LogSink } from "./proxy/record/access-log.ts";
 import { BugReporter } from "./proxy/record/bug-reporter.ts";
 import type { Runtime } from "./proxy/runtime.ts";
+import { Reloader, type ReloadOutcome } from "./reloader.ts";
+import type { ControlPort } from "./sidecar/control-port.ts";
 import { writeMetricsText } from "./sidecar/metrics-text.ts";
 import type { DrainState } from "./sidecar/control-port.ts";
 import type { Sidecar } from "./sidecar/serve.ts";
@@ -29,6 +33,10 @@ export interface DaemonOptions {
   readonly accessSink: LogSink;
   /** Where messages for the operator go, one line each, without line end. */
   readonly tell: (message: string) => void;
+  /** Reads the configuration again and hands down to it what outlives the one in use; absent where nothing can change. */
+  readonly load?: (inUse: CompiledConfig) => Promise<LoadResult>;
+  /** Called after each reload: with the configuration in use, the files that the one that was read depends on, and whether it is in use. */
+  readonly reloaded?: (inUse: CompiledConfig, files: readonly string[], done: boolean) => void;
   /** Instead of the system's resolver, for tests. */
   readonly resolver?: Resolver;
   /** Instead of an event loop of its own, for several proxies on one thread. It stays open. */
@@ -42,6 +50,8 @@ export interface Daemon {
   /** Every listener as bound: `host:port`. */
   readonly listeners: readonly { readonly host: string; readonly port: number; readonly text: string }[];
   readonly sidecar: Sidecar | undefined;
+  /** Milliseconds that tunnels get to end after a signal to stop. */
+  readonly drainMs: number;
   /** One sentence on whether long tunnels are carried by the kernel. */
   readonly splicing: string;
   /** One sentence on which event loop drives plain connections. */
@@ -54,6 +64,8 @@ export interface Daemon {
   afterTurn(callback: () => void): void;
   /** Reports an uncaught error to the operator. */
   reportBug(error: unknown): void;
+  /** Reads the configuration again and puts it into effect in one step. */
+  reload(): Promise<ReloadOutcome>;
   /** Applies the text of a changed users file to new connections, or says why it cannot be used. */
   replaceUsers(text: string): Checked<Runtime>;
   /** Applies changed certificates for upstreams and origins to new connections. */
@@ -80,10 +92,11 @@ export type DaemonStart =
 /** Composes a compiled configuration into a running proxy: runtime, listeners, sidecar. */
 export async function startDaemon(compiled: CompiledConfig, options: DaemonOptions): Promise<DaemonStart> {
   const { tell } = options;
-  const { secrets, runtime, splice } = compiled;
+  const { runtime, splice } = compiled;
+  const secrets = [...compiled.secrets];
   const listeners = prepareListeners(compiled);
   if (!listeners.ok) return listeners;
-  const { plans } = listeners;
+  const inUse: InUse = { compiled, plans: listeners.plans, sidecar: undefined };
   const accessLog = new AccessLog({
     format: compiled.log.access,
     sink: options.accessSink,
@@ -110,45 +123,57 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
   let close = (): Promise<void> => Promise.resolve();
   const drain = new Drain({
     gate,
-    times: () => compiled,
+    times: () => inUse.compiled,
     tell,
     ...(options.onDrain && { onStep: options.onDrain }),
     close: () => close(),
   });
 
   // The sidecar first: it can say that the proxy is still starting.
-  let sidecar: Sidecar | undefined;
-  const opening = await openSidecar(
-    compiled.sidecar,
-    {
-      ...controlTunnels(gate),
-      drain: controlDrain(drain, () => sidecar?.yieldAddress()),
-      readiness: () => readReadiness(gate, drain),
-      effectiveConfig: () => ({ ...compiled.effective, splicing: description, driving: sockets.description }),
-      metricsText: () =>
-        writeMetricsText({
-          version,
-          metrics,
-          live,
-          accessLog,
-          auth: gate.runtime.current.authenticator.checks,
-          certificates: listCertificates(gate, plans),
-          ...(sidecar && { sidecar: sidecar.connections }),
-          ...(lanes && { lanes: lanes.status() }),
-        }),
+  const control: ControlPort = {
+    ...controlTunnels(gate),
+    drain: controlDrain(drain, () => inUse.sidecar?.sidecar.yieldAddress()),
+    ...(options.load && { reload: () => reloader.reload() }),
+    readiness: () => readReadiness(gate, drain, reloader.successful),
+    effectiveConfig: () => ({ ...inUse.compiled.effective, splicing: description, driving: sockets.description }),
+    metricsText: () =>
+      writeMetricsText({
+        version,
+        metrics,
+        live,
+        accessLog,
+        auth: gate.runtime.current.authenticator.checks,
+        certificates: listCertificates(gate, inUse.plans),
+        reload: reloader,
+        ...(inUse.sidecar && { sidecar: inUse.sidecar.sidecar.connections }),
+        ...(lanes && { lanes: lanes.status() }),
+      }),
+  };
+  const open = (plan: SidecarPlan) =>
+    openSidecar(plan, control, sockets.listen, (error) => bugs.report("A mistake in the sidecar", error));
+  const applier = new ConfigApplier({ gate, accessLog, secrets, openSidecar: open, inUse, tell });
+  const reloader = new Reloader({
+    load: () => options.load?.(inUse.compiled) ?? Promise.reject(new Error("There is nothing to load")),
+    async apply(next) {
+      const before = gate.runtime.current.limits.connections;
+      const applied = await applier.apply(next);
+      const { connections } = gate.runtime.current.limits;
+      if (connections !== before) warnOfDescriptors(descriptors, connections, tell);
+      return applied;
     },
-    sockets.listen,
-    (error) => bugs.report("A mistake in the sidecar", error),
-  );
+    isDraining: () => drain.phase !== "serving",
+    tell,
+    loaded: (files, { kind }) => options.reloaded?.(inUse.compiled, files, kind === "done"),
+  });
+  const opening = compiled.sidecar && (await open(compiled.sidecar));
   if (opening?.ok === false) return opening;
-  sidecar = opening?.sidecar;
+  inUse.sidecar = opening?.open;
   // Clients of the proxy must not reach it, whatever the rules allow.
-  if (compiled.sidecar?.at.kind === "tcp" && sidecar?.port !== undefined)
-    gate.own.add(compiled.sidecar.at.host, sidecar.port);
+  applier.claimAddresses();
 
-  const bound = gate.listen(plans);
+  const bound = gate.listen(inUse.plans);
   if (!bound.ok) {
-    await Promise.all([sidecar?.stop(), lanes?.stop()]);
+    await Promise.all([inUse.sidecar?.sidecar.stop(), lanes?.stop()]);
     gate.close();
     return { ok: false, message: explainBinding(bound.plan, bound.code) };
   }
@@ -161,23 +186,34 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
   close = async () => {
     await Promise.all([stopWarmUp?.(), gate.stop()]);
     stopTidying();
-    await Promise.all([withinMs(accessLog.stop(), LAST_LINES_MS), sidecar?.stop(), lanes?.stop()]);
+    await Promise.all([withinMs(accessLog.stop(), LAST_LINES_MS), inUse.sidecar?.sidecar.stop(), lanes?.stop()]);
     gate.close();
   };
   return {
     ok: true,
     daemon: {
-      listeners: bound.listeners.map(({ host, port, name }) => ({ host, port, text: name })),
-      sidecar,
+      get listeners() {
+        return (gate.listeners ?? []).map(({ host, port, name }) => ({ host, port, text: name }));
+      },
+      get sidecar() {
+        return inUse.sidecar?.sidecar;
+      },
+      get drainMs() {
+        return inUse.compiled.drainMs;
+      },
       splicing: description,
       driving: sockets.description,
       lanes,
-      tls: plans.map(({ tls }) => tls),
+      get tls() {
+        return inUse.plans.map(({ tls }) => tls);
+      },
       afterTurn: sockets.afterTurn,
+      reload: () => reloader.reload(),
       reportBug: (error) => bugs.report("A mistake outside of any connection, which ended none", error),
       replaceUsers(text) {
-        if (compiled.usersFile === undefined) throw new Error("There is no users file to replace");
-        const recompiled = compiled.usersFile.recompile(text);
+        const { usersFile } = inUse.compiled;
+        if (usersFile === undefined) throw new Error("There is no users file to replace");
+        const recompiled = usersFile.recompile(text);
         // Other parts may have been replaced since this one was compiled.
         if (recompiled.ok)
           gate.runtime.swap({ ...gate.runtime.current, authenticator: recompiled.value.authenticator });
@@ -203,7 +239,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
       drain(by = "Drain") {
         // Its tunnels are not among those that a drain waits for.
         void stopWarmUp?.();
-        drain.begin(by, compiled.drainMs);
+        drain.begin(by, inUse.compiled.drainMs);
         return drain.outcome;
       },
       stop: () => drain.stop(),

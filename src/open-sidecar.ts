@@ -1,4 +1,5 @@
 import { hostname } from "node:os";
+import { isDeepStrictEqual } from "node:util";
 import type { CompiledConfig } from "./config/compile.ts";
 import { quoteValue } from "./config/problem.ts";
 import { parseDuration } from "./config/quantity.ts";
@@ -9,29 +10,55 @@ import type { Listen } from "./net/runtime/listen.ts";
 import { isDefaultRouteOpen } from "./proxy/dial/upstream-probe.ts";
 import type { ControlPort, DrainControl, Readiness } from "./sidecar/control-port.ts";
 import { createSidecarApp } from "./sidecar/sidecar-app.ts";
-import { type SidecarStart, startSidecar } from "./sidecar/serve.ts";
+import { type Sidecar, startSidecar } from "./sidecar/serve.ts";
 
-/** Starts the sidecar of the configuration; undefined when there is none. */
-export function openSidecar(
-  plan: CompiledConfig["sidecar"],
+export type SidecarPlan = NonNullable<CompiledConfig["sidecar"]>;
+
+/** The sidecar of a daemon, and what it needs for the next one. */
+export interface OpenSidecar {
+  readonly sidecar: Sidecar;
+  /** Whether a plan has the address that is bound. */
+  isAt(plan: SidecarPlan): boolean;
+  /** Answers requests to come by this plan, which has the same address. */
+  use(plan: SidecarPlan): void;
+}
+
+type SidecarOpening =
+  { readonly ok: true; readonly open: OpenSidecar } | { readonly ok: false; readonly message: string };
+
+/** Starts the sidecar of a configuration. */
+export async function openSidecar(
+  plan: SidecarPlan,
   port: ControlPort,
   listen: Listen,
   reportBug: (error: unknown) => void,
-): Promise<SidecarStart> | undefined {
-  if (plan === undefined) return undefined;
-  const { at, token, allowedHosts } = plan;
-  const app = createSidecarApp(port, {
-    reportBug,
-    ...(token && { token }),
-    ...(at.kind === "tcp" && { allowedHosts: [hostname(), ...allowedHosts] }),
-  });
-  return startSidecar({
-    app,
+): Promise<SidecarOpening> {
+  const createApp = ({ at, token, allowedHosts }: SidecarPlan) =>
+    createSidecarApp(port, {
+      reportBug,
+      ...(token && { token }),
+      ...(at.kind === "tcp" && { allowedHosts: [hostname(), ...allowedHosts] }),
+    });
+  const { at } = plan;
+  let app = createApp(plan);
+  const started = await startSidecar({
+    app: { fetch: (request) => app.fetch(request) },
     address: at.kind === "tcp" ? at : { unix: at.path },
-    ...(token && { token }),
+    ...(plan.token && { token: plan.token }),
     serveHttp: (options) => serveHttp({ ...options, listen }),
     reportBug,
   });
+  if (!started.ok) return started;
+  return {
+    ok: true,
+    open: {
+      sidecar: started.sidecar,
+      isAt: (next) => isDeepStrictEqual(next.at, at),
+      use(next) {
+        app = createApp(next);
+      },
+    },
+  };
 }
 
 /** What the sidecar may ask of the tunnels and the captures. */
@@ -64,10 +91,11 @@ export function controlDrain(drain: Drain, yieldAddress: () => void): DrainContr
 }
 
 /** Ready to serve a new connection: bound, not about to leave, and with an upstream that answers where there is one. */
-export async function readReadiness(gate: Gate, drain: Pick<Drain, "phase">): Promise<Readiness> {
+export async function readReadiness(gate: Gate, drain: Pick<Drain, "phase">, reloaded: boolean): Promise<Readiness> {
   const isLeaving = (): boolean => drain.phase !== "serving";
   if (gate.listeners === undefined && !isLeaving()) return { ready: false, reason: "starting" };
   const open = isLeaving() || (await isDefaultRouteOpen(gate.runtime.current, gate));
   if (isLeaving()) return { ready: false, reason: "draining" };
-  return open ? { ready: true } : { ready: false, reason: "no_way_out" };
+  const warning = reloaded ? undefined : "The last reload failed. The configuration before it is in effect.";
+  return { ...(open ? { ready: true } : { ready: false, reason: "no_way_out" }), ...(warning && { warning }) };
 }

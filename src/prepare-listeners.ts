@@ -7,17 +7,45 @@ import { createListenerTls, type ListenerTls } from "./proxy/accept/listener-tls
 export type ListenerPlan = ListenPlan & { readonly tls?: ListenerTls };
 
 type PreparedListeners =
-  { readonly ok: true; readonly plans: readonly ListenerPlan[] } | { readonly ok: false; readonly message: string };
+  | {
+      readonly ok: true;
+      readonly plans: readonly ListenerPlan[];
+      /** Puts the certificates of listeners that keep their address into effect. */
+      commit(): void;
+    }
+  | { readonly ok: false; readonly message: string };
 
-/** Loads the certificates of each listener. */
-export function prepareListeners({ listeners }: CompiledConfig): PreparedListeners {
+/** Loads the certificates of each listener. A listener at the address of one of `before` keeps the TLS object of that one. */
+export function prepareListeners(
+  { listeners }: Pick<CompiledConfig, "listeners">,
+  before: readonly ListenerPlan[] = [],
+): PreparedListeners {
   const plans: ListenerPlan[] = [];
+  const commits: (() => void)[] = [];
+  const unused = [...before];
   for (const { tls: plan, ...listener } of listeners) {
-    const made = plan && createListenerTls(plan);
-    if (made?.ok === false) return made;
-    plans.push({ ...listener, ...(made && { tls: made.tls }) });
+    const at = unused.findIndex(({ host, port }) => host === listener.host && port === listener.port);
+    const [kept] = at < 0 ? [] : unused.splice(at, 1);
+    if (plan === undefined) {
+      plans.push(listener);
+    } else if (kept?.tls !== undefined) {
+      const prepared = kept.tls.prepare(plan);
+      if (!prepared.ok) return prepared;
+      commits.push(() => prepared.commit());
+      plans.push({ ...listener, tls: kept.tls });
+    } else {
+      const made = createListenerTls(plan);
+      if (!made.ok) return made;
+      plans.push({ ...listener, tls: made.tls });
+    }
   }
-  return { ok: true, plans };
+  return {
+    ok: true,
+    plans,
+    commit() {
+      for (const commit of commits) commit();
+    },
+  };
 }
 
 /** When the certificates of each open listener expire, by the name of the listener. */

@@ -6,7 +6,7 @@ import type { CommandInput } from "./command.ts";
 
 const DEFAULT_SIDECAR = "http://127.0.0.1:9080";
 /** The variable that sets the token of the sidecar. */
-const TOKEN_VARIABLE = "PENSTOCK_SIDECAR_TOKEN";
+export const TOKEN_VARIABLE = "PENSTOCK_SIDECAR_TOKEN";
 
 /** The flags of every command that talks to a running proxy. */
 export const sidecarArgs = {
@@ -74,7 +74,7 @@ export async function readDetail(answer: Response): Promise<string> {
 }
 
 /** The members of a JSON object; none when the answer is none. */
-async function readJson(answer: Response): Promise<Readonly<Record<string, unknown>>> {
+export async function readJson(answer: Response): Promise<Readonly<Record<string, unknown>>> {
   try {
     const body: unknown = JSON.parse(await answer.text());
     return isRecord(body) ? body : {};

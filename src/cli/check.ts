@@ -1,24 +1,72 @@
+import type { CompiledConfig } from "../config/compile.ts";
+import { diffConfigs } from "../config/diff-config.ts";
 import { formatJson } from "../escape-text.ts";
+import { formatListener } from "../gate/listeners.ts";
+import { askSidecar, readDetail, readJson, type SidecarAccess, TOKEN_VARIABLE } from "./ask-sidecar.ts";
 import { createCommand } from "./command.ts";
 import { configArgs, configHints, configLists, loadFromFlags, tellProblems } from "./config-args.ts";
-import { exitCodes } from "./io.ts";
+import { type CliIo, exitCodes } from "./io.ts";
 
-/** `penstock check`: validates, and prints what would hold. */
+/** `penstock check`: validates, and prints what would hold, or what would change. */
 export const check = createCommand({
   name: "check",
   description: "Validate the configuration and print what holds, secrets redacted.",
-  args: configArgs,
+  args: {
+    ...configArgs,
+    diff: {
+      type: "boolean",
+      description: `Print what a reload would change in the running proxy instead. Asks the sidecar that the configuration names, with the token in ${TOKEN_VARIABLE}, or else with that of the configuration. Secrets and contents of files are not compared.`,
+    },
+  },
   lists: configLists,
   hints: configHints,
   async run(input) {
-    const loaded = await loadFromFlags(input);
+    const { io } = input;
+    const wantsDiff = input.has("diff");
+    // A proxy that runs in the background does not write for a terminal.
+    const loaded = await loadFromFlags(input, wantsDiff ? { terminal: false } : {});
     if (!loaded.ok) {
-      tellProblems(loaded, input.io);
+      tellProblems(loaded, io);
       return exitCodes.configuration;
     }
     const { compiled, file } = loaded.value;
-    await input.io.print(`${formatJson(compiled.effective, 2)}\n`);
-    input.io.tell(file === undefined ? "There is no configuration file: the defaults hold." : `${file} is valid.`);
+    if (wantsDiff) return printDiff(compiled, io);
+    await io.print(`${formatJson(compiled.effective, 2)}\n`);
+    io.tell(file === undefined ? "There is no configuration file: the defaults hold." : `${file} is valid.`);
     return exitCodes.ok;
   },
 });
+
+async function printDiff(compiled: CompiledConfig, io: CliIo): Promise<number> {
+  const access = findSidecar(compiled, io);
+  if (typeof access === "string") {
+    io.tell(access);
+    return exitCodes.failure;
+  }
+  const answer = await askSidecar(access, access.url, "GET");
+  if (typeof answer === "string" || answer.status !== 200) {
+    io.tell(
+      typeof answer === "string" ? answer : `The sidecar refused (${answer.status}): ${await readDetail(answer)}`,
+    );
+    return exitCodes.failure;
+  }
+  // These two are about the process.
+  const { splicing: _, driving: __, ...running } = await readJson(answer);
+  // As it came over HTTP.
+  const wanted: unknown = JSON.parse(JSON.stringify(compiled.effective));
+  const changes = diffConfigs(running, wanted);
+  await io.print(changes.map((change) => `${change}\n`).join(""));
+  if (changes.length === 0) io.tell("A reload would change no setting that can be shown.");
+  return exitCodes.ok;
+}
+
+/** The sidecar of a proxy that runs with an earlier version of this configuration. */
+function findSidecar({ sidecar }: CompiledConfig, io: CliIo): SidecarAccess | string {
+  if (sidecar === undefined) return '"sidecar" is not set. --diff asks the running proxy over it.';
+  const { at } = sidecar;
+  if (at.kind === "tcp" && at.port === 0) return '"sidecar.port" is 0, so nobody knows where the running proxy has it.';
+  const token = io.variables[TOKEN_VARIABLE] ?? sidecar.token?.reveal() ?? "";
+  if (token === "") return `Missing the token of the sidecar. Set "sidecar.token", or ${TOKEN_VARIABLE}.`;
+  const base = at.kind === "tcp" ? `http://${formatListener(at.host, at.port)}` : "http://localhost";
+  return { url: new URL("/config", base), unix: at.kind === "unix" ? at.path : undefined, token };
+}

@@ -1,6 +1,6 @@
 import type { ArgsDef } from "citty";
 
-import { type LoadResult, loadConfig } from "../config/load.ts";
+import { type LoadOptions, type LoadResult, loadConfig } from "../config/load.ts";
 import type { Flags } from "../config/overrides.ts";
 import { formatProblem } from "../config/problem.ts";
 import type { CommandInput, Hints } from "./command.ts";
@@ -62,7 +62,10 @@ export const configHints: Hints = {
 };
 
 /** Loads the configuration that the flags select, and prints its warnings. */
-export async function loadFromFlags({ value, values, io }: CommandInput): Promise<LoadResult> {
+export async function loadFromFlags(
+  { value, values, io }: CommandInput,
+  reading: Pick<LoadOptions, "modules" | "checks"> & { readonly terminal?: boolean } = {},
+): Promise<LoadResult> {
   const file = value("config");
   const upstream = value("upstream");
   const sidecar = value("sidecar");
@@ -77,9 +80,12 @@ export async function loadFromFlags({ value, values, io }: CommandInput): Promis
     flags,
     variables: io.variables,
     terminal: io.terminal,
+    ...reading,
     ...(file !== undefined && { file }),
   });
-  for (const warning of loaded.warnings) io.tell(`Warning: ${formatProblem(warning)}`);
+  // A reload tells its warnings itself.
+  if (reading.checks === undefined)
+    for (const warning of loaded.warnings) io.tell(`Warning: ${formatProblem(warning)}`);
   return loaded;
 }
 

@@ -10,6 +10,7 @@ import { healthcheck } from "./healthcheck.ts";
 import { init } from "./init.ts";
 import { type CliIo, exitCodes } from "./io.ts";
 import { passwd } from "./passwd.ts";
+import { reload } from "./reload.ts";
 import { schema } from "./schema.ts";
 import { serve } from "./serve.ts";
 import { readInvocation } from "./strict.ts";
@@ -28,6 +29,7 @@ const commands: Readonly<Record<string, Command>> = {
   capture,
   drain,
   healthcheck,
+  reload,
   version: showVersion,
 };
 

@@ -1,29 +1,30 @@
 import type { CompiledConfig } from "../config/compile.ts";
-import { followFiles } from "../config/follow-files.ts";
-import { formatProblem } from "../config/problem.ts";
-import { watchCertificates } from "../config/watch-certificates.ts";
-import type { FileText } from "../config/read-file.ts";
-import { watchFile } from "../config/watch-file.ts";
+import { ScriptModules } from "../config/script-modules.ts";
 import { type Daemon, startDaemon } from "../daemon.ts";
 import { createCommand } from "./command.ts";
 import { ServiceNotices } from "./service-notices.ts";
 import { configArgs, configHints, configLists, loadFromFlags, tellProblems } from "./config-args.ts";
+import { Follower } from "./follow-changes.ts";
 import { type CliIo, exitCodes } from "./io.ts";
 
 /** `penstock serve`: runs the proxy until it is told to stop. */
 export const serve = createCommand({
   name: "serve",
-  description: "Run the proxy until SIGTERM or SIGINT. A second one ends it at once.",
+  description: "Run the proxy until SIGTERM or SIGINT; a second one ends it at once. SIGHUP reloads the configuration.",
   args: configArgs,
   lists: configLists,
   hints: configHints,
   async run(input) {
     const { io } = input;
     // First: no signal may kill a process that is about to carry tunnels.
-    const unsubscribe = io.onOtherSignal((signal) => io.tell(describeSignal(signal)));
+    const hangups = new Hangups();
+    const unsubscribe = io.onOtherSignal((signal) => {
+      if (signal === "SIGHUP") hangups.take();
+      else io.tell(describeSignal(signal));
+    });
     const stopping = new StopSignals(io);
     try {
-      return await serveUntil(stopping, input);
+      return await serveUntil(stopping, hangups, input);
     } finally {
       stopping.close();
       unsubscribe();
@@ -31,10 +32,16 @@ export const serve = createCommand({
   },
 });
 
-async function serveUntil(stopping: StopSignals, input: Parameters<typeof loadFromFlags>[0]): Promise<number> {
+async function serveUntil(
+  stopping: StopSignals,
+  hangups: Hangups,
+  input: Parameters<typeof loadFromFlags>[0],
+): Promise<number> {
   const { io } = input;
   // Loading can take long or never end: a configuration file is a program.
-  const loaded = await Promise.race([loadFromFlags(input), stopping.first]);
+  const modules = new ScriptModules();
+  let readSince = Date.now();
+  const loaded = await Promise.race([loadFromFlags(input, { modules }), stopping.first]);
   if (typeof loaded === "string") {
     io.tell(`${loaded}: ended before it listened.`);
     return exitCodes.ok;
@@ -47,10 +54,19 @@ async function serveUntil(stopping: StopSignals, input: Parameters<typeof loadFr
   if (input.values("user").length > 0)
     io.tell('Warning: the process list shows the password given with --user. Set PENSTOCK_USERS or "users" instead.');
   const notices = new ServiceNotices(io);
+  let follower: Follower | undefined;
   const started = await startDaemon(compiled, {
     accessSink: io.accessSink,
     tell: io.tell,
     onDrain: (state) => notices.draining(state),
+    load: ({ checks }) => {
+      readSince = Date.now();
+      return loadFromFlags(input, { modules, checks });
+    },
+    reloaded: (inUse, files, done) => {
+      if (done) follower?.follow(inUse, files, readSince);
+      else follower?.followAlso(files, readSince);
+    },
   });
   if (!started.ok) {
     io.tell(started.message);
@@ -62,15 +78,16 @@ async function serveUntil(stopping: StopSignals, input: Parameters<typeof loadFr
   tellStart(daemon, compiled, file, io);
   notices.ready(daemon);
   notices.watch(daemon);
-  const watches = [
-    watchUsers(daemon, compiled, io),
-    followCertificates(daemon, compiled, io),
-    followTrust(daemon, compiled, io),
-  ];
+  follower = new Follower(daemon, io);
+  follower.follow(compiled, loaded.files, readSince);
+  hangups.reload(() => {
+    io.tell("SIGHUP: reading the configuration again.");
+    void daemon.reload();
+  });
   if (compiled.warmUp === "auto") daemon.warmUp();
   await stopping.end(daemon, notices);
   notices.close();
-  for (const watch of watches) watch?.close();
+  follower.close();
   forget();
   return exitCodes.ok;
 }
@@ -78,8 +95,6 @@ async function serveUntil(stopping: StopSignals, input: Parameters<typeof loadFr
 /** Says that a signal has no effect yet. */
 function describeSignal(signal: string): string {
   switch (signal) {
-    case "SIGHUP":
-      return "SIGHUP: there is no reloading yet, nothing changes. Restart to use a new configuration; users files and certificates are followed by themselves.";
     case "SIGUSR1":
       return "SIGUSR1: there are no log files to reopen, nothing changes. Access lines go to standard output.";
     default:
@@ -97,49 +112,20 @@ function tellStart(daemon: Daemon, compiled: CompiledConfig, file: string | unde
   io.tell(daemon.splicing);
 }
 
-/** Applies changes of the users file. An invalid file leaves the users unchanged. */
-function watchUsers(daemon: Daemon, compiled: CompiledConfig, io: CliIo) {
-  const { usersFile } = compiled;
-  if (!usersFile) return undefined;
-  const { path } = usersFile;
-  const tell = (read: FileText) => {
-    if (!read.ok) return io.tell(`Cannot read ${path}: ${read.reason}. The users stay as they were.`);
-    const replaced = daemon.replaceUsers(read.text);
-    if (replaced.ok) return io.tell(`Read the users of ${path} again.`);
-    io.tell(`Cannot use the new ${path}. The users stay as they were:`);
-    for (const problem of replaced.problems) io.tell(`  ${formatProblem(problem)}`);
-  };
-  return watchFile(path, { known: usersFile.text, kind: "users", tell });
-}
+/** SIGHUP. One that comes before there is a daemon counts once there is one: the file may have been read before it changed. */
+class Hangups {
+  #came = false;
+  #reload: (() => void) | undefined;
 
-/** Applies changes of certificates, and warns before they expire. */
-function followCertificates(daemon: Daemon, { tlsFiles }: CompiledConfig, io: CliIo) {
-  return watchCertificates(tlsFiles, {
-    replace: (listener, plan) => {
-      const tls = daemon.tls[listener];
-      if (!tls) throw new Error(`The listener ${listener} has no certificates to replace`);
-      return tls.replace(plan);
-    },
-    tell: io.tell,
-    now: Date.now,
-  });
-}
+  take(): void {
+    if (this.#reload === undefined) this.#came = true;
+    else this.#reload();
+  }
 
-/** Applies changes of the certificates for upstreams and origins. */
-function followTrust(daemon: Daemon, { trustFiles }: CompiledConfig, io: CliIo) {
-  return (
-    trustFiles &&
-    followFiles(trustFiles, {
-      apply: (renew) => {
-        daemon.renewTrust(renew);
-        io.tell("Read the certificates for upstreams and origins again.");
-        return { ok: true };
-      },
-      refusal: "Cannot use the new certificates for upstreams and origins. The old ones stay:",
-      tell: io.tell,
-      now: Date.now,
-    })
-  );
+  reload(reload: () => void): void {
+    this.#reload = reload;
+    if (this.#came) reload();
+  }
 }
 
 /** SIGTERM and SIGINT. Those that come before there is a daemon count as well. */

@@ -2,6 +2,7 @@ import { resolve } from "node:path";
 
 import { createAuthenticator } from "../proxy/auth/authenticate.ts";
 import { CredentialCache } from "../proxy/auth/credential-cache.ts";
+import { DigestNonces } from "../proxy/auth/digest-nonces.ts";
 import { createCheckQueue, type VerifierOptions } from "../proxy/auth/password-verifier.ts";
 import { supportsDigest } from "../proxy/auth/digest-verifier.ts";
 import { parseHtpasswd } from "../proxy/auth/htpasswd.ts";
@@ -17,6 +18,7 @@ import { compileUserFile, compileUsers } from "./compile-users.ts";
 import { compileNat64 } from "./dns.ts";
 import { compileEnvironment } from "./environment.ts";
 import type { FileGroup } from "./follow-files.ts";
+import { takeFingerprints } from "./fingerprints.ts";
 import { compileForward } from "./forward.ts";
 import { followTrustFiles, type RenewTrust } from "./follow-trust.ts";
 import { findUnreachableRules } from "./find-unreachable-rules.ts";
@@ -56,6 +58,13 @@ export interface CompiledConfig {
   readonly warnings: readonly Problem[];
   /** The effective configuration for people: defaults filled in, secrets redacted. Plain JSON. */
   readonly effective: Readonly<Record<string, unknown>>;
+  /** Hashes of what `effective` does not show. */
+  readonly fingerprints: ReadonlyMap<string, string>;
+  readonly reload: { readonly endDenied: boolean };
+  /** Whether a change of the file, of what it imports or of the files that it names is a reload. */
+  readonly watch: boolean;
+  /** What the next configuration takes over: verified passwords stay verified, Digest nonces stay good, and the bounds hold. */
+  readonly checks: Checks;
   /** Every secret of it in plain, to be taken out of messages that are not our own. Not to be printed. */
   readonly secrets: readonly string[];
 }
@@ -65,7 +74,7 @@ export interface CompiledConfig {
  * proxy. Pure: `materials` holds files and variables. Reports what only they can
  * show: wrong hashes, certificates and conventional variables.
  */
-export function compileConfig(config: Config, materials: Materials): Checked<CompiledConfig> {
+export function compileConfig(config: Config, materials: Materials, before?: Checks): Checked<CompiledConfig> {
   const problems: Problem[] = [];
   const keep = <T>(part: { problems: readonly Problem[] } & T): T => {
     problems.push(...part.problems);
@@ -81,8 +90,7 @@ export function compileConfig(config: Config, materials: Materials): Checked<Com
   problems.push(...findSocketProblems(config.sidecar, materials));
   if (problems.length > 0 || !users.ok) return { ok: false, problems };
   const access = config.log.access ?? (materials.terminal ? "text" : "json");
-  // All later versions of the users file share one cache and one queue: verified passwords stay verified, and the bounds hold.
-  const checks = { cache: new CredentialCache(), queue: createCheckQueue(users.value?.kind ?? "list") };
+  const checks = carryChecks(users.value?.kind ?? "list", before);
   const authenticator = compileAuthenticator(config, users.value, checks);
   const rules = readRules(config.rules);
   const policy = compilePolicy(config, rules);
@@ -106,6 +114,10 @@ export function compileConfig(config: Config, materials: Materials): Checked<Com
       ...(trustFiles && { trustFiles }),
       warnings: [...warnings, ...(usersFile ? findUserWarnings(usersFile) : []), ...findUnreachableRules(rules)],
       effective: describeEffective(config, access),
+      reload: config.reload,
+      watch: config.watch,
+      checks,
+      fingerprints: takeFingerprints(config, materials),
       secrets: listSecrets(config, materials),
     },
   };
@@ -202,7 +214,21 @@ function findDigestProblems({ auth }: Config, users: UserStore | undefined): Pro
 }
 
 /** What stays when the users change. */
-type Checks = Required<Pick<VerifierOptions, "cache" | "queue">>;
+export interface Checks extends Required<Pick<VerifierOptions, "cache" | "queue">> {
+  /** Whose bounds the queue has. */
+  readonly kind: UserStore["kind"];
+  readonly nonces: DigestNonces;
+}
+
+function carryChecks(kind: UserStore["kind"], before: Checks | undefined): Checks {
+  if (before?.kind === kind) return before;
+  return {
+    kind,
+    queue: createCheckQueue(kind),
+    cache: before?.cache ?? new CredentialCache(),
+    nonces: before?.nonces ?? new DigestNonces(),
+  };
+}
 
 function compileAuthenticator(config: Config, users: UserStore | undefined, checks: Checks) {
   return createAuthenticator({
@@ -211,7 +237,9 @@ function compileAuthenticator(config: Config, users: UserStore | undefined, chec
     schemes: config.auth.schemes,
     cacheTtlMs: readDuration(config.auth.cacheTtl),
     hookDeadlineMs: readDuration(config.timeouts.hook),
-    ...checks,
+    cache: checks.cache,
+    queue: checks.queue,
+    nonces: checks.nonces,
   });
 }
 

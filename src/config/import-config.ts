@@ -1,6 +1,7 @@
 import * as api from "../index.ts";
 import { findPosition, formatPlace } from "./places.ts";
 import type { Checked, Problem } from "./problem.ts";
+import type { ScriptModules } from "./script-modules.ts";
 import { skipSpace, skipToken } from "./scan-script.ts";
 
 /** Milliseconds that a file gets to be imported, and its export to settle. */
@@ -12,9 +13,21 @@ export interface Script {
   readonly text: string;
 }
 
+export interface ImportOptions {
+  /** Milliseconds that the file gets to be imported. Default: 10,000. */
+  readonly importMs?: number;
+  /** Has the file and what it imports read afresh at the next import with the same object. */
+  readonly modules?: ScriptModules;
+}
+
 /** Runs a configuration file and gives what it exports, once that has settled. */
-export async function importConfig({ path, text }: Script, deadlineMs = IMPORT_MS): Promise<Checked<unknown>> {
+export async function importConfig(
+  { path, text }: Script,
+  { importMs: deadlineMs = IMPORT_MS, modules }: ImportOptions = {},
+): Promise<Checked<unknown>> {
   provideApi();
+  modules?.begin();
+  let succeeded = false;
   const late = startDeadline(deadlineMs);
   const allowExit = forbidExit();
   try {
@@ -25,11 +38,13 @@ export async function importConfig({ path, text }: Script, deadlineMs = IMPORT_M
     const settled: unknown = await Promise.race([exported, late.over]);
     if (settled === late.signal)
       return refuse(path, `The promise that the file exports did not settle within ${deadlineMs / 1000} s.`);
+    succeeded = true;
     if (settled !== undefined) return { ok: true, value: settled };
     return refuse(path, 'The file exports no configuration. Write "export default defineConfig({ … })".');
   } catch (error) {
     return refuseImport({ path, text }, error);
   } finally {
+    modules?.end(path, succeeded);
     allowExit();
     late.cancel();
   }

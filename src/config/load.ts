@@ -1,13 +1,14 @@
 import { dirname, resolve } from "node:path";
 
 import { checkConfig } from "./check.ts";
-import { type CompiledConfig, compileConfig, findMaterialProblems } from "./compile.ts";
+import { type Checks, type CompiledConfig, compileConfig, findMaterialProblems } from "./compile.ts";
 import { findConfigFile, type FindOptions, type FoundConfig } from "./find-config-file.ts";
 import { gatherMaterials, listVariables } from "./materials.ts";
 import { applyOverrides, attachOrigins, type Flags } from "./overrides.ts";
 import { attachPlaces } from "./places.ts";
 import { type PlainData, withoutRefused } from "./plain-data.ts";
 import type { Checked, Problem } from "./problem.ts";
+import type { ScriptModules } from "./script-modules.ts";
 import { readConfigFile } from "./read-config-file.ts";
 import { readTextFile } from "./read-file.ts";
 
@@ -18,6 +19,10 @@ export interface LoadOptions extends FindOptions {
   readonly terminal: boolean;
   /** Milliseconds that a file in TypeScript or JavaScript gets to be imported. Default: 10,000. */
   readonly importMs?: number;
+  /** What the configuration before handed down. */
+  readonly checks?: Checks;
+  /** The modules that are to be read afresh at the next load. */
+  readonly modules?: ScriptModules;
 }
 
 interface LoadedConfig {
@@ -29,6 +34,8 @@ interface LoadedConfig {
 /** The result of loading. `file` is known even when it cannot be used. */
 export type LoadResult = Checked<LoadedConfig> & {
   readonly file?: string;
+  /** Every file that it depends on, absolute, whether it could be read or not. */
+  readonly files: readonly string[];
   /** Warnings for the operator. */
   readonly warnings: readonly Problem[];
 };
@@ -38,32 +45,39 @@ export type LoadResult = Checked<LoadedConfig> & {
  * and compiles it; or reports everything that is wrong at once.
  */
 export async function loadConfig(options: LoadOptions): Promise<LoadResult> {
-  const { folder, variables, flags, terminal, importMs } = options;
+  const { folder, variables, flags, terminal } = options;
   const found = await findConfigFile(options);
-  if (!found.ok) return { ...found, warnings: [] };
+  if (!found.ok) return { ...found, warnings: [], files: [] };
   const { file } = found.value;
   const similar = warnOfSimilar(found.value);
   const named = file === undefined ? {} : { file };
-  const read = file === undefined ? emptyConfig : await readConfigFile(file, importMs);
-  if (!read.ok) return { ...read, warnings: similar, ...named };
+  const read = file === undefined ? emptyConfig : await readConfigFile(file, options);
+  const scripts = [...(file === undefined ? [] : [file]), ...(options.modules?.files ?? [])];
+  if (!read.ok) return { ...read, warnings: similar, files: scripts, ...named };
   const { value, problems: refused, source } = read.value;
   const over = applyOverrides(value, variables, flags, folder, listVariables(value));
   const home = file === undefined ? folder : dirname(file);
+  const references: string[] = [];
   const { materials, problems: missing } = await gatherMaterials(
     over.raw,
     { folder: home, variables, terminal, now: Date.now() },
-    (path, kind) => readTextFile(resolve(home, path), kind),
+    (path, kind) => {
+      const absolute = resolve(home, path);
+      references.push(absolute);
+      return readTextFile(absolute, kind);
+    },
   );
   const checked = checkConfig(over.raw);
   const compiled: Checked<CompiledConfig> = checked.ok
-    ? compileConfig(checked.value, materials)
+    ? compileConfig(checked.value, materials, options.checks)
     : { ok: false, problems: [...checked.problems, ...findMaterialProblems(checked.parts, materials)] };
   const complete = (list: readonly Problem[]) => attachPlaces(attachOrigins(list, over), source);
   const faults = [...(compiled.ok ? [] : compiled.problems), ...missing];
   const problems = [...over.problems, ...complete([...refused, ...withoutRefused(faults, refused)])];
   const warnings = [...similar, ...over.warnings, ...complete(compiled.ok ? compiled.value.warnings : [])];
-  if (!compiled.ok || problems.length > 0) return { ok: false, problems, warnings, ...named };
-  return { ok: true, value: { compiled: compiled.value, ...named }, warnings, ...named };
+  const files = [...new Set([...scripts, ...references])];
+  if (!compiled.ok || problems.length > 0) return { ok: false, problems, warnings, files, ...named };
+  return { ok: true, value: { compiled: compiled.value, ...named }, warnings, files, ...named };
 }
 
 const emptyConfig: Checked<PlainData & { source?: never }> = { ok: true, value: { value: {}, problems: [] } };

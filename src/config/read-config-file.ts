@@ -1,6 +1,6 @@
 import { extname } from "node:path";
 
-import { importConfig } from "./import-config.ts";
+import { importConfig, type ImportOptions } from "./import-config.ts";
 import { locateInJson, locateInScript } from "./locate-in-script.ts";
 import { parseJson } from "./parse-json.ts";
 import { formatPlace, type Locate, type ParsedText, type Source } from "./places.ts";
@@ -25,7 +25,7 @@ export interface ConfigText extends PlainData {
 }
 
 /** Reads a configuration file by its ending. `path` is absolute. */
-export async function readConfigFile(path: string, importMs?: number): Promise<Checked<ConfigText>> {
+export async function readConfigFile(path: string, options: ImportOptions = {}): Promise<Checked<ConfigText>> {
   const format = await chooseFormat(path);
   if (format === undefined)
     return refuse(`Cannot tell what ${path} is. Give it the ending .ts, .js, .json, .yaml or .toml.`);
@@ -33,7 +33,7 @@ export async function readConfigFile(path: string, importMs?: number): Promise<C
   if (!read.ok) return refuse(`Cannot read ${path}: ${read.reason}.`);
   const { text } = read;
   const source = { path, text, locate: format.locate };
-  const parsed = format.parse === undefined ? await importConfig(source, importMs) : parseData(source, format.parse);
+  const parsed = format.parse === undefined ? await importConfig(source, options) : parseData(source, format.parse);
   return parsed.ok ? { ok: true, value: { ...copyPlainData(parsed.value), source } } : parsed;
 }
 

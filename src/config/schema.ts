@@ -114,6 +114,18 @@ const sections = settings(
     timeouts: timeoutsSchema,
     sidecar: sidecarSchema,
     log: logSchema,
+    watch: flag()
+      .describe(
+        "Whether a change of this file, of a file that it imports or of a file that it names is a reload. Without it users files and certificates are followed alone.",
+      )
+      .default(false),
+    reload: settings({
+      endDenied: flag()
+        .describe("End tunnels that the new rules or `clients` deny. By default tunnels go on.")
+        .default(false),
+    })
+      .describe("What a reload does.")
+      .prefault({}),
     sockets: word(["auto", "runtime"])
       .describe(
         "How plain TCP connections are driven. `auto`: an epoll event loop on Linux, at half the CPU; `runtime`: the sockets of the runtime.",

@@ -23,6 +23,11 @@ export class OwnAddresses {
     }
   }
 
+  /** Forgets all of them. */
+  clear(): void {
+    this.#byPort.clear();
+  }
+
   has(ip: Ip, port: number): boolean {
     const entry = this.#byPort.get(port);
     if (entry === undefined) return false;

@@ -22,7 +22,14 @@ import { type Runtime, RuntimeHolder } from "../proxy/runtime.ts";
 import { RequestIds } from "../proxy/record/request-record.ts";
 import type { TunnelEngine } from "../proxy/flow/tunnel.ts";
 import { Upstreams } from "../proxy/upstream/upstreams.ts";
-import { type BoundListener, bindListeners, type Listeners, type ListenerOwner, type ListenPlan } from "./listeners.ts";
+import { endDenied } from "./end-denied.ts";
+import {
+  type BoundListener,
+  Listeners,
+  type ListenerOwner,
+  type ListenPlan,
+  type PreparedChange,
+} from "./listeners.ts";
 import { KnownAddresses, OwnAddresses } from "./addresses.ts";
 
 export interface GateOptions {
@@ -70,7 +77,8 @@ export class Gate implements ConnectionServices, ListenerOwner {
   draining = false;
   readonly #options: GateOptions;
   readonly #addresses = new KnownAddresses();
-  #listeners: Listeners | undefined;
+  readonly #listeners: Listeners;
+  #listening = false;
 
   constructor(options: GateOptions) {
     const { descriptors, accessLog, sockets } = options;
@@ -86,6 +94,7 @@ export class Gate implements ConnectionServices, ListenerOwner {
         nameClient: (client) => clientKey(client, this.runtime.current.limits.clientPrefix),
       });
     this.admission = new Admission(descriptors);
+    this.#listeners = new Listeners(sockets.listen, this);
     this.recorder = createRecorder({
       accessLog,
       metrics: this.metrics,
@@ -97,16 +106,30 @@ export class Gate implements ConnectionServices, ListenerOwner {
 
   /** The listeners as bound; undefined before. */
   get listeners(): readonly BoundListener[] | undefined {
-    return this.#listeners?.bound;
+    return this.#listening ? this.#listeners.bound : undefined;
   }
 
   /** Binds every listener and accepts connections; or tells which one cannot be bound, and binds none. */
   listen(plans: readonly ListenPlan[]): ListenOutcome {
-    const result = bindListeners(plans, this.#options.sockets.listen, this);
-    if (!result.ok) return result;
-    this.#listeners = result.listeners;
-    for (const { host, port } of result.listeners.bound) this.own.add(host, port);
-    return { ok: true, listeners: result.listeners.bound };
+    const change = this.prepareListeners(plans);
+    if (!change.ok) return change;
+    change.commit();
+    const { bound } = this.#listeners;
+    for (const { host, port } of bound) this.own.add(host, port);
+    return { ok: true, listeners: bound };
+  }
+
+  /** Binds the listeners that are new. `commit` or `abandon` must follow in the same turn of the event loop. */
+  prepareListeners(plans: readonly ListenPlan[]): PreparedChange {
+    const change = this.#listeners.prepare(plans);
+    if (!change.ok) return change;
+    return {
+      ...change,
+      commit: () => {
+        change.commit();
+        this.#listening = true;
+      },
+    };
   }
 
   accept(conn: Conn, from: Ip, listener: Listener): void {
@@ -128,7 +151,12 @@ export class Gate implements ConnectionServices, ListenerOwner {
   /** Stops accepting. Connections live on. */
   stopAccepting(): void {
     this.draining = true;
-    this.#listeners?.close();
+    this.#listeners.close();
+  }
+
+  /** Ends the tunnels that the snapshot in use would deny, and gives their number. */
+  endDenied(): Promise<number> {
+    return endDenied(this.live, this.runtime.current, this);
   }
 
   /** Ends every connection. The last records follow within some turns of the event loop. */
@@ -147,13 +175,12 @@ export class Gate implements ConnectionServices, ListenerOwner {
 
   /** Takes `beginDrain` back: binds the same listeners again, all of them. When one cannot be bound, none is, and the drain goes on. */
   resume(): ListenOutcome {
-    const result = bindListeners(this.#listeners?.plans ?? [], this.#options.sockets.listen, this);
-    if (!result.ok) return result;
-    this.#listeners = result.listeners;
+    const reopened = this.#listeners.reopen();
+    if (!reopened.ok) return reopened;
     this.draining = false;
     this.forwarding.reopen();
     this.admission.lingering.relax();
-    return { ok: true, listeners: result.listeners.bound };
+    return { ok: true, listeners: this.#listeners.bound };
   }
 
   /** Stops accepting, ends every connection, and waits until they are recorded. */

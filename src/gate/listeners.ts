@@ -31,53 +31,146 @@ export interface ListenerOwner {
   turnAway(from: Ip, port: number, listener: Listener): void;
 }
 
-export type BindResult =
-  | { readonly ok: true; readonly listeners: Listeners }
-  /** Nothing is left bound. `code` is the errno word. */
+/** A change of listeners that can be made: new ones are bound, and accept nothing yet. */
+export interface ListenerChange {
+  /** Puts it into effect in one step: serves the new plans, and closes the listeners that are in none. */
+  commit(): void;
+  /** Closes what was bound for it. */
+  abandon(): void;
+}
+
+export type PreparedChange =
+  | ({ readonly ok: true } & ListenerChange)
+  /** Nothing is left bound for it. `code` is the errno word. */
   | { readonly ok: false; readonly plan: ListenPlan; readonly code: string };
 
-/** The listeners of a gate. */
-export class Listeners {
-  readonly bound: readonly BoundListener[];
-  /** What binds the same ones again, with the ports that the system chose. */
-  readonly plans: readonly ListenPlan[];
-  readonly #sockets: readonly TcpListener[];
+export type BindResult = { readonly ok: true } | Extract<PreparedChange, { ok: false }>;
 
-  constructor(bound: readonly BoundListener[], plans: readonly ListenPlan[], sockets: readonly TcpListener[]) {
-    this.bound = bound;
-    this.plans = plans.map((plan, at) => ({ ...plan, port: bound[at]?.port ?? plan.port }));
-    this.#sockets = sockets;
+/** The listeners of a gate. A plan belongs to a socket by its address as it is written. */
+export class Listeners {
+  readonly #listen: Listen;
+  readonly #owner: ListenerOwner;
+  #open: readonly OpenListener[] = [];
+
+  constructor(listen: Listen, owner: ListenerOwner) {
+    this.#listen = listen;
+    this.#owner = owner;
+  }
+
+  get bound(): readonly BoundListener[] {
+    return this.#open.map(({ bound }) => bound);
+  }
+
+  /** Binds the addresses that are not bound yet, or none. `commit` must follow in the same turn of the event loop. */
+  prepare(plans: readonly ListenPlan[]): PreparedChange {
+    const unused = [...this.#open];
+    const fresh: OpenListener[] = [];
+    const next: { readonly open: OpenListener; readonly plan: ListenPlan }[] = [];
+    for (const plan of plans) {
+      const at = unused.findIndex((open) => open.isFor(plan));
+      const [kept] = at < 0 ? [] : unused.splice(at, 1);
+      const open = kept ?? OpenListener.bind(plan, this.#listen, this.#owner);
+      if (typeof open === "string") {
+        for (const listener of fresh) listener.close();
+        return { ok: false, plan, code: open };
+      }
+      if (kept === undefined) fresh.push(open);
+      next.push({ open, plan });
+    }
+    return {
+      ok: true,
+      commit: () => {
+        for (const { open, plan } of next) open.serve(plan);
+        this.#open = next.map(({ open }) => open);
+        for (const listener of unused) listener.retire();
+      },
+      abandon: () => {
+        for (const listener of fresh) listener.close();
+      },
+    };
   }
 
   /** Stops accepting on all of them. Connections live on. */
   close(): void {
-    for (const socket of this.#sockets) socket.stop();
+    for (const listener of this.#open) listener.close();
+  }
+
+  /** Binds the same ones again after `close`, with the ports that the system chose: all of them, or none. */
+  reopen(): BindResult {
+    const fresh: OpenListener[] = [];
+    for (const { plan, bound } of this.#open) {
+      const open = OpenListener.bind(plan, this.#listen, this.#owner, bound.port);
+      if (typeof open === "string") {
+        for (const listener of fresh) listener.close();
+        return { ok: false, plan, code: open };
+      }
+      fresh.push(open);
+    }
+    this.#open = fresh;
+    return { ok: true };
   }
 }
 
-/** Binds every listener, or none. */
-export function bindListeners(plans: readonly ListenPlan[], listen: Listen, owner: ListenerOwner): BindResult {
-  const bound: BoundListener[] = [];
-  const sockets: TcpListener[] = [];
-  for (const plan of plans) {
-    const { host, protocols, proxyFrom, tls } = plan;
-    let listener: Listener = { name: "", protocols, proxyFrom, tls };
+/** A socket that accepts, and what is served on it now. */
+class OpenListener {
+  readonly bound: BoundListener;
+  readonly #socket: TcpListener;
+  readonly #serve: (plan: ListenPlan) => void;
+  #plan: ListenPlan;
+
+  /** The listener, or the errno word. `at`: the port where it is not that of the plan. */
+  static bind(plan: ListenPlan, listen: Listen, owner: ListenerOwner, at = plan.port): OpenListener | string {
+    const { host } = plan;
+    let listener: Listener = describe("", plan);
     const result = listen(
       host,
-      plan.port,
+      at,
       (conn, from) => owner.accept(conn, from, listener),
       (from, port) => owner.turnAway(from, port, listener),
     );
-    if (!result.ok) {
-      for (const socket of sockets) socket.stop();
-      return { ok: false, plan, code: result.code };
-    }
+    if (!result.ok) return result.code;
     const { port } = result.listener;
-    listener = { ...listener, name: formatListener(host, port) };
-    sockets.push(result.listener);
-    bound.push({ host, port, name: listener.name });
+    const name = formatListener(host, port);
+    listener = describe(name, plan);
+    return new OpenListener(plan, { host, port, name }, result.listener, (next) => {
+      listener = describe(name, next);
+    });
   }
-  return { ok: true, listeners: new Listeners(bound, plans, sockets) };
+
+  private constructor(plan: ListenPlan, bound: BoundListener, socket: TcpListener, serve: (plan: ListenPlan) => void) {
+    this.#plan = plan;
+    this.bound = bound;
+    this.#socket = socket;
+    this.#serve = serve;
+  }
+
+  get plan(): ListenPlan {
+    return this.#plan;
+  }
+
+  isFor({ host, port }: ListenPlan): boolean {
+    return this.#plan.host === host && this.#plan.port === port;
+  }
+
+  /** Serves connections that come from now on by this plan. */
+  serve(plan: ListenPlan): void {
+    this.#plan = plan;
+    this.#serve(plan);
+  }
+
+  close(): void {
+    this.#socket.stop();
+  }
+
+  /** Closes it, and loses no connection that waits to be accepted. */
+  retire(): void {
+    this.#socket.acceptWaiting?.();
+    this.#socket.stop();
+  }
+}
+
+function describe(name: string, { protocols, proxyFrom, tls }: ListenPlan): Listener {
+  return { name, protocols, proxyFrom, tls };
 }
 
 /** `host:port`, IPv6 in brackets. */

@@ -2,8 +2,18 @@ import type { CaptureControl } from "./capture.ts";
 import type { Flow, FlowFilter } from "../proxy/record/live-table.ts";
 
 /** Whether new connections are served, and if not, why. */
-export type Readiness =
-  { readonly ready: true } | { readonly ready: false; readonly reason: "starting" | "draining" | "no_way_out" };
+export type Readiness = (
+  { readonly ready: true } | { readonly ready: false; readonly reason: "starting" | "draining" | "no_way_out" }
+) & {
+  /** What an operator should look at, though it takes nothing from clients. */
+  readonly warning?: string;
+};
+
+/** What came of a reload. */
+export type ReloadAnswer =
+  | { readonly kind: "done"; readonly changes: readonly string[]; readonly warnings: readonly string[] }
+  | { readonly kind: "invalid"; readonly problems: readonly string[] }
+  | { readonly kind: "refused"; readonly reason: string };
 
 /** How a proxy leaves, and what is left of its connections. */
 export interface DrainState {
@@ -36,6 +46,8 @@ export interface ControlPort {
   readiness(): Readiness | Promise<Readiness>;
   /** The configuration in effect, ready to print: secrets are `[redacted]`. */
   effectiveConfig(): unknown;
+  /** Reads the configuration again and puts it into effect; absent where it comes from no file. */
+  readonly reload?: () => Promise<ReloadAnswer>;
   /** Prometheus text format. */
   metricsText(): string;
   /** Matching tunnels and forwarded requests in progress. */

@@ -16,6 +16,8 @@ export interface MetricSources {
   readonly lanes?: { readonly lanes: number; readonly tunnels: number; readonly lost: number };
   /** Connections to the sidecar itself, where there is one. */
   readonly sidecar?: { readonly open: number; readonly accepted: number; readonly evicted: number };
+  /** Whether the last reload was successful, and when one was for the last time, in milliseconds since the epoch. */
+  readonly reload?: { readonly successful: boolean; readonly succeededAt: number };
   /** Listeners that speak TLS; milliseconds since the epoch. */
   readonly certificates?: readonly { readonly listener: string; readonly expiresAt: number }[];
 }
@@ -27,7 +29,7 @@ export function writeMetricsText(sources: MetricSources): string {
 
 /** Puts the counts of the data plane into families. Labels are closed sets, or come from the configuration. */
 function collectProxyFamilies(sources: MetricSources): Family[] {
-  const { version, metrics, live, accessLog, auth, lanes, sidecar, certificates = [] } = sources;
+  const { version, metrics, live, accessLog, auth, lanes, sidecar, reload, certificates = [] } = sources;
   const moving = live.bytes();
   return [
     gauge("penstock_build_info", "Always 1; the labels say what is running.", [
@@ -63,6 +65,20 @@ function collectProxyFamilies(sources: MetricSources): Family[] {
       "Unix time at which the first certificate of a listener expires.",
       certificates.map(({ listener, expiresAt }) => ({ labels: { listener }, value: expiresAt / 1000 })),
     ),
+    ...(reload === undefined
+      ? []
+      : [
+          gauge(
+            "penstock_config_last_reload_successful",
+            "1 when the last reload, or the start, was successful, else 0.",
+            reload.successful ? 1 : 0,
+          ),
+          gauge(
+            "penstock_config_last_reload_success_timestamp_seconds",
+            "Unix time of the last successful reload, or of the start.",
+            reload.succeededAt / 1000,
+          ),
+        ]),
     gauge("penstock_connections_open", "Client connections under way.", metrics.connectionsOpen),
     counter("penstock_requests_total", "Forwarded HTTP requests that are over.", metrics.requests),
     gauge("penstock_tunnels_open", "Tunnels under way.", live.size),

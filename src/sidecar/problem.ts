@@ -2,13 +2,14 @@ import { STATUS_CODES } from "node:http";
 import type { Hono, MiddlewareHandler } from "hono";
 import { formatJson } from "../escape-text.ts";
 
-/** Answers with an RFC 9457 problem: a status, its title, and a sentence for the person who asked. */
+/** Answers with an RFC 9457 problem: a status, its title, a sentence for the person who asked, and further members. */
 export function answerProblem(
   status: number,
   detail: string,
   headers: Readonly<Record<string, string>> = {},
+  members: Readonly<Record<string, unknown>> = {},
 ): Response {
-  const body = { type: "about:blank", title: STATUS_CODES[status] ?? "Error", status, detail };
+  const body = { type: "about:blank", title: STATUS_CODES[status] ?? "Error", status, detail, ...members };
   return new Response(`${formatJson(body)}\n`, {
     status,
     headers: { "Content-Type": "application/problem+json", ...headers },

@@ -1,5 +1,4 @@
 import { chmodSync, lstatSync, unlinkSync } from "node:fs";
-import type { Hono } from "hono";
 import type { Secret } from "../secret.ts";
 
 /** Where the sidecar listens. */
@@ -49,7 +48,7 @@ interface Server {
 }
 
 export interface SidecarOptions {
-  readonly app: Hono;
+  readonly app: { fetch(request: Request): Response | Promise<Response> };
   readonly address: SidecarAddress;
   readonly serveHttp: ServeHttp;
   /** What a proxy that drains asks for before it gives its address. */

@@ -22,7 +22,6 @@ test.each(["SIGTERM", "SIGINT"] as const)(
 );
 
 test.each([
-  ["SIGHUP", "there is no reloading yet"],
   ["SIGUSR1", "there are no log files to reopen"],
   ["SIGUSR2", "there is no handing over to a new program yet"],
 ] as const)(

@@ -1,9 +1,10 @@
 import { checkConfig } from "../../src/config/check.ts";
-import { compileConfig } from "../../src/config/compile.ts";
-import { formatProblem } from "../../src/config/problem.ts";
+import { type Checks, type CompiledConfig, compileConfig } from "../../src/config/compile.ts";
+import { type Checked, formatProblem } from "../../src/config/problem.ts";
 import type { PenstockConfig } from "../../src/config/schema.ts";
 import { type Daemon, startDaemon } from "../../src/daemon.ts";
 import type { Resolver } from "../../src/net/dns/resolver.ts";
+import type { ReloadOutcome } from "../../src/reloader.ts";
 import { connectRaw, type RawPeer } from "./raw-peer.ts";
 import { requireReactor } from "./require-reactor.ts";
 import { waitFor } from "./wait-for.ts";
@@ -26,6 +27,12 @@ export interface TestProxy extends AsyncDisposable {
   /** Sends `bytes` on a new connection and gives everything that comes back until the end. */
   exchange(bytes: string | Uint8Array): Promise<string>;
   metrics(): Promise<string>;
+  /** Reloads with that configuration in the place of the one before. */
+  reload(config: PenstockConfig, files?: Readonly<Record<string, string>>): Promise<ReloadOutcome>;
+  /** Asks the sidecar, with its token. */
+  ask(path: string, method?: string): Promise<Response>;
+  /** The configuration that the next reload reads. */
+  write(config: PenstockConfig, files?: Readonly<Record<string, string>>): void;
 }
 
 export interface TestProxyOptions {
@@ -48,21 +55,26 @@ export const allowLoopback: { name: string; to: string[]; allow: boolean; allowP
 };
 
 export async function startProxy(config: PenstockConfig = {}, options: TestProxyOptions = {}): Promise<TestProxy> {
-  const raw = {
-    listen: [{ port: 0 }],
-    rules: [allowLoopback],
-    sidecar: { port: 0, token: TOKEN },
-    log: { access: "json" as const },
-    ...config,
+  let written = { config, files: options.files };
+  const compile = (before?: Checks): Checked<CompiledConfig> => {
+    const raw = {
+      listen: [{ port: 0 }],
+      rules: [allowLoopback],
+      sidecar: { port: 0, token: TOKEN },
+      log: { access: "json" as const },
+      ...written.config,
+    };
+    const checked = checkConfig(raw);
+    if (!checked.ok) return checked;
+    const materials = {
+      files: new Map(Object.entries(written.files ?? {})),
+      variables: options.variables ?? {},
+      terminal: false,
+      folder: process.cwd(),
+    };
+    return compileConfig(checked.value, materials, before);
   };
-  const checked = checkConfig(raw);
-  if (!checked.ok) throw new Error(checked.problems.map(formatProblem).join("\n"));
-  const compiled = compileConfig(checked.value, {
-    files: new Map(Object.entries(options.files ?? {})),
-    variables: options.variables ?? {},
-    terminal: false,
-    folder: process.cwd(),
-  });
+  const compiled = compile();
   if (!compiled.ok) throw new Error(compiled.problems.map(formatProblem).join("\n"));
 
   const records: Record<string, unknown>[] = [];
@@ -72,6 +84,11 @@ export async function startProxy(config: PenstockConfig = {}, options: TestProxy
       for (const line of text.trimEnd().split("\n")) records.push(JSON.parse(line) as Record<string, unknown>);
     },
     tell: (message) => messages.push(message),
+    load: async ({ checks }) => {
+      const again = compile(checks);
+      const rest = { warnings: [], files: [] };
+      return again.ok ? { ok: true, value: { compiled: again.value }, ...rest } : { ...again, ...rest };
+    },
     ...(options.resolver && { resolver: options.resolver }),
     ...(options.ownEventLoop !== true && { eventLoop: requireReactor() }),
   });
@@ -79,9 +96,23 @@ export async function startProxy(config: PenstockConfig = {}, options: TestProxy
   const { daemon } = started;
   const port = daemon.listeners[0]?.port ?? 0;
 
+  const ask = (path: string, method = "GET") =>
+    fetch(`http://127.0.0.1:${daemon.sidecar?.port}${path}`, {
+      method,
+      headers: { Authorization: `Bearer ${TOKEN}` },
+    });
+  const write = (next: PenstockConfig, files = written.files) => {
+    written = { config: next, files };
+  };
   return {
     daemon,
     port,
+    ask,
+    write,
+    reload(next, files) {
+      write(next, files);
+      return daemon.reload();
+    },
     records,
     messages,
     async record(index = 0) {
@@ -110,10 +141,7 @@ export async function startProxy(config: PenstockConfig = {}, options: TestProxy
       return peer.text;
     },
     async metrics() {
-      const response = await fetch(`http://127.0.0.1:${daemon.sidecar?.port}/metrics`, {
-        headers: { Authorization: `Bearer ${TOKEN}` },
-      });
-      return response.text();
+      return (await ask("/metrics")).text();
     },
     async [Symbol.asyncDispose]() {
       await daemon.stop();

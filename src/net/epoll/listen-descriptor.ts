@@ -69,7 +69,12 @@ export function listenDescriptor(
   }
   return {
     ok: true,
-    listener: { host: ip.text, port: readSocketPort(address), stop: () => listener.stop() },
+    listener: {
+      host: ip.text,
+      port: readSocketPort(address),
+      stop: () => listener.stop(),
+      acceptWaiting: () => listener.accept(BACKLOG),
+    },
   };
 }
 
@@ -101,7 +106,12 @@ class Listener implements Watcher {
   }
 
   onEvent(): void {
-    for (let count = 0; count < ACCEPTS_PER_TURN && !this.#stopped; count += 1) {
+    this.accept(ACCEPTS_PER_TURN);
+  }
+
+  /** Accepts up to that many connections. */
+  accept(most: number): void {
+    for (let count = 0; count < most && !this.#stopped; count += 1) {
       const fd = this.#reactor.libc.acceptFrom(this.#fd, this.#address, O_NONBLOCK | O_CLOEXEC);
       if (fd >= 0) this.#take(fd);
       else if (fd === -EAGAIN) return;

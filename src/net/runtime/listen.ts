@@ -15,6 +15,8 @@ export interface TcpListener {
   readonly port: number;
   /** Stops accepting and frees the port. Connections live on. */
   stop(): void;
+  /** Accepts what waits in the kernel, which `stop` would reset. Absent where the runtime accepts by itself. */
+  acceptWaiting?(): void;
 }
 
 export type ListenResult =

@@ -1,3 +1,5 @@
+import { isDeepStrictEqual } from "node:util";
+
 import type { AddressSet } from "../../address/address-set.ts";
 import {
   createServerTls,
@@ -42,16 +44,33 @@ export interface ListenerTls {
   readonly expiresAt: number;
   /** Uses other certificates for new connections; keeps the old ones when the TLS library refuses the new. */
   replace(plan: TlsPlan): { readonly ok: true } | { readonly ok: false; readonly message: string };
+  /** The first half of `replace`: nothing changes before `commit`. An equal plan keeps the keys of session tickets. */
+  prepare(plan: TlsPlan): PreparedTls;
 }
+
+type PreparedTls = { readonly ok: true; commit(): void } | { readonly ok: false; readonly message: string };
 
 /** Prepares the TLS library. The message of a failure names the file that the library refuses. */
 export function createListenerTls(plan: TlsPlan): ListenerTlsResult {
   const first = load(plan);
   if (!first.ok) return first;
   let inUse = first;
+  let planInUse = plan;
+  const prepare = (next: TlsPlan): PreparedTls => {
+    const loaded = isDeepStrictEqual(next, planInUse) ? inUse : load(next);
+    if (!loaded.ok) return loaded;
+    return {
+      ok: true,
+      commit() {
+        inUse = loaded;
+        planInUse = next;
+      },
+    };
+  };
   return {
     ok: true,
     tls: {
+      prepare,
       get current() {
         return inUse.tls;
       },
@@ -59,9 +78,9 @@ export function createListenerTls(plan: TlsPlan): ListenerTlsResult {
         return inUse.expiresAt;
       },
       replace(next) {
-        const loaded = load(next);
-        if (!loaded.ok) return loaded;
-        inUse = loaded;
+        const prepared = prepare(next);
+        if (!prepared.ok) return prepared;
+        prepared.commit();
         return { ok: true };
       },
     },

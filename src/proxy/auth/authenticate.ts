@@ -3,6 +3,7 @@ import { parseBasicCredentials } from "../../protocol/http1/basic-credentials.ts
 import type { HookFault } from "../hook/call-hook.ts";
 import type { CheckCounts } from "./credential-cache.ts";
 import { type AuthRequest, DigestVerifier, supportsDigest } from "./digest-verifier.ts";
+import type { DigestNonces } from "./digest-nonces.ts";
 import { type Asker, PasswordVerifier, type VerifierOptions } from "./password-verifier.ts";
 import type { Secret } from "../../secret.ts";
 import type { UserStore } from "./user-store.ts";
@@ -36,6 +37,8 @@ export interface AuthenticatorOptions extends VerifierOptions {
   readonly realm?: string;
   /** In the order of the challenges; default Basic alone. */
   readonly schemes?: readonly AuthScheme[];
+  /** The nonces of Digest, when they outlive this authenticator. */
+  readonly nonces?: DigestNonces;
 }
 
 /** Authenticates users, for all protocols of clients. */
@@ -103,7 +106,7 @@ class UserAuthenticator implements Authenticator {
     this.#schemes = schemes;
     this.#hasList = users.kind === "list";
     this.#verifier = new PasswordVerifier(users, options);
-    this.#digest = schemes.includes("digest") ? createDigest(users, realm) : undefined;
+    this.#digest = schemes.includes("digest") ? createDigest(users, realm, options.nonces) : undefined;
     this.#basicChallenge = `Basic realm=${quoteRealm(realm)}, charset="UTF-8"`;
     this.#now = now;
   }
@@ -153,14 +156,14 @@ class UserAuthenticator implements Authenticator {
   }
 }
 
-function createDigest(users: UserStore, realm: string): DigestVerifier {
+function createDigest(users: UserStore, realm: string, nonces: DigestNonces | undefined): DigestVerifier {
   if (!supportsDigest(users)) throw new RangeError("Digest needs at least one user with a password in plain text.");
   // Clients disagree on whether the backslashes before these are part of what is hashed.
   if (/["\\]/.test(realm))
     throw new RangeError(
       `The realm ${JSON.stringify(realm)} has quotes or backslashes: Digest does not work with them.`,
     );
-  return new DigestVerifier(users, realm);
+  return new DigestVerifier(users, realm, nonces);
 }
 
 function quoteRealm(realm: string): string {

@@ -6,7 +6,7 @@ import {
   formatDigestChallenge,
   parseDigestCredentials,
 } from "../../protocol/http1/digest.ts";
-import { DigestNonces, type DigestNoncesOptions } from "./digest-nonces.ts";
+import { DigestNonces } from "./digest-nonces.ts";
 import { Secret } from "../../secret.ts";
 import { isUserName, type ListStore, type UserStore } from "./user-store.ts";
 
@@ -47,10 +47,10 @@ export class DigestVerifier {
   readonly #realm: string;
   readonly #nonces: DigestNonces;
 
-  constructor(store: ListStore, realm: string, options?: DigestNoncesOptions) {
+  constructor(store: ListStore, realm: string, nonces: DigestNonces = new DigestNonces()) {
     this.#store = store;
     this.#realm = realm;
-    this.#nonces = new DigestNonces(options);
+    this.#nonces = nonces;
   }
 
   /** Judges a Proxy-Authorization value; undefined when it is of another scheme. `now` is a monotonic clock in milliseconds. */
@@ -65,7 +65,7 @@ export class DigestVerifier {
     const expected = computeDigestResponse({ algorithm, ha1, nonce, method: request.method, uri, counted });
     const matches = timingSafeEqual(Buffer.from(response), Buffer.from(expected));
     if (!matches || plain === undefined || realm !== this.#realm || !isSameTarget(uri, request.target)) return WRONG;
-    // Only now: a nonce from before a reload of the configuration is stale and not wrong.
+    // Only now: a nonce from before a restart is stale and not wrong.
     return this.#nonces.use(nonce, counted.nonceCount, now) ? { ok: true, user } : STALE;
   }
 

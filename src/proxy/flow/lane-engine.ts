@@ -1,5 +1,5 @@
 import type { LanedTunnel, LanePool, LaneSockets } from "../../net/conn/lanes.ts";
-import type { Tunnel, TunnelEnd, TunnelResult } from "./tunnel.ts";
+import type { KilledEnd, Tunnel, TunnelEnd, TunnelResult } from "./tunnel.ts";
 
 /** Bytes that another engine carried before. */
 export interface BytesBefore {
@@ -35,7 +35,7 @@ class LanedTunnelBefore implements TunnelInLane {
   readonly #laned: LanedTunnel;
   readonly #before: BytesBefore;
   readonly #resume: Resume | undefined;
-  #killedBy: "killed" | "drained" | undefined;
+  #killedBy: KilledEnd | undefined;
 
   constructor(laned: LanedTunnel, before: BytesBefore, resume: Resume | undefined) {
     this.#laned = laned;
@@ -60,7 +60,7 @@ class LanedTunnelBefore implements TunnelInLane {
     return { up: this.#before.up + up, down: this.#before.down + down };
   }
 
-  kill(end: "killed" | "drained"): void {
+  kill(end: KilledEnd): void {
     this.#killedBy = end;
     this.#laned.kill();
   }

@@ -2,7 +2,16 @@ import type { Budget } from "../../net/conn/budget.ts";
 import type { Conn } from "../../net/conn/conn.ts";
 import { ACTIVE, type Watched } from "../../net/conn/idle-watch.ts";
 import { Observation } from "./observation.ts";
-import type { Observer, TapPort, Tunnel, TunnelEnd, TunnelOptions, TunnelOwner, TunnelResult } from "./tunnel.ts";
+import type {
+  KilledEnd,
+  Observer,
+  TapPort,
+  Tunnel,
+  TunnelEnd,
+  TunnelOptions,
+  TunnelOwner,
+  TunnelResult,
+} from "./tunnel.ts";
 import { type FlowOwner, TunnelFlow } from "./tunnel-flow.ts";
 
 /** What the relay knows at the moment when another engine may take over: no byte is in its hands. */
@@ -85,7 +94,7 @@ class Relay implements Tunnel, FlowOwner, TapPort, Watched {
     return { up: this.#up.bytes, down: this.#down.bytes };
   }
 
-  kill(end: "killed" | "drained"): void {
+  kill(end: KilledEnd): void {
     this.#finish(end);
   }
 

@@ -9,8 +9,11 @@ export type TunnelEnd =
   | "idle_timeout"
   | "killed" // by an operator
   | "drained" // the time that shutting down allows ran out
-  | "denied" // by a rule, for what the client said inside
+  | "denied" // by a rule, for what the client said inside, or by the rules of a reload
   | "lane_lost"; // the thread that carried it died
+
+/** Why a tunnel is ended that its two sides would let go on. */
+export type KilledEnd = Extract<TunnelEnd, "killed" | "drained" | "denied">;
 
 /** What is known of a tunnel once it is over. */
 export interface TunnelResult {
@@ -26,7 +29,7 @@ export interface Tunnel {
   /** Exact bytes so far. */
   bytes(): { up: number; down: number };
   /** Ends it at once with RST on both sides. */
-  kill(end: "killed" | "drained"): void;
+  kill(end: KilledEnd): void;
   /** Lets somebody see what passes from now on. Without effect where nobody can look: in a lane, or when it is over. */
   watch?(observer: Observer): void;
 }

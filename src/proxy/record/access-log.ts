@@ -34,7 +34,7 @@ export class AccessLog {
   /** Lines that were lost: the sink was too slow, or it failed. */
   dropped = 0;
 
-  readonly #format: AccessFormat;
+  #format: AccessFormat;
   readonly #sink: LogSink;
   readonly #whenLost: (why: string) => void;
   readonly #gatherMs: number;
@@ -55,6 +55,11 @@ export class AccessLog {
   /** Whether lines are written. */
   get enabled(): boolean {
     return this.#format !== "off";
+  }
+
+  /** Sets the form of the lines to come. */
+  use(format: AccessFormat): void {
+    this.#format = format;
   }
 
   /** Queues the line of a request. */

@@ -16,7 +16,7 @@ afterAll(() => rm(folder, { recursive: true }));
 async function read(name: string, text?: string, importMs?: number): Promise<unknown> {
   const path = join(folder, name);
   if (text !== undefined) await Bun.write(path, text);
-  const result = await readConfigFile(path, importMs);
+  const result = await readConfigFile(path, importMs === undefined ? {} : { importMs });
   const problems = result.ok ? result.value.problems : result.problems;
   return result.ok && problems.length === 0
     ? result.value.value

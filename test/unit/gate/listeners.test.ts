@@ -1,14 +1,14 @@
 import { describe, expect, test } from "bun:test";
 import { AddressSet } from "../../../src/address/address-set.ts";
-import { bindListeners, formatListener, type ListenPlan } from "../../../src/gate/listeners.ts";
+import { formatListener, Listeners, type ListenPlan } from "../../../src/gate/listeners.ts";
 import type { Listen } from "../../../src/net/runtime/listen.ts";
 import { makeIp } from "../../support/make-policy.ts";
 import { MemoryConn } from "../../support/memory-conn.ts";
 
-const plan = (host: string, port: number): ListenPlan => ({
+const plan = (host: string, port: number, protocol: "http" | "socks5" = "http"): ListenPlan => ({
   host,
   port,
-  protocols: new Set(["http"] as const),
+  protocols: new Set([protocol] as const),
   proxyFrom: new AddressSet([]),
 });
 
@@ -27,29 +27,37 @@ function openStand(plans: readonly ListenPlan[]) {
     });
     return { ok: true, listener: { host, port: bound, stop: () => void stopped.push(bound) } };
   };
-  const result = bindListeners(plans, listen, {
-    accept: (_conn, ip, { name }) => void told.push(`${ip.text} at ${name}`),
+  const listeners = new Listeners(listen, {
+    accept: (_conn, ip, { name, protocols }) => void told.push(`${ip.text} at ${name} for ${[...protocols].join()}`),
     turnAway: (ip, port, { name }) => void told.push(`${ip.text}:${port} not at ${name}`),
   });
-  return { result, stopped, told, accepts };
+  const result = listeners.prepare(plans);
+  return { listeners, result, stopped, told, accepts };
 }
 
-describe("bindListeners()", () => {
+/** The same, with the plans in effect. */
+function openListeners(plans: readonly ListenPlan[]) {
+  const stand = openStand(plans);
+  if (!stand.result.ok) throw new Error(stand.result.code);
+  stand.result.commit();
+  return stand;
+}
+
+describe("Listeners", () => {
   test("binds every listener, and names it by the port that it got", () => {
-    const { result, told, accepts, stopped } = openStand([plan("127.0.0.1", 0), plan("::1", 3128)]);
-    if (!result.ok) throw new Error(result.code);
-    expect(result.listeners.bound).toEqual([
+    const { listeners, told, accepts, stopped } = openListeners([plan("127.0.0.1", 0), plan("::1", 3128)]);
+    expect(listeners.bound).toEqual([
       { host: "127.0.0.1", port: 8080, name: "127.0.0.1:8080" },
       { host: "::1", port: 3128, name: "[::1]:3128" },
     ]);
     for (const accept of accepts) accept();
     expect(told).toEqual([
-      "192.0.2.1 at 127.0.0.1:8080",
+      "192.0.2.1 at 127.0.0.1:8080 for http",
       "192.0.2.1:9 not at 127.0.0.1:8080",
-      "192.0.2.1 at [::1]:3128",
+      "192.0.2.1 at [::1]:3128 for http",
       "192.0.2.1:9 not at [::1]:3128",
     ]);
-    result.listeners.close();
+    listeners.close();
     expect(stopped).toEqual([8080, 3128]);
   });
 
@@ -58,6 +66,28 @@ describe("bindListeners()", () => {
     const { result, stopped } = openStand([plan("127.0.0.1", 0), refused, plan("127.0.0.1", 1)]);
     expect(result).toEqual({ ok: false, plan: refused, code: "EACCES" });
     expect(stopped).toEqual([8080]);
+  });
+
+  test("keeps the socket of an address that stays, and serves there what the new plan says", () => {
+    const { listeners, told, accepts, stopped } = openListeners([plan("127.0.0.1", 0), plan("127.0.0.1", 1)]);
+    const change = listeners.prepare([plan("127.0.0.1", 2), plan("127.0.0.1", 0, "socks5")]);
+    if (!change.ok) throw new Error(change.code);
+    expect(stopped).toEqual([]);
+    change.commit();
+    expect(stopped).toEqual([1]);
+    expect(listeners.bound.map(({ port }) => port)).toEqual([2, 8080]);
+    accepts[0]?.();
+    expect(told[0]).toBe("192.0.2.1 at 127.0.0.1:8080 for socks5");
+  });
+
+  test("changes nothing when a new one cannot be bound, or the change is given up", () => {
+    const { listeners, told, accepts, stopped } = openListeners([plan("127.0.0.1", 0)]);
+    expect(listeners.prepare([plan("127.0.0.1", 2), plan("127.0.0.1", 7)]).ok).toBe(false);
+    const change = listeners.prepare([plan("127.0.0.1", 0, "socks5"), plan("127.0.0.1", 3)]);
+    if (change.ok) change.abandon();
+    expect(stopped).toEqual([2, 3]);
+    accepts[0]?.();
+    expect(told[0]).toBe("192.0.2.1 at 127.0.0.1:8080 for http");
   });
 
   test("formatListener() writes IPv6 in brackets", () => {

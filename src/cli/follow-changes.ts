@@ -1,0 +1,111 @@
+import type { CompiledConfig } from "../config/compile.ts";
+import { followFiles } from "../config/follow-files.ts";
+import { formatProblem } from "../config/problem.ts";
+import type { FileText } from "../config/read-file.ts";
+import { watchCertificates } from "../config/watch-certificates.ts";
+import { type FileWatch, watchFile } from "../config/watch-file.ts";
+import { FilesWatch } from "../config/watch-files.ts";
+import type { Daemon } from "../daemon.ts";
+import type { CliIo } from "./io.ts";
+
+/**
+ * Follows the files of the configuration in effect. With `watch` a change of any
+ * of them is a reload. Without it the users file and certificates are followed
+ * alone, each by itself.
+ */
+export class Follower {
+  readonly #daemon: Daemon;
+  readonly #io: CliIo;
+  #watches: readonly FileWatch[] = [];
+  #files: FilesWatch | undefined;
+  /** The files of the configuration in effect. */
+  #names: readonly string[] = [];
+
+  constructor(daemon: Daemon, io: CliIo) {
+    this.#daemon = daemon;
+    this.#io = io;
+  }
+
+  /** Follows what a configuration names, and nothing else. `files` were read since `readSince`, milliseconds since the epoch. */
+  follow(compiled: CompiledConfig, files: readonly string[], readSince: number): void {
+    for (const watch of this.#watches) watch.close();
+    this.#watches = compiled.watch ? [this.#warnOfExpiry(compiled)] : this.#followEach(compiled);
+    if (!compiled.watch) {
+      this.#files?.close();
+      this.#files = undefined;
+      return;
+    }
+    this.#files ??= new FilesWatch({ changed: () => void this.#daemon.reload() });
+    this.#names = files;
+    void this.#files.watch(files, readSince);
+  }
+
+  /** Watches the files of a configuration that cannot be used, beside those in use: a change may mend it. */
+  followAlso(files: readonly string[], readSince: number): void {
+    void this.#files?.watch([...this.#names, ...files], readSince);
+  }
+
+  close(): void {
+    for (const watch of this.#watches) watch.close();
+    this.#files?.close();
+  }
+
+  #followEach(compiled: CompiledConfig): FileWatch[] {
+    return [
+      this.#watchUsers(compiled),
+      this.#followCertificates(compiled.tlsFiles),
+      this.#followTrust(compiled),
+    ].filter((watch) => watch !== undefined);
+  }
+
+  /** Applies changes of the users file. An invalid file leaves the users unchanged. */
+  #watchUsers({ usersFile }: CompiledConfig): FileWatch | undefined {
+    if (!usersFile) return undefined;
+    const { path } = usersFile;
+    const io = this.#io;
+    const tell = (read: FileText) => {
+      if (!read.ok) return io.tell(`Cannot read ${path}: ${read.reason}. The users stay as they were.`);
+      const replaced = this.#daemon.replaceUsers(read.text);
+      if (replaced.ok) return io.tell(`Read the users of ${path} again.`);
+      io.tell(`Cannot use the new ${path}. The users stay as they were:`);
+      for (const problem of replaced.problems) io.tell(`  ${formatProblem(problem)}`);
+    };
+    return watchFile(path, { known: usersFile.text, kind: "users", tell });
+  }
+
+  /** Applies changes of certificates, and warns before they expire. */
+  #followCertificates(tlsFiles: CompiledConfig["tlsFiles"]): FileWatch {
+    return watchCertificates(tlsFiles, {
+      replace: (listener, plan) => {
+        const tls = this.#daemon.tls[listener];
+        if (!tls) throw new Error(`The listener ${listener} has no certificates to replace`);
+        return tls.replace(plan);
+      },
+      tell: this.#io.tell,
+      now: Date.now,
+    });
+  }
+
+  /** Warns before certificates expire; what changes is somebody else's. */
+  #warnOfExpiry({ tlsFiles }: CompiledConfig): FileWatch {
+    return this.#followCertificates(tlsFiles.map((each) => ({ ...each, files: [] })));
+  }
+
+  /** Applies changes of the certificates for upstreams and origins. */
+  #followTrust({ trustFiles }: CompiledConfig): FileWatch | undefined {
+    const io = this.#io;
+    return (
+      trustFiles &&
+      followFiles(trustFiles, {
+        apply: (renew) => {
+          this.#daemon.renewTrust(renew);
+          io.tell("Read the certificates for upstreams and origins again.");
+          return { ok: true };
+        },
+        refusal: "Cannot use the new certificates for upstreams and origins. The old ones stay:",
+        tell: io.tell,
+        now: Date.now,
+      })
+    );
+  }
+}

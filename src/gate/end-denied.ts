@@ -1,0 +1,37 @@
+import { authorize } from "../proxy/decide/authorize.ts";
+import type { AuthorizeServices } from "../proxy/decide/inquiry.ts";
+import { describeFailure } from "../proxy/failure.ts";
+import type { LiveTable } from "../proxy/record/live-table.ts";
+import type { RequestRecord } from "../proxy/record/request-record.ts";
+import type { Runtime } from "../proxy/runtime.ts";
+
+/**
+ * Ends the tunnels that a snapshot would deny to their clients now, and gives
+ * their number. Judges one after the other, as a new request for the same target.
+ * A tunnel goes on when nothing was decided: its name does not resolve, a function
+ * failed.
+ */
+export async function endDenied(live: LiveTable, runtime: Runtime, services: AuthorizeServices): Promise<number> {
+  const tunnels: Parameters<Parameters<LiveTable["visit"]>[0]>[] = [];
+  live.visit((record, tunnel) => tunnels.push([record, tunnel]));
+  let ended = 0;
+  for (const [record, tunnel] of tunnels) {
+    if (record.runtime === runtime || record.isWritten || !(await isDenied(record, runtime, services))) continue;
+    tunnel.kill("denied");
+    ended += 1;
+  }
+  return ended;
+}
+
+async function isDenied(record: RequestRecord, runtime: Runtime, services: AuthorizeServices): Promise<boolean> {
+  const { client, user, scheme, target } = record;
+  if (runtime.clients?.has(client) === false) return true;
+  if (target === undefined) return false;
+  const authorized = await authorize({ client, user, scheme, runtime }, target, services);
+  if (authorized.ok) {
+    authorized.value.lookups?.release();
+    return false;
+  }
+  const { detail } = authorized.failure;
+  return detail !== "hook_failed" && describeFailure(detail).status === 403;
+}

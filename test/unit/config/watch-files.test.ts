@@ -1,0 +1,69 @@
+import { describe, test } from "bun:test";
+import { mkdir, rename, symlink } from "node:fs/promises";
+import { join } from "node:path";
+import { FilesWatch } from "../../../src/config/watch-files.ts";
+import { makeFolder } from "../../support/temporary-folder.ts";
+import { waitFor } from "../../support/wait-for.ts";
+
+/** Watches these files of a folder, and counts changes. */
+async function startWatching(files: Record<string, string>, names = Object.keys(files)) {
+  const folder = await makeFolder(files);
+  const state = { changes: 0 };
+  const watch = new FilesWatch({ changed: () => (state.changes += 1), settleMs: 30, pollMs: 50 });
+  const at = (name: string) => join(folder.path, name);
+  // Files that were written just now are as they were read.
+  await watch.watch(names.map(at), Infinity);
+  return {
+    folder,
+    watch,
+    state,
+    at,
+    async [Symbol.asyncDispose]() {
+      watch.close();
+      await folder[Symbol.asyncDispose]();
+    },
+  };
+}
+
+describe("FilesWatch", () => {
+  test("sees a file that is written, renamed over, created and removed", async () => {
+    await using stand = await startWatching({ a: "1" }, ["a", "later"]);
+    const { folder, at, state } = stand;
+    await folder.write({ a: "2" });
+    await waitFor(() => state.changes === 1, "the written file");
+    await folder.write({ next: "3" });
+    await rename(at("next"), at("a"));
+    await waitFor(() => state.changes === 2, "the renamed file");
+    await folder.write({ later: "4" });
+    await waitFor(() => state.changes === 3, "the created file");
+    await rename(at("later"), at("gone"));
+    await waitFor(() => state.changes === 4, "the removed file");
+  });
+
+  test("sees a link that leads into another folder", async () => {
+    await using folder = await makeFolder({ "v1/a": "1", "v2/a": "2" });
+    const at = (name: string) => join(folder.path, name);
+    await mkdir(at("mount"));
+    await symlink("../v1", at("mount/..data"));
+    await symlink("..data/a", at("mount/a"));
+    let changes = 0;
+    const watch = new FilesWatch({ changed: () => (changes += 1), settleMs: 30, pollMs: 50 });
+    await watch.watch([at("mount/a")], Infinity);
+    await symlink("../v2", at("mount/..next"));
+    await rename(at("mount/..next"), at("mount/..data"));
+    await waitFor(() => changes === 1, "the link");
+    watch.close();
+  });
+
+  test("counts a file as changed that changed after it was read, and says one change of many files once", async () => {
+    await using stand = await startWatching({ a: "1", b: "1" });
+    const { folder, watch, state, at } = stand;
+    await Promise.all([folder.write({ a: "2" }), folder.write({ b: "2" })]);
+    await waitFor(() => state.changes > 0, "both files");
+    const before = state.changes;
+    const readSince = Date.now();
+    await folder.write({ c: "1" });
+    await watch.watch([at("a"), at("c")], readSince);
+    await waitFor(() => state.changes === before + 1, "the file that changed meanwhile");
+  });
+});
