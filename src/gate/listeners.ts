@@ -102,7 +102,7 @@ export class Listeners {
       const open = OpenListener.bind(plan, this.#listen, this.#owner, bound.port);
       if (typeof open === "string") {
         for (const listener of fresh) listener.close();
-        return { ok: false, plan, code: open };
+        return { ok: false, plan: { ...plan, port: bound.port }, code: open };
       }
       fresh.push(open);
     }
