@@ -7,6 +7,7 @@ import { startWarmUp, warmUpTunnelBytes } from "./gate/warm-up.ts";
 import type { LanePool } from "./net/conn/lanes.ts";
 import type { Resolver } from "./net/dns/resolver.ts";
 import type { Reactor } from "./net/epoll/reactor.ts";
+import type { InheritedSockets } from "./net/inherited-sockets.ts";
 import { SpareDescriptors } from "./net/libc/spare-descriptors.ts";
 import { chooseSockets } from "./net/sockets.ts";
 import { startLanes } from "./net/splice/lane-pool.ts";
@@ -33,6 +34,8 @@ export interface DaemonOptions {
   readonly resolver?: Resolver;
   /** Instead of an event loop of its own, for several proxies on one thread. It stays open. */
   readonly eventLoop?: Reactor;
+  /** Sockets that a service manager opened for this process. */
+  readonly inherited?: InheritedSockets;
   /** Is told of each step of a drain. */
   readonly onDrain?: (state: DrainState) => void;
 }
@@ -81,7 +84,7 @@ export type DaemonStart =
 export async function startDaemon(compiled: CompiledConfig, options: DaemonOptions): Promise<DaemonStart> {
   const { tell } = options;
   const { secrets, runtime, splice } = compiled;
-  const listeners = prepareListeners(compiled);
+  const listeners = prepareListeners(compiled, options.inherited);
   if (!listeners.ok) return listeners;
   const { plans } = listeners;
   const accessLog = new AccessLog({
@@ -89,7 +92,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     sink: options.accessSink,
     whenLost: (why) => tell(`Access lines are being lost: ${why}. "penstock_access_log_dropped_total" counts them.`),
   });
-  const sockets = chooseSockets(compiled.sockets, options.eventLoop);
+  const sockets = chooseSockets(compiled.sockets, options.eventLoop, options.inherited);
   const { engine, lanes, description } = chooseEngine(splice, () => startLanes({ onTrouble: tell }), sockets.adopt);
   const hooks = new HookReporter(tell, { secrets });
   const bugs = new BugReporter({ tell, secrets });
@@ -152,6 +155,8 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     gate.close();
     return { ok: false, message: explainBinding(bound.plan, bound.code) };
   }
+  for (const unused of options.inherited?.closeUnused() ?? [])
+    tell(`Warning: the service manager passed a socket that no listener takes, closed: ${unused}.`);
   warnOfDescriptors(descriptors, runtime.limits.connections, tell);
 
   const stopTidying = tidyMemory(() => {

@@ -1,6 +1,8 @@
 import type { CompiledConfig } from "./config/compile.ts";
+import { isLoopbackHost } from "./config/listener-address.ts";
 import type { Gate } from "./gate/gate.ts";
 import { formatListener, type ListenPlan } from "./gate/listeners.ts";
+import type { InheritedSockets } from "./net/inherited-sockets.ts";
 import { createListenerTls, type ListenerTls } from "./proxy/accept/listener-tls.ts";
 
 /** A listener to open. */
@@ -9,10 +11,21 @@ export type ListenerPlan = ListenPlan & { readonly tls?: ListenerTls };
 type PreparedListeners =
   { readonly ok: true; readonly plans: readonly ListenerPlan[] } | { readonly ok: false; readonly message: string };
 
-/** Loads the certificates of each listener. */
-export function prepareListeners({ listeners }: CompiledConfig): PreparedListeners {
+/** Loads the certificates of each listener, and finds the socket of its name where a service manager passed one. */
+export function prepareListeners({ listeners }: CompiledConfig, inherited?: InheritedSockets): PreparedListeners {
   const plans: ListenerPlan[] = [];
-  for (const { tls: plan, ...listener } of listeners) {
+  for (const { tls: plan, name, ...configured } of listeners) {
+    const passed = name === undefined ? undefined : inherited?.locate(name);
+    const listener = { ...configured, ...passed };
+    // Whether users are needed was judged by the address in the configuration.
+    if (passed && isLoopbackHost(configured.host) && !isLoopbackHost(passed.host)) {
+      const [theirs, ours] = [
+        formatListener(passed.host, passed.port),
+        formatListener(configured.host, configured.port),
+      ];
+      const message = `Cannot use the socket ${JSON.stringify(name)} of the service manager: it listens on ${theirs}, and the listener of that name is on loopback (${ours}). Set the "host" of the listener to that of the socket.`;
+      return { ok: false, message };
+    }
     const made = plan && createListenerTls(plan);
     if (made?.ok === false) return made;
     plans.push({ ...listener, ...(made && { tls: made.tls }) });

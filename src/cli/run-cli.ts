@@ -12,6 +12,7 @@ import { type CliIo, exitCodes } from "./io.ts";
 import { passwd } from "./passwd.ts";
 import { schema } from "./schema.ts";
 import { serve } from "./serve.ts";
+import { service } from "./service.ts";
 import { readInvocation } from "./strict.ts";
 import { trace } from "./trace.ts";
 import { showVersion } from "./version.ts";
@@ -28,6 +29,7 @@ const commands: Readonly<Record<string, Command>> = {
   capture,
   drain,
   healthcheck,
+  service,
   version: showVersion,
 };
 

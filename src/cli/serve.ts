@@ -5,6 +5,7 @@ import { watchCertificates } from "../config/watch-certificates.ts";
 import type { FileText } from "../config/read-file.ts";
 import { watchFile } from "../config/watch-file.ts";
 import { type Daemon, startDaemon } from "../daemon.ts";
+import { InheritedSockets } from "../net/inherited-sockets.ts";
 import { createCommand } from "./command.ts";
 import { ServiceNotices } from "./service-notices.ts";
 import { configArgs, configHints, configLists, loadFromFlags, tellProblems } from "./config-args.ts";
@@ -47,7 +48,9 @@ async function serveUntil(stopping: StopSignals, input: Parameters<typeof loadFr
   if (input.values("user").length > 0)
     io.tell('Warning: the process list shows the password given with --user. Set PENSTOCK_USERS or "users" instead.');
   const notices = new ServiceNotices(io);
+  const inherited = InheritedSockets.take(io.variables, process.pid);
   const started = await startDaemon(compiled, {
+    ...(inherited && { inherited }),
     accessSink: io.accessSink,
     tell: io.tell,
     onDrain: (state) => notices.draining(state),
