@@ -3,6 +3,7 @@ import type { CompiledConfig } from "./config/compile.ts";
 import type { RenewTrust } from "./config/follow-trust.ts";
 import type { LoadResult } from "./config/load.ts";
 import type { Checked } from "./config/problem.ts";
+import { Drain } from "./drain.ts";
 import { Gate, withinMs } from "./gate/gate.ts";
 import { startWarmUp, warmUpTunnelBytes } from "./gate/warm-up.ts";
 import type { LanePool } from "./net/conn/lanes.ts";
@@ -11,7 +12,7 @@ import type { Reactor } from "./net/epoll/reactor.ts";
 import { SpareDescriptors } from "./net/libc/spare-descriptors.ts";
 import { chooseSockets } from "./net/sockets.ts";
 import { startLanes } from "./net/splice/lane-pool.ts";
-import { controlTunnels, openSidecar, readReadiness, type SidecarPlan } from "./open-sidecar.ts";
+import { controlDrain, controlTunnels, openSidecar, readReadiness, type SidecarPlan } from "./open-sidecar.ts";
 import { explainBinding, listCertificates, prepareListeners } from "./prepare-listeners.ts";
 import type { ListenerTls } from "./proxy/accept/listener-tls.ts";
 import { chooseEngine } from "./proxy/flow/engine.ts";
@@ -20,7 +21,7 @@ import { AccessLog, type LogSink } from "./proxy/record/access-log.ts";
 import { BugReporter } from "./proxy/record/bug-reporter.ts";
 import type { Runtime } from "./proxy/runtime.ts";
 import { Reloader, type ReloadOutcome } from "./reloader.ts";
-import type { ControlPort } from "./sidecar/control-port.ts";
+import type { ControlPort, DrainState } from "./sidecar/control-port.ts";
 import { writeMetricsText } from "./sidecar/metrics-text.ts";
 import type { Sidecar } from "./sidecar/serve.ts";
 import { tidyMemory } from "./tidy-memory.ts";
@@ -39,6 +40,8 @@ export interface DaemonOptions {
   readonly resolver?: Resolver;
   /** Instead of an event loop of its own, for several proxies on one thread. It stays open. */
   readonly eventLoop?: Reactor;
+  /** Is told of each step of a drain. */
+  readonly onDrain?: (state: DrainState) => void;
 }
 
 /** A running proxy. */
@@ -56,6 +59,8 @@ export interface Daemon {
   readonly lanes: LanePool | undefined;
   /** The TLS of each listener, in the order of the listeners; undefined for a plain one. */
   readonly tls: readonly (ListenerTls | undefined)[];
+  /** Calls back once the event loop has taken another turn. */
+  afterTurn(callback: () => void): void;
   /** Reports an uncaught error to the operator. */
   reportBug(error: unknown): void;
   /** Reads the configuration again and puts it into effect in one step. */
@@ -67,12 +72,15 @@ export interface Daemon {
   /** Has the runtime compile the code that serves clients, in the background, until the first client comes. */
   warmUp(): void;
   /**
-   * Stops accepting, gives connections the time that the configuration allows,
-   * ends those that are left, and resolves when nothing is open any more.
+   * Leaves as the configuration says: lame duck, then a time for tunnels, then the
+   * end of those that are left. `by` is told. Resolves when nothing is open any
+   * more, or when somebody took the drain back.
    */
-  drain(): Promise<void>;
+  drain(by?: string): Promise<"ended" | "resumed">;
   /** Ends everything at once. */
   stop(): Promise<void>;
+  /** Resolves when nothing is open any more, whoever asked for it. */
+  readonly ended: Promise<void>;
 }
 
 export type DaemonStart =
@@ -110,12 +118,22 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     reportHook: (report) => hooks.report(report),
   });
   const { live, metrics } = gate;
+  let stopWarmUp: (() => Promise<void>) | undefined;
+  let close = (): Promise<void> => Promise.resolve();
+  const drain = new Drain({
+    gate,
+    times: () => inUse.compiled,
+    tell,
+    ...(options.onDrain && { onStep: options.onDrain }),
+    close: () => close(),
+  });
 
   // The sidecar first: it can say that the proxy is still starting.
   const control: ControlPort = {
     ...controlTunnels(gate),
     ...(options.load && { reload: () => reloader.reload() }),
-    readiness: () => readReadiness(gate, reloader.successful),
+    drain: controlDrain(drain, () => inUse.sidecar?.sidecar.yieldAddress()),
+    readiness: () => readReadiness(gate, drain, reloader.successful),
     effectiveConfig: () => ({ ...inUse.compiled.effective, splicing: description, driving: sockets.description }),
     metricsText: () =>
       writeMetricsText({
@@ -142,7 +160,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
       if (connections !== before) warnOfDescriptors(descriptors, connections, tell);
       return applied;
     },
-    isDraining: () => gate.draining,
+    isDraining: () => drain.phase !== "serving",
     tell,
     loaded: (files, { kind }) => options.reloaded?.(inUse.compiled, files, kind === "done"),
   });
@@ -160,12 +178,12 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
   }
   warnOfDescriptors(descriptors, runtime.limits.connections, tell);
 
-  let stopWarmUp: (() => Promise<void>) | undefined;
   const stopTidying = tidyMemory(() => {
     const accepted = sum(metrics.accepted);
     return { accepted, ended: accepted - metrics.connectionsOpen };
   });
-  const close = async (): Promise<void> => {
+  close = async () => {
+    await Promise.all([stopWarmUp?.(), gate.stop()]);
     stopTidying();
     await Promise.all([withinMs(accessLog.stop(), LAST_LINES_MS), inUse.sidecar?.sidecar.stop(), lanes?.stop()]);
     gate.close();
@@ -189,6 +207,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
         return inUse.plans.map(({ tls }) => tls);
       },
       reload: () => reloader.reload(),
+      afterTurn: sockets.afterTurn,
       reportBug: (error) => bugs.report("A mistake outside of any connection, which ended none", error),
       replaceUsers(text) {
         const { usersFile } = inUse.compiled;
@@ -203,7 +222,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
         gate.runtime.swap(renew(gate.runtime.current));
       },
       warmUp() {
-        if (gate.draining || stopWarmUp !== undefined || sockets.openInProcess === undefined) return;
+        if (drain.phase !== "serving" || stopWarmUp !== undefined || sockets.openInProcess === undefined) return;
         // Its tunnels must not move to the lanes, which the metrics show.
         if (splice.afterBytes <= warmUpTunnelBytes) return;
         stopWarmUp = startWarmUp({
@@ -216,14 +235,14 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
           hasClients: () => sum(metrics.accepted) > sum(metrics.probes),
         });
       },
-      async drain() {
-        await Promise.all([stopWarmUp?.(), gate.drain(inUse.compiled.drainMs)]);
-        await close();
+      drain(by = "Drain") {
+        // Its tunnels are not among those that a drain waits for.
+        void stopWarmUp?.();
+        drain.begin(by, inUse.compiled.drainMs);
+        return drain.outcome;
       },
-      async stop() {
-        await Promise.all([stopWarmUp?.(), gate.stop()]);
-        await close();
-      },
+      stop: () => drain.stop(),
+      ended: drain.ended,
     },
   };
 }

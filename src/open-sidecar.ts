@@ -1,11 +1,14 @@
 import { hostname } from "node:os";
 import { isDeepStrictEqual } from "node:util";
 import type { CompiledConfig } from "./config/compile.ts";
+import { quoteValue } from "./config/problem.ts";
+import { parseDuration } from "./config/quantity.ts";
+import type { Drain } from "./drain.ts";
 import type { Gate } from "./gate/gate.ts";
 import { serveHttp } from "./net/http/serve-http.ts";
 import type { Listen } from "./net/runtime/listen.ts";
 import { isDefaultRouteOpen } from "./proxy/dial/upstream-probe.ts";
-import type { ControlPort, Readiness } from "./sidecar/control-port.ts";
+import type { ControlPort, DrainControl, Readiness } from "./sidecar/control-port.ts";
 import { createSidecarApp } from "./sidecar/sidecar-app.ts";
 import { type Sidecar, startSidecar } from "./sidecar/serve.ts";
 
@@ -41,6 +44,7 @@ export async function openSidecar(
   const started = await startSidecar({
     app: { fetch: (request) => app.fetch(request) },
     address: at.kind === "tcp" ? at : { unix: at.path },
+    ...(plan.token && { token: plan.token }),
     serveHttp: (options) => serveHttp({ ...options, listen }),
     reportBug,
   });
@@ -69,11 +73,29 @@ export function controlTunnels({ live, captures }: Gate): Pick<ControlPort, "tun
   };
 }
 
-/** Ready to serve a new connection: bound, not draining, and with an upstream that answers where there is one. */
-export async function readReadiness(gate: Gate, reloaded: boolean): Promise<Readiness> {
-  if (gate.listeners === undefined && !gate.draining) return { ready: false, reason: "starting" };
-  const open = gate.draining || (await isDefaultRouteOpen(gate.runtime.current, gate));
-  if (gate.draining) return { ready: false, reason: "draining" };
+/** What the sidecar may ask of the drain. */
+export function controlDrain(drain: Drain, yieldAddress: () => void): DrainControl {
+  return {
+    begin(duration) {
+      const parsed = duration === undefined ? undefined : parseDuration(duration);
+      if (parsed?.ok === false) return { ok: false, reason: `${quoteValue(duration)} ${parsed.reason}.` };
+      return { ok: true, state: drain.begin("POST /drain", parsed?.value) };
+    },
+    cancel: () => drain.cancel("DELETE /drain"),
+    yieldAddress() {
+      if (drain.phase !== "draining") return false;
+      yieldAddress();
+      return true;
+    },
+  };
+}
+
+/** Ready to serve a new connection: bound, not about to leave, and with an upstream that answers where there is one. */
+export async function readReadiness(gate: Gate, drain: Pick<Drain, "phase">, reloaded: boolean): Promise<Readiness> {
+  const isLeaving = (): boolean => drain.phase !== "serving";
+  if (gate.listeners === undefined && !isLeaving()) return { ready: false, reason: "starting" };
+  const open = isLeaving() || (await isDefaultRouteOpen(gate.runtime.current, gate));
+  if (isLeaving()) return { ready: false, reason: "draining" };
   const warning = reloaded ? undefined : "The last reload failed. The configuration before it is in effect.";
   return { ...(open ? { ready: true } : { ready: false, reason: "no_way_out" }), ...(warning && { warning }) };
 }

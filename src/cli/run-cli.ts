@@ -4,7 +4,9 @@ import { capture } from "./capture.ts";
 import { cert } from "./cert.ts";
 import { check } from "./check.ts";
 import type { Command } from "./command.ts";
+import { drain } from "./drain.ts";
 import { explain } from "./explain.ts";
+import { healthcheck } from "./healthcheck.ts";
 import { init } from "./init.ts";
 import { type CliIo, exitCodes } from "./io.ts";
 import { passwd } from "./passwd.ts";
@@ -26,6 +28,8 @@ const commands: Readonly<Record<string, Command>> = {
   trace,
   capture,
   reload,
+  drain,
+  healthcheck,
   version: showVersion,
 };
 

@@ -1,8 +1,8 @@
 import type { CompiledConfig } from "../config/compile.ts";
 import { ScriptModules } from "../config/script-modules.ts";
 import { type Daemon, startDaemon } from "../daemon.ts";
-import { withinMs } from "../gate/gate.ts";
 import { createCommand } from "./command.ts";
+import { ServiceNotices } from "./service-notices.ts";
 import { configArgs, configHints, configLists, loadFromFlags, tellProblems } from "./config-args.ts";
 import { Follower } from "./follow-changes.ts";
 import { type CliIo, exitCodes } from "./io.ts";
@@ -53,18 +53,22 @@ async function serveUntil(
   const { compiled, file } = loaded.value;
   if (input.values("user").length > 0)
     io.tell('Warning: the process list shows the password given with --user. Set PENSTOCK_USERS or "users" instead.');
+  const notices = new ServiceNotices(io);
   let follower: Follower | undefined;
   const started = await startDaemon(compiled, {
     accessSink: io.accessSink,
     tell: io.tell,
     load: ({ checks }) => {
       readSince = Date.now();
+      notices.reloading();
       return loadFromFlags(input, { modules, checks });
     },
     reloaded: (inUse, files, done) => {
       if (done) follower?.follow(inUse, files, readSince);
       else follower?.followAlso(files, readSince);
+      if (started.ok) notices.ready(started.daemon);
     },
+    onDrain: (state) => notices.draining(state),
   });
   if (!started.ok) {
     io.tell(started.message);
@@ -74,6 +78,8 @@ async function serveUntil(
   // An uncaught error ends at most one connection.
   const forget = io.onBug((error) => daemon.reportBug(error));
   tellStart(daemon, compiled, file, io);
+  notices.ready(daemon);
+  notices.watch(daemon);
   follower = new Follower(daemon, io);
   follower.follow(compiled, loaded.files, readSince);
   hangups.reload(() => {
@@ -81,7 +87,8 @@ async function serveUntil(
     void daemon.reload();
   });
   if (compiled.warmUp === "auto") daemon.warmUp();
-  await stopping.end(daemon);
+  await stopping.end(daemon, notices);
+  notices.close();
   follower.close();
   forget();
   return exitCodes.ok;
@@ -107,9 +114,6 @@ function tellStart(daemon: Daemon, compiled: CompiledConfig, file: string | unde
   io.tell(daemon.splicing);
 }
 
-/** Milliseconds for the last lines and the sidecar, after the time for tunnels. The reader of the output may hang. */
-const CLOSING_MS = 2000;
-
 /** SIGHUP. One that comes before there is a daemon counts once there is one: the file may have been read before it changed. */
 class Hangups {
   #came = false;
@@ -133,29 +137,43 @@ class StopSignals {
   /** Stops listening. */
   readonly close: () => void;
   readonly #io: CliIo;
-  readonly #second: Promise<string>;
+  #daemon: Daemon | undefined;
+  #notices: ServiceNotices | undefined;
+  /** Signals since the proxy serves. */
+  #came: string[] = [];
 
   constructor(io: CliIo) {
-    const [first, second] = [Promise.withResolvers<string>(), Promise.withResolvers<string>()];
+    const first = Promise.withResolvers<string>();
     this.#io = io;
     this.first = first.promise;
-    this.#second = second.promise;
-    let count = 0;
     this.close = io.onStopSignal((signal) => {
-      count += 1;
-      (count === 1 ? first : second).resolve(signal);
+      first.resolve(signal);
+      this.#came.push(signal);
+      this.#act();
     });
   }
 
   /** Resolves once the daemon is gone: it drains after the first signal, and the second ends it at once. */
-  async end(daemon: Daemon): Promise<void> {
-    const first = await this.first;
-    this.#io.tell(`${first}: accepting no more connections, letting tunnels end. Once more to end them at once.`);
-    const drained = withinMs(daemon.drain(), daemon.drainMs + CLOSING_MS);
-    const stopped = this.#second.then((second) => {
-      this.#io.tell(`${second} again: ending all connections.`);
-      return withinMs(daemon.stop(), CLOSING_MS);
-    });
-    await Promise.race([drained, stopped]);
+  async end(daemon: Daemon, notices: ServiceNotices): Promise<void> {
+    this.#daemon = daemon;
+    this.#notices = notices;
+    if (this.#came.length > 0) this.#act();
+    await daemon.ended;
+  }
+
+  #act(): void {
+    const daemon = this.#daemon;
+    const signal = this.#came.at(-1);
+    if (daemon === undefined || signal === undefined) return;
+    if (this.#came.length === 1) {
+      this.#notices?.stopping();
+      // After a drain that was taken back the next signal is a first one again.
+      void daemon.drain(signal).then((outcome) => {
+        if (outcome === "resumed") this.#came = [];
+      });
+    } else {
+      this.#io.tell(`${signal} again: ending all connections.`);
+      void daemon.stop();
+    }
   }
 }

@@ -40,7 +40,9 @@ export interface CompiledConfig {
   readonly runtime: Runtime;
   readonly sidecar?: SidecarPlan;
   readonly log: { readonly access: AccessForm };
-  /** Milliseconds that tunnels get to end after a signal to stop. */
+  /** Milliseconds for which connections are still accepted after a signal to stop. */
+  readonly lameDuckMs: number;
+  /** Milliseconds that tunnels get to end after accepting has stopped. */
   readonly drainMs: number;
   /** `auto`: epoll for plain TCP on Linux; `runtime`: the sockets of the runtime. */
   readonly sockets: "auto" | "runtime";
@@ -102,6 +104,7 @@ export function compileConfig(config: Config, materials: Materials, before?: Che
       runtime,
       ...(config.sidecar && { sidecar: compileSidecar(config.sidecar, materials) }),
       log: { access },
+      lameDuckMs: readDuration(config.timeouts.lameDuck),
       drainMs: readDuration(config.timeouts.drain),
       sockets: config.sockets,
       splice: { mode: config.splice, afterBytes: readSize(config.spliceAfter) },

@@ -52,6 +52,7 @@ const settings: readonly (readonly [path: string, reading: Reading])[] = [
   ["timeouts.connect", "text"],
   ["timeouts.response", "text"],
   ["timeouts.idle", "text"],
+  ["timeouts.lameDuck", "text"],
   ["timeouts.drain", "text"],
   ["timeouts.hook", "text"],
   ["sidecar.port", "number"],

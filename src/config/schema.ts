@@ -57,7 +57,14 @@ const timeoutsSchema = settings({
       'How long a tunnel or the body of a forwarded message may move no byte in either direction, or a client may leave a response unread. Every byte restarts it; `"0"` for no limit.',
     )
     .default("10m"),
-  drain: duration({ zero: true }).describe("How long tunnels may go on after a signal to stop.").default("10s"),
+  lameDuck: duration({ zero: true })
+    .describe(
+      'How long connections are still accepted and served after a signal to stop or `POST /drain`, while `/readyz` is 503 already, so that load balancers notice; `"0"` to stop accepting at once.',
+    )
+    .default("0"),
+  drain: duration({ zero: true })
+    .describe("How long tunnels may go on after accepting has stopped. Those that are left then are ended.")
+    .default("10s"),
   hook: duration({ zero: false }).describe("How long a function of this file may take to answer.").default("5s"),
 })
   .describe('Time limits: a number with `ms`, `s`, `m`, `h` or `d`, such as `"10s"`.')

@@ -166,13 +166,21 @@ export class Gate implements ConnectionServices, ListenerOwner {
     this.admission.lingering.abort();
   }
 
-  /** Stops accepting, waits up to `ms` milliseconds for connections to end, and ends the rest. */
-  async drain(ms: number): Promise<void> {
+  /** Stops accepting and ends what is idle. Everything else may go on to its end. */
+  beginDrain(): void {
     this.stopAccepting();
     this.forwarding.windDown();
     this.admission.lingering.hurry();
-    await withinMs(this.admission.untilEmpty(), ms);
-    await this.stop();
+  }
+
+  /** Takes `beginDrain` back: binds the same listeners again, all of them. When one cannot be bound, none is, and the drain goes on. */
+  resume(): ListenOutcome {
+    const result = this.#listeners.reopen();
+    if (!result.ok) return result;
+    this.draining = false;
+    this.forwarding.reopen();
+    this.admission.lingering.relax();
+    return { ok: true, listeners: this.#listeners.bound };
   }
 
   /** Stops accepting, ends every connection, and waits until they are recorded. */

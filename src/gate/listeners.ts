@@ -88,6 +88,21 @@ export class Listeners {
     };
   }
 
+  /** Binds those that `close` closed again, with the ports that they had; all, or none. */
+  reopen(): { readonly ok: true } | Extract<PreparedChange, { ok: false }> {
+    const again: OpenListener[] = [];
+    for (const { plan, bound } of this.#open) {
+      const open = OpenListener.bind(plan, this.#listen, this.#owner, bound.port);
+      if (typeof open === "string") {
+        for (const listener of again) listener.close();
+        return { ok: false, plan: { ...plan, port: bound.port }, code: open };
+      }
+      again.push(open);
+    }
+    this.#open = again;
+    return { ok: true };
+  }
+
   /** Stops accepting on all of them. Connections live on. */
   close(): void {
     for (const listener of this.#open) listener.close();
@@ -97,18 +112,18 @@ export class Listeners {
 /** A socket that accepts, and what is served on it now. */
 class OpenListener {
   readonly bound: BoundListener;
-  readonly #host: string;
-  readonly #port: number;
+  /** What is served now. */
+  plan: ListenPlan;
   readonly #socket: TcpListener;
   readonly #serve: (plan: ListenPlan) => void;
 
   /** The listener, or the errno word. */
-  static bind(plan: ListenPlan, listen: Listen, owner: ListenerOwner): OpenListener | string {
+  static bind(plan: ListenPlan, listen: Listen, owner: ListenerOwner, wanted = plan.port): OpenListener | string {
     const { host } = plan;
     let listener: Listener = describe("", plan);
     const result = listen(
       host,
-      plan.port,
+      wanted,
       (conn, from) => owner.accept(conn, from, listener),
       (from, port) => owner.turnAway(from, port, listener),
     );
@@ -120,25 +135,20 @@ class OpenListener {
     });
   }
 
-  private constructor(
-    { host, port }: ListenPlan,
-    bound: BoundListener,
-    socket: TcpListener,
-    serve: (plan: ListenPlan) => void,
-  ) {
-    this.#host = host;
-    this.#port = port;
+  private constructor(plan: ListenPlan, bound: BoundListener, socket: TcpListener, serve: (plan: ListenPlan) => void) {
+    this.plan = plan;
     this.bound = bound;
     this.#socket = socket;
     this.#serve = serve;
   }
 
   isFor({ host, port }: ListenPlan): boolean {
-    return this.#host === host && this.#port === port;
+    return this.plan.host === host && this.plan.port === port;
   }
 
   /** Serves connections that come from now on by this plan. */
   serve(plan: ListenPlan): void {
+    this.plan = plan;
     this.#serve(plan);
   }
 

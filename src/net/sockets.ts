@@ -17,6 +17,8 @@ export interface Sockets {
   readonly adopt?: (fd: number) => Conn | undefined;
   /** Makes a network inside this process, driven by the same event loop. Absent with the runtime's sockets. */
   readonly openInProcess?: () => InProcessNetwork;
+  /** Calls back once the event loop has taken another turn. */
+  readonly afterTurn: (callback: () => void) => void;
   /** Ends the event loop, unless it was given. No connection may be left. */
   close(): void;
   /** One sentence: which event loop drives them, and why. */
@@ -42,6 +44,7 @@ export function chooseSockets(mode: "auto" | "runtime", given?: Reactor): Socket
     connect: createDescriptorConnect(reactor),
     adopt: (fd) => adoptSocket(reactor, fd),
     openInProcess: () => createInProcessNetwork(reactor),
+    afterTurn: (callback) => reactor.callSoon({ onEvent: callback, onBug: () => {} }),
     close: () => {
       if (given === undefined) reactor.close();
     },
@@ -54,6 +57,7 @@ function useRuntime(description: string): Sockets {
   return {
     listen: (host, port, accept, turnAway) => listenTcp(host, port, accept, turnAway, timers),
     connect: (target, done) => connectTcp(target, done, timers),
+    afterTurn: (callback) => void setImmediate(callback),
     close: () => {},
     description,
   };

@@ -15,6 +15,31 @@ export type ReloadAnswer =
   | { readonly kind: "invalid"; readonly problems: readonly string[] }
   | { readonly kind: "refused"; readonly reason: string };
 
+/** How a proxy leaves, and what is left of its connections. */
+export interface DrainState {
+  /** `lame_duck`: not ready, and still accepting. `ended`: everything is being closed. */
+  readonly phase: "serving" | "lame_duck" | "draining" | "ended";
+  /** Milliseconds until the phase ends. */
+  readonly leftMs?: number;
+  /** Client connections, those of tunnels included. */
+  readonly connections: number;
+  readonly tunnels: number;
+  /** Milliseconds since the oldest tunnel opened. */
+  readonly oldestMs?: number;
+}
+
+/** Draining, as the sidecar may ask for it. */
+export interface DrainControl {
+  /** Begins to drain; `duration` is how long tunnels have, as in the configuration. */
+  begin(
+    duration: string | undefined,
+  ): { readonly ok: true; readonly state: DrainState } | { readonly ok: false; readonly reason: string };
+  /** Takes it back, or says why that cannot be. */
+  cancel(): { readonly ok: true } | { readonly ok: false; readonly reason: string };
+  /** Stops listening for new connections to the sidecar; false unless the proxy has stopped accepting. */
+  yieldAddress(): boolean;
+}
+
 /** The whole interface of the sidecar to the daemon. */
 export interface ControlPort {
   /** Probes the default upstream where there is one, which takes at most some seconds. */
@@ -31,4 +56,6 @@ export interface ControlPort {
   kill(filter: FlowFilter): number;
   /** Captures of tunnels; absent where there are none. */
   readonly captures?: CaptureControl;
+  /** Absent where the proxy cannot be drained. */
+  readonly drain?: DrainControl;
 }

@@ -1,4 +1,5 @@
 import { chmodSync, lstatSync, unlinkSync } from "node:fs";
+import type { Secret } from "../secret.ts";
 
 /** Where the sidecar listens. */
 export type SidecarAddress = { readonly host: string; readonly port: number } | { readonly unix: string };
@@ -16,6 +17,8 @@ export interface Sidecar {
   /** The port as bound; undefined on a Unix socket. */
   readonly port: number | undefined;
   readonly connections: SidecarConnections;
+  /** Gives its address to a successor: stops accepting. Connections that are open are served on. */
+  yieldAddress(): void;
   /** Stops accepting, lets answers under way finish for a moment, then closes. */
   stop(): Promise<void>;
 }
@@ -39,6 +42,7 @@ type ServeHttpResult =
 interface Server {
   readonly port: number | undefined;
   readonly connections: SidecarConnections;
+  stopAccepting(): void;
   /** Gives answers under way `ms` milliseconds. */
   stop(ms: number): Promise<void>;
 }
@@ -47,6 +51,8 @@ export interface SidecarOptions {
   readonly app: { fetch(request: Request): Response | Promise<Response> };
   readonly address: SidecarAddress;
   readonly serveHttp: ServeHttp;
+  /** What a proxy that drains asks for before it gives its address. */
+  readonly token?: Secret;
   /** Receives errors that ended a connection of the sidecar. */
   readonly reportBug: (error: unknown) => void;
 }
@@ -62,11 +68,12 @@ export async function startSidecar(options: SidecarOptions): Promise<SidecarStar
   const { address } = options;
   if ("unix" in address) return startOnSocket(options, address.unix);
   const { host, port } = address;
-  const started = bind(options);
+  let started = bind(options);
+  if (!started.ok && started.code === "EADDRINUSE" && (await askForAddress(options))) started = bind(options);
   if (!started.ok)
     return { ok: false, message: `Cannot start the sidecar on ${format(host, port)}: ${explainTcp(started.code)}` };
   const { server } = started;
-  return succeed(server, `http://${format(host, server.port ?? port)}`, () => server.stop(STOP_MS));
+  return succeed(server, `http://${format(host, server.port ?? port)}`);
 }
 
 function format(host: string, port: number): string {
@@ -74,6 +81,7 @@ function format(host: string, port: number): string {
 }
 
 async function startOnSocket(options: SidecarOptions, path: string): Promise<SidecarStart> {
+  if (lstatSync(path, { throwIfNoEntry: false })?.isSocket() === true) await askForAddress(options);
   const obstacle = await clearWay(path);
   if (obstacle !== undefined) return { ok: false, message: `Cannot start the sidecar on ${path}: ${obstacle}` };
   // The mask protects the file from its creation on; a chmod alone would come too late.
@@ -84,14 +92,14 @@ async function startOnSocket(options: SidecarOptions, path: string): Promise<Sid
     return { ok: false, message: `Cannot start the sidecar on ${path}: ${explainUnix(started.code, path)}` };
   }
   chmodSync(path, 0o600);
-  return succeed(started.server, `unix:${path}`, () => started.server.stop(STOP_MS));
+  return succeed(started.server, `unix:${path}`);
 }
 
 function bind({ app, address, serveHttp, reportBug }: SidecarOptions): ServeHttpResult {
   return serveHttp({ at: address, handle: (request) => app.fetch(request), reportBug });
 }
 
-function succeed(server: Server, text: string, stop: () => Promise<void>): SidecarStart {
+function succeed(server: Server, text: string): SidecarStart {
   return {
     ok: true,
     sidecar: {
@@ -100,9 +108,34 @@ function succeed(server: Server, text: string, stop: () => Promise<void>): Sidec
       get connections() {
         return server.connections;
       },
-      stop,
+      yieldAddress: () => server.stopAccepting(),
+      stop: () => server.stop(STOP_MS),
     },
   };
+}
+
+/** Asks the proxy that has the address for it. It gives it when it drains. */
+async function askForAddress({ address, token }: SidecarOptions): Promise<boolean> {
+  const url = "unix" in address ? "http://localhost" : `http://${format(reach(address.host), address.port)}`;
+  try {
+    const answer = await fetch(`${url}/drain/successor`, {
+      method: "POST",
+      redirect: "manual",
+      signal: AbortSignal.timeout(PROBE_MS),
+      headers: { Connection: "close", ...(token && { Authorization: `Bearer ${token.reveal()}` }) },
+      // Ignores the proxy variables of the environment.
+      proxy: "",
+      ...("unix" in address && { unix: address.unix }),
+    });
+    return answer.status === 204;
+  } catch {
+    return false;
+  }
+}
+
+/** An address at which this machine reaches a listener on `host`. */
+function reach(host: string): string {
+  return host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host;
 }
 
 /** Removes a socket file on which no process listens. Otherwise returns what prevents that. */

@@ -2,6 +2,7 @@ import { Hono, type MiddlewareHandler } from "hono";
 import type { Secret } from "../secret.ts";
 import { mountCapture } from "./capture.ts";
 import type { ControlPort } from "./control-port.ts";
+import { mountDrain } from "./drain.ts";
 import { guardHost, guardToken } from "./guard.ts";
 import { answerJson, answerProblem, refuseOtherMethods } from "./problem.ts";
 import { findQueryFault } from "./read-query.ts";
@@ -20,7 +21,7 @@ export interface SidecarAppOptions {
 /** Content type of the Prometheus text format. */
 const METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8";
 
-/** Serves the state of the proxy over HTTP. Its actions end tunnels and captures, and reload the configuration. */
+/** Serves the state of the proxy over HTTP. Its actions end tunnels and captures, reload the configuration and drain the proxy. */
 export function createSidecarApp(port: ControlPort, options: SidecarAppOptions = {}): Hono {
   const app = new Hono();
   app.use(harden);
@@ -52,6 +53,7 @@ export function createSidecarApp(port: ControlPort, options: SidecarAppOptions =
     refuseOtherMethods(app, "/capture", "GET, HEAD", guard);
     refuseOtherMethods(app, "/capture/:id", "DELETE", guard);
   }
+  if (port.drain !== undefined) mountDrain(app, guard, options.token === undefined ? letPass : guard, port.drain);
 
   app.notFound(() => answerProblem(404, "There is nothing at this path."));
   app.onError((error) => {
@@ -60,6 +62,9 @@ export function createSidecarApp(port: ControlPort, options: SidecarAppOptions =
   });
   return app;
 }
+
+/** Without a token a sidecar is on loopback or a Unix socket, and shows nothing but health. */
+const letPass: MiddlewareHandler = (_, next) => next();
 
 /** Forbids caching, content sniffing and embedding. */
 const harden: MiddlewareHandler = async (context, next) => {

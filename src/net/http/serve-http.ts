@@ -22,6 +22,8 @@ export interface HttpServer {
   readonly port: number | undefined;
   /** Connections that are open, that came, and that were closed to make room. */
   readonly connections: { readonly open: number; readonly accepted: number; readonly evicted: number };
+  /** Stops accepting. Connections that are open are served on. */
+  stopAccepting(): void;
   /** Stops accepting and closes waiting connections. Answers under way get `ms` milliseconds. */
   stop(ms: number): Promise<void>;
 }
@@ -45,6 +47,7 @@ export function serveHttp(options: ServeHttpOptions): HttpServerStart {
   const table = new ConnectionTable(limits);
   const descriptors = new SpareDescriptors();
   let ending = false;
+  let accepting = true;
   const served = { handle, deadlines, reportBug, isEnding: () => ending };
   const accept = (conn: Conn, peer: string): void => {
     const member = new ServedConnection(conn, peer, served);
@@ -60,6 +63,10 @@ export function serveHttp(options: ServeHttpOptions): HttpServerStart {
       ? listenUnix(at.unix, (conn) => accept(conn, "unix"))
       : listen(at.host, at.port, (conn, from) => accept(conn, nameNetwork(from)), "never");
   if (!bound.ok) return bound;
+  const stopAccepting = (): void => {
+    if (accepting) bound.listener.stop();
+    accepting = false;
+  };
   return {
     ok: true,
     server: {
@@ -67,9 +74,10 @@ export function serveHttp(options: ServeHttpOptions): HttpServerStart {
       get connections() {
         return { open: table.open, accepted: table.accepted, evicted: table.evicted };
       },
+      stopAccepting,
       async stop(ms) {
         ending = true;
-        bound.listener.stop();
+        stopAccepting();
         for (const member of table.list()) if (member.state === "waiting") member.evict();
         const until = performance.now() + ms;
         while (table.open > 0 && performance.now() < until) await Bun.sleep(5);

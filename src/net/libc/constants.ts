@@ -13,6 +13,7 @@ export const AF_UNIX = 1;
 export const AF_INET = 2;
 export const AF_INET6 = 10;
 export const SOCK_STREAM = 1;
+export const SOCK_DGRAM = 2;
 export const SHUT_WR = 1;
 
 export const SOL_SOCKET = 1;
@@ -40,6 +41,8 @@ export const MSG_DONTWAIT = 0x40;
 export const MSG_ERRQUEUE = 0x2000;
 /** An error instead of a signal when the peer is gone. */
 export const MSG_NOSIGNAL = 0x4000;
+
+export const CLOCK_MONOTONIC = 1;
 
 export const SPLICE_F_MOVE = 1;
 export const SPLICE_F_NONBLOCK = 2;

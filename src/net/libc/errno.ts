@@ -21,8 +21,10 @@ export function isTransient(result: number): boolean {
 /** Errors of `socket`, `bind`, `listen`, `connect` and `accept`. */
 const names: Readonly<Record<number, string>> = {
   1: "EPERM",
+  2: "ENOENT",
   12: "ENOMEM",
   13: "EACCES",
+  20: "ENOTDIR",
   22: "EINVAL",
   23: "ENFILE",
   24: "EMFILE",

@@ -44,6 +44,8 @@ export interface Libc {
   getSocketOption(fd: number, level: number, name: number, value: Int32Array): number;
   /** Writes the soft and the hard limit. */
   getLimit(resource: number, into: BigUint64Array): number;
+  /** Writes seconds, then nanoseconds, of a clock. */
+  getTime(clock: number, into: BigInt64Array): number;
   eventFd(initial: number, flags: number): number;
   /** `fds` are `struct pollfd`: the descriptor, then events and returned events in the halves of one number. */
   poll(fds: Int32Array, count: number, timeoutMs: number): number;
@@ -74,6 +76,7 @@ const symbols = {
   setsockopt: { args: ["i32", "i32", "i32", "ptr", "u32"], returns: "i32" },
   getsockopt: { args: ["i32", "i32", "i32", "ptr", "ptr"], returns: "i32" },
   getrlimit: { args: ["i32", "ptr"], returns: "i32" },
+  clock_gettime: { args: ["i32", "ptr"], returns: "i32" },
   poll: { args: ["ptr", "u64", "i32"], returns: "i32" },
   eventfd: { args: ["u32", "i32"], returns: "i32" },
   read: { args: ["i32", "ptr", "u64"], returns: FFIType.i64_fast },
@@ -168,6 +171,7 @@ function wrapSymbols(c: LibcSymbols): Libc {
       return settle(c.getsockopt(fd, level, name, value, size));
     },
     getLimit: (resource, into) => settle(c.getrlimit(resource, into)),
+    getTime: (clock, into) => settle(c.clock_gettime(clock, into)),
     poll: (fds, count, timeoutMs) => settle(c.poll(fds, count, timeoutMs)),
     eventFd: (initial, flags) => settle(c.eventfd(initial, flags)),
     read: (fd, into, bytes) => settle(c.read(fd, into, bytes)),

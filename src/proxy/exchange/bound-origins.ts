@@ -72,4 +72,9 @@ export class BoundOrigins {
   close(): void {
     this.#pool.close();
   }
+
+  /** Takes back `close`. */
+  reopen(): void {
+    this.#pool.reopen();
+  }
 }

@@ -42,6 +42,12 @@ export class Forwarding {
     for (const client of this.waiting) client.expire();
   }
 
+  /** Takes back `windDown`: connections to origins are kept again. */
+  reopen(): void {
+    this.origins.reopen();
+    this.bound.reopen();
+  }
+
   /** Ends everything at once. */
   abort(): void {
     this.windDown();

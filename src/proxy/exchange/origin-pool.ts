@@ -112,6 +112,11 @@ export class OriginPool {
     this.clear();
   }
 
+  /** Takes back `close`: connections are kept again. */
+  reopen(): void {
+    this.#closed = false;
+  }
+
   /** Closes all that are idle. */
   clear(): void {
     for (const list of this.#byKey.values()) for (const idle of list.slice()) this.#drop(idle);

@@ -88,6 +88,11 @@ export class Lingering {
     for (const close of this.#closes.keys()) close.hurry();
   }
 
+  /** Takes back `hurry` for those to come. */
+  relax(): void {
+    this.#hurried = false;
+  }
+
   /** Closes all at once, and later ones as they come. */
   abort(): void {
     this.#aborted = true;

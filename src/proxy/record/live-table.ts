@@ -57,6 +57,13 @@ export class LiveTable {
     return this.#tunnels.size;
   }
 
+  /** Milliseconds since the oldest tunnel opened; undefined without a tunnel. */
+  oldestAgeMs(now: number): number | undefined {
+    // A map is in the order in which tunnels were added.
+    const [oldest] = this.#tunnels.keys();
+    return oldest && Math.max(0, now - oldest.stageSince);
+  }
+
   /** Takes a record that has just come to its tunnel. */
   add(record: RequestRecord, tunnel: Tunnel): void {
     this.#tunnels.set(record, tunnel);

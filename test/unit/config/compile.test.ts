@@ -16,6 +16,7 @@ describe("compileConfig()", () => {
       },
     ]);
     expect(compiled.splice).toEqual({ mode: "auto", afterBytes: 131_072 });
+    expect(compiled.lameDuckMs).toBe(0);
     expect(compiled.drainMs).toBe(10_000);
     expect(compiled.sidecar).toBeUndefined();
     expect(compiled.usersFile).toBeUndefined();
@@ -69,7 +70,7 @@ describe("compileConfig()", () => {
         perClient: { connections: 3, prefix: { v6: 56 } },
         headBytes: "4KB",
       },
-      timeouts: { handshake: "1s", connect: "2s", idle: "0", drain: "0", hook: "30ms" },
+      timeouts: { handshake: "1s", connect: "2s", idle: "0", lameDuck: "5s", drain: "0", hook: "30ms" },
     });
     const spoken = { protocols: new Set(["http", "socks5", "socks4"] as const), proxyFrom: new AddressSet([]) };
     expect(compiled.listeners).toEqual([
@@ -77,6 +78,7 @@ describe("compileConfig()", () => {
       { host: "127.0.0.1", port: 9000, ...spoken },
       { host: "127.0.0.1", port: 1, ...spoken },
     ]);
+    expect(compiled.lameDuckMs).toBe(5000);
     expect(compiled.drainMs).toBe(0);
     expect(compiled.runtime.timeouts).toEqual({
       handshakeMs: 1000,

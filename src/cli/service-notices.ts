@@ -1,0 +1,77 @@
+import type { Daemon } from "../daemon.ts";
+import { describeDrain } from "../drain.ts";
+import { ServiceManager } from "../net/service-manager.ts";
+import type { DrainState } from "../sidecar/control-port.ts";
+import type { CliIo } from "./io.ts";
+
+/** Milliseconds beyond the end of a drain that the service manager gives before it kills the process. */
+const CLOSING_MS = 10_000;
+
+/** Tells the service manager (sd_notify(3)) how the proxy is. Without one it does nothing. */
+export class ServiceNotices {
+  readonly #manager: ServiceManager | undefined;
+  readonly #io: CliIo;
+  #serving = "";
+  #watchdog: NodeJS.Timeout | undefined;
+
+  constructor(io: CliIo) {
+    this.#io = io;
+    const socket = io.variables["NOTIFY_SOCKET"];
+    if (socket === undefined || socket === "") return;
+    this.#manager = ServiceManager.open(socket, (code) =>
+      io.tell(`Cannot tell the service manager anything at NOTIFY_SOCKET: the system says ${code}.`),
+    );
+    if (this.#manager === undefined)
+      io.tell("Cannot use NOTIFY_SOCKET: it is neither an absolute path nor an abstract name, or this is not Linux.");
+  }
+
+  /** The listeners accept connections, also after a reload. */
+  ready(daemon: Pick<Daemon, "listeners">): void {
+    this.#serving = `Serving on ${daemon.listeners.map(({ text }) => text).join(", ")}.`;
+    this.#manager?.ready(this.#serving);
+  }
+
+  /** The configuration is being read again. `ready` follows in any case. */
+  reloading(): void {
+    this.#manager?.reloading();
+  }
+
+  /** A signal said to end. */
+  stopping(): void {
+    this.#manager?.send({ STOPPING: "1" });
+  }
+
+  /** How a drain goes. One that no signal began may be taken back, so it is not told as the end. */
+  draining(state: DrainState): void {
+    switch (state.phase) {
+      case "serving":
+        return this.#manager?.send({ STATUS: this.#serving });
+      case "ended":
+        return this.#manager?.send({ STOPPING: "1", STATUS: "Closing." });
+      default:
+        // Without it the manager kills a process that drains for longer than TimeoutStopSec=.
+        return this.#manager?.send({
+          STATUS: `Draining: ${describeDrain(state)}.`,
+          EXTEND_TIMEOUT_USEC: String(((state.leftMs ?? 0) + CLOSING_MS) * 1000),
+        });
+    }
+  }
+
+  /**
+   * Feeds the watchdog at half its time, once the event loop has taken a turn that
+   * was asked for. A loop that is stuck takes none.
+   */
+  watch(daemon: Pick<Daemon, "afterTurn">): void {
+    const manager = this.#manager;
+    const { WATCHDOG_USEC: usec, WATCHDOG_PID: pid } = this.#io.variables;
+    const ms = Number(usec) / 1000;
+    if (manager === undefined || !(ms >= 1) || (pid !== undefined && pid !== String(process.pid))) return;
+    const feed = (): void => daemon.afterTurn(() => manager.send({ WATCHDOG: "1" }));
+    feed();
+    this.#watchdog = setInterval(feed, Math.max(1, ms / 2));
+  }
+
+  close(): void {
+    clearInterval(this.#watchdog);
+  }
+}
