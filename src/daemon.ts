@@ -21,8 +21,9 @@ import { AccessLog, type LogSink } from "./proxy/record/access-log.ts";
 import { BugReporter } from "./proxy/record/bug-reporter.ts";
 import type { Runtime } from "./proxy/runtime.ts";
 import { Reloader, type ReloadOutcome } from "./reloader.ts";
-import type { ControlPort, DrainState } from "./sidecar/control-port.ts";
+import type { ControlPort } from "./sidecar/control-port.ts";
 import { writeMetricsText } from "./sidecar/metrics-text.ts";
+import type { DrainState } from "./sidecar/control-port.ts";
 import type { Sidecar } from "./sidecar/serve.ts";
 import { tidyMemory } from "./tidy-memory.ts";
 import { version } from "./version.ts";
@@ -131,8 +132,8 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
   // The sidecar first: it can say that the proxy is still starting.
   const control: ControlPort = {
     ...controlTunnels(gate),
-    ...(options.load && { reload: () => reloader.reload() }),
     drain: controlDrain(drain, () => inUse.sidecar?.sidecar.yieldAddress()),
+    ...(options.load && { reload: () => reloader.reload() }),
     readiness: () => readReadiness(gate, drain, reloader.successful),
     effectiveConfig: () => ({ ...inUse.compiled.effective, splicing: description, driving: sockets.description }),
     metricsText: () =>
@@ -206,8 +207,8 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
       get tls() {
         return inUse.plans.map(({ tls }) => tls);
       },
-      reload: () => reloader.reload(),
       afterTurn: sockets.afterTurn,
+      reload: () => reloader.reload(),
       reportBug: (error) => bugs.report("A mistake outside of any connection, which ended none", error),
       replaceUsers(text) {
         const { usersFile } = inUse.compiled;

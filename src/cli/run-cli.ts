@@ -27,9 +27,9 @@ const commands: Readonly<Record<string, Command>> = {
   schema,
   trace,
   capture,
-  reload,
   drain,
   healthcheck,
+  reload,
   version: showVersion,
 };
 

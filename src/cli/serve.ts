@@ -58,6 +58,7 @@ async function serveUntil(
   const started = await startDaemon(compiled, {
     accessSink: io.accessSink,
     tell: io.tell,
+    onDrain: (state) => notices.draining(state),
     load: ({ checks }) => {
       readSince = Date.now();
       notices.reloading();
@@ -68,7 +69,6 @@ async function serveUntil(
       else follower?.followAlso(files, readSince);
       if (started.ok) notices.ready(started.daemon);
     },
-    onDrain: (state) => notices.draining(state),
   });
   if (!started.ok) {
     io.tell(started.message);

@@ -175,8 +175,8 @@ export class Gate implements ConnectionServices, ListenerOwner {
 
   /** Takes `beginDrain` back: binds the same listeners again, all of them. When one cannot be bound, none is, and the drain goes on. */
   resume(): ListenOutcome {
-    const result = this.#listeners.reopen();
-    if (!result.ok) return result;
+    const reopened = this.#listeners.reopen();
+    if (!reopened.ok) return reopened;
     this.draining = false;
     this.forwarding.reopen();
     this.admission.lingering.relax();

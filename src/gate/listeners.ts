@@ -44,6 +44,8 @@ export type PreparedChange =
   /** Nothing is left bound for it. `code` is the errno word. */
   | { readonly ok: false; readonly plan: ListenPlan; readonly code: string };
 
+export type BindResult = { readonly ok: true } | Extract<PreparedChange, { ok: false }>;
+
 /** The listeners of a gate. A plan belongs to a socket by its address as it is written. */
 export class Listeners {
   readonly #listen: Listen;
@@ -88,67 +90,71 @@ export class Listeners {
     };
   }
 
-  /** Binds those that `close` closed again, with the ports that they had; all, or none. */
-  reopen(): { readonly ok: true } | Extract<PreparedChange, { ok: false }> {
-    const again: OpenListener[] = [];
-    for (const { plan, bound } of this.#open) {
-      const open = OpenListener.bind(plan, this.#listen, this.#owner, bound.port);
-      if (typeof open === "string") {
-        for (const listener of again) listener.close();
-        return { ok: false, plan: { ...plan, port: bound.port }, code: open };
-      }
-      again.push(open);
-    }
-    this.#open = again;
-    return { ok: true };
-  }
-
   /** Stops accepting on all of them. Connections live on. */
   close(): void {
     for (const listener of this.#open) listener.close();
+  }
+
+  /** Binds the same ones again after `close`, with the ports that the system chose: all of them, or none. */
+  reopen(): BindResult {
+    const fresh: OpenListener[] = [];
+    for (const { plan, bound } of this.#open) {
+      const open = OpenListener.bind(plan, this.#listen, this.#owner, bound.port);
+      if (typeof open === "string") {
+        for (const listener of fresh) listener.close();
+        return { ok: false, plan: { ...plan, port: bound.port }, code: open };
+      }
+      fresh.push(open);
+    }
+    this.#open = fresh;
+    return { ok: true };
   }
 }
 
 /** A socket that accepts, and what is served on it now. */
 class OpenListener {
   readonly bound: BoundListener;
-  /** What is served now. */
-  plan: ListenPlan;
   readonly #socket: TcpListener;
   readonly #serve: (plan: ListenPlan) => void;
+  #plan: ListenPlan;
 
-  /** The listener, or the errno word. */
-  static bind(plan: ListenPlan, listen: Listen, owner: ListenerOwner, wanted = plan.port): OpenListener | string {
+  /** The listener, or the errno word. `at`: the port where it is not that of the plan. */
+  static bind(plan: ListenPlan, listen: Listen, owner: ListenerOwner, at = plan.port): OpenListener | string {
     const { host } = plan;
     let listener: Listener = describe("", plan);
     const result = listen(
       host,
-      wanted,
+      at,
       (conn, from) => owner.accept(conn, from, listener),
       (from, port) => owner.turnAway(from, port, listener),
     );
     if (!result.ok) return result.code;
     const { port } = result.listener;
     const name = formatListener(host, port);
+    listener = describe(name, plan);
     return new OpenListener(plan, { host, port, name }, result.listener, (next) => {
       listener = describe(name, next);
     });
   }
 
   private constructor(plan: ListenPlan, bound: BoundListener, socket: TcpListener, serve: (plan: ListenPlan) => void) {
-    this.plan = plan;
+    this.#plan = plan;
     this.bound = bound;
     this.#socket = socket;
     this.#serve = serve;
   }
 
+  get plan(): ListenPlan {
+    return this.#plan;
+  }
+
   isFor({ host, port }: ListenPlan): boolean {
-    return this.plan.host === host && this.plan.port === port;
+    return this.#plan.host === host && this.#plan.port === port;
   }
 
   /** Serves connections that come from now on by this plan. */
   serve(plan: ListenPlan): void {
-    this.plan = plan;
+    this.#plan = plan;
     this.#serve(plan);
   }
 

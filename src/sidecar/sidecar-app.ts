@@ -21,7 +21,7 @@ export interface SidecarAppOptions {
 /** Content type of the Prometheus text format. */
 const METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8";
 
-/** Serves the state of the proxy over HTTP. Its actions end tunnels and captures, reload the configuration and drain the proxy. */
+/** Serves the state of the proxy over HTTP. Its actions end tunnels and captures, drain the proxy, and reload the configuration. */
 export function createSidecarApp(port: ControlPort, options: SidecarAppOptions = {}): Hono {
   const app = new Hono();
   app.use(harden);
