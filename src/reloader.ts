@@ -77,7 +77,10 @@ export class Reloader {
     const { load, apply, isDraining, loaded } = this.#options;
     if (isDraining()) return this.#tell(DRAINING);
     const result = await load();
-    if (isDraining()) return this.#tell(DRAINING);
+    if (isDraining()) {
+      loaded?.(result.files, DRAINING);
+      return this.#tell(DRAINING);
+    }
     const outcome = result.ok
       ? conclude(await apply(result.value.compiled), result.warnings.map(formatProblem))
       : ({ kind: "invalid", problems: cut(result.problems.map(formatProblem)) } as const);

@@ -48,6 +48,19 @@ describe("Digest towards clients", () => {
     ]);
   });
 
+  test("keeps its nonces good over a reload, and remembers which counts were used", async () => {
+    using echo = listenEcho();
+    await using proxy = await startDigest();
+    const target = `127.0.0.1:${echo.port}`;
+    const client = createClient();
+    const first = await answerFirst(proxy, client, target);
+    await proxy.reload({ users, auth: { schemes: ["digest"] }, timeouts: { idle: "1m" } });
+    expect(await ask(proxy, target, first)).toStartWith("HTTP/1.1 200 ");
+    await proxy.reload({ users, auth: { schemes: ["digest"] } });
+    expect(await ask(proxy, target, client.begin().authorize("CONNECT", target))).toStartWith("HTTP/1.1 200 ");
+    expect(await ask(proxy, target, first)).toStartWith("HTTP/1.1 407 ");
+  });
+
   test("lets a user through, with a count that goes up", async () => {
     using echo = listenEcho();
     await using proxy = await startDigest();
