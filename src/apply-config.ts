@@ -2,6 +2,7 @@ import type { CompiledConfig } from "./config/compile.ts";
 import { diffConfigs } from "./config/diff-config.ts";
 import { diffFingerprints } from "./config/fingerprints.ts";
 import type { Gate } from "./gate/gate.ts";
+import type { InheritedSockets } from "./net/inherited-sockets.ts";
 import type { openSidecar, OpenSidecar, SidecarPlan } from "./open-sidecar.ts";
 import { explainBinding, type ListenerPlan, prepareListeners } from "./prepare-listeners.ts";
 import type { AccessLog } from "./proxy/record/access-log.ts";
@@ -21,6 +22,7 @@ export interface ConfigApplierOptions {
   readonly secrets: string[];
   readonly openSidecar: (plan: SidecarPlan) => ReturnType<typeof openSidecar>;
   readonly inUse: InUse;
+  readonly inherited: InheritedSockets | undefined;
   readonly tell: (message: string) => void;
 }
 
@@ -36,9 +38,9 @@ export class ConfigApplier {
   }
 
   async apply(wanted: CompiledConfig): Promise<Applied> {
-    const { gate, inUse } = this.#options;
+    const { gate, inUse, inherited } = this.#options;
     const { compiled: next, warnings } = keepFixed(inUse.compiled, wanted);
-    const listeners = prepareListeners(next, inUse.plans);
+    const listeners = prepareListeners(next, { before: inUse.plans, inherited });
     if (!listeners.ok) return listeners;
     const before = inUse.sidecar;
     const keepsSidecar = next.sidecar !== undefined && before?.isAt(next.sidecar) === true;

@@ -9,6 +9,7 @@ import { startWarmUp, warmUpTunnelBytes } from "./gate/warm-up.ts";
 import type { LanePool } from "./net/conn/lanes.ts";
 import type { Resolver } from "./net/dns/resolver.ts";
 import type { Reactor } from "./net/epoll/reactor.ts";
+import type { InheritedSockets } from "./net/inherited-sockets.ts";
 import { SpareDescriptors } from "./net/libc/spare-descriptors.ts";
 import { chooseSockets } from "./net/sockets.ts";
 import { startLanes } from "./net/splice/lane-pool.ts";
@@ -41,6 +42,8 @@ export interface DaemonOptions {
   readonly resolver?: Resolver;
   /** Instead of an event loop of its own, for several proxies on one thread. It stays open. */
   readonly eventLoop?: Reactor;
+  /** Sockets that a service manager opened for this process. */
+  readonly inherited?: InheritedSockets;
   /** Is told of each step of a drain. */
   readonly onDrain?: (state: DrainState) => void;
 }
@@ -94,7 +97,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
   const { tell } = options;
   const { runtime, splice } = compiled;
   const secrets = [...compiled.secrets];
-  const listeners = prepareListeners(compiled);
+  const listeners = prepareListeners(compiled, { inherited: options.inherited });
   if (!listeners.ok) return listeners;
   const inUse: InUse = { compiled, plans: listeners.plans, sidecar: undefined };
   const accessLog = new AccessLog({
@@ -102,7 +105,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     sink: options.accessSink,
     whenLost: (why) => tell(`Access lines are being lost: ${why}. "penstock_access_log_dropped_total" counts them.`),
   });
-  const sockets = chooseSockets(compiled.sockets, options.eventLoop);
+  const sockets = chooseSockets(compiled.sockets, options.eventLoop, options.inherited);
   const { engine, lanes, description } = chooseEngine(splice, () => startLanes({ onTrouble: tell }), sockets.adopt);
   const hooks = new HookReporter(tell, { secrets });
   const bugs = new BugReporter({ tell, secrets });
@@ -151,7 +154,15 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
   };
   const open = (plan: SidecarPlan) =>
     openSidecar(plan, control, sockets.listen, (error) => bugs.report("A mistake in the sidecar", error));
-  const applier = new ConfigApplier({ gate, accessLog, secrets, openSidecar: open, inUse, tell });
+  const applier = new ConfigApplier({
+    gate,
+    accessLog,
+    secrets,
+    openSidecar: open,
+    inUse,
+    inherited: options.inherited,
+    tell,
+  });
   const reloader = new Reloader({
     load: () => options.load?.(inUse.compiled) ?? Promise.reject(new Error("There is nothing to load")),
     async apply(next) {
@@ -177,6 +188,8 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     gate.close();
     return { ok: false, message: explainBinding(bound.plan, bound.code) };
   }
+  for (const unused of options.inherited?.closeUnused() ?? [])
+    tell(`Warning: the service manager passed a socket that no listener takes, closed: ${unused}.`);
   warnOfDescriptors(descriptors, runtime.limits.connections, tell);
 
   const stopTidying = tidyMemory(() => {

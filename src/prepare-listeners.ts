@@ -1,6 +1,8 @@
 import type { CompiledConfig } from "./config/compile.ts";
+import { isLoopbackHost } from "./config/listener-address.ts";
 import type { Gate } from "./gate/gate.ts";
 import { formatListener, type ListenPlan } from "./gate/listeners.ts";
+import type { InheritedSockets } from "./net/inherited-sockets.ts";
 import { createListenerTls, type ListenerTls } from "./proxy/accept/listener-tls.ts";
 
 /** A listener to open. */
@@ -15,15 +17,34 @@ type PreparedListeners =
     }
   | { readonly ok: false; readonly message: string };
 
-/** Loads the certificates of each listener. A listener at the address of one of `before` keeps the TLS object of that one. */
+/** What listeners may get besides new sockets and new TLS objects. */
+interface Given {
+  /** Those in use: a listener at the address of one of them keeps its TLS object. */
+  readonly before?: readonly ListenerPlan[];
+  /** A listener with a name gets the socket of that name. */
+  readonly inherited: InheritedSockets | undefined;
+}
+
+/** Loads the certificates of each listener, and finds the socket of its name where a service manager passed one. */
 export function prepareListeners(
   { listeners }: Pick<CompiledConfig, "listeners">,
-  before: readonly ListenerPlan[] = [],
+  { before = [], inherited }: Given,
 ): PreparedListeners {
   const plans: ListenerPlan[] = [];
   const commits: (() => void)[] = [];
   const unused = [...before];
-  for (const { tls: plan, ...listener } of listeners) {
+  for (const { tls: plan, name, ...configured } of listeners) {
+    const passed = name === undefined ? undefined : inherited?.locate(name);
+    const listener = { ...configured, ...passed };
+    // Whether users are needed was judged by the address in the configuration.
+    if (passed && isLoopbackHost(configured.host) && !isLoopbackHost(passed.host)) {
+      const [theirs, ours] = [
+        formatListener(passed.host, passed.port),
+        formatListener(configured.host, configured.port),
+      ];
+      const message = `Cannot use the socket ${JSON.stringify(name)} of the service manager: it listens on ${theirs}, and the listener of that name is on loopback (${ours}). Set the "host" of the listener to that of the socket.`;
+      return { ok: false, message };
+    }
     const at = unused.findIndex(({ host, port }) => host === listener.host && port === listener.port);
     const [kept] = at < 0 ? [] : unused.splice(at, 1);
     if (plan === undefined) {

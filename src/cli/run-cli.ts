@@ -13,6 +13,7 @@ import { passwd } from "./passwd.ts";
 import { reload } from "./reload.ts";
 import { schema } from "./schema.ts";
 import { serve } from "./serve.ts";
+import { service } from "./service.ts";
 import { readInvocation } from "./strict.ts";
 import { trace } from "./trace.ts";
 import { showVersion } from "./version.ts";
@@ -30,6 +31,7 @@ const commands: Readonly<Record<string, Command>> = {
   drain,
   healthcheck,
   reload,
+  service,
   version: showVersion,
 };
 

@@ -1,6 +1,7 @@
 import type { CompiledConfig } from "../config/compile.ts";
 import { ScriptModules } from "../config/script-modules.ts";
 import { type Daemon, startDaemon } from "../daemon.ts";
+import { InheritedSockets } from "../net/inherited-sockets.ts";
 import { createCommand } from "./command.ts";
 import { ServiceNotices } from "./service-notices.ts";
 import { configArgs, configHints, configLists, loadFromFlags, tellProblems } from "./config-args.ts";
@@ -55,7 +56,9 @@ async function serveUntil(
     io.tell('Warning: the process list shows the password given with --user. Set PENSTOCK_USERS or "users" instead.');
   const notices = new ServiceNotices(io);
   let follower: Follower | undefined;
+  const inherited = InheritedSockets.take(io.variables, process.pid);
   const started = await startDaemon(compiled, {
+    ...(inherited && { inherited }),
     accessSink: io.accessSink,
     tell: io.tell,
     onDrain: (state) => notices.draining(state),

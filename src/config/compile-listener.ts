@@ -10,6 +10,8 @@ import type { Config } from "./schema.ts";
 
 /** Where and how to listen. */
 export interface CompiledListener extends ListenerAddress {
+  /** The name of the socket that a service manager passes. */
+  readonly name?: string;
   /** What clients may speak. */
   readonly protocols: ReadonlySet<ClientProtocol>;
   /** Peers that must begin with a PROXY protocol header. */
@@ -28,12 +30,13 @@ export function compileListeners(
   const problems: Problem[] = [];
   const warnings: Problem[] = [];
   for (const [at, written] of listen.entries()) {
-    const { tls, protocols, proxyProtocol, ...address } =
+    const { tls, protocols, proxyProtocol, name, ...address } =
       typeof written === "object" ? written : fillIn(String(written));
     const plan = tls && compileTls(tls, ["listen", at, "tls"], materials);
     if (plan?.ok === false) problems.push(...plan.problems);
     listeners.push({
       ...address,
+      ...(name !== undefined && { name }),
       protocols: new Set(protocols),
       proxyFrom: compileAddressSet(proxyProtocol),
       ...(plan?.ok && { tls: plan.value }),

@@ -34,6 +34,15 @@ const listener = either('"host:port", a port or { host, port }', [
       .describe("IP address to bind, or `localhost`; `0.0.0.0` and `::` for every interface.")
       .default("127.0.0.1"),
     port: count(0, 65535).describe("TCP port; 0 lets the system choose a free one.").default(8080),
+    name: text('a name such as "edge"', (value) =>
+      /^[\x21-\x39\x3b-\x7e]{1,255}$/.test(value)
+        ? undefined
+        : "is not a name for a socket. Write at most 255 characters without spaces and colons",
+    )
+      .describe(
+        "Name of a socket that a service manager passes (`FileDescriptorName=` of systemd). It is used instead of binding `host` and `port`. A socket without such a name is used by the listener with its address.",
+      )
+      .optional(),
     tls: tlsSchema.optional(),
     protocols: list(word(["http", "socks5", "socks4"]), "a list of protocols")
       .describe(

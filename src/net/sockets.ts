@@ -5,6 +5,7 @@ import { type Connect, connectTcp } from "./runtime/connect.ts";
 import { createDescriptorConnect } from "./epoll/connect-descriptor.ts";
 import { createInProcessNetwork, type InProcessNetwork } from "./epoll/in-process-network.ts";
 import { adoptSocket } from "./epoll/descriptor-conn.ts";
+import type { InheritedSockets } from "./inherited-sockets.ts";
 import { listenDescriptor } from "./epoll/listen-descriptor.ts";
 import { Reactor } from "./epoll/reactor.ts";
 import { type Listen, listenTcp } from "./runtime/listen.ts";
@@ -27,9 +28,10 @@ export interface Sockets {
 
 /**
  * Chooses the event loop. `auto`: the loop over epoll (the `given` one, or a new
- * one), which costs half the CPU, where it works. `runtime`: Bun's sockets.
+ * one), which costs half the CPU, where it works. `runtime`: Bun's sockets. Only the
+ * loop over epoll listens on `inherited` sockets.
  */
-export function chooseSockets(mode: "auto" | "runtime", given?: Reactor): Sockets {
+export function chooseSockets(mode: "auto" | "runtime", given?: Reactor, inherited?: InheritedSockets): Sockets {
   if (mode === "runtime") return useRuntime('Sockets are the runtime\'s: "sockets" says so.');
   const reactor = given ?? Reactor.open();
   if (reactor === undefined) return useRuntime("Sockets are the runtime's: epoll cannot be used here.");
@@ -39,7 +41,7 @@ export function chooseSockets(mode: "auto" | "runtime", given?: Reactor): Socket
       // The runtime resolves a name.
       return ip === undefined
         ? listenTcp(host, port, accept, turnAway, reactor.timers)
-        : listenDescriptor(reactor, ip, port, accept, turnAway);
+        : listenDescriptor(reactor, ip, port, accept, turnAway, inherited?.open(ip.text, port));
     },
     connect: createDescriptorConnect(reactor),
     adopt: (fd) => adoptSocket(reactor, fd),

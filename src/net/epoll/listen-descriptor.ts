@@ -33,21 +33,28 @@ const ACCEPTS_PER_TURN = 64;
 /** Milliseconds until the next try after the system had no room for another descriptor. */
 const PAUSE_MS = 100;
 
-/** Binds a TCP listener that the reactor watches. One on `::` takes IPv4 clients, too. */
+/**
+ * Binds a TCP listener that the reactor watches. One on `::` takes IPv4 clients,
+ * too. `inherited` is a socket that listens at that address already, and belongs
+ * to the listener from then on.
+ */
 export function listenDescriptor(
   reactor: Reactor,
   ip: Ip,
   port: number,
   accept: Accept<DescriptorConn>,
   turnAway?: TurnAway | "never",
+  inherited?: number,
 ): ListenResult {
   const { libc } = reactor;
-  const fd = libc.socket(ip.family === 4 ? AF_INET : AF_INET6, SOCK_STREAM | O_NONBLOCK | O_CLOEXEC, 0);
+  const fd = inherited ?? libc.socket(ip.family === 4 ? AF_INET : AF_INET6, SOCK_STREAM | O_NONBLOCK | O_CLOEXEC, 0);
   if (fd < 0) return { ok: false, code: nameErrno(-fd) };
   const set = (level: number, name: number, value: number): void =>
     void libc.setSocketOption(fd, level, name, Int32Array.of(value));
-  set(SOL_SOCKET, SO_REUSEADDR, 1);
-  if (ip.family === 6) set(IPPROTO_IPV6, IPV6_V6ONLY, 0);
+  if (inherited === undefined) {
+    set(SOL_SOCKET, SO_REUSEADDR, 1);
+    if (ip.family === 6) set(IPPROTO_IPV6, IPV6_V6ONLY, 0);
+  }
   // Accepted connections inherit these options, which saves six system calls for each.
   keepUrgentInline(libc, fd);
   set(IPPROTO_TCP, TCP_NODELAY, 1);
@@ -55,7 +62,8 @@ export function listenDescriptor(
   set(IPPROTO_TCP, TCP_KEEPIDLE, KEEP_ALIVE.idleSeconds);
   set(IPPROTO_TCP, TCP_KEEPINTVL, KEEP_ALIVE.intervalSeconds);
   set(IPPROTO_TCP, TCP_KEEPCNT, KEEP_ALIVE.count);
-  const result = libc.bind(fd, encodeSocketAddress(ip, port)) || libc.listen(fd, BACKLOG);
+  const bound = inherited === undefined ? libc.bind(fd, encodeSocketAddress(ip, port)) : 0;
+  const result = bound || libc.listen(fd, BACKLOG);
   if (result < 0) {
     libc.close(fd);
     return { ok: false, code: nameErrno(-result) };
@@ -102,6 +110,8 @@ class Listener implements Watcher {
   stop(): void {
     if (this.#stopped) return;
     this.#stopped = true;
+    // The service manager and this process can have other descriptors of the socket: the kernel would watch it on.
+    this.#reactor.remove(this.#fd);
     this.#reactor.closeDescriptor(this.#fd);
   }
 

@@ -1,0 +1,126 @@
+import { readFile, writeFile } from "node:fs/promises";
+import { resolve } from "node:path";
+import { createCommand } from "./command.ts";
+import { configArgs } from "./config-args.ts";
+import { exitCodes } from "./io.ts";
+import { describeWriteError } from "./open-output.ts";
+
+/** Where `--install` writes. */
+const UNIT_FILE = "/etc/systemd/system/penstock.service";
+const DEFAULT_CONFIG = "/etc/penstock/proxy.config.json";
+
+/** `penstock service`: a unit for systemd. */
+export const service = createCommand({
+  name: "service",
+  description: "Print a hardened unit for systemd, or write it.",
+  args: {
+    config: { ...configArgs.config, description: `Configuration file of the service. Default: ${DEFAULT_CONFIG}.` },
+    executable: {
+      type: "string",
+      valueHint: "PATH",
+      description: "The executable that the service runs. Default: this one.",
+    },
+    install: { type: "boolean", description: `Write the unit to ${UNIT_FILE} instead of printing it.` },
+    output: { type: "string", alias: "o", valueHint: "FILE", description: "Where --install writes instead." },
+    force: { type: "boolean", description: "Replace a unit that is there and differs." },
+  },
+  async run({ io, value, has }) {
+    const executable = resolve(io.folder, value("executable") ?? process.execPath);
+    const config = resolve(io.folder, value("config") ?? DEFAULT_CONFIG);
+    const fault = [executable, config].find((path) => /[\s"'%$\\]/.test(path));
+    if (fault !== undefined) {
+      io.tell(
+        `Cannot write ${JSON.stringify(fault)} into a unit: it has spaces, quotes, %, $ or \\. Choose another path.`,
+      );
+      return exitCodes.usage;
+    }
+    const unit = writeUnit(executable, config);
+    if (!has("install")) {
+      await io.print(unit);
+      return exitCodes.ok;
+    }
+    const path = resolve(io.folder, value("output") ?? UNIT_FILE);
+    const problem = await install(path, unit, has("force"));
+    if (problem !== undefined) {
+      io.tell(`Cannot write ${path}: ${problem}.`);
+      return exitCodes.failure;
+    }
+    io.tell(`Wrote ${path}. Now run: systemctl daemon-reload && systemctl enable --now penstock`);
+    return exitCodes.ok;
+  },
+});
+
+/** Writes the unit; says why it cannot. One that is there already and the same is left as it is. */
+async function install(path: string, unit: string, force: boolean): Promise<string | undefined> {
+  try {
+    await writeFile(path, unit, { flag: force ? "w" : "wx", mode: 0o644 });
+    return undefined;
+  } catch (error) {
+    const there = await readFile(path, "utf8").catch(() => undefined);
+    return there === unit ? undefined : describeWriteError(error);
+  }
+}
+
+function writeUnit(executable: string, config: string): string {
+  return `# Written by "penstock service". Change it with: systemctl edit penstock
+[Unit]
+Description=Penstock, a forward proxy
+Documentation=man:systemd.service(5)
+Wants=network-online.target
+After=network-online.target
+
+[Service]
+# The proxy says when its listeners accept, and feeds the watchdog from its event loop.
+Type=notify
+NotifyAccess=main
+WatchdogSec=30s
+ExecStart=${executable} serve --config ${config}
+ExecReload=/bin/kill -HUP $MAINPID
+Restart=on-failure
+# 2: wrong flags, 78: invalid configuration. To try again changes nothing.
+RestartPreventExitStatus=2 78
+# The proxy asks for more while it drains ("timeouts.drain").
+TimeoutStopSec=15s
+KillMode=mixed
+LimitNOFILE=1048576
+
+# A user of its own, which must be able to read the configuration and what it names.
+DynamicUser=yes
+StateDirectory=penstock
+StateDirectoryMode=0700
+RuntimeDirectory=penstock
+UMask=0077
+
+# Ports below 1024, and nothing else of root.
+AmbientCapabilities=CAP_NET_BIND_SERVICE
+CapabilityBoundingSet=CAP_NET_BIND_SERVICE
+NoNewPrivileges=yes
+
+ProtectSystem=strict
+ProtectHome=yes
+PrivateTmp=yes
+PrivateDevices=yes
+ProtectClock=yes
+ProtectControlGroups=yes
+ProtectHostname=yes
+ProtectKernelLogs=yes
+ProtectKernelModules=yes
+ProtectKernelTunables=yes
+ProtectProc=invisible
+LockPersonality=yes
+RemoveIPC=yes
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX
+SystemCallArchitectures=native
+SystemCallFilter=@system-service
+SystemCallFilter=~@privileged @resources
+SystemCallErrorNumber=EPERM
+# MemoryDenyWriteExecute= is left out: the engine compiles JavaScript to machine
+# code, and with it every start fails.
+
+[Install]
+WantedBy=multi-user.target
+`;
+}
