@@ -34,6 +34,27 @@ describe("a service manager", () => {
     expect(manager.messages.slice(1).flat()).toContain("STOPPING=1");
   });
 
+  test("hears of a reload, and that the proxy is ready again, whether the file is good or not", async () => {
+    await using folder = await makeFolder({ "proxy.config.json": loopback });
+    using manager = listenNotify(`${folder.path}/notify`);
+    const { io, exit } = serve(folder.path, { NOTIFY_SOCKET: `${folder.path}/notify` });
+    await io.untilTold("Listening on");
+    for (const [file, told] of [
+      [{ ...loopback, timeouts: { idle: "1m" } }, "Reloaded."],
+      [{ listen: 5.5 }, "Cannot use"],
+    ] as const) {
+      await folder.write({ "proxy.config.json": file });
+      manager.messages.length = 0;
+      io.signal("SIGHUP");
+      await manager.until("RELOADING=1");
+      await manager.until("READY=1");
+      expect(manager.messages.map(([first]) => first)).toEqual(["RELOADING=1", "READY=1"]);
+      await io.untilTold(told);
+    }
+    io.signal("SIGTERM");
+    expect(await exit).toBe(0);
+  });
+
   test("hears nothing of a proxy that cannot bind its listener", async () => {
     using taken = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data: () => {} } });
     await using folder = await makeFolder({ "proxy.config.json": { listen: [`127.0.0.1:${taken.port}`] } });
