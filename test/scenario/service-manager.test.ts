@@ -79,25 +79,6 @@ describe("a service manager", () => {
     expect(await exit).toBe(0);
   });
 
-  test("hears that a reload begins, and that the proxy is ready after it", async () => {
-    await using folder = await makeFolder({ "proxy.config.json": loopback });
-    using manager = listenNotify(`${folder.path}/notify`);
-    const { io, exit } = serve(folder.path, { NOTIFY_SOCKET: `${folder.path}/notify` });
-    await manager.until("READY=1");
-    io.signal("SIGHUP");
-    const [, since] = await manager.until("RELOADING=1");
-    expect(since).toMatch(/^MONOTONIC_USEC=[0-9]+$/);
-    await io.untilTold("Reloaded");
-    const heard = manager.messages.map(([line]) => line);
-    while (heard.at(-1) !== "READY=1") {
-      await Bun.sleep(5);
-      heard.splice(0, Infinity, ...manager.messages.map(([line]) => line));
-    }
-    expect(heard).toEqual(["READY=1", "RELOADING=1", "READY=1"]);
-    io.signal("SIGTERM");
-    expect(await exit).toBe(0);
-  });
-
   test("is fed by its watchdog's time, and only for the process that it means", async () => {
     await using folder = await makeFolder({ "proxy.config.json": loopback });
     using manager = listenNotify(`${folder.path}/notify`);
