@@ -1,6 +1,6 @@
 import { findFieldId, FRAMING, hasFlag, isBlank } from "./field-names.ts";
 import { bitOf, Fields, MARKS } from "./fields.ts";
-import { COLON, copyOctets, CR, LF, octetClass, TEXT, TOKEN } from "./octets.ts";
+import { COLON, copyOctets, CR, LF, octetClass, SP, TEXT, TOKEN } from "./octets.ts";
 
 /**
  * What can be wrong with a field section.
@@ -158,6 +158,7 @@ export function scanFieldSection(
           outcome = bytes[pos] === LF ? "bare_lf" : "bad_field_value";
           break scanning;
         }
+        if (scan.exact && !isCanonical(bytes, marks[count - 1] as number, pos)) scan.exact = false;
         marks[count++] = pos++;
         step = LINE_LF;
         continue;
@@ -193,6 +194,12 @@ export function scanFieldSection(
   scan.seen = seen;
   scan.repeated = repeated;
   return outcome;
+}
+
+/** Whether one space, and no other white space, is around a value that ends at `end`; an empty value needs none. */
+function isCanonical(bytes: Uint8Array, colon: number, end: number): boolean {
+  if (end === colon + 1) return true;
+  return bytes[colon + 1] === SP && !isBlank(bytes[colon + 2] as number) && !isBlank(bytes[end - 1] as number);
 }
 
 /** Whether a line of white space can continue the last field: there is one, and it does not frame the message. */

@@ -37,7 +37,7 @@ export class Fields implements Iterable<Field> {
   /** A bit for each id below 32 that a line has, and for each that more than one has. */
   readonly seen: number;
   readonly repeated: number;
-  /** Every line is written as a strict reader takes it, so that its octets can go on. */
+  /** Every line is `name: value` with one space and as a strict reader takes it, so that its octets can go on. */
   readonly exact: boolean;
   /** Bits of ids whose lines are in the octets, but not among these fields. */
   readonly hidden: number;

@@ -146,7 +146,7 @@ const keepAlive = encodeLower("keep-alive");
 
 /** Whether a request has nothing in it but what most have, and another one may follow it. */
 function isUsual({ method, version, fields }: RequestHead): boolean {
-  if (method !== "GET" || version !== "1.1" || (fields.seen & telling) !== 0) return false;
+  if (method !== "GET" || version !== "1.1" || !fields.exact || (fields.seen & telling) !== 0) return false;
   const connection = fields.find(CONNECTION);
   if (connection >= 0 && !(fields.isValueAt(connection, keepAlive) && fields.isOnce(CONNECTION))) return false;
   return !showsConnectionAuth(fields);

@@ -80,4 +80,28 @@ describe("the requests of a client", () => {
     }
     expect(client.state).toBe("open");
   });
+
+  test.each([
+    ["white space after a value", "A: b \t ", "A: b"],
+    ["no space before a value", "A:b", "A: b"],
+    ["a tab before a value", "A:\tb", "A: b"],
+    ["two spaces before a value", "A:  b", "A: b"],
+    ["white space for a value", "A: \t", "A: "],
+    ["no value", "A:", "A:"],
+  ])("have one space before each value and none after it when they go on, also by a plan: %s", (_, line, sent) => {
+    const { client, origin, tell } = openStand();
+    for (let index = 0; index < 3; index++) {
+      origin.text = "";
+      tell(() => client.say(GET.replace("\r\n\r\n", `\r\n${line}\r\nB: c\r\n\r\n`)));
+      expect(origin.text).toBe(`GET / HTTP/1.1\r\nHost: ${AUTHORITY}\r\n${sent}\r\nB: c\r\nVia: 1.1 us\r\n\r\n`);
+      tell(() => origin.say(`${HEAD}body`));
+    }
+  });
+
+  test("get the fields of a response with one space before each value and none after it", () => {
+    const { client, origin, tell } = openStand();
+    tell(() => client.say(GET));
+    tell(() => origin.say("HTTP/1.1 200 OK\r\nContent-Length:4 \r\nX:\t y\t\r\n\r\nbody"));
+    expect(client.text).toContain("\r\nContent-Length: 4\r\nX: y\r\n");
+  });
 });
