@@ -31,8 +31,14 @@ function forwardHead(text: string, options: { chunked?: boolean; close?: boolean
 
 describe("the head for a client", () => {
   test("is that of the origin, with our name at its end", () => {
-    const head = `HTTP/1.1 200 Fine\r\n${DATE}x:  y \r\n`;
+    const head = `HTTP/1.1 200 Fine\r\n${DATE}x: y\r\n`;
     expect(forwardHead(`${head}\r\n`)).toBe(`${head}Via: 1.1 us\r\n\r\n`);
+  });
+
+  test("has one space before each value and none after it", () => {
+    expect(forwardHead(`HTTP/1.1 200 Fine\r\n${DATE}x:  y \r\n\r\n`)).toBe(
+      `HTTP/1.1 200 Fine\r\n${DATE}x: y\r\nVia: 1.1 us\r\n\r\n`,
+    );
   });
 
   test("gets a date when the origin says none", () => {
