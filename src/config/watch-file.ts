@@ -1,8 +1,7 @@
-import { type FSWatcher, watch } from "node:fs";
-import { stat } from "node:fs/promises";
 import { dirname } from "node:path";
 
-import { describeReadError, type FileKind, type FileText, readTextFile } from "./read-file.ts";
+import { describeLooks, watchFolder } from "./file-changes.ts";
+import { type FileKind, type FileText, readTextFile } from "./read-file.ts";
 
 export interface FileWatch {
   close(): void;
@@ -33,7 +32,7 @@ export function watchFile(path: string, options: WatchOptions): FileWatch {
   let settling: Timer | undefined;
   let closed = false;
   const look = async (): Promise<void> => {
-    const looks = await describeLooks(path);
+    const { looks } = await describeLooks(path);
     if (closed || looks === seen) return;
     seen = looks;
     clearTimeout(settling);
@@ -41,7 +40,7 @@ export function watchFile(path: string, options: WatchOptions): FileWatch {
   };
   const readAgain = async (): Promise<void> => {
     const read = await readTextFile(path, kind);
-    const looks = await describeLooks(path);
+    const { looks } = await describeLooks(path);
     if (closed) return;
     // The file changed meanwhile: the text may be half of it.
     if (looks !== seen) return look();
@@ -64,28 +63,7 @@ export function watchFile(path: string, options: WatchOptions): FileWatch {
   };
 }
 
-/** Undefined when the system gives no watch: polling remains. */
-function watchFolder(folder: string, onChange: () => void): FSWatcher | undefined {
-  try {
-    const watcher = watch(folder, { persistent: false }, onChange);
-    watcher.on("error", () => watcher.close());
-    return watcher;
-  } catch {
-    return undefined;
-  }
-}
-
 function isSame(a: FileText, b: FileText): boolean {
   if (a.ok) return b.ok && a.text === b.text;
   return !b.ok && a.reason === b.reason;
-}
-
-/** Differs whenever the file is replaced or written to. */
-async function describeLooks(path: string): Promise<string> {
-  try {
-    const { dev, ino, size, mtimeNs, ctimeNs } = await stat(path, { bigint: true });
-    return [dev, ino, size, mtimeNs, ctimeNs].join(":");
-  } catch (error) {
-    return describeReadError(error);
-  }
 }

@@ -1,8 +1,7 @@
-import { stat } from "node:fs/promises";
-import { type FSWatcher, watch } from "node:fs";
+import type { FSWatcher } from "node:fs";
 import { dirname } from "node:path";
 
-import { describeReadError } from "./read-file.ts";
+import { describeLooks, watchFolder } from "./file-changes.ts";
 
 export interface WatchFilesOptions {
   /** Called once the files are stable after a change. */
@@ -95,26 +94,5 @@ export class FilesWatch {
     clearTimeout(this.#settling);
     if (this.#closed) return;
     this.#settling = setTimeout(() => this.#options.changed(), this.#options.settleMs ?? 300);
-  }
-}
-
-/** Undefined when the system gives no watch: polling remains. */
-function watchFolder(folder: string, onChange: () => void): FSWatcher | undefined {
-  try {
-    const watcher = watch(folder, { persistent: false }, onChange);
-    watcher.on("error", () => watcher.close());
-    return watcher;
-  } catch {
-    return undefined;
-  }
-}
-
-/** What differs whenever the file is replaced or written to, and when that was. */
-async function describeLooks(path: string): Promise<{ looks: string; changedAt: number }> {
-  try {
-    const { dev, ino, size, mtimeNs, ctimeNs } = await stat(path, { bigint: true });
-    return { looks: [dev, ino, size, mtimeNs, ctimeNs].join(":"), changedAt: Number(ctimeNs / 1_000_000n) };
-  } catch (error) {
-    return { looks: describeReadError(error), changedAt: 0 };
   }
 }
