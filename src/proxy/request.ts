@@ -260,10 +260,13 @@ export class Request {
     const connection = this.#connection;
     const { services } = connection;
     record.enter("tunnel");
+    const tap = record.scheme === undefined ? inspectTunnel(record, services.clientProfiles) : undefined;
+    // The facts grow while the tunnel is young.
+    record.inside = tap?.facts;
     const tunnel = services.tunnel(connection.conn, target, {
       idleMs: record.runtime.timeouts.idleMs,
       owner: connection,
-      tap: record.scheme === undefined ? inspectTunnel(record, services.clientProfiles) : undefined,
+      tap,
       observers: services.captures.observers(record),
     });
     this.#target = undefined;
@@ -297,6 +300,7 @@ function noteDial(record: RequestRecord, dialled: DialOutcome): void {
 /** Notes how the tunnel of a request ended. */
 export function noteTunnelEnd(record: RequestRecord, result: TunnelResult): void {
   record.tunnel = result;
+  record.failure = record.inside?.failure;
 }
 
 /** Notes status and bytes of a planned request. */
