@@ -168,10 +168,13 @@ export class Request {
       return false;
     }
     const { id, runtime, decision, method, requestHead } = record;
+    const { checks } = this.#connection.services;
     const { status } = describeFailure(failure.detail);
+    const challenges = status === 407 ? runtime.authenticator.challenge(checks, failure) : [];
     const keeps = !ending && allowsNext(failure, requestHead);
     record.status = status;
-    const refusal = this.#reply.formatRefusal({ failure, runtime, id, rule: decision?.rule, method, keeps });
+    const context = { agent: runtime.agent, id, rule: decision?.rule, challenges, method, keeps };
+    const refusal = this.#reply.formatRefusal({ failure, ...context });
     const whole = await writeWhole(client, refusal, runtime.timeouts.idleMs);
     return whole && keeps;
   }
