@@ -3,7 +3,7 @@ import { frameRequest } from "../protocol/http1/message-framing.ts";
 import { allowsNextRequest } from "../protocol/http1/persistence.ts";
 import type { RequestHead } from "../protocol/http1/request-head.ts";
 import type { ClientProfiles } from "../protocol/tls/read/client-profiles.ts";
-import type { Listener } from "./accept/listener-tls.ts";
+import type { Listener } from "./accept/listener.ts";
 import { identify, type IdentifyServices, type ShownCertificate } from "./auth/identify.ts";
 import { authorize } from "./decide/authorize.ts";
 import type { AuthorizeServices } from "./decide/inquiry.ts";
