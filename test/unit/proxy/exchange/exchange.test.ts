@@ -3,9 +3,9 @@ import { Exchange, type ExchangeOptions } from "../../../../src/proxy/exchange/e
 import { textHead } from "../../../../src/proxy/exchange/head-to-write.ts";
 import { Forwarding } from "../../../../src/proxy/exchange/forwarding.ts";
 import { readForwardRequest } from "../../../../src/proxy/read/forward-request.ts";
-import { parseRequestHead } from "../../../../src/protocol/http1/request-head.ts";
 import { makeRequestRecord } from "../../../support/make-record.ts";
 import { MemoryConn } from "../../../support/memory-conn.ts";
+import { parseRequestHead } from "../../../support/parse-head.ts";
 
 const LIMITS = { maxBytes: 8192, maxFields: 100 };
 

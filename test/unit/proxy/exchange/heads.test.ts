@@ -1,5 +1,4 @@
 import { describe, expect, test } from "bun:test";
-import { parseResponseHead } from "../../../../src/protocol/http1/response-head.ts";
 import { formatClientHead } from "../../../../src/proxy/exchange/client-head.ts";
 import { MessageFlow } from "../../../../src/proxy/exchange/flow.ts";
 import { textHead } from "../../../../src/proxy/exchange/head-to-write.ts";
@@ -8,6 +7,7 @@ import { Scratch } from "../../../../src/proxy/exchange/scratch.ts";
 import { hasPassed } from "../../../../src/proxy/exchange/via.ts";
 import { encodeFields } from "../../../../src/protocol/http1/fields.ts";
 import { MemoryConn } from "../../../support/memory-conn.ts";
+import { parseResponseHead } from "../../../support/parse-head.ts";
 
 const DATE = "Date: Fri, 27 Nov 2026 23:17:51 GMT\r\n";
 
