@@ -4,6 +4,25 @@ import { DigestNonces } from "./digest-nonces.ts";
 import { FairQueue, type FairQueueLimits, type JobOwner, type NotDone } from "./fair-queue.ts";
 import type { UserStore } from "./user-store.ts";
 
+/** The user, undefined when no credentials are asked for; or why the user is not known. */
+export type AuthOutcome =
+  | { readonly ok: true; readonly user: string | undefined }
+  | {
+      readonly ok: false;
+      readonly detail:
+        | "credentials_required"
+        | "credentials_malformed"
+        | "credentials_wrong"
+        | "auth_busy"
+        | "hook_failed"
+        /** The client went away while it waited for its turn. */
+        | "client_gone";
+      /** With `hook_failed`: how the function of `users` failed. */
+      readonly fault?: HookFault;
+      /** For `challenge`: the client may try again with the same credentials. */
+      readonly stale?: true;
+    };
+
 /** A client that waits for a verification. */
 export interface Asker {
   /** The key of the client, by which verifications are shared. */

@@ -1,17 +1,7 @@
-import { callHook, type HookFault } from "../hook/call-hook.ts";
-import type { Asker, CredentialChecks, Finding } from "./credential-checks.ts";
+import { callHook } from "../hook/call-hook.ts";
+import type { Asker, AuthOutcome, CredentialChecks, Finding } from "./credential-checks.ts";
 import type { Secret } from "../../secret.ts";
 import { isPassword, isUserName, type UserCheck, type UserStore } from "./user-store.ts";
-
-/** Whether the password is the user's, or why that is not known. */
-export type VerifyOutcome =
-  | { readonly ok: true; readonly user: string }
-  | {
-      readonly ok: false;
-      readonly detail: "credentials_wrong" | "auth_busy" | "hook_failed" | "client_gone";
-      /** With `hook_failed`: how the function failed. */
-      readonly fault?: HookFault;
-    };
 
 export interface VerifierOptions {
   /** Milliseconds for which verified credentials are cached; default 300,000, 0 for none. */
@@ -22,9 +12,9 @@ export interface VerifierOptions {
 
 const NOBODY: Asker = { client: "", network: "", isGone: () => false, whenGone: () => {} };
 
-const WRONG: VerifyOutcome = { ok: false, detail: "credentials_wrong" };
-const BUSY: VerifyOutcome = { ok: false, detail: "auth_busy" };
-const GONE: VerifyOutcome = { ok: false, detail: "client_gone" };
+const WRONG: AuthOutcome = { ok: false, detail: "credentials_wrong" };
+const BUSY: AuthOutcome = { ok: false, detail: "auth_busy" };
+const GONE: AuthOutcome = { ok: false, detail: "client_gone" };
 
 /** Verifies passwords of a store. Plain passwords and cached results need no promise. */
 export class PasswordVerifier {
@@ -44,7 +34,7 @@ export class PasswordVerifier {
     password: Secret,
     checks: CredentialChecks,
     asker: Asker = NOBODY,
-  ): VerifyOutcome | Promise<VerifyOutcome> {
+  ): AuthOutcome | Promise<AuthOutcome> {
     const given = password.reveal();
     // What no field of Basic can carry may still come by SOCKS.
     if (!isUserName(user) || !isPassword(given)) return WRONG;
@@ -89,7 +79,7 @@ async function verifyHash(password: string, hash: string, known: boolean): Promi
   }
 }
 
-function conclude(finding: Finding, user: string): VerifyOutcome {
+function conclude(finding: Finding, user: string): AuthOutcome {
   switch (finding) {
     case "accepted":
       return { ok: true, user };

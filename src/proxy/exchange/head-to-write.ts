@@ -48,7 +48,6 @@ export class ForwardedHead implements HeadToWrite {
   }
 }
 
-/** A head that is all text. */
 export function textHead(text: string): HeadToWrite {
   return new ForwardedHead(text, NO_FIELDS, "");
 }
