@@ -111,8 +111,9 @@ export class CredentialChecks {
     if (found === "accepted") {
       this.cache.rememberVerified(digest, now, cacheTtlMs);
       this.cache.trust(client, user, now);
-      // A function may change its mind about a refusal at any time.
-    } else if (found === "refused" && kind === "list") this.cache.rememberRefused(digest, now);
+    }
+    // A function may change its mind about a refusal at any time.
+    if (found === "refused" && kind === "list") this.cache.rememberRefused(digest, now);
     return found;
   }
 }
