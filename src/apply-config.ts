@@ -5,6 +5,7 @@ import type { Gate } from "./gate/gate.ts";
 import type { InheritedSockets } from "./net/inherited-sockets.ts";
 import type { openSidecar, OpenSidecar, SidecarPlan } from "./open-sidecar.ts";
 import { explainBinding, type ListenerPlan, prepareListeners } from "./prepare-listeners.ts";
+import { keepUnchanged, listHops } from "./proxy/keep-unchanged.ts";
 import type { AccessLog } from "./proxy/record/access-log.ts";
 import type { Applied } from "./reloader.ts";
 
@@ -63,7 +64,8 @@ export class ConfigApplier {
     ];
     this.#keepSecrets(next);
     listeners.commit();
-    gate.runtime.swap(next.runtime);
+    gate.runtime.swap(keepUnchanged(gate.runtime.current, next.runtime));
+    gate.upstreams.retain(listHops(gate.runtime.current));
     this.#options.accessLog.use(next.log.access);
     if (next.sidecar !== undefined && keepsSidecar) before?.use(next.sidecar);
     inUse.sidecar = keepsSidecar ? before : opening?.open;

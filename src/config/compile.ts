@@ -19,7 +19,7 @@ import { compileNat64 } from "./dns.ts";
 import { compileEnvironment } from "./environment.ts";
 import type { FileGroup } from "./follow-files.ts";
 import { takeFingerprints } from "./fingerprints.ts";
-import { compileForward } from "./forward.ts";
+import { compileForward, createOwnName } from "./forward.ts";
 import { followTrustFiles, type RenewTrust } from "./follow-trust.ts";
 import { findUnreachableRules } from "./find-unreachable-rules.ts";
 import type { Materials } from "./materials.ts";
@@ -63,7 +63,7 @@ export interface CompiledConfig {
   readonly reload: { readonly endDenied: boolean };
   /** Whether a change of the file, of what it imports or of the files that it names is a reload. */
   readonly watch: boolean;
-  /** What the next configuration takes over: verified passwords stay verified, Digest nonces stay good, and the bounds hold. */
+  /** What the next configuration takes over: verified passwords stay verified, Digest nonces stay good, the bounds hold, and the name in `Via` stays. */
   readonly checks: Checks;
   /** Every secret of it in plain, to be taken out of messages that are not our own. Not to be printed. */
   readonly secrets: readonly string[];
@@ -83,14 +83,15 @@ export function compileConfig(config: Config, materials: Materials, before?: Che
   const users = compileUsers(config.users, materials);
   if (!users.ok) keep(users);
   const { listeners, tlsFiles, warnings } = keep(compileListeners(config.listen, materials));
+  const ownName = before?.ownName ?? createOwnName();
   const { upstreams } = keep(compileUpstreams(config, materials));
-  const { forward } = keep(compileForward(config.forward, materials));
+  const { forward } = keep(compileForward(config.forward, materials, ownName));
   const environment = asksEnvironment(config) ? keep(compileEnvironment(materials.variables)).routes : undefined;
   if (users.ok) problems.push(...findDigestProblems(config, users.value));
   problems.push(...findSocketProblems(config.sidecar, materials));
   if (problems.length > 0 || !users.ok) return { ok: false, problems };
   const access = config.log.access ?? (materials.terminal ? "text" : "json");
-  const checks = carryChecks(users.value?.kind ?? "list", before);
+  const checks = carryChecks(users.value?.kind ?? "list", ownName, before);
   const authenticator = compileAuthenticator(config, users.value, checks);
   const rules = readRules(config.rules);
   const policy = compilePolicy(config, rules);
@@ -218,12 +219,15 @@ export interface Checks extends Required<Pick<VerifierOptions, "cache" | "queue"
   /** Whose bounds the queue has. */
   readonly kind: UserStore["kind"];
   readonly nonces: DigestNonces;
+  /** For `Via`: a reload must not hide that a request came through this proxy before. */
+  readonly ownName: string;
 }
 
-function carryChecks(kind: UserStore["kind"], before: Checks | undefined): Checks {
+function carryChecks(kind: UserStore["kind"], ownName: string, before: Checks | undefined): Checks {
   if (before?.kind === kind) return before;
   return {
     kind,
+    ownName,
     queue: createCheckQueue(kind),
     cache: before?.cache ?? new CredentialCache(),
     nonces: before?.nonces ?? new DigestNonces(),
