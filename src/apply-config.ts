@@ -1,6 +1,6 @@
 import type { CompiledConfig } from "./config/compile.ts";
-import { diffConfigs } from "./config/diff-config.ts";
-import { diffFingerprints } from "./config/fingerprints.ts";
+import { diffConfigsInSteps } from "./config/diff-config.ts";
+import { diffFingerprintsInSteps } from "./config/fingerprints.ts";
 import type { Gate } from "./gate/gate.ts";
 import type { InheritedSockets } from "./net/inherited-sockets.ts";
 import type { openSidecar, OpenSidecar, SidecarPlan } from "./open-sidecar.ts";
@@ -8,6 +8,7 @@ import { explainBinding, type ListenerPlan, prepareListeners } from "./prepare-l
 import { keepUnchanged, listHops } from "./proxy/keep-unchanged.ts";
 import type { AccessLog } from "./proxy/record/access-log.ts";
 import type { Applied } from "./reloader.ts";
+import { isStep, runInTurns, type Steps } from "./steps.ts";
 
 /** The configuration that is in effect, and what was opened for it. */
 export interface InUse {
@@ -25,6 +26,8 @@ export interface ConfigApplierOptions {
   readonly inUse: InUse;
   readonly inherited: InheritedSockets | undefined;
   readonly tell: (message: string) => void;
+  /** Resolves when clients have had their turn. */
+  readonly turn: () => Promise<void>;
 }
 
 /** Settings of the process that are read at its start alone. */
@@ -39,10 +42,15 @@ export class ConfigApplier {
   }
 
   async apply(wanted: CompiledConfig): Promise<Applied> {
-    const { gate, inUse, inherited } = this.#options;
+    const { gate, inUse, inherited, turn } = this.#options;
     const { compiled: next, warnings } = keepFixed(inUse.compiled, wanted);
     const listeners = prepareListeners(next, { before: inUse.plans, inherited });
     if (!listeners.ok) return listeners;
+    const changes = [
+      ...(await runInTurns(diffConfigsInSteps(inUse.compiled.effective, next.effective), turn)),
+      ...(await runInTurns(diffFingerprintsInSteps(inUse.compiled.fingerprints, next.fingerprints), turn)),
+    ];
+    const secrets = await runInTurns(unite(inUse.compiled.secrets, next.secrets), turn);
     const before = inUse.sidecar;
     const keepsSidecar = next.sidecar !== undefined && before?.isAt(next.sidecar) === true;
     const opening =
@@ -58,11 +66,8 @@ export class ConfigApplier {
       void opening?.open.sidecar.stop();
       return { ok: false, message: explainBinding(change.plan, change.code) };
     }
-    const changes = [
-      ...diffConfigs(inUse.compiled.effective, next.effective),
-      ...diffFingerprints(inUse.compiled.fingerprints, next.fingerprints),
-    ];
-    this.#keepSecrets(next);
+    this.#options.secrets.length = 0;
+    for (const secret of secrets) this.#options.secrets.push(secret);
     listeners.commit();
     gate.runtime.swap(keepUnchanged(gate.runtime.current, next.runtime));
     gate.upstreams.retain(listHops(gate.runtime.current));
@@ -102,12 +107,17 @@ export class ConfigApplier {
     for (const name of now.difference(before)) tell(`Listening on ${name}.`);
     for (const name of before.difference(now)) tell(`No longer listening on ${name}.`);
   }
+}
 
-  #keepSecrets(next: CompiledConfig): void {
-    const { secrets, inUse } = this.#options;
-    secrets.length = 0;
-    for (const secret of new Set([...inUse.compiled.secrets, ...next.secrets])) secrets.push(secret);
-  }
+/** The texts of both lists, each once. */
+function* unite(...lists: readonly (readonly string[])[]): Steps<ReadonlySet<string>> {
+  const all = new Set<string>();
+  for (const list of lists)
+    for (const [at, text] of list.entries()) {
+      all.add(text);
+      if (isStep(at)) yield;
+    }
+  return all;
 }
 
 /** The listeners as bound. */

@@ -34,8 +34,11 @@ export interface DaemonOptions {
   readonly accessSink: LogSink;
   /** Where messages for the operator go, one line each, without line end. */
   readonly tell: (message: string) => void;
-  /** Reads the configuration again and hands down to it what outlives the one in use; absent where nothing can change. */
-  readonly load?: (inUse: CompiledConfig) => Promise<LoadResult>;
+  /**
+   * Reads the configuration again and hands down to it what outlives the one in
+   * use; absent where nothing can change. `turn` lets clients have their turn.
+   */
+  readonly load?: (inUse: CompiledConfig, turn: () => Promise<void>) => Promise<LoadResult>;
   /** Called after each reload: with the configuration in use, the files that the one that was read depends on, and whether it is in use. */
   readonly reloaded?: (inUse: CompiledConfig, files: readonly string[], done: boolean) => void;
   /** Instead of the system's resolver, for tests. */
@@ -154,6 +157,8 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
   };
   const open = (plan: SidecarPlan) =>
     openSidecar(plan, control, sockets.listen, (error) => bugs.report("A mistake in the sidecar", error));
+  // Connections first, then timers and promises of the runtime.
+  const turn = () => new Promise<void>((resolve) => sockets.afterTurn(() => setImmediate(resolve)));
   const applier = new ConfigApplier({
     gate,
     accessLog,
@@ -162,9 +167,10 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     inUse,
     inherited: options.inherited,
     tell,
+    turn,
   });
   const reloader = new Reloader({
-    load: () => options.load?.(inUse.compiled) ?? Promise.reject(new Error("There is nothing to load")),
+    load: () => options.load?.(inUse.compiled, turn) ?? Promise.reject(new Error("There is nothing to load")),
     async apply(next) {
       const before = gate.runtime.current.limits.connections;
       const applied = await applier.apply(next);

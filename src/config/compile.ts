@@ -14,22 +14,23 @@ import { type CompiledListener, compileListeners } from "./compile-listener.ts";
 import { asksEnvironment, compileAddressSet, compilePolicy, readRules } from "./compile-policy.ts";
 import type { TlsFiles } from "./compile-tls.ts";
 import { compileUpstreams } from "./compile-upstream.ts";
-import { compileUserFile, compileUsers } from "./compile-users.ts";
+import { compileUserFile, compileUsers, compileUsersInSteps } from "./compile-users.ts";
 import { compileNat64 } from "./dns.ts";
 import { compileEnvironment } from "./environment.ts";
 import type { FileGroup } from "./follow-files.ts";
-import { takeFingerprints } from "./fingerprints.ts";
+import { takeFingerprintsInSteps } from "./fingerprints.ts";
 import { compileForward, createOwnName } from "./forward.ts";
 import { followTrustFiles, type RenewTrust } from "./follow-trust.ts";
-import { findUnreachableRules } from "./find-unreachable-rules.ts";
+import { findUnreachableInSteps } from "./find-unreachable-rules.ts";
 import type { Materials } from "./materials.ts";
 import { MALFORMED, type Parts, readWhole } from "./parts.ts";
 import type { Checked, Problem } from "./problem.ts";
 import { readDuration, readSize } from "./quantity.ts";
-import { listSecrets, redact } from "./secrets.ts";
+import { listSecrets, redactInSteps } from "./secrets.ts";
 import { compileSidecar, findSocketProblems, type SidecarPlan } from "./sidecar.ts";
 import type { Config } from "./schema.ts";
 import type { EnvironmentRoutes } from "../proxy/route/route.ts";
+import { runAtOnce, type Steps } from "../steps.ts";
 
 /** What the access log looks like. */
 type AccessForm = "json" | "text" | "off";
@@ -75,12 +76,17 @@ export interface CompiledConfig {
  * show: wrong hashes, certificates and conventional variables.
  */
 export function compileConfig(config: Config, materials: Materials, before?: Checks): Checked<CompiledConfig> {
+  return runAtOnce(compileInSteps(config, materials, before));
+}
+
+/** `compileConfig`, in steps. */
+export function* compileInSteps(config: Config, materials: Materials, before?: Checks): Steps<Checked<CompiledConfig>> {
   const problems: Problem[] = [];
   const keep = <T>(part: { problems: readonly Problem[] } & T): T => {
     problems.push(...part.problems);
     return part;
   };
-  const users = compileUsers(config.users, materials);
+  const users = yield* compileUsersInSteps(config.users, materials);
   if (!users.ok) keep(users);
   const { listeners, tlsFiles, warnings } = keep(compileListeners(config.listen, materials));
   const ownName = before?.ownName ?? createOwnName();
@@ -94,10 +100,11 @@ export function compileConfig(config: Config, materials: Materials, before?: Che
   const checks = carryChecks(users.value?.kind ?? "list", ownName, before);
   const authenticator = compileAuthenticator(config, users.value, checks);
   const rules = readRules(config.rules);
-  const policy = compilePolicy(config, rules);
+  const policy = yield* compilePolicy(config, rules);
   const runtime = compileRuntime(config, { authenticator, policy, forward, upstreams, environment });
   const usersFile = compileUsersFile(config, materials, runtime, checks);
   const trustFiles = followTrustFiles(config, materials);
+  const unreachable = yield* findUnreachableInSteps(rules);
   return {
     ok: true,
     value: {
@@ -113,13 +120,13 @@ export function compileConfig(config: Config, materials: Materials, before?: Che
       ...(usersFile && { usersFile }),
       tlsFiles,
       ...(trustFiles && { trustFiles }),
-      warnings: [...warnings, ...(usersFile ? findUserWarnings(usersFile) : []), ...findUnreachableRules(rules)],
-      effective: describeEffective(config, access),
+      warnings: [...warnings, ...(usersFile ? findUserWarnings(usersFile) : []), ...unreachable],
+      effective: yield* describeEffective(config, access),
       reload: config.reload,
       watch: config.watch,
       checks,
-      fingerprints: takeFingerprints(config, materials),
-      secrets: listSecrets(config, materials),
+      fingerprints: yield* takeFingerprintsInSteps(config, materials),
+      secrets: yield* listSecrets(config, materials),
     },
   };
 }
@@ -141,12 +148,12 @@ export function findMaterialProblems(parts: Parts<Config>, materials: Materials)
 }
 
 /** The configuration with its defaults, for people. */
-function describeEffective(config: Config, access: AccessForm): Readonly<Record<string, unknown>> {
+function* describeEffective(config: Config, access: AccessForm): Steps<Readonly<Record<string, unknown>>> {
   const { $schema: _, ...settings } = config;
   const { upstream } = config;
   const implied = upstream === undefined ? "direct" : upstream === "environment" ? upstream : "upstream";
   const filled = { ...settings, default: config.default ?? implied, log: { ...config.log, access } };
-  return redact(filled) as Readonly<Record<string, unknown>>;
+  return (yield* redactInSteps(filled)) as Readonly<Record<string, unknown>>;
 }
 
 function findUserWarnings({ path, text }: UsersFile): Problem[] {

@@ -1,7 +1,7 @@
 import { dirname, resolve } from "node:path";
 
-import { checkConfig } from "./check.ts";
-import { type Checks, type CompiledConfig, compileConfig, findMaterialProblems } from "./compile.ts";
+import { checkInSteps } from "./check.ts";
+import { type Checks, type CompiledConfig, compileInSteps, findMaterialProblems } from "./compile.ts";
 import { findConfigFile, type FindOptions, type FoundConfig } from "./find-config-file.ts";
 import { gatherMaterials, listVariables } from "./materials.ts";
 import { applyOverrides, attachOrigins, type Flags } from "./overrides.ts";
@@ -11,6 +11,7 @@ import type { Checked, Problem } from "./problem.ts";
 import type { ScriptModules } from "./script-modules.ts";
 import { readConfigFile } from "./read-config-file.ts";
 import { readTextFile } from "./read-file.ts";
+import { run } from "../steps.ts";
 
 /** Where a configuration is looked for, and what overrides it. */
 export interface LoadOptions extends FindOptions {
@@ -21,6 +22,8 @@ export interface LoadOptions extends FindOptions {
   readonly importMs?: number;
   /** What the configuration before handed down. */
   readonly checks?: Checks;
+  /** Gives everything else its turn, between slices of the work; without it all is done at once. */
+  readonly turn?: () => Promise<void>;
   /** The modules that are to be read afresh at the next load. */
   readonly modules?: ScriptModules;
 }
@@ -67,9 +70,9 @@ export async function loadConfig(options: LoadOptions): Promise<LoadResult> {
       return readTextFile(absolute, kind);
     },
   );
-  const checked = checkConfig(over.raw);
+  const checked = await run(checkInSteps(over.raw), options.turn);
   const compiled: Checked<CompiledConfig> = checked.ok
-    ? compileConfig(checked.value, materials, options.checks)
+    ? await run(compileInSteps(checked.value, materials, options.checks), options.turn)
     : { ok: false, problems: [...checked.problems, ...findMaterialProblems(checked.parts, materials)] };
   const complete = (list: readonly Problem[]) => attachPlaces(attachOrigins(list, over), source);
   const faults = [...(compiled.ok ? [] : compiled.problems), ...missing];
