@@ -3,6 +3,7 @@ import { diffConfigsInSteps } from "./config/diff-config.ts";
 import { diffFingerprintsInSteps } from "./config/fingerprints.ts";
 import type { Gate } from "./gate/gate.ts";
 import type { InheritedSockets } from "./net/inherited-sockets.ts";
+import type { TlsContexts } from "./net/runtime/tls-contexts.ts";
 import type { openSidecar, OpenSidecar, SidecarPlan } from "./open-sidecar.ts";
 import { explainBinding, type ListenerPlan, prepareListeners } from "./prepare-listeners.ts";
 import { keepUnchanged, listHops } from "./proxy/keep-unchanged.ts";
@@ -24,6 +25,7 @@ export interface ConfigApplierOptions {
   readonly secrets: string[];
   readonly openSidecar: (plan: SidecarPlan) => ReturnType<typeof openSidecar>;
   readonly inUse: InUse;
+  readonly contexts: TlsContexts;
   readonly inherited: InheritedSockets | undefined;
   readonly tell: (message: string) => void;
   /** Resolves when clients have had their turn. */
@@ -42,9 +44,9 @@ export class ConfigApplier {
   }
 
   async apply(wanted: CompiledConfig): Promise<Applied> {
-    const { gate, inUse, inherited, turn } = this.#options;
+    const { gate, inUse, contexts, inherited, turn } = this.#options;
     const { compiled: next, warnings } = keepFixed(inUse.compiled, wanted);
-    const listeners = prepareListeners(next, { before: inUse.plans, inherited });
+    const listeners = prepareListeners(next, { before: inUse.plans, contexts, inherited });
     if (!listeners.ok) return listeners;
     const changes = [
       ...(await runInTurns(diffConfigsInSteps(inUse.compiled.effective, next.effective), turn)),

@@ -11,6 +11,7 @@ import type { Resolver } from "./net/dns/resolver.ts";
 import type { Reactor } from "./net/epoll/reactor.ts";
 import type { InheritedSockets } from "./net/inherited-sockets.ts";
 import { SpareDescriptors } from "./net/libc/spare-descriptors.ts";
+import { TlsContexts } from "./net/runtime/tls-contexts.ts";
 import { chooseSockets } from "./net/sockets.ts";
 import { startLanes } from "./net/splice/lane-pool.ts";
 import { controlDrain, controlTunnels, openSidecar, readReadiness, type SidecarPlan } from "./open-sidecar.ts";
@@ -100,7 +101,8 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
   const { tell } = options;
   const { runtime, splice } = compiled;
   const secrets = [...compiled.secrets];
-  const listeners = prepareListeners(compiled, { inherited: options.inherited });
+  const contexts = new TlsContexts();
+  const listeners = prepareListeners(compiled, { contexts, inherited: options.inherited });
   if (!listeners.ok) return listeners;
   const inUse: InUse = { compiled, plans: listeners.plans, sidecar: undefined };
   const accessLog = new AccessLog({
@@ -165,6 +167,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     secrets,
     openSidecar: open,
     inUse,
+    contexts,
     inherited: options.inherited,
     tell,
     turn,
