@@ -9,6 +9,7 @@ import { explainBinding, type ListenerPlan, prepareListeners } from "./prepare-l
 import { keepUnchanged, listHops } from "./proxy/keep-unchanged.ts";
 import type { AccessLog } from "./proxy/record/access-log.ts";
 import type { Applied } from "./reloader.ts";
+import { prepareStateFolder } from "./state/state-folder.ts";
 import { isStep, runInTurns, type Steps } from "./steps.ts";
 
 /** The configuration that is in effect, and what was opened for it. */
@@ -46,6 +47,8 @@ export class ConfigApplier {
   async apply(wanted: CompiledConfig): Promise<Applied> {
     const { gate, inUse, contexts, inherited, turn } = this.#options;
     const { compiled: next, warnings } = keepFixed(inUse.compiled, wanted);
+    const unusable = next.state && prepareStateFolder(next.state);
+    if (unusable !== undefined) return { ok: false, message: unusable };
     const listeners = prepareListeners(next, { before: inUse.plans, contexts, inherited });
     if (!listeners.ok) return listeners;
     const changes = [

@@ -27,6 +27,7 @@ import type { ControlPort } from "./sidecar/control-port.ts";
 import { writeMetricsText } from "./sidecar/metrics-text.ts";
 import type { DrainState } from "./sidecar/control-port.ts";
 import type { Sidecar } from "./sidecar/serve.ts";
+import { prepareStateFolder } from "./state/state-folder.ts";
 import { tidyMemory } from "./tidy-memory.ts";
 import { version } from "./version.ts";
 
@@ -102,6 +103,8 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
   const { runtime, splice } = compiled;
   const secrets = [...compiled.secrets];
   const contexts = new TlsContexts();
+  const unusable = compiled.state && prepareStateFolder(compiled.state);
+  if (unusable !== undefined) return { ok: false, message: unusable };
   const listeners = prepareListeners(compiled, { contexts, inherited: options.inherited });
   if (!listeners.ok) return listeners;
   const inUse: InUse = { compiled, plans: listeners.plans, sidecar: undefined };

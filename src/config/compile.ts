@@ -29,7 +29,9 @@ import { readDuration, readSize } from "./quantity.ts";
 import { listSecrets, redactInSteps } from "./secrets.ts";
 import { compileSidecar, findSocketProblems, type SidecarPlan } from "./sidecar.ts";
 import type { Config } from "./schema.ts";
+import { compileState } from "./state.ts";
 import type { EnvironmentRoutes } from "../proxy/route/route.ts";
+import type { StateFolderPlan } from "../state/state-folder.ts";
 import { runAtOnce, type Steps } from "../steps.ts";
 
 /** What the access log looks like. */
@@ -40,6 +42,8 @@ export interface CompiledConfig {
   readonly listeners: readonly CompiledListener[];
   readonly runtime: Runtime;
   readonly sidecar?: SidecarPlan;
+  /** Where things are kept across restarts. */
+  readonly state?: StateFolderPlan;
   readonly log: { readonly access: AccessForm };
   /** Milliseconds for which connections are still accepted after a signal to stop. */
   readonly lameDuckMs: number;
@@ -104,6 +108,7 @@ export function* compileInSteps(config: Config, materials: Materials, before?: C
   const runtime = compileRuntime(config, { authenticator, policy, forward, upstreams, environment });
   const usersFile = compileUsersFile(config, materials, runtime, checks);
   const trustFiles = followTrustFiles(config, materials);
+  const state = compileState(config.state, materials);
   const unreachable = yield* findUnreachableInSteps(rules);
   return {
     ok: true,
@@ -111,6 +116,7 @@ export function* compileInSteps(config: Config, materials: Materials, before?: C
       listeners,
       runtime,
       ...(config.sidecar && { sidecar: compileSidecar(config.sidecar, materials) }),
+      ...(state && { state }),
       log: { access },
       lameDuckMs: readDuration(config.timeouts.lameDuck),
       drainMs: readDuration(config.timeouts.drain),
