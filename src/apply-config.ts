@@ -69,7 +69,7 @@ export class ConfigApplier {
     const change = gate.prepareListeners(listeners.plans);
     if (!change.ok) {
       void opening?.open.sidecar.stop();
-      return { ok: false, message: explainBinding(change.plan, change.code) };
+      return { ok: false, message: explainBinding(change.plan, change.code, change.leaving) };
     }
     this.#options.secrets.length = 0;
     for (const secret of secrets) this.#options.secrets.push(secret);

@@ -80,9 +80,11 @@ export function listCertificates({ listeners }: Gate, plans: readonly ListenerPl
   });
 }
 
-/** Says why a listener could not be bound, and what to do. `code` is the errno word. */
-export function explainBinding({ host, port }: ListenPlan, code: string): string {
+/** Says why a listener could not be bound, and what to do. `code` is the errno word; `leaving`, a listener of ours that has the port. */
+export function explainBinding({ host, port }: ListenPlan, code: string, leaving?: { readonly name: string }): string {
   const problem = `Cannot listen on ${formatListener(host, port)}: `;
+  if (leaving !== undefined)
+    return `${problem}the port is in use. The listener on ${leaving.name}, which this configuration does not have, may be what uses it: take it out in one reload, and add the new one in the next.`;
   switch (code) {
     case "EADDRINUSE":
       return `${problem}the port is in use. Stop what uses it, or set "listen" (--listen) to another.`;
