@@ -49,6 +49,8 @@ export interface DaemonOptions {
   readonly eventLoop?: Reactor;
   /** Sockets that a service manager opened for this process. */
   readonly inherited?: InheritedSockets;
+  /** Whether a drain that a signal began cannot be taken back, because a service manager ends this process in any case. */
+  readonly stopIsFinal?: boolean;
   /** Is told of each step of a drain. */
   readonly onDrain?: (state: DrainState) => void;
 }
@@ -264,7 +266,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
       drain(by = "Drain") {
         // Its tunnels are not among those that a drain waits for.
         void stopWarmUp?.();
-        drain.begin(by, inUse.compiled.drainMs);
+        drain.begin(by, inUse.compiled.drainMs, options.stopIsFinal);
         return drain.outcome;
       },
       stop: () => drain.stop(),

@@ -4,7 +4,7 @@ export type Steps<Result> = Generator<undefined, Result, undefined>;
 /** Items of a list that are worked through between two steps. */
 const STEP_ITEMS = 32;
 /** Milliseconds of work between two turns of the event loop. */
-const SLICE_MS = 4;
+const SLICE_MS = 2;
 
 /** Whether a loop over a long list should `yield` after the item at `at`. */
 export function isStep(at: number): boolean {

@@ -61,6 +61,7 @@ async function serveUntil(
     ...(inherited && { inherited }),
     accessSink: io.accessSink,
     tell: io.tell,
+    stopIsFinal: notices.isManaged,
     onDrain: (state) => notices.draining(state),
     load: ({ checks }, turn) => {
       readSince = Date.now();

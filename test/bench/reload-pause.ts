@@ -14,6 +14,7 @@ import { waitFor } from "../support/wait-for.ts";
 
 const ROUNDS = 5;
 const EVERY_MS = 3;
+const PATIENCE_MS = 120_000;
 
 const [patterns = "100000", users = "50000", executable] = process.argv.slice(2);
 const folder = join(tmpdir(), `reload-pause-${process.pid}`);
@@ -31,7 +32,7 @@ const reading = (async () => {
   for await (const chunk of proxy.stderr) said += Buffer.from(chunk).toString();
 })();
 try {
-  await waitFor(() => said.includes("Listening on"), "the proxy", 60_000);
+  await waitFor(() => said.includes("Listening on"), "the proxy", PATIENCE_MS);
   const quiet = await measure(async () => Bun.sleep(3000));
   process.stdout.write(
     `${Number(patterns).toLocaleString("en")} patterns, ${Number(users).toLocaleString("en")} users\n\n| what changes | reload | longest wait | 99 % of waits |\n|---|--:|--:|--:|\n${line("nothing is reloaded", quiet)}`,
@@ -60,7 +61,7 @@ async function repeat(what: string, change: (round: number) => number): Promise<
     rounds.push(
       await measure(async () => {
         proxy.kill("SIGHUP");
-        await waitFor(() => count(said) > before, "the reload", 120_000);
+        await waitFor(() => count(said) > before, "the reload", PATIENCE_MS);
       }),
     );
   }
@@ -100,14 +101,14 @@ async function openTunnel(): Promise<RawPeer> {
   const target = `127.0.0.1:${echo.port}`;
   const credentials = Buffer.from("user0:password-0").toString("base64");
   peer.write(`CONNECT ${target} HTTP/1.1\r\nHost: ${target}\r\nProxy-Authorization: Basic ${credentials}\r\n\r\n`);
-  await peer.untilText("\r\n\r\n");
+  await peer.until(({ text }) => text.endsWith("\r\n\r\n"), "the answer", PATIENCE_MS);
   if (!peer.take().toString("latin1").startsWith("HTTP/1.1 200 ")) throw new Error("No tunnel");
   return peer;
 }
 
 async function ask(tunnel: RawPeer): Promise<void> {
   tunnel.write("question");
-  await tunnel.untilText("question");
+  await tunnel.until(({ text }) => text === "question", "the echo", PATIENCE_MS);
   tunnel.take();
 }
 
