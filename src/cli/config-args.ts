@@ -64,7 +64,10 @@ export const configHints: Hints = {
 /** Loads the configuration that the flags select, and prints its warnings. */
 export async function loadFromFlags(
   { value, values, io }: CommandInput,
-  reading: Pick<LoadOptions, "modules"> & { readonly terminal?: boolean; readonly isReload?: boolean } = {},
+  reading: Pick<LoadOptions, "modules" | "ownName" | "turn"> & {
+    readonly terminal?: boolean;
+    readonly isReload?: boolean;
+  } = {},
 ): Promise<LoadResult> {
   const file = value("config");
   const upstream = value("upstream");

@@ -1,4 +1,5 @@
 import type { CompiledConfig } from "../config/compile.ts";
+import { createOwnName } from "../config/forward.ts";
 import { ScriptModules } from "../config/script-modules.ts";
 import { type Daemon, startDaemon } from "../daemon.ts";
 import { InheritedSockets } from "../net/inherited-sockets.ts";
@@ -41,8 +42,9 @@ async function serveUntil(
   const { io } = input;
   // Loading can take long or never end: a configuration file is a program.
   const modules = new ScriptModules();
+  const ownName = createOwnName();
   let readSince = Date.now();
-  const loaded = await Promise.race([loadFromFlags(input, { modules }), stopping.first]);
+  const loaded = await Promise.race([loadFromFlags(input, { modules, ownName }), stopping.first]);
   if (typeof loaded === "string") {
     io.tell(`${loaded}: ended before it listened.`);
     return exitCodes.ok;
@@ -61,11 +63,12 @@ async function serveUntil(
     ...(inherited && { inherited }),
     accessSink: io.accessSink,
     tell: io.tell,
+    stopIsFinal: notices.isManaged,
     onDrain: (state) => notices.draining(state),
-    load: () => {
+    load: (turn) => {
       readSince = Date.now();
       notices.reloading();
-      return loadFromFlags(input, { modules, isReload: true });
+      return loadFromFlags(input, { modules, ownName, isReload: true, turn });
     },
     reloaded: (inUse, files, done) => {
       if (done) follower?.follow(inUse, files, readSince);

@@ -1,7 +1,7 @@
 import { dirname, resolve } from "node:path";
 
-import { checkConfig } from "./check.ts";
-import { type CompiledConfig, compileConfig, findMaterialProblems } from "./compile.ts";
+import { checkInSteps } from "./check.ts";
+import { type CompiledConfig, compileInSteps, findMaterialProblems } from "./compile.ts";
 import { findConfigFile, type FindOptions, type FoundConfig } from "./find-config-file.ts";
 import { gatherMaterials, listVariables } from "./materials.ts";
 import { applyOverrides, attachOrigins, type Flags } from "./overrides.ts";
@@ -11,6 +11,7 @@ import type { Checked, Problem } from "./problem.ts";
 import type { ScriptModules } from "./script-modules.ts";
 import { readConfigFile } from "./read-config-file.ts";
 import { readTextFile } from "./read-file.ts";
+import { run } from "../steps.ts";
 
 /** Where a configuration is looked for, and what overrides it. */
 export interface LoadOptions extends FindOptions {
@@ -19,6 +20,10 @@ export interface LoadOptions extends FindOptions {
   readonly terminal: boolean;
   /** Milliseconds that a file in TypeScript or JavaScript gets to be imported. Default: 10,000. */
   readonly importMs?: number;
+  /** The name in `Via` where the configuration sets none: the same at each reload, so that loops are seen. A new one when absent. */
+  readonly ownName?: string;
+  /** Gives everything else its turn, between slices of the work; without it all is done at once. */
+  readonly turn?: () => Promise<void>;
   /** The modules that are to be read afresh at the next load. */
   readonly modules?: ScriptModules;
 }
@@ -65,9 +70,9 @@ export async function loadConfig(options: LoadOptions): Promise<LoadResult> {
       return readTextFile(absolute, kind);
     },
   );
-  const checked = checkConfig(over.raw);
+  const checked = await run(checkInSteps(over.raw), options.turn);
   const compiled: Checked<CompiledConfig> = checked.ok
-    ? compileConfig(checked.value, materials)
+    ? await run(compileInSteps(checked.value, materials, options.ownName), options.turn)
     : { ok: false, problems: [...checked.problems, ...findMaterialProblems(checked.parts, materials)] };
   const complete = (list: readonly Problem[]) => attachPlaces(attachOrigins(list, over), source);
   const faults = [...(compiled.ok ? [] : compiled.problems), ...missing];
