@@ -64,7 +64,7 @@ export const configHints: Hints = {
 /** Loads the configuration that the flags select, and prints its warnings. */
 export async function loadFromFlags(
   { value, values, io }: CommandInput,
-  reading: Pick<LoadOptions, "modules" | "checks"> & { readonly terminal?: boolean } = {},
+  reading: Pick<LoadOptions, "modules" | "checks" | "inUse"> & { readonly terminal?: boolean } = {},
 ): Promise<LoadResult> {
   const file = value("config");
   const upstream = value("upstream");

@@ -52,6 +52,7 @@ async function serveUntil(
     return exitCodes.configuration;
   }
   const { compiled, file } = loaded.value;
+  let [source, nextSource] = [loaded.value, loaded.value];
   if (input.values("user").length > 0)
     io.tell('Warning: the process list shows the password given with --user. Set PENSTOCK_USERS or "users" instead.');
   const notices = new ServiceNotices(io);
@@ -62,12 +63,15 @@ async function serveUntil(
     accessSink: io.accessSink,
     tell: io.tell,
     onDrain: (state) => notices.draining(state),
-    load: ({ checks }) => {
+    load: async ({ checks }) => {
       readSince = Date.now();
       notices.reloading();
-      return loadFromFlags(input, { modules, checks });
+      const read = await loadFromFlags(input, { modules, checks, inUse: source });
+      if (read.ok) nextSource = read.value;
+      return read;
     },
     reloaded: (inUse, files, done) => {
+      if (done) source = nextSource;
       if (done) follower?.follow(inUse, files, readSince);
       else follower?.followAlso(files, readSince);
       if (started.ok) notices.ready(started.daemon);
