@@ -53,6 +53,8 @@ export interface RequestConnection extends TunnelOwner {
   readonly certificate: ShownCertificate | undefined;
   /** The client's connection itself, encrypted where the listener speaks TLS. */
   readonly conn: Conn;
+  /** Has a request that was read capture the snapshot in use; or says why its client may not ask any more. */
+  beginRequest(record: RequestRecord): Failure | undefined;
   /** Takes a slot for the user of a request, or says why there is none. */
   takeUserSlot(record: RequestRecord): Failure | undefined;
   /** Opens a request that is to be forwarded. */
@@ -91,15 +93,18 @@ export class Request {
     const record = this.#record;
     const connection = this.#connection;
     const { conn: client, listener, services } = connection;
-    const { runtime, handshakeEndsAt: endsAt } = record;
+    const { handshakeEndsAt: endsAt } = record;
 
     record.enter("handshake");
     const first =
       head === undefined
-        ? await readFirstMessage(client, { protocols: listener.protocols, head: runtime.limits.head, endsAt })
+        ? await readFirstMessage(client, { protocols: listener.protocols, head: record.runtime.limits.head, endsAt })
         : ({ ok: true, value: { protocol: "http", head } } as const);
     this.#reply = noteFirstMessage(record, first);
     if (!first.ok) return first.failure === "silent" ? "silent" : this.#end(first.failure);
+    const excluded = connection.beginRequest(record);
+    if (excluded !== undefined) return this.#endConnection(excluded);
+    const { runtime } = record;
 
     record.enter("authenticate");
     const required = runtime.authenticator.required && connection.certificate === undefined;
@@ -187,6 +192,12 @@ export class Request {
   release(): void {
     this.#target?.reset();
     this.#target = undefined;
+  }
+
+  /** Ends the request with a failure, and its connection with it. */
+  async #endConnection(failure: Failure): Promise<RequestEnd> {
+    await this.refuse(failure, true);
+    return "closed";
   }
 
   /** Ends the request with a failure. */
