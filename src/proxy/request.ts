@@ -17,7 +17,7 @@ import type { Exchange } from "./exchange/exchange.ts";
 import type { Origin } from "./exchange/origin-pool.ts";
 import { describeFailure, type Failure } from "./failure.ts";
 import type { Grant } from "./policy/decision.ts";
-import { type FirstMessageRead, readFirstMessage } from "./read/first-message.ts";
+import { type FirstMessageRead, type Newcomer, readFirstMessage } from "./read/first-message.ts";
 import type { ForwardRequest } from "./read/forward-request.ts";
 import { readCredentials } from "./read/read-credentials.ts";
 import { readRequest } from "./read/read-request.ts";
@@ -42,8 +42,12 @@ export interface RequestServices extends IdentifyServices, AuthorizeServices, Di
   readonly captures: Pick<Captures, "observers">;
   /** Fingerprints of TLS clients, cached by their ClientHello. */
   readonly clientProfiles: ClientProfiles;
-  /** The proxy is draining: new requests are refused. */
+  /** The proxy is draining: no connection is kept for another request. */
   readonly draining: boolean;
+  /** New requests are refused, because the proxy is draining. */
+  readonly refusing: boolean;
+  /** Clients that have said nothing yet. */
+  readonly newcomers: Set<Newcomer>;
 }
 
 /** The connection that a request came on, as far as the request needs it. */
@@ -98,7 +102,12 @@ export class Request {
     record.enter("handshake");
     const first =
       head === undefined
-        ? await readFirstMessage(client, { protocols: listener.protocols, head: record.runtime.limits.head, endsAt })
+        ? await readFirstMessage(client, {
+            protocols: listener.protocols,
+            head: record.runtime.limits.head,
+            endsAt,
+            newcomers: services.newcomers,
+          })
         : ({ ok: true, value: { protocol: "http", head } } as const);
     this.#reply = noteFirstMessage(record, first);
     if (!first.ok) return first.failure === "silent" ? "silent" : this.#end(first.failure);
@@ -123,7 +132,7 @@ export class Request {
     const request = read.value;
     record.target = request.target;
     if (request.kind === "forward") record.scheme = request.scheme;
-    if (services.draining) return this.#end({ detail: "draining" });
+    if (services.refusing) return this.#end({ detail: "draining" });
 
     record.enter("decide");
     const authorized = await authorize(record, request.target, services, client);
