@@ -63,10 +63,10 @@ async function serveUntil(
     accessSink: io.accessSink,
     tell: io.tell,
     onDrain: (state) => notices.draining(state),
-    load: async ({ checks }) => {
+    load: async () => {
       readSince = Date.now();
       notices.reloading();
-      const read = await loadFromFlags(input, { modules, checks, inUse: source });
+      const read = await loadFromFlags(input, { modules, inUse: source, isReload: true });
       if (read.ok) nextSource = read.value;
       return read;
     },
