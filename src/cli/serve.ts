@@ -54,6 +54,7 @@ async function serveUntil(
     return exitCodes.configuration;
   }
   const { compiled, file } = loaded.value;
+  let [source, nextSource] = [loaded.value, loaded.value];
   if (input.values("user").length > 0)
     io.tell('Warning: the process list shows the password given with --user. Set PENSTOCK_USERS or "users" instead.');
   const notices = new ServiceNotices(io);
@@ -65,12 +66,15 @@ async function serveUntil(
     tell: io.tell,
     stopIsFinal: notices.isManaged,
     onDrain: (state) => notices.draining(state),
-    load: (turn) => {
+    load: async (turn) => {
       readSince = Date.now();
       notices.reloading();
-      return loadFromFlags(input, { modules, ownName, isReload: true, turn });
+      const read = await loadFromFlags(input, { modules, inUse: source, ownName, isReload: true, turn });
+      if (read.ok) nextSource = read.value;
+      return read;
     },
     reloaded: (inUse, files, done) => {
+      if (done) source = nextSource;
       if (done) follower?.follow(inUse, files, readSince);
       else follower?.followAlso(files, readSince);
       if (started.ok) notices.ready(started.daemon);

@@ -130,6 +130,13 @@ class ClientConnection implements RequestConnection, RecordedConnection, Planned
     }
   }
 
+  beginRequest(record: RequestRecord): Failure | undefined {
+    const { current } = this.services.runtime;
+    record.runtime = current;
+    if (current === this.#clientLimits || current.clients?.has(this.client) !== false) return undefined;
+    return { detail: "client_not_admitted" };
+  }
+
   takeUserSlot({ user, runtime }: RequestRecord): Failure | undefined {
     // Another request on the same connection can be of another user.
     if (this.#userLimits !== undefined && this.#user === user) return undefined;

@@ -16,6 +16,7 @@ const config = (rules: readonly object[], more: object = {}) => ({
 });
 const allow = { name: "allow", to: ["127.0.0.1"], allowPrivate: true };
 const deny = { name: "deny", to: ["127.0.0.1"], deny: true };
+const needsRestart = 'spliceAfter: "1MiB" needs a restart. Until then "128KiB" stays in effect.';
 const env = { PENSTOCK_SIDECAR_TOKEN: TOKEN };
 
 const status = async (proxy: ServingExecutable, port: number) =>
@@ -64,6 +65,10 @@ describe("the executable", () => {
     await folder.write({ "proxy.config.json": config([allow], { timeouts: { idle: "1m" } }) });
     const diff = await runExecutable(["check", "--diff"], { cwd: folder.path, env });
     expect([diff.code, diff.stdout]).toEqual([0, 'timeouts.idle: "10m" → "1m"\n']);
+    await folder.write({ "proxy.config.json": config([allow], { timeouts: { idle: "1m" }, spliceAfter: "1MiB" }) });
+    const fixed = await runExecutable(["check", "--diff"], { cwd: folder.path, env });
+    expect([fixed.code, fixed.stdout, fixed.stderr]).toEqual([0, diff.stdout, `Warning: ${needsRestart}\n`]);
+    await folder.write({ "proxy.config.json": config([allow], { timeouts: { idle: "1m" } }) });
     const good = await reload();
     expect([good.code, good.stdout]).toEqual([0, 'timeouts.idle: "10m" → "1m"\n']);
     await folder.write({ "proxy.config.json": config([{ to: 5 }]) });

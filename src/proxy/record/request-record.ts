@@ -56,8 +56,8 @@ export interface RecordedConnection {
  */
 export class RequestRecord {
   readonly connection: RecordedConnection;
-  /** The snapshot that the request captured. */
-  readonly runtime: Runtime;
+  /** The snapshot that the request captured, once its first message is whole. Until then that of its connection. */
+  runtime: Runtime;
   /** Milliseconds since the epoch. */
   readonly startedAt: number = Date.now();
   /** Monotonic milliseconds at which the connection was accepted, or its next request began. */
