@@ -168,6 +168,13 @@ class ClientConnection implements RequestConnection, RecordedConnection, Planned
     this.#end(result.end === "denied" ? "closed" : "tunnel");
   }
 
+  tunnelTaken(): void {
+    this.#record.isWritten = true;
+    this.#conn = undefined;
+    this.#leaveSlots();
+    this.services.recorder.gaveAway(this.#record);
+  }
+
   /**
    * Reads the PROXY header, takes a slot, and does the TLS handshake, as the
    * listener demands. When the client is refused, `#conn` is the connection over
@@ -255,10 +262,14 @@ class ClientConnection implements RequestConnection, RecordedConnection, Planned
   }
 
   #giveBack(): void {
+    this.#leaveSlots();
+    this.services.recorder.closed(this.#record);
+  }
+
+  #leaveSlots(): void {
     this.#leaveUser();
     if (this.#clientLimits !== undefined) this.services.admission.leaveClient(this.client, this.#clientLimits);
     this.#clientLimits = undefined;
-    this.services.recorder.closed(this.#record);
   }
 
   #leaveUser(): void {

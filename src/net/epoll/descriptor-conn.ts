@@ -154,7 +154,8 @@ export class DescriptorConn extends BufferedConn implements Watcher {
     if (this.#broken || this.#gone) this.reset();
     if (this.closed) return undefined;
     this.#unwatch();
-    this.timers.keepAlive.remove(this);
+    if (this.timers.keepAlive.remove(this)) turnOnKeepAlive(this);
+    if (this.#delays) this.#stopDelaying();
     const unread = this.takeWaiting();
     this.forgetConsumer();
     return { fd: this.#fd, unread };

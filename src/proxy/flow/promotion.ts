@@ -3,7 +3,7 @@ import type { Conn } from "../../net/conn/conn.ts";
 import { type LanePool, maxBuckets } from "../../net/conn/lanes.ts";
 import { type BytesBefore, carryInLane, type TunnelInLane } from "./lane-engine.ts";
 import { type Handover, type Promotion, relay } from "./relay.ts";
-import type { KilledEnd, Observer, Tunnel, TunnelEngine, TunnelOptions, TunnelResult } from "./tunnel.ts";
+import type { KilledEnd, Observer, TakenTunnel, Tunnel, TunnelEngine, TunnelOptions, TunnelResult } from "./tunnel.ts";
 
 /** Makes a connection of a connected TCP socket, and owns the descriptor from then on. Undefined when the socket is dead. */
 export type AdoptSocket = (fd: number) => Conn | undefined;
@@ -57,6 +57,10 @@ class AdaptiveTunnel implements Tunnel, Promotion {
 
   kill(end: KilledEnd): void {
     this.#current?.kill(end);
+  }
+
+  take(hurried: boolean): TakenTunnel | undefined | Promise<TakenTunnel | undefined> {
+    return this.#current?.take?.(hurried);
   }
 
   watch(observer: Observer): void {

@@ -86,6 +86,15 @@ class FirstBytesTap implements TunnelTap {
     this.#held = undefined;
   }
 
+  letGo(hurried: boolean): boolean {
+    // With a demand it is done soon: its deadline is that of a handshake.
+    if (findDemand(this.#tunnel) !== undefined) return false;
+    // As long as the client is silent, another tap can begin where this one ends.
+    if (this.#reader !== undefined && this.#reader.upBytes > 0 && !hurried) return false;
+    this.close();
+    return true;
+  }
+
   /** The time to speak is over. Silence passes where everything does. */
   #expire(): void {
     const reader = (this.#reader ??= new InsideReader(this.#tunnel, this.#profiles));
