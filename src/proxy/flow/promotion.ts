@@ -1,7 +1,7 @@
 import type { Budget } from "../../net/conn/budget.ts";
 import type { Conn } from "../../net/conn/conn.ts";
 import { type LanePool, maxBuckets } from "../../net/conn/lanes.ts";
-import { type BytesBefore, carryInLane, type TunnelInLane } from "./lane-engine.ts";
+import { carryInLane, type Resume, type TunnelInLane } from "./lane-engine.ts";
 import { type Handover, type Promotion, relay } from "./relay.ts";
 import type { KilledEnd, Observer, TakenTunnel, Tunnel, TunnelEngine, TunnelOptions, TunnelResult } from "./tunnel.ts";
 
@@ -60,7 +60,7 @@ class AdaptiveTunnel implements Tunnel, Promotion {
   }
 
   take(hurried: boolean): TakenTunnel | undefined | Promise<TakenTunnel | undefined> {
-    return this.#current?.take?.(hurried);
+    return this.#laned === undefined ? this.#current?.take?.(hurried) : this.#laned.take();
   }
 
   watch(observer: Observer): void {
@@ -85,24 +85,23 @@ class AdaptiveTunnel implements Tunnel, Promotion {
     const before = { up: handover.bytesUp, down: handover.bytesDown };
     const [upBuckets, downBuckets] = [upBudget?.buckets, downBudget?.buckets];
     const sockets = { clientFd, targetFd, idleMs, upFinished, downFinished, upBuckets, downBuckets };
-    const resume =
-      adopt &&
-      ((passed: BytesBefore) =>
-        this.#resume([adopt(clientFd), adopt(targetFd)], { idleMs, before: passed, upBudget, downBudget }));
+    const resume: Resume | undefined =
+      adopt && ((taken) => this.#resume(adopt, taken, { idleMs, before: taken.before, upBudget, downBudget }));
     this.#laned = carryInLane(lanes, sockets, before, resume);
     this.#current = this.#laned;
     return this.#current;
   }
 
   /** Carries on in the relay, with the sockets that the lane gave back. */
-  #resume([client, target]: readonly (Conn | undefined)[], options: TunnelOptions): Tunnel | undefined {
+  #resume(adopt: AdoptSocket, { clientFd, targetFd }: TakenTunnel, options: TunnelOptions): ReturnType<Resume> {
     const observers = this.#awaiting;
     this.#laned = undefined;
     this.#awaiting = undefined;
+    const [client, target] = [adopt(clientFd), adopt(targetFd)];
     if (client === undefined || target === undefined) {
       client?.reset();
       target?.reset();
-      return undefined;
+      return client === undefined ? "client_reset" : "target_reset";
     }
     const relayed = relay(client, target, { ...options, observers }, this);
     // The relay may have moved it to a lane again.
