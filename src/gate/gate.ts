@@ -33,7 +33,7 @@ import {
 import { KnownAddresses, OwnAddresses } from "./addresses.ts";
 import type { Movable } from "./movable.ts";
 import { Receiver } from "./move-in.ts";
-import { release } from "./move-out.ts";
+import { Release } from "./move-out.ts";
 
 export interface GateOptions {
   /** The snapshot for the first connections. */
@@ -190,13 +190,13 @@ export class Gate implements ConnectionServices, ListenerOwner {
 
   /**
    * Gives away every connection that can move to another process, as it becomes
-   * free: tunnels in clear. The descriptors belong to the caller from then on and
+   * free: tunnels in clear, and clients in clear between two requests. The descriptors belong to the caller from then on and
    * stay open until the caller closes them. Goes on for connections that become
    * free later, and ends when none is left here, or with `return()`. What the
    * caller could not pass on goes back with `receive`.
    */
   release(): AsyncIterable<Movable> {
-    return release(this, (movable) => this.receive(movable));
+    return { [Symbol.asyncIterator]: () => Release.begin(this, (movable) => this.receive(movable)) };
   }
 
   /**

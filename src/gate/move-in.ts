@@ -1,7 +1,7 @@
 import type { Ip } from "../address/ip.ts";
 import type { Conn } from "../net/conn/conn.ts";
 import { readClockOffset } from "../net/conn/monotonic-clock.ts";
-import type { ConnectionServices } from "../proxy/connection.ts";
+import { type ConnectionServices, resumeConnection } from "../proxy/connection.ts";
 import type { TunnelOwner, TunnelResult } from "../proxy/flow/tunnel.ts";
 import { type RecordedConnection, RequestRecord } from "../proxy/record/request-record.ts";
 import { noteTunnelEnd } from "../proxy/request.ts";
@@ -10,10 +10,12 @@ import { inspectTunnel } from "../proxy/tunnel/first-bytes-tap.ts";
 import type { Movable } from "./movable.ts";
 import { readState, type TunnelState } from "./move-state.ts";
 
+const DESCRIPTORS = { tunnel: 2, client: 1 } as const;
+
 /** What receiving needs of a gate. */
 export interface ReceiveServices extends ConnectionServices {
-  /** Makes a connection of a connected TCP socket and owns it from then on; undefined when its peer is gone. */
-  readonly adopt: ((fd: number) => Conn | undefined) | undefined;
+  /** Makes a connection of a TCP socket that was connected elsewhere, and owns it from then on. */
+  readonly adopt: ((fd: number) => Conn) | undefined;
 }
 
 /** Takes over what another process, or this one, gave away. */
@@ -32,25 +34,19 @@ export class Receiver {
     const clockOffset = readClockOffset();
     if (adopt === undefined || clockOffset === undefined) return false;
     const known = readState(state, clockOffset);
-    const [clientFd, targetFd, more] = descriptors;
-    if (known === undefined || clientFd === undefined || targetFd === undefined || more !== undefined) return false;
-    this.#carryOn(known, adopt(clientFd), adopt(targetFd));
+    const [clientFd, targetFd] = descriptors;
+    if (known === undefined || descriptors.length !== DESCRIPTORS[known.kind] || clientFd === undefined) return false;
+    const client = adopt(clientFd);
+    if (known.kind === "client") void resumeConnection(client, known, this.#services);
+    else if (targetFd !== undefined) this.#carryOn(known, client, adopt(targetFd));
     return true;
   }
 
-  #carryOn(state: TunnelState, client: Conn | undefined, target: Conn | undefined): void {
+  #carryOn(state: TunnelState, client: Conn, target: Conn): void {
     const services = this.#services;
     const { before } = state;
     const connection = new MovedConnection(state, services);
     const record = connection.takeRecord(state, this.#useRuntime());
-    if (client === undefined || target === undefined) {
-      client?.reset();
-      target?.reset();
-      services.recorder.received(record, undefined, before);
-      const end = client === undefined ? "client_reset" : "target_reset";
-      connection.tunnelOver({ end, bytesUp: before.up, bytesDown: before.down });
-      return;
-    }
     const tunnel = services.tunnel(client, target, {
       idleMs: record.runtime.timeouts.idleMs,
       owner: connection,

@@ -1,45 +1,110 @@
 import { readClockOffset } from "../net/conn/monotonic-clock.ts";
+import type { Forwarding, IdleClient } from "../proxy/exchange/forwarding.ts";
 import type { TakenTunnel, Tunnel } from "../proxy/flow/tunnel.ts";
 import type { Admission } from "../proxy/limit/admission.ts";
 import type { LiveTable } from "../proxy/record/live-table.ts";
 import type { RequestRecord } from "../proxy/record/request-record.ts";
 import type { Movable } from "./movable.ts";
-import { writeTunnel } from "./move-state.ts";
+import { writeClient, writeTunnel } from "./move-state.ts";
 
 /** What giving away needs of a gate. */
 export interface ReleaseServices {
   readonly live: LiveTable;
   readonly admission: Pick<Admission, "connections">;
+  readonly forwarding: Pick<Forwarding, "waiting" | "offer">;
 }
 
 /** Tunnels that leave their lanes at once: each lane answers in its own time. */
 const BATCH = 64;
-/** Milliseconds between two looks at those that could not move. */
+/** Milliseconds between two looks at the tunnels that could not move. */
 const LOOK_MS = 50;
 /** Milliseconds after which a tunnel moves also in the middle of first bytes that are only noted. */
 const PATIENCE_MS = 2000;
 
+/** A tunnel on its way; undefined for one that stays, or that ended instead. */
+type Leaving = Movable | undefined | Promise<Movable | undefined>;
+
 /**
- * Gives away what can move, as soon as it can. Ends when no connection is left,
- * or when the caller wants no more; `putBack` gets what was on its way then.
+ * Gives away what can move, as soon as it can: clients between two requests at
+ * once, since nobody here would serve their next one, and tunnels one after the
+ * other, as the caller takes them. Ends when no connection is left, or when the
+ * caller wants no more; `putBack` gets what was on its way then.
  */
-export async function* release(
-  services: ReleaseServices,
-  putBack: (movable: Movable) => void,
-): AsyncGenerator<Movable, void, undefined> {
-  const clockOffset = readClockOffset();
-  if (clockOffset === undefined) return;
-  const beganAt = performance.now();
-  while (services.admission.connections > 0) {
-    const isHurried = performance.now() - beganAt > PATIENCE_MS;
+export class Release {
+  readonly #services: ReleaseServices;
+  readonly #clockOffset: number;
+  readonly #beganAt = performance.now();
+  /** Clients that were taken and not given away yet. */
+  #clients: Movable[] = [];
+  #wake: (() => void) | undefined;
+  /** The caller wants no more. */
+  #isOver = false;
+
+  private constructor(services: ReleaseServices, clockOffset: number) {
+    this.#services = services;
+    this.#clockOffset = clockOffset;
+  }
+
+  /** Begins to give away. Unlike a generator, it can be ended while it waits: the `next` that waits then gets nothing. */
+  static begin(
+    services: ReleaseServices,
+    putBack: (movable: Movable) => void,
+  ): AsyncIterator<Movable, void, undefined> {
+    const release = new Release(services, readClockOffset() ?? 0);
+    release.#takeClients();
+    const given = release.#run(putBack);
+    return {
+      next: () => given.next(),
+      return: () => {
+        release.#isOver = true;
+        release.#wake?.();
+        return given.return();
+      },
+    };
+  }
+
+  async *#run(putBack: (movable: Movable) => void): AsyncGenerator<Movable, void, undefined> {
+    const { admission, forwarding } = this.#services;
+    try {
+      for (;;) {
+        yield* this.#giveClients();
+        yield* this.#giveTunnels(putBack);
+        if (this.#isOver || (admission.connections === 0 && this.#clients.length === 0)) return;
+        if (this.#clients.length === 0) await this.#pause();
+      }
+    } finally {
+      forwarding.offer = undefined;
+      for (const movable of this.#clients.splice(0)) putBack(movable);
+    }
+  }
+
+  #takeClients(): void {
+    const { forwarding } = this.#services;
+    forwarding.offer = (client) => this.#takeClient(client);
+    for (const client of forwarding.waiting) this.#takeClient(client);
+  }
+
+  #takeClient(client: IdleClient): void {
+    const taken = client.take();
+    if (taken === undefined) return;
+    this.#clients.push({ state: writeClient(taken, this.#clockOffset), descriptors: [taken.fd] });
+    this.#wake?.();
+  }
+
+  *#giveClients(): Generator<Movable, void, undefined> {
+    for (let client = this.#clients.shift(); client !== undefined; client = this.#clients.shift()) yield client;
+  }
+
+  async *#giveTunnels(putBack: (movable: Movable) => void): AsyncGenerator<Movable, void, undefined> {
     const tunnels: [RequestRecord, Tunnel][] = [];
-    services.live.visit((record, tunnel) => tunnels.push([record, tunnel]));
-    for (let at = 0; at < tunnels.length; at += BATCH) {
-      const leaving = takeAll(tunnels.slice(at, at + BATCH), isHurried, clockOffset);
+    this.#services.live.visit((record, tunnel) => tunnels.push([record, tunnel]));
+    for (let at = 0; at < tunnels.length && !this.#isOver; at += BATCH) {
+      const leaving = tunnels.slice(at, at + BATCH).map(([record, tunnel]) => this.#takeTunnel(record, tunnel));
       let given = 0;
       try {
         for (const one of leaving) {
           const movable = await one;
+          if (this.#isOver) break;
           given += 1;
           if (movable !== undefined) yield movable;
         }
@@ -50,26 +115,31 @@ export async function* release(
         }
       }
     }
-    await Bun.sleep(LOOK_MS);
   }
-}
 
-/** Takes tunnels from their engines. Undefined stands for one that ended instead. */
-function takeAll(
-  tunnels: readonly (readonly [RequestRecord, Tunnel])[],
-  isHurried: boolean,
-  clockOffset: number,
-): (Movable | undefined | Promise<Movable | undefined>)[] {
-  return tunnels.map(([record, tunnel]) => {
+  #takeTunnel(record: RequestRecord, tunnel: Tunnel): Leaving {
+    const isHurried = performance.now() - this.#beganAt > PATIENCE_MS;
     const taken = record.isWritten ? undefined : tunnel.take?.(isHurried);
     return taken instanceof Promise
-      ? taken.then((later) => later && leave(record, later, clockOffset))
-      : taken && leave(record, taken, clockOffset);
-  });
-}
+      ? taken.then((later) => later && this.#leave(record, later))
+      : taken && this.#leave(record, taken);
+  }
 
-function leave(record: RequestRecord, { clientFd, targetFd, before }: TakenTunnel, clockOffset: number): Movable {
-  const state = writeTunnel(record, before, clockOffset);
-  record.connection.tunnelTaken?.();
-  return { state, descriptors: [clientFd, targetFd] };
+  #leave(record: RequestRecord, { clientFd, targetFd, before }: TakenTunnel): Movable {
+    const state = writeTunnel(record, before, this.#clockOffset);
+    record.connection.tunnelTaken?.();
+    return { state, descriptors: [clientFd, targetFd] };
+  }
+
+  /** Waits for another client, or until it is time to look at the tunnels again. */
+  #pause(): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => this.#wake?.(), LOOK_MS);
+      this.#wake = () => {
+        clearTimeout(timer);
+        this.#wake = undefined;
+        resolve();
+      };
+    });
+  }
 }

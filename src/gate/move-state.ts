@@ -1,6 +1,8 @@
 import { type Endpoint, formatEndpoint, parseAuthority } from "../address/endpoint.ts";
-import { type Ip, parseIp } from "../address/ip.ts";
+import { parseIp } from "../address/ip.ts";
 import { ACTIVE } from "../net/conn/idle-watch.ts";
+import type { MovedClient } from "../proxy/connection.ts";
+import type { TakenClient } from "../proxy/exchange/forwarding.ts";
 import type { TunnelBefore } from "../proxy/flow/tunnel.ts";
 import type { InsideProtocol } from "../proxy/policy/inside-demand.ts";
 import type { ClientProtocol, RequestRecord, Stage } from "../proxy/record/request-record.ts";
@@ -11,6 +13,7 @@ import { StateReader } from "./move-reader.ts";
 /** Changes when a successor could not read what this program writes, or would take it for something else. */
 const VERSION = 1;
 
+const KINDS = ["tunnel", "client"] as const;
 const STAGES: readonly Stage[] = [
   "accept",
   "handshake",
@@ -47,14 +50,14 @@ export type TunnelFacts = Pick<
   | "inside"
 >;
 
-/** A client's connection, as both kinds of state tell of it. */
-export interface MovedClient {
-  readonly listener: string;
-  readonly client: Ip;
-  readonly clientPort: number;
+/** Where a connection came from. */
+type ClientOrigin = Pick<MovedClient, "client" | "clientPort" | "listener">;
+
+export interface ClientState extends MovedClient {
+  readonly kind: "client";
 }
 
-export interface TunnelState extends MovedClient {
+export interface TunnelState extends ClientOrigin {
   readonly kind: "tunnel";
   readonly id: string;
   readonly facts: TunnelFacts;
@@ -102,21 +105,40 @@ export function writeTunnel(record: RequestRecord, before: TunnelBefore, clockOf
   });
 }
 
-/** Reads what `writeTunnel` wrote, here or in another process; undefined for anything else. */
-export function readState(state: unknown, clockOffset: number): TunnelState | undefined {
+/** Writes down a client that is idle between two requests. */
+export function writeClient({ record, user, lastActivity }: Omit<TakenClient, "fd">, clockOffset: number): JsonValue {
+  return compact({
+    kind: "client",
+    version: VERSION,
+    listener: record.listener,
+    client: record.client.text,
+    clientPort: record.clientPort,
+    user,
+    activeAt: writeActivity(lastActivity, clockOffset),
+  });
+}
+
+/** Reads what this file writes, here or in another process; undefined for anything else. */
+export function readState(state: unknown, clockOffset: number): TunnelState | ClientState | undefined {
   const fields = new StateReader(state);
-  const isKnown = fields.text("kind") === "tunnel" && fields.count("version") === VERSION;
-  if (!isKnown) return undefined;
-  const read = readTunnel(fields, clockOffset);
+  const kind = fields.optionalWord("kind", KINDS);
+  if (kind === undefined || fields.count("version") !== VERSION) return undefined;
+  const read = kind === "tunnel" ? readTunnel(fields, clockOffset) : readClient(fields, clockOffset);
   return fields.ok ? read : undefined;
 }
 
+function readClient(fields: StateReader, clockOffset: number): ClientState | undefined {
+  const from = readOrigin(fields);
+  const user = fields.optionalText("user");
+  return from && { kind: "client", ...from, user, lastActivity: readActivity(fields, clockOffset) };
+}
+
 function readTunnel(fields: StateReader, clockOffset: number): TunnelState | undefined {
-  const client = readClient(fields);
-  if (client === undefined) return undefined;
+  const from = readOrigin(fields);
+  if (from === undefined) return undefined;
   return {
     kind: "tunnel",
-    ...client,
+    ...from,
     id: fields.text("id"),
     rule: fields.optionalText("rule"),
     route: fields.optionalText("route"),
@@ -147,7 +169,7 @@ function readTunnel(fields: StateReader, clockOffset: number): TunnelState | und
   };
 }
 
-function readClient(fields: StateReader): MovedClient | undefined {
+function readOrigin(fields: StateReader): ClientOrigin | undefined {
   const listener = fields.text("listener");
   const client = fields.parsed("client", parseIp);
   const clientPort = fields.count("clientPort", MAX_PORT);

@@ -264,11 +264,17 @@ export class DescriptorConn extends BufferedConn implements Watcher {
   }
 }
 
-/** Makes a connection of a connected TCP socket and owns it from then on. Undefined, and the socket closed, when its peer is gone. */
-export function adoptSocket(reactor: Reactor, fd: number): DescriptorConn | undefined {
+/**
+ * Makes a connection of a TCP socket that was connected elsewhere, and owns it
+ * from then on. What became of it meanwhile shows with its first events. A socket
+ * that is dead, or at its end on both sides, has no peer any more.
+ */
+export function adoptSocket(reactor: Reactor, fd: number): DescriptorConn {
   const address = new Uint8Array(socketAddressBytes);
   const ip = reactor.libc.getPeerName(fd, address) < 0 ? undefined : reactor.ips.read(address);
-  if (ip !== undefined) return new DescriptorConn(reactor, fd, ip, readSocketPort(address));
-  reactor.reset(fd);
-  return undefined;
+  return ip === undefined
+    ? new DescriptorConn(reactor, fd, NOWHERE, 0)
+    : new DescriptorConn(reactor, fd, ip, readSocketPort(address));
 }
+
+const NOWHERE: Ip = { family: 4, text: "0.0.0.0", bytes: new Uint8Array(4) };

@@ -8,8 +8,8 @@ export interface TunnelInLane extends Tunnel {
   take(): Promise<TakenTunnel | undefined>;
 }
 
-/** Carries on a tunnel that left its lane, and owns its sockets. When one is dead, the other is reset, and the end says which. */
-export type Resume = (tunnel: TakenTunnel) => Tunnel | Extract<TunnelEnd, "client_reset" | "target_reset">;
+/** Carries on a tunnel that left its lane, and owns its sockets. */
+export type Resume = (sockets: Pick<LeftLane, "clientFd" | "targetFd">, before: TunnelBefore) => Tunnel;
 
 /**
  * Carries the rest of a tunnel in a splice lane. Call it only right after
@@ -68,30 +68,23 @@ class LanedTunnelBefore implements TunnelInLane {
     const { left } = this.#laned;
     if (left !== undefined && this.#resume !== undefined) return this.#leave(left, this.#resume);
     this.#taker?.resolve(undefined);
-    return this.#conclude(end === "killed" ? (this.#killedBy ?? "killed") : (end as TunnelEnd));
+    const { up, down } = this.bytes();
+    const why = end === "killed" ? (this.#killedBy ?? "killed") : (end as TunnelEnd);
+    return { end: why, bytesUp: up, bytesDown: down };
   }
 
-  #leave(left: LeftLane, resume: Resume): TunnelResult | Promise<TunnelResult> {
-    const taken = describeLeft(left, this.bytes());
+  #leave(left: LeftLane, resume: Resume): Promise<TunnelResult> {
+    const { clientFd, targetFd, idleForMs, ...rest } = left;
+    const before = { ...this.bytes(), ...rest, lastActivity: performance.now() - idleForMs };
     // It may have been killed between the two engines.
     if (this.#taker !== undefined && this.#killedBy === undefined) {
-      this.#taker.resolve(taken);
+      this.#taker.resolve({ clientFd, targetFd, before });
       // Its end is told elsewhere.
       return new Promise(() => {});
     }
     this.#taker?.resolve(undefined);
-    const resumed = resume(taken);
-    if (typeof resumed === "string") return this.#conclude(resumed);
+    const resumed = resume(left, before);
     if (this.#killedBy !== undefined) resumed.kill(this.#killedBy);
     return resumed.done;
   }
-
-  #conclude(end: TunnelEnd): TunnelResult {
-    const { up, down } = this.bytes();
-    return { end, bytesUp: up, bytesDown: down };
-  }
-}
-
-function describeLeft({ clientFd, targetFd, idleForMs, ...left }: LeftLane, bytes: TunnelBefore): TakenTunnel {
-  return { clientFd, targetFd, before: { ...bytes, ...left, lastActivity: performance.now() - idleForMs } };
 }

@@ -5,8 +5,8 @@ import { carryInLane, type Resume, type TunnelInLane } from "./lane-engine.ts";
 import { type Handover, type Promotion, relay } from "./relay.ts";
 import type { KilledEnd, Observer, TakenTunnel, Tunnel, TunnelEngine, TunnelOptions, TunnelResult } from "./tunnel.ts";
 
-/** Makes a connection of a connected TCP socket, and owns the descriptor from then on. Undefined when the socket is dead. */
-export type AdoptSocket = (fd: number) => Conn | undefined;
+/** Makes a connection of a TCP socket that was connected elsewhere, and owns the descriptor from then on. */
+export type AdoptSocket = (fd: number) => Conn;
 
 /**
  * Makes the engine of a system that can splice. Every tunnel starts in the relay.
@@ -86,23 +86,19 @@ class AdaptiveTunnel implements Tunnel, Promotion {
     const [upBuckets, downBuckets] = [upBudget?.buckets, downBudget?.buckets];
     const sockets = { clientFd, targetFd, idleMs, upFinished, downFinished, upBuckets, downBuckets };
     const resume: Resume | undefined =
-      adopt && ((taken) => this.#resume(adopt, taken, { idleMs, before: taken.before, upBudget, downBudget }));
+      adopt &&
+      ((taken, passed) =>
+        this.#resume(adopt(taken.clientFd), adopt(taken.targetFd), { idleMs, before: passed, upBudget, downBudget }));
     this.#laned = carryInLane(lanes, sockets, before, resume);
     this.#current = this.#laned;
     return this.#current;
   }
 
   /** Carries on in the relay, with the sockets that the lane gave back. */
-  #resume(adopt: AdoptSocket, { clientFd, targetFd }: TakenTunnel, options: TunnelOptions): ReturnType<Resume> {
+  #resume(client: Conn, target: Conn, options: TunnelOptions): Tunnel {
     const observers = this.#awaiting;
     this.#laned = undefined;
     this.#awaiting = undefined;
-    const [client, target] = [adopt(clientFd), adopt(targetFd)];
-    if (client === undefined || target === undefined) {
-      client?.reset();
-      target?.reset();
-      return client === undefined ? "client_reset" : "target_reset";
-    }
     const relayed = relay(client, target, { ...options, observers }, this);
     // The relay may have moved it to a lane again.
     if (this.#laned === undefined) this.#current = relayed;

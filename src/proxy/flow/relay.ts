@@ -108,14 +108,13 @@ class Relay implements Tunnel, FlowOwner, TapPort, Watched {
   take(hurried: boolean): TakenTunnel | undefined {
     const [client, target] = [this.#up.source, this.#down.source];
     // A dead one does not leave: the tunnel ends here, as it would have.
-    if (this.#state !== "runs" || client.detachable === undefined || target.detachable === undefined) return undefined;
-    if (client.takeDescriptor === undefined || target.takeDescriptor === undefined) return undefined;
+    if (this.#state !== "runs" || !canLeave(client) || !canLeave(target)) return undefined;
     if (this.observation?.letGo(hurried) === false) return undefined;
     this.#state = "over";
     this.#stopWaiting();
     this.observation?.moved();
     this.observation = undefined;
-    const [near, far] = [client.takeDescriptor(), target.takeDescriptor()];
+    const [near, far] = [client.takeDescriptor?.(), target.takeDescriptor?.()];
     if (near === undefined || far === undefined) throw new Error("A living connection did not give its descriptor");
     return {
       clientFd: near.fd,
@@ -280,6 +279,11 @@ function tellEndOf(
 
 function tellLater(owner: TunnelOwner, result: TunnelResult): void {
   queueMicrotask(() => owner.tunnelOver(result));
+}
+
+/** Whether a connection can be taken away: it lives, and is in clear over a socket of our own. */
+function canLeave(conn: Conn): boolean {
+  return conn.takeDescriptor !== undefined && conn.detachable !== undefined;
 }
 
 /** What a direction holds: first what its sink did not take, then what its source has not given. */
