@@ -189,11 +189,13 @@ export class Gate implements ConnectionServices, ListenerOwner {
   }
 
   /**
-   * Gives away every connection that can move to another process, as it becomes
-   * free: tunnels in clear, and clients in clear between two requests. The descriptors belong to the caller from then on and
-   * stay open until the caller closes them. Goes on for connections that become
-   * free later, and ends when none is left here, or with `return()`. What the
-   * caller could not pass on goes back with `receive`.
+   * Gives away every connection that can move to another process: tunnels in
+   * clear, and clients in clear between two requests. The descriptors belong to
+   * the caller from then on and stay open until the caller closes them. Goes on
+   * for connections that become free later, and ends when none is left here, or
+   * with `return()`. What the caller could not pass on goes back with `receive`,
+   * after `resume` where the gate drains. Begin before `beginDrain`, which ends
+   * clients that wait.
    */
   release(): AsyncIterable<Movable> {
     return { [Symbol.asyncIterator]: () => Release.begin(this, (movable) => this.receive(movable)) };
@@ -208,6 +210,7 @@ export class Gate implements ConnectionServices, ListenerOwner {
     return this.#receiver.receive(movable);
   }
 
+  /** Undefined where connections cannot move between processes. */
   get adopt(): GateOptions["sockets"]["adopt"] {
     return this.#options.sockets.adopt;
   }

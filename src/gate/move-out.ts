@@ -16,10 +16,11 @@ export interface ReleaseServices {
 
 /** Tunnels that leave their lanes at once: each lane answers in its own time. */
 const BATCH = 64;
-/** Milliseconds between two looks at the tunnels that could not move. */
-const LOOK_MS = 50;
 /** Milliseconds after which a tunnel moves also in the middle of first bytes that are only noted. */
 const PATIENCE_MS = 2000;
+/** Milliseconds between two looks at the tunnels that could not move, before and after that: those that are left are mostly TLS. */
+const LOOK_MS = 50;
+const LATER_LOOK_MS = 500;
 
 /** A tunnel on its way; undefined for one that stays, or that ended instead. */
 type Leaving = Movable | undefined | Promise<Movable | undefined>;
@@ -33,6 +34,7 @@ type Leaving = Movable | undefined | Promise<Movable | undefined>;
 export class Release {
   readonly #services: ReleaseServices;
   readonly #clockOffset: number;
+  readonly #putBack: (movable: Movable) => void;
   readonly #beganAt = performance.now();
   /** Clients that were taken and not given away yet. */
   #clients: Movable[] = [];
@@ -40,9 +42,10 @@ export class Release {
   /** The caller wants no more. */
   #isOver = false;
 
-  private constructor(services: ReleaseServices, clockOffset: number) {
+  private constructor(services: ReleaseServices, clockOffset: number, putBack: (movable: Movable) => void) {
     this.#services = services;
     this.#clockOffset = clockOffset;
+    this.#putBack = putBack;
   }
 
   /** Begins to give away. Unlike a generator, it can be ended while it waits: the `next` that waits then gets nothing. */
@@ -50,32 +53,38 @@ export class Release {
     services: ReleaseServices,
     putBack: (movable: Movable) => void,
   ): AsyncIterator<Movable, void, undefined> {
-    const release = new Release(services, readClockOffset() ?? 0);
+    const release = new Release(services, readClockOffset() ?? 0, putBack);
     release.#takeClients();
-    const given = release.#run(putBack);
+    const given = release.#run();
     return {
       next: () => given.next(),
-      return: () => {
+      return: async () => {
         release.#isOver = true;
         release.#wake?.();
-        return given.return();
+        const done = await given.return();
+        // A generator that never began has no end of its own.
+        release.#end();
+        return done;
       },
     };
   }
 
-  async *#run(putBack: (movable: Movable) => void): AsyncGenerator<Movable, void, undefined> {
-    const { admission, forwarding } = this.#services;
+  async *#run(): AsyncGenerator<Movable, void, undefined> {
     try {
       for (;;) {
         yield* this.#giveClients();
-        yield* this.#giveTunnels(putBack);
-        if (this.#isOver || (admission.connections === 0 && this.#clients.length === 0)) return;
+        yield* this.#giveTunnels();
+        if (this.#isOver || (this.#services.admission.connections === 0 && this.#clients.length === 0)) return;
         if (this.#clients.length === 0) await this.#pause();
       }
     } finally {
-      forwarding.offer = undefined;
-      for (const movable of this.#clients.splice(0)) putBack(movable);
+      this.#end();
     }
+  }
+
+  #end(): void {
+    this.#services.forwarding.offer = undefined;
+    for (const movable of this.#clients.splice(0)) this.#putBack(movable);
   }
 
   #takeClients(): void {
@@ -95,7 +104,7 @@ export class Release {
     for (let client = this.#clients.shift(); client !== undefined; client = this.#clients.shift()) yield client;
   }
 
-  async *#giveTunnels(putBack: (movable: Movable) => void): AsyncGenerator<Movable, void, undefined> {
+  async *#giveTunnels(): AsyncGenerator<Movable, void, undefined> {
     const tunnels: [RequestRecord, Tunnel][] = [];
     this.#services.live.visit((record, tunnel) => tunnels.push([record, tunnel]));
     for (let at = 0; at < tunnels.length && !this.#isOver; at += BATCH) {
@@ -111,15 +120,18 @@ export class Release {
       } finally {
         for (const one of leaving.slice(given)) {
           const movable = await one;
-          if (movable !== undefined) putBack(movable);
+          if (movable !== undefined) this.#putBack(movable);
         }
       }
     }
   }
 
+  get #isHurried(): boolean {
+    return performance.now() - this.#beganAt > PATIENCE_MS;
+  }
+
   #takeTunnel(record: RequestRecord, tunnel: Tunnel): Leaving {
-    const isHurried = performance.now() - this.#beganAt > PATIENCE_MS;
-    const taken = record.isWritten ? undefined : tunnel.take?.(isHurried);
+    const taken = record.isWritten ? undefined : tunnel.take?.(this.#isHurried);
     return taken instanceof Promise
       ? taken.then((later) => later && this.#leave(record, later))
       : taken && this.#leave(record, taken);
@@ -134,7 +146,7 @@ export class Release {
   /** Waits for another client, or until it is time to look at the tunnels again. */
   #pause(): Promise<void> {
     return new Promise((resolve) => {
-      const timer = setTimeout(() => this.#wake?.(), LOOK_MS);
+      const timer = setTimeout(() => this.#wake?.(), this.#isHurried ? LATER_LOOK_MS : LOOK_MS);
       this.#wake = () => {
         clearTimeout(timer);
         this.#wake = undefined;

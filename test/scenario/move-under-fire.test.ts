@@ -15,10 +15,10 @@ import { requireReactor } from "../support/require-reactor.ts";
 import { createRandom } from "../support/seeded-random.ts";
 
 /** Tunnels per engine: as many as the variable says. */
-const TUNNELS = Number(process.env["MOVED_TUNNELS"] ?? 150);
+const TUNNELS = Number(process.env["MOVED_TUNNELS"] ?? 100);
 const WIDTH = 16;
 /** Moves of tunnels that are full of bytes, per pair of engines. */
-const MOVES = Number(process.env["MOVES"] ?? 600);
+const MOVES = Number(process.env["MOVES"] ?? 300);
 
 const buckets = TokenBuckets.create(3);
 const LIMIT = { bytesPerSecond: 30_000_000, burstBytes: 20_000 };
@@ -73,9 +73,11 @@ test.each(engines)(
         const { peer } = await (seed % 2 === 0 ? one : two).tunnel(`127.0.0.1:${server.port}`);
         const [from, dialled] = [`127.0.0.1:${peer.socket.localPort}`, `127.0.0.1:${server.port}`];
         const target = await server.next();
-        const driven = await driveTunnel(peer, target, createRandom(seed * 7919)).catch((error: unknown) => {
-          throw new Error(`Seed ${seed}: ${String(error)}`);
-        });
+        const driven = await driveTunnel(peer, target, createRandom(seed * 7919), { urgent: seed % 3 === 0 }).catch(
+          (error: unknown) => {
+            throw new Error(`Seed ${seed}: ${String(error)}`);
+          },
+        );
         const line = await waitFor(
           () => [...one.lines, ...two.lines].find(({ client, target: to }) => client === from && to === dialled),
           `the line of seed ${seed}`,

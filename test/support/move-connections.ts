@@ -23,3 +23,8 @@ export async function moveConnections(from: Gate, to: Gate, most: number, patien
   for (const movable of taken) if (!to.receive(movable)) throw new Error("A connection was not received");
   return taken.length;
 }
+
+/** When bytes last moved, in milliseconds of the clock that processes share. */
+export function readActiveAt({ state }: Movable): number {
+  return (state as { readonly activeAt: number }).activeAt;
+}

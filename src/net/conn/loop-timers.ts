@@ -37,9 +37,8 @@ export class KeepAlive {
     this.#sweep.start();
   }
 
-  /** False when it was not there: keep-alive is on, or was never to be. */
-  remove(conn: Mortal): boolean {
-    return this.#young.delete(conn) || this.#older.delete(conn);
+  remove(conn: Mortal): void {
+    if (!this.#young.delete(conn)) this.#older.delete(conn);
   }
 
   #look(): boolean {

@@ -154,8 +154,7 @@ export class DescriptorConn extends BufferedConn implements Watcher {
     if (this.#broken || this.#gone) this.reset();
     if (this.closed) return undefined;
     this.#unwatch();
-    if (this.timers.keepAlive.remove(this)) turnOnKeepAlive(this);
-    if (this.#delays) this.#stopDelaying();
+    this.timers.keepAlive.remove(this);
     const unread = this.takeWaiting();
     this.forgetConsumer();
     return { fd: this.#fd, unread };
@@ -272,9 +271,11 @@ export class DescriptorConn extends BufferedConn implements Watcher {
 export function adoptSocket(reactor: Reactor, fd: number): DescriptorConn {
   const address = new Uint8Array(socketAddressBytes);
   const ip = reactor.libc.getPeerName(fd, address) < 0 ? undefined : reactor.ips.read(address);
-  return ip === undefined
-    ? new DescriptorConn(reactor, fd, NOWHERE, 0)
-    : new DescriptorConn(reactor, fd, ip, readSocketPort(address));
+  // Neither need be on: most connections to targets do without both while they are young.
+  reactor.libc.setSocketOption(fd, IPPROTO_TCP, TCP_NODELAY, ON);
+  const conn = new DescriptorConn(reactor, fd, ip ?? NOWHERE, ip === undefined ? 0 : readSocketPort(address));
+  conn.watchPeer();
+  return conn;
 }
 
 const NOWHERE: Ip = { family: 4, text: "0.0.0.0", bytes: new Uint8Array(4) };
