@@ -78,7 +78,10 @@ export function readSources({ value, values, io }: CommandInput): Omit<LoadOptio
 /** Loads the configuration that the flags select, and prints its warnings. */
 export async function loadFromFlags(
   input: CommandInput,
-  reading: Pick<LoadOptions, "modules" | "inUse" | "ownName" | "turn"> & { readonly terminal?: boolean; readonly isReload?: boolean } = {},
+  reading: Pick<LoadOptions, "modules" | "inUse" | "ownName" | "turn"> & {
+    readonly terminal?: boolean;
+    readonly isReload?: boolean;
+  } = {},
 ): Promise<LoadResult> {
   const loaded = await loadConfig({ ...readSources(input), terminal: input.io.terminal, ...reading });
   // A reload tells its warnings itself.

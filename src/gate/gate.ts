@@ -33,12 +33,15 @@ import {
   type PreparedChange,
 } from "./listeners.ts";
 import { KnownAddresses, OwnAddresses } from "./addresses.ts";
+import type { Movable } from "./movable.ts";
+import { Receiver } from "./move-in.ts";
+import { Release } from "./move-out.ts";
 
 export interface GateOptions {
   /** The snapshot for the first connections. */
   readonly runtime: Runtime;
-  /** The event loop. The gate owns it. */
-  readonly sockets: Pick<Sockets, "listen" | "connect" | "close">;
+  /** The event loop. The gate owns it. Without `adopt` connections cannot move between processes. */
+  readonly sockets: Pick<Sockets, "listen" | "connect" | "close" | "adopt">;
   readonly tunnel: TunnelEngine;
   readonly descriptors: Descriptors;
   readonly accessLog: AccessLog;
@@ -85,6 +88,7 @@ export class Gate implements ConnectionServices, ListenerOwner {
   readonly #options: GateOptions;
   readonly #addresses = new KnownAddresses();
   readonly #listeners: Listeners;
+  readonly #receiver: Receiver;
   #listening = false;
   /** Ends the time of newcomers. */
   #newcomersTimer: NodeJS.Timeout | undefined;
@@ -111,6 +115,7 @@ export class Gate implements ConnectionServices, ListenerOwner {
       reportBug: (error, id) => this.reportBug(error, id),
     });
     this.captures = new Captures({ application: options.application });
+    this.#receiver = new Receiver(this);
   }
 
   /** The listeners as bound; undefined before. */
@@ -201,6 +206,33 @@ export class Gate implements ConnectionServices, ListenerOwner {
     this.forwarding.reopen();
     this.admission.lingering.relax();
     return { ok: true, listeners: this.#listeners.bound };
+  }
+
+  /**
+   * Gives away every connection that can move to another process: tunnels in
+   * clear, and clients in clear between two requests. The descriptors belong to
+   * the caller from then on and stay open until the caller closes them. Goes on
+   * for connections that become free later, and ends when none is left here, or
+   * with `return()`. What the caller could not pass on goes back with `receive`,
+   * after `resume` where the gate drains. Begin before `beginDrain`, which ends
+   * clients that wait.
+   */
+  release(): AsyncIterable<Movable> {
+    return { [Symbol.asyncIterator]: () => Release.begin(this, (movable) => this.receive(movable)) };
+  }
+
+  /**
+   * Takes over and serves what `release` gave away, in another process or in this
+   * one. False when it is of a kind or version that is not known; then the
+   * descriptors still belong to the caller.
+   */
+  receive(movable: Movable): boolean {
+    return this.#receiver.receive(movable);
+  }
+
+  /** Undefined where connections cannot move between processes. */
+  get adopt(): GateOptions["sockets"]["adopt"] {
+    return this.#options.sockets.adopt;
   }
 
   /** Stops accepting, ends every connection, and waits until they are recorded. */
