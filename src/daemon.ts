@@ -36,11 +36,8 @@ export interface DaemonOptions {
   readonly accessSink: LogSink;
   /** Where messages for the operator go, one line each, without line end. */
   readonly tell: (message: string) => void;
-  /**
-   * Reads the configuration again and hands down to it what outlives the one in
-   * use; absent where nothing can change. `turn` lets clients have their turn.
-   */
-  readonly load?: (inUse: CompiledConfig, turn: () => Promise<void>) => Promise<LoadResult>;
+  /** Reads the configuration again; absent where nothing can change. `turn` lets clients have their turn. */
+  readonly load?: (turn: () => Promise<void>) => Promise<LoadResult>;
   /** Called after each reload: with the configuration in use, the files that the one that was read depends on, and whether it is in use. */
   readonly reloaded?: (inUse: CompiledConfig, files: readonly string[], done: boolean) => void;
   /** Instead of the system's resolver, for tests. */
@@ -155,7 +152,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
         metrics,
         live,
         accessLog,
-        auth: gate.runtime.current.authenticator.checks,
+        auth: gate.checks.cache,
         certificates: listCertificates(gate, inUse.plans),
         reload: reloader,
         ...(inUse.sidecar && { sidecar: inUse.sidecar.sidecar.connections }),
@@ -178,7 +175,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     turn,
   });
   const reloader = new Reloader({
-    load: () => options.load?.(inUse.compiled, turn) ?? Promise.reject(new Error("There is nothing to load")),
+    load: () => options.load?.(turn) ?? Promise.reject(new Error("There is nothing to load")),
     async apply(next) {
       const before = gate.runtime.current.limits.connections;
       const applied = await applier.apply(next);

@@ -63,10 +63,10 @@ async function serveUntil(
     tell: io.tell,
     stopIsFinal: notices.isManaged,
     onDrain: (state) => notices.draining(state),
-    load: ({ checks }, turn) => {
+    load: (turn) => {
       readSince = Date.now();
       notices.reloading();
-      return loadFromFlags(input, { modules, checks, turn });
+      return loadFromFlags(input, { modules, turn, isReload: true });
     },
     reloaded: (inUse, files, done) => {
       if (done) follower?.follow(inUse, files, readSince);

@@ -1,9 +1,6 @@
 import { resolve } from "node:path";
 
 import { createAuthenticator } from "../proxy/auth/authenticate.ts";
-import { CredentialCache } from "../proxy/auth/credential-cache.ts";
-import { DigestNonces } from "../proxy/auth/digest-nonces.ts";
-import { createCheckQueue, type VerifierOptions } from "../proxy/auth/password-verifier.ts";
 import { supportsDigest } from "../proxy/auth/digest-verifier.ts";
 import { parseHtpasswd } from "../proxy/auth/htpasswd.ts";
 import type { UserStore } from "../proxy/auth/user-store.ts";
@@ -19,7 +16,7 @@ import { compileNat64 } from "./dns.ts";
 import { compileEnvironment } from "./environment.ts";
 import type { FileGroup } from "./follow-files.ts";
 import { takeFingerprintsInSteps } from "./fingerprints.ts";
-import { compileForward, createOwnName } from "./forward.ts";
+import { compileForward } from "./forward.ts";
 import { followTrustFiles, type RenewTrust } from "./follow-trust.ts";
 import { findUnreachableInSteps } from "./find-unreachable-rules.ts";
 import type { Materials } from "./materials.ts";
@@ -68,8 +65,6 @@ export interface CompiledConfig {
   readonly reload: { readonly endDenied: boolean };
   /** Whether a change of the file, of what it imports or of the files that it names is a reload. */
   readonly watch: boolean;
-  /** What the next configuration takes over: verified passwords stay verified, Digest nonces stay good, the bounds hold, and the name in `Via` stays. */
-  readonly checks: Checks;
   /** Every secret of it in plain, to be taken out of messages that are not our own. Not to be printed. */
   readonly secrets: readonly string[];
 }
@@ -79,12 +74,12 @@ export interface CompiledConfig {
  * proxy. Pure: `materials` holds files and variables. Reports what only they can
  * show: wrong hashes, certificates and conventional variables.
  */
-export function compileConfig(config: Config, materials: Materials, before?: Checks): Checked<CompiledConfig> {
-  return runAtOnce(compileInSteps(config, materials, before));
+export function compileConfig(config: Config, materials: Materials): Checked<CompiledConfig> {
+  return runAtOnce(compileInSteps(config, materials));
 }
 
 /** `compileConfig`, in steps. */
-export function* compileInSteps(config: Config, materials: Materials, before?: Checks): Steps<Checked<CompiledConfig>> {
+export function* compileInSteps(config: Config, materials: Materials): Steps<Checked<CompiledConfig>> {
   const problems: Problem[] = [];
   const keep = <T>(part: { problems: readonly Problem[] } & T): T => {
     problems.push(...part.problems);
@@ -93,20 +88,18 @@ export function* compileInSteps(config: Config, materials: Materials, before?: C
   const users = yield* compileUsersInSteps(config.users, materials);
   if (!users.ok) keep(users);
   const { listeners, tlsFiles, warnings } = keep(compileListeners(config.listen, materials));
-  const ownName = before?.ownName ?? createOwnName();
   const { upstreams } = keep(compileUpstreams(config, materials));
-  const { forward } = keep(compileForward(config.forward, materials, ownName));
+  const { forward } = keep(compileForward(config.forward, materials));
   const environment = asksEnvironment(config) ? keep(compileEnvironment(materials.variables)).routes : undefined;
   if (users.ok) problems.push(...findDigestProblems(config, users.value));
   problems.push(...findSocketProblems(config.sidecar, materials));
   if (problems.length > 0 || !users.ok) return { ok: false, problems };
   const access = config.log.access ?? (materials.terminal ? "text" : "json");
-  const checks = carryChecks(users.value?.kind ?? "list", ownName, before);
-  const authenticator = compileAuthenticator(config, users.value, checks);
+  const authenticator = compileAuthenticator(config, users.value);
   const rules = readRules(config.rules);
   const policy = yield* compilePolicy(config, rules);
   const runtime = compileRuntime(config, { authenticator, policy, forward, upstreams, environment });
-  const usersFile = compileUsersFile(config, materials, runtime, checks);
+  const usersFile = compileUsersFile(config, materials, runtime);
   const trustFiles = followTrustFiles(config, materials);
   const state = compileState(config.state, materials);
   const unreachable = yield* findUnreachableInSteps(rules);
@@ -130,7 +123,6 @@ export function* compileInSteps(config: Config, materials: Materials, before?: C
       effective: yield* describeEffective(config, access),
       reload: config.reload,
       watch: config.watch,
-      checks,
       fingerprints: yield* takeFingerprintsInSteps(config, materials),
       secrets: yield* listSecrets(config, materials),
     },
@@ -178,12 +170,7 @@ interface UsersFile {
   recompile(text: string): Checked<Runtime>;
 }
 
-function compileUsersFile(
-  config: Config,
-  materials: Materials,
-  runtime: Runtime,
-  checks: Checks,
-): UsersFile | undefined {
+function compileUsersFile(config: Config, materials: Materials, runtime: Runtime): UsersFile | undefined {
   const { users } = config;
   if (typeof users !== "object" || Array.isArray(users)) return undefined;
   return {
@@ -192,7 +179,7 @@ function compileUsersFile(
     recompile(text) {
       const store = compileUserFile(users.file, text);
       if (!store.ok) return store;
-      const authenticator = compileAuthenticator(config, store.value, checks);
+      const authenticator = compileAuthenticator(config, store.value);
       return { ok: true, value: { ...runtime, authenticator } };
     },
   };
@@ -201,7 +188,6 @@ function compileUsersFile(
 /** The name of this proxy in `Proxy-Agent`, `Proxy-Status` and `Via`. */
 const AGENT = "penstock";
 
-/** Parts of the runtime that are compiled before it. */
 type RuntimeParts = Pick<Runtime, "authenticator" | "policy" | "forward" | "upstreams"> & {
   readonly environment: EnvironmentRoutes | undefined;
 };
@@ -227,36 +213,13 @@ function findDigestProblems({ auth }: Config, users: UserStore | undefined): Pro
   return [{ path: ["auth", "schemes"], message }];
 }
 
-/** What stays when the users change. */
-export interface Checks extends Required<Pick<VerifierOptions, "cache" | "queue">> {
-  /** Whose bounds the queue has. */
-  readonly kind: UserStore["kind"];
-  readonly nonces: DigestNonces;
-  /** For `Via`: a reload must not hide that a request came through this proxy before. */
-  readonly ownName: string;
-}
-
-function carryChecks(kind: UserStore["kind"], ownName: string, before: Checks | undefined): Checks {
-  if (before?.kind === kind) return before;
-  return {
-    kind,
-    ownName,
-    queue: createCheckQueue(kind),
-    cache: before?.cache ?? new CredentialCache(),
-    nonces: before?.nonces ?? new DigestNonces(),
-  };
-}
-
-function compileAuthenticator(config: Config, users: UserStore | undefined, checks: Checks) {
+function compileAuthenticator(config: Config, users: UserStore | undefined) {
   return createAuthenticator({
     ...(users && { users }),
     realm: config.auth.realm,
     schemes: config.auth.schemes,
     cacheTtlMs: readDuration(config.auth.cacheTtl),
     hookDeadlineMs: readDuration(config.timeouts.hook),
-    cache: checks.cache,
-    queue: checks.queue,
-    nonces: checks.nonces,
   });
 }
 

@@ -1,7 +1,7 @@
 import { dirname, resolve } from "node:path";
 
 import { checkInSteps } from "./check.ts";
-import { type Checks, type CompiledConfig, compileInSteps, findMaterialProblems } from "./compile.ts";
+import { type CompiledConfig, compileInSteps, findMaterialProblems } from "./compile.ts";
 import { findConfigFile, type FindOptions, type FoundConfig } from "./find-config-file.ts";
 import { gatherMaterials, listVariables } from "./materials.ts";
 import { applyOverrides, attachOrigins, type Flags } from "./overrides.ts";
@@ -20,8 +20,6 @@ export interface LoadOptions extends FindOptions {
   readonly terminal: boolean;
   /** Milliseconds that a file in TypeScript or JavaScript gets to be imported. Default: 10,000. */
   readonly importMs?: number;
-  /** What the configuration before handed down. */
-  readonly checks?: Checks;
   /** Gives everything else its turn, between slices of the work; without it all is done at once. */
   readonly turn?: () => Promise<void>;
   /** The modules that are to be read afresh at the next load. */
@@ -72,7 +70,7 @@ export async function loadConfig(options: LoadOptions): Promise<LoadResult> {
   );
   const checked = await run(checkInSteps(over.raw), options.turn);
   const compiled: Checked<CompiledConfig> = checked.ok
-    ? await run(compileInSteps(checked.value, materials, options.checks), options.turn)
+    ? await run(compileInSteps(checked.value, materials), options.turn)
     : { ok: false, problems: [...checked.problems, ...findMaterialProblems(checked.parts, materials)] };
   const complete = (list: readonly Problem[]) => attachPlaces(attachOrigins(list, over), source);
   const faults = [...(compiled.ok ? [] : compiled.problems), ...missing];
