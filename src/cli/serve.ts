@@ -1,5 +1,4 @@
 import type { CompiledConfig } from "../config/compile.ts";
-import { createOwnName } from "../config/forward.ts";
 import { ScriptModules } from "../config/script-modules.ts";
 import { type Daemon, startDaemon } from "../daemon.ts";
 import { InheritedSockets } from "../net/inherited-sockets.ts";
@@ -42,9 +41,8 @@ async function serveUntil(
   const { io } = input;
   // Loading can take long or never end: a configuration file is a program.
   const modules = new ScriptModules();
-  const ownName = createOwnName();
   let readSince = Date.now();
-  const loaded = await Promise.race([loadFromFlags(input, { modules, ownName }), stopping.first]);
+  const loaded = await Promise.race([loadFromFlags(input, { modules }), stopping.first]);
   if (typeof loaded === "string") {
     io.tell(`${loaded}: ended before it listened.`);
     return exitCodes.ok;
@@ -69,7 +67,7 @@ async function serveUntil(
     load: async (turn) => {
       readSince = Date.now();
       notices.reloading();
-      const read = await loadFromFlags(input, { modules, inUse: source, ownName, isReload: true, turn });
+      const read = await loadFromFlags(input, { modules, inUse: source, isReload: true, turn });
       if (read.ok) nextSource = read.value;
       return read;
     },

@@ -92,7 +92,8 @@ export function listenDescriptor(
       port: readSocketPort(address),
       stop: () => listener.stop(),
       acceptWaiting: () => listener.accept(BACKLOG),
-      share: (allowed) => listener.share(allowed),
+      // A socket of the service manager stays bound when the listener is gone, and would keep clients from another one.
+      ...(inherited === undefined && { share: (allowed: boolean) => listener.share(allowed) }),
     },
   };
 }
