@@ -1,9 +1,6 @@
 import { resolve } from "node:path";
 
 import { createAuthenticator } from "../proxy/auth/authenticate.ts";
-import { CredentialCache } from "../proxy/auth/credential-cache.ts";
-import { DigestNonces } from "../proxy/auth/digest-nonces.ts";
-import { createCheckQueue, type VerifierOptions } from "../proxy/auth/password-verifier.ts";
 import { supportsDigest } from "../proxy/auth/digest-verifier.ts";
 import { parseHtpasswd } from "../proxy/auth/htpasswd.ts";
 import type { UserStore } from "../proxy/auth/user-store.ts";
@@ -14,22 +11,25 @@ import { type CompiledListener, compileListeners } from "./compile-listener.ts";
 import { asksEnvironment, compileAddressSet, compilePolicy, readRules } from "./compile-policy.ts";
 import type { TlsFiles } from "./compile-tls.ts";
 import { compileUpstreams } from "./compile-upstream.ts";
-import { compileUserFile, compileUsers } from "./compile-users.ts";
+import { compileUserFile, compileUsers, compileUsersInSteps } from "./compile-users.ts";
 import { compileNat64 } from "./dns.ts";
 import { compileEnvironment } from "./environment.ts";
 import type { FileGroup } from "./follow-files.ts";
-import { takeFingerprints } from "./fingerprints.ts";
+import { takeFingerprintsInSteps } from "./fingerprints.ts";
 import { compileForward } from "./forward.ts";
 import { followTrustFiles, type RenewTrust } from "./follow-trust.ts";
-import { findUnreachableRules } from "./find-unreachable-rules.ts";
+import { findUnreachableInSteps } from "./find-unreachable-rules.ts";
 import type { Materials } from "./materials.ts";
 import { MALFORMED, type Parts, readWhole } from "./parts.ts";
 import type { Checked, Problem } from "./problem.ts";
 import { readDuration, readSize } from "./quantity.ts";
-import { listSecrets, redact } from "./secrets.ts";
+import { listSecrets, redactInSteps } from "./secrets.ts";
 import { compileSidecar, findSocketProblems, type SidecarPlan } from "./sidecar.ts";
 import type { Config } from "./schema.ts";
+import { compileState } from "./state.ts";
 import type { EnvironmentRoutes } from "../proxy/route/route.ts";
+import type { StateFolderPlan } from "../state/state-folder.ts";
+import { runAtOnce, type Steps } from "../steps.ts";
 
 /** What the access log looks like. */
 type AccessForm = "json" | "text" | "off";
@@ -39,6 +39,8 @@ export interface CompiledConfig {
   readonly listeners: readonly CompiledListener[];
   readonly runtime: Runtime;
   readonly sidecar?: SidecarPlan;
+  /** Where things are kept across restarts. */
+  readonly state?: StateFolderPlan;
   readonly log: { readonly access: AccessForm };
   /** Milliseconds for which connections are still accepted after a signal to stop. */
   readonly lameDuckMs: number;
@@ -63,8 +65,6 @@ export interface CompiledConfig {
   readonly reload: { readonly endDenied: boolean };
   /** Whether a change of the file, of what it imports or of the files that it names is a reload. */
   readonly watch: boolean;
-  /** What the next configuration takes over: verified passwords stay verified, Digest nonces stay good, and the bounds hold. */
-  readonly checks: Checks;
   /** Every secret of it in plain, to be taken out of messages that are not our own. Not to be printed. */
   readonly secrets: readonly string[];
 }
@@ -72,37 +72,49 @@ export interface CompiledConfig {
 /**
  * Compiles a configuration that the schema has accepted into the runtime of the
  * proxy. Pure: `materials` holds files and variables. Reports what only they can
- * show: wrong hashes, certificates and conventional variables.
+ * show: wrong hashes, certificates and conventional variables. `ownName` is for
+ * `Via`, when it names none.
  */
-export function compileConfig(config: Config, materials: Materials, before?: Checks): Checked<CompiledConfig> {
+export function compileConfig(config: Config, materials: Materials, ownName?: string): Checked<CompiledConfig> {
+  return runAtOnce(compileInSteps(config, materials, ownName));
+}
+
+/** `compileConfig`, in steps. */
+export function* compileInSteps(
+  config: Config,
+  materials: Materials,
+  ownName?: string,
+): Steps<Checked<CompiledConfig>> {
   const problems: Problem[] = [];
   const keep = <T>(part: { problems: readonly Problem[] } & T): T => {
     problems.push(...part.problems);
     return part;
   };
-  const users = compileUsers(config.users, materials);
+  const users = yield* compileUsersInSteps(config.users, materials);
   if (!users.ok) keep(users);
   const { listeners, tlsFiles, warnings } = keep(compileListeners(config.listen, materials));
   const { upstreams } = keep(compileUpstreams(config, materials));
-  const { forward } = keep(compileForward(config.forward, materials));
+  const { forward } = keep(compileForward(config.forward, materials, ownName));
   const environment = asksEnvironment(config) ? keep(compileEnvironment(materials.variables)).routes : undefined;
   if (users.ok) problems.push(...findDigestProblems(config, users.value));
   problems.push(...findSocketProblems(config.sidecar, materials));
   if (problems.length > 0 || !users.ok) return { ok: false, problems };
   const access = config.log.access ?? (materials.terminal ? "text" : "json");
-  const checks = carryChecks(users.value?.kind ?? "list", before);
-  const authenticator = compileAuthenticator(config, users.value, checks);
+  const authenticator = compileAuthenticator(config, users.value);
   const rules = readRules(config.rules);
-  const policy = compilePolicy(config, rules);
+  const policy = yield* compilePolicy(config, rules);
   const runtime = compileRuntime(config, { authenticator, policy, forward, upstreams, environment });
-  const usersFile = compileUsersFile(config, materials, runtime, checks);
+  const usersFile = compileUsersFile(config, materials, runtime);
   const trustFiles = followTrustFiles(config, materials);
+  const state = compileState(config.state, materials);
+  const unreachable = yield* findUnreachableInSteps(rules);
   return {
     ok: true,
     value: {
       listeners,
       runtime,
       ...(config.sidecar && { sidecar: compileSidecar(config.sidecar, materials) }),
+      ...(state && { state }),
       log: { access },
       lameDuckMs: readDuration(config.timeouts.lameDuck),
       drainMs: readDuration(config.timeouts.drain),
@@ -112,13 +124,12 @@ export function compileConfig(config: Config, materials: Materials, before?: Che
       ...(usersFile && { usersFile }),
       tlsFiles,
       ...(trustFiles && { trustFiles }),
-      warnings: [...warnings, ...(usersFile ? findUserWarnings(usersFile) : []), ...findUnreachableRules(rules)],
-      effective: describeEffective(config, access),
+      warnings: [...warnings, ...(usersFile ? findUserWarnings(usersFile) : []), ...unreachable],
+      effective: yield* describeEffective(config, access),
       reload: config.reload,
       watch: config.watch,
-      checks,
-      fingerprints: takeFingerprints(config, materials),
-      secrets: listSecrets(config, materials),
+      fingerprints: yield* takeFingerprintsInSteps(config, materials),
+      secrets: yield* listSecrets(config, materials),
     },
   };
 }
@@ -140,12 +151,12 @@ export function findMaterialProblems(parts: Parts<Config>, materials: Materials)
 }
 
 /** The configuration with its defaults, for people. */
-function describeEffective(config: Config, access: AccessForm): Readonly<Record<string, unknown>> {
+function* describeEffective(config: Config, access: AccessForm): Steps<Readonly<Record<string, unknown>>> {
   const { $schema: _, ...settings } = config;
   const { upstream } = config;
   const implied = upstream === undefined ? "direct" : upstream === "environment" ? upstream : "upstream";
   const filled = { ...settings, default: config.default ?? implied, log: { ...config.log, access } };
-  return redact(filled) as Readonly<Record<string, unknown>>;
+  return (yield* redactInSteps(filled)) as Readonly<Record<string, unknown>>;
 }
 
 function findUserWarnings({ path, text }: UsersFile): Problem[] {
@@ -164,12 +175,7 @@ interface UsersFile {
   recompile(text: string): Checked<Runtime>;
 }
 
-function compileUsersFile(
-  config: Config,
-  materials: Materials,
-  runtime: Runtime,
-  checks: Checks,
-): UsersFile | undefined {
+function compileUsersFile(config: Config, materials: Materials, runtime: Runtime): UsersFile | undefined {
   const { users } = config;
   if (typeof users !== "object" || Array.isArray(users)) return undefined;
   return {
@@ -178,7 +184,7 @@ function compileUsersFile(
     recompile(text) {
       const store = compileUserFile(users.file, text);
       if (!store.ok) return store;
-      const authenticator = compileAuthenticator(config, store.value, checks);
+      const authenticator = compileAuthenticator(config, store.value);
       return { ok: true, value: { ...runtime, authenticator } };
     },
   };
@@ -187,7 +193,6 @@ function compileUsersFile(
 /** The name of this proxy in `Proxy-Agent`, `Proxy-Status` and `Via`. */
 const AGENT = "penstock";
 
-/** Parts of the runtime that are compiled before it. */
 type RuntimeParts = Pick<Runtime, "authenticator" | "policy" | "forward" | "upstreams"> & {
   readonly environment: EnvironmentRoutes | undefined;
 };
@@ -213,33 +218,13 @@ function findDigestProblems({ auth }: Config, users: UserStore | undefined): Pro
   return [{ path: ["auth", "schemes"], message }];
 }
 
-/** What stays when the users change. */
-export interface Checks extends Required<Pick<VerifierOptions, "cache" | "queue">> {
-  /** Whose bounds the queue has. */
-  readonly kind: UserStore["kind"];
-  readonly nonces: DigestNonces;
-}
-
-function carryChecks(kind: UserStore["kind"], before: Checks | undefined): Checks {
-  if (before?.kind === kind) return before;
-  return {
-    kind,
-    queue: createCheckQueue(kind),
-    cache: before?.cache ?? new CredentialCache(),
-    nonces: before?.nonces ?? new DigestNonces(),
-  };
-}
-
-function compileAuthenticator(config: Config, users: UserStore | undefined, checks: Checks) {
+function compileAuthenticator(config: Config, users: UserStore | undefined) {
   return createAuthenticator({
     ...(users && { users }),
     realm: config.auth.realm,
     schemes: config.auth.schemes,
     cacheTtlMs: readDuration(config.auth.cacheTtl),
     hookDeadlineMs: readDuration(config.timeouts.hook),
-    cache: checks.cache,
-    queue: checks.queue,
-    nonces: checks.nonces,
   });
 }
 

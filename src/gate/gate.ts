@@ -6,12 +6,14 @@ import { createSystemResolver } from "../net/dns/system-resolver.ts";
 import type { Connect } from "../net/runtime/connect.ts";
 import type { Sockets } from "../net/sockets.ts";
 import { ClientProfiles } from "../protocol/tls/read/client-profiles.ts";
-import type { Listener } from "../proxy/accept/listener-tls.ts";
+import type { Listener } from "../proxy/accept/listener.ts";
+import { CredentialChecks } from "../proxy/auth/credential-checks.ts";
 import { type ConnectionServices, recordUnserved, serveConnection } from "../proxy/connection.ts";
 import { Forwarding } from "../proxy/exchange/forwarding.ts";
 import type { HookReport } from "../proxy/hook/call-hook.ts";
 import { Admission } from "../proxy/limit/admission.ts";
 import { clientKey } from "../address/client-key.ts";
+import type { Newcomer } from "../proxy/read/first-message.ts";
 import { ConnectTargets } from "../proxy/read/tunnel-request.ts";
 import type { AccessLog } from "../proxy/record/access-log.ts";
 import { Captures } from "../proxy/record/captures.ts";
@@ -53,6 +55,8 @@ export interface GateOptions {
   reportHook(report: HookReport): void;
 }
 
+/** Milliseconds for clients that were accepted before a drain to send a request: it may be on its way. */
+const NEWCOMERS_MS = 500;
 /** Milliseconds for connections that were ended to write their records: microtasks, except in the middle of a handshake. */
 const LAST_RECORDS_MS = 200;
 
@@ -75,14 +79,19 @@ export class Gate implements ConnectionServices, ListenerOwner {
   readonly clientProfiles = new ClientProfiles();
   readonly own = new OwnAddresses();
   readonly upstreams = new Upstreams();
+  readonly checks = new CredentialChecks();
   readonly ids = new RequestIds();
   readonly targets = new ConnectTargets();
+  readonly newcomers = new Set<Newcomer>();
   draining = false;
+  refusing = false;
   readonly #options: GateOptions;
   readonly #addresses = new KnownAddresses();
   readonly #listeners: Listeners;
   readonly #receiver: Receiver;
   #listening = false;
+  /** Ends the time of newcomers. */
+  #newcomersTimer: NodeJS.Timeout | undefined;
 
   constructor(options: GateOptions) {
     const { descriptors, accessLog, sockets } = options;
@@ -159,7 +168,9 @@ export class Gate implements ConnectionServices, ListenerOwner {
 
   /** Stops accepting. Connections live on. */
   stopAccepting(): void {
+    clearTimeout(this.#newcomersTimer);
     this.draining = true;
+    this.refusing = true;
     this.#listeners.close();
   }
 
@@ -175,18 +186,27 @@ export class Gate implements ConnectionServices, ListenerOwner {
     this.admission.lingering.abort();
   }
 
-  /** Stops accepting and ends what is idle. Everything else may go on to its end. */
+  /** Stops accepting and ends what is idle. Everything else may go on to its end, and clients that have just come may begin. */
   beginDrain(): void {
-    this.stopAccepting();
+    this.draining = true;
+    this.#listeners.retire();
+    this.#newcomersTimer = setTimeout(() => this.#endNewcomers(), NEWCOMERS_MS);
     this.forwarding.windDown();
     this.admission.lingering.hurry();
+  }
+
+  #endNewcomers(): void {
+    this.refusing = true;
+    for (const newcomer of this.newcomers) newcomer.giveUpSilent();
   }
 
   /** Takes `beginDrain` back: binds the same listeners again, all of them. When one cannot be bound, none is, and the drain goes on. */
   resume(): ListenOutcome {
     const reopened = this.#listeners.reopen();
     if (!reopened.ok) return reopened;
+    clearTimeout(this.#newcomersTimer);
     this.draining = false;
+    this.refusing = false;
     this.forwarding.reopen();
     this.admission.lingering.relax();
     return { ok: true, listeners: this.#listeners.bound };

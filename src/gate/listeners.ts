@@ -1,21 +1,15 @@
-import type { AddressSet } from "../address/address-set.ts";
 import type { Ip } from "../address/ip.ts";
 import type { Conn } from "../net/conn/conn.ts";
 import type { Listen, TcpListener } from "../net/runtime/listen.ts";
-import type { Listener } from "../proxy/accept/listener-tls.ts";
-import type { ClientProtocol } from "../proxy/record/request-record.ts";
+import type { Listener } from "../proxy/accept/listener.ts";
 
-/** Where to listen, and for what. */
-export interface ListenPlan {
+/** Where to listen, and for what. Port 0 lets the system choose. */
+export interface ListenPlan extends Pick<Listener, "protocols" | "proxyFrom"> {
   readonly host: string;
-  /** 0 lets the system choose. */
   readonly port: number;
-  readonly protocols: ReadonlySet<ClientProtocol>;
-  readonly proxyFrom: AddressSet;
   readonly tls?: Listener["tls"];
 }
 
-/** A bound listener. */
 export interface BoundListener {
   readonly host: string;
   /** The real port when 0 was asked for. */
@@ -41,8 +35,15 @@ export interface ListenerChange {
 
 export type PreparedChange =
   | ({ readonly ok: true } & ListenerChange)
-  /** Nothing is left bound for it. `code` is the errno word. */
-  | { readonly ok: false; readonly plan: ListenPlan; readonly code: string };
+  /** Nothing is left bound for it. */
+  | ({ readonly ok: false; readonly plan: ListenPlan } & Unbound);
+
+interface Unbound {
+  /** The errno word. */
+  readonly code: string;
+  /** A listener that is to go and has the port. */
+  readonly leaving?: BoundListener;
+}
 
 export type BindResult = { readonly ok: true } | Extract<PreparedChange, { ok: false }>;
 
@@ -64,17 +65,19 @@ export class Listeners {
   /** Binds the addresses that are not bound yet, or none. `commit` must follow in the same turn of the event loop. */
   prepare(plans: readonly ListenPlan[]): PreparedChange {
     const unused = [...this.#open];
+    const kept = plans.map((plan) => {
+      const at = unused.findIndex((open) => open.isFor(plan));
+      return at < 0 ? undefined : unused.splice(at, 1)[0];
+    });
     const fresh: OpenListener[] = [];
     const next: { readonly open: OpenListener; readonly plan: ListenPlan }[] = [];
-    for (const plan of plans) {
-      const at = unused.findIndex((open) => open.isFor(plan));
-      const [kept] = at < 0 ? [] : unused.splice(at, 1);
-      const open = kept ?? OpenListener.bind(plan, this.#listen, this.#owner);
-      if (typeof open === "string") {
+    for (const [at, plan] of plans.entries()) {
+      const open = kept[at] ?? this.#bindBeside(unused, plan);
+      if (!(open instanceof OpenListener)) {
         for (const listener of fresh) listener.close();
-        return { ok: false, plan, code: open };
+        return { ok: false, plan, ...open };
       }
-      if (kept === undefined) fresh.push(open);
+      if (kept[at] === undefined) fresh.push(open);
       next.push({ open, plan });
     }
     return {
@@ -90,12 +93,31 @@ export class Listeners {
     };
   }
 
+  /**
+   * Binds a listener. One that is to go has the port of `0.0.0.0:8080` when it is
+   * `127.0.0.1:8080`: until it goes both are bound, so that no client is refused.
+   */
+  #bindBeside(leaving: readonly OpenListener[], plan: ListenPlan): OpenListener | Unbound {
+    const open = OpenListener.bind(plan, this.#listen, this.#owner);
+    if (open !== "EADDRINUSE") return typeof open === "string" ? { code: open } : open;
+    const around = leaving.filter(({ bound }) => bound.port === plan.port);
+    for (const listener of around) listener.share(true);
+    const again = around.length === 0 ? open : OpenListener.bind(plan, this.#listen, this.#owner, plan.port, true);
+    for (const listener of around) listener.share(false);
+    return typeof again === "string" ? { code: again, ...(around[0] && { leaving: around[0].bound }) } : again;
+  }
+
   /** Stops accepting on all of them. Connections live on. */
   close(): void {
     for (const listener of this.#open) listener.close();
   }
 
-  /** Binds the same ones again after `close`, with the ports that the system chose: all of them, or none. */
+  /** Stops accepting on all of them, and loses no connection that waits to be accepted. */
+  retire(): void {
+    for (const listener of this.#open) listener.retire();
+  }
+
+  /** Binds the same ones again after `close` or `retire`, with the ports that the system chose: all of them, or none. */
   reopen(): BindResult {
     const fresh: OpenListener[] = [];
     for (const { plan, bound } of this.#open) {
@@ -114,52 +136,56 @@ export class Listeners {
 /** A socket that accepts, and what is served on it now. */
 class OpenListener {
   readonly bound: BoundListener;
+  plan: ListenPlan;
   readonly #socket: TcpListener;
-  readonly #serve: (plan: ListenPlan) => void;
-  #plan: ListenPlan;
+  readonly #served: ServedNow;
 
   /** The listener, or the errno word. `at`: the port where it is not that of the plan. */
-  static bind(plan: ListenPlan, listen: Listen, owner: ListenerOwner, at = plan.port): OpenListener | string {
-    const { host } = plan;
-    let listener: Listener = describe("", plan);
+  static bind(
+    plan: ListenPlan,
+    listen: Listen,
+    owner: ListenerOwner,
+    at = plan.port,
+    shared = false,
+  ): OpenListener | string {
+    const served: ServedNow = { listener: describe("", plan) };
     const result = listen(
-      host,
+      plan.host,
       at,
-      (conn, from) => owner.accept(conn, from, listener),
-      (from, port) => owner.turnAway(from, port, listener),
+      (conn, from) => owner.accept(conn, from, served.listener),
+      (from, port) => owner.turnAway(from, port, served.listener),
+      shared,
     );
-    if (!result.ok) return result.code;
-    const { port } = result.listener;
-    const name = formatListener(host, port);
-    listener = describe(name, plan);
-    return new OpenListener(plan, { host, port, name }, result.listener, (next) => {
-      listener = describe(name, next);
-    });
+    return result.ok ? new OpenListener(plan, result.listener, served) : result.code;
   }
 
-  private constructor(plan: ListenPlan, bound: BoundListener, socket: TcpListener, serve: (plan: ListenPlan) => void) {
-    this.#plan = plan;
-    this.bound = bound;
+  private constructor(plan: ListenPlan, socket: TcpListener, served: ServedNow) {
+    const { host } = plan;
+    const { port } = socket;
+    this.bound = { host, port, name: formatListener(host, port) };
+    this.plan = plan;
     this.#socket = socket;
-    this.#serve = serve;
-  }
-
-  get plan(): ListenPlan {
-    return this.#plan;
+    this.#served = served;
+    this.serve(plan);
   }
 
   isFor({ host, port }: ListenPlan): boolean {
-    return this.#plan.host === host && this.#plan.port === port;
+    return this.plan.host === host && this.plan.port === port;
   }
 
   /** Serves connections that come from now on by this plan. */
   serve(plan: ListenPlan): void {
-    this.#plan = plan;
-    this.#serve(plan);
+    this.plan = plan;
+    this.#served.listener = describe(this.bound.name, plan);
   }
 
   close(): void {
     this.#socket.stop();
+  }
+
+  /** Lets a listener of this process be bound to an address that overlaps, or not any more. */
+  share(allowed: boolean): void {
+    this.#socket.share?.(allowed);
   }
 
   /** Closes it, and loses no connection that waits to be accepted. */
@@ -167,6 +193,11 @@ class OpenListener {
     this.#socket.acceptWaiting?.();
     this.#socket.stop();
   }
+}
+
+/** What the connections of a socket get. */
+interface ServedNow {
+  listener: Listener;
 }
 
 function describe(name: string, { protocols, proxyFrom, tls }: ListenPlan): Listener {

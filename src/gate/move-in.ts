@@ -59,11 +59,13 @@ export class Receiver {
     const record = connection.takeRecord(state, this.#useRuntime());
     if (state.rule !== undefined) record.decision = share(this.#decisions, state.rule, allow);
     if (state.route !== undefined) record.route = share(this.#routes, state.route, (name) => ({ name, hops: [] }));
+    const tap = isUnseen(state) ? inspectTunnel(record, services.clientProfiles) : undefined;
+    if (tap !== undefined) record.inside = tap.facts;
     const tunnel = services.tunnel(client, target, {
       idleMs: record.runtime.timeouts.idleMs,
       owner: connection,
       before,
-      tap: isUnseen(state) ? inspectTunnel(record, services.clientProfiles) : undefined,
+      tap,
       observers: services.captures.observers(record),
     });
     services.recorder.received(record, tunnel, before);

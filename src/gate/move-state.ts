@@ -219,6 +219,8 @@ function readInside(fields: StateReader, clockOffset: number): InsideFacts {
   return {
     protocol: fields.optionalWord("protocol", INSIDE),
     tls: fields.optionalObject("tls", (tls) => readTls(tls, clockOffset)),
+    // A tunnel that was refused does not move.
+    failure: undefined,
   };
 }
 

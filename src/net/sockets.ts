@@ -36,12 +36,12 @@ export function chooseSockets(mode: "auto" | "runtime", given?: Reactor, inherit
   const reactor = given ?? Reactor.open();
   if (reactor === undefined) return useRuntime("Sockets are the runtime's: epoll cannot be used here.");
   return {
-    listen(host, port, accept, turnAway) {
+    listen(host, port, accept, turnAway, shared) {
       const ip = parseIp(host);
       // The runtime resolves a name.
       return ip === undefined
         ? listenTcp(host, port, accept, turnAway, reactor.timers)
-        : listenDescriptor(reactor, ip, port, accept, turnAway, inherited?.open(ip.text, port));
+        : listenDescriptor(reactor, ip, port, accept, turnAway, { inherited: inherited?.open(ip.text, port), shared });
     },
     connect: createDescriptorConnect(reactor),
     adopt: (fd) => adoptSocket(reactor, fd),

@@ -2,7 +2,7 @@ import { AddressSet } from "../address/address-set.ts";
 import type { Ip } from "../address/ip.ts";
 import type { Conn } from "../net/conn/conn.ts";
 import { acceptTls } from "./accept/accept-tls.ts";
-import type { Listener } from "./accept/listener-tls.ts";
+import type { Listener } from "./accept/listener.ts";
 import { type Peer, readProxyHeader } from "./accept/read-proxy-header.ts";
 import type { ShownCertificate } from "./auth/identify.ts";
 import { ClientRequests, type ForwardServices, type Next, type PlannedRecords } from "./exchange/client-requests.ts";
@@ -158,6 +158,13 @@ class ClientConnection implements RequestConnection, RecordedConnection, Planned
       else if (end === "taken") this.#leaveToOther();
       else this.#end(end, request);
     }
+  }
+
+  beginRequest(record: RequestRecord): Failure | undefined {
+    const { current } = this.services.runtime;
+    record.runtime = current;
+    if (current === this.#clientLimits || current.clients?.has(this.client) !== false) return undefined;
+    return { detail: "client_not_admitted" };
   }
 
   takeUserSlot({ user, runtime }: RequestRecord): Failure | undefined {

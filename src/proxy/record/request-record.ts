@@ -17,7 +17,6 @@ export type Stage =
 /** Milliseconds per stage, in order; undefined for a stage that was not entered or has not ended. */
 export type StageTimes = { [Name in Stage]?: number | undefined };
 
-/** The protocol of a client. */
 export type ClientProtocol = "http" | "socks5" | "socks4";
 
 /** Numbers requests: short ids in order, unlikely to repeat after a restart. */
@@ -67,8 +66,8 @@ export interface RequestBegin {
  */
 export class RequestRecord {
   readonly connection: RecordedConnection;
-  /** The snapshot that the request captured. */
-  readonly runtime: Runtime;
+  /** The snapshot that the request captured, once its first message is whole. Until then that of its connection. */
+  runtime: Runtime;
   /** Milliseconds since the epoch. */
   readonly startedAt: number;
   /** Monotonic milliseconds at which the connection was accepted, or its next request began. */
