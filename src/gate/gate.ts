@@ -147,7 +147,11 @@ export class Gate implements ConnectionServices, ListenerOwner {
   }
 
   accept(conn: Conn, from: Ip, listener: Listener): void {
-    void serveConnection(conn, this.#addresses.share(from), listener, this);
+    void serveConnection(conn, this.shareAddress(from), listener, this);
+  }
+
+  shareAddress(ip: Ip): Ip {
+    return this.#addresses.share(ip);
   }
 
   turnAway(from: Ip, port: number, listener: Listener): void {
