@@ -1,25 +1,32 @@
 import { parseHtpasswd } from "../proxy/auth/htpasswd.ts";
 import type { Secret } from "../secret.ts";
-import { createFunctionStore, createUserStore, type UserStore } from "../proxy/auth/user-store.ts";
+import { UserNames } from "../protocol/user-parameters.ts";
+import { createFunctionStore, createUserStore, type UserEntry, type UserStore } from "../proxy/auth/user-store.ts";
 import type { Materials } from "./materials.ts";
-import { type Checked, type Problem, quoteValue } from "./problem.ts";
+import { type Checked, type Problem, quoteNamed, quoteValue } from "./problem.ts";
 import { findSecret } from "./secrets.ts";
 import type { Config } from "./schema.ts";
-import type { UserSettings } from "./users-schema.ts";
+import { findHiddenUser, type UserSettings } from "./users-schema.ts";
 
-/** Compiles the users; undefined when the proxy asks for no credentials. */
-export function compileUsers(users: Config["users"], materials: Materials): Checked<UserStore | undefined> {
+/** Compiles the users; undefined when the proxy asks for no credentials. `parameters` are those of user names. */
+export function compileUsers(
+  users: Config["users"],
+  materials: Materials,
+  parameters: readonly string[] = [],
+): Checked<UserStore | undefined> {
   if (users === undefined) return { ok: true, value: undefined };
   if (typeof users === "function") return { ok: true, value: createFunctionStore(users) };
   if (Array.isArray(users)) return compileUserList(users, materials);
   const text = materials.files.get(users.file);
   // A file that cannot be read is reported already. Without it the proxy admits nobody.
-  return text === undefined ? { ok: false, problems: [] } : compileUserFile(users.file, text);
+  return text === undefined ? { ok: false, problems: [] } : compileUserFile(users.file, text, parameters);
 }
 
 /** Compiles the text of an htpasswd file. `file` is its path as written. */
-export function compileUserFile(file: string, text: string): Checked<UserStore> {
+export function compileUserFile(file: string, text: string, parameters: readonly string[] = []): Checked<UserStore> {
   const parsed = parseHtpasswd(text);
+  const hidden = parsed.ok ? findHiddenUsers(file, parsed.users, parameters) : [];
+  if (hidden.length > 0) return { ok: false, problems: hidden };
   const result = parsed.ok ? createUserStore(parsed.users) : parsed;
   if (result.ok) return { ok: true, value: result.store };
   const problems = result.problems.map((problem): Problem => ({
@@ -27,6 +34,15 @@ export function compileUserFile(file: string, text: string): Checked<UserStore> 
     message: `${quoteValue(file)}${"line" in problem ? `, line ${problem.line}` : ""}: ${problem.message}`,
   }));
   return { ok: false, problems };
+}
+
+function findHiddenUsers(file: string, users: readonly UserEntry[], parameters: readonly string[]): Problem[] {
+  const names = new UserNames(parameters);
+  return users.flatMap(({ name }) => {
+    const fault = findHiddenUser(names, name);
+    if (fault === undefined) return [];
+    return { path: ["users", "file"], message: `${quoteValue(file)}, ${quoteNamed("user", name)}: ${fault}` };
+  });
 }
 
 function compileUserList(users: readonly UserSettings[], materials: Materials): Checked<UserStore> {

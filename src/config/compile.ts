@@ -80,7 +80,7 @@ export function compileConfig(config: Config, materials: Materials, before?: Che
     problems.push(...part.problems);
     return part;
   };
-  const users = compileUsers(config.users, materials);
+  const users = compileUsers(config.users, materials, config.auth.parameters);
   if (!users.ok) keep(users);
   const { listeners, tlsFiles, warnings } = keep(compileListeners(config.listen, materials));
   const { upstreams } = keep(compileUpstreams(config, materials));
@@ -130,13 +130,18 @@ export function compileConfig(config: Config, materials: Materials, before?: Che
 export function findMaterialProblems(parts: Parts<Config>, materials: Materials): Problem[] {
   if (parts === MALFORMED) return [];
   const listen = readWhole(parts.listen);
-  const users = compileUsers(readWhole(parts.users), materials);
+  const users = compileUsers(readWhole(parts.users), materials, findParameters(parts.auth));
   const upstreams = readWhole(parts.upstreams);
   return [
     ...(listen ? compileListeners(listen, materials).problems : []),
     ...(users.ok ? [] : users.problems),
     ...(upstreams ? compileUpstreams({ upstream: undefined, upstreams }, materials).problems : []),
   ];
+}
+
+function findParameters(auth: Parts<Config["auth"]>): readonly string[] {
+  const parameters = auth === MALFORMED || auth.parameters === undefined ? [] : auth.parameters;
+  return readWhole<readonly string[]>(parameters) ?? [];
 }
 
 /** The configuration with its defaults, for people. */
@@ -176,7 +181,7 @@ function compileUsersFile(
     path: resolve(materials.folder, users.file),
     text: materials.files.get(users.file) ?? "",
     recompile(text) {
-      const store = compileUserFile(users.file, text);
+      const store = compileUserFile(users.file, text, config.auth.parameters);
       if (!store.ok) return store;
       const authenticator = compileAuthenticator(config, store.value, checks);
       return { ok: true, value: { ...runtime, authenticator } };
@@ -235,6 +240,7 @@ function compileAuthenticator(config: Config, users: UserStore | undefined, chec
     ...(users && { users }),
     realm: config.auth.realm,
     schemes: config.auth.schemes,
+    ...(config.auth.parameters && { parameters: config.auth.parameters }),
     cacheTtlMs: readDuration(config.auth.cacheTtl),
     hookDeadlineMs: readDuration(config.timeouts.hook),
     cache: checks.cache,

@@ -1,6 +1,6 @@
 import { AddressSet } from "../address/address-set.ts";
 import type { Cidr } from "../address/cidr.ts";
-import type { Rule } from "../proxy/policy/policy.ts";
+import type { ParameterCondition, Rule } from "../proxy/policy/policy.ts";
 import { PortSet } from "../proxy/policy/port-set.ts";
 import type { RuleList } from "../proxy/policy/rule-list.ts";
 import { type Problem, quoteValue } from "./problem.ts";
@@ -36,19 +36,21 @@ class Cover {
   readonly name: string;
   readonly #from: AddressSet | undefined;
   readonly #users: ReadonlySet<string> | undefined;
+  readonly #parameters: readonly ParameterCondition[];
   readonly #targets: TargetIndex;
 
-  constructor({ name, from, users, to }: Rule) {
+  constructor({ name, from, users, parameters = [], to }: Rule) {
     this.name = name;
     this.#from = from && new AddressSet(from);
     this.#users = users;
+    this.#parameters = parameters;
     const targets = new TargetIndexBuilder();
     targets.add(0, to);
     this.#targets = targets.build([{}]);
   }
 
-  holds({ from, users, to = [everything] }: Rule): boolean {
-    if (!this.#holdsClients(from) || !this.#holdsUsers(users)) return false;
+  holds({ from, users, parameters = [], to = [everything] }: Rule): boolean {
+    if (!this.#holdsClients(from) || !this.#holdsUsers(users) || !this.#holdsParameters(parameters)) return false;
     for (const pattern of to) if (!this.#holdsTarget(pattern)) return false;
     return true;
   }
@@ -60,6 +62,13 @@ class Cover {
 
   #holdsUsers(users: ReadonlySet<string> | undefined): boolean {
     return this.#users === undefined || users?.isSubsetOf(this.#users) === true;
+  }
+
+  #holdsParameters(parameters: readonly ParameterCondition[]): boolean {
+    return this.#parameters.every((own) => {
+      const asked = parameters.find(({ name }) => name === own.name);
+      return asked !== undefined && (own.values === undefined || asked.values?.isSubsetOf(own.values) === true);
+    });
   }
 
   #holdsTarget({ host, ports }: TargetPattern): boolean {

@@ -6,6 +6,7 @@ import { type AuthRequest, DigestVerifier, supportsDigest } from "./digest-verif
 import type { DigestNonces } from "./digest-nonces.ts";
 import { type Asker, PasswordVerifier, type VerifierOptions } from "./password-verifier.ts";
 import type { Secret } from "../../secret.ts";
+import { UserNames, type UserParameters } from "../../protocol/user-parameters.ts";
 import type { UserStore } from "./user-store.ts";
 
 /** Schemes of the Proxy-Authorization field: RFC 7617 and RFC 7616. */
@@ -13,19 +14,27 @@ export type AuthScheme = "basic" | "digest";
 
 /** The user, undefined when no credentials are asked for; or why the user is not known. */
 export type AuthOutcome =
-  | { readonly ok: true; readonly user: string | undefined }
+  | {
+      readonly ok: true;
+      readonly user: string | undefined;
+      /** The parameters in the user name; undefined for none. */
+      readonly parameters?: UserParameters;
+    }
   | {
       readonly ok: false;
       readonly detail:
         | "credentials_required"
         | "credentials_malformed"
         | "credentials_wrong"
+        | "parameters_malformed"
         | "auth_busy"
         | "hook_failed"
         /** The client went away while it waited for its turn. */
         | "client_gone";
       /** With `hook_failed`: how the function of `users` failed. */
       readonly fault?: HookFault;
+      /** With `parameters_malformed`: what is wrong. */
+      readonly note?: string;
       /** For `challenge`: the client may try again with the same credentials. */
       readonly stale?: true;
     };
@@ -37,6 +46,8 @@ export interface AuthenticatorOptions extends VerifierOptions {
   readonly realm?: string;
   /** In the order of the challenges; default Basic alone. */
   readonly schemes?: readonly AuthScheme[];
+  /** Names of the parameters that user names may end with; default none. */
+  readonly parameters?: readonly string[];
   /** The nonces of Digest, when they outlive this authenticator. */
   readonly nonces?: DigestNonces;
 }
@@ -45,6 +56,8 @@ export interface AuthenticatorOptions extends VerifierOptions {
 export interface Authenticator {
   /** Whether clients must show credentials. */
   readonly required: boolean;
+  /** Reads user names as clients send them; undefined when none has parameters. */
+  readonly names?: UserNames;
   /** Hits and misses of the cache; counts that only grow. Plain passwords and Digest do not use it. */
   readonly checks: CheckCounts;
   /**
@@ -93,6 +106,7 @@ function askNobody(): Authenticator {
 
 class UserAuthenticator implements Authenticator {
   readonly required = true;
+  readonly names?: UserNames;
   readonly #schemes: readonly AuthScheme[];
   readonly #hasList: boolean;
   readonly #verifier: PasswordVerifier;
@@ -101,12 +115,13 @@ class UserAuthenticator implements Authenticator {
   readonly #now: () => number;
 
   constructor(users: UserStore, options: AuthenticatorOptions) {
-    const { realm = "penstock", schemes = ["basic"], now = () => performance.now() } = options;
+    const { realm = "penstock", schemes = ["basic"], parameters = [], now = () => performance.now() } = options;
     if (schemes.length === 0) throw new RangeError("There is no authentication scheme. Wanted is basic or digest.");
+    if (parameters.length > 0) this.names = new UserNames(parameters);
     this.#schemes = schemes;
     this.#hasList = users.kind === "list";
     this.#verifier = new PasswordVerifier(users, options);
-    this.#digest = schemes.includes("digest") ? createDigest(users, realm, options.nonces) : undefined;
+    this.#digest = schemes.includes("digest") ? createDigest(users, realm, options.nonces, this.names) : undefined;
     this.#basicChallenge = `Basic realm=${quoteRealm(realm)}, charset="UTF-8"`;
     this.#now = now;
   }
@@ -130,8 +145,17 @@ class UserAuthenticator implements Authenticator {
     return this.#hasList && this.#schemes.includes("basic") && parseBasicCredentials(fieldValue).ok;
   }
 
-  verifyPassword(user: string, password: Secret, asker?: Asker): AuthOutcome | Promise<AuthOutcome> {
-    return this.#verifier.verify(user, password, asker);
+  verifyPassword(name: string, password: Secret, asker?: Asker): AuthOutcome | Promise<AuthOutcome> {
+    const read = this.names?.read(name);
+    if (read === undefined) return this.#verifier.verify(name, password, asker);
+    // Before the store is asked: the answer says nothing about which users there are.
+    if (!read.ok) return { ok: false, detail: "parameters_malformed", note: read.note };
+    const { user, parameters } = read;
+    const outcome = this.#verifier.verify(user, password, asker);
+    if (parameters === undefined) return outcome;
+    return outcome instanceof Promise
+      ? outcome.then((late) => addParameters(late, parameters))
+      : addParameters(outcome, parameters);
   }
 
   challenge(outcome?: { readonly stale?: boolean }): string[] {
@@ -147,7 +171,7 @@ class UserAuthenticator implements Authenticator {
     if (!this.#schemes.includes("basic")) return undefined;
     const parsed = parseBasicCredentials(value);
     if (!parsed.ok) return parsed.code === "other_scheme" ? undefined : MALFORMED;
-    return this.#verifier.verify(parsed.credentials.user, parsed.credentials.password, asker);
+    return this.verifyPassword(parsed.credentials.user, parsed.credentials.password, asker);
   }
 
   /** Undefined when the value is of another scheme, or Digest is not spoken. */
@@ -156,14 +180,23 @@ class UserAuthenticator implements Authenticator {
   }
 }
 
-function createDigest(users: UserStore, realm: string, nonces: DigestNonces | undefined): DigestVerifier {
+function addParameters(outcome: AuthOutcome, parameters: UserParameters): AuthOutcome {
+  return outcome.ok ? { ...outcome, parameters } : outcome;
+}
+
+function createDigest(
+  users: UserStore,
+  realm: string,
+  nonces: DigestNonces | undefined,
+  names: UserNames | undefined,
+): DigestVerifier {
   if (!supportsDigest(users)) throw new RangeError("Digest needs at least one user with a password in plain text.");
   // Clients disagree on whether the backslashes before these are part of what is hashed.
   if (/["\\]/.test(realm))
     throw new RangeError(
       `The realm ${JSON.stringify(realm)} has quotes or backslashes: Digest does not work with them.`,
     );
-  return new DigestVerifier(users, realm, nonces);
+  return new DigestVerifier(users, realm, nonces, names);
 }
 
 function quoteRealm(realm: string): string {

@@ -1,4 +1,5 @@
 import { formatEndpoint } from "../../address/endpoint.ts";
+import type { UserParameters } from "../../protocol/user-parameters.ts";
 import type { InsideProtocol } from "../policy/inside-demand.ts";
 import { type DescribedTls, describeTls } from "../tunnel/inside-facts.ts";
 import type { ClientProtocol, RequestRecord } from "./request-record.ts";
@@ -14,6 +15,8 @@ export interface Flow {
   readonly listener: string;
   readonly client: string;
   readonly user?: string;
+  /** The parameters in the user name. */
+  readonly parameters?: UserParameters;
   readonly protocol?: ClientProtocol;
   /** Of a forwarded request. */
   readonly method?: string;
@@ -148,6 +151,7 @@ function describeFlow(kind: Flow["kind"], { record, up, down }: RequestUnderWay,
     listener: record.listener,
     client: formatAddress({ ip: record.client, port: record.clientPort }),
     ...(record.user === undefined ? {} : { user: record.user }),
+    ...(record.parameters === undefined ? {} : { parameters: record.parameters }),
     ...(record.protocol === undefined ? {} : { protocol: record.protocol }),
     ...(kind === "tunnel" || record.method === undefined ? {} : { method: record.method }),
     ...(kind === "tunnel" || record.scheme === undefined ? {} : { scheme: record.scheme }),
