@@ -1,13 +1,18 @@
 import type * as z from "zod";
 
-import { UserNames } from "../protocol/user-parameters.ts";
+import { UserNames, type UserParameters } from "../protocol/user-parameters.ts";
 import { duration, either, hook, list, secret, settings, text, unquoted, word } from "./fields.ts";
 import { checked, MALFORMED, type Parts, readWhole } from "./parts.ts";
 import { type Problem, quoteNamed, quoteValue } from "./problem.ts";
 import { suggest } from "./suggest.ts";
 
 /** Verifies a user. Throwing, or taking longer than `timeouts.hook`, denies. */
-export type VerifyUser = (name: string, password: string) => boolean | Promise<boolean>;
+export type VerifyUser = (
+  name: string,
+  password: string,
+  /** The parameters in the user name (`auth.parameters`), by name. */
+  parameters: UserParameters,
+) => boolean | Promise<boolean>;
 
 /** RFC 7617 §2, and a length that fits into logs. */
 function findNameFault(name: string): string | undefined {
@@ -55,7 +60,7 @@ export const usersSchema = either(
   unquoted,
 )
   .describe(
-    "Who may use the proxy: a list, an htpasswd file, or a function `(name, password) => boolean`, possibly async. Without it the proxy asks for no credentials.",
+    "Who may use the proxy: a list, an htpasswd file, or a function `(name, password, parameters) => boolean`, possibly async. Without it the proxy asks for no credentials.",
   )
   .optional();
 

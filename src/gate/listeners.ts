@@ -2,7 +2,7 @@ import type { AddressSet } from "../address/address-set.ts";
 import type { Ip } from "../address/ip.ts";
 import type { Conn } from "../net/conn/conn.ts";
 import type { Listen, TcpListener } from "../net/runtime/listen.ts";
-import type { Listener } from "../proxy/accept/listener-tls.ts";
+import type { Listener } from "../proxy/accept/listener.ts";
 import type { ClientProtocol } from "../proxy/record/request-record.ts";
 
 /** Where to listen, and for what. */

@@ -1,12 +1,11 @@
 import { quoteString } from "../../protocol/http1/auth-params.ts";
 import { parseBasicCredentials } from "../../protocol/http1/basic-credentials.ts";
 import type { HookFault } from "../hook/call-hook.ts";
-import type { CheckCounts } from "./credential-cache.ts";
+import type { Asker, CredentialChecks } from "./credential-checks.ts";
 import { type AuthRequest, DigestVerifier, supportsDigest } from "./digest-verifier.ts";
-import type { DigestNonces } from "./digest-nonces.ts";
-import { type Asker, PasswordVerifier, type VerifierOptions } from "./password-verifier.ts";
+import { PasswordVerifier, type VerifierOptions } from "./password-verifier.ts";
 import type { Secret } from "../../secret.ts";
-import { UserNames, type UserParameters } from "../../protocol/user-parameters.ts";
+import { NO_PARAMETERS, UserNames, type UserParameters } from "../../protocol/user-parameters.ts";
 import type { UserStore } from "./user-store.ts";
 
 /** Schemes of the Proxy-Authorization field: RFC 7617 and RFC 7616. */
@@ -48,18 +47,14 @@ export interface AuthenticatorOptions extends VerifierOptions {
   readonly schemes?: readonly AuthScheme[];
   /** Names of the parameters that user names may end with; default none. */
   readonly parameters?: readonly string[];
-  /** The nonces of Digest, when they outlive this authenticator. */
-  readonly nonces?: DigestNonces;
 }
 
-/** Authenticates users, for all protocols of clients. */
+/** Authenticates users, for all protocols of clients. It keeps nothing: `checks` are those of the gate. */
 export interface Authenticator {
   /** Whether clients must show credentials. */
   readonly required: boolean;
   /** Reads user names as clients send them; undefined when none has parameters. */
   readonly names?: UserNames;
-  /** Hits and misses of the cache; counts that only grow. Plain passwords and Digest do not use it. */
-  readonly checks: CheckCounts;
   /**
    * Judges the values of all Proxy-Authorization fields of a request (RFC 9110
    * §11.7.2). Gives a value, not a promise, when no password has to be hashed.
@@ -68,15 +63,21 @@ export interface Authenticator {
    */
   authenticate(
     fieldValues: readonly string[],
+    checks: CredentialChecks,
     request?: AuthRequest,
     asker?: Asker,
   ): AuthOutcome | Promise<AuthOutcome>;
   /** Whether this value has the same outcome each time: true for Basic and a list of users. */
   isSettled(fieldValue: string): boolean;
   /** Judges a user and a password that came by another protocol, such as SOCKS5. */
-  verifyPassword(user: string, password: Secret, asker?: Asker): AuthOutcome | Promise<AuthOutcome>;
+  verifyPassword(
+    user: string,
+    password: Secret,
+    checks: CredentialChecks,
+    asker?: Asker,
+  ): AuthOutcome | Promise<AuthOutcome>;
   /** The values of the Proxy-Authenticate fields of a 407 (RFC 9110 §11.7.1), after the outcome that is answered. */
-  challenge(outcome?: { readonly stale?: boolean }): string[];
+  challenge(checks: CredentialChecks, outcome?: { readonly stale?: boolean }): string[];
 }
 
 const NOBODY_ASKED: AuthOutcome = { ok: true, user: undefined };
@@ -96,7 +97,6 @@ export function createAuthenticator(options: AuthenticatorOptions = {}): Authent
 function askNobody(): Authenticator {
   return {
     required: false,
-    checks: { hits: 0, misses: 0 },
     authenticate: () => NOBODY_ASKED,
     isSettled: () => true,
     verifyPassword: () => NOBODY_ASKED,
@@ -112,71 +112,74 @@ class UserAuthenticator implements Authenticator {
   readonly #verifier: PasswordVerifier;
   readonly #digest: DigestVerifier | undefined;
   readonly #basicChallenge: string;
-  readonly #now: () => number;
 
   constructor(users: UserStore, options: AuthenticatorOptions) {
-    const { realm = "penstock", schemes = ["basic"], parameters = [], now = () => performance.now() } = options;
+    const { realm = "penstock", schemes = ["basic"], parameters = [] } = options;
     if (schemes.length === 0) throw new RangeError("There is no authentication scheme. Wanted is basic or digest.");
     if (parameters.length > 0) this.names = new UserNames(parameters);
     this.#schemes = schemes;
     this.#hasList = users.kind === "list";
     this.#verifier = new PasswordVerifier(users, options);
-    this.#digest = schemes.includes("digest") ? createDigest(users, realm, options.nonces, this.names) : undefined;
+    this.#digest = schemes.includes("digest") ? createDigest(users, realm, this.names) : undefined;
     this.#basicChallenge = `Basic realm=${quoteRealm(realm)}, charset="UTF-8"`;
-    this.#now = now;
-  }
-
-  get checks(): CheckCounts {
-    return this.#verifier.checks;
   }
 
   authenticate(
     fieldValues: readonly string[],
+    checks: CredentialChecks,
     request?: AuthRequest,
     asker?: Asker,
   ): AuthOutcome | Promise<AuthOutcome> {
     const [value] = fieldValues;
     if (value === undefined) return REQUIRED;
     if (fieldValues.length > 1) return MALFORMED;
-    return this.#judgeBasic(value, asker) ?? this.#judgeDigest(value, request) ?? REQUIRED;
+    return this.#judgeBasic(value, checks, asker) ?? this.#judgeDigest(value, checks, request) ?? REQUIRED;
   }
 
   isSettled(fieldValue: string): boolean {
     return this.#hasList && this.#schemes.includes("basic") && parseBasicCredentials(fieldValue).ok;
   }
 
-  verifyPassword(name: string, password: Secret, asker?: Asker): AuthOutcome | Promise<AuthOutcome> {
+  verifyPassword(
+    name: string,
+    password: Secret,
+    checks: CredentialChecks,
+    asker?: Asker,
+  ): AuthOutcome | Promise<AuthOutcome> {
     const read = this.names?.read(name);
-    if (read === undefined) return this.#verifier.verify(name, password, asker);
+    if (read === undefined) return this.#verifier.verify({ user: name, password }, checks, asker);
     // Before the store is asked: the answer says nothing about which users there are.
     if (!read.ok) return { ok: false, detail: "parameters_malformed", note: read.note };
     const { user, parameters } = read;
-    const outcome = this.#verifier.verify(user, password, asker);
+    const shown = { user, password, parameters: parameters ?? NO_PARAMETERS };
+    const outcome = this.#verifier.verify(shown, checks, asker);
     if (parameters === undefined) return outcome;
     return outcome instanceof Promise
       ? outcome.then((late) => addParameters(late, parameters))
       : addParameters(outcome, parameters);
   }
 
-  challenge(outcome?: { readonly stale?: boolean }): string[] {
+  challenge(checks: CredentialChecks, outcome?: { readonly stale?: boolean }): string[] {
     return this.#schemes.flatMap((scheme) =>
-      scheme === "basic"
-        ? [this.#basicChallenge]
-        : (this.#digest?.challenges(outcome?.stale === true, this.#now()) ?? []),
+      scheme === "basic" ? [this.#basicChallenge] : (this.#digest?.challenges(checks, outcome?.stale === true) ?? []),
     );
   }
 
   /** Undefined when the value is of another scheme, or Basic is not spoken. */
-  #judgeBasic(value: string, asker: Asker | undefined): AuthOutcome | Promise<AuthOutcome> | undefined {
+  #judgeBasic(
+    value: string,
+    checks: CredentialChecks,
+    asker: Asker | undefined,
+  ): AuthOutcome | Promise<AuthOutcome> | undefined {
     if (!this.#schemes.includes("basic")) return undefined;
     const parsed = parseBasicCredentials(value);
     if (!parsed.ok) return parsed.code === "other_scheme" ? undefined : MALFORMED;
-    return this.verifyPassword(parsed.credentials.user, parsed.credentials.password, asker);
+    return this.verifyPassword(parsed.credentials.user, parsed.credentials.password, checks, asker);
   }
 
   /** Undefined when the value is of another scheme, or Digest is not spoken. */
-  #judgeDigest(value: string, request: AuthRequest | undefined): AuthOutcome | undefined {
-    return request && this.#digest?.verify(value, request, this.#now());
+  #judgeDigest(value: string, checks: CredentialChecks, request: AuthRequest | undefined): AuthOutcome | undefined {
+    return request && this.#digest?.verify(value, request, checks);
   }
 }
 
@@ -184,19 +187,14 @@ function addParameters(outcome: AuthOutcome, parameters: UserParameters): AuthOu
   return outcome.ok ? { ...outcome, parameters } : outcome;
 }
 
-function createDigest(
-  users: UserStore,
-  realm: string,
-  nonces: DigestNonces | undefined,
-  names: UserNames | undefined,
-): DigestVerifier {
+function createDigest(users: UserStore, realm: string, names: UserNames | undefined): DigestVerifier {
   if (!supportsDigest(users)) throw new RangeError("Digest needs at least one user with a password in plain text.");
   // Clients disagree on whether the backslashes before these are part of what is hashed.
   if (/["\\]/.test(realm))
     throw new RangeError(
       `The realm ${JSON.stringify(realm)} has quotes or backslashes: Digest does not work with them.`,
     );
-  return new DigestVerifier(users, realm, nonces, names);
+  return new DigestVerifier(users, realm, names);
 }
 
 function quoteRealm(realm: string): string {

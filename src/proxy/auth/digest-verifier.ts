@@ -6,7 +6,7 @@ import {
   formatDigestChallenge,
   parseDigestCredentials,
 } from "../../protocol/http1/digest.ts";
-import { DigestNonces } from "./digest-nonces.ts";
+import type { CredentialChecks } from "./credential-checks.ts";
 import { Secret } from "../../secret.ts";
 import type { UserNames, UserParameters } from "../../protocol/user-parameters.ts";
 import { isUserName, type ListStore, type UserStore } from "./user-store.ts";
@@ -29,6 +29,9 @@ export type DigestOutcome =
       readonly stale?: true;
     };
 
+/** The nonces of a gate and its clock. */
+type NonceSource = Pick<CredentialChecks, "nonces" | "now">;
+
 /** The order is that of the challenges: clients take the first that they know (RFC 7616 §3.7). */
 const ALGORITHMS: readonly DigestAlgorithm[] = ["SHA-256", "MD5"];
 
@@ -48,18 +51,16 @@ export function supportsDigest(store: UserStore): store is ListStore {
 export class DigestVerifier {
   readonly #store: ListStore;
   readonly #realm: string;
-  readonly #nonces: DigestNonces;
   readonly #names: UserNames | undefined;
 
-  constructor(store: ListStore, realm: string, nonces: DigestNonces = new DigestNonces(), names?: UserNames) {
+  constructor(store: ListStore, realm: string, names?: UserNames) {
     this.#store = store;
     this.#realm = realm;
-    this.#nonces = nonces;
     this.#names = names;
   }
 
-  /** Judges a Proxy-Authorization value; undefined when it is of another scheme. `now` is a monotonic clock in milliseconds. */
-  verify(value: string, request: AuthRequest, now: number): DigestOutcome | undefined {
+  /** Judges a Proxy-Authorization value; undefined when it is of another scheme. */
+  verify(value: string, request: AuthRequest, { nonces, now }: NonceSource): DigestOutcome | undefined {
     const parsed = parseDigestCredentials(value);
     if (!parsed.ok) return parsed.code === "other_scheme" ? undefined : MALFORMED;
     const { user: name, realm, algorithm, nonce, uri, counted, response } = parsed.credentials;
@@ -75,13 +76,13 @@ export class DigestVerifier {
     const matches = timingSafeEqual(Buffer.from(response), Buffer.from(expected));
     if (!matches || plain === undefined || realm !== this.#realm || !isSameTarget(uri, request.target)) return WRONG;
     // Only now: a nonce from before a restart is stale and not wrong.
-    if (!this.#nonces.use(nonce, counted.nonceCount, now)) return STALE;
+    if (!nonces.use(nonce, counted.nonceCount, now())) return STALE;
     return parameters === undefined ? { ok: true, user } : { ok: true, user, parameters };
   }
 
   /** The values of the Proxy-Authenticate fields: one nonce, each algorithm. */
-  challenges(stale: boolean, now: number): string[] {
-    const nonce = this.#nonces.issue(now);
+  challenges({ nonces, now }: NonceSource, stale: boolean): string[] {
+    const nonce = nonces.issue(now());
     return ALGORITHMS.map((algorithm) => formatDigestChallenge({ realm: this.#realm, nonce, algorithm, stale }));
   }
 }

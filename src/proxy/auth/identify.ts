@@ -8,7 +8,7 @@ import type { NameRead, UserParameters } from "../../protocol/user-parameters.ts
 import { parseBasicCredentials } from "../../protocol/http1/basic-credentials.ts";
 import { parseDigestCredentials } from "../../protocol/http1/digest.ts";
 import { cutText } from "../../escape-text.ts";
-import type { Asker } from "./password-verifier.ts";
+import type { Asker, CredentialChecks } from "./credential-checks.ts";
 import type { HookReport } from "../hook/call-hook.ts";
 
 /** Seconds after which a client may try again when too many passwords were being checked. */
@@ -60,8 +60,9 @@ export interface Unidentified {
   };
 }
 
-/** Reports a failure of the function that knows the users. */
 export interface IdentifyServices {
+  readonly checks: CredentialChecks;
+  /** Reports a failure of the function that knows the users. */
   reportHook(report: HookReport): void;
 }
 
@@ -117,7 +118,7 @@ export function identify(
     if (outcome.fault !== undefined) services.reportHook({ hook: "users", fault: outcome.fault });
     return explainRefusal(outcome, presented, from.runtime.authenticator);
   };
-  const outcome = judge(from, client, presented);
+  const outcome = judge(from, client, presented, services.checks);
   if (!(outcome instanceof Promise)) return conclude(outcome);
   return outcome.then((late) => {
     client.whenClosed = undefined;
@@ -125,15 +126,20 @@ export function identify(
   });
 }
 
-function judge(from: Unidentified, client: Conn, presented: Presented): AuthOutcome | Promise<AuthOutcome> {
+function judge(
+  from: Unidentified,
+  client: Conn,
+  presented: Presented,
+  checks: CredentialChecks,
+): AuthOutcome | Promise<AuthOutcome> {
   const { authenticator } = from.runtime;
   switch (presented.kind) {
     case "fields":
-      return authenticator.authenticate(presented.values, presented, new SessionAsker(from, client));
+      return authenticator.authenticate(presented.values, checks, presented, new SessionAsker(from, client));
     case "password":
-      return authenticator.verifyPassword(presented.user, presented.password, new SessionAsker(from, client));
+      return authenticator.verifyPassword(presented.user, presented.password, checks, new SessionAsker(from, client));
     case "nothing":
-      return authenticator.authenticate(NO_VALUES);
+      return authenticator.authenticate(NO_VALUES, checks);
     default:
       return presented satisfies never;
   }
