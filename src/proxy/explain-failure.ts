@@ -11,6 +11,7 @@ const sentences: Partial<Record<FailureDetail, (who: string) => string>> = {
   address_unroutable: (who) => `There is no route to the address of ${who}.`,
   connection_timeout: (who) => `The connection to ${who} took too long.`,
   proxy_loop: (who) => `${begin(who)} is this proxy itself.`,
+  parameters_unfit: (who) => `The parameters in the user name are not those that ${who} needs.`,
   upstream_refused: (who) => `${begin(who)} refused the tunnel.`,
   upstream_credentials: (who) => `${begin(who)} does not accept this proxy's credentials.`,
   upstream_protocol: (who) => `${begin(who)} answered with something that is not an answer.`,

@@ -1,7 +1,7 @@
 import type { Secret } from "../../secret.ts";
 import { fail, type Outcome, succeed } from "../failure.ts";
 import type { Hop } from "./route.ts";
-import type { NamedRequester } from "./user-template.ts";
+import { type NamedRequester, USER_PLACEHOLDER } from "./user-template.ts";
 
 /** Our credentials at an upstream, for one request. */
 export interface Login {
@@ -21,8 +21,11 @@ export function resolveLogin(hop: Hop, from: NamedRequester): Outcome<Login | un
   const { user: wanted, password } = credentials;
   if (typeof wanted === "string") return succeed({ user: wanted, password });
   const resolved = wanted.resolve(from);
-  if (!resolved.ok)
-    return fail("parameters_unfit", { note: `the user name for it needs "${resolved.missing}"`, nextHop: name });
+  if (!resolved.ok) {
+    const { missing } = resolved;
+    const what = missing === USER_PLACEHOLDER ? "a user" : `the parameter ${missing}`;
+    return fail("parameters_unfit", { note: `the user name for it needs ${what}`, nextHop: name });
+  }
   const { user } = resolved;
   if (kind !== "http" && kind !== "https" && Buffer.byteLength(user) > MAX_SOCKS_BYTES)
     return fail("parameters_unfit", { note: `the user name for it exceeds ${MAX_SOCKS_BYTES} bytes`, nextHop: name });
