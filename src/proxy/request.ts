@@ -55,7 +55,6 @@ export interface RequestConnection extends TunnelOwner {
   readonly conn: Conn;
   /** Takes a slot for the user of a request, or says why there is none. */
   takeUserSlot(record: RequestRecord): Failure | undefined;
-  /** Opens a request that is to be forwarded. */
   openForwarded(task: Omit<ForwardTask, "client" | "forwarding" | "upstreams" | "exchange">): ForwardedRequest;
 }
 
@@ -193,7 +192,6 @@ export class Request {
     this.#target = undefined;
   }
 
-  /** Ends the request with a failure. */
   async #end(failure: Failure): Promise<RequestEnd> {
     return (await this.refuse(failure, this.#connection.services.draining)) ? "kept" : "closed";
   }

@@ -15,11 +15,12 @@ import type { HeadParser } from "../../src/protocol/http1/head-parser.ts";
 import { stripHopByHop } from "../../src/protocol/http1/hop-by-hop.ts";
 import { frameRequest, frameResponse } from "../../src/protocol/http1/message-framing.ts";
 import { formatProxyStatus } from "../../src/protocol/http1/proxy-status.ts";
-import { createRequestHeadParser, parseRequestHead } from "../../src/protocol/http1/request-head.ts";
+import { createRequestHeadParser } from "../../src/protocol/http1/request-head.ts";
 import { parseRequestTarget } from "../../src/protocol/http1/request-target.ts";
-import { createResponseHeadParser, parseResponseHead } from "../../src/protocol/http1/response-head.ts";
+import { createResponseHeadParser } from "../../src/protocol/http1/response-head.ts";
 import { writeRequestHead, writeResponseHead } from "../../src/protocol/http1/write-head.ts";
 import { decodeInParts } from "../fixtures/http1/decode-in-parts.ts";
+import { parseRequestHead, parseResponseHead } from "../support/parse-head.ts";
 
 const limits = { maxBytes: 65_536, maxFields: 100 };
 const chunkedLimits = { maxExtensionBytes: 256, maxTrailerBytes: 4096, maxTrailerFields: 20 };

@@ -228,7 +228,6 @@ export function withValue(fields: Fields, id: number, value: string): Fields {
   return encodeFields(Array.from(lines, (line) => (findFieldIdOf(line.name) === id ? { ...line, value } : line)));
 }
 
-/** No field at all. */
 export const NO_FIELDS = encodeFields([]);
 
 /** Joins the lines of a folded value by one space each. */

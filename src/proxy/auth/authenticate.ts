@@ -1,7 +1,6 @@
 import { quoteString } from "../../protocol/http1/auth-params.ts";
 import { parseBasicCredentials } from "../../protocol/http1/basic-credentials.ts";
-import type { HookFault } from "../hook/call-hook.ts";
-import type { Asker, CredentialChecks } from "./credential-checks.ts";
+import type { Asker, AuthOutcome, CredentialChecks } from "./credential-checks.ts";
 import { type AuthRequest, DigestVerifier, supportsDigest } from "./digest-verifier.ts";
 import { PasswordVerifier, type VerifierOptions } from "./password-verifier.ts";
 import type { Secret } from "../../secret.ts";
@@ -10,33 +9,6 @@ import type { UserStore } from "./user-store.ts";
 
 /** Schemes of the Proxy-Authorization field: RFC 7617 and RFC 7616. */
 export type AuthScheme = "basic" | "digest";
-
-/** The user, undefined when no credentials are asked for; or why the user is not known. */
-export type AuthOutcome =
-  | {
-      readonly ok: true;
-      readonly user: string | undefined;
-      /** The parameters in the user name; undefined for none. */
-      readonly parameters?: UserParameters;
-    }
-  | {
-      readonly ok: false;
-      readonly detail:
-        | "credentials_required"
-        | "credentials_malformed"
-        | "credentials_wrong"
-        | "parameters_malformed"
-        | "auth_busy"
-        | "hook_failed"
-        /** The client went away while it waited for its turn. */
-        | "client_gone";
-      /** With `hook_failed`: how the function of `users` failed. */
-      readonly fault?: HookFault;
-      /** With `parameters_malformed`: what is wrong. */
-      readonly note?: string;
-      /** For `challenge`: the client may try again with the same credentials. */
-      readonly stale?: true;
-    };
 
 export interface AuthenticatorOptions extends VerifierOptions {
   /** Who may use the proxy. Without it no credentials are asked for or looked at. */

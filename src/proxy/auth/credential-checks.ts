@@ -1,8 +1,36 @@
+import type { UserParameters } from "../../protocol/user-parameters.ts";
 import type { HookFault } from "../hook/call-hook.ts";
 import { CredentialCache } from "./credential-cache.ts";
 import { DigestNonces } from "./digest-nonces.ts";
 import { FairQueue, type FairQueueLimits, type JobOwner, type NotDone } from "./fair-queue.ts";
 import type { UserStore } from "./user-store.ts";
+
+/** The user, undefined when no credentials are asked for; or why the user is not known. */
+export type AuthOutcome =
+  | {
+      readonly ok: true;
+      readonly user: string | undefined;
+      /** The parameters in the user name; undefined for none. */
+      readonly parameters?: UserParameters;
+    }
+  | {
+      readonly ok: false;
+      readonly detail:
+        | "credentials_required"
+        | "credentials_malformed"
+        | "credentials_wrong"
+        | "parameters_malformed"
+        | "auth_busy"
+        | "hook_failed"
+        /** The client went away while it waited for its turn. */
+        | "client_gone";
+      /** With `hook_failed`: how the function of `users` failed. */
+      readonly fault?: HookFault;
+      /** With `parameters_malformed`: what is wrong. */
+      readonly note?: string;
+      /** For `challenge`: the client may try again with the same credentials. */
+      readonly stale?: true;
+    };
 
 /** A client that waits for a verification. */
 export interface Asker {
@@ -103,8 +131,9 @@ export class CredentialChecks {
     if (found === "accepted") {
       this.cache.rememberVerified(special?.isMeant() === true ? special.digest : digest, now, cacheTtlMs);
       this.cache.trust(client, user, now);
-      // A function may change its mind about a refusal at any time.
-    } else if (found === "refused" && kind === "list") this.cache.rememberRefused(digest, now);
+    }
+    // A function may change its mind about a refusal at any time.
+    if (found === "refused" && kind === "list") this.cache.rememberRefused(digest, now);
     return found;
   }
 }

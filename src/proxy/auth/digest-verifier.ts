@@ -6,9 +6,9 @@ import {
   formatDigestChallenge,
   parseDigestCredentials,
 } from "../../protocol/http1/digest.ts";
-import type { CredentialChecks } from "./credential-checks.ts";
+import type { AuthOutcome, CredentialChecks } from "./credential-checks.ts";
 import { Secret } from "../../secret.ts";
-import type { UserNames, UserParameters } from "../../protocol/user-parameters.ts";
+import type { UserNames } from "../../protocol/user-parameters.ts";
 import { isUserName, type ListStore, type UserStore } from "./user-store.ts";
 
 /** The request that credentials came with. */
@@ -18,26 +18,15 @@ export interface AuthRequest {
   readonly target: string;
 }
 
-export type DigestOutcome =
-  | { readonly ok: true; readonly user: string; readonly parameters?: UserParameters }
-  | {
-      readonly ok: false;
-      readonly detail: "credentials_malformed" | "credentials_wrong" | "credentials_required" | "parameters_malformed";
-      /** With `parameters_malformed`: what is wrong. */
-      readonly note?: string;
-      /** The password is right and the nonce is not good any more: the next challenge says so. */
-      readonly stale?: true;
-    };
-
 /** The nonces of a gate and its clock. */
 type NonceSource = Pick<CredentialChecks, "nonces" | "now">;
 
 /** The order is that of the challenges: clients take the first that they know (RFC 7616 §3.7). */
 const ALGORITHMS: readonly DigestAlgorithm[] = ["SHA-256", "MD5"];
 
-const WRONG: DigestOutcome = { ok: false, detail: "credentials_wrong" };
-const MALFORMED: DigestOutcome = { ok: false, detail: "credentials_malformed" };
-const STALE: DigestOutcome = { ok: false, detail: "credentials_required", stale: true };
+const WRONG: AuthOutcome = { ok: false, detail: "credentials_wrong" };
+const MALFORMED: AuthOutcome = { ok: false, detail: "credentials_malformed" };
+const STALE: AuthOutcome = { ok: false, detail: "credentials_required", stale: true };
 
 /** Stands in for the password of a user that has none in plain text, or is unknown. Whatever the result, the answer is no. */
 const NO_PASSWORD = new Secret("");
@@ -60,7 +49,7 @@ export class DigestVerifier {
   }
 
   /** Judges a Proxy-Authorization value; undefined when it is of another scheme. */
-  verify(value: string, request: AuthRequest, { nonces, now }: NonceSource): DigestOutcome | undefined {
+  verify(value: string, request: AuthRequest, { nonces, now }: NonceSource): AuthOutcome | undefined {
     const parsed = parseDigestCredentials(value);
     if (!parsed.ok) return parsed.code === "other_scheme" ? undefined : MALFORMED;
     const { user: name, realm, algorithm, nonce, uri, counted, response } = parsed.credentials;

@@ -2,13 +2,13 @@ import { fail, type Failure, succeed } from "../failure.ts";
 import type { Conn } from "../../net/conn/conn.ts";
 import type { Ip } from "../../address/ip.ts";
 import { clientKey, type ClientPrefix } from "../../address/client-key.ts";
-import type { Authenticator, AuthOutcome } from "./authenticate.ts";
+import type { Authenticator } from "./authenticate.ts";
 import type { Secret } from "../../secret.ts";
 import type { NameRead, UserParameters } from "../../protocol/user-parameters.ts";
 import { parseBasicCredentials } from "../../protocol/http1/basic-credentials.ts";
 import { parseDigestCredentials } from "../../protocol/http1/digest.ts";
 import { cutText } from "../../escape-text.ts";
-import type { Asker, CredentialChecks } from "./credential-checks.ts";
+import type { Asker, AuthOutcome, CredentialChecks } from "./credential-checks.ts";
 import type { HookReport } from "../hook/call-hook.ts";
 
 /** Seconds after which a client may try again when too many passwords were being checked. */

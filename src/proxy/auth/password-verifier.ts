@@ -1,19 +1,9 @@
-import { callHook, type HookFault } from "../hook/call-hook.ts";
+import { callHook } from "../hook/call-hook.ts";
 import { NO_PARAMETERS, type UserParameters } from "../../protocol/user-parameters.ts";
-import type { Asker, CredentialChecks, Finding, SpecialCheck } from "./credential-checks.ts";
+import type { Asker, AuthOutcome, CredentialChecks, Finding, SpecialCheck } from "./credential-checks.ts";
 import type { Secret } from "../../secret.ts";
 import { isPassword, isUserName, type UserStore } from "./user-store.ts";
 import { WatchedParameters } from "./watched-parameters.ts";
-
-/** Whether the password is the user's, or why that is not known. */
-export type VerifyOutcome =
-  | { readonly ok: true; readonly user: string }
-  | {
-      readonly ok: false;
-      readonly detail: "credentials_wrong" | "auth_busy" | "hook_failed" | "client_gone";
-      /** With `hook_failed`: how the function failed. */
-      readonly fault?: HookFault;
-    };
 
 export interface VerifierOptions {
   /** Milliseconds for which verified credentials are cached; default 300,000, 0 for none. */
@@ -24,9 +14,9 @@ export interface VerifierOptions {
 
 const NOBODY: Asker = { client: "", network: "", isGone: () => false, whenGone: () => {} };
 
-const WRONG: VerifyOutcome = { ok: false, detail: "credentials_wrong" };
-const BUSY: VerifyOutcome = { ok: false, detail: "auth_busy" };
-const GONE: VerifyOutcome = { ok: false, detail: "client_gone" };
+const WRONG: AuthOutcome = { ok: false, detail: "credentials_wrong" };
+const BUSY: AuthOutcome = { ok: false, detail: "auth_busy" };
+const GONE: AuthOutcome = { ok: false, detail: "client_gone" };
 
 /** What a client shows. */
 export interface Shown {
@@ -53,7 +43,7 @@ export class PasswordVerifier {
     { user, password, parameters }: Shown,
     checks: CredentialChecks,
     asker: Asker = NOBODY,
-  ): VerifyOutcome | Promise<VerifyOutcome> {
+  ): AuthOutcome | Promise<AuthOutcome> {
     const given = password.reveal();
     // What no field of Basic can carry may still come by SOCKS.
     if (!isUserName(user) || !isPassword(given)) return WRONG;
@@ -106,7 +96,7 @@ async function verifyHash(password: string, hash: string, known: boolean): Promi
   }
 }
 
-function conclude(finding: Finding, user: string): VerifyOutcome {
+function conclude(finding: Finding, user: string): AuthOutcome {
   switch (finding) {
     case "accepted":
       return { ok: true, user };

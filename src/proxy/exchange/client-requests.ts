@@ -26,7 +26,6 @@ export interface ForwardServices {
 
 /** Who keeps the records of requests that are carried out by plans. */
 export interface PlannedRecords {
-  /** Begins the record of such a request. */
   begin(plan: Plan, origin: Origin): RequestRecord;
   /** Notes what the exchange has come to. */
   note(record: RequestRecord, exchange: Pick<Exchange, "status" | "bytes">): void;

@@ -6,7 +6,6 @@ import type { DialledAddress } from "../dial/connect-race.ts";
 /** A connection to an origin, or to the upstream that forwards to it. */
 export interface Origin {
   readonly conn: Conn;
-  /** What was dialled. */
   readonly address: DialledAddress;
   /** The address that was dialled, when it is the target's own. */
   readonly ip: Ip | undefined;

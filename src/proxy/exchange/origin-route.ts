@@ -28,7 +28,6 @@ export interface RoutedClient extends NamedRequester {
   readonly clientPort: number;
 }
 
-/** What an origin route follows from. */
 export interface OriginRouteQuery {
   readonly client: RoutedClient;
   readonly request: Destination;

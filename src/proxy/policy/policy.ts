@@ -76,7 +76,6 @@ export interface CompiledRule {
   readonly users?: ReadonlySet<string>;
   readonly parameters?: readonly ParameterCondition[];
   readonly verdict: Rule["verdict"];
-  /** The evaluation when the rule matches. */
   readonly matched: Evaluation;
   /** The evaluation when the rule names the one address; differs only with `allowPrivate`. */
   readonly matchedExactly: Evaluation;

@@ -82,7 +82,6 @@ export class Socks5Handshake implements Reply {
   }
 }
 
-/** Reads one more message of a SOCKS client. */
 async function readSocksMessage<T>(
   client: Conn,
   parse: (bytes: Uint8Array) => Parsed<T>,

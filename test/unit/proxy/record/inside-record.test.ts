@@ -116,7 +116,7 @@ describe("what is inside a tunnel", () => {
     const table = new LiveTable();
     const session = makeTunnel({ protocol: undefined, tls: undefined });
     table.add(session, new FakeTunnel());
-    expect(table.list(1)[0]).not.toHaveProperty("inside");
+    expect(table.list(1)[0]?.inside).toBeUndefined();
     Object.assign(session.inside ?? {}, { protocol: "tls", tls: makeTls() });
     expect(table.list(1)[0]).toMatchObject({ inside: "tls", tls: { sni: "example.org", version: "TLS 1.3" } });
   });
