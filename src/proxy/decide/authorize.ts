@@ -82,7 +82,8 @@ function findKnownName(lookups: Lookups): string | undefined {
 /** Whether the decision leads to an upstream that gets the name and resolves it itself. */
 function resolvesElsewhere(request: AccessRequest, target: Endpoint, decision: Decision): boolean {
   if (decision.verdict !== "allow" || decision.via.length === 0) return false;
-  const route = chooseRoute({ ...request, target }, decision);
+  const { runtime, scheme, user, parameters } = request;
+  const route = chooseRoute({ runtime, target, scheme, user, parameters }, decision);
   const last = route.ok ? route.value.hops.at(-1) : undefined;
   return last !== undefined && last.kind !== "socks5";
 }
