@@ -1,7 +1,8 @@
-import { parseHtpasswd } from "../proxy/auth/htpasswd.ts";
+import { parseHtpasswdInSteps } from "../proxy/auth/htpasswd.ts";
 import type { Secret } from "../secret.ts";
 import { UserNames } from "../protocol/user-parameters.ts";
-import { createFunctionStore, createUserStore, type UserEntry, type UserStore } from "../proxy/auth/user-store.ts";
+import { createFunctionStore, createStoreInSteps, type UserEntry, type UserStore } from "../proxy/auth/user-store.ts";
+import { isStep, runAtOnce, type Steps } from "../steps.ts";
 import type { Materials } from "./materials.ts";
 import { type Checked, type Problem, quoteNamed, quoteValue } from "./problem.ts";
 import { findSecret } from "./secrets.ts";
@@ -14,20 +15,33 @@ export function compileUsers(
   materials: Materials,
   parameters: readonly string[] = [],
 ): Checked<UserStore | undefined> {
+  return runAtOnce(compileUsersInSteps(users, materials, parameters));
+}
+
+/** `compileUsers`, in steps. */
+export function* compileUsersInSteps(
+  users: Config["users"],
+  materials: Materials,
+  parameters: readonly string[] = [],
+): Steps<Checked<UserStore | undefined>> {
   if (users === undefined) return { ok: true, value: undefined };
   if (typeof users === "function") return { ok: true, value: createFunctionStore(users) };
-  if (Array.isArray(users)) return compileUserList(users, materials);
+  if (Array.isArray(users)) return yield* compileUserList(users, materials);
   const text = materials.files.get(users.file);
   // A file that cannot be read is reported already. Without it the proxy admits nobody.
-  return text === undefined ? { ok: false, problems: [] } : compileUserFile(users.file, text, parameters);
+  return text === undefined ? { ok: false, problems: [] } : yield* compileFileInSteps(users.file, text, parameters);
 }
 
 /** Compiles the text of an htpasswd file. `file` is its path as written. */
 export function compileUserFile(file: string, text: string, parameters: readonly string[] = []): Checked<UserStore> {
-  const parsed = parseHtpasswd(text);
-  const hidden = parsed.ok ? findHiddenUsers(file, parsed.users, parameters) : [];
+  return runAtOnce(compileFileInSteps(file, text, parameters));
+}
+
+function* compileFileInSteps(file: string, text: string, parameters: readonly string[]): Steps<Checked<UserStore>> {
+  const parsed = yield* parseHtpasswdInSteps(text);
+  const hidden = parsed.ok ? yield* findHiddenUsers(file, parsed.users, parameters) : [];
   if (hidden.length > 0) return { ok: false, problems: hidden };
-  const result = parsed.ok ? createUserStore(parsed.users) : parsed;
+  const result = parsed.ok ? yield* createStoreInSteps(parsed.users) : parsed;
   if (result.ok) return { ok: true, value: result.store };
   const problems = result.problems.map((problem): Problem => ({
     path: ["users", "file"],
@@ -36,20 +50,25 @@ export function compileUserFile(file: string, text: string, parameters: readonly
   return { ok: false, problems };
 }
 
-function findHiddenUsers(file: string, users: readonly UserEntry[], parameters: readonly string[]): Problem[] {
+function* findHiddenUsers(file: string, users: readonly UserEntry[], parameters: readonly string[]): Steps<Problem[]> {
   const names = new UserNames(parameters);
-  return users.flatMap(({ name }) => {
+  const problems: Problem[] = [];
+  if (parameters.length === 0) return problems;
+  for (const [at, { name }] of users.entries()) {
+    if (isStep(at)) yield;
     const fault = findHiddenUser(names, name);
-    if (fault === undefined) return [];
-    return { path: ["users", "file"], message: `${quoteValue(file)}, ${quoteNamed("user", name)}: ${fault}` };
-  });
+    if (fault === undefined) continue;
+    problems.push({ path: ["users", "file"], message: `${quoteValue(file)}, ${quoteNamed("user", name)}: ${fault}` });
+  }
+  return problems;
 }
 
-function compileUserList(users: readonly UserSettings[], materials: Materials): Checked<UserStore> {
+function* compileUserList(users: readonly UserSettings[], materials: Materials): Steps<Checked<UserStore>> {
   const entries: { name: string; password: Secret }[] = [];
   const positions: number[] = [];
   const names = new Set<string>();
   for (const [at, { name, password: source }] of users.entries()) {
+    if (isStep(at)) yield;
     const password = findSecret(source, materials);
     // A missing source of the password and a second user of one name are reported already.
     if (password === undefined || names.has(name)) continue;
@@ -57,7 +76,7 @@ function compileUserList(users: readonly UserSettings[], materials: Materials): 
     entries.push({ name, password });
     positions.push(at);
   }
-  const result = createUserStore(entries);
+  const result = yield* createStoreInSteps(entries);
   if (result.ok) return { ok: true, value: result.store };
   const problems = result.problems
     // The schema checks names; passwords are known only now.

@@ -9,6 +9,7 @@ import type { Problem } from "./problem.ts";
 import type { KnownNames } from "./rule-fields.ts";
 import { findRuleConflicts, rulesSchema } from "./rule-schema.ts";
 import { readSidecarPort, sidecarSchema } from "./sidecar.ts";
+import { stateSchema } from "./state.ts";
 import { upstreamSchema, upstreamsSchema } from "./upstream-schema.ts";
 import { authSchema, explainUnknownUsers, findParametersConflicts, usersSchema } from "./users-schema.ts";
 import { findUnknownPlaceholders } from "./user-template.ts";
@@ -115,6 +116,7 @@ const sections = settings(
     dns: dnsSchema,
     limits: limitsSchema,
     timeouts: timeoutsSchema,
+    state: stateSchema,
     sidecar: sidecarSchema,
     log: logSchema,
     watch: flag()
