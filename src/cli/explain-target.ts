@@ -13,7 +13,10 @@ import { authorize } from "../proxy/decide/authorize.ts";
 import { guardAddress, type OwnListeners } from "../proxy/policy/guard.ts";
 import { classifyThrough, type Nat64Prefixes, WELL_KNOWN_PREFIX } from "../proxy/policy/nat64.ts";
 import { chooseRoute } from "../proxy/route/choose-route.ts";
-import type { Route } from "../proxy/route/route.ts";
+import { resolveLogin } from "../proxy/route/hop-login.ts";
+import type { Hop, Route } from "../proxy/route/route.ts";
+import type { NamedRequester } from "../proxy/route/user-template.ts";
+import type { UserParameters } from "../protocol/user-parameters.ts";
 import { isLocalhostName, resolveHost } from "../proxy/resolve/resolve-host.ts";
 import type { HookReport } from "../proxy/hook/call-hook.ts";
 import { TimeLimit } from "../net/conn/time-limit.ts";
@@ -22,7 +25,7 @@ import type { Grant, ProxyProtocolVersion } from "../proxy/policy/decision.ts";
 /** Who asks for what. */
 export interface Question {
   readonly client: Ip;
-  /** Undefined for somebody without credentials. */
+  /** The user name as the client sends it; undefined for somebody without credentials. */
   readonly user: string | undefined;
   readonly target: Endpoint;
 }
@@ -34,18 +37,22 @@ export interface Question {
 export async function explainTarget(
   compiled: CompiledConfig,
   resolver: Resolver,
-  { client, user, target }: Question,
+  { client, user: written, target }: Question,
 ): Promise<string[]> {
   const { runtime } = compiled;
   const lines = [line("target", formatEndpoint(target))];
-  lines.push(line("client", `${client.text}${user === undefined ? "" : ` as ${user}`}`));
+  const read = written === undefined ? undefined : runtime.authenticator.names?.read(written);
+  const asker = read?.ok === true ? read : { user: written, parameters: undefined };
+  const { user, parameters } = asker;
+  lines.push(line("client", `${client.text}${user === undefined ? "" : ` as ${user}`}${listParameters(parameters)}`));
   if (runtime.clients && !runtime.clients.has(client))
     return [...lines, ...refuse({ detail: "client_not_admitted", note: '"clients" does not have it' })];
+  if (read?.ok === false) return [...lines, ...refuse({ detail: "parameters_malformed", note: read.note })];
   if (runtime.authenticator.required && user === undefined)
     lines.push(
       line(
         "note",
-        "without credentials the answer is 407; what follows holds for a user that no rule names. See --as.",
+        "without credentials the answer is 407; what follows holds for a user that no rule names. See --user.",
       ),
     );
   const own = new OwnAddresses();
@@ -54,15 +61,15 @@ export async function explainTarget(
   const failing: string[] = [];
   const hooks = new HookReporter((message) => failing.push(line("note", message)), { secrets: compiled.secrets });
   const services = { resolver, own, reportHook: (report: HookReport) => hooks.report(report) };
-  const authorized = await authorize({ client, user, runtime }, target, services);
+  const authorized = await authorize({ client, user, parameters, runtime }, target, services);
   const { decision, foundName } = authorized.ok ? authorized.value : authorized;
   lines.push(...failing);
   if (foundName !== undefined) lines.push(line("found", foundName));
   if (decision) lines.push(line("rule", decision.rule));
   if (!authorized.ok) return [...lines, ...refuse(authorized.failure)];
-  const route = chooseRoute({ runtime, target }, authorized.value.decision);
+  const route = chooseRoute({ runtime, target, user, parameters }, authorized.value.decision);
   if (!route.ok) return [...lines, ...refuse(route.failure)];
-  lines.push(line("route", describeRoute(route.value, authorized.value)));
+  lines.push(line("route", describeRoute(route.value, authorized.value, asker)));
   const terms = explainTerms(authorized.value.decision);
   if (terms !== undefined) lines.push(line("allows", terms));
   const limit = new TimeLimit(runtime.timeouts.connectMs);
@@ -136,13 +143,28 @@ function tellRule({ detail }: Failure, ip: Ip, { host, port }: Endpoint, nat64: 
   return [line("allow", `{ to: ["${to}"], allowPrivate: true } before the other rules${reason}`)];
 }
 
-function describeRoute({ hops, name, sourceAddress }: Route, { decision }: Grant): string {
+function describeRoute({ hops, name, sourceAddress }: Route, { decision }: Grant, asker: NamedRequester): string {
   const way = hops
-    .map((hop) => `${hop.name} (${hop.kind}://${formatEndpoint(hop.endpoint)}${describeHeader(hop.proxyProtocol)})`)
+    .map(
+      (hop) =>
+        `${hop.name} (${hop.kind}://${formatEndpoint(hop.endpoint)}${describeLogin(hop, asker)}${describeHeader(hop.proxyProtocol)})`,
+    )
     .join(", then ");
   // An address of the rule is among what it allows.
   const from = sourceAddress === undefined || decision.sourceAddress !== undefined ? "" : `, from ${sourceAddress}`;
   return `${way === "" ? name : way}${from}`;
+}
+
+/** The user name there, when it depends on the client's. */
+function describeLogin(hop: Hop, from: NamedRequester): string {
+  const login = typeof hop.credentials?.user === "object" ? resolveLogin(hop, from) : undefined;
+  return login?.ok === true && login.value !== undefined ? ` as ${login.value.user}` : "";
+}
+
+function listParameters(parameters: UserParameters | undefined): string {
+  return Object.entries(parameters ?? {})
+    .map(([name, value]) => `, ${name}=${value}`)
+    .join("");
 }
 
 function describeHeader(version: ProxyProtocolVersion | undefined): string {

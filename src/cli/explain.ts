@@ -19,10 +19,15 @@ export const explain = createCommand({
       type: "positional",
       description: "The target, as host:port; without a port, 443.",
     },
+    user: {
+      type: "string",
+      valueHint: "USER",
+      description: "User that asks, as the client sends the name, parameters included. Default: nobody.",
+    },
     as: {
       type: "string",
       valueHint: "USER",
-      description: "User that asks. Default: nobody.",
+      description: "The same as --user.",
     },
     from: {
       type: "string",
@@ -38,14 +43,15 @@ export const explain = createCommand({
     if (typeof target === "string") io.tell(target);
     if (!client) io.tell(`${quoteSubject(value("from"))} is not an IP address. Write one such as 192.0.2.1.`);
     if (typeof target === "string" || !client) return exitCodes.usage;
-    const loaded = await loadFromFlags(input);
+    // Who asks is no user of the configuration.
+    const loaded = await loadFromFlags({ ...input, values: () => [] });
     if (!loaded.ok) {
       tellProblems(loaded, io);
       return exitCodes.configuration;
     }
     const lines = await explainTarget(loaded.value.compiled, createSystemResolver(), {
       client,
-      user: value("as"),
+      user: value("user") ?? value("as"),
       target,
     });
     await io.print(`${lines.join("\n")}\n`);

@@ -85,7 +85,7 @@ export function* compileInSteps(config: Config, materials: Materials): Steps<Che
     problems.push(...part.problems);
     return part;
   };
-  const users = yield* compileUsersInSteps(config.users, materials);
+  const users = yield* compileUsersInSteps(config.users, materials, config.auth.parameters);
   if (!users.ok) keep(users);
   const { listeners, tlsFiles, warnings } = keep(compileListeners(config.listen, materials));
   const { upstreams } = keep(compileUpstreams(config, materials));
@@ -136,13 +136,18 @@ export function* compileInSteps(config: Config, materials: Materials): Steps<Che
 export function findMaterialProblems(parts: Parts<Config>, materials: Materials): Problem[] {
   if (parts === MALFORMED) return [];
   const listen = readWhole(parts.listen);
-  const users = compileUsers(readWhole(parts.users), materials);
+  const users = compileUsers(readWhole(parts.users), materials, findParameters(parts.auth));
   const upstreams = readWhole(parts.upstreams);
   return [
     ...(listen ? compileListeners(listen, materials).problems : []),
     ...(users.ok ? [] : users.problems),
     ...(upstreams ? compileUpstreams({ upstream: undefined, upstreams }, materials).problems : []),
   ];
+}
+
+function findParameters(auth: Parts<Config["auth"]>): readonly string[] {
+  const parameters = auth === MALFORMED || auth.parameters === undefined ? [] : auth.parameters;
+  return readWhole<readonly string[]>(parameters) ?? [];
 }
 
 /** The configuration with its defaults, for people. */
@@ -177,7 +182,7 @@ function compileUsersFile(config: Config, materials: Materials, runtime: Runtime
     path: resolve(materials.folder, users.file),
     text: materials.files.get(users.file) ?? "",
     recompile(text) {
-      const store = compileUserFile(users.file, text);
+      const store = compileUserFile(users.file, text, config.auth.parameters);
       if (!store.ok) return store;
       const authenticator = compileAuthenticator(config, store.value);
       return { ok: true, value: { ...runtime, authenticator } };
@@ -218,6 +223,7 @@ function compileAuthenticator(config: Config, users: UserStore | undefined) {
     ...(users && { users }),
     realm: config.auth.realm,
     schemes: config.auth.schemes,
+    ...(config.auth.parameters && { parameters: config.auth.parameters }),
     cacheTtlMs: readDuration(config.auth.cacheTtl),
     hookDeadlineMs: readDuration(config.timeouts.hook),
   });

@@ -4,13 +4,16 @@ import { dnsSchema } from "./dns.ts";
 import { cidr, count, duration, flag, list, settings, size, text, word } from "./fields.ts";
 import { forwardSchema } from "./forward.ts";
 import { findPortConflicts, findUnguarded, hasCertifiedUsers, listenSchema } from "./listener-schema.ts";
-import { checked, MALFORMED, type PartsOf } from "./parts.ts";
+import { checked, MALFORMED, type PartsOf, readWhole } from "./parts.ts";
+import type { Problem } from "./problem.ts";
 import type { KnownNames } from "./rule-fields.ts";
 import { findRuleConflicts, rulesSchema } from "./rule-schema.ts";
 import { readSidecarPort, sidecarSchema } from "./sidecar.ts";
 import { stateSchema } from "./state.ts";
 import { upstreamSchema, upstreamsSchema } from "./upstream-schema.ts";
-import { authSchema, explainUnknownUsers, usersSchema } from "./users-schema.ts";
+import { authSchema, explainUnknownUsers, findParametersConflicts, usersSchema } from "./users-schema.ts";
+import { findUnknownPlaceholders } from "./user-template.ts";
+import { USER_PLACEHOLDER } from "../proxy/route/user-template.ts";
 import { defaultSchema, findDefaultConflicts } from "./way-schema.ts";
 
 const connectionsOf = (whose: string) =>
@@ -158,7 +161,9 @@ export const configSchema = checked(sections, (config) => {
   const known = findKnownNames(config);
   return [
     ...(users === undefined && open !== true ? findUnguarded(listen) : []),
+    ...findParametersConflicts(users, config.auth),
     ...findRuleConflicts(rules, known),
+    ...findPlaceholderConflicts(config, known.parameters),
     ...findDefaultConflicts(config.default, known.upstreams, config.upstream !== undefined).map(
       ({ path, message }) => ({
         path: ["default", ...path],
@@ -169,13 +174,28 @@ export const configSchema = checked(sections, (config) => {
   ];
 });
 
+/** Placeholders in user names for upstreams that no request has a value for. */
+function findPlaceholderConflicts(
+  { listen, users, upstreams }: PartsOf<Sections>,
+  parameters: readonly string[] | undefined,
+): Problem[] {
+  if (parameters === undefined) return [];
+  const known = users === undefined && !hasCertifiedUsers(listen) ? parameters : [USER_PLACEHOLDER, ...parameters];
+  return findUnknownPlaceholders(upstreams, known).map(({ path, message }) => ({
+    path: ["upstreams", ...path],
+    message,
+  }));
+}
+
 /** The names that rules may use. */
-function findKnownNames({ listen, users, upstream, upstreams }: PartsOf<Sections>): KnownNames {
+function findKnownNames({ listen, users, auth, upstream, upstreams }: PartsOf<Sections>): KnownNames {
   const ways = upstreams === MALFORMED ? undefined : Object.keys(upstreams);
   if (upstream !== undefined && upstream !== "environment") ways?.push("upstream");
   // Certificates name users that nothing else in the configuration names.
   const explainUser = hasCertifiedUsers(listen) ? () => undefined : explainUnknownUsers(users);
-  return { upstreams: ways, explainUser };
+  const parameters =
+    auth === MALFORMED ? undefined : auth.parameters === undefined ? [] : readWhole<readonly string[]>(auth.parameters);
+  return { upstreams: ways, explainUser, parameters };
 }
 
 /** The configuration as an author writes it. */

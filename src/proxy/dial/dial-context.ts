@@ -9,6 +9,7 @@ import type { AllowDecision, Grant } from "../policy/decision.ts";
 import { guardAddress, type OwnListeners } from "../policy/guard.ts";
 import type { Nat64Prefixes } from "../policy/nat64.ts";
 import type { Route } from "../route/route.ts";
+import type { NamedRequester } from "../route/user-template.ts";
 import type { Upstreams } from "../upstream/upstreams.ts";
 import { type Connected, type Questions, raceConnect, type RacePace, RFC_8305_PACE } from "./connect-race.ts";
 import type { Introduced } from "./introduce-client.ts";
@@ -23,8 +24,8 @@ export interface DialServices {
   readonly pace?: RacePace;
 }
 
-/** Whom a dial is for: the client's address and port, and the snapshot that its request captured. */
-export interface DialRequester extends Introduced {
+/** Whom a dial is for: the client's address and port, its user, and the snapshot that its request captured. */
+export interface DialRequester extends Introduced, NamedRequester {
   readonly runtime: { readonly timeouts: { readonly connectMs: number }; readonly nat64?: Nat64Prefixes };
 }
 

@@ -17,6 +17,7 @@ export function formatJsonLine(record: AccessRecord): string {
     listener: record.listener,
     client: record.client,
     user: bound(record.user),
+    parameters: record.parameters,
     protocol: record.protocol,
     method: bound(record.method),
     scheme: record.scheme,
@@ -73,6 +74,7 @@ export function formatTextLine(record: AccessRecord): string {
     quote(record.target ?? "-"),
   ];
   if (record.route !== undefined && record.route !== "direct") parts.push("via", quoteRoute(record.route));
+  for (const [name, value] of Object.entries(record.parameters ?? {})) parts.push(`${name}=${value}`);
   if (record.inside !== undefined) parts.push(...describeInside(record));
   if (record.end !== undefined || record.bytesUp + record.bytesDown > 0) {
     parts.push(`${formatBytes(record.bytesUp)}↑`, `${formatBytes(record.bytesDown)}↓`);
