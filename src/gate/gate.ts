@@ -75,6 +75,9 @@ export class Gate implements ConnectionServices, ListenerOwner {
   readonly ids = new RequestIds();
   readonly targets = new ConnectTargets();
   draining = false;
+  refusing = false;
+  /** The listeners accept, or are about to. */
+  accepting = true;
   readonly #options: GateOptions;
   readonly #addresses = new KnownAddresses();
   readonly #listeners: Listeners;
@@ -148,10 +151,18 @@ export class Gate implements ConnectionServices, ListenerOwner {
     this.#options.reportHook(report);
   }
 
-  /** Stops accepting. Connections live on. */
+  /** Stops accepting, and refuses new requests. Connections live on. */
   stopAccepting(): void {
-    this.draining = true;
     this.#listeners.close();
+    this.accepting = false;
+    this.draining = true;
+    this.refusing = true;
+  }
+
+  /** Stops accepting because another process does, on the listeners that `isShared` tells. Whoever is connected here is served here. */
+  leaveListeners(isShared: (bound: BoundListener) => boolean): void {
+    this.#listeners.close(isShared);
+    this.accepting = false;
   }
 
   /** Ends the tunnels that the snapshot in use would deny, and gives their number. */
@@ -169,6 +180,12 @@ export class Gate implements ConnectionServices, ListenerOwner {
   /** Stops accepting and ends what is idle. Everything else may go on to its end. */
   beginDrain(): void {
     this.stopAccepting();
+    this.windDown();
+  }
+
+  /** Ends what is idle, and what is busy after its next response. */
+  windDown(): void {
+    this.draining = true;
     this.forwarding.windDown();
     this.admission.lingering.hurry();
   }
@@ -177,7 +194,9 @@ export class Gate implements ConnectionServices, ListenerOwner {
   resume(): ListenOutcome {
     const reopened = this.#listeners.reopen();
     if (!reopened.ok) return reopened;
+    this.accepting = true;
     this.draining = false;
+    this.refusing = false;
     this.forwarding.reopen();
     this.admission.lingering.relax();
     return { ok: true, listeners: this.#listeners.bound };

@@ -22,6 +22,10 @@ export interface BoundListener {
   readonly port: number;
   /** `host:port`. */
   readonly name: string;
+  /** The port of the plan: 0 where the system chose. */
+  readonly asked: number;
+  /** The listening socket, where it can be told. */
+  readonly fd: number | undefined;
 }
 
 /** Takes the connections that listeners accept. */
@@ -90,9 +94,16 @@ export class Listeners {
     };
   }
 
-  /** Stops accepting on all of them. Connections live on. */
-  close(): void {
-    for (const listener of this.#open) listener.close();
+  /**
+   * Stops accepting on all of them. Connections live on. Clients that wait in the
+   * queue of a socket that another process serves on are left to it; with
+   * `isShared` those in other queues are accepted first.
+   */
+  close(isShared: (bound: BoundListener) => boolean = () => true): void {
+    for (const listener of this.#open) {
+      if (isShared(listener.bound)) listener.close();
+      else listener.retire();
+    }
   }
 
   /** Binds the same ones again after `close`, with the ports that the system chose: all of them, or none. */
@@ -129,10 +140,10 @@ class OpenListener {
       (from, port) => owner.turnAway(from, port, listener),
     );
     if (!result.ok) return result.code;
-    const { port } = result.listener;
+    const { port, fd } = result.listener;
     const name = formatListener(host, port);
     listener = describe(name, plan);
-    return new OpenListener(plan, { host, port, name }, result.listener, (next) => {
+    return new OpenListener(plan, { host, port, name, asked: plan.port, fd }, result.listener, (next) => {
       listener = describe(name, next);
     });
   }

@@ -42,8 +42,10 @@ export interface RequestServices extends IdentifyServices, AuthorizeServices, Di
   readonly captures: Pick<Captures, "observers">;
   /** Fingerprints of TLS clients, cached by their ClientHello. */
   readonly clientProfiles: ClientProfiles;
-  /** The proxy is draining: new requests are refused. */
+  /** The proxy is draining: no connection is kept for another request. */
   readonly draining: boolean;
+  /** New requests are refused. */
+  readonly refusing: boolean;
 }
 
 /** The connection that a request came on, as far as the request needs it. */
@@ -118,7 +120,7 @@ export class Request {
     const request = read.value;
     record.target = request.target;
     if (request.kind === "forward") record.scheme = request.scheme;
-    if (services.draining) return this.#end({ detail: "draining" });
+    if (services.refusing) return this.#end({ detail: "draining" });
 
     record.enter("decide");
     const authorized = await authorize(record, request.target, services, client);
