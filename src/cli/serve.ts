@@ -97,10 +97,10 @@ async function run(
       onResumed: () => notices.resumed(),
     },
     onDrain: (state) => notices.draining(state),
-    load: ({ checks }) => {
+    load: () => {
       readSince = Date.now();
       notices.reloading();
-      return loadFromFlags(input, { modules, checks });
+      return loadFromFlags(input, { modules, isReload: true });
     },
     reloaded: (inUse, files, done) => {
       if (done) follower?.follow(inUse, files, readSince);

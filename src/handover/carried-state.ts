@@ -34,17 +34,17 @@ export function restoreAll(carried: readonly CarriedState[], state: NamedState, 
 const KEY_BYTES = 32;
 
 /** The key of Digest nonces, and which counts were used. Without it every client would have to authenticate anew. */
-export function carryDigestNonces(nonces: () => DigestNonces): CarriedState {
+export function carryDigestNonces(nonces: DigestNonces): CarriedState {
   return {
     name: "digestNonces",
     save() {
-      const { key, clockMs, forgottenUntil, used } = nonces().save();
+      const { key, clockMs, forgottenUntil, used } = nonces.save();
       return { key, clockMs, forgottenUntil, used: used.map((each) => [...each]) };
     },
     restore(value, clockShiftMs) {
       const saved = readNonces(value);
       if (saved === undefined) return false;
-      nonces().restore({ ...saved, clockMs: saved.clockMs - clockShiftMs });
+      nonces.restore({ ...saved, clockMs: saved.clockMs - clockShiftMs });
       return true;
     },
   };

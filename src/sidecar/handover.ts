@@ -1,7 +1,7 @@
 import type { Hono, MiddlewareHandler } from "hono";
 import type { ControlPort } from "./control-port.ts";
 import { answerJson, answerProblem, refuseOtherMethods } from "./problem.ts";
-import { findQueryFault } from "./read-query.ts";
+import { refuseQueries } from "./read-query.ts";
 
 /** Serves `POST /handover`, which answers once another process accepts the connections, or says why none does. */
 export function mountHandover(
@@ -9,11 +9,8 @@ export function mountHandover(
   guard: MiddlewareHandler,
   handOver: NonNullable<ControlPort["handOver"]>,
 ): void {
-  app.post("/handover", guard, async (context) => {
-    const query = new URL(context.req.url).searchParams;
-    const fault = findQueryFault(query, ["executable"]);
-    if (fault !== undefined) return answerProblem(400, fault);
-    const executable = query.get("executable") ?? undefined;
+  app.post("/handover", guard, refuseQueries(["executable"]), async (context) => {
+    const executable = context.req.query("executable");
     if (executable !== undefined && !/^\/[^\0]+$/.test(executable))
       return answerProblem(400, "executable must be the absolute path of a program.");
     const answer = await handOver(executable);

@@ -124,7 +124,6 @@ export class ForwardedRequest {
     return undefined;
   }
 
-  /** Makes an origin of what was dialled. */
   openOrigin({ conn, address }: Dialled): Origin {
     const isDirect = this.task.route.hops.length === 0;
     return { conn, address, ip: isDirect ? address.ip : undefined, reused: false };

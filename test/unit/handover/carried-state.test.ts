@@ -14,7 +14,7 @@ describe("carried Digest nonces", () => {
     expect(old.use(nonce, 1, 50_010)).toBe(true);
     // The next process began 49 s later.
     const next = new DigestNonces({ lifetimeMs: 1000 });
-    expect(carryDigestNonces(() => next).restore(send(carryDigestNonces(() => old).save()), -49_000)).toBe(true);
+    expect(carryDigestNonces(next).restore(send(carryDigestNonces(old).save()), -49_000)).toBe(true);
     expect(next.use(nonce, 1, 1020)).toBe(false);
     expect(next.use(nonce, 2, 1020)).toBe(true);
     expect(next.use(unused, 1, 1999)).toBe(true);
@@ -23,7 +23,7 @@ describe("carried Digest nonces", () => {
     expect(next.use(own, 1, 3999)).toBe(true);
     // And the one after that, 2 s later.
     const last = new DigestNonces({ lifetimeMs: 1000 });
-    carryDigestNonces(() => last).restore(send(carryDigestNonces(() => next).save()), -2000);
+    carryDigestNonces(last).restore(send(carryDigestNonces(next).save()), -2000);
     expect(last.use(own, 1, 1999)).toBe(false);
     expect(last.use(own, 2, 1999)).toBe(true);
     expect(last.use(own, 3, 2000)).toBe(false);
@@ -32,7 +32,7 @@ describe("carried Digest nonces", () => {
   test("take the counts that were used since the offer", () => {
     const old = new DigestNonces();
     const next = new DigestNonces();
-    const [one, two] = [carryDigestNonces(() => old), carryDigestNonces(() => next)];
+    const [one, two] = [carryDigestNonces(old), carryDigestNonces(next)];
     const nonce = old.issue(0);
     old.use(nonce, 1, 0);
     two.restore(send(one.save()), 0);
@@ -44,7 +44,7 @@ describe("carried Digest nonces", () => {
   });
 
   test("that another program wrote are left out", () => {
-    const carried = carryDigestNonces(() => new DigestNonces());
+    const carried = carryDigestNonces(new DigestNonces());
     const good = { key: Buffer.alloc(32).toString("base64"), clockMs: 0, forgottenUntil: -1, used: [] };
     expect(carried.restore(good, 0)).toBe(true);
     for (const bad of [
