@@ -218,6 +218,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     async apply(next) {
       const before = gate.runtime.current.limits.connections;
       const applied = await applier.apply(next);
+      if (applied.ok) successor?.settle();
       const { connections } = gate.runtime.current.limits;
       if (connections !== before) warnOfDescriptors(descriptors, connections, tell);
       return applied;

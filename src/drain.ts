@@ -38,6 +38,8 @@ export class Drain {
   #until = Infinity;
   /** Milliseconds that tunnels will have. */
   #tunnelMs = 0;
+  /** Somebody asked for the end after a hand-over, too. */
+  #isToldToEnd = false;
   /** Changes when a drain is begun, taken back or over. */
   #epoch = 0;
   #timer: NodeJS.Timeout | undefined;
@@ -80,6 +82,7 @@ export class Drain {
         this.#stopAccepting();
       }
     } else if (tunnelMs !== undefined && this.#phase !== "ended") {
+      this.#isToldToEnd = true;
       tell(`${by}: tunnels have ${time} to end.`);
       this.#tunnelMs = tunnelMs;
       if (this.#phase === "draining") this.#enter("draining", tunnelMs);
@@ -94,6 +97,7 @@ export class Drain {
    */
   handOver(pid: number, ms: number, settle: () => Promise<void>): void {
     this.#handedOver = { pid, settle };
+    this.#isToldToEnd = false;
     this.#tunnelMs = ms;
     if (this.#options.gate.admission.connections > 0)
       this.#options.tell(`What does not move to process ${pid} has ${describeMs(ms)} to end.`);
@@ -101,12 +105,12 @@ export class Drain {
     this.#awaitEmpty();
   }
 
-  /** Takes `handOver` back: the other process is gone. Tells it when a listener cannot be opened again. */
-  takeOverAgain(): void {
-    if (this.#handedOver === undefined || this.#phase !== "draining") return;
+  /** Takes `handOver` back: the other process is gone. False when this one was told to end meanwhile, and when a listener cannot be opened again. */
+  takeOverAgain(): boolean {
+    if (this.#handedOver === undefined || this.#phase !== "draining" || this.#isToldToEnd) return false;
     const { pid } = this.#handedOver;
     this.#handedOver = undefined;
-    this.cancel(`Process ${pid} is gone`);
+    return this.cancel(`Process ${pid} is gone`).ok;
   }
 
   /** Takes a drain back. The listeners are bound again: all of them, or the drain goes on. */

@@ -24,9 +24,10 @@ export class Attempt implements ChannelOwner {
   readonly process: SuccessorProcess;
   /** The successor accepts. */
   isReady = false;
-  /** It has stopped that on purpose. */
-  isLeaving = false;
+  /** It has stopped that on purpose, or has changed its listeners: the old process does not accept in its place. */
+  isOnItsOwn = false;
   readonly #channel: HandoverChannel;
+  readonly #dropSockets: () => void;
   readonly #readiness = Promise.withResolvers<Readiness>();
   /** Why the successor is lost, after it was ready. */
   readonly #loss = Promise.withResolvers<string>();
@@ -36,8 +37,10 @@ export class Attempt implements ChannelOwner {
   readonly #closed = Promise.withResolvers<void>();
   #over = false;
 
-  constructor(channel: HandoverChannel, process: SuccessorProcess, readyMs = READY_MS) {
+  /** `dropSockets` closes what is kept to accept in its place. */
+  constructor(channel: HandoverChannel, process: SuccessorProcess, dropSockets: () => void, readyMs = READY_MS) {
     this.#channel = channel;
+    this.#dropSockets = dropSockets;
     this.process = process;
     this.#timer = setTimeout(
       () =>
@@ -100,6 +103,7 @@ export class Attempt implements ChannelOwner {
         clearTimeout(this.#timer);
         return this.#readiness.resolve({ ok: true, ready: message });
       case "failed": {
+        if (this.isReady) return this.onEnd("it failed after it was ready");
         const { code, problems } = message;
         const what = code === 78 ? "cannot use its configuration" : "cannot serve";
         return this.#fail({ reason: `Process ${this.process.pid} ${what}.`, code, problems });
@@ -108,8 +112,10 @@ export class Attempt implements ChannelOwner {
         if (this.#mover?.answer(message) !== true) this.onEnd("it answered to what it was not sent");
         return;
       case "leaving":
-        this.isLeaving = true;
+        this.#letGo();
         return void this.finish();
+      case "settled":
+        return this.#letGo();
       case "offer":
       case "confirmed":
       case "connections":
@@ -124,6 +130,11 @@ export class Attempt implements ChannelOwner {
     if (this.isReady) return this.giveUp(fault ?? "it is gone");
     if (fault !== undefined) return this.#failWith(`Process ${this.process.pid} was ended: ${fault}.`, "SIGKILL");
     void this.#describeExit();
+  }
+
+  #letGo(): void {
+    this.isOnItsOwn = true;
+    this.#dropSockets();
   }
 
   /** The channel is closed: the process is about to end, or is no Penstock that can take over. */

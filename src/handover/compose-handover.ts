@@ -42,7 +42,7 @@ export function composeHandover(parts: HandoverParts): Handover {
       drain.handOver(successor.pid, inUse.compiled.handoverMs, settle);
     },
     async resume() {
-      drain.takeOverAgain();
+      if (!drain.takeOverAgain()) return;
       await reopenSidecar();
       onResumed();
     },

@@ -145,7 +145,7 @@ export class Handover {
     executable: string | undefined,
     offered: readonly { readonly socket: OfferedSocket; readonly fd: number }[],
   ): Attempt | string {
-    const { start, watch, carried, program, readyMs } = this.#options;
+    const { start, watch, carried, program, passed, readyMs } = this.#options;
     const pair = openSocketPair(libc);
     if (pair === undefined) return "There are not enough descriptors left. Raise the limit of open files.";
     const [ours, theirs] = pair;
@@ -156,7 +156,7 @@ export class Handover {
       return process;
     }
     const channel = new HandoverChannel(libc, ours);
-    const attempt = new Attempt(channel, process, readyMs);
+    const attempt = new Attempt(channel, process, () => passed.closeRest(), readyMs);
     channel.open(attempt, watch);
     void channel.send(
       {
@@ -188,13 +188,11 @@ export class Handover {
       await attempt.send({ kind: "done", state: saveAll(carried) });
       this.#successor = attempt.process.pid;
       if (mover.moved > 0) tell(`${mover.moved} connections moved to process ${attempt.process.pid}.`);
-    } else if (attempt.isLeaving) {
+    } else if (attempt.isOnItsOwn) {
       mover.lose();
       tell(`Process ${attempt.process.pid} ended before it had everything: ${lost}.`);
     } else {
-      tell(
-        `Process ${attempt.process.pid} is lost before it had everything: ${lost}. This process accepts connections again.`,
-      );
+      tell(`Process ${attempt.process.pid} is lost before it had everything: ${lost}.`);
       const resumed = resume();
       mover.lose();
       await resumed;

@@ -97,6 +97,11 @@ export class Successor implements ChannelOwner {
     });
   }
 
+  /** This process has another configuration, perhaps without some listeners: the old one must not hold their ports. */
+  settle(): void {
+    if (!this.#over && this.#services !== undefined) void this.#channel.send({ kind: "settled" });
+  }
+
   /** This process does not accept any more. */
   leave(): void {
     if (this.#over || this.#left || this.#services === undefined) return;
@@ -119,6 +124,7 @@ export class Successor implements ChannelOwner {
       case "failed":
       case "taken":
       case "leaving":
+      case "settled":
         for (const fd of descriptors ?? []) this.#libc.close(fd);
         this.#close();
         return this.onEnd(`it sent what only a successor sends (${message.kind})`);

@@ -5,6 +5,7 @@ import { openSocketPair } from "../../src/net/libc/socket.ts";
 import { MAX_DESCRIPTORS } from "../../src/protocol/handover/frame.ts";
 import type { HandoverMessage } from "../../src/protocol/handover/message.ts";
 import { requireLibc } from "../support/fake-successor.ts";
+import { expectProgram } from "../support/program.ts";
 import { requireReactor } from "../support/require-reactor.ts";
 import { waitFor } from "../support/wait-for.ts";
 
@@ -130,4 +131,10 @@ describe("the first message", () => {
     libc.close(one);
     expect(next.receiveFirst(1000)).toBe("the other process is gone");
   });
+});
+
+test("descriptors for which the process has no room are told, none of them stays open, and later ones arrive", async () => {
+  const script = `${import.meta.dir}/../fixtures/few-descriptors.ts`;
+  const printed = await expectProgram(["sh", "-c", 'ulimit -n 64 && exec "$0" "$1"', process.execPath, script]);
+  expect(JSON.parse(printed)).toEqual({ counts: ["too many", 1], left: 1 });
 });

@@ -126,7 +126,9 @@ describe("a successor that", () => {
       dies.at(-1)?.end();
       await waitFor(
         () =>
-          proxy.messages.filter((line) => line.includes("This process accepts connections again.")).length === times,
+          proxy.messages.filter((line) =>
+            line.includes("is gone: the drain is taken back, accepting connections again."),
+          ).length === times,
         "the old process to go on",
       );
       await waitFor(() => proxy.daemon.sidecar !== sidecar, "the sidecar");
@@ -139,6 +141,25 @@ describe("a successor that", () => {
 });
 
 describe("a hand-over", () => {
+  test("is not taken back by a process that was told to end, when its successor dies", async () => {
+    using echo = listenEcho();
+    const fakes: FakeSuccessor[] = [];
+    await using proxy = await startOld((fake) => {
+      fakes.push(fake);
+      void speak(fake).channel.send(ready);
+    });
+    const { peer } = await proxy.tunnel(`127.0.0.1:${echo.port}`);
+    expect((await proxy.daemon.handOver("SIGUSR2")).kind).toBe("done");
+    void proxy.daemon.drain("SIGTERM");
+    fakes[0]?.end();
+    await waitFor(() => proxy.messages.some((line) => line.includes("is lost before it had everything")), "the loss");
+    peer.write("still here");
+    await peer.untilText("still here");
+    await expect(connectRaw(proxy.port)).rejects.toThrow();
+    peer[Symbol.dispose]();
+    await proxy.daemon.ended;
+  });
+
   test("is refused while another is under way, and when a successor has taken over", async () => {
     using echo = listenEcho();
     const fakes: FakeSuccessor[] = [];

@@ -6,6 +6,18 @@ import { startProxy, type TestProxy } from "../support/proxy.ts";
 import { connectRaw, listenEcho } from "../support/raw-peer.ts";
 import { makeFolder } from "../support/temporary-folder.ts";
 
+/** Connects until nobody listens. */
+async function untilRefused(port: number, host: string): Promise<void> {
+  for (;;) {
+    try {
+      (await connectRaw(port, host))[Symbol.dispose]();
+    } catch {
+      return;
+    }
+    await Bun.sleep(5);
+  }
+}
+
 /** Hands over to a second proxy in this process. */
 async function handOverTo(config: Config, oldConfig: Config): Promise<{ old: TestProxy; next: TestProxy }> {
   const arrived = Promise.withResolvers<Successor>();
@@ -71,6 +83,24 @@ describe("a successor", () => {
     expect(first?.port).toBe(old.port);
     (await connectRaw(second?.port ?? 0, "127.0.0.3"))[Symbol.dispose]();
     const { peer } = await next.tunnel(`127.0.0.1:${echo.port}`);
+    peer[Symbol.dispose]();
+  });
+
+  test("frees the port of a listener that a reload removes, while the old process still has a tunnel", async () => {
+    using echo = listenEcho();
+    const config = { listen: [{ port: 0 }, { port: 0, host: "127.0.0.2" }] };
+    const arrived = Promise.withResolvers<Successor>();
+    await using old = await startOld((fake) => arrived.resolve(takeOver(fake)), config);
+    const { peer } = await old.tunnel(`127.0.0.1:${echo.port}`);
+    const outcome = old.daemon.handOver("SIGUSR2");
+    await using next = await startProxy(config, { daemon: { successor: await arrived.promise } });
+    expect((await outcome).kind).toBe("done");
+    const port = next.daemon.listeners[1]?.port ?? 0;
+    (await connectRaw(port, "127.0.0.2"))[Symbol.dispose]();
+    expect((await next.reload({ listen: [{ port: 0 }] })).kind).toBe("done");
+    await untilRefused(port, "127.0.0.2");
+    peer.write("still here");
+    await peer.untilText("still here");
     peer[Symbol.dispose]();
   });
 

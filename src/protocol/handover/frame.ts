@@ -16,6 +16,7 @@ export const FRAME_KINDS = {
   taken: 6,
   done: 7,
   leaving: 8,
+  settled: 9,
 } as const;
 
 export type FrameKind = keyof typeof FRAME_KINDS;

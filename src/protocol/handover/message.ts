@@ -73,7 +73,9 @@ export type HandoverMessage =
   /** To the successor: nothing more comes. The state is what has changed since the offer. */
   | { readonly kind: "done"; readonly state: NamedState }
   /** From the successor: it does not accept any more, so it takes no more connections. */
-  | { readonly kind: "leaving" };
+  | { readonly kind: "leaving" }
+  /** From the successor: it may close listeners from now on, so the old process must not keep their sockets. */
+  | { readonly kind: "settled" };
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true });
@@ -91,6 +93,7 @@ function countDescriptors(message: HandoverMessage): number {
     case "taken":
     case "done":
     case "leaving":
+    case "settled":
       return 0;
   }
 }
@@ -149,6 +152,7 @@ function readMessage(kind: Frame["kind"], members: Readonly<Record<string, unkno
     }
     case "confirmed":
     case "leaving":
+    case "settled":
       return { kind };
   }
 }

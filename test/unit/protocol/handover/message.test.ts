@@ -37,6 +37,7 @@ const messages: readonly HandoverMessage[] = [
   { kind: "taken", batch: 3, refused: [1] },
   { kind: "done", state: {} },
   { kind: "leaving" },
+  { kind: "settled" },
 ];
 
 function decode(kind: FrameKind, text: string, descriptors = 0): HandoverMessage | undefined {
@@ -52,7 +53,7 @@ describe("a message of a hand-over", () => {
   );
 
   test("counts its descriptors", () => {
-    expect(messages.map((message) => encodeMessage(message).descriptors)).toEqual([4, 0, 0, 0, 2, 0, 0, 0]);
+    expect(messages.map((message) => encodeMessage(message).descriptors)).toEqual([4, 0, 0, 0, 2, 0, 0, 0, 0]);
   });
 
   test("with another number of descriptors than its frame is refused", () => {
