@@ -17,6 +17,7 @@ import type { Reactor } from "./net/epoll/reactor.ts";
 import { PassedSockets } from "./net/handover/passed-sockets.ts";
 import type { InheritedSockets } from "./net/inherited-sockets.ts";
 import { SpareDescriptors } from "./net/libc/spare-descriptors.ts";
+import { TlsContexts } from "./net/runtime/tls-contexts.ts";
 import { chooseSockets } from "./net/sockets.ts";
 import { startLanes } from "./net/splice/lane-pool.ts";
 import { controlDrain, controlTunnels, openSidecar, readReadiness, type SidecarPlan } from "./open-sidecar.ts";
@@ -32,6 +33,7 @@ import type { ControlPort } from "./sidecar/control-port.ts";
 import { writeMetricsText } from "./sidecar/metrics-text.ts";
 import type { DrainState } from "./sidecar/control-port.ts";
 import type { Sidecar } from "./sidecar/serve.ts";
+import { prepareStateFolder } from "./state/state-folder.ts";
 import { tidyMemory } from "./tidy-memory.ts";
 import { version } from "./version.ts";
 
@@ -40,8 +42,8 @@ export interface DaemonOptions {
   readonly accessSink: LogSink;
   /** Where messages for the operator go, one line each, without line end. */
   readonly tell: (message: string) => void;
-  /** Reads the configuration again; absent where nothing can change. */
-  readonly load?: () => Promise<LoadResult>;
+  /** Reads the configuration again; absent where nothing can change. `turn` lets clients have their turn. */
+  readonly load?: (turn: () => Promise<void>) => Promise<LoadResult>;
   /** Called after each reload: with the configuration in use, the files that the one that was read depends on, and whether it is in use. */
   readonly reloaded?: (inUse: CompiledConfig, files: readonly string[], done: boolean) => void;
   /** Instead of the system's resolver, for tests. */
@@ -50,6 +52,8 @@ export interface DaemonOptions {
   readonly eventLoop?: Reactor;
   /** Sockets that a service manager opened for this process. */
   readonly inherited?: InheritedSockets;
+  /** Whether a drain that a signal began cannot be taken back, because a service manager ends this process in any case. */
+  readonly stopIsFinal?: boolean;
   /** Is told of each step of a drain. */
   readonly onDrain?: (state: DrainState) => void;
   /** Starts processes that take over; absent where none can. */
@@ -118,7 +122,10 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
   const inherited = options.inherited ?? successor?.inherited;
   const { runtime, splice } = compiled;
   const secrets = [...compiled.secrets];
-  const listeners = prepareListeners(compiled, { inherited });
+  const contexts = new TlsContexts();
+  const unusable = compiled.state && prepareStateFolder(compiled.state);
+  if (unusable !== undefined) return { ok: false, message: unusable };
+  const listeners = prepareListeners(compiled, { contexts, inherited });
   if (!listeners.ok) return listeners;
   const inUse: InUse = { compiled, plans: listeners.plans, sidecar: undefined };
   const accessLog = new AccessLog({
@@ -185,18 +192,24 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     openSidecar(plan, control, { listen: sockets.listenForSidecar, passed }, (error) =>
       bugs.report("A mistake in the sidecar", error),
     );
+  // Connections first, then timers and promises of the runtime.
+  const turn = () => new Promise<void>((resolve) => sockets.afterTurn(() => setImmediate(resolve)));
   const applier = new ConfigApplier({
     gate,
     accessLog,
     secrets,
     openSidecar: open,
     inUse,
+    contexts,
     inherited,
     tell,
+    turn,
   });
   const carried = [carryDigestNonces(gate.checks.nonces)];
-  // Connections cannot leave the gate yet: they end in this process.
-  const movable = { release: releaseNothing, receive: () => false };
+  const movable = {
+    release: () => gate.release(),
+    receive: (connection: Movable) => gate.receive(connection),
+  };
   const handover = composeHandover({
     gate,
     drain,
@@ -214,7 +227,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     reopenSidecar: () => applier.reopenSidecar(),
   });
   const reloader = new Reloader({
-    load: () => options.load?.() ?? Promise.reject(new Error("There is nothing to load")),
+    load: () => options.load?.(turn) ?? Promise.reject(new Error("There is nothing to load")),
     async apply(next) {
       const before = gate.runtime.current.limits.connections;
       const applied = await applier.apply(next);
@@ -316,7 +329,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
       drain(by = "Drain") {
         // Its tunnels are not among those that a drain waits for.
         void stopWarmUp?.();
-        drain.begin(by, inUse.compiled.drainMs);
+        drain.begin(by, inUse.compiled.drainMs, options.stopIsFinal);
         return drain.outcome;
       },
       handOver: (by, executable) => handover.handOver(by, executable),
@@ -330,8 +343,6 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
 const LAST_MOVES_MS = 500;
 /** Milliseconds for the reader of the access log to take the last lines. */
 const LAST_LINES_MS = 1000;
-
-async function* releaseNothing(): AsyncGenerator<Movable> {}
 
 function sum(counts: ReadonlyMap<string, number>): number {
   return counts.values().reduce((total, count) => total + count, 0);

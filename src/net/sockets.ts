@@ -20,8 +20,8 @@ export interface Sockets {
   /** Tells of a descriptor that is no connection. */
   readonly watch: Watch;
   readonly connect: Connect;
-  /** Makes a connection of a connected TCP socket and owns it from then on; undefined when its peer is gone. Only with epoll. */
-  readonly adopt?: (fd: number) => Conn | undefined;
+  /** Makes a connection of a TCP socket that was connected elsewhere, and owns it from then on. Only with epoll. */
+  readonly adopt?: (fd: number) => Conn;
   /** Makes a network inside this process, driven by the same event loop. Absent with the runtime's sockets. */
   readonly openInProcess?: () => InProcessNetwork;
   /** Calls back once the event loop has taken another turn. */
@@ -54,7 +54,7 @@ export function chooseSockets(
   if (reactor === undefined) return useRuntime("Sockets are the runtime's: epoll cannot be used here.", passed);
   const listenFor =
     (kind: "listener" | "sidecar"): Listen =>
-    (host, port, accept, turnAway) => {
+    (host, port, accept, turnAway, shared) => {
       const ip = parseIp(host);
       // The runtime resolves a name.
       if (ip === undefined)
@@ -63,7 +63,7 @@ export function chooseSockets(
       const handed = passed?.take(kind, host, port);
       // A socket of the service manager comes both ways.
       if (own !== undefined && handed !== undefined) reactor.libc.close(handed);
-      return listenDescriptor(reactor, ip, port, accept, turnAway, own ?? handed);
+      return listenDescriptor(reactor, ip, port, accept, turnAway, { inherited: own ?? handed, shared });
     };
   return {
     listen: listenFor("listener"),
