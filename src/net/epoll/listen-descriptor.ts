@@ -90,6 +90,7 @@ export function listenDescriptor(
     listener: {
       host: ip.text,
       port: readSocketPort(address),
+      fd,
       stop: () => listener.stop(),
       acceptWaiting: () => listener.accept(BACKLOG),
       // A socket of the service manager stays bound when the listener is gone, and would keep clients from another one.
