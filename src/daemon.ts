@@ -5,10 +5,16 @@ import type { LoadResult } from "./config/load.ts";
 import type { Checked } from "./config/problem.ts";
 import { Drain } from "./drain.ts";
 import { Gate, withinMs } from "./gate/gate.ts";
+import type { Movable } from "./gate/movable.ts";
 import { startWarmUp, warmUpTunnelBytes } from "./gate/warm-up.ts";
+import { carryDigestNonces } from "./handover/carried-state.ts";
+import { composeHandover } from "./handover/compose-handover.ts";
+import type { HandoverOutcome, StartSuccessor } from "./handover/handover.ts";
+import type { Successor } from "./handover/successor.ts";
 import type { LanePool } from "./net/conn/lanes.ts";
 import type { Resolver } from "./net/dns/resolver.ts";
 import type { Reactor } from "./net/epoll/reactor.ts";
+import { PassedSockets } from "./net/handover/passed-sockets.ts";
 import type { InheritedSockets } from "./net/inherited-sockets.ts";
 import { SpareDescriptors } from "./net/libc/spare-descriptors.ts";
 import { chooseSockets } from "./net/sockets.ts";
@@ -46,6 +52,18 @@ export interface DaemonOptions {
   readonly inherited?: InheritedSockets;
   /** Is told of each step of a drain. */
   readonly onDrain?: (state: DrainState) => void;
+  /** Starts processes that take over; absent where none can. */
+  readonly successors?: {
+    readonly start: StartSuccessor;
+    /** The process with that id accepts connections from now on. */
+    readonly onHandedOver: (pid: number) => void;
+    /** It is gone, and this process accepts again. */
+    readonly onResumed: () => void;
+  };
+  /** What this process has got from the one that it takes over from. */
+  readonly successor?: Successor;
+  /** The process before this one has stopped accepting. */
+  readonly onTakenOver?: () => void;
 }
 
 /** A running proxy. */
@@ -81,6 +99,8 @@ export interface Daemon {
    * more, or when somebody took the drain back.
    */
   drain(by?: string): Promise<"ended" | "resumed">;
+  /** Starts another process and hands over to it. Resolves when that one accepts connections, or has failed. */
+  handOver(by: string, executable?: string): Promise<HandoverOutcome>;
   /** Ends everything at once. */
   stop(): Promise<void>;
   /** Resolves when nothing is open any more, whoever asked for it. */
@@ -94,10 +114,11 @@ export type DaemonStart =
 
 /** Composes a compiled configuration into a running proxy: runtime, listeners, sidecar. */
 export async function startDaemon(compiled: CompiledConfig, options: DaemonOptions): Promise<DaemonStart> {
-  const { tell } = options;
+  const { tell, successor } = options;
+  const inherited = options.inherited ?? successor?.inherited;
   const { runtime, splice } = compiled;
   const secrets = [...compiled.secrets];
-  const listeners = prepareListeners(compiled, { inherited: options.inherited });
+  const listeners = prepareListeners(compiled, { inherited });
   if (!listeners.ok) return listeners;
   const inUse: InUse = { compiled, plans: listeners.plans, sidecar: undefined };
   const accessLog = new AccessLog({
@@ -105,7 +126,8 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     sink: options.accessSink,
     whenLost: (why) => tell(`Access lines are being lost: ${why}. "penstock_access_log_dropped_total" counts them.`),
   });
-  const sockets = chooseSockets(compiled.sockets, options.eventLoop, options.inherited);
+  const passed = successor?.sockets ?? new PassedSockets();
+  const sockets = chooseSockets(compiled.sockets, options.eventLoop, { inherited, passed });
   const { engine, lanes, description } = chooseEngine(splice, () => startLanes({ onTrouble: tell }), sockets.adopt);
   const hooks = new HookReporter(tell, { secrets });
   const bugs = new BugReporter({ tell, secrets });
@@ -128,7 +150,13 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     gate,
     times: () => inUse.compiled,
     tell,
-    ...(options.onDrain && { onStep: options.onDrain }),
+    onStep(state) {
+      if (state.phase !== "serving") {
+        handover.abandon("The proxy began to shut down.");
+        successor?.leave();
+      }
+      options.onDrain?.(state);
+    },
     close: () => close(),
   });
 
@@ -137,6 +165,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     ...controlTunnels(gate),
     drain: controlDrain(drain, () => inUse.sidecar?.sidecar.yieldAddress()),
     ...(options.load && { reload: () => reloader.reload() }),
+    ...(options.successors && { handOver: (executable) => handover.handOver("POST /handover", executable) }),
     readiness: () => readReadiness(gate, drain, reloader.successful),
     effectiveConfig: () => ({ ...inUse.compiled.effective, splicing: description, driving: sockets.description }),
     metricsText: () =>
@@ -153,15 +182,36 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
       }),
   };
   const open = (plan: SidecarPlan) =>
-    openSidecar(plan, control, sockets.listen, (error) => bugs.report("A mistake in the sidecar", error));
+    openSidecar(plan, control, { listen: sockets.listenForSidecar, passed }, (error) =>
+      bugs.report("A mistake in the sidecar", error),
+    );
   const applier = new ConfigApplier({
     gate,
     accessLog,
     secrets,
     openSidecar: open,
     inUse,
-    inherited: options.inherited,
+    inherited,
     tell,
+  });
+  const carried = [carryDigestNonces(gate.checks.nonces)];
+  // Connections cannot leave the gate yet: they end in this process.
+  const movable = { release: releaseNothing, receive: () => false };
+  const handover = composeHandover({
+    gate,
+    drain,
+    inUse,
+    inherited,
+    passed,
+    carried,
+    tell,
+    watch: sockets.watch,
+    program: version,
+    ...movable,
+    start: options.successors?.start ?? (() => "This process cannot start another one."),
+    onHandedOver: (pid) => options.successors?.onHandedOver(pid),
+    onResumed: () => options.successors?.onResumed(),
+    reopenSidecar: () => applier.reopenSidecar(),
   });
   const reloader = new Reloader({
     load: () => options.load?.() ?? Promise.reject(new Error("There is nothing to load")),
@@ -176,6 +226,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     tell,
     loaded: (files, { kind }) => options.reloaded?.(inUse.compiled, files, kind === "done"),
   });
+  successor?.restore(carried, tell);
   const opening = compiled.sidecar && (await open(compiled.sidecar));
   if (opening?.ok === false) return opening;
   inUse.sidecar = opening?.open;
@@ -184,11 +235,13 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
 
   const bound = gate.listen(inUse.plans);
   if (!bound.ok) {
+    // The old process serves on at its path.
+    if (successor) inUse.sidecar?.sidecar.retire(true);
     await Promise.all([inUse.sidecar?.sidecar.stop(), lanes?.stop()]);
     gate.close();
     return { ok: false, message: explainBinding(bound.plan, bound.code) };
   }
-  for (const unused of options.inherited?.closeUnused() ?? [])
+  for (const unused of inherited?.closeUnused() ?? [])
     tell(`Warning: the service manager passed a socket that no listener takes, closed: ${unused}.`);
   warnOfDescriptors(descriptors, runtime.limits.connections, tell);
 
@@ -197,11 +250,21 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     return { accepted, ended: accepted - metrics.connectionsOpen };
   });
   close = async () => {
-    await Promise.all([stopWarmUp?.(), gate.stop()]);
+    // What is on its way to a successor arrives, or ends here.
+    await Promise.all([stopWarmUp?.(), withinMs(handover.finish(), LAST_MOVES_MS)]);
+    await gate.stop();
     stopTidying();
     await Promise.all([withinMs(accessLog.stop(), LAST_LINES_MS), inUse.sidecar?.sidecar.stop(), lanes?.stop()]);
     gate.close();
   };
+  successor?.accept({
+    watch: sockets.watch,
+    receive: movable.receive,
+    carried,
+    program: version,
+    onConfirmed: () => options.onTakenOver?.(),
+    tell,
+  });
   return {
     ok: true,
     daemon: {
@@ -255,14 +318,19 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
         drain.begin(by, inUse.compiled.drainMs);
         return drain.outcome;
       },
+      handOver: (by, executable) => handover.handOver(by, executable),
       stop: () => drain.stop(),
       ended: drain.ended,
     },
   };
 }
 
+/** Milliseconds for connections that are on their way to a successor. */
+const LAST_MOVES_MS = 500;
 /** Milliseconds for the reader of the access log to take the last lines. */
 const LAST_LINES_MS = 1000;
+
+async function* releaseNothing(): AsyncGenerator<Movable> {}
 
 function sum(counts: ReadonlyMap<string, number>): number {
   return counts.values().reduce((total, count) => total + count, 0);

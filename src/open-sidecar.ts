@@ -5,6 +5,7 @@ import { quoteValue } from "./config/problem.ts";
 import { parseDuration } from "./config/quantity.ts";
 import type { Drain } from "./drain.ts";
 import type { Gate } from "./gate/gate.ts";
+import type { PassedSockets } from "./net/handover/passed-sockets.ts";
 import { serveHttp } from "./net/http/serve-http.ts";
 import type { Listen } from "./net/runtime/listen.ts";
 import { isDefaultRouteOpen } from "./proxy/dial/upstream-probe.ts";
@@ -30,7 +31,7 @@ type SidecarOpening =
 export async function openSidecar(
   plan: SidecarPlan,
   port: ControlPort,
-  listen: Listen,
+  { listen, passed: others }: { readonly listen: Listen; readonly passed: PassedSockets },
   reportBug: (error: unknown) => void,
 ): Promise<SidecarOpening> {
   const createApp = ({ at, token, allowedHosts }: SidecarPlan) =>
@@ -41,11 +42,13 @@ export async function openSidecar(
     });
   const { at } = plan;
   let app = createApp(plan);
+  const passed = at.kind === "tcp" ? undefined : others.takeUnix(at.path);
   const started = await startSidecar({
     app: { fetch: (request) => app.fetch(request) },
     address: at.kind === "tcp" ? at : { unix: at.path },
     ...(plan.token && { token: plan.token }),
-    serveHttp: (options) => serveHttp({ ...options, listen }),
+    isPassed: passed !== undefined,
+    serveHttp: (options) => serveHttp({ ...options, listen, passed }),
     reportBug,
   });
   if (!started.ok) return started;

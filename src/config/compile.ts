@@ -41,6 +41,8 @@ export interface CompiledConfig {
   readonly lameDuckMs: number;
   /** Milliseconds that tunnels get to end after accepting has stopped. */
   readonly drainMs: number;
+  /** Milliseconds for connections that cannot move to a new process. */
+  readonly handoverMs: number;
   /** `auto`: epoll for plain TCP on Linux; `runtime`: the sockets of the runtime. */
   readonly sockets: "auto" | "runtime";
   readonly splice: SplicePlan;
@@ -100,6 +102,7 @@ export function compileConfig(config: Config, materials: Materials): Checked<Com
       log: { access },
       lameDuckMs: readDuration(config.timeouts.lameDuck),
       drainMs: readDuration(config.timeouts.drain),
+      handoverMs: readDuration(config.timeouts.handover),
       sockets: config.sockets,
       splice: { mode: config.splice, afterBytes: readSize(config.spliceAfter) },
       warmUp: config.warmUp,

@@ -65,6 +65,11 @@ const timeoutsSchema = settings({
   drain: duration({ zero: true })
     .describe("How long tunnels may go on after accepting has stopped. Those that are left then are ended.")
     .default("10s"),
+  handover: duration({ zero: true })
+    .describe(
+      "How long connections that cannot move to a new process, such as TLS tunnels and requests under way, may go on in the old one after a hand-over. Those that are left then are ended.",
+    )
+    .default("10m"),
   hook: duration({ zero: false }).describe("How long a function of this file may take to answer.").default("5s"),
 })
   .describe('Time limits: a number with `ms`, `s`, `m`, `h` or `d`, such as `"10s"`.')

@@ -82,6 +82,8 @@ export class Gate implements ConnectionServices, ListenerOwner {
   readonly newcomers = new Set<Newcomer>();
   draining = false;
   refusing = false;
+  /** The listeners accept, or are about to. */
+  accepting = true;
   readonly #options: GateOptions;
   readonly #addresses = new KnownAddresses();
   readonly #listeners: Listeners;
@@ -157,12 +159,19 @@ export class Gate implements ConnectionServices, ListenerOwner {
     this.#options.reportHook(report);
   }
 
-  /** Stops accepting. Connections live on. */
+  /** Stops accepting, and refuses new requests. Connections live on. */
   stopAccepting(): void {
     clearTimeout(this.#newcomersTimer);
+    this.#listeners.close();
+    this.accepting = false;
     this.draining = true;
     this.refusing = true;
-    this.#listeners.close();
+  }
+
+  /** Stops accepting because another process does, on the listeners that `isShared` tells. Whoever is connected here is served here. */
+  leaveListeners(isShared: (bound: BoundListener) => boolean): void {
+    this.#listeners.close(isShared);
+    this.accepting = false;
   }
 
   /** Ends the tunnels that the snapshot in use would deny, and gives their number. */
@@ -179,9 +188,15 @@ export class Gate implements ConnectionServices, ListenerOwner {
 
   /** Stops accepting and ends what is idle. Everything else may go on to its end, and clients that have just come may begin. */
   beginDrain(): void {
-    this.draining = true;
     this.#listeners.retire();
+    this.accepting = false;
     this.#newcomersTimer = setTimeout(() => this.#endNewcomers(), NEWCOMERS_MS);
+    this.windDown();
+  }
+
+  /** Ends what is idle, and what is busy after its next response. */
+  windDown(): void {
+    this.draining = true;
     this.forwarding.windDown();
     this.admission.lingering.hurry();
   }
@@ -196,6 +211,7 @@ export class Gate implements ConnectionServices, ListenerOwner {
     const reopened = this.#listeners.reopen();
     if (!reopened.ok) return reopened;
     clearTimeout(this.#newcomersTimer);
+    this.accepting = true;
     this.draining = false;
     this.refusing = false;
     this.forwarding.reopen();

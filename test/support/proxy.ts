@@ -2,7 +2,7 @@ import { checkConfig } from "../../src/config/check.ts";
 import { type CompiledConfig, compileConfig } from "../../src/config/compile.ts";
 import { type Checked, formatProblem } from "../../src/config/problem.ts";
 import type { PenstockConfig } from "../../src/config/schema.ts";
-import { type Daemon, startDaemon } from "../../src/daemon.ts";
+import { type Daemon, type DaemonOptions, startDaemon } from "../../src/daemon.ts";
 import type { Resolver } from "../../src/net/dns/resolver.ts";
 import type { ReloadOutcome } from "../../src/reloader.ts";
 import { connectRaw, type RawPeer } from "./raw-peer.ts";
@@ -41,6 +41,8 @@ export interface TestProxyOptions {
   readonly variables?: Readonly<Record<string, string>>;
   /** It opens an event loop of its own, as outside of tests. */
   readonly ownEventLoop?: boolean;
+  /** Parts of a hand-over. */
+  readonly daemon?: Pick<DaemonOptions, "successor" | "successors" | "onTakenOver">;
 }
 
 /** The token of every test's sidecar. */
@@ -90,6 +92,7 @@ export async function startProxy(config: PenstockConfig = {}, options: TestProxy
       return again.ok ? { ok: true, value: { compiled: again.value }, ...rest } : { ...again, ...rest };
     },
     ...(options.resolver && { resolver: options.resolver }),
+    ...options.daemon,
     ...(options.ownEventLoop !== true && { eventLoop: requireReactor() }),
   });
   if (!started.ok) throw new Error(started.message);

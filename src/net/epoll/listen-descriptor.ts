@@ -80,6 +80,7 @@ export function listenDescriptor(
     listener: {
       host: ip.text,
       port: readSocketPort(address),
+      fd,
       stop: () => listener.stop(),
       acceptWaiting: () => listener.accept(BACKLOG),
     },
