@@ -61,11 +61,17 @@ export class Attempt implements ChannelOwner {
     return this.#channel.send(message, descriptors);
   }
 
+  /** Nothing is left here but what is on its way. Resolves once that has arrived or is served here again. */
+  async settle(): Promise<void> {
+    // The mover ends by itself: what became free last may still be there to send.
+    this.#finishing.resolve();
+    await this.#closed.promise;
+  }
+
   /** Moves nothing more. Resolves once what is on its way has arrived or is served here again. */
   async finish(): Promise<void> {
-    this.#finishing.resolve();
     void this.#mover?.stop();
-    await this.#closed.promise;
+    await this.settle();
   }
 
   /** Ends a successor that is not ready. */

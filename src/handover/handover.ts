@@ -181,7 +181,7 @@ export class Handover {
       closeDescriptor: (fd) => void libc?.close(fd),
       onStuck: () => attempt.giveUp("it does not answer"),
     });
-    leave(attempt.process, used, () => attempt.finish());
+    leave(attempt.process, used, () => attempt.settle());
     void attempt.send({ kind: "confirmed" });
     const lost = await attempt.untilMoved(mover);
     if (lost === undefined) {
