@@ -7,7 +7,7 @@ import { Drain } from "./drain.ts";
 import { Gate, withinMs } from "./gate/gate.ts";
 import type { Movable } from "./gate/movable.ts";
 import { startWarmUp, warmUpTunnelBytes } from "./gate/warm-up.ts";
-import { carryDigestNonces } from "./handover/carried-state.ts";
+import { carryDigestNonces, type CarriedState } from "./handover/carried-state.ts";
 import { composeHandover } from "./handover/compose-handover.ts";
 import type { HandoverOutcome, StartSuccessor } from "./handover/handover.ts";
 import type { Successor } from "./handover/successor.ts";
@@ -50,6 +50,8 @@ export interface DaemonOptions {
   readonly eventLoop?: Reactor;
   /** Sockets that a service manager opened for this process. */
   readonly inherited?: InheritedSockets;
+  /** What the next process is to know, beside what the daemon itself carries. */
+  readonly carried?: readonly CarriedState[];
   /** Is told of each step of a drain. */
   readonly onDrain?: (state: DrainState) => void;
   /** Starts processes that take over; absent where none can. */
@@ -194,7 +196,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     inherited,
     tell,
   });
-  const carried = [carryDigestNonces(gate.checks.nonces)];
+  const carried = [carryDigestNonces(gate.checks.nonces), ...(options.carried ?? [])];
   // Connections cannot leave the gate yet: they end in this process.
   const movable = { release: releaseNothing, receive: () => false };
   const handover = composeHandover({
