@@ -7,7 +7,7 @@ import { Drain } from "./drain.ts";
 import { Gate, withinMs } from "./gate/gate.ts";
 import type { Movable } from "./gate/movable.ts";
 import { startWarmUp, warmUpTunnelBytes } from "./gate/warm-up.ts";
-import { carryDigestNonces } from "./handover/carried-state.ts";
+import { carryDigestNonces, type CarriedState } from "./handover/carried-state.ts";
 import { composeHandover } from "./handover/compose-handover.ts";
 import type { HandoverOutcome, StartSuccessor } from "./handover/handover.ts";
 import type { Successor } from "./handover/successor.ts";
@@ -54,6 +54,8 @@ export interface DaemonOptions {
   readonly inherited?: InheritedSockets;
   /** Whether a drain that a signal began cannot be taken back, because a service manager ends this process in any case. */
   readonly stopIsFinal?: boolean;
+  /** What the next process is to know, beside what the daemon itself carries. */
+  readonly carried?: readonly CarriedState[];
   /** Is told of each step of a drain. */
   readonly onDrain?: (state: DrainState) => void;
   /** Starts processes that take over; absent where none can. */
@@ -205,7 +207,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     tell,
     turn,
   });
-  const carried = [carryDigestNonces(gate.checks.nonces)];
+  const carried = [carryDigestNonces(gate.checks.nonces), ...(options.carried ?? [])];
   const movable = {
     release: () => gate.release(),
     receive: (connection: Movable) => gate.receive(connection),

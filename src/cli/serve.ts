@@ -1,7 +1,9 @@
 import type { CompiledConfig } from "../config/compile.ts";
 import { ScriptModules } from "../config/script-modules.ts";
+import type { LoadOptions } from "../config/load.ts";
 import { type Daemon, startDaemon } from "../daemon.ts";
 import { InheritedSockets } from "../net/inherited-sockets.ts";
+import { carrySource } from "../handover/carried-state.ts";
 import { Successor } from "../handover/successor.ts";
 import { type CommandInput, createCommand } from "./command.ts";
 import { CHANNEL_VARIABLE } from "./start-successor.ts";
@@ -69,7 +71,18 @@ async function run(
   // Loading can take long or never end: a configuration file is a program.
   const modules = new ScriptModules();
   let readSince = Date.now();
-  const loaded = await Promise.race([loadFromFlags(input, { modules }), stopping.first]);
+  // What the process before this one ran with.
+  const before: { inUse?: NonNullable<LoadOptions["inUse"]> } = {};
+  successor?.restore(
+    [
+      carrySource(
+        () => ({}),
+        (found) => (before.inUse = found),
+      ),
+    ],
+    io.tell,
+  );
+  const loaded = await Promise.race([loadFromFlags(input, { modules, ...before }), stopping.first]);
   if (typeof loaded === "string") {
     io.tell(`${loaded}: ended before it listened.`);
     return exitCodes.ok;
@@ -92,6 +105,7 @@ async function run(
     accessSink: io.accessSink,
     tell: io.tell,
     ...(successor && { successor, onTakenOver: () => takenOver.resolve() }),
+    carried: [carrySource(() => source)],
     successors: {
       start: io.startSuccessor,
       onHandedOver: (pid) => notices.handedOver(pid),

@@ -197,9 +197,8 @@ export class Gate implements ConnectionServices, ListenerOwner {
 
   /** Stops accepting and ends what is idle. Everything else may go on to its end, and clients that have just come may begin. */
   beginDrain(): void {
-    this.draining = true;
-    this.accepting = false;
     this.#listeners.retire();
+    this.accepting = false;
     this.#newcomersTimer = setTimeout(() => this.#endNewcomers(), NEWCOMERS_MS);
     this.windDown();
   }
@@ -220,8 +219,8 @@ export class Gate implements ConnectionServices, ListenerOwner {
   resume(): ListenOutcome {
     const reopened = this.#listeners.reopen();
     if (!reopened.ok) return reopened;
-    this.accepting = true;
     clearTimeout(this.#newcomersTimer);
+    this.accepting = true;
     this.draining = false;
     this.refusing = false;
     this.forwarding.reopen();

@@ -31,6 +31,34 @@ export function restoreAll(carried: readonly CarriedState[], state: NamedState, 
   });
 }
 
+/** Where the configuration of a process is from. */
+interface Source {
+  /** Absolute; undefined when the defaults hold. */
+  readonly file?: string;
+  readonly setsNothing?: true;
+}
+
+/**
+ * Where the configuration in use is from, so that the next process does not take
+ * over with the defaults when that file is gone. `found` is told before that
+ * process reads its own.
+ */
+export function carrySource(inUse: () => Source, found: (source: Source) => void = () => {}): CarriedState {
+  return {
+    name: "source",
+    save() {
+      const { file, setsNothing = false } = inUse();
+      return { ...(file !== undefined && { file }), setsNothing };
+    },
+    restore(value) {
+      const { file, setsNothing } = readObject(value) ?? {};
+      if (typeof setsNothing !== "boolean" || (file !== undefined && typeof file !== "string")) return false;
+      found({ ...(file !== undefined && { file }), ...(setsNothing && { setsNothing }) });
+      return true;
+    },
+  };
+}
+
 const KEY_BYTES = 32;
 
 /** The key of Digest nonces, and which counts were used. Without it every client would have to authenticate anew. */

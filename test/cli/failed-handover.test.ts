@@ -1,5 +1,6 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync } from "node:fs";
+import { rm } from "node:fs/promises";
 import { askInVain, openTunnel } from "../support/ask-tunnel.ts";
 import { findExecutable } from "../support/build-executable.ts";
 import { runExecutable } from "../support/executable.ts";
@@ -28,6 +29,12 @@ describe("a successor that cannot serve", () => {
     const bound = await family.handOver();
     expect(bound.code).toBe(1);
     expect(bound.stderr).toContain(`Cannot listen on 127.0.0.1:${echo.port}: the port is in use.`);
+
+    await rm(`${folder.path}/proxy.config.json`);
+    const gone = await family.handOver();
+    expect(gone.code).toBe(78);
+    expect(gone.stderr).toContain(`There is no ${folder.path}/proxy.config.json any more.`);
+    await folder.write(writeConfig());
 
     for (const [program, reason] of [
       ["/nowhere/penstock", "Cannot start /nowhere/penstock: ENOENT."],
@@ -89,6 +96,7 @@ describe("an old process that is killed", () => {
     await using folder = await makeFolder({
       "proxy.config.ts": `
         import { existsSync } from "node:fs";
+import { rm } from "node:fs/promises";
         if (process.env.PENSTOCK_HANDOVER_CHANNEL) {
           process.stderr.write("loading\\n");
           while (!existsSync("go")) await Bun.sleep(5);
