@@ -1,5 +1,5 @@
 import type { CompiledConfig } from "./config/compile.ts";
-import { diffConfigsInSteps } from "./config/diff-config.ts";
+import { diffConfigsInSteps, keepFixedSettings } from "./config/diff-config.ts";
 import { diffFingerprintsInSteps } from "./config/fingerprints.ts";
 import type { Gate } from "./gate/gate.ts";
 import type { InheritedSockets } from "./net/inherited-sockets.ts";
@@ -32,9 +32,6 @@ export interface ConfigApplierOptions {
   /** Resolves when clients have had their turn. */
   readonly turn: () => Promise<void>;
 }
-
-/** Settings of the process that are read at its start alone. */
-const FIXED = ["sockets", "splice", "spliceAfter", "warmUp"] as const;
 
 /** Puts compiled configurations into effect, each as a whole or not at all. */
 export class ConfigApplier {
@@ -132,12 +129,7 @@ function listNames(gate: Gate): ReadonlySet<string> {
 
 /** Gives the fixed settings their old values, and warns of those that were to change. */
 function keepFixed(before: CompiledConfig, wanted: CompiledConfig): { compiled: CompiledConfig; warnings: string[] } {
-  const changed = FIXED.filter((name) => before.effective[name] !== wanted.effective[name]);
-  const warnings = changed.map((name) => {
-    const [old, now] = [before.effective[name], wanted.effective[name]];
-    return `${name}: ${JSON.stringify(now)} needs a restart. Until then ${JSON.stringify(old)} stays in effect.`;
-  });
-  const kept = Object.fromEntries(changed.map((name) => [name, before.effective[name]]));
+  const { effective, warnings } = keepFixedSettings(before.effective, wanted.effective);
   const { sockets, splice, warmUp } = before;
-  return { compiled: { ...wanted, sockets, splice, warmUp, effective: { ...wanted.effective, ...kept } }, warnings };
+  return { compiled: { ...wanted, sockets, splice, warmUp, effective }, warnings };
 }

@@ -143,3 +143,19 @@ function show(value: unknown): string {
 function cutShown(text: string): string {
   return text.length <= MAX_SHOWN ? text : `${text.slice(0, MAX_SHOWN)}…`;
 }
+
+/** Settings of the process that are read at its start alone. */
+const FIXED = ["sockets", "splice", "spliceAfter", "warmUp"] as const;
+
+type Effective = Readonly<Record<string, unknown>>;
+
+/** Gives settings that need a restart their old values, and a warning for each that was to change. */
+export function keepFixedSettings(before: Effective, wanted: Effective): { effective: Effective; warnings: string[] } {
+  const changed = FIXED.filter((name) => before[name] !== wanted[name]);
+  const warnings = changed.map(
+    (name) =>
+      `${name}: ${JSON.stringify(wanted[name])} needs a restart. Until then ${JSON.stringify(before[name])} stays in effect.`,
+  );
+  const kept = Object.fromEntries(changed.map((name) => [name, before[name]]));
+  return { effective: { ...wanted, ...kept }, warnings };
+}

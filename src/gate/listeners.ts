@@ -112,7 +112,12 @@ export class Listeners {
     for (const listener of this.#open) listener.close();
   }
 
-  /** Binds the same ones again after `close`, with the ports that the system chose: all of them, or none. */
+  /** Stops accepting on all of them, and loses no connection that waits to be accepted. */
+  retire(): void {
+    for (const listener of this.#open) listener.retire();
+  }
+
+  /** Binds the same ones again after `close` or `retire`, with the ports that the system chose: all of them, or none. */
   reopen(): BindResult {
     const fresh: OpenListener[] = [];
     for (const { plan, bound } of this.#open) {

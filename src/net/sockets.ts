@@ -14,8 +14,8 @@ import { type Listen, listenTcp } from "./runtime/listen.ts";
 export interface Sockets {
   readonly listen: Listen;
   readonly connect: Connect;
-  /** Makes a connection of a connected TCP socket and owns it from then on; undefined when its peer is gone. Only with epoll. */
-  readonly adopt?: (fd: number) => Conn | undefined;
+  /** Makes a connection of a TCP socket that was connected elsewhere, and owns it from then on. Only with epoll. */
+  readonly adopt?: (fd: number) => Conn;
   /** Makes a network inside this process, driven by the same event loop. Absent with the runtime's sockets. */
   readonly openInProcess?: () => InProcessNetwork;
   /** Calls back once the event loop has taken another turn. */
