@@ -78,7 +78,7 @@ export function readSources({ value, values, io }: CommandInput): Omit<LoadOptio
 /** Loads the configuration that the flags select, and prints its warnings. */
 export async function loadFromFlags(
   input: CommandInput,
-  reading: Pick<LoadOptions, "modules" | "inUse" | "turn"> & {
+  reading: Pick<LoadOptions, "modules" | "inUse" | "ownName" | "turn"> & {
     readonly terminal?: boolean;
     readonly isReload?: boolean;
   } = {},

@@ -1,4 +1,5 @@
 import type { CompiledConfig } from "../config/compile.ts";
+import { createOwnName } from "../config/forward.ts";
 import { ScriptModules } from "../config/script-modules.ts";
 import type { LoadOptions } from "../config/load.ts";
 import { type Daemon, startDaemon } from "../daemon.ts";
@@ -70,6 +71,7 @@ async function run(
   const { io } = input;
   // Loading can take long or never end: a configuration file is a program.
   const modules = new ScriptModules();
+  const ownName = createOwnName();
   let readSince = Date.now();
   // What the process before this one ran with.
   const before: { inUse?: NonNullable<LoadOptions["inUse"]> } = {};
@@ -82,7 +84,7 @@ async function run(
     ],
     io.tell,
   );
-  const loaded = await Promise.race([loadFromFlags(input, { modules, ...before }), stopping.first]);
+  const loaded = await Promise.race([loadFromFlags(input, { modules, ownName, ...before }), stopping.first]);
   if (typeof loaded === "string") {
     io.tell(`${loaded}: ended before it listened.`);
     return exitCodes.ok;
@@ -116,7 +118,7 @@ async function run(
     load: async (turn) => {
       readSince = Date.now();
       notices.reloading();
-      const read = await loadFromFlags(input, { modules, inUse: source, isReload: true, turn });
+      const read = await loadFromFlags(input, { modules, inUse: source, ownName, isReload: true, turn });
       if (read.ok) nextSource = read.value;
       return read;
     },

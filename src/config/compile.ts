@@ -74,14 +74,19 @@ export interface CompiledConfig {
 /**
  * Compiles a configuration that the schema has accepted into the runtime of the
  * proxy. Pure: `materials` holds files and variables. Reports what only they can
- * show: wrong hashes, certificates and conventional variables.
+ * show: wrong hashes, certificates and conventional variables. `ownName` is for
+ * `Via`, when it names none.
  */
-export function compileConfig(config: Config, materials: Materials): Checked<CompiledConfig> {
-  return runAtOnce(compileInSteps(config, materials));
+export function compileConfig(config: Config, materials: Materials, ownName?: string): Checked<CompiledConfig> {
+  return runAtOnce(compileInSteps(config, materials, ownName));
 }
 
 /** `compileConfig`, in steps. */
-export function* compileInSteps(config: Config, materials: Materials): Steps<Checked<CompiledConfig>> {
+export function* compileInSteps(
+  config: Config,
+  materials: Materials,
+  ownName?: string,
+): Steps<Checked<CompiledConfig>> {
   const problems: Problem[] = [];
   const keep = <T>(part: { problems: readonly Problem[] } & T): T => {
     problems.push(...part.problems);
@@ -91,7 +96,7 @@ export function* compileInSteps(config: Config, materials: Materials): Steps<Che
   if (!users.ok) keep(users);
   const { listeners, tlsFiles, warnings } = keep(compileListeners(config.listen, materials));
   const { upstreams } = keep(compileUpstreams(config, materials));
-  const { forward } = keep(compileForward(config.forward, materials));
+  const { forward } = keep(compileForward(config.forward, materials, ownName));
   const environment = asksEnvironment(config) ? keep(compileEnvironment(materials.variables)).routes : undefined;
   if (users.ok) problems.push(...findDigestProblems(config, users.value));
   problems.push(...findSocketProblems(config.sidecar, materials));

@@ -20,6 +20,8 @@ export interface LoadOptions extends FindOptions {
   readonly terminal: boolean;
   /** Milliseconds that a file in TypeScript or JavaScript gets to be imported. Default: 10,000. */
   readonly importMs?: number;
+  /** The name in `Via` where the configuration sets none: the same at each reload, so that loops are seen. A new one when absent. */
+  readonly ownName?: string;
   /** Gives everything else its turn, between slices of the work; without it all is done at once. */
   readonly turn?: () => Promise<void>;
   /** The modules that are to be read afresh at the next load. */
@@ -79,7 +81,7 @@ export async function loadConfig(options: LoadOptions): Promise<LoadResult> {
   );
   const checked = await run(checkInSteps(over.raw), options.turn);
   const compiled: Checked<CompiledConfig> = checked.ok
-    ? await run(compileInSteps(checked.value, materials), options.turn)
+    ? await run(compileInSteps(checked.value, materials, options.ownName), options.turn)
     : { ok: false, problems: [...checked.problems, ...findMaterialProblems(checked.parts, materials)] };
   const complete = (list: readonly Problem[]) => attachPlaces(attachOrigins(list, over), source);
   const faults = [...(compiled.ok ? [] : compiled.problems), ...missing];

@@ -1,6 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
 
-import type { ForwardSettings } from "./exchange/forward-settings.ts";
 import type { EnvironmentRoutes, Hop } from "./route/route.ts";
 import type { Runtime } from "./runtime.ts";
 
@@ -16,14 +15,8 @@ export function keepUnchanged(before: Runtime, next: Runtime): Runtime {
     ...next,
     upstreams: new Map([...next.upstreams].map(([name, hop]) => [name, keep(hop)])),
     ...(next.environment && { environment: keepRoutes(next.environment, keep) }),
-    forward: keepForward(before.forward, next.forward),
+    forward: isDeepStrictEqual(before.forward, next.forward) ? before.forward : next.forward,
   };
-}
-
-function keepForward(before: ForwardSettings, next: ForwardSettings): ForwardSettings {
-  // With another name the proxy would not know a request again that came through it before.
-  const named = before.viaIsSet || next.viaIsSet ? next : { ...next, via: before.via };
-  return isDeepStrictEqual(before, named) ? before : named;
 }
 
 /** Every upstream that a snapshot can lead to. */

@@ -2,8 +2,6 @@
 export interface ForwardSettings {
   /** Our name in Via: no other proxy that a request may pass has the same. */
   readonly via: string;
-  /** Whether the configuration sets the name. Another one stays as long as the process. */
-  readonly viaIsSet: boolean;
   /** Which fields tell the origin of the client's address. */
   readonly forwardedFor: ForwardedFor;
   /** Whether `https://` is forwarded also for clients elsewhere who do not speak TLS to us. */

@@ -32,7 +32,6 @@ describe("compileConfig()", () => {
     });
     expect(forward).toEqual({
       via: expect.stringMatching(/^penstock-[0-9a-f]{10}$/),
-      viaIsSet: false,
       forwardedFor: "off",
       httpsOverPlain: false,
       clientIdleMs: 60_000,
