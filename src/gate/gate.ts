@@ -21,6 +21,8 @@ import { createRecorder, type Recorder } from "../proxy/record/recorder.ts";
 import { type Runtime, RuntimeHolder } from "../proxy/runtime.ts";
 import { RequestIds } from "../proxy/record/request-record.ts";
 import type { TunnelEngine } from "../proxy/flow/tunnel.ts";
+import { Pools } from "../proxy/upstream/pools.ts";
+import type { PoolEvent } from "../proxy/upstream/pool.ts";
 import { Upstreams } from "../proxy/upstream/upstreams.ts";
 import { endDenied } from "./end-denied.ts";
 import {
@@ -44,6 +46,8 @@ export interface GateOptions {
   readonly application: string;
   /** Replaces the resolver of the system. */
   readonly resolver?: Resolver;
+  /** Is told when the health of a member of a pool changes, and when a session moves. */
+  poolChanged?(event: PoolEvent): void;
   /** Tells the operator of a bug that ended the connection `id`. */
   reportBug(error: unknown, id: string): void;
   /** Tells the operator that a function of the configuration failed, and how. */
@@ -72,6 +76,7 @@ export class Gate implements ConnectionServices, ListenerOwner {
   readonly clientProfiles = new ClientProfiles();
   readonly own = new OwnAddresses();
   readonly upstreams = new Upstreams();
+  readonly pools: Pools;
   readonly ids = new RequestIds();
   readonly targets = new ConnectTargets();
   draining = false;
@@ -84,6 +89,8 @@ export class Gate implements ConnectionServices, ListenerOwner {
     const { descriptors, accessLog, sockets } = options;
     this.#options = options;
     this.runtime = new RuntimeHolder(options.runtime);
+    this.pools = new Pools({ changed: (event) => options.poolChanged?.(event) });
+    this.pools.use(options.runtime.upstreams);
     this.connect = sockets.connect;
     this.tunnel = options.tunnel;
     this.resolver =
@@ -102,6 +109,12 @@ export class Gate implements ConnectionServices, ListenerOwner {
       reportBug: (error, id) => this.reportBug(error, id),
     });
     this.captures = new Captures({ application: options.application });
+  }
+
+  /** Puts another snapshot into use for new requests. Pools keep their state by name. */
+  use(runtime: Runtime): void {
+    this.runtime.swap(runtime);
+    this.pools.use(runtime.upstreams);
   }
 
   /** The listeners as bound; undefined before. */

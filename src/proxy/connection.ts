@@ -237,6 +237,7 @@ class ClientConnection implements RequestConnection, RecordedConnection, Planned
   #writeDown(): void {
     if (this.#record.isWritten) return;
     this.#record.isWritten = true;
+    this.#record.carriage?.release();
     this.services.recorder.finished(this.#record);
   }
 

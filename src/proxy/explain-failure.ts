@@ -11,6 +11,8 @@ const sentences: Partial<Record<FailureDetail, (who: string) => string>> = {
   address_unroutable: (who) => `There is no route to the address of ${who}.`,
   connection_timeout: (who) => `The connection to ${who} took too long.`,
   proxy_loop: (who) => `${begin(who)} is this proxy itself.`,
+  no_healthy_upstream: (who) => `No member of ${who} is healthy.`,
+  upstreams_full: (who) => `Every member of ${who} that may be used has as many connections as it may have.`,
   upstream_refused: (who) => `${begin(who)} refused the tunnel.`,
   upstream_credentials: (who) => `${begin(who)} does not accept this proxy's credentials.`,
   upstream_protocol: (who) => `${begin(who)} answered with something that is not an answer.`,
@@ -47,7 +49,7 @@ function nameUpstream({ nextHop }: Failure): string | undefined {
 
 /** For these the table has a sentence without the name of the upstream. */
 function isAboutUpstream(detail: FailureDetail): boolean {
-  return detail.startsWith("upstream_");
+  return detail.includes("upstream");
 }
 
 function begin(who: string): string {

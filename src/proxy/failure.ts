@@ -126,6 +126,13 @@ const table = {
     "The proxy has no descriptors or ports left for another connection.",
   ),
   no_upstream: row("destination_unavailable", 503, "upstream", "No upstream proxy is available."),
+  no_healthy_upstream: row("destination_unavailable", 503, "upstream", "No upstream proxy of the pool is healthy."),
+  upstreams_full: row(
+    "connection_limit_reached",
+    503,
+    "upstream",
+    "The upstream proxies of the pool have no connection left.",
+  ),
   upstream_refused: row("destination_unavailable", 502, "upstream", "The upstream proxy refused the tunnel."),
   upstream_credentials: row(
     "proxy_configuration_error",

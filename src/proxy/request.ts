@@ -7,7 +7,10 @@ import type { Listener } from "./accept/listener-tls.ts";
 import { identify, type IdentifyServices, type ShownCertificate } from "./auth/identify.ts";
 import { authorize } from "./decide/authorize.ts";
 import type { AuthorizeServices } from "./decide/inquiry.ts";
-import { dial, type DialOutcome } from "./dial/dial.ts";
+import { dial } from "./dial/dial.ts";
+import { dialAlong, type TunnelOutcome } from "./dial/dial-along.ts";
+import { MemberSearch } from "./dial/member-search.ts";
+import { RequestMembers } from "./dial/request-members.ts";
 import type { DialServices } from "./dial/dial-context.ts";
 import { answerHere } from "./exchange/answer-here.ts";
 import type { Resumed } from "./exchange/client-requests.ts";
@@ -16,6 +19,7 @@ import type { Plan } from "./exchange/plans.ts";
 import type { Exchange } from "./exchange/exchange.ts";
 import type { Origin } from "./exchange/origin-pool.ts";
 import { describeFailure, type Failure } from "./failure.ts";
+import type { HookReport } from "./hook/call-hook.ts";
 import type { Grant } from "./policy/decision.ts";
 import { type FirstMessageRead, readFirstMessage } from "./read/first-message.ts";
 import type { ForwardRequest } from "./read/forward-request.ts";
@@ -29,7 +33,7 @@ import type { Captures } from "./record/captures.ts";
 import type { Recorder } from "./record/recorder.ts";
 import type { RequestRecord } from "./record/request-record.ts";
 import { chooseRoute } from "./route/choose-route.ts";
-import type { Route } from "./route/route.ts";
+import { isPooled, type PooledRoute, type Route } from "./route/route.ts";
 import { inspectTunnel } from "./tunnel/first-bytes-tap.ts";
 import { judgeForwarding } from "./tunnel/judge-inside.ts";
 import type { TunnelEngine, TunnelOwner, TunnelResult } from "./flow/tunnel.ts";
@@ -44,6 +48,7 @@ export interface RequestServices extends IdentifyServices, AuthorizeServices, Di
   readonly clientProfiles: ClientProfiles;
   /** The proxy is draining: new requests are refused. */
   readonly draining: boolean;
+  reportHook(report: HookReport): void;
 }
 
 /** The connection that a request came on, as far as the request needs it. */
@@ -138,7 +143,7 @@ export class Request {
 
     record.enter("dial");
     const { target } = request;
-    const dialled = await dial({ requester: record, client, target, route: route.value, grant }, services);
+    const dialled = await dialAlong({ requester: record, client, target, route: route.value, grant }, services);
     noteDial(record, dialled);
     if (!dialled.ok) return this.#end(dialled.failure);
     this.#target = dialled.value.conn;
@@ -194,7 +199,7 @@ export class Request {
     return (await this.refuse(failure, this.#connection.services.draining)) ? "kept" : "closed";
   }
 
-  async #forward(request: ForwardRequest, route: Route, grant: Grant): Promise<RequestEnd> {
+  async #forward(request: ForwardRequest, route: Route | PooledRoute, grant: Grant): Promise<RequestEnd> {
     const record = this.#record;
     const client = this.#connection.conn;
     const { forward: settings, timeouts } = record.runtime;
@@ -208,14 +213,24 @@ export class Request {
       const whole = await writeWhole(client, answerHere(request, keeps), timeouts.idleMs);
       return keeps && whole ? "kept" : "closed";
     }
-    return this.#carryForwarded(this.#connection.openForwarded({ record, request, route, grant }));
+    if (!isPooled(route))
+      return this.#carryForwarded(this.#connection.openForwarded({ record, request, route, grant }));
+    const { target } = request;
+    const search = new MemberSearch({ requester: record, client, target, route }, this.#connection.services);
+    const first = await search.find();
+    if (!first.ok) return this.#end(first.failure);
+    const members = new RequestMembers(search, first.value);
+    record.carriage = first.value;
+    return this.#carryForwarded(
+      this.#connection.openForwarded({ record, request, route: first.value.route, grant, members }),
+    );
   }
 
   /** Carries a request to its origin, in one or more tries. `before` is a try that has ended. */
   async #carryForwarded(forwarded: ForwardedRequest, before?: Tried): Promise<RequestEnd> {
     const record = this.#record;
-    const { task, wish } = forwarded;
-    const { client, request, route, grant } = task;
+    const { task } = forwarded;
+    const { client, request, route, grant, members } = task;
     let tried = before;
     let origin = before?.origin ?? forwarded.takeKept();
     for (;;) {
@@ -223,11 +238,16 @@ export class Request {
         record.enter("dial");
         const { services } = this.#connection;
         const { target } = request;
-        const dialled = await dial({ requester: record, client, target, route, grant, wish }, services);
+        const { wish } = forwarded;
+        const who = { requester: record, client, target, grant };
+        const dialled = await (members === undefined
+          ? dial({ ...who, route, wish }, services)
+          : members.dial({ ...who, wishFor: (along) => forwarded.wishFor(along) }, services));
         noteDial(record, dialled);
         if (!dialled.ok) return this.#end(dialled.failure);
+        if (members !== undefined) forwarded.follow(members.carriage.route);
         origin = forwarded.openOrigin(dialled.value);
-      }
+      } else members?.carriage.reused();
       record.dialled = origin.address;
       if (tried === undefined) record.enter("forward");
       tried ??= await forwarded.carry(origin);
@@ -239,6 +259,15 @@ export class Request {
           tried = undefined;
           origin = undefined;
           break;
+        case "elsewhere": {
+          const found = await members?.next();
+          if (found?.ok !== true) return this.#end(end.failure);
+          record.carriage = found.value;
+          forwarded.follow(found.value.route);
+          tried = undefined;
+          origin = forwarded.takeKept();
+          break;
+        }
         case "failed":
           return this.#end(end.failure);
         case "broken":
@@ -288,8 +317,9 @@ function noteFirstMessage(record: RequestRecord, first: FirstMessageRead): Reply
 }
 
 /** Notes what a dial found, also when it failed. */
-function noteDial(record: RequestRecord, dialled: DialOutcome): void {
+function noteDial(record: RequestRecord, dialled: TunnelOutcome): void {
   const { address, decision } = dialled.ok ? dialled.value : dialled;
+  if (dialled.carriage !== undefined) record.carriage = dialled.carriage;
   if (address !== undefined) record.dialled = address;
   if (decision !== undefined) record.decision = decision;
 }
