@@ -36,8 +36,8 @@ export interface DaemonOptions {
   readonly accessSink: LogSink;
   /** Where messages for the operator go, one line each, without line end. */
   readonly tell: (message: string) => void;
-  /** Reads the configuration again and hands down to it what outlives the one in use; absent where nothing can change. */
-  readonly load?: (inUse: CompiledConfig) => Promise<LoadResult>;
+  /** Reads the configuration again; absent where nothing can change. */
+  readonly load?: () => Promise<LoadResult>;
   /** Called after each reload: with the configuration in use, the files that the one that was read depends on, and whether it is in use. */
   readonly reloaded?: (inUse: CompiledConfig, files: readonly string[], done: boolean) => void;
   /** Instead of the system's resolver, for tests. */
@@ -151,7 +151,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
         metrics,
         live,
         accessLog,
-        auth: gate.runtime.current.authenticator.checks,
+        auth: gate.checks.cache,
         certificates: listCertificates(gate, inUse.plans),
         reload: reloader,
         ...(inUse.sidecar && { sidecar: inUse.sidecar.sidecar.connections }),
@@ -170,7 +170,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     tell,
   });
   const reloader = new Reloader({
-    load: () => options.load?.(inUse.compiled) ?? Promise.reject(new Error("There is nothing to load")),
+    load: () => options.load?.() ?? Promise.reject(new Error("There is nothing to load")),
     async apply(next) {
       const before = gate.runtime.current.limits.connections;
       const applied = await applier.apply(next);

@@ -63,7 +63,6 @@ export function size(min: number, max: number) {
   );
 }
 
-/** A whole number from `min` to `max`. */
 export function count(min: number, max: number) {
   const wanted = `a whole number from ${min} to ${max}`;
   const error = ({ input }: { input?: unknown }) =>
@@ -109,7 +108,6 @@ export function readCidrs(texts: readonly string[]): Cidr[] {
   });
 }
 
-/** The path of a PEM file. */
 export function pemPath(example = "ca.pem") {
   return text(`the path of a PEM file, such as "${example}"`);
 }
@@ -122,7 +120,6 @@ export function pemPaths() {
   ]);
 }
 
-/** One IP address. */
 export function ipAddress() {
   return text('an IP address such as "192.0.2.1"', (value) =>
     parseIp(value) ? undefined : 'is not an IP address. Write one such as "192.0.2.1" or "2001:db8::1"',

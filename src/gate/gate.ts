@@ -6,7 +6,8 @@ import { createSystemResolver } from "../net/dns/system-resolver.ts";
 import type { Connect } from "../net/runtime/connect.ts";
 import type { Sockets } from "../net/sockets.ts";
 import { ClientProfiles } from "../protocol/tls/read/client-profiles.ts";
-import type { Listener } from "../proxy/accept/listener-tls.ts";
+import type { Listener } from "../proxy/accept/listener.ts";
+import { CredentialChecks } from "../proxy/auth/credential-checks.ts";
 import { type ConnectionServices, recordUnserved, serveConnection } from "../proxy/connection.ts";
 import { Forwarding } from "../proxy/exchange/forwarding.ts";
 import type { HookReport } from "../proxy/hook/call-hook.ts";
@@ -77,6 +78,7 @@ export class Gate implements ConnectionServices, ListenerOwner {
   readonly own = new OwnAddresses();
   readonly upstreams = new Upstreams();
   readonly pools: Pools;
+  readonly checks = new CredentialChecks();
   readonly ids = new RequestIds();
   readonly targets = new ConnectTargets();
   draining = false;

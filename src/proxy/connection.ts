@@ -1,7 +1,7 @@
 import type { Ip } from "../address/ip.ts";
 import type { Conn } from "../net/conn/conn.ts";
 import { acceptTls } from "./accept/accept-tls.ts";
-import type { Listener } from "./accept/listener-tls.ts";
+import type { Listener } from "./accept/listener.ts";
 import { type Peer, readProxyHeader } from "./accept/read-proxy-header.ts";
 import type { ShownCertificate } from "./auth/identify.ts";
 import { ClientRequests, type ForwardServices, type Next, type PlannedRecords } from "./exchange/client-requests.ts";

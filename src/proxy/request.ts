@@ -3,7 +3,7 @@ import { frameRequest } from "../protocol/http1/message-framing.ts";
 import { allowsNextRequest } from "../protocol/http1/persistence.ts";
 import type { RequestHead } from "../protocol/http1/request-head.ts";
 import type { ClientProfiles } from "../protocol/tls/read/client-profiles.ts";
-import type { Listener } from "./accept/listener-tls.ts";
+import type { Listener } from "./accept/listener.ts";
 import { identify, type IdentifyServices, type ShownCertificate } from "./auth/identify.ts";
 import { authorize } from "./decide/authorize.ts";
 import type { AuthorizeServices } from "./decide/inquiry.ts";
@@ -60,7 +60,6 @@ export interface RequestConnection extends TunnelOwner {
   readonly conn: Conn;
   /** Takes a slot for the user of a request, or says why there is none. */
   takeUserSlot(record: RequestRecord): Failure | undefined;
-  /** Opens a request that is to be forwarded. */
   openForwarded(task: Omit<ForwardTask, "client" | "forwarding" | "upstreams" | "exchange">): ForwardedRequest;
 }
 
@@ -173,10 +172,13 @@ export class Request {
       return false;
     }
     const { id, runtime, decision, method, requestHead } = record;
+    const { checks } = this.#connection.services;
     const { status } = describeFailure(failure.detail);
+    const challenges = status === 407 ? runtime.authenticator.challenge(checks, failure) : [];
     const keeps = !ending && allowsNext(failure, requestHead);
     record.status = status;
-    const refusal = this.#reply.formatRefusal({ failure, runtime, id, rule: decision?.rule, method, keeps });
+    const context = { agent: runtime.agent, id, rule: decision?.rule, challenges, method, keeps };
+    const refusal = this.#reply.formatRefusal({ failure, ...context });
     const whole = await writeWhole(client, refusal, runtime.timeouts.idleMs);
     return whole && keeps;
   }
@@ -194,7 +196,6 @@ export class Request {
     this.#target = undefined;
   }
 
-  /** Ends the request with a failure. */
   async #end(failure: Failure): Promise<RequestEnd> {
     return (await this.refuse(failure, this.#connection.services.draining)) ? "kept" : "closed";
   }
@@ -289,10 +290,13 @@ export class Request {
     const connection = this.#connection;
     const { services } = connection;
     record.enter("tunnel");
+    const tap = record.scheme === undefined ? inspectTunnel(record, services.clientProfiles) : undefined;
+    // The facts grow while the tunnel is young.
+    record.inside = tap?.facts;
     const tunnel = services.tunnel(connection.conn, target, {
       idleMs: record.runtime.timeouts.idleMs,
       owner: connection,
-      tap: record.scheme === undefined ? inspectTunnel(record, services.clientProfiles) : undefined,
+      tap,
       observers: services.captures.observers(record),
     });
     this.#target = undefined;
@@ -327,6 +331,7 @@ function noteDial(record: RequestRecord, dialled: TunnelOutcome): void {
 /** Notes how the tunnel of a request ended. */
 export function noteTunnelEnd(record: RequestRecord, result: TunnelResult): void {
   record.tunnel = result;
+  record.failure = record.inside?.failure;
 }
 
 /** Notes status and bytes of a planned request. */

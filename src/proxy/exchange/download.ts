@@ -15,7 +15,7 @@ import { type BodyReader, createBodyReader } from "../../protocol/http1/body-rea
 import { formatClientHead } from "./client-head.ts";
 import { asksForConnectionAuth, judgeHeadError, saysChunked, supportsConnectionAuth } from "./judge-response.ts";
 import { wasCut } from "../../net/runtime/secure-socket.ts";
-import { HeldBytes } from "../../net/conn/held-bytes.ts";
+import { HeldBytes } from "../../protocol/held-bytes.ts";
 import type { OwnLines } from "./own-lines.ts";
 import type { MessageFlow } from "./flow.ts";
 import type { HeadToWrite } from "./head-to-write.ts";

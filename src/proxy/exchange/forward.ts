@@ -141,7 +141,6 @@ export class ForwardedRequest {
     return undefined;
   }
 
-  /** Makes an origin of what was dialled. */
   openOrigin({ conn, address }: Dialled): Origin {
     const { isDirect } = this.#originRoute;
     return { conn, address, ip: isDirect ? address.ip : undefined, reused: false };

@@ -28,7 +28,6 @@ export interface RoutedClient {
   readonly clientPort: number;
 }
 
-/** What an origin route follows from. */
 export interface OriginRouteQuery {
   readonly client: RoutedClient;
   readonly request: Destination;

@@ -19,6 +19,7 @@ import type { RequestFraming } from "../../protocol/http1/message-framing.ts";
 import { copyOctets } from "../../protocol/http1/octets.ts";
 import type { RequestHead } from "../../protocol/http1/request-head.ts";
 import { showsConnectionAuth } from "../../protocol/http1/persistence.ts";
+import type { CredentialChecks } from "../auth/credential-checks.ts";
 import { SessionAsker } from "../auth/identify.ts";
 import { evaluate } from "../policy/evaluate.ts";
 import { isPooled, type Route } from "../route/route.ts";
@@ -189,11 +190,16 @@ function isAt(octets: Uint8Array, from: number, wanted: Uint8Array): boolean {
 }
 
 /** Whether certificate and credentials still show the same user, as can be told at once. */
-export function isStill({ runtime, user, toVerify }: Plan, record: RequestRecord, client: Conn): boolean {
+export function isStill(
+  { runtime, user, toVerify }: Plan,
+  record: RequestRecord,
+  client: Conn,
+  checks: CredentialChecks,
+): boolean {
   const { certificate } = record;
   if (certificate?.findFault(Date.now()) !== undefined) return false;
   if (toVerify === undefined) return true;
-  const outcome = runtime.authenticator.authenticate([toVerify], undefined, new SessionAsker(record, client));
+  const outcome = runtime.authenticator.authenticate([toVerify], checks, undefined, new SessionAsker(record, client));
   return !(outcome instanceof Promise) && outcome.ok && (outcome.user ?? certificate?.user) === user;
 }
 

@@ -147,7 +147,8 @@ function quoteAlways(value: string): string {
   return escapeText(JSON.stringify(cutText(value, VALUE_LIMIT)));
 }
 
-function bound(value: string | undefined): string | undefined {
+/** A value of a line, cut where it is too long. */
+export function bound(value: string | undefined): string | undefined {
   return value === undefined ? undefined : cutText(value, VALUE_LIMIT);
 }
 

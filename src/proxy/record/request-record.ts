@@ -18,7 +18,6 @@ export type Stage =
 /** Milliseconds per stage, in order; undefined for a stage that was not entered or has not ended. */
 export type StageTimes = { [Name in Stage]?: number | undefined };
 
-/** The protocol of a client. */
 export type ClientProtocol = "http" | "socks5" | "socks4";
 
 /** Numbers requests: short ids in order, unlikely to repeat after a restart. */
