@@ -2,12 +2,13 @@ import type { PoolEvent } from "../upstream/pool.ts";
 import { QuietTeller } from "./quiet-teller.ts";
 
 /**
- * Tells the operator when the health of a member changes, and when sessions move:
- * about each member's state and each pair of members at once, then at most every
- * ten seconds with the number in between.
+ * Tells the operator when the health of a member changes, and when sessions move.
+ * Changes of health are told each, as far as the log is not flooded; sessions that
+ * move between the same members are counted.
  */
 export class PoolReporter {
   readonly #teller: QuietTeller;
+  #changes = 0;
 
   /** `now` is a monotonic clock in milliseconds. */
   constructor(tell: (message: string) => void, now?: () => number) {
@@ -25,9 +26,8 @@ export class PoolReporter {
       return;
     }
     const { member, state, reason } = event;
-    this.#teller.report(`${pool} ${member} ${state}`, (silenced) => {
-      const more = silenced === 0 ? "" : ` So it was ${silenced} times before.`;
-      return `Upstream ${pool}: ${member} is ${state} (${reason}).${more}`;
-    });
+    this.#changes += 1;
+    // The last message about a member has to be its last state: none is left out for an earlier one of the same kind.
+    this.#teller.report(`change ${this.#changes}`, () => `Upstream ${pool}: ${member} is ${state} (${reason}).`);
   }
 }
