@@ -20,7 +20,7 @@ import type { Origin } from "./exchange/origin-pool.ts";
 import { describeFailure, type Failure } from "./failure.ts";
 import type { HookReport } from "./hook/call-hook.ts";
 import type { Grant } from "./policy/decision.ts";
-import { type FirstMessageRead, readFirstMessage } from "./read/first-message.ts";
+import { type FirstMessageRead, type Newcomer, readFirstMessage } from "./read/first-message.ts";
 import type { ForwardRequest } from "./read/forward-request.ts";
 import { readCredentials } from "./read/read-credentials.ts";
 import { readRequest } from "./read/read-request.ts";
@@ -45,9 +45,13 @@ export interface RequestServices extends IdentifyServices, AuthorizeServices, Di
   readonly captures: Pick<Captures, "observers">;
   /** Fingerprints of TLS clients, cached by their ClientHello. */
   readonly clientProfiles: ClientProfiles;
-  /** The proxy is draining: new requests are refused. */
+  /** The proxy is draining: no connection is kept for another request. */
   readonly draining: boolean;
   reportHook(report: HookReport): void;
+  /** New requests are refused, because the proxy is draining. */
+  readonly refusing: boolean;
+  /** Clients that have said nothing yet. */
+  readonly newcomers: Set<Newcomer>;
 }
 
 /** The connection that a request came on, as far as the request needs it. */
@@ -57,6 +61,8 @@ export interface RequestConnection extends TunnelOwner {
   readonly certificate: ShownCertificate | undefined;
   /** The client's connection itself, encrypted where the listener speaks TLS. */
   readonly conn: Conn;
+  /** Has a request that was read capture the snapshot in use; or says why its client may not ask any more. */
+  beginRequest(record: RequestRecord): Failure | undefined;
   /** Takes a slot for the user of a request, or says why there is none. */
   takeUserSlot(record: RequestRecord): Failure | undefined;
   openForwarded(task: Omit<ForwardTask, "client" | "forwarding" | "upstreams" | "exchange">): ForwardedRequest;
@@ -94,15 +100,23 @@ export class Request {
     const record = this.#record;
     const connection = this.#connection;
     const { conn: client, listener, services } = connection;
-    const { runtime, handshakeEndsAt: endsAt } = record;
+    const { handshakeEndsAt: endsAt } = record;
 
     record.enter("handshake");
     const first =
       head === undefined
-        ? await readFirstMessage(client, { protocols: listener.protocols, head: runtime.limits.head, endsAt })
+        ? await readFirstMessage(client, {
+            protocols: listener.protocols,
+            head: record.runtime.limits.head,
+            endsAt,
+            newcomers: services.newcomers,
+          })
         : ({ ok: true, value: { protocol: "http", head } } as const);
     this.#reply = noteFirstMessage(record, first);
     if (!first.ok) return first.failure === "silent" ? "silent" : this.#end(first.failure);
+    const excluded = connection.beginRequest(record);
+    if (excluded !== undefined) return this.#endConnection(excluded);
+    const { runtime } = record;
 
     record.enter("authenticate");
     const required = runtime.authenticator.required && connection.certificate === undefined;
@@ -121,7 +135,7 @@ export class Request {
     const request = read.value;
     record.target = request.target;
     if (request.kind === "forward") record.scheme = request.scheme;
-    if (services.draining) return this.#end({ detail: "draining" });
+    if (services.refusing) return this.#end({ detail: "draining" });
 
     record.enter("decide");
     const authorized = await authorize(record, request.target, services, client);
@@ -193,6 +207,12 @@ export class Request {
   release(): void {
     this.#target?.reset();
     this.#target = undefined;
+  }
+
+  /** Ends the request with a failure, and its connection with it. */
+  async #endConnection(failure: Failure): Promise<RequestEnd> {
+    await this.refuse(failure, true);
+    return "closed";
   }
 
   async #end(failure: Failure): Promise<RequestEnd> {
