@@ -71,7 +71,7 @@ export class ConfigApplier {
     this.#options.secrets.length = 0;
     for (const secret of secrets) this.#options.secrets.push(secret);
     listeners.commit();
-    gate.runtime.swap(keepUnchanged(gate.runtime.current, next.runtime));
+    gate.use(keepUnchanged(gate.runtime.current, next.runtime));
     gate.upstreams.retain(listHops(gate.runtime.current));
     this.#options.accessLog.use(next.log.access);
     if (next.sidecar !== undefined && keepsSidecar) before?.use(next.sidecar);

@@ -1,3 +1,4 @@
+import { composeControl } from "./compose-control.ts";
 import { ConfigApplier, type InUse } from "./apply-config.ts";
 import type { CompiledConfig } from "./config/compile.ts";
 import type { RenewTrust } from "./config/follow-trust.ts";
@@ -20,8 +21,8 @@ import { SpareDescriptors } from "./net/libc/spare-descriptors.ts";
 import { TlsContexts } from "./net/runtime/tls-contexts.ts";
 import { chooseSockets } from "./net/sockets.ts";
 import { startLanes } from "./net/splice/lane-pool.ts";
-import { controlDrain, controlTunnels, openSidecar, readReadiness, type SidecarPlan } from "./open-sidecar.ts";
-import { explainBinding, listCertificates, prepareListeners } from "./prepare-listeners.ts";
+import { openSidecar, type SidecarPlan } from "./open-sidecar.ts";
+import { explainBinding, prepareListeners } from "./prepare-listeners.ts";
 import type { ListenerTls } from "./proxy/accept/listener-tls.ts";
 import { chooseEngine } from "./proxy/flow/engine.ts";
 import { HookReporter } from "./proxy/record/hook-reporter.ts";
@@ -29,12 +30,12 @@ import { AccessLog, type LogSink } from "./proxy/record/access-log.ts";
 import { BugReporter } from "./proxy/record/bug-reporter.ts";
 import type { Runtime } from "./proxy/runtime.ts";
 import { Reloader, type ReloadOutcome } from "./reloader.ts";
-import type { ControlPort } from "./sidecar/control-port.ts";
-import { writeMetricsText } from "./sidecar/metrics-text.ts";
 import type { DrainState } from "./sidecar/control-port.ts";
 import type { Sidecar } from "./sidecar/serve.ts";
 import { prepareStateFolder } from "./state/state-folder.ts";
 import { tidyMemory } from "./tidy-memory.ts";
+import { PoolReporter } from "./proxy/record/pool-reporter.ts";
+import type { Pools } from "./proxy/upstream/pools.ts";
 import { version } from "./version.ts";
 
 export interface DaemonOptions {
@@ -87,6 +88,8 @@ export interface Daemon {
   readonly lanes: LanePool | undefined;
   /** The TLS of each listener, in the order of the listeners; undefined for a plain one. */
   readonly tls: readonly (ListenerTls | undefined)[];
+  /** The pools of upstreams: their state, and the operator's say in it. */
+  readonly pools: Pools;
   /** Calls back once the event loop has taken another turn. */
   afterTurn(callback: () => void): void;
   /** Reports an uncaught error to the operator. */
@@ -140,6 +143,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
   const { engine, lanes, description } = chooseEngine(splice, () => startLanes({ onTrouble: tell }), sockets.adopt);
   const hooks = new HookReporter(tell, { secrets });
   const bugs = new BugReporter({ tell, secrets });
+  const pools = new PoolReporter(tell);
   const descriptors = new SpareDescriptors();
   const gate = new Gate({
     runtime,
@@ -151,8 +155,9 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     ...(options.resolver && { resolver: options.resolver }),
     reportBug: (error, id) => bugs.report(`A mistake of the proxy ended connection ${id}`, error),
     reportHook: (report) => hooks.report(report),
+    poolChanged: (event) => pools.report(event),
   });
-  const { live, metrics } = gate;
+  const { metrics } = gate;
   let stopWarmUp: (() => Promise<void>) | undefined;
   let close = (): Promise<void> => Promise.resolve();
   const drain = new Drain({
@@ -170,26 +175,18 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
   });
 
   // The sidecar first: it can say that the proxy is still starting.
-  const control: ControlPort = {
-    ...controlTunnels(gate),
-    drain: controlDrain(drain, () => inUse.sidecar?.sidecar.yieldAddress()),
+  const control = composeControl({
+    gate,
+    drain,
+    inUse,
+    accessLog,
+    lanes,
+    splicing: description,
+    driving: sockets.description,
+    reloads: () => reloader,
     ...(options.load && { reload: () => reloader.reload() }),
     ...(options.successors && { handOver: (executable) => handover.handOver("POST /handover", executable) }),
-    readiness: () => readReadiness(gate, drain, reloader.successful),
-    effectiveConfig: () => ({ ...inUse.compiled.effective, splicing: description, driving: sockets.description }),
-    metricsText: () =>
-      writeMetricsText({
-        version,
-        metrics,
-        live,
-        accessLog,
-        auth: gate.checks.cache,
-        certificates: listCertificates(gate, inUse.plans),
-        reload: reloader,
-        ...(inUse.sidecar && { sidecar: inUse.sidecar.sidecar.connections }),
-        ...(lanes && { lanes: lanes.status() }),
-      }),
-  };
+  });
   const open = (plan: SidecarPlan) =>
     openSidecar(plan, control, { listen: sockets.listenForSidecar, passed }, (error) =>
       bugs.report("A mistake in the sidecar", error),
@@ -299,6 +296,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
       get tls() {
         return inUse.plans.map(({ tls }) => tls);
       },
+      pools: gate.pools,
       afterTurn: sockets.afterTurn,
       reload: () => reloader.reload(),
       reportBug: (error) => bugs.report("A mistake outside of any connection, which ended none", error),
@@ -307,12 +305,11 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
         if (usersFile === undefined) throw new Error("There is no users file to replace");
         const recompiled = usersFile.recompile(text);
         // Other parts may have been replaced since this one was compiled.
-        if (recompiled.ok)
-          gate.runtime.swap({ ...gate.runtime.current, authenticator: recompiled.value.authenticator });
+        if (recompiled.ok) gate.use({ ...gate.runtime.current, authenticator: recompiled.value.authenticator });
         return recompiled;
       },
       renewTrust(renew) {
-        gate.runtime.swap(renew(gate.runtime.current));
+        gate.use(renew(gate.runtime.current));
       },
       warmUp() {
         if (drain.phase !== "serving" || stopWarmUp !== undefined || sockets.openInProcess === undefined) return;

@@ -1,3 +1,5 @@
+import type { PoolPlan } from "../proxy/route/pool-plan.ts";
+import { listMemberHops, mapHops } from "../proxy/route/map-hops.ts";
 import type { Hop } from "../proxy/route/route.ts";
 import type { Runtime } from "../proxy/runtime.ts";
 import { compileForward } from "./forward.ts";
@@ -35,14 +37,15 @@ export function followTrustFiles(config: Config, materials: Materials): FileGrou
   };
 }
 
+type Upstreams = ReadonlyMap<string, Hop | PoolPlan>;
+
 /** An upstream with unchanged certificates stays the same object, which its logins and connections belong to. */
-function renewUpstreams(before: ReadonlyMap<string, Hop>, now: ReadonlyMap<string, Hop>): ReadonlyMap<string, Hop> {
-  return new Map(
-    [...before].map(([name, hop]) => {
-      const tls = now.get(name)?.tls;
-      return [name, tls === undefined || isSame(tls, hop.tls) ? hop : { ...hop, tls }];
-    }),
-  );
+function renewUpstreams(before: Upstreams, now: Upstreams): Upstreams {
+  const renewed = new Map(Iterator.from(listMemberHops(now.values())).map(({ name, tls }) => [name, tls]));
+  return mapHops(before, (hop) => {
+    const tls = renewed.get(hop.name);
+    return tls === undefined || isSame(tls, hop.tls) ? hop : { ...hop, tls };
+  });
 }
 
 function isSame(a: unknown, b: unknown): boolean {

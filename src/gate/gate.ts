@@ -9,6 +9,7 @@ import { ClientProfiles } from "../protocol/tls/read/client-profiles.ts";
 import type { Listener } from "../proxy/accept/listener.ts";
 import { CredentialChecks } from "../proxy/auth/credential-checks.ts";
 import { type ConnectionServices, recordUnserved, serveConnection } from "../proxy/connection.ts";
+import { HealthChecks } from "../proxy/dial/health-checks.ts";
 import { Forwarding } from "../proxy/exchange/forwarding.ts";
 import type { HookReport } from "../proxy/hook/call-hook.ts";
 import { Admission } from "../proxy/limit/admission.ts";
@@ -23,6 +24,8 @@ import { createRecorder, type Recorder } from "../proxy/record/recorder.ts";
 import { type Runtime, RuntimeHolder } from "../proxy/runtime.ts";
 import { RequestIds } from "../proxy/record/request-record.ts";
 import type { TunnelEngine } from "../proxy/flow/tunnel.ts";
+import { Pools } from "../proxy/upstream/pools.ts";
+import type { PoolEvent } from "../proxy/upstream/pool.ts";
 import { Upstreams } from "../proxy/upstream/upstreams.ts";
 import { endDenied } from "./end-denied.ts";
 import {
@@ -49,6 +52,8 @@ export interface GateOptions {
   readonly application: string;
   /** Replaces the resolver of the system. */
   readonly resolver?: Resolver;
+  /** Is told when the health of a member of a pool changes, and when a session moves. */
+  poolChanged?(event: PoolEvent): void;
   /** Tells the operator of a bug that ended the connection `id`. */
   reportBug(error: unknown, id: string): void;
   /** Tells the operator that a function of the configuration failed, and how. */
@@ -79,6 +84,8 @@ export class Gate implements ConnectionServices, ListenerOwner {
   readonly clientProfiles = new ClientProfiles();
   readonly own = new OwnAddresses();
   readonly upstreams = new Upstreams();
+  readonly pools: Pools;
+  readonly healthChecks: HealthChecks;
   readonly checks = new CredentialChecks();
   readonly ids = new RequestIds();
   readonly targets = new ConnectTargets();
@@ -99,6 +106,12 @@ export class Gate implements ConnectionServices, ListenerOwner {
     const { descriptors, accessLog, sockets } = options;
     this.#options = options;
     this.runtime = new RuntimeHolder(options.runtime);
+    this.pools = new Pools({ changed: (event) => options.poolChanged?.(event) });
+    this.pools.use(options.runtime.upstreams);
+    this.healthChecks = new HealthChecks({
+      services: this,
+      reportBug: (error) => this.reportBug(error, "of no client"),
+    });
     this.connect = sockets.connect;
     this.tunnel = options.tunnel;
     this.resolver =
@@ -120,6 +133,13 @@ export class Gate implements ConnectionServices, ListenerOwner {
     this.#receiver = new Receiver(this);
   }
 
+  /** Puts another snapshot into use for new requests. Pools keep their state by name. */
+  use(runtime: Runtime): void {
+    this.runtime.swap(runtime);
+    this.pools.use(runtime.upstreams);
+    this.healthChecks.follow();
+  }
+
   /** The listeners as bound; undefined before. */
   get listeners(): readonly BoundListener[] | undefined {
     return this.#listening ? this.#listeners.bound : undefined;
@@ -132,6 +152,7 @@ export class Gate implements ConnectionServices, ListenerOwner {
     change.commit();
     const { bound } = this.#listeners;
     for (const { host, port } of bound) this.own.add(host, port);
+    this.healthChecks.start();
     return { ok: true, listeners: bound };
   }
 
@@ -174,6 +195,7 @@ export class Gate implements ConnectionServices, ListenerOwner {
     this.#listeners.close();
     this.accepting = false;
     this.draining = true;
+    this.healthChecks.stop();
     this.refusing = true;
   }
 
@@ -222,6 +244,7 @@ export class Gate implements ConnectionServices, ListenerOwner {
     clearTimeout(this.#newcomersTimer);
     this.accepting = true;
     this.draining = false;
+    this.healthChecks.start();
     this.refusing = false;
     this.forwarding.reopen();
     this.admission.lingering.relax();

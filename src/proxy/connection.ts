@@ -14,15 +14,8 @@ import type { Failure } from "./failure.ts";
 import type { Admission } from "./limit/admission.ts";
 import { TOTAL_MS } from "./read/close-lingering.ts";
 import type { Recorder } from "./record/recorder.ts";
-import {
-  noteExchange,
-  notePlanned,
-  noteTunnelEnd,
-  Request,
-  type RequestConnection,
-  type RequestEnd,
-  type RequestServices,
-} from "./request.ts";
+import { noteExchange, notePlanned, noteTunnelEnd, Request } from "./request.ts";
+import type { RequestConnection, RequestEnd, RequestServices } from "./request-connection.ts";
 import type { Runtime, RuntimeHolder } from "./runtime.ts";
 import { type RecordedConnection, type RequestIds, RequestRecord } from "./record/request-record.ts";
 import type { TunnelResult } from "./flow/tunnel.ts";
@@ -305,6 +298,7 @@ class ClientConnection implements RequestConnection, RecordedConnection, Planned
   #writeDown(): void {
     if (this.#record.isWritten) return;
     this.#record.isWritten = true;
+    this.#record.carriage?.release();
     this.services.recorder.finished(this.#record);
   }
 

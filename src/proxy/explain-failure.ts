@@ -10,7 +10,7 @@ const SERVER_FAULT = /\b(?:E?SERVFAIL|E?REFUSED|ECONNREFUSED|E?FORMERR|EBADRESP|
  */
 export function explainFailure(failure: Failure, nextHop = nameUpstream(failure)): string {
   const { detail, note } = failure;
-  const peer = nextHop ?? (detail.startsWith("upstream_") ? "the upstream proxy" : "the target");
+  const peer = nextHop ?? (detail.includes("upstream") ? "the upstream proxy" : "the target");
   if (detail === "dns_error" && note !== undefined && SERVER_FAULT.test(note))
     return `The name server failed when it was asked for the name of ${peer}.`;
   // The name of an upstream may have what a replacement would take for a pattern.

@@ -138,6 +138,13 @@ const table = {
     "The proxy has no descriptors or ports left for another connection.",
   ),
   no_upstream: row("destination_unavailable", 503, "upstream", "No upstream proxy is available."),
+  no_healthy_upstream: row("destination_unavailable", 503, "upstream", "No member of {peer} is healthy."),
+  upstreams_full: row(
+    "connection_limit_reached",
+    503,
+    "upstream",
+    "Every member of {peer} that may be used has as many connections as it may have.",
+  ),
   upstream_refused: row("destination_unavailable", 502, "upstream", "{peer} refused the tunnel."),
   upstream_credentials: row(
     "proxy_configuration_error",
@@ -194,6 +201,12 @@ export interface Failure {
   readonly stale?: true;
   /** The next hop that the failure is about (upstream name or `host:port`), for `next-hop`. */
   readonly nextHop?: string;
+  /** The upstream that failed by itself. Absent when the target, the client or this proxy has to do with it. */
+  readonly culprit?: string;
+  /** The culprit was asked for something behind it and did not answer in time: that may be what is slow. */
+  readonly unclear?: true;
+  /** Milliseconds for which the upstream asks to be left alone, beside `receivedStatus`. */
+  readonly receivedRetryMs?: number;
 }
 
 /** A value or the failure that took its place. */

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 
+import { listMemberHops, mapHops } from "./route/map-hops.ts";
 import type { EnvironmentRoutes, Hop } from "./route/route.ts";
 import type { Runtime } from "./runtime.ts";
 
@@ -13,7 +14,7 @@ export function keepUnchanged(before: Runtime, next: Runtime): Runtime {
   const keep = (hop: Hop): Hop => known.get(hop.name)?.find((old) => isSameHop(old, hop)) ?? hop;
   return {
     ...next,
-    upstreams: new Map([...next.upstreams].map(([name, hop]) => [name, keep(hop)])),
+    upstreams: mapHops(next.upstreams, keep),
     ...(next.environment && { environment: keepRoutes(next.environment, keep) }),
     forward: isDeepStrictEqual(before.forward, next.forward) ? before.forward : next.forward,
   };
@@ -21,7 +22,7 @@ export function keepUnchanged(before: Runtime, next: Runtime): Runtime {
 
 /** Every upstream that a snapshot can lead to. */
 export function* listHops({ upstreams, environment }: Pick<Runtime, "upstreams" | "environment">): Iterable<Hop> {
-  yield* upstreams.values();
+  yield* listMemberHops(upstreams.values());
   for (const hop of [environment?.tunnel, environment?.forward]) if (hop !== undefined) yield hop;
 }
 

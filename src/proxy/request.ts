@@ -2,74 +2,33 @@ import type { Conn } from "../net/conn/conn.ts";
 import { frameRequest } from "../protocol/http1/message-framing.ts";
 import { allowsNextRequest } from "../protocol/http1/persistence.ts";
 import type { RequestHead } from "../protocol/http1/request-head.ts";
-import type { ClientProfiles } from "../protocol/tls/read/client-profiles.ts";
-import type { Listener } from "./accept/listener.ts";
-import { identify, type IdentifyServices, type ShownCertificate } from "./auth/identify.ts";
+import { identify } from "./auth/identify.ts";
 import { authorize } from "./decide/authorize.ts";
-import type { AuthorizeServices } from "./decide/inquiry.ts";
-import { dial, type DialOutcome } from "./dial/dial.ts";
-import type { DialServices } from "./dial/dial-context.ts";
+import { dial } from "./dial/dial.ts";
+import { dialAlong, type TunnelOutcome } from "./dial/dial-along.ts";
+import { findMembers } from "./dial/request-members.ts";
 import { answerHere } from "./exchange/answer-here.ts";
 import type { Resumed } from "./exchange/client-requests.ts";
-import { findForwardFault, type ForwardedRequest, type ForwardTask, type Tried } from "./exchange/forward.ts";
+import { findForwardFault, type ForwardedRequest, type Tried } from "./exchange/forward.ts";
 import type { Plan } from "./exchange/plans.ts";
 import type { Exchange } from "./exchange/exchange.ts";
 import type { Origin } from "./exchange/origin-pool.ts";
 import { describeFailure, type Failure } from "./failure.ts";
 import type { Grant } from "./policy/decision.ts";
-import { type FirstMessageRead, type Newcomer, readFirstMessage } from "./read/first-message.ts";
+import { type FirstMessageRead, readFirstMessage } from "./read/first-message.ts";
 import type { ForwardRequest } from "./read/forward-request.ts";
 import { readCredentials } from "./read/read-credentials.ts";
 import { readRequest } from "./read/read-request.ts";
 import { httpReply, type Reply, socks4Reply } from "./read/reply.ts";
 import { Socks5Handshake } from "./read/socks5-handshake.ts";
-import type { ConnectTargets } from "./read/tunnel-request.ts";
 import { writeWhole } from "./read/write-whole.ts";
-import type { Captures } from "./record/captures.ts";
-import type { Recorder } from "./record/recorder.ts";
 import type { RequestRecord } from "./record/request-record.ts";
 import { chooseRoute } from "./route/choose-route.ts";
-import type { Route } from "./route/route.ts";
+import type { RequestConnection, RequestEnd } from "./request-connection.ts";
+import { isPooled, type PooledRoute, type Route } from "./route/route.ts";
 import { inspectTunnel } from "./tunnel/first-bytes-tap.ts";
 import { judgeForwarding } from "./tunnel/judge-inside.ts";
-import type { TunnelEngine, TunnelOwner, TunnelResult } from "./flow/tunnel.ts";
-
-/** What requests share. */
-export interface RequestServices extends IdentifyServices, AuthorizeServices, DialServices {
-  readonly tunnel: TunnelEngine;
-  readonly recorder: Pick<Recorder, "tunnelOpened">;
-  readonly targets: ConnectTargets;
-  readonly captures: Pick<Captures, "observers">;
-  /** Fingerprints of TLS clients, cached by their ClientHello. */
-  readonly clientProfiles: ClientProfiles;
-  /** The proxy is draining: no connection is kept for another request. */
-  readonly draining: boolean;
-  /** New requests are refused, because the proxy is draining. */
-  readonly refusing: boolean;
-  /** Clients that have said nothing yet. */
-  readonly newcomers: Set<Newcomer>;
-}
-
-/** The connection that a request came on, as far as the request needs it. */
-export interface RequestConnection extends TunnelOwner {
-  readonly listener: Listener;
-  readonly services: RequestServices;
-  readonly certificate: ShownCertificate | undefined;
-  /** The client's connection itself, encrypted where the listener speaks TLS. */
-  readonly conn: Conn;
-  /** Has a request that was read capture the snapshot in use; or says why its client may not ask any more. */
-  beginRequest(record: RequestRecord): Failure | undefined;
-  /** Takes a slot for the user of a request, or says why there is none. */
-  takeUserSlot(record: RequestRecord): Failure | undefined;
-  openForwarded(task: Omit<ForwardTask, "client" | "forwarding" | "upstreams" | "exchange">): ForwardedRequest;
-}
-
-/**
- * How a request ended. `kept`: another one may follow. `closed`: the client's
- * connection is still to be closed. `silent`: there was no request, and the
- * client is not there any more. `tunnel`: both connections belong to a tunnel.
- */
-export type RequestEnd = "kept" | "closed" | "silent" | "tunnel";
+import type { TunnelResult } from "./flow/tunnel.ts";
 
 /**
  * One request of a client: read → authenticate → decide → route → dial → reply →
@@ -152,7 +111,7 @@ export class Request {
 
     record.enter("dial");
     const { target } = request;
-    const dialled = await dial({ requester: record, client, target, route: route.value, grant }, services);
+    const dialled = await dialAlong({ requester: record, client, target, route: route.value, grant }, services);
     noteDial(record, dialled);
     if (!dialled.ok) return this.#end(dialled.failure);
     this.#target = dialled.value.conn;
@@ -216,7 +175,7 @@ export class Request {
     return (await this.refuse(failure, this.#connection.services.draining)) ? "kept" : "closed";
   }
 
-  async #forward(request: ForwardRequest, route: Route, grant: Grant): Promise<RequestEnd> {
+  async #forward(request: ForwardRequest, route: Route | PooledRoute, grant: Grant): Promise<RequestEnd> {
     const record = this.#record;
     const client = this.#connection.conn;
     const { forward: settings, timeouts } = record.runtime;
@@ -230,14 +189,22 @@ export class Request {
       const whole = await writeWhole(client, answerHere(request, keeps), timeouts.idleMs);
       return keeps && whole ? "kept" : "closed";
     }
-    return this.#carryForwarded(this.#connection.openForwarded({ record, request, route, grant }));
+    if (!isPooled(route))
+      return this.#carryForwarded(this.#connection.openForwarded({ record, request, route, grant }));
+    const asked = { requester: record, client, target: request.target, route };
+    const found = await findMembers(asked, this.#connection.services);
+    if (!found.ok) return this.#end(found.failure);
+    const members = found.value;
+    record.carriage = members.carriage;
+    const task = { record, request, route: members.carriage.route, grant, members };
+    return this.#carryForwarded(this.#connection.openForwarded(task));
   }
 
   /** Carries a request to its origin, in one or more tries. `before` is a try that has ended. */
   async #carryForwarded(forwarded: ForwardedRequest, before?: Tried): Promise<RequestEnd> {
     const record = this.#record;
-    const { task, wish } = forwarded;
-    const { client, request, route, grant } = task;
+    const { task } = forwarded;
+    const { client, request, route, grant, members } = task;
     let tried = before;
     let origin = before?.origin ?? forwarded.takeKept();
     for (;;) {
@@ -245,11 +212,15 @@ export class Request {
         record.enter("dial");
         const { services } = this.#connection;
         const { target } = request;
-        const dialled = await dial({ requester: record, client, target, route, grant, wish }, services);
+        const who = { requester: record, client, target, grant };
+        const dialled = await (members === undefined
+          ? dial({ ...who, route, wish: forwarded.wish }, services)
+          : members.dial({ ...who, wishFor: (along) => forwarded.wishFor(along) }, services));
         noteDial(record, dialled);
         if (!dialled.ok) return this.#end(dialled.failure);
+        if (members !== undefined) forwarded.follow(members.carriage.route);
         origin = forwarded.openOrigin(dialled.value);
-      }
+      } else members?.carriage.reused();
       record.dialled = origin.address;
       if (tried === undefined) record.enter("forward");
       tried ??= await forwarded.carry(origin);
@@ -261,6 +232,15 @@ export class Request {
           tried = undefined;
           origin = undefined;
           break;
+        case "elsewhere": {
+          const next = await members?.next();
+          if (next === undefined) return this.#end(end.failure);
+          record.carriage = next;
+          forwarded.follow(next.route);
+          tried = undefined;
+          origin = forwarded.takeKept();
+          break;
+        }
         case "failed":
           return this.#end(end.failure);
         case "broken":
@@ -313,8 +293,9 @@ function noteFirstMessage(record: RequestRecord, first: FirstMessageRead): Reply
 }
 
 /** Notes what a dial found, also when it failed. */
-function noteDial(record: RequestRecord, dialled: DialOutcome): void {
+function noteDial(record: RequestRecord, dialled: TunnelOutcome): void {
   const { address, decision } = dialled.ok ? dialled.value : dialled;
+  if (dialled.carriage !== undefined) record.carriage = dialled.carriage;
   if (address !== undefined) record.dialled = address;
   if (decision !== undefined) record.decision = decision;
 }

@@ -7,6 +7,7 @@ import { WELL_KNOWN_PREFIX } from "../policy/nat64.ts";
 import type { Query } from "../policy/policy.ts";
 import { isLocalhostName, lookUpName } from "../resolve/resolve-host.ts";
 import { chooseRoute } from "../route/choose-route.ts";
+import { resolvesNames } from "../route/route.ts";
 import type { Finding } from "./candidate-list.ts";
 import { type AccessRequest, type AuthorizeServices, Inquiry, withName } from "./inquiry.ts";
 
@@ -84,8 +85,7 @@ function resolvesElsewhere(request: AccessRequest, target: Endpoint, decision: D
   if (decision.verdict !== "allow" || decision.via.length === 0) return false;
   const { runtime, scheme, user, parameters } = request;
   const route = chooseRoute({ runtime, target, scheme, user, parameters }, decision);
-  const last = route.ok ? route.value.hops.at(-1) : undefined;
-  return last !== undefined && last.kind !== "socks5";
+  return route.ok && resolvesNames(route.value);
 }
 
 function conclude({ decision, failure, ...found }: Finding): Authorization {

@@ -47,6 +47,8 @@ export interface DownloadOptions {
   readonly via: string;
   /** Whether an upstream was asked to forward, and not the origin itself. */
   readonly asksUpstream: boolean;
+  /** Is told of the head of the final response. */
+  readonly answered?: ((head: ResponseHead) => void) | undefined;
 }
 
 /** As many as a large set of cookies needs; four times what servers send by default. */
@@ -246,6 +248,7 @@ export class Download implements ConnSink {
       this.#owner.failResponse({ detail: "bad_response", note: formatted });
       return;
     }
+    this.#current.answered?.(head);
     this.#awaitsHead = false;
     const length = framing.kind === "length" ? framing.length : framing.kind === "none" ? 0 : Number.POSITIVE_INFINITY;
     if (used + length <= bytes.length) {

@@ -4,6 +4,7 @@ import type { Failure } from "../failure.ts";
 import type { ForwardRequest } from "../read/forward-request.ts";
 import type { RequestRecord } from "../record/request-record.ts";
 import { ACTIVE } from "../../net/conn/idle-watch.ts";
+import type { ResponseHead } from "../../protocol/http1/response-head.ts";
 import { createBodyReader } from "../../protocol/http1/body-reader.ts";
 import { Download, type DownloadOptions, type DownloadOwner } from "./download.ts";
 import { Deadline } from "./deadline.ts";
@@ -50,6 +51,8 @@ export interface ExchangeOptions extends DownloadOptions {
   readonly waitedMs: number;
   /** The client sent FIN during another try. */
   readonly isClientDone: boolean;
+  /** Is told of the head of the final response. */
+  readonly answered?: ((head: ResponseHead) => void) | undefined;
 }
 
 /** Whoever has a request carried out. */

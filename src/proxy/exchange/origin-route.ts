@@ -17,6 +17,8 @@ export interface OriginRoute {
   readonly wish: DialWish;
   /** The request is given to an upstream that goes on forwarding. */
   readonly forwarder: Hop | undefined;
+  /** Without upstreams. */
+  readonly isDirect: boolean;
 }
 
 /** Where the origin route leads. */
@@ -55,6 +57,7 @@ export function planOriginRoute(query: OriginRouteQuery, numbers: ObjectNumbers)
       fits: anywhere,
       wish: { endAtUpstream: true },
       forwarder: last,
+      isDirect: false,
     };
   }
 
@@ -71,6 +74,7 @@ export function planOriginRoute(query: OriginRouteQuery, numbers: ObjectNumbers)
         : anywhere,
     wish: isSecure ? { tls: settings.ca === undefined ? {} : { ca: settings.ca } } : {},
     forwarder: undefined,
+    isDirect: last === undefined,
   };
 }
 

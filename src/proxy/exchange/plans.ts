@@ -23,7 +23,7 @@ import type { CredentialChecks } from "../auth/credential-checks.ts";
 import { SessionAsker } from "../auth/identify.ts";
 import type { UserParameters } from "../../protocol/user-parameters.ts";
 import { evaluate } from "../policy/evaluate.ts";
-import type { Route } from "../route/route.ts";
+import { isPooled, type Route } from "../route/route.ts";
 import type { Runtime } from "../runtime.ts";
 import type { RequestRecord } from "../record/request-record.ts";
 import type { ExchangeOptions } from "./exchange.ts";
@@ -106,7 +106,14 @@ function makePlan(record: RequestRecord, client: Conn, numbers: ObjectNumbers): 
     runtime.forward.originIdleMs === 0
   )
     return undefined;
-  if (target === undefined || route === undefined || requestHead === undefined || decision?.verdict !== "allow")
+  // The members of a pool take turns.
+  if (
+    target === undefined ||
+    route === undefined ||
+    isPooled(route) ||
+    requestHead === undefined ||
+    decision?.verdict !== "allow"
+  )
     return undefined;
   if (evaluate(runtime.policy, { client: record.client, user, parameters, target }).kind !== "decided")
     return undefined;

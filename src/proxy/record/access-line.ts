@@ -25,6 +25,8 @@ export function formatJsonLine(record: AccessRecord): string {
     dialled: bound(record.dialled),
     rule: bound(record.rule),
     route: bound(record.route),
+    member: bound(record.member),
+    attempts: record.attempts,
     status: record.status,
     error: record.error,
     detail: record.detail,
@@ -73,7 +75,9 @@ export function formatTextLine(record: AccessRecord): string {
     ...(record.method === undefined || record.method === "CONNECT" ? [] : [quote(record.method)]),
     quote(record.target ?? "-"),
   ];
-  if (record.route !== undefined && record.route !== "direct") parts.push("via", quoteRoute(record.route));
+  if (record.route !== undefined && record.route !== "direct")
+    parts.push("via", quoteRoute(record.member ?? record.route));
+  if (record.attempts !== undefined && record.attempts > 1) parts.push(`(attempt ${record.attempts})`);
   for (const [name, value] of Object.entries(record.parameters ?? {})) parts.push(`${name}=${value}`);
   if (record.inside !== undefined) parts.push(...describeInside(record));
   if (record.end !== undefined || record.bytesUp + record.bytesDown > 0) {
