@@ -177,6 +177,12 @@ export interface Failure {
   readonly stale?: true;
   /** The next hop that the failure is about (upstream name or `host:port`), for `next-hop`. */
   readonly nextHop?: string;
+  /** The upstream that failed by itself. Absent when the target, the client or this proxy has to do with it. */
+  readonly culprit?: string;
+  /** The culprit was asked for something behind it and did not answer in time: that may be what is slow. */
+  readonly unclear?: true;
+  /** Milliseconds for which the upstream asks to be left alone, beside `receivedStatus`. */
+  readonly receivedRetryMs?: number;
 }
 
 /** A value or the failure that took its place. */

@@ -1,0 +1,305 @@
+import { formatEndpoint } from "../../address/endpoint.ts";
+import type { AffinityKey, MemberPlan, PoolPlan } from "../route/pool-plan.ts";
+import { type Balancer, type ChoiceQuery, createBalancer } from "./balancer.ts";
+import type { HealthChange, HealthState } from "./member-health.ts";
+import { Member } from "./member.ts";
+import { MemberUse } from "./member-use.ts";
+import { StickyTable } from "./sticky-table.ts";
+import { WaitQueue } from "./wait-queue.ts";
+
+/** What a pool looks at in a request. */
+export interface PoolWish {
+  /** The values that may decide about the member. */
+  readonly keys: Readonly<Record<AffinityKey, string>>;
+  /** Members that this request has tried. */
+  readonly tried: Set<Member>;
+}
+
+/** Why there is no member: none is healthy, none that is healthy has room, or each of them was tried. */
+export type Shortage = "unhealthy" | "full" | "tried";
+
+/** A change that operators want to know of. */
+export type PoolEvent =
+  | ({ readonly kind: "health"; readonly pool: string; readonly member: string } & HealthChange)
+  /** A session lost its member, and has another one. */
+  | { readonly kind: "moved"; readonly pool: string; readonly from: string; readonly to: string };
+
+export interface PoolOptions {
+  /** Monotonic milliseconds. */
+  readonly now: () => number;
+  /** From 0 to 1. */
+  readonly random: () => number;
+  readonly changed: (event: PoolEvent) => void;
+  /** The pool of a member that is one itself. */
+  readonly find: (plan: PoolPlan) => Pool;
+}
+
+/** The living members of one pool, and the choice among them. Known by its name across snapshots. */
+export class Pool {
+  readonly #options: PoolOptions;
+  readonly #sessions = new StickyTable();
+  readonly #queue = new WaitQueue<() => boolean>();
+  #plan: PoolPlan;
+  #members: readonly Member[] = [];
+  #inner = new Map<Member, Pool>();
+  #first!: Balancer;
+  #backups!: Balancer;
+  /** When what the balancers have stops being true: Infinity for a change that is told. */
+  #staleAt = -Infinity;
+  #usedAt = -Infinity;
+
+  constructor(plan: PoolPlan, options: PoolOptions) {
+    this.#plan = plan;
+    this.#options = options;
+    this.#adopt(plan);
+  }
+
+  get plan(): PoolPlan {
+    return this.#plan;
+  }
+
+  get members(): readonly Member[] {
+    return this.#members;
+  }
+
+  get waiting(): number {
+    return this.#queue.size;
+  }
+
+  get sessions(): number {
+    return this.#sessions.size;
+  }
+
+  /** When a request last asked for a member; -Infinity for never. */
+  get usedAt(): number {
+    return this.#usedAt;
+  }
+
+  /** Follows a new snapshot: members of the same name and address stay what they are. */
+  use(plan: PoolPlan): void {
+    if (plan === this.#plan) return;
+    this.#adopt(plan);
+    this.#serve();
+  }
+
+  /** Whether any member could be used now, if it had room. */
+  isHealthyAt(now: number): boolean {
+    return this.#members.some((member) => this.stateOf(member, now) === "healthy");
+  }
+
+  /** Members that a request could still try. */
+  countLeft(tried: ReadonlySet<Member>, now: number): number {
+    let left = 0;
+    for (const member of this.#members) {
+      const inner = this.#inner.get(member);
+      if (inner !== undefined && !member.health.disabled) left += inner.countLeft(tried, now);
+      else if (!tried.has(member) && isServing(member.health.stateAt(now))) left += 1;
+    }
+    return left;
+  }
+
+  /** The state of a member. One that is a pool itself is as its own members are. */
+  stateOf(member: Member, now: number): HealthState {
+    const inner = this.#inner.get(member);
+    const state = member.health.stateAt(now);
+    if (inner === undefined || state !== "healthy") return state;
+    return inner.isHealthyAt(now) ? "healthy" : "down";
+  }
+
+  /** Chooses a member and counts its use; or says why there is none. `preferred` is what a function has chosen. */
+  take(wish: PoolWish, preferred?: Member): MemberUse | Shortage {
+    const now = this.#options.now();
+    this.#usedAt = now;
+    this.#refresh(now);
+    const { sticky, hash } = this.#plan;
+    const key = sticky && wish.keys[sticky.by];
+    if (sticky !== undefined && key !== undefined) {
+      const member = this.#sessions.find(key, sticky.forMs, now);
+      if (member !== undefined && this.#isOpen(member, wish, now))
+        return this.#hasRoom(member, wish) ? this.#begin(member, key, wish, now) : "full";
+    }
+    const isUsable = (member: Member): boolean => this.#isOpen(member, wish, now) && this.#hasRoom(member, wish);
+    const member =
+      preferred !== undefined && isUsable(preferred)
+        ? preferred
+        : this.#choose({ now, key: wish.keys[hash], isUsable }, wish);
+    return member === undefined ? this.#explain(wish, now) : this.#begin(member, key, wish, now);
+  }
+
+  /** Whether the session of a request has its member, and that can be used: it is not raced against others. */
+  isBound(wish: PoolWish): boolean {
+    const { sticky } = this.#plan;
+    if (sticky === undefined) return false;
+    const now = this.#options.now();
+    const member = this.#sessions.find(wish.keys[sticky.by], sticky.forMs, now);
+    return member !== undefined && this.#isOpen(member, wish, now);
+  }
+
+  /**
+   * Waits for a member in a bounded queue in which clients take turns. `ready` is
+   * called when there may be one, and says whether it took it. The result ends the
+   * wait; undefined when there is no room to wait.
+   */
+  wait(client: string, ready: () => boolean): (() => void) | undefined {
+    return this.#queue.add(client, ready) ? () => void this.#queue.remove(client, ready) : undefined;
+  }
+
+  /** When the time of an ejection is over, as the next thing that only the clock changes; Infinity for none. */
+  nextChangeAt(now: number): number {
+    let next = Infinity;
+    for (const { health } of this.#members) next = Math.min(next, health.changesAt(now));
+    return next;
+  }
+
+  /** Offers members to those that wait. */
+  #serve(): void {
+    if (this.#queue.size > 0) this.#queue.serve((ready) => ready());
+  }
+
+  /** Looks again whether somebody can go on: the time of an ejection may be over. */
+  wake(): void {
+    this.#serve();
+  }
+
+  /** Takes a member out of use, or back into it. False when there is no such member, or nothing to change. */
+  disable(name: string, disabled: boolean): boolean {
+    const member = this.find(name);
+    return member?.health.disable(disabled, this.#options.now()) === true;
+  }
+
+  find(name: string): Member | undefined {
+    return this.#members.find((member) => member.name === name);
+  }
+
+  /** What a use of a member tells. */
+  counted(member: Member): void {
+    const now = this.#options.now();
+    this.#first.changed(member, now);
+    this.#backups.changed(member, now);
+    if (member.hasRoom) this.#serve();
+  }
+
+  /** A request of a session goes through a member. */
+  bind(key: string, member: Member): void {
+    const now = this.#options.now();
+    const { sticky } = this.#plan;
+    if (sticky === undefined) return;
+    const before = this.#sessions.find(key, sticky.forMs, now);
+    this.#sessions.set(key, member, now);
+    if (before === undefined || before === member) return;
+    this.#options.changed({ kind: "moved", pool: this.#plan.name, from: before.name, to: member.name });
+  }
+
+  countSession(key: string, change: 1 | -1): void {
+    this.#sessions.count(key, change, this.#options.now());
+  }
+
+  now(): number {
+    return this.#options.now();
+  }
+
+  #begin(member: Member, key: string | undefined, wish: PoolWish, now: number): MemberUse | Shortage {
+    const inner = this.#inner.get(member)?.take(wish);
+    if (typeof inner === "string") return inner;
+    // Another try shows only at its end whose the session is.
+    if (key !== undefined && wish.tried.size === 0) this.bind(key, member);
+    return new MemberUse(this, member, inner, key, now);
+  }
+
+  /** Chooses among the first members, and among the backups when no other is healthy. */
+  #choose(query: ChoiceQuery, { tried }: PoolWish): Member | undefined {
+    const member = this.#first.choose(query);
+    if (member !== undefined) return member;
+    const { now } = query;
+    const isLeft = (one: Member): boolean =>
+      !one.plan.backup && !tried.has(one) && this.stateOf(one, now) === "healthy" && !this.#wasTried(one, tried, now);
+    return this.#members.some(isLeft) ? undefined : this.#backups.choose(query);
+  }
+
+  #explain({ tried }: PoolWish, now: number): Shortage {
+    if (this.countLeft(tried, now) > 0) return "full";
+    return this.countLeft(NOBODY, now) > 0 ? "tried" : "unhealthy";
+  }
+
+  /** Whether a member that is a pool itself has nobody left to try. */
+  #wasTried(member: Member, tried: ReadonlySet<Member>, now: number): boolean {
+    return this.#inner.get(member)?.countLeft(tried, now) === 0;
+  }
+
+  /** Whether a member can be used, room apart. */
+  #isOpen(member: Member, { tried }: PoolWish, now: number): boolean {
+    if (tried.has(member)) return false;
+    const inner = this.#inner.get(member);
+    if (inner === undefined) return isServing(member.health.stateAt(now));
+    return !member.health.disabled && inner.countLeft(tried, now) > 0;
+  }
+
+  #hasRoom(member: Member, wish: PoolWish): boolean {
+    if (!member.hasRoom) return false;
+    return this.#inner.get(member)?.hasRoomFor(wish) ?? true;
+  }
+
+  /** Whether a member can be used that has room. */
+  hasRoomFor(wish: PoolWish): boolean {
+    const now = this.#options.now();
+    return this.#members.some((member) => this.#isOpen(member, wish, now) && this.#hasRoom(member, wish));
+  }
+
+  #adopt(plan: PoolPlan): void {
+    const now = this.#options.now();
+    const before = new Map(this.#members.map((member) => [nameIdentity(member.plan), member]));
+    const isNew = this.#members.length === 0;
+    this.#plan = plan;
+    this.#inner = new Map();
+    this.#members = plan.members.map((written, index) => {
+      const member = before.get(nameIdentity(written)) ?? new Member(written, now, this.#changed);
+      member.plan = written;
+      member.index = index;
+      if (typeof written.way !== "string" && written.way.kind === "pool")
+        this.#inner.set(member, this.#options.find(written.way));
+      if (plan.health === undefined) member.health.uncheck(now);
+      return member;
+    });
+    const kept = new Set(this.#members);
+    if (!isNew) this.#sessions.retain((member) => kept.has(member));
+    const { balance, slowStartMs } = plan;
+    const mode = typeof balance === "function" ? "round-robin" : balance;
+    const options = { slowStartMs, random: this.#options.random };
+    this.#first = createBalancer(mode, options);
+    this.#backups = createBalancer(mode, options);
+    this.#staleAt = -Infinity;
+  }
+
+  readonly #changed = (member: Member, change: HealthChange): void => {
+    this.#staleAt = -Infinity;
+    this.#options.changed({ kind: "health", pool: this.#plan.name, member: member.name, ...change });
+    this.#serve();
+  };
+
+  /** Gives the balancers the members that can be used now. */
+  #refresh(now: number): void {
+    if (now < this.#staleAt) return;
+    const usable = this.#members.filter((member) => this.#inner.has(member) || isServing(member.health.stateAt(now)));
+    this.#first.reset(
+      usable.filter(({ plan }) => !plan.backup),
+      now,
+    );
+    this.#backups.reset(
+      usable.filter(({ plan }) => plan.backup),
+      now,
+    );
+    this.#staleAt = this.nextChangeAt(now);
+  }
+}
+
+const NOBODY: ReadonlySet<Member> = new Set();
+
+function isServing(state: HealthState): boolean {
+  return state === "healthy" || state === "trial";
+}
+
+/** Members of the same name are the same as long as they are reached in the same way. */
+function nameIdentity({ name, way }: MemberPlan): string {
+  if (way === "direct") return `${name} direct`;
+  return way.kind === "pool" ? `${name} pool ${way.name}` : `${name} ${way.kind} ${formatEndpoint(way.endpoint)}`;
+}
