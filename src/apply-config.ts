@@ -63,7 +63,7 @@ export class ConfigApplier {
     ];
     this.#keepSecrets(next);
     listeners.commit();
-    gate.runtime.swap(next.runtime);
+    gate.use(next.runtime);
     this.#options.accessLog.use(next.log.access);
     if (next.sidecar !== undefined && keepsSidecar) before?.use(next.sidecar);
     inUse.sidecar = keepsSidecar ? before : opening?.open;

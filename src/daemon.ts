@@ -27,6 +27,8 @@ import { writeMetricsText } from "./sidecar/metrics-text.ts";
 import type { DrainState } from "./sidecar/control-port.ts";
 import type { Sidecar } from "./sidecar/serve.ts";
 import { tidyMemory } from "./tidy-memory.ts";
+import { PoolReporter } from "./proxy/record/pool-reporter.ts";
+import type { Pools } from "./proxy/upstream/pools.ts";
 import { version } from "./version.ts";
 
 export interface DaemonOptions {
@@ -34,8 +36,8 @@ export interface DaemonOptions {
   readonly accessSink: LogSink;
   /** Where messages for the operator go, one line each, without line end. */
   readonly tell: (message: string) => void;
-  /** Reads the configuration again and hands down to it what outlives the one in use; absent where nothing can change. */
-  readonly load?: (inUse: CompiledConfig) => Promise<LoadResult>;
+  /** Reads the configuration again; absent where nothing can change. */
+  readonly load?: () => Promise<LoadResult>;
   /** Called after each reload: with the configuration in use, the files that the one that was read depends on, and whether it is in use. */
   readonly reloaded?: (inUse: CompiledConfig, files: readonly string[], done: boolean) => void;
   /** Instead of the system's resolver, for tests. */
@@ -63,6 +65,8 @@ export interface Daemon {
   readonly lanes: LanePool | undefined;
   /** The TLS of each listener, in the order of the listeners; undefined for a plain one. */
   readonly tls: readonly (ListenerTls | undefined)[];
+  /** The pools of upstreams: their state, and the operator's say in it. */
+  readonly pools: Pools;
   /** Calls back once the event loop has taken another turn. */
   afterTurn(callback: () => void): void;
   /** Reports an uncaught error to the operator. */
@@ -109,6 +113,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
   const { engine, lanes, description } = chooseEngine(splice, () => startLanes({ onTrouble: tell }), sockets.adopt);
   const hooks = new HookReporter(tell, { secrets });
   const bugs = new BugReporter({ tell, secrets });
+  const pools = new PoolReporter(tell);
   const descriptors = new SpareDescriptors();
   const gate = new Gate({
     runtime,
@@ -120,6 +125,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     ...(options.resolver && { resolver: options.resolver }),
     reportBug: (error, id) => bugs.report(`A mistake of the proxy ended connection ${id}`, error),
     reportHook: (report) => hooks.report(report),
+    poolChanged: (event) => pools.report(event),
   });
   const { live, metrics } = gate;
   let stopWarmUp: (() => Promise<void>) | undefined;
@@ -145,7 +151,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
         metrics,
         live,
         accessLog,
-        auth: gate.runtime.current.authenticator.checks,
+        auth: gate.checks.cache,
         certificates: listCertificates(gate, inUse.plans),
         reload: reloader,
         ...(inUse.sidecar && { sidecar: inUse.sidecar.sidecar.connections }),
@@ -164,7 +170,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     tell,
   });
   const reloader = new Reloader({
-    load: () => options.load?.(inUse.compiled) ?? Promise.reject(new Error("There is nothing to load")),
+    load: () => options.load?.() ?? Promise.reject(new Error("There is nothing to load")),
     async apply(next) {
       const before = gate.runtime.current.limits.connections;
       const applied = await applier.apply(next);
@@ -220,6 +226,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
       get tls() {
         return inUse.plans.map(({ tls }) => tls);
       },
+      pools: gate.pools,
       afterTurn: sockets.afterTurn,
       reload: () => reloader.reload(),
       reportBug: (error) => bugs.report("A mistake outside of any connection, which ended none", error),
@@ -228,12 +235,11 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
         if (usersFile === undefined) throw new Error("There is no users file to replace");
         const recompiled = usersFile.recompile(text);
         // Other parts may have been replaced since this one was compiled.
-        if (recompiled.ok)
-          gate.runtime.swap({ ...gate.runtime.current, authenticator: recompiled.value.authenticator });
+        if (recompiled.ok) gate.use({ ...gate.runtime.current, authenticator: recompiled.value.authenticator });
         return recompiled;
       },
       renewTrust(renew) {
-        gate.runtime.swap(renew(gate.runtime.current));
+        gate.use(renew(gate.runtime.current));
       },
       warmUp() {
         if (drain.phase !== "serving" || stopWarmUp !== undefined || sockets.openInProcess === undefined) return;

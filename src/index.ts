@@ -8,6 +8,7 @@ export type { PenstockConfig } from "./config/schema.ts";
 export type { VerifyUser } from "./config/users-schema.ts";
 export type { Way } from "./config/way-schema.ts";
 export type { HookQuery } from "./proxy/policy/policy.ts";
+export type { ChooseMember, MemberFacts, PoolQuery } from "./proxy/route/pool-plan.ts";
 
 /** A secret that an environment variable holds. */
 export interface EnvironmentReference {

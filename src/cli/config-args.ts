@@ -64,7 +64,7 @@ export const configHints: Hints = {
 /** Loads the configuration that the flags select, and prints its warnings. */
 export async function loadFromFlags(
   { value, values, io }: CommandInput,
-  reading: Pick<LoadOptions, "modules" | "checks"> & { readonly terminal?: boolean } = {},
+  reading: Pick<LoadOptions, "modules"> & { readonly terminal?: boolean; readonly isReload?: boolean } = {},
 ): Promise<LoadResult> {
   const file = value("config");
   const upstream = value("upstream");
@@ -84,8 +84,7 @@ export async function loadFromFlags(
     ...(file !== undefined && { file }),
   });
   // A reload tells its warnings itself.
-  if (reading.checks === undefined)
-    for (const warning of loaded.warnings) io.tell(`Warning: ${formatProblem(warning)}`);
+  if (reading.isReload !== true) for (const warning of loaded.warnings) io.tell(`Warning: ${formatProblem(warning)}`);
   return loaded;
 }
 

@@ -13,7 +13,8 @@ import { authorize } from "../proxy/decide/authorize.ts";
 import { guardAddress, type OwnListeners } from "../proxy/policy/guard.ts";
 import { classifyThrough, type Nat64Prefixes, WELL_KNOWN_PREFIX } from "../proxy/policy/nat64.ts";
 import { chooseRoute } from "../proxy/route/choose-route.ts";
-import type { Route } from "../proxy/route/route.ts";
+import type { PoolPlan } from "../proxy/route/pool-plan.ts";
+import { type Hop, isPooled, type PooledRoute, resolvesNames, type Route } from "../proxy/route/route.ts";
 import { isLocalhostName, resolveHost } from "../proxy/resolve/resolve-host.ts";
 import type { HookReport } from "../proxy/hook/call-hook.ts";
 import { TimeLimit } from "../net/conn/time-limit.ts";
@@ -83,9 +84,13 @@ interface Means {
 }
 
 /** Why the upstream that the route begins with cannot be dialled, as far as that can be known without dialling. */
-async function explainUpstream({ hops }: Route, { own, resolver, limit }: Means): Promise<string[] | undefined> {
-  const [first] = hops;
-  if (first === undefined) return undefined;
+async function explainUpstream(
+  route: Route | PooledRoute,
+  { own, resolver, limit }: Means,
+): Promise<string[] | undefined> {
+  // The members of a pool stand in for each other.
+  const [first] = isPooled(route) ? route.steps : route.hops;
+  if (first === undefined || first.kind === "pool") return undefined;
   const { host, port } = first.endpoint;
   const resolved = await resolveHost(host, resolver, limit);
   if (!resolved.ok) return refuse({ ...resolved.failure, nextHop: first.name });
@@ -96,14 +101,12 @@ async function explainUpstream({ hops }: Route, { own, resolver, limit }: Means)
 /** The addresses of the target and what becomes of each, and the verdict on the whole. */
 async function explainAddresses(
   { decision, decisions, addresses }: Grant,
-  route: Route,
+  route: Route | PooledRoute,
   target: Endpoint,
   { own, resolver, limit, client, nat64 }: Means,
 ): Promise<string[]> {
   const { host, port } = target;
-  const last = route.hops.at(-1);
-  const leavesName = last !== undefined && last.kind !== "socks5";
-  if (leavesName && host.kind === "name" && addresses === undefined && !isLocalhostName(host.text))
+  if (resolvesNames(route) && host.kind === "name" && addresses === undefined && !isLocalhostName(host.text))
     return [line("address", "left to the upstream to resolve"), line("verdict", "allowed")];
   const resolved = addresses
     ? { ok: true as const, value: addresses }
@@ -136,13 +139,22 @@ function tellRule({ detail }: Failure, ip: Ip, { host, port }: Endpoint, nat64: 
   return [line("allow", `{ to: ["${to}"], allowPrivate: true } before the other rules${reason}`)];
 }
 
-function describeRoute({ hops, name, sourceAddress }: Route, { decision }: Grant): string {
-  const way = hops
-    .map((hop) => `${hop.name} (${hop.kind}://${formatEndpoint(hop.endpoint)}${describeHeader(hop.proxyProtocol)})`)
-    .join(", then ");
+function describeRoute(route: Route | PooledRoute, { decision }: Grant): string {
+  const { name, sourceAddress } = route;
+  const way = (isPooled(route) ? route.steps : route.hops).map(describeStep).join(", then ");
   // An address of the rule is among what it allows.
   const from = sourceAddress === undefined || decision.sourceAddress !== undefined ? "" : `, from ${sourceAddress}`;
   return `${way === "" ? name : way}${from}`;
+}
+
+function describeStep(step: Hop | PoolPlan): string {
+  if (step.kind !== "pool") {
+    const { name, kind, endpoint, proxyProtocol } = step;
+    return `${name} (${kind}://${formatEndpoint(endpoint)}${describeHeader(proxyProtocol)})`;
+  }
+  const balance = typeof step.balance === "function" ? "a function chooses" : step.balance;
+  const members = step.members.map(({ name, backup }) => `${name}${backup ? " as backup" : ""}`).join(", ");
+  return `${step.name} (pool, ${balance}: ${members})`;
 }
 
 function describeHeader(version: ProxyProtocolVersion | undefined): string {

@@ -62,10 +62,10 @@ async function serveUntil(
     accessSink: io.accessSink,
     tell: io.tell,
     onDrain: (state) => notices.draining(state),
-    load: ({ checks }) => {
+    load: () => {
       readSince = Date.now();
       notices.reloading();
-      return loadFromFlags(input, { modules, checks });
+      return loadFromFlags(input, { modules, isReload: true });
     },
     reloaded: (inUse, files, done) => {
       if (done) follower?.follow(inUse, files, readSince);

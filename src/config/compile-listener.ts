@@ -1,6 +1,5 @@
-import type { AddressSet } from "../address/address-set.ts";
+import type { Listener } from "../proxy/accept/listener.ts";
 import type { TlsPlan } from "../proxy/accept/listener-tls.ts";
-import type { ClientProtocol } from "../proxy/record/request-record.ts";
 import { compileAddressSet } from "./compile-policy.ts";
 import { compileTls, findMissingIssuers, followTlsFiles, type TlsFiles } from "./compile-tls.ts";
 import { type ListenerAddress, parseListenerAddress } from "./listener-address.ts";
@@ -9,13 +8,9 @@ import { type Problem, readAccepted } from "./problem.ts";
 import type { Config } from "./schema.ts";
 
 /** Where and how to listen. */
-export interface CompiledListener extends ListenerAddress {
+export interface CompiledListener extends ListenerAddress, Pick<Listener, "protocols" | "proxyFrom"> {
   /** The name of the socket that a service manager passes. */
   readonly name?: string;
-  /** What clients may speak. */
-  readonly protocols: ReadonlySet<ClientProtocol>;
-  /** Peers that must begin with a PROXY protocol header. */
-  readonly proxyFrom: AddressSet;
   /** Certificates and client authorities of a TLS listener. */
   readonly tls?: TlsPlan;
 }

@@ -1,6 +1,8 @@
 import { toAsciiHost } from "../address/host.ts";
 import { Secret } from "../secret.ts";
+import type { PoolPlan } from "../proxy/route/pool-plan.ts";
 import type { Hop, HopTls } from "../proxy/route/route.ts";
+import { compilePool } from "./compile-pool.ts";
 import type { Materials } from "./materials.ts";
 import { findAuthorityFaults, listPaths, readPair } from "./pem.ts";
 import type { Problem } from "./problem.ts";
@@ -11,24 +13,38 @@ import { parseUpstreamUrl } from "./upstream-url.ts";
 
 /** Compiles the named upstreams, and the one that `upstream` makes. Reports certificates and keys that cannot be used. */
 export function compileUpstreams(
-  config: Pick<Config, "upstream" | "upstreams">,
+  { upstream, upstreams: written }: Pick<Config, "upstream" | "upstreams">,
   materials: Materials,
-): { upstreams: Map<string, Hop>; problems: Problem[] } {
-  const upstreams = new Map<string, Hop>();
+): { upstreams: Map<string, Hop | PoolPlan>; problems: Problem[] } {
+  const upstreams = new Map<string, Hop | PoolPlan>();
   const problems: Problem[] = [];
-  const { upstream } = config;
-  const add = (name: string, hop: Hop, path: readonly PropertyKey[]): void => {
-    upstreams.set(name, hop);
+  const makeHop = (name: string, settings: UpstreamSettings, path: PropertyKey[]): Hop => {
+    problems.push(...findPemProblems(settings, path, materials));
+    const hop = compileHop(name, settings, materials);
     const message = findCredentialProblem(hop);
     if (message !== undefined) problems.push({ path, message });
+    return hop;
   };
   if (upstream !== undefined && upstream !== "environment")
-    add("upstream", compileHop("upstream", { url: upstream }), ["upstream"]);
-  for (const [name, written] of Object.entries(config.upstreams)) {
-    const settings = typeof written === "string" ? { url: written } : written;
-    problems.push(...findPemProblems(settings, ["upstreams", name], materials));
-    add(name, compileHop(name, settings, materials), ["upstreams", name]);
-  }
+    upstreams.set("upstream", makeHop("upstream", { url: upstream }, ["upstream"]));
+  const find = (name: string): Hop | PoolPlan => {
+    const known = upstreams.get(name);
+    if (known !== undefined) return known;
+    const settings = written[name];
+    if (settings === undefined) throw new Error(`The upstream ${name} is unchecked`);
+    const made = make(name, settings);
+    upstreams.set(name, made);
+    return made;
+  };
+  const make = (name: string, settings: Config["upstreams"][string]): Hop | PoolPlan => {
+    if (typeof settings === "string") return makeHop(name, { url: settings }, ["upstreams", name]);
+    if (!("pool" in settings)) return makeHop(name, settings, ["upstreams", name]);
+    return compilePool(name, settings, {
+      hop: (full, member, at) => makeHop(full, member, ["upstreams", name, "pool", at]),
+      upstream: find,
+    });
+  };
+  for (const name of Object.keys(written)) find(name);
   return { upstreams, problems };
 }
 

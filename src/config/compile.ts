@@ -1,9 +1,6 @@
 import { resolve } from "node:path";
 
 import { createAuthenticator } from "../proxy/auth/authenticate.ts";
-import { CredentialCache } from "../proxy/auth/credential-cache.ts";
-import { DigestNonces } from "../proxy/auth/digest-nonces.ts";
-import { createCheckQueue, type VerifierOptions } from "../proxy/auth/password-verifier.ts";
 import { supportsDigest } from "../proxy/auth/digest-verifier.ts";
 import { parseHtpasswd } from "../proxy/auth/htpasswd.ts";
 import type { UserStore } from "../proxy/auth/user-store.ts";
@@ -63,8 +60,6 @@ export interface CompiledConfig {
   readonly reload: { readonly endDenied: boolean };
   /** Whether a change of the file, of what it imports or of the files that it names is a reload. */
   readonly watch: boolean;
-  /** What the next configuration takes over: verified passwords stay verified, Digest nonces stay good, and the bounds hold. */
-  readonly checks: Checks;
   /** Every secret of it in plain, to be taken out of messages that are not our own. Not to be printed. */
   readonly secrets: readonly string[];
 }
@@ -74,7 +69,7 @@ export interface CompiledConfig {
  * proxy. Pure: `materials` holds files and variables. Reports what only they can
  * show: wrong hashes, certificates and conventional variables.
  */
-export function compileConfig(config: Config, materials: Materials, before?: Checks): Checked<CompiledConfig> {
+export function compileConfig(config: Config, materials: Materials): Checked<CompiledConfig> {
   const problems: Problem[] = [];
   const keep = <T>(part: { problems: readonly Problem[] } & T): T => {
     problems.push(...part.problems);
@@ -90,12 +85,11 @@ export function compileConfig(config: Config, materials: Materials, before?: Che
   problems.push(...findSocketProblems(config.sidecar, materials));
   if (problems.length > 0 || !users.ok) return { ok: false, problems };
   const access = config.log.access ?? (materials.terminal ? "text" : "json");
-  const checks = carryChecks(users.value?.kind ?? "list", before);
-  const authenticator = compileAuthenticator(config, users.value, checks);
+  const authenticator = compileAuthenticator(config, users.value);
   const rules = readRules(config.rules);
   const policy = compilePolicy(config, rules);
   const runtime = compileRuntime(config, { authenticator, policy, forward, upstreams, environment });
-  const usersFile = compileUsersFile(config, materials, runtime, checks);
+  const usersFile = compileUsersFile(config, materials, runtime);
   const trustFiles = followTrustFiles(config, materials);
   return {
     ok: true,
@@ -116,7 +110,6 @@ export function compileConfig(config: Config, materials: Materials, before?: Che
       effective: describeEffective(config, access),
       reload: config.reload,
       watch: config.watch,
-      checks,
       fingerprints: takeFingerprints(config, materials),
       secrets: listSecrets(config, materials),
     },
@@ -164,12 +157,7 @@ interface UsersFile {
   recompile(text: string): Checked<Runtime>;
 }
 
-function compileUsersFile(
-  config: Config,
-  materials: Materials,
-  runtime: Runtime,
-  checks: Checks,
-): UsersFile | undefined {
+function compileUsersFile(config: Config, materials: Materials, runtime: Runtime): UsersFile | undefined {
   const { users } = config;
   if (typeof users !== "object" || Array.isArray(users)) return undefined;
   return {
@@ -178,7 +166,7 @@ function compileUsersFile(
     recompile(text) {
       const store = compileUserFile(users.file, text);
       if (!store.ok) return store;
-      const authenticator = compileAuthenticator(config, store.value, checks);
+      const authenticator = compileAuthenticator(config, store.value);
       return { ok: true, value: { ...runtime, authenticator } };
     },
   };
@@ -187,7 +175,6 @@ function compileUsersFile(
 /** The name of this proxy in `Proxy-Agent`, `Proxy-Status` and `Via`. */
 const AGENT = "penstock";
 
-/** Parts of the runtime that are compiled before it. */
 type RuntimeParts = Pick<Runtime, "authenticator" | "policy" | "forward" | "upstreams"> & {
   readonly environment: EnvironmentRoutes | undefined;
 };
@@ -213,33 +200,13 @@ function findDigestProblems({ auth }: Config, users: UserStore | undefined): Pro
   return [{ path: ["auth", "schemes"], message }];
 }
 
-/** What stays when the users change. */
-export interface Checks extends Required<Pick<VerifierOptions, "cache" | "queue">> {
-  /** Whose bounds the queue has. */
-  readonly kind: UserStore["kind"];
-  readonly nonces: DigestNonces;
-}
-
-function carryChecks(kind: UserStore["kind"], before: Checks | undefined): Checks {
-  if (before?.kind === kind) return before;
-  return {
-    kind,
-    queue: createCheckQueue(kind),
-    cache: before?.cache ?? new CredentialCache(),
-    nonces: before?.nonces ?? new DigestNonces(),
-  };
-}
-
-function compileAuthenticator(config: Config, users: UserStore | undefined, checks: Checks) {
+function compileAuthenticator(config: Config, users: UserStore | undefined) {
   return createAuthenticator({
     ...(users && { users }),
     realm: config.auth.realm,
     schemes: config.auth.schemes,
     cacheTtlMs: readDuration(config.auth.cacheTtl),
     hookDeadlineMs: readDuration(config.timeouts.hook),
-    cache: checks.cache,
-    queue: checks.queue,
-    nonces: checks.nonces,
   });
 }
 

@@ -63,7 +63,6 @@ export function size(min: number, max: number) {
   );
 }
 
-/** A whole number from `min` to `max`. */
 export function count(min: number, max: number) {
   const wanted = `a whole number from ${min} to ${max}`;
   const error = ({ input }: { input?: unknown }) =>
@@ -109,7 +108,6 @@ export function readCidrs(texts: readonly string[]): Cidr[] {
   });
 }
 
-/** The path of a PEM file. */
 export function pemPath(example = "ca.pem") {
   return text(`the path of a PEM file, such as "${example}"`);
 }
@@ -122,7 +120,6 @@ export function pemPaths() {
   ]);
 }
 
-/** One IP address. */
 export function ipAddress() {
   return text('an IP address such as "192.0.2.1"', (value) =>
     parseIp(value) ? undefined : 'is not an IP address. Write one such as "192.0.2.1" or "2001:db8::1"',
@@ -157,7 +154,8 @@ export function settings<Shape extends z.core.$ZodLooseShape>(
 
 /**
  * One of several forms that differ in their JavaScript type. The type of the value
- * chooses the form, and messages are the ones of that form.
+ * chooses the form, and messages are the ones of that form. Maps differ in the
+ * setting that `formOf` gives; the last form is for maps without such a setting.
  */
 export function either<const Forms extends readonly [z.ZodType, z.ZodType, ...z.ZodType[]]>(
   wanted: string,
@@ -168,10 +166,24 @@ export function either<const Forms extends readonly [z.ZodType, z.ZodType, ...z.
   return new Choice({ type: "union", options: forms, error }) as unknown as z.ZodUnion<Forms>;
 }
 
+/** The settings that tell the forms of a map apart. */
+const keyOfForm = new WeakMap<z.core.$ZodType, string>();
+
+/** A form of a map that is known by a setting of this name. */
+export function formOf<Schema extends z.ZodType>(key: string, schema: Schema): Schema {
+  keyOfForm.set(schema, key);
+  return schema;
+}
+
+function isOfForm(value: unknown, form: z.core.$ZodType): boolean {
+  const key = keyOfForm.get(form);
+  return isOfType(value, form._zod.def.type) && (key === undefined || (isRecord(value) && Object.hasOwn(value, key)));
+}
+
 const Choice = z.core.$constructor<z.ZodUnion>("Choice", (self, definition) => {
   z.ZodUnion.init(self, definition);
   self._zod.parse = (payload, context) => {
-    const form = definition.options.find(({ _zod }) => isOfType(payload.value, _zod.def.type));
+    const form = definition.options.find((option) => isOfForm(payload.value, option));
     if (form !== undefined) return form._zod.run(payload, context);
     payload.issues.push({ code: "invalid_union", errors: [], input: payload.value, inst: self });
     return payload;

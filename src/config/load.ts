@@ -1,7 +1,7 @@
 import { dirname, resolve } from "node:path";
 
 import { checkConfig } from "./check.ts";
-import { type Checks, type CompiledConfig, compileConfig, findMaterialProblems } from "./compile.ts";
+import { type CompiledConfig, compileConfig, findMaterialProblems } from "./compile.ts";
 import { findConfigFile, type FindOptions, type FoundConfig } from "./find-config-file.ts";
 import { gatherMaterials, listVariables } from "./materials.ts";
 import { applyOverrides, attachOrigins, type Flags } from "./overrides.ts";
@@ -19,8 +19,6 @@ export interface LoadOptions extends FindOptions {
   readonly terminal: boolean;
   /** Milliseconds that a file in TypeScript or JavaScript gets to be imported. Default: 10,000. */
   readonly importMs?: number;
-  /** What the configuration before handed down. */
-  readonly checks?: Checks;
   /** The modules that are to be read afresh at the next load. */
   readonly modules?: ScriptModules;
 }
@@ -69,7 +67,7 @@ export async function loadConfig(options: LoadOptions): Promise<LoadResult> {
   );
   const checked = checkConfig(over.raw);
   const compiled: Checked<CompiledConfig> = checked.ok
-    ? compileConfig(checked.value, materials, options.checks)
+    ? compileConfig(checked.value, materials)
     : { ok: false, problems: [...checked.problems, ...findMaterialProblems(checked.parts, materials)] };
   const complete = (list: readonly Problem[]) => attachPlaces(attachOrigins(list, over), source);
   const faults = [...(compiled.ok ? [] : compiled.problems), ...missing];

@@ -16,7 +16,6 @@ export interface Materials {
   readonly now?: number;
 }
 
-/** Reads a file of that kind. */
 export type ReadText = (path: string, kind: FileKind) => Promise<FileText>;
 
 interface Reference {

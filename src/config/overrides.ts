@@ -104,7 +104,6 @@ export function applyOverrides(
   return { raw: rest, origins, problems, warnings: [...warnings, { path: [], origin: TOKEN_VARIABLE, message }] };
 }
 
-/** The variable that gives the token of the sidecar. */
 const TOKEN_VARIABLE = "PENSTOCK_SIDECAR_TOKEN";
 
 function isTokenAlone(sidecar: unknown): boolean {

@@ -74,7 +74,6 @@ function refusePem(path: readonly PropertyKey[], file: string, what: string): Pr
   return { path, message: `${quoteValue(file)} has no ${what} in PEM form.` };
 }
 
-/** A path, or paths, as a list. */
 export function listPaths(paths: string | readonly string[]): readonly string[] {
   return typeof paths === "string" ? [paths] : paths;
 }

@@ -213,11 +213,9 @@ export const ruleFields = {
   }),
 };
 
-/** The fields by name. */
 export const ruleFieldList: readonly (readonly [name: string, field: RuleField<z.ZodType>])[] =
   Object.entries(ruleFields);
 
-/** Compiles all fields of a rule. */
 export function compileFields(rule: WrittenRule): Required<CompiledField> {
   const compiled = ruleFieldList.flatMap(([name, { compile }]) => {
     const value = rule[name];

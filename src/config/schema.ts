@@ -8,7 +8,8 @@ import { checked, MALFORMED, type PartsOf } from "./parts.ts";
 import type { KnownNames } from "./rule-fields.ts";
 import { findRuleConflicts, rulesSchema } from "./rule-schema.ts";
 import { readSidecarPort, sidecarSchema } from "./sidecar.ts";
-import { upstreamSchema, upstreamsSchema } from "./upstream-schema.ts";
+import { upstreamSchema } from "./upstream-schema.ts";
+import { upstreamsSchema } from "./upstreams-schema.ts";
 import { authSchema, explainUnknownUsers, usersSchema } from "./users-schema.ts";
 import { defaultSchema, findDefaultConflicts } from "./way-schema.ts";
 

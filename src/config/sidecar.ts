@@ -56,7 +56,6 @@ export const sidecarSchema = checked(sidecarSettings, ({ host, port, unix, token
 
 type SidecarSettings = NonNullable<z.output<typeof sidecarSchema>>;
 
-/** What the sidecar binds, if it is a port. */
 export function readSidecarPort(sidecar: Parts<SidecarSettings | undefined>): Binding | undefined {
   if (sidecar === undefined || sidecar === MALFORMED) return undefined;
   const { port, host = "127.0.0.1", unix } = sidecar;

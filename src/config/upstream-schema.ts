@@ -1,9 +1,8 @@
-import * as z from "zod";
+import type * as z from "zod";
 
 import { describeHostError, toAsciiHost } from "../address/host.ts";
 import {
   choice,
-  either,
   flag,
   ipAddress,
   parsed,
@@ -15,16 +14,16 @@ import {
   unquoted,
   word,
 } from "./fields.ts";
-import { checked, type PartsOf } from "./parts.ts";
+import type { PartsOf } from "./parts.ts";
 import { type Problem, quoteValue } from "./problem.ts";
 import { parseUpstreamUrl } from "./upstream-url.ts";
 
 /** A URL of an upstream proxy. A message never repeats it, since it may hold a password. */
-function upstreamUrl() {
+export function upstreamUrl() {
   return parsed('a URL such as "http://proxy.example:3128"', parseUpstreamUrl, undefined, nameUrl);
 }
 
-function nameUrl(value: unknown): string {
+export function nameUrl(value: unknown): string {
   return typeof value === "string" ? "the URL" : unquoted(value);
 }
 
@@ -34,7 +33,7 @@ function findNameFault(name: string): string | undefined {
   return host.ok ? undefined : `is no host: ${describeHostError(host.code)}`;
 }
 
-const upstreamSettings = settings({
+export const upstreamSettings = settings({
   url: upstreamUrl().describe(
     "`kind://[user:password@]host[:port]`. Kinds: `http` (CONNECT), `https` (CONNECT within TLS), `socks5` (names are resolved here), `socks5h` and `socks4a` (names are resolved there). The port may be left out for `https` (443) and SOCKS (1080). User and password are percent-encoded.",
   ),
@@ -73,7 +72,7 @@ const upstreamSettings = settings({
 });
 
 /** Settings of an upstream that contradict each other, or its URL. */
-function findConflicts(upstream: PartsOf<UpstreamSettings>): Problem[] {
+export function findUpstreamConflicts(upstream: PartsOf<UpstreamSettings>): Problem[] {
   const url = typeof upstream.url === "string" ? parseUpstreamUrl(upstream.url) : undefined;
   if (!url?.ok) return [];
   const { kind, credentials } = url.value;
@@ -102,31 +101,6 @@ function findConflicts(upstream: PartsOf<UpstreamSettings>): Problem[] {
     tell(cert === undefined ? "key" : "cert", 'Found only one of "cert" and "key". Set both.');
   return problems;
 }
-
-/** Names with a meaning of their own; `upstream` is the one that the setting of that name makes. */
-const reservedNames = ["direct", "deny", "environment", "upstream"];
-
-function findNameConflicts(names: readonly string[]): Problem[] {
-  return names.flatMap((name) => {
-    const message = reservedNames.includes(name)
-      ? `The name ${quoteValue(name)} has a meaning of its own. Choose another one.`
-      : "The name of the upstream has other characters. Write up to 64 letters, digits, dots, hyphens or underscores.";
-    const isFree = !reservedNames.includes(name) && /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(name);
-    return isFree ? [] : [{ path: [name], message }];
-  });
-}
-
-const upstreamForms = [upstreamUrl(), checked(upstreamSettings, findConflicts)] as const;
-
-const upstreamMap = z.record(z.string(), either("a URL, or a map with a url", upstreamForms, unquoted), {
-  error: 'Write a map from names to URLs, as in { corp: "http://proxy.example:3128" }.',
-});
-
-export const upstreamsSchema = checked(upstreamMap, (upstreams) => findNameConflicts(Object.keys(upstreams)))
-  .describe(
-    "Upstream proxies by name, for `via` and `default`. Each is a URL or a map. `direct`, `deny`, `environment` and `upstream` are not free to be names.",
-  )
-  .default({});
 
 export const upstreamSchema = parsed(
   'a URL such as "http://proxy.example:3128", or "environment"',

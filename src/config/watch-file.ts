@@ -1,7 +1,6 @@
-import { dirname } from "node:path";
-
-import { describeLooks, watchFolder } from "./file-changes.ts";
+import { describeLooks } from "./file-changes.ts";
 import { type FileKind, type FileText, readTextFile } from "./read-file.ts";
+import { FilesWatch } from "./watch-files.ts";
 
 export interface FileWatch {
   close(): void;
@@ -18,47 +17,31 @@ export interface WatchOptions {
   readonly pollMs?: number;
 }
 
-/**
- * Calls `tell` with the text of `path` each time it changes. Watches the folder
- * and not the file, to see a file that is renamed over the old one. Waits until
- * a file that is being written stays unchanged.
- */
-export function watchFile(path: string, options: WatchOptions): FileWatch {
-  const { known, tell, kind, settleMs = 100, pollMs = 2000 } = options;
+/** Calls `tell` with the text of `path` each time it changes, once a file that is being written stays unchanged. */
+export function watchFile(path: string, { known, tell, kind, settleMs = 100, pollMs }: WatchOptions): FileWatch {
   /** The text in use, or the last one that `tell` got. */
   let told: FileText = { ok: true, text: known };
-  /** The last identity, size and time of the file: a change restarts the wait. */
-  let seen: string | undefined;
-  let settling: Timer | undefined;
   let closed = false;
-  const look = async (): Promise<void> => {
-    const { looks } = await describeLooks(path);
-    if (closed || looks === seen) return;
-    seen = looks;
-    clearTimeout(settling);
-    settling = setTimeout(() => void readAgain(), settleMs);
-  };
   const readAgain = async (): Promise<void> => {
+    const before = await describeLooks(path);
     const read = await readTextFile(path, kind);
-    const { looks } = await describeLooks(path);
-    if (closed) return;
-    // The file changed meanwhile: the text may be half of it.
-    if (looks !== seen) return look();
-    if (isSame(read, told)) return;
+    const after = await describeLooks(path);
+    // The file changed meanwhile, which is seen again: the text may be half of it.
+    if (closed || before.looks !== after.looks || isSame(read, told)) return;
     told = read;
     tell(read);
   };
-  const watcher = watchFolder(dirname(path), () => void look());
-  const poll = setInterval(() => void look(), pollMs);
-  poll.unref();
+  const files = new FilesWatch({
+    changed: () => void readAgain(),
+    settleMs,
+    ...(pollMs !== undefined && { pollMs }),
+  });
   // The file may have changed since it was read.
-  void look();
+  void files.watch([path], 0);
   return {
     close() {
       closed = true;
-      clearInterval(poll);
-      clearTimeout(settling);
-      watcher?.close();
+      files.close();
     },
   };
 }

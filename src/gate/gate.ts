@@ -6,7 +6,8 @@ import { createSystemResolver } from "../net/dns/system-resolver.ts";
 import type { Connect } from "../net/runtime/connect.ts";
 import type { Sockets } from "../net/sockets.ts";
 import { ClientProfiles } from "../protocol/tls/read/client-profiles.ts";
-import type { Listener } from "../proxy/accept/listener-tls.ts";
+import type { Listener } from "../proxy/accept/listener.ts";
+import { CredentialChecks } from "../proxy/auth/credential-checks.ts";
 import { type ConnectionServices, recordUnserved, serveConnection } from "../proxy/connection.ts";
 import { Forwarding } from "../proxy/exchange/forwarding.ts";
 import type { HookReport } from "../proxy/hook/call-hook.ts";
@@ -21,6 +22,8 @@ import { createRecorder, type Recorder } from "../proxy/record/recorder.ts";
 import { type Runtime, RuntimeHolder } from "../proxy/runtime.ts";
 import { RequestIds } from "../proxy/record/request-record.ts";
 import type { TunnelEngine } from "../proxy/flow/tunnel.ts";
+import { Pools } from "../proxy/upstream/pools.ts";
+import type { PoolEvent } from "../proxy/upstream/pool.ts";
 import { Upstreams } from "../proxy/upstream/upstreams.ts";
 import { endDenied } from "./end-denied.ts";
 import {
@@ -44,6 +47,8 @@ export interface GateOptions {
   readonly application: string;
   /** Replaces the resolver of the system. */
   readonly resolver?: Resolver;
+  /** Is told when the health of a member of a pool changes, and when a session moves. */
+  poolChanged?(event: PoolEvent): void;
   /** Tells the operator of a bug that ended the connection `id`. */
   reportBug(error: unknown, id: string): void;
   /** Tells the operator that a function of the configuration failed, and how. */
@@ -72,6 +77,8 @@ export class Gate implements ConnectionServices, ListenerOwner {
   readonly clientProfiles = new ClientProfiles();
   readonly own = new OwnAddresses();
   readonly upstreams = new Upstreams();
+  readonly pools: Pools;
+  readonly checks = new CredentialChecks();
   readonly ids = new RequestIds();
   readonly targets = new ConnectTargets();
   draining = false;
@@ -84,6 +91,8 @@ export class Gate implements ConnectionServices, ListenerOwner {
     const { descriptors, accessLog, sockets } = options;
     this.#options = options;
     this.runtime = new RuntimeHolder(options.runtime);
+    this.pools = new Pools({ changed: (event) => options.poolChanged?.(event) });
+    this.pools.use(options.runtime.upstreams);
     this.connect = sockets.connect;
     this.tunnel = options.tunnel;
     this.resolver =
@@ -102,6 +111,12 @@ export class Gate implements ConnectionServices, ListenerOwner {
       reportBug: (error, id) => this.reportBug(error, id),
     });
     this.captures = new Captures({ application: options.application });
+  }
+
+  /** Puts another snapshot into use for new requests. Pools keep their state by name. */
+  use(runtime: Runtime): void {
+    this.runtime.swap(runtime);
+    this.pools.use(runtime.upstreams);
   }
 
   /** The listeners as bound; undefined before. */

@@ -1,21 +1,15 @@
-import type { AddressSet } from "../address/address-set.ts";
 import type { Ip } from "../address/ip.ts";
 import type { Conn } from "../net/conn/conn.ts";
 import type { Listen, TcpListener } from "../net/runtime/listen.ts";
-import type { Listener } from "../proxy/accept/listener-tls.ts";
-import type { ClientProtocol } from "../proxy/record/request-record.ts";
+import type { Listener } from "../proxy/accept/listener.ts";
 
-/** Where to listen, and for what. */
-export interface ListenPlan {
+/** Where to listen, and for what. Port 0 lets the system choose. */
+export interface ListenPlan extends Pick<Listener, "protocols" | "proxyFrom"> {
   readonly host: string;
-  /** 0 lets the system choose. */
   readonly port: number;
-  readonly protocols: ReadonlySet<ClientProtocol>;
-  readonly proxyFrom: AddressSet;
   readonly tls?: Listener["tls"];
 }
 
-/** A bound listener. */
 export interface BoundListener {
   readonly host: string;
   /** The real port when 0 was asked for. */
@@ -114,48 +108,40 @@ export class Listeners {
 /** A socket that accepts, and what is served on it now. */
 class OpenListener {
   readonly bound: BoundListener;
+  plan: ListenPlan;
   readonly #socket: TcpListener;
-  readonly #serve: (plan: ListenPlan) => void;
-  #plan: ListenPlan;
+  readonly #served: ServedNow;
 
   /** The listener, or the errno word. `at`: the port where it is not that of the plan. */
   static bind(plan: ListenPlan, listen: Listen, owner: ListenerOwner, at = plan.port): OpenListener | string {
-    const { host } = plan;
-    let listener: Listener = describe("", plan);
+    const served: ServedNow = { listener: describe("", plan) };
     const result = listen(
-      host,
+      plan.host,
       at,
-      (conn, from) => owner.accept(conn, from, listener),
-      (from, port) => owner.turnAway(from, port, listener),
+      (conn, from) => owner.accept(conn, from, served.listener),
+      (from, port) => owner.turnAway(from, port, served.listener),
     );
-    if (!result.ok) return result.code;
-    const { port } = result.listener;
-    const name = formatListener(host, port);
-    listener = describe(name, plan);
-    return new OpenListener(plan, { host, port, name }, result.listener, (next) => {
-      listener = describe(name, next);
-    });
+    return result.ok ? new OpenListener(plan, result.listener, served) : result.code;
   }
 
-  private constructor(plan: ListenPlan, bound: BoundListener, socket: TcpListener, serve: (plan: ListenPlan) => void) {
-    this.#plan = plan;
-    this.bound = bound;
+  private constructor(plan: ListenPlan, socket: TcpListener, served: ServedNow) {
+    const { host } = plan;
+    const { port } = socket;
+    this.bound = { host, port, name: formatListener(host, port) };
+    this.plan = plan;
     this.#socket = socket;
-    this.#serve = serve;
-  }
-
-  get plan(): ListenPlan {
-    return this.#plan;
+    this.#served = served;
+    this.serve(plan);
   }
 
   isFor({ host, port }: ListenPlan): boolean {
-    return this.#plan.host === host && this.#plan.port === port;
+    return this.plan.host === host && this.plan.port === port;
   }
 
   /** Serves connections that come from now on by this plan. */
   serve(plan: ListenPlan): void {
-    this.#plan = plan;
-    this.#serve(plan);
+    this.plan = plan;
+    this.#served.listener = describe(this.bound.name, plan);
   }
 
   close(): void {
@@ -167,6 +153,11 @@ class OpenListener {
     this.#socket.acceptWaiting?.();
     this.#socket.stop();
   }
+}
+
+/** What the connections of a socket get. */
+interface ServedNow {
+  listener: Listener;
 }
 
 function describe(name: string, { protocols, proxyFrom, tls }: ListenPlan): Listener {

@@ -1,7 +1,7 @@
 import type { Ip } from "../address/ip.ts";
 import type { Conn } from "../net/conn/conn.ts";
 import { acceptTls } from "./accept/accept-tls.ts";
-import type { Listener } from "./accept/listener-tls.ts";
+import type { Listener } from "./accept/listener.ts";
 import { type Peer, readProxyHeader } from "./accept/read-proxy-header.ts";
 import type { ShownCertificate } from "./auth/identify.ts";
 import { ClientRequests, type ForwardServices, type Next, type PlannedRecords } from "./exchange/client-requests.ts";
@@ -237,6 +237,7 @@ class ClientConnection implements RequestConnection, RecordedConnection, Planned
   #writeDown(): void {
     if (this.#record.isWritten) return;
     this.#record.isWritten = true;
+    this.#record.carriage?.release();
     this.services.recorder.finished(this.#record);
   }
 

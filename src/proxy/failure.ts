@@ -16,7 +16,7 @@ interface FailureRow {
   /** HTTP status of the refusal, when one can still be sent. */
   readonly status: number;
   readonly blame: Blame;
-  /** The sentence in the body of the refusal. */
+  /** The sentence in the body of the refusal. `{peer}` stands for the target or the upstream that failed. */
   readonly text: string;
 }
 
@@ -67,7 +67,7 @@ const table = {
     "policy",
     "The address of the target is not one that this proxy dials.",
   ),
-  proxy_loop: row("proxy_loop_detected", 508, "policy", "The target is this proxy itself."),
+  proxy_loop: row("proxy_loop_detected", 508, "policy", "{peer} is this proxy itself."),
   // Inside a tunnel, after the reply that opened it.
   protocol_denied: row(
     "http_request_denied",
@@ -96,29 +96,34 @@ const table = {
   ),
   draining: row("proxy_internal_response", 503, "proxy", "The proxy is shutting down; try again elsewhere or later."),
   // DNS, dial and upstreams.
-  dns_error: row("dns_error", 502, "destination", "The name of the target does not resolve."),
+  dns_error: row("dns_error", 502, "destination", "The name of {peer} does not resolve."),
   too_many_lookups: row(
     "connection_limit_reached",
     429,
     "client",
     "Too many names are being resolved for this client; try again shortly.",
   ),
-  dns_timeout: row("dns_timeout", 504, "destination", "The name of the target did not resolve in time."),
-  connection_refused: row("connection_refused", 502, "destination", "The target refused the connection."),
-  connection_reset: row("connection_terminated", 502, "destination", "The connection was closed before it was ready."),
+  dns_timeout: row("dns_timeout", 504, "destination", "No name server gave the address of {peer} in time."),
+  connection_refused: row("connection_refused", 502, "destination", "{peer} refused the connection."),
+  connection_reset: row(
+    "connection_terminated",
+    502,
+    "destination",
+    "{peer} closed the connection before it was ready.",
+  ),
   connection_stale: row(
     "connection_terminated",
     502,
     "destination",
-    "The kept connection turned out to be closed, and the request cannot be sent again.",
+    "The kept connection to {peer} turned out to be closed, and the request cannot be sent again.",
   ),
   address_unroutable: row(
     "destination_ip_unroutable",
     502,
     "destination",
-    "There is no route to the address of the target.",
+    "There is no route to the address of {peer}.",
   ),
-  connection_timeout: row("connection_timeout", 504, "destination", "The connection to the target took too long."),
+  connection_timeout: row("connection_timeout", 504, "destination", "The connection to {peer} took too long."),
   out_of_resources: row(
     "connection_limit_reached",
     503,
@@ -126,33 +131,45 @@ const table = {
     "The proxy has no descriptors or ports left for another connection.",
   ),
   no_upstream: row("destination_unavailable", 503, "upstream", "No upstream proxy is available."),
-  upstream_refused: row("destination_unavailable", 502, "upstream", "The upstream proxy refused the tunnel."),
+  no_healthy_upstream: row("destination_unavailable", 503, "upstream", "No member of {peer} is healthy."),
+  upstreams_full: row(
+    "connection_limit_reached",
+    503,
+    "upstream",
+    "Every member of {peer} that may be used has as many connections as it may have.",
+  ),
+  upstream_refused: row("destination_unavailable", 502, "upstream", "{peer} refused the tunnel."),
   upstream_credentials: row(
     "proxy_configuration_error",
     502,
     "upstream",
-    "The upstream proxy does not accept this proxy's credentials.",
+    "{peer} does not accept this proxy's credentials.",
   ),
   upstream_protocol: row(
     "http_protocol_error",
     502,
     "upstream",
-    "The upstream proxy answered with something that is not an answer.",
+    "{peer} answered with something that is not an answer.",
   ),
-  upstream_timeout: row("http_response_timeout", 504, "upstream", "The upstream proxy did not answer in time."),
-  tls_certificate: row("tls_certificate_error", 502, "upstream", "The certificate of the next hop cannot be trusted."),
-  tls_alert: row("tls_alert_received", 502, "upstream", "The next hop ended the TLS handshake with an alert."),
-  tls_protocol: row("tls_protocol_error", 502, "upstream", "The TLS handshake with the next hop failed."),
+  upstream_timeout: row("http_response_timeout", 504, "upstream", "{peer} did not answer in time."),
+  tls_certificate: row("tls_certificate_error", 502, "upstream", "The certificate of {peer} cannot be trusted."),
+  tls_alert: row("tls_alert_received", 502, "upstream", "{peer} ended the TLS handshake with an alert."),
+  tls_protocol: row("tls_protocol_error", 502, "upstream", "The TLS handshake with {peer} failed."),
   // The response to a forwarded request.
-  bad_response: row("http_protocol_error", 502, "destination", "The answer is not well-formed HTTP/1.1."),
+  bad_response: row("http_protocol_error", 502, "destination", "The answer of {peer} is not well-formed HTTP/1.1."),
   response_head_too_large: row(
     "http_response_header_section_size",
     502,
     "destination",
-    "The head of the answer is too large.",
+    "The head of the answer of {peer} is too large.",
   ),
-  response_incomplete: row("http_response_incomplete", 502, "destination", "The answer ended before its end."),
-  response_timeout: row("http_response_timeout", 504, "destination", "The answer did not arrive in time."),
+  response_incomplete: row(
+    "http_response_incomplete",
+    502,
+    "destination",
+    "The answer of {peer} ended before its end.",
+  ),
+  response_timeout: row("http_response_timeout", 504, "destination", "The answer of {peer} did not arrive in time."),
   // This proxy.
   killed: row("connection_terminated", 502, "proxy", "An operator of the proxy ended this request."),
   internal_error: row("proxy_internal_error", 500, "proxy", "The proxy made a mistake."),
@@ -188,12 +205,10 @@ export interface Failure {
 /** A value or the failure that took its place. */
 export type Outcome<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly failure: Failure };
 
-/** Makes an outcome with a value. */
 export function succeed<T>(value: T): Outcome<T> {
   return { ok: true, value };
 }
 
-/** Makes an outcome with a failure. */
 export function fail(detail: FailureDetail, more: Omit<Failure, "detail"> = {}): { ok: false; failure: Failure } {
   return { ok: false, failure: { detail, ...more } };
 }

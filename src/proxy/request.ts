@@ -3,11 +3,14 @@ import { frameRequest } from "../protocol/http1/message-framing.ts";
 import { allowsNextRequest } from "../protocol/http1/persistence.ts";
 import type { RequestHead } from "../protocol/http1/request-head.ts";
 import type { ClientProfiles } from "../protocol/tls/read/client-profiles.ts";
-import type { Listener } from "./accept/listener-tls.ts";
+import type { Listener } from "./accept/listener.ts";
 import { identify, type IdentifyServices, type ShownCertificate } from "./auth/identify.ts";
 import { authorize } from "./decide/authorize.ts";
 import type { AuthorizeServices } from "./decide/inquiry.ts";
-import { dial, type DialOutcome } from "./dial/dial.ts";
+import { dial } from "./dial/dial.ts";
+import { dialAlong, type TunnelOutcome } from "./dial/dial-along.ts";
+import { MemberSearch } from "./dial/member-search.ts";
+import { RequestMembers } from "./dial/request-members.ts";
 import type { DialServices } from "./dial/dial-context.ts";
 import { answerHere } from "./exchange/answer-here.ts";
 import type { Resumed } from "./exchange/client-requests.ts";
@@ -16,6 +19,7 @@ import type { Plan } from "./exchange/plans.ts";
 import type { Exchange } from "./exchange/exchange.ts";
 import type { Origin } from "./exchange/origin-pool.ts";
 import { describeFailure, type Failure } from "./failure.ts";
+import type { HookReport } from "./hook/call-hook.ts";
 import type { Grant } from "./policy/decision.ts";
 import { type FirstMessageRead, readFirstMessage } from "./read/first-message.ts";
 import type { ForwardRequest } from "./read/forward-request.ts";
@@ -29,7 +33,7 @@ import type { Captures } from "./record/captures.ts";
 import type { Recorder } from "./record/recorder.ts";
 import type { RequestRecord } from "./record/request-record.ts";
 import { chooseRoute } from "./route/choose-route.ts";
-import type { Route } from "./route/route.ts";
+import { isPooled, type PooledRoute, type Route } from "./route/route.ts";
 import { inspectTunnel } from "./tunnel/first-bytes-tap.ts";
 import { judgeForwarding } from "./tunnel/judge-inside.ts";
 import type { TunnelEngine, TunnelOwner, TunnelResult } from "./flow/tunnel.ts";
@@ -44,6 +48,7 @@ export interface RequestServices extends IdentifyServices, AuthorizeServices, Di
   readonly clientProfiles: ClientProfiles;
   /** The proxy is draining: new requests are refused. */
   readonly draining: boolean;
+  reportHook(report: HookReport): void;
 }
 
 /** The connection that a request came on, as far as the request needs it. */
@@ -55,7 +60,6 @@ export interface RequestConnection extends TunnelOwner {
   readonly conn: Conn;
   /** Takes a slot for the user of a request, or says why there is none. */
   takeUserSlot(record: RequestRecord): Failure | undefined;
-  /** Opens a request that is to be forwarded. */
   openForwarded(task: Omit<ForwardTask, "client" | "forwarding" | "upstreams" | "exchange">): ForwardedRequest;
 }
 
@@ -138,7 +142,7 @@ export class Request {
 
     record.enter("dial");
     const { target } = request;
-    const dialled = await dial({ requester: record, client, target, route: route.value, grant }, services);
+    const dialled = await dialAlong({ requester: record, client, target, route: route.value, grant }, services);
     noteDial(record, dialled);
     if (!dialled.ok) return this.#end(dialled.failure);
     this.#target = dialled.value.conn;
@@ -168,10 +172,13 @@ export class Request {
       return false;
     }
     const { id, runtime, decision, method, requestHead } = record;
+    const { checks } = this.#connection.services;
     const { status } = describeFailure(failure.detail);
+    const challenges = status === 407 ? runtime.authenticator.challenge(checks, failure) : [];
     const keeps = !ending && allowsNext(failure, requestHead);
     record.status = status;
-    const refusal = this.#reply.formatRefusal({ failure, runtime, id, rule: decision?.rule, method, keeps });
+    const context = { agent: runtime.agent, id, rule: decision?.rule, challenges, method, keeps };
+    const refusal = this.#reply.formatRefusal({ failure, ...context });
     const whole = await writeWhole(client, refusal, runtime.timeouts.idleMs);
     return whole && keeps;
   }
@@ -189,12 +196,11 @@ export class Request {
     this.#target = undefined;
   }
 
-  /** Ends the request with a failure. */
   async #end(failure: Failure): Promise<RequestEnd> {
     return (await this.refuse(failure, this.#connection.services.draining)) ? "kept" : "closed";
   }
 
-  async #forward(request: ForwardRequest, route: Route, grant: Grant): Promise<RequestEnd> {
+  async #forward(request: ForwardRequest, route: Route | PooledRoute, grant: Grant): Promise<RequestEnd> {
     const record = this.#record;
     const client = this.#connection.conn;
     const { forward: settings, timeouts } = record.runtime;
@@ -208,14 +214,24 @@ export class Request {
       const whole = await writeWhole(client, answerHere(request, keeps), timeouts.idleMs);
       return keeps && whole ? "kept" : "closed";
     }
-    return this.#carryForwarded(this.#connection.openForwarded({ record, request, route, grant }));
+    if (!isPooled(route))
+      return this.#carryForwarded(this.#connection.openForwarded({ record, request, route, grant }));
+    const { target } = request;
+    const search = new MemberSearch({ requester: record, client, target, route }, this.#connection.services);
+    const first = await search.find();
+    if (!first.ok) return this.#end(first.failure);
+    const members = new RequestMembers(search, first.value);
+    record.carriage = first.value;
+    return this.#carryForwarded(
+      this.#connection.openForwarded({ record, request, route: first.value.route, grant, members }),
+    );
   }
 
   /** Carries a request to its origin, in one or more tries. `before` is a try that has ended. */
   async #carryForwarded(forwarded: ForwardedRequest, before?: Tried): Promise<RequestEnd> {
     const record = this.#record;
-    const { task, wish } = forwarded;
-    const { client, request, route, grant } = task;
+    const { task } = forwarded;
+    const { client, request, route, grant, members } = task;
     let tried = before;
     let origin = before?.origin ?? forwarded.takeKept();
     for (;;) {
@@ -223,11 +239,16 @@ export class Request {
         record.enter("dial");
         const { services } = this.#connection;
         const { target } = request;
-        const dialled = await dial({ requester: record, client, target, route, grant, wish }, services);
+        const { wish } = forwarded;
+        const who = { requester: record, client, target, grant };
+        const dialled = await (members === undefined
+          ? dial({ ...who, route, wish }, services)
+          : members.dial({ ...who, wishFor: (along) => forwarded.wishFor(along) }, services));
         noteDial(record, dialled);
         if (!dialled.ok) return this.#end(dialled.failure);
+        if (members !== undefined) forwarded.follow(members.carriage.route);
         origin = forwarded.openOrigin(dialled.value);
-      }
+      } else members?.carriage.reused();
       record.dialled = origin.address;
       if (tried === undefined) record.enter("forward");
       tried ??= await forwarded.carry(origin);
@@ -239,6 +260,15 @@ export class Request {
           tried = undefined;
           origin = undefined;
           break;
+        case "elsewhere": {
+          const found = await members?.next();
+          if (found?.ok !== true) return this.#end(end.failure);
+          record.carriage = found.value;
+          forwarded.follow(found.value.route);
+          tried = undefined;
+          origin = forwarded.takeKept();
+          break;
+        }
         case "failed":
           return this.#end(end.failure);
         case "broken":
@@ -260,10 +290,13 @@ export class Request {
     const connection = this.#connection;
     const { services } = connection;
     record.enter("tunnel");
+    const tap = record.scheme === undefined ? inspectTunnel(record, services.clientProfiles) : undefined;
+    // The facts grow while the tunnel is young.
+    record.inside = tap?.facts;
     const tunnel = services.tunnel(connection.conn, target, {
       idleMs: record.runtime.timeouts.idleMs,
       owner: connection,
-      tap: record.scheme === undefined ? inspectTunnel(record, services.clientProfiles) : undefined,
+      tap,
       observers: services.captures.observers(record),
     });
     this.#target = undefined;
@@ -288,8 +321,9 @@ function noteFirstMessage(record: RequestRecord, first: FirstMessageRead): Reply
 }
 
 /** Notes what a dial found, also when it failed. */
-function noteDial(record: RequestRecord, dialled: DialOutcome): void {
+function noteDial(record: RequestRecord, dialled: TunnelOutcome): void {
   const { address, decision } = dialled.ok ? dialled.value : dialled;
+  if (dialled.carriage !== undefined) record.carriage = dialled.carriage;
   if (address !== undefined) record.dialled = address;
   if (decision !== undefined) record.decision = decision;
 }
@@ -297,6 +331,7 @@ function noteDial(record: RequestRecord, dialled: DialOutcome): void {
 /** Notes how the tunnel of a request ended. */
 export function noteTunnelEnd(record: RequestRecord, result: TunnelResult): void {
   record.tunnel = result;
+  record.failure = record.inside?.failure;
 }
 
 /** Notes status and bytes of a planned request. */

@@ -54,7 +54,6 @@ export interface Limits {
   readonly connectionsPerClient: number;
   /** The prefix of an address that identifies a client, wherever clients are counted. */
   readonly clientPrefix: ClientPrefix;
-  /** Limits of a request head. */
   readonly head: HeadLimits;
 }
 

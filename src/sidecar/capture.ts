@@ -1,7 +1,7 @@
 import type { Hono, MiddlewareHandler } from "hono";
 import type { Capture, CaptureOptions } from "../proxy/record/capture.ts";
 import { answerProblem } from "./problem.ts";
-import { findQueryFault, readCaptureFilter } from "./read-query.ts";
+import { readCaptureFilter, refuseQueries } from "./read-query.ts";
 
 /** Starts and ends captures. */
 export interface CaptureControl {
@@ -25,7 +25,7 @@ export function mountCapture(
   control: CaptureControl,
   hasTunnel: (id: string) => boolean,
 ): void {
-  app.get("/capture", guard, (context) => {
+  app.get("/capture", guard, refuseQueries(PARAMETERS), (context) => {
     const options = readOptions(new URL(context.req.url).searchParams);
     if (typeof options === "string") return answerProblem(400, options);
     // Ids are not reused: the capture would stay empty.
@@ -45,9 +45,7 @@ export function mountCapture(
       "Transfer-Encoding": "chunked",
     });
   });
-  app.delete("/capture/:id", guard, (context) => {
-    const fault = findQueryFault(new URL(context.req.url).searchParams, []);
-    if (fault !== undefined) return answerProblem(400, fault);
+  app.delete("/capture/:id", guard, refuseQueries([]), (context) => {
     return control.stop(context.req.param("id"))
       ? context.body(null, 204)
       : answerProblem(404, "There is no capture of that id.");
@@ -56,8 +54,6 @@ export function mountCapture(
 
 /** The options in the query, or what is wrong with it. */
 function readOptions(query: URLSearchParams): CaptureOptions | string {
-  const fault = findQueryFault(query, PARAMETERS);
-  if (fault !== undefined) return fault;
   const legs = LEGS.find((known) => known === (query.get("legs") ?? "client"));
   if (legs === undefined) return `legs must be one of ${LEGS.join(", ")}.`;
   const snap = query.get("snaplen") ?? "0";

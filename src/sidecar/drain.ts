@@ -1,7 +1,7 @@
 import type { Hono, MiddlewareHandler } from "hono";
 import type { DrainControl, DrainState } from "./control-port.ts";
 import { answerJson, answerProblem, refuseOtherMethods } from "./problem.ts";
-import { findQueryFault } from "./read-query.ts";
+import { refuseQueries } from "./read-query.ts";
 
 /**
  * Serves `/drain`: begins to drain, and takes that back. `guardSuccessor` lets
@@ -13,16 +13,11 @@ export function mountDrain(
   guardSuccessor: MiddlewareHandler,
   control: DrainControl,
 ): void {
-  app.post("/drain", guard, (context) => {
-    const query = new URL(context.req.url).searchParams;
-    const fault = findQueryFault(query, ["for"]);
-    if (fault !== undefined) return answerProblem(400, fault);
-    const begun = control.begin(query.get("for") ?? undefined);
+  app.post("/drain", guard, refuseQueries(["for"]), (context) => {
+    const begun = control.begin(context.req.query("for"));
     return begun.ok ? answerJson(formatState(begun.state), 202) : answerProblem(400, begun.reason);
   });
-  app.delete("/drain", guard, (context) => {
-    const fault = findQueryFault(new URL(context.req.url).searchParams, []);
-    if (fault !== undefined) return answerProblem(400, fault);
+  app.delete("/drain", guard, refuseQueries([]), (context) => {
     const cancelled = control.cancel();
     return cancelled.ok ? context.body(null, 204) : answerProblem(409, cancelled.reason);
   });

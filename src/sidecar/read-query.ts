@@ -1,10 +1,12 @@
+import type { MiddlewareHandler } from "hono";
 import { toAsciiHost } from "../address/host.ts";
 import { parseIp } from "../address/ip.ts";
 import type { CaptureFilter } from "../proxy/record/capture-filter.ts";
 import type { FlowFilter } from "../proxy/record/live-table.ts";
+import { answerProblem } from "./problem.ts";
 
 /** What is wrong with a query: an unknown parameter, one that is repeated, one without a value. */
-export function findQueryFault(query: URLSearchParams, known: readonly string[]): string | undefined {
+function findQueryFault(query: URLSearchParams, known: readonly string[]): string | undefined {
   for (const name of query.keys()) {
     if (!known.includes(name)) {
       const there = known.length === 0 ? "This path has none." : `Known are ${known.join(", ")}.`;
@@ -16,12 +18,18 @@ export function findQueryFault(query: URLSearchParams, known: readonly string[])
   return undefined;
 }
 
+/** Refuses what is wrong with a query: a misspelled filter must not be ignored. */
+export function refuseQueries(known: readonly string[]): MiddlewareHandler {
+  return async (context, next) => {
+    const fault = findQueryFault(new URL(context.req.url).searchParams, known);
+    return fault === undefined ? next() : answerProblem(400, fault);
+  };
+}
+
 export const FLOW_PARAMETERS = ["id", "user", "client", "host", "rule", "route"] as const;
 
 /** Which tunnels and requests a query means, or what is wrong with it. */
 export function readFlowFilter(query: URLSearchParams): FlowFilter | string {
-  const fault = findQueryFault(query, FLOW_PARAMETERS);
-  if (fault !== undefined) return fault;
   const filter = readCaptureFilter(query);
   if (typeof filter === "string") return filter;
   const client = query.get("client");

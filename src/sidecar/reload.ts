@@ -1,13 +1,11 @@
 import type { Hono, MiddlewareHandler } from "hono";
 import type { ReloadAnswer } from "./control-port.ts";
 import { answerJson, answerProblem, refuseOtherMethods } from "./problem.ts";
-import { findQueryFault } from "./read-query.ts";
+import { refuseQueries } from "./read-query.ts";
 
 /** Serves `POST /reload`, which answers once the new configuration is in effect, or says why it is not. */
 export function mountReload(app: Hono, guard: MiddlewareHandler, reload: () => Promise<ReloadAnswer>): void {
-  app.post("/reload", guard, async (context) => {
-    const fault = findQueryFault(new URL(context.req.url).searchParams, []);
-    if (fault !== undefined) return answerProblem(400, fault);
+  app.post("/reload", guard, refuseQueries([]), async () => {
     const answer = await reload();
     switch (answer.kind) {
       case "done":

@@ -5,7 +5,7 @@ import type { ControlPort } from "./control-port.ts";
 import { mountDrain } from "./drain.ts";
 import { guardHost, guardToken } from "./guard.ts";
 import { answerJson, answerProblem, refuseOtherMethods } from "./problem.ts";
-import { findQueryFault } from "./read-query.ts";
+import { refuseQueries } from "./read-query.ts";
 import { mountReload } from "./reload.ts";
 import { mountTunnels } from "./tunnels.ts";
 
@@ -26,9 +26,9 @@ export function createSidecarApp(port: ControlPort, options: SidecarAppOptions =
   const app = new Hono();
   app.use(harden);
 
-  const health = refuseQueries([]);
-  app.get("/healthz", health, (context) => context.text("ok\n"));
-  app.get("/readyz", health, async () => {
+  const plain = refuseQueries([]);
+  app.get("/healthz", plain, (context) => context.text("ok\n"));
+  app.get("/readyz", plain, async () => {
     const readiness = await port.readiness();
     return answerJson(readiness, readiness.ready ? 200 : 503);
   });
@@ -38,7 +38,6 @@ export function createSidecarApp(port: ControlPort, options: SidecarAppOptions =
   // Health reveals nothing, and health checks often use another name.
   if (options.allowedHosts !== undefined) app.use(guardHost(options.allowedHosts));
   const guard = guardToken(options.token);
-  const plain = refuseQueries([]);
   app.get("/config", guard, plain, () => answerJson(port.effectiveConfig()));
   app.get("/metrics", guard, plain, (context) =>
     context.body(port.metricsText(), 200, { "Content-Type": METRICS_TYPE }),
@@ -73,11 +72,3 @@ const harden: MiddlewareHandler = async (context, next) => {
   context.header("X-Content-Type-Options", "nosniff");
   context.header("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'");
 };
-
-/** Refuses unknown parameters: a misspelled filter must not be ignored. */
-function refuseQueries(known: readonly string[]): MiddlewareHandler {
-  return async (context, next) => {
-    const fault = findQueryFault(new URL(context.req.url).searchParams, known);
-    return fault === undefined ? next() : answerProblem(400, fault);
-  };
-}

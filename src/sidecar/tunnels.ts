@@ -1,29 +1,26 @@
 import type { Hono, MiddlewareHandler } from "hono";
-import { formatTlsFields } from "../proxy/record/access-line.ts";
-import { cutText } from "../escape-text.ts";
+import { bound, formatTlsFields } from "../proxy/record/access-line.ts";
 import type { Flow } from "../proxy/record/live-table.ts";
 import type { ControlPort } from "./control-port.ts";
 import { answerJson, answerProblem, refuseOtherMethods } from "./problem.ts";
-import { findQueryFault, FLOW_PARAMETERS, readFlowFilter } from "./read-query.ts";
+import { FLOW_PARAMETERS, readFlowFilter, refuseQueries } from "./read-query.ts";
 
 /** Serves `/tunnels`: lists tunnels and forwarded requests in progress, and ends them. */
 export function mountTunnels(app: Hono, guard: MiddlewareHandler, port: ControlPort): void {
-  app.get("/tunnels", guard, (context) => {
+  app.get("/tunnels", guard, refuseQueries(FLOW_PARAMETERS), (context) => {
     const filter = readFlowFilter(new URL(context.req.url).searchParams);
     return typeof filter === "string"
       ? answerProblem(400, filter)
       : answerJson({ tunnels: port.tunnels(filter).map(formatFlow) });
   });
-  app.delete("/tunnels", guard, (context) => {
+  app.delete("/tunnels", guard, refuseQueries(FLOW_PARAMETERS), (context) => {
     const filter = readFlowFilter(new URL(context.req.url).searchParams);
     if (typeof filter === "string") return answerProblem(400, filter);
     if (Object.keys(filter).length === 0)
       return answerProblem(400, `Say which tunnels to end: ${FLOW_PARAMETERS.join(", ")}.`);
     return answerJson({ ended: port.kill(filter) });
   });
-  app.delete("/tunnels/:id", guard, (context) => {
-    const fault = findQueryFault(new URL(context.req.url).searchParams, []);
-    if (fault !== undefined) return answerProblem(400, fault);
+  app.delete("/tunnels/:id", guard, refuseQueries([]), (context) => {
     return port.kill({ id: context.req.param("id") }) > 0
       ? context.body(null, 204)
       : answerProblem(404, "There is no tunnel of that id.");
@@ -54,8 +51,4 @@ function formatFlow(flow: Flow): Record<string, unknown> {
     bytes_up: flow.bytesUp,
     bytes_down: flow.bytesDown,
   };
-}
-
-function bound(value: string | undefined): string | undefined {
-  return value === undefined ? undefined : cutText(value, 512);
 }

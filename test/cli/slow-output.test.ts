@@ -144,9 +144,10 @@ async function startInTerminal() {
     return existsSync(path) ? readFileSync(path, "utf8") : "";
   };
   stack.defer(async () => {
+    // As long as the terminal is stopped nobody takes the process away, even when it has ended.
+    process.kill(Number(readFile("pid")), "SIGKILL");
     // Only a terminal that goes on can take notice of the end of what is in it.
     terminal.kill("SIGCONT");
-    process.kill(Number(readFile("pid")), "SIGKILL");
     await terminal.exited;
   });
   return {

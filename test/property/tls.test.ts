@@ -4,7 +4,7 @@ import { ByteReader } from "../../src/protocol/tls/read/byte-reader.ts";
 import { describeMessage } from "../../src/protocol/tls/explain/describe-message.ts";
 import { explainChain } from "../../src/protocol/tls/explain/explain-chain.ts";
 import { parseHandshakeMessage } from "../../src/protocol/tls/read/handshake-message.ts";
-import { computeJa3, computeJa3s } from "../../src/protocol/tls/read/ja3.ts";
+import { computeJa3 } from "../../src/protocol/tls/read/ja3.ts";
 import { computeJa4 } from "../../src/protocol/tls/read/ja4.ts";
 import { recogniseFirstBytes } from "../../src/protocol/tls/read/recognise-first-bytes.ts";
 import type { TlsEvent } from "../../src/protocol/tls/read/tls-event.ts";
@@ -118,7 +118,6 @@ function useAll(events: readonly TlsEvent[]): number {
         throw new Error("The JA4 is not one");
       computeJa3(message);
     }
-    if (message.type === "server_hello") computeJa3s(message);
   }
   return messages;
 }

@@ -12,8 +12,6 @@ import {
 import type { Fields } from "../../src/protocol/http1/fields.ts";
 import { stripHopByHop } from "../../src/protocol/http1/hop-by-hop.ts";
 import { canonicaliseLength, frameResponse } from "../../src/protocol/http1/message-framing.ts";
-import { parseRequestHead } from "../../src/protocol/http1/request-head.ts";
-import { parseResponseHead } from "../../src/protocol/http1/response-head.ts";
 import { readForwardRequest } from "../../src/proxy/read/forward-request.ts";
 import { chunkedBodies } from "../fixtures/http1/chunked-bodies.ts";
 import { requestFramings } from "../fixtures/http1/request-framings.ts";
@@ -22,6 +20,7 @@ import { responseHeads } from "../fixtures/http1/response-heads.ts";
 import { createFakeResolver } from "../support/fake-resolver.ts";
 import { startProxy, type TestProxy } from "../support/proxy.ts";
 import { listenRaw, type RawPeer, type RawServer } from "../support/raw-peer.ts";
+import { parseRequestHead, parseResponseHead } from "../support/parse-head.ts";
 
 /** The corpus of the parsers, through the real proxy: what goes on re-parses to what came, less what must go. */
 const wide = { maxBytes: 1024 * 1024, maxFields: 1000 };

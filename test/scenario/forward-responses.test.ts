@@ -1,29 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { ask, ok, serveHttp, takeResponse } from "../support/http-origin.ts";
-import { startProxy, type TestProxy } from "../support/proxy.ts";
-import { listenRaw, type RawPeer } from "../support/raw-peer.ts";
-
-/** Sends one request and hands the origin's end of it over. */
-async function exchange(
-  proxy: TestProxy,
-  method = "GET",
-  fields = "",
-  version = "1.1",
-): Promise<{ client: RawPeer; origin: RawPeer } & Disposable> {
-  const server = listenRaw();
-  const client = await proxy.connect();
-  client.write(ask(method, `http://127.0.0.1:${server.port}/`, fields, version));
-  const origin = await server.next();
-  await origin.untilText("\r\n\r\n");
-  return {
-    client,
-    origin,
-    [Symbol.dispose]() {
-      client[Symbol.dispose]();
-      server[Symbol.dispose]();
-    },
-  };
-}
+import { exchange } from "../support/forwarded-exchange.ts";
+import { startProxy } from "../support/proxy.ts";
 
 const CHUNKED = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
 

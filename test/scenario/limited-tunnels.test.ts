@@ -55,6 +55,19 @@ function countLaned(): number {
   return pool.status().tunnels + poor.status().tunnels;
 }
 
+/** An engine whose tunnels have a budget on the way down. */
+function limitDown(engine: () => TunnelEngine, downBudget: BucketBudget): TunnelEngine {
+  return (client, target, options) => engine()(client, target, { ...options, downBudget });
+}
+
+/** Opens a tunnel, and waits until one byte came down and `lanes` tunnels are in lanes. */
+async function openInPlace(engine: TunnelEngine, lanes: number) {
+  const stand = await connectTunnel(engine, {}, descriptorEnds);
+  stand.target.write("x");
+  await waitFor(() => countLaned() === lanes && stand.client.receivedBytes === 1, "the engine");
+  return stand;
+}
+
 const engines: [string, number, () => TunnelEngine][] = [
   ["the relay", 0, () => relay],
   ["a splice lane", 1, () => createAdaptiveEngine(pool, 1)],
@@ -65,8 +78,7 @@ describe.each(engines)("tunnels in %s that share a bucket", (_name, lanes, engin
   test("never move more than it allows, and none is left behind", async () => {
     const rate = 8_000_000;
     const budget = makeBudget(8, rate, 100_000);
-    const limited: TunnelEngine = (client, target, options) =>
-      engine()(client, target, { ...options, downBudget: budget });
+    const limited = limitDown(engine, budget);
     const stands = await Promise.all(Array.from({ length: 8 }, () => connectTunnel(limited, {}, descriptorEnds)));
     const since = performance.now();
     const size = 500_000;
@@ -93,11 +105,7 @@ describe.each(engines)("tunnels in %s that share a bucket", (_name, lanes, engin
   test("pass the other direction on while one of them waits, and end at once", async () => {
     // Full, and then empty for hours.
     const budget = makeBudget(9, 100, 5000);
-    const limited: TunnelEngine = (client, target, options) =>
-      engine()(client, target, { ...options, downBudget: budget });
-    const { client, target, tunnel } = await connectTunnel(limited, {}, descriptorEnds);
-    target.write("x");
-    await waitFor(() => countLaned() === lanes && client.receivedBytes === 1, "the engine");
+    const { client, target, tunnel } = await openInPlace(limitDown(engine, budget), lanes);
     target.write(Buffer.alloc(200_000, 7));
     await client.untilReceived(5000);
     client.write("ping");
@@ -113,11 +121,7 @@ describe.each(engines)("tunnels in %s that share a bucket", (_name, lanes, engin
 
   test("deliver all of a target that hung up while its bytes waited", async () => {
     const budget = makeBudget(10, 50_000, 5000);
-    const limited: TunnelEngine = (client, target, options) =>
-      engine()(client, target, { ...options, downBudget: budget });
-    const { client, target, tunnel } = await connectTunnel(limited, {}, descriptorEnds);
-    target.write("x");
-    await waitFor(() => countLaned() === lanes && client.receivedBytes === 1, "the engine");
+    const { client, target, tunnel } = await openInPlace(limitDown(engine, budget), lanes);
     target.write(Buffer.alloc(30_000, 7));
     client.finish();
     await target.untilEnd();
@@ -129,11 +133,7 @@ describe.each(engines)("tunnels in %s that share a bucket", (_name, lanes, engin
 
   test("hear of a reset by the side that is not read meanwhile", async () => {
     const budget = makeBudget(10, 100, 5000);
-    const limited: TunnelEngine = (client, target, options) =>
-      engine()(client, target, { ...options, downBudget: budget });
-    const { client, target, tunnel } = await connectTunnel(limited, {}, descriptorEnds);
-    target.write("x");
-    await waitFor(() => countLaned() === lanes && client.receivedBytes === 1, "the engine");
+    const { client, target, tunnel } = await openInPlace(limitDown(engine, budget), lanes);
     target.write(Buffer.alloc(200_000, 7));
     await client.untilReceived(5000);
     target.reset();

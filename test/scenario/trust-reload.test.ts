@@ -3,6 +3,7 @@ import { rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { followFiles } from "../../src/config/follow-files.ts";
 import type { PenstockConfig } from "../../src/config/schema.ts";
+import type { Hop } from "../../src/proxy/route/route.ts";
 import { startDaemon } from "../../src/daemon.ts";
 import { type CertificateAuthority, makeAuthority } from "../support/certificate-authority.ts";
 import type { Certificate } from "../support/certificate.ts";
@@ -142,7 +143,7 @@ test("new certificates replace the upstreams that have them and leave everything
   const renewed = trustFiles?.recompile(new Map([["ca.pem", authority.cert]]), 0);
   if (renewed?.ok !== true) throw new Error("The new certificate cannot be used");
   const next = renewed.value(runtime);
-  expect(next.upstreams.get("safe")?.tls?.ca).toEqual([authority.cert]);
+  expect((next.upstreams.get("safe") as Hop).tls?.ca).toEqual([authority.cert]);
   for (const name of ["other", "plain"]) expect(next.upstreams.get(name)).toBe(runtime.upstreams.get(name) as never);
   expect({ ...next, upstreams: runtime.upstreams }).toEqual(runtime);
   expect(next.forward).toBe(runtime.forward);

@@ -171,4 +171,20 @@ describe.each(pairs)("two gates in one process, driven by %s and %s,", (first, s
     one.gate.runtime.swap({ ...one.gate.runtime.current, authenticator: runtime.authenticator });
     expect([(await one.tunnel(target)).status, (await two.tunnel(target)).status]).toEqual(["407", "200"]);
   });
+
+  test("verify passwords each for itself, and keep what they know through a reload", async () => {
+    using echo = listenEcho();
+    const target = `127.0.0.1:${echo.port}`;
+    const users = [{ name: "ann", password: await Bun.password.hash("one", { algorithm: "bcrypt", cost: 4 }) }];
+    await using one = openGate({ users }, first);
+    await using two = openGate({ users }, second);
+    const enter = async ({ tunnel }: TestGate) => (await tunnel(target, basic("ann", "one"))).status;
+    expect([await enter(one), await enter(two)]).toEqual(["200", "200"]);
+    one.gate.runtime.swap(compileForTest({ listen: ["127.0.0.1:0"], rules: [allowLoopback], users }).runtime);
+    expect(await enter(one)).toBe("200");
+    expect([one, two].map(({ gate: { checks } }) => [checks.cache.hits, checks.cache.misses])).toEqual([
+      [1, 1],
+      [0, 1],
+    ]);
+  });
 });

@@ -4,6 +4,7 @@ import { dial, type DialOutcome } from "../../src/proxy/dial/dial.ts";
 import type { Failure } from "../../src/proxy/failure.ts";
 import type { Hop, HopKind } from "../../src/proxy/route/route.ts";
 import { formatAddress } from "../../src/proxy/record/access-record.ts";
+import { Pools } from "../../src/proxy/upstream/pools.ts";
 import { Upstreams } from "../../src/proxy/upstream/upstreams.ts";
 import { createFakeResolver } from "./fake-resolver.ts";
 import { makeEndpoint } from "./make-endpoint.ts";
@@ -36,6 +37,7 @@ export async function dialTarget(target: string, setting: DialSetting = {}): Pro
     resolver: createFakeResolver(setting.names ?? {}),
     own: { has: () => false },
     upstreams: setting.upstreams ?? new Upstreams(),
+    pools: new Pools(),
     ...setting.services,
   };
   const grant = setting.grant ?? { decision: allowInside };

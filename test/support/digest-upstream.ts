@@ -1,4 +1,5 @@
 import { createAuthenticator } from "../../src/proxy/auth/authenticate.ts";
+import { CredentialChecks } from "../../src/proxy/auth/credential-checks.ts";
 import { Secret } from "../../src/secret.ts";
 import { createUserStore } from "../../src/proxy/auth/user-store.ts";
 import { listenRaw, type RawServer } from "./raw-peer.ts";
@@ -22,21 +23,21 @@ export function listenDigestUpstream(after: After407 = "keeps it"): DigestUpstre
   const requests: { shown: string; connection: number }[] = [];
   const users = createUserStore([{ name: "edge", password: new Secret("pw") }]);
   if (!users.ok) throw new Error("The user is fine");
-  const make = () => createAuthenticator({ users: users.store, schemes: ["digest"], realm: "upstream" });
-  let authenticator = make();
+  const authenticator = createAuthenticator({ users: users.store, schemes: ["digest"], realm: "upstream" });
+  let checks = new CredentialChecks();
   let stale = false;
   let connections = 0;
 
   const answer = async (head: string, body: string): Promise<string> => {
     const [method = "", target = ""] = head.split(" ");
     const shown = /^Proxy-Authorization: (.*)\r$/im.exec(head)?.[1];
-    const outcome = await authenticator.authenticate(shown === undefined ? [] : [shown], { method, target });
+    const outcome = await authenticator.authenticate(shown === undefined ? [] : [shown], checks, { method, target });
     if (outcome.ok && method === "CONNECT") return "HTTP/1.1 200 OK\r\n\r\ntunnelled";
     if (outcome.ok) {
       const said = `${method} ${target} ${body}`;
       return `HTTP/1.1 200 OK\r\nContent-Length: ${said.length}\r\n\r\n${said}`;
     }
-    const said = authenticator.challenge({ stale: stale && shown?.startsWith("Digest") === true });
+    const said = authenticator.challenge(checks, { stale: stale && shown?.startsWith("Digest") === true });
     const fields = said.map((value) => `Proxy-Authenticate: ${value}\r\n`).join("");
     switch (after) {
       case "keeps it":
@@ -77,8 +78,8 @@ export function listenDigestUpstream(after: After407 = "keeps it"): DigestUpstre
     port: server.port,
     requests,
     expire() {
-      // Nonces are good for the authenticator that made them.
-      authenticator = make();
+      // Nonces are good where they were made.
+      checks = new CredentialChecks();
       stale = true;
     },
     [Symbol.dispose]: () => server[Symbol.dispose](),

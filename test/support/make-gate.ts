@@ -1,7 +1,7 @@
 import { AddressSet } from "../../src/address/address-set.ts";
 import { Gate, type GateOptions } from "../../src/gate/gate.ts";
 import type { Connect } from "../../src/net/runtime/connect.ts";
-import type { Listener } from "../../src/proxy/accept/listener-tls.ts";
+import type { Listener } from "../../src/proxy/accept/listener.ts";
 import { AccessLog } from "../../src/proxy/record/access-log.ts";
 import type { Runtime } from "../../src/proxy/runtime.ts";
 import { createFakeResolver } from "./fake-resolver.ts";

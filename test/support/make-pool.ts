@@ -63,7 +63,7 @@ export class PoolStand {
 
 /** A request of a user, a client and a target that all have this name. */
 export function wish(key = "anybody", tried: Iterable<Member> = []): PoolWish {
-  return { keys: { user: key, client: key, target: key }, tried: new Set(tried) };
+  return { key: () => key, tried: new Set(tried) };
 }
 
 /** Takes a member; a test that gets none fails. */

@@ -1,5 +1,5 @@
 import { checkConfig } from "../../src/config/check.ts";
-import { type Checks, type CompiledConfig, compileConfig } from "../../src/config/compile.ts";
+import { type CompiledConfig, compileConfig } from "../../src/config/compile.ts";
 import { type Checked, formatProblem } from "../../src/config/problem.ts";
 import type { PenstockConfig } from "../../src/config/schema.ts";
 import { type Daemon, startDaemon } from "../../src/daemon.ts";
@@ -56,7 +56,7 @@ export const allowLoopback: { name: string; to: string[]; allow: boolean; allowP
 
 export async function startProxy(config: PenstockConfig = {}, options: TestProxyOptions = {}): Promise<TestProxy> {
   let written = { config, files: options.files };
-  const compile = (before?: Checks): Checked<CompiledConfig> => {
+  const compile = (): Checked<CompiledConfig> => {
     const raw = {
       listen: [{ port: 0 }],
       rules: [allowLoopback],
@@ -72,7 +72,7 @@ export async function startProxy(config: PenstockConfig = {}, options: TestProxy
       terminal: false,
       folder: process.cwd(),
     };
-    return compileConfig(checked.value, materials, before);
+    return compileConfig(checked.value, materials);
   };
   const compiled = compile();
   if (!compiled.ok) throw new Error(compiled.problems.map(formatProblem).join("\n"));
@@ -84,8 +84,8 @@ export async function startProxy(config: PenstockConfig = {}, options: TestProxy
       for (const line of text.trimEnd().split("\n")) records.push(JSON.parse(line) as Record<string, unknown>);
     },
     tell: (message) => messages.push(message),
-    load: async ({ checks }) => {
-      const again = compile(checks);
+    load: async () => {
+      const again = compile();
       const rest = { warnings: [], files: [] };
       return again.ok ? { ok: true, value: { compiled: again.value }, ...rest } : { ...again, ...rest };
     },

@@ -45,8 +45,6 @@ export function makeTapStand(options: TapStandOptions = {}): TapStand {
     runtime: { inspect: { tls: true, ja3 }, timeouts: { handshakeMs: deadlineMs } } as Runtime,
     decision: { verdict: "allow", rule: "r", allowPrivate: false, via: [], ...(demand && { inside: demand }) },
     target: makeEndpoint(target),
-    inside: undefined,
-    failure: undefined,
   };
   const tap = inspectTunnel(tunnel, new ClientProfiles());
   if (tap === undefined) throw new Error("The settings ask for a tap");
@@ -66,9 +64,7 @@ export function makeTapStand(options: TapStandOptions = {}): TapStand {
   return {
     tap,
     moved,
-    get facts() {
-      return tunnel.inside ?? { protocol: undefined, tls: undefined };
-    },
+    facts: tap.facts,
     get up() {
       return Buffer.concat(passed.up);
     },
@@ -76,7 +72,7 @@ export function makeTapStand(options: TapStandOptions = {}): TapStand {
       return Buffer.concat(passed.down);
     },
     get failure() {
-      return tunnel.failure;
+      return tap.facts.failure;
     },
     get lastWords() {
       return lastWords;

@@ -1,6 +1,6 @@
 import type { ClientHello } from "../../src/protocol/tls/read/client-hello.ts";
 import { type HandshakeMessage, numberOfMessage } from "../../src/protocol/tls/read/handshake-message.ts";
-import { computeJa3, computeJa3s } from "../../src/protocol/tls/read/ja3.ts";
+import { computeJa3 } from "../../src/protocol/tls/read/ja3.ts";
 import type { ServerHello } from "../../src/protocol/tls/read/server-hello.ts";
 
 /** What tshark's JSON consists of. */
@@ -76,8 +76,6 @@ export function factsOfTshark(message: Json): Facts {
           ...numbers(message, "tls.handshake.extensions_key_share_selected_group"),
         ],
         pskIndex: numbers(message, "tls.handshake.extensions.psk.identity.selected"),
-        ja3s: texts(message, "tls.handshake.ja3s_full"),
-        ja3sHash: texts(message, "tls.handshake.ja3s"),
       };
     case 4:
       return {
@@ -146,7 +144,6 @@ function factsOfClientHello(hello: ClientHello): Facts {
 }
 
 function factsOfServerHello(hello: ServerHello): Facts {
-  const ja3s = computeJa3s(hello);
   return {
     version: [hello.legacyVersion],
     random: hello.random.toHex(),
@@ -158,8 +155,6 @@ function factsOfServerHello(hello: ServerHello): Facts {
     alpn: hello.alpn === undefined ? [] : [hello.alpn],
     shareGroup: hello.keyShare === undefined ? [] : [hello.keyShare.group],
     pskIndex: hello.pskIndex === undefined ? [] : [hello.pskIndex],
-    ja3s: [ja3s.text],
-    ja3sHash: [ja3s.hash],
   };
 }
 

@@ -25,7 +25,6 @@ export interface LaneSockets {
   readonly downBuckets?: readonly number[] | undefined;
 }
 
-/** A tunnel in a lane. */
 export interface LanedTunnel {
   /** Bytes that the lane has delivered so far, each way: exact, read from shared memory. */
   bytes(): { up: number; down: number };

@@ -1,7 +1,7 @@
 import type { Parsed } from "../../protocol/parsed.ts";
 import type { Conn, ConnSink } from "./conn.ts";
 import type { Expiring } from "./deadlines.ts";
-import { HeldBytes } from "./held-bytes.ts";
+import { HeldBytes } from "../../protocol/held-bytes.ts";
 
 /** The result of reading one message. `received` counts its bytes that came. */
 export type ReadResult<T, Code extends string> =

@@ -1,4 +1,5 @@
-import type { Conn, ConnSink } from "./conn.ts";
+import { BufferedConn } from "./buffered-conn.ts";
+import type { Conn } from "./conn.ts";
 import type { LoopTimers } from "./loop-timers.ts";
 
 /** Sees each byte of a connection once, in the order in which the socket took or gave it. It must copy bytes that it keeps. */
@@ -9,101 +10,65 @@ export interface ConnTap {
   ended(): void;
 }
 
-/** A connection that shows its bytes to a tap. */
-export class TappedConn implements Conn {
-  whenClosed: (() => void) | undefined;
+/** A connection that shows its bytes to a tap. It has taken the one below it over. */
+export class TappedConn extends BufferedConn {
+  readonly remoteAddress: string;
+  readonly remotePort: number;
+  readonly localAddress: string;
+  readonly localPort: number;
+  readonly timers: LoopTimers;
+  readonly encrypted: boolean;
+  /** None: a splice lane would move the bytes past the tap. */
+  readonly fd = -1;
   readonly #inner: Conn;
   readonly #tap: ConnTap;
-  /** Bytes that were put back: they come a second time and are not shown again. */
-  #known = 0;
-  #endShown = false;
 
   constructor(inner: Conn, tap: ConnTap) {
+    super();
+    this.remoteAddress = inner.remoteAddress;
+    this.remotePort = inner.remotePort;
+    this.localAddress = inner.localAddress;
+    this.localPort = inner.localPort;
+    this.timers = inner.timers;
+    this.encrypted = inner.encrypted;
     this.#inner = inner;
     this.#tap = tap;
-    inner.whenClosed = () => this.whenClosed?.();
-  }
-
-  get remoteAddress(): string {
-    return this.#inner.remoteAddress;
-  }
-  get remotePort(): number {
-    return this.#inner.remotePort;
-  }
-  get localAddress(): string {
-    return this.#inner.localAddress;
-  }
-  get localPort(): number {
-    return this.#inner.localPort;
-  }
-  get timers(): LoopTimers {
-    return this.#inner.timers;
-  }
-  get encrypted(): boolean {
-    return this.#inner.encrypted;
-  }
-  /** None: a splice lane would move the bytes past the tap. */
-  get fd(): number {
-    return -1;
-  }
-  get bytesRead(): number {
-    return this.#inner.bytesRead;
-  }
-  get bytesWritten(): number {
-    return this.#inner.bytesWritten;
-  }
-  get closed(): boolean {
-    return this.#inner.closed;
-  }
-  get ended(): boolean {
-    return this.#inner.ended;
-  }
-  get unreadBytes(): number {
-    return this.#inner.unreadBytes;
-  }
-
-  attach(sink: ConnSink): void {
-    this.#inner.attach({
+    inner.attach({
       data: (chunk) => {
-        const known = Math.min(this.#known, chunk.length);
-        this.#known -= known;
-        if (known < chunk.length) this.#tap.read(chunk.subarray(known));
-        sink.data(chunk);
+        tap.read(chunk);
+        this.tellData(chunk);
       },
       end: () => {
-        if (!this.#endShown) this.#tap.ended();
-        this.#endShown = true;
-        sink.end();
+        tap.ended();
+        this.tellEnd();
       },
-      drain: () => sink.drain(),
-      close: (reset) => sink.close(reset),
+      drain: () => this.tellDrain(),
+      close: (reset) => this.tellClose(reset, reset),
     });
   }
-  detach(): void {
-    this.#inner.detach();
-  }
-  unread(bytes: Uint8Array): void {
-    this.#known += bytes.length;
-    this.#inner.unread(bytes);
-  }
+
   write(bytes: Uint8Array): number {
     const taken = this.#inner.write(bytes);
-    if (taken > 0) this.#tap.written(bytes.subarray(0, taken));
+    if (taken <= 0) return taken;
+    this.#tap.written(bytes.subarray(0, taken));
+    this.bytesWritten += taken;
     return taken;
   }
-  pause(): void {
-    this.#inner.pause();
-  }
-  resume(): void {
-    this.#inner.resume();
-  }
+
   shutdown(): void {
     this.#inner.shutdown();
   }
+
   reset(): void {
     this.#inner.reset();
   }
+
   close(): void {
     this.#inner.close();
+  }
+
+  protected settleReader(): void {
+    if (this.silent) this.#inner.pause();
+    else this.#inner.resume();
   }
 }

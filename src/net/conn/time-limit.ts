@@ -24,7 +24,7 @@ export class TimeLimit implements Expiring {
     this.#client = client;
     if (client === undefined) return;
     if (client.closed) this.over = "client_gone";
-    else client.whenClosed = () => this.#end("client_gone");
+    else client.whenClosed = () => this.end("client_gone");
   }
 
   /** Milliseconds that are left, at least 0. */
@@ -52,10 +52,11 @@ export class TimeLimit implements Expiring {
 
   /** Its time is up. */
   expire(): void {
-    this.#end("deadline");
+    this.end("deadline");
   }
 
-  #end(why: "deadline" | "client_gone"): void {
+  /** Ends the work now. */
+  end(why: "deadline" | "client_gone"): void {
     if (this.over !== undefined) return;
     this.over = why;
     this.#callStop();

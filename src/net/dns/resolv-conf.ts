@@ -1,7 +1,6 @@
 import { parseHost } from "../../address/host.ts";
 import { parseIp } from "../../address/ip.ts";
 
-/** A resolv.conf(5). */
 export interface ResolvConf {
   /** Addresses of the name servers, in order. An IPv6 address may have a zone id. */
   readonly servers: readonly string[];

@@ -70,17 +70,11 @@ export class ConnectionTable {
    */
   admit(newcomer: Served, room: DescriptorRoom = "enough"): boolean {
     this.accepted += 1;
-    const { total, perPeer, whenScarce } = this.#limits;
     const isScarce = room !== "enough";
-    const own = this.list().filter(({ peer }) => peer === newcomer.peer);
     const found =
-      isScarce && this.#scarce.size >= (room === "last" ? 0 : whenScarce)
+      isScarce && this.#scarce.size >= (room === "last" ? 0 : this.#limits.whenScarce)
         ? this.#choose([...this.#scarce], 0)
-        : own.length >= perPeer
-          ? this.#choose(own, perPeer)
-          : this.#members.size >= total
-            ? this.#choose(this.list(), total)
-            : "nobody";
+        : this.#findBeyond(newcomer.peer, 1);
     if (found === undefined) {
       this.evicted += 1;
       return false;
@@ -129,18 +123,20 @@ export class ConnectionTable {
 
   /** Evicts those beyond the bounds, unless they are in their grace. */
   #judge(): void {
-    const { total, perPeer } = this.#limits;
     for (const member of this.list()) {
-      const own = this.list().filter(({ peer }) => peer === member.peer);
-      const found =
-        own.length > perPeer
-          ? this.#choose(own, perPeer)
-          : this.#members.size > total
-            ? this.#choose(this.list(), total)
-            : undefined;
+      const found = this.#findBeyond(member.peer, 0);
       if (found === "later") this.#judgeLater();
-      else if (found !== undefined) this.#evict(found);
+      else if (found !== undefined && found !== "nobody") this.#evict(found);
     }
+  }
+
+  /** Whom to evict when `coming` connections of a peer come to those that are there; `nobody` while there is room. */
+  #findBeyond(peer: string, coming: number): Served | "later" | "nobody" | undefined {
+    const { total, perPeer } = this.#limits;
+    const all = this.list();
+    const own = all.filter((member) => member.peer === peer);
+    if (own.length + coming > perPeer) return this.#choose(own, perPeer);
+    return all.length + coming > total ? this.#choose(all, total) : "nobody";
   }
 
   #evict(member: Served): void {

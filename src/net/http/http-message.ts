@@ -16,7 +16,6 @@ export interface ServedRequest {
   readonly keeps: boolean;
 }
 
-/** Errors of a request. */
 export type ServedRequestError = RequestHeadError | "bad_framing" | "body_too_large" | "bad_host";
 
 export const HEAD_LIMITS: HeadLimits = { maxBytes: 16 * 1024, maxFields: 100 };

@@ -1,5 +1,5 @@
 import type { Conn, ConnSink } from "../conn/conn.ts";
-import { HeldBytes } from "../conn/held-bytes.ts";
+import { HeldBytes } from "../../protocol/held-bytes.ts";
 
 /** Bytes of the next requests that may wait while one is answered. */
 const HELD_BYTES = 64 * 1024;

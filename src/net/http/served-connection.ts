@@ -9,7 +9,8 @@ import {
   toWebRequest,
 } from "./http-message.ts";
 import { ResponseWriter } from "./response-writer.ts";
-import { isStream, LAST_CHUNK, writeChunk, writeResponseHead } from "./write-response.ts";
+import { encodeChunk, encodeLastChunk } from "../../protocol/http1/chunked-encoder.ts";
+import { formatHead, isStream } from "./write-response.ts";
 
 /** Answers a request. A throw or rejection ends this connection only. */
 export type Handle = (request: Request) => Response | Promise<Response>;
@@ -118,7 +119,7 @@ export class ServedConnection implements Served {
     const turn = this.#conn.timers.deadlines.start(expiring, this.#options.deadlines.answerMs);
     try {
       const body = new Uint8Array(await response.arrayBuffer());
-      const head = writeResponseHead(response, { length: body.length, chunked: false, keeps, now: new Date() });
+      const head = formatHead(response, { length: body.length, chunked: false, keeps, now: new Date() });
       return await writer.write(bodiless ? head : Buffer.concat([head, body]));
     } finally {
       this.#conn.timers.deadlines.stop(expiring, turn);
@@ -131,11 +132,11 @@ export class ServedConnection implements Served {
     if (body === null) return false;
     this.state = "streaming";
     const reader = body.getReader();
-    const encode = (bytes: Uint8Array): Uint8Array => (chunked ? writeChunk(bytes) : bytes);
+    const encode = (bytes: Uint8Array): Uint8Array => (chunked ? encodeChunk(bytes) : bytes);
     writer.leavesAtEnd = true;
     writer.whenGone = () => void reader.cancel().catch(() => {});
     if (writer.ended) writer.end();
-    const head = writeResponseHead(response, { length: undefined, chunked, keeps: chunked, now: new Date() });
+    const head = formatHead(response, { length: undefined, chunked, keeps: chunked, now: new Date() });
     let next = reader.read();
     // A chunk that is there at once goes out with the head; the head does not wait for a later one.
     const first = await Promise.race([next, Bun.sleep(0)]);
@@ -153,7 +154,7 @@ export class ServedConnection implements Served {
       await reader.cancel().catch(() => {});
       return false;
     }
-    return (chunked ? await writer.write(LAST_CHUNK) : true) && chunked;
+    return (chunked ? await writer.write(encodeLastChunk()) : true) && chunked;
   }
 
   /** RFC 9112 §9.6: reads on for a moment after FIN, so that no reset destroys the answer. */

@@ -1,4 +1,6 @@
 import { STATUS_CODES } from "node:http";
+import type { Field } from "../../protocol/http1/fields.ts";
+import { writeResponseHead } from "../../protocol/http1/write-head.ts";
 
 /** Whether the body of a response is a stream: its route says so with `Transfer-Encoding: chunked`. */
 export function isStream(response: Response): boolean {
@@ -15,25 +17,18 @@ export interface HeadContext {
   readonly now: Date;
 }
 
-/** Writes the head of a response (RFC 9112 §4). */
-export function writeResponseHead(response: Response, { length, chunked, keeps, now }: HeadContext): Uint8Array {
-  const { status, headers } = response;
-  const lines = [`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ""}`, `Date: ${now.toUTCString()}`];
-  for (const [name, value] of headers) if (!own.has(name)) lines.push(`${name}: ${value}`);
+/** Writes the head of a response, with the fields that the server itself knows. */
+export function formatHead(response: Response, { length, chunked, keeps, now }: HeadContext): Uint8Array {
+  const { status } = response;
+  const fields: Field[] = [{ name: "Date", value: now.toUTCString() }];
+  for (const [name, value] of response.headers) if (!own.has(name)) fields.push({ name, value });
   // RFC 9110 §8.6: no Content-Length with 204 or 304.
-  if (length !== undefined && status !== 204 && status !== 304) lines.push(`Content-Length: ${length}`);
-  if (chunked) lines.push("Transfer-Encoding: chunked");
-  lines.push(`Connection: ${keeps ? "keep-alive" : "close"}`);
-  return Buffer.from(`${lines.join("\r\n")}\r\n\r\n`, "latin1");
+  if (length !== undefined && status !== 204 && status !== 304)
+    fields.push({ name: "Content-Length", value: String(length) });
+  if (chunked) fields.push({ name: "Transfer-Encoding", value: "chunked" });
+  fields.push({ name: "Connection", value: keeps ? "keep-alive" : "close" });
+  return writeResponseHead({ status, reason: STATUS_CODES[status] ?? "", fields });
 }
 
 /** Fields that the server itself writes. */
 const own: ReadonlySet<string> = new Set(["connection", "content-length", "date", "transfer-encoding"]);
-
-/** One chunk of a body in chunks (RFC 9112 §7.1). */
-export function writeChunk(bytes: Uint8Array): Uint8Array {
-  return Buffer.concat([Buffer.from(`${bytes.length.toString(16)}\r\n`, "latin1"), bytes, CRLF]);
-}
-
-const CRLF = Buffer.from("\r\n", "latin1");
-export const LAST_CHUNK: Uint8Array = Buffer.from("0\r\n\r\n", "latin1");

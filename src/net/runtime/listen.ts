@@ -72,7 +72,6 @@ export function listenTcp(
   return bound.ok ? { ok: true, listener: { host, ...bound.listener } } : bound;
 }
 
-/** Binds a listener on a Unix socket. */
 export function listenUnix(path: string, accept: (conn: SocketConn) => void): RuntimeListener {
   return listenRuntime({ unix: path }, new LoopTimers(), accept);
 }

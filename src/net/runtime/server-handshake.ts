@@ -8,7 +8,6 @@ import type { ServerTls } from "./server-tls.ts";
 import { type OwnedSocket, PendingSocket, SocketConn, socketHandlers, SocketOwner } from "./socket-conn.ts";
 import { readAlertName } from "./tls-error.ts";
 
-/** The result of a handshake as the server. */
 export type ServerHandshake =
   | {
       readonly ok: true;
@@ -216,7 +215,6 @@ function explainClientError(error: Error | undefined): ServerHandshake {
   return failHandshake("protocol", reason.toLowerCase());
 }
 
-/** The result of a failed handshake. */
 export function failHandshake(kind: ServerTlsFailure["kind"], note: string, conn?: Conn): ServerHandshake {
   return { ok: false, kind, note, ...(conn && { conn }) };
 }

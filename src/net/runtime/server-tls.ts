@@ -12,7 +12,6 @@ export interface ServerCertificate {
   readonly names: readonly string[];
 }
 
-/** Asks clients for certificates. */
 export interface ClientCertificates {
   /** PEM texts of the only accepted authorities. */
   readonly ca: readonly string[];

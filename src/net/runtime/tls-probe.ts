@@ -17,7 +17,6 @@ export interface ProbeOptions {
   readonly protocols?: readonly string[];
 }
 
-/** Events of a probe. */
 export interface ProbeEvents {
   /** A line of the NSS key log, without its line end. Some come after the handshake. */
   secret(line: string): void;

@@ -48,6 +48,7 @@ export const WWW_AUTHENTICATE = 18;
 export const PROXY_SUPPORT = 19;
 export const PROXY_STATUS = 20;
 export const COOKIE = 21;
+export const RETRY_AFTER = 22;
 /** From here on a name has only flags. */
 const FIRST_WITHOUT_ID = 32;
 
@@ -77,6 +78,7 @@ const withId: readonly (readonly [id: number, name: string, flags: FieldFlags])[
   [PROXY_SUPPORT, "proxy-support", 0],
   [PROXY_STATUS, "proxy-status", ALL],
   [COOKIE, "cookie", ALL],
+  [RETRY_AFTER, "retry-after", NOT_IN_TRAILERS],
 ];
 
 const withoutId: readonly (readonly [name: string, flags: FieldFlags])[] = [
@@ -99,7 +101,6 @@ const withoutId: readonly (readonly [name: string, flags: FieldFlags])[] = [
   ["pragma", ALL],
   ["proxy-agent", NOT_IN_TRAILERS],
   ["range", ALL],
-  ["retry-after", NOT_IN_TRAILERS],
   ["set-cookie", ALL],
   ["trailer", ALL],
   ["vary", ALL],

@@ -27,18 +27,6 @@ export interface HeadLimits {
  */
 export type Lending = "nothing" | "marks" | "all";
 
-/**
- * Reads one head that arrives in parts. Give it all the bytes of the head that
- * there are, each time from the first on: it goes on where it stopped, so that a
- * head costs the same in one part or in a thousand. After `done` it is ready for
- * another head, after `bad` only once it was reset.
- */
-export interface HeadParser<T, Code extends string> {
-  parse(bytes: Uint8Array): Parsed<T, Code>;
-  /** Forgets what was read, so that another head may come. */
-  reset(): void;
-}
-
 /** Where the scan of a start line stands between two calls. */
 export interface StartLineScan {
   /** Offset of the next octet to look at; on an error, of the offending one; at the end, of the first field line. */
@@ -65,16 +53,14 @@ export type HeadError = FieldSectionError | "head_too_large";
 
 const MORE = { kind: "more" } as const;
 
-/** Makes a parser of heads by a grammar. Nothing of a head is believed before the whole of it is valid. */
-export function createHeadParser<T, Code extends string>(
-  grammar: HeadGrammar<T, Code>,
-  limits: HeadLimits,
-  lends: Lending,
-): HeadParser<T, Code | HeadError> {
-  return new GrammarParser(grammar, limits, lends);
-}
-
-class GrammarParser<T, Code extends string> implements HeadParser<T, Code | HeadError> {
+/**
+ * Reads one head that arrives in parts. Give it all the bytes of the head that
+ * there are, each time from the first on: it goes on where it stopped, so that a
+ * head costs the same in one part or in a thousand. After `done` it is ready for
+ * another head, after `bad` only once it was reset. Nothing of a head is believed
+ * before the whole of it is valid.
+ */
+export class HeadParser<T, Code extends string> {
   readonly #grammar: HeadGrammar<T, Code>;
   readonly #limits: HeadLimits;
   readonly #line: StartLineScan = { pos: 0, step: 0, first: 0, second: 0, third: 0 };
@@ -84,7 +70,7 @@ class GrammarParser<T, Code extends string> implements HeadParser<T, Code | Head
   /** Whether the scan stands in the start line, and not in the fields. */
   #isInLine = true;
 
-  constructor(grammar: HeadGrammar<T, Code>, limits: HeadLimits, lends: Lending) {
+  constructor(grammar: HeadGrammar<T, Code>, limits: HeadLimits, lends: Lending = "nothing") {
     this.#grammar = grammar;
     this.#limits = limits;
     this.#copiesOctets = lends !== "all";
@@ -116,6 +102,7 @@ class GrammarParser<T, Code extends string> implements HeadParser<T, Code | Head
     return { kind: "done", value, used };
   }
 
+  /** Forgets what was read, so that another head may come. */
   reset(): void {
     this.#line.pos = 0;
     this.#line.step = 0;

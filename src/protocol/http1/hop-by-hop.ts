@@ -9,7 +9,8 @@ import {
   NEVER_NOMINATED,
   NOT_IN_TRAILERS,
 } from "./field-names.ts";
-import { encodeFields, type Fields, getTokens } from "./fields.ts";
+import { getTokens } from "./field-lists.ts";
+import { encodeFields, type Fields } from "./fields.ts";
 
 /**
  * Why a message's hop-by-hop fields cannot be told from the others.

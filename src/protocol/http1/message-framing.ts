@@ -1,5 +1,6 @@
 import { CONTENT_LENGTH, encodeLower, TRANSFER_ENCODING } from "./field-names.ts";
-import { type Fields, splitList, withValue } from "./fields.ts";
+import { splitList } from "./field-lists.ts";
+import { type Fields, withValue } from "./fields.ts";
 import { DIGIT, octetClass } from "./octets.ts";
 import type { RequestHead } from "./request-head.ts";
 import type { ResponseHead } from "./response-head.ts";

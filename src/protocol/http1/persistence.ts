@@ -1,5 +1,6 @@
 import { AUTHORIZATION, CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING } from "./field-names.ts";
-import { type Fields, hasToken } from "./fields.ts";
+import { hasToken } from "./field-lists.ts";
+import type { Fields } from "./fields.ts";
 import type { ResponseFraming } from "./message-framing.ts";
 import type { RequestHead } from "./request-head.ts";
 import type { ResponseHead } from "./response-head.ts";

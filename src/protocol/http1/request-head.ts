@@ -1,12 +1,10 @@
-import type { Parsed } from "../parsed.ts";
 import type { Fields } from "./fields.ts";
 import {
-  createHeadParser,
   fitsVersion,
   type HeadError,
   type HeadGrammar,
   type HeadLimits,
-  type HeadParser,
+  HeadParser,
   isVersionOne,
   type Lending,
   readVersion,
@@ -92,6 +90,7 @@ const TARGET = 4;
 const VERSION = 5;
 const LINE_LF = 6;
 
+/** RFC 9112 §2, §3, §5, strictly: CRLF only, one space between the parts of the request line, no folding. One empty line before it is let pass (§2.2). */
 const grammar: HeadGrammar<RequestHead, RequestHeadError> = {
   scanStartLine: scanRequestLine,
   startLineTooLong: "request_line_too_long",
@@ -99,23 +98,12 @@ const grammar: HeadGrammar<RequestHead, RequestHeadError> = {
   build: (octets, line, fields) => new RequestHead(octets, line, fields),
 };
 
-/** Makes a parser for request heads that arrive in parts. */
+/** Makes a parser for request heads. `bad` comes with the first octet that cannot belong to a request. */
 export function createRequestHeadParser(
   limits: HeadLimits,
-  lends: Lending = "nothing",
+  lends?: Lending,
 ): HeadParser<RequestHead, RequestHeadError> {
-  return createHeadParser(grammar, limits, lends);
-}
-
-/**
- * Reads a request head (RFC 9112 §2, §3, §5), strictly: CRLF only, one space
- * between the parts of the request line, no folding. One empty line before it
- * is let pass (RFC 9112 §2.2). `bad` comes with the first octet that cannot
- * belong to a request. For a head that arrives in parts `createRequestHeadParser`
- * saves the second look.
- */
-export function parseRequestHead(bytes: Uint8Array, limits: HeadLimits): Parsed<RequestHead, RequestHeadError> {
-  return createRequestHeadParser(limits).parse(bytes);
+  return new HeadParser(grammar, limits, lends);
 }
 
 /** Notes where the method begins, the space after it, and the space after the target. */
@@ -143,7 +131,7 @@ function scanRequestLine(scan: StartLineScan, bytes: Uint8Array, end: number): "
         }
         if (pos === end) break scanning;
         if (bytes[pos] !== SP || pos === scan.first) {
-          outcome = explainBadMethod(bytes[pos] as number);
+          outcome = explainBadDelimiter(bytes[pos] as number, "bad_method");
           break scanning;
         }
         scan.second = pos++;
@@ -153,7 +141,7 @@ function scanRequestLine(scan: StartLineScan, bytes: Uint8Array, end: number): "
         while (pos < end && ((octetClass[bytes[pos] as number] as number) & VISIBLE) !== 0) pos++;
         if (pos === end) break scanning;
         if (bytes[pos] !== SP || pos === scan.second + 1) {
-          outcome = explainBadTarget(bytes[pos] as number);
+          outcome = explainBadDelimiter(bytes[pos] as number, "bad_target");
           break scanning;
         }
         scan.third = pos++;
@@ -195,19 +183,13 @@ function scanRequestLine(scan: StartLineScan, bytes: Uint8Array, end: number): "
   return outcome;
 }
 
-function explainBadMethod(octet: number): RequestHeadError {
+function explainBadDelimiter(octet: number, otherwise: RequestHeadError): RequestHeadError {
   if (octet === LF) return "bare_lf";
-  return octet === CR || octet === SP ? "bad_request_line" : "bad_method";
-}
-
-function explainBadTarget(octet: number): RequestHeadError {
-  if (octet === LF) return "bare_lf";
-  return octet === CR || octet === SP ? "bad_request_line" : "bad_target";
+  return octet === CR || octet === SP ? "bad_request_line" : otherwise;
 }
 
 function explainBadVersion(octet: number, index: number): RequestHeadError {
-  if (octet === LF) return "bare_lf";
   // Nothing at all where the version should be, or something after it: the line is wrong, not the version.
   const outside = index === 0 || index === VERSION_LENGTH;
-  return outside && (octet === CR || octet === SP) ? "bad_request_line" : "bad_version";
+  return outside || octet === LF ? explainBadDelimiter(octet, "bad_version") : "bad_version";
 }

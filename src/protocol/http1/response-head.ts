@@ -1,12 +1,10 @@
-import type { Parsed } from "../parsed.ts";
 import type { Fields } from "./fields.ts";
 import {
-  createHeadParser,
   fitsVersion,
   type HeadError,
   type HeadGrammar,
   type HeadLimits,
-  type HeadParser,
+  HeadParser,
   isVersionOne,
   type Lending,
   readVersion,
@@ -77,6 +75,12 @@ const STATUS = 1;
 const REASON = 2;
 const LINE_LF = 3;
 
+/**
+ * RFC 9112 §2, §4, §5, and more than a request head may have: lines that end in
+ * LF alone (§2.2), white space before a colon (§5.1) and folded values (§5.2), but
+ * none that frame the body. The space after the status may be missing when there
+ * is no reason. What is read is canonical.
+ */
 const grammar: HeadGrammar<ResponseHead, ResponseHeadError> = {
   scanStartLine: scanStatusLine,
   startLineTooLong: "status_line_too_long",
@@ -84,22 +88,12 @@ const grammar: HeadGrammar<ResponseHead, ResponseHeadError> = {
   build: (octets, line, fields) => new ResponseHead(octets, line.first, line.pos, fields),
 };
 
-/** Makes a parser for response heads that arrive in parts. */
+/** Makes a parser for response heads. */
 export function createResponseHeadParser(
   limits: HeadLimits,
-  lends: Lending = "nothing",
+  lends?: Lending,
 ): HeadParser<ResponseHead, ResponseHeadError> {
-  return createHeadParser(grammar, limits, lends);
-}
-
-/**
- * Reads a response head (RFC 9112 §2, §4, §5), and more than a request head may
- * have: lines that end in LF alone (§2.2), white space before a colon (§5.1) and
- * folded values (§5.2), but none that frame the body. The space after the status
- * may be missing when there is no reason. What is read is canonical.
- */
-export function parseResponseHead(bytes: Uint8Array, limits: HeadLimits): Parsed<ResponseHead, ResponseHeadError> {
-  return createResponseHeadParser(limits).parse(bytes);
+  return new HeadParser(grammar, limits, lends);
 }
 
 /** Notes where the line ends, its CRLF or LF aside. */

@@ -4,7 +4,7 @@ import { moveToRuntime } from "../../net/runtime/move-to-runtime.ts";
 import { startServerTls } from "../../net/runtime/start-server-tls.ts";
 import { fail, type Failure, type FailureDetail } from "../failure.ts";
 import type { ShownCertificate } from "../auth/identify.ts";
-import type { Listener } from "./listener-tls.ts";
+import type { Listener } from "./listener.ts";
 
 /** The encrypted connection; or why there is none, and a connection for the reply if there is one. */
 export type AcceptedTls =

@@ -1,34 +1,13 @@
 import { quoteString } from "../../protocol/http1/auth-params.ts";
 import { parseBasicCredentials } from "../../protocol/http1/basic-credentials.ts";
-import type { HookFault } from "../hook/call-hook.ts";
-import type { CheckCounts } from "./credential-cache.ts";
+import type { Asker, AuthOutcome, CredentialChecks } from "./credential-checks.ts";
 import { type AuthRequest, DigestVerifier, supportsDigest } from "./digest-verifier.ts";
-import type { DigestNonces } from "./digest-nonces.ts";
-import { type Asker, PasswordVerifier, type VerifierOptions } from "./password-verifier.ts";
+import { PasswordVerifier, type VerifierOptions } from "./password-verifier.ts";
 import type { Secret } from "../../secret.ts";
 import type { UserStore } from "./user-store.ts";
 
 /** Schemes of the Proxy-Authorization field: RFC 7617 and RFC 7616. */
 export type AuthScheme = "basic" | "digest";
-
-/** The user, undefined when no credentials are asked for; or why the user is not known. */
-export type AuthOutcome =
-  | { readonly ok: true; readonly user: string | undefined }
-  | {
-      readonly ok: false;
-      readonly detail:
-        | "credentials_required"
-        | "credentials_malformed"
-        | "credentials_wrong"
-        | "auth_busy"
-        | "hook_failed"
-        /** The client went away while it waited for its turn. */
-        | "client_gone";
-      /** With `hook_failed`: how the function of `users` failed. */
-      readonly fault?: HookFault;
-      /** For `challenge`: the client may try again with the same credentials. */
-      readonly stale?: true;
-    };
 
 export interface AuthenticatorOptions extends VerifierOptions {
   /** Who may use the proxy. Without it no credentials are asked for or looked at. */
@@ -37,16 +16,12 @@ export interface AuthenticatorOptions extends VerifierOptions {
   readonly realm?: string;
   /** In the order of the challenges; default Basic alone. */
   readonly schemes?: readonly AuthScheme[];
-  /** The nonces of Digest, when they outlive this authenticator. */
-  readonly nonces?: DigestNonces;
 }
 
-/** Authenticates users, for all protocols of clients. */
+/** Authenticates users, for all protocols of clients. It keeps nothing: `checks` are those of the gate. */
 export interface Authenticator {
   /** Whether clients must show credentials. */
   readonly required: boolean;
-  /** Hits and misses of the cache; counts that only grow. Plain passwords and Digest do not use it. */
-  readonly checks: CheckCounts;
   /**
    * Judges the values of all Proxy-Authorization fields of a request (RFC 9110
    * §11.7.2). Gives a value, not a promise, when no password has to be hashed.
@@ -55,15 +30,21 @@ export interface Authenticator {
    */
   authenticate(
     fieldValues: readonly string[],
+    checks: CredentialChecks,
     request?: AuthRequest,
     asker?: Asker,
   ): AuthOutcome | Promise<AuthOutcome>;
   /** Whether this value has the same outcome each time: true for Basic and a list of users. */
   isSettled(fieldValue: string): boolean;
   /** Judges a user and a password that came by another protocol, such as SOCKS5. */
-  verifyPassword(user: string, password: Secret, asker?: Asker): AuthOutcome | Promise<AuthOutcome>;
+  verifyPassword(
+    user: string,
+    password: Secret,
+    checks: CredentialChecks,
+    asker?: Asker,
+  ): AuthOutcome | Promise<AuthOutcome>;
   /** The values of the Proxy-Authenticate fields of a 407 (RFC 9110 §11.7.1), after the outcome that is answered. */
-  challenge(outcome?: { readonly stale?: boolean }): string[];
+  challenge(checks: CredentialChecks, outcome?: { readonly stale?: boolean }): string[];
 }
 
 const NOBODY_ASKED: AuthOutcome = { ok: true, user: undefined };
@@ -83,7 +64,6 @@ export function createAuthenticator(options: AuthenticatorOptions = {}): Authent
 function askNobody(): Authenticator {
   return {
     required: false,
-    checks: { hits: 0, misses: 0 },
     authenticate: () => NOBODY_ASKED,
     isSettled: () => true,
     verifyPassword: () => NOBODY_ASKED,
@@ -98,72 +78,69 @@ class UserAuthenticator implements Authenticator {
   readonly #verifier: PasswordVerifier;
   readonly #digest: DigestVerifier | undefined;
   readonly #basicChallenge: string;
-  readonly #now: () => number;
 
   constructor(users: UserStore, options: AuthenticatorOptions) {
-    const { realm = "penstock", schemes = ["basic"], now = () => performance.now() } = options;
+    const { realm = "penstock", schemes = ["basic"] } = options;
     if (schemes.length === 0) throw new RangeError("There is no authentication scheme. Wanted is basic or digest.");
     this.#schemes = schemes;
     this.#hasList = users.kind === "list";
     this.#verifier = new PasswordVerifier(users, options);
-    this.#digest = schemes.includes("digest") ? createDigest(users, realm, options.nonces) : undefined;
+    this.#digest = schemes.includes("digest") ? createDigest(users, realm) : undefined;
     this.#basicChallenge = `Basic realm=${quoteRealm(realm)}, charset="UTF-8"`;
-    this.#now = now;
-  }
-
-  get checks(): CheckCounts {
-    return this.#verifier.checks;
   }
 
   authenticate(
     fieldValues: readonly string[],
+    checks: CredentialChecks,
     request?: AuthRequest,
     asker?: Asker,
   ): AuthOutcome | Promise<AuthOutcome> {
     const [value] = fieldValues;
     if (value === undefined) return REQUIRED;
     if (fieldValues.length > 1) return MALFORMED;
-    return this.#judgeBasic(value, asker) ?? this.#judgeDigest(value, request) ?? REQUIRED;
+    return this.#judgeBasic(value, checks, asker) ?? this.#judgeDigest(value, checks, request) ?? REQUIRED;
   }
 
   isSettled(fieldValue: string): boolean {
     return this.#hasList && this.#schemes.includes("basic") && parseBasicCredentials(fieldValue).ok;
   }
 
-  verifyPassword(user: string, password: Secret, asker?: Asker): AuthOutcome | Promise<AuthOutcome> {
-    return this.#verifier.verify(user, password, asker);
+  verifyPassword(user: string, password: Secret, checks: CredentialChecks, asker?: Asker) {
+    return this.#verifier.verify(user, password, checks, asker);
   }
 
-  challenge(outcome?: { readonly stale?: boolean }): string[] {
+  challenge(checks: CredentialChecks, outcome?: { readonly stale?: boolean }): string[] {
     return this.#schemes.flatMap((scheme) =>
-      scheme === "basic"
-        ? [this.#basicChallenge]
-        : (this.#digest?.challenges(outcome?.stale === true, this.#now()) ?? []),
+      scheme === "basic" ? [this.#basicChallenge] : (this.#digest?.challenges(checks, outcome?.stale === true) ?? []),
     );
   }
 
   /** Undefined when the value is of another scheme, or Basic is not spoken. */
-  #judgeBasic(value: string, asker: Asker | undefined): AuthOutcome | Promise<AuthOutcome> | undefined {
+  #judgeBasic(
+    value: string,
+    checks: CredentialChecks,
+    asker: Asker | undefined,
+  ): AuthOutcome | Promise<AuthOutcome> | undefined {
     if (!this.#schemes.includes("basic")) return undefined;
     const parsed = parseBasicCredentials(value);
     if (!parsed.ok) return parsed.code === "other_scheme" ? undefined : MALFORMED;
-    return this.#verifier.verify(parsed.credentials.user, parsed.credentials.password, asker);
+    return this.#verifier.verify(parsed.credentials.user, parsed.credentials.password, checks, asker);
   }
 
   /** Undefined when the value is of another scheme, or Digest is not spoken. */
-  #judgeDigest(value: string, request: AuthRequest | undefined): AuthOutcome | undefined {
-    return request && this.#digest?.verify(value, request, this.#now());
+  #judgeDigest(value: string, checks: CredentialChecks, request: AuthRequest | undefined): AuthOutcome | undefined {
+    return request && this.#digest?.verify(value, request, checks);
   }
 }
 
-function createDigest(users: UserStore, realm: string, nonces: DigestNonces | undefined): DigestVerifier {
+function createDigest(users: UserStore, realm: string): DigestVerifier {
   if (!supportsDigest(users)) throw new RangeError("Digest needs at least one user with a password in plain text.");
   // Clients disagree on whether the backslashes before these are part of what is hashed.
   if (/["\\]/.test(realm))
     throw new RangeError(
       `The realm ${JSON.stringify(realm)} has quotes or backslashes: Digest does not work with them.`,
     );
-  return new DigestVerifier(users, realm, nonces);
+  return new DigestVerifier(users, realm);
 }
 
 function quoteRealm(realm: string): string {

@@ -6,7 +6,7 @@ import {
   formatDigestChallenge,
   parseDigestCredentials,
 } from "../../protocol/http1/digest.ts";
-import { DigestNonces } from "./digest-nonces.ts";
+import type { AuthOutcome, CredentialChecks } from "./credential-checks.ts";
 import { Secret } from "../../secret.ts";
 import { isUserName, type ListStore, type UserStore } from "./user-store.ts";
 
@@ -17,21 +17,15 @@ export interface AuthRequest {
   readonly target: string;
 }
 
-export type DigestOutcome =
-  | { readonly ok: true; readonly user: string }
-  | {
-      readonly ok: false;
-      readonly detail: "credentials_malformed" | "credentials_wrong" | "credentials_required";
-      /** The password is right and the nonce is not good any more: the next challenge says so. */
-      readonly stale?: true;
-    };
+/** The nonces of a gate and its clock. */
+type NonceSource = Pick<CredentialChecks, "nonces" | "now">;
 
 /** The order is that of the challenges: clients take the first that they know (RFC 7616 §3.7). */
 const ALGORITHMS: readonly DigestAlgorithm[] = ["SHA-256", "MD5"];
 
-const WRONG: DigestOutcome = { ok: false, detail: "credentials_wrong" };
-const MALFORMED: DigestOutcome = { ok: false, detail: "credentials_malformed" };
-const STALE: DigestOutcome = { ok: false, detail: "credentials_required", stale: true };
+const WRONG: AuthOutcome = { ok: false, detail: "credentials_wrong" };
+const MALFORMED: AuthOutcome = { ok: false, detail: "credentials_malformed" };
+const STALE: AuthOutcome = { ok: false, detail: "credentials_required", stale: true };
 
 /** Stands in for the password of a user that has none in plain text, or is unknown. Whatever the result, the answer is no. */
 const NO_PASSWORD = new Secret("");
@@ -45,16 +39,14 @@ export function supportsDigest(store: UserStore): store is ListStore {
 export class DigestVerifier {
   readonly #store: ListStore;
   readonly #realm: string;
-  readonly #nonces: DigestNonces;
 
-  constructor(store: ListStore, realm: string, nonces: DigestNonces = new DigestNonces()) {
+  constructor(store: ListStore, realm: string) {
     this.#store = store;
     this.#realm = realm;
-    this.#nonces = nonces;
   }
 
-  /** Judges a Proxy-Authorization value; undefined when it is of another scheme. `now` is a monotonic clock in milliseconds. */
-  verify(value: string, request: AuthRequest, now: number): DigestOutcome | undefined {
+  /** Judges a Proxy-Authorization value; undefined when it is of another scheme. */
+  verify(value: string, request: AuthRequest, { nonces, now }: NonceSource): AuthOutcome | undefined {
     const parsed = parseDigestCredentials(value);
     if (!parsed.ok) return parsed.code === "other_scheme" ? undefined : MALFORMED;
     const { user, realm, algorithm, nonce, uri, counted, response } = parsed.credentials;
@@ -66,12 +58,12 @@ export class DigestVerifier {
     const matches = timingSafeEqual(Buffer.from(response), Buffer.from(expected));
     if (!matches || plain === undefined || realm !== this.#realm || !isSameTarget(uri, request.target)) return WRONG;
     // Only now: a nonce from before a restart is stale and not wrong.
-    return this.#nonces.use(nonce, counted.nonceCount, now) ? { ok: true, user } : STALE;
+    return nonces.use(nonce, counted.nonceCount, now()) ? { ok: true, user } : STALE;
   }
 
   /** The values of the Proxy-Authenticate fields: one nonce, each algorithm. */
-  challenges(stale: boolean, now: number): string[] {
-    const nonce = this.#nonces.issue(now);
+  challenges({ nonces, now }: NonceSource, stale: boolean): string[] {
+    const nonce = nonces.issue(now());
     return ALGORITHMS.map((algorithm) => formatDigestChallenge({ realm: this.#realm, nonce, algorithm, stale }));
   }
 }

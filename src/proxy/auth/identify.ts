@@ -2,12 +2,12 @@ import { fail, type Failure, succeed } from "../failure.ts";
 import type { Conn } from "../../net/conn/conn.ts";
 import type { Ip } from "../../address/ip.ts";
 import { clientKey, type ClientPrefix } from "../../address/client-key.ts";
-import type { Authenticator, AuthOutcome } from "./authenticate.ts";
+import type { Authenticator } from "./authenticate.ts";
 import type { Secret } from "../../secret.ts";
 import { parseBasicCredentials } from "../../protocol/http1/basic-credentials.ts";
 import { parseDigestCredentials } from "../../protocol/http1/digest.ts";
 import { cutText } from "../../escape-text.ts";
-import type { Asker } from "./password-verifier.ts";
+import type { Asker, AuthOutcome, CredentialChecks } from "./credential-checks.ts";
 import type { HookReport } from "../hook/call-hook.ts";
 
 /** Seconds after which a client may try again when too many passwords were being checked. */
@@ -53,8 +53,9 @@ export interface Unidentified {
   };
 }
 
-/** Reports a failure of the function that knows the users. */
 export interface IdentifyServices {
+  readonly checks: CredentialChecks;
+  /** Reports a failure of the function that knows the users. */
   reportHook(report: HookReport): void;
 }
 
@@ -107,7 +108,7 @@ export function identify(
     if (outcome.fault !== undefined) services.reportHook({ hook: "users", fault: outcome.fault });
     return explainRefusal(outcome, presented);
   };
-  const outcome = judge(from, client, presented);
+  const outcome = judge(from, client, presented, services.checks);
   if (!(outcome instanceof Promise)) return conclude(outcome);
   return outcome.then((late) => {
     client.whenClosed = undefined;
@@ -115,15 +116,20 @@ export function identify(
   });
 }
 
-function judge(from: Unidentified, client: Conn, presented: Presented): AuthOutcome | Promise<AuthOutcome> {
+function judge(
+  from: Unidentified,
+  client: Conn,
+  presented: Presented,
+  checks: CredentialChecks,
+): AuthOutcome | Promise<AuthOutcome> {
   const { authenticator } = from.runtime;
   switch (presented.kind) {
     case "fields":
-      return authenticator.authenticate(presented.values, presented, new SessionAsker(from, client));
+      return authenticator.authenticate(presented.values, checks, presented, new SessionAsker(from, client));
     case "password":
-      return authenticator.verifyPassword(presented.user, presented.password, new SessionAsker(from, client));
+      return authenticator.verifyPassword(presented.user, presented.password, checks, new SessionAsker(from, client));
     case "nothing":
-      return authenticator.authenticate(NO_VALUES);
+      return authenticator.authenticate(NO_VALUES, checks);
     default:
       return presented satisfies never;
   }

@@ -7,6 +7,7 @@ import { WELL_KNOWN_PREFIX } from "../policy/nat64.ts";
 import type { Query } from "../policy/policy.ts";
 import { isLocalhostName, lookUpName } from "../resolve/resolve-host.ts";
 import { chooseRoute } from "../route/choose-route.ts";
+import { resolvesNames } from "../route/route.ts";
 import type { Finding } from "./candidate-list.ts";
 import { type AccessRequest, type AuthorizeServices, Inquiry, withName } from "./inquiry.ts";
 
@@ -82,8 +83,7 @@ function findKnownName(lookups: Lookups): string | undefined {
 function resolvesElsewhere(request: AccessRequest, target: Endpoint, decision: Decision): boolean {
   if (decision.verdict !== "allow" || decision.via.length === 0) return false;
   const route = chooseRoute({ runtime: request.runtime, target, scheme: request.scheme }, decision);
-  const last = route.ok ? route.value.hops.at(-1) : undefined;
-  return last !== undefined && last.kind !== "socks5";
+  return route.ok && resolvesNames(route.value);
 }
 
 function conclude({ decision, failure, ...found }: Finding): Authorization {

@@ -1,3 +1,4 @@
+import type { ClientPrefix } from "../../address/client-key.ts";
 import type { Endpoint } from "../../address/endpoint.ts";
 import { type Ip, parseIp } from "../../address/ip.ts";
 import type { Conn } from "../../net/conn/conn.ts";
@@ -5,10 +6,12 @@ import type { TimeLimit } from "../../net/conn/time-limit.ts";
 import type { Resolver } from "../../net/dns/resolver.ts";
 import { type Connect, connectTcp } from "../../net/runtime/connect.ts";
 import type { Failure, Outcome } from "../failure.ts";
+import type { HookReport } from "../hook/call-hook.ts";
 import type { AllowDecision, Grant } from "../policy/decision.ts";
 import { guardAddress, type OwnListeners } from "../policy/guard.ts";
 import type { Nat64Prefixes } from "../policy/nat64.ts";
 import type { Route } from "../route/route.ts";
+import type { Pools } from "../upstream/pools.ts";
 import type { Upstreams } from "../upstream/upstreams.ts";
 import { type Connected, type Questions, raceConnect, type RacePace, RFC_8305_PACE } from "./connect-race.ts";
 import type { Introduced } from "./introduce-client.ts";
@@ -17,15 +20,23 @@ export interface DialServices {
   readonly resolver: Resolver;
   readonly own: OwnListeners;
   readonly upstreams: Upstreams;
+  readonly pools: Pools;
   /** How sockets are connected; over TCP when absent. */
   readonly connect?: Connect;
+  /** Reports a failed function of the configuration to the operator. */
+  reportHook?(report: HookReport): void;
   /** The delays of Happy Eyeballs; those of RFC 8305 when absent. */
   readonly pace?: RacePace;
 }
 
-/** Whom a dial is for: the client's address and port, and the snapshot that its request captured. */
+/** Whom a dial is for: the client's address and port, its user, and the snapshot that its request captured. */
 export interface DialRequester extends Introduced {
-  readonly runtime: { readonly timeouts: { readonly connectMs: number }; readonly nat64?: Nat64Prefixes };
+  readonly user?: string | undefined;
+  readonly runtime: {
+    readonly timeouts: { readonly connectMs: number; readonly hookMs?: number };
+    readonly limits?: { readonly clientPrefix: ClientPrefix };
+    readonly nat64?: Nat64Prefixes;
+  };
 }
 
 /** What a dial leads to, when that is not a tunnel to the target. */

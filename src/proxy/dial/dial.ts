@@ -30,24 +30,34 @@ export type DialOutcome = { readonly ok: true; readonly value: Dialled } | DialF
  * `connectMs` is over or `client` closes.
  */
 export async function dial(request: DialRequest, services: DialServices): Promise<DialOutcome> {
-  const { requester, client, grant, route, wish } = request;
-  const limit = new TimeLimit(requester.runtime.timeouts.connectMs - (grant.spentMs ?? 0), client);
-  const context = new DialContext(request, services, limit);
-  const isDirect = route.hops.length === 0;
+  const limit = limitDial(request);
   try {
-    const reached = isDirect ? introduce(context, await connectTarget(context)) : await passHops(context);
-    const opened = reached.ok && wish?.tls !== undefined ? await secure(context, reached.value, wish.tls) : reached;
-    const address = opened.ok ? opened.value.address : opened.address;
-    const decision = isDirect && address !== undefined ? context.findDecision(address.ip) : grant.decision;
-    if (!opened.ok) return { ok: false, failure: opened.failure, decision, ...(address && { address }) };
-    const { conn } = opened.value;
-    if (limit.over !== "client_gone") return { ok: true, value: { conn, address: opened.value.address, decision } };
-    conn.reset();
-    return fail("client_gone");
+    return await dialWithin(request, services, limit);
   } finally {
     limit.release();
-    grant.lookups?.release();
+    request.grant.lookups?.release();
   }
+}
+
+/** The time that a request leaves for a dial. */
+export function limitDial({ requester, grant, client }: Omit<DialRequest, "route">): TimeLimit {
+  return new TimeLimit(requester.runtime.timeouts.connectMs - (grant.spentMs ?? 0), client);
+}
+
+/** Makes one of the dials for a request. The caller releases the limit, and the lookups of the grant. */
+export async function dialWithin(request: DialRequest, services: DialServices, limit: TimeLimit): Promise<DialOutcome> {
+  const { grant, route, wish } = request;
+  const context = new DialContext(request, services, limit);
+  const isDirect = route.hops.length === 0;
+  const reached = isDirect ? introduce(context, await connectTarget(context)) : await passHops(context);
+  const opened = reached.ok && wish?.tls !== undefined ? await secure(context, reached.value, wish.tls) : reached;
+  const address = opened.ok ? opened.value.address : opened.address;
+  const decision = isDirect && address !== undefined ? context.findDecision(address.ip) : grant.decision;
+  if (!opened.ok) return { ok: false, failure: opened.failure, decision, ...(address && { address }) };
+  const { conn } = opened.value;
+  if (limit.over !== "client_gone") return { ok: true, value: { conn, address: opened.value.address, decision } };
+  conn.reset();
+  return fail("client_gone");
 }
 
 function connectTarget(context: DialContext): Promise<Outcome<Connected>> {

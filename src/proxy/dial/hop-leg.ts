@@ -13,6 +13,8 @@ export interface HopLeg {
   readonly hop: Hop;
   readonly upstream: Upstream;
   readonly limit: TimeLimit;
+  /** It was asked for what is behind it: from now on that may be what takes time. */
+  asked?: boolean;
 }
 
 /** The answer of an upstream that was asked for a tunnel. */
@@ -21,8 +23,18 @@ export type HopAnswer =
   /** `again`: the upstream that asked for credentials, which it takes only on another connection. */
   | { readonly ok: false; readonly failure: Failure; readonly again?: Hop };
 
-/** Makes a failure of the upstream of this leg. */
+/** Makes a failure of the upstream of this leg, which has failed by itself. */
 export function failHop(
+  leg: HopLeg,
+  detail: FailureDetail,
+  more: Omit<Failure, "detail" | "nextHop"> = {},
+): { ok: false; failure: Failure } {
+  const { name } = leg.hop;
+  return fail(detail, { ...more, nextHop: name, culprit: name });
+}
+
+/** Makes a failure that the upstream of this leg reports: something behind it has failed, or may not be reached. */
+export function passOnFailure(
   leg: HopLeg,
   detail: FailureDetail,
   more: Omit<Failure, "detail" | "nextHop"> = {},
@@ -55,12 +67,16 @@ export async function hear<T>(
     case "too_large":
       return failHop(leg, "upstream_protocol", { note: "head_too_large" });
     case "timeout":
-      return failHop(leg, "upstream_timeout");
+      return failLate(leg);
     case "closed":
-      return limit.over === "deadline" ? failHop(leg, "upstream_timeout") : explainEnd(leg, read.reset, read.received);
+      return limit.over === "deadline" ? failLate(leg) : explainEnd(leg, read.reset, read.received);
     default:
       return read satisfies never;
   }
+}
+
+function failLate(leg: HopLeg): { ok: false; failure: Failure } {
+  return failHop(leg, "upstream_timeout", leg.asked === true ? { unclear: true } : {});
 }
 
 function explainEnd(leg: HopLeg, reset: boolean, received: number): { ok: false; failure: Failure } {

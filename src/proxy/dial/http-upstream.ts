@@ -3,10 +3,11 @@ import { PROXY_AUTHENTICATE, PROXY_STATUS } from "../../protocol/http1/field-nam
 import { frameResponse } from "../../protocol/http1/message-framing.ts";
 import { allowsNextResponse } from "../../protocol/http1/persistence.ts";
 import { createResponseHeadParser, type ResponseHead } from "../../protocol/http1/response-head.ts";
+import { findRetryAfter } from "../../protocol/http1/retry-after.ts";
 import type { Failure, Outcome } from "../failure.ts";
 import { succeed } from "../failure.ts";
 import { createBodyReader } from "../../protocol/http1/body-reader.ts";
-import { failHop, hear, type HopAnswer, type HopLeg, say } from "./hop-leg.ts";
+import { failHop, hear, type HopAnswer, type HopLeg, passOnFailure, say } from "./hop-leg.ts";
 import { UpstreamLogin } from "../upstream/upstream-login.ts";
 
 /** Limits on the head of an upstream's answer: what browsers take. */
@@ -36,7 +37,8 @@ export async function askHttpUpstream(leg: HopLeg, target: Endpoint): Promise<Ho
     const head = answer.value;
     // RFC 9110 §9.3.6: any 2xx makes the tunnel. Its framing fields mean nothing.
     if (head.status >= 200 && head.status < 300) return succeed(undefined);
-    if (head.status !== 407) return failHop(leg, "upstream_refused", describe(head));
+    if (head.status !== 407)
+      return passOnFailure(leg, "upstream_refused", { ...describe(head), ...readRetryAfter(head) });
     const verdict = login.refuse(head.fields.getAll(PROXY_AUTHENTICATE));
     const refusal = failHop(leg, "upstream_credentials", describe(head, verdict.retry ? undefined : verdict.note));
     if (!verdict.retry) return refusal;
@@ -55,6 +57,7 @@ async function ask(leg: HopLeg, target: Endpoint, login: UpstreamLogin): Promise
   if (shown.value !== undefined) lines.push(`Proxy-Authorization: ${shown.value}`);
   const said = say(leg, Buffer.from(`${lines.join("\r\n")}\r\n\r\n`, "latin1"));
   if (!said.ok) return said;
+  leg.asked = true;
 
   for (let interim = 0; interim <= MAX_INTERIM; interim++) {
     const parser = createResponseHeadParser(HEAD_LIMITS);
@@ -94,6 +97,11 @@ async function readPast(leg: HopLeg, head: ResponseHead): Promise<Outcome<boolea
 function describe(head: ResponseHead, more?: string): Omit<Failure, "detail"> {
   const note = describeAnswer(head);
   return { receivedStatus: head.status, note: more === undefined ? note : `${note}, ${more}` };
+}
+
+function readRetryAfter(head: ResponseHead): Pick<Failure, "receivedRetryMs"> {
+  const receivedRetryMs = findRetryAfter(head);
+  return receivedRetryMs === undefined ? {} : { receivedRetryMs };
 }
 
 /** The status, the reason phrase as far as it is printable, and the error type of the upstream's own `Proxy-Status`. */

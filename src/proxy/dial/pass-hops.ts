@@ -2,7 +2,7 @@ import type { Endpoint } from "../../address/endpoint.ts";
 import { hostFromIp } from "../../address/host.ts";
 import type { Ip } from "../../address/ip.ts";
 import type { Conn } from "../../net/conn/conn.ts";
-import { fail, type Failure, type Outcome, succeed } from "../failure.ts";
+import { describeFailure, fail, type Failure, type Outcome, succeed } from "../failure.ts";
 import { isLocalhostName, lookUpHost, resolveHost } from "../resolve/resolve-host.ts";
 import type { Hop } from "../route/route.ts";
 import type { Upstream } from "../upstream/upstreams.ts";
@@ -60,11 +60,18 @@ async function passHop(context: DialContext, step: HopStep): Promise<Passed> {
     const opened = await askHop(context, conn, step);
     if (opened.ok) return succeed({ conn: opened.value, address });
     conn.reset();
-    return { ...opened, address };
+    return { ...blameNext(opened, step), address };
   } catch (error) {
     conn.reset();
     throw error;
   }
+}
+
+/** What a hop reports of the next one is that one's failure. */
+function blameNext(opened: Extract<Opened, { ok: false }>, { hop, next }: HopStep): Extract<Opened, { ok: false }> {
+  const { failure } = opened;
+  if (next === undefined || failure.culprit !== undefined || failure.nextHop !== hop.name) return opened;
+  return { ...opened, failure: { ...failure, culprit: next.name } };
 }
 
 async function connectFirst(context: DialContext, hop: Hop): Promise<Outcome<Connected>> {
@@ -76,7 +83,7 @@ async function connectFirst(context: DialContext, hop: Hop): Promise<Outcome<Con
     own.has(ip, port) ? fail("proxy_loop", { note: `upstream ${name}` }).failure : undefined,
   );
   lookups.release();
-  return connected.ok ? connected : { ok: false, failure: { ...connected.failure, nextHop: name } };
+  return connected.ok ? connected : { ok: false, failure: blameFirst(connected.failure, name) };
 }
 
 /** Asks a hop for a tunnel to the next one, and the last one for a tunnel to the target unless the route ends there. */
@@ -99,7 +106,13 @@ async function chooseHop(context: DialContext, hop: Hop, { name, endpoint }: Hop
   const resolved = await resolveHost(host, context.services.resolver, context.limit, context.request.requester.client);
   return resolved.ok
     ? succeed({ host: hostFromIp(chooseAddress(resolved.value)), port })
-    : { ok: false, failure: { ...resolved.failure, nextHop: name } };
+    : { ok: false, failure: { ...resolved.failure, nextHop: name, culprit: name } };
+}
+
+/** What keeps us from the first hop is its own fault, unless this proxy has to do with it. */
+function blameFirst(failure: Failure, name: string): Failure {
+  const { blame } = describeFailure(failure.detail);
+  return { ...failure, nextHop: name, ...(blame === "destination" && { culprit: name }) };
 }
 
 /** What the last hop is asked to connect to: the target, or an address of it that may be dialled. */

@@ -10,7 +10,7 @@ import {
   type Socks5ReplyCode,
 } from "../../protocol/socks/socks5-client.ts";
 import { type FailureDetail, type Outcome, succeed } from "../failure.ts";
-import { failHop, hear, type HopLeg, say } from "./hop-leg.ts";
+import { failHop, hear, type HopLeg, passOnFailure, say } from "./hop-leg.ts";
 
 /** Bytes; more than the longest reply has: 4 bytes, a name of 255 with its length, a port. */
 const MAX_REPLY = 512;
@@ -33,10 +33,11 @@ export async function askSocks5Upstream(leg: HopLeg, target: Endpoint): Promise<
   }
   const asked = say(leg, encodeSocks5Connect(target));
   if (!asked.ok) return asked;
+  leg.asked = true;
   const reply = await hear(leg, parseSocks5Reply, MAX_REPLY);
   if (!reply.ok) return reply;
   if (reply.value === "succeeded") return succeed(undefined);
-  return failHop(leg, socks5Details[reply.value], { note: `SOCKS5 ${reply.value}` });
+  return passOnFailure(leg, socks5Details[reply.value], { note: `SOCKS5 ${reply.value}` });
 }
 
 async function showPassword(leg: HopLeg): Promise<Outcome<undefined>> {
@@ -69,14 +70,18 @@ const socks5Details: Readonly<Record<Exclude<Socks5ReplyCode, "succeeded">, Fail
 export async function askSocks4aUpstream(leg: HopLeg, target: Endpoint): Promise<Outcome<undefined>> {
   const request = encodeSocks4aConnect(target, leg.hop.credentials?.user ?? "");
   if (!request.ok) {
-    const detail = request.code === "user_id_invalid" ? "upstream_credentials" : "upstream_refused";
-    return failHop(leg, detail, { note: `SOCKS4a ${request.code}` });
+    const note = `SOCKS4a ${request.code}`;
+    if (request.code === "user_id_invalid") return failHop(leg, "upstream_credentials", { note });
+    return passOnFailure(leg, "upstream_refused", { note });
   }
   const asked = say(leg, request.bytes);
   if (!asked.ok) return asked;
+  leg.asked = true;
   const reply = await hear(leg, parseSocks4Reply, MAX_REPLY);
   if (!reply.ok) return reply;
   if (reply.value === "granted") return succeed(undefined);
-  const detail = reply.value === "rejected" ? "upstream_refused" : "upstream_credentials";
-  return failHop(leg, detail, { note: `SOCKS4 ${reply.value}` });
+  const more = { note: `SOCKS4 ${reply.value}` };
+  return reply.value === "rejected"
+    ? passOnFailure(leg, "upstream_refused", more)
+    : failHop(leg, "upstream_credentials", more);
 }

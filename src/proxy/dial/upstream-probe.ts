@@ -5,7 +5,8 @@ import { fail } from "../failure.ts";
 import type { Policy } from "../policy/policy.ts";
 import { lookUpHost } from "../resolve/resolve-host.ts";
 import { chooseRoute } from "../route/choose-route.ts";
-import type { Hop, KnownUpstreams } from "../route/route.ts";
+import type { PoolPlan } from "../route/pool-plan.ts";
+import { type Hop, isPooled, type KnownUpstreams } from "../route/route.ts";
 import { askFamilies, raceConnect, RFC_8305_PACE } from "./connect-race.ts";
 import type { DialServices } from "./dial-context.ts";
 
@@ -19,7 +20,7 @@ const PROBE_MS = 2000;
 
 /**
  * Whether the default route leads anywhere: whether its first upstream accepts
- * connections. A direct route is always open, and so is one that is denied by
+ * connections, or each of its pools has a healthy member. A direct route is always open, and so is one that is denied by
  * default: rules may know others.
  */
 export function isDefaultRouteOpen(
@@ -32,8 +33,16 @@ export function isDefaultRouteOpen(
   const decision = { verdict: "allow", rule: "", allowPrivate: false, via: fallback.via } as const;
   const route = chooseRoute({ runtime, target: undefined }, decision);
   if (!route.ok) return false;
+  if (isPooled(route.value)) return route.value.steps.every((step) => isUsable(step, services));
   const [first] = route.value.hops;
   return first === undefined || services.upstreams.find(first).isOpen(() => probe(first, services), now);
+}
+
+/** Whether a pool has a healthy member. Upstreams beside it are not asked. */
+function isUsable(step: Hop | PoolPlan, { pools }: DialServices): boolean {
+  if (step.kind !== "pool") return true;
+  const pool = pools.find(step);
+  return pool.isHealthyAt(pool.now());
 }
 
 /** Connects to an upstream and says nothing. */

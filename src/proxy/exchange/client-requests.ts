@@ -2,6 +2,7 @@ import type { Conn, ConnSink } from "../../net/conn/conn.ts";
 import type { HeadParser } from "../../protocol/http1/head-parser.ts";
 import { CR, LF } from "../../protocol/http1/octets.ts";
 import { createRequestHeadParser, type RequestHead, type RequestHeadError } from "../../protocol/http1/request-head.ts";
+import type { CredentialChecks } from "../auth/credential-checks.ts";
 import { readForwardRequest } from "../read/forward-request.ts";
 import type { Runtime, RuntimeHolder } from "../runtime.ts";
 import type { RequestRecord } from "../record/request-record.ts";
@@ -19,12 +20,12 @@ export interface ForwardServices {
   readonly runtime: RuntimeHolder;
   readonly forwarding: Forwarding;
   readonly upstreams: Upstreams;
+  readonly checks: CredentialChecks;
   readonly draining: boolean;
 }
 
 /** Who keeps the records of requests that are carried out by plans. */
 export interface PlannedRecords {
-  /** Begins the record of such a request. */
   begin(plan: Plan, origin: Origin): RequestRecord;
   /** Notes what the exchange has come to. */
   note(record: RequestRecord, exchange: Pick<Exchange, "status" | "bytes">): void;
@@ -188,11 +189,11 @@ export class ClientRequests implements ConnSink, ExchangeOwner {
 
   /** Carries out a request for which a plan holds; false when there is none, or no connection to use. */
   #carryByPlan(head: RequestHead, current: Runtime): boolean {
-    const { forwarding, draining } = this.#services;
+    const { forwarding, draining, checks } = this.#services;
     const before = this.#before as RequestRecord;
     if (draining || forwarding.bound.has(this.#client)) return false;
     const plan = this.#plans.find(head, current);
-    if (plan === undefined || !isStill(plan, before, this.#client)) return false;
+    if (plan === undefined || !isStill(plan, before, this.#client, checks)) return false;
     const origin = forwarding.origins.take(plan.originRoute.key, plan.originRoute.fits);
     if (origin === undefined) return false;
     const record = this.#records.begin(plan, origin);

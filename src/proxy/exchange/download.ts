@@ -15,7 +15,7 @@ import { type BodyReader, createBodyReader } from "../../protocol/http1/body-rea
 import { formatClientHead } from "./client-head.ts";
 import { asksForConnectionAuth, judgeHeadError, saysChunked, supportsConnectionAuth } from "./judge-response.ts";
 import { wasCut } from "../../net/runtime/secure-socket.ts";
-import { HeldBytes } from "../../net/conn/held-bytes.ts";
+import { HeldBytes } from "../../protocol/held-bytes.ts";
 import type { OwnLines } from "./own-lines.ts";
 import type { MessageFlow } from "./flow.ts";
 import type { HeadToWrite } from "./head-to-write.ts";
@@ -47,6 +47,8 @@ export interface DownloadOptions {
   readonly via: string;
   /** Whether an upstream was asked to forward, and not the origin itself. */
   readonly asksUpstream: boolean;
+  /** Is told of the head of the final response. */
+  readonly answered?: ((head: ResponseHead) => void) | undefined;
 }
 
 /** As many as a large set of cookies needs; four times what servers send by default. */
@@ -246,6 +248,7 @@ export class Download implements ConnSink {
       this.#owner.failResponse({ detail: "bad_response", note: formatted });
       return;
     }
+    this.#current.answered?.(head);
     this.#awaitsHead = false;
     const length = framing.kind === "length" ? framing.length : framing.kind === "none" ? 0 : Number.POSITIVE_INFINITY;
     if (used + length <= bytes.length) {

@@ -4,8 +4,9 @@ import type { Failure } from "../failure.ts";
 import type { ForwardRequest } from "../read/forward-request.ts";
 import type { RequestRecord } from "../record/request-record.ts";
 import { ACTIVE } from "../../net/conn/idle-watch.ts";
+import type { ResponseHead } from "../../protocol/http1/response-head.ts";
 import { createBodyReader } from "../../protocol/http1/body-reader.ts";
-import { Download, type DownloadOwner } from "./download.ts";
+import { Download, type DownloadOptions, type DownloadOwner } from "./download.ts";
 import { Deadline } from "./deadline.ts";
 import { MessageFlow } from "./flow.ts";
 import type { Endable, Forwarding, RequestUnderWay } from "./forwarding.ts";
@@ -32,14 +33,11 @@ export type ExchangeEnd =
   /** A part of a response was sent: nothing can follow it. The origin's connection is closed, the client's is still to be. */
   | { readonly kind: "broken"; readonly failure: Failure };
 
-export interface ExchangeOptions {
+export interface ExchangeOptions extends DownloadOptions {
   readonly record: RequestRecord;
   readonly request: Pick<ForwardRequest, "head" | "framing" | "upgrade" | "keepsClient">;
   /** The head that the origin gets. */
   readonly outgoing: HeadToWrite;
-  readonly via: string;
-  /** Whether an upstream is asked to forward, and not the origin itself. */
-  readonly asksUpstream: boolean;
   /** Whether the request is kept, as far as it is short, for a second try. */
   readonly keepsRequest: boolean;
   /**
@@ -53,6 +51,8 @@ export interface ExchangeOptions {
   readonly waitedMs: number;
   /** The client sent FIN during another try. */
   readonly isClientDone: boolean;
+  /** Is told of the head of the final response. */
+  readonly answered?: ((head: ResponseHead) => void) | undefined;
 }
 
 /** Whoever has a request carried out. */

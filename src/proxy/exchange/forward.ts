@@ -2,6 +2,7 @@ import type { Conn } from "../../net/conn/conn.ts";
 import { showsConnectionAuth } from "../../protocol/http1/persistence.ts";
 import type { Dialled } from "../dial/dial.ts";
 import type { DialWish } from "../dial/dial-context.ts";
+import type { RequestMembers } from "../dial/request-members.ts";
 import { describeFailure, type Failure } from "../failure.ts";
 import { classifyAddress } from "../policy/address-class.ts";
 import type { Grant } from "../policy/decision.ts";
@@ -23,6 +24,8 @@ import { hasPassed } from "./via.ts";
 export type ForwardEnd =
   /** Another one, over a connection that is still to be made. */
   | { readonly kind: "again" }
+  /** A member of a pool failed at it, and another one may be asked. */
+  | { readonly kind: "elsewhere"; readonly failure: Failure }
   /** The client is still to be told of the failure. */
   | { readonly kind: "failed"; readonly failure: Failure }
   /** The client got a part of the response. Its connection is still to be closed. */
@@ -61,6 +64,8 @@ export interface ForwardTask {
   readonly request: ForwardRequest;
   readonly grant: Grant;
   readonly route: Route;
+  /** The members of pools on the route, which other ones may follow. */
+  readonly members?: RequestMembers;
   readonly forwarding: Forwarding;
   readonly upstreams: Upstreams;
   /** Of the client's connection. */
@@ -81,31 +86,43 @@ export function findForwardFault(
 
 /** One forwarded request: its route to the origin, and what its tries have used up. */
 export class ForwardedRequest {
-  /** What has to be dialled for it. */
-  readonly wish: DialWish;
   /** The status that the client was sent, and the bytes that were moved by the last try. */
   status: number | undefined;
   moved: { readonly up: number; readonly down: number } | undefined;
   readonly task: ForwardTask;
-  readonly #originRoute: OriginRoute;
+  #originRoute!: OriginRoute;
   /** Our login at the upstream that forwards the request. */
-  readonly #login: UpstreamLogin | undefined;
+  #login: UpstreamLogin | undefined;
   /** Milliseconds that the response was waited for so far, over all tries. */
   #waitedMs = 0;
   /** The client sent FIN during one of them. */
   #isClientDone = false;
 
   constructor(task: ForwardTask) {
-    const { record, request, route, grant, forwarding, upstreams } = task;
-    const settings = record.runtime.forward;
     this.task = task;
-    this.#originRoute = planOriginRoute(
-      { client: record, request, route, authorized: grant, settings },
-      forwarding.numbers,
-    );
-    const { wish, forwarder } = this.#originRoute;
-    this.wish = wish;
-    this.#login = forwarder && new UpstreamLogin(forwarder, upstreams.find(forwarder));
+    this.follow(task.route);
+  }
+
+  /** What has to be dialled for it. */
+  get wish(): DialWish {
+    return this.#originRoute.wish;
+  }
+
+  /** From now on it takes this route, through other members of the pools. */
+  follow(route: Route): void {
+    const { forwarder } = (this.#originRoute = this.#plan(route));
+    this.#login = forwarder && new UpstreamLogin(forwarder, this.task.upstreams.find(forwarder));
+  }
+
+  /** What has to be dialled along another route. */
+  wishFor(route: Route): DialWish {
+    return this.#plan(route).wish;
+  }
+
+  #plan(route: Route): OriginRoute {
+    const { record, request, grant, forwarding } = this.task;
+    const settings = record.runtime.forward;
+    return planOriginRoute({ client: record, request, route, authorized: grant, settings }, forwarding.numbers);
   }
 
   /**
@@ -124,15 +141,14 @@ export class ForwardedRequest {
     return undefined;
   }
 
-  /** Makes an origin of what was dialled. */
   openOrigin({ conn, address }: Dialled): Origin {
-    const isDirect = this.task.route.hops.length === 0;
+    const { isDirect } = this.#originRoute;
     return { conn, address, ip: isDirect ? address.ip : undefined, reused: false };
   }
 
   /** Carries the request to an origin, and the response back. */
   async carry(origin: Origin): Promise<Tried> {
-    const { record, client, request, exchange } = this.task;
+    const { record, client, request, exchange, members } = this.task;
     const { forwarder } = this.#originRoute;
     const login = this.#login;
     const { timeouts, forward: settings } = record.runtime;
@@ -152,11 +168,14 @@ export class ForwardedRequest {
       }),
       via: settings.via,
       asksUpstream: forwarder !== undefined,
-      keepsRequest: login?.mayAskAgain === true || (origin.reused && idempotent.has(request.head.method)),
+      keepsRequest:
+        login?.mayAskAgain === true ||
+        ((origin.reused || members !== undefined) && idempotent.has(request.head.method)),
       responseMs: timeouts.responseMs,
       idleMs: timeouts.idleMs,
       waitedMs: this.#waitedMs,
       isClientDone: this.#isClientDone,
+      answered: members && ((head) => members.answered(head)),
     });
     return this.noteTry({ origin, end });
   }
@@ -175,12 +194,13 @@ export class ForwardedRequest {
   conclude({ origin, end }: Tried): ForwardEnd {
     switch (end.kind) {
       case "failed":
+        return this.#fail(end.failure, this.task.request.framing.kind === "none");
       case "broken":
         return { kind: end.kind, failure: blameUpstream(this.#originRoute, end.failure) };
       case "stale":
-        return this.#retry(giveUpStale(this.task.request, origin, end));
+        return this.#retry(giveUpStale(this.task.request, origin, end), end.whole);
       case "challenged":
-        return this.#retry(this.#giveUpChallenged(end));
+        return this.#retry(this.#giveUpChallenged(end), end.whole);
       case "switched":
         return end;
       case "done":
@@ -191,10 +211,18 @@ export class ForwardedRequest {
     }
   }
 
-  #retry(refusal: Failure | undefined): ForwardEnd {
-    return refusal === undefined
-      ? { kind: "again" }
-      : { kind: "failed", failure: blameUpstream(this.#originRoute, refusal) };
+  #retry(refusal: Failure | undefined, whole: boolean): ForwardEnd {
+    return refusal === undefined ? { kind: "again" } : this.#fail(refusal, whole);
+  }
+
+  /** Another member may be asked when this one failed by itself, and the request can be told again: `whole`. */
+  #fail(found: Failure, whole: boolean): ForwardEnd {
+    const failure = blameUpstream(this.#originRoute, found);
+    const { members, request } = this.task;
+    if (members === undefined || this.#originRoute.forwarder === undefined || !isForwarders(failure))
+      return { kind: "failed", failure };
+    members.failed(failure);
+    return { kind: whole && idempotent.has(request.head.method) ? "elsewhere" : "failed", failure };
   }
 
   /** An upstream that did not take the request may be asked again when there is an answer to what it asks. */
@@ -230,6 +258,12 @@ function giveUpStale(
 function blameUpstream({ forwarder }: OriginRoute, failure: Failure): Failure {
   const isTheirs = describeFailure(failure.detail).blame === "destination" && failure.nextHop === undefined;
   return forwarder !== undefined && isTheirs ? { ...failure, nextHop: forwarder.name } : failure;
+}
+
+/** Whether an upstream that was asked to forward has failed by itself. When it is slow, the origin may be. */
+function isForwarders({ detail, nextHop }: Failure): boolean {
+  if (nextHop === undefined) return false;
+  return detail !== "response_timeout" && detail !== "response_incomplete";
 }
 
 function refuseLogin(upstream: string | undefined, note: string | undefined, receivedStatus?: number): Failure {

@@ -1,4 +1,4 @@
-import { type Fields, NO_FIELDS } from "../../protocol/http1/fields.ts";
+import type { Fields } from "../../protocol/http1/fields.ts";
 import { copyOctets } from "../../protocol/http1/octets.ts";
 
 /** A head that can be written. */
@@ -46,9 +46,4 @@ export class ForwardedHead implements HeadToWrite {
     if (this.#lines !== "") at += target.write(this.#lines, at, "latin1");
     return copyOctets(this.#end, 0, this.#end.length, target, at);
   }
-}
-
-/** A head that is all text. */
-export function textHead(text: string): HeadToWrite {
-  return new ForwardedHead(text, NO_FIELDS, "");
 }

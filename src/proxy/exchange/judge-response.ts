@@ -20,7 +20,6 @@ export function supportsConnectionAuth({ fields }: ResponseHead): boolean {
   return fields.getAll(PROXY_SUPPORT).some((value) => /(?:^|,)\s*session-based-authentication\b/i.test(value));
 }
 
-/** The failure that a wrong response head means. */
 export function judgeHeadError(code: ResponseHeadError): FailureDetail {
   switch (code) {
     case "head_too_large":

@@ -1,11 +1,11 @@
 import type { Ip } from "../../address/ip.ts";
 import type { Conn, ConnSink } from "../../net/conn/conn.ts";
+import { Sweep } from "../../net/conn/deadlines.ts";
 import type { DialledAddress } from "../dial/connect-race.ts";
 
 /** A connection to an origin, or to the upstream that forwards to it. */
 export interface Origin {
   readonly conn: Conn;
-  /** What was dialled. */
   readonly address: DialledAddress;
   /** The address that was dialled, when it is the target's own. */
   readonly ip: Ip | undefined;
@@ -40,7 +40,7 @@ export class OriginPool {
   #size = 0;
   /** Connections that were put in so far. */
   #puts = 0;
-  #sweeper: Timer | undefined;
+  readonly #sweep = new Sweep(SWEEP_MS, () => this.#look());
   #closed = false;
   readonly #dropIdle = (gone: IdleOrigin): void => this.#drop(gone);
 
@@ -89,7 +89,7 @@ export class OriginPool {
     idle.rest(list, this.#puts, idleMs);
     list.push(idle);
     this.#size += 1;
-    this.#sweeper ??= setInterval(() => this.#sweep(), SWEEP_MS).unref();
+    this.#sweep.start();
     // What waits there already is delivered here: then it is dropped at once.
     conn.attach(idle);
   }
@@ -122,7 +122,8 @@ export class OriginPool {
     for (const list of this.#byKey.values()) for (const idle of list.slice()) this.#drop(idle);
   }
 
-  #sweep(): void {
+  /** Closes those that were idle too long. Returns whether any are left. */
+  #look(): boolean {
     const now = performance.now();
     for (const [key, list] of this.#byKey) {
       for (const idle of list.slice()) {
@@ -132,9 +133,7 @@ export class OriginPool {
       }
       if (list.length === 0) this.#byKey.delete(key);
     }
-    if (this.#byKey.size > 0) return;
-    clearInterval(this.#sweeper);
-    this.#sweeper = undefined;
+    return this.#byKey.size > 0;
   }
 
   #dropOldestOfAll(): void {

@@ -15,6 +15,8 @@ export interface OriginRoute {
   readonly wish: DialWish;
   /** The request is given to an upstream that goes on forwarding. */
   readonly forwarder: Hop | undefined;
+  /** Without upstreams. */
+  readonly isDirect: boolean;
 }
 
 /** Where the origin route leads. */
@@ -26,7 +28,6 @@ export interface RoutedClient {
   readonly clientPort: number;
 }
 
-/** What an origin route follows from. */
 export interface OriginRouteQuery {
   readonly client: RoutedClient;
   readonly request: Destination;
@@ -53,6 +54,7 @@ export function planOriginRoute(query: OriginRouteQuery, numbers: ObjectNumbers)
       fits: anywhere,
       wish: { endAtUpstream: true },
       forwarder: last,
+      isDirect: false,
     };
   }
 
@@ -69,6 +71,7 @@ export function planOriginRoute(query: OriginRouteQuery, numbers: ObjectNumbers)
         : anywhere,
     wish: isSecure ? { tls: settings.ca === undefined ? {} : { ca: settings.ca } } : {},
     forwarder: undefined,
+    isDirect: last === undefined,
   };
 }
 

@@ -19,9 +19,10 @@ import type { RequestFraming } from "../../protocol/http1/message-framing.ts";
 import { copyOctets } from "../../protocol/http1/octets.ts";
 import type { RequestHead } from "../../protocol/http1/request-head.ts";
 import { showsConnectionAuth } from "../../protocol/http1/persistence.ts";
+import type { CredentialChecks } from "../auth/credential-checks.ts";
 import { SessionAsker } from "../auth/identify.ts";
 import { evaluate } from "../policy/evaluate.ts";
-import type { Route } from "../route/route.ts";
+import { isPooled, type Route } from "../route/route.ts";
 import type { Runtime } from "../runtime.ts";
 import type { RequestRecord } from "../record/request-record.ts";
 import type { ExchangeOptions } from "./exchange.ts";
@@ -102,7 +103,14 @@ function makePlan(record: RequestRecord, client: Conn, numbers: ObjectNumbers): 
     runtime.forward.originIdleMs === 0
   )
     return undefined;
-  if (target === undefined || route === undefined || requestHead === undefined || decision?.verdict !== "allow")
+  // The members of a pool take turns.
+  if (
+    target === undefined ||
+    route === undefined ||
+    isPooled(route) ||
+    requestHead === undefined ||
+    decision?.verdict !== "allow"
+  )
     return undefined;
   if (evaluate(runtime.policy, { client: record.client, user, target }).kind !== "decided") return undefined;
   const authorized = { decision, ...(foundName !== undefined && { foundName }) };
@@ -182,11 +190,16 @@ function isAt(octets: Uint8Array, from: number, wanted: Uint8Array): boolean {
 }
 
 /** Whether certificate and credentials still show the same user, as can be told at once. */
-export function isStill({ runtime, user, toVerify }: Plan, record: RequestRecord, client: Conn): boolean {
+export function isStill(
+  { runtime, user, toVerify }: Plan,
+  record: RequestRecord,
+  client: Conn,
+  checks: CredentialChecks,
+): boolean {
   const { certificate } = record;
   if (certificate?.findFault(Date.now()) !== undefined) return false;
   if (toVerify === undefined) return true;
-  const outcome = runtime.authenticator.authenticate([toVerify], undefined, new SessionAsker(record, client));
+  const outcome = runtime.authenticator.authenticate([toVerify], checks, undefined, new SessionAsker(record, client));
   return !(outcome instanceof Promise) && outcome.ok && (outcome.user ?? certificate?.user) === user;
 }
 

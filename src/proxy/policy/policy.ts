@@ -61,7 +61,6 @@ export interface CompiledRule {
   readonly from?: AddressSet;
   readonly users?: ReadonlySet<string>;
   readonly verdict: Rule["verdict"];
-  /** The evaluation when the rule matches. */
   readonly matched: Evaluation;
   /** The evaluation when the rule names the one address; differs only with `allowPrivate`. */
   readonly matchedExactly: Evaluation;

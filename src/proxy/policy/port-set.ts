@@ -1,6 +1,5 @@
 type PortRange = readonly [from: number, to: number];
 
-/** A set of ports. */
 export class PortSet {
   /** First and last port of each range, ascending, none touching another; empty for every port. */
   readonly #bounds: readonly number[];

@@ -1,6 +1,7 @@
 import { type Endpoint, parseHostField } from "../../address/endpoint.ts";
 import { CONNECTION, EXPECT, HOST, MAX_FORWARDS, TE, UPGRADE } from "../../protocol/http1/field-names.ts";
-import { bitOf, type Fields, hasToken } from "../../protocol/http1/fields.ts";
+import { hasToken } from "../../protocol/http1/field-lists.ts";
+import { bitOf, type Fields } from "../../protocol/http1/fields.ts";
 import { stripHopByHop } from "../../protocol/http1/hop-by-hop.ts";
 import { checkHostField } from "../../protocol/http1/host-field.ts";
 import { canonicaliseLength, frameRequest, type RequestFraming } from "../../protocol/http1/message-framing.ts";

@@ -7,7 +7,6 @@ import { type ForwardRequest, readForwardRequest } from "./forward-request.ts";
 import type { Socks5Handshake } from "./socks5-handshake.ts";
 import { type ConnectTargets, readConnect, type TunnelRequest } from "./tunnel-request.ts";
 
-/** A tunnel, or one forwarded request. */
 export type ClientRequest = TunnelRequest | ForwardRequest;
 
 /** The request, or why there is none; with the command of a SOCKS client once it was read. */

@@ -68,6 +68,8 @@ const upstreamPhrases: { readonly [Detail in FailureDetail]?: string } = {
   response_head_too_large: "Response head of the upstream proxy too large",
   response_incomplete: "Response of the upstream proxy ended too early",
   response_timeout: "Response of the upstream proxy did not arrive in time",
+  no_healthy_upstream: "No upstream proxy of the pool is healthy",
+  upstreams_full: "No upstream proxy of the pool has a connection left",
 };
 
 /** Characters of a rule's name in a phrase. */

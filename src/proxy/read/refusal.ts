@@ -5,17 +5,18 @@ import { writeReasonPhrase } from "./reason-phrase.ts";
 
 const encoder = new TextEncoder();
 
-export interface RefusalContext {
+/** A failure that is told to the client, with what replies say about it. */
+export interface Refusal {
+  readonly failure: Failure;
   /** Name of this proxy. */
   readonly agent: string;
   /** Id of the request, with which a reader of the body finds the log line. */
   readonly id: string;
   /** Name of the rule that decided; undefined before that stage. */
   readonly rule: string | undefined;
-  /** `Proxy-Authenticate` values for a 407. */
+  /** Values of `Proxy-Authenticate`, with a 407. */
   readonly challenges: readonly string[];
-  /** The response to HEAD has no body (RFC 9110 §9.3.2). */
-  readonly withoutBody: boolean;
+  readonly method: string | undefined;
   /** The connection is kept for another request. */
   readonly keeps: boolean;
 }
@@ -25,7 +26,7 @@ export interface RefusalContext {
  * 9209), a body in which a person can read the reason, and whether the
  * connection ends (always for CONNECT, RFC 9931).
  */
-export function writeRefusal(failure: Failure, context: RefusalContext): Uint8Array {
+export function writeRefusal({ failure, agent, id, rule, challenges, method, keeps }: Refusal): Uint8Array {
   const { word, status } = describeFailure(failure.detail);
   const note = failure.note === undefined ? "" : sanitiseNote(failure.note);
   const body = [
@@ -33,11 +34,11 @@ export function writeRefusal(failure: Failure, context: RefusalContext): Uint8Ar
     sanitiseNote(explainFailure(failure)),
     ...(note === "" ? [] : [`Found: ${note}`]),
     ...(failure.nextHop === undefined ? [] : [`Next hop: ${sanitiseNote(failure.nextHop)}`]),
-    `Connection: ${context.id}`,
+    `Connection: ${id}`,
     "",
   ].join("\n");
   const proxyStatus = formatProxyStatus({
-    proxy: context.agent,
+    proxy: agent,
     error: word,
     details: note === "" ? failure.detail : `${failure.detail}: ${note}`,
     ...(failure.nextHop === undefined ? {} : { nextHop: failure.nextHop }),
@@ -45,19 +46,20 @@ export function writeRefusal(failure: Failure, context: RefusalContext): Uint8Ar
   });
   const bodyBytes = encoder.encode(body);
   const lines = [
-    `HTTP/1.1 ${status} ${writeReasonPhrase(failure, context.rule)}`,
+    `HTTP/1.1 ${status} ${writeReasonPhrase(failure, rule)}`,
     `Proxy-Status: ${proxyStatus}`,
-    ...(status === 407 ? context.challenges.map((challenge) => `Proxy-Authenticate: ${challenge}`) : []),
+    ...challenges.map((challenge) => `Proxy-Authenticate: ${challenge}`),
     ...(failure.retryAfterSeconds === undefined ? [] : [`Retry-After: ${failure.retryAfterSeconds}`]),
     "Content-Type: text/plain; charset=utf-8",
     `Content-Length: ${bodyBytes.length}`,
     "Cache-Control: no-store",
-    ...(context.keeps ? [] : ["Connection: close"]),
+    ...(keeps ? [] : ["Connection: close"]),
     "",
     "",
   ];
   const head = encoder.encode(lines.join("\r\n"));
-  return context.withoutBody ? head : Buffer.concat([head, bodyBytes]);
+  // RFC 9110 §9.3.2: the response to HEAD has no body.
+  return method === "HEAD" ? head : Buffer.concat([head, bodyBytes]);
 }
 
 /** Notes quote peers, so only printable ASCII is kept, up to 200 characters. */

@@ -1,20 +1,6 @@
 import { encodeSocks4Reply } from "../../protocol/socks/socks4-server.ts";
-import type { Failure } from "../failure.ts";
 import type { Runtime } from "../runtime.ts";
-import { writeRefusal } from "./refusal.ts";
-
-/** A failure that is told to the client, with what replies say about it. */
-export interface Refusal {
-  readonly failure: Failure;
-  readonly runtime: Pick<Runtime, "agent" | "authenticator">;
-  /** Id of the request. */
-  readonly id: string;
-  /** Name of the rule that decided; undefined before that stage. */
-  readonly rule: string | undefined;
-  readonly method: string | undefined;
-  /** The connection is kept for another request. */
-  readonly keeps: boolean;
-}
+import { type Refusal, writeRefusal } from "./refusal.ts";
 
 /** Replies in the protocol of a client. */
 export interface Reply {
@@ -26,16 +12,7 @@ export interface Reply {
 /** Also for a client whose protocol is not known yet. */
 export const httpReply: Reply = {
   formatEstablished: ({ established }) => established,
-  formatRefusal({ failure, runtime, id, rule, method, keeps }) {
-    return writeRefusal(failure, {
-      agent: runtime.agent,
-      id,
-      rule,
-      challenges: runtime.authenticator.challenge(failure),
-      withoutBody: method === "HEAD",
-      keeps,
-    });
-  },
+  formatRefusal: writeRefusal,
 };
 
 /** SOCKS4 has one code for every refusal. */

@@ -13,7 +13,8 @@ import {
   type Socks5Request,
 } from "../../protocol/socks/socks5-server.ts";
 import { describeFailure, fail, type Failure, type Outcome, succeed } from "../failure.ts";
-import type { Refusal, Reply } from "./reply.ts";
+import type { Refusal } from "./refusal.ts";
+import type { Reply } from "./reply.ts";
 import { writeWhole } from "./write-whole.ts";
 
 /** Bytes of the longest message after the greeting: user name and password with their lengths (RFC 1929). */
@@ -81,7 +82,6 @@ export class Socks5Handshake implements Reply {
   }
 }
 
-/** Reads one more message of a SOCKS client. */
 async function readSocksMessage<T>(
   client: Conn,
   parse: (bytes: Uint8Array) => Parsed<T>,

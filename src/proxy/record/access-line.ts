@@ -24,6 +24,8 @@ export function formatJsonLine(record: AccessRecord): string {
     dialled: bound(record.dialled),
     rule: bound(record.rule),
     route: bound(record.route),
+    member: bound(record.member),
+    attempts: record.attempts,
     status: record.status,
     error: record.error,
     detail: record.detail,
@@ -72,7 +74,9 @@ export function formatTextLine(record: AccessRecord): string {
     ...(record.method === undefined || record.method === "CONNECT" ? [] : [quote(record.method)]),
     quote(record.target ?? "-"),
   ];
-  if (record.route !== undefined && record.route !== "direct") parts.push("via", quoteRoute(record.route));
+  if (record.route !== undefined && record.route !== "direct")
+    parts.push("via", quoteRoute(record.member ?? record.route));
+  if (record.attempts !== undefined && record.attempts > 1) parts.push(`(attempt ${record.attempts})`);
   if (record.inside !== undefined) parts.push(...describeInside(record));
   if (record.end !== undefined || record.bytesUp + record.bytesDown > 0) {
     parts.push(`${formatBytes(record.bytesUp)}↑`, `${formatBytes(record.bytesDown)}↓`);
@@ -143,7 +147,8 @@ function quoteAlways(value: string): string {
   return escapeText(JSON.stringify(cutText(value, VALUE_LIMIT)));
 }
 
-function bound(value: string | undefined): string | undefined {
+/** A value of a line, cut where it is too long. */
+export function bound(value: string | undefined): string | undefined {
   return value === undefined ? undefined : cutText(value, VALUE_LIMIT);
 }
 

@@ -31,6 +31,9 @@ export interface AccessRecord {
   readonly dialled: string | undefined;
   readonly rule: string | undefined;
   readonly route: string | undefined;
+  /** The members of pools that carried it, or that were tried last; and how many attempts there were. */
+  readonly member: string | undefined;
+  readonly attempts: number | undefined;
   /** Status sent to the client. */
   readonly status: number | undefined;
   /** RFC 9209 error type, when the connection failed. */
@@ -79,6 +82,8 @@ export function buildAccessRecord(record: RequestRecord, now: number): AccessRec
     dialled: record.dialled && formatAddress(record.dialled),
     rule: record.decision?.rule,
     route: record.route?.name,
+    member: record.carriage?.name,
+    attempts: record.carriage?.attempt,
     status: record.status,
     error: failure && describeFailure(failure.detail).word,
     detail: failure?.detail,

@@ -19,7 +19,6 @@ import {
 } from "./capture-flow.ts";
 import { escapeText } from "../../escape-text.ts";
 
-/** What is to be captured, and how. */
 export interface CaptureOptions {
   readonly filter: CaptureFilter;
   /** Between clients and the proxy, between the proxy and targets, or both. */
@@ -66,7 +65,6 @@ export class Capture {
   readonly #startedAt: bigint;
   /** Packets of each interface, written and dropped, and when the numbers last went out. */
   readonly #counts: { received: bigint; dropped: bigint }[];
-  /** The tunnels that are watched. */
   readonly #watched = new Set<WatchedTunnel>();
   #headerWritten = false;
   #over = false;

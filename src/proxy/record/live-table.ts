@@ -1,36 +1,25 @@
 import { formatEndpoint } from "../../address/endpoint.ts";
-import type { InsideProtocol } from "../policy/inside-demand.ts";
-import { type DescribedTls, describeTls } from "../tunnel/inside-facts.ts";
-import type { ClientProtocol, RequestRecord } from "./request-record.ts";
+import { describeTls } from "../tunnel/inside-facts.ts";
+import type { RequestRecord } from "./request-record.ts";
 import type { Endable, RequestUnderWay } from "../exchange/forwarding.ts";
 import type { Tunnel } from "../flow/tunnel.ts";
 import { type CaptureFilter, matchesCapture } from "./capture-filter.ts";
-import { formatAddress } from "./access-record.ts";
+import { type AccessRecord, formatAddress } from "./access-record.ts";
 
-/** A tunnel or a forwarded request under way, as it was at the moment of asking. */
-export interface Flow {
+/** What may be unknown yet. */
+type KnownSoFar =
+  "user" | "protocol" | "method" | "scheme" | "target" | "dialled" | "rule" | "route" | "inside" | "tls";
+
+/** A tunnel or a forwarded request under way, as it was at the moment of asking, in the words of its record. */
+export interface Flow
+  extends
+    Pick<AccessRecord, "id" | "listener" | "client" | "bytesUp" | "bytesDown">,
+    Partial<Pick<AccessRecord, KnownSoFar>> {
   readonly kind: "tunnel" | "request";
-  readonly id: string;
-  readonly listener: string;
-  readonly client: string;
-  readonly user?: string;
-  readonly protocol?: ClientProtocol;
-  /** Of a forwarded request. */
-  readonly method?: string;
-  readonly scheme?: "http" | "https";
-  readonly target?: string;
-  readonly dialled?: string;
-  readonly rule?: string;
-  readonly route?: string;
-  /** What is spoken inside, and what its TLS handshake showed. */
-  readonly inside?: InsideProtocol;
-  readonly tls?: DescribedTls;
   /** When the client connected or its request began, ISO 8601 in UTC. */
   readonly startedAt: string;
   /** Milliseconds since the tunnel opened, or the request was sent on. */
   readonly ageMs: number;
-  readonly bytesUp: number;
-  readonly bytesDown: number;
 }
 
 /** Which of them are meant: what is absent does not matter. */
@@ -142,21 +131,23 @@ function matchesFlow(filter: FlowFilter, record: RequestRecord): boolean {
 }
 
 function describeFlow(kind: Flow["kind"], { record, up, down }: RequestUnderWay, now: number): Flow {
+  const { id, listener, user, protocol, target, dialled, inside } = record;
+  const isTunnel = kind === "tunnel";
   return {
     kind,
-    id: record.id,
-    listener: record.listener,
+    id,
+    listener,
     client: formatAddress({ ip: record.client, port: record.clientPort }),
-    ...(record.user === undefined ? {} : { user: record.user }),
-    ...(record.protocol === undefined ? {} : { protocol: record.protocol }),
-    ...(kind === "tunnel" || record.method === undefined ? {} : { method: record.method }),
-    ...(kind === "tunnel" || record.scheme === undefined ? {} : { scheme: record.scheme }),
-    ...(record.target === undefined ? {} : { target: formatEndpoint(record.target) }),
-    ...(record.dialled === undefined ? {} : { dialled: formatAddress(record.dialled) }),
-    ...(record.decision === undefined ? {} : { rule: record.decision.rule }),
-    ...(record.route === undefined ? {} : { route: record.route.name }),
-    ...(record.inside?.protocol === undefined ? {} : { inside: record.inside.protocol }),
-    ...(record.inside?.tls === undefined ? {} : { tls: describeTls(record.inside.tls) }),
+    user,
+    protocol,
+    method: isTunnel ? undefined : record.method,
+    scheme: isTunnel ? undefined : record.scheme,
+    target: target && formatEndpoint(target),
+    dialled: dialled && formatAddress(dialled),
+    rule: record.decision?.rule,
+    route: record.route?.name,
+    inside: inside?.protocol,
+    tls: inside?.tls && describeTls(inside.tls),
     startedAt: new Date(record.startedAt).toISOString(),
     ageMs: Math.max(0, Math.round(now - record.stageSince)),
     bytesUp: up,

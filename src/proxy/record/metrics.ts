@@ -11,8 +11,8 @@ export type ProtocolLabel = ClientProtocol | "unknown";
 /** `undecided`: too little was said before the tunnel ended. */
 export type InsideLabel = InsideProtocol | "undecided";
 
-/** The versions of TLS that servers choose; `other` for what is none of them. */
-export type TlsLabel = "1.0" | "1.1" | "1.2" | "1.3" | "other";
+/** The versions of TLS that servers choose, from 0x0301 on; `other` for what is none of them. */
+const TLS_LABELS = ["1.0", "1.1", "1.2", "1.3", "other"] as const;
 
 /** The stages with a histogram: all but the tunnel, whose length says nothing about this proxy. */
 export type TimedStage = Exclude<Stage, "tunnel">;
@@ -49,7 +49,7 @@ export class Metrics {
   readonly probes = new Map<string, number>();
   /** Connections that are over, by listener and protocol. */
   readonly finished = new Map<string, Record<ProtocolLabel, number>>();
-  readonly failures: Record<FailureDetail, number>;
+  readonly failures: Record<FailureDetail, number> = mapNames(listFailureDetails(), () => 0);
   readonly tunnelEnds: Record<TunnelEnd, number> = {
     closed: 0,
     client_reset: 0,
@@ -63,36 +63,13 @@ export class Metrics {
   /** Payload bytes of tunnels that are over. */
   bytesUp = 0;
   bytesDown = 0;
-  readonly stages: Record<TimedStage, Histogram> = {
-    accept: new Histogram(STAGE_BOUNDS_MS),
-    handshake: new Histogram(STAGE_BOUNDS_MS),
-    authenticate: new Histogram(STAGE_BOUNDS_MS),
-    request: new Histogram(STAGE_BOUNDS_MS),
-    decide: new Histogram(STAGE_BOUNDS_MS),
-    route: new Histogram(STAGE_BOUNDS_MS),
-    dial: new Histogram(STAGE_BOUNDS_MS),
-    respond: new Histogram(STAGE_BOUNDS_MS),
-    forward: new Histogram(STAGE_BOUNDS_MS),
-  };
+  readonly stages = mapNames(TIMED_STAGES, () => new Histogram(STAGE_BOUNDS_MS));
   /** Tunnels that were looked into and are over, by what was spoken. */
   readonly inside: Record<InsideLabel, number> = { tls: 0, http: 0, ssh: 0, smtp: 0, unknown: 0, undecided: 0 };
   /** TLS records that began in them: full handshakes, and resumptions. */
-  readonly tlsSessions: Record<TlsLabel, { full: number; resumed: number }> = {
-    "1.0": { full: 0, resumed: 0 },
-    "1.1": { full: 0, resumed: 0 },
-    "1.2": { full: 0, resumed: 0 },
-    "1.3": { full: 0, resumed: 0 },
-    other: { full: 0, resumed: 0 },
-  };
+  readonly tlsSessions = mapNames(TLS_LABELS, () => ({ full: 0, resumed: 0 }));
   readonly tlsHandshake = new Histogram(STAGE_BOUNDS_MS);
   readonly tunnelDuration = new Histogram(TUNNEL_BOUNDS_MS);
-
-  constructor() {
-    this.failures = Object.fromEntries(listFailureDetails().map((detail) => [detail, 0])) as Record<
-      FailureDetail,
-      number
-    >;
-  }
 
   /** Counts a connection that was accepted. */
   countOpened(listener: string): void {
@@ -146,17 +123,11 @@ export class Metrics {
   }
 }
 
-function labelVersion(version: number): TlsLabel {
-  switch (version) {
-    case 0x0301:
-      return "1.0";
-    case 0x0302:
-      return "1.1";
-    case 0x0303:
-      return "1.2";
-    case 0x0304:
-      return "1.3";
-    default:
-      return "other";
-  }
+function labelVersion(version: number): (typeof TLS_LABELS)[number] {
+  return TLS_LABELS[version - 0x0301] ?? "other";
+}
+
+/** A value for each name of a closed set. */
+function mapNames<Name extends string, Value>(names: readonly Name[], make: () => Value): Record<Name, Value> {
+  return Object.fromEntries(names.map((name) => [name, make()])) as Record<Name, Value>;
 }

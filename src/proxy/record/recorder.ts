@@ -9,7 +9,6 @@ import type { Metrics } from "./metrics.ts";
 export interface Recorder {
   /** Called once per connection, first. */
   opened(record: RequestRecord): void;
-  /** Called when a tunnel opens. */
   tunnelOpened(record: RequestRecord, tunnel: Tunnel): void;
   /** Called once per request, when its record is complete. */
   finished(record: RequestRecord): void;

@@ -4,9 +4,10 @@ import type { RequestHead } from "../../protocol/http1/request-head.ts";
 import type { Failure } from "../failure.ts";
 import type { InsideFacts } from "../tunnel/inside-facts.ts";
 import type { ShownCertificate } from "../auth/identify.ts";
+import type { Carriage } from "../dial/carriage.ts";
 import type { DialledAddress } from "../dial/connect-race.ts";
 import type { Decision } from "../policy/decision.ts";
-import type { Route } from "../route/route.ts";
+import type { PooledRoute, Route } from "../route/route.ts";
 import type { Runtime } from "../runtime.ts";
 import type { TunnelResult } from "../flow/tunnel.ts";
 
@@ -17,7 +18,6 @@ export type Stage =
 /** Milliseconds per stage, in order; undefined for a stage that was not entered or has not ended. */
 export type StageTimes = { [Name in Stage]?: number | undefined };
 
-/** The protocol of a client. */
 export type ClientProtocol = "http" | "socks5" | "socks4";
 
 /** Numbers requests: short ids in order, unlikely to repeat after a restart. */
@@ -79,7 +79,9 @@ export class RequestRecord {
   decision: Decision | undefined = undefined;
   /** The name that has the target's addresses, when it differs from the requested one. */
   foundName: string | undefined = undefined;
-  route: Route | undefined = undefined;
+  route: Route | PooledRoute | undefined = undefined;
+  /** The members of pools that carry it, or that were tried last. */
+  carriage: Carriage | undefined = undefined;
   /** The address that was dialled: of the target, or of the first hop. */
   dialled: DialledAddress | undefined = undefined;
   /** Status sent to the client. */

@@ -105,7 +105,6 @@ export async function resolveHost(
   return limit.over === "deadline" ? fail("dns_timeout") : { ok: false, failure: explainLookups(answers) };
 }
 
-/** The addresses of all answers, in their order. */
 export function listAddresses(answers: readonly Lookup[]): Ip[] {
   return answers.flatMap((answer) => (answer.ok ? answer.addresses : []));
 }

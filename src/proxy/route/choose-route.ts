@@ -1,13 +1,13 @@
 import type { Endpoint } from "../../address/endpoint.ts";
 import { fail, type Outcome, succeed } from "../failure.ts";
-import type { Hop, KnownUpstreams, Route } from "./route.ts";
+import type { PoolPlan } from "./pool-plan.ts";
+import type { Hop, KnownUpstreams, PooledRoute, Route } from "./route.ts";
 import type { AllowDecision, Via } from "../policy/decision.ts";
 
 /** The route that the conventional environment variables set. */
 const ENVIRONMENT = "environment";
 
 const DIRECT: Route = { name: "direct", hops: [] };
-const GOES_DIRECTLY = succeed(DIRECT);
 
 /** What is to be reached, and the snapshot that knows the upstreams. */
 export interface RouteRequest {
@@ -17,24 +17,42 @@ export interface RouteRequest {
   readonly scheme?: "http" | "https" | undefined;
 }
 
-/** Finds the hops that `via` of a decision names. Fails when it names an unknown upstream. */
-export function chooseRoute(request: RouteRequest, { via, sourceAddress }: AllowDecision): Outcome<Route> {
-  const hops = findHops(via, request);
-  if (typeof hops === "string") return fail("no_upstream", { note: `no upstream is named ${hops}` });
-  const from = sourceAddress ?? hops[0]?.sourceAddress;
-  if (hops.length === 0 && from === undefined) return GOES_DIRECTLY;
-  const named = hops.length === 0 ? DIRECT : { name: hops.map((hop) => hop.name).join(" > "), hops };
-  return succeed(from === undefined ? named : { ...named, sourceAddress: from });
+/** Finds the hops and pools that `via` of a decision names. Fails when it names an unknown upstream. */
+export function chooseRoute(
+  request: RouteRequest,
+  { via, sourceAddress }: AllowDecision,
+): Outcome<Route | PooledRoute> {
+  const steps = findSteps(via, request);
+  if (typeof steps === "string") return fail("no_upstream", { note: `no upstream is named ${steps}` });
+  if (!areHops(steps))
+    return succeed({ name: nameSteps(steps), steps, ...(sourceAddress !== undefined && { sourceAddress }) });
+  return succeed(makeRoute(steps, sourceAddress));
 }
 
-/** The hops of `via`, or the name that is not known. */
-function findHops(via: Via, request: RouteRequest): readonly Hop[] | string {
+function areHops(steps: readonly (Hop | PoolPlan)[]): steps is readonly Hop[] {
+  for (const step of steps) if (step.kind === "pool") return false;
+  return true;
+}
+
+function nameSteps(steps: readonly (Hop | PoolPlan)[]): string {
+  return steps.map(({ name }) => name).join(" > ");
+}
+
+/** Makes the route through `hops`. `sourceAddress` is the one of a rule. */
+export function makeRoute(hops: readonly Hop[], sourceAddress: string | undefined): Route {
+  const from = sourceAddress ?? hops[0]?.sourceAddress;
+  const named = hops.length === 0 ? DIRECT : { name: nameSteps(hops), hops };
+  return from === undefined ? named : { ...named, sourceAddress: from };
+}
+
+/** The hops and pools of `via`, or the name that is not known. */
+function findSteps(via: Via, request: RouteRequest): readonly (Hop | PoolPlan)[] | string {
   if (via.length === 0) return DIRECT.hops;
-  const hops: Hop[] = [];
+  const steps: (Hop | PoolPlan)[] = [];
   for (const name of via) {
-    const hop = request.runtime.upstreams.get(name);
-    if (hop !== undefined) {
-      hops.push(hop);
+    const step = request.runtime.upstreams.get(name);
+    if (step !== undefined) {
+      steps.push(step);
       continue;
     }
     // A word and not a name: only alone.
@@ -42,7 +60,7 @@ function findHops(via: Via, request: RouteRequest): readonly Hop[] | string {
     if (name === ENVIRONMENT) return findEnvironmentHops(request);
     if (name !== DIRECT.name) return name;
   }
-  return hops;
+  return steps;
 }
 
 /**

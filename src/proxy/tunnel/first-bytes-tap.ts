@@ -5,15 +5,13 @@ import type { InsideFacts } from "./inside-facts.ts";
 import { findDemand, InsideReader, type InspectedTunnel } from "./inside-reader.ts";
 import { writeRefusalAlert } from "./judge-inside.ts";
 
-const NOTHING_SAID: InsideFacts = Object.freeze({ protocol: undefined, tls: undefined });
 const NO_BYTES = new Uint8Array(0);
 
 /**
  * Makes the tap for a client's tunnel: when the settings ask for it, or the
- * rule that allowed the tunnel demands something of its first bytes. What it
- * finds, and why it refuses, is noted in `tunnel`.
+ * rule that allowed the tunnel demands something of its first bytes.
  */
-export function inspectTunnel(tunnel: InspectedTunnel, profiles: ClientProfiles): TunnelTap | undefined {
+export function inspectTunnel(tunnel: InspectedTunnel, profiles: ClientProfiles): FirstBytesTap | undefined {
   if (tunnel.target === undefined) return undefined;
   const isAsked = tunnel.runtime.inspect.tls || findDemand(tunnel) !== undefined;
   return isAsked ? new FirstBytesTap(tunnel, profiles) : undefined;
@@ -25,8 +23,9 @@ export function inspectTunnel(tunnel: InspectedTunnel, profiles: ClientProfiles)
  * one, nothing is held and nothing refused, and a tunnel in which nothing is
  * said pays for no reader.
  */
-class FirstBytesTap implements TunnelTap {
+export class FirstBytesTap implements TunnelTap {
   done = false;
+  readonly facts: InsideFacts = { protocol: undefined, tls: undefined, failure: undefined };
   readonly #tunnel: InspectedTunnel;
   readonly #profiles: ClientProfiles;
   #port: TapPort | undefined;
@@ -39,7 +38,6 @@ class FirstBytesTap implements TunnelTap {
   constructor(tunnel: InspectedTunnel, profiles: ClientProfiles) {
     this.#tunnel = tunnel;
     this.#profiles = profiles;
-    tunnel.inside = NOTHING_SAID;
   }
 
   begin(port: TapPort): void {
@@ -51,7 +49,7 @@ class FirstBytesTap implements TunnelTap {
 
   up(chunk: Uint8Array): Uint8Array | undefined {
     if (this.done) return chunk;
-    const reader = (this.#reader ??= new InsideReader(this.#tunnel, this.#profiles));
+    const reader = this.#useReader();
     const failure = reader.up(chunk);
     if (failure !== undefined) return this.#deny(failure);
     if (reader.done) this.done = true;
@@ -63,8 +61,7 @@ class FirstBytesTap implements TunnelTap {
 
   upEnd(): Uint8Array | undefined {
     if (this.#held === undefined) return undefined;
-    this.#reader ??= new InsideReader(this.#tunnel, this.#profiles);
-    const failure = this.#reader.settle("it ends in the middle");
+    const failure = this.#useReader().settle("it ends in the middle");
     if (failure !== undefined) return this.#deny(failure);
     this.done = true;
     return this.#release(NO_BYTES);
@@ -72,7 +69,7 @@ class FirstBytesTap implements TunnelTap {
 
   down(chunk: Uint8Array): Uint8Array | undefined {
     if (this.done) return chunk;
-    const reader = (this.#reader ??= new InsideReader(this.#tunnel, this.#profiles));
+    const reader = this.#useReader();
     const refusal = reader.down(chunk, this.#held !== undefined);
     if (refusal !== undefined) return this.#deny(refusal.failure, refusal.heard);
     if (reader.done) this.done = true;
@@ -86,9 +83,13 @@ class FirstBytesTap implements TunnelTap {
     this.#held = undefined;
   }
 
+  #useReader(): InsideReader {
+    return (this.#reader ??= new InsideReader(this.#tunnel, this.#profiles, this.facts));
+  }
+
   /** The time to speak is over. Silence passes where everything does. */
   #expire(): void {
-    const reader = (this.#reader ??= new InsideReader(this.#tunnel, this.#profiles));
+    const reader = this.#useReader();
     if (reader.settle("it is not complete in time") !== undefined) {
       const { handshakeMs } = this.#tunnel.runtime.timeouts;
       this.#deny(fail("first_bytes_timeout", { note: `${reader.upBytes} bytes came in ${handshakeMs} ms` }).failure);
@@ -101,7 +102,7 @@ class FirstBytesTap implements TunnelTap {
 
   #deny(failure: Failure, heard = true): undefined {
     const lastWords = this.#reader?.isTls === true && heard ? writeRefusalAlert(failure) : NO_BYTES;
-    this.#tunnel.failure = failure;
+    this.facts.failure = failure;
     this.close();
     this.#port?.refuse(lastWords);
   }

@@ -1,5 +1,6 @@
 import type { ClientProfile } from "../../protocol/tls/read/client-profiles.ts";
 import { nameAlert, nameCipherSuite, nameVersion } from "../../protocol/tls/read/iana.ts";
+import type { Failure } from "../failure.ts";
 import type { InsideProtocol } from "../policy/inside-demand.ts";
 
 /** What is looked at inside tunnels beyond what rules demand. */
@@ -16,6 +17,8 @@ export interface InsideFacts {
   protocol: InsideProtocol | undefined;
   /** Once a whole ClientHello was seen. */
   tls: TlsFacts | undefined;
+  /** Why the tunnel is refused for what was said inside. */
+  failure: Failure | undefined;
 }
 
 /** A TLS handshake as it is in clear on the wire. Numbers are named by `describeInside`. */

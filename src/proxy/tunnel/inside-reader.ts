@@ -11,8 +11,8 @@ import type { InsideDemand, InsideProtocol } from "../policy/inside-demand.ts";
 import { type InsideFacts, startTlsFacts, timeHandshake } from "./inside-facts.ts";
 import { judgeHello, judgeProtocol, judgeUnreadable, judgeVersion } from "./judge-inside.ts";
 
-/** The tunnel that is looked into: what it was asked for and is demanded of it, and where facts and failure are noted. */
-export type InspectedTunnel = Pick<RequestRecord, "runtime" | "decision" | "target" | "inside" | "failure">;
+/** The tunnel that is looked into: what it was asked for and what is demanded of it. */
+export type InspectedTunnel = Readonly<Pick<RequestRecord, "runtime" | "decision" | "target">>;
 
 /** Bytes of the longest ClientHello that is read, as in OpenSSL. */
 const HELLO_LIMIT = 16 * 1024;
@@ -46,8 +46,7 @@ export class InsideReader {
   accepted = false;
   /** Bytes of the client so far. */
   upBytes = 0;
-  /** Written to as the bytes tell. */
-  readonly #facts: InsideFacts = { protocol: undefined, tls: undefined };
+  readonly #facts: InsideFacts;
   readonly #tunnel: InspectedTunnel;
   readonly #profiles: ClientProfiles;
   /** What is judged; without it nothing is refused. */
@@ -65,11 +64,12 @@ export class InsideReader {
   #finishedBy: "client" | "server" | undefined;
   #downBytes = 0;
 
-  constructor(tunnel: InspectedTunnel, profiles: ClientProfiles) {
+  /** What the bytes tell goes to `facts`. */
+  constructor(tunnel: InspectedTunnel, profiles: ClientProfiles, facts: InsideFacts) {
     this.#tunnel = tunnel;
     this.#profiles = profiles;
+    this.#facts = facts;
     this.#demand = findDemand(tunnel);
-    tunnel.inside = this.#facts;
   }
 
   /** Whether the client began like TLS, so that it understands alerts. */

@@ -2,27 +2,37 @@ import type { Hop } from "../route/route.ts";
 import type { Member } from "./member.ts";
 import type { Pool } from "./pool.ts";
 
+export interface UseOptions {
+  /** The use of a member of the pool that the member is itself. */
+  readonly inner: MemberUse | undefined;
+  /** The session that it belongs to; undefined in a pool without sessions. */
+  readonly key: string | undefined;
+  /** The session had this member before. */
+  readonly keepsSession: boolean;
+}
+
 /**
  * One use of a member: by a dial, and by the tunnel or exchange that follows it.
- * A dial ends with one verdict: `connected`, `failed`, `answered`, `refused` or
- * `abandoned`. `release` gives the connection back, once, and follows every verdict
- * but `connected` by itself.
+ * The first verdict about its health counts: `connected`, `worked`, `failed`,
+ * `answered`, `refused` or `abandoned`. `release` gives the connection back.
  */
 export class MemberUse {
   readonly pool: Pool;
   readonly member: Member;
-  /** The use of a member of the pool that the member is itself. */
   readonly inner: MemberUse | undefined;
+  readonly keepsSession: boolean;
   readonly #key: string | undefined;
   readonly #begunAt: number;
   readonly #isTrial: boolean;
   #isDialling = true;
+  #isJudged = false;
   #isOpen = true;
 
-  constructor(pool: Pool, member: Member, inner: MemberUse | undefined, key: string | undefined, now: number) {
+  constructor(pool: Pool, member: Member, now: number, { inner, key, keepsSession }: UseOptions) {
     this.pool = pool;
     this.member = member;
     this.inner = inner;
+    this.keepsSession = keepsSession;
     this.#key = key;
     this.#begunAt = now;
     this.#isTrial = inner === undefined && member.health.begin(now);
@@ -51,58 +61,62 @@ export class MemberUse {
     return this.inner === undefined ? `${plan.name}/${this.member.name}` : `${plan.name}/${this.inner.label}`;
   }
 
-  /** The dial has succeeded: the connection is open until `release`. */
-  connected(): void {
-    if (!this.#isDialling) return;
-    const now = this.pool.now();
-    this.member.dialled += 1;
-    this.member.latency.observe(now - this.#begunAt, now);
-    this.#settle();
-    this.inner?.connected();
-    this.member.health.succeed(this.#isTrial, now);
-    if (this.#key !== undefined) this.pool.bind(this.#key, this.member);
+  /** The dial has succeeded: the connection is open until `release`. `proves`: the member was asked for something, and did it. */
+  connected(proves = true): void {
+    if (this.#isDialling) {
+      const now = this.pool.now();
+      this.member.dialled += 1;
+      this.member.latency.observe(now - this.#begunAt, now);
+      this.#endDial();
+      if (this.#key !== undefined) this.pool.bind(this.#key, this.member);
+    }
+    this.inner?.connected(proves);
+    if (proves) this.worked();
+  }
+
+  /** A connection that was kept takes the place of a dial. */
+  reused(): void {
+    this.#endDial();
+    this.inner?.reused();
+  }
+
+  /** What was asked for was done. */
+  worked(): void {
+    this.inner?.worked();
+    if (this.#judge()) this.member.health.succeed(this.#isTrial, this.pool.now());
   }
 
   /** The dial, or what followed it, failed because of the member. */
   failed(reason: string): void {
-    const now = this.pool.now();
-    this.member.failed += 1;
-    this.#settle();
-    if (this.inner === undefined)
-      this.member.health.fail(reason, this.#isTrial, this.#begunAt, now, this.pool.plan.eject);
     this.inner?.failed(reason);
+    if (this.#judge()) {
+      const { eject } = this.pool.plan;
+      this.member.failed += 1;
+      // A pool is as healthy as its members.
+      if (this.inner === undefined)
+        this.member.health.fail(reason, this.#isTrial, this.#begunAt, this.pool.now(), eject);
+    }
     this.release();
   }
 
   /** The dial failed because of what is behind the member, which works. */
   answered(): void {
-    if (!this.#isDialling) return;
-    this.#settle();
-    this.member.health.succeed(this.#isTrial, this.pool.now());
-    this.inner?.answered();
+    this.worked();
     this.release();
   }
 
-  /** The answer may eject the member: `retryAfterMs` is for how long it says. False when this status does not. */
-  refused(status: number, retryAfterMs?: number): boolean {
-    if (this.inner !== undefined) {
-      const ejects = this.inner.refused(status, retryAfterMs);
-      if (ejects) this.#settle();
-      return ejects;
-    }
+  /** The answer may eject the member: `retryMs` is for how long it says. False when this status does not. */
+  refused(status: number, retryMs?: number): boolean {
     const { eject } = this.pool.plan;
+    if (this.inner !== undefined) return this.inner.refused(status, retryMs);
     if (!eject.statuses.has(status)) return false;
-    this.#settle();
-    this.member.health.ejectFor(`answered ${status}`, retryAfterMs, this.#isTrial, this.pool.now(), eject);
+    this.#judge();
+    this.member.health.ejectFor(`answered ${status}`, retryMs, this.#isTrial, this.pool.now(), eject);
     return true;
   }
 
   /** The dial ended without showing anything about the member. */
   abandoned(): void {
-    if (!this.#isDialling) return;
-    this.#settle();
-    this.member.health.abandon(this.#isTrial);
-    this.inner?.abandoned();
     this.release();
   }
 
@@ -110,19 +124,24 @@ export class MemberUse {
   release(): void {
     if (!this.#isOpen) return;
     this.#isOpen = false;
-    if (this.#isDialling) {
-      this.#settle();
-      this.member.health.abandon(this.#isTrial);
-    }
+    this.#endDial();
+    if (this.#judge()) this.member.health.abandon(this.#isTrial);
     this.member.active -= 1;
     this.inner?.release();
     if (this.#key !== undefined) this.pool.countSession(this.#key, -1);
     this.pool.counted(this.member);
   }
 
-  #settle(): void {
+  #endDial(): void {
     if (!this.#isDialling) return;
     this.#isDialling = false;
     this.member.dialling -= 1;
+  }
+
+  /** True for the first verdict. */
+  #judge(): boolean {
+    if (this.#isJudged) return false;
+    this.#isJudged = true;
+    return true;
   }
 }

@@ -9,8 +9,8 @@ import { WaitQueue } from "./wait-queue.ts";
 
 /** What a pool looks at in a request. */
 export interface PoolWish {
-  /** The values that may decide about the member. */
-  readonly keys: Readonly<Record<AffinityKey, string>>;
+  /** The value that decides about the member. */
+  key(by: AffinityKey): string;
   /** Members that this request has tried. */
   readonly tried: Set<Member>;
 }
@@ -111,28 +111,19 @@ export class Pool {
     const now = this.#options.now();
     this.#usedAt = now;
     this.#refresh(now);
-    const { sticky, hash } = this.#plan;
-    const key = sticky && wish.keys[sticky.by];
+    const { sticky, hash, balance } = this.#plan;
+    const key = sticky && wish.key(sticky.by);
     if (sticky !== undefined && key !== undefined) {
       const member = this.#sessions.find(key, sticky.forMs, now);
       if (member !== undefined && this.#isOpen(member, wish, now))
-        return this.#hasRoom(member, wish) ? this.#begin(member, key, wish, now) : "full";
+        return this.#hasRoom(member, wish) ? this.#begin(member, key, wish, now, true) : "full";
     }
     const isUsable = (member: Member): boolean => this.#isOpen(member, wish, now) && this.#hasRoom(member, wish);
     const member =
       preferred !== undefined && isUsable(preferred)
         ? preferred
-        : this.#choose({ now, key: wish.keys[hash], isUsable }, wish);
+        : this.#choose({ now, key: balance === "hash" ? wish.key(hash) : "", isUsable }, wish);
     return member === undefined ? this.#explain(wish, now) : this.#begin(member, key, wish, now);
-  }
-
-  /** Whether the session of a request has its member, and that can be used: it is not raced against others. */
-  isBound(wish: PoolWish): boolean {
-    const { sticky } = this.#plan;
-    if (sticky === undefined) return false;
-    const now = this.#options.now();
-    const member = this.#sessions.find(wish.keys[sticky.by], sticky.forMs, now);
-    return member !== undefined && this.#isOpen(member, wish, now);
   }
 
   /**
@@ -198,12 +189,18 @@ export class Pool {
     return this.#options.now();
   }
 
-  #begin(member: Member, key: string | undefined, wish: PoolWish, now: number): MemberUse | Shortage {
+  #begin(
+    member: Member,
+    key: string | undefined,
+    wish: PoolWish,
+    now: number,
+    keepsSession = false,
+  ): MemberUse | Shortage {
     const inner = this.#inner.get(member)?.take(wish);
     if (typeof inner === "string") return inner;
     // Another try shows only at its end whose the session is.
     if (key !== undefined && wish.tried.size === 0) this.bind(key, member);
-    return new MemberUse(this, member, inner, key, now);
+    return new MemberUse(this, member, now, { inner, key, keepsSession });
   }
 
   /** Chooses among the first members, and among the backups when no other is healthy. */
@@ -237,6 +234,11 @@ export class Pool {
   #hasRoom(member: Member, wish: PoolWish): boolean {
     if (!member.hasRoom) return false;
     return this.#inner.get(member)?.hasRoomFor(wish) ?? true;
+  }
+
+  /** Whether a member can be used by a request now. */
+  isAvailable(member: Member, wish: PoolWish): boolean {
+    return this.#isOpen(member, wish, this.#options.now()) && this.#hasRoom(member, wish);
   }
 
   /** Whether a member can be used that has room. */

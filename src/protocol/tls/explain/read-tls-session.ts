@@ -1,5 +1,5 @@
 import type { ClientHello } from "../read/client-hello.ts";
-import { describeMessage, type MessageField } from "./describe-message.ts";
+import { describeMessage } from "./describe-message.ts";
 import type { HandshakeMessage } from "../read/handshake-message.ts";
 import { nameCipherSuite } from "../read/iana.ts";
 import { describeAlert, findSecrets, openSession, type OpenedMessage } from "./open-session.ts";
@@ -8,21 +8,16 @@ import type { TlsEvent } from "../read/tls-event.ts";
 import { TlsWatcher } from "../read/tls-watcher.ts";
 
 /** One message of a TLS connection, or one record of which no more is known. */
-export interface SessionMessage {
+export interface SessionMessage extends Omit<OpenedMessage, "kind"> {
   readonly from: "client" | "server";
   /** Where its record stands in the stream of its direction: offsets in bytes, record headers counted. */
   readonly at: number;
   readonly end: number;
   readonly kind: "handshake" | "change_cipher_spec" | "alert" | "application_data" | "heartbeat" | "unreadable";
-  /** `ClientHello`, `Alert close_notify`, `Application data`, … */
-  readonly name: string;
-  /** Bytes of the message: one in clear with the headers of its records, an encrypted one without them and without what encryption adds. */
+  /** A message in clear has the headers of its records in it. */
   readonly length: number;
   /** Whether it was encrypted on the wire. */
   readonly encrypted: boolean;
-  readonly fields: readonly MessageField[];
-  /** Of a Certificate: the DER of each, the sender's first. */
-  readonly chain?: readonly Uint8Array[];
 }
 
 /** A TLS connection as its bytes tell it. */

@@ -2,7 +2,6 @@ import { createDecipheriv, createHmac } from "node:crypto";
 import { chacha20poly1305 } from "@noble/ciphers/chacha.js";
 import { nameCipherSuite } from "../read/iana.ts";
 
-/** An encrypted record, opened. */
 export interface OpenedRecord {
   /** What it carries, as in the header of a record in clear: 21 alert, 22 handshake, 23 application data. */
   readonly type: number;

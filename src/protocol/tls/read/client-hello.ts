@@ -3,7 +3,6 @@ import { ByteReader, finishBody, type ParsedBody, readNumbers, readUint16 } from
 import { CLIENT_EXTENSIONS, ECH_INNER } from "./client-extension.ts";
 import { EXTENSION, readExtensions } from "./extension.ts";
 import { Hello, passHelloStart } from "./hello.ts";
-import { isGrease } from "./iana.ts";
 
 /** A public key that a hello offers or chooses: its group, and its size in bytes. */
 export interface KeyShare {
@@ -155,21 +154,6 @@ export class ClientHello extends Hello {
 
   get paddingLength(): number | undefined {
     return this.extensionBlock.open(EXTENSION.padding)?.left;
-  }
-
-  get ocspStapling(): boolean {
-    return this.extensionBlock.open(EXTENSION.statusRequest)?.uint(1) === 1;
-  }
-
-  /** Whether any number is one of GREASE (RFC 8701), as Chromium and its kin send. */
-  get grease(): boolean {
-    return (
-      this.cipherSuites.some(isGrease) ||
-      this.extensions.some(({ type }) => isGrease(type)) ||
-      this.groups.some(isGrease) ||
-      this.supportedVersions.some(isGrease) ||
-      this.signatureAlgorithms.some(isGrease)
-    );
   }
 }
 

@@ -16,10 +16,7 @@ export const EXTENSION = {
   ecPointFormats: 11,
   signatureAlgorithms: 13,
   alpn: 16,
-  signedCertificateTimestamp: 18,
   padding: 21,
-  encryptThenMac: 22,
-  extendedMasterSecret: 23,
   compressCertificate: 27,
   recordSizeLimit: 28,
   delegatedCredential: 34,
@@ -29,13 +26,11 @@ export const EXTENSION = {
   supportedVersions: 43,
   cookie: 44,
   pskKeyExchangeModes: 45,
-  postHandshakeAuth: 49,
   signatureAlgorithmsCert: 50,
   keyShare: 51,
   applicationSettingsOld: 17513,
   applicationSettings: 17613,
   encryptedClientHello: 0xfe0d,
-  renegotiationInfo: 0xff01,
 } as const;
 
 /** Types below this one have a bit in a mask. */

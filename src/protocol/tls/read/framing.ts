@@ -1,3 +1,4 @@
+import { HeldBytes } from "../../held-bytes.ts";
 import { ByteReader, readUint16 } from "./byte-reader.ts";
 
 /** What a TLS record carries, RFC 8446 §5.1 and RFC 6520. */
@@ -20,8 +21,6 @@ export function readContentType(bytes: Uint8Array, at: number): ContentType | un
 
 /** Before the body of a handshake message: its type, and its length in three bytes (RFC 8446 §4). */
 export const MESSAGE_HEADER_BYTES = 4;
-/** What is set aside for a message of which the beginning is there. It grows with what really comes. */
-const FIRST_CAPACITY = 1024;
 
 /** Bytes of the body of the message that begins at `at`. */
 export function readMessageLength(bytes: Uint8Array, at: number): number {
@@ -30,42 +29,36 @@ export function readMessageLength(bytes: Uint8Array, at: number): number {
 
 /** A handshake message that comes in pieces. */
 export class MessagePieces {
-  #bytes = new Uint8Array(FIRST_CAPACITY);
-  #filled = 0;
+  readonly #held = new HeldBytes();
 
   get type(): number {
-    return this.#bytes[0] ?? 0;
+    return this.#held.bytes[0] ?? 0;
   }
 
   /** Bytes of the body, as its header says; 0 while that is not all there. */
   get length(): number {
-    return this.#filled < MESSAGE_HEADER_BYTES ? 0 : readMessageLength(this.#bytes, 0);
+    return this.#held.length < MESSAGE_HEADER_BYTES ? 0 : readMessageLength(this.#held.bytes, 0);
   }
 
   get isWhole(): boolean {
-    return this.#filled >= MESSAGE_HEADER_BYTES && this.#filled === MESSAGE_HEADER_BYTES + this.length;
+    return this.#held.length >= MESSAGE_HEADER_BYTES && this.#held.length === MESSAGE_HEADER_BYTES + this.length;
   }
 
   /** The body of a whole message. Nothing else refers to its bytes. */
   open(): ByteReader {
-    return new ByteReader(this.#bytes, MESSAGE_HEADER_BYTES, this.#filled);
+    return new ByteReader(this.#held.bytes, MESSAGE_HEADER_BYTES);
   }
 
   /** Copies bytes from `start` to `end`, up to the end of the message. Gives the offset after the last one taken. */
   take(bytes: Uint8Array, start: number, end: number): number {
-    const bodyAt = this.#append(bytes, start, Math.min(end, start + MESSAGE_HEADER_BYTES - this.#filled));
-    if (this.#filled < MESSAGE_HEADER_BYTES) return bodyAt;
-    return this.#append(bytes, bodyAt, Math.min(end, bodyAt + MESSAGE_HEADER_BYTES + this.length - this.#filled));
+    const bodyAt = this.#append(bytes, start, Math.min(end, start + MESSAGE_HEADER_BYTES - this.#held.length));
+    if (this.#held.length < MESSAGE_HEADER_BYTES) return bodyAt;
+    return this.#append(bytes, bodyAt, Math.min(end, bodyAt + MESSAGE_HEADER_BYTES + this.length - this.#held.length));
   }
 
   #append(bytes: Uint8Array, start: number, end: number): number {
-    const filled = this.#filled + Math.max(0, end - start);
-    if (filled > this.#bytes.length) {
-      const larger = new Uint8Array(Math.max(filled, this.#bytes.length * 2));
-      larger.set(this.#bytes);
-      this.#bytes = larger;
-    }
-    for (let at = start; at < end; at += 1) this.#bytes[this.#filled++] = bytes[at] ?? 0;
-    return Math.max(start, end);
+    if (end <= start) return start;
+    this.#held.append(bytes.subarray(start, end));
+    return end;
   }
 }

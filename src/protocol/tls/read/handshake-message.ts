@@ -22,7 +22,6 @@ export interface OtherMessage {
   readonly length: number;
 }
 
-/** A handshake message in clear. */
 export type HandshakeMessage =
   | ClientHello
   | ServerHello
@@ -47,7 +46,6 @@ export const HANDSHAKE_TYPE = {
   key_update: 24,
 } as const;
 
-/** The number on the wire of a message's type. */
 export function numberOfMessage(message: OtherMessage | { readonly type: keyof typeof HANDSHAKE_TYPE }): number {
   return message.type === "other" ? message.handshakeType : HANDSHAKE_TYPE[message.type];
 }

@@ -1,7 +1,6 @@
 import { hash } from "node:crypto";
 import type { ClientHello } from "./client-hello.ts";
 import { isGrease } from "./iana.ts";
-import type { ServerHello } from "./server-hello.ts";
 
 /** A fingerprint of the JA3 method: the text that is hashed, and its MD5 in hexadecimal. */
 export interface Ja3 {
@@ -17,26 +16,13 @@ export interface Ja3 {
  * connection; JA4 does not mind.
  */
 export function computeJa3(hello: ClientHello): Ja3 {
-  return hashJa3([
+  const fields = [
     [hello.legacyVersion],
     hello.cipherSuites,
     hello.extensions.map(({ type }) => type),
     hello.groups,
     hello.pointFormats,
-  ]);
-}
-
-/**
- * JA3S of a server's answer: version, chosen cipher suite, extensions.
- *
- * JA4S, which would fit beside JA4, is not here: unlike JA4 it comes under the
- * FoxIO License 1.1, which forbids commercial use.
- */
-export function computeJa3s(hello: ServerHello): Ja3 {
-  return hashJa3([[hello.legacyVersion], [hello.cipherSuite], hello.extensions.map(({ type }) => type)]);
-}
-
-function hashJa3(fields: readonly (readonly number[])[]): Ja3 {
+  ];
   const text = fields.map((numbers) => numbers.filter((code) => !isGrease(code)).join("-")).join(",");
   return { text, hash: hash("md5", text, "hex") };
 }

@@ -57,28 +57,6 @@ export class ServerHello extends Hello {
     return this.extensionBlock.open(EXTENSION.cookie)?.uint(2);
   }
 
-  /** Up to TLS 1.2: a NewSessionTicket is to follow. */
-  get sessionTicket(): boolean {
-    return this.extensionBlock.has(EXTENSION.sessionTicket);
-  }
-
-  /** Up to TLS 1.2: a CertificateStatus is to follow. */
-  get ocspStapling(): boolean {
-    return this.extensionBlock.has(EXTENSION.statusRequest);
-  }
-
-  get extendedMasterSecret(): boolean {
-    return this.extensionBlock.has(EXTENSION.extendedMasterSecret);
-  }
-
-  get encryptThenMac(): boolean {
-    return this.extensionBlock.has(EXTENSION.encryptThenMac);
-  }
-
-  get secureRenegotiation(): boolean {
-    return this.extensionBlock.has(EXTENSION.renegotiationInfo);
-  }
-
   /** The highest version that the server marked as able to speak beyond the one chosen, RFC 8446 §4.1.3: somebody may have interfered. */
   get downgradedFrom(): "TLS 1.2" | "TLS 1.3" | undefined {
     const { random } = this;

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { readableOutcome } from "../../../fixtures/http1/readable.ts";
-import { createRequestHeadParser, parseRequestHead } from "../../../../src/protocol/http1/request-head.ts";
+import { createRequestHeadParser } from "../../../../src/protocol/http1/request-head.ts";
+import { parseRequestHead } from "../../../support/parse-head.ts";
 
 const limits = { maxBytes: 16_384, maxFields: 100 };
 const head = "CONNECT a.example:443 HTTP/1.1\r\nHost: a.example:443\r\n\r\n";

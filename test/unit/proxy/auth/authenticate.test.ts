@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { type AuthenticatorOptions, createAuthenticator } from "../../../../src/proxy/auth/authenticate.ts";
 import { DigestClient } from "../../../../src/proxy/upstream/digest-client.ts";
+import { CredentialChecks } from "../../../../src/proxy/auth/credential-checks.ts";
 import { Secret } from "../../../../src/secret.ts";
 import { createFunctionStore, createUserStore } from "../../../../src/proxy/auth/user-store.ts";
 
@@ -10,6 +11,8 @@ function createWithAlice(options: AuthenticatorOptions = {}) {
   return createAuthenticator({ users: result.store, ...options });
 }
 
+const checks = new CredentialChecks();
+
 function basic(text: string): string {
   return `Basic ${btoa(text)}`;
 }
@@ -18,10 +21,10 @@ describe("createAuthenticator()", () => {
   test("without users asks nobody and looks at no credentials", () => {
     const authenticator = createAuthenticator();
     expect(authenticator.required).toBe(false);
-    expect(authenticator.authenticate([])).toEqual({ ok: true, user: undefined });
-    expect(authenticator.authenticate(["nonsense", "twice"])).toEqual({ ok: true, user: undefined });
-    expect(authenticator.verifyPassword("a", new Secret("b"))).toEqual({ ok: true, user: undefined });
-    expect(authenticator.challenge()).toEqual([]);
+    expect(authenticator.authenticate([], checks)).toEqual({ ok: true, user: undefined });
+    expect(authenticator.authenticate(["nonsense", "twice"], checks)).toEqual({ ok: true, user: undefined });
+    expect(authenticator.verifyPassword("a", new Secret("b"), checks)).toEqual({ ok: true, user: undefined });
+    expect(authenticator.challenge(checks)).toEqual([]);
   });
 
   test("knows a user by Basic, at once", () => {
@@ -32,18 +35,21 @@ describe("createAuthenticator()", () => {
       basic("alice:pw").replace("Basic", "bASIC"),
       basic("alice:pw").replace(" ", "   "),
     ])
-      expect(authenticator.authenticate([value])).toEqual({ ok: true, user: "alice" });
+      expect(authenticator.authenticate([value], checks)).toEqual({ ok: true, user: "alice" });
   });
 
   test("knows a user by name and password", () => {
     const authenticator = createWithAlice();
-    expect(authenticator.verifyPassword("alice", new Secret("pw"))).toEqual({ ok: true, user: "alice" });
-    expect(authenticator.verifyPassword("alice", new Secret("no"))).toEqual({ ok: false, detail: "credentials_wrong" });
+    expect(authenticator.verifyPassword("alice", new Secret("pw"), checks)).toEqual({ ok: true, user: "alice" });
+    expect(authenticator.verifyPassword("alice", new Secret("no"), checks)).toEqual({
+      ok: false,
+      detail: "credentials_wrong",
+    });
   });
 
   test("says why it does not know somebody", () => {
     const authenticator = createWithAlice();
-    const detail = (...values: string[]) => authenticator.authenticate(values);
+    const detail = (...values: string[]) => authenticator.authenticate(values, checks);
     expect(detail()).toEqual({ ok: false, detail: "credentials_required" });
     expect(detail("Bearer abc")).toEqual({ ok: false, detail: "credentials_required" });
     expect(detail("Digest username=alice")).toEqual({ ok: false, detail: "credentials_required" });
@@ -57,12 +63,15 @@ describe("createAuthenticator()", () => {
 
   test("more than one field is malformed, even when all are right", () => {
     const value = basic("alice:pw");
-    expect(createWithAlice().authenticate([value, value])).toEqual({ ok: false, detail: "credentials_malformed" });
+    expect(createWithAlice().authenticate([value, value], checks)).toEqual({
+      ok: false,
+      detail: "credentials_malformed",
+    });
   });
 
   test("challenges with the realm, quoted", () => {
-    expect(createWithAlice().challenge()).toEqual(['Basic realm="penstock", charset="UTF-8"']);
-    expect(createWithAlice({ realm: 'a "b" \\' }).challenge()).toEqual([
+    expect(createWithAlice().challenge(checks)).toEqual(['Basic realm="penstock", charset="UTF-8"']);
+    expect(createWithAlice({ realm: 'a "b" \\' }).challenge(checks)).toEqual([
       'Basic realm="a \\"b\\" \\\\", charset="UTF-8"',
     ]);
   });
@@ -82,36 +91,37 @@ describe("createAuthenticator() with Digest", () => {
 
   test("offers the schemes in their order and takes each", () => {
     const authenticator = createWithAlice({ schemes: ["digest", "basic"] });
-    const challenges = authenticator.challenge();
+    const challenges = authenticator.challenge(checks);
     expect(challenges.map((value) => value.split(" ")[0])).toEqual(["Digest", "Digest", "Basic"]);
-    expect(authenticator.authenticate([curl(challenges)], request)).toEqual({ ok: true, user: "alice" });
-    expect(authenticator.authenticate([basic("alice:pw")], request)).toEqual({ ok: true, user: "alice" });
+    expect(authenticator.authenticate([curl(challenges)], checks, request)).toEqual({ ok: true, user: "alice" });
+    expect(authenticator.authenticate([basic("alice:pw")], checks, request)).toEqual({ ok: true, user: "alice" });
   });
 
   test("takes no Basic when it is not among the schemes", () => {
     const authenticator = createWithAlice({ schemes: ["digest"] });
     const required = { ok: false, detail: "credentials_required" } as const;
-    expect(authenticator.authenticate([basic("alice:pw")], request)).toEqual(required);
-    expect(authenticator.verifyPassword("alice", new Secret("pw"))).toEqual({ ok: true, user: "alice" });
+    expect(authenticator.authenticate([basic("alice:pw")], checks, request)).toEqual(required);
+    expect(authenticator.verifyPassword("alice", new Secret("pw"), checks)).toEqual({ ok: true, user: "alice" });
   });
 
   test("counts Digest as nothing without a request, and without the scheme", () => {
     const authenticator = createWithAlice({ schemes: ["digest"] });
-    const value = curl(authenticator.challenge());
+    const value = curl(authenticator.challenge(checks));
     const required = { ok: false, detail: "credentials_required" } as const;
-    expect(authenticator.authenticate([value])).toEqual(required);
-    expect(createWithAlice().authenticate([value], request)).toEqual(required);
+    expect(authenticator.authenticate([value], checks)).toEqual(required);
+    expect(createWithAlice().authenticate([value], checks, request)).toEqual(required);
   });
 
   test("tells of a stale nonce in the outcome and in the challenge", () => {
     let now = 0;
-    const authenticator = createWithAlice({ schemes: ["digest"], now: () => now });
-    const value = curl(authenticator.challenge());
+    const aging = new CredentialChecks({ now: () => now });
+    const authenticator = createWithAlice({ schemes: ["digest"] });
+    const value = curl(authenticator.challenge(aging));
     now = 300_000;
-    const outcome = authenticator.authenticate([value], request);
+    const outcome = authenticator.authenticate([value], aging, request);
     expect(outcome).toEqual({ ok: false, detail: "credentials_required", stale: true });
-    expect(authenticator.challenge({ stale: true })[0]).toEndWith("stale=true");
-    expect(authenticator.challenge()[0]).not.toContain("stale");
+    expect(authenticator.challenge(aging, { stale: true })[0]).toEndWith("stale=true");
+    expect(authenticator.challenge(aging)[0]).not.toContain("stale");
   });
 
   test("throws when there is no scheme, nobody to verify, or a realm that clients hash differently", () => {

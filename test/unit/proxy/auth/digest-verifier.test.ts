@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { answerDigestChallenge, chooseDigestChallenge } from "../../../../src/protocol/http1/digest.ts";
-import { DigestVerifier, supportsDigest } from "../../../../src/proxy/auth/digest-verifier.ts";
+import { DigestNonces } from "../../../../src/proxy/auth/digest-nonces.ts";
+import { type AuthRequest, DigestVerifier, supportsDigest } from "../../../../src/proxy/auth/digest-verifier.ts";
 import { Secret } from "../../../../src/secret.ts";
 import { createFunctionStore, createUserStore, type UserStore } from "../../../../src/proxy/auth/user-store.ts";
 
@@ -14,10 +15,15 @@ function createStore(users: Record<string, string>): UserStore {
   return result.store;
 }
 
-function createVerifier(users: Record<string, string> = { alice: "pw", hashed: BCRYPT }): DigestVerifier {
+function createVerifier(users: Record<string, string> = { alice: "pw", hashed: BCRYPT }) {
   const store = createStore(users);
   if (!supportsDigest(store)) throw new Error("no plain password");
-  return new DigestVerifier(store, "realm");
+  const verifier = new DigestVerifier(store, "realm");
+  const nonces = new DigestNonces();
+  return {
+    challenges: (stale: boolean, now: number) => verifier.challenges({ nonces, now: () => now }, stale),
+    verify: (value: string, from: AuthRequest, now: number) => verifier.verify(value, from, { nonces, now: () => now }),
+  };
 }
 
 const request = { method: "CONNECT", target: "example.org:443" };

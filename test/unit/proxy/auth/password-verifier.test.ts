@@ -1,10 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { CredentialCache } from "../../../../src/proxy/auth/credential-cache.ts";
-import {
-  createCheckQueue,
-  PasswordVerifier,
-  type VerifierOptions,
-} from "../../../../src/proxy/auth/password-verifier.ts";
+import { CredentialChecks } from "../../../../src/proxy/auth/credential-checks.ts";
+import { PasswordVerifier, type VerifierOptions } from "../../../../src/proxy/auth/password-verifier.ts";
 import { Secret } from "../../../../src/secret.ts";
 import { createFunctionStore, createUserStore, type UserCheck } from "../../../../src/proxy/auth/user-store.ts";
 
@@ -16,7 +12,11 @@ const ARGON2ID =
 const GONE = { ok: false, detail: "client_gone" } as const;
 const WRONG = { ok: false, detail: "credentials_wrong" } as const;
 
-function withUsers(users: Record<string, string>, options?: VerifierOptions) {
+interface Options extends VerifierOptions {
+  readonly checks?: CredentialChecks;
+}
+
+function withUsers(users: Record<string, string>, options: Options = {}) {
   const result = createUserStore(
     Object.entries(users).map(([name, password]) => ({
       name,
@@ -24,15 +24,15 @@ function withUsers(users: Record<string, string>, options?: VerifierOptions) {
     })),
   );
   if (!result.ok) throw new Error(JSON.stringify(result.problems));
-  return bind(new PasswordVerifier(result.store, options));
+  return bind(new PasswordVerifier(result.store, options), options.checks);
 }
 
-function withFunction(check: UserCheck, options?: VerifierOptions) {
-  return bind(new PasswordVerifier(createFunctionStore(check), options));
+function withFunction(check: UserCheck, options: Options = {}) {
+  return bind(new PasswordVerifier(createFunctionStore(check), options), options.checks);
 }
 
-function bind(verifier: PasswordVerifier) {
-  return (user: string, password: string) => verifier.verify(user, new Secret(password));
+function bind(verifier: PasswordVerifier, checks = new CredentialChecks()) {
+  return (user: string, password: string) => verifier.verify(user, new Secret(password), checks);
 }
 
 describe("PasswordVerifier with a list", () => {
@@ -62,10 +62,10 @@ describe("PasswordVerifier with a list", () => {
   });
 
   test("what a decoy found out never speaks for the user it belongs to", async () => {
-    const cache = new CredentialCache();
-    const before = withUsers({ alice: BCRYPT }, { cache });
+    const checks = new CredentialChecks();
+    const before = withUsers({ alice: BCRYPT }, { checks });
     expect(await before("bob", "secret")).toEqual(WRONG);
-    const after = withUsers({ alice: BCRYPT, bob: BCRYPT }, { cache });
+    const after = withUsers({ alice: BCRYPT, bob: BCRYPT }, { checks });
     expect(await after("bob", "secret")).toEqual({ ok: true, user: "bob" });
   });
 
@@ -80,7 +80,7 @@ describe("PasswordVerifier with a list", () => {
 
   test("verifies anew when the time is over", async () => {
     let now = 0;
-    const verify = withUsers({ alice: BCRYPT }, { cacheTtlMs: 1000, now: () => now });
+    const verify = withUsers({ alice: BCRYPT }, { cacheTtlMs: 1000, checks: new CredentialChecks({ now: () => now }) });
     await verify("alice", "secret");
     now = 999;
     expect(verify("alice", "secret")).toEqual({ ok: true, user: "alice" });
@@ -97,13 +97,13 @@ describe("PasswordVerifier with a list", () => {
   });
 
   test("a cache that outlives a reload knows unchanged users and no others", async () => {
-    const cache = new CredentialCache();
-    await withUsers({ alice: BCRYPT }, { cache })("alice", "secret");
-    const same = withUsers({ alice: BCRYPT, bob: "pw" }, { cache });
+    const checks = new CredentialChecks();
+    await withUsers({ alice: BCRYPT }, { checks })("alice", "secret");
+    const same = withUsers({ alice: BCRYPT, bob: "pw" }, { checks });
     expect(same("alice", "secret")).toEqual({ ok: true, user: "alice" });
-    const changed = withUsers({ alice: ARGON2ID }, { cache });
+    const changed = withUsers({ alice: ARGON2ID }, { checks });
     expect(await changed("alice", "secret")).toEqual(WRONG);
-    const gone = withUsers({ bob: BCRYPT }, { cache });
+    const gone = withUsers({ bob: BCRYPT }, { checks });
     expect(await gone("alice", "secret")).toEqual(WRONG);
   });
 
@@ -114,7 +114,10 @@ describe("PasswordVerifier with a list", () => {
   });
 
   test("turns away what neither runs nor may wait", async () => {
-    const verify = withUsers({ alice: BCRYPT }, { queue: createCheckQueue("list", { running: 1, waiting: 1 }) });
+    const verify = withUsers(
+      { alice: BCRYPT },
+      { checks: new CredentialChecks({ limits: { running: 1, waiting: 1 } }) },
+    );
     const first = verify("alice", "one");
     const second = verify("alice", "two");
     expect(await verify("alice", "three")).toEqual({ ok: false, detail: "auth_busy" });
@@ -123,7 +126,10 @@ describe("PasswordVerifier with a list", () => {
   });
 
   test("identical verifications under way share one hash and one place", async () => {
-    const verify = withUsers({ alice: BCRYPT }, { queue: createCheckQueue("list", { running: 1, waiting: 0 }) });
+    const verify = withUsers(
+      { alice: BCRYPT },
+      { checks: new CredentialChecks({ limits: { running: 1, waiting: 0 } }) },
+    );
     const outcomes = await Promise.all(Array.from({ length: 100 }, () => verify("alice", "secret")));
     expect(outcomes).toEqual(outcomes.map(() => ({ ok: true, user: "alice" })));
   });
@@ -131,10 +137,10 @@ describe("PasswordVerifier with a list", () => {
   test("answers other clients while one floods, and tells the flood alone that it is too much", async () => {
     const users = createUserStore([{ name: "alice", password: new Secret(BCRYPT) }]);
     if (!users.ok) throw new Error("alice is no user");
-    const queue = createCheckQueue("list", { running: 2, waiting: 20, waitingPerClient: 10 });
-    const verifier = new PasswordVerifier(users.store, { queue });
+    const checks = new CredentialChecks({ limits: { running: 2, waiting: 20, waitingPerClient: 10 } });
+    const verifier = new PasswordVerifier(users.store);
     const ask = (client: string, password: string, isGone = () => false) =>
-      verifier.verify("alice", new Secret(password), { client, network: client, isGone, whenGone: () => {} });
+      verifier.verify("alice", new Secret(password), checks, { client, network: client, isGone, whenGone: () => {} });
     const flood = Array.from({ length: 30 }, (_, at) => ask("flood", `wrong ${at}`));
     const answers: string[] = [];
     const others = Array.from({ length: 8 }, async (_, at) => {
@@ -156,12 +162,12 @@ describe("PasswordVerifier with a list", () => {
   test("spends no hash on clients that went away while they waited, and one as long as somebody of them waits", async () => {
     const users = createUserStore([{ name: "alice", password: new Secret(BCRYPT) }]);
     if (!users.ok) throw new Error("alice is no user");
-    const queue = createCheckQueue("list", { running: 1 });
-    const verifier = new PasswordVerifier(users.store, { queue });
+    const checks = new CredentialChecks({ limits: { running: 1 } });
+    const verifier = new PasswordVerifier(users.store);
     const gone = new Set<string>();
     const tells: (() => void)[] = [];
     const ask = (password: string, name: string) =>
-      verifier.verify("alice", new Secret(password), {
+      verifier.verify("alice", new Secret(password), checks, {
         client: "a",
         network: "a",
         isGone: () => gone.has(name),
@@ -170,13 +176,13 @@ describe("PasswordVerifier with a list", () => {
     const running = ask("one", "runs");
     const both = [ask("two", "first"), ask("two", "second")];
     const kept = [ask("three", "third"), ask("three", "fourth")];
-    expect(queue.waiting).toBe(2);
+    expect(checks.queues.list.waiting).toBe(2);
     gone.add("first").add("third");
     for (const tell of tells) tell();
-    expect(queue.waiting).toBe(2);
+    expect(checks.queues.list.waiting).toBe(2);
     gone.add("second");
     for (const tell of tells) tell();
-    expect(queue.waiting).toBe(1);
+    expect(checks.queues.list.waiting).toBe(1);
     expect(await Promise.all(both)).toEqual([GONE, GONE]);
     expect(await Promise.all([running, ...kept])).toEqual([WRONG, WRONG, WRONG]);
   });
@@ -235,7 +241,7 @@ describe("PasswordVerifier with a function", () => {
         calls += 1;
         return calls === 1 ? new Promise<boolean>(() => {}) : true;
       },
-      { hookDeadlineMs: 5, queue: createCheckQueue("function", { running: 1 }) },
+      { hookDeadlineMs: 5, checks: new CredentialChecks({ limits: { running: 1 } }) },
     );
     expect(await verify("a", "b")).toMatchObject({
       detail: "hook_failed",
@@ -253,7 +259,7 @@ describe("PasswordVerifier with a function", () => {
         calls += 1;
         return answer;
       },
-      { cacheTtlMs: 100, now: () => now },
+      { cacheTtlMs: 100, checks: new CredentialChecks({ now: () => now }) },
     );
     expect(await verify("a", "b")).toEqual(WRONG);
     answer = true;
@@ -267,8 +273,8 @@ describe("PasswordVerifier with a function", () => {
   });
 
   test("what one function said does not count for another", async () => {
-    const cache = new CredentialCache();
-    await withFunction(() => true, { cache })("a", "b");
-    expect(await withFunction(() => false, { cache })("a", "b")).toEqual(WRONG);
+    const checks = new CredentialChecks();
+    await withFunction(() => true, { checks })("a", "b");
+    expect(await withFunction(() => false, { checks })("a", "b")).toEqual(WRONG);
   });
 });

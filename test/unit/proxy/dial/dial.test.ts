@@ -3,6 +3,7 @@ import type { Connect, ConnectResult, ConnectTarget } from "../../../../src/net/
 import { hostFromIp } from "../../../../src/address/host.ts";
 import { dial } from "../../../../src/proxy/dial/dial.ts";
 import type { DialledAddress } from "../../../../src/proxy/dial/connect-race.ts";
+import { Pools } from "../../../../src/proxy/upstream/pools.ts";
 import { Upstreams } from "../../../../src/proxy/upstream/upstreams.ts";
 import { FakeConn } from "../../../support/fake-conn.ts";
 import { allowOutside } from "../../../support/dial-stand.ts";
@@ -30,7 +31,13 @@ function makeStand({ connectMs = NEVER, client = new FakeConn(), sourceAddress }
       route: { name: "direct", hops: [], ...(sourceAddress && { sourceAddress }) },
       grant: { decision: allowOutside },
     },
-    { resolver: createFakeResolver({}), own: { has: () => false }, upstreams: new Upstreams(), connect },
+    {
+      resolver: createFakeResolver({}),
+      own: { has: () => false },
+      upstreams: new Upstreams(),
+      pools: new Pools(),
+      connect,
+    },
   );
   return { seen, client, outcome, settle: (result: unknown) => settle(result as ConnectResult) };
 }

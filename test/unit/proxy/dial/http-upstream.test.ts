@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { parseResponseHead } from "../../../../src/protocol/http1/response-head.ts";
 import { describeAnswer } from "../../../../src/proxy/dial/http-upstream.ts";
+import { parseResponseHead } from "../../../support/parse-head.ts";
 
 function describeText(text: string): string {
   const parsed = parseResponseHead(Buffer.from(text, "latin1"), { maxBytes: 8192, maxFields: 10 });

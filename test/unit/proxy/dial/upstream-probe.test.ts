@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import type { ConnectResult, ConnectTarget } from "../../../../src/net/runtime/connect.ts";
 import type { SocketConn } from "../../../../src/net/runtime/socket-conn.ts";
 import { type DefaultRoute, isDefaultRouteOpen } from "../../../../src/proxy/dial/upstream-probe.ts";
+import { Pools } from "../../../../src/proxy/upstream/pools.ts";
 import { Upstreams } from "../../../../src/proxy/upstream/upstreams.ts";
 import type { DialServices } from "../../../../src/proxy/dial/dial-context.ts";
 import type { Policy } from "../../../../src/proxy/policy/policy.ts";
@@ -19,6 +20,7 @@ function createStand() {
     resolver: createFakeResolver({ "proxy.test": ["192.0.2.1"] }),
     own: { has: (_, port) => port === 8080 },
     upstreams: new Upstreams(),
+    pools: new Pools(),
     connect({ ip, port, source }: ConnectTarget, answer) {
       looks.push({
         to: `${source === undefined ? "" : `${source.text} to `}${ip.text}:${port}`,

@@ -1,11 +1,12 @@
 import { describe, expect, test } from "bun:test";
 import { Exchange, type ExchangeOptions } from "../../../../src/proxy/exchange/exchange.ts";
-import { textHead } from "../../../../src/proxy/exchange/head-to-write.ts";
+import { NO_FIELDS } from "../../../../src/protocol/http1/fields.ts";
+import { ForwardedHead } from "../../../../src/proxy/exchange/head-to-write.ts";
 import { Forwarding } from "../../../../src/proxy/exchange/forwarding.ts";
 import { readForwardRequest } from "../../../../src/proxy/read/forward-request.ts";
-import { parseRequestHead } from "../../../../src/protocol/http1/request-head.ts";
 import { makeRequestRecord } from "../../../support/make-record.ts";
 import { MemoryConn } from "../../../support/memory-conn.ts";
+import { parseRequestHead } from "../../../support/parse-head.ts";
 
 const LIMITS = { maxBytes: 8192, maxFields: 100 };
 
@@ -22,7 +23,7 @@ function begin(
   const done = exchange.carry(origin, {
     record: makeRequestRecord({ stageSince: performance.now() }),
     request: request.value,
-    outgoing: textHead("GET / HTTP/1.1\r\n\r\n"),
+    outgoing: new ForwardedHead("GET / HTTP/1.1\r\n\r\n", NO_FIELDS, ""),
     via: "us",
     asksUpstream: false,
     keepsRequest: false,

@@ -1,13 +1,13 @@
 import { describe, expect, test } from "bun:test";
-import { parseResponseHead } from "../../../../src/protocol/http1/response-head.ts";
 import { formatClientHead } from "../../../../src/proxy/exchange/client-head.ts";
 import { MessageFlow } from "../../../../src/proxy/exchange/flow.ts";
-import { textHead } from "../../../../src/proxy/exchange/head-to-write.ts";
+import { ForwardedHead } from "../../../../src/proxy/exchange/head-to-write.ts";
 import { OwnLines } from "../../../../src/proxy/exchange/own-lines.ts";
 import { Scratch } from "../../../../src/proxy/exchange/scratch.ts";
 import { hasPassed } from "../../../../src/proxy/exchange/via.ts";
-import { encodeFields } from "../../../../src/protocol/http1/fields.ts";
+import { encodeFields, NO_FIELDS } from "../../../../src/protocol/http1/fields.ts";
 import { MemoryConn } from "../../../support/memory-conn.ts";
+import { parseResponseHead } from "../../../support/parse-head.ts";
 
 const DATE = "Date: Fri, 27 Nov 2026 23:17:51 GMT\r\n";
 
@@ -113,7 +113,7 @@ describe("a message", () => {
     const flow = new MessageFlow(new Scratch());
     flow.begin(new MemoryConn(), sink);
     const read = Buffer.alloc(length + 10, "b");
-    flow.writeHead(textHead("head\r\n\r\n"), read, 10);
+    flow.writeHead(new ForwardedHead("head\r\n\r\n", NO_FIELDS, ""), read, 10);
     expect(sink.text).toBe(`head\r\n\r\n${"b".repeat(length)}`);
     expect(flow.bytes).toBe(length + 8);
     expect(sink.written).toHaveLength(writes);
@@ -125,7 +125,10 @@ describe("a message", () => {
     sink.room = 3;
     const flow = new MessageFlow(new Scratch());
     flow.begin(new MemoryConn(), sink);
-    flow.writeHead(textHead("head\r\n\r\n"), Buffer.from("a".repeat(20_000) + "b".repeat(20_000)));
+    flow.writeHead(
+      new ForwardedHead("head\r\n\r\n", NO_FIELDS, ""),
+      Buffer.from("a".repeat(20_000) + "b".repeat(20_000)),
+    );
     expect(flow.empty).toBe(false);
     sink.room = Number.POSITIVE_INFINITY;
     flow.flush();

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { startTlsFacts, type TlsFacts } from "../../../../src/proxy/tunnel/inside-facts.ts";
+import { type InsideFacts, startTlsFacts, type TlsFacts } from "../../../../src/proxy/tunnel/inside-facts.ts";
 import { formatJsonLine, formatTextLine } from "../../../../src/proxy/record/access-line.ts";
 import { buildAccessRecord } from "../../../../src/proxy/record/access-record.ts";
 import { LiveTable } from "../../../../src/proxy/record/live-table.ts";
@@ -19,14 +19,14 @@ function makeTls(more: Partial<TlsFacts> = {}): TlsFacts {
   };
 }
 
-function makeTunnel(inside: RequestRecord["inside"], more: Partial<RequestRecord> = {}): RequestRecord {
+function makeTunnel(found: Omit<InsideFacts, "failure"> | undefined, more: Partial<RequestRecord> = {}): RequestRecord {
   return makeRequestRecord({
     acceptedAt: 0,
     stage: "tunnel",
     target: makeEndpoint("example.org:443"),
     status: 200,
     tunnel: { end: "closed", bytesUp: 1, bytesDown: 2 },
-    inside,
+    inside: found && { ...found, failure: undefined },
     ...more,
   });
 }
@@ -116,7 +116,7 @@ describe("what is inside a tunnel", () => {
     const table = new LiveTable();
     const session = makeTunnel({ protocol: undefined, tls: undefined });
     table.add(session, new FakeTunnel());
-    expect(table.list(1)[0]).not.toHaveProperty("inside");
+    expect(table.list(1)[0]?.inside).toBeUndefined();
     Object.assign(session.inside ?? {}, { protocol: "tls", tls: makeTls() });
     expect(table.list(1)[0]).toMatchObject({ inside: "tls", tls: { sni: "example.org", version: "TLS 1.3" } });
   });

@@ -1,9 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { ByteReader } from "../../../../../src/protocol/tls/read/byte-reader.ts";
 import { parseClientHello } from "../../../../../src/protocol/tls/read/client-hello.ts";
-import { computeJa3, computeJa3s } from "../../../../../src/protocol/tls/read/ja3.ts";
-import { parseServerHello } from "../../../../../src/protocol/tls/read/server-hello.ts";
-import { buildClientHello, concat, serverName, u16, u8, vector } from "../../../../support/build-client-hello.ts";
+import { computeJa3 } from "../../../../../src/protocol/tls/read/ja3.ts";
+import { buildClientHello, serverName, u16, u8, vector } from "../../../../support/build-client-hello.ts";
 
 function ja3Of(parts: Parameters<typeof buildClientHello>[0]) {
   const parsed = parseClientHello(new ByteReader(buildClientHello(parts)));
@@ -40,20 +39,6 @@ describe("computeJa3()", () => {
     ).toEqual({
       text: "769,4-5-10-9-100-98-3-6-19-18-99,,,",
       hash: "de350869b8c85de67a350c8d186f11e6",
-    });
-  });
-});
-
-describe("computeJa3s()", () => {
-  test("gives the published example", () => {
-    const extensions = [65281, 0, 11, 35, 5].map((type) => u16(type, 0));
-    const alpn = concat(u16(16, 5), vector(2, vector(1, u8(104, 50))));
-    const body = concat(u16(769), new Uint8Array(33), u16(47), u8(0), vector(2, ...extensions, alpn));
-    const parsed = parseServerHello(new ByteReader(body));
-    if (parsed.kind === "bad") throw new Error(parsed.code);
-    expect(computeJa3s(parsed.value)).toEqual({
-      text: "769,47,65281-0-11-35-5-16",
-      hash: "836ce314215654b5b1f85f97c73e506f",
     });
   });
 });

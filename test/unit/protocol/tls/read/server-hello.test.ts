@@ -26,11 +26,6 @@ describe("parseServerHello()", () => {
         sessionId: u8(1, 2),
         cipherSuite: 0xc02f,
         alpn: "h2",
-        sessionTicket: true,
-        ocspStapling: true,
-        extendedMasterSecret: true,
-        encryptThenMac: true,
-        secureRenegotiation: true,
         downgradedFrom: undefined,
       },
     });

@@ -1,0 +1,48 @@
+import { MemberUse } from "../upstream/member-use.ts";
+import type { Hop, PooledRoute, Route } from "../route/route.ts";
+import { makeRoute } from "../route/choose-route.ts";
+
+/** The members of pools that were chosen for one dial, and the route through them. */
+export class Carriage {
+  readonly route: Route;
+  readonly uses: readonly MemberUse[];
+  /** Which attempt of its request it is. */
+  attempt = 1;
+
+  /** `parts` are the steps of the route, with a use in the place of each pool. */
+  constructor({ sourceAddress }: PooledRoute, parts: readonly (Hop | MemberUse)[]) {
+    this.uses = parts.filter((part) => part instanceof MemberUse);
+    const hops = parts.map((part) => (part instanceof MemberUse ? part.hop : part)).filter((hop) => hop !== undefined);
+    this.route = makeRoute(hops, sourceAddress);
+  }
+
+  /** `exits/10.0.0.7:1080`, joined by ` > ` when there are several pools. */
+  get name(): string {
+    return this.uses.map(({ label }) => label).join(" > ");
+  }
+
+  /** The connection is open. `proves`: every member has done what it was asked for. */
+  connected(proves: boolean): void {
+    for (const use of this.uses) use.connected(proves);
+  }
+
+  /** A connection is used again that was kept. */
+  reused(): void {
+    for (const use of this.uses) use.reused();
+  }
+
+  /** Every member has done what it was asked for. */
+  worked(): void {
+    for (const use of this.uses) use.worked();
+  }
+
+  /** The last member has answered with a status that may eject it; whether it did. */
+  refused(status: number, retryMs: number | undefined): boolean {
+    return this.uses.at(-1)?.refused(status, retryMs) === true;
+  }
+
+  /** Nothing is carried any more. */
+  release(): void {
+    for (const use of this.uses) use.release();
+  }
+}

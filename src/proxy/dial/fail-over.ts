@@ -1,0 +1,249 @@
+import { TimeLimit } from "../../net/conn/time-limit.ts";
+import { describeFailure, fail, type Failure } from "../failure.ts";
+import type { Route } from "../route/route.ts";
+import type { MemberUse } from "../upstream/member-use.ts";
+import type { Carriage } from "./carriage.ts";
+import { type Dialled, type DialFailure, type DialOutcome, dialWithin, limitDial } from "./dial.ts";
+import type { DialRequest, DialServices, DialWish } from "./dial-context.ts";
+import type { Found, MemberSearch } from "./member-search.ts";
+
+/** A dial along a route with pools. */
+export interface PooledDial extends Omit<DialRequest, "route" | "wish"> {
+  readonly search: MemberSearch;
+  /** What is dialled along a route; a tunnel to the target when absent. */
+  readonly wishFor?: (route: Route) => DialWish;
+}
+
+/** `carriage`: the members that carry the connection, or that the last attempt went through. */
+export type PooledOutcome =
+  | { readonly ok: true; readonly value: Dialled; readonly carriage: Carriage }
+  | (DialFailure & { readonly carriage?: Carriage });
+
+/** How long an attempt may take before another one starts beside it, in milliseconds: several times its usual time. */
+const USUAL_TIMES = 3;
+const LEAST_DELAY_MS = 250;
+const MOST_DELAY_MS = 2000;
+const UNKNOWN_DELAY_MS = 1000;
+
+/**
+ * Dials through one member after the other until one leads to the target. Only a
+ * failure of the member itself leads to the next one. Each attempt has its share
+ * of the time that is left. A slow one is not waited for: the next one starts
+ * beside it, and the first connection wins. `first` is what was chosen already.
+ */
+export function dialPooled(dial: PooledDial, services: DialServices, first: Carriage): Promise<PooledOutcome> {
+  return new FailOver(dial, services).run(first);
+}
+
+interface Attempt {
+  readonly carriage: Carriage;
+  readonly limit: TimeLimit;
+}
+
+class FailOver {
+  readonly #dial: PooledDial;
+  readonly #services: DialServices;
+  readonly #limit: TimeLimit;
+  readonly #result = Promise.withResolvers<PooledOutcome>();
+  /** In the order in which they began. */
+  readonly #running = new Set<Attempt>();
+  /** Members that did not answer in time for something that may be behind them. Another one will show. */
+  readonly #late: MemberUse[] = [];
+  #begun = 0;
+  #last: (DialFailure & { readonly carriage?: Carriage }) | undefined;
+  #timer: Timer | undefined;
+  #over = false;
+
+  constructor(dial: PooledDial, services: DialServices) {
+    this.#dial = dial;
+    this.#services = services;
+    this.#limit = limitDial(dial);
+  }
+
+  run(first: Carriage): Promise<PooledOutcome> {
+    this.#start(first);
+    return this.#result.promise;
+  }
+
+  #start(carriage: Carriage): void {
+    const { wishFor } = this.#dial;
+    this.#begun += 1;
+    carriage.attempt = this.#begun;
+    const further = this.#countFurther(carriage);
+    // Without another one to turn to there is nothing to measure out.
+    const isAlone = further === 0 && this.#running.size === 0;
+    const ms = this.#limit.remainingMs / (further + 1);
+    const limit = isAlone ? this.#limit : new TimeLimit(ms);
+    if (!isAlone) this.#limit.whenOver(() => this.#stop());
+    if (this.#over) {
+      carriage.release();
+      return;
+    }
+    const attempt = { carriage, limit };
+    this.#running.add(attempt);
+    const isRaced = further > 0 && !carriage.uses.some(({ keepsSession }) => keepsSession);
+    if (isRaced) this.#timer = setTimeout(() => this.#race(attempt), Math.min(findDelay(carriage), ms / 2));
+    const { route } = carriage;
+    const request: DialRequest = { ...this.#dial, route, ...(wishFor && { wish: wishFor(route) }) };
+    void dialWithin(request, this.#services, limit).then(
+      (outcome) => this.#ended(attempt, outcome),
+      (error: unknown) => {
+        this.#running.delete(attempt);
+        carriage.release();
+        this.#close();
+        this.#result.reject(error);
+      },
+    );
+  }
+
+  /** Attempts that could follow one through these members. */
+  #countFurther(carriage: Carriage): number {
+    const { search } = this.#dial;
+    const members = carriage.uses.map(({ leaf }) => leaf.member).filter((member) => !search.tried.has(member));
+    for (const member of members) search.tried.add(member);
+    const left = search.countLeft();
+    for (const member of members) search.tried.delete(member);
+    return Math.max(0, Math.min(search.attempts - this.#begun, left));
+  }
+
+  #race({ carriage }: Attempt): void {
+    this.#timer = undefined;
+    if (this.#dial.search.passOver(carriage)) this.#next();
+  }
+
+  #ended(attempt: Attempt, outcome: DialOutcome): void {
+    const { carriage, limit } = attempt;
+    this.#running.delete(attempt);
+    if (limit !== this.#limit) limit.release();
+    if (this.#over) {
+      if (outcome.ok) outcome.value.conn.reset();
+      carriage.release();
+    } else if (outcome.ok) {
+      this.#win(carriage, outcome.value);
+    } else {
+      this.#lose(carriage, outcome);
+    }
+  }
+
+  #win(carriage: Carriage, value: Dialled): void {
+    for (const use of this.#late) use.failed("upstream_timeout");
+    // Who began earlier and is not there yet took too long for the same thing.
+    for (const { carriage: other } of this.#running)
+      if (other.attempt < carriage.attempt && other.uses.length === 1) other.uses[0]?.failed("upstream_timeout");
+    carriage.connected(this.#dial.wishFor?.(carriage.route).endAtUpstream !== true);
+    this.#close();
+    this.#result.resolve({ ok: true, value, carriage });
+  }
+
+  #lose(carriage: Carriage, outcome: DialFailure): void {
+    this.#endWait();
+    this.#last = { ...outcome, carriage };
+    if (this.#judge(carriage, outcome.failure)) this.#next();
+    else this.#finish(this.#last);
+  }
+
+  /** Tells each member what a failure shows about it. True when another one may do better. */
+  #judge(carriage: Carriage, failure: Failure): boolean {
+    const { uses } = carriage;
+    const { tried } = this.#dial.search;
+    const { culprit, detail, receivedStatus } = failure;
+    const at = uses.findIndex((use) => culprit !== undefined && use.hop?.name === culprit);
+    const use = uses[at];
+    if (use !== undefined) {
+      tried.add(use.leaf.member);
+      for (const before of uses.slice(0, at)) before.answered();
+      for (const behind of uses.slice(at + 1)) behind.abandoned();
+      if (failure.unclear === true) this.#late.push(use);
+      else use.failed(detail);
+      return true;
+    }
+    const last = uses.at(-1);
+    const isRefusal = receivedStatus !== undefined && last?.hop?.name === failure.nextHop;
+    if (last !== undefined && isRefusal && carriage.refused(receivedStatus, failure.receivedRetryMs)) {
+      tried.add(last.leaf.member);
+      carriage.release();
+      return true;
+    }
+    const isTargets = culprit === undefined && describeFailure(detail).blame === "destination";
+    const isDirect = last !== undefined && last.hop === undefined;
+    if (isTargets && isDirect) {
+      // What cannot be reached from here may be reached by another way.
+      tried.add(last.leaf.member);
+      carriage.release();
+      return true;
+    }
+    for (const one of uses) {
+      if (isTargets || isRefusal) one.answered();
+      else one.abandoned();
+    }
+    return false;
+  }
+
+  /** Begins the next attempt, or ends when nothing is left to try or to wait for. */
+  #next(): void {
+    const { search } = this.#dial;
+    if (this.#begun >= search.attempts) {
+      this.#giveUp();
+      return;
+    }
+    const found = search.next();
+    if (found instanceof Promise) void found.then((late) => this.#go(late));
+    else this.#go(found);
+  }
+
+  #go(found: Found): void {
+    if (found.ok && !this.#over) this.#start(found.value);
+    else if (found.ok) found.value.release();
+    else this.#giveUp();
+  }
+
+  #giveUp(): void {
+    if (this.#over || this.#running.size > 0) return;
+    this.#finish(this.#last ?? fail("no_healthy_upstream"));
+  }
+
+  /** The time is up, or the client is gone. */
+  #stop(): void {
+    if (this.#over) return;
+    if (this.#limit.over === "client_gone") this.#finish(fail("client_gone"));
+    else this.#finish(this.#last ?? this.#explainTimeout());
+  }
+
+  #explainTimeout(): PooledOutcome {
+    const [attempt] = this.#running;
+    const nextHop = attempt?.carriage.uses[0]?.hop?.name;
+    return {
+      ...fail("upstream_timeout", nextHop === undefined ? {} : { nextHop }),
+      ...(attempt && { carriage: attempt.carriage }),
+    };
+  }
+
+  #finish(outcome: PooledOutcome): void {
+    this.#close();
+    this.#result.resolve(outcome);
+  }
+
+  /** Ends everything that still runs. */
+  #close(): void {
+    this.#over = true;
+    this.#endWait();
+    for (const use of this.#late) use.abandoned();
+    for (const { carriage, limit } of this.#running) {
+      carriage.release();
+      limit.end("client_gone");
+    }
+    this.#limit.release();
+    this.#dial.grant.lookups?.release();
+  }
+
+  #endWait(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+}
+
+function findDelay({ uses }: Carriage): number {
+  const known = uses.map(({ leaf }) => leaf.member.latency.average).filter((average) => average !== undefined);
+  if (known.length === 0) return UNKNOWN_DELAY_MS;
+  return Math.min(Math.max(USUAL_TIMES * Math.max(...known), LEAST_DELAY_MS), MOST_DELAY_MS);
+}

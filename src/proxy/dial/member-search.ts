@@ -1,0 +1,169 @@
+import { clientKey, type ClientPrefix } from "../../address/client-key.ts";
+import type { Conn } from "../../net/conn/conn.ts";
+import { TimeLimit } from "../../net/conn/time-limit.ts";
+import type { Endpoint } from "../../address/endpoint.ts";
+import { fail, type Failure, type Outcome } from "../failure.ts";
+import type { AffinityKey } from "../route/pool-plan.ts";
+import type { Hop, PooledRoute } from "../route/route.ts";
+import type { Member } from "../upstream/member.ts";
+import { MemberUse } from "../upstream/member-use.ts";
+import { Pool, type PoolWish, type Shortage } from "../upstream/pool.ts";
+import { askForMember } from "./ask-member.ts";
+import { Carriage } from "./carriage.ts";
+import type { DialRequester, DialServices } from "./dial-context.ts";
+
+/** Whom members are searched for. */
+export interface SearchRequest {
+  readonly requester: DialRequester;
+  readonly client: Conn | undefined;
+  readonly target: Endpoint;
+  readonly route: PooledRoute;
+}
+
+/** A member of each pool of the route, or why there is none. */
+export type Found = Outcome<Carriage>;
+
+interface Short {
+  readonly ok: false;
+  readonly pool: Pool;
+  readonly shortage: Shortage;
+}
+
+/** The prefix of clients that are told apart by their whole address. */
+const WHOLE_ADDRESS: ClientPrefix = { v4: 32, v6: 128 };
+
+/** The search of one request for members of the pools on its route. Each one is tried once. */
+export class MemberSearch implements PoolWish {
+  readonly tried = new Set<Member>();
+  /** Members that one dial may try: as many as the most patient pool says. */
+  readonly attempts: number;
+  readonly request: SearchRequest;
+  readonly #services: DialServices;
+  readonly #steps: readonly (Hop | Pool)[];
+  readonly #pools: readonly Pool[];
+
+  constructor(request: SearchRequest, services: DialServices) {
+    this.request = request;
+    this.#services = services;
+    this.#steps = request.route.steps.map((step) => (step.kind === "pool" ? services.pools.find(step) : step));
+    this.#pools = this.#steps.filter((step) => step instanceof Pool);
+    this.attempts = Math.max(...this.#pools.map(({ plan }) => plan.attempts));
+  }
+
+  key(by: AffinityKey): string {
+    const { requester, target } = this.request;
+    if (by === "target") return target.host.text;
+    const { client, user, runtime } = requester;
+    // Without a user it is the client that comes again.
+    if (by === "user" && user !== undefined) return `user ${user}`;
+    return clientKey(client, runtime.limits?.clientPrefix ?? WHOLE_ADDRESS);
+  }
+
+  /** Chooses members; waits for them where the pool says so. */
+  find(): Found | Promise<Found> {
+    const found = this.next();
+    if (found instanceof Promise) return found.then((first) => this.#waitFor(first));
+    return found.ok ? found : this.#waitFor(found);
+  }
+
+  /** Chooses members that were not tried yet, without a wait. */
+  next(): Found | Promise<Found> {
+    if (this.#pools.some(({ plan }) => typeof plan.balance === "function")) return this.#ask();
+    return this.#conclude(this.#take());
+  }
+
+  /** Members that could still be tried: as many as the pool with the most of them has. */
+  countLeft(): number {
+    let most = 0;
+    for (const pool of this.#pools) most = Math.max(most, pool.countLeft(this.tried, pool.now()));
+    return most;
+  }
+
+  /** From now on others are looked for, where there are any. False when there are none. */
+  passOver({ uses }: Carriage): boolean {
+    let passed = false;
+    for (const { leaf, pool } of uses) {
+      this.tried.add(leaf.member);
+      if (pool.countLeft(this.tried, pool.now()) > 0) passed = true;
+      else this.tried.delete(leaf.member);
+    }
+    return passed;
+  }
+
+  #take(preferred?: ReadonlyMap<Pool, Member>): { readonly ok: true; readonly value: Carriage } | Short {
+    const parts: (Hop | MemberUse)[] = [];
+    for (const step of this.#steps) {
+      const part = step instanceof Pool ? step.take(this, preferred?.get(step)) : step;
+      if (typeof part !== "string") {
+        parts.push(part);
+        continue;
+      }
+      for (const use of parts) if (use instanceof MemberUse) use.abandoned();
+      return { ok: false, pool: step as Pool, shortage: part };
+    }
+    return { ok: true, value: new Carriage(this.request.route, parts) };
+  }
+
+  #conclude(taken: { readonly ok: true; readonly value: Carriage } | Short): Found {
+    return taken.ok ? taken : { ok: false, failure: explainShortage(taken) };
+  }
+
+  async #ask(): Promise<Found> {
+    const preferred = new Map<Pool, Member>();
+    for (const pool of this.#pools) {
+      const asked = await askForMember(pool, this, this.request, this.#services);
+      if (!asked.ok) return asked;
+      if (asked.value !== undefined) preferred.set(pool, asked.value);
+    }
+    return this.#conclude(this.#take(preferred));
+  }
+
+  /** Waits in the queue of the pool that has nobody. Functions are not asked again. */
+  #waitFor(found: Found): Found | Promise<Found> {
+    if (found.ok || found.failure.detail === "hook_failed") return found;
+    const taken = this.#take();
+    if (taken.ok) return taken;
+    const { pool } = taken;
+    const ms = pool.plan.waitMs;
+    return ms === 0 ? found : this.#wait(pool, ms, found);
+  }
+
+  #wait(pool: Pool, ms: number, refusal: Found): Promise<Found> {
+    const { promise, resolve } = Promise.withResolvers<Found>();
+    const limit = new TimeLimit(ms, this.request.client);
+    let timer: Timer | undefined;
+    const end = (found: Found): void => {
+      clearTimeout(timer);
+      limit.release();
+      resolve(found);
+    };
+    const leave = pool.wait(this.key("client"), () => {
+      const taken = this.#take();
+      if (!taken.ok) return false;
+      end(taken);
+      return true;
+    });
+    const wake = (): void => {
+      const now = pool.now();
+      const next = pool.nextChangeAt(now);
+      pool.wake();
+      if (next !== Infinity) timer = setTimeout(wake, Math.min(next - now, ms) + 1);
+    };
+    if (leave === undefined) {
+      end(refusal);
+      return promise;
+    }
+    limit.whenOver(() => {
+      leave();
+      end(limit.over === "client_gone" ? fail("client_gone") : refusal);
+    });
+    wake();
+    return promise;
+  }
+}
+
+function explainShortage({ pool, shortage }: Short): Failure {
+  const { name } = pool.plan;
+  if (shortage === "full") return { detail: "upstreams_full", nextHop: name };
+  return { detail: "no_healthy_upstream", nextHop: name };
+}
