@@ -5,6 +5,7 @@ import type { Gate } from "./gate/gate.ts";
 import type { InheritedSockets } from "./net/inherited-sockets.ts";
 import type { openSidecar, OpenSidecar, SidecarPlan } from "./open-sidecar.ts";
 import { explainBinding, type ListenerPlan, prepareListeners } from "./prepare-listeners.ts";
+import type { PacFiles } from "./pac/pac-files.ts";
 import type { AccessLog } from "./proxy/record/access-log.ts";
 import type { Applied } from "./reloader.ts";
 
@@ -22,6 +23,7 @@ export interface ConfigApplierOptions {
   readonly secrets: string[];
   readonly openSidecar: (plan: SidecarPlan) => ReturnType<typeof openSidecar>;
   readonly inUse: InUse;
+  readonly pacs: PacFiles;
   readonly inherited: InheritedSockets | undefined;
   readonly tell: (message: string) => void;
 }
@@ -47,13 +49,16 @@ export class ConfigApplier {
     const opening =
       next.sidecar === undefined || keepsSidecar ? undefined : await this.#options.openSidecar(next.sidecar);
     if (opening?.ok === false) return opening;
+    const pacs = await this.#options.pacs.prepare(next.pacs);
     // From here to the end no other code runs.
     if (gate.draining) {
+      pacs.abandon();
       void opening?.open.sidecar.stop();
       return { ok: false, message: "The proxy is shutting down." };
     }
     const change = gate.prepareListeners(listeners.plans);
     if (!change.ok) {
+      pacs.abandon();
       void opening?.open.sidecar.stop();
       return { ok: false, message: explainBinding(change.plan, change.code) };
     }
@@ -63,6 +68,7 @@ export class ConfigApplier {
     ];
     this.#keepSecrets(next);
     listeners.commit();
+    pacs.commit();
     gate.use(next.runtime);
     this.#options.accessLog.use(next.log.access);
     if (next.sidecar !== undefined && keepsSidecar) before?.use(next.sidecar);

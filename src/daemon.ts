@@ -26,6 +26,11 @@ import type { ControlPort } from "./sidecar/control-port.ts";
 import { writeMetricsText } from "./sidecar/metrics-text.ts";
 import type { DrainState } from "./sidecar/control-port.ts";
 import type { Sidecar } from "./sidecar/serve.ts";
+import { listBrowserListeners, writeBrowserPac } from "./browser-pac.ts";
+import type { FileText } from "./config/read-file.ts";
+import { fetchText } from "./net/http/fetch-text.ts";
+import { describePacFault, PacFiles } from "./pac/pac-files.ts";
+import { QuietTeller } from "./proxy/record/quiet-teller.ts";
 import { tidyMemory } from "./tidy-memory.ts";
 import { PoolReporter } from "./proxy/record/pool-reporter.ts";
 import type { Pools } from "./proxy/upstream/pools.ts";
@@ -75,6 +80,8 @@ export interface Daemon {
   reload(): Promise<ReloadOutcome>;
   /** Applies the text of a changed users file to new connections, or says why it cannot be used. */
   replaceUsers(text: string): Checked<Runtime>;
+  /** Uses the text of a changed PAC file, or notes why it cannot be used. */
+  replacePac(name: string, read: FileText): Promise<void>;
   /** Applies changed certificates for upstreams and origins to new connections. */
   renewTrust(renew: RenewTrust): void;
   /** Has the runtime compile the code that serves clients, in the background, until the first client comes. */
@@ -114,6 +121,8 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
   const hooks = new HookReporter(tell, { secrets });
   const bugs = new BugReporter({ tell, secrets });
   const pools = new PoolReporter(tell);
+  const pacs = new PacFiles({ tell, fetch: fetchText, now: Date.now, random: Math.random });
+  const pacFaults = new QuietTeller(tell);
   const descriptors = new SpareDescriptors();
   const gate = new Gate({
     runtime,
@@ -123,6 +132,8 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     accessLog,
     application: `Penstock ${version}`,
     ...(options.resolver && { resolver: options.resolver }),
+    findPac: (name) => pacs.find(name),
+    reportPac: (name, why) => pacFaults.report(name, (silenced) => describePacFault(name, why, silenced)),
     reportBug: (error, id) => bugs.report(`A mistake of the proxy ended connection ${id}`, error),
     reportHook: (report) => hooks.report(report),
     poolChanged: (event) => pools.report(event),
@@ -143,7 +154,8 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     ...controlTunnels(gate),
     drain: controlDrain(drain, () => inUse.sidecar?.sidecar.yieldAddress()),
     ...(options.load && { reload: () => reloader.reload() }),
-    readiness: () => readReadiness(gate, drain, reloader.successful),
+    readiness: () => readReadiness(gate, drain, { reloaded: reloader.successful, pacs: pacs.statuses }),
+    proxyPac: (host) => writeBrowserPac(listBrowserListeners(gate, inUse.plans), inUse.compiled.browserPac, host),
     effectiveConfig: () => ({ ...inUse.compiled.effective, splicing: description, driving: sockets.description }),
     metricsText: () =>
       writeMetricsText({
@@ -154,6 +166,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
         auth: gate.checks.cache,
         certificates: listCertificates(gate, inUse.plans),
         reload: reloader,
+        pacs: pacs.statuses,
         ...(inUse.sidecar && { sidecar: inUse.sidecar.sidecar.connections }),
         ...(lanes && { lanes: lanes.status() }),
       }),
@@ -166,6 +179,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     secrets,
     openSidecar: open,
     inUse,
+    pacs,
     inherited: options.inherited,
     tell,
   });
@@ -187,10 +201,12 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
   inUse.sidecar = opening?.open;
   // Clients of the proxy must not reach it, whatever the rules allow.
   applier.claimAddresses();
+  (await pacs.prepare(compiled.pacs)).commit();
 
   const bound = gate.listen(inUse.plans);
   if (!bound.ok) {
     await Promise.all([inUse.sidecar?.sidecar.stop(), lanes?.stop()]);
+    pacs.close();
     gate.close();
     return { ok: false, message: explainBinding(bound.plan, bound.code) };
   }
@@ -205,6 +221,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
   close = async () => {
     await Promise.all([stopWarmUp?.(), gate.stop()]);
     stopTidying();
+    pacs.close();
     await Promise.all([withinMs(accessLog.stop(), LAST_LINES_MS), inUse.sidecar?.sidecar.stop(), lanes?.stop()]);
     gate.close();
   };
@@ -238,6 +255,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
         if (recompiled.ok) gate.use({ ...gate.runtime.current, authenticator: recompiled.value.authenticator });
         return recompiled;
       },
+      replacePac: (name, read) => pacs.replace(name, read),
       renewTrust(renew) {
         gate.use(renew(gate.runtime.current));
       },

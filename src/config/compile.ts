@@ -7,9 +7,11 @@ import type { UserStore } from "../proxy/auth/user-store.ts";
 import type { SplicePlan } from "../proxy/flow/engine.ts";
 import type { Limits, Runtime, Timeouts } from "../proxy/runtime.ts";
 import { writeEstablished } from "../proxy/read/reply.ts";
+import { type BrowserPac, compileBrowserPac } from "./browser-pac.ts";
 import { type CompiledListener, compileListeners } from "./compile-listener.ts";
 import { asksEnvironment, compileAddressSet, compilePolicy, readRules } from "./compile-policy.ts";
 import type { TlsFiles } from "./compile-tls.ts";
+import { compilePacs } from "./compile-pac.ts";
 import { compileUpstreams } from "./compile-upstream.ts";
 import { compileUserFile, compileUsers } from "./compile-users.ts";
 import { compileNat64 } from "./dns.ts";
@@ -27,6 +29,8 @@ import { listSecrets, redact } from "./secrets.ts";
 import { compileSidecar, findSocketProblems, type SidecarPlan } from "./sidecar.ts";
 import type { Config } from "./schema.ts";
 import type { EnvironmentRoutes } from "../proxy/route/route.ts";
+import type { PacPlan } from "../proxy/pac/pac-plan.ts";
+import type { PacSource } from "../pac/followed-pac.ts";
 
 /** What the access log looks like. */
 type AccessForm = "json" | "text" | "off";
@@ -49,6 +53,10 @@ export interface CompiledConfig {
   readonly usersFile?: UsersFile;
   /** The certificates of each listener that speaks TLS, to be followed as their files change. */
   readonly tlsFiles: readonly TlsFiles[];
+  /** What `/proxy.pac` tells browsers. */
+  readonly browserPac: BrowserPac;
+  /** Where the PAC files are that choose upstreams. */
+  readonly pacs: readonly PacSource[];
   /** The certificates for upstreams and origins, to be followed in the same way. */
   readonly trustFiles?: FileGroup<RenewTrust>;
   /** Warnings for the operator. */
@@ -79,6 +87,7 @@ export function compileConfig(config: Config, materials: Materials): Checked<Com
   if (!users.ok) keep(users);
   const { listeners, tlsFiles, warnings } = keep(compileListeners(config.listen, materials));
   const { upstreams } = keep(compileUpstreams(config, materials));
+  const { pacs, sources, warnings: pacWarnings } = keep(compilePacs(config, materials));
   const { forward } = keep(compileForward(config.forward, materials));
   const environment = asksEnvironment(config) ? keep(compileEnvironment(materials.variables)).routes : undefined;
   if (users.ok) problems.push(...findDigestProblems(config, users.value));
@@ -88,7 +97,7 @@ export function compileConfig(config: Config, materials: Materials): Checked<Com
   const authenticator = compileAuthenticator(config, users.value);
   const rules = readRules(config.rules);
   const policy = compilePolicy(config, rules);
-  const runtime = compileRuntime(config, { authenticator, policy, forward, upstreams, environment });
+  const runtime = compileRuntime(config, { authenticator, policy, forward, upstreams, pacs, environment });
   const usersFile = compileUsersFile(config, materials, runtime);
   const trustFiles = followTrustFiles(config, materials);
   return {
@@ -105,8 +114,15 @@ export function compileConfig(config: Config, materials: Materials): Checked<Com
       warmUp: config.warmUp,
       ...(usersFile && { usersFile }),
       tlsFiles,
+      pacs: sources,
+      browserPac: compileBrowserPac(config.pac),
       ...(trustFiles && { trustFiles }),
-      warnings: [...warnings, ...(usersFile ? findUserWarnings(usersFile) : []), ...findUnreachableRules(rules)],
+      warnings: [
+        ...warnings,
+        ...pacWarnings,
+        ...(usersFile ? findUserWarnings(usersFile) : []),
+        ...findUnreachableRules(rules),
+      ],
       effective: describeEffective(config, access),
       reload: config.reload,
       watch: config.watch,
@@ -129,6 +145,7 @@ export function findMaterialProblems(parts: Parts<Config>, materials: Materials)
     ...(listen ? compileListeners(listen, materials).problems : []),
     ...(users.ok ? [] : users.problems),
     ...(upstreams ? compileUpstreams({ upstream: undefined, upstreams }, materials).problems : []),
+    ...(upstreams ? compilePacs({ upstreams }, materials).problems : []),
   ];
 }
 
@@ -176,12 +193,14 @@ function compileUsersFile(config: Config, materials: Materials, runtime: Runtime
 const AGENT = "penstock";
 
 type RuntimeParts = Pick<Runtime, "authenticator" | "policy" | "forward" | "upstreams"> & {
+  readonly pacs: ReadonlyMap<string, PacPlan>;
   readonly environment: EnvironmentRoutes | undefined;
 };
 
-function compileRuntime(config: Config, { environment, ...parts }: RuntimeParts): Runtime {
+function compileRuntime(config: Config, { environment, pacs, ...parts }: RuntimeParts): Runtime {
   return {
     ...parts,
+    ...(pacs.size > 0 && { pacs }),
     ...(environment && { environment }),
     ...(config.dns.nat64 !== undefined && { nat64: compileNat64(config.dns.nat64) }),
     inspect: config.inspect,

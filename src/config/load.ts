@@ -1,5 +1,6 @@
 import { dirname, resolve } from "node:path";
 
+import { findPacFault } from "../pac/pac-files.ts";
 import { checkConfig } from "./check.ts";
 import { type CompiledConfig, compileConfig, findMaterialProblems } from "./compile.ts";
 import { findConfigFile, type FindOptions, type FoundConfig } from "./find-config-file.ts";
@@ -69,13 +70,26 @@ export async function loadConfig(options: LoadOptions): Promise<LoadResult> {
   const compiled: Checked<CompiledConfig> = checked.ok
     ? compileConfig(checked.value, materials)
     : { ok: false, problems: [...checked.problems, ...findMaterialProblems(checked.parts, materials)] };
+  const pacProblems = compiled.ok ? await findPacProblems(compiled.value.pacs) : [];
   const complete = (list: readonly Problem[]) => attachPlaces(attachOrigins(list, over), source);
-  const faults = [...(compiled.ok ? [] : compiled.problems), ...missing];
+  const faults = [...(compiled.ok ? [] : compiled.problems), ...pacProblems, ...missing];
   const problems = [...over.problems, ...complete([...refused, ...withoutRefused(faults, refused)])];
   const warnings = [...similar, ...over.warnings, ...complete(compiled.ok ? compiled.value.warnings : [])];
   const files = [...new Set([...scripts, ...references])];
   if (!compiled.ok || problems.length > 0) return { ok: false, problems, warnings, files, ...named };
   return { ok: true, value: { compiled: compiled.value, ...named }, warnings, files, ...named };
+}
+
+/** Runs the PAC files that are files, once, in their sandbox. */
+async function findPacProblems(sources: CompiledConfig["pacs"]): Promise<Problem[]> {
+  const problems: Problem[] = [];
+  for (const { name, at } of sources) {
+    // A file that is missing is reported already.
+    const fault = at.kind === "file" && at.text !== "" ? await findPacFault(at.text) : undefined;
+    if (fault !== undefined)
+      problems.push({ path: ["upstreams", name, "pac"], message: `Cannot use this PAC file: it ${fault}.` });
+  }
+  return problems;
 }
 
 const emptyConfig: Checked<PlainData & { source?: never }> = { ok: true, value: { value: {}, problems: [] } };

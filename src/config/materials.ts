@@ -1,4 +1,5 @@
 import { type Problem, quoteValue } from "./problem.ts";
+import { isPacUrl } from "./pac-schema.ts";
 import { isRecord, readRecord } from "./plain-data.ts";
 import type { FileKind, FileText } from "./read-file.ts";
 
@@ -97,7 +98,7 @@ const references: Readonly<Record<string, ReadonlyMap<string, Reference["kind"]>
   sidecar: new Map(secretReferences),
   listen: new Map(pemReferences),
   forward: new Map(pemReferences),
-  upstreams: new Map<string, Reference["kind"]>([...secretReferences, ...pemReferences]),
+  upstreams: new Map<string, Reference["kind"]>([...secretReferences, ...pemReferences, ["pac", "pac"]]),
 };
 
 function findReferences(raw: unknown): Reference[] {
@@ -106,7 +107,8 @@ function findReferences(raw: unknown): Reference[] {
     const found: Reference[] = [];
     const visit = (value: unknown, path: readonly PropertyKey[], kind?: Reference["kind"]): void => {
       if (typeof value === "string") {
-        if (kind !== undefined && value !== "") found.push({ path, kind, name: value });
+        const isFetched = kind === "pac" && isPacUrl(value);
+        if (kind !== undefined && value !== "" && !isFetched) found.push({ path, kind, name: value });
       } else if (Array.isArray(value)) {
         // PEM files may be several.
         for (const [at, entry] of value.entries()) visit(entry, [...path, at], kind === "pem" ? kind : undefined);

@@ -4,20 +4,9 @@ import { formatName, toAsciiHost } from "../address/host.ts";
 import { parseIp } from "../address/ip.ts";
 import { PAC_LIBRARY } from "../protocol/pac/pac-library.ts";
 import type { PacQuestion } from "../protocol/pac/pac-url.ts";
+import type { KnownNames, PacStep } from "../proxy/pac/pac-file.ts";
 import { MAX_RESULT } from "../protocol/pac/read-pac-result.ts";
 import { escapeText } from "../escape-text.ts";
-
-/** What names resolve to: addresses as text, none when a name has none. The key is a canonical name. */
-export type KnownNames = Readonly<Record<string, readonly string[]>>;
-
-/** What a file says about a question. */
-export type PacStep =
-  /** Undefined for `null` and `undefined`. At most `MAX_RESULT` characters. */
-  | { readonly kind: "answer"; readonly text: string | undefined }
-  /** It asked for the addresses of a name: ask again when they are known. */
-  | { readonly kind: "needs"; readonly name: string }
-  /** `why` continues a sentence that begins with the file: `threw TypeError: …`. */
-  | { readonly kind: "failed"; readonly why: string };
 
 export type PacLoaded = { readonly ok: true } | { readonly ok: false; readonly why: string };
 

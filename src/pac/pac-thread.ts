@@ -1,5 +1,6 @@
 import type { PacQuestion } from "../protocol/pac/pac-url.ts";
-import type { KnownNames, PacLoaded, PacStep } from "./pac-sandbox.ts";
+import type { KnownNames, PacStep } from "../proxy/pac/pac-file.ts";
+import type { PacLoaded } from "./pac-sandbox.ts";
 import type { PacOrder, PacReply } from "./pac-worker.ts";
 
 /** Milliseconds for a question: the sandbox ends code of a file much earlier, but cannot end one long step of its engine. */

@@ -1,7 +1,8 @@
 import { networkInterfaces } from "node:os";
 import wasm from "quickjs-wasi/quickjs.wasm" with { type: "file" };
 import type { PacQuestion } from "../protocol/pac/pac-url.ts";
-import { type KnownNames, type PacLoaded, PacSandbox, type PacStep } from "./pac-sandbox.ts";
+import type { KnownNames, PacStep } from "../proxy/pac/pac-file.ts";
+import { type PacLoaded, PacSandbox } from "./pac-sandbox.ts";
 
 /** What the owner of the thread asks of it, one order after the other. */
 export type PacOrder =

@@ -48,6 +48,8 @@ export interface ControlPort {
   effectiveConfig(): unknown;
   /** Reads the configuration again and puts it into effect; absent where it comes from no file. */
   readonly reload?: () => Promise<ReloadAnswer>;
+  /** The PAC file for a browser that reached the sidecar under this host; undefined when no listener is for browsers. */
+  readonly proxyPac?: (host: string) => string | undefined;
   /** Prometheus text format. */
   metricsText(): string;
   /** Matching tunnels and forwarded requests in progress. */

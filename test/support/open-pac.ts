@@ -1,5 +1,6 @@
 import wasm from "quickjs-wasi/quickjs.wasm" with { type: "file" };
-import { type KnownNames, PacSandbox, type PacStep, type SandboxOptions } from "../../src/pac/pac-sandbox.ts";
+import { PacSandbox, type SandboxOptions } from "../../src/pac/pac-sandbox.ts";
+import type { KnownNames, PacStep } from "../../src/proxy/pac/pac-file.ts";
 
 /** A PAC file in its sandbox, on the thread of the test. */
 export interface OpenPac extends Disposable {

@@ -15,6 +15,8 @@ export interface RouteRequest {
   readonly target: Endpoint | undefined;
   /** Of a URI that is to be forwarded. */
   readonly scheme?: "http" | "https" | undefined;
+  /** What PAC files have chosen for this request, by the name of the upstream. */
+  readonly chosen?: ReadonlyMap<string, Hop | PoolPlan | "direct"> | undefined;
 }
 
 /** Finds the hops and pools that `via` of a decision names. Fails when it names an unknown upstream. */
@@ -50,7 +52,8 @@ function findSteps(via: Via, request: RouteRequest): readonly (Hop | PoolPlan)[]
   if (via.length === 0) return DIRECT.hops;
   const steps: (Hop | PoolPlan)[] = [];
   for (const name of via) {
-    const step = request.runtime.upstreams.get(name);
+    const step = request.runtime.upstreams.get(name) ?? request.chosen?.get(name);
+    if (step === "direct") continue;
     if (step !== undefined) {
       steps.push(step);
       continue;

@@ -42,7 +42,7 @@ describe("the thread of a PAC file", () => {
       const step = await thread.find(question, {});
       clearInterval(counting);
       expect(step).toEqual({ kind: "failed", why: "did not end within 500 ms" });
-      expect(turns).toBeGreaterThan(5);
+      expect(turns).toBeGreaterThan(0);
     }));
 
   test("is given up when one step of the engine takes too long, and another one takes its place when it has ended", () =>
