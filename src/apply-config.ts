@@ -6,6 +6,7 @@ import type { InheritedSockets } from "./net/inherited-sockets.ts";
 import type { TlsContexts } from "./net/runtime/tls-contexts.ts";
 import type { openSidecar, OpenSidecar, SidecarPlan } from "./open-sidecar.ts";
 import { explainBinding, type ListenerPlan, prepareListeners } from "./prepare-listeners.ts";
+import type { PacFiles } from "./pac/pac-files.ts";
 import { keepUnchanged, listHops } from "./proxy/keep-unchanged.ts";
 import type { AccessLog } from "./proxy/record/access-log.ts";
 import type { Applied } from "./reloader.ts";
@@ -27,6 +28,7 @@ export interface ConfigApplierOptions {
   readonly openSidecar: (plan: SidecarPlan) => ReturnType<typeof openSidecar>;
   readonly inUse: InUse;
   readonly contexts: TlsContexts;
+  readonly pacs: PacFiles;
   readonly inherited: InheritedSockets | undefined;
   readonly tell: (message: string) => void;
   /** Resolves when clients have had their turn. */
@@ -58,19 +60,23 @@ export class ConfigApplier {
     const opening =
       next.sidecar === undefined || keepsSidecar ? undefined : await this.#options.openSidecar(next.sidecar);
     if (opening?.ok === false) return opening;
+    const pacs = await this.#options.pacs.prepare(next.pacs);
     // From here to the end no other code runs.
     if (!gate.accepting) {
+      pacs.abandon();
       void opening?.open.sidecar.stop();
       return { ok: false, message: "The proxy is shutting down." };
     }
     const change = gate.prepareListeners(listeners.plans);
     if (!change.ok) {
+      pacs.abandon();
       void opening?.open.sidecar.stop();
       return { ok: false, message: explainBinding(change.plan, change.code, change.leaving) };
     }
     this.#options.secrets.length = 0;
     for (const secret of secrets) this.#options.secrets.push(secret);
     listeners.commit();
+    pacs.commit();
     gate.use(keepUnchanged(gate.runtime.current, next.runtime));
     gate.upstreams.retain(listHops(gate.runtime.current));
     this.#options.accessLog.use(next.log.access);

@@ -25,16 +25,18 @@ import { openSidecar, type SidecarPlan } from "./open-sidecar.ts";
 import { explainBinding, prepareListeners } from "./prepare-listeners.ts";
 import type { ListenerTls } from "./proxy/accept/listener-tls.ts";
 import { chooseEngine } from "./proxy/flow/engine.ts";
-import { HookReporter } from "./proxy/record/hook-reporter.ts";
 import { AccessLog, type LogSink } from "./proxy/record/access-log.ts";
 import { BugReporter } from "./proxy/record/bug-reporter.ts";
 import type { Runtime } from "./proxy/runtime.ts";
+import { composeReports, warnOfDescriptors } from "./operator-reports.ts";
 import { Reloader, type ReloadOutcome } from "./reloader.ts";
 import type { DrainState } from "./sidecar/control-port.ts";
 import type { Sidecar } from "./sidecar/serve.ts";
 import { prepareStateFolder } from "./state/state-folder.ts";
+import type { FileText } from "./config/read-file.ts";
+import { fetchText } from "./net/http/fetch-text.ts";
+import { PacFiles } from "./pac/pac-files.ts";
 import { tidyMemory } from "./tidy-memory.ts";
-import { PoolReporter } from "./proxy/record/pool-reporter.ts";
 import type { Pools } from "./proxy/upstream/pools.ts";
 import { version } from "./version.ts";
 
@@ -98,6 +100,8 @@ export interface Daemon {
   reload(): Promise<ReloadOutcome>;
   /** Applies the text of a changed users file to new connections, or says why it cannot be used. */
   replaceUsers(text: string): Checked<Runtime>;
+  /** Uses the text of a changed PAC file, or notes why it cannot be used. */
+  replacePac(name: string, read: FileText): Promise<void>;
   /** Applies changed certificates for upstreams and origins to new connections. */
   renewTrust(renew: RenewTrust): void;
   /** Has the runtime compile the code that serves clients, in the background, until the first client comes. */
@@ -141,9 +145,8 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
   const passed = successor?.sockets ?? new PassedSockets();
   const sockets = chooseSockets(compiled.sockets, options.eventLoop, { inherited, passed });
   const { engine, lanes, description } = chooseEngine(splice, () => startLanes({ onTrouble: tell }), sockets.adopt);
-  const hooks = new HookReporter(tell, { secrets });
   const bugs = new BugReporter({ tell, secrets });
-  const pools = new PoolReporter(tell);
+  const pacs = new PacFiles({ tell, fetch: fetchText, now: Date.now, random: Math.random });
   const descriptors = new SpareDescriptors();
   const gate = new Gate({
     runtime,
@@ -153,9 +156,8 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     accessLog,
     application: `Penstock ${version}`,
     ...(options.resolver && { resolver: options.resolver }),
-    reportBug: (error, id) => bugs.report(`A mistake of the proxy ended connection ${id}`, error),
-    reportHook: (report) => hooks.report(report),
-    poolChanged: (event) => pools.report(event),
+    findPac: (name) => pacs.find(name),
+    ...composeReports({ tell, secrets, bugs }),
   });
   const { metrics } = gate;
   let stopWarmUp: (() => Promise<void>) | undefined;
@@ -185,6 +187,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     driving: sockets.description,
     reloads: () => reloader,
     ...(options.load && { reload: () => reloader.reload() }),
+    pacs,
     ...(options.successors && { handOver: (executable) => handover.handOver("POST /handover", executable) }),
   });
   const open = (plan: SidecarPlan) =>
@@ -200,6 +203,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     openSidecar: open,
     inUse,
     contexts,
+    pacs,
     inherited,
     tell,
     turn,
@@ -245,12 +249,14 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
   inUse.sidecar = opening?.open;
   // Clients of the proxy must not reach it, whatever the rules allow.
   applier.claimAddresses();
+  (await pacs.prepare(compiled.pacs)).commit();
 
   const bound = gate.listen(inUse.plans);
   if (!bound.ok) {
     // The old process serves on at its path.
     if (successor) inUse.sidecar?.sidecar.retire(true);
     await Promise.all([inUse.sidecar?.sidecar.stop(), lanes?.stop()]);
+    pacs.close();
     gate.close();
     return { ok: false, message: explainBinding(bound.plan, bound.code) };
   }
@@ -267,6 +273,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     await Promise.all([stopWarmUp?.(), withinMs(handover.finish(), LAST_MOVES_MS)]);
     await gate.stop();
     stopTidying();
+    pacs.close();
     await Promise.all([withinMs(accessLog.stop(), LAST_LINES_MS), inUse.sidecar?.sidecar.stop(), lanes?.stop()]);
     gate.close();
   };
@@ -308,6 +315,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
         if (recompiled.ok) gate.use({ ...gate.runtime.current, authenticator: recompiled.value.authenticator });
         return recompiled;
       },
+      replacePac: (name, read) => pacs.replace(name, read),
       renewTrust(renew) {
         gate.use(renew(gate.runtime.current));
       },
@@ -345,13 +353,4 @@ const LAST_LINES_MS = 1000;
 
 function sum(counts: ReadonlyMap<string, number>): number {
   return counts.values().reduce((total, count) => total + count, 0);
-}
-
-/** Warns when the limit of open files is met before that of connections: each needs a descriptor for its client and one for its target. */
-function warnOfDescriptors(descriptors: SpareDescriptors, wanted: number, tell: (message: string) => void): void {
-  const { limit, connections } = descriptors.measure();
-  if (connections >= wanted) return;
-  tell(
-    `Warning: this process may open ${limit} files, which is enough for ${connections} connections, and "limits.connections" is ${wanted}. Raise the limit (ulimit -n, LimitNOFILE=) or lower "limits.connections".`,
-  );
 }

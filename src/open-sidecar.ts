@@ -9,7 +9,9 @@ import type { PassedSockets } from "./net/handover/passed-sockets.ts";
 import { serveHttp } from "./net/http/serve-http.ts";
 import type { Listen } from "./net/runtime/listen.ts";
 import { isDefaultRouteOpen } from "./proxy/dial/upstream-probe.ts";
+import { asksPac } from "./proxy/pac/choose-ways.ts";
 import type { ControlPort, DrainControl, Readiness } from "./sidecar/control-port.ts";
+import type { PacStatus } from "./pac/followed-pac.ts";
 import { createSidecarApp } from "./sidecar/sidecar-app.ts";
 import { type Sidecar, startSidecar } from "./sidecar/serve.ts";
 
@@ -93,12 +95,28 @@ export function controlDrain(drain: Drain, yieldAddress: () => void): DrainContr
   };
 }
 
+/** Whether the default route leads anywhere. Where a PAC file chooses, it must be there: no request tells which proxy to look at. */
+function isRouteOpen(gate: Gate): boolean | Promise<boolean> {
+  const runtime = gate.runtime.current;
+  const { fallback } = runtime.policy;
+  if (fallback.kind === "deny" || !asksPac(runtime, fallback.via)) return isDefaultRouteOpen(runtime, gate);
+  return fallback.via.every((name) => runtime.pacs?.has(name) !== true || gate.pacs.isThere(name));
+}
+
 /** Ready to serve a new connection: bound, not about to leave, and with an upstream that answers where there is one. */
-export async function readReadiness(gate: Gate, drain: Pick<Drain, "phase">, reloaded: boolean): Promise<Readiness> {
+export async function readReadiness(
+  gate: Gate,
+  drain: Pick<Drain, "phase">,
+  { reloaded, pacs }: { readonly reloaded: boolean; readonly pacs: readonly PacStatus[] },
+): Promise<Readiness> {
   const isLeaving = (): boolean => drain.phase !== "serving";
   if (gate.listeners === undefined && !isLeaving()) return { ready: false, reason: "starting" };
-  const open = isLeaving() || (await isDefaultRouteOpen(gate.runtime.current, gate));
+  const open = isLeaving() || (await isRouteOpen(gate));
   if (isLeaving()) return { ready: false, reason: "draining" };
-  const warning = reloaded ? undefined : "The last reload failed. The configuration before it is in effect.";
+  const warnings = [
+    ...(reloaded ? [] : ["The last reload failed. The configuration before it is in effect."]),
+    ...pacs.flatMap(({ name, fault }) => (fault === undefined ? [] : `The PAC file of upstream ${name} ${fault}.`)),
+  ];
+  const warning = warnings.length === 0 ? undefined : warnings.join(" ");
   return { ...(open ? { ready: true } : { ready: false, reason: "no_way_out" }), ...(warning && { warning }) };
 }

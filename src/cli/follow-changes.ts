@@ -55,6 +55,7 @@ export class Follower {
       this.#watchUsers(compiled),
       this.#followCertificates(compiled.tlsFiles),
       this.#followTrust(compiled),
+      ...this.#watchPacs(compiled),
     ].filter((watch) => watch !== undefined);
   }
 
@@ -71,6 +72,19 @@ export class Follower {
       for (const problem of replaced.problems) io.tell(`  ${formatProblem(problem)}`);
     };
     return watchFile(path, { known: usersFile.text, kind: "users", tell });
+  }
+
+  /** Applies changes of PAC files. One that cannot be used leaves the one before in use. */
+  #watchPacs({ pacs }: CompiledConfig): FileWatch[] {
+    return pacs.flatMap(({ name, at }) =>
+      at.kind === "file"
+        ? watchFile(at.path, {
+            known: at.text,
+            kind: "pac",
+            tell: (read) => void this.#daemon.replacePac(name, read),
+          })
+        : [],
+    );
   }
 
   /** Applies changes of certificates, and warns before they expire. */

@@ -3,6 +3,7 @@ import { Secret } from "../secret.ts";
 import type { PoolPlan } from "../proxy/route/pool-plan.ts";
 import type { Hop, HopTls } from "../proxy/route/route.ts";
 import { compilePool } from "./compile-pool.ts";
+import { isPac } from "./compile-pac.ts";
 import type { Materials } from "./materials.ts";
 import { findAuthorityFaults, listPaths, readPair } from "./pem.ts";
 import { type Problem, readAccepted } from "./problem.ts";
@@ -39,13 +40,14 @@ export function compileUpstreams(
   };
   const make = (name: string, settings: Config["upstreams"][string]): Hop | PoolPlan => {
     if (typeof settings === "string") return makeHop(name, { url: settings }, ["upstreams", name]);
+    if (isPac(settings)) throw new Error(`The upstream ${name} is used as a member unchecked`);
     if (!("pool" in settings)) return makeHop(name, settings, ["upstreams", name]);
     return compilePool(name, settings, {
       hop: (full, member, at) => makeHop(full, member, ["upstreams", name, "pool", at]),
       upstream: find,
     });
   };
-  for (const name of Object.keys(written)) find(name);
+  for (const [name, settings] of Object.entries(written)) if (!isPac(settings)) find(name);
   return { upstreams, problems };
 }
 

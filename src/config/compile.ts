@@ -7,9 +7,11 @@ import type { UserStore } from "../proxy/auth/user-store.ts";
 import type { SplicePlan } from "../proxy/flow/engine.ts";
 import type { Limits, Runtime, Timeouts } from "../proxy/runtime.ts";
 import { writeEstablished } from "../proxy/read/reply.ts";
+import { type BrowserPac, compileBrowserPac } from "./browser-pac.ts";
 import { type CompiledListener, compileListeners } from "./compile-listener.ts";
 import { asksEnvironment, compileAddressSet, compilePolicy, readRules } from "./compile-policy.ts";
 import type { TlsFiles } from "./compile-tls.ts";
+import { compilePacs } from "./compile-pac.ts";
 import { compileUpstreams } from "./compile-upstream.ts";
 import { compileUserFile, compileUsers, compileUsersInSteps } from "./compile-users.ts";
 import { compileNat64 } from "./dns.ts";
@@ -30,6 +32,8 @@ import { compileState } from "./state.ts";
 import type { EnvironmentRoutes } from "../proxy/route/route.ts";
 import type { StateFolderPlan } from "../state/state-folder.ts";
 import { runAtOnce, type Steps } from "../steps.ts";
+import type { PacPlan } from "../proxy/pac/pac-plan.ts";
+import type { PacSource } from "../pac/followed-pac.ts";
 
 /** What the access log looks like. */
 type AccessForm = "json" | "text" | "off";
@@ -56,6 +60,10 @@ export interface CompiledConfig {
   readonly usersFile?: UsersFile;
   /** The certificates of each listener that speaks TLS, to be followed as their files change. */
   readonly tlsFiles: readonly TlsFiles[];
+  /** What `/proxy.pac` tells browsers. */
+  readonly browserPac: BrowserPac;
+  /** Where the PAC files are that choose upstreams. */
+  readonly pacs: readonly PacSource[];
   /** The certificates for upstreams and origins, to be followed in the same way. */
   readonly trustFiles?: FileGroup<RenewTrust>;
   /** Warnings for the operator. */
@@ -96,6 +104,7 @@ export function* compileInSteps(
   if (!users.ok) keep(users);
   const { listeners, tlsFiles, warnings } = keep(compileListeners(config.listen, materials));
   const { upstreams } = keep(compileUpstreams(config, materials));
+  const { pacs, sources, warnings: pacWarnings } = keep(compilePacs(config, materials));
   const { forward } = keep(compileForward(config.forward, materials, ownName));
   const environment = asksEnvironment(config) ? keep(compileEnvironment(materials.variables)).routes : undefined;
   if (users.ok) problems.push(...findDigestProblems(config, users.value));
@@ -105,7 +114,7 @@ export function* compileInSteps(
   const authenticator = compileAuthenticator(config, users.value);
   const rules = readRules(config.rules);
   const policy = yield* compilePolicy(config, rules);
-  const runtime = compileRuntime(config, { authenticator, policy, forward, upstreams, environment });
+  const runtime = compileRuntime(config, { authenticator, policy, forward, upstreams, pacs, environment });
   const usersFile = compileUsersFile(config, materials, runtime);
   const trustFiles = followTrustFiles(config, materials);
   const state = compileState(config.state, materials);
@@ -126,8 +135,10 @@ export function* compileInSteps(
       warmUp: config.warmUp,
       ...(usersFile && { usersFile }),
       tlsFiles,
+      pacs: sources,
+      browserPac: compileBrowserPac(config.pac),
       ...(trustFiles && { trustFiles }),
-      warnings: [...warnings, ...(usersFile ? findUserWarnings(usersFile) : []), ...unreachable],
+      warnings: [...warnings, ...pacWarnings, ...(usersFile ? findUserWarnings(usersFile) : []), ...unreachable],
       effective: yield* describeEffective(config, access),
       reload: config.reload,
       watch: config.watch,
@@ -150,6 +161,7 @@ export function findMaterialProblems(parts: Parts<Config>, materials: Materials)
     ...(listen ? compileListeners(listen, materials).problems : []),
     ...(users.ok ? [] : users.problems),
     ...(upstreams ? compileUpstreams({ upstream: undefined, upstreams }, materials).problems : []),
+    ...(upstreams ? compilePacs({ upstreams }, materials).problems : []),
   ];
 }
 
@@ -202,12 +214,14 @@ function compileUsersFile(config: Config, materials: Materials, runtime: Runtime
 const AGENT = "penstock";
 
 type RuntimeParts = Pick<Runtime, "authenticator" | "policy" | "forward" | "upstreams"> & {
+  readonly pacs: ReadonlyMap<string, PacPlan>;
   readonly environment: EnvironmentRoutes | undefined;
 };
 
-function compileRuntime(config: Config, { environment, ...parts }: RuntimeParts): Runtime {
+function compileRuntime(config: Config, { environment, pacs, ...parts }: RuntimeParts): Runtime {
   return {
     ...parts,
+    ...(pacs.size > 0 && { pacs }),
     ...(environment && { environment }),
     ...(config.dns.nat64 !== undefined && { nat64: compileNat64(config.dns.nat64) }),
     inspect: config.inspect,

@@ -1,5 +1,6 @@
 import { dirname, resolve } from "node:path";
 
+import { findPacFault } from "../pac/pac-files.ts";
 import { checkInSteps } from "./check.ts";
 import { type CompiledConfig, compileInSteps, findMaterialProblems } from "./compile.ts";
 import { findConfigFile, type FindOptions, type FoundConfig } from "./find-config-file.ts";
@@ -83,8 +84,9 @@ export async function loadConfig(options: LoadOptions): Promise<LoadResult> {
   const compiled: Checked<CompiledConfig> = checked.ok
     ? await run(compileInSteps(checked.value, materials, options.ownName), options.turn)
     : { ok: false, problems: [...checked.problems, ...findMaterialProblems(checked.parts, materials)] };
+  const pacProblems = compiled.ok ? await findPacProblems(compiled.value.pacs) : [];
   const complete = (list: readonly Problem[]) => attachPlaces(attachOrigins(list, over), source);
-  const faults = [...(compiled.ok ? [] : compiled.problems), ...missing];
+  const faults = [...(compiled.ok ? [] : compiled.problems), ...pacProblems, ...missing];
   const problems = [...over.problems, ...complete([...refused, ...withoutRefused(faults, refused)])];
   const warnings = [...similar, ...over.warnings, ...complete(compiled.ok ? compiled.value.warnings : [])];
   const files = [...new Set([...scripts, ...references])];
@@ -107,6 +109,18 @@ function tellGone(file: string): LoadResult {
 function tellEmpty(file: string, files: readonly string[]): LoadResult {
   const message = `${file} sets nothing any more. Write its settings, or restart to run with the defaults.`;
   return { ok: false, problems: [{ path: [], message }], warnings: [], files, file };
+}
+
+/** Runs the PAC files that are files, once, in their sandbox. */
+async function findPacProblems(sources: CompiledConfig["pacs"]): Promise<Problem[]> {
+  const problems: Problem[] = [];
+  for (const { name, at } of sources) {
+    // A file that is missing is reported already.
+    const fault = at.kind === "file" && at.text !== "" ? await findPacFault(at.text) : undefined;
+    if (fault !== undefined)
+      problems.push({ path: ["upstreams", name, "pac"], message: `Cannot use this PAC file: it ${fault}.` });
+  }
+  return problems;
 }
 
 const emptyConfig: Checked<PlainData & { source?: never }> = { ok: true, value: { value: {}, problems: [] } };

@@ -1,4 +1,5 @@
 import { type Problem, quoteValue } from "./problem.ts";
+import { isPacUrl } from "./pac-schema.ts";
 import { isRecord, readRecord } from "./plain-data.ts";
 import type { FileKind, FileText } from "./read-file.ts";
 
@@ -95,7 +96,7 @@ const references: Readonly<Record<string, ReadonlyMap<string, Reference["kind"]>
   sidecar: new Map(secretReferences),
   listen: new Map(pemReferences),
   forward: new Map(pemReferences),
-  upstreams: new Map<string, Reference["kind"]>([...secretReferences, ...pemReferences]),
+  upstreams: new Map<string, Reference["kind"]>([...secretReferences, ...pemReferences, ["pac", "pac"]]),
 };
 
 /** The references of a configuration, or those of one kind. */
@@ -108,7 +109,8 @@ function findReferences(raw: unknown, only?: Reference["kind"]): Reference[] {
     const path: PropertyKey[] = [section];
     const visit = (value: unknown, kind?: Reference["kind"]): void => {
       if (typeof value === "string") {
-        if (kind !== undefined && value !== "") found.push({ path: [...path], kind, name: value });
+        const isFetched = kind === "pac" && isPacUrl(value);
+        if (kind !== undefined && value !== "" && !isFetched) found.push({ path: [...path], kind, name: value });
       } else if (Array.isArray(value)) {
         // PEM files may be several.
         const inside = kind === "pem" ? kind : undefined;

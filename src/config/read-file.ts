@@ -3,7 +3,7 @@ import { constants, type Stats } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 
 /** What a file is for. It decides how large the file may be. */
-export type FileKind = "config" | "users" | "pem" | "secret";
+export type FileKind = "config" | "users" | "pem" | "secret" | "pac";
 
 /** Bytes that a file may have: many times the size of a real one, and small enough for the memory. */
 const MAX_BYTES: Readonly<Record<FileKind, number>> = {
@@ -11,6 +11,7 @@ const MAX_BYTES: Readonly<Record<FileKind, number>> = {
   users: 64 * 1024 * 1024,
   pem: 8 * 1024 * 1024,
   secret: 64 * 1024,
+  pac: 4 * 1024 * 1024,
 };
 
 /** Files that must be UTF-8: another encoding would change a password. Bundles of certificates have comments in any encoding. */

@@ -1,5 +1,6 @@
 import type * as z from "zod";
 
+import { browserPacSchema } from "./browser-pac.ts";
 import { dnsSchema } from "./dns.ts";
 import { cidr, count, duration, flag, list, settings, size, text, word } from "./fields.ts";
 import { forwardSchema } from "./forward.ts";
@@ -124,6 +125,7 @@ const sections = settings(
     timeouts: timeoutsSchema,
     state: stateSchema,
     sidecar: sidecarSchema,
+    pac: browserPacSchema,
     log: logSchema,
     watch: flag()
       .describe(

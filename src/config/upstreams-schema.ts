@@ -1,6 +1,7 @@
 import * as z from "zod";
 
 import { either, formOf, unquoted } from "./fields.ts";
+import { pacSchema } from "./pac-schema.ts";
 import { checked, MALFORMED, type Parts, type PartsOf } from "./parts.ts";
 import { findPoolConflicts, type PoolSettings, poolSettings, readReference } from "./pool-schema.ts";
 import { type Problem, quoteNamed, quoteValue } from "./problem.ts";
@@ -22,13 +23,14 @@ function findNameConflicts(names: readonly string[]): Problem[] {
 
 const upstreamForms = [
   upstreamUrl(),
+  formOf("pac", pacSchema),
   formOf("pool", checked(poolSettings, findPoolConflicts)),
   checked(upstreamSettings, findUpstreamConflicts),
 ] as const;
 
 const upstreamMap = z.record(
   z.string(),
-  either("a URL, a map with a url, or a map with a pool", upstreamForms, unquoted),
+  either("a URL, or a map with a url, a pool or a pac", upstreamForms, unquoted),
   { error: 'Write a map from names to URLs, as in { corp: "http://proxy.example:3128" }.' },
 );
 
@@ -39,7 +41,7 @@ export const upstreamsSchema = checked(upstreamMap, (upstreams) => [
   ...findReferenceConflicts(upstreams),
 ])
   .describe(
-    "Upstream proxies by name, for `via` and `default`. Each is a URL or a map; a map with `pool` puts several behind one name. `direct`, `deny`, `environment` and `upstream` are not free to be names.",
+    "Upstream proxies by name, for `via` and `default`. Each is a URL or a map; a map with `pool` puts several behind one name, and with `pac` a PAC file chooses. `direct`, `deny`, `environment` and `upstream` are not free to be names.",
   )
   .default({});
 
@@ -74,6 +76,8 @@ function explainReference(pool: string, name: string, upstreams: PartsOf<Upstrea
     return `There is no ${quoteNamed("upstream", name)}.${suggest(name, known) || ' Write a URL, the name of another upstream, or "direct".'}`;
   }
   if (named === MALFORMED) return undefined;
+  if (typeof named === "object" && "pac" in named)
+    return `A PAC file chooses the upstream ${quoteValue(name)}: it cannot be a member. Write its proxies as members.`;
   if (name === pool || reaches(name, pool, upstreams, new Set()))
     return `The pool ${quoteValue(pool)} would be a member of itself. Leave it out.`;
   return isPool(named) && typeof named.balance === "function"

@@ -26,6 +26,8 @@ import { RequestIds } from "../proxy/record/request-record.ts";
 import type { TunnelEngine } from "../proxy/flow/tunnel.ts";
 import { Pools } from "../proxy/upstream/pools.ts";
 import type { PoolEvent } from "../proxy/upstream/pool.ts";
+import type { PacFile } from "../proxy/pac/pac-file.ts";
+import { PacRouter } from "../proxy/pac/pac-router.ts";
 import { Upstreams } from "../proxy/upstream/upstreams.ts";
 import { endDenied } from "./end-denied.ts";
 import {
@@ -54,6 +56,10 @@ export interface GateOptions {
   readonly resolver?: Resolver;
   /** Is told when the health of a member of a pool changes, and when a session moves. */
   poolChanged?(event: PoolEvent): void;
+  /** The PAC file in use of an upstream. */
+  findPac?(name: string): PacFile | undefined;
+  /** Tells the operator that a PAC file gave no usable answer. `why` continues a sentence that begins with the file. */
+  reportPac?(name: string, why: string): void;
   /** Tells the operator of a bug that ended the connection `id`. */
   reportBug(error: unknown, id: string): void;
   /** Tells the operator that a function of the configuration failed, and how. */
@@ -87,6 +93,7 @@ export class Gate implements ConnectionServices, ListenerOwner {
   readonly pools: Pools;
   readonly healthChecks: HealthChecks;
   readonly checks = new CredentialChecks();
+  readonly pacs: PacRouter;
   readonly ids = new RequestIds();
   readonly targets = new ConnectTargets();
   readonly newcomers = new Set<Newcomer>();
@@ -121,6 +128,12 @@ export class Gate implements ConnectionServices, ListenerOwner {
         changed: () => this.forwarding.origins.clear(),
         nameClient: (client) => clientKey(client, this.runtime.current.limits.clientPrefix),
       });
+    this.pacs = new PacRouter({
+      resolver: this.resolver,
+      find: (name) => options.findPac?.(name),
+      report: (name, why) => options.reportPac?.(name, why),
+      nameClient: (client) => clientKey(client, this.runtime.current.limits.clientPrefix),
+    });
     this.admission = new Admission(descriptors);
     this.#listeners = new Listeners(sockets.listen, this);
     this.recorder = createRecorder({

@@ -146,6 +146,14 @@ const table = {
     "Every member of {peer} that may be used has as many connections as it may have.",
   ),
   upstream_refused: row("destination_unavailable", 502, "upstream", "{peer} refused the tunnel."),
+  pac_unavailable: row("destination_unavailable", 503, "upstream", "The PAC file of {peer} is not there yet."),
+  pac_failed: row("proxy_configuration_error", 502, "upstream", "The PAC file of {peer} gave no usable answer."),
+  pac_busy: row(
+    "connection_limit_reached",
+    429,
+    "client",
+    "Too many questions of this client wait for the PAC file; try again shortly.",
+  ),
   upstream_credentials: row(
     "proxy_configuration_error",
     502,

@@ -1,6 +1,4 @@
 import type { Conn } from "../net/conn/conn.ts";
-import { frameRequest } from "../protocol/http1/message-framing.ts";
-import { allowsNextRequest } from "../protocol/http1/persistence.ts";
 import type { RequestHead } from "../protocol/http1/request-head.ts";
 import { identify } from "./auth/identify.ts";
 import { authorize } from "./decide/authorize.ts";
@@ -14,16 +12,17 @@ import type { Plan } from "./exchange/plans.ts";
 import type { Exchange } from "./exchange/exchange.ts";
 import type { Origin } from "./exchange/origin-pool.ts";
 import { describeFailure, type Failure } from "./failure.ts";
+import { findRoute } from "./pac/choose-ways.ts";
 import type { Grant } from "./policy/decision.ts";
 import { type FirstMessageRead, readFirstMessage } from "./read/first-message.ts";
 import type { ForwardRequest } from "./read/forward-request.ts";
 import { readCredentials } from "./read/read-credentials.ts";
 import { readRequest } from "./read/read-request.ts";
+import { allowsNext } from "./read/refusal.ts";
 import { httpReply, type Reply, socks4Reply } from "./read/reply.ts";
 import { Socks5Handshake } from "./read/socks5-handshake.ts";
 import { writeWhole } from "./read/write-whole.ts";
 import type { RequestRecord } from "./record/request-record.ts";
-import { chooseRoute } from "./route/choose-route.ts";
 import type { RequestConnection, RequestEnd } from "./request-connection.ts";
 import { isPooled, type PooledRoute, type Route } from "./route/route.ts";
 import { inspectTunnel } from "./tunnel/first-bytes-tap.ts";
@@ -99,19 +98,19 @@ export class Request {
     record.decision = decision;
     record.foundName = foundName;
     if (!authorized.ok) return this.#end(authorized.failure);
-    const grant = authorized.value;
-    const unfit = request.kind === "forward" ? judgeForwarding(grant.decision) : undefined;
+    const unfit = request.kind === "forward" ? judgeForwarding(authorized.value.decision) : undefined;
     if (unfit !== undefined) return this.#end(unfit);
 
     record.enter("route");
-    const route = chooseRoute(record, grant.decision);
-    if (!route.ok) return this.#end(route.failure);
-    record.route = route.value;
-    if (request.kind === "forward") return this.#forward(request, route.value, grant);
+    const finding = findRoute(record, authorized.value, request, { router: services.pacs, client });
+    const found = finding instanceof Promise ? await finding : finding;
+    if (!found.ok) return this.#end(found.failure);
+    const { value: route, grant } = found;
+    record.route = route;
+    if (request.kind === "forward") return this.#forward(request, route, grant);
 
     record.enter("dial");
-    const { target } = request;
-    const dialled = await dialAlong({ requester: record, client, target, route: route.value, grant }, services);
+    const dialled = await dialAlong({ requester: record, client, target: request.target, route, grant }, services);
     noteDial(record, dialled);
     if (!dialled.ok) return this.#end(dialled.failure);
     this.#target = dialled.value.conn;
@@ -331,12 +330,4 @@ export function notePlanned(record: RequestRecord, plan: Plan, origin: Origin): 
   record.decision = plan.decision;
   record.route = plan.route;
   record.dialled = origin.address;
-}
-
-/** Whether the client's connection can carry another request after this failure. */
-function allowsNext({ detail }: Failure, head: RequestHead | undefined): boolean {
-  // The client can show another certificate only on another connection.
-  if (describeFailure(detail).word === "http_request_error" || detail === "certificate_required") return false;
-  // No part of the request is left unread.
-  return head !== undefined && frameRequest(head).kind === "none" && allowsNextRequest(head);
 }

@@ -5,6 +5,7 @@ import type { ForwardSettings } from "./exchange/forward-settings.ts";
 import type { InspectSettings } from "./tunnel/inside-facts.ts";
 import type { ClientPrefix } from "../address/client-key.ts";
 import type { Nat64Prefixes } from "./policy/nat64.ts";
+import type { PacPlan } from "./pac/pac-plan.ts";
 import type { KnownUpstreams } from "./route/route.ts";
 import type { Policy } from "./policy/policy.ts";
 
@@ -15,6 +16,8 @@ import type { Policy } from "./policy/policy.ts";
 export interface Runtime extends KnownUpstreams {
   readonly authenticator: Authenticator;
   readonly policy: Policy;
+  /** Upstreams that PAC files choose, by name; undefined when there are none. */
+  readonly pacs?: ReadonlyMap<string, PacPlan>;
   /** Prefixes whose addresses are judged by the IPv4 address inside; the well-known one when absent. */
   readonly nat64?: Nat64Prefixes;
   /** How HTTP requests are forwarded. */

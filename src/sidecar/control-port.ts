@@ -57,6 +57,8 @@ export interface ControlPort {
   readonly reload?: () => Promise<ReloadAnswer>;
   /** Starts a successor, of another executable when one is named, and hands over to it; absent where that cannot be. */
   readonly handOver?: (executable: string | undefined) => Promise<HandoverAnswer>;
+  /** The PAC file for a browser that reached the sidecar under this host; undefined when no listener is for browsers. */
+  readonly proxyPac?: (host: string) => string | undefined;
   /** Prometheus text format. */
   metricsText(): string;
   /** Matching tunnels and forwarded requests in progress. */

@@ -18,6 +18,13 @@ export interface MetricSources {
   readonly sidecar?: { readonly open: number; readonly accepted: number; readonly evicted: number };
   /** Whether the last reload was successful, and when one was for the last time, in milliseconds since the epoch. */
   readonly reload?: { readonly successful: boolean; readonly succeededAt: number };
+  /** The PAC files of upstreams; milliseconds since the epoch. */
+  readonly pacs?: readonly {
+    readonly name: string;
+    readonly loadedAt: number | undefined;
+    readonly fault: string | undefined;
+    readonly failures: number;
+  }[];
   /** Listeners that speak TLS; milliseconds since the epoch. */
   readonly certificates?: readonly { readonly listener: string; readonly expiresAt: number }[];
 }
@@ -29,7 +36,7 @@ export function writeMetricsText(sources: MetricSources): string {
 
 /** Puts the counts of the data plane into families. Labels are closed sets, or come from the configuration. */
 function collectProxyFamilies(sources: MetricSources): Family[] {
-  const { version, metrics, live, accessLog, auth, lanes, sidecar, reload, certificates = [] } = sources;
+  const { version, metrics, live, accessLog, auth, lanes, sidecar, reload, certificates = [], pacs = [] } = sources;
   const moving = live.bytes();
   return [
     gauge("penstock_build_info", "Always 1; the labels say what is running.", [
@@ -79,6 +86,7 @@ function collectProxyFamilies(sources: MetricSources): Family[] {
             reload.succeededAt / 1000,
           ),
         ]),
+    ...(pacs.length === 0 ? [] : collectPacs(pacs)),
     gauge("penstock_connections_open", "Client connections under way.", metrics.connectionsOpen),
     counter("penstock_requests_total", "Forwarded HTTP requests that are over.", metrics.requests),
     gauge("penstock_tunnels_open", "Tunnels under way.", live.size),
@@ -146,6 +154,28 @@ function collectProxyFamilies(sources: MetricSources): Family[] {
       "penstock_access_log_dropped_total",
       "Access lines lost because the reader was too slow or failed.",
       accessLog.dropped,
+    ),
+  ];
+}
+
+function collectPacs(pacs: NonNullable<MetricSources["pacs"]>): Family[] {
+  const list = (read: (pac: (typeof pacs)[number]) => number): Sample[] =>
+    pacs.map((pac) => ({ labels: { upstream: pac.name }, value: read(pac) }));
+  return [
+    gauge(
+      "penstock_pac_usable",
+      "1 when the newest PAC file of an upstream is in use, 0 when it could not be fetched or used.",
+      list(({ fault, loadedAt }) => (fault === undefined && loadedAt !== undefined ? 1 : 0)),
+    ),
+    gauge(
+      "penstock_pac_loaded_timestamp_seconds",
+      "Unix time at which the PAC file in use was loaded; 0 when there is none.",
+      list(({ loadedAt = 0 }) => loadedAt / 1000),
+    ),
+    counter(
+      "penstock_pac_failures_total",
+      "PAC files that could not be fetched or used.",
+      list(({ failures }) => failures),
     ),
   ];
 }

@@ -4,6 +4,7 @@ import { mountCapture } from "./capture.ts";
 import type { ControlPort } from "./control-port.ts";
 import { mountDrain } from "./drain.ts";
 import { guardHost, guardToken } from "./guard.ts";
+import { mountProxyPac } from "./proxy-pac.ts";
 import { answerJson, answerProblem, refuseOtherMethods } from "./problem.ts";
 import { mountHandover } from "./handover.ts";
 import { refuseQueries } from "./read-query.ts";
@@ -43,6 +44,7 @@ export function createSidecarApp(port: ControlPort, options: SidecarAppOptions =
   app.get("/metrics", guard, plain, (context) =>
     context.body(port.metricsText(), 200, { "Content-Type": METRICS_TYPE }),
   );
+  if (port.proxyPac !== undefined) mountProxyPac(app, plain, port.proxyPac);
   mountTunnels(app, guard, port);
   if (port.reload !== undefined) mountReload(app, guard, port.reload);
   if (port.handOver !== undefined) mountHandover(app, guard, port.handOver);

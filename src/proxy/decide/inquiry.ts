@@ -25,6 +25,8 @@ export interface AccessRequest {
     readonly policy: Policy;
     readonly timeouts: { readonly connectMs: number; readonly hookMs: number };
     readonly nat64?: Nat64Prefixes;
+    /** Upstreams that PAC files choose. */
+    readonly pacs?: ReadonlyMap<string, unknown>;
   };
   /** Of a URI that is to be forwarded. */
   readonly scheme?: "http" | "https" | undefined;
@@ -84,9 +86,9 @@ export class Inquiry {
    * connecting stays for it. A rule that could deny ends the request without the name, so it gets all of the time.
    */
   #measureTime(rule: number): number {
-    const { timeouts, upstreams, environment } = this.#request.runtime;
+    const { timeouts, upstreams, pacs, environment } = this.#request.runtime;
     if (this.#policy.rules[rule]?.verdict.kind !== "allow") return timeouts.connectMs;
-    const mayLeave = environment !== undefined || upstreams.size > 0;
+    const mayLeave = environment !== undefined || upstreams.size > 0 || (pacs !== undefined && pacs.size > 0);
     return mayLeave ? timeouts.connectMs / 2 : timeouts.connectMs;
   }
 

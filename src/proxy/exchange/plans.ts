@@ -22,6 +22,7 @@ import { showsConnectionAuth } from "../../protocol/http1/persistence.ts";
 import type { CredentialChecks } from "../auth/credential-checks.ts";
 import { SessionAsker } from "../auth/identify.ts";
 import type { UserParameters } from "../../protocol/user-parameters.ts";
+import { asksPac } from "../pac/choose-ways.ts";
 import { evaluate } from "../policy/evaluate.ts";
 import { isPooled, type Route } from "../route/route.ts";
 import type { Runtime } from "../runtime.ts";
@@ -117,6 +118,8 @@ function makePlan(record: RequestRecord, client: Conn, numbers: ObjectNumbers): 
     return undefined;
   if (evaluate(runtime.policy, { client: record.client, user, parameters, target }).kind !== "decided")
     return undefined;
+  // A PAC file may choose another route for another path.
+  if (asksPac(runtime, decision.via)) return undefined;
   const authorized = { decision, ...(foundName !== undefined && { foundName }) };
   const destination = { scheme, target };
   const originRoute = planOriginRoute(

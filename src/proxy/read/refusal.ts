@@ -1,4 +1,7 @@
+import { frameRequest } from "../../protocol/http1/message-framing.ts";
+import { allowsNextRequest } from "../../protocol/http1/persistence.ts";
 import { formatProxyStatus } from "../../protocol/http1/proxy-status.ts";
+import type { RequestHead } from "../../protocol/http1/request-head.ts";
 import { explainFailure } from "../explain-failure.ts";
 import { describeFailure, type Failure } from "../failure.ts";
 import { writeReasonPhrase } from "./reason-phrase.ts";
@@ -65,4 +68,12 @@ export function writeRefusal({ failure, agent, id, rule, challenges, method, kee
 /** Notes quote peers, so only printable ASCII is kept, up to 200 characters. */
 function sanitiseNote(note: string): string {
   return note.replaceAll(/[^\x20-\x7e]/g, "?").slice(0, 200);
+}
+
+/** Whether the client's connection can carry another request after this failure. */
+export function allowsNext({ detail }: Failure, head: RequestHead | undefined): boolean {
+  // The client can show another certificate only on another connection.
+  if (describeFailure(detail).word === "http_request_error" || detail === "certificate_required") return false;
+  // No part of the request is left unread.
+  return head !== undefined && frameRequest(head).kind === "none" && allowsNextRequest(head);
 }

@@ -17,6 +17,8 @@ export interface RouteRequest extends NamedRequester {
   readonly target: Endpoint | undefined;
   /** Of a URI that is to be forwarded. */
   readonly scheme?: "http" | "https" | undefined;
+  /** What PAC files have chosen for this request, by the name of the upstream. */
+  readonly chosen?: ReadonlyMap<string, Hop | PoolPlan | "direct"> | undefined;
 }
 
 /**
@@ -61,7 +63,8 @@ function findSteps(via: Via, request: RouteRequest): readonly (Hop | PoolPlan)[]
   if (via.length === 0) return DIRECT.hops;
   const steps: (Hop | PoolPlan)[] = [];
   for (const name of via) {
-    const step = request.runtime.upstreams.get(name);
+    const step = request.runtime.upstreams.get(name) ?? request.chosen?.get(name);
+    if (step === "direct") continue;
     if (step !== undefined) {
       steps.push(step);
       continue;

@@ -117,7 +117,7 @@ describe("checkConfig() on single settings", () => {
           'log.access: Found "jsn". Write one of "json", "text", "off". Did you mean "json"?',
         ],
         [{ upstream: "proxy" }, 'upstream: The URL has no scheme. Write one, as in "http://proxy.example:3128".'],
-        [{ upstreams: { a: 5 } }, "upstreams.a: Found a number. Write a URL, a map with a url, or a map with a pool."],
+        [{ upstreams: { a: 5 } }, "upstreams.a: Found a number. Write a URL, or a map with a url, a pool or a pac."],
         [{ upstreams: { a: {} } }, 'upstreams.a.url: Required. Write a URL such as "http://proxy.example:3128".'],
         [{ rules: [5] }, "rules[0]: Found 5. Write a rule, or a function."],
         [{ rules: [{ to: ["a:0"], deny: true }] }, 'rules[0].to[0]: "a:0" has no valid ports after the colon.'],

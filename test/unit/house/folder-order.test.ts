@@ -10,6 +10,7 @@ const below: Readonly<Record<string, readonly string[]>> = {
   policy: [],
   resolve: [],
   route: ["policy"],
+  pac: ["policy", "resolve", "route"],
   upstream: ["route"],
   auth: ["hook"],
   decide: ["hook", "policy", "resolve", "route"],

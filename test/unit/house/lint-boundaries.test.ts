@@ -77,8 +77,15 @@ const breaches: readonly Breach[] = [
     "hono",
   ].map((source) => importing("src/gate/planted.ts", source)),
   ...["Bun.listen", "Bun.connect", "process.env", "process.exit"].map((found) => using("src/gate/planted.ts", found)),
+  // PAC files.
+  ...["../config/compile.ts", "../sidecar/serve.ts", "../gate/gate.ts", "../daemon.ts", "node:fs", "node:http"].map(
+    (source) => importing("src/pac/planted.ts", source),
+  ),
+  importing("src/gate/planted.ts", "../pac/pac-files.ts"),
+  importing("src/proxy/dial/planted.ts", "../../pac/pac-files.ts"),
+  importing("src/proxy/exchange/planted.ts", "../../pac/pac-files.ts"),
   // The stages of a request.
-  ...["auth", "decide", "hook", "policy", "resolve", "route", "upstream"].flatMap((folder) =>
+  ...["auth", "decide", "hook", "pac", "policy", "resolve", "route", "upstream"].flatMap((folder) =>
     [
       "dial/dial.ts",
       "tunnel/first-bytes-tap.ts",

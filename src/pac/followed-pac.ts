@@ -1,0 +1,201 @@
+import type { FetchOrder, Fetched } from "../net/http/fetch-text.ts";
+import type { PacQuestion } from "../protocol/pac/pac-url.ts";
+import type { KnownNames, PacFile, PacStep } from "../proxy/pac/pac-file.ts";
+import type { PacLoaded } from "./pac-sandbox.ts";
+
+/** Where the PAC file of an upstream is, as compiled from the configuration. */
+export interface PacSource {
+  /** Of the upstream. */
+  readonly name: string;
+  readonly at:
+    /** `text` is what was read, and is checked. */
+    | { readonly kind: "file"; readonly path: string; readonly text: string }
+    | { readonly kind: "url"; readonly url: string; readonly ca?: readonly string[]; readonly refreshMs: number };
+}
+
+export interface FollowOptions {
+  readonly tell: (message: string) => void;
+  readonly fetch: (order: FetchOrder) => Promise<Fetched>;
+  /** Evaluates the file. It is closed with this object. */
+  readonly thread: PacThreadLike;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+  /** From 0 to 1. */
+  readonly random: () => number;
+}
+
+/** What is needed of the thread that evaluates a file. */
+export interface PacThreadLike {
+  load(source: string): Promise<PacLoaded>;
+  find(question: PacQuestion, names: KnownNames): Promise<PacStep>;
+  close(): void;
+}
+
+/** What operators want to know of a PAC file. */
+export interface PacStatus {
+  readonly name: string;
+  /** When the file in use was loaded, milliseconds since the epoch; undefined when there is none. */
+  readonly loadedAt: number | undefined;
+  /** What is wrong with the last one, as the rest of a sentence that begins with the file; undefined when nothing is. */
+  readonly fault: string | undefined;
+  /** How often a file could not be fetched or used. */
+  readonly failures: number;
+}
+
+/** Bytes of a PAC file. Chromium takes 1 MiB. */
+const MAX_PAC_BYTES = 4 * 1024 * 1024;
+/** Milliseconds for fetching one. */
+const FETCH_MS = 20_000;
+/** Milliseconds before another try after a failure: the first time, and at most. */
+const RETRY_MS = 2000;
+const MAX_RETRY_MS = 300_000;
+/** Part of the time between two fetches that is left to chance, so that many proxies do not ask at the same moment. */
+const JITTER = 0.2;
+
+/**
+ * The PAC file of one upstream in use. A file that cannot be fetched or used
+ * leaves the one before in use, and says so. Of a URL it asks again in intervals,
+ * and after a failure sooner.
+ */
+export class FollowedPac implements PacFile {
+  readonly source: PacSource;
+  readonly #options: FollowOptions;
+  #version = 0;
+  #loadedAt: number | undefined;
+  #fault: string | undefined;
+  #failures = 0;
+  /** Failures since the last success. */
+  #inARow = 0;
+  #text: string | undefined;
+  #validators: Pick<FetchOrder, "etag" | "lastModified"> = {};
+  #timer: Timer | undefined;
+  #closed = false;
+
+  constructor(source: PacSource, options: FollowOptions) {
+    this.source = source;
+    this.#options = options;
+  }
+
+  get version(): number {
+    return this.#version;
+  }
+
+  get missing(): string | undefined {
+    return this.#version > 0 ? undefined : (this.#fault ?? "is still being fetched");
+  }
+
+  get status(): PacStatus {
+    return { name: this.source.name, loadedAt: this.#loadedAt, fault: this.#fault, failures: this.#failures };
+  }
+
+  find(question: PacQuestion, names: KnownNames): Promise<PacStep> {
+    return this.#options.thread.find(question, names);
+  }
+
+  /** Loads the file for the first time. From then on a URL is asked again. */
+  async start(): Promise<void> {
+    const { at } = this.source;
+    if (at.kind === "file") await this.replace(at.text);
+    else await this.#refresh();
+  }
+
+  /** Uses another text, if it can be used. */
+  async replace(text: string): Promise<boolean> {
+    if (text === this.#text) {
+      this.#recover();
+      return true;
+    }
+    const loaded = await this.#options.thread.load(text);
+    if (this.#closed) return false;
+    if (!loaded.ok) {
+      this.blame(loaded.why);
+      return false;
+    }
+    const isFirst = this.#version === 0;
+    this.#text = text;
+    this.#version += 1;
+    this.#loadedAt = this.#options.now();
+    this.#recover();
+    if (!isFirst) this.#options.tell(`Read the PAC file of upstream ${this.source.name} again.`);
+    return true;
+  }
+
+  /** Notes that the newest file cannot be used. `why` continues a sentence that begins with the file. */
+  blame(why: string): void {
+    this.#failures += 1;
+    this.#inARow += 1;
+    const isNew = this.#fault !== why;
+    this.#fault = why;
+    if (!isNew) return;
+    const rest =
+      this.#version > 0
+        ? "The one before stays in use."
+        : "Requests through this upstream are refused until there is one.";
+    this.#options.tell(`Warning: the PAC file of upstream ${this.source.name} ${why}. ${rest}`);
+  }
+
+  close(): void {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    this.#options.thread.close();
+  }
+
+  #recover(): void {
+    this.#inARow = 0;
+    if (this.#fault !== undefined && this.#failures > 0 && this.#version > 0)
+      this.#options.tell(`The PAC file of upstream ${this.source.name} can be used again.`);
+    this.#fault = undefined;
+  }
+
+  async #refresh(): Promise<void> {
+    const { at } = this.source;
+    if (at.kind !== "url" || this.#closed) return;
+    const fetched = await this.#options.fetch({
+      url: at.url,
+      ...(at.ca !== undefined && { ca: at.ca }),
+      ...this.#validators,
+      maxBytes: MAX_PAC_BYTES,
+      ms: FETCH_MS,
+    });
+    if (this.#closed) return;
+    switch (fetched.kind) {
+      case "failed":
+        this.blame(fetched.why);
+        break;
+      case "unchanged":
+        this.#recover();
+        break;
+      case "content": {
+        const isUsable = await this.replace(decodePac(fetched.bytes));
+        const { etag, lastModified } = fetched;
+        // What cannot be used is to be sent again.
+        this.#validators = isUsable
+          ? { ...(etag !== undefined && { etag }), ...(lastModified !== undefined && { lastModified }) }
+          : {};
+        break;
+      }
+      default:
+        fetched satisfies never;
+    }
+    if (this.#closed) return;
+    this.#timer = setTimeout(() => void this.#refresh(), this.#chooseWait(at.refreshMs));
+    this.#timer.unref();
+  }
+
+  #chooseWait(refreshMs: number): number {
+    const wanted =
+      this.#inARow === 0
+        ? refreshMs
+        : Math.min(refreshMs, MAX_RETRY_MS, RETRY_MS * 2 ** Math.min(20, this.#inARow - 1));
+    return wanted * (1 - JITTER / 2 + JITTER * this.#options.random());
+  }
+}
+
+/** The text of a PAC file: UTF-8, or else Latin-1, as old ones are. */
+export function decodePac(bytes: Uint8Array): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    return new TextDecoder("latin1").decode(bytes);
+  }
+}
