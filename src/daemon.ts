@@ -13,7 +13,15 @@ import type { InheritedSockets } from "./net/inherited-sockets.ts";
 import { SpareDescriptors } from "./net/libc/spare-descriptors.ts";
 import { chooseSockets } from "./net/sockets.ts";
 import { startLanes } from "./net/splice/lane-pool.ts";
-import { controlDrain, controlTunnels, openSidecar, readReadiness, type SidecarPlan } from "./open-sidecar.ts";
+import {
+  controlDrain,
+  controlTunnels,
+  controlUpstreams,
+  listUpstreams,
+  openSidecar,
+  readReadiness,
+  type SidecarPlan,
+} from "./open-sidecar.ts";
 import { explainBinding, listCertificates, prepareListeners } from "./prepare-listeners.ts";
 import type { ListenerTls } from "./proxy/accept/listener-tls.ts";
 import { chooseEngine } from "./proxy/flow/engine.ts";
@@ -141,6 +149,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
   // The sidecar first: it can say that the proxy is still starting.
   const control: ControlPort = {
     ...controlTunnels(gate),
+    upstreams: controlUpstreams(gate),
     drain: controlDrain(drain, () => inUse.sidecar?.sidecar.yieldAddress()),
     ...(options.load && { reload: () => reloader.reload() }),
     readiness: () => readReadiness(gate, drain, reloader.successful),
@@ -152,6 +161,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
         live,
         accessLog,
         auth: gate.checks.cache,
+        upstreams: listUpstreams(gate),
         certificates: listCertificates(gate, inUse.plans),
         reload: reloader,
         ...(inUse.sidecar && { sidecar: inUse.sidecar.sidecar.connections }),

@@ -16,6 +16,7 @@ import { serve } from "./serve.ts";
 import { service } from "./service.ts";
 import { readInvocation } from "./strict.ts";
 import { trace } from "./trace.ts";
+import { upstreams } from "./upstreams.ts";
 import { showVersion } from "./version.ts";
 
 const commands: Readonly<Record<string, Command>> = {
@@ -31,6 +32,7 @@ const commands: Readonly<Record<string, Command>> = {
   drain,
   healthcheck,
   reload,
+  upstreams,
   service,
   version: showVersion,
 };

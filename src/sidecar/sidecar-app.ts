@@ -8,6 +8,7 @@ import { answerJson, answerProblem, refuseOtherMethods } from "./problem.ts";
 import { refuseQueries } from "./read-query.ts";
 import { mountReload } from "./reload.ts";
 import { mountTunnels } from "./tunnels.ts";
+import { mountUpstreams } from "./upstreams.ts";
 
 export interface SidecarAppOptions {
   /** Bearer token for everything but health; without one the rest is refused. */
@@ -21,7 +22,7 @@ export interface SidecarAppOptions {
 /** Content type of the Prometheus text format. */
 const METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8";
 
-/** Serves the state of the proxy over HTTP. Its actions end tunnels and captures, drain the proxy, and reload the configuration. */
+/** Serves the state of the proxy over HTTP. Its actions end tunnels and captures, disable members of pools, drain the proxy, and reload the configuration. */
 export function createSidecarApp(port: ControlPort, options: SidecarAppOptions = {}): Hono {
   const app = new Hono();
   app.use(harden);
@@ -43,6 +44,7 @@ export function createSidecarApp(port: ControlPort, options: SidecarAppOptions =
     context.body(port.metricsText(), 200, { "Content-Type": METRICS_TYPE }),
   );
   mountTunnels(app, guard, port);
+  if (port.upstreams !== undefined) mountUpstreams(app, guard, port.upstreams);
   if (port.reload !== undefined) mountReload(app, guard, port.reload);
   refuseOtherMethods(app, "/config", "GET, HEAD", guard);
   refuseOtherMethods(app, "/metrics", "GET, HEAD", guard);
