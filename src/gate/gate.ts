@@ -9,6 +9,7 @@ import { ClientProfiles } from "../protocol/tls/read/client-profiles.ts";
 import type { Listener } from "../proxy/accept/listener.ts";
 import { CredentialChecks } from "../proxy/auth/credential-checks.ts";
 import { type ConnectionServices, recordUnserved, serveConnection } from "../proxy/connection.ts";
+import { HealthChecks } from "../proxy/dial/health-checks.ts";
 import { Forwarding } from "../proxy/exchange/forwarding.ts";
 import type { HookReport } from "../proxy/hook/call-hook.ts";
 import { Admission } from "../proxy/limit/admission.ts";
@@ -78,6 +79,7 @@ export class Gate implements ConnectionServices, ListenerOwner {
   readonly own = new OwnAddresses();
   readonly upstreams = new Upstreams();
   readonly pools: Pools;
+  readonly healthChecks: HealthChecks;
   readonly checks = new CredentialChecks();
   readonly ids = new RequestIds();
   readonly targets = new ConnectTargets();
@@ -93,6 +95,10 @@ export class Gate implements ConnectionServices, ListenerOwner {
     this.runtime = new RuntimeHolder(options.runtime);
     this.pools = new Pools({ changed: (event) => options.poolChanged?.(event) });
     this.pools.use(options.runtime.upstreams);
+    this.healthChecks = new HealthChecks({
+      services: this,
+      reportBug: (error) => this.reportBug(error, "of no client"),
+    });
     this.connect = sockets.connect;
     this.tunnel = options.tunnel;
     this.resolver =
@@ -117,6 +123,7 @@ export class Gate implements ConnectionServices, ListenerOwner {
   use(runtime: Runtime): void {
     this.runtime.swap(runtime);
     this.pools.use(runtime.upstreams);
+    this.healthChecks.follow();
   }
 
   /** The listeners as bound; undefined before. */
@@ -131,6 +138,7 @@ export class Gate implements ConnectionServices, ListenerOwner {
     change.commit();
     const { bound } = this.#listeners;
     for (const { host, port } of bound) this.own.add(host, port);
+    this.healthChecks.start();
     return { ok: true, listeners: bound };
   }
 
@@ -166,6 +174,7 @@ export class Gate implements ConnectionServices, ListenerOwner {
   /** Stops accepting. Connections live on. */
   stopAccepting(): void {
     this.draining = true;
+    this.healthChecks.stop();
     this.#listeners.close();
   }
 
@@ -193,6 +202,7 @@ export class Gate implements ConnectionServices, ListenerOwner {
     const reopened = this.#listeners.reopen();
     if (!reopened.ok) return reopened;
     this.draining = false;
+    this.healthChecks.start();
     this.forwarding.reopen();
     this.admission.lingering.relax();
     return { ok: true, listeners: this.#listeners.bound };

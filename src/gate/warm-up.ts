@@ -159,6 +159,8 @@ function replaceSettings(runtime: Runtime): Runtime {
   const { limits, authenticator } = runtime;
   return {
     ...runtime,
+    // Nobody checks their members from here.
+    upstreams: new Map(),
     limits: { ...limits, connections: MOST_CLIENTS, connectionsPerClient: 0, connectionsPerUser: 0 },
     authenticator: createUsers(authenticator.required),
     policy: compileRules([{ name: "warm-up", verdict: { kind: "allow", allowPrivate: true, via: undefined } }], {

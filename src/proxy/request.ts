@@ -9,8 +9,7 @@ import { authorize } from "./decide/authorize.ts";
 import type { AuthorizeServices } from "./decide/inquiry.ts";
 import { dial } from "./dial/dial.ts";
 import { dialAlong, type TunnelOutcome } from "./dial/dial-along.ts";
-import { MemberSearch } from "./dial/member-search.ts";
-import { RequestMembers } from "./dial/request-members.ts";
+import { findMembers } from "./dial/request-members.ts";
 import type { DialServices } from "./dial/dial-context.ts";
 import { answerHere } from "./exchange/answer-here.ts";
 import type { Resumed } from "./exchange/client-requests.ts";
@@ -216,15 +215,13 @@ export class Request {
     }
     if (!isPooled(route))
       return this.#carryForwarded(this.#connection.openForwarded({ record, request, route, grant }));
-    const { target } = request;
-    const search = new MemberSearch({ requester: record, client, target, route }, this.#connection.services);
-    const first = await search.find();
-    if (!first.ok) return this.#end(first.failure);
-    const members = new RequestMembers(search, first.value);
-    record.carriage = first.value;
-    return this.#carryForwarded(
-      this.#connection.openForwarded({ record, request, route: first.value.route, grant, members }),
-    );
+    const asked = { requester: record, client, target: request.target, route };
+    const found = await findMembers(asked, this.#connection.services);
+    if (!found.ok) return this.#end(found.failure);
+    const members = found.value;
+    record.carriage = members.carriage;
+    const task = { record, request, route: members.carriage.route, grant, members };
+    return this.#carryForwarded(this.#connection.openForwarded(task));
   }
 
   /** Carries a request to its origin, in one or more tries. `before` is a try that has ended. */
@@ -239,10 +236,9 @@ export class Request {
         record.enter("dial");
         const { services } = this.#connection;
         const { target } = request;
-        const { wish } = forwarded;
         const who = { requester: record, client, target, grant };
         const dialled = await (members === undefined
-          ? dial({ ...who, route, wish }, services)
+          ? dial({ ...who, route, wish: forwarded.wish }, services)
           : members.dial({ ...who, wishFor: (along) => forwarded.wishFor(along) }, services));
         noteDial(record, dialled);
         if (!dialled.ok) return this.#end(dialled.failure);
@@ -261,10 +257,10 @@ export class Request {
           origin = undefined;
           break;
         case "elsewhere": {
-          const found = await members?.next();
-          if (found?.ok !== true) return this.#end(end.failure);
-          record.carriage = found.value;
-          forwarded.follow(found.value.route);
+          const next = await members?.next();
+          if (next === undefined) return this.#end(end.failure);
+          record.carriage = next;
+          forwarded.follow(next.route);
           tried = undefined;
           origin = forwarded.takeKept();
           break;

@@ -1,10 +1,10 @@
 import { findRetryAfter } from "../../protocol/http1/retry-after.ts";
 import type { ResponseHead } from "../../protocol/http1/response-head.ts";
-import type { Failure } from "../failure.ts";
+import { type Failure, type Outcome, succeed } from "../failure.ts";
 import type { Carriage } from "./carriage.ts";
 import type { DialServices } from "./dial-context.ts";
 import { dialPooled, type PooledDial, type PooledOutcome } from "./fail-over.ts";
-import type { Found, MemberSearch } from "./member-search.ts";
+import { MemberSearch, type SearchRequest } from "./member-search.ts";
 
 /** The members of pools that carry one forwarded request, over all its tries. */
 export class RequestMembers {
@@ -38,14 +38,20 @@ export class RequestMembers {
     this.carriage.release();
   }
 
-  /** Chooses others after a failure. */
-  async next(): Promise<Found> {
+  /** Chooses others after a failure; undefined when there are none. */
+  async next(): Promise<Carriage | undefined> {
     const { attempt } = this.carriage;
-    if (attempt >= this.#search.attempts) return { ok: false, failure: { detail: "no_healthy_upstream" } };
-    const found = await this.#search.next();
-    if (!found.ok) return found;
+    const found = attempt < this.#search.attempts ? await this.#search.next() : undefined;
+    if (found?.ok !== true) return undefined;
     this.carriage = found.value;
     this.carriage.attempt = attempt + 1;
-    return found;
+    return this.carriage;
   }
+}
+
+/** Chooses the first members for a forwarded request; waits for them where a pool says so. */
+export async function findMembers(request: SearchRequest, services: DialServices): Promise<Outcome<RequestMembers>> {
+  const search = new MemberSearch(request, services);
+  const first = await search.find();
+  return first.ok ? succeed(new RequestMembers(search, first.value)) : first;
 }
