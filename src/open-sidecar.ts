@@ -10,7 +10,7 @@ import type { Drain } from "./drain.ts";
 import type { Gate } from "./gate/gate.ts";
 import { serveHttp } from "./net/http/serve-http.ts";
 import type { Listen } from "./net/runtime/listen.ts";
-import { MemberSearch } from "./proxy/dial/member-search.ts";
+import { findAffinity } from "./proxy/dial/member-search.ts";
 import { isDefaultRouteOpen } from "./proxy/dial/upstream-probe.ts";
 import { explainChoice } from "./proxy/upstream/explain-choice.ts";
 import { describePool } from "./proxy/upstream/pool-state.ts";
@@ -90,10 +90,9 @@ export function controlUpstreams(gate: Gate): UpstreamControl {
       const ip = parseIp(client);
       const target = toAsciiHost(host);
       if (pool === undefined || ip === undefined || !target.ok) return [];
-      const requester = { client: ip, clientPort: 0, user, runtime: gate.runtime.current };
-      const route = { name, steps: [pool.plan] };
-      const wanted = { requester, client: undefined, target: { host: target.host, port: 0 }, route };
-      return explainChoice(pool, new MemberSearch(wanted, gate));
+      const requester = { client: ip, user, runtime: gate.runtime.current };
+      const request = { requester, target: { host: target.host, port: 0 } };
+      return explainChoice(pool, { key: (by) => findAffinity(request, by), tried: new Set() });
     },
   };
 }

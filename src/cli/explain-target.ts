@@ -2,13 +2,14 @@ import { type Endpoint, formatEndpoint } from "../address/endpoint.ts";
 import { hostFromIp } from "../address/host.ts";
 import type { Ip } from "../address/ip.ts";
 import type { CompiledConfig } from "../config/compile.ts";
+import { type Fact, formatFact, line, mergeFacts } from "./explain-fact.ts";
+import { type AskPool, explainPools } from "./explain-pool.ts";
 import { explainTerms } from "../config/rule-fields.ts";
 import type { Resolver } from "../net/dns/resolver.ts";
 import { explainFailure } from "../proxy/explain-failure.ts";
 import { describeFailure, type Failure } from "../proxy/failure.ts";
 import { HookReporter } from "../proxy/record/hook-reporter.ts";
 import { OwnAddresses } from "../gate/addresses.ts";
-import { escapeText } from "../escape-text.ts";
 import { authorize } from "../proxy/decide/authorize.ts";
 import { guardAddress, type OwnListeners } from "../proxy/policy/guard.ts";
 import { classifyThrough, type Nat64Prefixes, WELL_KNOWN_PREFIX } from "../proxy/policy/nat64.ts";
@@ -30,13 +31,24 @@ export interface Question {
 
 /**
  * Says line by line what the proxy would do with a connection. Asks the same
- * functions as the proxy itself, and DNS; dials nothing.
+ * functions as the proxy itself, and DNS; dials nothing. `askPool` asks a running proxy.
  */
-export async function explainTarget(
+export async function explainTarget(...question: Parameters<typeof listFacts>): Promise<string[]> {
+  return (await listFacts(...question)).map(formatFact);
+}
+
+/** The same for machines. */
+export async function explainAsJson(...question: Parameters<typeof listFacts>): Promise<Record<string, unknown>> {
+  const [, , { client, user }] = question;
+  return { ...mergeFacts(await listFacts(...question)), client: client.text, ...(user !== undefined && { user }) };
+}
+
+async function listFacts(
   compiled: CompiledConfig,
   resolver: Resolver,
   { client, user, target }: Question,
-): Promise<string[]> {
+  askPool: AskPool = () => Promise.resolve("nobody was asked"),
+): Promise<Fact[]> {
   const { runtime } = compiled;
   const lines = [line("target", formatEndpoint(target))];
   lines.push(line("client", `${client.text}${user === undefined ? "" : ` as ${user}`}`));
@@ -46,13 +58,13 @@ export async function explainTarget(
     lines.push(
       line(
         "note",
-        "without credentials the answer is 407; what follows holds for a user that no rule names. See --as.",
+        "without credentials the answer is 407; what follows holds for a user that no rule names. See --user.",
       ),
     );
   const own = new OwnAddresses();
   for (const { host, port } of compiled.listeners) own.add(host, port);
   if (compiled.sidecar?.at.kind === "tcp") own.add(compiled.sidecar.at.host, compiled.sidecar.at.port);
-  const failing: string[] = [];
+  const failing: Fact[] = [];
   const hooks = new HookReporter((message) => failing.push(line("note", message)), { secrets: compiled.secrets });
   const services = { resolver, own, reportHook: (report: HookReport) => hooks.report(report) };
   const authorized = await authorize({ client, user, runtime }, target, services);
@@ -68,7 +80,11 @@ export async function explainTarget(
   if (terms !== undefined) lines.push(line("allows", terms));
   const limit = new TimeLimit(runtime.timeouts.connectMs);
   const means: Means = { own, resolver, limit, client, nat64: runtime.nat64 ?? WELL_KNOWN_PREFIX };
-  const shut = await explainUpstream(route.value, means);
+  const pools = isPooled(route.value)
+    ? await explainPools(route.value, { client, user, target, runtime }, askPool)
+    : { facts: [], failure: undefined };
+  lines.push(...pools.facts);
+  const shut = pools.failure ? refuse(pools.failure) : await explainUpstream(route.value, means);
   lines.push(...(shut ?? (await explainAddresses(authorized.value, route.value, target, means))));
   limit.release();
   authorized.value.lookups?.release();
@@ -87,7 +103,7 @@ interface Means {
 async function explainUpstream(
   route: Route | PooledRoute,
   { own, resolver, limit }: Means,
-): Promise<string[] | undefined> {
+): Promise<Fact[] | undefined> {
   // The members of a pool stand in for each other.
   const [first] = isPooled(route) ? route.steps : route.hops;
   if (first === undefined || first.kind === "pool") return undefined;
@@ -104,10 +120,10 @@ async function explainAddresses(
   route: Route | PooledRoute,
   target: Endpoint,
   { own, resolver, limit, client, nat64 }: Means,
-): Promise<string[]> {
+): Promise<Fact[]> {
   const { host, port } = target;
   if (resolvesNames(route) && host.kind === "name" && addresses === undefined && !isLocalhostName(host.text))
-    return [line("address", "left to the upstream to resolve"), line("verdict", "allowed")];
+    return [line("address", "left to the upstream to resolve"), allow()];
   const resolved = addresses
     ? { ok: true as const, value: addresses }
     : await resolveHost(host, resolver, limit, client);
@@ -122,7 +138,7 @@ async function explainAddresses(
   const [first] = judged;
   return judged.every(({ failure }) => failure) && first?.failure
     ? [...lines, ...refuse(first.failure), ...tellRule(first.failure, first.ip, target, nat64)]
-    : [...lines, line("verdict", "allowed")];
+    : [...lines, allow()];
 }
 
 function describeClass(ip: Ip, nat64: Nat64Prefixes): string {
@@ -131,7 +147,7 @@ function describeClass(ip: Ip, nat64: Nat64Prefixes): string {
 }
 
 /** The rule that would allow a special-purpose address. One that hands out credentials needs its exact address. */
-function tellRule({ detail }: Failure, ip: Ip, { host, port }: Endpoint, nat64: Nat64Prefixes): string[] {
+function tellRule({ detail }: Failure, ip: Ip, { host, port }: Endpoint, nat64: Nat64Prefixes): Fact[] {
   if (detail !== "address_prohibited") return [];
   const isMetadata = classifyThrough(ip, nat64).kind === "metadata";
   const to = formatEndpoint({ host: isMetadata ? hostFromIp(ip) : host, port });
@@ -161,17 +177,19 @@ function describeHeader(version: ProxyProtocolVersion | undefined): string {
   return version === undefined ? "" : `, with a PROXY header of version ${version}`;
 }
 
-function refuse(failure: Failure): string[] {
+function refuse(failure: Failure): Fact[] {
   const { word, status } = describeFailure(failure.detail);
   const note = failure.note === undefined ? "" : ` (${failure.note})`;
   return [
-    line("verdict", `refused with ${status}`),
+    {
+      ...line("verdict", `refused with ${status}`),
+      more: { allowed: false, status, error: word, detail: failure.detail },
+    },
     line("reason", `${word}; ${failure.detail}${note}`),
     line("meaning", explainFailure(failure)),
   ];
 }
 
-/** Names and notes are of the configuration or of others: nothing of them reaches a terminal raw. */
-function line(name: string, value: string): string {
-  return escapeText(`${`${name}:`.padEnd(9)}${value}`);
+function allow(): Fact {
+  return { ...line("verdict", "allowed"), more: { allowed: true } };
 }
