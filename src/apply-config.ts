@@ -1,12 +1,16 @@
 import type { CompiledConfig } from "./config/compile.ts";
-import { diffConfigs } from "./config/diff-config.ts";
-import { diffFingerprints } from "./config/fingerprints.ts";
+import { diffConfigsInSteps, keepFixedSettings } from "./config/diff-config.ts";
+import { diffFingerprintsInSteps } from "./config/fingerprints.ts";
 import type { Gate } from "./gate/gate.ts";
 import type { InheritedSockets } from "./net/inherited-sockets.ts";
+import type { TlsContexts } from "./net/runtime/tls-contexts.ts";
 import type { openSidecar, OpenSidecar, SidecarPlan } from "./open-sidecar.ts";
 import { explainBinding, type ListenerPlan, prepareListeners } from "./prepare-listeners.ts";
+import { keepUnchanged, listHops } from "./proxy/keep-unchanged.ts";
 import type { AccessLog } from "./proxy/record/access-log.ts";
 import type { Applied } from "./reloader.ts";
+import { prepareStateFolder } from "./state/state-folder.ts";
+import { isStep, runInTurns, type Steps } from "./steps.ts";
 
 /** The configuration that is in effect, and what was opened for it. */
 export interface InUse {
@@ -22,12 +26,12 @@ export interface ConfigApplierOptions {
   readonly secrets: string[];
   readonly openSidecar: (plan: SidecarPlan) => ReturnType<typeof openSidecar>;
   readonly inUse: InUse;
+  readonly contexts: TlsContexts;
   readonly inherited: InheritedSockets | undefined;
   readonly tell: (message: string) => void;
+  /** Resolves when clients have had their turn. */
+  readonly turn: () => Promise<void>;
 }
-
-/** Settings of the process that are read at its start alone. */
-const FIXED = ["sockets", "splice", "spliceAfter", "warmUp"] as const;
 
 /** Puts compiled configurations into effect, each as a whole or not at all. */
 export class ConfigApplier {
@@ -38,10 +42,17 @@ export class ConfigApplier {
   }
 
   async apply(wanted: CompiledConfig): Promise<Applied> {
-    const { gate, inUse, inherited } = this.#options;
+    const { gate, inUse, contexts, inherited, turn } = this.#options;
     const { compiled: next, warnings } = keepFixed(inUse.compiled, wanted);
-    const listeners = prepareListeners(next, { before: inUse.plans, inherited });
+    const unusable = next.state && prepareStateFolder(next.state);
+    if (unusable !== undefined) return { ok: false, message: unusable };
+    const listeners = prepareListeners(next, { before: inUse.plans, contexts, inherited });
     if (!listeners.ok) return listeners;
+    const changes = [
+      ...(await runInTurns(diffConfigsInSteps(inUse.compiled.effective, next.effective), turn)),
+      ...(await runInTurns(diffFingerprintsInSteps(inUse.compiled.fingerprints, next.fingerprints), turn)),
+    ];
+    const secrets = await runInTurns(unite(inUse.compiled.secrets, next.secrets), turn);
     const before = inUse.sidecar;
     const keepsSidecar = next.sidecar !== undefined && before?.isAt(next.sidecar) === true;
     const opening =
@@ -55,15 +66,13 @@ export class ConfigApplier {
     const change = gate.prepareListeners(listeners.plans);
     if (!change.ok) {
       void opening?.open.sidecar.stop();
-      return { ok: false, message: explainBinding(change.plan, change.code) };
+      return { ok: false, message: explainBinding(change.plan, change.code, change.leaving) };
     }
-    const changes = [
-      ...diffConfigs(inUse.compiled.effective, next.effective),
-      ...diffFingerprints(inUse.compiled.fingerprints, next.fingerprints),
-    ];
-    this.#keepSecrets(next);
+    this.#options.secrets.length = 0;
+    for (const secret of secrets) this.#options.secrets.push(secret);
     listeners.commit();
-    gate.use(next.runtime);
+    gate.use(keepUnchanged(gate.runtime.current, next.runtime));
+    gate.upstreams.retain(listHops(gate.runtime.current));
     this.#options.accessLog.use(next.log.access);
     if (next.sidecar !== undefined && keepsSidecar) before?.use(next.sidecar);
     inUse.sidecar = keepsSidecar ? before : opening?.open;
@@ -100,12 +109,17 @@ export class ConfigApplier {
     for (const name of now.difference(before)) tell(`Listening on ${name}.`);
     for (const name of before.difference(now)) tell(`No longer listening on ${name}.`);
   }
+}
 
-  #keepSecrets(next: CompiledConfig): void {
-    const { secrets, inUse } = this.#options;
-    secrets.length = 0;
-    for (const secret of new Set([...inUse.compiled.secrets, ...next.secrets])) secrets.push(secret);
-  }
+/** The texts of both lists, each once. */
+function* unite(...lists: readonly (readonly string[])[]): Steps<ReadonlySet<string>> {
+  const all = new Set<string>();
+  for (const list of lists)
+    for (const [at, text] of list.entries()) {
+      all.add(text);
+      if (isStep(at)) yield;
+    }
+  return all;
 }
 
 /** The listeners as bound. */
@@ -115,12 +129,7 @@ function listNames(gate: Gate): ReadonlySet<string> {
 
 /** Gives the fixed settings their old values, and warns of those that were to change. */
 function keepFixed(before: CompiledConfig, wanted: CompiledConfig): { compiled: CompiledConfig; warnings: string[] } {
-  const changed = FIXED.filter((name) => before.effective[name] !== wanted.effective[name]);
-  const warnings = changed.map((name) => {
-    const [old, now] = [before.effective[name], wanted.effective[name]];
-    return `${name}: ${JSON.stringify(now)} needs a restart. Until then ${JSON.stringify(old)} stays in effect.`;
-  });
-  const kept = Object.fromEntries(changed.map((name) => [name, before.effective[name]]));
+  const { effective, warnings } = keepFixedSettings(before.effective, wanted.effective);
   const { sockets, splice, warmUp } = before;
-  return { compiled: { ...wanted, sockets, splice, warmUp, effective: { ...wanted.effective, ...kept } }, warnings };
+  return { compiled: { ...wanted, sockets, splice, warmUp, effective }, warnings };
 }

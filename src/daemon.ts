@@ -11,6 +11,7 @@ import type { Resolver } from "./net/dns/resolver.ts";
 import type { Reactor } from "./net/epoll/reactor.ts";
 import type { InheritedSockets } from "./net/inherited-sockets.ts";
 import { SpareDescriptors } from "./net/libc/spare-descriptors.ts";
+import { TlsContexts } from "./net/runtime/tls-contexts.ts";
 import { chooseSockets } from "./net/sockets.ts";
 import { startLanes } from "./net/splice/lane-pool.ts";
 import {
@@ -34,6 +35,7 @@ import type { ControlPort } from "./sidecar/control-port.ts";
 import { writeMetricsText } from "./sidecar/metrics-text.ts";
 import type { DrainState } from "./sidecar/control-port.ts";
 import type { Sidecar } from "./sidecar/serve.ts";
+import { prepareStateFolder } from "./state/state-folder.ts";
 import { tidyMemory } from "./tidy-memory.ts";
 import { PoolReporter } from "./proxy/record/pool-reporter.ts";
 import type { Pools } from "./proxy/upstream/pools.ts";
@@ -44,8 +46,8 @@ export interface DaemonOptions {
   readonly accessSink: LogSink;
   /** Where messages for the operator go, one line each, without line end. */
   readonly tell: (message: string) => void;
-  /** Reads the configuration again; absent where nothing can change. */
-  readonly load?: () => Promise<LoadResult>;
+  /** Reads the configuration again; absent where nothing can change. `turn` lets clients have their turn. */
+  readonly load?: (turn: () => Promise<void>) => Promise<LoadResult>;
   /** Called after each reload: with the configuration in use, the files that the one that was read depends on, and whether it is in use. */
   readonly reloaded?: (inUse: CompiledConfig, files: readonly string[], done: boolean) => void;
   /** Instead of the system's resolver, for tests. */
@@ -54,6 +56,8 @@ export interface DaemonOptions {
   readonly eventLoop?: Reactor;
   /** Sockets that a service manager opened for this process. */
   readonly inherited?: InheritedSockets;
+  /** Whether a drain that a signal began cannot be taken back, because a service manager ends this process in any case. */
+  readonly stopIsFinal?: boolean;
   /** Is told of each step of a drain. */
   readonly onDrain?: (state: DrainState) => void;
 }
@@ -109,7 +113,10 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
   const { tell } = options;
   const { runtime, splice } = compiled;
   const secrets = [...compiled.secrets];
-  const listeners = prepareListeners(compiled, { inherited: options.inherited });
+  const contexts = new TlsContexts();
+  const unusable = compiled.state && prepareStateFolder(compiled.state);
+  if (unusable !== undefined) return { ok: false, message: unusable };
+  const listeners = prepareListeners(compiled, { contexts, inherited: options.inherited });
   if (!listeners.ok) return listeners;
   const inUse: InUse = { compiled, plans: listeners.plans, sidecar: undefined };
   const accessLog = new AccessLog({
@@ -170,17 +177,21 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
   };
   const open = (plan: SidecarPlan) =>
     openSidecar(plan, control, sockets.listen, (error) => bugs.report("A mistake in the sidecar", error));
+  // Connections first, then timers and promises of the runtime.
+  const turn = () => new Promise<void>((resolve) => sockets.afterTurn(() => setImmediate(resolve)));
   const applier = new ConfigApplier({
     gate,
     accessLog,
     secrets,
     openSidecar: open,
     inUse,
+    contexts,
     inherited: options.inherited,
     tell,
+    turn,
   });
   const reloader = new Reloader({
-    load: () => options.load?.() ?? Promise.reject(new Error("There is nothing to load")),
+    load: () => options.load?.(turn) ?? Promise.reject(new Error("There is nothing to load")),
     async apply(next) {
       const before = gate.runtime.current.limits.connections;
       const applied = await applier.apply(next);
@@ -268,7 +279,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
       drain(by = "Drain") {
         // Its tunnels are not among those that a drain waits for.
         void stopWarmUp?.();
-        drain.begin(by, inUse.compiled.drainMs);
+        drain.begin(by, inUse.compiled.drainMs, options.stopIsFinal);
         return drain.outcome;
       },
       stop: () => drain.stop(),

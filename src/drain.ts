@@ -17,6 +17,8 @@ export interface DrainOptions {
   readonly onStep?: (state: DrainState) => void;
   /** Ends what is left and closes everything. */
   readonly close: () => Promise<void>;
+  /** Milliseconds between two messages on what is left. Default: 5,000. */
+  readonly progressMs?: number;
 }
 
 /** What became of an attempt to take a drain back. */
@@ -38,6 +40,8 @@ export class Drain {
   #tunnelMs = 0;
   /** Changes when a drain is begun, taken back or over. */
   #epoch = 0;
+  /** It cannot be taken back. */
+  #final = false;
   #timer: NodeJS.Timeout | undefined;
   #whenTakenBack = Promise.withResolvers<"resumed">();
 
@@ -58,10 +62,11 @@ export class Drain {
   /**
    * Begins to drain, or gives tunnels another time while that is under way. `by`
    * is who asked. Without `tunnelMs` tunnels have the time of the configuration,
-   * and a drain under way goes on as it is.
+   * and a drain under way goes on as it is. A `final` one cannot be taken back.
    */
-  begin(by: string, tunnelMs?: number): DrainState {
+  begin(by: string, tunnelMs?: number, final = false): DrainState {
     const { tell } = this.#options;
+    this.#final ||= final;
     const { drainMs, lameDuckMs } = this.#options.times();
     const time = describeMs(tunnelMs ?? drainMs);
     if (this.#phase === "serving") {
@@ -87,6 +92,11 @@ export class Drain {
   cancel(by: string): DrainCancel {
     if (this.#phase === "serving") return { ok: false, reason: "The proxy does not drain." };
     if (this.#phase === "ended") return { ok: false, reason: "The drain is over: the proxy ends." };
+    if (this.#final) {
+      const reason =
+        "The service manager stops this process, and ends it at its own time (TimeoutStopSec=) in any case. The drain goes on: start the service again when it is over.";
+      return { ok: false, reason };
+    }
     if (this.#phase === "draining") {
       const resumed = this.#options.gate.resume();
       if (!resumed.ok) {
@@ -143,7 +153,7 @@ export class Drain {
 
   #wait(): void {
     const left = Math.max(0, this.#until - performance.now());
-    this.#timer = setTimeout(() => this.#look(), Math.min(left, PROGRESS_MS));
+    this.#timer = setTimeout(() => this.#look(), Math.min(left, this.#options.progressMs ?? PROGRESS_MS));
   }
 
   #look(): void {

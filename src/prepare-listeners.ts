@@ -3,6 +3,7 @@ import { isLoopbackHost } from "./config/listener-address.ts";
 import type { Gate } from "./gate/gate.ts";
 import { formatListener, type ListenPlan } from "./gate/listeners.ts";
 import type { InheritedSockets } from "./net/inherited-sockets.ts";
+import type { TlsContexts } from "./net/runtime/tls-contexts.ts";
 import { createListenerTls, type ListenerTls } from "./proxy/accept/listener-tls.ts";
 
 /** A listener to open. */
@@ -21,6 +22,8 @@ type PreparedListeners =
 interface Given {
   /** Those in use: a listener at the address of one of them keeps its TLS object. */
   readonly before?: readonly ListenerPlan[];
+  /** Of all listeners of the process. */
+  readonly contexts: TlsContexts;
   /** A listener with a name gets the socket of that name. */
   readonly inherited: InheritedSockets | undefined;
 }
@@ -28,7 +31,7 @@ interface Given {
 /** Loads the certificates of each listener, and finds the socket of its name where a service manager passed one. */
 export function prepareListeners(
   { listeners }: Pick<CompiledConfig, "listeners">,
-  { before = [], inherited }: Given,
+  { before = [], contexts, inherited }: Given,
 ): PreparedListeners {
   const plans: ListenerPlan[] = [];
   const commits: (() => void)[] = [];
@@ -55,7 +58,7 @@ export function prepareListeners(
       commits.push(() => prepared.commit());
       plans.push({ ...listener, tls: kept.tls });
     } else {
-      const made = createListenerTls(plan);
+      const made = createListenerTls(plan, contexts);
       if (!made.ok) return made;
       plans.push({ ...listener, tls: made.tls });
     }
@@ -77,9 +80,11 @@ export function listCertificates({ listeners }: Gate, plans: readonly ListenerPl
   });
 }
 
-/** Says why a listener could not be bound, and what to do. `code` is the errno word. */
-export function explainBinding({ host, port }: ListenPlan, code: string): string {
+/** Says why a listener could not be bound, and what to do. `code` is the errno word; `leaving`, a listener of ours that has the port. */
+export function explainBinding({ host, port }: ListenPlan, code: string, leaving?: { readonly name: string }): string {
   const problem = `Cannot listen on ${formatListener(host, port)}: `;
+  if (leaving !== undefined)
+    return `${problem}the port is in use. The listener on ${leaving.name}, which this configuration does not have, may be what uses it: take it out in one reload, and add the new one in the next.`;
   switch (code) {
     case "EADDRINUSE":
       return `${problem}the port is in use. Stop what uses it, or set "listen" (--listen) to another.`;

@@ -65,9 +65,21 @@ export class RangeIndexBuilder {
 
   /** Joins the values of equal ranges in the order in which they were added. */
   build(join: JoinValues): RangeIndex {
-    return new RangeIndex(this.#ipv4.build(join), this.#ipv6.build(join));
+    const steps = this.buildInSteps(join);
+    for (;;) {
+      const step = steps.next();
+      if (step.done === true) return step.value;
+    }
+  }
+
+  /** `build` with pauses, at each `yield`. */
+  *buildInSteps(join: JoinValues): Generator<undefined, RangeIndex, undefined> {
+    return new RangeIndex(yield* this.#ipv4.build(join), yield* this.#ipv6.build(join));
   }
 }
+
+/** Ranges between two pauses. */
+const STEP_RANGES = 64;
 
 /** Ranges of one family. */
 class RangeList {
@@ -87,7 +99,7 @@ class RangeList {
   }
 
   /** Walks the ranges in order, the wider ones first, with a stack of those around the current one. */
-  build(join: JoinValues): Segments {
+  *build(join: JoinValues): Generator<undefined, Segments, undefined> {
     const segments = new SegmentList(this.#words);
     const nodes = new NodeTable();
     const around: { readonly range: number; readonly node: RangeNode }[] = [];
@@ -97,7 +109,9 @@ class RangeList {
       if (end) segments.begin(end, around.at(-1)?.node);
     };
     const order = this.#sort();
-    for (let at = 0; at < order.length;) {
+    yield;
+    for (let at = 0, rounds = 1; at < order.length; rounds++) {
+      if (rounds % STEP_RANGES === 0) yield;
       const range = order[at] as number;
       let value: number | undefined;
       for (; at < order.length && this.#compare(order[at] as number, range) === 0; at++)

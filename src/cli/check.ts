@@ -1,5 +1,6 @@
 import type { CompiledConfig } from "../config/compile.ts";
-import { diffConfigs } from "../config/diff-config.ts";
+import { diffConfigs, keepFixedSettings } from "../config/diff-config.ts";
+import { readRecord } from "../config/plain-data.ts";
 import { formatJson } from "../escape-text.ts";
 import { askSidecar, findRunningSidecar, readDetail, readJson, TOKEN_VARIABLE } from "./ask-sidecar.ts";
 import { createCommand } from "./command.ts";
@@ -53,7 +54,9 @@ async function printDiff(compiled: CompiledConfig, io: CliIo): Promise<number> {
   const { splicing: _, driving: __, ...running } = await readJson(answer);
   // As it came over HTTP.
   const wanted: unknown = JSON.parse(JSON.stringify(compiled.effective));
-  const changes = diffConfigs(running, wanted);
+  const { effective, warnings } = keepFixedSettings(running, readRecord(wanted));
+  const changes = diffConfigs(running, effective);
+  for (const warning of warnings) io.tell(`Warning: ${warning}`);
   await io.print(changes.map((change) => `${change}\n`).join(""));
   if (changes.length === 0) io.tell("A reload would change no setting that can be shown.");
   return exitCodes.ok;

@@ -61,11 +61,8 @@ export const configHints: Hints = {
   ),
 };
 
-/** Loads the configuration that the flags select, and prints its warnings. */
-export async function loadFromFlags(
-  { value, values, io }: CommandInput,
-  reading: Pick<LoadOptions, "modules"> & { readonly terminal?: boolean; readonly isReload?: boolean } = {},
-): Promise<LoadResult> {
+/** What the flags say about where the configuration is, and what overrides it. */
+export function readSources({ value, values, io }: CommandInput): Omit<LoadOptions, "terminal"> {
   const file = value("config");
   const upstream = value("upstream");
   const sidecar = value("sidecar");
@@ -75,16 +72,21 @@ export async function loadFromFlags(
     ...(upstream !== undefined && { upstream }),
     ...(sidecar !== undefined && { sidecar }),
   };
-  const loaded = await loadConfig({
-    folder: io.folder,
-    flags,
-    variables: io.variables,
-    terminal: io.terminal,
-    ...reading,
-    ...(file !== undefined && { file }),
-  });
+  return { folder: io.folder, flags, variables: io.variables, ...(file !== undefined && { file }) };
+}
+
+/** Loads the configuration that the flags select, and prints its warnings. */
+export async function loadFromFlags(
+  input: CommandInput,
+  reading: Pick<LoadOptions, "modules" | "inUse" | "ownName" | "turn"> & {
+    readonly terminal?: boolean;
+    readonly isReload?: boolean;
+  } = {},
+): Promise<LoadResult> {
+  const loaded = await loadConfig({ ...readSources(input), terminal: input.io.terminal, ...reading });
   // A reload tells its warnings itself.
-  if (reading.isReload !== true) for (const warning of loaded.warnings) io.tell(`Warning: ${formatProblem(warning)}`);
+  if (reading.isReload !== true)
+    for (const warning of loaded.warnings) input.io.tell(`Warning: ${formatProblem(warning)}`);
   return loaded;
 }
 

@@ -1,8 +1,12 @@
+import { locateSidecar } from "../config/locate-sidecar.ts";
+import { formatProblem } from "../config/problem.ts";
 import type { SidecarPlan } from "../config/sidecar.ts";
 import { createCommand } from "./command.ts";
-import { configArgs, loadFromFlags, tellProblems } from "./config-args.ts";
+import { configArgs, readSources } from "./config-args.ts";
 import { exitCodes } from "./io.ts";
 
+/** Where a proxy is asked whose configuration file cannot be read any more, as by the other commands. */
+const DEFAULT_ADDRESS: SidecarPlan["at"] = { kind: "tcp", host: "127.0.0.1", port: 9080 };
 /** Milliseconds for the answer: the proxy may ask its upstream first. */
 const DEADLINE_MS = 5000;
 
@@ -10,16 +14,12 @@ const DEADLINE_MS = 5000;
 export const healthcheck = createCommand({
   name: "healthcheck",
   description:
-    "Exit with 0 when a running proxy is ready, and with 1 when it is not. It asks the sidecar of the configuration.",
+    "Exit with 0 when a running proxy is ready, and with 1 when it is not. It asks the sidecar of the configuration, the rest of which may be invalid.",
   args: { config: configArgs.config, sidecar: configArgs.sidecar },
   async run(input) {
     const { io } = input;
-    const loaded = await loadFromFlags(input);
-    if (!loaded.ok) {
-      tellProblems(loaded, io);
-      return exitCodes.configuration;
-    }
-    const at = loaded.value.compiled.sidecar?.at;
+    const { at: known, problems } = await locateSidecar(readSources(input));
+    const at = known ?? (problems.length > 0 ? DEFAULT_ADDRESS : undefined);
     if (at === undefined || (at.kind === "tcp" && at.port === 0)) {
       io.tell(
         at === undefined
@@ -30,8 +30,9 @@ export const healthcheck = createCommand({
     }
     const answer = await askReadiness(at);
     if (typeof answer === "string") {
+      for (const problem of problems) io.tell(formatProblem(problem));
       io.tell(answer);
-      return exitCodes.failure;
+      return problems.length > 0 ? exitCodes.configuration : exitCodes.failure;
     }
     await io.print(`${(await answer.text()).trimEnd()}\n`);
     return answer.status === 200 ? exitCodes.ok : exitCodes.failure;

@@ -1,4 +1,5 @@
 import type { CompiledConfig } from "../config/compile.ts";
+import { createOwnName } from "../config/forward.ts";
 import { ScriptModules } from "../config/script-modules.ts";
 import { type Daemon, startDaemon } from "../daemon.ts";
 import { InheritedSockets } from "../net/inherited-sockets.ts";
@@ -41,8 +42,9 @@ async function serveUntil(
   const { io } = input;
   // Loading can take long or never end: a configuration file is a program.
   const modules = new ScriptModules();
+  const ownName = createOwnName();
   let readSince = Date.now();
-  const loaded = await Promise.race([loadFromFlags(input, { modules }), stopping.first]);
+  const loaded = await Promise.race([loadFromFlags(input, { modules, ownName }), stopping.first]);
   if (typeof loaded === "string") {
     io.tell(`${loaded}: ended before it listened.`);
     return exitCodes.ok;
@@ -52,6 +54,7 @@ async function serveUntil(
     return exitCodes.configuration;
   }
   const { compiled, file } = loaded.value;
+  let [source, nextSource] = [loaded.value, loaded.value];
   if (input.values("user").length > 0)
     io.tell('Warning: the process list shows the password given with --user. Set PENSTOCK_USERS or "users" instead.');
   const notices = new ServiceNotices(io);
@@ -61,13 +64,17 @@ async function serveUntil(
     ...(inherited && { inherited }),
     accessSink: io.accessSink,
     tell: io.tell,
+    stopIsFinal: notices.isManaged,
     onDrain: (state) => notices.draining(state),
-    load: () => {
+    load: async (turn) => {
       readSince = Date.now();
       notices.reloading();
-      return loadFromFlags(input, { modules, isReload: true });
+      const read = await loadFromFlags(input, { modules, inUse: source, ownName, isReload: true, turn });
+      if (read.ok) nextSource = read.value;
+      return read;
     },
     reloaded: (inUse, files, done) => {
+      if (done) source = nextSource;
       if (done) follower?.follow(inUse, files, readSince);
       else follower?.followAlso(files, readSince);
       if (started.ok) notices.ready(started.daemon);

@@ -25,6 +25,11 @@ export class ServiceNotices {
       io.tell("Cannot use NOTIFY_SOCKET: it is neither an absolute path nor an abstract name, or this is not Linux.");
   }
 
+  /** Whether there is a service manager. */
+  get isManaged(): boolean {
+    return this.#manager !== undefined;
+  }
+
   /** The listeners accept connections, also after a reload. */
   ready(daemon: Pick<Daemon, "listeners">): void {
     this.#serving = `Serving on ${daemon.listeners.map(({ text }) => text).join(", ")}.`;

@@ -1,15 +1,16 @@
 import { AddressSet } from "../address/address-set.ts";
-import { compileRules } from "../proxy/policy/compile-rules.ts";
+import { compileRulesInSteps } from "../proxy/policy/compile-rules.ts";
 import type { Fallback, HookVerdict, Policy, Rule } from "../proxy/policy/policy.ts";
+import type { Steps } from "../steps.ts";
 import { readCidrs } from "./fields.ts";
 import { compileFields } from "./rule-fields.ts";
 import type { DecideTarget, RuleSettings } from "./rule-schema.ts";
 import type { Config } from "./schema.ts";
 import { compileWay } from "./way-schema.ts";
 
-/** Compiles rules and default. The schema has accepted their values; `rules` are the parsed ones. */
-export function compilePolicy(config: Config, rules = readRules(config.rules)): Policy {
-  return compileRules(rules, compileFallback(config));
+/** Compiles rules and default, in steps. The schema has accepted their values; `rules` are the parsed ones. */
+export function compilePolicy(config: Config, rules = readRules(config.rules)): Steps<Policy> {
+  return compileRulesInSteps(rules, compileFallback(config));
 }
 
 /** Compiles a set of addresses. The schema has accepted its ranges. */

@@ -1,6 +1,7 @@
-import { parseHtpasswd } from "../proxy/auth/htpasswd.ts";
+import { parseHtpasswdInSteps } from "../proxy/auth/htpasswd.ts";
 import type { Secret } from "../secret.ts";
-import { createFunctionStore, createUserStore, type UserStore } from "../proxy/auth/user-store.ts";
+import { createFunctionStore, createStoreInSteps, type UserStore } from "../proxy/auth/user-store.ts";
+import { isStep, runAtOnce, type Steps } from "../steps.ts";
 import type { Materials } from "./materials.ts";
 import { type Checked, type Problem, quoteValue } from "./problem.ts";
 import { findSecret } from "./secrets.ts";
@@ -9,18 +10,30 @@ import type { UserSettings } from "./users-schema.ts";
 
 /** Compiles the users; undefined when the proxy asks for no credentials. */
 export function compileUsers(users: Config["users"], materials: Materials): Checked<UserStore | undefined> {
+  return runAtOnce(compileUsersInSteps(users, materials));
+}
+
+/** `compileUsers`, in steps. */
+export function* compileUsersInSteps(
+  users: Config["users"],
+  materials: Materials,
+): Steps<Checked<UserStore | undefined>> {
   if (users === undefined) return { ok: true, value: undefined };
   if (typeof users === "function") return { ok: true, value: createFunctionStore(users) };
-  if (Array.isArray(users)) return compileUserList(users, materials);
+  if (Array.isArray(users)) return yield* compileUserList(users, materials);
   const text = materials.files.get(users.file);
   // A file that cannot be read is reported already. Without it the proxy admits nobody.
-  return text === undefined ? { ok: false, problems: [] } : compileUserFile(users.file, text);
+  return text === undefined ? { ok: false, problems: [] } : yield* compileFileInSteps(users.file, text);
 }
 
 /** Compiles the text of an htpasswd file. `file` is its path as written. */
 export function compileUserFile(file: string, text: string): Checked<UserStore> {
-  const parsed = parseHtpasswd(text);
-  const result = parsed.ok ? createUserStore(parsed.users) : parsed;
+  return runAtOnce(compileFileInSteps(file, text));
+}
+
+function* compileFileInSteps(file: string, text: string): Steps<Checked<UserStore>> {
+  const parsed = yield* parseHtpasswdInSteps(text);
+  const result = parsed.ok ? yield* createStoreInSteps(parsed.users) : parsed;
   if (result.ok) return { ok: true, value: result.store };
   const problems = result.problems.map((problem): Problem => ({
     path: ["users", "file"],
@@ -29,11 +42,12 @@ export function compileUserFile(file: string, text: string): Checked<UserStore> 
   return { ok: false, problems };
 }
 
-function compileUserList(users: readonly UserSettings[], materials: Materials): Checked<UserStore> {
+function* compileUserList(users: readonly UserSettings[], materials: Materials): Steps<Checked<UserStore>> {
   const entries: { name: string; password: Secret }[] = [];
   const positions: number[] = [];
   const names = new Set<string>();
   for (const [at, { name, password: source }] of users.entries()) {
+    if (isStep(at)) yield;
     const password = findSecret(source, materials);
     // A missing source of the password and a second user of one name are reported already.
     if (password === undefined || names.has(name)) continue;
@@ -41,7 +55,7 @@ function compileUserList(users: readonly UserSettings[], materials: Materials): 
     entries.push({ name, password });
     positions.push(at);
   }
-  const result = createUserStore(entries);
+  const result = yield* createStoreInSteps(entries);
   if (result.ok) return { ok: true, value: result.store };
   const problems = result.problems
     // The schema checks names; passwords are known only now.

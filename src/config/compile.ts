@@ -11,22 +11,25 @@ import { type CompiledListener, compileListeners } from "./compile-listener.ts";
 import { asksEnvironment, compileAddressSet, compilePolicy, readRules } from "./compile-policy.ts";
 import type { TlsFiles } from "./compile-tls.ts";
 import { compileUpstreams } from "./compile-upstream.ts";
-import { compileUserFile, compileUsers } from "./compile-users.ts";
+import { compileUserFile, compileUsers, compileUsersInSteps } from "./compile-users.ts";
 import { compileNat64 } from "./dns.ts";
 import { compileEnvironment } from "./environment.ts";
 import type { FileGroup } from "./follow-files.ts";
-import { takeFingerprints } from "./fingerprints.ts";
+import { takeFingerprintsInSteps } from "./fingerprints.ts";
 import { compileForward } from "./forward.ts";
 import { followTrustFiles, type RenewTrust } from "./follow-trust.ts";
-import { findUnreachableRules } from "./find-unreachable-rules.ts";
+import { findUnreachableInSteps } from "./find-unreachable-rules.ts";
 import type { Materials } from "./materials.ts";
 import { MALFORMED, type Parts, readWhole } from "./parts.ts";
 import type { Checked, Problem } from "./problem.ts";
 import { readDuration, readSize } from "./quantity.ts";
-import { listSecrets, redact } from "./secrets.ts";
+import { listSecrets, redactInSteps } from "./secrets.ts";
 import { compileSidecar, findSocketProblems, type SidecarPlan } from "./sidecar.ts";
 import type { Config } from "./schema.ts";
+import { compileState } from "./state.ts";
 import type { EnvironmentRoutes } from "../proxy/route/route.ts";
+import type { StateFolderPlan } from "../state/state-folder.ts";
+import { runAtOnce, type Steps } from "../steps.ts";
 
 /** What the access log looks like. */
 type AccessForm = "json" | "text" | "off";
@@ -36,6 +39,8 @@ export interface CompiledConfig {
   readonly listeners: readonly CompiledListener[];
   readonly runtime: Runtime;
   readonly sidecar?: SidecarPlan;
+  /** Where things are kept across restarts. */
+  readonly state?: StateFolderPlan;
   readonly log: { readonly access: AccessForm };
   /** Milliseconds for which connections are still accepted after a signal to stop. */
   readonly lameDuckMs: number;
@@ -67,19 +72,29 @@ export interface CompiledConfig {
 /**
  * Compiles a configuration that the schema has accepted into the runtime of the
  * proxy. Pure: `materials` holds files and variables. Reports what only they can
- * show: wrong hashes, certificates and conventional variables.
+ * show: wrong hashes, certificates and conventional variables. `ownName` is for
+ * `Via`, when it names none.
  */
-export function compileConfig(config: Config, materials: Materials): Checked<CompiledConfig> {
+export function compileConfig(config: Config, materials: Materials, ownName?: string): Checked<CompiledConfig> {
+  return runAtOnce(compileInSteps(config, materials, ownName));
+}
+
+/** `compileConfig`, in steps. */
+export function* compileInSteps(
+  config: Config,
+  materials: Materials,
+  ownName?: string,
+): Steps<Checked<CompiledConfig>> {
   const problems: Problem[] = [];
   const keep = <T>(part: { problems: readonly Problem[] } & T): T => {
     problems.push(...part.problems);
     return part;
   };
-  const users = compileUsers(config.users, materials);
+  const users = yield* compileUsersInSteps(config.users, materials);
   if (!users.ok) keep(users);
   const { listeners, tlsFiles, warnings } = keep(compileListeners(config.listen, materials));
   const { upstreams } = keep(compileUpstreams(config, materials));
-  const { forward } = keep(compileForward(config.forward, materials));
+  const { forward } = keep(compileForward(config.forward, materials, ownName));
   const environment = asksEnvironment(config) ? keep(compileEnvironment(materials.variables)).routes : undefined;
   if (users.ok) problems.push(...findDigestProblems(config, users.value));
   problems.push(...findSocketProblems(config.sidecar, materials));
@@ -87,16 +102,19 @@ export function compileConfig(config: Config, materials: Materials): Checked<Com
   const access = config.log.access ?? (materials.terminal ? "text" : "json");
   const authenticator = compileAuthenticator(config, users.value);
   const rules = readRules(config.rules);
-  const policy = compilePolicy(config, rules);
+  const policy = yield* compilePolicy(config, rules);
   const runtime = compileRuntime(config, { authenticator, policy, forward, upstreams, environment });
   const usersFile = compileUsersFile(config, materials, runtime);
   const trustFiles = followTrustFiles(config, materials);
+  const state = compileState(config.state, materials);
+  const unreachable = yield* findUnreachableInSteps(rules);
   return {
     ok: true,
     value: {
       listeners,
       runtime,
       ...(config.sidecar && { sidecar: compileSidecar(config.sidecar, materials) }),
+      ...(state && { state }),
       log: { access },
       lameDuckMs: readDuration(config.timeouts.lameDuck),
       drainMs: readDuration(config.timeouts.drain),
@@ -106,12 +124,12 @@ export function compileConfig(config: Config, materials: Materials): Checked<Com
       ...(usersFile && { usersFile }),
       tlsFiles,
       ...(trustFiles && { trustFiles }),
-      warnings: [...warnings, ...(usersFile ? findUserWarnings(usersFile) : []), ...findUnreachableRules(rules)],
-      effective: describeEffective(config, access),
+      warnings: [...warnings, ...(usersFile ? findUserWarnings(usersFile) : []), ...unreachable],
+      effective: yield* describeEffective(config, access),
       reload: config.reload,
       watch: config.watch,
-      fingerprints: takeFingerprints(config, materials),
-      secrets: listSecrets(config, materials),
+      fingerprints: yield* takeFingerprintsInSteps(config, materials),
+      secrets: yield* listSecrets(config, materials),
     },
   };
 }
@@ -133,12 +151,12 @@ export function findMaterialProblems(parts: Parts<Config>, materials: Materials)
 }
 
 /** The configuration with its defaults, for people. */
-function describeEffective(config: Config, access: AccessForm): Readonly<Record<string, unknown>> {
+function* describeEffective(config: Config, access: AccessForm): Steps<Readonly<Record<string, unknown>>> {
   const { $schema: _, ...settings } = config;
   const { upstream } = config;
   const implied = upstream === undefined ? "direct" : upstream === "environment" ? upstream : "upstream";
   const filled = { ...settings, default: config.default ?? implied, log: { ...config.log, access } };
-  return redact(filled) as Readonly<Record<string, unknown>>;
+  return (yield* redactInSteps(filled)) as Readonly<Record<string, unknown>>;
 }
 
 function findUserWarnings({ path, text }: UsersFile): Problem[] {

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 
+import { isStep, runAtOnce, type Steps } from "../steps.ts";
 import { isRecord } from "./plain-data.ts";
 import { formatPath } from "./problem.ts";
 
@@ -16,24 +17,40 @@ const MAX_SHOWN = 120;
  * common. Takes time in proportion to their size.
  */
 export function diffConfigs(before: unknown, after: unknown): string[] {
+  return runAtOnce(diffConfigsInSteps(before, after));
+}
+
+/** `diffConfigs`, in steps. */
+export function* diffConfigsInSteps(before: unknown, after: unknown): Steps<string[]> {
   const lines: string[] = [];
-  compare(before, after, [], lines);
+  yield* compare(before, after, [], lines);
   return lines;
 }
 
 type Path = readonly PropertyKey[];
 
-function compare(before: unknown, after: unknown, path: Path, lines: string[]): void {
-  if (before === after || isDeepStrictEqual(before, after)) return;
+function* compare(before: unknown, after: unknown, path: Path, lines: string[]): Steps<void> {
+  yield;
+  if (before === after) return;
   if (Array.isArray(before) && Array.isArray(after)) {
-    if ([...before, ...after].some(isRecord)) compareMaps(before, after, path, lines);
-    else compareValues(before, after, path, lines);
+    if (yield* isSameList(before, after)) return;
+    if (before.some(isRecord) || after.some(isRecord)) yield* compareMaps(before, after, path, lines);
+    else yield* compareValues(before, after, path, lines);
   } else if (isRecord(before) && isRecord(after)) {
     for (const key of new Set([...Object.keys(before), ...Object.keys(after)]))
-      compare(before[key], after[key], [...path, key], lines);
-  } else {
+      yield* compare(before[key], after[key], [...path, key], lines);
+  } else if (!isDeepStrictEqual(before, after)) {
     lines.push(`${formatPath(path)}: ${describeChange(before, after)}`);
   }
+}
+
+function* isSameList(before: readonly unknown[], after: readonly unknown[]): Steps<boolean> {
+  if (before.length !== after.length) return false;
+  for (const [at, value] of before.entries()) {
+    if (isStep(at)) yield;
+    if (value !== after[at] && !isDeepStrictEqual(value, after[at])) return false;
+  }
+  return true;
 }
 
 function describeChange(before: unknown, after: unknown): string {
@@ -42,19 +59,27 @@ function describeChange(before: unknown, after: unknown): string {
   return `${show(before)} → ${show(after)}`;
 }
 
-function compareValues(before: readonly unknown[], after: readonly unknown[], path: Path, lines: string[]): void {
+function* compareValues(
+  before: readonly unknown[],
+  after: readonly unknown[],
+  path: Path,
+  lines: string[],
+): Steps<void> {
   const left = new Map<string, number>();
-  for (const value of before) {
+  for (const [at, value] of before.entries()) {
+    if (isStep(at)) yield;
     const key = JSON.stringify(value);
     left.set(key, (left.get(key) ?? 0) + 1);
   }
   const added: string[] = [];
-  for (const value of after) {
+  for (const [at, value] of after.entries()) {
+    if (isStep(at)) yield;
     const key = JSON.stringify(value);
     const count = left.get(key) ?? 0;
     if (count > 0) left.set(key, count - 1);
     else added.push(`+${show(value)}`);
   }
+  yield;
   const removed = [...left].flatMap(([key, count]) => Array.from({ length: count }, () => `-${cutShown(key)}`));
   const all = [...added, ...removed];
   const rest = all.length - MAX_NAMED;
@@ -63,12 +88,12 @@ function compareValues(before: readonly unknown[], after: readonly unknown[], pa
   lines.push(`${formatPath(path)}: ${text}`);
 }
 
-function compareMaps(before: readonly unknown[], after: readonly unknown[], path: Path, lines: string[]): void {
-  const pairs = pairByName(before, after) ?? pairByPosition(before, after);
+function* compareMaps(before: readonly unknown[], after: readonly unknown[], path: Path, lines: string[]): Steps<void> {
+  const pairs = (yield* pairByName(before, after)) ?? (yield* pairByPosition(before, after));
   for (const [old, now] of pairs) {
     const at = [...path, now ?? old ?? 0];
     // What is gone is named by the position that it had.
-    compare(old === undefined ? undefined : before[old], now === undefined ? undefined : after[now], at, lines);
+    yield* compare(old === undefined ? undefined : before[old], now === undefined ? undefined : after[now], at, lines);
   }
   const order = pairs.flatMap(([old, now]) => (old === undefined || now === undefined ? [] : [old]));
   if (order.some((old, at) => at > 0 && old < (order[at - 1] ?? 0))) lines.push(`${formatPath(path)}: other order`);
@@ -78,16 +103,18 @@ function compareMaps(before: readonly unknown[], after: readonly unknown[], path
 type Pair = readonly [number | undefined, number | undefined];
 
 /** Pairs maps of the same name; undefined when some have none, or two have the same. */
-function pairByName(before: readonly unknown[], after: readonly unknown[]): Pair[] | undefined {
-  const [old, now] = [indexNames(before), indexNames(after)];
+function* pairByName(before: readonly unknown[], after: readonly unknown[]): Steps<Pair[] | undefined> {
+  const [old, now] = [yield* indexNames(before), yield* indexNames(after)];
   if (old === undefined || now === undefined) return undefined;
+  yield;
   const gone = [...old].filter(([name]) => !now.has(name)).map(([, at]): Pair => [at, undefined]);
   return [...[...now].map(([name, at]): Pair => [old.get(name), at]), ...gone];
 }
 
-function indexNames(list: readonly unknown[]): Map<string, number> | undefined {
+function* indexNames(list: readonly unknown[]): Steps<Map<string, number> | undefined> {
   const names = new Map<string, number>();
   for (const [at, entry] of list.entries()) {
+    if (isStep(at)) yield;
     const name = isRecord(entry) ? entry["name"] : undefined;
     if (typeof name !== "string" || names.has(name)) return undefined;
     names.set(name, at);
@@ -96,12 +123,12 @@ function indexNames(list: readonly unknown[]): Map<string, number> | undefined {
 }
 
 /** Pairs entries in order, after the equal ones at both ends. */
-function pairByPosition(before: readonly unknown[], after: readonly unknown[]): Pair[] {
+function* pairByPosition(before: readonly unknown[], after: readonly unknown[]): Steps<Pair[]> {
   const shorter = Math.min(before.length, after.length);
   let head = 0;
-  while (head < shorter && isDeepStrictEqual(before[head], after[head])) head += 1;
+  for (; head < shorter && isDeepStrictEqual(before[head], after[head]); head++) yield;
   let tail = 0;
-  while (tail < shorter - head && isDeepStrictEqual(before.at(-1 - tail), after.at(-1 - tail))) tail += 1;
+  for (; tail < shorter - head && isDeepStrictEqual(before.at(-1 - tail), after.at(-1 - tail)); tail++) yield;
   const [olds, nows] = [before.length - tail, after.length - tail];
   return Array.from({ length: Math.max(olds, nows) - head }, (_, at): Pair => [
     head + at < olds ? head + at : undefined,
@@ -115,4 +142,20 @@ function show(value: unknown): string {
 
 function cutShown(text: string): string {
   return text.length <= MAX_SHOWN ? text : `${text.slice(0, MAX_SHOWN)}…`;
+}
+
+/** Settings of the process that are read at its start alone. */
+const FIXED = ["sockets", "splice", "spliceAfter", "warmUp"] as const;
+
+type Effective = Readonly<Record<string, unknown>>;
+
+/** Gives settings that need a restart their old values, and a warning for each that was to change. */
+export function keepFixedSettings(before: Effective, wanted: Effective): { effective: Effective; warnings: string[] } {
+  const changed = FIXED.filter((name) => before[name] !== wanted[name]);
+  const warnings = changed.map(
+    (name) =>
+      `${name}: ${JSON.stringify(wanted[name])} needs a restart. Until then ${JSON.stringify(before[name])} stays in effect.`,
+  );
+  const kept = Object.fromEntries(changed.map((name) => [name, before[name]]));
+  return { effective: { ...wanted, ...kept }, warnings };
 }

@@ -4,7 +4,7 @@ import { type Cidr, parseCidr } from "../address/cidr.ts";
 import { parseIp } from "../address/ip.ts";
 import { describeKind, quoteValue, writeSentence } from "./problem.ts";
 import { formatSize, parseDuration, parseSize } from "./quantity.ts";
-import { checked } from "./parts.ts";
+import { checked, isAccepted } from "./parts.ts";
 import { isRecord } from "./plain-data.ts";
 import { suggest } from "./suggest.ts";
 
@@ -128,13 +128,18 @@ export function ipAddress() {
 
 /** A list of `item`, not empty. */
 export function list<Item extends z.ZodType>(item: Item, wanted: string, name: Name = quoteValue) {
-  return z
-    .array(item, {
-      error: ({ input }) =>
-        describeWrong(input, wanted, name) + (typeof input === "string" ? " Put brackets around it." : ""),
-    })
-    .min(1, { error: `Found an empty list. Write ${wanted}, or leave it out.` });
+  const error: z.core.$ZodErrorMap = ({ input }) =>
+    describeWrong(input, wanted, name) + (typeof input === "string" ? " Put brackets around it." : "");
+  const items = new List({ type: "array", element: item, error }) as unknown as z.ZodArray<Item>;
+  return items.min(1, { error: `Found an empty list. Write ${wanted}, or leave it out.` });
 }
+
+/** A list whose items are not checked again when they were found right before. */
+const List = z.core.$constructor<z.ZodArray>("List", (self, definition) => {
+  z.ZodArray.init(self, definition);
+  const parse = self._zod.parse.bind(self._zod);
+  self._zod.parse = (payload, context) => (isAccepted(payload.value, context) ? payload : parse(payload, context));
+});
 
 /** A map of the settings in `shape` and no others. */
 export function settings<Shape extends z.core.$ZodLooseShape>(

@@ -1,5 +1,6 @@
 import { type FSWatcher, watch } from "node:fs";
-import { stat } from "node:fs/promises";
+import { lstat, readlink, stat } from "node:fs/promises";
+import { dirname, join } from "node:path";
 
 import { describeReadError } from "./read-file.ts";
 
@@ -22,4 +23,36 @@ export async function describeLooks(path: string): Promise<{ looks: string; chan
   } catch (error) {
     return { looks: describeReadError(error), changedAt: 0 };
   }
+}
+
+/** Links on the way to a file at most, as for the system. */
+const MAX_LINKS = 40;
+
+/** When the youngest link on the way to an absolute path was made, in milliseconds since the epoch; 0 where there is none. */
+export async function findLinkChange(path: string): Promise<number> {
+  let latest = 0;
+  let at = "/";
+  let links = 0;
+  const left = path.split("/");
+  try {
+    for (let name = left.shift(); name !== undefined; name = left.shift()) {
+      if (name === "..") at = dirname(at);
+      if (name === "" || name === "." || name === "..") continue;
+      const next = join(at, name);
+      const found = await lstat(next);
+      if (!found.isSymbolicLink()) {
+        at = next;
+        continue;
+      }
+      links += 1;
+      if (links > MAX_LINKS) break;
+      latest = Math.max(latest, found.ctimeMs);
+      const target = await readlink(next);
+      if (target.startsWith("/")) at = "/";
+      left.unshift(...target.split("/"));
+    }
+  } catch {
+    // What is missing has no links.
+  }
+  return latest;
 }

@@ -1,4 +1,5 @@
 import { AddressSet } from "../address/address-set.ts";
+import { isStep, runAtOnce, type Steps } from "../steps.ts";
 import type { Cidr } from "../address/cidr.ts";
 import type { Rule } from "../proxy/policy/policy.ts";
 import { PortSet } from "../proxy/policy/port-set.ts";
@@ -14,19 +15,30 @@ const MAX_RULES = 1000;
  * match. Does not find rules that only several earlier ones cover together.
  */
 export function findUnreachableRules(rules: readonly Rule[]): Problem[] {
+  return runAtOnce(findUnreachableInSteps(rules));
+}
+
+/** `findUnreachableRules`, in steps. */
+export function* findUnreachableInSteps(rules: readonly Rule[]): Steps<Problem[]> {
   const problems: Problem[] = [];
   const earlier: Cover[] = [];
   for (const [at, rule] of rules.slice(0, MAX_RULES).entries()) {
-    const cover = earlier.find((each) => each.holds(rule));
+    yield;
+    const cover = yield* findCover(earlier, rule);
     if (cover !== undefined)
       problems.push({
         path: ["rules", at],
         message: `The rule never matches: ${quoteValue(cover.name)} before it decides about everything that it could match. Put it before that one, or leave it out.`,
       });
     // A function may pass on to the next rule.
-    else if (rule.verdict.kind !== "hook" && at + 1 < rules.length) earlier.push(new Cover(rule));
+    else if (rule.verdict.kind !== "hook" && at + 1 < rules.length) earlier.push(yield* Cover.of(rule));
   }
   return problems;
+}
+
+function* findCover(earlier: readonly Cover[], rule: Rule): Steps<Cover | undefined> {
+  for (const each of earlier) if (yield* each.holds(rule)) return each;
+  return undefined;
 }
 
 const everything: TargetPattern = { host: { kind: "any" }, ports: [] };
@@ -38,18 +50,31 @@ class Cover {
   readonly #users: ReadonlySet<string> | undefined;
   readonly #targets: TargetIndex;
 
-  constructor({ name, from, users, to }: Rule) {
-    this.name = name;
-    this.#from = from && new AddressSet(from);
-    this.#users = users;
+  static *of({ name, from, users, to }: Rule): Steps<Cover> {
     const targets = new TargetIndexBuilder();
-    targets.add(0, to);
-    this.#targets = targets.build([{}]);
+    yield* targets.add(0, to);
+    return new Cover(name, from && new AddressSet(from), users, yield* targets.build([{}]));
   }
 
-  holds({ from, users, to = [everything] }: Rule): boolean {
+  private constructor(
+    name: string,
+    from: AddressSet | undefined,
+    users: ReadonlySet<string> | undefined,
+    targets: TargetIndex,
+  ) {
+    this.name = name;
+    this.#from = from;
+    this.#users = users;
+    this.#targets = targets;
+  }
+
+  *holds({ from, users, to = [everything] }: Rule): Steps<boolean> {
     if (!this.#holdsClients(from) || !this.#holdsUsers(users)) return false;
-    for (const pattern of to) if (!this.#holdsTarget(pattern)) return false;
+    let at = 0;
+    for (const pattern of to) {
+      if (!this.#holdsTarget(pattern)) return false;
+      if (isStep(at++)) yield;
+    }
     return true;
   }
 

@@ -1,4 +1,5 @@
 import type { PoolPlan } from "../proxy/route/pool-plan.ts";
+import { listMemberHops, mapHops } from "../proxy/route/map-hops.ts";
 import type { Hop } from "../proxy/route/route.ts";
 import type { Runtime } from "../proxy/runtime.ts";
 import { compileForward } from "./forward.ts";
@@ -36,40 +37,15 @@ export function followTrustFiles(config: Config, materials: Materials): FileGrou
   };
 }
 
-type Upstream = Hop | PoolPlan;
+type Upstreams = ReadonlyMap<string, Hop | PoolPlan>;
 
 /** An upstream with unchanged certificates stays the same object, which its logins and connections belong to. */
-function renewUpstreams(
-  before: ReadonlyMap<string, Upstream>,
-  now: ReadonlyMap<string, Upstream>,
-): ReadonlyMap<string, Upstream> {
-  // Pools name others, which are the same object everywhere.
-  const renewed = new Map<Upstream, Upstream>();
-  const renew = (old: Upstream, next: Upstream | undefined): Upstream => {
-    const known = renewed.get(old) ?? (old.kind === "pool" ? renewPool(old, next, renew) : renewHop(old, next));
-    renewed.set(old, known);
-    return known;
-  };
-  return new Map([...before].map(([name, old]) => [name, renew(old, now.get(name))]));
-}
-
-function renewHop(hop: Hop, now: Upstream | undefined): Hop {
-  const tls = now?.kind === "pool" ? undefined : now?.tls;
-  return tls === undefined || isSame(tls, hop.tls) ? hop : { ...hop, tls };
-}
-
-function renewPool(
-  pool: PoolPlan,
-  now: Upstream | undefined,
-  renew: (old: Upstream, next: Upstream | undefined) => Upstream,
-): PoolPlan {
-  const members = pool.members.map((member, at) => {
-    const next = now?.kind === "pool" ? now.members[at]?.way : undefined;
-    if (member.way === "direct" || next === "direct") return member;
-    const way = renew(member.way, next);
-    return way === member.way ? member : { ...member, way };
+function renewUpstreams(before: Upstreams, now: Upstreams): Upstreams {
+  const renewed = new Map(Iterator.from(listMemberHops(now.values())).map(({ name, tls }) => [name, tls]));
+  return mapHops(before, (hop) => {
+    const tls = renewed.get(hop.name);
+    return tls === undefined || isSame(tls, hop.tls) ? hop : { ...hop, tls };
   });
-  return members.every((member, at) => member === pool.members[at]) ? pool : { ...pool, members };
 }
 
 function isSame(a: unknown, b: unknown): boolean {

@@ -48,17 +48,22 @@ export const forwardSchema = settings({
   .describe("How HTTP requests with a whole URI, as in `GET http://example.org/`, are forwarded.")
   .prefault({});
 
-/** Compiles how requests are forwarded. Reports certificates that cannot be used. */
+/** Makes a name for `Via` that no other proxy has. */
+export function createOwnName(): string {
+  return `penstock-${randomBytes(5).toString("hex")}`;
+}
+
+/** Compiles how requests are forwarded; `ownName` is for `Via` when none is set. Reports certificates that cannot be used. */
 export function compileForward(
   options: z.output<typeof forwardSchema>,
   { files }: Pick<Materials, "files">,
+  ownName = createOwnName(),
 ): { forward: ForwardSettings; problems: Problem[] } {
   const { ca } = options;
   return {
     problems: ca === undefined ? [] : findAuthorityFaults(ca, ["forward", "ca"], files),
     forward: {
-      // A name that no other proxy has.
-      via: options.via ?? `penstock-${randomBytes(5).toString("hex")}`,
+      via: options.via ?? ownName,
       forwardedFor: options.forwardedFor,
       httpsOverPlain: options.httpsOverPlain,
       ...(ca !== undefined && { ca: listPaths(ca).map((path) => files.get(path) ?? "") }),

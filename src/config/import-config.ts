@@ -1,7 +1,7 @@
 import * as api from "../index.ts";
 import { findPosition, formatPlace } from "./places.ts";
 import type { Checked, Problem } from "./problem.ts";
-import type { ScriptModules } from "./script-modules.ts";
+import { type ScriptModules, withoutMarks } from "./script-modules.ts";
 import { skipSpace, skipToken } from "./scan-script.ts";
 
 /** Milliseconds that a file gets to be imported, and its export to settle. */
@@ -26,12 +26,12 @@ export async function importConfig(
   { importMs: deadlineMs = IMPORT_MS, modules }: ImportOptions = {},
 ): Promise<Checked<unknown>> {
   provideApi();
-  modules?.begin();
+  const name = modules?.begin(path) ?? path;
   let succeeded = false;
   const late = startDeadline(deadlineMs);
   const allowExit = forbidExit();
   try {
-    const module = await Promise.race([import(path) as Promise<Readonly<Record<string, unknown>>>, late.over]);
+    const module = await Promise.race([import(name) as Promise<Readonly<Record<string, unknown>>>, late.over]);
     if (module === late.signal) return tellLate({ path, text }, deadlineMs);
     const exported = (module as Readonly<Record<string, unknown>>)["default"];
     // Every await takes an object with a then() for a promise.
@@ -42,9 +42,9 @@ export async function importConfig(
     if (settled !== undefined) return { ok: true, value: settled };
     return refuse(path, 'The file exports no configuration. Write "export default defineConfig({ … })".');
   } catch (error) {
-    return refuseImport({ path, text }, error);
+    return refuseImport({ path, text }, withoutMarks(name), error);
   } finally {
-    modules?.end(path, succeeded);
+    modules?.end(succeeded);
     allowExit();
     late.cancel();
   }
@@ -108,12 +108,12 @@ function findAwaits(text: string): number[] {
   return found;
 }
 
-/** The file may throw anything. The compiler throws several errors as one. */
-function refuseImport(script: Script, thrown: unknown): Checked<never> {
+/** The file may throw anything. The compiler throws several errors as one. `real`: where the path of the script leads. */
+function refuseImport(script: Script, real: string, thrown: unknown): Checked<never> {
   const errors: readonly unknown[] = thrown instanceof AggregateError ? thrown.errors : [thrown];
   const problems = errors.map((error): Problem => ({
     path: [],
-    place: findPlace(script, error),
+    place: findPlace({ ...script, path: real }, error).replace(real, script.path),
     message: describe(error),
   }));
   return { ok: false, problems };
@@ -123,7 +123,8 @@ function refuseImport(script: Script, thrown: unknown): Checked<never> {
 function describe(error: unknown): string {
   if (!(error instanceof Error) && !isBuildMessage(error))
     return typeof error === "string" ? finish(hideCredentials(error)) : "The file threw something that is no error.";
-  const { name, message } = error;
+  const { name } = error;
+  const message = withoutMarks(error.message);
   if (name === "ReferenceError") return "The file uses a name that is not defined.";
   const text = message.replace(/ \((?:evaluating|In) .*$/s, "");
   // The engine quotes the values of texts, too.
@@ -173,9 +174,10 @@ function findPlace({ path, text }: Script, error: unknown): string {
     stack?: unknown;
   } | null;
   const position = details?.position;
-  if (position?.line !== undefined) return formatPlace(position.file || path, position.line, position.column);
+  if (position?.line !== undefined)
+    return formatPlace(withoutMarks(position.file || path), position.line, position.column);
   if (typeof details?.specifier === "string") return placeSpecifier({ path, text }, details.specifier);
-  const frames = typeof details?.stack === "string" ? details.stack : "";
+  const frames = typeof details?.stack === "string" ? withoutMarks(details.stack) : "";
   const start = frames.indexOf(`${path}:`);
   const place = /^:([0-9]+):([0-9]+)/.exec(frames.slice(start + path.length));
   if (start >= 0 && place) return formatPlace(path, Number(place[1]), Number(place[2]));

@@ -1,16 +1,17 @@
 import { dirname, resolve } from "node:path";
 
-import { checkConfig } from "./check.ts";
-import { type CompiledConfig, compileConfig, findMaterialProblems } from "./compile.ts";
+import { checkInSteps } from "./check.ts";
+import { type CompiledConfig, compileInSteps, findMaterialProblems } from "./compile.ts";
 import { findConfigFile, type FindOptions, type FoundConfig } from "./find-config-file.ts";
 import { gatherMaterials, listVariables } from "./materials.ts";
 import { applyOverrides, attachOrigins, type Flags } from "./overrides.ts";
 import { attachPlaces } from "./places.ts";
-import { type PlainData, withoutRefused } from "./plain-data.ts";
+import { isRecord, type PlainData, withoutRefused } from "./plain-data.ts";
 import type { Checked, Problem } from "./problem.ts";
 import type { ScriptModules } from "./script-modules.ts";
 import { readConfigFile } from "./read-config-file.ts";
 import { readTextFile } from "./read-file.ts";
+import { run } from "../steps.ts";
 
 /** Where a configuration is looked for, and what overrides it. */
 export interface LoadOptions extends FindOptions {
@@ -19,14 +20,22 @@ export interface LoadOptions extends FindOptions {
   readonly terminal: boolean;
   /** Milliseconds that a file in TypeScript or JavaScript gets to be imported. Default: 10,000. */
   readonly importMs?: number;
+  /** The name in `Via` where the configuration sets none: the same at each reload, so that loops are seen. A new one when absent. */
+  readonly ownName?: string;
+  /** Gives everything else its turn, between slices of the work; without it all is done at once. */
+  readonly turn?: () => Promise<void>;
   /** The modules that are to be read afresh at the next load. */
   readonly modules?: ScriptModules;
+  /** What this load is to replace. A file that is gone or sets nothing any more does not bring back the defaults. */
+  readonly inUse?: Pick<LoadedConfig, "file" | "setsNothing">;
 }
 
-interface LoadedConfig {
+export interface LoadedConfig {
   readonly compiled: CompiledConfig;
   /** The file, absolute; undefined when there is none and the defaults hold. */
   readonly file?: string;
+  /** The file has no setting, or there is none. */
+  readonly setsNothing?: true;
 }
 
 /** The result of loading. `file` is known even when it cannot be used. */
@@ -47,12 +56,17 @@ export async function loadConfig(options: LoadOptions): Promise<LoadResult> {
   const found = await findConfigFile(options);
   if (!found.ok) return { ...found, warnings: [], files: [] };
   const { file } = found.value;
+  if (file === undefined && options.inUse?.file !== undefined) return tellGone(options.inUse.file);
   const similar = warnOfSimilar(found.value);
   const named = file === undefined ? {} : { file };
   const read = file === undefined ? emptyConfig : await readConfigFile(file, options);
   const scripts = [...(file === undefined ? [] : [file]), ...(options.modules?.files ?? [])];
   if (!read.ok) return { ...read, warnings: similar, files: scripts, ...named };
   const { value, problems: refused, source } = read.value;
+  const setsNothing = isRecord(value) && Object.keys(value).length === 0 && refused.length === 0;
+  const { inUse } = options;
+  if (file !== undefined && setsNothing && inUse !== undefined && inUse.setsNothing !== true)
+    return tellEmpty(file, scripts);
   const over = applyOverrides(value, variables, flags, folder, listVariables(value));
   const home = file === undefined ? folder : dirname(file);
   const references: string[] = [];
@@ -65,9 +79,9 @@ export async function loadConfig(options: LoadOptions): Promise<LoadResult> {
       return readTextFile(absolute, kind);
     },
   );
-  const checked = checkConfig(over.raw);
+  const checked = await run(checkInSteps(over.raw), options.turn);
   const compiled: Checked<CompiledConfig> = checked.ok
-    ? compileConfig(checked.value, materials)
+    ? await run(compileInSteps(checked.value, materials, options.ownName), options.turn)
     : { ok: false, problems: [...checked.problems, ...findMaterialProblems(checked.parts, materials)] };
   const complete = (list: readonly Problem[]) => attachPlaces(attachOrigins(list, over), source);
   const faults = [...(compiled.ok ? [] : compiled.problems), ...missing];
@@ -75,7 +89,24 @@ export async function loadConfig(options: LoadOptions): Promise<LoadResult> {
   const warnings = [...similar, ...over.warnings, ...complete(compiled.ok ? compiled.value.warnings : [])];
   const files = [...new Set([...scripts, ...references])];
   if (!compiled.ok || problems.length > 0) return { ok: false, problems, warnings, files, ...named };
-  return { ok: true, value: { compiled: compiled.value, ...named }, warnings, files, ...named };
+  return {
+    ok: true,
+    value: { compiled: compiled.value, ...(setsNothing && { setsNothing }), ...named },
+    warnings,
+    files,
+    ...named,
+  };
+}
+
+/** An editor or a deployment may be about to write it. */
+function tellGone(file: string): LoadResult {
+  const message = `There is no ${file} any more. Put it back, or restart to run with the defaults.`;
+  return { ok: false, problems: [{ path: [], message }], warnings: [], files: [file] };
+}
+
+function tellEmpty(file: string, files: readonly string[]): LoadResult {
+  const message = `${file} sets nothing any more. Write its settings, or restart to run with the defaults.`;
+  return { ok: false, problems: [{ path: [], message }], warnings: [], files, file };
 }
 
 const emptyConfig: Checked<PlainData & { source?: never }> = { ok: true, value: { value: {}, problems: [] } };

@@ -74,14 +74,12 @@ function quoteVariable(name: string): string {
 
 /** The names of all environment variables that `{ env }` asks for. */
 export function listVariables(raw: unknown): string[] {
-  return findReferences(raw)
-    .filter((each) => each.kind === "variable")
-    .map((each) => each.name);
+  return findReferences(raw, "variable").map((each) => each.name);
 }
 
 /** The names of the PEM files of a checked configuration that `isPart` chooses by their settings. */
 export function listPemFiles(config: object, isPart: (path: readonly PropertyKey[]) => boolean): string[] {
-  const found = findReferences(config).filter(({ kind, path }) => kind === "pem" && isPart(path));
+  const found = findReferences(config, "pem").filter(({ path }) => isPart(path));
   return [...new Set(found.map(({ name }) => name))];
 }
 
@@ -100,25 +98,37 @@ const references: Readonly<Record<string, ReadonlyMap<string, Reference["kind"]>
   upstreams: new Map<string, Reference["kind"]>([...secretReferences, ...pemReferences]),
 };
 
-function findReferences(raw: unknown): Reference[] {
+/** The references of a configuration, or those of one kind. */
+function findReferences(raw: unknown, only?: Reference["kind"]): Reference[] {
   const config = readRecord(raw);
   return Object.entries(references).flatMap(([section, kinds]) => {
+    if (only !== undefined && !kinds.values().some((kind) => kind === only)) return [];
     const found: Reference[] = [];
-    const visit = (value: unknown, path: readonly PropertyKey[], kind?: Reference["kind"]): void => {
+    // One path for all: there may be a million users.
+    const path: PropertyKey[] = [section];
+    const visit = (value: unknown, kind?: Reference["kind"]): void => {
       if (typeof value === "string") {
-        if (kind !== undefined && value !== "") found.push({ path, kind, name: value });
+        if (kind !== undefined && value !== "") found.push({ path: [...path], kind, name: value });
       } else if (Array.isArray(value)) {
         // PEM files may be several.
-        for (const [at, entry] of value.entries()) visit(entry, [...path, at], kind === "pem" ? kind : undefined);
+        const inside = kind === "pem" ? kind : undefined;
+        for (let at = 0; at < value.length; at++) visitAt(at, value[at], inside);
       } else if (isRecord(value)) {
         // An upstream may have the name "file".
         const hasNames = section === "upstreams" && path.length === 1;
-        for (const [key, entry] of Object.entries(value))
-          visit(entry, [...path, key], hasNames ? undefined : kinds.get(key));
+        for (const key of Object.keys(value)) visitAt(key, value[key], hasNames ? undefined : kinds.get(key));
       }
     };
-    visit(config[section], [section]);
-    return found.map((each) => (isUsersFile(each.path) ? { ...each, kind: "users" } : each));
+    const visitAt = (key: PropertyKey, value: unknown, kind?: Reference["kind"]): void => {
+      if (kind === undefined && typeof value !== "object") return;
+      path.push(key);
+      visit(value, kind);
+      path.pop();
+    };
+    visit(config[section]);
+    return found
+      .filter(({ kind }) => only === undefined || kind === only)
+      .map((each) => (isUsersFile(each.path) ? { ...each, kind: "users" } : each));
   });
 }
 

@@ -1,3 +1,4 @@
+import { isStep, runAtOnce, type Steps } from "../steps.ts";
 import { findPosition, type ParsedText } from "./places.ts";
 import { quoteName } from "./problem.ts";
 
@@ -20,9 +21,14 @@ class Fault {
  * is wrong, and refuses a member that appears twice, of which one would be ignored.
  */
 export function parseJson(text: string): ParsedText {
+  return runAtOnce(parseJsonInSteps(text));
+}
+
+/** `parseJson`, in steps. */
+export function* parseJsonInSteps(text: string): Steps<ParsedText> {
   const reader = new Reader(text);
   try {
-    return { ok: true, value: reader.readDocument() };
+    return { ok: true, value: yield* reader.readDocument() };
   } catch (fault) {
     if (!(fault instanceof Fault)) throw fault;
     const [line, column] = findPosition(text, fault.at);
@@ -33,36 +39,42 @@ export function parseJson(text: string): ParsedText {
 class Reader {
   readonly #text: string;
   #at = 0;
+  /** Lists and maps so far. */
+  #values = 0;
 
   constructor(text: string) {
     this.#text = text;
   }
 
-  readDocument(): unknown {
+  *readDocument(): Steps<unknown> {
     // Some editors write a byte order mark.
     this.#take("\ufeff");
-    const value = this.#readValue(0);
+    const value = yield* this.#readValue(0);
     this.#skipSpace();
     if (this.#at < this.#text.length) throw this.#fault("Found more after the end of the value.");
     return value;
   }
 
-  #readValue(depth: number): unknown {
-    if (depth > MAX_DEPTH) throw this.#fault("The values are nested too deep.");
-    this.#skipSpace();
-    switch (this.#text[this.#at]) {
-      case "{":
-        return this.#readObject(depth);
-      case "[":
-        return this.#readArray(depth);
-      case '"':
-        return this.#readString();
-      default:
-        return this.#readScalar();
-    }
+  *#readValue(depth: number): Steps<unknown> {
+    if (this.#isLeaf(depth)) return this.#readLeaf();
+    this.#values += 1;
+    if (isStep(this.#values)) yield;
+    return this.#text[this.#at] === "{" ? yield* this.#readObject(depth) : yield* this.#readArray(depth);
   }
 
-  #readObject(depth: number): Record<string, unknown> {
+  /** Goes to the next value. Most are texts of long lists, which cost no generator. */
+  #isLeaf(depth: number): boolean {
+    if (depth > MAX_DEPTH) throw this.#fault("The values are nested too deep.");
+    this.#skipSpace();
+    const first = this.#text[this.#at];
+    return first !== "{" && first !== "[";
+  }
+
+  #readLeaf(): unknown {
+    return this.#text[this.#at] === '"' ? this.#readString() : this.#readScalar();
+  }
+
+  *#readObject(depth: number): Steps<Record<string, unknown>> {
     const members = new Map<string, unknown>();
     this.#at++;
     this.#skipSpace();
@@ -75,20 +87,21 @@ class Reader {
       if (members.has(name)) throw new Fault(start, `Found the name ${quoteName(name)} twice.`);
       this.#skipSpace();
       if (!this.#take(":")) throw this.#fault("Expected a colon.");
-      members.set(name, this.#readValue(depth + 1));
+      members.set(name, this.#isLeaf(depth + 1) ? this.#readLeaf() : yield* this.#readValue(depth + 1));
       this.#skipSpace();
     } while (this.#take(","));
     if (!this.#take("}")) throw this.#fault("Expected a comma or a brace.");
     return Object.fromEntries(members);
   }
 
-  #readArray(depth: number): unknown[] {
+  *#readArray(depth: number): Steps<unknown[]> {
     const items: unknown[] = [];
     this.#at++;
     this.#skipSpace();
     if (this.#take("]")) return items;
     do {
-      items.push(this.#readValue(depth + 1));
+      items.push(this.#isLeaf(depth + 1) ? this.#readLeaf() : yield* this.#readValue(depth + 1));
+      if (isStep(items.length)) yield;
       this.#skipSpace();
     } while (this.#take(","));
     if (!this.#take("]")) throw this.#fault("Expected a comma or a bracket.");

@@ -37,12 +37,16 @@ export function checked<Schema extends z.ZodType>(schema: Schema, find: FindConf
   );
 }
 
-/** Parses `raw`; when it is wrong, gives the problems and the well-formed parts. */
+/**
+ * Parses `raw`; when it is wrong, gives the problems and the well-formed parts.
+ * The items of `accepted` lists are known to be right, and to be their own results.
+ */
 export function parseParts<Schema extends z.ZodType>(
   schema: Schema,
   raw: unknown,
+  accepted?: ReadonlySet<unknown>,
 ): { ok: true; value: z.output<Schema> } | { ok: false; issues: z.core.$ZodIssue[]; parts: Parts<z.output<Schema>> } {
-  const context = { async: false };
+  const context: Context = { async: false, ...(accepted && { accepted }) };
   const { value, issues } = schema._zod.run({ value: raw, issues: [] }, context) as z.core.ParsePayload;
   if (issues.length === 0) return { ok: true, value: value as z.output<Schema> };
   const isUseless = issues.some((issue) => isRefusal(issue) && (issue.path ?? []).length === 0);
@@ -51,6 +55,15 @@ export function parseParts<Schema extends z.ZodType>(
     issues: issues.map((issue) => z.core.util.finalizeIssue(issue, context, z.core.config())),
     parts: isUseless ? MALFORMED : (value as Parts<z.output<Schema>>),
   };
+}
+
+interface Context extends z.core.ParseContextInternal {
+  readonly accepted?: ReadonlySet<unknown>;
+}
+
+/** Whether the items of a list are known to be right. */
+export function isAccepted(list: unknown, context: z.core.ParseContextInternal): boolean {
+  return (context as Context).accepted?.has(list) === true;
 }
 
 /** The value of a part, when nothing in it is malformed. */

@@ -1,5 +1,6 @@
 import { types } from "node:util";
 
+import { isStep, runAtOnce, type Steps } from "../steps.ts";
 import type { Problem } from "./problem.ts";
 
 /** Deeper than any configuration, and shallow enough for the stack. */
@@ -25,8 +26,13 @@ export interface PlainData {
  * Functions pass: the schema knows where they may be.
  */
 export function copyPlainData(value: unknown): PlainData {
-  const copier = new Copier();
-  return { value: copier.copy(value, []), problems: copier.problems };
+  return runAtOnce(copyInSteps(value));
+}
+
+/** `copyPlainData`, in steps. Lists of data, which no program made, have their items and nothing else. */
+export function* copyInSteps(value: unknown, from: "program" | "data" = "program"): Steps<PlainData> {
+  const copier = new Copier(from === "program");
+  return { value: yield* copier.copy(value, []), problems: copier.problems };
 }
 
 /** Leaves out problems of values that are refused already. */
@@ -40,46 +46,61 @@ class Copier {
   /** The objects around the present value. */
   readonly #open = new Set<object>();
   #values = 0;
+  readonly #mayHaveExtra: boolean;
 
-  copy(value: unknown, path: Path): unknown {
+  constructor(mayHaveExtra: boolean) {
+    this.#mayHaveExtra = mayHaveExtra;
+  }
+
+  *copy(value: unknown, path: Path): Steps<unknown> {
     this.#count(value, path);
+    if (isStep(this.#values)) yield;
     if (typeof value !== "object" || value === null || this.#values >= MAX_VALUES) return value;
     const fault = findFault(value, this.#open, path.length);
     if (fault !== undefined) return this.#refuse(path, fault);
     this.#open.add(value);
-    const copy = Array.isArray(value) ? this.#copyList(value, path) : this.#copyMap(value, path);
+    const copy = Array.isArray(value) ? yield* this.#copyList(value, path) : yield* this.#copyMap(value, path);
     this.#open.delete(value);
     return copy;
   }
 
-  #copyList(list: readonly unknown[], path: Path): unknown[] {
+  *#copyList(list: readonly unknown[], path: Path): Steps<unknown[]> {
     const copy: unknown[] = [];
     // Not entries(): the list may have replaced it, and it hides holes.
     for (let at = 0; at < list.length; at++) {
-      if (Object.hasOwn(list, at)) copy.push(this.#copyField(list, at, path));
-      else {
+      if (isStep(at)) yield;
+      if (Object.hasOwn(list, at)) {
+        const field = this.#readField(list, at, path);
+        copy.push(isNested(field) ? yield* this.copy(field, [...path, at]) : field);
+      } else {
         this.#refuse([...path, at], "Found a hole in the list. Write a value, or close the gap.");
         break;
       }
     }
+    if (!this.#mayHaveExtra) return copy;
+    // This takes a millisecond for a thousand items, and is one step.
     const extra = Reflect.ownKeys(list).length - list.length - 1;
     if (extra > 0) this.#refuse(path, "Found a list that has other fields than its items. Write a plain list.");
     return copy;
   }
 
-  #copyMap(map: object, path: Path): Record<string, unknown> {
+  *#copyMap(map: object, path: Path): Steps<Record<string, unknown>> {
     const copy: Record<string, unknown> = {};
     for (const key of Reflect.ownKeys(map)) {
       if (typeof key === "symbol")
         this.#refuse(path, "Found a field whose name is a symbol. Write settings under texts.");
       // The one name that would not become a field of the copy.
       else if (key === "__proto__") this.#refuse([...path, key], "There is no such setting.");
-      else copy[key] = this.#copyField(map, key, path);
+      else {
+        const field = this.#readField(map, key, path);
+        copy[key] = isNested(field) ? yield* this.copy(field, [...path, key]) : field;
+      }
     }
     return copy;
   }
 
-  #copyField(holder: object, key: string | number, path: Path): unknown {
+  /** The value of a field, to be copied when it is nested. */
+  #readField(holder: object, key: string | number, path: Path): unknown {
     const field = Object.getOwnPropertyDescriptor(holder, key);
     if (field === undefined || !("value" in field))
       return this.#refuse([...path, key], "Found a getter. Write the value itself.");
@@ -89,7 +110,7 @@ class Copier {
     if (typeof value === "function" && !isPlainFunction(value))
       return this.#refuse([...path, key], "Found a class or a generator. Write a function that gives its answer.");
     // Most values are texts of long lists: they need no path.
-    return typeof value === "object" && value !== null ? this.copy(value, [...path, key]) : this.#count(value, path);
+    return isNested(value) ? value : this.#count(value, path);
   }
 
   #count(value: unknown, path: Path): unknown {
@@ -102,6 +123,10 @@ class Copier {
     this.problems.push({ path, message });
     return REFUSED;
   }
+}
+
+function isNested(value: unknown): value is object {
+  return typeof value === "object" && value !== null;
 }
 
 /** Why an object is no plain map and no plain list. */

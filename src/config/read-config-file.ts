@@ -1,10 +1,11 @@
 import { extname } from "node:path";
 
+import { run, type Steps } from "../steps.ts";
 import { importConfig, type ImportOptions } from "./import-config.ts";
 import { locateInJson, locateInScript } from "./locate-in-script.ts";
-import { parseJson } from "./parse-json.ts";
+import { parseJsonInSteps } from "./parse-json.ts";
 import { formatPlace, type Locate, type ParsedText, type Source } from "./places.ts";
-import { copyPlainData, type PlainData } from "./plain-data.ts";
+import { copyInSteps, type PlainData } from "./plain-data.ts";
 import type { Checked, Problem } from "./problem.ts";
 import { readTextFile } from "./read-file.ts";
 
@@ -25,7 +26,10 @@ export interface ConfigText extends PlainData {
 }
 
 /** Reads a configuration file by its ending. `path` is absolute. */
-export async function readConfigFile(path: string, options: ImportOptions = {}): Promise<Checked<ConfigText>> {
+export async function readConfigFile(
+  path: string,
+  options: ImportOptions & { readonly turn?: () => Promise<void> } = {},
+): Promise<Checked<ConfigText>> {
   const format = await chooseFormat(path);
   if (format === undefined)
     return refuse(`Cannot tell what ${path} is. Give it the ending .ts, .js, .json, .yaml or .toml.`);
@@ -33,11 +37,16 @@ export async function readConfigFile(path: string, options: ImportOptions = {}):
   if (!read.ok) return refuse(`Cannot read ${path}: ${read.reason}.`);
   const { text } = read;
   const source = { path, text, locate: format.locate };
-  const parsed = format.parse === undefined ? await importConfig(source, options) : parseData(source, format.parse);
-  return parsed.ok ? { ok: true, value: { ...copyPlainData(parsed.value), source } } : parsed;
+  const from = format.parse === undefined ? "program" : "data";
+  const parsed =
+    format.parse === undefined
+      ? await importConfig(source, options)
+      : await run(parseData(source, format.parse), options.turn);
+  if (!parsed.ok) return parsed;
+  return { ok: true, value: { ...(await run(copyInSteps(parsed.value, from), options.turn)), source } };
 }
 
-type Parse = (text: string) => ParsedText;
+type Parse = (text: string) => Steps<ParsedText>;
 
 interface Format {
   /** Undefined for a file that is run. */
@@ -53,24 +62,32 @@ async function chooseFormat(path: string): Promise<Format | undefined> {
     case ".mjs":
       return { locate: locateInScript };
     case ".json":
-      return { parse: parseJson, locate: locateInJson };
+      return { parse: parseJsonInSteps, locate: locateInJson };
     case ".yaml":
     case ".yml": {
       // Loaded when it is needed, since most configurations are no YAML.
       const { locateInYaml, parseYaml } = await import("./parse-yaml.ts");
-      return { parse: parseYaml, locate: locateInYaml };
+      return { parse: inOneStep(parseYaml), locate: locateInYaml };
     }
     case ".toml": {
       const { locateInToml, parseToml } = await import("./parse-toml.ts");
-      return { parse: parseToml, locate: locateInToml };
+      return { parse: inOneStep(parseToml), locate: locateInToml };
     }
     default:
       return undefined;
   }
 }
 
-function parseData({ path, text }: Source, parse: Parse): Checked<unknown> {
-  const parsed = parse(text);
+/** A parser of somebody else, which makes no pauses. */
+function inOneStep(parse: (text: string) => ParsedText): Parse {
+  return function* (text) {
+    yield;
+    return parse(text);
+  };
+}
+
+function* parseData({ path, text }: Source, parse: Parse): Steps<Checked<unknown>> {
+  const parsed = yield* parse(text);
   if (parsed.ok) return parsed;
   const { message, line, column } = parsed;
   return refuse(message, formatPlace(path, line, column));

@@ -8,6 +8,7 @@ import { checked, MALFORMED, type PartsOf } from "./parts.ts";
 import type { KnownNames } from "./rule-fields.ts";
 import { findRuleConflicts, rulesSchema } from "./rule-schema.ts";
 import { readSidecarPort, sidecarSchema } from "./sidecar.ts";
+import { stateSchema } from "./state.ts";
 import { upstreamSchema } from "./upstream-schema.ts";
 import { upstreamsSchema } from "./upstreams-schema.ts";
 import { authSchema, explainUnknownUsers, usersSchema } from "./users-schema.ts";
@@ -113,6 +114,7 @@ const sections = settings(
     dns: dnsSchema,
     limits: limitsSchema,
     timeouts: timeoutsSchema,
+    state: stateSchema,
     sidecar: sidecarSchema,
     log: logSchema,
     watch: flag()

@@ -1,3 +1,4 @@
+import { isStep, runAtOnce, type Steps } from "../steps.ts";
 import { Secret } from "../secret.ts";
 import type { SecretSource } from "./fields.ts";
 import type { Materials } from "./materials.ts";
@@ -21,25 +22,28 @@ function findSecretText(source: SecretSource | undefined, materials: Materials |
 }
 
 /**
- * Finds every secret of a checked configuration: values of settings that hold
- * one, and passwords in URLs, those of conventional variables included.
+ * Finds, in steps, every secret of a checked configuration: values of settings that
+ * hold one, and passwords in URLs, those of conventional variables included.
  */
-export function listSecrets(config: object, materials: Materials): string[] {
+export function* listSecrets(config: object, materials: Materials): Steps<string[]> {
   const found = new Set<string>();
-  const visit = (value: unknown, setting: string): void => {
+  function* visit(value: unknown, setting: string): Steps<void> {
     if (secretSettings.has(setting) && (typeof value === "string" || isRecord(value))) {
       const secret = findSecret(value, materials)?.reveal();
       if (secret !== undefined) found.add(secret);
     } else if (typeof value === "string") {
       for (const secret of listPasswords(value)) found.add(secret);
     } else if (Array.isArray(value)) {
-      for (const element of value) visit(element, setting);
+      for (const [at, element] of value.entries()) {
+        if (isStep(at)) yield;
+        yield* visit(element, setting);
+      }
     } else if (isRecord(value)) {
-      for (const [name, element] of Object.entries(value)) visit(element, name);
+      for (const [name, element] of Object.entries(value)) yield* visit(element, name);
     }
-  };
-  visit(config, "");
-  visit(materials.variables, "");
+  }
+  yield* visit(config, "");
+  yield* visit(materials.variables, "");
   return [...found].filter((secret) => secret !== "");
 }
 
@@ -56,13 +60,27 @@ function listPasswords(url: string): string[] {
 
 /** A value for people, as plain JSON: secrets as `[redacted]`, functions as `[function]`. */
 export function redact(value: unknown, setting = ""): unknown {
+  return runAtOnce(redactInSteps(value, setting));
+}
+
+/** `redact`, in steps. */
+export function* redactInSteps(value: unknown, setting = ""): Steps<unknown> {
   if (typeof value === "function") return "[function]";
   if (typeof value === "string") {
     // A user with a colon may have been written with the password.
     const isSecret = secretSettings.has(setting) || (setting === "username" && value.includes(":"));
     return isSecret ? "[redacted]" : hideUserinfo(value);
   }
-  if (Array.isArray(value)) return value.map((element) => redact(element));
+  if (Array.isArray(value)) {
+    const list: unknown[] = [];
+    for (const element of value) {
+      list.push(typeof element === "string" ? hideUserinfo(element) : yield* redactInSteps(element));
+      if (isStep(list.length)) yield;
+    }
+    return list;
+  }
   if (!isRecord(value)) return value;
-  return Object.fromEntries(Object.entries(value).map(([name, element]) => [name, redact(element, name)]));
+  const map: [string, unknown][] = [];
+  for (const [name, element] of Object.entries(value)) map.push([name, yield* redactInSteps(element, name)]);
+  return Object.fromEntries(map);
 }

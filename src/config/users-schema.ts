@@ -28,14 +28,18 @@ const user = settings(
 
 function findDuplicates(users: readonly Parts<UserSettings>[]): Problem[] {
   const seen = new Set<string>();
-  return users.flatMap((entry, at) => {
-    if (entry === MALFORMED || entry.name === MALFORMED) return [];
+  const problems: Problem[] = [];
+  for (const [at, entry] of users.entries()) {
+    if (entry === MALFORMED || entry.name === MALFORMED) continue;
     const { name } = entry;
-    const isNew = !seen.has(name);
+    if (seen.has(name))
+      problems.push({
+        path: [at, "name"],
+        message: `Found the ${quoteNamed("user", name)} twice. Write each user once.`,
+      });
     seen.add(name);
-    if (isNew) return [];
-    return { path: [at, "name"], message: `Found the ${quoteNamed("user", name)} twice. Write each user once.` };
-  });
+  }
+  return problems;
 }
 
 const wanted = 'a list of { name, password }, { file: "users.htpasswd" } or a function';
@@ -90,11 +94,13 @@ const MAX_SUGGESTIONS = 20;
 /** Gives what is wrong with a name in the `users` of a rule; undefined for a known one, or when only a file or a function knows the users. */
 export function explainUnknownUsers(users: Parts<UsersSettings>): (name: string) => string | undefined {
   if (users !== undefined && !Array.isArray(users)) return () => undefined;
-  const names = new Set(
-    (users ?? []).flatMap((each) => (each === MALFORMED || each.name === MALFORMED ? [] : each.name)),
-  );
+  let known: ReadonlySet<string> | undefined;
   let suggested = 0;
   return (name) => {
+    // Most configurations have no users in rules.
+    const names = (known ??= new Set(
+      (users ?? []).flatMap((each) => (each === MALFORMED || each.name === MALFORMED ? [] : each.name)),
+    ));
     if (names.has(name)) return undefined;
     const missing = `There is no ${quoteNamed("user", name)}`;
     if (users === undefined) return `${missing}: the proxy asks for no credentials. Set "users".`;

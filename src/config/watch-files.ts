@@ -1,7 +1,7 @@
 import type { FSWatcher } from "node:fs";
 import { dirname } from "node:path";
 
-import { describeLooks, watchFolder } from "./file-changes.ts";
+import { describeLooks, findLinkChange, watchFolder } from "./file-changes.ts";
 
 export interface WatchFilesOptions {
   /** Called once the files are stable after a change. */
@@ -12,6 +12,8 @@ export interface WatchFilesOptions {
   readonly pollMs?: number;
 }
 
+/** Files that never come to rest count as written after so many times of `settleMs`. */
+const MOST_SETTLES = 20;
 /** How much earlier than the clock says the time stamp of a file may be, in milliseconds. */
 const COARSE_MS = 20;
 
@@ -27,6 +29,8 @@ export class FilesWatch {
   /** Identity, size and times of each file as they were last seen. */
   #seen = new Map<string, string>();
   #settling: Timer | undefined;
+  /** Monotonic milliseconds of the first change that was not told yet. */
+  #unsettledSince: number | undefined;
   #closed = false;
 
   constructor(options: WatchFilesOptions) {
@@ -50,7 +54,8 @@ export class FilesWatch {
       if (before.has(path)) continue;
       const { looks, changedAt } = await describeLooks(path);
       seen.set(path, looks);
-      if (changedAt >= readSince - COARSE_MS) isLate = true;
+      // A link that leads elsewhere now may lead to an old file.
+      if (Math.max(changedAt, await findLinkChange(path)) >= readSince - COARSE_MS) isLate = true;
     }
     if (isLate) this.#settle();
     void this.#look();
@@ -93,6 +98,16 @@ export class FilesWatch {
   #settle(): void {
     clearTimeout(this.#settling);
     if (this.#closed) return;
-    this.#settling = setTimeout(() => this.#options.changed(), this.#options.settleMs ?? 300);
+    const { settleMs = 300, changed } = this.#options;
+    const now = performance.now();
+    this.#unsettledSince ??= now;
+    const left = this.#unsettledSince + settleMs * MOST_SETTLES - now;
+    this.#settling = setTimeout(
+      () => {
+        this.#unsettledSince = undefined;
+        changed();
+      },
+      Math.max(0, Math.min(settleMs, left)),
+    );
   }
 }

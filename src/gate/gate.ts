@@ -14,6 +14,7 @@ import { Forwarding } from "../proxy/exchange/forwarding.ts";
 import type { HookReport } from "../proxy/hook/call-hook.ts";
 import { Admission } from "../proxy/limit/admission.ts";
 import { clientKey } from "../address/client-key.ts";
+import type { Newcomer } from "../proxy/read/first-message.ts";
 import { ConnectTargets } from "../proxy/read/tunnel-request.ts";
 import type { AccessLog } from "../proxy/record/access-log.ts";
 import { Captures } from "../proxy/record/captures.ts";
@@ -35,12 +36,15 @@ import {
   type PreparedChange,
 } from "./listeners.ts";
 import { KnownAddresses, OwnAddresses } from "./addresses.ts";
+import type { Movable } from "./movable.ts";
+import { Receiver } from "./move-in.ts";
+import { Release } from "./move-out.ts";
 
 export interface GateOptions {
   /** The snapshot for the first connections. */
   readonly runtime: Runtime;
-  /** The event loop. The gate owns it. */
-  readonly sockets: Pick<Sockets, "listen" | "connect" | "close">;
+  /** The event loop. The gate owns it. Without `adopt` connections cannot move between processes. */
+  readonly sockets: Pick<Sockets, "listen" | "connect" | "close" | "adopt">;
   readonly tunnel: TunnelEngine;
   readonly descriptors: Descriptors;
   readonly accessLog: AccessLog;
@@ -56,6 +60,8 @@ export interface GateOptions {
   reportHook(report: HookReport): void;
 }
 
+/** Milliseconds for clients that were accepted before a drain to send a request: it may be on its way. */
+const NEWCOMERS_MS = 500;
 /** Milliseconds for connections that were ended to write their records: microtasks, except in the middle of a handshake. */
 const LAST_RECORDS_MS = 200;
 
@@ -83,11 +89,16 @@ export class Gate implements ConnectionServices, ListenerOwner {
   readonly checks = new CredentialChecks();
   readonly ids = new RequestIds();
   readonly targets = new ConnectTargets();
+  readonly newcomers = new Set<Newcomer>();
   draining = false;
+  refusing = false;
   readonly #options: GateOptions;
   readonly #addresses = new KnownAddresses();
   readonly #listeners: Listeners;
+  readonly #receiver: Receiver;
   #listening = false;
+  /** Ends the time of newcomers. */
+  #newcomersTimer: NodeJS.Timeout | undefined;
 
   constructor(options: GateOptions) {
     const { descriptors, accessLog, sockets } = options;
@@ -117,6 +128,7 @@ export class Gate implements ConnectionServices, ListenerOwner {
       reportBug: (error, id) => this.reportBug(error, id),
     });
     this.captures = new Captures({ application: options.application });
+    this.#receiver = new Receiver(this);
   }
 
   /** Puts another snapshot into use for new requests. Pools keep their state by name. */
@@ -173,8 +185,10 @@ export class Gate implements ConnectionServices, ListenerOwner {
 
   /** Stops accepting. Connections live on. */
   stopAccepting(): void {
+    clearTimeout(this.#newcomersTimer);
     this.draining = true;
     this.healthChecks.stop();
+    this.refusing = true;
     this.#listeners.close();
   }
 
@@ -190,22 +204,58 @@ export class Gate implements ConnectionServices, ListenerOwner {
     this.admission.lingering.abort();
   }
 
-  /** Stops accepting and ends what is idle. Everything else may go on to its end. */
+  /** Stops accepting and ends what is idle. Everything else may go on to its end, and clients that have just come may begin. */
   beginDrain(): void {
-    this.stopAccepting();
+    this.draining = true;
+    this.#listeners.retire();
+    this.#newcomersTimer = setTimeout(() => this.#endNewcomers(), NEWCOMERS_MS);
     this.forwarding.windDown();
     this.admission.lingering.hurry();
+  }
+
+  #endNewcomers(): void {
+    this.refusing = true;
+    for (const newcomer of this.newcomers) newcomer.giveUpSilent();
   }
 
   /** Takes `beginDrain` back: binds the same listeners again, all of them. When one cannot be bound, none is, and the drain goes on. */
   resume(): ListenOutcome {
     const reopened = this.#listeners.reopen();
     if (!reopened.ok) return reopened;
+    clearTimeout(this.#newcomersTimer);
     this.draining = false;
     this.healthChecks.start();
+    this.refusing = false;
     this.forwarding.reopen();
     this.admission.lingering.relax();
     return { ok: true, listeners: this.#listeners.bound };
+  }
+
+  /**
+   * Gives away every connection that can move to another process: tunnels in
+   * clear, and clients in clear between two requests. The descriptors belong to
+   * the caller from then on and stay open until the caller closes them. Goes on
+   * for connections that become free later, and ends when none is left here, or
+   * with `return()`. What the caller could not pass on goes back with `receive`,
+   * after `resume` where the gate drains. Begin before `beginDrain`, which ends
+   * clients that wait.
+   */
+  release(): AsyncIterable<Movable> {
+    return { [Symbol.asyncIterator]: () => Release.begin(this, (movable) => this.receive(movable)) };
+  }
+
+  /**
+   * Takes over and serves what `release` gave away, in another process or in this
+   * one. False when it is of a kind or version that is not known; then the
+   * descriptors still belong to the caller.
+   */
+  receive(movable: Movable): boolean {
+    return this.#receiver.receive(movable);
+  }
+
+  /** Undefined where connections cannot move between processes. */
+  get adopt(): GateOptions["sockets"]["adopt"] {
+    return this.#options.sockets.adopt;
   }
 
   /** Stops accepting, ends every connection, and waits until they are recorded. */

@@ -35,8 +35,15 @@ export interface ListenerChange {
 
 export type PreparedChange =
   | ({ readonly ok: true } & ListenerChange)
-  /** Nothing is left bound for it. `code` is the errno word. */
-  | { readonly ok: false; readonly plan: ListenPlan; readonly code: string };
+  /** Nothing is left bound for it. */
+  | ({ readonly ok: false; readonly plan: ListenPlan } & Unbound);
+
+interface Unbound {
+  /** The errno word. */
+  readonly code: string;
+  /** A listener that is to go and has the port. */
+  readonly leaving?: BoundListener;
+}
 
 export type BindResult = { readonly ok: true } | Extract<PreparedChange, { ok: false }>;
 
@@ -58,17 +65,19 @@ export class Listeners {
   /** Binds the addresses that are not bound yet, or none. `commit` must follow in the same turn of the event loop. */
   prepare(plans: readonly ListenPlan[]): PreparedChange {
     const unused = [...this.#open];
+    const kept = plans.map((plan) => {
+      const at = unused.findIndex((open) => open.isFor(plan));
+      return at < 0 ? undefined : unused.splice(at, 1)[0];
+    });
     const fresh: OpenListener[] = [];
     const next: { readonly open: OpenListener; readonly plan: ListenPlan }[] = [];
-    for (const plan of plans) {
-      const at = unused.findIndex((open) => open.isFor(plan));
-      const [kept] = at < 0 ? [] : unused.splice(at, 1);
-      const open = kept ?? OpenListener.bind(plan, this.#listen, this.#owner);
-      if (typeof open === "string") {
+    for (const [at, plan] of plans.entries()) {
+      const open = kept[at] ?? this.#bindBeside(unused, plan);
+      if (!(open instanceof OpenListener)) {
         for (const listener of fresh) listener.close();
-        return { ok: false, plan, code: open };
+        return { ok: false, plan, ...open };
       }
-      if (kept === undefined) fresh.push(open);
+      if (kept[at] === undefined) fresh.push(open);
       next.push({ open, plan });
     }
     return {
@@ -84,12 +93,31 @@ export class Listeners {
     };
   }
 
+  /**
+   * Binds a listener. One that is to go has the port of `0.0.0.0:8080` when it is
+   * `127.0.0.1:8080`: until it goes both are bound, so that no client is refused.
+   */
+  #bindBeside(leaving: readonly OpenListener[], plan: ListenPlan): OpenListener | Unbound {
+    const open = OpenListener.bind(plan, this.#listen, this.#owner);
+    if (open !== "EADDRINUSE") return typeof open === "string" ? { code: open } : open;
+    const around = leaving.filter(({ bound }) => bound.port === plan.port);
+    for (const listener of around) listener.share(true);
+    const again = around.length === 0 ? open : OpenListener.bind(plan, this.#listen, this.#owner, plan.port, true);
+    for (const listener of around) listener.share(false);
+    return typeof again === "string" ? { code: again, ...(around[0] && { leaving: around[0].bound }) } : again;
+  }
+
   /** Stops accepting on all of them. Connections live on. */
   close(): void {
     for (const listener of this.#open) listener.close();
   }
 
-  /** Binds the same ones again after `close`, with the ports that the system chose: all of them, or none. */
+  /** Stops accepting on all of them, and loses no connection that waits to be accepted. */
+  retire(): void {
+    for (const listener of this.#open) listener.retire();
+  }
+
+  /** Binds the same ones again after `close` or `retire`, with the ports that the system chose: all of them, or none. */
   reopen(): BindResult {
     const fresh: OpenListener[] = [];
     for (const { plan, bound } of this.#open) {
@@ -113,13 +141,20 @@ class OpenListener {
   readonly #served: ServedNow;
 
   /** The listener, or the errno word. `at`: the port where it is not that of the plan. */
-  static bind(plan: ListenPlan, listen: Listen, owner: ListenerOwner, at = plan.port): OpenListener | string {
+  static bind(
+    plan: ListenPlan,
+    listen: Listen,
+    owner: ListenerOwner,
+    at = plan.port,
+    shared = false,
+  ): OpenListener | string {
     const served: ServedNow = { listener: describe("", plan) };
     const result = listen(
       plan.host,
       at,
       (conn, from) => owner.accept(conn, from, served.listener),
       (from, port) => owner.turnAway(from, port, served.listener),
+      shared,
     );
     return result.ok ? new OpenListener(plan, result.listener, served) : result.code;
   }
@@ -146,6 +181,11 @@ class OpenListener {
 
   close(): void {
     this.#socket.stop();
+  }
+
+  /** Lets a listener of this process be bound to an address that overlaps, or not any more. */
+  share(allowed: boolean): void {
+    this.#socket.share?.(allowed);
   }
 
   /** Closes it, and loses no connection that waits to be accepted. */

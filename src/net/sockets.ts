@@ -14,8 +14,8 @@ import { type Listen, listenTcp } from "./runtime/listen.ts";
 export interface Sockets {
   readonly listen: Listen;
   readonly connect: Connect;
-  /** Makes a connection of a connected TCP socket and owns it from then on; undefined when its peer is gone. Only with epoll. */
-  readonly adopt?: (fd: number) => Conn | undefined;
+  /** Makes a connection of a TCP socket that was connected elsewhere, and owns it from then on. Only with epoll. */
+  readonly adopt?: (fd: number) => Conn;
   /** Makes a network inside this process, driven by the same event loop. Absent with the runtime's sockets. */
   readonly openInProcess?: () => InProcessNetwork;
   /** Calls back once the event loop has taken another turn. */
@@ -36,12 +36,12 @@ export function chooseSockets(mode: "auto" | "runtime", given?: Reactor, inherit
   const reactor = given ?? Reactor.open();
   if (reactor === undefined) return useRuntime("Sockets are the runtime's: epoll cannot be used here.");
   return {
-    listen(host, port, accept, turnAway) {
+    listen(host, port, accept, turnAway, shared) {
       const ip = parseIp(host);
       // The runtime resolves a name.
       return ip === undefined
         ? listenTcp(host, port, accept, turnAway, reactor.timers)
-        : listenDescriptor(reactor, ip, port, accept, turnAway, inherited?.open(ip.text, port));
+        : listenDescriptor(reactor, ip, port, accept, turnAway, { inherited: inherited?.open(ip.text, port), shared });
     },
     connect: createDescriptorConnect(reactor),
     adopt: (fd) => adoptSocket(reactor, fd),

@@ -1,3 +1,4 @@
+import { AddressSet } from "../address/address-set.ts";
 import type { Ip } from "../address/ip.ts";
 import type { Conn } from "../net/conn/conn.ts";
 import { acceptTls } from "./accept/accept-tls.ts";
@@ -13,15 +14,8 @@ import type { Failure } from "./failure.ts";
 import type { Admission } from "./limit/admission.ts";
 import { TOTAL_MS } from "./read/close-lingering.ts";
 import type { Recorder } from "./record/recorder.ts";
-import {
-  noteExchange,
-  notePlanned,
-  noteTunnelEnd,
-  Request,
-  type RequestConnection,
-  type RequestEnd,
-  type RequestServices,
-} from "./request.ts";
+import { noteExchange, notePlanned, noteTunnelEnd, Request } from "./request.ts";
+import type { RequestConnection, RequestEnd, RequestServices } from "./request-connection.ts";
 import type { Runtime, RuntimeHolder } from "./runtime.ts";
 import { type RecordedConnection, type RequestIds, RequestRecord } from "./record/request-record.ts";
 import type { TunnelResult } from "./flow/tunnel.ts";
@@ -59,7 +53,29 @@ export function serveConnection(conn: Conn, from: Ip, listener: Listener, servic
   return new ClientConnection(conn, from, listener, services).serve();
 }
 
-/** A request that arrived, or that a plan has begun. */
+/** A client that was idle between two requests when its connection was taken away from where it was served. */
+export interface MovedClient {
+  readonly client: Ip;
+  readonly clientPort: number;
+  /** The listener that accepted it. */
+  readonly listener: string;
+  /** The user for whom it held a slot. */
+  readonly user: string | undefined;
+  /** Monotonic milliseconds since when it is idle. */
+  readonly lastActivity: number;
+}
+
+/** Serves the next requests of a client that was served elsewhere before. */
+export function resumeConnection(conn: Conn, from: MovedClient, services: ConnectionServices): Promise<void> {
+  // The listener has nothing more to say about it: its PROXY header is read, and it speaks HTTP in clear.
+  const listener = { name: from.listener, protocols: HTTP_ONLY, proxyFrom: NOBODY, tls: undefined };
+  return new ClientConnection(conn, from.client, listener, services, from).serve(from);
+}
+
+const HTTP_ONLY: Listener["protocols"] = new Set(["http"] as const);
+const NOBODY = new AddressSet([]);
+
+/** A request that arrived, or that a plan has begun; or the news that the connection was taken away. */
 type NextRequest = Exclude<Next, { readonly kind: "gone" }>;
 
 /** Why a client is not accepted; undefined when it is. */
@@ -90,14 +106,15 @@ class ClientConnection implements RequestConnection, RecordedConnection, Planned
   #user: string | undefined = undefined;
   #userLimits: Runtime | undefined = undefined;
 
-  constructor(conn: Conn, from: Ip, listener: Listener, services: ConnectionServices) {
+  constructor(conn: Conn, from: Ip, listener: Listener, services: ConnectionServices, moved?: MovedClient) {
     this.client = from;
     this.clientPort = conn.remotePort;
     this.listener = listener;
     this.services = services;
     this.#conn = conn;
     this.#record = new RequestRecord(this, services.runtime.current);
-    services.recorder.opened(this.#record);
+    if (moved === undefined) services.recorder.opened(this.#record);
+    else this.#takeOver(moved);
   }
 
   get conn(): Conn {
@@ -105,13 +122,18 @@ class ClientConnection implements RequestConnection, RecordedConnection, Planned
     return this.#conn;
   }
 
-  async serve(): Promise<void> {
+  async serve(moved?: MovedClient): Promise<void> {
     let request = new Request(this.#record, this);
-    let end: RequestEnd = "closed";
+    let end: RequestEnd | "taken" = moved === undefined ? "closed" : "silent";
     try {
-      const failure = await this.#accept();
+      const failure = moved === undefined ? await this.#accept() : "silent";
       if (failure !== undefined && failure !== "silent") await request.refuse(failure, true);
-      for (let next = failure === undefined ? FIRST : undefined; next !== undefined; next = await this.#awaitNext()) {
+      const first = moved === undefined ? undefined : await this.#awaitNext(moved.lastActivity);
+      for (let next = failure === undefined ? FIRST : first; next !== undefined; next = await this.#awaitNext()) {
+        if (next.kind === "taken") {
+          end = next.kind;
+          break;
+        }
         if (next !== FIRST) request = new Request(this.#record, this);
         end = await (next.kind === "planned" ? request.resume(next.resume()) : request.serve(next.head));
         if (end !== "kept") break;
@@ -126,8 +148,16 @@ class ClientConnection implements RequestConnection, RecordedConnection, Planned
       else await request.fail();
     } finally {
       if (end === "tunnel") this.#leaveToTunnel();
+      else if (end === "taken") this.#leaveToOther();
       else this.#end(end, request);
     }
+  }
+
+  beginRequest(record: RequestRecord): Failure | undefined {
+    const { current } = this.services.runtime;
+    record.runtime = current;
+    if (current === this.#clientLimits || current.clients?.has(this.client) !== false) return undefined;
+    return { detail: "client_not_admitted" };
   }
 
   takeUserSlot({ user, runtime }: RequestRecord): Failure | undefined {
@@ -166,6 +196,15 @@ class ClientConnection implements RequestConnection, RecordedConnection, Planned
     noteTunnelEnd(this.#record, result);
     // A client that was told why is still connected.
     this.#end(result.end === "denied" ? "closed" : "tunnel");
+  }
+
+  tunnelTaken(): void {
+    this.#record.isWritten = true;
+    this.#leaveToOther();
+  }
+
+  get slotUser(): string | undefined {
+    return this.#userLimits === undefined ? undefined : this.#user;
   }
 
   /**
@@ -211,8 +250,8 @@ class ClientConnection implements RequestConnection, RecordedConnection, Planned
   }
 
   /** Waits for the next request. */
-  async #awaitNext(): Promise<NextRequest | undefined> {
-    const next = await this.#keepRequests().next(this.#record);
+  async #awaitNext(since?: number): Promise<NextRequest | undefined> {
+    const next = await this.#keepRequests().next(this.#record, since);
     if (next.kind === "gone") return undefined;
     if (next.kind === "request") this.#record = new RequestRecord(this, this.services.runtime.current);
     return next;
@@ -220,6 +259,29 @@ class ClientConnection implements RequestConnection, RecordedConnection, Planned
 
   #keepRequests(): ClientRequests {
     return (this.#requests ??= new ClientRequests(this.conn, this.services, this));
+  }
+
+  /** Takes the slots that it held elsewhere. */
+  #takeOver({ clientPort, user }: MovedClient): void {
+    const { admission, recorder } = this.services;
+    const { runtime } = this.#record;
+    this.clientPort = clientPort;
+    this.#record.protocol = "http";
+    this.#record.isWritten = true;
+    admission.readmit(this.client, user, runtime);
+    this.#clientLimits = runtime;
+    this.#user = user;
+    if (user !== undefined) this.#userLimits = runtime;
+    recorder.received(this.#record, undefined);
+  }
+
+  /** The connection is served elsewhere from now on. */
+  #leaveToOther(): void {
+    this.#releaseRequests();
+    this.#record.carriage?.release();
+    this.#conn = undefined;
+    this.#leaveSlots();
+    this.services.recorder.gaveAway(this.#record);
   }
 
   /** Keeps only what the end of the tunnel needs. */
@@ -256,10 +318,14 @@ class ClientConnection implements RequestConnection, RecordedConnection, Planned
   }
 
   #giveBack(): void {
+    this.#leaveSlots();
+    this.services.recorder.closed(this.#record);
+  }
+
+  #leaveSlots(): void {
     this.#leaveUser();
     if (this.#clientLimits !== undefined) this.services.admission.leaveClient(this.client, this.#clientLimits);
     this.#clientLimits = undefined;
-    this.services.recorder.closed(this.#record);
   }
 
   #leaveUser(): void {

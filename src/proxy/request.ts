@@ -2,23 +2,18 @@ import type { Conn } from "../net/conn/conn.ts";
 import { frameRequest } from "../protocol/http1/message-framing.ts";
 import { allowsNextRequest } from "../protocol/http1/persistence.ts";
 import type { RequestHead } from "../protocol/http1/request-head.ts";
-import type { ClientProfiles } from "../protocol/tls/read/client-profiles.ts";
-import type { Listener } from "./accept/listener.ts";
-import { identify, type IdentifyServices, type ShownCertificate } from "./auth/identify.ts";
+import { identify } from "./auth/identify.ts";
 import { authorize } from "./decide/authorize.ts";
-import type { AuthorizeServices } from "./decide/inquiry.ts";
 import { dial } from "./dial/dial.ts";
 import { dialAlong, type TunnelOutcome } from "./dial/dial-along.ts";
 import { findMembers } from "./dial/request-members.ts";
-import type { DialServices } from "./dial/dial-context.ts";
 import { answerHere } from "./exchange/answer-here.ts";
 import type { Resumed } from "./exchange/client-requests.ts";
-import { findForwardFault, type ForwardedRequest, type ForwardTask, type Tried } from "./exchange/forward.ts";
+import { findForwardFault, type ForwardedRequest, type Tried } from "./exchange/forward.ts";
 import type { Plan } from "./exchange/plans.ts";
 import type { Exchange } from "./exchange/exchange.ts";
 import type { Origin } from "./exchange/origin-pool.ts";
 import { describeFailure, type Failure } from "./failure.ts";
-import type { HookReport } from "./hook/call-hook.ts";
 import type { Grant } from "./policy/decision.ts";
 import { type FirstMessageRead, readFirstMessage } from "./read/first-message.ts";
 import type { ForwardRequest } from "./read/forward-request.ts";
@@ -26,48 +21,14 @@ import { readCredentials } from "./read/read-credentials.ts";
 import { readRequest } from "./read/read-request.ts";
 import { httpReply, type Reply, socks4Reply } from "./read/reply.ts";
 import { Socks5Handshake } from "./read/socks5-handshake.ts";
-import type { ConnectTargets } from "./read/tunnel-request.ts";
 import { writeWhole } from "./read/write-whole.ts";
-import type { Captures } from "./record/captures.ts";
-import type { Recorder } from "./record/recorder.ts";
 import type { RequestRecord } from "./record/request-record.ts";
 import { chooseRoute } from "./route/choose-route.ts";
+import type { RequestConnection, RequestEnd } from "./request-connection.ts";
 import { isPooled, type PooledRoute, type Route } from "./route/route.ts";
 import { inspectTunnel } from "./tunnel/first-bytes-tap.ts";
 import { judgeForwarding } from "./tunnel/judge-inside.ts";
-import type { TunnelEngine, TunnelOwner, TunnelResult } from "./flow/tunnel.ts";
-
-/** What requests share. */
-export interface RequestServices extends IdentifyServices, AuthorizeServices, DialServices {
-  readonly tunnel: TunnelEngine;
-  readonly recorder: Pick<Recorder, "tunnelOpened">;
-  readonly targets: ConnectTargets;
-  readonly captures: Pick<Captures, "observers">;
-  /** Fingerprints of TLS clients, cached by their ClientHello. */
-  readonly clientProfiles: ClientProfiles;
-  /** The proxy is draining: new requests are refused. */
-  readonly draining: boolean;
-  reportHook(report: HookReport): void;
-}
-
-/** The connection that a request came on, as far as the request needs it. */
-export interface RequestConnection extends TunnelOwner {
-  readonly listener: Listener;
-  readonly services: RequestServices;
-  readonly certificate: ShownCertificate | undefined;
-  /** The client's connection itself, encrypted where the listener speaks TLS. */
-  readonly conn: Conn;
-  /** Takes a slot for the user of a request, or says why there is none. */
-  takeUserSlot(record: RequestRecord): Failure | undefined;
-  openForwarded(task: Omit<ForwardTask, "client" | "forwarding" | "upstreams" | "exchange">): ForwardedRequest;
-}
-
-/**
- * How a request ended. `kept`: another one may follow. `closed`: the client's
- * connection is still to be closed. `silent`: there was no request, and the
- * client is not there any more. `tunnel`: both connections belong to a tunnel.
- */
-export type RequestEnd = "kept" | "closed" | "silent" | "tunnel";
+import type { TunnelResult } from "./flow/tunnel.ts";
 
 /**
  * One request of a client: read → authenticate → decide → route → dial → reply →
@@ -94,15 +55,23 @@ export class Request {
     const record = this.#record;
     const connection = this.#connection;
     const { conn: client, listener, services } = connection;
-    const { runtime, handshakeEndsAt: endsAt } = record;
+    const { handshakeEndsAt: endsAt } = record;
 
     record.enter("handshake");
     const first =
       head === undefined
-        ? await readFirstMessage(client, { protocols: listener.protocols, head: runtime.limits.head, endsAt })
+        ? await readFirstMessage(client, {
+            protocols: listener.protocols,
+            head: record.runtime.limits.head,
+            endsAt,
+            newcomers: services.newcomers,
+          })
         : ({ ok: true, value: { protocol: "http", head } } as const);
     this.#reply = noteFirstMessage(record, first);
     if (!first.ok) return first.failure === "silent" ? "silent" : this.#end(first.failure);
+    const excluded = connection.beginRequest(record);
+    if (excluded !== undefined) return this.#endConnection(excluded);
+    const { runtime } = record;
 
     record.enter("authenticate");
     const required = runtime.authenticator.required && connection.certificate === undefined;
@@ -121,7 +90,7 @@ export class Request {
     const request = read.value;
     record.target = request.target;
     if (request.kind === "forward") record.scheme = request.scheme;
-    if (services.draining) return this.#end({ detail: "draining" });
+    if (services.refusing) return this.#end({ detail: "draining" });
 
     record.enter("decide");
     const authorized = await authorize(record, request.target, services, client);
@@ -193,6 +162,12 @@ export class Request {
   release(): void {
     this.#target?.reset();
     this.#target = undefined;
+  }
+
+  /** Ends the request with a failure, and its connection with it. */
+  async #endConnection(failure: Failure): Promise<RequestEnd> {
+    await this.refuse(failure, true);
+    return "closed";
   }
 
   async #end(failure: Failure): Promise<RequestEnd> {

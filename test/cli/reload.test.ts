@@ -3,6 +3,7 @@ import { rename, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import { askInVain, openTunnel } from "../support/ask-tunnel.ts";
 import { runExecutable, type ServingExecutable, startExecutable } from "../support/executable.ts";
+import { ok, serveHttp } from "../support/http-origin.ts";
 import { listenEcho } from "../support/raw-peer.ts";
 import { makeFolder } from "../support/temporary-folder.ts";
 import { waitFor } from "../support/wait-for.ts";
@@ -16,6 +17,7 @@ const config = (rules: readonly object[], more: object = {}) => ({
 });
 const allow = { name: "allow", to: ["127.0.0.1"], allowPrivate: true };
 const deny = { name: "deny", to: ["127.0.0.1"], deny: true };
+const needsRestart = 'spliceAfter: "1MiB" needs a restart. Until then "128KiB" stays in effect.';
 const env = { PENSTOCK_SIDECAR_TOKEN: TOKEN };
 
 const status = async (proxy: ServingExecutable, port: number) =>
@@ -57,6 +59,20 @@ describe("the executable", () => {
     expect(grown).toBeLessThan(150_000_000);
   }, 120_000);
 
+  test("keeps the name in Via, by which it knows a loop, at a reload", async () => {
+    using origin = serveHttp(() => ok("x"));
+    await using folder = await makeFolder({ "proxy.config.json": config([allow]) });
+    await using proxy = await startExecutable({ cwd: folder.path });
+    const get = () => fetch(`http://127.0.0.1:${origin.port}/`, { proxy: `http://127.0.0.1:${proxy.port}` });
+    await get();
+    await folder.write({ "proxy.config.json": config([allow], { timeouts: { idle: "1m" } }) });
+    await runExecutable(["reload", "--sidecar", "unix:s.sock"], { cwd: folder.path, env });
+    await get();
+    const [first, second] = origin.heads.map((head) => /^Via: .*$/m.exec(head)?.[0]);
+    expect(first).toMatch(/^Via: 1\.1 penstock-[0-9a-f]{10}/);
+    expect(second).toBe(first);
+  });
+
   test("penstock reload prints what changed, and with 78 what is wrong", async () => {
     await using folder = await makeFolder({ "proxy.config.json": config([allow]) });
     await using proxy = await startExecutable({ cwd: folder.path });
@@ -64,6 +80,10 @@ describe("the executable", () => {
     await folder.write({ "proxy.config.json": config([allow], { timeouts: { idle: "1m" } }) });
     const diff = await runExecutable(["check", "--diff"], { cwd: folder.path, env });
     expect([diff.code, diff.stdout]).toEqual([0, 'timeouts.idle: "10m" → "1m"\n']);
+    await folder.write({ "proxy.config.json": config([allow], { timeouts: { idle: "1m" }, spliceAfter: "1MiB" }) });
+    const fixed = await runExecutable(["check", "--diff"], { cwd: folder.path, env });
+    expect([fixed.code, fixed.stdout, fixed.stderr]).toEqual([0, diff.stdout, `Warning: ${needsRestart}\n`]);
+    await folder.write({ "proxy.config.json": config([allow], { timeouts: { idle: "1m" } }) });
     const good = await reload();
     expect([good.code, good.stdout]).toEqual([0, 'timeouts.idle: "10m" → "1m"\n']);
     await folder.write({ "proxy.config.json": config([{ to: 5 }]) });

@@ -26,7 +26,7 @@ describe("a recipe of docs/upstreams.md", () => {
       const { steps, told } = await findResult(parent);
       const corp = "corp/proxy.corp.example:3128";
       expect(steps).toEqual([[corp], ["corp/direct", "corp/direct", "corp/direct"], [corp]]);
-      expect(told.at(-1)).toStartWith("Upstream corp: proxy.corp.example:3128 is healthy: ");
+      expect(told.at(-1)).toStartWith("Upstream corp: proxy.corp.example:3128 is healthy (");
     },
     RUN_MS,
   );
@@ -43,7 +43,7 @@ describe("a recipe of docs/upstreams.md", () => {
       expect(aliceLater[0]).not.toBe(alice[0] as string);
       expect(bobLater[0]).toBe(bob[0] as string);
       const [from, to] = [alice[0], aliceLater[0]].map((member) => member?.slice("exits/".length));
-      expect(told).toContain(`Upstream exits: ${from} is ejected for 10 s: connection refused.`);
+      expect(told).toContain(`Upstream exits: ${from} is ejected for 10 s (connection_refused).`);
       expect(told).toContain(`Upstream exits: a session moved from ${from} to ${to}.`);
     },
     RUN_MS,

@@ -261,10 +261,14 @@ describe("the same word in Proxy-Status, body, log and metric for", () => {
     await using proxy = await startProxy();
     const { peer: tunnel } = await proxy.tunnel(`127.0.0.1:${origin.port}`);
     using waiting = await connectRaw(proxy.port);
-    // Accepted, as the metric tells, but silent so far.
-    await waitForOpen(proxy, 2);
+    using silent = await connectRaw(proxy.port);
+    // Accepted, as the metric tells.
+    await waitForOpen(proxy, 3);
+    waiting.write(`CONNECT 127.0.0.1:${origin.port} HTTP/1.1\r\n`);
     const drained = proxy.daemon.drain();
-    waiting.write(`CONNECT 127.0.0.1:${origin.port} HTTP/1.1\r\nHost: 127.0.0.1:${origin.port}\r\n\r\n`);
+    // Silent clients are closed when new requests are refused from then on.
+    await silent.untilEnd();
+    waiting.write(`Host: 127.0.0.1:${origin.port}\r\n\r\n`);
     await waiting.untilEnd();
     await expectRefusal(proxy, waiting.text, "draining");
     tunnel.finish();

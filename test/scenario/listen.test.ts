@@ -12,7 +12,7 @@ import { connectRaw } from "../support/raw-peer.ts";
 import { requireReactor } from "../support/require-reactor.ts";
 
 const ways: [string, Listen][] = [
-  ["listenTcp()", listenTcp],
+  ["listenTcp()", (host, port, accept, turnAway) => listenTcp(host, port, accept, turnAway)],
   ["listenDescriptor()", (host, port, accept) => listenDescriptor(requireReactor(), makeIp(host), port, accept)],
 ];
 

@@ -70,6 +70,17 @@ describe("penstock healthcheck", () => {
     expect((await run(["healthcheck"], { variables: elsewhere })).code).toBe(0);
   });
 
+  test("asks a proxy that runs on while the file on disk cannot be used any more", async () => {
+    await using proxy = await startProxy();
+    const sidecar = { port: proxy.daemon.sidecar?.port ?? 0, token: { file: "gone" } };
+    await using folder = await makeFolder({ "proxy.config.json": { sidecar, rules: "none" } });
+    expect((await run(["healthcheck"], { folder: folder.path })).code).toBe(0);
+    await folder.write({ "proxy.config.json": "{" });
+    expect((await run(["healthcheck", "--sidecar", at(proxy)], { folder: folder.path })).code).toBe(0);
+    const variables = { PENSTOCK_SIDECAR_PORT: String(sidecar.port) };
+    expect((await run(["healthcheck"], { folder: folder.path, variables })).code).toBe(0);
+  });
+
   test("finds a Unix socket", async () => {
     await using folder = await makeFolder({ "proxy.config.json": { sidecar: { unix: "side.sock" } } });
     await using _ = await startProxy({ sidecar: { unix: `${folder.path}/side.sock` } });

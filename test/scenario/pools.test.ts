@@ -1,4 +1,9 @@
 import { describe, expect, test } from "bun:test";
+import { explainTarget } from "../../src/cli/explain-target.ts";
+import { compileForTest } from "../support/compile-for-test.ts";
+import { createFakeResolver } from "../support/fake-resolver.ts";
+import { makeEndpoint } from "../support/make-endpoint.ts";
+import { makeIp } from "../support/make-policy.ts";
 import { startConnectUpstream } from "../support/connect-upstream.ts";
 import { listenAsMember } from "../support/member-peers.ts";
 import { type PoolSettings, rules, startPool, stateOf, useTunnel } from "../support/pool-proxy.ts";
@@ -43,6 +48,24 @@ describe("a member that fails by itself", () => {
     for (let at = 0; at < 4; at++) expect(await useTunnel(proxy, echo.port)).toStartWith("HTTP/1.1 200 ");
     expect(stateOf(proxy)).toMatchObject({ health: "ejected", reason: "upstream_timeout", connections: 0 });
     expect(bad.accepted).toHaveLength(3);
+  });
+
+  test("is passed over when its TLS handshake fails, and a session stays where it was led to", async () => {
+    using echo = listenEcho();
+    await using good = await startConnectUpstream();
+    using bad = listenAsMember("closes after accept");
+    await using proxy = await startPool(
+      {
+        pool: [`https://127.0.0.1:${bad.port}`, `http://127.0.0.1:${good.port}`],
+        balance: "first",
+        sticky: { by: "client", for: "1h" },
+      },
+      { rules },
+    );
+    for (let at = 0; at < 2; at++) expect(await useTunnel(proxy, echo.port)).toStartWith("HTTP/1.1 200 ");
+    expect(await proxy.record(1)).toMatchObject({ member: `exits/127.0.0.1:${good.port}`, attempts: 1 });
+    expect(stateOf(proxy)).toMatchObject({ failed: 1, health: "healthy" });
+    expect(proxy.messages.join("\n")).toContain("a session moved from");
   });
 
   test("has a whole dial for it when it is the only one", async () => {
@@ -256,5 +279,24 @@ describe("a function that chooses", () => {
     await using proxy = await startPool({ pool: [`http://127.0.0.1:${await refused}`], balance }, { rules });
     expect(await useTunnel(proxy, 9)).toContain("hook_failed");
     await waitFor(() => proxy.messages.some((message) => message.includes("balance of exits")), "a message");
+  });
+});
+
+describe("what is said of a pool", () => {
+  test("explain names its members, and readiness asks for one that is healthy", async () => {
+    const port = await refused;
+    const config = {
+      upstreams: { exits: { pool: [`http://127.0.0.1:${port}`, { upstream: "direct", backup: true }] } },
+    };
+    const lines = await explainTarget(compileForTest({ ...config, default: "exits" }), createFakeResolver({}), {
+      client: makeIp("127.0.0.1"),
+      user: undefined,
+      target: makeEndpoint("192.0.2.1:443"),
+    });
+    expect(lines).toContain(`route:   exits (pool, round-robin: 127.0.0.1:${port}, direct as backup)`);
+    await using proxy = await startPool({ pool: [`http://127.0.0.1:${port}`], eject: { failures: 1 } }, { rules });
+    expect((await proxy.ask("/readyz")).status).toBe(200);
+    await useTunnel(proxy, 9);
+    expect((await proxy.ask("/readyz")).status).toBe(503);
   });
 });

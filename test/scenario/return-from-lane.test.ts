@@ -3,6 +3,7 @@ import { adoptSocket } from "../../src/net/epoll/descriptor-conn.ts";
 import type { LanePool } from "../../src/net/conn/lanes.ts";
 import { createAdaptiveEngine } from "../../src/proxy/flow/promotion.ts";
 import type { Observer, Tunnel, WatchedTunnel } from "../../src/proxy/flow/tunnel.ts";
+import { makeKeystream } from "../support/keystream.ts";
 import { startWarmLanes } from "../support/lane-stand.ts";
 import { waitFor } from "../support/proxy.ts";
 import type { RawPeer } from "../support/raw-peer.ts";
@@ -75,7 +76,7 @@ test("a tunnel in a lane comes back for somebody who watches it, and goes to a l
   expect(await tunnel.done).toEqual({ end: "closed", bytesUp: 20, bytesDown: 9 });
 });
 
-test("a half-closed tunnel stays in its lane", async () => {
+test("a half-closed tunnel comes back, too", async () => {
   const { client, target, tunnel } = await connectTunnel(createAdaptiveEngine(pool, 1, adopt), {}, descriptorEnds);
   client.write("x");
   await target.untilText("x");
@@ -84,11 +85,49 @@ test("a half-closed tunnel stays in its lane", async () => {
   await target.untilEnd();
   const watcher = new Watcher();
   tunnel.watch?.(watcher);
+  await waitFor(() => watcher.tunnel !== undefined, "the return");
+  expect(watcher.tunnel?.passed).toEqual({ up: 1, down: 0 });
   target.write("answer");
   await client.untilText("answer");
-  expect(watcher.tunnel).toBeUndefined();
+  expect(watcher.text).toBe("answer");
   target.finish();
   expect(await tunnel.done).toEqual({ end: "closed", bytesUp: 1, bytesDown: 6 });
+});
+
+test("a tunnel whose reader is stuck comes back with the bytes that the reader has not taken", async () => {
+  const { client, target, tunnel } = await connectTunnel(createAdaptiveEngine(pool, 1, adopt), {}, descriptorEnds);
+  client.write("x");
+  await target.untilText("x");
+  await waitFor(() => pool.status().tunnels === 1, "the lane");
+  client.pause();
+  const [sent, got] = [new Bun.CryptoHasher("sha256"), new Bun.CryptoHasher("sha256")];
+  const total = 48 * 1_048_576;
+  for (const piece of makeKeystream(total)) {
+    sent.update(piece);
+    target.write(piece);
+  }
+  let before = -1;
+  await waitFor(() => {
+    const { down } = tunnel.bytes();
+    const isFull = down > 0 && down === before && target.unwrittenBytes > 0;
+    before = down;
+    return isFull;
+  }, "a full tunnel");
+  const watcher = new Watcher();
+  tunnel.watch?.(watcher);
+  await waitFor(() => watcher.tunnel !== undefined, "the return");
+  expect(pool.status().tunnels).toBe(0);
+  client.consume = (chunk) => got.update(chunk);
+  client.resume();
+  target.finish();
+  await client.untilEnd();
+  client.finish();
+  expect(await tunnel.done).toEqual({ end: "closed", bytesUp: 1, bytesDown: total });
+  expect(got.digest("hex")).toBe(sent.digest("hex"));
+  // The observer has not seen what was in a pipe before it came.
+  const unseen = total - (watcher.tunnel?.passed.down ?? 0) - watcher.bytes;
+  expect(unseen).toBeGreaterThan(0);
+  expect(unseen).toBeLessThanOrEqual(1_048_576);
 });
 
 test("a tunnel that is to end while it comes back ends", async () => {

@@ -1,76 +1,16 @@
 import { describe, expect, test } from "bun:test";
-import type { PenstockConfig } from "../../src/config/schema.ts";
-import { Gate } from "../../src/gate/gate.ts";
 import type { Resolver } from "../../src/net/dns/resolver.ts";
-import { SpareDescriptors } from "../../src/net/libc/spare-descriptors.ts";
-import { chooseSockets } from "../../src/net/sockets.ts";
-import { relay } from "../../src/proxy/flow/relay.ts";
-import { AccessLog } from "../../src/proxy/record/access-log.ts";
 import { compileForTest } from "../support/compile-for-test.ts";
 import { createFakeResolver } from "../support/fake-resolver.ts";
 import { ask, ok, serveHttp, takeResponse } from "../support/http-origin.ts";
+import { openGate as open, type OpenGateOptions, type TestGate } from "../support/open-gate.ts";
 import { allowLoopback, basic, waitFor } from "../support/proxy.ts";
-import { connectRaw, listenEcho, type RawPeer } from "../support/raw-peer.ts";
+import { listenEcho } from "../support/raw-peer.ts";
 
-type Engine = "auto" | "runtime";
+type Engine = NonNullable<OpenGateOptions["sockets"]>;
 
-/** A gate with an event loop of its own, and what it has written down. */
-interface TestGate extends AsyncDisposable {
-  readonly gate: Gate;
-  readonly lines: Record<string, unknown>[];
-  connect(): Promise<RawPeer>;
-  /** Sends a CONNECT and gives the status of the answer, with the connection that it came on. */
-  tunnel(target: string, fields?: Record<string, string>): Promise<{ peer: RawPeer; status: string }>;
-}
-
-function openGate(config: PenstockConfig, engine: Engine, resolver: Resolver = createFakeResolver({})): TestGate {
-  const compiled = compileForTest({ listen: ["127.0.0.1:0"], rules: [allowLoopback], ...config });
-  const lines: Record<string, unknown>[] = [];
-  const accessLog = new AccessLog({
-    format: "json",
-    sink: (text) =>
-      void lines.push(
-        ...text
-          .trimEnd()
-          .split("\n")
-          .map((line) => JSON.parse(line) as never),
-      ),
-  });
-  const gate = new Gate({
-    runtime: compiled.runtime,
-    sockets: chooseSockets(engine),
-    tunnel: relay,
-    descriptors: new SpareDescriptors(),
-    accessLog,
-    application: "test",
-    resolver,
-    reportBug: (error) => {
-      throw error;
-    },
-    reportHook: () => {},
-  });
-  const bound = gate.listen(
-    compiled.listeners.map(({ host, port, protocols, proxyFrom }) => ({ host, port, protocols, proxyFrom })),
-  );
-  if (!bound.ok) throw new Error(bound.code);
-  const port = bound.listeners[0]?.port ?? 0;
-  return {
-    gate,
-    lines,
-    connect: () => connectRaw(port),
-    async tunnel(target, fields = {}) {
-      const peer = await connectRaw(port);
-      const more = Object.entries(fields).map(([name, value]) => `${name}: ${value}\r\n`);
-      peer.write(`CONNECT ${target} HTTP/1.1\r\nHost: ${target}\r\n${more.join("")}\r\n`);
-      await peer.untilText("\r\n\r\n");
-      return { peer, status: peer.take().toString("latin1").slice(9, 12) };
-    },
-    async [Symbol.asyncDispose]() {
-      await gate.stop();
-      await accessLog.stop();
-      gate.close();
-    },
-  };
+function openGate(config: Parameters<typeof open>[0], sockets: Engine, resolver?: Resolver): TestGate {
+  return open(config, { sockets, ...(resolver && { resolver }) });
 }
 
 const pairs: readonly (readonly [Engine, Engine])[] = [

@@ -61,7 +61,7 @@ describe("penstock upstreams", () => {
     expect(lines[7]).toBe("    backup");
     expect(lines[6]).toStartWith("  direct ");
     expect(proxy.messages.filter((message) => message.startsWith("Upstream"))).toEqual([
-      "Upstream exits: dead is ejected for 300 s after 2 failures: connection refused.",
+      "Upstream exits: dead is ejected for 300 s after 2 failures (connection_refused).",
     ]);
   });
 
@@ -88,7 +88,7 @@ describe("penstock upstreams", () => {
       "exits/good is enabled.",
       "exits/dead is enabled.",
     ]);
-    expect(proxy.messages).toContain("Upstream exits: good is disabled by an operator.");
+    expect(proxy.messages).toContain("Upstream exits: good is disabled (by an operator).");
     expect(stateOf(proxy, 1)).toMatchObject({ health: "healthy", disabled: false });
   });
 

@@ -69,8 +69,8 @@ export interface RunningProgram extends AsyncDisposable {
   readonly stdout: string;
   /** The whole lines on standard error so far. */
   readonly told: readonly string[];
-  /** Resolves with the first line on standard error that holds `part`. */
-  untilTold(part: string): Promise<string>;
+  /** Resolves with the first line on standard error that holds `part`; waits ten seconds, or `ms` milliseconds. */
+  untilTold(part: string, ms?: number): Promise<string>;
   signal(name: NodeJS.Signals): void;
   /** Its exit code, once it has ended and all of its output is here. */
   readonly exited: Promise<number>;
@@ -107,11 +107,12 @@ export function startProgram(command: CommandLine, options: ProgramOptions = {})
     get told() {
       return listTold();
     },
-    async untilTold(part) {
+    async untilTold(part, ms) {
       const look = (): string | undefined => listTold().find((line) => line.includes(part));
       const line = await waitFor(
         () => look() ?? (child.exitCode !== null && "gone"),
         `${String(command[0])} to say ${part}`,
+        ms,
       );
       if (line !== "gone") return line;
       await exited;

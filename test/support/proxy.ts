@@ -1,5 +1,6 @@
 import { checkConfig } from "../../src/config/check.ts";
 import { type CompiledConfig, compileConfig } from "../../src/config/compile.ts";
+import { createOwnName } from "../../src/config/forward.ts";
 import { type Checked, formatProblem } from "../../src/config/problem.ts";
 import type { PenstockConfig } from "../../src/config/schema.ts";
 import { type Daemon, startDaemon } from "../../src/daemon.ts";
@@ -56,6 +57,7 @@ export const allowLoopback: { name: string; to: string[]; allow: boolean; allowP
 
 export async function startProxy(config: PenstockConfig = {}, options: TestProxyOptions = {}): Promise<TestProxy> {
   let written = { config, files: options.files };
+  const ownName = createOwnName();
   const compile = (): Checked<CompiledConfig> => {
     const raw = {
       listen: [{ port: 0 }],
@@ -72,7 +74,7 @@ export async function startProxy(config: PenstockConfig = {}, options: TestProxy
       terminal: false,
       folder: process.cwd(),
     };
-    return compileConfig(checked.value, materials);
+    return compileConfig(checked.value, materials, ownName);
   };
   const compiled = compile();
   if (!compiled.ok) throw new Error(compiled.problems.map(formatProblem).join("\n"));

@@ -19,8 +19,8 @@ export interface SClientRun {
 /** A folder in which `openssl s_client` runs, with what it keeps between runs. */
 export interface SClient extends AsyncDisposable {
   write(files: Readonly<Record<string, string>>): Promise<void>;
-  /** Shakes hands with a loopback port, waits for `until` in what it writes, or for its end, and ends it. */
-  run(port: number, args: readonly string[], until?: string): Promise<SClientRun>;
+  /** Shakes hands with a loopback port, sends `input`, waits for `until` in what it writes, or for its end, and ends it. */
+  run(port: number, args: readonly string[], until?: string, input?: string): Promise<SClientRun>;
 }
 
 export async function prepareSClient(): Promise<SClient> {
@@ -29,13 +29,14 @@ export async function prepareSClient(): Promise<SClient> {
     async write(files) {
       await Promise.all(Object.entries(files).map(([name, text]) => writeFile(join(folder, name), text)));
     },
-    async run(port, args, until) {
+    async run(port, args, until, input) {
       const child = Bun.spawn(["openssl", "s_client", "-connect", `127.0.0.1:${port}`, ...args], {
         cwd: folder,
         stdin: "pipe",
         stdout: "pipe",
         stderr: "pipe",
       });
+      if (input !== undefined) await child.stdin.write(input);
       let out = "";
       const reading = (async () => {
         for await (const chunk of child.stdout) {

@@ -1,8 +1,12 @@
 /** Looks until there is something to see; ten seconds at most. */
-export async function waitFor<T>(look: () => T | undefined | false, what: string, ms = 10_000): Promise<T> {
+export async function waitFor<T>(
+  look: () => T | undefined | false | Promise<T | undefined | false>,
+  what: string,
+  ms = 10_000,
+): Promise<T> {
   const deadline = performance.now() + ms;
   for (;;) {
-    const seen = look();
+    const seen = await look();
     if (seen !== undefined && seen !== false) return seen;
     if (performance.now() > deadline) throw new Error(`Waited ${ms} ms in vain for ${what}`);
     await Bun.sleep(5);

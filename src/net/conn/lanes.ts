@@ -32,11 +32,24 @@ export interface LanedTunnel {
   readonly done: Promise<LanedTunnelEnd>;
   /** Ends it at once with RST on both sides. */
   kill(): void;
-  /**
-   * Asks for the sockets back. They come with `released`, as soon as no byte is
-   * in a pipe. Does nothing when a direction has ended.
-   */
+  /** Asks for the sockets back. They come with `released`, in `left`. */
   release(): void;
+  /** Set once it is `released`. */
+  readonly left: LeftLane | undefined;
+}
+
+/** What a lane gives back with a tunnel. The caller owns the descriptors. */
+export interface LeftLane {
+  readonly clientFd: number;
+  readonly targetFd: number;
+  /** Bytes that were taken off one socket and not written to the other. */
+  readonly upRest: Uint8Array | undefined;
+  readonly downRest: Uint8Array | undefined;
+  /** The FIN of that direction was passed on. */
+  readonly upFinished: boolean;
+  readonly downFinished: boolean;
+  /** Milliseconds since the last byte. */
+  readonly idleForMs: number;
 }
 
 /** The state of the lanes, for the log, `/config` and metrics. */

@@ -17,14 +17,19 @@ export class TimeLimit implements Expiring {
   #stop: (() => void) | undefined;
 
   /** The closing of `client` ends the work, too. */
-  constructor(ms: number, client?: Conn) {
+  constructor(ms: number, client?: Conn, deadlines = client?.timers.deadlines ?? new Deadlines()) {
     this.#endsAt = performance.now() + ms;
-    this.#deadlines = client?.timers.deadlines ?? new Deadlines();
+    this.#deadlines = deadlines;
     this.#turn = this.#deadlines.start(this, ms);
     this.#client = client;
     if (client === undefined) return;
     if (client.closed) this.over = "client_gone";
     else client.whenClosed = () => this.end("client_gone");
+  }
+
+  /** Limits a part of the work to `ms`. The end of the whole is not the end of the part. */
+  part(ms: number): TimeLimit {
+    return new TimeLimit(ms, undefined, this.#deadlines);
   }
 
   /** Milliseconds that are left, at least 0. */

@@ -263,11 +263,19 @@ export class DescriptorConn extends BufferedConn implements Watcher {
   }
 }
 
-/** Makes a connection of a connected TCP socket and owns it from then on. Undefined, and the socket closed, when its peer is gone. */
-export function adoptSocket(reactor: Reactor, fd: number): DescriptorConn | undefined {
+/**
+ * Makes a connection of a TCP socket that was connected elsewhere, and owns it
+ * from then on. What became of it meanwhile shows with its first events. A socket
+ * that is dead, or at its end on both sides, has no peer any more.
+ */
+export function adoptSocket(reactor: Reactor, fd: number): DescriptorConn {
   const address = new Uint8Array(socketAddressBytes);
   const ip = reactor.libc.getPeerName(fd, address) < 0 ? undefined : reactor.ips.read(address);
-  if (ip !== undefined) return new DescriptorConn(reactor, fd, ip, readSocketPort(address));
-  reactor.reset(fd);
-  return undefined;
+  // Neither need be on: most connections to targets do without both while they are young.
+  reactor.libc.setSocketOption(fd, IPPROTO_TCP, TCP_NODELAY, ON);
+  const conn = new DescriptorConn(reactor, fd, ip ?? NOWHERE, ip === undefined ? 0 : readSocketPort(address));
+  conn.watchPeer();
+  return conn;
 }
+
+const NOWHERE: Ip = { family: 4, text: "0.0.0.0", bytes: new Uint8Array(4) };

@@ -12,6 +12,7 @@ import {
   O_NONBLOCK,
   SO_KEEPALIVE,
   SO_REUSEADDR,
+  SO_REUSEPORT,
   SOCK_STREAM,
   SOL_SOCKET,
   TCP_KEEPCNT,
@@ -33,10 +34,16 @@ const ACCEPTS_PER_TURN = 64;
 /** Milliseconds until the next try after the system had no room for another descriptor. */
 const PAUSE_MS = 100;
 
+interface ListenOptions {
+  /** A socket that listens at that address already. It belongs to the listener from then on. */
+  readonly inherited?: number | undefined;
+  /** Binds beside listeners of this process that share their address. */
+  readonly shared?: boolean | undefined;
+}
+
 /**
  * Binds a TCP listener that the reactor watches. One on `::` takes IPv4 clients,
- * too. `inherited` is a socket that listens at that address already, and belongs
- * to the listener from then on.
+ * too.
  */
 export function listenDescriptor(
   reactor: Reactor,
@@ -44,7 +51,7 @@ export function listenDescriptor(
   port: number,
   accept: Accept<DescriptorConn>,
   turnAway?: TurnAway | "never",
-  inherited?: number,
+  { inherited, shared = false }: ListenOptions = {},
 ): ListenResult {
   const { libc } = reactor;
   const fd = inherited ?? libc.socket(ip.family === 4 ? AF_INET : AF_INET6, SOCK_STREAM | O_NONBLOCK | O_CLOEXEC, 0);
@@ -53,6 +60,7 @@ export function listenDescriptor(
     void libc.setSocketOption(fd, level, name, Int32Array.of(value));
   if (inherited === undefined) {
     set(SOL_SOCKET, SO_REUSEADDR, 1);
+    if (shared) set(SOL_SOCKET, SO_REUSEPORT, 1);
     if (ip.family === 6) set(IPPROTO_IPV6, IPV6_V6ONLY, 0);
   }
   // Accepted connections inherit these options, which saves six system calls for each.
@@ -64,6 +72,8 @@ export function listenDescriptor(
   set(IPPROTO_TCP, TCP_KEEPCNT, KEEP_ALIVE.count);
   const bound = inherited === undefined ? libc.bind(fd, encodeSocketAddress(ip, port)) : 0;
   const result = bound || libc.listen(fd, BACKLOG);
+  // Sharing was for this moment alone.
+  if (shared) set(SOL_SOCKET, SO_REUSEPORT, 0);
   if (result < 0) {
     libc.close(fd);
     return { ok: false, code: nameErrno(-result) };
@@ -82,6 +92,7 @@ export function listenDescriptor(
       port: readSocketPort(address),
       stop: () => listener.stop(),
       acceptWaiting: () => listener.accept(BACKLOG),
+      share: (allowed) => listener.share(allowed),
     },
   };
 }
@@ -113,6 +124,11 @@ class Listener implements Watcher {
     // The service manager and this process can have other descriptors of the socket: the kernel would watch it on.
     this.#reactor.remove(this.#fd);
     this.#reactor.closeDescriptor(this.#fd);
+  }
+
+  share(allowed: boolean): void {
+    if (this.#stopped) return;
+    this.#reactor.libc.setSocketOption(this.#fd, SOL_SOCKET, SO_REUSEPORT, Int32Array.of(allowed ? 1 : 0));
   }
 
   onEvent(): void {

@@ -17,6 +17,8 @@ export interface TcpListener {
   stop(): void;
   /** Accepts what waits in the kernel, which `stop` would reset. Absent where the runtime accepts by itself. */
   acceptWaiting?(): void;
+  /** Lets a listener of this process be bound to an address that overlaps this one, or not any more. Absent where the runtime binds. */
+  share?(allowed: boolean): void;
 }
 
 export type ListenResult =
@@ -33,9 +35,16 @@ export type TurnAway = (from: Ip, port: number) => void;
 /**
  * Binds a TCP listener and gives every accepted connection to `accept`. `host` is
  * an address or a name. A connection that has one of the last descriptors is
- * reset and told to `turnAway`; with `"never"` it goes to `accept`, too.
+ * reset and told to `turnAway`; with `"never"` it goes to `accept`, too. `shared`:
+ * beside listeners that `share` their address.
  */
-export type Listen = (host: string, port: number, accept: Accept, turnAway?: TurnAway | "never") => ListenResult;
+export type Listen = (
+  host: string,
+  port: number,
+  accept: Accept,
+  turnAway?: TurnAway | "never",
+  shared?: boolean,
+) => ListenResult;
 
 /**
  * `Listen` over sockets of the runtime. It accepts all connections that wait

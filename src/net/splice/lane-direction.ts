@@ -61,8 +61,6 @@ export class LaneDirection {
   finished = false;
   /** The sink is full: nothing is read until it is writable. */
   blocked = false;
-  /** Nothing is read any more: the tunnel is about to leave the lane. */
-  paused = false;
   /** Nothing is read until the budget has more. */
   parked = false;
   readonly #tools: LaneTools;
@@ -86,12 +84,12 @@ export class LaneDirection {
 
   /** Whether it reads when its source is readable. */
   get wantsSource(): boolean {
-    return !this.blocked && !this.ended && !this.paused && !this.parked;
+    return !this.blocked && !this.ended && !this.parked;
   }
 
-  /** Whether no byte is on the way. */
-  get empty(): boolean {
-    return this.#held === 0;
+  /** Bytes that are on the way, all of them in its pipe. */
+  get held(): number {
+    return this.#held;
   }
 
   /** The bucket that it waits for, when it is parked. */
@@ -126,7 +124,7 @@ export class LaneDirection {
   takeTurnWithoutEnd(readable: boolean): TurnResult {
     this.blocked = false;
     if (this.#held > 0 && !this.#flush()) return "sink";
-    if (this.blocked || this.ended || this.paused || this.parked) return "ok";
+    if (this.blocked || this.ended || this.parked) return "ok";
     return this.#budget === undefined
       ? this.#transfer(readable, unlimitedBytes)
       : this.#transferWithin(this.#budget, readable);
@@ -144,6 +142,15 @@ export class LaneDirection {
     this.#pipe = undefined;
     this.#held = 0;
     this.#budget?.leave();
+  }
+
+  /** Gives away the pipe with the bytes that are on the way: its reading end belongs to the caller. Undefined when there are none. */
+  surrenderPipe(): number | undefined {
+    const pipe = this.#pipe;
+    if (pipe === undefined || this.#held === 0) return undefined;
+    this.#pipe = undefined;
+    this.#held = 0;
+    return this.#tools.pipes.surrender(pipe);
   }
 
   /** Moves what the budget allows. Parks the direction when that is nothing. Bytes count when they are taken off the source. */

@@ -9,6 +9,7 @@ import {
   downFinishedBit,
   header,
   laneEnds,
+  leftSlot,
   limitedBit,
   pushCompletion,
   readCommandSlot,
@@ -246,7 +247,8 @@ export class LaneLoop {
     return buckets === undefined || used.length === 0 ? undefined : new SharedBudget(buckets, used);
   }
 
-  /** Does nothing when the tunnel ended while the command was under way. */
+  // Neither does anything when the tunnel ended while the command was under way.
+
   #kill(slotNumber: number): void {
     const tunnel = this.#tunnels[slotNumber];
     if (tunnel !== undefined) this.#end(tunnel, "killed");
@@ -254,8 +256,17 @@ export class LaneLoop {
 
   #release(slotNumber: number): void {
     const tunnel = this.#tunnels[slotNumber];
-    const end = tunnel?.release();
-    if (tunnel !== undefined && end !== undefined) this.#end(tunnel, end);
+    if (tunnel === undefined) return;
+    const { up, down } = tunnel;
+    const at = slotNumber * slotWords;
+    const table = this.#memory.slotTable;
+    table[at + slot.idleMs] = Math.max(0, Math.floor(this.#now - tunnel.movedAt));
+    table[at + slot.flags] = (up.finished ? upFinishedBit : 0) | (down.finished ? downFinishedBit : 0);
+    table[at + leftSlot.upHeld] = up.held;
+    table[at + leftSlot.upPipe] = up.surrenderPipe() ?? -1;
+    table[at + leftSlot.downHeld] = down.held;
+    table[at + leftSlot.downPipe] = down.surrenderPipe() ?? -1;
+    this.#end(tunnel, "released");
   }
 
   #end(tunnel: LaneTunnel, end: LaneEnd): void {

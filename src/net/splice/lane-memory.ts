@@ -64,7 +64,13 @@ const headerWords = 112;
 /** Words of a slot. */
 export const slot = { clientFd: 0, targetFd: 1, idleMs: 2, end: 3, flags: 4, upBuckets: 5, downBuckets: 9 } as const;
 export const slotWords = 13;
-/** Bits of the `flags` word: directions whose FIN was passed on before the lane got the tunnel. */
+/**
+ * Words of a slot after `released`, for its owner: `idleMs` is the time since the
+ * last byte, `flags` tells of FINs, and these stand where the buckets were. The
+ * owner closes the pipes: the reading ends of those with bytes, or -1.
+ */
+export const leftSlot = { upPipe: 5, upHeld: 6, downPipe: 7, downHeld: 8 } as const;
+/** Bits of the `flags` word: directions whose FIN was passed on before the lane got the tunnel, or until it left. */
 export const upFinishedBit = 1;
 export const downFinishedBit = 2;
 /** The words of buckets are filled: numbers of buckets, and -1 for none. Without this bit nothing limits the tunnel. */

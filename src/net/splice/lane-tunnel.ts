@@ -144,28 +144,9 @@ export class LaneTunnel {
     return this.#conclude(...this.#sides);
   }
 
-  /**
-   * Reads no more, so that the tunnel can leave the lane. Returns `released` when
-   * no byte is on the way; else `handle` returns it once that is so. A tunnel
-   * stays when one of its directions has ended.
-   */
-  release(): LaneEnd | undefined {
-    this.up.paused = true;
-    this.down.paused = true;
-    if (this.#comesToRest()) return "released";
-    return this.#sides.every((side) => this.#updateInterest(side)) ? undefined : "client_reset";
-  }
-
   #conclude(side: Side, other: Side): LaneEnd | undefined {
-    if (this.up.paused && this.#comesToRest()) return "released";
     if (this.up.finished && this.down.finished) return "closed";
     return this.#updateInterest(side) && this.#updateInterest(other) ? undefined : side.resetEnd;
-  }
-
-  #comesToRest(): boolean {
-    const ended = this.up.ended || this.down.ended;
-    if (ended) this.up.paused = this.down.paused = false;
-    return !ended && this.up.empty && this.down.empty;
   }
 
   /**

@@ -8,6 +8,7 @@ import {
   downFinishedBit,
   header,
   laneEnds,
+  leftSlot,
   limitedBit,
   pushCommand,
   slot,
@@ -17,7 +18,7 @@ import {
   upFinishedBit,
   type LaneMemory,
 } from "./lane-memory.ts";
-import { type LanedTunnel, type LanedTunnelEnd, type LaneSockets, maxBuckets } from "../conn/lanes.ts";
+import { type LanedTunnel, type LanedTunnelEnd, type LaneSockets, type LeftLane, maxBuckets } from "../conn/lanes.ts";
 import type { LaneOrder } from "./lane-worker.ts";
 import type { TokenBuckets } from "../conn/budget.ts";
 import type { Libc } from "../libc/libc.ts";
@@ -208,7 +209,32 @@ export class Lane {
     this.#tunnels[slotNumber] = undefined;
     this.#freeSlots.push(slotNumber);
     this.#open -= 1;
-    handle.finish(end);
+    handle.finish(end, end === "released" ? this.#readLeft(slotNumber * slotWords) : undefined);
+  }
+
+  #readLeft(at: number): LeftLane {
+    const read = (word: number): number => this.#memory.slotTable[at + word] ?? 0;
+    const flags = read(slot.flags);
+    return {
+      clientFd: read(slot.clientFd),
+      targetFd: read(slot.targetFd),
+      upRest: this.#emptyPipe(read(leftSlot.upPipe), read(leftSlot.upHeld)),
+      downRest: this.#emptyPipe(read(leftSlot.downPipe), read(leftSlot.downHeld)),
+      upFinished: (flags & upFinishedBit) !== 0,
+      downFinished: (flags & downFinishedBit) !== 0,
+      idleForMs: read(slot.idleMs),
+    };
+  }
+
+  /** Reads what a pipe holds, and closes it. */
+  #emptyPipe(fd: number, held: number): Uint8Array | undefined {
+    if (fd < 0) return undefined;
+    const bytes = new Uint8Array(held);
+    // Its other end is closed: one read gives everything.
+    const count = this.#libc.read(fd, bytes, held);
+    this.#libc.close(fd);
+    if (count !== held) throw new Error("A pipe of a splice lane lost bytes");
+    return bytes;
   }
 
   /** The thread is gone: after `stop`, or by a crash. Closes what it left open, tunnels with RST. */
@@ -228,10 +254,12 @@ export class Lane {
     const at = slotNumber * slotWords;
     const table = this.#memory.slotTable;
     const end = Atomics.load(table, at + slot.end);
-    if (end === slotOpen || laneEnds[end] === "released") {
+    const isReleased = laneEnds[end] === "released";
+    if (end === slotOpen || isReleased) {
       resetSocket(this.#libc, table[at + slot.clientFd] ?? -1);
       resetSocket(this.#libc, table[at + slot.targetFd] ?? -1);
     }
+    if (isReleased) for (const word of [leftSlot.upPipe, leftSlot.downPipe]) this.#libc.close(table[at + word] ?? -1);
     this.#release(slotNumber, "lane_lost");
   }
 
@@ -250,6 +278,7 @@ class LaneHandle implements LanedTunnel {
   #killed = false;
   #released = false;
   #final: { up: number; down: number } | undefined;
+  left: LeftLane | undefined;
 
   constructor(memory: LaneMemory, slotNumber: number, send: (operation: number) => void) {
     this.#memory = memory;
@@ -279,8 +308,9 @@ class LaneHandle implements LanedTunnel {
   }
 
   /** Keeps the counts before another tunnel gets the slot. */
-  finish(end: LanedTunnelEnd): void {
+  finish(end: LanedTunnelEnd, left: LeftLane | undefined): void {
     this.#final = this.bytes();
+    this.left = left;
     this.#done.resolve(end);
   }
 }

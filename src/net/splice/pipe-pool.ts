@@ -73,13 +73,18 @@ export class PipePool {
 
   /** Closes a pipe. Bytes in it are lost. */
   discard(pipe: Pipe): void {
+    this.#libc.close(this.surrender(pipe));
+  }
+
+  /** Gives a pipe away with the bytes in it: its reading end belongs to the caller from then on, and the other one is closed. */
+  surrender(pipe: Pipe): number {
     this.#refusedFor = 0;
     this.#wanted = this.#options.pipeBytes;
-    this.#libc.close(pipe.readFd);
     this.#libc.close(pipe.writeFd);
     this.#table[pipe.index * 2] = -1;
     this.#table[pipe.index * 2 + 1] = -1;
     this.#freeIndexes.push(pipe.index);
+    return pipe.readFd;
   }
 
   /** Closes the pipes that nobody uses, except for `keep` of them. */

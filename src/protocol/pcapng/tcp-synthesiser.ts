@@ -67,6 +67,11 @@ export class TcpSynthesiser {
     return packets;
   }
 
+  /** A segment of `side` without bytes. */
+  acknowledge(side: Side): Uint8Array[] {
+    return this.#over ? [] : [this.#encode(side, ["ACK"])];
+  }
+
   /** Counts bytes that passed and are not told: a reader sees a gap. */
   skip(side: Side, length: number): void {
     const state = this.#states[side];

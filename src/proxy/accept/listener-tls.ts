@@ -6,6 +6,7 @@ import {
   type ServerTls,
   type ServerTlsOptions,
 } from "../../net/runtime/server-tls.ts";
+import type { TlsContexts } from "../../net/runtime/tls-contexts.ts";
 
 /** A certificate with its file and its expiry. */
 export interface ListenerCertificate extends ServerCertificate {
@@ -30,20 +31,20 @@ export interface ListenerTls {
   readonly expiresAt: number;
   /** Uses other certificates for new connections; keeps the old ones when the TLS library refuses the new. */
   replace(plan: TlsPlan): { readonly ok: true } | { readonly ok: false; readonly message: string };
-  /** The first half of `replace`: nothing changes before `commit`. An equal plan keeps the keys of session tickets. */
+  /** The first half of `replace`: nothing changes before `commit`. Equal certificates keep the keys of session tickets. */
   prepare(plan: TlsPlan): PreparedTls;
 }
 
 type PreparedTls = { readonly ok: true; commit(): void } | { readonly ok: false; readonly message: string };
 
-/** Prepares the TLS library. The message of a failure names the file that the library refuses. */
-export function createListenerTls(plan: TlsPlan): ListenerTlsResult {
-  const first = load(plan);
+/** Prepares the TLS library; `contexts` are those of all listeners. The message of a failure names the file that the library refuses. */
+export function createListenerTls(plan: TlsPlan, contexts: TlsContexts): ListenerTlsResult {
+  const first = load(plan, contexts);
   if (!first.ok) return first;
   let inUse = first;
   let planInUse = plan;
   const prepare = (next: TlsPlan): PreparedTls => {
-    const loaded = isDeepStrictEqual(next, planInUse) ? inUse : load(next);
+    const loaded = isDeepStrictEqual(next, planInUse) ? inUse : load(next, contexts);
     if (!loaded.ok) return loaded;
     return {
       ok: true,
@@ -77,8 +78,8 @@ type Loaded =
   | { readonly ok: true; readonly tls: ServerTls; readonly expiresAt: number }
   | { readonly ok: false; readonly message: string };
 
-function load(plan: TlsPlan): Loaded {
-  const created = createServerTls(plan);
+function load(plan: TlsPlan, contexts: TlsContexts): Loaded {
+  const created = createServerTls(plan, contexts);
   if (!created.ok) {
     const file = plan.certificates[created.at]?.file;
     return { ok: false, message: `Cannot use the certificate ${JSON.stringify(file)}: ${created.reason}.` };

@@ -1,3 +1,4 @@
+import { isStep, runAtOnce, type Steps } from "../../steps.ts";
 import { classifyPassword } from "./password-hash.ts";
 import { Secret } from "../../secret.ts";
 import { isUserName, type UserEntry } from "./user-store.ts";
@@ -19,12 +20,18 @@ export type HtpasswdResult =
  * A name that appears twice is refused: it is unclear which line was meant.
  */
 export function parseHtpasswd(text: string): HtpasswdResult {
+  return runAtOnce(parseHtpasswdInSteps(text));
+}
+
+/** `parseHtpasswd`, in steps. */
+export function* parseHtpasswdInSteps(text: string): Steps<HtpasswdResult> {
   const users: UserEntry[] = [];
   const problems: HtpasswdProblem[] = [];
   const lineOf = new Map<string, number>();
   // A byte order mark is what some editors leave; it is no part of a name.
   const lines = text.replace(/^\ufeff/, "").split("\n");
   for (const [index, raw] of lines.entries()) {
+    if (isStep(index)) yield;
     const content = raw.trim();
     if (content === "" || content.startsWith("#")) continue;
     const line = index + 1;

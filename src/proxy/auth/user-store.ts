@@ -1,3 +1,4 @@
+import { isStep, runAtOnce, type Steps } from "../../steps.ts";
 import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
 import { classifyPassword } from "./password-hash.ts";
 import type { Secret } from "../../secret.ts";
@@ -81,9 +82,15 @@ const decoySeed = randomBytes(4).readUInt32BE(0);
 
 /** Compiles a list of users, or tells everything that is wrong with it. */
 export function createUserStore(users: readonly UserEntry[]): UserStoreResult {
+  return runAtOnce(createStoreInSteps(users));
+}
+
+/** `createUserStore`, in steps. */
+export function* createStoreInSteps(users: readonly UserEntry[]): Steps<UserStoreResult> {
   const problems: UserProblem[] = [];
   const records = new Map<string, UserRecord>();
   for (const [index, { name, password }] of users.entries()) {
+    if (isStep(index)) yield;
     const problem = findProblem(name, password);
     if (problem !== undefined) problems.push({ index, message: problem });
     else if (records.has(name))

@@ -1,4 +1,4 @@
-import { TimeLimit } from "../../net/conn/time-limit.ts";
+import type { TimeLimit } from "../../net/conn/time-limit.ts";
 import { describeFailure, fail, type Failure } from "../failure.ts";
 import type { Route } from "../route/route.ts";
 import type { MemberUse } from "../upstream/member-use.ts";
@@ -61,19 +61,21 @@ class FailOver {
   }
 
   run(first: Carriage): Promise<PooledOutcome> {
+    // A forwarded request may have been tried elsewhere before.
+    this.#begun = first.attempt - 1;
     this.#start(first);
     return this.#result.promise;
   }
 
   #start(carriage: Carriage): void {
-    const { wishFor } = this.#dial;
+    const { search, wishFor } = this.#dial;
     this.#begun += 1;
     carriage.attempt = this.#begun;
-    const further = this.#countFurther(carriage);
+    const further = search.countFurther(carriage, search.attempts - this.#begun);
     // Without another one to turn to there is nothing to measure out.
     const isAlone = further === 0 && this.#running.size === 0;
     const ms = this.#limit.remainingMs / (further + 1);
-    const limit = isAlone ? this.#limit : new TimeLimit(ms);
+    const limit = isAlone ? this.#limit : this.#limit.part(ms);
     if (!isAlone) this.#limit.whenOver(() => this.#stop());
     if (this.#over) {
       carriage.release();
@@ -94,16 +96,6 @@ class FailOver {
         this.#result.reject(error);
       },
     );
-  }
-
-  /** Attempts that could follow one through these members. */
-  #countFurther(carriage: Carriage): number {
-    const { search } = this.#dial;
-    const members = carriage.uses.map(({ leaf }) => leaf.member).filter((member) => !search.tried.has(member));
-    for (const member of members) search.tried.add(member);
-    const left = search.countLeft();
-    for (const member of members) search.tried.delete(member);
-    return Math.max(0, Math.min(search.attempts - this.#begun, left));
   }
 
   #race({ carriage }: Attempt): void {

@@ -82,11 +82,16 @@ export class MemberSearch implements PoolWish {
     return this.#conclude(this.#take());
   }
 
-  /** Members that could still be tried: as many as the pool with the most of them has. */
-  countLeft(): number {
-    let most = 0;
-    for (const pool of this.#pools) most = Math.max(most, pool.countLeft(this.tried, pool.now()));
-    return most;
+  /** Attempts that could follow one through these members, counted up to `most`: as many as the pool with the most members has. */
+  countFurther({ uses }: Carriage, most: number): number {
+    if (most <= 0) return 0;
+    const { tried } = this;
+    const added = uses.map(({ leaf }) => leaf.member).filter((member) => !tried.has(member));
+    for (const member of added) tried.add(member);
+    let left = 0;
+    for (const { pool } of uses) left = Math.max(left, pool.countLeft(tried, pool.now(), most));
+    for (const member of added) tried.delete(member);
+    return left;
   }
 
   /** From now on others are looked for, where there are any. False when there are none. */
@@ -94,7 +99,7 @@ export class MemberSearch implements PoolWish {
     let passed = false;
     for (const { leaf, pool } of uses) {
       this.tried.add(leaf.member);
-      if (pool.countLeft(this.tried, pool.now()) > 0) passed = true;
+      if (pool.countLeft(this.tried, pool.now(), 1) > 0) passed = true;
       else this.tried.delete(leaf.member);
     }
     return passed;
@@ -142,7 +147,9 @@ export class MemberSearch implements PoolWish {
     const { promise, resolve } = Promise.withResolvers<Found>();
     const limit = new TimeLimit(ms, this.request.client);
     let timer: Timer | undefined;
+    let over = false;
     const end = (found: Found): void => {
+      over = true;
       clearTimeout(timer);
       limit.release();
       resolve(found);
@@ -157,7 +164,7 @@ export class MemberSearch implements PoolWish {
       const now = pool.now();
       const next = pool.nextChangeAt(now);
       pool.wake();
-      if (next !== Infinity) timer = setTimeout(wake, Math.min(next - now, ms) + 1);
+      if (!over && next !== Infinity) timer = setTimeout(wake, Math.min(next - now, ms) + 1);
     };
     if (leave === undefined) {
       end(refusal);

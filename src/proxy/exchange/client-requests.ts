@@ -9,7 +9,7 @@ import type { RequestRecord } from "../record/request-record.ts";
 import { ACTIVE } from "../../net/conn/idle-watch.ts";
 import type { Upstreams } from "../upstream/upstreams.ts";
 import { Deadline } from "./deadline.ts";
-import type { Forwarding } from "./forwarding.ts";
+import type { Forwarding, IdleClient, TakenClient } from "./forwarding.ts";
 import { Exchange, type ExchangeEnd, type ExchangeOwner } from "./exchange.ts";
 import { ForwardedRequest, type ForwardTask, keepOrigin, type Tried } from "./forward.ts";
 import type { Origin } from "./origin-pool.ts";
@@ -26,6 +26,8 @@ export interface ForwardServices {
 
 /** Who keeps the records of requests that are carried out by plans. */
 export interface PlannedRecords {
+  /** The user for whom the connection holds a slot. */
+  readonly slotUser: string | undefined;
   begin(plan: Plan, origin: Origin): RequestRecord;
   /** Notes what the exchange has come to. */
   note(record: RequestRecord, exchange: Pick<Exchange, "status" | "bytes">): void;
@@ -37,6 +39,8 @@ export interface PlannedRecords {
 export type Next =
   /** Nothing: it is still to be closed. */
   | { readonly kind: "gone" }
+  /** Nothing here: the connection was taken away. */
+  | { readonly kind: "taken" }
   /** A request for all stages. Its head was read, unless it came in parts or is wrong: then its bytes are unread. */
   | { readonly kind: "request"; readonly head: RequestHead | undefined }
   /** A request that was carried out by a plan, up to an end after which there is more to do than to wait for the next one. */
@@ -49,6 +53,7 @@ export interface Resumed {
 }
 
 const GONE: Next = { kind: "gone" };
+const TAKEN: Next = { kind: "taken" };
 const UNREAD: Next = { kind: "request", head: undefined };
 
 const NOTHING = new Uint8Array(0);
@@ -63,7 +68,7 @@ const LONE_CR = Uint8Array.of(CR);
  * one exchange that carries them out, the plans that hold for those to come, and
  * the wait in between.
  */
-export class ClientRequests implements ConnSink, ExchangeOwner {
+export class ClientRequests implements ConnSink, ExchangeOwner, IdleClient {
   readonly #client: Conn;
   readonly #services: ForwardServices;
   readonly #records: PlannedRecords;
@@ -99,26 +104,46 @@ export class ClientRequests implements ConnSink, ExchangeOwner {
   /**
    * Waits for what follows the request `before` on the kept connection. A request
    * for which a plan holds is carried out at once: no stage would decide otherwise.
+   * `since`: monotonic milliseconds at which the client began to wait, elsewhere.
    */
-  next(before: RequestRecord): Next | Promise<Next> {
+  next(before: RequestRecord, since = ACTIVE): Next | Promise<Next> {
     const client = this.#client;
     if (client.closed) return GONE;
     this.#before = before;
     this.#isUnlearnt = true;
     // Pipelined: it is here already. No request is as short as an empty line.
     if (client.unreadBytes > EMPTY_LINE) return UNREAD;
-    if (this.#services.draining || before.runtime.forward.clientIdleMs <= 0) return GONE;
+    const { draining, forwarding } = this.#services;
+    if ((draining && forwarding.offer === undefined) || before.runtime.forward.clientIdleMs <= 0) return GONE;
     return new Promise((resolve) => {
-      this.#services.forwarding.waiting.add(this.#idle);
+      forwarding.waiting.add(this);
       this.#resolve = resolve;
-      this.#wait(before);
+      this.#wait(before, since);
+      // It was offered, and could not go.
+      if (draining) this.#leave(GONE);
     });
+  }
+
+  expire(): void {
+    this.#idle.expire();
+  }
+
+  take(): TakenClient | undefined {
+    const client = this.#client;
+    const isIdle = this.#resolve !== undefined && this.#planned === undefined && !this.#heldCr;
+    if (!isIdle || client.ended || client.unreadBytes > 0 || this.#services.forwarding.bound.has(client))
+      return undefined;
+    const { lastActivity } = this.#idle;
+    const fd = client.detachable && client.takeDescriptor?.()?.fd;
+    if (fd === undefined) return undefined;
+    this.#leave(TAKEN);
+    return { fd, record: this.#before as RequestRecord, user: this.#records.slotUser, lastActivity };
   }
 
   /** The client's connection carries no more requests. */
   release(): void {
     this.#idle.leave();
-    if (this.#resolve !== undefined) this.#services.forwarding.waiting.delete(this.#idle);
+    if (this.#resolve !== undefined) this.#services.forwarding.waiting.delete(this);
     this.#resolve = undefined;
     this.#exchange?.release();
     this.#exchange = undefined;
@@ -233,10 +258,11 @@ export class ClientRequests implements ConnSink, ExchangeOwner {
     return (this.#exchange ??= new Exchange(this.#client, this.#services));
   }
 
-  #wait(before: RequestRecord): void {
+  #wait(before: RequestRecord, since = ACTIVE): void {
     this.#before = before;
-    this.#idle.arm(before.runtime.forward.clientIdleMs, ACTIVE);
+    this.#idle.arm(before.runtime.forward.clientIdleMs, since);
     this.#client.attach(this);
+    this.#services.forwarding.offer?.(this);
   }
 
   #leave(next: Next): void {
@@ -244,7 +270,7 @@ export class ClientRequests implements ConnSink, ExchangeOwner {
     if (resolve === undefined) return;
     this.#resolve = undefined;
     this.#idle.disarm();
-    this.#services.forwarding.waiting.delete(this.#idle);
+    this.#services.forwarding.waiting.delete(this);
     this.#client.detach();
     resolve(next);
   }

@@ -1,6 +1,5 @@
 import type { Failure } from "../failure.ts";
 import type { RequestRecord } from "../record/request-record.ts";
-import type { Watched } from "../../net/conn/idle-watch.ts";
 import { BoundOrigins } from "./bound-origins.ts";
 import { OwnLines } from "./own-lines.ts";
 import { OriginPool } from "./origin-pool.ts";
@@ -21,6 +20,26 @@ export interface Endable {
   look(): RequestUnderWay | undefined;
 }
 
+/** A client's connection that was taken away between two requests. */
+export interface TakenClient {
+  /** Belongs to whoever took it. */
+  readonly fd: number;
+  /** Of its last request. */
+  readonly record: RequestRecord;
+  /** The user for whom it holds a slot. */
+  readonly user: string | undefined;
+  /** Monotonic milliseconds since when it is idle, or `ACTIVE`. */
+  readonly lastActivity: number;
+}
+
+/** A client between two requests. */
+export interface IdleClient {
+  /** Ends its wait, and its connection. */
+  expire(): void;
+  /** Takes its connection away, for another process. Undefined when it cannot go. */
+  take(): TakenClient | undefined;
+}
+
 /** What all forwarded requests of a daemon share, and how they end with it. */
 export class Forwarding {
   readonly origins = new OriginPool();
@@ -33,7 +52,9 @@ export class Forwarding {
   /** Exchanges under way. */
   readonly exchanges = new Set<Endable>();
   /** Clients between two requests. */
-  readonly waiting = new Set<Watched>();
+  readonly waiting = new Set<IdleClient>();
+  /** Is offered every client that waits for its next request, while clients move to another process. */
+  offer: ((client: IdleClient) => void) | undefined = undefined;
 
   /** Ends what is idle, on both sides. Exchanges go on to their end. */
   windDown(): void {

@@ -69,6 +69,18 @@ export class Flow implements Budgeted {
     this.flush();
   }
 
+  /** Puts a copy of the bytes before all others: they waited where the flow was before. `flush` writes them. */
+  hold(bytes: Uint8Array): void {
+    this.#rest = new Uint8Array(bytes);
+  }
+
+  /** Takes what the sink did not take. */
+  takeRest(): Uint8Array | undefined {
+    const rest = this.#rest;
+    this.#rest = undefined;
+    return rest === LOST ? undefined : rest;
+  }
+
   /** Waits for nothing any more. */
   release(): void {
     this.#budget?.leave(this);

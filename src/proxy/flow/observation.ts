@@ -23,6 +23,11 @@ export class Observation {
     return (this.#tap === undefined || this.#tap.done) && this.#observers.size === 0;
   }
 
+  /** Asks the tap to look no more; see `TunnelTap.letGo`. */
+  letGo(hurried: boolean): boolean {
+    return this.#tap === undefined || this.#tap.done || this.#tap.letGo(hurried);
+  }
+
   add(observer: Observer): void {
     this.#observers.add(observer);
   }
@@ -66,6 +71,12 @@ export class Observation {
   /** The tunnel is over. */
   end(end: TunnelEnd): void {
     for (const observer of this.#observers) observer.over(end);
+    this.#observers.clear();
+  }
+
+  /** The tunnel goes on in another process. */
+  moved(): void {
+    for (const observer of this.#observers) observer.moved?.();
     this.#observers.clear();
   }
 }

@@ -1,12 +1,12 @@
 import type { Budget } from "../../net/conn/budget.ts";
 import type { Conn } from "../../net/conn/conn.ts";
 import { type LanePool, maxBuckets } from "../../net/conn/lanes.ts";
-import { type BytesBefore, carryInLane, type TunnelInLane } from "./lane-engine.ts";
+import { carryInLane, type Resume, type TunnelInLane } from "./lane-engine.ts";
 import { type Handover, type Promotion, relay } from "./relay.ts";
-import type { KilledEnd, Observer, Tunnel, TunnelEngine, TunnelOptions, TunnelResult } from "./tunnel.ts";
+import type { KilledEnd, Observer, TakenTunnel, Tunnel, TunnelEngine, TunnelOptions, TunnelResult } from "./tunnel.ts";
 
-/** Makes a connection of a connected TCP socket, and owns the descriptor from then on. Undefined when the socket is dead. */
-export type AdoptSocket = (fd: number) => Conn | undefined;
+/** Makes a connection of a TCP socket that was connected elsewhere, and owns the descriptor from then on. */
+export type AdoptSocket = (fd: number) => Conn;
 
 /**
  * Makes the engine of a system that can splice. Every tunnel starts in the relay.
@@ -59,6 +59,10 @@ class AdaptiveTunnel implements Tunnel, Promotion {
     this.#current?.kill(end);
   }
 
+  take(hurried: boolean): TakenTunnel | undefined | Promise<TakenTunnel | undefined> {
+    return this.#laned === undefined ? this.#current?.take?.(hurried) : this.#laned.take();
+  }
+
   watch(observer: Observer): void {
     if (this.#laned === undefined) {
       this.#current?.watch?.(observer);
@@ -81,25 +85,20 @@ class AdaptiveTunnel implements Tunnel, Promotion {
     const before = { up: handover.bytesUp, down: handover.bytesDown };
     const [upBuckets, downBuckets] = [upBudget?.buckets, downBudget?.buckets];
     const sockets = { clientFd, targetFd, idleMs, upFinished, downFinished, upBuckets, downBuckets };
-    const resume =
+    const resume: Resume | undefined =
       adopt &&
-      ((passed: BytesBefore) =>
-        this.#resume([adopt(clientFd), adopt(targetFd)], { idleMs, before: passed, upBudget, downBudget }));
+      ((taken, passed) =>
+        this.#resume(adopt(taken.clientFd), adopt(taken.targetFd), { idleMs, before: passed, upBudget, downBudget }));
     this.#laned = carryInLane(lanes, sockets, before, resume);
     this.#current = this.#laned;
     return this.#current;
   }
 
   /** Carries on in the relay, with the sockets that the lane gave back. */
-  #resume([client, target]: readonly (Conn | undefined)[], options: TunnelOptions): Tunnel | undefined {
+  #resume(client: Conn, target: Conn, options: TunnelOptions): Tunnel {
     const observers = this.#awaiting;
     this.#laned = undefined;
     this.#awaiting = undefined;
-    if (client === undefined || target === undefined) {
-      client?.reset();
-      target?.reset();
-      return undefined;
-    }
     const relayed = relay(client, target, { ...options, observers }, this);
     // The relay may have moved it to a lane again.
     if (this.#laned === undefined) this.#current = relayed;

@@ -5,6 +5,7 @@ import { Observation } from "./observation.ts";
 import type {
   KilledEnd,
   Observer,
+  TakenTunnel,
   TapPort,
   Tunnel,
   TunnelEnd,
@@ -71,8 +72,9 @@ class Relay implements Tunnel, FlowOwner, TapPort, Watched {
     this.#up = new TunnelFlow(this, client, target, options.upBudget);
     this.#down = new TunnelFlow(this, target, client, options.downBudget);
     if (before !== undefined) {
-      this.#up.bytes = before.up;
-      this.#down.bytes = before.down;
+      this.lastActivity = before.lastActivity ?? ACTIVE;
+      this.#up.restore(before.up, before.upRest, before.upFinished === true);
+      this.#down.restore(before.down, before.downRest, before.downFinished === true);
     }
     client.timers.idle.watch(this, options.idleMs);
     this.observation = tap && new Observation(tap);
@@ -81,6 +83,7 @@ class Relay implements Tunnel, FlowOwner, TapPort, Watched {
     // What waited on either side is delivered here, in order, before anything new.
     client.attach(this.#up);
     if (!this.over) target.attach(this.#down);
+    if (before !== undefined && !this.over) this.#catchUp();
     if (!this.over) this.#state = "runs";
   }
 
@@ -100,6 +103,31 @@ class Relay implements Tunnel, FlowOwner, TapPort, Watched {
 
   expire(): void {
     this.#finish("idle_timeout");
+  }
+
+  take(hurried: boolean): TakenTunnel | undefined {
+    const [client, target] = [this.#up.source, this.#down.source];
+    // A dead one does not leave: the tunnel ends here, as it would have.
+    if (this.#state !== "runs" || !canLeave(client) || !canLeave(target)) return undefined;
+    if (this.observation?.letGo(hurried) === false) return undefined;
+    this.#state = "over";
+    this.#stopWaiting();
+    this.observation?.moved();
+    this.observation = undefined;
+    const [near, far] = [client.takeDescriptor?.(), target.takeDescriptor?.()];
+    if (near === undefined || far === undefined) throw new Error("A living connection did not give its descriptor");
+    return {
+      clientFd: near.fd,
+      targetFd: far.fd,
+      before: {
+        ...this.bytes(),
+        upRest: joinRests(this.#up.takeRest(), near.unread),
+        downRest: joinRests(this.#down.takeRest(), far.unread),
+        upFinished: this.#up.finished,
+        downFinished: this.#down.finished,
+        lastActivity: this.lastActivity,
+      },
+    };
   }
 
   watch(observer: Observer): void {
@@ -210,6 +238,11 @@ class Relay implements Tunnel, FlowOwner, TapPort, Watched {
     return true;
   }
 
+  #catchUp(): void {
+    this.#up.catchUp();
+    this.#down.catchUp();
+  }
+
   #stopWaiting(): void {
     this.#up.source.timers.idle.unwatch(this, this.#idleMs);
     this.#up.release();
@@ -246,4 +279,14 @@ function tellEndOf(
 
 function tellLater(owner: TunnelOwner, result: TunnelResult): void {
   queueMicrotask(() => owner.tunnelOver(result));
+}
+
+/** Whether a connection can be taken away: it lives, and is in clear over a socket of our own. */
+function canLeave(conn: Conn): boolean {
+  return conn.takeDescriptor !== undefined && conn.detachable !== undefined;
+}
+
+/** What a direction holds: first what its sink did not take, then what its source has not given. */
+function joinRests(first: Uint8Array | undefined, second: Uint8Array | undefined): Uint8Array | undefined {
+  return first === undefined || second === undefined ? (first ?? second) : Buffer.concat([first, second]);
 }

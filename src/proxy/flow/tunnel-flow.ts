@@ -39,6 +39,24 @@ export class TunnelFlow extends Flow implements ConnSink {
     this.begin(source, sink, budget);
   }
 
+  /** Goes on where the direction was before. To be called before its source is attached; `catchUp` follows after that. */
+  restore(bytes: number, rest: Uint8Array | undefined, finished: boolean): void {
+    this.bytes = bytes;
+    if (rest !== undefined && rest.length > 0) this.hold(rest);
+    if (!finished) return;
+    this.#ended = true;
+    this.finished = true;
+    // The connection has to know that its FIN is sent. A second call does nothing to the socket.
+    this.sink.shutdown();
+  }
+
+  /** Writes the bytes that waited where the direction was before. */
+  catchUp(): void {
+    if (this.empty) return;
+    this.source.pause();
+    this.flush();
+  }
+
   /** Nothing is held: neither bytes nor an end that was not passed on. */
   get settled(): boolean {
     return this.empty && this.#ended === this.finished;

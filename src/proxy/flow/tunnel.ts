@@ -32,6 +32,35 @@ export interface Tunnel {
   kill(end: KilledEnd): void;
   /** Lets somebody see what passes from now on. Without effect where nobody can look: in a lane, or when it is over. */
   watch?(observer: Observer): void;
+  /**
+   * Takes both sockets away, for another engine to carry on, also in another
+   * process. The owner is told nothing more. Undefined when that cannot be now: a
+   * side is encrypted or dead, or the first bytes are being looked at. `hurried`
+   * also ends a look that judges nothing.
+   */
+  take?(hurried: boolean): TakenTunnel | undefined | Promise<TakenTunnel | undefined>;
+}
+
+/** A tunnel that was taken from its engine. The descriptors belong to whoever took it. */
+export interface TakenTunnel {
+  readonly clientFd: number;
+  readonly targetFd: number;
+  readonly before: TunnelBefore;
+}
+
+/** What a tunnel had come to where it was carried before. */
+export interface TunnelBefore {
+  /** Bytes that were delivered. */
+  readonly up: number;
+  readonly down: number;
+  /** Bytes that were read on one side and not delivered to the other; absent for none. */
+  readonly upRest?: Uint8Array | undefined;
+  readonly downRest?: Uint8Array | undefined;
+  /** The FIN of that direction was passed on. */
+  readonly upFinished?: boolean;
+  readonly downFinished?: boolean;
+  /** Monotonic milliseconds of the last byte, or `ACTIVE`; absent for just now. */
+  readonly lastActivity?: number;
 }
 
 /** Whose tunnel it is. */
@@ -49,8 +78,8 @@ export interface TunnelOptions {
   readonly idleMs: number;
   /** Told of the end, for less than the promise `done` costs. */
   readonly owner?: TunnelOwner;
-  /** Bytes that have been carried already, where the tunnel was before. */
-  readonly before?: { readonly up: number; readonly down: number };
+  /** What the tunnel had come to where it was before. */
+  readonly before?: TunnelBefore;
   /** Limit the bytes of a direction. Without one nothing does. */
   readonly upBudget?: Budget | undefined;
   readonly downBudget?: Budget | undefined;
@@ -98,6 +127,8 @@ export interface Observer {
   finished(to: TunnelSide): void;
   /** The tunnel is over. The last call. */
   over(end: TunnelEnd): void;
+  /** The tunnel goes on in another process, where the observer cannot follow. The last call. */
+  moved?(): void;
 }
 
 /**
@@ -118,6 +149,11 @@ export interface TunnelTap {
   down(chunk: Uint8Array): Uint8Array | undefined;
   /** The tunnel is over. Called at most once, unless `done`. */
   close(): void;
+  /**
+   * Asks it to look no more, so that the tunnel can be taken from its engine. False
+   * as long as it judges, and, unless `hurried`, in the middle of what it notes.
+   */
+  letGo(hurried: boolean): boolean;
 }
 
 /** The tunnel, as its tap can change it. */

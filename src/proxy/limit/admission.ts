@@ -57,6 +57,13 @@ export class Admission {
     }
   }
 
+  /** Takes the slots of a connection that was served elsewhere, whatever the limits are. */
+  readmit(client: Ip, user: string | undefined, { limits }: Runtime): void {
+    this.#connections += 1;
+    if (limits.connectionsPerClient > 0) addSlot(this.#perClient, clientKey(client, limits.clientPrefix));
+    if (user !== undefined && limits.connectionsPerUser > 0) addSlot(this.#perUser, user);
+  }
+
   /** Gives back what `admitClient` took with the same arguments. */
   leaveClient(client: Ip, { limits }: Runtime): void {
     this.#connections -= 1;
@@ -119,10 +126,13 @@ function refuseFor(note: string): Failure {
 /** Counts one more under `key`; false when `limit` (0 for none) is reached. */
 function takeSlot(counts: Map<string, number>, key: string, limit: number): boolean {
   if (limit === 0) return true;
-  const count = counts.get(key) ?? 0;
-  if (count >= limit) return false;
-  counts.set(key, count + 1);
+  if ((counts.get(key) ?? 0) >= limit) return false;
+  addSlot(counts, key);
   return true;
+}
+
+function addSlot(counts: Map<string, number>, key: string): void {
+  counts.set(key, (counts.get(key) ?? 0) + 1);
 }
 
 /** Counts one less, and deletes a key at zero. Without a limit nothing was counted. */

@@ -1,3 +1,4 @@
+import { runAtOnce, type Steps } from "../../steps.ts";
 import { AddressSet } from "../../address/address-set.ts";
 import type { CompiledRule, Evaluation, Fallback, Policy, Rule } from "./policy.ts";
 import { TargetIndexBuilder } from "./target-index.ts";
@@ -8,11 +9,21 @@ export const DEFAULT_RULE = "default";
 
 /** Compiles rules so that a decision costs the same however many names and ranges they have. */
 export function compileRules(rules: readonly Rule[], fallback: Fallback): Policy {
+  return runAtOnce(compileRulesInSteps(rules, fallback));
+}
+
+/** `compileRules`, in steps. */
+export function* compileRulesInSteps(rules: readonly Rule[], fallback: Fallback): Steps<Policy> {
   const targets = new TargetIndexBuilder();
-  for (const [index, { to }] of rules.entries()) targets.add(index, to);
+  for (const [index, { to }] of rules.entries()) yield* targets.add(index, to);
+  const compiled: CompiledRule[] = [];
+  for (const [index, rule] of rules.entries()) {
+    compiled.push(compileRule(rule, index, fallback));
+    yield;
+  }
   return {
-    rules: rules.map((rule, index) => compileRule(rule, index, fallback)),
-    targets: targets.build(rules),
+    rules: compiled,
+    targets: yield* targets.build(rules),
     fallback,
     unmatched: decide(fallBack(fallback)),
   };

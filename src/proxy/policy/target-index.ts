@@ -1,3 +1,4 @@
+import { isStep, type Steps } from "../../steps.ts";
 import type { Cidr } from "../../address/cidr.ts";
 import { type RangeIndex, RangeIndexBuilder } from "../../address/range-index.ts";
 import { type NameIndex, NameIndexBuilder } from "./name-index.ts";
@@ -41,14 +42,16 @@ export class TargetIndexBuilder {
   readonly #withName: RuleEntry[] = [];
 
   /** Enters a rule, after all rules before it. Without patterns it matches any target. */
-  add(rule: number, patterns: Iterable<TargetPattern> | undefined): void {
+  *add(rule: number, patterns: Iterable<TargetPattern> | undefined): Steps<void> {
     const ports = { any: new Set<PortSet>(), name: new Set<PortSet>(), range: new Set<PortSet>() };
     const entries = new Map<PortSet, number>();
+    let at = 0;
     for (const pattern of patterns ?? [{ host: { kind: "any" }, ports: [] } satisfies TargetPattern]) {
       const set = this.#portSets.find(pattern.ports);
       let entry = entries.get(set);
       if (entry === undefined) entries.set(set, (entry = this.#chains.createEntry({ rule, ports: set })));
       ports[this.#enter(pattern.host, entry)].add(set);
+      if (isStep(at++)) yield;
     }
     for (const [list, sets] of [
       [this.#open, ports.any],
@@ -60,17 +63,22 @@ export class TargetIndexBuilder {
     }
   }
 
-  build(conditions: readonly ClientCondition[]): TargetIndex {
+  *build(conditions: readonly ClientCondition[]): Steps<TargetIndex> {
     const lists: (RuleList | undefined)[] = [];
     const build = (entries: readonly RuleEntry[]) => buildRuleList(entries, conditions, this.#portSets);
     const use = (list: number): void => {
       if (list !== 0) lists[list] ??= build(this.#chains.read(list));
     };
     const { exact, below } = this.#names;
-    for (const list of exact) use(list);
-    for (const list of below) use(list);
-    const ranges = this.#ranges.build((known, entry) => this.#chains.append(known ?? 0, entry));
+    for (const each of [exact, below])
+      for (const [at, list] of each.entries()) {
+        use(list);
+        if (isStep(at)) yield;
+      }
+    const ranges = yield* this.#ranges.buildInSteps((known, entry) => this.#chains.append(known ?? 0, entry));
+    yield;
     for (const list of ranges.values()) use(list);
+    yield;
     return {
       open: build(this.#open),
       names: this.#names.build(),

@@ -1,3 +1,4 @@
+import { runAtOnce } from "../../steps.ts";
 import type { Host } from "../../address/host.ts";
 import type { RuleList } from "./rule-list.ts";
 import { type TargetIndex, TargetIndexBuilder, type TargetPattern } from "./target-index.ts";
@@ -8,8 +9,8 @@ export class TargetSet {
 
   constructor(patterns: Iterable<TargetPattern>) {
     const builder = new TargetIndexBuilder();
-    builder.add(0, patterns);
-    this.#targets = builder.build([{}]);
+    runAtOnce(builder.add(0, patterns));
+    this.#targets = runAtOnce(builder.build([{}]));
   }
 
   has(host: Host, port: number): boolean {

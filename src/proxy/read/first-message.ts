@@ -32,6 +32,14 @@ export interface FirstMessageLimits {
   readonly head: HeadLimits;
   /** Monotonic milliseconds at which `handshake` times out. */
   readonly endsAt: number;
+  /** Has those clients that are waited for. */
+  readonly newcomers: Set<Newcomer>;
+}
+
+/** A client whose first message is waited for. */
+export interface Newcomer {
+  /** Waits no longer when nothing came. */
+  giveUpSilent(): void;
 }
 
 /**
@@ -45,7 +53,7 @@ export function readFirstMessage(
   return new FirstMessageReader(client, limits).read(remainingMs(limits.endsAt));
 }
 
-class FirstMessageReader extends MessageReader<FirstMessage, FirstMessageError, FirstMessageRead> {
+class FirstMessageReader extends MessageReader<FirstMessage, FirstMessageError, FirstMessageRead> implements Newcomer {
   readonly #limits: FirstMessageLimits;
   /** Known from the first byte on. */
   #protocol: ClientProtocol | undefined;
@@ -57,6 +65,16 @@ class FirstMessageReader extends MessageReader<FirstMessage, FirstMessageError, 
   constructor(client: Conn, limits: FirstMessageLimits) {
     super(client, limits.head.maxBytes + 1);
     this.#limits = limits;
+  }
+
+  override read(deadlineMs: number): FirstMessageRead | Promise<FirstMessageRead> {
+    const read = super.read(deadlineMs);
+    if (read instanceof Promise) this.#limits.newcomers.add(this);
+    return read;
+  }
+
+  giveUpSilent(): void {
+    if (this.#saidNothing) this.expire();
   }
 
   protected override parse(bytes: Uint8Array): Parsed<FirstMessage, FirstMessageError> {
@@ -90,6 +108,7 @@ class FirstMessageReader extends MessageReader<FirstMessage, FirstMessageError, 
   }
 
   protected override judge(read: ReadResult<FirstMessage, FirstMessageError>): FirstMessageRead {
+    this.#limits.newcomers.delete(this);
     if (read.kind === "done") return { ok: true, value: read.value };
     const isOver = read.kind === "timeout" || read.kind === "closed";
     const failure = isOver && this.#saidNothing ? "silent" : explainFailure(read);

@@ -57,7 +57,7 @@ export interface CaptureEntry {
   readonly flow: CaptureFlow;
   /** Nanoseconds since the epoch. */
   readonly at: bigint;
-  readonly what: "open" | "data" | "finish" | "reset";
+  readonly what: "open" | "data" | "finish" | "reset" | "moved";
   readonly side: Side;
   readonly bytes: Uint8Array;
   /** Bytes that passed on this flow since its entry before this one, and were dropped. */
@@ -117,7 +117,7 @@ export function encodePackets(
   const { tcp, interfaceId, comment, leg } = flow;
   tcp.skip("client", skipped.client);
   tcp.skip("server", skipped.server);
-  const packets = what === "open" ? tcp.open() : what === "data" ? tcp.data(side, bytes) : tcp[what](side);
+  const packets = makePackets(tcp, what, side, bytes);
   const fromPeer = (leg === "client") === (side === "client");
   return packets.map((packet, index) => {
     // In every group of packets those that answer go the other way: SYN and ACK, and acknowledgements.
@@ -129,6 +129,22 @@ export function encodePackets(
       snapLength,
       direction: fromPeer === answers ? "outbound" : "inbound",
       ...(what === "open" && index === 0 && { comments: [comment] }),
+      ...(what === "moved" && { comments: [MOVED] }),
     });
   });
+}
+
+const MOVED = "The tunnel goes on in another process. This capture does not see what follows.";
+
+function makePackets(tcp: TcpSynthesiser, what: CaptureEntry["what"], side: Side, bytes: Uint8Array): Uint8Array[] {
+  switch (what) {
+    case "open":
+      return tcp.open();
+    case "data":
+      return tcp.data(side, bytes);
+    case "moved":
+      return tcp.acknowledge(side);
+    default:
+      return tcp[what](side);
+  }
 }

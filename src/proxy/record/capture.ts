@@ -145,7 +145,7 @@ export class Capture {
     counts.dropped += packets;
   }
 
-  end(flow: CaptureFlow, what: "finish" | "reset", side: Side): void {
+  end(flow: CaptureFlow, what: "finish" | "reset" | "moved", side: Side): void {
     if (!this.#over) this.#add(flow, what, side, NO_BYTES);
   }
 
@@ -262,6 +262,15 @@ class CaptureObserver implements Observer {
       const breaker = findBreaker(flow.leg, end);
       if (breaker !== undefined) this.#capture.end(flow, "reset", breaker);
     }
+    this.#leave();
+  }
+
+  moved(): void {
+    for (const flow of this.#flows) this.#capture.end(flow, "moved", findSender(flow.leg, true));
+    this.#leave();
+  }
+
+  #leave(): void {
     if (this.#tunnel !== undefined) this.#capture.leave(this.#tunnel);
     this.#flows = [];
   }

@@ -30,8 +30,7 @@ export class Captures {
 
   /**
    * Starts a capture of the tunnels that match, those under way included. Those
-   * in a lane are brought back to the relay, but for half-closed ones. Undefined
-   * when there are four already.
+   * in a lane are brought back to the relay. Undefined when there are four already.
    */
   start(options: CaptureOptions, visitTunnels: VisitTunnels): Capture | undefined {
     if (this.#captures.size >= MAX_CAPTURES) return undefined;

@@ -48,9 +48,10 @@ export class LiveTable {
 
   /** Milliseconds since the oldest tunnel opened; undefined without a tunnel. */
   oldestAgeMs(now: number): number | undefined {
-    // A map is in the order in which tunnels were added.
-    const [oldest] = this.#tunnels.keys();
-    return oldest && Math.max(0, now - oldest.stageSince);
+    if (this.#tunnels.size === 0) return undefined;
+    // A map is in the order in which tunnels were added; those that came from another process are older.
+    const since = this.#tunnels.keys().reduce((least, { stageSince }) => Math.min(least, stageSince), now);
+    return now - since;
   }
 
   /** Takes a record that has just come to its tunnel. */
@@ -75,9 +76,9 @@ export class LiveTable {
    * first. `now` is the monotonic clock of `enterStage`, in milliseconds.
    */
   list(now: number, filter: FlowFilter = {}): Flow[] {
-    const tunnels = this.#findTunnels(filter).map(([record, tunnel]) =>
-      describeFlow("tunnel", { record, ...tunnel.bytes() }, now),
-    );
+    const tunnels = this.#findTunnels(filter)
+      .sort(([one], [other]) => one.stageSince - other.stageSince)
+      .map(([record, tunnel]) => describeFlow("tunnel", { record, ...tunnel.bytes() }, now));
     const requests = this.#findRequests(filter).map(({ look }) => describeFlow("request", look, now));
     return [...tunnels, ...requests];
   }

@@ -91,6 +91,17 @@ export class Metrics {
   }
 
   /**
+   * Counts a connection that came from another process (1) or went to one (-1). The
+   * bytes that its tunnel has moved so far count where they were moved, and the
+   * record of its end has them all.
+   */
+  countMoved(change: 1 | -1, bytes: { readonly up: number; readonly down: number }): void {
+    this.connectionsOpen += change;
+    this.bytesUp -= change * bytes.up;
+    this.bytesDown -= change * bytes.down;
+  }
+
+  /**
    * Counts a request that is over. `now` is the monotonic clock of `enterStage`;
    * `moved` are the bytes of its tunnel or of its forwarded messages.
    */

@@ -119,18 +119,9 @@ export class PoolReporter {
 }
 
 function describeHealth({ pool, member, state, reason, failures, forMs }: HealthEvent): string {
-  const who = `Upstream ${pool}: ${member}`;
-  const why = reason.replaceAll("_", " ");
-  switch (state) {
-    case "ejected": {
-      const after = failures === undefined || failures < 2 ? "" : ` after ${failures} failures`;
-      return `${who} is ejected${forMs === undefined ? "" : ` for ${formatSeconds(forMs)}`}${after}: ${why}.`;
-    }
-    case "disabled":
-      return `${who} is disabled ${why}.`;
-    default:
-      return `${who} is ${state}: ${why}.`;
-  }
+  const duration = forMs === undefined ? "" : ` for ${formatSeconds(forMs)}`;
+  const after = failures === undefined || failures < 2 ? "" : ` after ${failures} failures`;
+  return `Upstream ${pool}: ${member} is ${state}${duration}${after} (${reason}).`;
 }
 
 function formatSeconds(ms: number): string {

@@ -14,6 +14,16 @@ export interface Recorder {
   finished(record: RequestRecord): void;
   /** Called once per connection, with the record of its last request. */
   closed(record: RequestRecord): void;
+  /** Instead of `opened`: a connection came from another process, with its tunnel, or with none. `bytes` were moved there. */
+  received(record: RequestRecord, tunnel: Tunnel | undefined, bytes?: MovedBytes): void;
+  /** Instead of `closed`, and of `finished` for a tunnel: the connection goes on in another process. */
+  gaveAway(record: RequestRecord): void;
+}
+
+/** Bytes from client to target, and back. */
+export interface MovedBytes {
+  readonly up: number;
+  readonly down: number;
 }
 
 export interface RecorderOptions {
@@ -23,6 +33,8 @@ export interface RecorderOptions {
   /** Is told of bugs in recording, which end no connection. */
   readonly reportBug?: (error: unknown, id: string) => void;
 }
+
+const NONE: MovedBytes = { up: 0, down: 0 };
 
 /**
  * Joins the access log, the metrics and the live table. None of the functions
@@ -53,6 +65,13 @@ export function createRecorder({ accessLog, metrics, live, reportBug }: Recorder
     },
     closed(record) {
       metrics.countClosed(record);
+    },
+    received(record, tunnel, bytes = NONE) {
+      if (tunnel !== undefined) live.add(record, tunnel);
+      metrics.countMoved(1, bytes);
+    },
+    gaveAway(record) {
+      metrics.countMoved(-1, live.remove(record)?.bytes() ?? NONE);
     },
   };
 }

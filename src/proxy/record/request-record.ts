@@ -48,7 +48,17 @@ export interface RecordedConnection {
     /** The listener's address as bound, `host:port`. */
     readonly name: string;
   };
-  readonly services: { readonly ids: RequestIds };
+  readonly services: { readonly ids: Pick<RequestIds, "next" | "format"> };
+  /** Its tunnel was taken away: it ends here, and is recorded where the tunnel ends. Absent where there can be no tunnel. */
+  tunnelTaken?(): void;
+}
+
+/** When a request began that is recorded from here on. */
+export interface RequestBegin {
+  /** Milliseconds since the epoch. */
+  readonly startedAt: number;
+  /** Monotonic milliseconds. */
+  readonly acceptedAt: number;
 }
 
 /**
@@ -57,15 +67,15 @@ export interface RecordedConnection {
  */
 export class RequestRecord {
   readonly connection: RecordedConnection;
-  /** The snapshot that the request captured. */
-  readonly runtime: Runtime;
+  /** The snapshot that the request captured, once its first message is whole. Until then that of its connection. */
+  runtime: Runtime;
   /** Milliseconds since the epoch. */
-  readonly startedAt: number = Date.now();
+  readonly startedAt: number;
   /** Monotonic milliseconds at which the connection was accepted, or its next request began. */
-  readonly acceptedAt: number = performance.now();
+  readonly acceptedAt: number;
   stage: Stage = "accept";
   /** Monotonic milliseconds at which the current stage began. */
-  stageSince = this.acceptedAt;
+  stageSince: number;
   /** Milliseconds spent in each stage that is over. */
   readonly stageMs: StageTimes = new Times();
   protocol: ClientProtocol | undefined = undefined;
@@ -96,9 +106,13 @@ export class RequestRecord {
   isWritten = false;
   readonly #number: number;
 
-  constructor(connection: RecordedConnection, runtime: Runtime) {
+  /** Without `begun` the request begins now. */
+  constructor(connection: RecordedConnection, runtime: Runtime, begun?: RequestBegin) {
     this.connection = connection;
     this.runtime = runtime;
+    this.startedAt = begun?.startedAt ?? Date.now();
+    this.acceptedAt = begun?.acceptedAt ?? performance.now();
+    this.stageSince = this.acceptedAt;
     this.#number = connection.services.ids.next();
   }
 

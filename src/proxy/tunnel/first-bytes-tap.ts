@@ -83,6 +83,15 @@ export class FirstBytesTap implements TunnelTap {
     this.#held = undefined;
   }
 
+  letGo(hurried: boolean): boolean {
+    // With a demand it is done soon: its deadline is that of a handshake.
+    if (findDemand(this.#tunnel) !== undefined) return false;
+    // As long as the client is silent, another tap can begin where this one ends.
+    if (this.#reader !== undefined && this.#reader.upBytes > 0 && !hurried) return false;
+    this.close();
+    return true;
+  }
+
   #useReader(): InsideReader {
     return (this.#reader ??= new InsideReader(this.#tunnel, this.#profiles, this.facts));
   }

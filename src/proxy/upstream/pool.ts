@@ -93,13 +93,14 @@ export class Pool {
     return this.#members.some((member) => this.stateOf(member, now) === "healthy");
   }
 
-  /** Members that a request could still try. */
-  countLeft(tried: ReadonlySet<Member>, now: number): number {
+  /** Members that a request could still try, counted up to `most`. */
+  countLeft(tried: ReadonlySet<Member>, now: number, most: number): number {
     let left = 0;
     for (const member of this.#members) {
       const inner = this.#inner.get(member);
-      if (inner !== undefined && !member.health.disabled) left += inner.countLeft(tried, now);
-      else if (!tried.has(member) && isServing(member.health.stateAt(now))) left += 1;
+      if (inner === undefined) left += !tried.has(member) && isServing(member.health.stateAt(now)) ? 1 : 0;
+      else if (!member.health.disabled) left += inner.countLeft(tried, now, most - left);
+      if (left >= most) break;
     }
     return left;
   }
@@ -162,6 +163,7 @@ export class Pool {
   nextChangeAt(now: number): number {
     let next = Infinity;
     for (const { health } of this.#members) next = Math.min(next, health.changesAt(now));
+    for (const inner of this.#inner.values()) next = Math.min(next, inner.nextChangeAt(now));
     return next;
   }
 
@@ -170,9 +172,9 @@ export class Pool {
     if (this.#queue.size > 0) this.#queue.serve((ready) => ready());
   }
 
-  /** Looks again whether somebody can go on: the time of an ejection may be over. */
+  /** Looks again whether somebody can go on, when the time of an ejection is over. */
   wake(): void {
-    this.#serve();
+    if (this.#options.now() >= this.#staleAt) this.#serve();
   }
 
   /** Takes a member out of use, or back into it. False when there is no such member, or nothing to change. */
@@ -237,13 +239,13 @@ export class Pool {
   }
 
   #explain({ tried }: PoolWish, now: number): Shortage {
-    if (this.countLeft(tried, now) > 0) return "full";
-    return this.countLeft(NOBODY, now) > 0 ? "tried" : "unhealthy";
+    if (this.countLeft(tried, now, 1) > 0) return "full";
+    return this.countLeft(NOBODY, now, 1) > 0 ? "tried" : "unhealthy";
   }
 
   /** Whether a member that is a pool itself has nobody left to try. */
   #wasTried(member: Member, tried: ReadonlySet<Member>, now: number): boolean {
-    return this.#inner.get(member)?.countLeft(tried, now) === 0;
+    return this.#inner.get(member)?.countLeft(tried, now, 1) === 0;
   }
 
   /** Whether a member can be used, room apart. */
@@ -251,7 +253,7 @@ export class Pool {
     if (tried.has(member)) return false;
     const inner = this.#inner.get(member);
     if (inner === undefined) return isServing(member.health.stateAt(now));
-    return !member.health.disabled && inner.countLeft(tried, now) > 0;
+    return !member.health.disabled && inner.countLeft(tried, now, 1) > 0;
   }
 
   #hasRoom(member: Member, wish: PoolWish): boolean {

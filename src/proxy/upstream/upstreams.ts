@@ -88,4 +88,15 @@ export class Upstreams {
     this.#byHop.set(hop, upstream);
     return upstream;
   }
+
+  /** Forgets every name but those of `hops`: what a reload has removed begins afresh when it comes back. */
+  retain(hops: Iterable<Hop>): void {
+    const names = new Set(Iterator.from(hops).map(({ name }) => name));
+    for (const name of this.#byName.keys()) if (!names.has(name)) this.#byName.delete(name);
+  }
+
+  /** How many are known by name. */
+  get size(): number {
+    return this.#byName.size;
+  }
 }

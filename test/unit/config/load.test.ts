@@ -54,6 +54,25 @@ describe("loadConfig()", () => {
     expect({ file, listen: effective?.["listen"] }).toEqual({ file: name, listen: ["1"] });
   });
 
+  test("does not bring back the defaults in the place of a file that is gone or sets nothing any more", async () => {
+    const file = "/etc/proxy.config.json";
+    const gone = await load({}, { inUse: { file } });
+    expect(gone.problems).toEqual([`There is no ${file} any more. Put it back, or restart to run with the defaults.`]);
+    const inUse = { file };
+    for (const [name, text] of [
+      ["proxy.config.yaml", "# nothing yet\n"],
+      ["proxy.config.toml", ""],
+      ["proxy.config.json", "{}"],
+    ] as const)
+      expect((await load({ [name]: text }, { inUse })).problems).toEqual([
+        `${name} sets nothing any more. Write its settings, or restart to run with the defaults.`,
+      ]);
+    const empty = await load({ "proxy.config.yaml": "" }, { inUse: { file, setsNothing: true } });
+    expect(empty.problems).toEqual([]);
+    const none = await load({}, { inUse: { setsNothing: true } });
+    expect(none.problems).toEqual([]);
+  });
+
   test("does not choose between two files", async () => {
     const { problems, folder } = await load({ "proxy.config.json": "{}", "proxy.config.toml": "" });
     expect(problems).toEqual([

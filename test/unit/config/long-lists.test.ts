@@ -29,4 +29,24 @@ describe("checkConfig() on long lists", () => {
     expect(problems[0]?.message).toBe('There is no user "user0x". Did you mean "user0"?');
     expect(problems[99]?.message).toBe('There is no user "user99x".');
   });
+
+  test("tells the same whether a list is checked whole or piece by piece", () => {
+    const names = Array.from({ length: 1000 }, (_, at) => ({ name: `u${at}`, password: "x" }));
+    const problemsOf = (raw: unknown) => {
+      const checked = checkConfig(raw);
+      return checked.ok ? [] : checked.problems.map(({ path, message }) => [path.join("."), message.slice(0, 20)]);
+    };
+    const target = (at: number) => (at === 777 ? "a..b" : `a${at}.example`);
+    const to = Array.from({ length: 1000 }, (_, at) => target(at));
+    expect(problemsOf({ rules: [{ to, deny: true }] })).toEqual([["rules.0.to.777", '"a..b" cannot be mat']]);
+    expect(problemsOf({ users: [...names, { name: "u3", password: "y" }] })).toEqual([
+      ["users.1000.name", 'Found the user "u3" '],
+    ]);
+    expect(problemsOf({ users: names.with(500, { name: "a:b", password: "y" }) })).toEqual([
+      ["users.500.name", "A text has a colon, "],
+    ]);
+    expect(problemsOf({ users: [...names, null] })).toHaveLength(1);
+    const checked = checkConfig({ users: names, rules: [{ users: names.map(({ name }) => name), deny: true }] });
+    expect(checked.ok && checked.value.users).toEqual(names);
+  });
 });

@@ -2,6 +2,8 @@ import { describe, expect, test } from "bun:test";
 import { checkConfig } from "../../../src/config/check.ts";
 import { formatProblem } from "../../../src/config/problem.ts";
 import type { PoolPlan } from "../../../src/proxy/route/pool-plan.ts";
+import { makeAuthority } from "../../support/certificate-authority.ts";
+import { keepUnchanged } from "../../../src/proxy/keep-unchanged.ts";
 import { compileForTest, listCompileProblems } from "../../support/compile-for-test.ts";
 
 function problemsOf(upstreams: unknown): string[] {
@@ -150,5 +152,39 @@ describe("a pool in the configuration", () => {
     const way = (pool as PoolPlan).members[0]?.way;
     if (typeof way !== "object" || way.kind === "pool") throw new Error("The member is no upstream");
     expect(way.credentials?.password.reveal()).toBe("from outside");
+  });
+
+  test("has new certificates for its members, and stays what it is without", async () => {
+    await using authority = await makeAuthority();
+    await using other = await makeAuthority();
+    const upstreams = {
+      exits: { pool: [{ url: "https://a:443", ca: "ca.pem" }, one] },
+      outer: { pool: ["exits"] },
+      other: { pool: [one] },
+    };
+    const files = new Map([["ca.pem", authority.cert]]);
+    const { runtime, trustFiles } = compileForTest({ upstreams }, { files });
+    const renewed = trustFiles?.recompile(new Map([["ca.pem", other.cert]]), 0);
+    if (renewed?.ok !== true) throw new Error("The new certificate cannot be used");
+    const next = renewed.value(runtime).upstreams;
+    const [exits, outer] = [next.get("exits"), next.get("outer")] as [PoolPlan, PoolPlan];
+    expect(exits.members[0]?.way).toMatchObject({ tls: { ca: [other.cert] } });
+    expect(outer.members[0]?.way).toBe(exits);
+    expect(exits.members[1]).toBe((runtime.upstreams.get("exits") as PoolPlan).members[1] as never);
+    expect(next.get("other")).toBe(runtime.upstreams.get("other") as never);
+  });
+
+  test("keeps the objects of unchanged members at a reload, and has those of changed ones", () => {
+    const compile = (weight: number) =>
+      compileForTest({
+        upstreams: { exits: { pool: [{ url: one, weight }, "http://b:1"] }, outer: { pool: ["exits"] } },
+      }).runtime;
+    const [before, same, changed] = [compile(1), compile(1), compile(2)];
+    const exits = (runtime: typeof before) => runtime.upstreams.get("exits") as PoolPlan;
+    expect(exits(keepUnchanged(before, same)).members[0]?.way).toBe(exits(before).members[0]?.way as never);
+    const next = keepUnchanged(before, changed);
+    expect(exits(next).members).toMatchObject([{ weight: 2 }, { weight: 1 }]);
+    expect(exits(next).members[1]?.way).toBe(exits(before).members[1]?.way as never);
+    expect((next.upstreams.get("outer") as PoolPlan).members[0]?.way).toBe(exits(next));
   });
 });

@@ -1,5 +1,5 @@
 import { describe, test } from "bun:test";
-import { mkdir, rename, symlink } from "node:fs/promises";
+import { mkdir, rename, rm, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import { FilesWatch } from "../../../src/config/watch-files.ts";
 import { makeFolder } from "../../support/temporary-folder.ts";
@@ -53,6 +53,32 @@ describe("FilesWatch", () => {
     await rename(at("mount/..next"), at("mount/..data"));
     await waitFor(() => changes === 1, "the link");
     watch.close();
+  });
+
+  test("counts a file as changed when a link on its way was replaced after it was read", async () => {
+    await using folder = await makeFolder({ "v1/a": "1", "v2/a": "2" });
+    const at = (name: string) => join(folder.path, name);
+    await symlink("v1", at("data"));
+    await symlink("data/a", at("a"));
+    const madeAt = Date.now();
+    // Time stamps are coarse.
+    const readSince = await waitFor(() => Date.now() > madeAt + 50 && Date.now(), "a later time");
+    await rm(at("data"));
+    await symlink("v2", at("data"));
+    let changes = 0;
+    const watch = new FilesWatch({ changed: () => (changes += 1), settleMs: 30, pollMs: 50 });
+    await watch.watch([at("a")], readSince);
+    await waitFor(() => changes === 1, "the link");
+    watch.close();
+  });
+
+  test("does not wait for ever for a file that never comes to rest", async () => {
+    await using stand = await startWatching({ a: "1" });
+    const { folder, state } = stand;
+    for (let text = 2; state.changes === 0; text += 1) {
+      await folder.write({ a: String(text) });
+      await Bun.sleep(5);
+    }
   });
 
   test("counts a file as changed that changed after it was read, and says one change of many files once", async () => {

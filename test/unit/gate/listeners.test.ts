@@ -90,6 +90,20 @@ describe("Listeners", () => {
     expect(told[0]).toBe("192.0.2.1 at 127.0.0.1:8080 for http");
   });
 
+  test("names the listener that is to go when the port of a new one is in use", () => {
+    const busy: Listen = (host, port) =>
+      host === "127.0.0.1" ? { ok: true, listener: { host, port, stop: () => {} } } : { ok: false, code: "EADDRINUSE" };
+    const open = new Listeners(busy, { accept: () => {}, turnAway: () => {} });
+    const first = open.prepare([plan("127.0.0.1", 8080)]);
+    if (first.ok) first.commit();
+    expect(open.prepare([plan("0.0.0.0", 8080)])).toMatchObject({
+      ok: false,
+      code: "EADDRINUSE",
+      leaving: { name: "127.0.0.1:8080" },
+    });
+    expect(open.prepare([plan("0.0.0.0", 8081)])).not.toHaveProperty("leaving");
+  });
+
   test("formatListener() writes IPv6 in brackets", () => {
     expect([formatListener("localhost", 1), formatListener("::", 2)]).toEqual(["localhost:1", "[::]:2"]);
   });

@@ -96,6 +96,9 @@ class HoldFour implements TunnelTap {
   close(): void {
     this.closed = true;
   }
+  letGo(): boolean {
+    return false;
+  }
 }
 
 /** A relay between two connections in memory. */

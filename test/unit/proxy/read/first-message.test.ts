@@ -7,6 +7,7 @@ const limits: FirstMessageLimits = {
   protocols: new Set(["http", "socks4", "socks5"] as const),
   head: { maxBytes: 1024, maxFields: 10 },
   endsAt: Number.POSITIVE_INFINITY,
+  newcomers: new Set(),
 };
 const connect = "CONNECT example.org:443 HTTP/1.1\r\nHost: example.org\r\n\r\n";
 const socks4 = "\x04\x01\x01\xbb\xc0\x00\x02\x01user\x00";
@@ -110,6 +111,21 @@ describe("readFirstMessage()", () => {
       expect((await read([half], vanish)).outcome).toMatchObject({ failure: { detail: "client_gone" } });
     },
   );
+
+  test("gives up a client that is waited for, unless its message has begun", async () => {
+    const newcomers: FirstMessageLimits["newcomers"] = new Set();
+    const silent = readFirstMessage(new MemoryConn(), { ...limits, newcomers });
+    const slow = new MemoryConn();
+    const begun = readFirstMessage(slow, { ...limits, newcomers });
+    slow.say(connect.slice(0, 9));
+    expect(newcomers.size).toBe(2);
+    for (const newcomer of newcomers) newcomer.giveUpSilent();
+    expect(await silent).toMatchObject({ ok: false, failure: "silent" });
+    expect(newcomers.size).toBe(1);
+    slow.say(connect.slice(9));
+    expect(await begun).toMatchObject({ ok: true });
+    expect(newcomers.size).toBe(0);
+  });
 
   test("waits no longer than it may", async () => {
     const endsAt = performance.now() + 1;

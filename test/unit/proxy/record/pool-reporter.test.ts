@@ -39,11 +39,11 @@ describe("messages about the health of members", () => {
     change("b", "disabled", "by an operator");
     change("c", "down", "connection_timeout");
     expect(told).toEqual([
-      "Upstream exits: a is ejected for 10 s after 3 failures: connection refused.",
-      "Upstream exits: a is healthy: the trial went well.",
-      "Upstream exits: b is ejected for 30 s: answered 429.",
-      "Upstream exits: b is disabled by an operator.",
-      "Upstream exits: c is down: connection timeout.",
+      "Upstream exits: a is ejected for 10 s after 3 failures (connection_refused).",
+      "Upstream exits: a is healthy (the trial went well).",
+      "Upstream exits: b is ejected for 30 s (answered 429).",
+      "Upstream exits: b is disabled (by an operator).",
+      "Upstream exits: c is down (connection_timeout).",
     ]);
   });
 
@@ -57,13 +57,13 @@ describe("messages about the health of members", () => {
     expect(told).toHaveLength(4);
     pass(10_000);
     expect(told.slice(4)).toEqual([
-      "Upstream exits: a is ejected for 600 s: connection reset. Its health changed 97 times since the last message.",
+      "Upstream exits: a is ejected for 600 s (connection_reset). Its health changed 97 times since the last message.",
     ]);
     pass(60_000);
     expect(told).toHaveLength(5);
     expect(isArmed()).toBe(false);
     change("a", "healthy", "the trial went well");
-    expect(told.at(-1)).toBe("Upstream exits: a is healthy: the trial went well.");
+    expect(told.at(-1)).toBe("Upstream exits: a is healthy (the trial went well).");
   });
 
   test("are bounded when a thousand members change at once, and say so", () => {

@@ -1,7 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { chooseRoute, type RouteRequest } from "../../../../src/proxy/route/choose-route.ts";
 import { makeEndpoint } from "../../../support/make-endpoint.ts";
-import type { EnvironmentRoutes, Hop } from "../../../../src/proxy/route/route.ts";
+import { type EnvironmentRoutes, type Hop, resolvesNames } from "../../../../src/proxy/route/route.ts";
+import { makeMember, makePoolPlan } from "../../../support/make-pool.ts";
 
 function makeHop(name: string, more: Partial<Hop> = {}): Hop {
   return { name, kind: "http", endpoint: makeEndpoint(`${name}.test:3128`), ...more };
@@ -9,6 +10,7 @@ function makeHop(name: string, more: Partial<Hop> = {}): Hop {
 
 const corp = makeHop("corp");
 const exit = makeHop("exit", { sourceAddress: "192.0.2.9" });
+const exits = makePoolPlan(["a", makeMember("b", { way: "direct", backup: true })], { name: "exits" });
 const outer = makeHop("https_proxy");
 const environment: EnvironmentRoutes = {
   tunnel: outer,
@@ -21,7 +23,7 @@ function choose(
 ) {
   const request: RouteRequest = {
     runtime: {
-      upstreams: new Map([corp, exit].map((hop) => [hop.name, hop])),
+      upstreams: new Map([corp, exit, exits].map((step) => [step.name, step])),
       ...(more.environment && { environment: more.environment }),
     },
     target: makeEndpoint(more.target ?? "a.example:443"),
@@ -47,6 +49,25 @@ describe("chooseRoute()", () => {
 
   test("goes through upstreams in order", () => {
     expect(choose(["corp", "exit"])).toEqual({ ok: true, value: { name: "corp > exit", hops: [corp, exit] } });
+  });
+
+  test("keeps pools for the dial to choose from", () => {
+    expect(choose(["corp", "exits"])).toEqual({ ok: true, value: { name: "corp > exits", steps: [corp, exits] } });
+    expect(choose(["exits"], { sourceAddress: "192.0.2.1" })).toMatchObject({ value: { sourceAddress: "192.0.2.1" } });
+  });
+
+  test("leaves names to a pool only when each of its members resolves them", () => {
+    const [remote, local] = ["socks5h", "socks5"].map((kind) => makeHop(kind, { kind: kind as "socks5" }));
+    const lead = (...ways: readonly Hop[]) => ({
+      name: "p",
+      steps: [makePoolPlan(ways.map((way) => makeMember(way.name, { way })))],
+    });
+    if (remote === undefined || local === undefined) throw new Error("There are no hops");
+    expect(resolvesNames(lead(corp, remote))).toBe(true);
+    expect(resolvesNames(lead(corp, local))).toBe(false);
+    expect(resolvesNames({ name: "p", steps: [exits] })).toBe(false);
+    expect(resolvesNames({ name: "direct", hops: [] })).toBe(false);
+    expect(resolvesNames({ name: "corp", hops: [local, corp] })).toBe(true);
   });
 
   test("connects from the address of the rule, or else of the first hop", () => {

@@ -45,6 +45,19 @@ describe("Upstreams", () => {
       expect(upstreams.find(compileHop(more, 3129))).not.toBe(upstreams.find(moved));
   });
 
+  test("forget the names that a reload has removed, and keep the others", () => {
+    const upstreams = new Upstreams();
+    const [kept, gone] = [compileHop(), compileHop({ name: "gone" })];
+    const first = upstreams.find(kept);
+    learnChallenge(upstreams, gone);
+    upstreams.retain([kept]);
+    expect(upstreams.size).toBe(1);
+    expect(upstreams.find(compileHop())).toBe(first);
+    // A request of the old snapshot still has what it knew; a new one begins afresh.
+    expect(knowsChallenge(upstreams, gone)).toBe(true);
+    expect(knowsChallenge(upstreams, compileHop({ name: "gone" }))).toBe(false);
+  });
+
   test("begin the login afresh with other credentials, and nothing else", () => {
     for (const more of [{ password: "new" }, { user: "other" }]) {
       const upstreams = new Upstreams();

@@ -1,0 +1,9 @@
+/** A value that JSON can hold. */
+export type JsonValue =
+  null | boolean | number | string | readonly JsonValue[] | { readonly [name: string]: JsonValue };
+
+/** A connection or tunnel on its way to another process: its state as JSON, and its descriptors in the order in which the state speaks of them. */
+export interface Movable {
+  readonly state: JsonValue;
+  readonly descriptors: readonly number[];
+}

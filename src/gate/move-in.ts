@@ -1,0 +1,136 @@
+import type { Ip } from "../address/ip.ts";
+import type { Conn } from "../net/conn/conn.ts";
+import { readClockOffset } from "../net/conn/monotonic-clock.ts";
+import { type ConnectionServices, resumeConnection } from "../proxy/connection.ts";
+import type { TunnelOwner, TunnelResult } from "../proxy/flow/tunnel.ts";
+import { type RecordedConnection, RequestRecord } from "../proxy/record/request-record.ts";
+import { noteTunnelEnd } from "../proxy/request.ts";
+import type { Runtime } from "../proxy/runtime.ts";
+import { inspectTunnel } from "../proxy/tunnel/first-bytes-tap.ts";
+import type { Movable } from "./movable.ts";
+import { readState, type TunnelState } from "./move-state.ts";
+
+const DESCRIPTORS = { tunnel: 2, client: 1 } as const;
+
+/** What receiving needs of a gate. */
+export interface ReceiveServices extends ConnectionServices {
+  /** Makes a connection of a TCP socket that was connected elsewhere, and owns it from then on. */
+  readonly adopt: ((fd: number) => Conn) | undefined;
+}
+
+/** Takes over what another process, or this one, gave away. */
+export class Receiver {
+  readonly #services: ReceiveServices;
+  /** The snapshot for tunnels that this gate has not judged, and the one that it is a copy of. */
+  #unjudged: { readonly of: Runtime; readonly copy: Runtime } | undefined;
+
+  constructor(services: ReceiveServices) {
+    this.#services = services;
+  }
+
+  /** Serves a connection from now on, and owns its descriptors; or gives false, and nothing has changed. */
+  receive({ state, descriptors }: Movable): boolean {
+    const { adopt } = this.#services;
+    const clockOffset = readClockOffset();
+    if (adopt === undefined || clockOffset === undefined) return false;
+    const known = readState(state, clockOffset);
+    const [clientFd, targetFd] = descriptors;
+    if (known === undefined || descriptors.length !== DESCRIPTORS[known.kind] || clientFd === undefined) return false;
+    const client = adopt(clientFd);
+    if (known.kind === "client") void resumeConnection(client, known, this.#services);
+    else if (targetFd !== undefined) this.#carryOn(known, client, adopt(targetFd));
+    return true;
+  }
+
+  #carryOn(state: TunnelState, client: Conn, target: Conn): void {
+    const services = this.#services;
+    const { before } = state;
+    const connection = new MovedConnection(state, services);
+    const record = connection.takeRecord(state, this.#useRuntime());
+    const tap = isUnseen(state) ? inspectTunnel(record, services.clientProfiles) : undefined;
+    if (tap !== undefined) record.inside = tap.facts;
+    const tunnel = services.tunnel(client, target, {
+      idleMs: record.runtime.timeouts.idleMs,
+      owner: connection,
+      before,
+      tap,
+      observers: services.captures.observers(record),
+    });
+    services.recorder.received(record, tunnel, before);
+  }
+
+  /** An equal snapshot, but not the same: those of the same one are not judged again at a reload that ends what is denied. */
+  #useRuntime(): Runtime {
+    const { current } = this.#services.runtime;
+    if (this.#unjudged?.of !== current) this.#unjudged = { of: current, copy: { ...current } };
+    return this.#unjudged.copy;
+  }
+}
+
+/** Whether the tunnel was to be looked into, and its client has not said anything yet. */
+function isUnseen({ facts: { inside, scheme }, before: { up, upRest } }: TunnelState): boolean {
+  return inside !== undefined && scheme === undefined && up + (upRest?.length ?? 0) === 0;
+}
+
+/** The connection of a tunnel that came from elsewhere: its slots, and its one end. */
+class MovedConnection implements RecordedConnection, TunnelOwner {
+  readonly client: Ip;
+  readonly clientPort: number;
+  readonly certificate = undefined;
+  readonly listener: { readonly name: string };
+  readonly services: RecordedConnection["services"];
+  readonly #gate: Pick<ConnectionServices, "admission" | "recorder">;
+  #record: RequestRecord | undefined;
+
+  constructor(
+    { client, clientPort, listener, id }: TunnelState,
+    gate: Pick<ConnectionServices, "admission" | "recorder">,
+  ) {
+    this.client = client;
+    this.clientPort = clientPort;
+    this.listener = { name: listener };
+    // A tunnel keeps the id that it has got elsewhere.
+    this.services = { ids: { next: () => 0, format: () => id } };
+    this.#gate = gate;
+  }
+
+  /** Restores the record, and takes the slots. */
+  takeRecord({ facts, rule, route }: TunnelState, runtime: Runtime): RequestRecord {
+    const { startedAt, acceptedAt, stageMs, ...others } = facts;
+    const record = new RequestRecord(this, runtime, { startedAt, acceptedAt });
+    Object.assign(record.stageMs, stageMs);
+    Object.assign(record, others);
+    record.stage = "tunnel";
+    if (rule !== undefined) record.decision = { verdict: "allow", rule, allowPrivate: false, via: [] };
+    if (route !== undefined) record.route = { name: route, hops: [] };
+    this.#gate.admission.readmit(this.client, record.user, runtime);
+    this.#record = record;
+    return record;
+  }
+
+  tunnelOver(result: TunnelResult): void {
+    const record = this.#leave();
+    if (record === undefined) return;
+    noteTunnelEnd(record, result);
+    record.isWritten = true;
+    this.#gate.recorder.finished(record);
+    this.#gate.recorder.closed(record);
+  }
+
+  tunnelTaken(): void {
+    const record = this.#leave();
+    if (record === undefined) return;
+    record.isWritten = true;
+    this.#gate.recorder.gaveAway(record);
+  }
+
+  /** Gives the slots back, once. */
+  #leave(): RequestRecord | undefined {
+    const record = this.#record;
+    this.#record = undefined;
+    if (record === undefined) return undefined;
+    this.#gate.admission.leaveUser(record.user, record.runtime);
+    this.#gate.admission.leaveClient(this.client, record.runtime);
+    return record;
+  }
+}

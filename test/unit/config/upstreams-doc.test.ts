@@ -1,0 +1,11 @@
+import { expect, test } from "bun:test";
+import { load } from "js-yaml";
+import { join } from "node:path";
+import { checkConfig } from "../../../src/config/check.ts";
+
+test("every configuration in docs/upstreams.md is valid", async () => {
+  const text = await Bun.file(join(import.meta.dir, "../../../docs/upstreams.md")).text();
+  const blocks = [...text.matchAll(/```yaml\n(.*?)```/gs)].map(([, block = ""]) => block);
+  expect(blocks.length).toBeGreaterThan(3);
+  for (const block of blocks) expect(checkConfig(load(block))).toMatchObject({ ok: true });
+});
