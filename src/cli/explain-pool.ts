@@ -5,7 +5,7 @@ import { type Affine, findAffinity } from "../proxy/dial/member-search.ts";
 import type { Failure } from "../proxy/failure.ts";
 import type { MemberPlan, PoolPlan } from "../proxy/route/pool-plan.ts";
 import { formatDuration } from "../proxy/record/access-line.ts";
-import type { PooledRoute } from "../proxy/route/route.ts";
+import type { Hop, PooledRoute } from "../proxy/route/route.ts";
 import { type Candidate, explainChoice } from "../proxy/upstream/explain-choice.ts";
 import type { PoolWish } from "../proxy/upstream/pool.ts";
 import { Pools } from "../proxy/upstream/pools.ts";
@@ -35,6 +35,8 @@ const MAX_LISTED = 10;
 export interface ExplainedPools {
   readonly facts: Fact[];
   readonly failure: Failure | undefined;
+  /** The upstreams that the chosen members lead through; undefined when somebody is missing. */
+  readonly hops: readonly Hop[] | undefined;
 }
 
 /** Says of each pool of a route which member would be chosen and why, what would come after it, and who is left out. */
@@ -46,6 +48,7 @@ export async function explainPools(route: PooledRoute, question: PoolQuestion, a
     tried: new Set(),
   };
   const facts: Fact[] = [];
+  const hops: Hop[] = [];
   let failure: Failure | undefined;
   const explain = async (plan: PoolPlan): Promise<void> => {
     const asked = await ask(plan.name, question);
@@ -53,11 +56,15 @@ export async function explainPools(route: PooledRoute, question: PoolQuestion, a
     facts.push(...describe(plan, asked, choice));
     const [chosen] = choice;
     if (chosen === undefined) failure ??= explainShortage(plan, asked);
-    const inner = plan.members.find(({ name }) => name === chosen?.member)?.way;
-    if (typeof inner === "object" && inner.kind === "pool") await explain(inner);
+    const way = plan.members.find(({ name }) => name === chosen?.member)?.way;
+    if (way !== undefined && way !== "direct") await follow(way);
   };
-  for (const step of route.steps) if (step.kind === "pool") await explain(step);
-  return { facts, failure };
+  const follow = async (step: Hop | PoolPlan): Promise<void> => {
+    if (step.kind === "pool") await explain(step);
+    else hops.push(step);
+  };
+  for (const step of route.steps) await follow(step);
+  return { facts, failure, hops: failure === undefined ? hops : undefined };
 }
 
 function explainShortage({ name, waitMs }: PoolPlan, asked: AskedPool | string): Failure {

@@ -13,7 +13,7 @@ import { OwnAddresses } from "../gate/addresses.ts";
 import { authorize } from "../proxy/decide/authorize.ts";
 import { guardAddress, type OwnListeners } from "../proxy/policy/guard.ts";
 import { classifyThrough, type Nat64Prefixes, WELL_KNOWN_PREFIX } from "../proxy/policy/nat64.ts";
-import { chooseRoute } from "../proxy/route/choose-route.ts";
+import { chooseRoute, makeRoute } from "../proxy/route/choose-route.ts";
 import type { PoolPlan } from "../proxy/route/pool-plan.ts";
 import { type Hop, isPooled, type PooledRoute, resolvesNames, type Route } from "../proxy/route/route.ts";
 import { isLocalhostName, resolveHost } from "../proxy/resolve/resolve-host.ts";
@@ -82,10 +82,12 @@ async function listFacts(
   const means: Means = { own, resolver, limit, client, nat64: runtime.nat64 ?? WELL_KNOWN_PREFIX };
   const pools = isPooled(route.value)
     ? await explainPools(route.value, { client, user, target, runtime }, askPool)
-    : { facts: [], failure: undefined };
+    : { facts: [], failure: undefined, hops: undefined };
   lines.push(...pools.facts);
+  // A member decides who resolves the name.
+  const along = pools.hops === undefined ? route.value : makeRoute(pools.hops, route.value.sourceAddress);
   const shut = pools.failure ? refuse(pools.failure) : await explainUpstream(route.value, means);
-  lines.push(...(shut ?? (await explainAddresses(authorized.value, route.value, target, means))));
+  lines.push(...(shut ?? (await explainAddresses(authorized.value, along, target, means))));
   limit.release();
   authorized.value.lookups?.release();
   return lines;
@@ -163,14 +165,18 @@ function describeRoute(route: Route | PooledRoute, { decision }: Grant): string 
   return `${way === "" ? name : way}${from}`;
 }
 
+/** Members that are named. */
+const MAX_MEMBERS = 10;
+
 function describeStep(step: Hop | PoolPlan): string {
   if (step.kind !== "pool") {
     const { name, kind, endpoint, proxyProtocol } = step;
     return `${name} (${kind}://${formatEndpoint(endpoint)}${describeHeader(proxyProtocol)})`;
   }
   const balance = typeof step.balance === "function" ? "a function chooses" : step.balance;
-  const members = step.members.map(({ name, backup }) => `${name}${backup ? " as backup" : ""}`).join(", ");
-  return `${step.name} (pool, ${balance}: ${members})`;
+  const members = step.members.slice(0, MAX_MEMBERS).map(({ name, backup }) => `${name}${backup ? " as backup" : ""}`);
+  const more = step.members.length > MAX_MEMBERS ? `, and ${step.members.length - MAX_MEMBERS} more` : "";
+  return `${step.name} (pool, ${balance}: ${members.join(", ")}${more})`;
 }
 
 function describeHeader(version: ProxyProtocolVersion | undefined): string {

@@ -89,6 +89,24 @@ describe("penstock explain of a pool, without a proxy to ask", () => {
     });
   });
 
+  test("leaves the name to the member that is chosen, whatever others would do", async () => {
+    const pool = ["http://a.example:3128", { upstream: "direct", backup: true }];
+    const { lines } = await explain({ upstreams: { corp: { pool } }, default: "corp" }, "nowhere.invalid");
+    expect(lines.slice(1)).toEqual([
+      "chosen:  a.example:3128, unknown: next in turn",
+      "then:    direct, unknown: a backup, when no other is healthy",
+      "address: left to the upstream to resolve",
+      "verdict: allowed",
+    ]);
+  });
+
+  test("names ten of many members", async () => {
+    const pool = Array.from({ length: 1000 }, (_, at) => `http://192.0.2.1:${at + 1}`);
+    const { printed, lines } = await explain({ upstreams: { exits: { pool } }, default: "exits" }, "example.org");
+    expect(lines).toContain("spare:   and 987 more");
+    expect(printed.length).toBeLessThan(2000);
+  });
+
   test("says in JSON why a target is refused", async () => {
     const { printed } = await explain({}, "10.1.2.3:443", "--json");
     expect(JSON.parse(printed)).toMatchObject({ allowed: false, status: 403, detail: "address_prohibited" });
@@ -140,6 +158,21 @@ describe("penstock explain of a pool, with a running proxy", () => {
     const second = await proxy.tunnel(target, basic("bob", "secret"));
     second.peer.reset();
     expect(await proxy.record(1)).toMatchObject({ user: "bob", member: `exits/${promised}` });
+  });
+
+  test("and the proxy agree that a name is left to the member, though another one would resolve it", async () => {
+    using echo = listenEcho();
+    await using parent = await startConnectUpstream();
+    const pool = [`http://127.0.0.1:${parent.port}`, { upstream: "direct", backup: true }];
+    const config: PenstockConfig = { upstreams: { corp: { pool } }, default: "corp" };
+    await using proxy = await startProxy(config);
+    const target = `nowhere.invalid:${echo.port}`;
+    const { lines } = await explain(config, target, "--sidecar", `127.0.0.1:${proxy.daemon.sidecar?.port}`);
+    expect(lines.at(-1)).toBe("verdict: allowed");
+    const { peer, head } = await proxy.tunnel(target);
+    peer.reset();
+    expect(head).toStartWith("HTTP/1.1 200 ");
+    expect(parent.asked).toEqual([target]);
   });
 
   test("says that nobody is there, as the proxy would", async () => {
