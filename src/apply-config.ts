@@ -59,7 +59,7 @@ export class ConfigApplier {
       next.sidecar === undefined || keepsSidecar ? undefined : await this.#options.openSidecar(next.sidecar);
     if (opening?.ok === false) return opening;
     // From here to the end no other code runs.
-    if (gate.draining) {
+    if (!gate.accepting) {
       void opening?.open.sidecar.stop();
       return { ok: false, message: "The proxy is shutting down." };
     }
@@ -87,6 +87,20 @@ export class ConfigApplier {
     // Names may have to be resolved: nobody waits for it.
     if (next.reload.endDenied) void this.#endDenied();
     return { ok: true, changes, warnings };
+  }
+
+  /** Opens the sidecar again at the address that it has left, and tells when it cannot. */
+  async reopenSidecar(): Promise<void> {
+    const { inUse, tell } = this.#options;
+    const plan = inUse.compiled.sidecar;
+    if (plan === undefined) return;
+    const port = inUse.sidecar?.sidecar.port;
+    const at = plan.at.kind === "tcp" && port !== undefined ? { ...plan.at, port } : plan.at;
+    const opening = await this.#options.openSidecar({ ...plan, at });
+    if (!opening.ok) return tell(opening.message);
+    void inUse.sidecar?.sidecar.stop();
+    inUse.sidecar = opening.open;
+    this.claimAddresses();
   }
 
   async #endDenied(): Promise<void> {

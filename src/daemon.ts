@@ -1,3 +1,4 @@
+import { composeControl } from "./compose-control.ts";
 import { ConfigApplier, type InUse } from "./apply-config.ts";
 import type { CompiledConfig } from "./config/compile.ts";
 import type { RenewTrust } from "./config/follow-trust.ts";
@@ -5,25 +6,23 @@ import type { LoadResult } from "./config/load.ts";
 import type { Checked } from "./config/problem.ts";
 import { Drain } from "./drain.ts";
 import { Gate, withinMs } from "./gate/gate.ts";
+import type { Movable } from "./gate/movable.ts";
 import { startWarmUp, warmUpTunnelBytes } from "./gate/warm-up.ts";
+import { carryDigestNonces, type CarriedState } from "./handover/carried-state.ts";
+import { composeHandover } from "./handover/compose-handover.ts";
+import type { HandoverOutcome, StartSuccessor } from "./handover/handover.ts";
+import type { Successor } from "./handover/successor.ts";
 import type { LanePool } from "./net/conn/lanes.ts";
 import type { Resolver } from "./net/dns/resolver.ts";
 import type { Reactor } from "./net/epoll/reactor.ts";
+import { PassedSockets } from "./net/handover/passed-sockets.ts";
 import type { InheritedSockets } from "./net/inherited-sockets.ts";
 import { SpareDescriptors } from "./net/libc/spare-descriptors.ts";
 import { TlsContexts } from "./net/runtime/tls-contexts.ts";
 import { chooseSockets } from "./net/sockets.ts";
 import { startLanes } from "./net/splice/lane-pool.ts";
-import {
-  controlDrain,
-  controlTunnels,
-  controlUpstreams,
-  listUpstreams,
-  openSidecar,
-  readReadiness,
-  type SidecarPlan,
-} from "./open-sidecar.ts";
-import { explainBinding, listCertificates, prepareListeners } from "./prepare-listeners.ts";
+import { openSidecar, type SidecarPlan } from "./open-sidecar.ts";
+import { explainBinding, prepareListeners } from "./prepare-listeners.ts";
 import type { ListenerTls } from "./proxy/accept/listener-tls.ts";
 import { chooseEngine } from "./proxy/flow/engine.ts";
 import { HookReporter } from "./proxy/record/hook-reporter.ts";
@@ -31,8 +30,6 @@ import { AccessLog, type LogSink } from "./proxy/record/access-log.ts";
 import { BugReporter } from "./proxy/record/bug-reporter.ts";
 import type { Runtime } from "./proxy/runtime.ts";
 import { Reloader, type ReloadOutcome } from "./reloader.ts";
-import type { ControlPort } from "./sidecar/control-port.ts";
-import { writeMetricsText } from "./sidecar/metrics-text.ts";
 import type { DrainState } from "./sidecar/control-port.ts";
 import type { Sidecar } from "./sidecar/serve.ts";
 import { prepareStateFolder } from "./state/state-folder.ts";
@@ -58,8 +55,22 @@ export interface DaemonOptions {
   readonly inherited?: InheritedSockets;
   /** Whether a drain that a signal began cannot be taken back, because a service manager ends this process in any case. */
   readonly stopIsFinal?: boolean;
+  /** What the next process is to know, beside what the daemon itself carries. */
+  readonly carried?: readonly CarriedState[];
   /** Is told of each step of a drain. */
   readonly onDrain?: (state: DrainState) => void;
+  /** Starts processes that take over; absent where none can. */
+  readonly successors?: {
+    readonly start: StartSuccessor;
+    /** The process with that id accepts connections from now on. */
+    readonly onHandedOver: (pid: number) => void;
+    /** It is gone, and this process accepts again. */
+    readonly onResumed: () => void;
+  };
+  /** What this process has got from the one that it takes over from. */
+  readonly successor?: Successor;
+  /** The process before this one has stopped accepting. */
+  readonly onTakenOver?: () => void;
 }
 
 /** A running proxy. */
@@ -97,6 +108,8 @@ export interface Daemon {
    * more, or when somebody took the drain back.
    */
   drain(by?: string): Promise<"ended" | "resumed">;
+  /** Starts another process and hands over to it. Resolves when that one accepts connections, or has failed. */
+  handOver(by: string, executable?: string): Promise<HandoverOutcome>;
   /** Ends everything at once. */
   stop(): Promise<void>;
   /** Resolves when nothing is open any more, whoever asked for it. */
@@ -110,13 +123,14 @@ export type DaemonStart =
 
 /** Composes a compiled configuration into a running proxy: runtime, listeners, sidecar. */
 export async function startDaemon(compiled: CompiledConfig, options: DaemonOptions): Promise<DaemonStart> {
-  const { tell } = options;
+  const { tell, successor } = options;
+  const inherited = options.inherited ?? successor?.inherited;
   const { runtime, splice } = compiled;
   const secrets = [...compiled.secrets];
   const contexts = new TlsContexts();
   const unusable = compiled.state && prepareStateFolder(compiled.state);
   if (unusable !== undefined) return { ok: false, message: unusable };
-  const listeners = prepareListeners(compiled, { contexts, inherited: options.inherited });
+  const listeners = prepareListeners(compiled, { contexts, inherited });
   if (!listeners.ok) return listeners;
   const inUse: InUse = { compiled, plans: listeners.plans, sidecar: undefined };
   const accessLog = new AccessLog({
@@ -124,7 +138,8 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     sink: options.accessSink,
     whenLost: (why) => tell(`Access lines are being lost: ${why}. "penstock_access_log_dropped_total" counts them.`),
   });
-  const sockets = chooseSockets(compiled.sockets, options.eventLoop, options.inherited);
+  const passed = successor?.sockets ?? new PassedSockets();
+  const sockets = chooseSockets(compiled.sockets, options.eventLoop, { inherited, passed });
   const { engine, lanes, description } = chooseEngine(splice, () => startLanes({ onTrouble: tell }), sockets.adopt);
   const hooks = new HookReporter(tell, { secrets });
   const bugs = new BugReporter({ tell, secrets });
@@ -142,41 +157,40 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     reportHook: (report) => hooks.report(report),
     poolChanged: (event) => pools.report(event),
   });
-  const { live, metrics } = gate;
+  const { metrics } = gate;
   let stopWarmUp: (() => Promise<void>) | undefined;
   let close = (): Promise<void> => Promise.resolve();
   const drain = new Drain({
     gate,
     times: () => inUse.compiled,
     tell,
-    ...(options.onDrain && { onStep: options.onDrain }),
+    onStep(state) {
+      if (state.phase !== "serving") {
+        handover.abandon("The proxy began to shut down.");
+        successor?.leave();
+      }
+      options.onDrain?.(state);
+    },
     close: () => close(),
   });
 
   // The sidecar first: it can say that the proxy is still starting.
-  const control: ControlPort = {
-    ...controlTunnels(gate),
-    upstreams: controlUpstreams(gate),
-    drain: controlDrain(drain, () => inUse.sidecar?.sidecar.yieldAddress()),
+  const control = composeControl({
+    gate,
+    drain,
+    inUse,
+    accessLog,
+    lanes,
+    splicing: description,
+    driving: sockets.description,
+    reloads: () => reloader,
     ...(options.load && { reload: () => reloader.reload() }),
-    readiness: () => readReadiness(gate, drain, reloader.successful),
-    effectiveConfig: () => ({ ...inUse.compiled.effective, splicing: description, driving: sockets.description }),
-    metricsText: () =>
-      writeMetricsText({
-        version,
-        metrics,
-        live,
-        accessLog,
-        auth: gate.checks.cache,
-        upstreams: listUpstreams(gate),
-        certificates: listCertificates(gate, inUse.plans),
-        reload: reloader,
-        ...(inUse.sidecar && { sidecar: inUse.sidecar.sidecar.connections }),
-        ...(lanes && { lanes: lanes.status() }),
-      }),
-  };
+    ...(options.successors && { handOver: (executable) => handover.handOver("POST /handover", executable) }),
+  });
   const open = (plan: SidecarPlan) =>
-    openSidecar(plan, control, sockets.listen, (error) => bugs.report("A mistake in the sidecar", error));
+    openSidecar(plan, control, { listen: sockets.listenForSidecar, passed }, (error) =>
+      bugs.report("A mistake in the sidecar", error),
+    );
   // Connections first, then timers and promises of the runtime.
   const turn = () => new Promise<void>((resolve) => sockets.afterTurn(() => setImmediate(resolve)));
   const applier = new ConfigApplier({
@@ -186,15 +200,37 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     openSidecar: open,
     inUse,
     contexts,
-    inherited: options.inherited,
+    inherited,
     tell,
     turn,
+  });
+  const carried = [carryDigestNonces(gate.checks.nonces), ...(options.carried ?? [])];
+  const movable = {
+    release: () => gate.release(),
+    receive: (connection: Movable) => gate.receive(connection),
+  };
+  const handover = composeHandover({
+    gate,
+    drain,
+    inUse,
+    inherited,
+    passed,
+    carried,
+    tell,
+    watch: sockets.watch,
+    program: version,
+    ...movable,
+    start: options.successors?.start ?? (() => "This process cannot start another one."),
+    onHandedOver: (pid) => options.successors?.onHandedOver(pid),
+    onResumed: () => options.successors?.onResumed(),
+    reopenSidecar: () => applier.reopenSidecar(),
   });
   const reloader = new Reloader({
     load: () => options.load?.(turn) ?? Promise.reject(new Error("There is nothing to load")),
     async apply(next) {
       const before = gate.runtime.current.limits.connections;
       const applied = await applier.apply(next);
+      if (applied.ok) successor?.settle();
       const { connections } = gate.runtime.current.limits;
       if (connections !== before) warnOfDescriptors(descriptors, connections, tell);
       return applied;
@@ -203,6 +239,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     tell,
     loaded: (files, { kind }) => options.reloaded?.(inUse.compiled, files, kind === "done"),
   });
+  successor?.restore(carried, tell);
   const opening = compiled.sidecar && (await open(compiled.sidecar));
   if (opening?.ok === false) return opening;
   inUse.sidecar = opening?.open;
@@ -211,11 +248,13 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
 
   const bound = gate.listen(inUse.plans);
   if (!bound.ok) {
+    // The old process serves on at its path.
+    if (successor) inUse.sidecar?.sidecar.retire(true);
     await Promise.all([inUse.sidecar?.sidecar.stop(), lanes?.stop()]);
     gate.close();
     return { ok: false, message: explainBinding(bound.plan, bound.code) };
   }
-  for (const unused of options.inherited?.closeUnused() ?? [])
+  for (const unused of inherited?.closeUnused() ?? [])
     tell(`Warning: the service manager passed a socket that no listener takes, closed: ${unused}.`);
   warnOfDescriptors(descriptors, runtime.limits.connections, tell);
 
@@ -224,11 +263,21 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     return { accepted, ended: accepted - metrics.connectionsOpen };
   });
   close = async () => {
-    await Promise.all([stopWarmUp?.(), gate.stop()]);
+    // What is on its way to a successor arrives, or ends here.
+    await Promise.all([stopWarmUp?.(), withinMs(handover.finish(), LAST_MOVES_MS)]);
+    await gate.stop();
     stopTidying();
     await Promise.all([withinMs(accessLog.stop(), LAST_LINES_MS), inUse.sidecar?.sidecar.stop(), lanes?.stop()]);
     gate.close();
   };
+  successor?.accept({
+    watch: sockets.watch,
+    receive: movable.receive,
+    carried,
+    program: version,
+    onConfirmed: () => options.onTakenOver?.(),
+    tell,
+  });
   return {
     ok: true,
     daemon: {
@@ -282,12 +331,15 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
         drain.begin(by, inUse.compiled.drainMs, options.stopIsFinal);
         return drain.outcome;
       },
+      handOver: (by, executable) => handover.handOver(by, executable),
       stop: () => drain.stop(),
       ended: drain.ended,
     },
   };
 }
 
+/** Milliseconds for connections that are on their way to a successor. */
+const LAST_MOVES_MS = 500;
 /** Milliseconds for the reader of the access log to take the last lines. */
 const LAST_LINES_MS = 1000;
 

@@ -4,6 +4,8 @@ import type { DrainState } from "./sidecar/control-port.ts";
 
 /** Milliseconds between two messages on what is left. */
 const PROGRESS_MS = 5000;
+/** The same after a hand-over, when nobody waits for this process. */
+const HANDED_OVER_PROGRESS_MS = 60_000;
 /** Milliseconds for the last lines and the sidecar, after the time for tunnels. The reader of the output may hang. */
 const CLOSING_MS = 2000;
 
@@ -38,11 +40,15 @@ export class Drain {
   #until = Infinity;
   /** Milliseconds that tunnels will have. */
   #tunnelMs = 0;
+  /** Somebody asked for the end after a hand-over, too. */
+  #isToldToEnd = false;
   /** Changes when a drain is begun, taken back or over. */
   #epoch = 0;
   /** It cannot be taken back. */
   #final = false;
   #timer: NodeJS.Timeout | undefined;
+  /** The process that has taken over, and what waits for connections on their way to it. */
+  #handedOver: { readonly pid: number; readonly settle: () => Promise<void> } | undefined;
   #whenTakenBack = Promise.withResolvers<"resumed">();
 
   constructor(options: DrainOptions) {
@@ -81,6 +87,7 @@ export class Drain {
         this.#stopAccepting();
       }
     } else if (tunnelMs !== undefined && this.#phase !== "ended") {
+      this.#isToldToEnd = true;
       tell(`${by}: tunnels have ${time} to end.`);
       this.#tunnelMs = tunnelMs;
       if (this.#phase === "draining") this.#enter("draining", tunnelMs);
@@ -88,9 +95,34 @@ export class Drain {
     return this.state();
   }
 
+  /**
+   * Leaves because the process `pid` accepts connections, and this one has stopped
+   * that. What does not move has `ms` milliseconds. `settle` waits for connections
+   * that are on their way; some of them can come back.
+   */
+  handOver(pid: number, ms: number, settle: () => Promise<void>): void {
+    this.#handedOver = { pid, settle };
+    this.#isToldToEnd = false;
+    this.#tunnelMs = ms;
+    if (this.#options.gate.admission.connections > 0)
+      this.#options.tell(`What does not move to process ${pid} has ${describeMs(ms)} to end.`);
+    this.#enter("draining", ms);
+    this.#awaitEmpty();
+  }
+
+  /** Takes `handOver` back: the other process is gone. False when this one was told to end meanwhile, and when a listener cannot be opened again. */
+  takeOverAgain(): boolean {
+    if (this.#handedOver === undefined || this.#phase !== "draining" || this.#isToldToEnd) return false;
+    const { pid } = this.#handedOver;
+    this.#handedOver = undefined;
+    return this.cancel(`Process ${pid} is gone`).ok;
+  }
+
   /** Takes a drain back. The listeners are bound again: all of them, or the drain goes on. */
   cancel(by: string): DrainCancel {
     if (this.#phase === "serving") return { ok: false, reason: "The proxy does not drain." };
+    if (this.#handedOver !== undefined)
+      return { ok: false, reason: `The proxy has handed over to process ${this.#handedOver.pid}.` };
     if (this.#phase === "ended") return { ok: false, reason: "The drain is over: the proxy ends." };
     if (this.#final) {
       const reason =
@@ -144,16 +176,27 @@ export class Drain {
     const { gate } = this.#options;
     gate.beginDrain();
     this.#enter("draining", this.#tunnelMs);
+    this.#awaitEmpty();
+  }
+
+  #awaitEmpty(): void {
+    const { admission } = this.#options.gate;
     const epoch = this.#epoch;
-    void gate.admission.untilEmpty().then(() => {
+    const handedOver = this.#handedOver;
+    void admission.untilEmpty().then(async () => {
+      await handedOver?.settle();
+      if (this.#phase !== "draining") return;
+      if (handedOver !== undefined && admission.connections > 0) this.#awaitEmpty();
       // Connections that came after a drain was taken back are of no later one.
-      if (this.#phase === "draining" && (epoch === this.#epoch || gate.admission.connections === 0)) this.#finish();
+      else if (epoch === this.#epoch || admission.connections === 0) this.#finish();
     });
   }
 
   #wait(): void {
     const left = Math.max(0, this.#until - performance.now());
-    this.#timer = setTimeout(() => this.#look(), Math.min(left, this.#options.progressMs ?? PROGRESS_MS));
+    const usualMs = this.#options.progressMs ?? PROGRESS_MS;
+    const progressMs = this.#handedOver === undefined ? usualMs : HANDED_OVER_PROGRESS_MS;
+    this.#timer = setTimeout(() => this.#look(), Math.min(left, progressMs));
   }
 
   #look(): void {

@@ -8,6 +8,7 @@ import { quoteValue } from "./config/problem.ts";
 import { parseDuration } from "./config/quantity.ts";
 import type { Drain } from "./drain.ts";
 import type { Gate } from "./gate/gate.ts";
+import type { PassedSockets } from "./net/handover/passed-sockets.ts";
 import { serveHttp } from "./net/http/serve-http.ts";
 import type { Listen } from "./net/runtime/listen.ts";
 import { findAffinity } from "./proxy/dial/member-search.ts";
@@ -37,7 +38,7 @@ type SidecarOpening =
 export async function openSidecar(
   plan: SidecarPlan,
   port: ControlPort,
-  listen: Listen,
+  { listen, passed: others }: { readonly listen: Listen; readonly passed: PassedSockets },
   reportBug: (error: unknown) => void,
 ): Promise<SidecarOpening> {
   const createApp = ({ at, token, allowedHosts }: SidecarPlan) =>
@@ -48,11 +49,13 @@ export async function openSidecar(
     });
   const { at } = plan;
   let app = createApp(plan);
+  const passed = at.kind === "tcp" ? undefined : others.takeUnix(at.path);
   const started = await startSidecar({
     app: { fetch: (request) => app.fetch(request) },
     address: at.kind === "tcp" ? at : { unix: at.path },
     ...(plan.token && { token: plan.token }),
-    serveHttp: (options) => serveHttp({ ...options, listen }),
+    isPassed: passed !== undefined,
+    serveHttp: (options) => serveHttp({ ...options, listen, passed }),
     reportBug,
   });
   if (!started.ok) return started;
@@ -90,7 +93,10 @@ export function controlUpstreams(gate: Gate): UpstreamControl {
       const ip = parseIp(client);
       const target = toAsciiHost(host);
       if (pool === undefined || ip === undefined || !target.ok) return [];
-      const requester = { client: ip, user, runtime: gate.runtime.current };
+      const { current } = gate.runtime;
+      const read = user === undefined ? undefined : current.authenticator.names?.read(user);
+      const named = read?.ok === true ? read : { user, parameters: undefined };
+      const requester = { client: ip, user: named.user, parameters: named.parameters, runtime: current };
       const request = { requester, target: { host: target.host, port: 0 } };
       return explainChoice(pool, { key: (by) => findAffinity(request, by), tried: new Set() });
     },

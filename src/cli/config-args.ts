@@ -93,10 +93,14 @@ export async function loadFromFlags(
 /** Problems that are printed. A long list can have as many problems as entries. */
 const MAX_TOLD = 200;
 
+/** The problems of a configuration, one a line. */
+export function listProblems({ problems }: LoadResult & { ok: false }): string[] {
+  const rest = problems.length - MAX_TOLD;
+  return [...problems.slice(0, MAX_TOLD).map(formatProblem), ...(rest > 0 ? [`and ${rest} more.`] : [])];
+}
+
 /** Prints the problems of a configuration. */
 export function tellProblems(result: LoadResult & { ok: false }, io: CliIo): void {
   io.tell(`Cannot use ${result.file ?? "the configuration"}:`);
-  for (const problem of result.problems.slice(0, MAX_TOLD)) io.tell(`  ${formatProblem(problem)}`);
-  const rest = result.problems.length - MAX_TOLD;
-  if (rest > 0) io.tell(`  and ${rest} more.`);
+  for (const line of listProblems(result)) io.tell(`  ${line}`);
 }

@@ -32,7 +32,7 @@ export function mergeFacts(facts: readonly Fact[]): Record<string, unknown> {
     if (name === "pool") (lists["pools"] ??= []).push(more);
     else Object.assign(merged, more);
     if (list !== undefined) (lists[list] ??= []).push(value);
-    else if (!FOR_PEOPLE.has(name)) merged[name] = value;
+    else if (!FOR_PEOPLE.has(name) && more?.[name] === undefined) merged[name] = value;
   }
   return { ...merged, ...lists };
 }

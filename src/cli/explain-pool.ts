@@ -1,6 +1,7 @@
 import type { Endpoint } from "../address/endpoint.ts";
 import type { Ip } from "../address/ip.ts";
 import { isRecord } from "../config/plain-data.ts";
+import type { UserParameters } from "../protocol/user-parameters.ts";
 import { type Affine, findAffinity } from "../proxy/dial/member-search.ts";
 import type { Failure } from "../proxy/failure.ts";
 import type { MemberPlan, PoolPlan } from "../proxy/route/pool-plan.ts";
@@ -21,6 +22,9 @@ export interface AskedPool {
 export interface PoolQuestion {
   readonly client: Ip;
   readonly user: string | undefined;
+  readonly parameters: UserParameters | undefined;
+  /** The user name as the client sends it, parameters included. */
+  readonly written: string | undefined;
   readonly target: Endpoint;
   readonly runtime: Affine["requester"]["runtime"];
 }
@@ -41,10 +45,10 @@ export interface ExplainedPools {
 
 /** Says of each pool of a route which member would be chosen and why, what would come after it, and who is left out. */
 export async function explainPools(route: PooledRoute, question: PoolQuestion, ask: AskPool): Promise<ExplainedPools> {
-  const { client, user, target, runtime } = question;
+  const { client, user, parameters, target, runtime } = question;
   const pools = new Pools();
   const wish: PoolWish = {
-    key: (by) => findAffinity({ requester: { client, user, runtime }, target }, by),
+    key: (by) => findAffinity({ requester: { client, user, parameters, runtime }, target }, by),
     tried: new Set(),
   };
   const facts: Fact[] = [];

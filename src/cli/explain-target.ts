@@ -14,8 +14,11 @@ import { authorize } from "../proxy/decide/authorize.ts";
 import { guardAddress, type OwnListeners } from "../proxy/policy/guard.ts";
 import { classifyThrough, type Nat64Prefixes, WELL_KNOWN_PREFIX } from "../proxy/policy/nat64.ts";
 import { chooseRoute, makeRoute } from "../proxy/route/choose-route.ts";
+import { resolveLogin } from "../proxy/route/hop-login.ts";
 import type { PoolPlan } from "../proxy/route/pool-plan.ts";
 import { type Hop, isPooled, type PooledRoute, resolvesNames, type Route } from "../proxy/route/route.ts";
+import type { NamedRequester } from "../proxy/route/user-template.ts";
+import type { UserParameters } from "../protocol/user-parameters.ts";
 import { isLocalhostName, resolveHost } from "../proxy/resolve/resolve-host.ts";
 import type { HookReport } from "../proxy/hook/call-hook.ts";
 import { TimeLimit } from "../net/conn/time-limit.ts";
@@ -24,7 +27,7 @@ import type { Grant, ProxyProtocolVersion } from "../proxy/policy/decision.ts";
 /** Who asks for what. */
 export interface Question {
   readonly client: Ip;
-  /** Undefined for somebody without credentials. */
+  /** The user name as the client sends it; undefined for somebody without credentials. */
   readonly user: string | undefined;
   readonly target: Endpoint;
 }
@@ -39,21 +42,27 @@ export async function explainTarget(...question: Parameters<typeof listFacts>): 
 
 /** The same for machines. */
 export async function explainAsJson(...question: Parameters<typeof listFacts>): Promise<Record<string, unknown>> {
-  const [, , { client, user }] = question;
-  return { ...mergeFacts(await listFacts(...question)), client: client.text, ...(user !== undefined && { user }) };
+  return mergeFacts(await listFacts(...question));
 }
 
 async function listFacts(
   compiled: CompiledConfig,
   resolver: Resolver,
-  { client, user, target }: Question,
+  { client, user: written, target }: Question,
   askPool: AskPool = () => Promise.resolve("nobody was asked"),
 ): Promise<Fact[]> {
   const { runtime } = compiled;
   const lines = [line("target", formatEndpoint(target))];
-  lines.push(line("client", `${client.text}${user === undefined ? "" : ` as ${user}`}`));
+  const read = written === undefined ? undefined : runtime.authenticator.names?.read(written);
+  const asker = read?.ok === true ? read : { user: written, parameters: undefined };
+  const { user, parameters } = asker;
+  lines.push({
+    ...line("client", `${client.text}${user === undefined ? "" : ` as ${user}`}${listParameters(parameters)}`),
+    more: { client: client.text, user, parameters },
+  });
   if (runtime.clients && !runtime.clients.has(client))
     return [...lines, ...refuse({ detail: "client_not_admitted", note: '"clients" does not have it' })];
+  if (read?.ok === false) return [...lines, ...refuse({ detail: "parameters_malformed", note: read.note })];
   if (runtime.authenticator.required && user === undefined)
     lines.push(
       line(
@@ -67,21 +76,21 @@ async function listFacts(
   const failing: Fact[] = [];
   const hooks = new HookReporter((message) => failing.push(line("note", message)), { secrets: compiled.secrets });
   const services = { resolver, own, reportHook: (report: HookReport) => hooks.report(report) };
-  const authorized = await authorize({ client, user, runtime }, target, services);
+  const authorized = await authorize({ client, user, parameters, runtime }, target, services);
   const { decision, foundName } = authorized.ok ? authorized.value : authorized;
   lines.push(...failing);
   if (foundName !== undefined) lines.push(line("found", foundName));
   if (decision) lines.push(line("rule", decision.rule));
   if (!authorized.ok) return [...lines, ...refuse(authorized.failure)];
-  const route = chooseRoute({ runtime, target }, authorized.value.decision);
+  const route = chooseRoute({ runtime, target, user, parameters }, authorized.value.decision);
   if (!route.ok) return [...lines, ...refuse(route.failure)];
-  lines.push(line("route", describeRoute(route.value, authorized.value)));
+  lines.push(line("route", describeRoute(route.value, authorized.value, asker)));
   const terms = explainTerms(authorized.value.decision);
   if (terms !== undefined) lines.push(line("allows", terms));
   const limit = new TimeLimit(runtime.timeouts.connectMs);
   const means: Means = { own, resolver, limit, client, nat64: runtime.nat64 ?? WELL_KNOWN_PREFIX };
   const pools = isPooled(route.value)
-    ? await explainPools(route.value, { client, user, target, runtime }, askPool)
+    ? await explainPools(route.value, { client, user, parameters, written, target, runtime }, askPool)
     : { facts: [], failure: undefined, hops: undefined };
   lines.push(...pools.facts);
   // A member decides who resolves the name.
@@ -157,9 +166,10 @@ function tellRule({ detail }: Failure, ip: Ip, { host, port }: Endpoint, nat64: 
   return [line("allow", `{ to: ["${to}"], allowPrivate: true } before the other rules${reason}`)];
 }
 
-function describeRoute(route: Route | PooledRoute, { decision }: Grant): string {
+function describeRoute(route: Route | PooledRoute, { decision }: Grant, asker: NamedRequester): string {
   const { name, sourceAddress } = route;
-  const way = (isPooled(route) ? route.steps : route.hops).map(describeStep).join(", then ");
+  const steps = isPooled(route) ? route.steps : route.hops;
+  const way = steps.map((step) => describeStep(step, asker)).join(", then ");
   // An address of the rule is among what it allows.
   const from = sourceAddress === undefined || decision.sourceAddress !== undefined ? "" : `, from ${sourceAddress}`;
   return `${way === "" ? name : way}${from}`;
@@ -168,10 +178,22 @@ function describeRoute(route: Route | PooledRoute, { decision }: Grant): string 
 /** Members that are named. */
 const MAX_MEMBERS = 10;
 
-function describeStep(step: Hop | PoolPlan): string {
+/** The user name there, when it depends on the client's. */
+function describeLogin(hop: Hop, from: NamedRequester): string {
+  const login = typeof hop.credentials?.user === "object" ? resolveLogin(hop, from) : undefined;
+  return login?.ok === true && login.value !== undefined ? ` as ${login.value.user}` : "";
+}
+
+function listParameters(parameters: UserParameters | undefined): string {
+  return Object.entries(parameters ?? {})
+    .map(([name, value]) => `, ${name}=${value}`)
+    .join("");
+}
+
+function describeStep(step: Hop | PoolPlan, asker: NamedRequester): string {
   if (step.kind !== "pool") {
     const { name, kind, endpoint, proxyProtocol } = step;
-    return `${name} (${kind}://${formatEndpoint(endpoint)}${describeHeader(proxyProtocol)})`;
+    return `${name} (${kind}://${formatEndpoint(endpoint)}${describeLogin(step, asker)}${describeHeader(proxyProtocol)})`;
   }
   const balance = typeof step.balance === "function" ? "a function chooses" : step.balance;
   const members = step.members.slice(0, MAX_MEMBERS).map(({ name, backup }) => `${name}${backup ? " as backup" : ""}`);

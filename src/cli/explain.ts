@@ -77,14 +77,14 @@ async function askRunning(
   compiled: CompiledConfig,
   io: CliIo,
   pool: string,
-  { client, user, target }: PoolQuestion,
+  { client, written, target }: PoolQuestion,
 ): Promise<AskedPool | string> {
   const access = findRunningSidecar(compiled, io, `/upstreams/${encodeURIComponent(pool)}`);
   if (typeof access === "string") return access;
   const choice = new URL(`${access.url.pathname}/choice`, access.url);
   choice.searchParams.set("host", target.host.text);
   choice.searchParams.set("client", client.text);
-  if (user !== undefined) choice.searchParams.set("user", user);
+  if (written !== undefined) choice.searchParams.set("user", written);
   const answers: Readonly<Record<string, unknown>>[] = [];
   for (const url of [access.url, choice]) {
     const answer = await askSidecar(access, url, "GET", AbortSignal.timeout(ASK_MS));

@@ -1,3 +1,4 @@
+import type { StartSuccessor } from "../handover/handover.ts";
 import type { LogSink } from "../proxy/record/access-log.ts";
 
 /** The environment of a command. Commands return an exit code and never end the process. */
@@ -21,6 +22,8 @@ export interface CliIo {
   readonly onStopSignal: (listener: (signal: string) => void) => () => void;
   /** The same for SIGHUP, SIGUSR1 and SIGUSR2, which end the process while nobody listens. */
   readonly onOtherSignal: (listener: (signal: string) => void) => () => void;
+  /** Starts this program again, as it was started, to take over from this process. */
+  readonly startSuccessor: StartSuccessor;
   /**
    * Calls `listener` with every error that nothing caught, until the returned
    * function is called. While nobody listens, such an error ends the process.

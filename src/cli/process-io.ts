@@ -6,6 +6,7 @@ import { describeThrown } from "../proxy/hook/describe-thrown.ts";
 import { escapeText } from "../escape-text.ts";
 import { HeldSignals } from "./held-signals.ts";
 import { type CliIo, exitCodes } from "./io.ts";
+import { createStarter, readOwnCommand } from "./start-successor.ts";
 import { readHiddenLine } from "./read-hidden-line.ts";
 
 /** Bytes of messages that may wait for a slow reader of standard error. Further messages are dropped and counted. */
@@ -29,6 +30,7 @@ export function createProcessIo(end: (code: number) => never, held = new HeldSig
     readPassword: (prompt) => (stdin.isTTY ? readHiddenLine(stdin, stderr, escapeText(prompt)) : readPiped()),
     onStopSignal: (listener) => held.listen(["SIGTERM", "SIGINT"], listener),
     onOtherSignal: (listener) => held.listen(["SIGHUP", "SIGUSR1", "SIGUSR2"], listener),
+    startSuccessor: createStarter(readOwnCommand()),
     onBug: listenToBugs(tell, end),
   };
 }

@@ -6,6 +6,7 @@ import { check } from "./check.ts";
 import type { Command } from "./command.ts";
 import { drain } from "./drain.ts";
 import { explain } from "./explain.ts";
+import { handover } from "./handover.ts";
 import { healthcheck } from "./healthcheck.ts";
 import { init } from "./init.ts";
 import { type CliIo, exitCodes } from "./io.ts";
@@ -30,6 +31,7 @@ const commands: Readonly<Record<string, Command>> = {
   trace,
   capture,
   drain,
+  handover,
   healthcheck,
   reload,
   upstreams,

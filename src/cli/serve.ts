@@ -1,32 +1,39 @@
 import type { CompiledConfig } from "../config/compile.ts";
 import { createOwnName } from "../config/forward.ts";
 import { ScriptModules } from "../config/script-modules.ts";
+import type { LoadOptions } from "../config/load.ts";
 import { type Daemon, startDaemon } from "../daemon.ts";
 import { InheritedSockets } from "../net/inherited-sockets.ts";
-import { createCommand } from "./command.ts";
+import { carrySource } from "../handover/carried-state.ts";
+import { Successor } from "../handover/successor.ts";
+import { type CommandInput, createCommand } from "./command.ts";
+import { CHANNEL_VARIABLE } from "./start-successor.ts";
 import { ServiceNotices } from "./service-notices.ts";
-import { configArgs, configHints, configLists, loadFromFlags, tellProblems } from "./config-args.ts";
+import { configArgs, configHints, configLists, loadFromFlags, listProblems, tellProblems } from "./config-args.ts";
 import { Follower } from "./follow-changes.ts";
 import { type CliIo, exitCodes } from "./io.ts";
 
 /** `penstock serve`: runs the proxy until it is told to stop. */
 export const serve = createCommand({
   name: "serve",
-  description: "Run the proxy until SIGTERM or SIGINT; a second one ends it at once. SIGHUP reloads the configuration.",
+  description:
+    "Run the proxy until SIGTERM or SIGINT; a second one ends it at once. SIGHUP reloads the configuration, SIGUSR2 hands over to a new process.",
   args: configArgs,
   lists: configLists,
   hints: configHints,
   async run(input) {
     const { io } = input;
     // First: no signal may kill a process that is about to carry tunnels.
-    const hangups = new Hangups();
+    const hangups = new Wishes();
+    const handovers = new Wishes();
     const unsubscribe = io.onOtherSignal((signal) => {
       if (signal === "SIGHUP") hangups.take();
-      else io.tell(describeSignal(signal));
+      else if (signal === "SIGUSR2") handovers.take();
+      else io.tell(USR1);
     });
     const stopping = new StopSignals(io);
     try {
-      return await serveUntil(stopping, hangups, input);
+      return await serveUntil({ stopping, hangups, handovers }, input);
     } finally {
       stopping.close();
       unsubscribe();
@@ -34,23 +41,57 @@ export const serve = createCommand({
   },
 });
 
-async function serveUntil(
-  stopping: StopSignals,
-  hangups: Hangups,
-  input: Parameters<typeof loadFromFlags>[0],
+/** What signals ask for. */
+interface Signals {
+  readonly stopping: StopSignals;
+  readonly hangups: Wishes;
+  readonly handovers: Wishes;
+}
+
+/** Receives what the process before this one hands over, where there is one; then serves. */
+async function serveUntil(signals: Signals, input: CommandInput): Promise<number> {
+  const { [CHANNEL_VARIABLE]: channel, ...variables } = input.io.variables;
+  const io = { ...input.io, variables };
+  if (channel === undefined) return run(signals, { ...input, io });
+  const successor = Successor.receive(Number(channel));
+  if (typeof successor === "string") {
+    io.tell(`Cannot take over from another process (${CHANNEL_VARIABLE}=${channel}): ${successor}.`);
+    return exitCodes.failure;
+  }
+  const { pid, program } = successor.predecessor;
+  io.tell(`Taking over from process ${pid} (Penstock ${program}).`);
+  return run(signals, { ...input, io }, successor);
+}
+
+async function run(
+  { stopping, hangups, handovers }: Signals,
+  input: CommandInput,
+  successor?: Successor,
 ): Promise<number> {
   const { io } = input;
   // Loading can take long or never end: a configuration file is a program.
   const modules = new ScriptModules();
   const ownName = createOwnName();
   let readSince = Date.now();
-  const loaded = await Promise.race([loadFromFlags(input, { modules, ownName }), stopping.first]);
+  // What the process before this one ran with.
+  const before: { inUse?: NonNullable<LoadOptions["inUse"]> } = {};
+  successor?.restore(
+    [
+      carrySource(
+        () => ({}),
+        (found) => (before.inUse = found),
+      ),
+    ],
+    io.tell,
+  );
+  const loaded = await Promise.race([loadFromFlags(input, { modules, ownName, ...before }), stopping.first]);
   if (typeof loaded === "string") {
     io.tell(`${loaded}: ended before it listened.`);
     return exitCodes.ok;
   }
   if (!loaded.ok) {
     tellProblems(loaded, io);
+    await successor?.fail(exitCodes.configuration, listProblems(loaded));
     return exitCodes.configuration;
   }
   const { compiled, file } = loaded.value;
@@ -59,11 +100,19 @@ async function serveUntil(
     io.tell('Warning: the process list shows the password given with --user. Set PENSTOCK_USERS or "users" instead.');
   const notices = new ServiceNotices(io);
   let follower: Follower | undefined;
+  const takenOver = Promise.withResolvers<void>();
   const inherited = InheritedSockets.take(io.variables, process.pid);
   const started = await startDaemon(compiled, {
     ...(inherited && { inherited }),
     accessSink: io.accessSink,
     tell: io.tell,
+    ...(successor && { successor, onTakenOver: () => takenOver.resolve() }),
+    carried: [carrySource(() => source)],
+    successors: {
+      start: io.startSuccessor,
+      onHandedOver: (pid) => notices.handedOver(pid),
+      onResumed: () => notices.resumed(),
+    },
     stopIsFinal: notices.isManaged,
     onDrain: (state) => notices.draining(state),
     load: async (turn) => {
@@ -82,20 +131,26 @@ async function serveUntil(
   });
   if (!started.ok) {
     io.tell(started.message);
+    await successor?.fail(exitCodes.failure, [started.message]);
     return exitCodes.failure;
   }
   const { daemon } = started;
   // An uncaught error ends at most one connection.
   const forget = io.onBug((error) => daemon.reportBug(error));
   tellStart(daemon, compiled, file, io);
-  notices.ready(daemon);
-  notices.watch(daemon);
+  if (!successor) takenOver.resolve();
+  // The service manager takes messages of a successor once the old process has named it.
+  void takenOver.promise.then(() => {
+    notices.ready(daemon);
+    notices.watch(daemon);
+  });
   follower = new Follower(daemon, io);
   follower.follow(compiled, loaded.files, readSince);
-  hangups.reload(() => {
+  hangups.fulfil(() => {
     io.tell("SIGHUP: reading the configuration again.");
     void daemon.reload();
   });
+  handovers.fulfil(() => void daemon.handOver("SIGUSR2"));
   if (compiled.warmUp === "auto") daemon.warmUp();
   await stopping.end(daemon, notices);
   notices.close();
@@ -104,15 +159,8 @@ async function serveUntil(
   return exitCodes.ok;
 }
 
-/** Says that a signal has no effect yet. */
-function describeSignal(signal: string): string {
-  switch (signal) {
-    case "SIGUSR1":
-      return "SIGUSR1: there are no log files to reopen, nothing changes. Access lines go to standard output.";
-    default:
-      return `${signal}: there is no handing over to a new program yet, nothing changes.`;
-  }
-}
+/** There is no effect yet. */
+const USR1 = "SIGUSR1: there are no log files to reopen, nothing changes. Access lines go to standard output.";
 
 function tellStart(daemon: Daemon, compiled: CompiledConfig, file: string | undefined, io: CliIo): void {
   io.tell(file === undefined ? "No configuration file: the defaults hold." : `Configuration from ${file}.`);
@@ -124,19 +172,19 @@ function tellStart(daemon: Daemon, compiled: CompiledConfig, file: string | unde
   io.tell(daemon.splicing);
 }
 
-/** SIGHUP. One that comes before there is a daemon counts once there is one: the file may have been read before it changed. */
-class Hangups {
+/** Signals of one kind. One that comes before there is a daemon counts once there is one: the file may have been read before it changed. */
+class Wishes {
   #came = false;
-  #reload: (() => void) | undefined;
+  #fulfil: (() => void) | undefined;
 
   take(): void {
-    if (this.#reload === undefined) this.#came = true;
-    else this.#reload();
+    if (this.#fulfil === undefined) this.#came = true;
+    else this.#fulfil();
   }
 
-  reload(reload: () => void): void {
-    this.#reload = reload;
-    if (this.#came) reload();
+  fulfil(fulfil: () => void): void {
+    this.#fulfil = fulfil;
+    if (this.#came) fulfil();
   }
 }
 

@@ -12,6 +12,8 @@ export class ServiceNotices {
   readonly #manager: ServiceManager | undefined;
   readonly #io: CliIo;
   #serving = "";
+  /** Another process has taken over: the manager listens to that one. */
+  #isSilent = false;
   #watchdog: NodeJS.Timeout | undefined;
 
   constructor(io: CliIo) {
@@ -33,29 +35,41 @@ export class ServiceNotices {
   /** The listeners accept connections, also after a reload. */
   ready(daemon: Pick<Daemon, "listeners">): void {
     this.#serving = `Serving on ${daemon.listeners.map(({ text }) => text).join(", ")}.`;
-    this.#manager?.ready(this.#serving);
+    this.#send({ READY: "1", STATUS: this.#serving });
+  }
+
+  /** Another process accepts connections from now on. The manager takes its messages after this one. */
+  handedOver(pid: number): void {
+    this.#send({ READY: "1", MAINPID: String(pid), STATUS: `Handed over to process ${pid}.` });
+    this.#isSilent = true;
+  }
+
+  /** That process is gone, and this one accepts again. */
+  resumed(): void {
+    this.#isSilent = false;
+    this.#send({ READY: "1", MAINPID: String(process.pid), STATUS: this.#serving });
   }
 
   /** The configuration is being read again. `ready` follows in any case. */
   reloading(): void {
-    this.#manager?.reloading();
+    if (!this.#isSilent) this.#manager?.reloading();
   }
 
   /** A signal said to end. */
   stopping(): void {
-    this.#manager?.send({ STOPPING: "1" });
+    this.#send({ STOPPING: "1" });
   }
 
   /** How a drain goes. One that no signal began may be taken back, so it is not told as the end. */
   draining(state: DrainState): void {
     switch (state.phase) {
       case "serving":
-        return this.#manager?.send({ STATUS: this.#serving });
+        return this.#send({ STATUS: this.#serving });
       case "ended":
-        return this.#manager?.send({ STOPPING: "1", STATUS: "Closing." });
+        return this.#send({ STOPPING: "1", STATUS: "Closing." });
       default:
         // Without it the manager kills a process that drains for longer than TimeoutStopSec=.
-        return this.#manager?.send({
+        return this.#send({
           STATUS: `Draining: ${describeDrain(state)}.`,
           EXTEND_TIMEOUT_USEC: String(((state.leftMs ?? 0) + CLOSING_MS) * 1000),
         });
@@ -71,9 +85,13 @@ export class ServiceNotices {
     const { WATCHDOG_USEC: usec, WATCHDOG_PID: pid } = this.#io.variables;
     const ms = Number(usec) / 1000;
     if (manager === undefined || !(ms >= 1) || (pid !== undefined && pid !== String(process.pid))) return;
-    const feed = (): void => daemon.afterTurn(() => manager.send({ WATCHDOG: "1" }));
+    const feed = (): void => daemon.afterTurn(() => this.#send({ WATCHDOG: "1" }));
     feed();
     this.#watchdog = setInterval(feed, Math.max(1, ms / 2));
+  }
+
+  #send(fields: Readonly<Record<string, string>>): void {
+    if (!this.#isSilent) this.#manager?.send(fields);
   }
 
   close(): void {

@@ -72,6 +72,7 @@ After=network-online.target
 [Service]
 # The proxy says when its listeners accept, and feeds the watchdog from its event loop.
 Type=notify
+# The main process: at a hand-over the old one names the new one (MAINPID=).
 NotifyAccess=main
 WatchdogSec=30s
 ExecStart=${executable} serve --config ${config}

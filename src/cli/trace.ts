@@ -155,7 +155,8 @@ async function readProxy(url: string, io: CliIo): Promise<Hop | string> {
   const { kind, credentials } = proxy;
   // The user of SOCKS4 has none.
   if (credentials === undefined || credentials.password.reveal() !== "" || kind === "socks4a") return proxy;
-  const password = await io.readPassword(`Password of ${credentials.user} at the proxy: `);
+  const user = typeof credentials.user === "string" ? credentials.user : credentials.user.source;
+  const password = await io.readPassword(`Password of ${user} at the proxy: `);
   if (password === undefined) return "The proxy needs a password.";
   return { ...proxy, credentials: { user: credentials.user, password: new Secret(password) } };
 }

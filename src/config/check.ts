@@ -20,13 +20,14 @@ export function checkConfig(raw: unknown): CheckedConfig {
 
 /** `checkConfig`, in steps: long lists first, piece by piece. */
 export function* checkInSteps(raw: unknown): Steps<CheckedConfig> {
-  const accepted = new Set<unknown>();
+  const right = new Set<unknown>();
+  // They are checked again with the rest, which tells what is wrong. The same list may be in several places.
+  const wrong = new Set<unknown>();
   for (const { list, schema } of findLongLists(raw)) {
-    // One that is wrong is checked again with the rest, which tells what is wrong.
-    if (yield* isRight(list, schema)) accepted.add(list);
+    ((yield* isRight(list, schema)) ? right : wrong).add(list);
     yield;
   }
-  const parsed = parseParts(configSchema, raw, accepted);
+  const parsed = parseParts(configSchema, raw, right.difference(wrong));
   return parsed.ok ? parsed : { ok: false, problems: describeIssues(parsed.issues), parts: parsed.parts };
 }
 

@@ -5,11 +5,12 @@ import type { Hop, HopTls } from "../proxy/route/route.ts";
 import { compilePool } from "./compile-pool.ts";
 import type { Materials } from "./materials.ts";
 import { findAuthorityFaults, listPaths, readPair } from "./pem.ts";
-import type { Problem } from "./problem.ts";
+import { type Problem, readAccepted } from "./problem.ts";
 import { findSecret } from "./secrets.ts";
 import type { Config } from "./schema.ts";
 import type { UpstreamSettings } from "./upstream-schema.ts";
 import { parseUpstreamUrl } from "./upstream-url.ts";
+import { parseUserTemplate } from "./user-template.ts";
 
 /** Compiles the named upstreams, and the one that `upstream` makes. Reports certificates and keys that cannot be used. */
 export function compileUpstreams(
@@ -56,7 +57,7 @@ export function compileHop(name: string, settings: UpstreamSettings, materials?:
   const parsed = parseUpstreamUrl(settings.url);
   if (!parsed.ok) throw new Error(`The URL of upstream ${name} is unchecked`);
   const { kind, endpoint, credentials } = parsed.value;
-  const user = settings.username ?? credentials?.user;
+  const user = settings.username === undefined ? credentials?.user : readAccepted(parseUserTemplate(settings.username));
   const password =
     credentials === undefined ? findSecret(settings.password, materials) : new Secret(credentials.password);
   return {
@@ -102,7 +103,7 @@ const MAX_SOCKS_BYTES = 255;
 /** Says why credentials could never be sent to an upstream of this kind, without repeating them. */
 export function findCredentialProblem({ kind, credentials }: Hop): string | undefined {
   if (credentials === undefined) return undefined;
-  const { user } = credentials;
+  const user = typeof credentials.user === "string" ? credentials.user : credentials.user.texts;
   const password = credentials.password.reveal();
   if (/\p{Cc}/u.test(user + password)) return "The user name or the password has a control character. Leave it out.";
   if (kind === "http" || kind === "https") {

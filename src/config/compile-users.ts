@@ -1,38 +1,46 @@
 import { parseHtpasswdInSteps } from "../proxy/auth/htpasswd.ts";
 import type { Secret } from "../secret.ts";
-import { createFunctionStore, createStoreInSteps, type UserStore } from "../proxy/auth/user-store.ts";
+import { UserNames } from "../protocol/user-parameters.ts";
+import { createFunctionStore, createStoreInSteps, type UserEntry, type UserStore } from "../proxy/auth/user-store.ts";
 import { isStep, runAtOnce, type Steps } from "../steps.ts";
 import type { Materials } from "./materials.ts";
-import { type Checked, type Problem, quoteValue } from "./problem.ts";
+import { type Checked, type Problem, quoteNamed, quoteValue } from "./problem.ts";
 import { findSecret } from "./secrets.ts";
 import type { Config } from "./schema.ts";
-import type { UserSettings } from "./users-schema.ts";
+import { findHiddenUser, type UserSettings } from "./users-schema.ts";
 
-/** Compiles the users; undefined when the proxy asks for no credentials. */
-export function compileUsers(users: Config["users"], materials: Materials): Checked<UserStore | undefined> {
-  return runAtOnce(compileUsersInSteps(users, materials));
+/** Compiles the users; undefined when the proxy asks for no credentials. `parameters` are those of user names. */
+export function compileUsers(
+  users: Config["users"],
+  materials: Materials,
+  parameters: readonly string[] = [],
+): Checked<UserStore | undefined> {
+  return runAtOnce(compileUsersInSteps(users, materials, parameters));
 }
 
 /** `compileUsers`, in steps. */
 export function* compileUsersInSteps(
   users: Config["users"],
   materials: Materials,
+  parameters: readonly string[] = [],
 ): Steps<Checked<UserStore | undefined>> {
   if (users === undefined) return { ok: true, value: undefined };
   if (typeof users === "function") return { ok: true, value: createFunctionStore(users) };
   if (Array.isArray(users)) return yield* compileUserList(users, materials);
   const text = materials.files.get(users.file);
   // A file that cannot be read is reported already. Without it the proxy admits nobody.
-  return text === undefined ? { ok: false, problems: [] } : yield* compileFileInSteps(users.file, text);
+  return text === undefined ? { ok: false, problems: [] } : yield* compileFileInSteps(users.file, text, parameters);
 }
 
 /** Compiles the text of an htpasswd file. `file` is its path as written. */
-export function compileUserFile(file: string, text: string): Checked<UserStore> {
-  return runAtOnce(compileFileInSteps(file, text));
+export function compileUserFile(file: string, text: string, parameters: readonly string[] = []): Checked<UserStore> {
+  return runAtOnce(compileFileInSteps(file, text, parameters));
 }
 
-function* compileFileInSteps(file: string, text: string): Steps<Checked<UserStore>> {
+function* compileFileInSteps(file: string, text: string, parameters: readonly string[]): Steps<Checked<UserStore>> {
   const parsed = yield* parseHtpasswdInSteps(text);
+  const hidden = parsed.ok ? yield* findHiddenUsers(file, parsed.users, parameters) : [];
+  if (hidden.length > 0) return { ok: false, problems: hidden };
   const result = parsed.ok ? yield* createStoreInSteps(parsed.users) : parsed;
   if (result.ok) return { ok: true, value: result.store };
   const problems = result.problems.map((problem): Problem => ({
@@ -40,6 +48,19 @@ function* compileFileInSteps(file: string, text: string): Steps<Checked<UserStor
     message: `${quoteValue(file)}${"line" in problem ? `, line ${problem.line}` : ""}: ${problem.message}`,
   }));
   return { ok: false, problems };
+}
+
+function* findHiddenUsers(file: string, users: readonly UserEntry[], parameters: readonly string[]): Steps<Problem[]> {
+  const names = new UserNames(parameters);
+  const problems: Problem[] = [];
+  if (parameters.length === 0) return problems;
+  for (const [at, { name }] of users.entries()) {
+    if (isStep(at)) yield;
+    const fault = findHiddenUser(names, name);
+    if (fault === undefined) continue;
+    problems.push({ path: ["users", "file"], message: `${quoteValue(file)}, ${quoteNamed("user", name)}: ${fault}` });
+  }
+  return problems;
 }
 
 function* compileUserList(users: readonly UserSettings[], materials: Materials): Steps<Checked<UserStore>> {

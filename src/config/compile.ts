@@ -46,6 +46,8 @@ export interface CompiledConfig {
   readonly lameDuckMs: number;
   /** Milliseconds that tunnels get to end after accepting has stopped. */
   readonly drainMs: number;
+  /** Milliseconds for connections that cannot move to a new process. */
+  readonly handoverMs: number;
   /** `auto`: epoll for plain TCP on Linux; `runtime`: the sockets of the runtime. */
   readonly sockets: "auto" | "runtime";
   readonly splice: SplicePlan;
@@ -90,7 +92,7 @@ export function* compileInSteps(
     problems.push(...part.problems);
     return part;
   };
-  const users = yield* compileUsersInSteps(config.users, materials);
+  const users = yield* compileUsersInSteps(config.users, materials, config.auth.parameters);
   if (!users.ok) keep(users);
   const { listeners, tlsFiles, warnings } = keep(compileListeners(config.listen, materials));
   const { upstreams } = keep(compileUpstreams(config, materials));
@@ -118,6 +120,7 @@ export function* compileInSteps(
       log: { access },
       lameDuckMs: readDuration(config.timeouts.lameDuck),
       drainMs: readDuration(config.timeouts.drain),
+      handoverMs: readDuration(config.timeouts.handover),
       sockets: config.sockets,
       splice: { mode: config.splice, afterBytes: readSize(config.spliceAfter) },
       warmUp: config.warmUp,
@@ -141,13 +144,18 @@ export function* compileInSteps(
 export function findMaterialProblems(parts: Parts<Config>, materials: Materials): Problem[] {
   if (parts === MALFORMED) return [];
   const listen = readWhole(parts.listen);
-  const users = compileUsers(readWhole(parts.users), materials);
+  const users = compileUsers(readWhole(parts.users), materials, findParameters(parts.auth));
   const upstreams = readWhole(parts.upstreams);
   return [
     ...(listen ? compileListeners(listen, materials).problems : []),
     ...(users.ok ? [] : users.problems),
     ...(upstreams ? compileUpstreams({ upstream: undefined, upstreams }, materials).problems : []),
   ];
+}
+
+function findParameters(auth: Parts<Config["auth"]>): readonly string[] {
+  const parameters = auth === MALFORMED || auth.parameters === undefined ? [] : auth.parameters;
+  return readWhole<readonly string[]>(parameters) ?? [];
 }
 
 /** The configuration with its defaults, for people. */
@@ -182,7 +190,7 @@ function compileUsersFile(config: Config, materials: Materials, runtime: Runtime
     path: resolve(materials.folder, users.file),
     text: materials.files.get(users.file) ?? "",
     recompile(text) {
-      const store = compileUserFile(users.file, text);
+      const store = compileUserFile(users.file, text, config.auth.parameters);
       if (!store.ok) return store;
       const authenticator = compileAuthenticator(config, store.value);
       return { ok: true, value: { ...runtime, authenticator } };
@@ -223,6 +231,7 @@ function compileAuthenticator(config: Config, users: UserStore | undefined) {
     ...(users && { users }),
     realm: config.auth.realm,
     schemes: config.auth.schemes,
+    ...(config.auth.parameters && { parameters: config.auth.parameters }),
     cacheTtlMs: readDuration(config.auth.cacheTtl),
     hookDeadlineMs: readDuration(config.timeouts.hook),
   });

@@ -1,7 +1,7 @@
 import { AddressSet } from "../address/address-set.ts";
 import { isStep, runAtOnce, type Steps } from "../steps.ts";
 import type { Cidr } from "../address/cidr.ts";
-import type { Rule } from "../proxy/policy/policy.ts";
+import type { ParameterCondition, Rule } from "../proxy/policy/policy.ts";
 import { PortSet } from "../proxy/policy/port-set.ts";
 import type { RuleList } from "../proxy/policy/rule-list.ts";
 import { type Problem, quoteValue } from "./problem.ts";
@@ -48,28 +48,25 @@ class Cover {
   readonly name: string;
   readonly #from: AddressSet | undefined;
   readonly #users: ReadonlySet<string> | undefined;
+  readonly #parameters: readonly ParameterCondition[];
   readonly #targets: TargetIndex;
 
-  static *of({ name, from, users, to }: Rule): Steps<Cover> {
+  static *of(rule: Rule): Steps<Cover> {
     const targets = new TargetIndexBuilder();
-    yield* targets.add(0, to);
-    return new Cover(name, from && new AddressSet(from), users, yield* targets.build([{}]));
+    yield* targets.add(0, rule.to);
+    return new Cover(rule, rule.from && new AddressSet(rule.from), yield* targets.build([{}]));
   }
 
-  private constructor(
-    name: string,
-    from: AddressSet | undefined,
-    users: ReadonlySet<string> | undefined,
-    targets: TargetIndex,
-  ) {
+  private constructor({ name, users, parameters = [] }: Rule, from: AddressSet | undefined, targets: TargetIndex) {
     this.name = name;
     this.#from = from;
     this.#users = users;
+    this.#parameters = parameters;
     this.#targets = targets;
   }
 
-  *holds({ from, users, to = [everything] }: Rule): Steps<boolean> {
-    if (!this.#holdsClients(from) || !this.#holdsUsers(users)) return false;
+  *holds({ from, users, parameters = [], to = [everything] }: Rule): Steps<boolean> {
+    if (!this.#holdsClients(from) || !this.#holdsUsers(users) || !this.#holdsParameters(parameters)) return false;
     let at = 0;
     for (const pattern of to) {
       if (!this.#holdsTarget(pattern)) return false;
@@ -85,6 +82,13 @@ class Cover {
 
   #holdsUsers(users: ReadonlySet<string> | undefined): boolean {
     return this.#users === undefined || users?.isSubsetOf(this.#users) === true;
+  }
+
+  #holdsParameters(parameters: readonly ParameterCondition[]): boolean {
+    return this.#parameters.every((own) => {
+      const asked = parameters.find(({ name }) => name === own.name);
+      return asked !== undefined && (own.values === undefined || asked.values?.isSubsetOf(own.values) === true);
+    });
   }
 
   #holdsTarget({ host, ports }: TargetPattern): boolean {

@@ -54,6 +54,7 @@ const settings: readonly (readonly [path: string, reading: Reading])[] = [
   ["timeouts.idle", "text"],
   ["timeouts.lameDuck", "text"],
   ["timeouts.drain", "text"],
+  ["timeouts.handover", "text"],
   ["timeouts.hook", "text"],
   ["sidecar.port", "number"],
   ["sidecar.host", "text"],

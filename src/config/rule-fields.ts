@@ -6,6 +6,7 @@ import type { HookQuery, Rule } from "../proxy/policy/policy.ts";
 import { choice, cidr, either, flag, hook, ipAddress, list, readCidrs, settings, text, word } from "./fields.ts";
 import { type Problem, quoteValue } from "./problem.ts";
 import { findTargetFault, parseTargetPattern, readTarget } from "./target-pattern.ts";
+import { compileParameters, findUnknownParameters, parameterConditions } from "./parameter-conditions.ts";
 import { compileWay, findUnknownWays, type Way, wayForms } from "./way-schema.ts";
 import type { AllowDecision } from "../proxy/policy/decision.ts";
 import { ServerNames } from "../proxy/policy/target-set.ts";
@@ -22,6 +23,8 @@ export interface KnownNames {
   readonly upstreams: readonly string[] | undefined;
   /** What is wrong with a user in a rule; undefined for nothing. */
   readonly explainUser: (name: string) => string | undefined;
+  /** Names of the parameters of user names; undefined when they cannot be read. */
+  readonly parameters: readonly string[] | undefined;
 }
 
 type AllowVerdict = Extract<Rule["verdict"], { kind: "allow" }>;
@@ -29,7 +32,7 @@ type AllowVerdict = Extract<Rule["verdict"], { kind: "allow" }>;
 /** What one field adds to a rule. */
 export interface CompiledField {
   /** What the rule looks at. */
-  readonly match?: Pick<Rule, "from" | "users" | "to">;
+  readonly match?: Pick<Rule, "from" | "users" | "parameters" | "to">;
   /** What the rule allows. */
   readonly terms?: Partial<AllowVerdict>;
   /** What the first bytes inside a tunnel have to be. */
@@ -98,6 +101,15 @@ export const ruleFields = {
         return message === undefined ? [] : { path: [at], message };
       }),
     compile: (users) => ({ match: { users: new Set(users) } }),
+  }),
+  parameters: field({
+    schema: parameterConditions()
+      .describe(
+        'Parameters that the user name must have (`auth.parameters`), each with its values, in any case: `{ country: ["de", "at"] }`. `"*"` is any value. Default: any, and none.',
+      )
+      .optional(),
+    findConflicts: (parameters, _, known) => findUnknownParameters(parameters, known.parameters),
+    compile: (parameters) => ({ match: { parameters: compileParameters(parameters) } }),
   }),
   to: field({
     schema: list(text('a target such as "*.example.org:443"', findTargetFault), "a list of targets")

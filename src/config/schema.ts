@@ -4,14 +4,17 @@ import { dnsSchema } from "./dns.ts";
 import { cidr, count, duration, flag, list, settings, size, text, word } from "./fields.ts";
 import { forwardSchema } from "./forward.ts";
 import { findPortConflicts, findUnguarded, hasCertifiedUsers, listenSchema } from "./listener-schema.ts";
-import { checked, MALFORMED, type PartsOf } from "./parts.ts";
+import { checked, MALFORMED, type PartsOf, readWhole } from "./parts.ts";
+import type { Problem } from "./problem.ts";
 import type { KnownNames } from "./rule-fields.ts";
 import { findRuleConflicts, rulesSchema } from "./rule-schema.ts";
 import { readSidecarPort, sidecarSchema } from "./sidecar.ts";
 import { stateSchema } from "./state.ts";
 import { upstreamSchema } from "./upstream-schema.ts";
 import { upstreamsSchema } from "./upstreams-schema.ts";
-import { authSchema, explainUnknownUsers, usersSchema } from "./users-schema.ts";
+import { authSchema, explainUnknownUsers, findParametersConflicts, usersSchema } from "./users-schema.ts";
+import { findUnknownPlaceholders } from "./user-template.ts";
+import { USER_PLACEHOLDER } from "../proxy/route/user-template.ts";
 import { defaultSchema, findDefaultConflicts } from "./way-schema.ts";
 
 const connectionsOf = (whose: string) =>
@@ -67,6 +70,11 @@ const timeoutsSchema = settings({
   drain: duration({ zero: true })
     .describe("How long tunnels may go on after accepting has stopped. Those that are left then are ended.")
     .default("10s"),
+  handover: duration({ zero: true })
+    .describe(
+      "How long connections that cannot move to a new process, such as TLS tunnels and requests under way, may go on in the old one after a hand-over. Those that are left then are ended.",
+    )
+    .default("10m"),
   hook: duration({ zero: false }).describe("How long a function of this file may take to answer.").default("5s"),
 })
   .describe('Time limits: a number with `ms`, `s`, `m`, `h` or `d`, such as `"10s"`.')
@@ -159,7 +167,9 @@ export const configSchema = checked(sections, (config) => {
   const known = findKnownNames(config);
   return [
     ...(users === undefined && open !== true ? findUnguarded(listen) : []),
+    ...findParametersConflicts(users, config.auth),
     ...findRuleConflicts(rules, known),
+    ...findPlaceholderConflicts(config, known.parameters),
     ...findDefaultConflicts(config.default, known.upstreams, config.upstream !== undefined).map(
       ({ path, message }) => ({
         path: ["default", ...path],
@@ -170,13 +180,28 @@ export const configSchema = checked(sections, (config) => {
   ];
 });
 
+/** Placeholders in user names for upstreams that no request has a value for. */
+function findPlaceholderConflicts(
+  { listen, users, upstreams }: PartsOf<Sections>,
+  parameters: readonly string[] | undefined,
+): Problem[] {
+  if (parameters === undefined) return [];
+  const known = users === undefined && !hasCertifiedUsers(listen) ? parameters : [USER_PLACEHOLDER, ...parameters];
+  return findUnknownPlaceholders(upstreams, known).map(({ path, message }) => ({
+    path: ["upstreams", ...path],
+    message,
+  }));
+}
+
 /** The names that rules may use. */
-function findKnownNames({ listen, users, upstream, upstreams }: PartsOf<Sections>): KnownNames {
+function findKnownNames({ listen, users, auth, upstream, upstreams }: PartsOf<Sections>): KnownNames {
   const ways = upstreams === MALFORMED ? undefined : Object.keys(upstreams);
   if (upstream !== undefined && upstream !== "environment") ways?.push("upstream");
   // Certificates name users that nothing else in the configuration names.
   const explainUser = hasCertifiedUsers(listen) ? () => undefined : explainUnknownUsers(users);
-  return { upstreams: ways, explainUser };
+  const parameters =
+    auth === MALFORMED ? undefined : auth.parameters === undefined ? [] : readWhole<readonly string[]>(auth.parameters);
+  return { upstreams: ways, explainUser, parameters };
 }
 
 /** The configuration as an author writes it. */

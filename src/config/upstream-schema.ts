@@ -17,6 +17,7 @@ import {
 import type { PartsOf } from "./parts.ts";
 import { type Problem, quoteValue } from "./problem.ts";
 import { parseUpstreamUrl } from "./upstream-url.ts";
+import { parseUserTemplate } from "./user-template.ts";
 
 /** A URL of an upstream proxy. A message never repeats it, since it may hold a password. */
 export function upstreamUrl() {
@@ -37,7 +38,11 @@ export const upstreamSettings = settings({
   url: upstreamUrl().describe(
     "`kind://[user:password@]host[:port]`. Kinds: `http` (CONNECT), `https` (CONNECT within TLS), `socks5` (names are resolved here), `socks5h` and `socks4a` (names are resolved there). The port may be left out for `https` (443) and SOCKS (1080). User and password are percent-encoded.",
   ),
-  username: text("a user name", undefined, unquoted).describe("User name, instead of one in the URL.").optional(),
+  username: parsed("a user name", parseUserTemplate, undefined, () => "the user name")
+    .describe(
+      'User name, instead of one in the URL. `{user}` stands for the user of the client, `{session}` for the parameter of that name in its user name (`auth.parameters`); a part in brackets, as in `"customer-{user}[-session-{session}]"`, is left out when its parameter is not there, and without brackets the request is refused. Of values only letters, digits and the signs `-._~@+` that the text around them does not have are sent as they are, all else as `%XX`. Doubled braces and brackets mean themselves.',
+    )
+    .optional(),
   password: secret().describe("Password, instead of one in the URL.").optional(),
   auth: word(["basic", "digest"])
     .describe(

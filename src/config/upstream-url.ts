@@ -61,6 +61,10 @@ export function parseUpstreamUrl(text: string): Read<UpstreamUrl> {
         : "has more than a host and a port. Leave out path and query",
     );
   const credentials = at < 0 ? undefined : parseUserinfo(rest.slice(0, at));
+  if (/^[^:]*\{[a-z0-9_]+\}/.test(rest.slice(0, Math.max(0, at))))
+    return refuse(
+      'has a placeholder in its user. Write it in "username", and braces that mean themselves as %7B and %7D',
+    );
   if (credentials === null) return refuse(`has credentials that cannot be read. Write "user:password@" and ${ENCODE}`);
   const authority = rest.slice(at + 1);
   const port = defaultPorts[scheme];

@@ -24,10 +24,10 @@ export async function endDenied(live: LiveTable, runtime: Runtime, services: Aut
 }
 
 async function isDenied(record: RequestRecord, runtime: Runtime, services: AuthorizeServices): Promise<boolean> {
-  const { client, user, scheme, target } = record;
+  const { client, user, parameters, scheme, target } = record;
   if (runtime.clients?.has(client) === false) return true;
   if (target === undefined) return false;
-  const authorized = await authorize({ client, user, scheme, runtime }, target, services);
+  const authorized = await authorize({ client, user, parameters, scheme, runtime }, target, services);
   if (authorized.ok) {
     authorized.value.lookups?.release();
     return false;

@@ -92,6 +92,8 @@ export class Gate implements ConnectionServices, ListenerOwner {
   readonly newcomers = new Set<Newcomer>();
   draining = false;
   refusing = false;
+  /** The listeners accept, or are about to. */
+  accepting = true;
   readonly #options: GateOptions;
   readonly #addresses = new KnownAddresses();
   readonly #listeners: Listeners;
@@ -168,7 +170,11 @@ export class Gate implements ConnectionServices, ListenerOwner {
   }
 
   accept(conn: Conn, from: Ip, listener: Listener): void {
-    void serveConnection(conn, this.#addresses.share(from), listener, this);
+    void serveConnection(conn, this.shareAddress(from), listener, this);
+  }
+
+  shareAddress(ip: Ip): Ip {
+    return this.#addresses.share(ip);
   }
 
   turnAway(from: Ip, port: number, listener: Listener): void {
@@ -183,13 +189,20 @@ export class Gate implements ConnectionServices, ListenerOwner {
     this.#options.reportHook(report);
   }
 
-  /** Stops accepting. Connections live on. */
+  /** Stops accepting, and refuses new requests. Connections live on. */
   stopAccepting(): void {
     clearTimeout(this.#newcomersTimer);
+    this.#listeners.close();
+    this.accepting = false;
     this.draining = true;
     this.healthChecks.stop();
     this.refusing = true;
-    this.#listeners.close();
+  }
+
+  /** Stops accepting because another process does, on the listeners that `isShared` tells. Whoever is connected here is served here. */
+  leaveListeners(isShared: (bound: BoundListener) => boolean): void {
+    this.#listeners.close(isShared);
+    this.accepting = false;
   }
 
   /** Ends the tunnels that the snapshot in use would deny, and gives their number. */
@@ -206,9 +219,15 @@ export class Gate implements ConnectionServices, ListenerOwner {
 
   /** Stops accepting and ends what is idle. Everything else may go on to its end, and clients that have just come may begin. */
   beginDrain(): void {
-    this.draining = true;
     this.#listeners.retire();
+    this.accepting = false;
     this.#newcomersTimer = setTimeout(() => this.#endNewcomers(), NEWCOMERS_MS);
+    this.windDown();
+  }
+
+  /** Ends what is idle, and what is busy after its next response. */
+  windDown(): void {
+    this.draining = true;
     this.forwarding.windDown();
     this.admission.lingering.hurry();
   }
@@ -223,6 +242,7 @@ export class Gate implements ConnectionServices, ListenerOwner {
     const reopened = this.#listeners.reopen();
     if (!reopened.ok) return reopened;
     clearTimeout(this.#newcomersTimer);
+    this.accepting = true;
     this.draining = false;
     this.healthChecks.start();
     this.refusing = false;

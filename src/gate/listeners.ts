@@ -16,6 +16,10 @@ export interface BoundListener {
   readonly port: number;
   /** `host:port`. */
   readonly name: string;
+  /** The port of the plan: 0 where the system chose. */
+  readonly asked: number;
+  /** The listening socket, where it can be told. */
+  readonly fd: number | undefined;
 }
 
 /** Takes the connections that listeners accept. */
@@ -107,9 +111,16 @@ export class Listeners {
     return typeof again === "string" ? { code: again, ...(around[0] && { leaving: around[0].bound }) } : again;
   }
 
-  /** Stops accepting on all of them. Connections live on. */
-  close(): void {
-    for (const listener of this.#open) listener.close();
+  /**
+   * Stops accepting on all of them. Connections live on. Clients that wait in the
+   * queue of a socket that another process serves on are left to it; with
+   * `isShared` those in other queues are accepted first.
+   */
+  close(isShared: (bound: BoundListener) => boolean = () => true): void {
+    for (const listener of this.#open) {
+      if (isShared(listener.bound)) listener.close();
+      else listener.retire();
+    }
   }
 
   /** Stops accepting on all of them, and loses no connection that waits to be accepted. */
@@ -161,8 +172,8 @@ class OpenListener {
 
   private constructor(plan: ListenPlan, socket: TcpListener, served: ServedNow) {
     const { host } = plan;
-    const { port } = socket;
-    this.bound = { host, port, name: formatListener(host, port) };
+    const { port, fd } = socket;
+    this.bound = { host, port, name: formatListener(host, port), asked: plan.port, fd };
     this.plan = plan;
     this.#socket = socket;
     this.#served = served;

@@ -3,8 +3,10 @@ import type { Conn } from "../net/conn/conn.ts";
 import { readClockOffset } from "../net/conn/monotonic-clock.ts";
 import { type ConnectionServices, resumeConnection } from "../proxy/connection.ts";
 import type { TunnelOwner, TunnelResult } from "../proxy/flow/tunnel.ts";
+import type { AllowDecision } from "../proxy/policy/decision.ts";
 import { type RecordedConnection, RequestRecord } from "../proxy/record/request-record.ts";
 import { noteTunnelEnd } from "../proxy/request.ts";
+import type { Route } from "../proxy/route/route.ts";
 import type { Runtime } from "../proxy/runtime.ts";
 import { inspectTunnel } from "../proxy/tunnel/first-bytes-tap.ts";
 import type { Movable } from "./movable.ts";
@@ -16,6 +18,8 @@ const DESCRIPTORS = { tunnel: 2, client: 1 } as const;
 export interface ReceiveServices extends ConnectionServices {
   /** Makes a connection of a TCP socket that was connected elsewhere, and owns it from then on. */
   readonly adopt: ((fd: number) => Conn) | undefined;
+  /** The known object for an equal address. */
+  shareAddress(ip: Ip): Ip;
 }
 
 /** Takes over what another process, or this one, gave away. */
@@ -23,6 +27,11 @@ export class Receiver {
   readonly #services: ReceiveServices;
   /** The snapshot for tunnels that this gate has not judged, and the one that it is a copy of. */
   #unjudged: { readonly of: Runtime; readonly copy: Runtime } | undefined;
+
+  // What many tunnels have in common, by name.
+  readonly #listeners = new Map<string, RecordedConnection["listener"]>();
+  readonly #decisions = new Map<string, AllowDecision>();
+  readonly #routes = new Map<string, Route>();
 
   constructor(services: ReceiveServices) {
     this.#services = services;
@@ -33,7 +42,7 @@ export class Receiver {
     const { adopt } = this.#services;
     const clockOffset = readClockOffset();
     if (adopt === undefined || clockOffset === undefined) return false;
-    const known = readState(state, clockOffset);
+    const known = readState(state, clockOffset, (ip) => this.#services.shareAddress(ip));
     const [clientFd, targetFd] = descriptors;
     if (known === undefined || descriptors.length !== DESCRIPTORS[known.kind] || clientFd === undefined) return false;
     const client = adopt(clientFd);
@@ -45,8 +54,11 @@ export class Receiver {
   #carryOn(state: TunnelState, client: Conn, target: Conn): void {
     const services = this.#services;
     const { before } = state;
-    const connection = new MovedConnection(state, services);
+    const listener = share(this.#listeners, state.listener, (name) => ({ name }));
+    const connection = new MovedConnection(state, listener, services);
     const record = connection.takeRecord(state, this.#useRuntime());
+    if (state.rule !== undefined) record.decision = share(this.#decisions, state.rule, allow);
+    if (state.route !== undefined) record.route = share(this.#routes, state.route, (name) => ({ name, hops: [] }));
     const tap = isUnseen(state) ? inspectTunnel(record, services.clientProfiles) : undefined;
     if (tap !== undefined) record.inside = tap.facts;
     const tunnel = services.tunnel(client, target, {
@@ -67,6 +79,20 @@ export class Receiver {
   }
 }
 
+/** What is left of a decision: the tunnel is open, and only its rule is recorded. */
+function allow(rule: string): AllowDecision {
+  return { verdict: "allow", rule, allowPrivate: false, via: [] };
+}
+
+function share<Value>(known: Map<string, Value>, name: string, make: (name: string) => Value): Value {
+  let value = known.get(name);
+  if (value === undefined) {
+    value = make(name);
+    known.set(name, value);
+  }
+  return value;
+}
+
 /** Whether the tunnel was to be looked into, and its client has not said anything yet. */
 function isUnseen({ facts: { inside, scheme }, before: { up, upRest } }: TunnelState): boolean {
   return inside !== undefined && scheme === undefined && up + (upRest?.length ?? 0) === 0;
@@ -77,32 +103,31 @@ class MovedConnection implements RecordedConnection, TunnelOwner {
   readonly client: Ip;
   readonly clientPort: number;
   readonly certificate = undefined;
-  readonly listener: { readonly name: string };
+  readonly listener: RecordedConnection["listener"];
   readonly services: RecordedConnection["services"];
   readonly #gate: Pick<ConnectionServices, "admission" | "recorder">;
   #record: RequestRecord | undefined;
 
   constructor(
-    { client, clientPort, listener, id }: TunnelState,
+    { client, clientPort, id }: TunnelState,
+    listener: RecordedConnection["listener"],
     gate: Pick<ConnectionServices, "admission" | "recorder">,
   ) {
     this.client = client;
     this.clientPort = clientPort;
-    this.listener = { name: listener };
+    this.listener = listener;
     // A tunnel keeps the id that it has got elsewhere.
     this.services = { ids: { next: () => 0, format: () => id } };
     this.#gate = gate;
   }
 
   /** Restores the record, and takes the slots. */
-  takeRecord({ facts, rule, route }: TunnelState, runtime: Runtime): RequestRecord {
+  takeRecord({ facts }: TunnelState, runtime: Runtime): RequestRecord {
     const { startedAt, acceptedAt, stageMs, ...others } = facts;
     const record = new RequestRecord(this, runtime, { startedAt, acceptedAt });
     Object.assign(record.stageMs, stageMs);
     Object.assign(record, others);
     record.stage = "tunnel";
-    if (rule !== undefined) record.decision = { verdict: "allow", rule, allowPrivate: false, via: [] };
-    if (route !== undefined) record.route = { name: route, hops: [] };
     this.#gate.admission.readmit(this.client, record.user, runtime);
     this.#record = record;
     return record;

@@ -1,5 +1,5 @@
 import { type Endpoint, formatEndpoint, parseAuthority } from "../address/endpoint.ts";
-import { parseIp } from "../address/ip.ts";
+import { type Ip, parseIp } from "../address/ip.ts";
 import { ACTIVE } from "../net/conn/idle-watch.ts";
 import type { MovedClient } from "../proxy/connection.ts";
 import type { TakenClient } from "../proxy/exchange/forwarding.ts";
@@ -118,13 +118,17 @@ export function writeClient({ record, user, lastActivity }: Omit<TakenClient, "f
   });
 }
 
-/** Reads what this file writes, here or in another process; undefined for anything else. */
-export function readState(state: unknown, clockOffset: number): TunnelState | ClientState | undefined {
+/** Reads what this file writes, here or in another process; undefined for anything else. `shareIp` gives the one object for equal addresses of clients. */
+export function readState(
+  state: unknown,
+  clockOffset: number,
+  shareIp: (ip: Ip) => Ip,
+): TunnelState | ClientState | undefined {
   const fields = new StateReader(state);
   const kind = fields.optionalWord("kind", KINDS);
   if (kind === undefined || fields.count("version") !== VERSION) return undefined;
   const read = kind === "tunnel" ? readTunnel(fields, clockOffset) : readClient(fields, clockOffset);
-  return fields.ok ? read : undefined;
+  return fields.ok && read !== undefined ? { ...read, client: shareIp(read.client) } : undefined;
 }
 
 function readClient(fields: StateReader, clockOffset: number): ClientState | undefined {

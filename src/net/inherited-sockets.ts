@@ -59,6 +59,19 @@ export class InheritedSockets {
     return new InheritedSockets(libc, sockets);
   }
 
+  /** Takes the sockets that another process had from the service manager, and gave to this one. */
+  static adopt(passed: readonly { readonly name: string; readonly fd: number }[]): InheritedSockets | undefined {
+    const libc = openLibc();
+    if (libc === undefined || passed.length === 0) return undefined;
+    const sockets = passed.map(({ name, fd }): Inherited => ({ fd, name, at: readListening(libc, fd), used: false }));
+    return new InheritedSockets(libc, sockets);
+  }
+
+  /** All of them. */
+  list(): readonly { readonly name: string; readonly fd: number }[] {
+    return this.#sockets.map(({ name, fd }) => ({ name, fd }));
+  }
+
   /** Where the socket of that name listens; undefined when there is none. */
   locate(name: string): { readonly host: string; readonly port: number } | undefined {
     return this.#sockets.find((socket) => socket.name === name && socket.at !== undefined)?.at;

@@ -1,9 +1,9 @@
-import { AF_UNIX, CLOCK_MONOTONIC, MSG_NOSIGNAL, O_CLOEXEC, O_NONBLOCK, SOCK_DGRAM } from "./libc/constants.ts";
+import { AF_UNIX, MSG_NOSIGNAL, O_CLOEXEC, O_NONBLOCK, SOCK_DGRAM } from "./libc/constants.ts";
 import { EAGAIN, nameErrno } from "./libc/errno.ts";
 import { type Libc, openLibc } from "./libc/libc.ts";
+import { encodeUnixAddress } from "./libc/socket-address.ts";
+import { readMonotonicUsec } from "./libc/monotonic-clock.ts";
 
-/** Bytes of `sun_path` in `struct sockaddr_un` (unix(7)). */
-const PATH_BYTES = 108;
 /** Milliseconds until the next try when the manager's queue is full. */
 const RETRY_MS = 50;
 /** Messages that wait for it. */
@@ -43,16 +43,11 @@ export class ServiceManager {
     if (this.#waiting.length === 1) this.#flush();
   }
 
-  /** The service accepts connections. */
-  ready(status: string): void {
-    this.send({ READY: "1", STATUS: status });
-  }
-
-  /** The service reads its configuration again; `ready` follows, also after a failure. */
+  /** The service reads its configuration again; `READY=1` follows, also after a failure. */
   reloading(): void {
     this.send({
       RELOADING: "1",
-      MONOTONIC_USEC: readMonotonicUsec(this.#libc),
+      MONOTONIC_USEC: String(readMonotonicUsec(this.#libc)),
       STATUS: "Reloading the configuration.",
     });
   }
@@ -81,25 +76,4 @@ export class ServiceManager {
     this.#libc.close(fd);
     return result;
   }
-}
-
-/** `struct sockaddr_un` of a path or an abstract name; undefined for anything else. */
-function encodeUnixAddress(text: string): Uint8Array | undefined {
-  const name = Buffer.from(text, "utf8");
-  const isAbstract = text.startsWith("@");
-  if ((!isAbstract && !text.startsWith("/")) || name.length < 2 || name.includes(0)) return undefined;
-  // A path ends with a NUL; an abstract name begins with one and ends with the address.
-  if (name.length > (isAbstract ? PATH_BYTES : PATH_BYTES - 1)) return undefined;
-  const address = new Uint8Array(2 + name.length + (isAbstract ? 0 : 1));
-  address[0] = AF_UNIX;
-  address.set(name, 2);
-  if (isAbstract) address[2] = 0;
-  return address;
-}
-
-/** Microseconds of CLOCK_MONOTONIC; the clocks of the runtime begin with the process. */
-function readMonotonicUsec(libc: Libc): string {
-  const time = new BigInt64Array(2);
-  libc.getTime(CLOCK_MONOTONIC, time);
-  return String((time[0] ?? 0n) * 1_000_000n + (time[1] ?? 0n) / 1000n);
 }

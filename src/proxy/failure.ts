@@ -48,6 +48,7 @@ const table = {
   credentials_required: row("http_request_denied", 407, "client", "This proxy needs a user name and a password."),
   credentials_malformed: row("http_request_denied", 407, "client", "The Proxy-Authorization field cannot be read."),
   credentials_wrong: row("http_request_denied", 407, "client", "The user name or the password is wrong."),
+  parameters_malformed: row("http_request_denied", 407, "client", "The parameters in the user name cannot be read."),
   auth_busy: row("connection_limit_reached", 429, "client", "Too many passwords are being checked; try again shortly."),
   client_not_admitted: row("http_request_denied", 403, "policy", "This client address may not use this proxy."),
   too_many_connections: row("connection_limit_reached", 429, "client", "Too many connections are open."),
@@ -55,6 +56,12 @@ const table = {
   denied_by_rule: row("http_request_denied", 403, "policy", "A rule of this proxy denies the target."),
   denied_by_default: row("http_request_denied", 403, "policy", "No rule of this proxy allows the target."),
   hook_failed: row("http_request_denied", 403, "policy", "The decision could not be made, so the answer is no."),
+  parameters_unfit: row(
+    "http_request_denied",
+    403,
+    "client",
+    "The parameters in the user name are not those that {peer} needs.",
+  ),
   https_in_clear: row(
     "http_request_denied",
     403,

@@ -79,6 +79,7 @@ export class Request {
     if (!presented.ok) return this.#end(presented.failure);
     const user = await identify(record, client, presented.value, services);
     record.user = user.ok ? user.value : user.claimed;
+    record.parameters = user.parameters;
     if (!user.ok) return this.#end(user.failure);
     const crowded = connection.takeUserSlot(record);
     if (crowded !== undefined) return this.#end(crowded);
@@ -326,6 +327,7 @@ export function notePlanned(record: RequestRecord, plan: Plan, origin: Origin): 
   record.scheme = "http";
   record.target = plan.target;
   record.user = plan.user;
+  record.parameters = plan.parameters;
   record.decision = plan.decision;
   record.route = plan.route;
   record.dialled = origin.address;

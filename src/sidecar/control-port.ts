@@ -41,6 +41,13 @@ export interface DrainControl {
   yieldAddress(): boolean;
 }
 
+/** What came of a hand-over. */
+export type HandoverAnswer =
+  | { readonly kind: "done"; readonly pid: number; readonly program: string }
+  | { readonly kind: "refused"; readonly reason: string }
+  /** `code` is 78 when the successor cannot use its configuration. */
+  | { readonly kind: "failed"; readonly reason: string; readonly code: number; readonly problems: readonly string[] };
+
 /** The whole interface of the sidecar to the daemon. */
 export interface ControlPort {
   /** Probes the default upstream where there is one, which takes at most some seconds. */
@@ -49,6 +56,8 @@ export interface ControlPort {
   effectiveConfig(): unknown;
   /** Reads the configuration again and puts it into effect; absent where it comes from no file. */
   readonly reload?: () => Promise<ReloadAnswer>;
+  /** Starts a successor, of another executable when one is named, and hands over to it; absent where that cannot be. */
+  readonly handOver?: (executable: string | undefined) => Promise<HandoverAnswer>;
   /** Prometheus text format. */
   metricsText(): string;
   /** Matching tunnels and forwarded requests in progress. */

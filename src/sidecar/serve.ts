@@ -17,6 +17,10 @@ export interface Sidecar {
   /** The port as bound; undefined on a Unix socket. */
   readonly port: number | undefined;
   readonly connections: SidecarConnections;
+  /** The listening socket, where it can be told. */
+  readonly fd: number | undefined;
+  /** Stops accepting; with `isShared` another process listens on the same socket. Answers under way go on to their end. */
+  retire(isShared: boolean): void;
   /** Gives its address to a successor: stops accepting. Connections that are open are served on. */
   yieldAddress(): void;
   /** Stops accepting, lets answers under way finish for a moment, then closes. */
@@ -42,7 +46,9 @@ type ServeHttpResult =
 interface Server {
   readonly port: number | undefined;
   readonly connections: SidecarConnections;
+  readonly fd: number | undefined;
   stopAccepting(): void;
+  retire(keepsPath: boolean): void;
   /** Gives answers under way `ms` milliseconds. */
   stop(ms: number): Promise<void>;
 }
@@ -53,6 +59,8 @@ export interface SidecarOptions {
   readonly serveHttp: ServeHttp;
   /** What a proxy that drains asks for before it gives its address. */
   readonly token?: Secret;
+  /** The process before this one has passed the socket at that address: nobody has to give it. */
+  readonly isPassed?: boolean;
   /** Receives errors that ended a connection of the sidecar. */
   readonly reportBug: (error: unknown) => void;
 }
@@ -81,8 +89,7 @@ function format(host: string, port: number): string {
 }
 
 async function startOnSocket(options: SidecarOptions, path: string): Promise<SidecarStart> {
-  if (lstatSync(path, { throwIfNoEntry: false })?.isSocket() === true) await askForAddress(options);
-  const obstacle = await clearWay(path);
+  const obstacle = options.isPassed === true ? undefined : await clearWay(options, path);
   if (obstacle !== undefined) return { ok: false, message: `Cannot start the sidecar on ${path}: ${obstacle}` };
   // The mask protects the file from its creation on; a chmod alone would come too late.
   const mask = process.umask(0o177);
@@ -105,9 +112,11 @@ function succeed(server: Server, text: string): SidecarStart {
     sidecar: {
       text,
       port: server.port,
+      fd: server.fd,
       get connections() {
         return server.connections;
       },
+      retire: (isShared) => server.retire(isShared),
       yieldAddress: () => server.stopAccepting(),
       stop: () => server.stop(STOP_MS),
     },
@@ -138,8 +147,9 @@ function reach(host: string): string {
   return host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host;
 }
 
-/** Removes a socket file on which no process listens. Otherwise returns what prevents that. */
-async function clearWay(path: string): Promise<string | undefined> {
+/** Removes a socket file on which no process listens, also after a proxy that drains has left it. Otherwise returns what prevents that. */
+async function clearWay(options: SidecarOptions, path: string): Promise<string | undefined> {
+  if (lstatSync(path, { throwIfNoEntry: false })?.isSocket() === true) await askForAddress(options);
   const found = lstatSync(path, { throwIfNoEntry: false });
   if (found === undefined) return undefined;
   if (!found.isSocket()) return 'a file that is not a socket is there. Set "sidecar.unix" to another path.';

@@ -5,6 +5,7 @@ import type { ControlPort } from "./control-port.ts";
 import { mountDrain } from "./drain.ts";
 import { guardHost, guardToken } from "./guard.ts";
 import { answerJson, answerProblem, refuseOtherMethods } from "./problem.ts";
+import { mountHandover } from "./handover.ts";
 import { refuseQueries } from "./read-query.ts";
 import { mountReload } from "./reload.ts";
 import { mountTunnels } from "./tunnels.ts";
@@ -22,7 +23,7 @@ export interface SidecarAppOptions {
 /** Content type of the Prometheus text format. */
 const METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8";
 
-/** Serves the state of the proxy over HTTP. Its actions end tunnels and captures, disable members of pools, drain the proxy, and reload the configuration. */
+/** Serves the state of the proxy over HTTP. Its actions end tunnels and captures, disable members of pools, drain the proxy, reload the configuration, and hand over to another process. */
 export function createSidecarApp(port: ControlPort, options: SidecarAppOptions = {}): Hono {
   const app = new Hono();
   app.use(harden);
@@ -46,6 +47,7 @@ export function createSidecarApp(port: ControlPort, options: SidecarAppOptions =
   mountTunnels(app, guard, port);
   if (port.upstreams !== undefined) mountUpstreams(app, guard, port.upstreams);
   if (port.reload !== undefined) mountReload(app, guard, port.reload);
+  if (port.handOver !== undefined) mountHandover(app, guard, port.handOver);
   refuseOtherMethods(app, "/config", "GET, HEAD", guard);
   refuseOtherMethods(app, "/metrics", "GET, HEAD", guard);
   if (port.captures !== undefined) {

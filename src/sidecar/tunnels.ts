@@ -37,6 +37,7 @@ function formatFlow(flow: Flow): Record<string, unknown> {
     listener: flow.listener,
     client: flow.client,
     user: bound(flow.user),
+    parameters: flow.parameters,
     protocol: flow.protocol,
     method: bound(flow.method),
     scheme: flow.scheme,

@@ -21,6 +21,7 @@ export type UpstreamState = PoolState | SingleState;
 /** Whom a choice is for. `client` is an address in its canonical text. */
 export interface ChoiceQuestion {
   readonly client: string;
+  /** As the client sends the name, parameters included. */
   readonly user: string | undefined;
   /** Host of the target. */
   readonly host: string;

@@ -6,6 +6,7 @@ test.skipIf(process.platform !== "linux")(
   async () => {
     const report = await runReloads({
       reloads: 20,
+      handovers: 2,
       everyMs: 150,
       connectsPerSecond: 40,
       tlsEach: 5,
@@ -29,7 +30,16 @@ test.skipIf(process.platform !== "linux")(
     expect(clients.connects.done).toBeGreaterThan(0);
     expect(clients.forwards.done).toBeGreaterThan(0);
     const done = Object.fromEntries(Object.entries(changes).map(([kind, tally]) => [kind, tally.done]));
-    expect(done).toEqual({ rules: 2, certificate: 4, users: 2, listeners: 4, broken: 4, limits: 2, upstreams: 2 });
+    expect(done).toEqual({
+      rules: 2,
+      certificate: 4,
+      users: 2,
+      listeners: 4,
+      broken: 4,
+      limits: 2,
+      upstreams: 2,
+      handover: 2,
+    });
   },
   120_000,
 );

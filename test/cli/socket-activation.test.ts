@@ -83,4 +83,18 @@ describe("sockets that a service manager passes", () => {
       'Cannot use the socket "edge" of the service manager: it listens on 0.0.0.0:',
     );
   });
+
+  test("share their port with no listener around them: the manager's socket would keep clients from it", async () => {
+    using echo = listenEcho();
+    await using folder = await makeFolder({});
+    await using proxy = await activate(folder.path, "127.0.0.1", "unknown", { listen: [{ port: "PORT0" }], rules });
+    const [port = 0] = await readPorts(proxy);
+    await proxy.untilTold(`Listening on 127.0.0.1:${port}.`);
+    await folder.write({ "proxy.config.json": { listen: [{ host: "0.0.0.0", port }], rules, open: true } });
+    proxy.signal("SIGHUP");
+    await proxy.untilTold(`Cannot listen on 0.0.0.0:${port}: the port is in use.`);
+    using client = await openTunnel(port, `127.0.0.1:${echo.port}`);
+    client.write("served");
+    await client.untilText("served");
+  });
 });

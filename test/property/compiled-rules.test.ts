@@ -35,11 +35,21 @@ const pattern = fc
   .map(([host, at]) => host + at);
 
 const users = fc.uniqueArray(fc.constantFrom("ann", "bob", "eve"), { minLength: 1 }).map((names) => new Set(names));
+const parameterNames = fc.constantFrom("session", "country");
+const conditions = fc.uniqueArray(
+  fc.record({
+    name: parameterNames,
+    values: fc.option(fc.uniqueArray(fc.constantFrom("de", "at", "x1"), { minLength: 1 }), { nil: undefined }),
+  }),
+  { minLength: 1, selector: ({ name: parameter }) => parameter },
+);
+const parameters = fc.dictionary(parameterNames, fc.constantFrom("de", "AT", "x1", "X2"));
 const optional = <T>(arbitrary: fc.Arbitrary<T>) => fc.option(arbitrary, { nil: undefined });
 const rule: fc.Arbitrary<ListedRule> = fc
   .record({
     from: optional(fc.array(range, { minLength: 1, maxLength: 3 })),
     users: optional(users),
+    parameters: fc.option(conditions, { nil: undefined, freq: 2 }),
     to: fc.option(fc.array(pattern, { minLength: 1, maxLength: 6 }), { nil: undefined, freq: 8 }),
     verdict: fc.constantFrom("deny", "allow", "private", "via", "hook"),
   })
@@ -47,6 +57,7 @@ const rule: fc.Arbitrary<ListedRule> = fc
     name: "",
     ...(drawn.from && { from: drawn.from.map(readRange) }),
     ...(drawn.users && { users: drawn.users }),
+    ...(drawn.parameters && { parameters: drawn.parameters.map(compileCondition) }),
     ...(drawn.to && { to: makePatterns(...drawn.to) }),
     verdict: makeVerdict(drawn.verdict),
   }));
@@ -60,14 +71,16 @@ const query: fc.Arbitrary<Query> = fc
     port: fc.constantFrom(80, 443, 1000, 1001, 8080),
     client: address,
     user: optional(fc.constantFrom("ann", "bob", "mallory")),
+    parameters: optional(parameters),
     address: optional(address),
     foundName: optional(name),
     mayBeCompleted: optional(fc.boolean()),
   })
-  .map(({ host, port, user, address: found, foundName, mayBeCompleted, client }) =>
+  .map(({ host, port, user, parameters: given, address: found, foundName, mayBeCompleted, client }) =>
     makeQuery(host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`, {
       client,
       ...(user !== undefined && { user }),
+      ...(given && { parameters: given }),
       ...(found !== undefined && { address: found }),
       ...(foundName !== undefined && { foundName }),
       ...(mayBeCompleted !== undefined && { mayBeCompleted }),
@@ -158,6 +171,10 @@ function makeVerdict(kind: "deny" | "allow" | "private" | "via" | "hook"): Liste
   if (kind === "deny") return { kind };
   if (kind === "hook") return hookRule("", () => undefined).verdict;
   return { kind: "allow", allowPrivate: kind === "private", via: kind === "via" ? () => ["up"] : undefined };
+}
+
+function compileCondition({ name: parameter, values }: { name: string; values: readonly string[] | undefined }) {
+  return { name: parameter, ...(values && { values: new Set(values) }) };
 }
 
 function readRange(text: string): Cidr {

@@ -96,3 +96,27 @@ test("rejects what a full disk does not take", async () => {
   await expect(output.write("lost\n")).rejects.toMatchObject({ code: "ENOSPC" });
   closeSync(fd);
 });
+
+test("writes whole lines, which another writer to the same pipe does not tear", async () => {
+  await using pipe = await openPipe();
+  const writers = ["a", "b"].map((name) => ({
+    name,
+    output: new DescriptorWriter(pipe.writer, { limitBytes: Infinity }),
+  }));
+  const batch = (name: string): string => `${name.repeat(150)}\n`.repeat(3000);
+  for (const { name, output } of writers) void output.write(batch(name));
+  let text = "";
+  await waitFor(() => {
+    try {
+      text += pipe.read();
+    } catch {
+      // Nothing is there at the moment.
+    }
+    return text.length >= 2 * batch("a").length;
+  }, "all of it");
+  const lines = text.split("\n").slice(0, -1);
+  expect(lines).toHaveLength(6000);
+  expect(lines.filter((line) => !/^(a{150}|b{150})$/.test(line))).toEqual([]);
+  // Both were at work at the same time.
+  expect(lines.indexOf("b".repeat(150))).toBeLessThan(lines.lastIndexOf("a".repeat(150)));
+});

@@ -112,6 +112,27 @@ describe("the same word in Proxy-Status, body, log and metric for", () => {
       { fields: basic("ann", "guess") },
     ));
 
+  test("parameters in the user name that cannot be read", () =>
+    expectOf(
+      "127.0.0.1:1",
+      "parameters_malformed",
+      { users: [{ name: "ann", password: "secret" }], auth: { parameters: ["session"] } },
+      { fields: basic("ann-session-", "secret") },
+    ));
+
+  test("parameters in the user name that an upstream needs", () =>
+    expectOf(
+      "far.example:443",
+      "parameters_unfit",
+      {
+        users: [{ name: "ann", password: "secret" }],
+        auth: { parameters: ["session"] },
+        upstreams: { exits: { url: "socks5h://127.0.0.1:1", username: "c-{session}" } },
+        rules: [{ via: "exits" }],
+      },
+      { fields: basic("ann", "secret") },
+    ));
+
   test("an unknown user", () =>
     expectOf(
       "127.0.0.1:1",

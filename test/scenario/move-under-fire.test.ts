@@ -5,6 +5,7 @@ import { type AdoptSocket, createAdaptiveEngine } from "../../src/proxy/flow/pro
 import { relay } from "../../src/proxy/flow/relay.ts";
 import type { TunnelEngine } from "../../src/proxy/flow/tunnel.ts";
 import { BucketBudget } from "../support/bucket-budget.ts";
+import { countDescriptors } from "../support/laned-stand.ts";
 import { startWarmLanes } from "../support/lane-stand.ts";
 import { moveConnections } from "../support/move-connections.ts";
 import { openGate, type TestGate } from "../support/open-gate.ts";
@@ -58,6 +59,7 @@ test.each(engines)(
     const config = { inspect: { tls: false } };
     await using one = openGate(config, { reactor, engine: first });
     await using two = openGate(config, { reactor, engine: second });
+    const descriptors = countDescriptors();
     const random = createRandom(TUNNELS);
     const ends = { closed: 0, client_reset: 0, target_reset: 0, killed: 0 };
     const sums = { up: 0, down: 0 };
@@ -123,6 +125,8 @@ test.each(engines)(
     expect(one.gate.metrics.bytesUp + two.gate.metrics.bytesUp).toBe(sums.up);
     expect(one.gate.metrics.bytesDown + two.gate.metrics.bytesDown).toBe(sums.down);
     expect(pool.status().tunnels).toBe(0);
+    // An idle lane keeps eight pipes.
+    await waitFor(() => countDescriptors() <= descriptors + 16, "descriptors to be closed", 30_000);
   },
   1_800_000,
 );

@@ -77,8 +77,8 @@ describe("penstock healthcheck", () => {
     expect((await run(["healthcheck"], { folder: folder.path })).code).toBe(0);
     await folder.write({ "proxy.config.json": "{" });
     expect((await run(["healthcheck", "--sidecar", at(proxy)], { folder: folder.path })).code).toBe(0);
-    const variables = { PENSTOCK_SIDECAR_PORT: String(sidecar.port) };
-    expect((await run(["healthcheck"], { folder: folder.path, variables })).code).toBe(0);
+    const elsewhere = { PENSTOCK_SIDECAR_PORT: String(sidecar.port) };
+    expect((await run(["healthcheck"], { folder: folder.path, variables: elsewhere })).code).toBe(0);
   });
 
   test("finds a Unix socket", async () => {

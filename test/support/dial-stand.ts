@@ -2,6 +2,7 @@ import type { Conn } from "../../src/net/conn/conn.ts";
 import { Secret } from "../../src/secret.ts";
 import { dial, type DialOutcome } from "../../src/proxy/dial/dial.ts";
 import type { Failure } from "../../src/proxy/failure.ts";
+import { type Login, resolveLogin } from "../../src/proxy/route/hop-login.ts";
 import type { Hop, HopKind } from "../../src/proxy/route/route.ts";
 import { formatAddress } from "../../src/proxy/record/access-record.ts";
 import { Pools } from "../../src/proxy/upstream/pools.ts";
@@ -72,6 +73,13 @@ export function makeHop(
     ...(user !== undefined && { credentials: { user, password: new Secret(password ?? "") } }),
     ...rest,
   };
+}
+
+/** The credentials of a hop whose user name has no placeholders. */
+export function loginAt(hop: Hop): Login | undefined {
+  const login = resolveLogin(hop, {});
+  if (!login.ok) throw new Error(login.failure.note);
+  return login.value;
 }
 
 /** A connection with everything that comes out of it at hand. */

@@ -46,6 +46,7 @@ export function createFakeIo(parts: Partial<CliIo> & { passwords?: (string | und
       others.add(listener);
       return () => others.delete(listener);
     },
+    startSuccessor: () => "There is no program to start.",
     onBug: (listener) => {
       bugs.add(listener);
       return () => bugs.delete(listener);

@@ -1,4 +1,5 @@
 import { parseIp, type Ip } from "../../src/address/ip.ts";
+import type { UserParameters } from "../../src/protocol/user-parameters.ts";
 import { parseTargetPattern } from "../../src/config/target-pattern.ts";
 import { compileRules } from "../../src/proxy/policy/compile-rules.ts";
 import type { Fallback, HookQuery, HookVerdict, Policy, Query, Rule } from "../../src/proxy/policy/policy.ts";
@@ -59,6 +60,7 @@ export function makePolicy(rules: readonly Rule[], fallback: Fallback = { kind: 
 export interface QuerySettings {
   readonly client?: string;
   readonly user?: string;
+  readonly parameters?: UserParameters;
   readonly address?: string;
   readonly foundName?: string;
   readonly mayBeCompleted?: boolean;
@@ -68,6 +70,7 @@ export function makeQuery(target: string, more: QuerySettings = {}): Query {
   return {
     client: makeIp(more.client ?? "203.0.113.7"),
     user: more.user,
+    ...(more.parameters && { parameters: more.parameters }),
     target: makeEndpoint(target),
     ...(more.address !== undefined && { address: makeIp(more.address) }),
     ...(more.foundName !== undefined && { foundName: { kind: "name", text: more.foundName } }),

@@ -1,7 +1,7 @@
 import { containsIp } from "../../src/address/cidr.ts";
 import type { Host } from "../../src/address/host.ts";
 import type { Ip } from "../../src/address/ip.ts";
-import type { Query, Rule } from "../../src/proxy/policy/policy.ts";
+import type { ParameterCondition, Query, Rule } from "../../src/proxy/policy/policy.ts";
 import type { TargetPattern } from "../../src/proxy/policy/target-index.ts";
 
 /** A rule whose patterns can be read as often as wanted. */
@@ -15,10 +15,11 @@ export type LinearMatch =
 /** Says which rule comes first, by looking at each pattern of each rule: what the compiled form must agree with. */
 export function matchLinearly(rules: readonly ListedRule[], query: Query, from = 0): LinearMatch {
   const address = query.target.host.kind === "ip" ? query.target.host.ip : query.address;
-  for (const [rule, { from: ranges, users, to, verdict }] of rules.entries()) {
+  for (const [rule, { from: ranges, users, parameters, to, verdict }] of rules.entries()) {
     if (rule < from) continue;
     if (ranges !== undefined && !ranges.some((range) => containsIp(range, query.client))) continue;
     if (users !== undefined && (query.user === undefined || !users.has(query.user))) continue;
+    if (parameters?.some((condition) => !meetsCondition(query.parameters ?? {}, condition)) === true) continue;
     const wanted = to?.filter(({ ports }) => matchesPort(ports, query.target.port));
     if (wanted === undefined || wanted.some(({ host }) => matchesHost(host, query, address))) {
       const opens = verdict.kind === "allow" && verdict.allowPrivate;
@@ -29,6 +30,11 @@ export function matchLinearly(rules: readonly ListedRule[], query: Query, from =
       return { kind: "needs_address", rule };
   }
   return { kind: "none" };
+}
+
+function meetsCondition(parameters: Readonly<Record<string, string>>, { name, values }: ParameterCondition): boolean {
+  const given = parameters[name]?.toLowerCase();
+  return given !== undefined && (values === undefined || [...values].includes(given));
 }
 
 function matchesPort(ports: TargetPattern["ports"], port: number): boolean {

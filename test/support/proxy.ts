@@ -3,7 +3,7 @@ import { type CompiledConfig, compileConfig } from "../../src/config/compile.ts"
 import { createOwnName } from "../../src/config/forward.ts";
 import { type Checked, formatProblem } from "../../src/config/problem.ts";
 import type { PenstockConfig } from "../../src/config/schema.ts";
-import { type Daemon, startDaemon } from "../../src/daemon.ts";
+import { type Daemon, type DaemonOptions, startDaemon } from "../../src/daemon.ts";
 import type { Resolver } from "../../src/net/dns/resolver.ts";
 import type { ReloadOutcome } from "../../src/reloader.ts";
 import { connectRaw, type RawPeer } from "./raw-peer.ts";
@@ -42,6 +42,8 @@ export interface TestProxyOptions {
   readonly variables?: Readonly<Record<string, string>>;
   /** It opens an event loop of its own, as outside of tests. */
   readonly ownEventLoop?: boolean;
+  /** Parts of a hand-over. */
+  readonly daemon?: Pick<DaemonOptions, "successor" | "successors" | "onTakenOver">;
 }
 
 /** The token of every test's sidecar. */
@@ -92,6 +94,7 @@ export async function startProxy(config: PenstockConfig = {}, options: TestProxy
       return again.ok ? { ok: true, value: { compiled: again.value }, ...rest } : { ...again, ...rest };
     },
     ...(options.resolver && { resolver: options.resolver }),
+    ...options.daemon,
     ...(options.ownEventLoop !== true && { eventLoop: requireReactor() }),
   });
   if (!started.ok) throw new Error(started.message);

@@ -1,3 +1,4 @@
+import { existsSync, readFileSync } from "node:fs";
 import { chown } from "node:fs/promises";
 import { join } from "node:path";
 import { expectProgram, type RunningProgram, startProgram } from "./program.ts";
@@ -18,15 +19,27 @@ export interface Login {
   readonly password: string;
 }
 
+/** Squid, and what it says of the requests that it took. */
+export interface SquidProgram extends UpstreamProgram {
+  /** User name and target of each request that is over, in order. */
+  readUsers(): { readonly user: string; readonly target: string }[];
+}
+
 /** Squid from Debian, with credentials required of everybody and no cache. */
 export async function startSquid(
-  { username, password }: Login,
+  logins: Login | readonly Login[],
   scheme: "basic" | "digest" = "basic",
-): Promise<UpstreamProgram> {
+): Promise<SquidProgram> {
   const folder = await makeFolder();
   const port = await reserveClosedPort();
-  if (scheme === "digest") await folder.write({ users: `${username}:${password}\n` });
-  else await expectProgram(["htpasswd", "-c", "-b", "-m", "users", username, password], { cwd: folder.path });
+  const known = [logins].flat();
+  if (scheme === "digest")
+    await folder.write({ users: known.map(({ username, password }) => `${username}:${password}\n`).join("") });
+  else {
+    await folder.write({ users: "" });
+    for (const { username, password } of known)
+      await expectProgram(["htpasswd", "-b", "-m", "users", username, password], { cwd: folder.path });
+  }
   const helper = { basic: "basic_ncsa_auth", digest: "digest_file_auth" }[scheme];
   await folder.write({
     "squid.conf": [
@@ -38,7 +51,10 @@ export async function startSquid(
       "http_access allow known",
       "http_access deny all",
       "cache deny all",
-      "access_log none",
+      // Written at once, and its fields escaped as in a URL.
+      "buffered_logs off",
+      "logformat seen %#un %ru",
+      `access_log stdio:${folder.path}/seen.log logformat=seen`,
       "cache_log stdio:/dev/stderr",
       "pid_filename none",
       `coredump_dir ${folder.path}`,
@@ -52,7 +68,18 @@ export async function startSquid(
   if (process.getuid?.() === 0) await giveTo("proxy", folder);
   // -N: one process, in the foreground. Its name for shared memory has to be its own, too.
   const squid = startProgram(["squid", "-N", "-n", `t${port}`, "-f", join(folder.path, "squid.conf")]);
-  return announce("http", port, squid, folder);
+  return {
+    ...(await announce("http", port, squid, folder)),
+    readUsers() {
+      const log = join(folder.path, "seen.log");
+      const lines = existsSync(log) ? readFileSync(log, "latin1").trim().split("\n") : [];
+      return lines.flatMap((line) => {
+        const [user = "", target = ""] = line.split(" ");
+        // A connection that ended before a request.
+        return user === "-" || target === "" ? [] : { user: decodeURIComponent(user), target };
+      });
+    },
+  };
 }
 
 /** tinyproxy from Debian, with Basic credentials required. */

@@ -9,6 +9,7 @@ import { formatBasicCredentials } from "../../protocol/http1/basic-credentials.t
 import { writeRequestHead } from "../../protocol/http1/write-head.ts";
 import { TimeLimit } from "../../net/conn/time-limit.ts";
 import { openTunnel } from "../../proxy/dial/open-tunnel.ts";
+import { type Login, resolveLogin } from "../../proxy/route/hop-login.ts";
 import type { Hop } from "../../proxy/route/route.ts";
 import { Upstream } from "../../proxy/upstream/upstreams.ts";
 import { version } from "../../version.ts";
@@ -119,7 +120,7 @@ class Trace {
     if (this.#forwards) return { ok: true, value: conn };
     const destination = await this.#chooseDestination(proxy);
     if (!destination.ok) return destination;
-    const leg = { conn, hop: asked, upstream: this.#upstream, limit: this.#limit };
+    const leg = { conn, hop: asked, login: findLogin(asked), upstream: this.#upstream, limit: this.#limit };
     const opened = await openTunnel(leg, destination.value);
     if (!opened.ok) {
       const wantsUser = opened.failure.detail === "upstream_credentials" && proxy.credentials === undefined;
@@ -200,10 +201,8 @@ class Trace {
 
   #writeHead(): Uint8Array {
     const { target, proxy } = this.#request;
-    const shown =
-      this.#forwards && proxy?.credentials
-        ? formatBasicCredentials(proxy.credentials.user, proxy.credentials.password)
-        : undefined;
+    const login = this.#forwards ? proxy && findLogin(proxy) : undefined;
+    const shown = login && formatBasicCredentials(login.user, login.password);
     return writeRequestHead({
       method: "GET",
       target: this.#forwards ? formatTraceTarget(target) : target.path,
@@ -216,4 +215,10 @@ class Trace {
       ],
     });
   }
+}
+
+/** The user name in the URL of a proxy has no placeholders. */
+function findLogin(proxy: Hop): Login | undefined {
+  const login = resolveLogin(proxy, {});
+  return login.ok ? login.value : undefined;
 }

@@ -90,9 +90,11 @@ export function listenDescriptor(
     listener: {
       host: ip.text,
       port: readSocketPort(address),
+      fd,
       stop: () => listener.stop(),
       acceptWaiting: () => listener.accept(BACKLOG),
-      share: (allowed) => listener.share(allowed),
+      // A socket of the service manager stays bound when the listener is gone, and would keep clients from another one.
+      ...(inherited === undefined && { share: (allowed: boolean) => listener.share(allowed) }),
     },
   };
 }

@@ -10,6 +10,8 @@ export interface ServeHttpOptions {
   readonly handle: Handle;
   /** Default: sockets of the runtime, which on Unix sockets are used in any case. */
   readonly listen?: Listen;
+  /** A socket that listens at the path of `at` already. The server owns it. */
+  readonly passed?: number | undefined;
   /** Gets the errors of bugs that ended a connection. */
   readonly reportBug: (error: unknown) => void;
   readonly limits?: TableLimits;
@@ -22,8 +24,12 @@ export interface HttpServer {
   readonly port: number | undefined;
   /** Connections that are open, that came, and that were closed to make room. */
   readonly connections: { readonly open: number; readonly accepted: number; readonly evicted: number };
+  /** The listening socket, where it can be told. */
+  readonly fd: number | undefined;
   /** Stops accepting. Connections that are open are served on. */
   stopAccepting(): void;
+  /** Stops accepting; the path of a Unix socket stays for a process that listens on the same one. Waiting connections are closed, answers under way go on to their end. */
+  retire(keepsPath: boolean): void;
   /** Stops accepting and closes waiting connections. Answers under way get `ms` milliseconds. */
   stop(ms: number): Promise<void>;
 }
@@ -43,7 +49,7 @@ const DEADLINES: ServedDeadlines = { requestMs: 10_000, idleMs: 30_000, answerMs
  * own server has neither.
  */
 export function serveHttp(options: ServeHttpOptions): HttpServerStart {
-  const { at, handle, listen = listenTcp, reportBug, limits = LIMITS, deadlines = DEADLINES } = options;
+  const { at, handle, listen = listenTcp, passed, reportBug, limits = LIMITS, deadlines = DEADLINES } = options;
   const table = new ConnectionTable(limits);
   const descriptors = new SpareDescriptors();
   let ending = false;
@@ -60,12 +66,16 @@ export function serveHttp(options: ServeHttpOptions): HttpServerStart {
   const bound =
     // With the last descriptors the table makes room.
     "unix" in at
-      ? listenUnix(at.unix, (conn) => accept(conn, "unix"))
+      ? listenUnix(at.unix, (conn) => accept(conn, "unix"), passed)
       : listen(at.host, at.port, (conn, from) => accept(conn, nameNetwork(from)), "never");
   if (!bound.ok) return bound;
-  const stopAccepting = (): void => {
-    if (accepting) bound.listener.stop();
+  const stopAccepting = (keepPath = false): void => {
+    if (accepting) bound.listener.stop({ keepPath });
     accepting = false;
+  };
+  const endWaiting = (): void => {
+    ending = true;
+    for (const member of table.list()) if (member.state === "waiting") member.evict();
   };
   return {
     ok: true,
@@ -74,11 +84,15 @@ export function serveHttp(options: ServeHttpOptions): HttpServerStart {
       get connections() {
         return { open: table.open, accepted: table.accepted, evicted: table.evicted };
       },
-      stopAccepting,
+      fd: bound.listener.fd,
+      stopAccepting: () => stopAccepting(),
+      retire(keepsPath) {
+        stopAccepting(keepsPath);
+        endWaiting();
+      },
       async stop(ms) {
-        ending = true;
         stopAccepting();
-        for (const member of table.list()) if (member.state === "waiting") member.evict();
+        endWaiting();
         const until = performance.now() + ms;
         while (table.open > 0 && performance.now() < until) await Bun.sleep(5);
         for (const member of table.list()) member.evict();

@@ -21,6 +21,7 @@ export const SOCK_DGRAM = 2;
 export const SHUT_WR = 1;
 
 export const SOL_SOCKET = 1;
+export const SCM_RIGHTS = 1;
 export const SO_REUSEADDR = 2;
 export const SO_REUSEPORT = 15;
 export const SO_TYPE = 3;
@@ -30,6 +31,7 @@ export const SO_OOBINLINE = 10;
 export const SO_LINGER = 13;
 export const SO_RCVLOWAT = 18;
 export const SO_ACCEPTCONN = 30;
+export const SO_DOMAIN = 39;
 export const IPPROTO_TCP = 6;
 export const IPPROTO_IPV6 = 41;
 export const IPV6_V6ONLY = 26;
@@ -41,6 +43,8 @@ export const TCP_KEEPINTVL = 5;
 export const TCP_KEEPCNT = 6;
 
 export const MSG_PEEK = 0x2;
+/** Returned by `recvmsg`: descriptors did not fit, or the process has no room for them. */
+export const MSG_CTRUNC = 0x8;
 /** On a TCP socket: take the bytes off the queue without copying them (tcp(7)). */
 export const MSG_TRUNC = 0x20;
 export const MSG_DONTWAIT = 0x40;
@@ -48,6 +52,9 @@ export const MSG_DONTWAIT = 0x40;
 export const MSG_ERRQUEUE = 0x2000;
 /** An error instead of a signal when the peer is gone. */
 export const MSG_NOSIGNAL = 0x4000;
+
+/** Descriptors that come with a message are close-on-exec. */
+export const MSG_CMSG_CLOEXEC = 0x40000000;
 
 export const CLOCK_MONOTONIC = 1;
 

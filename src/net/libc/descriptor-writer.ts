@@ -98,7 +98,15 @@ export class DescriptorWriter {
       // That may have taken the last room.
       return;
     }
-    this.#written += writeSync(this.#fd, bytes, this.#written, Math.min(this.#most, bytes.length - this.#written));
+    this.#written += writeSync(this.#fd, bytes, this.#written, this.#chooseLength(bytes));
+  }
+
+  /** Whole lines where they fit: another process may write to the same pipe during a hand-over. */
+  #chooseLength(bytes: Uint8Array): number {
+    const left = bytes.length - this.#written;
+    if (left <= this.#most) return left;
+    const end = bytes.lastIndexOf(LF, this.#written + this.#most - 1) + 1;
+    return end > this.#written ? end - this.#written : this.#most;
   }
 
   #drop({ bytes }: Piece): void {

@@ -8,6 +8,7 @@ export const EAGAIN = 11;
 export const ENOMEM = 12;
 export const ENFILE = 23;
 export const EMFILE = 24;
+export const ENAMETOOLONG = 36;
 export const ENOBUFS = 105;
 export const EINPROGRESS = 115;
 /** Stands for an error whose number could not be read. */
@@ -22,18 +23,22 @@ export function isTransient(result: number): boolean {
 const names: Readonly<Record<number, string>> = {
   1: "EPERM",
   2: "ENOENT",
+  9: "EBADF",
   12: "ENOMEM",
   13: "EACCES",
   20: "ENOTDIR",
   22: "EINVAL",
   23: "ENFILE",
   24: "EMFILE",
+  32: "EPIPE",
+  36: "ENAMETOOLONG",
   97: "EAFNOSUPPORT",
   98: "EADDRINUSE",
   99: "EADDRNOTAVAIL",
   101: "ENETUNREACH",
   104: "ECONNRESET",
   105: "ENOBUFS",
+  109: "ETOOMANYREFS",
   110: "ETIMEDOUT",
   111: "ECONNREFUSED",
   113: "EHOSTUNREACH",

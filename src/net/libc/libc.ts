@@ -11,7 +11,8 @@ import { EUNKNOWN } from "./errno.ts";
  * as a hint.
  *
  * **Lifetimes.** Buffers are passed as typed arrays, never as addresses, so that
- * they live as long as the call. No call makes the kernel keep an address.
+ * they live as long as the call. No call makes the kernel keep an address. The one
+ * exception is `struct msghdr`, whose buffers `DescriptorMessages` keeps.
  *
  * **Blocking.** Only `epollWait` and `poll` wait. All descriptors are
  * non-blocking.
@@ -53,6 +54,9 @@ export interface Libc {
   write(fd: number, from: Uint8Array, bytes: number): number;
   receive(fd: number, into: Uint8Array, bytes: number, flags: number): number;
   send(fd: number, from: Uint8Array, bytes: number, flags: number): number;
+  /** `header` is a `struct msghdr`. Only `DescriptorMessages` makes one: it holds addresses. */
+  sendMessage(fd: number, header: BigUint64Array, flags: number): number;
+  receiveMessage(fd: number, header: BigUint64Array, flags: number): number;
 }
 
 const symbols = {
@@ -83,6 +87,8 @@ const symbols = {
   write: { args: ["i32", "ptr", "u64"], returns: FFIType.i64_fast },
   recv: { args: ["i32", "ptr", "u64", "i32"], returns: FFIType.i64_fast },
   send: { args: ["i32", "ptr", "u64", "i32"], returns: FFIType.i64_fast },
+  sendmsg: { args: ["i32", "ptr", "i32"], returns: FFIType.i64_fast },
+  recvmsg: { args: ["i32", "ptr", "i32"], returns: FFIType.i64_fast },
 } as const;
 
 /**
@@ -178,5 +184,7 @@ function wrapSymbols(c: LibcSymbols): Libc {
     write: (fd, from, bytes) => settle(c.write(fd, from, bytes)),
     receive: (fd, into, bytes, flags) => settle(c.recv(fd, into, bytes, flags)),
     send: (fd, from, bytes, flags) => settle(c.send(fd, from, bytes, flags)),
+    sendMessage: (fd, header, flags) => settle(c.sendmsg(fd, header, flags)),
+    receiveMessage: (fd, header, flags) => settle(c.recvmsg(fd, header, flags)),
   };
 }

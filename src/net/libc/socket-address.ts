@@ -1,5 +1,5 @@
 import { type Ip, ipFromBytes } from "../../address/ip.ts";
-import { AF_INET, AF_INET6 } from "./constants.ts";
+import { AF_INET, AF_INET6, AF_UNIX } from "./constants.ts";
 
 /** Room for `struct sockaddr_in6`, the longest that is used here. */
 export const socketAddressBytes = 28;
@@ -12,6 +12,23 @@ export function encodeSocketAddress(ip: Ip, port: number): Uint8Array {
   bytes[3] = port & 0xff;
   bytes.set(ip.bytes, ip.family === 4 ? 4 : 8);
   return bytes;
+}
+
+/** Bytes of `sun_path` in `struct sockaddr_un` (unix(7)). */
+const PATH_BYTES = 108;
+
+/** `struct sockaddr_un` of a path or an abstract name; undefined for anything else. */
+export function encodeUnixAddress(text: string): Uint8Array | undefined {
+  const name = Buffer.from(text, "utf8");
+  const isAbstract = text.startsWith("@");
+  if ((!isAbstract && !text.startsWith("/")) || name.length < 2 || name.includes(0)) return undefined;
+  // A path ends with a NUL; an abstract name begins with one and ends with the address.
+  if (name.length > (isAbstract ? PATH_BYTES : PATH_BYTES - 1)) return undefined;
+  const address = new Uint8Array(2 + name.length + (isAbstract ? 0 : 1));
+  address[0] = AF_UNIX;
+  address.set(name, 2);
+  if (isAbstract) address[2] = 0;
+  return address;
 }
 
 /** Reads the port that the kernel wrote. */

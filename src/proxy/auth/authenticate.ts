@@ -4,6 +4,7 @@ import type { Asker, AuthOutcome, CredentialChecks } from "./credential-checks.t
 import { type AuthRequest, DigestVerifier, supportsDigest } from "./digest-verifier.ts";
 import { PasswordVerifier, type VerifierOptions } from "./password-verifier.ts";
 import type { Secret } from "../../secret.ts";
+import { NO_PARAMETERS, UserNames, type UserParameters } from "../../protocol/user-parameters.ts";
 import type { UserStore } from "./user-store.ts";
 
 /** Schemes of the Proxy-Authorization field: RFC 7617 and RFC 7616. */
@@ -16,12 +17,16 @@ export interface AuthenticatorOptions extends VerifierOptions {
   readonly realm?: string;
   /** In the order of the challenges; default Basic alone. */
   readonly schemes?: readonly AuthScheme[];
+  /** Names of the parameters that user names may end with; default none. */
+  readonly parameters?: readonly string[];
 }
 
 /** Authenticates users, for all protocols of clients. It keeps nothing: `checks` are those of the gate. */
 export interface Authenticator {
   /** Whether clients must show credentials. */
   readonly required: boolean;
+  /** Reads user names as clients send them; undefined when none has parameters. */
+  readonly names?: UserNames;
   /**
    * Judges the values of all Proxy-Authorization fields of a request (RFC 9110
    * §11.7.2). Gives a value, not a promise, when no password has to be hashed.
@@ -73,6 +78,7 @@ function askNobody(): Authenticator {
 
 class UserAuthenticator implements Authenticator {
   readonly required = true;
+  readonly names?: UserNames;
   readonly #schemes: readonly AuthScheme[];
   readonly #hasList: boolean;
   readonly #verifier: PasswordVerifier;
@@ -80,12 +86,13 @@ class UserAuthenticator implements Authenticator {
   readonly #basicChallenge: string;
 
   constructor(users: UserStore, options: AuthenticatorOptions) {
-    const { realm = "penstock", schemes = ["basic"] } = options;
+    const { realm = "penstock", schemes = ["basic"], parameters = [] } = options;
     if (schemes.length === 0) throw new RangeError("There is no authentication scheme. Wanted is basic or digest.");
+    if (parameters.length > 0) this.names = new UserNames(parameters);
     this.#schemes = schemes;
     this.#hasList = users.kind === "list";
     this.#verifier = new PasswordVerifier(users, options);
-    this.#digest = schemes.includes("digest") ? createDigest(users, realm) : undefined;
+    this.#digest = schemes.includes("digest") ? createDigest(users, realm, this.names) : undefined;
     this.#basicChallenge = `Basic realm=${quoteRealm(realm)}, charset="UTF-8"`;
   }
 
@@ -105,8 +112,23 @@ class UserAuthenticator implements Authenticator {
     return this.#hasList && this.#schemes.includes("basic") && parseBasicCredentials(fieldValue).ok;
   }
 
-  verifyPassword(user: string, password: Secret, checks: CredentialChecks, asker?: Asker) {
-    return this.#verifier.verify(user, password, checks, asker);
+  verifyPassword(
+    name: string,
+    password: Secret,
+    checks: CredentialChecks,
+    asker?: Asker,
+  ): AuthOutcome | Promise<AuthOutcome> {
+    const read = this.names?.read(name);
+    if (read === undefined) return this.#verifier.verify({ user: name, password }, checks, asker);
+    // Before the store is asked: the answer says nothing about which users there are.
+    if (!read.ok) return { ok: false, detail: "parameters_malformed", note: read.note };
+    const { user, parameters } = read;
+    const shown = { user, password, parameters: parameters ?? NO_PARAMETERS };
+    const outcome = this.#verifier.verify(shown, checks, asker);
+    if (parameters === undefined) return outcome;
+    return outcome instanceof Promise
+      ? outcome.then((late) => addParameters(late, parameters))
+      : addParameters(outcome, parameters);
   }
 
   challenge(checks: CredentialChecks, outcome?: { readonly stale?: boolean }): string[] {
@@ -124,7 +146,7 @@ class UserAuthenticator implements Authenticator {
     if (!this.#schemes.includes("basic")) return undefined;
     const parsed = parseBasicCredentials(value);
     if (!parsed.ok) return parsed.code === "other_scheme" ? undefined : MALFORMED;
-    return this.#verifier.verify(parsed.credentials.user, parsed.credentials.password, checks, asker);
+    return this.verifyPassword(parsed.credentials.user, parsed.credentials.password, checks, asker);
   }
 
   /** Undefined when the value is of another scheme, or Digest is not spoken. */
@@ -133,14 +155,18 @@ class UserAuthenticator implements Authenticator {
   }
 }
 
-function createDigest(users: UserStore, realm: string): DigestVerifier {
+function addParameters(outcome: AuthOutcome, parameters: UserParameters): AuthOutcome {
+  return outcome.ok ? { ...outcome, parameters } : outcome;
+}
+
+function createDigest(users: UserStore, realm: string, names: UserNames | undefined): DigestVerifier {
   if (!supportsDigest(users)) throw new RangeError("Digest needs at least one user with a password in plain text.");
   // Clients disagree on whether the backslashes before these are part of what is hashed.
   if (/["\\]/.test(realm))
     throw new RangeError(
       `The realm ${JSON.stringify(realm)} has quotes or backslashes: Digest does not work with them.`,
     );
-  return new DigestVerifier(users, realm);
+  return new DigestVerifier(users, realm, names);
 }
 
 function quoteRealm(realm: string): string {

@@ -1,3 +1,4 @@
+import type { UserParameters } from "../../protocol/user-parameters.ts";
 import type { HookFault } from "../hook/call-hook.ts";
 import { CredentialCache } from "./credential-cache.ts";
 import { DigestNonces } from "./digest-nonces.ts";
@@ -6,19 +7,27 @@ import type { UserStore } from "./user-store.ts";
 
 /** The user, undefined when no credentials are asked for; or why the user is not known. */
 export type AuthOutcome =
-  | { readonly ok: true; readonly user: string | undefined }
+  | {
+      readonly ok: true;
+      readonly user: string | undefined;
+      /** The parameters in the user name; undefined for none. */
+      readonly parameters?: UserParameters;
+    }
   | {
       readonly ok: false;
       readonly detail:
         | "credentials_required"
         | "credentials_malformed"
         | "credentials_wrong"
+        | "parameters_malformed"
         | "auth_busy"
         | "hook_failed"
         /** The client went away while it waited for its turn. */
         | "client_gone";
       /** With `hook_failed`: how the function of `users` failed. */
       readonly fault?: HookFault;
+      /** With `parameters_malformed`: what is wrong. */
+      readonly note?: string;
       /** For `challenge`: the client may try again with the same credentials. */
       readonly stale?: true;
     };
@@ -38,12 +47,20 @@ export interface Asker {
 /** What was found out about a user and a password. */
 export type Finding = "accepted" | "refused" | NotDone | HookFault;
 
+/** What a function of the configuration finds out about one user name with its parameters. */
+export interface SpecialCheck {
+  readonly digest: string;
+  /** Whether the function looked at the parameters: otherwise its answer holds for all of them. */
+  readonly isMeant: () => boolean;
+}
+
 /** How a user and a password are checked when nothing is known about them. */
 export interface Check {
   readonly user: string;
   readonly kind: UserStore["kind"];
   /** The key of what is found out. */
   readonly digest: string;
+  readonly special?: SpecialCheck | undefined;
   /** Milliseconds for which a right password is cached; 0 for not at all. */
   readonly cacheTtlMs: number;
   readonly run: () => Promise<Finding>;
@@ -84,7 +101,10 @@ export class CredentialChecks {
 
   /** Gives what is known, or checks it in the turn of the client. Equal checks of one client run once. */
   find(check: Check, asker: Asker): Finding | Promise<Finding> {
-    const { user, digest } = check;
+    const { user, special } = check;
+    // A session that changes all the time is still the same user with the same password.
+    const isGeneral = special === undefined || this.cache.find(check.digest, this.now()) !== undefined;
+    const digest = isGeneral ? check.digest : special.digest;
     const recalled = this.cache.recall(digest, this.now());
     if (recalled !== undefined) return recalled;
     // Of each client its own: what another one asks waits in the queue of that one.
@@ -102,14 +122,14 @@ export class CredentialChecks {
     return finding;
   }
 
-  async #findOut({ user, kind, digest, cacheTtlMs, run }: Check, client: string): Promise<Finding> {
+  async #findOut({ user, kind, digest, special, cacheTtlMs, run }: Check, client: string): Promise<Finding> {
     // Another client may have asked the same meanwhile.
-    const known = this.cache.find(digest, this.now());
+    const known = this.cache.find(digest, this.now()) ?? (special && this.cache.find(special.digest, this.now()));
     if (known !== undefined) return known;
     const found = await run();
     const now = this.now();
     if (found === "accepted") {
-      this.cache.rememberVerified(digest, now, cacheTtlMs);
+      this.cache.rememberVerified(special?.isMeant() === true ? special.digest : digest, now, cacheTtlMs);
       this.cache.trust(client, user, now);
     }
     // A function may change its mind about a refusal at any time.

@@ -14,6 +14,17 @@ const CLOCK_BYTES = 6;
 const UNIQUE_BYTES = 8;
 const MAC_BYTES = 16;
 
+/** What another process needs to go on with the nonces of this one. */
+export interface SavedNonces {
+  /** In base64. */
+  readonly key: string;
+  /** Milliseconds between the clock of the nonces and that of the process. */
+  readonly clockMs: number;
+  readonly forgottenUntil: number;
+  /** Nonce, when it was issued, highest count, and which of the counts below it were used. */
+  readonly used: readonly (readonly [nonce: string, issuedAt: number, highest: number, used: number])[];
+}
+
 interface UsedNonce {
   readonly issuedAt: number;
   highest: number;
@@ -27,7 +38,9 @@ interface UsedNonce {
  * kept, in a bounded table, so that no answer is good twice (RFC 7616 §5.12).
  */
 export class DigestNonces {
-  readonly #key = randomBytes(32);
+  #key = randomBytes(32);
+  /** Nonces of a process before this one have its times: its clock goes on in them. */
+  #clockMs = 0;
   readonly #lifetimeMs: number;
   readonly #maxEntries: number;
   // A Map keeps the order of insertion: the first is the one used first.
@@ -40,10 +53,32 @@ export class DigestNonces {
     this.#maxEntries = options.entries ?? 8192;
   }
 
+  /** The key, and the counts that were used. */
+  save(): SavedNonces {
+    const used = [...this.#used].map(([nonce, entry]) => [nonce, entry.issuedAt, entry.highest, entry.used] as const);
+    const key = this.#key.toString("base64");
+    return { key, clockMs: this.#clockMs, forgottenUntil: this.#forgottenUntil, used };
+  }
+
+  /** Goes on with the nonces of another process. With the same key again it adds the counts that were used since. */
+  restore({ key, clockMs, forgottenUntil, used }: SavedNonces): void {
+    const before = this.#key.toString("base64") === key;
+    if (!before) this.#used.clear();
+    this.#key = Buffer.from(key, "base64");
+    if (!before) this.#clockMs = clockMs;
+    this.#forgottenUntil = Math.max(before ? this.#forgottenUntil : -1, forgottenUntil);
+    for (const [nonce, issuedAt, highest, bits] of used) {
+      const entry = this.#used.get(nonce);
+      if (entry === undefined) this.#used.set(nonce, { issuedAt, highest, used: bits });
+      else addCounts(entry, { highest, used: bits });
+    }
+    while (this.#used.size > this.#maxEntries) this.#forgetOldest();
+  }
+
   /** A new nonce. `now` is a monotonic clock in milliseconds. */
   issue(now: number): string {
     const body = Buffer.alloc(CLOCK_BYTES + UNIQUE_BYTES);
-    body.writeUIntBE(Math.floor(now), 0, CLOCK_BYTES);
+    body.writeUIntBE(Math.max(0, Math.floor(now + this.#clockMs)), 0, CLOCK_BYTES);
     randomBytes(UNIQUE_BYTES).copy(body, CLOCK_BYTES);
     return Buffer.concat([body, this.#sign(body)]).toString("base64url");
   }
@@ -55,7 +90,7 @@ export class DigestNonces {
    */
   use(nonce: string, count: number, now: number): boolean {
     const issuedAt = this.#readTime(nonce);
-    if (issuedAt === undefined || now - issuedAt >= this.#lifetimeMs || count < 1) return false;
+    if (issuedAt === undefined || now + this.#clockMs - issuedAt >= this.#lifetimeMs || count < 1) return false;
     const entry = this.#used.get(nonce);
     if (entry) return useCount(entry, count);
     if (issuedAt <= this.#forgottenUntil) return false;
@@ -85,6 +120,14 @@ export class DigestNonces {
   #sign(body: Uint8Array): Buffer {
     return createHmac("sha256", this.#key).update(body).digest().subarray(0, MAC_BYTES);
   }
+}
+
+/** Adds counts that were used elsewhere. */
+function addCounts(entry: UsedNonce, other: Pick<UsedNonce, "highest" | "used">): void {
+  const [lower, higher] = entry.highest < other.highest ? [entry, other] : [other, entry];
+  const distance = higher.highest - lower.highest;
+  entry.used = higher.used | (distance >= WINDOW ? 0 : lower.used << distance);
+  entry.highest = higher.highest;
 }
 
 function useCount(entry: UsedNonce, count: number): boolean {

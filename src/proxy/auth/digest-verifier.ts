@@ -8,6 +8,7 @@ import {
 } from "../../protocol/http1/digest.ts";
 import type { AuthOutcome, CredentialChecks } from "./credential-checks.ts";
 import { Secret } from "../../secret.ts";
+import type { UserNames } from "../../protocol/user-parameters.ts";
 import { isUserName, type ListStore, type UserStore } from "./user-store.ts";
 
 /** The request that credentials came with. */
@@ -39,26 +40,33 @@ export function supportsDigest(store: UserStore): store is ListStore {
 export class DigestVerifier {
   readonly #store: ListStore;
   readonly #realm: string;
+  readonly #names: UserNames | undefined;
 
-  constructor(store: ListStore, realm: string) {
+  constructor(store: ListStore, realm: string, names?: UserNames) {
     this.#store = store;
     this.#realm = realm;
+    this.#names = names;
   }
 
   /** Judges a Proxy-Authorization value; undefined when it is of another scheme. */
   verify(value: string, request: AuthRequest, { nonces, now }: NonceSource): AuthOutcome | undefined {
     const parsed = parseDigestCredentials(value);
     if (!parsed.ok) return parsed.code === "other_scheme" ? undefined : MALFORMED;
-    const { user, realm, algorithm, nonce, uri, counted, response } = parsed.credentials;
+    const { user: name, realm, algorithm, nonce, uri, counted, response } = parsed.credentials;
+    const read = this.#names?.read(name);
+    if (read?.ok === false) return { ok: false, detail: "parameters_malformed", note: read.note };
+    const { user, parameters } = read ?? { user: name, parameters: undefined };
     if (!isUserName(user)) return MALFORMED;
     const found = this.#store.find(user);
     const plain = found?.known && found.record.kind === "plain" ? found.record.password : undefined;
-    const ha1 = computeHa1(algorithm, user, this.#realm, plain ?? NO_PASSWORD);
+    // The client hashes the name that it sends, parameters included.
+    const ha1 = computeHa1(algorithm, name, this.#realm, plain ?? NO_PASSWORD);
     const expected = computeDigestResponse({ algorithm, ha1, nonce, method: request.method, uri, counted });
     const matches = timingSafeEqual(Buffer.from(response), Buffer.from(expected));
     if (!matches || plain === undefined || realm !== this.#realm || !isSameTarget(uri, request.target)) return WRONG;
     // Only now: a nonce from before a restart is stale and not wrong.
-    return nonces.use(nonce, counted.nonceCount, now()) ? { ok: true, user } : STALE;
+    if (!nonces.use(nonce, counted.nonceCount, now())) return STALE;
+    return parameters === undefined ? { ok: true, user } : { ok: true, user, parameters };
   }
 
   /** The values of the Proxy-Authenticate fields: one nonce, each algorithm. */

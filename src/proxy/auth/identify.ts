@@ -4,6 +4,7 @@ import type { Ip } from "../../address/ip.ts";
 import { clientKey, type ClientPrefix } from "../../address/client-key.ts";
 import type { Authenticator } from "./authenticate.ts";
 import type { Secret } from "../../secret.ts";
+import type { NameRead, UserParameters } from "../../protocol/user-parameters.ts";
 import { parseBasicCredentials } from "../../protocol/http1/basic-credentials.ts";
 import { parseDigestCredentials } from "../../protocol/http1/digest.ts";
 import { cutText } from "../../escape-text.ts";
@@ -31,12 +32,18 @@ export interface ShownCertificate {
 
 /** The user, undefined where the proxy asks for no credentials; or why the user is not known. */
 export type Identification =
-  | { readonly ok: true; readonly value: string | undefined }
+  | {
+      readonly ok: true;
+      readonly value: string | undefined;
+      /** The parameters in the user name. */
+      readonly parameters?: UserParameters | undefined;
+    }
   | {
       readonly ok: false;
       readonly failure: Failure;
-      /** The name that came with a wrong password, for the record: nothing proves it. */
+      /** The user that came with a wrong password, for the record: nothing proves it. */
       readonly claimed?: string;
+      readonly parameters?: UserParameters | undefined;
     };
 
 const NO_VALUES: readonly string[] = [];
@@ -104,9 +111,12 @@ export function identify(
   if (certificate !== undefined && presented.kind === "nothing") return succeed(certificate.user);
   const conclude = (outcome: AuthOutcome): Identification => {
     // Where no password is asked for, a client's credentials prove nothing, and its certificate still does.
-    if (outcome.ok) return outcome.user === undefined ? identifyByCertificate(certificate) : succeed(outcome.user);
+    if (outcome.ok) {
+      const { user, parameters } = outcome;
+      return user === undefined ? identifyByCertificate(certificate) : { ok: true, value: user, parameters };
+    }
     if (outcome.fault !== undefined) services.reportHook({ hook: "users", fault: outcome.fault });
-    return explainRefusal(outcome, presented);
+    return explainRefusal(outcome, presented, from.runtime.authenticator);
   };
   const outcome = judge(from, client, presented, services.checks);
   if (!(outcome instanceof Promise)) return conclude(outcome);
@@ -140,26 +150,31 @@ function identifyByCertificate(certificate: ShownCertificate | undefined): Ident
 }
 
 function explainRefusal(
-  { detail, fault, stale }: Extract<AuthOutcome, { ok: false }>,
+  { detail, fault, note, stale }: Extract<AuthOutcome, { ok: false }>,
   presented: Presented,
+  { names }: Authenticator,
 ): Identification {
   const refusal = fail(detail, {
     ...(fault && { note: `the function of users ${fault.why}` }),
+    ...(note !== undefined && { note }),
     ...(detail === "auth_busy" && { retryAfterSeconds: RETRY_AFTER_SECONDS }),
     ...(stale && { stale: true }),
   });
   // The record shows which user's password is guessed.
-  const claimed = detail === "credentials_wrong" ? readClaimedUser(presented) : undefined;
-  return claimed === undefined ? refusal : { ...refusal, claimed };
+  const claimed = detail === "credentials_wrong" ? readClaimedName(presented) : undefined;
+  if (claimed === undefined || claimed === "") return refusal;
+  const read: NameRead = names?.read(claimed) ?? { ok: true, user: claimed, parameters: undefined };
+  return read.ok
+    ? { ...refusal, claimed: cutText(read.user, MAX_NAME), parameters: read.parameters }
+    : { ...refusal, claimed: cutText(claimed, MAX_NAME) };
 }
 
 /** UTF-16 code units of a name that anybody can make up. */
 const MAX_NAME = 128;
 
 /** Whom a client says that it is, for the record of a refusal: nothing of it was shown to be true. */
-function readClaimedUser(presented: Presented): string | undefined {
-  const user = presented.kind === "password" ? presented.user : readFields(presented);
-  return user === undefined || user === "" ? undefined : cutText(user, MAX_NAME);
+function readClaimedName(presented: Presented): string | undefined {
+  return presented.kind === "password" ? presented.user : readFields(presented);
 }
 
 function readFields(presented: Presented): string | undefined {

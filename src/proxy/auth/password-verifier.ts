@@ -1,7 +1,9 @@
 import { callHook } from "../hook/call-hook.ts";
-import type { Asker, AuthOutcome, CredentialChecks, Finding } from "./credential-checks.ts";
+import { NO_PARAMETERS, type UserParameters } from "../../protocol/user-parameters.ts";
+import type { Asker, AuthOutcome, CredentialChecks, Finding, SpecialCheck } from "./credential-checks.ts";
 import type { Secret } from "../../secret.ts";
-import { isPassword, isUserName, type UserCheck, type UserStore } from "./user-store.ts";
+import { isPassword, isUserName, type UserStore } from "./user-store.ts";
+import { WatchedParameters } from "./watched-parameters.ts";
 
 export interface VerifierOptions {
   /** Milliseconds for which verified credentials are cached; default 300,000, 0 for none. */
@@ -16,6 +18,14 @@ const WRONG: AuthOutcome = { ok: false, detail: "credentials_wrong" };
 const BUSY: AuthOutcome = { ok: false, detail: "auth_busy" };
 const GONE: AuthOutcome = { ok: false, detail: "client_gone" };
 
+/** What a client shows. */
+export interface Shown {
+  readonly user: string;
+  readonly password: Secret;
+  /** The parameters in the user name, for functions; undefined where there are none in user names. */
+  readonly parameters?: UserParameters;
+}
+
 /** Verifies passwords of a store. Plain passwords and cached results need no promise. */
 export class PasswordVerifier {
   readonly #store: UserStore;
@@ -28,10 +38,9 @@ export class PasswordVerifier {
     this.#hookDeadlineMs = hookDeadlineMs;
   }
 
-  /** Finds out whether `password` is that of `user`. For an unknown user the same work is done as for a known one. */
+  /** Finds out whether the password is that of the user. For an unknown user the same work is done as for a known one. */
   verify(
-    user: string,
-    password: Secret,
+    { user, password, parameters }: Shown,
     checks: CredentialChecks,
     asker: Asker = NOBODY,
   ): AuthOutcome | Promise<AuthOutcome> {
@@ -41,9 +50,16 @@ export class PasswordVerifier {
     const store = this.#store;
     let against: string;
     let run: () => Promise<Finding>;
+    let special: SpecialCheck | undefined;
     if (store.kind === "function") {
       against = `function ${store.id}`;
-      run = () => askFunction(store.check, user, given, this.#hookDeadlineMs);
+      const watched = parameters && new WatchedParameters(parameters);
+      const shown = watched?.shown ?? NO_PARAMETERS;
+      run = () => askFunction(() => store.check(user, given, shown), given, this.#hookDeadlineMs);
+      special = watched && {
+        digest: checks.cache.digest(`${against} ${JSON.stringify(parameters)}`, user, given),
+        isMeant: () => watched.seen,
+      };
     } else {
       const found = store.find(user);
       if (found === undefined) return WRONG;
@@ -55,14 +71,15 @@ export class PasswordVerifier {
       run = () => verifyHash(given, hash, known);
     }
     const digest = checks.cache.digest(against, user, given);
-    const finding = checks.find({ user, kind: store.kind, digest, cacheTtlMs: this.#cacheTtlMs, run }, asker);
+    const check = { user, kind: store.kind, digest, special, cacheTtlMs: this.#cacheTtlMs, run };
+    const finding = checks.find(check, asker);
     return finding instanceof Promise ? finding.then((found) => conclude(found, user)) : conclude(finding, user);
   }
 }
 
 /** Asks a function of the configuration whether the password is the user's, for at most `deadlineMs` milliseconds. */
-async function askFunction(check: UserCheck, user: string, password: string, deadlineMs: number): Promise<Finding> {
-  const asked = await callHook(() => check(user, password), deadlineMs, [password]);
+async function askFunction(ask: () => unknown, password: string, deadlineMs: number): Promise<Finding> {
+  const asked = await callHook(ask, deadlineMs, [password]);
   if (!asked.ok) return asked.fault;
   if (asked.answer === true) return "accepted";
   // The type says boolean; a configuration in plain JavaScript may say anything.

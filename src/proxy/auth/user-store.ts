@@ -2,6 +2,7 @@ import { isStep, runAtOnce, type Steps } from "../../steps.ts";
 import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
 import { classifyPassword } from "./password-hash.ts";
 import type { Secret } from "../../secret.ts";
+import type { UserParameters } from "../../protocol/user-parameters.ts";
 
 /** Bytes of UTF-8 that a user name may have: what SOCKS5 can carry (RFC 1929 §2). */
 const MAX_USER_BYTES = 255;
@@ -29,7 +30,7 @@ export interface UserEntry {
 }
 
 /** A function of the configuration that knows the users. Anything but `true` denies. */
-export type UserCheck = (user: string, password: string) => boolean | Promise<boolean>;
+export type UserCheck = (user: string, password: string, parameters: UserParameters) => boolean | Promise<boolean>;
 
 /** What is wrong with the user at `index` of the list. */
 export interface UserProblem {

@@ -34,7 +34,8 @@ export function authorize(
   client?: Conn,
 ): Authorization | Promise<Authorization> {
   const { policy, nat64 = WELL_KNOWN_PREFIX } = request.runtime;
-  const query: Query = { client: request.client, user: request.user, target };
+  const { client: from, user, parameters } = request;
+  const query: Query = { client: from, user, parameters, target };
   const { host } = target;
   if (host.kind === "name" && !isLocalhostName(host.text) && services.resolver.mayComplete(host))
     return authorizeCompleted(request, { ...query, mayBeCompleted: true }, services, client);
@@ -82,7 +83,8 @@ function findKnownName(lookups: Lookups): string | undefined {
 /** Whether the decision leads to an upstream that gets the name and resolves it itself. */
 function resolvesElsewhere(request: AccessRequest, target: Endpoint, decision: Decision): boolean {
   if (decision.verdict !== "allow" || decision.via.length === 0) return false;
-  const route = chooseRoute({ runtime: request.runtime, target, scheme: request.scheme }, decision);
+  const { runtime, scheme, user, parameters } = request;
+  const route = chooseRoute({ runtime, target, scheme, user, parameters }, decision);
   return route.ok && resolvesNames(route.value);
 }
 

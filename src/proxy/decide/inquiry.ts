@@ -4,6 +4,7 @@ import { TimeLimit } from "../../net/conn/time-limit.ts";
 import { type Lookup, type Lookups, NOT_FOUND, type Resolver } from "../../net/dns/resolver.ts";
 import type { Failure } from "../failure.ts";
 import type { HookAnswer, HookFault, HookReport } from "../hook/call-hook.ts";
+import type { UserParameters } from "../../protocol/user-parameters.ts";
 import { type Decision, explainDenial, type Via } from "../policy/decision.ts";
 import { applyVerdict, describeQuery, evaluate, evaluateAddress } from "../policy/evaluate.ts";
 import { guardAddress, type OwnListeners } from "../policy/guard.ts";
@@ -18,6 +19,8 @@ import { CandidateList, type Finding, type Judged } from "./candidate-list.ts";
 export interface AccessRequest {
   readonly client: Ip;
   readonly user: string | undefined;
+  /** The parameters in the user name. */
+  readonly parameters?: UserParameters | undefined;
   readonly runtime: KnownUpstreams & {
     readonly policy: Policy;
     readonly timeouts: { readonly connectMs: number; readonly hookMs: number };

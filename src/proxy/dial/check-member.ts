@@ -7,10 +7,13 @@ import { PROXY_AUTHENTICATE } from "../../protocol/http1/field-names.ts";
 import { createResponseHeadParser } from "../../protocol/http1/response-head.ts";
 import type { AllowDecision } from "../policy/decision.ts";
 import type { Probe } from "../route/pool-plan.ts";
+import { resolveLogin } from "../route/hop-login.ts";
 import type { Hop } from "../route/route.ts";
+import type { NamedRequester } from "../route/user-template.ts";
 import { UpstreamLogin } from "../upstream/upstream-login.ts";
 import { dialWithin } from "./dial.ts";
 import type { DialServices } from "./dial-context.ts";
+import type { Introduced } from "./introduce-client.ts";
 
 /** One look at a member. */
 export interface MemberCheck {
@@ -22,8 +25,8 @@ export interface MemberCheck {
 /** The configuration names the targets of checks: they may be inside. */
 const decision: AllowDecision = { verdict: "allow", rule: "health", allowPrivate: true, exactAddress: true, via: [] };
 
-/** Stands for the client in the dial: nobody asks. */
-const NOBODY = parseIp("127.0.0.1") as Ip;
+/** Stands for the client in the dial: nobody asks, so that there is neither a user nor a parameter. */
+const NOBODY: Introduced & NamedRequester = { client: parseIp("127.0.0.1") as Ip, clientPort: 0 };
 
 /** Limits on the head of a response: what browsers take. */
 const HEAD_LIMITS = { maxBytes: 64 * 1024, maxFields: 256 };
@@ -34,17 +37,25 @@ const MAX_TRIES = 3;
 /** Checks a member. Gives the reason when it is bad. Never rejects but for a bug. */
 export async function checkMember(check: MemberCheck, services: DialServices): Promise<string | undefined> {
   const limit = new TimeLimit(check.timeoutMs);
+  const { hop, probe } = check;
+  // Without a user there may be no login. What can be shown is that the member accepts connections.
+  const isTcp = probe.kind === "tcp" || !resolveLogin(hop, NOBODY).ok;
   try {
-    return check.probe.kind === "get"
-      ? await checkResponse(check, check.probe, services, limit)
-      : await checkDial(check, services, limit);
+    return probe.kind === "get" && !isTcp
+      ? await checkResponse(check, probe, services, limit)
+      : await checkDial(check, isTcp, services, limit);
   } finally {
     limit.release();
   }
 }
 
-async function checkDial(check: MemberCheck, services: DialServices, limit: TimeLimit): Promise<string | undefined> {
-  const reached = await reach(check, check.probe.kind === "tcp", services, limit);
+async function checkDial(
+  check: MemberCheck,
+  endAtUpstream: boolean,
+  services: DialServices,
+  limit: TimeLimit,
+): Promise<string | undefined> {
+  const reached = await reach(check, endAtUpstream, services, limit);
   if (typeof reached === "string") return reached;
   reached.close();
   return undefined;
@@ -61,7 +72,9 @@ async function checkResponse(
   const { hop } = check;
   // What forwards for clients has to forward here, too.
   const forwards = (hop.kind === "http" || hop.kind === "https") && hop.tunnelHttp !== true;
-  const login = forwards ? new UpstreamLogin(hop, services.upstreams.find(hop)) : undefined;
+  const found = resolveLogin(hop, NOBODY);
+  const credentials = found.ok ? found.value : undefined;
+  const login = forwards ? new UpstreamLogin(hop, services.upstreams.find(hop), credentials) : undefined;
   for (let attempt = 1; ; attempt++) {
     const reached = await reach(check, forwards, services, limit);
     if (typeof reached === "string") return reached;
@@ -82,7 +95,7 @@ async function reach(
   limit: TimeLimit,
 ): Promise<Conn | string> {
   const request = {
-    requester: { client: NOBODY, clientPort: 0, runtime: { timeouts: { connectMs: timeoutMs } } },
+    requester: { ...NOBODY, runtime: { timeouts: { connectMs: timeoutMs } } },
     client: undefined,
     target: probe.kind === "tcp" ? hop.endpoint : probe.target,
     route: {

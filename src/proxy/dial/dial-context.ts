@@ -11,6 +11,7 @@ import type { AllowDecision, Grant } from "../policy/decision.ts";
 import { guardAddress, type OwnListeners } from "../policy/guard.ts";
 import type { Nat64Prefixes } from "../policy/nat64.ts";
 import type { Route } from "../route/route.ts";
+import type { NamedRequester } from "../route/user-template.ts";
 import type { Pools } from "../upstream/pools.ts";
 import type { Upstreams } from "../upstream/upstreams.ts";
 import { type Connected, type Questions, raceConnect, type RacePace, RFC_8305_PACE } from "./connect-race.ts";
@@ -30,8 +31,7 @@ export interface DialServices {
 }
 
 /** Whom a dial is for: the client's address and port, its user, and the snapshot that its request captured. */
-export interface DialRequester extends Introduced {
-  readonly user?: string | undefined;
+export interface DialRequester extends Introduced, NamedRequester {
   readonly runtime: {
     readonly timeouts: { readonly connectMs: number; readonly hookMs?: number };
     readonly limits?: { readonly clientPrefix: ClientPrefix };

@@ -3,6 +3,7 @@ import { readMessage } from "../../net/conn/read-message.ts";
 import { readTlsAlert } from "../../net/runtime/secure-socket.ts";
 import type { Parsed } from "../../protocol/parsed.ts";
 import { fail, type Failure, type FailureDetail, type Outcome, succeed } from "../failure.ts";
+import type { Login } from "../route/hop-login.ts";
 import type { Hop } from "../route/route.ts";
 import type { Upstream } from "../upstream/upstreams.ts";
 import type { TimeLimit } from "../../net/conn/time-limit.ts";
@@ -11,6 +12,8 @@ import type { TimeLimit } from "../../net/conn/time-limit.ts";
 export interface HopLeg {
   readonly conn: Conn;
   readonly hop: Hop;
+  /** Our credentials there; undefined for none. */
+  readonly login: Login | undefined;
   readonly upstream: Upstream;
   readonly limit: TimeLimit;
   /** It was asked for what is behind it: from now on that may be what takes time. */

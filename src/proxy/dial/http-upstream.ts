@@ -27,7 +27,7 @@ const MAX_REASON = 80;
  * same connection when the 407 leaves it usable. Otherwise the caller dials `again`.
  */
 export async function askHttpUpstream(leg: HopLeg, target: Endpoint): Promise<HopAnswer> {
-  const login = new UpstreamLogin(leg.hop, leg.upstream);
+  const login = new UpstreamLogin(leg.hop, leg.upstream, leg.login);
   for (let attempt = 1; ; attempt++) {
     const answer = await ask(leg, target, login);
     if (!answer.ok) {

@@ -22,7 +22,7 @@ export interface SearchRequest {
 
 /** What of a request may decide about its member. */
 export interface Affine {
-  readonly requester: Pick<DialRequester, "client" | "user" | "runtime">;
+  readonly requester: Pick<DialRequester, "client" | "user" | "parameters" | "runtime">;
   readonly target: Endpoint;
 }
 

@@ -4,6 +4,7 @@ import type { Ip } from "../../address/ip.ts";
 import type { Conn } from "../../net/conn/conn.ts";
 import { describeFailure, fail, type Failure, type Outcome, succeed } from "../failure.ts";
 import { isLocalhostName, lookUpHost, resolveHost } from "../resolve/resolve-host.ts";
+import { resolveLogin } from "../route/hop-login.ts";
 import type { Hop } from "../route/route.ts";
 import type { Upstream } from "../upstream/upstreams.ts";
 import { askFamilies, type Connected, type DialledAddress } from "./connect-race.ts";
@@ -89,12 +90,16 @@ async function connectFirst(context: DialContext, hop: Hop): Promise<Outcome<Con
 /** Asks a hop for a tunnel to the next one, and the last one for a tunnel to the target unless the route ends there. */
 async function askHop(context: DialContext, conn: Conn, { hop, upstream, next }: HopStep): Promise<Opened> {
   const { requester, client, target, wish } = context.request;
-  const leg = { conn, hop, upstream, limit: context.limit };
+  const endsHere = next === undefined && wish?.endAtUpstream === true;
+  // Who is only connected to is not told who we are.
+  const login = endsHere ? succeed(undefined) : resolveLogin(hop, requester);
+  if (!login.ok) return login;
+  const leg = { conn, hop, login: login.value, upstream, limit: context.limit };
   if (hop.proxyProtocol !== undefined) {
     const said = say(leg, introduceClient(hop.proxyProtocol, requester, client));
     if (!said.ok) return said;
   }
-  if (next === undefined && wish?.endAtUpstream === true) return secureLeg(leg);
+  if (endsHere) return secureLeg(leg);
   const destination = await (next === undefined ? chooseTarget(context, hop, target) : chooseHop(context, hop, next));
   return destination.ok ? openTunnel(leg, destination.value) : destination;
 }

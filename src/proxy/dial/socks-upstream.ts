@@ -17,7 +17,7 @@ const MAX_REPLY = 512;
 
 /** Asks a SOCKS5 proxy for a tunnel (RFC 1928), with a password where it wants one (RFC 1929). */
 export async function askSocks5Upstream(leg: HopLeg, target: Endpoint): Promise<Outcome<undefined>> {
-  const offer = { password: leg.hop.credentials !== undefined };
+  const offer = { password: leg.login !== undefined };
   const greeted = say(leg, encodeSocks5Greeting(offer));
   if (!greeted.ok) return greeted;
   const choice = await hear(leg, (bytes) => parseSocks5Choice(bytes, offer), MAX_REPLY);
@@ -41,8 +41,8 @@ export async function askSocks5Upstream(leg: HopLeg, target: Endpoint): Promise<
 }
 
 async function showPassword(leg: HopLeg): Promise<Outcome<undefined>> {
-  const { credentials } = leg.hop;
-  const message = credentials && encodeSocks5Password(credentials.user, credentials.password.reveal());
+  const { login } = leg;
+  const message = login && encodeSocks5Password(login.user, login.password.reveal());
   if (message === undefined) return failHop(leg, "upstream_credentials", { note: "they have no SOCKS5 form" });
   const said = say(leg, message);
   if (!said.ok) return said;
@@ -68,7 +68,7 @@ const socks5Details: Readonly<Record<Exclude<Socks5ReplyCode, "succeeded">, Fail
 
 /** Asks a SOCKS4a proxy for a tunnel. The user id is the only credential that it knows. */
 export async function askSocks4aUpstream(leg: HopLeg, target: Endpoint): Promise<Outcome<undefined>> {
-  const request = encodeSocks4aConnect(target, leg.hop.credentials?.user ?? "");
+  const request = encodeSocks4aConnect(target, leg.login?.user ?? "");
   if (!request.ok) {
     const note = `SOCKS4a ${request.code}`;
     if (request.code === "user_id_invalid") return failHop(leg, "upstream_credentials", { note });

@@ -8,7 +8,8 @@ import { classifyAddress } from "../policy/address-class.ts";
 import type { Grant } from "../policy/decision.ts";
 import type { ForwardRequest } from "../read/forward-request.ts";
 import type { RequestRecord } from "../record/request-record.ts";
-import type { Route } from "../route/route.ts";
+import { resolveLogin } from "../route/hop-login.ts";
+import type { Hop, Route } from "../route/route.ts";
 import { UpstreamLogin } from "../upstream/upstream-login.ts";
 import type { Upstreams } from "../upstream/upstreams.ts";
 import type { Exchange, ExchangeEnd } from "./exchange.ts";
@@ -111,7 +112,7 @@ export class ForwardedRequest {
   /** From now on it takes this route, through other members of the pools. */
   follow(route: Route): void {
     const { forwarder } = (this.#originRoute = this.#plan(route));
-    this.#login = forwarder && new UpstreamLogin(forwarder, this.task.upstreams.find(forwarder));
+    this.#login = forwarder && createLogin(forwarder, this.task.record, this.task.upstreams);
   }
 
   /** What has to be dialled along another route. */
@@ -241,6 +242,13 @@ export class ForwardedRequest {
       forwarding.bound.put(client, this.#originRoute.key, origin, settings);
     else keepOrigin(forwarding, origin, keepsOrigin, describeKeeping(this.#originRoute, settings));
   }
+}
+
+/** The route was chosen for this request, so that there is a login for it. */
+function createLogin(hop: Hop, from: RequestRecord, upstreams: Upstreams): UpstreamLogin {
+  const login = resolveLogin(hop, from);
+  if (!login.ok) throw new Error(`The route leads to ${hop.name}, for which the request has no login`);
+  return new UpstreamLogin(hop, upstreams.find(hop), login.value);
 }
 
 /** RFC 9112 §9.3.1: only after a kept connection, and only with what can be asked twice, is there a second try. */

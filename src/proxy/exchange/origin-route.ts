@@ -1,7 +1,9 @@
 import { formatEndpoint } from "../../address/endpoint.ts";
 import type { Ip } from "../../address/ip.ts";
 import type { ForwardRequest } from "../read/forward-request.ts";
+import { identifyLogin } from "../route/hop-login.ts";
 import type { Hop, Route } from "../route/route.ts";
+import type { NamedRequester } from "../route/user-template.ts";
 import type { ForwardSettings } from "./forward-settings.ts";
 import type { AllowDecision, Grant } from "../policy/decision.ts";
 import type { DialWish } from "../dial/dial-context.ts";
@@ -22,8 +24,8 @@ export interface OriginRoute {
 /** Where the origin route leads. */
 type Destination = Pick<ForwardRequest, "scheme" | "target">;
 
-/** The client, as a PROXY header names it. */
-export interface RoutedClient {
+/** The client, as a PROXY header names it, and its user. */
+export interface RoutedClient extends NamedRequester {
   readonly client: Ip;
   readonly clientPort: number;
 }
@@ -46,7 +48,8 @@ export function planOriginRoute(query: OriginRouteQuery, numbers: ObjectNumbers)
   const { decision, addresses, narrowed, foundName } = authorized;
   const { hops, sourceAddress } = route;
   const last = hops.at(-1);
-  const via = hops.length === 0 ? "" : ` via ${hops.map((hop) => numbers.of(hop)).join(">")}`;
+  const via =
+    hops.length === 0 ? "" : ` via ${hops.map((hop) => `${numbers.of(hop)}${identifyLogin(hop, client)}`).join(">")}`;
   const line = `${via}${label("from", sourceAddress)}${nameClient(client, route, decision)}`;
   if (last !== undefined && request.scheme === "http" && forwards(last) && decision.tunnelHttp !== true) {
     return {

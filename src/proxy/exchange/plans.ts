@@ -21,6 +21,7 @@ import type { RequestHead } from "../../protocol/http1/request-head.ts";
 import { showsConnectionAuth } from "../../protocol/http1/persistence.ts";
 import type { CredentialChecks } from "../auth/credential-checks.ts";
 import { SessionAsker } from "../auth/identify.ts";
+import type { UserParameters } from "../../protocol/user-parameters.ts";
 import { evaluate } from "../policy/evaluate.ts";
 import { isPooled, type Route } from "../route/route.ts";
 import type { Runtime } from "../runtime.ts";
@@ -39,6 +40,8 @@ export interface Plan {
   readonly runtime: Runtime;
   readonly target: Endpoint;
   readonly user: string | undefined;
+  /** Of the user name in `credentials`. */
+  readonly parameters: UserParameters | undefined;
   readonly decision: AllowDecision;
   readonly route: Route;
   readonly originRoute: OriginRoute;
@@ -95,7 +98,7 @@ export class PlanCache {
  * upstream, or when connections are not to be used again.
  */
 function makePlan(record: RequestRecord, client: Conn, numbers: ObjectNumbers): Plan | undefined {
-  const { runtime, target, user, decision, foundName, route, requestHead, scheme } = record;
+  const { runtime, target, user, parameters, decision, foundName, route, requestHead, scheme } = record;
   if (
     record.failure !== undefined ||
     record.protocol !== "http" ||
@@ -112,7 +115,8 @@ function makePlan(record: RequestRecord, client: Conn, numbers: ObjectNumbers): 
     decision?.verdict !== "allow"
   )
     return undefined;
-  if (evaluate(runtime.policy, { client: record.client, user, target }).kind !== "decided") return undefined;
+  if (evaluate(runtime.policy, { client: record.client, user, parameters, target }).kind !== "decided")
+    return undefined;
   const authorized = { decision, ...(foundName !== undefined && { foundName }) };
   const destination = { scheme, target };
   const originRoute = planOriginRoute(
@@ -127,6 +131,7 @@ function makePlan(record: RequestRecord, client: Conn, numbers: ObjectNumbers): 
     runtime,
     target,
     user,
+    parameters,
     decision,
     route,
     originRoute,

@@ -41,12 +41,13 @@ function decide(decision: Decision, index?: number): Evaluation {
 }
 
 function compileRule(rule: Rule, index: number, fallback: Fallback): CompiledRule {
-  const { name, from, users, verdict } = rule;
+  const { name, from, users, parameters, verdict } = rule;
   const matched = match(rule, index, fallback, false);
   return {
     name,
     ...(from && { from: new AddressSet(from) }),
     ...(users && { users }),
+    ...(parameters && { parameters }),
     verdict,
     matched,
     matchedExactly: verdict.kind === "allow" && verdict.allowPrivate ? match(rule, index, fallback, true) : matched,

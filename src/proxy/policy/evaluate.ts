@@ -2,9 +2,10 @@ import type { RangeNode } from "../../address/range-index.ts";
 import { type Host, hostFromIp } from "../../address/host.ts";
 import { findTranslated, type Nat64Prefixes } from "./nat64.ts";
 import { DEFAULT_RULE, findDefaultVia } from "./compile-rules.ts";
-import type { CompiledRule, Evaluation, HookQuery, HookVerdict, Policy, Query } from "./policy.ts";
+import type { CompiledRule, Evaluation, HookQuery, HookVerdict, ParameterCondition, Policy, Query } from "./policy.ts";
 import type { PortGroup, RuleList } from "./rule-list.ts";
 import type { Decision } from "./decision.ts";
+import { NO_PARAMETERS } from "../../protocol/user-parameters.ts";
 
 /** Finds the first rule from index `from` on that matches, and its result. Asks nothing and takes no time. */
 export function evaluate(policy: Policy, query: Query, from = 0): Evaluation {
@@ -62,7 +63,8 @@ export function applyVerdict(policy: Policy, rule: number, verdict: Exclude<Hook
 
 /** The facts that a rule's function gets. */
 export function describeQuery(query: Query): HookQuery {
-  return { client: query.client.text, user: query.user, host: query.target.host.text, port: query.target.port };
+  const { client, user, parameters = NO_PARAMETERS, target } = query;
+  return { client: client.text, user, parameters, host: target.host.text, port: target.port };
 }
 
 /** The first matching rule of several lists. */
@@ -128,7 +130,14 @@ function awaitsName({ target, foundName, mayBeCompleted }: Query): boolean {
 
 function matchesClient(rule: CompiledRule, query: Query): boolean {
   if (rule.from !== undefined && !rule.from.has(query.client)) return false;
-  return rule.users === undefined || (query.user !== undefined && rule.users.has(query.user));
+  if (rule.users !== undefined && (query.user === undefined || !rule.users.has(query.user))) return false;
+  return rule.parameters === undefined || rule.parameters.every((condition) => meets(query.parameters, condition));
+}
+
+/** Values are compared without regard to case: who sells exits takes `de` and `DE` alike. */
+function meets(parameters: Query["parameters"], { name, values }: ParameterCondition): boolean {
+  const value = parameters?.[name];
+  return value !== undefined && (values === undefined || values.has(value.toLowerCase()));
 }
 
 /** Whether the rule has a pattern of `range`, which is the address of the query and no other. */

@@ -3,6 +3,7 @@ import type { Cidr } from "../../address/cidr.ts";
 import type { Endpoint } from "../../address/endpoint.ts";
 import type { Host } from "../../address/host.ts";
 import type { Ip } from "../../address/ip.ts";
+import type { UserParameters } from "../../protocol/user-parameters.ts";
 import type { TargetIndex, TargetPattern } from "./target-index.ts";
 import type { AllowDecision, Authorization, Decision, Terms, Via } from "./decision.ts";
 
@@ -11,6 +12,8 @@ export interface Query {
   readonly client: Ip;
   /** The authenticated user; undefined when the proxy asks for no credentials. */
   readonly user: string | undefined;
+  /** The parameters in the user name; undefined for none. */
+  readonly parameters?: UserParameters | undefined;
   readonly target: Endpoint;
   /** One resolved address of the target, once it is known. */
   readonly address?: Ip;
@@ -33,8 +36,17 @@ export type HookVerdict =
 export interface HookQuery {
   readonly client: string;
   readonly user: string | undefined;
+  /** The parameters in the user name, by name. */
+  readonly parameters: UserParameters;
   readonly host: string;
   readonly port: number;
+}
+
+/** A parameter that the user name must have. */
+export interface ParameterCondition {
+  readonly name: string;
+  /** The values that it may have, in lower case; undefined for any. */
+  readonly values?: ReadonlySet<string>;
 }
 
 /** One parsed rule. An absent list matches everything. */
@@ -42,6 +54,8 @@ export interface Rule {
   readonly name: string;
   readonly from?: readonly Cidr[];
   readonly users?: ReadonlySet<string>;
+  /** All of them must be met. */
+  readonly parameters?: readonly ParameterCondition[];
   /** Each iteration may parse the patterns again, so that a long list is not kept. */
   readonly to?: Iterable<TargetPattern>;
   readonly verdict:
@@ -60,6 +74,7 @@ export interface CompiledRule {
   readonly name: string;
   readonly from?: AddressSet;
   readonly users?: ReadonlySet<string>;
+  readonly parameters?: readonly ParameterCondition[];
   readonly verdict: Rule["verdict"];
   readonly matched: Evaluation;
   /** The evaluation when the rule names the one address; differs only with `allowPrivate`. */

@@ -17,6 +17,7 @@ export function formatJsonLine(record: AccessRecord): string {
     listener: record.listener,
     client: record.client,
     user: bound(record.user),
+    parameters: record.parameters,
     protocol: record.protocol,
     method: bound(record.method),
     scheme: record.scheme,
@@ -77,6 +78,7 @@ export function formatTextLine(record: AccessRecord): string {
   if (record.route !== undefined && record.route !== "direct")
     parts.push("via", quoteRoute(record.member ?? record.route));
   if (record.attempts !== undefined && record.attempts > 1) parts.push(`(attempt ${record.attempts})`);
+  for (const [name, value] of Object.entries(record.parameters ?? {})) parts.push(`${name}=${value}`);
   if (record.inside !== undefined) parts.push(...describeInside(record));
   if (record.end !== undefined || record.bytesUp + record.bytesDown > 0) {
     parts.push(`${formatBytes(record.bytesUp)}↑`, `${formatBytes(record.bytesDown)}↓`);

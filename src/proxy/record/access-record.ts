@@ -3,6 +3,7 @@ import { hostFromIp } from "../../address/host.ts";
 import type { Ip } from "../../address/ip.ts";
 import { describeFailure, type FailureDetail, type FailureWord } from "../failure.ts";
 import { type ClientProtocol, type RequestRecord, type Stage } from "./request-record.ts";
+import type { UserParameters } from "../../protocol/user-parameters.ts";
 import { type DescribedTls, describeTls } from "../tunnel/inside-facts.ts";
 import type { InsideProtocol } from "../policy/inside-demand.ts";
 import type { TunnelEnd } from "../flow/tunnel.ts";
@@ -21,6 +22,8 @@ export interface AccessRecord {
   /** `ip:port` of the client. */
   readonly client: string;
   readonly user: string | undefined;
+  /** The parameters in the user name. Their number and length are bounded. */
+  readonly parameters: UserParameters | undefined;
   readonly protocol: ClientProtocol | undefined;
   readonly method: string | undefined;
   /** Of the URI of a forwarded request; undefined for a tunnel. */
@@ -75,6 +78,7 @@ export function buildAccessRecord(record: RequestRecord, now: number): AccessRec
     listener: record.listener,
     client: formatAddress({ ip: record.client, port: record.clientPort }),
     user: record.user,
+    parameters: record.parameters,
     protocol: record.protocol,
     method: record.method,
     scheme: record.scheme,

@@ -8,7 +8,7 @@ import { type AccessRecord, formatAddress } from "./access-record.ts";
 
 /** What may be unknown yet. */
 type KnownSoFar =
-  "user" | "protocol" | "method" | "scheme" | "target" | "dialled" | "rule" | "route" | "inside" | "tls";
+  "user" | "parameters" | "protocol" | "method" | "scheme" | "target" | "dialled" | "rule" | "route" | "inside" | "tls";
 
 /** A tunnel or a forwarded request under way, as it was at the moment of asking, in the words of its record. */
 export interface Flow
@@ -132,7 +132,7 @@ function matchesFlow(filter: FlowFilter, record: RequestRecord): boolean {
 }
 
 function describeFlow(kind: Flow["kind"], { record, up, down }: RequestUnderWay, now: number): Flow {
-  const { id, listener, user, protocol, target, dialled, inside } = record;
+  const { id, listener, user, parameters, protocol, target, dialled, inside } = record;
   const isTunnel = kind === "tunnel";
   return {
     kind,
@@ -140,6 +140,7 @@ function describeFlow(kind: Flow["kind"], { record, up, down }: RequestUnderWay,
     listener,
     client: formatAddress({ ip: record.client, port: record.clientPort }),
     user,
+    parameters,
     protocol,
     method: isTunnel ? undefined : record.method,
     scheme: isTunnel ? undefined : record.scheme,

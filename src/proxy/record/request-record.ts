@@ -4,6 +4,7 @@ import type { RequestHead } from "../../protocol/http1/request-head.ts";
 import type { Failure } from "../failure.ts";
 import type { InsideFacts } from "../tunnel/inside-facts.ts";
 import type { ShownCertificate } from "../auth/identify.ts";
+import type { UserParameters } from "../../protocol/user-parameters.ts";
 import type { Carriage } from "../dial/carriage.ts";
 import type { DialledAddress } from "../dial/connect-race.ts";
 import type { Decision } from "../policy/decision.ts";
@@ -86,6 +87,8 @@ export class RequestRecord {
   requestHead: RequestHead | undefined = undefined;
   target: Endpoint | undefined = undefined;
   user: string | undefined = undefined;
+  /** The parameters in the user name; undefined for none. */
+  parameters: UserParameters | undefined = undefined;
   decision: Decision | undefined = undefined;
   /** The name that has the target's addresses, when it differs from the requested one. */
   foundName: string | undefined = undefined;

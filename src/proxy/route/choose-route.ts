@@ -1,7 +1,9 @@
 import type { Endpoint } from "../../address/endpoint.ts";
 import { fail, type Outcome, succeed } from "../failure.ts";
+import { resolveLogin } from "./hop-login.ts";
 import type { PoolPlan } from "./pool-plan.ts";
 import type { Hop, KnownUpstreams, PooledRoute, Route } from "./route.ts";
+import type { NamedRequester } from "./user-template.ts";
 import type { AllowDecision, Via } from "../policy/decision.ts";
 
 /** The route that the conventional environment variables set. */
@@ -9,21 +11,30 @@ const ENVIRONMENT = "environment";
 
 const DIRECT: Route = { name: "direct", hops: [] };
 
-/** What is to be reached, and the snapshot that knows the upstreams. */
-export interface RouteRequest {
+/** What is to be reached for whom, and the snapshot that knows the upstreams. */
+export interface RouteRequest extends NamedRequester {
   readonly runtime: KnownUpstreams;
   readonly target: Endpoint | undefined;
   /** Of a URI that is to be forwarded. */
   readonly scheme?: "http" | "https" | undefined;
 }
 
-/** Finds the hops and pools that `via` of a decision names. Fails when it names an unknown upstream. */
+/**
+ * Finds the hops and pools that `via` of a decision names. Fails when it names an
+ * unknown upstream, or one that the request has no login for. Members of pools are
+ * looked at when they are chosen.
+ */
 export function chooseRoute(
   request: RouteRequest,
   { via, sourceAddress }: AllowDecision,
 ): Outcome<Route | PooledRoute> {
   const steps = findSteps(via, request);
   if (typeof steps === "string") return fail("no_upstream", { note: `no upstream is named ${steps}` });
+  for (const step of steps) {
+    if (step.kind === "pool" || typeof step.credentials?.user !== "object") continue;
+    const login = resolveLogin(step, request);
+    if (!login.ok) return login;
+  }
   if (!areHops(steps))
     return succeed({ name: nameSteps(steps), steps, ...(sourceAddress !== undefined && { sourceAddress }) });
   return succeed(makeRoute(steps, sourceAddress));

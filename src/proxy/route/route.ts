@@ -1,6 +1,7 @@
 import type { Endpoint } from "../../address/endpoint.ts";
 import type { Secret } from "../../secret.ts";
 import type { ProxyProtocolVersion } from "../policy/decision.ts";
+import type { UserTemplate } from "./user-template.ts";
 import type { PoolPlan } from "./pool-plan.ts";
 
 /** How to speak to one upstream proxy. */
@@ -22,7 +23,8 @@ export interface Hop {
   readonly name: string;
   readonly kind: HopKind;
   readonly endpoint: Endpoint;
-  readonly credentials?: { readonly user: string; readonly password: Secret };
+  /** `resolveLogin` makes them what is sent for a request. */
+  readonly credentials?: { readonly user: string | UserTemplate; readonly password: Secret };
   /** The only scheme in which an HTTP upstream gets them; undefined for Basic unless it asks for Digest. */
   readonly auth?: "basic" | "digest";
   /** Version of the PROXY protocol header that tells this upstream of the client, first thing on a connection to it. */

@@ -2,6 +2,7 @@ import { parseAuthElements } from "../../protocol/http1/auth-params.ts";
 import { formatBasicCredentials } from "../../protocol/http1/basic-credentials.ts";
 import type { DigestClient } from "./digest-client.ts";
 import type { Upstream } from "./upstreams.ts";
+import type { Login } from "../route/hop-login.ts";
 import type { Hop } from "../route/route.ts";
 
 /** What to send: the value of Proxy-Authorization, or undefined for a request without it. */
@@ -27,15 +28,18 @@ const MAX_SCHEMES = 5;
  */
 export class UpstreamLogin {
   readonly #hop: Hop;
+  readonly #login: Login | undefined;
   readonly #client: DigestClient | undefined;
   readonly #digest: ReturnType<DigestClient["begin"]> | undefined;
   #scheme: "basic" | "digest";
   #shownBasic = false;
 
-  constructor(hop: Hop, upstream: Upstream) {
+  /** `login` are our credentials there; undefined for none. */
+  constructor(hop: Hop, upstream: Upstream, login: Login | undefined) {
     this.#hop = hop;
-    if (hop.credentials !== undefined && hop.auth !== "basic") {
-      this.#client = upstream.digest(hop.credentials);
+    this.#login = login;
+    if (login !== undefined && hop.auth !== "basic") {
+      this.#client = upstream.digest(login);
       this.#digest = this.#client.begin();
     }
     this.#scheme = hop.auth ?? (this.#client?.latest === undefined ? "basic" : "digest");
@@ -48,11 +52,11 @@ export class UpstreamLogin {
 
   /** What to show with a request; `uri` is its request-target. */
   authorize(method: string, uri: string): Shown {
-    const { credentials } = this.#hop;
-    if (credentials === undefined) return { ok: true, value: undefined };
+    const login = this.#login;
+    if (login === undefined) return { ok: true, value: undefined };
     if (this.#scheme === "basic") {
       this.#shownBasic = true;
-      return show(formatBasicCredentials(credentials.user, credentials.password), "Basic");
+      return show(formatBasicCredentials(login.user, login.password), "Basic");
     }
     const answer = this.#digest?.authorize(method, uri);
     // As long as nothing was asked there is nothing to answer.
@@ -63,7 +67,7 @@ export class UpstreamLogin {
 
   /** Takes the Proxy-Authenticate values of a 407. */
   refuse(challenges: readonly string[]): LoginVerdict {
-    if (this.#hop.credentials === undefined) return GIVE_UP;
+    if (this.#login === undefined) return GIVE_UP;
     const schemes = listSchemes(challenges);
     const offersBasic = schemes.includes("basic");
     if (this.#scheme === "basic" && (offersBasic || this.#digest === undefined)) return GIVE_UP;

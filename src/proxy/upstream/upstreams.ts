@@ -1,10 +1,14 @@
 import { formatEndpoint } from "../../address/endpoint.ts";
 import type { Outcome } from "../failure.ts";
+import type { Login } from "../route/hop-login.ts";
 import type { Hop } from "../route/route.ts";
 import { DigestClient } from "./digest-client.ts";
 
 /** Milliseconds for which the result of a probe holds, so that requests for readiness cannot flood an upstream. */
 const PROBE_HOLDS_MS = 3000;
+
+/** Users whose last challenge is kept: one, unless the user name has placeholders. */
+const MAX_DIGEST_USERS = 256;
 
 /** How many dials an upstream has, and how those before ended. */
 export interface UpstreamLoad {
@@ -21,7 +25,8 @@ export interface UpstreamLoad {
 export class Upstream {
   readonly name: string;
   readonly load: UpstreamLoad = { dialling: 0, dialled: 0, failed: 0 };
-  #digest: DigestClient | undefined;
+  /** By user, the one that was made first first. */
+  readonly #digests = new Map<string, DigestClient>();
   #probed: { readonly open: boolean; readonly at: number } | undefined;
   #probing: Promise<boolean> | undefined;
 
@@ -42,12 +47,16 @@ export class Upstream {
     }
   }
 
-  /** The Digest client for our credentials. Other credentials begin afresh. */
-  digest({ user, password }: NonNullable<Hop["credentials"]>): DigestClient {
-    const known = this.#digest;
+  /** The Digest client for our credentials. A user that was not here lately, or has another password, begins afresh. */
+  digest({ user, password }: Login): DigestClient {
+    const known = this.#digests.get(user);
     if (known?.isFor(user, password) === true) return known;
-    this.#digest = new DigestClient(user, password);
-    return this.#digest;
+    const created = new DigestClient(user, password);
+    this.#digests.delete(user);
+    if (this.#digests.size >= MAX_DIGEST_USERS)
+      for (const oldest of this.#digests.keys().take(1)) this.#digests.delete(oldest);
+    this.#digests.set(user, created);
+    return created;
   }
 
   /**

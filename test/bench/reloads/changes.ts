@@ -1,10 +1,14 @@
 import type { Certificate } from "../../support/certificate.ts";
 
 /** What a reload changes. */
-export type ChangeKind = "rules" | "users" | "upstreams" | "limits" | "certificate" | "listeners" | "broken";
+type ReloadKind = "rules" | "users" | "upstreams" | "limits" | "certificate" | "listeners" | "broken";
+/** What happens to the proxy: a reload, or a hand-over to a new process. */
+export type ChangeKind = ReloadKind | "handover";
+/** A reload that changes something. */
+export type Effect = Exclude<ReloadKind, "broken">;
 
 /** Of ten reloads two change certificates, two listeners, and two find a broken file. */
-const TEN: readonly ChangeKind[] = [
+const TEN: readonly ReloadKind[] = [
   "rules",
   "certificate",
   "users",
@@ -17,8 +21,12 @@ const TEN: readonly ChangeKind[] = [
   "broken",
 ];
 
-export function planChanges(count: number): ChangeKind[] {
-  return Array.from({ length: count }, (_, at) => TEN[at % TEN.length] as ChangeKind);
+/** That many reloads, and hand-overs spread among them. */
+export function planChanges(reloads: number, handovers: number): ChangeKind[] {
+  return Array.from({ length: reloads }, (_, at): ChangeKind[] => {
+    const isDue = Math.floor(((at + 1) * handovers) / reloads) > Math.floor((at * handovers) / reloads);
+    return [TEN[at % TEN.length] as ReloadKind, ...(isDue ? (["handover"] as const) : [])];
+  }).flat();
 }
 
 /** What is needed to write any of the configurations. */
@@ -55,7 +63,7 @@ export const firstVersion: Version = {
 };
 
 /** The version after a change. */
-export function changeVersion(version: Version, kind: Exclude<ChangeKind, "broken">): Version {
+export function changeVersion(version: Version, kind: Effect): Version {
   switch (kind) {
     case "certificate":
       return { ...version, certificate: version.certificate === 0 ? 1 : 0 };

@@ -46,6 +46,10 @@ describe("checkConfig() on long lists", () => {
       ["users.500.name", "A text has a colon, "],
     ]);
     expect(problemsOf({ users: [...names, null] })).toHaveLength(1);
+    const ranges = [...Array.from({ length: 100 }, (_, at) => `10.0.0.${at}`), "a.example"];
+    expect(problemsOf({ rules: [{ to: ranges, from: ranges, deny: true }] }).map(([path]) => path)).toEqual([
+      "rules.0.from.100",
+    ]);
     const checked = checkConfig({ users: names, rules: [{ users: names.map(({ name }) => name), deny: true }] });
     expect(checked.ok && checked.value.users).toEqual(names);
   });

@@ -25,7 +25,7 @@ function openStand(plans: readonly ListenPlan[]) {
       accept(new MemoryConn(), from);
       if (turnAway !== "never") turnAway?.(from, 9);
     });
-    return { ok: true, listener: { host, port: bound, stop: () => void stopped.push(bound) } };
+    return { ok: true, listener: { host, port: bound, fd: 3, stop: () => void stopped.push(bound) } };
   };
   const listeners = new Listeners(listen, {
     accept: (_conn, ip, { name, protocols }) => void told.push(`${ip.text} at ${name} for ${[...protocols].join()}`),
@@ -47,8 +47,8 @@ describe("Listeners", () => {
   test("binds every listener, and names it by the port that it got", () => {
     const { listeners, told, accepts, stopped } = openListeners([plan("127.0.0.1", 0), plan("::1", 3128)]);
     expect(listeners.bound).toEqual([
-      { host: "127.0.0.1", port: 8080, name: "127.0.0.1:8080" },
-      { host: "::1", port: 3128, name: "[::1]:3128" },
+      { host: "127.0.0.1", port: 8080, name: "127.0.0.1:8080", asked: 0, fd: 3 },
+      { host: "::1", port: 3128, name: "[::1]:3128", asked: 3128, fd: 3 },
     ]);
     for (const accept of accepts) accept();
     expect(told).toEqual([

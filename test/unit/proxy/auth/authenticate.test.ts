@@ -131,3 +131,75 @@ describe("createAuthenticator() with Digest", () => {
     expect(() => createAuthenticator({ users, schemes: ["basic", "digest"] })).toThrow("plain text");
   });
 });
+
+describe("an authenticator with parameters", () => {
+  const parameters = ["session", "country"];
+  // Made by Apache's `htpasswd -nbBC 5 alice secret`.
+  const BCRYPT = "$2y$05$fIV1YdoAGCwtA7wE1IAwhOqjQGo5hmII2eFNYGoj92H9VCE/uy/aa";
+
+  test("finds them in the user name, by Basic and by SOCKS", () => {
+    const authenticator = createWithAlice({ parameters });
+    const found = { ok: true, user: "alice", parameters: { session: "a1", country: "de" } };
+    const name = "alice-country-de-session-a1";
+    const known: unknown = authenticator.authenticate([basic(`${name}:pw`)], checks);
+    expect({ ...(known as object), parameters: { ...(known as typeof found).parameters } }).toEqual(found);
+    expect(authenticator.verifyPassword(name, new Secret("pw"), checks)).toEqual(known as never);
+    expect(authenticator.authenticate([basic("alice:pw")], checks)).toEqual({ ok: true, user: "alice" });
+  });
+
+  test("does not look for them where there are none", () => {
+    expect(createWithAlice().authenticate([basic("alice-session-a1:pw")], checks)).toEqual({
+      ok: false,
+      detail: "credentials_wrong",
+    });
+  });
+
+  test("refuses malformed ones alike for known and unknown users, right and wrong passwords", () => {
+    const authenticator = createWithAlice({ parameters });
+    const malformed = { ok: false, detail: "parameters_malformed", note: "the parameter session is empty" } as const;
+    for (const text of ["alice-session-:pw", "alice-session-:no", "nobody-session-:pw"])
+      expect(authenticator.authenticate([basic(text)], checks)).toEqual(malformed);
+  });
+
+  test("hashes a password once for all sessions of a user, and each wrong one", async () => {
+    const result = createUserStore([{ name: "alice", password: new Secret(BCRYPT) }]);
+    if (!result.ok) throw new Error("The user is fine");
+    const own = new CredentialChecks();
+    const authenticator = createAuthenticator({ users: result.store, parameters });
+    const show = (text: string) => authenticator.authenticate([basic(text)], own);
+    const first = show("alice-session-0:secret");
+    expect(first).toBeInstanceOf(Promise);
+    expect(await first).toMatchObject({ ok: true, user: "alice" });
+    for (let session = 1; session < 100; session++)
+      expect(show(`alice-session-${session}:secret`)).toMatchObject({
+        ok: true,
+        parameters: { session: `${session}` },
+      });
+    expect(show("alice:secret")).toEqual({ ok: true, user: "alice" });
+    expect(own.cache.misses).toBe(1);
+    const wrong = { ok: false, detail: "credentials_wrong" } as const;
+    expect(await show("alice-session-1:no")).toEqual(wrong);
+    // Neither does a rotating session force a hash for the same wrong password.
+    expect(show("alice-session-2:no")).toEqual(wrong);
+    expect(await show("bob-session-1:secret")).toEqual(wrong);
+  });
+
+  test("finds them by Digest, whose response is made with the whole name", () => {
+    const authenticator = createWithAlice({ schemes: ["digest"], parameters });
+    const request = { method: "CONNECT", target: "example.org:443" };
+    const answer = (name: string, password = "pw") => {
+      const exchange = new DigestClient(name, new Secret(password)).begin();
+      exchange.refuse(authenticator.challenge(checks));
+      const value = exchange.authorize(request.method, request.target) ?? "";
+      return { value, outcome: authenticator.authenticate([value], checks, request) };
+    };
+    const { value, outcome } = answer("alice-session-a1");
+    expect(outcome).toMatchObject({ ok: true, user: "alice", parameters: { session: "a1" } });
+    expect(answer("alice").outcome).toEqual({ ok: true, user: "alice" });
+    expect(answer("alice-session-a1", "no").outcome).toEqual({ ok: false, detail: "credentials_wrong" });
+    expect(answer("alice-session-").outcome).toMatchObject({ ok: false, detail: "parameters_malformed" });
+    // The response of one session is none for another.
+    const moved = value.replace("alice-session-a1", "alice-session-b2");
+    expect(authenticator.authenticate([moved], checks, request)).toEqual({ ok: false, detail: "credentials_wrong" });
+  });
+});

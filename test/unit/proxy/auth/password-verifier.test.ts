@@ -32,7 +32,7 @@ function withFunction(check: UserCheck, options: Options = {}) {
 }
 
 function bind(verifier: PasswordVerifier, checks = new CredentialChecks()) {
-  return (user: string, password: string) => verifier.verify(user, new Secret(password), checks);
+  return (user: string, password: string) => verifier.verify({ user, password: new Secret(password) }, checks);
 }
 
 describe("PasswordVerifier with a list", () => {
@@ -140,7 +140,12 @@ describe("PasswordVerifier with a list", () => {
     const checks = new CredentialChecks({ limits: { running: 2, waiting: 20, waitingPerClient: 10 } });
     const verifier = new PasswordVerifier(users.store);
     const ask = (client: string, password: string, isGone = () => false) =>
-      verifier.verify("alice", new Secret(password), checks, { client, network: client, isGone, whenGone: () => {} });
+      verifier.verify({ user: "alice", password: new Secret(password) }, checks, {
+        client,
+        network: client,
+        isGone,
+        whenGone: () => {},
+      });
     const flood = Array.from({ length: 30 }, (_, at) => ask("flood", `wrong ${at}`));
     const answers: string[] = [];
     const others = Array.from({ length: 8 }, async (_, at) => {
@@ -167,7 +172,7 @@ describe("PasswordVerifier with a list", () => {
     const gone = new Set<string>();
     const tells: (() => void)[] = [];
     const ask = (password: string, name: string) =>
-      verifier.verify("alice", new Secret(password), checks, {
+      verifier.verify({ user: "alice", password: new Secret(password) }, checks, {
         client: "a",
         network: "a",
         isGone: () => gone.has(name),

@@ -223,6 +223,7 @@ test("describeQuery() tells a function who asks for what, in canonical text", ()
   expect(describeQuery(makeQuery("[2001:DB8::1]:443", { user: "ci" }))).toEqual({
     client: "203.0.113.7",
     user: "ci",
+    parameters: {},
     host: "2001:db8::1",
     port: 443,
   });

@@ -111,6 +111,15 @@ describe("formatTextLine()", () => {
     );
   });
 
+  test("has the parameters of the user name after the route, and JSON has them apart from the user", () => {
+    const record = makeRecord({ parameters: { session: "a1", country: "de" } });
+    expect(formatTextLine(record)).toContain(" → example.org:443 via corp session=a1 country=de 1.2 MB↑ ");
+    expect(JSON.parse(formatJsonLine(record))).toMatchObject({
+      user: "alice",
+      parameters: { session: "a1", country: "de" },
+    });
+  });
+
   test("says why a connection was refused", () => {
     expect(formatTextLine(refused)).toBe(
       "12:03:44 403 alice    10.0.0.9        → example.org:443 12.3 s " +

@@ -3,7 +3,7 @@ import { parseDigestCredentials } from "../../../../src/protocol/http1/digest.ts
 import { UpstreamLogin } from "../../../../src/proxy/upstream/upstream-login.ts";
 import { Upstreams } from "../../../../src/proxy/upstream/upstreams.ts";
 import type { Hop } from "../../../../src/proxy/route/route.ts";
-import { makeHop } from "../../../support/dial-stand.ts";
+import { loginAt, makeHop } from "../../../support/dial-stand.ts";
 
 const BASIC = 'Basic realm="r"';
 const digest = (nonce: string, stale = false): string =>
@@ -20,7 +20,7 @@ beforeEach(() => {
 });
 
 function logIn(hop: Hop): UpstreamLogin {
-  return new UpstreamLogin(hop, upstreams.find(hop));
+  return new UpstreamLogin(hop, upstreams.find(hop), loginAt(hop));
 }
 
 /** What is shown: the scheme, and for Digest nonce and count. */

@@ -3,7 +3,7 @@ import { fail, succeed } from "../../../../src/proxy/failure.ts";
 import type { Hop } from "../../../../src/proxy/route/route.ts";
 import { UpstreamLogin } from "../../../../src/proxy/upstream/upstream-login.ts";
 import { Upstreams } from "../../../../src/proxy/upstream/upstreams.ts";
-import { makeHop } from "../../../support/dial-stand.ts";
+import { loginAt, makeHop } from "../../../support/dial-stand.ts";
 
 const challenge = 'Digest realm="r", nonce="n", qop="auth", algorithm=SHA-256';
 
@@ -14,12 +14,12 @@ function compileHop(more: Partial<Hop> & { user?: string; password?: string } = 
 
 /** Whether the first request through this hop answers a challenge that came before. */
 function knowsChallenge(upstreams: Upstreams, hop: Hop): boolean {
-  const shown = new UpstreamLogin(hop, upstreams.find(hop)).authorize("CONNECT", "target.example:443");
+  const shown = new UpstreamLogin(hop, upstreams.find(hop), loginAt(hop)).authorize("CONNECT", "target.example:443");
   return shown.ok && shown.value?.startsWith("Digest ") === true;
 }
 
 function learnChallenge(upstreams: Upstreams, hop: Hop): void {
-  const login = new UpstreamLogin(hop, upstreams.find(hop));
+  const login = new UpstreamLogin(hop, upstreams.find(hop), loginAt(hop));
   login.authorize("CONNECT", "target.example:443");
   expect(login.refuse([challenge])).toEqual({ retry: true });
 }
