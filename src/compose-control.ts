@@ -3,7 +3,7 @@ import { listBrowserListeners, writeBrowserPac } from "./browser-pac.ts";
 import type { Drain } from "./drain.ts";
 import type { Gate } from "./gate/gate.ts";
 import type { LanePool } from "./net/conn/lanes.ts";
-import { controlDrain, controlTunnels, readReadiness } from "./open-sidecar.ts";
+import { controlDrain, controlTunnels, controlUpstreams, listUpstreams, readReadiness } from "./open-sidecar.ts";
 import type { PacFiles } from "./pac/pac-files.ts";
 import { listCertificates } from "./prepare-listeners.ts";
 import type { AccessLog } from "./proxy/record/access-log.ts";
@@ -32,6 +32,7 @@ export function composeControl(parts: ControlledParts): ControlPort {
   const { gate, drain, inUse, accessLog, lanes, pacs, splicing, driving, reloads, reload, handOver } = parts;
   return {
     ...controlTunnels(gate),
+    upstreams: controlUpstreams(gate),
     drain: controlDrain(drain, () => inUse.sidecar?.sidecar.yieldAddress()),
     ...(reload && { reload }),
     ...(handOver && { handOver }),
@@ -45,6 +46,7 @@ export function composeControl(parts: ControlledParts): ControlPort {
         live: gate.live,
         accessLog,
         auth: gate.checks.cache,
+        upstreams: listUpstreams(gate),
         certificates: listCertificates(gate, inUse.plans),
         reload: reloads(),
         pacs: pacs.statuses,

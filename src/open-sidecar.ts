@@ -1,5 +1,8 @@
 import { hostname } from "node:os";
 import { isDeepStrictEqual } from "node:util";
+import { formatEndpoint } from "./address/endpoint.ts";
+import { toAsciiHost } from "./address/host.ts";
+import { parseIp } from "./address/ip.ts";
 import type { CompiledConfig } from "./config/compile.ts";
 import { quoteValue } from "./config/problem.ts";
 import { parseDuration } from "./config/quantity.ts";
@@ -8,12 +11,16 @@ import type { Gate } from "./gate/gate.ts";
 import type { PassedSockets } from "./net/handover/passed-sockets.ts";
 import { serveHttp } from "./net/http/serve-http.ts";
 import type { Listen } from "./net/runtime/listen.ts";
+import { findAffinity } from "./proxy/dial/member-search.ts";
 import { isDefaultRouteOpen } from "./proxy/dial/upstream-probe.ts";
 import { asksPac } from "./proxy/pac/choose-ways.ts";
+import { explainChoice } from "./proxy/upstream/explain-choice.ts";
+import { describePool } from "./proxy/upstream/pool-state.ts";
 import type { ControlPort, DrainControl, Readiness } from "./sidecar/control-port.ts";
 import type { PacStatus } from "./pac/followed-pac.ts";
 import { createSidecarApp } from "./sidecar/sidecar-app.ts";
 import { type Sidecar, startSidecar } from "./sidecar/serve.ts";
+import type { UpstreamControl, UpstreamState } from "./sidecar/upstreams.ts";
 
 export type SidecarPlan = NonNullable<CompiledConfig["sidecar"]>;
 
@@ -76,6 +83,41 @@ export function controlTunnels({ live, captures }: Gate): Pick<ControlPort, "tun
       stop: (id) => captures.stop(id),
     },
   };
+}
+
+/** What the sidecar may ask of the upstreams. */
+export function controlUpstreams(gate: Gate): UpstreamControl {
+  return {
+    list: () => listUpstreams(gate),
+    disable: (pool, member, disabled) => gate.pools.get(pool)?.disable(member, disabled) === true,
+    choose(name, { client, user, host }) {
+      const pool = gate.pools.get(name);
+      const ip = parseIp(client);
+      const target = toAsciiHost(host);
+      if (pool === undefined || ip === undefined || !target.ok) return [];
+      const { current } = gate.runtime;
+      const read = user === undefined ? undefined : current.authenticator.names?.read(user);
+      const named = read?.ok === true ? read : { user, parameters: undefined };
+      const requester = { client: ip, user: named.user, parameters: named.parameters, runtime: current };
+      const request = { requester, target: { host: target.host, port: 0 } };
+      return explainChoice(pool, { key: (by) => findAffinity(request, by), tried: new Set() });
+    },
+  };
+}
+
+/** The upstreams of the snapshot in use, with what is known of them. */
+export function listUpstreams({ runtime, pools, upstreams }: Gate): UpstreamState[] {
+  return runtime.current.upstreams
+    .values()
+    .map((upstream): UpstreamState => {
+      if (upstream.kind === "pool") {
+        const pool = pools.find(upstream);
+        return describePool(pool, pool.now());
+      }
+      const { name, kind, endpoint } = upstream;
+      return { name, kind, address: formatEndpoint(endpoint), ...upstreams.find(upstream).load };
+    })
+    .toArray();
 }
 
 /** What the sidecar may ask of the drain. */

@@ -1,8 +1,11 @@
 import { resolve } from "node:path";
 import type { ArgsDef } from "citty";
 import { quoteValue } from "../config/problem.ts";
+import type { CompiledConfig } from "../config/compile.ts";
 import { isRecord } from "../config/plain-data.ts";
+import { formatListener } from "../gate/listeners.ts";
 import type { CommandInput } from "./command.ts";
+import type { CliIo } from "./io.ts";
 
 const DEFAULT_SIDECAR = "http://127.0.0.1:9080";
 /** The variable that sets the token of the sidecar. */
@@ -43,6 +46,17 @@ export function readSidecarAccess(
   if (!/^https?:\/\/[^/?#]+\/?$/.test(base) || !URL.canParse(base))
     return `--sidecar is ${quoteValue(sidecar)}. Wanted is http://host:port or unix:PATH.`;
   return { url: new URL(path, base), unix, token };
+}
+
+/** The sidecar of a proxy that runs with this configuration, or an earlier version of it; or why it cannot be asked. */
+export function findRunningSidecar({ sidecar }: CompiledConfig, io: CliIo, path: string): SidecarAccess | string {
+  if (sidecar === undefined) return '"sidecar" is not set';
+  const { at } = sidecar;
+  if (at.kind === "tcp" && at.port === 0) return '"sidecar.port" is 0, so nobody knows where the running proxy has it';
+  const token = io.variables[TOKEN_VARIABLE] ?? sidecar.token?.reveal() ?? "";
+  if (token === "") return `Missing the token of the sidecar. Set "sidecar.token", or ${TOKEN_VARIABLE}`;
+  const base = at.kind === "tcp" ? `http://${formatListener(at.host, at.port)}` : "http://localhost";
+  return { url: new URL(path, base), unix: at.kind === "unix" ? at.path : undefined, token };
 }
 
 /** The answer, or why there is none. */

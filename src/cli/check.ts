@@ -2,8 +2,7 @@ import type { CompiledConfig } from "../config/compile.ts";
 import { diffConfigs, keepFixedSettings } from "../config/diff-config.ts";
 import { readRecord } from "../config/plain-data.ts";
 import { formatJson } from "../escape-text.ts";
-import { formatListener } from "../gate/listeners.ts";
-import { askSidecar, readDetail, readJson, type SidecarAccess, TOKEN_VARIABLE } from "./ask-sidecar.ts";
+import { askSidecar, findRunningSidecar, readDetail, readJson, TOKEN_VARIABLE } from "./ask-sidecar.ts";
 import { createCommand } from "./command.ts";
 import { configArgs, configHints, configLists, loadFromFlags, tellProblems } from "./config-args.ts";
 import { type CliIo, exitCodes } from "./io.ts";
@@ -39,9 +38,9 @@ export const check = createCommand({
 });
 
 async function printDiff(compiled: CompiledConfig, io: CliIo): Promise<number> {
-  const access = findSidecar(compiled, io);
+  const access = findRunningSidecar(compiled, io, "/config");
   if (typeof access === "string") {
-    io.tell(access);
+    io.tell(`${access}. --diff asks the running proxy over its sidecar.`);
     return exitCodes.failure;
   }
   const answer = await askSidecar(access, access.url, "GET");
@@ -61,15 +60,4 @@ async function printDiff(compiled: CompiledConfig, io: CliIo): Promise<number> {
   await io.print(changes.map((change) => `${change}\n`).join(""));
   if (changes.length === 0) io.tell("A reload would change no setting that can be shown.");
   return exitCodes.ok;
-}
-
-/** The sidecar of a proxy that runs with an earlier version of this configuration. */
-function findSidecar({ sidecar }: CompiledConfig, io: CliIo): SidecarAccess | string {
-  if (sidecar === undefined) return '"sidecar" is not set. --diff asks the running proxy over it.';
-  const { at } = sidecar;
-  if (at.kind === "tcp" && at.port === 0) return '"sidecar.port" is 0, so nobody knows where the running proxy has it.';
-  const token = io.variables[TOKEN_VARIABLE] ?? sidecar.token?.reveal() ?? "";
-  if (token === "") return `Missing the token of the sidecar. Set "sidecar.token", or ${TOKEN_VARIABLE}.`;
-  const base = at.kind === "tcp" ? `http://${formatListener(at.host, at.port)}` : "http://localhost";
-  return { url: new URL("/config", base), unix: at.kind === "unix" ? at.path : undefined, token };
 }

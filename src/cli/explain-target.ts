@@ -2,6 +2,8 @@ import { type Endpoint, formatEndpoint } from "../address/endpoint.ts";
 import { hostFromIp } from "../address/host.ts";
 import type { Ip } from "../address/ip.ts";
 import type { CompiledConfig } from "../config/compile.ts";
+import { type Fact, formatFact, line, mergeFacts } from "./explain-fact.ts";
+import { type AskPool, explainPools } from "./explain-pool.ts";
 import { explainTerms } from "../config/rule-fields.ts";
 import type { Resolver } from "../net/dns/resolver.ts";
 import { explainPac } from "./explain-pac.ts";
@@ -9,11 +11,10 @@ import { explainFailure } from "../proxy/explain-failure.ts";
 import { describeFailure, type Failure } from "../proxy/failure.ts";
 import { HookReporter } from "../proxy/record/hook-reporter.ts";
 import { OwnAddresses } from "../gate/addresses.ts";
-import { escapeText } from "../escape-text.ts";
 import { authorize } from "../proxy/decide/authorize.ts";
 import { guardAddress, type OwnListeners } from "../proxy/policy/guard.ts";
 import { classifyThrough, type Nat64Prefixes, WELL_KNOWN_PREFIX } from "../proxy/policy/nat64.ts";
-import { chooseRoute } from "../proxy/route/choose-route.ts";
+import { chooseRoute, makeRoute } from "../proxy/route/choose-route.ts";
 import { resolveLogin } from "../proxy/route/hop-login.ts";
 import type { PoolPlan } from "../proxy/route/pool-plan.ts";
 import { type Hop, isPooled, type PooledRoute, resolvesNames, type Route } from "../proxy/route/route.ts";
@@ -34,19 +35,32 @@ export interface Question {
 
 /**
  * Says line by line what the proxy would do with a connection. Asks the same
- * functions as the proxy itself, and DNS; dials nothing.
+ * functions as the proxy itself, and DNS; dials nothing. `askPool` asks a running proxy.
  */
-export async function explainTarget(
+export async function explainTarget(...question: Parameters<typeof listFacts>): Promise<string[]> {
+  return (await listFacts(...question)).map(formatFact);
+}
+
+/** The same for machines. */
+export async function explainAsJson(...question: Parameters<typeof listFacts>): Promise<Record<string, unknown>> {
+  return mergeFacts(await listFacts(...question));
+}
+
+async function listFacts(
   compiled: CompiledConfig,
   resolver: Resolver,
   { client, user: written, target }: Question,
-): Promise<string[]> {
+  askPool: AskPool = () => Promise.resolve("nobody was asked"),
+): Promise<Fact[]> {
   const { runtime } = compiled;
   const lines = [line("target", formatEndpoint(target))];
   const read = written === undefined ? undefined : runtime.authenticator.names?.read(written);
   const asker = read?.ok === true ? read : { user: written, parameters: undefined };
   const { user, parameters } = asker;
-  lines.push(line("client", `${client.text}${user === undefined ? "" : ` as ${user}`}${listParameters(parameters)}`));
+  lines.push({
+    ...line("client", `${client.text}${user === undefined ? "" : ` as ${user}`}${listParameters(parameters)}`),
+    more: { client: client.text, user, parameters },
+  });
   if (runtime.clients && !runtime.clients.has(client))
     return [...lines, ...refuse({ detail: "client_not_admitted", note: '"clients" does not have it' })];
   if (read?.ok === false) return [...lines, ...refuse({ detail: "parameters_malformed", note: read.note })];
@@ -60,7 +74,7 @@ export async function explainTarget(
   const own = new OwnAddresses();
   for (const { host, port } of compiled.listeners) own.add(host, port);
   if (compiled.sidecar?.at.kind === "tcp") own.add(compiled.sidecar.at.host, compiled.sidecar.at.port);
-  const failing: string[] = [];
+  const failing: Fact[] = [];
   const hooks = new HookReporter((message) => failing.push(line("note", message)), { secrets: compiled.secrets });
   const services = { resolver, own, reportHook: (report: HookReport) => hooks.report(report) };
   const authorized = await authorize({ client, user, parameters, runtime }, target, services);
@@ -79,8 +93,14 @@ export async function explainTarget(
   if (terms !== undefined) lines.push(line("allows", terms));
   const limit = new TimeLimit(runtime.timeouts.connectMs);
   const means: Means = { own, resolver, limit, client, nat64: runtime.nat64 ?? WELL_KNOWN_PREFIX };
-  const shut = await explainUpstream(route.value, means);
-  lines.push(...(shut ?? (await explainAddresses(authorized.value, route.value, target, means))));
+  const pools = isPooled(route.value)
+    ? await explainPools(route.value, { client, user, parameters, written, target, runtime }, askPool)
+    : { facts: [], failure: undefined, hops: undefined };
+  lines.push(...pools.facts);
+  // A member decides who resolves the name.
+  const along = pools.hops === undefined ? route.value : makeRoute(pools.hops, route.value.sourceAddress);
+  const shut = pools.failure ? refuse(pools.failure) : await explainUpstream(route.value, means);
+  lines.push(...(shut ?? (await explainAddresses(authorized.value, along, target, means))));
   limit.release();
   authorized.value.lookups?.release();
   return lines;
@@ -98,7 +118,7 @@ interface Means {
 async function explainUpstream(
   route: Route | PooledRoute,
   { own, resolver, limit }: Means,
-): Promise<string[] | undefined> {
+): Promise<Fact[] | undefined> {
   // The members of a pool stand in for each other.
   const [first] = isPooled(route) ? route.steps : route.hops;
   if (first === undefined || first.kind === "pool") return undefined;
@@ -115,10 +135,10 @@ async function explainAddresses(
   route: Route | PooledRoute,
   target: Endpoint,
   { own, resolver, limit, client, nat64 }: Means,
-): Promise<string[]> {
+): Promise<Fact[]> {
   const { host, port } = target;
   if (resolvesNames(route) && host.kind === "name" && addresses === undefined && !isLocalhostName(host.text))
-    return [line("address", "left to the upstream to resolve"), line("verdict", "allowed")];
+    return [line("address", "left to the upstream to resolve"), allow()];
   const resolved = addresses
     ? { ok: true as const, value: addresses }
     : await resolveHost(host, resolver, limit, client);
@@ -133,7 +153,7 @@ async function explainAddresses(
   const [first] = judged;
   return judged.every(({ failure }) => failure) && first?.failure
     ? [...lines, ...refuse(first.failure), ...tellRule(first.failure, first.ip, target, nat64)]
-    : [...lines, line("verdict", "allowed")];
+    : [...lines, allow()];
 }
 
 function describeClass(ip: Ip, nat64: Nat64Prefixes): string {
@@ -142,7 +162,7 @@ function describeClass(ip: Ip, nat64: Nat64Prefixes): string {
 }
 
 /** The rule that would allow a special-purpose address. One that hands out credentials needs its exact address. */
-function tellRule({ detail }: Failure, ip: Ip, { host, port }: Endpoint, nat64: Nat64Prefixes): string[] {
+function tellRule({ detail }: Failure, ip: Ip, { host, port }: Endpoint, nat64: Nat64Prefixes): Fact[] {
   if (detail !== "address_prohibited") return [];
   const isMetadata = classifyThrough(ip, nat64).kind === "metadata";
   const to = formatEndpoint({ host: isMetadata ? hostFromIp(ip) : host, port });
@@ -158,6 +178,9 @@ function describeRoute(route: Route | PooledRoute, { decision }: Grant, asker: N
   const from = sourceAddress === undefined || decision.sourceAddress !== undefined ? "" : `, from ${sourceAddress}`;
   return `${way === "" ? name : way}${from}`;
 }
+
+/** Members that are named. */
+const MAX_MEMBERS = 10;
 
 /** The user name there, when it depends on the client's. */
 function describeLogin(hop: Hop, from: NamedRequester): string {
@@ -177,25 +200,28 @@ function describeStep(step: Hop | PoolPlan, asker: NamedRequester): string {
     return `${name} (${kind}://${formatEndpoint(endpoint)}${describeLogin(step, asker)}${describeHeader(proxyProtocol)})`;
   }
   const balance = typeof step.balance === "function" ? "a function chooses" : step.balance;
-  const members = step.members.map(({ name, backup }) => `${name}${backup ? " as backup" : ""}`).join(", ");
-  return `${step.name} (pool, ${balance}: ${members})`;
+  const members = step.members.slice(0, MAX_MEMBERS).map(({ name, backup }) => `${name}${backup ? " as backup" : ""}`);
+  const more = step.members.length > MAX_MEMBERS ? `, and ${step.members.length - MAX_MEMBERS} more` : "";
+  return `${step.name} (pool, ${balance}: ${members.join(", ")}${more})`;
 }
 
 function describeHeader(version: ProxyProtocolVersion | undefined): string {
   return version === undefined ? "" : `, with a PROXY header of version ${version}`;
 }
 
-function refuse(failure: Failure): string[] {
+function refuse(failure: Failure): Fact[] {
   const { word, status } = describeFailure(failure.detail);
   const note = failure.note === undefined ? "" : ` (${failure.note})`;
   return [
-    line("verdict", `refused with ${status}`),
+    {
+      ...line("verdict", `refused with ${status}`),
+      more: { allowed: false, status, error: word, detail: failure.detail },
+    },
     line("reason", `${word}; ${failure.detail}${note}`),
     line("meaning", explainFailure(failure)),
   ];
 }
 
-/** Names and notes are of the configuration or of others: nothing of them reaches a terminal raw. */
-function line(name: string, value: string): string {
-  return escapeText(`${`${name}:`.padEnd(9)}${value}`);
+function allow(): Fact {
+  return { ...line("verdict", "allowed"), more: { allowed: true } };
 }

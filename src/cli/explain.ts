@@ -1,13 +1,17 @@
 import { describeEndpointError, type Endpoint, parseAuthority } from "../address/endpoint.ts";
 import { toAsciiHost } from "../address/host.ts";
 import { parseIp } from "../address/ip.ts";
+import type { CompiledConfig } from "../config/compile.ts";
 import { quoteSubject } from "../config/problem.ts";
 import { explainUrl } from "../config/target-pattern.ts";
+import { formatJson } from "../escape-text.ts";
 import { createSystemResolver } from "../net/dns/system-resolver.ts";
+import { askSidecar, findRunningSidecar, readDetail, readJson, TOKEN_VARIABLE } from "./ask-sidecar.ts";
 import { createCommand } from "./command.ts";
 import { configArgs, loadFromFlags, tellProblems } from "./config-args.ts";
-import { explainTarget } from "./explain-target.ts";
-import { exitCodes } from "./io.ts";
+import { type AskedPool, type AskPool, type PoolQuestion, readAskedPool } from "./explain-pool.ts";
+import { explainAsJson, explainTarget } from "./explain-target.ts";
+import { type CliIo, exitCodes } from "./io.ts";
 
 /** `penstock explain TARGET`: what the proxy would do with a connection, and why. */
 export const explain = createCommand({
@@ -34,7 +38,12 @@ export const explain = createCommand({
       valueHint: "IP",
       description: "Client address that asks. Default: 127.0.0.1.",
     },
+    json: { type: "boolean", description: "Print JSON." },
     config: configArgs.config,
+    sidecar: {
+      ...configArgs.sidecar,
+      description: `Address of the sidecar of the running proxy, which is asked for the health of pools. Default: that of the configuration. The token is that of the configuration, or in ${TOKEN_VARIABLE}.`,
+    },
   },
   async run(input) {
     const { value, io } = input;
@@ -49,15 +58,44 @@ export const explain = createCommand({
       tellProblems(loaded, io);
       return exitCodes.configuration;
     }
-    const lines = await explainTarget(loaded.value.compiled, createSystemResolver(), {
-      client,
-      user: value("user") ?? value("as"),
-      target,
-    });
-    await io.print(`${lines.join("\n")}\n`);
+    const { compiled } = loaded.value;
+    const question = { client, user: value("user") ?? value("as"), target };
+    const askPool: AskPool = (pool, whom) => askRunning(compiled, io, pool, whom);
+    const resolver = createSystemResolver();
+    if (input.has("json"))
+      await io.print(`${formatJson(await explainAsJson(compiled, resolver, question, askPool), 2)}\n`);
+    else await io.print(`${(await explainTarget(compiled, resolver, question, askPool)).join("\n")}\n`);
     return exitCodes.ok;
   },
 });
+
+/** Milliseconds for an answer of the running proxy. */
+const ASK_MS = 3000;
+
+/** Asks the running proxy for the members of a pool, and for the one that it would choose. */
+async function askRunning(
+  compiled: CompiledConfig,
+  io: CliIo,
+  pool: string,
+  { client, written, target }: PoolQuestion,
+): Promise<AskedPool | string> {
+  const access = findRunningSidecar(compiled, io, `/upstreams/${encodeURIComponent(pool)}`);
+  if (typeof access === "string") return access;
+  const choice = new URL(`${access.url.pathname}/choice`, access.url);
+  choice.searchParams.set("host", target.host.text);
+  choice.searchParams.set("client", client.text);
+  if (written !== undefined) choice.searchParams.set("user", written);
+  const answers: Readonly<Record<string, unknown>>[] = [];
+  for (const url of [access.url, choice]) {
+    const answer = await askSidecar(access, url, "GET", AbortSignal.timeout(ASK_MS));
+    if (typeof answer === "string") return answer.replace(/\.$/, "");
+    if (answer.status !== 200)
+      return `the sidecar refused (${answer.status}): ${(await readDetail(answer)).replace(/\.$/, "")}`;
+    answers.push(await readJson(answer));
+  }
+  const [state = {}, chosen = {}] = answers;
+  return readAskedPool(state, chosen) ?? "it answered with something else";
+}
 
 /** Port of a target that is given without one: what nearly every tunnel is for. */
 const DEFAULT_PORT = 443;

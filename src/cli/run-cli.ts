@@ -17,6 +17,7 @@ import { serve } from "./serve.ts";
 import { service } from "./service.ts";
 import { readInvocation } from "./strict.ts";
 import { trace } from "./trace.ts";
+import { upstreams } from "./upstreams.ts";
 import { showVersion } from "./version.ts";
 
 const commands: Readonly<Record<string, Command>> = {
@@ -33,6 +34,7 @@ const commands: Readonly<Record<string, Command>> = {
   handover,
   healthcheck,
   reload,
+  upstreams,
   service,
   version: showVersion,
 };

@@ -278,6 +278,7 @@ class ClientConnection implements RequestConnection, RecordedConnection, Planned
   /** The connection is served elsewhere from now on. */
   #leaveToOther(): void {
     this.#releaseRequests();
+    this.#record.carriage?.release();
     this.#conn = undefined;
     this.#leaveSlots();
     this.services.recorder.gaveAway(this.#record);

@@ -1,5 +1,6 @@
 import type { CaptureControl } from "./capture.ts";
 import type { Flow, FlowFilter } from "../proxy/record/live-table.ts";
+import type { UpstreamControl } from "./upstreams.ts";
 
 /** Whether new connections are served, and if not, why. */
 export type Readiness = (
@@ -67,6 +68,8 @@ export interface ControlPort {
   kill(filter: FlowFilter): number;
   /** Captures of tunnels; absent where there are none. */
   readonly captures?: CaptureControl;
+  /** Upstreams and the members of pools; absent where there is no data plane. */
+  readonly upstreams?: UpstreamControl;
   /** Absent where the proxy cannot be drained. */
   readonly drain?: DrainControl;
 }

@@ -4,6 +4,8 @@ import type { Histogram } from "../proxy/record/histogram.ts";
 import type { Metrics } from "../proxy/record/metrics.ts";
 import { collectProcessFamilies } from "./process-families.ts";
 import { counter, type Family, formatFamilies, gauge, histogram, type Sample } from "./prometheus-text.ts";
+import { collectUpstreamFamilies } from "./upstream-families.ts";
+import type { UpstreamState } from "./upstreams.ts";
 
 /** The sources of the metrics, read at each scrape. */
 export interface MetricSources {
@@ -12,6 +14,7 @@ export interface MetricSources {
   readonly live: { readonly size: number; bytes(): { up: number; down: number } };
   readonly accessLog: { readonly dropped: number };
   readonly auth: CheckCounts;
+  readonly upstreams?: readonly UpstreamState[];
   /** The splice lanes, where the system has them. */
   readonly lanes?: { readonly lanes: number; readonly tunnels: number; readonly lost: number };
   /** Connections to the sidecar itself, where there is one. */
@@ -31,7 +34,11 @@ export interface MetricSources {
 
 /** All metrics in the Prometheus text format. */
 export function writeMetricsText(sources: MetricSources): string {
-  return formatFamilies([...collectProxyFamilies(sources), ...collectProcessFamilies()]);
+  return formatFamilies([
+    ...collectProxyFamilies(sources),
+    ...collectUpstreamFamilies(sources.upstreams ?? []),
+    ...collectProcessFamilies(),
+  ]);
 }
 
 /** Puts the counts of the data plane into families. Labels are closed sets, or come from the configuration. */

@@ -4,6 +4,7 @@ import { parseIp } from "../address/ip.ts";
 import type { CaptureFilter } from "../proxy/record/capture-filter.ts";
 import type { FlowFilter } from "../proxy/record/live-table.ts";
 import { answerProblem } from "./problem.ts";
+import type { ChoiceQuestion } from "./upstreams.ts";
 
 /** What is wrong with a query: an unknown parameter, one that is repeated, one without a value. */
 function findQueryFault(query: URLSearchParams, known: readonly string[]): string | undefined {
@@ -66,4 +67,16 @@ function readHost(text: string): CaptureFilter | string {
   if (!named.ok || Number(port) > 65_535)
     return `${JSON.stringify(text)} is no host. Write example.org, example.org:443 or *.example.org.`;
   return { host: named.host, port: Number(port), ...(below && { below }) };
+}
+
+/** Whom a choice of a member is for, or what is wrong with the query. */
+export function readChoiceQuery(query: URLSearchParams): ChoiceQuestion | string {
+  const host = query.get("host");
+  if (host === null) return "Missing host: the target's, without its port.";
+  const target = toAsciiHost(host);
+  if (!target.ok) return `${JSON.stringify(host)} is no host. Write example.org.`;
+  const client = query.get("client") ?? "127.0.0.1";
+  const ip = parseIp(client);
+  if (ip === undefined) return `${JSON.stringify(client)} is no IP address. Write 192.0.2.1.`;
+  return { client: ip.text, user: query.get("user") ?? undefined, host: target.host.text };
 }

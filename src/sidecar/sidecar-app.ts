@@ -10,6 +10,7 @@ import { mountHandover } from "./handover.ts";
 import { refuseQueries } from "./read-query.ts";
 import { mountReload } from "./reload.ts";
 import { mountTunnels } from "./tunnels.ts";
+import { mountUpstreams } from "./upstreams.ts";
 
 export interface SidecarAppOptions {
   /** Bearer token for everything but health; without one the rest is refused. */
@@ -23,7 +24,7 @@ export interface SidecarAppOptions {
 /** Content type of the Prometheus text format. */
 const METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8";
 
-/** Serves the state of the proxy over HTTP. Its actions end tunnels and captures, drain the proxy, reload the configuration, and hand over to another process. */
+/** Serves the state of the proxy over HTTP. Its actions end tunnels and captures, disable members of pools, drain the proxy, reload the configuration, and hand over to another process. */
 export function createSidecarApp(port: ControlPort, options: SidecarAppOptions = {}): Hono {
   const app = new Hono();
   app.use(harden);
@@ -46,6 +47,7 @@ export function createSidecarApp(port: ControlPort, options: SidecarAppOptions =
   );
   if (port.proxyPac !== undefined) mountProxyPac(app, plain, port.proxyPac);
   mountTunnels(app, guard, port);
+  if (port.upstreams !== undefined) mountUpstreams(app, guard, port.upstreams);
   if (port.reload !== undefined) mountReload(app, guard, port.reload);
   if (port.handOver !== undefined) mountHandover(app, guard, port.handOver);
   refuseOtherMethods(app, "/config", "GET, HEAD", guard);

@@ -48,6 +48,20 @@ describe("forwarded requests through a pool", () => {
     },
   );
 
+  test("try no more members than they may, whether the dial or the request fails", async () => {
+    const behaviours = ["answers garbage", "closes after accept", "answers 407"];
+    using stack = new DisposableStack();
+    const bad = behaviours.map((behaviour) => stack.use(listenAsMember(behaviour)));
+    const pool = [...bad.map(({ port }) => `http://127.0.0.1:${port}`), `http://127.0.0.1:${await refused}`];
+    await using proxy = await startPool({ pool, balance: "first", attempts: 2 });
+    using client = await proxy.connect();
+    client.write(get());
+    expect((await takeResponse(client)).head).toStartWith("HTTP/1.1 502 ");
+    expect(await proxy.record()).toMatchObject({ attempts: 2, member: `exits/127.0.0.1:${bad[1]?.port}` });
+    expect(bad.map(({ accepted }) => accepted.length)).toEqual([1, 1, 0]);
+    expect([0, 1, 2, 3].map((at) => stateOf(proxy, at)?.connections)).toEqual([0, 0, 0, 0]);
+  });
+
   test("that cannot be repeated are not sent twice, and the member is blamed all the same", async () => {
     using bad = listenAsMember("answers garbage");
     using good = serveHttp(() => ok("good"));

@@ -65,7 +65,7 @@ describe("a member that fails by itself", () => {
     for (let at = 0; at < 2; at++) expect(await useTunnel(proxy, echo.port)).toStartWith("HTTP/1.1 200 ");
     expect(await proxy.record(1)).toMatchObject({ member: `exits/127.0.0.1:${good.port}`, attempts: 1 });
     expect(stateOf(proxy)).toMatchObject({ failed: 1, health: "healthy" });
-    expect(proxy.messages.join("\n")).toContain("a session of");
+    expect(proxy.messages.join("\n")).toContain("a session moved from");
   });
 
   test("has a whole dial for it when it is the only one", async () => {

@@ -10,7 +10,10 @@ export interface ConnectUpstream extends AsyncDisposable {
   readonly sockets: Socket[];
 }
 
-export async function startConnectUpstream(tls?: TlsOptions): Promise<ConnectUpstream> {
+export async function startConnectUpstream(
+  tls?: TlsOptions,
+  at: { readonly host: string; readonly port: number } = { host: "127.0.0.1", port: 0 },
+): Promise<ConnectUpstream> {
   const asked: string[] = [];
   const sockets: Socket[] = [];
   const serve = (client: Socket) => {
@@ -42,7 +45,7 @@ export async function startConnectUpstream(tls?: TlsOptions): Promise<ConnectUps
     tls === undefined
       ? createServer({ allowHalfOpen: true }, serve)
       : createTlsServer({ ...tls, allowHalfOpen: true } as TlsOptions, serve);
-  server.listen(0, "127.0.0.1");
+  server.listen(at.port, at.host);
   await new Promise((resolve) => server.once("listening", resolve));
   const address = server.address();
   return {

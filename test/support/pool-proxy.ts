@@ -1,13 +1,17 @@
 import type { PenstockConfig } from "../../src/config/schema.ts";
 import type { MemberState } from "../../src/proxy/upstream/pool-state.ts";
-import { startProxy, type TestProxy } from "./proxy.ts";
+import { startProxy, type TestProxy, type TestProxyOptions } from "./proxy.ts";
 
 type Upstreams = NonNullable<PenstockConfig["upstreams"]>;
 export type PoolSettings = Extract<Upstreams[string], { pool: unknown }>;
 
 /** A proxy whose default route is a pool. */
-export function startPool(pool: PoolSettings, more: PenstockConfig = {}): Promise<TestProxy> {
-  return startProxy({ upstreams: { exits: pool }, rules: [], default: "exits", ...more });
+export function startPool(
+  pool: PoolSettings,
+  more: PenstockConfig = {},
+  options: TestProxyOptions = {},
+): Promise<TestProxy> {
+  return startProxy({ upstreams: { exits: pool }, rules: [], default: "exits", ...more }, options);
 }
 
 /** Opens a tunnel, sees bytes come back through it, and closes it. */

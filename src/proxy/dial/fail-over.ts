@@ -61,6 +61,8 @@ class FailOver {
   }
 
   run(first: Carriage): Promise<PooledOutcome> {
+    // A forwarded request may have been tried elsewhere before.
+    this.#begun = first.attempt - 1;
     this.#start(first);
     return this.#result.promise;
   }

@@ -37,6 +37,9 @@ export async function askHttpUpstream(leg: HopLeg, target: Endpoint): Promise<Ho
     const head = answer.value;
     // RFC 9110 §9.3.6: any 2xx makes the tunnel. Its framing fields mean nothing.
     if (head.status >= 200 && head.status < 300) return succeed(undefined);
+    // tinyproxy's answer to wrong credentials. No origin answers a CONNECT: it is the proxy's own.
+    if (head.status === 401 && leg.hop.credentials !== undefined)
+      return failHop(leg, "upstream_credentials", describe(head));
     if (head.status !== 407)
       return passOnFailure(leg, "upstream_refused", { ...describe(head), ...readRetryAfter(head) });
     const verdict = login.refuse(head.fields.getAll(PROXY_AUTHENTICATE));

@@ -20,6 +20,12 @@ export interface SearchRequest {
   readonly route: PooledRoute;
 }
 
+/** What of a request may decide about its member. */
+export interface Affine {
+  readonly requester: Pick<DialRequester, "client" | "user" | "parameters" | "runtime">;
+  readonly target: Endpoint;
+}
+
 /** A member of each pool of the route, or why there is none. */
 export type Found = Outcome<Carriage>;
 
@@ -31,6 +37,15 @@ interface Short {
 
 /** The prefix of clients that are told apart by their whole address. */
 const WHOLE_ADDRESS: ClientPrefix = { v4: 32, v6: 128 };
+
+/** The value of a request that decides about its member. */
+export function findAffinity({ requester, target }: Affine, by: AffinityKey): string {
+  if (by === "target") return target.host.text;
+  const { client, user, runtime } = requester;
+  // Without a user it is the client that comes again.
+  if (by === "user" && user !== undefined) return `user ${user}`;
+  return clientKey(client, runtime.limits?.clientPrefix ?? WHOLE_ADDRESS);
+}
 
 /** The search of one request for members of the pools on its route. Each one is tried once. */
 export class MemberSearch implements PoolWish {
@@ -51,12 +66,7 @@ export class MemberSearch implements PoolWish {
   }
 
   key(by: AffinityKey): string {
-    const { requester, target } = this.request;
-    if (by === "target") return target.host.text;
-    const { client, user, runtime } = requester;
-    // Without a user it is the client that comes again.
-    if (by === "user" && user !== undefined) return `user ${user}`;
-    return clientKey(client, runtime.limits?.clientPrefix ?? WHOLE_ADDRESS);
+    return findAffinity(this.request, by);
   }
 
   /** Chooses members; waits for them where the pool says so. */

@@ -1,5 +1,5 @@
 import type { BalanceMode } from "../route/pool-plan.ts";
-import { MemberHeap } from "./member-heap.ts";
+import { isBefore, MemberHeap } from "./member-heap.ts";
 import type { Member } from "./member.ts";
 import { hashText, Rendezvous } from "./rendezvous.ts";
 
@@ -19,6 +19,8 @@ export interface Balancer {
   reset(members: readonly Member[], now: number): void;
   /** Undefined when none can be used. */
   choose(query: ChoiceQuery): Member | undefined;
+  /** The first `count` members that would be chosen one after the other, as far as that is certain. Nothing is counted. */
+  rank(query: ChoiceQuery, count: number): Member[];
   /** The connections of a member have changed. */
   changed(member: Member, now: number): void;
 }
@@ -107,6 +109,11 @@ class TurnBalancer implements Balancer {
     return chosen;
   }
 
+  rank({ isUsable }: ChoiceQuery, count: number): Member[] {
+    const usable = [...this.#members].filter(isUsable);
+    return usable.sort((one, other) => (isBefore(one, other) ? -1 : 1)).slice(0, count);
+  }
+
   changed(member: Member, now: number): void {
     if (!this.#members.has(member)) return;
     if (!member.hasRoom) {
@@ -173,6 +180,12 @@ class RandomBalancer implements Balancer {
     return one === undefined || other === undefined || weighLoad(one) <= weighLoad(other) ? one : other;
   }
 
+  /** The likeliest ones first. */
+  rank({ isUsable }: ChoiceQuery, count: number): Member[] {
+    const usable = this.#members.filter(isUsable);
+    return usable.sort((one, other) => other.plan.weight - one.plan.weight).slice(0, count);
+  }
+
   changed(): void {
     // Connections are looked at when members are compared.
   }
@@ -230,6 +243,17 @@ class HashBalancer implements Balancer {
     return this.#rendezvous.find(key, slowStartMs === 0 ? isUsable : isReady) ?? this.#rendezvous.find(key, isUsable);
   }
 
+  rank(query: ChoiceQuery, count: number): Member[] {
+    const ranked: Member[] = [];
+    const isUsable = (member: Member): boolean => !ranked.includes(member) && query.isUsable(member);
+    while (ranked.length < count) {
+      const member = this.choose({ ...query, isUsable });
+      if (member === undefined) break;
+      ranked.push(member);
+    }
+    return ranked;
+  }
+
   changed(): void {
     // Connections do not matter.
   }
@@ -263,6 +287,10 @@ class FirstBalancer implements Balancer {
       any ??= member;
     }
     return any;
+  }
+
+  rank({ isUsable }: ChoiceQuery, count: number): Member[] {
+    return this.#members.filter(isUsable).slice(0, count);
   }
 
   changed(): void {

@@ -10,6 +10,9 @@ export type HealthState = "healthy" | "ejected" | "trial" | "down" | "disabled";
 export interface HealthChange {
   readonly state: HealthState;
   readonly reason: string;
+  /** Of an ejection: the failures in a row that led to it, and for how many milliseconds it is. */
+  readonly failures?: number;
+  readonly forMs?: number;
 }
 
 /** The smallest share of a member that has just come back. */
@@ -27,6 +30,8 @@ export class MemberHealth {
   ejections = 0;
   readonly #changed: (change: HealthChange) => void;
   #disabled = false;
+  /** Why it was in its state when an operator disabled it. */
+  #reasonBefore: string | undefined;
   #down = false;
   /** Undefined while it is not ejected. */
   #ejectedUntil: number | undefined;
@@ -157,17 +162,20 @@ export class MemberHealth {
   disable(disabled: boolean, now: number): boolean {
     if (disabled === this.#disabled) return false;
     this.#disabled = disabled;
-    if (!disabled) this.#rampFrom = now;
-    this.#enter(now, disabled ? "by an operator" : "enabled by an operator");
+    if (disabled) this.#reasonBefore = this.reason;
+    else this.#rampFrom = now;
+    const before = this.stateAt(now) === "healthy" ? undefined : this.#reasonBefore;
+    this.#enter(now, disabled ? "by an operator" : (before ?? "enabled by an operator"));
     return true;
   }
 
   #eject(ms: number, reason: string, now: number): void {
     this.#lastForMs = ms;
     this.#ejectedUntil = now + ms;
+    const failures = this.#failures;
     this.#failures = 0;
     this.ejections += 1;
-    this.#enter(now, reason);
+    this.#enter(now, reason, { failures, forMs: ms });
   }
 
   /** A member that fails again at once, or soon after its return, is left out for twice as long. */
@@ -176,9 +184,9 @@ export class MemberHealth {
     return Math.min(isSoon ? Math.max(2 * this.#lastForMs, forMs) : forMs, maxMs);
   }
 
-  #enter(now: number, reason: string): void {
+  #enter(now: number, reason: string, ejection: Pick<HealthChange, "failures" | "forMs"> = {}): void {
     this.reason = reason;
     this.changedAt = now;
-    this.#changed({ state: this.stateAt(now), reason });
+    this.#changed({ state: this.stateAt(now), reason, ...ejection });
   }
 }

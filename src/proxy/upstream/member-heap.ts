@@ -66,7 +66,8 @@ export class MemberHeap {
   }
 }
 
-function isBefore(one: Member, other: Member): boolean {
+/** Whether `one` is chosen before `other`. */
+export function isBefore(one: Member, other: Member): boolean {
   if (one.load !== other.load) return one.load < other.load;
   if (one.turn !== other.turn) return one.turn < other.turn;
   return one.index < other.index;

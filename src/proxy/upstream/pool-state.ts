@@ -18,12 +18,16 @@ export interface MemberState {
   readonly name: string;
   readonly backup: boolean;
   readonly weight: number;
+  /** Connections at once; 0 for no limit. */
+  readonly maxConnections: number;
   readonly health: HealthState;
   readonly disabled: boolean;
   /** Why it is in this state; undefined when it was never in another. */
   readonly reason: string | undefined;
   /** Milliseconds since its state last changed, or since it is known. */
   readonly sinceMs: number;
+  /** Milliseconds for which it is still ejected; undefined when it is not. */
+  readonly leftMs: number | undefined;
   /** Connections through it now; those among them that are being dialled. */
   readonly connections: number;
   readonly dialling: number;
@@ -52,14 +56,17 @@ export function describePool(pool: Pool, now: number): PoolState {
 function describeMember(member: Member, state: HealthState, now: number): MemberState {
   const { plan, health, latency } = member;
   const { average } = latency;
+  const returnsAt = health.changesAt(now);
   return {
     name: plan.name,
     backup: plan.backup,
     weight: plan.weight,
+    maxConnections: plan.maxConnections,
     health: state,
     disabled: health.disabled,
     reason: health.reason,
     sinceMs: Math.max(0, now - health.changedAt),
+    leftMs: state === "ejected" && returnsAt !== Infinity ? returnsAt - now : undefined,
     connections: member.active,
     dialling: member.dialling,
     dialled: member.dialled,

@@ -15,6 +15,12 @@ export interface PoolWish {
   readonly tried: Set<Member>;
 }
 
+/** A member that a request would be led to: its session has it, it is its turn, or only backups are left. */
+export interface RankedMember {
+  readonly member: Member;
+  readonly by: "session" | "balance" | "backup";
+}
+
 /** Why there is no member: none is healthy, none that is healthy has room, or each of them was tried. */
 export type Shortage = "unhealthy" | "full" | "tried";
 
@@ -125,6 +131,23 @@ export class Pool {
         ? preferred
         : this.#choose({ now, key: balance === "hash" ? wish.key(hash) : "", isUsable }, wish);
     return member === undefined ? this.#explain(wish, now) : this.#begin(member, key, wish, now);
+  }
+
+  /** The first `count` members that a request would try now, in order. Nothing is counted. A session waits for its member when that is full. */
+  rank(wish: PoolWish, count: number): RankedMember[] {
+    const now = this.#options.now();
+    this.#refresh(now);
+    const { sticky, hash, balance } = this.#plan;
+    const kept = sticky && this.#sessions.find(wish.key(sticky.by), sticky.forMs, now);
+    const keeps = kept !== undefined && this.#isOpen(kept, wish, now);
+    const isUsable = (member: Member): boolean =>
+      !(keeps && member === kept) && this.#isOpen(member, wish, now) && this.#hasRoom(member, wish);
+    const query = { now, key: balance === "hash" ? wish.key(hash) : "", isUsable };
+    return [
+      ...(keeps ? [{ member: kept, by: "session" } as const] : []),
+      ...this.#first.rank(query, count).map((member) => ({ member, by: "balance" }) as const),
+      ...this.#backups.rank(query, count).map((member) => ({ member, by: "backup" }) as const),
+    ].slice(0, count);
   }
 
   /**

@@ -31,7 +31,7 @@ describe("the passive health of a member", () => {
     expect(health.stateAt(1002)).toBe("healthy");
     failTimes(health, 1, 1003);
     expect(health.stateAt(1003)).toBe("ejected");
-    expect(changes).toEqual([{ state: "ejected", reason: "connection_refused" }]);
+    expect(changes).toEqual([{ state: "ejected", reason: "connection_refused", failures: 3, forMs: 10_000 }]);
   });
 
   test("lets one trial through when the time is over, and no other until that has ended", () => {
@@ -158,5 +158,15 @@ describe("a member that comes back", () => {
     expect(health.disable(false, 12)).toBe(true);
     expect(health.stateAt(12)).toBe("healthy");
     expect(changes.map(({ reason }) => reason)).toEqual(["by an operator", "enabled by an operator"]);
+  });
+
+  test("that an operator enables is in the state that it was in, for the same reason", () => {
+    const { health, changes } = makeHealth();
+    failTimes(health, 3, 0);
+    health.disable(true, 10);
+    health.disable(false, 20);
+    expect(health.stateAt(20)).toBe("ejected");
+    expect(health.reason).toBe("connection_refused");
+    expect(changes.map(({ state }) => state)).toEqual(["ejected", "disabled", "ejected"]);
   });
 });

@@ -70,8 +70,8 @@ describe("a pool", () => {
     expect(use.refused(429, 30_000)).toBe(true);
     use.release();
     expect(pool.nextChangeAt(stand.now)).toBe(stand.now + 30_000);
-    expect(stand.events).toEqual([
-      { kind: "health", pool: "pool", member: "a", state: "ejected", reason: "answered 429" },
+    expect(stand.events).toMatchObject([
+      { kind: "health", pool: "pool", member: "a", state: "ejected", reason: "answered 429", forMs: 30_000 },
     ]);
   });
 

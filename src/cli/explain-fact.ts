@@ -1,0 +1,38 @@
+import { escapeText } from "../escape-text.ts";
+
+/** One thing that `penstock explain` says. */
+export interface Fact {
+  readonly name: string;
+  readonly value: string;
+  /** What machines are told beside or instead of the value, by name. */
+  readonly more?: Readonly<Record<string, unknown>>;
+}
+
+export function line(name: string, value: string): Fact {
+  return { name, value };
+}
+
+/** Names and notes are of the configuration or of others: nothing of them reaches a terminal raw. */
+export function formatFact({ name, value }: Fact): string {
+  return escapeText(`${`${name}:`.padEnd(9)}${value}`);
+}
+
+/** Facts that there can be several of, and how machines get them. */
+const LISTS: Readonly<Record<string, string>> = { address: "addresses", note: "notes" };
+
+/** Facts that only people are told: machines have them under `pools`. */
+const FOR_PEOPLE = new Set(["pool", "chosen", "then", "spare", "without"]);
+
+/** One object of all facts. Those of pools are in a list. */
+export function mergeFacts(facts: readonly Fact[]): Record<string, unknown> {
+  const merged: Record<string, unknown> = {};
+  const lists: Record<string, unknown[]> = {};
+  for (const { name, value, more } of facts) {
+    const list = LISTS[name];
+    if (name === "pool") (lists["pools"] ??= []).push(more);
+    else Object.assign(merged, more);
+    if (list !== undefined) (lists[list] ??= []).push(value);
+    else if (!FOR_PEOPLE.has(name) && more?.[name] === undefined) merged[name] = value;
+  }
+  return { ...merged, ...lists };
+}

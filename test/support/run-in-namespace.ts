@@ -1,0 +1,18 @@
+import { findExecutable } from "./build-executable.ts";
+import { makeEnvironment } from "./program.ts";
+
+/**
+ * Runs a program of tests within namespaces of its own (`-n` for the network, `-m`
+ * for mounts), where it is root, with the executable at hand. Gives what it prints as JSON.
+ */
+export async function runInNamespace<Result>(runner: string, ...namespaces: ("-n" | "-m")[]): Promise<Result> {
+  const flags = process.geteuid?.() === 0 ? namespaces : ["-r", ...namespaces];
+  const child = Bun.spawn(["unshare", ...flags, process.execPath, runner], {
+    stdout: "pipe",
+    stderr: "pipe",
+    env: makeEnvironment({ TEST_EXECUTABLE: await findExecutable() }),
+  });
+  const [out, told] = await Promise.all([child.stdout.text(), child.stderr.text()]);
+  if ((await child.exited) !== 0) throw new Error(`${runner} failed: ${told}`);
+  return JSON.parse(out) as Result;
+}
