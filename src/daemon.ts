@@ -8,6 +8,7 @@ import { Drain } from "./drain.ts";
 import { Gate, withinMs } from "./gate/gate.ts";
 import type { Movable } from "./gate/movable.ts";
 import { startWarmUp, warmUpTunnelBytes } from "./gate/warm-up.ts";
+import { carryPools } from "./handover/carried-pools.ts";
 import { carryDigestNonces, type CarriedState } from "./handover/carried-state.ts";
 import { composeHandover } from "./handover/compose-handover.ts";
 import type { HandoverOutcome, StartSuccessor } from "./handover/handover.ts";
@@ -208,7 +209,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     tell,
     turn,
   });
-  const carried = [carryDigestNonces(gate.checks.nonces), ...(options.carried ?? [])];
+  const carried = [carryDigestNonces(gate.checks.nonces), carryPools(gate.pools), ...(options.carried ?? [])];
   const movable = {
     release: () => gate.release(),
     receive: (connection: Movable) => gate.receive(connection),

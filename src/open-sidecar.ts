@@ -15,6 +15,7 @@ import { findAffinity } from "./proxy/dial/member-search.ts";
 import { isDefaultRouteOpen } from "./proxy/dial/upstream-probe.ts";
 import { asksPac } from "./proxy/pac/choose-ways.ts";
 import { explainChoice } from "./proxy/upstream/explain-choice.ts";
+import type { Member } from "./proxy/upstream/member.ts";
 import { describePool } from "./proxy/upstream/pool-state.ts";
 import type { ControlPort, DrainControl, Readiness } from "./sidecar/control-port.ts";
 import type { PacStatus } from "./pac/followed-pac.ts";
@@ -100,7 +101,9 @@ export function controlUpstreams(gate: Gate): UpstreamControl {
       const named = read?.ok === true ? read : { user, parameters: undefined };
       const requester = { client: ip, user: named.user, parameters: named.parameters, runtime: current };
       const request = { requester, target: { host: target.host, port: 0 } };
-      return explainChoice(pool, { key: (by) => findAffinity(request, by), tried: new Set() });
+      const tried = new Set<Member>();
+      pool.passOverUnfit(requester, tried);
+      return explainChoice(pool, { key: (by) => findAffinity(request, by), tried });
     },
   };
 }

@@ -56,10 +56,11 @@ export async function explainPools(route: PooledRoute, question: PoolQuestion, a
   let failure: Failure | undefined;
   const explain = async (plan: PoolPlan): Promise<void> => {
     const asked = await ask(plan.name, question);
+    const unfit = pools.find(plan).passOverUnfit(question, wish.tried);
     const choice = typeof asked === "string" ? explainChoice(pools.find(plan), wish) : asked.choice;
     facts.push(...describe(plan, asked, choice));
     const [chosen] = choice;
-    if (chosen === undefined) failure ??= explainShortage(plan, asked);
+    if (chosen === undefined) failure ??= unfit ?? explainShortage(plan, asked);
     const way = plan.members.find(({ name }) => name === chosen?.member)?.way;
     if (way !== undefined && way !== "direct") await follow(way);
   };

@@ -5,6 +5,7 @@ import type { ChooseMember } from "../proxy/route/pool-plan.ts";
 import { count, duration, either, flag, hook, list, parsed, settings, text, unquoted, word } from "./fields.ts";
 import { ejectSettings, findEjectConflicts, healthSettings } from "./health-schema.ts";
 import { checked, type Parts, type PartsOf } from "./parts.ts";
+import { isRecord } from "./plain-data.ts";
 import { type Problem, quoteNamed, type Read } from "./problem.ts";
 import { findUpstreamConflicts, nameUrl, upstreamSettings, upstreamUrl } from "./upstream-schema.ts";
 import { parseUpstreamUrl } from "./upstream-url.ts";
@@ -73,7 +74,9 @@ const memberForms = [
   checked(memberSettings, findMemberConflicts),
 ] as const;
 
-const affinity = () => word(["user", "client", "target"]);
+const SESSION = "session";
+
+const affinity = () => word(["user", "client", "target", SESSION]);
 
 export const poolSettings = settings({
   pool: list(
@@ -90,10 +93,14 @@ export const poolSettings = settings({
     )
     .default("round-robin"),
   hash: affinity()
-    .describe('What `balance: "hash"` looks at. Requests without a user count by client.')
+    .describe(
+      'What `balance: "hash"` looks at: `user`, `client`, `target` (the host), or `session`, the user with the parameter of that name (`auth.parameters`). Requests without a session count by user, and those without a user by client.',
+    )
     .default("user"),
   sticky: settings({
-    by: affinity().describe("What keeps its member: `user`, `client` or `target` (the host)."),
+    by: affinity().describe(
+      "What keeps its member: `user` (requests without one count by client), `client`, `target` (the host), or `session`, the user with the parameter of that name (`auth.parameters`). Requests without a session keep no member.",
+    ),
     for: duration({ zero: false }).describe("How long after its last use.").default("10m"),
   })
     .describe(
@@ -149,5 +156,22 @@ export function findPoolConflicts({ pool }: PartsOf<PoolSettings>): Problem[] {
     }
     const message = `Found the ${quoteNamed("member", name)} twice. Give each a "name" of its own.`;
     return [{ path: ["pool", at], message }];
+  });
+}
+
+/** Pools that go by a session where no user name has one. `path` begins at the upstreams. */
+export function findUnknownSessions(
+  upstreams: Readonly<Record<string, unknown>>,
+  parameters: readonly string[],
+): Problem[] {
+  if (parameters.includes(SESSION)) return [];
+  const message = `There is no ${quoteNamed("parameter", SESSION)}. Add it to "auth.parameters".`;
+  return Object.entries(upstreams).flatMap(([name, pool]) => {
+    if (!isRecord(pool) || !("pool" in pool)) return [];
+    const { sticky, hash } = pool;
+    return [
+      ...(isRecord(sticky) && sticky["by"] === SESSION ? [{ path: [name, "sticky", "by"], message }] : []),
+      ...(hash === SESSION ? [{ path: [name, "hash"], message }] : []),
+    ];
   });
 }

@@ -11,6 +11,7 @@ import type { KnownNames } from "./rule-fields.ts";
 import { findRuleConflicts, rulesSchema } from "./rule-schema.ts";
 import { readSidecarPort, sidecarSchema } from "./sidecar.ts";
 import { stateSchema } from "./state.ts";
+import { findUnknownSessions } from "./pool-schema.ts";
 import { upstreamSchema } from "./upstream-schema.ts";
 import { upstreamsSchema } from "./upstreams-schema.ts";
 import { authSchema, explainUnknownUsers, findParametersConflicts, usersSchema } from "./users-schema.ts";
@@ -182,14 +183,15 @@ export const configSchema = checked(sections, (config) => {
   ];
 });
 
-/** Placeholders in user names for upstreams that no request has a value for. */
+/** What upstreams want of user names that no request has. */
 function findPlaceholderConflicts(
   { listen, users, upstreams }: PartsOf<Sections>,
   parameters: readonly string[] | undefined,
 ): Problem[] {
   if (parameters === undefined) return [];
   const known = users === undefined && !hasCertifiedUsers(listen) ? parameters : [USER_PLACEHOLDER, ...parameters];
-  return findUnknownPlaceholders(upstreams, known).map(({ path, message }) => ({
+  const sessions = upstreams === MALFORMED ? [] : findUnknownSessions(upstreams, parameters);
+  return [...findUnknownPlaceholders(upstreams, known), ...sessions].map(({ path, message }) => ({
     path: ["upstreams", ...path],
     message,
   }));

@@ -10,6 +10,7 @@ import type { Route } from "../proxy/route/route.ts";
 import type { Runtime } from "../proxy/runtime.ts";
 import { inspectTunnel } from "../proxy/tunnel/first-bytes-tap.ts";
 import type { Movable } from "./movable.ts";
+import { MovedCarriage } from "./moved-carriage.ts";
 import { readState, type TunnelState } from "./move-state.ts";
 
 const DESCRIPTORS = { tunnel: 2, client: 1 } as const;
@@ -59,6 +60,7 @@ export class Receiver {
     const record = connection.takeRecord(state, this.#useRuntime());
     if (state.rule !== undefined) record.decision = share(this.#decisions, state.rule, allow);
     if (state.route !== undefined) record.route = share(this.#routes, state.route, (name) => ({ name, hops: [] }));
+    if (state.carriage !== undefined) record.carriage = new MovedCarriage(state.carriage, services.pools);
     const tap = isUnseen(state) ? inspectTunnel(record, services.clientProfiles) : undefined;
     if (tap !== undefined) record.inside = tap.facts;
     const tunnel = services.tunnel(client, target, {
@@ -154,6 +156,7 @@ class MovedConnection implements RecordedConnection, TunnelOwner {
     const record = this.#record;
     this.#record = undefined;
     if (record === undefined) return undefined;
+    record.carriage?.release();
     this.#gate.admission.leaveUser(record.user, record.runtime);
     this.#gate.admission.leaveClient(this.client, record.runtime);
     return record;

@@ -48,6 +48,11 @@ export class StateReader {
     return Number.isSafeInteger(value) && value >= 0 && value <= most ? value : this.#refuse(undefined);
   }
 
+  /** The names of all fields. */
+  get names(): readonly string[] {
+    return Object.keys(this.#fields);
+  }
+
   has(name: string): boolean {
     return this.#get(name) !== undefined;
   }

@@ -5,10 +5,12 @@ import type { MovedClient } from "../proxy/connection.ts";
 import type { TakenClient } from "../proxy/exchange/forwarding.ts";
 import type { TunnelBefore } from "../proxy/flow/tunnel.ts";
 import type { InsideProtocol } from "../proxy/policy/inside-demand.ts";
+import type { UserParameters } from "../protocol/user-parameters.ts";
 import type { ClientProtocol, RequestRecord, Stage } from "../proxy/record/request-record.ts";
 import type { InsideFacts, TlsFacts } from "../proxy/tunnel/inside-facts.ts";
 import type { JsonValue } from "./movable.ts";
 import { StateReader } from "./move-reader.ts";
+import type { MovedMembers } from "./moved-carriage.ts";
 
 /** Changes when a successor could not read what this program writes, or would take it for something else. */
 const VERSION = 1;
@@ -31,6 +33,8 @@ const SCHEMES = ["http", "https"] as const;
 const INSIDE: readonly InsideProtocol[] = ["tls", "http", "ssh", "smtp", "unknown"];
 const SIDES = ["client", "server"] as const;
 const MAX_PORT = 65_535;
+/** No name has one. */
+const NAME_END = "\n";
 
 /** Facts of a record that a tunnel keeps, as they are in the record. */
 export type TunnelFacts = Pick<
@@ -44,6 +48,7 @@ export type TunnelFacts = Pick<
   | "scheme"
   | "target"
   | "user"
+  | "parameters"
   | "foundName"
   | "dialled"
   | "status"
@@ -64,6 +69,7 @@ export interface TunnelState extends ClientOrigin {
   /** The names of the rule that allowed it, and of its route. */
   readonly rule: string | undefined;
   readonly route: string | undefined;
+  readonly carriage: MovedMembers | undefined;
   readonly before: TunnelBefore;
 }
 
@@ -92,6 +98,9 @@ export function writeTunnel(record: RequestRecord, before: TunnelBefore, clockOf
     rule: record.decision?.rule,
     foundName: record.foundName,
     route: record.route?.name,
+    members: record.carriage?.members.map((names) => names.join(NAME_END)),
+    attempts: record.carriage?.attempt,
+    parameters: record.parameters && { ...record.parameters },
     dialled: dialled && compact({ ip: dialled.ip.text, port: dialled.port }),
     status: record.status,
     inside: inside && writeInside(inside, clockOffset),
@@ -146,6 +155,7 @@ function readTunnel(fields: StateReader, clockOffset: number): TunnelState | und
     id: fields.text("id"),
     rule: fields.optionalText("rule"),
     route: fields.optionalText("route"),
+    carriage: fields.has("members") ? readMembers(fields) : undefined,
     facts: {
       startedAt: fields.number("startedAt"),
       acceptedAt: fields.number("acceptedAt") - clockOffset,
@@ -156,6 +166,7 @@ function readTunnel(fields: StateReader, clockOffset: number): TunnelState | und
       scheme: fields.optionalWord("scheme", SCHEMES),
       target: fields.parsed("target", parseEndpoint),
       user: fields.optionalText("user"),
+      parameters: fields.optionalObject("parameters", readParameters),
       foundName: fields.optionalText("foundName"),
       dialled: fields.optionalObject("dialled", readAddress),
       status: fields.optionalCount("status", 999),
@@ -190,6 +201,16 @@ function readActivity(fields: StateReader, clockOffset: number): number {
   const at = fields.number("activeAt") - clockOffset;
   // `ACTIVE` is no time, and a process may be younger than what it receives.
   return at === ACTIVE ? at - 1 : at;
+}
+
+function readMembers(fields: StateReader): MovedMembers {
+  const members = fields.texts("members").map((names) => names.split(NAME_END));
+  return { members, attempt: fields.count("attempts") };
+}
+
+function readParameters(fields: StateReader): UserParameters {
+  const parameters = Object.create(null) as Record<string, string>;
+  return Object.assign(parameters, Object.fromEntries(fields.names.map((name) => [name, fields.text(name)])));
 }
 
 function readStageMs(fields: StateReader): RequestRecord["stageMs"] {

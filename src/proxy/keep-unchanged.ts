@@ -33,6 +33,12 @@ function keepRoutes(routes: EnvironmentRoutes, keep: (hop: Hop) => Hop): Environ
 
 /** Secrets compare as equal for `isDeepStrictEqual`: their texts are private. */
 function isSameHop({ credentials: old, ...before }: Hop, { credentials: now, ...next }: Hop): boolean {
-  if (old?.user !== now?.user || old?.password.reveal() !== now?.password.reveal()) return false;
+  if (writeUser(old) !== writeUser(now) || old?.password.reveal() !== now?.password.reveal()) return false;
   return isDeepStrictEqual(before, next);
+}
+
+/** A user name as the configuration has it. */
+function writeUser(credentials: Hop["credentials"]): string | undefined {
+  const user = credentials?.user;
+  return typeof user === "object" ? `template ${user.source}` : user && `text ${user}`;
 }

@@ -2,6 +2,9 @@ import { MemberUse } from "../upstream/member-use.ts";
 import type { Hop, PooledRoute, Route } from "../route/route.ts";
 import { makeRoute } from "../route/choose-route.ts";
 
+/** What a record has of the members that carry a connection. */
+export type RecordedCarriage = Pick<Carriage, "name" | "members" | "attempt" | "release">;
+
 /** The members of pools that were chosen for one dial, and the route through them. */
 export class Carriage {
   readonly route: Route;
@@ -19,6 +22,11 @@ export class Carriage {
   /** `exits/10.0.0.7:1080`, joined by ` > ` when there are several pools. */
   get name(): string {
     return this.uses.map(({ label }) => label).join(" > ");
+  }
+
+  /** The names of each member, with those of its pools before. */
+  get members(): readonly (readonly string[])[] {
+    return this.uses.map(({ names }) => names);
   }
 
   /** The connection is open. `proves`: every member has done what it was asked for. */

@@ -149,6 +149,14 @@ class FailOver {
       else use.failed(detail);
       return true;
     }
+    const refusing =
+      detail === "upstream_credentials" ? uses.find(({ hop }) => hop?.name === failure.nextHop) : undefined;
+    if (refusing !== undefined) {
+      // Another member may know the user name that was made for this request.
+      tried.add(refusing.leaf.member);
+      for (const one of uses) one.answered();
+      return true;
+    }
     const last = uses.at(-1);
     const isRefusal = receivedStatus !== undefined && last?.hop?.name === failure.nextHop;
     if (last !== undefined && isRefusal && carriage.refused(receivedStatus, failure.receivedRetryMs)) {

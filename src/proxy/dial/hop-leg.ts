@@ -36,6 +36,19 @@ export function failHop(
   return fail(detail, { ...more, nextHop: name, culprit: name });
 }
 
+/**
+ * Makes a failure of our login at the upstream of this leg. Where a client has a part
+ * in the user name, the upstream is not blamed: a client could have it left out.
+ */
+export function refuseLogin(
+  leg: HopLeg,
+  more: Omit<Failure, "detail" | "nextHop"> = {},
+): { ok: false; failure: Failure } {
+  return typeof leg.hop.credentials?.user === "object"
+    ? passOnFailure(leg, "upstream_credentials", more)
+    : failHop(leg, "upstream_credentials", more);
+}
+
 /** Makes a failure that the upstream of this leg reports: something behind it has failed, or may not be reached. */
 export function passOnFailure(
   leg: HopLeg,

@@ -7,7 +7,7 @@ import { findRetryAfter } from "../../protocol/http1/retry-after.ts";
 import type { Failure, Outcome } from "../failure.ts";
 import { succeed } from "../failure.ts";
 import { createBodyReader } from "../../protocol/http1/body-reader.ts";
-import { failHop, hear, type HopAnswer, type HopLeg, passOnFailure, say } from "./hop-leg.ts";
+import { failHop, hear, type HopAnswer, type HopLeg, passOnFailure, refuseLogin, say } from "./hop-leg.ts";
 import { UpstreamLogin } from "../upstream/upstream-login.ts";
 
 /** Limits on the head of an upstream's answer: what browsers take. */
@@ -38,12 +38,11 @@ export async function askHttpUpstream(leg: HopLeg, target: Endpoint): Promise<Ho
     // RFC 9110 §9.3.6: any 2xx makes the tunnel. Its framing fields mean nothing.
     if (head.status >= 200 && head.status < 300) return succeed(undefined);
     // tinyproxy's answer to wrong credentials. No origin answers a CONNECT: it is the proxy's own.
-    if (head.status === 401 && leg.hop.credentials !== undefined)
-      return failHop(leg, "upstream_credentials", describe(head));
+    if (head.status === 401 && leg.hop.credentials !== undefined) return refuseLogin(leg, describe(head));
     if (head.status !== 407)
       return passOnFailure(leg, "upstream_refused", { ...describe(head), ...readRetryAfter(head) });
     const verdict = login.refuse(head.fields.getAll(PROXY_AUTHENTICATE));
-    const refusal = failHop(leg, "upstream_credentials", describe(head, verdict.retry ? undefined : verdict.note));
+    const refusal = refuseLogin(leg, describe(head, verdict.retry ? undefined : verdict.note));
     if (!verdict.retry) return refusal;
     const passed = await readPast(leg, head);
     if (!passed.ok) return passed;
@@ -56,7 +55,7 @@ async function ask(leg: HopLeg, target: Endpoint, login: UpstreamLogin): Promise
   const authority = formatEndpoint(target);
   const lines = [`CONNECT ${authority} HTTP/1.1`, `Host: ${authority}`];
   const shown = login.authorize("CONNECT", authority);
-  if (!shown.ok) return failHop(leg, "upstream_credentials", { note: shown.note });
+  if (!shown.ok) return refuseLogin(leg, { note: shown.note });
   if (shown.value !== undefined) lines.push(`Proxy-Authorization: ${shown.value}`);
   const said = say(leg, Buffer.from(`${lines.join("\r\n")}\r\n\r\n`, "latin1"));
   if (!said.ok) return said;

@@ -38,10 +38,18 @@ interface Short {
 /** The prefix of clients that are told apart by their whole address. */
 const WHOLE_ADDRESS: ClientPrefix = { v4: 32, v6: 128 };
 
-/** The value of a request that decides about its member. */
-export function findAffinity({ requester, target }: Affine, by: AffinityKey): string {
+/** The parameter in user names that names a session. */
+const SESSION = "session";
+
+/** The value of a request that decides about its member; undefined for a request without a session. */
+export function findAffinity({ requester, target }: Affine, by: AffinityKey): string | undefined {
   if (by === "target") return target.host.text;
-  const { client, user, runtime } = requester;
+  const { client, user, parameters, runtime } = requester;
+  if (by === SESSION) {
+    const session = parameters?.[SESSION];
+    // Two users may choose the same one. A value has no space.
+    return session === undefined ? undefined : `session ${session} ${user ?? ""}`;
+  }
   // Without a user it is the client that comes again.
   if (by === "user" && user !== undefined) return `user ${user}`;
   return clientKey(client, runtime.limits?.clientPrefix ?? WHOLE_ADDRESS);
@@ -56,16 +64,19 @@ export class MemberSearch implements PoolWish {
   readonly #services: DialServices;
   readonly #steps: readonly (Hop | Pool)[];
   readonly #pools: readonly Pool[];
+  /** What the request lacks for members that it cannot use for that. */
+  #unfit: Failure | undefined;
 
   constructor(request: SearchRequest, services: DialServices) {
     this.request = request;
     this.#services = services;
     this.#steps = request.route.steps.map((step) => (step.kind === "pool" ? services.pools.find(step) : step));
     this.#pools = this.#steps.filter((step) => step instanceof Pool);
+    for (const pool of this.#pools) this.#unfit = pool.passOverUnfit(request.requester, this.tried) ?? this.#unfit;
     this.attempts = Math.max(...this.#pools.map(({ plan }) => plan.attempts));
   }
 
-  key(by: AffinityKey): string {
+  key(by: AffinityKey): string | undefined {
     return findAffinity(this.request, by);
   }
 
@@ -120,7 +131,7 @@ export class MemberSearch implements PoolWish {
   }
 
   #conclude(taken: { readonly ok: true; readonly value: Carriage } | Short): Found {
-    return taken.ok ? taken : { ok: false, failure: explainShortage(taken) };
+    return taken.ok ? taken : { ok: false, failure: explainShortage(taken, this.#unfit) };
   }
 
   async #ask(): Promise<Found> {
@@ -135,7 +146,7 @@ export class MemberSearch implements PoolWish {
 
   /** Waits in the queue of the pool that has nobody. Functions are not asked again. */
   #waitFor(found: Found): Found | Promise<Found> {
-    if (found.ok || found.failure.detail === "hook_failed") return found;
+    if (found.ok || found.failure.detail === "hook_failed" || found.failure === this.#unfit) return found;
     const taken = this.#take();
     if (taken.ok) return taken;
     const { pool } = taken;
@@ -154,7 +165,7 @@ export class MemberSearch implements PoolWish {
       limit.release();
       resolve(found);
     };
-    const leave = pool.wait(this.key("client"), () => {
+    const leave = pool.wait(this.key("client") ?? "", () => {
       const taken = this.#take();
       if (!taken.ok) return false;
       end(taken);
@@ -179,8 +190,9 @@ export class MemberSearch implements PoolWish {
   }
 }
 
-function explainShortage({ pool, shortage }: Short): Failure {
+function explainShortage({ pool, shortage }: Short, unfit: Failure | undefined): Failure {
   const { name } = pool.plan;
+  if (shortage === "tried" && unfit !== undefined) return unfit;
   if (shortage === "full") return { detail: "upstreams_full", nextHop: name };
   return { detail: "no_healthy_upstream", nextHop: name };
 }

@@ -71,7 +71,8 @@ async function passHop(context: DialContext, step: HopStep): Promise<Passed> {
 /** What a hop reports of the next one is that one's failure. */
 function blameNext(opened: Extract<Opened, { ok: false }>, { hop, next }: HopStep): Extract<Opened, { ok: false }> {
   const { failure } = opened;
-  if (next === undefined || failure.culprit !== undefined || failure.nextHop !== hop.name) return opened;
+  const isAboutNext = failure.nextHop === hop.name && failure.detail !== "upstream_credentials";
+  if (next === undefined || failure.culprit !== undefined || !isAboutNext) return opened;
   return { ...opened, failure: { ...failure, culprit: next.name } };
 }
 

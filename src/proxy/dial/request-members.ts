@@ -38,6 +38,14 @@ export class RequestMembers {
     this.carriage.release();
   }
 
+  /** The last member does not know the user name of this request, and works. */
+  passOver(): void {
+    const use = this.carriage.uses.at(-1);
+    if (use !== undefined) this.#search.tried.add(use.leaf.member);
+    this.carriage.worked();
+    this.carriage.release();
+  }
+
   /** Chooses others after a failure; undefined when there are none. */
   async next(): Promise<Carriage | undefined> {
     const { attempt } = this.carriage;

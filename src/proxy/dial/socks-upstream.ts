@@ -10,7 +10,7 @@ import {
   type Socks5ReplyCode,
 } from "../../protocol/socks/socks5-client.ts";
 import { type FailureDetail, type Outcome, succeed } from "../failure.ts";
-import { failHop, hear, type HopLeg, passOnFailure, say } from "./hop-leg.ts";
+import { hear, type HopLeg, passOnFailure, refuseLogin, say } from "./hop-leg.ts";
 
 /** Bytes; more than the longest reply has: 4 bytes, a name of 255 with its length, a port. */
 const MAX_REPLY = 512;
@@ -23,7 +23,7 @@ export async function askSocks5Upstream(leg: HopLeg, target: Endpoint): Promise<
   const choice = await hear(leg, (bytes) => parseSocks5Choice(bytes, offer), MAX_REPLY);
   if (!choice.ok) return choice;
   if (choice.value === "none_acceptable") {
-    return failHop(leg, "upstream_credentials", {
+    return refuseLogin(leg, {
       note: offer.password ? "no offered method is accepted" : "a password is wanted",
     });
   }
@@ -43,14 +43,12 @@ export async function askSocks5Upstream(leg: HopLeg, target: Endpoint): Promise<
 async function showPassword(leg: HopLeg): Promise<Outcome<undefined>> {
   const { login } = leg;
   const message = login && encodeSocks5Password(login.user, login.password.reveal());
-  if (message === undefined) return failHop(leg, "upstream_credentials", { note: "they have no SOCKS5 form" });
+  if (message === undefined) return refuseLogin(leg, { note: "they have no SOCKS5 form" });
   const said = say(leg, message);
   if (!said.ok) return said;
   const reply = await hear(leg, parseSocks5PasswordReply, MAX_REPLY);
   if (!reply.ok) return reply;
-  return reply.value === "accepted"
-    ? succeed(undefined)
-    : failHop(leg, "upstream_credentials", { note: "the password is rejected" });
+  return reply.value === "accepted" ? succeed(undefined) : refuseLogin(leg, { note: "the password is rejected" });
 }
 
 /** A SOCKS5 proxy reports how its own dial ended: that is about the target, unless it refuses us. */
@@ -71,7 +69,7 @@ export async function askSocks4aUpstream(leg: HopLeg, target: Endpoint): Promise
   const request = encodeSocks4aConnect(target, leg.login?.user ?? "");
   if (!request.ok) {
     const note = `SOCKS4a ${request.code}`;
-    if (request.code === "user_id_invalid") return failHop(leg, "upstream_credentials", { note });
+    if (request.code === "user_id_invalid") return refuseLogin(leg, { note });
     return passOnFailure(leg, "upstream_refused", { note });
   }
   const asked = say(leg, request.bytes);
@@ -81,7 +79,5 @@ export async function askSocks4aUpstream(leg: HopLeg, target: Endpoint): Promise
   if (!reply.ok) return reply;
   if (reply.value === "granted") return succeed(undefined);
   const more = { note: `SOCKS4 ${reply.value}` };
-  return reply.value === "rejected"
-    ? passOnFailure(leg, "upstream_refused", more)
-    : failHop(leg, "upstream_credentials", more);
+  return reply.value === "rejected" ? passOnFailure(leg, "upstream_refused", more) : refuseLogin(leg, more);
 }

@@ -222,7 +222,10 @@ export class ForwardedRequest {
     const { members, request } = this.task;
     if (members === undefined || this.#originRoute.forwarder === undefined || !isForwarders(failure))
       return { kind: "failed", failure };
-    members.failed(failure);
+    // A client that has a part in the user name could have the member left out.
+    const isLogin = failure.detail === "upstream_credentials";
+    if (isLogin && typeof this.#originRoute.forwarder.credentials?.user === "object") members.passOver();
+    else members.failed(failure);
     return { kind: whole && idempotent.has(request.head.method) ? "elsewhere" : "failed", failure };
   }
 

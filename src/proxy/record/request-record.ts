@@ -5,7 +5,7 @@ import type { Failure } from "../failure.ts";
 import type { InsideFacts } from "../tunnel/inside-facts.ts";
 import type { ShownCertificate } from "../auth/identify.ts";
 import type { UserParameters } from "../../protocol/user-parameters.ts";
-import type { Carriage } from "../dial/carriage.ts";
+import type { RecordedCarriage } from "../dial/carriage.ts";
 import type { DialledAddress } from "../dial/connect-race.ts";
 import type { Decision } from "../policy/decision.ts";
 import type { PooledRoute, Route } from "../route/route.ts";
@@ -94,7 +94,7 @@ export class RequestRecord {
   foundName: string | undefined = undefined;
   route: Route | PooledRoute | undefined = undefined;
   /** The members of pools that carry it, or that were tried last. */
-  carriage: Carriage | undefined = undefined;
+  carriage: RecordedCarriage | undefined = undefined;
   /** The address that was dialled: of the target, or of the first hop. */
   dialled: DialledAddress | undefined = undefined;
   /** Status sent to the client. */

@@ -5,7 +5,7 @@ import type { Hop } from "./route.ts";
 export type BalanceMode = "round-robin" | "random" | "least-connections" | "latency" | "hash" | "first";
 
 /** What of a request decides about its member: with the same value it gets the same one. */
-export type AffinityKey = "user" | "client" | "target";
+export type AffinityKey = "user" | "client" | "target" | "session";
 
 /** A pool, as compiled from the configuration: several upstreams behind one name. */
 export interface PoolPlan {

@@ -15,6 +15,17 @@ export interface HealthChange {
   readonly forMs?: number;
 }
 
+/** The health of a member as another process takes it over. */
+export interface SavedHealth {
+  readonly disabled: boolean;
+  readonly down: boolean;
+  readonly ejections: number;
+  /** Milliseconds of the last ejection, and those that are left of one under way. */
+  readonly lastForMs: number;
+  readonly ejectedForMs?: number;
+  readonly reason?: string;
+}
+
 /** The smallest share of a member that has just come back. */
 const LEAST_SHARE = 0.05;
 
@@ -167,6 +178,30 @@ export class MemberHealth {
     const before = this.stateAt(now) === "healthy" ? undefined : this.#reasonBefore;
     this.#enter(now, disabled ? "by an operator" : (before ?? "enabled by an operator"));
     return true;
+  }
+
+  /** What another process is to know. */
+  save(now: number): SavedHealth {
+    const until = this.#ejectedUntil;
+    return {
+      disabled: this.#disabled,
+      down: this.#down,
+      ejections: this.ejections,
+      lastForMs: this.#lastForMs,
+      ...(until !== undefined && { ejectedForMs: Math.max(0, until - now) }),
+      ...(this.reason !== undefined && { reason: this.reason }),
+    };
+  }
+
+  /** Takes over what another process has found. Nobody is told of it again. */
+  restore({ disabled, down, ejections, lastForMs, ejectedForMs, reason }: SavedHealth, now: number): void {
+    this.#disabled = disabled;
+    this.#down = down;
+    this.ejections = ejections;
+    this.#lastForMs = lastForMs;
+    this.#ejectedUntil = ejectedForMs === undefined ? undefined : now + ejectedForMs;
+    this.reason = reason;
+    this.changedAt = now;
   }
 
   #eject(ms: number, reason: string, now: number): void {

@@ -9,6 +9,8 @@ export interface UseOptions {
   readonly key: string | undefined;
   /** The session had this member before. */
   readonly keepsSession: boolean;
+  /** It is open already, and was dialled by another process: it shows nothing about the member. */
+  readonly isOpen?: boolean;
 }
 
 /**
@@ -24,20 +26,21 @@ export class MemberUse {
   readonly #key: string | undefined;
   readonly #begunAt: number;
   readonly #isTrial: boolean;
-  #isDialling = true;
+  #isDialling: boolean;
   #isJudged = false;
   #isOpen = true;
 
-  constructor(pool: Pool, member: Member, now: number, { inner, key, keepsSession }: UseOptions) {
+  constructor(pool: Pool, member: Member, now: number, { inner, key, keepsSession, isOpen = false }: UseOptions) {
     this.pool = pool;
     this.member = member;
     this.inner = inner;
     this.keepsSession = keepsSession;
     this.#key = key;
     this.#begunAt = now;
-    this.#isTrial = inner === undefined && member.health.begin(now);
+    this.#isTrial = inner === undefined && !isOpen && member.health.begin(now);
+    this.#isDialling = !isOpen;
     member.active += 1;
-    member.dialling += 1;
+    if (!isOpen) member.dialling += 1;
     if (key !== undefined) pool.countSession(key, 1);
     pool.counted(member);
   }
@@ -57,8 +60,13 @@ export class MemberUse {
 
   /** `exits/10.0.0.7:1080`. */
   get label(): string {
-    const { plan } = this.pool;
-    return this.inner === undefined ? `${plan.name}/${this.member.name}` : `${plan.name}/${this.inner.label}`;
+    return this.names.join("/");
+  }
+
+  /** The names of the pools from the outermost one, and of the member. */
+  get names(): readonly string[] {
+    const { name } = this.pool.plan;
+    return this.inner === undefined ? [name, this.member.name] : [name, ...this.inner.names];
   }
 
   /** The dial has succeeded: the connection is open until `release`. `proves`: the member was asked for something, and did it. */

@@ -1,7 +1,11 @@
 import { formatEndpoint } from "../../address/endpoint.ts";
+import type { Failure } from "../failure.ts";
+import { resolveLogin } from "../route/hop-login.ts";
 import type { AffinityKey, MemberPlan, PoolPlan } from "../route/pool-plan.ts";
+import type { Hop } from "../route/route.ts";
+import type { NamedRequester } from "../route/user-template.ts";
 import { type Balancer, type ChoiceQuery, createBalancer } from "./balancer.ts";
-import type { HealthChange, HealthState } from "./member-health.ts";
+import type { HealthChange, HealthState, SavedHealth } from "./member-health.ts";
 import { Member } from "./member.ts";
 import { MemberUse } from "./member-use.ts";
 import { StickyTable } from "./sticky-table.ts";
@@ -9,8 +13,8 @@ import { WaitQueue } from "./wait-queue.ts";
 
 /** What a pool looks at in a request. */
 export interface PoolWish {
-  /** The value that decides about the member. */
-  key(by: AffinityKey): string;
+  /** The value that decides about the member; undefined for a request that has none. */
+  key(by: AffinityKey): string | undefined;
   /** Members that this request has tried. */
   readonly tried: Set<Member>;
 }
@@ -48,6 +52,8 @@ export class Pool {
   #plan: PoolPlan;
   #members: readonly Member[] = [];
   #inner = new Map<Member, Pool>();
+  /** Members whose user name depends on the request. */
+  #templated: readonly (readonly [Member, Hop])[] = [];
   #first!: Balancer;
   #backups!: Balancer;
   /** When what the balancers have stops being true: Infinity for a change that is told. */
@@ -113,6 +119,19 @@ export class Pool {
     return inner.isHealthyAt(now) ? "healthy" : "down";
   }
 
+  /** Marks the members as tried whose user name needs a value that a request does not have, and says what is missing. */
+  passOverUnfit(from: NamedRequester, tried: Set<Member>): Failure | undefined {
+    let failure: Failure | undefined;
+    for (const [member, hop] of this.#templated) {
+      const login = resolveLogin(hop, from);
+      if (login.ok) continue;
+      tried.add(member);
+      ({ failure } = login);
+    }
+    for (const inner of this.#inner.values()) failure = inner.passOverUnfit(from, tried) ?? failure;
+    return failure;
+  }
+
   /** Chooses a member and counts its use; or says why there is none. `preferred` is what a function has chosen. */
   take(wish: PoolWish, preferred?: Member): MemberUse | Shortage {
     const now = this.#options.now();
@@ -129,7 +148,7 @@ export class Pool {
     const member =
       preferred !== undefined && isUsable(preferred)
         ? preferred
-        : this.#choose({ now, key: balance === "hash" ? wish.key(hash) : "", isUsable }, wish);
+        : this.#choose({ now, key: balance === "hash" ? findHashKey(wish, hash) : "", isUsable }, wish);
     return member === undefined ? this.#explain(wish, now) : this.#begin(member, key, wish, now);
   }
 
@@ -138,16 +157,27 @@ export class Pool {
     const now = this.#options.now();
     this.#refresh(now);
     const { sticky, hash, balance } = this.#plan;
-    const kept = sticky && this.#sessions.find(wish.key(sticky.by), sticky.forMs, now);
+    const session = sticky && wish.key(sticky.by);
+    const kept =
+      sticky === undefined || session === undefined ? undefined : this.#sessions.find(session, sticky.forMs, now);
     const keeps = kept !== undefined && this.#isOpen(kept, wish, now);
     const isUsable = (member: Member): boolean =>
       !(keeps && member === kept) && this.#isOpen(member, wish, now) && this.#hasRoom(member, wish);
-    const query = { now, key: balance === "hash" ? wish.key(hash) : "", isUsable };
+    const query = { now, key: balance === "hash" ? findHashKey(wish, hash) : "", isUsable };
     return [
       ...(keeps ? [{ member: kept, by: "session" } as const] : []),
       ...this.#first.rank(query, count).map((member) => ({ member, by: "balance" }) as const),
       ...this.#backups.rank(query, count).map((member) => ({ member, by: "backup" }) as const),
     ].slice(0, count);
+  }
+
+  /** Counts a connection that another process has opened through a member, of this pool or of one within; undefined when there is no such member. */
+  countOpen([name, ...names]: readonly string[]): MemberUse | undefined {
+    const isIt = (member: Member): boolean => (this.#inner.get(member)?.plan.name ?? member.name) === name;
+    const member = this.#members.find(isIt);
+    if (member === undefined) return undefined;
+    const inner = this.#inner.get(member)?.countOpen(names);
+    return new MemberUse(this, member, this.now(), { inner, key: undefined, keepsSession: false, isOpen: true });
   }
 
   /**
@@ -181,6 +211,13 @@ export class Pool {
   disable(name: string, disabled: boolean): boolean {
     const member = this.find(name);
     return member?.health.disable(disabled, this.#options.now()) === true;
+  }
+
+  /** Takes over the health of a member from another process. Without checks nobody would bring one back that is down. */
+  restore(name: string, saved: SavedHealth): void {
+    const now = this.now();
+    this.find(name)?.health.restore({ ...saved, down: saved.down && this.#plan.health !== undefined }, now);
+    this.#staleAt = -Infinity;
   }
 
   find(name: string): Member | undefined {
@@ -287,6 +324,12 @@ export class Pool {
       if (plan.health === undefined) member.health.uncheck(now);
       return member;
     });
+    this.#templated = this.#members.flatMap((member) => {
+      const { way } = member.plan;
+      return way !== "direct" && way.kind !== "pool" && typeof way.credentials?.user === "object"
+        ? [[member, way] as const]
+        : [];
+    });
     const kept = new Set(this.#members);
     if (!isNew) this.#sessions.retain((member) => kept.has(member));
     const { balance, slowStartMs } = plan;
@@ -320,6 +363,11 @@ export class Pool {
 }
 
 const NOBODY: ReadonlySet<Member> = new Set();
+
+/** Requests without a session count by user. */
+function findHashKey(wish: PoolWish, hash: AffinityKey): string {
+  return wish.key(hash) ?? wish.key("user") ?? "";
+}
 
 function isServing(state: HealthState): boolean {
   return state === "healthy" || state === "trial";

@@ -188,3 +188,18 @@ describe("a pool in the configuration", () => {
     expect((next.upstreams.get("outer") as PoolPlan).members[0]?.way).toBe(exits(next));
   });
 });
+
+test("a pool that goes by sessions needs the parameter of that name in user names", () => {
+  const pool = ["http://a.example:1", "http://b.example:1"];
+  const exits = { pool, sticky: { by: "session" }, balance: "hash", hash: "session" };
+  const users = [{ name: "alice", password: "pw" }];
+  expect(checkConfig({ users, auth: { parameters: ["session"] }, upstreams: { exits } })).toMatchObject({ ok: true });
+  const message = 'There is no parameter "session". Add it to "auth.parameters".';
+  expect(checkConfig({ users, auth: { parameters: ["country"] }, upstreams: { exits } })).toMatchObject({
+    ok: false,
+    problems: [
+      { path: ["upstreams", "exits", "sticky", "by"], message },
+      { path: ["upstreams", "exits", "hash"], message },
+    ],
+  });
+});
