@@ -65,4 +65,33 @@ describe("docs/upstreams.md", () => {
     expect(record).toMatchObject({ user: "alice", parameters: { country: "de" } });
     expect(JSON.stringify(proxy.records)).toContain('"user":"alice","parameters":{"session":"a1","country":"de"}');
   });
+
+  needs("curl")("keeps sessions at one of several gateways, as written", async () => {
+    const [config = ""] = readBlocks(readSection("Several gateways"), "ts");
+    using one = listenSessionUpstream("socks5");
+    using two = listenSessionUpstream("socks5");
+    await using folder = await makeFolder({
+      "proxy.config.ts": config
+        .replace('host: "0.0.0.0", port: 8080', 'host: "127.0.0.1", port: 0')
+        .replace("gate-1.provider.example:7000", `127.0.0.1:${one.port}`)
+        .replace("gate-2.provider.example:7000", `127.0.0.1:${two.port}`),
+      "users.htpasswd": `alice:${await Bun.password.hash("secret", { algorithm: "bcrypt", cost: 4 })}\n`,
+    });
+    await using proxy = await startExecutable({ cwd: folder.path, env: { EXITS_PASSWORD: "s3cret" } });
+    const ask = async (name: string): Promise<string> => {
+      const words = ["curl", "-sS", "-x", `http://${name}:secret@127.0.0.1:${proxy.port}`, "http://example.org/"];
+      return (await runProgram(words)).stdout;
+    };
+    const logins = (upstream: typeof one): string[] => upstream.connections.flatMap((each) => each.logins);
+    const session = "customer-acme-sessid-alice_a1";
+    for (let at = 0; at < 3; at++) expect(await ask("alice-session-a1")).toBe(session);
+    const [home, other] = logins(one).length > 0 ? [one, two] : [two, one];
+    expect(logins(other)).toEqual([]);
+    for (let at = 0; at < 4; at++) expect(await ask("alice")).toBe("customer-acme");
+    expect(logins(one)).toContain("customer-acme");
+    expect(logins(two)).toContain("customer-acme");
+    home[Symbol.dispose]();
+    for (let at = 0; at < 2; at++) expect(await ask("alice-session-a1")).toBe(session);
+    expect(logins(other)).toContain(session);
+  });
 });
