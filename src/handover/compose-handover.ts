@@ -52,7 +52,8 @@ export function composeHandover(parts: HandoverParts): Handover {
       await reopenSidecar();
       onResumed();
     },
-    onQuiet: () => gate.windDown(),
+    // A client whose idle connection is closed may be about to send a request, which would be lost.
+    onQuiet: () => gate.windDown("serve"),
   });
 }
 
