@@ -1,13 +1,9 @@
 import type { X509Certificate } from "node:crypto";
 import { readPemCertificates } from "../../protocol/tls/read/pem-certificates.ts";
-import { type TlsContext, TlsContexts } from "./tls-contexts.ts";
+import { type CertificateAndKey, type TlsContext, TlsContexts } from "./tls-contexts.ts";
 
 /** A certificate with its key, for clients. */
-export interface ServerCertificate {
-  /** PEM text: the certificate, then its intermediates. */
-  readonly cert: string;
-  /** PEM text. */
-  readonly key: string;
+export interface ServerCertificate extends CertificateAndKey {
   /** Its DNS names, lower case; `*.` in front stands for any one label. */
   readonly names: readonly string[];
 }
@@ -47,7 +43,7 @@ export function createServerTls(
   const contexts: TlsContext[] = [];
   const byName = new Map<string, TlsContext>();
   for (const [at, certificate] of certificates.entries()) {
-    const created = known.find(certificate, clients);
+    const created = known.find(certificate, clients?.ca);
     if (!created.ok) return { ok: false, at, reason: created.reason };
     contexts.push(created.context);
     // Of two certificates for the same name the first one wins.

@@ -1,6 +1,11 @@
 import { createHash } from "node:crypto";
 import type * as tls from "node:tls";
-import type { ClientCertificates, ServerCertificate } from "./server-tls.ts";
+
+/** PEM texts: a certificate with its intermediates, and its key. */
+export interface CertificateAndKey {
+  readonly cert: string;
+  readonly key: string;
+}
 
 /** Certificate, key and settings as Bun takes them, and keys for session tickets. */
 export interface TlsContext {
@@ -36,12 +41,12 @@ const CIPHERS = [
 export class TlsContexts {
   readonly #known = new Map<string, WeakRef<TlsContext>>();
 
-  /** Finds the context, or makes it. */
-  find(certificate: ServerCertificate, clients: ClientCertificates | undefined): TlsContextResult {
-    const key = describe(certificate, clients);
+  /** Finds the context, or makes it. With `authorities` (PEM texts) clients are asked for a certificate. */
+  find(certificate: CertificateAndKey, authorities: readonly string[] | undefined): TlsContextResult {
+    const key = describe(certificate, authorities);
     const known = this.#known.get(key)?.deref();
     if (known !== undefined) return { ok: true, context: known };
-    const created = createContext(certificate, clients);
+    const created = createContext(certificate, authorities);
     for (const [old, context] of this.#known) if (context.deref() === undefined) this.#known.delete(old);
     if (created.ok) this.#known.set(key, new WeakRef(created.context));
     return created;
@@ -49,9 +54,9 @@ export class TlsContexts {
 }
 
 /** Equal for contexts that do the same. Whether clients need a certificate is judged outside of them. */
-function describe({ cert, key }: ServerCertificate, clients: ClientCertificates | undefined): string {
+function describe({ cert, key }: CertificateAndKey, authorities: readonly string[] | undefined): string {
   return createHash("sha256")
-    .update(JSON.stringify([cert, key, clients?.ca ?? null]))
+    .update(JSON.stringify([cert, key, authorities ?? null]))
     .digest("base64");
 }
 
@@ -60,13 +65,13 @@ export function loadTls(): typeof tls {
   return process.getBuiltinModule("node:tls");
 }
 
-function createContext({ cert, key }: ServerCertificate, clients: ClientCertificates | undefined): TlsContextResult {
+function createContext({ cert, key }: CertificateAndKey, authorities: readonly string[] | undefined): TlsContextResult {
   const options = {
     cert,
     key,
     minVersion: "TLSv1.2",
     ciphers: CIPHERS,
-    ...(clients && { ca: [...clients.ca], requestCert: true, rejectUnauthorized: false }),
+    ...(authorities && { ca: [...authorities], requestCert: true, rejectUnauthorized: false }),
   } as const;
   try {
     const { context } = loadTls().createSecureContext(options);
