@@ -70,6 +70,15 @@ export class StateReader {
     return isList ? value : this.#refuse([]);
   }
 
+  /** Texts by name, without prototype. */
+  optionalMap(name: string): Readonly<Record<string, string>> | undefined {
+    return this.optionalObject(name, (inner) => {
+      const map = Object.create(null) as Record<string, string>;
+      for (const key of Object.keys(inner.#fields)) map[key] = inner.text(key);
+      return map;
+    });
+  }
+
   /** Bytes, written as base64. */
   optionalBytes(name: string): Uint8Array | undefined {
     const value = this.#get(name);

@@ -5,9 +5,9 @@ import type { MovedClient } from "../proxy/connection.ts";
 import type { TakenClient } from "../proxy/exchange/forwarding.ts";
 import type { TunnelBefore } from "../proxy/flow/tunnel.ts";
 import type { InsideProtocol } from "../proxy/policy/inside-demand.ts";
+import type { JsonValue } from "../protocol/handover/json-value.ts";
 import type { ClientProtocol, RequestRecord, Stage } from "../proxy/record/request-record.ts";
 import type { InsideFacts, TlsFacts } from "../proxy/tunnel/inside-facts.ts";
-import type { JsonValue } from "./movable.ts";
 import { StateReader } from "./move-reader.ts";
 
 /** Changes when a successor could not read what this program writes, or would take it for something else. */
@@ -44,6 +44,7 @@ export type TunnelFacts = Pick<
   | "scheme"
   | "target"
   | "user"
+  | "parameters"
   | "foundName"
   | "dialled"
   | "status"
@@ -89,6 +90,7 @@ export function writeTunnel(record: RequestRecord, before: TunnelBefore, clockOf
     scheme: record.scheme,
     target: target && formatEndpoint(target),
     user: record.user,
+    parameters: record.parameters,
     rule: record.decision?.rule,
     foundName: record.foundName,
     route: record.route?.name,
@@ -156,6 +158,7 @@ function readTunnel(fields: StateReader, clockOffset: number): TunnelState | und
       scheme: fields.optionalWord("scheme", SCHEMES),
       target: fields.parsed("target", parseEndpoint),
       user: fields.optionalText("user"),
+      parameters: fields.optionalMap("parameters"),
       foundName: fields.optionalText("foundName"),
       dialled: fields.optionalObject("dialled", readAddress),
       status: fields.optionalCount("status", 999),
