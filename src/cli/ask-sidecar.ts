@@ -71,8 +71,8 @@ export async function askSidecar(
       method,
       redirect: "manual",
       headers: { Authorization: `Bearer ${token}` },
-      // Ignores the proxy variables of the environment.
-      proxy: "",
+      // Ignores the proxy variables of the environment; an empty text does not.
+      proxy: false,
       ...(signal && { signal }),
       ...(unix !== undefined && { unix }),
     });

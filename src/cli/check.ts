@@ -1,6 +1,8 @@
 import type { CompiledConfig } from "../config/compile.ts";
 import { diffConfigs, keepFixedSettings } from "../config/diff-config.ts";
+import type { LoadResult } from "../config/load.ts";
 import { readRecord } from "../config/plain-data.ts";
+import { formatPath, type Problem } from "../config/problem.ts";
 import { formatJson } from "../escape-text.ts";
 import { askSidecar, findRunningSidecar, readDetail, readJson, TOKEN_VARIABLE } from "./ask-sidecar.ts";
 import { createCommand } from "./command.ts";
@@ -17,14 +19,21 @@ export const check = createCommand({
       type: "boolean",
       description: `Print what a reload would change in the running proxy instead. Asks the sidecar that the configuration names, with the token in ${TOKEN_VARIABLE}, or else with that of the configuration. Secrets and contents of files are not compared.`,
     },
+    json: {
+      type: "boolean",
+      description:
+        "Print everything as one JSON object: valid, file, problems and warnings (each with path, place and message), and effective, or changes with --diff. The exit code stays the same.",
+    },
   },
   lists: configLists,
   hints: configHints,
   async run(input) {
     const { io } = input;
     const wantsDiff = input.has("diff");
+    const wantsJson = input.has("json");
     // A proxy that runs in the background does not write for a terminal.
-    const loaded = await loadFromFlags(input, wantsDiff ? { terminal: false } : {});
+    const loaded = await loadFromFlags(input, { ...(wantsDiff && { terminal: false }), silent: wantsJson });
+    if (wantsJson) return printJson(loaded, wantsDiff, io);
     if (!loaded.ok) {
       tellProblems(loaded, io);
       return exitCodes.configuration;
@@ -38,26 +47,60 @@ export const check = createCommand({
 });
 
 async function printDiff(compiled: CompiledConfig, io: CliIo): Promise<number> {
+  const compared = await compareWithRunning(compiled, io);
+  if (typeof compared === "string") {
+    io.tell(compared);
+    return exitCodes.failure;
+  }
+  const { changes, warnings } = compared;
+  for (const warning of warnings) io.tell(`Warning: ${warning}`);
+  await io.print(changes.map((change) => `${change}\n`).join(""));
+  if (changes.length === 0) io.tell("A reload would change no setting that can be shown.");
+  return exitCodes.ok;
+}
+
+/** Everything that the other forms print and tell, for programs. */
+async function printJson(loaded: LoadResult, wantsDiff: boolean, io: CliIo): Promise<number> {
+  const compiled = loaded.ok ? loaded.value.compiled : undefined;
+  const compared = compiled && wantsDiff ? await compareWithRunning(compiled, io) : undefined;
+  const warnings = loaded.warnings.map(describeProblem);
+  const report = {
+    valid: loaded.ok,
+    file: loaded.file,
+    problems: loaded.ok ? [] : loaded.problems.map(describeProblem),
+    warnings: typeof compared === "object" ? [...warnings, ...compared.warnings.map(describeReload)] : warnings,
+    ...(wantsDiff ? typeof compared === "object" && { changes: compared.changes } : { effective: compiled?.effective }),
+    ...(typeof compared === "string" && { error: compared }),
+  };
+  await io.print(`${formatJson(report, 2)}\n`);
+  if (!loaded.ok) return exitCodes.configuration;
+  return typeof compared === "string" ? exitCodes.failure : exitCodes.ok;
+}
+
+/** A problem for a program. The path is a text: names in it that may be secrets are left out. */
+function describeProblem({ path, message, origin, place }: Problem): Readonly<Record<string, string | undefined>> {
+  return { path: formatPath(path), message, origin, place };
+}
+
+/** What a reload would warn of names its setting itself. */
+function describeReload(message: string): Readonly<Record<string, string | undefined>> {
+  return describeProblem({ path: [], message });
+}
+
+/** What a reload would change, and what it would warn of; or why nobody knows. */
+async function compareWithRunning(
+  compiled: CompiledConfig,
+  io: CliIo,
+): Promise<{ readonly changes: readonly string[]; readonly warnings: readonly string[] } | string> {
   const access = findRunningSidecar(compiled, io, "/config");
-  if (typeof access === "string") {
-    io.tell(`${access}. --diff asks the running proxy over its sidecar.`);
-    return exitCodes.failure;
-  }
+  if (typeof access === "string") return `${access}. --diff asks the running proxy over its sidecar.`;
   const answer = await askSidecar(access, access.url, "GET");
-  if (typeof answer === "string" || answer.status !== 200) {
-    io.tell(
-      typeof answer === "string" ? answer : `The sidecar refused (${answer.status}): ${await readDetail(answer)}`,
-    );
-    return exitCodes.failure;
-  }
+  if (typeof answer === "string") return answer;
+  if (answer.status !== 200) return `The sidecar refused (${answer.status}): ${await readDetail(answer)}`;
   // These two are about the process.
   const { splicing: _, driving: __, ...running } = await readJson(answer);
   // As it came over HTTP.
   const wanted: unknown = JSON.parse(JSON.stringify(compiled.effective));
   const { effective, warnings } = keepFixedSettings(running, readRecord(wanted));
-  const changes = diffConfigs(running, effective);
-  for (const warning of warnings) io.tell(`Warning: ${warning}`);
-  await io.print(changes.map((change) => `${change}\n`).join(""));
-  if (changes.length === 0) io.tell("A reload would change no setting that can be shown.");
-  return exitCodes.ok;
+  return { changes: diffConfigs(running, effective), warnings };
 }

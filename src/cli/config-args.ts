@@ -80,12 +80,12 @@ export async function loadFromFlags(
   input: CommandInput,
   reading: Pick<LoadOptions, "modules" | "inUse" | "ownName" | "turn"> & {
     readonly terminal?: boolean;
-    readonly isReload?: boolean;
+    /** Somebody else tells the warnings. */
+    readonly silent?: boolean;
   } = {},
 ): Promise<LoadResult> {
   const loaded = await loadConfig({ ...readSources(input), terminal: input.io.terminal, ...reading });
-  // A reload tells its warnings itself.
-  if (reading.isReload !== true)
+  if (reading.silent !== true)
     for (const warning of loaded.warnings) input.io.tell(`Warning: ${formatProblem(warning)}`);
   return loaded;
 }

@@ -45,8 +45,8 @@ async function askReadiness(at: SidecarPlan["at"]): Promise<Response | string> {
     return await fetch(`${origin}/readyz`, {
       signal: AbortSignal.timeout(DEADLINE_MS),
       redirect: "manual",
-      // Ignores the proxy variables of the environment.
-      proxy: "",
+      // Ignores the proxy variables of the environment; an empty text does not.
+      proxy: false,
       ...(at.kind === "unix" && { unix: at.path }),
     });
   } catch (error) {

@@ -118,7 +118,7 @@ async function run(
     load: async (turn) => {
       readSince = Date.now();
       notices.reloading();
-      const read = await loadFromFlags(input, { modules, inUse: source, ownName, isReload: true, turn });
+      const read = await loadFromFlags(input, { modules, inUse: source, ownName, silent: true, turn });
       if (read.ok) nextSource = read.value;
       return read;
     },

@@ -238,10 +238,10 @@ export class Gate implements ConnectionServices, ListenerOwner {
     this.windDown();
   }
 
-  /** Ends what is idle, and what is busy after its next response. */
-  windDown(): void {
+  /** Ends what is busy after its next response, and what is idle at once; or that, too, after its next response. */
+  windDown(idle: "end" | "serve" = "end"): void {
     this.draining = true;
-    this.forwarding.windDown();
+    this.forwarding.windDown(idle);
     this.admission.lingering.hurry();
   }
 

@@ -1,6 +1,4 @@
-/** A value that JSON can hold. */
-export type JsonValue =
-  null | boolean | number | string | readonly JsonValue[] | { readonly [name: string]: JsonValue };
+import type { JsonValue } from "../protocol/handover/json-value.ts";
 
 /** A connection or tunnel on its way to another process: its state as JSON, and its descriptors in the order in which the state speaks of them. */
 export interface Movable {

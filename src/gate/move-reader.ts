@@ -48,11 +48,6 @@ export class StateReader {
     return Number.isSafeInteger(value) && value >= 0 && value <= most ? value : this.#refuse(undefined);
   }
 
-  /** The names of all fields. */
-  get names(): readonly string[] {
-    return Object.keys(this.#fields);
-  }
-
   has(name: string): boolean {
     return this.#get(name) !== undefined;
   }
@@ -73,6 +68,15 @@ export class StateReader {
     const value = this.#get(name) ?? [];
     const isList = Array.isArray(value) && value.length <= MAX_TEXT && value.every((item) => typeof item === "string");
     return isList ? value : this.#refuse([]);
+  }
+
+  /** Texts by name, without prototype. */
+  optionalMap(name: string): Readonly<Record<string, string>> | undefined {
+    return this.optionalObject(name, (inner) => {
+      const map = Object.create(null) as Record<string, string>;
+      for (const key of Object.keys(inner.#fields)) map[key] = inner.text(key);
+      return map;
+    });
   }
 
   /** Bytes, written as base64. */

@@ -5,10 +5,9 @@ import type { MovedClient } from "../proxy/connection.ts";
 import type { TakenClient } from "../proxy/exchange/forwarding.ts";
 import type { TunnelBefore } from "../proxy/flow/tunnel.ts";
 import type { InsideProtocol } from "../proxy/policy/inside-demand.ts";
-import type { UserParameters } from "../protocol/user-parameters.ts";
+import type { JsonValue } from "../protocol/handover/json-value.ts";
 import type { ClientProtocol, RequestRecord, Stage } from "../proxy/record/request-record.ts";
 import type { InsideFacts, TlsFacts } from "../proxy/tunnel/inside-facts.ts";
-import type { JsonValue } from "./movable.ts";
 import { StateReader } from "./move-reader.ts";
 import type { MovedMembers } from "./moved-carriage.ts";
 
@@ -95,12 +94,12 @@ export function writeTunnel(record: RequestRecord, before: TunnelBefore, clockOf
     scheme: record.scheme,
     target: target && formatEndpoint(target),
     user: record.user,
+    parameters: record.parameters,
     rule: record.decision?.rule,
     foundName: record.foundName,
     route: record.route?.name,
     members: record.carriage?.members.map((names) => names.join(NAME_END)),
     attempts: record.carriage?.attempt,
-    parameters: record.parameters && { ...record.parameters },
     dialled: dialled && compact({ ip: dialled.ip.text, port: dialled.port }),
     status: record.status,
     inside: inside && writeInside(inside, clockOffset),
@@ -166,7 +165,7 @@ function readTunnel(fields: StateReader, clockOffset: number): TunnelState | und
       scheme: fields.optionalWord("scheme", SCHEMES),
       target: fields.parsed("target", parseEndpoint),
       user: fields.optionalText("user"),
-      parameters: fields.optionalObject("parameters", readParameters),
+      parameters: fields.optionalMap("parameters"),
       foundName: fields.optionalText("foundName"),
       dialled: fields.optionalObject("dialled", readAddress),
       status: fields.optionalCount("status", 999),
@@ -206,11 +205,6 @@ function readActivity(fields: StateReader, clockOffset: number): number {
 function readMembers(fields: StateReader): MovedMembers {
   const members = fields.texts("members").map((names) => names.split(NAME_END));
   return { members, attempt: fields.count("attempts") };
-}
-
-function readParameters(fields: StateReader): UserParameters {
-  const parameters = Object.create(null) as Record<string, string>;
-  return Object.assign(parameters, Object.fromEntries(fields.names.map((name) => [name, fields.text(name)])));
 }
 
 function readStageMs(fields: StateReader): RequestRecord["stageMs"] {

@@ -6,6 +6,10 @@ import { openLibc } from "../net/libc/libc.ts";
 import type { OfferedSocket } from "../protocol/handover/message.ts";
 import { Handover, type HandoverOptions, type SocketToPass } from "./handover.ts";
 
+/** The system ends all processes of a container with the first one. */
+const FIRST_PROCESS =
+  "The proxy is process 1 of its container, which would end with it, and the new process too. Start another container, and drain this one.";
+
 /** What a daemon gives to its hand-over. */
 export interface HandoverParts extends Pick<
   HandoverOptions,
@@ -30,8 +34,10 @@ export function composeHandover(parts: HandoverParts): Handover {
     ...parts,
     libc: openLibc(),
     listSockets: () => [...listListeners(gate), ...listSidecar(inUse), ...listActivated(inherited)],
-    findObstacle: () =>
-      drain.phase === "serving" ? undefined : "The proxy is shutting down, so it does not hand over.",
+    findObstacle() {
+      if (drain.phase !== "serving") return "The proxy is shutting down, so it does not hand over.";
+      return process.pid === 1 ? FIRST_PROCESS : undefined;
+    },
     leave(successor, used, settle) {
       // The service manager takes messages from its main process alone: this is the last one.
       onHandedOver(successor.pid);
@@ -46,7 +52,8 @@ export function composeHandover(parts: HandoverParts): Handover {
       await reopenSidecar();
       onResumed();
     },
-    onQuiet: () => gate.windDown(),
+    // A client whose idle connection is closed may be about to send a request, which would be lost.
+    onQuiet: () => gate.windDown("serve"),
   });
 }
 

@@ -134,7 +134,7 @@ export class Handover {
     if (sockets.length > MAX_DESCRIPTORS)
       return `There are ${sockets.length} listening sockets, and one message can pass ${MAX_DESCRIPTORS}.`;
     if (sockets.some(({ fd }) => fd === undefined)) return "The runtime does not tell the descriptors of its sockets.";
-    const copies = sockets.map(({ socket, fd = -1 }) => ({ socket, fd: duplicateDescriptor(libc, fd) }));
+    const copies = sockets.map(({ socket, fd = -1 }) => ({ socket, fd: duplicateDescriptor(libc, fd, "operators") }));
     if (copies.every(({ fd }) => fd >= 0)) return copies;
     for (const { fd } of copies) if (fd >= 0) libc.close(fd);
     return "There are not enough descriptors left. Raise the limit of open files.";

@@ -132,8 +132,8 @@ async function askForAddress({ address, token }: SidecarOptions): Promise<boolea
       redirect: "manual",
       signal: AbortSignal.timeout(PROBE_MS),
       headers: { Connection: "close", ...(token && { Authorization: `Bearer ${token.reveal()}` }) },
-      // Ignores the proxy variables of the environment.
-      proxy: "",
+      // Ignores the proxy variables of the environment; an empty text does not.
+      proxy: false,
       ...("unix" in address && { unix: address.unix }),
     });
     return answer.status === 204;

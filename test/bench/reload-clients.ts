@@ -33,7 +33,6 @@ class Clients {
   #isOver = false;
   #visitor: Visitor | undefined;
   #tunnelBytes = 0;
-  #retried = 0;
   #begun = 0;
 
   constructor(order: ClientOrder) {
@@ -100,7 +99,6 @@ class Clients {
       await Bun.sleep(FORWARD_MS);
     }
     forwarder.close();
-    this.#retried += forwarder.retried;
   }
 
   #way(isSecure: boolean): Way {
@@ -137,7 +135,6 @@ class Clients {
       connects: this.#connects.tally,
       forwards: this.#forwards.tally,
       tunnels: { lanes: lanes.tally, relay: relay.tally, tls: tls.tally },
-      retried: this.#retried,
       tunnelBytes: this.#tunnelBytes,
       seconds,
     };

@@ -4,8 +4,9 @@ import { rm } from "node:fs/promises";
 import { askInVain, openTunnel } from "../support/ask-tunnel.ts";
 import { findExecutable } from "../support/build-executable.ts";
 import { runExecutable } from "../support/executable.ts";
+import { needs } from "../support/needs.ts";
 import { Clients, startFamily, writeConfig } from "../support/proxy-family.ts";
-import { listenEcho } from "../support/raw-peer.ts";
+import { listenEcho, type RawPeer } from "../support/raw-peer.ts";
 import { makeFolder } from "../support/temporary-folder.ts";
 
 // Each starts several processes.
@@ -116,5 +117,41 @@ import { rm } from "node:fs/promises";
     client.write("served");
     await client.untilText("served");
     await family.first.untilTold("This process serves on.");
+  });
+});
+
+describe("a hand-over that begins", () => {
+  test("needs only the descriptors that are kept for operators", async () => {
+    await using folder = await makeFolder(writeConfig());
+    using echo = listenEcho();
+    await using family = await startFamily(folder, ["sh", "-c", 'ulimit -n 200 && exec "$0"', await findExecutable()]);
+    const held: RawPeer[] = [];
+    const target = `127.0.0.1:${echo.port}`;
+    for (let isFull = false; !isFull;) {
+      const peer = await openTunnel(family.port, target).catch((error: unknown) => String(error));
+      if (typeof peer === "object") held.push(peer);
+      else expect(peer).toContain("HTTP/1.1 503 ");
+      isFull = typeof peer === "string";
+    }
+    expect((await family.handOver()).code).toBe(0);
+    await family.untilGone(family.first.pid);
+    for (const peer of held) {
+      peer.write("served");
+      await peer.untilText("served");
+      peer[Symbol.dispose]();
+    }
+  });
+
+  needs("unshare")("is refused in the first process of a container, which would end with it", async () => {
+    await using folder = await makeFolder(writeConfig());
+    using echo = listenEcho();
+    const container = ["unshare", "--user", "--map-root-user", "--pid", "--fork", "--mount-proc", "--kill-child"];
+    await using family = await startFamily(folder, [...container, await findExecutable()]);
+    using client = await openTunnel(family.port, `127.0.0.1:${echo.port}`);
+    const refused = await family.handOver();
+    expect(refused.code).toBe(1);
+    expect(refused.stderr).toStartWith("No hand-over (409): The proxy is process 1 of its container");
+    client.write("served");
+    await client.untilText("served");
   });
 });

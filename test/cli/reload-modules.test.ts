@@ -64,7 +64,7 @@ describe("a configuration in TypeScript", () => {
   });
 
   test("is read afresh after one that waited for ever", async () => {
-    const wait = "await new Promise(() => {});\n";
+    const wait = 'process.stderr.write("It waits now.\\n");\nawait new Promise(() => {});\n';
     await using folder = await makeFolder({
       "proxy.config.ts": config('import { name } from "./name.ts";'),
       "name.ts": name("one"),
@@ -72,7 +72,7 @@ describe("a configuration in TypeScript", () => {
     await using proxy = await startExecutable({ cwd: folder.path });
     await folder.write({ "name.ts": wait + name("late") });
     proxy.signal("SIGHUP");
-    await proxy.untilTold("SIGHUP");
+    await proxy.untilTold("It waits now.");
     await folder.write({ "name.ts": name("two") });
     // It waits for the end of the first reload, which has ten seconds.
     proxy.signal("SIGHUP");

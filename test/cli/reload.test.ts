@@ -84,6 +84,9 @@ describe("the executable", () => {
     const fixed = await runExecutable(["check", "--diff"], { cwd: folder.path, env });
     expect([fixed.code, fixed.stdout, fixed.stderr]).toEqual([0, diff.stdout, `Warning: ${needsRestart}\n`]);
     await folder.write({ "proxy.config.json": config([allow], { timeouts: { idle: "1m" } }) });
+    const program = await runExecutable(["check", "--diff", "--json"], { cwd: folder.path, env });
+    expect([program.code, program.stderr]).toEqual([0, ""]);
+    expect(JSON.parse(program.stdout)).toMatchObject({ valid: true, problems: [], changes: [diff.stdout.trimEnd()] });
     const good = await reload();
     expect([good.code, good.stdout]).toEqual([0, 'timeouts.idle: "10m" → "1m"\n']);
     await folder.write({ "proxy.config.json": config([{ to: 5 }]) });

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { askInVain, openTunnel } from "../support/ask-tunnel.ts";
-import { startExecutable } from "../support/executable.ts";
+import { runExecutable, startExecutable } from "../support/executable.ts";
 import { listenEcho } from "../support/raw-peer.ts";
 import { makeFolder } from "../support/temporary-folder.ts";
 
@@ -38,6 +38,41 @@ describe("the executable's sidecar", () => {
     expect((await kill()).status).toBe(404);
     other.write("unharmed");
     await other.untilText("unharmed");
+  });
+
+  test("is asked directly, whatever proxy the environment names: the token is for nobody else", async () => {
+    await using folder = await makeFolder({ "proxy.config.json": config });
+    await using proxy = await startExecutable({ cwd: folder.path });
+    const heard: string[] = [];
+    using other = Bun.serve({
+      port: 0,
+      hostname: "127.0.0.1",
+      fetch: ({ url, headers }) => {
+        heard.push(`${url} ${headers.get("authorization") ?? ""}`);
+        return new Response("{}");
+      },
+    });
+    const named = `http://127.0.0.1:${other.port}`;
+    const env = {
+      http_proxy: named,
+      HTTP_PROXY: named,
+      https_proxy: named,
+      HTTPS_PROXY: named,
+      PENSTOCK_SIDECAR_TOKEN: "of-the-sidecar",
+    };
+    const sidecar = await proxy.sidecarUrl();
+    const run = (...args: string[]) => runExecutable(args, { cwd: folder.path, env });
+    const healthy = await run("healthcheck", "--sidecar", new URL(sidecar).host);
+    expect([healthy.code, healthy.stdout]).toEqual([0, '{"ready":true}\n']);
+    const reloaded = await run("reload", "--sidecar", sidecar);
+    expect([reloaded.code, heard]).toEqual([0, []]);
+    const taken = JSON.stringify({
+      ...config,
+      sidecar: { port: Number(new URL(sidecar).port), token: "of-the-sidecar" },
+    });
+    await folder.write({ "second.json": taken });
+    const second = await run("serve", "--config", "second.json");
+    expect([second.code, heard]).toEqual([1, []]);
   });
 
   test("tells strangers about health and nothing else", async () => {

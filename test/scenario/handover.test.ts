@@ -1,10 +1,11 @@
 import { describe, expect, test } from "bun:test";
 import { encodeFrame } from "../../src/protocol/handover/frame.ts";
 import { encodeMessage, type HandoverMessage } from "../../src/protocol/handover/message.ts";
+import { ask, ok, serveHttp, takeResponse } from "../support/http-origin.ts";
 import { type FakeSuccessor, requireLibc, speak } from "../support/fake-successor.ts";
 import { expectServes, startOld } from "../support/handover-stand.ts";
 import { startProxy } from "../support/proxy.ts";
-import { connectRaw, listenEcho } from "../support/raw-peer.ts";
+import { connectRaw, listenEcho, type RawPeer } from "../support/raw-peer.ts";
 import { waitFor } from "../support/wait-for.ts";
 
 const ready: HandoverMessage = { kind: "ready", program: "9.9.9", pid: 1, used: [0, 1] };
@@ -141,6 +142,27 @@ describe("a successor that", () => {
 });
 
 describe("a hand-over", () => {
+  test("leaves clients that cannot move their next request, whose response says that it is the last", async () => {
+    using origin = serveHttp(() => ok("served"));
+    const config = { sockets: "runtime" } as const;
+    await using proxy = await startOld((fake) => void speak(fake).channel.send(ready), config);
+    const request = ask("GET", `http://127.0.0.1:${origin.port}/`);
+    const [busy, idle, leaving] = [await proxy.connect(), await proxy.connect(), await proxy.connect()];
+    const get = async (peer: RawPeer): Promise<string> => {
+      peer.write(request);
+      return (await takeResponse(peer)).head;
+    };
+    for (const peer of [busy, idle, leaving]) expect(await get(peer)).not.toMatch(/^connection: close/im);
+    expect((await proxy.daemon.handOver("SIGUSR2")).kind).toBe("done");
+    for (let isLast = false; !isLast;) isLast = /^connection: close/im.test(await get(busy));
+    await busy.untilEnd();
+    expect(idle.end).toBe("open");
+    expect(await get(idle)).toMatch(/^connection: close/im);
+    await idle.untilEnd();
+    leaving.finish();
+    await proxy.daemon.ended;
+  });
+
   test("is not taken back by a process that was told to end, when its successor dies", async () => {
     using echo = listenEcho();
     const fakes: FakeSuccessor[] = [];

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import type { JsonValue, Movable } from "../../src/gate/movable.ts";
+import type { Movable } from "../../src/gate/movable.ts";
+import type { JsonValue } from "../../src/protocol/handover/json-value.ts";
 import { takeConnections } from "../support/move-connections.ts";
 import { openGate } from "../support/open-gate.ts";
 import { listenEcho } from "../support/raw-peer.ts";

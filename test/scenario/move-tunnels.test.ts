@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import type { PenstockConfig } from "../../src/config/schema.ts";
 import type { Movable } from "../../src/gate/movable.ts";
 import type { Capture } from "../../src/proxy/record/capture.ts";
 import { buildClientHello, buildMessage, buildRecords, serverName } from "../support/build-client-hello.ts";
@@ -58,6 +59,26 @@ describe("a tunnel that moves to another gate", () => {
     // Bytes count where they were moved.
     expect([one.gate.metrics.bytesUp, two.gate.metrics.bytesUp]).toEqual([6, 7]);
     expect(one.gate.metrics.tunnelEnds.closed + two.gate.metrics.tunnelEnds.closed).toBe(1);
+  });
+
+  test("keeps the parameters in its user name, so that new rules judge it by them", async () => {
+    using echo = listenEcho();
+    const users = [{ name: "ann", password: "one" }];
+    const rules = [{ parameters: { country: ["de"] }, allowPrivate: true }];
+    const config: PenstockConfig = { users, auth: { parameters: ["session", "country"] }, rules, default: "deny" };
+    await using one = openGate(config);
+    await using two = openGate(config);
+    const { peer, status } = await one.tunnel(`127.0.0.1:${echo.port}`, basic("ann-session-a1-country-de", "one"));
+    expect(status).toBe("200");
+    const parameters = { session: "a1", country: "de" };
+    await moveConnections(one.gate, two.gate, 1);
+    expect(two.gate.live.list(performance.now())[0]).toMatchObject({ user: "ann", parameters });
+    expect(await two.gate.endDenied()).toBe(0);
+    peer.write("still here");
+    await peer.untilText("still here");
+    peer.finish();
+    await waitFor(() => two.lines.length > 0, "the line");
+    expect(two.lines[0]).toMatchObject({ user: "ann", parameters, end: "closed" });
   });
 
   test("goes on with what a stalled reader has not taken", async () => {

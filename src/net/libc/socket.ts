@@ -95,9 +95,11 @@ function readRoundTripMicroseconds(libc: Libc, fd: number): number {
 }
 
 /** Duplicates a descriptor, close-on-exec. Negative near the limit of descriptors. */
-export function duplicateDescriptor(libc: Libc, fd: number): number {
+export function duplicateDescriptor(libc: Libc, fd: number, forWhom: "clients" | "operators" = "clients"): number {
   const second = libc.fcntl(fd, F_DUPFD_CLOEXEC, 3);
-  if (second < 0 || new SpareDescriptors().judge(second) === "enough") return second;
+  if (second < 0) return second;
+  const room = new SpareDescriptors().judge(second);
+  if (room === "enough" || (forWhom === "operators" && room !== "last")) return second;
   libc.close(second);
   return -EMFILE;
 }

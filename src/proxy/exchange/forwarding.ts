@@ -56,9 +56,11 @@ export class Forwarding {
   /** Is offered every client that waits for its next request, while clients move to another process. */
   offer: ((client: IdleClient) => void) | undefined = undefined;
 
-  /** Ends what is idle, on both sides. Exchanges go on to their end. */
-  windDown(): void {
+  /** Ends what is idle, on both sides, or leaves clients their next request. Exchanges go on to their end. */
+  windDown(clients: "end" | "serve" = "end"): void {
     this.origins.close();
+    // What is bound to a client goes with it.
+    if (clients === "serve") return;
     this.bound.close();
     for (const client of this.waiting) client.expire();
   }

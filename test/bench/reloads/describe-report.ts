@@ -20,7 +20,6 @@ export function describeReport(report: ReloadsReport): string {
     ...rows.flatMap(([name, tally]) => describeFailures(name, tally?.failed ?? {}, "failed")),
     ...rows.flatMap(([name, tally]) => describeFailures(name, tally?.excused ?? {}, "at a listener that was removed")),
     `${clients.seconds.toFixed(1)} s. Tunnels in lanes: ${inLanes}. Long tunnels carried ${megabytes(clients.tunnelBytes)}.`,
-    `Requests on kept connections that were closed in that moment, and were sent again: ${clients.retried}.`,
     `The origin saw ${streams.whole} long tunnels whole, ${streams.wrong} with wrong bytes, ${streams.reset} reset.`,
     `Resident memory of the proxy: ${rss.map(megabytes).join(", then ")}.`,
     ...mistakes,

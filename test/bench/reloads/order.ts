@@ -38,8 +38,6 @@ export type ClientMessage = { readonly kind: "ready" } | { readonly kind: "done"
 export interface ClientReport {
   readonly connects: Tally;
   readonly forwards: Tally;
-  /** Requests on kept connections that the proxy closed in the moment in which they were sent. */
-  readonly retried: number;
   readonly tunnels: Readonly<Record<keyof ClientOrder["tunnels"], Tally>>;
   /** Bytes that the long tunnels carried, both ways. */
   readonly tunnelBytes: number;

@@ -64,8 +64,6 @@ export class Forwarder {
   readonly #origin: string;
   #peer: RawPeer | undefined;
   #count = 0;
-  /** Requests that were sent again, because the kept connection was closed in the moment in which they were sent. */
-  retried = 0;
 
   constructor(way: Way, httpPort: number) {
     this.#way = way;
@@ -82,6 +80,10 @@ export class Forwarder {
 
   async #askOnce(): Promise<string | undefined> {
     const kept = this.#peer;
+    if (kept !== undefined && (kept.end !== "open" || kept.closed)) {
+      this.close();
+      return "a kept connection was closed between two requests";
+    }
     const peer = kept ?? (await connectBy(this.#way));
     this.#peer = peer;
     const path = `/${this.#count}`;
@@ -94,11 +96,6 @@ export class Forwarder {
     const text = peer.take().toString("latin1");
     if (!isWhole(text)) {
       this.close();
-      // RFC 9112 §9.3.1: as clients do.
-      if (kept !== undefined && text === "") {
-        this.retried += 1;
-        return this.#askOnce();
-      }
       return `${peer.end} of a ${kept === undefined ? "new" : "kept"} connection before the response`;
     }
     const head = text.slice(0, text.indexOf("\r\n\r\n"));
