@@ -33,9 +33,9 @@ export function carryPools(pools: Pools): CarriedState {
 }
 
 function readHealth(value: unknown): SavedHealth | undefined {
-  const { disabled, down, ejections, lastForMs, ejectedForMs, reason } = readObject(value) ?? {};
+  const { disabled, down, ejections, lastForMs, sinceMs, ejectedForMs, reason } = readObject(value) ?? {};
   if (typeof disabled !== "boolean" || typeof down !== "boolean") return undefined;
-  if (!isCount(ejections) || typeof lastForMs !== "number") return undefined;
+  if (!isCount(ejections) || typeof lastForMs !== "number" || typeof sinceMs !== "number") return undefined;
   if (ejectedForMs !== undefined && typeof ejectedForMs !== "number") return undefined;
   if (reason !== undefined && typeof reason !== "string") return undefined;
   return {
@@ -43,6 +43,7 @@ function readHealth(value: unknown): SavedHealth | undefined {
     down,
     ejections,
     lastForMs,
+    sinceMs,
     ...(ejectedForMs !== undefined && { ejectedForMs }),
     ...(reason !== undefined && { reason }),
   };

@@ -242,6 +242,28 @@ describe("the same word in Proxy-Status, body, log and metric for", () => {
     });
   });
 
+  test("a pool without a healthy member", async () => {
+    const pool = [`http://127.0.0.1:${await reserveClosedPort()}`];
+    const upstreams = { exits: { pool, eject: { failures: 1, for: "10m" } } };
+    await using proxy = await startProxy({ upstreams, default: "exits", rules: [] }, { resolver });
+    const first = await proxy.tunnel("some.example:443");
+    expect(first.head).toContain('details="connection_refused');
+    const { head } = await proxy.tunnel("some.example:443");
+    expect(head).toContain('next-hop="exits"');
+    await expectRefusal(proxy, head, "no_healthy_upstream");
+  });
+
+  test("a pool whose members have no connection left", async () => {
+    using silent = listenRaw();
+    const pool = [{ url: `http://127.0.0.1:${silent.port}`, maxConnections: 1 }];
+    await using proxy = await startProxy({ upstreams: { exits: { pool } }, default: "exits", rules: [] }, { resolver });
+    using first = await proxy.connect();
+    first.write("CONNECT some.example:443 HTTP/1.1\r\nHost: some.example:443\r\n\r\n");
+    await silent.next();
+    const { head } = await proxy.tunnel("some.example:443");
+    await expectRefusal(proxy, head, "upstreams_full");
+  });
+
   test("an upstream whose certificate nobody signed", async () => {
     const { cert, key } = await makeCertificate();
     const upstream = Bun.listen({ hostname: "127.0.0.1", port: 0, tls: { cert, key }, socket: { data() {} } });

@@ -17,7 +17,7 @@ export function explainChoice(pool: Pool, wish: PoolWish): Candidate[] {
 function explain({ by, member }: RankedMember, at: number, plan: PoolPlan): string {
   switch (by) {
     case "session":
-      return `the session of the ${nameKey(plan.sticky?.by)} has it${member.hasRoom ? "" : "; it is full"}`;
+      return `${nameSession(plan)} has it${member.hasRoom ? "" : "; it is full"}`;
     case "backup":
       return at === 0 ? "a backup, and no other is healthy" : "a backup, when no other is healthy";
     default:
@@ -43,6 +43,10 @@ function explainBalance({ balance, hash }: PoolPlan): string {
     default:
       return balance satisfies never;
   }
+}
+
+function nameSession({ sticky }: PoolPlan): string {
+  return sticky?.by === "session" ? "the session" : `the session of the ${nameKey(sticky?.by)}`;
 }
 
 function nameKey(by: AffinityKey | undefined): string {

@@ -22,6 +22,8 @@ export interface SavedHealth {
   readonly ejections: number;
   /** Milliseconds of the last ejection, and those that are left of one under way. */
   readonly lastForMs: number;
+  /** Milliseconds since its state last changed. */
+  readonly sinceMs: number;
   readonly ejectedForMs?: number;
   readonly reason?: string;
 }
@@ -188,20 +190,21 @@ export class MemberHealth {
       down: this.#down,
       ejections: this.ejections,
       lastForMs: this.#lastForMs,
+      sinceMs: Math.max(0, now - this.changedAt),
       ...(until !== undefined && { ejectedForMs: Math.max(0, until - now) }),
       ...(this.reason !== undefined && { reason: this.reason }),
     };
   }
 
   /** Takes over what another process has found. Nobody is told of it again. */
-  restore({ disabled, down, ejections, lastForMs, ejectedForMs, reason }: SavedHealth, now: number): void {
+  restore({ disabled, down, ejections, lastForMs, sinceMs, ejectedForMs, reason }: SavedHealth, now: number): void {
     this.#disabled = disabled;
     this.#down = down;
     this.ejections = ejections;
     this.#lastForMs = lastForMs;
     this.#ejectedUntil = ejectedForMs === undefined ? undefined : now + ejectedForMs;
     this.reason = reason;
-    this.changedAt = now;
+    this.changedAt = now - sinceMs;
   }
 
   #eject(ms: number, reason: string, now: number): void {

@@ -25,7 +25,7 @@ describe("carried pools", () => {
     expect(heir.find("a")?.health).toMatchObject({ disabled: true, reason: "by an operator" });
     const health = heir.find(ejected?.name ?? "")?.health;
     expect([health?.stateAt(next.now + 5999), health?.stateAt(next.now + 6000)]).toEqual(["ejected", "trial"]);
-    expect(health?.reason).toBe("connection_refused");
+    expect(health).toMatchObject({ reason: "connection_refused", changedAt: next.now - 4000 });
   });
 
   test("leave out who is down only where checks can bring it back, and nobody twice", () => {
@@ -56,7 +56,7 @@ describe("carried pools", () => {
   test("know nothing of pools and members that are gone, and take no other shape", () => {
     const next = new PoolStand();
     next.open(makePoolPlan(["a"]));
-    const good = { disabled: true, down: false, ejections: 0, lastForMs: 0 };
+    const good = { disabled: true, down: false, ejections: 0, lastForMs: 0, sinceMs: 0 };
     const carried = carryPools(next.pools);
     expect(carried.restore({ gone: { a: good }, pool: { gone: good } }, 0)).toBe(true);
     for (const bad of [
