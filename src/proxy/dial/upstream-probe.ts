@@ -4,7 +4,7 @@ import { connectTcp } from "../../net/runtime/connect.ts";
 import { fail } from "../failure.ts";
 import type { Policy } from "../policy/policy.ts";
 import { lookUpHost } from "../resolve/resolve-host.ts";
-import { chooseRoute } from "../route/choose-route.ts";
+import { traceRoute } from "../route/choose-route.ts";
 import type { PoolPlan } from "../route/pool-plan.ts";
 import { type Hop, isPooled, type KnownUpstreams } from "../route/route.ts";
 import { askFamilies, raceConnect, RFC_8305_PACE } from "./connect-race.ts";
@@ -31,7 +31,7 @@ export function isDefaultRouteOpen(
   const { fallback } = runtime.policy;
   if (fallback.kind === "deny") return true;
   const decision = { verdict: "allow", rule: "", allowPrivate: false, via: fallback.via } as const;
-  const route = chooseRoute({ runtime, target: undefined }, decision);
+  const route = traceRoute({ runtime, target: undefined }, decision);
   if (!route.ok) return false;
   if (isPooled(route.value)) return route.value.steps.every((step) => isUsable(step, services));
   const [first] = route.value.hops;

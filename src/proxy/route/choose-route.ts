@@ -2,7 +2,7 @@ import type { Endpoint } from "../../address/endpoint.ts";
 import { fail, type Outcome, succeed } from "../failure.ts";
 import { resolveLogin } from "./hop-login.ts";
 import type { PoolPlan } from "./pool-plan.ts";
-import type { Hop, KnownUpstreams, PooledRoute, Route } from "./route.ts";
+import { type Hop, isPooled, type KnownUpstreams, type PooledRoute, type Route } from "./route.ts";
 import type { NamedRequester } from "./user-template.ts";
 import type { AllowDecision, Via } from "../policy/decision.ts";
 
@@ -26,17 +26,21 @@ export interface RouteRequest extends NamedRequester {
  * unknown upstream, or one that the request has no login for. Members of pools are
  * looked at when they are chosen.
  */
-export function chooseRoute(
-  request: RouteRequest,
-  { via, sourceAddress }: AllowDecision,
-): Outcome<Route | PooledRoute> {
-  const steps = findSteps(via, request);
-  if (typeof steps === "string") return fail("no_upstream", { note: `no upstream is named ${steps}` });
-  for (const step of steps) {
+export function chooseRoute(request: RouteRequest, decision: AllowDecision): Outcome<Route | PooledRoute> {
+  const route = traceRoute(request, decision);
+  if (!route.ok) return route;
+  for (const step of isPooled(route.value) ? route.value.steps : route.value.hops) {
     if (step.kind === "pool" || typeof step.credentials?.user !== "object") continue;
     const login = resolveLogin(step, request);
     if (!login.ok) return login;
   }
+  return route;
+}
+
+/** The same for nobody in particular: whether there is a login is not looked at. */
+export function traceRoute(request: RouteRequest, { via, sourceAddress }: AllowDecision): Outcome<Route | PooledRoute> {
+  const steps = findSteps(via, request);
+  if (typeof steps === "string") return fail("no_upstream", { note: `no upstream is named ${steps}` });
   if (!areHops(steps))
     return succeed({ name: nameSteps(steps), steps, ...(sourceAddress !== undefined && { sourceAddress }) });
   return succeed(makeRoute(steps, sourceAddress));

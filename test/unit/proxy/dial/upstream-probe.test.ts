@@ -1,4 +1,7 @@
 import { describe, expect, test } from "bun:test";
+import { readAccepted } from "../../../../src/config/problem.ts";
+import { parseUserTemplate } from "../../../../src/config/user-template.ts";
+import { Secret } from "../../../../src/secret.ts";
 import type { ConnectResult, ConnectTarget } from "../../../../src/net/runtime/connect.ts";
 import type { SocketConn } from "../../../../src/net/runtime/socket-conn.ts";
 import { type DefaultRoute, isDefaultRouteOpen } from "../../../../src/proxy/dial/upstream-probe.ts";
@@ -57,6 +60,15 @@ describe("isDefaultRouteOpen()", () => {
     expect(isOpen({ ...leadThrough({ kind: "allow", via: ["environment"] }), environment })).toBe(true);
     expect(isOpen(leadThrough(viaCorp))).toBe(false);
     expect(looks).toHaveLength(0);
+  });
+
+  test("connects to an upstream whose user name needs what only a client has", async () => {
+    const { looks, isOpen, settle } = createStand();
+    const user = readAccepted(parseUserTemplate("customer-{session}"));
+    const open = isOpen(leadThrough(viaCorp, corp(3128, { credentials: { user, password: new Secret("pw") } })));
+    await waitFor(() => looks.length === 1, "a look");
+    settle(0);
+    expect(await open).toBe(true);
   });
 
   test("connects to the first upstream, and hangs up", async () => {
