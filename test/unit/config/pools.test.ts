@@ -187,6 +187,19 @@ describe("a pool in the configuration", () => {
     expect(exits(next).members[1]?.way).toBe(exits(before).members[1]?.way as never);
     expect((next.upstreams.get("outer") as PoolPlan).members[0]?.way).toBe(exits(next));
   });
+
+  test("keeps a hop whose user name has placeholders as long as they stay the same", () => {
+    const compile = (username: string) =>
+      compileForTest({
+        users: [{ name: "alice", password: "pw" }],
+        auth: { parameters: ["session"] },
+        upstreams: { exits: { url: one, username, password: "pw" } },
+      }).runtime;
+    const [before, same, changed] = [compile("c-{session}"), compile("c-{session}"), compile("d-{session}")];
+    const hop = before.upstreams.get("exits");
+    expect(keepUnchanged(before, same).upstreams.get("exits")).toBe(hop as never);
+    expect(keepUnchanged(before, changed).upstreams.get("exits")).not.toBe(hop as never);
+  });
 });
 
 test("a pool that goes by sessions needs the parameter of that name in user names", () => {
