@@ -90,6 +90,8 @@ export class Drain {
       this.#isToldToEnd = true;
       tell(`${by}: tunnels have ${time} to end.`);
       this.#tunnelMs = tunnelMs;
+      // After a hand-over idle clients were left their next request.
+      if (this.#handedOver !== undefined) this.#options.gate.windDown();
       if (this.#phase === "draining") this.#enter("draining", tunnelMs);
     }
     return this.state();

@@ -147,19 +147,20 @@ describe("a hand-over", () => {
     const config = { sockets: "runtime" } as const;
     await using proxy = await startOld((fake) => void speak(fake).channel.send(ready), config);
     const request = ask("GET", `http://127.0.0.1:${origin.port}/`);
-    const [busy, idle, leaving] = [await proxy.connect(), await proxy.connect(), await proxy.connect()];
+    const [busy, idle, last] = [await proxy.connect(), await proxy.connect(), await proxy.connect()];
     const get = async (peer: RawPeer): Promise<string> => {
       peer.write(request);
       return (await takeResponse(peer)).head;
     };
-    for (const peer of [busy, idle, leaving]) expect(await get(peer)).not.toMatch(/^connection: close/im);
+    for (const peer of [busy, idle, last]) expect(await get(peer)).not.toMatch(/^connection: close/im);
     expect((await proxy.daemon.handOver("SIGUSR2")).kind).toBe("done");
     for (let isLast = false; !isLast;) isLast = /^connection: close/im.test(await get(busy));
     await busy.untilEnd();
     expect(idle.end).toBe("open");
     expect(await get(idle)).toMatch(/^connection: close/im);
     await idle.untilEnd();
-    leaving.finish();
+    void proxy.daemon.drain("SIGTERM");
+    await last.untilEnd();
     await proxy.daemon.ended;
   });
 
