@@ -55,7 +55,8 @@ export async function explainPools(route: PooledRoute, question: PoolQuestion, a
   const hops: Hop[] = [];
   let failure: Failure | undefined;
   const explain = async (plan: PoolPlan): Promise<void> => {
-    const asked = await ask(plan.name, question);
+    // No name in a configuration has a slash.
+    const asked = plan.name.includes("/") ? "a PAC file names its members" : await ask(plan.name, question);
     const unfit = pools.find(plan).passOverUnfit(question, wish.tried);
     const choice = typeof asked === "string" ? explainChoice(pools.find(plan), wish) : asked.choice;
     facts.push(...describe(plan, asked, choice));

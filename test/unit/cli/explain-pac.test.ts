@@ -23,6 +23,9 @@ describe("explain on an upstream with a PAC file", () => {
       `function FindProxyForURL() { return "PROXY 192.0.2.7:8080; SOCKS 192.0.2.8; DIRECT"; }`,
     );
     expect(lines).toContain("pac:     corp chose http://192.0.2.7:8080, then socks5h://192.0.2.8:1080, then direct");
+    expect(lines).toContain(
+      "pool:    corp/http://192.0.2.7:8080, health unknown: not asked (a PAC file names its members)",
+    );
     expect(await explain(`function FindProxyForURL() { return "PROXY 192.0.2.7:8080"; }`)).toContain(
       "pac:     corp chose http://192.0.2.7:8080",
     );
