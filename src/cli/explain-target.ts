@@ -17,7 +17,8 @@ import { classifyThrough, type Nat64Prefixes, WELL_KNOWN_PREFIX } from "../proxy
 import { chooseRoute, makeRoute } from "../proxy/route/choose-route.ts";
 import { resolveLogin } from "../proxy/route/hop-login.ts";
 import type { PoolPlan } from "../proxy/route/pool-plan.ts";
-import { type Hop, isPooled, type PooledRoute, resolvesNames, type Route } from "../proxy/route/route.ts";
+import type { Hop } from "../proxy/route/hop.ts";
+import { isPooled, type PooledRoute, resolvesNames, type Route } from "../proxy/route/route.ts";
 import type { NamedRequester } from "../proxy/route/user-template.ts";
 import type { UserParameters } from "../protocol/user-parameters.ts";
 import { isLocalhostName, resolveHost } from "../proxy/resolve/resolve-host.ts";

@@ -10,7 +10,7 @@ import { connectTcp } from "../net/runtime/connect.ts";
 import { createSystemResolver } from "../net/dns/system-resolver.ts";
 import { listBundledRoots } from "../net/runtime/tls-probe.ts";
 import { Secret } from "../secret.ts";
-import type { Hop } from "../proxy/route/route.ts";
+import type { Hop } from "../proxy/route/hop.ts";
 import { createCommand, type CommandInput } from "./command.ts";
 import { type CliIo, exitCodes } from "./io.ts";
 import { describeWriteError, openOutput } from "./open-output.ts";

@@ -4,7 +4,7 @@ import { formatEndpoint, parseAuthority } from "../address/endpoint.ts";
 import { parseHost } from "../address/host.ts";
 import type { PacSource } from "../pac/followed-pac.ts";
 import type { PacPlan } from "../proxy/pac/pac-plan.ts";
-import type { Hop } from "../proxy/route/route.ts";
+import type { Hop } from "../proxy/route/hop.ts";
 import { Secret } from "../secret.ts";
 import type { Materials } from "./materials.ts";
 import { isPacUrl, type PacSettings } from "./pac-schema.ts";

@@ -1,5 +1,5 @@
 import { parseAuthority } from "../address/endpoint.ts";
-import type { Hop } from "../proxy/route/route.ts";
+import type { Hop } from "../proxy/route/hop.ts";
 import type { HealthPlan, MemberPlan, PoolPlan, Probe } from "../proxy/route/pool-plan.ts";
 import type { HealthSettings } from "./health-schema.ts";
 import { type MemberSettings, nameMember, type PoolSettings, readReference } from "./pool-schema.ts";

@@ -1,7 +1,7 @@
 import { toAsciiHost } from "../address/host.ts";
 import { Secret } from "../secret.ts";
 import type { PoolPlan } from "../proxy/route/pool-plan.ts";
-import type { Hop, HopTls } from "../proxy/route/route.ts";
+import type { Hop, HopTls } from "../proxy/route/hop.ts";
 import { compilePool } from "./compile-pool.ts";
 import { isPac } from "./compile-pac.ts";
 import type { Materials } from "./materials.ts";

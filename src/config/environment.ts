@@ -5,7 +5,8 @@ import { TargetSet } from "../proxy/policy/target-set.ts";
 import { compileHop, findCredentialProblem } from "./compile-upstream.ts";
 import { type Problem, writeSentence } from "./problem.ts";
 import { parseUpstreamUrl } from "./upstream-url.ts";
-import type { EnvironmentRoutes, Hop } from "../proxy/route/route.ts";
+import type { Hop } from "../proxy/route/hop.ts";
+import type { EnvironmentRoutes } from "../proxy/route/route.ts";
 import type { TargetPattern } from "../proxy/policy/target-index.ts";
 
 type Variables = Readonly<Record<string, string | undefined>>;

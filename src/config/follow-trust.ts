@@ -1,6 +1,6 @@
 import type { PoolPlan } from "../proxy/route/pool-plan.ts";
 import { listMemberHops, mapHops } from "../proxy/route/map-hops.ts";
-import type { Hop } from "../proxy/route/route.ts";
+import type { Hop } from "../proxy/route/hop.ts";
 import type { Runtime } from "../proxy/runtime.ts";
 import { compileForward } from "./forward.ts";
 import { compileUpstreams } from "./compile-upstream.ts";

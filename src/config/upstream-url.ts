@@ -1,5 +1,5 @@
 import { describeEndpointError, type Endpoint, parseAuthority } from "../address/endpoint.ts";
-import type { HopKind } from "../proxy/route/route.ts";
+import type { HopKind } from "../proxy/route/hop.ts";
 import { type Read, refuse } from "./problem.ts";
 import { suggest } from "./suggest.ts";
 

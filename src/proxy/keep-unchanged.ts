@@ -1,7 +1,8 @@
 import { isDeepStrictEqual } from "node:util";
 
 import { listMemberHops, mapHops } from "./route/map-hops.ts";
-import type { EnvironmentRoutes, Hop } from "./route/route.ts";
+import type { Hop } from "./route/hop.ts";
+import type { EnvironmentRoutes } from "./route/route.ts";
 import type { Runtime } from "./runtime.ts";
 
 /**

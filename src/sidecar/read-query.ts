@@ -4,7 +4,6 @@ import { parseIp } from "../address/ip.ts";
 import type { CaptureFilter } from "../proxy/record/capture-filter.ts";
 import type { FlowFilter } from "../proxy/record/live-table.ts";
 import { answerProblem } from "./problem.ts";
-import type { ChoiceQuestion } from "./upstreams.ts";
 
 /** What is wrong with a query: an unknown parameter, one that is repeated, one without a value. */
 function findQueryFault(query: URLSearchParams, known: readonly string[]): string | undefined {
@@ -67,6 +66,15 @@ function readHost(text: string): CaptureFilter | string {
   if (!named.ok || Number(port) > 65_535)
     return `${JSON.stringify(text)} is no host. Write example.org, example.org:443 or *.example.org.`;
   return { host: named.host, port: Number(port), ...(below && { below }) };
+}
+
+/** Whom a choice is for. `client` is an address in its canonical text. */
+export interface ChoiceQuestion {
+  readonly client: string;
+  /** As the client sends the name, parameters included. */
+  readonly user: string | undefined;
+  /** Host of the target. */
+  readonly host: string;
 }
 
 /** Whom a choice of a member is for, or what is wrong with the query. */

@@ -2,7 +2,7 @@ import type { Hono, MiddlewareHandler } from "hono";
 import type { Candidate } from "../proxy/upstream/explain-choice.ts";
 import type { MemberState, PoolState } from "../proxy/upstream/pool-state.ts";
 import { answerJson, answerProblem, refuseOtherMethods } from "./problem.ts";
-import { readChoiceQuery, refuseQueries } from "./read-query.ts";
+import { type ChoiceQuestion, readChoiceQuery, refuseQueries } from "./read-query.ts";
 
 /** An upstream that is no pool. */
 export interface SingleState {
@@ -17,15 +17,6 @@ export interface SingleState {
 }
 
 export type UpstreamState = PoolState | SingleState;
-
-/** Whom a choice is for. `client` is an address in its canonical text. */
-export interface ChoiceQuestion {
-  readonly client: string;
-  /** As the client sends the name, parameters included. */
-  readonly user: string | undefined;
-  /** Host of the target. */
-  readonly host: string;
-}
 
 /** Shows upstreams, and lets an operator have a say. */
 export interface UpstreamControl {

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import type { HopTls } from "../../src/proxy/route/route.ts";
+import type { HopTls } from "../../src/proxy/route/hop.ts";
 import { type CertificateAuthority, makeAuthority } from "../support/certificate-authority.ts";
 import type { Certificate } from "../support/certificate.ts";
 import { startConnectUpstream } from "../support/connect-upstream.ts";

@@ -3,7 +3,7 @@ import { dialInVain, dialWell, makeHop } from "../support/dial-stand.ts";
 import { type After407, type DigestUpstream, listenDigestUpstream } from "../support/digest-upstream.ts";
 import { waitFor } from "../support/proxy.ts";
 import { startConnectUpstream } from "../support/connect-upstream.ts";
-import type { Hop } from "../../src/proxy/route/route.ts";
+import type { Hop } from "../../src/proxy/route/hop.ts";
 import { Upstreams } from "../../src/proxy/upstream/upstreams.ts";
 
 /** A public name: nobody but an upstream resolves it here. */

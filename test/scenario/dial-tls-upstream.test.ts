@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { createServer as createTlsServer, type TlsOptions } from "node:tls";
-import type { HopTls } from "../../src/proxy/route/route.ts";
+import type { HopTls } from "../../src/proxy/route/hop.ts";
 import { type CertificateAuthority, makeAuthority } from "../support/certificate-authority.ts";
 import type { Certificate } from "../support/certificate.ts";
 import { startConnectUpstream } from "../support/connect-upstream.ts";

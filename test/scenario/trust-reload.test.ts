@@ -3,7 +3,7 @@ import { rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { followFiles } from "../../src/config/follow-files.ts";
 import type { PenstockConfig } from "../../src/config/schema.ts";
-import type { Hop } from "../../src/proxy/route/route.ts";
+import type { Hop } from "../../src/proxy/route/hop.ts";
 import { startDaemon } from "../../src/daemon.ts";
 import { type CertificateAuthority, makeAuthority } from "../support/certificate-authority.ts";
 import type { Certificate } from "../support/certificate.ts";

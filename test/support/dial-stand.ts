@@ -3,7 +3,7 @@ import { Secret } from "../../src/secret.ts";
 import { dial, type DialOutcome } from "../../src/proxy/dial/dial.ts";
 import type { Failure } from "../../src/proxy/failure.ts";
 import { type Login, resolveLogin } from "../../src/proxy/route/hop-login.ts";
-import type { Hop, HopKind } from "../../src/proxy/route/route.ts";
+import type { Hop, HopKind } from "../../src/proxy/route/hop.ts";
 import { formatAddress } from "../../src/proxy/record/access-record.ts";
 import { Pools } from "../../src/proxy/upstream/pools.ts";
 import { Upstreams } from "../../src/proxy/upstream/upstreams.ts";

@@ -1,6 +1,6 @@
 import { formatEndpoint } from "../../address/endpoint.ts";
 import type { TlsFailure } from "../../net/runtime/tls-error.ts";
-import type { Hop } from "../../proxy/route/route.ts";
+import type { Hop } from "../../proxy/route/hop.ts";
 import { formatTraceTarget, type TraceRequest } from "./trace-request.ts";
 
 /** What BoringSSL says of a peer whose first bytes are no TLS. */

@@ -11,7 +11,7 @@ import { parseSocks5Greeting, parseSocks5Password, parseSocks5Request } from "..
 import type { SocksTarget } from "../../protocol/socks/socks-target.ts";
 import type { MessageField } from "../../protocol/tls/explain/describe-message.ts";
 import { createBodyReader } from "../../protocol/http1/body-reader.ts";
-import type { HopKind } from "../../proxy/route/route.ts";
+import type { HopKind } from "../../proxy/route/hop.ts";
 import { HEAD_LIMITS } from "./exchange.ts";
 import type { Recording, Sender } from "./recording.ts";
 import type { TraceStep } from "./trace-step.ts";

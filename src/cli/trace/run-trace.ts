@@ -10,7 +10,7 @@ import { writeRequestHead } from "../../protocol/http1/write-head.ts";
 import { TimeLimit } from "../../net/conn/time-limit.ts";
 import { openTunnel } from "../../proxy/dial/open-tunnel.ts";
 import { type Login, resolveLogin } from "../../proxy/route/hop-login.ts";
-import type { Hop } from "../../proxy/route/route.ts";
+import type { Hop } from "../../proxy/route/hop.ts";
 import { Upstream } from "../../proxy/upstream/upstreams.ts";
 import { version } from "../../version.ts";
 import { exchange } from "./exchange.ts";

@@ -7,7 +7,7 @@ import {
 } from "../../address/endpoint.ts";
 import { toAsciiHost } from "../../address/host.ts";
 import { quoteValue } from "../../config/problem.ts";
-import type { Hop } from "../../proxy/route/route.ts";
+import type { Hop } from "../../proxy/route/hop.ts";
 
 /** What is to be traced: a GET of one URL. */
 export interface TraceTarget {

@@ -1,10 +1,10 @@
+import type { Endpoint } from "../../address/endpoint.ts";
 import { type Outcome, fail, succeed } from "../failure.ts";
 import { blame, callHook, type HookFault } from "../hook/call-hook.ts";
 import type { MemberFacts } from "../route/pool-plan.ts";
 import type { Member } from "../upstream/member.ts";
 import type { Pool, PoolWish } from "../upstream/pool.ts";
-import type { DialServices } from "./dial-context.ts";
-import type { SearchRequest } from "./member-search.ts";
+import type { DialRequester, DialServices } from "./dial-context.ts";
 
 /** The longest time for an answer where the snapshot says nothing. */
 const DEFAULT_MS = 5000;
@@ -13,7 +13,7 @@ const DEFAULT_MS = 5000;
 export async function askForMember(
   pool: Pool,
   wish: PoolWish,
-  { requester, target }: SearchRequest,
+  { requester, target }: { readonly requester: DialRequester; readonly target: Endpoint },
   services: Pick<DialServices, "reportHook">,
 ): Promise<Outcome<Member | undefined>> {
   const { balance, name } = pool.plan;

@@ -1,5 +1,6 @@
 import { MemberUse } from "../upstream/member-use.ts";
-import type { Hop, PooledRoute, Route } from "../route/route.ts";
+import type { Hop } from "../route/hop.ts";
+import type { PooledRoute, Route } from "../route/route.ts";
 import { makeRoute } from "../route/choose-route.ts";
 
 /** What a record has of the members that carry a connection. */

@@ -8,7 +8,7 @@ import { createResponseHeadParser } from "../../protocol/http1/response-head.ts"
 import type { AllowDecision } from "../policy/decision.ts";
 import type { Probe } from "../route/pool-plan.ts";
 import { resolveLogin } from "../route/hop-login.ts";
-import type { Hop } from "../route/route.ts";
+import type { Hop } from "../route/hop.ts";
 import type { NamedRequester } from "../route/user-template.ts";
 import { UpstreamLogin } from "../upstream/upstream-login.ts";
 import { dialWithin } from "./dial.ts";

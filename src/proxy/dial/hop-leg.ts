@@ -4,7 +4,7 @@ import { readTlsAlert } from "../../net/runtime/secure-socket.ts";
 import type { Parsed } from "../../protocol/parsed.ts";
 import { fail, type Failure, type FailureDetail, type Outcome, succeed } from "../failure.ts";
 import type { Login } from "../route/hop-login.ts";
-import type { Hop } from "../route/route.ts";
+import type { Hop } from "../route/hop.ts";
 import type { Upstream } from "../upstream/upstreams.ts";
 import type { TimeLimit } from "../../net/conn/time-limit.ts";
 

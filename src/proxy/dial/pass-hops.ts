@@ -5,7 +5,7 @@ import type { Conn } from "../../net/conn/conn.ts";
 import { describeFailure, fail, type Failure, type Outcome, succeed } from "../failure.ts";
 import { isLocalhostName, lookUpHost, resolveHost } from "../resolve/resolve-host.ts";
 import { resolveLogin } from "../route/hop-login.ts";
-import type { Hop } from "../route/route.ts";
+import type { Hop } from "../route/hop.ts";
 import type { Upstream } from "../upstream/upstreams.ts";
 import { askFamilies, type Connected, type DialledAddress } from "./connect-race.ts";
 import type { DialContext } from "./dial-context.ts";

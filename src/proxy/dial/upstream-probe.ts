@@ -6,7 +6,8 @@ import type { Policy } from "../policy/policy.ts";
 import { lookUpHost } from "../resolve/resolve-host.ts";
 import { traceRoute } from "../route/choose-route.ts";
 import type { PoolPlan } from "../route/pool-plan.ts";
-import { type Hop, isPooled, type KnownUpstreams } from "../route/route.ts";
+import type { Hop } from "../route/hop.ts";
+import { isPooled, type KnownUpstreams } from "../route/route.ts";
 import { askFamilies, raceConnect, RFC_8305_PACE } from "./connect-race.ts";
 import type { DialServices } from "./dial-context.ts";
 

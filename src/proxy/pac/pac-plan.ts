@@ -1,7 +1,7 @@
 import { formatEndpoint } from "../../address/endpoint.ts";
 import { describeChoice, type PacChoice } from "../../protocol/pac/read-pac-result.ts";
 import type { MemberPlan, PoolPlan } from "../route/pool-plan.ts";
-import type { Hop } from "../route/route.ts";
+import type { Hop } from "../route/hop.ts";
 
 /** An upstream that a PAC file chooses, as compiled from the configuration. */
 export interface PacPlan {

@@ -2,7 +2,8 @@ import type { Endpoint } from "../../address/endpoint.ts";
 import { fail, type Outcome, succeed } from "../failure.ts";
 import { resolveLogin } from "./hop-login.ts";
 import type { PoolPlan } from "./pool-plan.ts";
-import { type Hop, isPooled, type KnownUpstreams, type PooledRoute, type Route } from "./route.ts";
+import type { Hop } from "./hop.ts";
+import { isPooled, type KnownUpstreams, type PooledRoute, type Route } from "./route.ts";
 import type { NamedRequester } from "./user-template.ts";
 import type { AllowDecision, Via } from "../policy/decision.ts";
 

@@ -1,6 +1,6 @@
 import type { Secret } from "../../secret.ts";
 import { fail, type Outcome, succeed } from "../failure.ts";
-import type { Hop } from "./route.ts";
+import type { Hop } from "./hop.ts";
 import { type NamedRequester, USER_PLACEHOLDER } from "./user-template.ts";
 
 /** Our credentials at an upstream, for one request. */

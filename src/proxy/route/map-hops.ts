@@ -1,5 +1,5 @@
 import type { PoolPlan } from "./pool-plan.ts";
-import type { Hop } from "./route.ts";
+import type { Hop } from "./hop.ts";
 
 type Upstreams = ReadonlyMap<string, Hop | PoolPlan>;
 

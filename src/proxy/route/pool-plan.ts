@@ -1,5 +1,5 @@
 import type { Endpoint } from "../../address/endpoint.ts";
-import type { Hop } from "./route.ts";
+import type { Hop } from "./hop.ts";
 
 /** Names of the ways to choose a member. */
 export type BalanceMode = "round-robin" | "random" | "least-connections" | "latency" | "hash" | "first";

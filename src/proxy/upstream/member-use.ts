@@ -1,6 +1,21 @@
-import type { Hop } from "../route/route.ts";
+import type { Hop } from "../route/hop.ts";
+import type { PoolPlan } from "../route/pool-plan.ts";
 import type { Member } from "./member.ts";
-import type { Pool } from "./pool.ts";
+
+/** A pool, as the uses of its members need it. */
+export interface UsedPool {
+  readonly plan: PoolPlan;
+  /** Monotonic milliseconds. */
+  now(): number;
+  /** How many members that are healthy at `now` and not `tried` there are, counted up to `most`. */
+  countLeft(tried: ReadonlySet<Member>, now: number, most: number): number;
+  /** A use has begun (1) or ended (-1) in a session. */
+  countSession(key: string, change: 1 | -1): void;
+  /** The number of connections of a member has changed. */
+  counted(member: Member): void;
+  /** A session has this member from now on. */
+  bind(key: string, member: Member): void;
+}
 
 export interface UseOptions {
   /** The use of a member of the pool that the member is itself. */
@@ -19,7 +34,7 @@ export interface UseOptions {
  * `answered`, `refused` or `abandoned`. `release` gives the connection back.
  */
 export class MemberUse {
-  readonly pool: Pool;
+  readonly pool: UsedPool;
   readonly member: Member;
   readonly inner: MemberUse | undefined;
   readonly keepsSession: boolean;
@@ -30,7 +45,7 @@ export class MemberUse {
   #isJudged = false;
   #isOpen = true;
 
-  constructor(pool: Pool, member: Member, now: number, { inner, key, keepsSession, isOpen = false }: UseOptions) {
+  constructor(pool: UsedPool, member: Member, now: number, { inner, key, keepsSession, isOpen = false }: UseOptions) {
     this.pool = pool;
     this.member = member;
     this.inner = inner;

@@ -2,7 +2,7 @@ import { formatEndpoint } from "../../address/endpoint.ts";
 import type { Failure } from "../failure.ts";
 import { resolveLogin } from "../route/hop-login.ts";
 import type { AffinityKey, MemberPlan, PoolPlan } from "../route/pool-plan.ts";
-import type { Hop } from "../route/route.ts";
+import type { Hop } from "../route/hop.ts";
 import type { NamedRequester } from "../route/user-template.ts";
 import { type Balancer, type ChoiceQuery, createBalancer } from "./balancer.ts";
 import type { HealthChange, HealthState, SavedHealth } from "./member-health.ts";

@@ -1,5 +1,5 @@
 import type { PoolPlan } from "../route/pool-plan.ts";
-import type { Hop } from "../route/route.ts";
+import type { Hop } from "../route/hop.ts";
 import { Pool, type PoolEvent } from "./pool.ts";
 import { describePool, type PoolState } from "./pool-state.ts";
 

@@ -3,7 +3,7 @@ import { formatBasicCredentials } from "../../protocol/http1/basic-credentials.t
 import type { DigestClient } from "./digest-client.ts";
 import type { Upstream } from "./upstreams.ts";
 import type { Login } from "../route/hop-login.ts";
-import type { Hop } from "../route/route.ts";
+import type { Hop } from "../route/hop.ts";
 
 /** What to send: the value of Proxy-Authorization, or undefined for a request without it. */
 export type Shown =

@@ -1,7 +1,7 @@
 import { formatEndpoint } from "../../address/endpoint.ts";
 import type { Outcome } from "../failure.ts";
 import type { Login } from "../route/hop-login.ts";
-import type { Hop } from "../route/route.ts";
+import type { Hop } from "../route/hop.ts";
 import { DigestClient } from "./digest-client.ts";
 
 /** Milliseconds for which the result of a probe holds, so that requests for readiness cannot flood an upstream. */

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 
 import { formatEndpoint } from "../../../src/address/endpoint.ts";
 import type { Materials } from "../../../src/config/materials.ts";
-import type { Hop } from "../../../src/proxy/route/route.ts";
+import type { Hop } from "../../../src/proxy/route/hop.ts";
 import { compileForTest, listCompileProblems } from "../../support/compile-for-test.ts";
 
 describe("compileConfig() on upstreams", () => {

@@ -1,7 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { Secret } from "../../../src/secret.ts";
 import { createSidecarApp } from "../../../src/sidecar/sidecar-app.ts";
-import type { ChoiceQuestion, UpstreamControl } from "../../../src/sidecar/upstreams.ts";
+import type { ChoiceQuestion } from "../../../src/sidecar/read-query.ts";
+import type { UpstreamControl } from "../../../src/sidecar/upstreams.ts";
 import { makeMemberState, makePoolState } from "../../support/make-pool-state.ts";
 
 const withToken = { headers: { Authorization: "Bearer t" } };

@@ -3,7 +3,7 @@ import type { Conn } from "../../../../src/net/conn/conn.ts";
 import { LoopTimers } from "../../../../src/net/conn/loop-timers.ts";
 import { knowLookups, type Lookup, type Lookups, type Resolver } from "../../../../src/net/dns/resolver.ts";
 import { authorize } from "../../../../src/proxy/decide/authorize.ts";
-import type { Hop } from "../../../../src/proxy/route/route.ts";
+import type { Hop } from "../../../../src/proxy/route/hop.ts";
 import type { Policy } from "../../../../src/proxy/policy/policy.ts";
 import { createFakeResolver } from "../../../support/fake-resolver.ts";
 import { makeEndpoint } from "../../../support/make-endpoint.ts";

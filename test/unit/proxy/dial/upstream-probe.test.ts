@@ -9,7 +9,7 @@ import { Pools } from "../../../../src/proxy/upstream/pools.ts";
 import { Upstreams } from "../../../../src/proxy/upstream/upstreams.ts";
 import type { DialServices } from "../../../../src/proxy/dial/dial-context.ts";
 import type { Policy } from "../../../../src/proxy/policy/policy.ts";
-import type { Hop } from "../../../../src/proxy/route/route.ts";
+import type { Hop } from "../../../../src/proxy/route/hop.ts";
 import { makeHop } from "../../../support/dial-stand.ts";
 import { createFakeResolver } from "../../../support/fake-resolver.ts";
 import { makeEndpoint } from "../../../support/make-endpoint.ts";

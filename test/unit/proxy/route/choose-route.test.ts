@@ -1,7 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { chooseRoute, type RouteRequest } from "../../../../src/proxy/route/choose-route.ts";
 import { makeEndpoint } from "../../../support/make-endpoint.ts";
-import { type EnvironmentRoutes, type Hop, resolvesNames } from "../../../../src/proxy/route/route.ts";
+import type { Hop } from "../../../../src/proxy/route/hop.ts";
+import { type EnvironmentRoutes, resolvesNames } from "../../../../src/proxy/route/route.ts";
 import { makeMember, makePoolPlan } from "../../../support/make-pool.ts";
 
 function makeHop(name: string, more: Partial<Hop> = {}): Hop {

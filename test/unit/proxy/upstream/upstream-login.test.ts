@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, test } from "bun:test";
 import { parseDigestCredentials } from "../../../../src/protocol/http1/digest.ts";
 import { UpstreamLogin } from "../../../../src/proxy/upstream/upstream-login.ts";
 import { Upstreams } from "../../../../src/proxy/upstream/upstreams.ts";
-import type { Hop } from "../../../../src/proxy/route/route.ts";
+import type { Hop } from "../../../../src/proxy/route/hop.ts";
 import { loginAt, makeHop } from "../../../support/dial-stand.ts";
 
 const BASIC = 'Basic realm="r"';

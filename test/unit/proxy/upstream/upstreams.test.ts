@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { fail, succeed } from "../../../../src/proxy/failure.ts";
-import type { Hop } from "../../../../src/proxy/route/route.ts";
+import type { Hop } from "../../../../src/proxy/route/hop.ts";
 import { UpstreamLogin } from "../../../../src/proxy/upstream/upstream-login.ts";
 import { Upstreams } from "../../../../src/proxy/upstream/upstreams.ts";
 import { loginAt, makeHop } from "../../../support/dial-stand.ts";
