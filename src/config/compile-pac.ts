@@ -29,13 +29,11 @@ const REFRESH = "1h";
 export function compilePacs({ upstreams }: Pick<Config, "upstreams">, materials: Materials): CompiledPacs {
   const pacs = new Map<string, PacPlan>();
   const sources: PacSource[] = [];
-  const problems: Problem[] = [];
   const warnings: Problem[] = [];
   for (const [name, written] of Object.entries(upstreams)) {
     if (!isPac(written)) continue;
     const path = ["upstreams", name];
     const roots = compileRoots(written, materials);
-    if (written.ca !== undefined) problems.push(...findAuthorityFaults(written.ca, [...path, "ca"], materials.files));
     pacs.set(name, { kind: "pac", name, credentials: compileLogins(written, materials), ...roots });
     sources.push(compileSource(name, written, materials));
     if (/^http:/i.test(written.pac))
@@ -44,7 +42,14 @@ export function compilePacs({ upstreams }: Pick<Config, "upstreams">, materials:
         message: "The PAC file is fetched without TLS: whoever is on the way can choose the proxies. Use https.",
       });
   }
-  return { pacs, sources, problems, warnings };
+  return { pacs, sources, problems: findPacProblems(upstreams, materials), warnings };
+}
+
+/** What only the materials show to be wrong in upstreams that have a PAC file, even where they contradict themselves. */
+export function findPacProblems(upstreams: Config["upstreams"], { files }: Materials): Problem[] {
+  return Object.entries(upstreams).flatMap(([name, written]) =>
+    isPac(written) && written.ca !== undefined ? findAuthorityFaults(written.ca, ["upstreams", name, "ca"], files) : [],
+  );
 }
 
 /** Whether the settings of an upstream are those of one with a PAC file. */

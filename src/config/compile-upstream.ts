@@ -7,6 +7,7 @@ import { isPac } from "./compile-pac.ts";
 import type { Materials } from "./materials.ts";
 import { findAuthorityFaults, listPaths, readPair } from "./pem.ts";
 import { type Problem, readAccepted } from "./problem.ts";
+import { readReference } from "./pool-schema.ts";
 import { findSecret } from "./secrets.ts";
 import type { Config } from "./schema.ts";
 import type { UpstreamSettings } from "./upstream-schema.ts";
@@ -21,10 +22,8 @@ export function compileUpstreams(
   const upstreams = new Map<string, Hop | PoolPlan>();
   const problems: Problem[] = [];
   const makeHop = (name: string, settings: UpstreamSettings, path: PropertyKey[]): Hop => {
-    problems.push(...findPemProblems(settings, path, materials));
     const hop = compileHop(name, settings, materials);
-    const message = findCredentialProblem(hop);
-    if (message !== undefined) problems.push({ path, message });
+    problems.push(...findHopProblems(hop, settings, path, materials));
     return hop;
   };
   if (upstream !== undefined && upstream !== "environment")
@@ -49,6 +48,35 @@ export function compileUpstreams(
   };
   for (const [name, settings] of Object.entries(written)) if (!isPac(settings)) find(name);
   return { upstreams, problems };
+}
+
+/**
+ * What only the materials show to be wrong in upstreams that contradict each other,
+ * so that they cannot be compiled: each URL by itself.
+ */
+export function findUpstreamProblems(upstreams: Config["upstreams"], materials: Materials): Problem[] {
+  return Object.entries(upstreams).flatMap(([name, settings]) =>
+    listHops(settings).flatMap(({ hop, at }) =>
+      findHopProblems(compileHop(name, hop, materials), hop, ["upstreams", name, ...at], materials),
+    ),
+  );
+}
+
+/** The settings that have a URL, and where. */
+function listHops(settings: Config["upstreams"][string]): { hop: UpstreamSettings; at: PropertyKey[] }[] {
+  if (typeof settings === "string") return [{ hop: { url: settings }, at: [] }];
+  if (isPac(settings)) return [];
+  if (!("pool" in settings)) return [{ hop: settings, at: [] }];
+  return settings.pool.flatMap((member, at) => {
+    if (readReference(member) !== undefined) return [];
+    const { url, ...others } = typeof member === "string" ? { url: member } : member;
+    return url === undefined ? [] : [{ hop: { ...others, url }, at: ["pool", at] }];
+  });
+}
+
+function findHopProblems(hop: Hop, settings: UpstreamSettings, path: PropertyKey[], materials: Materials): Problem[] {
+  const message = findCredentialProblem(hop);
+  return [...findPemProblems(settings, path, materials), ...(message === undefined ? [] : [{ path, message }])];
 }
 
 /**

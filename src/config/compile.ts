@@ -11,8 +11,8 @@ import { type BrowserPac, compileBrowserPac } from "./browser-pac.ts";
 import { type CompiledListener, compileListeners } from "./compile-listener.ts";
 import { asksEnvironment, compileAddressSet, compilePolicy, readRules } from "./compile-policy.ts";
 import type { TlsFiles } from "./compile-tls.ts";
-import { compilePacs } from "./compile-pac.ts";
-import { compileUpstreams } from "./compile-upstream.ts";
+import { compilePacs, findPacProblems } from "./compile-pac.ts";
+import { compileUpstreams, findUpstreamProblems } from "./compile-upstream.ts";
 import { compileUserFile, compileUsers, compileUsersInSteps } from "./compile-users.ts";
 import { compileNat64 } from "./dns.ts";
 import { compileEnvironment } from "./environment.ts";
@@ -160,8 +160,8 @@ export function findMaterialProblems(parts: Parts<Config>, materials: Materials)
   return [
     ...(listen ? compileListeners(listen, materials).problems : []),
     ...(users.ok ? [] : users.problems),
-    ...(upstreams ? compileUpstreams({ upstream: undefined, upstreams }, materials).problems : []),
-    ...(upstreams ? compilePacs({ upstreams }, materials).problems : []),
+    ...(upstreams ? findUpstreamProblems(upstreams, materials) : []),
+    ...(upstreams ? findPacProblems(upstreams, materials) : []),
   ];
 }
 

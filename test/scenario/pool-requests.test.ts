@@ -48,6 +48,27 @@ describe("forwarded requests through a pool", () => {
     },
   );
 
+  test.each([
+    ["answers 407", "upstream_credentials"],
+    ["answers garbage", "bad_response"],
+    ["closes after accept", "connection_reset"],
+  ])("do not leave members out when the target behind each of them %s", async (behaviour, detail) => {
+    using a = listenAsMember(behaviour);
+    using b = listenAsMember(behaviour);
+    const pool = [`http://127.0.0.1:${a.port}`, `http://127.0.0.1:${b.port}`];
+    await using proxy = await startPool({ pool, balance: "first", eject: { failures: 1 } });
+    for (const at of [0, 1]) {
+      using client = await proxy.connect();
+      client.write(get());
+      expect((await takeResponse(client, false)).head).toStartWith("HTTP/1.1 502 ");
+      expect(await proxy.record(at)).toMatchObject({ detail, attempts: 2 });
+    }
+    expect([stateOf(proxy, 0), stateOf(proxy, 1)]).toMatchObject([
+      { health: "healthy", failed: 0, connections: 0 },
+      { health: "healthy", failed: 0, connections: 0 },
+    ]);
+  });
+
   test("try no more members than they may, whether the dial or the request fails", async () => {
     const behaviours = ["answers garbage", "closes after accept", "answers 407"];
     using stack = new DisposableStack();

@@ -3,6 +3,7 @@ import type { ResponseHead } from "../../protocol/http1/response-head.ts";
 import { type Failure, type Outcome, succeed } from "../failure.ts";
 import type { Carriage } from "./carriage.ts";
 import type { DialServices } from "./dial-context.ts";
+import type { MemberUse } from "../upstream/member-use.ts";
 import { dialPooled, type PooledDial, type PooledOutcome } from "./fail-over.ts";
 import { MemberSearch, type SearchRequest } from "./member-search.ts";
 
@@ -11,6 +12,8 @@ export class RequestMembers {
   /** Those of the current try. */
   carriage: Carriage;
   readonly #search: MemberSearch;
+  /** Members that failed at the request, and why. Or the target did, behind them: another member will show. */
+  readonly #suspects: { readonly use: MemberUse; readonly reason: string }[] = [];
 
   constructor(search: MemberSearch, first: Carriage) {
     this.#search = search;
@@ -26,6 +29,7 @@ export class RequestMembers {
 
   /** A response came, from the last member or from behind it: its status may eject the member. */
   answered(head: ResponseHead): void {
+    for (const { use, reason } of this.#suspects.splice(0)) use.blame(reason);
     if (!this.carriage.refused(head.status, findRetryAfter(head))) this.carriage.worked();
   }
 
@@ -43,6 +47,15 @@ export class RequestMembers {
     const use = this.carriage.uses.at(-1);
     if (use !== undefined) this.#search.tried.add(use.leaf.member);
     this.carriage.worked();
+    this.carriage.release();
+  }
+
+  /** The last member failed at the request, or passed on what the target did. */
+  suspect({ detail }: Failure): void {
+    const use = this.carriage.uses.at(-1);
+    if (use === undefined) return;
+    this.#search.tried.add(use.leaf.member);
+    this.#suspects.push({ use, reason: detail });
     this.carriage.release();
   }
 

@@ -223,11 +223,13 @@ export class ForwardedRequest {
     const { members, request } = this.task;
     if (members === undefined || this.#originRoute.forwarder === undefined || !isForwarders(failure))
       return { kind: "failed", failure };
+    const isRetold = whole && idempotent.has(request.head.method);
     // A client that has a part in the user name could have the member left out.
     const isLogin = failure.detail === "upstream_credentials";
     if (isLogin && typeof this.#originRoute.forwarder.credentials?.user === "object") members.passOver();
+    else if (isLogin ? failure.receivedStatus !== undefined : isRetold) members.suspect(failure);
     else members.failed(failure);
-    return { kind: whole && idempotent.has(request.head.method) ? "elsewhere" : "failed", failure };
+    return { kind: isRetold ? "elsewhere" : "failed", failure };
   }
 
   /** An upstream that did not take the request may be asked again when there is an answer to what it asks. */

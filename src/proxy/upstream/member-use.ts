@@ -122,6 +122,16 @@ export class MemberUse {
     this.release();
   }
 
+  /** After its end another member has shown that it failed because of this one. */
+  blame(reason: string): void {
+    this.inner?.blame(reason);
+    this.member.failed += 1;
+    if (this.inner !== undefined) return;
+    const now = this.pool.now();
+    const { health } = this.member;
+    health.fail(reason, this.#isTrial && health.stateAt(now) === "trial", this.#begunAt, now, this.pool.plan.eject);
+  }
+
   /** The dial failed because of what is behind the member, which works. */
   answered(): void {
     this.worked();

@@ -135,6 +135,22 @@ describe("loadConfig()", () => {
     expect(warnings).toEqual(["PENSTOCK_NOPE: There is no such variable, so it is not read."]);
   });
 
+  test.each([
+    ['a: { pool: ["nobody"] }', 'upstreams.a.pool[0]: There is no upstream "nobody".'],
+    ["a: { pool: [b] }, b: { pool: [a] }", 'upstreams.a.pool[0]: The pool "a" would be a member of itself.'],
+    ['a: { pool: [b] }, b: { pac: "p.pac" }', 'upstreams.a.pool[0]: A PAC file chooses the upstream "b"'],
+    ["a: { pool: [{ weight: 2 }] }", 'upstreams.a.pool[0]: Found neither "url" nor "upstream".'],
+    ['a: { pac: "p.pac", logins: { "bad host!": { username: u } } }', "This names no proxy."],
+  ])("tells what contradicts itself in the upstreams { %s }, together with the files", async (upstreams, message) => {
+    const { problems } = await load({
+      "proxy.config.yaml": `upstreams: { ${upstreams}, exits: { pool: [{ url: "https://x:1", ca: "x.pem" }] } }`,
+      "p.pac": "function FindProxyForURL() { return 'DIRECT' }",
+      "x.pem": "no certificate",
+    });
+    expect(problems.join("\n")).toContain(message);
+    expect(problems.join("\n")).toContain("upstreams.exits.pool[0].ca");
+  });
+
   test("tells what is no plain data together with what the schema says", async () => {
     const text = `export default {
   users: new Map(),
