@@ -83,8 +83,12 @@ describe("forwarded requests through a pool", () => {
     expect([0, 1, 2, 3].map((at) => stateOf(proxy, at)?.connections)).toEqual([0, 0, 0, 0]);
   });
 
-  test("that cannot be repeated are not sent twice, and the member is blamed all the same", async () => {
-    using bad = listenAsMember("answers garbage");
+  test.each([
+    ["closes after accept", "ejected"],
+    ["answers garbage", "healthy"],
+    ["answers 407", "healthy"],
+  ])("that cannot be repeated are not sent twice; a member that %s is %s then", async (behaviour, health) => {
+    using bad = listenAsMember(behaviour);
     using good = serveHttp(() => ok("good"));
     await using proxy = await startPool({
       pool: [`http://127.0.0.1:${bad.port}`, `http://127.0.0.1:${good.port}`],
@@ -96,7 +100,7 @@ describe("forwarded requests through a pool", () => {
     );
     expect(answer).toStartWith("HTTP/1.1 502 ");
     expect(good.heads).toEqual([]);
-    expect(stateOf(proxy)).toMatchObject({ health: "ejected" });
+    expect(stateOf(proxy)).toMatchObject({ health, connections: 0 });
   });
 
   test("eject a member by the status of a response, which the client gets", async () => {

@@ -227,7 +227,8 @@ export class ForwardedRequest {
     // A client that has a part in the user name could have the member left out.
     const isLogin = failure.detail === "upstream_credentials";
     if (isLogin && typeof this.#originRoute.forwarder.credentials?.user === "object") members.passOver();
-    else if (isLogin ? failure.receivedStatus !== undefined : isRetold) members.suspect(failure);
+    else if (isRetold ? !isLogin || failure.receivedStatus !== undefined : mayBePassedOn(failure))
+      members.suspect(failure);
     else members.failed(failure);
     return { kind: isRetold ? "elsewhere" : "failed", failure };
   }
@@ -278,6 +279,11 @@ function blameUpstream({ forwarder }: OriginRoute, failure: Failure): Failure {
 function isForwarders({ detail, nextHop }: Failure): boolean {
   if (nextHop === undefined) return false;
   return detail !== "response_timeout" && detail !== "response_incomplete";
+}
+
+/** Whether a target can have answered so, behind an upstream that passes everything on. */
+function mayBePassedOn({ detail, receivedStatus }: Failure): boolean {
+  return detail === "bad_response" || detail === "response_head_too_large" || receivedStatus !== undefined;
 }
 
 function refuseLogin(upstream: string | undefined, note: string | undefined, receivedStatus?: number): Failure {
