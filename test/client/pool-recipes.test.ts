@@ -67,4 +67,21 @@ describe("a recipe of docs/upstreams.md", () => {
     },
     RUN_MS,
   );
+
+  const pac = "what the PAC file of the company says";
+  test(
+    pac,
+    async () => {
+      const { steps } = await findResult(pac);
+      const [first = [], intranet, second = [], direct = [], back = []] = steps;
+      expect(first).toHaveLength(2);
+      for (const member of first) expect(member).toEndWith("/proxy-1.corp.example:3128");
+      expect(intranet).toEqual(["direct"]);
+      for (const member of second) expect(member).toEndWith("/proxy-2.corp.example:3128");
+      expect(direct.map((member) => member.split("/").at(-1))).toEqual(["direct", "direct"]);
+      expect(back).toHaveLength(1);
+      expect(back[0]).toEndWith("/proxy-1.corp.example:3128");
+    },
+    RUN_MS,
+  );
 });

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { type CertificateAuthority, makeAuthority } from "./certificate-authority.ts";
 import { type ConnectUpstream, startConnectUpstream } from "./connect-upstream.ts";
 import { type ServingExecutable, startExecutable } from "./executable.ts";
 import { expectProgram } from "./program.ts";
@@ -22,22 +23,30 @@ export interface RecipeResult {
 /** A target that is public for the proxy, on this namespace's loopback. */
 const TARGET = "site.test";
 const TARGET_ADDRESS = "93.184.215.14";
+/** A target within the company, and the server of its PAC file. */
+const INTRANET = "wiki.corp.example";
+const INTRANET_ADDRESS = "10.1.0.20";
+const PAC_SERVER = "pac.corp.example";
 const HOSTS: Readonly<Record<string, string>> = {
   "proxy.corp.example": "10.1.0.1",
   "east-1.example": "10.2.0.1",
   "east-2.example": "10.2.0.2",
   "west-1.example": "10.3.0.1",
   "west-2.example": "10.3.0.2",
+  [PAC_SERVER]: "10.1.0.9",
+  [INTRANET]: INTRANET_ADDRESS,
+  "proxy-1.corp.example": "10.1.0.2",
+  "proxy-2.corp.example": "10.1.0.3",
   [TARGET]: TARGET_ADDRESS,
 };
 const EXITS = ["10.0.0.7", "10.0.0.8", "10.0.0.9"];
 const variables = { CORP_PASSWORD: "parent", ALICE_PASSWORD: "a", BOB_PASSWORD: "b" };
 
-/** The configuration below a heading of docs/upstreams.md, as it is written there. */
-function readRecipe(heading: string): string {
+/** The code in a language below a heading of docs/upstreams.md, as it is written there. */
+function readRecipe(heading: string, language = "ts"): string {
   const page = readFileSync(join(import.meta.dir, "../../docs/upstreams.md"), "utf8");
   const [, section = ""] = page.split(`\n## Recipe: ${heading}\n`);
-  const code = /^```ts\n(.*?)^```$/ms.exec(section.split("\n## ", 1)[0] ?? "")?.[1];
+  const code = new RegExp(`^\`\`\`${language}\\n(.*?)^\`\`\`$`, "ms").exec(section.split("\n## ", 1)[0] ?? "")?.[1];
   if (code === undefined) throw new Error(`There is no recipe ${heading}`);
   return code;
 }
@@ -60,15 +69,15 @@ class Parents implements AsyncDisposable {
   }
 }
 
-/** Opens tunnels one after the other. Gives the members that carried them, or the status. */
-async function use(proxy: ServingExecutable, count: number, user?: string): Promise<string[]> {
+/** Opens tunnels one after the other. Gives the members that carried them, why there was none, or a route without members. */
+async function use(proxy: ServingExecutable, count: number, user?: string, target = TARGET): Promise<string[]> {
   const seen: string[] = [];
   for (let at = 0; at < count; at++) {
     const before = proxy.records.length;
     using peer = await connectRaw(8080);
     const login = user === undefined ? {} : basic(user, user.slice(0, 1));
     const fields = Object.entries(login).map(([name, value]) => `${name}: ${value}\r\n`);
-    peer.write(`CONNECT ${TARGET}:443 HTTP/1.1\r\nHost: ${TARGET}:443\r\n${fields.join("")}\r\n`);
+    peer.write(`CONNECT ${target}:443 HTTP/1.1\r\nHost: ${target}:443\r\n${fields.join("")}\r\n`);
     await peer.untilText("\r\n\r\n");
     if (peer.text.startsWith("HTTP/1.1 200 ")) {
       peer.write("ping");
@@ -79,7 +88,7 @@ async function use(proxy: ServingExecutable, count: number, user?: string): Prom
     const deadline = performance.now() + 5000;
     while (proxy.records.length === before && performance.now() < deadline) await Bun.sleep(5);
     const record = proxy.records[before];
-    seen.push(String(record?.["member"] ?? record?.["detail"]));
+    seen.push(String(record?.["member"] ?? record?.["detail"] ?? record?.["route"]));
   }
   return seen;
 }
@@ -93,6 +102,8 @@ async function useUntil(proxy: ServingExecutable, part: string, user?: string): 
     await Bun.sleep(100);
   }
 }
+
+const PAC_RECIPE = "what the PAC file of the company says";
 
 type Steps = (proxy: ServingExecutable, parents: Parents) => Promise<string[][]>;
 
@@ -123,14 +134,34 @@ const recipes: Readonly<Record<string, Steps>> = {
     await parents.start(...east);
     return [...steps, await useUntil(proxy, "east")];
   },
+  [PAC_RECIPE]: async (proxy, parents) => {
+    const names = ["proxy-1.corp.example", "proxy-2.corp.example"] as const;
+    await parents.start(...names);
+    const steps = [await use(proxy, 2), await use(proxy, 1, undefined, INTRANET)];
+    for (const name of names) {
+      await parents.end(name);
+      steps.push(await use(proxy, 2));
+    }
+    await parents.start(...names);
+    return [...steps, await useUntil(proxy, `:3128/${names[0]}:3128`)];
+  },
 };
 
-async function tryRecipe(recipe: string, run: Steps): Promise<RecipeResult> {
-  await using folder = await makeFolder({ "proxy.config.ts": readRecipe(recipe) });
+async function tryRecipe(recipe: string, run: Steps, authority: CertificateAuthority): Promise<RecipeResult> {
+  await using folder = await makeFolder({ "proxy.config.ts": readRecipe(recipe), "corp-ca.pem": authority.cert });
   await using parents = new Parents();
   await using proxy = await startExecutable({ cwd: folder.path, env: variables });
   const steps = await run(proxy, parents);
   return { recipe, steps, told: proxy.told.filter((line) => line.includes("Upstream ")) };
+}
+
+function listenEchoAt(hostname: string): Disposable {
+  return Bun.listen({
+    hostname,
+    port: 443,
+    allowHalfOpen: true,
+    socket: { data: (socket, bytes) => void socket.write(bytes), end: (socket) => void socket.end() },
+  });
 }
 
 if (import.meta.main) {
@@ -140,13 +171,18 @@ if (import.meta.main) {
   for (const address of [...Object.values(HOSTS), ...EXITS])
     await expectProgram(["ip", "address", "add", `${address}/32`, "dev", "lo"]);
   await expectProgram(["mount", "--bind", join(folder.path, "hosts"), "/etc/hosts"]);
-  using _ = Bun.listen({
-    hostname: "0.0.0.0",
+  // Upstreams of tests lead to loopback, whatever they are asked for.
+  using _loopback = listenEchoAt("127.0.0.1");
+  using _target = listenEchoAt(TARGET_ADDRESS);
+  using _intranet = listenEchoAt(INTRANET_ADDRESS);
+  await using authority = await makeAuthority();
+  await using _pac = Bun.serve({
+    hostname: HOSTS[PAC_SERVER] ?? PAC_SERVER,
     port: 443,
-    allowHalfOpen: true,
-    socket: { data: (socket, bytes) => void socket.write(bytes), end: (socket) => void socket.end() },
+    tls: await authority.issue({ names: [`DNS:${PAC_SERVER}`] }),
+    fetch: ({ url }) => new Response(readRecipe(PAC_RECIPE, "js"), { status: url.endsWith("/proxy.pac") ? 200 : 404 }),
   });
   const results: RecipeResult[] = [];
-  for (const [recipe, run] of Object.entries(recipes)) results.push(await tryRecipe(recipe, run));
+  for (const [recipe, run] of Object.entries(recipes)) results.push(await tryRecipe(recipe, run, authority));
   process.stdout.write(JSON.stringify(results));
 }

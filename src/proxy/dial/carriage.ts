@@ -15,8 +15,15 @@ export class Carriage {
 
   /** `parts` are the steps of the route, with a use in the place of each pool. */
   constructor({ sourceAddress }: PooledRoute, parts: readonly (Hop | MemberUse)[]) {
-    this.uses = parts.filter((part) => part instanceof MemberUse);
-    const hops = parts.map((part) => (part instanceof MemberUse ? part.hop : part)).filter((hop) => hop !== undefined);
+    const uses: MemberUse[] = [];
+    const hops: Hop[] = [];
+    for (const part of parts) {
+      const isUse = part instanceof MemberUse;
+      if (isUse) uses.push(part);
+      const hop = isUse ? part.hop : part;
+      if (hop !== undefined) hops.push(hop);
+    }
+    this.uses = uses;
     this.route = makeRoute(hops, sourceAddress);
   }
 

@@ -2,7 +2,7 @@ import { isPooled, type PooledRoute, type Route } from "../route/route.ts";
 import { dial } from "./dial.ts";
 import type { DialRequest, DialServices } from "./dial-context.ts";
 import { dialPooled, type PooledOutcome } from "./fail-over.ts";
-import { MemberSearch } from "./member-search.ts";
+import { type Found, MemberSearch } from "./member-search.ts";
 import type { Carriage } from "./carriage.ts";
 import type { DialOutcome } from "./dial.ts";
 
@@ -20,13 +20,16 @@ export function dialAlong(request: TunnelDial, services: DialServices): Promise<
   return isPooled(route) ? searchAndDial({ ...request, route }, services) : dial({ ...request, route }, services);
 }
 
-async function searchAndDial(
+function searchAndDial(
   request: TunnelDial & { readonly route: PooledRoute },
   services: DialServices,
 ): Promise<PooledOutcome> {
   const search = new MemberSearch(request, services);
-  const first = await search.find();
-  if (first.ok) return dialPooled({ ...request, search }, services, first.value);
-  request.grant.lookups?.release();
-  return first;
+  const go = (first: Found): Promise<PooledOutcome> | PooledOutcome => {
+    if (first.ok) return dialPooled({ ...request, search }, services, first.value);
+    request.grant.lookups?.release();
+    return first;
+  };
+  const found = search.find();
+  return found instanceof Promise ? found.then(go) : Promise.resolve(go(found));
 }

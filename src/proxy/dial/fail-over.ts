@@ -32,7 +32,33 @@ const UNKNOWN_DELAY_MS = 1000;
  * beside it, and the first connection wins. `first` is what was chosen already.
  */
 export function dialPooled(dial: PooledDial, services: DialServices, first: Carriage): Promise<PooledOutcome> {
-  return new FailOver(dial, services).run(first);
+  const { search } = dial;
+  const isAlone = search.countFurther(first, search.attempts - first.attempt) === 0;
+  return isAlone ? dialAlone(dial, services, first) : new FailOver(dial, services, limitDial(dial)).run(first);
+}
+
+/** Dials without another member to turn to: there is nothing to race, and no time to share. */
+async function dialAlone(dial: PooledDial, services: DialServices, carriage: Carriage): Promise<PooledOutcome> {
+  const { requester, client, target, grant, wishFor } = dial;
+  const { route } = carriage;
+  const wish = wishFor?.(route);
+  const limit = limitDial(dial);
+  const request = { requester, client, target, grant, route, ...(wish && { wish }) };
+  let outcome: DialOutcome;
+  try {
+    outcome = await dialWithin(request, services, limit);
+  } catch (error) {
+    carriage.release();
+    limit.release();
+    grant.lookups?.release();
+    throw error;
+  }
+  // Another member may have become healthy in the meantime.
+  if (!outcome.ok) return new FailOver(dial, services, limit).goOn(carriage, outcome);
+  carriage.connected(wish?.endAtUpstream !== true);
+  limit.release();
+  grant.lookups?.release();
+  return { ok: true, value: outcome.value, carriage };
 }
 
 interface Attempt {
@@ -54,16 +80,23 @@ class FailOver {
   #timer: Timer | undefined;
   #over = false;
 
-  constructor(dial: PooledDial, services: DialServices) {
+  constructor(dial: PooledDial, services: DialServices, limit: TimeLimit) {
     this.#dial = dial;
     this.#services = services;
-    this.#limit = limitDial(dial);
+    this.#limit = limit;
   }
 
   run(first: Carriage): Promise<PooledOutcome> {
     // A forwarded request may have been tried elsewhere before.
     this.#begun = first.attempt - 1;
     this.#start(first);
+    return this.#result.promise;
+  }
+
+  /** Goes on after an attempt that has failed. */
+  goOn(carriage: Carriage, outcome: DialFailure): Promise<PooledOutcome> {
+    this.#begun = carriage.attempt;
+    this.#lose(carriage, outcome);
     return this.#result.promise;
   }
 

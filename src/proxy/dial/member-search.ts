@@ -98,6 +98,9 @@ export class MemberSearch implements PoolWish {
   countFurther({ uses }: Carriage, most: number): number {
     if (most <= 0) return 0;
     const { tried } = this;
+    const [only] = uses;
+    const isOnlyMember = only?.inner === undefined && only?.pool.members.length === 1;
+    if (isOnlyMember && uses.length === 1) return 0;
     const added = uses.map(({ leaf }) => leaf.member).filter((member) => !tried.has(member));
     for (const member of added) tried.add(member);
     let left = 0;
