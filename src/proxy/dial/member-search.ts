@@ -99,7 +99,7 @@ export class MemberSearch implements PoolWish {
     if (most <= 0) return 0;
     const { tried } = this;
     const [only] = uses;
-    const isOnlyMember = only?.inner === undefined && only?.pool.members.length === 1;
+    const isOnlyMember = only?.inner === undefined && only?.pool.plan.members.length === 1;
     if (isOnlyMember && uses.length === 1) return 0;
     const added = uses.map(({ leaf }) => leaf.member).filter((member) => !tried.has(member));
     for (const member of added) tried.add(member);
