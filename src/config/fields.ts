@@ -159,36 +159,33 @@ export function settings<Shape extends z.core.$ZodLooseShape>(
 
 /**
  * One of several forms that differ in their JavaScript type. The type of the value
- * chooses the form, and messages are the ones of that form. Maps differ in the
- * setting that `formOf` gives; the last form is for maps without such a setting.
+ * chooses the form, and messages are the ones of that form. Forms that are maps
+ * differ in a setting: `keys` has it at the index of its form, and the last form is
+ * for maps without any of them.
  */
 export function either<const Forms extends readonly [z.ZodType, z.ZodType, ...z.ZodType[]]>(
   wanted: string,
   forms: Forms,
   name: Name = quoteValue,
+  keys: readonly (string | undefined)[] = [],
 ) {
   const error: z.core.$ZodErrorMap = ({ input }) => describeWrong(input, wanted, name);
-  return new Choice({ type: "union", options: forms, error }) as unknown as z.ZodUnion<Forms>;
+  const definition: ChoiceDefinition = { type: "union", options: forms, error, keys };
+  return new Choice(definition) as unknown as z.ZodUnion<Forms>;
 }
 
-/** The settings that tell the forms of a map apart. */
-const keyOfForm = new WeakMap<z.core.$ZodType, string>();
-
-/** A form of a map that is known by a setting of this name. */
-export function formOf<Schema extends z.ZodType>(key: string, schema: Schema): Schema {
-  keyOfForm.set(schema, key);
-  return schema;
+interface ChoiceDefinition extends z.core.$ZodUnionDef {
+  readonly keys: readonly (string | undefined)[];
 }
 
-function isOfForm(value: unknown, form: z.core.$ZodType): boolean {
-  const key = keyOfForm.get(form);
+function isOfForm(value: unknown, form: z.core.$ZodType, key: string | undefined): boolean {
   return isOfType(value, form._zod.def.type) && (key === undefined || (isRecord(value) && Object.hasOwn(value, key)));
 }
 
-const Choice = z.core.$constructor<z.ZodUnion>("Choice", (self, definition) => {
+const Choice = z.core.$constructor<z.ZodUnion, ChoiceDefinition>("Choice", (self, definition) => {
   z.ZodUnion.init(self, definition);
   self._zod.parse = (payload, context) => {
-    const form = definition.options.find((option) => isOfForm(payload.value, option));
+    const form = definition.options.find((option, at) => isOfForm(payload.value, option, definition.keys[at]));
     if (form !== undefined) return form._zod.run(payload, context);
     payload.issues.push({ code: "invalid_union", errors: [], input: payload.value, inst: self });
     return payload;

@@ -1,6 +1,6 @@
 import * as z from "zod";
 
-import { either, formOf, unquoted } from "./fields.ts";
+import { either, unquoted } from "./fields.ts";
 import { pacSchema } from "./pac-schema.ts";
 import { checked, MALFORMED, type Parts, type PartsOf } from "./parts.ts";
 import { findPoolConflicts, type PoolSettings, poolSettings, readReference } from "./pool-schema.ts";
@@ -23,14 +23,17 @@ function findNameConflicts(names: readonly string[]): Problem[] {
 
 const upstreamForms = [
   upstreamUrl(),
-  formOf("pac", pacSchema),
-  formOf("pool", checked(poolSettings, findPoolConflicts)),
+  pacSchema,
+  checked(poolSettings, findPoolConflicts),
   checked(upstreamSettings, findUpstreamConflicts),
 ] as const;
 
+/** The setting that tells a form from the last one, by its index. */
+const upstreamKeys = [undefined, "pac", "pool"] as const;
+
 const upstreamMap = z.record(
   z.string(),
-  either("a URL, or a map with a url, a pool or a pac", upstreamForms, unquoted),
+  either("a URL, or a map with a url, a pool or a pac", upstreamForms, unquoted, upstreamKeys),
   { error: 'Write a map from names to URLs, as in { corp: "http://proxy.example:3128" }.' },
 );
 

@@ -6,7 +6,7 @@ import type { TakenClient } from "../proxy/exchange/forwarding.ts";
 import type { TunnelBefore } from "../proxy/flow/tunnel.ts";
 import type { InsideProtocol } from "../proxy/policy/inside-demand.ts";
 import type { JsonValue } from "../protocol/handover/json-value.ts";
-import type { ClientProtocol, RequestRecord, Stage } from "../proxy/record/request-record.ts";
+import { type ClientProtocol, type RequestRecord, STAGES } from "../proxy/record/request-record.ts";
 import type { InsideFacts, TlsFacts } from "../proxy/tunnel/inside-facts.ts";
 import { StateReader } from "./move-reader.ts";
 import type { MovedMembers } from "./moved-carriage.ts";
@@ -15,18 +15,6 @@ import type { MovedMembers } from "./moved-carriage.ts";
 const VERSION = 1;
 
 const KINDS = ["tunnel", "client"] as const;
-const STAGES: readonly Stage[] = [
-  "accept",
-  "handshake",
-  "authenticate",
-  "request",
-  "decide",
-  "route",
-  "dial",
-  "respond",
-  "tunnel",
-  "forward",
-];
 const PROTOCOLS: readonly ClientProtocol[] = ["http", "socks5", "socks4"];
 const SCHEMES = ["http", "https"] as const;
 const INSIDE: readonly InsideProtocol[] = ["tls", "http", "ssh", "smtp", "unknown"];

@@ -4,7 +4,7 @@ import type { LanePool } from "../../src/net/conn/lanes.ts";
 import { type AdoptSocket, createAdaptiveEngine } from "../../src/proxy/flow/promotion.ts";
 import { relay } from "../../src/proxy/flow/relay.ts";
 import type { TunnelEngine } from "../../src/proxy/flow/tunnel.ts";
-import { BucketBudget } from "../support/bucket-budget.ts";
+import { LIMIT, limitTunnels } from "../support/bucket-budget.ts";
 import { countDescriptors } from "../support/laned-stand.ts";
 import { startWarmLanes } from "../support/lane-stand.ts";
 import { moveConnections } from "../support/move-connections.ts";
@@ -22,20 +22,12 @@ const WIDTH = 16;
 const MOVES = Number(process.env["MOVES"] ?? 300);
 
 const buckets = TokenBuckets.create(3);
-const LIMIT = { bytesPerSecond: 30_000_000, burstBytes: 20_000 };
 
 let pool: LanePool;
 beforeAll(async () => {
   pool = await startWarmLanes({ buckets });
 });
 afterAll(() => pool.stop());
-
-/** An engine whose tunnels share budgets, so small that there is always somebody who waits. */
-function limit(engine: TunnelEngine): TunnelEngine {
-  for (const bucket of [0, 1, 2]) buckets.set(bucket, LIMIT);
-  const [upBudget, downBudget] = [new BucketBudget(buckets, [0, 2]), new BucketBudget(buckets, [1, 2])];
-  return (client, target, options) => engine(client, target, { ...options, upBudget, downBudget });
-}
 
 type MakeEngine = (adopt: AdoptSocket | undefined) => TunnelEngine;
 
@@ -48,7 +40,11 @@ const engines: readonly (readonly [string, MakeEngine, MakeEngine])[] = [
   ["two relays", () => relay, () => relay],
   ["a relay and lanes", () => relay, lanesAfter(1)],
   ["lanes and lanes", lanesAfter(1), lanesAfter(10_000)],
-  ["a relay and lanes within budgets", () => limit(relay), (adopt) => limit(createAdaptiveEngine(pool, 10_000, adopt))],
+  [
+    "a relay and lanes within budgets",
+    () => limitTunnels(buckets, relay),
+    (adopt) => limitTunnels(buckets, createAdaptiveEngine(pool, 10_000, adopt)),
+  ],
 ];
 
 test.each(engines)(

@@ -4,7 +4,7 @@ import { createAdaptiveEngine } from "../../src/proxy/flow/promotion.ts";
 import { TokenBuckets } from "../../src/net/conn/budget.ts";
 import { relay } from "../../src/proxy/flow/relay.ts";
 import type { TunnelEngine } from "../../src/proxy/flow/tunnel.ts";
-import { BucketBudget } from "../support/bucket-budget.ts";
+import { LIMIT, limitTunnels } from "../support/bucket-budget.ts";
 import { laneFromTheStart, startWarmLanes } from "../support/lane-stand.ts";
 import { driveTunnel } from "../support/random-tunnel.ts";
 import { createRandom } from "../support/seeded-random.ts";
@@ -16,7 +16,6 @@ const WIDTH = 16;
 
 /** One for each direction of the limited tunnels, and one for both: so small that there is always somebody who waits. */
 const buckets = TokenBuckets.create(3);
-const LIMIT = { bytesPerSecond: 30_000_000, burstBytes: 20_000 };
 
 let pool: LanePool;
 beforeAll(async () => {
@@ -24,21 +23,18 @@ beforeAll(async () => {
 });
 afterAll(() => pool.stop());
 
-/** An engine whose tunnels share budgets. */
-function limit(engine: TunnelEngine): TunnelEngine {
-  for (const bucket of [0, 1, 2]) buckets.set(bucket, LIMIT);
-  const [upBudget, downBudget] = [new BucketBudget(buckets, [0, 2]), new BucketBudget(buckets, [1, 2])];
-  return (client, target, options) => engine(client, target, { ...options, upBudget, downBudget });
-}
-
 const engines: readonly (readonly [string, () => TunnelEngine, TunnelStandEnds])[] = [
   ["the relay", () => relay, {}],
   ["the relay over descriptors", () => relay, descriptorEnds],
   ["a splice lane", () => laneFromTheStart(() => pool), {}],
   ["the relay and then a lane", () => createAdaptiveEngine(pool, 10_000), {}],
   ["the relay over descriptors and then a lane", () => createAdaptiveEngine(pool, 10_000), descriptorEnds],
-  ["the relay within budgets", () => limit(relay), descriptorEnds],
-  ["the relay and then a lane within budgets", () => limit(createAdaptiveEngine(pool, 10_000)), descriptorEnds],
+  ["the relay within budgets", () => limitTunnels(buckets, relay), descriptorEnds],
+  [
+    "the relay and then a lane within budgets",
+    () => limitTunnels(buckets, createAdaptiveEngine(pool, 10_000)),
+    descriptorEnds,
+  ],
 ];
 
 test.each(engines)(

@@ -1,5 +1,6 @@
 import type { Budget, Budgeted } from "../../src/net/conn/budget.ts";
 import { SharedBudget, type TokenBuckets } from "../../src/net/conn/budget.ts";
+import type { TunnelEngine } from "../../src/proxy/flow/tunnel.ts";
 
 /** The budget of flows in user space, made of buckets that lanes may share. */
 export class BucketBudget implements Budget {
@@ -52,4 +53,14 @@ export class BucketBudget implements Budget {
     this.#isTimed = true;
     setTimeout(() => this.#serve(), Math.max(0, ms));
   }
+}
+
+/** Small enough that there is always somebody who waits. */
+export const LIMIT = { bytesPerSecond: 30_000_000, burstBytes: 20_000 };
+
+/** An engine whose tunnels share budgets: one bucket for each direction, and one for both. */
+export function limitTunnels(buckets: TokenBuckets, engine: TunnelEngine): TunnelEngine {
+  for (const bucket of [0, 1, 2]) buckets.set(bucket, LIMIT);
+  const [upBudget, downBudget] = [new BucketBudget(buckets, [0, 2]), new BucketBudget(buckets, [1, 2])];
+  return (client, target, options) => engine(client, target, { ...options, upBudget, downBudget });
 }

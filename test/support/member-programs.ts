@@ -4,7 +4,7 @@ import { findExecutable } from "./build-executable.ts";
 import { type CommandLine, expectProgram, type RunningProgram, startProgram } from "./program.ts";
 import { makeFolder, type TemporaryFolder } from "./temporary-folder.ts";
 import { reserveClosedPort } from "./unreachable.ts";
-import { untilServing } from "./upstream-programs.ts";
+import { untilServing, writeDantedConfig } from "./upstream-programs.ts";
 
 /** How a proxy program is set up: for everybody, with a login (`edge`, `parent`), or to deny every target. */
 export type Setup = "open" | "login" | "denies";
@@ -58,22 +58,7 @@ const danted: MemberKind = {
   // It knows only the accounts of the system.
   setups: ["open", "denies"],
   async prepare(folder, port, setup) {
-    const user = (await expectProgram(["id", "-un"])).trim();
-    await folder.write({
-      "danted.conf": [
-        "logoutput: stderr",
-        "errorlog: stderr",
-        `internal: 127.0.0.1 port = ${port}`,
-        "external: 127.0.0.1",
-        "clientmethod: none",
-        "socksmethod: none",
-        `user.privileged: ${user}`,
-        `user.unprivileged: ${user}`,
-        "client pass { from: 127.0.0.0/8 to: 127.0.0.0/8 }",
-        `socks ${setup === "denies" ? "block" : "pass"} { from: 127.0.0.0/8 to: 0.0.0.0/0 }`,
-        "",
-      ].join("\n"),
-    });
+    await folder.write({ "danted.conf": await writeDantedConfig(port, setup === "denies" ? "block" : "pass") });
     return ["danted", "-f", join(folder.path, "danted.conf"), "-p", join(folder.path, "danted.pid"), "-N", "1"];
   },
 };

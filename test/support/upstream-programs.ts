@@ -112,25 +112,28 @@ export async function startMicrosocks({ username, password }: Login): Promise<Up
   return announce("socks5", port, microsocks, folder);
 }
 
+/** The configuration of danted on a port of loopback, which passes or blocks what it is asked for. */
+export async function writeDantedConfig(port: number, verdict: "pass" | "block"): Promise<string> {
+  const user = (await expectProgram(["id", "-un"])).trim();
+  return [
+    "logoutput: stderr",
+    "errorlog: stderr",
+    `internal: 127.0.0.1 port = ${port}`,
+    "external: 127.0.0.1",
+    "clientmethod: none",
+    "socksmethod: none",
+    `user.privileged: ${user}`,
+    `user.unprivileged: ${user}`,
+    "client pass { from: 127.0.0.0/8 to: 127.0.0.0/8 }",
+    `socks ${verdict} { from: 127.0.0.0/8 to: 0.0.0.0/0 }`,
+    "",
+  ].join("\n");
+}
+
 /** Dante's server from Debian: SOCKS5 without credentials, for it knows only accounts of the system. */
 export async function startDanted(): Promise<UpstreamProgram> {
   const port = await reserveClosedPort();
-  const user = (await expectProgram(["id", "-un"])).trim();
-  const folder = await makeFolder({
-    "danted.conf": [
-      "logoutput: stderr",
-      "errorlog: stderr",
-      `internal: 127.0.0.1 port = ${port}`,
-      "external: 127.0.0.1",
-      "clientmethod: none",
-      "socksmethod: none",
-      `user.privileged: ${user}`,
-      `user.unprivileged: ${user}`,
-      "client pass { from: 127.0.0.0/8 to: 127.0.0.0/8 }",
-      "socks pass { from: 127.0.0.0/8 to: 0.0.0.0/0 }",
-      "",
-    ].join("\n"),
-  });
+  const folder = await makeFolder({ "danted.conf": await writeDantedConfig(port, "pass") });
   const danted = startProgram([
     "danted",
     ["-f", join(folder.path, "danted.conf"), "-p", join(folder.path, "danted.pid"), "-N", "1"],

@@ -1,7 +1,7 @@
 import { type FailureDetail, listFailureDetails } from "../failure.ts";
 import type { InsideFacts } from "../tunnel/inside-facts.ts";
 import type { InsideProtocol } from "../policy/inside-demand.ts";
-import { type ClientProtocol, type RequestRecord, type Stage } from "./request-record.ts";
+import { type ClientProtocol, type RequestRecord, STAGES } from "./request-record.ts";
 import type { TunnelEnd } from "../flow/tunnel.ts";
 import { Histogram } from "./histogram.ts";
 
@@ -15,19 +15,7 @@ export type InsideLabel = InsideProtocol | "undecided";
 const TLS_LABELS = ["1.0", "1.1", "1.2", "1.3", "other"] as const;
 
 /** The stages with a histogram: all but the tunnel, whose length says nothing about this proxy. */
-export type TimedStage = Exclude<Stage, "tunnel">;
-
-const TIMED_STAGES: readonly TimedStage[] = [
-  "accept",
-  "handshake",
-  "authenticate",
-  "request",
-  "decide",
-  "route",
-  "dial",
-  "respond",
-  "forward",
-];
+const TIMED_STAGES = STAGES.filter((stage) => stage !== "tunnel");
 
 /** From a tenth of a millisecond, below which stages cost nothing, to past the default deadlines. */
 const STAGE_BOUNDS_MS = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000];

@@ -13,8 +13,19 @@ import type { Runtime } from "../runtime.ts";
 import type { TunnelResult } from "../flow/tunnel.ts";
 
 /** The stages of a request, in order. The record has the last one reached. */
-export type Stage =
-  "accept" | "handshake" | "authenticate" | "request" | "decide" | "route" | "dial" | "respond" | "tunnel" | "forward";
+export const STAGES = [
+  "accept",
+  "handshake",
+  "authenticate",
+  "request",
+  "decide",
+  "route",
+  "dial",
+  "respond",
+  "tunnel",
+  "forward",
+] as const;
+export type Stage = (typeof STAGES)[number];
 
 /** Milliseconds per stage, in order; undefined for a stage that was not entered or has not ended. */
 export type StageTimes = { [Name in Stage]?: number | undefined };
