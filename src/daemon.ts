@@ -233,10 +233,10 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
   const reloader = new Reloader({
     load: () => options.load?.(turn) ?? Promise.reject(new Error("There is nothing to load")),
     async apply(next) {
-      const before = gate.runtime.current.limits.connections;
+      const before = gate.runtime.current.limits.inAll.connections;
       const applied = await applier.apply(next);
       if (applied.ok) successor?.settle();
-      const { connections } = gate.runtime.current.limits;
+      const { connections } = gate.runtime.current.limits.inAll;
       if (connections !== before) warnOfDescriptors(descriptors, connections, tell);
       return applied;
     },
@@ -263,7 +263,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
   }
   for (const unused of inherited?.closeUnused() ?? [])
     tell(`Warning: the service manager passed a socket that no listener takes, closed: ${unused}.`);
-  warnOfDescriptors(descriptors, runtime.limits.connections, tell);
+  warnOfDescriptors(descriptors, runtime.limits.inAll.connections, tell);
 
   const stopTidying = tidyMemory(() => {
     const accepted = sum(metrics.accepted);

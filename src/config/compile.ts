@@ -5,7 +5,7 @@ import { supportsDigest } from "../proxy/auth/digest-verifier.ts";
 import { parseHtpasswd } from "../proxy/auth/htpasswd.ts";
 import type { UserStore } from "../proxy/auth/user-store.ts";
 import type { SplicePlan } from "../proxy/flow/engine.ts";
-import type { Limits, Runtime, Timeouts } from "../proxy/runtime.ts";
+import type { Runtime, Timeouts } from "../proxy/runtime.ts";
 import { writeEstablished } from "../proxy/read/reply.ts";
 import { type BrowserPac, compileBrowserPac } from "./browser-pac.ts";
 import { type CompiledListener, compileListeners } from "./compile-listener.ts";
@@ -21,6 +21,7 @@ import { takeFingerprintsInSteps } from "./fingerprints.ts";
 import { compileForward } from "./forward.ts";
 import { followTrustFiles, type RenewTrust } from "./follow-trust.ts";
 import { findUnreachableInSteps } from "./find-unreachable-rules.ts";
+import { compileLimits } from "./limits-schema.ts";
 import type { Materials } from "./materials.ts";
 import { MALFORMED, type Parts, readWhole } from "./parts.ts";
 import type { Checked, Problem } from "./problem.ts";
@@ -226,7 +227,7 @@ function compileRuntime(config: Config, { environment, pacs, ...parts }: Runtime
     ...(config.dns.nat64 !== undefined && { nat64: compileNat64(config.dns.nat64) }),
     inspect: config.inspect,
     timeouts: compileTimeouts(config.timeouts),
-    limits: compileLimits(config.limits),
+    limits: compileLimits(config.limits, listOwnLimits(config.users)),
     ...(config.clients && { clients: compileAddressSet(config.clients) }),
     agent: AGENT,
     established: writeEstablished(AGENT),
@@ -261,12 +262,8 @@ function compileTimeouts(timeouts: Config["timeouts"]): Timeouts {
   };
 }
 
-function compileLimits(limits: Config["limits"]): Limits {
-  return {
-    connections: limits.connections,
-    connectionsPerUser: limits.perUser.connections,
-    connectionsPerClient: limits.perClient.connections,
-    clientPrefix: limits.perClient.prefix,
-    head: { maxBytes: readSize(limits.headBytes), maxFields: limits.headFields },
-  };
+/** The limits of users that have limits of their own. */
+function* listOwnLimits(users: Config["users"]) {
+  if (!Array.isArray(users)) return;
+  for (const { name, limits } of users) if (limits !== undefined) yield [name, limits] as const;
 }

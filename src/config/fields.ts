@@ -3,7 +3,7 @@ import * as z from "zod";
 import { type Cidr, parseCidr } from "../address/cidr.ts";
 import { parseIp } from "../address/ip.ts";
 import { describeKind, quoteValue, writeSentence } from "./problem.ts";
-import { formatSize, parseDuration, parseSize } from "./quantity.ts";
+import { formatSize, parseBandwidth, parseDuration, parseRate, parseSize } from "./quantity.ts";
 import { checked, isAccepted } from "./parts.ts";
 import { isRecord } from "./plain-data.ts";
 import { suggest } from "./suggest.ts";
@@ -60,6 +60,22 @@ export function duration(options: { zero: boolean }) {
 export function size(min: number, max: number) {
   return parsed('a size such as "32KiB"', parseSize, ({ value }) =>
     value < min || value > max ? `is out of range. Write from ${formatSize(min)} to ${formatSize(max)}` : undefined,
+  );
+}
+
+/** A text that reads as a number for a span of time; never 0, which would refuse everything. */
+export function rate() {
+  return parsed('a rate such as "50/s"', parseRate, ({ value }) =>
+    value.count === 0 ? 'would let nothing through. Write "1/h" or more, or leave it out for no limit' : undefined,
+  );
+}
+
+/** A text that reads as bytes per second, at least as many as a slow line has. */
+export function bandwidth() {
+  return parsed('a bandwidth such as "20MB/s"', parseBandwidth, ({ value }) =>
+    value < 1024 || value > 100e9
+      ? 'is out of range. Write from "1KiB/s" to "100GB/s", or leave it out for no limit'
+      : undefined,
   );
 }
 

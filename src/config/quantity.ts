@@ -16,9 +16,11 @@ const bytesPer: Readonly<Record<string, number>> = {
   KB: 1000,
   MB: 1000 ** 2,
   GB: 1000 ** 3,
+  TB: 1000 ** 4,
   KiB: 1024,
   MiB: 1024 ** 2,
   GiB: 1024 ** 3,
+  TiB: 1024 ** 4,
 };
 
 /** Reads `500ms`, `10s`, `2m`, `1h`, `1.5h`, `1d`, or `0`. Gives milliseconds, at most 24 days. */
@@ -35,17 +37,54 @@ export function parseDuration(text: string): Read<number> {
 
 /** Reads `512B`, `32KiB`, `20MB`. Gives whole bytes. */
 export function parseSize(text: string): Read<number> {
-  const match = /^([0-9]{1,9}(?:\.[0-9]{1,3})?)(B|[KMG]i?B)$/.exec(text);
+  const match = /^([0-9]{1,9}(?:\.[0-9]{1,3})?)(B|[KMGT]i?B)$/.exec(text);
   const factor = match?.[2] === undefined ? undefined : bytesPer[match[2]];
   if (!match || factor === undefined)
     return refuse('is not a size. Write a number and a unit, such as "512B", "32KiB" or "20MB"');
   return { ok: true, value: Math.round(Number(match[1]) * factor) };
 }
 
+/** `10/m`: how often, with the span of time that it is counted over. */
+export interface WrittenRate {
+  readonly count: number;
+  readonly spanMs: number;
+}
+
+/** Reads `500/s`, `20/m` or `1000/h`. */
+export function parseRate(text: string): Read<WrittenRate> {
+  const match = /^([0-9]{1,9})\/(s|m|h)$/.exec(text);
+  const spanMs = match?.[2] === undefined ? undefined : millisecondsPer[match[2]];
+  if (!match || spanMs === undefined)
+    return refuse('is not a rate. Write a whole number and a span of time, such as "50/s", "20/m" or "1000/h"');
+  return { ok: true, value: { count: Number(match[1]), spanMs } };
+}
+
+const bytesPerUnitOfRate: Readonly<Record<string, number>> = {
+  ...bytesPer,
+  kbit: 1000 / 8,
+  Mbit: 1000 ** 2 / 8,
+  Gbit: 1000 ** 3 / 8,
+};
+
+/** Reads `20MB/s`, `512KiB/s` or `100Mbit/s`. Gives bytes per second. */
+export function parseBandwidth(text: string): Read<number> {
+  const match = /^([0-9]{1,9}(?:\.[0-9]{1,3})?)(B|[KMG]i?B|[kMG]bit)\/s$/.exec(text);
+  const factor = match?.[2] === undefined ? undefined : bytesPerUnitOfRate[match[2]];
+  if (!match || factor === undefined)
+    return refuse('is not a bandwidth. Write a size for each second, such as "512KiB/s", "20MB/s" or "100Mbit/s"');
+  return { ok: true, value: Math.round(Number(match[1]) * factor) };
+}
+
 /** `32KiB`: as a size is written, in the largest unit that is whole. */
 export function formatSize(bytes: number): string {
-  const unit = (["GiB", "MiB", "KiB"] as const).find((each) => bytes % (bytesPer[each] ?? 1) === 0) ?? "B";
+  const unit = (["TiB", "GiB", "MiB", "KiB"] as const).find((each) => bytes % (bytesPer[each] ?? 1) === 0) ?? "B";
   return `${bytes / (bytesPer[unit] ?? 1)}${unit}`;
+}
+
+/** `20MB`: in the largest decimal unit in which it has at most three decimals. */
+export function formatDecimalSize(bytes: number): string {
+  const unit = (["TB", "GB", "MB", "KB"] as const).find((each) => bytes >= (bytesPer[each] ?? 1)) ?? "B";
+  return `${Number((bytes / (bytesPer[unit] ?? 1)).toFixed(3))}${unit}`;
 }
 
 /** Reads a duration that the schema has accepted. */
@@ -56,4 +95,14 @@ export function readDuration(text: string): number {
 /** Reads a size that the schema has accepted. */
 export function readSize(text: string): number {
   return readAccepted(parseSize(text));
+}
+
+/** Reads a rate that the schema has accepted. */
+export function readRate(text: string): WrittenRate {
+  return readAccepted(parseRate(text));
+}
+
+/** Reads a bandwidth that the schema has accepted. */
+export function readBandwidth(text: string): number {
+  return readAccepted(parseBandwidth(text));
 }

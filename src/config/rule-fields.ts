@@ -6,6 +6,7 @@ import type { HookQuery, Rule } from "../proxy/policy/policy.ts";
 import { choice, cidr, either, flag, hook, ipAddress, list, readCidrs, settings, text, word } from "./fields.ts";
 import { type Problem, quoteValue } from "./problem.ts";
 import { findTargetFault, parseTargetPattern, readTarget } from "./target-pattern.ts";
+import { bandwidthOf, compileBandwidth, formatBandwidth } from "./limits-schema.ts";
 import { compileParameters, findUnknownParameters, parameterConditions } from "./parameter-conditions.ts";
 import { compileWay, findUnknownWays, type Way, wayForms } from "./way-schema.ts";
 import type { AllowDecision } from "../proxy/policy/decision.ts";
@@ -187,6 +188,17 @@ export const ruleFields = {
     allows: true,
     compile: (protocols) => ({ inside: { protocols: new Set<InsideProtocol>(protocols) } }),
     explain: ({ inside }) => inside && `only ${[...inside.protocols].join(", ")}`,
+  }),
+  bandwidth: field({
+    schema: bandwidthOf("for all connections under this rule together").describe(
+      'Allow, and share this bandwidth among all connections under the rule, in each direction: `"20MB/s"`, `"100Mbit/s"`, or `{ up, down }`. Default: no limit.',
+    ),
+    allows: true,
+    compile: (bandwidth) => {
+      const compiled = compileBandwidth(bandwidth);
+      return compiled === undefined ? {} : { terms: { bandwidth: compiled } };
+    },
+    explain: ({ bandwidth }) => bandwidth && `bandwidth ${formatBandwidth(bandwidth)}`,
   }),
   sni: field({
     schema: either('"match" or a list of names', [

@@ -2,8 +2,9 @@ import type * as z from "zod";
 
 import { browserPacSchema } from "./browser-pac.ts";
 import { dnsSchema } from "./dns.ts";
-import { cidr, count, duration, flag, list, settings, size, text, word } from "./fields.ts";
+import { cidr, duration, flag, list, settings, size, text, word } from "./fields.ts";
 import { forwardSchema } from "./forward.ts";
+import { limitsSchema } from "./limits-schema.ts";
 import { findPortConflicts, findUnguarded, hasCertifiedUsers, listenSchema } from "./listener-schema.ts";
 import { checked, MALFORMED, type PartsOf, readWhole } from "./parts.ts";
 import type { Problem } from "./problem.ts";
@@ -18,34 +19,6 @@ import { authSchema, explainUnknownUsers, findParametersConflicts, usersSchema }
 import { findUnknownPlaceholders } from "./user-template.ts";
 import { USER_PLACEHOLDER } from "../proxy/route/user-template.ts";
 import { defaultSchema, findDefaultConflicts } from "./way-schema.ts";
-
-const connectionsOf = (whose: string) =>
-  count(0, 1_000_000).describe(`Connections at once for ${whose}; 0 for no limit.`).default(0);
-
-const prefixSchema = settings({
-  v4: count(8, 32).describe("Leading bits of an IPv4 address, from 8 to 32.").default(32),
-  v6: count(16, 128)
-    .describe("Leading bits of an IPv6 address, from 16 to 128. A provider gives a customer at least a /64.")
-    .default(64),
-})
-  .describe("The part of an address that identifies a client in limits and other counts.")
-  .prefault({});
-
-const limitsSchema = settings({
-  connections: count(1, 1_000_000).describe("Client connections at once, over all listeners.").default(10_000),
-  perUser: settings({ connections: connectionsOf("one user") })
-    .describe("Limits for one user.")
-    .prefault({}),
-  perClient: settings({ connections: connectionsOf("one client"), prefix: prefixSchema })
-    .describe("Limits for one client: one IPv4 address, or one IPv6 network of 64 bits.")
-    .prefault({}),
-  headBytes: size(1024, 1024 * 1024)
-    .describe("Size of a request head, from 1 KiB to 1 MiB.")
-    .default("32KiB"),
-  headFields: count(1, 10_000).describe("Number of fields in a request head.").default(100),
-})
-  .describe("Limits on connections and request heads.")
-  .prefault({});
 
 const timeoutsSchema = settings({
   handshake: duration({ zero: false })

@@ -2,6 +2,7 @@ import type * as z from "zod";
 
 import { UserNames, type UserParameters } from "../protocol/user-parameters.ts";
 import { duration, either, hook, list, secret, settings, text, unquoted, word } from "./fields.ts";
+import { ownLimitsSchema } from "./limits-schema.ts";
 import { checked, MALFORMED, type Parts, readWhole } from "./parts.ts";
 import { type Problem, quoteNamed, quoteValue } from "./problem.ts";
 import { suggest } from "./suggest.ts";
@@ -27,6 +28,7 @@ const user = settings(
   {
     name: text("a user name", findNameFault, unquoted).describe("User name, without a colon."),
     password: secret().describe("An argon2id or bcrypt hash as `penstock passwd` prints it, or the password in plain."),
+    limits: ownLimitsSchema,
   },
   "a map with name and password",
   unquoted,

@@ -9,6 +9,7 @@ import { type Authenticator, createAuthenticator } from "../proxy/auth/authentic
 import { createUserStore } from "../proxy/auth/user-store.ts";
 import { compileRules } from "../proxy/policy/compile-rules.ts";
 import { type AccessFormat, AccessLog } from "../proxy/record/access-log.ts";
+import type { Limits } from "../proxy/limit/limits.ts";
 import type { Runtime } from "../proxy/runtime.ts";
 import type { TunnelEngine } from "../proxy/flow/tunnel.ts";
 import { Secret } from "../secret.ts";
@@ -161,7 +162,7 @@ function replaceSettings(runtime: Runtime): Runtime {
     ...runtime,
     // Nobody checks their members from here.
     upstreams: new Map(),
-    limits: { ...limits, connections: MOST_CLIENTS, connectionsPerClient: 0, connectionsPerUser: 0 },
+    limits: liftLimits(limits),
     authenticator: createUsers(authenticator.required),
     policy: compileRules([{ name: "warm-up", verdict: { kind: "allow", allowPrivate: true, via: undefined } }], {
       kind: "deny",
@@ -286,4 +287,16 @@ class Origin implements ConnSink {
   drain(): void {}
 
   close(): void {}
+}
+
+function liftLimits(limits: Limits): Limits {
+  const none = { connections: 0, rate: undefined, bandwidth: undefined };
+  return {
+    ...limits,
+    inAll: { ...none, connections: MOST_CLIENTS },
+    perClient: none,
+    perUser: { ...none, quota: undefined },
+    users: new Map(),
+    perTarget: none,
+  };
 }

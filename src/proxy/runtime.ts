@@ -1,9 +1,8 @@
 import type { AddressSet } from "../address/address-set.ts";
-import type { HeadLimits } from "../protocol/http1/head-parser.ts";
 import type { Authenticator } from "./auth/authenticate.ts";
 import type { ForwardSettings } from "./exchange/forward-settings.ts";
 import type { InspectSettings } from "./tunnel/inside-facts.ts";
-import type { ClientPrefix } from "../address/client-key.ts";
+import type { Limits } from "./limit/limits.ts";
 import type { Nat64Prefixes } from "./policy/nat64.ts";
 import type { PacPlan } from "./pac/pac-plan.ts";
 import type { KnownUpstreams } from "./route/route.ts";
@@ -46,18 +45,6 @@ export interface Timeouts {
   readonly idleMs: number;
   /** For a function of the configuration to answer. */
   readonly hookMs: number;
-}
-
-export interface Limits {
-  /** Client connections at once, over all listeners. */
-  readonly connections: number;
-  /** Client connections at once for one user; 0 for no limit. */
-  readonly connectionsPerUser: number;
-  /** Client connections at once for one client; 0 for no limit. */
-  readonly connectionsPerClient: number;
-  /** The prefix of an address that identifies a client, wherever clients are counted. */
-  readonly clientPrefix: ClientPrefix;
-  readonly head: HeadLimits;
 }
 
 /** Holds the current snapshot; swapping it is one assignment. */

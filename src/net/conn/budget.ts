@@ -26,6 +26,12 @@ export interface BucketLimit {
   readonly burstBytes: number;
 }
 
+/** Bytes over time, from clients (up) and to them (down); undefined for no limit. */
+export interface Bandwidth {
+  readonly up: BucketLimit | undefined;
+  readonly down: BucketLimit | undefined;
+}
+
 /** Words of a bucket: bytes that may move, milliseconds when they were last added to, flows that wait. */
 const TOKENS = 0;
 const FILLED_AT = 1;

@@ -2,6 +2,7 @@ import type { Ip } from "../../address/ip.ts";
 import type { Descriptors } from "../../net/conn/descriptors.ts";
 import type { Failure } from "../failure.ts";
 import type { Runtime } from "../runtime.ts";
+import { findUserShare } from "./limits.ts";
 import { type Holder, Lingering } from "../read/lingering.ts";
 import { clientKey } from "../../address/client-key.ts";
 
@@ -60,22 +61,22 @@ export class Admission {
   /** Takes the slots of a connection that was served elsewhere, whatever the limits are. */
   readmit(client: Ip, user: string | undefined, { limits }: Runtime): void {
     this.#connections += 1;
-    if (limits.connectionsPerClient > 0) addSlot(this.#perClient, clientKey(client, limits.clientPrefix));
-    if (user !== undefined && limits.connectionsPerUser > 0) addSlot(this.#perUser, user);
+    if (limits.perClient.connections > 0) addSlot(this.#perClient, clientKey(client, limits.clientPrefix));
+    if (user !== undefined && findUserShare(limits, user).connections > 0) addSlot(this.#perUser, user);
   }
 
   /** Gives back what `admitClient` took with the same arguments. */
   leaveClient(client: Ip, { limits }: Runtime): void {
     this.#connections -= 1;
-    if (limits.connectionsPerClient > 0)
-      giveSlot(this.#perClient, clientKey(client, limits.clientPrefix), limits.connectionsPerClient);
+    if (limits.perClient.connections > 0)
+      giveSlot(this.#perClient, clientKey(client, limits.clientPrefix), limits.perClient.connections);
     if (this.#connections === 0) for (const resolve of this.#whenEmpty.splice(0)) resolve();
   }
 
   /** Takes a slot for an authenticated user, or says why there is none. */
   admitUser(user: string | undefined, { limits }: Runtime): Failure | undefined {
     if (user === undefined) return undefined;
-    while (!takeSlot(this.#perUser, user, limits.connectionsPerUser)) {
+    while (!takeSlot(this.#perUser, user, findUserShare(limits, user).connections)) {
       const failure = refuseFor("for this user");
       if (!this.#makeRoom(failure, (holder) => holder.user === user)) return failure;
     }
@@ -84,18 +85,18 @@ export class Admission {
 
   /** Gives back what `admitUser` took with the same arguments. */
   leaveUser(user: string | undefined, { limits }: Runtime): void {
-    if (user !== undefined) giveSlot(this.#perUser, user, limits.connectionsPerUser);
+    if (user !== undefined) giveSlot(this.#perUser, user, findUserShare(limits, user).connections);
   }
 
   /** Takes a slot when the client may connect and one is free. */
   #takeClient(client: Ip, { limits, clients }: Runtime): Failure | undefined {
     if (clients !== undefined && !clients.has(client)) return { detail: "client_not_admitted" };
-    if (this.#connections >= limits.connections) return refuseFor(IN_ALL);
+    if (this.#connections >= limits.inAll.connections) return refuseFor(IN_ALL);
     // Each connection needs a second descriptor later, for its target.
     if (!this.#descriptors.allowsConnections(this.#connections + 1)) return OUT_OF_DESCRIPTORS;
-    if (limits.connectionsPerClient > 0) {
+    if (limits.perClient.connections > 0) {
       const key = clientKey(client, limits.clientPrefix);
-      if (!takeSlot(this.#perClient, key, limits.connectionsPerClient)) return refuseFor(describeClient(client, key));
+      if (!takeSlot(this.#perClient, key, limits.perClient.connections)) return refuseFor(describeClient(client, key));
     }
     this.#connections += 1;
     return undefined;

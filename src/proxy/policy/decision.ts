@@ -1,4 +1,5 @@
 import type { Ip } from "../../address/ip.ts";
+import type { Bandwidth } from "../../net/conn/budget.ts";
 import type { Lookup, Lookups } from "../../net/dns/resolver.ts";
 import type { Failure } from "../failure.ts";
 import type { InsideDemand } from "./inside-demand.ts";
@@ -18,6 +19,8 @@ export interface Terms {
   readonly inside?: InsideDemand;
   /** Version of the PROXY protocol header that a directly dialled target gets; undefined for none. */
   readonly proxyProtocol?: ProxyProtocolVersion;
+  /** Shared by all connections under the rule, each direction for itself; undefined for no limit. */
+  readonly bandwidth?: Bandwidth;
 }
 
 const termFields: Readonly<Record<keyof Terms, true>> = {
@@ -25,6 +28,7 @@ const termFields: Readonly<Record<keyof Terms, true>> = {
   tunnelHttp: true,
   inside: true,
   proxyProtocol: true,
+  bandwidth: true,
 };
 const termNames = Object.keys(termFields) as readonly (keyof Terms)[];
 

@@ -15,7 +15,7 @@ const SHARE_OF_ONE_CLIENT = 4;
 export interface Holder {
   readonly client: Ip;
   readonly user: string | undefined;
-  readonly runtime: { readonly limits: Pick<Runtime["limits"], "connections" | "clientPrefix"> };
+  readonly runtime: { readonly limits: Pick<Runtime["limits"], "inAll" | "clientPrefix"> };
 }
 
 /**
@@ -100,7 +100,7 @@ export class Lingering {
   }
 
   #makeRoom({ runtime: { limits } }: Holder, key: string): void {
-    const inAll = Math.max(ALWAYS, Math.min(MAX_IN_ALL, limits.connections));
+    const inAll = Math.max(ALWAYS, Math.min(MAX_IN_ALL, limits.inAll.connections));
     const ofOne = Math.ceil(inAll / SHARE_OF_ONE_CLIENT);
     if ((this.#perClient.get(key) ?? 0) >= ofOne)
       this.giveUpOldest((holder) => clientKey(holder.client, limits.clientPrefix) === key);

@@ -40,9 +40,12 @@ describe("compileConfig()", () => {
       idlePerOrigin: 64,
     });
     expect(limits).toEqual({
-      connections: 10_000,
-      connectionsPerUser: 0,
-      connectionsPerClient: 0,
+      inAll: { connections: 10_000, rate: undefined, bandwidth: undefined },
+      perUser: { connections: 0, rate: undefined, bandwidth: undefined, quota: undefined },
+      users: new Map(),
+      perClient: { connections: 0, rate: undefined, bandwidth: undefined },
+      perTarget: { connections: 0, rate: undefined },
+      onQuota: "finish",
       clientPrefix: { v4: 32, v6: 64 },
       head: { maxBytes: 32_768, maxFields: 100 },
     });
@@ -88,9 +91,9 @@ describe("compileConfig()", () => {
       hookMs: 30,
     });
     expect(compiled.runtime.limits).toMatchObject({
-      connections: 7,
-      connectionsPerUser: 2,
-      connectionsPerClient: 3,
+      inAll: { connections: 7 },
+      perUser: { connections: 2 },
+      perClient: { connections: 3 },
       clientPrefix: { v4: 32, v6: 56 },
       head: { maxBytes: 4000, maxFields: 100 },
     });

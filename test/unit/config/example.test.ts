@@ -36,6 +36,6 @@ describe("the example configuration", () => {
     expect(compiled?.usersFile?.path).toBe(join(home, "users.htpasswd"));
     expect(compiled?.sidecar?.token?.reveal()).toBe("y");
     expect(compiled?.log.access).toBe("json");
-    expect(compiled?.runtime.limits.connectionsPerUser).toBe(200);
+    expect(compiled?.runtime.limits.perUser.connections).toBe(200);
   });
 });

@@ -8,7 +8,13 @@ import { plentyOfDescriptors } from "../../../support/plenty-of-descriptors.ts";
 const LONG = 60_000;
 
 function makeHolder(address: string, user?: string, connections = 10_000): Holder {
-  return { client: makeIp(address), user, runtime: { limits: { connections, clientPrefix: { v4: 32, v6: 64 } } } };
+  return {
+    client: makeIp(address),
+    user,
+    runtime: {
+      limits: { inAll: { connections, rate: undefined, bandwidth: undefined }, clientPrefix: { v4: 32, v6: 64 } },
+    },
+  };
 }
 
 /** Has so many connections of a client linger, and counts those that are closed. */
