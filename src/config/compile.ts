@@ -26,11 +26,13 @@ import type { Materials } from "./materials.ts";
 import { MALFORMED, type Parts, readWhole } from "./parts.ts";
 import type { Checked, Problem } from "./problem.ts";
 import { readDuration, readSize } from "./quantity.ts";
+import { compileRedis, findRedisProblems } from "./redis-schema.ts";
 import { listSecrets, redactInSteps } from "./secrets.ts";
 import { compileSidecar, findSocketProblems, type SidecarPlan } from "./sidecar.ts";
 import type { Config } from "./schema.ts";
 import { compileState } from "./state.ts";
 import type { EnvironmentRoutes } from "../proxy/route/route.ts";
+import type { RedisPlan } from "../state/redis/redis-plan.ts";
 import type { StateFolderPlan } from "../state/state-folder.ts";
 import { runAtOnce, type Steps } from "../steps.ts";
 import type { PacPlan } from "../proxy/pac/pac-plan.ts";
@@ -46,6 +48,8 @@ export interface CompiledConfig {
   readonly sidecar?: SidecarPlan;
   /** Where things are kept across restarts. */
   readonly state?: StateFolderPlan;
+  /** The server through which counts are shared with other proxies. */
+  readonly redis?: RedisPlan;
   readonly log: { readonly access: AccessForm };
   /** Milliseconds for which connections are still accepted after a signal to stop. */
   readonly lameDuckMs: number;
@@ -109,7 +113,7 @@ export function* compileInSteps(
   const { forward } = keep(compileForward(config.forward, materials, ownName));
   const environment = asksEnvironment(config) ? keep(compileEnvironment(materials.variables)).routes : undefined;
   if (users.ok) problems.push(...findDigestProblems(config, users.value));
-  problems.push(...findSocketProblems(config.sidecar, materials));
+  problems.push(...findSocketProblems(config.sidecar, materials), ...findRedisProblems(config.state, materials));
   if (problems.length > 0 || !users.ok) return { ok: false, problems };
   const access = config.log.access ?? (materials.terminal ? "text" : "json");
   const authenticator = compileAuthenticator(config, users.value);
@@ -119,6 +123,7 @@ export function* compileInSteps(
   const usersFile = compileUsersFile(config, materials, runtime);
   const trustFiles = followTrustFiles(config, materials);
   const state = compileState(config.state, materials);
+  const { redis, warnings: redisWarnings } = compileRedis(config.state, materials);
   const unreachable = yield* findUnreachableInSteps(rules);
   return {
     ok: true,
@@ -127,6 +132,7 @@ export function* compileInSteps(
       runtime,
       ...(config.sidecar && { sidecar: compileSidecar(config.sidecar, materials) }),
       ...(state && { state }),
+      ...(redis && { redis }),
       log: { access },
       lameDuckMs: readDuration(config.timeouts.lameDuck),
       drainMs: readDuration(config.timeouts.drain),
@@ -139,7 +145,13 @@ export function* compileInSteps(
       pacs: sources,
       browserPac: compileBrowserPac(config.pac),
       ...(trustFiles && { trustFiles }),
-      warnings: [...warnings, ...pacWarnings, ...(usersFile ? findUserWarnings(usersFile) : []), ...unreachable],
+      warnings: [
+        ...warnings,
+        ...pacWarnings,
+        ...redisWarnings,
+        ...(usersFile ? findUserWarnings(usersFile) : []),
+        ...unreachable,
+      ],
       effective: yield* describeEffective(config, access),
       reload: config.reload,
       watch: config.watch,

@@ -96,6 +96,7 @@ const references: Readonly<Record<string, ReadonlyMap<string, Reference["kind"]>
   sidecar: new Map(secretReferences),
   listen: new Map(pemReferences),
   forward: new Map(pemReferences),
+  state: new Map<string, Reference["kind"]>([...secretReferences, ["ca", "pem"]]),
   upstreams: new Map<string, Reference["kind"]>([...secretReferences, ...pemReferences, ["pac", "pac"]]),
 };
 

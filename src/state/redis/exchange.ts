@@ -1,0 +1,62 @@
+import { EXCHANGE_SCRIPT } from "./exchange-script.ts";
+import { readFault, type RedisFault } from "./redis-fault.ts";
+import type { Reply } from "./redis-link.ts";
+
+/** What a proxy tells of one key, and asks about it. */
+export interface Entry {
+  readonly kind: "share" | "spend" | "use" | "scan";
+  /** Without the prefix. */
+  readonly key: string;
+  /** At most four. */
+  readonly values: readonly string[];
+  /** Takes the answer. */
+  readonly settle: (first: unknown, second: unknown) => void;
+}
+
+/** Entries that are sent together, under a number that makes sure that they count once. */
+export interface Batch {
+  readonly number: number;
+  readonly entries: readonly Entry[];
+}
+
+export interface Exchanged {
+  /** Proxies that are alive, this one among them. */
+  readonly proxies: number;
+  /** Redis knew of this proxy before. */
+  readonly known: boolean;
+  /** Keys that Redis could not work with. */
+  readonly faults: readonly { readonly key: string; readonly fault: RedisFault }[];
+}
+
+/** Values of each entry in the script. */
+const VALUES = 4;
+
+export type ExchangeOutcome = ({ readonly ok: true } & Exchanged) | { readonly ok: false; readonly fault: RedisFault };
+
+export interface ExchangeLink {
+  run(script: string, keys: readonly string[], args: readonly string[]): Promise<Reply>;
+}
+
+/** Sends a batch and gives each entry its answer. */
+export async function exchange(
+  link: ExchangeLink,
+  { prefix, id, silenceMs }: { readonly prefix: string; readonly id: string; readonly silenceMs: number },
+  { number, entries }: Batch,
+): Promise<ExchangeOutcome> {
+  const keys = [`${prefix}proxies`, `${prefix}number:${id}`, ...entries.map(({ key }) => prefix + key)];
+  const args = [id, String(number), String(silenceMs)];
+  for (const { kind, values } of entries)
+    args.push(kind, ...Array.from({ length: VALUES }, (_, at) => values[at] ?? ""));
+  const reply = await link.run(EXCHANGE_SCRIPT, keys, args);
+  if (!reply.ok) return reply;
+  const [proxies, known, answers] = Array.isArray(reply.value) ? (reply.value as readonly unknown[]) : [];
+  if (typeof proxies !== "number" || !Array.isArray(answers) || answers.length !== entries.length)
+    return { ok: false, fault: { kind: "error", why: "answered something that this version does not understand" } };
+  const faults: { key: string; fault: RedisFault }[] = [];
+  for (const [at, entry] of entries.entries()) {
+    const [first, second] = answers[at] as readonly unknown[];
+    if (first === "error") faults.push({ key: prefix + entry.key, fault: readFault(String(second)) });
+    else entry.settle(first, second);
+  }
+  return { ok: true, proxies, known: known === 1, faults };
+}
