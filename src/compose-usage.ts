@@ -63,3 +63,12 @@ export function composeUsage(
     stop: () => keeper?.stop() ?? Promise.resolve(),
   };
 }
+
+/** What an operator should look at. */
+export function findUsageWarnings({ keeper, quotas }: Pick<UsageParts, "keeper" | "quotas">): string[] {
+  const fault = keeper?.status.fault;
+  return [
+    ...(fault === undefined ? [] : [`The use of users is not kept: ${fault}.`]),
+    ...(quotas.areBlind ? ["The use of users is not known: those with quotas are refused."] : []),
+  ];
+}

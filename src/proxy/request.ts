@@ -82,8 +82,6 @@ export class Request {
     if (!user.ok) return this.#end(user.failure);
     const crowded = connection.takeUserSlot(record);
     if (crowded !== undefined) return this.#end(crowded);
-    const spent = runtime.limits.hasQuotas ? services.quotas?.refuse(record.user, runtime.limits) : undefined;
-    if (spent !== undefined) return this.#end(spent);
 
     record.enter("request");
     const read = await readRequest(first.value, client, services.targets, endsAt);
@@ -93,6 +91,8 @@ export class Request {
     record.target = request.target;
     if (request.kind === "forward") record.scheme = request.scheme;
     if (services.refusing) return this.#end({ detail: "draining" });
+    const spent = runtime.limits.hasQuotas ? services.quotas?.refuse(record.user, runtime.limits) : undefined;
+    if (spent !== undefined) return this.#end(spent);
 
     record.enter("decide");
     const authorized = await authorize(record, request.target, services, client);

@@ -130,7 +130,7 @@ export class UsageDatabase {
 
   /** The rows of some users from a day on. Their number times the days of a month is looked up. */
   find(users: readonly string[], from: number, to: number): UseRow[] {
-    const one = this.#database.prepare<Counted, [number, string]>(
+    using one = this.#database.prepare<Counted, [number, string]>(
       "SELECT up, down, requests FROM use WHERE day = ? AND user = ?",
     );
     const rows: UseRow[] = [];
@@ -197,6 +197,8 @@ export class UsageDatabase {
   }
 
   close(): void {
+    // A statement that is left keeps the file open.
+    this.#add.finalize();
     this.#database.close();
   }
 
@@ -220,7 +222,7 @@ export class UsageDatabase {
   }
 
   #seed(rows: readonly UseRow[]): void {
-    const put = this.#database.prepare(
+    using put = this.#database.prepare(
       "INSERT OR IGNORE INTO use (user, day, up, down, requests) VALUES (?, ?, ?, ?, ?)",
     );
     for (const row of rows) put.run(...row);

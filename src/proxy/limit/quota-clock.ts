@@ -74,6 +74,11 @@ export class QuotaClock {
     return wall - this.#ahead;
   }
 
+  /** The day of a time, in milliseconds since the epoch. */
+  dayAt(at: number): number {
+    return this.#calendar.dayAt(at);
+  }
+
   /** Seconds until a time since the epoch, at least 1. */
   secondsUntil(at: number): number {
     return Math.max(1, Math.ceil((at - this.now()) / 1000));

@@ -28,6 +28,14 @@ export class Quotas {
     this.#clock = usage.clock;
   }
 
+  /** Whether the use of a day or month that goes on is not known. */
+  get areBlind(): boolean {
+    const { knowledge } = this;
+    if (knowledge.kind === "whole") return false;
+    const { day, month } = this.#clock.period;
+    return knowledge.period.day === day || knowledge.period.month === month;
+  }
+
   /** Why a user may not use more; undefined when there is no reason. */
   refuse(user: string | undefined, limits: Limits): Failure | undefined {
     if (user === undefined || !limits.hasQuotas) return undefined;

@@ -101,10 +101,10 @@ export class Usage {
       return accounts;
     const { tables } = this;
     const found = {
-      user: user === undefined ? undefined : tables.user.open(user),
-      client: tables.client.open(clientKey(record.client, record.runtime.limits.clientPrefix)),
-      target: target === undefined ? undefined : tables.target.open(formatEndpoint(target)),
-      upstream: route === undefined ? undefined : tables.upstream.open(route.name),
+      user: openIn(tables.user, user),
+      client: openIn(tables.client, findKey.client(record)),
+      target: openIn(tables.target, findKey.target(record)),
+      upstream: openIn(tables.upstream, findKey.upstream(record)),
       forgotten: this.#forgotten,
       userName: user,
       endpoint: target,
@@ -134,7 +134,19 @@ function addTo(
   if (limit !== undefined) use.refuse(limit);
 }
 
+function openIn(table: UseTable, key: string | undefined): Use | undefined {
+  return key === undefined ? undefined : table.open(key);
+}
+
 /** The user of a request. Until credentials are verified, a name is only claimed, and nobody else's use. */
 export function findUser({ user, stage, failure }: RequestRecord): string | undefined {
   return stage === "authenticate" && failure?.limit === undefined ? undefined : user;
 }
+
+/** The keys under which a request is counted; undefined where it has none, or none yet. */
+export const findKey: Readonly<Record<UsageKind, (record: RequestRecord) => string | undefined>> = {
+  user: findUser,
+  client: ({ client, runtime }) => clientKey(client, runtime.limits.clientPrefix),
+  target: ({ target }) => target && formatEndpoint(target),
+  upstream: ({ route }) => route?.name,
+};

@@ -1,7 +1,7 @@
 import { Use } from "./use.ts";
 
-/** Entries that are looked at for one that is idle: a new key costs no more. */
-const LOOKS = 8;
+/** Entries that are looked at for one that is idle. Most were not used since the last look, so it is one or two. */
+const LOOKS = 1024;
 
 /**
  * Uses by key, at most `size` of them. A new key pushes out the one that was idle

@@ -68,9 +68,10 @@ export class Use {
   #dayBytes = 0;
   #monthBytes = 0;
   #day = -1;
-  /** Bytes in all, for rates. */
+  /** Of this process in all. */
   allUp = 0;
   allDown = 0;
+  allRequests = 0;
 
   constructor(key: string) {
     this.key = key;
@@ -80,6 +81,7 @@ export class Use {
     this.touched = true;
     this.allUp += up;
     this.allDown += down;
+    this.allRequests += requests;
     const known = this.days.at(-1);
     const today = known?.day === period.day ? known : this.#open(period.day);
     today.add(up, down, requests);
@@ -88,6 +90,13 @@ export class Use {
       this.#dayBytes += up + down;
       this.#monthBytes += up + down;
     }
+  }
+
+  /** Adds what another has in all. */
+  include({ allUp, allDown, allRequests }: Use): void {
+    this.allUp += allUp;
+    this.allDown += allDown;
+    this.allRequests += allRequests;
   }
 
   refuse(limit: string): void {
@@ -116,6 +125,18 @@ export class Use {
       sum.up += use.up;
       sum.down += use.down;
       sum.requests += use.requests;
+    }
+    return sum;
+  }
+
+  /** What is not kept yet of the days from one on. */
+  unsavedSince(day: number): Counts {
+    const sum = { up: 0, down: 0, requests: 0 };
+    for (const use of this.days) {
+      if (use.day < day) continue;
+      sum.up += use.unsavedUp;
+      sum.down += use.unsavedDown;
+      sum.requests += use.unsavedRequests;
     }
     return sum;
   }
@@ -158,7 +179,7 @@ const NOTHING: Counts = { up: 0, down: 0, requests: 0 };
 /** What the requests of one connection are counted under, as long as they are alike. */
 export interface Accounts {
   readonly user: Use | undefined;
-  readonly client: Use;
+  readonly client: Use | undefined;
   readonly target: Use | undefined;
   readonly upstream: Use | undefined;
 }
