@@ -1,5 +1,6 @@
 import type { InUse } from "./apply-config.ts";
 import { listBrowserListeners, writeBrowserPac } from "./browser-pac.ts";
+import type { UsageParts } from "./compose-usage.ts";
 import type { Drain } from "./drain.ts";
 import type { Gate } from "./gate/gate.ts";
 import type { LanePool } from "./net/conn/lanes.ts";
@@ -10,6 +11,7 @@ import type { AccessLog } from "./proxy/record/access-log.ts";
 import type { Reloader } from "./reloader.ts";
 import type { ControlPort } from "./sidecar/control-port.ts";
 import { writeMetricsText } from "./sidecar/metrics-text.ts";
+import { UsageReporter } from "./usage-report.ts";
 import { version } from "./version.ts";
 
 /** The parts of a daemon that the sidecar shows and controls. */
@@ -18,6 +20,7 @@ export interface ControlledParts extends Pick<ControlPort, "reload" | "handOver"
   readonly drain: Drain;
   readonly inUse: InUse;
   readonly accessLog: AccessLog;
+  readonly use: UsageParts;
   readonly lanes: LanePool | undefined;
   readonly pacs: PacFiles;
   /** What `/config` says of the kernel's part, and of the event loop. */
@@ -29,14 +32,17 @@ export interface ControlledParts extends Pick<ControlPort, "reload" | "handOver"
 
 /** Composes what the sidecar asks the daemon. */
 export function composeControl(parts: ControlledParts): ControlPort {
-  const { gate, drain, inUse, accessLog, lanes, pacs, splicing, driving, reloads, reload, handOver } = parts;
+  const { gate, drain, inUse, accessLog, use, lanes, pacs, splicing, driving, reloads, reload, handOver } = parts;
+  const limits = () => gate.runtime.current.limits;
+  const usage = new UsageReporter({ parts: use, live: gate.live, limits, since: Date.now() });
   return {
     ...controlTunnels(gate),
+    usage,
     upstreams: controlUpstreams(gate),
     drain: controlDrain(drain, () => inUse.sidecar?.sidecar.yieldAddress()),
     ...(reload && { reload }),
     ...(handOver && { handOver }),
-    readiness: () => readReadiness(gate, drain, { reloaded: reloads().successful, pacs: pacs.statuses }),
+    readiness: () => readReadiness(gate, drain, { reloaded: reloads().successful, pacs: pacs.statuses, use }),
     proxyPac: (host) => writeBrowserPac(listBrowserListeners(gate, inUse.plans), inUse.compiled.browserPac, host),
     effectiveConfig: () => ({ ...inUse.compiled.effective, splicing, driving }),
     metricsText: () =>
@@ -50,6 +56,12 @@ export function composeControl(parts: ControlledParts): ControlPort {
         certificates: listCertificates(gate, inUse.plans),
         reload: reloads(),
         pacs: pacs.statuses,
+        usage: {
+          tables: use.usage.tables,
+          period: use.usage.clock.period,
+          limits: limits(),
+          keeper: use.keeper?.status,
+        },
         ...(inUse.sidecar && { sidecar: inUse.sidecar.sidecar.connections }),
         ...(lanes && { lanes: lanes.status() }),
       }),

@@ -3,6 +3,7 @@ import { isDeepStrictEqual } from "node:util";
 import { formatEndpoint } from "./address/endpoint.ts";
 import { toAsciiHost } from "./address/host.ts";
 import { parseIp } from "./address/ip.ts";
+import { findUsageWarnings, type UsageParts } from "./compose-usage.ts";
 import type { CompiledConfig } from "./config/compile.ts";
 import { quoteValue } from "./config/problem.ts";
 import { parseDuration } from "./config/quantity.ts";
@@ -148,11 +149,17 @@ function isRouteOpen(gate: Gate): boolean | Promise<boolean> {
   return fallback.via.every((name) => runtime.pacs?.has(name) !== true || gate.pacs.isThere(name));
 }
 
+interface ReadinessParts {
+  readonly reloaded: boolean;
+  readonly pacs: readonly PacStatus[];
+  readonly use: Pick<UsageParts, "keeper" | "quotas">;
+}
+
 /** Ready to serve a new connection: bound, not about to leave, and with an upstream that answers where there is one. */
 export async function readReadiness(
   gate: Gate,
   drain: Pick<Drain, "phase">,
-  { reloaded, pacs }: { readonly reloaded: boolean; readonly pacs: readonly PacStatus[] },
+  { reloaded, pacs, use }: ReadinessParts,
 ): Promise<Readiness> {
   const isLeaving = (): boolean => drain.phase !== "serving";
   if (gate.listeners === undefined && !isLeaving()) return { ready: false, reason: "starting" };
@@ -160,6 +167,7 @@ export async function readReadiness(
   if (isLeaving()) return { ready: false, reason: "draining" };
   const warnings = [
     ...(reloaded ? [] : ["The last reload failed. The configuration before it is in effect."]),
+    ...findUsageWarnings(use),
     ...pacs.flatMap(({ name, fault }) => (fault === undefined ? [] : `The PAC file of upstream ${name} ${fault}.`)),
   ];
   const warning = warnings.length === 0 ? undefined : warnings.join(" ");

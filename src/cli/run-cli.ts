@@ -18,6 +18,7 @@ import { service } from "./service.ts";
 import { readInvocation } from "./strict.ts";
 import { trace } from "./trace.ts";
 import { upstreams } from "./upstreams.ts";
+import { usage } from "./usage.ts";
 import { showVersion } from "./version.ts";
 
 const commands: Readonly<Record<string, Command>> = {
@@ -35,6 +36,7 @@ const commands: Readonly<Record<string, Command>> = {
   healthcheck,
   reload,
   upstreams,
+  usage,
   service,
   version: showVersion,
 };
@@ -76,7 +78,7 @@ export async function runCli(argv: readonly string[], io: CliIo): Promise<number
 }
 
 async function describeUsage(command: Command | undefined, io: CliIo): Promise<string> {
-  const usage = command ? await renderUsage(describe(command), root) : await renderUsage(root);
+  const text = command ? await renderUsage(describe(command), root) : await renderUsage(root);
   // Its columns are padded to the last.
-  return (io.terminal ? usage : Bun.stripANSI(usage)).replace(/ +$/gm, "");
+  return (io.terminal ? text : Bun.stripANSI(text)).replace(/ +$/gm, "");
 }

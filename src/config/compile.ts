@@ -30,9 +30,10 @@ import { compileRedis, findRedisProblems } from "./redis-schema.ts";
 import { listSecrets, redactInSteps } from "./secrets.ts";
 import { compileSidecar, findSocketProblems, type SidecarPlan } from "./sidecar.ts";
 import type { Config } from "./schema.ts";
-import { compileState } from "./state.ts";
+import { compileCalendar, compileState, findForgottenQuotas } from "./state.ts";
 import type { EnvironmentRoutes } from "../proxy/route/route.ts";
 import type { RedisPlan } from "../state/redis/redis-plan.ts";
+import type { CalendarPlan } from "../proxy/limit/calendar.ts";
 import type { StateFolderPlan } from "../state/state-folder.ts";
 import { runAtOnce, type Steps } from "../steps.ts";
 import type { PacPlan } from "../proxy/pac/pac-plan.ts";
@@ -50,6 +51,8 @@ export interface CompiledConfig {
   readonly state?: StateFolderPlan;
   /** The server through which counts are shared with other proxies. */
   readonly redis?: RedisPlan;
+  /** How days and months of use are counted. */
+  readonly calendar: CalendarPlan;
   readonly log: { readonly access: AccessForm };
   /** Milliseconds for which connections are still accepted after a signal to stop. */
   readonly lameDuckMs: number;
@@ -114,6 +117,8 @@ export function* compileInSteps(
   const environment = asksEnvironment(config) ? keep(compileEnvironment(materials.variables)).routes : undefined;
   if (users.ok) problems.push(...findDigestProblems(config, users.value));
   problems.push(...findSocketProblems(config.sidecar, materials), ...findRedisProblems(config.state, materials));
+  const state = compileState(config.state, materials);
+  problems.push(...findForgottenQuotas(config, state));
   if (problems.length > 0 || !users.ok) return { ok: false, problems };
   const access = config.log.access ?? (materials.terminal ? "text" : "json");
   const authenticator = compileAuthenticator(config, users.value);
@@ -122,7 +127,6 @@ export function* compileInSteps(
   const runtime = compileRuntime(config, { authenticator, policy, forward, upstreams, pacs, environment });
   const usersFile = compileUsersFile(config, materials, runtime);
   const trustFiles = followTrustFiles(config, materials);
-  const state = compileState(config.state, materials);
   const { redis, warnings: redisWarnings } = compileRedis(config.state, materials);
   const unreachable = yield* findUnreachableInSteps(rules);
   return {
@@ -133,6 +137,7 @@ export function* compileInSteps(
       ...(config.sidecar && { sidecar: compileSidecar(config.sidecar, materials) }),
       ...(state && { state }),
       ...(redis && { redis }),
+      calendar: compileCalendar(config.state),
       log: { access },
       lameDuckMs: readDuration(config.timeouts.lameDuck),
       drainMs: readDuration(config.timeouts.drain),

@@ -91,6 +91,8 @@ export class Request {
     record.target = request.target;
     if (request.kind === "forward") record.scheme = request.scheme;
     if (services.refusing) return this.#end({ detail: "draining" });
+    const spent = runtime.limits.hasQuotas ? services.quotas?.refuse(record.user, runtime.limits) : undefined;
+    if (spent !== undefined) return this.#end(spent);
 
     record.enter("decide");
     const authorized = await authorize(record, request.target, services, client);
@@ -302,7 +304,7 @@ function noteDial(record: RequestRecord, dialled: TunnelOutcome): void {
 /** Notes how the tunnel of a request ended. */
 export function noteTunnelEnd(record: RequestRecord, result: TunnelResult): void {
   record.tunnel = result;
-  record.failure = record.inside?.failure;
+  record.failure = record.inside?.failure ?? record.failure;
 }
 
 /** Notes status and bytes of a planned request. */

@@ -1,5 +1,6 @@
 import type { CaptureControl } from "./capture.ts";
 import type { Flow, FlowFilter } from "../proxy/record/live-table.ts";
+import type { UsageControl } from "./usage.ts";
 import type { UpstreamControl } from "./upstreams.ts";
 
 /** Whether new connections are served, and if not, why. */
@@ -70,6 +71,8 @@ export interface ControlPort {
   readonly captures?: CaptureControl;
   /** Upstreams and the members of pools; absent where there is no data plane. */
   readonly upstreams?: UpstreamControl;
+  /** What was used by whom, and of what; absent where nothing is counted. */
+  readonly usage?: UsageControl;
   /** Absent where the proxy cannot be drained. */
   readonly drain?: DrainControl;
 }

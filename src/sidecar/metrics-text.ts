@@ -5,6 +5,7 @@ import type { Metrics } from "../proxy/record/metrics.ts";
 import { collectProcessFamilies } from "./process-families.ts";
 import { counter, type Family, formatFamilies, gauge, histogram, type Sample } from "./prometheus-text.ts";
 import { collectUpstreamFamilies } from "./upstream-families.ts";
+import { collectUsageFamilies, type UsageSource } from "./usage-families.ts";
 import type { UpstreamState } from "./upstreams.ts";
 
 /** The sources of the metrics, read at each scrape. */
@@ -28,6 +29,8 @@ export interface MetricSources {
     readonly fault: string | undefined;
     readonly failures: number;
   }[];
+  /** The use of users; absent where nothing is counted. */
+  readonly usage?: UsageSource;
   /** Listeners that speak TLS; milliseconds since the epoch. */
   readonly certificates?: readonly { readonly listener: string; readonly expiresAt: number }[];
 }
@@ -37,6 +40,7 @@ export function writeMetricsText(sources: MetricSources): string {
   return formatFamilies([
     ...collectProxyFamilies(sources),
     ...collectUpstreamFamilies(sources.upstreams ?? []),
+    ...(sources.usage === undefined ? [] : collectUsageFamilies(sources.usage)),
     ...collectProcessFamilies(),
   ]);
 }
@@ -117,6 +121,11 @@ function collectProxyFamilies(sources: MetricSources): Family[] {
         labels: { word: describeFailure(detail as FailureDetail).word, detail },
         value,
       })),
+    ),
+    counter(
+      "penstock_limited_total",
+      "Requests that a limit refused or ended, by the name of the limit.",
+      mapRecord(Object.fromEntries(metrics.limited), "limit"),
     ),
     histogram(
       "penstock_stage_seconds",

@@ -10,6 +10,7 @@ import { mountHandover } from "./handover.ts";
 import { refuseQueries } from "./read-query.ts";
 import { mountReload } from "./reload.ts";
 import { mountTunnels } from "./tunnels.ts";
+import { mountUsage } from "./usage.ts";
 import { mountUpstreams } from "./upstreams.ts";
 
 export interface SidecarAppOptions {
@@ -48,6 +49,7 @@ export function createSidecarApp(port: ControlPort, options: SidecarAppOptions =
   if (port.proxyPac !== undefined) mountProxyPac(app, plain, port.proxyPac);
   mountTunnels(app, guard, port);
   if (port.upstreams !== undefined) mountUpstreams(app, guard, port.upstreams);
+  if (port.usage !== undefined) mountUsage(app, guard, port.usage);
   if (port.reload !== undefined) mountReload(app, guard, port.reload);
   if (port.handOver !== undefined) mountHandover(app, guard, port.handOver);
   refuseOtherMethods(app, "/config", "GET, HEAD", guard);

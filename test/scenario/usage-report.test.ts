@@ -1,0 +1,137 @@
+import { describe, expect, test } from "bun:test";
+import { runCli } from "../../src/cli/run-cli.ts";
+import { createFakeIo } from "../support/fake-io.ts";
+import { basic, startProxy, type TestProxy } from "../support/proxy.ts";
+import { listenEcho } from "../support/raw-peer.ts";
+import { makeFolder } from "../support/temporary-folder.ts";
+import { waitFor } from "../support/wait-for.ts";
+
+const users = [
+  { name: "ci", password: "secret-of-ci", limits: { connections: 50, bytes: { month: "1GB" } } },
+  { name: "bob", password: "secret-of-bob" },
+];
+
+/** The same without quotas, which need a folder. */
+const free = users.map(({ name, password }) => ({ name, password }));
+
+async function open(proxy: TestProxy, port: number, name: string, bytes: number) {
+  const { peer } = await proxy.tunnel(`127.0.0.1:${port}`, basic(name, `secret-of-${name}`));
+  peer.write(Buffer.alloc(bytes, "x"));
+  await peer.until(({ receivedBytes }) => receivedBytes === bytes, "the echo");
+  return peer;
+}
+
+async function ask(proxy: TestProxy, query: string): Promise<Record<string, unknown>> {
+  return (await (await proxy.ask(`/usage?${query}`)).json()) as Record<string, unknown>;
+}
+
+describe("/usage", () => {
+  test("shows who uses what while tunnels run, and when they are over", async () => {
+    await using folder = await makeFolder();
+    using origin = listenEcho();
+    await using proxy = await startProxy({ users, state: { folder: `${folder.path}/state` } });
+    const running = await open(proxy, origin.port, "ci", 1000);
+    const over = await open(proxy, origin.port, "bob", 70);
+    over.finish();
+    await over.untilEnd();
+    await proxy.record();
+    expect(await ask(proxy, "by=user")).toMatchObject({
+      by: "user",
+      kept: true,
+      usage: [
+        {
+          user: "ci",
+          open: 1,
+          today: { up: 1000, down: 1000, requests: 0 },
+          limits: { connections: 50 },
+          quota: { month: { limit: 1e9, used: 2000, left: 1e9 - 2000 } },
+        },
+        { user: "bob", open: 0, today: { up: 70, down: 70, requests: 1 }, refused: {} },
+      ],
+    });
+    expect(await ask(proxy, "by=client")).toMatchObject({
+      usage: [{ client: "127.0.0.1", open: 1, month: { up: 1070, down: 1070, requests: 1 } }],
+    });
+    expect(await ask(proxy, "by=target&top=1")).toMatchObject({
+      usage: [{ target: `127.0.0.1:${origin.port}`, since: { up: 1070 } }],
+    });
+    expect(await ask(proxy, "by=upstream")).toMatchObject({ usage: [{ upstream: "direct", open: 1 }] });
+    expect(await ask(proxy, "top=1")).toMatchObject({
+      usage: [{ user: "ci" }],
+      others: { number: 1, up: 70, down: 70, requests: 1 },
+    });
+    running.finish();
+    await running.untilEnd();
+    await proxy.record(1);
+    expect(await ask(proxy, "since=30d")).toMatchObject({
+      usage: [{ user: "ci", open: 0, since: { up: 1000, down: 1000, requests: 1 } }, { user: "bob" }],
+    });
+  });
+
+  test("measures rates", async () => {
+    using origin = listenEcho();
+    await using proxy = await startProxy({ users: free });
+    const { peer } = await proxy.tunnel(`127.0.0.1:${origin.port}`, basic("ci", "secret-of-ci"));
+    const pump = setInterval(() => peer.write("y".repeat(1000)), 10);
+    const report = await ask(proxy, "by=user");
+    clearInterval(pump);
+    const [row] = report["usage"] as { rate: { up: number; down: number } }[];
+    expect(row?.rate.up).toBeGreaterThan(0);
+    expect(row?.rate.down).toBeGreaterThan(0);
+    expect(report["kept"]).toBe(false);
+    peer.reset();
+    await proxy.record();
+    await waitFor(async () => {
+      const [{ rate } = {}] = (await ask(proxy, "by=user"))["usage"] as { rate?: { up: number } }[];
+      return rate?.up === 0;
+    }, "the rate to end");
+  });
+
+  test("writes CSV for whoever wants it", async () => {
+    using origin = listenEcho();
+    await using proxy = await startProxy({ users: free });
+    (await open(proxy, origin.port, "ci", 5)).reset();
+    await proxy.record();
+    const answer = await fetch(`http://127.0.0.1:${proxy.daemon.sidecar?.port}/usage`, {
+      headers: { Authorization: "Bearer scenario-token", Accept: "text/csv" },
+    });
+    expect(answer.headers.get("content-type")).toBe("text/csv; charset=utf-8");
+    const [titles = "", row = ""] = (await answer.text()).split("\r\n");
+    expect(titles).toStartWith("user,open,rate_up,rate_down,today_up,today_down,today_requests,");
+    expect(row).toMatch(/^ci,0,0,0,5,5,1,5,5,1,5,5,1,0,,,,$/);
+  });
+
+  test.each([
+    ["by=name", 'by is "name".'],
+    ["since=1h", 'since is "1h".'],
+    ["since=2026-02-30", 'since is "2026-02-30".'],
+    ["top=0", 'top is "0".'],
+    ["format=xml", "format is json or csv."],
+    ["user=ci", 'There is no parameter "user".'],
+  ])("refuses %s", async (query, message) => {
+    await using proxy = await startProxy({ users: free });
+    const answer = await proxy.ask(`/usage?${query}`);
+    expect(answer.status).toBe(400);
+    expect(await answer.json()).toMatchObject({ detail: expect.stringContaining(message) });
+  });
+
+  test("wants the token", async () => {
+    await using proxy = await startProxy({ users: free });
+    expect((await fetch(`http://127.0.0.1:${proxy.daemon.sidecar?.port}/usage`)).status).toBe(401);
+  });
+
+  test("is what the command shows", async () => {
+    using origin = listenEcho();
+    await using proxy = await startProxy({ users: free });
+    (await open(proxy, origin.port, "ci", 5)).reset();
+    await proxy.record();
+    const io = createFakeIo({ variables: { PENSTOCK_SIDECAR_TOKEN: "scenario-token" } });
+    const sidecar = ["--sidecar", `http://127.0.0.1:${proxy.daemon.sidecar?.port}`];
+    expect(await runCli(["usage", ...sidecar], io)).toBe(0);
+    expect(io.printed()).toContain("ci                           0       0 B       0 B      10 B      10 B        1\n");
+    expect(await runCli(["usage", "--csv", "--by", "target", ...sidecar], io)).toBe(0);
+    expect(io.printed()).toContain(`127.0.0.1:${origin.port},0,0,0,5,5,1,`);
+    expect(await runCli(["usage", "--since", "yesterday", ...sidecar], io)).toBe(2);
+    expect(io.told.at(-1)).toStartWith('The sidecar refused (400): since is "yesterday".');
+  });
+});
