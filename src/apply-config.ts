@@ -1,3 +1,4 @@
+import type { FleetParts } from "./compose-fleet.ts";
 import type { UsageParts } from "./compose-usage.ts";
 import type { CompiledConfig } from "./config/compile.ts";
 import { diffConfigsInSteps, keepFixedSettings } from "./config/diff-config.ts";
@@ -31,6 +32,7 @@ export interface ConfigApplierOptions {
   readonly contexts: TlsContexts;
   readonly pacs: PacFiles;
   readonly use: Pick<UsageParts, "follow">;
+  readonly fleet: Pick<FleetParts, "follow">;
   readonly inherited: InheritedSockets | undefined;
   readonly tell: (message: string) => void;
   /** Resolves when clients have had their turn. */
@@ -81,6 +83,7 @@ export class ConfigApplier {
     pacs.commit();
     gate.use(keepUnchanged(gate.runtime.current, next.runtime));
     this.#options.use.follow(next);
+    this.#options.fleet.follow(next);
     gate.upstreams.retain(listHops(gate.runtime.current));
     this.#options.accessLog.use(next.log.access);
     if (next.sidecar !== undefined && keepsSidecar) before?.use(next.sidecar);

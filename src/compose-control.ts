@@ -1,5 +1,6 @@
 import type { InUse } from "./apply-config.ts";
 import { listBrowserListeners, writeBrowserPac } from "./browser-pac.ts";
+import type { FleetParts } from "./compose-fleet.ts";
 import type { UsageParts } from "./compose-usage.ts";
 import type { Drain } from "./drain.ts";
 import type { Gate } from "./gate/gate.ts";
@@ -21,6 +22,7 @@ export interface ControlledParts extends Pick<ControlPort, "reload" | "handOver"
   readonly inUse: InUse;
   readonly accessLog: AccessLog;
   readonly use: UsageParts;
+  readonly fleet: Pick<FleetParts, "status">;
   readonly lanes: LanePool | undefined;
   readonly pacs: PacFiles;
   /** What `/config` says of the kernel's part, and of the event loop. */
@@ -32,7 +34,8 @@ export interface ControlledParts extends Pick<ControlPort, "reload" | "handOver"
 
 /** Composes what the sidecar asks the daemon. */
 export function composeControl(parts: ControlledParts): ControlPort {
-  const { gate, drain, inUse, accessLog, use, lanes, pacs, splicing, driving, reloads, reload, handOver } = parts;
+  const { gate, drain, inUse, accessLog, use, fleet, lanes, pacs, splicing, driving, reloads, reload, handOver } =
+    parts;
   const limits = () => gate.runtime.current.limits;
   const usage = new UsageReporter({ parts: use, live: gate.live, limits, since: Date.now() });
   return {
@@ -42,7 +45,7 @@ export function composeControl(parts: ControlledParts): ControlPort {
     drain: controlDrain(drain, () => inUse.sidecar?.sidecar.yieldAddress()),
     ...(reload && { reload }),
     ...(handOver && { handOver }),
-    readiness: () => readReadiness(gate, drain, { reloaded: reloads().successful, pacs: pacs.statuses, use }),
+    readiness: () => readReadiness(gate, drain, { reloaded: reloads().successful, pacs: pacs.statuses, use, fleet }),
     proxyPac: (host) => writeBrowserPac(listBrowserListeners(gate, inUse.plans), inUse.compiled.browserPac, host),
     effectiveConfig: () => ({ ...inUse.compiled.effective, splicing, driving }),
     metricsText: () =>
@@ -62,6 +65,7 @@ export function composeControl(parts: ControlledParts): ControlPort {
           limits: limits(),
           keeper: use.keeper?.status,
         },
+        fleet: fleet.status,
         ...(inUse.sidecar && { sidecar: inUse.sidecar.sidecar.connections }),
         ...(lanes && { lanes: lanes.status() }),
       }),

@@ -1,4 +1,5 @@
 import { composeUsage } from "./compose-usage.ts";
+import { composeFleet } from "./compose-fleet.ts";
 import { composeControl } from "./compose-control.ts";
 import { ConfigApplier, type InUse } from "./apply-config.ts";
 import type { CompiledConfig } from "./config/compile.ts";
@@ -147,6 +148,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
   const pacs = new PacFiles({ tell, fetch: fetchText, now: Date.now, random: Math.random });
   const descriptors = new SpareDescriptors();
   const use = composeUsage(compiled, tell);
+  const fleet = composeFleet(compiled, use, tell);
   const gate = new Gate({
     runtime,
     sockets,
@@ -184,6 +186,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     inUse,
     accessLog,
     use,
+    fleet,
     lanes,
     splicing: description,
     driving: sockets.description,
@@ -207,6 +210,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     contexts,
     pacs,
     use,
+    fleet,
     inherited,
     tell,
     turn,
@@ -254,12 +258,13 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
   applier.claimAddresses();
   (await pacs.prepare(compiled.pacs)).commit();
   await use.start(gate);
+  await fleet.start(gate);
 
   const bound = gate.listen(inUse.plans);
   if (!bound.ok) {
     // The old process serves on at its path.
     if (successor) inUse.sidecar?.sidecar.retire(true);
-    await Promise.all([inUse.sidecar?.sidecar.stop(), lanes?.stop(), use.stop()]);
+    await Promise.all([inUse.sidecar?.sidecar.stop(), lanes?.stop(), use.stop(), fleet.stop()]);
     pacs.close();
     gate.close();
     return { ok: false, message: explainBinding(bound.plan, bound.code) };
@@ -278,6 +283,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     stopTidying();
     pacs.close();
     await use.stop();
+    await fleet.stop();
     await Promise.all([withinMs(accessLog.stop(), LAST_LINES_MS), inUse.sidecar?.sidecar.stop(), lanes?.stop()]);
     gate.close();
   };

@@ -3,6 +3,7 @@ import { isDeepStrictEqual } from "node:util";
 import { formatEndpoint } from "./address/endpoint.ts";
 import { toAsciiHost } from "./address/host.ts";
 import { parseIp } from "./address/ip.ts";
+import type { FleetParts } from "./compose-fleet.ts";
 import { findUsageWarnings, type UsageParts } from "./compose-usage.ts";
 import type { CompiledConfig } from "./config/compile.ts";
 import { quoteValue } from "./config/problem.ts";
@@ -153,13 +154,14 @@ interface ReadinessParts {
   readonly reloaded: boolean;
   readonly pacs: readonly PacStatus[];
   readonly use: Pick<UsageParts, "keeper" | "quotas">;
+  readonly fleet: Pick<FleetParts, "status">;
 }
 
 /** Ready to serve a new connection: bound, not about to leave, and with an upstream that answers where there is one. */
 export async function readReadiness(
   gate: Gate,
   drain: Pick<Drain, "phase">,
-  { reloaded, pacs, use }: ReadinessParts,
+  { reloaded, pacs, use, fleet }: ReadinessParts,
 ): Promise<Readiness> {
   const isLeaving = (): boolean => drain.phase !== "serving";
   if (gate.listeners === undefined && !isLeaving()) return { ready: false, reason: "starting" };
@@ -168,6 +170,7 @@ export async function readReadiness(
   const warnings = [
     ...(reloaded ? [] : ["The last reload failed. The configuration before it is in effect."]),
     ...findUsageWarnings(use),
+    ...(fleet.status?.warning === undefined ? [] : [fleet.status.warning]),
     ...pacs.flatMap(({ name, fault }) => (fault === undefined ? [] : `The PAC file of upstream ${name} ${fault}.`)),
   ];
   const warning = warnings.length === 0 ? undefined : warnings.join(" ");

@@ -118,7 +118,8 @@ export function* compileInSteps(
   if (users.ok) problems.push(...findDigestProblems(config, users.value));
   problems.push(...findSocketProblems(config.sidecar, materials), ...findRedisProblems(config.state, materials));
   const state = compileState(config.state, materials);
-  problems.push(...findForgottenQuotas(config, state));
+  const { redis, warnings: redisWarnings } = compileRedis(config.state, materials);
+  problems.push(...findForgottenQuotas(config, [state, redis]));
   if (problems.length > 0 || !users.ok) return { ok: false, problems };
   const access = config.log.access ?? (materials.terminal ? "text" : "json");
   const authenticator = compileAuthenticator(config, users.value);
@@ -127,7 +128,6 @@ export function* compileInSteps(
   const runtime = compileRuntime(config, { authenticator, policy, forward, upstreams, pacs, environment });
   const usersFile = compileUsersFile(config, materials, runtime);
   const trustFiles = followTrustFiles(config, materials);
-  const { redis, warnings: redisWarnings } = compileRedis(config.state, materials);
   const unreachable = yield* findUnreachableInSteps(rules);
   return {
     ok: true,

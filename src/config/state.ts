@@ -51,10 +51,11 @@ export function compileCalendar({
 /** Quotas that would be forgotten at each start. */
 export function findForgottenQuotas(
   { limits, users }: { readonly limits: unknown; readonly users?: unknown },
-  state: StateFolderPlan | undefined,
+  places: readonly (object | undefined)[],
 ): Problem[] {
-  if (state !== undefined) return [];
-  const message = 'A quota needs "state.folder", where use is kept: without it each start would forget what was used.';
+  if (places.some((place) => place !== undefined)) return [];
+  const message =
+    'A quota needs "state.folder" or "state.redis", where use is kept: without them each start would forget what was used.';
   const has = (bytes: unknown) => readRecord(bytes)["day"] !== undefined || readRecord(bytes)["month"] !== undefined;
   const { bytes } = readRecord(readRecord(limits)["perUser"]);
   return [

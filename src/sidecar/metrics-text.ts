@@ -2,6 +2,7 @@ import type { CheckCounts } from "../proxy/auth/credential-cache.ts";
 import { describeFailure, type FailureDetail } from "../proxy/failure.ts";
 import type { Histogram } from "../proxy/record/histogram.ts";
 import type { Metrics } from "../proxy/record/metrics.ts";
+import { collectFleetFamilies, type FleetSource } from "./fleet-families.ts";
 import { collectProcessFamilies } from "./process-families.ts";
 import { counter, type Family, formatFamilies, gauge, histogram, type Sample } from "./prometheus-text.ts";
 import { collectUpstreamFamilies } from "./upstream-families.ts";
@@ -31,6 +32,8 @@ export interface MetricSources {
   }[];
   /** The use of users; absent where nothing is counted. */
   readonly usage?: UsageSource;
+  /** Absent where nothing is shared with other proxies. */
+  readonly fleet?: FleetSource | undefined;
   /** Listeners that speak TLS; milliseconds since the epoch. */
   readonly certificates?: readonly { readonly listener: string; readonly expiresAt: number }[];
 }
@@ -41,6 +44,7 @@ export function writeMetricsText(sources: MetricSources): string {
     ...collectProxyFamilies(sources),
     ...collectUpstreamFamilies(sources.upstreams ?? []),
     ...(sources.usage === undefined ? [] : collectUsageFamilies(sources.usage)),
+    ...(sources.fleet === undefined ? [] : collectFleetFamilies(sources.fleet)),
     ...collectProcessFamilies(),
   ]);
 }

@@ -11,7 +11,7 @@ import type { UseRow } from "./usage-copy.ts";
 import type { UsageOrder, UsageReply } from "./usage-worker.ts";
 
 /** Milliseconds between two looks at what flows under way have moved, each of which is written. With the write it stays below a second. */
-const LOOK_MS = 400;
+export const LOOK_MS = 400;
 /** Milliseconds after a failure. */
 const RETRY_MS = 1000;
 /** Milliseconds without an answer after which the disk counts as stuck. */
@@ -82,6 +82,11 @@ export class UsageKeeper {
     return { file: this.file, fault: this.#fault, failures: this.#failures, behindMs };
   }
 
+  /** Whether the file has been read: what is known here is what was used. */
+  get isOpen(): boolean {
+    return this.#isOpen;
+  }
+
   /** Reads what was used before, and begins to keep. Resolves when it is known, or the disk takes too long. */
   async start(): Promise<void> {
     const { day, month } = this.#options.usage.clock.period;
@@ -93,14 +98,7 @@ export class UsageKeeper {
 
   /** Counts what flows under way have moved, and has it written. */
   look(): void {
-    const { usage, quotas, live, limits } = this.#options;
-    live.look((record, up, down) => usage.look(record, up, down));
-    const { hasQuotas, onQuota } = limits();
-    if (hasQuotas && onQuota === "end")
-      live.endSpent((record) => {
-        const failure = quotas.refuse(findUser(record), limits());
-        return failure?.detail === "quota_exceeded" ? failure : undefined;
-      });
+    lookAtFlows(this.#options);
     void this.#write();
   }
 
@@ -283,6 +281,17 @@ export class UsageKeeper {
   #adviseLost(): string {
     return `Users with quotas are refused until their day or month ends, because nobody knows what they have used. To let them in and count from nothing, stop the proxy, remove ${JSON.stringify(`${this.file}*`)} and start it.`;
   }
+}
+
+/** Counts what flows under way have moved, and ends those of users whose quota is used up where the configuration says so. */
+export function lookAtFlows({ usage, quotas, live, limits }: Omit<KeeperOptions, "tell" | "thread">): void {
+  live.look((record, up, down) => usage.look(record, up, down));
+  const { hasQuotas, onQuota } = limits();
+  if (!hasQuotas || onQuota !== "end") return;
+  live.endSpent((record) => {
+    const failure = quotas.refuse(findUser(record), limits());
+    return failure?.detail === "quota_exceeded" ? failure : undefined;
+  });
 }
 
 /** Users that are looked up with one write. */

@@ -142,7 +142,7 @@ describe("use of two proxies that share Redis", () => {
     await waitFor(() => !one.use.isBehind && one.fleet.exchanges > 3, "everything to be told");
     await one.fleet.exchanged();
     await using two = openFleet({ port: redis.port, id: "two" });
-    await waitFor(() => two.use.wasScanned, "everybody's use to be known");
+    await two.use.scanned;
     expect(two.bytes.elsewhere.size).toBe(1200);
     expect(two.bytes.total("user 1199")).toBe(1200);
   });

@@ -77,7 +77,7 @@ export class Quotas {
         ? UNKNOWN_RETRY_SECONDS
         : this.#clock.secondsUntil(ofMonth ? period.monthEndsAt : period.dayEndsAt),
       note: isAwaited
-        ? "the file of use cannot be read yet"
+        ? "what was used is not known yet"
         : `the file of use of ${formatDay(knowledge.period.day)} was lost`,
     };
   }

@@ -33,6 +33,8 @@ export class Usage {
   enabled = true;
   /** Users of whom something is not kept yet; undefined where nothing is kept. */
   unsaved: Set<Use> | undefined = undefined;
+  /** Is told of each user who has used something; undefined where nothing is shared. */
+  onUse: ((user: string) => void) | undefined = undefined;
 
   constructor({ clock, holdsUser, size }: UsageOptions) {
     this.clock = clock;
@@ -79,7 +81,10 @@ export class Usage {
     const { user, client, target, upstream } = this.#findAccounts(record);
     const { period } = this.clock;
     addTo(user, period, up, down, requests, limit);
-    if (user !== undefined) this.unsaved?.add(user);
+    if (user !== undefined) {
+      this.unsaved?.add(user);
+      this.onUse?.(user.key);
+    }
     addTo(client, period, up, down, requests, limit);
     addTo(target, period, up, down, requests, limit);
     addTo(upstream, period, up, down, requests, undefined);

@@ -73,6 +73,9 @@ export class Use {
   allDown = 0;
   allRequests = 0;
 
+  /** Bytes that others have counted in a day and in a month, by the first day of each. */
+  readonly #elsewhere = { day: { begins: -1, bytes: 0 }, month: { begins: -1, bytes: 0 } };
+
   constructor(key: string) {
     this.key = key;
   }
@@ -105,16 +108,32 @@ export class Use {
     this.refused.set(limit, (this.refused.get(limit) ?? 0) + 1);
   }
 
-  /** Bytes up and down of the day. */
+  /** Bytes up and down of the day, with those that others have counted. */
   dayBytes(period: Period): number {
-    if (this.#day !== period.day) this.#sumUp(period);
-    return this.#dayBytes;
+    return this.ownBytes("day", period) + this.#countElsewhere("day", period);
   }
 
-  /** Bytes up and down of the month. */
+  /** Bytes up and down of the month, with those that others have counted. */
   monthBytes(period: Period): number {
+    return this.ownBytes("month", period) + this.#countElsewhere("month", period);
+  }
+
+  /** Bytes up and down that were counted here. */
+  ownBytes(span: "day" | "month", period: Period): number {
     if (this.#day !== period.day) this.#sumUp(period);
-    return this.#monthBytes;
+    return span === "day" ? this.#dayBytes : this.#monthBytes;
+  }
+
+  /** Notes what others have counted in the day or month that began with `begins`. It never becomes less: who lost count must not open a quota. */
+  setElsewhere(span: "day" | "month", begins: number, bytes: number): void {
+    const elsewhere = this.#elsewhere[span];
+    elsewhere.bytes = begins === elsewhere.begins ? Math.max(elsewhere.bytes, bytes) : bytes;
+    elsewhere.begins = begins;
+  }
+
+  #countElsewhere(span: "day" | "month", period: Period): number {
+    const { begins, bytes } = this.#elsewhere[span];
+    return begins === period[span] ? bytes : 0;
   }
 
   /** The sum from a day on. */

@@ -34,12 +34,23 @@ export type PoolEvent =
   /** A session lost its member, and has another one. */
   | { readonly kind: "moved"; readonly pool: string; readonly from: string; readonly to: string };
 
+/** A session, and the member that it was led to. */
+export interface BoundSession {
+  readonly pool: string;
+  readonly key: string;
+  readonly member: string;
+  /** Milliseconds for which it is remembered after its last use. */
+  readonly forMs: number;
+}
+
 export interface PoolOptions {
   /** Monotonic milliseconds. */
   readonly now: () => number;
   /** From 0 to 1. */
   readonly random: () => number;
   readonly changed: (event: PoolEvent) => void;
+  /** Is told of each use of a session; absent where sessions are not shared. */
+  readonly bound?: ((session: BoundSession) => void) | undefined;
   /** The pool of a member that is one itself. */
   readonly find: (plan: PoolPlan) => Pool;
 }
@@ -239,8 +250,17 @@ export class Pool {
     if (sticky === undefined) return;
     const before = this.#sessions.find(key, sticky.forMs, now);
     this.#sessions.set(key, member, now);
+    this.#options.bound?.({ pool: this.#plan.name, key, member: member.name, forMs: sticky.forMs });
     if (before === undefined || before === member) return;
     this.#options.changed({ kind: "moved", pool: this.#plan.name, from: before.name, to: member.name });
+  }
+
+  /** Follows another proxy, which led a session to a member `agoMs` ago. */
+  follow(key: string, name: string, agoMs: number): void {
+    const { sticky } = this.#plan;
+    const member = this.find(name);
+    if (sticky === undefined || member === undefined || agoMs >= sticky.forMs) return;
+    this.#sessions.follow(key, member, this.#options.now() - agoMs);
   }
 
   countSession(key: string, change: 1 | -1): void {

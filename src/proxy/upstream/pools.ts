@@ -1,6 +1,6 @@
 import type { PoolPlan } from "../route/pool-plan.ts";
 import type { Hop } from "../route/hop.ts";
-import { Pool, type PoolEvent } from "./pool.ts";
+import { type BoundSession, Pool, type PoolEvent } from "./pool.ts";
 import { describePool, type PoolState } from "./pool-state.ts";
 
 export interface PoolsOptions {
@@ -17,6 +17,8 @@ export class Pools {
   readonly #byName = new Map<string, Pool>();
   /** Requests under an older snapshot keep the pool of their plan. */
   readonly #byPlan = new WeakMap<PoolPlan, Pool>();
+  /** Is told of each use of a session; undefined where sessions are not shared. */
+  bound: ((session: BoundSession) => void) | undefined = undefined;
 
   constructor(options: PoolsOptions = {}) {
     this.#options = options;
@@ -40,7 +42,13 @@ export class Pools {
     const { now = () => performance.now(), random = Math.random, changed = () => {} } = this.#options;
     let pool = this.#byName.get(plan.name);
     if (pool === undefined) {
-      pool = new Pool(plan, { now, random, changed, find: (inner) => this.find(inner) });
+      pool = new Pool(plan, {
+        now,
+        random,
+        changed,
+        find: (inner) => this.find(inner),
+        bound: (session) => this.bound?.(session),
+      });
       this.#byName.set(plan.name, pool);
     } else {
       pool.use(plan);

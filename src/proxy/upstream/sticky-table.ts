@@ -48,6 +48,12 @@ export class StickyTable {
     if (!oldest.done) this.#sessions.delete(oldest.value);
   }
 
+  /** Follows what another proxy has led a session to, at `usedAt`. */
+  follow(key: string, member: Member, usedAt: number): void {
+    const known = this.#sessions.get(key);
+    this.set(key, member, Math.max(usedAt, known?.usedAt ?? usedAt));
+  }
+
   /** A connection of the session opens, or has closed. */
   count(key: string, change: 1 | -1, now: number): void {
     const session = this.#sessions.get(key);

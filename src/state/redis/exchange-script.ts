@@ -97,7 +97,27 @@ local function scan(key, cursor, count)
   return redis.call('HSCAN', key, cursor, 'COUNT', count)
 end
 
-local kinds = { share = share, spend = spend, use = use, scan = scan }
+local function tell(key, pool, session, member, most)
+  redis.call('XADD', key, 'MAXLEN', '~', most, '*', 'p', pool, 's', session, 'm', member)
+  redis.call('PEXPIRE', key, 86400000)
+  return {'', ''}
+end
+
+local function hear(key, after, count)
+  local last, lines = after, {}
+  for _, line in ipairs(redis.call('XRANGE', key, '(' .. after, '+', 'COUNT', count)) do
+    last = line[1]
+    local fields = {}
+    for at = 1, #line[2], 2 do fields[line[2][at]] = line[2][at + 1] end
+    lines[#lines + 1] = fields.p or ''
+    lines[#lines + 1] = fields.s or ''
+    lines[#lines + 1] = fields.m or ''
+    lines[#lines + 1] = tostring(math.max(0, now - (tonumber(string.match(last, '^%d+')) or now)))
+  end
+  return {last, lines}
+end
+
+local kinds = { share = share, spend = spend, use = use, scan = scan, tell = tell, hear = hear }
 local answers = {}
 for at = 3, #KEYS do
   local from = 4 + (at - 3) * 5

@@ -4,7 +4,7 @@ import type { Reply } from "./redis-link.ts";
 
 /** What a proxy tells of one key, and asks about it. */
 export interface Entry {
-  readonly kind: "share" | "spend" | "use" | "scan";
+  readonly kind: "share" | "spend" | "use" | "scan" | "tell" | "hear";
   /** Without the prefix. */
   readonly key: string;
   /** At most four. */

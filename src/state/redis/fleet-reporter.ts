@@ -39,7 +39,7 @@ export class FleetReporter {
 }
 
 /** The server as messages name it. */
-function describeServer(name: string): string {
+export function describeServer(name: string): string {
   return `Redis at ${name} ("state.redis")`;
 }
 

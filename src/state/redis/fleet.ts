@@ -122,13 +122,16 @@ export class Fleet {
   /** Tells the others a last time, and leaves. */
   async stop(): Promise<void> {
     if (this.#stopped) return;
-    this.#stopped = true;
-    clearTimeout(this.#timer);
     const { link, prefix, id } = this.#options;
     if (this.#fault === undefined && this.#wasHeard) {
-      const leave = link.run(LEAVE_SCRIPT, [`${prefix}proxies`, `${prefix}number:${id}`], [id]);
+      const leave = this.exchanged().then(() => {
+        this.#stopped = true;
+        return link.run(LEAVE_SCRIPT, [`${prefix}proxies`, `${prefix}number:${id}`], [id]);
+      });
       await Promise.race([leave, Bun.sleep(LEAVE_MS)]);
     }
+    this.#stopped = true;
+    clearTimeout(this.#timer);
     link.close();
     for (const resolve of this.#waiting.splice(0)) resolve();
   }

@@ -24,8 +24,8 @@ export interface UseTable {
 
 export interface SharedUseOptions {
   readonly table: UseTable;
-  /** By which the use of this machine is known: the same for all processes that count together. */
-  readonly machine: () => string;
+  /** By which the use of this machine is known: the same for all processes that count together. Undefined while it cannot be told. */
+  readonly machine: () => string | undefined;
   readonly changed: (urgent: boolean) => void;
   readonly now?: () => number;
 }
@@ -54,6 +54,8 @@ export class SharedUse implements SharedKind {
   #pages: { span: string; cursor: string }[] = [];
   #scannedAt = -Infinity;
   #wasScanned = false;
+  #wasNamed = false;
+  readonly #scanned = Promise.withResolvers<void>();
 
   constructor(options: SharedUseOptions) {
     this.#options = options;
@@ -67,9 +69,9 @@ export class SharedUse implements SharedKind {
     this.#options.changed(false);
   }
 
-  /** Whether everybody's use has been looked at. */
-  get wasScanned(): boolean {
-    return this.#wasScanned;
+  /** Resolves when everybody's use has been looked at. */
+  get scanned(): Promise<void> {
+    return this.#scanned.promise;
   }
 
   get isBehind(): boolean {
@@ -82,17 +84,23 @@ export class SharedUse implements SharedKind {
 
   collect(most: number): Entry[] {
     const { table, machine } = this.#options;
-    const users = this.#turns.take(Math.max(1, Math.floor(most / 2) - 1));
-    this.#isBehind = this.#turns.changed > 0;
+    const name = machine();
+    if (name !== undefined && !this.#wasNamed) {
+      this.#wasNamed = true;
+      this.retell();
+    }
+    // Two entries for each user, and one for the look at everybody.
+    const users = name === undefined ? [] : this.#turns.take(Math.max(1, Math.floor((most - 1) / 2)));
+    this.#isBehind = name !== undefined && this.#turns.changed > 0;
     const entries: Entry[] = [];
     for (const user of users) {
       const isIdle = this.#now() - (this.#usedAt.get(user) ?? -Infinity) >= IDLE_MS;
-      for (const { name, bytes } of table.read(user))
+      for (const { name: span, bytes } of table.read(user))
         entries.push({
           kind: "use",
-          key: `use:${name}`,
-          values: [user, machine(), String(bytes), String(lastsMs(name))],
-          settle: (elsewhere) => table.setElsewhere(user, name, Number(elsewhere)),
+          key: `use:${span}`,
+          values: [user, name ?? "", String(bytes), String(lastsMs(span))],
+          settle: (elsewhere) => table.setElsewhere(user, span, Number(elsewhere)),
         });
       if (isIdle) this.#forget(user);
     }
@@ -105,6 +113,7 @@ export class SharedUse implements SharedKind {
     if (this.#pages.length === 0 && now - this.#scannedAt >= SCAN_MS) {
       this.#scannedAt = now;
       this.#pages = this.#options.table.spans.map((span) => ({ span, cursor: "0" }));
+      if (this.#pages.length === 0) this.#finishScan();
     }
     const [page] = this.#pages;
     if (page === undefined) return [];
@@ -131,9 +140,13 @@ export class SharedUse implements SharedKind {
     page.cursor = next;
     if (next !== "0") return;
     this.#pages = this.#pages.filter((each) => each !== page);
-    if (this.#pages.length > 0) return;
+    if (this.#pages.length === 0) this.#finishScan();
+  }
+
+  #finishScan(): void {
     this.#wasScanned = true;
     this.#scannedAt = this.#now();
+    this.#scanned.resolve();
   }
 
   #forget(user: string): void {

@@ -1,0 +1,151 @@
+import type { UsageParts } from "./compose-usage.ts";
+import type { CompiledConfig } from "./config/compile.ts";
+import type { Gate } from "./gate/gate.ts";
+import { findConnectFault } from "./net/redis/find-connect-fault.ts";
+import { findMachineId } from "./state/machine-id.ts";
+import { Fleet, type SharedKind } from "./state/redis/fleet.ts";
+import { describeServer, FleetReporter } from "./state/redis/fleet-reporter.ts";
+import { RedisLink } from "./state/redis/redis-link.ts";
+import { isSameRedis, type RedisPlan } from "./state/redis/redis-plan.ts";
+import { SharedSessions } from "./state/redis/shared-sessions.ts";
+import { SharedUse } from "./state/redis/shared-use.ts";
+import { openUsePort } from "./state/redis/use-port.ts";
+import { LOOK_MS, lookAtFlows } from "./state/usage-keeper.ts";
+
+/** How the fleet is, for the sidecar. */
+export interface FleetStatus {
+  readonly up: boolean;
+  /** One sentence for the operator; undefined while Redis can be used. */
+  readonly warning: string | undefined;
+  /** Proxies that share the limits, this one among them. */
+  readonly proxies: number;
+  readonly exchanges: number;
+  readonly failures: Fleet["failures"];
+}
+
+/** What shares counts with other proxies. */
+export interface FleetParts {
+  /** Undefined where nothing is shared. */
+  readonly status: FleetStatus | undefined;
+  /** Begins to share. Resolves when it is known what was used elsewhere, or Redis takes too long. */
+  start(gate: Gate): Promise<void>;
+  /** Follows another configuration. */
+  follow(compiled: CompiledConfig): void;
+  /** Tells a last time. No connection may be left. */
+  stop(): Promise<void>;
+}
+
+/** Milliseconds for the use of others to be known before clients come. */
+const START_MS = 2000;
+
+interface Running {
+  readonly plan: RedisPlan;
+  readonly fleet: Fleet;
+  readonly use: SharedUse;
+  readonly hasQuotas: boolean;
+  stop(): Promise<void>;
+}
+
+/** Composes what shares counts with other proxies. It costs nothing where no Redis is configured. */
+export function composeFleet(compiled: CompiledConfig, use: UsageParts, tell: (message: string) => void): FleetParts {
+  let gate: Gate | undefined;
+  let running: Running | undefined;
+  let stopping: Promise<void> = Promise.resolve();
+  const follow = ({ redis, state }: CompiledConfig): Promise<void> => {
+    if (gate === undefined) return Promise.resolve();
+    if (running !== undefined && redis !== undefined && isSameRedis(running.plan, redis)) return Promise.resolve();
+    stopping = Promise.all([stopping, running?.stop()]).then(() => {});
+    running = redis && share(redis, gate, { use, folder: state?.path, tell });
+    return running === undefined ? Promise.resolve() : untilKnown(running, use);
+  };
+  return {
+    get status() {
+      return running && describeFleet(running);
+    },
+    start(started) {
+      gate = started;
+      return follow(compiled);
+    },
+    follow(next) {
+      void follow(next);
+    },
+    async stop() {
+      await Promise.all([stopping, running?.stop()]);
+    },
+  };
+}
+
+interface ShareOptions {
+  readonly use: UsageParts;
+  readonly folder: string | undefined;
+  readonly tell: (message: string) => void;
+}
+
+/** Begins to share through a server. */
+function share(plan: RedisPlan, gate: Gate, { use: parts, folder, tell }: ShareOptions): Running {
+  const { usage, quotas, keeper } = parts;
+  const id = crypto.randomUUID();
+  const limits = () => gate.runtime.current.limits;
+  const changed = (urgent: boolean) => fleet.changed(urgent);
+  // Without a folder each process counts for itself.
+  const machine = () => (folder === undefined ? id : findMachineId(folder));
+  let known: string | undefined;
+  const use = new SharedUse({
+    table: openUsePort(usage, limits),
+    machine: () => (keeper === undefined || keeper.isOpen ? (known ??= machine()) : known),
+    changed,
+  });
+  const sessions = new SharedSessions(
+    { follow: (pool, key, member, agoMs) => gate.pools.get(pool)?.follow(key, member, agoMs) },
+    changed,
+  );
+  const kinds: SharedKind[] = [use, sessions];
+  const reporter = new FleetReporter(plan.name, tell);
+  const link = new RedisLink({ plan, findConnectFault });
+  const fleet = new Fleet({ link, kinds, id, prefix: plan.prefix, report: (change) => reporter.report(change) });
+  usage.onUse = (user) => {
+    if (limits().hasQuotas) use.changed(user);
+  };
+  gate.pools.bound = (session) => sessions.bound(session);
+  const look = setInterval(() => {
+    // The keeper looks itself.
+    if (parts.keeper === undefined && limits().hasQuotas) lookAtFlows({ usage, quotas, live: gate.live, limits });
+  }, LOOK_MS);
+  look.unref();
+  fleet.start();
+  return {
+    plan,
+    fleet,
+    use,
+    hasQuotas: limits().hasQuotas,
+    stop() {
+      clearInterval(look);
+      usage.onUse = undefined;
+      gate.pools.bound = undefined;
+      return fleet.stop();
+    },
+  };
+}
+
+/** Waits until it is known what was used elsewhere. Where use is kept only in Redis, nobody with a quota is served until then. */
+async function untilKnown({ use: shared, hasQuotas }: Running, { usage, quotas, keeper }: UsageParts): Promise<void> {
+  if (!hasQuotas) return;
+  const isOnlyPlace = keeper === undefined;
+  const { day, month } = usage.clock.period;
+  if (isOnlyPlace) quotas.knowledge = { kind: "awaited", period: { day, month } };
+  const known = shared.scanned.then(() => {
+    if (isOnlyPlace) quotas.knowledge = { kind: "whole" };
+  });
+  await Promise.race([known, Bun.sleep(START_MS)]);
+}
+
+function describeFleet({ plan, fleet }: Running): FleetStatus {
+  const { fault, proxies, exchanges, failures } = fleet;
+  return {
+    up: fleet.wasHeard && fault === undefined,
+    warning: fault && `${describeServer(plan.name)} ${fault.why}: limits are not shared.`,
+    proxies,
+    exchanges,
+    failures,
+  };
+}
