@@ -1,3 +1,4 @@
+import type { UsageParts } from "./compose-usage.ts";
 import type { CompiledConfig } from "./config/compile.ts";
 import { diffConfigsInSteps, keepFixedSettings } from "./config/diff-config.ts";
 import { diffFingerprintsInSteps } from "./config/fingerprints.ts";
@@ -29,6 +30,7 @@ export interface ConfigApplierOptions {
   readonly inUse: InUse;
   readonly contexts: TlsContexts;
   readonly pacs: PacFiles;
+  readonly use: Pick<UsageParts, "follow">;
   readonly inherited: InheritedSockets | undefined;
   readonly tell: (message: string) => void;
   /** Resolves when clients have had their turn. */
@@ -78,6 +80,7 @@ export class ConfigApplier {
     listeners.commit();
     pacs.commit();
     gate.use(keepUnchanged(gate.runtime.current, next.runtime));
+    this.#options.use.follow(next);
     gate.upstreams.retain(listHops(gate.runtime.current));
     this.#options.accessLog.use(next.log.access);
     if (next.sidecar !== undefined && keepsSidecar) before?.use(next.sidecar);
@@ -151,5 +154,8 @@ function listNames(gate: Gate): ReadonlySet<string> {
 function keepFixed(before: CompiledConfig, wanted: CompiledConfig): { compiled: CompiledConfig; warnings: string[] } {
   const { effective, warnings } = keepFixedSettings(before.effective, wanted.effective);
   const { sockets, splice, warmUp } = before;
-  return { compiled: { ...wanted, sockets, splice, warmUp, effective }, warnings };
+  const state = before.state ?? wanted.state;
+  if (state?.path !== wanted.state?.path)
+    warnings.push(`state.folder: another folder needs a restart. Until then ${JSON.stringify(state?.path)} is used.`);
+  return { compiled: { ...wanted, sockets, splice, warmUp, effective, ...(state && { state }) }, warnings };
 }

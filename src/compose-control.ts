@@ -1,5 +1,6 @@
 import type { InUse } from "./apply-config.ts";
 import { listBrowserListeners, writeBrowserPac } from "./browser-pac.ts";
+import type { UsageParts } from "./compose-usage.ts";
 import type { Drain } from "./drain.ts";
 import type { Gate } from "./gate/gate.ts";
 import type { LanePool } from "./net/conn/lanes.ts";
@@ -18,6 +19,7 @@ export interface ControlledParts extends Pick<ControlPort, "reload" | "handOver"
   readonly drain: Drain;
   readonly inUse: InUse;
   readonly accessLog: AccessLog;
+  readonly use: UsageParts;
   readonly lanes: LanePool | undefined;
   readonly pacs: PacFiles;
   /** What `/config` says of the kernel's part, and of the event loop. */

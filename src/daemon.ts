@@ -1,3 +1,4 @@
+import { composeUsage } from "./compose-usage.ts";
 import { composeControl } from "./compose-control.ts";
 import { ConfigApplier, type InUse } from "./apply-config.ts";
 import type { CompiledConfig } from "./config/compile.ts";
@@ -26,10 +27,10 @@ import { openSidecar, type SidecarPlan } from "./open-sidecar.ts";
 import { explainBinding, prepareListeners } from "./prepare-listeners.ts";
 import type { ListenerTls } from "./proxy/accept/listener-tls.ts";
 import { chooseEngine } from "./proxy/flow/engine.ts";
-import { AccessLog, type LogSink } from "./proxy/record/access-log.ts";
+import type { LogSink } from "./proxy/record/access-log.ts";
 import { BugReporter } from "./proxy/record/bug-reporter.ts";
 import type { Runtime } from "./proxy/runtime.ts";
-import { composeReports, warnOfDescriptors } from "./operator-reports.ts";
+import { composeReports, openAccessLog, warnOfDescriptors, warnOfUnused } from "./operator-reports.ts";
 import { Reloader, type ReloadOutcome } from "./reloader.ts";
 import type { DrainState } from "./sidecar/control-port.ts";
 import type { Sidecar } from "./sidecar/serve.ts";
@@ -138,23 +139,22 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
   const listeners = prepareListeners(compiled, { contexts, inherited });
   if (!listeners.ok) return listeners;
   const inUse: InUse = { compiled, plans: listeners.plans, sidecar: undefined };
-  const accessLog = new AccessLog({
-    format: compiled.log.access,
-    sink: options.accessSink,
-    whenLost: (why) => tell(`Access lines are being lost: ${why}. "penstock_access_log_dropped_total" counts them.`),
-  });
+  const accessLog = openAccessLog(compiled.log.access, options.accessSink, tell);
   const passed = successor?.sockets ?? new PassedSockets();
   const sockets = chooseSockets(compiled.sockets, options.eventLoop, { inherited, passed });
   const { engine, lanes, description } = chooseEngine(splice, () => startLanes({ onTrouble: tell }), sockets.adopt);
   const bugs = new BugReporter({ tell, secrets });
   const pacs = new PacFiles({ tell, fetch: fetchText, now: Date.now, random: Math.random });
   const descriptors = new SpareDescriptors();
+  const use = composeUsage(compiled, tell);
   const gate = new Gate({
     runtime,
     sockets,
     tunnel: engine,
     descriptors,
     accessLog,
+    usage: use.usage,
+    quotas: use.quotas,
     application: `Penstock ${version}`,
     ...(options.resolver && { resolver: options.resolver }),
     findPac: (name) => pacs.find(name),
@@ -183,6 +183,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     drain,
     inUse,
     accessLog,
+    use,
     lanes,
     splicing: description,
     driving: sockets.description,
@@ -205,6 +206,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     inUse,
     contexts,
     pacs,
+    use,
     inherited,
     tell,
     turn,
@@ -251,18 +253,18 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
   // Clients of the proxy must not reach it, whatever the rules allow.
   applier.claimAddresses();
   (await pacs.prepare(compiled.pacs)).commit();
+  await use.start(gate);
 
   const bound = gate.listen(inUse.plans);
   if (!bound.ok) {
     // The old process serves on at its path.
     if (successor) inUse.sidecar?.sidecar.retire(true);
-    await Promise.all([inUse.sidecar?.sidecar.stop(), lanes?.stop()]);
+    await Promise.all([inUse.sidecar?.sidecar.stop(), lanes?.stop(), use.stop()]);
     pacs.close();
     gate.close();
     return { ok: false, message: explainBinding(bound.plan, bound.code) };
   }
-  for (const unused of inherited?.closeUnused() ?? [])
-    tell(`Warning: the service manager passed a socket that no listener takes, closed: ${unused}.`);
+  warnOfUnused(inherited, tell);
   warnOfDescriptors(descriptors, runtime.limits.inAll.connections, tell);
 
   const stopTidying = tidyMemory(() => {
@@ -275,6 +277,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     await gate.stop();
     stopTidying();
     pacs.close();
+    await use.stop();
     await Promise.all([withinMs(accessLog.stop(), LAST_LINES_MS), inUse.sidecar?.sidecar.stop(), lanes?.stop()]);
     gate.close();
   };

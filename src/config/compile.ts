@@ -29,8 +29,9 @@ import { readDuration, readSize } from "./quantity.ts";
 import { listSecrets, redactInSteps } from "./secrets.ts";
 import { compileSidecar, findSocketProblems, type SidecarPlan } from "./sidecar.ts";
 import type { Config } from "./schema.ts";
-import { compileState } from "./state.ts";
+import { compileCalendar, compileState, findForgottenQuotas } from "./state.ts";
 import type { EnvironmentRoutes } from "../proxy/route/route.ts";
+import type { CalendarPlan } from "../proxy/limit/calendar.ts";
 import type { StateFolderPlan } from "../state/state-folder.ts";
 import { runAtOnce, type Steps } from "../steps.ts";
 import type { PacPlan } from "../proxy/pac/pac-plan.ts";
@@ -46,6 +47,8 @@ export interface CompiledConfig {
   readonly sidecar?: SidecarPlan;
   /** Where things are kept across restarts. */
   readonly state?: StateFolderPlan;
+  /** How days and months of use are counted. */
+  readonly calendar: CalendarPlan;
   readonly log: { readonly access: AccessForm };
   /** Milliseconds for which connections are still accepted after a signal to stop. */
   readonly lameDuckMs: number;
@@ -110,6 +113,8 @@ export function* compileInSteps(
   const environment = asksEnvironment(config) ? keep(compileEnvironment(materials.variables)).routes : undefined;
   if (users.ok) problems.push(...findDigestProblems(config, users.value));
   problems.push(...findSocketProblems(config.sidecar, materials));
+  const state = compileState(config.state, materials);
+  problems.push(...findForgottenQuotas(config, state));
   if (problems.length > 0 || !users.ok) return { ok: false, problems };
   const access = config.log.access ?? (materials.terminal ? "text" : "json");
   const authenticator = compileAuthenticator(config, users.value);
@@ -118,7 +123,6 @@ export function* compileInSteps(
   const runtime = compileRuntime(config, { authenticator, policy, forward, upstreams, pacs, environment });
   const usersFile = compileUsersFile(config, materials, runtime);
   const trustFiles = followTrustFiles(config, materials);
-  const state = compileState(config.state, materials);
   const unreachable = yield* findUnreachableInSteps(rules);
   return {
     ok: true,
@@ -127,6 +131,7 @@ export function* compileInSteps(
       runtime,
       ...(config.sidecar && { sidecar: compileSidecar(config.sidecar, materials) }),
       ...(state && { state }),
+      calendar: compileCalendar(config.state),
       log: { access },
       lameDuckMs: readDuration(config.timeouts.lameDuck),
       drainMs: readDuration(config.timeouts.drain),

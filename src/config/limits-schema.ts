@@ -123,15 +123,18 @@ export function compileLimits(
   own: Iterable<readonly [name: string, limits: OwnLimits]>,
 ): Limits {
   const { perUser, perClient, perTarget } = limits;
+  const users = new Map(
+    Array.from(own, ([name, each]) => [
+      name,
+      compileUserShare({ ...perUser, ...each, connections: each.connections ?? perUser.connections }),
+    ]),
+  );
+  const everyUser = compileUserShare(perUser);
   return {
     inAll: compileShare(limits),
-    perUser: compileUserShare(perUser),
-    users: new Map(
-      Array.from(own, ([name, each]) => [
-        name,
-        compileUserShare({ ...perUser, ...each, connections: each.connections ?? perUser.connections }),
-      ]),
-    ),
+    perUser: everyUser,
+    users,
+    hasQuotas: everyUser.quota !== undefined || users.values().some(({ quota }) => quota !== undefined),
     perClient: compileShare(perClient),
     perTarget: { connections: perTarget.connections, rate: compileRate(perTarget.rate, perTarget.burst) },
     onQuota: limits.onQuota,

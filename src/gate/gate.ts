@@ -13,6 +13,8 @@ import { HealthChecks } from "../proxy/dial/health-checks.ts";
 import { Forwarding } from "../proxy/exchange/forwarding.ts";
 import type { HookReport } from "../proxy/hook/call-hook.ts";
 import { Admission } from "../proxy/limit/admission.ts";
+import type { Quotas } from "../proxy/limit/quotas.ts";
+import type { Usage } from "../proxy/limit/usage.ts";
 import { clientKey } from "../address/client-key.ts";
 import type { Newcomer } from "../proxy/read/first-message.ts";
 import { ConnectTargets } from "../proxy/read/tunnel-request.ts";
@@ -52,6 +54,9 @@ export interface GateOptions {
   readonly accessLog: AccessLog;
   /** Name and version of this program, for captures. */
   readonly application: string;
+  /** Counts use, and says whose quota is used up; absent where no use is counted. */
+  readonly usage?: Usage;
+  readonly quotas?: Quotas;
   /** Replaces the resolver of the system. */
   readonly resolver?: Resolver;
   /** Is told when the health of a member of a pool changes, and when a session moves. */
@@ -86,6 +91,7 @@ export class Gate implements ConnectionServices, ListenerOwner {
   readonly live = new LiveTable(this.forwarding.exchanges);
   readonly metrics = new Metrics();
   readonly recorder: Recorder;
+  readonly quotas: Quotas | undefined;
   readonly captures: Captures;
   readonly clientProfiles = new ClientProfiles();
   readonly own = new OwnAddresses();
@@ -119,6 +125,7 @@ export class Gate implements ConnectionServices, ListenerOwner {
       services: this,
       reportBug: (error) => this.reportBug(error, "of no client"),
     });
+    this.quotas = options.quotas;
     this.connect = sockets.connect;
     this.tunnel = options.tunnel;
     this.resolver =
@@ -140,6 +147,7 @@ export class Gate implements ConnectionServices, ListenerOwner {
       accessLog,
       metrics: this.metrics,
       live: this.live,
+      usage: options.usage,
       reportBug: (error, id) => this.reportBug(error, id),
     });
     this.captures = new Captures({ application: options.application });

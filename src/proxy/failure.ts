@@ -52,6 +52,13 @@ const table = {
   auth_busy: row("connection_limit_reached", 429, "client", "Too many passwords are being checked; try again shortly."),
   client_not_admitted: row("http_request_denied", 403, "policy", "This client address may not use this proxy."),
   too_many_connections: row("connection_limit_reached", 429, "client", "Too many connections are open."),
+  quota_exceeded: row("connection_limit_reached", 429, "client", "The quota of bytes of this user is used up."),
+  quota_unknown: row(
+    "connection_limit_reached",
+    503,
+    "proxy",
+    "What this user has used of a quota of bytes is not known, so the answer is no.",
+  ),
   // Rules and address classes.
   denied_by_rule: row("http_request_denied", 403, "policy", "A rule of this proxy denies the target."),
   denied_by_default: row("http_request_denied", 403, "policy", "No rule of this proxy allows the target."),
@@ -205,6 +212,8 @@ export interface Failure {
   readonly receivedStatus?: number;
   /** Seconds after which another try makes sense, for `Retry-After`. */
   readonly retryAfterSeconds?: number;
+  /** The name of the limit that was reached: the path of its setting, without user names. */
+  readonly limit?: string;
   /** With a 407: the nonce of the client was too old, the rest was right (RFC 7616 §3.3). */
   readonly stale?: true;
   /** The next hop that the failure is about (upstream name or `host:port`), for `next-hop`. */

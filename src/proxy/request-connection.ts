@@ -6,6 +6,7 @@ import type { AuthorizeServices } from "./decide/inquiry.ts";
 import type { DialServices } from "./dial/dial-context.ts";
 import type { ForwardedRequest, ForwardTask } from "./exchange/forward.ts";
 import type { Failure } from "./failure.ts";
+import type { Quotas } from "./limit/quotas.ts";
 import type { HookReport } from "./hook/call-hook.ts";
 import type { PacMeans } from "./pac/choose-ways.ts";
 import type { Newcomer } from "./read/first-message.ts";
@@ -19,6 +20,8 @@ import type { TunnelEngine, TunnelOwner } from "./flow/tunnel.ts";
 export interface RequestServices extends IdentifyServices, AuthorizeServices, DialServices {
   readonly tunnel: TunnelEngine;
   readonly recorder: Pick<Recorder, "tunnelOpened">;
+  /** Absent where no use is counted. */
+  readonly quotas: Pick<Quotas, "refuse"> | undefined;
   readonly targets: ConnectTargets;
   readonly pacs: PacMeans["router"];
   readonly captures: Pick<Captures, "observers">;

@@ -82,6 +82,8 @@ export class Request {
     if (!user.ok) return this.#end(user.failure);
     const crowded = connection.takeUserSlot(record);
     if (crowded !== undefined) return this.#end(crowded);
+    const spent = runtime.limits.hasQuotas ? services.quotas?.refuse(record.user, runtime.limits) : undefined;
+    if (spent !== undefined) return this.#end(spent);
 
     record.enter("request");
     const read = await readRequest(first.value, client, services.targets, endsAt);
@@ -302,7 +304,7 @@ function noteDial(record: RequestRecord, dialled: TunnelOutcome): void {
 /** Notes how the tunnel of a request ended. */
 export function noteTunnelEnd(record: RequestRecord, result: TunnelResult): void {
   record.tunnel = result;
-  record.failure = record.inside?.failure;
+  record.failure = record.inside?.failure ?? record.failure;
 }
 
 /** Notes status and bytes of a planned request. */

@@ -118,6 +118,11 @@ function collectProxyFamilies(sources: MetricSources): Family[] {
         value,
       })),
     ),
+    counter(
+      "penstock_limited_total",
+      "Requests that a limit refused or ended, by the name of the limit.",
+      mapRecord(Object.fromEntries(metrics.limited), "limit"),
+    ),
     histogram(
       "penstock_stage_seconds",
       "Time that connections spent in each stage.",

@@ -3,6 +3,7 @@ import type { HeadParser } from "../../protocol/http1/head-parser.ts";
 import { CR, LF } from "../../protocol/http1/octets.ts";
 import { createRequestHeadParser, type RequestHead, type RequestHeadError } from "../../protocol/http1/request-head.ts";
 import type { CredentialChecks } from "../auth/credential-checks.ts";
+import type { Quotas } from "../limit/quotas.ts";
 import { readForwardRequest } from "../read/forward-request.ts";
 import type { Runtime, RuntimeHolder } from "../runtime.ts";
 import type { RequestRecord } from "../record/request-record.ts";
@@ -21,6 +22,8 @@ export interface ForwardServices {
   readonly forwarding: Forwarding;
   readonly upstreams: Upstreams;
   readonly checks: CredentialChecks;
+  /** Absent where no use is counted. */
+  readonly quotas: Pick<Quotas, "refuse"> | undefined;
   readonly draining: boolean;
 }
 
@@ -214,11 +217,13 @@ export class ClientRequests implements ConnSink, ExchangeOwner, IdleClient {
 
   /** Carries out a request for which a plan holds; false when there is none, or no connection to use. */
   #carryByPlan(head: RequestHead, current: Runtime): boolean {
-    const { forwarding, draining, checks } = this.#services;
+    const { forwarding, draining, checks, quotas } = this.#services;
     const before = this.#before as RequestRecord;
     if (draining || forwarding.bound.has(this.#client)) return false;
     const plan = this.#plans.find(head, current);
     if (plan === undefined || !isStill(plan, before, this.#client, checks)) return false;
+    const { limits } = current;
+    if (limits.hasQuotas && quotas?.refuse(plan.user, limits) !== undefined) return false;
     const origin = forwarding.origins.take(plan.originRoute.key, plan.originRoute.fits);
     if (origin === undefined) return false;
     const record = this.#records.begin(plan, origin);

@@ -10,10 +10,11 @@ export type TunnelEnd =
   | "killed" // by an operator
   | "drained" // the time that shutting down allows ran out
   | "denied" // by a rule, for what the client said inside, or by the rules of a reload
+  | "quota_exceeded" // its user has used up a quota, and the configuration says "end"
   | "lane_lost"; // the thread that carried it died
 
 /** Why a tunnel is ended that its two sides would let go on. */
-export type KilledEnd = Extract<TunnelEnd, "killed" | "drained" | "denied">;
+export type KilledEnd = Extract<TunnelEnd, "killed" | "drained" | "denied" | "quota_exceeded">;
 
 /** What is known of a tunnel once it is over. */
 export interface TunnelResult {

@@ -42,6 +42,8 @@ export interface Limits {
   readonly users: ReadonlyMap<string, UserShare>;
   readonly perClient: Share;
   readonly perTarget: TargetShare;
+  /** Whether any user has a quota. */
+  readonly hasQuotas: boolean;
   /** What happens to the tunnels of a user who reaches a quota: they end, or go on to their end. */
   readonly onQuota: "end" | "finish";
   /** The prefix of an address that identifies a client, wherever clients are counted. */

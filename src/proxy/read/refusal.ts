@@ -43,7 +43,7 @@ export function writeRefusal({ failure, agent, id, rule, challenges, method, kee
   const proxyStatus = formatProxyStatus({
     proxy: agent,
     error: word,
-    details: note === "" ? failure.detail : `${failure.detail}: ${note}`,
+    details: describeDetails(failure, note),
     ...(failure.nextHop === undefined ? {} : { nextHop: failure.nextHop }),
     ...(failure.receivedStatus === undefined ? {} : { receivedStatus: failure.receivedStatus }),
   });
@@ -63,6 +63,12 @@ export function writeRefusal({ failure, agent, id, rule, challenges, method, kee
   const head = encoder.encode(lines.join("\r\n"));
   // RFC 9110 §9.3.2: the response to HEAD has no body.
   return method === "HEAD" ? head : Buffer.concat([head, bodyBytes]);
+}
+
+/** The precise reason, the limit that was reached, and what was found. */
+function describeDetails({ detail, limit }: Failure, note: string): string {
+  const reason = limit === undefined ? detail : `${detail} ${limit}`;
+  return note === "" ? reason : `${reason}: ${note}`;
 }
 
 /** Notes quote peers, so only printable ASCII is kept, up to 200 characters. */

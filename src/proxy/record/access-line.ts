@@ -30,6 +30,7 @@ export function formatJsonLine(record: AccessRecord): string {
     status: record.status,
     error: record.error,
     detail: record.detail,
+    limit: record.limit,
     note: bound(record.note),
     next_hop: bound(record.nextHop),
     received_status: record.receivedStatus,
@@ -122,7 +123,8 @@ function describeInside({ inside, tls, target }: AccessRecord): string[] {
 
 /** `error` and `detail` are the same word more often than not; it is said once then. */
 function describeRefusal(record: AccessRecord): string {
-  const reason = record.error === record.detail ? `${record.detail}` : `${record.detail} (${record.error})`;
+  const word = record.error === record.detail ? `${record.detail}` : `${record.detail} (${record.error})`;
+  const reason = record.limit === undefined ? word : `${word} by ${record.limit}`;
   const about = record.nextHop === undefined ? "" : ` at ${quote(record.nextHop)}`;
   return `${reason}${about}${record.note === undefined ? "" : `: ${quoteAlways(record.note)}`}`;
 }

@@ -43,6 +43,8 @@ export interface AccessRecord {
   readonly error: FailureWord | undefined;
   /** The precise reason, beside `error`. */
   readonly detail: FailureDetail | undefined;
+  /** The name of the limit that refused it. */
+  readonly limit: string | undefined;
   readonly note: string | undefined;
   readonly nextHop: string | undefined;
   readonly receivedStatus: number | undefined;
@@ -91,6 +93,7 @@ export function buildAccessRecord(record: RequestRecord, now: number): AccessRec
     status: record.status,
     error: failure && describeFailure(failure.detail).word,
     detail: failure?.detail,
+    limit: failure?.limit,
     note: failure?.note,
     nextHop: failure?.nextHop,
     receivedStatus: failure?.receivedStatus,

@@ -2,6 +2,7 @@ import { formatEndpoint } from "../../address/endpoint.ts";
 import { describeTls } from "../tunnel/inside-facts.ts";
 import type { RequestRecord } from "./request-record.ts";
 import type { Endable, RequestUnderWay } from "../exchange/forwarding.ts";
+import type { Failure } from "../failure.ts";
 import type { Tunnel } from "../flow/tunnel.ts";
 import { type CaptureFilter, matchesCapture } from "./capture-filter.ts";
 import { type AccessRecord, formatAddress } from "./access-record.ts";
@@ -69,6 +70,39 @@ export class LiveTable {
   /** Calls `visit` with every tunnel under way. */
   visit(visit: (record: RequestRecord, tunnel: Tunnel) => void): void {
     for (const [record, tunnel] of this.#tunnels) visit(record, tunnel);
+  }
+
+  /** Calls `visit` with the bytes of every tunnel and every forwarded request under way. */
+  look(visit: (record: RequestRecord, up: number, down: number) => void): void {
+    for (const [record, tunnel] of this.#tunnels) {
+      const { up, down } = tunnel.bytes();
+      visit(record, up, down);
+    }
+    for (const request of this.#requests) {
+      const look = request.look();
+      if (look !== undefined) visit(look.record, look.up, look.down);
+    }
+  }
+
+  /** Ends the tunnels and requests of those users for whom `why` gives a reason. Gives their number. */
+  endSpent(why: (record: RequestRecord) => Failure | undefined): number {
+    let ended = 0;
+    const end = (record: RequestRecord, stop: (failure: Failure) => void): void => {
+      const failure = why(record);
+      if (failure === undefined) return;
+      ended += 1;
+      stop(failure);
+    };
+    for (const [record, tunnel] of this.#tunnels)
+      end(record, (failure) => {
+        record.failure = failure;
+        tunnel.kill("quota_exceeded");
+      });
+    for (const request of this.#requests) {
+      const look = request.look();
+      if (look !== undefined) end(look.record, (failure) => request.abort(failure));
+    }
+    return ended;
   }
 
   /**

@@ -1,4 +1,4 @@
-import { type FailureDetail, listFailureDetails } from "../failure.ts";
+import { type Failure, type FailureDetail, listFailureDetails } from "../failure.ts";
 import type { InsideFacts } from "../tunnel/inside-facts.ts";
 import type { InsideProtocol } from "../policy/inside-demand.ts";
 import { type ClientProtocol, type RequestRecord, STAGES } from "./request-record.ts";
@@ -38,6 +38,8 @@ export class Metrics {
   /** Connections that are over, by listener and protocol. */
   readonly finished = new Map<string, Record<ProtocolLabel, number>>();
   readonly failures: Record<FailureDetail, number> = mapNames(listFailureDetails(), () => 0);
+  /** Requests that a limit refused or ended, by the name of the limit. */
+  readonly limited = new Map<string, number>();
   readonly tunnelEnds: Record<TunnelEnd, number> = {
     closed: 0,
     client_reset: 0,
@@ -46,6 +48,7 @@ export class Metrics {
     killed: 0,
     drained: 0,
     denied: 0,
+    quota_exceeded: 0,
     lane_lost: 0,
   };
   /** Payload bytes of tunnels that are over. */
@@ -95,12 +98,17 @@ export class Metrics {
    */
   countFinished(record: RequestRecord, moved: { readonly up: number; readonly down: number }, now: number): void {
     if (record.scheme !== undefined) this.requests += 1;
-    if (record.failure !== undefined) this.failures[record.failure.detail] += 1;
+    if (record.failure !== undefined) this.#countFailure(record.failure);
     if (record.tunnel !== undefined) this.tunnelEnds[record.tunnel.end] += 1;
     if (record.inside !== undefined) this.#countInside(record.inside);
     this.bytesUp += moved.up;
     this.bytesDown += moved.down;
     this.#observeStages(record, now);
+  }
+
+  #countFailure({ detail, limit }: Failure): void {
+    this.failures[detail] += 1;
+    if (limit !== undefined) this.limited.set(limit, (this.limited.get(limit) ?? 0) + 1);
   }
 
   #countInside({ protocol, tls }: InsideFacts): void {

@@ -3,6 +3,8 @@ import type { Tunnel } from "../flow/tunnel.ts";
 import type { AccessLog } from "./access-log.ts";
 import { buildAccessRecord } from "./access-record.ts";
 import type { LiveTable } from "./live-table.ts";
+import type { Usage } from "../limit/usage.ts";
+import type { MovedBytes } from "../limit/use.ts";
 import type { Metrics } from "./metrics.ts";
 
 /** Is told when a connection opens, opens a tunnel, finishes a request, and closes. */
@@ -20,16 +22,12 @@ export interface Recorder {
   gaveAway(record: RequestRecord): void;
 }
 
-/** Bytes from client to target, and back. */
-export interface MovedBytes {
-  readonly up: number;
-  readonly down: number;
-}
-
 export interface RecorderOptions {
   readonly accessLog: AccessLog;
   readonly metrics: Metrics;
   readonly live: LiveTable;
+  /** Absent where no use is counted. */
+  readonly usage?: Usage | undefined;
   /** Is told of bugs in recording, which end no connection. */
   readonly reportBug?: (error: unknown, id: string) => void;
 }
@@ -40,7 +38,7 @@ const NONE: MovedBytes = { up: 0, down: 0 };
  * Joins the access log, the metrics and the live table. None of the functions
  * throws: a connection calls them while it frees what it holds.
  */
-export function createRecorder({ accessLog, metrics, live, reportBug }: RecorderOptions): Recorder {
+export function createRecorder({ accessLog, metrics, live, usage, reportBug }: RecorderOptions): Recorder {
   return {
     opened(record) {
       metrics.countOpened(record.listener);
@@ -57,7 +55,9 @@ export function createRecorder({ accessLog, metrics, live, reportBug }: Recorder
       // The live table has no record that ends in that stage.
       const tunnel = record.stage === "forward" ? undefined : live.remove(record);
       try {
-        metrics.countFinished(record, sumUpBytes(record, tunnel), now);
+        const moved = sumUpBytes(record, tunnel);
+        metrics.countFinished(record, moved, now);
+        if (usage?.enabled === true) usage.finished(record, moved);
         if (accessLog.enabled) accessLog.write(buildAccessRecord(record, now));
       } catch (error) {
         reportBug?.(error, record.id);
@@ -69,9 +69,13 @@ export function createRecorder({ accessLog, metrics, live, reportBug }: Recorder
     received(record, tunnel, bytes = NONE) {
       if (tunnel !== undefined) live.add(record, tunnel);
       metrics.countMoved(1, bytes);
+      if (tunnel !== undefined && usage?.enabled === true) usage.received(record, bytes);
     },
     gaveAway(record) {
-      metrics.countMoved(-1, live.remove(record)?.bytes() ?? NONE);
+      const tunnel = live.remove(record);
+      const bytes = tunnel?.bytes() ?? NONE;
+      metrics.countMoved(-1, bytes);
+      if (tunnel !== undefined && usage?.enabled === true) usage.gaveAway(record, bytes);
     },
   };
 }

@@ -11,6 +11,7 @@ import type { Decision } from "../policy/decision.ts";
 import type { PooledRoute, Route } from "../route/route.ts";
 import type { Runtime } from "../runtime.ts";
 import type { TunnelResult } from "../flow/tunnel.ts";
+import type { Accounts } from "../limit/use.ts";
 
 /** The stages of a request, in order. The record has the last one reached. */
 export const STAGES = [
@@ -61,8 +62,19 @@ export interface RecordedConnection {
     readonly name: string;
   };
   readonly services: { readonly ids: Pick<RequestIds, "next" | "format"> };
+  /** What its forwarded requests are counted under. */
+  accounts?: RememberedAccounts | undefined;
   /** Its tunnel was taken away: it ends here, and is recorded where the tunnel ends. Absent where there can be no tunnel. */
   tunnelTaken?(): void;
+}
+
+/** Accounts, and what they were looked up for. */
+export interface RememberedAccounts extends Accounts {
+  readonly userName: string | undefined;
+  readonly endpoint: Endpoint | undefined;
+  readonly route: Route | PooledRoute | undefined;
+  /** Accounts that had been forgotten at the time. */
+  readonly forgotten: number;
 }
 
 /** When a request began that is recorded from here on. */
@@ -116,6 +128,8 @@ export class RequestRecord {
   inside: InsideFacts | undefined = undefined;
   /** Bytes of a forwarded request that the next hop took, and of its response that the client took, heads included. */
   forwarded: { readonly up: number; readonly down: number } | undefined = undefined;
+  /** Bytes that use has been counted for already; undefined for none. */
+  counted: { up: number; down: number } | undefined = undefined;
   /** Whether it has been recorded. */
   isWritten = false;
   readonly #number: number;

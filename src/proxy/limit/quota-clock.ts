@@ -1,0 +1,133 @@
+import { Calendar, type CalendarPlan, formatDay, type Period } from "./calendar.ts";
+
+/** The clocks of the system, in milliseconds. */
+export interface Clocks {
+  /** Since the epoch. It may be set. */
+  readonly wall: () => number;
+  /** Never set. */
+  readonly monotonic: () => number;
+}
+
+/** Milliseconds by which the clock may be set at once: it is followed without doubt. */
+const SMALL_STEP_MS = 60_000;
+/** Part of a time by which the system may speed up or slow down its clock. */
+const SLEW = 0.001;
+/** Milliseconds for which a clock that was set ahead has to stay there before a day begins by it. */
+const DOUBT_MS = 10 * 60_000;
+/** Milliseconds after which a day that the clock has not reached again is given up: it was set far ahead for long. */
+const HOLD_MS = 24 * 3_600_000;
+
+/**
+ * Tells the day and month that use counts in. A clock that is set ahead begins no
+ * day before it has stayed there for ten minutes; a day that has begun goes on
+ * when the clock is set back. So a wrong clock opens no quota that was reached.
+ */
+export class QuotaClock {
+  readonly #clocks: Clocks;
+  readonly #tell: (message: string) => void;
+  #calendar: Calendar;
+  #plan: CalendarPlan;
+  #wall: number;
+  #monotonic: number;
+  /** Milliseconds that the clock is ahead of the time that is followed. */
+  #ahead = 0;
+  /** Monotonic milliseconds since when it is ahead. */
+  #aheadSince: number | undefined;
+  #period: Period;
+  /** Monotonic milliseconds since when the clock shows an earlier day. */
+  #heldSince: number | undefined;
+
+  constructor(plan: CalendarPlan, clocks: Clocks, tell: (message: string) => void = () => {}) {
+    this.#clocks = clocks;
+    this.#tell = tell;
+    this.#plan = plan;
+    this.#calendar = new Calendar(plan);
+    this.#wall = clocks.wall();
+    this.#monotonic = clocks.monotonic();
+    this.#period = this.#calendar.periodAt(this.#wall);
+  }
+
+  /** The day and month now. */
+  get period(): Period {
+    const now = this.now();
+    if (now >= this.#period.dayEndsAt) {
+      this.#period = this.#calendar.periodAt(now);
+      this.#heldSince = undefined;
+    } else if (this.#heldSince !== undefined) this.#lookAtHeld(now);
+    return this.#period;
+  }
+
+  /** The time that is followed, in milliseconds since the epoch. */
+  now(): number {
+    const wall = this.#clocks.wall();
+    const monotonic = this.#clocks.monotonic();
+    const elapsed = monotonic - this.#monotonic;
+    const step = wall - this.#wall - elapsed;
+    this.#wall = wall;
+    this.#monotonic = monotonic;
+    if (Math.abs(step) > SMALL_STEP_MS + elapsed * SLEW) this.#doubt(step);
+    if (this.#aheadSince !== undefined && monotonic - this.#aheadSince >= DOUBT_MS) {
+      this.#ahead = 0;
+      this.#aheadSince = undefined;
+      this.#tell("The clock has stayed where it was set. Days and months of quotas follow it now.");
+    }
+    return wall - this.#ahead;
+  }
+
+  /** Seconds until a time since the epoch, at least 1. */
+  secondsUntil(at: number): number {
+    return Math.max(1, Math.ceil((at - this.now()) / 1000));
+  }
+
+  /** Counts by another calendar from now on. A day that has begun goes on. */
+  use(plan: CalendarPlan): void {
+    if (plan.timeZone === this.#plan.timeZone && plan.monthStart === this.#plan.monthStart) return;
+    this.#plan = plan;
+    this.#calendar = new Calendar(plan);
+    this.#hold(Math.max(this.#period.day, this.#calendar.dayAt(this.now())));
+  }
+
+  /** A day that had begun before this process did, or where another process counts. */
+  reach(day: number): void {
+    if (day > this.period.day) this.#hold(day);
+  }
+
+  #hold(day: number): void {
+    const now = this.now();
+    this.#period = this.#calendar.periodOf(day);
+    this.#heldSince = this.#calendar.dayAt(now) < day ? this.#monotonic : undefined;
+    if (this.#heldSince !== undefined) this.#tellHeld();
+  }
+
+  #doubt(step: number): void {
+    const before = this.#ahead;
+    const ahead = before + step;
+    this.#ahead = ahead > SMALL_STEP_MS ? ahead : 0;
+    this.#aheadSince = this.#ahead === 0 ? undefined : (this.#aheadSince ?? this.#monotonic);
+    if (step > 0 && this.#ahead > 0)
+      this.#tell(
+        `The clock was set ${Math.round(step / 1000)} s ahead. Days and months of quotas follow it in ${DOUBT_MS / 60_000} minutes if it stays there.`,
+      );
+    else if (before > 0 && this.#ahead === 0) this.#tell("The clock is back. Quotas were not touched.");
+    if (this.#heldSince === undefined && this.#calendar.dayAt(this.#wall - this.#ahead) < this.#period.day) {
+      this.#heldSince = this.#monotonic;
+      this.#tellHeld();
+    }
+  }
+
+  #tellHeld(): void {
+    this.#tell(
+      `The clock shows an earlier day than ${formatDay(this.#period.day)}, for which use was counted already. That day goes on until the clock has passed it, or for 24 hours.`,
+    );
+  }
+
+  #lookAtHeld(now: number): void {
+    const isBack = this.#calendar.dayAt(now) >= this.#period.day;
+    if (isBack) this.#heldSince = undefined;
+    else if (this.#monotonic - (this.#heldSince ?? 0) >= HOLD_MS) {
+      this.#heldSince = undefined;
+      this.#period = this.#calendar.periodAt(now);
+      this.#tell(`Quotas follow the clock again: the day is ${formatDay(this.#period.day)}.`);
+    }
+  }
+}

@@ -1,0 +1,46 @@
+import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from "node:fs";
+
+/** What one user used in one day: the user, the day, bytes up and down, requests. */
+export type UseRow = readonly [user: string, day: number, up: number, down: number, requests: number];
+
+/** The name of the copy beside the file of use. */
+function nameCopy(path: string): string {
+  return `${path}.copy`;
+}
+
+/** Writes rows beside the file of use: a line with their hash, then their JSON. It is whole or not there. */
+export function writeUsageCopy(path: string, rows: readonly UseRow[]): void {
+  const text = JSON.stringify(rows);
+  const next = `${nameCopy(path)}.new`;
+  const fd = openSync(next, "w", 0o600);
+  try {
+    writeSync(fd, `${hash(text)}\n${text}\n`);
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+  renameSync(next, nameCopy(path));
+}
+
+/** The rows of the copy; undefined when there is none. */
+export function readUsageCopy(path: string): UseRow[] | "damaged" | undefined {
+  const written = readIfThere(nameCopy(path));
+  if (written === undefined) return undefined;
+  const end = written.indexOf("\n");
+  const text = written.slice(end + 1, -1);
+  if (end < 0 || hash(text) !== written.slice(0, end)) return "damaged";
+  return JSON.parse(text) as UseRow[];
+}
+
+function readIfThere(path: string): string | undefined {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
+    throw error;
+  }
+}
+
+function hash(text: string): string {
+  return new Bun.CryptoHasher("sha256").update(text).digest("hex");
+}

@@ -1,0 +1,300 @@
+import { join } from "node:path";
+import { formatDay, type Period } from "../proxy/limit/calendar.ts";
+import type { Limits } from "../proxy/limit/limits.ts";
+import type { Quotas } from "../proxy/limit/quotas.ts";
+import type { Counts, Use } from "../proxy/limit/use.ts";
+import { findUser, type Usage } from "../proxy/limit/usage.ts";
+import type { LiveTable } from "../proxy/record/live-table.ts";
+import { describeUsageFault, isCorruption } from "./usage-fault.ts";
+import { UsageThread } from "./usage-thread.ts";
+import type { UseRow } from "./usage-copy.ts";
+import type { UsageOrder, UsageReply } from "./usage-worker.ts";
+
+/** Milliseconds between two looks at what flows under way have moved, each of which is written. With the write it stays below a second. */
+const LOOK_MS = 400;
+/** Milliseconds after a failure. */
+const RETRY_MS = 1000;
+/** Milliseconds without an answer after which the disk counts as stuck. */
+const STUCK_MS = 2000;
+/** Milliseconds for the file to be opened before clients come, and for the last write. */
+const OPEN_MS = 5000;
+const LAST_MS = 1000;
+
+export interface KeeperOptions {
+  readonly usage: Usage;
+  readonly quotas: Quotas;
+  readonly live: Pick<LiveTable, "look" | "endSpent">;
+  readonly limits: () => Limits;
+  readonly tell: (message: string) => void;
+  readonly thread?: Pick<UsageThread, "ask" | "end">;
+}
+
+/** How well use is kept. */
+export interface KeeperStatus {
+  readonly file: string;
+  /** Why it is not kept now, as the rest of a sentence. */
+  readonly fault: string | undefined;
+  /** Writes that failed. */
+  readonly failures: number;
+  /** Milliseconds since everything was kept. */
+  readonly behindMs: number;
+}
+
+interface Sent extends Counts {
+  readonly use: Use;
+  readonly day: number;
+}
+
+type Order = Extract<UsageOrder, { kind: "write" }>;
+
+/**
+ * Looks at running flows now and then, ends those of users whose quota is used up
+ * where the configuration says so, and keeps the use of users in a file.
+ */
+export class UsageKeeper {
+  readonly file: string;
+  readonly #options: KeeperOptions;
+  readonly #thread: Pick<UsageThread, "ask" | "end">;
+  readonly #unsaved = new Set<Use>();
+  /** Users of whom nothing is known here, and perhaps something in the file. */
+  readonly #wanted = new Set<string>();
+  /** Users whose reached quota is in the copy. */
+  readonly #reached = new Set<string>();
+  #isOpen = false;
+  #asking: { readonly since: number } | undefined;
+  #retryAt = -Infinity;
+  #fault: string | undefined;
+  #failures = 0;
+  #keptAt = performance.now();
+  #timer: Timer | undefined;
+  #ended = false;
+
+  constructor(folder: string, options: KeeperOptions) {
+    this.file = join(folder, "usage.db");
+    this.#options = options;
+    this.#thread = options.thread ?? new UsageThread();
+    options.usage.unsaved = this.#unsaved;
+    options.quotas.onUnknown = (user) => this.#wanted.add(user);
+  }
+
+  get status(): KeeperStatus {
+    const behindMs = this.#unsaved.size === 0 ? 0 : performance.now() - this.#keptAt;
+    return { file: this.file, fault: this.#fault, failures: this.#failures, behindMs };
+  }
+
+  /** Reads what was used before, and begins to keep. Resolves when it is known, or the disk takes too long. */
+  async start(): Promise<void> {
+    const { day, month } = this.#options.usage.clock.period;
+    this.#options.quotas.knowledge = { kind: "awaited", period: { day, month } };
+    this.#timer = setInterval(() => this.look(), LOOK_MS);
+    this.#timer.unref();
+    await within(OPEN_MS, this.#open());
+  }
+
+  /** Counts what flows under way have moved, and has it written. */
+  look(): void {
+    const { usage, quotas, live, limits } = this.#options;
+    live.look((record, up, down) => usage.look(record, up, down));
+    const { hasQuotas, onQuota } = limits();
+    if (hasQuotas && onQuota === "end")
+      live.endSpent((record) => {
+        const failure = quotas.refuse(findUser(record), limits());
+        return failure?.detail === "quota_exceeded" ? failure : undefined;
+      });
+    void this.#write();
+  }
+
+  /** Sums by user of days in the file; undefined when it cannot be read. */
+  async sum(from: number, to: number): Promise<readonly UseRow[] | undefined> {
+    if (this.#fault !== undefined) return undefined;
+    const reply = await within(STUCK_MS, this.#thread.ask({ kind: "sum", from, to }));
+    return reply?.kind === "summed" ? reply.rows : undefined;
+  }
+
+  /** Keeps what is left, and closes the file. */
+  async stop(): Promise<void> {
+    if (this.#ended) return;
+    this.#ended = true;
+    clearInterval(this.#timer);
+    await within(LAST_MS, this.#finish());
+    this.#thread.end();
+  }
+
+  async #finish(): Promise<void> {
+    const { usage, live } = this.#options;
+    // A write under way has an older count.
+    await this.#asked;
+    live.look((record, up, down) => usage.look(record, up, down));
+    this.#retryAt = -Infinity;
+    await this.#write(true);
+    await this.#thread.ask({ kind: "close" });
+  }
+
+  #asked: Promise<unknown> = Promise.resolve();
+
+  async #open(): Promise<void> {
+    const { quotas, usage, tell } = this.#options;
+    const reply = await this.#ask({ kind: "open", path: this.file, ...this.#describeKnown(usage.clock.period) });
+    if (reply.kind === "opened") {
+      this.#isOpen = true;
+      if (reply.day !== undefined) usage.clock.reach(reply.day);
+      this.#take(reply.rows);
+      quotas.knowledge = reply.lost === undefined ? { kind: "whole" } : { kind: "lost", period: reply.lost };
+      if (reply.isDamaged) this.#tellDamage(reply.lost === undefined);
+      else if (reply.lost !== undefined && reply.lost.day === usage.clock.period.day)
+        tell(`Warning: the use of users before ${formatDay(reply.lost.day)} is lost. ${this.#adviseLost()}`);
+      this.#recover();
+    } else if (reply.kind === "failed") {
+      if (reply.rows !== undefined) {
+        this.#take(reply.rows);
+        quotas.knowledge = { kind: "whole" };
+      }
+      this.#fail(reply.code);
+    }
+  }
+
+  async #write(last = false): Promise<void> {
+    const now = performance.now();
+    if (this.#asking !== undefined) {
+      if (now - this.#asking.since > STUCK_MS) this.#fail("stuck");
+      return;
+    }
+    if (now < this.#retryAt) return;
+    if (!this.#isOpen) return this.#open();
+    const { clock } = this.#options.usage;
+    const { period } = clock;
+    const sent = this.#collect();
+    const wanted = [...this.#wanted].slice(0, MAX_WANTED);
+    const urgent = this.#findReached(sent) || last;
+    const rows = sent.map(({ use, day, up, down, requests }): UseRow => [use.key, day, up, down, requests]);
+    const order: Order = { kind: "write", path: this.file, rows, wanted, urgent, ...this.#describeKnown(period) };
+    const reply = await this.#ask(order);
+    if (reply.kind !== "written") return this.#fail(reply.kind === "failed" ? reply.code : "thread");
+    for (const user of wanted) this.#wanted.delete(user);
+    this.#settle(sent, reply.rows);
+    if (reply.isDamaged) this.#tellDamage(true);
+    if (reply.trouble === undefined) this.#recover();
+    else this.#fail(reply.trouble);
+    this.#keptAt = now;
+  }
+
+  async #ask(order: UsageOrder): Promise<UsageReply> {
+    this.#asking = { since: performance.now() };
+    const asked = this.#thread.ask(order);
+    this.#asked = asked;
+    const reply = await asked;
+    this.#asking = undefined;
+    return reply;
+  }
+
+  /** What is not in the file yet. */
+  #collect(): Sent[] {
+    const sent: Sent[] = [];
+    for (const use of this.#unsaved) {
+      let isSaved = true;
+      for (const day of use.days) {
+        if (!day.unsaved) continue;
+        isSaved = false;
+        sent.push({ use, day: day.day, up: day.unsavedUp, down: day.unsavedDown, requests: day.unsavedRequests });
+      }
+      if (isSaved) this.#unsaved.delete(use);
+    }
+    return sent;
+  }
+
+  /** What this process knows to be in the file of the month, should the file be damaged; nothing as long as it is read for the first time. */
+  #describeKnown({ day, month }: Period): Pick<Order, "day" | "month" | "known"> {
+    const known: UseRow[] = [];
+    if (this.#isOpen && this.#fault !== undefined)
+      for (const use of this.#options.usage.tables.user)
+        for (const of of use.days)
+          if (of.day >= month)
+            known.push([
+              use.key,
+              of.day,
+              of.up - of.unsavedUp,
+              of.down - of.unsavedDown,
+              of.requests - of.unsavedRequests,
+            ]);
+    return { day, month, known };
+  }
+
+  #settle(sent: readonly Sent[], rows: readonly UseRow[]): void {
+    const own = new Map<string, Sent>();
+    for (const each of sent) own.set(`${each.day} ${each.use.key}`, each);
+    const { user: table } = this.#options.usage.tables;
+    for (const [user, day, up, down, requests] of rows) {
+      const key = `${day} ${user}`;
+      const one = own.get(key);
+      own.delete(key);
+      const use = one?.use ?? table.open(user);
+      use.save(day, { up, down, requests }, one);
+      if (!use.unsaved) this.#unsaved.delete(use);
+    }
+  }
+
+  #take(rows: readonly UseRow[]): void {
+    this.#settle([], rows);
+  }
+
+  /** Whether a user has just reached a quota. */
+  #findReached(sent: readonly Sent[]): boolean {
+    const { quotas, limits } = this.#options;
+    if (!limits().hasQuotas) return false;
+    let isNew = false;
+    for (const { use } of sent) {
+      const isReached = quotas.refuse(use.key, limits())?.detail === "quota_exceeded";
+      if (isReached && !this.#reached.has(use.key)) isNew = true;
+      if (isReached) this.#reached.add(use.key);
+      else this.#reached.delete(use.key);
+    }
+    return isNew;
+  }
+
+  #fail(code: string): void {
+    this.#retryAt = performance.now() + RETRY_MS;
+    if (code !== "stuck") this.#failures += 1;
+    const fault = describeUsageFault(code);
+    if (fault === this.#fault) return;
+    this.#fault = fault;
+    // The next try moves it aside, and tells that.
+    if (isCorruption(code)) return;
+    this.#options.tell(
+      `Warning: the use of users cannot be kept in ${JSON.stringify(this.file)}: ${fault}. Quotas hold by what this process knows. What is not kept is lost if it ends.`,
+    );
+  }
+
+  #recover(): void {
+    if (this.#fault === undefined) return;
+    this.#fault = undefined;
+    this.#options.tell(`The use of users is kept in ${JSON.stringify(this.file)} again. Nothing was lost meanwhile.`);
+  }
+
+  #tellDamage(isKnown: boolean): void {
+    const rest = isKnown
+      ? "What was used in this month was restored; earlier months are only in the damaged file."
+      : `The copy beside it is not there or damaged, too. ${this.#adviseLost()}`;
+    this.#failures += 1;
+    this.#options.tell(
+      `Warning: the file of use ${JSON.stringify(this.file)} was damaged or replaced. What was there is "${this.file}.damaged", if it was there. ${rest}`,
+    );
+  }
+
+  #adviseLost(): string {
+    return `Users with quotas are refused until their day or month ends, because nobody knows what they have used. To let them in and count from nothing, stop the proxy, remove ${JSON.stringify(`${this.file}*`)} and start it.`;
+  }
+}
+
+/** Users that are looked up with one write. */
+const MAX_WANTED = 100;
+
+/** The value of a promise; undefined when it takes longer. */
+async function within<Value>(ms: number, promise: Promise<Value>): Promise<Value | undefined> {
+  const { promise: elapsed, resolve } = Promise.withResolvers<undefined>();
+  const timer = setTimeout(resolve, ms, undefined);
+  try {
+    return await Promise.race([promise, elapsed]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
