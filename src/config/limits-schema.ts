@@ -130,12 +130,16 @@ export function compileLimits(
     ]),
   );
   const everyUser = compileUserShare(perUser);
+  const inAll = compileShare(limits);
+  const everyClient = compileShare(perClient);
+  const rates = [inAll, everyUser, ...users.values(), everyClient, perTarget];
   return {
-    inAll: compileShare(limits),
+    inAll,
     perUser: everyUser,
     users,
+    hasRequestLimits: perTarget.connections > 0 || rates.some((share) => share.rate !== undefined),
     hasQuotas: everyUser.quota !== undefined || users.values().some(({ quota }) => quota !== undefined),
-    perClient: compileShare(perClient),
+    perClient: everyClient,
     perTarget: { connections: perTarget.connections, rate: compileRate(perTarget.rate, perTarget.burst) },
     onQuota: limits.onQuota,
     clientPrefix: perClient.prefix,

@@ -14,6 +14,7 @@ import { Forwarding } from "../proxy/exchange/forwarding.ts";
 import type { HookReport } from "../proxy/hook/call-hook.ts";
 import { Admission } from "../proxy/limit/admission.ts";
 import type { Quotas } from "../proxy/limit/quotas.ts";
+import { RequestLimits } from "../proxy/limit/request-limits.ts";
 import type { Usage } from "../proxy/limit/usage.ts";
 import { clientKey } from "../address/client-key.ts";
 import type { Newcomer } from "../proxy/read/first-message.ts";
@@ -87,6 +88,7 @@ export class Gate implements ConnectionServices, ListenerOwner {
   readonly connect: Connect;
   readonly tunnel: TunnelEngine;
   readonly admission: Admission;
+  readonly requestLimits = new RequestLimits();
   readonly forwarding = new Forwarding();
   readonly live = new LiveTable(this.forwarding.exchanges);
   readonly metrics = new Metrics();

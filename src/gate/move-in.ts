@@ -107,13 +107,13 @@ class MovedConnection implements RecordedConnection, TunnelOwner {
   readonly certificate = undefined;
   readonly listener: RecordedConnection["listener"];
   readonly services: RecordedConnection["services"];
-  readonly #gate: Pick<ConnectionServices, "admission" | "recorder">;
+  readonly #gate: Pick<ConnectionServices, "admission" | "requestLimits" | "recorder">;
   #record: RequestRecord | undefined;
 
   constructor(
     { client, clientPort, id }: TunnelState,
     listener: RecordedConnection["listener"],
-    gate: Pick<ConnectionServices, "admission" | "recorder">,
+    gate: Pick<ConnectionServices, "admission" | "requestLimits" | "recorder">,
   ) {
     this.client = client;
     this.clientPort = clientPort;
@@ -131,6 +131,7 @@ class MovedConnection implements RecordedConnection, TunnelOwner {
     Object.assign(record, others);
     record.stage = "tunnel";
     this.#gate.admission.readmit(this.client, record.user, runtime);
+    record.targetSlot = this.#gate.requestLimits.readmitTarget(record.target, runtime.limits);
     this.#record = record;
     return record;
   }
@@ -157,6 +158,7 @@ class MovedConnection implements RecordedConnection, TunnelOwner {
     this.#record = undefined;
     if (record === undefined) return undefined;
     record.carriage?.release();
+    record.targetSlot?.release();
     this.#gate.admission.leaveUser(record.user, record.runtime);
     this.#gate.admission.leaveClient(this.client, record.runtime);
     return record;

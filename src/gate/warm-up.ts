@@ -297,6 +297,7 @@ function liftLimits(limits: Limits): Limits {
     perClient: none,
     perUser: { ...none, quota: undefined },
     users: new Map(),
+    hasRequestLimits: false,
     hasQuotas: false,
     perTarget: none,
   };

@@ -52,6 +52,12 @@ const table = {
   auth_busy: row("connection_limit_reached", 429, "client", "Too many passwords are being checked; try again shortly."),
   client_not_admitted: row("http_request_denied", 403, "policy", "This client address may not use this proxy."),
   too_many_connections: row("connection_limit_reached", 429, "client", "Too many connections are open."),
+  rate_exceeded: row(
+    "connection_limit_reached",
+    429,
+    "client",
+    "Too many requests came in a short time; try again later.",
+  ),
   quota_exceeded: row("connection_limit_reached", 429, "client", "The quota of bytes of this user is used up."),
   quota_unknown: row(
     "connection_limit_reached",

@@ -7,6 +7,7 @@ import type { DialServices } from "./dial/dial-context.ts";
 import type { ForwardedRequest, ForwardTask } from "./exchange/forward.ts";
 import type { Failure } from "./failure.ts";
 import type { Quotas } from "./limit/quotas.ts";
+import type { RequestLimits } from "./limit/request-limits.ts";
 import type { HookReport } from "./hook/call-hook.ts";
 import type { PacMeans } from "./pac/choose-ways.ts";
 import type { Newcomer } from "./read/first-message.ts";
@@ -20,6 +21,8 @@ import type { TunnelEngine, TunnelOwner } from "./flow/tunnel.ts";
 export interface RequestServices extends IdentifyServices, AuthorizeServices, DialServices {
   readonly tunnel: TunnelEngine;
   readonly recorder: Pick<Recorder, "tunnelOpened">;
+  /** The rates of requests, and the counts of targets. */
+  readonly requestLimits: RequestLimits;
   /** Absent where no use is counted. */
   readonly quotas: Pick<Quotas, "refuse"> | undefined;
   readonly targets: ConnectTargets;

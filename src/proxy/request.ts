@@ -54,6 +54,7 @@ export class Request {
     const record = this.#record;
     const connection = this.#connection;
     const { conn: client, listener, services } = connection;
+    const { requestLimits } = services;
     const { handshakeEndsAt: endsAt } = record;
 
     record.enter("handshake");
@@ -76,6 +77,10 @@ export class Request {
     const required = runtime.authenticator.required && connection.certificate === undefined;
     const presented = await readCredentials(first.value, client, { required, endsAt });
     if (!presented.ok) return this.#end(presented.failure);
+    const { limits } = runtime;
+    // Before a password costs anything.
+    const hasty = limits.hasRequestLimits ? requestLimits.arrive(record.client, limits, performance.now()) : undefined;
+    if (hasty !== undefined) return this.#end(hasty);
     const user = await identify(record, client, presented.value, services);
     record.user = user.ok ? user.value : user.claimed;
     record.parameters = user.parameters;
@@ -91,7 +96,9 @@ export class Request {
     record.target = request.target;
     if (request.kind === "forward") record.scheme = request.scheme;
     if (services.refusing) return this.#end({ detail: "draining" });
-    const spent = runtime.limits.hasQuotas ? services.quotas?.refuse(record.user, runtime.limits) : undefined;
+    const spent =
+      (limits.hasQuotas ? services.quotas?.refuse(record.user, limits) : undefined) ??
+      (limits.hasRequestLimits ? requestLimits.takeUser(record.user, limits, performance.now()) : undefined);
     if (spent !== undefined) return this.#end(spent);
 
     record.enter("decide");
@@ -102,6 +109,14 @@ export class Request {
     if (!authorized.ok) return this.#end(authorized.failure);
     const unfit = request.kind === "forward" ? judgeForwarding(authorized.value.decision) : undefined;
     if (unfit !== undefined) return this.#end(unfit);
+    if (limits.hasRequestLimits) {
+      const room = requestLimits.takeTarget(request.target, limits, performance.now());
+      if ("failure" in room) {
+        authorized.value.lookups?.release();
+        return this.#end(room.failure);
+      }
+      record.targetSlot = room.slot;
+    }
 
     record.enter("route");
     const finding = findRoute(record, authorized.value, request, { router: services.pacs, client });

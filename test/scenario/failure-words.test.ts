@@ -26,7 +26,7 @@ async function expectRefusal(proxy: TestProxy, answer: string, detail: FailureDe
   expect(phrase).toBe(writeReasonPhrase(failure, rule));
   expect(head).toStartWith(`HTTP/1.1 ${status} `);
   expect(head).toMatch(new RegExp(`\\r\\nProxy-Status: penstock; error=${word}[;\\r]`));
-  expect(head).toMatch(new RegExp(`details="${detail}[":]`));
+  expect(head).toMatch(new RegExp(`details="${detail}[": ]`));
   expect(head).toContain("\r\nConnection: close");
   expect(body).toContain(word);
   expect(body).toContain(detail);
@@ -171,6 +171,15 @@ describe("the same word in Proxy-Status, body, log and metric for", () => {
     const second = await proxy.tunnel(`127.0.0.1:${origin.port}`, basic("ann", "secret"));
     expect(second.head).toContain("\r\nRetry-After: ");
     await expectRefusal(proxy, second.head, "too_many_connections");
+  });
+
+  test("a client with too many requests", async () => {
+    using origin = listenRaw();
+    await using proxy = await startProxy({ limits: { perClient: { rate: "1/h" } } });
+    expect((await proxy.tunnel(`127.0.0.1:${origin.port}`)).head).toStartWith("HTTP/1.1 200 ");
+    const second = await proxy.tunnel(`127.0.0.1:${origin.port}`);
+    expect(second.head).toContain("\r\nRetry-After: ");
+    await expectRefusal(proxy, second.head, "rate_exceeded");
   });
 
   test("a rule that denies", () =>

@@ -4,6 +4,7 @@ import { CR, LF } from "../../protocol/http1/octets.ts";
 import { createRequestHeadParser, type RequestHead, type RequestHeadError } from "../../protocol/http1/request-head.ts";
 import type { CredentialChecks } from "../auth/credential-checks.ts";
 import type { Quotas } from "../limit/quotas.ts";
+import type { RequestLimits, TargetOutcome } from "../limit/request-limits.ts";
 import { readForwardRequest } from "../read/forward-request.ts";
 import type { Runtime, RuntimeHolder } from "../runtime.ts";
 import type { RequestRecord } from "../record/request-record.ts";
@@ -22,6 +23,8 @@ export interface ForwardServices {
   readonly forwarding: Forwarding;
   readonly upstreams: Upstreams;
   readonly checks: CredentialChecks;
+  /** The rates of requests, and the counts of targets. */
+  readonly requestLimits: RequestLimits;
   /** Absent where no use is counted. */
   readonly quotas: Pick<Quotas, "refuse"> | undefined;
   readonly draining: boolean;
@@ -221,16 +224,29 @@ export class ClientRequests implements ConnSink, ExchangeOwner, IdleClient {
     const before = this.#before as RequestRecord;
     if (draining || forwarding.bound.has(this.#client)) return false;
     const plan = this.#plans.find(head, current);
-    if (plan === undefined || !isStill(plan, before, this.#client, checks)) return false;
+    if (plan === undefined) return false;
     const { limits } = current;
     if (limits.hasQuotas && quotas?.refuse(plan.user, limits) !== undefined) return false;
-    const origin = forwarding.origins.take(plan.originRoute.key, plan.originRoute.fits);
-    if (origin === undefined) return false;
+    // A request that a limit refuses goes through the stages, where it is told so. Nothing is taken twice.
+    const room = limits.hasRequestLimits && this.#takeRoom(plan, before, current);
+    if (room === "none") return false;
+    const origin = isStill(plan, before, this.#client, checks)
+      ? forwarding.origins.take(plan.originRoute.key, plan.originRoute.fits)
+      : undefined;
+    if (origin === undefined) {
+      if (room !== false) this.#services.requestLimits.giveBackWhole(room);
+      return false;
+    }
     const record = this.#records.begin(plan, origin);
+    if (room !== false && "slot" in room) record.targetSlot = room.slot;
     this.#idle.disarm();
     this.#planned = new PlannedRequest(record, plan, origin, head);
     this.#use().begin(origin.conn, this.#planned, this);
     return true;
+  }
+
+  #takeRoom({ user, target }: Plan, { client }: RequestRecord, { limits }: Runtime): TargetOutcome | "none" {
+    return this.#services.requestLimits.takeWhole({ client, user, target }, limits, performance.now()) || "none";
   }
 
   /** A request that was carried out by a plan came to its end. */

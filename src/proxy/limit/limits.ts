@@ -42,6 +42,8 @@ export interface Limits {
   readonly users: ReadonlyMap<string, UserShare>;
   readonly perClient: Share;
   readonly perTarget: TargetShare;
+  /** Whether any rate is limited, or what goes to a target: then each request asks. */
+  readonly hasRequestLimits: boolean;
   /** Whether any user has a quota. */
   readonly hasQuotas: boolean;
   /** What happens to the tunnels of a user who reaches a quota: they end, or go on to their end. */

@@ -23,6 +23,7 @@ const phrases: { readonly [Detail in FailureDetail]?: string } = {
   auth_busy: "Too many logins at once",
   client_not_admitted: "Client address not admitted",
   too_many_connections: "Too many connections",
+  rate_exceeded: "Too many requests",
   quota_exceeded: "Quota used up",
   quota_unknown: "Use of the quota not known",
   denied_by_rule: "Denied by rule",

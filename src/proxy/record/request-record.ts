@@ -11,6 +11,7 @@ import type { Decision } from "../policy/decision.ts";
 import type { PooledRoute, Route } from "../route/route.ts";
 import type { Runtime } from "../runtime.ts";
 import type { TunnelResult } from "../flow/tunnel.ts";
+import type { TargetSlot } from "../limit/request-limits.ts";
 import type { Accounts } from "../limit/use.ts";
 
 /** The stages of a request, in order. The record has the last one reached. */
@@ -118,6 +119,8 @@ export class RequestRecord {
   route: Route | PooledRoute | undefined = undefined;
   /** The members of pools that carry it, or that were tried last. */
   carriage: RecordedCarriage | undefined = undefined;
+  /** Its place among those to the same target; undefined without a limit. */
+  targetSlot: TargetSlot | undefined = undefined;
   /** The address that was dialled: of the target, or of the first hop. */
   dialled: DialledAddress | undefined = undefined;
   /** Status sent to the client. */

@@ -43,6 +43,7 @@ describe("compileConfig()", () => {
       inAll: { connections: 10_000, rate: undefined, bandwidth: undefined },
       perUser: { connections: 0, rate: undefined, bandwidth: undefined, quota: undefined },
       users: new Map(),
+      hasRequestLimits: false,
       hasQuotas: false,
       perClient: { connections: 0, rate: undefined, bandwidth: undefined },
       perTarget: { connections: 0, rate: undefined },

@@ -1,0 +1,142 @@
+/** Entries that a table keeps when nobody uses them. */
+const TABLE_SIZE = 65_536;
+
+/** What a table keeps of one key. */
+export interface ShareEntry<T> {
+  readonly key: string;
+  readonly value: T;
+  /** How many use it now: it is kept while there are any. */
+  readonly holds: number;
+}
+
+interface Entry<T> extends ShareEntry<T> {
+  holds: number;
+  /** Neighbours in the order of last use; both undefined while it is held. */
+  older: Entry<T> | undefined;
+  newer: Entry<T> | undefined;
+}
+
+/**
+ * What is remembered of users, clients or targets, by key. Its size is bounded:
+ * a new key pushes out the entry that was used least recently, in constant time.
+ * An entry that is held is never pushed out. There may be more held entries than
+ * `size`: each costs its holder a connection, and those have a limit.
+ */
+export class ShareTable<T> {
+  readonly #create: (key: string) => T;
+  readonly #size: number;
+  readonly #forgotten: ((key: string, value: T) => void) | undefined;
+  readonly #entries = new Map<string, Entry<T>>();
+  /** The ends of the list of entries that nobody holds. */
+  #oldest: Entry<T> | undefined;
+  #newest: Entry<T> | undefined;
+
+  /** `forgotten` is told of each entry that is pushed out or dropped. */
+  constructor(create: (key: string) => T, size = TABLE_SIZE, forgotten?: (key: string, value: T) => void) {
+    this.#create = create;
+    this.#size = size;
+    this.#forgotten = forgotten;
+  }
+
+  /** Entries, held or not. */
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  /** Looks an entry up without using it. */
+  peek(key: string): ShareEntry<T> | undefined {
+    return this.#entries.get(key);
+  }
+
+  /** Finds or makes the value of a key, which is now the last that is pushed out. */
+  use(key: string): T {
+    const known = this.#entries.get(key);
+    if (known === undefined) {
+      const made = this.#add(key);
+      this.#append(made);
+      return made.value;
+    }
+    if (known.holds === 0 && known !== this.#newest) {
+      this.#unlink(known);
+      this.#append(known);
+    }
+    return known.value;
+  }
+
+  /** Finds or makes an entry and keeps it until `release` has been called as often. */
+  hold(key: string): ShareEntry<T> {
+    const known = this.#entries.get(key);
+    if (known === undefined) {
+      const made = this.#add(key);
+      made.holds = 1;
+      return made;
+    }
+    if (known.holds === 0) this.#unlink(known);
+    known.holds += 1;
+    return known;
+  }
+
+  /** Gives one hold back. Returns false, and does nothing, when there is none. */
+  release(key: string): boolean {
+    const known = this.#entries.get(key);
+    if (known === undefined || known.holds === 0) return false;
+    known.holds -= 1;
+    if (known.holds === 0) {
+      this.#append(known);
+      // While too many were held, the table has grown beyond its size.
+      this.#makeRoom(this.#size);
+    }
+    return true;
+  }
+
+  /** Forgets an entry that nobody holds. Returns false when there is none. */
+  drop(key: string): boolean {
+    const known = this.#entries.get(key);
+    if (known === undefined || known.holds > 0) return false;
+    this.#unlink(known);
+    this.#forget(known);
+    return true;
+  }
+
+  /** All entries, in no order that means anything. */
+  entries(): IterableIterator<ShareEntry<T>> {
+    return this.#entries.values();
+  }
+
+  #add(key: string): Entry<T> {
+    this.#makeRoom(this.#size - 1);
+    const made: Entry<T> = { key, value: this.#create(key), holds: 0, older: undefined, newer: undefined };
+    this.#entries.set(key, made);
+    return made;
+  }
+
+  #makeRoom(most: number): void {
+    while (this.#oldest !== undefined && this.#entries.size > most) {
+      const oldest = this.#oldest;
+      this.#unlink(oldest);
+      this.#forget(oldest);
+    }
+  }
+
+  #forget({ key, value }: Entry<T>): void {
+    this.#entries.delete(key);
+    this.#forgotten?.(key, value);
+  }
+
+  #append(entry: Entry<T>): void {
+    entry.older = this.#newest;
+    if (this.#newest === undefined) this.#oldest = entry;
+    else this.#newest.newer = entry;
+    this.#newest = entry;
+  }
+
+  #unlink(entry: Entry<T>): void {
+    const { older, newer } = entry;
+    if (older === undefined) this.#oldest = newer;
+    else older.newer = newer;
+    if (newer === undefined) this.#newest = older;
+    else newer.older = older;
+    entry.older = undefined;
+    entry.newer = undefined;
+  }
+}
