@@ -2,6 +2,7 @@ import type { UsageParts } from "./compose-usage.ts";
 import type { CompiledConfig } from "./config/compile.ts";
 import type { Gate } from "./gate/gate.ts";
 import { findConnectFault } from "./net/redis/find-connect-fault.ts";
+import { shareLimits } from "./compose-shared-limits.ts";
 import { findMachineId } from "./state/machine-id.ts";
 import { Fleet, type SharedKind } from "./state/redis/fleet.ts";
 import { describeServer, FleetReporter } from "./state/redis/fleet-reporter.ts";
@@ -99,7 +100,8 @@ function share(plan: RedisPlan, gate: Gate, { use: parts, folder, tell }: ShareO
     { follow: (pool, key, member, agoMs) => gate.pools.get(pool)?.follow(key, member, agoMs) },
     changed,
   );
-  const kinds: SharedKind[] = [use, sessions];
+  const shared = shareLimits(gate, changed);
+  const kinds: SharedKind[] = [...shared.kinds, use, sessions];
   const reporter = new FleetReporter(plan.name, tell);
   const link = new RedisLink({ plan, findConnectFault });
   const fleet = new Fleet({ link, kinds, id, prefix: plan.prefix, report: (change) => reporter.report(change) });
@@ -122,6 +124,7 @@ function share(plan: RedisPlan, gate: Gate, { use: parts, folder, tell }: ShareO
       clearInterval(look);
       usage.onUse = undefined;
       gate.pools.bound = undefined;
+      shared.stop();
       return fleet.stop();
     },
   };

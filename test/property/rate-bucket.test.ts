@@ -88,7 +88,7 @@ describe("a token bucket", () => {
     expect([takeAt(bucket, rate, 0), takeAt(bucket, rate, 0), takeAt(bucket, rate, 0)]).toEqual([true, true, false]);
   });
 
-  test("gives only its share of the rate, and less what is used elsewhere", () => {
+  test("gives only its share of the rate, and the tokens that it is given", () => {
     const rate = { perSecond: 10, burst: 10 };
     const bucket = new RateBucket();
     bucket.share = 0.5;
@@ -96,10 +96,12 @@ describe("a token bucket", () => {
     for (let now = 0; now <= 10_000; now += 1) if (takeAt(bucket, rate, now)) count += 1;
     expect(count).toBe(55);
     const other = new RateBucket();
-    other.useElsewhere(7);
+    other.fill(rate, 3, 1, 0);
     expect([1, 2, 3, 4].map(() => takeAt(other, rate, 0))).toEqual([true, true, true, false]);
-    other.useElsewhere(-2);
-    expect([1, 2, 3].map(() => takeAt(other, rate, 0))).toEqual([true, true, false]);
+    other.fill(rate, -1, 0.5, 0);
+    expect([takeAt(other, rate, 399), takeAt(other, rate, 400)]).toEqual([false, true]);
+    other.fill(rate, 99, 0.5, 1000);
+    expect(other.tokensAt(rate, 1000)).toBe(5);
     // A part of one token would never be one.
     const small = new RateBucket();
     small.share = 0.01;

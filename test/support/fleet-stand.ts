@@ -46,6 +46,10 @@ export class Counts {
   share(proxies: number): void {
     this.proxies = proxies;
   }
+
+  stop(): void {
+    this.changed = () => {};
+  }
 }
 
 interface Bucket {
@@ -77,7 +81,7 @@ export class Buckets {
       return made;
     }
     const rate = this.perSecond / known.users;
-    known.tokens = Math.min(this.burst / known.users, known.tokens + ((now - known.at) * rate) / 1000);
+    known.tokens = Math.min(Math.max(1, this.burst / known.users), known.tokens + ((now - known.at) * rate) / 1000);
     known.at = now;
     return known;
   }
@@ -105,6 +109,10 @@ export class Buckets {
 
   share(proxies: number): void {
     this.proxies = proxies;
+  }
+
+  stop(): void {
+    this.changed = () => {};
   }
 }
 

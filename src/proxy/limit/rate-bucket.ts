@@ -11,6 +11,14 @@ export interface SavedBucket {
   readonly taken: number;
 }
 
+/** How the buckets of a table are shared with other processes. */
+export interface RateSharing {
+  /** Is told of each bucket that is asked for a token; undefined where nothing is shared. */
+  asked: ((key: string) => void) | undefined;
+  /** The part of the rate of a bucket of which nothing is known elsewhere, from 0 to 1. */
+  share: number;
+}
+
 /**
  * A token bucket that remembers what was used of it instead of what is left. So
  * tokens that were used stay used when the rate changes, and an untouched bucket
@@ -27,14 +35,22 @@ export class RateBucket {
   taken = 0;
   /** The part of the rate that this process may give, from 0 to 1; the rest is for other processes. */
   share = 1;
+  readonly #key: string;
+  readonly #sharing: RateSharing | undefined;
+
+  constructor(key = "", sharing?: RateSharing) {
+    this.#key = key;
+    this.#sharing = sharing;
+    if (sharing !== undefined) this.share = sharing.share;
+  }
 
   /** Brings the bucket up to date. Gives the milliseconds until a token is there: 0 when one can be taken now. */
   settle(rate: Rate, now: number): number {
+    this.#sharing?.asked?.(this.#key);
     this.#perMs = (rate.perSecond * this.share) / 1000;
     this.#used = this.usedAt(now);
     this.#at = Math.max(this.#at, now);
-    // Less than one token would never let anything through.
-    const missing = this.#used + 1 - Math.max(1, rate.burst * this.share);
+    const missing = this.#used + 1 - this.#sizeFor(rate);
     if (missing <= ROUNDING) return 0;
     return this.#perMs > 0 ? missing / this.#perMs : Number.POSITIVE_INFINITY;
   }
@@ -56,9 +72,22 @@ export class RateBucket {
     this.taken -= 1;
   }
 
-  /** Notes tokens that were used elsewhere; less than 0 for tokens that come from there. */
-  useElsewhere(tokens: number): void {
-    this.#used = Math.max(0, this.#used + tokens);
+  /** Tokens that are there at `now`; less than 0 when more were taken than there were. */
+  tokensAt(rate: Rate, now: number): number {
+    return this.#sizeFor(rate) - this.usedAt(now);
+  }
+
+  /** Gives the bucket another share of the rate, and so many tokens: more than its size is its size. */
+  fill(rate: Rate, tokens: number, share: number, now: number): void {
+    this.share = share;
+    this.#perMs = (rate.perSecond * share) / 1000;
+    this.#used = Math.max(0, this.#sizeFor(rate) - tokens);
+    this.#at = now;
+  }
+
+  /** Less than one token would never let anything through. */
+  #sizeFor({ burst }: Rate): number {
+    return Math.max(1, burst * this.share);
   }
 
   save(): SavedBucket {

@@ -5,7 +5,7 @@ import type { Failure } from "../failure.ts";
 import { CountTable } from "./count-table.ts";
 import { describeClient, IN_ALL, refuseFor } from "./describe-limit.ts";
 import { findUserShare, type Limits } from "./limits.ts";
-import { RateBucket, toRetrySeconds } from "./rate-bucket.ts";
+import { RateBucket, type RateSharing, toRetrySeconds } from "./rate-bucket.ts";
 import { ShareTable } from "./share-table.ts";
 
 /** Who asks for what, as far as limits go. */
@@ -32,7 +32,9 @@ const FREE: TargetOutcome = { slot: undefined };
  * once the user is proved, and a target only once a rule allows it.
  */
 export class RequestLimits {
-  readonly all = new RateBucket();
+  /** How each table is shared with other processes. */
+  readonly sharing = { all: shareNothing(), clients: shareNothing(), users: shareNothing(), targets: shareNothing() };
+  readonly all = new RateBucket("", this.sharing.all);
   readonly clients: ShareTable<RateBucket>;
   readonly users: ShareTable<RateBucket>;
   readonly targets: ShareTable<RateBucket>;
@@ -43,10 +45,10 @@ export class RequestLimits {
 
   /** `size`: entries of each table. */
   constructor(size?: number) {
-    const createTable = () => new ShareTable(() => new RateBucket(), size);
-    this.clients = createTable();
-    this.users = createTable();
-    this.targets = createTable();
+    const createTable = (sharing: RateSharing) => new ShareTable((key) => new RateBucket(key, sharing), size);
+    this.clients = createTable(this.sharing.clients);
+    this.users = createTable(this.sharing.users);
+    this.targets = createTable(this.sharing.targets);
     this.targetCounts = new CountTable(size);
   }
 
@@ -137,6 +139,10 @@ export class RequestLimits {
     this.targetCounts.add(key);
     return new HeldSlot(this.targetCounts, key);
   }
+}
+
+function shareNothing(): RateSharing {
+  return { asked: undefined, share: 1 };
 }
 
 class HeldSlot implements TargetSlot {

@@ -10,7 +10,7 @@
  *
  * `share`: `cap` is what the proxy may reach until it has the answer, and stays leased
  * until then. What is free is leased in even parts to those that use the key. One
- * that comes new gets half of its part although others may have leased it still.
+ * that comes new gets its part although others may have leased it still.
  */
 export const EXCHANGE_SCRIPT = `
 local id, number, silence = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
@@ -47,7 +47,7 @@ local function share(key, used, cap, limit)
   end
   local free = math.max(0, limit - elsewhere - used)
   local most = math.max(cap, limit - leased)
-  if isNew then most = math.max(limit - leased, used + math.floor(free / users / 2)) end
+  if isNew then most = math.max(limit - leased, used + math.ceil(free / users)) end
   local lease = math.max(used, math.min(used + math.ceil(free / users), most))
   if used == 0 then
     redis.call('HDEL', key, id)

@@ -10,6 +10,8 @@ export interface CountTable {
   lease(key: string, lease: number): void;
   /** A key without a lease may have an even share of its limit: 1 / `proxies`. */
   share(proxies: number): void;
+  /** Nothing is shared any more. */
+  stop(): void;
 }
 
 /**

@@ -13,6 +13,8 @@ export interface RateTable {
   fill(key: string, tokens: number, users: number): void;
   /** A bucket that is made from now on is an even share: 1 / `proxies`. */
   share(proxies: number): void;
+  /** Nothing is shared any more. */
+  stop(): void;
 }
 
 /** Milliseconds after which a bucket that nobody takes from is not exchanged any more. */
@@ -98,7 +100,8 @@ export class SharedRates implements SharedKind {
     const sent = this.#sent.get(key);
     if (bucket === undefined || sent === undefined) return this.#forget(key);
     const since = bucket.taken >= told ? bucket.taken - told : bucket.taken;
-    const part = tokens / users - since;
+    // Each may have a whole token when there is one, and has to wait as long as everybody when there is none.
+    const part = 1 + (tokens - 1) / users - since;
     this.#table.fill(key, part, users);
     // With less there is nothing to win: it comes as the rate brings it.
     sent.urgentAt = part >= 2 ? part / 2 : -Infinity;

@@ -177,7 +177,7 @@ describe("RequestLimits", () => {
 });
 
 describe("CountTable", () => {
-  test("counts what is held elsewhere, and forgets who holds nothing", () => {
+  test("keeps the limit, and forgets who holds nothing", () => {
     const counts = new CountTable(2);
     counts.add("a");
     expect([counts.hasRoom("a", 2), counts.hasRoom("a", 1), counts.hasRoom("b", 1), counts.hasRoom("b", 0)]).toEqual([
@@ -186,15 +186,27 @@ describe("CountTable", () => {
       true,
       false,
     ]);
-    counts.setElsewhere("a", 1);
-    counts.setElsewhere("b", 3);
-    expect([counts.hasRoom("a", 2), counts.hasRoom("b", 3), counts.hasRoom("b", 4)]).toEqual([false, false, true]);
     counts.giveBack("a");
     counts.giveBack("a");
-    expect(counts.hasRoom("a", 2)).toBe(true);
-    counts.setElsewhere("a", 0);
-    counts.setElsewhere("b", 0);
-    counts.setElsewhere("c", 0);
     expect([...counts.entries()]).toEqual([]);
+  });
+
+  test("gives no more than its lease, or an even part while there is none", () => {
+    const counts = new CountTable();
+    const changed: string[] = [];
+    counts.changed = (key) => changed.push(key);
+    counts.parts = 2;
+    counts.add("a");
+    expect([counts.hasRoom("a", 3), counts.hasRoom("a", 2)]).toEqual([true, false]);
+    counts.lend("a", 4);
+    expect([counts.hasRoom("a", 9), counts.hasRoom("a", 1)]).toEqual([true, false]);
+    counts.lend("a", 1);
+    expect(counts.hasRoom("a", 9)).toBe(false);
+    expect(changed).toEqual(["a", "a", "a", "a"]);
+    counts.giveBack("a");
+    counts.lend("a", 1);
+    counts.add("a");
+    // It is another holder now: the lease was for the one before.
+    expect(counts.hasRoom("a", 9)).toBe(true);
   });
 });
