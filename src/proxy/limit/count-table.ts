@@ -14,6 +14,11 @@ export class CountTable {
     this.#table = new ShareTable(() => ({ elsewhere: 0 }), size);
   }
 
+  /** How many are held here. */
+  count(key: string): number {
+    return this.#table.peek(key)?.holds ?? 0;
+  }
+
   /** Whether `limit` leaves room for another one. */
   hasRoom(key: string, limit: number): boolean {
     const entry = this.#table.peek(key);
