@@ -3,6 +3,7 @@ import { hostFromIp } from "../address/host.ts";
 import type { Ip } from "../address/ip.ts";
 import type { CompiledConfig } from "../config/compile.ts";
 import { type Fact, formatFact, line, mergeFacts } from "./explain-fact.ts";
+import { explainLimits } from "./explain-limits.ts";
 import { type AskPool, explainPools } from "./explain-pool.ts";
 import { explainTerms } from "../config/rule-fields.ts";
 import type { Resolver } from "../net/dns/resolver.ts";
@@ -92,6 +93,7 @@ async function listFacts(
   lines.push(line("route", describeRoute(route.value, authorized.value, asker)));
   const terms = explainTerms(authorized.value.decision);
   if (terms !== undefined) lines.push(line("allows", terms));
+  lines.push(...explainLimits(runtime.limits, user));
   const limit = new TimeLimit(runtime.timeouts.connectMs);
   const means: Means = { own, resolver, limit, client, nat64: runtime.nat64 ?? WELL_KNOWN_PREFIX };
   const pools = isPooled(route.value)

@@ -4,6 +4,9 @@ import type { Gate } from "../gate/gate.ts";
 import type { InheritedSockets } from "../net/inherited-sockets.ts";
 import { openLibc } from "../net/libc/libc.ts";
 import type { OfferedSocket } from "../protocol/handover/message.ts";
+import { carryPools } from "./carried-pools.ts";
+import { carryRates } from "./carried-rates.ts";
+import { carryDigestNonces, type CarriedState } from "./carried-state.ts";
 import { Handover, type HandoverOptions, type SocketToPass } from "./handover.ts";
 
 /** The system ends all processes of a container with the first one. */
@@ -25,6 +28,11 @@ export interface HandoverParts extends Pick<
   readonly onHandedOver: (pid: number) => void;
   /** It is gone, and this one serves again. */
   readonly onResumed: () => void;
+}
+
+/** What the next process is to know of a gate, beside its connections; and what else there is. */
+export function listCarried(gate: Gate, more: readonly CarriedState[] = []): readonly CarriedState[] {
+  return [carryDigestNonces(gate.checks.nonces), carryPools(gate.pools), carryRates(gate.requestLimits), ...more];
 }
 
 /** Connects a hand-over to the parts of a daemon. */

@@ -252,7 +252,10 @@ describe("a tunnel that moves to another gate", () => {
   test("takes slots although none is free, and keeps the address that a PROXY header named", async () => {
     using echo = listenEcho();
     await using one = openGate({ listen: [{ host: "127.0.0.1", port: 0, proxyProtocol: ["127.0.0.1"] }], open: true });
-    await using two = openGate({ limits: { connections: 1, perClient: { connections: 1 } } });
+    await using two = openGate({
+      limits: { connections: 1, perClient: { connections: 1 }, perTarget: { connections: 1 } },
+    });
+    const countTarget = () => two.gate.requestLimits.targetCounts.count(`127.0.0.1:${echo.port}`);
     for (const address of ["192.0.2.1", "192.0.2.1"]) {
       const peer = await one.connect();
       peer.write(
@@ -263,8 +266,10 @@ describe("a tunnel that moves to another gate", () => {
     expect(await moveConnections(one.gate, two.gate, 2)).toBe(2);
     expect(two.gate.live.list(0).map(({ client }) => client)).toEqual(["192.0.2.1:5555", "192.0.2.1:5555"]);
     expect((await two.tunnel(`127.0.0.1:${echo.port}`)).status).toBe("429");
+    expect(countTarget()).toBe(2);
     two.gate.live.kill({});
     await waitFor(() => two.gate.live.size === 0, "the end");
+    expect(countTarget()).toBe(0);
     expect((await two.tunnel(`127.0.0.1:${echo.port}`)).status).toBe("200");
   });
 
