@@ -131,7 +131,7 @@ test("use is to the byte the sum of the access lines of random tunnels and reque
   await waitFor(() => proxy.records.length === TUNNELS, "every record", 60_000);
   const recorded = (user: string): { up: number; down: number } => {
     const own = proxy.records.filter((record) => record["user"] === user);
-    const sum = (key: string) => own.reduce((all, record) => all + Number(record[key]), 0);
+    const sum = (field: string) => own.reduce((all, record) => all + Number(record[field]), 0);
     return { up: sum("bytes_up"), down: sum("bytes_down") };
   };
   const wanted = USERS.map((user) => ({ user, ...recorded(user) }));
