@@ -4,7 +4,7 @@ import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } f
 export type UseRow = readonly [user: string, day: number, up: number, down: number, requests: number];
 
 /** The name of the copy beside the file of use. */
-function nameCopy(path: string): string {
+export function nameCopy(path: string): string {
   return `${path}.copy`;
 }
 

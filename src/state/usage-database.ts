@@ -1,7 +1,7 @@
 import { Database, type Statement } from "bun:sqlite";
-import { renameSync, rmSync, statSync } from "node:fs";
+import { existsSync, renameSync, rmSync, statSync } from "node:fs";
 import { isCorruption } from "./usage-fault.ts";
-import { readUsageCopy, type UseRow, writeUsageCopy } from "./usage-copy.ts";
+import { nameCopy, readUsageCopy, type UseRow, writeUsageCopy } from "./usage-copy.ts";
 
 /** A day, and the first day of its month. */
 export interface LostPeriods {
@@ -49,6 +49,8 @@ export class UsageDatabase {
   #version: number;
   #copiedAt = -Infinity;
   #isCopyDue = false;
+  /** The tables were not there, and something of them was known. */
+  #isRestored = false;
 
   private constructor(path: string, database: Database) {
     this.#path = path;
@@ -65,7 +67,8 @@ export class UsageDatabase {
    */
   static open(path: string, options: OpenOptions): { database: UsageDatabase; isDamaged: boolean } {
     try {
-      return { database: UsageDatabase.#openSound(path, options, false), isDamaged: false };
+      const database = UsageDatabase.#openSound(path, options, false);
+      return { database, isDamaged: database.#isRestored };
     } catch (error) {
       if (!isCorruption(readCode(error))) throw error;
       moveAside(path);
@@ -97,11 +100,12 @@ export class UsageDatabase {
       database.run("PRAGMA journal_mode = WAL");
       database.run("PRAGMA synchronous = NORMAL");
       assertSound(database);
-      const isNew = database.query("SELECT 1 FROM sqlite_master WHERE name = 'use'").get() === null;
+      const isNew = !hasTables(database);
       const opened = database.transaction(() => {
         database.run(SCHEMA);
         database.run("DELETE FROM use WHERE day < ?", [day - KEPT_DAYS]);
         const made = new UsageDatabase(path, database);
+        made.#isRestored = isNew && (known.length > 0 || existsSync(nameCopy(path)));
         if (known.length > 0) made.#seed(known);
         else if (isNew) made.#restoreCopy(day, month, isDamaged);
         return made;
@@ -180,8 +184,8 @@ export class UsageDatabase {
   check(): void {
     const now = readFileState(this.#path);
     if (now.inode !== this.#file.inode) throw coded("SQLITE_NOTADB", "The file was replaced");
-    if (now.changedAt === this.#file.changedAt && now.size === this.#file.size) return;
-    this.#readAnew((fresh) => assertSound(fresh));
+    const isAsBefore = now.changedAt === this.#file.changedAt && now.size === this.#file.size;
+    if (!isAsBefore || now.logSize < this.#file.logSize) this.#readAnew(assertWhole);
     this.#file = now;
   }
 
@@ -253,6 +257,8 @@ interface Counted {
 interface FileState {
   readonly inode: number;
   readonly size: number;
+  /** Of the write-ahead log, which does not get shorter while it is in use. */
+  readonly logSize: number;
   readonly changedAt: number;
 }
 
@@ -275,9 +281,20 @@ function assertSound(database: Database): void {
   if (found !== "ok") throw coded("SQLITE_CORRUPT", found ?? "no answer");
 }
 
+/** An empty file is sound, too. */
+function assertWhole(database: Database): void {
+  assertSound(database);
+  if (!hasTables(database)) throw coded("SQLITE_CORRUPT", "The tables are gone");
+}
+
+function hasTables(database: Database): boolean {
+  return database.query("SELECT 1 FROM sqlite_master WHERE name = 'use'").get() !== null;
+}
+
 function readFileState(path: string): FileState {
   const found = statSync(path, { throwIfNoEntry: false });
-  return { inode: found?.ino ?? 0, size: found?.size ?? 0, changedAt: found?.mtimeMs ?? 0 };
+  const log = statSync(`${path}-wal`, { throwIfNoEntry: false });
+  return { inode: found?.ino ?? 0, size: found?.size ?? 0, logSize: log?.size ?? 0, changedAt: found?.mtimeMs ?? 0 };
 }
 
 /** Keeps a damaged file for whoever wants to look into it, in the place of an earlier one. */

@@ -270,11 +270,11 @@ export class UsageKeeper {
 
   #tellDamage(isKnown: boolean): void {
     const rest = isKnown
-      ? "What was used in this month was restored; earlier months are only in the damaged file."
+      ? "What was used in this month was restored; earlier months are only in that file."
       : `The copy beside it is not there or damaged, too. ${this.#adviseLost()}`;
     this.#failures += 1;
     this.#options.tell(
-      `Warning: the file of use ${JSON.stringify(this.file)} was damaged or replaced. What was there is "${this.file}.damaged", if it was there. ${rest}`,
+      `Warning: the file of use ${JSON.stringify(this.file)} was damaged, replaced or removed. A damaged one is "${this.file}.damaged" now. ${rest}`,
     );
   }
 

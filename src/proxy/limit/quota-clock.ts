@@ -17,6 +17,9 @@ const DOUBT_MS = 10 * 60_000;
 /** Milliseconds after which a day that the clock has not reached again is given up: it was set far ahead for long. */
 const HOLD_MS = 24 * 3_600_000;
 
+/** Milliseconds for which `recentPeriod` believes what it has found. */
+const RECENT_MS = 50;
+
 /**
  * Tells the day and month that use counts in. A clock that is set ahead begins no
  * day before it has stayed there for ten minutes; a day that has begun goes on
@@ -34,6 +37,8 @@ export class QuotaClock {
   /** Monotonic milliseconds since when it is ahead. */
   #aheadSince: number | undefined;
   #period: Period;
+  /** Monotonic milliseconds. */
+  #recentUntil = -Infinity;
   /** Monotonic milliseconds since when the clock shows an earlier day. */
   #heldSince: number | undefined;
 
@@ -55,6 +60,13 @@ export class QuotaClock {
       this.#heldSince = undefined;
     } else if (this.#heldSince !== undefined) this.#lookAtHeld(now);
     return this.#period;
+  }
+
+  /** The day and month now, or as they were within the last 50 ms: reading two clocks costs more than counting. */
+  recentPeriod(monotonic: number): Period {
+    if (monotonic < this.#recentUntil) return this.#period;
+    this.#recentUntil = monotonic + RECENT_MS;
+    return this.period;
   }
 
   /** The time that is followed, in milliseconds since the epoch. */

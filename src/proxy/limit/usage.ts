@@ -47,16 +47,15 @@ export class Usage {
   }
 
   /** Counts a request that is over, with what it moved. */
-  finished(record: RequestRecord, moved: MovedBytes): void {
-    const limit = record.failure?.limit;
-    this.#add(record, moved, 1, limit);
+  finished(record: RequestRecord, moved: MovedBytes, now: number): void {
+    this.#add(record, moved, 1, this.clock.recentPeriod(now));
   }
 
   /** Counts what a flow under way has moved since the last look. */
   look(record: RequestRecord, up: number, down: number): void {
     const { counted } = record;
     if (counted?.up === up && counted.down === down) return;
-    this.#add(record, { up, down }, 0, undefined);
+    this.#add(record, { up, down }, 0, this.clock.period);
     if (counted === undefined) record.counted = { up, down };
     else {
       counted.up = up;
@@ -71,15 +70,15 @@ export class Usage {
 
   /** A flow goes on in another process, which counts what follows. */
   gaveAway(record: RequestRecord, moved: MovedBytes): void {
-    this.#add(record, moved, 0, undefined);
+    this.#add(record, moved, 0, this.clock.period);
   }
 
-  #add(record: RequestRecord, moved: MovedBytes, requests: number, limit: string | undefined): void {
-    const { counted } = record;
+  #add(record: RequestRecord, moved: MovedBytes, requests: number, period: Period): void {
+    const { counted, failure } = record;
+    const limit = requests === 0 ? undefined : failure?.limit;
     const up = counted === undefined ? moved.up : moved.up - counted.up;
     const down = counted === undefined ? moved.down : moved.down - counted.down;
     const { user, client, target, upstream } = this.#findAccounts(record);
-    const { period } = this.clock;
     addTo(user, period, up, down, requests, limit);
     if (user !== undefined) {
       this.unsaved?.add(user);

@@ -57,7 +57,7 @@ export function createRecorder({ accessLog, metrics, live, usage, reportBug }: R
       try {
         const moved = sumUpBytes(record, tunnel);
         metrics.countFinished(record, moved, now);
-        if (usage?.enabled === true) usage.finished(record, moved);
+        if (usage?.enabled === true) usage.finished(record, moved, now);
         if (accessLog.enabled) accessLog.write(buildAccessRecord(record, now));
       } catch (error) {
         reportBug?.(error, record.id);
