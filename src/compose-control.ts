@@ -51,6 +51,7 @@ export function composeControl(parts: ControlledParts): ControlPort {
         reload: reloads(),
         pacs: pacs.statuses,
         ...(inUse.sidecar && { sidecar: inUse.sidecar.sidecar.connections }),
+        bandwidths: { parked: gate.bandwidths.parkedSeconds(), shares: gate.bandwidths.size },
         ...(lanes && { lanes: lanes.status() }),
       }),
   };

@@ -13,6 +13,7 @@ import { HealthChecks } from "../proxy/dial/health-checks.ts";
 import { Forwarding } from "../proxy/exchange/forwarding.ts";
 import type { HookReport } from "../proxy/hook/call-hook.ts";
 import { Admission } from "../proxy/limit/admission.ts";
+import { Bandwidths } from "../proxy/limit/bandwidths.ts";
 import { clientKey } from "../address/client-key.ts";
 import type { Newcomer } from "../proxy/read/first-message.ts";
 import { ConnectTargets } from "../proxy/read/tunnel-request.ts";
@@ -52,6 +53,8 @@ export interface GateOptions {
   readonly accessLog: AccessLog;
   /** Name and version of this program, for captures. */
   readonly application: string;
+  /** Where lanes share the buckets. Made by the gate when absent. */
+  readonly bandwidths?: Bandwidths;
   /** Replaces the resolver of the system. */
   readonly resolver?: Resolver;
   /** Is told when the health of a member of a pool changes, and when a session moves. */
@@ -83,7 +86,8 @@ export class Gate implements ConnectionServices, ListenerOwner {
   readonly tunnel: TunnelEngine;
   readonly admission: Admission;
   readonly forwarding = new Forwarding();
-  readonly live = new LiveTable(this.forwarding.exchanges);
+  readonly live: LiveTable;
+  readonly bandwidths: Bandwidths;
   readonly metrics = new Metrics();
   readonly recorder: Recorder;
   readonly captures: Captures;
@@ -113,6 +117,8 @@ export class Gate implements ConnectionServices, ListenerOwner {
     const { descriptors, accessLog, sockets } = options;
     this.#options = options;
     this.runtime = new RuntimeHolder(options.runtime);
+    this.bandwidths = options.bandwidths ?? new Bandwidths(options.runtime);
+    this.live = new LiveTable(this.forwarding.exchanges, (bucket) => this.bandwidths.nameLimit(bucket));
     this.pools = new Pools({ changed: (event) => options.poolChanged?.(event) });
     this.pools.use(options.runtime.upstreams);
     this.healthChecks = new HealthChecks({
@@ -151,6 +157,20 @@ export class Gate implements ConnectionServices, ListenerOwner {
     this.runtime.swap(runtime);
     this.pools.use(runtime.upstreams);
     this.healthChecks.follow();
+    this.bandwidths.use(runtime);
+    if (!this.bandwidths.isOff) this.#followBandwidths();
+  }
+
+  /** Limits what has come under a limit that it was not under before. */
+  #followBandwidths(): void {
+    this.live.visit((record, tunnel) => {
+      const hold = this.bandwidths.follow(record, record.bandwidth);
+      if (hold === undefined) return;
+      record.bandwidth?.release();
+      record.bandwidth = hold;
+      tunnel.limit?.(hold.up, hold.down);
+    });
+    for (const exchange of this.forwarding.exchanges) exchange.followLimits();
   }
 
   /** The listeners as bound; undefined before. */

@@ -279,6 +279,7 @@ class ClientConnection implements RequestConnection, RecordedConnection, Planned
   #leaveToOther(): void {
     this.#releaseRequests();
     this.#record.carriage?.release();
+    this.#record.bandwidth?.release();
     this.#conn = undefined;
     this.#leaveSlots();
     this.services.recorder.gaveAway(this.#record);
@@ -300,6 +301,7 @@ class ClientConnection implements RequestConnection, RecordedConnection, Planned
     if (this.#record.isWritten) return;
     this.#record.isWritten = true;
     this.#record.carriage?.release();
+    this.#record.bandwidth?.release();
     this.services.recorder.finished(this.#record);
   }
 

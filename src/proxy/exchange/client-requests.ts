@@ -8,6 +8,7 @@ import type { Runtime, RuntimeHolder } from "../runtime.ts";
 import type { RequestRecord } from "../record/request-record.ts";
 import { ACTIVE } from "../../net/conn/idle-watch.ts";
 import type { Upstreams } from "../upstream/upstreams.ts";
+import type { Bandwidths } from "../limit/bandwidths.ts";
 import { Deadline } from "./deadline.ts";
 import type { Forwarding, IdleClient, TakenClient } from "./forwarding.ts";
 import { Exchange, type ExchangeEnd, type ExchangeOwner } from "./exchange.ts";
@@ -22,6 +23,7 @@ export interface ForwardServices {
   readonly upstreams: Upstreams;
   readonly checks: CredentialChecks;
   readonly draining: boolean;
+  readonly bandwidths: Bandwidths;
 }
 
 /** Who keeps the records of requests that are carried out by plans. */

@@ -11,6 +11,7 @@ import type { Decision } from "../policy/decision.ts";
 import type { PooledRoute, Route } from "../route/route.ts";
 import type { Runtime } from "../runtime.ts";
 import type { TunnelResult } from "../flow/tunnel.ts";
+import type { BandwidthHold } from "../limit/bandwidths.ts";
 
 /** The stages of a request, in order. The record has the last one reached. */
 export const STAGES = [
@@ -106,6 +107,8 @@ export class RequestRecord {
   route: Route | PooledRoute | undefined = undefined;
   /** The members of pools that carry it, or that were tried last. */
   carriage: RecordedCarriage | undefined = undefined;
+  /** The budgets of its tunnel; undefined when nothing limits it. */
+  bandwidth: BandwidthHold | undefined = undefined;
   /** The address that was dialled: of the target, or of the first hop. */
   dialled: DialledAddress | undefined = undefined;
   /** Status sent to the client. */
