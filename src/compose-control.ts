@@ -67,6 +67,7 @@ export function composeControl(parts: ControlledParts): ControlPort {
         },
         fleet: fleet.status,
         ...(inUse.sidecar && { sidecar: inUse.sidecar.sidecar.connections }),
+        bandwidths: { parked: gate.bandwidths.parkedSeconds(), shares: gate.bandwidths.size },
         ...(lanes && { lanes: lanes.status() }),
       }),
   };

@@ -27,8 +27,10 @@ import { openSidecar, type SidecarPlan } from "./open-sidecar.ts";
 import { explainBinding, prepareListeners } from "./prepare-listeners.ts";
 import type { ListenerTls } from "./proxy/accept/listener-tls.ts";
 import { chooseEngine } from "./proxy/flow/engine.ts";
+import { Bandwidths } from "./proxy/limit/bandwidths.ts";
 import type { LogSink } from "./proxy/record/access-log.ts";
 import { BugReporter } from "./proxy/record/bug-reporter.ts";
+import { sumCounts } from "./proxy/record/metrics.ts";
 import type { Runtime } from "./proxy/runtime.ts";
 import { composeReports, openAccessLog, warnOfDescriptors, warnOfUnused } from "./operator-reports.ts";
 import { Reloader, type ReloadOutcome } from "./reloader.ts";
@@ -142,7 +144,9 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
   const accessLog = openAccessLog(compiled.log.access, options.accessSink, tell);
   const passed = successor?.sockets ?? new PassedSockets();
   const sockets = chooseSockets(compiled.sockets, options.eventLoop, { inherited, passed });
-  const { engine, lanes, description } = chooseEngine(splice, () => startLanes({ onTrouble: tell }), sockets.adopt);
+  const bandwidths = new Bandwidths(runtime, { timer: sockets.timers.budgets });
+  const start = () => startLanes({ onTrouble: tell, buckets: bandwidths.buckets });
+  const { engine, lanes, description } = chooseEngine(splice, start, sockets.adopt);
   const bugs = new BugReporter({ tell, secrets });
   const pacs = new PacFiles({ tell, fetch: fetchText, now: Date.now, random: Math.random });
   const descriptors = new SpareDescriptors();
@@ -152,6 +156,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     runtime,
     sockets,
     tunnel: engine,
+    bandwidths,
     descriptors,
     accessLog,
     usage: use.usage,
@@ -272,7 +277,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
   warnOfDescriptors(descriptors, runtime.limits.inAll.connections, tell);
 
   const stopTidying = tidyMemory(() => {
-    const accepted = sum(metrics.accepted);
+    const accepted = sumCounts(metrics.accepted);
     return { accepted, ended: accepted - metrics.connectionsOpen };
   });
   close = async () => {
@@ -339,7 +344,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
           network: sockets.openInProcess(),
           descriptors,
           // A connection on which nothing was sent is a health check.
-          hasClients: () => sum(metrics.accepted) > sum(metrics.probes),
+          hasClients: () => sumCounts(metrics.accepted) > sumCounts(metrics.probes),
         });
       },
       drain(by = "Drain") {
@@ -359,7 +364,3 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
 const LAST_MOVES_MS = 500;
 /** Milliseconds for the reader of the access log to take the last lines. */
 const LAST_LINES_MS = 1000;
-
-function sum(counts: ReadonlyMap<string, number>): number {
-  return counts.values().reduce((total, count) => total + count, 0);
-}

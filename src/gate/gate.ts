@@ -16,6 +16,7 @@ import { Admission } from "../proxy/limit/admission.ts";
 import type { Quotas } from "../proxy/limit/quotas.ts";
 import { RequestLimits } from "../proxy/limit/request-limits.ts";
 import type { Usage } from "../proxy/limit/usage.ts";
+import { Bandwidths } from "../proxy/limit/bandwidths.ts";
 import { clientKey } from "../address/client-key.ts";
 import type { Newcomer } from "../proxy/read/first-message.ts";
 import { ConnectTargets } from "../proxy/read/tunnel-request.ts";
@@ -58,6 +59,8 @@ export interface GateOptions {
   /** Counts use, and says whose quota is used up; absent where no use is counted. */
   readonly usage?: Usage;
   readonly quotas?: Quotas;
+  /** Where lanes share the buckets. Made by the gate when absent. */
+  readonly bandwidths?: Bandwidths;
   /** Replaces the resolver of the system. */
   readonly resolver?: Resolver;
   /** Is told when the health of a member of a pool changes, and when a session moves. */
@@ -90,7 +93,8 @@ export class Gate implements ConnectionServices, ListenerOwner {
   readonly admission: Admission;
   readonly requestLimits = new RequestLimits();
   readonly forwarding = new Forwarding();
-  readonly live = new LiveTable(this.forwarding.exchanges);
+  readonly live: LiveTable;
+  readonly bandwidths: Bandwidths;
   readonly metrics = new Metrics();
   readonly recorder: Recorder;
   readonly quotas: Quotas | undefined;
@@ -121,6 +125,8 @@ export class Gate implements ConnectionServices, ListenerOwner {
     const { descriptors, accessLog, sockets } = options;
     this.#options = options;
     this.runtime = new RuntimeHolder(options.runtime);
+    this.bandwidths = options.bandwidths ?? new Bandwidths(options.runtime);
+    this.live = new LiveTable(this.forwarding.exchanges, (bucket) => this.bandwidths.nameLimit(bucket));
     this.pools = new Pools({ changed: (event) => options.poolChanged?.(event) });
     this.pools.use(options.runtime.upstreams);
     this.healthChecks = new HealthChecks({
@@ -161,6 +167,20 @@ export class Gate implements ConnectionServices, ListenerOwner {
     this.runtime.swap(runtime);
     this.pools.use(runtime.upstreams);
     this.healthChecks.follow();
+    this.bandwidths.use(runtime);
+    if (!this.bandwidths.isOff) this.#followBandwidths();
+  }
+
+  /** Limits what has come under a limit that it was not under before. */
+  #followBandwidths(): void {
+    this.live.visit((record, tunnel) => {
+      const hold = this.bandwidths.follow(record, record.bandwidth);
+      if (hold === undefined) return;
+      record.bandwidth?.release();
+      record.bandwidth = hold;
+      tunnel.limit?.(hold.up, hold.down);
+    });
+    for (const exchange of this.forwarding.exchanges) exchange.followLimits();
   }
 
   /** The listeners as bound; undefined before. */

@@ -63,9 +63,13 @@ export class Receiver {
     if (state.carriage !== undefined) record.carriage = new MovedCarriage(state.carriage, services.pools);
     const tap = isUnseen(state) ? inspectTunnel(record, services.clientProfiles) : undefined;
     if (tap !== undefined) record.inside = tap.facts;
+    const hold = services.bandwidths.enter(record, true);
+    record.bandwidth = hold;
     const tunnel = services.tunnel(client, target, {
       idleMs: record.runtime.timeouts.idleMs,
       owner: connection,
+      upBudget: hold?.up,
+      downBudget: hold?.down,
       before,
       tap,
       observers: services.captures.observers(record),
@@ -159,6 +163,7 @@ class MovedConnection implements RecordedConnection, TunnelOwner {
     if (record === undefined) return undefined;
     record.carriage?.release();
     record.targetSlot?.release();
+    record.bandwidth?.release();
     this.#gate.admission.leaveUser(record.user, record.runtime);
     this.#gate.admission.leaveClient(this.client, record.runtime);
     return record;

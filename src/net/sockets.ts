@@ -20,6 +20,8 @@ export interface Sockets {
   /** Tells of a descriptor that is no connection. */
   readonly watch: Watch;
   readonly connect: Connect;
+  /** Of the event loop. */
+  readonly timers: LoopTimers;
   /** Makes a connection of a TCP socket that was connected elsewhere, and owns it from then on. Only with epoll. */
   readonly adopt?: (fd: number) => Conn;
   /** Makes a network inside this process, driven by the same event loop. Absent with the runtime's sockets. */
@@ -70,6 +72,7 @@ export function chooseSockets(
     listenForSidecar: listenFor("sidecar"),
     watch: watchWithReactor(reactor),
     connect: createDescriptorConnect(reactor),
+    timers: reactor.timers,
     adopt: (fd) => adoptSocket(reactor, fd),
     openInProcess: () => createInProcessNetwork(reactor),
     afterTurn: (callback) => reactor.callSoon({ onEvent: callback, onBug: () => {} }),
@@ -91,6 +94,7 @@ function useRuntime(description: string, passed: PassedSockets | undefined): Soc
     listenForSidecar: listenFor("sidecar"),
     watch: watchWithTimer,
     connect: (target, done) => connectTcp(target, done, timers),
+    timers,
     afterTurn: (callback) => void setImmediate(callback),
     close: () => {},
     description,

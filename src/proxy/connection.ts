@@ -280,6 +280,7 @@ class ClientConnection implements RequestConnection, RecordedConnection, Planned
     this.#releaseRequests();
     this.#record.carriage?.release();
     this.#record.targetSlot?.release();
+    this.#record.bandwidth?.release();
     this.#conn = undefined;
     this.#leaveSlots();
     this.services.recorder.gaveAway(this.#record);
@@ -302,6 +303,7 @@ class ClientConnection implements RequestConnection, RecordedConnection, Planned
     this.#record.isWritten = true;
     this.#record.carriage?.release();
     this.#record.targetSlot?.release();
+    this.#record.bandwidth?.release();
     this.services.recorder.finished(this.#record);
   }
 

@@ -9,6 +9,7 @@ import type { Failure } from "./failure.ts";
 import type { Quotas } from "./limit/quotas.ts";
 import type { RequestLimits } from "./limit/request-limits.ts";
 import type { HookReport } from "./hook/call-hook.ts";
+import type { Bandwidths } from "./limit/bandwidths.ts";
 import type { PacMeans } from "./pac/choose-ways.ts";
 import type { Newcomer } from "./read/first-message.ts";
 import type { ConnectTargets } from "./read/tunnel-request.ts";
@@ -28,6 +29,7 @@ export interface RequestServices extends IdentifyServices, AuthorizeServices, Di
   readonly targets: ConnectTargets;
   readonly pacs: PacMeans["router"];
   readonly captures: Pick<Captures, "observers">;
+  readonly bandwidths: Bandwidths;
   /** Fingerprints of TLS clients, cached by their ClientHello. */
   readonly clientProfiles: ClientProfiles;
   /** The proxy is draining: no connection is kept for another request. */

@@ -281,9 +281,13 @@ export class Request {
     const tap = record.scheme === undefined ? inspectTunnel(record, services.clientProfiles) : undefined;
     // The facts grow while the tunnel is young.
     record.inside = tap?.facts;
+    const hold = services.bandwidths.enter(record);
+    record.bandwidth = hold;
     const tunnel = services.tunnel(connection.conn, target, {
       idleMs: record.runtime.timeouts.idleMs,
       owner: connection,
+      upBudget: hold?.up,
+      downBudget: hold?.down,
       tap,
       observers: services.captures.observers(record),
     });

@@ -17,6 +17,8 @@ export interface MetricSources {
   readonly accessLog: { readonly dropped: number };
   readonly auth: CheckCounts;
   readonly upstreams?: readonly UpstreamState[];
+  /** Seconds that flows waited for their bandwidth, by limit, and who has buckets of their own. */
+  readonly bandwidths?: { readonly parked: Readonly<Record<string, number>>; readonly shares: number };
   /** The splice lanes, where the system has them. */
   readonly lanes?: { readonly lanes: number; readonly tunnels: number; readonly lost: number };
   /** Connections to the sidecar itself, where there is one. */
@@ -169,6 +171,16 @@ function collectProxyFamilies(sources: MetricSources): Family[] {
       "penstock_sidecar_connections_evicted_total",
       "Connections to the sidecar closed because there were too many, in all or from one address.",
       sidecar?.evicted ?? 0,
+    ),
+    counter(
+      "penstock_parked_seconds_total",
+      "Time that tunnels and forwarded requests waited for their bandwidth, each direction for itself, by limit.",
+      mapRecord(sources.bandwidths?.parked ?? {}, "limit"),
+    ),
+    gauge(
+      "penstock_bandwidth_shares",
+      "Users, clients and rules whose bandwidth is limited and in use, or was a moment ago.",
+      sources.bandwidths?.shares ?? 0,
     ),
     counter(
       "penstock_access_log_dropped_total",

@@ -49,6 +49,7 @@ function formatFlow(flow: Flow): Record<string, unknown> {
     tls: flow.tls && formatTlsFields(flow.tls),
     started_at: flow.startedAt,
     age_ms: flow.ageMs,
+    limit: flow.limit,
     bytes_up: flow.bytesUp,
     bytes_down: flow.bytesDown,
   };

@@ -32,6 +32,10 @@ export class SimpleBudget implements Budget {
     return taken;
   }
 
+  get isAwaited(): boolean {
+    return this.#waiting.size > 0;
+  }
+
   giveBack(bytes: number): void {
     this.#bytes += bytes;
     this.moved -= bytes;

@@ -30,6 +30,8 @@ export interface LanedTunnel {
   bytes(): { up: number; down: number };
   /** Resolves once, when `bytes()` has the final counts. Never rejects. */
   readonly done: Promise<LanedTunnelEnd>;
+  /** A bucket that a direction waits for; undefined when none waits. */
+  readonly waitsFor: number | undefined;
   /** Ends it at once with RST on both sides. */
   kill(): void;
   /** Asks for the sockets back. They come with `released`, in `left`. */

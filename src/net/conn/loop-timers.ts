@@ -1,5 +1,6 @@
 import { IPPROTO_TCP, TCP_KEEPCNT, TCP_KEEPINTVL } from "../libc/constants.ts";
 import { openLibc } from "../libc/libc.ts";
+import { BudgetTimer } from "./budget.ts";
 import { Deadlines, Sweep } from "./deadlines.ts";
 import { IdleWatch } from "./idle-watch.ts";
 
@@ -8,6 +9,7 @@ export class LoopTimers {
   readonly deadlines = new Deadlines();
   readonly idle = new IdleWatch();
   readonly keepAlive = new KeepAlive();
+  readonly budgets = new BudgetTimer();
 }
 
 /** A connection whose peer can vanish without a FIN. */

@@ -30,6 +30,8 @@ const waits = [
   [1_000, 20],
 ] as const;
 const quietWaitMs = 100;
+/** The least that one wait lasts while flows wait for their bandwidth, whose turns are known: they are the events, and each would be followed by short waits. */
+const parkedWaitMs = 20;
 /** Waits that may fail in a row before the loop counts as broken: it retries at once and would spin for ever. */
 const maxFailures = 100;
 /** Further turns without a wait before the runtime gets its turn. */
@@ -198,9 +200,11 @@ export class Reactor {
 
   #chooseWait(): number {
     if (this.#soon.length > 0) return 0;
-    const silence = performance.now() - this.#lastEventAt;
-    for (const [since, wait] of waits) if (silence < since) return wait;
-    return quietWaitMs;
+    const now = performance.now();
+    const wait = chooseQuietWait(now - this.#lastEventAt);
+    const { nextAt } = this.timers.budgets;
+    if (nextAt === Infinity) return wait;
+    return Math.max(0, Math.min(Math.max(wait, parkedWaitMs), Math.ceil(nextAt - now)));
   }
 
   /** Handles what has come meanwhile: under load that saves most turns of the runtime's loop. */
@@ -242,6 +246,11 @@ export class Reactor {
       }
     }
   }
+}
+
+function chooseQuietWait(silence: number): number {
+  for (const [since, wait] of waits) if (silence < since) return wait;
+  return quietWaitMs;
 }
 
 /** There is no caller to tell of a bug: the process reports it. */

@@ -8,7 +8,7 @@ import {
 } from "../libc/constants.ts";
 import { isTransient } from "../libc/errno.ts";
 import type { Libc } from "../libc/libc.ts";
-import type { SharedBudget } from "../conn/budget.ts";
+import type { SharedBudget } from "../conn/shared-budget.ts";
 import type { Pipe, PipePool } from "./pipe-pool.ts";
 import { finishSocket, fitReceiveWindow } from "../libc/socket.ts";
 
@@ -97,9 +97,19 @@ export class LaneDirection {
     return this.#budget?.waitsFor;
   }
 
-  /** Milliseconds until it may read again, when it is parked. */
+  /** Milliseconds until its budget is due: it may read again, or gives back what it did not use. Infinity when neither is. */
   get dueIn(): number {
-    return this.#budget?.dueIn ?? 0;
+    return this.#budget?.dueIn ?? Infinity;
+  }
+
+  /** Its budget is due: takes the turn that it has waited for, or ends its last one. */
+  meetBudget(): TurnResult {
+    if (!this.parked) {
+      this.#budget?.returnCredit();
+      return "ok";
+    }
+    this.parked = false;
+    return this.takeTurn(false);
   }
 
   /** Whether the last turn moved enough to be called a bulk transfer. */
@@ -130,12 +140,6 @@ export class LaneDirection {
       : this.#transferWithin(this.#budget, readable);
   }
 
-  /** Takes the turn that a parked direction has waited for. */
-  unpark(): TurnResult {
-    this.parked = false;
-    return this.takeTurn(false);
-  }
-
   /** Gives back what it holds. Bytes in its pipe are lost. */
   drop(): void {
     if (this.#pipe !== undefined) this.#tools.pipes.discard(this.#pipe);
@@ -155,12 +159,16 @@ export class LaneDirection {
 
   /** Moves what the budget allows. Parks the direction when that is nothing. Bytes count when they are taken off the source. */
   #transferWithin(budget: SharedBudget, readable: boolean): TurnResult {
-    const allowed = budget.take(this.#bulk ? bulkBytes : copyBytes);
+    const wanted = this.#bulk ? bulkBytes : copyBytes;
+    const allowed = budget.take(wanted);
     this.parked = allowed === 0;
     if (this.parked) return "ok";
     const before = this.bytes + this.#held;
     const result = this.#transfer(readable, allowed);
-    budget.giveBack(allowed - (this.bytes + this.#held - before));
+    const moved = this.bytes + this.#held - before;
+    budget.giveBack(allowed - moved);
+    // It used its turn, and there is probably more: to wait for the next turn at once saves an event.
+    if (moved === allowed && allowed < wanted && result === "ok" && !this.blocked) this.parked = budget.reserve(wanted);
     return result;
   }
 

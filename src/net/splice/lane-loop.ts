@@ -22,7 +22,9 @@ import {
 } from "./lane-memory.ts";
 import { LaneTunnel } from "./lane-tunnel.ts";
 import type { Libc } from "../libc/libc.ts";
-import { SharedBudget, type TokenBuckets } from "../conn/budget.ts";
+import { SharedBudget } from "../conn/shared-budget.ts";
+import type { TokenBuckets } from "../conn/token-buckets.ts";
+import { TurnQueue } from "../conn/turn-queue.ts";
 import { PipePool } from "./pipe-pool.ts";
 
 /** What a lane is started with. Its owner keeps the descriptors, and closes them when the lane dies. */
@@ -70,9 +72,8 @@ export class LaneLoop {
   #generation = 0;
   #now = performance.now();
   #nextSweep = Infinity;
-  /** Tunnels that wait for their budget, the longest first, and when each has its turn. */
-  readonly #parked = new Map<LaneTunnel, number>();
-  #nextTurn = Infinity;
+  /** Tunnels by the time at which their budget is due. */
+  readonly #budgets = new TurnQueue<LaneTunnel>();
   #stopped = false;
 
   constructor(libc: Libc, setup: LaneSetup) {
@@ -102,7 +103,7 @@ export class LaneLoop {
       this.#handleEvents(count);
       this.#handleCommands();
       if (this.#now >= this.#nextSweep) this.#sweep();
-      if (this.#now >= this.#nextTurn) this.#serveParked();
+      if (this.#now >= this.#budgets.nextAt) this.#serveBudgets();
     }
     for (const tunnel of this.#tunnels) if (tunnel !== undefined) this.#end(tunnel, "killed");
     this.#tools.pipes.trim(0);
@@ -112,14 +113,14 @@ export class LaneLoop {
     if (!announceSleep(this.#memory)) return this.#epoll.wait(0);
     const count = this.#epoll.wait(this.#chooseTimeout());
     announceAwake(this.#memory);
-    if (count === 0 && this.#nextTurn === Infinity) this.#tools.pipes.trim(pipesKept);
+    if (count === 0 && this.#budgets.nextAt === Infinity) this.#tools.pipes.trim(pipesKept);
     return count;
   }
 
   /** Milliseconds until something is due without an event; -1 when nothing is. */
   #chooseTimeout(): number {
     const spare = this.#tools.pipes.idle > pipesKept;
-    const due = Math.min(this.#nextSweep, this.#nextTurn) - this.#now;
+    const due = Math.min(this.#nextSweep, this.#budgets.nextAt) - this.#now;
     if (due === Infinity) return spare ? trimMs : -1;
     const timeout = Math.min(Math.max(0, Math.ceil(due)), 0x7fff_ffff);
     return spare ? Math.min(timeout, trimMs) : timeout;
@@ -173,34 +174,24 @@ export class LaneLoop {
   #settle(tunnel: LaneTunnel, end: LaneEnd | undefined): void {
     this.#memory.counts[tunnel.slot * 2] = tunnel.up.bytes;
     this.#memory.counts[tunnel.slot * 2 + 1] = tunnel.down.bytes;
-    if (end !== undefined) this.#end(tunnel, end);
-    else if (tunnel.isParked) this.#park(tunnel);
-  }
-
-  #park(tunnel: LaneTunnel): void {
-    const turn = this.#now + tunnel.dueIn;
-    this.#parked.set(tunnel, turn);
-    this.#nextTurn = Math.min(this.#nextTurn, turn);
-  }
-
-  /** Gives parked tunnels whose time has come their turn. One that has to wait longer keeps its place, and so do those behind it. */
-  #serveParked(): void {
-    this.#nextTurn = Infinity;
-    /** The next turn of buckets that are used up. */
-    const later = new Map<number | undefined, number>();
-    for (const [tunnel, turn] of this.#parked) {
-      const nextTurn = turn > this.#now ? turn : later.get(tunnel.waitsFor);
-      if (nextTurn !== undefined) {
-        this.#parked.set(tunnel, nextTurn);
-        this.#nextTurn = Math.min(this.#nextTurn, nextTurn);
-        continue;
-      }
-      const end = tunnel.unpark(this.#now);
-      if (!tunnel.isParked) this.#parked.delete(tunnel);
-      this.#settle(tunnel, end);
-      const parkedUntil = this.#parked.get(tunnel);
-      if (parkedUntil !== undefined) later.set(tunnel.waitsFor, parkedUntil);
+    if (end !== undefined) {
+      this.#end(tunnel, end);
+    } else if (tunnel.isLimited) {
+      this.#tellWaiting(tunnel);
+      const { dueIn } = tunnel;
+      if (dueIn < Infinity) this.#budgets.add(tunnel, performance.now() + dueIn);
+      else this.#budgets.delete(tunnel);
     }
+  }
+
+  #tellWaiting({ slot: slotNumber, up, down }: LaneTunnel): void {
+    const at = slotNumber * slotWords;
+    this.#memory.slotTable[at + slot.upWaitsFor] = up.waitsFor ?? -1;
+    this.#memory.slotTable[at + slot.downWaitsFor] = down.waitsFor ?? -1;
+  }
+
+  #serveBudgets(): void {
+    for (const tunnel of this.#budgets.takeDue(this.#now)) this.#settle(tunnel, tunnel.meetBudgets(this.#now));
   }
 
   #handleCommands(): void {
@@ -271,12 +262,13 @@ export class LaneLoop {
 
   #end(tunnel: LaneTunnel, end: LaneEnd): void {
     this.#tunnels[tunnel.slot] = undefined;
-    this.#parked.delete(tunnel);
+    this.#budgets.delete(tunnel);
     this.#open -= 1;
     Atomics.store(this.#memory.header, header.open, this.#open);
     // Before the close: if this thread died in between, a descriptor would leak, but no other one would be closed.
     Atomics.store(this.#memory.slotTable, tunnel.slot * slotWords + slot.end, laneEnds.indexOf(end));
     tunnel.close(end);
+    if (tunnel.isLimited) this.#tellWaiting(tunnel);
     if (pushCompletion(this.#memory, tunnel.slot)) this.#wakeOwner();
   }
 
@@ -289,6 +281,8 @@ export class LaneLoop {
     for (let slotNumber = 0; slotNumber < this.#unusedFrom; slotNumber += 1) {
       const tunnel = this.#tunnels[slotNumber];
       if (tunnel === undefined || tunnel.idleMs === 0) continue;
+      // One that waits for its budget has something to move.
+      if (tunnel.isParked) tunnel.movedAt = this.#now;
       const due = tunnel.movedAt + tunnel.idleMs;
       if (due <= this.#now) this.#end(tunnel, "idle_timeout");
       else next = Math.min(next, due);

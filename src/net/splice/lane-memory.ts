@@ -62,8 +62,19 @@ export const header = {
 const headerWords = 112;
 
 /** Words of a slot. */
-export const slot = { clientFd: 0, targetFd: 1, idleMs: 2, end: 3, flags: 4, upBuckets: 5, downBuckets: 9 } as const;
-export const slotWords = 13;
+export const slot = {
+  clientFd: 0,
+  targetFd: 1,
+  idleMs: 2,
+  end: 3,
+  flags: 4,
+  upBuckets: 5,
+  downBuckets: 9,
+  /** The bucket that each direction waits for; -1 for none. The lane writes them for its owner. */
+  upWaitsFor: 13,
+  downWaitsFor: 14,
+} as const;
+export const slotWords = 15;
 /**
  * Words of a slot after `released`, for its owner: `idleMs` is the time since the
  * last byte, `flags` tells of FINs, and these stand where the buckets were. The

@@ -1,6 +1,6 @@
 import type { Detachable } from "../conn/conn.ts";
 import type { LanedTunnel, LanePool, LaneSockets, LanesResult, LaneStatus } from "../conn/lanes.ts";
-import type { TokenBuckets } from "../conn/budget.ts";
+import type { TokenBuckets } from "../conn/token-buckets.ts";
 import { Lane } from "./lane.ts";
 import { openLibc, type Libc } from "../libc/libc.ts";
 import { runSelfTest } from "./self-test.ts";

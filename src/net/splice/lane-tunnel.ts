@@ -2,7 +2,7 @@ import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT } from "../libc/constants.ts";
 import type { Epoll } from "../epoll/epoll.ts";
 import { LaneDirection, type LaneTools, type TurnResult } from "./lane-direction.ts";
 import type { LaneEnd } from "../conn/lanes.ts";
-import type { SharedBudget } from "../conn/budget.ts";
+import type { SharedBudget } from "../conn/shared-budget.ts";
 import { isSocketDead, resetSocket } from "../libc/socket.ts";
 
 /** The side of a tunnel that an event is for: the low bit of an epoll token. */
@@ -46,6 +46,8 @@ export class LaneTunnel {
   readonly slot: number;
   readonly generation: number;
   readonly idleMs: number;
+  /** Whether it has a budget. */
+  readonly isLimited: boolean;
   /** When bytes last moved, by the clock of the loop. */
   movedAt: number;
   readonly up: LaneDirection;
@@ -62,6 +64,7 @@ export class LaneTunnel {
     this.#tools = tools;
     this.#epoll = epoll;
     const { clientFd, targetFd, upFinished, downFinished, upBudget, downBudget } = options;
+    this.isLimited = upBudget !== undefined || downBudget !== undefined;
     this.up = new LaneDirection(tools, { source: clientFd, sink: targetFd, finished: upFinished, budget: upBudget });
     this.down = new LaneDirection(tools, {
       source: targetFd,
@@ -120,24 +123,18 @@ export class LaneTunnel {
     return this.up.parked || this.down.parked;
   }
 
-  /** The bucket that a parked direction waits for. */
-  get waitsFor(): number | undefined {
-    return this.up.parked ? this.up.waitsFor : this.down.waitsFor;
-  }
-
-  /** Milliseconds until a parked direction has its turn. */
+  /** Milliseconds until the budget of a direction is due; Infinity for never. */
   get dueIn(): number {
-    return Math.min(this.up.parked ? this.up.dueIn : Infinity, this.down.parked ? this.down.dueIn : Infinity);
+    return Math.min(this.up.dueIn, this.down.dueIn);
   }
 
   /** Gives parked directions their turn. Returns as `handle` does. */
-  unpark(now: number): LaneEnd | undefined {
+  meetBudgets(now: number): LaneEnd | undefined {
     for (const side of this.#sides) {
       const { reading } = side;
-      if (!reading.parked) continue;
       const other = side === this.#sides[0] ? this.#sides[1] : this.#sides[0];
       const before = reading.bytes;
-      const end = this.#settle(reading.unpark(), side, other);
+      const end = this.#settle(reading.meetBudget(), side, other);
       if (reading.bytes !== before) this.movedAt = now;
       if (end !== undefined) return end;
     }

@@ -1,6 +1,7 @@
 import { LaneLoop } from "./lane-loop.ts";
 import { mapLaneMemory } from "./lane-memory.ts";
-import { TokenBuckets } from "../conn/budget.ts";
+import { measureClockOffset } from "../conn/monotonic-clock.ts";
+import { TokenBuckets } from "../conn/token-buckets.ts";
 import { openLibc } from "../libc/libc.ts";
 
 /** The one message that the owner of a lane sends to its thread. */
@@ -13,8 +14,8 @@ export interface LaneOrder {
   readonly wakeFd: number;
   readonly ownerFd: number;
   readonly buckets: SharedArrayBuffer | undefined;
-  /** The owner's `performance.now()`: both fill the same buckets by one clock. */
-  readonly now: number;
+  /** From the owner's `performance.now()` to the clock of the machine: both fill the same buckets by one clock. */
+  readonly clockOffset: number;
 }
 
 // The thread of a lane ends with its loop.
@@ -27,8 +28,8 @@ function onOrder(event: MessageEvent<LaneOrder>): void {
   const order = event.data;
   const libc = openLibc();
   if (libc === undefined) throw new Error("Cannot open the C library on the thread of a lane.");
-  const lateness = order.now - performance.now();
-  const buckets = order.buckets && new TokenBuckets(order.buckets, () => performance.now() + lateness);
+  const ahead = measureClockOffset() - order.clockOffset;
+  const buckets = order.buckets && new TokenBuckets(order.buckets, () => performance.now() + ahead);
   const memory = mapLaneMemory(order.buffer, order.slots, order.maxPipes);
   new LaneLoop(libc, {
     memory,

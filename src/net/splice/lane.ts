@@ -20,7 +20,8 @@ import {
 } from "./lane-memory.ts";
 import { type LanedTunnel, type LanedTunnelEnd, type LaneSockets, type LeftLane, maxBuckets } from "../conn/lanes.ts";
 import type { LaneOrder } from "./lane-worker.ts";
-import type { TokenBuckets } from "../conn/budget.ts";
+import { measureClockOffset } from "../conn/monotonic-clock.ts";
+import type { TokenBuckets } from "../conn/token-buckets.ts";
 import type { Libc } from "../libc/libc.ts";
 import { openSocketPair, resetSocket } from "../libc/socket.ts";
 
@@ -41,6 +42,7 @@ export type LaneState = "starting" | "running" | "stopped" | "lost";
 export class Lane {
   readonly #libc: Libc;
   readonly #memory: LaneMemory;
+  readonly #buckets: TokenBuckets | undefined;
   readonly #epollFd: number;
   readonly #wakeFd: number;
   readonly #pair: readonly [number, number];
@@ -59,6 +61,7 @@ export class Lane {
     this.#libc = libc;
     this.#onLost = onLost;
     this.#memory = createLaneMemory(options.slots, options.maxPipes);
+    this.#buckets = options.buckets;
     this.#tunnels = [];
     this.#epollFd = createEpoll(libc);
     this.#wakeFd = libc.eventFd(0, O_NONBLOCK | O_CLOEXEC);
@@ -84,7 +87,7 @@ export class Lane {
       wakeFd: this.#wakeFd,
       ownerFd: this.#pair[1],
       buckets: options.buckets?.buffer,
-      now: performance.now(),
+      clockOffset: measureClockOffset(),
     };
     this.#worker.postMessage(order);
     void this.#listen();
@@ -126,6 +129,8 @@ export class Lane {
       this.#writeBuckets(at + slot.upBuckets, sockets.upBuckets);
       this.#writeBuckets(at + slot.downBuckets, sockets.downBuckets);
     }
+    table[at + slot.upWaitsFor] = -1;
+    table[at + slot.downWaitsFor] = -1;
     table[at + slot.end] = slotOpen;
     this.#memory.counts[slotNumber * 2] = 0;
     this.#memory.counts[slotNumber * 2 + 1] = 0;
@@ -259,6 +264,11 @@ export class Lane {
       resetSocket(this.#libc, table[at + slot.clientFd] ?? -1);
       resetSocket(this.#libc, table[at + slot.targetFd] ?? -1);
     }
+    for (const word of [slot.upWaitsFor, slot.downWaitsFor]) {
+      const bucket = table[at + word] ?? -1;
+      // Nobody else ends its wait, and those that wait for it would have shorter turns for ever.
+      if (bucket >= 0) this.#buckets?.endWaiting(bucket, 0);
+    }
     if (isReleased) for (const word of [leftSlot.upPipe, leftSlot.downPipe]) this.#libc.close(table[at + word] ?? -1);
     this.#release(slotNumber, "lane_lost");
   }
@@ -293,6 +303,14 @@ class LaneHandle implements LanedTunnel {
   bytes(): { up: number; down: number } {
     const { counts } = this.#memory;
     return this.#final ?? { up: counts[this.#slot * 2] ?? 0, down: counts[this.#slot * 2 + 1] ?? 0 };
+  }
+
+  get waitsFor(): number | undefined {
+    if (this.#final !== undefined) return undefined;
+    const at = this.#slot * slotWords;
+    const { slotTable } = this.#memory;
+    const bucket = Math.max(slotTable[at + slot.upWaitsFor] ?? -1, slotTable[at + slot.downWaitsFor] ?? -1);
+    return bucket < 0 ? undefined : bucket;
   }
 
   kill(): void {

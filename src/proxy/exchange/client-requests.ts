@@ -10,6 +10,7 @@ import type { Runtime, RuntimeHolder } from "../runtime.ts";
 import type { RequestRecord } from "../record/request-record.ts";
 import { ACTIVE } from "../../net/conn/idle-watch.ts";
 import type { Upstreams } from "../upstream/upstreams.ts";
+import type { Bandwidths } from "../limit/bandwidths.ts";
 import { Deadline } from "./deadline.ts";
 import type { Forwarding, IdleClient, TakenClient } from "./forwarding.ts";
 import { Exchange, type ExchangeEnd, type ExchangeOwner } from "./exchange.ts";
@@ -28,6 +29,7 @@ export interface ForwardServices {
   /** Absent where no use is counted. */
   readonly quotas: Pick<Quotas, "refuse"> | undefined;
   readonly draining: boolean;
+  readonly bandwidths: Bandwidths;
 }
 
 /** Who keeps the records of requests that are carried out by plans. */

@@ -12,6 +12,7 @@ import { MessageFlow } from "./flow.ts";
 import type { Endable, Forwarding, RequestUnderWay } from "./forwarding.ts";
 import type { HeadToWrite } from "./head-to-write.ts";
 import { Upload, type UploadOwner } from "./upload.ts";
+import type { BandwidthHold, Bandwidths } from "../limit/bandwidths.ts";
 
 /** How one exchange ended. Both connections are detached then. */
 export type ExchangeEnd =
@@ -63,6 +64,7 @@ export interface ExchangeOwner {
 /** What the exchanges of a daemon share. */
 export interface ExchangeServices {
   readonly forwarding: Pick<Forwarding, "scratch" | "lines" | "exchanges">;
+  readonly bandwidths: Pick<Bandwidths, "enter" | "follow">;
   /** Whether the proxy is shutting down, so that the client is told to go. */
   readonly draining: boolean;
 }
@@ -94,6 +96,8 @@ export class Exchange implements UploadOwner, DownloadOwner, Endable {
   #origin!: Conn;
   /** Of the request that is under way: a client between two requests keeps nothing of the last one in memory. */
   #options: ExchangeOptions | undefined;
+  /** Undefined when nothing limits its bandwidth. */
+  #hold: BandwidthHold | undefined;
   #owner!: ExchangeOwner;
   #over = true;
   /** Whether the final response is waited for: nothing that moves meanwhile counts. */
@@ -111,8 +115,8 @@ export class Exchange implements UploadOwner, DownloadOwner, Endable {
     this.#services = services;
     this.#movement = new Deadline(client.timers.idle, () => this.#expire());
     this.#response = new Deadline(client.timers.idle, () => this.#expire());
-    this.#up = new MessageFlow(scratch);
-    this.#down = new MessageFlow(scratch);
+    this.#up = new MessageFlow(scratch, () => this.flushUp());
+    this.#down = new MessageFlow(scratch, () => this.flushDown());
     this.#upload = new Upload(this, client, this.#up);
     this.#download = new Download(this, this.#down, lines);
     services.forwarding.exchanges.add(this);
@@ -128,8 +132,10 @@ export class Exchange implements UploadOwner, DownloadOwner, Endable {
     this.#over = false;
     this.#awaits = false;
     this.#closesClient = false;
-    this.#up.begin(this.#client, origin);
-    this.#down.begin(origin, this.#client);
+    const hold = this.#services.bandwidths.enter(record);
+    this.#hold = hold;
+    this.#up.begin(this.#client, origin, hold?.up);
+    this.#down.begin(origin, this.#client, hold?.down);
     this.#upload.prepare(outgoing, createBodyReader(request.framing, "chunks", "strict"));
     if (keepsRequest) this.#upload.keep();
     this.#download.prepare(origin, options);
@@ -173,7 +179,21 @@ export class Exchange implements UploadOwner, DownloadOwner, Endable {
   }
 
   look(): RequestUnderWay | undefined {
-    return this.#options === undefined ? undefined : { record: this.#options.record, ...this.bytes() };
+    if (this.#options === undefined) return undefined;
+    return {
+      record: this.#options.record,
+      ...this.bytes(),
+      waitsFor: this.#hold?.up.waitsFor ?? this.#hold?.down.waitsFor,
+    };
+  }
+
+  followLimits(): void {
+    const hold = this.#options && this.#services.bandwidths.follow(this.#options.record, this.#hold);
+    if (hold === undefined) return;
+    this.#hold?.release();
+    this.#hold = hold;
+    this.#up.limit(hold.up);
+    this.#down.limit(hold.down);
   }
 
   /** Ends it at once, on both sides. */
@@ -290,7 +310,9 @@ export class Exchange implements UploadOwner, DownloadOwner, Endable {
   }
 
   #expire(): void {
-    if (this.#download.done && this.#down.empty) this.#finish({ kind: "done", ...NOTHING_KEPT });
+    // What waits for its budget has something to move.
+    if (this.#up.isParked || this.#down.isParked) this.touch();
+    else if (this.#download.done && this.#down.empty) this.#finish({ kind: "done", ...NOTHING_KEPT });
     else if (this.#download.status !== undefined)
       this.#fail({ detail: "response_incomplete", note: "nothing moved for too long" });
     else if (!this.#upload.done && this.#up.empty)
@@ -323,10 +345,18 @@ export class Exchange implements UploadOwner, DownloadOwner, Endable {
     this.#response.disarm();
     if (this.#probeTimer !== undefined) clearTimeout(this.#probeTimer);
     this.#probeTimer = undefined;
+    if (this.#hold !== undefined) this.#leaveBudgets(this.#hold);
     this.#upload.release();
     this.#download.release();
     if (end.kind !== "done" && end.kind !== "switched") this.#origin.reset();
     this.#owner.ended(end);
+  }
+
+  #leaveBudgets(hold: BandwidthHold): void {
+    this.#up.release();
+    this.#down.release();
+    hold.release();
+    this.#hold = undefined;
   }
 
   /** The whole request was handed on: from now on the response is due. */

@@ -10,10 +10,17 @@ export class MessageFlow extends Flow {
   /** Set when the source has to stay paused for a reason of its own. */
   holdsSource = false;
   readonly #scratch: Scratch;
+  readonly #flush: () => void;
 
-  constructor(scratch: Scratch) {
+  /** `flush` is called when the budget has more: whoever owns the flow flushes it, and sees what follows from that. */
+  constructor(scratch: Scratch, flush: () => void) {
     super();
     this.#scratch = scratch;
+    this.#flush = flush;
+  }
+
+  override refilled(): void {
+    this.#flush();
   }
 
   /** Writes octets `from` to `to` of `bytes`, as `write` does. */

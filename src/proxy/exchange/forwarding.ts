@@ -11,6 +11,8 @@ export interface RequestUnderWay {
   readonly record: RequestRecord;
   readonly up: number;
   readonly down: number;
+  /** The bucket that one of its directions waits for. */
+  readonly waitsFor?: number | undefined;
 }
 
 /** Something under way that can be ended from outside. */
@@ -18,6 +20,8 @@ export interface Endable {
   abort(failure: Failure): void;
   /** What is under way now; undefined between two requests. */
   look(): RequestUnderWay | undefined;
+  /** The limits on bandwidth have changed. */
+  followLimits(): void;
 }
 
 /** A client's connection that was taken away between two requests. */

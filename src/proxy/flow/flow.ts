@@ -81,6 +81,19 @@ export class Flow implements Budgeted {
     return rest === LOST ? undefined : rest;
   }
 
+  /** Whether it waits for its budget, and for nothing else. */
+  get isParked(): boolean {
+    return this.#budget?.isAwaited === true;
+  }
+
+  /** Goes on with another budget, or without one. */
+  limit(budget: Budget | undefined): void {
+    const isParked = this.isParked;
+    this.#budget?.leave(this);
+    this.#budget = budget;
+    if (isParked) this.flush();
+  }
+
   /** Waits for nothing any more. */
   release(): void {
     this.#budget?.leave(this);

@@ -47,6 +47,10 @@ class LanedTunnelBefore implements TunnelInLane {
     return { up: this.#before.up + up, down: this.#before.down + down };
   }
 
+  get waitsFor(): number | undefined {
+    return this.#laned.waitsFor;
+  }
+
   kill(end: KilledEnd): void {
     this.#killedBy = end;
     this.#laned.kill();

@@ -33,6 +33,8 @@ class AdaptiveTunnel implements Tunnel, Promotion {
   /** Undefined while the relay begins, which may hand the tunnel over at once. */
   #current: Tunnel | undefined;
   #laned: TunnelInLane | undefined;
+  /** Budgets that it has got since it was in a lane, for its return. */
+  #limits: { readonly upBudget: Budget | undefined; readonly downBudget: Budget | undefined } | undefined;
   /** Observers that wait for its return from a lane. */
   #awaiting: Observer[] | undefined;
 
@@ -57,6 +59,20 @@ class AdaptiveTunnel implements Tunnel, Promotion {
 
   kill(end: KilledEnd): void {
     this.#current?.kill(end);
+  }
+
+  get waitsFor(): number | undefined {
+    return this.#current?.waitsFor;
+  }
+
+  /** A tunnel in a lane comes back for its new budgets. It goes to a lane again later. */
+  limit(upBudget: Budget | undefined, downBudget: Budget | undefined): void {
+    if (this.#laned === undefined) {
+      this.#current?.limit?.(upBudget, downBudget);
+      return;
+    }
+    this.#limits = { upBudget, downBudget };
+    this.#laned.release();
   }
 
   take(hurried: boolean): TakenTunnel | undefined | Promise<TakenTunnel | undefined> {
@@ -97,9 +113,11 @@ class AdaptiveTunnel implements Tunnel, Promotion {
   /** Carries on in the relay, with the sockets that the lane gave back. */
   #resume(client: Conn, target: Conn, options: TunnelOptions): Tunnel {
     const observers = this.#awaiting;
+    const limits = this.#limits;
     this.#laned = undefined;
     this.#awaiting = undefined;
-    const relayed = relay(client, target, { ...options, observers }, this);
+    this.#limits = undefined;
+    const relayed = relay(client, target, { ...options, ...limits, observers }, this);
     // The relay may have moved it to a lane again.
     if (this.#laned === undefined) this.#current = relayed;
     return relayed;

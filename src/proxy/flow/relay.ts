@@ -101,8 +101,20 @@ class Relay implements Tunnel, FlowOwner, TapPort, Watched {
     this.#finish(end);
   }
 
+  get waitsFor(): number | undefined {
+    return this.#up.budget?.waitsFor ?? this.#down.budget?.waitsFor;
+  }
+
+  limit(up: Budget | undefined, down: Budget | undefined): void {
+    if (this.over) return;
+    this.#up.limit(up);
+    if (!this.over) this.#down.limit(down);
+  }
+
   expire(): void {
-    this.#finish("idle_timeout");
+    // One that waits for its budget has something to move.
+    if (this.#up.isParked || this.#down.isParked) this.lastActivity = ACTIVE;
+    else this.#finish("idle_timeout");
   }
 
   take(hurried: boolean): TakenTunnel | undefined {

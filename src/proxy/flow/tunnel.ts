@@ -31,6 +31,10 @@ export interface Tunnel {
   bytes(): { up: number; down: number };
   /** Ends it at once with RST on both sides. */
   kill(end: KilledEnd): void;
+  /** The bucket that one of its directions waits for; undefined when neither waits. */
+  readonly waitsFor?: number | undefined;
+  /** Goes on with other budgets, or without them. Without effect when it is over. */
+  limit?(up: Budget | undefined, down: Budget | undefined): void;
   /** Lets somebody see what passes from now on. Without effect where nobody can look: in a lane, or when it is over. */
   watch?(observer: Observer): void;
   /**

@@ -23,11 +23,6 @@ export class CountTable {
     return this.#table.peek(key)?.holds ?? 0;
   }
 
-  /** How many are held here. */
-  count(key: string): number {
-    return this.#table.peek(key)?.holds ?? 0;
-  }
-
   /** Whether `limit` leaves room for another one. */
   hasRoom(key: string, limit: number): boolean {
     const entry = this.#table.peek(key);

@@ -1,5 +1,5 @@
 import type { ClientPrefix } from "../../address/client-key.ts";
-import type { Bandwidth } from "../../net/conn/budget.ts";
+import type { Bandwidth } from "../../net/conn/token-buckets.ts";
 import type { HeadLimits } from "../../protocol/http1/head-parser.ts";
 
 /** New tunnels and forwarded requests over time: a token bucket. */

@@ -1,5 +1,5 @@
 import type { Ip } from "../../address/ip.ts";
-import type { Bandwidth } from "../../net/conn/budget.ts";
+import type { Bandwidth } from "../../net/conn/token-buckets.ts";
 import type { Lookup, Lookups } from "../../net/dns/resolver.ts";
 import type { Failure } from "../failure.ts";
 import type { InsideDemand } from "./inside-demand.ts";

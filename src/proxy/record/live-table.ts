@@ -21,6 +21,8 @@ export interface Flow
   readonly startedAt: string;
   /** Milliseconds since the tunnel opened, or the request was sent on. */
   readonly ageMs: number;
+  /** The setting whose limit on bandwidth it waits for at the moment. */
+  readonly limit?: string | undefined;
 }
 
 /** Which of them are meant: what is absent does not matter. */
@@ -37,9 +39,12 @@ export class LiveTable {
   readonly #tunnels = new Map<RequestRecord, Tunnel>();
   readonly #requests: Iterable<Endable>;
 
-  /** `requests` are kept by others, and looked at when somebody asks. */
-  constructor(requests: Iterable<Endable> = []) {
+  readonly #nameLimit: (bucket: number) => string | undefined;
+
+  /** `requests` are kept by others, and looked at when somebody asks. `nameLimit` gives the setting that a bucket is for. */
+  constructor(requests: Iterable<Endable> = [], nameLimit: (bucket: number) => string | undefined = () => undefined) {
     this.#requests = requests;
+    this.#nameLimit = nameLimit;
   }
 
   /** The number of tunnels. */
@@ -112,8 +117,10 @@ export class LiveTable {
   list(now: number, filter: FlowFilter = {}): Flow[] {
     const tunnels = this.#findTunnels(filter)
       .sort(([one], [other]) => one.stageSince - other.stageSince)
-      .map(([record, tunnel]) => describeFlow("tunnel", { record, ...tunnel.bytes() }, now));
-    const requests = this.#findRequests(filter).map(({ look }) => describeFlow("request", look, now));
+      .map(([record, tunnel]) =>
+        this.#describe("tunnel", { record, ...tunnel.bytes(), waitsFor: tunnel.waitsFor }, now),
+      );
+    const requests = this.#findRequests(filter).map(({ look }) => this.#describe("request", look, now));
     return [...tunnels, ...requests];
   }
 
@@ -142,6 +149,11 @@ export class LiveTable {
     const tunnels = [...this.#tunnels.values()];
     for (const tunnel of tunnels) tunnel.kill("drained");
     return tunnels.length;
+  }
+
+  #describe(kind: Flow["kind"], look: RequestUnderWay, now: number): Flow {
+    const limit = look.waitsFor === undefined ? undefined : this.#nameLimit(look.waitsFor);
+    return { ...describeFlow(kind, look, now), limit };
   }
 
   #findTunnels(filter: FlowFilter): [RequestRecord, Tunnel][] {

@@ -130,6 +130,11 @@ export class Metrics {
   }
 }
 
+/** All counts of a metric together. */
+export function sumCounts(counts: ReadonlyMap<string, number>): number {
+  return counts.values().reduce((total, count) => total + count, 0);
+}
+
 function labelVersion(version: number): (typeof TLS_LABELS)[number] {
   return TLS_LABELS[version - 0x0301] ?? "other";
 }

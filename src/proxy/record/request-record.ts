@@ -13,6 +13,7 @@ import type { Runtime } from "../runtime.ts";
 import type { TunnelResult } from "../flow/tunnel.ts";
 import type { TargetSlot } from "../limit/request-limits.ts";
 import type { Accounts } from "../limit/use.ts";
+import type { BandwidthHold } from "../limit/bandwidths.ts";
 
 /** The stages of a request, in order. The record has the last one reached. */
 export const STAGES = [
@@ -121,6 +122,8 @@ export class RequestRecord {
   carriage: RecordedCarriage | undefined = undefined;
   /** Its place among those to the same target; undefined without a limit. */
   targetSlot: TargetSlot | undefined = undefined;
+  /** The budgets of its tunnel; undefined when nothing limits it. */
+  bandwidth: BandwidthHold | undefined = undefined;
   /** The address that was dialled: of the target, or of the first hop. */
   dialled: DialledAddress | undefined = undefined;
   /** Status sent to the client. */

@@ -24,8 +24,9 @@ describe("createLaneMemory()", () => {
     parts.forEach((part, index) => owner[part].fill(index + 1));
     parts.forEach((part, index) => expect(new Set(lane[part])).toEqual(new Set([index + 1])));
     expect(lane.slotTable).toHaveLength(10 * slotWords);
-    // The last one stands for the buckets of a direction.
-    expect(Math.max(...Object.values(slot))).toBe(slotWords - maxBuckets);
+    expect(Math.max(...Object.values(slot))).toBe(slotWords - 1);
+    // The buckets of a direction are several words.
+    expect([slot.downBuckets - slot.upBuckets, slot.upWaitsFor - slot.downBuckets]).toEqual([maxBuckets, maxBuckets]);
     expect(lane.counts).toHaveLength(20);
     expect(lane.pipes).toHaveLength(6);
   });

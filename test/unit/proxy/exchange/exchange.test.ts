@@ -10,6 +10,9 @@ import { parseRequestHead } from "../../../support/parse-head.ts";
 
 const LIMITS = { maxBytes: 8192, maxFields: 100 };
 
+/** Nothing is limited. */
+const UNLIMITED = { enter: () => undefined, follow: () => undefined };
+
 function begin(
   options: Partial<ExchangeOptions> = {},
   head = "GET http://a.example/ HTTP/1.1\r\nHost: a.example\r\n\r\n",
@@ -19,7 +22,7 @@ function begin(
   if (request?.ok !== true) throw new Error("The request of the test is wrong");
   const client = new MemoryConn();
   const origin = new MemoryConn();
-  const exchange = new Exchange(client, { forwarding: new Forwarding(), draining: false });
+  const exchange = new Exchange(client, { forwarding: new Forwarding(), draining: false, bandwidths: UNLIMITED });
   const done = exchange.carry(origin, {
     record: makeRequestRecord({ stageSince: performance.now() }),
     request: request.value,

@@ -110,7 +110,7 @@ describe("a message", () => {
     ["without a copy of most of a long body", 100_000, 2],
   ])("is written %s", (_how, length, writes) => {
     const sink = new RecordingConn();
-    const flow = new MessageFlow(new Scratch());
+    const flow = new MessageFlow(new Scratch(), () => {});
     flow.begin(new MemoryConn(), sink);
     const read = Buffer.alloc(length + 10, "b");
     flow.writeHead(new ForwardedHead("head\r\n\r\n", NO_FIELDS, ""), read, 10);
@@ -123,7 +123,7 @@ describe("a message", () => {
   test("comes in order when its sink takes little", () => {
     const sink = new MemoryConn();
     sink.room = 3;
-    const flow = new MessageFlow(new Scratch());
+    const flow = new MessageFlow(new Scratch(), () => {});
     flow.begin(new MemoryConn(), sink);
     flow.writeHead(
       new ForwardedHead("head\r\n\r\n", NO_FIELDS, ""),

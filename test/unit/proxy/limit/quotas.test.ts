@@ -14,6 +14,7 @@ const limits: Limits = {
   perUser: { ...none, quota: { day: 1000, month: 3000 } },
   users: new Map([["vip", { ...none, quota: undefined }]]),
   hasQuotas: true,
+  hasRequestLimits: false,
   perClient: none,
   perTarget: none,
   onQuota: "finish",

@@ -101,8 +101,13 @@ describe("LiveTable", () => {
     const makeRequest = (id: string, user: string): Endable => ({
       abort: (failure) => void ended.push([id, failure]),
       look: () => ({ record: makeRequestRecord({ id, user, method: "GET", scheme: "http" }), up: 3, down: 4 }),
+      followLimits: () => {},
     });
-    const idle: Endable = { abort: () => void ended.push(["idle", { detail: "killed" }]), look: () => undefined };
+    const idle: Endable = {
+      abort: () => void ended.push(["idle", { detail: "killed" }]),
+      look: () => undefined,
+      followLimits: () => {},
+    };
     const live = new LiveTable([makeRequest("r1", "alice"), idle, makeRequest("r2", "bob")]);
     const tunnel = new FakeTunnel();
     live.add(makeRequestRecord({ id: "t1", user: "bob" }), tunnel);

@@ -1,0 +1,151 @@
+import type { TokenBuckets } from "./token-buckets.ts";
+
+/** A flow that waits asks again after so many milliseconds at the latest: its buckets may have been set meanwhile. */
+const PATIENCE_MS = 1000;
+/** Milliseconds for which a flow keeps what it did not use of its turn: more may be on its way, from far off or in the next read. */
+const CREDIT_MS = 100;
+/** A flow that wants at least so many bytes probably has more, and gets a whole turn. */
+const BULK_BYTES = 16_385;
+/** Milliseconds that may be reserved in advance. Where so many wait, flows do not reserve, but ask again. */
+const MAX_AHEAD_MS = 60_000;
+
+/**
+ * The buckets that limit one flow: it moves what all of them allow. Where that is
+ * less than a turn, the flow reserves its next turn in all of them, behind those
+ * that wait already, and waits until that is earned. So all that wait have their
+ * turns in the order in which they asked, on whatever thread, and each knows when.
+ */
+export class SharedBudget {
+  readonly #buckets: TokenBuckets;
+  readonly #numbers: readonly number[];
+  /** The bucket that it waits for. */
+  #waitsFor: number | undefined;
+  /** Bytes that are reserved. */
+  #reserved = 0;
+  #since = 0;
+  #dueAt = 0;
+  /** The epochs of the buckets, in which it reserved. */
+  #epoch = 0;
+  /** Bytes of its last turn that it may still move, and until when. */
+  #credit = 0;
+  #creditUntil = -Infinity;
+
+  constructor(buckets: TokenBuckets, numbers: readonly number[]) {
+    this.#buckets = buckets;
+    this.#numbers = numbers;
+  }
+
+  /** Takes up to `wanted` bytes. After 0 the flow waits, and asks again after `dueIn` milliseconds. */
+  take(wanted: number): number {
+    if (this.#waitsFor !== undefined) {
+      const isStill = this.#epoch === this.#readEpoch();
+      if (isStill && this.#buckets.now() < this.#dueAt) return 0;
+      const reserved = this.#endWaiting(isStill);
+      if (reserved > 0) {
+        this.#credit = reserved;
+        this.#creditUntil = this.#buckets.now() + CREDIT_MS;
+      }
+    }
+    if (this.#credit > 0) {
+      const used = Math.min(this.#credit, wanted);
+      this.#credit -= used;
+      return used;
+    }
+    const allowed = this.#ask(wanted);
+    if (allowed > 0) for (const bucket of this.#numbers) this.#buckets.take(bucket, allowed);
+    return allowed;
+  }
+
+  /** Waits for another turn of up to `wanted` bytes, unless there are enough now; then it gives false. */
+  reserve(wanted: number): boolean {
+    return this.#waitsFor !== undefined || (this.#credit === 0 && this.#ask(wanted) === 0);
+  }
+
+  /** Gives back bytes that did not move. */
+  giveBack(bytes: number): void {
+    if (bytes <= 0) return;
+    if (this.#creditUntil > this.#buckets.now()) this.#credit += bytes;
+    else this.#return(bytes);
+  }
+
+  /** The bucket that it waits for. */
+  get waitsFor(): number | undefined {
+    return this.#waitsFor;
+  }
+
+  /** Milliseconds until it is to ask again, or to return its credit; Infinity when neither is due. */
+  get dueIn(): number {
+    if (this.#waitsFor === undefined)
+      return this.#credit > 0 ? Math.max(0, this.#creditUntil - this.#buckets.now()) : Infinity;
+    return Math.max(0, Math.min(PATIENCE_MS, this.#dueAt - this.#buckets.now()));
+  }
+
+  /** Gives back what is left of its last turn, if its time is over. */
+  returnCredit(): void {
+    if (this.#credit > 0 && this.#buckets.now() >= this.#creditUntil) this.#dropCredit();
+  }
+
+  /** Waits no longer, and keeps nothing. */
+  leave(): void {
+    if (this.#credit > 0) this.#dropCredit();
+    if (this.#waitsFor !== undefined) this.#return(this.#endWaiting(this.#epoch === this.#readEpoch()));
+  }
+
+  #dropCredit(): void {
+    this.#return(this.#credit);
+    this.#credit = 0;
+    this.#creditUntil = -Infinity;
+  }
+
+  #return(bytes: number): void {
+    if (bytes > 0) for (const bucket of this.#numbers) this.#buckets.giveBack(bucket, bytes);
+  }
+
+  /** Gives the bytes that are there, if they are enough for a turn. Else reserves one. */
+  #ask(wanted: number): number {
+    let least = wanted < BULK_BYTES ? wanted : Infinity;
+    let there = Infinity;
+    for (const bucket of this.#numbers) {
+      if (!this.#buckets.limits(bucket)) continue;
+      least = Math.min(least, this.#buckets.measureTurn(bucket));
+      there = Math.min(there, this.#buckets.read(bucket));
+    }
+    if (there >= least) return Math.min(wanted, there);
+    this.#reserve(least);
+    return 0;
+  }
+
+  #reserve(bytes: number): void {
+    this.#creditUntil = -Infinity;
+    let latest = -1;
+    for (const bucket of this.#numbers) {
+      if (!this.#buckets.limits(bucket)) continue;
+      const dueIn = this.#buckets.dueIn(bucket, bytes);
+      if (dueIn <= latest) continue;
+      latest = dueIn;
+      this.#waitsFor = bucket;
+    }
+    this.#since = this.#buckets.now();
+    this.#epoch = this.#readEpoch();
+    const isAhead = latest <= MAX_AHEAD_MS;
+    this.#reserved = isAhead ? bytes : 0;
+    this.#dueAt = this.#since + (isAhead ? latest : PATIENCE_MS);
+    if (isAhead) for (const bucket of this.#numbers) this.#buckets.take(bucket, bytes);
+    if (this.#waitsFor !== undefined) this.#buckets.beginWaiting(this.#waitsFor);
+  }
+
+  /** Gives what was reserved; nothing when that counts no more. */
+  #endWaiting(isStill: boolean): number {
+    const reserved = isStill ? this.#reserved : 0;
+    if (this.#waitsFor !== undefined) this.#buckets.endWaiting(this.#waitsFor, this.#buckets.now() - this.#since);
+    this.#waitsFor = undefined;
+    this.#reserved = 0;
+    return reserved;
+  }
+
+  #readEpoch(): number {
+    let sum = 0;
+    for (const bucket of this.#numbers) sum = (sum + this.#buckets.epoch(bucket)) | 0;
+    return sum;
+  }
+}

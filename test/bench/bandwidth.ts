@@ -1,0 +1,120 @@
+/**
+ * Limits on bandwidth: how exact they are, what they cost, and how fair they are.
+ *
+ *     bun test/bench/bandwidth.ts [--rate 20MB/s] [--seconds 10] [--only TEXT]
+ *
+ * Bytes are counted where they arrive: by the clients on the way down, by the
+ * origin on the way up. CPU is that of the proxy for each gigabyte, under the
+ * limit and without one. `BENCH_PENSTOCK` names another executable than the last
+ * build.
+ */
+import { parseArgs } from "node:util";
+import { parseBandwidth } from "../../src/config/quantity.ts";
+import { makeCertificate } from "../support/certificate.ts";
+import { openStreams, startStreamOrigin, type Streams } from "./load/streams.ts";
+import { readThreadSeconds } from "./measure.ts";
+import { findFreePort, type RunningPeer, startProcess } from "./peer.ts";
+import { takeMedian } from "./report.ts";
+
+const { values } = parseArgs({
+  options: {
+    rate: { type: "string", default: "20MB/s" },
+    seconds: { type: "string", default: "10" },
+    only: { type: "string", default: "" },
+  },
+});
+const rate = parseBandwidth(values.rate);
+if (!rate.ok) throw new Error(`--rate ${values.rate} ${rate.reason}`);
+const bytesPerSecond = rate.value;
+const ms = Number(values.seconds) * 1000;
+const executable = process.env["BENCH_PENSTOCK"] ?? new URL("../../dist/penstock", import.meta.url).pathname;
+const certificate = await makeCertificate();
+
+interface Case {
+  readonly name: string;
+  readonly settings: object;
+  readonly tls: boolean;
+}
+const cases: readonly Case[] = [
+  { name: "lanes", settings: {}, tls: false },
+  { name: "relay", settings: { splice: "off" }, tls: false },
+  { name: "TLS", settings: {}, tls: true },
+];
+
+function startProxy(settings: object, tls: boolean): Promise<RunningPeer> {
+  const port = findFreePort();
+  const configuration = {
+    listen: [{ host: "127.0.0.1", port, ...(tls && { tls: { cert: "./cert.pem", key: "./key.pem" } }) }],
+    rules: [{ name: "bench", to: ["127.0.0.0/8"], allowPrivate: true }],
+    log: { access: "off" },
+    ...settings,
+  };
+  return startProcess({
+    port,
+    files: () => ({
+      "penstock.json": JSON.stringify(configuration),
+      "cert.pem": certificate.cert,
+      "key.pem": certificate.key,
+    }),
+    command: (folder) => [executable, "serve", "--config", `${folder}/penstock.json`],
+  });
+}
+
+/** One proxy, the streams through it, and what it has moved and used in `ms`. */
+async function measure(
+  { settings, tls }: Case,
+  limits: object,
+  wanted: { readonly direction: "up" | "down"; readonly streams: number },
+  forMs: number,
+) {
+  const origin = startStreamOrigin();
+  await using running = await startProxy({ ...settings, limits: { connections: 20_000, ...limits } }, tls);
+  const streams = await openStreams({ ...wanted, tls, port: running.port, origin });
+  // To fill the buffers of so many sockets takes this process seconds, in which it reads nothing.
+  await Bun.sleep(1000 + wanted.streams * 10);
+  const pid = running.pid ?? 0;
+  const [cpuBefore, since] = [readThreadSeconds(pid), performance.now()];
+  const before = streams.bytes();
+  await Bun.sleep(forMs);
+  const moved = subtract(streams.bytes(), before);
+  const seconds = (performance.now() - since) / 1000;
+  const cpu = readThreadSeconds(pid) - cpuBefore;
+  const total = moved.reduce((sum, bytes) => sum + bytes, 0);
+  const newcomer = await measureNewcomer(streams, wanted.streams);
+  streams.end();
+  origin.stop();
+  return { perSecond: total / seconds, cpuPerGb: (cpu * 1e9) / total, moved, seconds, newcomer };
+}
+
+/** What a new stream gets in its first second, as a part of its share. */
+async function measureNewcomer(streams: Streams, others: number): Promise<number> {
+  const before = streams.bytes();
+  await streams.open();
+  await Bun.sleep(1000);
+  const moved = subtract(streams.bytes(), before);
+  const total = moved.reduce((sum, bytes) => sum + bytes, 0);
+  return ((moved.at(-1) ?? 0) * (others + 1)) / total;
+}
+
+function subtract(now: readonly number[], before: readonly number[]): number[] {
+  return now.map((bytes, index) => bytes - (before[index] ?? 0));
+}
+
+const say = (line: string): void => void process.stdout.write(`${line}\n`);
+say(
+  `| way | direction | streams | rate | of the limit | least, median, most of a stream | newcomer | CPU s/GB | without limit | ratio |`,
+);
+say(`| --- | --- | ---: | ---: | ---: | --- | ---: | ---: | ---: | ---: |`);
+for (const each of cases)
+  for (const direction of ["down", "up"] as const)
+    for (const streams of [1, 8, 500]) {
+      if (!`${each.name} ${direction} ${streams}`.includes(values.only)) continue;
+      const limited = await measure(each, { bandwidth: values.rate }, { direction, streams }, ms);
+      const free = await measure(each, {}, { direction, streams }, Math.min(ms, 4000));
+      const share = limited.perSecond / streams;
+      const parts = limited.moved.map((bytes) => bytes / limited.seconds / share).toSorted((a, b) => a - b);
+      const spread = [parts[0] ?? 0, takeMedian(parts), parts.at(-1) ?? 0].map((part) => part.toFixed(2)).join(", ");
+      say(
+        `| ${each.name} | ${direction} | ${streams} | ${(limited.perSecond / 1e6).toFixed(2)} MB/s | ${((limited.perSecond / bytesPerSecond) * 100).toFixed(1)} % | ${spread} | ${limited.newcomer.toFixed(2)} | ${limited.cpuPerGb.toFixed(2)} | ${free.cpuPerGb.toFixed(2)} | ${(limited.cpuPerGb / free.cpuPerGb).toFixed(2)} |`,
+      );
+    }
