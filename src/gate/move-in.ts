@@ -3,6 +3,7 @@ import type { Conn } from "../net/conn/conn.ts";
 import { readClockOffset } from "../net/conn/monotonic-clock.ts";
 import { type ConnectionServices, resumeConnection } from "../proxy/connection.ts";
 import type { TunnelOwner, TunnelResult } from "../proxy/flow/tunnel.ts";
+import { findAffinity } from "../proxy/dial/member-search.ts";
 import type { AllowDecision } from "../proxy/policy/decision.ts";
 import { type RecordedConnection, RequestRecord } from "../proxy/record/request-record.ts";
 import { noteTunnelEnd } from "../proxy/request.ts";
@@ -60,7 +61,11 @@ export class Receiver {
     const record = connection.takeRecord(state, this.#useRuntime());
     if (state.rule !== undefined) record.decision = share(this.#decisions, state.rule, allow);
     if (state.route !== undefined) record.route = share(this.#routes, state.route, (name) => ({ name, hops: [] }));
-    if (state.carriage !== undefined) record.carriage = new MovedCarriage(state.carriage, services.pools);
+    const { target: asked } = record;
+    if (state.carriage !== undefined)
+      record.carriage = new MovedCarriage(state.carriage, services.pools, (by) =>
+        asked === undefined ? undefined : findAffinity({ requester: record, target: asked }, by),
+      );
     const tap = isUnseen(state) ? inspectTunnel(record, services.clientProfiles) : undefined;
     if (tap !== undefined) record.inside = tap.facts;
     const tunnel = services.tunnel(client, target, {
