@@ -71,7 +71,7 @@ function restoreMember(pool: Pool, name: string, { health, latency, identity }: 
 }
 
 /** Whether a member is what the other process knew under its name. */
-function isSameMember({ plan }: Member, identity: string | undefined): boolean {
+export function isSameMember({ plan }: Member, identity: string | undefined): boolean {
   return identity === undefined || identity === identifyMember(plan);
 }
 

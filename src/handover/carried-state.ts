@@ -15,6 +15,8 @@ export interface CarriedState {
    * offer is enough.
    */
   save(since?: "offer"): JsonValue;
+  /** What was too much for the offer, in parts, for successors that take it. Absent where nothing can be. */
+  rest?(): Iterable<JsonValue>;
   /**
    * Takes over what `save` of another process gave, at first before this process
    * serves. `clockShiftMs` added to a time of the monotonic clock of that process
@@ -25,6 +27,11 @@ export interface CarriedState {
 
 export function saveAll(carried: readonly CarriedState[], since?: "offer"): NamedState {
   return Object.fromEntries(carried.map((each) => [each.name, each.save(since)]));
+}
+
+/** What was too much for the offer, a message at a time. */
+export function* saveRest(carried: readonly CarriedState[]): Iterable<NamedState> {
+  for (const each of carried) for (const part of each.rest?.() ?? []) yield { [each.name]: part };
 }
 
 /** Restores what is there, and gives the names of what is not understood. Names that nobody knows are left alone. */

@@ -5,6 +5,7 @@ import type { InheritedSockets } from "../net/inherited-sockets.ts";
 import { openLibc } from "../net/libc/libc.ts";
 import type { OfferedSocket } from "../protocol/handover/message.ts";
 import { carryPools } from "./carried-pools.ts";
+import { carrySessions } from "./carried-sessions.ts";
 import { carryDigestNonces, type CarriedState } from "./carried-state.ts";
 import { Handover, type HandoverOptions, type SocketToPass } from "./handover.ts";
 
@@ -62,7 +63,7 @@ export function composeHandover(parts: HandoverParts): Handover {
 /** What the next process is to know of a gate. */
 export function carryGate(gate: Gate): CarriedState[] {
   const pools = { listPools: () => gate.pools.all(), findPool: (name: string) => gate.findPool(name) };
-  return [carryDigestNonces(gate.checks.nonces), carryPools(pools)];
+  return [carryDigestNonces(gate.checks.nonces), carryPools(pools), carrySessions(pools)];
 }
 
 function listListeners(gate: Gate): SocketToPass[] {
