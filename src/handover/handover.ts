@@ -206,9 +206,12 @@ export class Handover {
   }
 }
 
-/** Sends one message after the other, so that only one is in memory. Ends early when the channel does. */
+/** Sends one message after the other, so that only one is in memory, and lets connections have their turn in between. Ends early when the channel does. */
 async function sendRest(attempt: Attempt, carried: readonly CarriedState[]): Promise<void> {
-  for (const state of saveRest(carried)) await attempt.send({ kind: "state", state });
+  for (const state of saveRest(carried)) {
+    await attempt.send({ kind: "state", state });
+    await new Promise<void>((resolve) => void setImmediate(resolve));
+  }
 }
 
 function refuse(reason: string): HandoverOutcome {
