@@ -41,7 +41,7 @@ export function composeControl(parts: ControlledParts): ControlPort {
   return {
     ...controlTunnels(gate),
     usage,
-    upstreams: controlUpstreams(gate),
+    upstreams: controlUpstreams(gate, pacs),
     drain: controlDrain(drain, () => inUse.sidecar?.sidecar.yieldAddress()),
     ...(reload && { reload }),
     ...(handOver && { handOver }),

@@ -29,7 +29,7 @@ import { type Runtime, RuntimeHolder } from "../proxy/runtime.ts";
 import { RequestIds } from "../proxy/record/request-record.ts";
 import type { TunnelEngine } from "../proxy/flow/tunnel.ts";
 import { Pools } from "../proxy/upstream/pools.ts";
-import type { PoolEvent } from "../proxy/upstream/pool.ts";
+import type { Pool, PoolEvent } from "../proxy/upstream/pool.ts";
 import type { PacFile } from "../proxy/pac/pac-file.ts";
 import { PacRouter } from "../proxy/pac/pac-router.ts";
 import { Upstreams } from "../proxy/upstream/upstreams.ts";
@@ -128,7 +128,7 @@ export class Gate implements ConnectionServices, ListenerOwner {
     this.bandwidths = options.bandwidths ?? new Bandwidths(options.runtime);
     this.live = new LiveTable(this.forwarding.exchanges, (bucket) => this.bandwidths.nameLimit(bucket));
     this.pools = new Pools({ changed: (event) => options.poolChanged?.(event) });
-    this.pools.use(options.runtime.upstreams);
+    this.pools.use(options.runtime.upstreams, options.runtime.pacs);
     this.healthChecks = new HealthChecks({
       services: this,
       reportBug: (error) => this.reportBug(error, "of no client"),
@@ -165,7 +165,8 @@ export class Gate implements ConnectionServices, ListenerOwner {
   /** Puts another snapshot into use for new requests. Pools keep their state by name. */
   use(runtime: Runtime): void {
     this.runtime.swap(runtime);
-    this.pools.use(runtime.upstreams);
+    this.pacs.retain(runtime.pacs ?? new Map());
+    this.pools.use(runtime.upstreams, runtime.pacs);
     this.healthChecks.follow();
     this.bandwidths.use(runtime);
     if (!this.bandwidths.isOff) this.#followBandwidths();
@@ -181,6 +182,16 @@ export class Gate implements ConnectionServices, ListenerOwner {
       tunnel.limit?.(hold.up, hold.down);
     });
     for (const exchange of this.forwarding.exchanges) exchange.followLimits();
+  }
+
+  /** The pool that another process knew under this name: also that of a proxy, or of several, that a PAC file named there. */
+  findPool(name: string): Pool | undefined {
+    const known = this.pools.get(name);
+    if (known !== undefined) return known;
+    const end = name.indexOf("/");
+    const plan = this.runtime.current.pacs?.get(name.slice(0, Math.max(0, end)));
+    const way = plan && this.pacs.revive(plan, name.slice(end + 1));
+    return way === undefined || way === "direct" ? undefined : this.pools.find(way);
   }
 
   /** The listeners as bound; undefined before. */

@@ -6,6 +6,7 @@ import { openLibc } from "../net/libc/libc.ts";
 import type { OfferedSocket } from "../protocol/handover/message.ts";
 import { carryPools } from "./carried-pools.ts";
 import { carryRates } from "./carried-rates.ts";
+import { carrySessions } from "./carried-sessions.ts";
 import { carryDigestNonces, type CarriedState } from "./carried-state.ts";
 import { Handover, type HandoverOptions, type SocketToPass } from "./handover.ts";
 
@@ -28,11 +29,6 @@ export interface HandoverParts extends Pick<
   readonly onHandedOver: (pid: number) => void;
   /** It is gone, and this one serves again. */
   readonly onResumed: () => void;
-}
-
-/** What the next process is to know of a gate, beside its connections; and what else there is. */
-export function listCarried(gate: Gate, more: readonly CarriedState[] = []): readonly CarriedState[] {
-  return [carryDigestNonces(gate.checks.nonces), carryPools(gate.pools), carryRates(gate.requestLimits), ...more];
 }
 
 /** Connects a hand-over to the parts of a daemon. */
@@ -63,6 +59,17 @@ export function composeHandover(parts: HandoverParts): Handover {
     // A client whose idle connection is closed may be about to send a request, which would be lost.
     onQuiet: () => gate.windDown("serve"),
   });
+}
+
+/** What the next process is to know of a gate. */
+export function carryGate(gate: Gate): CarriedState[] {
+  const pools = { listPools: () => gate.pools.all(), findPool: (name: string) => gate.findPool(name) };
+  return [
+    carryDigestNonces(gate.checks.nonces),
+    carryPools(pools),
+    carrySessions(pools),
+    carryRates(gate.requestLimits),
+  ];
 }
 
 function listListeners(gate: Gate): SocketToPass[] {

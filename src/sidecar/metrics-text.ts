@@ -7,7 +7,7 @@ import { collectProcessFamilies } from "./process-families.ts";
 import { counter, type Family, formatFamilies, gauge, histogram, type Sample } from "./prometheus-text.ts";
 import { collectUpstreamFamilies } from "./upstream-families.ts";
 import { collectUsageFamilies, type UsageSource } from "./usage-families.ts";
-import type { UpstreamState } from "./upstreams.ts";
+import type { PoolOrSingle } from "./upstreams.ts";
 
 /** The sources of the metrics, read at each scrape. */
 export interface MetricSources {
@@ -16,7 +16,7 @@ export interface MetricSources {
   readonly live: { readonly size: number; bytes(): { up: number; down: number } };
   readonly accessLog: { readonly dropped: number };
   readonly auth: CheckCounts;
-  readonly upstreams?: readonly UpstreamState[];
+  readonly upstreams?: readonly PoolOrSingle[];
   /** Seconds that flows waited for their bandwidth, by limit, and who has buckets of their own. */
   readonly bandwidths?: { readonly parked: Readonly<Record<string, number>>; readonly shares: number };
   /** The splice lanes, where the system has them. */

@@ -106,7 +106,7 @@ describe("the use of users", () => {
   needs("unshare", "mount")(
     "goes on with every fault of the disk, says so, and is exact to the byte when it is over",
     async () => {
-      const rows = await runInNamespace<DiskFaultRow[]>(runner, "-m");
+      const rows = await runInNamespace<DiskFaultRow[]>(runner, ["-m"]);
       expect(rows).toHaveLength(6);
       for (const row of rows) {
         expect(row).toMatchObject({ reached: 429, other: 200, afterReached: 429, afterKept: "1", restartReached: 429 });
