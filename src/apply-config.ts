@@ -1,5 +1,4 @@
 import type { FleetParts } from "./compose-fleet.ts";
-import type { UsageParts } from "./compose-usage.ts";
 import type { CompiledConfig } from "./config/compile.ts";
 import { diffConfigsInSteps, keepFixedSettings } from "./config/diff-config.ts";
 import { diffFingerprintsInSteps } from "./config/fingerprints.ts";
@@ -31,7 +30,6 @@ export interface ConfigApplierOptions {
   readonly inUse: InUse;
   readonly contexts: TlsContexts;
   readonly pacs: PacFiles;
-  readonly use: Pick<UsageParts, "follow">;
   readonly fleet: Pick<FleetParts, "follow">;
   readonly inherited: InheritedSockets | undefined;
   readonly tell: (message: string) => void;
@@ -82,7 +80,6 @@ export class ConfigApplier {
     listeners.commit();
     pacs.commit();
     gate.use(keepUnchanged(gate.runtime.current, next.runtime));
-    this.#options.use.follow(next);
     this.#options.fleet.follow(next);
     const { current } = gate.runtime;
     gate.upstreams.retain(listHops(current), current.pacs);

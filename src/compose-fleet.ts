@@ -28,11 +28,11 @@ export interface FleetStatus {
 export interface FleetParts {
   /** Undefined where nothing is shared. */
   readonly status: FleetStatus | undefined;
-  /** Begins to share. Resolves when it is known what was used elsewhere, or Redis takes too long. */
+  /** Begins to count use and to share. Resolves when it is known what was used here and elsewhere, or that takes too long. */
   start(gate: Gate): Promise<void>;
-  /** Follows another configuration. */
+  /** Follows another configuration, with the counting of use. */
   follow(compiled: CompiledConfig): void;
-  /** Tells a last time. No connection may be left. */
+  /** Keeps what is left, and tells a last time. No connection may be left. */
   stop(): Promise<void>;
 }
 
@@ -63,14 +63,17 @@ export function composeFleet(compiled: CompiledConfig, use: UsageParts, tell: (m
     get status() {
       return running && describeFleet(running);
     },
-    start(started) {
+    async start(started) {
+      await use.start(started);
       gate = started;
-      return follow(compiled);
+      await follow(compiled);
     },
     follow(next) {
+      use.follow(next);
       void follow(next);
     },
     async stop() {
+      await use.stop();
       await Promise.all([stopping, running?.stop()]);
     },
   };

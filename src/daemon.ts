@@ -1,4 +1,5 @@
 import { composeUsage } from "./compose-usage.ts";
+import { composeWarmUp } from "./compose-warm-up.ts";
 import { composeFleet } from "./compose-fleet.ts";
 import { composeControl } from "./compose-control.ts";
 import { ConfigApplier, type InUse } from "./apply-config.ts";
@@ -9,7 +10,6 @@ import type { Checked } from "./config/problem.ts";
 import { Drain } from "./drain.ts";
 import { Gate, withinMs } from "./gate/gate.ts";
 import type { Movable } from "./gate/movable.ts";
-import { startWarmUp, warmUpTunnelBytes } from "./gate/warm-up.ts";
 import type { CarriedState } from "./handover/carried-state.ts";
 import { carryGate, composeHandover } from "./handover/compose-handover.ts";
 import type { HandoverOutcome, StartSuccessor } from "./handover/handover.ts";
@@ -167,7 +167,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     ...composeReports({ tell, secrets, bugs }),
   });
   const { metrics } = gate;
-  let stopWarmUp: (() => Promise<void>) | undefined;
+  const warmUp = composeWarmUp(compiled, { gate, tunnel: engine, descriptors, openInProcess: sockets.openInProcess });
   let close = (): Promise<void> => Promise.resolve();
   const drain = new Drain({
     gate,
@@ -213,7 +213,6 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     inUse,
     contexts,
     pacs,
-    use,
     fleet,
     inherited,
     tell,
@@ -261,14 +260,13 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
   // Clients of the proxy must not reach it, whatever the rules allow.
   applier.claimAddresses();
   (await pacs.prepare(compiled.pacs)).commit();
-  await use.start(gate);
   await fleet.start(gate);
 
   const bound = gate.listen(inUse.plans);
   if (!bound.ok) {
     // The old process serves on at its path.
     if (successor) inUse.sidecar?.sidecar.retire(true);
-    await Promise.all([inUse.sidecar?.sidecar.stop(), lanes?.stop(), use.stop(), fleet.stop()]);
+    await Promise.all([inUse.sidecar?.sidecar.stop(), lanes?.stop(), fleet.stop()]);
     pacs.close();
     gate.close();
     return { ok: false, message: explainBinding(bound.plan, bound.code) };
@@ -282,11 +280,10 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
   });
   close = async () => {
     // What is on its way to a successor arrives, or ends here.
-    await Promise.all([stopWarmUp?.(), withinMs(handover.finish(), LAST_MOVES_MS)]);
+    await Promise.all([warmUp.stop(), withinMs(handover.finish(), LAST_MOVES_MS)]);
     await gate.stop();
     stopTidying();
     pacs.close();
-    await use.stop();
     await fleet.stop();
     await Promise.all([withinMs(accessLog.stop(), LAST_LINES_MS), inUse.sidecar?.sidecar.stop(), lanes?.stop()]);
     gate.close();
@@ -335,22 +332,11 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
         pacs.renewAuthorities(renew.pacs);
       },
       warmUp() {
-        if (drain.phase !== "serving" || stopWarmUp !== undefined || sockets.openInProcess === undefined) return;
-        // Its tunnels must not move to the lanes, which the metrics show.
-        if (splice.afterBytes <= warmUpTunnelBytes) return;
-        stopWarmUp = startWarmUp({
-          runtime,
-          accessFormat: compiled.log.access,
-          tunnel: engine,
-          network: sockets.openInProcess(),
-          descriptors,
-          // A connection on which nothing was sent is a health check.
-          hasClients: () => sumCounts(metrics.accepted) > sumCounts(metrics.probes),
-        });
+        if (drain.phase === "serving") warmUp.start();
       },
       drain(by = "Drain") {
         // Its tunnels are not among those that a drain waits for.
-        void stopWarmUp?.();
+        void warmUp.stop();
         drain.begin(by, inUse.compiled.drainMs, options.stopIsFinal);
         return drain.outcome;
       },

@@ -6,7 +6,7 @@ import { findAffinity } from "../proxy/dial/member-search.ts";
 import type { TunnelOwner, TunnelResult, TunnelTap } from "../proxy/flow/tunnel.ts";
 import type { AllowDecision } from "../proxy/policy/decision.ts";
 import { type RecordedConnection, RequestRecord } from "../proxy/record/request-record.ts";
-import { noteTunnelEnd, tapTunnel } from "../proxy/request.ts";
+import { noteTunnelEnd, tapTunnel } from "../proxy/note-request.ts";
 import type { Route } from "../proxy/route/route.ts";
 import type { Runtime } from "../proxy/runtime.ts";
 import type { Movable } from "./movable.ts";

@@ -1,42 +1,37 @@
 import type { Conn } from "../net/conn/conn.ts";
-import type { ClientProfiles } from "../protocol/tls/read/client-profiles.ts";
 import type { RequestHead } from "../protocol/http1/request-head.ts";
 import { identify } from "./auth/identify.ts";
 import { authorize } from "./decide/authorize.ts";
 import { dial } from "./dial/dial.ts";
-import { dialAlong, type TunnelOutcome } from "./dial/dial-along.ts";
+import { dialAlong } from "./dial/dial-along.ts";
 import { findMembers } from "./dial/request-members.ts";
 import { answerHere } from "./exchange/answer-here.ts";
 import type { Resumed } from "./exchange/client-requests.ts";
 import { findForwardFault, type ForwardedRequest, type Tried } from "./exchange/forward.ts";
-import type { Plan } from "./exchange/plans.ts";
-import type { Exchange } from "./exchange/exchange.ts";
-import type { Origin } from "./exchange/origin-pool.ts";
 import { describeFailure, type Failure } from "./failure.ts";
+import { noteDial, noteFirstMessage, tapTunnel } from "./note-request.ts";
 import { findRoute } from "./pac/choose-ways.ts";
 import type { Grant } from "./policy/decision.ts";
-import { type FirstMessageRead, readFirstMessage } from "./read/first-message.ts";
+import { readFirstMessage } from "./read/first-message.ts";
 import type { ForwardRequest } from "./read/forward-request.ts";
 import { readCredentials } from "./read/read-credentials.ts";
 import { readRequest } from "./read/read-request.ts";
 import { allowsNext } from "./read/refusal.ts";
-import { httpReply, type Reply, socks4Reply } from "./read/reply.ts";
-import { Socks5Handshake } from "./read/socks5-handshake.ts";
+import { httpReply, type Reply } from "./read/reply.ts";
 import { writeWhole } from "./read/write-whole.ts";
 import type { RequestRecord } from "./record/request-record.ts";
 import type { RequestConnection, RequestEnd } from "./request-connection.ts";
 import { isPooled, type PooledRoute, type Route } from "./route/route.ts";
-import { FirstBytesTap, planTap } from "./tunnel/first-bytes-tap.ts";
+import { planTap } from "./tunnel/first-bytes-tap.ts";
 import { NO_FACTS } from "./tunnel/inside-facts.ts";
 import { judgeForwarding } from "./tunnel/judge-inside.ts";
-import type { TunnelResult, TunnelTap } from "./flow/tunnel.ts";
 
 /**
  * One request of a client: read → authenticate → decide → route → dial → reply →
  * carry. Each stage takes what it needs and gives a value, or the failure that
  * ends the request. A stage that has its answer at hand gives it at once; only one
  * that has to wait gives a promise. What the stages find is noted in the record
- * here, and nowhere else.
+ * here, by way of note-request.ts, and nowhere else.
  */
 export class Request {
   readonly #record: RequestRecord;
@@ -298,67 +293,4 @@ export class Request {
     services.recorder.tunnelOpened(record, tunnel);
     return "tunnel";
   }
-}
-
-/** Notes protocol and method. Returns the reply in that protocol. */
-function noteFirstMessage(record: RequestRecord, first: FirstMessageRead): Reply {
-  const protocol = first.ok ? first.value.protocol : first.protocol;
-  record.protocol = protocol;
-  if (first.ok && first.value.protocol === "http") {
-    const { head } = first.value;
-    // A substring keeps the whole head in memory, and a tunnel keeps its record.
-    record.method = head.method === "CONNECT" ? "CONNECT" : head.method;
-    if (head.method !== "CONNECT") record.requestHead = head;
-  }
-  if (protocol === "socks4") return socks4Reply;
-  if (protocol !== "socks5") return httpReply;
-  return first.ok && first.value.protocol === "socks5" ? first.value.handshake : new Socks5Handshake(undefined);
-}
-
-/** Notes what a dial found, also when it failed. */
-function noteDial(record: RequestRecord, dialled: TunnelOutcome): void {
-  const { address, decision } = dialled.ok ? dialled.value : dialled;
-  if (dialled.carriage !== undefined) record.carriage = dialled.carriage;
-  if (address !== undefined) record.dialled = address;
-  if (decision !== undefined) record.decision = decision;
-}
-
-/** Makes the tap of a tunnel. The facts that are recorded grow while the tunnel is young. */
-export function tapTunnel(record: RequestRecord, profiles: ClientProfiles): TunnelTap {
-  const tap = new FirstBytesTap(record, profiles);
-  record.inside = tap.facts;
-  return tap;
-}
-
-/** Notes how the tunnel of a request ended. */
-export function noteTunnelEnd(record: RequestRecord, result: TunnelResult): void {
-  record.tunnel = result;
-  record.failure = record.inside?.failure ?? record.failure;
-}
-
-/** Notes status and bytes of a planned request. */
-export function noteExchange(record: RequestRecord, exchange: Pick<Exchange, "status" | "bytes">): void {
-  record.status = exchange.status;
-  record.forwarded = exchange.bytes();
-}
-
-/** Notes a request that a plan carries out. The stages before `forward` took no time. */
-export function notePlanned(record: RequestRecord, plan: Plan, origin: Origin): void {
-  const { stageMs } = record;
-  stageMs.accept = 0;
-  stageMs.handshake = 0;
-  stageMs.authenticate = 0;
-  stageMs.request = 0;
-  stageMs.decide = 0;
-  stageMs.route = 0;
-  record.stage = "forward";
-  record.protocol = "http";
-  record.method = "GET";
-  record.scheme = "http";
-  record.target = plan.target;
-  record.user = plan.user;
-  record.parameters = plan.parameters;
-  record.decision = plan.decision;
-  record.route = plan.route;
-  record.dialled = origin.address;
 }
