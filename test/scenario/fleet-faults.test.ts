@@ -83,6 +83,26 @@ describe("a server that cannot be used says why", () => {
     expect(await untilLost(login)).toStartWith(`${server} does not permit what is needed (NOPERM`);
   });
 
+  test("the rights that docs/limits.md names are enough", async () => {
+    const text = await Bun.file("docs/limits.md").text();
+    const rights = /ACL SETUSER penstock on >PASSWORD ([^`]+)`/.exec(text)?.[1]?.split(" ") ?? [];
+    expect(rights.length).toBeGreaterThan(20);
+    await using redis = await openRedis(["--user", "edge", "on", ">pw", ...rights]);
+    const login = { port: redis.port, user: "edge", password: new Secret("pw") };
+    await using one = openFleet({ ...login, id: "one" });
+    await using two = openFleet({ ...login, id: "two" });
+    await waitFor(() => one.fleet.proxies === 2, "the members to meet");
+    one.counts.take("user:ci");
+    one.rates.take("user:ci");
+    one.bytes.add("ci", 5);
+    one.sessions.bound({ pool: "exit", key: "ci", member: "a", forMs: 1000 });
+    await waitFor(() => two.bytes.total("ci") === 5 && two.followed.length > 0, "the use of the other");
+    one.counts.give("user:ci");
+    await one.fleet.stop();
+    await waitFor(() => two.fleet.proxies === 1, "the other to be gone");
+    expect([...one.reports, ...two.reports]).toEqual([]);
+  });
+
   test("it is part of a cluster", async () => {
     await using redis = await openRedis(["--cluster-enabled", "yes"]);
     expect(await untilLost({ port: redis.port, id: "one" })).toBe(

@@ -4,6 +4,7 @@ import { RedisLink } from "../../src/state/redis/redis-link.ts";
 import type { RedisPlan } from "../../src/state/redis/redis-plan.ts";
 import { SharedCounts } from "../../src/state/redis/shared-counts.ts";
 import { SharedRates } from "../../src/state/redis/shared-rates.ts";
+import { SharedSessions } from "../../src/state/redis/shared-sessions.ts";
 import { SharedUse } from "../../src/state/redis/shared-use.ts";
 
 /** Connections by key, with one limit. */
@@ -151,6 +152,9 @@ export interface FleetStand extends AsyncDisposable {
   readonly rates: Buckets;
   readonly bytes: Bytes;
   readonly use: SharedUse;
+  readonly sessions: SharedSessions;
+  /** Sessions that other members have told. */
+  readonly followed: readonly string[];
   readonly reports: readonly FleetChange[];
 }
 
@@ -174,10 +178,12 @@ export function openFleet(options: FleetStandOptions): FleetStand {
   const rates = new Buckets(rate, burst);
   const bytes = new Bytes();
   const changed = (urgent: boolean) => fleet.changed(urgent);
+  const followed: string[] = [];
   const shared = {
     counts: new SharedCounts("connections", counts, changed),
     rates: new SharedRates("rate", rates, changed),
     use: new SharedUse({ table: bytes, machine: () => id, changed }),
+    sessions: new SharedSessions({ follow: (pool, key, member) => followed.push(`${pool} ${key} ${member}`) }, changed),
   };
   counts.changed = (key) => shared.counts.changed(key);
   rates.changed = (key) => shared.rates.changed(key);
@@ -204,6 +210,8 @@ export function openFleet(options: FleetStandOptions): FleetStand {
     rates,
     bytes,
     use: shared.use,
+    sessions: shared.sessions,
+    followed,
     reports,
     [Symbol.asyncDispose]: () => fleet.stop(),
   };
