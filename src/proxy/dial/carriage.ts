@@ -52,9 +52,9 @@ export class Carriage {
     for (const use of this.uses) use.worked();
   }
 
-  /** The last member has answered with a status that may eject it; whether it did. */
-  refused(status: number, retryMs: number | undefined): boolean {
-    return this.uses.at(-1)?.refused(status, retryMs) === true;
+  /** The last member has answered with a status that may eject it; whether it did. `isOwn`: no target can have answered so. */
+  refused(status: number, retryMs: number | undefined, isOwn: boolean): boolean {
+    return this.uses.at(-1)?.refused(status, retryMs, isOwn) === true;
   }
 
   /** Nothing is carried any more. */

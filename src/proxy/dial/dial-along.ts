@@ -1,6 +1,7 @@
 import { isPooled, type PooledRoute, type Route } from "../route/route.ts";
 import { dial } from "./dial.ts";
 import type { DialRequest, DialServices } from "./dial-context.ts";
+import { dialPatiently } from "./dial-patiently.ts";
 import { dialPooled, type PooledOutcome } from "./fail-over.ts";
 import { type Found, MemberSearch } from "./member-search.ts";
 import type { Carriage } from "./carriage.ts";
@@ -26,7 +27,8 @@ function searchAndDial(
 ): Promise<PooledOutcome> {
   const search = new MemberSearch(request, services);
   const go = (first: Found): Promise<PooledOutcome> | PooledOutcome => {
-    if (first.ok) return dialPooled({ ...request, search }, services, first.value);
+    const dialMembers = search.waitMs === 0 ? dialPooled : dialPatiently;
+    if (first.ok) return dialMembers({ ...request, search }, services, first.value);
     request.grant.lookups?.release();
     return first;
   };

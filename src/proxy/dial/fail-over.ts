@@ -6,6 +6,7 @@ import type { Carriage } from "./carriage.ts";
 import { type Dialled, type DialFailure, type DialOutcome, dialWithin, limitDial } from "./dial.ts";
 import type { DialRequest, DialServices, DialWish } from "./dial-context.ts";
 import type { Found, MemberSearch } from "./member-search.ts";
+import { suspect } from "./suspicion.ts";
 
 /** A dial along a route with pools. */
 export interface PooledDial extends Omit<DialRequest, "route" | "wish"> {
@@ -73,8 +74,8 @@ class FailOver {
   readonly #result = Promise.withResolvers<PooledOutcome>();
   /** In the order in which they began. */
   readonly #running = new Set<Attempt>();
-  /** Members that did not answer in time for something that may be behind them. Another one will show. */
-  readonly #late: MemberUse[] = [];
+  /** Members that did not answer in time, with what they carried. What is behind them may be slow. */
+  readonly #late: { readonly use: MemberUse; readonly carriage: Carriage }[] = [];
   #begun = 0;
   #last: (DialFailure & { readonly carriage?: Carriage }) | undefined;
   #timer: Timer | undefined;
@@ -151,10 +152,8 @@ class FailOver {
   }
 
   #win(carriage: Carriage, value: Dialled): void {
-    for (const use of this.#late) use.failed("upstream_timeout");
     // Who began earlier and is not there yet took too long for the same thing.
-    for (const { carriage: other } of this.#running)
-      if (other.attempt < carriage.attempt && other.uses.length === 1) other.uses[0]?.failed("upstream_timeout");
+    for (const { carriage: other } of this.#running) if (other.attempt < carriage.attempt) this.#noteLate(other);
     carriage.connected(this.#dial.wishFor?.(carriage.route).endAtUpstream !== true);
     this.#close();
     this.#result.resolve({ ok: true, value, carriage });
@@ -178,7 +177,7 @@ class FailOver {
       tried.add(use.leaf.member);
       for (const before of uses.slice(0, at)) before.answered();
       for (const behind of uses.slice(at + 1)) behind.abandoned();
-      if (failure.unclear === true) this.#late.push(use);
+      if (failure.unclear === true) this.#late.push({ use, carriage });
       else use.failed(detail);
       return true;
     }
@@ -192,7 +191,7 @@ class FailOver {
     }
     const last = uses.at(-1);
     const isRefusal = receivedStatus !== undefined && last?.hop?.name === failure.nextHop;
-    if (last !== undefined && isRefusal && carriage.refused(receivedStatus, failure.receivedRetryMs)) {
+    if (last !== undefined && isRefusal && carriage.refused(receivedStatus, failure.receivedRetryMs, true)) {
       tried.add(last.leaf.member);
       carriage.release();
       return true;
@@ -238,8 +237,18 @@ class FailOver {
   /** The time is up, or the client is gone. */
   #stop(): void {
     if (this.#over) return;
-    if (this.#limit.over === "client_gone") this.#finish(fail("client_gone"));
-    else this.#finish(this.#last ?? this.#explainTimeout());
+    if (this.#limit.over === "client_gone") {
+      this.#finish(fail("client_gone"));
+      return;
+    }
+    for (const { carriage } of this.#running) this.#noteLate(carriage);
+    this.#finish(this.#last ?? this.#explainTimeout());
+  }
+
+  /** Of several members any may be the late one. */
+  #noteLate(carriage: Carriage): void {
+    const [use] = carriage.uses;
+    if (use !== undefined && carriage.uses.length === 1) this.#late.push({ use, carriage });
   }
 
   #explainTimeout(): PooledOutcome {
@@ -260,7 +269,11 @@ class FailOver {
   #close(): void {
     this.#over = true;
     this.#endWait();
-    for (const use of this.#late) use.abandoned();
+    for (const { use, carriage } of this.#late) {
+      if (this.#limit.over !== "client_gone")
+        void suspect(use, { doing: "silence", reason: "upstream_timeout" }, carriage, this.#services);
+      use.abandoned();
+    }
     for (const { carriage, limit } of this.#running) {
       carriage.release();
       limit.end("client_gone");
