@@ -5,6 +5,7 @@ import { createFakeResolver } from "../support/fake-resolver.ts";
 import { makeEndpoint } from "../support/make-endpoint.ts";
 import { makeIp } from "../support/make-policy.ts";
 import { startConnectUpstream } from "../support/connect-upstream.ts";
+import { ok, serveHttp } from "../support/http-origin.ts";
 import { listenAsMember } from "../support/member-peers.ts";
 import { type PoolSettings, rules, startPool, stateOf, useTunnel } from "../support/pool-proxy.ts";
 import { startProxy, waitFor } from "../support/proxy.ts";
@@ -174,6 +175,26 @@ describe("chains and pools", () => {
     const metrics = await proxy.metrics();
     expect(metrics).toContain('penstock_upstream_dials_total{upstream="corp",result="ok"} 1\n');
     expect(metrics).toContain('penstock_upstream_dials_total{upstream="corp",result="failed"} 0\n');
+  });
+
+  test("a slow parent that works is not passed over for a direct connection, and one that is silent is", async () => {
+    using echo = listenEcho();
+    using slow = serveHttp(({ head }) => {
+      if (head.startsWith("CONNECT ")) return undefined;
+      for (const peer of slow.server.accepted.slice(0, 1)) peer.write("HTTP/1.1 200 OK\r\n\r\nping");
+      return ok("");
+    });
+    using silent = listenAsMember("says nothing");
+    const members = [];
+    for (const { port } of [slow, silent]) {
+      await using proxy = await startPool(
+        { pool: [`http://127.0.0.1:${port}`, { upstream: "direct", backup: true }] },
+        { rules },
+      );
+      expect(await useTunnel(proxy, echo.port)).toStartWith("HTTP/1.1 200 ");
+      members.push((await proxy.record())["member"]);
+    }
+    expect(members).toEqual([`exits/127.0.0.1:${slow.port}`, "exits/direct"]);
   });
 
   test("the corporate parent with fall-back to direct", async () => {

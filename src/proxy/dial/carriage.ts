@@ -37,6 +37,11 @@ export class Carriage {
     return this.uses.map(({ names }) => names);
   }
 
+  /** Whether a backup or a direct connection is among the members: no request is led there while others may only be slow. */
+  get isLastResort(): boolean {
+    return this.uses.some(isLastResort);
+  }
+
   /** The connection is open. `proves`: every member has done what it was asked for. */
   connected(proves: boolean): void {
     for (const use of this.uses) use.connected(proves);
@@ -61,4 +66,9 @@ export class Carriage {
   release(): void {
     for (const use of this.uses) use.release();
   }
+}
+
+function isLastResort(use: MemberUse): boolean {
+  if (use.member.plan.backup) return true;
+  return use.inner === undefined ? use.hop === undefined : isLastResort(use.inner);
 }

@@ -62,6 +62,8 @@ async function dialAlone(dial: PooledDial, services: DialServices, carriage: Car
   return { ok: true, value: outcome.value, carriage };
 }
 
+const LATE = { doing: "silence", reason: "upstream_timeout" } as const;
+
 interface Attempt {
   readonly carriage: Carriage;
   readonly limit: TimeLimit;
@@ -134,7 +136,16 @@ class FailOver {
 
   #race({ carriage }: Attempt): void {
     this.#timer = undefined;
-    if (this.#dial.search.passOver(carriage)) this.#next();
+    if (this.#dial.search.passOver(carriage)) this.#next(carriage);
+  }
+
+  /** Looks whether a slow member is there at all: its last resort is not used as long as it is. */
+  #look(carriage: Carriage): void {
+    const [use] = carriage.uses;
+    if (use === undefined || carriage.uses.length > 1) return;
+    void suspect(use, LATE, carriage, this.#services).then((isOwn) => {
+      if (isOwn && !this.#over) this.#next();
+    });
   }
 
   #ended(attempt: Attempt, outcome: DialOutcome): void {
@@ -211,20 +222,23 @@ class FailOver {
     return false;
   }
 
-  /** Begins the next attempt, or ends when nothing is left to try or to wait for. */
-  #next(): void {
+  /** Begins the next attempt, or ends when nothing is left to try or to wait for. `beside`: those that are slow. */
+  #next(beside?: Carriage): void {
     const { search } = this.#dial;
     if (this.#begun >= search.attempts) {
       this.#giveUp();
       return;
     }
     const found = search.next();
-    if (found instanceof Promise) void found.then((late) => this.#go(late));
-    else this.#go(found);
+    if (found instanceof Promise) void found.then((late) => this.#go(late, beside));
+    else this.#go(found, beside);
   }
 
-  #go(found: Found): void {
-    if (found.ok && !this.#over) this.#start(found.value);
+  #go(found: Found, beside: Carriage | undefined): void {
+    if (found.ok && found.value.isLastResort && beside?.isLastResort === false) {
+      found.value.release();
+      if (!this.#over) this.#look(beside);
+    } else if (found.ok && !this.#over) this.#start(found.value);
     else if (found.ok) found.value.release();
     else this.#giveUp();
   }
@@ -270,8 +284,7 @@ class FailOver {
     this.#over = true;
     this.#endWait();
     for (const { use, carriage } of this.#late) {
-      if (this.#limit.over !== "client_gone")
-        void suspect(use, { doing: "silence", reason: "upstream_timeout" }, carriage, this.#services);
+      if (this.#limit.over !== "client_gone") void suspect(use, LATE, carriage, this.#services);
       use.abandoned();
     }
     for (const { carriage, limit } of this.#running) {

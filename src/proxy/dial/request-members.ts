@@ -133,7 +133,7 @@ export class RequestMembers {
     const found = await this.#search.next();
     if (!found.ok) return undefined;
     const beside = found.value;
-    if (!areGone && isLastResort(beside) && !isLastResort(carriage)) {
+    if (!areGone && beside.isLastResort && !carriage.isLastResort) {
       beside.release();
       return undefined;
     }
@@ -171,13 +171,6 @@ export class RequestMembers {
     const doing: Doing = detail === "upstream_credentials" ? "login" : "wrong";
     void suspect(use, { doing, reason: detail }, carriage, this.#services);
   }
-}
-
-/** Whether a backup or a direct connection is among the members. */
-function isLastResort({ uses }: Carriage): boolean {
-  const isLast = (use: MemberUse): boolean =>
-    use.member.plan.backup || (use.inner === undefined ? use.hop === undefined : isLast(use.inner));
-  return uses.some(isLast);
 }
 
 /** Chooses the first members for a forwarded request; waits for them where a pool says so. */

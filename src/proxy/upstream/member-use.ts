@@ -46,6 +46,7 @@ export class MemberUse {
   #isOpen = true;
   /** Whose fault something was is being found out; and its end waits for that. */
   #isSuspected = false;
+  #isConvicted = false;
   #isEnding = false;
 
   constructor(pool: UsedPool, member: Member, now: number, { inner, key, keepsSession, isOpen = false }: UseOptions) {
@@ -128,9 +129,9 @@ export class MemberUse {
     this.release();
   }
 
-  /** Whether it is being found out whose fault something was. */
+  /** Whether it is being found out whose fault something was, or is known to be the member's. */
   get isSuspected(): boolean {
-    return this.#isSuspected;
+    return this.#isSuspected || this.#isConvicted;
   }
 
   /** It is being found out whose fault something was: `acquit` or `convict` follows, and its end waits for that. */
@@ -146,6 +147,7 @@ export class MemberUse {
 
   /** It was the member's fault. */
   convict(reason: string): void {
+    this.#isConvicted = true;
     this.#blame(reason);
     this.acquit();
   }

@@ -14,6 +14,7 @@ describe("a use of a member", () => {
     expect(pool.members.map(({ active }) => active)).toEqual([1, 1]);
     one.acquit();
     other.convict("upstream_timeout");
+    expect([one.isSuspected, other.isSuspected]).toEqual([false, true]);
     other.release();
     expect(pool.members.map(({ active, failed }) => [active, failed])).toEqual([
       [0, 0],
