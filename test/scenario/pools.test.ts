@@ -33,6 +33,7 @@ describe("a member that fails by itself", () => {
         member: `exits/127.0.0.1:${good.port}`,
         attempts: at < 3 ? 2 : 1,
       });
+      await waitFor(() => stateOf(proxy)?.failed === Math.min(at + 1, 3), "the blame");
     }
     expect(stateOf(proxy)).toMatchObject({ health: "ejected", failed: 3, ejections: 1, connections: 0 });
     expect(stateOf(proxy, 1)).toMatchObject({ health: "healthy", dialled: 5, connections: 0 });
@@ -142,6 +143,22 @@ describe("what a member reports of the target", () => {
     );
     expect(await useTunnel(proxy, echo.port)).toStartWith("HTTP/1.1 200 ");
     expect(stateOf(proxy)).toMatchObject({ health: "ejected", reason: "answered 403" });
+  });
+
+  test("ejects nobody when all that a member does for a target that is down is to close", async () => {
+    await using one = await startConnectUpstream();
+    await using other = await startConnectUpstream();
+    await using proxy = await startPool(
+      { pool: [`http://127.0.0.1:${one.port}`, `http://127.0.0.1:${other.port}`], eject: { failures: 1 } },
+      { rules },
+    );
+    const port = await reserveClosedPort();
+    for (let at = 0; at < 2; at++) {
+      expect(await useTunnel(proxy, port)).toStartWith("HTTP/1.1 502 ");
+      await waitFor(() => [0, 1].every((each) => stateOf(proxy, each)?.connections === 0), "the end of the pings");
+    }
+    expect([one.asked.length, other.asked.length]).toEqual([2, 2]);
+    expect([0, 1].map((at) => stateOf(proxy, at)?.failed)).toEqual([0, 0]);
   });
 
   test("through a Penstock: a target that is down ejects nobody", async () => {

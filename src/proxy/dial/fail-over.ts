@@ -1,5 +1,5 @@
 import type { TimeLimit } from "../../net/conn/time-limit.ts";
-import { describeFailure, fail, type Failure } from "../failure.ts";
+import { describeFailure, fail, type Failure, type FailureDetail } from "../failure.ts";
 import type { Route } from "../route/route.ts";
 import type { MemberUse } from "../upstream/member-use.ts";
 import type { Carriage } from "./carriage.ts";
@@ -62,7 +62,13 @@ async function dialAlone(dial: PooledDial, services: DialServices, carriage: Car
   return { ok: true, value: outcome.value, carriage };
 }
 
-const LATE = { doing: "silence", reason: "upstream_timeout" } as const;
+const LATE = "upstream_timeout";
+
+interface Unclear {
+  readonly use: MemberUse;
+  readonly carriage: Carriage;
+  readonly detail: FailureDetail;
+}
 
 interface Attempt {
   readonly carriage: Carriage;
@@ -76,8 +82,8 @@ class FailOver {
   readonly #result = Promise.withResolvers<PooledOutcome>();
   /** In the order in which they began. */
   readonly #running = new Set<Attempt>();
-  /** Members that did not answer in time, with what they carried. What is behind them may be slow. */
-  readonly #late: { readonly use: MemberUse; readonly carriage: Carriage }[] = [];
+  /** Members that did not answer, with what they carried. What is behind them may be slow, or have failed. */
+  readonly #unclear: Unclear[] = [];
   #begun = 0;
   #last: (DialFailure & { readonly carriage?: Carriage }) | undefined;
   #timer: Timer | undefined;
@@ -143,9 +149,14 @@ class FailOver {
   #look(carriage: Carriage): void {
     const [use] = carriage.uses;
     if (use === undefined || carriage.uses.length > 1) return;
-    void suspect(use, LATE, carriage, this.#services).then((isOwn) => {
+    void this.#suspect({ use, carriage, detail: LATE }).then((isOwn) => {
       if (isOwn && !this.#over) this.#next();
     });
+  }
+
+  #suspect({ use, carriage, detail }: Unclear): Promise<boolean> {
+    const doing = detail === LATE ? "silence" : "wrong";
+    return suspect(use, { doing, reason: detail }, carriage, this.#services);
   }
 
   #ended(attempt: Attempt, outcome: DialOutcome): void {
@@ -188,7 +199,7 @@ class FailOver {
       tried.add(use.leaf.member);
       for (const before of uses.slice(0, at)) before.answered();
       for (const behind of uses.slice(at + 1)) behind.abandoned();
-      if (failure.unclear === true) this.#late.push({ use, carriage });
+      if (failure.unclear === true) this.#unclear.push({ use, carriage, detail });
       else use.failed(detail);
       return true;
     }
@@ -262,7 +273,7 @@ class FailOver {
   /** Of several members any may be the late one. */
   #noteLate(carriage: Carriage): void {
     const [use] = carriage.uses;
-    if (use !== undefined && carriage.uses.length === 1) this.#late.push({ use, carriage });
+    if (use !== undefined && carriage.uses.length === 1) this.#unclear.push({ use, carriage, detail: LATE });
   }
 
   #explainTimeout(): PooledOutcome {
@@ -283,9 +294,9 @@ class FailOver {
   #close(): void {
     this.#over = true;
     this.#endWait();
-    for (const { use, carriage } of this.#late) {
-      if (this.#limit.over !== "client_gone") void suspect(use, LATE, carriage, this.#services);
-      use.abandoned();
+    for (const one of this.#unclear) {
+      if (this.#limit.over !== "client_gone") void this.#suspect(one);
+      one.use.abandoned();
     }
     for (const { carriage, limit } of this.#running) {
       carriage.release();
