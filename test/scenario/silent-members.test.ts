@@ -47,6 +47,17 @@ describe("a member that is stopped", () => {
     expect(await proxy.record()).toMatchObject({ status: 200, attempts: 2, member: `exits/127.0.0.1:${good.port}` });
   });
 
+  test("is passed over, and the next one is told of the client", async () => {
+    using stopped = listenAsMember("says nothing");
+    using good = serveHttp(({ head }) => {
+      expect(head).toMatch(/^PROXY TCP4 127\.0\.0\.1 127\.0\.0\.1 \d+ \d+\r\nGET /);
+      return ok("good");
+    });
+    const pool = [stopped, good].map(({ port }) => ({ url: `http://127.0.0.1:${port}`, proxyProtocol: 1 as const }));
+    await using proxy = await startPool({ pool, balance: "first" });
+    expect((await request(proxy)).body).toBe("good");
+  });
+
   test("is found out on a connection that was kept", async () => {
     let isStopped = false;
     using first = serveHttp(() => (isStopped ? undefined : ok("first")));

@@ -125,7 +125,7 @@ export class RequestMembers {
    */
   async nextBeside(areGone: boolean): Promise<Carriage | "later" | undefined> {
     const { carriage } = this;
-    const isHeld = carriage.uses.some(({ keepsSession }) => keepsSession);
+    const isHeld = carriage.uses.some(({ isOfSession }) => isOfSession);
     if (this.attempts >= this.#search.attempts || (isHeld && !areGone)) return undefined;
     const silence = carriage.uses.at(-1)?.leaf.member.silence;
     if (!areGone && silence?.hasSpare !== true) return "later";

@@ -218,7 +218,7 @@ export class ForwardedRequest {
 
   /** A connection through other members: one that was kept, or a new one. */
   async #openBeside(members: RequestMembers, first: Carriage): Promise<Beside<Path> | undefined> {
-    const { record, request, grant, forwarding } = this.task;
+    const { record, client, request, grant, forwarding } = this.task;
     const path = this.#pave(first.route);
     const { key, fits } = path.originRoute;
     const kept = forwarding.origins.take(key, fits);
@@ -227,8 +227,8 @@ export class ForwardedRequest {
       return { origin: kept, carriage: first, path };
     }
     const wishFor = (route: Route): DialWish => this.wishFor(route);
-    const asked = { requester: record, client: undefined, target: request.target, grant, wishFor };
-    const dialled = await members.dialBeside(first, asked);
+    const asked = { requester: record, client, target: request.target, grant, wishFor };
+    const dialled = await members.dialBeside(first, { ...asked, watchesClient: false });
     if (!dialled.ok) return undefined;
     const { carriage, value } = dialled;
     const along = carriage === first ? path : this.#pave(carriage.route);

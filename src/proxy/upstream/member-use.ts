@@ -129,6 +129,11 @@ export class MemberUse {
     this.release();
   }
 
+  /** Whether it belongs to a session, of its pool or of one within. */
+  get isOfSession(): boolean {
+    return this.#key !== undefined || this.inner?.isOfSession === true;
+  }
+
   /** Whether it is being found out whose fault something was, or is known to be the member's. */
   get isSuspected(): boolean {
     return this.#isSuspected || this.#isConvicted;
