@@ -52,7 +52,8 @@ export class RequestMembers {
   /** A response came, from the last member or from behind it: its status may eject the member. */
   answered(head: ResponseHead): void {
     const use = this.carriage.uses.at(-1);
-    if (use !== undefined && this.#askedAt !== undefined) {
+    // What it answers after it was gone does not say how long it takes.
+    if (use !== undefined && this.#askedAt !== undefined && !use.isSuspected) {
       const now = use.pool.now();
       use.leaf.member.silence.answered(now - this.#askedAt, now);
     }
@@ -127,8 +128,9 @@ export class RequestMembers {
     const { carriage } = this;
     const isHeld = carriage.uses.some(({ isOfSession }) => isOfSession);
     if (this.attempts >= this.#search.attempts || (isHeld && !areGone)) return undefined;
-    const silence = carriage.uses.at(-1)?.leaf.member.silence;
-    if (!areGone && silence?.hasSpare !== true) return "later";
+    const use = carriage.uses.at(-1);
+    const silence = use?.leaf.member.silence;
+    if (!areGone && silence?.hasSpare(use?.pool.now() ?? 0) !== true) return "later";
     if (!this.#search.passOver(carriage)) return undefined;
     const found = await this.#search.next();
     if (!found.ok) return undefined;

@@ -24,6 +24,9 @@ const USUAL_PART = 0.95;
 /** Milliseconds for which the reaction to a ping holds: between the beginnings of two of them. */
 const PING_EVERY_MS = 1000;
 
+/** Milliseconds after which a ping is unlikely to be answered. */
+const LATE_MS = 250;
+
 /** Requests that may be sent to another member, too, while this one may only be slow: so many at once, and for each answer a part of one more. */
 const MAX_SPARE = 50;
 const SPARE_PER_ANSWER = 0.1;
@@ -65,13 +68,19 @@ export class Silence {
     return usual === undefined ? UNKNOWN_DELAY_MS : Math.min(Math.max(usual, LEAST_DELAY_MS), MOST_DELAY_MS);
   }
 
-  /** Whether one more request may be sent to another member, too. */
-  get hasSpare(): boolean {
-    return this.#spare >= 1;
+  /** Whether one more request may be sent to another member, too: any of them while a ping is not answered. */
+  hasSpare(now: number): boolean {
+    return this.#spare >= 1 || this.#isLate(now);
   }
 
   takeSpare(): void {
-    this.#spare -= 1;
+    this.#spare = Math.max(0, this.#spare - 1);
+  }
+
+  /** Whether a member that works would have reacted to the ping that is under way. */
+  #isLate(now: number): boolean {
+    for (const { runs, at } of this.#pings.values()) if (runs && now - at >= LATE_MS) return true;
+    return false;
   }
 
   /** Whether it said nothing to anybody for `ms`. */
@@ -84,7 +93,9 @@ export class Silence {
     const known = this.#pings.get(question);
     if (known !== undefined && (known.runs || now() - known.at < PING_EVERY_MS)) return known.reaction;
     const hear = (reaction: Reaction): Reaction => {
-      if (reaction.kind !== "silent" && reaction.kind !== "unknown") this.heard(now());
+      // It was gone, so that no request was sent twice because of a slow target.
+      if (reaction.kind === "silent") this.#spare = MAX_SPARE;
+      else if (reaction.kind !== "unknown") this.heard(now());
       return reaction;
     };
     const end = (): void => void (ping.runs = false);

@@ -17,7 +17,7 @@ describe("the silence of a member", () => {
     const silence = new Silence();
     const takeAll = (): number => {
       let taken = 0;
-      for (; silence.hasSpare; taken++) silence.takeSpare();
+      for (; silence.hasSpare(0); taken++) silence.takeSpare();
       return taken;
     };
     expect(takeAll()).toBe(50);
@@ -25,6 +25,22 @@ describe("the silence of a member", () => {
     expect(takeAll()).toBe(10);
     for (let at = 0; at < 10_000; at++) silence.answered(1, at);
     expect(takeAll()).toBe(50);
+  });
+
+  test("lets any request be sent twice while a ping is not answered, and after that was for a reason", async () => {
+    const silence = new Silence();
+    const reaction = Promise.withResolvers<Reaction>();
+    while (silence.hasSpare(0)) silence.takeSpare();
+    const ping = silence.ping(
+      "presence",
+      () => reaction.promise,
+      () => 0,
+    );
+    expect([silence.hasSpare(249), silence.hasSpare(250)]).toEqual([false, true]);
+    silence.takeSpare();
+    reaction.resolve({ kind: "silent" });
+    await ping;
+    expect(silence.hasSpare(249)).toBe(true);
   });
 
   test("is doubtful when nobody was answered, and is pinged once a second at most", async () => {
