@@ -113,7 +113,7 @@ export class MemberUse {
     if (!this.#judge()) return;
     const now = this.pool.now();
     this.member.silence.heard(now);
-    this.member.health.succeed(this.#isTrial, now);
+    this.member.health.succeed(this.#isTrial, this.#begunAt, now);
   }
 
   /** The dial, or what followed it, failed because of the member. */
