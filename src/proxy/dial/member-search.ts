@@ -63,18 +63,27 @@ export class MemberSearch implements PoolWish {
   readonly attempts: number;
   readonly request: SearchRequest;
   readonly #services: DialServices;
-  readonly #steps: readonly (Hop | Pool)[];
-  readonly #pools: readonly Pool[];
+  readonly #steps: (Hop | Pool)[] = [];
+  readonly #pools: Pool[] = [];
   /** What the request lacks for members that it cannot use for that. */
   #unfit: Failure | undefined;
 
   constructor(request: SearchRequest, services: DialServices) {
     this.request = request;
     this.#services = services;
-    this.#steps = request.route.steps.map((step) => (step.kind === "pool" ? services.pools.find(step) : step));
-    this.#pools = this.#steps.filter((step) => step instanceof Pool);
-    for (const pool of this.#pools) this.#unfit = pool.passOverUnfit(request.requester, this.tried) ?? this.#unfit;
-    this.attempts = Math.max(...this.#pools.map(({ plan }) => plan.attempts));
+    let attempts = 0;
+    for (const step of request.route.steps) {
+      if (step.kind !== "pool") {
+        this.#steps.push(step);
+        continue;
+      }
+      const pool = services.pools.find(step);
+      this.#steps.push(pool);
+      this.#pools.push(pool);
+      this.#unfit = pool.passOverUnfit(request.requester, this.tried) ?? this.#unfit;
+      attempts = Math.max(attempts, pool.plan.attempts);
+    }
+    this.attempts = attempts;
   }
 
   key(by: AffinityKey): string | undefined {
