@@ -261,15 +261,17 @@ describe("a function that chooses", () => {
   test.each([
     [
       "throws",
+      "threw Error: no",
       () => {
         throw new Error("no");
       },
     ],
-    ["names nobody", () => "nobody"],
-  ])("denies and is reported when it %s", async (_, balance) => {
+    ["names nobody", "answered with no member", () => "nobody"],
+  ])("denies and is reported when it %s", async (_, why, balance) => {
     await using proxy = await startPool({ pool: [`http://127.0.0.1:${await refused}`], balance }, { rules });
     expect(await useTunnel(proxy, 9)).toContain("hook_failed");
-    await waitFor(() => proxy.messages.some((message) => message.includes("balance of exits")), "a message");
+    await waitFor(() => proxy.messages.length > 0, "a message");
+    expect(proxy.messages.join("\n")).toContain(`The balance function of pool exits ${why}`);
   });
 });
 

@@ -70,20 +70,31 @@ export class MemberSearch implements PoolWish {
   /** In monotonic milliseconds. */
   readonly #waitsUntil: number;
   readonly #services: DialServices;
-  readonly #steps: readonly (Hop | Pool)[];
-  readonly #pools: readonly Pool[];
+  readonly #steps: (Hop | Pool)[] = [];
+  readonly #pools: Pool[] = [];
   /** What the request lacks for members that it cannot use for that. */
   #unfit: Failure | undefined;
 
   constructor(request: SearchRequest, services: DialServices) {
     this.request = request;
     this.#services = services;
-    this.#steps = request.route.steps.map((step) => (step.kind === "pool" ? services.pools.find(step) : step));
-    this.#pools = this.#steps.filter((step) => step instanceof Pool);
-    this.#passOverUnfit();
-    this.attempts = Math.max(...this.#pools.map(({ plan }) => plan.attempts));
-    this.waitMs = Math.max(...this.#pools.map(({ plan }) => plan.waitMs));
-    this.#waitsUntil = this.waitMs === 0 ? 0 : performance.now() + this.waitMs;
+    let attempts = 0;
+    let waitMs = 0;
+    for (const step of request.route.steps) {
+      if (step.kind !== "pool") {
+        this.#steps.push(step);
+        continue;
+      }
+      const pool = services.pools.find(step);
+      this.#steps.push(pool);
+      this.#pools.push(pool);
+      this.#unfit = pool.passOverUnfit(request.requester, this.tried) ?? this.#unfit;
+      attempts = Math.max(attempts, pool.plan.attempts);
+      waitMs = Math.max(waitMs, pool.plan.waitMs);
+    }
+    this.attempts = attempts;
+    this.waitMs = waitMs;
+    this.#waitsUntil = waitMs === 0 ? 0 : performance.now() + waitMs;
   }
 
   #passOverUnfit(): void {
