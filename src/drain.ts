@@ -204,7 +204,8 @@ export class Drain {
   #look(): void {
     const { tell } = this.#options;
     const state = this.state();
-    if (performance.now() < this.#until) {
+    // Timers can fire a part of a millisecond early.
+    if (this.#until - performance.now() >= 1) {
       this.#options.onStep?.(state);
       tell(`${state.phase === "draining" ? "Draining" : "Still accepting"}: ${describeDrain(state)}.`);
       this.#wait();

@@ -2,13 +2,13 @@ import type { Ip } from "../address/ip.ts";
 import type { Conn } from "../net/conn/conn.ts";
 import { readClockOffset } from "../net/conn/monotonic-clock.ts";
 import { type ConnectionServices, resumeConnection } from "../proxy/connection.ts";
-import type { TunnelOwner, TunnelResult } from "../proxy/flow/tunnel.ts";
+import { findAffinity } from "../proxy/dial/member-search.ts";
+import type { TunnelOwner, TunnelResult, TunnelTap } from "../proxy/flow/tunnel.ts";
 import type { AllowDecision } from "../proxy/policy/decision.ts";
 import { type RecordedConnection, RequestRecord } from "../proxy/record/request-record.ts";
-import { noteTunnelEnd } from "../proxy/request.ts";
+import { noteTunnelEnd, tapTunnel } from "../proxy/request.ts";
 import type { Route } from "../proxy/route/route.ts";
 import type { Runtime } from "../proxy/runtime.ts";
-import { inspectTunnel } from "../proxy/tunnel/first-bytes-tap.ts";
 import type { Movable } from "./movable.ts";
 import { MovedCarriage } from "./moved-carriage.ts";
 import { readState, type TunnelState } from "./move-state.ts";
@@ -60,14 +60,16 @@ export class Receiver {
     const record = connection.takeRecord(state, this.#useRuntime());
     if (state.rule !== undefined) record.decision = share(this.#decisions, state.rule, allow);
     if (state.route !== undefined) record.route = share(this.#routes, state.route, (name) => ({ name, hops: [] }));
-    if (state.carriage !== undefined) record.carriage = new MovedCarriage(state.carriage, services.pools);
-    const tap = isUnseen(state) ? inspectTunnel(record, services.clientProfiles) : undefined;
-    if (tap !== undefined) record.inside = tap.facts;
+    const { target: asked } = record;
+    if (state.carriage !== undefined)
+      record.carriage = new MovedCarriage(state.carriage, services.pools, (by) =>
+        asked === undefined ? undefined : findAffinity({ requester: record, target: asked }, by),
+      );
     const tunnel = services.tunnel(client, target, {
       idleMs: record.runtime.timeouts.idleMs,
       owner: connection,
       before,
-      tap,
+      tappedLater: isUnseen(state) && record.runtime.inspect.tls,
       observers: services.captures.observers(record),
     });
     services.recorder.received(record, tunnel, before);
@@ -107,13 +109,13 @@ class MovedConnection implements RecordedConnection, TunnelOwner {
   readonly certificate = undefined;
   readonly listener: RecordedConnection["listener"];
   readonly services: RecordedConnection["services"];
-  readonly #gate: Pick<ConnectionServices, "admission" | "recorder">;
+  readonly #gate: Pick<ConnectionServices, "admission" | "recorder" | "clientProfiles">;
   #record: RequestRecord | undefined;
 
   constructor(
     { client, clientPort, id }: TunnelState,
     listener: RecordedConnection["listener"],
-    gate: Pick<ConnectionServices, "admission" | "recorder">,
+    gate: Pick<ConnectionServices, "admission" | "recorder" | "clientProfiles">,
   ) {
     this.client = client;
     this.clientPort = clientPort;
@@ -133,6 +135,10 @@ class MovedConnection implements RecordedConnection, TunnelOwner {
     this.#gate.admission.readmit(this.client, record.user, runtime);
     this.#record = record;
     return record;
+  }
+
+  makeTap(): TunnelTap | undefined {
+    return this.#record && tapTunnel(this.#record, this.#gate.clientProfiles);
   }
 
   tunnelOver(result: TunnelResult): void {

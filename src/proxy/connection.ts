@@ -14,11 +14,11 @@ import type { Failure } from "./failure.ts";
 import type { Admission } from "./limit/admission.ts";
 import { TOTAL_MS } from "./read/close-lingering.ts";
 import type { Recorder } from "./record/recorder.ts";
-import { noteExchange, notePlanned, noteTunnelEnd, Request } from "./request.ts";
+import { noteExchange, notePlanned, noteTunnelEnd, Request, tapTunnel } from "./request.ts";
 import type { RequestConnection, RequestEnd, RequestServices } from "./request-connection.ts";
 import type { Runtime, RuntimeHolder } from "./runtime.ts";
 import { type RecordedConnection, type RequestIds, RequestRecord } from "./record/request-record.ts";
-import type { TunnelResult } from "./flow/tunnel.ts";
+import type { TunnelResult, TunnelTap } from "./flow/tunnel.ts";
 
 /** What the connections of a gate share. */
 export interface ConnectionServices extends RequestServices, ForwardServices {
@@ -189,6 +189,10 @@ class ClientConnection implements RequestConnection, RecordedConnection, Planned
 
   finish(): void {
     this.#writeDown();
+  }
+
+  makeTap(): TunnelTap {
+    return tapTunnel(this.#record, this.services.clientProfiles);
   }
 
   /** The tunnel of the last request has ended. */

@@ -1,4 +1,5 @@
 import type { Conn } from "../net/conn/conn.ts";
+import type { ClientProfiles } from "../protocol/tls/read/client-profiles.ts";
 import type { RequestHead } from "../protocol/http1/request-head.ts";
 import { identify } from "./auth/identify.ts";
 import { authorize } from "./decide/authorize.ts";
@@ -25,9 +26,10 @@ import { writeWhole } from "./read/write-whole.ts";
 import type { RequestRecord } from "./record/request-record.ts";
 import type { RequestConnection, RequestEnd } from "./request-connection.ts";
 import { isPooled, type PooledRoute, type Route } from "./route/route.ts";
-import { inspectTunnel } from "./tunnel/first-bytes-tap.ts";
+import { FirstBytesTap, planTap } from "./tunnel/first-bytes-tap.ts";
+import { NO_FACTS } from "./tunnel/inside-facts.ts";
 import { judgeForwarding } from "./tunnel/judge-inside.ts";
-import type { TunnelResult } from "./flow/tunnel.ts";
+import type { TunnelResult, TunnelTap } from "./flow/tunnel.ts";
 
 /**
  * One request of a client: read → authenticate → decide → route → dial → reply →
@@ -261,13 +263,14 @@ export class Request {
     const connection = this.#connection;
     const { services } = connection;
     record.enter("tunnel");
-    const tap = record.scheme === undefined ? inspectTunnel(record, services.clientProfiles) : undefined;
-    // The facts grow while the tunnel is young.
-    record.inside = tap?.facts;
+    const plan = record.scheme === undefined ? planTap(record) : undefined;
+    if (plan === "later") record.inside = NO_FACTS;
+    const tap = plan === "now" ? tapTunnel(record, services.clientProfiles) : undefined;
     const tunnel = services.tunnel(connection.conn, target, {
       idleMs: record.runtime.timeouts.idleMs,
       owner: connection,
       tap,
+      tappedLater: plan === "later",
       observers: services.captures.observers(record),
     });
     this.#target = undefined;
@@ -297,6 +300,13 @@ function noteDial(record: RequestRecord, dialled: TunnelOutcome): void {
   if (dialled.carriage !== undefined) record.carriage = dialled.carriage;
   if (address !== undefined) record.dialled = address;
   if (decision !== undefined) record.decision = decision;
+}
+
+/** Makes the tap of a tunnel. The facts that are recorded grow while the tunnel is young. */
+export function tapTunnel(record: RequestRecord, profiles: ClientProfiles): TunnelTap {
+  const tap = new FirstBytesTap(record, profiles);
+  record.inside = tap.facts;
+  return tap;
 }
 
 /** Notes how the tunnel of a request ended. */

@@ -45,7 +45,7 @@ export function mountEvents(app: Hono, guard: MiddlewareHandler, events: EventCo
 }
 
 /** Which events a query means, or what is wrong with it. */
-export function readEventFilter(query: URLSearchParams): EventFilter | string {
+function readEventFilter(query: URLSearchParams): EventFilter | string {
   const types = query.get("type")?.split(",");
   const known: ReadonlySet<string> = new Set(EVENT_TYPES);
   const unknown = types?.find((type) => !known.has(type));

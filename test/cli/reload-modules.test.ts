@@ -78,7 +78,7 @@ describe("a configuration in TypeScript", () => {
     proxy.signal("SIGHUP");
     await proxy.untilTold("The file was not done after 10 s", 30_000);
     await proxy.untilTold('"two"', 30_000);
-  }, 60_000);
+  }, 120_000);
 
   test("is read again with watch once a module is there that was missing", async () => {
     await using folder = await makeFolder({

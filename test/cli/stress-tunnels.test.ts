@@ -9,6 +9,7 @@ import { type DriveOptions, driveTunnel } from "../support/random-tunnel.ts";
 import { connectRaw, listenRaw, type RawServer } from "../support/raw-peer.ts";
 import { createRandom } from "../support/seeded-random.ts";
 import { makeFolder } from "../support/temporary-folder.ts";
+import { untilAtRest } from "../support/until-at-rest.ts";
 
 /** How long at least, until each kind of trouble was made once, and from which seed. With minutes, a line for each is printed. */
 const SECONDS = Number(process.env["STRESS_MINUTES"] ?? 0.1) * 60;
@@ -91,7 +92,7 @@ test(
     expect(proxy.told.filter((line) => line.includes("mistake") || line.includes("died"))).toEqual([]);
     await until(async () => (await readTunnels(sidecar)).length === 0, "the end of all tunnels");
     await until(async () => (await proxy.countDescriptors()) < atRest + 120, "the descriptors back");
-    await until(() => sleeps(proxy), "a proxy that sleeps");
+    await untilAtRest(proxy.readCpuMs);
     proxy.signal("SIGTERM");
     expect(await proxy.exited).toBe(0);
   },
@@ -224,13 +225,6 @@ async function until(look: () => Promise<boolean>, what: string): Promise<void> 
     if (tries === 100) throw new Error(`Waited in vain for ${what}`);
     await Bun.sleep(100);
   }
-}
-
-/** A loop that spins uses a whole core; all else comes to rest. */
-async function sleeps(proxy: ServingExecutable): Promise<boolean> {
-  const before = await proxy.readCpuTicks();
-  await Bun.sleep(200);
-  return (await proxy.readCpuTicks()) - before < 6;
 }
 
 /** A server on IPv4 whose port is taken on IPv6 by one that takes no more connections, and so does not answer. */

@@ -14,7 +14,7 @@ let running: Promise<readonly FaultRow[]> | undefined;
 
 /** The whole run has a network of its own: packets of nobody else are lost. */
 function runFaults(): Promise<readonly FaultRow[]> {
-  return (running ??= runInNamespace<FaultRow[]>(runner, "-n"));
+  return (running ??= runInNamespace<FaultRow[]>(runner, ["-n"]));
 }
 
 const page = readFileSync(join(import.meta.dir, "../../docs/upstreams.md"), "utf8");

@@ -44,20 +44,18 @@ if (Bun.which("tshark") === null)
   });
 else
   describe("a capture, as tshark reads it,", () => {
-    let packets: Json = [];
+    /** The TLS layers of one direction of one connection, in order. */
+    let layersOf: (index: number, side: "client" | "server") => Json[];
     beforeAll(async () => {
       const args = ["-r", "FILE", "-T", "json", "--no-duplicate-keys", "-J", "tcp tls"];
-      packets = JSON.parse(await runOn("tshark", args, synthesiseCapture(connections)));
-    });
-
-    /** The TLS layers of one direction of one connection, in order. */
-    function layersOf(index: number, side: "client" | "server"): Json[] {
-      return collect(packets, "layers").filter((layers) => {
+      const packets = JSON.parse(await runOn("tshark", args, synthesiseCapture(connections))) as Json;
+      const directions = Map.groupBy(collect(packets, "layers"), (layers) => {
         const [source] = numbers(layers, "tcp.srcport");
         const [stream] = numbers(layers, "tcp.stream");
-        return stream === index && (source === 443) === (side === "server");
+        return `${stream} ${source === 443 ? "server" : "client"}`;
       });
-    }
+      layersOf = (index, side) => directions.get(`${index} ${side}`) ?? [];
+    });
 
     describe.each(names.map((name, index) => [name, index] as const))("has in %s", (name, index) => {
       test.each(["client", "server"] as const)("the handshake messages of the %s that we read", (side) => {

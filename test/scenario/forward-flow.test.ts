@@ -83,7 +83,7 @@ describe("bodies of any size", () => {
     client.resume();
     await client.until(() => received.bytes === size, "the whole body", 30_000);
     expect(received.digest()).toBe(digest);
-  }, 60_000);
+  }, 120_000);
 
   test("pass up while the origin reads nothing for a while, byte for byte", async () => {
     using server = listenRaw((peer) => peer.pause());
@@ -99,7 +99,7 @@ describe("bodies of any size", () => {
     expect(received.digest()).toBe(digest);
     origin.write(ok("thanks"));
     expect((await takeResponse(client)).body).toBe("thanks");
-  }, 60_000);
+  }, 120_000);
 });
 
 /** Looks on until nothing more is taken of what `writer` has to write, and gives how much is left. */

@@ -139,6 +139,6 @@ describe("a client that does not read its answers", () => {
         rest: "",
       });
     },
-    60_000,
+    120_000,
   );
 });

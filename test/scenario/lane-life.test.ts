@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type { LanePool } from "../../src/net/conn/lanes.ts";
 import { connectToDescriptor, standInLane } from "../support/laned-stand.ts";
 import { requireLibc, startWarmLanes } from "../support/lane-stand.ts";
+import { untilAtRest } from "../support/until-at-rest.ts";
 
 const libc = requireLibc();
 
@@ -46,16 +47,7 @@ describe("a splice lane", () => {
     flooded.target.finish();
     flooded.client.finish();
     await flooded.target.untilEnd();
-    // A loop that spins uses a whole core for as long as it has one; all else comes to rest.
-    let share = 1;
-    for (let look = 0; look < 50 && share > 0.3; look += 1) {
-      const before = process.cpuUsage();
-      const begin = performance.now();
-      await Bun.sleep(150);
-      const used = process.cpuUsage(before);
-      share = (used.user + used.system) / 1000 / (performance.now() - begin);
-    }
-    expect(share).toBeLessThanOrEqual(0.3);
+    await untilAtRest();
     flooded.client.consume = () => undefined;
     flooded.client.resume();
     expect(await flooded.tunnel.done).toBe("closed");

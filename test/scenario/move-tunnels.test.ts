@@ -183,7 +183,7 @@ describe("a tunnel that moves to another gate", () => {
       const line = await waitFor(() => [...one.lines, ...two.lines].at(0), "the line");
       expect(line).toMatchObject({ end: "closed", [side === "client" ? "bytes_down" : "bytes_up"]: total });
     },
-    60_000,
+    120_000,
   );
 
   test("ends as it would have when a side was reset on the way", async () => {

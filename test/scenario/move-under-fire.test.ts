@@ -220,7 +220,7 @@ test.each(engines.slice(0, 3))(
   1_800_000,
 );
 
-test("no flow is counted as waiting for a budget once its tunnel is over", () => {
+test("no flow that moved is counted as waiting for a budget once its tunnel is over", () => {
   for (const bucket of [0, 1, 2]) {
     buckets.set(bucket, LIMIT);
     expect(buckets.take(bucket, 1000, false)).toBe(1000);

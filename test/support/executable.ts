@@ -25,8 +25,8 @@ export interface ServingExecutable extends RunningProgram {
   sidecarUrl(): Promise<string>;
   /** Its memory in RAM now, in bytes. */
   readRss(): Promise<number>;
-  /** CPU time that it has used, in hundredths of a second. */
-  readCpuTicks(): Promise<number>;
+  /** CPU time that it has used, in milliseconds. */
+  readonly readCpuMs: () => Promise<number>;
   /** Descriptors that it has open. */
   countDescriptors(): Promise<number>;
 }
@@ -85,11 +85,12 @@ export async function startExecutable(
       const status = await readFile(`/proc/${program.pid}/status`, "utf8");
       return Number(/^VmRSS:\s+([0-9]+) kB$/m.exec(status)?.[1]) * 1024;
     },
-    async readCpuTicks() {
+    async readCpuMs() {
       const stat = await readFile(`/proc/${program.pid}/stat`, "latin1");
       // After the name, which may contain anything, the 12th and 13th field: proc(5).
       const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-      return Number(fields[11]) + Number(fields[12]);
+      // In ticks of a hundredth of a second.
+      return (Number(fields[11]) + Number(fields[12])) * 10;
     },
     countDescriptors: async () => (await readdir(`/proc/${program.pid}/fd`)).length,
   };

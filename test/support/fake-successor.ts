@@ -60,15 +60,19 @@ export function startFakes(play: (fake: FakeSuccessor) => unknown): StartSuccess
 export interface FakeChannel {
   readonly channel: HandoverChannel;
   readonly messages: HandoverMessage[];
-  readonly descriptors: number[];
 }
 
 /** Speaks the protocol as a successor; reads the offer first. */
 export function speak(fake: FakeSuccessor): FakeChannel {
-  const channel = new HandoverChannel(requireLibc(), duplicateDescriptor(requireLibc(), fake.channel));
-  fake.atEnd.push(() => channel.close());
+  const libc = requireLibc();
+  const channel = new HandoverChannel(libc, duplicateDescriptor(libc, fake.channel));
   const messages: HandoverMessage[] = [];
   const descriptors: number[] = [];
+  fake.atEnd.push(() => {
+    channel.close();
+    // A listening socket that stays open takes connections.
+    for (const fd of descriptors.splice(0)) libc.close(fd);
+  });
   channel.open(
     {
       onMessage(message, came) {
@@ -79,7 +83,7 @@ export function speak(fake: FakeSuccessor): FakeChannel {
     },
     watchWithTimer,
   );
-  return { channel, messages, descriptors };
+  return { channel, messages };
 }
 
 /** Takes over as a real successor does. */

@@ -69,7 +69,7 @@ export interface RunningProgram extends AsyncDisposable {
   readonly stdout: string;
   /** The whole lines on standard error so far. */
   readonly told: readonly string[];
-  /** Resolves with the first line on standard error that holds `part`; waits ten seconds, or `ms` milliseconds. */
+  /** Resolves with the first line on standard error that holds `part`; waits 30 seconds, or `ms` milliseconds. */
   untilTold(part: string, ms?: number): Promise<string>;
   signal(name: NodeJS.Signals): void;
   /** Its exit code, once it has ended and all of its output is here. */

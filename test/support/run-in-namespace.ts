@@ -5,9 +5,13 @@ import { makeEnvironment } from "./program.ts";
  * Runs a program of tests within namespaces of its own (`-n` for the network, `-m`
  * for mounts), where it is root, with the executable at hand. Gives what it prints as JSON.
  */
-export async function runInNamespace<Result>(runner: string, ...namespaces: ("-n" | "-m")[]): Promise<Result> {
+export async function runInNamespace<Result>(
+  runner: string,
+  namespaces: readonly ("-n" | "-m")[],
+  ...args: readonly string[]
+): Promise<Result> {
   const flags = process.geteuid?.() === 0 ? namespaces : ["-r", ...namespaces];
-  const child = Bun.spawn(["unshare", ...flags, process.execPath, runner], {
+  const child = Bun.spawn(["unshare", ...flags, process.execPath, runner, ...args], {
     stdout: "pipe",
     stderr: "pipe",
     env: makeEnvironment({ TEST_EXECUTABLE: await findExecutable() }),

@@ -85,7 +85,7 @@ async function use(proxy: ServingExecutable, count: number, user?: string, targe
     }
     peer.finish();
     await peer.untilEnd();
-    const deadline = performance.now() + 5000;
+    const deadline = performance.now() + 30_000;
     while (proxy.records.length === before && performance.now() < deadline) await Bun.sleep(5);
     const record = proxy.records[before];
     seen.push(String(record?.["member"] ?? record?.["detail"] ?? record?.["route"]));
@@ -93,9 +93,9 @@ async function use(proxy: ServingExecutable, count: number, user?: string, targe
   return seen;
 }
 
-/** Uses the proxy until a member carries a connection; at most twenty seconds. */
+/** Uses the proxy until a member carries a connection; at most a minute. */
 async function useUntil(proxy: ServingExecutable, part: string, user?: string): Promise<string[]> {
-  const deadline = performance.now() + 20_000;
+  const deadline = performance.now() + 60_000;
   for (;;) {
     const seen = await use(proxy, 1, user);
     if (seen[0]?.includes(part) === true || performance.now() > deadline) return seen;
@@ -147,6 +147,9 @@ const recipes: Readonly<Record<string, Steps>> = {
   },
 };
 
+/** The recipes that can be run. */
+export const recipeNames: readonly string[] = Object.keys(recipes);
+
 async function tryRecipe(recipe: string, run: Steps, authority: CertificateAuthority): Promise<RecipeResult> {
   await using folder = await makeFolder({ "proxy.config.ts": readRecipe(recipe), "corp-ca.pem": authority.cert });
   await using parents = new Parents();
@@ -182,7 +185,8 @@ if (import.meta.main) {
     tls: await authority.issue({ names: [`DNS:${PAC_SERVER}`] }),
     fetch: ({ url }) => new Response(readRecipe(PAC_RECIPE, "js"), { status: url.endsWith("/proxy.pac") ? 200 : 404 }),
   });
-  const results: RecipeResult[] = [];
-  for (const [recipe, run] of Object.entries(recipes)) results.push(await tryRecipe(recipe, run, authority));
-  process.stdout.write(JSON.stringify(results));
+  const recipe = process.argv[2] ?? "";
+  const run = recipes[recipe];
+  if (run === undefined) throw new Error(`There is no recipe ${recipe}`);
+  process.stdout.write(JSON.stringify(await tryRecipe(recipe, run, authority)));
 }

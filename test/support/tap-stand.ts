@@ -1,6 +1,6 @@
 import { ClientProfiles } from "../../src/protocol/tls/read/client-profiles.ts";
 import type { Failure } from "../../src/proxy/failure.ts";
-import { inspectTunnel } from "../../src/proxy/tunnel/first-bytes-tap.ts";
+import { FirstBytesTap } from "../../src/proxy/tunnel/first-bytes-tap.ts";
 import type { InsideDemand } from "../../src/proxy/policy/inside-demand.ts";
 import type { InsideFacts } from "../../src/proxy/tunnel/inside-facts.ts";
 import type { InspectedTunnel } from "../../src/proxy/tunnel/inside-reader.ts";
@@ -46,8 +46,7 @@ export function makeTapStand(options: TapStandOptions = {}): TapStand {
     decision: { verdict: "allow", rule: "r", allowPrivate: false, via: [], ...(demand && { inside: demand }) },
     target: makeEndpoint(target),
   };
-  const tap = inspectTunnel(tunnel, new ClientProfiles());
-  if (tap === undefined) throw new Error("The settings ask for a tap");
+  const tap = new FirstBytesTap(tunnel, new ClientProfiles());
   const keep = (way: "up" | "down", bytes: Uint8Array | undefined): void => {
     if (bytes !== undefined) passed[way].push(new Uint8Array(bytes));
   };

@@ -1,11 +1,29 @@
 import { connect, type Socket } from "node:net";
 
-/** A loopback port on which nobody listens, right after somebody did. */
+/** Ports below those that Linux chooses by itself (ip_local_port_range). */
+const FIRST_PORT = 10_000;
+const PORTS = 22_000;
+
+/** They keep ports for this process, as long as it lives. */
+const reserved: { unref(): void }[] = [];
+
+/**
+ * A loopback port on which nobody listens, unless this test does. The kernel gives it to
+ * nobody, and a UDP socket with the same number keeps tests in other processes from it.
+ */
 export async function reserveClosedPort(): Promise<number> {
-  const server = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
-  const { port } = server;
-  server.stop(true);
-  return port;
+  for (;;) {
+    const port = FIRST_PORT + Math.floor(Math.random() * PORTS);
+    try {
+      const holder = await Bun.udpSocket({ hostname: "127.0.0.1", port });
+      holder.unref();
+      reserved.push(holder);
+      Bun.listen({ hostname: "127.0.0.1", port, socket: { data() {} } }).stop(true);
+      return port;
+    } catch (error) {
+      if (!(error instanceof Error && "code" in error && error.code === "EADDRINUSE")) throw error;
+    }
+  }
 }
 
 /** A loopback port on which nobody listens, and which nobody else is given as long as it is held. */

@@ -1,8 +1,8 @@
-/** Looks until there is something to see; ten seconds at most. */
+/** Looks until there is something to see; at most half a minute, which a busy machine may need. */
 export async function waitFor<T>(
   look: () => T | undefined | false | Promise<T | undefined | false>,
   what: string,
-  ms = 10_000,
+  ms = 30_000,
 ): Promise<T> {
   const deadline = performance.now() + ms;
   for (;;) {

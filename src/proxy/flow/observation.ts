@@ -80,3 +80,6 @@ export class Observation {
     this.#observers.clear();
   }
 }
+
+/** Of every tunnel that is to be looked into and in which nothing was said: until then it pays for no tap. */
+export const NOTHING_SAID = new Observation(undefined);

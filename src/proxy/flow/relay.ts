@@ -1,7 +1,7 @@
 import type { Budget } from "../../net/conn/budget.ts";
 import type { Conn } from "../../net/conn/conn.ts";
 import { ACTIVE, type Watched } from "../../net/conn/idle-watch.ts";
-import { Observation } from "./observation.ts";
+import { NOTHING_SAID, Observation } from "./observation.ts";
 import type {
   KilledEnd,
   Observer,
@@ -77,7 +77,8 @@ class Relay implements Tunnel, FlowOwner, TapPort, Watched {
       this.#down.restore(before.down, before.downRest, before.downFinished === true);
     }
     client.timers.idle.watch(this, options.idleMs);
-    this.observation = tap && new Observation(tap);
+    this.observation = tap === undefined ? undefined : new Observation(tap);
+    if (options.tappedLater === true) this.observation = NOTHING_SAID;
     if (observers !== undefined) for (const observer of observers) this.watch(observer);
     tap?.begin(this);
     // What waited on either side is delivered here, in order, before anything new.
@@ -132,6 +133,7 @@ class Relay implements Tunnel, FlowOwner, TapPort, Watched {
 
   watch(observer: Observer): void {
     if (this.over) return;
+    if (this.observation === NOTHING_SAID) this.beginTap();
     const observation = (this.observation ??= new Observation(undefined));
     observation.add(observer);
     observer.begin({
@@ -160,6 +162,13 @@ class Relay implements Tunnel, FlowOwner, TapPort, Watched {
 
   opposite(flow: TunnelFlow): TunnelFlow {
     return flow === this.#up ? this.#down : this.#up;
+  }
+
+  beginTap(): Observation | undefined {
+    const tap = this.#owner?.makeTap?.();
+    this.observation = tap && new Observation(tap);
+    tap?.begin(this);
+    return this.observation;
   }
 
   considerPromotion(): void {

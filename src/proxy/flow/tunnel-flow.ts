@@ -2,7 +2,7 @@ import type { Budget } from "../../net/conn/budget.ts";
 import type { Conn, ConnSink } from "../../net/conn/conn.ts";
 import { ACTIVE } from "../../net/conn/idle-watch.ts";
 import { Flow } from "./flow.ts";
-import type { Observation } from "./observation.ts";
+import { NOTHING_SAID, type Observation } from "./observation.ts";
 import type { TunnelSide } from "./tunnel.ts";
 
 /** The tunnel of which a flow is one direction. */
@@ -17,6 +17,8 @@ export interface FlowOwner {
   /** Whether the flow reads from the client. */
   isUp(flow: TunnelFlow): boolean;
   opposite(flow: TunnelFlow): TunnelFlow;
+  /** The first bytes come: makes what looks at them. */
+  beginTap(): Observation | undefined;
   /** Nothing is held in the flow. */
   considerPromotion(): void;
   /** A flow passed its end on. */
@@ -124,8 +126,13 @@ export class TunnelFlow extends Flow implements ConnSink {
   }
 
   #show(observation: Observation, chunk: Uint8Array): void {
-    const passed = observation.came(this.#from, chunk);
-    if (observation.over) this.#tunnel.observation = undefined;
+    const looking = observation === NOTHING_SAID ? this.#tunnel.beginTap() : observation;
+    if (looking === undefined) {
+      this.write(chunk);
+      return;
+    }
+    const passed = looking.came(this.#from, chunk);
+    if (looking.over) this.#tunnel.observation = undefined;
     if (passed !== undefined) this.write(passed);
   }
 

@@ -71,6 +71,8 @@ export interface TunnelOwner {
    * why it is `denied`: the owner closes that one, so that the words arrive.
    */
   tunnelOver(result: TunnelResult): void;
+  /** Makes the tap of a tunnel that is `tappedLater`: its first bytes have come. */
+  makeTap?(): TunnelTap | undefined;
 }
 
 export interface TunnelOptions {
@@ -85,6 +87,8 @@ export interface TunnelOptions {
   readonly downBudget?: Budget | undefined;
   /** Looks at the first bytes. Until it has seen enough the tunnel stays in the relay. */
   readonly tap?: TunnelTap | undefined;
+  /** Instead of `tap`: the owner makes one when the first bytes come. */
+  readonly tappedLater?: boolean;
   /** See everything from the first byte on. As long as there is one the tunnel stays in the relay. */
   readonly observers?: readonly Observer[] | undefined;
 }

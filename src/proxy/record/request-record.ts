@@ -114,7 +114,7 @@ export class RequestRecord {
   failure: Failure | undefined = undefined;
   tunnel: TunnelResult | undefined = undefined;
   /** What the first bytes inside the tunnel show; undefined without inspection. */
-  inside: InsideFacts | undefined = undefined;
+  inside: Readonly<InsideFacts> | undefined = undefined;
   /** Bytes of a forwarded request that the next hop took, and of its response that the client took, heads included. */
   forwarded: { readonly up: number; readonly down: number } | undefined = undefined;
   /** Whether it has been recorded. */

@@ -8,13 +8,13 @@ import { writeRefusalAlert } from "./judge-inside.ts";
 const NO_BYTES = new Uint8Array(0);
 
 /**
- * Makes the tap for a client's tunnel: when the settings ask for it, or the
- * rule that allowed the tunnel demands something of its first bytes.
+ * When a client's tunnel gets a tap: at once when the rule that allowed it demands
+ * something of its first bytes, with these bytes when only the settings ask for it.
  */
-export function inspectTunnel(tunnel: InspectedTunnel, profiles: ClientProfiles): FirstBytesTap | undefined {
+export function planTap(tunnel: InspectedTunnel): "now" | "later" | undefined {
   if (tunnel.target === undefined) return undefined;
-  const isAsked = tunnel.runtime.inspect.tls || findDemand(tunnel) !== undefined;
-  return isAsked ? new FirstBytesTap(tunnel, profiles) : undefined;
+  if (findDemand(tunnel) !== undefined) return "now";
+  return tunnel.runtime.inspect.tls ? "later" : undefined;
 }
 
 /**

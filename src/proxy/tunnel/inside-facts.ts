@@ -21,6 +21,13 @@ export interface InsideFacts {
   failure: Failure | undefined;
 }
 
+/** Of a tunnel in which nothing was said yet. */
+export const NO_FACTS: Readonly<InsideFacts> = Object.freeze({
+  protocol: undefined,
+  tls: undefined,
+  failure: undefined,
+});
+
 /** A TLS handshake as it is in clear on the wire. Numbers are named by `describeInside`. */
 export interface TlsFacts {
   /** Server name of the hello, as sent. With Encrypted Client Hello that of the outer one. */

@@ -10,6 +10,7 @@ import { type CertificateAuthority, makeAuthority } from "../../support/certific
 import { compileForTest } from "../../support/compile-for-test.ts";
 import { waitFor } from "../../support/wait-for.ts";
 
+const SETTLE_MS = 150;
 const NOW = Date.UTC(2027, 0, 1);
 const DAY = 24 * 60 * 60 * 1000;
 
@@ -67,7 +68,7 @@ function follow(pair: Certificate, now = NOW): void {
       plans.push(plan);
       return { ok: true };
     },
-    settleMs: 150,
+    settleMs: SETTLE_MS,
     pollMs: 40,
   });
 }
@@ -131,11 +132,18 @@ describe("watchCertificates()", () => {
   });
 
   test("says nothing of the moment between a new certificate and its key", async () => {
-    await write(first);
-    follow(first);
-    await write({ cert: second.cert });
-    await write({ key: second.key });
-    await untilReplaced();
+    // Again where this machine makes it too long a moment.
+    for (let isShort = false; !isShort;) {
+      watch?.close();
+      [messages, plans] = [[], []];
+      await write(first);
+      follow(first);
+      const begun = performance.now();
+      await write({ cert: second.cert });
+      await write({ key: second.key });
+      isShort = performance.now() - begun < SETTLE_MS / 2;
+      await untilReplaced();
+    }
     expect(messages.filter((message) => message.includes("Cannot"))).toEqual([]);
   });
 

@@ -9,8 +9,6 @@ export const EVENT_TYPES = [
   "request_done",
   "upstream",
   "reload",
-  "limit",
-  "certificate",
   "hook_failed",
   "drain",
 ] as const;

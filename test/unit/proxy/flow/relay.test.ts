@@ -111,6 +111,44 @@ function makePair(options: Partial<Parameters<typeof relay>[2]>) {
 }
 
 describe("what looks at a relay", () => {
+  test("a tap that comes later is made with the first bytes, and sees them all", () => {
+    let made: HoldFour | undefined;
+    const owner = { tunnelOver: () => undefined, makeTap: () => (made = new HoldFour()) };
+    const { client, target } = makePair({ tappedLater: true, owner });
+    expect(made).toBeUndefined();
+    client.say("abc");
+    expect(made?.port).toBeDefined();
+    expect(target.text).toBe("");
+    client.say("d");
+    expect(target.text).toBe("abcd");
+  });
+
+  test("a tap that comes later is not made for a tunnel in which nothing is said", () => {
+    let made = 0;
+    const makeTap = () => {
+      made += 1;
+      return undefined;
+    };
+    const told: TunnelResult[] = [];
+    const { client, target } = makePair({ tappedLater: true, owner: { tunnelOver: (end) => told.push(end), makeTap } });
+    client.finish();
+    target.finish();
+    expect(told).toEqual([{ end: "closed", bytesUp: 0, bytesDown: 0 }]);
+    expect(made).toBe(0);
+  });
+
+  test("an observer that comes before the first bytes sees them beside the tap that comes later", () => {
+    const seen = new Notes();
+    const { client, target, tunnel } = makePair({
+      tappedLater: true,
+      owner: { tunnelOver: () => undefined, makeTap: () => new HoldFour() },
+    });
+    tunnel.watch?.(seen);
+    client.say("abcd");
+    expect(seen.notes).toEqual(["came from client: abcd", "went to target: abcd"]);
+    expect(target.text).toBe("abcd");
+  });
+
   test("an observer sees what comes, and what goes as the sockets take it", () => {
     const seen = new Notes();
     const { client, target } = makePair({ observers: [seen] });
