@@ -33,6 +33,7 @@ export function composeControl(parts: ControlledParts): ControlPort {
   return {
     ...controlTunnels(gate),
     upstreams: controlUpstreams(gate, pacs),
+    events: gate.events,
     drain: controlDrain(drain, () => inUse.sidecar?.sidecar.yieldAddress()),
     ...(reload && { reload }),
     ...(handOver && { handOver }),

@@ -172,6 +172,8 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
         successor?.leave();
       }
       options.onDrain?.(state);
+      const { phase, leftMs, connections, tunnels } = state;
+      gate.events.publish("drain", { phase, left_ms: leftMs, connections, tunnels });
     },
     close: () => close(),
   });
@@ -241,7 +243,10 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     },
     isDraining: () => drain.phase !== "serving",
     tell,
-    loaded: (files, { kind }) => options.reloaded?.(inUse.compiled, files, kind === "done"),
+    loaded(files, outcome) {
+      gate.events.publish("reload", { ...outcome, kind: undefined, result: outcome.kind });
+      options.reloaded?.(inUse.compiled, files, outcome.kind === "done");
+    },
   });
   successor?.restore(carried, tell);
   const opening = compiled.sidecar && (await open(compiled.sidecar));
@@ -265,13 +270,14 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
   warnOfDescriptors(descriptors, runtime.limits.connections, tell);
 
   const stopTidying = tidyMemory(() => {
-    const accepted = sum(metrics.accepted);
+    const accepted = metrics.acceptedInAll;
     return { accepted, ended: accepted - metrics.connectionsOpen };
   });
   close = async () => {
     // What is on its way to a successor arrives, or ends here.
     await Promise.all([stopWarmUp?.(), withinMs(handover.finish(), LAST_MOVES_MS)]);
     await gate.stop();
+    gate.events.close();
     stopTidying();
     pacs.close();
     await Promise.all([withinMs(accessLog.stop(), LAST_LINES_MS), inUse.sidecar?.sidecar.stop(), lanes?.stop()]);
@@ -331,7 +337,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
           network: sockets.openInProcess(),
           descriptors,
           // A connection on which nothing was sent is a health check.
-          hasClients: () => sum(metrics.accepted) > sum(metrics.probes),
+          hasClients: () => metrics.acceptedInAll > metrics.probesInAll,
         });
       },
       drain(by = "Drain") {
@@ -351,7 +357,3 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
 const LAST_MOVES_MS = 500;
 /** Milliseconds for the reader of the access log to take the last lines. */
 const LAST_LINES_MS = 1000;
-
-function sum(counts: ReadonlyMap<string, number>): number {
-  return counts.values().reduce((total, count) => total + count, 0);
-}

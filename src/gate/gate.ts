@@ -20,6 +20,9 @@ import type { AccessLog } from "../proxy/record/access-log.ts";
 import { Captures } from "../proxy/record/captures.ts";
 import { LiveTable } from "../proxy/record/live-table.ts";
 import { Metrics } from "../proxy/record/metrics.ts";
+import { EventStream } from "../proxy/record/events/event-stream.ts";
+import { StateEvents } from "../proxy/record/events/state-events.ts";
+import { RequestEvents } from "../proxy/record/events/request-events.ts";
 import { createRecorder, type Recorder } from "../proxy/record/recorder.ts";
 import { type Runtime, RuntimeHolder } from "../proxy/runtime.ts";
 import { RequestIds } from "../proxy/record/request-record.ts";
@@ -86,6 +89,7 @@ export class Gate implements ConnectionServices, ListenerOwner {
   readonly live = new LiveTable(this.forwarding.exchanges);
   readonly metrics = new Metrics();
   readonly recorder: Recorder;
+  readonly events: EventStream;
   readonly captures: Captures;
   readonly clientProfiles = new ClientProfiles();
   readonly own = new OwnAddresses();
@@ -105,6 +109,7 @@ export class Gate implements ConnectionServices, ListenerOwner {
   readonly #addresses = new KnownAddresses();
   readonly #listeners: Listeners;
   readonly #receiver: Receiver;
+  readonly #stateEvents: StateEvents;
   #listening = false;
   /** Ends the time of newcomers. */
   #newcomersTimer: NodeJS.Timeout | undefined;
@@ -113,7 +118,9 @@ export class Gate implements ConnectionServices, ListenerOwner {
     const { descriptors, accessLog, sockets } = options;
     this.#options = options;
     this.runtime = new RuntimeHolder(options.runtime);
-    this.pools = new Pools({ changed: (event) => options.poolChanged?.(event) });
+    this.events = new EventStream({ origin: this.ids.prefix });
+    this.#stateEvents = new StateEvents(this.events);
+    this.pools = new Pools({ changed: (event) => this.#reportPool(event) });
     this.pools.use(options.runtime.upstreams, options.runtime.pacs);
     this.healthChecks = new HealthChecks({
       services: this,
@@ -140,6 +147,7 @@ export class Gate implements ConnectionServices, ListenerOwner {
       accessLog,
       metrics: this.metrics,
       live: this.live,
+      events: new RequestEvents(this.events),
       reportBug: (error, id) => this.reportBug(error, id),
     });
     this.captures = new Captures({ application: options.application });
@@ -211,6 +219,12 @@ export class Gate implements ConnectionServices, ListenerOwner {
 
   reportHook(report: HookReport): void {
     this.#options.reportHook(report);
+    this.#stateEvents.hook(report);
+  }
+
+  #reportPool(event: PoolEvent): void {
+    this.#options.poolChanged?.(event);
+    this.#stateEvents.upstream(event);
   }
 
   /** Stops accepting, and refuses new requests. Connections live on. */

@@ -1,4 +1,5 @@
 import type { CaptureControl } from "./capture.ts";
+import type { EventControl } from "./events.ts";
 import type { Flow, FlowFilter } from "../proxy/record/live-table.ts";
 import type { UpstreamControl } from "./upstreams.ts";
 
@@ -70,6 +71,8 @@ export interface ControlPort {
   readonly captures?: CaptureControl;
   /** Upstreams and the members of pools; absent where there is no data plane. */
   readonly upstreams?: UpstreamControl;
+  /** What happens, as it happens; absent where there is no data plane. */
+  readonly events?: EventControl;
   /** Absent where the proxy cannot be drained. */
   readonly drain?: DrainControl;
 }
