@@ -42,6 +42,7 @@ export function composeControl(parts: ControlledParts): ControlPort {
     ...controlTunnels(gate),
     usage,
     upstreams: controlUpstreams(gate, pacs),
+    events: gate.events,
     drain: controlDrain(drain, () => inUse.sidecar?.sidecar.yieldAddress()),
     ...(reload && { reload }),
     ...(handOver && { handOver }),

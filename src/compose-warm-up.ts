@@ -4,7 +4,6 @@ import { startWarmUp, warmUpTunnelBytes } from "./gate/warm-up.ts";
 import type { Sockets } from "./net/sockets.ts";
 import type { Descriptors } from "./net/conn/descriptors.ts";
 import type { TunnelEngine } from "./proxy/flow/tunnel.ts";
-import { sumCounts } from "./proxy/record/metrics.ts";
 
 /** What the warm-up of a daemon runs with. */
 export interface WarmUpParts {
@@ -32,7 +31,7 @@ export function composeWarmUp(
         network: openInProcess(),
         descriptors,
         // A connection on which nothing was sent is a health check.
-        hasClients: () => sumCounts(metrics.accepted) > sumCounts(metrics.probes),
+        hasClients: () => metrics.acceptedInAll > metrics.probesInAll,
       });
     },
     stop: () => stop?.() ?? Promise.resolve(),

@@ -30,7 +30,6 @@ import { chooseEngine } from "./proxy/flow/engine.ts";
 import { Bandwidths } from "./proxy/limit/bandwidths.ts";
 import type { LogSink } from "./proxy/record/access-log.ts";
 import { BugReporter } from "./proxy/record/bug-reporter.ts";
-import { sumCounts } from "./proxy/record/metrics.ts";
 import type { Runtime } from "./proxy/runtime.ts";
 import { composeReports, openAccessLog, warnOfDescriptors, warnOfUnused } from "./operator-reports.ts";
 import { Reloader, type ReloadOutcome } from "./reloader.ts";
@@ -179,6 +178,8 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
         successor?.leave();
       }
       options.onDrain?.(state);
+      const { phase, leftMs, connections, tunnels } = state;
+      gate.events.publish("drain", { phase, left_ms: leftMs, connections, tunnels });
     },
     close: () => close(),
   });
@@ -251,7 +252,10 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     },
     isDraining: () => drain.phase !== "serving",
     tell,
-    loaded: (files, { kind }) => options.reloaded?.(inUse.compiled, files, kind === "done"),
+    loaded(files, outcome) {
+      gate.events.publish("reload", { ...outcome, kind: undefined, result: outcome.kind });
+      options.reloaded?.(inUse.compiled, files, outcome.kind === "done");
+    },
   });
   successor?.restore(carried, tell);
   const opening = compiled.sidecar && (await open(compiled.sidecar));
@@ -275,13 +279,14 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
   warnOfDescriptors(descriptors, runtime.limits.inAll.connections, tell);
 
   const stopTidying = tidyMemory(() => {
-    const accepted = sumCounts(metrics.accepted);
+    const accepted = metrics.acceptedInAll;
     return { accepted, ended: accepted - metrics.connectionsOpen };
   });
   close = async () => {
     // What is on its way to a successor arrives, or ends here.
     await Promise.all([warmUp.stop(), withinMs(handover.finish(), LAST_MOVES_MS)]);
     await gate.stop();
+    gate.events.close();
     stopTidying();
     pacs.close();
     await fleet.stop();

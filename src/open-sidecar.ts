@@ -58,7 +58,7 @@ export async function openSidecar(
   let app = createApp(plan);
   const passed = at.kind === "tcp" ? undefined : others.takeUnix(at.path);
   const started = await startSidecar({
-    app: { fetch: (request) => app.fetch(request) },
+    app: { fetch: (request, upgrade) => app.fetch(request, upgrade) },
     address: at.kind === "tcp" ? at : { unix: at.path },
     ...(plan.token && { token: plan.token }),
     isPassed: passed !== undefined,

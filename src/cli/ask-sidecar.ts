@@ -60,17 +60,33 @@ export function findRunningSidecar({ sidecar }: CompiledConfig, io: CliIo, path:
 }
 
 /** The answer, or why there is none. */
-export async function askSidecar(
-  { unix, token }: SidecarAccess,
+export function askSidecar(
+  access: SidecarAccess,
   url: URL,
   method: string,
   signal?: AbortSignal,
+): Promise<Response | string> {
+  return requestSidecar(access, url, { method, ...(signal && { signal }) });
+}
+
+/** What a request is beside its address. */
+interface RequestParts {
+  readonly method?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly signal?: AbortSignal;
+}
+
+/** As `askSidecar`, with fields of its own. */
+export async function requestSidecar(
+  { unix, token }: SidecarAccess,
+  url: URL,
+  { method = "GET", headers, signal }: RequestParts,
 ): Promise<Response | string> {
   try {
     return await fetch(url, {
       method,
       redirect: "manual",
-      headers: { Authorization: `Bearer ${token}` },
+      headers: { ...headers, Authorization: `Bearer ${token}` },
       // Ignores the proxy variables of the environment; an empty text does not.
       proxy: false,
       ...(signal && { signal }),

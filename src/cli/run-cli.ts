@@ -5,6 +5,7 @@ import { cert } from "./cert.ts";
 import { check } from "./check.ts";
 import type { Command } from "./command.ts";
 import { drain } from "./drain.ts";
+import { events } from "./events.ts";
 import { explain } from "./explain.ts";
 import { handover } from "./handover.ts";
 import { healthcheck } from "./healthcheck.ts";
@@ -37,6 +38,7 @@ const commands: Readonly<Record<string, Command>> = {
   reload,
   upstreams,
   usage,
+  events,
   service,
   version: showVersion,
 };

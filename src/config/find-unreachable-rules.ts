@@ -1,7 +1,8 @@
 import { AddressSet } from "../address/address-set.ts";
 import { isStep, runAtOnce, type Steps } from "../steps.ts";
 import type { Cidr } from "../address/cidr.ts";
-import type { ParameterCondition, Rule } from "../proxy/policy/policy.ts";
+import type { Rule } from "../proxy/policy/policy.ts";
+import type { ParameterCondition } from "../proxy/policy/rule-list.ts";
 import { PortSet } from "../proxy/policy/port-set.ts";
 import type { RuleList } from "../proxy/policy/rule-list.ts";
 import { type Problem, quoteValue } from "./problem.ts";

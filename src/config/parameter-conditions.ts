@@ -1,7 +1,7 @@
 import * as z from "zod";
 
 import { isParameterValue, MAX_PARAMETER_VALUE } from "../protocol/user-parameters.ts";
-import type { ParameterCondition } from "../proxy/policy/policy.ts";
+import type { ParameterCondition } from "../proxy/policy/rule-list.ts";
 import { list, text } from "./fields.ts";
 import { describeKind, type Problem, quoteNamed } from "./problem.ts";
 import { suggest } from "./suggest.ts";

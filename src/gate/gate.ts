@@ -24,6 +24,9 @@ import type { AccessLog } from "../proxy/record/access-log.ts";
 import { Captures } from "../proxy/record/captures.ts";
 import { LiveTable } from "../proxy/record/live-table.ts";
 import { Metrics } from "../proxy/record/metrics.ts";
+import { EventStream } from "../proxy/record/events/event-stream.ts";
+import { StateEvents } from "../proxy/record/events/state-events.ts";
+import { RequestEvents } from "../proxy/record/events/request-events.ts";
 import { createRecorder, type Recorder } from "../proxy/record/recorder.ts";
 import { type Runtime, RuntimeHolder } from "../proxy/runtime.ts";
 import { RequestIds } from "../proxy/record/request-record.ts";
@@ -98,6 +101,7 @@ export class Gate implements ConnectionServices, ListenerOwner {
   readonly metrics = new Metrics();
   readonly recorder: Recorder;
   readonly quotas: Quotas | undefined;
+  readonly events: EventStream;
   readonly captures: Captures;
   readonly clientProfiles = new ClientProfiles();
   readonly own = new OwnAddresses();
@@ -117,6 +121,7 @@ export class Gate implements ConnectionServices, ListenerOwner {
   readonly #addresses = new KnownAddresses();
   readonly #listeners: Listeners;
   readonly #receiver: Receiver;
+  readonly #stateEvents: StateEvents;
   #listening = false;
   /** Ends the time of newcomers. */
   #newcomersTimer: NodeJS.Timeout | undefined;
@@ -127,7 +132,9 @@ export class Gate implements ConnectionServices, ListenerOwner {
     this.runtime = new RuntimeHolder(options.runtime);
     this.bandwidths = options.bandwidths ?? new Bandwidths(options.runtime);
     this.live = new LiveTable(this.forwarding.exchanges, (bucket) => this.bandwidths.nameLimit(bucket));
-    this.pools = new Pools({ changed: (event) => options.poolChanged?.(event) });
+    this.events = new EventStream({ origin: this.ids.prefix });
+    this.#stateEvents = new StateEvents(this.events);
+    this.pools = new Pools({ changed: (event) => this.#reportPool(event) });
     this.pools.use(options.runtime.upstreams, options.runtime.pacs);
     this.healthChecks = new HealthChecks({
       services: this,
@@ -156,6 +163,7 @@ export class Gate implements ConnectionServices, ListenerOwner {
       metrics: this.metrics,
       live: this.live,
       usage: options.usage,
+      events: new RequestEvents(this.events),
       reportBug: (error, id) => this.reportBug(error, id),
     });
     this.captures = new Captures({ application: options.application });
@@ -241,6 +249,12 @@ export class Gate implements ConnectionServices, ListenerOwner {
 
   reportHook(report: HookReport): void {
     this.#options.reportHook(report);
+    this.#stateEvents.hook(report);
+  }
+
+  #reportPool(event: PoolEvent): void {
+    this.#options.poolChanged?.(event);
+    this.#stateEvents.upstream(event);
   }
 
   /** Stops accepting, and refuses new requests. Connections live on. */

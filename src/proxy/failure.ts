@@ -226,7 +226,7 @@ export interface Failure {
   readonly nextHop?: string;
   /** The upstream that failed by itself. Absent when the target, the client or this proxy has to do with it. */
   readonly culprit?: string;
-  /** The culprit was asked for something behind it and did not answer in time: that may be what is slow. */
+  /** The culprit was asked for something behind it, and did not answer: that may be what is slow, or has failed. */
   readonly unclear?: true;
   /** Milliseconds for which the upstream asks to be left alone, beside `receivedStatus`. */
   readonly receivedRetryMs?: number;

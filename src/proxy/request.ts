@@ -228,7 +228,7 @@ export class Request {
         const who = { requester: record, client, target, grant };
         const dialled = await (members === undefined
           ? dial({ ...who, route, wish: forwarded.wish }, services)
-          : members.dial({ ...who, wishFor: (along) => forwarded.wishFor(along) }, services));
+          : members.dial({ ...who, wishFor: (along) => forwarded.wishFor(along) }));
         noteDial(record, dialled);
         if (!dialled.ok) return this.#end(dialled.failure);
         if (members !== undefined) forwarded.follow(members.carriage.route);
@@ -237,6 +237,10 @@ export class Request {
       record.dialled = origin.address;
       if (tried === undefined) record.enter("forward");
       tried ??= await forwarded.carry(origin);
+      // Another member may have been faster.
+      ({ origin } = tried);
+      record.dialled = origin.address;
+      if (members !== undefined) record.carriage = members.carriage;
       record.status = forwarded.status;
       record.forwarded = forwarded.moved;
       const end = forwarded.conclude(tried);

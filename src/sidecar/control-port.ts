@@ -1,4 +1,5 @@
 import type { CaptureControl } from "./capture.ts";
+import type { EventControl } from "./events.ts";
 import type { Flow, FlowFilter } from "../proxy/record/live-table.ts";
 import type { UsageControl } from "./usage.ts";
 import type { UpstreamControl } from "./upstreams.ts";
@@ -73,6 +74,8 @@ export interface ControlPort {
   readonly upstreams?: UpstreamControl;
   /** What was used by whom, and of what; absent where nothing is counted. */
   readonly usage?: UsageControl;
+  /** What happens, as it happens; absent where there is no data plane. */
+  readonly events?: EventControl;
   /** Absent where the proxy cannot be drained. */
   readonly drain?: DrainControl;
 }

@@ -1,4 +1,5 @@
 import { chmodSync, lstatSync, unlinkSync } from "node:fs";
+import type { Upgrade } from "./web-socket.ts";
 import type { Secret } from "../secret.ts";
 
 /** Where the sidecar listens. */
@@ -31,10 +32,13 @@ export interface Sidecar {
 export type SidecarStart =
   { readonly ok: true; readonly sidecar: Sidecar } | { readonly ok: false; readonly message: string };
 
+/** Answers a request, or upgrades its connection. */
+type Handle = (request: Request, upgrade: Upgrade) => Response | Promise<Response>;
+
 /** Serves HTTP on sockets, which the sidecar does not open itself. */
 export type ServeHttp = (options: {
   readonly at: SidecarAddress;
-  readonly handle: (request: Request) => Response | Promise<Response>;
+  readonly handle: Handle;
   readonly reportBug: (error: unknown) => void;
 }) => ServeHttpResult;
 
@@ -54,7 +58,7 @@ interface Server {
 }
 
 export interface SidecarOptions {
-  readonly app: { fetch(request: Request): Response | Promise<Response> };
+  readonly app: { fetch: Handle };
   readonly address: SidecarAddress;
   readonly serveHttp: ServeHttp;
   /** What a proxy that drains asks for before it gives its address. */
@@ -103,7 +107,7 @@ async function startOnSocket(options: SidecarOptions, path: string): Promise<Sid
 }
 
 function bind({ app, address, serveHttp, reportBug }: SidecarOptions): ServeHttpResult {
-  return serveHttp({ at: address, handle: (request) => app.fetch(request), reportBug });
+  return serveHttp({ at: address, handle: (request, upgrade) => app.fetch(request, upgrade), reportBug });
 }
 
 function succeed(server: Server, text: string): SidecarStart {

@@ -3,6 +3,7 @@ import type { Secret } from "../secret.ts";
 import { mountCapture } from "./capture.ts";
 import type { ControlPort } from "./control-port.ts";
 import { mountDrain } from "./drain.ts";
+import { mountEvents } from "./events.ts";
 import { guardHost, guardToken } from "./guard.ts";
 import { mountProxyPac } from "./proxy-pac.ts";
 import { answerJson, answerProblem, refuseOtherMethods } from "./problem.ts";
@@ -50,6 +51,7 @@ export function createSidecarApp(port: ControlPort, options: SidecarAppOptions =
   mountTunnels(app, guard, port);
   if (port.upstreams !== undefined) mountUpstreams(app, guard, port.upstreams);
   if (port.usage !== undefined) mountUsage(app, guard, port.usage);
+  if (port.events !== undefined) mountEvents(app, guard, port.events);
   if (port.reload !== undefined) mountReload(app, guard, port.reload);
   if (port.handOver !== undefined) mountHandover(app, guard, port.handOver);
   refuseOtherMethods(app, "/config", "GET, HEAD", guard);

@@ -1,12 +1,14 @@
 /**
  * Opens 200 connections a second through five members, of which one is killed and
- * started again ten times: `bun test/bench/dying-member.ts [PROGRAM] [PER_SECOND] [DEATHS]`.
+ * started again ten times: `bun test/bench/dying-member.ts [PROGRAM] [PER_SECOND] [DEATHS] [stopped]`.
+ * With `stopped` it is stopped and goes on again, and the clients send GET.
  */
 import { runDyingMember } from "../support/dying-member.ts";
 
-const [program = "microsocks", perSecond = "200", deaths = "10"] = process.argv.slice(2);
+const [program = "microsocks", perSecond = "200", deaths = "10", fault] = process.argv.slice(2);
+const stops = fault === "stopped";
 const begun = performance.now();
-const result = await runDyingMember({ program, perSecond: Number(perSecond), deaths: Number(deaths) });
+const result = await runDyingMember({ program, perSecond: Number(perSecond), deaths: Number(deaths), stops });
 const failed = Object.values(result.failed).reduce((sum, count) => sum + count, 0);
 const { p50, p99, max } = result.setUpMs;
 process.stdout.write(

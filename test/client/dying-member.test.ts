@@ -14,3 +14,14 @@ needs("microsocks")(
   },
   120_000,
 );
+
+needs("tinyproxy")(
+  "no GET fails while one of five members is stopped and goes on",
+  async () => {
+    const result = await runDyingMember({ program: "tinyproxy", perSecond: 50, deaths: 2, stops: true });
+    expect(result.failed).toEqual({});
+    expect(result.connections).toBeGreaterThan(100);
+    expect(result.ejections).toBeGreaterThanOrEqual(4);
+  },
+  120_000,
+);

@@ -99,7 +99,7 @@ describe("a pool of other people's proxies", () => {
     );
     stopped.program.signal("SIGSTOP");
     for (let at = 0; at < 3; at++) expect(await useTunnel(proxy, echo.port)).toStartWith("HTTP/1.1 200 ");
-    expect(stateOf(proxy)?.ejections).toBeGreaterThan(0);
+    await waitFor(() => (stateOf(proxy)?.ejections ?? 0) > 0, "the ejection");
     stopped.program.signal("SIGCONT");
     const before = proxy.records.length;
     for (let at = before; stateOf(proxy)?.health !== "healthy"; at++) {

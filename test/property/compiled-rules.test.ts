@@ -100,17 +100,26 @@ describe("evaluate()", () => {
     );
   });
 
-  test("agrees with it for many rules of one user or one range of clients each, and a few for all", () => {
+  test("agrees with it for many rules of one user, one parameter or one range of clients each, and a few for all", () => {
     const person = fc.nat(40).map((at) => `user${at}`);
     const client = fc.nat(40).map((at) => `198.51.100.${at}`);
-    const owned = fc.tuple(rule, optional(person), optional(client)).map(([each, user, from]): ListedRule => ({
-      ...each,
-      ...(user !== undefined && { users: new Set([user]) }),
-      ...(from !== undefined && { from: [readRange(from)] }),
+    const country = fc.nat(40).map((at) => `x${at}`);
+    const owned = fc
+      .tuple(rule, optional(person), optional(client), optional(country))
+      .map(([each, user, from, value]): ListedRule => ({
+        ...each,
+        ...(user !== undefined && { users: new Set([user]) }),
+        ...(from !== undefined && { from: [readRange(from)] }),
+        ...(value !== undefined && {
+          parameters: [{ name: "session" }, { name: "country", values: new Set([value]) }],
+        }),
+      }));
+    const asking = fc.tuple(query, person, client, country).map(([asked, user, from, value]): Query => ({
+      ...asked,
+      user,
+      client: makeIp(from),
+      parameters: { session: "a", country: value, ...asked.parameters },
     }));
-    const asking = fc
-      .tuple(query, person, client)
-      .map(([asked, user, from]): Query => ({ ...asked, user, client: makeIp(from) }));
     const many = fc.array(owned, { minLength: 20, maxLength: 120 });
     fc.assert(
       fc.property(many, fc.array(asking, { minLength: 1, maxLength: 20 }), fc.nat(100), (unnamed, queries, from) => {

@@ -33,7 +33,7 @@ describe("a function of the configuration that fails", () => {
     const { head } = await proxy.tunnel("203.0.113.1:443", basic("alice", "hunter2"));
     expect(head).toStartWith("HTTP/1.1 403 ");
     expect(head).not.toContain("alice");
-    expect(proxy.messages.join("\n")).toContain("The function of users threw Error: alice with [redacted]");
+    expect(proxy.messages.join("\n")).toContain("The users function threw Error: alice with [redacted]");
     expect(`${proxy.messages.join("\n")}${JSON.stringify(proxy.records)}`).not.toContain("hunter2");
   });
 });

@@ -5,6 +5,7 @@ import { createFakeResolver } from "../support/fake-resolver.ts";
 import { makeEndpoint } from "../support/make-endpoint.ts";
 import { makeIp } from "../support/make-policy.ts";
 import { startConnectUpstream } from "../support/connect-upstream.ts";
+import { ok, serveHttp } from "../support/http-origin.ts";
 import { listenAsMember } from "../support/member-peers.ts";
 import { type PoolSettings, rules, startPool, stateOf, useTunnel } from "../support/pool-proxy.ts";
 import { startProxy, waitFor } from "../support/proxy.ts";
@@ -32,6 +33,7 @@ describe("a member that fails by itself", () => {
         member: `exits/127.0.0.1:${good.port}`,
         attempts: at < 3 ? 2 : 1,
       });
+      await waitFor(() => stateOf(proxy)?.failed === Math.min(at + 1, 3), "the blame");
     }
     expect(stateOf(proxy)).toMatchObject({ health: "ejected", failed: 3, ejections: 1, connections: 0 });
     expect(stateOf(proxy, 1)).toMatchObject({ health: "healthy", dialled: 5, connections: 0 });
@@ -45,9 +47,12 @@ describe("a member that fails by itself", () => {
       { pool: [`http://127.0.0.1:${bad.port}`, `http://127.0.0.1:${good.port}`], balance: "first" },
       { rules, timeouts: { connect: "2s" } },
     );
-    for (let at = 0; at < 4; at++) expect(await useTunnel(proxy, echo.port)).toStartWith("HTTP/1.1 200 ");
-    expect(stateOf(proxy)).toMatchObject({ health: "ejected", reason: "upstream_timeout", connections: 0 });
-    expect(bad.accepted).toHaveLength(3);
+    for (let at = 0; at < 3; at++) expect(await useTunnel(proxy, echo.port)).toStartWith("HTTP/1.1 200 ");
+    await waitFor(() => stateOf(proxy)?.health === "ejected", "the ejection");
+    expect(stateOf(proxy)).toMatchObject({ reason: "upstream_timeout", failed: 3, connections: 0 });
+    const { length } = bad.accepted;
+    expect(await useTunnel(proxy, echo.port)).toStartWith("HTTP/1.1 200 ");
+    expect(bad.accepted).toHaveLength(length);
   });
 
   test("is passed over when its TLS handshake fails, and a session stays where it was led to", async () => {
@@ -68,16 +73,17 @@ describe("a member that fails by itself", () => {
     expect(proxy.messages.join("\n")).toContain("a session moved from");
   });
 
-  test("has a whole dial for it when it is the only one", async () => {
+  test("has a whole dial for it when it is the only one, and is left out for silence", async () => {
     using bad = listenAsMember("says nothing");
     await using proxy = await startPool(
-      { pool: [`http://127.0.0.1:${bad.port}`] },
+      { pool: [`http://127.0.0.1:${bad.port}`], eject: { failures: 1 } },
       { rules, timeouts: { connect: "300ms" } },
     );
     const head = await useTunnel(proxy, 9);
     expect(head).toStartWith("HTTP/1.1 504 ");
     expect(await proxy.record()).toMatchObject({ detail: "upstream_timeout", attempts: 1 });
-    expect(stateOf(proxy)).toMatchObject({ health: "healthy", failed: 0 });
+    await waitFor(() => stateOf(proxy)?.health === "ejected", "the ejection");
+    expect(await useTunnel(proxy, 9)).toContain("no_healthy_upstream");
   });
 
   test("comes back with a trial, once its time is over", async () => {
@@ -139,6 +145,22 @@ describe("what a member reports of the target", () => {
     expect(stateOf(proxy)).toMatchObject({ health: "ejected", reason: "answered 403" });
   });
 
+  test("ejects nobody when all that a member does for a target that is down is to close", async () => {
+    await using one = await startConnectUpstream();
+    await using other = await startConnectUpstream();
+    await using proxy = await startPool(
+      { pool: [`http://127.0.0.1:${one.port}`, `http://127.0.0.1:${other.port}`], eject: { failures: 1 } },
+      { rules },
+    );
+    const port = await reserveClosedPort();
+    for (let at = 0; at < 2; at++) {
+      expect(await useTunnel(proxy, port)).toStartWith("HTTP/1.1 502 ");
+      await waitFor(() => [0, 1].every((each) => stateOf(proxy, each)?.connections === 0), "the end of the pings");
+    }
+    expect([one.asked.length, other.asked.length]).toEqual([2, 2]);
+    expect([0, 1].map((at) => stateOf(proxy, at)?.failed)).toEqual([0, 0]);
+  });
+
   test("through a Penstock: a target that is down ejects nobody", async () => {
     await using inner = await startProxy({ rules });
     const port = await reserveClosedPort();
@@ -148,60 +170,6 @@ describe("what a member reports of the target", () => {
     );
     for (let at = 0; at < 3; at++) expect(await useTunnel(proxy, port)).toContain("received-status=502");
     expect(stateOf(proxy)).toMatchObject({ health: "healthy", failed: 0, ejections: 0 });
-  });
-});
-
-describe("a pool without a member to use", () => {
-  test("is told at once with a word of its own", async () => {
-    await using proxy = await startPool(
-      { pool: [`http://127.0.0.1:${await refused}`], eject: { failures: 1 } },
-      { rules },
-    );
-    expect(await useTunnel(proxy, 9)).toContain("connection_refused");
-    const head = await useTunnel(proxy, 9);
-    expect(head).toStartWith("HTTP/1.1 503 ");
-    expect(head).toContain("no_healthy_upstream");
-    expect(head).toContain("No member of the upstream exits is healthy.");
-    const forwarded = await proxy.exchange(
-      "GET http://127.0.0.1:9/ HTTP/1.1\r\nHost: 127.0.0.1:9\r\nConnection: close\r\n\r\n",
-    );
-    expect(forwarded).toContain("no_healthy_upstream");
-  });
-
-  test("is waited for, and the connection that ends makes room", async () => {
-    using echo = listenEcho();
-    await using member = await startConnectUpstream();
-    await using proxy = await startPool(
-      { pool: [{ url: `http://127.0.0.1:${member.port}`, maxConnections: 1 }], wait: "20s" },
-      { rules },
-    );
-    const first = await proxy.tunnel(`127.0.0.1:${echo.port}`);
-    const second = proxy.tunnel(`127.0.0.1:${echo.port}`);
-    await waitFor(() => proxy.daemon.pools.describe()[0]?.waiting === 1, "a request that waits");
-    first.peer.reset();
-    const { peer, head } = await second;
-    expect(head).toStartWith("HTTP/1.1 200 ");
-    peer.reset();
-  });
-
-  test("is told as full after the time to wait, and a client that leaves waits no more", async () => {
-    using echo = listenEcho();
-    await using member = await startConnectUpstream();
-    await using proxy = await startPool(
-      { pool: [{ url: `http://127.0.0.1:${member.port}`, maxConnections: 1 }], wait: "200ms" },
-      { rules },
-    );
-    const { peer } = await proxy.tunnel(`127.0.0.1:${echo.port}`);
-    const { head } = await proxy.tunnel(`127.0.0.1:${echo.port}`);
-    expect(head).toStartWith("HTTP/1.1 503 ");
-    expect(head).toContain("upstreams_full");
-    using gone = await proxy.connect();
-    gone.write(`CONNECT 127.0.0.1:${echo.port} HTTP/1.1\r\nHost: 127.0.0.1:${echo.port}\r\n\r\n`);
-    await waitFor(() => proxy.daemon.pools.describe()[0]?.waiting === 1, "a request that waits");
-    gone.reset();
-    await waitFor(() => proxy.daemon.pools.describe()[0]?.waiting === 0, "an empty queue");
-    peer.reset();
-    await waitFor(() => stateOf(proxy)?.connections === 0, "no connection");
   });
 });
 
@@ -221,6 +189,29 @@ describe("chains and pools", () => {
     expect(await useTunnel(proxy, echo.port)).toStartWith("HTTP/1.1 200 ");
     expect(await proxy.record()).toMatchObject({ route: "corp > exits", attempts: 2 });
     expect(stateOf(proxy)).toMatchObject({ failed: 1 });
+    const metrics = await proxy.metrics();
+    expect(metrics).toContain('penstock_upstream_dials_total{upstream="corp",result="ok"} 1\n');
+    expect(metrics).toContain('penstock_upstream_dials_total{upstream="corp",result="failed"} 0\n');
+  });
+
+  test("a slow parent that works is not passed over for a direct connection, and one that is silent is", async () => {
+    using echo = listenEcho();
+    using slow = serveHttp(({ head }) => {
+      if (head.startsWith("CONNECT ")) return undefined;
+      for (const peer of slow.server.accepted.slice(0, 1)) peer.write("HTTP/1.1 200 OK\r\n\r\nping");
+      return ok("");
+    });
+    using silent = listenAsMember("says nothing");
+    const members = [];
+    for (const { port } of [slow, silent]) {
+      await using proxy = await startPool(
+        { pool: [`http://127.0.0.1:${port}`, { upstream: "direct", backup: true }] },
+        { rules },
+      );
+      expect(await useTunnel(proxy, echo.port)).toStartWith("HTTP/1.1 200 ");
+      members.push((await proxy.record())["member"]);
+    }
+    expect(members).toEqual([`exits/127.0.0.1:${slow.port}`, "exits/direct"]);
   });
 
   test("the corporate parent with fall-back to direct", async () => {
@@ -270,15 +261,17 @@ describe("a function that chooses", () => {
   test.each([
     [
       "throws",
+      "threw Error: no",
       () => {
         throw new Error("no");
       },
     ],
-    ["names nobody", () => "nobody"],
-  ])("denies and is reported when it %s", async (_, balance) => {
+    ["names nobody", "answered with no member", () => "nobody"],
+  ])("denies and is reported when it %s", async (_, why, balance) => {
     await using proxy = await startPool({ pool: [`http://127.0.0.1:${await refused}`], balance }, { rules });
     expect(await useTunnel(proxy, 9)).toContain("hook_failed");
-    await waitFor(() => proxy.messages.some((message) => message.includes("balance of exits")), "a message");
+    await waitFor(() => proxy.messages.length > 0, "a message");
+    expect(proxy.messages.join("\n")).toContain(`The balance function of pool exits ${why}`);
   });
 });
 

@@ -1,7 +1,7 @@
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { createServer as createTlsServer, type TlsOptions, TLSSocket } from "node:tls";
 
-/** An HTTP proxy for tests, plain or over TLS: it grants every CONNECT and dials the port on 127.0.0.1. */
+/** An HTTP proxy for tests, plain or over TLS: it grants every CONNECT and dials the port on 127.0.0.1. When that fails it resets the connection. */
 export interface ConnectUpstream extends AsyncDisposable {
   readonly port: number;
   /** Targets it was asked for, in order. */
@@ -27,7 +27,11 @@ export async function startConnectUpstream(
       if (end < 0) return;
       client.off("data", read);
       client.pause();
-      const [, target = ""] = head.toString("latin1").split(" ", 2);
+      const [method, target = ""] = head.toString("latin1").split(" ", 2);
+      if (method !== "CONNECT") {
+        client.end("HTTP/1.1 405 Method Not Allowed\r\nContent-Length: 0\r\n\r\n");
+        return;
+      }
       asked.push(target);
       const server = connect({ host: "127.0.0.1", port: Number(target.split(":").at(-1)), allowHalfOpen: true });
       server.on("connect", () => {

@@ -1,4 +1,5 @@
 import { type ServingExecutable, startExecutable } from "./executable.ts";
+import { ask, ok, serveHttp } from "./http-origin.ts";
 import { type MemberKind, memberKinds, MemberProgram } from "./member-programs.ts";
 import { connectRaw, listenEcho } from "./raw-peer.ts";
 import { makeFolder } from "./temporary-folder.ts";
@@ -16,6 +17,8 @@ export interface DyingMemberOptions {
   readonly perSecond: number;
   /** Times that the first member is killed and started again. */
   readonly deaths: number;
+  /** The member is stopped (`SIGSTOP`) instead and goes on again, and the clients send `GET`. */
+  readonly stops?: boolean;
 }
 
 export interface DyingMemberResult {
@@ -26,23 +29,25 @@ export interface DyingMemberResult {
   readonly cut: number;
   /** Connections under way when a member was killed. */
   readonly underWay: number;
-  /** Milliseconds from the beginning of a connection to its tunnel. */
+  /** Milliseconds from the beginning of a connection to its tunnel, or to its response. */
   readonly setUpMs: { readonly p50: number; readonly p99: number; readonly max: number };
   readonly ejections: number;
 }
 
 /** Opens connections at a constant rate through five members, of which one dies and comes back again and again. */
-export async function runDyingMember({ program, perSecond, deaths }: DyingMemberOptions): Promise<DyingMemberResult> {
+export async function runDyingMember(options: DyingMemberOptions): Promise<DyingMemberResult> {
+  const { program, perSecond, deaths, stops = false } = options;
   const kind = memberKinds.find(({ name }) => name === program);
   if (kind === undefined) throw new Error(`There is no member ${program}`);
   await using stack = new AsyncDisposableStack();
   const echo = stack.use(listenEcho());
+  const origin = stack.use(serveHttp(() => ok("page")));
   const members = await Promise.all(Array.from({ length: MEMBERS }, () => MemberProgram.start(kind, "open")));
   for (const member of members) stack.use(member);
   const folder = stack.use(await makeFolder({ "proxy.config.json": configure(kind, members) }));
   const proxy = stack.use(await startExecutable({ cwd: folder.path }));
   const sidecar = await proxy.sidecarUrl();
-  const load = new Load(proxy, `127.0.0.1:${echo.port}`, perSecond);
+  const load = new Load(proxy, { target: `127.0.0.1:${echo.port}`, page: stops ? origin.uri() : undefined }, perSecond);
   const [victim] = members;
   if (victim === undefined) throw new Error("There is no member");
   let ejections = 0;
@@ -59,10 +64,10 @@ export async function runDyingMember({ program, perSecond, deaths }: DyingMember
     }
   };
   for (let death = 0; death < deaths; death++) {
-    await load.count(() => victim.signal("SIGKILL"));
+    await load.count(() => victim.signal(stops ? "SIGSTOP" : "SIGKILL"));
     // The second one is that of a trial.
     await until((now) => now.ejections > ejections + 1, "two ejections");
-    await victim.restart();
+    await (stops ? victim.signal("SIGCONT") : victim.restart());
     await until(({ health }) => health === "healthy", "its return");
     ({ ejections } = await state());
   }
@@ -85,12 +90,18 @@ function configure(kind: MemberKind, members: readonly MemberProgram[]): object 
   };
 }
 
+/** What clients ask for: a tunnel to the target, or a page when there is one. */
+interface Asked {
+  readonly target: string;
+  readonly page: string | undefined;
+}
+
 /** Clients that begin at a constant rate. */
 class Load {
   #underWay = 0;
   #underWayAtDeaths = 0;
   readonly #proxy: ServingExecutable;
-  readonly #target: string;
+  readonly #asked: Asked;
   readonly #setUp: number[] = [];
   readonly #failed: Record<string, number> = {};
   #connections = 0;
@@ -98,9 +109,9 @@ class Load {
   readonly #running = new Set<Promise<void>>();
   readonly #timer: Timer;
 
-  constructor(proxy: ServingExecutable, target: string, perSecond: number) {
+  constructor(proxy: ServingExecutable, asked: Asked, perSecond: number) {
     this.#proxy = proxy;
-    this.#target = target;
+    this.#asked = asked;
     const begun = performance.now();
     this.#timer = setInterval(() => {
       const due = Math.floor(((performance.now() - begun) * perSecond) / 1000);
@@ -144,10 +155,11 @@ class Load {
 
   async #connect(): Promise<void> {
     const begun = performance.now();
+    const { target, page } = this.#asked;
     using peer = await connectRaw(this.#proxy.port);
     const untilText = (text: string) =>
       peer.until((one) => one.text.includes(text) || one.end !== "open" || one.closed, text, PATIENCE_MS);
-    peer.write(`CONNECT ${this.#target} HTTP/1.1\r\nHost: ${this.#target}\r\n\r\n`);
+    peer.write(page === undefined ? `CONNECT ${target} HTTP/1.1\r\nHost: ${target}\r\n\r\n` : ask("GET", page));
     await untilText("\r\n\r\n");
     const [line = ""] = peer.text.split("\r\n", 1);
     if (!line.startsWith("HTTP/1.1 200 ")) {
@@ -156,6 +168,7 @@ class Load {
       return;
     }
     this.#setUp.push(performance.now() - begun);
+    if (page !== undefined) return;
     peer.write("ping");
     await untilText("ping");
     if (!peer.text.includes("ping")) this.#cut += 1;

@@ -1,7 +1,8 @@
 import { containsIp } from "../../src/address/cidr.ts";
 import type { Host } from "../../src/address/host.ts";
 import type { Ip } from "../../src/address/ip.ts";
-import type { ParameterCondition, Query, Rule } from "../../src/proxy/policy/policy.ts";
+import type { Query, Rule } from "../../src/proxy/policy/policy.ts";
+import type { ParameterCondition } from "../../src/proxy/policy/rule-list.ts";
 import type { TargetPattern } from "../../src/proxy/policy/target-index.ts";
 
 /** A rule whose patterns can be read as often as wanted. */

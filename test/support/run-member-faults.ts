@@ -1,11 +1,13 @@
 import { makeAuthority } from "./certificate-authority.ts";
 import { startConnectUpstream } from "./connect-upstream.ts";
+import { ask, ok, serveHttp, takeResponse } from "./http-origin.ts";
 import { listenAsMember } from "./member-peers.ts";
 import { type MemberKind, memberKinds, MemberProgram } from "./member-programs.ts";
 import { type PoolSettings, rules, startPool, stateOf, useTunnel } from "./pool-proxy.ts";
 import { expectProgram } from "./program.ts";
 import type { TestProxy } from "./proxy.ts";
 import { listenEcho, type RawServer } from "./raw-peer.ts";
+import { waitFor } from "./wait-for.ts";
 
 /** Where this file is, to be run within a network namespace of its own. */
 export const runner = import.meta.path;
@@ -22,8 +24,8 @@ export interface FaultRow {
   readonly after: string;
 }
 
-/** Tunnels that clients open while a member has its fault: as many as eject it, and one more. */
-const TUNNELS = 4;
+/** Times that clients use the pool while a member has its fault: as many as eject it, and one more. */
+const USES = 4;
 
 const eject = { failures: 3, for: "300ms", max: "600ms" };
 
@@ -32,33 +34,50 @@ interface Fault {
   readonly url: string;
   readonly more?: Partial<PoolSettings>;
   readonly ca?: string;
+  /** What clients do; they open tunnels when it is absent. */
+  readonly method?: "GET" | "POST";
   begin(): Promise<void> | void;
   /** Ends the fault; undefined when the member stays as it is. */
   readonly end?: () => Promise<void> | void;
 }
 
 /** Has a pool use a member with a fault, and another one behind it. */
-async function observe(member: string, { fault, url, more, ca, begin, end }: Fault): Promise<FaultRow> {
+async function observe(member: string, { fault, url, more, ca, method, begin, end }: Fault): Promise<FaultRow> {
   using echo = listenEcho();
+  // A target that answers nothing but GET.
+  using origin = serveHttp(({ head, peer }) => {
+    if (head.startsWith("GET ")) return ok("page");
+    peer.finish();
+    return undefined;
+  });
+  const use = (proxy: TestProxy): Promise<string> =>
+    method === undefined ? useTunnel(proxy, echo.port) : useRequest(proxy, method, origin.uri());
   await using good = await startConnectUpstream();
   const first = { url, name: "first", ...(ca !== undefined && { ca: "ca.pem" }) };
   await using proxy = await startPool(
-    { pool: [first, { url: `http://127.0.0.1:${good.port}`, name: "second" }], balance: "first", eject, ...more },
+    {
+      pool: [first, { url: `http://127.0.0.1:${good.port}`, name: "second", tunnelHttp: true }],
+      balance: "first",
+      eject,
+      ...more,
+    },
     { rules, timeouts: { connect: "6s" } },
     ca === undefined ? {} : { files: { "ca.pem": ca } },
   );
   if (end !== undefined) {
-    await useTunnel(proxy, echo.port);
+    await use(proxy);
     const before = await proxy.record(0);
     if (before["member"] !== "exits/first") throw new Error(`${member} was not used before: ${JSON.stringify(before)}`);
   }
   const from = end === undefined ? 0 : 1;
   await begin();
   const got = new Set<string>();
-  for (let at = 0; at < TUNNELS; at++) {
-    const head = await useTunnel(proxy, echo.port);
+  for (let at = 0; at < USES; at++) {
+    const head = await use(proxy);
     got.add(describe(head, await proxy.record(from + at)));
   }
+  // Whose fault it was is known then.
+  await waitFor(() => stateOf(proxy)?.connections === 0, "the end of all connections");
   const { health, reason, ejections } = stateOf(proxy) ?? {};
   await end?.();
   return {
@@ -66,7 +85,7 @@ async function observe(member: string, { fault, url, more, ca, begin, end }: Fau
     fault,
     clients: [...got].join(", "),
     health: ejections === undefined || ejections === 0 ? `${health}` : `ejected: \`${reason}\``,
-    after: end === undefined ? "" : await watchReturn(proxy, echo.port),
+    after: end === undefined ? "" : await watchReturn(proxy, use),
   };
 }
 
@@ -77,12 +96,19 @@ function describe(head: string, { member, detail }: Record<string, unknown>): st
     : `${status} \`${String(detail)}\``;
 }
 
+/** Sends a request, and takes its response. */
+async function useRequest(proxy: TestProxy, method: "GET" | "POST", uri: string): Promise<string> {
+  using client = await proxy.connect();
+  client.write(ask(method, uri, method === "POST" ? "Content-Length: 0\r\n" : ""));
+  return (await takeResponse(client)).head;
+}
+
 /** Clients go on; resolves when the member carries them again. */
-async function watchReturn(proxy: TestProxy, port: number): Promise<string> {
+async function watchReturn(proxy: TestProxy, use: (proxy: TestProxy) => Promise<string>): Promise<string> {
   const deadline = performance.now() + 20_000;
   while (performance.now() < deadline) {
     const at = proxy.records.length;
-    const head = await useTunnel(proxy, port);
+    const head = await use(proxy);
     const record = await proxy.record(at);
     if (!head.startsWith("HTTP/1.1 200 ")) return `a client got ${describe(head, record)}`;
     if (record["member"] === "exits/first" && stateOf(proxy)?.health === "healthy") return "used again";
@@ -115,12 +141,27 @@ async function tryProgram(kind: MemberKind): Promise<FaultRow[]> {
       { fault: "killed (`kill -9`)", begin: () => program.signal("SIGKILL"), end: () => program.restart() },
       { fault: "stopped (`SIGSTOP`)", begin: () => program.signal("SIGSTOP"), end: () => program.signal("SIGCONT") },
       {
+        fault: "stopped, and clients send `GET`",
+        method: "GET",
+        begin: () => program.signal("SIGSTOP"),
+        end: () => program.signal("SIGCONT"),
+      },
+      {
         fault: "all packets to it are lost",
         begin: async () => void (await drop("-A")),
         end: async () => void (await drop("-D")),
       },
     ];
     for (const fault of faults) rows.push(await observe(kind.name, { ...fault, url }));
+    if (kind.name === "tinyproxy")
+      rows.push(
+        await observe(kind.name, {
+          fault: "targets close without an answer to `POST`",
+          url,
+          method: "POST",
+          begin: () => {},
+        }),
+      );
   }
   if (kind.setups.includes("login")) {
     await using program = await MemberProgram.start(kind, "login");

@@ -21,8 +21,12 @@ export class ResponseWriter implements ConnSink {
   #unwritten: Uint8Array | undefined;
   #written: PromiseWithResolvers<boolean> | undefined;
 
-  constructor(conn: Conn) {
+  readonly #take: ((chunk: Uint8Array) => void) | undefined;
+
+  /** `take` gets what the client sends, lent for the call, instead of it being held. */
+  constructor(conn: Conn, take?: (chunk: Uint8Array) => void) {
     this.#conn = conn;
+    this.#take = take;
     conn.attach(this);
   }
 
@@ -43,8 +47,9 @@ export class ResponseWriter implements ConnSink {
   }
 
   data(chunk: Uint8Array): void {
+    if (this.#take !== undefined) this.#take(chunk);
     // From here on the client's FIN is not noticed either.
-    if (this.#held.append(chunk).length >= HELD_BYTES) this.#conn.pause();
+    else if (this.#held.append(chunk).length >= HELD_BYTES) this.#conn.pause();
   }
 
   end(): void {

@@ -10,10 +10,11 @@ import {
 } from "./http-message.ts";
 import { ResponseWriter } from "./response-writer.ts";
 import { encodeChunk, encodeLastChunk } from "../../protocol/http1/chunked-encoder.ts";
-import { formatHead, isStream } from "./write-response.ts";
+import { serveUpgraded, Upgrade } from "./upgrade.ts";
+import { formatHead, formatSwitch, isStream } from "./write-response.ts";
 
-/** Answers a request. A throw or rejection ends this connection only. */
-export type Handle = (request: Request) => Response | Promise<Response>;
+/** Answers a request, or upgrades its connection. A throw or rejection ends this connection only. */
+export type Handle = (request: Request, upgrade: Upgrade) => Response | Promise<Response>;
 
 /** Milliseconds. A client cannot extend them. */
 export interface ServedDeadlines {
@@ -98,8 +99,17 @@ export class ServedConnection implements Served {
   async #answer(request: ServedRequest): Promise<boolean> {
     const web = toWebRequest(request);
     if (typeof web === "string") return this.#tell(request, refuse(web), false);
-    const response = await this.#options.handle(web);
+    const upgrade = new Upgrade();
+    const response = await this.#options.handle(web, upgrade);
+    if (upgrade.accepted !== undefined) return this.#upgrade(upgrade.accepted);
     return this.#tell(request, response, request.keeps && !this.#options.isEnding());
+  }
+
+  /** The connection is over with the other protocol. */
+  async #upgrade({ fields, protocol }: NonNullable<Upgrade["accepted"]>): Promise<false> {
+    this.state = "streaming";
+    await serveUpgraded(this.#conn, formatSwitch(fields, new Date()), protocol);
+    return false;
   }
 
   async #tell(request: ServedRequest | undefined, response: Response, keeps: boolean): Promise<boolean> {

@@ -30,5 +30,15 @@ export function formatHead(response: Response, { length, chunked, keeps, now }: 
   return writeResponseHead({ status, reason: STATUS_CODES[status] ?? "", fields });
 }
 
+/** Writes the head that changes to another protocol. `Upgrade` is among the fields. */
+export function formatSwitch(fields: Readonly<Record<string, string>>, now: Date): Uint8Array {
+  const all = { Date: now.toUTCString(), Connection: "Upgrade", ...fields };
+  return writeResponseHead({
+    status: 101,
+    reason: STATUS_CODES[101] ?? "",
+    fields: Object.entries(all).map(([name, value]) => ({ name, value })),
+  });
+}
+
 /** Fields that the server itself writes. */
 const own: ReadonlySet<string> = new Set(["connection", "content-length", "date", "transfer-encoding"]);

@@ -115,7 +115,7 @@ export function identify(
       const { user, parameters } = outcome;
       return user === undefined ? identifyByCertificate(certificate) : { ok: true, value: user, parameters };
     }
-    if (outcome.fault !== undefined) services.reportHook({ hook: "users", fault: outcome.fault });
+    if (outcome.fault !== undefined) services.reportHook({ hook: "users function", fault: outcome.fault });
     return explainRefusal(outcome, presented, from.runtime.authenticator);
   };
   const outcome = judge(from, client, presented, services.checks);

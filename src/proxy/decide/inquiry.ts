@@ -198,7 +198,7 @@ export class Inquiry {
         case "ask": {
           const { rule, ask } = evaluation;
           const asked = await this.#askOnce(this.#verdicts, rule, (facts) => askVerdict(() => ask(facts), hookMs));
-          if (!asked.ok) return { kind: "found", finding: this.#distrust(rule, "", asked.fault) };
+          if (!asked.ok) return { kind: "found", finding: this.#distrust(rule, "function", asked.fault) };
           if (asked.answer !== undefined) return foundBy(applyVerdict(this.#policy, rule, asked.answer));
           evaluation = evaluateAddress(this.#policy, query, this.#nat64, rule + 1);
           break;
@@ -206,7 +206,7 @@ export class Inquiry {
         case "ask_via": {
           const { rule, ask } = evaluation;
           const asked = await this.#askOnce(this.#vias, rule, (facts) => askVia(() => ask(facts), hookMs));
-          if (!asked.ok) return { kind: "found", finding: this.#distrust(rule, "via of ", asked.fault) };
+          if (!asked.ok) return { kind: "found", finding: this.#distrust(rule, "via function", asked.fault) };
           return foundBy({ ...evaluation.decision, via: asked.answer });
         }
         default:
@@ -227,9 +227,9 @@ export class Inquiry {
   }
 
   /** Denies because a function failed. The operator also learns what it threw. */
-  #distrust(rule: number, part: string, fault: HookFault): Finding {
+  #distrust(rule: number, which: string, fault: HookFault): Finding {
     const name = this.#policy.rules[rule]?.name ?? "";
-    this.#services.reportHook({ hook: `${part}rule ${name}`, fault });
+    this.#services.reportHook({ hook: `${which} of rule ${name}`, fault });
     return {
       decision: { verdict: "deny", rule: name, detail: "hook_failed" },
       failure: { detail: "hook_failed", note: `rule ${name} ${fault.why}` },

@@ -28,8 +28,9 @@ export async function askForMember(
   };
   const asked = await callHook(() => balance(query), requester.runtime.timeouts.hookMs ?? DEFAULT_MS);
   const distrust = (fault: HookFault): { ok: false; failure: ReturnType<typeof fail>["failure"] } => {
-    services.reportHook?.({ hook: `balance of ${name}`, fault });
-    return fail("hook_failed", { note: `balance of ${name} ${fault.why}` });
+    const hook = `balance function of pool ${name}`;
+    services.reportHook?.({ hook, fault });
+    return fail("hook_failed", { note: `${hook} ${fault.why}` });
   };
   if (!asked.ok) return distrust(asked.fault);
   if (asked.answer === undefined) return succeed(undefined);

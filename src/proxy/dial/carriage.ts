@@ -37,6 +37,11 @@ export class Carriage {
     return this.uses.map(({ names }) => names);
   }
 
+  /** Whether a backup or a direct connection is among the members: no request is led there while others may only be slow. */
+  get isLastResort(): boolean {
+    return this.uses.some(isLastResort);
+  }
+
   /** The connection is open. `proves`: every member has done what it was asked for. */
   connected(proves: boolean): void {
     for (const use of this.uses) use.connected(proves);
@@ -52,13 +57,18 @@ export class Carriage {
     for (const use of this.uses) use.worked();
   }
 
-  /** The last member has answered with a status that may eject it; whether it did. */
-  refused(status: number, retryMs: number | undefined): boolean {
-    return this.uses.at(-1)?.refused(status, retryMs) === true;
+  /** The last member has answered with a status that may eject it; whether it did. `isOwn`: no target can have answered so. */
+  refused(status: number, retryMs: number | undefined, isOwn: boolean): boolean {
+    return this.uses.at(-1)?.refused(status, retryMs, isOwn) === true;
   }
 
   /** Nothing is carried any more. */
   release(): void {
     for (const use of this.uses) use.release();
   }
+}
+
+function isLastResort(use: MemberUse): boolean {
+  if (use.member.plan.backup) return true;
+  return use.inner === undefined ? use.hop === undefined : isLastResort(use.inner);
 }

@@ -23,10 +23,16 @@ export interface MemberCheck {
 }
 
 /** The configuration names the targets of checks: they may be inside. */
-const decision: AllowDecision = { verdict: "allow", rule: "health", allowPrivate: true, exactAddress: true, via: [] };
+export const checkDecision: AllowDecision = {
+  verdict: "allow",
+  rule: "health",
+  allowPrivate: true,
+  exactAddress: true,
+  via: [],
+};
 
 /** Stands for the client in the dial: nobody asks, so that there is neither a user nor a parameter. */
-const NOBODY: Introduced & NamedRequester = { client: parseIp("127.0.0.1") as Ip, clientPort: 0 };
+export const NOBODY: Introduced & NamedRequester = { client: parseIp("127.0.0.1") as Ip, clientPort: 0 };
 
 /** Limits on the head of a response: what browsers take. */
 const HEAD_LIMITS = { maxBytes: 64 * 1024, maxFields: 256 };
@@ -103,7 +109,7 @@ async function reach(
       hops: [hop],
       ...(hop.sourceAddress !== undefined && { sourceAddress: hop.sourceAddress }),
     },
-    grant: { decision },
+    grant: { decision: checkDecision },
     wish: { endAtUpstream },
   };
   const outcome = await dialWithin(request, services, limit);

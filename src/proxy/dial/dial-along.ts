@@ -1,7 +1,8 @@
 import { isPooled, type PooledRoute, type Route } from "../route/route.ts";
 import { dial } from "./dial.ts";
 import type { DialRequest, DialServices } from "./dial-context.ts";
-import { dialPooled, type PooledOutcome } from "./fail-over.ts";
+import { dialPatiently } from "./dial-patiently.ts";
+import { dialPooled, type PooledDial, type PooledOutcome } from "./fail-over.ts";
 import { type Found, MemberSearch } from "./member-search.ts";
 import type { Carriage } from "./carriage.ts";
 import type { DialOutcome } from "./dial.ts";
@@ -15,21 +16,22 @@ export interface TunnelDial extends Omit<DialRequest, "route" | "wish"> {
 export type TunnelOutcome = DialOutcome & { readonly carriage?: Carriage };
 
 /** Dials a tunnel to the target. The members of pools are chosen now. */
-export function dialAlong(request: TunnelDial, services: DialServices): Promise<TunnelOutcome> {
-  const { route } = request;
-  return isPooled(route) ? searchAndDial({ ...request, route }, services) : dial({ ...request, route }, services);
+export function dialAlong(
+  { requester, client, target, grant, route }: TunnelDial,
+  services: DialServices,
+): Promise<TunnelOutcome> {
+  if (!isPooled(route)) return dial({ requester, client, target, grant, route }, services);
+  const search = new MemberSearch({ requester, client, target, route }, services);
+  const dialled = { requester, client, target, grant, search };
+  const found = search.find();
+  return found instanceof Promise
+    ? found.then((late) => dialFound(dialled, services, late))
+    : dialFound(dialled, services, found);
 }
 
-function searchAndDial(
-  request: TunnelDial & { readonly route: PooledRoute },
-  services: DialServices,
-): Promise<PooledOutcome> {
-  const search = new MemberSearch(request, services);
-  const go = (first: Found): Promise<PooledOutcome> | PooledOutcome => {
-    if (first.ok) return dialPooled({ ...request, search }, services, first.value);
-    request.grant.lookups?.release();
-    return first;
-  };
-  const found = search.find();
-  return found instanceof Promise ? found.then(go) : Promise.resolve(go(found));
+function dialFound(dialled: PooledDial, services: DialServices, found: Found): Promise<PooledOutcome> {
+  const dialMembers = dialled.search.waitMs === 0 ? dialPooled : dialPatiently;
+  if (found.ok) return dialMembers(dialled, services, found.value);
+  dialled.grant.lookups?.release();
+  return Promise.resolve(found);
 }

@@ -51,6 +51,8 @@ export interface DialRequest {
   readonly requester: DialRequester;
   /** The connection whose closing ends the dial. */
   readonly client: Conn | undefined;
+  /** False beside another try of the request, which watches the client already. */
+  readonly watchesClient?: false;
   readonly target: Endpoint;
   readonly route: Route;
   readonly grant: Grant;

@@ -40,8 +40,9 @@ export async function dial(request: DialRequest, services: DialServices): Promis
 }
 
 /** The time that a request leaves for a dial. */
-export function limitDial({ requester, grant, client }: Omit<DialRequest, "route">): TimeLimit {
-  return new TimeLimit(requester.runtime.timeouts.connectMs - (grant.spentMs ?? 0), client);
+export function limitDial({ requester, grant, client, watchesClient }: Omit<DialRequest, "route">): TimeLimit {
+  const ms = requester.runtime.timeouts.connectMs - (grant.spentMs ?? 0);
+  return watchesClient === false ? new TimeLimit(ms, undefined, client?.timers.deadlines) : new TimeLimit(ms, client);
 }
 
 /** Makes one of the dials for a request. The caller releases the limit, and the lookups of the grant. */

@@ -1,11 +1,12 @@
 import type { TimeLimit } from "../../net/conn/time-limit.ts";
-import { describeFailure, fail, type Failure } from "../failure.ts";
+import { describeFailure, fail, type Failure, type FailureDetail } from "../failure.ts";
 import type { Route } from "../route/route.ts";
 import type { MemberUse } from "../upstream/member-use.ts";
 import type { Carriage } from "./carriage.ts";
 import { type Dialled, type DialFailure, type DialOutcome, dialWithin, limitDial } from "./dial.ts";
 import type { DialRequest, DialServices, DialWish } from "./dial-context.ts";
 import type { Found, MemberSearch } from "./member-search.ts";
+import { suspect } from "./suspicion.ts";
 
 /** A dial along a route with pools. */
 export interface PooledDial extends Omit<DialRequest, "route" | "wish"> {
@@ -61,6 +62,14 @@ async function dialAlone(dial: PooledDial, services: DialServices, carriage: Car
   return { ok: true, value: outcome.value, carriage };
 }
 
+const LATE = "upstream_timeout";
+
+interface Unclear {
+  readonly use: MemberUse;
+  readonly carriage: Carriage;
+  readonly detail: FailureDetail;
+}
+
 interface Attempt {
   readonly carriage: Carriage;
   readonly limit: TimeLimit;
@@ -73,8 +82,8 @@ class FailOver {
   readonly #result = Promise.withResolvers<PooledOutcome>();
   /** In the order in which they began. */
   readonly #running = new Set<Attempt>();
-  /** Members that did not answer in time for something that may be behind them. Another one will show. */
-  readonly #late: MemberUse[] = [];
+  /** Members that did not answer, with what they carried. What is behind them may be slow, or have failed. */
+  readonly #unclear: Unclear[] = [];
   #begun = 0;
   #last: (DialFailure & { readonly carriage?: Carriage }) | undefined;
   #timer: Timer | undefined;
@@ -133,7 +142,21 @@ class FailOver {
 
   #race({ carriage }: Attempt): void {
     this.#timer = undefined;
-    if (this.#dial.search.passOver(carriage)) this.#next();
+    if (this.#dial.search.passOver(carriage)) this.#next(carriage);
+  }
+
+  /** Looks whether a slow member is there at all: its last resort is not used as long as it is. */
+  #look(carriage: Carriage): void {
+    const [use] = carriage.uses;
+    if (use === undefined || carriage.uses.length > 1) return;
+    void this.#suspect({ use, carriage, detail: LATE }).then((isOwn) => {
+      if (isOwn && !this.#over) this.#next();
+    });
+  }
+
+  #suspect({ use, carriage, detail }: Unclear): Promise<boolean> {
+    const doing = detail === LATE ? "silence" : "wrong";
+    return suspect(use, { doing, reason: detail }, carriage, this.#services);
   }
 
   #ended(attempt: Attempt, outcome: DialOutcome): void {
@@ -151,10 +174,8 @@ class FailOver {
   }
 
   #win(carriage: Carriage, value: Dialled): void {
-    for (const use of this.#late) use.failed("upstream_timeout");
     // Who began earlier and is not there yet took too long for the same thing.
-    for (const { carriage: other } of this.#running)
-      if (other.attempt < carriage.attempt && other.uses.length === 1) other.uses[0]?.failed("upstream_timeout");
+    for (const { carriage: other } of this.#running) if (other.attempt < carriage.attempt) this.#noteLate(other);
     carriage.connected(this.#dial.wishFor?.(carriage.route).endAtUpstream !== true);
     this.#close();
     this.#result.resolve({ ok: true, value, carriage });
@@ -178,7 +199,7 @@ class FailOver {
       tried.add(use.leaf.member);
       for (const before of uses.slice(0, at)) before.answered();
       for (const behind of uses.slice(at + 1)) behind.abandoned();
-      if (failure.unclear === true) this.#late.push(use);
+      if (failure.unclear === true) this.#unclear.push({ use, carriage, detail });
       else use.failed(detail);
       return true;
     }
@@ -192,7 +213,7 @@ class FailOver {
     }
     const last = uses.at(-1);
     const isRefusal = receivedStatus !== undefined && last?.hop?.name === failure.nextHop;
-    if (last !== undefined && isRefusal && carriage.refused(receivedStatus, failure.receivedRetryMs)) {
+    if (last !== undefined && isRefusal && carriage.refused(receivedStatus, failure.receivedRetryMs, true)) {
       tried.add(last.leaf.member);
       carriage.release();
       return true;
@@ -212,20 +233,23 @@ class FailOver {
     return false;
   }
 
-  /** Begins the next attempt, or ends when nothing is left to try or to wait for. */
-  #next(): void {
+  /** Begins the next attempt, or ends when nothing is left to try or to wait for. `beside`: those that are slow. */
+  #next(beside?: Carriage): void {
     const { search } = this.#dial;
     if (this.#begun >= search.attempts) {
       this.#giveUp();
       return;
     }
     const found = search.next();
-    if (found instanceof Promise) void found.then((late) => this.#go(late));
-    else this.#go(found);
+    if (found instanceof Promise) void found.then((late) => this.#go(late, beside));
+    else this.#go(found, beside);
   }
 
-  #go(found: Found): void {
-    if (found.ok && !this.#over) this.#start(found.value);
+  #go(found: Found, beside: Carriage | undefined): void {
+    if (found.ok && found.value.isLastResort && beside?.isLastResort === false) {
+      found.value.release();
+      if (!this.#over) this.#look(beside);
+    } else if (found.ok && !this.#over) this.#start(found.value);
     else if (found.ok) found.value.release();
     else this.#giveUp();
   }
@@ -238,8 +262,18 @@ class FailOver {
   /** The time is up, or the client is gone. */
   #stop(): void {
     if (this.#over) return;
-    if (this.#limit.over === "client_gone") this.#finish(fail("client_gone"));
-    else this.#finish(this.#last ?? this.#explainTimeout());
+    if (this.#limit.over === "client_gone") {
+      this.#finish(fail("client_gone"));
+      return;
+    }
+    for (const { carriage } of this.#running) this.#noteLate(carriage);
+    this.#finish(this.#last ?? this.#explainTimeout());
+  }
+
+  /** Of several members any may be the late one. */
+  #noteLate(carriage: Carriage): void {
+    const [use] = carriage.uses;
+    if (use !== undefined && carriage.uses.length === 1) this.#unclear.push({ use, carriage, detail: LATE });
   }
 
   #explainTimeout(): PooledOutcome {
@@ -260,7 +294,10 @@ class FailOver {
   #close(): void {
     this.#over = true;
     this.#endWait();
-    for (const use of this.#late) use.abandoned();
+    for (const one of this.#unclear) {
+      if (this.#limit.over !== "client_gone") void this.#suspect(one);
+      one.use.abandoned();
+    }
     for (const { carriage, limit } of this.#running) {
       carriage.release();
       limit.end("client_gone");

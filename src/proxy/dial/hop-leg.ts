@@ -92,12 +92,17 @@ export async function hear<T>(
 }
 
 function failLate(leg: HopLeg): { ok: false; failure: Failure } {
-  return failHop(leg, "upstream_timeout", leg.asked === true ? { unclear: true } : {});
+  return failHop(leg, "upstream_timeout", doubt(leg));
+}
+
+/** Once it was asked for something behind it, that may be what failed. */
+function doubt({ asked }: HopLeg): Pick<Failure, "unclear"> {
+  return asked === true ? { unclear: true } : {};
 }
 
 function explainEnd(leg: HopLeg, reset: boolean, received: number): { ok: false; failure: Failure } {
   const alert = readTlsAlert(leg.conn);
   if (alert !== undefined) return failHop(leg, "tls_alert", { note: alert });
   const when = received === 0 ? "before its answer" : "in the middle of its answer";
-  return failHop(leg, "connection_reset", { note: `${reset ? "reset" : "closed"} ${when}` });
+  return failHop(leg, "connection_reset", { note: `${reset ? "reset" : "closed"} ${when}`, ...doubt(leg) });
 }

@@ -39,6 +39,9 @@ interface Short {
 /** The prefix of clients that are told apart by their whole address. */
 const WHOLE_ADDRESS: ClientPrefix = { v4: 32, v6: 128 };
 
+/** Milliseconds between two rounds of a request that waits for members that fail. */
+const PAUSE_MS = 500;
+
 /** The parameter in user names that names a session. */
 const SESSION = "session";
 
@@ -62,19 +65,41 @@ export class MemberSearch implements PoolWish {
   /** Members that one dial may try: as many as the most patient pool says. */
   readonly attempts: number;
   readonly request: SearchRequest;
+  /** Milliseconds for which the request may wait: as long as the most patient pool says. */
+  readonly waitMs: number;
+  /** In monotonic milliseconds. */
+  readonly #waitsUntil: number;
   readonly #services: DialServices;
-  readonly #steps: readonly (Hop | Pool)[];
-  readonly #pools: readonly Pool[];
+  readonly #steps: (Hop | Pool)[] = [];
+  readonly #pools: Pool[] = [];
   /** What the request lacks for members that it cannot use for that. */
   #unfit: Failure | undefined;
 
   constructor(request: SearchRequest, services: DialServices) {
     this.request = request;
     this.#services = services;
-    this.#steps = request.route.steps.map((step) => (step.kind === "pool" ? services.pools.find(step) : step));
-    this.#pools = this.#steps.filter((step) => step instanceof Pool);
-    for (const pool of this.#pools) this.#unfit = pool.passOverUnfit(request.requester, this.tried) ?? this.#unfit;
-    this.attempts = Math.max(...this.#pools.map(({ plan }) => plan.attempts));
+    let attempts = 0;
+    let waitMs = 0;
+    for (const step of request.route.steps) {
+      if (step.kind !== "pool") {
+        this.#steps.push(step);
+        continue;
+      }
+      const pool = services.pools.find(step);
+      this.#steps.push(pool);
+      this.#pools.push(pool);
+      this.#unfit = pool.passOverUnfit(request.requester, this.tried) ?? this.#unfit;
+      attempts = Math.max(attempts, pool.plan.attempts);
+      waitMs = Math.max(waitMs, pool.plan.waitMs);
+    }
+    this.attempts = attempts;
+    this.waitMs = waitMs;
+    this.#waitsUntil = waitMs === 0 ? 0 : performance.now() + waitMs;
+  }
+
+  #passOverUnfit(): void {
+    const { requester } = this.request;
+    for (const pool of this.#pools) this.#unfit = pool.passOverUnfit(requester, this.tried) ?? this.#unfit;
   }
 
   key(by: AffinityKey): string | undefined {
@@ -86,6 +111,20 @@ export class MemberSearch implements PoolWish {
     const found = this.next();
     if (found instanceof Promise) return found.then((first) => this.#waitFor(first));
     return found.ok ? found : this.#waitFor(found);
+  }
+
+  /** Chooses members anew after a pause, each of which failed before; undefined when the time to wait is over. */
+  async findAgain(): Promise<Found | undefined> {
+    if (this.#waitsUntil - performance.now() < PAUSE_MS) return undefined;
+    const pause = new TimeLimit(PAUSE_MS, this.request.client);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    pause.whenOver(resolve);
+    await promise;
+    pause.release();
+    if (pause.over === "client_gone") return fail("client_gone");
+    this.tried.clear();
+    this.#passOverUnfit();
+    return this.find();
   }
 
   /** Chooses members that were not tried yet, without a wait. */
@@ -153,12 +192,12 @@ export class MemberSearch implements PoolWish {
     if (found.ok || found.failure.detail === "hook_failed" || found.failure === this.#unfit) return found;
     const taken = this.#take();
     if (taken.ok) return taken;
-    const { pool } = taken;
-    const ms = pool.plan.waitMs;
-    return ms === 0 ? found : this.#wait(pool, ms, found);
+    const { waitMs } = taken.pool.plan;
+    return waitMs === 0 ? found : this.#wait(taken, Math.min(waitMs, this.#waitsUntil - performance.now()));
   }
 
-  #wait(pool: Pool, ms: number, refusal: Found): Promise<Found> {
+  #wait(short: Short, ms: number): Promise<Found> {
+    const { pool } = short;
     const { promise, resolve } = Promise.withResolvers<Found>();
     const limit = new TimeLimit(ms, this.request.client);
     let timer: Timer | undefined;
@@ -182,12 +221,12 @@ export class MemberSearch implements PoolWish {
       if (!over && next !== Infinity) timer = setTimeout(wake, Math.min(next - now, ms) + 1);
     };
     if (leave === undefined) {
-      end(refusal);
+      end(this.#conclude(short));
       return promise;
     }
     limit.whenOver(() => {
       leave();
-      end(limit.over === "client_gone" ? fail("client_gone") : refusal);
+      end(limit.over === "client_gone" ? fail("client_gone") : this.#conclude(short));
     });
     wake();
     return promise;
@@ -198,5 +237,9 @@ function explainShortage({ pool, shortage }: Short, unfit: Failure | undefined):
   const { name } = pool.plan;
   if (shortage === "tried" && unfit !== undefined) return unfit;
   if (shortage === "full") return { detail: "upstreams_full", nextHop: name };
-  return { detail: "no_healthy_upstream", nextHop: name };
+  const now = pool.now();
+  const next = pool.nextChangeAt(now);
+  // When a check brings a member back, or an operator, nobody knows.
+  const retry = next === Infinity ? {} : { retryAfterSeconds: Math.max(1, Math.ceil((next - now) / 1000)) };
+  return { detail: "no_healthy_upstream", nextHop: name, ...retry };
 }

@@ -36,8 +36,12 @@ async function tryHops(context: DialContext, hops: readonly Hop[]): Promise<Pass
   let reached: Connected | undefined;
   for (const [index, hop] of hops.entries()) {
     const upstream = context.services.upstreams.find(hop);
-    const passed = await upstream.count(passHop(context, { hop, upstream, reached, next: hops[index + 1] }));
-    if (!passed.ok) return passed;
+    const next = hops[index + 1];
+    const passed = await upstream.count(passHop(context, { hop, upstream, reached, next }));
+    if (!passed.ok) {
+      if (next !== undefined) context.services.upstreams.find(next).reported(passed.failure);
+      return passed;
+    }
     reached = passed.value;
   }
   return succeed(reached as Connected);

@@ -116,6 +116,11 @@ export class Download implements ConnSink {
     this.#endHeld = false;
   }
 
+  /** Whether nothing of a response came yet. */
+  get silent(): boolean {
+    return this.#awaitsHead && this.#interim === 0 && this.#held.length === 0;
+  }
+
   /** Leaves the origin's connection detached. */
   release(): void {
     this.#options = undefined;

@@ -54,7 +54,12 @@ export interface ExchangeOptions extends DownloadOptions {
   readonly isClientDone: boolean;
   /** Is told of the head of the final response. */
   readonly answered?: ((head: ResponseHead) => void) | undefined;
+  /** Is told again and again, from `LEAST_SILENCE_MS` on, for how long nothing at all was answered. */
+  readonly silent?: ((ms: number) => void) | undefined;
 }
+
+/** Milliseconds of silence before anybody is told of it. */
+const LEAST_SILENCE_MS = 250;
 
 /** Whoever has a request carried out. */
 export interface ExchangeOwner {
@@ -93,6 +98,8 @@ export class Exchange implements UploadOwner, DownloadOwner, Endable {
   /** For anything to move, and for the final response to begin. */
   readonly #movement: Deadline;
   readonly #response: Deadline;
+  /** For the first byte of a response, where somebody wants to know. */
+  #silence: Deadline | undefined;
   #origin!: Conn;
   /** Of the request that is under way: a client between two requests keeps nothing of the last one in memory. */
   #options: ExchangeOptions | undefined;
@@ -146,6 +153,25 @@ export class Exchange implements UploadOwner, DownloadOwner, Endable {
     if (isClientDone && !this.#over) this.#upload.end();
   }
 
+  /** Whether the whole request was sent, and nothing came back. */
+  get isSilent(): boolean {
+    return !this.#over && this.#awaits && this.#download.silent && this.#down.empty && this.#up.empty;
+  }
+
+  /** Goes on with another connection, over which `sent` bytes of the same request went already. Only while it is silent. */
+  moveTo(origin: Conn, sent: number, options: ExchangeOptions): void {
+    this.#download.release();
+    this.#origin.reset();
+    this.#origin = origin;
+    this.#options = options;
+    this.#up.begin(this.#client, origin);
+    this.#up.bytes = sent;
+    this.#down.begin(origin, this.#client);
+    this.#download.prepare(origin, options);
+    this.#silence?.disarm();
+    origin.attach(this.#download);
+  }
+
   /** Carries out a request. */
   carry(origin: Conn, options: ExchangeOptions): Promise<ExchangeEnd> {
     return new Promise((resolve) => this.begin(origin, options, { ended: resolve }));
@@ -155,6 +181,7 @@ export class Exchange implements UploadOwner, DownloadOwner, Endable {
   release(): void {
     this.#movement.leave();
     this.#response.leave();
+    this.#silence?.leave();
     this.#services.forwarding.exchanges.delete(this);
   }
 
@@ -343,6 +370,7 @@ export class Exchange implements UploadOwner, DownloadOwner, Endable {
     if (end.kind !== "done" && this.#awaits) this.#waitedMs = performance.now() - this.#awaitedSince;
     this.#movement.disarm();
     this.#response.disarm();
+    this.#silence?.disarm();
     if (this.#probeTimer !== undefined) clearTimeout(this.#probeTimer);
     this.#probeTimer = undefined;
     if (this.#hold !== undefined) this.#leaveBudgets(this.#hold);
@@ -372,6 +400,15 @@ export class Exchange implements UploadOwner, DownloadOwner, Endable {
     this.#awaitedSince = now - this.#waitedMs;
     this.#response.arm(responseMs, this.#awaitedSince);
     this.#awaits = true;
+    if (this.#current.silent === undefined) return;
+    this.#silence ??= new Deadline(this.#client.timers.idle, () => this.#tellSilence());
+    this.#silence.arm(LEAST_SILENCE_MS, now);
+  }
+
+  #tellSilence(): void {
+    const silence = this.#silence as Deadline;
+    if (this.#download.silent && !this.#over) this.#options?.silent?.(performance.now() - silence.lastActivity);
+    else silence.disarm();
   }
 
   /** From now on anything has to move. */

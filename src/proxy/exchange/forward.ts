@@ -1,9 +1,10 @@
 import type { Conn } from "../../net/conn/conn.ts";
 import { showsConnectionAuth } from "../../protocol/http1/persistence.ts";
+import type { Carriage } from "../dial/carriage.ts";
 import type { Dialled } from "../dial/dial.ts";
 import type { DialWish } from "../dial/dial-context.ts";
 import type { RequestMembers } from "../dial/request-members.ts";
-import { describeFailure, type Failure } from "../failure.ts";
+import { describeFailure, type Failure, type Outcome, succeed } from "../failure.ts";
 import { classifyAddress } from "../policy/address-class.ts";
 import type { Grant } from "../policy/decision.ts";
 import type { ForwardRequest } from "../read/forward-request.ts";
@@ -13,13 +14,15 @@ import type { Hop } from "../route/hop.ts";
 import type { Route } from "../route/route.ts";
 import { UpstreamLogin } from "../upstream/upstream-login.ts";
 import type { Upstreams } from "../upstream/upstreams.ts";
-import type { Exchange, ExchangeEnd } from "./exchange.ts";
+import type { Exchange, ExchangeEnd, ExchangeOptions } from "./exchange.ts";
 import type { ForwardSettings } from "./forward-settings.ts";
 import type { Forwarding } from "./forwarding.ts";
+import type { HeadToWrite } from "./head-to-write.ts";
+import { type Answer, type Beside, Hedge, type Sent } from "./hedge.ts";
 import { formatAbsoluteTarget, formatOriginHead } from "./origin-head.ts";
 import { closeOrigin, type Keeping, type Origin } from "./origin-pool.ts";
 import { planOriginRoute, type OriginRoute } from "./origin-route.ts";
-import { MAX_KEPT } from "./upload.ts";
+import { findRepeats, isIdempotent, isRepeatable } from "./repeats.ts";
 import { hasPassed } from "./via.ts";
 
 /** What follows a try to carry out a request. */
@@ -44,19 +47,6 @@ export interface Tried {
   readonly origin: Origin;
   readonly end: ExchangeEnd;
 }
-
-/** Methods that may be repeated without the client's doing (RFC 9110 §9.2.2, and the safe ones of RFC 4918, 3253, 5323). */
-const idempotent: ReadonlySet<string> = new Set([
-  "GET",
-  "HEAD",
-  "OPTIONS",
-  "TRACE",
-  "PUT",
-  "DELETE",
-  "PROPFIND",
-  "REPORT",
-  "SEARCH",
-]);
 
 /** A request that is to be carried out: what the stages before have found. */
 export interface ForwardTask {
@@ -86,15 +76,25 @@ export function findForwardFault(
   return scheme === "https" && !httpsOverPlain && !isPrivate ? { detail: "https_in_clear" } : undefined;
 }
 
+const NOTHING = new Uint8Array(0);
+
+/** A way to the origin. */
+interface Path {
+  readonly originRoute: OriginRoute;
+  /** Our login at the upstream that forwards the request. */
+  readonly login: UpstreamLogin | undefined;
+}
+
 /** One forwarded request: its route to the origin, and what its tries have used up. */
 export class ForwardedRequest {
   /** The status that the client was sent, and the bytes that were moved by the last try. */
   status: number | undefined;
   moved: { readonly up: number; readonly down: number } | undefined;
   readonly task: ForwardTask;
-  #originRoute!: OriginRoute;
-  /** Our login at the upstream that forwards the request. */
-  #login: UpstreamLogin | undefined;
+  #path!: Path;
+  /** The connection of the current try. */
+  #origin!: Origin;
+  #hedge: Hedge<Path> | undefined;
   /** Milliseconds that the response was waited for so far, over all tries. */
   #waitedMs = 0;
   /** The client sent FIN during one of them. */
@@ -107,13 +107,18 @@ export class ForwardedRequest {
 
   /** What has to be dialled for it. */
   get wish(): DialWish {
-    return this.#originRoute.wish;
+    return this.#path.originRoute.wish;
   }
 
   /** From now on it takes this route, through other members of the pools. */
   follow(route: Route): void {
-    const { forwarder } = (this.#originRoute = this.#plan(route));
-    this.#login = forwarder && createLogin(forwarder, this.task.record, this.task.upstreams);
+    this.#path = this.#pave(route);
+  }
+
+  #pave(route: Route): Path {
+    const originRoute = this.#plan(route);
+    const { forwarder } = originRoute;
+    return { originRoute, login: forwarder && createLogin(forwarder, this.task.record, this.task.upstreams) };
   }
 
   /** What has to be dialled along another route. */
@@ -134,7 +139,7 @@ export class ForwardedRequest {
    */
   takeKept(): Origin | undefined {
     const { client, request, forwarding } = this.task;
-    const { key, fits } = this.#originRoute;
+    const { key, fits } = this.#path.originRoute;
     const bound = forwarding.bound.take(client, key, fits);
     if (bound !== undefined) return bound;
     if (isRepeatable(request)) return forwarding.origins.take(key, fits);
@@ -143,43 +148,109 @@ export class ForwardedRequest {
     return undefined;
   }
 
-  openOrigin({ conn, address }: Dialled): Origin {
-    const { isDirect } = this.#originRoute;
-    return { conn, address, ip: isDirect ? address.ip : undefined, reused: false };
+  openOrigin({ conn, address }: Dialled, { originRoute } = this.#path): Origin {
+    return { conn, address, ip: originRoute.isDirect ? address.ip : undefined, reused: false };
   }
 
   /** Carries the request to an origin, and the response back. */
   async carry(origin: Origin): Promise<Tried> {
-    const { record, client, request, exchange, members } = this.task;
-    const { forwarder } = this.#originRoute;
-    const login = this.#login;
-    const { timeouts, forward: settings } = record.runtime;
-    const shown = login?.authorize(request.head.method, formatAbsoluteTarget(request));
-    if (shown?.ok === false) {
+    const { exchange, members, record, request } = this.task;
+    const outgoing = this.#format(this.#path);
+    if (!outgoing.ok) {
       origin.conn.reset();
-      return { origin, end: { kind: "failed", failure: refuseLogin(forwarder?.name, shown.note) } };
+      return { origin, end: { kind: "failed", failure: outgoing.failure } };
     }
-    const end = await exchange.carry(origin.conn, {
-      record,
-      request,
-      outgoing: formatOriginHead(request, {
+    if (request.framing.kind === "none") members?.asked(record.stageSince);
+    this.#origin = origin;
+    const end = await exchange.carry(origin.conn, this.#describe(origin, outgoing.value));
+    this.#hedge?.end();
+    this.#hedge = undefined;
+    return this.noteTry({ origin: this.#origin, end });
+  }
+
+  /** The head for the next hop, with our login there. */
+  #format({ originRoute, login }: Path): Outcome<HeadToWrite> {
+    const { record, client, request } = this.task;
+    const shown = login?.authorize(request.head.method, formatAbsoluteTarget(request));
+    if (shown?.ok === false) return { ok: false, failure: refuseLogin(originRoute.forwarder?.name, shown.note) };
+    return succeed(
+      formatOriginHead(request, {
         client: record.client,
         clientEncrypted: client.encrypted,
-        settings,
+        settings: record.runtime.forward,
         absolute: shown && { authorization: shown.value },
       }),
+    );
+  }
+
+  #describe({ reused }: Origin, outgoing: HeadToWrite): ExchangeOptions {
+    const { record, request, members } = this.task;
+    const { originRoute, login } = this.#path;
+    const { timeouts, forward: settings } = record.runtime;
+    return {
+      record,
+      request,
+      outgoing,
       via: settings.via,
-      asksUpstream: forwarder !== undefined,
-      keepsRequest:
-        login?.mayAskAgain === true ||
-        ((origin.reused || members !== undefined) && idempotent.has(request.head.method)),
+      asksUpstream: originRoute.forwarder !== undefined,
+      keepsRequest: login?.mayAskAgain === true || ((reused || members !== undefined) && isIdempotent(request)),
       responseMs: timeouts.responseMs,
       idleMs: timeouts.idleMs,
       waitedMs: this.#waitedMs,
       isClientDone: this.#isClientDone,
       answered: members && ((head) => members.answered(head)),
+      silent: members && ((ms) => (this.#hedge ??= this.#createHedge(members)).silent(ms)),
+    };
+  }
+
+  #createHedge(members: RequestMembers): Hedge<Path> {
+    const { client, forwarding, record, request } = this.task;
+    return new Hedge({
+      members,
+      responseMs: record.runtime.timeouts.responseMs,
+      // Where the connection is the user, another one is nobody.
+      repeats: forwarding.bound.has(client) ? "never" : findRepeats(request),
+      open: (carriage) => this.#openBeside(members, carriage),
+      send: (origin, path) => this.#sendHead(origin, path),
+      adopt: (answer, delayMs) => this.#adopt(members, answer, delayMs),
     });
-    return this.noteTry({ origin, end });
+  }
+
+  /** A connection through other members: one that was kept, or a new one. */
+  async #openBeside(members: RequestMembers, first: Carriage): Promise<Beside<Path> | undefined> {
+    const { record, client, request, grant, forwarding } = this.task;
+    const path = this.#pave(first.route);
+    const { key, fits } = path.originRoute;
+    const kept = forwarding.origins.take(key, fits);
+    if (kept !== undefined) {
+      first.reused();
+      return { origin: kept, carriage: first, path };
+    }
+    const wishFor = (route: Route): DialWish => this.wishFor(route);
+    const asked = { requester: record, client, target: request.target, grant, wishFor };
+    const dialled = await members.dialBeside(first, { ...asked, watchesClient: false });
+    if (!dialled.ok) return undefined;
+    const { carriage, value } = dialled;
+    const along = carriage === first ? path : this.#pave(carriage.route);
+    return { origin: this.openOrigin(value, along), carriage, path: along };
+  }
+
+  #sendHead({ conn }: Origin, path: Path): Sent | undefined {
+    const outgoing = this.#format(path);
+    if (!outgoing.ok) return undefined;
+    const bytes = this.task.forwarding.scratch.join(outgoing.value, NOTHING, 0, 0);
+    const { length } = bytes;
+    return conn.write(bytes) === length ? { head: outgoing.value, bytes: length } : undefined;
+  }
+
+  #adopt(members: RequestMembers, { origin, carriage, path, sent }: Answer<Path>, delayMs: number): boolean {
+    const { exchange } = this.task;
+    if (!exchange.isSilent) return false;
+    members.overtake(carriage, delayMs);
+    this.#path = path;
+    this.#origin = origin;
+    exchange.moveTo(origin.conn, sent.bytes, this.#describe(origin, sent.head));
+    return true;
   }
 
   /** Notes what a try has used up. To be called before the exchange begins something else. */
@@ -198,7 +269,7 @@ export class ForwardedRequest {
       case "failed":
         return this.#fail(end.failure, this.task.request.framing.kind === "none");
       case "broken":
-        return { kind: end.kind, failure: blameUpstream(this.#originRoute, end.failure) };
+        return { kind: end.kind, failure: blameUpstream(this.#path.originRoute, end.failure) };
       case "stale":
         return this.#retry(giveUpStale(this.task.request, origin, end), end.whole);
       case "challenged":
@@ -219,35 +290,35 @@ export class ForwardedRequest {
 
   /** Another member may be asked when this one failed by itself, and the request can be told again: `whole`. */
   #fail(found: Failure, whole: boolean): ForwardEnd {
-    const failure = blameUpstream(this.#originRoute, found);
+    const { forwarder } = this.#path.originRoute;
+    const failure = blameUpstream(this.#path.originRoute, found);
     const { members, request } = this.task;
-    if (members === undefined || this.#originRoute.forwarder === undefined || !isForwarders(failure))
-      return { kind: "failed", failure };
-    const isRetold = whole && idempotent.has(request.head.method);
+    if (members === undefined || forwarder === undefined || !isForwarders(failure)) return { kind: "failed", failure };
+    const isRetold = whole && isIdempotent(request);
     // A client that has a part in the user name could have the member left out.
     const isLogin = failure.detail === "upstream_credentials";
-    if (isLogin && typeof this.#originRoute.forwarder.credentials?.user === "object") members.passOver();
-    else if (isRetold ? !isLogin || failure.receivedStatus !== undefined : mayBePassedOn(failure))
-      members.suspect(failure);
-    else members.failed(failure);
+    if (isLogin && typeof forwarder.credentials?.user === "object") members.passOver();
+    else if (isLogin && failure.receivedStatus === undefined) members.failed(failure);
+    else members.suspect(failure, isRetold);
     return { kind: isRetold ? "elsewhere" : "failed", failure };
   }
 
   /** An upstream that did not take the request may be asked again when there is an answer to what it asks. */
   #giveUpChallenged({ challenges, whole }: Extract<ExchangeEnd, { kind: "challenged" }>): Failure | undefined {
-    const verdict = this.#login?.refuse(challenges);
+    const verdict = this.#path.login?.refuse(challenges);
     if (verdict?.retry === true && whole) return undefined;
     const why = verdict?.retry === false ? verdict.note : "the request is too long to be told twice";
-    return refuseLogin(this.#originRoute.forwarder?.name, why, 407);
+    return refuseLogin(this.#path.originRoute.forwarder?.name, why, 407);
   }
 
   /** Keeps or closes the origin's connection after a whole response. */
   #putAway(origin: Origin, { keepsOrigin, bindsOrigin }: Extract<ExchangeEnd, { kind: "done" }>): void {
     const { record, client, request, forwarding } = this.task;
+    const { originRoute } = this.#path;
     const { forward: settings } = record.runtime;
     if (keepsOrigin && (bindsOrigin || showsConnectionAuth(request.fields) || forwarding.bound.owns(origin)))
-      forwarding.bound.put(client, this.#originRoute.key, origin, settings);
-    else keepOrigin(forwarding, origin, keepsOrigin, describeKeeping(this.#originRoute, settings));
+      forwarding.bound.put(client, originRoute.key, origin, settings);
+    else keepOrigin(forwarding, origin, keepsOrigin, describeKeeping(originRoute, settings));
   }
 }
 
@@ -260,12 +331,12 @@ function createLogin(hop: Hop, from: RequestRecord, upstreams: Upstreams): Upstr
 
 /** RFC 9112 §9.3.1: only after a kept connection, and only with what can be asked twice, is there a second try. */
 function giveUpStale(
-  { head }: ForwardRequest,
+  request: ForwardRequest,
   { reused }: Origin,
   { reset, whole }: Extract<ExchangeEnd, { kind: "stale" }>,
 ): Failure | undefined {
   if (!reused) return { detail: "connection_reset", note: `${reset ? "reset" : "closed"} before its answer` };
-  if (!idempotent.has(head.method)) return { detail: "connection_stale", note: `${head.method} is not sent twice` };
+  if (!isIdempotent(request)) return { detail: "connection_stale", note: `${request.head.method} is not sent twice` };
   return whole ? undefined : { detail: "connection_stale", note: "the request is too long to be sent twice" };
 }
 
@@ -281,11 +352,6 @@ function isForwarders({ detail, nextHop }: Failure): boolean {
   return detail !== "response_timeout" && detail !== "response_incomplete";
 }
 
-/** Whether a target can have answered so, behind an upstream that passes everything on. */
-function mayBePassedOn({ detail, receivedStatus }: Failure): boolean {
-  return detail === "bad_response" || detail === "response_head_too_large" || receivedStatus !== undefined;
-}
-
 function refuseLogin(upstream: string | undefined, note: string | undefined, receivedStatus?: number): Failure {
   return {
     detail: "upstream_credentials",
@@ -293,12 +359,6 @@ function refuseLogin(upstream: string | undefined, note: string | undefined, rec
     ...(note !== undefined && { note }),
     ...(receivedStatus !== undefined && { receivedStatus }),
   };
-}
-
-/** Whether a request can be told again from what is kept of it. */
-function isRepeatable({ head, framing }: ForwardRequest): boolean {
-  if (!idempotent.has(head.method)) return false;
-  return framing.kind === "none" || (framing.kind === "length" && framing.length <= MAX_KEPT);
 }
 
 /** What is asked of the pool for connections along an origin route. */

@@ -10,7 +10,7 @@ export interface HookFault {
 
 /** A function of the configuration that failed, and with it the connection that needed its answer. */
 export interface HookReport {
-  /** Which function: `rule lab`, `via of rule lab`, `users`. */
+  /** Which function: `function of rule lab`, `via function of rule lab`, `users function`. */
   readonly hook: string;
   readonly fault: HookFault;
 }

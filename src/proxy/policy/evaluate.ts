@@ -2,8 +2,8 @@ import type { RangeNode } from "../../address/range-index.ts";
 import { type Host, hostFromIp } from "../../address/host.ts";
 import { findTranslated, type Nat64Prefixes } from "./nat64.ts";
 import { DEFAULT_RULE, findDefaultVia } from "./compile-rules.ts";
-import type { CompiledRule, Evaluation, HookQuery, HookVerdict, ParameterCondition, Policy, Query } from "./policy.ts";
-import type { PortGroup, RuleList } from "./rule-list.ts";
+import type { CompiledRule, Evaluation, HookQuery, HookVerdict, Policy, Query } from "./policy.ts";
+import type { ParameterCondition, PortGroup, RuleList } from "./rule-list.ts";
 import type { Decision } from "./decision.ts";
 import { NO_PARAMETERS } from "../../protocol/user-parameters.ts";
 
@@ -84,10 +84,15 @@ class Search {
 
   look(list: RuleList | undefined): void {
     if (list === undefined) return;
-    const { client, user } = this.#query;
+    const { client, user, parameters } = this.#query;
     this.#walk(list.forAll);
-    const { byUser, byClient } = list;
+    const { byUser, byParameter, byClient } = list;
     if (byUser !== undefined && user !== undefined) this.#walk(byUser.get(user));
+    if (byParameter !== undefined && parameters !== undefined)
+      for (const [name, byValue] of byParameter) {
+        const value = parameters[name];
+        if (value !== undefined) this.#walk(byValue.get(value.toLowerCase()));
+      }
     if (byClient === undefined) return;
     for (let node = byClient.ranges.find(client); node !== undefined; node = node.wider)
       this.#walk(byClient.groups[node.value]);

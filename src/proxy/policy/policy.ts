@@ -4,6 +4,7 @@ import type { Endpoint } from "../../address/endpoint.ts";
 import type { Host } from "../../address/host.ts";
 import type { Ip } from "../../address/ip.ts";
 import type { UserParameters } from "../../protocol/user-parameters.ts";
+import type { ParameterCondition } from "./rule-list.ts";
 import type { TargetIndex, TargetPattern } from "./target-index.ts";
 import type { AllowDecision, Authorization, Decision, Terms, Via } from "./decision.ts";
 
@@ -40,13 +41,6 @@ export interface HookQuery {
   readonly parameters: UserParameters;
   readonly host: string;
   readonly port: number;
-}
-
-/** A parameter that the user name must have. */
-export interface ParameterCondition {
-  readonly name: string;
-  /** The values that it may have, in lower case; undefined for any. */
-  readonly values?: ReadonlySet<string>;
 }
 
 /** One parsed rule. An absent list matches everything. */

@@ -2,10 +2,18 @@ import type { Cidr } from "../../address/cidr.ts";
 import { type RangeIndex, RangeIndexBuilder } from "../../address/range-index.ts";
 import type { PortSet, PortSetTable } from "./port-set.ts";
 
+/** A parameter that the user name must have. */
+export interface ParameterCondition {
+  readonly name: string;
+  /** The values that it may have, in lower case; undefined for any. */
+  readonly values?: ReadonlySet<string>;
+}
+
 /** The conditions of a rule on the client that rules are found by. */
 export interface ClientCondition {
   readonly from?: readonly Cidr[];
   readonly users?: ReadonlySet<string>;
+  readonly parameters?: readonly ParameterCondition[];
 }
 
 /** One rule under one key: it matches there on some ports. */
@@ -21,18 +29,22 @@ export interface PortGroup {
 }
 
 /**
- * The rules of one key, such as a name. Each rule is in exactly one part. The parts by user and by client
- * keep long lists of rules for single clients from being walked.
+ * The rules of one key, such as a name. Each rule is in exactly one part. The parts by user, by parameter and
+ * by client keep long lists of rules for single clients from being walked.
  */
 export interface RuleList {
   readonly forAll: readonly PortGroup[];
-  readonly byUser?: ReadonlyMap<string, readonly PortGroup[]>;
+  readonly byUser?: GroupsByText;
+  /** By the name of a parameter and its value, in lower case. */
+  readonly byParameter?: ReadonlyMap<string, GroupsByText>;
   readonly byClient?: { readonly ranges: RangeIndex; readonly groups: readonly (readonly PortGroup[])[] };
 }
 
+type GroupsByText = ReadonlyMap<string, readonly PortGroup[]>;
+
 /** Up to so many rules with a condition are walked; more of them are found by their condition. */
 const MAX_WALKED = 8;
-/** A rule with more users, or more ranges in `from`, is not entered under each of them. */
+/** A rule with more users, more values of a parameter, or more ranges in `from`, is not entered under each of them. */
 const MAX_KEYS = 64;
 
 /** Compiles the rules of one key, which are given in ascending order. */
@@ -43,8 +55,14 @@ export function buildRuleList(
 ): RuleList {
   const united = uniteRules(entries, portSets);
   const [restAfterUsers, byUser] = splitByUser(united, conditions);
-  const [rest, byClient] = splitByClient(restAfterUsers, conditions);
-  return { forAll: groupByPorts(rest), ...(byUser && { byUser }), ...(byClient && { byClient }) };
+  const [restAfterParameters, byParameter] = splitByParameter(restAfterUsers, conditions);
+  const [rest, byClient] = splitByClient(restAfterParameters, conditions);
+  return {
+    forAll: groupByPorts(rest),
+    ...(byUser && { byUser }),
+    ...(byParameter && { byParameter }),
+    ...(byClient && { byClient }),
+  };
 }
 
 /** One entry for each rule. */
@@ -72,18 +90,48 @@ function groupByPorts(entries: readonly RuleEntry[]): PortGroup[] {
 function splitByUser(
   entries: readonly RuleEntry[],
   conditions: readonly ClientCondition[],
-): [rest: readonly RuleEntry[], byUser?: RuleList["byUser"]] {
+): [rest: readonly RuleEntry[], byUser?: GroupsByText] {
   const usersOf = ({ rule }: RuleEntry) => conditions[rule]?.users;
   const [rest, chosen] = choose(entries, (entry) => (usersOf(entry)?.size ?? Infinity) <= MAX_KEYS);
+  return chosen === undefined ? [rest] : [rest, groupByText(chosen, usersOf)];
+}
+
+/** A rule is found by the parameter that it takes the fewest values of. */
+function splitByParameter(
+  entries: readonly RuleEntry[],
+  conditions: readonly ClientCondition[],
+): [rest: readonly RuleEntry[], byParameter?: RuleList["byParameter"]] {
+  const strictestOf = ({ rule }: RuleEntry) => findStrictest(conditions[rule]?.parameters ?? []);
+  const [rest, chosen] = choose(entries, (entry) => countValues(strictestOf(entry)) <= MAX_KEYS);
   if (chosen === undefined) return [rest];
-  const byUser = new Map<string, RuleEntry[]>();
-  for (const entry of chosen)
-    for (const user of usersOf(entry) ?? []) {
-      const known = byUser.get(user);
-      if (known === undefined) byUser.set(user, [entry]);
+  const byName = Map.groupBy(chosen, (entry) => strictestOf(entry)?.name ?? "");
+  const valuesOf = (entry: RuleEntry) => strictestOf(entry)?.values;
+  return [rest, new Map(Array.from(byName, ([name, list]) => [name, groupByText(list, valuesOf)]))];
+}
+
+function findStrictest(conditions: readonly ParameterCondition[]): ParameterCondition | undefined {
+  let strictest = conditions[0];
+  for (const condition of conditions) if (countValues(condition) < countValues(strictest)) strictest = condition;
+  return strictest;
+}
+
+function countValues(condition: ParameterCondition | undefined): number {
+  return condition?.values?.size ?? Infinity;
+}
+
+/** The entries under each of their texts. */
+function groupByText(
+  entries: readonly RuleEntry[],
+  textsOf: (entry: RuleEntry) => Iterable<string> | undefined,
+): GroupsByText {
+  const byText = new Map<string, RuleEntry[]>();
+  for (const entry of entries)
+    for (const text of textsOf(entry) ?? []) {
+      const known = byText.get(text);
+      if (known === undefined) byText.set(text, [entry]);
       else known.push(entry);
     }
-  return [rest, new Map(Array.from(byUser, ([user, list]) => [user, groupByPorts(list)]))];
+  return new Map(Array.from(byText, ([text, list]) => [text, groupByPorts(list)]));
 }
 
 function splitByClient(

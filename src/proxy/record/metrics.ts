@@ -62,6 +62,15 @@ export class Metrics {
   readonly tlsHandshake = new Histogram(STAGE_BOUNDS_MS);
   readonly tunnelDuration = new Histogram(TUNNEL_BOUNDS_MS);
 
+  /** Over all listeners. */
+  get acceptedInAll(): number {
+    return sum(this.accepted);
+  }
+
+  get probesInAll(): number {
+    return sum(this.probes);
+  }
+
   /** Counts a connection that was accepted. */
   countOpened(listener: string): void {
     this.connectionsOpen += 1;
@@ -130,11 +139,6 @@ export class Metrics {
   }
 }
 
-/** All counts of a metric together. */
-export function sumCounts(counts: ReadonlyMap<string, number>): number {
-  return counts.values().reduce((total, count) => total + count, 0);
-}
-
 function labelVersion(version: number): (typeof TLS_LABELS)[number] {
   return TLS_LABELS[version - 0x0301] ?? "other";
 }
@@ -142,4 +146,8 @@ function labelVersion(version: number): (typeof TLS_LABELS)[number] {
 /** A value for each name of a closed set. */
 function mapNames<Name extends string, Value>(names: readonly Name[], make: () => Value): Record<Name, Value> {
   return Object.fromEntries(names.map((name) => [name, make()])) as Record<Name, Value>;
+}
+
+function sum(counts: ReadonlyMap<string, number>): number {
+  return counts.values().reduce((total, count) => total + count, 0);
 }

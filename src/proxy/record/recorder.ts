@@ -1,5 +1,6 @@
 import type { RequestRecord } from "./request-record.ts";
 import type { Tunnel } from "../flow/tunnel.ts";
+import type { RequestEvents } from "./events/request-events.ts";
 import type { AccessLog } from "./access-log.ts";
 import { buildAccessRecord } from "./access-record.ts";
 import type { LiveTable } from "./live-table.ts";
@@ -28,6 +29,7 @@ export interface RecorderOptions {
   readonly live: LiveTable;
   /** Absent where no use is counted. */
   readonly usage?: Usage | undefined;
+  readonly events: RequestEvents;
   /** Is told of bugs in recording, which end no connection. */
   readonly reportBug?: (error: unknown, id: string) => void;
 }
@@ -38,13 +40,14 @@ const NONE: MovedBytes = { up: 0, down: 0 };
  * Joins the access log, the metrics and the live table. None of the functions
  * throws: a connection calls them while it frees what it holds.
  */
-export function createRecorder({ accessLog, metrics, live, usage, reportBug }: RecorderOptions): Recorder {
+export function createRecorder({ accessLog, metrics, live, usage, events, reportBug }: RecorderOptions): Recorder {
   return {
     opened(record) {
       metrics.countOpened(record.listener);
     },
     tunnelOpened(record, tunnel) {
       live.add(record, tunnel);
+      events.opened(record, performance.now());
     },
     finished(record) {
       if (saidNothing(record)) {
@@ -58,7 +61,11 @@ export function createRecorder({ accessLog, metrics, live, usage, reportBug }: R
         const moved = sumUpBytes(record, tunnel);
         metrics.countFinished(record, moved, now);
         if (usage?.enabled === true) usage.finished(record, moved, now);
-        if (accessLog.enabled) accessLog.write(buildAccessRecord(record, now));
+        const isTold = events.wants(record, now);
+        if (!isTold && !accessLog.enabled) return;
+        const access = buildAccessRecord(record, now);
+        if (accessLog.enabled) accessLog.write(access);
+        if (isTold) events.finished(record, access);
       } catch (error) {
         reportBug?.(error, record.id);
       }

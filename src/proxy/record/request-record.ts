@@ -37,7 +37,8 @@ export type ClientProtocol = "http" | "socks5" | "socks4";
 
 /** Numbers requests: short ids in order, unlikely to repeat after a restart. */
 export class RequestIds {
-  readonly #prefix = Math.floor(Math.random() * 36 ** 6)
+  /** What the ids begin with. */
+  readonly prefix = Math.floor(Math.random() * 36 ** 6)
     .toString(36)
     .padStart(6, "0");
   #last = 0;
@@ -48,7 +49,7 @@ export class RequestIds {
   }
 
   format(number: number): string {
-    return `${this.#prefix}-${number.toString(36)}`;
+    return `${this.prefix}-${number.toString(36)}`;
   }
 }
 

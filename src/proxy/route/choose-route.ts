@@ -53,7 +53,8 @@ function areHops(steps: readonly (Hop | PoolPlan)[]): steps is readonly Hop[] {
 }
 
 function nameSteps(steps: readonly (Hop | PoolPlan)[]): string {
-  return steps.map(({ name }) => name).join(" > ");
+  const [only] = steps;
+  return steps.length === 1 && only !== undefined ? only.name : steps.map(({ name }) => name).join(" > ");
 }
 
 /** Makes the route through `hops`. `sourceAddress` is the one of a rule. */

@@ -44,6 +44,10 @@ export class MemberUse {
   #isDialling: boolean;
   #isJudged = false;
   #isOpen = true;
+  /** Whose fault something was is being found out; and its end waits for that. */
+  #isSuspected = false;
+  #isConvicted = false;
+  #isEnding = false;
 
   constructor(pool: UsedPool, member: Member, now: number, { inner, key, keepsSession, isOpen = false }: UseOptions) {
     this.pool = pool;
@@ -106,7 +110,10 @@ export class MemberUse {
   /** What was asked for was done. */
   worked(): void {
     this.inner?.worked();
-    if (this.#judge()) this.member.health.succeed(this.#isTrial, this.#begunAt, this.pool.now());
+    if (!this.#judge()) return;
+    const now = this.pool.now();
+    this.member.silence.heard(now);
+    this.member.health.succeed(this.#isTrial, this.#begunAt, now);
   }
 
   /** The dial, or what followed it, failed because of the member. */
@@ -122,11 +129,40 @@ export class MemberUse {
     this.release();
   }
 
-  /** After its end another member has shown that it failed because of this one. */
-  blame(reason: string): void {
-    this.inner?.blame(reason);
+  /** Whether it belongs to a session, of its pool or of one within. */
+  get isOfSession(): boolean {
+    return this.#key !== undefined || this.inner?.isOfSession === true;
+  }
+
+  /** Whether it is being found out whose fault something was, or is known to be the member's. */
+  get isSuspected(): boolean {
+    return this.#isSuspected || this.#isConvicted;
+  }
+
+  /** It is being found out whose fault something was: `acquit` or `convict` follows, and its end waits for that. */
+  suspect(): void {
+    this.#isSuspected = true;
+  }
+
+  /** It was not the member's fault, or nobody knows. */
+  acquit(): void {
+    this.#isSuspected = false;
+    if (this.#isEnding) this.release();
+  }
+
+  /** It was the member's fault. */
+  convict(reason: string): void {
+    this.#isConvicted = true;
+    this.#blame(reason);
+    this.acquit();
+  }
+
+  #blame(reason: string): void {
     this.member.failed += 1;
-    if (this.inner !== undefined) return;
+    if (this.inner !== undefined) {
+      this.inner.#blame(reason);
+      return;
+    }
     const now = this.pool.now();
     const { health } = this.member;
     health.fail(reason, this.#isTrial && health.stateAt(now) === "trial", this.#begunAt, now, this.pool.plan.eject);
@@ -138,13 +174,19 @@ export class MemberUse {
     this.release();
   }
 
-  /** The answer may eject the member: `retryMs` is for how long it says. False when this status does not. */
-  refused(status: number, retryMs?: number): boolean {
+  /**
+   * The answer may eject the member: `retryMs` is for how long it says. False when this
+   * status does not. `isOwn`: no target can have answered so. Another one does not
+   * leave out the last member.
+   */
+  refused(status: number, retryMs: number | undefined, isOwn: boolean): boolean {
     const { eject } = this.pool.plan;
-    if (this.inner !== undefined) return this.inner.refused(status, retryMs);
+    if (this.inner !== undefined) return this.inner.refused(status, retryMs, isOwn);
     if (!eject.statuses.has(status)) return false;
+    const now = this.pool.now();
+    if (!isOwn && this.pool.countLeft(new Set([this.member]), now, 1) === 0) return false;
     this.#judge();
-    this.member.health.ejectFor(`answered ${status}`, retryMs, this.#isTrial, this.pool.now(), eject);
+    this.member.health.ejectFor(`answered ${status}`, retryMs, this.#isTrial, now, eject);
     return true;
   }
 
@@ -156,6 +198,8 @@ export class MemberUse {
   /** The connection is over. Only the first call counts. */
   release(): void {
     if (!this.#isOpen) return;
+    this.#isEnding = this.#isSuspected;
+    if (this.#isSuspected) return;
     this.#isOpen = false;
     this.#endDial();
     if (this.#judge()) this.member.health.abandon(this.#isTrial);

@@ -2,6 +2,7 @@ import { formatEndpoint } from "../../address/endpoint.ts";
 import type { MemberPlan } from "../route/pool-plan.ts";
 import { type HealthChange, MemberHealth } from "./member-health.ts";
 import { PeakEwma } from "./peak-ewma.ts";
+import { Silence } from "./silence.ts";
 
 /** A member of a pool as long as its address stays the same: what is known of it outlives requests and snapshots. */
 export class Member {
@@ -9,6 +10,7 @@ export class Member {
   plan: MemberPlan;
   readonly health: MemberHealth;
   readonly latency = new PeakEwma();
+  readonly silence = new Silence();
   /** Connections through it now, those that are being dialled included. */
   active = 0;
   dialling = 0;

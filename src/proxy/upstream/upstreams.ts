@@ -1,5 +1,5 @@
 import { formatEndpoint } from "../../address/endpoint.ts";
-import type { Outcome } from "../failure.ts";
+import type { Failure, Outcome } from "../failure.ts";
 import type { Login } from "../route/hop-login.ts";
 import type { Hop } from "../route/hop.ts";
 import { DigestClient } from "./digest-client.ts";
@@ -40,11 +40,21 @@ export class Upstream {
     try {
       const outcome = await dial;
       if (outcome.ok) this.load.dialled += 1;
-      else if (outcome.failure.nextHop === this.name) this.load.failed += 1;
+      else this.#blame(outcome.failure);
       return outcome;
     } finally {
       this.load.dialling -= 1;
     }
+  }
+
+  /** Counts a failure that the upstream before it has reported. */
+  reported(failure: Failure): void {
+    this.#blame(failure);
+  }
+
+  /** An upstream that names another one as the culprit has only reported it. */
+  #blame({ culprit, nextHop }: Failure): void {
+    if ((culprit ?? nextHop) === this.name) this.load.failed += 1;
   }
 
   /** The Digest client for our credentials. A user that was not here lately, or has another password, begins afresh. */

@@ -212,7 +212,7 @@ describe("authorize()", () => {
       reports = [];
       const asked = await ask(makePolicy([hookRule("hook", hook)]), "public.test:443", 20);
       expect(failureOf(asked)).toEqual({ detail: "hook_failed", note: `rule hook ${why}` });
-      expect(reports).toMatchObject([{ hook: "rule hook", fault: { why } }]);
+      expect(reports).toMatchObject([{ hook: "function of rule hook", fault: { why } }]);
       expect(reports[0]?.fault.thrown?.([]).split(" (at ")[0]).toBe(thrown);
       expect(asked.decision).toMatchObject({ verdict: "deny", rule: "hook", detail: "hook_failed" });
     }
@@ -245,6 +245,6 @@ describe("authorize()", () => {
       detail: "hook_failed",
       note: "rule way answered with no route",
     });
-    expect(reports.at(-1)).toEqual({ hook: "via of rule way", fault: { why: "answered with no route" } });
+    expect(reports.at(-1)).toEqual({ hook: "via function of rule way", fault: { why: "answered with no route" } });
   });
 });

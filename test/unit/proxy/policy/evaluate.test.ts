@@ -15,6 +15,10 @@ function ruleOf(policy: Policy, ...query: Parameters<typeof makeQuery>): string 
   return decide(policy, ...query).rule;
 }
 
+function givenCountry(rule: Rule, ...values: string[]): Rule {
+  return { ...rule, parameters: [{ name: "country", values: new Set(values) }] };
+}
+
 function fromRange(rule: Rule, range: string): Rule {
   const parsed = parseCidr(range);
   if (!parsed.ok) throw new Error(parsed.reason);
@@ -229,12 +233,18 @@ test("describeQuery() tells a function who asks for what, in canonical text", ()
   });
 });
 
-test("evaluate() finds one among thousands of rules by user, by client, by name and by range", () => {
+test("evaluate() finds one among thousands of rules by user, by parameter, by client, by name and by range", () => {
   const many = Array.from({ length: 2000 }, (_, at) => at);
   const byUser = makePolicy(many.map((at) => ({ ...denyRule(`r${at}`, "*.example"), users: new Set([`u${at}`]) })));
   expect(ruleOf(byUser, "a.example:1", { user: "u1234" })).toBe("r1234");
   expect(ruleOf(byUser, "a.example:1", { user: "nobody" })).toBe("default");
   expect(ruleOf(byUser, "a.example:1")).toBe("default");
+  const byParameter = makePolicy(many.map((at) => givenCountry(denyRule(`r${at}`), `c${at}`, "any")));
+  expect(byParameter.targets.open.forAll).toEqual([]);
+  expect(ruleOf(byParameter, "a.example:1", { parameters: { session: "x", country: "C1234" } })).toBe("r1234");
+  expect(ruleOf(byParameter, "a.example:1", { parameters: { session: "c1234" } })).toBe("default");
+  expect(ruleOf(byParameter, "a.example:1", { parameters: { country: "any" } })).toBe("r0");
+  expect(ruleOf(byParameter, "a.example:1")).toBe("default");
   const spread = (at: number) => `10.0.${at >> 8}.${at & 255}`;
   const byClient = makePolicy(many.map((at) => fromRange(denyRule(`r${at}`), spread(at))));
   expect(ruleOf(byClient, "a.example:1", { client: spread(1999) })).toBe("r1999");

@@ -1,6 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { listFailureDetails } from "../../../../src/proxy/failure.ts";
 import { AccessLog, type AccessFormat } from "../../../../src/proxy/record/access-log.ts";
+import { EventStream } from "../../../../src/proxy/record/events/event-stream.ts";
+import { RequestEvents } from "../../../../src/proxy/record/events/request-events.ts";
 import { LiveTable } from "../../../../src/proxy/record/live-table.ts";
 import { Metrics } from "../../../../src/proxy/record/metrics.ts";
 import { createRecorder } from "../../../../src/proxy/record/recorder.ts";
@@ -12,7 +14,14 @@ function makeStand(format: AccessFormat = "json") {
   const accessLog = new AccessLog({ format, sink: (text) => void lines.push(text) });
   const metrics = new Metrics();
   const live = new LiveTable();
-  return { lines, accessLog, metrics, live, recorder: createRecorder({ accessLog, metrics, live }) };
+  const stream = new EventStream({ origin: "test" });
+  return {
+    lines,
+    accessLog,
+    metrics,
+    live,
+    recorder: createRecorder({ accessLog, metrics, live, events: new RequestEvents(stream) }),
+  };
 }
 
 describe("createRecorder()", () => {

@@ -66,13 +66,22 @@ describe("a pool", () => {
     const stand = new PoolStand();
     const pool = stand.open(makePoolPlan(["a", "b"], { eject }));
     const use = take(pool);
-    expect(use.refused(502)).toBe(false);
-    expect(use.refused(429, 30_000)).toBe(true);
+    expect(use.refused(502, undefined, true)).toBe(false);
+    expect(use.refused(429, 30_000, true)).toBe(true);
     use.release();
     expect(pool.nextChangeAt(stand.now)).toBe(stand.now + 30_000);
     expect(stand.events).toMatchObject([
       { kind: "health", pool: "pool", member: "a", state: "ejected", reason: "answered 429", forMs: 30_000 },
     ]);
+  });
+
+  test("the last member is left out by a status of its own, and not by one that a target may have answered", () => {
+    const pool = new PoolStand().open(makePoolPlan(["a"], { eject }));
+    const use = take(pool);
+    expect(use.refused(429, undefined, false)).toBe(false);
+    expect(pass(pool)).toBe("a");
+    expect(use.refused(429, undefined, true)).toBe(true);
+    expect(pool.take(wish())).toBe("unhealthy");
   });
 
   test("what is behind a member does not eject it", () => {

@@ -87,4 +87,13 @@ describe("Upstreams", () => {
     await upstream.count(Promise.resolve(fail("dns_error")));
     expect(upstream.load).toEqual({ dialling: 0, dialled: 1, failed: 1 });
   });
+
+  test("count what an upstream reports of the next one there, and not at itself", async () => {
+    const upstreams = new Upstreams();
+    const [corp, next] = ["corp", "next"].map((name) => upstreams.find(compileHop({ name })));
+    const reported = fail("upstream_refused", { nextHop: "corp", culprit: "next" });
+    await corp?.count(Promise.resolve(reported));
+    next?.reported(reported.failure);
+    expect([corp?.load.failed, next?.load.failed]).toEqual([0, 1]);
+  });
 });
