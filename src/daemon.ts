@@ -165,7 +165,6 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     findPac: (name) => pacs.find(name),
     ...composeReports({ tell, secrets, bugs }),
   });
-  const { metrics } = gate;
   const warmUp = composeWarmUp(compiled, { gate, tunnel: engine, descriptors, openInProcess: sockets.openInProcess });
   let close = (): Promise<void> => Promise.resolve();
   const drain = new Drain({
@@ -278,10 +277,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
   warnOfUnused(inherited, tell);
   warnOfDescriptors(descriptors, runtime.limits.inAll.connections, tell);
 
-  const stopTidying = tidyMemory(() => {
-    const accepted = metrics.acceptedInAll;
-    return { accepted, ended: accepted - metrics.connectionsOpen };
-  });
+  const stopTidying = tidyMemory(() => gate.metrics.countConnections());
   close = async () => {
     // What is on its way to a successor arrives, or ends here.
     await Promise.all([warmUp.stop(), withinMs(handover.finish(), LAST_MOVES_MS)]);

@@ -71,6 +71,12 @@ export class Metrics {
     return sum(this.probes);
   }
 
+  /** Connections since the start. */
+  countConnections(): { readonly accepted: number; readonly ended: number } {
+    const accepted = this.acceptedInAll;
+    return { accepted, ended: accepted - this.connectionsOpen };
+  }
+
   /** Counts a connection that was accepted. */
   countOpened(listener: string): void {
     this.connectionsOpen += 1;
