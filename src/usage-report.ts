@@ -42,13 +42,13 @@ export class UsageReporter {
     const from = findDay(since, period, usage);
     const earlier = await this.#findEarlier(by, from, period);
     if (typeof earlier === "string") return earlier;
-    const rows: [Use, Counts][] = Array.from(usage.tables[by], (use) => [use, use.since(from)]);
+    const known = new Set<string>();
+    const rows = Array.from(usage.tables[by], (use): readonly [Use, Counts] => {
+      known.add(use.key);
+      return [use, earlier.get(use.key) ?? use.since(from)];
+    });
     // Users that were not active in this month are in the file alone.
-    for (const [user, counts] of earlier) {
-      const known = rows.find(([use]) => use.key === user);
-      if (known !== undefined) known[1] = counts;
-      else rows.push([new Use(user), counts]);
-    }
+    for (const [user, counts] of earlier) if (!known.has(user)) rows.push([new Use(user), counts]);
     rows.sort(([one, a], [other, b]) => b.up + b.down - a.up - a.down || one.key.localeCompare(other.key));
     const limits = this.#options.limits();
     return {

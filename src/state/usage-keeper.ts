@@ -74,7 +74,10 @@ export class UsageKeeper {
     this.#options = options;
     this.#thread = options.thread ?? new UsageThread();
     options.usage.unsaved = this.#unsaved;
-    options.quotas.onUnknown = (user) => this.#wanted.add(user);
+    // Without anybody forgotten, whoever is not known has used nothing.
+    options.quotas.onUnknown = (user) => {
+      if (options.usage.tables.user.forgotten > 0 && this.#wanted.size < MAX_WAITING) this.#wanted.add(user);
+    };
   }
 
   get status(): KeeperStatus {
@@ -158,7 +161,8 @@ export class UsageKeeper {
       return;
     }
     if (now < this.#retryAt) return;
-    if (!this.#isOpen) return this.#open();
+    if (!this.#isOpen) await this.#open();
+    if (!this.#isOpen) return;
     const { clock } = this.#options.usage;
     const { period } = clock;
     const sent = this.#collect();
@@ -294,8 +298,9 @@ export function lookAtFlows({ usage, quotas, live, limits }: Omit<KeeperOptions,
   });
 }
 
-/** Users that are looked up with one write. */
+/** Users that are looked up with one write, and that wait for that. Others ask again. */
 const MAX_WANTED = 100;
+const MAX_WAITING = 10_000;
 
 /** The value of a promise; undefined when it takes longer. */
 async function within<Value>(ms: number, promise: Promise<Value>): Promise<Value | undefined> {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { mkdirSync, rmSync } from "node:fs";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import type { PenstockConfig } from "../../src/config/schema.ts";
 import { basic, startProxy, type TestProxy } from "../support/proxy.ts";
 import { listenEcho } from "../support/raw-peer.ts";
@@ -200,5 +200,36 @@ describe("a quota of bytes", () => {
     }
     await using proxy = await startProxy(config);
     expect(await echo(proxy, origin.port, CI, 1)).toContain(" 429 ");
+  });
+
+  test("is read from the copy when the file is damaged, and lets nobody with a quota in when both are", async () => {
+    await using folder = await makeFolder();
+    using origin = listenEcho();
+    const state = `${folder.path}/state`;
+    const config = configure(state, {}, { day: "2KB" });
+    {
+      await using proxy = await startProxy(config);
+      await echo(proxy, origin.port, CI, 1000);
+    }
+    writeFileSync(`${state}/usage.db`, "nonsense".repeat(5000));
+    {
+      await using proxy = await startProxy(config);
+      expect(await echo(proxy, origin.port, CI, 1)).toContain("quota_exceeded");
+      expect(proxy.messages.filter((told) => told.includes("was damaged"))).toHaveLength(1);
+    }
+    for (const name of ["usage.db", "usage.db.copy"]) writeFileSync(`${state}/${name}`, "nonsense".repeat(5000));
+    // The second start knows it, too.
+    for (const _ of ["first", "second"]) {
+      await using proxy = await startProxy(config);
+      const refused = await echo(proxy, origin.port, CI, 1);
+      expect(refused).toStartWith("HTTP/1.1 503 ");
+      expect(refused).toContain("quota_unknown perUser.bytes.day");
+      expect(await echo(proxy, origin.port, BOB, 1)).toContain(" 200 ");
+      expect(proxy.messages.filter((told) => told.includes("Users with quotas are refused"))).toHaveLength(1);
+      expect(await (await proxy.ask("/readyz")).json()).toMatchObject({
+        ready: true,
+        warning: "The use of users is not known: those with quotas are refused.",
+      });
+    }
   });
 });
