@@ -88,6 +88,9 @@ describe.each(engines)("a tunnel %s", (_engine, config) => {
   });
 });
 
+/** Another limit than the one before, under which what is under way comes anew. */
+const FAST = { limits: { perClient: { bandwidth: "1GB/s" } } };
+
 describe("forwarded bodies", () => {
   test("wait for the limit of their user on the way down, and go on to their end once it is lifted", async () => {
     using server = listenRaw();
@@ -107,7 +110,11 @@ describe("forwarded bodies", () => {
       await peer.untilEnd();
     }
     expect([client.end, client.receivedBytes < MANY / 2]).toEqual(["open", true]);
-    await proxy.reload({ users: [{ name: "alice", password: "correct horse battery" }], timeouts: { idle: "5m" } });
+    await proxy.reload({
+      ...FAST,
+      users: [{ name: "alice", password: "correct horse battery" }],
+      timeouts: { idle: "5m" },
+    });
     expect((await takeResponse(client)).body).toHaveLength(MANY);
     expect(await proxy.record(2)).toMatchObject({ method: "GET", status: 200 });
   });
@@ -121,7 +128,7 @@ describe("forwarded bodies", () => {
     const origin = await server.next();
     await untilWaiting(proxy, "bandwidth");
     expect(origin.receivedBytes).toBeLessThan(MANY / 2);
-    await proxy.reload({});
+    await proxy.reload(FAST);
     await origin.untilReceived(MANY);
     origin.write("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
     expect((await takeResponse(client)).body).toBe("ok");

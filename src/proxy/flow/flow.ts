@@ -91,7 +91,7 @@ export class Flow implements Budgeted {
     const isParked = this.isParked;
     this.#budget?.leave(this);
     this.#budget = budget;
-    if (isParked) this.flush();
+    if (isParked) this.refilled();
   }
 
   /** Waits for nothing any more. */
