@@ -1,8 +1,9 @@
 import { describe, expect } from "bun:test";
 import { openTunnel } from "../support/ask-tunnel.ts";
+import { findExecutable } from "../support/build-executable.ts";
 import { type ServingExecutable, startExecutable } from "../support/executable.ts";
 import { needs } from "../support/needs.ts";
-import { writeConfig } from "../support/proxy-family.ts";
+import { startFamily, writeConfig } from "../support/proxy-family.ts";
 import { listenEcho, type RawPeer } from "../support/raw-peer.ts";
 import { openRedis } from "../support/redis-server.ts";
 import { makeFolder } from "../support/temporary-folder.ts";
@@ -100,6 +101,46 @@ describe("two executables that share Redis", () => {
       "a refusal",
     );
     peer.finish();
+  }, 60_000);
+
+  test("count a tunnel once that moves to the next process, with and without a folder for use", async () => {
+    await using redis = await openRedis();
+    using origin = listenEcho();
+    for (const state of [{ folder: "state" }, {}]) {
+      const prefix = `${Object.keys(state).length}:`;
+      await using folder = await makeFolder(
+        writeConfig({
+          users: [{ name: "ci", password: "secret", limits: { connections: 50, bytes: { day: "1GB" } } }],
+          state: { ...state, prefix, redis: `redis://127.0.0.1:${redis.port}` },
+        }),
+      );
+      await using family = await startFamily(folder, [await findExecutable()]);
+      const peers = await Promise.all(
+        [1000, 50_000, 2_000_000].map(async (bytes) => {
+          const peer = await openTunnel(family.port, `127.0.0.1:${origin.port}`, CI);
+          peer.write(Buffer.alloc(bytes, "x"));
+          await peer.until(({ receivedBytes }) => receivedBytes === bytes, "the echo");
+          return peer;
+        }),
+      );
+      const pid = family.pids.at(-1) ?? 0;
+      expect((await family.handOver()).code).toBe(0);
+      await family.untilGone(pid);
+      for (const peer of peers) {
+        peer.write("once more");
+        await peer.untilText("once more");
+      }
+      const readHeld = () => redis.run("HVALS", `${prefix}connections:users:ci`);
+      await waitFor(async () => (await readHeld()) === "3 50", "the connections of the new process alone");
+      for (const peer of peers) peer.finish();
+      await Promise.all(peers.map((peer) => peer.untilEnd()));
+      const [day = ""] = new Date().toISOString().split("T");
+      const sum = 2 * (2_051_000 + 3 * 9);
+      await waitFor(
+        async () => (await redis.run("HGET", `${prefix}use:day:${day}`, "ci")) === String(sum),
+        `${sum} bytes in Redis`,
+      );
+    }
   }, 60_000);
 
   test("go on when Redis is stopped, and when one of them is killed the other has its connections", async () => {
