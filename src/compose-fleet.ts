@@ -134,7 +134,10 @@ function share(plan: RedisPlan, gate: Gate, { use: parts, folder, tell }: ShareO
 }
 
 /** Waits until it is known what was used elsewhere. Where use is kept only in Redis, nobody with a quota is served until then. */
-async function untilKnown({ use: shared, hasQuotas }: Running, { usage, quotas, keeper }: UsageParts): Promise<void> {
+async function untilKnown(
+  { use: shared, fleet, hasQuotas }: Running,
+  { usage, quotas, keeper }: UsageParts,
+): Promise<void> {
   if (!hasQuotas) return;
   const isOnlyPlace = keeper === undefined;
   const { day, month } = usage.clock.period;
@@ -142,7 +145,8 @@ async function untilKnown({ use: shared, hasQuotas }: Running, { usage, quotas, 
   const known = shared.scanned.then(() => {
     if (isOnlyPlace) quotas.knowledge = { kind: "whole" };
   });
-  await Promise.race([known, Bun.sleep(START_MS)]);
+  const failed = fleet.exchanged().then(() => (fleet.fault === undefined ? known : undefined));
+  await Promise.race([known, failed, Bun.sleep(START_MS)]);
 }
 
 function describeFleet({ plan, fleet }: Running): FleetStatus {

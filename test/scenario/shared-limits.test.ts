@@ -174,6 +174,18 @@ describe("two proxies that share Redis", () => {
     expect(await one.metrics()).toContain("penstock_redis_up 1\n");
   });
 
+  test("let nobody with a quota in before they know what was used, when use is kept only in Redis", async () => {
+    await using redis = await openRedis();
+    using origin = listenEcho();
+    await redis.kill();
+    await using proxy = await startProxy(configure(redis, { limits: { perUser: { bytes: { day: "10KB" } } } }));
+    const refused = await send(proxy, origin.port, 10);
+    expect(refused).toStartWith("HTTP/1.1 503 ");
+    expect(refused).toContain("quota_unknown perUser.bytes.day: what was used is not known yet");
+    await redis.restart();
+    await waitFor(async () => (await send(proxy, origin.port, 10)).startsWith("HTTP/1.1 200 "), "the use to be known");
+  });
+
   test("follow a reload to another server, and to none", async () => {
     await using redis = await openRedis();
     await using next = await openRedis();

@@ -54,9 +54,20 @@ export async function exchange(
     return { ok: false, fault: { kind: "error", why: "answered something that this version does not understand" } };
   const faults: { key: string; fault: RedisFault }[] = [];
   for (const [at, entry] of entries.entries()) {
-    const [first, second] = answers[at] as readonly unknown[];
+    const answer: unknown = answers[at];
+    const [first, second] = Array.isArray(answer) ? (answer as readonly unknown[]) : ["error", "ERR no answer"];
     if (first === "error") faults.push({ key: prefix + entry.key, fault: readFault(String(second)) });
-    else entry.settle(first, second);
+    else if (isUnderstood(entry, first, second)) entry.settle(first, second);
   }
   return { ok: true, proxies, known: known === 1, faults };
+}
+
+/** Whoever can write to Redis can have a script answer anything: what is no number must not become a limit. */
+function isUnderstood({ kind }: Entry, first: unknown, second: unknown): boolean {
+  if (kind === "share" || kind === "use") return isAmount(first);
+  return kind !== "spend" || (Number.isFinite(Number(first)) && isAmount(second) && Number(second) >= 1);
+}
+
+function isAmount(value: unknown): boolean {
+  return Number.isFinite(Number(value)) && Number(value) >= 0;
 }
