@@ -78,7 +78,8 @@ export class ConfigApplier {
     listeners.commit();
     pacs.commit();
     gate.use(keepUnchanged(gate.runtime.current, next.runtime));
-    gate.upstreams.retain(listHops(gate.runtime.current));
+    const { current } = gate.runtime;
+    gate.upstreams.retain(listHops(current), current.pacs);
     this.#options.accessLog.use(next.log.access);
     if (next.sidecar !== undefined && keepsSidecar) before?.use(next.sidecar);
     inUse.sidecar = keepsSidecar ? before : opening?.open;

@@ -32,7 +32,7 @@ export function composeControl(parts: ControlledParts): ControlPort {
   const { gate, drain, inUse, accessLog, lanes, pacs, splicing, driving, reloads, reload, handOver } = parts;
   return {
     ...controlTunnels(gate),
-    upstreams: controlUpstreams(gate),
+    upstreams: controlUpstreams(gate, pacs),
     drain: controlDrain(drain, () => inUse.sidecar?.sidecar.yieldAddress()),
     ...(reload && { reload }),
     ...(handOver && { handOver }),

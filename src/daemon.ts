@@ -8,9 +8,8 @@ import { Drain } from "./drain.ts";
 import { Gate, withinMs } from "./gate/gate.ts";
 import type { Movable } from "./gate/movable.ts";
 import { startWarmUp, warmUpTunnelBytes } from "./gate/warm-up.ts";
-import { carryPools } from "./handover/carried-pools.ts";
-import { carryDigestNonces, type CarriedState } from "./handover/carried-state.ts";
-import { composeHandover } from "./handover/compose-handover.ts";
+import type { CarriedState } from "./handover/carried-state.ts";
+import { carryGate, composeHandover } from "./handover/compose-handover.ts";
 import type { HandoverOutcome, StartSuccessor } from "./handover/handover.ts";
 import type { Successor } from "./handover/successor.ts";
 import type { LanePool } from "./net/conn/lanes.ts";
@@ -209,7 +208,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     tell,
     turn,
   });
-  const carried = [carryDigestNonces(gate.checks.nonces), carryPools(gate.pools), ...(options.carried ?? [])];
+  const carried = [...carryGate(gate), ...(options.carried ?? [])];
   const movable = {
     release: () => gate.release(),
     receive: (connection: Movable) => gate.receive(connection),
@@ -318,7 +317,8 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
       },
       replacePac: (name, read) => pacs.replace(name, read),
       renewTrust(renew) {
-        gate.use(renew(gate.runtime.current));
+        gate.use(renew.runtime(gate.runtime.current));
+        pacs.renewAuthorities(renew.pacs);
       },
       warmUp() {
         if (drain.phase !== "serving" || stopWarmUp !== undefined || sockets.openInProcess === undefined) return;

@@ -16,12 +16,14 @@ import { isDefaultRouteOpen } from "./proxy/dial/upstream-probe.ts";
 import { asksPac } from "./proxy/pac/choose-ways.ts";
 import { explainChoice } from "./proxy/upstream/explain-choice.ts";
 import type { Member } from "./proxy/upstream/member.ts";
+import { describeProxies } from "./proxy/upstream/pac-proxies.ts";
 import { describePool } from "./proxy/upstream/pool-state.ts";
 import type { ControlPort, DrainControl, Readiness } from "./sidecar/control-port.ts";
 import type { PacStatus } from "./pac/followed-pac.ts";
+import type { PacFiles } from "./pac/pac-files.ts";
 import { createSidecarApp } from "./sidecar/sidecar-app.ts";
 import { type Sidecar, startSidecar } from "./sidecar/serve.ts";
-import type { UpstreamControl, UpstreamState } from "./sidecar/upstreams.ts";
+import type { PacState, PoolOrSingle, UpstreamControl } from "./sidecar/upstreams.ts";
 
 export type SidecarPlan = NonNullable<CompiledConfig["sidecar"]>;
 
@@ -87,10 +89,15 @@ export function controlTunnels({ live, captures }: Gate): Pick<ControlPort, "tun
 }
 
 /** What the sidecar may ask of the upstreams. */
-export function controlUpstreams(gate: Gate): UpstreamControl {
+export function controlUpstreams(gate: Gate, pacs: Pick<PacFiles, "statuses">): UpstreamControl {
   return {
-    list: () => listUpstreams(gate),
-    disable: (pool, member, disabled) => gate.pools.get(pool)?.disable(member, disabled) === true,
+    list: () => [...listUpstreams(gate), ...listPacs(gate, pacs.statuses)],
+    disable(upstream, member, disabled) {
+      const pool = gate.pools.get(upstream);
+      if (pool !== undefined) return pool.disable(member, disabled);
+      const proxy = gate.pools.findProxy(upstream, member);
+      return proxy?.members.every(({ name }) => proxy.disable(name, disabled)) === true;
+    },
     choose(name, { client, user, host }) {
       const pool = gate.pools.get(name);
       const ip = parseIp(client);
@@ -108,19 +115,27 @@ export function controlUpstreams(gate: Gate): UpstreamControl {
   };
 }
 
-/** The upstreams of the snapshot in use, with what is known of them. */
-export function listUpstreams({ runtime, pools, upstreams }: Gate): UpstreamState[] {
-  return runtime.current.upstreams
-    .values()
-    .map((upstream): UpstreamState => {
-      if (upstream.kind === "pool") {
-        const pool = pools.find(upstream);
-        return describePool(pool, pool.now());
-      }
-      const { name, kind, endpoint } = upstream;
-      return { name, kind, address: formatEndpoint(endpoint), ...upstreams.find(upstream).load };
-    })
-    .toArray();
+/** The upstreams of the snapshot in use, those of the environment last, with what is known of them, but for those that PAC files choose. */
+export function listUpstreams({ runtime, pools, upstreams }: Gate): PoolOrSingle[] {
+  const { upstreams: named, environment } = runtime.current;
+  // One variable may be for both.
+  const ofVariables = new Set([environment?.tunnel, environment?.forward].filter((hop) => hop !== undefined));
+  return [...named.values(), ...ofVariables].map((upstream): PoolOrSingle => {
+    if (upstream.kind === "pool") {
+      const pool = pools.find(upstream);
+      return describePool(pool, pool.now());
+    }
+    const { name, kind, endpoint } = upstream;
+    return { name, kind, address: formatEndpoint(endpoint), ...upstreams.find(upstream).load };
+  });
+}
+
+/** The upstreams that PAC files choose, with the proxies that each of them named. */
+function listPacs({ pools, pacs }: Gate, statuses: readonly PacStatus[]): PacState[] {
+  return statuses.map((status) => {
+    const { name } = status;
+    return { ...status, kind: "pac", counts: pacs.countsOf(name), members: describeProxies(pools, name) };
+  });
 }
 
 /** What the sidecar may ask of the drain. */

@@ -54,6 +54,7 @@ export async function explainPac(
 
 function describeWay(way: PacWay): string {
   if (way === "direct") return way;
-  if (way.kind === "pool") return way.members.map(({ name }) => name).join(", then ");
-  return way.name.slice(way.name.indexOf("/") + 1);
+  const [only] = way.members;
+  const isAlone = way.members.length === 1 && only?.way !== "direct";
+  return isAlone ? way.name.slice(way.name.indexOf("/") + 1) : way.members.map(({ name }) => name).join(", then ");
 }

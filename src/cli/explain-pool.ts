@@ -13,7 +13,7 @@ import type { PoolWish } from "../proxy/upstream/pool.ts";
 import { Pools } from "../proxy/upstream/pools.ts";
 import { type Fact, line } from "./explain-fact.ts";
 
-/** What a running proxy says of a pool: its members as the sidecar has them, and whom a request would be led to. */
+/** What a running proxy says of a pool: its members as the sidecar has them, and whom a request would be led to. A PAC file leaves no choice. */
 export interface AskedPool {
   readonly members: readonly Readonly<Record<string, unknown>>[];
   readonly choice: readonly Candidate[];
@@ -56,14 +56,18 @@ export async function explainPools(route: PooledRoute, question: PoolQuestion, a
   const hops: Hop[] = [];
   let failure: Failure | undefined;
   const explain = async (plan: PoolPlan): Promise<void> => {
-    // No name in a configuration has a slash.
-    const asked = plan.name.includes("/") ? "a PAC file names its members" : await ask(plan.name, question);
+    const answer = readPacAnswer(plan);
+    const asked = await ask(answer?.name ?? plan.name, question);
     const unfit = pools.find(plan).passOverUnfit(question, wish.tried);
-    const choice = typeof asked === "string" ? explainChoice(pools.find(plan), wish) : asked.choice;
-    facts.push(...describe(plan, asked, choice));
+    const choice = answer
+      ? chooseOfPac(answer, asked)
+      : typeof asked === "string"
+        ? explainChoice(pools.find(plan), wish)
+        : asked.choice;
+    facts.push(...describe(answer ?? plan, asked, choice));
     const [chosen] = choice;
-    if (chosen === undefined) failure ??= unfit ?? explainShortage(plan, asked);
-    const way = plan.members.find(({ name }) => name === chosen?.member)?.way;
+    if (chosen === undefined || (answer && unfit)) failure ??= unfit ?? explainShortage(plan, asked);
+    const way = (answer ?? plan).members.find(({ name }) => name === chosen?.member)?.way;
     if (way !== undefined && way !== "direct") await follow(way);
   };
   const follow = async (step: Hop | PoolPlan): Promise<void> => {
@@ -74,16 +78,66 @@ export async function explainPools(route: PooledRoute, question: PoolQuestion, a
   return { facts, failure, hops: failure === undefined ? hops : undefined };
 }
 
+/** What is listed of a pool. */
+type ListedPool = Pick<PoolPlan, "name" | "members"> & { readonly balance: PoolPlan["balance"] | "pac" };
+
+/** What a PAC file answered, in order: the upstream that has the file, and the proxies; undefined for a pool of the configuration. */
+function readPacAnswer({ name, members }: PoolPlan): ListedPool | undefined {
+  // No name in a configuration has a slash.
+  const end = name.indexOf("/");
+  if (end < 0) return undefined;
+  const [only] = members;
+  const isAlone = only !== undefined && members.length === 1;
+  const named = isAlone ? [{ ...only, name: name.slice(end + 1) }] : members.map(unwrap);
+  return { name: name.slice(0, end), members: named, balance: "pac" };
+}
+
+/** A proxy that a PAC file named beside others, in the place of the pool that it is alone. */
+function unwrap(member: MemberPlan): MemberPlan {
+  const { way } = member;
+  const [proxy] = way !== "direct" && way.kind === "pool" ? way.members : [];
+  return proxy === undefined ? member : { ...member, way: proxy.way };
+}
+
+/** Those in the answer of a PAC file that are not left out now. One alone is tried even then, unless it is disabled. */
+function chooseOfPac({ members }: ListedPool, asked: AskedPool | string): Candidate[] {
+  const isAlone = members.length === 1;
+  const states = listStates(asked);
+  const isLeftOut = ({ name }: MemberPlan): boolean => {
+    const { health, disabled } = states.get(name) ?? {};
+    return disabled === true || (health === "ejected" && !isAlone);
+  };
+  return members
+    .filter((member) => !isLeftOut(member))
+    .map(({ name }, at) => ({ member: name, why: explainPlace(isAlone, at, name === members[0]?.name) }));
+}
+
+function explainPlace(isAlone: boolean, at: number, isFirst: boolean): string {
+  if (isAlone) return "alone in the answer of the PAC file";
+  if (at > 0) return "next in the answer";
+  return isFirst ? "first in the answer of the PAC file" : "first in the answer of the PAC file that is not left out";
+}
+
+function listStates(asked: AskedPool | string): ReadonlyMap<unknown, Readonly<Record<string, unknown>>> {
+  return new Map(typeof asked === "string" ? [] : asked.members.map((member) => [member["name"], member]));
+}
+
 function explainShortage({ name, waitMs }: PoolPlan, asked: AskedPool | string): Failure {
   const isFull = typeof asked !== "string" && asked.members.some(({ health }) => health === "healthy");
   const note = waitMs === 0 ? {} : { note: `after ${formatDuration(waitMs)} in the queue` };
   return { detail: isFull ? "upstreams_full" : "no_healthy_upstream", nextHop: name, ...note };
 }
 
-function describe(plan: PoolPlan, asked: AskedPool | string, choice: readonly Candidate[]): Fact[] {
+function describe(plan: ListedPool, asked: AskedPool | string, choice: readonly Candidate[]): Fact[] {
   const [chosen, ...next] = choice;
-  const states = new Map(typeof asked === "string" ? [] : asked.members.map((member) => [member["name"], member]));
-  const describeOne = (member: string): string => `${member}, ${describeHealth(states.get(member), asked)}`;
+  const states = listStates(asked);
+  const isOfPac = plan.balance === "pac";
+  const describeOne = (member: string): string => {
+    const state = states.get(member);
+    const isUnknown = state === undefined && typeof asked !== "string";
+    if (isOfPac && isUnknown) return member === "direct" ? member : `${member}, not used so far`;
+    return `${member}, ${describeHealth(state, asked)}`;
+  };
   const listed = new Set(choice.map(({ member }) => member));
   const others = plan.members.filter(({ name }) => !listed.has(name));
   const isWell = ({ name }: MemberPlan): boolean =>
@@ -132,8 +186,8 @@ export function readAskedPool(
   pool: Readonly<Record<string, unknown>>,
   answer: Readonly<Record<string, unknown>>,
 ): AskedPool | undefined {
-  const { members } = pool;
-  const { choice } = answer;
+  const { members, kind } = pool;
+  const { choice = kind === "pac" ? [] : undefined } = answer;
   if (!Array.isArray(members) || !Array.isArray(choice)) return undefined;
   const candidates = choice.filter(isRecord).map(({ member, why }) => ({ member: String(member), why: String(why) }));
   return { members: members.filter(isRecord), choice: candidates };

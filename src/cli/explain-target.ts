@@ -200,6 +200,9 @@ function describeStep(step: Hop | PoolPlan, asker: NamedRequester): string {
     const { name, kind, endpoint, proxyProtocol } = step;
     return `${name} (${kind}://${formatEndpoint(endpoint)}${describeLogin(step, asker)}${describeHeader(proxyProtocol)})`;
   }
+  // No name in a configuration has a slash: the rest is what a PAC file answered.
+  const [upstream = "", ...answer] = step.name.split("/");
+  if (answer.length > 0) return `${upstream} (PAC file: ${answer.join("/").replaceAll(",", ", ")})`;
   const balance = typeof step.balance === "function" ? "a function chooses" : step.balance;
   const members = step.members.slice(0, MAX_MEMBERS).map(({ name, backup }) => `${name}${backup ? " as backup" : ""}`);
   const more = step.members.length > MAX_MEMBERS ? `, and ${step.members.length - MAX_MEMBERS} more` : "";

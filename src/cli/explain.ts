@@ -91,7 +91,10 @@ async function askRunning(
     if (typeof answer === "string") return answer.replace(/\.$/, "");
     if (answer.status !== 200)
       return `the sidecar refused (${answer.status}): ${(await readDetail(answer)).replace(/\.$/, "")}`;
-    answers.push(await readJson(answer));
+    const read = await readJson(answer);
+    answers.push(read);
+    // The file has chosen already.
+    if (read["kind"] === "pac") break;
   }
   const [state = {}, chosen = {}] = answers;
   return readAskedPool(state, chosen) ?? "it answered with something else";

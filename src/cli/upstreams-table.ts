@@ -14,6 +14,9 @@ const COLUMNS = [
   { title: "P50/P99 MS", width: 10, right: true },
 ] as const;
 
+/** Proxies of a PAC file in a table. */
+const MAX_PROXIES = 20;
+
 /** Columns of a terminal. */
 const WIDTH = 80;
 
@@ -23,14 +26,42 @@ export function formatUpstreams(upstreams: readonly Row[]): string {
 }
 
 function formatUpstream(upstream: Row): string {
-  const { members } = upstream;
+  const { members, kind } = upstream;
   if (!Array.isArray(members)) return writeLine(describeSingle(upstream));
   const rows = members.filter(isRecord);
+  const isPac = kind === "pac";
+  const shown = isPac ? rows.slice(0, MAX_PROXIES) : rows;
+  const left = rows.length - shown.length;
   return [
-    writeLine(describePool(upstream, rows)),
-    writeLine(writeCells(COLUMNS.map(({ title }) => title))),
-    ...rows.flatMap(formatMember),
+    ...(isPac ? describePac(upstream, rows) : [describePool(upstream, rows)]).map(writeLine),
+    ...(shown.length === 0 ? [] : [writeLine(writeCells(COLUMNS.map(({ title }) => title)))]),
+    ...shown.flatMap(formatMember),
+    ...(left === 0 ? [] : [writeLine(`  and ${left} more; --json has them all`)]),
   ].join("");
+}
+
+/** Where the file is, what is known of it, and what is wrong with it. */
+function describePac(upstream: Row, proxies: readonly Row[]): string[] {
+  const { name, from, fault, last_read: read, last_change: changed, last_failure: failure } = upstream;
+  const healthy = proxies.filter(({ health }) => health === "healthy").length;
+  const named = proxies.length === 0 ? "no proxies so far" : `${healthy} of ${count(proxies.length, "proxy")} healthy`;
+  const asked = `${count(upstream["queries"], "request")}, ${asText(upstream["failed_queries"])} refused`;
+  const before = isRecord(failure)
+    ? `    last failure ${formatMoment(failure)}: ${asText(failure["reason"])}`
+    : undefined;
+  const now = typeof fault === "string" ? `    now: the file ${fault}` : undefined;
+  const trouble = now ?? before;
+  return [
+    `${asText(name)}  pac: ${asText(from)}`,
+    `    ${named}, ${asked}`,
+    `    read ${formatMoment(read)}, changed ${formatMoment(changed)}`,
+    ...(trouble === undefined ? [] : [trouble]),
+  ];
+}
+
+function formatMoment(time: unknown): string {
+  const age = isRecord(time) ? time["age_ms"] : undefined;
+  return typeof age === "number" ? `${formatAge(age)} ago` : "never";
 }
 
 function describeSingle({ name, kind, address, dialling, dialled, failed }: Row): string {
@@ -99,7 +130,8 @@ function asText(value: unknown): string {
 }
 
 function count(value: unknown, what: string): string {
-  return `${asText(value)} ${what}${value === 1 ? "" : "s"}`;
+  const many = what.endsWith("y") ? `${what.slice(0, -1)}ies` : `${what}s`;
+  return `${asText(value)} ${value === 1 ? what : many}`;
 }
 
 /** Three digits at most: `0.4`, `12`, `1234`. */

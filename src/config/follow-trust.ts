@@ -3,13 +3,21 @@ import { listMemberHops, mapHops } from "../proxy/route/map-hops.ts";
 import type { Hop } from "../proxy/route/hop.ts";
 import type { Runtime } from "../proxy/runtime.ts";
 import { compileForward } from "./forward.ts";
+import type { PacSource } from "../pac/followed-pac.ts";
+import type { PacPlan } from "../proxy/pac/pac-plan.ts";
+import { compilePacs } from "./compile-pac.ts";
 import { compileUpstreams } from "./compile-upstream.ts";
 import { type FileGroup, followed } from "./follow-files.ts";
 import { listPemFiles, type Materials } from "./materials.ts";
 import type { Config } from "./schema.ts";
 
-/** Gives a runtime with new certificates and everything else unchanged. */
-export type RenewTrust = (runtime: Runtime) => Runtime;
+/** New certificates. */
+export interface RenewTrust {
+  /** Gives a runtime with them, and everything else unchanged. */
+  readonly runtime: (runtime: Runtime) => Runtime;
+  /** PAC files of upstreams, with the authorities for their URLs. */
+  readonly pacs: readonly PacSource[];
+}
 
 /** The certificates for upstreams and origins, to be read again when their files change; undefined when there are none. */
 export function followTrustFiles(config: Config, materials: Materials): FileGroup<RenewTrust> | undefined {
@@ -21,17 +29,23 @@ export function followTrustFiles(config: Config, materials: Materials): FileGrou
       const renewed = { ...materials, files: new Map([...materials.files, ...texts]) };
       const { upstreams, problems } = compileUpstreams(config, renewed);
       const { forward, problems: more } = compileForward(config.forward, renewed);
-      if (problems.length > 0 || more.length > 0) return { ok: false, problems: [...problems, ...more] };
+      const { pacs, sources, problems: faults } = compilePacs(config, renewed);
+      const all = [...problems, ...more, ...faults];
+      if (all.length > 0) return { ok: false, problems: all };
       return {
         ok: true,
-        value: (runtime) => ({
-          ...runtime,
-          upstreams: renewUpstreams(runtime.upstreams, upstreams),
-          // Connections may be shared only under one and the same object.
-          forward: isSame(forward.ca, runtime.forward.ca)
-            ? runtime.forward
-            : { ...runtime.forward, ca: forward.ca ?? [] },
-        }),
+        value: {
+          runtime: (runtime) => ({
+            ...runtime,
+            upstreams: renewUpstreams(runtime.upstreams, upstreams),
+            ...(runtime.pacs && { pacs: renewPacs(runtime.pacs, pacs) }),
+            // Connections may be shared only under one and the same object.
+            forward: isSame(forward.ca, runtime.forward.ca)
+              ? runtime.forward
+              : { ...runtime.forward, ca: forward.ca ?? [] },
+          }),
+          pacs: sources,
+        },
       };
     },
   };
@@ -46,6 +60,18 @@ function renewUpstreams(before: Upstreams, now: Upstreams): Upstreams {
     const tls = renewed.get(hop.name);
     return tls === undefined || isSame(tls, hop.tls) ? hop : { ...hop, tls };
   });
+}
+
+type Pacs = ReadonlyMap<string, PacPlan>;
+
+/** One with unchanged authorities stays the same object, which what its file answered belongs to. */
+function renewPacs(before: Pacs, now: Pacs): Pacs {
+  return new Map(
+    [...before].map(([name, plan]) => {
+      const ca = now.get(name)?.ca;
+      return [name, ca === undefined || isSame(ca, plan.ca) ? plan : { ...plan, ca }];
+    }),
+  );
 }
 
 function isSame(a: unknown, b: unknown): boolean {

@@ -25,7 +25,7 @@ import { type Runtime, RuntimeHolder } from "../proxy/runtime.ts";
 import { RequestIds } from "../proxy/record/request-record.ts";
 import type { TunnelEngine } from "../proxy/flow/tunnel.ts";
 import { Pools } from "../proxy/upstream/pools.ts";
-import type { PoolEvent } from "../proxy/upstream/pool.ts";
+import type { Pool, PoolEvent } from "../proxy/upstream/pool.ts";
 import type { PacFile } from "../proxy/pac/pac-file.ts";
 import { PacRouter } from "../proxy/pac/pac-router.ts";
 import { Upstreams } from "../proxy/upstream/upstreams.ts";
@@ -114,7 +114,7 @@ export class Gate implements ConnectionServices, ListenerOwner {
     this.#options = options;
     this.runtime = new RuntimeHolder(options.runtime);
     this.pools = new Pools({ changed: (event) => options.poolChanged?.(event) });
-    this.pools.use(options.runtime.upstreams);
+    this.pools.use(options.runtime.upstreams, options.runtime.pacs);
     this.healthChecks = new HealthChecks({
       services: this,
       reportBug: (error) => this.reportBug(error, "of no client"),
@@ -149,8 +149,19 @@ export class Gate implements ConnectionServices, ListenerOwner {
   /** Puts another snapshot into use for new requests. Pools keep their state by name. */
   use(runtime: Runtime): void {
     this.runtime.swap(runtime);
-    this.pools.use(runtime.upstreams);
+    this.pacs.retain(runtime.pacs ?? new Map());
+    this.pools.use(runtime.upstreams, runtime.pacs);
     this.healthChecks.follow();
+  }
+
+  /** The pool that another process knew under this name: also that of a proxy, or of several, that a PAC file named there. */
+  findPool(name: string): Pool | undefined {
+    const known = this.pools.get(name);
+    if (known !== undefined) return known;
+    const end = name.indexOf("/");
+    const plan = this.runtime.current.pacs?.get(name.slice(0, Math.max(0, end)));
+    const way = plan && this.pacs.revive(plan, name.slice(end + 1));
+    return way === undefined || way === "direct" ? undefined : this.pools.find(way);
   }
 
   /** The listeners as bound; undefined before. */

@@ -2,6 +2,7 @@ import type { Ip } from "../address/ip.ts";
 import type { Conn } from "../net/conn/conn.ts";
 import { readClockOffset } from "../net/conn/monotonic-clock.ts";
 import { type ConnectionServices, resumeConnection } from "../proxy/connection.ts";
+import { findAffinity } from "../proxy/dial/member-search.ts";
 import type { TunnelOwner, TunnelResult, TunnelTap } from "../proxy/flow/tunnel.ts";
 import type { AllowDecision } from "../proxy/policy/decision.ts";
 import { type RecordedConnection, RequestRecord } from "../proxy/record/request-record.ts";
@@ -59,7 +60,11 @@ export class Receiver {
     const record = connection.takeRecord(state, this.#useRuntime());
     if (state.rule !== undefined) record.decision = share(this.#decisions, state.rule, allow);
     if (state.route !== undefined) record.route = share(this.#routes, state.route, (name) => ({ name, hops: [] }));
-    if (state.carriage !== undefined) record.carriage = new MovedCarriage(state.carriage, services.pools);
+    const { target: asked } = record;
+    if (state.carriage !== undefined)
+      record.carriage = new MovedCarriage(state.carriage, services.pools, (by) =>
+        asked === undefined ? undefined : findAffinity({ requester: record, target: asked }, by),
+      );
     const tunnel = services.tunnel(client, target, {
       idleMs: record.runtime.timeouts.idleMs,
       owner: connection,

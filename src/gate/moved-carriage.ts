@@ -1,5 +1,6 @@
 import type { RecordedCarriage } from "../proxy/dial/carriage.ts";
 import type { MemberUse } from "../proxy/upstream/member-use.ts";
+import type { PoolWish } from "../proxy/upstream/pool.ts";
 import type { Pools } from "../proxy/upstream/pools.ts";
 
 /** The members of pools that carry a tunnel, as another process wrote them. */
@@ -15,10 +16,11 @@ export class MovedCarriage implements RecordedCarriage {
   readonly attempt: number;
   readonly #uses: readonly MemberUse[];
 
-  constructor({ members, attempt }: MovedMembers, pools: Pools) {
+  /** `keyBy` gives what of the request decides about members: an open connection keeps its session. */
+  constructor({ members, attempt }: MovedMembers, pools: Pick<Pools, "get">, keyBy: PoolWish["key"]) {
     this.members = members;
     this.attempt = attempt;
-    this.#uses = members.flatMap(([pool = "", ...names]) => pools.get(pool)?.countOpen(names) ?? []);
+    this.#uses = members.flatMap(([pool = "", ...names]) => pools.get(pool)?.countOpen(names, keyBy) ?? []);
   }
 
   get name(): string {

@@ -119,6 +119,7 @@ export class Attempt implements ChannelOwner {
       case "offer":
       case "confirmed":
       case "connections":
+      case "state":
       case "done":
         return this.onEnd(`it sent what only the old process sends (${message.kind})`);
     }

@@ -9,8 +9,14 @@ import type { DigestNonces, SavedNonces } from "../proxy/auth/digest-nonces.ts";
 export interface CarriedState {
   /** It is in the protocol: another version of the program must understand the value under this name. */
   readonly name: string;
-  /** The state as it is now. It is asked for twice: before the successor starts, and when nothing more moves. */
-  save(): JsonValue;
+  /**
+   * The state as it is now. It is asked for twice: for the offer, before the
+   * successor starts, and when nothing more moves: then what has changed since the
+   * offer is enough.
+   */
+  save(since?: "offer"): JsonValue;
+  /** What was too much for the offer, in parts, for successors that take it. Absent where nothing can be. */
+  rest?(): Iterable<JsonValue>;
   /**
    * Takes over what `save` of another process gave, at first before this process
    * serves. `clockShiftMs` added to a time of the monotonic clock of that process
@@ -19,8 +25,13 @@ export interface CarriedState {
   restore(value: JsonValue, clockShiftMs: number): boolean;
 }
 
-export function saveAll(carried: readonly CarriedState[]): NamedState {
-  return Object.fromEntries(carried.map((each) => [each.name, each.save()]));
+export function saveAll(carried: readonly CarriedState[], since?: "offer"): NamedState {
+  return Object.fromEntries(carried.map((each) => [each.name, each.save(since)]));
+}
+
+/** What was too much for the offer, a message at a time. */
+export function* saveRest(carried: readonly CarriedState[]): Iterable<NamedState> {
+  for (const each of carried) for (const part of each.rest?.() ?? []) yield { [each.name]: part };
 }
 
 /** Restores what is there, and gives the names of what is not understood. Names that nobody knows are left alone. */

@@ -4,6 +4,9 @@ import type { Gate } from "../gate/gate.ts";
 import type { InheritedSockets } from "../net/inherited-sockets.ts";
 import { openLibc } from "../net/libc/libc.ts";
 import type { OfferedSocket } from "../protocol/handover/message.ts";
+import { carryPools } from "./carried-pools.ts";
+import { carrySessions } from "./carried-sessions.ts";
+import { carryDigestNonces, type CarriedState } from "./carried-state.ts";
 import { Handover, type HandoverOptions, type SocketToPass } from "./handover.ts";
 
 /** The system ends all processes of a container with the first one. */
@@ -55,6 +58,12 @@ export function composeHandover(parts: HandoverParts): Handover {
     // A client whose idle connection is closed may be about to send a request, which would be lost.
     onQuiet: () => gate.windDown("serve"),
   });
+}
+
+/** What the next process is to know of a gate. */
+export function carryGate(gate: Gate): CarriedState[] {
+  const pools = { listPools: () => gate.pools.all(), findPool: (name: string) => gate.findPool(name) };
+  return [carryDigestNonces(gate.checks.nonces), carryPools(pools), carrySessions(pools)];
 }
 
 function listListeners(gate: Gate): SocketToPass[] {

@@ -6,7 +6,7 @@ import type { Libc } from "../net/libc/libc.ts";
 import { duplicateDescriptor, openSocketPair } from "../net/libc/socket.ts";
 import { MAX_DESCRIPTORS } from "../protocol/handover/frame.ts";
 import type { OfferedSocket } from "../protocol/handover/message.ts";
-import { type CarriedState, saveAll } from "./carried-state.ts";
+import { type CarriedState, saveAll, saveRest } from "./carried-state.ts";
 import { Mover, type MoverOptions } from "./mover.ts";
 import { Attempt, type SuccessorProcess } from "./attempt.ts";
 
@@ -117,6 +117,7 @@ export class Handover {
     void this.#move(
       attempt,
       used.map(({ socket }) => socket),
+      ready.takesState === true,
     );
     return { kind: "done", pid: attempt.process.pid, program: ready.program };
   }
@@ -173,7 +174,7 @@ export class Handover {
   }
 
   /** Moves connections until nothing is left to move, or the successor is gone. */
-  async #move(attempt: Attempt, used: readonly OfferedSocket[]): Promise<void> {
+  async #move(attempt: Attempt, used: readonly OfferedSocket[], takesState: boolean): Promise<void> {
     const { libc, leave, resume, passed, carried, tell } = this.#options;
     const mover = new Mover({
       ...this.#options,
@@ -183,9 +184,11 @@ export class Handover {
     });
     leave(attempt.process, used, () => attempt.settle());
     void attempt.send({ kind: "confirmed" });
+    const rest = takesState ? sendRest(attempt, carried) : Promise.resolve();
     const lost = await attempt.untilMoved(mover);
     if (lost === undefined) {
-      await attempt.send({ kind: "done", state: saveAll(carried) });
+      await rest;
+      await attempt.send({ kind: "done", state: saveAll(carried, "offer") });
       this.#successor = attempt.process.pid;
       if (mover.moved > 0) tell(`${mover.moved} connections moved to process ${attempt.process.pid}.`);
     } else if (attempt.isOnItsOwn) {
@@ -200,6 +203,14 @@ export class Handover {
     passed.closeRest();
     attempt.close();
     this.#attempt = undefined;
+  }
+}
+
+/** Sends one message after the other, so that only one is in memory, and lets connections have their turn in between. Ends early when the channel does. */
+async function sendRest(attempt: Attempt, carried: readonly CarriedState[]): Promise<void> {
+  for (const state of saveRest(carried)) {
+    await attempt.send({ kind: "state", state });
+    await new Promise<void>((resolve) => void setImmediate(resolve));
   }
 }
 

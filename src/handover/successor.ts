@@ -72,8 +72,7 @@ export class Successor implements ChannelOwner {
 
   /** Restores what modules carry over. Before this process serves. */
   restore(carried: readonly CarriedState[], tell: (message: string) => void): void {
-    for (const name of restoreAll(carried, this.#offer.state, this.#clockShiftMs))
-      tell(`Warning: what the old process gave as "${name}" is not understood, and left out.`);
+    this.#restoreAll(carried, this.#offer.state, tell);
   }
 
   /** Says that this process ends, and why. */
@@ -94,6 +93,7 @@ export class Successor implements ChannelOwner {
       program: services.program,
       pid: process.pid,
       used: [...used, ...activated].sort((a, b) => a - b),
+      takesState: true,
     });
   }
 
@@ -115,9 +115,10 @@ export class Successor implements ChannelOwner {
         return this.#confirm();
       case "connections":
         return this.#take(message, descriptors);
+      case "state":
+        return this.#restoreRest(message.state);
       case "done":
-        for (const name of this.#restoreRest(message.state))
-          this.#services?.tell(`Warning: what the old process gave as "${name}" is not understood, and left out.`);
+        this.#restoreRest(message.state);
         return this.#conclude();
       case "offer":
       case "ready":
@@ -142,8 +143,13 @@ export class Successor implements ChannelOwner {
     this.#conclude();
   }
 
-  #restoreRest(state: Offer["state"]): string[] {
-    return restoreAll(this.#services?.carried ?? [], state, this.#clockShiftMs);
+  #restoreRest(state: Offer["state"]): void {
+    if (this.#services !== undefined) this.#restoreAll(this.#services.carried, state, this.#services.tell);
+  }
+
+  #restoreAll(carried: readonly CarriedState[], state: Offer["state"], tell: (message: string) => void): void {
+    for (const name of restoreAll(carried, state, this.#clockShiftMs))
+      tell(`Warning: what the old process gave as "${name}" is not understood, and left out.`);
   }
 
   #confirm(): void {

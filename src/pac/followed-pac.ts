@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import type { FetchOrder, Fetched } from "../net/http/fetch-text.ts";
 import type { PacQuestion } from "../protocol/pac/pac-url.ts";
 import type { KnownNames, PacFile, PacStep } from "../proxy/pac/pac-file.ts";
@@ -34,12 +35,17 @@ export interface PacThreadLike {
 /** What operators want to know of a PAC file. */
 export interface PacStatus {
   readonly name: string;
+  /** Where the file is: a path, or a URL without what may be a secret in it. */
+  readonly from: string;
+  /** Milliseconds since the epoch at which the newest file was read, or found to be unchanged; undefined before. */
+  readonly readAt: number | undefined;
   /** When the file in use was loaded, milliseconds since the epoch; undefined when there is none. */
   readonly loadedAt: number | undefined;
   /** What is wrong with the last one, as the rest of a sentence that begins with the file; undefined when nothing is. */
   readonly fault: string | undefined;
-  /** How often a file could not be fetched or used. */
+  /** How often a file could not be fetched or used; and when and why last, which outlives the end of the fault. */
   readonly failures: number;
+  readonly lastFailure: { readonly at: number; readonly why: string } | undefined;
 }
 
 /** Bytes of a PAC file. Chromium takes 1 MiB. */
@@ -58,10 +64,12 @@ const JITTER = 0.2;
  * and after a failure sooner.
  */
 export class FollowedPac implements PacFile {
-  readonly source: PacSource;
+  source: PacSource;
   readonly #options: FollowOptions;
   #version = 0;
+  #readAt: number | undefined;
   #loadedAt: number | undefined;
+  #lastFailure: PacStatus["lastFailure"];
   #fault: string | undefined;
   #failures = 0;
   /** Failures since the last success. */
@@ -85,7 +93,16 @@ export class FollowedPac implements PacFile {
   }
 
   get status(): PacStatus {
-    return { name: this.source.name, loadedAt: this.#loadedAt, fault: this.#fault, failures: this.#failures };
+    const { name, at } = this.source;
+    return {
+      name,
+      from: at.kind === "file" ? at.path : hideSecrets(at.url),
+      readAt: this.#readAt,
+      loadedAt: this.#loadedAt,
+      fault: this.#fault,
+      failures: this.#failures,
+      lastFailure: this.#lastFailure,
+    };
   }
 
   find(question: PacQuestion, names: KnownNames): Promise<PacStep> {
@@ -120,10 +137,21 @@ export class FollowedPac implements PacFile {
     return true;
   }
 
+  /** Trusts other authorities from the next fetch on. When the last one failed, that is now: it may have been because of them. */
+  renewAuthorities(ca: readonly string[] | undefined): void {
+    const { source } = this;
+    if (source.at.kind !== "url" || ca === undefined || isDeepStrictEqual(ca, source.at.ca)) return;
+    this.source = { ...source, at: { ...source.at, ca } };
+    if (this.#fault === undefined || this.#timer === undefined) return;
+    clearTimeout(this.#timer);
+    void this.#refresh();
+  }
+
   /** Notes that the newest file cannot be used. `why` continues a sentence that begins with the file. */
   blame(why: string): void {
     this.#failures += 1;
     this.#inARow += 1;
+    this.#lastFailure = { at: this.#options.now(), why };
     const isNew = this.#fault !== why;
     this.#fault = why;
     if (!isNew) return;
@@ -142,6 +170,7 @@ export class FollowedPac implements PacFile {
 
   #recover(): void {
     this.#inARow = 0;
+    this.#readAt = this.#options.now();
     if (this.#fault !== undefined && this.#failures > 0 && this.#version > 0)
       this.#options.tell(`The PAC file of upstream ${this.source.name} can be used again.`);
     this.#fault = undefined;
@@ -149,6 +178,7 @@ export class FollowedPac implements PacFile {
 
   async #refresh(): Promise<void> {
     const { at } = this.source;
+    this.#timer = undefined;
     if (at.kind !== "url" || this.#closed) return;
     const fetched = await this.#options.fetch({
       url: at.url,
@@ -189,6 +219,12 @@ export class FollowedPac implements PacFile {
         : Math.min(refreshMs, MAX_RETRY_MS, RETRY_MS * 2 ** Math.min(20, this.#inARow - 1));
     return wanted * (1 - JITTER / 2 + JITTER * this.#options.random());
   }
+}
+
+/** A URL without a user, and without a query, in which tokens may be. */
+function hideSecrets(url: string): string {
+  const { origin, pathname, search } = new URL(url);
+  return `${origin}${pathname}${search === "" ? "" : "?…"}`;
 }
 
 /** The text of a PAC file: UTF-8, or else Latin-1, as old ones are. */

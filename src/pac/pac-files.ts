@@ -70,6 +70,11 @@ export class PacFiles {
     else await file?.replace(read.text);
   }
 
+  /** Uses other authorities for URLs; what else the sources say is left alone. */
+  renewAuthorities(sources: readonly PacSource[]): void {
+    for (const { name, at } of sources) if (at.kind === "url") this.#inUse.get(name)?.renewAuthorities(at.ca);
+  }
+
   close(): void {
     for (const file of this.#inUse.values()) file.close();
   }

@@ -5,7 +5,7 @@ import type { Metrics } from "../proxy/record/metrics.ts";
 import { collectProcessFamilies } from "./process-families.ts";
 import { counter, type Family, formatFamilies, gauge, histogram, type Sample } from "./prometheus-text.ts";
 import { collectUpstreamFamilies } from "./upstream-families.ts";
-import type { UpstreamState } from "./upstreams.ts";
+import type { PoolOrSingle } from "./upstreams.ts";
 
 /** The sources of the metrics, read at each scrape. */
 export interface MetricSources {
@@ -14,7 +14,7 @@ export interface MetricSources {
   readonly live: { readonly size: number; bytes(): { up: number; down: number } };
   readonly accessLog: { readonly dropped: number };
   readonly auth: CheckCounts;
-  readonly upstreams?: readonly UpstreamState[];
+  readonly upstreams?: readonly PoolOrSingle[];
   /** The splice lanes, where the system has them. */
   readonly lanes?: { readonly lanes: number; readonly tunnels: number; readonly lost: number };
   /** Connections to the sidecar itself, where there is one. */

@@ -1,9 +1,9 @@
 import type { MemberState } from "../proxy/upstream/pool-state.ts";
 import { counter, type Family, gauge, type Sample } from "./prometheus-text.ts";
-import { isPoolState, type SingleState, type UpstreamState } from "./upstreams.ts";
+import { isPoolState, type PoolOrSingle, type SingleState } from "./upstreams.ts";
 
 /** Puts the state of upstreams into families. All labels are names of the configuration. */
-export function collectUpstreamFamilies(upstreams: readonly UpstreamState[]): Family[] {
+export function collectUpstreamFamilies(upstreams: readonly PoolOrSingle[]): Family[] {
   const pools = upstreams.filter(isPoolState);
   const singles = upstreams.filter((upstream): upstream is SingleState => !isPoolState(upstream));
   const members = pools.flatMap(({ name, members: all }) =>

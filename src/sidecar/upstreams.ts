@@ -1,4 +1,5 @@
 import type { Hono, MiddlewareHandler } from "hono";
+import type { PacCounts } from "../proxy/pac/pac-router.ts";
 import type { Candidate } from "../proxy/upstream/explain-choice.ts";
 import type { MemberState, PoolState } from "../proxy/upstream/pool-state.ts";
 import { answerJson, answerProblem, refuseOtherMethods } from "./problem.ts";
@@ -16,20 +17,46 @@ export interface SingleState {
   readonly failed: number;
 }
 
-export type UpstreamState = PoolState | SingleState;
+/** An upstream that a PAC file chooses. Times are milliseconds since the epoch. */
+export interface PacState {
+  readonly name: string;
+  readonly kind: "pac";
+  /** Where the file is, without what may be a secret in it. */
+  readonly from: string;
+  /** When the newest file was read, or found to be unchanged, and when the one in use was loaded; undefined before. */
+  readonly readAt: number | undefined;
+  readonly loadedAt: number | undefined;
+  /** What is wrong with the newest file, as the rest of a sentence that begins with it. */
+  readonly fault: string | undefined;
+  /** Files that could not be fetched or used, and the last of these failures. */
+  readonly failures: number;
+  readonly lastFailure: { readonly at: number; readonly why: string } | undefined;
+  readonly counts: PacCounts;
+  /** The proxies that the file named. Their names are `kind://host:port`. */
+  readonly members: readonly MemberState[];
+}
+
+/** Upstreams whose names, and those of their members, are all in the configuration. */
+export type PoolOrSingle = PoolState | SingleState;
+
+export type UpstreamState = PoolOrSingle | PacState;
 
 /** Shows upstreams, and lets an operator have a say. */
 export interface UpstreamControl {
-  /** In the order of the configuration. */
+  /** In the order of the configuration; then those of the environment, and those with a PAC file. */
   list(): readonly UpstreamState[];
-  /** Takes a member of a pool out of use, or back into it. False when it was so already. */
+  /** Takes a member of a pool, or a proxy that a PAC file named, out of use, or back into it. False when it was so already. */
   disable(pool: string, member: string, disabled: boolean): boolean;
   /** The members that a request would try, in order. */
   choose(pool: string, question: ChoiceQuestion): readonly Candidate[];
 }
 
 export function isPoolState(upstream: UpstreamState): upstream is PoolState {
-  return "members" in upstream;
+  return "balance" in upstream;
+}
+
+function isPacState(upstream: UpstreamState): upstream is PacState {
+  return "counts" in upstream;
 }
 
 /** Serves `/upstreams`: the state of upstreams and of the members of pools, and what an operator does with a member. */
@@ -56,13 +83,15 @@ export function mountUpstreams(app: Hono, guard: MiddlewareHandler, control: Ups
   ] as const) {
     const path = `/upstreams/:name/:member/${action}`;
     app.post(path, guard, refuseQueries([]), (context) => {
-      const found = findPool(control, context.req.param("name") ?? "");
+      const found = findWithMembers(control, context.req.param("name") ?? "");
       if (found instanceof Response) return found;
       const name = context.req.param("member") ?? "";
-      if (!found.members.some((member) => member.name === name))
-        return answerUnknown(`The upstream ${JSON.stringify(found.name)} has no member`, name, found.members);
+      if (!found.members.some((member) => member.name === name)) {
+        const what = isPacState(found) ? "is not known to have a proxy" : "has no member";
+        return answerUnknown(`The upstream ${JSON.stringify(found.name)} ${what}`, name, found.members);
+      }
       const changed = control.disable(found.name, name, disabled);
-      const after = findPool(control, found.name);
+      const after = findWithMembers(control, found.name);
       const member = after instanceof Response ? undefined : after.members.find((one) => one.name === name);
       // A reload may have taken it away.
       return answerJson({ changed, member: member && formatMember(member, Date.now()) });
@@ -82,7 +111,14 @@ function findUpstream(control: UpstreamControl, name: string): UpstreamState | R
 function findPool(control: UpstreamControl, name: string): PoolState | Response {
   const found = findUpstream(control, name);
   if (found instanceof Response || isPoolState(found)) return found;
+  if (isPacState(found))
+    return answerProblem(404, `The PAC file of the upstream ${JSON.stringify(name)} chooses. Ask "penstock explain".`);
   return answerProblem(404, `The upstream ${JSON.stringify(name)} is no pool, so it has no members.`);
+}
+
+function findWithMembers(control: UpstreamControl, name: string): PoolState | PacState | Response {
+  const found = findUpstream(control, name);
+  return found instanceof Response || !isPacState(found) ? findPool(control, name) : found;
 }
 
 /** Names in one answer. */
@@ -97,10 +133,35 @@ function answerUnknown(what: string, name: string, known: readonly { readonly na
 }
 
 function formatUpstream(upstream: UpstreamState, now: number): Record<string, unknown> {
+  if (isPacState(upstream)) return formatPac(upstream, now);
   if (!isPoolState(upstream)) return { ...upstream };
   const { name, balance, waiting, sessions, members } = upstream;
   const formatted = members.map((member) => formatMember(member, now));
   return { name, kind: "pool", balance, waiting, sessions, members: formatted };
+}
+
+function formatPac(pac: PacState, now: number): Record<string, unknown> {
+  const { readAt, loadedAt, lastFailure, counts } = pac;
+  return {
+    name: pac.name,
+    kind: pac.kind,
+    from: pac.from,
+    usable: pac.fault === undefined && loadedAt !== undefined,
+    fault: pac.fault,
+    last_read: formatTime(readAt, now),
+    last_change: formatTime(loadedAt, now),
+    last_failure: lastFailure && { ...formatTime(lastFailure.at, now), reason: lastFailure.why },
+    failed_reads: pac.failures,
+    queries: counts.queries,
+    failed_queries: counts.failures,
+    evaluations: counts.evaluations,
+    members: pac.members.map((member) => formatMember(member, now)),
+  };
+}
+
+/** Ages hold also for a reader with another clock. */
+function formatTime(at: number | undefined, now: number): { readonly at: string; readonly age_ms: number } | undefined {
+  return at === undefined ? undefined : { at: new Date(at).toISOString(), age_ms: Math.max(0, now - at) };
 }
 
 function formatMember(member: MemberState, now: number): Record<string, unknown> {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import type { Movable } from "../../src/gate/movable.ts";
 import type { SuccessorProcess } from "../../src/handover/attempt.ts";
+import type { CarriedState } from "../../src/handover/carried-state.ts";
 import { Handover } from "../../src/handover/handover.ts";
 import type { Successor } from "../../src/handover/successor.ts";
 import { PassedSockets } from "../../src/net/handover/passed-sockets.ts";
@@ -32,7 +33,12 @@ function hears({ peer }: Held, fd: number | undefined): boolean {
 }
 
 /** An old process without a proxy in it: what becomes free is given, and what happens is noted. */
-function openOld(play: (fake: FakeSuccessor) => unknown, release: () => AsyncIterable<Movable>, answerMs = 60_000) {
+function openOld(
+  play: (fake: FakeSuccessor) => unknown,
+  release: () => AsyncIterable<Movable>,
+  answerMs = 60_000,
+  carried: readonly CarriedState[] = [],
+) {
   const events: string[] = [];
   const back: Movable[] = [];
   const left = Promise.withResolvers<() => Promise<void>>();
@@ -45,7 +51,7 @@ function openOld(play: (fake: FakeSuccessor) => unknown, release: () => AsyncIte
     program: "1.0.0",
     listSockets: () => [],
     passed: new PassedSockets(),
-    carried: [],
+    carried,
     findObstacle: () => undefined,
     leave(_process: SuccessorProcess, _used, settle) {
       events.push("left");
@@ -86,6 +92,52 @@ function serve(successor: Successor, knows: (state: Movable["state"]) => boolean
   });
   return taken;
 }
+
+describe("state that is too much for the offer", () => {
+  const carried: CarriedState = {
+    name: "much",
+    save: (since) => (since === undefined ? "first" : "last"),
+    *rest() {
+      for (let at = 0; at < 40; at += 1) yield `${at} ${"x".repeat(100_000)}`;
+    },
+    restore: () => true,
+  };
+
+  /** What a successor gets until the end, by kind, and the state under the name. */
+  async function handOver(answer: HandoverMessage): Promise<string[]> {
+    const spoken = Promise.withResolvers<ReturnType<typeof speak>>();
+    const { handover, left } = openOld(
+      async (fake) => {
+        const channel = speak(fake);
+        await waitFor(() => channel.messages.length > 0, "the offer");
+        void channel.channel.send(answer);
+        spoken.resolve(channel);
+      },
+      () => give(),
+      60_000,
+      [carried],
+    );
+    await handover.handOver("test");
+    const { messages } = await spoken.promise;
+    void left.then((settle) => settle());
+    await waitFor(() => messages.some(({ kind }) => kind === "done"), "the end");
+    return messages.flatMap((message) =>
+      "state" in message ? [`${message.kind} ${JSON.stringify(message.state["much"]).split(/[" ]/)[1]}`] : [],
+    );
+  }
+
+  test("follows in order to a successor that takes it, before the end", async () => {
+    expect(await handOver({ ...ready, takesState: true })).toEqual([
+      "offer first",
+      ...Array.from({ length: 40 }, (_, at) => `state ${at}`),
+      "done last",
+    ]);
+  });
+
+  test("is left out for an older program, which would not know the message", async () => {
+    expect(await handOver(ready)).toEqual(["offer first", "done last"]);
+  });
+});
 
 describe("connections", () => {
   test("arrive alive, also when the old process has none left at once", async () => {

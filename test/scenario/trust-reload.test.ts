@@ -108,6 +108,28 @@ describe("the file of authorities", () => {
     expect(await ask(proxy.port, connect, "\r\n\r\n")).toStartWith("HTTP/1.1 502");
   });
 
+  test("for a PAC file counts for its URL, which is asked at once, and for the proxies that it names", async () => {
+    const source = `function FindProxyForURL() { return "HTTPS localhost:${upstream.port}"; }`;
+    const server = Bun.serve({
+      hostname: "127.0.0.1",
+      port: 0,
+      tls: { cert: leaf.cert, key: leaf.key },
+      fetch: () => new Response(source),
+    });
+    await using proxy = await startFollowing({
+      upstreams: { corp: { pac: `https://localhost:${server.port}/proxy.pac`, ca: "ca.pem" } },
+      rules: [{ ...allowLoopback, via: "corp" }],
+    });
+    const target = `127.0.0.1:${echo.port}`;
+    const connect = `CONNECT ${target} HTTP/1.1\r\nHost: ${target}\r\n\r\n`;
+    expect(await ask(proxy.port, connect, "\r\n\r\n")).toStartWith("HTTP/1.1 503");
+    await proxy.replace(authority.cert, "The PAC file of upstream corp can be used again.");
+    expect(await ask(proxy.port, connect, "\r\n\r\n")).toStartWith("HTTP/1.1 200");
+    await proxy.replace(stranger.cert, "renewed");
+    expect(await ask(proxy.port, connect, "\r\n\r\n")).toStartWith("HTTP/1.1 502");
+    await server.stop(true);
+  });
+
   test("for origins counts for connections that were kept, too", async () => {
     using origin = Bun.listen({
       hostname: "127.0.0.1",
@@ -142,7 +164,7 @@ test("new certificates replace the upstreams that have them and leave everything
   expect(trustFiles?.files.map(({ name }) => name)).toEqual(["ca.pem", "other.pem"]);
   const renewed = trustFiles?.recompile(new Map([["ca.pem", authority.cert]]), 0);
   if (renewed?.ok !== true) throw new Error("The new certificate cannot be used");
-  const next = renewed.value(runtime);
+  const next = renewed.value.runtime(runtime);
   expect((next.upstreams.get("safe") as Hop).tls?.ca).toEqual([authority.cert]);
   for (const name of ["other", "plain"]) expect(next.upstreams.get(name)).toBe(runtime.upstreams.get(name) as never);
   expect({ ...next, upstreams: runtime.upstreams }).toEqual(runtime);

@@ -116,6 +116,22 @@ describe("penstock upstreams", () => {
     expect(await proxy.metrics()).toContain('penstock_upstream_dials_total{upstream="corp",result="ok"} 1\n');
   });
 
+  test("shows the upstreams of the environment under the names of their variables", async () => {
+    using echo = listenEcho();
+    await using corp = await startConnectUpstream();
+    const url = `http://127.0.0.1:${corp.port}`;
+    for (const [set, lines] of [
+      [{ HTTPS_PROXY: url, http_proxy: "http://127.0.0.1:9" }, ["https_proxy", "http_proxy"]],
+      [{ ALL_PROXY: url }, ["all_proxy"]],
+    ] as const) {
+      await using proxy = await startProxy({ upstream: "environment", rules }, { variables: set });
+      await useTunnel(proxy, echo.port);
+      const shown = (await run(proxy)).printed.split("\n").filter((line) => line !== "");
+      expect(shown.map((line) => line.split(" ")[0])).toEqual([...lines]);
+      expect(shown[0]).toEndWith(`  ${url}: 1 dial, 0 failed, 0 under way`);
+    }
+  });
+
   test.each([
     [["--disable", "good"], 2, '--disable is "good". Wanted is UPSTREAM/MEMBER, as in exits/10.0.0.7:1080.'],
     [["--disable", "exits/"], 2, '--disable is "exits/". Wanted is UPSTREAM/MEMBER, as in exits/10.0.0.7:1080.'],

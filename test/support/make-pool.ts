@@ -1,3 +1,4 @@
+import type { CarriedPools } from "../../src/handover/carried-pools.ts";
 import type { MemberPlan, PoolPlan } from "../../src/proxy/route/pool-plan.ts";
 import type { Member } from "../../src/proxy/upstream/member.ts";
 import type { MemberUse } from "../../src/proxy/upstream/member-use.ts";
@@ -46,6 +47,11 @@ export class PoolStand {
       random: () => this.#random(),
       changed: (event) => this.events.push(event),
     });
+  }
+
+  /** What a hand-over knows of them. */
+  get carried(): CarriedPools {
+    return { listPools: () => this.pools.all(), findPool: (name) => this.pools.get(name) };
   }
 
   open(plan: PoolPlan): Pool {

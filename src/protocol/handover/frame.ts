@@ -17,6 +17,7 @@ export const FRAME_KINDS = {
   done: 7,
   leaving: 8,
   settled: 9,
+  state: 10,
 } as const;
 
 export type FrameKind = keyof typeof FRAME_KINDS;

@@ -38,6 +38,8 @@ export interface Ready {
   readonly pid: number;
   /** Which of the offered sockets it serves, by their places in the offer. */
   readonly used: readonly number[];
+  /** It understands `state`, which older programs do not. */
+  readonly takesState?: true;
 }
 
 /** From the successor: it ends, for these reasons. */
@@ -70,6 +72,8 @@ export type HandoverMessage =
   | { readonly kind: "confirmed" }
   | Connections
   | Taken
+  /** To the successor: more state, which was too much for the offer. */
+  | { readonly kind: "state"; readonly state: NamedState }
   /** To the successor: nothing more comes. The state is what has changed since the offer. */
   | { readonly kind: "done"; readonly state: NamedState }
   /** From the successor: it does not accept any more, so it takes no more connections. */
@@ -91,6 +95,7 @@ function countDescriptors(message: HandoverMessage): number {
     case "failed":
     case "confirmed":
     case "taken":
+    case "state":
     case "done":
     case "leaving":
     case "settled":
@@ -132,7 +137,8 @@ function readMessage(kind: Frame["kind"], members: Readonly<Record<string, unkno
     }
     case "ready": {
       const used = readListOf(members["used"], readIndex);
-      return typeof program === "string" && isCount(pid) && used ? { kind, program, pid, used } : undefined;
+      const takes = members["takesState"] === true ? ({ takesState: true } as const) : {};
+      return typeof program === "string" && isCount(pid) && used ? { kind, program, pid, used, ...takes } : undefined;
     }
     case "failed": {
       const problems = readListOf(members["problems"], (item) => (typeof item === "string" ? item : undefined));
@@ -146,6 +152,7 @@ function readMessage(kind: Frame["kind"], members: Readonly<Record<string, unkno
       const refused = readListOf(members["refused"], readIndex);
       return isCount(batch) && refused ? { kind, batch, refused } : undefined;
     }
+    case "state":
     case "done": {
       const state = readObject(members["state"]) as NamedState | undefined;
       return state && { kind, state };

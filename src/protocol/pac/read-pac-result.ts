@@ -1,4 +1,4 @@
-import { type Endpoint, parseHostField } from "../../address/endpoint.ts";
+import { type Endpoint, parseAuthority, parseHostField } from "../../address/endpoint.ts";
 
 /** One entry of what `FindProxyForURL` answers: no proxy, or how to speak to one. */
 export type PacChoice =
@@ -80,6 +80,15 @@ export function describeChoice(choice: PacChoice): string {
   const { host, port } = choice.endpoint;
   const name = host.kind === "ip" && host.ip.family === 6 ? `[${host.text}]` : host.text;
   return `${choice.kind}://${name}:${port}`;
+}
+
+/** Reads what `describeChoice` writes; undefined for anything else. */
+export function parseChoice(text: string): PacChoice | undefined {
+  if (text === DIRECT.kind) return DIRECT;
+  const [, kind, authority = ""] = /^(https?|socks5h|socks4a):\/\/(.*)$/.exec(text) ?? [];
+  const known = words.values().find((word) => word.kind === kind);
+  const parsed = parseAuthority(authority);
+  return known === undefined || !parsed.ok ? undefined : { kind: known.kind, endpoint: parsed.endpoint };
 }
 
 function cut(text: string): string {

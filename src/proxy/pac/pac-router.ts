@@ -5,10 +5,10 @@ import { TimeLimit } from "../../net/conn/time-limit.ts";
 import type { Resolver } from "../../net/dns/resolver.ts";
 import { askPac, type PacQuestion } from "../../protocol/pac/pac-url.ts";
 import { readPacResult } from "../../protocol/pac/read-pac-result.ts";
-import { fail, type Outcome, succeed } from "../failure.ts";
+import { fail, type Failure, type Outcome, succeed } from "../failure.ts";
 import { resolveHost } from "../resolve/resolve-host.ts";
 import type { KnownNames, PacFile, PacStep } from "./pac-file.ts";
-import { type PacPlan, type PacWay, PacWays } from "./pac-plan.ts";
+import { type NamedWay, type PacPlan, type PacWay, PacWays } from "./pac-plan.ts";
 import { PacTurns } from "./pac-turns.ts";
 
 export interface PacRouterOptions {
@@ -43,9 +43,18 @@ const NAME_MS = 4000;
 /** Names that one evaluation may ask for. */
 const MAX_NAMES = 16;
 
-/** What a PAC file answered. */
+/** How often a PAC file was asked for a route. */
+export interface PacCounts {
+  /** Requests that asked; those among them that were refused because of it. */
+  queries: number;
+  failures: number;
+  /** Evaluations of the file. The other answers were remembered. */
+  evaluations: number;
+}
+
+/** What a PAC file answered, and until when that holds. */
 interface Answer {
-  readonly outcome: Outcome<PacWay>;
+  readonly answered: NamedWay | Failure;
   readonly until: number;
 }
 
@@ -74,6 +83,8 @@ export class PacRouter {
   readonly #options: PacRouterOptions;
   readonly #now: () => number;
   readonly #upstreams = new WeakMap<PacPlan, PacUpstream>();
+  /** By the name of the upstream, across snapshots. */
+  readonly #counts = new Map<string, PacCounts>();
 
   constructor(options: PacRouterOptions) {
     this.#options = options;
@@ -85,29 +96,61 @@ export class PacRouter {
     return (this.#options.find(name)?.version ?? 0) > 0;
   }
 
+  /** How often the file of an upstream was asked. */
+  countsOf(name: string): PacCounts {
+    let counts = this.#counts.get(name);
+    if (counts === undefined) this.#counts.set(name, (counts = { queries: 0, failures: 0, evaluations: 0 }));
+    return counts;
+  }
+
+  /** Forgets the counts of upstreams that have no PAC file any more. */
+  retain(pacs: ReadonlyMap<string, unknown>): void {
+    for (const name of this.#counts.keys()) if (!pacs.has(name)) this.#counts.delete(name);
+  }
+
   /** The way to a target: at once when it is remembered. `limit` ends the wait. */
   choose(plan: PacPlan, request: PacRequest, limit: TimeLimit): Outcome<PacWay> | Promise<Outcome<PacWay>> {
+    const counts = this.countsOf(plan.name);
+    counts.queries += 1;
+    const chosen = this.#choose(plan, request, limit);
+    const note = (outcome: Outcome<PacWay>): Outcome<PacWay> => {
+      if (!outcome.ok && outcome.failure.detail !== "client_gone") counts.failures += 1;
+      return outcome;
+    };
+    return chosen instanceof Promise ? chosen.then(note) : note(chosen);
+  }
+
+  /** The way that another process knew by this name, after that of the upstream; undefined for what is no name. */
+  revive(plan: PacPlan, name: string): PacWay | undefined {
+    return this.#know(plan).ways.revive(name);
+  }
+
+  #choose(plan: PacPlan, request: PacRequest, limit: TimeLimit): Outcome<PacWay> | Promise<Outcome<PacWay>> {
     const file = this.#options.find(plan.name);
     if (file === undefined || file.version === 0)
       return fail("pac_unavailable", { note: describeMissing(plan, file), nextHop: plan.name });
     const upstream = this.#find(plan, file);
     const question = askPac(request.target, request.scheme, request.path);
     const known = this.#recall(upstream, question.url);
-    return known ?? waitWithin(this.#join({ plan, upstream, file, question, client: request.client }), limit, plan);
+    return (
+      known ??
+      waitWithin(
+        this.#join({ plan, upstream, file, version: file.version, question, client: request.client }),
+        limit,
+        plan,
+      )
+    );
   }
 
   /** Requests of one client for the same wait for one evaluation. */
   #join(asked: Asked): Promise<Outcome<PacWay>> {
-    const { upstream, file, question } = asked;
+    const { upstream, question } = asked;
     const owner = this.#options.nameClient(asked.client);
     const key = `${owner} ${question.url}`;
     const begun = upstream.underWay.get(key);
     if (begun !== undefined) return begun;
-    const { version } = file;
-    const evaluation = this.#evaluate(asked, owner).then((outcome) => {
+    const evaluation = this.#evaluate(asked, owner).finally(() => {
       if (upstream.underWay.get(key) === evaluation) upstream.underWay.delete(key);
-      if (file.version === version && !isPassing(outcome)) this.#remember(upstream, question.url, outcome);
-      return outcome;
     });
     upstream.underWay.set(key, evaluation);
     return evaluation;
@@ -122,6 +165,7 @@ export class PacRouter {
       await turn;
       // Another client may have asked the same.
       const known = this.#recall(upstream, question.url);
+      if (known === undefined && round === 0) this.countsOf(plan.name).evaluations += 1;
       const step = known === undefined ? await file.find(question, names) : undefined;
       upstream.turns.end();
       if (step === undefined) return known as Outcome<PacWay>;
@@ -131,15 +175,18 @@ export class PacRouter {
       if (!found.ok) return found;
       names[name] = found.value;
     }
-    this.#options.report(plan.name, `asked for more than ${MAX_NAMES} names`);
-    return refuse(plan);
+    return this.#conclude(asked, { kind: "failed", why: `asked for more than ${MAX_NAMES} names` });
   }
 
   #conclude(asked: Asked, step: Exclude<PacStep, { kind: "needs" }>): Outcome<PacWay> {
-    const way = readStep(asked, step);
-    if (typeof way === "string" || !("fault" in way)) return succeed(way);
-    this.#options.report(asked.plan.name, way.fault);
-    return refuse(asked.plan);
+    const { plan, upstream, question, file, version } = asked;
+    const result = step.kind === "answer" ? readPacResult(step.text) : undefined;
+    const answered = result?.ok === true ? upstream.ways.find(result.choices) : refuse(plan).failure;
+    if (step.kind === "failed") this.#options.report(plan.name, step.why);
+    else if (result?.ok === false) this.#options.report(plan.name, `gave an answer that ${result.reason}`);
+    // What an earlier file said is void.
+    if (file.version === version) this.#remember(upstream, question.url, answered);
+    return readAnswer(answered) ?? refuse(plan);
   }
 
   #recall({ answers }: PacUpstream, url: string): Outcome<PacWay> | undefined {
@@ -147,7 +194,7 @@ export class PacRouter {
     if (known === undefined || known.until <= this.#now()) return undefined;
     answers.delete(url);
     answers.set(url, known);
-    return known.outcome;
+    return readAnswer(known.answered);
   }
 
   /** The addresses of a name for a file: none when it has none. Only a client that asks for too much gets a failure. */
@@ -161,9 +208,14 @@ export class PacRouter {
     return resolved.failure.detail === "too_many_lookups" ? resolved : succeed([]);
   }
 
-  #find(plan: PacPlan, file: PacFile): PacUpstream {
+  #know(plan: PacPlan): PacUpstream {
     let upstream = this.#upstreams.get(plan);
     if (upstream === undefined) this.#upstreams.set(plan, (upstream = new PacUpstream(plan)));
+    return upstream;
+  }
+
+  #find(plan: PacPlan, file: PacFile): PacUpstream {
+    const upstream = this.#know(plan);
     if (upstream.version !== file.version) {
       upstream.version = file.version;
       upstream.answers.clear();
@@ -172,8 +224,8 @@ export class PacRouter {
     return upstream;
   }
 
-  #remember({ answers }: PacUpstream, url: string, outcome: Outcome<PacWay>): void {
-    answers.set(url, { outcome, until: this.#now() + (outcome.ok ? ANSWER_MS : FAILURE_MS) });
+  #remember({ answers }: PacUpstream, url: string, answered: NamedWay | Failure): void {
+    answers.set(url, { answered, until: this.#now() + ("way" in answered ? ANSWER_MS : FAILURE_MS) });
     if (answers.size <= MAX_ANSWERS) return;
     const [oldest] = answers.keys();
     if (oldest !== undefined) answers.delete(oldest);
@@ -185,6 +237,8 @@ interface Asked {
   readonly plan: PacPlan;
   readonly upstream: PacUpstream;
   readonly file: PacFile;
+  /** Of the file that is asked. */
+  readonly version: number;
   readonly question: PacQuestion;
   readonly client: Ip;
 }
@@ -194,21 +248,14 @@ function describeMissing({ name }: PacPlan, file: PacFile | undefined): string {
 }
 
 /** What the client is told. What went wrong in the file is for the operator. */
-function refuse({ name }: PacPlan, why = "gave no usable answer"): Outcome<PacWay> {
+function refuse({ name }: PacPlan, why = "gave no usable answer"): ReturnType<typeof fail> {
   return fail("pac_failed", { note: `the PAC file of ${name} ${why}`, nextHop: name });
 }
 
-/** The way that a file chose, or what is wrong with its answer, as the rest of a sentence that begins with the file. */
-function readStep({ upstream }: Asked, step: Exclude<PacStep, { kind: "needs" }>): PacWay | { readonly fault: string } {
-  if (step.kind === "failed") return { fault: step.why };
-  const result = readPacResult(step.text);
-  if (!result.ok) return { fault: `gave an answer that ${result.reason}` };
-  return upstream.ways.find(result.choices) ?? { fault: "named too many different proxies" };
-}
-
-/** Whether a failure is about the client that asked, and not about the question. */
-function isPassing(outcome: Outcome<PacWay>): boolean {
-  return !outcome.ok && (outcome.failure.detail === "too_many_lookups" || outcome.failure.detail === "pac_busy");
+/** The outcome for a request; undefined when the way is forgotten, and the file has to be asked again. */
+function readAnswer(answered: NamedWay | Failure): Outcome<PacWay> | undefined {
+  if (!("way" in answered)) return { ok: false, failure: answered };
+  return answered.way === undefined ? undefined : succeed(answered.way);
 }
 
 /** The outcome, or the failure when the limit is reached first. The evaluation goes on, for those that come after. */

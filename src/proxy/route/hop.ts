@@ -33,4 +33,6 @@ export interface Hop {
   readonly tunnelHttp?: true;
   /** Local address to connect from (only the first hop of a chain has use for it). */
   readonly sourceAddress?: string;
+  /** The upstream whose PAC file has named it; undefined for one of the configuration. */
+  readonly ofPac?: string;
 }

@@ -22,6 +22,8 @@ export interface PoolPlan {
   /** Active health checks; undefined for none. */
   readonly health?: HealthPlan;
   readonly eject: EjectPlan;
+  /** A member that is ejected is used all the same where no other is left. */
+  readonly triesEjected?: boolean;
   /** Members that one dial may try. */
   readonly attempts: number;
   /** Milliseconds for which a request waits for a member; 0 to refuse it at once. */

@@ -42,6 +42,8 @@ export class MemberHealth {
   /** Times that it was ejected. */
   ejections = 0;
   readonly #changed: (change: HealthChange) => void;
+  /** Something happened to it in this process. */
+  #hasChanged = false;
   #disabled = false;
   /** Why it was in its state when an operator disabled it. */
   #reasonBefore: string | undefined;
@@ -102,15 +104,16 @@ export class MemberHealth {
 
   /** A dial begins to use it. True when that is the trial: then `succeed`, `fail` or `abandon` must follow. */
   begin(now: number): boolean {
-    if (this.stateAt(now) !== "trial") return false;
+    if (this.stateAt(now) !== "trial" || this.#trialRuns) return false;
     this.#trialRuns = true;
     return true;
   }
 
-  /** A dial through it has succeeded, or failed because of what is behind it. */
-  succeed(isTrial: boolean, now: number): void {
+  /** A dial that began at `begunAt` has succeeded, or failed because of what is behind it. */
+  succeed(isTrial: boolean, begunAt: number, now: number): void {
     this.#failures = 0;
-    if (!isTrial) return;
+    // One that began after the ejection knows no less than a trial.
+    if (!isTrial && (this.#ejectedUntil === undefined || begunAt <= this.changedAt)) return;
     this.#trialRuns = false;
     this.#ejectedUntil = undefined;
     this.#returnedAt = now;
@@ -196,8 +199,9 @@ export class MemberHealth {
     };
   }
 
-  /** Takes over what another process has found. Nobody is told of it again. */
+  /** Takes over what another process has found, unless something has happened here since. Nobody is told of it again. */
   restore({ disabled, down, ejections, lastForMs, sinceMs, ejectedForMs, reason }: SavedHealth, now: number): void {
+    if (this.#hasChanged && this.changedAt > now - sinceMs) return;
     this.#disabled = disabled;
     this.#down = down;
     this.ejections = ejections;
@@ -225,6 +229,7 @@ export class MemberHealth {
   #enter(now: number, reason: string, ejection: Pick<HealthChange, "failures" | "forMs"> = {}): void {
     this.reason = reason;
     this.changedAt = now;
+    this.#hasChanged = true;
     this.#changed({ state: this.stateAt(now), reason, ...ejection });
   }
 }

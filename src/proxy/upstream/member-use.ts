@@ -106,7 +106,7 @@ export class MemberUse {
   /** What was asked for was done. */
   worked(): void {
     this.inner?.worked();
-    if (this.#judge()) this.member.health.succeed(this.#isTrial, this.pool.now());
+    if (this.#judge()) this.member.health.succeed(this.#isTrial, this.#begunAt, this.pool.now());
   }
 
   /** The dial, or what followed it, failed because of the member. */

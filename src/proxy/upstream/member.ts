@@ -1,3 +1,4 @@
+import { formatEndpoint } from "../../address/endpoint.ts";
 import type { MemberPlan } from "../route/pool-plan.ts";
 import { type HealthChange, MemberHealth } from "./member-health.ts";
 import { PeakEwma } from "./peak-ewma.ts";
@@ -30,9 +31,21 @@ export class Member {
     return this.plan.name;
   }
 
+  /** Whether it can be used when nobody else is left, because only failures of the past speak against it. */
+  isResort({ tried }: { readonly tried: ReadonlySet<Member> }, now: number): boolean {
+    const state = this.health.stateAt(now);
+    return !tried.has(this) && (state === "ejected" || state === "trial");
+  }
+
   /** Whether it takes another connection, as far as its limit and its trial say. */
   get hasRoom(): boolean {
     const { maxConnections } = this.plan;
     return (maxConnections === 0 || this.active < maxConnections) && !this.health.isOnTrial;
   }
+}
+
+/** Members of the same name are the same as long as they are reached in the same way. */
+export function identifyMember({ name, way }: MemberPlan): string {
+  if (way === "direct") return `${name} direct`;
+  return way.kind === "pool" ? `${name} pool ${way.name}` : `${name} ${way.kind} ${formatEndpoint(way.endpoint)}`;
 }

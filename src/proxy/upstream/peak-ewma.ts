@@ -4,6 +4,14 @@ const DECAY_MS = 10_000;
 /** Observations that the quantiles are computed from. */
 const MAX_RECENT = 128;
 
+/** Observations as another process takes them over. */
+export interface SavedLatency {
+  readonly average: number;
+  /** Milliseconds since the last observation. */
+  readonly agoMs: number;
+  readonly recent: readonly number[];
+}
+
 /**
  * A moving average of times that follows peaks at once and forgets them slowly
  * (Finagle's peak EWMA), and the last times for quantiles. All in milliseconds.
@@ -26,6 +34,24 @@ export class PeakEwma {
       this.#average = before * old + ms * (1 - old);
     }
     this.#at = now;
+  }
+
+  /** What another process is to know; undefined before the first observation. Hundredths of milliseconds are enough. */
+  save(now: number): SavedLatency | undefined {
+    if (this.#average === undefined || this.#recent === undefined) return undefined;
+    const size = Math.min(this.#count, MAX_RECENT);
+    const recent = Array.from(this.#recent.subarray(0, size), (ms) => Math.round(ms * 100) / 100);
+    return { average: this.#average, agoMs: Math.max(0, now - this.#at), recent };
+  }
+
+  /** Takes over what another process has observed, unless there are observations here. */
+  restore({ average, agoMs, recent }: SavedLatency, now: number): void {
+    if (this.#average !== undefined) return;
+    this.#average = average;
+    this.#at = now - agoMs;
+    this.#recent = new Float32Array(MAX_RECENT);
+    this.#recent.set(recent.slice(0, MAX_RECENT));
+    this.#count = Math.min(recent.length, MAX_RECENT);
   }
 
   /** Undefined before the first observation. */

@@ -49,7 +49,7 @@ export function describePool(pool: Pool, now: number): PoolState {
     balance: typeof balance === "function" ? "function" : balance,
     members: pool.members.map((member) => describeMember(member, pool.stateOf(member, now), now)),
     waiting: pool.waiting,
-    sessions: pool.sessions,
+    sessions: pool.sessions.size,
   };
 }
 

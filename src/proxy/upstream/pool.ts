@@ -1,13 +1,13 @@
-import { formatEndpoint } from "../../address/endpoint.ts";
 import type { Failure } from "../failure.ts";
 import { resolveLogin } from "../route/hop-login.ts";
-import type { AffinityKey, MemberPlan, PoolPlan } from "../route/pool-plan.ts";
+import type { AffinityKey, PoolPlan } from "../route/pool-plan.ts";
 import type { Hop } from "../route/hop.ts";
 import type { NamedRequester } from "../route/user-template.ts";
 import { type Balancer, type ChoiceQuery, createBalancer } from "./balancer.ts";
 import type { HealthChange, HealthState, SavedHealth } from "./member-health.ts";
-import { Member } from "./member.ts";
+import { identifyMember, Member } from "./member.ts";
 import { MemberUse } from "./member-use.ts";
+import type { SavedLatency } from "./peak-ewma.ts";
 import { StickyTable } from "./sticky-table.ts";
 import { WaitQueue } from "./wait-queue.ts";
 
@@ -47,7 +47,7 @@ export interface PoolOptions {
 /** The living members of one pool, and the choice among them. Known by its name across snapshots. */
 export class Pool {
   readonly #options: PoolOptions;
-  readonly #sessions = new StickyTable();
+  readonly sessions = new StickyTable();
   readonly #queue = new WaitQueue<() => boolean>();
   #plan: PoolPlan;
   #members: readonly Member[] = [];
@@ -76,10 +76,6 @@ export class Pool {
 
   get waiting(): number {
     return this.#queue.size;
-  }
-
-  get sessions(): number {
-    return this.#sessions.size;
   }
 
   /** When a request last asked for a member; -Infinity for never. */
@@ -140,7 +136,7 @@ export class Pool {
     const { sticky, hash, balance } = this.#plan;
     const key = sticky && wish.key(sticky.by);
     if (sticky !== undefined && key !== undefined) {
-      const member = this.#sessions.find(key, sticky.forMs, now);
+      const member = this.sessions.find(key, sticky.forMs, now);
       if (member !== undefined && this.#isOpen(member, wish, now))
         return this.#hasRoom(member, wish) ? this.#begin(member, key, wish, now, true) : "full";
     }
@@ -149,7 +145,9 @@ export class Pool {
       preferred !== undefined && isUsable(preferred)
         ? preferred
         : this.#choose({ now, key: balance === "hash" ? findHashKey(wish, hash) : "", isUsable }, wish);
-    return member === undefined ? this.#explain(wish, now) : this.#begin(member, key, wish, now);
+    if (member !== undefined) return this.#begin(member, key, wish, now);
+    const resort = this.#plan.triesEjected === true ? this.#members.find((one) => one.isResort(wish, now)) : undefined;
+    return resort === undefined ? this.#explain(wish, now) : this.#begin(resort, key, wish, now);
   }
 
   /** The first `count` members that a request would try now, in order. Nothing is counted. A session waits for its member when that is full. */
@@ -159,7 +157,7 @@ export class Pool {
     const { sticky, hash, balance } = this.#plan;
     const session = sticky && wish.key(sticky.by);
     const kept =
-      sticky === undefined || session === undefined ? undefined : this.#sessions.find(session, sticky.forMs, now);
+      sticky === undefined || session === undefined ? undefined : this.sessions.find(session, sticky.forMs, now);
     const keeps = kept !== undefined && this.#isOpen(kept, wish, now);
     const isUsable = (member: Member): boolean =>
       !(keeps && member === kept) && this.#isOpen(member, wish, now) && this.#hasRoom(member, wish);
@@ -172,12 +170,14 @@ export class Pool {
   }
 
   /** Counts a connection that another process has opened through a member, of this pool or of one within; undefined when there is no such member. */
-  countOpen([name, ...names]: readonly string[]): MemberUse | undefined {
+  countOpen([name, ...names]: readonly string[], keyBy: PoolWish["key"]): MemberUse | undefined {
     const isIt = (member: Member): boolean => (this.#inner.get(member)?.plan.name ?? member.name) === name;
     const member = this.#members.find(isIt);
     if (member === undefined) return undefined;
-    const inner = this.#inner.get(member)?.countOpen(names);
-    return new MemberUse(this, member, this.now(), { inner, key: undefined, keepsSession: false, isOpen: true });
+    const { sticky } = this.#plan;
+    const inner = this.#inner.get(member)?.countOpen(names, keyBy);
+    const key = sticky && keyBy(sticky.by);
+    return new MemberUse(this, member, this.now(), { inner, key, keepsSession: false, isOpen: true });
   }
 
   /**
@@ -213,10 +213,11 @@ export class Pool {
     return member?.health.disable(disabled, this.#options.now()) === true;
   }
 
-  /** Takes over the health of a member from another process. Without checks nobody would bring one back that is down. */
-  restore(name: string, saved: SavedHealth): void {
+  /** Takes over what another process knows of a member. Without checks nobody would bring one back that is down. */
+  restore(member: Member, health: SavedHealth, latency?: SavedLatency): void {
     const now = this.now();
-    this.find(name)?.health.restore({ ...saved, down: saved.down && this.#plan.health !== undefined }, now);
+    member.health.restore({ ...health, down: health.down && this.#plan.health !== undefined }, now);
+    if (latency !== undefined) member.latency.restore(latency, now);
     this.#staleAt = -Infinity;
   }
 
@@ -237,14 +238,14 @@ export class Pool {
     const now = this.#options.now();
     const { sticky } = this.#plan;
     if (sticky === undefined) return;
-    const before = this.#sessions.find(key, sticky.forMs, now);
-    this.#sessions.set(key, member, now);
+    const before = this.sessions.find(key, sticky.forMs, now);
+    this.sessions.set(key, member, now);
     if (before === undefined || before === member) return;
     this.#options.changed({ kind: "moved", pool: this.#plan.name, from: before.name, to: member.name });
   }
 
   countSession(key: string, change: 1 | -1): void {
-    this.#sessions.count(key, change, this.#options.now());
+    this.sessions.count(key, change, this.#options.now());
   }
 
   now(): number {
@@ -311,12 +312,12 @@ export class Pool {
 
   #adopt(plan: PoolPlan): void {
     const now = this.#options.now();
-    const before = new Map(this.#members.map((member) => [nameIdentity(member.plan), member]));
+    const before = new Map(this.#members.map((member) => [identifyMember(member.plan), member]));
     const isNew = this.#members.length === 0;
     this.#plan = plan;
     this.#inner = new Map();
     this.#members = plan.members.map((written, index) => {
-      const member = before.get(nameIdentity(written)) ?? new Member(written, now, this.#changed);
+      const member = before.get(identifyMember(written)) ?? new Member(written, now, this.#changed);
       member.plan = written;
       member.index = index;
       if (typeof written.way !== "string" && written.way.kind === "pool")
@@ -331,7 +332,7 @@ export class Pool {
         : [];
     });
     const kept = new Set(this.#members);
-    if (!isNew) this.#sessions.retain((member) => kept.has(member));
+    if (!isNew) this.sessions.retain((member) => kept.has(member));
     const { balance, slowStartMs } = plan;
     const mode = typeof balance === "function" ? "round-robin" : balance;
     const options = { slowStartMs, random: this.#options.random };
@@ -371,10 +372,4 @@ function findHashKey(wish: PoolWish, hash: AffinityKey): string {
 
 function isServing(state: HealthState): boolean {
   return state === "healthy" || state === "trial";
-}
-
-/** Members of the same name are the same as long as they are reached in the same way. */
-function nameIdentity({ name, way }: MemberPlan): string {
-  if (way === "direct") return `${name} direct`;
-  return way.kind === "pool" ? `${name} pool ${way.name}` : `${name} ${way.kind} ${formatEndpoint(way.endpoint)}`;
 }

@@ -3,6 +3,13 @@ import type { Member } from "./member.ts";
 /** Sessions that a pool remembers. */
 const MAX_SESSIONS = 65_536;
 
+/** Which member a session has, and when it was used last, in monotonic milliseconds. */
+export interface KnownSession {
+  readonly key: string;
+  readonly member: Member;
+  readonly usedAt: number;
+}
+
 interface Session {
   member: Member;
   usedAt: number;
@@ -55,6 +62,33 @@ export class StickyTable {
     // The session may have been forgotten meanwhile, and begun again.
     session.open = Math.max(0, session.open + change);
     session.usedAt = now;
+  }
+
+  /** The sessions that were used in the last `forMs` or are in use, the least recently begun one last. */
+  list(forMs: number, now: number): KnownSession[] {
+    const listed: KnownSession[] = [];
+    for (const [key, { member, usedAt, open }] of this.#sessions)
+      if (open > 0 || now - usedAt < forMs) listed.push({ key, member, usedAt: open > 0 ? now : usedAt });
+    return listed.toReversed();
+  }
+
+  /** Takes over what `list` of another process gave. A session that was used here later stays as it is. */
+  restore(sessions: readonly KnownSession[]): void {
+    const wasEmpty = this.#sessions.size === 0;
+    for (const { key, member, usedAt } of sessions.toReversed()) {
+      const known = this.#sessions.get(key);
+      if (known === undefined) this.#sessions.set(key, { member, usedAt, open: 0 });
+      else if (known.open === 0 && known.usedAt < usedAt) Object.assign(known, { member, usedAt });
+    }
+    if (!wasEmpty) this.#sort();
+    for (const oldest of this.#sessions.keys().take(Math.max(0, this.#sessions.size - this.#max)))
+      this.#sessions.delete(oldest);
+  }
+
+  #sort(): void {
+    const byUse = [...this.#sessions].sort(([, one], [, other]) => one.usedAt - other.usedAt);
+    this.#sessions.clear();
+    for (const [key, session] of byUse) this.#sessions.set(key, session);
   }
 
   /** Forgets the sessions of members that are no more. */

@@ -80,9 +80,20 @@ export class Upstream {
   }
 }
 
+/** Proxies named by PAC files that are known at once. */
+const MAX_OF_PACS = 1024;
+
+interface NamedUpstream {
+  readonly address: string;
+  readonly upstream: Upstream;
+  readonly ofPac: string | undefined;
+}
+
 /** The upstreams of one gate. They are known by name across snapshots. */
 export class Upstreams {
-  readonly #byName = new Map<string, { readonly address: string; readonly upstream: Upstream }>();
+  readonly #byName = new Map<string, NamedUpstream>();
+  /** Names that PAC files gave, the one that was made first first. */
+  readonly #ofPacs = new Set<string>();
   /** Requests under an older snapshot keep the upstream of their hop. */
   readonly #byHop = new WeakMap<Hop, Upstream>();
 
@@ -93,15 +104,29 @@ export class Upstreams {
     const address = `${hop.kind} ${formatEndpoint(hop.endpoint)} ${hop.sourceAddress ?? ""}`;
     const named = this.#byName.get(hop.name);
     const upstream = named?.address === address ? named.upstream : new Upstream(hop.name);
-    this.#byName.set(hop.name, { address, upstream });
+    this.#byName.set(hop.name, { address, upstream, ofPac: hop.ofPac });
     this.#byHop.set(hop, upstream);
+    if (hop.ofPac !== undefined) this.#bound(hop.name);
     return upstream;
   }
 
-  /** Forgets every name but those of `hops`: what a reload has removed begins afresh when it comes back. */
-  retain(hops: Iterable<Hop>): void {
+  /** Forgets every name but those of `hops` and those that the PAC files of `pacs` gave: what a reload has removed begins afresh when it comes back. */
+  retain(hops: Iterable<Hop>, pacs: ReadonlyMap<string, unknown> = new Map()): void {
     const names = new Set(Iterator.from(hops).map(({ name }) => name));
-    for (const name of this.#byName.keys()) if (!names.has(name)) this.#byName.delete(name);
+    for (const [name, { ofPac }] of this.#byName)
+      if (!names.has(name) && (ofPac === undefined || !pacs.has(ofPac))) this.#forget(name);
+  }
+
+  #bound(name: string): void {
+    this.#ofPacs.delete(name);
+    this.#ofPacs.add(name);
+    if (this.#ofPacs.size <= MAX_OF_PACS) return;
+    for (const oldest of this.#ofPacs.keys().take(1)) this.#forget(oldest);
+  }
+
+  #forget(name: string): void {
+    this.#byName.delete(name);
+    this.#ofPacs.delete(name);
   }
 
   /** How many are known by name. */

@@ -23,9 +23,15 @@ describe("explain on an upstream with a PAC file", () => {
       `function FindProxyForURL() { return "PROXY 192.0.2.7:8080; SOCKS 192.0.2.8; DIRECT"; }`,
     );
     expect(lines).toContain("pac:     corp chose http://192.0.2.7:8080, then socks5h://192.0.2.8:1080, then direct");
-    expect(lines).toContain(
-      "pool:    corp/http://192.0.2.7:8080, health unknown: not asked (a PAC file names its members)",
-    );
+    expect(lines.slice(-7)).toEqual([
+      "route:   corp (PAC file: http://192.0.2.7:8080, socks5h://192.0.2.8:1080, direct)",
+      "pool:    corp, health unknown: not asked (nobody was asked)",
+      "chosen:  http://192.0.2.7:8080, unknown: first in the answer of the PAC file",
+      "then:    socks5h://192.0.2.8:1080, unknown: next in the answer",
+      "then:    direct, unknown: next in the answer",
+      "address: left to the upstream to resolve",
+      "verdict: allowed",
+    ]);
     expect(await explain(`function FindProxyForURL() { return "PROXY 192.0.2.7:8080"; }`)).toContain(
       "pac:     corp chose http://192.0.2.7:8080",
     );

@@ -166,7 +166,7 @@ describe("a pool in the configuration", () => {
     const { runtime, trustFiles } = compileForTest({ upstreams }, { files });
     const renewed = trustFiles?.recompile(new Map([["ca.pem", other.cert]]), 0);
     if (renewed?.ok !== true) throw new Error("The new certificate cannot be used");
-    const next = renewed.value(runtime).upstreams;
+    const next = renewed.value.runtime(runtime).upstreams;
     const [exits, outer] = [next.get("exits"), next.get("outer")] as [PoolPlan, PoolPlan];
     expect(exits.members[0]?.way).toMatchObject({ tls: { ca: [other.cert] } });
     expect(outer.members[0]?.way).toBe(exits);

@@ -44,7 +44,15 @@ describe("a PAC file that is a file", () => {
     expect([pac.version, pac.missing]).toEqual([0, "is still being fetched"]);
     await pac.start();
     expect([pac.version, pac.missing]).toEqual([1, undefined]);
-    expect(pac.status).toEqual({ name: "corp", loadedAt: 1000, fault: undefined, failures: 0 });
+    expect(pac.status).toEqual({
+      name: "corp",
+      from: "/etc/proxy.pac",
+      readAt: 1000,
+      loadedAt: 1000,
+      fault: undefined,
+      failures: 0,
+      lastFailure: undefined,
+    });
     expect(told).toEqual([]);
   });
 

@@ -52,7 +52,7 @@ describe("a frame", () => {
     ["is of the version before", change(4, 0), "unknown_version", 4],
     ["is of a later version", change(4, 2), "unknown_version", 4],
     ["is of no kind", change(5, 0), "unknown_kind", 5],
-    ["is of a later kind", change(5, 10), "unknown_kind", 5],
+    ["is of a later kind", change(5, 11), "unknown_kind", 5],
     ["has 254 descriptors", change(6, 0, 254), "too_many_descriptors", 6],
     ["is longer than a frame may be", change(8, 1, 0, 0, 1), "payload_too_long", 8],
   ] as const)("that %s is refused as soon as that is known", (_, changed, code, at) => {

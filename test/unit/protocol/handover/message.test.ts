@@ -24,6 +24,7 @@ const offer: Offer = {
 const messages: readonly HandoverMessage[] = [
   offer,
   { kind: "ready", program: "1.2.4", pid: 18, used: [0, 3] },
+  { kind: "ready", program: "1.2.4", pid: 18, used: [], takesState: true },
   { kind: "failed", code: 78, problems: ['listen: "x" is not an address.'] },
   { kind: "confirmed" },
   {
@@ -35,6 +36,7 @@ const messages: readonly HandoverMessage[] = [
     ],
   },
   { kind: "taken", batch: 3, refused: [1] },
+  { kind: "state", state: { sessions: { exits: [] } } },
   { kind: "done", state: {} },
   { kind: "leaving" },
   { kind: "settled" },
@@ -53,7 +55,7 @@ describe("a message of a hand-over", () => {
   );
 
   test("counts its descriptors", () => {
-    expect(messages.map((message) => encodeMessage(message).descriptors)).toEqual([4, 0, 0, 0, 2, 0, 0, 0, 0]);
+    expect(messages.map((message) => encodeMessage(message).descriptors)).toEqual([4, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0]);
   });
 
   test("with another number of descriptors than its frame is refused", () => {

@@ -18,7 +18,7 @@ function failTimes(health: MemberHealth, times: number, now: number): void {
 function tryAt(health: MemberHealth, now: number, works: boolean): void {
   expect(health.stateAt(now)).toBe("trial");
   expect(health.begin(now)).toBe(true);
-  if (works) health.succeed(true, now);
+  if (works) health.succeed(true, now, now);
   else health.fail("connection_refused", true, now, now, plan);
 }
 
@@ -26,7 +26,7 @@ describe("the passive health of a member", () => {
   test("ejects after consecutive failures, and a success in between starts the count again", () => {
     const { health, changes } = makeHealth();
     failTimes(health, 2, 1000);
-    health.succeed(false, 1001);
+    health.succeed(false, 1001, 1001);
     failTimes(health, 2, 1002);
     expect(health.stateAt(1002)).toBe("healthy");
     failTimes(health, 1, 1003);
