@@ -44,7 +44,7 @@ test.skipIf(process.platform !== "linux")(
     expect(await folder.read("bench.md")).toBe(ran.stdout);
     expect(ran.stdout).toContain("### connect, round trip, close ×16\n");
   },
-  120_000,
+  300_000,
 );
 
 test.skipIf(process.platform !== "linux")(
@@ -67,5 +67,5 @@ test.skipIf(process.platform !== "linux")(
     expect(again.stdout).toBe(ran.stdout);
     expect(await folder.read("again/growth-messages.svg")).toBe(plot);
   },
-  120_000,
+  300_000,
 );

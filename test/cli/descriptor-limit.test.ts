@@ -54,7 +54,7 @@ test("at its limit of descriptors the executable gives every client a clear end,
   await after.untilText("as before");
   after[Symbol.dispose]();
   expect(proxy.told.filter((line) => line.includes("mistake"))).toEqual([]);
-}, 120_000);
+}, 300_000);
 
 test("at its limit of descriptors the sidecar answers every check, however many hold connections to it, too", async () => {
   await using folder = await makeFolder({ "proxy.config.json": config });
@@ -75,7 +75,7 @@ test("at its limit of descriptors the sidecar answers every check, however many 
     expect(client.text).toStartWith("HTTP/1.1 200 OK\r\n");
   }
   for (const client of [...clients, ...held, ...refused]) client[Symbol.dispose]();
-}, 120_000);
+}, 300_000);
 
 function readSidecarPort(told: readonly string[]): number {
   return Number(/^Sidecar on .*:(\d+)\.$/m.exec(told.join("\n"))?.[1]);

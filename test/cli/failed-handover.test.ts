@@ -10,7 +10,7 @@ import { listenEcho, type RawPeer } from "../support/raw-peer.ts";
 import { makeFolder } from "../support/temporary-folder.ts";
 
 // Each starts several processes.
-setDefaultTimeout(60_000);
+setDefaultTimeout(300_000);
 
 describe("a successor that cannot serve", () => {
   test("leaves the old process as it was, and the caller learns why", async () => {

@@ -11,7 +11,7 @@ import { listenEcho } from "../support/raw-peer.ts";
 import { makeFolder } from "../support/temporary-folder.ts";
 
 // Each starts several processes.
-setDefaultTimeout(60_000);
+setDefaultTimeout(300_000);
 
 describe("an upgrade", () => {
   test("to a file that was renamed over the executable fails no connection, twice in a row", async () => {

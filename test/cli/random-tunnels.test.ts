@@ -41,7 +41,7 @@ test.each(["auto", "off"])(
       }
     };
     await Promise.all(Array.from({ length: WIDTH }, work));
-    await waitFor(() => proxy.stdout.split("\n").length - 1 === TUNNELS, "a record of each", 60_000);
+    await waitFor(() => proxy.stdout.split("\n").length - 1 === TUNNELS, "a record of each");
     const { records } = proxy;
     for (const [port, tunnels] of driven) {
       const theirs = records.filter((record) => record["target"] === `127.0.0.1:${port}`);

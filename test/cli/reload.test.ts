@@ -57,7 +57,7 @@ describe("the executable", () => {
     const grown = (await proxy.readRss()) - before;
     // Each version has about 1 MB. The heap takes some hundred reloads to find its size.
     expect(grown).toBeLessThan(150_000_000);
-  }, 120_000);
+  }, 300_000);
 
   test("keeps the name in Via, by which it knows a loop, at a reload", async () => {
     using origin = serveHttp(() => ok("x"));

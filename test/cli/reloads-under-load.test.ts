@@ -41,5 +41,5 @@ test.skipIf(process.platform !== "linux")(
       handover: 2,
     });
   },
-  120_000,
+  300_000,
 );

@@ -10,6 +10,7 @@ import { connectRaw, listenRaw, type RawServer } from "../support/raw-peer.ts";
 import { createRandom } from "../support/seeded-random.ts";
 import { makeFolder } from "../support/temporary-folder.ts";
 import { untilAtRest } from "../support/until-at-rest.ts";
+import { waitFor } from "../support/wait-for.ts";
 
 /** How long at least, until each kind of trouble was made once, and from which seed. With minutes, a line for each is printed. */
 const SECONDS = Number(process.env["STRESS_MINUTES"] ?? 0.1) * 60;
@@ -90,13 +91,13 @@ test(
       report(counts, goesOn),
     ]);
     expect(proxy.told.filter((line) => line.includes("mistake") || line.includes("died"))).toEqual([]);
-    await until(async () => (await readTunnels(sidecar)).length === 0, "the end of all tunnels");
-    await until(async () => (await proxy.countDescriptors()) < atRest + 120, "the descriptors back");
+    await waitFor(async () => (await readTunnels(sidecar)).length === 0, "the end of all tunnels");
+    await waitFor(async () => (await proxy.countDescriptors()) < atRest + 120, "the descriptors back");
     await untilAtRest(proxy.readCpuMs);
     proxy.signal("SIGTERM");
     expect(await proxy.exited).toBe(0);
   },
-  (SECONDS + 120) * 1000,
+  (SECONDS + 240) * 1000,
 );
 
 function pick(random: Random): (typeof jobs)[number] {
@@ -217,13 +218,6 @@ async function report(counts: Readonly<Record<string, number>>, goesOn: () => bo
   for (let seconds = 1; goesOn(); seconds += 1) {
     await Bun.sleep(1000);
     if (SECONDS >= 60 && seconds % 60 === 0) console.log(`${seconds} s: ${JSON.stringify(counts)}`);
-  }
-}
-
-async function until(look: () => Promise<boolean>, what: string): Promise<void> {
-  for (let tries = 0; !(await look()); tries += 1) {
-    if (tries === 100) throw new Error(`Waited in vain for ${what}`);
-    await Bun.sleep(100);
   }
 }
 

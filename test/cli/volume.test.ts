@@ -51,7 +51,7 @@ describe("256 MiB through the executable to a TLS server", () => {
       await proxy.record((record) => Number(record["bytes_down"]) > BULK);
       await proxy.record((record) => Number(record["bytes_up"]) > BULK);
     },
-    120_000,
+    300_000,
   );
 });
 

@@ -12,7 +12,7 @@ needs("microsocks")(
     // A tunnel that was open through the member cannot outlive it.
     expect(result.cut).toBeLessThanOrEqual(result.underWay);
   },
-  120_000,
+  300_000,
 );
 
 needs("tinyproxy")(

@@ -8,7 +8,7 @@ import { type FaultRow, runner } from "../support/run-member-faults.ts";
 const test = needs("unshare", "ip", "iptables", "squid", "tinyproxy", "danted", "microsocks", "htpasswd", "openssl");
 
 /** Milliseconds for the whole run: stopped members and lost packets take the time of the dials that they cost. */
-const RUN_MS = 180_000;
+const RUN_MS = 300_000;
 
 let running: Promise<readonly FaultRow[]> | undefined;
 

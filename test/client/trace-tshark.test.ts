@@ -45,7 +45,7 @@ async function startServer(...args: string[]): Promise<{ port: number } & AsyncD
     "-www",
     ...args,
   ]);
-  const deadline = performance.now() + 10_000;
+  const deadline = performance.now() + 60_000;
   for (;;) {
     // It says "ACCEPT 127.0.0.1:12345" on standard output.
     const [, port] = /ACCEPT \S*:(\d+)/.exec(server.stdout) ?? [];

@@ -70,8 +70,7 @@ describe("penstock explain and the proxy agree on", () => {
       using server = listenRaw();
       using upstream = listenRaw();
       const ports = { proxy: await reserveClosedPort(), target: server.port, socks: upstream.port };
-      // Without a sidecar, which might be given the port that is reserved for the proxy.
-      const config = { rules: [], ...configure(ports), listen: [{ port: ports.proxy }], sidecar: undefined };
+      const config = { rules: [], ...configure(ports), listen: [{ port: ports.proxy }] };
       const target = findTarget(ports);
 
       const client = parseIp("127.0.0.1");

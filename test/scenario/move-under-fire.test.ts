@@ -122,7 +122,7 @@ test.each(engines)(
     expect(one.gate.metrics.bytesDown + two.gate.metrics.bytesDown).toBe(sums.down);
     expect(pool.status().tunnels).toBe(0);
     // An idle lane keeps eight pipes.
-    await waitFor(() => countDescriptors() <= descriptors + 16, "descriptors to be closed", 30_000);
+    await waitFor(() => countDescriptors() <= descriptors + 16, "descriptors to be closed");
   },
   1_800_000,
 );
@@ -154,7 +154,7 @@ class Stream {
       this.#sent.update(piece);
       this.sent += piece.length;
       from.write(piece);
-      if (from.unwrittenBytes > 0) await from.until(({ unwrittenBytes }) => unwrittenBytes === 0, "room", 60_000);
+      if (from.unwrittenBytes > 0) await from.until(({ unwrittenBytes }) => unwrittenBytes === 0, "room");
       else await Bun.sleep(random.below(3));
     }
   }
@@ -163,7 +163,7 @@ class Stream {
   async expectWhole(to: RawPeer): Promise<void> {
     this.stopped = true;
     await this.#done;
-    await to.until(() => to.end !== "open", "the end", 60_000);
+    await to.until(() => to.end !== "open", "the end");
     expect([to.end, this.got]).toEqual(["fin", this.sent]);
     expect(this.#got.digest("hex")).toBe(this.#sent.digest("hex"));
   }

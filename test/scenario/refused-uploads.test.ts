@@ -39,7 +39,7 @@ async function upload(client: RawPeer, head: string): Promise<string> {
   client.pause();
   client.write(head);
   for (let sent = 0; sent < SIZE; sent += PIECE.length) client.write(PIECE);
-  await client.until((peer) => peer.unwrittenBytes === 0, "the whole body to be taken", 20_000);
+  await client.until((peer) => peer.unwrittenBytes === 0, "the whole body to be taken");
   client.resume();
   await client.untilEnd();
   return client.text;

@@ -8,7 +8,7 @@ const TOKEN = "dying-member-token";
 const MEMBERS = 5;
 
 /** Milliseconds for a client: what takes longer is a fault of the proxy. */
-const PATIENCE_MS = 30_000;
+const PATIENCE_MS = 60_000;
 
 export interface DyingMemberOptions {
   /** Name of a program of `memberKinds`. */
@@ -57,7 +57,7 @@ export async function runDyingMember(options: DyingMemberOptions): Promise<Dying
     return all[0] ?? { health: "", ejections: 0 };
   };
   const until = async (isThere: (now: Awaited<ReturnType<typeof state>>) => boolean, what: string): Promise<void> => {
-    const deadline = performance.now() + 30_000;
+    const deadline = performance.now() + 60_000;
     while (!isThere(await state())) {
       if (performance.now() > deadline) throw new Error(`Waited in vain for ${what}`);
       await Bun.sleep(20);

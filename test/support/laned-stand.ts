@@ -49,9 +49,9 @@ export function countDescriptors(): number {
   return readdirSync("/proc/self/fd").length;
 }
 
-/** Waits until `condition` holds; throws after half a minute without. */
+/** Waits until `condition` holds; throws after a minute without. */
 export async function waitUntil(condition: () => boolean, what: string): Promise<void> {
-  const deadline = performance.now() + 30_000;
+  const deadline = performance.now() + 60_000;
   while (!condition()) {
     if (performance.now() > deadline) throw new Error(`Waited in vain for ${what}.`);
     await Bun.sleep(5);

@@ -63,7 +63,7 @@ export async function runAtTerminal(command: CommandLine, prompt: string, answer
   const text = new TextDecoder();
   const child = Bun.spawn(command.flat(), {
     env: makeEnvironment({ TERM: "dumb" }),
-    timeout: 30_000,
+    timeout: 60_000,
     terminal: {
       data(terminal, chunk) {
         shown += text.decode(chunk, { stream: true });

@@ -23,7 +23,7 @@ export interface Ran {
 const PATH = `${process.env["PATH"] ?? ""}:/usr/sbin:/usr/local/sbin:/sbin`;
 
 /** Milliseconds after which a program that should have ended is killed. */
-const RUN_MS = 60_000;
+const RUN_MS = 120_000;
 
 /** The path of a program, or undefined when it is not installed. */
 export function findProgram(name: string): string | undefined {
@@ -69,8 +69,8 @@ export interface RunningProgram extends AsyncDisposable {
   readonly stdout: string;
   /** The whole lines on standard error so far. */
   readonly told: readonly string[];
-  /** Resolves with the first line on standard error that holds `part`; waits 30 seconds, or `ms` milliseconds. */
-  untilTold(part: string, ms?: number): Promise<string>;
+  /** Resolves with the first line on standard error that holds `part`; waits a minute. */
+  untilTold(part: string): Promise<string>;
   signal(name: NodeJS.Signals): void;
   /** Its exit code, once it has ended and all of its output is here. */
   readonly exited: Promise<number>;
@@ -107,12 +107,11 @@ export function startProgram(command: CommandLine, options: ProgramOptions = {})
     get told() {
       return listTold();
     },
-    async untilTold(part, ms) {
+    async untilTold(part) {
       const look = (): string | undefined => listTold().find((line) => line.includes(part));
       const line = await waitFor(
         () => look() ?? (child.exitCode !== null && "gone"),
         `${String(command[0])} to say ${part}`,
-        ms,
       );
       if (line !== "gone") return line;
       await exited;

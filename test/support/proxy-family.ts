@@ -72,7 +72,7 @@ export class Clients implements AsyncDisposable {
 
   async untilServed(more: number): Promise<void> {
     const wanted = this.served + more;
-    await waitFor(() => this.served >= wanted, `${more} more clients`, 30_000);
+    await waitFor(() => this.served >= wanted, `${more} more clients`);
   }
 
   async #loop(port: number, target: number): Promise<void> {

@@ -68,7 +68,7 @@ export class RawPeer {
   }
 
   /** Waits until `condition` holds; it is looked at after every event on this socket. */
-  async until(condition: (peer: RawPeer) => boolean, what = condition.toString(), ms = 30_000): Promise<void> {
+  async until(condition: (peer: RawPeer) => boolean, what = condition.toString(), ms = 60_000): Promise<void> {
     const deadline = performance.now() + ms;
     while (!condition(this)) {
       const left = deadline - performance.now();
@@ -230,7 +230,7 @@ export function listenRaw(onAccept: (peer: RawPeer) => void = () => {}, hostname
       const peer = ready.shift();
       if (peer !== undefined) return Promise.resolve(peer);
       const { promise, resolve, reject } = Promise.withResolvers<RawPeer>();
-      const timer = setTimeout(() => reject(new Error("No connection arrived within 30 s")), 30_000);
+      const timer = setTimeout(() => reject(new Error("No connection arrived within a minute")), 60_000);
       waiting.push((arrived) => {
         clearTimeout(timer);
         resolve(arrived);

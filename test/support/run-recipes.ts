@@ -85,7 +85,7 @@ async function use(proxy: ServingExecutable, count: number, user?: string, targe
     }
     peer.finish();
     await peer.untilEnd();
-    const deadline = performance.now() + 30_000;
+    const deadline = performance.now() + 60_000;
     while (proxy.records.length === before && performance.now() < deadline) await Bun.sleep(5);
     const record = proxy.records[before];
     seen.push(String(record?.["member"] ?? record?.["detail"] ?? record?.["route"]));

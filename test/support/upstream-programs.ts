@@ -166,7 +166,7 @@ export async function untilServing(port: number, program: RunningProgram): Promi
   const ended = program.exited.then((code) => {
     throw new Error(`It ended with ${code}: ${program.told.join("\n")}${program.stdout}`);
   });
-  const deadline = performance.now() + 20_000;
+  const deadline = performance.now() + 60_000;
   for (;;) {
     try {
       using _ = await Promise.race([connectRaw(port), ended]);

@@ -1,8 +1,8 @@
-/** Looks until there is something to see; at most half a minute, which a busy machine may need. */
+/** Looks until there is something to see; at most a minute, which a busy machine may need. */
 export async function waitFor<T>(
   look: () => T | undefined | false | Promise<T | undefined | false>,
   what: string,
-  ms = 30_000,
+  ms = 60_000,
 ): Promise<T> {
   const deadline = performance.now() + ms;
   for (;;) {

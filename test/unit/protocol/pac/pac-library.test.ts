@@ -1,11 +1,35 @@
-import { describe, expect, test } from "bun:test";
-import { evaluateInPac } from "../../../support/open-pac.ts";
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import type { SandboxOptions } from "../../../../src/pac/pac-sandbox.ts";
+import type { KnownNames } from "../../../../src/proxy/pac/pac-file.ts";
+import { evaluateInPac, type OpenPac, openPac } from "../../../support/open-pac.ts";
+
+/** Puts expressions into one PAC file. Gives what evaluates one of them by its number. */
+function shareFile(expressions: readonly string[], options?: Partial<SandboxOptions>) {
+  let pac: OpenPac;
+  beforeAll(async () => {
+    const functions = expressions.map((expression) => `function () { return ${expression}; }`);
+    pac = await openPac(
+      `var all = [${functions.join()}]; function FindProxyForURL(url) { return JSON.stringify(all[url.split("?")[1]]()); }`,
+      options,
+    );
+  });
+  afterAll(() => pac[Symbol.dispose]());
+  return async (at: number, names?: KnownNames): Promise<unknown> => {
+    const step = await pac.find(`http://host.example/?${at}`, "host.example", names);
+    if (step.kind !== "answer" || step.text === undefined) throw new Error(JSON.stringify(step));
+    return JSON.parse(step.text);
+  };
+}
 
 /** Expressions and what they are, one each. */
 function vectors(rows: readonly (readonly [expression: string, value: unknown])[], names = {}): void {
-  test.each(rows.map(([expression, value]) => [expression, value] as const))("%s is %p", async (expression, value) => {
-    expect(await evaluateInPac(expression, { names })).toEqual(value);
-  });
+  const evaluate = shareFile(rows.map(([expression]) => expression));
+  test.each(rows.map(([expression, value], at) => [expression, value, at] as const))(
+    "%s is %p",
+    async (_, value, at) => {
+      expect(await evaluate(at, names)).toEqual(value);
+    },
+  );
 }
 
 describe("isPlainHostName", () => {
@@ -123,10 +147,18 @@ describe("names and addresses", () => {
 
 /** Expressions, a moment in UTC, and what they are then. One hour east of UTC. */
 function moments(rows: readonly (readonly [expression: string, utc: string, value: boolean])[]): void {
-  test.each([...rows])("%s at %s is %p", async (expression, utc, value) => {
-    const options = { now: () => Date.parse(utc), timezoneOffset: -60 };
-    expect(await evaluateInPac(expression, options)).toBe(value);
-  });
+  let now = 0;
+  const evaluate = shareFile(
+    rows.map(([expression]) => expression),
+    { now: () => now, timezoneOffset: -60 },
+  );
+  test.each(rows.map(([expression, utc, value], at) => [expression, utc, value, at] as const))(
+    "%s at %s is %p",
+    async (_, utc, value, at) => {
+      now = Date.parse(utc);
+      expect(await evaluate(at)).toBe(value);
+    },
+  );
 }
 
 describe("weekdayRange", () => {
