@@ -18,7 +18,7 @@ const users = [{ name: "ci", password: "plain-password", limits: { bytes: { mont
 describe("quotas", () => {
   test("without a folder for state are an error at each place", () => {
     const message =
-      'A quota needs "state.folder", where use is kept: without it each start would forget what was used.';
+      'A quota needs "state.folder" or "state.redis", where use is kept: without them each start would forget what was used.';
     expect(findProblems({ users, limits: { perUser: { bytes } } })).toEqual([
       `limits.perUser.bytes: ${message}`,
       `users[0].limits.bytes: ${message}`,
