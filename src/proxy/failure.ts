@@ -224,6 +224,8 @@ export interface Failure {
   readonly stale?: true;
   /** The next hop that the failure is about (upstream name or `host:port`), for `next-hop`. */
   readonly nextHop?: string;
+  /** The next hop reports it of what is behind it: of the culprit, or of the target without one. */
+  readonly isReported?: true;
   /** The upstream that failed by itself. Absent when the target, the client or this proxy has to do with it. */
   readonly culprit?: string;
   /** The culprit was asked for something behind it, and did not answer: that may be what is slow, or has failed. */

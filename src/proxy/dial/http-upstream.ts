@@ -102,7 +102,7 @@ function describe(head: ResponseHead, more?: string): Omit<Failure, "detail"> {
 }
 
 function readRetryAfter(head: ResponseHead): Pick<Failure, "receivedRetryMs"> {
-  const receivedRetryMs = findRetryAfter(head);
+  const receivedRetryMs = findRetryAfter(head, Date.now());
   return receivedRetryMs === undefined ? {} : { receivedRetryMs };
 }
 

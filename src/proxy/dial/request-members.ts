@@ -58,7 +58,7 @@ export class RequestMembers {
       use.leaf.member.silence.answered(now - this.#askedAt, now);
     }
     for (const { use: one, carriage, failure } of this.#suspects.splice(0)) this.#look(one, carriage, failure);
-    if (!this.carriage.refused(head.status, findRetryAfter(head), false)) this.carriage.worked();
+    if (!this.carriage.refused(head.status, findRetryAfter(head, Date.now()), false)) this.carriage.worked();
   }
 
   /** The last member cannot be asked. */

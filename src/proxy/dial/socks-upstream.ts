@@ -37,7 +37,9 @@ export async function askSocks5Upstream(leg: HopLeg, target: Endpoint): Promise<
   const reply = await hear(leg, parseSocks5Reply, MAX_REPLY);
   if (!reply.ok) return reply;
   if (reply.value === "succeeded") return succeed(undefined);
-  return passOnFailure(leg, socks5Details[reply.value], { note: `SOCKS5 ${reply.value}` });
+  const detail = socks5Details[reply.value];
+  const note = `SOCKS5 ${reply.value}`;
+  return passOnFailure(leg, detail, detail === "upstream_refused" ? { note } : { note, isReported: true });
 }
 
 async function showPassword(leg: HopLeg): Promise<Outcome<undefined>> {

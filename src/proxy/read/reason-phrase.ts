@@ -88,11 +88,15 @@ const MAX_NAME = 60;
  * nothing that a peer has sent. It distinguishes an upstream from the target.
  * `rule` is the configured name of the rule that decided.
  */
-export function writeReasonPhrase({ detail, note, nextHop }: Failure, rule: string | undefined): string {
+export function writeReasonPhrase(
+  { detail, note, nextHop, isReported, culprit }: Failure,
+  rule: string | undefined,
+): string {
   // Only notes of our own, which say whether TLS or HTTP was expected.
   if (detail === "protocol_not_served" && note !== undefined && OUR_NOTE.test(note)) return capitalise(note);
+  const isAboutTarget = nextHop === undefined || (isReported === true && culprit === undefined);
   const phrase =
-    (nextHop === undefined ? undefined : upstreamPhrases[detail]) ??
+    (isAboutTarget ? undefined : upstreamPhrases[detail]) ??
     phrases[detail] ??
     describeFailure(detail).text.replace(/\.$/, "");
   return detail === "denied_by_rule" && rule !== undefined ? `${phrase} ${sanitiseName(rule)}` : phrase;

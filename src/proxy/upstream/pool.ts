@@ -347,6 +347,11 @@ export class Pool {
     const { balance, slowStartMs } = plan;
     const mode = typeof balance === "function" ? "round-robin" : balance;
     const options = { slowStartMs, random: this.#options.random };
+    if (!isNew) {
+      // A member knows its place in one heap: the balancers before let go of it.
+      this.#first.reset([], now);
+      this.#backups.reset([], now);
+    }
     this.#first = createBalancer(mode, options);
     this.#backups = createBalancer(mode, options);
     this.#staleAt = -Infinity;

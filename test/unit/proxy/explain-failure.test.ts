@@ -25,6 +25,14 @@ describe("explainFailure()", () => {
     }
   });
 
+  test("says of the target, or of the next upstream, what an upstream reports of it", () => {
+    const reported = { detail: "connection_refused", nextHop: "exits/a", isReported: true } as const;
+    expect(explainFailure(reported)).toBe("The target refused the connection, as the upstream exits/a reports.");
+    expect(explainFailure({ ...reported, culprit: "next" })).toBe(
+      "The upstream next refused the connection, as the upstream exits/a reports.",
+    );
+  });
+
   test("names the name server when it is that which failed", () => {
     for (const note of ["ESERVFAIL", "EREFUSED", "ECONNREFUSED"]) {
       expect(explainFailure({ detail: "dns_error", note })).toBe(

@@ -48,6 +48,12 @@ describe("writeReasonPhrase()", () => {
     expect(writeReasonPhrase({ detail: "connection_refused" }, undefined)).toBe("Target refused the connection");
   });
 
+  test("blames the target for what an upstream reports of it, and the next upstream in a chain", () => {
+    const reported = { detail: "address_unroutable", nextHop: "corp", isReported: true } as const;
+    expect(writeReasonPhrase(reported, undefined)).toBe("No route to the target");
+    expect(writeReasonPhrase({ ...reported, culprit: "exits" }, undefined)).toBe("No route to the upstream proxy");
+  });
+
   test("says which of TLS and HTTP is not spoken here", () => {
     const note = "the client speaks TLS, this listener does not";
     expect(writeReasonPhrase({ detail: "protocol_not_served", note }, undefined)).toBe(

@@ -251,6 +251,22 @@ describe("a reload", () => {
     expect(stand.pools.get("pool")).toBeUndefined();
   });
 
+  test.each(["round-robin", "least-connections", "latency", "random", "hash", "first"] as const)(
+    "in the middle of the turns of %s leaves a choice among all members that there are then",
+    (balance) => {
+      const stand = new PoolStand();
+      const pool = stand.open(makePoolPlan(["a", "b", "c"], { balance }));
+      const lists = [["a", "b", "c"], ["b", "c"], ["c", "a", "b"], ["b"], ["d", "c", "b"]];
+      for (const [round, names] of [...lists, ...lists].entries()) {
+        for (let turn = 0; turn < round; turn++) pass(pool, wish(`key ${turn}`));
+        pool.use(makePoolPlan(names, { balance }));
+        const chosen = Array.from({ length: 60 }, (_, key) => pass(pool, wish(`key ${key}`)));
+        expect(chosen.filter((name) => !names.includes(name))).toEqual([]);
+        if (balance === "round-robin" || balance === "hash") expect(new Set(chosen).size).toBe(names.length);
+      }
+    },
+  );
+
   test("a member of the same name at another address is another one", () => {
     const stand = new PoolStand();
     const pool = stand.open(makePoolPlan(["a"], { eject }));
