@@ -1,4 +1,5 @@
 import { composeControl } from "./compose-control.ts";
+import { openAccessLog } from "./access-output.ts";
 import { ConfigApplier, type InUse } from "./apply-config.ts";
 import type { CompiledConfig } from "./config/compile.ts";
 import type { RenewTrust } from "./config/follow-trust.ts";
@@ -25,7 +26,7 @@ import { openSidecar, type SidecarPlan } from "./open-sidecar.ts";
 import { explainBinding, prepareListeners } from "./prepare-listeners.ts";
 import type { ListenerTls } from "./proxy/accept/listener-tls.ts";
 import { chooseEngine } from "./proxy/flow/engine.ts";
-import { AccessLog, type LogSink } from "./proxy/record/access-log.ts";
+import type { LogSink } from "./proxy/record/access-log.ts";
 import { BugReporter } from "./proxy/record/bug-reporter.ts";
 import type { Runtime } from "./proxy/runtime.ts";
 import { composeReports, warnOfDescriptors } from "./operator-reports.ts";
@@ -94,6 +95,8 @@ export interface Daemon {
   readonly pools: Pools;
   /** Calls back once the event loop has taken another turn. */
   afterTurn(callback: () => void): void;
+  /** Opens the file of access lines again. */
+  reopenLogs(): void;
   /** Reports an uncaught error to the operator. */
   reportBug(error: unknown): void;
   /** Reads the configuration again and puts it into effect in one step. */
@@ -137,11 +140,9 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
   const listeners = prepareListeners(compiled, { contexts, inherited });
   if (!listeners.ok) return listeners;
   const inUse: InUse = { compiled, plans: listeners.plans, sidecar: undefined };
-  const accessLog = new AccessLog({
-    format: compiled.log.access,
-    sink: options.accessSink,
-    whenLost: (why) => tell(`Access lines are being lost: ${why}. "penstock_access_log_dropped_total" counts them.`),
-  });
+  const opened = openAccessLog(compiled.log, options.accessSink, tell);
+  if (!opened.ok) return opened;
+  const { accessLog, accessOutput } = opened;
   const passed = successor?.sockets ?? new PassedSockets();
   const sockets = chooseSockets(compiled.sockets, options.eventLoop, { inherited, passed });
   const { engine, lanes, description } = chooseEngine(splice, () => startLanes({ onTrouble: tell }), sockets.adopt);
@@ -201,6 +202,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
   const applier = new ConfigApplier({
     gate,
     accessLog,
+    accessOutput,
     secrets,
     openSidecar: open,
     inUse,
@@ -281,6 +283,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     stopTidying();
     pacs.close();
     await Promise.all([withinMs(accessLog.stop(), LAST_LINES_MS), inUse.sidecar?.sidecar.stop(), lanes?.stop()]);
+    accessOutput.close();
     gate.close();
   };
   successor?.accept({
@@ -312,6 +315,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
       pools: gate.pools,
       afterTurn: sockets.afterTurn,
       reload: () => reloader.reload(),
+      reopenLogs: () => tell(accessOutput.reopen()),
       reportBug: (error) => bugs.report("A mistake outside of any connection, which ended none", error),
       replaceUsers(text) {
         const { usersFile } = inUse.compiled;
