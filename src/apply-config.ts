@@ -1,3 +1,4 @@
+import type { AccessOutput } from "./access-output.ts";
 import type { FleetParts } from "./compose-fleet.ts";
 import type { CompiledConfig } from "./config/compile.ts";
 import { diffConfigsInSteps, keepFixedSettings } from "./config/diff-config.ts";
@@ -24,6 +25,7 @@ export interface InUse {
 export interface ConfigApplierOptions {
   readonly gate: Gate;
   readonly accessLog: AccessLog;
+  readonly accessOutput: AccessOutput;
   /** What must be in no message. Old secrets stay in it once: functions of the snapshot before may still run. */
   readonly secrets: string[];
   readonly openSidecar: (plan: SidecarPlan) => ReturnType<typeof openSidecar>;
@@ -62,16 +64,23 @@ export class ConfigApplier {
     const opening =
       next.sidecar === undefined || keepsSidecar ? undefined : await this.#options.openSidecar(next.sidecar);
     if (opening?.ok === false) return opening;
+    const output = this.#options.accessOutput.prepare(next.log.file);
+    if (!output.ok) {
+      void opening?.open.sidecar.stop();
+      return output;
+    }
     const pacs = await this.#options.pacs.prepare(next.pacs);
     // From here to the end no other code runs.
     if (!gate.accepting) {
       pacs.abandon();
+      output.abandon();
       void opening?.open.sidecar.stop();
       return { ok: false, message: "The proxy is shutting down." };
     }
     const change = gate.prepareListeners(listeners.plans);
     if (!change.ok) {
       pacs.abandon();
+      output.abandon();
       void opening?.open.sidecar.stop();
       return { ok: false, message: explainBinding(change.plan, change.code, change.leaving) };
     }
@@ -83,7 +92,8 @@ export class ConfigApplier {
     this.#options.fleet.follow(next);
     const { current } = gate.runtime;
     gate.upstreams.retain(listHops(current), current.pacs);
-    this.#options.accessLog.use(next.log.access);
+    output.commit();
+    this.#options.accessLog.use({ format: next.log.access, sampleOk: next.log.sampleOk });
     if (next.sidecar !== undefined && keepsSidecar) before?.use(next.sidecar);
     inUse.sidecar = keepsSidecar ? before : opening?.open;
     inUse.plans = listeners.plans;

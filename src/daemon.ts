@@ -2,6 +2,8 @@ import { composeUsage } from "./compose-usage.ts";
 import { composeWarmUp } from "./compose-warm-up.ts";
 import { composeFleet } from "./compose-fleet.ts";
 import { composeControl } from "./compose-control.ts";
+import { composeReloads } from "./compose-reloads.ts";
+import { openAccessLog } from "./access-output.ts";
 import { ConfigApplier, type InUse } from "./apply-config.ts";
 import type { CompiledConfig } from "./config/compile.ts";
 import type { RenewTrust } from "./config/follow-trust.ts";
@@ -31,8 +33,8 @@ import { Bandwidths } from "./proxy/limit/bandwidths.ts";
 import type { LogSink } from "./proxy/record/access-log.ts";
 import { BugReporter } from "./proxy/record/bug-reporter.ts";
 import type { Runtime } from "./proxy/runtime.ts";
-import { composeReports, openAccessLog, warnOfDescriptors, warnOfUnused } from "./operator-reports.ts";
-import { Reloader, type ReloadOutcome } from "./reloader.ts";
+import { composeReports, warnOfDescriptors, warnOfUnused } from "./operator-reports.ts";
+import type { ReloadOutcome } from "./reloader.ts";
 import type { DrainState } from "./sidecar/control-port.ts";
 import type { Sidecar } from "./sidecar/serve.ts";
 import { prepareStateFolder } from "./state/state-folder.ts";
@@ -97,6 +99,8 @@ export interface Daemon {
   readonly pools: Pools;
   /** Calls back once the event loop has taken another turn. */
   afterTurn(callback: () => void): void;
+  /** Opens the file of access lines again. */
+  reopenLogs(): void;
   /** Reports an uncaught error to the operator. */
   reportBug(error: unknown): void;
   /** Reads the configuration again and puts it into effect in one step. */
@@ -140,7 +144,9 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
   const listeners = prepareListeners(compiled, { contexts, inherited });
   if (!listeners.ok) return listeners;
   const inUse: InUse = { compiled, plans: listeners.plans, sidecar: undefined };
-  const accessLog = openAccessLog(compiled.log.access, options.accessSink, tell);
+  const opened = openAccessLog(compiled.log, options.accessSink, tell);
+  if (!opened.ok) return opened;
+  const { accessLog, accessOutput } = opened;
   const passed = successor?.sockets ?? new PassedSockets();
   const sockets = chooseSockets(compiled.sockets, options.eventLoop, { inherited, passed });
   const bandwidths = new Bandwidths(runtime, { timer: sockets.timers.budgets });
@@ -208,6 +214,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
   const applier = new ConfigApplier({
     gate,
     accessLog,
+    accessOutput,
     secrets,
     openSidecar: open,
     inUse,
@@ -239,22 +246,15 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     onResumed: () => options.successors?.onResumed(),
     reopenSidecar: () => applier.reopenSidecar(),
   });
-  const reloader = new Reloader({
-    load: () => options.load?.(turn) ?? Promise.reject(new Error("There is nothing to load")),
-    async apply(next) {
-      const before = gate.runtime.current.limits.inAll.connections;
-      const applied = await applier.apply(next);
-      if (applied.ok) successor?.settle();
-      const { connections } = gate.runtime.current.limits.inAll;
-      if (connections !== before) warnOfDescriptors(descriptors, connections, tell);
-      return applied;
-    },
-    isDraining: () => drain.phase !== "serving",
+  const reloader = composeReloads({
+    gate,
+    applier,
+    drain,
+    descriptors,
     tell,
-    loaded(files, outcome) {
-      gate.events.publish("reload", { ...outcome, kind: undefined, result: outcome.kind });
-      options.reloaded?.(inUse.compiled, files, outcome.kind === "done");
-    },
+    load: () => options.load?.(turn) ?? Promise.reject(new Error("There is nothing to load")),
+    applied: () => successor?.settle(),
+    reloaded: (files, done) => options.reloaded?.(inUse.compiled, files, done),
   });
   successor?.restore(carried, tell);
   const opening = compiled.sidecar && (await open(compiled.sidecar));
@@ -287,6 +287,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     pacs.close();
     await fleet.stop();
     await Promise.all([withinMs(accessLog.stop(), LAST_LINES_MS), inUse.sidecar?.sidecar.stop(), lanes?.stop()]);
+    accessOutput.close();
     gate.close();
   };
   successor?.accept({
@@ -318,6 +319,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
       pools: gate.pools,
       afterTurn: sockets.afterTurn,
       reload: () => reloader.reload(),
+      reopenLogs: () => tell(accessOutput.reopen()),
       reportBug: (error) => bugs.report("A mistake outside of any connection, which ended none", error),
       replaceUsers(text) {
         const { usersFile } = inUse.compiled;

@@ -2,7 +2,6 @@ import type { GateOptions } from "./gate/gate.ts";
 import type { InheritedSockets } from "./net/inherited-sockets.ts";
 import type { SpareDescriptors } from "./net/libc/spare-descriptors.ts";
 import { describePacFault } from "./pac/pac-files.ts";
-import { type AccessFormat, AccessLog, type LogSink } from "./proxy/record/access-log.ts";
 import type { BugReporter } from "./proxy/record/bug-reporter.ts";
 import { HookReporter } from "./proxy/record/hook-reporter.ts";
 import { PoolReporter } from "./proxy/record/pool-reporter.ts";
@@ -32,13 +31,6 @@ export function composeReports({
     reportPac: (name, why) => pacFaults.report(name, (silenced) => describePacFault(name, why, silenced)),
     poolChanged: (event) => pools.report(event),
   };
-}
-
-/** The access log, whose first lost line is told. */
-export function openAccessLog(format: AccessFormat, sink: LogSink, tell: Tell): AccessLog {
-  const whenLost = (why: string): void =>
-    tell(`Access lines are being lost: ${why}. "penstock_access_log_dropped_total" counts them.`);
-  return new AccessLog({ format, sink, whenLost });
 }
 
 /** Closes the sockets of the service manager that no listener takes, and tells them. */

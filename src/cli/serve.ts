@@ -17,7 +17,7 @@ import { type CliIo, exitCodes } from "./io.ts";
 export const serve = createCommand({
   name: "serve",
   description:
-    "Run the proxy until SIGTERM or SIGINT; a second one ends it at once. SIGHUP reloads the configuration, SIGUSR2 hands over to a new process.",
+    "Run the proxy until SIGTERM or SIGINT; a second one ends it at once. SIGHUP reloads the configuration, SIGUSR1 opens the log file again, SIGUSR2 hands over to a new process.",
   args: configArgs,
   lists: configLists,
   hints: configHints,
@@ -26,14 +26,15 @@ export const serve = createCommand({
     // First: no signal may kill a process that is about to carry tunnels.
     const hangups = new Wishes();
     const handovers = new Wishes();
+    const reopenings = new Wishes();
     const unsubscribe = io.onOtherSignal((signal) => {
       if (signal === "SIGHUP") hangups.take();
       else if (signal === "SIGUSR2") handovers.take();
-      else io.tell(USR1);
+      else reopenings.take();
     });
     const stopping = new StopSignals(io);
     try {
-      return await serveUntil({ stopping, hangups, handovers }, input);
+      return await serveUntil({ stopping, hangups, handovers, reopenings }, input);
     } finally {
       stopping.close();
       unsubscribe();
@@ -46,6 +47,7 @@ interface Signals {
   readonly stopping: StopSignals;
   readonly hangups: Wishes;
   readonly handovers: Wishes;
+  readonly reopenings: Wishes;
 }
 
 /** Receives what the process before this one hands over, where there is one; then serves. */
@@ -64,7 +66,7 @@ async function serveUntil(signals: Signals, input: CommandInput): Promise<number
 }
 
 async function run(
-  { stopping, hangups, handovers }: Signals,
+  { stopping, hangups, handovers, reopenings }: Signals,
   input: CommandInput,
   successor?: Successor,
 ): Promise<number> {
@@ -151,6 +153,7 @@ async function run(
     void daemon.reload();
   });
   handovers.fulfil(() => void daemon.handOver("SIGUSR2"));
+  reopenings.fulfil(() => daemon.reopenLogs());
   if (compiled.warmUp === "auto") daemon.warmUp();
   await stopping.end(daemon, notices);
   notices.close();
@@ -158,9 +161,6 @@ async function run(
   forget();
   return exitCodes.ok;
 }
-
-/** There is no effect yet. */
-const USR1 = "SIGUSR1: there are no log files to reopen, nothing changes. Access lines go to standard output.";
 
 function tellStart(daemon: Daemon, compiled: CompiledConfig, file: string | undefined, io: CliIo): void {
   io.tell(file === undefined ? "No configuration file: the defaults hold." : `Configuration from ${file}.`);

@@ -40,7 +40,16 @@ import type { PacPlan } from "../proxy/pac/pac-plan.ts";
 import type { PacSource } from "../pac/followed-pac.ts";
 
 /** What the access log looks like. */
-type AccessForm = "json" | "text" | "off";
+type AccessForm = "json" | "text" | "squid" | "combined" | "off";
+
+/** Which access lines are written, how, and where. */
+interface LogPlan {
+  readonly access: AccessForm;
+  /** The part of lines about requests without a failure that is written, from 0 to 1. */
+  readonly sampleOk: number;
+  /** Absolute; undefined for standard output. */
+  readonly file: string | undefined;
+}
 
 /** A configuration, ready to run. */
 export interface CompiledConfig {
@@ -53,7 +62,7 @@ export interface CompiledConfig {
   readonly redis?: RedisPlan;
   /** How days and months of use are counted. */
   readonly calendar: CalendarPlan;
-  readonly log: { readonly access: AccessForm };
+  readonly log: LogPlan;
   /** Milliseconds for which connections are still accepted after a signal to stop. */
   readonly lameDuckMs: number;
   /** Milliseconds that tunnels get to end after accepting has stopped. */
@@ -121,7 +130,7 @@ export function* compileInSteps(
   const { redis, warnings: redisWarnings } = compileRedis(config.state, materials);
   problems.push(...findForgottenQuotas(config, [state, redis]));
   if (problems.length > 0 || !users.ok) return { ok: false, problems };
-  const access = config.log.access ?? (materials.terminal ? "text" : "json");
+  const access = config.log.access ?? (materials.terminal && config.log.file === undefined ? "text" : "json");
   const authenticator = compileAuthenticator(config, users.value);
   const rules = readRules(config.rules);
   const policy = yield* compilePolicy(config, rules);
@@ -138,7 +147,11 @@ export function* compileInSteps(
       ...(state && { state }),
       ...(redis && { redis }),
       calendar: compileCalendar(config.state),
-      log: { access },
+      log: {
+        access,
+        sampleOk: config.log.sample.ok,
+        file: config.log.file === undefined ? undefined : resolve(materials.folder, config.log.file),
+      },
       lameDuckMs: readDuration(config.timeouts.lameDuck),
       drainMs: readDuration(config.timeouts.drain),
       handoverMs: readDuration(config.timeouts.handover),

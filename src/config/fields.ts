@@ -88,6 +88,12 @@ export function count(min: number, max: number) {
   return z.int({ error }).min(min, { error }).max(max, { error });
 }
 
+/** A part of the whole. */
+export function fraction() {
+  const error = ({ input }: { input?: unknown }) => describeWrong(input, "a number from 0 to 1");
+  return z.number({ error }).min(0, { error }).max(1, { error });
+}
+
 /** `true` or `false`. */
 export function flag() {
   return z.boolean({

@@ -1,7 +1,22 @@
+import { formatCombinedLine, formatSquidLine } from "./access-formats.ts";
 import { formatJsonLine, formatTextLine } from "./access-line.ts";
 import type { AccessRecord } from "./access-record.ts";
 
-export type AccessFormat = "json" | "text" | "off";
+export type AccessFormat = keyof typeof writers | "off";
+
+const writers = {
+  json: formatJsonLine,
+  text: formatTextLine,
+  squid: formatSquidLine,
+  combined: formatCombinedLine,
+} satisfies Record<string, (record: AccessRecord) => string>;
+
+/** Which lines are written, and how. */
+export interface AccessLogPlan {
+  readonly format: AccessFormat;
+  /** The part of lines about requests without a failure that is written, from 0 to 1. */
+  readonly sampleOk: number;
+}
 
 /**
  * Takes whole lines, each with its line end. A sink that cannot keep up returns a
@@ -11,9 +26,12 @@ export type LogSink = (text: string) => void | Promise<void>;
 
 export interface AccessLogOptions {
   readonly format: AccessFormat;
+  readonly sampleOk?: number;
   readonly sink: LogSink;
   /** Called with the reason when the first line is lost. */
   readonly whenLost?: (why: string) => void;
+  /** From 0 to 1, for samples. */
+  readonly random?: () => number;
   /** Milliseconds for which lines are gathered into one write. */
   readonly gatherMs?: number;
   /** UTF-16 code units that may wait for a slow sink; lines beyond are dropped and counted. */
@@ -35,7 +53,9 @@ export class AccessLog {
   dropped = 0;
 
   #format: AccessFormat;
+  #sampleOk: number;
   readonly #sink: LogSink;
+  readonly #random: () => number;
   readonly #whenLost: (why: string) => void;
   readonly #gatherMs: number;
   readonly #pendingLimit: number;
@@ -46,7 +66,9 @@ export class AccessLog {
 
   constructor(options: AccessLogOptions) {
     this.#format = options.format;
+    this.#sampleOk = options.sampleOk ?? 1;
     this.#sink = options.sink;
+    this.#random = options.random ?? Math.random;
     this.#whenLost = options.whenLost ?? (() => {});
     this.#gatherMs = options.gatherMs ?? GATHER_MS;
     this.#pendingLimit = options.pendingLimit ?? PENDING_LIMIT;
@@ -57,15 +79,21 @@ export class AccessLog {
     return this.#format !== "off";
   }
 
-  /** Sets the form of the lines to come. */
-  use(format: AccessFormat): void {
+  /** Sets which lines to come are written, and how. */
+  use({ format, sampleOk }: AccessLogPlan): void {
     this.#format = format;
+    this.#sampleOk = sampleOk;
+  }
+
+  /** Whether the line of a request is to be written: always that of one that `failed`. */
+  wants(failed: boolean): boolean {
+    return this.#format !== "off" && (failed || this.#sampleOk === 1 || this.#random() < this.#sampleOk);
   }
 
   /** Queues the line of a request. */
   write(record: AccessRecord): void {
     if (this.#format === "off") return;
-    const line = this.#format === "json" ? formatJsonLine(record) : formatTextLine(record);
+    const line = writers[this.#format](record);
     if (this.#pendingLength + line.length + 1 > this.#pendingLimit) {
       this.#lose(1, "their reader is too slow");
       return;

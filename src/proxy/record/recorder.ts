@@ -62,9 +62,10 @@ export function createRecorder({ accessLog, metrics, live, usage, events, report
         metrics.countFinished(record, moved, now);
         if (usage?.enabled === true) usage.finished(record, moved, now);
         const isTold = events.wants(record, now);
-        if (!isTold && !accessLog.enabled) return;
+        const isWritten = accessLog.wants(record.failure !== undefined);
+        if (!isTold && !isWritten) return;
         const access = buildAccessRecord(record, now);
-        if (accessLog.enabled) accessLog.write(access);
+        if (isWritten) accessLog.write(access);
         if (isTold) events.finished(record, access);
       } catch (error) {
         reportBug?.(error, record.id);

@@ -367,14 +367,9 @@ export class Pool {
   #refresh(now: number): void {
     if (now < this.#staleAt) return;
     const usable = this.#members.filter((member) => this.#inner.has(member) || isServing(member.health.stateAt(now)));
-    this.#first.reset(
-      usable.filter(({ plan }) => !plan.backup),
-      now,
-    );
-    this.#backups.reset(
-      usable.filter(({ plan }) => plan.backup),
-      now,
-    );
+    const [first, backups] = [false, true].map((backup) => usable.filter(({ plan }) => plan.backup === backup));
+    this.#first.reset(first ?? [], now);
+    this.#backups.reset(backups ?? [], now);
     this.#staleAt = this.nextChangeAt(now);
   }
 }

@@ -114,7 +114,7 @@ describe("checkConfig() on single settings", () => {
         [{ clients: ["10.0.0.1/8"] }, 'clients[0]: "10.0.0.1/8" has bits set beyond the prefix.'],
         [
           { log: { access: "jsn" } },
-          'log.access: Found "jsn". Write one of "json", "text", "off". Did you mean "json"?',
+          'log.access: Found "jsn". Write one of "json", "text", "squid", "combined", "off". Did you mean "json"?',
         ],
         [{ upstream: "proxy" }, 'upstream: The URL has no scheme. Write one, as in "http://proxy.example:3128".'],
         [{ upstreams: { a: 5 } }, "upstreams.a: Found a number. Write a URL, or a map with a url, a pool or a pac."],
