@@ -42,6 +42,7 @@ type Upstreams = z.output<typeof upstreamMap>;
 export const upstreamsSchema = checked(upstreamMap, (upstreams) => [
   ...findNameConflicts(Object.keys(upstreams)),
   ...findReferenceConflicts(upstreams),
+  ...findNestingConflicts(upstreams),
 ])
   .describe(
     "Upstream proxies by name, for `via` and `default`. Each is a URL or a map; a map with `pool` puts several behind one name, and with `pac` a PAC file chooses. `direct`, `deny`, `environment` and `upstream` are not free to be names.",
@@ -86,6 +87,35 @@ function explainReference(pool: string, name: string, upstreams: PartsOf<Upstrea
   return isPool(named) && typeof named.balance === "function"
     ? `A function chooses in the pool ${quoteValue(name)}: it cannot be a member. Choose its balance by name.`
     : undefined;
+}
+
+/** Ways from a pool with pools as members to the members of these. A request may have to look at each. */
+const MAX_WAYS = 10_000;
+
+/** Pools that lead to too many members, of which no member does. */
+function findNestingConflicts(upstreams: PartsOf<Upstreams>): Problem[] {
+  const counts = new Map<string, number>();
+  const isTooMany = (name: string): boolean => countWays(name, upstreams, counts) > MAX_WAYS;
+  return Object.keys(upstreams).flatMap((pool) => {
+    const inner = listReferences(upstreams[pool]).filter(({ name }) => isPool(upstreams[name]));
+    const message = `The pools in ${quoteValue(pool)} lead to more than ${MAX_WAYS} members, each way counted. Nest fewer.`;
+    return inner.length > 0 && isTooMany(pool) && !inner.some(({ name }) => isTooMany(name))
+      ? [{ path: [pool, "pool"], message }]
+      : [];
+  });
+}
+
+function countWays(name: string, upstreams: PartsOf<Upstreams>, counts: Map<string, number>): number {
+  const known = counts.get(name);
+  if (known !== undefined) return known;
+  // For a circle, which is refused elsewhere.
+  counts.set(name, 1);
+  const upstream = Object.hasOwn(upstreams, name) ? upstreams[name] : undefined;
+  const inner = listReferences(upstream);
+  const others = isPool(upstream) && Array.isArray(upstream.pool) ? upstream.pool.length - inner.length : 1;
+  const ways = inner.reduce((sum, member) => sum + countWays(member.name, upstreams, counts), others);
+  counts.set(name, ways);
+  return ways;
 }
 
 /** Whether the members of `from` lead to `to`. */

@@ -8,7 +8,7 @@ import { startConnectUpstream } from "../support/connect-upstream.ts";
 import { ok, serveHttp } from "../support/http-origin.ts";
 import { listenAsMember } from "../support/member-peers.ts";
 import { type PoolSettings, rules, startPool, stateOf, useTunnel } from "../support/pool-proxy.ts";
-import { startProxy, waitFor } from "../support/proxy.ts";
+import { basic, startProxy, waitFor } from "../support/proxy.ts";
 import { listenEcho } from "../support/raw-peer.ts";
 import { reserveClosedPort } from "../support/unreachable.ts";
 
@@ -256,6 +256,26 @@ describe("a function that chooses", () => {
         { name: "b", available: true, health: "healthy" },
       ],
     });
+  });
+
+  test("gets the user and the parameters in the user name", async () => {
+    using echo = listenEcho();
+    await using a = await startConnectUpstream();
+    await using b = await startConnectUpstream();
+    await using proxy = await startPool(
+      {
+        pool: [
+          { url: `http://127.0.0.1:${a.port}`, name: "alice-at" },
+          { url: `http://127.0.0.1:${b.port}`, name: "alice-de" },
+        ],
+        balance: ({ user, parameters }) => `${user}-${parameters["country"]}`,
+      },
+      { rules, users: [{ name: "alice", password: "pw" }], auth: { parameters: ["country"] } },
+    );
+    const { peer, head } = await proxy.tunnel(`127.0.0.1:${echo.port}`, basic("alice-country-de", "pw"));
+    peer.reset();
+    expect(head).toStartWith("HTTP/1.1 200 ");
+    expect([a.asked.length, b.asked.length]).toEqual([0, 1]);
   });
 
   test.each([

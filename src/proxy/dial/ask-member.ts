@@ -1,4 +1,5 @@
 import type { Endpoint } from "../../address/endpoint.ts";
+import { NO_PARAMETERS } from "../../protocol/user-parameters.ts";
 import { type Outcome, fail, succeed } from "../failure.ts";
 import { blame, callHook, type HookFault } from "../hook/call-hook.ts";
 import type { MemberFacts } from "../route/pool-plan.ts";
@@ -22,6 +23,7 @@ export async function askForMember(
     pool: name,
     client: requester.client.text,
     user: requester.user,
+    parameters: requester.parameters ?? NO_PARAMETERS,
     host: target.host.text,
     port: target.port,
     members: pool.members.map((member) => describeFor(pool, member, wish)),

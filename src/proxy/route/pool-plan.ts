@@ -1,4 +1,5 @@
 import type { Endpoint } from "../../address/endpoint.ts";
+import type { UserParameters } from "../../protocol/user-parameters.ts";
 import type { Hop } from "./hop.ts";
 
 /** Names of the ways to choose a member. */
@@ -99,6 +100,8 @@ export interface PoolQuery {
   readonly pool: string;
   readonly client: string;
   readonly user: string | undefined;
+  /** The parameters in the user name. */
+  readonly parameters: UserParameters;
   readonly host: string;
   readonly port: number;
   readonly members: readonly MemberFacts[];

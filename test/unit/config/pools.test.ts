@@ -113,6 +113,24 @@ describe("a pool in the configuration", () => {
     expect(problemsOf({ exits: { pool: [one], ...settings } }).join("\n")).toContain(message);
   });
 
+  test("refuses pools in pools that lead to more than 10,000 members, where they begin to", () => {
+    const nest = (depth: number): Record<string, unknown> => ({
+      p0: { pool: [one] },
+      ...Object.fromEntries(
+        Array.from({ length: depth }, (_, at) => {
+          const inner = `p${at}`;
+          return [`p${at + 1}`, { pool: [inner, { upstream: inner, name: "again" }] }];
+        }),
+      ),
+    });
+    expect(problemsOf(nest(13))).toEqual([]);
+    const problems = problemsOf(nest(300));
+    expect(problems).toHaveLength(1);
+    expect(problems[0]).toStartWith('upstreams.p14.pool: The pools in "p14" lead to more than 10000 members');
+    const flat = { exits: { pool: Array.from({ length: 12_000 }, (_, at) => `http://a:${at + 1}`) } };
+    expect(problemsOf(flat)).toEqual([]);
+  });
+
   test("finds a circle of pools, and each pool in it", () => {
     const circle = { a: { pool: ["b"] }, b: { pool: ["c"] }, c: { pool: ["a", one] }, d: { pool: ["a"] } };
     const found = problemsOf(circle).filter((problem) => problem.includes("member of itself"));
