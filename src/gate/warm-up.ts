@@ -1,4 +1,5 @@
 import { AddressSet } from "../address/address-set.ts";
+import { parseCidr } from "../address/cidr.ts";
 import { type Ip, parseIp } from "../address/ip.ts";
 import type { Conn, ConnSink } from "../net/conn/conn.ts";
 import type { Descriptors } from "../net/conn/descriptors.ts";
@@ -8,6 +9,8 @@ import type { Connect, ConnectAttempt, ConnectTarget } from "../net/runtime/conn
 import { type Authenticator, createAuthenticator } from "../proxy/auth/authenticate.ts";
 import { createUserStore } from "../proxy/auth/user-store.ts";
 import { compileRules } from "../proxy/policy/compile-rules.ts";
+import type { Rule } from "../proxy/policy/policy.ts";
+import type { TargetPattern } from "../proxy/policy/target-index.ts";
 import { type AccessFormat, AccessLog } from "../proxy/record/access-log.ts";
 import type { Limits } from "../proxy/limit/limits.ts";
 import type { Runtime } from "../proxy/runtime.ts";
@@ -21,7 +24,7 @@ const DELAY_MS = 50;
 const LIMIT_MS = 1000;
 /** Milliseconds between two looks at the clock and at the clients. */
 const LOOK_MS = 10;
-/** Connections of its own. More make little difference: measured with 300 to 2,400. */
+/** Connections of its own. More make the first thousand tunnels cheaper, and the second thousand dearer. */
 const MOST_CLIENTS = 600;
 /** Of these at once: one turn of the event loop may have to handle so many before a real client. */
 const AT_ONCE = 4;
@@ -66,7 +69,8 @@ export function startWarmUp(plan: WarmUpPlan): () => Promise<void> {
 class WarmUp implements ClientOwner {
   readonly #plan: WarmUpPlan;
   readonly #ip: Ip;
-  readonly #gate: Gate;
+  /** Undefined when its memory is given back. */
+  #gate: Gate | undefined;
   readonly #port: number;
   readonly #scripts: readonly Script[];
   readonly #running = new Set<WarmUpClient>();
@@ -80,7 +84,7 @@ class WarmUp implements ClientOwner {
     const { network } = plan;
     this.#plan = plan;
     this.#ip = ip;
-    this.#gate = new Gate({
+    const gate = new Gate({
       runtime: replaceSettings(plan.runtime),
       sockets: { listen: network.listen, connect: network.connect, close: () => {} },
       tunnel: plan.tunnel,
@@ -92,9 +96,8 @@ class WarmUp implements ClientOwner {
       reportBug: () => void this.stop(),
       reportHook: () => {},
     });
-    const bound = this.#gate.listen([
-      { host: HOST, port: 0, protocols: new Set(["http"]), proxyFrom: new AddressSet([]) },
-    ]);
+    this.#gate = gate;
+    const bound = gate.listen([{ host: HOST, port: 0, protocols: new Set(["http"]), proxyFrom: new AddressSet([]) }]);
     const origin = network.listen(HOST, 0, (conn) => conn.attach(new Origin(conn)));
     if (!bound.ok || !origin.ok) throw new Error("The in-process network refused a listener");
     this.#port = bound.listeners[0]?.port ?? 0;
@@ -140,7 +143,7 @@ class WarmUp implements ClientOwner {
   #end(): Promise<void> {
     if (this.#over !== undefined) return this.#over;
     this.#abortClients();
-    return (this.#over = this.#gate.stop());
+    return (this.#over = this.#gate?.stop() ?? Promise.resolve());
   }
 
   #abortClients(): void {
@@ -151,6 +154,8 @@ class WarmUp implements ClientOwner {
   /** A turn after the end, when the last connections are gone. A client would have to wait meanwhile. */
   #giveMemoryBack(): void {
     clearInterval(this.#timer);
+    this.#gate = undefined;
+    // `Bun.shrink` would free the compiled code, too.
     if (!this.#plan.hasClients()) Bun.gc(true);
   }
 }
@@ -164,10 +169,19 @@ function replaceSettings(runtime: Runtime): Runtime {
     upstreams: new Map(),
     limits: liftLimits(limits),
     authenticator: createUsers(authenticator.required),
-    policy: compileRules([{ name: "warm-up", verdict: { kind: "allow", allowPrivate: true, via: undefined } }], {
-      kind: "deny",
-    }),
+    policy: compileRules(writeRules(), { kind: "deny" }),
   };
+}
+
+/** Rules with a range and with a name, as most configurations have. */
+function writeRules(): Rule[] {
+  const range = parseCidr(`${HOST}/32`);
+  if (!range.ok) throw new Error(`${HOST}/32 is no range`);
+  return [allow({ kind: "name", name: NAME }), allow({ kind: "cidr", cidr: range.cidr })];
+}
+
+function allow(host: TargetPattern["host"]): Rule {
+  return { name: USER, to: [{ host, ports: [] }], verdict: { kind: "allow", allowPrivate: true, via: undefined } };
 }
 
 function createUsers(required: boolean): Authenticator {
@@ -253,7 +267,8 @@ class WarmUpClient implements ConnSink {
 
   #say(): void {
     const next = this.#script[this.#answers];
-    if (next === undefined) this.#conn?.close();
+    // FIN, then the server's: closing a socket pair at once would look like a reset of both directions.
+    if (next === undefined) this.#conn?.shutdown();
     else this.#conn?.write(next);
   }
 

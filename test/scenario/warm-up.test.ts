@@ -1,6 +1,7 @@
 import { afterEach, expect, spyOn, test } from "bun:test";
 import { readdirSync, readlinkSync } from "node:fs";
 import { runCli } from "../../src/cli/run-cli.ts";
+import type { Conn } from "../../src/net/conn/conn.ts";
 import { createInProcessNetwork, type InProcessNetwork } from "../../src/net/epoll/in-process-network.ts";
 import { createAuthenticator } from "../../src/proxy/auth/authenticate.ts";
 import { createUserStore } from "../../src/proxy/auth/user-store.ts";
@@ -26,14 +27,20 @@ afterEach(async () => {
 });
 
 /** A network that counts the connections to the first listener, which is the proxy's. */
-function countConnections(): InProcessNetwork & { readonly connections: () => number } {
+function countConnections(): InProcessNetwork & { readonly connections: () => number; readonly clients: Conn[] } {
   const network = createInProcessNetwork(requireReactor());
   let connections = 0;
+  const clients: Conn[] = [];
   return {
+    clients,
     listen: network.listen,
     connect: (target, done) => {
-      if (target.port === 1) connections += 1;
-      return network.connect(target, done);
+      if (target.port !== 1) return network.connect(target, done);
+      connections += 1;
+      return network.connect(target, (result) => {
+        if (result.ok) clients.push(result.conn);
+        done(result);
+      });
     },
     connections: () => connections,
   };
@@ -51,7 +58,7 @@ function warmUp(runtime: Partial<Runtime> = {}) {
     descriptors: plentyOfDescriptors,
     hasClients: () => clients.came,
   });
-  return { connections: network.connections, clients, stop };
+  return { connections: network.connections, conns: network.clients, clients, stop };
 }
 
 function countSockets(): number {
@@ -70,6 +77,14 @@ test("a warm-up ends by itself, gives its memory back and leaves no socket", asy
   await waitFor(() => gc.mock.calls.length > 0, "the end of the warm-up");
   expect(connections()).toBeGreaterThan(20);
   await waitFor(() => countSockets() === atRest, "its last socket to go");
+});
+
+test("the tunnels of a warm-up carry a message and end with a FIN each way, as those of clients", async () => {
+  const { conns } = warmUp();
+  await waitFor(() => gc.mock.calls.length > 0, "the end of the warm-up");
+  const [conn] = conns;
+  expect(conn?.bytesRead).toBeGreaterThan(64);
+  expect(conn?.ended).toBe(true);
 });
 
 test("a warm-up of a proxy with users logs in", async () => {
