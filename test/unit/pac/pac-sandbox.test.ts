@@ -1,6 +1,9 @@
 import { describe, expect, test } from "bun:test";
 import { evaluateInPac, loadPac, openPac } from "../../support/open-pac.ts";
 
+/** More than a busy machine needs for what ends. */
+const PATIENT = { evaluationMs: 2000 };
+const ENDLESS = "did not end within 200 ms";
 const ask = ["https://a.example/", "a.example"] as const;
 
 describe("a PAC file", () => {
@@ -39,10 +42,13 @@ describe("a PAC file", () => {
     ["defines nothing", "var a = 1;", /^defines no function "FindProxyForURL"$/],
     ["is a web page", "<!doctype html><title>Log in</title>", /^threw SyntaxError/],
     ["throws", "\n\nthrow new Error('no')", /^threw Error: no in line 3$/],
-    ["never ends", "for (;;);", /^did not end within 200 ms$/],
     ["asks for a name too early", "dnsResolve('a.example')", /^asks for the addresses of names before/],
   ])("that %s cannot be loaded", async (_, source, why) => {
-    expect(await loadPac(source, { evaluationMs: 20 })).toMatch(why);
+    expect(await loadPac(source, PATIENT)).toMatch(why);
+  });
+
+  test("that never ends cannot be loaded", async () => {
+    expect(await loadPac("for (;;);", { evaluationMs: 20 })).toBe("did not end within 200 ms");
   });
 
   test("asks for a name that is not known, also when it catches everything", async () => {
@@ -78,15 +84,11 @@ describe("a PAC file", () => {
 
 describe("a hostile PAC file", () => {
   test.each([
-    ["an endless loop", "for (;;);", "did not end within 200 ms"],
-    [
-      "an endless loop in a callback of the engine",
-      "[2, 1].sort(function () { for (;;); })",
-      "did not end within 200 ms",
-    ],
-    ["a loop that catches its end", "for (;;) try { for (;;); } catch (all) {}", "did not end within 200 ms"],
-    ["a regular expression without end", "/^(a+)+$/.test('a'.repeat(60) + 'b')", "did not end within 200 ms"],
-    ["a glob without end", "shExpMatch('a'.repeat(5000), '*a'.repeat(40) + 'b')", "did not end within 200 ms"],
+    ["an endless loop", "for (;;);", ENDLESS],
+    ["an endless loop in a callback of the engine", "[2, 1].sort(function () { for (;;); })", ENDLESS],
+    ["a loop that catches its end", "for (;;) try { for (;;); } catch (all) {}", ENDLESS],
+    ["a regular expression without end", "/^(a+)+$/.test('a'.repeat(60) + 'b')", ENDLESS],
+    ["a glob without end", "shExpMatch('a'.repeat(5000), '*a'.repeat(40) + 'b')", ENDLESS],
     ["100 MB in one text", "'x'.repeat(1e8)", "needs too much memory"],
     ["100 MB in one buffer", "new Uint8Array(1e8)", "needs too much memory"],
     ["memory without end", "for (var all = [];;) all.push(new Array(1e5).fill(0))", "needs too much memory"],
@@ -112,7 +114,7 @@ describe("a hostile PAC file", () => {
     using pac = await openPac(
       `function FindProxyForURL(url, host) { if (host === "bad") { ${code}; } return "DIRECT"; }`,
       {
-        evaluationMs: 200,
+        ...(why === ENDLESS ? { evaluationMs: 200 } : PATIENT),
         memoryBytes: 16 * 1024 * 1024,
       },
     );
