@@ -271,6 +271,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     if (successor) inUse.sidecar?.sidecar.retire(true);
     await Promise.all([inUse.sidecar?.sidecar.stop(), lanes?.stop(), fleet.stop()]);
     pacs.close();
+    accessOutput.close();
     gate.close();
     return { ok: false, message: explainBinding(bound.plan, bound.code) };
   }

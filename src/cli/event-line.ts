@@ -1,5 +1,5 @@
 import { cutText, escapeText } from "../escape-text.ts";
-import { formatBytes, formatDuration } from "../proxy/record/access-line.ts";
+import { formatBytes, formatClock, formatDuration } from "../proxy/record/access-line.ts";
 
 type Event = Readonly<Record<string, unknown>>;
 
@@ -10,7 +10,7 @@ const VALUE_LIMIT = 200;
 export function formatEventLine(event: Event): string {
   const type = show(event["event"]) ?? "unknown";
   const time = show(event["time"]);
-  const clock = time === undefined ? "--:--:--" : formatClock(new Date(time));
+  const clock = time === undefined ? "--:--:--" : formatClock(time);
   return `${clock} ${type.padEnd(13)} ${describe(type, event).join(" ")}`.trimEnd();
 }
 
@@ -75,8 +75,4 @@ const known: ReadonlySet<string> = new Set(["v", "event", "event_id", "time"]);
 function show(value: unknown): string | undefined {
   if (value === undefined) return undefined;
   return escapeText(cutText(typeof value === "string" ? value : JSON.stringify(value), VALUE_LIMIT));
-}
-
-function formatClock(date: Date): string {
-  return [date.getHours(), date.getMinutes(), date.getSeconds()].map((part) => String(part).padStart(2, "0")).join(":");
 }

@@ -1,5 +1,5 @@
 import { isRecord } from "../config/plain-data.ts";
-import { cutText, escapeText } from "../escape-text.ts";
+import { asText, writeLine } from "./table-text.ts";
 
 type Row = Readonly<Record<string, unknown>>;
 
@@ -16,9 +16,6 @@ const COLUMNS = [
 
 /** Proxies of a PAC file in a table. */
 const MAX_PROXIES = 20;
-
-/** Columns of a terminal. */
-const WIDTH = 80;
 
 /** Writes upstreams and the members of pools for a person, in 80 columns. */
 export function formatUpstreams(upstreams: readonly Row[]): string {
@@ -116,17 +113,6 @@ function writeCells(cells: readonly string[]): string {
   });
   const head = name.length > first.width ? `${name}\n  ${"".padEnd(first.width)}` : name.padEnd(first.width);
   return `  ${head} ${tail.join(" ")}`;
-}
-
-function writeLine(text: string): string {
-  return text
-    .split("\n")
-    .map((line) => `${cutText(escapeText(line), WIDTH).trimEnd()}\n`)
-    .join("");
-}
-
-function asText(value: unknown): string {
-  return typeof value === "string" || typeof value === "number" ? String(value) : "";
 }
 
 function count(value: unknown, what: string): string {

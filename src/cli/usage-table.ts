@@ -1,5 +1,5 @@
 import { isRecord, readRecord } from "../config/plain-data.ts";
-import { cutText, escapeText } from "../escape-text.ts";
+import { asText, writeLine } from "./table-text.ts";
 import { formatBytes } from "../proxy/record/access-line.ts";
 
 type Row = Readonly<Record<string, unknown>>;
@@ -14,7 +14,6 @@ const COLUMNS = [
   { title: "MONTH", width: 9 },
   { title: "REQUESTS", width: 8 },
 ] as const;
-const WIDTH = 80;
 
 /** Writes what was used for a person, in 80 columns. */
 export function formatUsage(report: Row): string {
@@ -85,15 +84,4 @@ function formatSize(bytes: unknown): string {
 function writeCells(name: string, cells: readonly string[]): string {
   const tail = cells.map((cell, at) => cell.padStart(COLUMNS[at]?.width ?? 0)).join(" ");
   return name.length > NAME_WIDTH ? `${name}\n${"".padEnd(NAME_WIDTH)} ${tail}` : `${name.padEnd(NAME_WIDTH)} ${tail}`;
-}
-
-function writeLine(text: string): string {
-  return text
-    .split("\n")
-    .map((line) => `${cutText(escapeText(line), WIDTH).trimEnd()}\n`)
-    .join("");
-}
-
-function asText(value: unknown): string {
-  return typeof value === "string" || typeof value === "number" ? String(value) : "";
 }

@@ -129,7 +129,8 @@ function describeRefusal(record: AccessRecord): string {
   return `${reason}${about}${record.note === undefined ? "" : `: ${quoteAlways(record.note)}`}`;
 }
 
-function formatClock(time: string): string {
+/** The local time of a moment in ISO 8601: `12:03:44`. */
+export function formatClock(time: string): string {
   const date = new Date(time);
   return `${pad(date.getHours())}:${pad(date.getMinutes())}:${pad(date.getSeconds())}`;
 }
