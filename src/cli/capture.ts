@@ -56,7 +56,7 @@ async function readArguments({ value, has, io }: CommandInput): Promise<WantedCa
   if (output === undefined)
     return 'Missing --output. Write -o FILE, or -o - as in "penstock capture -o - | wireshark -k -i -".';
   if (output === "-" && io.terminal) return "A capture is nothing for a terminal. Write it to a file, or into a pipe.";
-  const access = await findSidecar({ value, io }, "/capture");
+  const access = await findSidecar({ value, io }, "/capture", ["capture"]);
   if (typeof access === "string") return access;
   const { url } = access;
   for (const name of PARAMETERS) {

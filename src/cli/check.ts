@@ -1,13 +1,14 @@
 import type { CompiledConfig } from "../config/compile.ts";
 import { diffConfigs, keepFixedSettings } from "../config/diff-config.ts";
 import type { LoadResult } from "../config/load.ts";
+import { TOKEN_VARIABLE } from "../config/overrides.ts";
 import { readRecord } from "../config/plain-data.ts";
 import { formatPath, type Problem } from "../config/problem.ts";
 import { formatJson } from "../escape-text.ts";
 import { askSidecar, readDetail, readJson } from "./ask-sidecar.ts";
 import { createCommand, type CommandInput } from "./command.ts";
 import { configArgs, configHints, configLists, loadFromFlags, tellProblems } from "./config-args.ts";
-import { findRunningSidecar, TOKEN_VARIABLE, withoutSidecar } from "./find-sidecar.ts";
+import { findRunningSidecar, withoutSidecar } from "./find-sidecar.ts";
 import { exitCodes } from "./io.ts";
 
 /** `penstock check`: validates, and prints what would hold, or what would change. */

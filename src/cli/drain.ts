@@ -23,7 +23,7 @@ export const drain = createCommand({
     const access =
       has("cancel") && duration !== undefined
         ? "Found --for and --cancel. Leave one of them out."
-        : await findSidecar(input, "/drain");
+        : await findSidecar(input, "/drain", ["operate"]);
     if (typeof access === "string") {
       io.tell(access);
       return exitCodes.usage;

@@ -2,6 +2,7 @@ import { describeEndpointError, type Endpoint, parseAuthority } from "../address
 import { toAsciiHost } from "../address/host.ts";
 import { parseIp } from "../address/ip.ts";
 import type { CompiledConfig } from "../config/compile.ts";
+import { TOKEN_VARIABLE } from "../config/overrides.ts";
 import { quoteSubject } from "../config/problem.ts";
 import { explainUrl } from "../config/target-pattern.ts";
 import { formatJson } from "../escape-text.ts";
@@ -11,7 +12,7 @@ import { createCommand, type CommandInput } from "./command.ts";
 import { configArgs, loadFromFlags, tellProblems } from "./config-args.ts";
 import { type AskedPool, type AskPool, type PoolQuestion, readAskedPool } from "./explain-pool.ts";
 import { explainAsJson, explainTarget } from "./explain-target.ts";
-import { findRunningSidecar, sidecarFlag, TOKEN_VARIABLE, withoutSidecar } from "./find-sidecar.ts";
+import { findRunningSidecar, sidecarFlag, withoutSidecar } from "./find-sidecar.ts";
 import { exitCodes } from "./io.ts";
 
 /** `penstock explain TARGET`: what the proxy would do with a connection, and why. */

@@ -4,14 +4,13 @@ import type { CompiledConfig } from "../config/compile.ts";
 import { isLoopbackHost, parseListenerAddress } from "../config/listener-address.ts";
 import { type LocatedSidecar, locateSidecar } from "../config/locate-sidecar.ts";
 import { formatProblem, quoteValue } from "../config/problem.ts";
-import type { SidecarPlan } from "../config/sidecar.ts";
+import { TOKEN_VARIABLE } from "../config/overrides.ts";
+import type { Permission, SidecarPlan } from "../config/sidecar.ts";
 import { formatListener } from "../gate/listeners.ts";
 import type { CommandInput } from "./command.ts";
 import { configArgs } from "./config-args.ts";
 
 const DEFAULT_SIDECAR: SidecarPlan["at"] = { kind: "tcp", host: "127.0.0.1", port: 9080 };
-/** The variable that sets the token of the sidecar. */
-export const TOKEN_VARIABLE = "PENSTOCK_SIDECAR_TOKEN";
 
 /** The flag of every command that asks a running proxy. */
 export const sidecarFlag = {
@@ -51,8 +50,16 @@ export interface SidecarAccess extends SidecarPlace {
 
 type Asking = Pick<CommandInput, "value" | "io">;
 
-/** How to ask the sidecar that the flags, the environment or the configuration name; or what is wrong with that. */
-export async function findSidecar(input: Asking, path: string): Promise<SidecarAccess | string> {
+/**
+ * How to ask the sidecar that the flags, the environment or the configuration
+ * name; or what is wrong with that. `needs` is what the token should allow, the
+ * most important first: a configuration can have several.
+ */
+export async function findSidecar(
+  input: Asking,
+  path: string,
+  needs: readonly [Permission, ...Permission[]] = ["read"],
+): Promise<SidecarAccess | string> {
   const { value, io } = input;
   const place = await locate(input, path);
   if (typeof place === "string") return place;
@@ -60,7 +67,7 @@ export async function findSidecar(input: Asking, path: string): Promise<SidecarA
   const problem = place.at === undefined ? (await place.located()).problems[0] : undefined;
   if (problem !== undefined) return `${formatProblem(problem)} Name the sidecar with --sidecar.`;
   const given = value("token") ?? io.variables[TOKEN_VARIABLE];
-  const token = given ?? (isOnThisMachine(place) ? ((await place.located()).token ?? "") : "");
+  const token = given ?? (isOnThisMachine(place) ? pickToken((await place.located()).tokens, needs) : "");
   return token === ""
     ? `Missing the token of the sidecar. Set ${TOKEN_VARIABLE}.`
     : { url: place.url, unix: place.unix, token };
@@ -75,6 +82,14 @@ export async function findSidecarPlace(
   if (typeof place === "string") return place;
   const problems = input.value("sidecar") === undefined ? (await place.located()).problems : [];
   return { ...place, problems, isNamed: place.at !== undefined };
+}
+
+/** The token that allows most of what is needed; any other one has the sidecar say what it lacks. */
+function pickToken(tokens: Iterable<{ token: string; may: Iterable<unknown> }>, needs: readonly Permission[]): string {
+  const all = [...tokens].map(({ token, may }) => ({ token, may: new Set(may) }));
+  const [first] = needs;
+  const best = all.find(({ may }) => needs.every((need) => may.has(need))) ?? all.find(({ may }) => may.has(first));
+  return (best ?? all[0])?.token ?? "";
 }
 
 interface Place extends SidecarPlace {
@@ -117,8 +132,9 @@ export function findRunningSidecar(
   if (typeof at === "string") return at.replace(/\.$/, "");
   const place = reach(at, path);
   if (place === undefined) return UNKNOWN_PORT.replace(/\.$/, "");
-  const own = given === undefined || isOnThisMachine(place) ? sidecar?.token?.reveal() : undefined;
-  const token = io.variables[TOKEN_VARIABLE] ?? own ?? "";
+  const isOurs = given === undefined || isOnThisMachine(place);
+  const own = isOurs ? (sidecar?.tokens ?? []).map(({ token, may }) => ({ token: token.reveal(), may })) : [];
+  const token = io.variables[TOKEN_VARIABLE] ?? pickToken(own, ["read"]);
   return token === ""
     ? `Missing the token of the sidecar. Set "sidecar.token", or ${TOKEN_VARIABLE}`
     : { ...place, token };

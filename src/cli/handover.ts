@@ -19,7 +19,7 @@ export const handover = createCommand({
     ...sidecarArgs,
   },
   async run({ value, io }) {
-    const access = await findSidecar({ value, io }, "/handover");
+    const access = await findSidecar({ value, io }, "/handover", ["operate"]);
     if (typeof access === "string") {
       io.tell(access);
       return exitCodes.usage;

@@ -11,7 +11,7 @@ export const reload = createCommand({
     "Have a running proxy read its configuration again, and print what changed. It needs the sidecar, and its token. Exit code 78: the new configuration cannot be used, and nothing changed.",
   args: sidecarArgs,
   async run({ value, io }) {
-    const access = await findSidecar({ value, io }, "/reload");
+    const access = await findSidecar({ value, io }, "/reload", ["operate"]);
     if (typeof access === "string") {
       io.tell(access);
       return exitCodes.usage;

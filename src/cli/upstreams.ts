@@ -40,7 +40,7 @@ export const upstreams = createCommand({
     if (name !== undefined && changes.length > 0)
       return refuse(io, "Found a NAME beside --disable or --enable. Leave it out.", exitCodes.usage);
     const path = name === undefined ? "/upstreams" : `/upstreams/${encodeURIComponent(name)}`;
-    const access = await findSidecar(input, path);
+    const access = await findSidecar(input, path, ["read", "operate"]);
     if (typeof access === "string") return refuse(io, access, exitCodes.usage);
     if (changes.length > 0) return applyChanges(changes, access, has("json"), io);
     const answer = await ask(access, access.url, "GET");

@@ -4,16 +4,24 @@ import { findConfigFile } from "./find-config-file.ts";
 import type { LoadOptions } from "./load.ts";
 import { listVariables } from "./materials.ts";
 import { applyOverrides } from "./overrides.ts";
-import { readRecord } from "./plain-data.ts";
+import { readList, readRecord } from "./plain-data.ts";
 import type { Problem } from "./problem.ts";
 import { readConfigFile } from "./read-config-file.ts";
 import { readTextFile } from "./read-file.ts";
-import type { SidecarPlan } from "./sidecar.ts";
+import { PERMISSIONS, type SidecarPlan } from "./sidecar.ts";
 
-/** Where the sidecar of a configuration listens, and its token; each undefined where it cannot be found. */
+/** A token that was found, and what it allows. */
+interface LocatedToken {
+  readonly token: string;
+  readonly may: readonly unknown[];
+}
+
+/** Where the sidecar of a configuration listens, and its tokens. */
 export interface LocatedSidecar {
+  /** Undefined where it cannot be found. */
   readonly at: SidecarPlan["at"] | undefined;
-  readonly token: string | undefined;
+  /** Those that can be found, the one that may do everything first. */
+  readonly tokens: readonly LocatedToken[];
   /** Those that may hide the address. */
   readonly problems: readonly Problem[];
 }
@@ -35,8 +43,21 @@ export async function locateSidecar(options: Omit<LoadOptions, "terminal">): Pro
   const at = readAddress(sidecar, home);
   if (at === undefined && sidecar !== undefined)
     problems.push({ path: ["sidecar"], message: 'Found neither a port nor the path of a socket. Write "port: 9080".' });
-  const token = await readToken(readRecord(sidecar)["token"], variables, home);
-  return { at, token, problems: [...problems, ...over.problems] };
+  const tokens = await readTokens(readRecord(sidecar), variables, home);
+  return { at, tokens, problems: [...problems, ...over.problems] };
+}
+
+async function readTokens(
+  { token, tokens }: Readonly<Record<string, unknown>>,
+  variables: LoadOptions["variables"],
+  home: string,
+): Promise<LocatedToken[]> {
+  const written = [{ token, may: PERMISSIONS }, ...readList(tokens).map(readRecord)];
+  const found = written.map(async (entry): Promise<LocatedToken[]> => {
+    const text = await readToken(entry["token"], variables, home);
+    return text === undefined || text === "" ? [] : [{ token: text, may: readList(entry["may"]) }];
+  });
+  return (await Promise.all(found)).flat();
 }
 
 /** A token that is written there, or in the variable or the file that is named there. */

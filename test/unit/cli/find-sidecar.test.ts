@@ -9,9 +9,10 @@ const TOKEN = { PENSTOCK_SIDECAR_TOKEN: "of-the-environment" };
 async function find(
   flags: Readonly<Record<string, string>>,
   { folder = "/nonexistent", variables = TOKEN }: { folder?: string; variables?: Record<string, string> } = {},
+  needs?: Parameters<typeof findSidecar>[2],
 ): Promise<string> {
   const io = createFakeIo({ folder, variables });
-  const found = await findSidecar({ io, value: (name) => flags[name] }, "/status");
+  const found = await findSidecar({ io, value: (name) => flags[name] }, "/status", needs);
   expect(io.told).toEqual([]);
   return typeof found === "string" ? found : `${found.unix ?? ""} ${found.url.href} ${found.token}`.trim();
 }
@@ -63,6 +64,22 @@ describe("the configuration", () => {
     );
     expect(await find({}, { folder: folder.path })).toBe("http://127.0.0.1:1/status of-the-environment");
     expect(await find({ token: "flag" }, { folder: folder.path })).toBe("http://127.0.0.1:1/status flag");
+  });
+
+  test("with several tokens gives the one that may do most of what is needed", async () => {
+    const tokens = [
+      { name: "looks", token: "looks", may: ["read"] },
+      { name: "acts", token: "acts", may: ["operate"] },
+      { name: "both", token: "both", may: ["read", "operate"] },
+    ];
+    await using folder = await makeFolder({ "proxy.config.json": { sidecar: { port: 1, tokens } } });
+    const at = { folder: folder.path, variables: {} };
+    expect(await find({}, at)).toEndWith(" looks");
+    expect(await find({}, at, ["operate"])).toEndWith(" acts");
+    expect(await find({}, at, ["read", "operate"])).toEndWith(" both");
+    expect(await find({}, at, ["capture"])).toEndWith(" looks");
+    await folder.write({ "proxy.config.json": { sidecar: { port: 1, tokens, token: "all" } } });
+    expect(await find({}, at, ["capture"])).toEndWith(" all");
   });
 
   test("gives its token to no other machine", async () => {
