@@ -1,7 +1,8 @@
 import { Hono, type MiddlewareHandler } from "hono";
 import type { Secret } from "../secret.ts";
 import { mountCapture } from "./capture.ts";
-import type { ControlPort } from "./control-port.ts";
+import { mountCertificates } from "./certificates.ts";
+import type { ControlPort, LiveView } from "./control-port.ts";
 import { mountDrain } from "./drain.ts";
 import { mountEvents } from "./events.ts";
 import { guardHost, guardToken } from "./guard.ts";
@@ -9,7 +10,10 @@ import { mountProxyPac } from "./proxy-pac.ts";
 import { answerJson, answerProblem, refuseOtherMethods } from "./problem.ts";
 import { mountHandover } from "./handover.ts";
 import { refuseQueries } from "./read-query.ts";
+import { mountLive } from "./live.ts";
 import { mountReload } from "./reload.ts";
+import { mountSeries } from "./series.ts";
+import { mountStatus } from "./status.ts";
 import { mountTunnels } from "./tunnels.ts";
 import { mountUsage } from "./usage.ts";
 import { mountUpstreams } from "./upstreams.ts";
@@ -52,6 +56,7 @@ export function createSidecarApp(port: ControlPort, options: SidecarAppOptions =
   if (port.upstreams !== undefined) mountUpstreams(app, guard, port.upstreams);
   if (port.usage !== undefined) mountUsage(app, guard, port.usage);
   if (port.events !== undefined) mountEvents(app, guard, port.events);
+  if (port.view !== undefined) mountView(app, guard, port.view);
   if (port.reload !== undefined) mountReload(app, guard, port.reload);
   if (port.handOver !== undefined) mountHandover(app, guard, port.handOver);
   refuseOtherMethods(app, "/config", "GET, HEAD", guard);
@@ -70,6 +75,14 @@ export function createSidecarApp(port: ControlPort, options: SidecarAppOptions =
     return answerProblem(500, "The sidecar made a mistake.");
   });
   return app;
+}
+
+/** Serves what the page and the terminal show. */
+function mountView(app: Hono, guard: MiddlewareHandler, view: LiveView): void {
+  mountStatus(app, guard, () => view.status());
+  mountSeries(app, guard, (span) => view.series(span));
+  mountCertificates(app, guard, () => view.certificates());
+  mountLive(app, guard, view.live);
 }
 
 /** Without a token a sidecar is on loopback or a Unix socket, and shows nothing but health. */
