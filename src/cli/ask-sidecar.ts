@@ -2,6 +2,7 @@ import { resolve } from "node:path";
 import type { ArgsDef } from "citty";
 import { quoteValue } from "../config/problem.ts";
 import type { CompiledConfig } from "../config/compile.ts";
+import { pickToken } from "../config/sidecar.ts";
 import { isRecord } from "../config/plain-data.ts";
 import { formatListener } from "../gate/listeners.ts";
 import type { CommandInput } from "./command.ts";
@@ -53,7 +54,8 @@ export function findRunningSidecar({ sidecar }: CompiledConfig, io: CliIo, path:
   if (sidecar === undefined) return '"sidecar" is not set';
   const { at } = sidecar;
   if (at.kind === "tcp" && at.port === 0) return '"sidecar.port" is 0, so nobody knows where the running proxy has it';
-  const token = io.variables[TOKEN_VARIABLE] ?? sidecar.token?.reveal() ?? "";
+  const token =
+    io.variables[TOKEN_VARIABLE] ?? (pickToken(sidecar, "read") ?? sidecar.tokens[0]?.token)?.reveal() ?? "";
   if (token === "") return `Missing the token of the sidecar. Set "sidecar.token", or ${TOKEN_VARIABLE}`;
   const base = at.kind === "tcp" ? `http://${formatListener(at.host, at.port)}` : "http://localhost";
   return { url: new URL(path, base), unix: at.kind === "unix" ? at.path : undefined, token };

@@ -1,5 +1,6 @@
-import type { Hono, MiddlewareHandler } from "hono";
+import type { Hono } from "hono";
 import * as z from "zod";
+import type { Guards } from "./guard.ts";
 import { answerJson, refuseOtherMethods } from "./problem.ts";
 import { refuseQueries } from "./read-query.ts";
 
@@ -24,11 +25,7 @@ export const certificatesAnswer = z.object({
 });
 
 /** Serves `GET /certificates`: the certificates that are shown to clients. */
-export function mountCertificates(
-  app: Hono,
-  guard: MiddlewareHandler,
-  certificates: () => readonly CertificateRow[],
-): void {
-  app.get("/certificates", guard, refuseQueries([]), () => answerJson({ certificates: certificates() }));
-  refuseOtherMethods(app, "/certificates", "GET, HEAD", guard);
+export function mountCertificates(app: Hono, guards: Guards, certificates: () => readonly CertificateRow[]): void {
+  app.get("/certificates", guards.read, refuseQueries([]), () => answerJson({ certificates: certificates() }));
+  refuseOtherMethods(app, "/certificates", "GET, HEAD", guards.read);
 }

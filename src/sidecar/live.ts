@@ -1,6 +1,7 @@
-import type { Hono, MiddlewareHandler } from "hono";
+import type { Hono } from "hono";
 import * as z from "zod";
 import type { FlowFilter } from "../proxy/record/live-table.ts";
+import type { Guards } from "./guard.ts";
 import { answerProblem, refuseOtherMethods } from "./problem.ts";
 import { FLOW_PARAMETERS, readFlowFilter, refuseQueries } from "./read-query.ts";
 import { tunnelRow } from "./tunnel-row.ts";
@@ -72,8 +73,8 @@ const MAX_ROWS = 5000;
 const DEFAULT_ROWS = 500;
 
 /** Serves `GET /live`: what goes through the proxy, second by second, with the difference of the table of tunnels. */
-export function mountLive(app: Hono, guard: MiddlewareHandler, live: LiveControl): void {
-  app.get("/live", guard, refuseQueries([...FLOW_PARAMETERS, "tunnels"]), (context) => {
+export function mountLive(app: Hono, guards: Guards, live: LiveControl): void {
+  app.get("/live", guards.read, refuseQueries([...FLOW_PARAMETERS, "tunnels"]), (context) => {
     const query = new URL(context.req.url).searchParams;
     const filter = readFlowFilter(query);
     if (typeof filter === "string") return answerProblem(400, filter);
@@ -88,7 +89,7 @@ export function mountLive(app: Hono, guard: MiddlewareHandler, live: LiveControl
       headers: { "Content-Type": EVENT_STREAM, "Transfer-Encoding": "chunked", "X-Accel-Buffering": "no" },
     });
   });
-  refuseOtherMethods(app, "/live", "GET, HEAD", guard);
+  refuseOtherMethods(app, "/live", "GET, HEAD", guards.read);
 }
 
 const EVENT_STREAM = "text/event-stream; charset=utf-8";

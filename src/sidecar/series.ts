@@ -1,5 +1,6 @@
-import type { Hono, MiddlewareHandler } from "hono";
+import type { Hono } from "hono";
 import * as z from "zod";
+import type { Guards } from "./guard.ts";
 import { answerJson, answerProblem, refuseOtherMethods } from "./problem.ts";
 import { refuseQueries } from "./read-query.ts";
 
@@ -29,13 +30,13 @@ export const seriesSpan = z.enum(["15m", "1d"]);
 export type SeriesSpan = z.infer<typeof seriesSpan>;
 
 /** Serves `GET /series`: what went through the proxy in the last 15 minutes, by second, or in the last day, by minute. */
-export function mountSeries(app: Hono, guard: MiddlewareHandler, series: (span: SeriesSpan) => SeriesAnswer): void {
-  app.get("/series", guard, refuseQueries(["span"]), (context) => {
+export function mountSeries(app: Hono, guards: Guards, series: (span: SeriesSpan) => SeriesAnswer): void {
+  app.get("/series", guards.read, refuseQueries(["span"]), (context) => {
     const written = context.req.query("span") ?? "15m";
     const span = seriesSpan.safeParse(written);
     return span.success
       ? answerJson(series(span.data))
       : answerProblem(400, `span is ${JSON.stringify(written)}. Wanted is one of ${seriesSpan.options.join(", ")}.`);
   });
-  refuseOtherMethods(app, "/series", "GET, HEAD", guard);
+  refuseOtherMethods(app, "/series", "GET, HEAD", guards.read);
 }

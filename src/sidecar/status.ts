@@ -1,5 +1,6 @@
-import type { Hono, MiddlewareHandler } from "hono";
+import type { Hono } from "hono";
 import * as z from "zod";
+import type { Guards } from "./guard.ts";
 import { answerJson, refuseOtherMethods } from "./problem.ts";
 import { refuseQueries } from "./read-query.ts";
 
@@ -51,7 +52,7 @@ export const statusAnswer = z.object({
 export type StatusAnswer = z.infer<typeof statusAnswer>;
 
 /** Serves `GET /status`: how the proxy is, on one screen. */
-export function mountStatus(app: Hono, guard: MiddlewareHandler, status: () => Promise<StatusAnswer>): void {
-  app.get("/status", guard, refuseQueries([]), async () => answerJson(await status()));
-  refuseOtherMethods(app, "/status", "GET, HEAD", guard);
+export function mountStatus(app: Hono, guards: Guards, status: () => Promise<StatusAnswer>): void {
+  app.get("/status", guards.read, refuseQueries([]), async () => answerJson(await status()));
+  refuseOtherMethods(app, "/status", "GET, HEAD", guards.read);
 }

@@ -1,5 +1,6 @@
-import type { Hono, MiddlewareHandler } from "hono";
+import type { Hono } from "hono";
 import * as z from "zod";
+import type { Guards } from "./guard.ts";
 import { answerJson, answerProblem } from "./problem.ts";
 import { refuseQueries } from "./read-query.ts";
 import { tunnelRow } from "./tunnel-row.ts";
@@ -34,12 +35,8 @@ export const tunnelDetails = tunnelRow.extend({
 export type TunnelDetails = z.infer<typeof tunnelDetails>;
 
 /** Serves `GET /tunnels/:id`: one tunnel or forwarded request with its stages and its TLS handshake. */
-export function mountTunnelDetails(
-  app: Hono,
-  guard: MiddlewareHandler,
-  find: (id: string) => TunnelDetails | undefined,
-): void {
-  app.get("/tunnels/:id", guard, refuseQueries([]), (context) => {
+export function mountTunnelDetails(app: Hono, guards: Guards, find: (id: string) => TunnelDetails | undefined): void {
+  app.get("/tunnels/:id", guards.read, refuseQueries([]), (context) => {
     const details = find(context.req.param("id"));
     return details === undefined ? answerProblem(404, "There is no tunnel of that id.") : answerJson(details);
   });

@@ -1,5 +1,4 @@
 import { describe, expect, test } from "bun:test";
-import { Secret } from "../../../src/secret.ts";
 import { certificatesAnswer } from "../../../src/sidecar/certificates.ts";
 import type { LiveView } from "../../../src/sidecar/control-port.ts";
 import { liveState, liveTick } from "../../../src/sidecar/live.ts";
@@ -8,6 +7,7 @@ import { createSidecarApp } from "../../../src/sidecar/sidecar-app.ts";
 import { statusAnswer } from "../../../src/sidecar/status.ts";
 import { tunnelDetails, type TunnelDetails } from "../../../src/sidecar/tunnel-details.ts";
 import { tunnelsAnswer } from "../../../src/sidecar/tunnel-row.ts";
+import { grantAll } from "../../support/sidecar-tokens.ts";
 
 const TOKEN = "s3cret-Token";
 
@@ -117,7 +117,7 @@ function makeApp(changes: Partial<LiveView> = {}) {
       kill: () => 0,
       view: { ...view, ...changes },
     },
-    { token: new Secret(TOKEN), allowedHosts: [] },
+    { tokens: grantAll(TOKEN), allowedHosts: [] },
   );
 }
 
