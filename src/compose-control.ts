@@ -37,7 +37,7 @@ export function composeControl(parts: ControlledParts): ControlPort {
   const { gate, drain, inUse, accessLog, use, fleet, lanes, pacs, splicing, driving, reloads, reload, handOver } =
     parts;
   const limits = () => gate.runtime.current.limits;
-  const usage = new UsageReporter({ parts: use, live: gate.live, limits, since: Date.now() });
+  const usage = new UsageReporter({ parts: use, tables: gate, live: gate.live, limits, since: Date.now() });
   return {
     ...controlTunnels(gate),
     usage,
