@@ -2,10 +2,10 @@
  * A flood of client addresses against limits for each client: what it costs, how
  * memory grows, and what clients notice that were there before.
  *
- *     bun test/bench/address-flood.ts [--addresses 1000000] [--in-flight 64]
+ *     bun test/bench/address-flood.ts [--addresses 1000000] [--in-flight 64] [--seconds 1800]
  *
  * Each address connects once, as a PROXY header says, and asks for a tunnel; every
- * twentieth gets it. `TEST_EXECUTABLE` names another executable than dist/penstock.
+ * twentieth gets it. After `--seconds` no more come. `TEST_EXECUTABLE` names another executable than dist/penstock.
  */
 import { parseArgs } from "node:util";
 import { FLOOD_LIMITS, runFlood } from "../support/run-flood.ts";
@@ -14,6 +14,7 @@ const { values } = parseArgs({
   options: {
     addresses: { type: "string", default: "1000000" },
     "in-flight": { type: "string", default: "64" },
+    seconds: { type: "string", default: "1800" },
   },
 });
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
@@ -30,7 +31,7 @@ const outcome = await runFlood(
       `${seconds.toFixed(0).padStart(5)} s  ${String(done).padStart(8)} addresses  ${(rssBytes / 1e6).toFixed(1)} MB`,
     );
   },
-  { inFlight: Number(values["in-flight"]), quietMs: 5000 },
+  { inFlight: Number(values["in-flight"]), quietMs: 5000, mostSeconds: Number(values.seconds) },
 );
 const { flood, seconds, roundTrips, beyondLimit, hasty, seldom, use, entries, samples } = outcome;
 const at = (times: readonly number[], share: number): string =>

@@ -8,6 +8,8 @@ export interface FloodOrder {
   readonly port: number;
   readonly addresses: number;
   readonly inFlight: number;
+  /** Seconds after which no more addresses come. */
+  readonly seconds: number;
 }
 
 export type FloodMessage =
@@ -22,8 +24,10 @@ self.addEventListener("message", ({ data }: MessageEvent<FloodOrder>) => void fl
 async function flood(order: FloodOrder): Promise<void> {
   using echo = listenEcho();
   const send = (message: FloodMessage): void => self.postMessage(message);
+  const endsAt = performance.now() + order.seconds * 1000;
   const report = await floodAddresses({
     ...order,
+    isOver: () => performance.now() >= endsAt,
     targetOf: (number) => (number % TUNNEL_EACH === 0 ? `127.0.0.1:${echo.port}` : "192.0.2.1:443"),
     progress(done) {
       if (done % PROGRESS_EACH === 0) send({ kind: "progress", done });

@@ -44,7 +44,7 @@ const SELDOM = "203.0.113.9";
 export async function runFlood(
   addresses: number,
   sampled: (sample: FloodSample) => void = () => {},
-  { inFlight = 64, quietMs = 1000 } = {},
+  { inFlight = 64, quietMs = 1000, mostSeconds = 240 } = {},
 ): Promise<FloodOutcome> {
   const { connections, ratePerMinute } = FLOOD_LIMITS;
   await using folder = await makeFolder({
@@ -78,7 +78,7 @@ export async function runFlood(
     else flooded.resolve(data.report);
   });
   worker.addEventListener("error", ({ message }) => flooded.reject(new Error(message)));
-  worker.postMessage({ port, addresses, inFlight } satisfies FloodOrder);
+  worker.postMessage({ port, addresses, inFlight, seconds: mostSeconds } satisfies FloodOrder);
   const over = flooded.promise.finally(() => {
     isOver = true;
   });
@@ -109,7 +109,8 @@ export async function runFlood(
   const flood = await over;
   worker.terminate();
   const seconds = (performance.now() - begun) / 1000;
-  const cpuMicroseconds = ((await proxy.readCpuMs()) - cpuBefore) / addresses / 1e-3;
+  const visits = flood.unanswered + flood.answers.values().reduce((sum, count) => sum + count, 0);
+  const cpuMicroseconds = (((await proxy.readCpuMs()) - cpuBefore) * 1000) / visits;
   const usage = (await (await ask("/usage?by=client&top=10000")).json()) as {
     readonly usage: readonly { readonly client: string; readonly today: { readonly up: number } }[];
   };
@@ -120,7 +121,7 @@ export async function runFlood(
       Number(count),
     ]),
   );
-  samples.push({ seconds, done: addresses, rssBytes: await proxy.readRss() });
+  samples.push({ seconds, done: visits, rssBytes: await proxy.readRss() });
   return {
     flood,
     seconds,
