@@ -44,7 +44,7 @@ export function composeControl(parts: ControlledParts): Control {
   const { gate, drain, inUse, accessLog, use, fleet, lanes, pacs, splicing, driving, reloads, reload, handOver } =
     parts;
   const limits = () => gate.runtime.current.limits;
-  const usage = new UsageReporter({ parts: use, live: gate.live, limits, since: Date.now() });
+  const usage = new UsageReporter({ parts: use, tables: gate, live: gate.live, limits, since: Date.now() });
   const upstreams = controlUpstreams(gate, pacs);
   const readiness = () =>
     readReadiness(gate, drain, { reloaded: reloads().successful, pacs: pacs.statuses, use, fleet });

@@ -225,7 +225,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     tell,
     turn,
   });
-  const carried = [...carryGate(gate), control.carried, ...(options.carried ?? [])];
+  const carried = [...carryGate(gate, use), control.carried, ...(options.carried ?? [])];
   const movable = { release: () => gate.release(), receive: (connection: Movable) => gate.receive(connection) };
   const handover = composeHandover({
     gate,
