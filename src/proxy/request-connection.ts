@@ -16,6 +16,7 @@ import type { ConnectTargets } from "./read/tunnel-request.ts";
 import type { Captures } from "./record/captures.ts";
 import type { Recorder } from "./record/recorder.ts";
 import type { RequestRecord } from "./record/request-record.ts";
+import type { Tracing } from "./trace/tracing.ts";
 import type { TunnelEngine, TunnelOwner } from "./flow/tunnel.ts";
 
 /** What requests share. */
@@ -30,6 +31,8 @@ export interface RequestServices extends IdentifyServices, AuthorizeServices, Di
   readonly pacs: PacMeans["router"];
   readonly captures: Pick<Captures, "observers">;
   readonly bandwidths: Bandwidths;
+  /** Absent where nothing is traced. */
+  readonly tracing?: Pick<Tracing, "follow"> | undefined;
   /** Fingerprints of TLS clients, cached by their ClientHello. */
   readonly clientProfiles: ClientProfiles;
   /** The proxy is draining: no connection is kept for another request. */

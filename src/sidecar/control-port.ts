@@ -1,6 +1,7 @@
 import type { CaptureControl } from "./capture.ts";
 import type { EventControl } from "./events.ts";
 import type { Flow, FlowFilter } from "../proxy/record/live-table.ts";
+import type { MetricsForm } from "./metrics-text.ts";
 import type { UsageControl } from "./usage.ts";
 import type { UpstreamControl } from "./upstreams.ts";
 
@@ -63,7 +64,7 @@ export interface ControlPort {
   /** The PAC file for a browser that reached the sidecar under this host; undefined when no listener is for browsers. */
   readonly proxyPac?: (host: string) => string | undefined;
   /** Prometheus text format. */
-  metricsText(): string;
+  metricsText(form: MetricsForm): string;
   /** Matching tunnels and forwarded requests in progress. */
   tunnels(filter: FlowFilter): readonly Flow[];
   /** Ends the matching ones at once and returns their number. */

@@ -5,6 +5,7 @@ import type { ControlPort } from "./control-port.ts";
 import { mountDrain } from "./drain.ts";
 import { mountEvents } from "./events.ts";
 import { guardHost, guardToken } from "./guard.ts";
+import { mountMetrics } from "./metrics.ts";
 import { mountProxyPac } from "./proxy-pac.ts";
 import { answerJson, answerProblem, refuseOtherMethods } from "./problem.ts";
 import { mountHandover } from "./handover.ts";
@@ -22,9 +23,6 @@ export interface SidecarAppOptions {
   /** Receives errors of the sidecar itself. */
   readonly reportBug?: (error: Error) => void;
 }
-
-/** Content type of the Prometheus text format. */
-const METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8";
 
 /** Serves the state of the proxy over HTTP. Its actions end tunnels and captures, disable members of pools, drain the proxy, reload the configuration, and hand over to another process. */
 export function createSidecarApp(port: ControlPort, options: SidecarAppOptions = {}): Hono {
@@ -44,9 +42,7 @@ export function createSidecarApp(port: ControlPort, options: SidecarAppOptions =
   if (options.allowedHosts !== undefined) app.use(guardHost(options.allowedHosts));
   const guard = guardToken(options.token);
   app.get("/config", guard, plain, () => answerJson(port.effectiveConfig()));
-  app.get("/metrics", guard, plain, (context) =>
-    context.body(port.metricsText(), 200, { "Content-Type": METRICS_TYPE }),
-  );
+  mountMetrics(app, guard, (form) => port.metricsText(form));
   if (port.proxyPac !== undefined) mountProxyPac(app, plain, port.proxyPac);
   mountTunnels(app, guard, port);
   if (port.upstreams !== undefined) mountUpstreams(app, guard, port.upstreams);
@@ -55,7 +51,6 @@ export function createSidecarApp(port: ControlPort, options: SidecarAppOptions =
   if (port.reload !== undefined) mountReload(app, guard, port.reload);
   if (port.handOver !== undefined) mountHandover(app, guard, port.handOver);
   refuseOtherMethods(app, "/config", "GET, HEAD", guard);
-  refuseOtherMethods(app, "/metrics", "GET, HEAD", guard);
   if (port.captures !== undefined) {
     const hasTunnel = (id: string) => port.tunnels({ id }).some(({ kind }) => kind === "tunnel");
     mountCapture(app, guard, port.captures, hasTunnel);
