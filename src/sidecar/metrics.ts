@@ -1,4 +1,5 @@
-import type { Hono, MiddlewareHandler } from "hono";
+import type { Hono } from "hono";
+import type { Guards } from "./guard.ts";
 import type { MetricsForm } from "./metrics-text.ts";
 import { refuseOtherMethods } from "./problem.ts";
 import { refuseQueries } from "./read-query.ts";
@@ -9,12 +10,12 @@ const CONTENT_TYPES: Readonly<Record<MetricsForm, string>> = {
 };
 
 /** Serves the metrics: OpenMetrics to who asks for it, and else the text format of Prometheus. */
-export function mountMetrics(app: Hono, guard: MiddlewareHandler, write: (form: MetricsForm) => string): void {
-  app.get("/metrics", guard, refuseQueries([]), (context) => {
+export function mountMetrics(app: Hono, { read }: Pick<Guards, "read">, write: (form: MetricsForm) => string): void {
+  app.get("/metrics", read, refuseQueries([]), (context) => {
     const form = chooseForm(context.req.header("Accept") ?? "");
     return context.body(write(form), 200, { "Content-Type": CONTENT_TYPES[form], Vary: "Accept" });
   });
-  refuseOtherMethods(app, "/metrics", "GET, HEAD", guard);
+  refuseOtherMethods(app, "/metrics", "GET, HEAD", read);
 }
 
 /** OpenMetrics must be asked for by name, and at least as gladly as text (RFC 9110 §12.5.1). */

@@ -5,11 +5,7 @@ import { mountMetrics } from "../../../src/sidecar/metrics.ts";
 /** Which form of the metrics is given to who sends this Accept field. */
 async function choose(accept: string | undefined): Promise<string> {
   const app = new Hono();
-  mountMetrics(
-    app,
-    (_, next) => next(),
-    (form) => form,
-  );
+  mountMetrics(app, { read: (_, next) => next() }, (form) => form);
   const response = await app.request("/metrics", { headers: accept === undefined ? {} : { Accept: accept } });
   expect(response.headers.get("Vary")).toBe("Accept");
   const form = await response.text();
