@@ -51,8 +51,8 @@ export class Exporter {
   #isSendingMetrics = false;
   /** Failures in a row. */
   #failed = 0;
-  /** What the operator was told last; undefined while everything works. */
-  #told: string | undefined;
+  /** What the operator was told last, by path; nothing while everything works. A collector may take one signal alone. */
+  readonly #told = new Map<string, string>();
   #stopped = false;
 
   constructor(options: ExporterOptions) {
@@ -144,12 +144,13 @@ export class Exporter {
   async #post(path: string, body: string, ms: number): Promise<Posted> {
     const { plan, post, counts } = this.#options;
     const headers = Object.fromEntries(plan.headers.map(([name, value]) => [name, value.reveal()]));
-    const posted = await post({ url: `${plan.url}${path}`, body, headers, ca: plan.ca, ms });
+    const url = `${plan.url}${path}`;
+    const posted = await post({ url, body, headers, ca: plan.ca, ms });
     const refusal = describeRefusal(posted);
-    counts.up = refusal === undefined;
     if (refusal === undefined) counts.exports += 1;
     else counts.failures += 1;
-    this.#report(refusal);
+    this.#report(url, refusal);
+    counts.up = this.#told.size === 0;
     return posted;
   }
 
@@ -161,16 +162,18 @@ export class Exporter {
     return asked ?? pause * (0.5 + this.#options.random() / 2);
   }
 
-  #report(refusal: string | undefined): void {
-    const { plan, tell, counts } = this.#options;
-    if (refusal === this.#told) return;
-    this.#told = refusal;
-    if (refusal === undefined)
-      tell(`telemetry: ${plan.url} takes what it is sent again; spans lost so far: ${counts.spansDropped}.`);
-    else
+  #report(url: string, refusal: string | undefined): void {
+    const { tell, counts } = this.#options;
+    if (refusal === this.#told.get(url)) return;
+    if (refusal === undefined) {
+      this.#told.delete(url);
+      tell(`telemetry: ${url} takes what it is sent again; spans lost so far: ${counts.spansDropped}.`);
+    } else {
+      this.#told.set(url, refusal);
       tell(
-        `telemetry: ${plan.url} ${refusal}. Clients are served as before; spans wait for it, and the oldest are lost when there are too many.`,
+        `telemetry: ${url} ${refusal}. Clients are served as before; spans wait for it, and the oldest are lost when there are too many.`,
       );
+    }
   }
 }
 

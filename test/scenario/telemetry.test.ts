@@ -266,8 +266,8 @@ describe("exports", () => {
     await peer.untilEnd();
     await proxy.record();
     await proxy.daemon.stop();
-    expect(proxy.messages.filter((message) => message.startsWith("telemetry:"))).toEqual([
-      `telemetry: ${closed} cannot be reached: ECONNREFUSED. Clients are served as before; spans wait for it, and the oldest are lost when there are too many.`,
+    expect(proxy.messages.filter((message) => message.startsWith(`telemetry: ${closed}/v1/metrics `))).toEqual([
+      `telemetry: ${closed}/v1/metrics cannot be reached: ECONNREFUSED. Clients are served as before; spans wait for it, and the oldest are lost when there are too many.`,
     ]);
   });
 

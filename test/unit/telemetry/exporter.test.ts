@@ -7,7 +7,7 @@ import { ExportCounts, Exporter } from "../../../src/telemetry/exporter.ts";
 const ACCEPTED: Posted = { kind: "answered", status: 200, retryAfter: undefined, body: "{}" };
 
 /** An exporter whose requests are answered with `answer`. */
-function makeExporter(answer: Posted) {
+function makeExporter(answer: Posted | ((url: string) => Posted), metricsMs?: number) {
   const orders: PostOrder[] = [];
   const messages: string[] = [];
   const counts = new ExportCounts();
@@ -19,13 +19,13 @@ function makeExporter(answer: Posted) {
       headers: [["x-api-key", new Secret("s3cret")]],
       ca: undefined,
       service: "edge",
-      metricsMs: undefined,
+      metricsMs,
     },
     teller: { service: "edge", version: "1", instance: "abc" },
     counts,
     post: (order) => {
       orders.push(order);
-      return Promise.resolve(answer);
+      return Promise.resolve(typeof answer === "function" ? answer(order.url) : answer);
     },
     readMetrics: () => [],
     tell: (message) => messages.push(message),
@@ -68,6 +68,16 @@ describe("Exporter", () => {
     expect(messages).toHaveLength(1);
     expect(messages[0]).toContain(part);
     expect(messages[0]).not.toContain("s3cret");
+  });
+
+  test("tells of a collector that takes one signal alone, once", async () => {
+    const answer = (url: string): Posted => (url.endsWith("/v1/metrics") ? ACCEPTED : { ...ACCEPTED, status: 404 });
+    const { exporter, messages, counts } = makeExporter(answer, 3_600_000);
+    exporter.push(["{}"]);
+    await exporter.stop();
+    expect(messages).toHaveLength(1);
+    expect(messages[0]).toStartWith("telemetry: http://collector/v1/traces answered with 404;");
+    expect(counts).toMatchObject({ up: false, exports: 1, failures: 1 });
   });
 
   test("keeps no more than its share of memory while nobody takes anything", () => {
