@@ -36,6 +36,8 @@ export class Histogram {
   readonly counts: number[];
   /** The last example of each bucket, in milliseconds. */
   readonly exemplars: (Exemplar | undefined)[];
+  /** Until when they stay: most observations look at this alone. */
+  readonly #freshUntil: Float64Array;
   count = 0;
   sumMs = 0;
 
@@ -43,6 +45,7 @@ export class Histogram {
     this.boundsMs = boundsMs;
     this.counts = Array.from({ length: boundsMs.length + 1 }, () => 0);
     this.exemplars = Array.from({ length: boundsMs.length + 1 }, () => undefined);
+    this.#freshUntil = new Float64Array(boundsMs.length + 1).fill(-Infinity);
   }
 
   /** `now` is in monotonic milliseconds. */
@@ -52,6 +55,8 @@ export class Histogram {
     this.counts[bucket] = (this.counts[bucket] ?? 0) + 1;
     this.count += 1;
     this.sumMs += ms;
-    if (from !== undefined) this.exemplars[bucket] = chooseExemplar(this.exemplars[bucket], ms, from, now);
+    if (from === undefined || (now < (this.#freshUntil[bucket] ?? 0) && from.trace === undefined)) return;
+    this.exemplars[bucket] = chooseExemplar(undefined, ms, from, now);
+    this.#freshUntil[bucket] = now + EXEMPLAR_MS;
   }
 }
