@@ -1,5 +1,6 @@
 import type { AccessOutput } from "./access-output.ts";
 import type { FleetParts } from "./compose-fleet.ts";
+import type { TelemetryParts } from "./compose-telemetry.ts";
 import type { CompiledConfig } from "./config/compile.ts";
 import { diffConfigsInSteps, keepFixedSettings } from "./config/diff-config.ts";
 import { diffFingerprintsInSteps } from "./config/fingerprints.ts";
@@ -33,6 +34,7 @@ export interface ConfigApplierOptions {
   readonly contexts: TlsContexts;
   readonly pacs: PacFiles;
   readonly fleet: Pick<FleetParts, "follow">;
+  readonly telemetry: Pick<TelemetryParts, "follow">;
   readonly inherited: InheritedSockets | undefined;
   readonly tell: (message: string) => void;
   /** Resolves when clients have had their turn. */
@@ -90,6 +92,7 @@ export class ConfigApplier {
     pacs.commit();
     gate.use(keepUnchanged(gate.runtime.current, next.runtime));
     this.#options.fleet.follow(next);
+    this.#options.telemetry.follow(next);
     const { current } = gate.runtime;
     gate.upstreams.retain(listHops(current), current.pacs);
     output.commit();

@@ -5,6 +5,7 @@ import type { ControlPort, LiveView } from "./control-port.ts";
 import { mountDrain } from "./drain.ts";
 import { mountEvents } from "./events.ts";
 import { createGuards, guardHost, type Guards, guardSuccessor, type SidecarToken } from "./guard.ts";
+import { mountMetrics } from "./metrics.ts";
 import { mountProxyPac } from "./proxy-pac.ts";
 import { answerJson, answerProblem, refuseOtherMethods } from "./problem.ts";
 import { mountHandover } from "./handover.ts";
@@ -26,9 +27,6 @@ export interface SidecarAppOptions {
   readonly reportBug?: (error: Error) => void;
 }
 
-/** Content type of the Prometheus text format. */
-const METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8";
-
 /** Serves the state of the proxy over HTTP. Its actions end tunnels and captures, disable members of pools, drain the proxy, reload the configuration, and hand over to another process. */
 export function createSidecarApp(port: ControlPort, options: SidecarAppOptions = {}): Hono {
   const { tokens = [] } = options;
@@ -48,9 +46,7 @@ export function createSidecarApp(port: ControlPort, options: SidecarAppOptions =
   if (options.allowedHosts !== undefined) app.use(guardHost(options.allowedHosts));
   const guards = createGuards(tokens);
   app.get("/config", guards.read, plain, () => answerJson(port.effectiveConfig()));
-  app.get("/metrics", guards.read, plain, (context) =>
-    context.body(port.metricsText(), 200, { "Content-Type": METRICS_TYPE }),
-  );
+  mountMetrics(app, guards, (form) => port.metricsText(form));
   if (port.proxyPac !== undefined) mountProxyPac(app, plain, port.proxyPac);
   mountTunnels(app, guards, port);
   if (port.upstreams !== undefined) mountUpstreams(app, guards, port.upstreams);
@@ -60,7 +56,6 @@ export function createSidecarApp(port: ControlPort, options: SidecarAppOptions =
   if (port.reload !== undefined) mountReload(app, guards, port.reload);
   if (port.handOver !== undefined) mountHandover(app, guards, port.handOver);
   refuseOtherMethods(app, "/config", "GET, HEAD", guards.read);
-  refuseOtherMethods(app, "/metrics", "GET, HEAD", guards.read);
   if (port.captures !== undefined) {
     const hasTunnel = (id: string) => port.tunnels({ id }).some(({ kind }) => kind === "tunnel");
     mountCapture(app, guards, port.captures, hasTunnel);
