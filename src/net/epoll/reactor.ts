@@ -37,7 +37,7 @@ const quietWaitMs = 100;
 /** Milliseconds of silence after which the runtime waits for the loop: to change over costs as much as a few waits. */
 const sleepAfterMs = 250;
 /** The least that one wait lasts while flows wait for their bandwidth, whose turns are known: they are the events, and each would be followed by short waits. */
-const parkedWaitMs = 20;
+const parkedWaitMs = 100;
 /** Waits that may fail in a row before the loop counts as broken: it retries at once and would spin for ever. */
 const maxFailures = 100;
 /** Further turns without a wait before the runtime gets its turn. */
