@@ -1,5 +1,6 @@
 import type { FlowFilter } from "../../src/proxy/record/live-table.ts";
 import type { TunnelRow } from "../../src/sidecar/tunnel-row.ts";
+import type { SeriesAnswer } from "../../src/sidecar/series.ts";
 import type { StatusAnswer } from "../../src/sidecar/status.ts";
 import { createSidecarApp } from "../../src/sidecar/sidecar-app.ts";
 import { grantAll } from "./sidecar-tokens.ts";
@@ -32,6 +33,21 @@ export const fakeStatus: StatusAnswer = {
   memory_bytes: 84e6,
 };
 
+const fakeSeries: SeriesAnswer = {
+  step_ms: 1000,
+  from: "2026-11-28T12:00:00.000Z",
+  last: 3,
+  up: [0, 1000, 2000],
+  down: [0, 5000, 9000],
+  connects: [0, 1, 2],
+  requests: [0, 0, 0],
+  refused: [0, 0, 1],
+  connections: [1, 2, 3],
+  tunnels: [1, 2, 3],
+  dial_p50_ms: [null, 1, 2],
+  dial_p99_ms: [null, 3, 4],
+};
+
 export function makeRow(id: string, more: Partial<TunnelRow> = {}): TunnelRow {
   return {
     kind: "tunnel",
@@ -57,6 +73,7 @@ export interface FakeSidecar extends Disposable {
   /** What it shows; a test may change it. */
   rows: TunnelRow[];
   status: StatusAnswer;
+  series: SeriesAnswer;
   /** What it was asked to end. */
   readonly killed: FlowFilter[];
   /** Sends an event of `/live` to those who watch. */
@@ -97,20 +114,7 @@ export function startFakeSidecar(rows: TunnelRow[] = []): FakeSidecar {
       },
       view: {
         status: () => Promise.resolve(fake.status),
-        series: () => ({
-          step_ms: 1000,
-          from: "2026-11-28T12:00:00.000Z",
-          last: 3,
-          up: [0, 1000, 2000],
-          down: [0, 5000, 9000],
-          connects: [0, 1, 2],
-          requests: [0, 0, 0],
-          refused: [0, 0, 1],
-          connections: [1, 2, 3],
-          tunnels: [1, 2, 3],
-          dial_p50_ms: [null, 1, 2],
-          dial_p99_ms: [null, 3, 4],
-        }),
+        series: () => fake.series,
         tunnel: (id) => {
           const row = fake.rows.find((each) => each.id === id);
           return (
@@ -141,6 +145,7 @@ export function startFakeSidecar(rows: TunnelRow[] = []): FakeSidecar {
     url: `http://127.0.0.1:${server.port}`,
     rows,
     status: fakeStatus,
+    series: fakeSeries,
     killed,
     tell: (event, data) => {
       for (const watcher of watchers) watcher.push(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`);

@@ -256,6 +256,6 @@ function drawKeys({ view, columns, paint }: Scene): string {
       ? "any key back  k end  Ctrl-C quit"
       : view.isFiltering
         ? "Enter keep  Esc undo  Ctrl-U clear  words, or user: target: client: route: rule: sni:"
-        : "q quit  ↑↓ choose  s sort  r reverse  / filter  k end  Enter open  p pause  ? help";
+        : "q quit  ↑↓ choose  s sort  / filter  k end  Enter open  p pause  ? help";
   return paint(fitCell(keys, columns), "reversed");
 }
