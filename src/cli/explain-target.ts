@@ -44,9 +44,12 @@ export async function explainTarget(...question: Parameters<typeof listFacts>): 
   return (await listFacts(...question)).map(formatFact);
 }
 
-/** The same for machines. */
-export async function explainAsJson(...question: Parameters<typeof listFacts>): Promise<Record<string, unknown>> {
-  return mergeFacts(await listFacts(...question));
+/** The same, and as one object for machines. */
+export async function explainBoth(
+  ...question: Parameters<typeof listFacts>
+): Promise<{ readonly lines: readonly string[]; readonly json: Readonly<Record<string, unknown>> }> {
+  const facts = await listFacts(...question);
+  return { lines: facts.map(formatFact), json: mergeFacts(facts) };
 }
 
 async function listFacts(

@@ -13,7 +13,7 @@ import { createCommand, type CommandInput } from "./command.ts";
 import { configArgs, loadFromFlags, tellProblems } from "./config-args.ts";
 import { type AskedPool, type AskPool, type PoolQuestion, readAskedPool } from "./explain-pool.ts";
 import type { AskUse } from "./explain-limits.ts";
-import { explainAsJson, explainTarget } from "./explain-target.ts";
+import { explainBoth } from "./explain-target.ts";
 import { findRunningSidecar, sidecarFlag, withoutSidecar } from "./find-sidecar.ts";
 import { exitCodes } from "./io.ts";
 
@@ -21,11 +21,11 @@ import { exitCodes } from "./io.ts";
 export const explain = createCommand({
   name: "explain",
   description:
-    "Show what the proxy would do with a target: which rule, why, which way, which limits, which addresses. Nothing is dialled.",
+    "Show what the proxy would do with a target: which rule, why, which way, which limits, which addresses. Nothing is dialled. Exit code 1: it would be refused.",
   args: {
     target: {
       type: "positional",
-      description: "The target, as host:port; without a port, 443.",
+      description: "The target, as host:port or a URL; without a port, 443.",
     },
     user: {
       type: "string",
@@ -67,10 +67,9 @@ export const explain = createCommand({
     const askPool: AskPool = (pool, whom) => askRunning(compiled, input, pool, whom);
     const askUse: AskUse = (by, key) => askRunningForUse(compiled, input, by, key);
     const resolver = createSystemResolver();
-    if (input.has("json"))
-      await io.print(`${formatJson(await explainAsJson(compiled, resolver, question, askPool, askUse), 2)}\n`);
-    else await io.print(`${(await explainTarget(compiled, resolver, question, askPool, askUse)).join("\n")}\n`);
-    return exitCodes.ok;
+    const { lines, json } = await explainBoth(compiled, resolver, question, askPool, askUse);
+    await io.print(input.has("json") ? `${formatJson(json, 2)}\n` : `${lines.join("\n")}\n`);
+    return json["allowed"] === false ? exitCodes.failure : exitCodes.ok;
   },
 });
 
@@ -125,12 +124,22 @@ const DEFAULT_PORT = 443;
 
 /** The endpoint that a person wrote, U-labels and bare IPv6 included; or what is wrong with it. */
 function readTarget(text: string): Endpoint | string {
+  const inUrl = readUrlTarget(text);
+  if (inUrl !== undefined) return readTarget(inUrl);
   const bare = toAsciiHost(text);
   if (bare.ok) return { host: bare.host, port: DEFAULT_PORT };
   const parsed = parseAuthority(toAsciiAuthority(text));
   if (parsed.ok) return parsed.endpoint;
   const url = explainUrl(text);
   return `${quoteSubject(text)} ${url ?? `is not a target: ${describeEndpointError(parsed.code)}`}.`;
+}
+
+/** The host and port of a URL that a client would ask for; undefined for anything else, and with a user in it. */
+function readUrlTarget(text: string): string | undefined {
+  const [, scheme = "", host, port] =
+    /^(https?|wss?):\/\/([^/?#@:[\]\s]+|\[[\da-f:.]+\])(?::(\d{1,5}))?(?:[/?#].*)?$/is.exec(text) ?? [];
+  if (host === undefined) return undefined;
+  return `${host}:${port ?? (/^(?:https|wss)$/i.test(scheme) ? "443" : "80")}`;
 }
 
 /** `text` with the U-labels of its host encoded. */
