@@ -74,10 +74,14 @@ export class ServedConnection implements Served {
   /** True when another request may follow. */
   async #serveOne(ms: number): Promise<boolean> {
     this.state = "waiting";
-    const read = await readMessage(this.#conn, createServedRequestParser(), {
-      deadlineMs: ms,
-      maxBytes: HEAD_LIMITS.maxBytes + MAX_BODY_BYTES,
-    });
+    const read = await readMessage(
+      this.#conn,
+      createServedRequestParser(() => this.#conn.write(CONTINUE)),
+      {
+        deadlineMs: ms,
+        maxBytes: HEAD_LIMITS.maxBytes + MAX_BODY_BYTES,
+      },
+    );
     switch (read.kind) {
       case "done":
         this.state = "answering";
@@ -99,7 +103,7 @@ export class ServedConnection implements Served {
   async #answer(request: ServedRequest): Promise<boolean> {
     const web = toWebRequest(request);
     if (typeof web === "string") return this.#tell(request, refuse(web), false);
-    const upgrade = new Upgrade();
+    const upgrade = new Upgrade(this.peer);
     const response = await this.#options.handle(web, upgrade);
     if (upgrade.accepted !== undefined) return this.#upgrade(upgrade.accepted);
     return this.#tell(request, response, request.keeps && !this.#options.isEnding());
@@ -180,6 +184,8 @@ export class ServedConnection implements Served {
 }
 
 const NOTHING = new Uint8Array(0);
+/** Fits into any socket buffer, so that nothing of it has to be kept. */
+const CONTINUE = Buffer.from("HTTP/1.1 100 Continue\r\n\r\n");
 
 function refuse(code: string): Response {
   return new Response(`This is not a request that is answered here: ${code}.\n`, {
