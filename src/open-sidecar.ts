@@ -24,6 +24,7 @@ import { describePool } from "./proxy/upstream/pool-state.ts";
 import type { ControlPort, DrainControl, Readiness } from "./sidecar/control-port.ts";
 import type { PacStatus } from "./pac/followed-pac.ts";
 import type { PacFiles } from "./pac/pac-files.ts";
+import { TokenThrottle } from "./sidecar/token-throttle.ts";
 import { createSidecarApp } from "./sidecar/sidecar-app.ts";
 import { type Sidecar, startSidecar } from "./sidecar/serve.ts";
 import type { PacState, PoolOrSingle, UpstreamControl } from "./sidecar/upstreams.ts";
@@ -49,9 +50,11 @@ export async function openSidecar(
   { listen, passed: others }: { readonly listen: Listen; readonly passed: PassedSockets },
   reportBug: (error: unknown) => void,
 ): Promise<SidecarOpening> {
+  const throttle = new TokenThrottle();
   const createApp = ({ at, tokens, allowedHosts }: SidecarPlan) =>
     createSidecarApp(port, {
       reportBug,
+      throttle,
       tokens,
       ...(at.kind === "tcp" && { allowedHosts: [hostname(), ...allowedHosts] }),
     });

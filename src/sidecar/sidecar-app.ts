@@ -3,12 +3,13 @@ import { mountCapture } from "./capture.ts";
 import type { ControlPort } from "./control-port.ts";
 import { mountDrain } from "./drain.ts";
 import { mountEvents } from "./events.ts";
-import { createGuards, guardHost, guardSuccessor, type SidecarToken } from "./guard.ts";
+import { createGuards, guardHost, type SidecarToken } from "./guard.ts";
 import { mountProxyPac } from "./proxy-pac.ts";
 import { answerJson, answerProblem, refuseOtherMethods } from "./problem.ts";
 import { mountHandover } from "./handover.ts";
 import { refuseQueries } from "./read-query.ts";
 import { mountReload } from "./reload.ts";
+import { TokenThrottle } from "./token-throttle.ts";
 import { mountTunnels } from "./tunnels.ts";
 import { mountUsage } from "./usage.ts";
 import { mountUpstreams } from "./upstreams.ts";
@@ -18,6 +19,8 @@ export interface SidecarAppOptions {
   readonly tokens?: readonly SidecarToken[];
   /** Names that the Host field may have beside addresses and `localhost`; undefined on a Unix socket, where any will do. */
   readonly allowedHosts?: readonly string[];
+  /** Outlives the app where a configuration follows another one. */
+  readonly throttle?: TokenThrottle;
   /** Receives errors of the sidecar itself. */
   readonly reportBug?: (error: Error) => void;
 }
@@ -42,7 +45,8 @@ export function createSidecarApp(port: ControlPort, options: SidecarAppOptions =
 
   // Health reveals nothing, and health checks often use another name.
   if (options.allowedHosts !== undefined) app.use(guardHost(options.allowedHosts));
-  const guards = createGuards(tokens);
+  const { throttle = new TokenThrottle(), allowedHosts: names = [] } = options;
+  const guards = createGuards(tokens, { throttle, names });
   app.get("/config", guards.read, plain, () => answerJson(port.effectiveConfig()));
   app.get("/metrics", guards.read, plain, (context) =>
     context.body(port.metricsText(), 200, { "Content-Type": METRICS_TYPE }),
@@ -62,7 +66,7 @@ export function createSidecarApp(port: ControlPort, options: SidecarAppOptions =
     refuseOtherMethods(app, "/capture", "GET, HEAD", guards.capture);
     refuseOtherMethods(app, "/capture/:id", "DELETE", guards.capture);
   }
-  if (port.drain !== undefined) mountDrain(app, guards, guardSuccessor(tokens, guards), port.drain);
+  if (port.drain !== undefined) mountDrain(app, guards, guards.successor, port.drain);
 
   app.notFound(() => answerProblem(404, "There is nothing at this path."));
   app.onError((error) => {
