@@ -1,14 +1,18 @@
 import { Hono, type MiddlewareHandler } from "hono";
 import { mountCapture } from "./capture.ts";
-import type { ControlPort } from "./control-port.ts";
+import { mountCertificates } from "./certificates.ts";
+import type { ControlPort, LiveView } from "./control-port.ts";
 import { mountDrain } from "./drain.ts";
 import { mountEvents } from "./events.ts";
-import { createGuards, guardHost, type SidecarToken } from "./guard.ts";
+import { createGuards, guardHost, type Guards, type SidecarToken } from "./guard.ts";
 import { mountProxyPac } from "./proxy-pac.ts";
 import { answerJson, answerProblem, refuseOtherMethods } from "./problem.ts";
 import { mountHandover } from "./handover.ts";
 import { refuseQueries } from "./read-query.ts";
+import { mountLive } from "./live.ts";
 import { mountReload } from "./reload.ts";
+import { mountSeries } from "./series.ts";
+import { mountStatus } from "./status.ts";
 import { TokenThrottle } from "./token-throttle.ts";
 import { mountTunnels } from "./tunnels.ts";
 import { mountUsage } from "./usage.ts";
@@ -56,6 +60,7 @@ export function createSidecarApp(port: ControlPort, options: SidecarAppOptions =
   if (port.upstreams !== undefined) mountUpstreams(app, guards, port.upstreams);
   if (port.usage !== undefined) mountUsage(app, guards, port.usage);
   if (port.events !== undefined) mountEvents(app, guards, port.events);
+  if (port.view !== undefined) mountView(app, guards, port.view);
   if (port.reload !== undefined) mountReload(app, guards, port.reload);
   if (port.handOver !== undefined) mountHandover(app, guards, port.handOver);
   refuseOtherMethods(app, "/config", "GET, HEAD", guards.read);
@@ -74,6 +79,14 @@ export function createSidecarApp(port: ControlPort, options: SidecarAppOptions =
     return answerProblem(500, "The sidecar made a mistake.");
   });
   return app;
+}
+
+/** Serves what the page and the terminal show. */
+function mountView(app: Hono, guards: Guards, view: LiveView): void {
+  mountStatus(app, guards, () => view.status());
+  mountSeries(app, guards, (span) => view.series(span));
+  mountCertificates(app, guards, () => view.certificates());
+  mountLive(app, guards, view.live);
 }
 
 /** Forbids caching, content sniffing and embedding. */
