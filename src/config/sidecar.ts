@@ -19,7 +19,8 @@ const hostName = () =>
       : 'is not the name of a host. Write one such as "penstock.example", without a port',
   );
 
-const PERMISSIONS = ["read", "operate", "capture"] as const;
+/** What a token may allow, all of it. */
+export const PERMISSIONS = ["read", "operate", "capture"] as const;
 
 /** What a token may allow. */
 export type Permission = (typeof PERMISSIONS)[number];
