@@ -137,13 +137,14 @@ export function* compileInSteps(
   const runtime = compileRuntime(config, { authenticator, policy, forward, upstreams, pacs, environment });
   const usersFile = compileUsersFile(config, materials, runtime);
   const trustFiles = followTrustFiles(config, materials);
+  const sidecar = config.sidecar && compileSidecar(config.sidecar, materials);
   const unreachable = yield* findUnreachableInSteps(rules);
   return {
     ok: true,
     value: {
       listeners,
       runtime,
-      ...(config.sidecar && { sidecar: compileSidecar(config.sidecar, materials) }),
+      ...(sidecar && { sidecar: sidecar.plan }),
       ...(state && { state }),
       ...(redis && { redis }),
       calendar: compileCalendar(config.state),
@@ -159,7 +160,7 @@ export function* compileInSteps(
       splice: { mode: config.splice, afterBytes: readSize(config.spliceAfter) },
       warmUp: config.warmUp,
       ...(usersFile && { usersFile }),
-      tlsFiles,
+      tlsFiles: [...tlsFiles, ...(sidecar?.tlsFiles ?? [])],
       pacs: sources,
       browserPac: compileBrowserPac(config.pac),
       ...(trustFiles && { trustFiles }),
@@ -167,6 +168,7 @@ export function* compileInSteps(
         ...warnings,
         ...pacWarnings,
         ...redisWarnings,
+        ...(sidecar?.warnings ?? []),
         ...(usersFile ? findUserWarnings(usersFile) : []),
         ...unreachable,
       ],
