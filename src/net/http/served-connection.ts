@@ -76,6 +76,8 @@ export class ServedConnection implements Served {
       }
       while (ms > 0 && (await this.#serveOne(ms))) {
         if (isEnding()) break;
+        // Requests that came together must not keep everything else from its turn.
+        if (this.#conn.unreadBytes > 0) await new Promise((resolve) => setImmediate(resolve));
         ms = times.idleMs;
       }
       if (!this.#conn.closed) await this.#linger();
