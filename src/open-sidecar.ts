@@ -28,8 +28,8 @@ import type { ControlPort, DrainControl, Readiness } from "./sidecar/control-por
 import type { PacStatus } from "./pac/followed-pac.ts";
 import type { PacFiles } from "./pac/pac-files.ts";
 import { TokenThrottle } from "./sidecar/token-throttle.ts";
-import { createSidecarApp } from "./sidecar/sidecar-app.ts";
 import { type Sidecar, startSidecar } from "./sidecar/serve.ts";
+import { version } from "./version.ts";
 import type { PacState, PoolOrSingle, UpstreamControl } from "./sidecar/upstreams.ts";
 
 export type SidecarPlan = NonNullable<CompiledConfig["sidecar"]>;
@@ -62,13 +62,16 @@ export async function openSidecar(
   { listen, passed: others, contexts }: SidecarSockets,
   reportBug: (error: unknown) => void,
 ): Promise<SidecarOpening> {
+  // Its schemas are made only where there is a sidecar.
+  const { createSidecarApp } = await import("./sidecar/sidecar-app.ts");
   const throttle = new TokenThrottle();
-  const createApp = ({ at, tokens, allowedHosts }: SidecarPlan) =>
+  const createApp = ({ at, tokens, allowedHosts, tls: secure }: SidecarPlan) =>
     createSidecarApp(port, {
       reportBug,
       throttle,
+      version,
       tokens,
-      ...(at.kind === "tcp" && { allowedHosts: [hostname(), ...allowedHosts] }),
+      ...(at.kind === "tcp" && { allowedHosts: [hostname(), ...allowedHosts, ...(secure?.trust.names ?? [])] }),
     });
   const { at } = plan;
   const token = pickToken(plan, "operate") ?? plan.tokens[0]?.token;

@@ -53,7 +53,7 @@ const sidecarFields = {
     .optional(),
   allowedHosts: list(hostName(), 'a list of names such as ["penstock.example"]')
     .describe(
-      "Names that the Host field of a request to the sidecar may have, beside addresses, `localhost` and the name of the machine. Health is answered under any name.",
+      "Names that the Host field of a request to the sidecar may have, beside addresses, `localhost`, the name of the machine and those in the certificate of `tls`. Health is answered under any name.",
     )
     .optional(),
   token: secret()

@@ -101,6 +101,13 @@ describe("a sidecar with TLS", () => {
     expect((await ask(proxy, "/config")).status).toBe(200);
   });
 
+  test("may be asked under the names of its certificate, and under no other one", async () => {
+    await using proxy = await start({}, filesOf(named));
+    const under = (Host: string) => ({ headers: { Authorization: `Bearer ${TOKEN}`, Host } });
+    expect((await ask(proxy, "/config", { serverName: "ops.example" }, under("ops.example"))).status).toBe(200);
+    expect((await ask(proxy, "/config", { serverName: "ops.example" }, under("evil.example"))).status).toBe(403);
+  });
+
   test("keeps its certificate when the new one cannot be used", async () => {
     await using proxy = await start();
     const outcome = await proxy.reload(
