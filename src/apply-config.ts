@@ -63,6 +63,8 @@ export class ConfigApplier {
     const secrets = await runInTurns(unite(inUse.compiled.secrets, next.secrets), turn);
     const before = inUse.sidecar;
     const keepsSidecar = next.sidecar !== undefined && before?.isAt(next.sidecar) === true;
+    const kept = next.sidecar && keepsSidecar ? before.prepare(next.sidecar) : undefined;
+    if (kept?.ok === false) return kept;
     const opening =
       next.sidecar === undefined || keepsSidecar ? undefined : await this.#options.openSidecar(next.sidecar);
     if (opening?.ok === false) return opening;
@@ -97,7 +99,7 @@ export class ConfigApplier {
     gate.upstreams.retain(listHops(current), current.pacs);
     output.commit();
     this.#options.accessLog.use({ format: next.log.access, sampleOk: next.log.sampleOk });
-    if (next.sidecar !== undefined && keepsSidecar) before?.use(next.sidecar);
+    kept?.commit();
     inUse.sidecar = keepsSidecar ? before : opening?.open;
     inUse.plans = listeners.plans;
     inUse.compiled = next;

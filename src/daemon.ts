@@ -95,8 +95,8 @@ export interface Daemon {
   readonly driving: string;
   /** The threads that carry long tunnels; undefined where there are none. */
   readonly lanes: LanePool | undefined;
-  /** The TLS of each listener, in the order of the listeners; undefined for a plain one. */
-  readonly tls: readonly (ListenerTls | undefined)[];
+  /** The TLS of a listener, by its index, or of the sidecar; undefined for a plain one. */
+  tls(of: number | "sidecar"): ListenerTls | undefined;
   /** The pools of upstreams: their state, and the operator's say in it. */
   readonly pools: Pools;
   /** Calls back once the event loop has taken another turn. */
@@ -204,7 +204,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     ...(options.successors && { handOver: (executable) => handover.handOver("POST /handover", executable) }),
   });
   const open = (plan: SidecarPlan) =>
-    openSidecar(plan, control, { listen: sockets.listenForSidecar, passed }, (error) =>
+    openSidecar(plan, control, { listen: sockets.listenForSidecar, passed, contexts }, (error) =>
       bugs.report("A mistake in the sidecar", error),
     );
   // Connections first, then timers and promises of the runtime.
@@ -315,9 +315,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
       splicing: description,
       driving: sockets.description,
       lanes,
-      get tls() {
-        return inUse.plans.map(({ tls }) => tls);
-      },
+      tls: (of) => (of === "sidecar" ? inUse.sidecar : inUse.plans[of])?.tls,
       pools: gate.pools,
       afterTurn: sockets.afterTurn,
       reload: () => reloader.reload(),

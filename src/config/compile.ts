@@ -143,13 +143,14 @@ export function* compileInSteps(
   const runtime = compileRuntime(config, { authenticator, policy, forward, upstreams, pacs, environment });
   const usersFile = compileUsersFile(config, materials, runtime);
   const trustFiles = followTrustFiles(config, materials);
+  const sidecar = config.sidecar && compileSidecar(config.sidecar, materials);
   const unreachable = yield* findUnreachableInSteps(rules);
   return {
     ok: true,
     value: {
       listeners,
       runtime,
-      ...(config.sidecar && { sidecar: compileSidecar(config.sidecar, materials) }),
+      ...(sidecar && { sidecar: sidecar.plan }),
       ...(state && { state }),
       ...(redis && { redis }),
       ...(telemetry && { telemetry }),
@@ -166,7 +167,7 @@ export function* compileInSteps(
       splice: { mode: config.splice, afterBytes: readSize(config.spliceAfter) },
       warmUp: config.warmUp,
       ...(usersFile && { usersFile }),
-      tlsFiles,
+      tlsFiles: [...tlsFiles, ...(sidecar?.tlsFiles ?? [])],
       pacs: sources,
       browserPac: compileBrowserPac(config.pac),
       ...(trustFiles && { trustFiles }),
@@ -175,6 +176,7 @@ export function* compileInSteps(
         ...pacWarnings,
         ...redisWarnings,
         ...telemetryWarnings,
+        ...(sidecar?.warnings ?? []),
         ...(usersFile ? findUserWarnings(usersFile) : []),
         ...unreachable,
       ],

@@ -1,8 +1,9 @@
 import type { Hono } from "hono";
+import { describe } from "./describe-route.ts";
 import type { Guards } from "./guard.ts";
 import type { MetricsForm } from "./metrics-text.ts";
 import { refuseOtherMethods } from "./problem.ts";
-import { refuseQueries } from "./read-query.ts";
+import { takeQuery } from "./read-query.ts";
 
 const CONTENT_TYPES: Readonly<Record<MetricsForm, string>> = {
   text: "text/plain; version=0.0.4; charset=utf-8",
@@ -11,10 +12,16 @@ const CONTENT_TYPES: Readonly<Record<MetricsForm, string>> = {
 
 /** Serves the metrics: OpenMetrics to who asks for it, and else the text format of Prometheus. */
 export function mountMetrics(app: Hono, { read }: Pick<Guards, "read">, write: (form: MetricsForm) => string): void {
-  app.get("/metrics", read, refuseQueries([]), (context) => {
-    const form = chooseForm(context.req.header("Accept") ?? "");
-    return context.body(write(form), 200, { "Content-Type": CONTENT_TYPES[form], Vary: "Accept" });
-  });
+  app.get(
+    "/metrics",
+    describe({ summary: "Metrics for Prometheus.", needs: "read", answer: "text/plain" }),
+    read,
+    takeQuery(),
+    (context) => {
+      const form = chooseForm(context.req.header("Accept") ?? "");
+      return context.body(write(form), 200, { "Content-Type": CONTENT_TYPES[form], Vary: "Accept" });
+    },
+  );
   refuseOtherMethods(app, "/metrics", "GET, HEAD", read);
 }
 
