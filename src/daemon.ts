@@ -1,3 +1,5 @@
+import type { Tell } from "./operator-message.ts";
+import { composeCertificates } from "./compose-certificates.ts";
 import { composeUsage } from "./compose-usage.ts";
 import { composeWarmUp } from "./compose-warm-up.ts";
 import { composeFleet } from "./compose-fleet.ts";
@@ -33,7 +35,7 @@ import { Bandwidths } from "./proxy/limit/bandwidths.ts";
 import type { LogSink } from "./proxy/record/access-log.ts";
 import { BugReporter } from "./proxy/record/bug-reporter.ts";
 import type { Runtime } from "./proxy/runtime.ts";
-import { composeReports, warnOfDescriptors, warnOfUnused } from "./operator-reports.ts";
+import { composeReports, warnAtStart } from "./operator-reports.ts";
 import type { ReloadOutcome } from "./reloader.ts";
 import type { DrainState } from "./sidecar/control-port.ts";
 import type { Sidecar } from "./sidecar/serve.ts";
@@ -48,8 +50,8 @@ import { version } from "./version.ts";
 export interface DaemonOptions {
   /** Where access lines go. */
   readonly accessSink: LogSink;
-  /** Where messages for the operator go, one line each, without line end. */
-  readonly tell: (message: string) => void;
+  /** Where messages for the operator go. */
+  readonly tell: Tell;
   /** Reads the configuration again; absent where nothing can change. `turn` lets clients have their turn. */
   readonly load?: (turn: () => Promise<void>) => Promise<LoadResult>;
   /** Called after each reload: with the configuration in use, the files that the one that was read depends on, and whether it is in use. */
@@ -107,6 +109,8 @@ export interface Daemon {
   reload(): Promise<ReloadOutcome>;
   /** Applies the text of a changed users file to new connections, or says why it cannot be used. */
   replaceUsers(text: string): Checked<Runtime>;
+  /** Tells the operator of certificates that are near their end, where it has not done so. */
+  checkCertificates(): void;
   /** Uses the text of a changed PAC file, or notes why it cannot be used. */
   replacePac(name: string, read: FileText): Promise<void>;
   /** Applies changed certificates for upstreams and origins to new connections. */
@@ -150,7 +154,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
   const passed = successor?.sockets ?? new PassedSockets();
   const sockets = chooseSockets(compiled.sockets, options.eventLoop, { inherited, passed });
   const bandwidths = new Bandwidths(runtime, { timer: sockets.timers.budgets });
-  const start = () => startLanes({ onTrouble: tell, buckets: bandwidths.buckets });
+  const start = () => startLanes({ onTrouble: (trouble) => tell(trouble, "error"), buckets: bandwidths.buckets });
   const { engine, lanes, description } = chooseEngine(splice, start, sockets.adopt);
   const bugs = new BugReporter({ tell, secrets });
   const pacs = new PacFiles({ tell, fetch: fetchText, now: Date.now, random: Math.random });
@@ -169,8 +173,9 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     application: `Penstock ${version}`,
     ...(options.resolver && { resolver: options.resolver }),
     findPac: (name) => pacs.find(name),
-    ...composeReports({ tell, secrets, bugs }),
+    ...composeReports({ tell, secrets, bugs, log: compiled.log }),
   });
+  const certificates = composeCertificates(gate, inUse, tell);
   const warmUp = composeWarmUp(compiled, { gate, tunnel: engine, descriptors, openInProcess: sockets.openInProcess });
   let close = (): Promise<void> => Promise.resolve();
   const drain = new Drain({
@@ -222,6 +227,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     pacs,
     fleet,
     inherited,
+    certificates,
     tell,
     turn,
   });
@@ -275,8 +281,8 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     gate.close();
     return { ok: false, message: explainBinding(bound.plan, bound.code) };
   }
-  warnOfUnused(inherited, tell);
-  warnOfDescriptors(descriptors, runtime.limits.inAll.connections, tell);
+  warnAtStart({ inherited, descriptors, runtime }, tell);
+  certificates.look();
 
   const stopTidying = tidyMemory(() => gate.metrics.countConnections());
   close = async () => {
@@ -285,6 +291,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     await gate.stop();
     gate.events.close();
     stopTidying();
+    certificates.close();
     pacs.close();
     await fleet.stop();
     await Promise.all([withinMs(accessLog.stop(), LAST_LINES_MS), inUse.sidecar?.sidecar.stop(), lanes?.stop()]);
@@ -320,16 +327,10 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
       pools: gate.pools,
       afterTurn: sockets.afterTurn,
       reload: () => reloader.reload(),
-      reopenLogs: () => tell(accessOutput.reopen()),
+      reopenLogs: () => accessOutput.reopen(),
       reportBug: (error) => bugs.report("A mistake outside of any connection, which ended none", error),
-      replaceUsers(text) {
-        const { usersFile } = inUse.compiled;
-        if (usersFile === undefined) throw new Error("There is no users file to replace");
-        const recompiled = usersFile.recompile(text);
-        // Other parts may have been replaced since this one was compiled.
-        if (recompiled.ok) gate.use({ ...gate.runtime.current, authenticator: recompiled.value.authenticator });
-        return recompiled;
-      },
+      replaceUsers: (text) => applier.replaceUsers(text),
+      checkCertificates: () => certificates.look(),
       replacePac: (name, read) => pacs.replace(name, read),
       renewTrust(renew) {
         gate.use(renew.runtime(gate.runtime.current));

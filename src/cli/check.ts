@@ -32,7 +32,10 @@ export const check = createCommand({
     const wantsDiff = input.has("diff");
     const wantsJson = input.has("json");
     // A proxy that runs in the background does not write for a terminal.
-    const loaded = await loadFromFlags(input, { ...(wantsDiff && { terminal: false }), silent: wantsJson });
+    const loaded = await loadFromFlags(input, {
+      ...(wantsDiff && { terminal: false }),
+      ...(wantsJson && { warn: () => undefined }),
+    });
     if (wantsJson) return printJson(loaded, wantsDiff, io);
     if (!loaded.ok) {
       tellProblems(loaded, io);

@@ -28,6 +28,7 @@ import { EventStream } from "../proxy/record/events/event-stream.ts";
 import { StateEvents } from "../proxy/record/events/state-events.ts";
 import { RequestEvents } from "../proxy/record/events/request-events.ts";
 import { createRecorder, type Recorder } from "../proxy/record/recorder.ts";
+import type { RequestTracer } from "../proxy/record/request-tracer.ts";
 import { type Runtime, RuntimeHolder } from "../proxy/runtime.ts";
 import { RequestIds } from "../proxy/record/request-record.ts";
 import type { TunnelEngine } from "../proxy/flow/tunnel.ts";
@@ -57,6 +58,8 @@ export interface GateOptions {
   readonly tunnel: TunnelEngine;
   readonly descriptors: Descriptors;
   readonly accessLog: AccessLog;
+  /** Tells the stages of requests; absent when none are traced. */
+  readonly tracer?: RequestTracer | undefined;
   /** Name and version of this program, for captures. */
   readonly application: string;
   /** Counts use, and says whose quota is used up; absent where no use is counted. */
@@ -104,6 +107,8 @@ export class Gate implements ConnectionServices, ListenerOwner {
   readonly events: EventStream;
   readonly captures: Captures;
   readonly clientProfiles = new ClientProfiles();
+  /** Undefined when no requests are traced. */
+  tracer: RequestTracer | undefined;
   readonly own = new OwnAddresses();
   readonly upstreams = new Upstreams();
   readonly pools: Pools;
@@ -129,6 +134,7 @@ export class Gate implements ConnectionServices, ListenerOwner {
   constructor(options: GateOptions) {
     const { descriptors, accessLog, sockets } = options;
     this.#options = options;
+    this.tracer = options.tracer;
     this.runtime = new RuntimeHolder(options.runtime);
     this.bandwidths = options.bandwidths ?? new Bandwidths(options.runtime);
     this.live = new LiveTable(this.forwarding.exchanges, (bucket) => this.bandwidths.nameLimit(bucket));
@@ -164,6 +170,7 @@ export class Gate implements ConnectionServices, ListenerOwner {
       live: this.live,
       usage: options.usage,
       events: new RequestEvents(this.events),
+      findTracer: () => this.tracer,
       reportBug: (error, id) => this.reportBug(error, id),
     });
     this.captures = new Captures({ application: options.application });

@@ -23,6 +23,10 @@ export function createFakeIo(parts: Partial<CliIo> & { passwords?: (string | und
   const bugs = new Set<(error: unknown) => void>();
   const waiting = new Set<() => void>();
   let printed = "";
+  const tell = (line: string): void => {
+    told.push(line);
+    for (const wake of waiting) wake();
+  };
   return {
     folder: "/nonexistent",
     variables: {},
@@ -32,10 +36,8 @@ export function createFakeIo(parts: Partial<CliIo> & { passwords?: (string | und
       printed += text;
       return Promise.resolve();
     },
-    tell: (line) => {
-      told.push(line);
-      for (const wake of waiting) wake();
-    },
+    tell,
+    report: tell,
     accessSink: () => {},
     readPassword: () => Promise.resolve(passwords.shift()),
     onStopSignal: (listener) => {

@@ -1,11 +1,13 @@
 import type { RequestRecord } from "./request-record.ts";
 import type { Tunnel } from "../flow/tunnel.ts";
 import type { RequestEvents } from "./events/request-events.ts";
+import { formatJsonLine } from "./access-line.ts";
 import type { AccessLog } from "./access-log.ts";
 import { buildAccessRecord } from "./access-record.ts";
 import type { LiveTable } from "./live-table.ts";
 import type { Usage } from "../limit/usage.ts";
 import type { MovedBytes } from "../limit/use.ts";
+import type { RequestTracer } from "./request-tracer.ts";
 import type { Metrics } from "./metrics.ts";
 
 /** Is told when a connection opens, opens a tunnel, finishes a request, and closes. */
@@ -30,6 +32,8 @@ export interface RecorderOptions {
   /** Absent where no use is counted. */
   readonly usage?: Usage | undefined;
   readonly events: RequestEvents;
+  /** What traces requests now; undefined when nothing does. */
+  readonly findTracer?: () => Pick<RequestTracer, "finished"> | undefined;
   /** Is told of bugs in recording, which end no connection. */
   readonly reportBug?: (error: unknown, id: string) => void;
 }
@@ -40,7 +44,15 @@ const NONE: MovedBytes = { up: 0, down: 0 };
  * Joins the access log, the metrics and the live table. None of the functions
  * throws: a connection calls them while it frees what it holds.
  */
-export function createRecorder({ accessLog, metrics, live, usage, events, reportBug }: RecorderOptions): Recorder {
+export function createRecorder({
+  accessLog,
+  metrics,
+  live,
+  usage,
+  events,
+  findTracer,
+  reportBug,
+}: RecorderOptions): Recorder {
   return {
     opened(record) {
       metrics.countOpened(record.listener);
@@ -61,12 +73,14 @@ export function createRecorder({ accessLog, metrics, live, usage, events, report
         const moved = sumUpBytes(record, tunnel);
         metrics.countFinished(record, moved, now);
         if (usage?.enabled === true) usage.finished(record, moved, now);
+        findTracer?.()?.finished(record, now);
         const isTold = events.wants(record, now);
         const isWritten = accessLog.wants(record.failure !== undefined);
         if (!isTold && !isWritten) return;
         const access = buildAccessRecord(record, now);
-        if (isWritten) accessLog.write(access);
-        if (isTold) events.finished(record, access);
+        const line = isTold || accessLog.format === "json" ? formatJsonLine(access) : undefined;
+        if (isWritten) accessLog.write(access, line);
+        if (isTold && line !== undefined) events.finished(record, access, line);
       } catch (error) {
         reportBug?.(error, record.id);
       }
