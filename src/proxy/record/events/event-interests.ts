@@ -7,6 +7,7 @@ const MAX_LINGERING = 32;
 
 interface Interest {
   readonly filter: EventFilter;
+  readonly looksAtFacts: boolean;
   watchers: number;
   /** Monotonic milliseconds until which it counts without watchers. */
   until: number;
@@ -22,6 +23,12 @@ export class EventInterests {
     return now < this.#everythingUntil || this.#interests.some((interest) => isAlive(interest, now));
   }
 
+  /** Whether a filter that counts looks at more than the type. */
+  lookAtFacts(now: number): boolean {
+    for (const interest of this.#interests) if (interest.looksAtFacts && isAlive(interest, now)) return true;
+    return false;
+  }
+
   want(type: EventType, facts: EventFacts, now: number): boolean {
     if (now < this.#everythingUntil) return true;
     for (const interest of this.#interests)
@@ -31,7 +38,9 @@ export class EventInterests {
 
   enter(filter: EventFilter): void {
     const known = this.#find(filter);
-    if (known === undefined) this.#interests.push({ filter, watchers: 1, until: -Infinity });
+    const { user, target, word } = filter;
+    const looksAtFacts = user !== undefined || target !== undefined || word !== undefined;
+    if (known === undefined) this.#interests.push({ filter, looksAtFacts, watchers: 1, until: -Infinity });
     else known.watchers += 1;
   }
 

@@ -37,6 +37,8 @@ const HEARTBEAT_MS = 15_000;
 /** What single tunnels and requests may cost: an event is about as much work as half a tunnel. */
 const RATE: EventRate = { perSecond: 250, burst: 5000 };
 
+const NO_FACTS: EventFacts = {};
+
 /**
  * What happens, told to whoever watches. Frequent events (tunnels and requests) are
  * made only for somebody who watches them, and a minute after; rare ones always. All
@@ -80,19 +82,25 @@ export class EventStream {
     return this.#format(this.#last);
   }
 
-  /** Whether somebody watches for such an event, or has done so a short time ago. */
-  wants(type: EventType, facts: EventFacts): boolean {
-    return this.#interests.want(type, facts, this.#clock());
-  }
-
-  /** Whether a wanted event about a single tunnel or request may be made: there are not too many. Its watchers are told when it is not. */
-  admits(type: EventType, facts: EventFacts): boolean {
-    const now = this.#clock();
-    if ((type === "refused" ? this.#refusals : this.#others).take(now)) return true;
+  /**
+   * What is to become of an event about a single tunnel or request. `made`: somebody
+   * wants it, and there are not too many. `left_out`: there are, and its watchers are
+   * told how many. `subject` is read only when a filter looks at more than the type;
+   * `now` is that of the monotonic clock.
+   */
+  choose<Subject>(
+    type: EventType,
+    subject: Subject,
+    read: (subject: Subject) => EventFacts,
+    now: number,
+  ): "made" | "left_out" | "unwanted" {
+    const facts = this.#interests.lookAtFacts(now) ? read(subject) : NO_FACTS;
+    if (!this.#interests.want(type, facts, now)) return "unwanted";
+    if ((type === "refused" ? this.#refusals : this.#others).take(now)) return "made";
     this.#leftOut += 1;
     for (const channel of this.#channels.values()) if (matchesEvent(channel.filter, type, facts)) channel.leaveOut();
     this.#gather();
-    return false;
+    return "left_out";
   }
 
   /** Tells everybody. `fields` is plain data: what is undefined is left out. */

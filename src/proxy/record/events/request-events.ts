@@ -24,20 +24,15 @@ export class RequestEvents {
 
   /** A tunnel opened. `now` is monotonic, in milliseconds. */
   opened(record: RequestRecord, now: number): void {
-    if (!this.#stream.wanted) return;
-    const facts = readFacts(record);
-    if (this.#stream.wants("tunnel_opened", facts) && this.#stream.admits("tunnel_opened", facts))
-      this.#stream.publishText("tunnel_opened", formatJsonLine(buildAccessRecord(record, now)), facts);
+    if (this.#stream.choose("tunnel_opened", record, readFacts, now) === "made")
+      this.#stream.publishText("tunnel_opened", formatJsonLine(buildAccessRecord(record, now)), readFacts(record));
   }
 
   /** Whether the end of a request is to be told. */
   wants(record: RequestRecord, now: number): boolean {
     if (record.failure?.limit !== undefined) this.#limits.reached(record);
-    if (this.#stream.wanted) {
-      const [type, facts] = [typeOf(record), readFacts(record)];
-      if (this.#stream.wants(type, facts)) return this.#stream.admits(type, facts);
-    }
-    return isRefusal(record) && this.#refusals.allows(now);
+    const choice = this.#stream.choose(typeOf(record), record, readFacts, now);
+    return choice === "made" || (choice === "unwanted" && isRefusal(record) && this.#refusals.allows(now));
   }
 
   /** A request is over, whose end is to be told; `line` is its access line in JSON. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import type { EventFilter, EventType } from "../../../../../src/proxy/record/events/event.ts";
+import type { EventFacts, EventFilter, EventType } from "../../../../../src/proxy/record/events/event.ts";
 import { EventRing } from "../../../../../src/proxy/record/events/event-ring.ts";
 import type { EventForm, EventWatcher } from "../../../../../src/proxy/record/events/event-channel.ts";
 import { EventStream } from "../../../../../src/proxy/record/events/event-stream.ts";
@@ -16,11 +16,16 @@ function makeStream() {
   const stream = new EventStream({ origin: "o", rate: { perSecond: 10, burst: 3 }, now: () => 0, clock: () => clock });
   return {
     stream,
+    time: () => clock,
     wait: (ms: number) => {
       clock += ms;
     },
     say: (type: EventType, n: unknown, facts = {}) => stream.publish(type, { n }, facts),
   };
+}
+
+function choose(stream: EventStream, type: EventType, facts: EventFacts, now: number) {
+  return stream.choose(type, facts, (each) => each, now);
 }
 
 async function read(watcher: EventWatcher): Promise<unknown[]> {
@@ -116,11 +121,10 @@ describe("EventStream", () => {
   });
 
   test("makes a burst of frequent events whole and some of a flood, and tells each watcher how many of its own are missing", async () => {
-    const { stream, wait, say } = makeStream();
+    const { stream, wait, say, time } = makeStream();
     const watchers = [stream.watch({}, lines), stream.watch({ user: "alice" }, lines)];
     const happen = (n: number, user: string) => {
-      if (stream.wants("tunnel_opened", { user }) && stream.admits("tunnel_opened", { user }))
-        say("tunnel_opened", n, { user });
+      if (choose(stream, "tunnel_opened", { user }, time()) === "made") say("tunnel_opened", n, { user });
     };
     for (let n = 1; n <= 8; n += 1) happen(n, n % 2 === 0 ? "alice" : "bob");
     expect(await Promise.all(watchers.map(read))).toEqual([
@@ -128,7 +132,7 @@ describe("EventStream", () => {
       [2, "lost 3 rate"],
     ]);
     // A refusal is not left out because of tunnels.
-    expect(stream.admits("refused", {})).toBe(true);
+    expect(choose(stream, "refused", {}, time())).toBe("made");
     wait(200);
     happen(9, "bob");
     happen(10, "bob");
@@ -142,19 +146,19 @@ describe("EventStream", () => {
   });
 
   test("wants only what somebody watches, also of one that has left a short time ago", () => {
-    const { stream, wait } = makeStream();
+    const { stream, wait, time } = makeStream();
     const some = stream.watch({ types: new Set(["reload"] as const) }, lines);
-    expect(stream.wants("tunnel_opened", {})).toBe(false);
+    expect(choose(stream, "tunnel_opened", {}, time())).toBe("unwanted");
     const poll = stream.watch({ user: "alice" }, lines);
     poll.close();
-    expect(stream.wants("tunnel_opened", { user: "alice" })).toBe(true);
-    expect(stream.wants("tunnel_opened", { user: "bob" })).toBe(false);
+    expect(choose(stream, "tunnel_opened", { user: "alice" }, time())).not.toBe("unwanted");
+    expect(choose(stream, "tunnel_opened", { user: "bob" }, time())).toBe("unwanted");
     wait(60_000);
-    expect(stream.wants("tunnel_opened", { user: "alice" })).toBe(false);
+    expect(choose(stream, "tunnel_opened", { user: "alice" }, time())).toBe("unwanted");
     for (let at = 0; at < 40; at += 1) stream.watch({ user: `user ${at}` }, lines).close();
-    expect(stream.wants("tunnel_opened", { user: "user 1" })).toBe(true);
+    expect(choose(stream, "tunnel_opened", { user: "user 1" }, time())).not.toBe("unwanted");
     wait(60_000);
-    expect(stream.wants("tunnel_opened", { user: "user 1" })).toBe(false);
+    expect(choose(stream, "tunnel_opened", { user: "user 1" }, time())).toBe("unwanted");
     some.close();
   });
 
