@@ -6,6 +6,7 @@ import { parseIp } from "./address/ip.ts";
 import type { FleetParts } from "./compose-fleet.ts";
 import { findUsageWarnings, type UsageParts } from "./compose-usage.ts";
 import type { CompiledConfig } from "./config/compile.ts";
+import { pickToken } from "./config/sidecar.ts";
 import { quoteValue } from "./config/problem.ts";
 import { parseDuration } from "./config/quantity.ts";
 import type { Drain } from "./drain.ts";
@@ -48,19 +49,20 @@ export async function openSidecar(
   { listen, passed: others }: { readonly listen: Listen; readonly passed: PassedSockets },
   reportBug: (error: unknown) => void,
 ): Promise<SidecarOpening> {
-  const createApp = ({ at, token, allowedHosts }: SidecarPlan) =>
+  const createApp = ({ at, tokens, allowedHosts }: SidecarPlan) =>
     createSidecarApp(port, {
       reportBug,
-      ...(token && { token }),
+      tokens,
       ...(at.kind === "tcp" && { allowedHosts: [hostname(), ...allowedHosts] }),
     });
   const { at } = plan;
+  const token = pickToken(plan, "operate") ?? plan.tokens[0]?.token;
   let app = createApp(plan);
   const passed = at.kind === "tcp" ? undefined : others.takeUnix(at.path);
   const started = await startSidecar({
     app: { fetch: (request, upgrade) => app.fetch(request, upgrade) },
     address: at.kind === "tcp" ? at : { unix: at.path },
-    ...(plan.token && { token: plan.token }),
+    ...(token && { token }),
     isPassed: passed !== undefined,
     serveHttp: (options) => serveHttp({ ...options, listen, passed }),
     reportBug,

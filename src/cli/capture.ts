@@ -1,7 +1,8 @@
 import { resolve } from "node:path";
 import { BlockSplitter } from "../protocol/pcapng/block-splitter.ts";
-import { askSidecar, readDetail, readSidecarAccess, type SidecarAccess, sidecarArgs } from "./ask-sidecar.ts";
+import { askSidecar, readDetail } from "./ask-sidecar.ts";
 import { createCommand, type CommandInput } from "./command.ts";
+import { findSidecar, type SidecarAccess, sidecarArgs } from "./find-sidecar.ts";
 import { type CliIo, exitCodes } from "./io.ts";
 import { openOutput } from "./open-output.ts";
 
@@ -33,7 +34,7 @@ export const capture = createCommand({
   },
   async run(input) {
     const { io } = input;
-    const wanted = readArguments(input);
+    const wanted = await readArguments(input);
     if (typeof wanted === "string") {
       io.tell(wanted);
       return exitCodes.usage;
@@ -50,12 +51,12 @@ interface WantedCapture extends SidecarAccess {
 }
 
 /** The capture that the flags ask for, or what is wrong with them. */
-function readArguments({ value, has, io }: CommandInput): WantedCapture | string {
+async function readArguments({ value, has, io }: CommandInput): Promise<WantedCapture | string> {
   const output = value("output");
   if (output === undefined)
     return 'Missing --output. Write -o FILE, or -o - as in "penstock capture -o - | wireshark -k -i -".';
   if (output === "-" && io.terminal) return "A capture is nothing for a terminal. Write it to a file, or into a pipe.";
-  const access = readSidecarAccess({ value, io }, "/capture");
+  const access = await findSidecar({ value, io }, "/capture", ["capture"]);
   if (typeof access === "string") return access;
   const { url } = access;
   for (const name of PARAMETERS) {

@@ -1,13 +1,15 @@
 import type { CompiledConfig } from "../config/compile.ts";
 import { diffConfigs, keepFixedSettings } from "../config/diff-config.ts";
 import type { LoadResult } from "../config/load.ts";
+import { TOKEN_VARIABLE } from "../config/overrides.ts";
 import { readRecord } from "../config/plain-data.ts";
 import { formatPath, type Problem } from "../config/problem.ts";
 import { formatJson } from "../escape-text.ts";
-import { askSidecar, findRunningSidecar, readDetail, readJson, TOKEN_VARIABLE } from "./ask-sidecar.ts";
-import { createCommand } from "./command.ts";
+import { askSidecar, readDetail, readJson } from "./ask-sidecar.ts";
+import { createCommand, type CommandInput } from "./command.ts";
 import { configArgs, configHints, configLists, loadFromFlags, tellProblems } from "./config-args.ts";
-import { type CliIo, exitCodes } from "./io.ts";
+import { findRunningSidecar, withoutSidecar } from "./find-sidecar.ts";
+import { exitCodes } from "./io.ts";
 
 /** `penstock check`: validates, and prints what would hold, or what would change. */
 export const check = createCommand({
@@ -15,6 +17,10 @@ export const check = createCommand({
   description: "Validate the configuration and print what holds, secrets redacted.",
   args: {
     ...configArgs,
+    sidecar: {
+      ...configArgs.sidecar,
+      description: `${configArgs.sidecar.description} With --diff: the sidecar to ask, also as a URL.`,
+    },
     diff: {
       type: "boolean",
       description: `Print what a reload would change in the running proxy instead. Asks the sidecar that the configuration names, with the token in ${TOKEN_VARIABLE}, or else with that of the configuration. Secrets and contents of files are not compared.`,
@@ -32,25 +38,26 @@ export const check = createCommand({
     const wantsDiff = input.has("diff");
     const wantsJson = input.has("json");
     // A proxy that runs in the background does not write for a terminal.
-    const loaded = await loadFromFlags(input, {
+    const loaded = await loadFromFlags(wantsDiff ? withoutSidecar(input) : input, {
       ...(wantsDiff && { terminal: false }),
       ...(wantsJson && { warn: () => undefined }),
     });
-    if (wantsJson) return printJson(loaded, wantsDiff, io);
+    if (wantsJson) return printJson(loaded, wantsDiff, input);
     if (!loaded.ok) {
       tellProblems(loaded, io);
       return exitCodes.configuration;
     }
     const { compiled, file } = loaded.value;
-    if (wantsDiff) return printDiff(compiled, io);
+    if (wantsDiff) return printDiff(compiled, input);
     await io.print(`${formatJson(compiled.effective, 2)}\n`);
     io.tell(file === undefined ? "There is no configuration file: the defaults hold." : `${file} is valid.`);
     return exitCodes.ok;
   },
 });
 
-async function printDiff(compiled: CompiledConfig, io: CliIo): Promise<number> {
-  const compared = await compareWithRunning(compiled, io);
+async function printDiff(compiled: CompiledConfig, input: CommandInput): Promise<number> {
+  const { io } = input;
+  const compared = await compareWithRunning(compiled, input);
   if (typeof compared === "string") {
     io.tell(compared);
     return exitCodes.failure;
@@ -63,9 +70,9 @@ async function printDiff(compiled: CompiledConfig, io: CliIo): Promise<number> {
 }
 
 /** Everything that the other forms print and tell, for programs. */
-async function printJson(loaded: LoadResult, wantsDiff: boolean, io: CliIo): Promise<number> {
+async function printJson(loaded: LoadResult, wantsDiff: boolean, input: CommandInput): Promise<number> {
   const compiled = loaded.ok ? loaded.value.compiled : undefined;
-  const compared = compiled && wantsDiff ? await compareWithRunning(compiled, io) : undefined;
+  const compared = compiled && wantsDiff ? await compareWithRunning(compiled, input) : undefined;
   const warnings = loaded.warnings.map(describeProblem);
   const report = {
     valid: loaded.ok,
@@ -75,7 +82,7 @@ async function printJson(loaded: LoadResult, wantsDiff: boolean, io: CliIo): Pro
     ...(wantsDiff ? typeof compared === "object" && { changes: compared.changes } : { effective: compiled?.effective }),
     ...(typeof compared === "string" && { error: compared }),
   };
-  await io.print(`${formatJson(report, 2)}\n`);
+  await input.io.print(`${formatJson(report, 2)}\n`);
   if (!loaded.ok) return exitCodes.configuration;
   return typeof compared === "string" ? exitCodes.failure : exitCodes.ok;
 }
@@ -93,9 +100,9 @@ function describeReload(message: string): Readonly<Record<string, string | undef
 /** What a reload would change, and what it would warn of; or why nobody knows. */
 async function compareWithRunning(
   compiled: CompiledConfig,
-  io: CliIo,
+  input: CommandInput,
 ): Promise<{ readonly changes: readonly string[]; readonly warnings: readonly string[] } | string> {
-  const access = findRunningSidecar(compiled, io, "/config");
+  const access = findRunningSidecar(compiled, input, "/config");
   if (typeof access === "string") return `${access}. --diff asks the running proxy over its sidecar.`;
   const answer = await askSidecar(access, access.url, "GET");
   if (typeof answer === "string") return answer;

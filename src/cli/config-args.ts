@@ -62,7 +62,7 @@ export const configHints: Hints = {
 };
 
 /** What the flags say about where the configuration is, and what overrides it. */
-export function readSources({ value, values, has, io }: CommandInput): Omit<LoadOptions, "terminal"> {
+function readSources({ value, values, has, io }: CommandInput): Omit<LoadOptions, "terminal"> {
   const file = value("config");
   const upstream = value("upstream");
   const sidecar = value("sidecar");

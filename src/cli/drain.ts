@@ -1,5 +1,6 @@
-import { askSidecar, readDetail, readSidecarAccess, sidecarArgs } from "./ask-sidecar.ts";
+import { askSidecar, readDetail } from "./ask-sidecar.ts";
 import { createCommand } from "./command.ts";
+import { findSidecar, sidecarArgs } from "./find-sidecar.ts";
 import { exitCodes } from "./io.ts";
 
 /** `penstock drain`: has a running proxy drain, or takes that back. */
@@ -22,7 +23,7 @@ export const drain = createCommand({
     const access =
       has("cancel") && duration !== undefined
         ? "Found --for and --cancel. Leave one of them out."
-        : readSidecarAccess(input, "/drain");
+        : await findSidecar(input, "/drain", ["operate"]);
     if (typeof access === "string") {
       io.tell(access);
       return exitCodes.usage;

@@ -1,7 +1,8 @@
 import { isRecord } from "../config/plain-data.ts";
 import { ServerSentEvents } from "../protocol/server-sent-events.ts";
-import { readDetail, readSidecarAccess, requestSidecar, type SidecarAccess, sidecarArgs } from "./ask-sidecar.ts";
+import { readDetail, requestSidecar } from "./ask-sidecar.ts";
 import { createCommand } from "./command.ts";
+import { findSidecar, type SidecarAccess, sidecarArgs } from "./find-sidecar.ts";
 import { formatEventLine } from "./event-line.ts";
 import { type CliIo, exitCodes } from "./io.ts";
 
@@ -35,7 +36,7 @@ export const events = createCommand({
     ...sidecarArgs,
   },
   async run({ io, value, has }) {
-    const access = readSidecarAccess({ value, io }, "/events");
+    const access = await findSidecar({ value, io }, "/events");
     if (typeof access === "string") {
       io.tell(access);
       return exitCodes.usage;

@@ -2,16 +2,18 @@ import { describeEndpointError, type Endpoint, parseAuthority } from "../address
 import { toAsciiHost } from "../address/host.ts";
 import { parseIp } from "../address/ip.ts";
 import type { CompiledConfig } from "../config/compile.ts";
+import { TOKEN_VARIABLE } from "../config/overrides.ts";
 import { quoteSubject } from "../config/problem.ts";
 import { explainUrl } from "../config/target-pattern.ts";
 import { formatJson } from "../escape-text.ts";
 import { createSystemResolver } from "../net/dns/system-resolver.ts";
-import { askSidecar, findRunningSidecar, readDetail, readJson, TOKEN_VARIABLE } from "./ask-sidecar.ts";
-import { createCommand } from "./command.ts";
+import { askSidecar, readDetail, readJson } from "./ask-sidecar.ts";
+import { createCommand, type CommandInput } from "./command.ts";
 import { configArgs, loadFromFlags, tellProblems } from "./config-args.ts";
 import { type AskedPool, type AskPool, type PoolQuestion, readAskedPool } from "./explain-pool.ts";
 import { explainAsJson, explainTarget } from "./explain-target.ts";
-import { type CliIo, exitCodes } from "./io.ts";
+import { findRunningSidecar, sidecarFlag, withoutSidecar } from "./find-sidecar.ts";
+import { exitCodes } from "./io.ts";
 
 /** `penstock explain TARGET`: what the proxy would do with a connection, and why. */
 export const explain = createCommand({
@@ -41,8 +43,8 @@ export const explain = createCommand({
     json: { type: "boolean", description: "Print JSON." },
     config: configArgs.config,
     sidecar: {
-      ...configArgs.sidecar,
-      description: `Address of the sidecar of the running proxy, which is asked for the health of pools. Default: that of the configuration. The token is that of the configuration, or in ${TOKEN_VARIABLE}.`,
+      ...sidecarFlag.sidecar,
+      description: `The sidecar of the running proxy, which is asked for the health of pools, as http://host:port, host:port or the path of a Unix socket. Default: that of the configuration. The token is in ${TOKEN_VARIABLE}, or that of the configuration for a sidecar on this machine.`,
     },
   },
   async run(input) {
@@ -53,14 +55,14 @@ export const explain = createCommand({
     if (!client) io.tell(`${quoteSubject(value("from"))} is not an IP address. Write one such as 192.0.2.1.`);
     if (typeof target === "string" || !client) return exitCodes.usage;
     // Who asks is no user of the configuration.
-    const loaded = await loadFromFlags({ ...input, values: () => [] });
+    const loaded = await loadFromFlags({ ...withoutSidecar(input), values: () => [] });
     if (!loaded.ok) {
       tellProblems(loaded, io);
       return exitCodes.configuration;
     }
     const { compiled } = loaded.value;
     const question = { client, user: value("user") ?? value("as"), target };
-    const askPool: AskPool = (pool, whom) => askRunning(compiled, io, pool, whom);
+    const askPool: AskPool = (pool, whom) => askRunning(compiled, input, pool, whom);
     const resolver = createSystemResolver();
     if (input.has("json"))
       await io.print(`${formatJson(await explainAsJson(compiled, resolver, question, askPool), 2)}\n`);
@@ -75,11 +77,11 @@ const ASK_MS = 3000;
 /** Asks the running proxy for the members of a pool, and for the one that it would choose. */
 async function askRunning(
   compiled: CompiledConfig,
-  io: CliIo,
+  input: CommandInput,
   pool: string,
   { client, written, target }: PoolQuestion,
 ): Promise<AskedPool | string> {
-  const access = findRunningSidecar(compiled, io, `/upstreams/${encodeURIComponent(pool)}`);
+  const access = findRunningSidecar(compiled, input, `/upstreams/${encodeURIComponent(pool)}`);
   if (typeof access === "string") return access;
   const choice = new URL(`${access.url.pathname}/choice`, access.url);
   choice.searchParams.set("host", target.host.text);

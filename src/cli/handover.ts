@@ -1,7 +1,8 @@
 import { resolve } from "node:path";
 import { readList, readText } from "../config/plain-data.ts";
-import { askSidecar, readJson, readSidecarAccess, sidecarArgs } from "./ask-sidecar.ts";
+import { askSidecar, readJson } from "./ask-sidecar.ts";
 import { createCommand } from "./command.ts";
+import { findSidecar, sidecarArgs } from "./find-sidecar.ts";
 import { exitCodes } from "./io.ts";
 
 /** `penstock handover`: has a running proxy start a new process and hand over to it. */
@@ -18,7 +19,7 @@ export const handover = createCommand({
     ...sidecarArgs,
   },
   async run({ value, io }) {
-    const access = readSidecarAccess({ value, io }, "/handover");
+    const access = await findSidecar({ value, io }, "/handover", ["operate"]);
     if (typeof access === "string") {
       io.tell(access);
       return exitCodes.usage;

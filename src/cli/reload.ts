@@ -1,6 +1,7 @@
 import { readList, readText } from "../config/plain-data.ts";
-import { askSidecar, readJson, readSidecarAccess, sidecarArgs } from "./ask-sidecar.ts";
+import { askSidecar, readJson } from "./ask-sidecar.ts";
 import { createCommand } from "./command.ts";
+import { findSidecar, sidecarArgs } from "./find-sidecar.ts";
 import { exitCodes } from "./io.ts";
 
 /** `penstock reload`: has a running proxy read its configuration again. */
@@ -10,7 +11,7 @@ export const reload = createCommand({
     "Have a running proxy read its configuration again, and print what changed. It needs the sidecar, and its token. Exit code 78: the new configuration cannot be used, and nothing changed.",
   args: sidecarArgs,
   async run({ value, io }) {
-    const access = readSidecarAccess({ value, io }, "/reload");
+    const access = await findSidecar({ value, io }, "/reload", ["operate"]);
     if (typeof access === "string") {
       io.tell(access);
       return exitCodes.usage;

@@ -1,8 +1,9 @@
 import { isRecord } from "../config/plain-data.ts";
 import { quoteValue } from "../config/problem.ts";
 import { formatJson } from "../escape-text.ts";
-import { askSidecar, readDetail, readJson, readSidecarAccess, type SidecarAccess, sidecarArgs } from "./ask-sidecar.ts";
+import { askSidecar, readDetail, readJson } from "./ask-sidecar.ts";
 import { createCommand, type CommandInput } from "./command.ts";
+import { findSidecar, type SidecarAccess, sidecarArgs } from "./find-sidecar.ts";
 import { type CliIo, exitCodes } from "./io.ts";
 import { formatUpstreams } from "./upstreams-table.ts";
 
@@ -39,7 +40,7 @@ export const upstreams = createCommand({
     if (name !== undefined && changes.length > 0)
       return refuse(io, "Found a NAME beside --disable or --enable. Leave it out.", exitCodes.usage);
     const path = name === undefined ? "/upstreams" : `/upstreams/${encodeURIComponent(name)}`;
-    const access = readSidecarAccess(input, path);
+    const access = await findSidecar(input, path, ["read", "operate"]);
     if (typeof access === "string") return refuse(io, access, exitCodes.usage);
     if (changes.length > 0) return applyChanges(changes, access, has("json"), io);
     const answer = await ask(access, access.url, "GET");

@@ -1,8 +1,9 @@
 import { isRecord } from "../config/plain-data.ts";
 import { quoteValue } from "../config/problem.ts";
 import { formatJson } from "../escape-text.ts";
-import { askSidecar, readDetail, readJson, readSidecarAccess, sidecarArgs } from "./ask-sidecar.ts";
+import { askSidecar, readDetail, readJson } from "./ask-sidecar.ts";
 import { createCommand } from "./command.ts";
+import { findSidecar, sidecarArgs } from "./find-sidecar.ts";
 import { type CliIo, exitCodes } from "./io.ts";
 import { formatUsage } from "./usage-table.ts";
 
@@ -34,7 +35,7 @@ export const usage = createCommand({
     const top = value("top") ?? "20";
     if (!/^[1-9][0-9]{0,4}$/.test(top))
       return refuse(io, `--top is ${quoteValue(top)}. Wanted is a number from 1 to 10000.`, exitCodes.usage);
-    const access = readSidecarAccess(input, "/usage");
+    const access = await findSidecar(input, "/usage");
     if (typeof access === "string") return refuse(io, access, exitCodes.usage);
     const query = new URLSearchParams({ by, top, format: has("csv") ? "csv" : "json" });
     const since = value("since");

@@ -29,7 +29,7 @@ import type { Checked, Problem } from "./problem.ts";
 import { readDuration, readSize } from "./quantity.ts";
 import { compileRedis, findRedisProblems } from "./redis-schema.ts";
 import { listSecrets, redactInSteps } from "./secrets.ts";
-import { compileSidecar, findSocketProblems, type SidecarPlan } from "./sidecar.ts";
+import { compileSidecar, findSidecarProblems, type SidecarPlan } from "./sidecar.ts";
 import type { Config } from "./schema.ts";
 import { compileCalendar, compileState, findForgottenQuotas } from "./state.ts";
 import type { EnvironmentRoutes } from "../proxy/route/route.ts";
@@ -114,7 +114,7 @@ export function* compileInSteps(
   const { forward } = keep(compileForward(config.forward, materials, ownName));
   const environment = asksEnvironment(config) ? keep(compileEnvironment(materials.variables)).routes : undefined;
   if (users.ok) problems.push(...findDigestProblems(config, users.value));
-  problems.push(...findSocketProblems(config.sidecar, materials), ...findRedisProblems(config.state, materials));
+  problems.push(...findSidecarProblems(config.sidecar, materials), ...findRedisProblems(config.state, materials));
   const state = compileState(config.state, materials);
   const { redis, warnings: redisWarnings } = compileRedis(config.state, materials);
   problems.push(...findForgottenQuotas(config, [state, redis]));

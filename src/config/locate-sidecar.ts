@@ -4,19 +4,33 @@ import { findConfigFile } from "./find-config-file.ts";
 import type { LoadOptions } from "./load.ts";
 import { listVariables } from "./materials.ts";
 import { applyOverrides } from "./overrides.ts";
-import { readRecord } from "./plain-data.ts";
+import { readList, readRecord } from "./plain-data.ts";
 import type { Problem } from "./problem.ts";
 import { readConfigFile } from "./read-config-file.ts";
-import type { SidecarPlan } from "./sidecar.ts";
+import { readTextFile } from "./read-file.ts";
+import { PERMISSIONS, type SidecarPlan } from "./sidecar.ts";
+
+/** A token that was found, and what it allows. */
+interface LocatedToken {
+  readonly token: string;
+  readonly may: readonly unknown[];
+}
+
+/** Where the sidecar of a configuration listens, and its tokens. */
+export interface LocatedSidecar {
+  /** Undefined where it cannot be found. */
+  readonly at: SidecarPlan["at"] | undefined;
+  /** Those that can be found, the one that may do everything first. */
+  readonly tokens: readonly LocatedToken[];
+  /** Those that may hide the address. */
+  readonly problems: readonly Problem[];
+}
 
 /**
  * Finds where the sidecar of a configuration listens, and looks at nothing else:
  * a proxy runs on when the file on disk has become invalid, and is asked then, too.
- * Problems are those that may hide the address.
  */
-export async function locateSidecar(
-  options: Omit<LoadOptions, "terminal">,
-): Promise<{ readonly at: SidecarPlan["at"] | undefined; readonly problems: readonly Problem[] }> {
+export async function locateSidecar(options: Omit<LoadOptions, "terminal">): Promise<LocatedSidecar> {
   const { folder, variables, flags } = options;
   const found = await findConfigFile(options);
   const file = found.ok ? found.value.file : undefined;
@@ -25,10 +39,39 @@ export async function locateSidecar(
   const over = applyOverrides(value, variables, flags, folder, listVariables(value));
   const problems = [found, read].flatMap((each) => (each === undefined || each.ok ? [] : each.problems));
   const sidecar = readRecord(over.raw)["sidecar"];
-  const at = readAddress(sidecar, file === undefined ? folder : dirname(file));
+  const home = file === undefined ? folder : dirname(file);
+  const at = readAddress(sidecar, home);
   if (at === undefined && sidecar !== undefined)
     problems.push({ path: ["sidecar"], message: 'Found neither a port nor the path of a socket. Write "port: 9080".' });
-  return { at, problems: [...problems, ...over.problems] };
+  const tokens = await readTokens(readRecord(sidecar), variables, home);
+  return { at, tokens, problems: [...problems, ...over.problems] };
+}
+
+async function readTokens(
+  { token, tokens }: Readonly<Record<string, unknown>>,
+  variables: LoadOptions["variables"],
+  home: string,
+): Promise<LocatedToken[]> {
+  const written = [{ token, may: PERMISSIONS }, ...readList(tokens).map(readRecord)];
+  const found = written.map(async (entry): Promise<LocatedToken[]> => {
+    const text = await readToken(entry["token"], variables, home);
+    return text === undefined || text === "" ? [] : [{ token: text, may: readList(entry["may"]) }];
+  });
+  return (await Promise.all(found)).flat();
+}
+
+/** A token that is written there, or in the variable or the file that is named there. */
+async function readToken(
+  source: unknown,
+  variables: LoadOptions["variables"],
+  home: string,
+): Promise<string | undefined> {
+  if (typeof source === "string") return source;
+  const { env, file } = readRecord(source);
+  if (typeof env === "string") return variables[env];
+  if (typeof file !== "string") return undefined;
+  const read = await readTextFile(resolve(home, file), "secret");
+  return read.ok ? read.text.replace(/\r?\n$/, "") : undefined;
 }
 
 function readAddress(sidecar: unknown, home: string): SidecarPlan["at"] | undefined {

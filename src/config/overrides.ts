@@ -108,7 +108,8 @@ export function applyOverrides(
   return { raw: rest, origins, problems, warnings: [...warnings, { path: [], origin: TOKEN_VARIABLE, message }] };
 }
 
-const TOKEN_VARIABLE = "PENSTOCK_SIDECAR_TOKEN";
+/** Sets `sidecar.token`, and is what commands present to a sidecar. */
+export const TOKEN_VARIABLE = "PENSTOCK_SIDECAR_TOKEN";
 
 function isTokenAlone(sidecar: unknown): boolean {
   return isRecord(sidecar) && Object.keys(sidecar).join(",") === "token";

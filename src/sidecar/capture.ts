@@ -1,5 +1,6 @@
-import type { Hono, MiddlewareHandler } from "hono";
+import type { Hono } from "hono";
 import type { Capture, CaptureOptions } from "../proxy/record/capture.ts";
+import type { Guards } from "./guard.ts";
 import { answerProblem } from "./problem.ts";
 import { readCaptureFilter, refuseQueries } from "./read-query.ts";
 
@@ -21,7 +22,7 @@ const MAX_SNAP_LENGTH = 262_144;
 /** Serves `GET /capture`, a capture that goes on until its reader leaves, and `DELETE /capture/:id`, which ends one in order. */
 export function mountCapture(
   app: Hono,
-  guard: MiddlewareHandler,
+  { capture: guard }: Guards,
   control: CaptureControl,
   hasTunnel: (id: string) => boolean,
 ): void {

@@ -1,6 +1,11 @@
 import type { CaptureControl } from "./capture.ts";
 import type { EventControl } from "./events.ts";
 import type { Flow, FlowFilter } from "../proxy/record/live-table.ts";
+import type { CertificateRow } from "./certificates.ts";
+import type { LiveControl } from "./live.ts";
+import type { SeriesAnswer, SeriesSpan } from "./series.ts";
+import type { StatusAnswer } from "./status.ts";
+import type { TunnelDetails } from "./tunnel-details.ts";
 import type { UsageControl } from "./usage.ts";
 import type { UpstreamControl } from "./upstreams.ts";
 
@@ -50,6 +55,15 @@ export type HandoverAnswer =
   /** `code` is 78 when the successor cannot use its configuration. */
   | { readonly kind: "failed"; readonly reason: string; readonly code: number; readonly problems: readonly string[] };
 
+/** What the page and the terminal show. */
+export interface LiveView {
+  status(): Promise<StatusAnswer>;
+  series(span: SeriesSpan): SeriesAnswer;
+  tunnel(id: string): TunnelDetails | undefined;
+  certificates(): readonly CertificateRow[];
+  readonly live: LiveControl;
+}
+
 /** The whole interface of the sidecar to the daemon. */
 export interface ControlPort {
   /** Probes the default upstream where there is one, which takes at most some seconds. */
@@ -76,6 +90,8 @@ export interface ControlPort {
   readonly usage?: UsageControl;
   /** What happens, as it happens; absent where there is no data plane. */
   readonly events?: EventControl;
+  /** What the page and the terminal show; absent where there is no data plane. */
+  readonly view?: LiveView;
   /** Absent where the proxy cannot be drained. */
   readonly drain?: DrainControl;
 }

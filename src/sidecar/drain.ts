@@ -1,5 +1,6 @@
 import type { Hono, MiddlewareHandler } from "hono";
 import type { DrainControl, DrainState } from "./control-port.ts";
+import type { Guards } from "./guard.ts";
 import { answerJson, answerProblem, refuseOtherMethods } from "./problem.ts";
 import { refuseQueries } from "./read-query.ts";
 
@@ -9,7 +10,7 @@ import { refuseQueries } from "./read-query.ts";
  */
 export function mountDrain(
   app: Hono,
-  guard: MiddlewareHandler,
+  { operate: guard }: Guards,
   guardSuccessor: MiddlewareHandler,
   control: DrainControl,
 ): void {

@@ -1,8 +1,9 @@
-import type { Hono, MiddlewareHandler } from "hono";
+import type { Hono } from "hono";
 import { toAsciiHost } from "../address/host.ts";
 import { EVENT_TYPES, type EventFilter, EVENT_VERSION } from "../proxy/record/events/event.ts";
 import type { EventForm, EventWatcher, LossReason } from "../proxy/record/events/event-channel.ts";
 import type { EventStream } from "../proxy/record/events/event-stream.ts";
+import type { Guards } from "./guard.ts";
 import { answerProblem, refuseOtherMethods } from "./problem.ts";
 import { refuseQueries } from "./read-query.ts";
 import { openWebSocket, readUpgrade } from "./web-socket.ts";
@@ -22,7 +23,7 @@ const DEFAULT_WAIT_MS = 0;
  * Serves `GET /events`: Server-Sent Events, the same as WebSocket for a client that
  * asks for an upgrade, and as long-poll with `after` or `wait` in the query.
  */
-export function mountEvents(app: Hono, guard: MiddlewareHandler, events: EventControl): void {
+export function mountEvents(app: Hono, { read: guard }: Guards, events: EventControl): void {
   app.get("/events", guard, refuseQueries(PARAMETERS), (context) => {
     const query = new URL(context.req.url).searchParams;
     const filter = readEventFilter(query);

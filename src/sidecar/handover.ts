@@ -1,12 +1,13 @@
-import type { Hono, MiddlewareHandler } from "hono";
+import type { Hono } from "hono";
 import type { ControlPort } from "./control-port.ts";
+import type { Guards } from "./guard.ts";
 import { answerJson, answerProblem, refuseOtherMethods } from "./problem.ts";
 import { refuseQueries } from "./read-query.ts";
 
 /** Serves `POST /handover`, which answers once another process accepts the connections, or says why none does. */
 export function mountHandover(
   app: Hono,
-  guard: MiddlewareHandler,
+  { operate: guard }: Guards,
   handOver: NonNullable<ControlPort["handOver"]>,
 ): void {
   app.post("/handover", guard, refuseQueries(["executable"]), async (context) => {

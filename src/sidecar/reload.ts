@@ -1,10 +1,11 @@
-import type { Hono, MiddlewareHandler } from "hono";
+import type { Hono } from "hono";
 import type { ReloadAnswer } from "./control-port.ts";
+import type { Guards } from "./guard.ts";
 import { answerJson, answerProblem, refuseOtherMethods } from "./problem.ts";
 import { refuseQueries } from "./read-query.ts";
 
 /** Serves `POST /reload`, which answers once the new configuration is in effect, or says why it is not. */
-export function mountReload(app: Hono, guard: MiddlewareHandler, reload: () => Promise<ReloadAnswer>): void {
+export function mountReload(app: Hono, { operate: guard }: Guards, reload: () => Promise<ReloadAnswer>): void {
   app.post("/reload", guard, refuseQueries([]), async () => {
     const answer = await reload();
     switch (answer.kind) {

@@ -1,22 +1,25 @@
 import { Hono, type MiddlewareHandler } from "hono";
-import type { Secret } from "../secret.ts";
 import { mountCapture } from "./capture.ts";
-import type { ControlPort } from "./control-port.ts";
+import { mountCertificates } from "./certificates.ts";
+import type { ControlPort, LiveView } from "./control-port.ts";
 import { mountDrain } from "./drain.ts";
 import { mountEvents } from "./events.ts";
-import { guardHost, guardToken } from "./guard.ts";
+import { createGuards, guardHost, type Guards, guardSuccessor, type SidecarToken } from "./guard.ts";
 import { mountProxyPac } from "./proxy-pac.ts";
 import { answerJson, answerProblem, refuseOtherMethods } from "./problem.ts";
 import { mountHandover } from "./handover.ts";
 import { refuseQueries } from "./read-query.ts";
+import { mountLive } from "./live.ts";
 import { mountReload } from "./reload.ts";
+import { mountSeries } from "./series.ts";
+import { mountStatus } from "./status.ts";
 import { mountTunnels } from "./tunnels.ts";
 import { mountUsage } from "./usage.ts";
 import { mountUpstreams } from "./upstreams.ts";
 
 export interface SidecarAppOptions {
-  /** Bearer token for everything but health; without one the rest is refused. */
-  readonly token?: Secret;
+  /** Bearer tokens for everything but health; without one the rest is refused. */
+  readonly tokens?: readonly SidecarToken[];
   /** Names that the Host field may have beside addresses and `localhost`; undefined on a Unix socket, where any will do. */
   readonly allowedHosts?: readonly string[];
   /** Receives errors of the sidecar itself. */
@@ -28,6 +31,7 @@ const METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8";
 
 /** Serves the state of the proxy over HTTP. Its actions end tunnels and captures, disable members of pools, drain the proxy, reload the configuration, and hand over to another process. */
 export function createSidecarApp(port: ControlPort, options: SidecarAppOptions = {}): Hono {
+  const { tokens = [] } = options;
   const app = new Hono();
   app.use(harden);
 
@@ -42,27 +46,28 @@ export function createSidecarApp(port: ControlPort, options: SidecarAppOptions =
 
   // Health reveals nothing, and health checks often use another name.
   if (options.allowedHosts !== undefined) app.use(guardHost(options.allowedHosts));
-  const guard = guardToken(options.token);
-  app.get("/config", guard, plain, () => answerJson(port.effectiveConfig()));
-  app.get("/metrics", guard, plain, (context) =>
+  const guards = createGuards(tokens);
+  app.get("/config", guards.read, plain, () => answerJson(port.effectiveConfig()));
+  app.get("/metrics", guards.read, plain, (context) =>
     context.body(port.metricsText(), 200, { "Content-Type": METRICS_TYPE }),
   );
   if (port.proxyPac !== undefined) mountProxyPac(app, plain, port.proxyPac);
-  mountTunnels(app, guard, port);
-  if (port.upstreams !== undefined) mountUpstreams(app, guard, port.upstreams);
-  if (port.usage !== undefined) mountUsage(app, guard, port.usage);
-  if (port.events !== undefined) mountEvents(app, guard, port.events);
-  if (port.reload !== undefined) mountReload(app, guard, port.reload);
-  if (port.handOver !== undefined) mountHandover(app, guard, port.handOver);
-  refuseOtherMethods(app, "/config", "GET, HEAD", guard);
-  refuseOtherMethods(app, "/metrics", "GET, HEAD", guard);
+  mountTunnels(app, guards, port);
+  if (port.upstreams !== undefined) mountUpstreams(app, guards, port.upstreams);
+  if (port.usage !== undefined) mountUsage(app, guards, port.usage);
+  if (port.events !== undefined) mountEvents(app, guards, port.events);
+  if (port.view !== undefined) mountView(app, guards, port.view);
+  if (port.reload !== undefined) mountReload(app, guards, port.reload);
+  if (port.handOver !== undefined) mountHandover(app, guards, port.handOver);
+  refuseOtherMethods(app, "/config", "GET, HEAD", guards.read);
+  refuseOtherMethods(app, "/metrics", "GET, HEAD", guards.read);
   if (port.captures !== undefined) {
     const hasTunnel = (id: string) => port.tunnels({ id }).some(({ kind }) => kind === "tunnel");
-    mountCapture(app, guard, port.captures, hasTunnel);
-    refuseOtherMethods(app, "/capture", "GET, HEAD", guard);
-    refuseOtherMethods(app, "/capture/:id", "DELETE", guard);
+    mountCapture(app, guards, port.captures, hasTunnel);
+    refuseOtherMethods(app, "/capture", "GET, HEAD", guards.capture);
+    refuseOtherMethods(app, "/capture/:id", "DELETE", guards.capture);
   }
-  if (port.drain !== undefined) mountDrain(app, guard, options.token === undefined ? letPass : guard, port.drain);
+  if (port.drain !== undefined) mountDrain(app, guards, guardSuccessor(tokens, guards), port.drain);
 
   app.notFound(() => answerProblem(404, "There is nothing at this path."));
   app.onError((error) => {
@@ -72,8 +77,13 @@ export function createSidecarApp(port: ControlPort, options: SidecarAppOptions =
   return app;
 }
 
-/** Without a token a sidecar is on loopback or a Unix socket, and shows nothing but health. */
-const letPass: MiddlewareHandler = (_, next) => next();
+/** Serves what the page and the terminal show. */
+function mountView(app: Hono, guards: Guards, view: LiveView): void {
+  mountStatus(app, guards, () => view.status());
+  mountSeries(app, guards, (span) => view.series(span));
+  mountCertificates(app, guards, () => view.certificates());
+  mountLive(app, guards, view.live);
+}
 
 /** Forbids caching, content sniffing and embedding. */
 const harden: MiddlewareHandler = async (context, next) => {

@@ -1,7 +1,8 @@
-import type { Hono, MiddlewareHandler } from "hono";
+import type { Hono } from "hono";
 import type { PacCounts } from "../proxy/pac/pac-router.ts";
 import type { Candidate } from "../proxy/upstream/explain-choice.ts";
 import type { MemberState, PoolState } from "../proxy/upstream/pool-state.ts";
+import type { Guards } from "./guard.ts";
 import { answerJson, answerProblem, refuseOtherMethods } from "./problem.ts";
 import { type ChoiceQuestion, readChoiceQuery, refuseQueries } from "./read-query.ts";
 
@@ -60,16 +61,16 @@ function isPacState(upstream: UpstreamState): upstream is PacState {
 }
 
 /** Serves `/upstreams`: the state of upstreams and of the members of pools, and what an operator does with a member. */
-export function mountUpstreams(app: Hono, guard: MiddlewareHandler, control: UpstreamControl): void {
-  app.get("/upstreams", guard, refuseQueries([]), () => {
+export function mountUpstreams(app: Hono, guards: Guards, control: UpstreamControl): void {
+  app.get("/upstreams", guards.read, refuseQueries([]), () => {
     const now = Date.now();
     return answerJson({ upstreams: control.list().map((upstream) => formatUpstream(upstream, now)) });
   });
-  app.get("/upstreams/:name", guard, refuseQueries([]), (context) => {
+  app.get("/upstreams/:name", guards.read, refuseQueries([]), (context) => {
     const found = findUpstream(control, context.req.param("name"));
     return found instanceof Response ? found : answerJson(formatUpstream(found, Date.now()));
   });
-  app.get("/upstreams/:name/choice", guard, refuseQueries(["client", "user", "host"]), (context) => {
+  app.get("/upstreams/:name/choice", guards.read, refuseQueries(["client", "user", "host"]), (context) => {
     const found = findPool(control, context.req.param("name"));
     if (found instanceof Response) return found;
     const question = readChoiceQuery(new URL(context.req.url).searchParams);
@@ -82,7 +83,7 @@ export function mountUpstreams(app: Hono, guard: MiddlewareHandler, control: Ups
     ["enable", false],
   ] as const) {
     const path = `/upstreams/:name/:member/${action}`;
-    app.post(path, guard, refuseQueries([]), (context) => {
+    app.post(path, guards.operate, refuseQueries([]), (context) => {
       const found = findWithMembers(control, context.req.param("name") ?? "");
       if (found instanceof Response) return found;
       const name = context.req.param("member") ?? "";
@@ -96,11 +97,11 @@ export function mountUpstreams(app: Hono, guard: MiddlewareHandler, control: Ups
       // A reload may have taken it away.
       return answerJson({ changed, member: member && formatMember(member, Date.now()) });
     });
-    refuseOtherMethods(app, path, "POST", guard);
+    refuseOtherMethods(app, path, "POST", guards.operate);
   }
-  refuseOtherMethods(app, "/upstreams", "GET, HEAD", guard);
-  refuseOtherMethods(app, "/upstreams/:name", "GET, HEAD", guard);
-  refuseOtherMethods(app, "/upstreams/:name/choice", "GET, HEAD", guard);
+  refuseOtherMethods(app, "/upstreams", "GET, HEAD", guards.read);
+  refuseOtherMethods(app, "/upstreams/:name", "GET, HEAD", guards.read);
+  refuseOtherMethods(app, "/upstreams/:name/choice", "GET, HEAD", guards.read);
 }
 
 function findUpstream(control: UpstreamControl, name: string): UpstreamState | Response {

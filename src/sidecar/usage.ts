@@ -1,8 +1,9 @@
-import type { Hono, MiddlewareHandler } from "hono";
+import type { Hono } from "hono";
 import { escapeText } from "../escape-text.ts";
 import { parseDay } from "../proxy/limit/calendar.ts";
 import type { Counts } from "../proxy/limit/use.ts";
 import { USAGE_KINDS, type UsageKind } from "../proxy/limit/usage.ts";
+import type { Guards } from "./guard.ts";
 import { answerJson, answerProblem, refuseOtherMethods } from "./problem.ts";
 import { refuseQueries } from "./read-query.ts";
 
@@ -66,7 +67,7 @@ const MAX_TOP = 10_000;
 const TOP = 100;
 
 /** Serves `/usage`. */
-export function mountUsage(app: Hono, guard: MiddlewareHandler, control: UsageControl): void {
+export function mountUsage(app: Hono, { read: guard }: Guards, control: UsageControl): void {
   app.get("/usage", guard, refuseQueries(PARAMETERS), async (context) => {
     const query = new URL(context.req.url).searchParams;
     const question = readUsageQuery(query);

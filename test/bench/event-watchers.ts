@@ -87,6 +87,8 @@ try {
       );
       await Bun.sleep(500);
       const before = await countTunnels(sidecar);
+      // The burst that is told whole is over then.
+      await measure(port, Number(seconds) * 1000);
       const run = await measure(port, Number(seconds) * 1000);
       (watched ? withThem : without).push(run);
       await Bun.sleep(1500);

@@ -6,7 +6,7 @@ import { Recording } from "../../src/cli/trace/recording.ts";
 import { writeTraceJson } from "../../src/cli/trace/write-json.ts";
 import { writeTraceMermaid } from "../../src/cli/trace/write-mermaid.ts";
 import { writeTraceText } from "../../src/cli/trace/write-text.ts";
-import { Secret } from "../../src/secret.ts";
+import { grantAll } from "../support/sidecar-tokens.ts";
 import { HookReporter } from "../../src/proxy/record/hook-reporter.ts";
 import { formatJsonLine, formatTextLine } from "../../src/proxy/record/access-line.ts";
 import { buildAccessRecord } from "../../src/proxy/record/access-record.ts";
@@ -53,7 +53,7 @@ describe.each(numbered)("no character that a terminal minds is printed raw, text
         tunnels: () => [flow],
         kill: () => 0,
       },
-      { token: new Secret("t") },
+      { tokens: grantAll("t") },
     );
     const query = encodeURIComponent(text.toWellFormed());
     for (const path of ["/tunnels", "/config", `/tunnels?host=${query}`, `/tunnels?${query}=1`, `/${query}`])

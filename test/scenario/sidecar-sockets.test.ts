@@ -3,7 +3,7 @@ import { existsSync, lstatSync, mkdtempSync, rmSync, writeFileSync } from "node:
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Secret } from "../../src/secret.ts";
+import { grantAll } from "../support/sidecar-tokens.ts";
 import type { ControlPort } from "../../src/sidecar/control-port.ts";
 import { type Sidecar, type SidecarAddress, startSidecar } from "../../src/sidecar/serve.ts";
 import { serveHttp } from "../../src/net/http/serve-http.ts";
@@ -22,7 +22,7 @@ const bugs: unknown[] = [];
 /** Starts a sidecar that is stopped with the scope. A refusal is what the test is about. */
 async function start(address: SidecarAddress) {
   const app = createSidecarApp(port, {
-    token: new Secret("t"),
+    tokens: grantAll("t"),
     ...("host" in address && { allowedHosts: [] }),
   });
   const started = await startSidecar({ app, address, serveHttp, reportBug: (error) => bugs.push(error) });

@@ -47,7 +47,7 @@ export function formatJsonLine(record: AccessRecord): string {
 }
 
 /** What a TLS handshake showed, in the keys of the JSON form. */
-export function formatTlsFields(tls: DescribedTls): Record<TlsField, string | number | boolean | undefined> {
+export function formatTlsFields(tls: DescribedTls) {
   return {
     sni: tls.sni,
     alpn: tls.alpn,
@@ -60,7 +60,7 @@ export function formatTlsFields(tls: DescribedTls): Record<TlsField, string | nu
     certificate_expires: tls.certificateExpires,
     handshake_ms: tls.handshakeMs,
     alert: tls.alert,
-  };
+  } satisfies Record<TlsField, unknown>;
 }
 
 /**

@@ -106,6 +106,7 @@ describe("compileConfig()", () => {
   test("places the sidecar on loopback, or on a socket beside the file", () => {
     expect(compileForTest({ sidecar: { port: 9080 } }).sidecar).toEqual({
       at: { kind: "tcp", host: "127.0.0.1", port: 9080 },
+      tokens: [],
       allowedHosts: [],
     });
     const named = compileForTest({ sidecar: { port: 9080, allowedHosts: ["penstock.example"] } });
@@ -113,6 +114,6 @@ describe("compileConfig()", () => {
     const variables = { TOKEN: "t" };
     const { sidecar } = compileForTest({ sidecar: { unix: "run/p.sock", token: { env: "TOKEN" } } }, { variables });
     expect(sidecar?.at).toEqual({ kind: "unix", path: "/etc/penstock/run/p.sock" });
-    expect(sidecar?.token?.reveal()).toBe("t");
+    expect(sidecar?.tokens[0]?.token.reveal()).toBe("t");
   });
 });

@@ -34,7 +34,7 @@ describe("the example configuration", () => {
     expect(compiled?.runtime.policy.rules.map((rule) => rule.name)).toEqual(["no-mail", "registry", "lab"]);
     expect([...(compiled?.runtime.upstreams.keys() ?? [])]).toEqual(["corp", "exit"]);
     expect(compiled?.usersFile?.path).toBe(join(home, "users.htpasswd"));
-    expect(compiled?.sidecar?.token?.reveal()).toBe("y");
+    expect(compiled?.sidecar?.tokens[0]?.token.reveal()).toBe("y");
     expect(compiled?.log.access).toBe("json");
     expect(compiled?.runtime.limits.perUser.connections).toBe(200);
   });

@@ -108,7 +108,7 @@ describe("loadConfig()", () => {
     const { compiled, folder } = await load(files, { file: "etc/p.json" });
     expect(compiled?.usersFile?.path).toBe(join(folder, "etc/users"));
     expect(compiled?.sidecar?.at).toEqual({ kind: "unix", path: join(folder, "etc/run/sock") });
-    expect(compiled?.sidecar?.token?.reveal()).toBe("secret");
+    expect(compiled?.sidecar?.tokens[0]?.token.reveal()).toBe("secret");
   });
 
   test("tells the problems of file, flags, variables, secrets and passwords at once", async () => {

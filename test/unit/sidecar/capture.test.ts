@@ -1,8 +1,9 @@
 import { describe, expect, test } from "bun:test";
-import { Hono } from "hono";
+import { Hono, type MiddlewareHandler } from "hono";
 import type { CaptureOptions } from "../../../src/proxy/record/capture.ts";
 import { Captures } from "../../../src/proxy/record/captures.ts";
 import { type CaptureControl, mountCapture } from "../../../src/sidecar/capture.ts";
+import type { Guards } from "../../../src/sidecar/guard.ts";
 
 /** A sidecar with nothing but captures, and what it was asked to start. */
 function makeApp() {
@@ -16,14 +17,12 @@ function makeApp() {
     },
     stop: (id) => captures.stop(id),
   };
-  mountCapture(
-    app,
-    (_, next) => next(),
-    control,
-    (id) => id === "a-1",
-  );
+  mountCapture(app, passAll, control, (id) => id === "a-1");
   return { app, asked };
 }
+
+const letPass: MiddlewareHandler = (_, next) => next();
+const passAll: Guards = { read: letPass, operate: letPass, capture: letPass };
 
 describe("GET /capture", () => {
   test.each([

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { type BrowserListener, writeBrowserPac } from "../../../src/browser-pac.ts";
-import { Secret } from "../../../src/secret.ts";
+import { grantAll } from "../../support/sidecar-tokens.ts";
 import { createSidecarApp } from "../../../src/sidecar/sidecar-app.ts";
 
 const everything = { host: undefined, direct: [] };
@@ -65,7 +65,7 @@ describe("GET /proxy.pac", () => {
       kill: () => 0,
       proxyPac: (host) => (host === "none.example" ? undefined : `for ${host}`),
     },
-    { token: new Secret("token"), allowedHosts: ["proxy.example", "none.example"] },
+    { tokens: grantAll("token"), allowedHosts: ["proxy.example", "none.example"] },
   );
   const ask = (host: string | undefined, path = "/proxy.pac", method = "GET") =>
     app.request(path, { method, ...(host !== undefined && { headers: { Host: host } }) });

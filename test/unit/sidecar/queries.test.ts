@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { Secret } from "../../../src/secret.ts";
+import { grantAll } from "../../support/sidecar-tokens.ts";
 import type { FlowFilter } from "../../../src/proxy/record/live-table.ts";
 import { createSidecarApp } from "../../../src/sidecar/sidecar-app.ts";
 
@@ -23,7 +23,7 @@ function makeApp() {
         return 0;
       },
     },
-    { token: new Secret("t") },
+    { tokens: grantAll("t") },
   );
   return { app, asked, killed };
 }

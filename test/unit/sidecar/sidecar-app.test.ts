@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { Secret } from "../../../src/secret.ts";
+import { grantAll } from "../../support/sidecar-tokens.ts";
 import type { Flow, FlowFilter } from "../../../src/proxy/record/live-table.ts";
 import type { ControlPort, Readiness } from "../../../src/sidecar/control-port.ts";
 import { createSidecarApp, type SidecarAppOptions } from "../../../src/sidecar/sidecar-app.ts";
@@ -42,7 +42,7 @@ function makePort(killed: FlowFilter[] = []): ControlPort {
 function makeApp(options: SidecarAppOptions & { port?: Partial<ControlPort> } = {}) {
   const killed: FlowFilter[] = [];
   const port = { ...makePort(killed), ...options.port };
-  const app = createSidecarApp(port, { token: new Secret(TOKEN), allowedHosts: [], ...options });
+  const app = createSidecarApp(port, { tokens: grantAll(TOKEN), allowedHosts: [], ...options });
   return { app, killed };
 }
 
@@ -312,7 +312,7 @@ describe("the Host field", () => {
   });
 
   test("does not matter on a Unix socket", async () => {
-    const app = createSidecarApp(makePort(), { token: new Secret(TOKEN) });
+    const app = createSidecarApp(makePort(), { tokens: grantAll(TOKEN) });
     const headers = { Host: "anything", ...withToken.headers };
     expect((await app.request("/metrics", { headers })).status).toBe(200);
   });

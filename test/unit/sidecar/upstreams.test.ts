@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { Secret } from "../../../src/secret.ts";
+import { grantAll } from "../../support/sidecar-tokens.ts";
 import { createSidecarApp } from "../../../src/sidecar/sidecar-app.ts";
 import type { ChoiceQuestion } from "../../../src/sidecar/read-query.ts";
 import type { UpstreamControl } from "../../../src/sidecar/upstreams.ts";
@@ -33,7 +33,7 @@ function makeApp(members = [makeMemberState("[2001:db8::7]:1080"), makeMemberSta
       kill: () => 0,
       upstreams,
     },
-    { token: new Secret("t") },
+    { tokens: grantAll("t") },
   );
   const ask = async (path: string, method = "GET") => {
     const response = await app.request(path, { method, ...withToken });

@@ -35,7 +35,7 @@ const GATHER_MS = 100;
 /** Proxies and load balancers between close what is silent for 30 or 60 seconds. */
 const HEARTBEAT_MS = 15_000;
 /** What single tunnels and requests may cost: an event is about as much work as half a tunnel. */
-const RATE: EventRate = { perSecond: 250, burst: 5000 };
+const RATE: EventRate = { perSecond: 250, burst: 2000 };
 
 const NO_FACTS: EventFacts = {};
 

@@ -1,0 +1,31 @@
+import type { Hono } from "hono";
+import * as z from "zod";
+import type { Guards } from "./guard.ts";
+import { answerJson, refuseOtherMethods } from "./problem.ts";
+import { refuseQueries } from "./read-query.ts";
+
+const certificate = z.object({
+  used_by: z.string().describe("The listener as bound, `host:port`; or `sidecar`."),
+  file: z.string().describe("As the configuration names it."),
+  names: z
+    .array(z.string())
+    .readonly()
+    .describe("Names and addresses that it is for; the common name where it has none."),
+  issuer: z.string(),
+  not_before: z.iso.datetime(),
+  not_after: z.iso.datetime(),
+  days: z.int().describe("Whole days until it ends; negative once it has ended."),
+  warnings: z.array(z.string()).readonly(),
+});
+export type CertificateRow = z.infer<typeof certificate>;
+
+/** The answer of `GET /certificates`. */
+export const certificatesAnswer = z.object({
+  certificates: z.array(certificate).readonly().describe("The first to end first."),
+});
+
+/** Serves `GET /certificates`: the certificates that are shown to clients. */
+export function mountCertificates(app: Hono, guards: Guards, certificates: () => readonly CertificateRow[]): void {
+  app.get("/certificates", guards.read, refuseQueries([]), () => answerJson({ certificates: certificates() }));
+  refuseOtherMethods(app, "/certificates", "GET, HEAD", guards.read);
+}

@@ -1,0 +1,42 @@
+import type { Hono } from "hono";
+import * as z from "zod";
+import type { Guards } from "./guard.ts";
+import { answerJson, answerProblem, refuseOtherMethods } from "./problem.ts";
+import { refuseQueries } from "./read-query.ts";
+
+const numbers = z.array(z.number()).readonly();
+const quantiles = z.array(z.number().nullable()).readonly();
+
+/** The answer of `GET /series`: a column for each figure, the newest step last. All columns have the same length. */
+export const seriesAnswer = z.object({
+  step_ms: z.int().describe("Length of a step: 1,000 or 60,000."),
+  from: z.iso.datetime().describe("When the first step began. The steps follow each other without gaps."),
+  last: z.int().describe("Number of the newest step of a second that is in it: `/live` goes on with the next one."),
+  up: numbers.describe("Bytes from clients to targets in the step."),
+  down: numbers,
+  connects: numbers.describe("Tunnels that opened in the step."),
+  requests: numbers.describe("Forwarded requests that ended in the step."),
+  refused: numbers.describe("Failures in the step, whatever their reason."),
+  connections: numbers.describe("Client connections at the end of the step."),
+  tunnels: numbers.describe("Tunnels at the end of the step."),
+  dial_p50_ms: quantiles.describe("Of the dials that ended in the step; null without any. Exact to 5 %."),
+  dial_p99_ms: quantiles,
+});
+
+export type SeriesAnswer = z.infer<typeof seriesAnswer>;
+
+/** The spans that are kept, and the steps that they are kept in. */
+export const seriesSpan = z.enum(["15m", "1d"]);
+export type SeriesSpan = z.infer<typeof seriesSpan>;
+
+/** Serves `GET /series`: what went through the proxy in the last 15 minutes, by second, or in the last day, by minute. */
+export function mountSeries(app: Hono, guards: Guards, series: (span: SeriesSpan) => SeriesAnswer): void {
+  app.get("/series", guards.read, refuseQueries(["span"]), (context) => {
+    const written = context.req.query("span") ?? "15m";
+    const span = seriesSpan.safeParse(written);
+    return span.success
+      ? answerJson(series(span.data))
+      : answerProblem(400, `span is ${JSON.stringify(written)}. Wanted is one of ${seriesSpan.options.join(", ")}.`);
+  });
+  refuseOtherMethods(app, "/series", "GET, HEAD", guards.read);
+}

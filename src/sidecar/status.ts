@@ -1,0 +1,58 @@
+import type { Hono } from "hono";
+import * as z from "zod";
+import type { Guards } from "./guard.ts";
+import { answerJson, refuseOtherMethods } from "./problem.ts";
+import { refuseQueries } from "./read-query.ts";
+
+/** A number of things, or of bytes. */
+const count = z.int().nonnegative();
+const direction = z.object({ up: z.number(), down: z.number() });
+
+/** The answer of `GET /status`. */
+export const statusAnswer = z.object({
+  version: z.string(),
+  pid: z.int(),
+  started_at: z.iso.datetime().describe("When the process began to serve; of a successor, when it took over."),
+  uptime_ms: count,
+  phase: z.enum(["starting", "serving", "lame_duck", "draining", "ended"]),
+  ready: z.boolean().describe("Whether `/readyz` answers 200."),
+  reason: z.enum(["starting", "draining", "no_way_out"]).optional().describe("Why it is not ready."),
+  warnings: z.array(z.string()).readonly().describe("What an operator should look at."),
+  listeners: z
+    .array(z.object({ address: z.string(), tls: z.boolean(), accepted: count }))
+    .readonly()
+    .describe("Listeners as bound, with the connections that each has accepted."),
+  connections: count.describe("Client connections under way."),
+  tunnels: count.describe("Tunnels under way."),
+  requests: count.describe("Forwarded requests under way."),
+  totals: z
+    .object({ connections: count, tunnels: count, requests: count, failures: count })
+    .describe("Since the start: connections accepted, tunnels and forwarded requests that are over, failures."),
+  bytes_up: count.describe("Bytes from clients to targets since the start, with those of what is under way."),
+  bytes_down: count,
+  rate: direction.describe("Bytes per second, over the last 10 seconds."),
+  connects_per_s: z.number().describe("Tunnels opened per second, over the last 10 seconds."),
+  requests_per_s: z.number().describe("Forwarded requests that ended per second, over the last 10 seconds."),
+  dial_ms: z
+    .object({ count, p50: z.number().nullable(), p99: z.number().nullable() })
+    .describe("Dials of the last minute; null without any. Quantiles are exact to 5 %."),
+  refusals: z
+    .record(z.string(), count)
+    .describe("Failures of the last 15 minutes by their precise reason, the most frequent first."),
+  upstreams: z
+    .object({ healthy: count, unhealthy: count })
+    .describe("Members of pools and proxies of PAC files. A disabled one is neither."),
+  certificates: z
+    .array(z.object({ name: z.string(), days: z.int() }))
+    .readonly()
+    .describe("Certificates of listeners and the days that are left, the first to end first."),
+  memory_bytes: count.describe("Resident memory of the process."),
+});
+
+export type StatusAnswer = z.infer<typeof statusAnswer>;
+
+/** Serves `GET /status`: how the proxy is, on one screen. */
+export function mountStatus(app: Hono, guards: Guards, status: () => Promise<StatusAnswer>): void {
+  app.get("/status", guards.read, refuseQueries([]), async () => answerJson(await status()));
+  refuseOtherMethods(app, "/status", "GET, HEAD", guards.read);
+}
