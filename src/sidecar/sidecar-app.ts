@@ -4,6 +4,7 @@ import { mountCertificates } from "./certificates.ts";
 import type { ControlPort, LiveView } from "./control-port.ts";
 import { mountDrain } from "./drain.ts";
 import { mountEvents } from "./events.ts";
+import { mountPage } from "./page/page.ts";
 import { createGuards, guardHost, type Guards, guardSuccessor, type SidecarToken } from "./guard.ts";
 import { mountProxyPac } from "./proxy-pac.ts";
 import { answerJson, answerProblem, refuseOtherMethods } from "./problem.ts";
@@ -46,6 +47,7 @@ export function createSidecarApp(port: ControlPort, options: SidecarAppOptions =
 
   // Health reveals nothing, and health checks often use another name.
   if (options.allowedHosts !== undefined) app.use(guardHost(options.allowedHosts));
+  mountPage(app);
   const guards = createGuards(tokens);
   app.get("/config", guards.read, plain, () => answerJson(port.effectiveConfig()));
   app.get("/metrics", guards.read, plain, (context) =>
@@ -85,10 +87,11 @@ function mountView(app: Hono, guards: Guards, view: LiveView): void {
   mountLive(app, guards, view.live);
 }
 
-/** Forbids caching, content sniffing and embedding. */
+/** Forbids caching, content sniffing and embedding. The page says itself what it may do. */
 const harden: MiddlewareHandler = async (context, next) => {
   await next();
-  context.header("Cache-Control", "no-store");
   context.header("X-Content-Type-Options", "nosniff");
+  if (context.res.headers.has("Content-Security-Policy")) return;
+  context.header("Cache-Control", "no-store");
   context.header("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'");
 };
