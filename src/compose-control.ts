@@ -2,6 +2,7 @@ import type { InUse } from "./apply-config.ts";
 import { listBrowserListeners, writeBrowserPac } from "./browser-pac.ts";
 import type { FleetParts } from "./compose-fleet.ts";
 import type { UsageParts } from "./compose-usage.ts";
+import { composeLiveView, type LiveViewParts } from "./compose-live-view.ts";
 import type { Drain } from "./drain.ts";
 import type { Gate } from "./gate/gate.ts";
 import type { LanePool } from "./net/conn/lanes.ts";
@@ -32,21 +33,38 @@ export interface ControlledParts extends Pick<ControlPort, "reload" | "handOver"
   readonly reloads: () => Reloader;
 }
 
+/** What the sidecar asks the daemon, and what the daemon does with it. */
+export interface Control extends ControlPort, Pick<LiveViewParts, "carried" | "follow"> {
+  /** Ends all who watch. */
+  stop(): void;
+}
+
 /** Composes what the sidecar asks the daemon. */
-export function composeControl(parts: ControlledParts): ControlPort {
+export function composeControl(parts: ControlledParts): Control {
   const { gate, drain, inUse, accessLog, use, fleet, lanes, pacs, splicing, driving, reloads, reload, handOver } =
     parts;
   const limits = () => gate.runtime.current.limits;
-  const usage = new UsageReporter({ parts: use, live: gate.live, limits, since: Date.now() });
+  const usage = new UsageReporter({ parts: use, tables: gate, live: gate.live, limits, since: Date.now() });
+  const upstreams = controlUpstreams(gate, pacs);
+  const readiness = () =>
+    readReadiness(gate, drain, { reloaded: reloads().successful, pacs: pacs.statuses, use, fleet });
+  const live = composeLiveView({ gate, drain, inUse, lanes, readiness, upstreams: () => upstreams.list() });
   return {
     ...controlTunnels(gate),
+    view: live.view,
+    carried: live.carried,
+    follow: () => live.follow(),
+    stop() {
+      live.stop();
+      gate.events.close();
+    },
     usage,
-    upstreams: controlUpstreams(gate, pacs),
+    upstreams,
     events: gate.events,
     drain: controlDrain(drain, () => inUse.sidecar?.sidecar.yieldAddress()),
     ...(reload && { reload }),
     ...(handOver && { handOver }),
-    readiness: () => readReadiness(gate, drain, { reloaded: reloads().successful, pacs: pacs.statuses, use, fleet }),
+    readiness,
     proxyPac: (host) => writeBrowserPac(listBrowserListeners(gate, inUse.plans), inUse.compiled.browserPac, host),
     effectiveConfig: () => ({ ...inUse.compiled.effective, splicing, driving }),
     metricsText: () =>

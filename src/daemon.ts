@@ -225,11 +225,8 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     tell,
     turn,
   });
-  const carried = [...carryGate(gate), ...(options.carried ?? [])];
-  const movable = {
-    release: () => gate.release(),
-    receive: (connection: Movable) => gate.receive(connection),
-  };
+  const carried = [...carryGate(gate, use), control.carried, ...(options.carried ?? [])];
+  const movable = { release: () => gate.release(), receive: (connection: Movable) => gate.receive(connection) };
   const handover = composeHandover({
     gate,
     drain,
@@ -253,9 +250,13 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     descriptors,
     tell,
     load: () => options.load?.(turn) ?? Promise.reject(new Error("There is nothing to load")),
-    applied: () => successor?.settle(),
+    applied() {
+      control.follow();
+      successor?.settle();
+    },
     reloaded: (files, done) => options.reloaded?.(inUse.compiled, files, done),
   });
+  control.follow();
   successor?.restore(carried, tell);
   const opening = compiled.sidecar && (await open(compiled.sidecar));
   if (opening?.ok === false) return opening;
@@ -283,7 +284,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     // What is on its way to a successor arrives, or ends here.
     await Promise.all([warmUp.stop(), withinMs(handover.finish(), LAST_MOVES_MS)]);
     await gate.stop();
-    gate.events.close();
+    control.stop();
     stopTidying();
     pacs.close();
     await fleet.stop();

@@ -23,6 +23,7 @@ import { ConnectTargets } from "../proxy/read/tunnel-request.ts";
 import type { AccessLog } from "../proxy/record/access-log.ts";
 import { Captures } from "../proxy/record/captures.ts";
 import { LiveTable } from "../proxy/record/live-table.ts";
+import { LiveCounters } from "../proxy/record/live/live-counters.ts";
 import { Metrics } from "../proxy/record/metrics.ts";
 import { EventStream } from "../proxy/record/events/event-stream.ts";
 import { StateEvents } from "../proxy/record/events/state-events.ts";
@@ -30,6 +31,7 @@ import { RequestEvents } from "../proxy/record/events/request-events.ts";
 import { createRecorder, type Recorder } from "../proxy/record/recorder.ts";
 import { type Runtime, RuntimeHolder } from "../proxy/runtime.ts";
 import { RequestIds } from "../proxy/record/request-record.ts";
+import { createTraffic } from "../proxy/flow/flow.ts";
 import type { TunnelEngine } from "../proxy/flow/tunnel.ts";
 import { Pools } from "../proxy/upstream/pools.ts";
 import type { Pool, PoolEvent } from "../proxy/upstream/pool.ts";
@@ -95,10 +97,12 @@ export class Gate implements ConnectionServices, ListenerOwner {
   readonly tunnel: TunnelEngine;
   readonly admission: Admission;
   readonly requestLimits = new RequestLimits();
-  readonly forwarding = new Forwarding();
+  readonly traffic = createTraffic();
+  readonly forwarding = new Forwarding(this.traffic);
   readonly live: LiveTable;
   readonly bandwidths: Bandwidths;
   readonly metrics = new Metrics();
+  readonly counters = new LiveCounters();
   readonly recorder: Recorder;
   readonly quotas: Quotas | undefined;
   readonly events: EventStream;
@@ -164,6 +168,7 @@ export class Gate implements ConnectionServices, ListenerOwner {
       live: this.live,
       usage: options.usage,
       events: new RequestEvents(this.events),
+      counters: this.counters,
       reportBug: (error, id) => this.reportBug(error, id),
     });
     this.captures = new Captures({ application: options.application });

@@ -70,6 +70,7 @@ export class Receiver {
     const tunnel = services.tunnel(client, target, {
       idleMs: record.runtime.timeouts.idleMs,
       owner: connection,
+      traffic: services.traffic,
       upBudget: hold?.up,
       downBudget: hold?.down,
       before,

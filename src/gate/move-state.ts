@@ -8,6 +8,7 @@ import type { InsideProtocol } from "../proxy/policy/inside-demand.ts";
 import type { JsonValue } from "../protocol/handover/json-value.ts";
 import { type ClientProtocol, type RequestRecord, STAGES } from "../proxy/record/request-record.ts";
 import type { InsideFacts, TlsFacts } from "../proxy/tunnel/inside-facts.ts";
+import { packNotes } from "../proxy/tunnel/handshake-notes.ts";
 import { StateReader } from "./move-reader.ts";
 import type { MovedMembers } from "./moved-carriage.ts";
 
@@ -214,8 +215,13 @@ function writeInside({ protocol, tls }: InsideFacts, clockOffset: number): JsonV
   return compact({ protocol, tls: tls && writeTls(tls, clockOffset) });
 }
 
-function writeTls({ alert, ...tls }: TlsFacts, clockOffset: number): JsonValue {
-  return compact({ ...tls, helloAt: tls.helloAt + clockOffset, alert: alert && compact(alert) });
+function writeTls({ alert, messages, ...tls }: TlsFacts, clockOffset: number): JsonValue {
+  return compact({
+    ...tls,
+    helloAt: tls.helloAt + clockOffset,
+    messages: messages.length === 0 ? undefined : Array.from(messages).join(" "),
+    alert: alert && compact(alert),
+  });
 }
 
 function readInside(fields: StateReader, clockOffset: number): InsideFacts {
@@ -240,6 +246,8 @@ function readTls(fields: StateReader, clockOffset: number): TlsFacts {
     resumed: fields.has("resumed") ? fields.flag("resumed") : undefined,
     certificateExpiry: fields.optionalNumber("certificateExpiry"),
     handshakeMs: fields.optionalNumber("handshakeMs"),
+    // An older process does not tell them.
+    messages: packNotes((fields.optionalText("messages") ?? "").split(" ").filter(Boolean).map(Number)),
     alert: fields.optionalObject("alert", readAlert),
   };
 }

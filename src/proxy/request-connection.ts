@@ -16,11 +16,13 @@ import type { ConnectTargets } from "./read/tunnel-request.ts";
 import type { Captures } from "./record/captures.ts";
 import type { Recorder } from "./record/recorder.ts";
 import type { RequestRecord } from "./record/request-record.ts";
+import type { Traffic } from "./flow/flow.ts";
 import type { TunnelEngine, TunnelOwner } from "./flow/tunnel.ts";
 
 /** What requests share. */
 export interface RequestServices extends IdentifyServices, AuthorizeServices, DialServices {
   readonly tunnel: TunnelEngine;
+  readonly traffic: Traffic;
   readonly recorder: Pick<Recorder, "tunnelOpened">;
   /** The rates of requests, and the counts of targets. */
   readonly requestLimits: RequestLimits;

@@ -287,6 +287,7 @@ export class Request {
     const tunnel = services.tunnel(connection.conn, target, {
       idleMs: record.runtime.timeouts.idleMs,
       owner: connection,
+      traffic: services.traffic,
       upBudget: hold?.up,
       downBudget: hold?.down,
       tap,

@@ -1,10 +1,13 @@
 import type { Hono } from "hono";
 import * as z from "zod";
-import type { FlowFilter } from "../proxy/record/live-table.ts";
+import { escapeText } from "../escape-text.ts";
+import type { LiveFeed, LiveForm, LiveWatcher } from "../proxy/record/live/live-feed.ts";
+import type { Step } from "../proxy/record/live/step-ring.ts";
 import type { Guards } from "./guard.ts";
 import { answerProblem, refuseOtherMethods } from "./problem.ts";
 import { FLOW_PARAMETERS, readFlowFilter, refuseQueries } from "./read-query.ts";
-import { tunnelRow } from "./tunnel-row.ts";
+import { roundQuantile } from "./series.ts";
+import { formatFlow, tunnelRow } from "./tunnel-row.ts";
 
 /** One second, in the words of `/series`. */
 const livePoint = z.object({
@@ -20,13 +23,13 @@ const livePoint = z.object({
   dial_p99_ms: z.number().nullable(),
 });
 
-const step = z.int().describe("Number of the newest second, as `last` of `/series`.");
+const newest = z.int().describe("Number of the newest second, as `last` of `/series`.");
 const total = z.int().describe("Tunnels and forwarded requests that match, shown or not.");
 
 /** The data of `event: state`, the first one: replaces all that was known. Of a long table it has the beginning, and ticks that follow at once have the rest. */
 export const liveState = z.object({
   v: z.literal(1).describe("Version of the form. New fields may come without a new version."),
-  step,
+  step: newest,
   point: livePoint.nullable().describe("The newest second; null right after the start."),
   total,
   rows: z.array(tunnelRow).readonly().describe("The oldest first."),
@@ -34,7 +37,7 @@ export const liveState = z.object({
 
 /** The data of `event: tick`. */
 export const liveTick = z.object({
-  step,
+  step: newest,
   points: z
     .array(livePoint)
     .readonly()
@@ -53,18 +56,17 @@ export const liveTick = z.object({
   gone: z.array(z.string()).readonly().describe("Ids of rows that are over."),
 });
 
-/** Reads what happens as fast as it likes. What it missed is put together. */
-export interface LiveWatcher {
-  /** The next event as its name and its data in JSON; undefined once it is closed. At most one call at a time. */
-  next(): Promise<Uint8Array | undefined>;
-  close(): void;
-}
-
 /** The live table, as the sidecar may watch it. */
-export interface LiveControl {
-  readonly watchers: number;
-  /** Watches at most `rows` of those that match. */
-  watch(filter: FlowFilter, rows: number): LiveWatcher;
+export type LiveControl = Pick<LiveFeed, "watch" | "watchers">;
+
+/** How rows and steps are written. All text can be shown on a terminal. */
+export const liveForm: LiveForm = {
+  row: (flow) => escapeText(JSON.stringify(formatFlow(flow))),
+  point: (step, at) => JSON.stringify(formatPoint(step, at)),
+};
+
+function formatPoint({ dialP50, dialP99, ...step }: Step, at: number): z.infer<typeof livePoint> {
+  return { at, ...step, dial_p50_ms: roundQuantile(dialP50), dial_p99_ms: roundQuantile(dialP99) };
 }
 
 /** Watchers at most: each has a connection, of which the sidecar has few. */

@@ -1,5 +1,6 @@
 import type { Hono } from "hono";
 import * as z from "zod";
+import type { Series } from "../proxy/record/live/series.ts";
 import type { Guards } from "./guard.ts";
 import { answerJson, answerProblem, refuseOtherMethods } from "./problem.ts";
 import { refuseQueries } from "./read-query.ts";
@@ -28,6 +29,37 @@ export type SeriesAnswer = z.infer<typeof seriesAnswer>;
 /** The spans that are kept, and the steps that they are kept in. */
 export const seriesSpan = z.enum(["15m", "1d"]);
 export type SeriesSpan = z.infer<typeof seriesSpan>;
+
+/** The steps of a span. `now` is in milliseconds since the epoch. */
+export function formatSeries(
+  { seconds, minutes, sinceLastMs }: Pick<Series, "seconds" | "minutes" | "sinceLastMs">,
+  span: SeriesSpan,
+  now: number,
+): SeriesAnswer {
+  const ring = span === "15m" ? seconds : minutes;
+  const stepMs = span === "15m" ? 1000 : 60_000;
+  // The seconds of the minute under way are in no step.
+  const overhangMs = span === "15m" ? 0 : (seconds.count % 60) * 1000;
+  return {
+    step_ms: stepMs,
+    from: new Date(Math.round(now - sinceLastMs - overhangMs - ring.length * stepMs)).toISOString(),
+    last: seconds.count - 1,
+    up: ring.last("up"),
+    down: ring.last("down"),
+    connects: ring.last("connects"),
+    requests: ring.last("requests"),
+    refused: ring.last("refused"),
+    connections: ring.last("connections"),
+    tunnels: ring.last("tunnels"),
+    dial_p50_ms: ring.last("dialP50").map(roundQuantile),
+    dial_p99_ms: ring.last("dialP99").map(roundQuantile),
+  };
+}
+
+/** Milliseconds to two places; null when there was no dial. */
+export function roundQuantile(ms: number): number | null {
+  return Number.isNaN(ms) ? null : Math.round(ms * 100) / 100;
+}
 
 /** Serves `GET /series`: what went through the proxy in the last 15 minutes, by second, or in the last day, by minute. */
 export function mountSeries(app: Hono, guards: Guards, series: (span: SeriesSpan) => SeriesAnswer): void {

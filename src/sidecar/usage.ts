@@ -14,6 +14,8 @@ export interface UsageQuestion {
   readonly since: { readonly day: number } | { readonly days: number } | { readonly at: number } | "today" | "month";
   /** Rows at most. */
   readonly top: number;
+  /** The only row that is wanted; undefined for all. */
+  readonly key: string | undefined;
 }
 
 /** A quota and what is left of it. */
@@ -38,6 +40,8 @@ export interface UsageRow {
   /** Requests that a limit refused, by the name of the limit, since the process began. */
   readonly refused: Readonly<Record<string, number>>;
   readonly limits?: Readonly<Record<string, unknown>>;
+  /** What is used of limits on connections, and requests that the rate has not brought back yet. */
+  readonly used?: { readonly connections?: number; readonly requests?: number };
   readonly quota?: { readonly day?: QuotaState; readonly month?: QuotaState };
 }
 
@@ -62,7 +66,7 @@ export interface UsageControl {
   report(question: UsageQuestion): Promise<UsageReport | string>;
 }
 
-const PARAMETERS = ["by", "since", "top", "format"] as const;
+const PARAMETERS = ["by", "key", "since", "top", "format"] as const;
 const MAX_TOP = 10_000;
 const TOP = 100;
 
@@ -95,7 +99,7 @@ function readUsageQuery(query: URLSearchParams): UsageQuestion | string {
   const top = query.get("top") ?? String(TOP);
   if (!/^[1-9][0-9]{0,4}$/.test(top) || Number(top) > MAX_TOP)
     return `top is ${JSON.stringify(top)}. Wanted is a number from 1 to ${MAX_TOP}.`;
-  return { by, since, top: Number(top) };
+  return { by, since, top: Number(top), key: query.get("key") ?? undefined };
 }
 
 function readSince(text: string): UsageQuestion["since"] | undefined {

@@ -111,7 +111,7 @@ export function startProgram(command: CommandLine, options: ProgramOptions = {})
       const look = (): string | undefined => listTold().find((line) => line.includes(part));
       const line = await waitFor(
         () => look() ?? (child.exitCode !== null && "gone"),
-        `${String(command[0])} to say ${part}`,
+        () => `${String(command[0])} to say ${part}; it said: ${stderr}`,
       );
       if (line !== "gone") return line;
       await exited;

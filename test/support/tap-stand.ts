@@ -1,3 +1,4 @@
+import { readNotes } from "../../src/proxy/tunnel/handshake-notes.ts";
 import { ClientProfiles } from "../../src/protocol/tls/read/client-profiles.ts";
 import type { Failure } from "../../src/proxy/failure.ts";
 import { FirstBytesTap } from "../../src/proxy/tunnel/first-bytes-tap.ts";
@@ -92,7 +93,9 @@ export function makeTapStand(options: TapStandOptions = {}): TapStand {
 
 /** The facts without times, which differ from run to run; whether the handshake was timed stays. */
 export function forgetTimes({ tls, ...rest }: InsideFacts): object {
-  return { ...rest, tls: tls && { ...tls, helloAt: 0, handshakeMs: tls.handshakeMs !== undefined } };
+  if (tls === undefined) return { ...rest, tls };
+  const messages = readNotes(tls.messages).map((message) => ({ ...message, atMs: 0 }));
+  return { ...rest, tls: { ...tls, messages, helloAt: 0, handshakeMs: tls.handshakeMs !== undefined } };
 }
 
 /** A demand of TLS, and of what else is given. */

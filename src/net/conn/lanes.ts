@@ -74,6 +74,8 @@ export interface LanePool {
   /** Resolves to true once a lane runs, to false when none can start. Starts one if need be. */
   warm(): Promise<boolean>;
   status(): LaneStatus;
+  /** Bytes that all lanes have delivered, each way, since the start. */
+  moved(): { up: number; down: number };
   /** Ends every tunnel with RST and every thread. Resolves when all descriptors are closed. */
   stop(): Promise<void>;
   /** Kills one running lane as a crash would, for tests. Returns false when there is none. */

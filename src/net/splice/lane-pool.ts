@@ -47,6 +47,7 @@ class ThreadedLanePool implements LanePool {
   readonly #buckets: TokenBuckets | undefined;
   readonly #onTrouble: (message: string) => void;
   #lost = 0;
+  #movedByLost = { up: 0, down: 0 };
   #startedAt = -Infinity;
   #troubled = false;
   #stopped = false;
@@ -101,6 +102,16 @@ class ThreadedLanePool implements LanePool {
     };
   }
 
+  moved(): { up: number; down: number } {
+    let { up, down } = this.#movedByLost;
+    for (const lane of this.#lanes) {
+      const moved = lane.moved();
+      up += moved.up;
+      down += moved.down;
+    }
+    return { up, down };
+  }
+
   async stop(): Promise<void> {
     this.#stopped = true;
     await Promise.all(this.#lanes.map((lane) => lane.stop()));
@@ -145,6 +156,8 @@ class ThreadedLanePool implements LanePool {
   #forget(lane: Lane): void {
     this.#lanes.splice(this.#lanes.indexOf(lane), 1);
     this.#lost += 1;
+    const { up, down } = lane.moved();
+    this.#movedByLost = { up: this.#movedByLost.up + up, down: this.#movedByLost.down + down };
     this.#troubled = true;
     this.#onTrouble("A splice lane died. Its tunnels were reset; new ones stay in the relay until another lane runs.");
   }

@@ -54,6 +54,8 @@ export class Lane {
   readonly #ready = Promise.withResolvers<boolean>();
   #unusedFrom = 0;
   #open = 0;
+  /** Bytes of tunnels that are over here. */
+  #movedBefore = { up: 0, down: 0 };
   #state: LaneState = "starting";
 
   /** Starts the thread. Throws when the kernel has no descriptors for it. `onLost` is called when the thread dies by itself. */
@@ -105,6 +107,17 @@ export class Lane {
   /** Whether `adopt` would succeed now. */
   get hasRoom(): boolean {
     return this.#state === "running" && this.#open < this.#memory.slots;
+  }
+
+  /** Bytes that were delivered since the start, read from memory that is in one piece. */
+  moved(): { up: number; down: number } {
+    let { up, down } = this.#movedBefore;
+    const { counts } = this.#memory;
+    for (let at = 0; at < this.#unusedFrom * 2; at += 2) {
+      up += counts[at] ?? 0;
+      down += counts[at + 1] ?? 0;
+    }
+    return { up, down };
   }
 
   /** Resolves to true once the thread runs, to false when it died before. */
@@ -215,6 +228,10 @@ export class Lane {
     this.#freeSlots.push(slotNumber);
     this.#open -= 1;
     handle.finish(end, end === "released" ? this.#readLeft(slotNumber * slotWords) : undefined);
+    const { up, down } = handle.bytes();
+    this.#movedBefore = { up: this.#movedBefore.up + up, down: this.#movedBefore.down + down };
+    // The thread writes no more to this slot.
+    this.#memory.counts.fill(0, slotNumber * 2, slotNumber * 2 + 2);
   }
 
   #readLeft(at: number): LeftLane {

@@ -29,6 +29,7 @@ export interface ListenerTls {
   readonly current: ServerTls;
   /** Milliseconds since the epoch at which the first of its certificates expires. */
   readonly expiresAt: number;
+  readonly certificates: readonly ListenerCertificate[];
   /** Uses other certificates for new connections; keeps the old ones when the TLS library refuses the new. */
   replace(plan: TlsPlan): { readonly ok: true } | { readonly ok: false; readonly message: string };
   /** The first half of `replace`: nothing changes before `commit`. Equal certificates keep the keys of session tickets. */
@@ -60,6 +61,9 @@ export function createListenerTls(plan: TlsPlan, contexts: TlsContexts): Listene
       prepare,
       get current() {
         return inUse.tls;
+      },
+      get certificates() {
+        return planInUse.certificates;
       },
       get expiresAt() {
         return inUse.expiresAt;

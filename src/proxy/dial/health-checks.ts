@@ -13,7 +13,10 @@ const JITTER = 0.1;
 /** Milliseconds in which all members are checked for the first time. */
 const FIRST_MS = 1000;
 
-/** Checks in whose time a pool has to be used to be checked on, with `whenIdle: false`. */
+/**
+ * Checks of a member that follow a use of its pool, with `whenIdle: false`. They are counted, not
+ * timed: a process that had no CPU for a while makes all of them.
+ */
 const IDLE_CHECKS = 10;
 
 export interface HealthChecksOptions {
@@ -102,6 +105,9 @@ class CheckTask {
   readonly #isDue: (task: CheckTask) => void;
   #timer: Timer | undefined;
   #cancelled = false;
+  /** When the pool had last been used at the check before, and checks since then. */
+  #usedAt = -Infinity;
+  #sinceUse = IDLE_CHECKS;
 
   constructor(pool: Pool, member: Member, isDue: (task: CheckTask) => void) {
     this.#pool = pool;
@@ -128,12 +134,23 @@ class CheckTask {
     const { health } = this.#pool.plan;
     const { way } = this.member.plan;
     if (this.#cancelled || health === undefined || way === "direct" || way.kind === "pool") return;
-    const isIdle = this.#pool.now() - this.#pool.usedAt > IDLE_CHECKS * health.everyMs;
-    if (isIdle && !health.whenIdle) return;
+    if (this.#isIdle() && !health.whenIdle) return;
     const { probe, timeoutMs } = health;
     const reason = await checkMember({ hop: way, probe, timeoutMs }, services);
     // The configuration may have changed meanwhile.
     if (!this.#cancelled && this.#pool.plan.health !== undefined)
       this.member.health.check(reason === undefined ? undefined : `check: ${reason}`, this.#pool.now(), health);
+  }
+
+  /** Whether enough checks have followed the last use of the pool. Counts the one that is due. */
+  #isIdle(): boolean {
+    const { usedAt } = this.#pool;
+    if (usedAt !== this.#usedAt) {
+      this.#usedAt = usedAt;
+      this.#sinceUse = 0;
+    }
+    if (this.#sinceUse >= IDLE_CHECKS) return true;
+    this.#sinceUse += 1;
+    return false;
   }
 }

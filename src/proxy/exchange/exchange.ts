@@ -49,7 +49,7 @@ export interface ExchangeOwner {
 
 /** What the exchanges of a daemon share. */
 export interface ExchangeServices {
-  readonly forwarding: Pick<Forwarding, "scratch" | "lines" | "exchanges">;
+  readonly forwarding: Pick<Forwarding, "scratch" | "lines" | "exchanges" | "traffic">;
   readonly bandwidths: Pick<Bandwidths, "enter" | "follow">;
   /** Whether the proxy is shutting down, so that the client is told to go. */
   readonly draining: boolean;
@@ -98,13 +98,13 @@ export class Exchange implements UploadOwner, DownloadOwner, Endable {
   #closesClient = false;
 
   constructor(client: Conn, services: ExchangeServices) {
-    const { scratch, lines } = services.forwarding;
+    const { scratch, lines, traffic } = services.forwarding;
     this.#client = client;
     this.#services = services;
     this.#movement = new Deadline(client.timers.idle, () => this.#expire());
     this.#response = new Deadline(client.timers.idle, () => this.#expire());
-    this.#up = new MessageFlow(scratch, () => this.flushUp());
-    this.#down = new MessageFlow(scratch, () => this.flushDown());
+    this.#up = new MessageFlow(scratch, () => this.flushUp(), traffic.up);
+    this.#down = new MessageFlow(scratch, () => this.flushDown(), traffic.down);
     this.#upload = new Upload(this, client, this.#up);
     this.#download = new Download(this, this.#down, lines);
     services.forwarding.exchanges.add(this);
@@ -145,9 +145,8 @@ export class Exchange implements UploadOwner, DownloadOwner, Endable {
     this.#origin.reset();
     this.#origin = origin;
     this.#options = options;
-    this.#up.begin(this.#client, origin);
-    this.#up.bytes = sent;
-    this.#down.begin(origin, this.#client);
+    this.#up.restart(this.#client, origin, sent);
+    this.#down.restart(origin, this.#client, 0);
     this.#download.prepare(origin, options);
     this.#silence?.disarm();
     origin.attach(this.#download);

@@ -1,4 +1,5 @@
-import { Flow } from "../flow/flow.ts";
+import type { Conn } from "../../net/conn/conn.ts";
+import { type ByteTotal, Flow } from "../flow/flow.ts";
 import type { HeadToWrite } from "./head-to-write.ts";
 import type { Scratch } from "./scratch.ts";
 
@@ -13,10 +14,17 @@ export class MessageFlow extends Flow {
   readonly #flush: () => void;
 
   /** `flush` is called when the budget has more: whoever owns the flow flushes it, and sees what follows from that. */
-  constructor(scratch: Scratch, flush: () => void) {
-    super();
+  constructor(scratch: Scratch, flush: () => void, total?: ByteTotal) {
+    super(total);
     this.#scratch = scratch;
     this.#flush = flush;
+  }
+
+  /** Begins anew with another connection that took `sent` bytes of the same message already. What went elsewhere does not count. */
+  restart(source: Conn, sink: Conn, sent: number): void {
+    this.total.bytes += sent - this.bytes;
+    this.begin(source, sink);
+    this.bytes = sent;
   }
 
   override refilled(): void {

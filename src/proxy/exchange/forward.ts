@@ -155,7 +155,7 @@ export class ForwardedRequest {
 
   /** Carries the request to an origin, and the response back. */
   async carry(origin: Origin): Promise<Tried> {
-    const { exchange, members, record, request } = this.task;
+    const { exchange, members, record, request, forwarding } = this.task;
     const outgoing = this.#format(this.#path);
     if (!outgoing.ok) {
       origin.conn.reset();
@@ -163,6 +163,7 @@ export class ForwardedRequest {
     }
     if (request.framing.kind === "none") members?.asked(record.stageSince);
     this.#origin = origin;
+    if (this.moved !== undefined) forwarding.uncount(this.moved);
     const end = await exchange.carry(origin.conn, this.#describe(origin, outgoing.value));
     this.#hedge?.end();
     this.#hedge = undefined;
@@ -276,6 +277,8 @@ export class ForwardedRequest {
       case "challenged":
         return this.#retry(this.#giveUpChallenged(end), end.whole);
       case "switched":
+        // The record is that of a tunnel from here on.
+        if (this.moved !== undefined) this.task.forwarding.uncount(this.moved);
         return end;
       case "done":
         this.#putAway(origin, end);

@@ -1,5 +1,6 @@
 import type { Failure } from "../failure.ts";
 import type { RequestRecord } from "../record/request-record.ts";
+import { createTraffic, type Traffic } from "../flow/flow.ts";
 import { BoundOrigins } from "./bound-origins.ts";
 import { OwnLines } from "./own-lines.ts";
 import { OriginPool } from "./origin-pool.ts";
@@ -59,6 +60,18 @@ export class Forwarding {
   readonly waiting = new Set<IdleClient>();
   /** Is offered every client that waits for its next request, while clients move to another process. */
   offer: ((client: IdleClient) => void) | undefined = undefined;
+
+  readonly traffic: Traffic;
+
+  constructor(traffic = createTraffic()) {
+    this.traffic = traffic;
+  }
+
+  /** Takes bytes back that were counted for a try of a request, of which no record will tell. */
+  uncount({ up, down }: { readonly up: number; readonly down: number }): void {
+    this.traffic.up.bytes -= up;
+    this.traffic.down.bytes -= down;
+  }
 
   /** Ends what is idle, on both sides, or leaves clients their next request. Exchanges go on to their end. */
   windDown(clients: "end" | "serve" = "end"): void {

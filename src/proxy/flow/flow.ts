@@ -1,6 +1,21 @@
 import type { Budget, Budgeted } from "../../net/conn/budget.ts";
 import type { Conn } from "../../net/conn/conn.ts";
 
+/** Bytes that all flows of one direction have moved. */
+export interface ByteTotal {
+  bytes: number;
+}
+
+/** Bytes of tunnels and of forwarded messages, those of what is under way included: up is from client to target. */
+export interface Traffic {
+  readonly up: ByteTotal;
+  readonly down: ByteTotal;
+}
+
+export function createTraffic(): Traffic {
+  return { up: { bytes: 0 }, down: { bytes: 0 } };
+}
+
 /** The rest of a flow whose sink is closed for writing: bytes for it are lost. */
 const LOST = new Uint8Array(0);
 
@@ -19,6 +34,12 @@ export class Flow implements Budgeted {
   /** What the sink did not take yet, or the budget did not allow yet. Never empty, but for `LOST`. */
   #rest: Uint8Array | undefined;
   #budget: Budget | undefined;
+  /** Counts beside `bytes`, for all flows. */
+  readonly total: ByteTotal;
+
+  constructor(total: ByteTotal = { bytes: 0 }) {
+    this.total = total;
+  }
 
   /** Begins to carry bytes between two connections. Without `budget` nothing limits it. */
   begin(source: Conn, sink: Conn, budget?: Budget): void {
@@ -102,6 +123,7 @@ export class Flow implements Budgeted {
   /** The sink took the first `taken` bytes of these. */
   protected count(_bytes: Uint8Array, taken: number): void {
     this.bytes += taken;
+    this.total.bytes += taken;
   }
 
   /** The rest was written: goes on reading. */

@@ -91,7 +91,7 @@ class AdaptiveTunnel implements Tunnel, Promotion {
   /** Moves both connections to a lane. Undefined when there is no lane for them, or no descriptor is left for the move. */
   attempt({ client, target, ...handover }: Handover): Tunnel | undefined {
     const { lanes, adopt } = this.#use;
-    const { idleMs, upFinished, downFinished, upBudget, downBudget } = handover;
+    const { idleMs, upFinished, downFinished, upBudget, downBudget, traffic } = handover;
     if (!fitsLane(upBudget, lanes) || !fitsLane(downBudget, lanes)) return undefined;
     const [near, far] = [client.detachable, target.detachable];
     if (near === undefined || far === undefined || !lanes.hasRoom()) return undefined;
@@ -104,7 +104,13 @@ class AdaptiveTunnel implements Tunnel, Promotion {
     const resume: Resume | undefined =
       adopt &&
       ((taken, passed) =>
-        this.#resume(adopt(taken.clientFd), adopt(taken.targetFd), { idleMs, before: passed, upBudget, downBudget }));
+        this.#resume(adopt(taken.clientFd), adopt(taken.targetFd), {
+          idleMs,
+          before: passed,
+          traffic,
+          upBudget,
+          downBudget,
+        }));
     this.#laned = carryInLane(lanes, sockets, before, resume);
     this.#current = this.#laned;
     return this.#current;

@@ -1,6 +1,7 @@
 import type { Budget } from "../../net/conn/budget.ts";
 import type { Conn } from "../../net/conn/conn.ts";
 import { ACTIVE, type Watched } from "../../net/conn/idle-watch.ts";
+import type { Traffic } from "./flow.ts";
 import { NOTHING_SAID, Observation } from "./observation.ts";
 import type {
   KilledEnd,
@@ -27,6 +28,7 @@ export interface Handover {
   readonly downFinished: boolean;
   readonly upBudget: Budget | undefined;
   readonly downBudget: Budget | undefined;
+  readonly traffic: Traffic;
 }
 
 export interface Promotion {
@@ -64,13 +66,13 @@ class Relay implements Tunnel, FlowOwner, TapPort, Watched {
   #done: PromiseWithResolvers<TunnelResult> | undefined;
 
   constructor(client: Conn, target: Conn, options: TunnelOptions, promotion: Promotion | undefined) {
-    const { before, tap, observers } = options;
+    const { before, tap, observers, traffic } = options;
     this.#owner = options.owner;
     this.#idleMs = options.idleMs;
     this.#promotion = promotion;
     this.#promoteAt = (promotion?.afterBytes ?? Infinity) + (before === undefined ? 0 : before.up + before.down);
-    this.#up = new TunnelFlow(this, client, target, options.upBudget);
-    this.#down = new TunnelFlow(this, target, client, options.downBudget);
+    this.#up = new TunnelFlow(this, client, target, options.upBudget, traffic?.up);
+    this.#down = new TunnelFlow(this, target, client, options.downBudget, traffic?.down);
     if (before !== undefined) {
       this.lastActivity = before.lastActivity ?? ACTIVE;
       this.#up.restore(before.up, before.upRest, before.upFinished === true);
@@ -227,7 +229,8 @@ class Relay implements Tunnel, FlowOwner, TapPort, Watched {
     // After an attempt that failed the next one is as far away as the first one was.
     this.#promoteAt = bytesUp + bytesDown + (this.#promotion?.afterBytes ?? Infinity);
     const handover = { client, target, idleMs: this.#idleMs, bytesUp, bytesDown, upFinished, downFinished };
-    const successor = this.#promotion?.attempt({ ...handover, upBudget, downBudget });
+    const traffic = { up: this.#up.total, down: this.#down.total };
+    const successor = this.#promotion?.attempt({ ...handover, upBudget, downBudget, traffic });
     if (successor === undefined) return;
     this.#state = "over";
     this.#stopWaiting();

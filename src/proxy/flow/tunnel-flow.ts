@@ -1,7 +1,7 @@
 import type { Budget } from "../../net/conn/budget.ts";
 import type { Conn, ConnSink } from "../../net/conn/conn.ts";
 import { ACTIVE } from "../../net/conn/idle-watch.ts";
-import { Flow } from "./flow.ts";
+import { type ByteTotal, Flow } from "./flow.ts";
 import { NOTHING_SAID, type Observation } from "./observation.ts";
 import type { TunnelSide } from "./tunnel.ts";
 
@@ -35,8 +35,8 @@ export class TunnelFlow extends Flow implements ConnSink {
   finished = false;
   readonly #tunnel: FlowOwner;
 
-  constructor(tunnel: FlowOwner, source: Conn, sink: Conn, budget: Budget | undefined) {
-    super();
+  constructor(tunnel: FlowOwner, source: Conn, sink: Conn, budget: Budget | undefined, total?: ByteTotal) {
+    super(total);
     this.#tunnel = tunnel;
     this.begin(source, sink, budget);
   }
@@ -108,6 +108,7 @@ export class TunnelFlow extends Flow implements ConnSink {
 
   protected override count(bytes: Uint8Array, taken: number): void {
     this.bytes += taken;
+    this.total.bytes += taken;
     this.#tunnel.observation?.went(this.#to, taken < bytes.length ? bytes.subarray(0, taken) : bytes);
     if (taken === bytes.length) this.#tunnel.considerPromotion();
   }

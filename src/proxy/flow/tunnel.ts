@@ -1,5 +1,6 @@
 import type { Budget } from "../../net/conn/budget.ts";
 import type { Conn } from "../../net/conn/conn.ts";
+import type { Traffic } from "./flow.ts";
 
 /** How a tunnel ended. The closed set that records, metrics and tests use. */
 export type TunnelEnd =
@@ -87,6 +88,8 @@ export interface TunnelOptions {
   readonly owner?: TunnelOwner;
   /** What the tunnel had come to where it was before. */
   readonly before?: TunnelBefore;
+  /** Where its bytes are counted beside those of others. */
+  readonly traffic?: Traffic;
   /** Limit the bytes of a direction. Without one nothing does. */
   readonly upBudget?: Budget | undefined;
   readonly downBudget?: Budget | undefined;

@@ -16,8 +16,10 @@ export interface CaptureFilter {
 type FilteredSession = Pick<RequestRecord, "id" | "user" | "target">;
 
 /** Whether a tunnel is one of those that `filter` means. */
-export function matchesCapture(filter: CaptureFilter, { id, user, target }: FilteredSession): boolean {
-  if (filter.id !== undefined && filter.id !== id) return false;
+export function matchesCapture(filter: CaptureFilter, session: FilteredSession): boolean {
+  // The id is written when it is asked for.
+  if (filter.id !== undefined && filter.id !== session.id) return false;
+  const { user, target } = session;
   if (filter.user !== undefined && filter.user !== user) return false;
   if (filter.port !== undefined && filter.port !== target?.port) return false;
   if (filter.host === undefined) return true;

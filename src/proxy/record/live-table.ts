@@ -52,6 +52,13 @@ export class LiveTable {
     return this.#tunnels.size;
   }
 
+  /** Counts the forwarded requests under way. */
+  countRequests(): number {
+    let count = 0;
+    for (const request of this.#requests) if (request.look() !== undefined) count += 1;
+    return count;
+  }
+
   /** Milliseconds since the oldest tunnel opened; undefined without a tunnel. */
   oldestAgeMs(now: number): number | undefined {
     if (this.#tunnels.size === 0) return undefined;
@@ -89,6 +96,19 @@ export class LiveTable {
     }
   }
 
+  /** Calls `visit` with everything that matches: tunnels in the order in which they came, then requests. */
+  sample(filter: FlowFilter, visit: (kind: Flow["kind"], look: RequestUnderWay) => void): void {
+    for (const [record, tunnel] of this.#tunnels) {
+      if (!matchesFlow(filter, record)) continue;
+      const { up, down } = tunnel.bytes();
+      visit("tunnel", { record, up, down, waitsFor: tunnel.waitsFor });
+    }
+    for (const request of this.#requests) {
+      const look = request.look();
+      if (look !== undefined && matchesFlow(filter, look.record)) visit("request", look);
+    }
+  }
+
   /** Ends the tunnels and requests of those users for whom `why` gives a reason. Gives their number. */
   endSpent(why: (record: RequestRecord) => Failure | undefined): number {
     let ended = 0;
@@ -118,10 +138,16 @@ export class LiveTable {
     const tunnels = this.#findTunnels(filter)
       .sort(([one], [other]) => one.stageSince - other.stageSince)
       .map(([record, tunnel]) =>
-        this.#describe("tunnel", { record, ...tunnel.bytes(), waitsFor: tunnel.waitsFor }, now),
+        this.describe("tunnel", { record, ...tunnel.bytes(), waitsFor: tunnel.waitsFor }, now),
       );
-    const requests = this.#findRequests(filter).map(({ look }) => this.#describe("request", look, now));
+    const requests = this.#findRequests(filter).map(({ look }) => this.describe("request", look, now));
     return [...tunnels, ...requests];
+  }
+
+  /** What one of them is like in the words of its record. `now` is monotonic, in milliseconds. */
+  describe(kind: Flow["kind"], look: RequestUnderWay, now: number): Flow {
+    const limit = look.waitsFor === undefined ? undefined : this.#nameLimit(look.waitsFor);
+    return { ...describeFlow(kind, look, now), limit };
   }
 
   /** Payload bytes that the tunnels under way have moved. */
@@ -149,11 +175,6 @@ export class LiveTable {
     const tunnels = [...this.#tunnels.values()];
     for (const tunnel of tunnels) tunnel.kill("drained");
     return tunnels.length;
-  }
-
-  #describe(kind: Flow["kind"], look: RequestUnderWay, now: number): Flow {
-    const limit = look.waitsFor === undefined ? undefined : this.#nameLimit(look.waitsFor);
-    return { ...describeFlow(kind, look, now), limit };
   }
 
   #findTunnels(filter: FlowFilter): [RequestRecord, Tunnel][] {

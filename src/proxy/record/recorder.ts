@@ -3,6 +3,7 @@ import type { Tunnel } from "../flow/tunnel.ts";
 import type { RequestEvents } from "./events/request-events.ts";
 import type { AccessLog } from "./access-log.ts";
 import { buildAccessRecord } from "./access-record.ts";
+import type { LiveCounters } from "./live/live-counters.ts";
 import type { LiveTable } from "./live-table.ts";
 import type { Usage } from "../limit/usage.ts";
 import type { MovedBytes } from "../limit/use.ts";
@@ -30,6 +31,7 @@ export interface RecorderOptions {
   /** Absent where no use is counted. */
   readonly usage?: Usage | undefined;
   readonly events: RequestEvents;
+  readonly counters: LiveCounters;
   /** Is told of bugs in recording, which end no connection. */
   readonly reportBug?: (error: unknown, id: string) => void;
 }
@@ -40,13 +42,22 @@ const NONE: MovedBytes = { up: 0, down: 0 };
  * Joins the access log, the metrics and the live table. None of the functions
  * throws: a connection calls them while it frees what it holds.
  */
-export function createRecorder({ accessLog, metrics, live, usage, events, reportBug }: RecorderOptions): Recorder {
+export function createRecorder({
+  accessLog,
+  metrics,
+  live,
+  usage,
+  events,
+  counters,
+  reportBug,
+}: RecorderOptions): Recorder {
   return {
     opened(record) {
       metrics.countOpened(record.listener);
     },
     tunnelOpened(record, tunnel) {
       live.add(record, tunnel);
+      counters.opened(record);
       events.opened(record, performance.now());
     },
     finished(record) {
@@ -60,6 +71,7 @@ export function createRecorder({ accessLog, metrics, live, usage, events, report
       try {
         const moved = sumUpBytes(record, tunnel);
         metrics.countFinished(record, moved, now);
+        counters.finished(record, now);
         if (usage?.enabled === true) usage.finished(record, moved, now);
         const isTold = events.wants(record, now);
         const isWritten = accessLog.wants(record.failure !== undefined);

@@ -1,6 +1,7 @@
 import type { ClientProfile } from "../../protocol/tls/read/client-profiles.ts";
 import { nameAlert, nameCipherSuite, nameVersion } from "../../protocol/tls/read/iana.ts";
 import type { Failure } from "../failure.ts";
+import type { HandshakeNotes } from "./handshake-notes.ts";
 import type { InsideProtocol } from "../policy/inside-demand.ts";
 
 /** What is looked at inside tunnels beyond what rules demand. */
@@ -48,6 +49,8 @@ export interface TlsFacts {
   certificateExpiry: number | undefined;
   /** From the ClientHello to the last message of the handshake that was seen here: in TLS 1.3 the client's, before that the later Finished. */
   handshakeMs: number | undefined;
+  /** The messages of the handshake that were seen. */
+  messages: HandshakeNotes;
   /** A fatal alert in clear, and whose it was. */
   alert: { readonly from: "client" | "server"; readonly description: number } | undefined;
 }
@@ -55,6 +58,7 @@ export interface TlsFacts {
 /** Text of a peer's making is kept up to here: more than any host name, as much as a sensible offer of protocols. */
 const TEXT_LIMIT = 255;
 const ALPN_LIMIT = 16;
+const NO_MESSAGES: HandshakeNotes = Object.freeze([]);
 
 /** Begins the facts with what a ClientHello shows that came just now. */
 export function startTlsFacts(
@@ -74,6 +78,7 @@ export function startTlsFacts(
     resumed: undefined,
     certificateExpiry: undefined,
     handshakeMs: undefined,
+    messages: NO_MESSAGES,
     alert: undefined,
   };
 }

@@ -8,6 +8,7 @@ import { TlsWatcher, type TlsWatcherOptions } from "../../protocol/tls/read/tls-
 import { fail, type Failure } from "../failure.ts";
 import type { RequestRecord } from "../record/request-record.ts";
 import type { InsideDemand, InsideProtocol } from "../policy/inside-demand.ts";
+import { noteMessage, packNotes } from "./handshake-notes.ts";
 import { type InsideFacts, startTlsFacts, timeHandshake } from "./inside-facts.ts";
 import { judgeHello, judgeProtocol, judgeUnreadable, judgeVersion } from "./judge-inside.ts";
 
@@ -63,6 +64,8 @@ export class InsideReader {
   /** Whose Finished was seen, up to TLS 1.2. */
   #finishedBy: "client" | "server" | undefined;
   #downBytes = 0;
+  /** The messages of the handshake so far; packed into the facts at the end. */
+  readonly #notes: number[] = [];
 
   /** What the bytes tell goes to `facts`. */
   constructor(tunnel: InspectedTunnel, profiles: ClientProfiles, facts: InsideFacts) {
@@ -116,6 +119,8 @@ export class InsideReader {
     this.#client = undefined;
     this.#server = undefined;
     this.#sessionId = "";
+    const { tls } = this.#facts;
+    if (tls !== undefined && tls.messages === this.#notes) tls.messages = packNotes(this.#notes);
   }
 
   /** Whether something is demanded that the next message of the handshake could still breach. */
@@ -146,9 +151,10 @@ export class InsideReader {
   }
 
   #takeClientEvent(event: TlsEvent): Failure | undefined {
+    if (this.#facts.tls !== undefined) this.#note("client", event);
     switch (event.kind) {
       case "handshake":
-        if (event.message.type === "client_hello") return this.#takeHello(event.message);
+        if (event.message.type === "client_hello") return this.#takeHello(event.message, event);
         return this.#mistrust("something else follows it");
       case "encrypted":
         if (event.content === "handshake") {
@@ -175,16 +181,17 @@ export class InsideReader {
     }
   }
 
-  #takeHello(hello: ClientHello): Failure | undefined {
+  #takeHello(hello: ClientHello, event: TlsEvent): Failure | undefined {
     const profile = this.#profiles.find(hello);
     this.#sessionId = hello.sessionIdText;
     this.#offersEarlyData = profile.earlyData;
     const { target, runtime } = this.#tunnel;
-    this.#facts.tls ??= startTlsFacts(
-      hello.serverName,
-      profile,
-      runtime.inspect.ja3 ? computeJa3(hello).hash : undefined,
-    );
+    if (this.#facts.tls === undefined) {
+      const ja3 = runtime.inspect.ja3 ? computeJa3(hello).hash : undefined;
+      this.#facts.tls = startTlsFacts(hello.serverName, profile, ja3);
+      this.#facts.tls.messages = this.#notes;
+      noteMessage(this.#notes, "client", event, 0);
+    }
     if (this.#demand === undefined || target === undefined) return undefined;
     const failure = judgeHello(this.#demand, target, hello, profile.ja4);
     this.accepted = failure === undefined;
@@ -193,6 +200,7 @@ export class InsideReader {
 
   #takeServerEvent(event: TlsEvent): Failure | undefined {
     const { tls } = this.#facts;
+    this.#note("server", event);
     switch (event.kind) {
       case "handshake":
         if (event.message.type === "server_hello") return this.#takeServerHello(event.message);
@@ -248,6 +256,11 @@ export class InsideReader {
     }
     this.#timeHandshake();
     this.finish();
+  }
+
+  #note(from: "client" | "server", event: TlsEvent): void {
+    const { tls } = this.#facts;
+    if (tls !== undefined) noteMessage(this.#notes, from, event, performance.now() - tls.helloAt);
   }
 
   #timeHandshake(): void {

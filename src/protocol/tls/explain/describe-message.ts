@@ -1,6 +1,6 @@
 import type { ClientHello } from "../read/client-hello.ts";
 import type { TlsExtension } from "../read/extension.ts";
-import { type HandshakeMessage, numberOfMessage } from "../read/handshake-message.ts";
+import { type HandshakeMessage, nameMessageType, numberOfMessage } from "../read/handshake-message.ts";
 import {
   nameCertificateCompression,
   nameCipherSuite,
@@ -8,7 +8,6 @@ import {
   nameCompressionMethod,
   nameExtension,
   nameGroup,
-  nameHandshakeType,
   namePointFormat,
   namePskMode,
   nameSignatureScheme,
@@ -42,9 +41,7 @@ export function describeMessage(message: HandshakeMessage | Tls13Message): Descr
 
 function nameMessage(message: HandshakeMessage | Tls13Message): string {
   if (message.type === "server_hello" && message.helloRetryRequest) return "HelloRetryRequest";
-  return nameHandshakeType(numberOfMessage(message)).replace(/(?:^|_)([a-z])/g, (_, letter: string) =>
-    letter.toUpperCase(),
-  );
+  return nameMessageType(numberOfMessage(message));
 }
 
 /** A label, and a value that may turn out to be absent. */

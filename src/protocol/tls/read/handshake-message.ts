@@ -1,4 +1,5 @@
 import type { ByteReader, ParsedBody } from "./byte-reader.ts";
+import { nameHandshakeType } from "./iana.ts";
 import { type ClientHello, parseClientHello } from "./client-hello.ts";
 import { parseServerHello, type ServerHello } from "./server-hello.ts";
 import {
@@ -48,6 +49,11 @@ export const HANDSHAKE_TYPE = {
 
 export function numberOfMessage(message: OtherMessage | { readonly type: keyof typeof HANDSHAKE_TYPE }): number {
   return message.type === "other" ? message.handshakeType : HANDSHAKE_TYPE[message.type];
+}
+
+/** The name of a type of handshake messages as the RFCs write it: `ServerHelloDone`. */
+export function nameMessageType(handshakeType: number): string {
+  return nameHandshakeType(handshakeType).replace(/(?:^|_)([a-z])/g, (_, letter: string) => letter.toUpperCase());
 }
 
 /**

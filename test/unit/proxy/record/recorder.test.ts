@@ -3,6 +3,7 @@ import { listFailureDetails } from "../../../../src/proxy/failure.ts";
 import { AccessLog, type AccessFormat } from "../../../../src/proxy/record/access-log.ts";
 import { EventStream } from "../../../../src/proxy/record/events/event-stream.ts";
 import { RequestEvents } from "../../../../src/proxy/record/events/request-events.ts";
+import { LiveCounters } from "../../../../src/proxy/record/live/live-counters.ts";
 import { LiveTable } from "../../../../src/proxy/record/live-table.ts";
 import { Metrics } from "../../../../src/proxy/record/metrics.ts";
 import { createRecorder } from "../../../../src/proxy/record/recorder.ts";
@@ -20,7 +21,13 @@ function makeStand(format: AccessFormat = "json") {
     accessLog,
     metrics,
     live,
-    recorder: createRecorder({ accessLog, metrics, live, events: new RequestEvents(stream) }),
+    recorder: createRecorder({
+      accessLog,
+      metrics,
+      live,
+      events: new RequestEvents(stream),
+      counters: new LiveCounters(),
+    }),
   };
 }
 
