@@ -45,6 +45,7 @@ export function TunnelTable(props: TableProps) {
   const [firstChunk, setFirstChunk] = useState(0);
   const rows = useHeldRows(props.rows, isHeld, order);
   const now = useMemo(() => performance.now(), [rows]);
+  const [turns] = useState(() => new Turns());
 
   useEffect(() => {
     const observer = new ResizeObserver(() => {
@@ -143,7 +144,12 @@ export function TunnelTable(props: TableProps) {
         </div>
         <div class="grid-body" role="rowgroup" style={{ height: `${rows.length * rowHeight}px` }}>
           {Array.from({ length: Math.max(0, to - from) }, (_, at) => (
-            <Chunk key={from + at} rows={rows} start={(from + at) * CHUNK} {...{ rowHeight, now, open, active }} />
+            <Chunk
+              key={from + at}
+              rows={rows}
+              start={(from + at) * CHUNK}
+              {...{ rowHeight, now, open, active, turns }}
+            />
           ))}
         </div>
         {rows.length === 0 && <p class="waiting">{empty}</p>}
@@ -181,13 +187,42 @@ interface ChunkProps {
   readonly now: number;
   readonly open: string | undefined;
   readonly active: string | undefined;
+  readonly turns: Turns;
+}
+
+/** Lets chunks render one in a frame, so that the tick of a second delays no frame of somebody who scrolls. */
+class Turns {
+  readonly #waiting = new Set<Chunk>();
+
+  add(chunk: Chunk): void {
+    if (this.#waiting.size === 0) requestAnimationFrame(() => this.#next());
+    this.#waiting.add(chunk);
+  }
+
+  delete(chunk: Chunk): void {
+    this.#waiting.delete(chunk);
+  }
+
+  #next(): void {
+    const [chunk] = this.#waiting;
+    if (chunk === undefined) return;
+    this.#waiting.delete(chunk);
+    chunk.forceUpdate();
+    if (this.#waiting.size > 0) requestAnimationFrame(() => this.#next());
+  }
 }
 
 /** Some rows. While the table is scrolled, only chunks that come into sight are made. An element is of a place, not of a tunnel: when the order changes, texts change and no element is made. */
 class Chunk extends Component<ChunkProps> {
   override shouldComponentUpdate(next: ChunkProps): boolean {
     const { rows, rowHeight, open, active } = this.props;
-    return rows !== next.rows || rowHeight !== next.rowHeight || open !== next.open || active !== next.active;
+    if (rowHeight !== next.rowHeight || open !== next.open || active !== next.active) return true;
+    if (rows !== next.rows) next.turns.add(this);
+    return false;
+  }
+
+  override componentWillUnmount(): void {
+    this.props.turns.delete(this);
   }
 
   override render({ rows, start, rowHeight, now, open, active }: ChunkProps) {
