@@ -2,6 +2,7 @@ import { escapeText } from "../escape-text.ts";
 
 /** One thing that `penstock explain` says. */
 export interface Fact {
+  /** Empty where a line continues the list of the one before, which has everything for machines. */
   readonly name: string;
   readonly value: string;
   /** What machines are told beside or instead of the value, by name. */
@@ -14,7 +15,7 @@ export function line(name: string, value: string): Fact {
 
 /** Names and notes are of the configuration or of others: nothing of them reaches a terminal raw. */
 export function formatFact({ name, value }: Fact): string {
-  return escapeText(`${`${name}:`.padEnd(9)}${value}`);
+  return escapeText(`${(name === "" ? "" : `${name}:`).padEnd(9)}${value}`);
 }
 
 /** Facts that there can be several of, and how machines get them. */
@@ -28,6 +29,7 @@ export function mergeFacts(facts: readonly Fact[]): Record<string, unknown> {
   const merged: Record<string, unknown> = {};
   const lists: Record<string, unknown[]> = {};
   for (const { name, value, more } of facts) {
+    if (name === "") continue;
     const list = LISTS[name];
     if (name === "pool") (lists["pools"] ??= []).push(more);
     else Object.assign(merged, more);

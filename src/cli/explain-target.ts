@@ -9,6 +9,7 @@ import { type AskPool, explainPools } from "./explain-pool.ts";
 import { explainTerms } from "../config/rule-fields.ts";
 import type { Resolver } from "../net/dns/resolver.ts";
 import { explainPac } from "./explain-pac.ts";
+import { dependsOnAddress, explainRules } from "./explain-rules.ts";
 import { explainFailure } from "../proxy/explain-failure.ts";
 import { describeFailure, type Failure } from "../proxy/failure.ts";
 import { HookReporter } from "../proxy/record/hook-reporter.ts";
@@ -27,6 +28,7 @@ import { isLocalhostName, resolveHost } from "../proxy/resolve/resolve-host.ts";
 import type { HookReport } from "../proxy/hook/call-hook.ts";
 import { TimeLimit } from "../net/conn/time-limit.ts";
 import type { Grant, ProxyProtocolVersion } from "../proxy/policy/decision.ts";
+import type { Query } from "../proxy/policy/policy.ts";
 
 /** Who asks for what. */
 export interface Question {
@@ -34,6 +36,8 @@ export interface Question {
   /** The user name as the client sends it; undefined for somebody without credentials. */
   readonly user: string | undefined;
   readonly target: Endpoint;
+  /** Explain every rule of a long policy. */
+  readonly allRules?: boolean;
 }
 
 /**
@@ -55,7 +59,7 @@ export async function explainBoth(
 async function listFacts(
   compiled: CompiledConfig,
   resolver: Resolver,
-  { client, user: written, target }: Question,
+  { client, user: written, target, allRules = false }: Question,
   askPool: AskPool = () => Promise.resolve("nobody was asked"),
   askUse: AskUse = () => Promise.resolve(undefined),
 ): Promise<Fact[]> {
@@ -89,12 +93,25 @@ async function listFacts(
   lines.push(...failing);
   if (foundName !== undefined) lines.push(line("found", foundName));
   if (decision) lines.push(line("rule", decision.rule));
-  if (!authorized.ok) return [...lines, ...refuse(authorized.failure)];
+  const limit = new TimeLimit(runtime.timeouts.connectMs);
+  const means: Means = { own, resolver, limit, client, nat64: runtime.nat64 ?? WELL_KNOWN_PREFIX };
+  const query = describeDecided({ client, user, parameters, target }, foundName);
+  const decided = { policy: runtime.policy, nat64: means.nat64, query, decidedBy: decision?.rule };
+  const needsAddresses = dependsOnAddress(decided);
+  const resolved = needsAddresses ? await resolveHost(target.host, resolver, limit, client) : undefined;
+  const addresses = resolved?.ok === true ? resolved.value : [];
+  const rules = explainRules({ ...decided, addresses }, allRules);
+  const end = (facts: readonly Fact[]): Fact[] => {
+    limit.release();
+    if (authorized.ok) authorized.value.lookups?.release();
+    return [...lines, ...facts, ...rules];
+  };
+  if (!authorized.ok) return end(refuse(authorized.failure));
   const pac = await explainPac(compiled, authorized.value, { target, client }, resolver);
   lines.push(...pac.told.map(([name, value]) => line(name, value)));
-  if (pac.failure !== undefined) return [...lines, ...refuse(pac.failure)];
+  if (pac.failure !== undefined) return end(refuse(pac.failure));
   const route = chooseRoute({ runtime, target, user, parameters, chosen: pac.ways }, authorized.value.decision);
-  if (!route.ok) return [...lines, ...refuse(route.failure)];
+  if (!route.ok) return end(refuse(route.failure));
   lines.push(line("route", describeRoute(route.value, authorized.value, asker)));
   const terms = explainTerms(authorized.value.decision);
   if (terms !== undefined) lines.push(line("allows", terms));
@@ -102,8 +119,6 @@ async function listFacts(
   lines.push(...limited);
   const keys = { client: clientKey(client, runtime.limits.clientPrefix), user, target: formatEndpoint(target) };
   if (limited.length > 0) lines.push(...(await explainUse(keys, askUse)));
-  const limit = new TimeLimit(runtime.timeouts.connectMs);
-  const means: Means = { own, resolver, limit, client, nat64: runtime.nat64 ?? WELL_KNOWN_PREFIX };
   const pools = isPooled(route.value)
     ? await explainPools(route.value, { client, user, parameters, written, target, runtime }, askPool)
     : { facts: [], failure: undefined, hops: undefined };
@@ -111,10 +126,12 @@ async function listFacts(
   // A member decides who resolves the name.
   const along = pools.hops === undefined ? route.value : makeRoute(pools.hops, route.value.sourceAddress);
   const shut = pools.failure ? refuse(pools.failure) : await explainUpstream(route.value, means);
-  lines.push(...(shut ?? (await explainAddresses(authorized.value, along, target, means))));
-  limit.release();
-  authorized.value.lookups?.release();
-  return lines;
+  return end(shut ?? (await explainAddresses(authorized.value, along, target, means)));
+}
+
+/** The query as it was decided: with the name that was found, or as it was asked. */
+function describeDecided(asked: Query, foundName: string | undefined): Query {
+  return foundName === undefined ? asked : { ...asked, foundName: { kind: "name", text: foundName } };
 }
 
 interface Means {

@@ -21,7 +21,7 @@ import { exitCodes } from "./io.ts";
 export const explain = createCommand({
   name: "explain",
   description:
-    "Show what the proxy would do with a target: which rule, why, which way, which limits, which addresses. Nothing is dialled. Exit code 1: it would be refused.",
+    "Show what the proxy would do with a target: which rule, why not the others, which way, which limits, which addresses. Nothing is dialled. Exit code 1: it would be refused.",
   args: {
     target: {
       type: "positional",
@@ -41,6 +41,11 @@ export const explain = createCommand({
       type: "string",
       valueHint: "IP",
       description: "Client address that asks. Default: 127.0.0.1.",
+    },
+    all: {
+      type: "boolean",
+      description:
+        "Say of every rule why it does or does not match. Default: of the first 20 and the one that decides.",
     },
     json: { type: "boolean", description: "Print JSON." },
     config: configArgs.config,
@@ -63,7 +68,7 @@ export const explain = createCommand({
       return exitCodes.configuration;
     }
     const { compiled } = loaded.value;
-    const question = { client, user: value("user") ?? value("as"), target };
+    const question = { client, user: value("user") ?? value("as"), target, allRules: input.has("all") };
     const askPool: AskPool = (pool, whom) => askRunning(compiled, input, pool, whom);
     const askUse: AskUse = (by, key) => askRunningForUse(compiled, input, by, key);
     const resolver = createSystemResolver();

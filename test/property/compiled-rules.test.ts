@@ -4,7 +4,9 @@ import { type Cidr, containsIp, parseCidr } from "../../src/address/cidr.ts";
 import { AddressSet } from "../../src/address/address-set.ts";
 import { type Ip, ipFromBytes } from "../../src/address/ip.ts";
 import { findUnreachableRules } from "../../src/config/find-unreachable-rules.ts";
-import { evaluate } from "../../src/proxy/policy/evaluate.ts";
+import { evaluate, evaluateAddress } from "../../src/proxy/policy/evaluate.ts";
+import { explainMatches, type Mismatch } from "../../src/proxy/policy/explain-match.ts";
+import { WELL_KNOWN_PREFIX } from "../../src/proxy/policy/nat64.ts";
 import type { Evaluation, Query } from "../../src/proxy/policy/policy.ts";
 import { hookRule, makeIp, makePatterns, makePolicy, makeQuery } from "../support/make-policy.ts";
 import { type LinearMatch, type ListedRule, matchLinearly } from "../support/match-linearly.ts";
@@ -132,6 +134,80 @@ describe("evaluate()", () => {
     );
   });
 });
+
+describe("explainMatches()", () => {
+  test("says of the rule at which evaluate() stops, and of none before it, that it does not differ", () => {
+    fc.assert(
+      fc.property(rules, fc.array(query, { minLength: 1, maxLength: 20 }), fc.nat(6), (list, queries, from) => {
+        const policy = makePolicy(list, { kind: "deny" });
+        for (const asked of queries) {
+          const matches = explainMatches(policy, asked);
+          expect(matches.map(({ rule: index }) => index)).toEqual(list.map((_, index) => index));
+          for (const start of [0, from]) {
+            const stop = matches.find(({ rule: index, outcome }) => index >= start && outcome !== "differs");
+            const { kind, rule: stopped } = summarise(evaluate(policy, asked, start), list) as Partial<LinearMatch> & {
+              rule?: number;
+            };
+            expect(stop?.rule).toBe(stopped);
+            expect(stop?.outcome === "needs_address").toBe(kind === "needs_address");
+          }
+        }
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  test("agrees with evaluateAddress() about addresses behind a translator", () => {
+    const behind = fc.nat(3).map((at) => `64:ff9b::${at > 1 ? "a00" : "c000"}:${at}`);
+    fc.assert(
+      fc.property(rules, query, behind, (list, asked, translated) => {
+        const policy = makePolicy(list, { kind: "deny" });
+        const { mayBeCompleted: _, ...rest } = asked;
+        const resolved: Query = { ...rest, address: makeIp(translated) };
+        const stop = explainMatches(policy, resolved, WELL_KNOWN_PREFIX).find(({ outcome }) => outcome !== "differs");
+        expect(stop?.rule).toBe(evaluateAddress(policy, resolved, WELL_KNOWN_PREFIX).rule);
+      }),
+    );
+  });
+
+  test("names exactly the conditions that keep a rule from matching", () => {
+    fc.assert(
+      fc.property(rules, query, (list, asked) => {
+        for (const { rule: index, outcome, mismatches } of explainMatches(makePolicy(list), asked)) {
+          const each = list[index] as ListedRule;
+          expect(mismatches.length > 0).toBe(outcome === "differs");
+          expect(stops(dropConditions(each, mismatches), asked)).toBe(true);
+          for (const mismatch of mismatches) {
+            const others = mismatches.filter((other) => other !== mismatch);
+            expect(stops(dropConditions(each, others), asked)).toBe(false);
+          }
+        }
+      }),
+      { numRuns: 500 },
+    );
+  });
+});
+
+/** Whether the only rule of a policy matches, or could. */
+function stops(only: ListedRule, asked: Query): boolean {
+  return matchLinearly([only], asked).kind !== "none";
+}
+
+/** A rule without the conditions that a query does not meet. */
+function dropConditions(each: ListedRule, mismatches: readonly Mismatch[]): ListedRule {
+  const { from, users: names, parameters: wanted = [], to, ...rest } = each;
+  const fields = new Set<string>(mismatches.map(({ field }) => field));
+  const unmet = new Set(mismatches.flatMap((mismatch) => (mismatch.field === "parameters" ? mismatch.parameter : [])));
+  const isPort = mismatches.some((mismatch) => mismatch.field === "to" && mismatch.ports !== undefined);
+  return {
+    ...rest,
+    ...(from && !fields.has("from") && { from }),
+    ...(names && !fields.has("users") && { users: names }),
+    parameters: wanted.filter(({ name: parameter }) => !unmet.has(parameter)),
+    ...(to && isPort && { to: to.map(({ host }) => ({ host, ports: [] })) }),
+    ...(to && !fields.has("to") && { to }),
+  };
+}
 
 test("findUnreachableRules() finds only rules that match no query that is known in full", () => {
   const known = fc.tuple(query, address).map(([asked, ip]): Query => {

@@ -129,7 +129,7 @@ function lookForName({ targets }: Policy, host: Host, search: Search): void {
 }
 
 /** Whether resolving may find another name than the one that was asked for. */
-function awaitsName({ target, foundName, mayBeCompleted }: Query): boolean {
+export function awaitsName({ target, foundName, mayBeCompleted }: Query): boolean {
   return mayBeCompleted === true && foundName === undefined && target.host.kind === "name";
 }
 
@@ -140,7 +140,7 @@ function matchesClient(rule: CompiledRule, query: Query): boolean {
 }
 
 /** Values are compared without regard to case: who sells exits takes `de` and `DE` alike. */
-function meets(parameters: Query["parameters"], { name, values }: ParameterCondition): boolean {
+export function meets(parameters: Query["parameters"], { name, values }: ParameterCondition): boolean {
   const value = parameters?.[name];
   return value !== undefined && (values === undefined || values.has(value.toLowerCase()));
 }

@@ -26,6 +26,8 @@ test("penstock explain reads the parameters of a user name, and says who the cli
     "route:   exits (socks5h://10.0.0.7:1080 as c-alice-sid-a1-cc-DE)",
     "address: left to the upstream to resolve",
     "verdict: allowed",
+    "rules:   1. yes: germans (via exits): decides",
+    "         default (via exits): not reached",
   ]);
   expect(await ask("alice-country-at")).toEqual([
     "client:  127.0.0.1 as alice, country=at",
@@ -33,6 +35,8 @@ test("penstock explain reads the parameters of a user name, and says who the cli
     "verdict: refused with 403",
     "reason:  http_request_denied; parameters_unfit (the user name for it needs the parameter session)",
     "meaning: The parameters in the user name are not those that the upstream exits needs.",
+    "rules:   1. no: germans (via exits): the parameter country is at, not de",
+    "         default (via exits): decides",
   ]);
   expect((await ask("alice-session-")).slice(1)).toEqual([
     "verdict: refused with 407",

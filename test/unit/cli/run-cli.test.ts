@@ -251,6 +251,10 @@ describe("penstock explain", () => {
         "verdict: refused with 403",
         "reason:  http_request_denied; denied_by_rule (rule no-mail)",
         "meaning: A rule of this proxy denies the target.",
+        "rules:   1. yes: no-mail (deny): decides",
+        '         2. no: registry (via corp; only tls; SNI as the target): "to" does not have example.org',
+        '         3. no: lab (allow; private addresses): "from" does not have 127.0.0.1',
+        "         default (direct): not reached",
       ],
     });
   });
@@ -264,6 +268,10 @@ describe("penstock explain", () => {
       "allows:  only tls; SNI as the target",
       "address: left to the upstream to resolve",
       "verdict: allowed",
+      'rules:   1. no: no-mail (deny): "to" has registry.npmjs.org only with port 25',
+      "         2. yes: registry (via corp; only tls; SNI as the target): decides; then judges the first bytes inside the tunnel",
+      '         3. no: lab (allow; private addresses): "from" does not have 127.0.0.1',
+      "         default (direct): not reached",
     ]);
   });
 
@@ -276,8 +284,12 @@ describe("penstock explain", () => {
       "reason:  destination_ip_prohibited; address_prohibited (10.1.2.3 is private)",
       "meaning: The address of the target is not one that this proxy dials.",
       'allow:   { to: ["10.1.2.3:443"], allowPrivate: true } before the other rules',
+      'rules:   1. no: no-mail (deny): "to" has 10.1.2.3 only with port 25',
+      '         2. no: registry (via corp; only tls; SNI as the target): "to" does not have 10.1.2.3',
+      '         3. no: lab (allow; private addresses): "from" does not have 127.0.0.1',
+      "         default (direct): decides",
     ]);
-    expect((await explain("10.1.2.3", "--as", "ci", "--from", "192.0.2.7")).lines.slice(1)).toEqual([
+    expect((await explain("10.1.2.3", "--as", "ci", "--from", "192.0.2.7")).lines.slice(1, -4)).toEqual([
       "client:  192.0.2.7 as ci",
       "rule:    lab",
       "route:   direct",

@@ -1,0 +1,130 @@
+import { describe, expect, test } from "bun:test";
+
+import { explainBoth } from "../../../src/cli/explain-target.ts";
+import { runCli } from "../../../src/cli/run-cli.ts";
+import { compileForTest } from "../../support/compile-for-test.ts";
+import { createFakeIo } from "../../support/fake-io.ts";
+import { createFakeResolver } from "../../support/fake-resolver.ts";
+import { makeEndpoint } from "../../support/make-endpoint.ts";
+import { makeIp } from "../../support/make-policy.ts";
+import { makeFolder } from "../../support/temporary-folder.ts";
+
+const resolver = createFakeResolver({
+  "packages.example": ["192.0.2.7"],
+  "mixed.example": ["10.0.0.1", "192.0.2.1"],
+  "far.example": ["192.0.2.9"],
+});
+
+const policy = {
+  users: [
+    { name: "ci", password: "x" },
+    { name: "ann", password: "y" },
+  ],
+  auth: { parameters: ["country"] },
+  upstreams: { corp: "http://10.9.9.9:3128" },
+  default: "deny",
+  rules: [
+    { name: "blocked", to: ["*.evil.example", "198.51.100.7"], deny: true },
+    { name: "office", from: ["10.0.0.0/8"], users: ["ann"], to: ["packages.example:80,8000-8999"], allow: true },
+    { name: "germans", parameters: { country: ["de", "at"] }, allow: true },
+    { name: "passing", to: ["mixed.example"] },
+    { name: "inside", to: ["10.0.0.0/8"], allowPrivate: true },
+    { name: "packages", users: ["ci"], to: ["packages.example", "mixed.example"], via: "corp", sni: "match" },
+    { name: "late", to: ["packages.example"], allow: true },
+    { name: "late-range", to: ["192.0.2.0/24"], deny: true },
+  ].map((rule) => (rule.name === "passing" ? () => undefined : rule)),
+};
+
+async function explainRules(target: string, user?: string, allRules = false, written: unknown = policy) {
+  const question = { client: makeIp("192.0.2.44"), user, target: makeEndpoint(target), allRules };
+  const { lines, json } = await explainBoth(compileForTest(written), resolver, question);
+  const start = lines.findIndex((line) => line.startsWith("rules:"));
+  return { lines: start < 0 ? [] : lines.slice(start).map((line) => line.slice(9)), json };
+}
+
+describe("penstock explain says why each rule did or did not match", () => {
+  test("with every condition that differs, and what comes after the rule that decides", async () => {
+    const { lines, json } = await explainRules("packages.example:443", "ci-country-fr");
+    expect(lines).toEqual([
+      '1. no: blocked (deny): "to" does not have packages.example',
+      '2. no: office (allow): "from" does not have 192.0.2.44; "users" does not have ci; "to" has packages.example only with port 80, 8000-8999',
+      "3. no: germans (allow): the parameter country is fr, not de, at",
+      "4. yes: rule-4 (a function): matches, but its function passes on",
+      '5. no: inside (allow; private addresses): "to" does not have packages.example',
+      "6. yes: packages (via corp; only tls; SNI as the target): decides; then judges the first bytes inside the tunnel",
+      "7. yes: late (allow): matches, but an earlier rule decides",
+      "8. yes: late-range (deny): matches, but an earlier rule decides",
+      "default (deny): not reached",
+    ]);
+    expect(json["rules"]).toContainEqual({
+      rule: 3,
+      name: "germans",
+      verdict: "allow",
+      outcome: "differs",
+      why: "the parameter country is fr, not de, at",
+      mismatches: [{ field: "parameters", parameter: "country", found: "fr", wanted: ["de", "at"] }],
+      addresses: [],
+    });
+    expect(json["rules"]).toContainEqual(expect.objectContaining({ rule: 6, name: "packages", outcome: "decides" }));
+  });
+
+  test("for nobody, and for the default", async () => {
+    const { lines } = await explainRules("far.example:443");
+    expect(lines).toContain("3. no: germans (allow): the user name has no parameter country");
+    expect(lines).toContain(
+      '6. no: packages (via corp; only tls; SNI as the target): "users" needs a user, and there is none; "to" does not have far.example',
+    );
+    expect(lines.at(-2)).toBe("8. yes: late-range (deny): decides");
+    expect((await explainRules("[2001:db8::1]:443")).lines.at(-1)).toBe("default (deny): decides");
+  });
+
+  test("for the addresses of a name, each by itself", async () => {
+    const { lines } = await explainRules("mixed.example:443", "ann");
+    expect(lines).toContain("5. yes: inside (allow; private addresses): decides, for 10.0.0.1");
+    expect(lines).toContain("8. yes: late-range (deny): matches, but an earlier rule decides");
+  });
+
+  test("for a name that does not resolve", async () => {
+    const allowing = { rules: [{ to: ["10.0.0.0/8"], allow: true }], default: "deny" };
+    expect((await explainRules("nowhere.example:443", undefined, false, allowing)).lines).toEqual([
+      "1. no: rule-1 (allow): needs the addresses of nowhere.example, which does not resolve",
+      "default (deny): decides",
+    ]);
+    const denying = { rules: [{ to: ["10.0.0.0/8"], deny: true }] };
+    expect((await explainRules("nowhere.example:443", undefined, false, denying)).lines).toEqual([
+      "1. ?: rule-1 (deny): needs the addresses of nowhere.example, which are not known",
+      "default (direct): not reached",
+    ]);
+  });
+
+  test("for the first 20 rules and the one that decides, or for all", async () => {
+    const rules = Array.from({ length: 60 }, (_, at) => ({ to: [`host${at}.example`], deny: true }));
+    const long = { rules };
+    const { lines, json } = await explainRules("host49.example:443", undefined, false, long);
+    expect(lines.slice(19)).toEqual([
+      '20. no: rule-20 (deny): "to" does not have host49.example',
+      "29 more rules: --all shows all of them",
+      "50. yes: rule-50 (deny): decides",
+      "10 more rules: --all shows all of them",
+      "default (direct): not reached",
+    ]);
+    expect(json).toMatchObject({ rules_left_out: 39, rules: { length: 21 } });
+    const all = await explainRules("host49.example:443", undefined, true, long);
+    expect(all.lines).toHaveLength(61);
+    expect(all.json["rules_left_out"]).toBeUndefined();
+    await using folder = await makeFolder({ "proxy.config.json": JSON.stringify(long) });
+    const io = createFakeIo({ folder: folder.path });
+    expect(await runCli(["explain", "host49.example:443", "--all"], io)).toBe(1);
+    expect(
+      io
+        .printed()
+        .split("\n")
+        .filter((line) => /^.{9}\d+\. /.test(line)),
+    ).toHaveLength(60);
+  });
+
+  test("with nothing that a terminal would obey", async () => {
+    const { lines } = await explainRules("a.example:1", "\u001b[2Jeve");
+    expect(lines.join("")).not.toContain("\u001b");
+  });
+});
