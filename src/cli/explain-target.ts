@@ -82,9 +82,7 @@ async function listFacts(
         "without credentials the answer is 407; what follows holds for a user that no rule names. See --user.",
       ),
     );
-  const own = new OwnAddresses();
-  for (const { host, port } of compiled.listeners) own.add(host, port);
-  if (compiled.sidecar?.at.kind === "tcp") own.add(compiled.sidecar.at.host, compiled.sidecar.at.port);
+  const own = listOwnAddresses(compiled);
   const failing: Fact[] = [];
   const hooks = new HookReporter((message) => failing.push(line("note", message)), { secrets: compiled.secrets });
   const services = { resolver, own, reportHook: (report: HookReport) => hooks.report(report) };
@@ -132,6 +130,14 @@ async function listFacts(
 /** The query as it was decided: with the name that was found, or as it was asked. */
 function describeDecided(asked: Query, foundName: string | undefined): Query {
   return foundName === undefined ? asked : { ...asked, foundName: { kind: "name", text: foundName } };
+}
+
+/** Where the proxy would listen itself. */
+export function listOwnAddresses({ listeners, sidecar }: CompiledConfig): OwnAddresses {
+  const own = new OwnAddresses();
+  for (const { host, port } of listeners) own.add(host, port);
+  if (sidecar?.at.kind === "tcp") own.add(sidecar.at.host, sidecar.at.port);
+  return own;
 }
 
 interface Means {

@@ -1,11 +1,8 @@
-import { describeEndpointError, type Endpoint, parseAuthority } from "../address/endpoint.ts";
-import { toAsciiHost } from "../address/host.ts";
 import { parseIp } from "../address/ip.ts";
 import type { CompiledConfig } from "../config/compile.ts";
 import { TOKEN_VARIABLE } from "../config/overrides.ts";
 import { isRecord, readList } from "../config/plain-data.ts";
 import { quoteSubject } from "../config/problem.ts";
-import { explainUrl } from "../config/target-pattern.ts";
 import { formatJson } from "../escape-text.ts";
 import { createSystemResolver } from "../net/dns/system-resolver.ts";
 import { askSidecar, readDetail, readJson } from "./ask-sidecar.ts";
@@ -16,6 +13,7 @@ import type { AskUse } from "./explain-limits.ts";
 import { explainBoth } from "./explain-target.ts";
 import { findRunningSidecar, sidecarFlag, withoutSidecar } from "./find-sidecar.ts";
 import { exitCodes } from "./io.ts";
+import { readTarget } from "./read-target.ts";
 
 /** `penstock explain TARGET`: what the proxy would do with a connection, and why. */
 export const explain = createCommand({
@@ -122,34 +120,4 @@ async function askRunningForUse(
   if (typeof answer === "string" || answer.status !== 200) return undefined;
   const [row] = readList((await readJson(answer))["usage"]);
   return isRecord(row) ? row : undefined;
-}
-
-/** Port of a target that is given without one: what nearly every tunnel is for. */
-const DEFAULT_PORT = 443;
-
-/** The endpoint that a person wrote, U-labels and bare IPv6 included; or what is wrong with it. */
-function readTarget(text: string): Endpoint | string {
-  const inUrl = readUrlTarget(text);
-  if (inUrl !== undefined) return readTarget(inUrl);
-  const bare = toAsciiHost(text);
-  if (bare.ok) return { host: bare.host, port: DEFAULT_PORT };
-  const parsed = parseAuthority(toAsciiAuthority(text));
-  if (parsed.ok) return parsed.endpoint;
-  const url = explainUrl(text);
-  return `${quoteSubject(text)} ${url ?? `is not a target: ${describeEndpointError(parsed.code)}`}.`;
-}
-
-/** The host and port of a URL that a client would ask for; undefined for anything else, and with a user in it. */
-function readUrlTarget(text: string): string | undefined {
-  const [, scheme = "", host, port] =
-    /^(https?|wss?):\/\/([^/?#@:[\]\s]+|\[[\da-f:.]+\])(?::(\d{1,5}))?(?:[/?#].*)?$/is.exec(text) ?? [];
-  if (host === undefined) return undefined;
-  return `${host}:${port ?? (/^(?:https|wss)$/i.test(scheme) ? "443" : "80")}`;
-}
-
-/** `text` with the U-labels of its host encoded. */
-function toAsciiAuthority(text: string): string {
-  const colon = text.lastIndexOf(":");
-  const host = toAsciiHost(text.slice(0, Math.max(0, colon)));
-  return host.ok && host.host.kind === "name" ? `${host.host.text}${text.slice(colon)}` : text;
 }

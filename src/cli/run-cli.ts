@@ -18,6 +18,7 @@ import { serve } from "./serve.ts";
 import { service } from "./service.ts";
 import { status } from "./status.ts";
 import { readInvocation } from "./strict.ts";
+import { test } from "./test.ts";
 import { top } from "./top.ts";
 import { trace } from "./trace.ts";
 import { tunnels } from "./tunnels.ts";
@@ -30,6 +31,7 @@ const commands: Readonly<Record<string, Command>> = {
   check,
   init,
   explain,
+  test,
   passwd,
   cert,
   schema,
