@@ -182,7 +182,7 @@ export const ruleFields = {
   protocols: field({
     schema: list(word(["tls", "http", "ssh", "smtp", "unknown"]), "a list of protocols")
       .describe(
-        "Allow, but only what begins like one of these inside the tunnel. `unknown` is everything else, and a client that sends nothing. The client's first bytes are held back until the protocol is known, at most for `timeouts.handshake`; bytes of the target flow meanwhile. Forwarded requests count as `http`. Default: anything; with `sni`, `tls` or `ja4`: `tls`.",
+        "Allow, but only what begins like one of these inside the tunnel. `unknown` is everything else, and a client that sends nothing. The client's first bytes are held back until the protocol is known, at most for `timeouts.handshake`; bytes of the target flow meanwhile. Forwarded requests count as `http`. Default: anything; with `sni`, `tls`, `ja4` or `ech`: `tls`.",
       )
       .optional(),
     allows: true,
@@ -206,7 +206,7 @@ export const ruleFields = {
       list(serverName, 'a list of names such as "*.example.org"'),
     ])
       .describe(
-        'Allow, but inside TLS only with a server name (SNI): `"match"` for the very name that the tunnel is asked for, or a list of names, `*.suffix` (every name below it) and `*` (any). A ClientHello without SNI, or one that cannot be read, is refused. The rule judges before the ClientHello reaches the target; with Encrypted Client Hello it judges the outer one.',
+        'Allow, but inside TLS only with a server name (SNI): `"match"` for the very name that the tunnel is asked for, or a list of names, `*.suffix` (every name below it) and `*` (any). A ClientHello without SNI, or one that cannot be read, is refused. The rule judges before the ClientHello reaches the target; with Encrypted Client Hello it judges the outer one: see `ech`.',
       )
       .optional(),
     allows: true,
@@ -234,6 +234,18 @@ export const ruleFields = {
     findConflicts: (_, rule) => findDemandConflict(rule, "ja4"),
     compile: (ja4) => ({ inside: { ja4: new Set(ja4) } }),
     explain: ({ inside }) => inside?.ja4 && `JA4 ${[...inside.ja4].join(", ")}`,
+  }),
+  ech: field({
+    schema: word(["deny", "grease"])
+      .describe(
+        'Allow, but inside TLS refuse Encrypted Client Hello, which hides the server name that the client really wants. `"deny"` refuses every ClientHello that has it. Chromium and Firefox send it in every connection by default, with random bytes where they know of no key (GREASE), and nobody can tell these from a real one: such browsers have to be told not to. `"grease"` lets pass what has the form of the random bytes of Chromium, beside the name that the tunnel was asked for; a client that gives a real one this form passes, too. Default: not looked at.',
+      )
+      .optional(),
+    allows: true,
+    findConflicts: (_, rule) => findDemandConflict(rule, "ech"),
+    compile: (ech) => ({ inside: { ech } }),
+    explain: ({ inside }) =>
+      inside?.ech && (inside.ech === "deny" ? "no Encrypted Client Hello" : "no Encrypted Client Hello unlike GREASE"),
   }),
 };
 

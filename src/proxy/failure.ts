@@ -108,6 +108,12 @@ const table = {
     "policy",
     "The rule that allows the target does not allow this TLS client.",
   ),
+  ech_denied: row(
+    "http_request_denied",
+    403,
+    "policy",
+    "The rule that allows the target does not allow TLS clients to hide a server name (Encrypted Client Hello).",
+  ),
   first_bytes_timeout: row(
     "http_request_denied",
     403,

@@ -139,6 +139,25 @@ describe("a rule about what is inside", () => {
     expect(record).toMatchObject({ detail: "fingerprint_denied" });
   });
 
+  test("refuses Encrypted Client Hello with its word, before the target hears of it", async () => {
+    using origin = listenRaw();
+    await using proxy = await startWith({ ech: "deny" });
+    const hello = loadTlsFixture("chromium").segments[0]?.bytes ?? "";
+    const { record, heard, reached } = await sayInVain(proxy, origin, hello, "server.example");
+    expect(heard.toString("hex")).toBe(encodeFatalAlert("access_denied").toHex());
+    expect(reached).toHaveLength(0);
+    expect(record).toMatchObject({
+      error: "http_request_denied",
+      detail: "ech_denied",
+      note: "found Encrypted Client Hello",
+      end: "denied",
+      bytes_up: 0,
+    });
+    expect(await proxy.metrics()).toContain(
+      'penstock_failures_total{word="http_request_denied",detail="ech_denied"} 1\n',
+    );
+  });
+
   test("lets the target speak first, and gives the client its time to answer", async () => {
     using origin = listenRaw((peer) => peer.write("220 ready\r\n"));
     await using proxy = await startWith({ protocols: ["smtp"] }, { timeouts: { handshake: "300ms" } });

@@ -14,4 +14,6 @@ export interface InsideDemand {
   readonly minVersion?: number;
   /** For TLS: JA4 fingerprints of the clients that may pass. */
   readonly ja4?: ReadonlySet<string>;
+  /** For TLS: no Encrypted Client Hello; `grease`: but one that looks like the random bytes of a client without a key. */
+  readonly ech?: "deny" | "grease";
 }

@@ -127,7 +127,12 @@ export class InsideReader {
   get #watchesHellos(): boolean {
     const demand = this.#demand;
     if (demand === undefined || this.#version !== undefined) return false;
-    return demand.sni !== undefined || demand.minVersion !== undefined || demand.ja4 !== undefined;
+    return (
+      demand.sni !== undefined ||
+      demand.minVersion !== undefined ||
+      demand.ja4 !== undefined ||
+      demand.ech !== undefined
+    );
   }
 
   #readClient(chunk: Uint8Array): Failure | undefined {

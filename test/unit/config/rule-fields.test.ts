@@ -19,6 +19,8 @@ test.each([
   ],
   [{ sni: names }, `only tls; SNI ${names.slice(0, 10).join(", ")} and 2 more`],
   [{ tls: { min: "1.2" } }, "only tls; TLS 1.2 or later"],
+  [{ ech: "deny" }, "only tls; no Encrypted Client Hello"],
+  [{ sni: "match", ech: "grease" }, "only tls; SNI as the target; no Encrypted Client Hello unlike GREASE"],
   [{ ja4: ["t12i020400_d30dd38cd76f_847bbcdea70d"] }, "only tls; JA4 t12i020400_d30dd38cd76f_847bbcdea70d"],
 ])("explainTerms() says what %p allows", (rule, said) => {
   const { policy } = compileForTest({ rules: [rule] }).runtime;

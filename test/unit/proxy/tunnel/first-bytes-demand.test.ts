@@ -1,6 +1,15 @@
 import { describe, expect, test } from "bun:test";
 import { encodeFatalAlert } from "../../../../src/protocol/tls/read/alert.ts";
-import { buildRecords, concat, u8 } from "../../../support/build-client-hello.ts";
+import {
+  buildClientHello,
+  buildMessage,
+  buildRecords,
+  concat,
+  serverName,
+  u16,
+  u8,
+  vector,
+} from "../../../support/build-client-hello.ts";
 import { demandTls, makeTapStand, recordHello, replayThroughTap } from "../../../support/tap-stand.ts";
 import { listTlsFixtures, loadTlsFixture, watchAll } from "../../../support/tls-fixture.ts";
 
@@ -104,6 +113,48 @@ describe("a tap with a demand", () => {
       note: "found JA4 t13d5911h2_a33745022dd6_1f22a2ca17c4",
     });
     expect(other.lastWords).toEqual(encodeFatalAlert("access_denied"));
+  });
+
+  test("refuses Encrypted Client Hello, which Chromium sends as GREASE, unless its form may pass", () => {
+    for (const name of ["chromium", "chromium-tls12"])
+      for (const piece of [Infinity, 1]) {
+        const denied = replayThroughTap(
+          name,
+          { demand: demandTls({ ech: "deny" }), target: "server.example:443" },
+          piece,
+        );
+        expect(denied.failure).toEqual({ detail: "ech_denied", note: "found Encrypted Client Hello" });
+        expect(denied.lastWords).toEqual(encodeFatalAlert("access_denied"));
+        expect(denied.up).toHaveLength(0);
+        const grease = { demand: demandTls({ ech: "grease" }), target: "server.example:443" };
+        expect(replayThroughTap(name, grease, piece).failure).toBeUndefined();
+      }
+    for (const name of ["curl", "bun", "go"])
+      expect(replayThroughTap(name, { demand: demandTls({ ech: "deny" }) }).failure).toBeUndefined();
+  });
+
+  test("refuses a second hello that has Encrypted Client Hello where the first one had none", () => {
+    const ech = concat(u8(0), u16(1, 1), u8(66), vector(2, new Uint8Array(32)), vector(2, new Uint8Array(300)));
+    const hello = (...extensions: (readonly [number, Uint8Array])[]) =>
+      buildRecords(
+        22,
+        buildMessage(1, buildClientHello({ extensions: [serverName("server.example"), ...extensions] })),
+      );
+    for (const demand of [demandTls({ ech: "deny" }), demandTls({ ech: "grease" })]) {
+      const stand = makeTapStand({ demand });
+      stand.feed("client", hello());
+      const passed = stand.up.length;
+      stand.feed("client", hello([0xfe0d, ech]));
+      expect(stand.failure?.detail).toBe("ech_denied");
+      expect(stand.up).toHaveLength(passed);
+    }
+  });
+
+  test("refuses a hello that cannot be read, since it may have Encrypted Client Hello", () => {
+    const stand = makeTapStand({ demand: demandTls({ ech: "deny" }) });
+    stand.feed("client", buildRecords(22, buildMessage(1, u8(3, 3))));
+    expect(stand.failure?.detail).toBe("protocol_denied");
+    expect(stand.up).toHaveLength(0);
   });
 
   test("judges the second hello after a HelloRetryRequest like the first, and never lets it through whole", () => {

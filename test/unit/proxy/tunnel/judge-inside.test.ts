@@ -3,7 +3,7 @@ import { ByteReader } from "../../../../src/protocol/tls/read/byte-reader.ts";
 import { type ClientHello, parseClientHello } from "../../../../src/protocol/tls/read/client-hello.ts";
 import type { InsideDemand } from "../../../../src/proxy/policy/inside-demand.ts";
 import { judgeForwarding, judgeHello, judgeProtocol, judgeVersion } from "../../../../src/proxy/tunnel/judge-inside.ts";
-import { buildClientHello, serverName, u16, vector } from "../../../support/build-client-hello.ts";
+import { buildClientHello, concat, serverName, u16, u8, vector } from "../../../support/build-client-hello.ts";
 import { makeEndpoint } from "../../../support/make-endpoint.ts";
 import { makeServerNames } from "../../../support/make-policy.ts";
 import { demandTls } from "../../../support/tap-stand.ts";
@@ -63,6 +63,52 @@ describe("judgeHello()", () => {
     expect(judge(0x0303)).toBeUndefined();
     expect(judge(0x0304)).toBe("found TLS 1.2");
     expect(judge(0x0303, 0x0302, 0x0301)).toBe("found TLS 1.1");
+  });
+
+  describe("with ech", () => {
+    /** Of the form that BoringSSL sends as GREASE, unless told otherwise. */
+    const outer = ({ kdf = 1, aead = 1, key = 32, payload = 208 }) =>
+      concat(u8(0), u16(kdf, aead), u8(66), vector(2, new Uint8Array(key)), vector(2, new Uint8Array(payload)));
+    const judge = (ech: "deny" | "grease", data: Uint8Array | undefined, name?: string, target = "good.example:443") =>
+      judgeHello(
+        demandTls({ ech }),
+        makeEndpoint(target),
+        helloWith(
+          ...(name === undefined ? [] : [serverName(name)]),
+          ...(data === undefined ? [] : [[0xfe0d, data] as const]),
+        ),
+        "",
+      );
+
+    test('"deny" refuses every hello that has it, outer and inner, and no other', () => {
+      expect(judge("deny", undefined, "good.example")).toBeUndefined();
+      expect(judge("deny", outer({}), "good.example")).toEqual({
+        detail: "ech_denied",
+        note: "found Encrypted Client Hello",
+      });
+      expect(judge("deny", u8(1), "good.example")?.detail).toBe("ech_denied");
+      expect(judge("deny", outer({ payload: 500 }))?.detail).toBe("ech_denied");
+    });
+
+    test('"grease" lets pass the form of the random bytes of Chromium beside the name of the target', () => {
+      for (const form of [{}, { aead: 3 }, { payload: 144 }, { payload: 176 }, { payload: 240 }])
+        expect(judge("grease", outer(form), "GOOD.example")).toBeUndefined();
+      expect(judge("grease", outer({}), undefined, "192.0.2.1:443")).toBeUndefined();
+      expect(judge("grease", undefined, "other.example")).toBeUndefined();
+    });
+
+    test('"grease" refuses another form, and another name', () => {
+      for (const form of [{ kdf: 3 }, { aead: 2 }, { key: 65 }, { payload: 272 }, { payload: 200 }, { payload: 112 }])
+        expect(judge("grease", outer(form), "good.example")?.note).toBe(
+          "found Encrypted Client Hello that is not like GREASE",
+        );
+      expect(judge("grease", u8(1), "good.example")?.detail).toBe("ech_denied");
+      expect(judge("grease", outer({}), "front.example")?.note).toBe(
+        "found Encrypted Client Hello with SNI front.example",
+      );
+      expect(judge("grease", outer({}))?.note).toBe("found Encrypted Client Hello without SNI");
+      expect(judge("grease", outer({}), "front.example", "192.0.2.1:443")?.detail).toBe("ech_denied");
+    });
   });
 
   test("asks first whether TLS may be spoken at all", () => {
