@@ -54,7 +54,7 @@ const UNSAID = "it does not say why.";
 const MAX_TEXT = 200;
 
 /** The members of a JSON object; none when the answer is none. */
-export async function readJson(answer: Response): Promise<Readonly<Record<string, unknown>>> {
+export async function readJson(answer: Pick<Response, "text">): Promise<Readonly<Record<string, unknown>>> {
   try {
     const body: unknown = JSON.parse(await answer.text());
     return isRecord(body) ? body : {};

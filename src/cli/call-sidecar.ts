@@ -38,11 +38,11 @@ export async function callSidecar<Name extends OperationName>(
   if (!response.ok) {
     const copy = response.clone();
     const message = await readDetail(response);
-    const problems = readList((await readJson(copy))["problems"]).map(String);
-    return { ok: false, status: response.status, message, problems };
+    const { problems } = await readJson(copy);
+    return { ok: false, status: response.status, message, problems: readList(problems).map(String) };
   }
   const body = await readJson(response);
   if (response.status === 204) return { ok: true, answer: undefined as Operations[Name]["answer"] };
-  if (Object.keys(body).length > 0) return { ok: true, answer: body as Operations[Name]["answer"] };
+  if (Object.keys(body).length > 0) return { ok: true, answer: body };
   return { ok: false, status: response.status, message: "it answered with something else.", problems: [] };
 }
