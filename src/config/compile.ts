@@ -1,4 +1,4 @@
-import { type AccessForm, compileLog, type LogPlan } from "./log.ts";
+import { type AccessForm, compileLog, findLogWarnings, type LogPlan } from "./log.ts";
 import { resolve } from "node:path";
 
 import { createAuthenticator } from "../proxy/auth/authenticate.ts";
@@ -161,6 +161,7 @@ export function* compileInSteps(
         ...pacWarnings,
         ...redisWarnings,
         ...telemetryWarnings,
+        ...findLogWarnings(config.log),
         ...(sidecar?.warnings ?? []),
         ...(usersFile ? findUserWarnings(usersFile) : []),
         ...unreachable,

@@ -6,14 +6,20 @@ import { dnsSchema } from "./dns.ts";
 import { cidr, duration, flag, list, settings, size, text, word } from "./fields.ts";
 import { forwardSchema } from "./forward.ts";
 import { limitsSchema } from "./limits-schema.ts";
-import { findPortConflicts, findUnguarded, hasCertifiedUsers, listenSchema } from "./listener-schema.ts";
+import {
+  findOwnBinding,
+  findPortConflicts,
+  findUnguarded,
+  hasCertifiedUsers,
+  listenSchema,
+} from "./listener-schema.ts";
 import { checked, MALFORMED, type PartsOf, readWhole } from "./parts.ts";
 import type { Problem } from "./problem.ts";
 import type { KnownNames } from "./rule-fields.ts";
 import { findRuleConflicts, rulesSchema } from "./rule-schema.ts";
 import { readSidecarPort, sidecarSchema } from "./sidecar.ts";
 import { stateSchema } from "./state.ts";
-import { telemetrySchema } from "./telemetry.ts";
+import { findOwnCollector, telemetrySchema } from "./telemetry.ts";
 import { findUnknownSessions } from "./pool-schema.ts";
 import { upstreamSchema } from "./upstream-schema.ts";
 import { upstreamsSchema } from "./upstreams-schema.ts";
@@ -134,7 +140,7 @@ type Sections = z.output<typeof sections>;
 
 /** The one schema of the configuration file: everything that can be set, with its unit, its default, and what contradicts it. */
 export const configSchema = checked(sections, (config) => {
-  const { listen, users, open, rules, sidecar } = config;
+  const { listen, users, open, rules, sidecar, telemetry } = config;
   const known = findKnownNames(config);
   return [
     ...(users === undefined && open !== true ? findUnguarded(listen) : []),
@@ -148,6 +154,7 @@ export const configSchema = checked(sections, (config) => {
       }),
     ),
     ...findPortConflicts(listen, readSidecarPort(sidecar)),
+    ...findOwnCollector(telemetry, (address) => findOwnBinding(address, listen, readSidecarPort(sidecar))),
   ];
 });
 
