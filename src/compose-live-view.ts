@@ -1,5 +1,5 @@
 import type { InUse } from "./apply-config.ts";
-import { reportCertificates } from "./certificate-report.ts";
+import { reportCertificates, warnOfCertificates } from "./certificate-report.ts";
 import type { Drain } from "./drain.ts";
 import type { Gate } from "./gate/gate.ts";
 import type { CarriedState } from "./handover/carried-state.ts";
@@ -80,12 +80,18 @@ export function composeLiveView(parts: ShownParts): LiveViewParts {
       certificates: () => reportCertificates(gate, inUse, Date.now()),
       async status() {
         const readiness = await parts.readiness();
+        const now = Date.now();
+        const certificates = reportCertificates(gate, inUse, now);
         return {
           version,
           pid: process.pid,
           started_at: new Date(started.at).toISOString(),
           uptime_ms: Math.round(uptime()),
           ...describeReadiness(readiness, parts),
+          warnings: [
+            ...(readiness.warning === undefined ? [] : [readiness.warning]),
+            ...warnOfCertificates(certificates, now),
+          ],
           listeners: (gate.listeners ?? []).map(({ name }, at) => ({
             address: name,
             tls: inUse.plans[at]?.tls !== undefined,
@@ -95,10 +101,7 @@ export function composeLiveView(parts: ShownParts): LiveViewParts {
           ...prefixBytes(traffic()),
           ...describeSeries(series),
           upstreams: countMembers(parts.upstreams()),
-          certificates: reportCertificates(gate, inUse, Date.now()).map(({ names, file, days }) => ({
-            name: names[0] ?? file,
-            days,
-          })),
+          certificates: certificates.map(({ names, file, days }) => ({ name: names[0] ?? file, days })),
           memory_bytes: process.memoryUsage.rss(),
         };
       },
@@ -109,13 +112,12 @@ export function composeLiveView(parts: ShownParts): LiveViewParts {
 function describeReadiness(
   readiness: Readiness,
   { gate, drain }: ShownParts,
-): Pick<StatusAnswer, "phase" | "ready" | "reason" | "warnings"> {
+): Pick<StatusAnswer, "phase" | "ready" | "reason"> {
   const isStarting = gate.listeners === undefined && drain.phase === "serving";
   return {
     phase: isStarting ? "starting" : drain.phase,
     ready: readiness.ready,
     ...(!readiness.ready && { reason: readiness.reason }),
-    warnings: readiness.warning === undefined ? [] : [readiness.warning],
   };
 }
 
