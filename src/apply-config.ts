@@ -1,5 +1,6 @@
 import type { AccessOutput } from "./access-output.ts";
 import type { FleetParts } from "./compose-fleet.ts";
+import type { TelemetryParts } from "./compose-telemetry.ts";
 import type { CompiledConfig } from "./config/compile.ts";
 import { diffConfigsInSteps, keepFixedSettings } from "./config/diff-config.ts";
 import { diffFingerprintsInSteps } from "./config/fingerprints.ts";
@@ -33,6 +34,7 @@ export interface ConfigApplierOptions {
   readonly contexts: TlsContexts;
   readonly pacs: PacFiles;
   readonly fleet: Pick<FleetParts, "follow">;
+  readonly telemetry: Pick<TelemetryParts, "follow">;
   readonly inherited: InheritedSockets | undefined;
   readonly tell: (message: string) => void;
   /** Resolves when clients have had their turn. */
@@ -61,6 +63,8 @@ export class ConfigApplier {
     const secrets = await runInTurns(unite(inUse.compiled.secrets, next.secrets), turn);
     const before = inUse.sidecar;
     const keepsSidecar = next.sidecar !== undefined && before?.isAt(next.sidecar) === true;
+    const kept = next.sidecar && keepsSidecar ? before.prepare(next.sidecar) : undefined;
+    if (kept?.ok === false) return kept;
     const opening =
       next.sidecar === undefined || keepsSidecar ? undefined : await this.#options.openSidecar(next.sidecar);
     if (opening?.ok === false) return opening;
@@ -90,11 +94,12 @@ export class ConfigApplier {
     pacs.commit();
     gate.use(keepUnchanged(gate.runtime.current, next.runtime));
     this.#options.fleet.follow(next);
+    this.#options.telemetry.follow(next);
     const { current } = gate.runtime;
     gate.upstreams.retain(listHops(current), current.pacs);
     output.commit();
     this.#options.accessLog.use({ format: next.log.access, sampleOk: next.log.sampleOk });
-    if (next.sidecar !== undefined && keepsSidecar) before?.use(next.sidecar);
+    kept?.commit();
     inUse.sidecar = keepsSidecar ? before : opening?.open;
     inUse.plans = listeners.plans;
     inUse.compiled = next;

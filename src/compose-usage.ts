@@ -32,7 +32,10 @@ export function composeUsage(
     clock,
     // What is forgotten is read again. What must not be forgotten meanwhile: what is not kept yet, and who is to be refused.
     holdsUser: (use) =>
-      use.unsaved || gate === undefined || quotas.refuse(use.key, gate.runtime.current.limits) !== undefined,
+      use.unsaved ||
+      use.awaited !== undefined ||
+      gate === undefined ||
+      quotas.refuse(use.key, gate.runtime.current.limits) !== undefined,
   });
   const quotas = new Quotas(usage);
   let gate: Gate | undefined;

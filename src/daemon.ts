@@ -1,5 +1,7 @@
 import { composeUsage } from "./compose-usage.ts";
 import { composeWarmUp } from "./compose-warm-up.ts";
+import { readMetricSources } from "./compose-metrics.ts";
+import { composeTelemetry } from "./compose-telemetry.ts";
 import { composeFleet } from "./compose-fleet.ts";
 import { composeControl } from "./compose-control.ts";
 import { composeReloads } from "./compose-reloads.ts";
@@ -93,8 +95,8 @@ export interface Daemon {
   readonly driving: string;
   /** The threads that carry long tunnels; undefined where there are none. */
   readonly lanes: LanePool | undefined;
-  /** The TLS of each listener, in the order of the listeners; undefined for a plain one. */
-  readonly tls: readonly (ListenerTls | undefined)[];
+  /** The TLS of a listener, by its index, or of the sidecar; undefined for a plain one. */
+  tls(of: number | "sidecar"): ListenerTls | undefined;
   /** The pools of upstreams: their state, and the operator's say in it. */
   readonly pools: Pools;
   /** Calls back once the event loop has taken another turn. */
@@ -157,6 +159,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
   const descriptors = new SpareDescriptors();
   const use = composeUsage(compiled, tell);
   const fleet = composeFleet(compiled, use, tell);
+  const telemetry = composeTelemetry(compiled, tell);
   const gate = new Gate({
     runtime,
     sockets,
@@ -166,6 +169,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     accessLog,
     usage: use.usage,
     quotas: use.quotas,
+    traces: telemetry.traces,
     application: `Penstock ${version}`,
     ...(options.resolver && { resolver: options.resolver }),
     findPac: (name) => pacs.find(name),
@@ -189,24 +193,18 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     close: () => close(),
   });
 
+  const measured = { gate, inUse, accessLog, use, fleet, lanes, pacs, telemetry, reloads: () => reloader };
   // The sidecar first: it can say that the proxy is still starting.
   const control = composeControl({
-    gate,
+    ...measured,
     drain,
-    inUse,
-    accessLog,
-    use,
-    fleet,
-    lanes,
     splicing: description,
     driving: sockets.description,
-    reloads: () => reloader,
     ...(options.load && { reload: () => reloader.reload() }),
-    pacs,
     ...(options.successors && { handOver: (executable) => handover.handOver("POST /handover", executable) }),
   });
   const open = (plan: SidecarPlan) =>
-    openSidecar(plan, control, { listen: sockets.listenForSidecar, passed }, (error) =>
+    openSidecar(plan, control, { listen: sockets.listenForSidecar, passed, contexts }, (error) =>
       bugs.report("A mistake in the sidecar", error),
     );
   // Connections first, then timers and promises of the runtime.
@@ -221,11 +219,12 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     contexts,
     pacs,
     fleet,
+    telemetry,
     inherited,
     tell,
     turn,
   });
-  const carried = [...carryGate(gate), control.carried, ...(options.carried ?? [])];
+  const carried = [...carryGate(gate, use), control.carried, ...(options.carried ?? [])];
   const movable = { release: () => gate.release(), receive: (connection: Movable) => gate.receive(connection) };
   const handover = composeHandover({
     gate,
@@ -265,12 +264,13 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
   applier.claimAddresses();
   (await pacs.prepare(compiled.pacs)).commit();
   await fleet.start(gate);
+  telemetry.start(gate, () => readMetricSources(measured));
 
   const bound = gate.listen(inUse.plans);
   if (!bound.ok) {
     // The old process serves on at its path.
     if (successor) inUse.sidecar?.sidecar.retire(true);
-    await Promise.all([inUse.sidecar?.sidecar.stop(), lanes?.stop(), fleet.stop()]);
+    await Promise.all([inUse.sidecar?.sidecar.stop(), lanes?.stop(), fleet.stop(), telemetry.stop()]);
     pacs.close();
     accessOutput.close();
     gate.close();
@@ -287,7 +287,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     control.stop();
     stopTidying();
     pacs.close();
-    await fleet.stop();
+    await Promise.all([fleet.stop(), withinMs(telemetry.stop(), LAST_EXPORT_MS)]);
     await Promise.all([withinMs(accessLog.stop(), LAST_LINES_MS), inUse.sidecar?.sidecar.stop(), lanes?.stop()]);
     accessOutput.close();
     gate.close();
@@ -315,9 +315,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
       splicing: description,
       driving: sockets.description,
       lanes,
-      get tls() {
-        return inUse.plans.map(({ tls }) => tls);
-      },
+      tls: (of) => (of === "sidecar" ? inUse.sidecar : inUse.plans[of])?.tls,
       pools: gate.pools,
       afterTurn: sockets.afterTurn,
       reload: () => reloader.reload(),
@@ -356,3 +354,5 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
 const LAST_MOVES_MS = 500;
 /** Milliseconds for the reader of the access log to take the last lines. */
 const LAST_LINES_MS = 1000;
+/** Milliseconds for the collector to take what is left. */
+const LAST_EXPORT_MS = 3000;

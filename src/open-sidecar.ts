@@ -12,8 +12,11 @@ import { parseDuration } from "./config/quantity.ts";
 import type { Drain } from "./drain.ts";
 import type { Gate } from "./gate/gate.ts";
 import type { PassedSockets } from "./net/handover/passed-sockets.ts";
+import { createFetchTls } from "./net/http/fetch-tls.ts";
 import { serveHttp } from "./net/http/serve-http.ts";
 import type { Listen } from "./net/runtime/listen.ts";
+import type { TlsContexts } from "./net/runtime/tls-contexts.ts";
+import { createListenerTls, type ListenerTls } from "./proxy/accept/listener-tls.ts";
 import { findAffinity } from "./proxy/dial/member-search.ts";
 import { isDefaultRouteOpen } from "./proxy/dial/upstream-probe.ts";
 import { asksPac } from "./proxy/pac/choose-ways.ts";
@@ -24,8 +27,9 @@ import { describePool } from "./proxy/upstream/pool-state.ts";
 import type { ControlPort, DrainControl, Readiness } from "./sidecar/control-port.ts";
 import type { PacStatus } from "./pac/followed-pac.ts";
 import type { PacFiles } from "./pac/pac-files.ts";
-import { createSidecarApp } from "./sidecar/sidecar-app.ts";
+import { TokenThrottle } from "./sidecar/token-throttle.ts";
 import { type Sidecar, startSidecar } from "./sidecar/serve.ts";
+import { version } from "./version.ts";
 import type { PacState, PoolOrSingle, UpstreamControl } from "./sidecar/upstreams.ts";
 
 export type SidecarPlan = NonNullable<CompiledConfig["sidecar"]>;
@@ -33,10 +37,19 @@ export type SidecarPlan = NonNullable<CompiledConfig["sidecar"]>;
 /** The sidecar of a daemon, and what it needs for the next one. */
 export interface OpenSidecar {
   readonly sidecar: Sidecar;
+  /** Undefined while it speaks no TLS. */
+  readonly tls: ListenerTls | undefined;
   /** Whether a plan has the address that is bound. */
   isAt(plan: SidecarPlan): boolean;
-  /** Answers requests to come by this plan, which has the same address. */
-  use(plan: SidecarPlan): void;
+  /** Prepares to answer requests to come by this plan, which has the same address. */
+  prepare(plan: SidecarPlan): { readonly ok: true; commit(): void } | { readonly ok: false; readonly message: string };
+}
+
+/** What a sidecar gets of the process. */
+export interface SidecarSockets {
+  readonly listen: Listen;
+  readonly passed: PassedSockets;
+  readonly contexts: TlsContexts;
 }
 
 type SidecarOpening =
@@ -46,25 +59,34 @@ type SidecarOpening =
 export async function openSidecar(
   plan: SidecarPlan,
   port: ControlPort,
-  { listen, passed: others }: { readonly listen: Listen; readonly passed: PassedSockets },
+  { listen, passed: others, contexts }: SidecarSockets,
   reportBug: (error: unknown) => void,
 ): Promise<SidecarOpening> {
-  const createApp = ({ at, tokens, allowedHosts }: SidecarPlan) =>
+  // Its schemas are made only where there is a sidecar.
+  const { createSidecarApp } = await import("./sidecar/sidecar-app.ts");
+  const throttle = new TokenThrottle();
+  const createApp = ({ at, tokens, allowedHosts, tls: secure }: SidecarPlan) =>
     createSidecarApp(port, {
       reportBug,
+      throttle,
+      version,
       tokens,
-      ...(at.kind === "tcp" && { allowedHosts: [hostname(), ...allowedHosts] }),
+      ...(at.kind === "tcp" && { allowedHosts: [hostname(), ...allowedHosts, ...(secure?.trust.names ?? [])] }),
     });
   const { at } = plan;
   const token = pickToken(plan, "operate") ?? plan.tokens[0]?.token;
   let app = createApp(plan);
+  const secured = prepareTls(undefined, plan, contexts);
+  if (!secured.ok) return secured;
+  let { tls } = secured;
   const passed = at.kind === "tcp" ? undefined : others.takeUnix(at.path);
   const started = await startSidecar({
     app: { fetch: (request, upgrade) => app.fetch(request, upgrade) },
     address: at.kind === "tcp" ? at : { unix: at.path },
     ...(token && { token }),
     isPassed: passed !== undefined,
-    serveHttp: (options) => serveHttp({ ...options, listen, passed }),
+    ...(plan.tls && { tls: createFetchTls(plan.tls.trust) }),
+    serveHttp: (options) => serveHttp({ ...options, listen, passed, secure: () => tls?.current }),
     reportBug,
   });
   if (!started.ok) return started;
@@ -72,12 +94,41 @@ export async function openSidecar(
     ok: true,
     open: {
       sidecar: started.sidecar,
+      get tls() {
+        return tls;
+      },
       isAt: (next) => isDeepStrictEqual(next.at, at),
-      use(next) {
-        app = createApp(next);
+      prepare(next) {
+        const prepared = prepareTls(tls, next, contexts);
+        if (!prepared.ok) return prepared;
+        return {
+          ok: true,
+          commit() {
+            app = createApp(next);
+            prepared.commit();
+            ({ tls } = prepared);
+          },
+        };
       },
     },
   };
+}
+
+/** The TLS of a plan: that of the plan before where both have it, so that sessions can be resumed. */
+function prepareTls(
+  before: ListenerTls | undefined,
+  { tls: plan }: SidecarPlan,
+  contexts: TlsContexts,
+):
+  | { readonly ok: true; readonly tls: ListenerTls | undefined; commit(): void }
+  | { readonly ok: false; readonly message: string } {
+  if (plan === undefined) return { ok: true, tls: undefined, commit() {} };
+  if (before === undefined) {
+    const made = createListenerTls(plan.server, contexts);
+    return made.ok ? { ...made, commit() {} } : made;
+  }
+  const prepared = before.prepare(plan.server);
+  return prepared.ok ? { ok: true, tls: before, commit: () => prepared.commit() } : prepared;
 }
 
 /** What the sidecar may ask of the tunnels and the captures. */

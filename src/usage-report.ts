@@ -1,10 +1,11 @@
 import type { UsageParts } from "./compose-usage.ts";
 import { formatDay, type Period } from "./proxy/limit/calendar.ts";
-import { findUserShare, type Limits, type UserShare } from "./proxy/limit/limits.ts";
+import type { Limits } from "./proxy/limit/limits.ts";
 import { type Counts, Use } from "./proxy/limit/use.ts";
 import { findKey, type Usage, type UsageKind } from "./proxy/limit/usage.ts";
 import type { LiveTable } from "./proxy/record/live-table.ts";
 import type { UsageQuestion, UsageReport, UsageRow } from "./sidecar/usage.ts";
+import { describeLimits, type LimitTables } from "./usage-limits.ts";
 
 /** Milliseconds over which a rate is measured: at least, and at most. */
 const SHORTEST_MS = 900;
@@ -17,7 +18,8 @@ interface Sample {
 }
 
 export interface ReportOptions {
-  readonly parts: Pick<UsageParts, "usage" | "keeper">;
+  readonly parts: Pick<UsageParts, "usage" | "keeper" | "quotas">;
+  readonly tables: LimitTables;
   readonly live: Pick<LiveTable, "look">;
   readonly limits: () => Limits;
   /** Milliseconds since the epoch at which counting began. */
@@ -33,8 +35,10 @@ export class UsageReporter {
     this.#options = options;
   }
 
-  async report({ by, since, top }: UsageQuestion): Promise<UsageReport | string> {
-    const { usage, keeper } = this.#options.parts;
+  async report({ by, since, top, key }: UsageQuestion): Promise<UsageReport | string> {
+    const { usage, keeper, quotas } = this.#options.parts;
+    // A user who was forgotten is read from the file meanwhile.
+    if (by === "user" && key !== undefined && usage.tables.user.find(key) === undefined) quotas.onUnknown?.(key);
     const before = await this.#sampleBefore(by);
     const open = this.#countOpen(by);
     const now = this.#sample(by);
@@ -49,7 +53,13 @@ export class UsageReporter {
     });
     // Users that were not active in this month are in the file alone.
     for (const [user, counts] of earlier) if (!known.has(user)) rows.push([new Use(user), counts]);
+    if (key !== undefined) {
+      const found = rows.find(([use]) => use.key === key);
+      rows.length = 0;
+      rows.push(found ?? [new Use(key), NOTHING]);
+    }
     rows.sort(([one, a], [other, b]) => b.up + b.down - a.up - a.down || one.key.localeCompare(other.key));
+    const { tables } = this.#options;
     const limits = this.#options.limits();
     return {
       by,
@@ -60,7 +70,6 @@ export class UsageReporter {
       kept: by !== "user" || keeper === undefined ? false : (keeper.status.fault ?? true),
       rows: rows.slice(0, top).map(([use, counts]): UsageRow => {
         const [passed, seconds] = [before.bytes.get(use), (now.at - before.at) / 1000];
-        const share = by === "user" ? findUserShare(limits, use.key) : undefined;
         return {
           key: use.key,
           open: open.get(use.key) ?? 0,
@@ -72,7 +81,7 @@ export class UsageReporter {
           month: use.since(period.month),
           since: counts,
           refused: Object.fromEntries(use.refused ?? []),
-          ...(share && describeShare(share, use, period)),
+          ...describeLimits(by, use, limits, period, tables),
         };
       }),
       others: sumUp(rows.slice(top).map(([, counts]) => counts)),
@@ -135,6 +144,8 @@ export class UsageReporter {
   }
 }
 
+const NOTHING: Counts = { up: 0, down: 0, requests: 0 };
+
 function findDay(since: UsageQuestion["since"], period: Period, usage: Usage): number {
   if (since === "today") return period.day;
   if (since === "month") return period.month;
@@ -154,37 +165,4 @@ function sumUp(counts: readonly Counts[]): UsageReport["others"] {
     sum.requests += requests;
   }
   return sum;
-}
-
-/** The limits of a user, and what is left of quotas. */
-function describeShare(
-  { connections, rate, bandwidth, quota }: UserShare,
-  use: Use,
-  period: Period,
-): Pick<UsageRow, "limits" | "quota"> {
-  const limits = {
-    ...(connections > 0 && { connections }),
-    ...(rate && { requests_per_second: rate.perSecond }),
-    ...(bandwidth && {
-      bytes_per_second: {
-        ...(bandwidth.up && { up: bandwidth.up.bytesPerSecond }),
-        ...(bandwidth.down && { down: bandwidth.down.bytesPerSecond }),
-      },
-    }),
-  };
-  const describe = (limit: number, used: number, endsAt: number) => ({
-    limit,
-    used,
-    left: Math.max(0, limit - used),
-    resets_at: new Date(endsAt).toISOString(),
-  });
-  return {
-    ...(Object.keys(limits).length > 0 && { limits }),
-    ...(quota && {
-      quota: {
-        ...(quota.day !== undefined && { day: describe(quota.day, use.dayBytes(period), period.dayEndsAt) }),
-        ...(quota.month !== undefined && { month: describe(quota.month, use.monthBytes(period), period.monthEndsAt) }),
-      },
-    }),
-  };
 }

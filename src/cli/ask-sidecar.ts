@@ -20,7 +20,7 @@ interface RequestParts {
 
 /** As `askSidecar`, with fields of its own. */
 export async function requestSidecar(
-  { unix, token }: SidecarAccess,
+  { unix, token, tls }: SidecarAccess,
   url: URL,
   { method = "GET", headers, signal }: RequestParts,
 ): Promise<Response | string> {
@@ -33,6 +33,7 @@ export async function requestSidecar(
       proxy: false,
       ...(signal && { signal }),
       ...(unix !== undefined && { unix }),
+      ...(tls && { tls }),
     });
   } catch (error) {
     return `Cannot reach the sidecar at ${unix ?? url.origin}: ${describeError(error)}.`;

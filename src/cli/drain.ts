@@ -1,4 +1,5 @@
-import { askSidecar, readDetail } from "./ask-sidecar.ts";
+import { formatJson } from "../escape-text.ts";
+import { callSidecar } from "./call-sidecar.ts";
 import { createCommand } from "./command.ts";
 import { findSidecar, sidecarArgs } from "./find-sidecar.ts";
 import { exitCodes } from "./io.ts";
@@ -28,19 +29,18 @@ export const drain = createCommand({
       io.tell(access);
       return exitCodes.usage;
     }
-    const { url } = access;
-    if (duration !== undefined) url.searchParams.set("for", duration);
-    const answer = await askSidecar(access, url, has("cancel") ? "DELETE" : "POST");
-    if (typeof answer === "string") {
-      io.tell(answer);
+    const query = duration === undefined ? {} : { for: duration };
+    const called = has("cancel")
+      ? await callSidecar(access, "DELETE /drain")
+      : await callSidecar(access, "POST /drain", { query });
+    if (!called.ok) {
+      io.tell(
+        called.status === undefined ? called.message : `The sidecar refused (${called.status}): ${called.message}`,
+      );
       return exitCodes.failure;
     }
-    if (!answer.ok) {
-      io.tell(`The sidecar refused (${answer.status}): ${await readDetail(answer)}`);
-      return exitCodes.failure;
-    }
-    if (has("cancel")) io.tell("The proxy accepts connections again.");
-    else await io.print(`${(await answer.text()).trimEnd()}\n`);
+    if (called.answer === undefined) io.tell("The proxy accepts connections again.");
+    else await io.print(`${formatJson(called.answer)}\n`);
     return exitCodes.ok;
   },
 });

@@ -64,8 +64,9 @@ async function follow(access: SidecarAccess, asJson: boolean, leaving: AbortSign
     if (typeof answer !== "string" && answer.status === 200 && answer.body !== null) {
       io.tell(isWatching ? "Watching again." : "Watching until SIGINT.");
       isWatching = true;
-      last = await printEvents(answer.body, { asJson, io, last });
-      if (leaving.aborted) return exitCodes.ok;
+      const printed = await printEvents(answer.body, { asJson, io, last });
+      if (leaving.aborted || !printed.isRead) return exitCodes.ok;
+      last = printed.last;
       io.tell("The connection to the sidecar is over. Trying again until SIGINT.");
     } else if (!isWatching || (typeof answer !== "string" && isFinal(answer.status))) {
       io.tell(
@@ -90,24 +91,26 @@ interface Printing {
   readonly last: string | undefined;
 }
 
-/** Prints events until the stream is over. Gives the id of the last one. */
+/** Prints events until the stream is over, or nobody reads them. Gives the id of the last one. */
 async function printEvents(
   body: ReadableStream<Uint8Array>,
   { asJson, io, last }: Printing,
-): Promise<string | undefined> {
+): Promise<{ readonly last: string | undefined; readonly isRead: boolean }> {
   const reader = new ServerSentEvents();
   let newest = last;
+  let isRead = true;
   try {
     for await (const bytes of body) {
       const found = reader.read(bytes);
       if (found.length === 0) continue;
-      await io.print(found.map(({ data }) => `${asJson ? data : formatData(data)}\n`).join(""));
+      isRead = await io.print(found.map(({ data }) => `${asJson ? data : formatData(data)}\n`).join(""));
       newest = found.at(-1)?.id ?? newest;
+      if (!isRead) break;
     }
   } catch {
     // The connection broke; the id says where to go on.
   }
-  return newest === "" ? last : newest;
+  return { last: newest === "" ? last : newest, isRead };
 }
 
 function formatData(data: string): string {

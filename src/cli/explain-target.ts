@@ -1,9 +1,10 @@
+import { clientKey } from "../address/client-key.ts";
 import { type Endpoint, formatEndpoint } from "../address/endpoint.ts";
 import { hostFromIp } from "../address/host.ts";
 import type { Ip } from "../address/ip.ts";
 import type { CompiledConfig } from "../config/compile.ts";
 import { type Fact, formatFact, line, mergeFacts } from "./explain-fact.ts";
-import { explainLimits } from "./explain-limits.ts";
+import { type AskUse, explainLimits, explainUse } from "./explain-limits.ts";
 import { type AskPool, explainPools } from "./explain-pool.ts";
 import { explainTerms } from "../config/rule-fields.ts";
 import type { Resolver } from "../net/dns/resolver.ts";
@@ -37,15 +38,18 @@ export interface Question {
 
 /**
  * Says line by line what the proxy would do with a connection. Asks the same
- * functions as the proxy itself, and DNS; dials nothing. `askPool` asks a running proxy.
+ * functions as the proxy itself, and DNS; dials nothing. `askPool` and `askUse` ask a running proxy.
  */
 export async function explainTarget(...question: Parameters<typeof listFacts>): Promise<string[]> {
   return (await listFacts(...question)).map(formatFact);
 }
 
-/** The same for machines. */
-export async function explainAsJson(...question: Parameters<typeof listFacts>): Promise<Record<string, unknown>> {
-  return mergeFacts(await listFacts(...question));
+/** The same, and as one object for machines. */
+export async function explainBoth(
+  ...question: Parameters<typeof listFacts>
+): Promise<{ readonly lines: readonly string[]; readonly json: Readonly<Record<string, unknown>> }> {
+  const facts = await listFacts(...question);
+  return { lines: facts.map(formatFact), json: mergeFacts(facts) };
 }
 
 async function listFacts(
@@ -53,6 +57,7 @@ async function listFacts(
   resolver: Resolver,
   { client, user: written, target }: Question,
   askPool: AskPool = () => Promise.resolve("nobody was asked"),
+  askUse: AskUse = () => Promise.resolve(undefined),
 ): Promise<Fact[]> {
   const { runtime } = compiled;
   const lines = [line("target", formatEndpoint(target))];
@@ -93,7 +98,10 @@ async function listFacts(
   lines.push(line("route", describeRoute(route.value, authorized.value, asker)));
   const terms = explainTerms(authorized.value.decision);
   if (terms !== undefined) lines.push(line("allows", terms));
-  lines.push(...explainLimits(runtime.limits, user));
+  const limited = explainLimits(runtime.limits, { user, decision: authorized.value.decision });
+  lines.push(...limited);
+  const keys = { client: clientKey(client, runtime.limits.clientPrefix), user, target: formatEndpoint(target) };
+  if (limited.length > 0) lines.push(...(await explainUse(keys, askUse)));
   const limit = new TimeLimit(runtime.timeouts.connectMs);
   const means: Means = { own, resolver, limit, client, nat64: runtime.nat64 ?? WELL_KNOWN_PREFIX };
   const pools = isPooled(route.value)

@@ -3,6 +3,7 @@ import { toAsciiHost } from "../address/host.ts";
 import { parseIp } from "../address/ip.ts";
 import type { CompiledConfig } from "../config/compile.ts";
 import { TOKEN_VARIABLE } from "../config/overrides.ts";
+import { isRecord, readList } from "../config/plain-data.ts";
 import { quoteSubject } from "../config/problem.ts";
 import { explainUrl } from "../config/target-pattern.ts";
 import { formatJson } from "../escape-text.ts";
@@ -11,7 +12,8 @@ import { askSidecar, readDetail, readJson } from "./ask-sidecar.ts";
 import { createCommand, type CommandInput } from "./command.ts";
 import { configArgs, loadFromFlags, tellProblems } from "./config-args.ts";
 import { type AskedPool, type AskPool, type PoolQuestion, readAskedPool } from "./explain-pool.ts";
-import { explainAsJson, explainTarget } from "./explain-target.ts";
+import type { AskUse } from "./explain-limits.ts";
+import { explainBoth } from "./explain-target.ts";
 import { findRunningSidecar, sidecarFlag, withoutSidecar } from "./find-sidecar.ts";
 import { exitCodes } from "./io.ts";
 
@@ -19,11 +21,11 @@ import { exitCodes } from "./io.ts";
 export const explain = createCommand({
   name: "explain",
   description:
-    "Show what the proxy would do with a target: which rule, why, which way, which addresses. Nothing is dialled.",
+    "Show what the proxy would do with a target: which rule, why, which way, which limits, which addresses. Nothing is dialled. Exit code 1: it would be refused.",
   args: {
     target: {
       type: "positional",
-      description: "The target, as host:port; without a port, 443.",
+      description: "The target, as host:port or a URL; without a port, 443.",
     },
     user: {
       type: "string",
@@ -44,7 +46,7 @@ export const explain = createCommand({
     config: configArgs.config,
     sidecar: {
       ...sidecarFlag.sidecar,
-      description: `The sidecar of the running proxy, which is asked for the health of pools, as http://host:port, host:port or the path of a Unix socket. Default: that of the configuration. The token is in ${TOKEN_VARIABLE}, or that of the configuration for a sidecar on this machine.`,
+      description: `The sidecar of the running proxy, which is asked for the health of pools and for what is used of limits, as http://host:port, host:port or the path of a Unix socket. Default: that of the configuration. The token is in ${TOKEN_VARIABLE}, or that of the configuration for a sidecar on this machine.`,
     },
   },
   async run(input) {
@@ -63,11 +65,11 @@ export const explain = createCommand({
     const { compiled } = loaded.value;
     const question = { client, user: value("user") ?? value("as"), target };
     const askPool: AskPool = (pool, whom) => askRunning(compiled, input, pool, whom);
+    const askUse: AskUse = (by, key) => askRunningForUse(compiled, input, by, key);
     const resolver = createSystemResolver();
-    if (input.has("json"))
-      await io.print(`${formatJson(await explainAsJson(compiled, resolver, question, askPool), 2)}\n`);
-    else await io.print(`${(await explainTarget(compiled, resolver, question, askPool)).join("\n")}\n`);
-    return exitCodes.ok;
+    const { lines, json } = await explainBoth(compiled, resolver, question, askPool, askUse);
+    await io.print(input.has("json") ? `${formatJson(json, 2)}\n` : `${lines.join("\n")}\n`);
+    return json["allowed"] === false ? exitCodes.failure : exitCodes.ok;
   },
 });
 
@@ -102,17 +104,42 @@ async function askRunning(
   return readAskedPool(state, chosen) ?? "it answered with something else";
 }
 
+/** Asks the running proxy what a user, a client or a target uses; undefined when it does not say. */
+async function askRunningForUse(
+  compiled: CompiledConfig,
+  input: CommandInput,
+  ...[by, key]: Parameters<AskUse>
+): ReturnType<AskUse> {
+  const access = findRunningSidecar(compiled, input, "/usage");
+  if (typeof access === "string") return undefined;
+  access.url.search = new URLSearchParams({ by, key, format: "json" }).toString();
+  const answer = await askSidecar(access, access.url, "GET", AbortSignal.timeout(ASK_MS));
+  if (typeof answer === "string" || answer.status !== 200) return undefined;
+  const [row] = readList((await readJson(answer))["usage"]);
+  return isRecord(row) ? row : undefined;
+}
+
 /** Port of a target that is given without one: what nearly every tunnel is for. */
 const DEFAULT_PORT = 443;
 
 /** The endpoint that a person wrote, U-labels and bare IPv6 included; or what is wrong with it. */
 function readTarget(text: string): Endpoint | string {
+  const inUrl = readUrlTarget(text);
+  if (inUrl !== undefined) return readTarget(inUrl);
   const bare = toAsciiHost(text);
   if (bare.ok) return { host: bare.host, port: DEFAULT_PORT };
   const parsed = parseAuthority(toAsciiAuthority(text));
   if (parsed.ok) return parsed.endpoint;
   const url = explainUrl(text);
   return `${quoteSubject(text)} ${url ?? `is not a target: ${describeEndpointError(parsed.code)}`}.`;
+}
+
+/** The host and port of a URL that a client would ask for; undefined for anything else, and with a user in it. */
+function readUrlTarget(text: string): string | undefined {
+  const [, scheme = "", host, port] =
+    /^(https?|wss?):\/\/([^/?#@:[\]\s]+|\[[\da-f:.]+\])(?::(\d{1,5}))?(?:[/?#].*)?$/is.exec(text) ?? [];
+  if (host === undefined) return undefined;
+  return `${host}:${port ?? (/^(?:https|wss)$/i.test(scheme) ? "443" : "80")}`;
 }
 
 /** `text` with the U-labels of its host encoded. */

@@ -6,7 +6,9 @@ import { type LocatedSidecar, locateSidecar } from "../config/locate-sidecar.ts"
 import { formatProblem, quoteValue } from "../config/problem.ts";
 import { TOKEN_VARIABLE } from "../config/overrides.ts";
 import type { Permission, SidecarPlan } from "../config/sidecar.ts";
+import type { SidecarTrust } from "../config/sidecar-tls.ts";
 import { formatListener } from "../gate/listeners.ts";
+import { createFetchTls } from "../net/http/fetch-tls.ts";
 import type { CommandInput } from "./command.ts";
 import { configArgs } from "./config-args.ts";
 
@@ -18,7 +20,7 @@ export const sidecarFlag = {
     type: "string",
     valueHint: "URL|SOCKET",
     description:
-      "The sidecar to ask, as http://host:port, host:port or the path of a Unix socket. Default: that of the configuration, or else http://127.0.0.1:9080.",
+      "The sidecar to ask, as http://host:port, https://host:port, host:port or the path of a Unix socket. Default: that of the configuration, or else http://127.0.0.1:9080.",
   },
 } satisfies ArgsDef;
 
@@ -41,6 +43,8 @@ export interface SidecarPlace {
   /** With a Unix socket only the path of the request counts. */
   readonly url: URL;
   readonly unix: string | undefined;
+  /** Options of `fetch`, for `https`. */
+  readonly tls?: BunFetchRequestInitTLS;
 }
 
 /** How to reach a path of the sidecar. */
@@ -67,10 +71,12 @@ export async function findSidecar(
   const problem = place.at === undefined ? (await place.located()).problems[0] : undefined;
   if (problem !== undefined) return `${formatProblem(problem)} Name the sidecar with --sidecar.`;
   const given = value("token") ?? io.variables[TOKEN_VARIABLE];
-  const token = given ?? (isOnThisMachine(place) ? pickToken((await place.located()).tokens, needs) : "");
+  // A sidecar that showed the certificate of the configuration may have its token, too.
+  const isOurs = isOnThisMachine(place) || (value("sidecar") === undefined && place.tls !== undefined);
+  const token = given ?? (isOurs ? pickToken((await place.located()).tokens, needs) : "");
   return token === ""
     ? `Missing the token of the sidecar. Set ${TOKEN_VARIABLE}.`
-    : { url: place.url, unix: place.unix, token };
+    : { url: place.url, unix: place.unix, ...(place.tls && { tls: place.tls }), token };
 }
 
 /** Where the sidecar is for a request that needs no token. `isNamed`: by a flag, the environment or the configuration. */
@@ -113,7 +119,8 @@ async function locate({ value, io }: Asking, path: string): Promise<Place | stri
   const given = value("sidecar");
   const at = given === undefined ? (await located()).at : readAddress(given, io.folder);
   if (typeof at === "string") return at;
-  const place = reach(at ?? DEFAULT_SIDECAR, path);
+  const trust = at instanceof URL || at?.kind === "tcp" ? (await located()).trust : undefined;
+  const place = reach(at ?? DEFAULT_SIDECAR, path, trust);
   return place === undefined ? `${UNKNOWN_PORT} Name it with --sidecar HOST:PORT.` : { ...place, at, located };
 }
 
@@ -130,7 +137,7 @@ export function findRunningSidecar(
   const at = given === undefined ? sidecar?.at : readAddress(given, io.folder);
   if (at === undefined) return '"sidecar" is not set';
   if (typeof at === "string") return at.replace(/\.$/, "");
-  const place = reach(at, path);
+  const place = reach(at, path, sidecar?.tls?.trust);
   if (place === undefined) return UNKNOWN_PORT.replace(/\.$/, "");
   const isOurs = given === undefined || isOnThisMachine(place);
   const own = isOurs ? (sidecar?.tokens ?? []).map(({ token, may }) => ({ token: token.reveal(), may })) : [];
@@ -160,12 +167,14 @@ function readAddress(text: string, folder: string): SidecarPlan["at"] | URL | st
 }
 
 /** Where a request for `path` goes; undefined when the system chose the port. */
-function reach(at: SidecarPlan["at"] | URL, path: string): SidecarPlace | undefined {
-  if (at instanceof URL) return { url: new URL(path, at), unix: undefined };
+function reach(at: SidecarPlan["at"] | URL, path: string, trust: SidecarTrust | undefined): SidecarPlace | undefined {
+  const tls = trust && createFetchTls(trust);
+  if (at instanceof URL)
+    return { url: new URL(path, at), unix: undefined, ...(tls && at.protocol === "https:" && { tls }) };
   if (at.kind === "unix") return { url: new URL(path, "http://localhost"), unix: at.path };
-  return at.port === 0
-    ? undefined
-    : { url: new URL(path, `http://${formatListener(nameReachable(at.host), at.port)}`), unix: undefined };
+  if (at.port === 0) return undefined;
+  const base = `${tls ? "https" : "http"}://${formatListener(nameReachable(at.host), at.port)}`;
+  return { url: new URL(path, base), unix: undefined, ...(tls && { tls }) };
 }
 
 /** The address at which this machine reaches a listener on `host`. */

@@ -91,7 +91,7 @@ export class Follower {
   #followCertificates(tlsFiles: CompiledConfig["tlsFiles"]): FileWatch {
     return watchCertificates(tlsFiles, {
       replace: (listener, plan) => {
-        const tls = this.#daemon.tls[listener];
+        const tls = this.#daemon.tls(listener);
         if (!tls) throw new Error(`The listener ${listener} has no certificates to replace`);
         return tls.replace(plan);
       },

@@ -1,6 +1,5 @@
 import { resolve } from "node:path";
-import { readList, readText } from "../config/plain-data.ts";
-import { askSidecar, readJson } from "./ask-sidecar.ts";
+import { callSidecar } from "./call-sidecar.ts";
 import { createCommand } from "./command.ts";
 import { findSidecar, sidecarArgs } from "./find-sidecar.ts";
 import { exitCodes } from "./io.ts";
@@ -25,19 +24,15 @@ export const handover = createCommand({
       return exitCodes.usage;
     }
     const executable = value("executable");
-    if (executable !== undefined) access.url.searchParams.set("executable", resolve(io.folder, executable));
-    const answer = await askSidecar(access, access.url, "POST");
-    if (typeof answer === "string") {
-      io.tell(answer);
-      return exitCodes.failure;
-    }
-    const body = await readJson(answer);
-    if (answer.status === 200) {
-      io.tell(`Handed over to process ${String(body["pid"])} (Penstock ${String(body["version"])}).`);
+    const query = executable === undefined ? {} : { executable: resolve(io.folder, executable) };
+    const called = await callSidecar(access, "POST /handover", { query });
+    if (called.ok) {
+      io.tell(`Handed over to process ${called.answer.pid} (Penstock ${called.answer.version}).`);
       return exitCodes.ok;
     }
-    io.tell(`No hand-over (${answer.status}): ${readText(body, "detail") ?? "the sidecar does not say why."}`);
-    for (const problem of readList(body["problems"])) io.tell(`  ${String(problem)}`);
-    return answer.status === 422 ? exitCodes.configuration : exitCodes.failure;
+    const { status, message, problems } = called;
+    io.tell(status === undefined ? message : `No hand-over (${status}): ${message}`);
+    for (const problem of problems) io.tell(`  ${problem}`);
+    return status === 422 ? exitCodes.configuration : exitCodes.failure;
   },
 });

@@ -36,7 +36,7 @@ export const healthcheck = createCommand({
   },
 });
 
-async function askReadiness({ url, unix }: SidecarPlace): Promise<Response | string> {
+async function askReadiness({ url, unix, tls }: SidecarPlace): Promise<Response | string> {
   try {
     return await fetch(url, {
       signal: AbortSignal.timeout(DEADLINE_MS),
@@ -44,6 +44,7 @@ async function askReadiness({ url, unix }: SidecarPlace): Promise<Response | str
       // Ignores the proxy variables of the environment; an empty text does not.
       proxy: false,
       ...(unix !== undefined && { unix }),
+      ...(tls && { tls }),
     });
   } catch (error) {
     const reason =

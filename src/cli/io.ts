@@ -1,5 +1,6 @@
 import type { StartSuccessor } from "../handover/handover.ts";
 import type { LogSink } from "../proxy/record/access-log.ts";
+import type { Screen, ScreenListeners } from "./process-screen.ts";
 
 /** The environment of a command. Commands return an exit code and never end the process. */
 export interface CliIo {
@@ -8,14 +9,18 @@ export interface CliIo {
   readonly variables: Readonly<Record<string, string | undefined>>;
   /** Whether standard output is a terminal. */
   readonly terminal: boolean;
-  /** Writes a result to standard output, as it is. */
-  readonly print: (text: string) => Promise<void>;
+  /** Writes a result to standard output, as it is. False once nobody reads it any more. */
+  readonly print: (text: string) => Promise<boolean>;
   /** Tells a person something: one line on standard error. Characters that must not reach a terminal are escaped. */
   readonly tell: (line: string) => void;
   /** Where access lines go. */
   readonly accessSink: LogSink;
   /** Asks for a password; without echo from a terminal, else the whole of standard input. Undefined when the person cancelled. */
   readonly readPassword: (prompt: string) => Promise<string | undefined>;
+  /** Asks a person at the terminal, and gives the line that they type; undefined where there is nobody. */
+  readonly readAnswer: (question: string) => Promise<string | undefined>;
+  /** Takes the whole terminal for a picture that moves; undefined where standard input or output is no terminal. */
+  readonly openScreen: (listeners: ScreenListeners) => Screen | undefined;
   /** Whether `readPassword` asks a person, who can make typing errors. */
   readonly interactive: boolean;
   /** Calls `listener` at each SIGTERM and SIGINT until the returned function is called. */

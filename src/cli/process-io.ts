@@ -7,7 +7,8 @@ import { escapeText } from "../escape-text.ts";
 import { HeldSignals } from "./held-signals.ts";
 import { type CliIo, exitCodes } from "./io.ts";
 import { createStarter, readOwnCommand } from "./start-successor.ts";
-import { readHiddenLine } from "./read-hidden-line.ts";
+import { openProcessScreen } from "./process-screen.ts";
+import { readHiddenLine, readLine } from "./read-hidden-line.ts";
 
 /** Bytes of messages that may wait for a slow reader of standard error. Further messages are dropped and counted. */
 const MESSAGE_BYTES = 256 * 1024;
@@ -28,6 +29,9 @@ export function createProcessIo(end: (code: number) => never, held = new HeldSig
     accessSink: (text) => access.write(text),
     tell,
     readPassword: (prompt) => (stdin.isTTY ? readHiddenLine(stdin, stderr, escapeText(prompt)) : readPiped()),
+    readAnswer: (question) =>
+      stdin.isTTY ? readLine(stdin, stderr, escapeText(question)) : Promise.resolve(undefined),
+    openScreen: openProcessScreen,
     onStopSignal: (listener) => held.listen(["SIGTERM", "SIGINT"], listener),
     onOtherSignal: (listener) => held.listen(["SIGHUP", "SIGUSR1", "SIGUSR2"], listener),
     startSuccessor: createStarter(readOwnCommand()),
@@ -78,12 +82,13 @@ function listenToBugs(tell: (line: string) => void, end: (code: number) => never
   };
 }
 
-/** Resolves when the text is written, so that nothing is lost when the process ends. */
-async function writeOut(text: string): Promise<void> {
+/** Resolves when the text is written, so that nothing is lost when the process ends; with false when the reader has closed standard output. */
+async function writeOut(text: string): Promise<boolean> {
   try {
     await Bun.write(Bun.stdout, text);
+    return true;
   } catch {
-    // The reader has closed standard output.
+    return false;
   }
 }
 

@@ -48,3 +48,26 @@ export function readHiddenLine(
     input.resume();
   });
 }
+
+/** Reads a line from a terminal that shows and edits it. Undefined at the end of the input. */
+export function readLine(
+  input: Pick<TerminalInput, "on" | "off" | "resume" | "pause">,
+  output: TerminalOutput,
+  question: string,
+): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    const decoder = new TextDecoder();
+    let typed = "";
+    const take = (chunk: Uint8Array): void => {
+      typed += decoder.decode(chunk, { stream: true });
+      // The terminal hands over whole lines, and nothing at all for Ctrl-D.
+      if (chunk.length > 0 && !/[\r\n]/.test(typed)) return;
+      input.off("data", take);
+      input.pause();
+      resolve(typed === "" ? undefined : typed.replace(/[\r\n].*$/s, ""));
+    };
+    output.write(question);
+    input.on("data", take);
+    input.resume();
+  });
+}

@@ -1,5 +1,4 @@
-import { readList, readText } from "../config/plain-data.ts";
-import { askSidecar, readJson } from "./ask-sidecar.ts";
+import { callSidecar } from "./call-sidecar.ts";
 import { createCommand } from "./command.ts";
 import { findSidecar, sidecarArgs } from "./find-sidecar.ts";
 import { exitCodes } from "./io.ts";
@@ -16,26 +15,21 @@ export const reload = createCommand({
       io.tell(access);
       return exitCodes.usage;
     }
-    const answer = await askSidecar(access, access.url, "POST");
-    if (typeof answer === "string") {
-      io.tell(answer);
-      return exitCodes.failure;
-    }
-    const body = await readJson(answer);
-    const detail = readText(body, "detail") ?? "it does not say why.";
-    if (answer.status === 200) {
-      const changes = readList(body["changes"]).map(String);
+    const called = await callSidecar(access, "POST /reload");
+    if (called.ok) {
+      const { changes, warnings } = called.answer;
       await io.print(changes.map((change) => `${change}\n`).join(""));
-      for (const warning of readList(body["warnings"])) io.tell(`Warning: ${String(warning)}`);
+      for (const warning of warnings) io.tell(`Warning: ${warning}`);
       io.tell(changes.length === 0 ? "Reloaded: the configuration has not changed." : "Reloaded.");
       return exitCodes.ok;
     }
-    if (answer.status === 422) {
-      io.tell(detail);
-      for (const problem of readList(body["problems"])) io.tell(`  ${String(problem)}`);
+    const { status, message, problems } = called;
+    if (status === 422) {
+      io.tell(message);
+      for (const problem of problems) io.tell(`  ${problem}`);
       return exitCodes.configuration;
     }
-    io.tell(`The sidecar refused (${answer.status}): ${detail}`);
+    io.tell(status === undefined ? message : `The sidecar refused (${status}): ${message}`);
     return exitCodes.failure;
   },
 });

@@ -16,8 +16,11 @@ import { reload } from "./reload.ts";
 import { schema } from "./schema.ts";
 import { serve } from "./serve.ts";
 import { service } from "./service.ts";
+import { status } from "./status.ts";
 import { readInvocation } from "./strict.ts";
+import { top } from "./top.ts";
 import { trace } from "./trace.ts";
+import { tunnels } from "./tunnels.ts";
 import { upstreams } from "./upstreams.ts";
 import { usage } from "./usage.ts";
 import { showVersion } from "./version.ts";
@@ -36,6 +39,9 @@ const commands: Readonly<Record<string, Command>> = {
   handover,
   healthcheck,
   reload,
+  status,
+  top,
+  tunnels,
   upstreams,
   usage,
   events,

@@ -1,5 +1,5 @@
 import { isRecord } from "../config/plain-data.ts";
-import { asText, writeLine } from "./table-text.ts";
+import { asText, measureCell, padCell, writeLine } from "./table-text.ts";
 
 type Row = Readonly<Record<string, unknown>>;
 
@@ -111,7 +111,7 @@ function writeCells(cells: readonly string[]): string {
     if (column === undefined) return cell;
     return "right" in column ? cell.padStart(column.width) : cell.padEnd(column.width);
   });
-  const head = name.length > first.width ? `${name}\n  ${"".padEnd(first.width)}` : name.padEnd(first.width);
+  const head = measureCell(name) > first.width ? `${name}\n  ${"".padEnd(first.width)}` : padCell(name, first.width);
   return `  ${head} ${tail.join(" ")}`;
 }
 

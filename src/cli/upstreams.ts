@@ -1,7 +1,7 @@
-import { isRecord } from "../config/plain-data.ts";
 import { quoteValue } from "../config/problem.ts";
 import { formatJson } from "../escape-text.ts";
-import { askSidecar, readDetail, readJson } from "./ask-sidecar.ts";
+import type { Member } from "../sidecar/answer-parts.ts";
+import { callSidecar } from "./call-sidecar.ts";
 import { createCommand, type CommandInput } from "./command.ts";
 import { findSidecar, type SidecarAccess, sidecarArgs } from "./find-sidecar.ts";
 import { type CliIo, exitCodes } from "./io.ts";
@@ -39,14 +39,16 @@ export const upstreams = createCommand({
     const name = value("name");
     if (name !== undefined && changes.length > 0)
       return refuse(io, "Found a NAME beside --disable or --enable. Leave it out.", exitCodes.usage);
-    const path = name === undefined ? "/upstreams" : `/upstreams/${encodeURIComponent(name)}`;
-    const access = await findSidecar(input, path, ["read", "operate"]);
+    const access = await findSidecar(input, "/upstreams", ["read", "operate"]);
     if (typeof access === "string") return refuse(io, access, exitCodes.usage);
     if (changes.length > 0) return applyChanges(changes, access, has("json"), io);
-    const answer = await ask(access, access.url, "GET");
-    if (typeof answer === "string") return refuse(io, answer, exitCodes.failure);
-    const listed = name === undefined ? answer["upstreams"] : [answer];
-    const found = Array.isArray(listed) ? listed.filter(isRecord) : [];
+    const listed = name === undefined ? await callSidecar(access, "GET /upstreams") : undefined;
+    const one =
+      name === undefined ? undefined : await callSidecar(access, "GET /upstreams/{name}", { params: { name } });
+    for (const called of [listed, one])
+      if (called?.ok === false) return refuse(io, describeRefusal(called), exitCodes.failure);
+    const found = [...(listed?.ok ? listed.answer.upstreams : []), ...(one?.ok ? [one.answer] : [])];
+    const answer = listed?.ok ? listed.answer : found[0];
     await io.print(has("json") ? `${formatJson(answer, 2)}\n` : formatUpstreams(found));
     if (found.length === 0 && !has("json")) io.tell("The configuration of the running proxy has no upstreams.");
     return exitCodes.ok;
@@ -85,36 +87,35 @@ async function applyChanges(
 ): Promise<number> {
   const results: unknown[] = [];
   for (const { action, upstream, member } of changes) {
-    const path = `/upstreams/${encodeURIComponent(upstream)}/${encodeURIComponent(member)}/${action}`;
-    const answer = await ask(access, new URL(path, access.url), "POST");
-    if (typeof answer === "string") return refuse(io, answer, exitCodes.failure);
+    const called = await callSidecar(access, `POST /upstreams/{name}/{member}/${action}`, {
+      params: { name: upstream, member },
+    });
+    if (!called.ok) return refuse(io, describeRefusal(called), exitCodes.failure);
+    const { answer } = called;
     results.push({ upstream, ...answer });
     if (asJson) continue;
     const state = action === "disable" ? "disabled" : "enabled";
-    const before = answer["changed"] === true ? "" : ", as it was before";
-    io.tell(`${upstream}/${member} is ${state}${before}.${describeRest(answer["member"], action)}`);
+    const before = answer.changed ? "" : ", as it was before";
+    io.tell(`${upstream}/${member} is ${state}${before}.${describeRest(answer.member, action)}`);
   }
   if (asJson) await io.print(`${formatJson(results, 2)}\n`);
   return exitCodes.ok;
 }
 
 /** What a disabled member still has, or what an enabled one still lacks. */
-function describeRest(member: unknown, action: Change["action"]): string {
-  if (!isRecord(member)) return "";
+function describeRest(member: Member | undefined, action: Change["action"]): string {
+  if (member === undefined) return "";
   const { connections, health, reason } = member;
-  if (action === "disable")
-    return typeof connections === "number" && connections > 0 ? ` Connections through it: ${connections}.` : "";
-  return health === "healthy" || typeof health !== "string" ? "" : ` It is ${health} (${String(reason)}).`;
+  if (action === "disable") return connections > 0 ? ` Connections through it: ${connections}.` : "";
+  return health === "healthy" ? "" : ` It is ${health} (${String(reason)}).`;
 }
 
-/** The JSON of an answer, or why there is none. */
-async function ask(
-  access: SidecarAccess,
-  url: URL,
-  method: string,
-): Promise<Readonly<Record<string, unknown>> | string> {
-  const answer = await askSidecar(access, url, method);
-  if (typeof answer === "string") return answer;
-  if (answer.status === 200) return readJson(answer);
-  return `The sidecar refused (${answer.status}): ${await readDetail(answer)}`;
+function describeRefusal({
+  status,
+  message,
+}: {
+  readonly status: number | undefined;
+  readonly message: string;
+}): string {
+  return status === undefined ? message : `The sidecar refused (${status}): ${message}`;
 }

@@ -1,5 +1,5 @@
 import { isRecord, readRecord } from "../config/plain-data.ts";
-import { asText, writeLine } from "./table-text.ts";
+import { asText, measureCell, padCell, writeLine } from "./table-text.ts";
 import { formatBytes } from "../proxy/record/access-line.ts";
 
 type Row = Readonly<Record<string, unknown>>;
@@ -83,5 +83,7 @@ function formatSize(bytes: unknown): string {
 /** A name that is too long has a line of its own. */
 function writeCells(name: string, cells: readonly string[]): string {
   const tail = cells.map((cell, at) => cell.padStart(COLUMNS[at]?.width ?? 0)).join(" ");
-  return name.length > NAME_WIDTH ? `${name}\n${"".padEnd(NAME_WIDTH)} ${tail}` : `${name.padEnd(NAME_WIDTH)} ${tail}`;
+  return measureCell(name) > NAME_WIDTH
+    ? `${name}\n${"".padEnd(NAME_WIDTH)} ${tail}`
+    : `${padCell(name, NAME_WIDTH)} ${tail}`;
 }

@@ -14,15 +14,18 @@ export interface TlsMaterials extends Pick<Materials, "files"> {
 
 /** The certificates of one listener, to be read again when their files change. */
 export interface TlsFiles extends FileGroup<TlsPlan> {
-  /** Index in `listen`. */
-  readonly listener: number;
+  /** Index in `listen`, or the sidecar. */
+  readonly listener: number | "sidecar";
   /** The plan that is in use. */
   readonly plan: TlsPlan;
 }
 
+/** Of the settings, those that a server needs. */
+type UsedSettings = Pick<TlsSettings, "cert" | "key" | "clientCa"> & Partial<TlsSettings>;
+
 /** Compiles the TLS of a listener, `path` being its setting. Reports every certificate and key that cannot be used. */
 export function compileTls(
-  tls: TlsSettings,
+  tls: UsedSettings,
   path: readonly PropertyKey[],
   { files, now }: TlsMaterials,
 ): Checked<TlsPlan> {
@@ -78,8 +81,8 @@ export function describeMissingIssuer({ file, cert }: ListenerCertificate): stri
 
 /** Says how to follow the files of a listener's TLS, whose plan has been compiled. */
 export function followTlsFiles(
-  tls: TlsSettings,
-  listener: number,
+  tls: UsedSettings,
+  listener: number | "sidecar",
   plan: TlsPlan,
   materials: Pick<Materials, "files" | "folder">,
 ): TlsFiles {
@@ -88,7 +91,8 @@ export function followTlsFiles(
     listener,
     plan,
     files: followed(names, materials),
-    recompile: (files, now) => compileTls(tls, ["listen", listener, "tls"], { files, now }),
+    recompile: (files, now) =>
+      compileTls(tls, listener === "sidecar" ? ["sidecar", "tls"] : ["listen", listener, "tls"], { files, now }),
   };
 }
 

@@ -30,6 +30,8 @@ import { compileRedis, findRedisProblems } from "./redis-schema.ts";
 import { listSecrets, redactInSteps } from "./secrets.ts";
 import { compileSidecar, findSidecarProblems, type SidecarPlan } from "./sidecar.ts";
 import type { Config } from "./schema.ts";
+import { compileTelemetry, findTelemetryProblems } from "./telemetry.ts";
+import type { TelemetryPlan } from "../telemetry/telemetry-plan.ts";
 import { compileCalendar, compileState, findForgottenQuotas } from "./state.ts";
 import type { EnvironmentRoutes } from "../proxy/route/route.ts";
 import type { RedisPlan } from "../state/redis/redis-plan.ts";
@@ -60,6 +62,8 @@ export interface CompiledConfig {
   readonly state?: StateFolderPlan;
   /** The server through which counts are shared with other proxies. */
   readonly redis?: RedisPlan;
+  /** Who is told of traces and metrics; absent for nobody. */
+  readonly telemetry?: TelemetryPlan;
   /** How days and months of use are counted. */
   readonly calendar: CalendarPlan;
   readonly log: LogPlan;
@@ -127,6 +131,8 @@ export function* compileInSteps(
   if (users.ok) problems.push(...findDigestProblems(config, users.value));
   problems.push(...findSidecarProblems(config.sidecar, materials), ...findRedisProblems(config.state, materials));
   const state = compileState(config.state, materials);
+  problems.push(...findTelemetryProblems(config.telemetry, materials));
+  const { telemetry, warnings: telemetryWarnings } = compileTelemetry(config.telemetry, materials);
   const { redis, warnings: redisWarnings } = compileRedis(config.state, materials);
   problems.push(...findForgottenQuotas(config, [state, redis]));
   if (problems.length > 0 || !users.ok) return { ok: false, problems };
@@ -137,15 +143,17 @@ export function* compileInSteps(
   const runtime = compileRuntime(config, { authenticator, policy, forward, upstreams, pacs, environment });
   const usersFile = compileUsersFile(config, materials, runtime);
   const trustFiles = followTrustFiles(config, materials);
+  const sidecar = config.sidecar && compileSidecar(config.sidecar, materials);
   const unreachable = yield* findUnreachableInSteps(rules);
   return {
     ok: true,
     value: {
       listeners,
       runtime,
-      ...(config.sidecar && { sidecar: compileSidecar(config.sidecar, materials) }),
+      ...(sidecar && { sidecar: sidecar.plan }),
       ...(state && { state }),
       ...(redis && { redis }),
+      ...(telemetry && { telemetry }),
       calendar: compileCalendar(config.state),
       log: {
         access,
@@ -159,7 +167,7 @@ export function* compileInSteps(
       splice: { mode: config.splice, afterBytes: readSize(config.spliceAfter) },
       warmUp: config.warmUp,
       ...(usersFile && { usersFile }),
-      tlsFiles,
+      tlsFiles: [...tlsFiles, ...(sidecar?.tlsFiles ?? [])],
       pacs: sources,
       browserPac: compileBrowserPac(config.pac),
       ...(trustFiles && { trustFiles }),
@@ -167,6 +175,8 @@ export function* compileInSteps(
         ...warnings,
         ...pacWarnings,
         ...redisWarnings,
+        ...telemetryWarnings,
+        ...(sidecar?.warnings ?? []),
         ...(usersFile ? findUserWarnings(usersFile) : []),
         ...unreachable,
       ],

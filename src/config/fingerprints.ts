@@ -2,7 +2,7 @@ import { isStep, runAtOnce, type Steps } from "../steps.ts";
 import { isRecord } from "./plain-data.ts";
 import type { Materials } from "./materials.ts";
 import { formatPath, quoteValue } from "./problem.ts";
-import { redact } from "./secrets.ts";
+import { nameEntry, redact } from "./secrets.ts";
 
 /**
  * Short hashes of what a configuration for people does not show: secrets,
@@ -32,7 +32,7 @@ export function* takeFingerprintsInSteps(
     } else if (isRecord(value)) {
       const { env } = value;
       if (typeof env === "string") found.set(`variable ${quoteValue(env)}`, hash(variables[env] ?? ""));
-      for (const [key, entry] of Object.entries(value)) yield* visit(entry, [...path, key], key);
+      for (const [key, entry] of Object.entries(value)) yield* visit(entry, [...path, key], nameEntry(setting, key));
     }
   }
   yield* visit(config, [], "");

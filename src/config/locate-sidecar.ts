@@ -9,6 +9,7 @@ import type { Problem } from "./problem.ts";
 import { readConfigFile } from "./read-config-file.ts";
 import { readTextFile } from "./read-file.ts";
 import { PERMISSIONS, type SidecarPlan } from "./sidecar.ts";
+import { readSidecarTrust, type SidecarTrust } from "./sidecar-tls.ts";
 
 /** A token that was found, and what it allows. */
 interface LocatedToken {
@@ -22,6 +23,8 @@ export interface LocatedSidecar {
   readonly at: SidecarPlan["at"] | undefined;
   /** Those that can be found, the one that may do everything first. */
   readonly tokens: readonly LocatedToken[];
+  /** How to verify it; undefined where it speaks no TLS. */
+  readonly trust: SidecarTrust | undefined;
   /** Those that may hide the address. */
   readonly problems: readonly Problem[];
 }
@@ -44,7 +47,8 @@ export async function locateSidecar(options: Omit<LoadOptions, "terminal">): Pro
   if (at === undefined && sidecar !== undefined)
     problems.push({ path: ["sidecar"], message: 'Found neither a port nor the path of a socket. Write "port: 9080".' });
   const tokens = await readTokens(readRecord(sidecar), variables, home);
-  return { at, tokens, problems: [...problems, ...over.problems] };
+  const trust = await readTrust(readRecord(sidecar)["tls"], home);
+  return { at, tokens, trust, problems: [...problems, ...over.problems] };
 }
 
 async function readTokens(
@@ -72,6 +76,31 @@ async function readToken(
   if (typeof file !== "string") return undefined;
   const read = await readTextFile(resolve(home, file), "secret");
   return read.ok ? read.text.replace(/\r?\n$/, "") : undefined;
+}
+
+/** Files that cannot be read are left out: whom they let trust is not trusted. */
+async function readTrust(written: unknown, home: string): Promise<SidecarTrust | undefined> {
+  if (written === undefined) return undefined;
+  const { cert, ca, client } = readRecord(written);
+  const { cert: clientCert, key: clientKey } = readRecord(client);
+  const ours = readText(cert);
+  const authorities = typeof ca === "string" ? [ca] : readList(ca).flatMap((each) => readText(each) ?? []);
+  const pair = { cert: readText(clientCert), key: readText(clientKey) };
+  const texts = new Map<string, string>();
+  for (const file of [ours, ...authorities, pair.cert, pair.key]) {
+    const read = file === undefined ? undefined : await readTextFile(resolve(home, file), "pem");
+    if (file !== undefined && read?.ok === true) texts.set(file, read.text);
+  }
+  const settings = {
+    ...(ours !== undefined && { cert: ours }),
+    ...(ca !== undefined && { ca: authorities }),
+    ...(pair.cert !== undefined && pair.key !== undefined && { client: { cert: pair.cert, key: pair.key } }),
+  };
+  return readSidecarTrust(settings, (file) => texts.get(file));
+}
+
+function readText(value: unknown): string | undefined {
+  return typeof value === "string" ? value : undefined;
 }
 
 function readAddress(sidecar: unknown, home: string): SidecarPlan["at"] | undefined {

@@ -93,10 +93,11 @@ const pemReferences = ["ca", "cert", "key", "clientCa"].map((name) => [name, "pe
 /** The settings of each section that refer to a variable or a file, wherever they are in it. */
 const references: Readonly<Record<string, ReadonlyMap<string, Reference["kind"]>>> = {
   users: new Map(secretReferences),
-  sidecar: new Map(secretReferences),
+  sidecar: new Map<string, Reference["kind"]>([...secretReferences, ...pemReferences]),
   listen: new Map(pemReferences),
   forward: new Map(pemReferences),
   state: new Map<string, Reference["kind"]>([...secretReferences, ["ca", "pem"]]),
+  telemetry: new Map<string, Reference["kind"]>([...secretReferences, ["ca", "pem"]]),
   upstreams: new Map<string, Reference["kind"]>([...secretReferences, ...pemReferences, ["pac", "pac"]]),
 };
 
@@ -117,8 +118,8 @@ function findReferences(raw: unknown, only?: Reference["kind"]): Reference[] {
         const inside = kind === "pem" ? kind : undefined;
         for (let at = 0; at < value.length; at++) visitAt(at, value[at], inside);
       } else if (isRecord(value)) {
-        // An upstream may have the name "file".
-        const hasNames = section === "upstreams" && path.length === 1;
+        // An upstream may have the name "file", and so may a field for the collector.
+        const hasNames = section === "upstreams" ? path.length === 1 : path[1] === "headers" && path.length === 2;
         for (const key of Object.keys(value)) visitAt(key, value[key], hasNames ? undefined : kinds.get(key));
       }
     };

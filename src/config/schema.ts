@@ -12,6 +12,7 @@ import type { KnownNames } from "./rule-fields.ts";
 import { findRuleConflicts, rulesSchema } from "./rule-schema.ts";
 import { readSidecarPort, sidecarSchema } from "./sidecar.ts";
 import { stateSchema } from "./state.ts";
+import { telemetrySchema } from "./telemetry.ts";
 import { findUnknownSessions } from "./pool-schema.ts";
 import { upstreamSchema } from "./upstream-schema.ts";
 import { upstreamsSchema } from "./upstreams-schema.ts";
@@ -115,6 +116,7 @@ const sections = settings(
     sidecar: sidecarSchema,
     pac: browserPacSchema,
     log: logSchema,
+    telemetry: telemetrySchema,
     watch: flag()
       .describe(
         "Whether a change of this file, of a file that it imports or of a file that it names is a reload. Without it users files and certificates are followed alone.",

@@ -7,6 +7,13 @@ import { hideUserinfo } from "./problem.ts";
 
 /** Settings whose value is a secret, or says where it is. */
 const secretSettings: ReadonlySet<string> = new Set(["password", "token"]);
+/** Maps from names to secrets. */
+const secretMaps: ReadonlySet<string> = new Set(["headers"]);
+
+/** What the values of a map are called in this place: by their own names, unless each of them is a secret. */
+export function nameEntry(map: string, name: string): string {
+  return secretMaps.has(map) ? "token" : name;
+}
 
 /** The secret itself; undefined when there is none, or when its variable or file is missing, which is reported already. */
 export function findSecret(source: SecretSource | undefined, materials: Materials | undefined): Secret | undefined {
@@ -39,7 +46,7 @@ export function* listSecrets(config: object, materials: Materials): Steps<string
         yield* visit(element, setting);
       }
     } else if (isRecord(value)) {
-      for (const [name, element] of Object.entries(value)) yield* visit(element, name);
+      for (const [name, element] of Object.entries(value)) yield* visit(element, nameEntry(setting, name));
     }
   }
   yield* visit(config, "");
@@ -81,6 +88,7 @@ export function* redactInSteps(value: unknown, setting = ""): Steps<unknown> {
   }
   if (!isRecord(value)) return value;
   const map: [string, unknown][] = [];
-  for (const [name, element] of Object.entries(value)) map.push([name, yield* redactInSteps(element, name)]);
+  for (const [name, element] of Object.entries(value))
+    map.push([name, yield* redactInSteps(element, nameEntry(setting, name))]);
   return Object.fromEntries(map);
 }

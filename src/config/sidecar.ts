@@ -3,6 +3,7 @@ import type * as z from "zod";
 
 import { toAsciiHost } from "../address/host.ts";
 import type { Secret } from "../secret.ts";
+import type { TlsFiles } from "./compile-tls.ts";
 import { count, list, secret, settings, text, unquoted, word } from "./fields.ts";
 import { isLoopbackHost } from "./listener-address.ts";
 import { type Binding, bindableHost } from "./listener-schema.ts";
@@ -11,6 +12,7 @@ import { TOKEN_VARIABLE } from "./overrides.ts";
 import { checked, MALFORMED, type Parts } from "./parts.ts";
 import { formatPath, type Problem, quoteValue } from "./problem.ts";
 import { findSecret } from "./secrets.ts";
+import { compileSidecarTls, findSidecarTlsProblems, type SidecarTlsPlan, sidecarTlsSchema } from "./sidecar-tls.ts";
 
 const hostName = () =>
   text('a name such as "penstock.example"', (value) =>
@@ -51,7 +53,7 @@ const sidecarFields = {
     .optional(),
   allowedHosts: list(hostName(), 'a list of names such as ["penstock.example"]')
     .describe(
-      "Names that the Host field of a request to the sidecar may have, beside addresses, `localhost` and the name of the machine. Health is answered under any name.",
+      "Names that the Host field of a request to the sidecar may have, beside addresses, `localhost`, the name of the machine and those in the certificate of `tls`. Health is answered under any name.",
     )
     .optional(),
   token: secret()
@@ -68,17 +70,20 @@ const sidecarFields = {
       "More bearer tokens, each for what it is needed for. No two names, and no two tokens, may be the same. Whoever may not do something gets 403.",
     )
     .optional(),
+  tls: sidecarTlsSchema.optional(),
 };
 
 const sidecarSettings = settings(sidecarFields, "a map such as { port: 9080 }", unquoted);
 
-export const sidecarSchema = checked(sidecarSettings, ({ host, port, unix, token, tokens }) => {
+export const sidecarSchema = checked(sidecarSettings, ({ host, port, unix, token, tokens, tls }) => {
   const problems: Problem[] = [];
   const tell = (path: PropertyKey[], message: string) => problems.push({ path, message });
   if (port === undefined && unix === undefined)
     tell([], 'Neither "port" nor "unix" is set. Write "port: 9080", or the path of a socket in "unix".');
   else if (port !== undefined && unix !== undefined) tell([], 'Both "port" and "unix" are set. Leave one of them out.');
   problems.push(...findNamesTwice(tokens));
+  if (unix !== undefined && tls !== undefined)
+    tell(["tls"], 'A Unix socket needs no TLS: only its owner can connect. Leave out "tls" or "unix".');
   if (host === undefined || host === MALFORMED) return problems;
   if (unix !== undefined) tell(["host"], 'A Unix socket has no host. Leave out "host" or "unix".');
   else if (!isLoopbackHost(host) && token === undefined && tokens === undefined)
@@ -131,6 +136,7 @@ export interface SidecarPlan {
   readonly tokens: readonly TokenPlan[];
   /** Names that a Host field may have, beside those that it always may. */
   readonly allowedHosts: readonly string[];
+  readonly tls?: SidecarTlsPlan;
 }
 
 /** Bytes of the path of a Unix socket: sun_path of unix(7) less its NUL. */
@@ -145,6 +151,7 @@ export function findSidecarProblems(sidecar: SidecarSettings | undefined, materi
     const message = `The path is too long for a socket. Write one of at most ${MAX_SOCKET_PATH} bytes, its folder included.`;
     problems.push({ path: ["sidecar", "unix"], message });
   }
+  if (sidecar.tls !== undefined) problems.push(...findSidecarTlsProblems(sidecar.tls, materials));
   const places = [
     ...(token === undefined || isShownToken(sidecar, materials) ? [] : [{ path: ["sidecar", "token"], source: token }]),
     ...tokens.map((entry, at) => ({ path: ["sidecar", "tokens", at, "token"], source: entry.token })),
@@ -171,7 +178,27 @@ function isShownToken({ token, tokens = [] }: SidecarSettings, materials: Materi
   return token === shown && tokens.some((entry) => findSecret(entry.token, materials)?.reveal() === shown);
 }
 
-export function compileSidecar(sidecar: SidecarSettings, materials: Materials): SidecarPlan {
+/** The sidecar, its certificates to follow, and warnings. */
+export interface CompiledSidecar {
+  readonly plan: SidecarPlan;
+  readonly tlsFiles: readonly TlsFiles[];
+  readonly warnings: readonly Problem[];
+}
+
+export function compileSidecar(sidecar: SidecarSettings, materials: Materials): CompiledSidecar {
+  const tls = sidecar.tls && compileSidecarTls(sidecar.tls, materials);
+  const isOpen = sidecar.host !== undefined && !isLoopbackHost(sidecar.host);
+  return {
+    plan: { ...compilePlan(sidecar, materials), ...(tls && { tls: tls.plan }) },
+    tlsFiles: tls ? [tls.files] : [],
+    warnings: tls ? tls.warnings : isOpen ? [{ path: ["sidecar", "host"], message: IN_CLEAR }] : [],
+  };
+}
+
+const IN_CLEAR =
+  'Beyond loopback the token and all answers travel in clear. Set "sidecar.tls", or put a server with TLS before it.';
+
+function compilePlan(sidecar: SidecarSettings, materials: Materials): SidecarPlan {
   return {
     at:
       sidecar.unix === undefined

@@ -3,7 +3,8 @@ import type * as z from "zod";
 import { list, pemPath, pemPaths, settings, word } from "./fields.ts";
 import { checked } from "./parts.ts";
 
-const pair = {
+/** A certificate and its key. */
+export const pair = {
   cert: pemPath("fullchain.pem").describe(
     "PEM file with the certificate and those between it and its root, such as `fullchain.pem`. `penstock check` warns when the issuer is missing.",
   ),

@@ -6,7 +6,7 @@ import type { FileWatch } from "./watch-file.ts";
 
 export interface CertificateWatchOptions extends Omit<FollowOptions<TlsPlan>, "apply" | "refusal"> {
   /** Puts a plan into effect. */
-  readonly replace: (listener: number, plan: TlsPlan) => Applied;
+  readonly replace: (listener: TlsFiles["listener"], plan: TlsPlan) => Applied;
 }
 
 /** How long before the end of a certificate the operator is warned: Let's Encrypt renews then, too. */

@@ -28,7 +28,7 @@ import { Metrics } from "../proxy/record/metrics.ts";
 import { EventStream } from "../proxy/record/events/event-stream.ts";
 import { StateEvents } from "../proxy/record/events/state-events.ts";
 import { RequestEvents } from "../proxy/record/events/request-events.ts";
-import { createRecorder, type Recorder } from "../proxy/record/recorder.ts";
+import { createRecorder, type Recorder, type TraceReceiver } from "../proxy/record/recorder.ts";
 import { type Runtime, RuntimeHolder } from "../proxy/runtime.ts";
 import { RequestIds } from "../proxy/record/request-record.ts";
 import { createTraffic } from "../proxy/flow/flow.ts";
@@ -37,6 +37,7 @@ import { Pools } from "../proxy/upstream/pools.ts";
 import type { Pool, PoolEvent } from "../proxy/upstream/pool.ts";
 import type { PacFile } from "../proxy/pac/pac-file.ts";
 import { PacRouter } from "../proxy/pac/pac-router.ts";
+import type { Tracing } from "../proxy/trace/tracing.ts";
 import { Upstreams } from "../proxy/upstream/upstreams.ts";
 import { endDenied } from "./end-denied.ts";
 import {
@@ -64,6 +65,8 @@ export interface GateOptions {
   /** Counts use, and says whose quota is used up; absent where no use is counted. */
   readonly usage?: Usage;
   readonly quotas?: Quotas;
+  /** Is told of requests that were traced. */
+  readonly traces?: TraceReceiver;
   /** Where lanes share the buckets. Made by the gate when absent. */
   readonly bandwidths?: Bandwidths;
   /** Replaces the resolver of the system. */
@@ -117,6 +120,8 @@ export class Gate implements ConnectionServices, ListenerOwner {
   readonly ids = new RequestIds();
   readonly targets = new ConnectTargets();
   readonly newcomers = new Set<Newcomer>();
+  /** Chooses the requests that are traced; undefined for none. */
+  tracing: Tracing | undefined = undefined;
   draining = false;
   refusing = false;
   /** The listeners accept, or are about to. */
@@ -169,6 +174,7 @@ export class Gate implements ConnectionServices, ListenerOwner {
       usage: options.usage,
       events: new RequestEvents(this.events),
       counters: this.counters,
+      traces: options.traces,
       reportBug: (error, id) => this.reportBug(error, id),
     });
     this.captures = new Captures({ application: options.application });

@@ -15,6 +15,8 @@ export interface CarriedState {
    * offer is enough.
    */
   save(since?: "offer"): JsonValue;
+  /** Ends what is under way, before the state is asked for a second time. Takes a bounded time. */
+  settle?(): Promise<void>;
   /** What was too much for the offer, in parts, for successors that take it. Absent where nothing can be. */
   rest?(): Iterable<JsonValue>;
   /**

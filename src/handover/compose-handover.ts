@@ -8,6 +8,7 @@ import { carryPools } from "./carried-pools.ts";
 import { carryRates } from "./carried-rates.ts";
 import { carrySessions } from "./carried-sessions.ts";
 import { carryDigestNonces, type CarriedState } from "./carried-state.ts";
+import { carryUse, type UseKeeping } from "./carried-use.ts";
 import { Handover, type HandoverOptions, type SocketToPass } from "./handover.ts";
 
 /** The system ends all processes of a container with the first one. */
@@ -61,14 +62,15 @@ export function composeHandover(parts: HandoverParts): Handover {
   });
 }
 
-/** What the next process is to know of a gate. */
-export function carryGate(gate: Gate): CarriedState[] {
+/** What the next process is to know of a gate, and of use that is not kept yet. */
+export function carryGate(gate: Gate, use: UseKeeping): CarriedState[] {
   const pools = { listPools: () => gate.pools.all(), findPool: (name: string) => gate.findPool(name) };
   return [
     carryDigestNonces(gate.checks.nonces),
     carryPools(pools),
     carrySessions(pools),
     carryRates(gate.requestLimits),
+    carryUse(use),
   ];
 }
 

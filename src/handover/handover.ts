@@ -188,6 +188,7 @@ export class Handover {
     const lost = await attempt.untilMoved(mover);
     if (lost === undefined) {
       await rest;
+      await Promise.all(carried.map((each) => each.settle?.()));
       await attempt.send({ kind: "done", state: saveAll(carried, "offer") });
       this.#successor = attempt.process.pid;
       if (mover.moved > 0) tell(`${mover.moved} connections moved to process ${attempt.process.pid}.`);

@@ -19,6 +19,7 @@ import { Request } from "./request.ts";
 import type { RequestConnection, RequestEnd, RequestServices } from "./request-connection.ts";
 import type { Runtime, RuntimeHolder } from "./runtime.ts";
 import { type RecordedConnection, type RequestIds, RequestRecord } from "./record/request-record.ts";
+import type { Tracing } from "./trace/tracing.ts";
 import type { TunnelResult, TunnelTap } from "./flow/tunnel.ts";
 
 /** What the connections of a gate share. */
@@ -27,6 +28,8 @@ export interface ConnectionServices extends RequestServices, ForwardServices {
   readonly admission: Admission;
   readonly recorder: Recorder;
   readonly ids: RequestIds;
+  /** Absent where nothing is traced. */
+  readonly tracing: Tracing | undefined;
   /** Tells the operator of a bug that ended the connection `id`. */
   reportBug(error: unknown, id: string): void;
 }
@@ -38,7 +41,7 @@ export interface ConnectionServices extends RequestServices, ForwardServices {
 export function recordUnserved(
   { ip, port }: Peer,
   listener: Listener,
-  services: Pick<ConnectionServices, "recorder" | "runtime" | "ids">,
+  services: Pick<ConnectionServices, "recorder" | "runtime" | "ids" | "tracing">,
 ): void {
   const connection = { client: ip, clientPort: port, certificate: undefined, listener, services };
   const { recorder, runtime } = services;

@@ -8,6 +8,7 @@ import type { FirstMessageRead } from "./read/first-message.ts";
 import { httpReply, type Reply, socks4Reply } from "./read/reply.ts";
 import { Socks5Handshake } from "./read/socks5-handshake.ts";
 import type { RequestRecord } from "./record/request-record.ts";
+import type { Tracing } from "./trace/tracing.ts";
 import { FirstBytesTap } from "./tunnel/first-bytes-tap.ts";
 
 /** Notes protocol and method. Returns the reply in that protocol. */
@@ -23,6 +24,15 @@ export function noteFirstMessage(record: RequestRecord, first: FirstMessageRead)
   if (protocol === "socks4") return socks4Reply;
   if (protocol !== "socks5") return httpReply;
   return first.ok && first.value.protocol === "socks5" ? first.value.handshake : new Socks5Handshake(undefined);
+}
+
+/** Puts the request into the trace of its client, where that one is trusted. */
+export function followTrace(
+  record: RequestRecord,
+  message: Extract<FirstMessageRead, { ok: true }>["value"],
+  tracing: Pick<Tracing, "follow">,
+): void {
+  if (message.protocol === "http") record.trace = tracing.follow(record.trace, message.head, record.client);
 }
 
 /** Notes what a dial found, also when it failed. */

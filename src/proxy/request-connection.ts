@@ -17,6 +17,7 @@ import type { Captures } from "./record/captures.ts";
 import type { Recorder } from "./record/recorder.ts";
 import type { RequestRecord } from "./record/request-record.ts";
 import type { Traffic } from "./flow/flow.ts";
+import type { Tracing } from "./trace/tracing.ts";
 import type { TunnelEngine, TunnelOwner } from "./flow/tunnel.ts";
 
 /** What requests share. */
@@ -32,6 +33,8 @@ export interface RequestServices extends IdentifyServices, AuthorizeServices, Di
   readonly pacs: PacMeans["router"];
   readonly captures: Pick<Captures, "observers">;
   readonly bandwidths: Bandwidths;
+  /** Absent where nothing is traced. */
+  readonly tracing?: Pick<Tracing, "follow"> | undefined;
   /** Fingerprints of TLS clients, cached by their ClientHello. */
   readonly clientProfiles: ClientProfiles;
   /** The proxy is draining: no connection is kept for another request. */

@@ -9,7 +9,7 @@ import { answerHere } from "./exchange/answer-here.ts";
 import type { Resumed } from "./exchange/client-requests.ts";
 import { findForwardFault, type ForwardedRequest, type Tried } from "./exchange/forward.ts";
 import { describeFailure, type Failure } from "./failure.ts";
-import { noteDial, noteFirstMessage, tapTunnel } from "./note-request.ts";
+import { followTrace, noteDial, noteFirstMessage, tapTunnel } from "./note-request.ts";
 import { findRoute } from "./pac/choose-ways.ts";
 import type { Grant } from "./policy/decision.ts";
 import { readFirstMessage } from "./read/first-message.ts";
@@ -66,6 +66,7 @@ export class Request {
         : ({ ok: true, value: { protocol: "http", head } } as const);
     this.#reply = noteFirstMessage(record, first);
     if (!first.ok) return first.failure === "silent" ? "silent" : this.#end(first.failure);
+    if (services.tracing !== undefined) followTrace(record, first.value, services.tracing);
     const excluded = connection.beginRequest(record);
     if (excluded !== undefined) return this.#endConnection(excluded);
     const { runtime } = record;

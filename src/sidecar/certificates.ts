@@ -1,8 +1,9 @@
 import type { Hono } from "hono";
 import * as z from "zod";
+import { describe } from "./describe-route.ts";
 import type { Guards } from "./guard.ts";
 import { answerJson, refuseOtherMethods } from "./problem.ts";
-import { refuseQueries } from "./read-query.ts";
+import { takeQuery } from "./read-query.ts";
 
 const certificate = z.object({
   used_by: z
@@ -30,6 +31,16 @@ export const certificatesAnswer = z.object({
 
 /** Serves `GET /certificates`: the certificates that are shown to clients and to upstreams. */
 export function mountCertificates(app: Hono, guards: Guards, certificates: () => readonly CertificateRow[]): void {
-  app.get("/certificates", guards.read, refuseQueries([]), () => answerJson({ certificates: certificates() }));
+  app.get(
+    "/certificates",
+    describe({
+      summary: "Shows the certificates of listeners and of the sidecar.",
+      needs: "read",
+      answer: certificatesAnswer,
+    }),
+    guards.read,
+    takeQuery(),
+    () => answerJson({ certificates: certificates() }),
+  );
   refuseOtherMethods(app, "/certificates", "GET, HEAD", guards.read);
 }

@@ -3,6 +3,7 @@ import type { EventControl } from "./events.ts";
 import type { Flow, FlowFilter } from "../proxy/record/live-table.ts";
 import type { CertificateRow } from "./certificates.ts";
 import type { LiveControl } from "./live.ts";
+import type { MetricsForm } from "./metrics-text.ts";
 import type { SeriesAnswer, SeriesSpan } from "./series.ts";
 import type { StatusAnswer } from "./status.ts";
 import type { TunnelDetails } from "./tunnel-details.ts";
@@ -77,7 +78,7 @@ export interface ControlPort {
   /** The PAC file for a browser that reached the sidecar under this host; undefined when no listener is for browsers. */
   readonly proxyPac?: (host: string) => string | undefined;
   /** Prometheus text format. */
-  metricsText(): string;
+  metricsText(form: MetricsForm): string;
   /** Matching tunnels and forwarded requests in progress. */
   tunnels(filter: FlowFilter): readonly Flow[];
   /** Ends the matching ones at once and returns their number. */

@@ -1,17 +1,27 @@
 import type { Hono } from "hono";
+import * as z from "zod";
 import { toAsciiHost } from "../address/host.ts";
 import { EVENT_TYPES, type EventFilter, EVENT_VERSION } from "../proxy/record/events/event.ts";
 import type { EventForm, EventStream, EventWatcher } from "../proxy/record/events/event-stream.ts";
+import { describe } from "./describe-route.ts";
 import type { Guards } from "./guard.ts";
 import { answerProblem, refuseOtherMethods } from "./problem.ts";
-import { refuseQueries } from "./read-query.ts";
+import { takeQuery } from "./read-query.ts";
 import { openWebSocket, readUpgrade } from "./web-socket.ts";
 import { writeFrame } from "../protocol/websocket/frame.ts";
 
 /** The stream of events, as the sidecar may use it. */
 export type EventControl = Pick<EventStream, "watch" | "watchers" | "lastId" | "collect">;
 
-const PARAMETERS = ["type", "user", "target", "word", "after", "wait"];
+const parameter = (description: string) => z.string().describe(description).optional();
+const eventsQuery = z.object({
+  type: parameter(`Some of ${EVENT_TYPES.join(", ")}, with commas between.`),
+  user: parameter("Name of the user."),
+  target: parameter("`example.org`, `example.org:443`, or `*.example.org` for every name below."),
+  word: parameter("Why something failed."),
+  after: parameter("Id of the last event that is known."),
+  wait: parameter("How long to wait for an event, up to `60s`."),
+});
 /** Watchers at most: each has a connection, of which the sidecar has few, and memory for what waits. */
 const MAX_WATCHERS = 12;
 /** Milliseconds that a poll waits at most, and when the query does not say. */
@@ -23,25 +33,35 @@ const DEFAULT_WAIT_MS = 0;
  * asks for an upgrade, and as long-poll with `after` or `wait` in the query.
  */
 export function mountEvents(app: Hono, { read: guard }: Guards, events: EventControl): void {
-  app.get("/events", guard, refuseQueries(PARAMETERS), (context) => {
-    const query = new URL(context.req.url).searchParams;
-    const filter = readEventFilter(query);
-    if (typeof filter === "string") return answerProblem(400, filter);
-    const after = query.get("after") ?? undefined;
-    const wait = readWait(query.get("wait"));
-    if (typeof wait === "string") return answerProblem(400, wait);
-    const isPoll = query.has("after") || query.has("wait");
-    if (context.req.method === "HEAD")
-      return context.body(null, 200, { "Content-Type": isPoll ? "application/json" : EVENT_STREAM });
-    if (events.watchers >= MAX_WATCHERS)
-      return answerProblem(429, `${MAX_WATCHERS} clients watch events already, which is the most there may be.`, {
-        "Retry-After": "10",
-      });
-    if (isPoll) return answerPoll(events, filter, after, wait);
-    if (context.req.header("Upgrade") !== undefined)
-      return openWebSocket(context.req.raw, readUpgrade(context.env), () => events.watch(filter, webSocketForm));
-    return answerStream(events, filter, context.req.header("Last-Event-ID"));
-  });
+  app.get(
+    "/events",
+    describe({
+      summary: "Streams events; as WebSocket with an upgrade, as long-poll in JSON with `after` or `wait`.",
+      needs: "read",
+      answer: EVENT_STREAM.replace(/;.*/, ""),
+    }),
+    guard,
+    takeQuery(eventsQuery),
+    (context) => {
+      const query = new URL(context.req.url).searchParams;
+      const filter = readEventFilter(query);
+      if (typeof filter === "string") return answerProblem(400, filter);
+      const after = query.get("after") ?? undefined;
+      const wait = readWait(query.get("wait"));
+      if (typeof wait === "string") return answerProblem(400, wait);
+      const isPoll = query.has("after") || query.has("wait");
+      if (context.req.method === "HEAD")
+        return context.body(null, 200, { "Content-Type": isPoll ? "application/json" : EVENT_STREAM });
+      if (events.watchers >= MAX_WATCHERS)
+        return answerProblem(429, `${MAX_WATCHERS} clients watch events already, which is the most there may be.`, {
+          "Retry-After": "10",
+        });
+      if (isPoll) return answerPoll(events, filter, after, wait);
+      if (context.req.header("Upgrade") !== undefined)
+        return openWebSocket(context.req.raw, readUpgrade(context.env), () => events.watch(filter, webSocketForm));
+      return answerStream(events, filter, context.req.header("Last-Event-ID"));
+    },
+  );
   refuseOtherMethods(app, "/events", "GET, HEAD", guard);
 }
 

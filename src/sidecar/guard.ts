@@ -4,6 +4,8 @@ import { parseHostField, sameHost } from "../address/endpoint.ts";
 import { type Host, toAsciiHost } from "../address/host.ts";
 import type { Secret } from "../secret.ts";
 import { answerProblem } from "./problem.ts";
+import { isFromHere } from "./same-site.ts";
+import type { TokenThrottle } from "./token-throttle.ts";
 
 /**
  * Refuses requests whose Host field has a foreign name. A web page that points its
@@ -38,28 +40,34 @@ export interface SidecarToken {
   readonly may: ReadonlySet<Permission>;
 }
 
-/** Lets through who may do something: look at the proxy; end tunnels, drain, reload and so on; record what clients send. */
+/** Lets through who may look at the proxy, operate it (end tunnels, drain, reload), and record what clients send. */
 export type Guards = Readonly<Record<Permission, MiddlewareHandler>>;
 
-/** Makes the guards of all routes from the tokens; without a token everything is refused. */
-export function createGuards(tokens: readonly SidecarToken[]): Guards {
-  const find = findToken(tokens);
-  return {
-    read: guardToken(find, "read"),
-    operate: guardToken(find, "operate"),
-    capture: guardToken(find, "capture"),
-  };
+/** What guards need beside the tokens. */
+export interface GuardOptions {
+  readonly throttle: TokenThrottle;
+  /** Names of the sidecar under which its page may be open, beside the one in the Host field. */
+  readonly names: readonly string[];
 }
 
 /**
- * Lets through who may have the address of a sidecar that leaves. Without a token
- * the sidecar is on loopback or a Unix socket and shows nothing but health, and
- * where no token may operate a successor has no better one.
+ * Makes the guards of all routes from the tokens; without a token everything is
+ * refused. `successor` lets through who may have the address of a sidecar that
+ * leaves. Without a token the sidecar is on loopback or a Unix socket and shows
+ * nothing but health, and where no token may operate a successor has no better one.
  */
-export function guardSuccessor(tokens: readonly SidecarToken[], guards: Guards): MiddlewareHandler {
-  if (tokens.length === 0) return (_, next) => next();
-  return tokens.some(({ may }) => may.has("operate")) ? guards.operate : guardToken(findToken(tokens), undefined);
+export function createGuards(
+  tokens: readonly SidecarToken[],
+  options: GuardOptions,
+): Guards & { readonly successor: MiddlewareHandler } {
+  const find = findToken(tokens);
+  const guard = (permission?: Permission) => guardToken(find, permission, options);
+  const [read, operate, capture] = [guard("read"), guard("operate"), guard("capture")];
+  const isOperated = tokens.some(({ may }) => may.has("operate"));
+  return { read, operate, capture, successor: tokens.length === 0 ? letPass : isOperated ? operate : guard() };
 }
+
+const letPass: MiddlewareHandler = (_, next) => next();
 
 /** Finds the token that somebody presents; undefined where there are none at all. */
 type FindToken = ((presented: string) => SidecarToken | undefined) | undefined;
@@ -76,19 +84,44 @@ function findToken(tokens: readonly SidecarToken[]): FindToken {
 }
 
 /** Requires a token with a permission, or any token. */
-function guardToken(find: FindToken, permission: Permission | undefined): MiddlewareHandler {
+function guardToken(
+  find: FindToken,
+  permission: Permission | undefined,
+  { throttle, names }: GuardOptions,
+): MiddlewareHandler {
   if (find === undefined)
     return async () => answerProblem(403, 'This needs a token, and none is configured. Set "sidecar.token".');
+  const hosts = names.flatMap(readHost);
   return async (context, next) => {
+    const [host, origin, fetchSite] = ["Host", "Origin", "Sec-Fetch-Site"].map((name) => context.req.header(name));
+    if (!isFromHere({ host, origin, fetchSite }, hosts)) return answerProblem(403, FOREIGN_PAGE);
     const field = context.req.header("Authorization");
     if (field === undefined) return challenge(401, "This needs the bearer token of the sidecar.", "");
+    const peer = readPeer(context.env);
+    const delayMs = throttle.delay(peer);
+    if (delayMs > 0)
+      return answerProblem(429, "Too many wrong tokens came from this address. It is not listened to for a while.", {
+        "Retry-After": String(Math.ceil(delayMs / 1000)),
+      });
     // RFC 6750 §2.1; the scheme is case-insensitive (RFC 9110 §11.1).
     const presented = /^bearer +([\x21-\x7e]+) *$/i.exec(field)?.[1];
     const found = presented === undefined ? undefined : find(presented);
-    if (found === undefined) return challenge(401, "The bearer token is wrong.", ', error="invalid_token"');
+    if (found === undefined) {
+      throttle.fail(peer);
+      return challenge(401, "The bearer token is wrong.", ', error="invalid_token"');
+    }
     if (permission === undefined || found.may.has(permission)) return next();
     return challenge(403, describeForbidden(found, permission), `, error="insufficient_scope", scope="${permission}"`);
   };
+}
+
+/** A browser sends a token only for a page that has it: this stops what such a page could be made to do. */
+const FOREIGN_PAGE = "The request comes from the page of another site, which may not use this sidecar.";
+
+/** The network that a request comes from; one for all where the server does not tell. */
+function readPeer(environment: unknown): string {
+  const isTold = typeof environment === "object" && environment !== null && "peer" in environment;
+  return isTold && typeof environment.peer === "string" ? environment.peer : "";
 }
 
 /** The holder of a token learns what it is called and what it may do. */

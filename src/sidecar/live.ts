@@ -3,9 +3,10 @@ import * as z from "zod";
 import { escapeText } from "../escape-text.ts";
 import type { LiveFeed, LiveForm, LiveWatcher } from "../proxy/record/live/live-feed.ts";
 import type { Step } from "../proxy/record/live/step-ring.ts";
+import { describe } from "./describe-route.ts";
 import type { Guards } from "./guard.ts";
 import { answerProblem, refuseOtherMethods } from "./problem.ts";
-import { FLOW_PARAMETERS, readFlowFilter, refuseQueries } from "./read-query.ts";
+import { flowQuery, readFlowFilter, takeQuery } from "./read-query.ts";
 import { roundQuantile } from "./series.ts";
 import { formatFlow, tunnelRow } from "./tunnel-row.ts";
 
@@ -74,23 +75,37 @@ const MAX_WATCHERS = 12;
 const MAX_ROWS = 5000;
 const DEFAULT_ROWS = 500;
 
+const liveQuery = flowQuery.extend({
+  tunnels: z.string().describe(`Rows at most, from 0 to ${MAX_ROWS}. Default: ${DEFAULT_ROWS}.`).optional(),
+});
+
 /** Serves `GET /live`: what goes through the proxy, second by second, with the difference of the table of tunnels. */
 export function mountLive(app: Hono, guards: Guards, live: LiveControl): void {
-  app.get("/live", guards.read, refuseQueries([...FLOW_PARAMETERS, "tunnels"]), (context) => {
-    const query = new URL(context.req.url).searchParams;
-    const filter = readFlowFilter(query);
-    if (typeof filter === "string") return answerProblem(400, filter);
-    const rows = readRows(query.get("tunnels"));
-    if (typeof rows === "string") return answerProblem(400, rows);
-    if (context.req.method === "HEAD") return context.body(null, 200, { "Content-Type": EVENT_STREAM });
-    if (live.watchers >= MAX_WATCHERS)
-      return answerProblem(429, `${MAX_WATCHERS} clients watch already, which is the most there may be.`, {
-        "Retry-After": "10",
+  app.get(
+    "/live",
+    describe({
+      summary: "Streams what goes through the proxy: `event: state`, then `event: tick`.",
+      needs: "read",
+      answer: "text/event-stream",
+    }),
+    guards.read,
+    takeQuery(liveQuery),
+    (context) => {
+      const query = new URL(context.req.url).searchParams;
+      const filter = readFlowFilter(query);
+      if (typeof filter === "string") return answerProblem(400, filter);
+      const rows = readRows(query.get("tunnels"));
+      if (typeof rows === "string") return answerProblem(400, rows);
+      if (context.req.method === "HEAD") return context.body(null, 200, { "Content-Type": EVENT_STREAM });
+      if (live.watchers >= MAX_WATCHERS)
+        return answerProblem(429, `${MAX_WATCHERS} clients watch already, which is the most there may be.`, {
+          "Retry-After": "10",
+        });
+      return new Response(streamOf(live.watch(filter, rows)), {
+        headers: { "Content-Type": EVENT_STREAM, "Transfer-Encoding": "chunked", "X-Accel-Buffering": "no" },
       });
-    return new Response(streamOf(live.watch(filter, rows)), {
-      headers: { "Content-Type": EVENT_STREAM, "Transfer-Encoding": "chunked", "X-Accel-Buffering": "no" },
-    });
-  });
+    },
+  );
   refuseOtherMethods(app, "/live", "GET, HEAD", guards.read);
 }
 

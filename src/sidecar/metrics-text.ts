@@ -1,10 +1,20 @@
 import type { CheckCounts } from "../proxy/auth/credential-cache.ts";
 import { describeFailure, type FailureDetail } from "../proxy/failure.ts";
-import type { Histogram } from "../proxy/record/histogram.ts";
 import type { Metrics } from "../proxy/record/metrics.ts";
+import type { NamedCount } from "../proxy/record/named-counts.ts";
 import { collectFleetFamilies, type FleetSource } from "./fleet-families.ts";
 import { collectProcessFamilies } from "./process-families.ts";
-import { counter, type Family, formatFamilies, gauge, histogram, type Sample } from "./prometheus-text.ts";
+import {
+  counter,
+  type Family,
+  formatFamilies,
+  formatOpenMetrics,
+  gauge,
+  histogram,
+  type Sample,
+} from "./prometheus-text.ts";
+import { collectRequestFamilies, describeExemplar, listBuckets, type MovingBytes } from "./request-families.ts";
+import { collectTelemetryFamilies, type TelemetryCounts } from "./telemetry-families.ts";
 import { collectUpstreamFamilies } from "./upstream-families.ts";
 import { collectUsageFamilies, type UsageSource } from "./usage-families.ts";
 import type { PoolOrSingle } from "./upstreams.ts";
@@ -13,7 +23,10 @@ import type { PoolOrSingle } from "./upstreams.ts";
 export interface MetricSources {
   readonly version: string;
   readonly metrics: Metrics;
-  readonly live: { readonly size: number; bytes(): { up: number; down: number } };
+  readonly live: {
+    readonly size: number;
+    visit(visit: (record: RoutedRecord, tunnel: { bytes(): { up: number; down: number } }) => void): void;
+  };
   readonly accessLog: { readonly dropped: number };
   readonly auth: CheckCounts;
   readonly upstreams?: readonly PoolOrSingle[];
@@ -36,25 +49,67 @@ export interface MetricSources {
   readonly usage?: UsageSource;
   /** Absent where nothing is shared with other proxies. */
   readonly fleet?: FleetSource | undefined;
+  /** Absent where nothing is told to a collector. */
+  readonly telemetry?: TelemetryCounts | undefined;
   /** Listeners that speak TLS; milliseconds since the epoch. */
   readonly certificates?: readonly { readonly listener: string; readonly expiresAt: number }[];
 }
 
-/** All metrics in the Prometheus text format. */
-export function writeMetricsText(sources: MetricSources): string {
-  return formatFamilies([
-    ...collectProxyFamilies(sources),
+interface RoutedRecord {
+  readonly route: { readonly name: string } | undefined;
+}
+
+/** `text`: version 0.0.4 of the Prometheus text format; `openmetrics`: OpenMetrics 1.0, which has exemplars. */
+export type MetricsForm = "text" | "openmetrics";
+
+/** All metrics in one of the forms that Prometheus reads. */
+export function writeMetricsText(sources: MetricSources, form: MetricsForm = "text"): string {
+  const families = collectFamilies(sources);
+  return form === "text" ? formatFamilies(families) : formatOpenMetrics(families);
+}
+
+/** All metrics. */
+export function collectFamilies(sources: MetricSources): Family[] {
+  const moving = sumMoving(sources);
+  return [
+    ...collectProxyFamilies(sources, moving.all),
+    ...collectRequestFamilies(sources.metrics, moving.byUpstream),
     ...collectUpstreamFamilies(sources.upstreams ?? []),
     ...(sources.usage === undefined ? [] : collectUsageFamilies(sources.usage)),
     ...(sources.fleet === undefined ? [] : collectFleetFamilies(sources.fleet)),
+    ...(sources.telemetry === undefined ? [] : collectTelemetryFamilies(sources.telemetry)),
     ...collectProcessFamilies(),
-  ]);
+  ];
+}
+
+interface Bytes {
+  up: number;
+  down: number;
+}
+
+/** Bytes of the tunnels under way. */
+function sumMoving({ live, metrics }: MetricSources): { readonly all: Bytes; readonly byUpstream: MovingBytes } {
+  const all: Bytes = { up: 0, down: 0 };
+  const byUpstream = new Map<NamedCount, Bytes>();
+  live.visit(({ route }, tunnel) => {
+    const { up, down } = tunnel.bytes();
+    all.up += up;
+    all.down += down;
+    if (route === undefined) return;
+    const count = metrics.upstreams.get(route.name);
+    const sum = byUpstream.get(count);
+    if (sum === undefined) byUpstream.set(count, { up, down });
+    else {
+      sum.up += up;
+      sum.down += down;
+    }
+  });
+  return { all, byUpstream };
 }
 
 /** Puts the counts of the data plane into families. Labels are closed sets, or come from the configuration. */
-function collectProxyFamilies(sources: MetricSources): Family[] {
+function collectProxyFamilies(sources: MetricSources, moving: Bytes): Family[] {
   const { version, metrics, live, accessLog, auth, lanes, sidecar, reload, certificates = [], pacs = [] } = sources;
-  const moving = live.bytes();
   return [
     gauge("penstock_build_info", "Always 1; the labels say what is running.", [
       { labels: { version, bun: Bun.version, platform: `${process.platform}-${process.arch}` }, value: 1 },
@@ -123,10 +178,14 @@ function collectProxyFamilies(sources: MetricSources): Family[] {
     counter(
       "penstock_failures_total",
       "Connections that failed, by RFC 9209 error type and precise reason.",
-      Object.entries(metrics.failures).map(([detail, value]) => ({
-        labels: { word: describeFailure(detail as FailureDetail).word, detail },
-        value,
-      })),
+      Object.entries(metrics.failures).map(([detail, value]) => {
+        const exemplar = metrics.failureExemplars.get(detail as FailureDetail);
+        return {
+          labels: { word: describeFailure(detail as FailureDetail).word, detail },
+          value,
+          exemplar: exemplar && describeExemplar(exemplar, 1),
+        };
+      }),
     ),
     counter(
       "penstock_limited_total",
@@ -214,22 +273,4 @@ function collectPacs(pacs: NonNullable<MetricSources["pacs"]>): Family[] {
 
 function mapRecord(counts: Readonly<Record<string, number>>, label: string): Sample[] {
   return Object.entries(counts).map(([key, value]) => ({ labels: { [label]: key }, value }));
-}
-
-/** Cumulated buckets in seconds, then sum and count, as Prometheus wants a histogram. */
-function listBuckets(
-  { boundsMs, counts, count, sumMs }: Histogram,
-  labels: Readonly<Record<string, string>>,
-): Sample[] {
-  let below = 0;
-  const buckets = boundsMs.map((bound, index): Sample => {
-    below += counts[index] ?? 0;
-    return { suffix: "_bucket", labels: { ...labels, le: String(bound / 1000) }, value: below };
-  });
-  return [
-    ...buckets,
-    { suffix: "_bucket", labels: { ...labels, le: "+Inf" }, value: count },
-    { suffix: "_sum", labels, value: sumMs / 1000 },
-    { suffix: "_count", labels, value: count },
-  ];
 }

@@ -4,6 +4,16 @@ export interface Sample {
   readonly value: number;
   /** For histograms: `_bucket`, `_sum`, `_count`. */
   readonly suffix?: string;
+  /** Of a counter or a bucket: one request that it counts. */
+  readonly exemplar?: SampleExemplar | undefined;
+}
+
+/** One observation of many. Only OpenMetrics shows it. */
+export interface SampleExemplar {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly value: number;
+  /** Seconds since the epoch. */
+  readonly at: number;
 }
 
 /** All samples of one metric. */
@@ -40,6 +50,26 @@ export function formatFamilies(families: readonly Family[]): string {
   return text;
 }
 
+/** Writes OpenMetrics 1.0. */
+export function formatOpenMetrics(families: readonly Family[]): string {
+  let text = "";
+  for (const { name, type, help, samples } of families) {
+    // The family of a counter has the name without the suffix of its samples.
+    const family = type === "counter" ? name.replace(/_total$/, "") : name;
+    text += `# HELP ${family} ${escapeLabel(help)}\n# TYPE ${family} ${type}\n`;
+    for (const { labels, value, suffix, exemplar } of samples) {
+      text += `${name}${suffix ?? ""}${formatLabels(labels)} ${formatValue(value)}${formatExemplar(exemplar)}\n`;
+    }
+  }
+  return `${text}# EOF\n`;
+}
+
+function formatExemplar(exemplar: SampleExemplar | undefined): string {
+  if (exemplar === undefined) return "";
+  const { labels, value, at } = exemplar;
+  return ` # ${formatLabels(labels) || "{}"} ${formatValue(value)} ${at.toFixed(3)}`;
+}
+
 function formatLabels(labels: Sample["labels"]): string {
   if (labels === undefined) return "";
   const pairs = Object.entries(labels).map(([name, value]) => `${name}="${escapeLabel(value)}"`);
@@ -50,6 +80,11 @@ function formatValue(value: number): string {
   if (value === Infinity) return "+Inf";
   if (value === -Infinity) return "-Inf";
   return String(value);
+}
+
+/** The bound of a bucket, in the spelling that OpenMetrics asks for; the series are the same in both formats. */
+export function formatBound(seconds: number): string {
+  return Number.isInteger(seconds) ? seconds.toFixed(1) : String(seconds);
 }
 
 function escapeHelp(text: string): string {

@@ -1,4 +1,6 @@
 import type { MiddlewareHandler } from "hono";
+import { resolver, uniqueSymbol } from "hono-openapi";
+import * as z from "zod";
 import { toAsciiHost } from "../address/host.ts";
 import { parseIp } from "../address/ip.ts";
 import type { CaptureFilter } from "../proxy/record/capture-filter.ts";
@@ -18,15 +20,30 @@ function findQueryFault(query: URLSearchParams, known: readonly string[]): strin
   return undefined;
 }
 
-/** Refuses what is wrong with a query: a misspelled filter must not be ignored. */
-export function refuseQueries(known: readonly string[]): MiddlewareHandler {
-  return async (context, next) => {
-    const fault = findQueryFault(new URL(context.req.url).searchParams, known);
+/** Refuses what is wrong with a query: a misspelled filter must not be ignored. `/openapi.json` has the parameters from it. */
+export function takeQuery(schema: z.ZodObject = z.object({})): MiddlewareHandler {
+  const known = Object.keys(schema.shape);
+  const take: MiddlewareHandler = async (context, next) => {
+    const query = new URL(context.req.url).searchParams;
+    const fault = findQueryFault(query, known) ?? schema.safeParse(Object.fromEntries(query)).error?.issues[0]?.message;
     return fault === undefined ? next() : answerProblem(400, fault);
   };
+  return Object.assign(take, { [uniqueSymbol]: { target: "query", ...resolver(schema) } });
 }
 
-export const FLOW_PARAMETERS = ["id", "user", "client", "host", "rule", "route"] as const;
+const parameter = (description: string) => z.string().describe(description).optional();
+
+/** Which tunnels and requests are meant. */
+export const flowQuery = z.object({
+  id: parameter("Id of one."),
+  user: parameter("Name of the user."),
+  client: parameter("IP address of the client."),
+  host: parameter("Host of the target: `example.org`, `example.org:443`, or `*.example.org` for every name below."),
+  rule: parameter("Name of the rule that allowed it."),
+  route: parameter("Route that it takes."),
+});
+
+export const FLOW_PARAMETERS: readonly string[] = Object.keys(flowQuery.shape);
 
 /** Which tunnels and requests a query means, or what is wrong with it. */
 export function readFlowFilter(query: URLSearchParams): FlowFilter | string {

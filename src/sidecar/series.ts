@@ -1,9 +1,10 @@
 import type { Hono } from "hono";
 import * as z from "zod";
 import type { Series } from "../proxy/record/live/series.ts";
+import { describe } from "./describe-route.ts";
 import type { Guards } from "./guard.ts";
 import { answerJson, answerProblem, refuseOtherMethods } from "./problem.ts";
-import { refuseQueries } from "./read-query.ts";
+import { takeQuery } from "./read-query.ts";
 
 const numbers = z.array(z.number()).readonly();
 const quantiles = z.array(z.number().nullable()).readonly();
@@ -29,6 +30,10 @@ export type SeriesAnswer = z.infer<typeof seriesAnswer>;
 /** The spans that are kept, and the steps that they are kept in. */
 export const seriesSpan = z.enum(["15m", "1d"]);
 export type SeriesSpan = z.infer<typeof seriesSpan>;
+
+const seriesQuery = z.object({
+  span: z.string().describe("`15m` by second, or `1d` by minute. Default: 15m.").optional(),
+});
 
 /** The steps of a span. `now` is in milliseconds since the epoch. */
 export function formatSeries(
@@ -63,12 +68,18 @@ export function roundQuantile(ms: number): number | null {
 
 /** Serves `GET /series`: what went through the proxy in the last 15 minutes, by second, or in the last day, by minute. */
 export function mountSeries(app: Hono, guards: Guards, series: (span: SeriesSpan) => SeriesAnswer): void {
-  app.get("/series", guards.read, refuseQueries(["span"]), (context) => {
-    const written = context.req.query("span") ?? "15m";
-    const span = seriesSpan.safeParse(written);
-    return span.success
-      ? answerJson(series(span.data))
-      : answerProblem(400, `span is ${JSON.stringify(written)}. Wanted is one of ${seriesSpan.options.join(", ")}.`);
-  });
+  app.get(
+    "/series",
+    describe({ summary: "Shows what went through the proxy lately.", needs: "read", answer: seriesAnswer }),
+    guards.read,
+    takeQuery(seriesQuery),
+    (context) => {
+      const written = context.req.query("span") ?? "15m";
+      const span = seriesSpan.safeParse(written);
+      return span.success
+        ? answerJson(series(span.data))
+        : answerProblem(400, `span is ${JSON.stringify(written)}. Wanted is one of ${seriesSpan.options.join(", ")}.`);
+    },
+  );
   refuseOtherMethods(app, "/series", "GET, HEAD", guards.read);
 }

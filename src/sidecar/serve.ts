@@ -65,6 +65,8 @@ export interface SidecarOptions {
   readonly token?: Secret;
   /** The process before this one has passed the socket at that address: nobody has to give it. */
   readonly isPassed?: boolean;
+  /** How it is asked when it speaks TLS: options of `fetch`. Absent when it does not. */
+  readonly tls?: BunFetchRequestInitTLS;
   /** Receives errors that ended a connection of the sidecar. */
   readonly reportBug: (error: unknown) => void;
 }
@@ -85,7 +87,7 @@ export async function startSidecar(options: SidecarOptions): Promise<SidecarStar
   if (!started.ok)
     return { ok: false, message: `Cannot start the sidecar on ${format(host, port)}: ${explainTcp(started.code)}` };
   const { server } = started;
-  return succeed(server, `http://${format(host, server.port ?? port)}`);
+  return succeed(server, `${options.tls === undefined ? "http" : "https"}://${format(host, server.port ?? port)}`);
 }
 
 function format(host: string, port: number): string {
@@ -128,8 +130,11 @@ function succeed(server: Server, text: string): SidecarStart {
 }
 
 /** Asks the proxy that has the address for it. It gives it when it drains. */
-async function askForAddress({ address, token }: SidecarOptions): Promise<boolean> {
-  const url = "unix" in address ? "http://localhost" : `http://${format(reach(address.host), address.port)}`;
+async function askForAddress({ address, token, tls }: SidecarOptions): Promise<boolean> {
+  const url =
+    "unix" in address
+      ? "http://localhost"
+      : `${tls === undefined ? "http" : "https"}://${format(reach(address.host), address.port)}`;
   try {
     const answer = await fetch(`${url}/drain/successor`, {
       method: "POST",
@@ -139,6 +144,7 @@ async function askForAddress({ address, token }: SidecarOptions): Promise<boolea
       // Ignores the proxy variables of the environment; an empty text does not.
       proxy: false,
       ...("unix" in address && { unix: address.unix }),
+      ...(tls && { tls }),
     });
     return answer.status === 204;
   } catch {

@@ -1,18 +1,23 @@
 import { Hono, type MiddlewareHandler } from "hono";
+import * as z from "zod";
 import { mountCapture } from "./capture.ts";
 import { mountCertificates } from "./certificates.ts";
 import type { ControlPort, LiveView } from "./control-port.ts";
 import { mountDrain } from "./drain.ts";
 import { mountEvents } from "./events.ts";
-import { createGuards, guardHost, type Guards, guardSuccessor, type SidecarToken } from "./guard.ts";
+import { createGuards, guardHost, type Guards, type SidecarToken } from "./guard.ts";
+import { mountMetrics } from "./metrics.ts";
 import { mountProxyPac } from "./proxy-pac.ts";
 import { answerJson, answerProblem, refuseOtherMethods } from "./problem.ts";
 import { mountHandover } from "./handover.ts";
-import { refuseQueries } from "./read-query.ts";
+import { anyValue, describe } from "./describe-route.ts";
+import { mountOpenApi } from "./openapi.ts";
+import { takeQuery } from "./read-query.ts";
 import { mountLive } from "./live.ts";
 import { mountReload } from "./reload.ts";
 import { mountSeries } from "./series.ts";
 import { mountStatus } from "./status.ts";
+import { TokenThrottle } from "./token-throttle.ts";
 import { mountTunnels } from "./tunnels.ts";
 import { mountUsage } from "./usage.ts";
 import { mountUpstreams } from "./upstreams.ts";
@@ -22,12 +27,13 @@ export interface SidecarAppOptions {
   readonly tokens?: readonly SidecarToken[];
   /** Names that the Host field may have beside addresses and `localhost`; undefined on a Unix socket, where any will do. */
   readonly allowedHosts?: readonly string[];
+  /** Outlives the app where a configuration follows another one. */
+  readonly throttle?: TokenThrottle;
+  /** Of the program, for `/openapi.json`. */
+  readonly version?: string;
   /** Receives errors of the sidecar itself. */
   readonly reportBug?: (error: Error) => void;
 }
-
-/** Content type of the Prometheus text format. */
-const METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8";
 
 /** Serves the state of the proxy over HTTP. Its actions end tunnels and captures, disable members of pools, drain the proxy, reload the configuration, and hand over to another process. */
 export function createSidecarApp(port: ControlPort, options: SidecarAppOptions = {}): Hono {
@@ -35,23 +41,39 @@ export function createSidecarApp(port: ControlPort, options: SidecarAppOptions =
   const app = new Hono();
   app.use(harden);
 
-  const plain = refuseQueries([]);
-  app.get("/healthz", plain, (context) => context.text("ok\n"));
-  app.get("/readyz", plain, async () => {
-    const readiness = await port.readiness();
-    return answerJson(readiness, readiness.ready ? 200 : 503);
-  });
+  const plain = takeQuery();
+  app.get("/healthz", describe({ summary: "Says that the process runs.", answer: "text/plain" }), plain, (context) =>
+    context.text("ok\n"),
+  );
+  app.get(
+    "/readyz",
+    describe({
+      summary: "Says whether new connections are served.",
+      answer: readyAnswer,
+      others: { 503: readyAnswer },
+    }),
+    plain,
+    async () => {
+      const readiness = await port.readiness();
+      return answerJson(readiness, readiness.ready ? 200 : 503);
+    },
+  );
   refuseOtherMethods(app, "/healthz", "GET, HEAD");
   refuseOtherMethods(app, "/readyz", "GET, HEAD");
 
   // Health reveals nothing, and health checks often use another name.
   if (options.allowedHosts !== undefined) app.use(guardHost(options.allowedHosts));
-  const guards = createGuards(tokens);
-  app.get("/config", guards.read, plain, () => answerJson(port.effectiveConfig()));
-  app.get("/metrics", guards.read, plain, (context) =>
-    context.body(port.metricsText(), 200, { "Content-Type": METRICS_TYPE }),
+  const { throttle = new TokenThrottle(), allowedHosts: names = [] } = options;
+  const guards = createGuards(tokens, { throttle, names });
+  app.get(
+    "/config",
+    describe({ summary: "Shows the configuration in effect.", needs: "read", answer: z.record(z.string(), anyValue) }),
+    guards.read,
+    plain,
+    () => answerJson(port.effectiveConfig()),
   );
-  if (port.proxyPac !== undefined) mountProxyPac(app, plain, port.proxyPac);
+  mountMetrics(app, guards, (form) => port.metricsText(form));
+  if (port.proxyPac !== undefined) mountProxyPac(app, port.proxyPac);
   mountTunnels(app, guards, port);
   if (port.upstreams !== undefined) mountUpstreams(app, guards, port.upstreams);
   if (port.usage !== undefined) mountUsage(app, guards, port.usage);
@@ -60,14 +82,15 @@ export function createSidecarApp(port: ControlPort, options: SidecarAppOptions =
   if (port.reload !== undefined) mountReload(app, guards, port.reload);
   if (port.handOver !== undefined) mountHandover(app, guards, port.handOver);
   refuseOtherMethods(app, "/config", "GET, HEAD", guards.read);
-  refuseOtherMethods(app, "/metrics", "GET, HEAD", guards.read);
   if (port.captures !== undefined) {
     const hasTunnel = (id: string) => port.tunnels({ id }).some(({ kind }) => kind === "tunnel");
     mountCapture(app, guards, port.captures, hasTunnel);
     refuseOtherMethods(app, "/capture", "GET, HEAD", guards.capture);
     refuseOtherMethods(app, "/capture/:id", "DELETE", guards.capture);
   }
-  if (port.drain !== undefined) mountDrain(app, guards, guardSuccessor(tokens, guards), port.drain);
+  if (port.drain !== undefined) mountDrain(app, guards, guards.successor, port.drain);
+
+  mountOpenApi(app, guards, options.version ?? "0");
 
   app.notFound(() => answerProblem(404, "There is nothing at this path."));
   app.onError((error) => {
@@ -76,6 +99,12 @@ export function createSidecarApp(port: ControlPort, options: SidecarAppOptions =
   });
   return app;
 }
+
+const readyAnswer = z.object({
+  ready: z.boolean(),
+  reason: z.enum(["starting", "draining", "no_way_out"]).optional(),
+  warning: z.string().optional().describe("What an operator should look at."),
+});
 
 /** Serves what the page and the terminal show. */
 function mountView(app: Hono, guards: Guards, view: LiveView): void {

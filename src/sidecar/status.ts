@@ -1,8 +1,9 @@
 import type { Hono } from "hono";
 import * as z from "zod";
+import { describe } from "./describe-route.ts";
 import type { Guards } from "./guard.ts";
 import { answerJson, refuseOtherMethods } from "./problem.ts";
-import { refuseQueries } from "./read-query.ts";
+import { takeQuery } from "./read-query.ts";
 
 /** A number of things, or of bytes. */
 const count = z.int().nonnegative();
@@ -56,6 +57,12 @@ export type StatusAnswer = z.infer<typeof statusAnswer>;
 
 /** Serves `GET /status`: how the proxy is, on one screen. */
 export function mountStatus(app: Hono, guards: Guards, status: () => Promise<StatusAnswer>): void {
-  app.get("/status", guards.read, refuseQueries([]), async () => answerJson(await status()));
+  app.get(
+    "/status",
+    describe({ summary: "Shows how the proxy is.", needs: "read", answer: statusAnswer }),
+    guards.read,
+    takeQuery(),
+    async () => answerJson(await status()),
+  );
   refuseOtherMethods(app, "/status", "GET, HEAD", guards.read);
 }

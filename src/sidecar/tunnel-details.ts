@@ -3,9 +3,10 @@ import * as z from "zod";
 import type { LiveTable } from "../proxy/record/live-table.ts";
 import { type RequestRecord, STAGES } from "../proxy/record/request-record.ts";
 import { readNotes } from "../proxy/tunnel/handshake-notes.ts";
+import { describe } from "./describe-route.ts";
 import type { Guards } from "./guard.ts";
 import { answerJson, answerProblem } from "./problem.ts";
-import { refuseQueries } from "./read-query.ts";
+import { takeQuery } from "./read-query.ts";
 import { formatFlow, tunnelRow } from "./tunnel-row.ts";
 
 const stageRow = z.object({
@@ -115,8 +116,19 @@ const TLS13 = 0x0304;
 
 /** Serves `GET /tunnels/:id`: one tunnel or forwarded request with its stages and its TLS handshake. */
 export function mountTunnelDetails(app: Hono, guards: Guards, find: (id: string) => TunnelDetails | undefined): void {
-  app.get("/tunnels/:id", guards.read, refuseQueries([]), (context) => {
-    const details = find(context.req.param("id"));
-    return details === undefined ? answerProblem(404, "There is no tunnel of that id.") : answerJson(details);
-  });
+  app.get(
+    "/tunnels/:id",
+    describe({
+      summary: "Shows a tunnel with its stages and its TLS handshake.",
+      needs: "read",
+      answer: tunnelDetails,
+      problems: [404],
+    }),
+    guards.read,
+    takeQuery(),
+    (context) => {
+      const details = find(context.req.param("id"));
+      return details === undefined ? answerProblem(404, "There is no tunnel of that id.") : answerJson(details);
+    },
+  );
 }

@@ -1,10 +1,21 @@
 import type { Hono } from "hono";
+import * as z from "zod";
 import type { PacCounts } from "../proxy/pac/pac-router.ts";
 import type { Candidate } from "../proxy/upstream/explain-choice.ts";
 import type { MemberState, PoolState } from "../proxy/upstream/pool-state.ts";
+import { describe } from "./describe-route.ts";
+import {
+  changedMember,
+  choiceAnswer,
+  type MemberAnswer,
+  type PacAnswer,
+  upstreamAnswer,
+  type UpstreamAnswer,
+  upstreamsAnswer,
+} from "./upstreams-answer.ts";
 import type { Guards } from "./guard.ts";
 import { answerJson, answerProblem, refuseOtherMethods } from "./problem.ts";
-import { type ChoiceQuestion, readChoiceQuery, refuseQueries } from "./read-query.ts";
+import { type ChoiceQuestion, readChoiceQuery, takeQuery } from "./read-query.ts";
 
 /** An upstream that is no pool. */
 export interface SingleState {
@@ -60,43 +71,87 @@ function isPacState(upstream: UpstreamState): upstream is PacState {
   return "counts" in upstream;
 }
 
+const choiceQuery = z.object({
+  client: z.string().describe("IP address of the client. Default: 127.0.0.1.").optional(),
+  user: z.string().describe("As the client sends the name.").optional(),
+  host: z.string({ error: "Missing host: the target's, without its port." }).describe("Host of the target."),
+});
+
 /** Serves `/upstreams`: the state of upstreams and of the members of pools, and what an operator does with a member. */
 export function mountUpstreams(app: Hono, guards: Guards, control: UpstreamControl): void {
-  app.get("/upstreams", guards.read, refuseQueries([]), () => {
-    const now = Date.now();
-    return answerJson({ upstreams: control.list().map((upstream) => formatUpstream(upstream, now)) });
-  });
-  app.get("/upstreams/:name", guards.read, refuseQueries([]), (context) => {
-    const found = findUpstream(control, context.req.param("name"));
-    return found instanceof Response ? found : answerJson(formatUpstream(found, Date.now()));
-  });
-  app.get("/upstreams/:name/choice", guards.read, refuseQueries(["client", "user", "host"]), (context) => {
-    const found = findPool(control, context.req.param("name"));
-    if (found instanceof Response) return found;
-    const question = readChoiceQuery(new URL(context.req.url).searchParams);
-    return typeof question === "string"
-      ? answerProblem(400, question)
-      : answerJson({ choice: control.choose(found.name, question) });
-  });
+  app.get(
+    "/upstreams",
+    describe({
+      summary: "Lists upstreams, and members of pools with their health.",
+      needs: "read",
+      answer: upstreamsAnswer,
+    }),
+    guards.read,
+    takeQuery(),
+    () => {
+      const now = Date.now();
+      return answerJson({ upstreams: control.list().map((upstream) => formatUpstream(upstream, now)) });
+    },
+  );
+  app.get(
+    "/upstreams/:name",
+    describe({ summary: "Shows one upstream.", needs: "read", answer: upstreamAnswer, problems: [404] }),
+    guards.read,
+    takeQuery(),
+    (context) => {
+      const found = findUpstream(control, context.req.param("name"));
+      return found instanceof Response ? found : answerJson(formatUpstream(found, Date.now()));
+    },
+  );
+  app.get(
+    "/upstreams/:name/choice",
+    describe({
+      summary: "Shows which members of a pool a request would try.",
+      needs: "read",
+      answer: choiceAnswer,
+      problems: [404],
+    }),
+    guards.read,
+    takeQuery(choiceQuery),
+    (context) => {
+      const found = findPool(control, context.req.param("name"));
+      if (found instanceof Response) return found;
+      const question = readChoiceQuery(new URL(context.req.url).searchParams);
+      return typeof question === "string"
+        ? answerProblem(400, question)
+        : answerJson({ choice: control.choose(found.name, question) });
+    },
+  );
   for (const [action, disabled] of [
     ["disable", true],
     ["enable", false],
   ] as const) {
     const path = `/upstreams/:name/:member/${action}`;
-    app.post(path, guards.operate, refuseQueries([]), (context) => {
-      const found = findWithMembers(control, context.req.param("name") ?? "");
-      if (found instanceof Response) return found;
-      const name = context.req.param("member") ?? "";
-      if (!found.members.some((member) => member.name === name)) {
-        const what = isPacState(found) ? "is not known to have a proxy" : "has no member";
-        return answerUnknown(`The upstream ${JSON.stringify(found.name)} ${what}`, name, found.members);
-      }
-      const changed = control.disable(found.name, name, disabled);
-      const after = findWithMembers(control, found.name);
-      const member = after instanceof Response ? undefined : after.members.find((one) => one.name === name);
-      // A reload may have taken it away.
-      return answerJson({ changed, member: member && formatMember(member, Date.now()) });
-    });
+    app.post(
+      path,
+      describe({
+        summary: disabled ? "Takes a member of a pool out of use." : "Takes a member of a pool back into use.",
+        needs: "operate",
+        answer: changedMember,
+        problems: [404],
+      }),
+      guards.operate,
+      takeQuery(),
+      (context) => {
+        const found = findWithMembers(control, context.req.param("name") ?? "");
+        if (found instanceof Response) return found;
+        const name = context.req.param("member") ?? "";
+        if (!found.members.some((member) => member.name === name)) {
+          const what = isPacState(found) ? "is not known to have a proxy" : "has no member";
+          return answerUnknown(`The upstream ${JSON.stringify(found.name)} ${what}`, name, found.members);
+        }
+        const changed = control.disable(found.name, name, disabled);
+        const after = findWithMembers(control, found.name);
+        const member = after instanceof Response ? undefined : after.members.find((one) => one.name === name);
+        // A reload may have taken it away.
+        return answerJson({ changed, member: member && formatMember(member, Date.now()) });
+      },
+    );
     refuseOtherMethods(app, path, "POST", guards.operate);
   }
   refuseOtherMethods(app, "/upstreams", "GET, HEAD", guards.read);
@@ -133,7 +188,7 @@ function answerUnknown(what: string, name: string, known: readonly { readonly na
   return answerProblem(404, `${what} ${JSON.stringify(name)}. ${there}`, {}, { known: names });
 }
 
-function formatUpstream(upstream: UpstreamState, now: number): Record<string, unknown> {
+function formatUpstream(upstream: UpstreamState, now: number): UpstreamAnswer {
   if (isPacState(upstream)) return formatPac(upstream, now);
   if (!isPoolState(upstream)) return { ...upstream };
   const { name, balance, waiting, sessions, members } = upstream;
@@ -141,7 +196,7 @@ function formatUpstream(upstream: UpstreamState, now: number): Record<string, un
   return { name, kind: "pool", balance, waiting, sessions, members: formatted };
 }
 
-function formatPac(pac: PacState, now: number): Record<string, unknown> {
+function formatPac(pac: PacState, now: number): PacAnswer {
   const { readAt, loadedAt, lastFailure, counts } = pac;
   return {
     name: pac.name,
@@ -151,7 +206,7 @@ function formatPac(pac: PacState, now: number): Record<string, unknown> {
     fault: pac.fault,
     last_read: formatTime(readAt, now),
     last_change: formatTime(loadedAt, now),
-    last_failure: lastFailure && { ...formatTime(lastFailure.at, now), reason: lastFailure.why },
+    last_failure: lastFailure && { ...formatMoment(lastFailure.at, now), reason: lastFailure.why },
     failed_reads: pac.failures,
     queries: counts.queries,
     failed_queries: counts.failures,
@@ -160,12 +215,21 @@ function formatPac(pac: PacState, now: number): Record<string, unknown> {
   };
 }
 
-/** Ages hold also for a reader with another clock. */
-function formatTime(at: number | undefined, now: number): { readonly at: string; readonly age_ms: number } | undefined {
-  return at === undefined ? undefined : { at: new Date(at).toISOString(), age_ms: Math.max(0, now - at) };
+interface Moment {
+  readonly at: string;
+  readonly age_ms: number;
 }
 
-function formatMember(member: MemberState, now: number): Record<string, unknown> {
+/** Ages hold also for a reader with another clock. */
+function formatMoment(at: number, now: number): Moment {
+  return { at: new Date(at).toISOString(), age_ms: Math.max(0, now - at) };
+}
+
+function formatTime(at: number | undefined, now: number): Moment | undefined {
+  return at === undefined ? undefined : formatMoment(at, now);
+}
+
+function formatMember(member: MemberState, now: number): MemberAnswer {
   const { latencyMs, leftMs } = member;
   return {
     name: member.name,

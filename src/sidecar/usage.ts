@@ -3,9 +3,11 @@ import { escapeText } from "../escape-text.ts";
 import { parseDay } from "../proxy/limit/calendar.ts";
 import type { Counts } from "../proxy/limit/use.ts";
 import { USAGE_KINDS, type UsageKind } from "../proxy/limit/usage.ts";
+import { describe } from "./describe-route.ts";
+import { usageAnswer, usageQuery } from "./usage-answer.ts";
 import type { Guards } from "./guard.ts";
 import { answerJson, answerProblem, refuseOtherMethods } from "./problem.ts";
-import { refuseQueries } from "./read-query.ts";
+import { takeQuery } from "./read-query.ts";
 
 /** What somebody wants to know about use. */
 export interface UsageQuestion {
@@ -14,6 +16,8 @@ export interface UsageQuestion {
   readonly since: { readonly day: number } | { readonly days: number } | { readonly at: number } | "today" | "month";
   /** Rows at most. */
   readonly top: number;
+  /** The only row that is wanted; undefined for all. */
+  readonly key: string | undefined;
 }
 
 /** A quota and what is left of it. */
@@ -38,6 +42,8 @@ export interface UsageRow {
   /** Requests that a limit refused, by the name of the limit, since the process began. */
   readonly refused: Readonly<Record<string, number>>;
   readonly limits?: Readonly<Record<string, unknown>>;
+  /** What is used of limits on connections, and requests that the rate has not brought back yet. */
+  readonly used?: { readonly connections?: number; readonly requests?: number };
   readonly quota?: { readonly day?: QuotaState; readonly month?: QuotaState };
 }
 
@@ -62,25 +68,35 @@ export interface UsageControl {
   report(question: UsageQuestion): Promise<UsageReport | string>;
 }
 
-const PARAMETERS = ["by", "since", "top", "format"] as const;
 const MAX_TOP = 10_000;
 const TOP = 100;
 
 /** Serves `/usage`. */
 export function mountUsage(app: Hono, { read: guard }: Guards, control: UsageControl): void {
-  app.get("/usage", guard, refuseQueries(PARAMETERS), async (context) => {
-    const query = new URL(context.req.url).searchParams;
-    const question = readUsageQuery(query);
-    if (typeof question === "string") return answerProblem(400, question);
-    const format = query.get("format") ?? (prefersCsv(context.req.header("Accept")) ? "csv" : "json");
-    if (format !== "csv" && format !== "json") return answerProblem(400, "format is json or csv.");
-    const report = await control.report(question);
-    if (typeof report === "string") return answerProblem(503, report);
-    const { by, rows, ...rest } = report;
-    if (format === "csv")
-      return new Response(formatUsageCsv(report), { headers: { "Content-Type": "text/csv; charset=utf-8" } });
-    return answerJson({ by, ...rest, usage: rows.map(({ key, ...row }) => ({ [by]: key, ...row })) });
-  });
+  app.get(
+    "/usage",
+    describe({
+      summary: "Shows who uses what, and what is left of quotas; with `format=csv` as text.",
+      needs: "read",
+      answer: usageAnswer,
+      problems: [503],
+    }),
+    guard,
+    takeQuery(usageQuery),
+    async (context) => {
+      const query = new URL(context.req.url).searchParams;
+      const question = readUsageQuery(query);
+      if (typeof question === "string") return answerProblem(400, question);
+      const format = query.get("format") ?? (prefersCsv(context.req.header("Accept")) ? "csv" : "json");
+      if (format !== "csv" && format !== "json") return answerProblem(400, "format is json or csv.");
+      const report = await control.report(question);
+      if (typeof report === "string") return answerProblem(503, report);
+      const { by, rows, ...rest } = report;
+      if (format === "csv")
+        return new Response(formatUsageCsv(report), { headers: { "Content-Type": "text/csv; charset=utf-8" } });
+      return answerJson({ by, ...rest, usage: rows.map(({ key, ...row }) => ({ [by]: key, ...row })) });
+    },
+  );
   refuseOtherMethods(app, "/usage", "GET, HEAD", guard);
 }
 
@@ -95,7 +111,7 @@ function readUsageQuery(query: URLSearchParams): UsageQuestion | string {
   const top = query.get("top") ?? String(TOP);
   if (!/^[1-9][0-9]{0,4}$/.test(top) || Number(top) > MAX_TOP)
     return `top is ${JSON.stringify(top)}. Wanted is a number from 1 to ${MAX_TOP}.`;
-  return { by, since, top: Number(top) };
+  return { by, since, top: Number(top), key: query.get("key") ?? undefined };
 }
 
 function readSince(text: string): UsageQuestion["since"] | undefined {

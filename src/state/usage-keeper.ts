@@ -18,7 +18,7 @@ const RETRY_MS = 1000;
 const STUCK_MS = 2000;
 /** Milliseconds for the file to be opened before clients come, and for the last write. */
 const OPEN_MS = 5000;
-const LAST_MS = 1000;
+const LAST_MS = 3000;
 
 export interface KeeperOptions {
   readonly usage: Usage;
@@ -40,7 +40,8 @@ export interface KeeperStatus {
   readonly behindMs: number;
 }
 
-interface Sent extends Counts {
+/** What is used of a day and not in the file yet. */
+export interface UnsavedUse extends Counts {
   readonly use: Use;
   readonly day: number;
 }
@@ -62,6 +63,8 @@ export class UsageKeeper {
   readonly #reached = new Set<string>();
   #isOpen = false;
   #asking: { readonly since: number } | undefined;
+  /** What the write under way writes. */
+  #sent: readonly UnsavedUse[] = [];
   #retryAt = -Infinity;
   #fault: string | undefined;
   #failures = 0;
@@ -110,6 +113,27 @@ export class UsageKeeper {
     if (this.#fault !== undefined) return undefined;
     const reply = await within(STUCK_MS, this.#thread.ask({ kind: "sum", from, to }));
     return reply?.kind === "summed" ? reply.rows : undefined;
+  }
+
+  /** What is not in the file, and will not be by the write under way unless that has met a fault. */
+  listUnsaved(): UnsavedUse[] {
+    if (this.#fault !== undefined) return this.#collect();
+    const sent = new Map(this.#sent.map((each) => [`${each.day} ${each.use.key}`, each]));
+    return this.#collect().map(({ use, day, up, down, requests }) => {
+      const { up: ups = 0, down: downs = 0, requests: known = 0 } = sent.get(`${day} ${use.key}`) ?? {};
+      return { use, day, up: up - ups, down: down - downs, requests: requests - known };
+    });
+  }
+
+  /** Tries to keep everything now. Resolves when that is done, or has failed, or takes longer. */
+  async flush(ms: number): Promise<void> {
+    const flush = async (): Promise<void> => {
+      // A write under way has an older count.
+      await this.#asked;
+      this.#retryAt = -Infinity;
+      await this.#write(true);
+    };
+    await within(ms, flush());
   }
 
   /** Keeps what is left, and closes the file. */
@@ -170,7 +194,9 @@ export class UsageKeeper {
     const urgent = this.#findReached(sent) || last;
     const rows = sent.map(({ use, day, up, down, requests }): UseRow => [use.key, day, up, down, requests]);
     const order: Order = { kind: "write", path: this.file, rows, wanted, urgent, ...this.#describeKnown(period) };
+    this.#sent = sent;
     const reply = await this.#ask(order);
+    this.#sent = [];
     if (reply.kind !== "written") return this.#fail(reply.kind === "failed" ? reply.code : "thread");
     for (const user of wanted) this.#wanted.delete(user);
     this.#settle(sent, reply.rows);
@@ -190,8 +216,8 @@ export class UsageKeeper {
   }
 
   /** What is not in the file yet. */
-  #collect(): Sent[] {
-    const sent: Sent[] = [];
+  #collect(): UnsavedUse[] {
+    const sent: UnsavedUse[] = [];
     for (const use of this.#unsaved) {
       let isSaved = true;
       for (const day of use.days) {
@@ -221,8 +247,8 @@ export class UsageKeeper {
     return { day, month, known };
   }
 
-  #settle(sent: readonly Sent[], rows: readonly UseRow[]): void {
-    const own = new Map<string, Sent>();
+  #settle(sent: readonly UnsavedUse[], rows: readonly UseRow[]): void {
+    const own = new Map<string, UnsavedUse>();
     for (const each of sent) own.set(`${each.day} ${each.use.key}`, each);
     const { user: table } = this.#options.usage.tables;
     for (const [user, day, up, down, requests] of rows) {
@@ -240,7 +266,7 @@ export class UsageKeeper {
   }
 
   /** Whether a user has just reached a quota. */
-  #findReached(sent: readonly Sent[]): boolean {
+  #findReached(sent: readonly UnsavedUse[]): boolean {
     const { quotas, limits } = this.#options;
     if (!limits().hasQuotas) return false;
     let isNew = false;

@@ -1,18 +1,20 @@
 /**
  * Limits on bandwidth: how exact they are, what they cost, and how fair they are.
  *
- *     bun test/bench/bandwidth.ts [--rate 20MB/s] [--seconds 10] [--only TEXT]
+ *     bun test/bench/bandwidth.ts [--rate 20MB/s] [--seconds 10] [--warm 10] [--only TEXT]
  *
  * Bytes are counted where they arrive: by the clients on the way down, by the
- * origin on the way up. CPU is that of the proxy for each gigabyte, under the
- * limit and without one. `BENCH_PENSTOCK` names another executable than the last
- * build.
+ * origin on the way up. CPU is that of the proxy for each gigabyte (user and system
+ * time of the process), under the limit and without one, less what the same
+ * process used for as long without any stream. `--warm` are the seconds of traffic
+ * before: the runtime compiles meanwhile, which a process does once.
+ * `BENCH_PENSTOCK` names another executable than the last build.
  */
 import { parseArgs } from "node:util";
 import { parseBandwidth } from "../../src/config/quantity.ts";
 import { makeCertificate } from "../support/certificate.ts";
 import { openStreams, startStreamOrigin, type Streams } from "./load/streams.ts";
-import { readThreadSeconds } from "./measure.ts";
+import { readCpuSeconds } from "./measure.ts";
 import { findFreePort, type RunningPeer, startProcess } from "./peer.ts";
 import { takeMedian } from "./report.ts";
 
@@ -20,6 +22,7 @@ const { values } = parseArgs({
   options: {
     rate: { type: "string", default: "20MB/s" },
     seconds: { type: "string", default: "10" },
+    warm: { type: "string", default: "10" },
     only: { type: "string", default: "" },
   },
 });
@@ -27,6 +30,11 @@ const rate = parseBandwidth(values.rate);
 if (!rate.ok) throw new Error(`--rate ${values.rate} ${rate.reason}`);
 const bytesPerSecond = rate.value;
 const ms = Number(values.seconds) * 1000;
+const warmMs = Number(values.warm) * 1000;
+/** Milliseconds after which a process that was started has finished its warm-up, and is idle. */
+const START_MS = 3000;
+/** Seconds after which what is measured counts, whatever has piled up. */
+const SETTLE_SECONDS = 30;
 const executable = process.env["BENCH_PENSTOCK"] ?? new URL("../../dist/penstock", import.meta.url).pathname;
 const certificate = await makeCertificate();
 
@@ -69,21 +77,38 @@ async function measure(
 ) {
   const origin = startStreamOrigin();
   await using running = await startProxy({ ...settings, limits: { connections: 20_000, ...limits } }, tls);
+  await Bun.sleep(START_MS);
+  const idle = await measureCpu(running, ms);
   const streams = await openStreams({ ...wanted, tls, port: running.port, origin });
   // To fill the buffers of so many sockets takes this process seconds, in which it reads nothing.
-  await Bun.sleep(1000 + wanted.streams * 10);
-  const pid = running.pid ?? 0;
-  const [cpuBefore, since] = [readThreadSeconds(pid), performance.now()];
+  await Bun.sleep(1000 + wanted.streams * 10 + warmMs);
+  if ("bandwidth" in limits) await settle(streams);
   const before = streams.bytes();
-  await Bun.sleep(forMs);
+  const { cpu, seconds } = await measureCpu(running, forMs);
   const moved = subtract(streams.bytes(), before);
-  const seconds = (performance.now() - since) / 1000;
-  const cpu = readThreadSeconds(pid) - cpuBefore;
   const total = moved.reduce((sum, bytes) => sum + bytes, 0);
+  const net = cpu - (idle.cpu * seconds) / idle.seconds;
   const newcomer = await measureNewcomer(streams, wanted.streams);
   streams.end();
   origin.stop();
-  return { perSecond: total / seconds, cpuPerGb: (cpu * 1e9) / total, moved, seconds, newcomer };
+  return { perSecond: total / seconds, cpuPerGb: (net * 1e9) / total, moved, seconds, newcomer };
+}
+
+/** Waits until the clients have read what has piled up in their sockets meanwhile: it would count as moved now. */
+async function settle(streams: Streams): Promise<void> {
+  for (let seconds = 0; seconds < SETTLE_SECONDS; seconds += 1) {
+    const [before, since] = [streams.bytes(), performance.now()];
+    await Bun.sleep(1000);
+    const total = subtract(streams.bytes(), before).reduce((sum, bytes) => sum + bytes, 0);
+    if ((total * 1000) / (performance.now() - since) < bytesPerSecond * 1.2) return;
+  }
+}
+
+/** CPU seconds that a proxy uses in `forMs`, and the seconds that it really took. */
+async function measureCpu({ pid }: RunningPeer, forMs: number): Promise<{ cpu: number; seconds: number }> {
+  const [before, since] = [readCpuSeconds(pid), performance.now()];
+  await Bun.sleep(forMs);
+  return { cpu: readCpuSeconds(pid) - before, seconds: (performance.now() - since) / 1000 };
 }
 
 /** What a new stream gets in its first second, as a part of its share. */

@@ -74,7 +74,7 @@ for (const clientCertificate of ["required", "optional"] as const)
       const replace = (ca: readonly string[], shown: Certificate): void => {
         const first = { ...shown, names: ["localhost"], file: "cert.pem", expiresAt: AFTER_ALL.getTime() };
         const plan = { certificates: [first] as const, clients: { ca, required: clientCertificate === "required" } };
-        expect(proxy.daemon.tls[0]?.replace(plan)).toEqual({ ok: true });
+        expect(proxy.daemon.tls(0)?.replace(plan)).toEqual({ ok: true });
       };
       using peer = await connectTls(proxy.port, authority.cert, "localhost", alice);
       expect(await ask(peer)).toBe("200");

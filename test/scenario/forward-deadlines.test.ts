@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { connectSaying } from "../support/connect-saying.ts";
 import { ask, ok, serveHttp, takeResponse } from "../support/http-origin.ts";
 import { startProxy } from "../support/proxy.ts";
 import { listenRaw, type RawPeer } from "../support/raw-peer.ts";
@@ -102,8 +103,7 @@ describe("the time for a handshake", () => {
     ["empty lines", "", "\r\n"],
   ])("is not made longer by %s that comes in small pieces", async (_what, start, piece) => {
     await using proxy = await startProxy({ timeouts });
-    using client = await proxy.connect();
-    client.write(start);
+    using client = await connectSaying(proxy.port, start);
     await repeat(client, piece, 20);
     expect(await proxy.record()).toMatchObject({ stage: "handshake" });
   });

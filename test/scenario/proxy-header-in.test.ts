@@ -165,7 +165,7 @@ describe("behind a load balancer that introduces its clients", () => {
 
   test("a header that does not come in time is waited for no longer than any handshake", async () => {
     await using proxy = await startBehind({ timeouts: { handshake: "100ms" } });
-    expect(await exchange(proxy, "PROXY TCP4 192.0.2.7 ")).toStartWith("HTTP/1.1 408 ");
+    expect(await proxy.exchange("PROXY TCP4 192.0.2.7 ")).toStartWith("HTTP/1.1 408 ");
     expect(await proxy.record()).toMatchObject({ detail: "handshake_timeout" });
   });
 

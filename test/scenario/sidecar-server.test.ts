@@ -86,6 +86,56 @@ describe("the HTTP server of the sidecar", () => {
     expect(stand.bugs).toEqual([]);
   });
 
+  /** Answers with what the handler was given. */
+  const echo = async (request: Request) => {
+    const body = new Uint8Array(await request.arrayBuffer());
+    return new Response(`${body.length} bytes ${Bun.hash(body)} ${request.headers.get("Content-Type")}\n`);
+  };
+
+  test("gives the handler the body of a request, to its last byte", async () => {
+    await using stand = start({ handle: echo });
+    for (const length of [0, 1, 1000, 64 * 1024]) {
+      const body = Uint8Array.from({ length }, (_, at) => at * 7);
+      const fields = `Content-Length: ${length}\r\nContent-Type: application/json\r\nConnection: close`;
+      using peer = await connectRaw(stand.port);
+      peer.write(`POST /a HTTP/1.1\r\nHost: h\r\n${fields}\r\n\r\n`);
+      peer.write(body);
+      await peer.untilEnd();
+      expect(peer.text).toEndWith(`\r\n\r\n${length} bytes ${Bun.hash(body)} application/json\n`);
+    }
+  });
+
+  test("gives each of several requests its own body", async () => {
+    await using stand = start({ handle: async (request) => new Response(`<${await request.text()}>\n`) });
+    const posts = ["one", "", "three"].map(
+      (body) => `POST / HTTP/1.1\r\nHost: h\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+    );
+    const text = await ask(stand.port, `${posts.join("")}GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n`);
+    expect(text.match(/<.*>/g)).toEqual(["<one>", "<>", "<three>", "<>"]);
+  });
+
+  test("drops the body of a GET, which means nothing", async () => {
+    await using stand = start({ handle: echo });
+    expect(await ask(stand.port, "GET / HTTP/1.0\r\nContent-Length: 4\r\n\r\nbody")).toContain("\r\n\r\n0 bytes ");
+  });
+
+  test("refuses a body that is too large before it comes", async () => {
+    await using stand = start({ handle: echo });
+    const fields = `Content-Length: ${64 * 1024 + 1}\r\nExpect: 100-continue`;
+    expect(await ask(stand.port, `POST / HTTP/1.1\r\nHost: h\r\n${fields}\r\n\r\n`)).toStartWith("HTTP/1.1 413 ");
+  });
+
+  test("lets a client send its body that asks for leave first", async () => {
+    await using stand = start({ handle: echo });
+    using peer = await connectRaw(stand.port);
+    peer.write("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n");
+    await peer.untilText("HTTP/1.1 100 Continue\r\n\r\n");
+    peer.write("body");
+    await peer.untilEnd();
+    expect(peer.text.match(/^HTTP\/1.1 .*$/gm)).toEqual(["HTTP/1.1 100 Continue", "HTTP/1.1 200 OK"]);
+    expect(peer.text).toContain("\r\n\r\n4 bytes ");
+  });
+
   test("ends one connection when its handler throws, and reports it", async () => {
     await using stand = start({
       handle: (request) => {

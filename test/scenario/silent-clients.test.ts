@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { connectSaying } from "../support/connect-saying.ts";
 import { ask, ok, serveHttp, takeResponse } from "../support/http-origin.ts";
 import { startProxy, type TestProxy } from "../support/proxy.ts";
 import type { RawPeer } from "../support/raw-peer.ts";
@@ -161,8 +162,7 @@ describe.each(["auto", "runtime"] as const)("an empty line after a body, with so
 
 test("a client whose time is over does not get more of it by sending on", async () => {
   await using proxy = await startProxy({ timeouts: { handshake: "100ms" } });
-  using peer = await proxy.connect();
-  peer.write("GET / HTTP/1.1\r\nX: ");
+  using peer = await connectSaying(proxy.port, "GET / HTTP/1.1\r\nX: ");
   const drip = setInterval(() => peer.write("x"), 20);
   await peer.until(({ closed }) => closed, "the end of the connection");
   clearInterval(drip);

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type { PenstockConfig } from "../../src/config/schema.ts";
+import { connectSaying } from "../support/connect-saying.ts";
 import type { Certificate } from "../support/certificate.ts";
 import { type CertificateAuthority, makeAuthority } from "../support/certificate-authority.ts";
 import { allowLoopback, startProxy, type TestProxy } from "../support/proxy.ts";
@@ -109,8 +110,7 @@ describe("a proxy with a TLS listener", () => {
 
   test("closes a client that does not finish its hello in time, without a word, and counts it", async () => {
     await using proxy = await startTlsProxy({}, { timeouts: { handshake: "150ms" } });
-    const peer = await connectRaw(proxy.port);
-    peer.write(Uint8Array.of(0x16, 3, 1));
+    const peer = await connectSaying(proxy.port, Uint8Array.of(0x16, 3, 1));
     await peer.untilEnd();
     expect(peer.receivedBytes).toBe(0);
     expect(await proxy.record()).toMatchObject({ detail: "handshake_timeout" });

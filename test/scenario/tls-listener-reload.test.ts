@@ -65,7 +65,7 @@ async function startFollowingProxy() {
   if (!started.ok) throw new Error(started.message);
   const { daemon } = started;
   const watch = watchCertificates(compiled.value.tlsFiles, {
-    replace: (listener, plan) => daemon.tls[listener]?.replace(plan) ?? { ok: false, message: "There is no TLS" },
+    replace: (listener, plan) => daemon.tls(listener)?.replace(plan) ?? { ok: false, message: "There is no TLS" },
     tell: (message) => messages.push(message),
     now: Date.now,
     settleMs: 30,

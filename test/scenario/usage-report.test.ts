@@ -135,3 +135,57 @@ describe("/usage", () => {
     expect(io.told.at(-1)).toStartWith('The sidecar refused (400): since is "yesterday".');
   });
 });
+
+describe("penstock explain", () => {
+  test("says what is used of the limits of a user, a client and a target while the proxy runs, and nothing of it without", async () => {
+    await using folder = await makeFolder();
+    using origin = listenEcho();
+    const config = {
+      users: [
+        { name: "ci", password: "secret-of-ci", limits: { rate: "9/h", bytes: { day: "1KB", month: "1GB" } } },
+        { name: "a b;ü", password: "secret-of-a b;ü" },
+      ],
+      limits: { perUser: { connections: 20 }, perClient: { connections: 10, rate: "100/h", bandwidth: "5MB/s" } },
+      rules: [{ name: "here", to: ["127.0.0.1"], allowPrivate: true, bandwidth: "1GB/s" }],
+      state: { folder: `${folder.path}/state` },
+    };
+    const explain = async (port: number, ...args: string[]) => {
+      await using written = await makeFolder({
+        "proxy.config.json": { ...config, sidecar: { port, token: "scenario-token" } },
+      });
+      const io = createFakeIo({ folder: written.path });
+      expect(await runCli(["explain", `127.0.0.1:${origin.port}`, ...args], io)).toBe(0);
+      return io.printed();
+    };
+    let sidecar: number;
+    {
+      await using proxy = await startProxy(config);
+      sidecar = proxy.daemon.sidecar?.port ?? 0;
+      for (let at = 0; at < 2; at += 1) await open(proxy, origin.port, "ci", 400);
+      const text = await explain(sidecar, "--user", "ci");
+      expect(text).toContain(
+        "\nlimits:  perClient.connections 10, perClient.rate 100/h, perClient.bandwidth 5MB/s, perUser.connections 20, perUser.rate 9/h, perUser.bytes.day 1KB, perUser.bytes.month 1GB, rules.bandwidth 1GB/s\n",
+      );
+      expect(text).toMatch(
+        /\nused: {4}perClient\.connections 2, perClient\.rate 2 requests, perClient\.bandwidth up .*\/s, down .*\/s, perUser\.connections 2, perUser\.rate 2 requests, perUser\.bytes\.day 1\.6 kB \(0 B left until \d{4}-.*T00:00:00\.000Z\), perUser\.bytes\.month 1\.6 kB \(1\.0 GB left until .*\)\n/,
+      );
+      expect(text).toContain("\nnote:    perUser.bytes.day is used up: the answer is 429 until ");
+      expect(JSON.parse(await explain(sidecar, "--user", "ci", "--json"))).toMatchObject({
+        limits: { "perUser.bytes.day": "1KB", "rules.bandwidth": "1GB/s" },
+        used: {
+          "perClient.connections": 2,
+          "perUser.rate": 2,
+          "perUser.bytes.day": { limit: 1000, used: 1600, left: 0 },
+        },
+        notes: [expect.stringContaining("perUser.bytes.day is used up")],
+      });
+      // Who has never come has used nothing, whatever the name is.
+      expect(JSON.parse(await explain(sidecar, "--user", "a b;ü", "--from", "192.0.2.1", "--json"))).toMatchObject({
+        used: { "perClient.connections": 0, "perClient.rate": 0, "perUser.connections": 0 },
+      });
+    }
+    const alone = await explain(sidecar, "--user", "ci");
+    expect(alone).toContain("perUser.bytes.day 1KB");
+    expect(alone).not.toContain("\nused: ");
+  });
+});

@@ -14,9 +14,11 @@ export interface FakeIo extends CliIo {
   readonly bug: (error: unknown) => void;
 }
 
-/** Makes a world; `passwords` are what a person types, one after the other. */
-export function createFakeIo(parts: Partial<CliIo> & { passwords?: (string | undefined)[] } = {}): FakeIo {
-  const { passwords = [], ...rest } = parts;
+/** Makes a world; `passwords` and `answers` are what a person types, one after the other. */
+export function createFakeIo(
+  parts: Partial<CliIo> & { passwords?: (string | undefined)[]; answers?: string[] } = {},
+): FakeIo {
+  const { passwords = [], answers = [], ...rest } = parts;
   const told: string[] = [];
   const listeners = new Set<(signal: string) => void>();
   const others = new Set<(signal: string) => void>();
@@ -30,7 +32,7 @@ export function createFakeIo(parts: Partial<CliIo> & { passwords?: (string | und
     interactive: true,
     print: (text) => {
       printed += text;
-      return Promise.resolve();
+      return Promise.resolve(true);
     },
     tell: (line) => {
       told.push(line);
@@ -38,6 +40,11 @@ export function createFakeIo(parts: Partial<CliIo> & { passwords?: (string | und
     },
     accessSink: () => {},
     readPassword: () => Promise.resolve(passwords.shift()),
+    readAnswer: (question) => {
+      told.push(question);
+      return Promise.resolve(answers.shift());
+    },
+    openScreen: () => undefined,
     onStopSignal: (listener) => {
       listeners.add(listener);
       return () => listeners.delete(listener);

@@ -13,6 +13,7 @@ export class MemoryConn implements Conn {
   readonly fd = 10;
   bytesRead = 0;
   bytesWritten = 0;
+  mostPerRead = Number.POSITIVE_INFINITY;
   whenClosed: (() => void) | undefined;
   /** What was written so far, as latin1. */
   text = "";
@@ -43,6 +44,7 @@ export class MemoryConn implements Conn {
   attach(sink: ConnSink): void {
     this.#sink = poisonLentBytes(sink);
     this.#paused = false;
+    this.mostPerRead = Number.POSITIVE_INFINITY;
     this.#deliver();
   }
 
@@ -138,8 +140,10 @@ export class MemoryConn implements Conn {
 
   #deliver(): void {
     while (this.#sink !== undefined && !this.#paused) {
-      const chunk = this.#waiting.shift();
-      if (chunk === undefined) break;
+      const next = this.#waiting.shift();
+      if (next === undefined) break;
+      const chunk = next.subarray(0, this.mostPerRead);
+      if (chunk.length < next.length) this.#waiting.unshift(next.subarray(chunk.length));
       this.bytesRead += chunk.length;
       this.#sink.data(chunk);
     }

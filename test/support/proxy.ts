@@ -6,6 +6,7 @@ import type { PenstockConfig } from "../../src/config/schema.ts";
 import { type Daemon, type DaemonOptions, startDaemon } from "../../src/daemon.ts";
 import type { Resolver } from "../../src/net/dns/resolver.ts";
 import type { ReloadOutcome } from "../../src/reloader.ts";
+import { connectSaying } from "./connect-saying.ts";
 import { connectRaw, type RawPeer } from "./raw-peer.ts";
 import { requireReactor } from "./require-reactor.ts";
 import { waitFor } from "./wait-for.ts";
@@ -140,8 +141,7 @@ export async function startProxy(config: PenstockConfig = {}, options: TestProxy
       return { peer, head: text.slice(0, end) };
     },
     async exchange(bytes) {
-      using peer = await connectRaw(port);
-      peer.write(bytes);
+      using peer = await connectSaying(port, bytes);
       await peer.untilEnd();
       return peer.text;
     },

@@ -32,6 +32,11 @@ export class SimpleBudget implements Budget {
     return taken;
   }
 
+  expect(wanted: number, flow?: Budgeted): number {
+    if (this.#bytes === 0 && flow !== undefined) this.#waiting.add(flow);
+    return Math.min(wanted, this.#bytes);
+  }
+
   get isAwaited(): boolean {
     return this.#waiting.size > 0;
   }

@@ -16,6 +16,11 @@ export interface Budget {
    * than `wanted`, the budget calls `flow.refilled()` once when more may move.
    */
   take(wanted: number, flow: Budgeted): number;
+  /**
+   * Tells how many of `wanted` bytes may move now, and takes none. With `flow`, 0
+   * means that the budget calls `flow.refilled()` once when some may move.
+   */
+  expect(wanted: number, flow?: Budgeted): number;
   /** Gives back bytes that were taken and did not move. */
   giveBack(bytes: number): void;
   /** The flow waits no longer. Without effect when it does not wait. */
@@ -52,6 +57,14 @@ export class FlowBudget implements Budget {
     this.#flow = taken < wanted ? flow : undefined;
     this.#setTimer();
     return taken;
+  }
+
+  expect(wanted: number, flow?: Budgeted): number {
+    const expected = this.#shared.expect(wanted, flow !== undefined);
+    if (expected > 0) this.#flow = undefined;
+    else this.#flow ??= flow;
+    this.#setTimer();
+    return expected;
   }
 
   giveBack(bytes: number): void {

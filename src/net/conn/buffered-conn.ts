@@ -22,6 +22,7 @@ export abstract class BufferedConn implements Conn {
   bytesRead = 0;
   bytesWritten = 0;
   closed = false;
+  mostPerRead = Number.POSITIVE_INFINITY;
   whenClosed: (() => void) | undefined;
 
   #sink: ConnSink | undefined;
@@ -53,9 +54,9 @@ export abstract class BufferedConn implements Conn {
     return this.#paused || (this.#sink === undefined && this.#waitingBytes >= WAITING_CAP);
   }
 
-  /** Bytes that one read may take: those that wait for a sink stay under the cap. */
+  /** Bytes that one read may take: as many as the sink wants, and those that wait for one stay under the cap. */
   protected get room(): number {
-    return this.#sink === undefined ? WAITING_CAP - this.#waitingBytes : Number.POSITIVE_INFINITY;
+    return this.#sink === undefined ? WAITING_CAP - this.#waitingBytes : this.mostPerRead;
   }
 
   get ended(): boolean {
@@ -65,6 +66,7 @@ export abstract class BufferedConn implements Conn {
   attach(sink: ConnSink): void {
     this.#sink = sink;
     this.#paused = false;
+    this.mostPerRead = Number.POSITIVE_INFINITY;
     this.#deliver();
     if (!this.closed) this.settleReader();
   }

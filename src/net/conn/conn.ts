@@ -53,6 +53,8 @@ export interface Conn {
    * Keeps no reference to `bytes`: they may be lent (see `ConnSink.data`).
    */
   write(bytes: Uint8Array): number;
+  /** Bytes that one read may bring. A sink that has room for fewer sets it; `attach` takes it back. Absent where the runtime reads. */
+  mostPerRead?: number;
   /** Stops and restarts reading. */
   pause(): void;
   resume(): void;

@@ -6,6 +6,10 @@ const PATIENCE_MS = 1000;
 const CREDIT_MS = 100;
 /** A flow that wants at least so many bytes probably has more, and gets a whole turn. */
 const BULK_BYTES = 16_385;
+/** Milliseconds without a turn after which a flow counts as new. */
+const PAUSE_MS = 1000;
+/** This part of a turn is not worth a read of its own: with less left the turn is over. */
+const LAST_PART = 1 / 8;
 /** Milliseconds that may be reserved in advance. Where so many wait, flows do not reserve, but ask again. */
 const MAX_AHEAD_MS = 60_000;
 
@@ -28,6 +32,9 @@ export class SharedBudget {
   #epoch = 0;
   /** Bytes of its last turn that it may still move, and until when. */
   #credit = 0;
+  /** Bytes that its last turn had, and when that began. */
+  #turn = 0;
+  #turnAt = -Infinity;
   #creditUntil = -Infinity;
 
   constructor(buckets: TokenBuckets, numbers: readonly number[]) {
@@ -37,28 +44,23 @@ export class SharedBudget {
 
   /** Takes up to `wanted` bytes. After 0 the flow waits, and asks again after `dueIn` milliseconds. */
   take(wanted: number): number {
-    if (this.#waitsFor !== undefined) {
-      const isStill = this.#epoch === this.#readEpoch();
-      if (isStill && this.#buckets.now() < this.#dueAt) return 0;
-      const reserved = this.#endWaiting(isStill);
-      if (reserved > 0) {
-        this.#credit = reserved;
-        this.#creditUntil = this.#buckets.now() + CREDIT_MS;
-      }
-    }
+    if (!this.#hasTurn()) return 0;
     if (this.#credit > 0) {
       const used = Math.min(this.#credit, wanted);
       this.#credit -= used;
       return used;
     }
-    const allowed = this.#ask(wanted);
+    const allowed = this.#ask(wanted, true);
     if (allowed > 0) for (const bucket of this.#numbers) this.#buckets.take(bucket, allowed);
     return allowed;
   }
 
-  /** Waits for another turn of up to `wanted` bytes, unless there are enough now; then it gives false. */
-  reserve(wanted: number): boolean {
-    return this.#waitsFor !== undefined || (this.#credit === 0 && this.#ask(wanted) === 0);
+  /** Tells how many of `wanted` bytes `take` would give now. With `waits`, 0 means the same as after `take`. */
+  expect(wanted: number, waits: boolean): number {
+    if (!this.#hasTurn()) return 0;
+    if (this.#credit > this.#turn * LAST_PART) return Math.min(this.#credit, wanted);
+    if (waits && this.#credit > 0) this.#dropCredit();
+    return this.#credit > 0 ? Math.min(this.#credit, wanted) : this.#ask(wanted, waits);
   }
 
   /** Gives back bytes that did not move. */
@@ -91,6 +93,21 @@ export class SharedBudget {
     if (this.#waitsFor !== undefined) this.#return(this.#endWaiting(this.#epoch === this.#readEpoch()));
   }
 
+  /** Begins its turn, if that has come. False as long as it waits. */
+  #hasTurn(): boolean {
+    if (this.#waitsFor === undefined) return true;
+    const isStill = this.#epoch === this.#readEpoch();
+    if (isStill && this.#buckets.now() < this.#dueAt) return false;
+    const reserved = this.#endWaiting(isStill);
+    if (reserved > 0) {
+      this.#turn = reserved;
+      this.#turnAt = this.#buckets.now();
+      this.#credit = reserved;
+      this.#creditUntil = this.#turnAt + CREDIT_MS;
+    }
+    return true;
+  }
+
   #dropCredit(): void {
     this.#return(this.#credit);
     this.#credit = 0;
@@ -101,17 +118,20 @@ export class SharedBudget {
     if (bytes > 0) for (const bucket of this.#numbers) this.#buckets.giveBack(bucket, bytes);
   }
 
-  /** Gives the bytes that are there, if they are enough for a turn. Else reserves one. */
-  #ask(wanted: number): number {
-    let least = wanted < BULK_BYTES ? wanted : Infinity;
+  /** Gives the bytes that are there, if they are enough for a turn, or all that a bucket holds. Else reserves one if it `waits`. */
+  #ask(wanted: number, waits: boolean): number {
+    let turn = wanted < BULK_BYTES ? wanted : Infinity;
+    const isNew = this.#buckets.now() - this.#turnAt >= PAUSE_MS;
+    let least = turn;
     let there = Infinity;
     for (const bucket of this.#numbers) {
       if (!this.#buckets.limits(bucket)) continue;
-      least = Math.min(least, this.#buckets.measureTurn(bucket));
+      turn = Math.min(turn, this.#buckets.measureTurn(bucket, { isNew }));
+      least = Math.min(least, turn, this.#buckets.measureBurst(bucket));
       there = Math.min(there, this.#buckets.read(bucket));
     }
     if (there >= least) return Math.min(wanted, there);
-    this.#reserve(least);
+    if (waits) this.#reserve(turn);
     return 0;
   }
 

@@ -35,9 +35,12 @@ const MIN_BURST_MS = 50;
 /** Milliseconds of one turn, and in which all that wait have one: where that is enough to move bytes cheaply. */
 const SMOOTH_TURN_MS = 50;
 const SMOOTH_ROUND_MS = 200;
-/** The same where a turn would have fewer bytes than this. */
+/** The same where a turn would have fewer bytes than this: two pipefuls of a lane, so that to wake up costs little beside moving them. */
+const LARGE_BYTES = 2_097_152;
+const LARGE_TURN_MS = 100;
+const LARGE_ROUND_MS = 300;
+/** The same where a turn would still have fewer bytes than this, because so many wait. */
 const THRIFTY_BYTES = 65_536;
-const THRIFTY_TURN_MS = 100;
 const THRIFTY_ROUND_MS = 700;
 /** A turn is at least a segment, or what comes in this time. */
 const SEGMENT_BYTES = 1460;
@@ -135,13 +138,23 @@ export class TokenBuckets {
     return Math.max(0, missing / (this.#reals[bucket * REALS + RATE] ?? 0));
   }
 
-  /** Bytes of the next turn of a flow that waits, or is about to. */
-  measureTurn(bucket: number, isWaiting = false): number {
+  /** Bytes of a full bucket. */
+  measureBurst(bucket: number): number {
+    return Math.floor((this.#reals[bucket * REALS + BURST] ?? 0) / (this.#reals[bucket * REALS + SCALE] ?? 1));
+  }
+
+  /**
+   * Bytes of the next turn of a flow that waits, or is about to. That of a new flow
+   * is not large: of many that begin at once, the first would keep the others waiting.
+   */
+  measureTurn(bucket: number, { isWaiting = false, isNew = false } = {}): number {
     const flows = Math.max(1, Atomics.load(this.#words, bucket * WORDS + WAITING) + (isWaiting ? 0 : 1));
     const bytesPerMs = (this.#reals[bucket * REALS + RATE] ?? 0) / (this.#reals[bucket * REALS + SCALE] ?? 1);
-    const smooth = bytesPerMs * Math.min(SMOOTH_TURN_MS, SMOOTH_ROUND_MS / flows);
-    const thrifty = Math.min(THRIFTY_BYTES, bytesPerMs * Math.min(THRIFTY_TURN_MS, THRIFTY_ROUND_MS / flows));
-    return Math.floor(Math.max(smooth, thrifty, Math.min(SEGMENT_BYTES, bytesPerMs * SEGMENT_MS), 1));
+    const earn = (turnMs: number, roundMs: number): number => bytesPerMs * Math.min(turnMs, roundMs / flows);
+    const large = isNew ? 0 : Math.min(LARGE_BYTES, earn(LARGE_TURN_MS, LARGE_ROUND_MS));
+    const thrifty = Math.min(THRIFTY_BYTES, earn(LARGE_TURN_MS, THRIFTY_ROUND_MS));
+    const least = Math.max(1, Math.min(SEGMENT_BYTES, bytesPerMs * SEGMENT_MS));
+    return Math.floor(Math.max(earn(SMOOTH_TURN_MS, SMOOTH_ROUND_MS), large, thrifty, least));
   }
 
   /** Flows that wait for a bucket. */

@@ -1,5 +1,5 @@
 /** Milliseconds between two looks: those whose turns are nearer together are served together. */
-const TICK_MS = 8;
+const TICK_MS = 20;
 
 /** Things in the order of the times at which they have their turn. A turn comes up to a tick late, never early. */
 export class TurnQueue<Thing> {

@@ -208,9 +208,11 @@ export class DescriptorConn extends BufferedConn implements Watcher {
       // A short read emptied the socket, unless it stopped at an urgent mark. epoll reports what comes from now on.
       const isMore = received.length === most || this.#urgent;
       this.#ready = isMore || this.#ending || this.#gone;
-      if (isMore) this.#reactor.callSoon(this);
       this.tellData(received);
-      if (isMore) return;
+      if (!isMore) continue;
+      // A sink that paused calls for more when it resumes.
+      if (!this.silent) this.#reactor.callSoon(this);
+      return;
     }
   }
 

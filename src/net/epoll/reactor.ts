@@ -1,6 +1,8 @@
 import { drainMicrotasks } from "bun:jsc";
 import { FatalError, throwLater } from "../conn/throw-later.ts";
+import { Doorbell } from "./doorbell.ts";
 import { createEpoll, Epoll } from "./epoll.ts";
+import { EPOLLIN } from "../libc/constants.ts";
 import { type Libc, openLibc } from "../libc/libc.ts";
 import { LoopTimers } from "../conn/loop-timers.ts";
 import { SpareDescriptors } from "../libc/spare-descriptors.ts";
@@ -20,18 +22,22 @@ export interface Watcher {
 const maxEvents = 512;
 /** The token of the runtime's loop. Descriptors are their own tokens, never negative. */
 const runtimeToken = -1;
+/** The shortest wait of those without an event. */
+const shortestWaitMs = 4;
 /**
  * Milliseconds that one wait lasts at most, by the silence before it: `[silence,
  * wait]`. Timers are the runtime's, and it does not tell when the next one is
  * due, so timers can fire late by at most this wait.
  */
 const waits = [
-  [100, 4],
+  [100, shortestWaitMs],
   [1_000, 20],
 ] as const;
 const quietWaitMs = 100;
+/** Milliseconds of silence after which the runtime waits for the loop: to change over costs as much as a few waits. */
+const sleepAfterMs = 250;
 /** The least that one wait lasts while flows wait for their bandwidth, whose turns are known: they are the events, and each would be followed by short waits. */
-const parkedWaitMs = 20;
+const parkedWaitMs = 100;
 /** Waits that may fail in a row before the loop counts as broken: it retries at once and would spin for ever. */
 const maxFailures = 100;
 /** Further turns without a wait before the runtime gets its turn. */
@@ -64,12 +70,18 @@ export class Reactor {
   readonly timers = new LoopTimers();
   readonly ips = new SocketIps();
   readonly #epoll: Epoll;
+  /** The epoll descriptor of the runtime's loop. */
+  readonly #runtimeFd: number;
+  /** Hung up while the runtime's loop waits for this one. */
+  readonly #doorbell: Doorbell;
   readonly #watchers: (Watcher | undefined)[] = [];
   /** By descriptor: how often watching it has ended. */
   readonly #generations: number[] = [];
   /** Watchers to call in the next turn. */
   #soon: Watcher[] = [];
   readonly #turn = (): void => this.#takeTurn();
+  /** Whether it watches the runtime's loop. Two loops cannot watch each other. */
+  #seesRuntime = true;
   #watched = 0;
   #running = false;
   #closed = false;
@@ -77,9 +89,11 @@ export class Reactor {
   readonly #memory = new Uint8Array(readBytes);
   readonly #views: (Uint8Array | undefined)[] = Array.from({ length: maxKeptView + 1 });
 
-  private constructor(libc: Libc, epoll: Epoll) {
+  private constructor(libc: Libc, epoll: Epoll, runtimeFd: number) {
     this.libc = libc;
     this.#epoll = epoll;
+    this.#runtimeFd = runtimeFd;
+    this.#doorbell = new Doorbell(libc, () => this.#wake());
   }
 
   /**
@@ -91,7 +105,8 @@ export class Reactor {
     const fd = libc === undefined ? -1 : createEpoll(libc);
     if (libc === undefined || fd < 0) return undefined;
     const epoll = new Epoll(libc, fd, maxEvents);
-    if (watchRuntimeLoop(libc, epoll, runtimeToken)) return new Reactor(libc, epoll);
+    const runtimeFd = watchRuntimeLoop(libc, epoll, runtimeToken);
+    if (runtimeFd !== undefined) return new Reactor(libc, epoll, runtimeFd);
     libc.close(fd);
     return undefined;
   }
@@ -103,6 +118,7 @@ export class Reactor {
     this.#soon = [];
     this.#watchers.length = 0;
     this.#watched = 0;
+    this.#doorbell.takeDown();
     this.libc.close(this.#epoll.fd);
   }
 
@@ -171,10 +187,13 @@ export class Reactor {
     this.#watchers[fd] = undefined;
     this.#generations[fd] = ((this.#generations[fd] ?? 0) + 1) | 0;
     this.#watched -= 1;
+    // Its doorbell would keep the process alive.
+    if (this.#watched === 0 && this.#doorbell.isHung) this.#wake();
     return true;
   }
 
   #start(): void {
+    if (this.#doorbell.isHung) this.#wake();
     if (this.#running) return;
     this.#running = true;
     setImmediate(this.#turn);
@@ -193,14 +212,41 @@ export class Reactor {
     } finally {
       // Without its next turn the loop would be dead, whatever was thrown. In between the runtime has its turn,
       // without a wait of its own.
-      if (this.#epoll.failures < maxFailures) setImmediate(this.#turn);
-      else throwLater(new FatalError("The event loop cannot wait for its connections any more"));
+      if (this.#epoll.failures >= maxFailures)
+        throwLater(new FatalError("The event loop cannot wait for its connections any more"));
+      else if (!this.#sleeps()) setImmediate(this.#turn);
     }
+  }
+
+  /**
+   * After a long silence the runtime's loop waits for this one, until something
+   * happens: it knows when its timers are due, and nobody has to wake up to look.
+   */
+  #sleeps(): boolean {
+    if (this.#closed || this.#soon.length > 0 || performance.now() - this.#lastEventAt < sleepAfterMs) return false;
+    if (this.#watched === 0 || !this.#seesRuntime) return false;
+    this.#epoll.remove(this.#runtimeFd);
+    this.#seesRuntime = false;
+    return this.#doorbell.hang(this.#epoll.fd);
+  }
+
+  /** Waits for the runtime's loop again, as long as there are events. */
+  #wake(): void {
+    this.#doorbell.takeDown();
+    this.#lastEventAt = performance.now();
+    setImmediate(this.#turn);
+  }
+
+  /** False when the kernel has no room for it, which passes: until then waits are short, and it is tried before each. */
+  #watchRuntime(): boolean {
+    this.#seesRuntime = this.#epoll.add(this.#runtimeFd, EPOLLIN, runtimeToken, 0) === 0;
+    return this.#seesRuntime;
   }
 
   #chooseWait(): number {
     if (this.#soon.length > 0) return 0;
     const now = performance.now();
+    if (!this.#seesRuntime && !this.#watchRuntime()) return shortestWaitMs;
     const wait = chooseQuietWait(now - this.#lastEventAt);
     const { nextAt } = this.timers.budgets;
     if (nextAt === Infinity) return wait;

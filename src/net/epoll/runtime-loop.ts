@@ -13,11 +13,11 @@ const patienceMs = 1_000;
  * something to do on this thread. An epoll descriptor can be watched like any
  * other (epoll(7)). `/proc` shows which one is the runtime's: it watches a
  * socket that was given to the runtime just now. A byte sent to that socket
- * proves that it works. False when any of this fails.
+ * proves that it works. Returns that descriptor; undefined when any of this fails.
  */
-export function watchRuntimeLoop(libc: Libc, epoll: Epoll, token: number): boolean {
+export function watchRuntimeLoop(libc: Libc, epoll: Epoll, token: number): number | undefined {
   const pair = openSocketPair(libc);
-  if (pair === undefined) return false;
+  if (pair === undefined) return undefined;
   const [ours, theirs] = pair;
   let socket: Bun.Socket | undefined;
   const adopted = adoptDescriptor({ fd: theirs, socket: { open: (opened) => void (socket = opened), data() {} } });
@@ -25,11 +25,11 @@ export function watchRuntimeLoop(libc: Libc, epoll: Epoll, token: number): boole
   adopted.catch(() => {});
   try {
     const loopFd = findEpollOf(theirs);
-    if (loopFd === undefined || epoll.add(loopFd, EPOLLIN, token, 0) < 0) return false;
+    if (loopFd === undefined || epoll.add(loopFd, EPOLLIN, token, 0) < 0) return undefined;
     libc.write(ours, Uint8Array.of(1), 1);
-    if (epoll.wait(patienceMs) === 1 && epoll.tokenAt(0) === token) return true;
+    if (epoll.wait(patienceMs) === 1 && epoll.tokenAt(0) === token) return loopFd;
     epoll.remove(loopFd);
-    return false;
+    return undefined;
   } finally {
     if (socket === undefined) libc.close(theirs);
     else socket.close();

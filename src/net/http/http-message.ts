@@ -1,17 +1,19 @@
-import { CONNECTION, HOST } from "../../protocol/http1/field-names.ts";
+import { CONNECTION, EXPECT, HOST } from "../../protocol/http1/field-names.ts";
 import type { FieldLookup } from "../../protocol/http1/fields.ts";
 import type { HeadLimits } from "../../protocol/http1/head-parser.ts";
 import { frameRequest } from "../../protocol/http1/message-framing.ts";
 import { createRequestHeadParser, type RequestHead, type RequestHeadError } from "../../protocol/http1/request-head.ts";
 import type { Parsed } from "../../protocol/parsed.ts";
 
-/** A request. Its body is dropped: no route takes one. */
+/** A request, with the whole of its body. */
 export interface ServedRequest {
   readonly head: RequestHead;
   /** From an absolute target, or else from the Host field. */
   readonly host: string | undefined;
   /** Path and query. */
   readonly path: string;
+  /** A copy; empty without a body. */
+  readonly body: Uint8Array<ArrayBuffer>;
   /** Whether the connection may be kept for another request. */
   readonly keeps: boolean;
 }
@@ -19,13 +21,19 @@ export interface ServedRequest {
 export type ServedRequestError = RequestHeadError | "bad_framing" | "body_too_large" | "bad_host";
 
 export const HEAD_LIMITS: HeadLimits = { maxBytes: 16 * 1024, maxFields: 100 };
-/** Bytes of a body that are read and dropped. */
+/** Bytes of a body at most. A chunked one is refused: no client of the sidecar needs one. */
 export const MAX_BODY_BYTES = 64 * 1024;
 
-/** Makes the parser of one request, which may arrive in parts. */
-export function createServedRequestParser(): (bytes: Uint8Array) => Parsed<ServedRequest, ServedRequestError> {
+/**
+ * Makes the parser of one request, which may arrive in parts. `whenAwaited` is
+ * called when the client waits for leave to send its body (RFC 9110 §10.1.1).
+ */
+export function createServedRequestParser(
+  whenAwaited: () => void = () => {},
+): (bytes: Uint8Array) => Parsed<ServedRequest, ServedRequestError> {
   const parser = createRequestHeadParser(HEAD_LIMITS);
   let parsed: Parsed<RequestHead, RequestHeadError> = { kind: "more" };
+  let isAwaited = true;
   return (bytes) => {
     if (parsed.kind !== "done") parsed = parser.parse(bytes);
     if (parsed.kind !== "done") return parsed;
@@ -34,8 +42,12 @@ export function createServedRequestParser(): (bytes: Uint8Array) => Parsed<Serve
     if (framing.kind === "bad" || framing.kind === "chunked") return { kind: "bad", code: "bad_framing", at: used };
     const length = framing.kind === "length" ? framing.length : 0;
     if (length > MAX_BODY_BYTES) return { kind: "bad", code: "body_too_large", at: used };
-    if (bytes.length < used + length) return { kind: "more" };
-    const request = readRequest(head);
+    if (bytes.length < used + length) {
+      if (isAwaited && bytes.length === used && awaitsContinue(head)) whenAwaited();
+      isAwaited = false;
+      return { kind: "more" };
+    }
+    const request = readRequest(head, new Uint8Array(bytes.subarray(used, used + length)));
     return request === undefined
       ? { kind: "bad", code: "bad_host", at: 0 }
       : { kind: "done", value: request, used: used + length };
@@ -43,11 +55,15 @@ export function createServedRequestParser(): (bytes: Uint8Array) => Parsed<Serve
 }
 
 /** RFC 9112 §3.2: HTTP/1.1 requires one Host field, HTTP/1.0 none. */
-function readRequest(head: RequestHead): ServedRequest | undefined {
+function readRequest(head: RequestHead, body: Uint8Array<ArrayBuffer>): ServedRequest | undefined {
   const field = head.fields.getOne(HOST);
   if (field.kind === "many" || (field.kind === "none" && head.version === "1.1")) return undefined;
   const closes = head.fields.getAll(CONNECTION).some((value) => /(?:^|[\s,])close(?:$|[\s,])/i.test(value));
-  return { head, ...readTarget(head.target, field), keeps: head.version === "1.1" && !closes };
+  return { head, ...readTarget(head.target, field), body, keeps: head.version === "1.1" && !closes };
+}
+
+function awaitsContinue({ fields, version }: RequestHead): boolean {
+  return version === "1.1" && fields.getAll(EXPECT).some((value) => /^100-continue$/i.test(value));
 }
 
 function readTarget(target: string, field: FieldLookup): { host: string | undefined; path: string } {
@@ -61,7 +77,7 @@ function readTarget(target: string, field: FieldLookup): { host: string | undefi
 const methods: ReadonlySet<string> = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]);
 
 /** The request as a `Request`; or why there is none: an unknown method, or a target that is no path. */
-export function toWebRequest({ head, host, path }: ServedRequest): Request | "bad_target" | "method_not_known" {
+export function toWebRequest({ head, host, path, body }: ServedRequest): Request | "bad_target" | "method_not_known" {
   if (!methods.has(head.method)) return "method_not_known";
   if (!path.startsWith("/")) return "bad_target";
   // The host of the URL means nothing: the Host field has what the client sent.
@@ -70,5 +86,7 @@ export function toWebRequest({ head, host, path }: ServedRequest): Request | "ba
   const headers = new Headers();
   for (const { name, value } of head.fields) if (name.toLowerCase() !== "host") headers.append(name, value);
   if (host !== undefined) headers.set("Host", host);
-  return new Request(url.href, { method: head.method, headers });
+  // The class refuses a body of GET and HEAD, which means nothing (RFC 9110 §9.3.1).
+  const carries = body.length > 0 && head.method !== "GET" && head.method !== "HEAD";
+  return new Request(url.href, { method: head.method, headers, ...(carries && { body }) });
 }

@@ -2,6 +2,7 @@ import type { Ip } from "../../address/ip.ts";
 import type { Conn } from "../conn/conn.ts";
 import { SpareDescriptors } from "../libc/spare-descriptors.ts";
 import { type Listen, listenTcp, listenUnix } from "../runtime/listen.ts";
+import type { ServerTls } from "../runtime/server-tls.ts";
 import { ConnectionTable, type TableLimits } from "./connection-table.ts";
 import { type Handle, ServedConnection, type ServedDeadlines } from "./served-connection.ts";
 
@@ -12,6 +13,8 @@ export interface ServeHttpOptions {
   readonly listen?: Listen;
   /** A socket that listens at the path of `at` already. The server owns it. */
   readonly passed?: number | undefined;
+  /** TLS that a new connection begins with; undefined, or absent, for none. Asked for each. */
+  readonly secure?: () => ServerTls | undefined;
   /** Gets the errors of bugs that ended a connection. */
   readonly reportBug: (error: unknown) => void;
   readonly limits?: TableLimits;
@@ -49,12 +52,21 @@ const DEADLINES: ServedDeadlines = { requestMs: 10_000, idleMs: 30_000, answerMs
  * own server has neither.
  */
 export function serveHttp(options: ServeHttpOptions): HttpServerStart {
-  const { at, handle, listen = listenTcp, passed, reportBug, limits = LIMITS, deadlines = DEADLINES } = options;
+  const {
+    at,
+    handle,
+    listen = listenTcp,
+    passed,
+    reportBug,
+    secure = () => undefined,
+    limits = LIMITS,
+    deadlines = DEADLINES,
+  } = options;
   const table = new ConnectionTable(limits);
   const descriptors = new SpareDescriptors();
   let ending = false;
   let accepting = true;
-  const served = { handle, deadlines, reportBug, isEnding: () => ending };
+  const served = { handle, deadlines, reportBug, isEnding: () => ending, secure };
   const accept = (conn: Conn, peer: string): void => {
     const member = new ServedConnection(conn, peer, served);
     if (ending || !table.admit(member, descriptors.judge(conn.fd))) {

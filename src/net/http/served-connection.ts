@@ -1,5 +1,8 @@
 import type { Conn } from "../conn/conn.ts";
 import { readMessage } from "../conn/read-message.ts";
+import { moveToRuntime } from "../runtime/move-to-runtime.ts";
+import type { ServerTls } from "../runtime/server-tls.ts";
+import { startServerTls } from "../runtime/start-server-tls.ts";
 import type { Served, ServedState } from "./connection-table.ts";
 import {
   createServedRequestParser,
@@ -34,13 +37,17 @@ export interface ServedOptions {
   readonly reportBug: (error: unknown) => void;
   /** Whether the server is shutting down: no connection is kept. */
   readonly isEnding: () => boolean;
+  /** What a new connection begins with: a TLS handshake, or its first request. */
+  readonly secure: () => ServerTls | undefined;
 }
 
 /** A connection of the server: requests in turn, each with its deadline. */
 export class ServedConnection implements Served {
   state: ServedState = "waiting";
   readonly peer: string;
-  readonly #conn: Conn;
+  #conn: Conn;
+  /** Ends a handshake, during which nobody can close the connection. */
+  readonly #evicted = new AbortController();
   readonly #options: ServedOptions;
 
   constructor(conn: Conn, peer: string, options: ServedOptions) {
@@ -51,6 +58,7 @@ export class ServedConnection implements Served {
 
   /** Closes with FIN while waiting: RST could destroy the last answer before the client has read it. */
   evict(): void {
+    this.#evicted.abort();
     if (this.state === "waiting") this.#conn.close();
     if (!this.#conn.closed) this.#conn.reset();
   }
@@ -60,8 +68,16 @@ export class ServedConnection implements Served {
     const { deadlines: times, isEnding, reportBug } = this.#options;
     try {
       let ms = times.requestMs;
-      while (await this.#serveOne(ms)) {
+      const tls = this.#options.secure();
+      if (tls !== undefined) {
+        const began = performance.now();
+        if (!(await this.#handshake(tls, ms))) ms = 0;
+        else ms -= performance.now() - began;
+      }
+      while (ms > 0 && (await this.#serveOne(ms))) {
         if (isEnding()) break;
+        // Requests that came together must not keep everything else from its turn.
+        if (this.#conn.unreadBytes > 0) await new Promise((resolve) => setImmediate(resolve));
         ms = times.idleMs;
       }
       if (!this.#conn.closed) await this.#linger();
@@ -71,13 +87,33 @@ export class ServedConnection implements Served {
     if (!this.#conn.closed) this.#conn.reset();
   }
 
+  /** Makes the connection an encrypted one; false when it is over. */
+  async #handshake(tls: ServerTls, ms: number): Promise<boolean> {
+    const { signal } = this.#evicted;
+    const socket = await moveToRuntime(this.#conn);
+    if (socket === undefined) return false;
+    this.#conn = socket;
+    if (signal.aborted) return false;
+    const shaken = await startServerTls(socket, tls, ms, signal);
+    if (shaken.conn !== undefined) this.#conn = shaken.conn;
+    if (shaken.ok) return !signal.aborted;
+    if (shaken.conn === undefined || signal.aborted) return false;
+    this.state = "answering";
+    await this.#tell(undefined, refuse(shaken.kind), false);
+    return false;
+  }
+
   /** True when another request may follow. */
   async #serveOne(ms: number): Promise<boolean> {
     this.state = "waiting";
-    const read = await readMessage(this.#conn, createServedRequestParser(), {
-      deadlineMs: ms,
-      maxBytes: HEAD_LIMITS.maxBytes + MAX_BODY_BYTES,
-    });
+    const read = await readMessage(
+      this.#conn,
+      createServedRequestParser(() => this.#conn.write(CONTINUE)),
+      {
+        deadlineMs: ms,
+        maxBytes: HEAD_LIMITS.maxBytes + MAX_BODY_BYTES,
+      },
+    );
     switch (read.kind) {
       case "done":
         this.state = "answering";
@@ -99,7 +135,7 @@ export class ServedConnection implements Served {
   async #answer(request: ServedRequest): Promise<boolean> {
     const web = toWebRequest(request);
     if (typeof web === "string") return this.#tell(request, refuse(web), false);
-    const upgrade = new Upgrade();
+    const upgrade = new Upgrade(this.peer);
     const response = await this.#options.handle(web, upgrade);
     if (upgrade.accepted !== undefined) return this.#upgrade(upgrade.accepted);
     return this.#tell(request, response, request.keeps && !this.#options.isEnding());
@@ -180,18 +216,28 @@ export class ServedConnection implements Served {
 }
 
 const NOTHING = new Uint8Array(0);
+/** Fits into any socket buffer, so that nothing of it has to be kept. */
+const CONTINUE = Buffer.from("HTTP/1.1 100 Continue\r\n\r\n");
 
 function refuse(code: string): Response {
-  return new Response(`This is not a request that is answered here: ${code}.\n`, {
+  const why = reasons[code] ?? `This is not a request that is answered here: ${code}.`;
+  return new Response(`${why}\n`, {
     status: statuses[code] ?? 400,
     headers: { "Content-Type": "text/plain; charset=utf-8", "Cache-Control": "no-store" },
   });
 }
 
+/** What is said of the beginning of a connection. */
+const reasons: Readonly<Record<string, string>> = {
+  plain_http: "This speaks TLS. Ask with https:// instead of http://.",
+  certificate: "This needs the certificate of a client, and none came that is accepted.",
+};
+
 /** Statuses of refusals other than 400. */
 const statuses: Readonly<Record<string, number>> = {
   version_not_supported: 505,
   method_not_known: 501,
+  certificate: 403,
   too_large: 413,
   body_too_large: 413,
   head_too_large: 431,

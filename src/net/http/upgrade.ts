@@ -17,9 +17,15 @@ export interface UpgradedProtocol {
   serve(socket: UpgradedSocket): Promise<void>;
 }
 
-/** Lets a handler answer a request by changing to another protocol (RFC 9110 §7.8). */
+/** What a handler gets beside a request: who sends it, and a way to answer by changing to another protocol (RFC 9110 §7.8). */
 export class Upgrade {
+  /** The network that the request comes from; `unix` on a Unix socket. */
+  readonly peer: string;
   accepted: { readonly fields: Readonly<Record<string, string>>; readonly protocol: UpgradedProtocol } | undefined;
+
+  constructor(peer: string) {
+    this.peer = peer;
+  }
 
   /** Answers with 101 and these fields. The response is a stand-in: what a handler has to return. */
   accept(fields: Readonly<Record<string, string>>, protocol: UpgradedProtocol): Response {

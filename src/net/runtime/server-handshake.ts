@@ -50,6 +50,7 @@ export function handshakeAsServer(
   tls: ServerTls,
   serverName: string | undefined,
   leftMs: number,
+  signal?: AbortSignal,
 ): Promise<ServerHandshake> {
   return new Promise((resolve) => {
     const begun = takeUnread(conn);
@@ -72,6 +73,8 @@ export function handshakeAsServer(
     raw.data = new Overhearer(handshake);
     // Nothing may be written in clear any more.
     conn.onClose(undefined);
+    if (signal?.aborted === true) handshake.expire();
+    else signal?.addEventListener("abort", () => handshake.expire(), { once: true });
   });
 }
 

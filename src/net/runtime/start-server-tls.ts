@@ -16,15 +16,22 @@ const MAX_HELLO_RECORDS_BYTES = 65_536;
 /**
  * Speaks TLS as the server over an accepted connection, which must be detached;
  * its unread bytes are the beginning. `conn` belongs to the encrypted connection
- * from then on. The whole handshake has `deadlineMs` milliseconds.
+ * from then on. The whole handshake has `deadlineMs` milliseconds, or less when
+ * `signal` ends it. Until the ClientHello is there, resetting `conn` ends it, too.
  *
  * The ClientHello is read here, before the TLS library gets it: it chooses the
  * certificate, and shows whether the client speaks TLS at all.
  */
-export async function startServerTls(conn: SocketConn, tls: ServerTls, deadlineMs: number): Promise<ServerHandshake> {
+export async function startServerTls(
+  conn: SocketConn,
+  tls: ServerTls,
+  deadlineMs: number,
+  signal?: AbortSignal,
+): Promise<ServerHandshake> {
   const deadline = performance.now() + deadlineMs;
   const read = await readMessage(conn, createHelloParser(), { deadlineMs, maxBytes: MAX_HELLO_RECORDS_BYTES });
-  if (read.kind === "done") return handshakeAsServer(conn, tls, read.value.serverName, deadline - performance.now());
+  if (read.kind === "done")
+    return handshakeAsServer(conn, tls, read.value.serverName, deadline - performance.now(), signal);
   switch (read.kind) {
     case "timeout":
       conn.reset();

@@ -21,6 +21,8 @@ const spliceFlags = SPLICE_F_MOVE | SPLICE_F_NONBLOCK;
 export const copyBytes = 16_384;
 /** What a bulk direction asks its budget for: at most a pipeful. */
 const bulkBytes = 1_048_576;
+/** A direction that moved this part of what it was allowed could have moved the rest: pipes hold less than their size when packets are small. */
+const USED = 7 / 8;
 /** Stands for no limit. */
 const unlimitedBytes = 0x3fff_ffff;
 
@@ -159,6 +161,8 @@ export class LaneDirection {
 
   /** Moves what the budget allows. Parks the direction when that is nothing. Bytes count when they are taken off the source. */
   #transferWithin(budget: SharedBudget, readable: boolean): TurnResult {
+    // One that has to wait waits for what it has: a newcomer with much would else have a small turn first.
+    if (!this.#bulk && readable && budget.expect(copyBytes, false) === 0 && this.#seesBulk()) this.#bulk = true;
     const wanted = this.#bulk ? bulkBytes : copyBytes;
     const allowed = budget.take(wanted);
     this.parked = allowed === 0;
@@ -168,7 +172,8 @@ export class LaneDirection {
     const moved = this.bytes + this.#held - before;
     budget.giveBack(allowed - moved);
     // It used its turn, and there is probably more: to wait for the next turn at once saves an event.
-    if (moved === allowed && allowed < wanted && result === "ok" && !this.blocked) this.parked = budget.reserve(wanted);
+    if (moved >= allowed * USED && result === "ok" && !this.blocked && !this.ended)
+      this.parked = budget.expect(wanted, true) === 0;
     return result;
   }
 
@@ -176,6 +181,7 @@ export class LaneDirection {
     const pipe = this.#tools.pipes.acquire();
     if (pipe === undefined) return this.#copyWithoutPipe(Math.min(copyBytes, most));
     this.#pipe = pipe;
+    if (this.#bulk && !this.#fitted) this.#fit(pipe);
     const result = this.#bulk ? this.#spliceThrough(pipe, readable, most) : this.#copyThrough(pipe, most);
     if (this.#held === 0) this.#releasePipe();
     return result;
@@ -215,7 +221,7 @@ export class LaneDirection {
     const { libc, scratch } = this.#tools;
     const received = libc.receive(this.#source, scratch, Math.min(copyBytes, most), MSG_DONTWAIT);
     if (received <= 0) return this.#settleReceived(received);
-    if (received === copyBytes) this.#becomeBulk(pipe);
+    if (received === copyBytes) this.#bulk = true;
     const sent = libc.send(this.#sink, scratch, received, MSG_DONTWAIT | MSG_NOSIGNAL);
     if (sent < 0 && !isTransient(sent)) return "sink";
     this.#count(sent);
@@ -241,11 +247,16 @@ export class LaneDirection {
     return libc.receive(this.#source, scratch, taken, MSG_DONTWAIT | MSG_TRUNC) === taken ? "ok" : "source";
   }
 
-  #becomeBulk(pipe: Pipe): void {
-    this.#bulk = true;
-    if (this.#fitted) return;
+  /** Whether more than a message waits to be read. */
+  #seesBulk(): boolean {
+    const { libc, scratch } = this.#tools;
+    return libc.receive(this.#source, scratch, copyBytes, MSG_DONTWAIT | MSG_PEEK) === copyBytes;
+  }
+
+  #fit(pipe: Pipe): void {
     this.#fitted = true;
-    fitReceiveWindow(this.#tools.libc, this.#source, pipe.bytes);
+    // A turn under a budget is up to two pipefuls.
+    fitReceiveWindow(this.#tools.libc, this.#source, this.#budget === undefined ? pipe.bytes : 2 * pipe.bytes);
   }
 
   #settleReceived(received: number): TurnResult {

@@ -49,6 +49,7 @@ export const PROXY_SUPPORT = 19;
 export const PROXY_STATUS = 20;
 export const COOKIE = 21;
 export const RETRY_AFTER = 22;
+export const TRACEPARENT = 23;
 /** From here on a name has only flags. */
 const FIRST_WITHOUT_ID = 32;
 
@@ -79,6 +80,7 @@ const withId: readonly (readonly [id: number, name: string, flags: FieldFlags])[
   [PROXY_STATUS, "proxy-status", ALL],
   [COOKIE, "cookie", ALL],
   [RETRY_AFTER, "retry-after", NOT_IN_TRAILERS],
+  [TRACEPARENT, "traceparent", 0],
 ];
 
 const withoutId: readonly (readonly [name: string, flags: FieldFlags])[] = [

@@ -61,7 +61,9 @@ function authorizeCompleted(
     if (asAsked.kind === "decided" && resolvesElsewhere(request, target, asAsked.decision))
       return asAsked.authorization;
     const lookups =
-      target.host.kind === "name" ? lookUpName(target.host, services.resolver, request.client) : undefined;
+      target.host.kind === "name"
+        ? lookUpName(target.host, services.resolver, request.client, request.trace)
+        : undefined;
     const name = lookups && findKnownName(lookups);
     const found = name === undefined ? undefined : evaluate(policy, withName(asked, name), first.rule);
     if (lookups !== undefined && name !== undefined && found?.kind === "decided") {

@@ -11,6 +11,7 @@ import { guardAddress, type OwnListeners } from "../policy/guard.ts";
 import { type Nat64Prefixes, WELL_KNOWN_PREFIX } from "../policy/nat64.ts";
 import type { Evaluation, HookQuery, HookVerdict, Policy, Query } from "../policy/policy.ts";
 import { explainLookups, gather, type Gathered, listAddresses, lookUpName } from "../resolve/resolve-host.ts";
+import type { TraceScope } from "../trace/request-trace.ts";
 import type { KnownUpstreams } from "../route/route.ts";
 import { askVerdict, askVia } from "./ask-hook.ts";
 import { CandidateList, type Finding, type Judged } from "./candidate-list.ts";
@@ -30,6 +31,8 @@ export interface AccessRequest {
   };
   /** Of a URI that is to be forwarded. */
   readonly scheme?: "http" | "https" | undefined;
+  /** Undefined when it is not traced. */
+  readonly trace?: TraceScope | undefined;
 }
 
 /** What a decision may have to ask. */
@@ -73,7 +76,8 @@ export class Inquiry {
     if (settled.kind === "found") return settled.finding;
     const { host } = this.#query.target;
     if (host.kind === "ip") throw new Error("A rule asked for the address of an address");
-    const lookups = lookUpName(host, this.#services.resolver, this.#request.client);
+    const { client, trace } = this.#request;
+    const lookups = lookUpName(host, this.#services.resolver, client, trace);
     const limit = new TimeLimit(this.#measureTime(settled.rule), this.#client);
     const finding = await this.#resolve(lookups, settled.rule, limit);
     limit.release();

@@ -1,3 +1,5 @@
+import { formatEndpoint } from "../../address/endpoint.ts";
+import { hostFromIp } from "../../address/host.ts";
 import type { Ip } from "../../address/ip.ts";
 import type { Conn } from "../../net/conn/conn.ts";
 import type { Connect, ConnectAttempt } from "../../net/runtime/connect.ts";
@@ -5,6 +7,7 @@ import type { Lookup, Lookups } from "../../net/dns/resolver.ts";
 import { fail, type Failure, type Outcome, succeed } from "../failure.ts";
 import { judgeConnectError, moreTelling } from "./connect-error.ts";
 import { explainLookups, RESOLUTION_DELAY_MS } from "../resolve/resolve-host.ts";
+import type { TraceScope, TraceStep } from "../trace/request-trace.ts";
 import type { TimeLimit } from "../../net/conn/time-limit.ts";
 
 /** An address and a port that were dialled. */
@@ -27,6 +30,8 @@ export interface RaceOptions {
   readonly connect: Connect;
   readonly limit: TimeLimit;
   readonly pace: RacePace;
+  /** Undefined when the request is not traced. */
+  readonly trace?: TraceScope | undefined;
 }
 
 /** Milliseconds. */
@@ -39,6 +44,9 @@ export interface RacePace {
 
 /** The values that RFC 8305 §8 recommends. */
 export const RFC_8305_PACE: RacePace = { resolutionDelayMs: RESOLUTION_DELAY_MS, attemptDelayMs: 250 };
+
+/** What a traced attempt ends with that another one was faster than, or that was given up. */
+const CANCELLED = "cancelled";
 
 /** Attempts per dial: enough for every sane service, too few to scan a network with one request. */
 const MAX_ATTEMPTS = 16;
@@ -75,6 +83,8 @@ class ConnectRace {
   /** Addresses that wait for an attempt. */
   readonly #waiting: Ip[] = [];
   readonly #running: ConnectAttempt[] = [];
+  /** The attempts of a traced request. */
+  #steps: TraceStep[] | undefined;
   /** Families whose answer is still to come, and whether IPv6 is one of them. */
   #missing = 0;
   #awaitsSix = false;
@@ -166,13 +176,21 @@ class ConnectRace {
     this.#attempts += 1;
     const { connect, port, source } = this.#options;
     const address = { ip, port };
+    const step = this.#options.trace === undefined ? undefined : this.#trace(address);
     const attempt = connect(source === undefined ? address : { ip, port, source }, (result) => {
       this.#running.splice(this.#running.indexOf(attempt), 1);
+      if (step !== undefined) step.end(result.ok ? undefined : judgeConnectError(result.code).detail);
       if (result.ok) this.#win(result.conn, address);
       else this.#lose(judgeConnectError(result.code));
     });
     this.#running.push(attempt);
     if (this.#waiting.length > 0 || this.#missing > 0) this.#wait(this.#options.pace.attemptDelayMs);
+  }
+
+  #trace({ ip, port }: DialledAddress): TraceStep | undefined {
+    const step = this.#options.trace?.begin("connect", formatEndpoint({ host: hostFromIp(ip), port }));
+    if (step !== undefined) (this.#steps ??= []).push(step);
+    return step;
   }
 
   /** RFC 8305 §4: the families take turns. */
@@ -211,6 +229,7 @@ class ConnectRace {
     this.#over = true;
     this.#endWait();
     for (const attempt of this.#running) attempt.cancel();
+    for (const step of this.#steps ?? []) step.end(CANCELLED);
     this.#running.length = 0;
     this.#options.limit.forget();
     this.#resolve(outcome);

@@ -16,6 +16,7 @@ import type { Pools } from "../upstream/pools.ts";
 import type { Upstreams } from "../upstream/upstreams.ts";
 import { type Connected, type Questions, raceConnect, type RacePace, RFC_8305_PACE } from "./connect-race.ts";
 import type { Introduced } from "./introduce-client.ts";
+import type { TraceScope, TraceStep } from "../trace/request-trace.ts";
 
 export interface DialServices {
   readonly resolver: Resolver;
@@ -32,6 +33,8 @@ export interface DialServices {
 
 /** Whom a dial is for: the client's address and port, its user, and the snapshot that its request captured. */
 export interface DialRequester extends Introduced, NamedRequester {
+  /** Undefined when its request is not traced. */
+  readonly trace?: TraceScope | undefined;
   readonly runtime: {
     readonly timeouts: { readonly connectMs: number; readonly hookMs?: number };
     readonly limits?: { readonly clientPrefix: ClientPrefix };
@@ -58,6 +61,8 @@ export interface DialRequest {
   readonly grant: Grant;
   /** A tunnel to the target when absent. */
   readonly wish?: DialWish;
+  /** The step of a traced request that it is a part of; the stage itself when absent. */
+  readonly step?: TraceStep | undefined;
 }
 
 /** What all steps of one dial share. */
@@ -65,6 +70,8 @@ export class DialContext {
   readonly request: DialRequest;
   readonly services: DialServices;
   readonly limit: TimeLimit;
+  /** The hop that is being passed, of a traced request. */
+  step: TraceStep | undefined = undefined;
 
   constructor(request: DialRequest, services: DialServices, limit: TimeLimit) {
     this.request = request;
@@ -72,12 +79,18 @@ export class DialContext {
     this.limit = limit;
   }
 
+  /** Where the steps of the dial begin; undefined when its request is not traced. */
+  get trace(): TraceScope | undefined {
+    return this.request.step ?? this.request.requester.trace;
+  }
+
   /** Connects to the first address that answers and is not refused. */
   connect(questions: Questions, port: number, refuse: (ip: Ip) => Failure | undefined): Promise<Outcome<Connected>> {
     const { connect = connectTcp, pace = RFC_8305_PACE } = this.services;
     const { sourceAddress } = this.request.route;
     const source = sourceAddress === undefined ? undefined : parseIp(sourceAddress);
-    return raceConnect(questions, { port, source, refuse, connect, limit: this.limit, pace });
+    const trace = this.step ?? this.trace;
+    return raceConnect(questions, { port, source, refuse, connect, limit: this.limit, pace, trace });
   }
 
   /** Says why an address of the target must not be dialled, or undefined when it may. */

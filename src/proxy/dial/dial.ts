@@ -68,7 +68,7 @@ function connectTarget(context: DialContext): Promise<Outcome<Connected>> {
   const addresses = grant.addresses ?? (host.kind === "ip" ? [host.ip] : undefined);
   const questions =
     addresses === undefined
-      ? askFamilies(lookups ?? lookUpHost(host, context.services.resolver, requester.client))
+      ? askFamilies(lookups ?? lookUpHost(host, context.services.resolver, requester.client, context.trace))
       : answerWith(addresses);
   return context.connect(late === undefined ? questions : [...questions, late], port, (ip) => context.guard(ip));
 }

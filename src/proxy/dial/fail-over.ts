@@ -44,7 +44,8 @@ async function dialAlone(dial: PooledDial, services: DialServices, carriage: Car
   const { route } = carriage;
   const wish = wishFor?.(route);
   const limit = limitDial(dial);
-  const request = { requester, client, target, grant, route, ...(wish && { wish }) };
+  const step = requester.trace === undefined ? undefined : requester.trace.begin("attempt", carriage.name);
+  const request = { requester, client, target, grant, route, ...(wish && { wish }), ...(step && { step }) };
   let outcome: DialOutcome;
   try {
     outcome = await dialWithin(request, services, limit);
@@ -54,6 +55,7 @@ async function dialAlone(dial: PooledDial, services: DialServices, carriage: Car
     grant.lookups?.release();
     throw error;
   }
+  step?.end(outcome.ok ? undefined : outcome.failure.detail);
   // Another member may have become healthy in the meantime.
   if (!outcome.ok) return new FailOver(dial, services, limit).goOn(carriage, outcome);
   carriage.connected(wish?.endAtUpstream !== true);
@@ -128,9 +130,19 @@ class FailOver {
     const isRaced = further > 0 && !carriage.uses.some(({ keepsSession }) => keepsSession);
     if (isRaced) this.#timer = setTimeout(() => this.#race(attempt), Math.min(findDelay(carriage), ms / 2));
     const { route } = carriage;
-    const request: DialRequest = { ...this.#dial, route, ...(wishFor && { wish: wishFor(route) }) };
+    const { trace } = this.#dial.requester;
+    const step = trace === undefined ? undefined : trace.begin("attempt", carriage.name);
+    const request: DialRequest = {
+      ...this.#dial,
+      route,
+      ...(wishFor && { wish: wishFor(route) }),
+      ...(step && { step }),
+    };
     void dialWithin(request, this.#services, limit).then(
-      (outcome) => this.#ended(attempt, outcome),
+      (outcome) => {
+        step?.end(outcome.ok ? undefined : outcome.failure.detail);
+        this.#ended(attempt, outcome);
+      },
       (error: unknown) => {
         this.#running.delete(attempt);
         carriage.release();

@@ -58,6 +58,16 @@ interface HopStep {
 }
 
 async function passHop(context: DialContext, step: HopStep): Promise<Passed> {
+  if (context.trace === undefined) return passUntraced(context, step);
+  const traced = context.trace.begin("hop", step.hop.name);
+  context.step = traced;
+  const passed = await passUntraced(context, step);
+  context.step = undefined;
+  traced?.end(passed.ok ? undefined : passed.failure.detail);
+  return passed;
+}
+
+async function passUntraced(context: DialContext, step: HopStep): Promise<Passed> {
   const connected = step.reached === undefined ? await connectFirst(context, step.hop) : succeed(step.reached);
   if (!connected.ok) return connected;
   const { conn, address } = connected.value;
@@ -84,7 +94,7 @@ async function connectFirst(context: DialContext, hop: Hop): Promise<Outcome<Con
   const { name, endpoint } = hop;
   const { host, port } = endpoint;
   const { resolver, own } = context.services;
-  const lookups = lookUpHost(host, resolver);
+  const lookups = lookUpHost(host, resolver, undefined, context.step);
   const connected = await context.connect(askFamilies(lookups), port, (ip) =>
     own.has(ip, port) ? fail("proxy_loop", { note: `upstream ${name}` }).failure : undefined,
   );
@@ -113,7 +123,8 @@ async function askHop(context: DialContext, conn: Conn, { hop, upstream, next }:
 async function chooseHop(context: DialContext, hop: Hop, { name, endpoint }: Hop): Promise<Outcome<Endpoint>> {
   const { host, port } = endpoint;
   if (hop.kind !== "socks5" || host.kind === "ip") return succeed(endpoint);
-  const resolved = await resolveHost(host, context.services.resolver, context.limit, context.request.requester.client);
+  const { services, limit, request, step } = context;
+  const resolved = await resolveHost(host, services.resolver, limit, request.requester.client, step);
   return resolved.ok
     ? succeed({ host: hostFromIp(chooseAddress(resolved.value)), port })
     : { ok: false, failure: { ...resolved.failure, nextHop: name, culprit: name } };
@@ -133,7 +144,7 @@ async function chooseTarget(context: DialContext, hop: Hop, target: Endpoint): P
   if (host.kind === "ip" || (hop.kind !== "socks5" && judged === undefined)) return succeed(target);
   const resolved =
     judged === undefined
-      ? await resolveHost(host, context.services.resolver, context.limit, requester.client)
+      ? await resolveHost(host, context.services.resolver, context.limit, requester.client, context.step)
       : succeed(judged);
   if (!resolved.ok) return resolved;
   const refusals = resolved.value.map((ip) => context.guard(ip));

@@ -9,6 +9,7 @@ import { readForwardRequest } from "../read/forward-request.ts";
 import type { Runtime, RuntimeHolder } from "../runtime.ts";
 import type { RequestRecord } from "../record/request-record.ts";
 import { ACTIVE } from "../../net/conn/idle-watch.ts";
+import type { Tracing } from "../trace/tracing.ts";
 import type { Upstreams } from "../upstream/upstreams.ts";
 import type { Bandwidths } from "../limit/bandwidths.ts";
 import { Deadline } from "./deadline.ts";
@@ -30,6 +31,8 @@ export interface ForwardServices {
   /** Absent where no use is counted. */
   readonly quotas: Pick<Quotas, "refuse"> | undefined;
   readonly draining: boolean;
+  /** Absent where nothing is traced. */
+  readonly tracing?: Pick<Tracing, "findParent"> | undefined;
   readonly bandwidths: Bandwidths;
 }
 
@@ -223,9 +226,11 @@ export class ClientRequests implements ConnSink, ExchangeOwner, IdleClient {
 
   /** Carries out a request for which a plan holds; false when there is none, or no connection to use. */
   #carryByPlan(head: RequestHead, current: Runtime): boolean {
-    const { forwarding, draining, checks, quotas } = this.#services;
+    const { forwarding, draining, checks, quotas, tracing } = this.#services;
     const before = this.#before as RequestRecord;
     if (draining || forwarding.bound.has(this.#client)) return false;
+    // What goes on is told another span.
+    if (tracing?.findParent(head, before.client) !== undefined) return false;
     const plan = this.#plans.find(head, current);
     if (plan === undefined) return false;
     const { limits } = current;

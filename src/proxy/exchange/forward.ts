@@ -181,6 +181,7 @@ export class ForwardedRequest {
         clientEncrypted: client.encrypted,
         settings: record.runtime.forward,
         absolute: shown && { authorization: shown.value },
+        traceparent: record.trace?.sentOn,
       }),
     );
   }

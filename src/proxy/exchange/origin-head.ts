@@ -1,6 +1,6 @@
 import { type Endpoint, formatEndpoint, formatHost } from "../../address/endpoint.ts";
 import type { Ip } from "../../address/ip.ts";
-import { MAX_FORWARDS } from "../../protocol/http1/field-names.ts";
+import { MAX_FORWARDS, TRACEPARENT } from "../../protocol/http1/field-names.ts";
 import { withValue } from "../../protocol/http1/fields.ts";
 import type { ForwardRequest } from "../read/forward-request.ts";
 import type { ForwardedFor, ForwardSettings } from "./forward-settings.ts";
@@ -15,6 +15,8 @@ export interface OriginHeadOptions {
   readonly settings: Pick<ForwardSettings, "via" | "forwardedFor" | "originIdleMs">;
   /** To an upstream proxy that is to go on forwarding: the target whole, and our credentials there. */
   readonly absolute: { readonly authorization: string | undefined } | undefined;
+  /** In the place of the client's, where its trace goes on here. */
+  readonly traceparent?: string | undefined;
 }
 
 /**
@@ -25,8 +27,10 @@ export function formatOriginHead(request: ForwardRequest, options: OriginHeadOpt
   const { head, framing, maxForwards } = request;
   const authority = formatAuthority(request.scheme, request.target);
   const before = `${head.method} ${options.absolute === undefined ? request.path : formatAbsoluteTarget(request)} HTTP/1.1\r\nHost: ${authority}\r\n`;
-  const fields =
+  const counted =
     maxForwards === undefined ? request.fields : withValue(request.fields, MAX_FORWARDS, String(maxForwards - 1));
+  const { traceparent } = options;
+  const fields = traceparent === undefined ? counted : withValue(counted, TRACEPARENT, traceparent);
   let text = framing.kind === "chunked" ? "Transfer-Encoding: chunked\r\n" : "";
   text += formatConnection(request, options.settings.originIdleMs > 0);
   if (options.absolute?.authorization !== undefined) {
@@ -36,7 +40,10 @@ export function formatOriginHead(request: ForwardRequest, options: OriginHeadOpt
 }
 
 /** The last lines of every such head: what we say of the client and of ourselves, and the empty line. */
-export function formatHeadEnd(version: "1.0" | "1.1", options: Omit<OriginHeadOptions, "absolute">): string {
+export function formatHeadEnd(
+  version: "1.0" | "1.1",
+  options: Omit<OriginHeadOptions, "absolute" | "traceparent">,
+): string {
   const { forwardedFor, via } = options.settings;
   const forwarded = forwardedFor === "off" ? "" : formatForwarded(forwardedFor, options);
   return `${forwarded}Via: ${formatVia(version, via)}\r\n\r\n`;

@@ -16,6 +16,11 @@ export function createTraffic(): Traffic {
   return { up: { bytes: 0 }, down: { bytes: 0 } };
 }
 
+/** What a flow under a budget wants to read at once: all that it may move in its turn. */
+export const WANTED_BYTES = 1_048_576;
+/** A flow that reads so many bytes at once probably has more. So many are read although nothing may move, and wait in memory. */
+export const BULK_BYTES = 16_384;
+
 /** The rest of a flow whose sink is closed for writing: bytes for it are lost. */
 const LOST = new Uint8Array(0);
 
@@ -71,8 +76,15 @@ export class Flow implements Budgeted {
     if (taken < bytes.length) {
       this.#rest = taken < 0 ? LOST : new Uint8Array(bytes.subarray(taken));
       if (taken >= 0) this.source.pause();
+    } else if (this.#budget !== undefined) {
+      this.planRead(this.#budget, bytes.length);
     }
     if (taken > 0) this.count(bytes, taken);
+  }
+
+  /** All that was read is written: the next read brings no more than may be written then, so that no rest is copied. */
+  protected planRead(budget: Budget, _before: number): void {
+    this.source.mostPerRead = Math.max(budget.expect(WANTED_BYTES), BULK_BYTES);
   }
 
   /** Writes the rest: the sink has room again, or the budget has more. */
@@ -112,6 +124,7 @@ export class Flow implements Budgeted {
     const isParked = this.isParked;
     this.#budget?.leave(this);
     this.#budget = budget;
+    this.source.mostPerRead = Infinity;
     if (isParked) this.refilled();
   }
 

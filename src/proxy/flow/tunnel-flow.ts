@@ -1,7 +1,7 @@
 import type { Budget } from "../../net/conn/budget.ts";
 import type { Conn, ConnSink } from "../../net/conn/conn.ts";
 import { ACTIVE } from "../../net/conn/idle-watch.ts";
-import { type ByteTotal, Flow } from "./flow.ts";
+import { BULK_BYTES, type ByteTotal, Flow, WANTED_BYTES } from "./flow.ts";
 import { NOTHING_SAID, type Observation } from "./observation.ts";
 import type { TunnelSide } from "./tunnel.ts";
 
@@ -103,7 +103,15 @@ export class TunnelFlow extends Flow implements ConnSink {
 
   override refilled(): void {
     this.#tunnel.lastActivity = ACTIVE;
-    this.flush();
+    if (this.empty) this.proceed();
+    else this.flush();
+  }
+
+  /** A flow that has used its turn reads nothing until the next one: that saves a copy and an event. */
+  protected override planRead(budget: Budget, before: number): void {
+    const isBulk = before >= Math.min(this.source.mostPerRead ?? Infinity, BULK_BYTES);
+    if (!isBulk) super.planRead(budget, before);
+    else if (this.#waitsForTurn(budget)) this.source.pause();
   }
 
   protected override count(bytes: Uint8Array, taken: number): void {
@@ -114,8 +122,17 @@ export class TunnelFlow extends Flow implements ConnSink {
   }
 
   protected override proceed(): void {
+    if (this.#tunnel.over) return;
     if (this.#ended) this.#passEnd();
-    else this.source.resume();
+    else if (this.budget === undefined || !this.#waitsForTurn(this.budget)) this.source.resume();
+  }
+
+  /** Whether nothing may move before its next turn. Reads no more in one that it has than may move. */
+  #waitsForTurn(budget: Budget): boolean {
+    if (this.#ended || this.#tunnel.over) return false;
+    const most = budget.expect(WANTED_BYTES, this);
+    if (most > 0) this.source.mostPerRead = most;
+    return most === 0;
   }
 
   get #from(): TunnelSide {
@@ -138,6 +155,8 @@ export class TunnelFlow extends Flow implements ConnSink {
   }
 
   #passEnd(): void {
+    // It may wait for a turn that it needs no more.
+    this.release();
     this.finished = true;
     this.#tunnel.observation?.finished(this.#to);
     // The second FIN goes out with the close, which saves a system call; TLS says goodbye first.

@@ -15,7 +15,7 @@ export class CountTable {
   parts = 1;
 
   constructor(size?: number) {
-    this.#table = new ShareTable<CountLease>(() => ({ lease: undefined }), size);
+    this.#table = new ShareTable<CountLease>(() => ({ lease: undefined }), { size });
   }
 
   /** How many are held here. */

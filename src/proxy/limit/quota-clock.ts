@@ -119,13 +119,16 @@ export class QuotaClock {
   #doubt(step: number): void {
     const before = this.#ahead;
     const ahead = before + step;
-    this.#ahead = ahead > SMALL_STEP_MS ? ahead : 0;
+    // It was behind the day that goes on, and has come to it: that begins no day.
+    const isPutRight =
+      this.#heldSince !== undefined && before === 0 && this.#calendar.dayAt(this.#wall) === this.#period.day;
+    this.#ahead = ahead > SMALL_STEP_MS && !isPutRight ? ahead : 0;
     this.#aheadSince = this.#ahead === 0 ? undefined : (this.#aheadSince ?? this.#monotonic);
     if (step > 0 && this.#ahead > 0)
       this.#tell(
         `The clock was set ${Math.round(step / 1000)} s ahead. Days and months of quotas follow it in ${DOUBT_MS / 60_000} minutes if it stays there.`,
       );
-    else if (before > 0 && this.#ahead === 0) this.#tell("The clock is back. Quotas were not touched.");
+    else if ((before > 0 || isPutRight) && this.#ahead === 0) this.#tell("The clock is back. Quotas were not touched.");
     if (this.#heldSince === undefined && this.#calendar.dayAt(this.#wall - this.#ahead) < this.#period.day) {
       this.#heldSince = this.#monotonic;
       this.#tellHeld();

@@ -42,10 +42,15 @@ export class RequestLimits {
   readonly targetCounts: CountTable;
   /** The buckets that the last `takeWhole` took from. */
   readonly #taken: RateBucket[] = [];
+  /** Monotonic milliseconds of the last request. */
+  #now = 0;
 
   /** `size`: entries of each table. */
   constructor(size?: number) {
-    const createTable = (sharing: RateSharing) => new ShareTable((key) => new RateBucket(key, sharing), size);
+    // A full bucket is nothing to lose: the next one is full, too.
+    const weigh = (bucket: RateBucket) => bucket.usedAt(this.#now);
+    const createTable = (sharing: RateSharing) =>
+      new ShareTable((key) => new RateBucket(key, sharing), { size, weigh });
     this.clients = createTable(this.sharing.clients);
     this.users = createTable(this.sharing.users);
     this.targets = createTable(this.sharing.targets);
@@ -58,6 +63,7 @@ export class RequestLimits {
    * cannot use up what everybody shares.
    */
   arrive(client: Ip, limits: Limits, now: number): Failure | undefined {
+    this.#now = now;
     const { inAll, perClient } = limits;
     const bucket = perClient.rate && this.clients.use(clientKey(client, limits.clientPrefix));
     const clientMs = bucket && perClient.rate ? bucket.settle(perClient.rate, now) : 0;
@@ -73,6 +79,7 @@ export class RequestLimits {
 
   /** Takes a token of a user that has authenticated and one of everybody; or neither, and says which is missing for longer. */
   takeUser(user: string | undefined, limits: Limits, now: number): Failure | undefined {
+    this.#now = now;
     const { inAll } = limits;
     const rate = user === undefined ? undefined : findUserShare(limits, user).rate;
     const bucket = user === undefined || rate === undefined ? undefined : this.users.use(user);
@@ -88,6 +95,7 @@ export class RequestLimits {
   /** Takes a slot and a token of a target that a rule allows; or neither. */
   takeTarget(target: Endpoint, { perTarget: { connections, rate } }: Limits, now: number): TargetOutcome {
     if (connections === 0 && rate === undefined) return FREE;
+    this.#now = now;
     const key = formatEndpoint(target);
     if (connections > 0 && !this.targetCounts.hasRoom(key, connections))
       return { failure: refuseFor("perTarget.connections", "to this target") };
@@ -107,6 +115,7 @@ export class RequestLimits {
 
   /** Takes all at once, for a request that goes through no stages; or nothing, and gives false. */
   takeWhole({ client, user, target }: LimitedRequest, limits: Limits, now: number): TargetOutcome | false {
+    this.#now = now;
     this.#taken.length = 0;
     const { inAll, perClient, perTarget } = limits;
     const userRate = user === undefined ? undefined : findUserShare(limits, user).rate;

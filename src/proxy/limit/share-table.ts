@@ -1,5 +1,7 @@
 /** Entries that a table keeps when nobody uses them. */
 const TABLE_SIZE = 65_536;
+/** Of so many of the entries that were used least recently, the one is pushed out that has least to remember. */
+const LOOKS = 8;
 
 /** What a table keeps of one key. */
 export interface ShareEntry<T> {
@@ -16,26 +18,38 @@ interface Entry<T> extends ShareEntry<T> {
   newer: Entry<T> | undefined;
 }
 
+export interface ShareTableOptions<T> {
+  /** Entries that nobody holds. */
+  readonly size?: number | undefined;
+  /** Is told of each entry that is pushed out or dropped. */
+  readonly forgotten?: (key: string, value: T) => void;
+  /** How much would be lost with a value; up to 1 is what everybody has who came once. Absent: the same with each. */
+  readonly weigh?: (value: T) => number;
+}
+
 /**
  * What is remembered of users, clients or targets, by key. Its size is bounded:
  * a new key pushes out the entry that was used least recently, in constant time.
- * An entry that is held is never pushed out. There may be more held entries than
- * `size`: each costs its holder a connection, and those have a limit.
+ * One that weighs more gets another turn instead, so that keys that come once do
+ * not push out one that is in use. An entry that is held is never pushed out. There
+ * may be more held entries than `size`: each costs its holder a connection, and
+ * those have a limit.
  */
 export class ShareTable<T> {
   readonly #create: (key: string) => T;
   readonly #size: number;
-  readonly #forgotten: ((key: string, value: T) => void) | undefined;
+  readonly #forgotten: ShareTableOptions<T>["forgotten"];
+  readonly #weigh: ShareTableOptions<T>["weigh"];
   readonly #entries = new Map<string, Entry<T>>();
   /** The ends of the list of entries that nobody holds. */
   #oldest: Entry<T> | undefined;
   #newest: Entry<T> | undefined;
 
-  /** `forgotten` is told of each entry that is pushed out or dropped. */
-  constructor(create: (key: string) => T, size = TABLE_SIZE, forgotten?: (key: string, value: T) => void) {
+  constructor(create: (key: string) => T, { size = TABLE_SIZE, forgotten, weigh }: ShareTableOptions<T> = {}) {
     this.#create = create;
     this.#size = size;
     this.#forgotten = forgotten;
+    this.#weigh = weigh;
   }
 
   /** Entries, held or not. */
@@ -111,11 +125,24 @@ export class ShareTable<T> {
   }
 
   #makeRoom(most: number): void {
-    while (this.#oldest !== undefined && this.#entries.size > most) {
-      const oldest = this.#oldest;
-      this.#unlink(oldest);
-      this.#forget(oldest);
+    while (this.#oldest !== undefined && this.#entries.size > most) this.#forget(this.#takeLeast(this.#oldest));
+  }
+
+  /** Unlinks the entry to push out. Those that were looked at and weigh more get another turn. */
+  #takeLeast(oldest: Entry<T>): Entry<T> {
+    this.#unlink(oldest);
+    const weigh = this.#weigh;
+    if (weigh === undefined) return oldest;
+    let least = oldest;
+    let weight = weigh(least.value);
+    for (let looks = 1; looks < LOOKS && weight > 1 && this.#oldest !== undefined; looks += 1) {
+      const other = this.#oldest;
+      this.#unlink(other);
+      const otherWeight = weigh(other.value);
+      this.#append(otherWeight < weight ? least : other);
+      if (otherWeight < weight) [least, weight] = [other, otherWeight];
     }
+    return least;
   }
 
   #forget({ key, value }: Entry<T>): void {

@@ -73,6 +73,8 @@ export class Use {
   allDown = 0;
   allRequests = 0;
 
+  /** Bytes that the process before this one has counted and could not keep, by day; until it gives them to this one. */
+  awaited: { readonly day: number; readonly bytes: number }[] | undefined = undefined;
   /** Bytes that others have counted in a day and in a month, by the first day of each. */
   readonly #elsewhere = { day: { begins: -1, bytes: 0 }, month: { begins: -1, bytes: 0 } };
 
@@ -133,7 +135,17 @@ export class Use {
 
   #countElsewhere(span: "day" | "month", period: Period): number {
     const { begins, bytes } = this.#elsewhere[span];
-    return begins === period[span] ? bytes : 0;
+    const elsewhere = begins === period[span] ? bytes : 0;
+    const { awaited } = this;
+    if (awaited === undefined) return elsewhere;
+    return awaited.reduce((sum, each) => (each.day >= period[span] ? sum + each.bytes : sum), elsewhere);
+  }
+
+  /** Another process counted that in a day, and it is to be kept here. */
+  take(day: number, up: number, down: number, requests: number): void {
+    this.touched = true;
+    this.dayOf(day).add(up, down, requests);
+    this.#day = -1;
   }
 
   /** The sum from a day on. */

@@ -3,7 +3,8 @@ import type { InsideFacts } from "../tunnel/inside-facts.ts";
 import type { InsideProtocol } from "../policy/inside-demand.ts";
 import { type ClientProtocol, type RequestRecord, STAGES } from "./request-record.ts";
 import type { TunnelEnd } from "../flow/tunnel.ts";
-import { Histogram } from "./histogram.ts";
+import { chooseExemplar, type Exemplar, Histogram } from "./histogram.ts";
+import { NamedCounts } from "./named-counts.ts";
 
 /** `unknown`: the connection ended before it was clear what it speaks. */
 export type ProtocolLabel = ClientProtocol | "unknown";
@@ -38,6 +39,12 @@ export class Metrics {
   /** Connections that are over, by listener and protocol. */
   readonly finished = new Map<string, Record<ProtocolLabel, number>>();
   readonly failures: Record<FailureDetail, number> = mapNames(listFailureDetails(), () => 0);
+  /** The last example of each failure. */
+  readonly failureExemplars = new Map<FailureDetail, Exemplar>();
+  /** Requests that are over, by the rule that decided about them. */
+  readonly rules = new NamedCounts([]);
+  /** Requests that are over, by the upstreams on their route; `direct` without one. */
+  readonly upstreams = new NamedCounts(STAGE_BOUNDS_MS);
   /** Requests that a limit refused or ended, by the name of the limit. */
   readonly limited = new Map<string, number>();
   readonly tunnelEnds: Record<TunnelEnd, number> = {
@@ -101,10 +108,18 @@ export class Metrics {
    * bytes that its tunnel has moved so far count where they were moved, and the
    * record of its end has them all.
    */
-  countMoved(change: 1 | -1, bytes: { readonly up: number; readonly down: number }): void {
+  countMoved(
+    change: 1 | -1,
+    bytes: { readonly up: number; readonly down: number },
+    { route }: Pick<RequestRecord, "route">,
+  ): void {
     this.connectionsOpen += change;
     this.bytesUp -= change * bytes.up;
     this.bytesDown -= change * bytes.down;
+    if (route === undefined) return;
+    const upstream = this.upstreams.get(route.name);
+    upstream.bytesUp -= change * bytes.up;
+    upstream.bytesDown -= change * bytes.down;
   }
 
   /**
@@ -113,17 +128,36 @@ export class Metrics {
    */
   countFinished(record: RequestRecord, moved: { readonly up: number; readonly down: number }, now: number): void {
     if (record.scheme !== undefined) this.requests += 1;
-    if (record.failure !== undefined) this.#countFailure(record.failure);
+    if (record.failure !== undefined) this.#countFailure(record, record.failure, now);
     if (record.tunnel !== undefined) this.tunnelEnds[record.tunnel.end] += 1;
     if (record.inside !== undefined) this.#countInside(record.inside);
     this.bytesUp += moved.up;
     this.bytesDown += moved.down;
+    this.#countNames(record, moved, now);
     this.#observeStages(record, now);
   }
 
-  #countFailure({ detail, limit }: Failure): void {
+  #countFailure(record: RequestRecord, { detail, limit }: Failure, now: number): void {
     this.failures[detail] += 1;
     if (limit !== undefined) this.limited.set(limit, (this.limited.get(limit) ?? 0) + 1);
+    this.failureExemplars.set(detail, chooseExemplar(this.failureExemplars.get(detail), 1, record, now));
+  }
+
+  #countNames(record: RequestRecord, moved: { readonly up: number; readonly down: number }, now: number): void {
+    const { decision, route, failure } = record;
+    if (decision !== undefined) {
+      const rule = this.rules.get(decision.rule);
+      rule.requests += 1;
+      if (failure !== undefined) rule.fail(failure, record, now);
+    }
+    if (route === undefined) return;
+    const upstream = this.upstreams.get(route.name);
+    upstream.requests += 1;
+    upstream.bytesUp += moved.up;
+    upstream.bytesDown += moved.down;
+    if (failure !== undefined) upstream.fail(failure, record, now);
+    const dialMs = record.stageMs.dial;
+    if (dialMs !== undefined) upstream.dial.observe(dialMs, record, now);
   }
 
   #countInside({ protocol, tls }: InsideFacts): void {
@@ -136,12 +170,12 @@ export class Metrics {
   #observeStages(record: RequestRecord, now: number): void {
     for (const stage of TIMED_STAGES) {
       const spent = record.stageMs[stage];
-      if (spent !== undefined) this.stages[stage].observe(spent);
+      if (spent !== undefined) this.stages[stage].observe(spent, record, now);
     }
     const inLastStage = Math.max(0, now - record.stageSince);
     const open = record.openStage;
-    if (open === "tunnel") this.tunnelDuration.observe(inLastStage);
-    else this.stages[open].observe(inLastStage);
+    if (open === "tunnel") this.tunnelDuration.observe(inLastStage, record, now);
+    else this.stages[open].observe(inLastStage, record, now);
   }
 }
 

@@ -2,12 +2,13 @@ import type { RequestRecord } from "./request-record.ts";
 import type { Tunnel } from "../flow/tunnel.ts";
 import type { RequestEvents } from "./events/request-events.ts";
 import type { AccessLog } from "./access-log.ts";
-import { buildAccessRecord } from "./access-record.ts";
+import { type AccessRecord, buildAccessRecord } from "./access-record.ts";
 import type { LiveCounters } from "./live/live-counters.ts";
 import type { LiveTable } from "./live-table.ts";
 import type { Usage } from "../limit/usage.ts";
 import type { MovedBytes } from "../limit/use.ts";
 import type { Metrics } from "./metrics.ts";
+import type { RequestTrace } from "../trace/request-trace.ts";
 
 /** Is told when a connection opens, opens a tunnel, finishes a request, and closes. */
 export interface Recorder {
@@ -32,8 +33,16 @@ export interface RecorderOptions {
   readonly usage?: Usage | undefined;
   readonly events: RequestEvents;
   readonly counters: LiveCounters;
+  /** Is told of requests that were traced. */
+  readonly traces?: TraceReceiver | undefined;
   /** Is told of bugs in recording, which end no connection. */
   readonly reportBug?: (error: unknown, id: string) => void;
+}
+
+/** Takes traces that are complete. */
+export interface TraceReceiver {
+  /** `now` in monotonic milliseconds. A tunnel without an end goes on in another process. */
+  finished(record: RequestRecord, trace: RequestTrace, access: AccessRecord, now: number): void;
 }
 
 const NONE: MovedBytes = { up: 0, down: 0 };
@@ -42,15 +51,8 @@ const NONE: MovedBytes = { up: 0, down: 0 };
  * Joins the access log, the metrics and the live table. None of the functions
  * throws: a connection calls them while it frees what it holds.
  */
-export function createRecorder({
-  accessLog,
-  metrics,
-  live,
-  usage,
-  events,
-  counters,
-  reportBug,
-}: RecorderOptions): Recorder {
+export function createRecorder(options: RecorderOptions): Recorder {
+  const { accessLog, metrics, live, usage, events, counters, traces, reportBug } = options;
   return {
     opened(record) {
       metrics.countOpened(record.listener);
@@ -75,10 +77,12 @@ export function createRecorder({
         if (usage?.enabled === true) usage.finished(record, moved, now);
         const isTold = events.wants(record, now);
         const isWritten = accessLog.wants(record.failure !== undefined);
-        if (!isTold && !isWritten) return;
+        const { trace } = record;
+        if (!isTold && !isWritten && trace === undefined) return;
         const access = buildAccessRecord(record, now);
         if (isWritten) accessLog.write(access);
         if (isTold) events.finished(record, access);
+        if (trace !== undefined) traces?.finished(record, trace, access, now);
       } catch (error) {
         reportBug?.(error, record.id);
       }
@@ -88,14 +92,17 @@ export function createRecorder({
     },
     received(record, tunnel, bytes = NONE) {
       if (tunnel !== undefined) live.add(record, tunnel);
-      metrics.countMoved(1, bytes);
+      metrics.countMoved(1, bytes, record);
       if (tunnel !== undefined && usage?.enabled === true) usage.received(record, bytes);
     },
     gaveAway(record) {
       const tunnel = live.remove(record);
       const bytes = tunnel?.bytes() ?? NONE;
-      metrics.countMoved(-1, bytes);
-      if (tunnel !== undefined && usage?.enabled === true) usage.gaveAway(record, bytes);
+      metrics.countMoved(-1, bytes, record);
+      if (tunnel === undefined) return;
+      if (usage?.enabled === true) usage.gaveAway(record, bytes);
+      const now = performance.now();
+      if (record.trace !== undefined) traces?.finished(record, record.trace, buildAccessRecord(record, now), now);
     },
   };
 }

@@ -13,6 +13,8 @@ import type { Runtime } from "../runtime.ts";
 import type { TunnelResult } from "../flow/tunnel.ts";
 import type { TargetSlot } from "../limit/request-limits.ts";
 import type { Accounts } from "../limit/use.ts";
+import type { RequestTrace } from "../trace/request-trace.ts";
+import type { Tracing } from "../trace/tracing.ts";
 import type { BandwidthHold } from "../limit/bandwidths.ts";
 
 /** The stages of a request, in order. The record has the last one reached. */
@@ -64,7 +66,11 @@ export interface RecordedConnection {
     /** The listener's address as bound, `host:port`. */
     readonly name: string;
   };
-  readonly services: { readonly ids: Pick<RequestIds, "next" | "format"> };
+  readonly services: {
+    readonly ids: Pick<RequestIds, "next" | "format">;
+    /** Absent where nothing is traced. */
+    readonly tracing?: Pick<Tracing, "begin"> | undefined;
+  };
   /** What its forwarded requests are counted under. */
   accounts?: RememberedAccounts | undefined;
   /** Its tunnel was taken away: it ends here, and is recorded where the tunnel ends. Absent where there can be no tunnel. */
@@ -137,6 +143,8 @@ export class RequestRecord {
   forwarded: { readonly up: number; readonly down: number } | undefined = undefined;
   /** Bytes that use has been counted for already; undefined for none. */
   counted: { up: number; down: number } | undefined = undefined;
+  /** Undefined for a request that is not traced. */
+  trace: RequestTrace | undefined;
   /** Whether it has been recorded. */
   isWritten = false;
   readonly #number: number;
@@ -148,7 +156,9 @@ export class RequestRecord {
     this.startedAt = begun?.startedAt ?? Date.now();
     this.acceptedAt = begun?.acceptedAt ?? performance.now();
     this.stageSince = this.acceptedAt;
-    this.#number = connection.services.ids.next();
+    const { ids, tracing } = connection.services;
+    this.trace = tracing === undefined ? undefined : tracing.begin();
+    this.#number = ids.next();
   }
 
   /** Unique for the life of the process and unlikely to repeat after it. */
@@ -194,6 +204,7 @@ export class RequestRecord {
   /** Ends the time of the current stage, which stays the last one reached. What follows a failure is the reply. */
   closeStage(): void {
     const now = performance.now();
+    if (this.trace !== undefined) this.trace.note(this.openStage, this.stageSince, now);
     this.stageMs[this.stage] = now - this.stageSince;
     this.stageSince = now;
   }

@@ -10,6 +10,8 @@ import {
 } from "../../net/dns/resolver.ts";
 import { fail, type Failure, type Outcome, succeed } from "../failure.ts";
 import type { TimeLimit } from "../../net/conn/time-limit.ts";
+import type { TraceScope } from "../trace/request-trace.ts";
+import { traceLookups } from "./trace-lookups.ts";
 
 /** Milliseconds to wait for the second family after the first one answered (RFC 8305 §3 and §8). */
 export const RESOLUTION_DELAY_MS = 50;
@@ -30,13 +32,16 @@ export function isLocalhostName(name: string): boolean {
 }
 
 /** Looks a name up for `client`. `localhost` and names below it are loopback without a question to DNS. */
-export function lookUpName(host: NamedHost, resolver: Resolver, client?: Ip): Lookups {
-  return isLocalhostName(host.text) ? LOOPBACK : resolver.find(host, client);
+export function lookUpName(host: NamedHost, resolver: Resolver, client?: Ip, trace?: TraceScope): Lookups {
+  if (isLocalhostName(host.text)) return LOOPBACK;
+  return trace === undefined
+    ? resolver.find(host, client)
+    : traceLookups(host, () => resolver.find(host, client), trace);
 }
 
 /** Looks a host up. An address is its own answer. */
-export function lookUpHost(host: Host, resolver: Resolver, client?: Ip): Lookups {
-  if (host.kind === "name") return lookUpName(host, resolver, client);
+export function lookUpHost(host: Host, resolver: Resolver, client?: Ip, trace?: TraceScope): Lookups {
+  if (host.kind === "name") return lookUpName(host, resolver, client, trace);
   const own: Lookup = { ok: true, name: "", addresses: [host.ip] };
   const none: Lookup = { ok: false, detail: "dns_error", note: NOT_FOUND };
   return host.ip.family === 4 ? knowLookups(own, none) : knowLookups(none, own);
@@ -94,9 +99,10 @@ export async function resolveHost(
   resolver: Resolver,
   limit: TimeLimit,
   client?: Ip,
+  trace?: TraceScope,
 ): Promise<Outcome<readonly Ip[]>> {
   if (host.kind === "ip") return succeed([host.ip]);
-  const lookups = lookUpName(host, resolver, client);
+  const lookups = lookUpName(host, resolver, client, trace);
   const { answers } = await gather(lookups, limit);
   lookups.release();
   const addresses = listAddresses(answers);

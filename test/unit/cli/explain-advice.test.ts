@@ -13,13 +13,26 @@ describe("penstock explain of an address that is refused", () => {
     ],
   ])("tells the rule that would allow %s", async (target, rule) => {
     const io = createFakeIo({ folder: import.meta.dir });
-    expect(await runCli(["explain", target], io)).toBe(0);
+    expect(await runCli(["explain", target], io)).toBe(1);
     expect(io.printed()).toEndWith(`allow:   ${rule}\n`);
   });
 
-  test("says what to write instead of a URL", async () => {
+  test.each([
+    ["https://10.1.2.3/", "10.1.2.3:443"],
+    ["HTTP://10.1.2.3?q=a@b", "10.1.2.3:80"],
+    ["wss://[fd00::1]:8443/x#y", "[fd00::1]:8443"],
+  ])("takes the target from the URL %s", async (url, target) => {
     const io = createFakeIo({ folder: import.meta.dir });
-    expect(await runCli(["explain", "https://example.org/"], io)).toBe(2);
-    expect(io.told).toEqual(['"https://example.org/" is a URL. Write "example.org:443".']);
+    expect(await runCli(["explain", url], io)).toBe(1);
+    expect(io.printed()).toStartWith(`target:  ${target}\n`);
+  });
+
+  test.each([
+    ["ssh://example.org", '"ssh://example.org" is a URL. Write "example.org:22".'],
+    ["https://ann:hunter2@example.org/", 'A text is a URL. Write a host and a port, such as "example.org:443".'],
+  ])("says what to write instead of the URL %s", async (url, told) => {
+    const io = createFakeIo({ folder: import.meta.dir });
+    expect(await runCli(["explain", url], io)).toBe(2);
+    expect(io.told).toEqual([told]);
   });
 });

@@ -4,7 +4,8 @@ import { compileForTest } from "../../support/compile-for-test.ts";
 
 function explain(user: string | undefined, limits: Record<string, unknown>, own?: Record<string, unknown>) {
   const users = [{ name: "ci", password: "one", ...(own && { limits: own }) }];
-  return explainLimits(compileForTest({ listen: ["127.0.0.1:0"], users, limits }).runtime.limits, user)[0];
+  const state = { redis: "redis://127.0.0.1:6379" };
+  return explainLimits(compileForTest({ listen: ["127.0.0.1:0"], users, limits, state }).runtime.limits, { user })[0];
 }
 
 const limits = {

@@ -242,7 +242,7 @@ describe("penstock explain", () => {
 
   test("says which rule denies, with the words of the refusal", async () => {
     expect(await explain("example.org:25", "--as", "ci")).toEqual({
-      code: 0,
+      code: 1,
       told: [],
       lines: [
         "target:  example.org:25",

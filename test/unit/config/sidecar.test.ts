@@ -101,6 +101,41 @@ describe("a token with a role", () => {
   });
 });
 
+describe("TLS of the sidecar", () => {
+  const tls = { cert: "cert.pem", key: "key.pem" };
+
+  test("is not for a Unix socket", () => {
+    const checked = checkConfig({ sidecar: { unix: "a.sock", tls } });
+    expect(checked.ok ? [] : checked.problems.map(formatProblem)).toEqual([
+      'sidecar.tls: A Unix socket needs no TLS: only its owner can connect. Leave out "tls" or "unix".',
+    ]);
+  });
+
+  test("needs certificates that can be read", () => {
+    const files = new Map(["cert.pem", "key.pem", "ca.pem"].map((name) => [name, "nothing"]));
+    const sidecar = { port: 1, tls: { ...tls, clientCa: "ca.pem", ca: "ca.pem", client: tls } };
+    expect(listCompileProblems({ sidecar }, { files })).toEqual([
+      'sidecar.tls.cert: "cert.pem" has no certificate in PEM form.',
+      'sidecar.tls.key: "key.pem" has no unencrypted private key in PEM form.',
+      'sidecar.tls.clientCa: "ca.pem" has no certificate in PEM form.',
+      'sidecar.tls.ca: "ca.pem" has no certificate in PEM form.',
+      'sidecar.tls.client.cert: "cert.pem" has no certificate in PEM form.',
+      'sidecar.tls.client.key: "key.pem" has no unencrypted private key in PEM form.',
+    ]);
+  });
+
+  test.each([
+    ["0.0.0.0", 1],
+    ["10.0.0.1", 1],
+    ["127.0.0.1", 0],
+    ["::1", 0],
+  ])("is recommended on %s: %d", (host, count) => {
+    const { warnings } = compileForTest({ sidecar: { port: 1, host, token: "t" } });
+    const told = warnings.map(formatProblem).filter((text) => text.startsWith("sidecar.host: Beyond loopback"));
+    expect(told).toHaveLength(count);
+  });
+});
+
 describe("pickToken", () => {
   const plan = compileForTest(
     { sidecar: { port: 1, tokens: [reader, operator] } },

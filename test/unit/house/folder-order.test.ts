@@ -6,15 +6,16 @@ const proxy = resolve(import.meta.dir, "../../../src/proxy");
 /** What each stage of a request may import of the data plane, besides `failure.ts`. No two of them lead to each other. */
 const below: Readonly<Record<string, readonly string[]>> = {
   flow: [],
+  trace: [],
   hook: [],
   policy: [],
-  resolve: [],
+  resolve: ["trace"],
   route: ["policy"],
   pac: ["policy", "resolve", "route"],
   upstream: ["route"],
   auth: ["hook"],
-  decide: ["hook", "policy", "resolve", "route"],
-  dial: ["hook", "policy", "resolve", "route", "upstream", "flow"],
+  decide: ["hook", "policy", "resolve", "route", "trace"],
+  dial: ["hook", "policy", "resolve", "route", "upstream", "flow", "trace"],
 };
 
 /** The imports of a file in the folder of a stage that lead where they must not. */

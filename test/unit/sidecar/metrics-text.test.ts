@@ -65,7 +65,7 @@ describe("writeMetricsText()", () => {
     expect(read(text, 'penstock_stage_seconds_bucket{stage="dial",le="0.0001"}')).toBe(0);
     expect(read(text, 'penstock_stage_seconds_bucket{stage="dial",le="0.00025"}')).toBe(1);
     expect(read(text, 'penstock_stage_seconds_bucket{stage="dial",le="0.05"}')).toBe(2);
-    expect(read(text, 'penstock_stage_seconds_bucket{stage="dial",le="30"}')).toBe(2);
+    expect(read(text, 'penstock_stage_seconds_bucket{stage="dial",le="30.0"}')).toBe(2);
     expect(read(text, 'penstock_stage_seconds_bucket{stage="dial",le="+Inf"}')).toBe(3);
     expect(read(text, 'penstock_stage_seconds_sum{stage="dial"}')).toBeCloseTo(60.0402);
     expect(read(text, 'penstock_stage_seconds_count{stage="dial"}')).toBe(3);

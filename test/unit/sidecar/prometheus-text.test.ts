@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { formatFamilies } from "../../../src/sidecar/prometheus-text.ts";
+import { formatBound, formatFamilies, formatOpenMetrics } from "../../../src/sidecar/prometheus-text.ts";
 
 describe("formatFamilies()", () => {
   test("writes help, type and samples of each family", () => {
@@ -45,5 +45,35 @@ describe("formatFamilies()", () => {
       { name: "h", type: "histogram", help: "", samples: [{ suffix: "_bucket", labels: { le: "1" }, value: 2 }] },
     ]);
     expect(text).toContain('h_bucket{le="1"} 2\n');
+  });
+});
+
+describe("formatOpenMetrics()", () => {
+  const exemplar = { labels: { connection_id: "a-1" }, value: 0.25, at: 1_700_000_000.5 };
+
+  test("names the family of a counter without its suffix, shows exemplars, and ends with EOF", () => {
+    const text = formatOpenMetrics([
+      { name: "a_total", type: "counter", help: 'Say "a".', samples: [{ labels: { x: "y" }, value: 3, exemplar }] },
+      { name: "b", type: "gauge", help: "Now.", samples: [{ value: 1 }] },
+    ]);
+    expect(text).toBe(
+      [
+        '# HELP a Say \\"a\\".',
+        "# TYPE a counter",
+        'a_total{x="y"} 3 # {connection_id="a-1"} 0.25 1700000000.500',
+        "# HELP b Now.",
+        "# TYPE b gauge",
+        "b 1",
+        "# EOF",
+        "",
+      ].join("\n"),
+    );
+  });
+
+  test("leaves exemplars to OpenMetrics, and writes bounds the same in both forms", () => {
+    expect(
+      formatFamilies([{ name: "a_total", type: "counter", help: "", samples: [{ value: 3, exemplar }] }]),
+    ).toContain("a_total 3\n");
+    expect([0.0001, 0.5, 1, 86_400].map(formatBound)).toEqual(["0.0001", "0.5", "1.0", "86400.0"]);
   });
 });

@@ -68,6 +68,33 @@ describe("token buckets", () => {
     expect(buckets.read(0)).toBe(1000);
   });
 
+  // A wake-up has to be worth its price, and everybody has a turn in time.
+  test.each([
+    // Bytes per second, flows, bytes of a turn, milliseconds between two turns of a flow.
+    [20 * MEGABYTE, 1, 2_000_000, 100],
+    [20 * MEGABYTE, 8, 750_000, 300],
+    [20 * MEGABYTE, 100, 65_536, 328],
+    [20 * MEGABYTE, 500, 28_000, 700],
+    [MEGABYTE, 1, 100_000, 100],
+    [MEGABYTE, 8, 65_536, 524],
+    [400 * MEGABYTE, 1, 20_000_000, 50],
+    [400 * MEGABYTE, 8, 10_000_000, 200],
+    [100 * MEGABYTE, 2, 5_000_000, 100],
+    [5000, 2, 1000, 400],
+  ])("with %d bytes a second and %d flows give turns of %d bytes, every %d ms", (rate, flows, bytes, ms) => {
+    const { buckets } = makeBuckets();
+    buckets.set(0, { bytesPerSecond: rate, burstBytes: rate / 10 }, "empty");
+    for (let flow = 0; flow < flows; flow += 1) buckets.beginWaiting(0);
+    expect(buckets.measureTurn(0, { isWaiting: true })).toBe(bytes);
+    expect(Math.round((bytes * flows * 1000) / rate)).toBe(ms);
+  });
+
+  test("give a new flow a smaller turn than one that goes on", () => {
+    const { buckets } = makeBuckets();
+    buckets.set(0, { bytesPerSecond: 20 * MEGABYTE, burstBytes: 2 * MEGABYTE }, "empty");
+    expect([buckets.measureTurn(0, { isNew: true }), buckets.measureTurn(0)]).toEqual([MEGABYTE, 2 * MEGABYTE]);
+  });
+
   test("are full after any time, also when the clock of 32 bits has gone round", () => {
     const { time, buckets } = makeBuckets();
     buckets.set(0, { bytesPerSecond: 1024, burstBytes: 5000 }, "empty");
@@ -165,6 +192,38 @@ describe("a shared budget", () => {
     expect(budget.take(rest)).toBe(rest);
   });
 
+  test("tells what it would give, and takes nothing", () => {
+    const { buckets } = makeBuckets();
+    buckets.set(0, { bytesPerSecond: MEGABYTE, burstBytes: 200_000 });
+    const budget = new SharedBudget(buckets, [0]);
+    expect([budget.expect(MEGABYTE, true), budget.expect(1000, false)]).toEqual([200_000, 1000]);
+    expect([buckets.read(0), budget.take(150_000)]).toEqual([200_000, 150_000]);
+    // Less than the 65,536 of a turn.
+    expect([budget.expect(MEGABYTE, false), budget.waitsFor, budget.expect(1000, false)]).toEqual([0, undefined, 1000]);
+    expect([budget.expect(MEGABYTE, true), budget.waitsFor, Math.round(budget.dueIn)]).toEqual([0, 0, 16]);
+  });
+
+  test("gives what a full bucket holds, also where a turn is larger", () => {
+    const { buckets } = makeBuckets();
+    buckets.set(0, { bytesPerSecond: MEGABYTE, burstBytes: 50_000 });
+    const budget = new SharedBudget(buckets, [0]);
+    expect([budget.expect(MEGABYTE, true), budget.take(MEGABYTE), budget.take(MEGABYTE)]).toEqual([50_000, 50_000, 0]);
+    expect(Math.round(budget.dueIn)).toBe(66);
+  });
+
+  test("ends a turn of which little is left, and waits for a whole one, which is larger than its first", () => {
+    const { time, buckets } = makeBuckets();
+    buckets.set(0, { bytesPerSecond: MEGABYTE, burstBytes: 200_000 }, "empty");
+    const budget = new SharedBudget(buckets, [0]);
+    expect(budget.expect(MEGABYTE, true)).toBe(0);
+    time.now += 66;
+    expect([budget.expect(MEGABYTE, true), budget.take(60_000)]).toEqual([65_536, 60_000]);
+    expect([budget.expect(MEGABYTE, false), budget.expect(MEGABYTE, true)]).toEqual([5536, 0]);
+    expect(Math.round(budget.dueIn)).toBe(94);
+    time.now += 94;
+    expect([budget.take(MEGABYTE), buckets.read(0)]).toEqual([100_000, 0]);
+  });
+
   test("counts the time that it waited", () => {
     const { time, buckets } = makeBuckets();
     buckets.set(0, { bytesPerSecond: MEGABYTE, burstBytes: 100_000 }, "empty");
@@ -221,7 +280,9 @@ describe("flows that share a bucket", () => {
     for (const { bytes } of flows) expect(Math.abs(bytes - share)).toBeLessThan(Math.max(share * 0.25, rate * 0.06));
     expect(passes / seconds).toBeLessThan(126);
     // One call that takes, and one that finds that it has to wait.
-    expect(calls).toBeLessThan(2.3 * (count + total / Math.min(wanted, buckets.measureTurn(0, true) / 2)));
+    expect(calls).toBeLessThan(
+      2.3 * (count + total / Math.min(wanted, buckets.measureTurn(0, { isWaiting: true }) / 2)),
+    );
     const newcomer = { budget: new SharedBudget(buckets, [0]), bytes: 0 };
     ask(newcomer);
     for (const end = time.now + 1000; time.now < end;) {

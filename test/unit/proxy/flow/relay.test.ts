@@ -247,6 +247,64 @@ describe("a relay with a budget", () => {
     expect(await tunnel.done).toEqual({ end: "closed", bytesUp: 5, bytesDown: 6 });
   });
 
+  test("reads no more of a stream than may be written, and nothing while it waits for its turn", async () => {
+    const upBudget = new SimpleBudget(30_000);
+    const { client, target, tunnel } = makePair({ upBudget });
+    client.say("a".repeat(20_000));
+    client.say("b".repeat(20_000));
+    expect([target.bytesWritten, client.unreadBytes, upBudget.waiting]).toEqual([30_000, 10_000, 1]);
+    upBudget.fill(4000);
+    expect([target.bytesWritten, client.unreadBytes, upBudget.waiting]).toEqual([34_000, 6000, 1]);
+    client.finish();
+    target.finish();
+    upBudget.fill(100_000);
+    expect(target.text).toBe("a".repeat(20_000) + "b".repeat(20_000));
+    expect(await tunnel.done).toEqual({ end: "closed", bytesUp: 40_000, bytesDown: 0 });
+    expect([upBudget.bytes, upBudget.waiting]).toEqual([94_000, 0]);
+  });
+
+  test("reads small messages at any time, and those that may not go on wait in memory", () => {
+    const upBudget = new SimpleBudget(7);
+    const { client, target } = makePair({ upBudget });
+    client.say("hello");
+    client.say("!!");
+    expect([target.text, upBudget.waiting]).toEqual(["hello!!", 0]);
+    client.say("you");
+    expect([target.text, client.unreadBytes, upBudget.waiting]).toEqual(["hello!!", 0, 1]);
+  });
+
+  test("passes an end on once, and waits for no turn after it", async () => {
+    const upBudget = new SimpleBudget(20_000);
+    const { client, target, tunnel } = makePair({ upBudget });
+    client.say("a".repeat(20_000));
+    client.finish();
+    expect([upBudget.waiting, target.state]).toEqual([1, "open"]);
+    upBudget.fill(1);
+    expect([upBudget.waiting, target.state]).toEqual([0, "fin"]);
+    upBudget.fill(1);
+    target.finish();
+    expect(await tunnel.done).toEqual({ end: "closed", bytesUp: 20_000, bytesDown: 0 });
+  });
+
+  test("reads on at once when its limit is lifted", () => {
+    const upBudget = new SimpleBudget(20_000);
+    const { client, target, tunnel } = makePair({ upBudget });
+    client.say("a".repeat(20_000));
+    client.say("b".repeat(50_000));
+    expect([target.bytesWritten, upBudget.waiting]).toEqual([20_000, 1]);
+    tunnel.limit?.(undefined, undefined);
+    expect([target.bytesWritten, upBudget.waiting, client.mostPerRead]).toEqual([70_000, 0, Infinity]);
+  });
+
+  test("gives the turn back that it waits for when it is killed", () => {
+    const upBudget = new SimpleBudget(20_000);
+    const { client, tunnel } = makePair({ upBudget });
+    client.say("a".repeat(20_000));
+    expect(upBudget.waiting).toBe(1);
+    tunnel.kill("killed");
+    expect([upBudget.waiting, client.state]).toEqual([0, "reset"]);
+  });
+
   test("is active while its budget lets bytes go, and waits for nothing once it is over", () => {
     const upBudget = new SimpleBudget();
     const { client, target, tunnel, watch, unwatch } = makePair({ upBudget });

@@ -42,7 +42,7 @@ describe("bandwidths", () => {
   });
 
   test("limit each direction for itself, with all that it comes under", () => {
-    const { bandwidths } = open({
+    const { bandwidths, time } = open({
       limits: {
         bandwidth: { down: "100MB/s" },
         perUser: { bandwidth: "20MB/s" },
@@ -58,8 +58,9 @@ describe("bandwidths", () => {
     expect(bandwidths.nameLimit(hold?.up.waitsFor ?? -1)).toBe("rules.bandwidth");
     hold?.up.leave(flow);
     hold?.down.leave(flow);
+    time.now += 100;
     const other = bandwidths.enter(subject("10.0.0.1", "alice", "another"));
-    expect([other?.up.take(10 * MB, flow), other?.down.take(10 * MB, flow)]).toEqual([MB / 2, 1.5 * MB]);
+    expect([other?.up.take(10 * MB, flow), other?.down.take(10 * MB, flow)]).toEqual([MB, 2 * MB]);
     expect(bandwidths.nameLimit(other?.up.waitsFor ?? -1)).toBe("perClient.bandwidth");
     expect(bandwidths.nameLimit(other?.down.waitsFor ?? -1)).toBe("perUser.bandwidth");
     other?.up.leave(flow);

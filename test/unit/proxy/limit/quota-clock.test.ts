@@ -85,6 +85,20 @@ describe("the clock of quotas", () => {
     expect(machine.told[0]).toStartWith("The clock shows an earlier day than 2026-11-29");
   });
 
+  test("follows a clock at once that was behind its day and is put right", () => {
+    const machine = openMachine("2026-11-27T12:00:00Z");
+    machine.clock.reach(Math.floor(Date.parse("2026-11-28T00:00:00Z") / DAY));
+    expect(machine.day()).toBe("2026-11-28");
+    expect(machine.clock.secondsUntil(machine.clock.period.dayEndsAt)).toBe((36 * HOUR) / 1000);
+    machine.set(DAY);
+    expect(machine.day()).toBe("2026-11-28");
+    expect(machine.clock.secondsUntil(machine.clock.period.dayEndsAt)).toBe((12 * HOUR) / 1000);
+    expect(machine.told.slice(1)).toEqual(["The clock is back. Quotas were not touched."]);
+    // A day that it has not reached yet is doubted as ever.
+    machine.set(DAY);
+    expect(machine.day()).toBe("2026-11-28");
+  });
+
   test("gives up a day that was reached long before it is due, after 24 hours", () => {
     const machine = openMachine("2026-11-28T12:00:00Z");
     machine.clock.reach(Date.parse("2036-01-01T00:00:00Z") / DAY);

@@ -176,6 +176,20 @@ describe("RequestLimits", () => {
   });
 });
 
+test("a client over its rate stays so, however many others come before it asks again", () => {
+  const limits = compile({ perClient: { rate: "20/h" } });
+  const requests = new RequestLimits(1000);
+  for (let i = 0; i < 20; i += 1) expect(requests.arrive(near, limits, 0)).toBeUndefined();
+  for (let i = 0; i < 100_000; i += 1) {
+    const ip = { ...far, text: `10.${i >> 16}.${(i >> 8) & 255}.${i & 255}` };
+    requests.arrive(ip, limits, i);
+    // Some come more than once.
+    if (i % 3 === 0) requests.arrive(ip, limits, i);
+  }
+  expect(requests.arrive(near, limits, 100_000)?.limit).toBe("perClient.rate");
+  expect(requests.clients.size).toBe(1000);
+});
+
 describe("CountTable", () => {
   test("keeps the limit, and forgets who holds nothing", () => {
     const counts = new CountTable(2);

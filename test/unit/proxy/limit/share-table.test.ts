@@ -4,11 +4,10 @@ import { ShareTable } from "../../../../src/proxy/limit/share-table.ts";
 
 function createTable(size: number) {
   const forgotten: string[] = [];
-  const table = new ShareTable<{ name: string }>(
-    (name) => ({ name }),
+  const table = new ShareTable<{ name: string }>((name) => ({ name }), {
     size,
-    (key) => forgotten.push(key),
-  );
+    forgotten: (key) => forgotten.push(key),
+  });
   const keys = () => Array.from(table.entries(), ({ key }) => key).sort();
   return { table, forgotten, keys };
 }
@@ -134,4 +133,15 @@ test("whatever is used, held and given back, it agrees with a list that is searc
     }
     expect(keys()).toEqual([...idle, ...held.keys()].sort());
   }
+});
+
+test("what weighs more than others is pushed out after them, as long as something lighter is among the oldest", () => {
+  const table = new ShareTable<{ weight: number }>(() => ({ weight: 1 }), { size: 100, weigh: ({ weight }) => weight });
+  table.use("heavy").weight = 5;
+  for (let number = 0; number < 10_000; number += 1) table.use(`${number}`).weight = 1 + (number % 3);
+  expect(table.peek("heavy")?.value).toEqual({ weight: 5 });
+  expect(table.size).toBe(100);
+  // Then it is as heavy as all others, and the least recently used one goes.
+  for (let number = 0; number < 200; number += 1) table.use(`later ${number}`).weight = 5;
+  expect(table.peek("heavy")).toBeUndefined();
 });

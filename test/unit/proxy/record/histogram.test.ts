@@ -15,4 +15,16 @@ describe("Histogram", () => {
     expect(histogram.count).toBe(2);
     expect(histogram.sumMs).toBe(2.5);
   });
+
+  test("keeps an example of each bucket for a second, and prefers one that has a trace", () => {
+    const histogram = new Histogram([10]);
+    histogram.observe(1, { id: "a" }, 0);
+    histogram.observe(2, { id: "b" }, 999);
+    histogram.observe(20, { id: "c" }, 999);
+    expect(histogram.exemplars.map((exemplar) => exemplar?.id)).toEqual(["a", "c"]);
+    histogram.observe(3, { id: "d", trace: { traceId: "t" } }, 999);
+    expect(histogram.exemplars[0]).toEqual({ id: "d", traceId: "t", value: 3, at: 999 });
+    histogram.observe(4, { id: "e" }, 2000);
+    expect(histogram.exemplars[0]?.id).toBe("e");
+  });
 });

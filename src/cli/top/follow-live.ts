@@ -1,0 +1,86 @@
+import { setTimeout } from "node:timers/promises";
+import type * as z from "zod";
+import { liveState, liveTick } from "../../sidecar/live.ts";
+import { ServerSentEvents } from "../../protocol/server-sent-events.ts";
+import { describeRefusal } from "../ask-answer.ts";
+import { requestSidecar } from "../ask-sidecar.ts";
+import type { SidecarAccess } from "../find-sidecar.ts";
+
+/** Who hears what `/live` tells. */
+export interface LiveListener {
+  readonly state: (state: z.infer<typeof liveState>) => void;
+  readonly tick: (tick: z.infer<typeof liveTick>) => void;
+  /** The connection is over; it is tried again. */
+  readonly trouble: (why: string) => void;
+}
+
+/** Milliseconds before the sidecar is asked again. */
+const RETRY_MS = 1000;
+
+/** Follows `/live` until it is told to leave. Gives why it cannot go on, or nothing when it was told. */
+export async function followLive(
+  access: SidecarAccess,
+  url: URL,
+  listener: LiveListener,
+  leaving: AbortSignal,
+): Promise<string | undefined> {
+  for (;;) {
+    const answer = await requestSidecar(access, url, { signal: leaving });
+    if (leaving.aborted) return undefined;
+    if (typeof answer !== "string" && answer.status === 200 && answer.body !== null) {
+      const fault = await readEvents(answer.body, listener);
+      if (leaving.aborted) return undefined;
+      if (fault !== undefined) return fault;
+      listener.trouble("The connection to the sidecar is over. Trying again.");
+    } else if (typeof answer === "string") listener.trouble(`${answer} Trying again.`);
+    else {
+      const why = await describeRefusal(answer);
+      if (answer.status < 500 && answer.status !== 429) return why;
+      listener.trouble(`${why} Trying again.`);
+    }
+    await setTimeout(RETRY_MS, undefined, { signal: leaving }).catch(() => {});
+    if (leaving.aborted) return undefined;
+  }
+}
+
+/** Reads events to the end of the stream. Gives what is wrong with one of them. */
+async function readEvents(body: ReadableStream<Uint8Array>, listener: LiveListener): Promise<string | undefined> {
+  const events = new ServerSentEvents();
+  const reader = body.getReader();
+  for (;;) {
+    // A connection that breaks is over.
+    const bytes = await reader.read().then(
+      ({ value }) => value,
+      () => undefined,
+    );
+    if (bytes === undefined) return undefined;
+    for (const { type, data } of events.read(bytes)) {
+      const fault = take(type, data, listener);
+      if (fault !== undefined) return fault;
+    }
+  }
+}
+
+function take(type: string, data: string, listener: LiveListener): string | undefined {
+  const value = parse(data);
+  if (type === "state") {
+    const state = liveState.safeParse(value);
+    if (!state.success) return OTHER_FORM;
+    listener.state(state.data);
+  } else if (type === "tick") {
+    const tick = liveTick.safeParse(value);
+    if (!tick.success) return OTHER_FORM;
+    listener.tick(tick.data);
+  }
+  return undefined;
+}
+
+function parse(data: string): unknown {
+  try {
+    return JSON.parse(data);
+  } catch {
+    return undefined;
+  }
+}
+
+const OTHER_FORM = "The sidecar tells /live in another form: it may be of another version.";
