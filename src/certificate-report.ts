@@ -2,7 +2,7 @@ import { X509Certificate } from "node:crypto";
 import type { InUse } from "./apply-config.ts";
 import { describeMissingIssuer } from "./config/compile-tls.ts";
 import type { Gate } from "./gate/gate.ts";
-import type { ListenerCertificate } from "./proxy/accept/listener-tls.ts";
+import type { ListenerCertificate, ListenerTls } from "./proxy/accept/listener-tls.ts";
 import { listHops } from "./proxy/keep-unchanged.ts";
 import type { CertificateRow } from "./sidecar/certificates.ts";
 
@@ -10,31 +10,35 @@ const DAY_MS = 86_400_000;
 /** Days before its end from which on a certificate is warned of: Let's Encrypt renews then. */
 const SOON_DAYS = 30;
 
-/** The certificates that clients and upstreams are shown, the first to end first. `now` is in milliseconds since the epoch. */
-export function reportCertificates(gate: Gate, { plans }: Pick<InUse, "plans">, now: number): CertificateRow[] {
-  return [...reportListeners(gate, plans, now), ...reportClientCertificates(gate, now)].sort(
-    (one, other) => Date.parse(one.not_after) - Date.parse(other.not_after),
-  );
+/** The certificates that clients, upstreams and operators are shown, the first to end first. `now` is in milliseconds since the epoch. */
+export function reportCertificates(
+  gate: Gate,
+  { plans, sidecar }: Pick<InUse, "plans" | "sidecar">,
+  now: number,
+): CertificateRow[] {
+  return [
+    ...plans.flatMap(({ tls }, at) => reportServer(tls, gate.listeners?.[at]?.name, now)),
+    ...reportServer(sidecar?.tls, "sidecar", now),
+    ...reportClientCertificates(gate, now),
+  ].sort((one, other) => Date.parse(one.not_after) - Date.parse(other.not_after));
 }
 
 /** A sentence for each certificate that has ended, ends soon or is not valid yet. */
 export function warnOfCertificates(rows: readonly CertificateRow[], now: number): string[] {
   return rows.flatMap(({ file, used_by: usedBy, not_before: from, not_after: to }) =>
     judgeDates(Date.parse(from), Date.parse(to), now).map(
-      (fault) => `The certificate ${JSON.stringify(file)} of ${usedBy} ${fault}.`,
+      (fault) =>
+        `The certificate ${JSON.stringify(file)} of ${usedBy === "sidecar" ? "the sidecar" : usedBy} ${fault}.`,
     ),
   );
 }
 
-function reportListeners({ listeners }: Gate, plans: InUse["plans"], now: number): CertificateRow[] {
-  return plans.flatMap(({ tls }, at) => {
-    const listener = listeners?.[at]?.name;
-    if (tls === undefined || listener === undefined) return [];
-    return tls.certificates.map((certificate) => {
-      const row = describeCertificate(certificate, listener, now);
-      const missing = describeMissingIssuer(certificate);
-      return missing === undefined ? row : { ...row, warnings: [...row.warnings, missing] };
-    });
+function reportServer(tls: ListenerTls | undefined, name: string | undefined, now: number): CertificateRow[] {
+  if (tls === undefined || name === undefined) return [];
+  return tls.certificates.map((certificate) => {
+    const row = describeCertificate(certificate, name, now);
+    const missing = describeMissingIssuer(certificate);
+    return missing === undefined ? row : { ...row, warnings: [...row.warnings, missing] };
   });
 }
 

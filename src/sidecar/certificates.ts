@@ -34,7 +34,7 @@ export function mountCertificates(app: Hono, guards: Guards, certificates: () =>
   app.get(
     "/certificates",
     describe({
-      summary: "Shows the certificates of listeners and of the sidecar.",
+      summary: "Shows the certificates of listeners, of the sidecar, and for upstreams.",
       needs: "read",
       answer: certificatesAnswer,
     }),

@@ -66,4 +66,24 @@ describe("GET /certificates", () => {
       'The certificate "ours.pem" of upstream corp and 1 more ends in 1 day.',
     ]);
   });
+
+  test("lists the sidecar's own", async () => {
+    const { cert, key } = await makeCertificate(["DNS:ops.example", "IP:127.0.0.1"]);
+    await using proxy = await startProxy(
+      { sidecar: { port: 0, token: "scenario-token", tls: { cert: "ops.pem", key: "ops.key" } } },
+      { files: { "ops.pem": cert, "ops.key": key } },
+    );
+    const ask = (path: string) =>
+      fetch(`https://127.0.0.1:${proxy.daemon.sidecar?.port}${path}`, {
+        headers: { Authorization: "Bearer scenario-token" },
+        tls: { ca: cert },
+      });
+    const { certificates } = certificatesAnswer.parse(await (await ask("/certificates")).json());
+    expect(certificates).toMatchObject([
+      { used_by: "sidecar", file: "ops.pem", names: ["ops.example", "127.0.0.1"], days: 1 },
+    ]);
+    expect(statusAnswer.parse(await (await ask("/status")).json()).warnings).toEqual([
+      'The certificate "ops.pem" of the sidecar ends in 1 day.',
+    ]);
+  });
 });
