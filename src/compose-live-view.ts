@@ -13,6 +13,7 @@ import { formatSeries } from "./sidecar/series.ts";
 import type { StatusAnswer } from "./sidecar/status.ts";
 import { describeTunnel } from "./sidecar/tunnel-details.ts";
 import type { UpstreamState } from "./sidecar/upstreams.ts";
+import { runInTurns } from "./steps.ts";
 import { version } from "./version.ts";
 
 /** The parts of a daemon that the live view shows. */
@@ -23,6 +24,8 @@ export interface ShownParts {
   readonly lanes: Pick<LanePool, "moved"> | undefined;
   readonly readiness: () => Promise<Readiness>;
   readonly upstreams: () => readonly UpstreamState[];
+  /** Resolves when clients have had their turn. */
+  readonly turn: () => Promise<void>;
 }
 
 /** What a daemon does with its live view. */
@@ -49,11 +52,13 @@ export function composeLiveView(parts: ShownParts): LiveViewParts {
   let timer: NodeJS.Timeout | undefined;
   const arm = () => {
     // A millisecond more: timers may be early.
-    timer = setTimeout(beat, series.dueInMs + 1).unref();
+    timer = setTimeout(() => void beat(), series.dueInMs + 1).unref();
   };
-  const beat = () => {
-    if (series.tick()) feed.tick();
-    arm();
+  const beat = async () => {
+    const mine = series;
+    if (mine.tick()) await runInTurns(feed.tick(), parts.turn);
+    // Another one may have begun meanwhile, or none is wanted any more.
+    if (mine === series && counters.enabled) arm();
   };
   const started = { at: Date.now(), clock: performance.now() };
   const uptime = () => performance.now() - started.clock;

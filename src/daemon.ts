@@ -194,10 +194,13 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
   });
 
   const measured = { gate, inUse, accessLog, use, fleet, lanes, pacs, telemetry, reloads: () => reloader };
+  // Connections first, then timers and promises of the runtime.
+  const turn = () => new Promise<void>((resolve) => sockets.afterTurn(() => setImmediate(resolve)));
   // The sidecar first: it can say that the proxy is still starting.
   const control = composeControl({
     ...measured,
     drain,
+    turn,
     splicing: description,
     driving: sockets.description,
     ...(options.load && { reload: () => reloader.reload() }),
@@ -207,8 +210,6 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     openSidecar(plan, control, { listen: sockets.listenForSidecar, passed, contexts }, (error) =>
       bugs.report("A mistake in the sidecar", error),
     );
-  // Connections first, then timers and promises of the runtime.
-  const turn = () => new Promise<void>((resolve) => sockets.afterTurn(() => setImmediate(resolve)));
   const applier = new ConfigApplier({
     gate,
     accessLog,
