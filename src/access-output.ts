@@ -1,3 +1,4 @@
+import type { Tell } from "./operator-message.ts";
 import { close, openSync, write } from "node:fs";
 import { quoteValue } from "./config/problem.ts";
 import type { CompiledConfig } from "./config/compile.ts";
@@ -15,13 +16,13 @@ type Opened = { readonly ok: true; commit(): void; abandon(): void } | { readonl
  */
 export class AccessOutput {
   readonly #standard: LogSink;
-  readonly #tell: (message: string) => void;
+  readonly #tell: Tell;
   #path: string | undefined;
   #fd: number | undefined;
   /** The write that is under way. */
   #writing: Promise<void> = Promise.resolve();
 
-  constructor(standard: LogSink, tell: (message: string) => void) {
+  constructor(standard: LogSink, tell: Tell) {
     this.#standard = standard;
     this.#tell = tell;
   }
@@ -41,14 +42,15 @@ export class AccessOutput {
     };
   }
 
-  /** Opens the file at its path again, where there may be a new one. Says why it cannot, and goes on with the old one then. */
-  reopen(): string {
+  /** Opens the file at its path again, where there may be a new one. When it cannot, the old one stays in use. Tells the outcome. */
+  reopen(): void {
     if (this.#path === undefined)
-      return "SIGUSR1: there is no log file to open again, access lines go to standard output.";
+      return this.#tell("SIGUSR1: there is no log file to open again, access lines go to standard output.", "info");
     const opened = open(this.#path);
-    if (typeof opened === "string") return `SIGUSR1: ${opened} Access lines still go to the file that was open before.`;
+    if (typeof opened === "string")
+      return this.#tell(`SIGUSR1: ${opened} Access lines still go to the file that was open before.`, "error");
     this.#use(opened.fd);
-    return `SIGUSR1: access lines go to ${this.#path}, opened again.`;
+    this.#tell(`SIGUSR1: access lines go to ${this.#path}, opened again.`, "info");
   }
 
   /** Takes whole lines. The promise resolves once the system has them, and rejects when it refuses them. */
@@ -73,11 +75,7 @@ export class AccessOutput {
 }
 
 /** The access log of a configuration, and where its lines go; or why the file cannot be opened. */
-export function openAccessLog(
-  { access, sampleOk, file }: CompiledConfig["log"],
-  standard: LogSink,
-  tell: (message: string) => void,
-) {
+export function openAccessLog({ access, sampleOk, file }: CompiledConfig["log"], standard: LogSink, tell: Tell) {
   const accessOutput = new AccessOutput(standard, tell);
   const output = accessOutput.prepare(file);
   if (!output.ok) return output;
@@ -86,7 +84,8 @@ export function openAccessLog(
     format: access,
     sampleOk,
     sink: (text) => accessOutput.write(text),
-    whenLost: (why) => tell(`Access lines are being lost: ${why}. "penstock_access_log_dropped_total" counts them.`),
+    whenLost: (why) =>
+      tell(`Access lines are being lost: ${why}. "penstock_access_log_dropped_total" counts them.`, "error"),
   });
   return { ok: true, accessLog, accessOutput } as const;
 }
@@ -108,11 +107,12 @@ const reasons: Readonly<Record<string, string>> = {
   ENOSPC: "the disk is full",
 };
 
-function closeLater(fd: number | undefined, tell?: (message: string) => void): void {
+function closeLater(fd: number | undefined, tell?: Tell): void {
   if (fd === undefined) return;
   close(fd, (error) => {
     // Some file systems say only now that lines were not written.
-    if (error !== null) tell?.(`The log file that was open before is not whole: the system says ${error.code}.`);
+    if (error !== null)
+      tell?.(`The log file that was open before is not whole: the system says ${error.code}.`, "error");
   });
 }
 

@@ -1,9 +1,14 @@
+import type { Tell } from "./operator-message.ts";
 import type { AccessOutput } from "./access-output.ts";
+import type { CertificateExpiry } from "./certificate-expiry.ts";
+import { composeTracer } from "./operator-reports.ts";
 import type { FleetParts } from "./compose-fleet.ts";
 import type { TelemetryParts } from "./compose-telemetry.ts";
 import type { CompiledConfig } from "./config/compile.ts";
 import { diffConfigsInSteps, keepFixedSettings } from "./config/diff-config.ts";
 import { diffFingerprintsInSteps } from "./config/fingerprints.ts";
+import type { Checked } from "./config/problem.ts";
+import type { Runtime } from "./proxy/runtime.ts";
 import type { Gate } from "./gate/gate.ts";
 import type { InheritedSockets } from "./net/inherited-sockets.ts";
 import type { TlsContexts } from "./net/runtime/tls-contexts.ts";
@@ -36,7 +41,8 @@ export interface ConfigApplierOptions {
   readonly fleet: Pick<FleetParts, "follow">;
   readonly telemetry: Pick<TelemetryParts, "follow">;
   readonly inherited: InheritedSockets | undefined;
-  readonly tell: (message: string) => void;
+  readonly certificates: Pick<CertificateExpiry, "look">;
+  readonly tell: Tell;
   /** Resolves when clients have had their turn. */
   readonly turn: () => Promise<void>;
 }
@@ -100,6 +106,7 @@ export class ConfigApplier {
     output.commit();
     this.#options.accessLog.use({ format: next.log.access, sampleOk: next.log.sampleOk });
     kept?.commit();
+    gate.tracer = composeTracer(next.log, this.#options.tell);
     inUse.sidecar = keepsSidecar ? before : opening?.open;
     inUse.plans = listeners.plans;
     inUse.compiled = next;
@@ -107,11 +114,23 @@ export class ConfigApplier {
     change.commit();
     this.claimAddresses();
     this.#tellListeners(bound, listNames(gate));
+    this.#options.certificates.look();
     // It may be what asked for the reload: its answer gets the time to end.
     if (!keepsSidecar) void before?.sidecar.stop();
     // Names may have to be resolved: nobody waits for it.
     if (next.reload.endDenied) void this.#endDenied();
     return { ok: true, changes, warnings };
+  }
+
+  /** Uses the text of a changed users file for new connections, or says why it cannot be used. */
+  replaceUsers(text: string): Checked<Runtime> {
+    const { gate, inUse } = this.#options;
+    const { usersFile } = inUse.compiled;
+    if (usersFile === undefined) throw new Error("There is no users file to replace");
+    const recompiled = usersFile.recompile(text);
+    // Other parts may have been replaced since this one was compiled.
+    if (recompiled.ok) gate.use({ ...gate.runtime.current, authenticator: recompiled.value.authenticator });
+    return recompiled;
   }
 
   /** Opens the sidecar again at the address that it has left, and tells when it cannot. */
@@ -122,7 +141,7 @@ export class ConfigApplier {
     const port = inUse.sidecar?.sidecar.port;
     const at = plan.at.kind === "tcp" && port !== undefined ? { ...plan.at, port } : plan.at;
     const opening = await this.#options.openSidecar({ ...plan, at });
-    if (!opening.ok) return tell(opening.message);
+    if (!opening.ok) return tell(opening.message, "error");
     void inUse.sidecar?.sidecar.stop();
     inUse.sidecar = opening.open;
     this.claimAddresses();
@@ -130,7 +149,8 @@ export class ConfigApplier {
 
   async #endDenied(): Promise<void> {
     const ended = await this.#options.gate.endDenied();
-    if (ended > 0) this.#options.tell(`Ended ${ended} ${ended === 1 ? "tunnel" : "tunnels"} that the new rules deny.`);
+    if (ended > 0)
+      this.#options.tell(`Ended ${ended} ${ended === 1 ? "tunnel" : "tunnels"} that the new rules deny.`, "info");
   }
 
   /** Has the gate refuse connections to the proxy itself. */
@@ -145,8 +165,8 @@ export class ConfigApplier {
 
   #tellListeners(before: ReadonlySet<string>, now: ReadonlySet<string>): void {
     const { tell } = this.#options;
-    for (const name of now.difference(before)) tell(`Listening on ${name}.`);
-    for (const name of before.difference(now)) tell(`No longer listening on ${name}.`);
+    for (const name of now.difference(before)) tell(`Listening on ${name}.`, "info");
+    for (const name of before.difference(now)) tell(`No longer listening on ${name}.`, "info");
   }
 }
 

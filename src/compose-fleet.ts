@@ -1,3 +1,4 @@
+import type { Tell } from "./operator-message.ts";
 import type { UsageParts } from "./compose-usage.ts";
 import type { CompiledConfig } from "./config/compile.ts";
 import type { Gate } from "./gate/gate.ts";
@@ -48,7 +49,7 @@ interface Running {
 }
 
 /** Composes what shares counts with other proxies. It costs nothing where no Redis is configured. */
-export function composeFleet(compiled: CompiledConfig, use: UsageParts, tell: (message: string) => void): FleetParts {
+export function composeFleet(compiled: CompiledConfig, use: UsageParts, tell: Tell): FleetParts {
   let gate: Gate | undefined;
   let running: Running | undefined;
   let stopping: Promise<void> = Promise.resolve();
@@ -82,7 +83,7 @@ export function composeFleet(compiled: CompiledConfig, use: UsageParts, tell: (m
 interface ShareOptions {
   readonly use: UsageParts;
   readonly folder: string | undefined;
-  readonly tell: (message: string) => void;
+  readonly tell: Tell;
 }
 
 /** Begins to share through a server. */

@@ -1,3 +1,4 @@
+import type { Tell } from "./operator-message.ts";
 import type { ConfigApplier } from "./apply-config.ts";
 import type { LoadResult } from "./config/load.ts";
 import type { Drain } from "./drain.ts";
@@ -12,7 +13,7 @@ export interface ReloadedParts {
   readonly applier: Pick<ConfigApplier, "apply">;
   readonly drain: Pick<Drain, "phase">;
   readonly descriptors: SpareDescriptors;
-  readonly tell: (message: string) => void;
+  readonly tell: Tell;
   /** Reads the configuration again. */
   readonly load: () => Promise<LoadResult>;
   /** A configuration was put into effect. */

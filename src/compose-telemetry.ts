@@ -6,6 +6,7 @@ import { Tracing } from "./proxy/trace/tracing.ts";
 import { collectFamilies, type MetricSources } from "./sidecar/metrics-text.ts";
 import type { TelemetryCounts } from "./sidecar/telemetry-families.ts";
 import { ExportCounts, Exporter } from "./telemetry/exporter.ts";
+import type { Tell } from "./operator-message.ts";
 import { listMetrics } from "./telemetry/metric-points.ts";
 import { type TelemetryPlan, writeDestination } from "./telemetry/telemetry-plan.ts";
 import { writeSpans } from "./telemetry/trace-spans.ts";
@@ -26,10 +27,7 @@ export interface TelemetryParts {
 }
 
 /** Composes what tells a collector. It costs nothing where none is configured. */
-export function composeTelemetry(
-  { telemetry: first }: Pick<CompiledConfig, "telemetry">,
-  tell: (message: string) => void,
-): TelemetryParts {
+export function composeTelemetry({ telemetry: first }: Pick<CompiledConfig, "telemetry">, tell: Tell): TelemetryParts {
   const counts = new ExportCounts();
   let gate: Gate | undefined;
   let read: () => MetricSources;

@@ -1,3 +1,4 @@
+import type { Tell } from "./operator-message.ts";
 import type { CompiledConfig } from "./config/compile.ts";
 import type { Gate } from "./gate/gate.ts";
 import { type Clocks, QuotaClock } from "./proxy/limit/quota-clock.ts";
@@ -22,11 +23,7 @@ export interface UsageParts {
 const systemClocks: Clocks = { wall: Date.now, monotonic: () => performance.now() };
 
 /** Composes the counting of use. It costs nothing when nobody can ask for it, and there is no quota. */
-export function composeUsage(
-  compiled: CompiledConfig,
-  tell: (message: string) => void,
-  clocks: Clocks = systemClocks,
-): UsageParts {
+export function composeUsage(compiled: CompiledConfig, tell: Tell, clocks: Clocks = systemClocks): UsageParts {
   const clock = new QuotaClock(compiled.calendar, clocks, tell);
   const usage = new Usage({
     clock,

@@ -1,3 +1,5 @@
+import type { Tell } from "./operator-message.ts";
+import { composeCertificates } from "./compose-certificates.ts";
 import { composeUsage } from "./compose-usage.ts";
 import { composeWarmUp } from "./compose-warm-up.ts";
 import { readMetricSources } from "./compose-metrics.ts";
@@ -12,7 +14,8 @@ import type { RenewTrust } from "./config/follow-trust.ts";
 import type { LoadResult } from "./config/load.ts";
 import type { Checked } from "./config/problem.ts";
 import { Drain } from "./drain.ts";
-import { Gate, withinMs } from "./gate/gate.ts";
+import { Gate } from "./gate/gate.ts";
+import { withinMs } from "./net/conn/time-limit.ts";
 import type { Movable } from "./gate/movable.ts";
 import type { CarriedState } from "./handover/carried-state.ts";
 import { carryGate, composeHandover } from "./handover/compose-handover.ts";
@@ -35,7 +38,7 @@ import { Bandwidths } from "./proxy/limit/bandwidths.ts";
 import type { LogSink } from "./proxy/record/access-log.ts";
 import { BugReporter } from "./proxy/record/bug-reporter.ts";
 import type { Runtime } from "./proxy/runtime.ts";
-import { composeReports, warnOfDescriptors, warnOfUnused } from "./operator-reports.ts";
+import { composeReports, warnAtStart } from "./operator-reports.ts";
 import type { ReloadOutcome } from "./reloader.ts";
 import type { DrainState } from "./sidecar/control-port.ts";
 import type { Sidecar } from "./sidecar/serve.ts";
@@ -50,8 +53,8 @@ import { version } from "./version.ts";
 export interface DaemonOptions {
   /** Where access lines go. */
   readonly accessSink: LogSink;
-  /** Where messages for the operator go, one line each, without line end. */
-  readonly tell: (message: string) => void;
+  /** Where messages for the operator go. */
+  readonly tell: Tell;
   /** Reads the configuration again; absent where nothing can change. `turn` lets clients have their turn. */
   readonly load?: (turn: () => Promise<void>) => Promise<LoadResult>;
   /** Called after each reload: with the configuration in use, the files that the one that was read depends on, and whether it is in use. */
@@ -109,6 +112,8 @@ export interface Daemon {
   reload(): Promise<ReloadOutcome>;
   /** Applies the text of a changed users file to new connections, or says why it cannot be used. */
   replaceUsers(text: string): Checked<Runtime>;
+  /** Tells the operator of certificates that are near their end, where it has not done so. */
+  checkCertificates(): void;
   /** Uses the text of a changed PAC file, or notes why it cannot be used. */
   replacePac(name: string, read: FileText): Promise<void>;
   /** Applies changed certificates for upstreams and origins to new connections. */
@@ -152,7 +157,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
   const passed = successor?.sockets ?? new PassedSockets();
   const sockets = chooseSockets(compiled.sockets, options.eventLoop, { inherited, passed });
   const bandwidths = new Bandwidths(runtime, { timer: sockets.timers.budgets });
-  const start = () => startLanes({ onTrouble: tell, buckets: bandwidths.buckets });
+  const start = () => startLanes({ onTrouble: (trouble) => tell(trouble, "error"), buckets: bandwidths.buckets });
   const { engine, lanes, description } = chooseEngine(splice, start, sockets.adopt);
   const bugs = new BugReporter({ tell, secrets });
   const pacs = new PacFiles({ tell, fetch: fetchText, now: Date.now, random: Math.random });
@@ -173,8 +178,9 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     application: `Penstock ${version}`,
     ...(options.resolver && { resolver: options.resolver }),
     findPac: (name) => pacs.find(name),
-    ...composeReports({ tell, secrets, bugs }),
+    ...composeReports({ tell, secrets, bugs, log: compiled.log }),
   });
+  const certificates = composeCertificates(gate, inUse, tell);
   const warmUp = composeWarmUp(compiled, { gate, tunnel: engine, descriptors, openInProcess: sockets.openInProcess });
   let close = (): Promise<void> => Promise.resolve();
   const drain = new Drain({
@@ -211,17 +217,13 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
       bugs.report("A mistake in the sidecar", error),
     );
   const applier = new ConfigApplier({
-    gate,
-    accessLog,
+    ...measured,
     accessOutput,
     secrets,
     openSidecar: open,
-    inUse,
     contexts,
-    pacs,
-    fleet,
-    telemetry,
     inherited,
+    certificates,
     tell,
     turn,
   });
@@ -277,8 +279,8 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     gate.close();
     return { ok: false, message: explainBinding(bound.plan, bound.code) };
   }
-  warnOfUnused(inherited, tell);
-  warnOfDescriptors(descriptors, runtime.limits.inAll.connections, tell);
+  warnAtStart({ inherited, descriptors, runtime }, tell);
+  certificates.look();
 
   const stopTidying = tidyMemory(() => gate.metrics.countConnections());
   close = async () => {
@@ -287,6 +289,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     await gate.stop();
     control.stop();
     stopTidying();
+    certificates.close();
     pacs.close();
     await Promise.all([fleet.stop(), withinMs(telemetry.stop(), LAST_EXPORT_MS)]);
     await Promise.all([withinMs(accessLog.stop(), LAST_LINES_MS), inUse.sidecar?.sidecar.stop(), lanes?.stop()]);
@@ -320,16 +323,10 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
       pools: gate.pools,
       afterTurn: sockets.afterTurn,
       reload: () => reloader.reload(),
-      reopenLogs: () => tell(accessOutput.reopen()),
+      reopenLogs: () => accessOutput.reopen(),
       reportBug: (error) => bugs.report("A mistake outside of any connection, which ended none", error),
-      replaceUsers(text) {
-        const { usersFile } = inUse.compiled;
-        if (usersFile === undefined) throw new Error("There is no users file to replace");
-        const recompiled = usersFile.recompile(text);
-        // Other parts may have been replaced since this one was compiled.
-        if (recompiled.ok) gate.use({ ...gate.runtime.current, authenticator: recompiled.value.authenticator });
-        return recompiled;
-      },
+      replaceUsers: (text) => applier.replaceUsers(text),
+      checkCertificates: () => certificates.look(),
       replacePac: (name, read) => pacs.replace(name, read),
       renewTrust(renew) {
         gate.use(renew.runtime(gate.runtime.current));

@@ -1,4 +1,6 @@
-import { type Gate, withinMs } from "./gate/gate.ts";
+import type { Tell } from "./operator-message.ts";
+import type { Gate } from "./gate/gate.ts";
+import { withinMs } from "./net/conn/time-limit.ts";
 import { explainBinding } from "./prepare-listeners.ts";
 import type { DrainState } from "./sidecar/control-port.ts";
 
@@ -14,7 +16,7 @@ export interface DrainOptions {
   /** Milliseconds for which connections are still accepted, and those for tunnels to end after that. */
   readonly times: () => { readonly lameDuckMs: number; readonly drainMs: number };
   /** Tells the operator. */
-  readonly tell: (message: string) => void;
+  readonly tell: Tell;
   /** Is told of each step, and of what is left every few seconds. */
   readonly onStep?: (state: DrainState) => void;
   /** Ends what is left and closes everything. */
@@ -80,15 +82,19 @@ export class Drain {
       if (lameDuckMs > 0) {
         tell(
           `${by}: not ready any more, still accepting connections for ${describeMs(lameDuckMs)}; then tunnels have ${time} to end. A second signal ends them at once.`,
+          "info",
         );
         this.#enter("lame_duck", lameDuckMs);
       } else {
-        tell(`${by}: accepting no more connections; tunnels have ${time} to end. A second signal ends them at once.`);
+        tell(
+          `${by}: accepting no more connections; tunnels have ${time} to end. A second signal ends them at once.`,
+          "info",
+        );
         this.#stopAccepting();
       }
     } else if (tunnelMs !== undefined && this.#phase !== "ended") {
       this.#isToldToEnd = true;
-      tell(`${by}: tunnels have ${time} to end.`);
+      tell(`${by}: tunnels have ${time} to end.`, "info");
       this.#tunnelMs = tunnelMs;
       // After a hand-over idle clients were left their next request.
       if (this.#handedOver !== undefined) this.#options.gate.windDown();
@@ -107,7 +113,7 @@ export class Drain {
     this.#isToldToEnd = false;
     this.#tunnelMs = ms;
     if (this.#options.gate.admission.connections > 0)
-      this.#options.tell(`What does not move to process ${pid} has ${describeMs(ms)} to end.`);
+      this.#options.tell(`What does not move to process ${pid} has ${describeMs(ms)} to end.`, "info");
     this.#enter("draining", ms);
     this.#awaitEmpty();
   }
@@ -135,14 +141,14 @@ export class Drain {
       const resumed = this.#options.gate.resume();
       if (!resumed.ok) {
         const reason = `${explainBinding(resumed.plan, resumed.code)} The drain goes on.`;
-        this.#options.tell(`${by}: cannot take the drain back. ${reason}`);
+        this.#options.tell(`${by}: cannot take the drain back. ${reason}`, "error");
         return { ok: false, reason };
       }
     }
     this.#enter("serving", Infinity);
     this.#whenTakenBack.resolve("resumed");
     this.#whenTakenBack = Promise.withResolvers();
-    this.#options.tell(`${by}: the drain is taken back, accepting connections again.`);
+    this.#options.tell(`${by}: the drain is taken back, accepting connections again.`, "info");
     return { ok: true };
   }
 
@@ -207,13 +213,13 @@ export class Drain {
     // Timers can fire a part of a millisecond early.
     if (this.#until - performance.now() >= 1) {
       this.#options.onStep?.(state);
-      tell(`${state.phase === "draining" ? "Draining" : "Still accepting"}: ${describeDrain(state)}.`);
+      tell(`${state.phase === "draining" ? "Draining" : "Still accepting"}: ${describeDrain(state)}.`, "info");
       this.#wait();
     } else if (state.phase === "lame_duck") {
-      tell(`Accepting no more connections; tunnels have ${describeMs(this.#tunnelMs)} to end.`);
+      tell(`Accepting no more connections; tunnels have ${describeMs(this.#tunnelMs)} to end.`, "info");
       this.#stopAccepting();
     } else {
-      if (state.connections > 0) tell(`The time for tunnels is over: ending ${describeConnections(state)}.`);
+      if (state.connections > 0) tell(`The time for tunnels is over: ending ${describeConnections(state)}.`, "warn");
       this.#finish();
     }
   }

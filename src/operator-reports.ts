@@ -1,3 +1,4 @@
+import type { Tell } from "./operator-message.ts";
 import type { GateOptions } from "./gate/gate.ts";
 import type { InheritedSockets } from "./net/inherited-sockets.ts";
 import type { SpareDescriptors } from "./net/libc/spare-descriptors.ts";
@@ -5,15 +6,17 @@ import { describePacFault } from "./pac/pac-files.ts";
 import type { BugReporter } from "./proxy/record/bug-reporter.ts";
 import { HookReporter } from "./proxy/record/hook-reporter.ts";
 import { PoolReporter } from "./proxy/record/pool-reporter.ts";
+import { RequestTracer } from "./proxy/record/request-tracer.ts";
+import type { CompiledConfig } from "./config/compile.ts";
+import type { Runtime } from "./proxy/runtime.ts";
 import { QuietTeller } from "./proxy/record/quiet-teller.ts";
-
-type Tell = (message: string) => void;
 
 interface Reporting {
   readonly tell: Tell;
   /** Texts that no message may have. */
   readonly secrets: readonly string[];
   readonly bugs: BugReporter;
+  readonly log: Pick<CompiledConfig["log"], "trace">;
 }
 
 /** Composes what a gate tells the operator. */
@@ -21,11 +24,13 @@ export function composeReports({
   tell,
   secrets,
   bugs,
-}: Reporting): Pick<GateOptions, "reportBug" | "reportHook" | "reportPac" | "poolChanged"> {
+  log,
+}: Reporting): Pick<GateOptions, "tracer" | "reportBug" | "reportHook" | "reportPac" | "poolChanged"> {
   const hooks = new HookReporter(tell, { secrets });
   const pools = new PoolReporter(tell);
-  const pacFaults = new QuietTeller(tell);
+  const pacFaults = new QuietTeller((message) => tell(message, "warn"));
   return {
+    tracer: composeTracer(log, tell),
     reportBug: (error, id) => bugs.report(`A mistake of the proxy ended connection ${id}`, error),
     reportHook: (report) => hooks.report(report),
     reportPac: (name, why) => pacFaults.report(name, (silenced) => describePacFault(name, why, silenced)),
@@ -33,10 +38,27 @@ export function composeReports({
   };
 }
 
+/** Composes what traces the requests that a configuration wants traced; undefined when it wants none. */
+export function composeTracer({ trace }: Pick<CompiledConfig["log"], "trace">, tell: Tell): RequestTracer | undefined {
+  return trace && new RequestTracer(trace, tell);
+}
+
+/** Warns of what the configuration and the system do not fit in. */
+export function warnAtStart({ inherited, descriptors, runtime }: Started, tell: Tell): void {
+  warnOfUnused(inherited, tell);
+  warnOfDescriptors(descriptors, runtime.limits.inAll.connections, tell);
+}
+
+interface Started {
+  readonly inherited: InheritedSockets | undefined;
+  readonly descriptors: SpareDescriptors;
+  readonly runtime: Runtime;
+}
+
 /** Closes the sockets of the service manager that no listener takes, and tells them. */
-export function warnOfUnused(inherited: InheritedSockets | undefined, tell: Tell): void {
+function warnOfUnused(inherited: InheritedSockets | undefined, tell: Tell): void {
   for (const unused of inherited?.closeUnused() ?? [])
-    tell(`Warning: the service manager passed a socket that no listener takes, closed: ${unused}.`);
+    tell(`The service manager passed a socket that no listener takes, closed: ${unused}.`, "warn");
 }
 
 /** Warns when the limit of open files is met before that of connections: each needs a descriptor for its client and one for its target. */
@@ -44,6 +66,7 @@ export function warnOfDescriptors(descriptors: SpareDescriptors, wanted: number,
   const { limit, connections } = descriptors.measure();
   if (connections >= wanted) return;
   tell(
-    `Warning: this process may open ${limit} files, which is enough for ${connections} connections, and "limits.connections" is ${wanted}. Raise the limit (ulimit -n, LimitNOFILE=) or lower "limits.connections".`,
+    `This process may open ${limit} files, which is enough for ${connections} connections, and "limits.connections" is ${wanted}. Raise the limit (ulimit -n, LimitNOFILE=) or lower "limits.connections".`,
+    "warn",
   );
 }

@@ -1,3 +1,4 @@
+import type { MessageLevel, Tell } from "./operator-message.ts";
 import type { CompiledConfig } from "./config/compile.ts";
 import type { LoadResult } from "./config/load.ts";
 import { formatProblem } from "./config/problem.ts";
@@ -22,7 +23,7 @@ export interface ReloaderOptions {
   /** Puts the result into effect, or changes nothing. */
   readonly apply: (compiled: CompiledConfig) => Promise<Applied>;
   readonly isDraining: () => boolean;
-  readonly tell: (message: string) => void;
+  readonly tell: Tell;
   /** Milliseconds since the epoch. */
   readonly now?: () => number;
   /** Called after each reload with the files that the configuration depends on. */
@@ -92,7 +93,7 @@ export class Reloader {
   }
 
   #tell(outcome: ReloadOutcome): ReloadOutcome {
-    for (const line of describeOutcome(outcome)) this.#options.tell(line);
+    for (const [line, level] of describeOutcome(outcome)) this.#options.tell(line, level);
     return outcome;
   }
 }
@@ -107,23 +108,33 @@ function cut(lines: readonly string[]): readonly string[] {
   return [...lines.slice(0, MAX_LINES), `… and ${lines.length - MAX_LINES} more.`];
 }
 
-/** The lines for the operator. */
-function describeOutcome(outcome: ReloadOutcome): string[] {
+/** The lines for the operator, each with its level. */
+function describeOutcome(outcome: ReloadOutcome): (readonly [string, MessageLevel])[] {
+  const level = (lines: readonly string[], each: MessageLevel) => lines.map((line) => [line, each] as const);
   switch (outcome.kind) {
     case "done":
       return [
-        outcome.changes.length === 0
-          ? "Reloaded: the configuration has not changed."
-          : "Reloaded. These settings changed:",
-        ...outcome.changes.map((change) => `  ${change}`),
-        ...outcome.warnings.map((warning) => `Warning: ${warning}`),
+        [
+          outcome.changes.length === 0
+            ? "Reloaded: the configuration has not changed."
+            : "Reloaded. These settings changed:",
+          "info",
+        ],
+        ...level(
+          outcome.changes.map((change) => `  ${change}`),
+          "info",
+        ),
+        ...level(outcome.warnings, "warn"),
       ];
     case "invalid":
-      return [
-        "Cannot use the new configuration. The one before stays in effect:",
-        ...outcome.problems.map((problem) => `  ${problem}`),
-      ];
+      return level(
+        [
+          "Cannot use the new configuration. The one before stays in effect:",
+          ...outcome.problems.map((problem) => `  ${problem}`),
+        ],
+        "error",
+      );
     case "refused":
-      return [outcome.reason];
+      return [[outcome.reason, "warn"]];
   }
 }

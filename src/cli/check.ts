@@ -40,7 +40,7 @@ export const check = createCommand({
     // A proxy that runs in the background does not write for a terminal.
     const loaded = await loadFromFlags(wantsDiff ? withoutSidecar(input) : input, {
       ...(wantsDiff && { terminal: false }),
-      silent: wantsJson,
+      ...(wantsJson && { warn: () => undefined }),
     });
     if (wantsJson) return printJson(loaded, wantsDiff, input);
     if (!loaded.ok) {

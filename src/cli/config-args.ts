@@ -62,7 +62,7 @@ export const configHints: Hints = {
 };
 
 /** What the flags say about where the configuration is, and what overrides it. */
-function readSources({ value, values, io }: CommandInput): Omit<LoadOptions, "terminal"> {
+function readSources({ value, values, has, io }: CommandInput): Omit<LoadOptions, "terminal"> {
   const file = value("config");
   const upstream = value("upstream");
   const sidecar = value("sidecar");
@@ -71,6 +71,7 @@ function readSources({ value, values, io }: CommandInput): Omit<LoadOptions, "te
     user: values("user"),
     ...(upstream !== undefined && { upstream }),
     ...(sidecar !== undefined && { sidecar }),
+    ...(has("verbose") && { verbose: true }),
   };
   return { folder: io.folder, flags, variables: io.variables, ...(file !== undefined && { file }) };
 }
@@ -80,13 +81,13 @@ export async function loadFromFlags(
   input: CommandInput,
   reading: Pick<LoadOptions, "modules" | "inUse" | "ownName" | "turn"> & {
     readonly terminal?: boolean;
-    /** Somebody else tells the warnings. */
-    readonly silent?: boolean;
+    /** Where warnings go, instead of to the person. */
+    readonly warn?: (warning: string) => void;
   } = {},
 ): Promise<LoadResult> {
-  const loaded = await loadConfig({ ...readSources(input), terminal: input.io.terminal, ...reading });
-  if (reading.silent !== true)
-    for (const warning of loaded.warnings) input.io.tell(`Warning: ${formatProblem(warning)}`);
+  const { warn = (warning) => input.io.tell(`Warning: ${warning}`), ...options } = reading;
+  const loaded = await loadConfig({ ...readSources(input), terminal: input.io.terminal, ...options });
+  for (const warning of loaded.warnings) warn(formatProblem(warning));
   return loaded;
 }
 
@@ -100,7 +101,7 @@ export function listProblems({ problems }: LoadResult & { ok: false }): string[]
 }
 
 /** Prints the problems of a configuration. */
-export function tellProblems(result: LoadResult & { ok: false }, io: CliIo): void {
-  io.tell(`Cannot use ${result.file ?? "the configuration"}:`);
-  for (const line of listProblems(result)) io.tell(`  ${line}`);
+export function tellProblems(result: LoadResult & { ok: false }, { tell }: Pick<CliIo, "tell">): void {
+  tell(`Cannot use ${result.file ?? "the configuration"}:`);
+  for (const line of listProblems(result)) tell(`  ${line}`);
 }

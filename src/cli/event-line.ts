@@ -24,7 +24,13 @@ function describe(type: string, event: Event): string[] {
     case "upstream":
       return describeUpstream(event);
     case "lost":
-      return [`${show(event["count"])} events, because this reader was too slow`];
+      return [
+        `${show(event["count"])} events, because ${LOSSES[show(event["why"]) ?? ""] ?? "this reader was too slow"}`,
+      ];
+    case "limit":
+      return describeLimit(event);
+    case "certificate":
+      return describeCertificate(event);
     default:
       return describeOther(event);
   }
@@ -52,6 +58,24 @@ function describeRequest(type: string, event: Event): string[] {
   if (type === "tunnel_opened") parts.push(`in ${formatDuration(Number(event["ms"]))}`);
   parts.push(`[${show(id)}]`);
   return parts.filter((part) => part !== undefined);
+}
+
+const LOSSES: Readonly<Record<string, string>> = {
+  slow: "this reader was too slow",
+  rate: "too many happened at once",
+  gone: "they are not kept any more",
+};
+
+function describeLimit({ limit, detail, user, client, target, count }: Event): string[] {
+  const whose = show(user) ?? show(client) ?? show(target);
+  const times = Number(count) > 1 ? ` ${show(count)} times` : "";
+  return [`limits.${show(limit)}${whose === undefined ? "" : ` of ${whose}`} was reached${times} (${show(detail)})`];
+}
+
+function describeCertificate({ use, name, file, expires, days, expired }: Event): string[] {
+  const end = show(expires)?.slice(0, 10);
+  const when = expired === true ? `expired on ${end}` : `expires on ${end} (days left: ${show(days)})`;
+  return [`${show(use)} ${show(name)}: the certificate${file === undefined ? "" : ` ${show(file)}`} ${when}`];
 }
 
 function describeUpstream({ change, upstream, member, state, reason, failures, from, to }: Event): string[] {

@@ -6,7 +6,7 @@ import { watchCertificates } from "../config/watch-certificates.ts";
 import { type FileWatch, watchFile } from "../config/watch-file.ts";
 import { FilesWatch } from "../config/watch-files.ts";
 import type { Daemon } from "../daemon.ts";
-import type { CliIo } from "./io.ts";
+import type { Tell } from "../operator-message.ts";
 
 /**
  * Follows the files of the configuration in effect. With `watch` a change of any
@@ -15,21 +15,21 @@ import type { CliIo } from "./io.ts";
  */
 export class Follower {
   readonly #daemon: Daemon;
-  readonly #io: CliIo;
+  readonly #tell: Tell;
   #watches: readonly FileWatch[] = [];
   #files: FilesWatch | undefined;
   /** The files of the configuration in effect. */
   #names: readonly string[] = [];
 
-  constructor(daemon: Daemon, io: CliIo) {
+  constructor(daemon: Daemon, tell: Tell) {
     this.#daemon = daemon;
-    this.#io = io;
+    this.#tell = tell;
   }
 
   /** Follows what a configuration names, and nothing else. `files` were read since `readSince`, milliseconds since the epoch. */
   follow(compiled: CompiledConfig, files: readonly string[], readSince: number): void {
     for (const watch of this.#watches) watch.close();
-    this.#watches = compiled.watch ? [this.#warnOfExpiry(compiled)] : this.#followEach(compiled);
+    this.#watches = compiled.watch ? [] : this.#followEach(compiled);
     if (!compiled.watch) {
       this.#files?.close();
       this.#files = undefined;
@@ -63,15 +63,15 @@ export class Follower {
   #watchUsers({ usersFile }: CompiledConfig): FileWatch | undefined {
     if (!usersFile) return undefined;
     const { path } = usersFile;
-    const io = this.#io;
-    const tell = (read: FileText) => {
-      if (!read.ok) return io.tell(`Cannot read ${path}: ${read.reason}. The users stay as they were.`);
+    const tell = this.#tell;
+    const replace = (read: FileText) => {
+      if (!read.ok) return tell(`Cannot read ${path}: ${read.reason}. The users stay as they were.`, "error");
       const replaced = this.#daemon.replaceUsers(read.text);
-      if (replaced.ok) return io.tell(`Read the users of ${path} again.`);
-      io.tell(`Cannot use the new ${path}. The users stay as they were:`);
-      for (const problem of replaced.problems) io.tell(`  ${formatProblem(problem)}`);
+      if (replaced.ok) return tell(`Read the users of ${path} again.`, "info");
+      tell(`Cannot use the new ${path}. The users stay as they were:`, "error");
+      for (const problem of replaced.problems) tell(`  ${formatProblem(problem)}`, "error");
     };
-    return watchFile(path, { known: usersFile.text, kind: "users", tell });
+    return watchFile(path, { known: usersFile.text, kind: "users", tell: replace });
   }
 
   /** Applies changes of PAC files. One that cannot be used leaves the one before in use. */
@@ -87,37 +87,35 @@ export class Follower {
     );
   }
 
-  /** Applies changes of certificates, and warns before they expire. */
+  /** Applies changes of certificates. */
   #followCertificates(tlsFiles: CompiledConfig["tlsFiles"]): FileWatch {
     return watchCertificates(tlsFiles, {
       replace: (listener, plan) => {
         const tls = this.#daemon.tls(listener);
         if (!tls) throw new Error(`The listener ${listener} has no certificates to replace`);
-        return tls.replace(plan);
+        const replaced = tls.replace(plan);
+        if (replaced.ok) this.#daemon.checkCertificates();
+        return replaced;
       },
-      tell: this.#io.tell,
+      tell: this.#tell,
       now: Date.now,
     });
   }
 
-  /** Warns before certificates expire; what changes is somebody else's. */
-  #warnOfExpiry({ tlsFiles }: CompiledConfig): FileWatch {
-    return this.#followCertificates(tlsFiles.map((each) => ({ ...each, files: [] })));
-  }
-
   /** Applies changes of the certificates for upstreams and origins. */
   #followTrust({ trustFiles }: CompiledConfig): FileWatch | undefined {
-    const io = this.#io;
+    const tell = this.#tell;
     return (
       trustFiles &&
       followFiles(trustFiles, {
         apply: (renew) => {
           this.#daemon.renewTrust(renew);
-          io.tell("Read the certificates for upstreams and origins again.");
+          this.#daemon.checkCertificates();
+          tell("Read the certificates for upstreams and origins again.", "info");
           return { ok: true };
         },
         refusal: "Cannot use the new certificates for upstreams and origins. The old ones stay:",
-        tell: io.tell,
+        tell,
         now: Date.now,
       })
     );

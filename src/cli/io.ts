@@ -1,3 +1,4 @@
+import type { Tell } from "../operator-message.ts";
 import type { StartSuccessor } from "../handover/handover.ts";
 import type { LogSink } from "../proxy/record/access-log.ts";
 import type { Screen, ScreenListeners } from "./process-screen.ts";
@@ -13,6 +14,8 @@ export interface CliIo {
   readonly print: (text: string) => Promise<boolean>;
   /** Tells a person something: one line on standard error. Characters that must not reach a terminal are escaped. */
   readonly tell: (line: string) => void;
+  /** The same for what runs for long: with the time and the level. */
+  readonly report: Tell;
   /** Where access lines go. */
   readonly accessSink: LogSink;
   /** Asks for a password; without echo from a terminal, else the whole of standard input. Undefined when the person cancelled. */

@@ -1,9 +1,11 @@
+import { fstatSync } from "node:fs";
 import { stderr, stdin, stdout } from "node:process";
 
 import { DescriptorWriter } from "../net/libc/descriptor-writer.ts";
 import { FatalError } from "../net/conn/throw-later.ts";
 import { describeThrown } from "../proxy/hook/describe-thrown.ts";
 import { escapeText } from "../escape-text.ts";
+import { type MessageForm, type Tell, writePrefix } from "../operator-message.ts";
 import { HeldSignals } from "./held-signals.ts";
 import { type CliIo, exitCodes } from "./io.ts";
 import { createStarter, readOwnCommand } from "./start-successor.ts";
@@ -19,7 +21,10 @@ const ACCESS_BYTES = Infinity;
 /** Connects commands to this process. `end` ends it; `held` are signals that may have come already. */
 export function createProcessIo(end: (code: number) => never, held = new HeldSignals([])): CliIo {
   const access = new DescriptorWriter(1, { limitBytes: ACCESS_BYTES });
-  const tell = createTeller();
+  const write = createWriter();
+  const tell = (line: string): void => write("", line);
+  const form = findForm();
+  const report: Tell = (message, level) => write(writePrefix(form, level, new Date()), message);
   return {
     folder: process.cwd(),
     variables: process.env,
@@ -28,6 +33,7 @@ export function createProcessIo(end: (code: number) => never, held = new HeldSig
     print: writeOut,
     accessSink: (text) => access.write(text),
     tell,
+    report,
     readPassword: (prompt) => (stdin.isTTY ? readHiddenLine(stdin, stderr, escapeText(prompt)) : readPiped()),
     readAnswer: (question) =>
       stdin.isTTY ? readLine(stdin, stderr, escapeText(question)) : Promise.resolve(undefined),
@@ -35,17 +41,29 @@ export function createProcessIo(end: (code: number) => never, held = new HeldSig
     onStopSignal: (listener) => held.listen(["SIGTERM", "SIGINT"], listener),
     onOtherSignal: (listener) => held.listen(["SIGHUP", "SIGUSR1", "SIGUSR2"], listener),
     startSuccessor: createStarter(readOwnCommand()),
-    onBug: listenToBugs(tell, end),
+    onBug: listenToBugs({ tell, report }, end),
   };
 }
 
-/** A teller that never waits for whoever reads standard error. */
-function createTeller(): (line: string) => void {
+/** How messages begin: as systemd's journal wants them when it reads standard error (systemd.exec(5)), else with their time. */
+function findForm(): MessageForm {
+  const { JOURNAL_STREAM: journal = "" } = process.env;
+  try {
+    const { dev, ino } = fstatSync(2, { bigint: true });
+    if (journal === `${dev}:${ino}`) return "journal";
+  } catch {
+    // Standard error is closed.
+  }
+  return stderr.isTTY ? "terminal" : "plain";
+}
+
+/** Writes lines, and never waits for whoever reads standard error. */
+function createWriter(): (prefix: string, line: string) => void {
   const writer = new DescriptorWriter(2, { limitBytes: MESSAGE_BYTES });
   let lost = 0;
-  return (line) => {
-    const before = lost === 0 ? "" : `${lost} messages were left out: they were not read in time.\n`;
-    const written = writer.write(`${before}${escapeText(line)}\n`);
+  return (prefix, line) => {
+    const before = lost === 0 ? "" : `${prefix}${lost} messages were left out: they were not read in time.\n`;
+    const written = writer.write(`${before}${prefix}${escapeText(line)}\n`);
     // The message about lost messages can be lost as well.
     if (written === undefined) lost += 1;
     else {
@@ -59,9 +77,11 @@ function createTeller(): (line: string) => void {
  * Receives uncaught errors. The runtime's own report has lines of source and
  * values of variables, which may be secrets.
  */
-function listenToBugs(tell: (line: string) => void, end: (code: number) => never): CliIo["onBug"] {
+function listenToBugs({ tell, report }: Pick<CliIo, "tell" | "report">, end: (code: number) => never): CliIo["onBug"] {
   const fail = (error: unknown): never => {
-    tell(`Penstock failed: ${describeThrown(error)}.`);
+    const message = `Penstock failed: ${describeThrown(error)}.`;
+    if (listener === undefined) tell(message);
+    else report(message, "error");
     return end(exitCodes.failure);
   };
   let listener: ((error: unknown) => void) | undefined;

@@ -11,6 +11,7 @@ import { CHANNEL_VARIABLE } from "./start-successor.ts";
 import { ServiceNotices } from "./service-notices.ts";
 import { configArgs, configHints, configLists, loadFromFlags, listProblems, tellProblems } from "./config-args.ts";
 import { Follower } from "./follow-changes.ts";
+import { MessageFilter, type Tell } from "../operator-message.ts";
 import { type CliIo, exitCodes } from "./io.ts";
 
 /** `penstock serve`: runs the proxy until it is told to stop. */
@@ -18,7 +19,15 @@ export const serve = createCommand({
   name: "serve",
   description:
     "Run the proxy until SIGTERM or SIGINT; a second one ends it at once. SIGHUP reloads the configuration, SIGUSR1 opens the log file again, SIGUSR2 hands over to a new process.",
-  args: configArgs,
+  args: {
+    ...configArgs,
+    verbose: {
+      type: "boolean",
+      alias: "v",
+      description:
+        'Trace the stages of connections on standard error, as "log.level": "debug" does. "log.debug" says whose.',
+    },
+  },
   lists: configLists,
   hints: configHints,
   async run(input) {
@@ -32,9 +41,10 @@ export const serve = createCommand({
       else if (signal === "SIGUSR2") handovers.take();
       else reopenings.take();
     });
-    const stopping = new StopSignals(io);
+    const messages = new MessageFilter(io.report);
+    const stopping = new StopSignals(io, messages.tell);
     try {
-      return await serveUntil({ stopping, hangups, handovers, reopenings }, input);
+      return await serveUntil({ stopping, hangups, handovers, reopenings, messages }, input);
     } finally {
       stopping.close();
       unsubscribe();
@@ -42,8 +52,9 @@ export const serve = createCommand({
   },
 });
 
-/** What signals ask for. */
+/** What signals ask for, and where messages go. */
 interface Signals {
+  readonly messages: MessageFilter;
   readonly stopping: StopSignals;
   readonly hangups: Wishes;
   readonly handovers: Wishes;
@@ -52,25 +63,28 @@ interface Signals {
 
 /** Receives what the process before this one hands over, where there is one; then serves. */
 async function serveUntil(signals: Signals, input: CommandInput): Promise<number> {
+  const { tell } = signals.messages;
   const { [CHANNEL_VARIABLE]: channel, ...variables } = input.io.variables;
   const io = { ...input.io, variables };
   if (channel === undefined) return run(signals, { ...input, io });
   const successor = Successor.receive(Number(channel));
   if (typeof successor === "string") {
-    io.tell(`Cannot take over from another process (${CHANNEL_VARIABLE}=${channel}): ${successor}.`);
+    tell(`Cannot take over from another process (${CHANNEL_VARIABLE}=${channel}): ${successor}.`, "error");
     return exitCodes.failure;
   }
   const { pid, program } = successor.predecessor;
-  io.tell(`Taking over from process ${pid} (Penstock ${program}).`);
+  tell(`Taking over from process ${pid} (Penstock ${program}).`, "info");
   return run(signals, { ...input, io }, successor);
 }
 
 async function run(
-  { stopping, hangups, handovers, reopenings }: Signals,
+  { stopping, hangups, handovers, reopenings, messages }: Signals,
   input: CommandInput,
   successor?: Successor,
 ): Promise<number> {
   const { io } = input;
+  const { tell } = messages;
+  const warn = (warning: string) => tell(warning, "warn");
   // Loading can take long or never end: a configuration file is a program.
   const modules = new ScriptModules();
   const ownName = createOwnName();
@@ -84,30 +98,31 @@ async function run(
         (found) => (before.inUse = found),
       ),
     ],
-    io.tell,
+    tell,
   );
-  const loaded = await Promise.race([loadFromFlags(input, { modules, ownName, ...before }), stopping.first]);
+  const loaded = await Promise.race([loadFromFlags(input, { modules, ownName, warn, ...before }), stopping.first]);
   if (typeof loaded === "string") {
-    io.tell(`${loaded}: ended before it listened.`);
+    tell(`${loaded}: ended before it listened.`, "info");
     return exitCodes.ok;
   }
   if (!loaded.ok) {
-    tellProblems(loaded, io);
+    tellProblems(loaded, { tell: (line) => tell(line, "error") });
     await successor?.fail(exitCodes.configuration, listProblems(loaded));
     return exitCodes.configuration;
   }
   const { compiled, file } = loaded.value;
+  messages.level = compiled.log.level;
   let [source, nextSource] = [loaded.value, loaded.value];
   if (input.values("user").length > 0)
-    io.tell('Warning: the process list shows the password given with --user. Set PENSTOCK_USERS or "users" instead.');
-  const notices = new ServiceNotices(io);
+    warn('The process list shows the password given with --user. Set PENSTOCK_USERS or "users" instead.');
+  const notices = new ServiceNotices(io, tell);
   let follower: Follower | undefined;
   const takenOver = Promise.withResolvers<void>();
   const inherited = InheritedSockets.take(io.variables, process.pid);
   const started = await startDaemon(compiled, {
     ...(inherited && { inherited }),
     accessSink: io.accessSink,
-    tell: io.tell,
+    tell,
     ...(successor && { successor, onTakenOver: () => takenOver.resolve() }),
     carried: [carrySource(() => source)],
     successors: {
@@ -120,36 +135,37 @@ async function run(
     load: async (turn) => {
       readSince = Date.now();
       notices.reloading();
-      const read = await loadFromFlags(input, { modules, inUse: source, ownName, silent: true, turn });
+      const read = await loadFromFlags(input, { modules, inUse: source, ownName, warn: () => undefined, turn });
       if (read.ok) nextSource = read.value;
       return read;
     },
     reloaded: (inUse, files, done) => {
       if (done) source = nextSource;
+      messages.level = inUse.log.level;
       if (done) follower?.follow(inUse, files, readSince);
       else follower?.followAlso(files, readSince);
       if (started.ok) notices.ready(started.daemon);
     },
   });
   if (!started.ok) {
-    io.tell(started.message);
+    tell(started.message, "error");
     await successor?.fail(exitCodes.failure, [started.message]);
     return exitCodes.failure;
   }
   const { daemon } = started;
   // An uncaught error ends at most one connection.
   const forget = io.onBug((error) => daemon.reportBug(error));
-  tellStart(daemon, compiled, file, io);
+  tellStart(daemon, compiled, file, tell);
   if (!successor) takenOver.resolve();
   // The service manager takes messages of a successor once the old process has named it.
   void takenOver.promise.then(() => {
     notices.ready(daemon);
     notices.watch(daemon);
   });
-  follower = new Follower(daemon, io);
+  follower = new Follower(daemon, tell);
   follower.follow(compiled, loaded.files, readSince);
   hangups.fulfil(() => {
-    io.tell("SIGHUP: reading the configuration again.");
+    tell("SIGHUP: reading the configuration again.", "info");
     void daemon.reload();
   });
   handovers.fulfil(() => void daemon.handOver("SIGUSR2"));
@@ -162,14 +178,14 @@ async function run(
   return exitCodes.ok;
 }
 
-function tellStart(daemon: Daemon, compiled: CompiledConfig, file: string | undefined, io: CliIo): void {
-  io.tell(file === undefined ? "No configuration file: the defaults hold." : `Configuration from ${file}.`);
+function tellStart(daemon: Daemon, compiled: CompiledConfig, file: string | undefined, tell: Tell): void {
+  tell(file === undefined ? "No configuration file: the defaults hold." : `Configuration from ${file}.`, "info");
   if (compiled.effective["open"] === true && !compiled.runtime.authenticator.required)
-    io.tell("Warning: this is an open proxy. Anybody who reaches it can use it.");
-  for (const { text } of daemon.listeners) io.tell(`Listening on ${text}.`);
-  if (daemon.sidecar) io.tell(`Sidecar on ${daemon.sidecar.text}.`);
-  io.tell(daemon.driving);
-  io.tell(daemon.splicing);
+    tell("This is an open proxy. Anybody who reaches it can use it.", "warn");
+  for (const { text } of daemon.listeners) tell(`Listening on ${text}.`, "info");
+  if (daemon.sidecar) tell(`Sidecar on ${daemon.sidecar.text}.`, "info");
+  tell(daemon.driving, "info");
+  tell(daemon.splicing, "info");
 }
 
 /** Signals of one kind. One that comes before there is a daemon counts once there is one: the file may have been read before it changed. */
@@ -194,15 +210,15 @@ class StopSignals {
   readonly first: Promise<string>;
   /** Stops listening. */
   readonly close: () => void;
-  readonly #io: CliIo;
+  readonly #tell: Tell;
   #daemon: Daemon | undefined;
   #notices: ServiceNotices | undefined;
   /** Signals since the proxy serves. */
   #came: string[] = [];
 
-  constructor(io: CliIo) {
+  constructor(io: CliIo, tell: Tell) {
     const first = Promise.withResolvers<string>();
-    this.#io = io;
+    this.#tell = tell;
     this.first = first.promise;
     this.close = io.onStopSignal((signal) => {
       first.resolve(signal);
@@ -230,7 +246,7 @@ class StopSignals {
         if (outcome === "resumed") this.#came = [];
       });
     } else {
-      this.#io.tell(`${signal} again: ending all connections.`);
+      this.#tell(`${signal} again: ending all connections.`, "warn");
       void daemon.stop();
     }
   }

@@ -1,3 +1,4 @@
+import type { Tell } from "../operator-message.ts";
 import type { Daemon } from "../daemon.ts";
 import { describeDrain } from "../drain.ts";
 import { ServiceManager } from "../net/service-manager.ts";
@@ -9,22 +10,25 @@ const CLOSING_MS = 10_000;
 
 /** Tells the service manager (sd_notify(3)) how the proxy is. Without one it does nothing. */
 export class ServiceNotices {
+  readonly #variables: CliIo["variables"];
   readonly #manager: ServiceManager | undefined;
-  readonly #io: CliIo;
   #serving = "";
   /** Another process has taken over: the manager listens to that one. */
   #isSilent = false;
   #watchdog: NodeJS.Timeout | undefined;
 
-  constructor(io: CliIo) {
-    this.#io = io;
-    const socket = io.variables["NOTIFY_SOCKET"];
+  constructor({ variables }: Pick<CliIo, "variables">, tell: Tell) {
+    this.#variables = variables;
+    const socket = variables["NOTIFY_SOCKET"];
     if (socket === undefined || socket === "") return;
     this.#manager = ServiceManager.open(socket, (code) =>
-      io.tell(`Cannot tell the service manager anything at NOTIFY_SOCKET: the system says ${code}.`),
+      tell(`Cannot tell the service manager anything at NOTIFY_SOCKET: the system says ${code}.`, "error"),
     );
     if (this.#manager === undefined)
-      io.tell("Cannot use NOTIFY_SOCKET: it is neither an absolute path nor an abstract name, or this is not Linux.");
+      tell(
+        "Cannot use NOTIFY_SOCKET: it is neither an absolute path nor an abstract name, or this is not Linux.",
+        "error",
+      );
   }
 
   /** Whether there is a service manager. */
@@ -82,7 +86,7 @@ export class ServiceNotices {
    */
   watch(daemon: Pick<Daemon, "afterTurn">): void {
     const manager = this.#manager;
-    const { WATCHDOG_USEC: usec, WATCHDOG_PID: pid } = this.#io.variables;
+    const { WATCHDOG_USEC: usec, WATCHDOG_PID: pid } = this.#variables;
     const ms = Number(usec) / 1000;
     if (manager === undefined || !(ms >= 1) || (pid !== undefined && pid !== String(process.pid))) return;
     const feed = (): void => daemon.afterTurn(() => this.#send({ WATCHDOG: "1" }));

@@ -28,7 +28,9 @@ export function readInvocation(argv: readonly string[], commands: Commands): Inv
   const [first = ""] = argv;
   if (first === "help" && argv.length <= 2) return readHelp(argv[1], commands);
   if (first === "--help" || first === "-h") return { kind: "help", command: undefined };
-  if (first === "--version" || first === "-v") return readArguments("version", argv.slice(1), commands);
+  // With other flags, -v is that of "serve".
+  if (first === "--version" || (first === "-v" && argv.length === 1))
+    return readArguments("version", argv.slice(1), commands);
   return argv.length === 0 || first.startsWith("-")
     ? readArguments(defaultCommand, argv, commands)
     : readArguments(first, argv.slice(1), commands);

@@ -1,3 +1,4 @@
+import { type AccessForm, compileLog, type LogPlan } from "./log.ts";
 import { resolve } from "node:path";
 
 import { createAuthenticator } from "../proxy/auth/authenticate.ts";
@@ -40,18 +41,6 @@ import type { StateFolderPlan } from "../state/state-folder.ts";
 import { runAtOnce, type Steps } from "../steps.ts";
 import type { PacPlan } from "../proxy/pac/pac-plan.ts";
 import type { PacSource } from "../pac/followed-pac.ts";
-
-/** What the access log looks like. */
-type AccessForm = "json" | "text" | "squid" | "combined" | "off";
-
-/** Which access lines are written, how, and where. */
-interface LogPlan {
-  readonly access: AccessForm;
-  /** The part of lines about requests without a failure that is written, from 0 to 1. */
-  readonly sampleOk: number;
-  /** Absolute; undefined for standard output. */
-  readonly file: string | undefined;
-}
 
 /** A configuration, ready to run. */
 export interface CompiledConfig {
@@ -136,7 +125,7 @@ export function* compileInSteps(
   const { redis, warnings: redisWarnings } = compileRedis(config.state, materials);
   problems.push(...findForgottenQuotas(config, [state, redis]));
   if (problems.length > 0 || !users.ok) return { ok: false, problems };
-  const access = config.log.access ?? (materials.terminal && config.log.file === undefined ? "text" : "json");
+  const log = compileLog(config.log, materials);
   const authenticator = compileAuthenticator(config, users.value);
   const rules = readRules(config.rules);
   const policy = yield* compilePolicy(config, rules);
@@ -155,11 +144,7 @@ export function* compileInSteps(
       ...(redis && { redis }),
       ...(telemetry && { telemetry }),
       calendar: compileCalendar(config.state),
-      log: {
-        access,
-        sampleOk: config.log.sample.ok,
-        file: config.log.file === undefined ? undefined : resolve(materials.folder, config.log.file),
-      },
+      log,
       lameDuckMs: readDuration(config.timeouts.lameDuck),
       drainMs: readDuration(config.timeouts.drain),
       handoverMs: readDuration(config.timeouts.handover),
@@ -180,7 +165,7 @@ export function* compileInSteps(
         ...(usersFile ? findUserWarnings(usersFile) : []),
         ...unreachable,
       ],
-      effective: yield* describeEffective(config, access),
+      effective: yield* describeEffective(config, log.access),
       reload: config.reload,
       watch: config.watch,
       fingerprints: yield* takeFingerprintsInSteps(config, materials),

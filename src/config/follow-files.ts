@@ -1,3 +1,4 @@
+import type { Tell } from "../operator-message.ts";
 import { resolve } from "node:path";
 
 import type { Materials } from "./materials.ts";
@@ -39,7 +40,7 @@ export interface FollowOptions<T> {
   /** The line before the list of what is wrong with the new files. */
   readonly refusal: string;
   /** Where messages for the operator go, one line each. */
-  readonly tell: (message: string) => void;
+  readonly tell: Tell;
   /** The time, milliseconds since the epoch. */
   readonly now: () => number;
   /** Milliseconds without a change after which all files of a group count as replaced. Default: 500. */
@@ -94,6 +95,6 @@ function replaceFiles<T>(group: FileGroup<T>, read: ReadonlyMap<string, FileText
     if (applied.ok) return;
     problems.push(applied.message);
   }
-  tell(refusal);
-  for (const problem of problems) tell(`  ${problem}`);
+  tell(refusal, "error");
+  for (const problem of problems) tell(`  ${problem}`, "error");
 }

@@ -17,6 +17,8 @@ export interface Flags {
   readonly user?: readonly string[];
   /** `HOST:PORT`, `PORT` or `unix:PATH`. */
   readonly sidecar?: string;
+  /** Traces connections: `log.level` is `debug`. */
+  readonly verbose?: boolean;
 }
 
 export interface Overridden {
@@ -61,6 +63,7 @@ const settings: readonly (readonly [path: string, reading: Reading])[] = [
   ["sidecar.unix", "path"],
   ["sidecar.token", "text"],
   ["log.access", "text"],
+  ["log.level", "text"],
 ];
 
 /** How each reading is written, for the reference. */
@@ -190,7 +193,7 @@ function isServiceLink(name: string, text: string): boolean {
   );
 }
 
-function readFlags({ listen = [], upstream, user = [], sidecar }: Flags, folder: string): Layer {
+function readFlags({ listen = [], upstream, user = [], sidecar, verbose }: Flags, folder: string): Layer {
   const layer: Record<string, unknown> = {};
   const origins = new Map<string, string>();
   const problems: Problem[] = [];
@@ -210,6 +213,10 @@ function readFlags({ listen = [], upstream, user = [], sidecar }: Flags, folder:
     const read = readSidecar(sidecar, folder);
     set("sidecar", "--sidecar", typeof read === "string" ? undefined : read);
     if (typeof read === "string") problems.push({ path: [], origin: "--sidecar", message: read });
+  }
+  if (verbose === true) {
+    layer["log"] = { level: "debug" };
+    origins.set("log.level", "--verbose");
   }
   return { layer, origins, problems, warnings: [] };
 }

@@ -1,8 +1,9 @@
+import { logSchema } from "./log.ts";
 import type * as z from "zod";
 
 import { browserPacSchema } from "./browser-pac.ts";
 import { dnsSchema } from "./dns.ts";
-import { cidr, duration, flag, fraction, list, settings, size, text, word } from "./fields.ts";
+import { cidr, duration, flag, list, settings, size, text, word } from "./fields.ts";
 import { forwardSchema } from "./forward.ts";
 import { limitsSchema } from "./limits-schema.ts";
 import { findPortConflicts, findUnguarded, hasCertifiedUsers, listenSchema } from "./listener-schema.ts";
@@ -65,28 +66,6 @@ const inspectSchema = settings({
   ja3: flag().describe("Compute JA3 fingerprints beside JA4.").default(false),
 })
   .describe("Inspection of tunnels.")
-  .prefault({});
-
-const logSchema = settings({
-  access: word(["json", "text", "squid", "combined", "off"])
-    .describe(
-      "Form of the line for each request: `json`, `text` for people, `squid` (the native format of Squid) or `combined` (that of Apache) for programs that analyse logs, or `off`. Default: `text` on a terminal, else `json`.",
-    )
-    .optional(),
-  file: text("the path of a file")
-    .describe(
-      "File to whose end access lines are added, relative to the configuration file. SIGUSR1 opens it again, after another program has moved it away. Default: standard output.",
-    )
-    .optional(),
-  sample: settings({
-    ok: fraction()
-      .describe("The part of requests without a failure that gets a line, from 0 to 1. Metrics count all of them.")
-      .default(1),
-  })
-    .describe("Which lines are written. Requests that failed always have one.")
-    .prefault({}),
-})
-  .describe("The access log.")
   .prefault({});
 
 const sections = settings(

@@ -1,5 +1,6 @@
 import type { Ip } from "../address/ip.ts";
 import type { Conn } from "../net/conn/conn.ts";
+import { withinMs } from "../net/conn/time-limit.ts";
 import type { Descriptors } from "../net/conn/descriptors.ts";
 import type { Resolver } from "../net/dns/resolver.ts";
 import { createSystemResolver } from "../net/dns/system-resolver.ts";
@@ -29,6 +30,7 @@ import { EventStream } from "../proxy/record/events/event-stream.ts";
 import { StateEvents } from "../proxy/record/events/state-events.ts";
 import { RequestEvents } from "../proxy/record/events/request-events.ts";
 import { createRecorder, type Recorder, type TraceReceiver } from "../proxy/record/recorder.ts";
+import type { RequestTracer } from "../proxy/record/request-tracer.ts";
 import { type Runtime, RuntimeHolder } from "../proxy/runtime.ts";
 import { RequestIds } from "../proxy/record/request-record.ts";
 import { createTraffic } from "../proxy/flow/flow.ts";
@@ -60,6 +62,8 @@ export interface GateOptions {
   readonly tunnel: TunnelEngine;
   readonly descriptors: Descriptors;
   readonly accessLog: AccessLog;
+  /** Tells the stages of requests; absent when none are traced. */
+  readonly tracer?: RequestTracer | undefined;
   /** Name and version of this program, for captures. */
   readonly application: string;
   /** Counts use, and says whose quota is used up; absent where no use is counted. */
@@ -111,6 +115,8 @@ export class Gate implements ConnectionServices, ListenerOwner {
   readonly events: EventStream;
   readonly captures: Captures;
   readonly clientProfiles = new ClientProfiles();
+  /** Undefined when no requests are traced. */
+  tracer: RequestTracer | undefined;
   readonly own = new OwnAddresses();
   readonly upstreams = new Upstreams();
   readonly pools: Pools;
@@ -138,6 +144,7 @@ export class Gate implements ConnectionServices, ListenerOwner {
   constructor(options: GateOptions) {
     const { descriptors, accessLog, sockets } = options;
     this.#options = options;
+    this.tracer = options.tracer;
     this.runtime = new RuntimeHolder(options.runtime);
     this.bandwidths = options.bandwidths ?? new Bandwidths(options.runtime);
     this.live = new LiveTable(this.forwarding.exchanges, (bucket) => this.bandwidths.nameLimit(bucket));
@@ -175,6 +182,7 @@ export class Gate implements ConnectionServices, ListenerOwner {
       events: new RequestEvents(this.events),
       counters: this.counters,
       traces: options.traces,
+      findTracer: () => this.tracer,
       reportBug: (error, id) => this.reportBug(error, id),
     });
     this.captures = new Captures({ application: options.application });
@@ -223,10 +231,9 @@ export class Gate implements ConnectionServices, ListenerOwner {
     const change = this.prepareListeners(plans);
     if (!change.ok) return change;
     change.commit();
-    const { bound } = this.#listeners;
-    for (const { host, port } of bound) this.own.add(host, port);
+    for (const { host, port } of this.#listeners.bound) this.own.add(host, port);
     this.healthChecks.start();
-    return { ok: true, listeners: bound };
+    return { ok: true, listeners: this.#listeners.bound };
   }
 
   /** Binds the listeners that are new. `commit` or `abandon` must follow in the same turn of the event loop. */
@@ -374,11 +381,3 @@ export class Gate implements ConnectionServices, ListenerOwner {
 export type ListenOutcome =
   | { readonly ok: true; readonly listeners: readonly BoundListener[] }
   | { readonly ok: false; readonly plan: ListenPlan; readonly code: string };
-
-/** Waits for a promise, for at most `ms` milliseconds. */
-export async function withinMs(promise: Promise<void>, ms: number): Promise<void> {
-  const { promise: elapsed, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, ms);
-  await Promise.race([promise, elapsed]);
-  clearTimeout(timer);
-}

@@ -1,3 +1,4 @@
+import type { Tell } from "../operator-message.ts";
 import { HandoverChannel } from "../net/handover/channel.ts";
 import type { PassedSockets } from "../net/handover/passed-sockets.ts";
 import type { Watch } from "../net/handover/watch.ts";
@@ -46,7 +47,7 @@ export interface HandoverOptions extends Pick<MoverOptions, "release" | "receive
   /** The successor is gone before the hand-over was over: accept again. */
   readonly resume: () => Promise<void>;
   /** Tells the operator. */
-  readonly tell: (message: string) => void;
+  readonly tell: Tell;
   /** Milliseconds for the successor to be ready; 60,000 unless told otherwise. */
   readonly readyMs?: number;
 }
@@ -65,10 +66,10 @@ export class Handover {
   /** Starts a successor. Resolves when it accepts connections, or has failed. `by` is who asked. */
   async handOver(by: string, executable?: string): Promise<HandoverOutcome> {
     const outcome = await this.#try(by, executable);
-    if (outcome.kind === "refused") this.#options.tell(`${by}: no hand-over. ${outcome.reason}`);
+    if (outcome.kind === "refused") this.#options.tell(`${by}: no hand-over. ${outcome.reason}`, "warn");
     else if (outcome.kind === "failed") {
-      this.#options.tell(`The hand-over failed, and this process goes on as before. ${outcome.reason}`);
-      for (const problem of outcome.problems) this.#options.tell(`  ${problem}`);
+      this.#options.tell(`The hand-over failed, and this process goes on as before. ${outcome.reason}`, "error");
+      for (const problem of outcome.problems) this.#options.tell(`  ${problem}`, "error");
     }
     return outcome;
   }
@@ -96,7 +97,7 @@ export class Handover {
       return fail(attempt);
     }
     this.#attempt = attempt;
-    tell(`${by}: started process ${attempt.process.pid} to hand over to it.`);
+    tell(`${by}: started process ${attempt.process.pid} to hand over to it.`, "info");
     const result = await attempt.untilReady();
     if (!result.ok) {
       this.#attempt = undefined;
@@ -113,6 +114,7 @@ export class Handover {
     );
     tell(
       `Process ${attempt.process.pid} (Penstock ${ready.program}) accepts connections, and this one does not any more.`,
+      "info",
     );
     void this.#move(
       attempt,
@@ -191,12 +193,12 @@ export class Handover {
       await Promise.all(carried.map((each) => each.settle?.()));
       await attempt.send({ kind: "done", state: saveAll(carried, "offer") });
       this.#successor = attempt.process.pid;
-      if (mover.moved > 0) tell(`${mover.moved} connections moved to process ${attempt.process.pid}.`);
+      if (mover.moved > 0) tell(`${mover.moved} connections moved to process ${attempt.process.pid}.`, "info");
     } else if (attempt.isOnItsOwn) {
       mover.lose();
-      tell(`Process ${attempt.process.pid} ended before it had everything: ${lost}.`);
+      tell(`Process ${attempt.process.pid} ended before it had everything: ${lost}.`, "error");
     } else {
-      tell(`Process ${attempt.process.pid} is lost before it had everything: ${lost}.`);
+      tell(`Process ${attempt.process.pid} is lost before it had everything: ${lost}.`, "error");
       const resumed = resume();
       mover.lose();
       await resumed;

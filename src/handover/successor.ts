@@ -1,3 +1,4 @@
+import type { Tell } from "../operator-message.ts";
 import type { Movable } from "../gate/movable.ts";
 import { type ChannelOwner, HandoverChannel } from "../net/handover/channel.ts";
 import { PassedSockets } from "../net/handover/passed-sockets.ts";
@@ -21,7 +22,7 @@ export interface SuccessorServices {
   readonly program: string;
   /** The old process has stopped accepting, or is gone. */
   readonly onConfirmed: () => void;
-  readonly tell: (message: string) => void;
+  readonly tell: Tell;
 }
 
 /** This process, as the successor of another one. */
@@ -71,7 +72,7 @@ export class Successor implements ChannelOwner {
   }
 
   /** Restores what modules carry over. Before this process serves. */
-  restore(carried: readonly CarriedState[], tell: (message: string) => void): void {
+  restore(carried: readonly CarriedState[], tell: Tell): void {
     this.#restoreAll(carried, this.#offer.state, tell);
   }
 
@@ -138,6 +139,7 @@ export class Successor implements ChannelOwner {
       fault === undefined
         ? `The old process ${pid} is gone before it had handed over everything. This process serves on.`
         : `The hand-over from process ${pid} ends: ${fault}. This process serves on.`,
+      "warn",
     );
     this.#confirm();
     this.#conclude();
@@ -147,9 +149,9 @@ export class Successor implements ChannelOwner {
     if (this.#services !== undefined) this.#restoreAll(this.#services.carried, state, this.#services.tell);
   }
 
-  #restoreAll(carried: readonly CarriedState[], state: Offer["state"], tell: (message: string) => void): void {
+  #restoreAll(carried: readonly CarriedState[], state: Offer["state"], tell: Tell): void {
     for (const name of restoreAll(carried, state, this.#clockShiftMs))
-      tell(`Warning: what the old process gave as "${name}" is not understood, and left out.`);
+      tell(`What the old process gave as "${name}" is not understood, and left out.`, "warn");
   }
 
   #confirm(): void {
@@ -175,7 +177,8 @@ export class Successor implements ChannelOwner {
 
   #conclude(): void {
     if (this.#over) return;
-    if (this.#taken > 0) this.#services?.tell(`Took ${this.#taken} connections from process ${this.#offer.pid}.`);
+    if (this.#taken > 0)
+      this.#services?.tell(`Took ${this.#taken} connections from process ${this.#offer.pid}.`, "info");
     this.#close();
   }
 

@@ -1,3 +1,4 @@
+import type { Tell } from "../operator-message.ts";
 import { isDeepStrictEqual } from "node:util";
 import type { FetchOrder, Fetched } from "../net/http/fetch-text.ts";
 import type { PacQuestion } from "../protocol/pac/pac-url.ts";
@@ -15,7 +16,7 @@ export interface PacSource {
 }
 
 export interface FollowOptions {
-  readonly tell: (message: string) => void;
+  readonly tell: Tell;
   readonly fetch: (order: FetchOrder) => Promise<Fetched>;
   /** Evaluates the file. It is closed with this object. */
   readonly thread: PacThreadLike;
@@ -133,7 +134,7 @@ export class FollowedPac implements PacFile {
     this.#version += 1;
     this.#loadedAt = this.#options.now();
     this.#recover();
-    if (!isFirst) this.#options.tell(`Read the PAC file of upstream ${this.source.name} again.`);
+    if (!isFirst) this.#options.tell(`Read the PAC file of upstream ${this.source.name} again.`, "info");
     return true;
   }
 
@@ -159,7 +160,7 @@ export class FollowedPac implements PacFile {
       this.#version > 0
         ? "The one before stays in use."
         : "Requests through this upstream are refused until there is one.";
-    this.#options.tell(`Warning: the PAC file of upstream ${this.source.name} ${why}. ${rest}`);
+    this.#options.tell(`The PAC file of upstream ${this.source.name} ${why}. ${rest}`, "warn");
   }
 
   close(): void {
@@ -172,7 +173,7 @@ export class FollowedPac implements PacFile {
     this.#inARow = 0;
     this.#readAt = this.#options.now();
     if (this.#fault !== undefined && this.#failures > 0 && this.#version > 0)
-      this.#options.tell(`The PAC file of upstream ${this.source.name} can be used again.`);
+      this.#options.tell(`The PAC file of upstream ${this.source.name} can be used again.`, "info");
     this.#fault = undefined;
   }
 

@@ -83,7 +83,7 @@ export class PacFiles {
 /** Tells of an answer that cannot be used. `silenced` counts those before it that were not told. */
 export function describePacFault(name: string, why: string, silenced: number): string {
   const before = silenced === 0 ? "" : ` ${silenced} requests before it had the same fate.`;
-  return `Warning: the PAC file of upstream ${name} ${why}, so the request is refused.${before}`;
+  return `The PAC file of upstream ${name} ${why}, so the request is refused.${before}`;
 }
 
 /** Says what is wrong with the text of a PAC file, as the rest of a sentence that begins with the file. */

@@ -2,8 +2,9 @@ import type { Hono } from "hono";
 import * as z from "zod";
 import { toAsciiHost } from "../address/host.ts";
 import { EVENT_TYPES, type EventFilter, EVENT_VERSION } from "../proxy/record/events/event.ts";
-import type { EventForm, EventStream, EventWatcher } from "../proxy/record/events/event-stream.ts";
 import { describe } from "./describe-route.ts";
+import type { EventForm, EventWatcher, LossReason } from "../proxy/record/events/event-channel.ts";
+import type { EventStream } from "../proxy/record/events/event-stream.ts";
 import type { Guards } from "./guard.ts";
 import { answerProblem, refuseOtherMethods } from "./problem.ts";
 import { takeQuery } from "./read-query.ts";
@@ -176,14 +177,14 @@ function answerPoll(events: EventControl, filter: EventFilter, after: string | u
 const serverSentForm: EventForm = {
   name: "sse",
   write: ({ type, json }, id) => `id: ${id}\nevent: ${type}\ndata: ${json}\n\n`,
-  writeLost: (count) => `event: lost\ndata: ${describeLost(count)}\n\n`,
+  writeLost: (count, why) => `event: lost\ndata: ${describeLost(count, why)}\n\n`,
   heartbeat: Buffer.from(":\n\n"),
 };
 
 const webSocketForm: EventForm = {
   name: "websocket",
   write: ({ json }) => writeFrame("text", Buffer.from(json)),
-  writeLost: (count) => writeFrame("text", Buffer.from(describeLost(count))),
+  writeLost: (count, why) => writeFrame("text", Buffer.from(describeLost(count, why))),
   heartbeat: writeFrame("ping", new Uint8Array(0)),
 };
 
@@ -195,6 +196,6 @@ const wakeForm: EventForm = {
   heartbeat: new Uint8Array(0),
 };
 
-function describeLost(count: number): string {
-  return JSON.stringify({ v: EVENT_VERSION, event: "lost", count });
+function describeLost(count: number, why: LossReason): string {
+  return JSON.stringify({ v: EVENT_VERSION, event: "lost", count, why });
 }

@@ -14,6 +14,8 @@ export interface Operations {
       readonly warning?: string;
     };
   };
+  readonly "GET /": { readonly query: {}; readonly answer: undefined };
+  readonly "GET /page/{name}": { readonly query: {}; readonly answer: undefined };
   readonly "GET /config": { readonly query: {}; readonly answer: { readonly [name: string]: unknown } };
   readonly "GET /metrics": { readonly query: {}; readonly answer: undefined };
   readonly "GET /proxy.pac": { readonly query: {}; readonly answer: undefined };

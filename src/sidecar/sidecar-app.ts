@@ -7,6 +7,7 @@ import { mountDrain } from "./drain.ts";
 import { mountEvents } from "./events.ts";
 import { createGuards, guardHost, type Guards, type SidecarToken } from "./guard.ts";
 import { mountMetrics } from "./metrics.ts";
+import { mountPage } from "./page/page.ts";
 import { mountProxyPac } from "./proxy-pac.ts";
 import { answerJson, answerProblem, refuseOtherMethods } from "./problem.ts";
 import { mountHandover } from "./handover.ts";
@@ -63,6 +64,7 @@ export function createSidecarApp(port: ControlPort, options: SidecarAppOptions =
 
   // Health reveals nothing, and health checks often use another name.
   if (options.allowedHosts !== undefined) app.use(guardHost(options.allowedHosts));
+  mountPage(app);
   const { throttle = new TokenThrottle(), allowedHosts: names = [] } = options;
   const guards = createGuards(tokens, { throttle, names });
   app.get(
@@ -114,10 +116,11 @@ function mountView(app: Hono, guards: Guards, view: LiveView): void {
   mountLive(app, guards, view.live);
 }
 
-/** Forbids caching, content sniffing and embedding. */
+/** Forbids caching, content sniffing and embedding. The page says itself what it may do. */
 const harden: MiddlewareHandler = async (context, next) => {
   await next();
-  context.header("Cache-Control", "no-store");
   context.header("X-Content-Type-Options", "nosniff");
+  if (context.res.headers.has("Content-Security-Policy")) return;
+  context.header("Cache-Control", "no-store");
   context.header("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'");
 };

@@ -1,4 +1,4 @@
-import type { EventWatcher } from "../proxy/record/events/event-stream.ts";
+import type { EventWatcher } from "../proxy/record/events/event-channel.ts";
 import { acceptKey, ClientFrames, writeClose, writeFrame } from "../protocol/websocket/frame.ts";
 import { answerProblem } from "./problem.ts";
 

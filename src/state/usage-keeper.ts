@@ -1,3 +1,4 @@
+import type { Tell } from "../operator-message.ts";
 import { join } from "node:path";
 import { formatDay, type Period } from "../proxy/limit/calendar.ts";
 import type { Limits } from "../proxy/limit/limits.ts";
@@ -25,7 +26,7 @@ export interface KeeperOptions {
   readonly quotas: Quotas;
   readonly live: Pick<LiveTable, "look" | "endSpent">;
   readonly limits: () => Limits;
-  readonly tell: (message: string) => void;
+  readonly tell: Tell;
   readonly thread?: Pick<UsageThread, "ask" | "end">;
 }
 
@@ -167,7 +168,7 @@ export class UsageKeeper {
       quotas.knowledge = reply.lost === undefined ? { kind: "whole" } : { kind: "lost", period: reply.lost };
       if (reply.isDamaged) this.#tellDamage(reply.lost === undefined);
       else if (reply.lost !== undefined && reply.lost.day === usage.clock.period.day)
-        tell(`Warning: the use of users before ${formatDay(reply.lost.day)} is lost. ${this.#adviseLost()}`);
+        tell(`The use of users before ${formatDay(reply.lost.day)} is lost. ${this.#adviseLost()}`, "error");
       this.#recover();
     } else if (reply.kind === "failed") {
       if (reply.rows !== undefined) {
@@ -288,14 +289,18 @@ export class UsageKeeper {
     // The next try moves it aside, and tells that.
     if (isCorruption(code)) return;
     this.#options.tell(
-      `Warning: the use of users cannot be kept in ${JSON.stringify(this.file)}: ${fault}. Quotas hold by what this process knows. What is not kept is lost if it ends.`,
+      `The use of users cannot be kept in ${JSON.stringify(this.file)}: ${fault}. Quotas hold by what this process knows. What is not kept is lost if it ends.`,
+      "error",
     );
   }
 
   #recover(): void {
     if (this.#fault === undefined) return;
     this.#fault = undefined;
-    this.#options.tell(`The use of users is kept in ${JSON.stringify(this.file)} again. Nothing was lost meanwhile.`);
+    this.#options.tell(
+      `The use of users is kept in ${JSON.stringify(this.file)} again. Nothing was lost meanwhile.`,
+      "info",
+    );
   }
 
   #tellDamage(isKnown: boolean): void {
@@ -304,7 +309,8 @@ export class UsageKeeper {
       : `The copy beside it is not there or damaged, too. ${this.#adviseLost()}`;
     this.#failures += 1;
     this.#options.tell(
-      `Warning: the file of use ${JSON.stringify(this.file)} was damaged, replaced or removed. A damaged one is "${this.file}.damaged" now. ${rest}`,
+      `The file of use ${JSON.stringify(this.file)} was damaged, replaced or removed. A damaged one is "${this.file}.damaged" now. ${rest}`,
+      "error",
     );
   }
 

@@ -1,3 +1,4 @@
+import type { Tell } from "../operator-message.ts";
 import type { PostOrder, Posted } from "../net/http/post-json.ts";
 import { describeRefusal, readRejected, readRetryMs } from "./export-answer.ts";
 import { type Teller, writeMetricsExport, writeTraceExport } from "./otlp.ts";
@@ -21,7 +22,7 @@ export interface ExporterOptions {
   readonly post: (order: PostOrder) => Promise<Posted>;
   /** The metrics of now, as OTLP has them. */
   readonly readMetrics: () => readonly object[];
-  readonly tell: (message: string) => void;
+  readonly tell: Tell;
   /** From 0 to below 1. */
   readonly random: () => number;
 }
@@ -167,11 +168,12 @@ export class Exporter {
     if (refusal === this.#told.get(url)) return;
     if (refusal === undefined) {
       this.#told.delete(url);
-      tell(`telemetry: ${url} takes what it is sent again; spans lost so far: ${counts.spansDropped}.`);
+      tell(`telemetry: ${url} takes what it is sent again; spans lost so far: ${counts.spansDropped}.`, "info");
     } else {
       this.#told.set(url, refusal);
       tell(
         `telemetry: ${url} ${refusal}. Clients are served as before; spans wait for it, and the oldest are lost when there are too many.`,
+        "warn",
       );
     }
   }

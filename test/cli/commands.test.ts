@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { askInVain } from "../support/ask-tunnel.ts";
 import { runExecutable, startExecutable } from "../support/executable.ts";
+import { readMessage } from "../support/program.ts";
 import { makeFolder } from "../support/temporary-folder.ts";
 
 const faulty = {
@@ -44,7 +45,7 @@ describe("penstock check", () => {
     await using folder = await makeFolder({ "proxy.config.json": faulty });
     const { code, stdout, stderr } = await runExecutable([command], { cwd: folder.path });
     expect({ code, stdout }).toEqual({ code: 78, stdout: "" });
-    const lines = stderr.split("\n");
+    const lines = stderr.split("\n").map(readMessage);
     expect(lines[0]).toBe(`Cannot use ${folder.path}/proxy.config.json:`);
     for (const [place, says] of faults) expect(lines.find((line) => line.includes(`: ${place}: `))).toContain(says);
     expect(stderr).not.toContain("hunter2");

@@ -71,7 +71,7 @@ describe("an upgrade", () => {
       headers: { Authorization: "Bearer t0ken" },
     });
     expect(await answer.json()).toMatchObject({ timeouts: { idle: "7m" } });
-    expect(family.first.told.filter((line) => line.startsWith("Warning: PENSTOCK"))).toEqual([]);
+    expect(family.first.told.filter((line) => line.startsWith("PENSTOCK"))).toEqual([]);
   });
 
   test("lets a tunnel that cannot move go on for timeouts.handover, and the old process ends with it", async () => {

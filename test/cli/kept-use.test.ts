@@ -112,7 +112,7 @@ describe("the use of users", () => {
         expect(row).toMatchObject({ reached: 429, other: 200, afterReached: 429, afterKept: "1", restartReached: 429 });
         expect([row.fault, row.used]).toEqual([row.fault, row.recorded]);
         const [first = ""] = row.told;
-        expect(first).toStartWith("Warning: the ");
+        expect(first).toStartWith("The ");
         expect(row.told.length).toBeLessThanOrEqual(2);
         const isOver = row.kept === "1";
         expect(JSON.parse(row.readyz)).toEqual({

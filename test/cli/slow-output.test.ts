@@ -65,8 +65,8 @@ interface Ports {
 }
 
 function readPorts(told: string): Ports | undefined {
-  const [, proxy] = /^Listening on .*:(\d+)\.$/m.exec(told) ?? [];
-  const [, sidecar] = /^Sidecar on .*:(\d+)\.$/m.exec(told) ?? [];
+  const [, proxy] = / Listening on .*:(\d+)\.$/m.exec(told) ?? [];
+  const [, sidecar] = / Sidecar on .*:(\d+)\.$/m.exec(told) ?? [];
   return told.includes("Splicing") ? { proxy: Number(proxy), sidecar: Number(sidecar) } : undefined;
 }
 

@@ -70,7 +70,7 @@ describe("sockets that a service manager passes", () => {
     client.write("served");
     await client.untilText("served");
     expect(proxy.told).toContain(
-      `Warning: the service manager passed a socket that no listener takes, closed: descriptor 4 ("other"): 127.0.0.1:${other}.`,
+      `The service manager passed a socket that no listener takes, closed: descriptor 4 ("other"): 127.0.0.1:${other}.`,
     );
     await expect(connectRaw(other)).rejects.toThrow();
   });

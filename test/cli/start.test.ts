@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { askInVain, openTunnel } from "../support/ask-tunnel.ts";
 import { findExecutable } from "../support/build-executable.ts";
 import { runExecutable, startExecutable } from "../support/executable.ts";
-import { runProgram } from "../support/program.ts";
+import { readMessage, runProgram } from "../support/program.ts";
 import { listenEcho } from "../support/raw-peer.ts";
 import { makeFolder } from "../support/temporary-folder.ts";
 
@@ -151,7 +151,7 @@ export default defineConfig({ listen: ["127.0.0.1:0"] });
     const refused = await runExecutable(["--listen", "0.0.0.0:0"], { cwd: folder.path });
     expect(refused.code).toBe(78);
     expect(refused.stdout).toBe("");
-    expect(refused.stderr).toBe(
+    expect(refused.stderr.split("\n").map(readMessage).join("\n")).toBe(
       'Cannot use the configuration:\n  listen[0] (from --listen): Cannot bind 0.0.0.0:0: the listener has no users. Set "users", or "open: true" to run an open proxy.\n',
     );
     await using proxy = await startExecutable({
@@ -159,7 +159,7 @@ export default defineConfig({ listen: ["127.0.0.1:0"] });
       args: ["--listen", "0.0.0.0:0"],
       env: { PENSTOCK_OPEN: "true" },
     });
-    expect(proxy.told.join("\n")).toContain("Warning: this is an open proxy.");
+    expect(proxy.told.join("\n")).toContain("This is an open proxy.");
   });
 });
 

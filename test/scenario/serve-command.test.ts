@@ -111,12 +111,12 @@ describe("penstock serve", () => {
     await io.untilTold("Listening on");
     io.signal("SIGTERM");
     await exit;
-    expect(io.told.join("\n")).toContain("Warning: the process list shows the password given with --user.");
+    expect(io.told.join("\n")).toContain("The process list shows the password given with --user.");
     expect(io.told.join("\n")).not.toContain("hunter2");
     const open = await startServing({ open: true });
     open.io.signal("SIGTERM");
     await open.exit;
-    expect(open.io.told).toContain("Warning: this is an open proxy. Anybody who reaches it can use it.");
+    expect(open.io.told).toContain("This is an open proxy. Anybody who reaches it can use it.");
   });
 
   test("takes a changed users file over, and keeps the users when the new one is bad", async () => {

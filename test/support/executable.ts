@@ -69,6 +69,9 @@ export async function startExecutable(
     get told() {
       return program.told;
     },
+    get toldRaw() {
+      return program.toldRaw;
+    },
     port: readPort(line),
     get ports() {
       return program.told.filter((told) => told.startsWith("Listening on ")).map(readPort);

@@ -25,6 +25,10 @@ export function createFakeIo(
   const bugs = new Set<(error: unknown) => void>();
   const waiting = new Set<() => void>();
   let printed = "";
+  const tell = (line: string): void => {
+    told.push(line);
+    for (const wake of waiting) wake();
+  };
   return {
     folder: "/nonexistent",
     variables: {},
@@ -34,10 +38,8 @@ export function createFakeIo(
       printed += text;
       return Promise.resolve(true);
     },
-    tell: (line) => {
-      told.push(line);
-      for (const wake of waiting) wake();
-    },
+    tell,
+    report: tell,
     accessSink: () => {},
     readPassword: () => Promise.resolve(passwords.shift()),
     readAnswer: (question) => {

@@ -67,13 +67,20 @@ export interface RunningProgram extends AsyncDisposable {
   readonly pid: number;
   /** Everything on standard output so far. */
   readonly stdout: string;
-  /** The whole lines on standard error so far. */
+  /** The whole lines on standard error so far; messages of the proxy without time and level. */
   readonly told: readonly string[];
+  /** The same as they are. */
+  readonly toldRaw: readonly string[];
   /** Resolves with the first line on standard error that holds `part`; waits a minute. */
   untilTold(part: string): Promise<string>;
   signal(name: NodeJS.Signals): void;
   /** Its exit code, once it has ended and all of its output is here. */
   readonly exited: Promise<number>;
+}
+
+/** A line on standard error without the time and the level of the proxy's messages. */
+export function readMessage(line: string): string {
+  return line.replace(/^[0-9-]{10}T[0-9:.]{12}Z (?:error|warn|info|debug) +/, "");
 }
 
 /** Starts a program in the background and gathers what it says. Disposing ends it. */
@@ -97,7 +104,8 @@ export function startProgram(command: CommandLine, options: ProgramOptions = {})
     for await (const chunk of child.stderr) stderr += text.decode(chunk, { stream: true });
   };
   const gathered = Promise.all([gather(), gatherTold()]);
-  const listTold = (): string[] => stderr.split("\n").slice(0, -1);
+  const listRaw = (): string[] => stderr.split("\n").slice(0, -1);
+  const listTold = (): string[] => listRaw().map(readMessage);
   const exited = gathered.then(() => child.exited);
   return {
     pid: child.pid,
@@ -106,6 +114,9 @@ export function startProgram(command: CommandLine, options: ProgramOptions = {})
     },
     get told() {
       return listTold();
+    },
+    get toldRaw() {
+      return listRaw();
     },
     async untilTold(part) {
       const look = (): string | undefined => listTold().find((line) => line.includes(part));

@@ -73,3 +73,11 @@ export class TimeLimit implements Expiring {
     stop?.();
   }
 }
+
+/** Waits for a promise, for at most `ms` milliseconds. */
+export async function withinMs(promise: Promise<void>, ms: number): Promise<void> {
+  const { promise: elapsed, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, ms);
+  await Promise.race([promise, elapsed]);
+  clearTimeout(timer);
+}

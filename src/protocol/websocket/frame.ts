@@ -39,7 +39,7 @@ export interface ClientFrame {
 }
 
 /** Why a client's bytes are no frames: the code to close with. */
-type FrameFault = 1002 | 1009;
+type FrameFault = 1002 | 1007 | 1009;
 
 const types = new Map<number, FrameType>(Object.entries(OPCODES).map(([name, code]) => [code, name as FrameType]));
 
@@ -53,6 +53,8 @@ export class ClientFrames {
   /** Bytes of a data frame that are to be passed over. */
   #toSkip = 0;
   #skipped: FrameType | undefined;
+  /** A message has begun whose last frame has not come. */
+  #isInMessage = false;
 
   constructor(maxBytes = 64 * 1024) {
     this.#maxBytes = maxBytes;
@@ -80,6 +82,8 @@ export class ClientFrames {
     const isControl = OPCODES[type] >= OPCODES.close;
     const short = second & 0x7f;
     if (isControl && ((first & FIN) === 0 || short > MAX_CONTROL_BYTES)) return 1002;
+    // RFC 6455 §5.4: what continues has begun, and nothing else begins meanwhile.
+    if (!isControl && this.#isInMessage !== (type === "continuation")) return 1002;
     const extra = short < 126 ? 0 : short === 126 ? 2 : 8;
     const head = 2 + extra + 4;
     if (this.#held.length < head) return undefined;
@@ -90,13 +94,14 @@ export class ClientFrames {
       this.#held = this.#held.subarray(head);
       this.#toSkip = length;
       this.#skipped = type;
+      this.#isInMessage = (first & FIN) === 0;
       return this.#skip(type);
     }
     if (this.#held.length < head + length) return undefined;
     const mask = this.#held.subarray(head - 4, head);
     const payload = this.#held.subarray(head, head + length).map((byte, at) => byte ^ (mask[at % 4] ?? 0));
     this.#held = this.#held.subarray(head + length);
-    return { type, payload };
+    return (type === "close" ? findCloseFault(payload) : undefined) ?? { type, payload };
   }
 
   #skip(type: FrameType): ClientFrame | undefined {
@@ -107,6 +112,17 @@ export class ClientFrames {
     this.#skipped = undefined;
     return { type, payload: new Uint8Array(0) };
   }
+}
+
+/** RFC 6455 §5.5.1 and §7.4: nothing, or a code that may be sent and a reason in UTF-8. */
+function findCloseFault(payload: Uint8Array): FrameFault | undefined {
+  if (payload.length === 0) return undefined;
+  const code = payload.length < 2 ? 0 : ((payload[0] ?? 0) << 8) | (payload[1] ?? 0);
+  const isDefined = code >= 1000 && code <= 1014 && (code < 1004 || code > 1006);
+  if (!isDefined && (code < 3000 || code > 4999)) return 1002;
+  const reason = Buffer.from(payload.subarray(2));
+  // What is not UTF-8 becomes another character.
+  return Buffer.from(reason.toString()).equals(reason) ? undefined : 1007;
 }
 
 /** RFC 6455 §1.3: the answer to `Sec-WebSocket-Key`. */

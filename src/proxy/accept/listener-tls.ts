@@ -62,11 +62,11 @@ export function createListenerTls(plan: TlsPlan, contexts: TlsContexts): Listene
       get current() {
         return inUse.tls;
       },
-      get certificates() {
-        return planInUse.certificates;
-      },
       get expiresAt() {
         return inUse.expiresAt;
+      },
+      get certificates() {
+        return planInUse.certificates;
       },
       replace(next) {
         const prepared = prepare(next);

@@ -1,3 +1,4 @@
+import type { Tell } from "../../operator-message.ts";
 import { Calendar, type CalendarPlan, formatDay, type Period } from "./calendar.ts";
 
 /** The clocks of the system, in milliseconds. */
@@ -27,7 +28,7 @@ const RECENT_MS = 50;
  */
 export class QuotaClock {
   readonly #clocks: Clocks;
-  readonly #tell: (message: string) => void;
+  readonly #tell: Tell;
   #calendar: Calendar;
   #plan: CalendarPlan;
   #wall: number;
@@ -42,7 +43,7 @@ export class QuotaClock {
   /** Monotonic milliseconds since when the clock shows an earlier day. */
   #heldSince: number | undefined;
 
-  constructor(plan: CalendarPlan, clocks: Clocks, tell: (message: string) => void = () => {}) {
+  constructor(plan: CalendarPlan, clocks: Clocks, tell: Tell = () => {}) {
     this.#clocks = clocks;
     this.#tell = tell;
     this.#plan = plan;
@@ -81,7 +82,7 @@ export class QuotaClock {
     if (this.#aheadSince !== undefined && monotonic - this.#aheadSince >= DOUBT_MS) {
       this.#ahead = 0;
       this.#aheadSince = undefined;
-      this.#tell("The clock has stayed where it was set. Days and months of quotas follow it now.");
+      this.#tell("The clock has stayed where it was set. Days and months of quotas follow it now.", "warn");
     }
     return wall - this.#ahead;
   }
@@ -127,8 +128,10 @@ export class QuotaClock {
     if (step > 0 && this.#ahead > 0)
       this.#tell(
         `The clock was set ${Math.round(step / 1000)} s ahead. Days and months of quotas follow it in ${DOUBT_MS / 60_000} minutes if it stays there.`,
+        "warn",
       );
-    else if ((before > 0 || isPutRight) && this.#ahead === 0) this.#tell("The clock is back. Quotas were not touched.");
+    else if ((before > 0 || isPutRight) && this.#ahead === 0)
+      this.#tell("The clock is back. Quotas were not touched.", "info");
     if (this.#heldSince === undefined && this.#calendar.dayAt(this.#wall - this.#ahead) < this.#period.day) {
       this.#heldSince = this.#monotonic;
       this.#tellHeld();
@@ -138,6 +141,7 @@ export class QuotaClock {
   #tellHeld(): void {
     this.#tell(
       `The clock shows an earlier day than ${formatDay(this.#period.day)}, for which use was counted already. That day goes on until the clock has passed it, or for 24 hours.`,
+      "warn",
     );
   }
 
@@ -147,7 +151,7 @@ export class QuotaClock {
     else if (this.#monotonic - (this.#heldSince ?? 0) >= HOLD_MS) {
       this.#heldSince = undefined;
       this.#period = this.#calendar.periodAt(now);
-      this.#tell(`Quotas follow the clock again: the day is ${formatDay(this.#period.day)}.`);
+      this.#tell(`Quotas follow the clock again: the day is ${formatDay(this.#period.day)}.`, "info");
     }
   }
 }

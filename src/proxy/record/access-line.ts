@@ -1,4 +1,5 @@
 import type { DescribedTls } from "../tunnel/inside-facts.ts";
+import type { AccessField, TlsField } from "./access-fields.ts";
 import type { AccessRecord } from "./access-record.ts";
 import { cutText, escapeText } from "../../escape-text.ts";
 
@@ -41,12 +42,12 @@ export function formatJsonLine(record: AccessRecord): string {
     bytes_down: record.bytesDown,
     ms: record.ms,
     stage_ms: record.stageMs,
-  });
+  } satisfies Record<AccessField, unknown>);
   return escapeText(line);
 }
 
 /** What a TLS handshake showed, in the keys of the JSON form. */
-export function formatTlsFields(tls: DescribedTls): Record<string, string | number | boolean | undefined> {
+export function formatTlsFields(tls: DescribedTls) {
   return {
     sni: tls.sni,
     alpn: tls.alpn,
@@ -59,7 +60,7 @@ export function formatTlsFields(tls: DescribedTls): Record<string, string | numb
     certificate_expires: tls.certificateExpires,
     handshake_ms: tls.handshakeMs,
     alert: tls.alert,
-  };
+  } satisfies Record<TlsField, unknown>;
 }
 
 /**

@@ -74,6 +74,10 @@ export class AccessLog {
     this.#pendingLimit = options.pendingLimit ?? PENDING_LIMIT;
   }
 
+  get format(): AccessFormat {
+    return this.#format;
+  }
+
   /** Whether lines are written. */
   get enabled(): boolean {
     return this.#format !== "off";
@@ -90,10 +94,10 @@ export class AccessLog {
     return this.#format !== "off" && (failed || this.#sampleOk === 1 || this.#random() < this.#sampleOk);
   }
 
-  /** Queues the line of a request. */
-  write(record: AccessRecord): void {
+  /** Queues the line of a request; `json` is its form in JSON, where that is known. */
+  write(record: AccessRecord, json?: string): void {
     if (this.#format === "off") return;
-    const line = writers[this.#format](record);
+    const line = this.#format === "json" && json !== undefined ? json : writers[this.#format](record);
     if (this.#pendingLength + line.length + 1 > this.#pendingLimit) {
       this.#lose(1, "their reader is too slow");
       return;

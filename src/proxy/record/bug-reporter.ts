@@ -1,8 +1,9 @@
+import type { Tell } from "../../operator-message.ts";
 import { describeThrown, findPlace } from "../hook/describe-thrown.ts";
 import { QuietTeller } from "./quiet-teller.ts";
 
 export interface BugReporterOptions {
-  readonly tell: (message: string) => void;
+  readonly tell: Tell;
   /** Texts that are redacted in messages. */
   readonly secrets?: readonly string[];
   /** A monotonic clock in milliseconds. */
@@ -15,7 +16,7 @@ export class BugReporter {
   readonly #secrets: readonly string[];
 
   constructor({ tell, secrets = [], now }: BugReporterOptions) {
-    this.#teller = new QuietTeller(tell, now);
+    this.#teller = new QuietTeller((message) => tell(message, "error"), now);
     this.#secrets = secrets;
   }
 

@@ -1,3 +1,4 @@
+import type { Tell } from "../../operator-message.ts";
 import { cutText, escapeText } from "../../escape-text.ts";
 import { QuietTeller } from "./quiet-teller.ts";
 import type { HookReport } from "../hook/call-hook.ts";
@@ -17,8 +18,8 @@ export class HookReporter {
   readonly #teller: QuietTeller;
   readonly #secrets: readonly string[];
 
-  constructor(tell: (message: string) => void, { secrets = [], now }: HookReporterOptions = {}) {
-    this.#teller = new QuietTeller(tell, now);
+  constructor(tell: Tell, { secrets = [], now }: HookReporterOptions = {}) {
+    this.#teller = new QuietTeller((message) => tell(message, "error"), now);
     this.#secrets = secrets;
   }
 

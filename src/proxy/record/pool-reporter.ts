@@ -1,3 +1,4 @@
+import type { MessageLevel, Tell } from "../../operator-message.ts";
 import type { PoolEvent } from "../upstream/pool.ts";
 import { QuietTeller } from "./quiet-teller.ts";
 
@@ -31,7 +32,7 @@ export interface PoolReporterOptions {
  * its last state and the number in between: the last message always holds.
  */
 export class PoolReporter {
-  readonly #tell: (message: string) => void;
+  readonly #tell: Tell;
   readonly #now: () => number;
   readonly #later: NonNullable<PoolReporterOptions["later"]>;
   readonly #moves: QuietTeller;
@@ -40,14 +41,11 @@ export class PoolReporter {
   /** Changes left out because too many members changed. */
   #leftOut = 0;
 
-  constructor(
-    tell: (message: string) => void,
-    { now = () => performance.now(), later = wait }: PoolReporterOptions = {},
-  ) {
+  constructor(tell: Tell, { now = () => performance.now(), later = wait }: PoolReporterOptions = {}) {
     this.#tell = tell;
     this.#now = now;
     this.#later = later;
-    this.#moves = new QuietTeller(tell, now);
+    this.#moves = new QuietTeller((message) => tell(message, "info"), now);
   }
 
   report(event: PoolEvent): void {
@@ -70,7 +68,7 @@ export class PoolReporter {
     }
     if (window.told < MAX_PER_MEMBER) {
       window.told += 1;
-      this.#tell(describeHealth(event));
+      this.#tell(describeHealth(event), levelOf(event));
       return;
     }
     window.latest = event;
@@ -99,11 +97,12 @@ export class PoolReporter {
       this.#windows.delete(key);
       if (latest === undefined) continue;
       const others = untold === 1 ? "" : ` Its health changed ${untold} times since the last message.`;
-      this.#tell(`${describeHealth(latest)}${others}`);
+      this.#tell(`${describeHealth(latest)}${others}`, levelOf(latest));
     }
     if (this.#leftOut > 0) {
       this.#tell(
         `Upstreams: ${this.#leftOut} more changes of health were not told, because too many members changed at once. "penstock upstreams" shows them.`,
+        "warn",
       );
       this.#leftOut = 0;
     }
@@ -116,6 +115,10 @@ export class PoolReporter {
       return `Upstream ${pool}: a session moved from ${from} to ${to}.${more}`;
     });
   }
+}
+
+function levelOf({ state }: HealthEvent): MessageLevel {
+  return state === "ejected" || state === "down" ? "warn" : "info";
 }
 
 function describeHealth({ pool, member, state, reason, failures, forMs }: HealthEvent): string {

@@ -1,12 +1,14 @@
 import type { RequestRecord } from "./request-record.ts";
 import type { Tunnel } from "../flow/tunnel.ts";
 import type { RequestEvents } from "./events/request-events.ts";
+import { formatJsonLine } from "./access-line.ts";
 import type { AccessLog } from "./access-log.ts";
 import { type AccessRecord, buildAccessRecord } from "./access-record.ts";
 import type { LiveCounters } from "./live/live-counters.ts";
 import type { LiveTable } from "./live-table.ts";
 import type { Usage } from "../limit/usage.ts";
 import type { MovedBytes } from "../limit/use.ts";
+import type { RequestTracer } from "./request-tracer.ts";
 import type { Metrics } from "./metrics.ts";
 import type { RequestTrace } from "../trace/request-trace.ts";
 
@@ -35,6 +37,8 @@ export interface RecorderOptions {
   readonly counters: LiveCounters;
   /** Is told of requests that were traced. */
   readonly traces?: TraceReceiver | undefined;
+  /** What traces requests now; undefined when nothing does. */
+  readonly findTracer?: () => Pick<RequestTracer, "finished"> | undefined;
   /** Is told of bugs in recording, which end no connection. */
   readonly reportBug?: (error: unknown, id: string) => void;
 }
@@ -52,7 +56,7 @@ const NONE: MovedBytes = { up: 0, down: 0 };
  * throws: a connection calls them while it frees what it holds.
  */
 export function createRecorder(options: RecorderOptions): Recorder {
-  const { accessLog, metrics, live, usage, events, counters, traces, reportBug } = options;
+  const { accessLog, metrics, live, usage, events, counters, traces, findTracer, reportBug } = options;
   return {
     opened(record) {
       metrics.countOpened(record.listener);
@@ -75,13 +79,15 @@ export function createRecorder(options: RecorderOptions): Recorder {
         metrics.countFinished(record, moved, now);
         counters.finished(record, now);
         if (usage?.enabled === true) usage.finished(record, moved, now);
+        findTracer?.()?.finished(record, now);
         const isTold = events.wants(record, now);
         const isWritten = accessLog.wants(record.failure !== undefined);
         const { trace } = record;
         if (!isTold && !isWritten && trace === undefined) return;
         const access = buildAccessRecord(record, now);
-        if (isWritten) accessLog.write(access);
-        if (isTold) events.finished(record, access);
+        const line = isTold || accessLog.format === "json" ? formatJsonLine(access) : undefined;
+        if (isWritten) accessLog.write(access, line);
+        if (isTold && line !== undefined) events.finished(record, access, line);
         if (trace !== undefined) traces?.finished(record, trace, access, now);
       } catch (error) {
         reportBug?.(error, record.id);

@@ -70,6 +70,8 @@ export interface RecordedConnection {
     readonly ids: Pick<RequestIds, "next" | "format">;
     /** Absent where nothing is traced. */
     readonly tracing?: Pick<Tracing, "begin"> | undefined;
+    /** Is told when a stage is left; undefined when nobody traces. */
+    readonly tracer?: { entered(record: RequestRecord, left: Stage): void } | undefined;
   };
   /** What its forwarded requests are counted under. */
   accounts?: RememberedAccounts | undefined;
@@ -195,10 +197,13 @@ export class RequestRecord {
 
   /** Ends the current stage and enters the next. */
   enter(stage: Stage): void {
+    const left = this.stage;
     this.closeStage();
     this.stage = stage;
     // A second try replaces the time of the first.
     if (this.stageMs[stage] !== undefined) this.stageMs[stage] = undefined;
+    const { tracer } = this.connection.services;
+    if (tracer !== undefined) tracer.entered(this, left);
   }
 
   /** Ends the time of the current stage, which stays the last one reached. What follows a failure is the reply. */

@@ -1,16 +1,17 @@
+import type { Tell } from "../../operator-message.ts";
 import { QuietTeller } from "../../proxy/record/quiet-teller.ts";
 import type { FleetChange } from "./fleet.ts";
 
 /** Tells the operator how the fleet is. `name` is the server, as `host:port`. */
 export class FleetReporter {
-  readonly #tell: (message: string) => void;
+  readonly #tell: Tell;
   readonly #name: string;
   readonly #keys: QuietTeller;
 
-  constructor(name: string, tell: (message: string) => void) {
+  constructor(name: string, tell: Tell) {
     this.#name = name;
     this.#tell = tell;
-    this.#keys = new QuietTeller(tell);
+    this.#keys = new QuietTeller((message) => tell(message, "warn"));
   }
 
   report(change: FleetChange): void {
@@ -18,10 +19,12 @@ export class FleetReporter {
       case "lost":
         return this.#tell(
           `${this.#server} ${change.fault.why}. This proxy goes on with its share of the limits and the last known use.`,
+          "error",
         );
       case "back":
         return this.#tell(
           `${this.#server} can be used again, after ${formatSeconds(change.afterMs)}. ${change.proxies === 1 ? "No other proxy shares the limits" : `${change.proxies} proxies share the limits`}.`,
+          "info",
         );
       case "key": {
         const { key, fault } = change;

@@ -12,7 +12,6 @@ import { waitFor } from "../../support/wait-for.ts";
 
 const SETTLE_MS = 150;
 const NOW = Date.UTC(2027, 0, 1);
-const DAY = 24 * 60 * 60 * 1000;
 
 let authority: CertificateAuthority;
 let first: Certificate;
@@ -102,9 +101,7 @@ describe("watchCertificates()", () => {
     follow(first);
     await write(alone);
     await untilReplaced();
-    expect(messages.at(-1)).toStartWith(
-      'Warning: The file "cert.pem" has no certificate of the issuer of its first one:',
-    );
+    expect(messages.at(-1)).toStartWith('The file "cert.pem" has no certificate of the issuer of its first one:');
   });
 
   test("sees files that are renamed over the old ones", async () => {
@@ -179,32 +176,5 @@ describe("watchCertificates()", () => {
     await write(await authority.issue());
     await untilTold("too short");
     expect(plans).toEqual([]);
-  });
-
-  test("warns 30 days before the end of a certificate, and after it", async () => {
-    await write(first);
-    const end = Date.UTC(2027, 0, 10, 12);
-    const told = (now: number) => {
-      messages = [];
-      follow(first, now);
-      watch?.close();
-      return messages;
-    };
-    expect(told(end - 30 * DAY)).toEqual([]);
-    expect(told(end - 30 * DAY + 1)).toEqual([
-      'Warning: the certificate "cert.pem" expires in 29 days, on 2027-01-10. Renew it.',
-    ]);
-    expect(told(end - DAY)).toEqual([expect.stringContaining("expires in 1 day, on")]);
-    expect(told(end - 1)).toEqual([expect.stringContaining("expires in less than a day")]);
-    expect(told(end)).toEqual(['Warning: the certificate "cert.pem" expired on 2027-01-10. Renew it.']);
-  });
-
-  test("no longer warns once the certificate was renewed", async () => {
-    await write(first);
-    follow(first);
-    expect(messages).toEqual([expect.stringContaining("expires in 9 days")]);
-    await write(second);
-    await untilReplaced();
-    expect(messages).toHaveLength(2);
   });
 });

@@ -23,6 +23,12 @@ function using(file: string, expression: string, rule = "no-restricted-propertie
 }
 
 const breaches: readonly Breach[] = [
+  // The page runs in a browser.
+  ...["bun:ffi", "node:fs", "hono", "../../../config/compile.ts", "../../../net/http/serve-http.ts"].map((source) =>
+    importing("src/sidecar/page/ui/planted.ts", source),
+  ),
+  using("src/sidecar/page/ui/planted.ts", 'Bun.file("x")', "no-restricted-globals"),
+  using("src/sidecar/page/ui/planted.ts", 'Buffer.from("x")', "no-restricted-globals"),
   // The data plane.
   ...["zod", "zod/mini", "hono", "hono/bun", "citty", "node:fs", "node:fs/promises", "fs", "fs/promises"].map(
     (source) => importing("src/proxy/dial/planted.ts", source),

@@ -73,7 +73,7 @@ describe("a PAC file that is a file", () => {
     await pac.replace("bad");
     expect(pac.version).toBe(1);
     expect(pac.status).toMatchObject({ fault: "threw SyntaxError", failures: 2, loadedAt: 1000 });
-    expect(told).toEqual(["Warning: the PAC file of upstream corp threw SyntaxError. The one before stays in use."]);
+    expect(told).toEqual(["The PAC file of upstream corp threw SyntaxError. The one before stays in use."]);
     pac.blame("cannot be read: the permission is missing");
     expect(told.at(-1)).toContain("cannot be read: the permission is missing. The one before stays in use.");
     await pac.replace("good 1");
@@ -107,7 +107,7 @@ describe("a PAC file that is fetched", () => {
     await pac.start();
     expect(pac.missing).toBe("answered with 404");
     expect(told).toEqual([
-      "Warning: the PAC file of upstream corp answered with 404. Requests through this upstream are refused until there is one.",
+      "The PAC file of upstream corp answered with 404. Requests through this upstream are refused until there is one.",
     ]);
     await waitFor(() => pac.version === 1, "the file");
     pac.close();

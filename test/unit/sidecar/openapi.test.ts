@@ -19,7 +19,7 @@ describe("GET /openapi.json", () => {
   });
 
   test("says of every route what it answers and what goes wrong, and which token it needs", () => {
-    const open = ["GET /healthz", "GET /readyz", "GET /proxy.pac"];
+    const open = ["GET /healthz", "GET /readyz", "GET /proxy.pac", "GET /", "GET /page/{name}"];
     for (const [name, operation] of listOperations(openapi)) {
       const { responses, security } = operation as typeof operation & { security?: unknown };
       expect([name, Object.keys(responses).some((status) => /^20[024]$/.test(status))]).toEqual([name, true]);

@@ -199,7 +199,7 @@ describe("the token", () => {
 
 describe("paths and methods", () => {
   test("an unknown path is 404", async () => {
-    for (const path of ["/", "/nope", "/healthz/", "/tunnels/", "/tunnels/a/b", "/constructor"]) {
+    for (const path of ["/page", "/nope", "/healthz/", "/tunnels/", "/tunnels/a/b", "/constructor"]) {
       const response = await makeApp().app.request(path, withToken);
       expect(response.status).toBe(404);
       expect(response.headers.get("Content-Type")).toBe("application/problem+json");

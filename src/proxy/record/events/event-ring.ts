@@ -41,6 +41,11 @@ export class EventRing {
     }
   }
 
+  /** The event of that number, if it is kept. */
+  find(number: number): PublishedEvent | undefined {
+    return number < this.oldest ? undefined : this.#events[this.#start + number - this.oldest];
+  }
+
   /** The events after the one of that number. */
   after(number: number): PublishedEvent[] {
     // Numbers have no gaps.

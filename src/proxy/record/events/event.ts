@@ -1,18 +1,47 @@
 /** Version of the form of events. New fields and types may come without a new version. */
 export const EVENT_VERSION = 1;
 
+interface EventDescription {
+  readonly when: string;
+  readonly fields: string;
+}
+
 /** What is told, in the order of the documentation. */
-export const EVENT_TYPES = [
-  "refused",
-  "tunnel_opened",
-  "tunnel_ended",
-  "request_done",
-  "upstream",
-  "reload",
-  "hook_failed",
-  "drain",
-] as const;
-export type EventType = (typeof EVENT_TYPES)[number];
+export const EVENTS = {
+  refused: {
+    when: "A request was refused, or could not be carried out.",
+    fields: "Those of its access line.",
+  },
+  tunnel_opened: { when: "A tunnel opened.", fields: "Those of its access line so far." },
+  tunnel_ended: { when: "A tunnel ended.", fields: "Those of its access line." },
+  request_done: { when: "A forwarded request is over.", fields: "Those of its access line." },
+  upstream: {
+    when: "The health of a member of a pool changed, or a session moved.",
+    fields:
+      "`change`: `health` with `upstream`, `member`, `state`, `reason`, `failures`, `for_ms`; or `session_moved` with `upstream`, `from`, `to`. `not_told`: changes left out since the last one.",
+  },
+  reload: { when: "A reload is over.", fields: "`result`, and `changes`, `warnings`; or `problems`." },
+  limit: {
+    when: "A limit refused requests: the first time at once, then once a second while it goes on.",
+    fields:
+      "`limit`: its path below `limits`. `user`, `client` or `target`: whose limit it is. `detail`: the failure word. `count`: requests that it refused since the last one.",
+  },
+  certificate: {
+    when: "A certificate expires within 30, 14, 7, 3 or 1 days, or has expired; at start and after a reload at once.",
+    fields:
+      "`use`: `listener`, `sidecar` or `upstream` (a client certificate). `name`: where it is used. `file`, `expires`, `days`, `expired`.",
+  },
+  hook_failed: {
+    when: "A function of the configuration failed.",
+    fields: "`hook`, `why`. `not_told`: failures left out since the last one.",
+  },
+  drain: {
+    when: "A drain began, went on or ended.",
+    fields: "`phase`, `left_ms`, `connections`, `tunnels`.",
+  },
+} as const satisfies Record<string, EventDescription>;
+export type EventType = keyof typeof EVENTS;
+export const EVENT_TYPES = Object.keys(EVENTS) as readonly EventType[];
 
 /** What filters look at. */
 export interface EventFacts {
@@ -27,6 +56,8 @@ export interface EventFacts {
 export interface PublishedEvent extends EventFacts {
   /** Counts from 1 in the life of the process. */
   readonly number: number;
+  /** Events that were wanted and not made before it. */
+  readonly leftOutBefore: number;
   readonly type: EventType;
   /** The event in JSON, without line ends. */
   readonly json: string;
@@ -42,12 +73,12 @@ export interface EventFilter {
 }
 
 /** Whether a filter lets an event through. An event without a user passes no filter for users, and so on. */
-export function matchesEvent({ types, user, target, word }: EventFilter, event: PublishedEvent): boolean {
+export function matchesEvent({ types, user, target, word }: EventFilter, type: EventType, facts: EventFacts): boolean {
   return (
-    (types === undefined || types.has(event.type)) &&
-    (user === undefined || user === event.user) &&
-    (target === undefined || matchesTarget(target, event.target)) &&
-    (word === undefined || event.words?.includes(word) === true)
+    (types === undefined || types.has(type)) &&
+    (user === undefined || user === facts.user) &&
+    (target === undefined || matchesTarget(target, facts.target)) &&
+    (word === undefined || facts.words?.includes(word) === true)
   );
 }
 

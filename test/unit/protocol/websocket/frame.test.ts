@@ -88,6 +88,21 @@ describe("ClientFrames", () => {
     expect(new ClientFrames().read(Buffer.from([0x83, 0x80]))).toBe(1002); // an opcode that is not known
     expect(new ClientFrames().read(mask("ping", Buffer.from("a"), { fin: false }))).toBe(1002);
     expect(new ClientFrames().read(Buffer.from([0x89, 0xfe]))).toBe(1002); // a ping of more than 125 bytes
+    expect(new ClientFrames().read(mask("continuation", Buffer.from("a")))).toBe(1002); // of nothing
+    const begun = mask("text", Buffer.from("a"), { fin: false });
+    expect(new ClientFrames().read(Buffer.concat([begun, begun]))).toBe(1002); // a message in a message
+    for (const [code, reason, fault] of [
+      [1005, "", 1002],
+      [999, "", 1002],
+      [2000, "", 1002],
+      [5000, "", 1002],
+      [1000, "\xff", 1007],
+    ] as const)
+      expect(
+        new ClientFrames().read(mask("close", Buffer.from([code >> 8, code & 255, ...Buffer.from(reason, "latin1")]))),
+      ).toBe(fault);
+    expect(new ClientFrames().read(mask("close", Buffer.from([3])))).toBe(1002); // half a code
+    expect(show(new ClientFrames().read(mask("close", Buffer.alloc(0))))).toEqual([["close", ""]]);
     expect(new ClientFrames(1000).read(mask("text", Buffer.alloc(1001)))).toBe(1009);
     expect(new ClientFrames().read(Buffer.from([0x81, 0xff, 255, 255, 255, 255, 255, 255, 255, 255, 0, 0, 0, 0]))).toBe(
       1009,

@@ -1,25 +1,31 @@
 import { describe, expect, test } from "bun:test";
-import type { EventFilter, EventType } from "../../../../../src/proxy/record/events/event.ts";
+import type { EventFacts, EventFilter, EventType } from "../../../../../src/proxy/record/events/event.ts";
 import { EventRing } from "../../../../../src/proxy/record/events/event-ring.ts";
-import { type EventForm, EventStream, type EventWatcher } from "../../../../../src/proxy/record/events/event-stream.ts";
+import type { EventForm, EventWatcher } from "../../../../../src/proxy/record/events/event-channel.ts";
+import { EventStream } from "../../../../../src/proxy/record/events/event-stream.ts";
 
 const lines: EventForm = {
   name: "lines",
   write: ({ json }) => `${json}\n`,
-  writeLost: (count) => `lost ${count}\n`,
+  writeLost: (count, why) => `lost ${count} ${why}\n`,
   heartbeat: Buffer.from("\n"),
 };
 
 function makeStream() {
   let clock = 0;
-  const stream = new EventStream({ origin: "o", now: () => 0, clock: () => clock });
+  const stream = new EventStream({ origin: "o", rate: { perSecond: 10, burst: 3 }, now: () => 0, clock: () => clock });
   return {
     stream,
+    time: () => clock,
     wait: (ms: number) => {
       clock += ms;
     },
     say: (type: EventType, n: unknown, facts = {}) => stream.publish(type, { n }, facts),
   };
+}
+
+function choose(stream: EventStream, type: EventType, facts: EventFacts, now: number) {
+  return stream.choose(type, facts, (each) => each, now);
 }
 
 async function read(watcher: EventWatcher): Promise<unknown[]> {
@@ -95,7 +101,7 @@ describe("EventStream", () => {
     expect(seen.length).toBe(6);
     const first = await read(slow);
     expect(first.length).toBe(2);
-    expect(await read(slow)).toEqual(["lost 4"]);
+    expect(await read(slow)).toEqual(["lost 4 slow"]);
     say("reload", "after");
     expect(await read(slow)).toEqual(["after"]);
   });
@@ -112,6 +118,48 @@ describe("EventStream", () => {
     expect(stream.wanted).toBe(true);
     wait(1);
     expect(stream.wanted).toBe(false);
+  });
+
+  test("makes a burst of frequent events whole and some of a flood, and tells each watcher how many of its own are missing", async () => {
+    const { stream, wait, say, time } = makeStream();
+    const watchers = [stream.watch({}, lines), stream.watch({ user: "alice" }, lines)];
+    const happen = (n: number, user: string) => {
+      if (choose(stream, "tunnel_opened", { user }, time()) === "made") say("tunnel_opened", n, { user });
+    };
+    for (let n = 1; n <= 8; n += 1) happen(n, n % 2 === 0 ? "alice" : "bob");
+    expect(await Promise.all(watchers.map(read))).toEqual([
+      [1, 2, 3, "lost 5 rate"],
+      [2, "lost 3 rate"],
+    ]);
+    // A refusal is not left out because of tunnels.
+    expect(choose(stream, "refused", {}, time())).toBe("made");
+    wait(200);
+    happen(9, "bob");
+    happen(10, "bob");
+    happen(11, "bob");
+    expect(await read(watchers[0] as EventWatcher)).toEqual([9, 10]);
+    wait(1000);
+    expect(await read(watchers[0] as EventWatcher)).toEqual(["lost 1 rate"]);
+    expect(stream.collect({}, "o-1").missed).toBe(6);
+    expect(stream.collect({}, "o-5").missed).toBe(1);
+    expect(stream.collect({}, stream.lastId)).toMatchObject({ events: [], missed: 1 });
+  });
+
+  test("wants only what somebody watches, also of one that has left a short time ago", () => {
+    const { stream, wait, time } = makeStream();
+    const some = stream.watch({ types: new Set(["reload"] as const) }, lines);
+    expect(choose(stream, "tunnel_opened", {}, time())).toBe("unwanted");
+    const poll = stream.watch({ user: "alice" }, lines);
+    poll.close();
+    expect(choose(stream, "tunnel_opened", { user: "alice" }, time())).not.toBe("unwanted");
+    expect(choose(stream, "tunnel_opened", { user: "bob" }, time())).toBe("unwanted");
+    wait(60_000);
+    expect(choose(stream, "tunnel_opened", { user: "alice" }, time())).toBe("unwanted");
+    for (let at = 0; at < 40; at += 1) stream.watch({ user: `user ${at}` }, lines).close();
+    expect(choose(stream, "tunnel_opened", { user: "user 1" }, time())).not.toBe("unwanted");
+    wait(60_000);
+    expect(choose(stream, "tunnel_opened", { user: "user 1" }, time())).toBe("unwanted");
+    some.close();
   });
 
   test("ends a watcher after what it has not read", async () => {
@@ -132,7 +180,12 @@ describe("EventStream", () => {
 });
 
 describe("EventRing", () => {
-  const event = (number: number, length = 1) => ({ number, type: "reload" as const, json: "x".repeat(length) });
+  const event = (number: number, length = 1) => ({
+    number,
+    leftOutBefore: 0,
+    type: "reload" as const,
+    json: "x".repeat(length),
+  });
 
   test("keeps the newest events, bounded in number and length", () => {
     const ring = new EventRing(10, 100);
