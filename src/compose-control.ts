@@ -18,7 +18,7 @@ export interface ControlledParts extends MeasuredParts, Pick<ControlPort, "reloa
 }
 
 /** What the sidecar asks the daemon, and what the daemon does with it. */
-export interface Control extends ControlPort, Pick<LiveViewParts, "carried" | "follow"> {
+export interface Control extends ControlPort, Pick<LiveViewParts, "carried" | "follow" | "endWatches"> {
   /** Ends all who watch. */
   stop(): void;
 }
@@ -37,6 +37,7 @@ export function composeControl(parts: ControlledParts): Control {
     view: live.view,
     carried: live.carried,
     follow: () => live.follow(),
+    endWatches: () => live.endWatches(),
     stop() {
       live.stop();
       gate.events.close();

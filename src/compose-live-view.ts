@@ -35,7 +35,9 @@ export interface LiveViewParts {
   readonly carried: CarriedState;
   /** Counts while a sidecar is configured, and only then. */
   follow(): void;
-  /** Ends all who watch. */
+  /** Ends all who watch now: they come again, and may find another process. */
+  endWatches(): void;
+  /** Ends them and all counting. */
   stop(): void;
 }
 
@@ -73,6 +75,7 @@ export function composeLiveView(parts: ShownParts): LiveViewParts {
       series = new Series({ traffic, counters, metrics, live });
       arm();
     },
+    endWatches: () => feed.close(),
     stop() {
       clearTimeout(timer);
       counters.enabled = false;

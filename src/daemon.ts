@@ -244,6 +244,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     onHandedOver: (pid) => options.successors?.onHandedOver(pid),
     onResumed: () => options.successors?.onResumed(),
     reopenSidecar: () => applier.reopenSidecar(),
+    endWatches: () => control.endWatches(),
   });
   const reloader = composeReloads({
     gate,

@@ -74,7 +74,9 @@ export class LiveFeed {
 
   /** Another second is over. A look at a long table takes milliseconds: each has a step of its own. */
   *tick(): Steps<void> {
-    for (const channel of [...this.#channels.values()]) {
+    // Those that come between two steps know the present.
+    const channels = [...this.#channels.values()];
+    for (const channel of channels) {
       channel.tick();
       yield;
     }
