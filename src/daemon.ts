@@ -200,10 +200,13 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
   });
 
   const measured = { gate, inUse, accessLog, use, fleet, lanes, pacs, telemetry, reloads: () => reloader };
+  // Connections first, then timers and promises of the runtime.
+  const turn = () => new Promise<void>((resolve) => sockets.afterTurn(() => setImmediate(resolve)));
   // The sidecar first: it can say that the proxy is still starting.
   const control = composeControl({
     ...measured,
     drain,
+    turn,
     splicing: description,
     driving: sockets.description,
     ...(options.load && { reload: () => reloader.reload() }),
@@ -213,8 +216,6 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     openSidecar(plan, control, { listen: sockets.listenForSidecar, passed, contexts }, (error) =>
       bugs.report("A mistake in the sidecar", error),
     );
-  // Connections first, then timers and promises of the runtime.
-  const turn = () => new Promise<void>((resolve) => sockets.afterTurn(() => setImmediate(resolve)));
   const applier = new ConfigApplier({
     ...measured,
     accessOutput,
@@ -243,6 +244,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     onHandedOver: (pid) => options.successors?.onHandedOver(pid),
     onResumed: () => options.successors?.onResumed(),
     reopenSidecar: () => applier.reopenSidecar(),
+    endWatches: () => control.endWatches(),
   });
   const reloader = composeReloads({
     gate,

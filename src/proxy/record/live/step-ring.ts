@@ -37,10 +37,12 @@ export class StepRing {
     return Math.min(this.count, this.size);
   }
 
-  add(step: Step): void {
-    const at = this.count % this.size;
-    for (const name of COLUMNS) this.#columns[name][at] = step[name];
-    this.count += 1;
+  /** Adds a step, or many that are equal, of which those are written that are kept. */
+  add(step: Step, times = 1): void {
+    const end = this.count + times;
+    for (let at = Math.max(this.count, end - this.size); at < end; at += 1)
+      for (const name of COLUMNS) this.#columns[name][at % this.size] = step[name];
+    this.count = end;
   }
 
   /** The last `length` values of a column, the oldest first; fewer when there are no more. */
