@@ -34,6 +34,8 @@ export interface Question {
   /** The user name as the client sends it; undefined for somebody without credentials. */
   readonly user: string | undefined;
   readonly target: Endpoint;
+  /** When, in milliseconds since the epoch. Default: now. */
+  readonly at?: number;
 }
 
 /**
@@ -55,7 +57,7 @@ export async function explainBoth(
 async function listFacts(
   compiled: CompiledConfig,
   resolver: Resolver,
-  { client, user: written, target }: Question,
+  { client, user: written, target, at }: Question,
   askPool: AskPool = () => Promise.resolve("nobody was asked"),
   askUse: AskUse = () => Promise.resolve(undefined),
 ): Promise<Fact[]> {
@@ -68,6 +70,8 @@ async function listFacts(
     ...line("client", `${client.text}${user === undefined ? "" : ` as ${user}`}${listParameters(parameters)}`),
     more: { client: client.text, user, parameters },
   });
+  const now = at ?? Date.now();
+  if (at !== undefined || runtime.policy.times !== undefined) lines.push(line("time", new Date(now).toISOString()));
   if (runtime.clients && !runtime.clients.has(client))
     return [...lines, ...refuse({ detail: "client_not_admitted", note: '"clients" does not have it' })];
   if (read?.ok === false) return [...lines, ...refuse({ detail: "parameters_malformed", note: read.note })];
@@ -83,7 +87,7 @@ async function listFacts(
   if (compiled.sidecar?.at.kind === "tcp") own.add(compiled.sidecar.at.host, compiled.sidecar.at.port);
   const failing: Fact[] = [];
   const hooks = new HookReporter((message) => failing.push(line("note", message)), { secrets: compiled.secrets });
-  const services = { resolver, own, reportHook: (report: HookReport) => hooks.report(report) };
+  const services = { resolver, own, now: () => now, reportHook: (report: HookReport) => hooks.report(report) };
   const authorized = await authorize({ client, user, parameters, runtime }, target, services);
   const { decision, foundName } = authorized.ok ? authorized.value : authorized;
   lines.push(...failing);

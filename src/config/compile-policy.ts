@@ -49,7 +49,8 @@ function readVerdict(verdict: Awaited<ReturnType<DecideTarget>>): HookVerdict {
 
 function readRule(settings: RuleSettings, fallbackName: string): Rule {
   const name = settings.name ?? fallbackName;
-  const { match, terms, inside } = compileFields(settings);
+  const { match: clients, when, terms, inside } = compileFields(settings);
+  const match = Object.keys(when).length > 0 ? { ...clients, when } : clients;
   if (settings.deny === true) return { name, ...match, verdict: { kind: "deny" } };
   const demand = Object.keys(inside).length > 0 && { inside: { protocols: onlyTls, ...inside } };
   return { name, ...match, verdict: { kind: "allow", allowPrivate: false, via: undefined, ...terms, ...demand } };

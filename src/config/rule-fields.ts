@@ -8,8 +8,10 @@ import { type Problem, quoteValue } from "./problem.ts";
 import { findTargetFault, parseTargetPattern, readTarget } from "./target-pattern.ts";
 import { bandwidthOf, compileBandwidth, formatBandwidth } from "./limits-schema.ts";
 import { compileParameters, findUnknownParameters, parameterConditions } from "./parameter-conditions.ts";
+import { compileHours, compileUntil, lastTime, weeklyHours } from "./when-schema.ts";
 import { compileWay, findUnknownWays, type Way, wayForms } from "./way-schema.ts";
 import type { AllowDecision } from "../proxy/policy/decision.ts";
+import type { When } from "../proxy/policy/when.ts";
 import { ServerNames } from "../proxy/policy/target-set.ts";
 
 /** Chooses the way for one connection. Throwing, or taking longer than `timeouts.hook`, denies. */
@@ -34,6 +36,8 @@ type AllowVerdict = Extract<Rule["verdict"], { kind: "allow" }>;
 export interface CompiledField {
   /** What the rule looks at. */
   readonly match?: Pick<Rule, "from" | "users" | "parameters" | "to">;
+  /** When it matches. */
+  readonly when?: When;
   /** What the rule allows. */
   readonly terms?: Partial<AllowVerdict>;
   /** What the first bytes inside a tunnel have to be. */
@@ -120,6 +124,22 @@ export const ruleFields = {
       .optional(),
     // One target at a time: a list may have a million of them.
     compile: (to) => ({ match: { to: { [Symbol.iterator]: () => to.values().map(readTarget) } } }),
+  }),
+  hours: field({
+    schema: weeklyHours()
+      .describe(
+        'Hours of the week in which the rule matches, on the clocks of a time zone: `"Mon-Fri 08:00-18:00 Europe/Berlin"`, `"Sat,Sun UTC"`, `"22:00-06:00 +01:00"` (a night belongs to the day on which it begins), several times as `08:00-12:00,13:00-18:00`; or a list of such texts. The end is not part of it. Summer time is that of the zone. Decides when a connection or a request begins: open tunnels stay open. Default: always.',
+      )
+      .optional(),
+    compile: (hours) => ({ when: { hours: compileHours(hours) } }),
+  }),
+  until: field({
+    schema: lastTime()
+      .describe(
+        'The rule matches until then: a date for the whole of that day (`"2026-12-31"`, in UTC, or `"2026-12-31 Europe/Berlin"`), or a time with its zone (`"2026-12-31T18:00 Europe/Berlin"`, `"2026-12-31T17:00:00Z"`). After it the rule is as if it were not there, and `penstock check` warns of it. Default: no end.',
+      )
+      .optional(),
+    compile: (until) => ({ when: { until: compileUntil(until) } }),
   }),
   deny: field({ schema: flag().describe("Refuse with 403.").optional() }),
   allow: field({
@@ -247,6 +267,7 @@ export function compileFields(rule: WrittenRule): Required<CompiledField> {
   });
   return {
     match: Object.assign({}, ...compiled.map(({ match }) => match)),
+    when: Object.assign({}, ...compiled.map(({ when }) => when)),
     terms: Object.assign({}, ...compiled.map(({ terms }) => terms)),
     inside: Object.assign({}, ...compiled.map(({ inside }) => inside)),
   };
