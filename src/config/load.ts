@@ -11,6 +11,7 @@ import { isRecord, type PlainData, withoutRefused } from "./plain-data.ts";
 import type { Checked, Problem } from "./problem.ts";
 import type { ScriptModules } from "./script-modules.ts";
 import { readConfigFile } from "./read-config-file.ts";
+import { readSettledFile } from "./file-changes.ts";
 import { readTextFile } from "./read-file.ts";
 import { run } from "../steps.ts";
 
@@ -76,6 +77,8 @@ export async function loadConfig(options: LoadOptions): Promise<LoadResult> {
     { folder: home, variables, terminal, now: Date.now() },
     (path, kind) => {
       const absolute = resolve(home, path);
+      // Lists are followed by themselves, without a reload.
+      if (kind === "list") return readSettledFile(absolute, kind);
       references.push(absolute);
       return readTextFile(absolute, kind);
     },

@@ -6,6 +6,7 @@ import { dnsSchema } from "./dns.ts";
 import { cidr, duration, flag, list, settings, size, text, word } from "./fields.ts";
 import { forwardSchema } from "./forward.ts";
 import { limitsSchema } from "./limits-schema.ts";
+import { listNames, listsSchema } from "./lists-schema.ts";
 import { findPortConflicts, findUnguarded, hasCertifiedUsers, listenSchema } from "./listener-schema.ts";
 import { checked, MALFORMED, type PartsOf, readWhole } from "./parts.ts";
 import type { Problem } from "./problem.ts";
@@ -81,6 +82,7 @@ const sections = settings(
     auth: authSchema,
     upstream: upstreamSchema,
     upstreams: upstreamsSchema,
+    lists: listsSchema,
     rules: rulesSchema,
     default: defaultSchema,
     forward: forwardSchema,
@@ -98,7 +100,7 @@ const sections = settings(
     telemetry: telemetrySchema,
     watch: flag()
       .describe(
-        "Whether a change of this file, of a file that it imports or of a file that it names is a reload. Without it users files and certificates are followed alone.",
+        "Whether a change of this file, of a file that it imports or of a file that it names is a reload. Without it users files and certificates are followed alone. Lists are followed by themselves in any case.",
       )
       .default(false),
     reload: settings({
@@ -166,14 +168,14 @@ function findPlaceholderConflicts(
 }
 
 /** The names that rules may use. */
-function findKnownNames({ listen, users, auth, upstream, upstreams }: PartsOf<Sections>): KnownNames {
+function findKnownNames({ listen, users, auth, upstream, upstreams, lists }: PartsOf<Sections>): KnownNames {
   const ways = upstreams === MALFORMED ? undefined : Object.keys(upstreams);
   if (upstream !== undefined && upstream !== "environment") ways?.push("upstream");
   // Certificates name users that nothing else in the configuration names.
   const explainUser = hasCertifiedUsers(listen) ? () => undefined : explainUnknownUsers(users);
   const parameters =
     auth === MALFORMED ? undefined : auth.parameters === undefined ? [] : readWhole<readonly string[]>(auth.parameters);
-  return { upstreams: ways, explainUser, parameters };
+  return { upstreams: ways, explainUser, parameters, lists: listNames(lists) };
 }
 
 /** The configuration as an author writes it. */
