@@ -1,6 +1,6 @@
 import { clientKey } from "../address/client-key.ts";
 import { type Endpoint, formatEndpoint } from "../address/endpoint.ts";
-import { hostFromIp } from "../address/host.ts";
+import { type Host, hostFromIp, parseHost } from "../address/host.ts";
 import type { Ip } from "../address/ip.ts";
 import type { CompiledConfig } from "../config/compile.ts";
 import { type Fact, formatFact, line, mergeFacts } from "./explain-fact.ts";
@@ -26,7 +26,7 @@ import type { UserParameters } from "../protocol/user-parameters.ts";
 import { isLocalhostName, resolveHost } from "../proxy/resolve/resolve-host.ts";
 import type { HookReport } from "../proxy/hook/call-hook.ts";
 import { TimeLimit } from "../net/conn/time-limit.ts";
-import type { Grant, ProxyProtocolVersion } from "../proxy/policy/decision.ts";
+import type { Authorization, Grant, ProxyProtocolVersion } from "../proxy/policy/decision.ts";
 
 /** Who asks for what. */
 export interface Question {
@@ -93,6 +93,13 @@ async function listFacts(
   lines.push(...failing);
   if (foundName !== undefined) lines.push(line("found", foundName));
   if (decision) lines.push(line("rule", decision.rule));
+  const { lists } = compiled;
+  if (decision && lists)
+    lines.push(
+      ...lists
+        .locate(decision.rule, { client, user, hosts: listHosts(target, authorized), port: target.port })
+        .map((place) => line("list", place)),
+    );
   if (!authorized.ok) return [...lines, ...refuse(authorized.failure)];
   const pac = await explainPac(compiled, authorized.value, { target, client }, resolver);
   lines.push(...pac.told.map(([name, value]) => line(name, value)));
@@ -119,6 +126,15 @@ async function listFacts(
   limit.release();
   authorized.value.lookups?.release();
   return lines;
+}
+
+/** What rules may have matched: the target, the name that was found for it, and its addresses. */
+function listHosts({ host }: Endpoint, authorized: Authorization): Host[] {
+  const { foundName, addresses = [] } = authorized.ok
+    ? authorized.value
+    : { foundName: authorized.foundName, addresses: undefined };
+  const found = foundName === undefined ? undefined : parseHost(foundName);
+  return [host, ...(found?.ok === true ? [found.host] : []), ...addresses.map(hostFromIp)];
 }
 
 interface Means {

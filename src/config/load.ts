@@ -12,6 +12,7 @@ import type { Checked, Problem } from "./problem.ts";
 import type { ScriptModules } from "./script-modules.ts";
 import { readConfigFile } from "./read-config-file.ts";
 import { findExpiredRules } from "./when-schema.ts";
+import { readSettledFile } from "./file-changes.ts";
 import { readTextFile } from "./read-file.ts";
 import { run } from "../steps.ts";
 
@@ -77,6 +78,8 @@ export async function loadConfig(options: LoadOptions): Promise<LoadResult> {
     { folder: home, variables, terminal, now: Date.now() },
     (path, kind) => {
       const absolute = resolve(home, path);
+      // Lists are followed by themselves, without a reload.
+      if (kind === "list") return readSettledFile(absolute, kind);
       references.push(absolute);
       return readTextFile(absolute, kind);
     },

@@ -55,13 +55,15 @@ export async function gatherMaterials(
       problems.push({ path, message: "Found the text of a PEM file. Write the path of a file that holds it." });
       continue;
     }
+    // One list may be in many rules.
+    if (kind === "list" && files.has(name)) continue;
     const read = await readText(name, kind);
     if (!read.ok)
       problems.push({
         path,
         message: `Cannot read ${quoteValue(name)}: ${read.reason}.`,
       });
-    else if (read.text.trim() === "" && kind !== "users")
+    else if (read.text.trim() === "" && kind !== "users" && kind !== "list")
       problems.push({ path, message: `The file ${quoteValue(name)} is empty.` });
     else files.set(name, read.text);
   }
@@ -98,6 +100,8 @@ const references: Readonly<Record<string, ReadonlyMap<string, Reference["kind"]>
   forward: new Map(pemReferences),
   state: new Map<string, Reference["kind"]>([...secretReferences, ["ca", "pem"]]),
   telemetry: new Map<string, Reference["kind"]>([...secretReferences, ["ca", "pem"]]),
+  lists: new Map([["file", "list"]]),
+  rules: new Map([["file", "list"]]),
   upstreams: new Map<string, Reference["kind"]>([...secretReferences, ...pemReferences, ["pac", "pac"]]),
 };
 
@@ -119,7 +123,8 @@ function findReferences(raw: unknown, only?: Reference["kind"]): Reference[] {
         for (let at = 0; at < value.length; at++) visitAt(at, value[at], inside);
       } else if (isRecord(value)) {
         // An upstream may have the name "file", and so may a field for the collector.
-        const hasNames = section === "upstreams" ? path.length === 1 : path[1] === "headers" && path.length === 2;
+        const isMap = section === "upstreams" || section === "lists";
+        const hasNames = isMap ? path.length === 1 : path[1] === "headers" && path.length === 2;
         for (const key of Object.keys(value)) visitAt(key, value[key], hasNames ? undefined : kinds.get(key));
       }
     };

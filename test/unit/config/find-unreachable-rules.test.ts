@@ -14,7 +14,7 @@ function listUnreachable(...rules: (Settings | (() => undefined))[]): unknown[] 
     rules: rules.map((rule) => (typeof rule === "function" ? rule : { allow: true, ...rule })),
   });
   if (!checked.ok) throw new Error(JSON.stringify(checked.problems));
-  return findUnreachableRules(readRules(checked.value.rules)).map(({ path }) => path[1]);
+  return findUnreachableRules(readRules(checked.value)).map(({ path }) => path[1]);
 }
 
 describe("findUnreachableRules()", () => {
@@ -25,7 +25,7 @@ describe("findUnreachableRules()", () => {
         { to: ["a.test:443"], via: "direct" },
       ],
     });
-    expect(checked.ok && findUnreachableRules(readRules(checked.value.rules))).toEqual([
+    expect(checked.ok && findUnreachableRules(readRules(checked.value))).toEqual([
       {
         path: ["rules", 1],
         message:
