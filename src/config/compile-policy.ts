@@ -3,13 +3,14 @@ import { compileRulesInSteps } from "../proxy/policy/compile-rules.ts";
 import type { Fallback, HookVerdict, Policy, Rule } from "../proxy/policy/policy.ts";
 import type { Steps } from "../steps.ts";
 import { readCidrs } from "./fields.ts";
+import type { Materials } from "./materials.ts";
 import { compileFields } from "./rule-fields.ts";
 import type { DecideTarget, RuleSettings } from "./rule-schema.ts";
 import type { Config } from "./schema.ts";
 import { compileWay } from "./way-schema.ts";
 
-/** Compiles rules and default, in steps. The schema has accepted their values; `rules` are the parsed ones. */
-export function compilePolicy(config: Config, rules = readRules(config.rules)): Steps<Policy> {
+/** Compiles rules and default, in steps. The schema has accepted their values; `rules` are the read ones. */
+export function compilePolicy(config: Config, rules: readonly Rule[]): Steps<Policy> {
   return compileRulesInSteps(rules, compileFallback(config));
 }
 
@@ -29,10 +30,10 @@ export function asksEnvironment(config: Config): boolean {
 }
 
 /** Parses rules. The schema has accepted their values. */
-export function readRules(rules: Config["rules"]): Rule[] {
+export function readRules(rules: Config["rules"], materials: Materials): Rule[] {
   if (typeof rules === "function") return [readHook("rules", rules)];
   return rules.map((rule, at) =>
-    typeof rule === "function" ? readHook(`rule-${at + 1}`, rule) : readRule(rule, `rule-${at + 1}`),
+    typeof rule === "function" ? readHook(`rule-${at + 1}`, rule) : readRule(rule, `rule-${at + 1}`, materials),
   );
 }
 
@@ -47,9 +48,9 @@ function readVerdict(verdict: Awaited<ReturnType<DecideTarget>>): HookVerdict {
   return via === undefined ? rest : { ...rest, via: compileWay(via) };
 }
 
-function readRule(settings: RuleSettings, fallbackName: string): Rule {
+function readRule(settings: RuleSettings, fallbackName: string, materials: Materials): Rule {
   const name = settings.name ?? fallbackName;
-  const { match, terms, inside } = compileFields(settings);
+  const { match, terms, inside } = compileFields(settings, materials);
   if (settings.deny === true) return { name, ...match, verdict: { kind: "deny" } };
   const demand = Object.keys(inside).length > 0 && { inside: { protocols: onlyTls, ...inside } };
   return { name, ...match, verdict: { kind: "allow", allowPrivate: false, via: undefined, ...terms, ...demand } };

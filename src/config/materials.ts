@@ -96,6 +96,7 @@ const references: Readonly<Record<string, ReadonlyMap<string, Reference["kind"]>
   sidecar: new Map<string, Reference["kind"]>([...secretReferences, ...pemReferences]),
   listen: new Map(pemReferences),
   forward: new Map(pemReferences),
+  rules: new Map(secretReferences),
   state: new Map<string, Reference["kind"]>([...secretReferences, ["ca", "pem"]]),
   telemetry: new Map<string, Reference["kind"]>([...secretReferences, ["ca", "pem"]]),
   upstreams: new Map<string, Reference["kind"]>([...secretReferences, ...pemReferences, ["pac", "pac"]]),
@@ -118,13 +119,19 @@ function findReferences(raw: unknown, only?: Reference["kind"]): Reference[] {
         const inside = kind === "pem" ? kind : undefined;
         for (let at = 0; at < value.length; at++) visitAt(at, value[at], inside);
       } else if (isRecord(value)) {
-        // An upstream may have the name "file", and so may a field for the collector.
-        const hasNames = section === "upstreams" ? path.length === 1 : path[1] === "headers" && path.length === 2;
+        // An upstream may have the name "file", and so may a field for the collector or an origin.
+        const hasNames =
+          section === "upstreams"
+            ? path.length === 1
+            : section === "rules"
+              ? path.length === 4
+              : path[1] === "headers" && path.length === 2;
         for (const key of Object.keys(value)) visitAt(key, value[key], hasNames ? undefined : kinds.get(key));
       }
     };
     const visitAt = (key: PropertyKey, value: unknown, kind?: Reference["kind"]): void => {
       if (kind === undefined && typeof value !== "object") return;
+      if (section === "rules" && path.length === 2 && key !== "request") return;
       path.push(key);
       visit(value, kind);
       path.pop();

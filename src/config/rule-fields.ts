@@ -8,6 +8,14 @@ import { type Problem, quoteValue } from "./problem.ts";
 import { findTargetFault, parseTargetPattern, readTarget } from "./target-pattern.ts";
 import { bandwidthOf, compileBandwidth, formatBandwidth } from "./limits-schema.ts";
 import { compileParameters, findUnknownParameters, parameterConditions } from "./parameter-conditions.ts";
+import type { Materials } from "./materials.ts";
+import {
+  compileRequestEdits,
+  compileResponseEdits,
+  findEditConflicts,
+  requestEdits,
+  responseEdits,
+} from "./request-edits.ts";
 import { compileWay, findUnknownWays, type Way, wayForms } from "./way-schema.ts";
 import type { AllowDecision } from "../proxy/policy/decision.ts";
 import { ServerNames } from "../proxy/policy/target-set.ts";
@@ -49,7 +57,7 @@ interface RuleField<Schema extends z.ZodType> {
   /** What contradicts it in the rule and in the names that the configuration knows. Paths begin at the field. */
   readonly findConflicts?: (value: unknown, rule: WrittenRule, known: KnownNames) => readonly Problem[];
   /** What a rule with this field does. */
-  readonly compile?: (value: Exclude<z.output<Schema>, undefined>) => CompiledField;
+  readonly compile?: (value: Exclude<z.output<Schema>, undefined>, materials: Materials) => CompiledField;
   /** How `penstock explain` words what it allows; undefined when it does not change the decision. */
   readonly explain?: (decision: AllowDecision) => string | undefined;
 }
@@ -200,6 +208,28 @@ export const ruleFields = {
     },
     explain: ({ bandwidth }) => bandwidth && `bandwidth ${formatBandwidth(bandwidth)}`,
   }),
+  request: field({
+    schema: requestEdits
+      .describe(
+        "Allow, and change the fields of forwarded requests (`http://` and `https://` in absolute-form) before they go on. What is inside tunnels is not changed. TRACE is refused when something is added.",
+      )
+      .optional(),
+    allows: true,
+    findConflicts: findEditConflicts,
+    compile: (request, materials) => ({ terms: { request: compileRequestEdits(request, materials) } }),
+    explain: ({ request }) => request && `forwarded requests with changes (${request.description})`,
+  }),
+  response: field({
+    schema: responseEdits
+      .describe(
+        "Allow, and change the fields of responses to forwarded requests before the client gets them. Refusals of the proxy itself, and trailers, are not changed.",
+      )
+      .optional(),
+    allows: true,
+    findConflicts: findEditConflicts,
+    compile: (response) => ({ terms: { response: compileResponseEdits(response) } }),
+    explain: ({ response }) => response && `responses with changes (${response.description})`,
+  }),
   sni: field({
     schema: either('"match" or a list of names', [
       word(["match"]),
@@ -240,10 +270,10 @@ export const ruleFields = {
 export const ruleFieldList: readonly (readonly [name: string, field: RuleField<z.ZodType>])[] =
   Object.entries(ruleFields);
 
-export function compileFields(rule: WrittenRule): Required<CompiledField> {
+export function compileFields(rule: WrittenRule, materials: Materials): Required<CompiledField> {
   const compiled = ruleFieldList.flatMap(([name, { compile }]) => {
     const value = rule[name];
-    return value === undefined || compile === undefined ? [] : compile(value);
+    return value === undefined || compile === undefined ? [] : compile(value, materials);
   });
   return {
     match: Object.assign({}, ...compiled.map(({ match }) => match)),

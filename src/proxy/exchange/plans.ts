@@ -116,6 +116,8 @@ function makePlan(record: RequestRecord, client: Conn, numbers: ObjectNumbers): 
     decision?.verdict !== "allow"
   )
     return undefined;
+  // What a rule changes is changed for each request, by the stages.
+  if (decision.request !== undefined || decision.response !== undefined) return undefined;
   if (evaluate(runtime.policy, { client: record.client, user, parameters, target }).kind !== "decided")
     return undefined;
   // A PAC file may choose another route for another path.
