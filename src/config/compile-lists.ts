@@ -60,7 +60,7 @@ export function* compileListsInSteps(config: Config, materials: Materials): Step
       const faults = list === undefined ? [] : yield* findFaults(list, text);
       return faults.map((fault) => formatProblem({ ...fault, path: [] }));
     },
-    compile: (next) => compilePolicy(config, readRules(config, next)),
+    compile: (next) => compilePolicy(config, readRules(config, materials, next)),
     locate: (rule, question) => locateEntries(config, texts, rule, question),
   };
   return { plan: used.size > 0 ? plan : undefined, rules, problems, warnings: findUnused(config) };

@@ -30,6 +30,7 @@ import { MALFORMED, type Parts, readWhole } from "./parts.ts";
 import type { Checked, Problem } from "./problem.ts";
 import { readDuration, readSize } from "./quantity.ts";
 import { compileRedis, findRedisProblems } from "./redis-schema.ts";
+import { findEditProblems } from "./request-edits.ts";
 import { listSecrets, redactInSteps } from "./secrets.ts";
 import { compileSidecar, findSidecarProblems, type SidecarPlan } from "./sidecar.ts";
 import type { Config } from "./schema.ts";
@@ -124,7 +125,7 @@ export function* compileInSteps(
   if (users.ok) problems.push(...findDigestProblems(config, users.value));
   problems.push(...findSidecarProblems(config.sidecar, materials), ...findRedisProblems(config.state, materials));
   const state = compileState(config.state, materials);
-  problems.push(...findTelemetryProblems(config.telemetry, materials));
+  problems.push(...findTelemetryProblems(config.telemetry, materials), ...findEditProblems(config.rules, materials));
   const { telemetry, warnings: telemetryWarnings } = compileTelemetry(config.telemetry, materials);
   const { redis, warnings: redisWarnings } = compileRedis(config.state, materials);
   const lists = keep(yield* compileListsInSteps(config, materials));
@@ -132,7 +133,7 @@ export function* compileInSteps(
   if (problems.length > 0 || !users.ok) return { ok: false, problems };
   const log = compileLog(config.log, materials);
   const authenticator = compileAuthenticator(config, users.value);
-  const rules = readRules(config, lists.plan?.texts);
+  const rules = readRules(config, materials, lists.plan?.texts);
   const policy = yield* compilePolicy(config, rules);
   const runtime = compileRuntime(config, { authenticator, policy, forward, upstreams, pacs, environment });
   const usersFile = compileUsersFile(config, materials, runtime);
@@ -196,6 +197,7 @@ export function findMaterialProblems(parts: Parts<Config>, materials: Materials)
     ...(users.ok ? [] : users.problems),
     ...(upstreams ? findUpstreamProblems(upstreams, materials) : []),
     ...(upstreams ? findPacProblems(upstreams, materials) : []),
+    ...findEditProblems(readWhole(parts.rules), materials),
   ];
 }
 

@@ -92,16 +92,18 @@ const secretReferences = [
 ] as const;
 const pemReferences = ["ca", "cert", "key", "clientCa"].map((name) => [name, "pem"] as const);
 
+const listReferences: ReadonlyMap<string, Reference["kind"]> = new Map([["file", "list"]]);
+
 /** The settings of each section that refer to a variable or a file, wherever they are in it. */
 const references: Readonly<Record<string, ReadonlyMap<string, Reference["kind"]>>> = {
   users: new Map(secretReferences),
   sidecar: new Map<string, Reference["kind"]>([...secretReferences, ...pemReferences]),
   listen: new Map(pemReferences),
   forward: new Map(pemReferences),
+  rules: new Map(secretReferences),
   state: new Map<string, Reference["kind"]>([...secretReferences, ["ca", "pem"]]),
   telemetry: new Map<string, Reference["kind"]>([...secretReferences, ["ca", "pem"]]),
-  lists: new Map([["file", "list"]]),
-  rules: new Map([["file", "list"]]),
+  lists: listReferences,
   upstreams: new Map<string, Reference["kind"]>([...secretReferences, ...pemReferences, ["pac", "pac"]]),
 };
 
@@ -122,10 +124,17 @@ function findReferences(raw: unknown, only?: Reference["kind"]): Reference[] {
         const inside = kind === "pem" ? kind : undefined;
         for (let at = 0; at < value.length; at++) visitAt(at, value[at], inside);
       } else if (isRecord(value)) {
-        // An upstream may have the name "file", and so may a field for the collector.
+        // An upstream may have the name "file", and so may a field for the collector or an origin.
         const isMap = section === "upstreams" || section === "lists";
-        const hasNames = isMap ? path.length === 1 : path[1] === "headers" && path.length === 2;
-        for (const key of Object.keys(value)) visitAt(key, value[key], hasNames ? undefined : kinds.get(key));
+        const isEdit = path[2] === "request";
+        const hasNames = isMap
+          ? path.length === 1
+          : section === "rules"
+            ? isEdit && path.length === 4
+            : path[1] === "headers" && path.length === 2;
+        // Other files of a rule are lists.
+        const known = section === "rules" && !isEdit ? listReferences : kinds;
+        for (const key of Object.keys(value)) visitAt(key, value[key], hasNames ? undefined : known.get(key));
       }
     };
     const visitAt = (key: PropertyKey, value: unknown, kind?: Reference["kind"]): void => {

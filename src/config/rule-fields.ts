@@ -12,6 +12,14 @@ import { findServerNameFault, findTargetFault, readTarget } from "./target-patte
 import { bandwidthOf, compileBandwidth, formatBandwidth } from "./limits-schema.ts";
 import { compileParameters, findUnknownParameters, parameterConditions } from "./parameter-conditions.ts";
 import { compileHours, compileUntil, lastTime, weeklyHours } from "./when-schema.ts";
+import type { Materials } from "./materials.ts";
+import {
+  compileRequestEdits,
+  compileResponseEdits,
+  findEditConflicts,
+  requestEdits,
+  responseEdits,
+} from "./request-edits.ts";
 import { compileWay, findUnknownWays, type Way, wayForms } from "./way-schema.ts";
 import type { AllowDecision } from "../proxy/policy/decision.ts";
 import type { When } from "../proxy/policy/when.ts";
@@ -49,6 +57,14 @@ export interface CompiledField {
   readonly inside?: Partial<InsideDemand>;
 }
 
+/** What fields are compiled with. */
+export interface CompileMeans {
+  /** Gives the entries of lists. */
+  readonly read: ReadEntries;
+  /** Has secrets. */
+  readonly materials: Materials;
+}
+
 /** Everything about one field of a rule. */
 interface RuleField<Schema extends z.ZodType> {
   /** The values; the description is the meaning in the documentation. */
@@ -57,8 +73,8 @@ interface RuleField<Schema extends z.ZodType> {
   readonly allows?: true;
   /** What contradicts it in the rule and in the names that the configuration knows. Paths begin at the field. */
   readonly findConflicts?: (value: unknown, rule: WrittenRule, known: KnownNames) => readonly Problem[];
-  /** What a rule with this field does. `read` gives the entries of lists. */
-  readonly compile?: (value: Exclude<z.output<Schema>, undefined>, read: ReadEntries) => CompiledField;
+  /** What a rule with this field does. */
+  readonly compile?: (value: Exclude<z.output<Schema>, undefined>, means: CompileMeans) => CompiledField;
   /** How `penstock explain` words what it allows; undefined when it does not change the decision. */
   readonly explain?: (decision: AllowDecision) => string | undefined;
 }
@@ -103,7 +119,7 @@ export const ruleFields = {
       .describe(`Client addresses or ranges${orLists} Default: all.`)
       .optional(),
     findConflicts: (from, _, { lists }) => findUnknownLists(from, lists),
-    compile: (from, read) => compileEntries(read(from, "addresses"), (texts) => ({ from: readCidrs(texts) })),
+    compile: (from, { read }) => compileEntries(read(from, "addresses"), (texts) => ({ from: readCidrs(texts) })),
   }),
   users: field({
     schema: listOfEntries("a user name", "a list of user names")
@@ -116,7 +132,7 @@ export const ruleFields = {
         return message === undefined ? [] : { path: [at], message };
       }),
     ],
-    compile: (users, read) => compileEntries(read(users, "users"), (texts) => ({ users: new Set(texts) })),
+    compile: (users, { read }) => compileEntries(read(users, "users"), (texts) => ({ users: new Set(texts) })),
   }),
   parameters: field({
     schema: parameterConditions()
@@ -135,7 +151,7 @@ export const ruleFields = {
       .optional(),
     findConflicts: (to, _, { lists }) => findUnknownLists(to, lists),
     // One target at a time: a list may have a million of them.
-    compile: (to, read) =>
+    compile: (to, { read }) =>
       compileEntries(read(to, "targets"), (texts) => ({
         to: { [Symbol.iterator]: () => Iterator.from(texts).map(readTarget) },
       })),
@@ -235,6 +251,28 @@ export const ruleFields = {
     },
     explain: ({ bandwidth }) => bandwidth && `bandwidth ${formatBandwidth(bandwidth)}`,
   }),
+  request: field({
+    schema: requestEdits
+      .describe(
+        "Allow, and change the fields of forwarded requests (`http://` and `https://` in absolute-form) before they go on. What is inside tunnels is not changed. TRACE is refused when something is added.",
+      )
+      .optional(),
+    allows: true,
+    findConflicts: findEditConflicts,
+    compile: (request, { materials }) => ({ terms: { request: compileRequestEdits(request, materials) } }),
+    explain: ({ request }) => request && `forwarded requests with changes (${request.description})`,
+  }),
+  response: field({
+    schema: responseEdits
+      .describe(
+        "Allow, and change the fields of responses to forwarded requests before the client gets them. Refusals of the proxy itself, and trailers, are not changed.",
+      )
+      .optional(),
+    allows: true,
+    findConflicts: findEditConflicts,
+    compile: (response) => ({ terms: { response: compileResponseEdits(response) } }),
+    explain: ({ response }) => response && `responses with changes (${response.description})`,
+  }),
   sni: field({
     schema: either('"match" or a list of names', [
       word(["match"]),
@@ -246,7 +284,7 @@ export const ruleFields = {
       .optional(),
     allows: true,
     findConflicts: (sni, rule, { lists }) => [...findDemandConflict(rule, "sni"), ...findUnknownLists(sni, lists)],
-    compile: (sni, read) => {
+    compile: (sni, { read }) => {
       if (sni === "match") return { inside: { sni } };
       const names = Iterator.from(read(sni, "server names") ?? []).map(readTarget);
       return { inside: { sni: new ServerNames(sni.map(nameEntry), names) } };
@@ -279,10 +317,10 @@ export const ruleFields = {
 export const ruleFieldList: readonly (readonly [name: string, field: RuleField<z.ZodType>])[] =
   Object.entries(ruleFields);
 
-export function compileFields(rule: WrittenRule, read: ReadEntries): Required<CompiledField> {
+export function compileFields(rule: WrittenRule, means: CompileMeans): Required<CompiledField> {
   const compiled = ruleFieldList.flatMap(([name, { compile }]) => {
     const value = rule[name];
-    return value === undefined || compile === undefined ? [] : compile(value, read);
+    return value === undefined || compile === undefined ? [] : compile(value, means);
   });
   return {
     match: Object.assign({}, ...compiled.map(({ match }) => match)),

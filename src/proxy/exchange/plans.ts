@@ -118,6 +118,8 @@ function makePlan(record: RequestRecord, client: Conn, numbers: ObjectNumbers): 
     decision?.verdict !== "allow"
   )
     return undefined;
+  // What a rule changes is changed for each request, by the stages.
+  if (decision.request !== undefined || decision.response !== undefined) return undefined;
   const { policy } = runtime;
   const now = policy.times === undefined ? 0 : Date.now();
   const evaluation = evaluate(policy, { client: record.client, user, parameters, target, now });
