@@ -14,7 +14,7 @@ import type { InheritedSockets } from "./net/inherited-sockets.ts";
 import type { TlsContexts } from "./net/runtime/tls-contexts.ts";
 import type { openSidecar, OpenSidecar, SidecarPlan } from "./open-sidecar.ts";
 import { explainBinding, type ListenerPlan, prepareListeners } from "./prepare-listeners.ts";
-import type { ListsInUse } from "./lists/lists-in-use.ts";
+import { ListsInUse } from "./lists/lists-in-use.ts";
 import type { PacFiles } from "./pac/pac-files.ts";
 import type { Policy } from "./proxy/policy/policy.ts";
 import { keepUnchanged, listHops } from "./proxy/keep-unchanged.ts";
@@ -40,7 +40,6 @@ export interface ConfigApplierOptions {
   readonly inUse: InUse;
   readonly contexts: TlsContexts;
   readonly pacs: PacFiles;
-  readonly lists: Pick<ListsInUse, "follow">;
   readonly fleet: Pick<FleetParts, "follow">;
   readonly telemetry: Pick<TelemetryParts, "follow">;
   readonly inherited: InheritedSockets | undefined;
@@ -52,10 +51,14 @@ export interface ConfigApplierOptions {
 
 /** Puts compiled configurations into effect, each as a whole or not at all. */
 export class ConfigApplier {
+  readonly lists: ListsInUse;
   readonly #options: ConfigApplierOptions;
 
   constructor(options: ConfigApplierOptions) {
     this.#options = options;
+    const { tell, turn, inUse } = options;
+    this.lists = new ListsInUse({ tell, turn, use: (policy) => this.#usePolicy(policy) });
+    this.lists.follow(inUse.compiled.lists);
   }
 
   async apply(wanted: CompiledConfig): Promise<Applied> {
@@ -102,7 +105,7 @@ export class ConfigApplier {
     listeners.commit();
     pacs.commit();
     gate.use(keepUnchanged(gate.runtime.current, next.runtime));
-    this.#options.lists.follow(next.lists);
+    this.lists.follow(next.lists);
     this.#options.fleet.follow(next);
     this.#options.telemetry.follow(next);
     const { current } = gate.runtime;
@@ -138,7 +141,7 @@ export class ConfigApplier {
   }
 
   /** Uses rules with other contents of their lists for new connections and requests. */
-  usePolicy(policy: Policy): void {
+  #usePolicy(policy: Policy): void {
     const { gate, inUse } = this.#options;
     gate.use({ ...gate.runtime.current, policy });
     if (inUse.compiled.reload.endDenied) void this.#endDenied();

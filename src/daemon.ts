@@ -45,7 +45,6 @@ import type { Sidecar } from "./sidecar/serve.ts";
 import { prepareStateFolder } from "./state/state-folder.ts";
 import type { FileText } from "./config/read-file.ts";
 import { fetchText } from "./net/http/fetch-text.ts";
-import { ListsInUse } from "./lists/lists-in-use.ts";
 import { PacFiles } from "./pac/pac-files.ts";
 import { tidyMemory } from "./tidy-memory.ts";
 import type { Pools } from "./proxy/upstream/pools.ts";
@@ -219,11 +218,8 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     openSidecar(plan, control, { listen: sockets.listenForSidecar, passed, contexts }, (error) =>
       bugs.report("A mistake in the sidecar", error),
     );
-  const lists = new ListsInUse({ tell, turn, use: (policy) => applier.usePolicy(policy) });
-  lists.follow(compiled.lists);
   const applier = new ConfigApplier({
     ...measured,
-    lists,
     accessOutput,
     secrets,
     openSidecar: open,
@@ -335,7 +331,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
       replaceUsers: (text) => applier.replaceUsers(text),
       checkCertificates: () => certificates.look(),
       replacePac: (name, read) => pacs.replace(name, read),
-      replaceList: (key, read) => lists.replace(key, read),
+      replaceList: (key, read) => applier.lists.replace(key, read),
       renewTrust(renew) {
         gate.use(renew.runtime(gate.runtime.current));
         pacs.renewAuthorities(renew.pacs);
