@@ -152,6 +152,16 @@ describe("use of two proxies that share Redis", () => {
     expect(await redis.run("HGET", "penstock:use:day:2026-11-28", "ci")).toBe(String(sum));
   });
 
+  test("what was used in a span that a reload brings is told, although its user uses nothing more", async () => {
+    await using redis = await openRedis();
+    await using one = openFleet({ port: redis.port, id: "one" });
+    await one.fleet.exchanged();
+    // Not used lately.
+    one.bytes.mine.set("ci", 1000);
+    one.bytes.spans = ["day:2026-11-28", "month:2026-11-01"];
+    await waitFor(async () => (await redis.run("HGET", "penstock:use:month:2026-11-01", "ci")) === "1000", "the month");
+  });
+
   test("a proxy that starts knows what everybody has used", async () => {
     await using redis = await openRedis();
     await using one = openFleet({ port: redis.port, id: "one" });
