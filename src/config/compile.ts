@@ -22,12 +22,15 @@ import { takeFingerprintsInSteps } from "./fingerprints.ts";
 import { compileForward } from "./forward.ts";
 import { followTrustFiles, type RenewTrust } from "./follow-trust.ts";
 import { findUnreachableInSteps } from "./find-unreachable-rules.ts";
+import { compileListsInSteps } from "./compile-lists.ts";
+import type { ListsPlan } from "../lists/list-source.ts";
 import { compileLimits } from "./limits-schema.ts";
 import type { Materials } from "./materials.ts";
 import { MALFORMED, type Parts, readWhole } from "./parts.ts";
 import type { Checked, Problem } from "./problem.ts";
 import { readDuration, readSize } from "./quantity.ts";
 import { compileRedis, findRedisProblems } from "./redis-schema.ts";
+import { findEditProblems } from "./request-edits.ts";
 import { listSecrets, redactInSteps } from "./secrets.ts";
 import { compileSidecar, findSidecarProblems, type SidecarPlan } from "./sidecar.ts";
 import type { Config } from "./schema.ts";
@@ -68,6 +71,8 @@ export interface CompiledConfig {
   /** `auto`: run tunnels over a socket pair before the first client comes, so that their code is compiled. */
   readonly warmUp: "auto" | "off";
   readonly usersFile?: UsersFile;
+  /** The lists that rules use, to be followed as they change; absent for none. */
+  readonly lists?: ListsPlan;
   /** The certificates of each listener that speaks TLS, to be followed as their files change. */
   readonly tlsFiles: readonly TlsFiles[];
   /** What `/proxy.pac` tells browsers. */
@@ -120,20 +125,21 @@ export function* compileInSteps(
   if (users.ok) problems.push(...findDigestProblems(config, users.value));
   problems.push(...findSidecarProblems(config.sidecar, materials), ...findRedisProblems(config.state, materials));
   const state = compileState(config.state, materials);
-  problems.push(...findTelemetryProblems(config.telemetry, materials));
+  problems.push(...findTelemetryProblems(config.telemetry, materials), ...findEditProblems(config.rules, materials));
   const { telemetry, warnings: telemetryWarnings } = compileTelemetry(config.telemetry, materials);
   const { redis, warnings: redisWarnings } = compileRedis(config.state, materials);
+  const lists = keep(yield* compileListsInSteps(config, materials));
   problems.push(...findForgottenQuotas(config, [state, redis]));
   if (problems.length > 0 || !users.ok) return { ok: false, problems };
   const log = compileLog(config.log, materials);
   const authenticator = compileAuthenticator(config, users.value);
-  const rules = readRules(config.rules);
+  const rules = readRules(config, materials, lists.plan?.texts);
   const policy = yield* compilePolicy(config, rules);
   const runtime = compileRuntime(config, { authenticator, policy, forward, upstreams, pacs, environment });
   const usersFile = compileUsersFile(config, materials, runtime);
   const trustFiles = followTrustFiles(config, materials);
   const sidecar = config.sidecar && compileSidecar(config.sidecar, materials);
-  const unreachable = yield* findUnreachableInSteps(rules);
+  const unreachable = yield* findUnreachableInSteps(rules, lists.rules);
   return {
     ok: true,
     value: {
@@ -152,6 +158,7 @@ export function* compileInSteps(
       splice: { mode: config.splice, afterBytes: readSize(config.spliceAfter) },
       warmUp: config.warmUp,
       ...(usersFile && { usersFile }),
+      ...(lists.plan && { lists: lists.plan }),
       tlsFiles: [...tlsFiles, ...(sidecar?.tlsFiles ?? [])],
       pacs: sources,
       browserPac: compileBrowserPac(config.pac),
@@ -162,6 +169,7 @@ export function* compileInSteps(
         ...redisWarnings,
         ...telemetryWarnings,
         ...findLogWarnings(config.log),
+        ...lists.warnings,
         ...(sidecar?.warnings ?? []),
         ...(usersFile ? findUserWarnings(usersFile) : []),
         ...unreachable,
@@ -189,6 +197,7 @@ export function findMaterialProblems(parts: Parts<Config>, materials: Materials)
     ...(users.ok ? [] : users.problems),
     ...(upstreams ? findUpstreamProblems(upstreams, materials) : []),
     ...(upstreams ? findPacProblems(upstreams, materials) : []),
+    ...findEditProblems(readWhole(parts.rules), materials),
   ];
 }
 

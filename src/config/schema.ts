@@ -13,6 +13,7 @@ import {
   hasCertifiedUsers,
   listenSchema,
 } from "./listener-schema.ts";
+import { listNames, listsSchema } from "./lists-schema.ts";
 import { checked, MALFORMED, type PartsOf, readWhole } from "./parts.ts";
 import type { Problem } from "./problem.ts";
 import type { KnownNames } from "./rule-fields.ts";
@@ -87,6 +88,7 @@ const sections = settings(
     auth: authSchema,
     upstream: upstreamSchema,
     upstreams: upstreamsSchema,
+    lists: listsSchema,
     rules: rulesSchema,
     default: defaultSchema,
     forward: forwardSchema,
@@ -104,7 +106,7 @@ const sections = settings(
     telemetry: telemetrySchema,
     watch: flag()
       .describe(
-        "Whether a change of this file, of a file that it imports or of a file that it names is a reload. Without it users files and certificates are followed alone.",
+        "Whether a change of this file, of a file that it imports or of a file that it names is a reload. Without it users files and certificates are followed alone. Lists are followed by themselves in any case.",
       )
       .default(false),
     reload: settings({
@@ -173,14 +175,14 @@ function findPlaceholderConflicts(
 }
 
 /** The names that rules may use. */
-function findKnownNames({ listen, users, auth, upstream, upstreams }: PartsOf<Sections>): KnownNames {
+function findKnownNames({ listen, users, auth, upstream, upstreams, lists }: PartsOf<Sections>): KnownNames {
   const ways = upstreams === MALFORMED ? undefined : Object.keys(upstreams);
   if (upstream !== undefined && upstream !== "environment") ways?.push("upstream");
   // Certificates name users that nothing else in the configuration names.
   const explainUser = hasCertifiedUsers(listen) ? () => undefined : explainUnknownUsers(users);
   const parameters =
     auth === MALFORMED ? undefined : auth.parameters === undefined ? [] : readWhole<readonly string[]>(auth.parameters);
-  return { upstreams: ways, explainUser, parameters };
+  return { upstreams: ways, explainUser, parameters, lists: listNames(lists) };
 }
 
 /** The configuration as an author writes it. */

@@ -7,6 +7,7 @@ import { dialAlong } from "./dial/dial-along.ts";
 import { findMembers } from "./dial/request-members.ts";
 import { answerHere } from "./exchange/answer-here.ts";
 import type { Resumed } from "./exchange/client-requests.ts";
+import { editRequest } from "./exchange/edit-request.ts";
 import { findForwardFault, type ForwardedRequest, type Tried } from "./exchange/forward.ts";
 import { describeFailure, type Failure } from "./failure.ts";
 import { followTrace, noteDial, noteFirstMessage, noteUnreadTarget, tapTunnel } from "./note-request.ts";
@@ -209,14 +210,17 @@ export class Request {
       const whole = await writeWhole(client, answerHere(request, keeps), timeouts.idleMs);
       return keeps && whole ? "kept" : "closed";
     }
+    const edited = editRequest(request, grant.decision);
+    if (!edited.ok) return this.#end(edited.failure);
+    const { value: outgoing } = edited;
     if (!isPooled(route))
-      return this.#carryForwarded(this.#connection.openForwarded({ record, request, route, grant }));
+      return this.#carryForwarded(this.#connection.openForwarded({ record, request: outgoing, route, grant }));
     const asked = { requester: record, client, target: request.target, route };
     const found = await findMembers(asked, this.#connection.services);
     if (!found.ok) return this.#end(found.failure);
     const members = found.value;
     record.carriage = members.carriage;
-    const task = { record, request, route: members.carriage.route, grant, members };
+    const task = { record, request: outgoing, route: members.carriage.route, grant, members };
     return this.#carryForwarded(this.#connection.openForwarded(task));
   }
 

@@ -51,6 +51,7 @@ const rule: fc.Arbitrary<ListedRule> = fc
     users: optional(users),
     parameters: fc.option(conditions, { nil: undefined, freq: 2 }),
     to: fc.option(fc.array(pattern, { minLength: 1, maxLength: 6 }), { nil: undefined, freq: 8 }),
+    until: fc.option(fc.constantFrom(5, 10), { nil: undefined, freq: 2 }),
     verdict: fc.constantFrom("deny", "allow", "private", "via", "hook"),
   })
   .map((drawn) => ({
@@ -59,6 +60,7 @@ const rule: fc.Arbitrary<ListedRule> = fc
     ...(drawn.users && { users: drawn.users }),
     ...(drawn.parameters && { parameters: drawn.parameters.map(compileCondition) }),
     ...(drawn.to && { to: makePatterns(...drawn.to) }),
+    ...(drawn.until !== undefined && { when: { until: drawn.until } }),
     verdict: makeVerdict(drawn.verdict),
   }));
 const rules = fc
@@ -75,10 +77,12 @@ const query: fc.Arbitrary<Query> = fc
     address: optional(address),
     foundName: optional(name),
     mayBeCompleted: optional(fc.boolean()),
+    now: fc.constantFrom(0, 5, 9, 10),
   })
-  .map(({ host, port, user, parameters: given, address: found, foundName, mayBeCompleted, client }) =>
+  .map(({ now, host, port, user, parameters: given, address: found, foundName, mayBeCompleted, client }) =>
     makeQuery(host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`, {
       client,
+      now,
       ...(user !== undefined && { user }),
       ...(given && { parameters: given }),
       ...(found !== undefined && { address: found }),

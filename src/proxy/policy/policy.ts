@@ -6,6 +6,7 @@ import type { Ip } from "../../address/ip.ts";
 import type { UserParameters } from "../../protocol/user-parameters.ts";
 import type { ParameterCondition } from "./rule-list.ts";
 import type { TargetIndex, TargetPattern } from "./target-index.ts";
+import type { Timetable, When } from "./when.ts";
 import type { AllowDecision, Authorization, Decision, Terms, Via } from "./decision.ts";
 
 /** The facts that a rule can look at. */
@@ -16,6 +17,8 @@ export interface Query {
   /** The parameters in the user name; undefined for none. */
   readonly parameters?: UserParameters | undefined;
   readonly target: Endpoint;
+  /** The time of the request, in milliseconds since the epoch. Only rules with times look at it. */
+  readonly now: number;
   /** One resolved address of the target, once it is known. */
   readonly address?: Ip;
   /**
@@ -52,6 +55,7 @@ export interface Rule {
   readonly parameters?: readonly ParameterCondition[];
   /** Each iteration may parse the patterns again, so that a long list is not kept. */
   readonly to?: Iterable<TargetPattern>;
+  readonly when?: When;
   readonly verdict:
     | { readonly kind: "deny" }
     /** `via` undefined: the default route. A function is asked for each connection. */
@@ -69,6 +73,7 @@ export interface CompiledRule {
   readonly from?: AddressSet;
   readonly users?: ReadonlySet<string>;
   readonly parameters?: readonly ParameterCondition[];
+  readonly when?: When;
   readonly verdict: Rule["verdict"];
   readonly matched: Evaluation;
   /** The evaluation when the rule names the one address; differs only with `allowPrivate`. */
@@ -82,6 +87,8 @@ export type Fallback = { readonly kind: "deny" } | { readonly kind: "allow"; rea
 export interface Policy {
   readonly rules: readonly CompiledRule[];
   readonly targets: TargetIndex;
+  /** When decisions may change with the time; undefined when no rule looks at it. */
+  readonly times: Timetable | undefined;
   readonly fallback: Fallback;
   readonly unmatched: Evaluation;
 }
