@@ -10,10 +10,10 @@ import type { Resumed } from "./exchange/client-requests.ts";
 import { editRequest } from "./exchange/edit-request.ts";
 import { findForwardFault, type ForwardedRequest, type Tried } from "./exchange/forward.ts";
 import { describeFailure, type Failure } from "./failure.ts";
-import { followTrace, noteDial, noteFirstMessage, tapTunnel } from "./note-request.ts";
+import { followTrace, noteDial, noteFirstMessage, noteUnreadTarget, tapTunnel } from "./note-request.ts";
 import { findRoute } from "./pac/choose-ways.ts";
 import type { Grant } from "./policy/decision.ts";
-import { readFirstMessage } from "./read/first-message.ts";
+import { type FirstMessage, readFirstMessage } from "./read/first-message.ts";
 import type { ForwardRequest } from "./read/forward-request.ts";
 import { readCredentials } from "./read/read-credentials.ts";
 import { readRequest } from "./read/read-request.ts";
@@ -75,15 +75,15 @@ export class Request {
     record.enter("authenticate");
     const required = runtime.authenticator.required && connection.certificate === undefined;
     const presented = await readCredentials(first.value, client, { required, endsAt });
-    if (!presented.ok) return this.#end(presented.failure);
+    if (!presented.ok) return this.#endUnread(first.value, presented.failure);
     const { limits } = runtime;
     // Before a password costs anything.
     const hasty = limits.hasRequestLimits ? requestLimits.arrive(record.client, limits, performance.now()) : undefined;
-    if (hasty !== undefined) return this.#end(hasty);
+    if (hasty !== undefined) return this.#endUnread(first.value, hasty);
     const user = await identify(record, client, presented.value, services);
     record.user = user.ok ? user.value : user.claimed;
     record.parameters = user.parameters;
-    if (!user.ok) return this.#end(user.failure);
+    if (!user.ok) return this.#endUnread(first.value, user.failure);
     const crowded = connection.takeUserSlot(record);
     if (crowded !== undefined) return this.#end(crowded);
 
@@ -188,6 +188,12 @@ export class Request {
 
   async #end(failure: Failure): Promise<RequestEnd> {
     return (await this.refuse(failure, this.#connection.services.draining)) ? "kept" : "closed";
+  }
+
+  /** Ends a request before its target was read. */
+  #endUnread(first: FirstMessage, failure: Failure): Promise<RequestEnd> {
+    noteUnreadTarget(this.#record, first);
+    return this.#end(failure);
   }
 
   async #forward(request: ForwardRequest, route: Route | PooledRoute, grant: Grant): Promise<RequestEnd> {

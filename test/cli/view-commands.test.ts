@@ -49,6 +49,25 @@ async function start(sidecar: object): Promise<{ folder: TemporaryFolder; proxy:
   return { folder, proxy, place: await proxy.sidecarUrl() };
 }
 
+/** `top` with a token that may read: as lines of JSON, and on a terminal, where it asks to end everything. */
+async function watchTop(cwd: string, place: string): Promise<void> {
+  await using top = startProgram([await findExecutable(), "top", "--json", "--sidecar", place], {
+    cwd,
+    env: READER,
+  });
+  const line = JSON.parse(await waitFor(() => top.stdout.split("\n").slice(0, -1)[0], "a line")) as object;
+  expect(line).toMatchObject({ tunnels: 2, connections: 2, total: 2 });
+  await using screen = startOnTerminal([await findExecutable(), "top", "--sidecar", place], {
+    cwd,
+    env: READER,
+  });
+  await screen.untilShown(/^tunnels 2 +connections 2 /);
+  screen.type("A");
+  await screen.untilShown(/^End all 2 rows of the table\? Press y or n\.$/);
+  screen.type("y");
+  await screen.untilShown(/^0 ended\. The sidecar refused \(403\): The token "reader" may read\./);
+}
+
 const PLACES = {
   TLS: { port: 0, tls: { cert: "cert.pem", key: "key.pem", ca: "ca.pem" } },
   "a Unix socket": { unix: "side.sock" },
@@ -115,22 +134,7 @@ describe.each(["TLS", "a Unix socket"] as const)("with a sidecar behind %s", (ki
         [target, "lab", 1000],
         [target, "lab", 0],
       ]);
-      await using top = startProgram([await findExecutable(), "top", "--json", "--sidecar", place], {
-        cwd: folder.path,
-        env: READER,
-      });
-      const line = JSON.parse(await waitFor(() => top.stdout.split("\n").slice(0, -1)[0], "a line")) as object;
-      expect(line).toMatchObject({ tunnels: 2, connections: 2, total: 2 });
-      await using screen = startOnTerminal([await findExecutable(), "top", "--sidecar", place], {
-        cwd: folder.path,
-        env: READER,
-      });
-      await screen.untilShown(/^tunnels 2 +connections 2 /);
-      screen.type("A");
-      await screen.untilShown(/^End all 2 rows of the table\? Press y or n\.$/);
-      screen.type("y");
-      await screen.untilShown(/^0 ended\. The sidecar refused \(403\): The token "reader" may read\./);
-
+      if (!isUnix) await watchTop(folder.path, place);
       const refused = await run(["tunnels", "--all", "--yes"]);
       expect([refused.code, refused.stderr]).toEqual([
         1,
