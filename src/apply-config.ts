@@ -40,7 +40,7 @@ export interface ConfigApplierOptions {
   readonly inUse: InUse;
   readonly contexts: TlsContexts;
   readonly pacs: PacFiles;
-  readonly lists: Pick<ListsInUse, "follow">;
+  readonly lists: Pick<ListsInUse, "prepare" | "close">;
   readonly fleet: Pick<FleetParts, "follow">;
   readonly telemetry: Pick<TelemetryParts, "follow">;
   readonly inherited: InheritedSockets | undefined;
@@ -82,10 +82,11 @@ export class ConfigApplier {
       void opening?.open.sidecar.stop();
       return output;
     }
-    const pacs = await this.#options.pacs.prepare(next.pacs);
+    const [pacs, lists] = await this.#prepareFollowed(next);
     // From here to the end no other code runs.
     if (!gate.accepting) {
       pacs.abandon();
+      lists.abandon();
       output.abandon();
       void opening?.open.sidecar.stop();
       return { ok: false, message: "The proxy is shutting down." };
@@ -93,6 +94,7 @@ export class ConfigApplier {
     const change = gate.prepareListeners(listeners.plans);
     if (!change.ok) {
       pacs.abandon();
+      lists.abandon();
       output.abandon();
       void opening?.open.sidecar.stop();
       return { ok: false, message: explainBinding(change.plan, change.code, change.leaving) };
@@ -101,8 +103,9 @@ export class ConfigApplier {
     for (const secret of secrets) this.#options.secrets.push(secret);
     listeners.commit();
     pacs.commit();
-    gate.use(keepUnchanged(gate.runtime.current, next.runtime));
-    this.#options.lists.follow(next.lists);
+    const { policy = next.runtime.policy } = lists;
+    gate.use(keepUnchanged(gate.runtime.current, { ...next.runtime, policy }));
+    lists.commit();
     this.#options.fleet.follow(next);
     this.#options.telemetry.follow(next);
     const { current } = gate.runtime;
@@ -124,6 +127,24 @@ export class ConfigApplier {
     // Names may have to be resolved: nobody waits for it.
     if (next.reload.endDenied) void this.#endDenied();
     return { ok: true, changes, warnings };
+  }
+
+  /** Loads what the configuration that starts names elsewhere: PAC files and lists. */
+  async start({ compiled }: InUse): Promise<void> {
+    const [pacs, lists] = await this.#prepareFollowed(compiled);
+    pacs.commit();
+    if (lists.policy) this.usePolicy(lists.policy);
+    lists.commit();
+  }
+
+  /** Ends what `start` began. */
+  close(): void {
+    this.#options.pacs.close();
+    this.#options.lists.close();
+  }
+
+  #prepareFollowed({ pacs, lists }: CompiledConfig) {
+    return Promise.all([this.#options.pacs.prepare(pacs), this.#options.lists.prepare(lists)]);
   }
 
   /** Uses the text of a changed users file for new connections, or says why it cannot be used. */

@@ -45,7 +45,8 @@ import type { Sidecar } from "./sidecar/serve.ts";
 import { prepareStateFolder } from "./state/state-folder.ts";
 import type { FileText } from "./config/read-file.ts";
 import { fetchText } from "./net/http/fetch-text.ts";
-import { ListsInUse } from "./lists/lists-in-use.ts";
+import { composeLists } from "./compose-lists.ts";
+import type { ListsInUse } from "./lists/lists-in-use.ts";
 import { PacFiles } from "./pac/pac-files.ts";
 import { tidyMemory } from "./tidy-memory.ts";
 import type { Pools } from "./proxy/upstream/pools.ts";
@@ -117,8 +118,8 @@ export interface Daemon {
   checkCertificates(): void;
   /** Uses the text of a changed PAC file, or notes why it cannot be used. */
   replacePac(name: string, read: FileText): Promise<void>;
-  /** Uses the text of a changed list, or tells why it cannot be used. */
-  replaceList(key: string, read: FileText): Promise<void>;
+  /** The lists of rules: their texts, and what replaces them. */
+  readonly lists: Pick<ListsInUse, "read" | "replace">;
   /** Applies changed certificates for upstreams and origins to new connections. */
   renewTrust(renew: RenewTrust): void;
   /** Has the runtime compile the code that serves clients, in the background, until the first client comes. */
@@ -218,8 +219,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     );
   // Connections first, then timers and promises of the runtime.
   const turn = () => new Promise<void>((resolve) => sockets.afterTurn(() => setImmediate(resolve)));
-  const lists = new ListsInUse({ tell, turn, use: (policy) => applier.usePolicy(policy) });
-  lists.follow(compiled.lists);
+  const lists: ListsInUse = composeLists({ inUse, tell, turn, use: (policy) => applier.usePolicy(policy) });
   const applier = new ConfigApplier({
     ...measured,
     lists,
@@ -270,7 +270,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
   inUse.sidecar = opening?.open;
   // Clients of the proxy must not reach it, whatever the rules allow.
   applier.claimAddresses();
-  (await pacs.prepare(compiled.pacs)).commit();
+  await applier.start(inUse);
   await fleet.start(gate);
   telemetry.start(gate, () => readMetricSources(measured));
 
@@ -279,7 +279,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     // The old process serves on at its path.
     if (successor) inUse.sidecar?.sidecar.retire(true);
     await Promise.all([inUse.sidecar?.sidecar.stop(), lanes?.stop(), fleet.stop(), telemetry.stop()]);
-    pacs.close();
+    applier.close();
     accessOutput.close();
     gate.close();
     return { ok: false, message: explainBinding(bound.plan, bound.code) };
@@ -295,7 +295,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     control.stop();
     stopTidying();
     certificates.close();
-    pacs.close();
+    applier.close();
     await Promise.all([fleet.stop(), withinMs(telemetry.stop(), LAST_MS.exports)]);
     await Promise.all([withinMs(accessLog.stop(), LAST_MS.lines), inUse.sidecar?.sidecar.stop(), lanes?.stop()]);
     accessOutput.close();
@@ -333,7 +333,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
       replaceUsers: (text) => applier.replaceUsers(text),
       checkCertificates: () => certificates.look(),
       replacePac: (name, read) => pacs.replace(name, read),
-      replaceList: (key, read) => lists.replace(key, read),
+      lists,
       renewTrust(renew) {
         gate.use(renew.runtime(gate.runtime.current));
         pacs.renewAuthorities(renew.pacs);

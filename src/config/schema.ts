@@ -6,7 +6,7 @@ import { dnsSchema } from "./dns.ts";
 import { cidr, duration, flag, list, settings, size, text, word } from "./fields.ts";
 import { forwardSchema } from "./forward.ts";
 import { limitsSchema } from "./limits-schema.ts";
-import { listNames, listsSchema } from "./lists-schema.ts";
+import { listFetched, listNames, listsSchema } from "./lists-schema.ts";
 import { findPortConflicts, findUnguarded, hasCertifiedUsers, listenSchema } from "./listener-schema.ts";
 import { checked, MALFORMED, type PartsOf, readWhole } from "./parts.ts";
 import type { Problem } from "./problem.ts";
@@ -175,7 +175,7 @@ function findKnownNames({ listen, users, auth, upstream, upstreams, lists }: Par
   const explainUser = hasCertifiedUsers(listen) ? () => undefined : explainUnknownUsers(users);
   const parameters =
     auth === MALFORMED ? undefined : auth.parameters === undefined ? [] : readWhole<readonly string[]>(auth.parameters);
-  return { upstreams: ways, explainUser, parameters, lists: listNames(lists) };
+  return { upstreams: ways, explainUser, parameters, lists: listNames(lists), fetched: listFetched(lists) };
 }
 
 /** The configuration as an author writes it. */
