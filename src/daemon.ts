@@ -45,6 +45,7 @@ import type { Sidecar } from "./sidecar/serve.ts";
 import { prepareStateFolder } from "./state/state-folder.ts";
 import type { FileText } from "./config/read-file.ts";
 import { fetchText } from "./net/http/fetch-text.ts";
+import type { ListsInUse } from "./lists/lists-in-use.ts";
 import { PacFiles } from "./pac/pac-files.ts";
 import { tidyMemory } from "./tidy-memory.ts";
 import type { Pools } from "./proxy/upstream/pools.ts";
@@ -116,8 +117,8 @@ export interface Daemon {
   checkCertificates(): void;
   /** Uses the text of a changed PAC file, or notes why it cannot be used. */
   replacePac(name: string, read: FileText): Promise<void>;
-  /** Uses the text of a changed list, or tells why it cannot be used. */
-  replaceList(key: string, read: FileText): Promise<void>;
+  /** The lists of rules: their texts, and what replaces them. */
+  readonly lists: Pick<ListsInUse, "read" | "replace">;
   /** Applies changed certificates for upstreams and origins to new connections. */
   renewTrust(renew: RenewTrust): void;
   /** Has the runtime compile the code that serves clients, in the background, until the first client comes. */
@@ -268,7 +269,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
   inUse.sidecar = opening?.open;
   // Clients of the proxy must not reach it, whatever the rules allow.
   applier.claimAddresses();
-  (await pacs.prepare(compiled.pacs)).commit();
+  await applier.start(inUse);
   await fleet.start(gate);
   telemetry.start(gate, () => readMetricSources(measured));
 
@@ -277,7 +278,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     // The old process serves on at its path.
     if (successor) inUse.sidecar?.sidecar.retire(true);
     await Promise.all([inUse.sidecar?.sidecar.stop(), lanes?.stop(), fleet.stop(), telemetry.stop()]);
-    pacs.close();
+    applier.close();
     accessOutput.close();
     gate.close();
     return { ok: false, message: explainBinding(bound.plan, bound.code) };
@@ -293,7 +294,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     control.stop();
     stopTidying();
     certificates.close();
-    pacs.close();
+    applier.close();
     await Promise.all([fleet.stop(), withinMs(telemetry.stop(), LAST_MS.exports)]);
     await Promise.all([withinMs(accessLog.stop(), LAST_MS.lines), inUse.sidecar?.sidecar.stop(), lanes?.stop()]);
     accessOutput.close();
@@ -331,7 +332,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
       replaceUsers: (text) => applier.replaceUsers(text),
       checkCertificates: () => certificates.look(),
       replacePac: (name, read) => pacs.replace(name, read),
-      replaceList: (key, read) => applier.lists.replace(key, read),
+      lists: applier.lists,
       renewTrust(renew) {
         gate.use(renew.runtime(gate.runtime.current));
         pacs.renewAuthorities(renew.pacs);

@@ -94,6 +94,9 @@ async function listFacts(
   if (foundName !== undefined) lines.push(line("found", foundName));
   if (decision) lines.push(line("rule", decision.rule));
   const { lists } = compiled;
+  for (const { key, name } of lists?.sources ?? [])
+    if (lists?.texts.has(key) === false)
+      lines.push(line("note", `the list ${name} is not known here: only the running proxy fetches it`));
   if (decision && lists)
     lines.push(
       ...lists

@@ -89,12 +89,14 @@ export class Follower {
 
   /** Applies changes of lists. One that cannot be used leaves the one before in use. */
   #watchLists({ lists }: CompiledConfig): FileWatch[] {
-    return (lists?.sources ?? []).map(({ key, at }) =>
-      watchFile(at.path, {
-        known: lists?.texts.get(key) ?? "",
-        kind: "list",
-        tell: (read) => void this.#daemon.replaceList(key, read),
-      }),
+    return (lists?.sources ?? []).flatMap(({ key, at }) =>
+      at.kind === "file"
+        ? watchFile(at.path, {
+            known: lists?.texts.get(key) ?? "",
+            kind: "list",
+            tell: (read) => void this.#daemon.lists.replace(key, read),
+          })
+        : [],
     );
   }
 

@@ -3,6 +3,7 @@ import { resolve } from "node:path";
 import { parseCidr } from "../address/cidr.ts";
 import { type ListKind, readListLine, splitLines } from "../lists/list-lines.ts";
 import type { ListSource, ListsPlan } from "../lists/list-source.ts";
+import type { StateFolderPlan } from "../state/state-folder.ts";
 import { isStep, type Steps } from "../steps.ts";
 import { compilePolicy, readRules } from "./compile-policy.ts";
 import { findList, keyOf, listFields } from "./list-reader.ts";
@@ -10,7 +11,8 @@ import { type ListEntry, type ListSettings, nameSource } from "./lists-schema.ts
 import { locateEntries } from "./locate-entries.ts";
 import type { Materials } from "./materials.ts";
 import { formatPlace } from "./places.ts";
-import { formatProblem, type Problem, quoteSubject, writeSentence } from "./problem.ts";
+import { formatProblem, type Problem, quoteSubject, quoteValue, writeSentence } from "./problem.ts";
+import { readDuration } from "./quantity.ts";
 import type { RuleSettings } from "./rule-schema.ts";
 import type { Config } from "./schema.ts";
 import { findServerNameFault, findTargetFault } from "./target-pattern.ts";
@@ -40,17 +42,25 @@ interface CompiledLists {
 const MAX_TOLD = 20;
 
 /** Checks the lists that rules use, in steps. */
-export function* compileListsInSteps(config: Config, materials: Materials): Steps<CompiledLists> {
+export function* compileListsInSteps(
+  config: Config,
+  materials: Materials,
+  state: StateFolderPlan | undefined,
+): Steps<CompiledLists> {
   const { used, rules } = findUsedLists(config, materials);
   const texts = new Map<string, string>();
   const problems: Problem[] = [];
+  const warnings = findUnused(config);
   for (const each of used.values()) {
-    const text = materials.files.get(each.settings.file);
-    // A file that cannot be read is reported already.
-    if (text === undefined) continue;
-    const faults = yield* findFaults(each, text);
-    problems.push(...faults);
-    if (faults.length === 0) texts.set(each.source.key, text);
+    const { key } = each.source;
+    warnings.push(...findOpenUrl(each));
+    const fresh = yield* readFresh(each, materials);
+    const last = fresh.text === undefined ? materials.findLastList?.(key, state?.path) : undefined;
+    const isGood = last !== undefined && (yield* findFaults(each, last)).length === 0;
+    const text = fresh.text ?? (isGood ? last : undefined);
+    if (text !== undefined) texts.set(key, text);
+    if (text === undefined) problems.push(...fresh.faults);
+    else for (const fault of fresh.faults) warnings.push({ ...fault, message: `${fault.message} ${keptLast}` });
   }
   const plan: ListsPlan = {
     sources: Array.from(used.values(), ({ source }) => source),
@@ -63,7 +73,31 @@ export function* compileListsInSteps(config: Config, materials: Materials): Step
     compile: (next) => compilePolicy(config, readRules(config, materials, next)),
     locate: (rule, question) => locateEntries(config, texts, rule, question),
   };
-  return { plan: used.size > 0 ? plan : undefined, rules, problems, warnings: findUnused(config) };
+  return { plan: used.size > 0 ? plan : undefined, rules, problems, warnings };
+}
+
+const keptLast = "The last good list is used.";
+
+/** The text of a file, or what is wrong with it. What a URL has is not known here. */
+function* readFresh(
+  list: UsedList,
+  { files, unread }: Materials,
+): Steps<{ readonly text?: string; readonly faults: readonly Problem[] }> {
+  const { settings, path } = list;
+  if (!("file" in settings)) return { faults: [] };
+  const reason = unread?.get(settings.file);
+  if (reason !== undefined)
+    return { faults: [{ path, message: `Cannot read ${quoteValue(settings.file)}: ${reason}.` }] };
+  const text = files.get(settings.file);
+  if (text === undefined) return { faults: [] };
+  const faults = yield* findFaults(list, text);
+  return faults.length === 0 ? { text, faults } : { faults };
+}
+
+function findOpenUrl({ settings, path }: UsedList): Problem[] {
+  if ("file" in settings || settings.sha256 !== undefined || !/^http:/i.test(settings.url)) return [];
+  const message = 'The list is fetched without TLS: whoever is on the way can change it. Use https, or set "sha256".';
+  return [{ path, message }];
 }
 
 /** The lists of rules by their keys, and the rules that have some. */
@@ -80,7 +114,7 @@ function findUsedLists(
     const key = keyOf(settings);
     const known = used.get(key) ?? {
       settings,
-      source: { key, name: nameSource(settings), at: { kind: "file", path: resolve(folder, settings.file) } },
+      source: { key, name: nameSource(settings), at: describePlace(settings, folder) },
       path,
       kinds: new Set(),
       denies: false,
@@ -90,6 +124,12 @@ function findUsedLists(
     used.set(key, known);
   }
   return { used, rules: withLists };
+}
+
+function describePlace(settings: ListSettings, folder: string): ListSource["at"] {
+  if ("file" in settings) return { kind: "file", path: resolve(folder, settings.file) };
+  const { url, every = "1h", sha256 } = settings;
+  return { kind: "url", url, everyMs: readDuration(every), ...(sha256 !== undefined && { sha256 }) };
 }
 
 type EntryPath = readonly ["rules", number, string, number];
@@ -121,6 +161,7 @@ function findUnused({ rules, lists = {} }: Config): Problem[] {
 /** What is wrong with the text of a list. */
 function* findFaults({ source, path, kinds, denies }: UsedList, text: string): Steps<Problem[]> {
   const problems: Problem[] = [];
+  const file = source.at.kind === "file" ? source.at.path : source.name;
   let entries = 0;
   let more = 0;
   for (const [number, line] of splitLines(text)) {
@@ -131,17 +172,16 @@ function* findFaults({ source, path, kinds, denies }: UsedList, text: string): S
         entries += fault;
         continue;
       }
-      if (problems.length < MAX_TOLD)
-        problems.push({ path, place: formatPlace(source.at.path, number), message: fault });
+      if (problems.length < MAX_TOLD) problems.push({ path, place: formatPlace(file, number), message: fault });
       else more += 1;
       break;
     }
   }
-  if (more > 0) problems.push({ path, place: source.at.path, message: `${more} more lines cannot be used.` });
+  if (more > 0) problems.push({ path, place: file, message: `${more} more lines cannot be used.` });
   if (denies && entries === 0 && problems.length === 0)
     problems.push({
       path,
-      place: source.at.path,
+      place: file,
       message: "The list has no entries, so that a rule would deny nothing by it. Write one, or take the list out.",
     });
   return problems;

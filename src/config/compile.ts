@@ -128,7 +128,7 @@ export function* compileInSteps(
   problems.push(...findTelemetryProblems(config.telemetry, materials), ...findEditProblems(config.rules, materials));
   const { telemetry, warnings: telemetryWarnings } = compileTelemetry(config.telemetry, materials);
   const { redis, warnings: redisWarnings } = compileRedis(config.state, materials);
-  const lists = keep(yield* compileListsInSteps(config, materials));
+  const lists = keep(yield* compileListsInSteps(config, materials, state));
   problems.push(...findForgottenQuotas(config, [state, redis]));
   if (problems.length > 0 || !users.ok) return { ok: false, problems };
   const log = compileLog(config.log, materials);

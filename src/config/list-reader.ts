@@ -16,8 +16,8 @@ export const listFields = {
 export type ReadEntries = (entries: readonly ListEntry[], kind: ListKind) => Iterable<string> | undefined;
 
 /** Equal for the same list. */
-export function keyOf({ file }: ListSettings): string {
-  return `file ${file}`;
+export function keyOf(list: ListSettings): string {
+  return "file" in list ? `file ${list.file}` : `url ${list.url} ${list.sha256 ?? ""}`.trim();
 }
 
 /** The list that an entry stands for; undefined for an entry that is no list. */

@@ -1,6 +1,6 @@
 import * as z from "zod";
 
-import { either, list, settings, text } from "./fields.ts";
+import { duration, either, list, settings, text } from "./fields.ts";
 import { checked, MALFORMED, type Parts } from "./parts.ts";
 import { type Problem, quoteNamed, quoteValue } from "./problem.ts";
 import { suggest } from "./suggest.ts";
@@ -11,12 +11,32 @@ const fileList = settings({
   ),
 });
 
+const urlList = settings({
+  url: text('a URL such as "https://lists.example/allow.txt"', findUrlFault, () => "The URL").describe(
+    "`https` or `http` URL of a list with one entry a line. It is never fetched through a proxy.",
+  ),
+  every: duration({ zero: false })
+    .describe(
+      "How often the list is fetched again, give or take a tenth. After a failure it is tried sooner. Default: `1h`.",
+    )
+    .optional(),
+  sha256: text("a SHA-256 in hexadecimal", (value) =>
+    /^[0-9a-f]{64}$/i.test(value) ? undefined : "is no SHA-256. Write 64 hexadecimal digits, as sha256sum prints them",
+  )
+    .describe("The SHA-256 that the list must have, in hexadecimal. Default: any.")
+    .optional(),
+});
+
+function findUrlFault(url: string): string | undefined {
+  return /^https?:\/\//i.test(url) && URL.canParse(url) ? undefined : 'is no URL of a list. Write "https://host/path"';
+}
+
 /** Where a list is. */
-const listSettings = fileList;
+const listSettings = either("a map with file or url", [fileList, urlList], undefined, ["file"]);
 
 export type ListSettings = z.output<typeof listSettings>;
 
-/** An entry of a rule, a named list (`@dev`), or a list in a file. */
+/** An entry of a rule, a named list (`@dev`), or a list in a file or at a URL. */
 export type ListEntry = string | ListSettings;
 
 /** The lists that rules name. */
@@ -46,7 +66,10 @@ export function listOfEntries(
   findFault: (entry: string) => string | undefined = () => undefined,
 ) {
   const find = (entry: string) => (entry.startsWith("@") ? findReferenceFault(entry) : findFault(entry));
-  return list(either(wantedEntry, [text(wantedEntry, find), listSettings]), wanted);
+  return list(
+    either(wantedEntry, [text(wantedEntry, find), fileList, urlList], undefined, [undefined, "file"]),
+    wanted,
+  );
 }
 
 function findReferenceFault(entry: string): string | undefined {
@@ -76,7 +99,26 @@ export function listNames(lists: Parts<Lists>): readonly string[] | undefined {
   return lists === MALFORMED ? undefined : Object.keys(lists ?? {});
 }
 
-/** How messages name the place of a list. */
+/** Names of the lists that are fetched. */
+export function listFetched(lists: Parts<Lists>): ReadonlySet<string> {
+  if (lists === MALFORMED || lists === undefined) return new Set();
+  const names = Object.entries(lists).filter(([, each]) => each !== MALFORMED && "url" in each);
+  return new Set(names.map(([name]) => name));
+}
+
+/** Whether one of the entries, as written, is a list that is fetched. */
+export function hasFetched(entries: unknown, fetched: ReadonlySet<string>): boolean {
+  return (
+    Array.isArray(entries) &&
+    entries.some((entry: unknown) =>
+      typeof entry === "object" && entry !== null ? "url" in entry : fetched.has(readListName(entry) ?? ""),
+    )
+  );
+}
+
+/** How messages name the place of a list: without what may be a secret in a URL. */
 export function nameSource(source: ListSettings): string {
-  return quoteValue(source.file);
+  if ("file" in source) return quoteValue(source.file);
+  const { origin, pathname, search } = new URL(source.url);
+  return `${origin}${pathname}${search === "" ? "" : "?…"}`;
 }

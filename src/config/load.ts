@@ -1,10 +1,11 @@
 import { dirname, resolve } from "node:path";
 
 import { findPacFault } from "../pac/pac-files.ts";
+import { readListCopy } from "../lists/list-copies.ts";
 import { checkInSteps } from "./check.ts";
 import { type CompiledConfig, compileInSteps, findMaterialProblems } from "./compile.ts";
 import { findConfigFile, type FindOptions, type FoundConfig } from "./find-config-file.ts";
-import { gatherMaterials, listVariables } from "./materials.ts";
+import { gatherMaterials, listVariables, type Materials } from "./materials.ts";
 import { applyOverrides, attachOrigins, type Flags } from "./overrides.ts";
 import { attachPlaces } from "./places.ts";
 import { isRecord, type PlainData, withoutRefused } from "./plain-data.ts";
@@ -29,6 +30,10 @@ export interface LoadOptions extends FindOptions {
   readonly turn?: () => Promise<void>;
   /** The modules that are to be read afresh at the next load. */
   readonly modules?: ScriptModules;
+  /** The text of a list that is in use. */
+  readonly findList?: (key: string) => string | undefined;
+  /** Report lists that cannot be used even where their last good text is kept. */
+  readonly strictLists?: boolean;
   /** What this load is to replace. A file that is gone or sets nothing any more does not bring back the defaults. */
   readonly inUse?: Pick<LoadedConfig, "file" | "setsNothing">;
 }
@@ -75,7 +80,7 @@ export async function loadConfig(options: LoadOptions): Promise<LoadResult> {
   const references: string[] = [];
   const { materials, problems: missing } = await gatherMaterials(
     over.raw,
-    { folder: home, variables, terminal, now: Date.now() },
+    { folder: home, variables, terminal, now: Date.now(), findLastList: findLastList(options) },
     (path, kind) => {
       const absolute = resolve(home, path);
       // Lists are followed by themselves, without a reload.
@@ -105,6 +110,13 @@ export async function loadConfig(options: LoadOptions): Promise<LoadResult> {
     files,
     ...named,
   };
+}
+
+/** Finds the last good text of a list: the one in use, or the one in the state folder. */
+function findLastList({ findList, strictLists }: LoadOptions): NonNullable<Materials["findLastList"]> {
+  return (key, state) =>
+    findList?.(key) ??
+    (state === undefined || (strictLists === true && key.startsWith("file ")) ? undefined : readListCopy(state, key));
 }
 
 /** An editor or a deployment may be about to write it. */

@@ -11,6 +11,10 @@ export interface Materials {
   readonly variables: Readonly<Record<string, string | undefined>>;
   /** Absolute path of the folder that relative paths start from: the one of the configuration file. */
   readonly folder: string;
+  /** Why files of lists cannot be read, by their path as written. */
+  readonly unread?: ReadonlyMap<string, string>;
+  /** The last good text of a list, in memory or in the folder of the state. */
+  readonly findLastList?: (key: string, state: string | undefined) => string | undefined;
   /** Whether standard output is a terminal: decides the default of `log.access`. */
   readonly terminal: boolean;
   /** Milliseconds since the epoch at which the certificates of listeners must be valid; not looked at when absent. */
@@ -27,7 +31,7 @@ interface Reference {
 }
 
 /** Where a configuration is read. */
-export type Surroundings = Omit<Materials, "files">;
+export type Surroundings = Omit<Materials, "files" | "unread">;
 
 /**
  * Reads every file and checks every variable that the configuration refers to.
@@ -40,6 +44,7 @@ export async function gatherMaterials(
   readText: ReadText,
 ): Promise<{ materials: Materials; problems: Problem[] }> {
   const files = new Map<string, string>();
+  const unread = new Map<string, string>();
   const problems: Problem[] = [];
   for (const { path, kind, name } of findReferences(raw)) {
     if (kind === "variable") {
@@ -58,7 +63,9 @@ export async function gatherMaterials(
     // One list may be in many rules.
     if (kind === "list" && files.has(name)) continue;
     const read = await readText(name, kind);
-    if (!read.ok)
+    // Its last good text may be there.
+    if (!read.ok && kind === "list") unread.set(name, read.reason);
+    else if (!read.ok)
       problems.push({
         path,
         message: `Cannot read ${quoteValue(name)}: ${read.reason}.`,
@@ -67,7 +74,7 @@ export async function gatherMaterials(
       problems.push({ path, message: `The file ${quoteValue(name)} is empty.` });
     else files.set(name, read.text);
   }
-  return { materials: { ...surroundings, files }, problems };
+  return { materials: { ...surroundings, files, unread }, problems };
 }
 
 /** The name of a variable; `"…"` for a text that looks like the secret itself. */

@@ -6,7 +6,7 @@ import type { HookQuery, Rule } from "../proxy/policy/policy.ts";
 import { parseCidr } from "../address/cidr.ts";
 import { choice, either, flag, hook, ipAddress, list, readCidrs, settings, text, word } from "./fields.ts";
 import type { ReadEntries } from "./list-reader.ts";
-import { findUnknownLists, type ListEntry, listOfEntries, nameSource } from "./lists-schema.ts";
+import { findUnknownLists, hasFetched, type ListEntry, listOfEntries, nameSource } from "./lists-schema.ts";
 import { type Problem, quoteValue } from "./problem.ts";
 import { findServerNameFault, findTargetFault, readTarget } from "./target-pattern.ts";
 import { bandwidthOf, compileBandwidth, formatBandwidth } from "./limits-schema.ts";
@@ -41,6 +41,8 @@ export interface KnownNames {
   readonly parameters: readonly string[] | undefined;
   /** Names of lists; undefined when they cannot be read. */
   readonly lists: readonly string[] | undefined;
+  /** Those of them that are fetched. */
+  readonly fetched: ReadonlySet<string>;
 }
 
 type AllowVerdict = Extract<Rule["verdict"], { kind: "allow" }>;
@@ -94,7 +96,13 @@ const versions = { "1.0": 0x0301, "1.1": 0x0302, "1.2": 0x0303, "1.3": 0x0304 } 
 
 const anyWay = '"direct", the name of an upstream, a list of names or a function';
 
-const orLists = ", also from files (`{ file }`) and named lists (`@name`).";
+const fetchedPrivate: Problem = {
+  path: [],
+  message:
+    "A list from a URL cannot open special-purpose addresses: whoever writes it could reach inside. Take it from a file, or write a rule of its own.",
+};
+
+const orLists = ", also from files (`{ file }`), URLs (`{ url }`) and named lists (`@name`).";
 
 /** The fields of a rule, in the order of the documentation. */
 export const ruleFields = {
@@ -146,7 +154,7 @@ export const ruleFields = {
   to: field({
     schema: listOfEntries('a target such as "*.example.org:443"', "a list of targets", findTargetFault)
       .describe(
-        "Targets: `host`, `*.suffix` (every name below it), `*`, an IP address or a range, each alone or with `:port`, `:port-port` or `:port,port`. IPv6 is in brackets when a port follows. A range also holds the names that resolve into it. Or `{ file }`, a file with one entry a line, and `@name`, a list of `lists`. Default: all.",
+        "Targets: `host`, `*.suffix` (every name below it), `*`, an IP address or a range, each alone or with `:port`, `:port-port` or `:port,port`. IPv6 is in brackets when a port follows. A range also holds the names that resolve into it. Or `{ file }` or `{ url }`, a list with one entry a line, and `@name`, a list of `lists`. Default: all.",
       )
       .optional(),
     findConflicts: (to, _, { lists }) => findUnknownLists(to, lists),
@@ -182,6 +190,10 @@ export const ruleFields = {
       .describe("Allow, and dial also private, loopback, link-local and other special-purpose addresses.")
       .optional(),
     allows: true,
+    findConflicts: (allowPrivate, { from, users, to }, { fetched }) =>
+      allowPrivate === true && [from, users, to].some((entries) => hasFetched(entries, fetched))
+        ? [fetchedPrivate]
+        : [],
     compile: (allowPrivate) => ({ terms: { allowPrivate } }),
     explain: ({ allowPrivate }) => (allowPrivate ? "private addresses" : undefined),
   }),
@@ -279,7 +291,7 @@ export const ruleFields = {
       listOfEntries('a name such as "*.example.org"', 'a list of names such as "*.example.org"', findServerNameFault),
     ])
       .describe(
-        'Allow, but inside TLS only with a server name (SNI): `"match"` for the very name that the tunnel is asked for, or a list of names, `*.suffix` (every name below it) and `*` (any), also from files (`{ file }`) and named lists (`@name`). A ClientHello without SNI, or one that cannot be read, is refused. The rule judges before the ClientHello reaches the target; with Encrypted Client Hello it judges the outer one.',
+        'Allow, but inside TLS only with a server name (SNI): `"match"` for the very name that the tunnel is asked for, or a list of names, `*.suffix` (every name below it) and `*` (any), also from files (`{ file }`), URLs (`{ url }`) and named lists (`@name`). A ClientHello without SNI, or one that cannot be read, is refused. The rule judges before the ClientHello reaches the target; with Encrypted Client Hello it judges the outer one.',
       )
       .optional(),
     allows: true,

@@ -13,7 +13,7 @@ import {
   hasCertifiedUsers,
   listenSchema,
 } from "./listener-schema.ts";
-import { listNames, listsSchema } from "./lists-schema.ts";
+import { listFetched, listNames, listsSchema } from "./lists-schema.ts";
 import { checked, MALFORMED, type PartsOf, readWhole } from "./parts.ts";
 import type { Problem } from "./problem.ts";
 import type { KnownNames } from "./rule-fields.ts";
@@ -182,7 +182,7 @@ function findKnownNames({ listen, users, auth, upstream, upstreams, lists }: Par
   const explainUser = hasCertifiedUsers(listen) ? () => undefined : explainUnknownUsers(users);
   const parameters =
     auth === MALFORMED ? undefined : auth.parameters === undefined ? [] : readWhole<readonly string[]>(auth.parameters);
-  return { upstreams: ways, explainUser, parameters, lists: listNames(lists) };
+  return { upstreams: ways, explainUser, parameters, lists: listNames(lists), fetched: listFetched(lists) };
 }
 
 /** The configuration as an author writes it. */

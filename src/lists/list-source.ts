@@ -5,15 +5,15 @@ import type { Steps } from "../steps.ts";
 
 /** A list that rules use, and where it is. */
 export interface ListSource {
-  /** Equal keys: the same list. */
+  /** Equal keys: the same list. The same in every process. */
   readonly key: string;
-  /** For messages, quoted: `"allow.txt"`. */
+  /** For messages: `"allow.txt"`, or a URL without what may be a secret in it. */
   readonly name: string;
-  readonly at: {
-    readonly kind: "file";
-    /** Absolute. */
-    readonly path: string;
-  };
+  readonly at:
+    /** `path` is absolute. */
+    | { readonly kind: "file"; readonly path: string }
+    /** `sha256`: the only content that may be used, in hexadecimal. */
+    | { readonly kind: "url"; readonly url: string; readonly everyMs: number; readonly sha256?: string };
 }
 
 /** The lists of a configuration, to be replaced without reading the rest of it again. */

@@ -4,6 +4,7 @@ import { checkConfig } from "../../../src/config/check.ts";
 import { loadConfig } from "../../../src/config/load.ts";
 import { formatProblem } from "../../../src/config/problem.ts";
 import { runCli } from "../../../src/cli/run-cli.ts";
+import { writeListCopy } from "../../../src/lists/list-copies.ts";
 import { evaluate } from "../../../src/proxy/policy/evaluate.ts";
 import type { Policy } from "../../../src/proxy/policy/policy.ts";
 import { runAtOnce } from "../../../src/steps.ts";
@@ -125,6 +126,47 @@ describe("a list in a file", () => {
   });
 });
 
+test("a list from a URL has no content before it is fetched, and TLS or a hash unless there is a warning", () => {
+  const url = "http://ann:secret@lists.example/a.txt?token=x";
+  const { runtime, warnings, lists } = compile({ rules: [{ to: [{ url }], deny: true }], default: "direct" });
+  expect(decide(runtime.policy, "a.example:1")).toBe("deny rule-1");
+  expect(warnings.map(formatProblem)).toEqual([
+    'rules[0].to[0]: The list is fetched without TLS: whoever is on the way can change it. Use https, or set "sha256".',
+  ]);
+  expect(lists?.sources[0]).toMatchObject({
+    name: "http://lists.example/a.txt?…",
+    at: { kind: "url", url, everyMs: 3_600_000 },
+  });
+  const sha256 = "0".repeat(64);
+  expect(compile({ rules: [{ to: [{ url, sha256 }], deny: true }] }).warnings).toEqual([]);
+});
+
+test("a file that cannot be used at a start is replaced by the last good list of the state, but not for penstock check", async () => {
+  const rules = [{ to: [file], allow: true }];
+  await using folder = await makeFolder({
+    "proxy.config.json": { rules, default: "deny", state: { folder: "state" } },
+  });
+  const options = { folder: folder.path, flags: {}, variables: {}, terminal: false };
+  const load = async (more = {}) => {
+    const loaded = await loadConfig({ ...options, ...more });
+    return loaded.ok
+      ? [decide(loaded.value.compiled.runtime.policy, "a.example:1"), ...loaded.warnings.map(formatProblem)]
+      : loaded.problems.map(({ message }) => message);
+  };
+  const missing = 'Cannot read "list.txt": there is no such file or folder.';
+  expect(await load()).toEqual([missing]);
+  await writeListCopy(`${folder.path}/state`, "file list.txt", "a.example\n");
+  const [decided, warning] = await load();
+  expect(decided).toBe("allow rule-1");
+  expect(warning).toEndWith(`rules[0].to[0]: ${missing} The last good list is used.`);
+  expect(await load({ strictLists: true })).toEqual([missing]);
+  // What is in use goes before what is kept.
+  expect((await load({ findList: () => "b.example" }))[0]).toBe("deny default");
+  const [copy = ""] = await Array.fromAsync(new Bun.Glob("state/lists/*").scan(folder.path));
+  await folder.write({ [copy]: "damaged\na.example\n" });
+  expect(await load()).toEqual([missing]);
+});
+
 describe("a wrong list", () => {
   test.each<[string, Record<string, unknown>, string]>([
     ["an unknown name", { to: ["@devv"] }, 'rules[0].to[0]: There is no list "devv". Did you mean "dev"?'],
@@ -133,11 +175,40 @@ describe("a wrong list", () => {
       { users: ["@a b"] },
       'rules[0].users[0]: A text names no list. Write "@" and the name of a list in "lists".',
     ],
-    ["another setting", { to: [{ path: "x" }] }, 'rules[0].to[0].path: There is no such setting. Known here: "file".'],
+    [
+      "another setting",
+      { to: [{ path: "x" }] },
+      'rules[0].to[0].path: There is no such setting. Known here: "url", "every", "sha256".',
+    ],
+    [
+      "another scheme",
+      { to: [{ url: "ftp://x.example/" }] },
+      'rules[0].to[0].url: The URL is no URL of a list. Write "https://host/path".',
+    ],
+    [
+      "both",
+      { to: [{ url: "https://x.example/", file: "x" }] },
+      'rules[0].to[0].url: There is no such setting. Known here: "file".',
+    ],
+    [
+      "no hash",
+      { to: [{ url: "https://x.example/", sha256: "abc" }] },
+      'rules[0].to[0].sha256: "abc" is no SHA-256. Write 64 hexadecimal digits, as sha256sum prints them.',
+    ],
+    ...(["to", "from", "users"] as const).flatMap((field) =>
+      [{ url: "https://x.example/" }, "@web"].map((entry): [string, Record<string, unknown>, string] => [
+        `private addresses by a URL in ${field}`,
+        { [field]: [entry], allowPrivate: true },
+        "rules[0].allowPrivate: A list from a URL cannot open special-purpose addresses: whoever writes it could reach inside. Take it from a file, or write a rule of its own.",
+      ]),
+    ),
     ["no path", { from: [{ file: "" }] }, "rules[0].from[0].file: Found an empty text. Write the path of a file."],
     ["a number", { to: [7] }, 'rules[0].to[0]: Found 7. Write a target such as "*.example.org:443".'],
   ])("has %s", (_, rule, problem) => {
-    const checked = checkConfig({ lists: { dev: file }, rules: [{ ...rule, allow: true }] });
+    const checked = checkConfig({
+      lists: { dev: file, web: { url: "https://x.example/" } },
+      rules: [{ ...rule, allow: true }],
+    });
     expect(checked.ok ? [] : checked.problems.map(formatProblem)).toContain(problem);
   });
 
@@ -162,7 +233,7 @@ describe("a wrong list", () => {
     expect(text).toContain(`${folder.path}/a.txt:3: rules[0].to[0]: "b c" has more than one entry.`);
     expect(text).toContain(`${folder.path}/a.txt:4: rules[0].to[0]: "10.0.0.1/8" has bits set beyond the prefix.`);
     expect(text).toContain(`${folder.path}/a.txt:5: rules[0].to[0]: A text is an exception of an ad blocker.`);
-    expect(text).toContain('rules[0].to[1].file: Cannot read "gone.txt": there is no such file or folder.');
+    expect(text).toContain('rules[0].to[1]: Cannot read "gone.txt": there is no such file or folder.');
   });
 
   test("with more wrong lines than anybody reads is told in part", () => {

@@ -18,34 +18,47 @@ function compile(texts: Readonly<Record<string, string>> = {}) {
   return lists;
 }
 
-/** Lists in use. `turns` counts the turns that clients had. */
-function makeLists(turn: () => Promise<void> = () => Promise.resolve()) {
+async function follow(lists: ListsInUse, plan: ReturnType<typeof compile> | undefined): Promise<void> {
+  (await lists.prepare(plan)).commit();
+}
+
+/** Lists in use, with what became of them. */
+async function makeLists(turn: () => Promise<void> = () => Promise.resolve()) {
   const told: string[] = [];
   const policies: Policy[] = [];
+  const kept = new Map<string, string>();
   const lists = new ListsInUse({
     tell: (message, level) => told.push(`${level}: ${message}`),
     turn,
     use: (policy) => policies.push(policy),
+    fetch: () => Promise.resolve({ kind: "failed", why: "is not asked for" }),
+    random: () => 0,
+    keep: async (key, text) => void kept.set(key, text),
   });
-  lists.follow(compile());
+  await follow(lists, compile());
   const allows = (target: string) => {
     const found = evaluate(policies.at(-1) as Policy, makeQuery(target));
     return found.kind === "decided" && found.decision.verdict === "allow";
   };
   const replace = (name: string, text: string) => lists.replace(`file ${name}`, { ok: true, text });
-  return { lists, told, policies, allows, replace };
+  return { lists, told, policies, allows, replace, kept };
 }
 
 describe("lists in use", () => {
   test("are replaced one by one, and the others stay", async () => {
-    const { replace, allows, told } = makeLists();
+    const { replace, allows, told, kept } = await makeLists();
     await replace("a", "c.example\n");
     expect(["a.example:1", "b.example:1", "c.example:1"].map(allows)).toEqual([false, true, true]);
     expect(told).toEqual(['info: Read the list "a" again.']);
+    expect(Object.fromEntries(kept)).toEqual({
+      "file a": "c.example\n",
+      "file b": "b.example\n",
+      "file deny": "ads.example\n",
+    });
   });
 
   test("stay as they were when the new one is wrong, is empty where it denies, or is gone", async () => {
-    const { lists, replace, policies, told } = makeLists();
+    const { lists, replace, policies, told } = await makeLists();
     await replace("a", "c.example\nb c\n");
     await replace("deny", "# nothing\n");
     await lists.replace("file b", { ok: false, reason: "there is no such file or folder" });
@@ -61,7 +74,7 @@ describe("lists in use", () => {
   });
 
   test("are told to be wrong once, and when they are right again", async () => {
-    const { replace, policies, told } = makeLists();
+    const { replace, policies, told } = await makeLists();
     await replace("a", "b c\n");
     await replace("a", "b c\n");
     await replace("a", "a.example\n");
@@ -73,7 +86,7 @@ describe("lists in use", () => {
   test("that change while rules are compiled are in the next ones together", async () => {
     const gate = Promise.withResolvers<void>();
     const long = Array.from({ length: 20_000 }, (_, at) => `n${at}.example\n`).join("");
-    const { replace, allows, policies } = makeLists(() => gate.promise);
+    const { replace, allows, policies } = await makeLists(() => gate.promise);
     const first = replace("a", `${long}c.example\n`);
     const second = replace("b", "d.example\n");
     const third = replace("b", "e.example\n");
@@ -91,13 +104,13 @@ describe("lists in use", () => {
   test("of a configuration that a reload replaced are not put into effect", async () => {
     const gate = Promise.withResolvers<void>();
     const long = Array.from({ length: 20_000 }, (_, at) => `n${at}.example\n`).join("");
-    const { lists, replace, policies } = makeLists(() => gate.promise);
+    const { lists, replace, policies } = await makeLists(() => gate.promise);
     const late = replace("a", long);
-    lists.follow(compile({ a: "new.example\n" }));
+    await follow(lists, compile({ a: "new.example\n" }));
     gate.resolve();
     await late;
     expect(policies).toEqual([]);
-    lists.follow(undefined);
+    await follow(lists, undefined);
     await replace("a", "x.example\n");
     expect(policies).toEqual([]);
   });
