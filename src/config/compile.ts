@@ -21,6 +21,7 @@ import type { FileGroup } from "./follow-files.ts";
 import { takeFingerprintsInSteps } from "./fingerprints.ts";
 import { compileForward } from "./forward.ts";
 import { followTrustFiles, type RenewTrust } from "./follow-trust.ts";
+import { compileExempt } from "./exempt-schema.ts";
 import { findUnreachableInSteps } from "./find-unreachable-rules.ts";
 import { compileLimits } from "./limits-schema.ts";
 import type { Materials } from "./materials.ts";
@@ -272,6 +273,7 @@ function compileAuthenticator(config: Config, users: UserStore | undefined) {
     realm: config.auth.realm,
     schemes: config.auth.schemes,
     ...(config.auth.parameters && { parameters: config.auth.parameters }),
+    ...(config.auth.exempt && { exempt: compileExempt(config.auth.exempt) }),
     cacheTtlMs: readDuration(config.auth.cacheTtl),
     hookDeadlineMs: readDuration(config.timeouts.hook),
   });

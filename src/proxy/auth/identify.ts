@@ -7,6 +7,7 @@ import type { Secret } from "../../secret.ts";
 import type { NameRead, UserParameters } from "../../protocol/user-parameters.ts";
 import { parseBasicCredentials } from "../../protocol/http1/basic-credentials.ts";
 import { parseDigestCredentials } from "../../protocol/http1/digest.ts";
+import type { ExemptRange } from "./exempt-clients.ts";
 import { cutText } from "../../escape-text.ts";
 import type { Asker, AuthOutcome, CredentialChecks } from "./credential-checks.ts";
 import type { HookReport } from "../hook/call-hook.ts";
@@ -97,18 +98,20 @@ export class SessionAsker implements Asker {
   }
 }
 
-/** Finds out who the client is, by its credentials or its certificate. */
+/** Finds out who the client is, by its credentials or its certificate; `exempt` is who it is without either. */
 export function identify(
   from: Unidentified,
   client: Conn,
   presented: Presented,
   services: IdentifyServices,
+  exempt?: ExemptRange,
 ): Identification | Promise<Identification> {
   const { certificate } = from;
   const fault = certificate?.findFault(Date.now());
   if (fault !== undefined) return fail("certificate_required", { note: `the client's certificate ${fault}` });
   // A certificate says who the client is, unless it says so itself with a password.
   if (certificate !== undefined && presented.kind === "nothing") return succeed(certificate.user);
+  if (exempt !== undefined && presented.kind === "nothing") return succeed(exempt.user);
   const conclude = (outcome: AuthOutcome): Identification => {
     // Where no password is asked for, a client's credentials prove nothing, and its certificate still does.
     if (outcome.ok) {
