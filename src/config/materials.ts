@@ -92,7 +92,7 @@ const pemReferences = ["ca", "cert", "key", "clientCa"].map((name) => [name, "pe
 
 /** The settings of each section that refer to a variable or a file, wherever they are in it. */
 const references: Readonly<Record<string, ReadonlyMap<string, Reference["kind"]>>> = {
-  users: new Map(secretReferences),
+  users: new Map<string, Reference["kind"]>([...secretReferences, ["ca", "pem"]]),
   sidecar: new Map<string, Reference["kind"]>([...secretReferences, ...pemReferences]),
   listen: new Map(pemReferences),
   forward: new Map(pemReferences),

@@ -118,7 +118,8 @@ export function identify(
       const { user, parameters } = outcome;
       return user === undefined ? identifyByCertificate(certificate) : { ok: true, value: user, parameters };
     }
-    if (outcome.fault !== undefined) services.reportHook({ hook: "users function", fault: outcome.fault });
+    if (outcome.fault !== undefined)
+      services.reportHook({ hook: `users ${outcome.fault.what ?? "function"}`, fault: outcome.fault });
     return explainRefusal(outcome, presented, from.runtime.authenticator);
   };
   const outcome = judge(from, client, presented, services.checks);
@@ -158,7 +159,7 @@ function explainRefusal(
   { names }: Authenticator,
 ): Identification {
   const refusal = fail(detail, {
-    ...(fault && { note: `the function of users ${fault.why}` }),
+    ...(fault && { note: `the ${fault.what ?? "function"} of users ${fault.why}` }),
     ...(note !== undefined && { note }),
     ...(detail === "auth_busy" && { retryAfterSeconds: RETRY_AFTER_SECONDS }),
     ...(stale && { stale: true }),
