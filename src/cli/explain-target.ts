@@ -64,7 +64,8 @@ async function listFacts(
   const { runtime } = compiled;
   const lines = [line("target", formatEndpoint(target))];
   const read = written === undefined ? undefined : runtime.authenticator.names?.read(written);
-  const asker = read?.ok === true ? read : { user: written, parameters: undefined };
+  const exempt = written === undefined ? runtime.authenticator.exempt?.find(client) : undefined;
+  const asker = read?.ok === true ? read : { user: written ?? exempt?.user, parameters: undefined };
   const { user, parameters } = asker;
   lines.push({
     ...line("client", `${client.text}${user === undefined ? "" : ` as ${user}`}${listParameters(parameters)}`),
@@ -75,7 +76,8 @@ async function listFacts(
   if (runtime.clients && !runtime.clients.has(client))
     return [...lines, ...refuse({ detail: "client_not_admitted", note: '"clients" does not have it' })];
   if (read?.ok === false) return [...lines, ...refuse({ detail: "parameters_malformed", note: read.note })];
-  if (runtime.authenticator.required && user === undefined)
+  if (exempt !== undefined) lines.push(line("note", '"auth.exempt" has the client: it needs no credentials.'));
+  else if (runtime.authenticator.required && user === undefined)
     lines.push(
       line(
         "note",

@@ -21,6 +21,8 @@ import type { FileGroup } from "./follow-files.ts";
 import { takeFingerprintsInSteps } from "./fingerprints.ts";
 import { compileForward } from "./forward.ts";
 import { followTrustFiles, type RenewTrust } from "./follow-trust.ts";
+import { compileExempt } from "./exempt-schema.ts";
+import { findWebhookWarnings, type WebhookSettings } from "./webhook-schema.ts";
 import { findUnreachableInSteps } from "./find-unreachable-rules.ts";
 import { compileListsInSteps } from "./compile-lists.ts";
 import type { ListsPlan } from "../lists/list-source.ts";
@@ -115,7 +117,12 @@ export function* compileInSteps(
     problems.push(...part.problems);
     return part;
   };
-  const users = yield* compileUsersInSteps(config.users, materials, config.auth.parameters);
+  const users = yield* compileUsersInSteps(
+    config.users,
+    materials,
+    config.auth.parameters,
+    readDuration(config.timeouts.hook),
+  );
   if (!users.ok) keep(users);
   const { listeners, tlsFiles, warnings } = keep(compileListeners(config.listen, materials));
   const { upstreams } = keep(compileUpstreams(config, materials));
@@ -136,6 +143,7 @@ export function* compileInSteps(
   const rules = readRules(config, materials, lists.plan?.texts);
   const policy = yield* compilePolicy(config, rules);
   const runtime = compileRuntime(config, { authenticator, policy, forward, upstreams, pacs, environment });
+  const webhook = findUsersWebhook(config.users);
   const usersFile = compileUsersFile(config, materials, runtime);
   const trustFiles = followTrustFiles(config, materials);
   const sidecar = config.sidecar && compileSidecar(config.sidecar, materials);
@@ -172,6 +180,7 @@ export function* compileInSteps(
         ...lists.warnings,
         ...(sidecar?.warnings ?? []),
         ...(usersFile ? findUserWarnings(usersFile) : []),
+        ...(webhook ? findWebhookWarnings(webhook, ["users"]) : []),
         ...unreachable,
       ],
       effective: yield* describeEffective(config, log.access),
@@ -233,7 +242,7 @@ interface UsersFile {
 
 function compileUsersFile(config: Config, materials: Materials, runtime: Runtime): UsersFile | undefined {
   const { users } = config;
-  if (typeof users !== "object" || Array.isArray(users)) return undefined;
+  if (typeof users !== "object" || Array.isArray(users) || "url" in users) return undefined;
   return {
     path: resolve(materials.folder, users.file),
     text: materials.files.get(users.file) ?? "",
@@ -276,14 +285,21 @@ function findDigestProblems({ auth }: Config, users: UserStore | undefined): Pro
   return [{ path: ["auth", "schemes"], message }];
 }
 
+function findUsersWebhook(users: Config["users"]): WebhookSettings | undefined {
+  return typeof users === "object" && "url" in users ? users : undefined;
+}
+
 function compileAuthenticator(config: Config, users: UserStore | undefined) {
+  const webhook = findUsersWebhook(config.users);
   return createAuthenticator({
     ...(users && { users }),
     realm: config.auth.realm,
     schemes: config.auth.schemes,
     ...(config.auth.parameters && { parameters: config.auth.parameters }),
-    cacheTtlMs: readDuration(config.auth.cacheTtl),
-    hookDeadlineMs: readDuration(config.timeouts.hook),
+    ...(config.auth.exempt && { exempt: compileExempt(config.auth.exempt) }),
+    cacheTtlMs: readDuration(webhook?.cache ?? config.auth.cacheTtl),
+    // A webhook keeps its time itself, and tells why it failed.
+    hookDeadlineMs: readDuration(webhook?.timeout ?? config.timeouts.hook) + (webhook === undefined ? 0 : 1000),
   });
 }
 

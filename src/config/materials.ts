@@ -103,7 +103,7 @@ const listReferences: ReadonlyMap<string, Reference["kind"]> = new Map([["file",
 
 /** The settings of each section that refer to a variable or a file, wherever they are in it. */
 const references: Readonly<Record<string, ReadonlyMap<string, Reference["kind"]>>> = {
-  users: new Map(secretReferences),
+  users: new Map<string, Reference["kind"]>([...secretReferences, ["ca", "pem"]]),
   sidecar: new Map<string, Reference["kind"]>([...secretReferences, ...pemReferences]),
   listen: new Map(pemReferences),
   forward: new Map(pemReferences),

@@ -24,7 +24,9 @@ import { findOwnCollector, telemetrySchema } from "./telemetry.ts";
 import { findUnknownSessions } from "./pool-schema.ts";
 import { upstreamSchema } from "./upstream-schema.ts";
 import { upstreamsSchema } from "./upstreams-schema.ts";
-import { authSchema, explainUnknownUsers, findParametersConflicts, usersSchema } from "./users-schema.ts";
+import { authSchema, findParametersConflicts } from "./auth-schema.ts";
+import { findExemptConflicts, listExemptNames } from "./exempt-schema.ts";
+import { explainUnknownUsers, usersSchema } from "./users-schema.ts";
 import { findUnknownPlaceholders } from "./user-template.ts";
 import { USER_PLACEHOLDER } from "../proxy/route/user-template.ts";
 import { defaultSchema, findDefaultConflicts } from "./way-schema.ts";
@@ -147,6 +149,11 @@ export const configSchema = checked(sections, (config) => {
   return [
     ...(users === undefined && open !== true ? findUnguarded(listen) : []),
     ...findParametersConflicts(users, config.auth),
+    ...findExemptConflicts(config.auth === MALFORMED ? undefined : config.auth.exempt, {
+      users,
+      open,
+      asks: users !== undefined,
+    }),
     ...findRuleConflicts(rules, known),
     ...findPlaceholderConflicts(config, known.parameters),
     ...findDefaultConflicts(config.default, known.upstreams, config.upstream !== undefined).map(
@@ -179,7 +186,9 @@ function findKnownNames({ listen, users, auth, upstream, upstreams, lists }: Par
   const ways = upstreams === MALFORMED ? undefined : Object.keys(upstreams);
   if (upstream !== undefined && upstream !== "environment") ways?.push("upstream");
   // Certificates name users that nothing else in the configuration names.
-  const explainUser = hasCertifiedUsers(listen) ? () => undefined : explainUnknownUsers(users);
+  const explainUser = hasCertifiedUsers(listen)
+    ? () => undefined
+    : explainUnknownUsers(users, listExemptNames(auth === MALFORMED ? undefined : auth.exempt));
   const parameters =
     auth === MALFORMED ? undefined : auth.parameters === undefined ? [] : readWhole<readonly string[]>(auth.parameters);
   return { upstreams: ways, explainUser, parameters, lists: listNames(lists), fetched: listFetched(lists) };

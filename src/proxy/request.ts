@@ -73,14 +73,17 @@ export class Request {
     const { runtime } = record;
 
     record.enter("authenticate");
-    const required = runtime.authenticator.required && connection.certificate === undefined;
+    const { authenticator } = runtime;
+    const exempt = authenticator.exempt?.find(record.client, listener.proxyFrom);
+    const required =
+      authenticator.required && connection.certificate === undefined && (exempt === undefined || "if_offered");
     const presented = await readCredentials(first.value, client, { required, endsAt });
     if (!presented.ok) return this.#endUnread(first.value, presented.failure);
     const { limits } = runtime;
     // Before a password costs anything.
     const hasty = limits.hasRequestLimits ? requestLimits.arrive(record.client, limits, performance.now()) : undefined;
     if (hasty !== undefined) return this.#endUnread(first.value, hasty);
-    const user = await identify(record, client, presented.value, services);
+    const user = await identify(record, client, presented.value, services, exempt);
     record.user = user.ok ? user.value : user.claimed;
     record.parameters = user.parameters;
     if (!user.ok) return this.#endUnread(first.value, user.failure);
