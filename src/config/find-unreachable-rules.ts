@@ -31,8 +31,9 @@ export function* findUnreachableInSteps(rules: readonly Rule[]): Steps<Problem[]
         path: ["rules", at],
         message: `The rule never matches: ${quoteValue(cover.name)} before it decides about everything that it could match. Put it before that one, or leave it out.`,
       });
-    // A function may pass on to the next rule.
-    else if (rule.verdict.kind !== "hook" && at + 1 < rules.length) earlier.push(yield* Cover.of(rule));
+    // A function may pass on to the next rule, and so do conditions on requests.
+    else if (rule.verdict.kind !== "hook" && !rule.methods && !rule.paths && at + 1 < rules.length)
+      earlier.push(yield* Cover.of(rule));
   }
   return problems;
 }

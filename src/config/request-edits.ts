@@ -145,6 +145,18 @@ function isForEverybody(to: unknown): boolean {
   });
 }
 
+/** Rules that change requests, and let tunnels through, in which they change nothing. */
+export function findEditWarnings(rules: unknown): Problem[] {
+  return readList(rules).flatMap((rule, at) => {
+    const { request, response, methods, paths, protocols } = readRecord(rule);
+    if ((request === undefined && response === undefined) || methods !== undefined || paths !== undefined) return [];
+    if (Array.isArray(protocols)) return [];
+    const message =
+      'The rule lets tunnels through as well (CONNECT, SOCKS), in which nothing is changed. Set `paths: ["*"]` for forwarded requests alone, or "protocols" to say what tunnels may hold.';
+    return [{ path: ["rules", at], message }];
+  });
+}
+
 /** What only the files and variables show to be wrong. */
 export function findEditProblems(rules: unknown, materials: Materials): Problem[] {
   return readList(rules).flatMap((rule, at) => {

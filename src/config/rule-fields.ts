@@ -17,6 +17,8 @@ import {
   responseEdits,
 } from "./request-edits.ts";
 import { compileWay, findUnknownWays, type Way, wayForms } from "./way-schema.ts";
+import { isToken } from "../protocol/http1/octets.ts";
+import { canonicalisePath } from "../proxy/policy/request-condition.ts";
 import type { AllowDecision } from "../proxy/policy/decision.ts";
 import { ServerNames } from "../proxy/policy/target-set.ts";
 
@@ -41,7 +43,7 @@ type AllowVerdict = Extract<Rule["verdict"], { kind: "allow" }>;
 /** What one field adds to a rule. */
 export interface CompiledField {
   /** What the rule looks at. */
-  readonly match?: Pick<Rule, "from" | "users" | "parameters" | "to">;
+  readonly match?: Pick<Rule, "from" | "users" | "parameters" | "to" | "methods" | "paths">;
   /** What the rule allows. */
   readonly terms?: Partial<AllowVerdict>;
   /** What the first bytes inside a tunnel have to be. */
@@ -80,6 +82,19 @@ const fingerprint = text("a JA4 fingerprint", (value) =>
     ? undefined
     : 'is not a JA4 fingerprint. Write one such as "t13d1516h2_8daaf6152771_e5627efa2ab1"',
 );
+
+function findMethodFault(method: string): string | undefined {
+  if (method === "CONNECT") return "opens a tunnel, which has no method for rules. Leave it out";
+  return isToken(method) && method === method.toUpperCase() ? undefined : 'is no method. Write one such as "GET"';
+}
+
+function findPathFault(path: string): string | undefined {
+  if (!/^[/*][\x21\x22\x24-\x3e\x40-\x7e]*$/.test(path))
+    return 'is no path. Write one such as "/v1/*", without a query; characters past ASCII as %XX';
+  return canonicalisePath(path) === path
+    ? undefined
+    : 'matches nothing: no path is compared in this spelling. Leave out "..", "//", encoded slashes, and write %XX in upper case and only where it is needed';
+}
 
 const versions = { "1.0": 0x0301, "1.1": 0x0302, "1.2": 0x0303, "1.3": 0x0304 } as const;
 
@@ -128,6 +143,22 @@ export const ruleFields = {
       .optional(),
     // One target at a time: a list may have a million of them.
     compile: (to) => ({ match: { to: { [Symbol.iterator]: () => to.values().map(readTarget) } } }),
+  }),
+  methods: field({
+    schema: list(text('a method such as "GET"', findMethodFault), 'a list of methods such as ["GET", "HEAD"]')
+      .describe(
+        "Methods of forwarded requests. Default: all. A tunnel, and a request to switch protocols (such as WebSocket), has requests inside that nobody sees: a rule with `methods` or `paths` that allows does not match it, and one that denies does.",
+      )
+      .optional(),
+    compile: (methods) => ({ match: { methods: new Set(methods) } }),
+  }),
+  paths: field({
+    schema: list(text('a path such as "/v1/*"', findPathFault), "a list of paths")
+      .describe(
+        "Paths of forwarded requests, without the query; `*` stands for any characters, `/` too. Default: all. The case matters, except in a rule that denies. A path that servers read in different ways, such as one with `..`, `//` or `%2F`, is matched by no rule with `paths` that allows, and by every one that denies.",
+      )
+      .optional(),
+    compile: (paths) => ({ match: { paths } }),
   }),
   deny: field({ schema: flag().describe("Refuse with 403.").optional() }),
   allow: field({

@@ -118,8 +118,11 @@ function makePlan(record: RequestRecord, client: Conn, numbers: ObjectNumbers): 
     return undefined;
   // What a rule changes is changed for each request, by the stages.
   if (decision.request !== undefined || decision.response !== undefined) return undefined;
-  if (evaluate(runtime.policy, { client: record.client, user, parameters, target }).kind !== "decided")
-    return undefined;
+  const { policy } = runtime;
+  const evaluation = evaluate(policy, { client: record.client, user, parameters, target, request: "any" });
+  if (evaluation.kind !== "decided") return undefined;
+  // A rule that could match looks at the method or the path: the next request may have others.
+  if (evaluation.rule !== undefined && policy.rules[evaluation.rule]?.request !== undefined) return undefined;
   // A PAC file may choose another route for another path.
   if (asksPac(runtime, decision.via)) return undefined;
   const authorized = { decision, ...(foundName !== undefined && { foundName }) };

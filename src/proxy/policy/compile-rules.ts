@@ -1,6 +1,7 @@
 import { runAtOnce, type Steps } from "../../steps.ts";
 import { AddressSet } from "../../address/address-set.ts";
 import type { CompiledRule, Evaluation, Fallback, Policy, Rule } from "./policy.ts";
+import { compileRequestCondition } from "./request-condition.ts";
 import { TargetIndexBuilder } from "./target-index.ts";
 import { type AllowDecision, type Decision, settle, type Via } from "./decision.ts";
 
@@ -26,6 +27,7 @@ export function* compileRulesInSteps(rules: readonly Rule[], fallback: Fallback)
     targets: yield* targets.build(rules),
     fallback,
     unmatched: decide(fallBack(fallback)),
+    looksAtRequests: compiled.some(({ request }) => request !== undefined),
   };
 }
 
@@ -41,13 +43,15 @@ function decide(decision: Decision, index?: number): Evaluation {
 }
 
 function compileRule(rule: Rule, index: number, fallback: Fallback): CompiledRule {
-  const { name, from, users, parameters, verdict } = rule;
+  const { name, from, users, parameters, methods, paths, verdict } = rule;
+  const request = compileRequestCondition(methods, paths, verdict.kind === "deny");
   const matched = match(rule, index, fallback, false);
   return {
     name,
     ...(from && { from: new AddressSet(from) }),
     ...(users && { users }),
     ...(parameters && { parameters }),
+    ...(request && { request }),
     verdict,
     matched,
     matchedExactly: verdict.kind === "allow" && verdict.allowPrivate ? match(rule, index, fallback, true) : matched,
