@@ -14,7 +14,9 @@ import type { InheritedSockets } from "./net/inherited-sockets.ts";
 import type { TlsContexts } from "./net/runtime/tls-contexts.ts";
 import type { openSidecar, OpenSidecar, SidecarPlan } from "./open-sidecar.ts";
 import { explainBinding, type ListenerPlan, prepareListeners } from "./prepare-listeners.ts";
+import type { ListsInUse } from "./lists/lists-in-use.ts";
 import type { PacFiles } from "./pac/pac-files.ts";
+import type { Policy } from "./proxy/policy/policy.ts";
 import { keepUnchanged, listHops } from "./proxy/keep-unchanged.ts";
 import type { AccessLog } from "./proxy/record/access-log.ts";
 import type { Applied } from "./reloader.ts";
@@ -38,6 +40,7 @@ export interface ConfigApplierOptions {
   readonly inUse: InUse;
   readonly contexts: TlsContexts;
   readonly pacs: PacFiles;
+  readonly lists: Pick<ListsInUse, "follow">;
   readonly fleet: Pick<FleetParts, "follow">;
   readonly telemetry: Pick<TelemetryParts, "follow">;
   readonly inherited: InheritedSockets | undefined;
@@ -99,6 +102,7 @@ export class ConfigApplier {
     listeners.commit();
     pacs.commit();
     gate.use(keepUnchanged(gate.runtime.current, next.runtime));
+    this.#options.lists.follow(next.lists);
     this.#options.fleet.follow(next);
     this.#options.telemetry.follow(next);
     const { current } = gate.runtime;
@@ -131,6 +135,13 @@ export class ConfigApplier {
     // Other parts may have been replaced since this one was compiled.
     if (recompiled.ok) gate.use({ ...gate.runtime.current, authenticator: recompiled.value.authenticator });
     return recompiled;
+  }
+
+  /** Uses rules with other contents of their lists for new connections and requests. */
+  usePolicy(policy: Policy): void {
+    const { gate, inUse } = this.#options;
+    gate.use({ ...gate.runtime.current, policy });
+    if (inUse.compiled.reload.endDenied) void this.#endDenied();
   }
 
   /** Opens the sidecar again at the address that it has left, and tells when it cannot. */

@@ -1,6 +1,6 @@
 import { clientKey } from "../address/client-key.ts";
 import { type Endpoint, formatEndpoint } from "../address/endpoint.ts";
-import { hostFromIp } from "../address/host.ts";
+import { type Host, hostFromIp, parseHost } from "../address/host.ts";
 import type { Ip } from "../address/ip.ts";
 import type { CompiledConfig } from "../config/compile.ts";
 import { type Fact, formatFact, line, mergeFacts } from "./explain-fact.ts";
@@ -26,7 +26,7 @@ import type { UserParameters } from "../protocol/user-parameters.ts";
 import { isLocalhostName, resolveHost } from "../proxy/resolve/resolve-host.ts";
 import type { HookReport } from "../proxy/hook/call-hook.ts";
 import { TimeLimit } from "../net/conn/time-limit.ts";
-import type { Grant, ProxyProtocolVersion } from "../proxy/policy/decision.ts";
+import type { Authorization, Grant, ProxyProtocolVersion } from "../proxy/policy/decision.ts";
 
 /** Who asks for what. */
 export interface Question {
@@ -34,6 +34,8 @@ export interface Question {
   /** The user name as the client sends it; undefined for somebody without credentials. */
   readonly user: string | undefined;
   readonly target: Endpoint;
+  /** When, in milliseconds since the epoch. Default: now. */
+  readonly at?: number;
 }
 
 /**
@@ -55,7 +57,7 @@ export async function explainBoth(
 async function listFacts(
   compiled: CompiledConfig,
   resolver: Resolver,
-  { client, user: written, target }: Question,
+  { client, user: written, target, at }: Question,
   askPool: AskPool = () => Promise.resolve("nobody was asked"),
   askUse: AskUse = () => Promise.resolve(undefined),
 ): Promise<Fact[]> {
@@ -68,6 +70,8 @@ async function listFacts(
     ...line("client", `${client.text}${user === undefined ? "" : ` as ${user}`}${listParameters(parameters)}`),
     more: { client: client.text, user, parameters },
   });
+  const now = at ?? Date.now();
+  if (at !== undefined || runtime.policy.times !== undefined) lines.push(line("time", new Date(now).toISOString()));
   if (runtime.clients && !runtime.clients.has(client))
     return [...lines, ...refuse({ detail: "client_not_admitted", note: '"clients" does not have it' })];
   if (read?.ok === false) return [...lines, ...refuse({ detail: "parameters_malformed", note: read.note })];
@@ -83,12 +87,19 @@ async function listFacts(
   if (compiled.sidecar?.at.kind === "tcp") own.add(compiled.sidecar.at.host, compiled.sidecar.at.port);
   const failing: Fact[] = [];
   const hooks = new HookReporter((message) => failing.push(line("note", message)), { secrets: compiled.secrets });
-  const services = { resolver, own, reportHook: (report: HookReport) => hooks.report(report) };
+  const services = { resolver, own, now: () => now, reportHook: (report: HookReport) => hooks.report(report) };
   const authorized = await authorize({ client, user, parameters, runtime }, target, services);
   const { decision, foundName } = authorized.ok ? authorized.value : authorized;
   lines.push(...failing);
   if (foundName !== undefined) lines.push(line("found", foundName));
   if (decision) lines.push(line("rule", decision.rule));
+  const { lists } = compiled;
+  if (decision && lists)
+    lines.push(
+      ...lists
+        .locate(decision.rule, { client, user, hosts: listHosts(target, authorized), port: target.port })
+        .map((place) => line("list", place)),
+    );
   if (!authorized.ok) return [...lines, ...refuse(authorized.failure)];
   const pac = await explainPac(compiled, authorized.value, { target, client }, resolver);
   lines.push(...pac.told.map(([name, value]) => line(name, value)));
@@ -115,6 +126,15 @@ async function listFacts(
   limit.release();
   authorized.value.lookups?.release();
   return lines;
+}
+
+/** What rules may have matched: the target, the name that was found for it, and its addresses. */
+function listHosts({ host }: Endpoint, authorized: Authorization): Host[] {
+  const { foundName, addresses = [] } = authorized.ok
+    ? authorized.value
+    : { foundName: authorized.foundName, addresses: undefined };
+  const found = foundName === undefined ? undefined : parseHost(foundName);
+  return [host, ...(found?.ok === true ? [found.host] : []), ...addresses.map(hostFromIp)];
 }
 
 interface Means {

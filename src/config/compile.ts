@@ -1,4 +1,4 @@
-import { type AccessForm, compileLog, type LogPlan } from "./log.ts";
+import { type AccessForm, compileLog, findLogWarnings, type LogPlan } from "./log.ts";
 import { resolve } from "node:path";
 
 import { createAuthenticator } from "../proxy/auth/authenticate.ts";
@@ -22,6 +22,8 @@ import { takeFingerprintsInSteps } from "./fingerprints.ts";
 import { compileForward } from "./forward.ts";
 import { followTrustFiles, type RenewTrust } from "./follow-trust.ts";
 import { findUnreachableInSteps } from "./find-unreachable-rules.ts";
+import { compileListsInSteps } from "./compile-lists.ts";
+import type { ListsPlan } from "../lists/list-source.ts";
 import { compileLimits } from "./limits-schema.ts";
 import type { Materials } from "./materials.ts";
 import { MALFORMED, type Parts, readWhole } from "./parts.ts";
@@ -69,6 +71,8 @@ export interface CompiledConfig {
   /** `auto`: run tunnels over a socket pair before the first client comes, so that their code is compiled. */
   readonly warmUp: "auto" | "off";
   readonly usersFile?: UsersFile;
+  /** The lists that rules use, to be followed as they change; absent for none. */
+  readonly lists?: ListsPlan;
   /** The certificates of each listener that speaks TLS, to be followed as their files change. */
   readonly tlsFiles: readonly TlsFiles[];
   /** What `/proxy.pac` tells browsers. */
@@ -124,17 +128,18 @@ export function* compileInSteps(
   problems.push(...findTelemetryProblems(config.telemetry, materials), ...findEditProblems(config.rules, materials));
   const { telemetry, warnings: telemetryWarnings } = compileTelemetry(config.telemetry, materials);
   const { redis, warnings: redisWarnings } = compileRedis(config.state, materials);
+  const lists = keep(yield* compileListsInSteps(config, materials));
   problems.push(...findForgottenQuotas(config, [state, redis]));
   if (problems.length > 0 || !users.ok) return { ok: false, problems };
   const log = compileLog(config.log, materials);
   const authenticator = compileAuthenticator(config, users.value);
-  const rules = readRules(config.rules, materials);
+  const rules = readRules(config, materials, lists.plan?.texts);
   const policy = yield* compilePolicy(config, rules);
   const runtime = compileRuntime(config, { authenticator, policy, forward, upstreams, pacs, environment });
   const usersFile = compileUsersFile(config, materials, runtime);
   const trustFiles = followTrustFiles(config, materials);
   const sidecar = config.sidecar && compileSidecar(config.sidecar, materials);
-  const unreachable = yield* findUnreachableInSteps(rules);
+  const unreachable = yield* findUnreachableInSteps(rules, lists.rules);
   return {
     ok: true,
     value: {
@@ -153,6 +158,7 @@ export function* compileInSteps(
       splice: { mode: config.splice, afterBytes: readSize(config.spliceAfter) },
       warmUp: config.warmUp,
       ...(usersFile && { usersFile }),
+      ...(lists.plan && { lists: lists.plan }),
       tlsFiles: [...tlsFiles, ...(sidecar?.tlsFiles ?? [])],
       pacs: sources,
       browserPac: compileBrowserPac(config.pac),
@@ -162,6 +168,8 @@ export function* compileInSteps(
         ...pacWarnings,
         ...redisWarnings,
         ...telemetryWarnings,
+        ...findLogWarnings(config.log),
+        ...lists.warnings,
         ...(sidecar?.warnings ?? []),
         ...(usersFile ? findUserWarnings(usersFile) : []),
         ...unreachable,

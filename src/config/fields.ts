@@ -122,8 +122,8 @@ export function cidr() {
 }
 
 /** Reads addresses and ranges that the schema has accepted. */
-export function readCidrs(texts: readonly string[]): Cidr[] {
-  return texts.map((value) => {
+export function readCidrs(texts: Iterable<string>): Cidr[] {
+  return Array.from(texts, (value) => {
     const range = parseCidr(value);
     if (!range.ok) throw new Error(`A range that the schema should have refused ${range.reason}`);
     return range.cidr;

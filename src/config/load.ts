@@ -11,6 +11,8 @@ import { isRecord, type PlainData, withoutRefused } from "./plain-data.ts";
 import type { Checked, Problem } from "./problem.ts";
 import type { ScriptModules } from "./script-modules.ts";
 import { readConfigFile } from "./read-config-file.ts";
+import { findExpiredRules } from "./when-schema.ts";
+import { readSettledFile } from "./file-changes.ts";
 import { readTextFile } from "./read-file.ts";
 import { run } from "../steps.ts";
 
@@ -76,6 +78,8 @@ export async function loadConfig(options: LoadOptions): Promise<LoadResult> {
     { folder: home, variables, terminal, now: Date.now() },
     (path, kind) => {
       const absolute = resolve(home, path);
+      // Lists are followed by themselves, without a reload.
+      if (kind === "list") return readSettledFile(absolute, kind);
       references.push(absolute);
       return readTextFile(absolute, kind);
     },
@@ -88,7 +92,10 @@ export async function loadConfig(options: LoadOptions): Promise<LoadResult> {
   const complete = (list: readonly Problem[]) => attachPlaces(attachOrigins(list, over), source);
   const faults = [...(compiled.ok ? [] : compiled.problems), ...pacProblems, ...missing];
   const problems = [...over.problems, ...complete([...refused, ...withoutRefused(faults, refused)])];
-  const warnings = [...similar, ...over.warnings, ...complete(compiled.ok ? compiled.value.warnings : [])];
+  const told = compiled.ok
+    ? [...compiled.value.warnings, ...findExpiredRules(compiled.value.runtime.policy, Date.now())]
+    : [];
+  const warnings = [...similar, ...over.warnings, ...complete(told)];
   const files = [...new Set([...scripts, ...references])];
   if (!compiled.ok || problems.length > 0) return { ok: false, problems, warnings, files, ...named };
   return {

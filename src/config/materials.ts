@@ -55,13 +55,15 @@ export async function gatherMaterials(
       problems.push({ path, message: "Found the text of a PEM file. Write the path of a file that holds it." });
       continue;
     }
+    // One list may be in many rules.
+    if (kind === "list" && files.has(name)) continue;
     const read = await readText(name, kind);
     if (!read.ok)
       problems.push({
         path,
         message: `Cannot read ${quoteValue(name)}: ${read.reason}.`,
       });
-    else if (read.text.trim() === "" && kind !== "users")
+    else if (read.text.trim() === "" && kind !== "users" && kind !== "list")
       problems.push({ path, message: `The file ${quoteValue(name)} is empty.` });
     else files.set(name, read.text);
   }
@@ -90,6 +92,8 @@ const secretReferences = [
 ] as const;
 const pemReferences = ["ca", "cert", "key", "clientCa"].map((name) => [name, "pem"] as const);
 
+const listReferences: ReadonlyMap<string, Reference["kind"]> = new Map([["file", "list"]]);
+
 /** The settings of each section that refer to a variable or a file, wherever they are in it. */
 const references: Readonly<Record<string, ReadonlyMap<string, Reference["kind"]>>> = {
   users: new Map(secretReferences),
@@ -99,6 +103,7 @@ const references: Readonly<Record<string, ReadonlyMap<string, Reference["kind"]>
   rules: new Map(secretReferences),
   state: new Map<string, Reference["kind"]>([...secretReferences, ["ca", "pem"]]),
   telemetry: new Map<string, Reference["kind"]>([...secretReferences, ["ca", "pem"]]),
+  lists: listReferences,
   upstreams: new Map<string, Reference["kind"]>([...secretReferences, ...pemReferences, ["pac", "pac"]]),
 };
 
@@ -120,18 +125,20 @@ function findReferences(raw: unknown, only?: Reference["kind"]): Reference[] {
         for (let at = 0; at < value.length; at++) visitAt(at, value[at], inside);
       } else if (isRecord(value)) {
         // An upstream may have the name "file", and so may a field for the collector or an origin.
-        const hasNames =
-          section === "upstreams"
-            ? path.length === 1
-            : section === "rules"
-              ? path.length === 4
-              : path[1] === "headers" && path.length === 2;
-        for (const key of Object.keys(value)) visitAt(key, value[key], hasNames ? undefined : kinds.get(key));
+        const isMap = section === "upstreams" || section === "lists";
+        const isEdit = path[2] === "request";
+        const hasNames = isMap
+          ? path.length === 1
+          : section === "rules"
+            ? isEdit && path.length === 4
+            : path[1] === "headers" && path.length === 2;
+        // Other files of a rule are lists.
+        const known = section === "rules" && !isEdit ? listReferences : kinds;
+        for (const key of Object.keys(value)) visitAt(key, value[key], hasNames ? undefined : known.get(key));
       }
     };
     const visitAt = (key: PropertyKey, value: unknown, kind?: Reference["kind"]): void => {
       if (kind === undefined && typeof value !== "object") return;
-      if (section === "rules" && path.length === 2 && key !== "request") return;
       path.push(key);
       visit(value, kind);
       path.pop();

@@ -16,7 +16,7 @@ export type VerifyUser = (
 ) => boolean | Promise<boolean>;
 
 /** RFC 7617 §2, and a length that fits into logs. */
-function findNameFault(name: string): string | undefined {
+export function findNameFault(name: string): string | undefined {
   if (name.includes(":")) return "has a colon, which ends a user name. Write a name without";
   if (/\p{Cc}/u.test(name)) return "has control characters. Write a name without";
   if (name.length > 255) return "is longer than 255 characters. Write a shorter name";

@@ -68,6 +68,7 @@ const rule: fc.Arbitrary<ListedRule> = fc
     methods: fc.option(methods, { nil: undefined, freq: 2 }),
     paths: fc.option(paths, { nil: undefined, freq: 2 }),
     to: fc.option(fc.array(pattern, { minLength: 1, maxLength: 6 }), { nil: undefined, freq: 8 }),
+    until: fc.option(fc.constantFrom(5, 10), { nil: undefined, freq: 2 }),
     verdict: fc.constantFrom("deny", "allow", "private", "via", "hook"),
   })
   .map((drawn) => ({
@@ -79,6 +80,7 @@ const rule: fc.Arbitrary<ListedRule> = fc
     ...(drawn.verdict !== "hook" && drawn.methods && { methods: drawn.methods }),
     ...(drawn.verdict !== "hook" && drawn.paths && { paths: drawn.paths }),
     ...(drawn.to && { to: makePatterns(...drawn.to) }),
+    ...(drawn.until !== undefined && { when: { until: drawn.until } }),
     verdict: makeVerdict(drawn.verdict),
   }));
 const rules = fc
@@ -96,10 +98,12 @@ const query: fc.Arbitrary<Query> = fc
     foundName: optional(name),
     mayBeCompleted: optional(fc.boolean()),
     request: requests,
+    now: fc.constantFrom(0, 5, 9, 10),
   })
-  .map(({ host, port, user, parameters: given, address: found, foundName, mayBeCompleted, client, request }) => ({
+  .map(({ now, host, port, user, parameters: given, address: found, foundName, mayBeCompleted, client, request }) => ({
     ...makeQuery(host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`, {
       client,
+      now,
       ...(user !== undefined && { user }),
       ...(given && { parameters: given }),
       ...(found !== undefined && { address: found }),

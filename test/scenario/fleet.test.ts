@@ -103,6 +103,23 @@ describe("rates of two proxies that share Redis", () => {
     expect(taken).toBeLessThanOrEqual(allowed * 1.03);
   });
 
+  test("an empty bucket of a low rate fills, however often it is asked for a token", async () => {
+    await using redis = await openRedis();
+    // Between two exchanges comes less than a thousandth of a token.
+    await using one = openFleet({ port: redis.port, id: "one", rate: 0.002, burst: 2 });
+    await one.fleet.exchanged();
+    while (one.rates.take("user:ci"));
+    const read = async () => Number(await redis.run("HGET", "penstock:rate:user:ci", "t"));
+    const ask = async () => {
+      one.rates.take("user:ci");
+      await one.fleet.exchanged();
+      return read();
+    };
+    await waitFor(async () => (await ask()) < 0.1, "Redis to know");
+    const before = await read();
+    await waitFor(async () => (await ask()) > before + 0.001, "what the rate brings in half a second");
+  });
+
   test("an exchange whose answer is lost counts once", async () => {
     await using redis = await openRedis();
     await using relay = await openSlowRelay(redis.port, 0);

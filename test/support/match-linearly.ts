@@ -16,12 +16,13 @@ export type LinearMatch =
 /** Says which rule comes first, by looking at each pattern of each rule: what the compiled form must agree with. */
 export function matchLinearly(rules: readonly ListedRule[], query: Query, from = 0): LinearMatch {
   const address = query.target.host.kind === "ip" ? query.target.host.ip : query.address;
-  for (const [rule, { from: ranges, users, parameters, to, methods, paths, verdict }] of rules.entries()) {
+  for (const [rule, { from: ranges, users, parameters, to, methods, paths, when, verdict }] of rules.entries()) {
     if (rule < from) continue;
     if (ranges !== undefined && !ranges.some((range) => containsIp(range, query.client))) continue;
     if (users !== undefined && (query.user === undefined || !users.has(query.user))) continue;
     if (parameters?.some((condition) => !meetsCondition(query.parameters ?? {}, condition)) === true) continue;
     if (!meetsRequest(query.request, { methods, paths }, verdict.kind === "deny")) continue;
+    if (when?.until !== undefined && query.now >= when.until) continue;
     const wanted = to?.filter(({ ports }) => matchesPort(ports, query.target.port));
     if (wanted === undefined || wanted.some(({ host }) => matchesHost(host, query, address))) {
       const opens = verdict.kind === "allow" && verdict.allowPrivate;

@@ -38,7 +38,8 @@ export function authorize(
 ): Authorization | Promise<Authorization> {
   const { policy, nat64 = WELL_KNOWN_PREFIX } = request.runtime;
   const { client: from, user, parameters } = request;
-  const query: Query = { client: from, user, parameters, target, request: seen };
+  const now = policy.times === undefined ? 0 : (services.now ?? Date.now)();
+  const query: Query = { client: from, user, parameters, target, now, request: seen };
   const { host } = target;
   if (host.kind === "name" && !isLocalhostName(host.text) && services.resolver.mayComplete(host))
     return authorizeCompleted(request, { ...query, mayBeCompleted: true }, services, client);

@@ -6,6 +6,7 @@ import type { CompiledRule, Evaluation, HookQuery, HookVerdict, Policy, Query } 
 import { meetsRequest } from "./request-condition.ts";
 import type { ParameterCondition, PortGroup, RuleList } from "./rule-list.ts";
 import type { Decision } from "./decision.ts";
+import { isTime } from "./when.ts";
 import { NO_PARAMETERS } from "../../protocol/user-parameters.ts";
 
 /** Finds the first rule from index `from` on that matches, and its result. Asks nothing and takes no time. */
@@ -137,6 +138,7 @@ function awaitsName({ target, foundName, mayBeCompleted }: Query): boolean {
 function matchesClient(rule: CompiledRule, query: Query): boolean {
   if (rule.from !== undefined && !rule.from.has(query.client)) return false;
   if (rule.users !== undefined && (query.user === undefined || !rule.users.has(query.user))) return false;
+  if (rule.when !== undefined && !isTime(rule.when, query.now)) return false;
   const { parameters, request } = rule;
   if (parameters?.every((condition) => meets(query.parameters, condition)) === false) return false;
   return request === undefined || meetsRequest(request, query.request);

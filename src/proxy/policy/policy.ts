@@ -7,6 +7,7 @@ import type { UserParameters } from "../../protocol/user-parameters.ts";
 import type { RequestCondition, RequestFacts } from "./request-condition.ts";
 import type { ParameterCondition } from "./rule-list.ts";
 import type { TargetIndex, TargetPattern } from "./target-index.ts";
+import type { Timetable, When } from "./when.ts";
 import type { AllowDecision, Authorization, Decision, Terms, Via } from "./decision.ts";
 
 /** The facts that a rule can look at. */
@@ -17,6 +18,8 @@ export interface Query {
   /** The parameters in the user name; undefined for none. */
   readonly parameters?: UserParameters | undefined;
   readonly target: Endpoint;
+  /** The time of the request, in milliseconds since the epoch. Only rules with times look at it. */
+  readonly now: number;
   /** One resolved address of the target, once it is known. */
   readonly address?: Ip;
   /**
@@ -59,6 +62,7 @@ export interface Rule {
   readonly methods?: ReadonlySet<string>;
   /** Patterns of paths of forwarded requests, with `*` for any characters. */
   readonly paths?: readonly string[];
+  readonly when?: When;
   readonly verdict:
     | { readonly kind: "deny" }
     /** `via` undefined: the default route. A function is asked for each connection. */
@@ -77,6 +81,7 @@ export interface CompiledRule {
   readonly users?: ReadonlySet<string>;
   readonly parameters?: readonly ParameterCondition[];
   readonly request?: RequestCondition;
+  readonly when?: When;
   readonly verdict: Rule["verdict"];
   readonly matched: Evaluation;
   /** The evaluation when the rule names the one address; differs only with `allowPrivate`. */
@@ -90,6 +95,8 @@ export type Fallback = { readonly kind: "deny" } | { readonly kind: "allow"; rea
 export interface Policy {
   readonly rules: readonly CompiledRule[];
   readonly targets: TargetIndex;
+  /** When decisions may change with the time; undefined when no rule looks at it. */
+  readonly times: Timetable | undefined;
   readonly fallback: Fallback;
   readonly unmatched: Evaluation;
   /** A rule looks at the method or the path of forwarded requests. */

@@ -15,7 +15,7 @@ function listUnreachable(...rules: (Settings | (() => undefined))[]): unknown[] 
     rules: rules.map((rule) => (typeof rule === "function" ? rule : { allow: true, ...rule })),
   });
   if (!checked.ok) throw new Error(JSON.stringify(checked.problems));
-  return findUnreachableRules(readRules(checked.value.rules, materials)).map(({ path }) => path[1]);
+  return findUnreachableRules(readRules(checked.value, materials)).map(({ path }) => path[1]);
 }
 
 describe("findUnreachableRules()", () => {
@@ -26,7 +26,7 @@ describe("findUnreachableRules()", () => {
         { to: ["a.test:443"], via: "direct" },
       ],
     });
-    expect(checked.ok && findUnreachableRules(readRules(checked.value.rules, materials))).toEqual([
+    expect(checked.ok && findUnreachableRules(readRules(checked.value, materials))).toEqual([
       {
         path: ["rules", 1],
         message:

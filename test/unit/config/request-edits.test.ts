@@ -101,6 +101,7 @@ describe("a rule's request and response", () => {
     expect(problems.map(formatProblem)).toEqual([
       'rules[0].request.set.env.env: The environment variable "NONE" is not set. Set it before starting.',
       'rules[0].request.replace["sk-placeholder"].file: Cannot read "gone": it does not exist.',
+      'rules[1].to[0].file: Cannot read "list.txt": it does not exist.',
     ]);
   });
 
