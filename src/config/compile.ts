@@ -32,7 +32,7 @@ import { MALFORMED, type Parts, readWhole } from "./parts.ts";
 import type { Checked, Problem } from "./problem.ts";
 import { readDuration, readSize } from "./quantity.ts";
 import { compileRedis, findRedisProblems } from "./redis-schema.ts";
-import { findEditProblems } from "./request-edits.ts";
+import { findEditProblems, findEditWarnings } from "./request-edits.ts";
 import { listSecrets, redactInSteps } from "./secrets.ts";
 import { compileSidecar, findSidecarProblems, type SidecarPlan } from "./sidecar.ts";
 import type { Config } from "./schema.ts";
@@ -182,6 +182,7 @@ export function* compileInSteps(
         ...(usersFile ? findUserWarnings(usersFile) : []),
         ...(webhook ? findWebhookWarnings(webhook, ["users"]) : []),
         ...unreachable,
+        ...findEditWarnings(config.rules),
       ],
       effective: yield* describeEffective(config, log.access),
       reload: config.reload,

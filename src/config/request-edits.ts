@@ -59,17 +59,25 @@ export const requestEdits = settings({
       "Send what `set` and `replace` add also to `http` URIs, where everybody on the way can read it. Default: false; such requests are refused with 403.",
     )
     .optional(),
-});
+})
+  .describe(
+    "Allow, and change the fields of forwarded requests (`http://` and `https://` in absolute-form) before they go on. What is inside tunnels is not changed. TRACE is refused when something is added.",
+  )
+  .optional();
 
 export const responseEdits = settings({
   set: fieldMap(text('a value such as "no-store"', findValueFault), '{ "cache-control": "no-store" }')
     .describe("Fields by name, each with its value: they take the place of all lines of that name.")
     .optional(),
   remove: fieldNames.describe("Fields that the client does not get, in any case; `_` counts as `-`.").optional(),
-});
+})
+  .describe(
+    "Allow, and change the fields of responses to forwarded requests before the client gets them. Refusals of the proxy itself, and trailers, are not changed.",
+  )
+  .optional();
 
-type RequestSettings = z.output<typeof requestEdits>;
-type ResponseSettings = z.output<typeof responseEdits>;
+type RequestSettings = NonNullable<z.output<typeof requestEdits>>;
+type ResponseSettings = NonNullable<z.output<typeof responseEdits>>;
 
 function explainName(name: string): string | undefined {
   if (!isToken(name) || name.length > 64) return "is no name of a field";
@@ -142,6 +150,18 @@ function isForEverybody(to: unknown): boolean {
   return readList(to).some((target) => {
     const parsed = typeof target === "string" ? parseTargetPattern(target) : undefined;
     return parsed?.ok === true && parsed.value.host.kind === "any";
+  });
+}
+
+/** Rules that change requests, and let tunnels through, in which they change nothing. */
+export function findEditWarnings(rules: unknown): Problem[] {
+  return readList(rules).flatMap((rule, at) => {
+    const { request, response, methods, paths, protocols } = readRecord(rule);
+    if ((request === undefined && response === undefined) || methods !== undefined || paths !== undefined) return [];
+    if (Array.isArray(protocols)) return [];
+    const message =
+      'The rule lets tunnels through as well (CONNECT, SOCKS), in which nothing is changed. Set `paths: ["*"]` for forwarded requests alone, or "protocols" to say what tunnels may hold.';
+    return [{ path: ["rules", at], message }];
   });
 }
 

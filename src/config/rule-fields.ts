@@ -20,6 +20,8 @@ import {
   requestEdits,
   responseEdits,
 } from "./request-edits.ts";
+import { describeServerNames, fingerprint, versions } from "./tls-demand.ts";
+import { methodList, pathList } from "./request-lists.ts";
 import { compileWay, findUnknownWays, type Way, wayForms } from "./way-schema.ts";
 import type { AllowDecision } from "../proxy/policy/decision.ts";
 import type { When } from "../proxy/policy/when.ts";
@@ -50,7 +52,7 @@ type AllowVerdict = Extract<Rule["verdict"], { kind: "allow" }>;
 /** What one field adds to a rule. */
 export interface CompiledField {
   /** What the rule looks at. */
-  readonly match?: Pick<Rule, "from" | "users" | "parameters" | "to">;
+  readonly match?: Pick<Rule, "from" | "users" | "parameters" | "to" | "methods" | "paths">;
   /** When it matches. */
   readonly when?: When;
   /** What the rule allows. */
@@ -85,14 +87,6 @@ interface RuleField<Schema extends z.ZodType> {
 function field<Schema extends z.ZodType>(declared: RuleField<Schema>): RuleField<Schema> {
   return declared;
 }
-
-const fingerprint = text("a JA4 fingerprint", (value) =>
-  /^t(?:s2|s3|1[0-3]|00)[di][0-9]{4}[0-9A-Za-z]{2}_[0-9a-f]{12}_[0-9a-f]{12}$/.test(value)
-    ? undefined
-    : 'is not a JA4 fingerprint. Write one such as "t13d1516h2_8daaf6152771_e5627efa2ab1"',
-);
-
-const versions = { "1.0": 0x0301, "1.1": 0x0302, "1.2": 0x0303, "1.3": 0x0304 } as const;
 
 const anyWay = '"direct", the name of an upstream, a list of names or a function';
 
@@ -180,6 +174,8 @@ export const ruleFields = {
       .optional(),
     compile: (until) => ({ when: { until: compileUntil(until) } }),
   }),
+  methods: field({ schema: methodList, compile: (methods) => ({ match: { methods: new Set(methods) } }) }),
+  paths: field({ schema: pathList, compile: (paths) => ({ match: { paths } }) }),
   deny: field({ schema: flag().describe("Refuse with 403.").optional() }),
   allow: field({
     schema: flag().describe("Allow. The other verdicts but `deny` imply it.").optional(),
@@ -264,22 +260,14 @@ export const ruleFields = {
     explain: ({ bandwidth }) => bandwidth && `bandwidth ${formatBandwidth(bandwidth)}`,
   }),
   request: field({
-    schema: requestEdits
-      .describe(
-        "Allow, and change the fields of forwarded requests (`http://` and `https://` in absolute-form) before they go on. What is inside tunnels is not changed. TRACE is refused when something is added.",
-      )
-      .optional(),
+    schema: requestEdits,
     allows: true,
     findConflicts: findEditConflicts,
     compile: (request, { materials }) => ({ terms: { request: compileRequestEdits(request, materials) } }),
     explain: ({ request }) => request && `forwarded requests with changes (${request.description})`,
   }),
   response: field({
-    schema: responseEdits
-      .describe(
-        "Allow, and change the fields of responses to forwarded requests before the client gets them. Refusals of the proxy itself, and trailers, are not changed.",
-      )
-      .optional(),
+    schema: responseEdits,
     allows: true,
     findConflicts: findEditConflicts,
     compile: (response) => ({ terms: { response: compileResponseEdits(response) } }),
@@ -364,13 +352,4 @@ function nameEntry(entry: ListEntry): string {
 function findDemandConflict({ protocols }: WrittenRule, name: string): Problem[] {
   if (!Array.isArray(protocols) || protocols.includes("tls")) return [];
   return [{ path: [], message: `"protocols" does not have "tls". Add it, or leave out ${quoteValue(name)}.` }];
-}
-
-/** Names that `explain` lists at most. */
-const MAX_NAMES = 10;
-
-function describeServerNames(sni: "match" | ServerNames): string {
-  if (sni === "match") return "as the target";
-  const more = sni.texts.length - MAX_NAMES;
-  return `${sni.texts.slice(0, MAX_NAMES).join(", ")}${more > 0 ? ` and ${more} more` : ""}`;
 }

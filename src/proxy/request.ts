@@ -14,7 +14,7 @@ import { followTrace, noteDial, noteFirstMessage, noteUnreadTarget, tapTunnel } 
 import { findRoute } from "./pac/choose-ways.ts";
 import type { Grant } from "./policy/decision.ts";
 import { type FirstMessage, readFirstMessage } from "./read/first-message.ts";
-import type { ForwardRequest } from "./read/forward-request.ts";
+import { describeToRules, type ForwardRequest } from "./read/forward-request.ts";
 import { readCredentials } from "./read/read-credentials.ts";
 import { readRequest } from "./read/read-request.ts";
 import { allowsNext } from "./read/refusal.ts";
@@ -104,7 +104,8 @@ export class Request {
     if (spent !== undefined) return this.#end(spent);
 
     record.enter("decide");
-    const authorized = await authorize(record, request.target, services, client);
+    const seen = request.kind === "forward" && runtime.policy.looksAtRequests ? describeToRules(request) : undefined;
+    const authorized = await authorize(record, request.target, services, client, seen);
     const { decision, foundName } = authorized.ok ? authorized.value : authorized;
     record.decision = decision;
     record.foundName = foundName;

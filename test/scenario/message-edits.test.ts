@@ -144,13 +144,24 @@ describe("a rule that sets a field of requests", () => {
     );
   });
 
-  test("refuses TRACE, whose answer would show the value to the client", async () => {
+  test.each(["TRACE", "trace"])("refuses %s, whose answer would show the value to the client", async (method) => {
     using origin = await serveTls((head) => ok(head));
     await using proxy = await startEditing(addToken);
-    const answer = await proxy.exchange(ask("TRACE", `https://api.example:${origin.port}/`, "Connection: close\r\n"));
+    const answer = await proxy.exchange(ask(method, `https://api.example:${origin.port}/`, "Connection: close\r\n"));
     expect(answer).toStartWith("HTTP/1.1 403 ");
     expect(answer).not.toContain(TOKEN);
     expect(origin.heads).toEqual([]);
+  });
+
+  test("counts an upstream that forwards in clear as not TLS, and gives it nothing", async () => {
+    using upstream = serveHttp(() => ok("forwarded"));
+    await using proxy = await startEditing(
+      { ...addToken, via: "clear" },
+      { upstreams: { clear: `http://127.0.0.1:${upstream.port}` } },
+    );
+    const answer = await proxy.exchange(ask("GET", "http://api.example/", "Connection: close\r\n"));
+    expect(answer).toStartWith("HTTP/1.1 403 Rule adds fields, which needs an https URI\r\n");
+    expect(upstream.heads).toEqual([]);
   });
 
   test("sets it in a request to switch protocols, and leaves what follows alone", async () => {

@@ -11,7 +11,7 @@ import type { ForwardRequest } from "../read/forward-request.ts";
 export function editRequest(request: ForwardRequest, { request: edits, rule }: AllowDecision): Outcome<ForwardRequest> {
   if (edits === undefined) return succeed(request);
   const { head, scheme } = request;
-  if (edits.adds && head.method === "TRACE")
+  if (edits.adds && head.method.toUpperCase() === "TRACE")
     return fail("edits_unsafe", { note: `rule ${rule} adds fields, and TRACE echoes them` });
   // For an https URI, TLS ends at the target, whatever upstreams are on the way.
   if (edits.adds && scheme !== "https" && !edits.allowPlain)

@@ -122,8 +122,10 @@ function makePlan(record: RequestRecord, client: Conn, numbers: ObjectNumbers): 
   if (decision.request !== undefined || decision.response !== undefined) return undefined;
   const { policy } = runtime;
   const now = policy.times === undefined ? 0 : Date.now();
-  const evaluation = evaluate(policy, { client: record.client, user, parameters, target, now });
+  const evaluation = evaluate(policy, { client: record.client, user, parameters, target, now, request: "any" });
   if (evaluation.kind !== "decided") return undefined;
+  // A rule that could match looks at the method or the path: the next request may have others.
+  if (evaluation.rule !== undefined && policy.rules[evaluation.rule]?.request !== undefined) return undefined;
   // The request began when other rules held.
   if (policy.times !== undefined && evaluation.decision !== decision) return undefined;
   // A PAC file may choose another route for another path.

@@ -3,6 +3,7 @@ import { type Host, hostFromIp } from "../../address/host.ts";
 import { findTranslated, type Nat64Prefixes } from "./nat64.ts";
 import { DEFAULT_RULE, findDefaultVia } from "./compile-rules.ts";
 import type { CompiledRule, Evaluation, HookQuery, HookVerdict, Policy, Query } from "./policy.ts";
+import { meetsRequest } from "./request-condition.ts";
 import type { ParameterCondition, PortGroup, RuleList } from "./rule-list.ts";
 import type { Decision } from "./decision.ts";
 import { isTime } from "./when.ts";
@@ -138,7 +139,9 @@ function matchesClient(rule: CompiledRule, query: Query): boolean {
   if (rule.from !== undefined && !rule.from.has(query.client)) return false;
   if (rule.users !== undefined && (query.user === undefined || !rule.users.has(query.user))) return false;
   if (rule.when !== undefined && !isTime(rule.when, query.now)) return false;
-  return rule.parameters === undefined || rule.parameters.every((condition) => meets(query.parameters, condition));
+  const { parameters, request } = rule;
+  if (parameters?.every((condition) => meets(query.parameters, condition)) === false) return false;
+  return request === undefined || meetsRequest(request, query.request);
 }
 
 /** Values are compared without regard to case: who sells exits takes `de` and `DE` alike. */

@@ -120,6 +120,19 @@ describe("a rule's request and response", () => {
     expect(JSON.stringify(one?.runtime.policy.rules)).not.toContain("secret");
   });
 
+  test("a rule that changes requests and lets tunnels through is pointed out", () => {
+    const request = { remove: ["cookie"] };
+    const rules = [
+      { to, request },
+      { response: request, paths: ["*"], to: ["b.example"] },
+      { to: ["c.example"], request, methods: ["GET"] },
+      { to: ["d.example"], request, protocols: ["http"] },
+    ];
+    expect(compileForTest({ rules }).warnings.map(formatProblem)).toEqual([
+      expect.stringContaining("rules[0]: The rule lets tunnels through as well (CONNECT, SOCKS)"),
+    ]);
+  });
+
   test("explain says what is changed, without values", () => {
     const rule = {
       to,
@@ -136,5 +149,31 @@ describe("a rule's request and response", () => {
     expect(explainTerms(evaluation.decision)).toBe(
       "forwarded requests with changes (sets authorization; removes cookie; exchanges in x-key); responses with changes (sets cache-control)",
     );
+  });
+});
+
+describe("a rule's methods and paths", () => {
+  test.each([
+    { methods: ["GET", "HEAD", "VERSION-CONTROL"], allow: true },
+    { paths: ["/", "/v1/*", "*", "*.json", "/caf%C3%A9%20"], deny: true },
+  ])("may be %j", (rule) => {
+    expect(listProblems(rule)).toEqual([]);
+  });
+
+  test.each([
+    [{ methods: ["get"] }, 'rules[0].methods[0]: "get" is no method. Write one such as "GET".'],
+    [{ methods: ["GET POST"] }, '"GET POST" is no method.'],
+    [{ methods: ["CONNECT"] }, '"CONNECT" opens a tunnel'],
+    [{ methods: "GET" }, "Put brackets around it."],
+    [{ methods: [] }, "Found an empty list."],
+    [{ paths: ["v1"] }, 'rules[0].paths[0]: "v1" is no path.'],
+    [{ paths: ["/a?b"] }, "is no path. Write one such as"],
+    [{ paths: ["/caf\u00e9"] }, "is no path."],
+    [{ paths: ["/a/../b"] }, '"/a/../b" matches nothing'],
+    [{ paths: ["/a%2Fb"] }, "matches nothing"],
+    [{ paths: ["/%61"] }, "matches nothing"],
+    [{ paths: ["//*"] }, '"//*" matches nothing'],
+  ])("%j is refused", (rule, said) => {
+    expect(listProblems({ ...rule, allow: true }).join("\n")).toContain(said);
   });
 });

@@ -1,0 +1,22 @@
+import type { ServerNames } from "../proxy/policy/target-set.ts";
+import { text } from "./fields.ts";
+
+/** The JA4 fingerprint of a TLS client. */
+export const fingerprint = text("a JA4 fingerprint", (value) =>
+  /^t(?:s2|s3|1[0-3]|00)[di][0-9]{4}[0-9A-Za-z]{2}_[0-9a-f]{12}_[0-9a-f]{12}$/.test(value)
+    ? undefined
+    : 'is not a JA4 fingerprint. Write one such as "t13d1516h2_8daaf6152771_e5627efa2ab1"',
+);
+
+/** Versions of TLS as on the wire. */
+export const versions = { "1.0": 0x0301, "1.1": 0x0302, "1.2": 0x0303, "1.3": 0x0304 } as const;
+
+/** Names that `explain` lists at most. */
+const MAX_NAMES = 10;
+
+/** Says for people which names SNI may have. */
+export function describeServerNames(sni: "match" | ServerNames): string {
+  if (sni === "match") return "as the target";
+  const more = sni.texts.length - MAX_NAMES;
+  return `${sni.texts.slice(0, MAX_NAMES).join(", ")}${more > 0 ? ` and ${more} more` : ""}`;
+}
