@@ -2,6 +2,7 @@ import type { Tell } from "./operator-message.ts";
 import type { AccessOutput } from "./access-output.ts";
 import type { CertificateExpiry } from "./certificate-expiry.ts";
 import { composeTracer } from "./operator-reports.ts";
+import { composeLists } from "./compose-lists.ts";
 import type { FleetParts } from "./compose-fleet.ts";
 import type { TelemetryParts } from "./compose-telemetry.ts";
 import type { CompiledConfig } from "./config/compile.ts";
@@ -14,7 +15,9 @@ import type { InheritedSockets } from "./net/inherited-sockets.ts";
 import type { TlsContexts } from "./net/runtime/tls-contexts.ts";
 import type { openSidecar, OpenSidecar, SidecarPlan } from "./open-sidecar.ts";
 import { explainBinding, type ListenerPlan, prepareListeners } from "./prepare-listeners.ts";
+import type { ListsInUse } from "./lists/lists-in-use.ts";
 import type { PacFiles } from "./pac/pac-files.ts";
+import type { Policy } from "./proxy/policy/policy.ts";
 import { keepUnchanged, listHops } from "./proxy/keep-unchanged.ts";
 import type { AccessLog } from "./proxy/record/access-log.ts";
 import type { Applied } from "./reloader.ts";
@@ -49,10 +52,13 @@ export interface ConfigApplierOptions {
 
 /** Puts compiled configurations into effect, each as a whole or not at all. */
 export class ConfigApplier {
+  readonly lists: ListsInUse;
   readonly #options: ConfigApplierOptions;
 
   constructor(options: ConfigApplierOptions) {
     this.#options = options;
+    const { tell, turn, inUse } = options;
+    this.lists = composeLists({ inUse, tell, turn, use: (policy) => this.#usePolicy(policy) });
   }
 
   async apply(wanted: CompiledConfig): Promise<Applied> {
@@ -79,10 +85,11 @@ export class ConfigApplier {
       void opening?.open.sidecar.stop();
       return output;
     }
-    const pacs = await this.#options.pacs.prepare(next.pacs);
+    const [pacs, lists] = await this.#prepareFollowed(next);
     // From here to the end no other code runs.
     if (!gate.accepting) {
       pacs.abandon();
+      lists.abandon();
       output.abandon();
       void opening?.open.sidecar.stop();
       return { ok: false, message: "The proxy is shutting down." };
@@ -90,6 +97,7 @@ export class ConfigApplier {
     const change = gate.prepareListeners(listeners.plans);
     if (!change.ok) {
       pacs.abandon();
+      lists.abandon();
       output.abandon();
       void opening?.open.sidecar.stop();
       return { ok: false, message: explainBinding(change.plan, change.code, change.leaving) };
@@ -98,7 +106,9 @@ export class ConfigApplier {
     for (const secret of secrets) this.#options.secrets.push(secret);
     listeners.commit();
     pacs.commit();
-    gate.use(keepUnchanged(gate.runtime.current, next.runtime));
+    const { policy = next.runtime.policy } = lists;
+    gate.use(keepUnchanged(gate.runtime.current, { ...next.runtime, policy }));
+    lists.commit();
     this.#options.fleet.follow(next);
     this.#options.telemetry.follow(next);
     const { current } = gate.runtime;
@@ -122,6 +132,24 @@ export class ConfigApplier {
     return { ok: true, changes, warnings };
   }
 
+  /** Loads what the configuration that starts names elsewhere: PAC files and lists. */
+  async start({ compiled }: InUse): Promise<void> {
+    const [pacs, lists] = await this.#prepareFollowed(compiled);
+    pacs.commit();
+    if (lists.policy) this.#usePolicy(lists.policy);
+    lists.commit();
+  }
+
+  /** Ends what `start` began. */
+  close(): void {
+    this.#options.pacs.close();
+    this.lists.close();
+  }
+
+  #prepareFollowed({ pacs, lists }: CompiledConfig) {
+    return Promise.all([this.#options.pacs.prepare(pacs), this.lists.prepare(lists)]);
+  }
+
   /** Uses the text of a changed users file for new connections, or says why it cannot be used. */
   replaceUsers(text: string): Checked<Runtime> {
     const { gate, inUse } = this.#options;
@@ -131,6 +159,13 @@ export class ConfigApplier {
     // Other parts may have been replaced since this one was compiled.
     if (recompiled.ok) gate.use({ ...gate.runtime.current, authenticator: recompiled.value.authenticator });
     return recompiled;
+  }
+
+  /** Uses rules with other contents of their lists for new connections and requests. */
+  #usePolicy(policy: Policy): void {
+    const { gate, inUse } = this.#options;
+    gate.use({ ...gate.runtime.current, policy });
+    if (inUse.compiled.reload.endDenied) void this.#endDenied();
   }
 
   /** Opens the sidecar again at the address that it has left, and tells when it cannot. */

@@ -2,36 +2,72 @@ import { X509Certificate } from "node:crypto";
 import type { InUse } from "./apply-config.ts";
 import { describeMissingIssuer } from "./config/compile-tls.ts";
 import type { Gate } from "./gate/gate.ts";
-import type { ListenerCertificate } from "./proxy/accept/listener-tls.ts";
+import type { ListenerCertificate, ListenerTls } from "./proxy/accept/listener-tls.ts";
+import { listHops } from "./proxy/keep-unchanged.ts";
 import type { CertificateRow } from "./sidecar/certificates.ts";
 
 const DAY_MS = 86_400_000;
-/** Days before its end from which on a certificate is warned of. */
-const SOON_DAYS = 14;
+/** Days before its end from which on a certificate is warned of: Let's Encrypt renews then. */
+const SOON_DAYS = 30;
 
-/** The certificates that listeners show, the first to end first. `now` is in milliseconds since the epoch. */
+/** The certificates that clients, upstreams and operators are shown, the first to end first. `now` is in milliseconds since the epoch. */
 export function reportCertificates(
-  { listeners }: Gate,
-  { plans }: Pick<InUse, "plans">,
+  gate: Gate,
+  { plans, sidecar }: Pick<InUse, "plans" | "sidecar">,
   now: number,
 ): CertificateRow[] {
-  return plans
-    .flatMap(({ tls }, at) => {
-      const listener = listeners?.[at]?.name;
-      return tls === undefined || listener === undefined
-        ? []
-        : tls.certificates.map((certificate) => describeCertificate(certificate, listener, now));
-    })
-    .sort((one, other) => Date.parse(one.not_after) - Date.parse(other.not_after));
+  return [
+    ...plans.flatMap(({ tls }, at) => reportServer(tls, gate.listeners?.[at]?.name, now)),
+    ...reportServer(sidecar?.tls, "sidecar", now),
+    ...reportClientCertificates(gate, now),
+  ].sort((one, other) => Date.parse(one.not_after) - Date.parse(other.not_after));
 }
 
-function describeCertificate(certificate: ListenerCertificate, usedBy: string, now: number): CertificateRow {
-  const { file, cert } = certificate;
+/** A sentence for each certificate that has ended, ends soon or is not valid yet. */
+export function warnOfCertificates(rows: readonly CertificateRow[], now: number): string[] {
+  return rows.flatMap(({ file, used_by: usedBy, not_before: from, not_after: to }) =>
+    judgeDates(Date.parse(from), Date.parse(to), now).map(
+      (fault) =>
+        `The certificate ${JSON.stringify(file)} of ${usedBy === "sidecar" ? "the sidecar" : usedBy} ${fault}.`,
+    ),
+  );
+}
+
+function reportServer(tls: ListenerTls | undefined, name: string | undefined, now: number): CertificateRow[] {
+  if (tls === undefined || name === undefined) return [];
+  return tls.certificates.map((certificate) => {
+    const row = describeCertificate(certificate, name, now);
+    const missing = describeMissingIssuer(certificate);
+    return missing === undefined ? row : { ...row, warnings: [...row.warnings, missing] };
+  });
+}
+
+/** One that many upstreams are shown is told of once. */
+function reportClientCertificates({ runtime }: Gate, now: number): CertificateRow[] {
+  const shown = new Map<string, { readonly file: string; readonly cert: string; readonly upstreams: Set<string> }>();
+  for (const { name, tls } of listHops(runtime.current)) {
+    if (tls?.cert === undefined) continue;
+    const { certFile: file = "", cert } = tls;
+    const key = JSON.stringify([file, cert]);
+    const known = shown.get(key) ?? { file, cert, upstreams: new Set() };
+    shown.set(key, known);
+    known.upstreams.add(name);
+  }
+  return Array.from(shown.values(), ({ upstreams, ...certificate }) => {
+    const [first = "", ...others] = upstreams;
+    const more = others.length === 0 ? "" : ` and ${others.length} more`;
+    return describeCertificate(certificate, `upstream ${first}${more}`, now);
+  });
+}
+
+function describeCertificate(
+  { file, cert }: Pick<ListenerCertificate, "file" | "cert">,
+  usedBy: string,
+  now: number,
+): CertificateRow {
   const { subjectAltName, subject, issuer, validFromDate, validToDate } = new X509Certificate(cert);
   const begins = validFromDate.getTime();
   const ends = validToDate.getTime();
-  const days = Math.floor((ends - now) / DAY_MS);
-  const missing = describeMissingIssuer(certificate);
   return {
     used_by: usedBy,
     file,
@@ -39,22 +75,26 @@ function describeCertificate(certificate: ListenerCertificate, usedBy: string, n
     issuer: readName(issuer),
     not_before: new Date(begins).toISOString(),
     not_after: new Date(ends).toISOString(),
-    days,
-    warnings: [
-      ...(ends <= now
-        ? ["It has ended."]
-        : days < SOON_DAYS
-          ? [`It ends in ${days} ${days === 1 ? "day" : "days"}.`]
-          : []),
-      ...(begins > now ? ["It is not valid yet."] : []),
-      ...(missing === undefined ? [] : [missing]),
-    ],
+    days: countDays(ends, now),
+    warnings: judgeDates(begins, ends, now).map((fault) => `It ${fault}.`),
   };
 }
 
-/** The DNS names and addresses of a subjectAltName as the runtime writes it; undefined for none. */
+/** What is wrong with the dates of a certificate, as ends of sentences. */
+function judgeDates(begins: number, ends: number, now: number): string[] {
+  const days = countDays(ends, now);
+  const end =
+    ends <= now ? "has ended" : days < SOON_DAYS ? `ends in ${days} ${days === 1 ? "day" : "days"}` : undefined;
+  return [...(end === undefined ? [] : [end]), ...(begins > now ? ["is not valid yet"] : [])];
+}
+
+function countDays(ends: number, now: number): number {
+  return Math.floor((ends - now) / DAY_MS);
+}
+
+/** The DNS names, addresses, mailboxes and URIs of a subjectAltName as the runtime writes it; undefined for none. */
 function listNames(text: string | undefined): string[] | undefined {
-  const names = (text ?? "").split(", ").flatMap((part) => /^(?:DNS|IP Address):(.+)$/.exec(part)?.[1] ?? []);
+  const names = (text ?? "").split(", ").flatMap((part) => /^(?:DNS|IP Address|email|URI):(.+)$/.exec(part)?.[1] ?? []);
   return names.length === 0 ? undefined : names;
 }
 

@@ -39,6 +39,6 @@ function* listClientCertificates({ runtime }: Gate): Iterable<UsedCertificate> {
     if (tls?.cert === undefined) continue;
     if (!ends.has(tls.cert)) ends.set(tls.cert, readCertificate(tls.cert)?.validToDate.getTime());
     const expiresAt = ends.get(tls.cert);
-    if (expiresAt !== undefined) yield { use: "upstream", name, file: undefined, expiresAt };
+    if (expiresAt !== undefined) yield { use: "upstream", name, file: tls.certFile, expiresAt };
   }
 }

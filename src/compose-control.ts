@@ -13,28 +13,31 @@ export interface ControlledParts extends MeasuredParts, Pick<ControlPort, "reloa
   /** What `/config` says of the kernel's part, and of the event loop. */
   readonly splicing: string;
   readonly driving: string;
+  /** Resolves when clients have had their turn. */
+  readonly turn: () => Promise<void>;
 }
 
 /** What the sidecar asks the daemon, and what the daemon does with it. */
-export interface Control extends ControlPort, Pick<LiveViewParts, "carried" | "follow"> {
+export interface Control extends ControlPort, Pick<LiveViewParts, "carried" | "follow" | "endWatches"> {
   /** Ends all who watch. */
   stop(): void;
 }
 
 /** Composes what the sidecar asks the daemon. */
 export function composeControl(parts: ControlledParts): Control {
-  const { gate, drain, inUse, use, fleet, lanes, pacs, splicing, driving, reloads, reload, handOver } = parts;
+  const { gate, drain, inUse, use, fleet, lanes, pacs, splicing, driving, reloads, turn, reload, handOver } = parts;
   const limits = () => gate.runtime.current.limits;
   const usage = new UsageReporter({ parts: use, tables: gate, live: gate.live, limits, since: Date.now() });
   const upstreams = controlUpstreams(gate, pacs);
   const readiness = () =>
     readReadiness(gate, drain, { reloaded: reloads().successful, pacs: pacs.statuses, use, fleet });
-  const live = composeLiveView({ gate, drain, inUse, lanes, readiness, upstreams: () => upstreams.list() });
+  const live = composeLiveView({ gate, drain, inUse, lanes, readiness, turn, upstreams: () => upstreams.list() });
   return {
     ...controlTunnels(gate),
     view: live.view,
     carried: live.carried,
     follow: () => live.follow(),
+    endWatches: () => live.endWatches(),
     stop() {
       live.stop();
       gate.events.close();

@@ -1,5 +1,5 @@
 import type { InUse } from "./apply-config.ts";
-import { reportCertificates } from "./certificate-report.ts";
+import { reportCertificates, warnOfCertificates } from "./certificate-report.ts";
 import type { Drain } from "./drain.ts";
 import type { Gate } from "./gate/gate.ts";
 import type { CarriedState } from "./handover/carried-state.ts";
@@ -13,6 +13,7 @@ import { formatSeries } from "./sidecar/series.ts";
 import type { StatusAnswer } from "./sidecar/status.ts";
 import { describeTunnel } from "./sidecar/tunnel-details.ts";
 import type { UpstreamState } from "./sidecar/upstreams.ts";
+import { runInTurns } from "./steps.ts";
 import { version } from "./version.ts";
 
 /** The parts of a daemon that the live view shows. */
@@ -23,6 +24,8 @@ export interface ShownParts {
   readonly lanes: Pick<LanePool, "moved"> | undefined;
   readonly readiness: () => Promise<Readiness>;
   readonly upstreams: () => readonly UpstreamState[];
+  /** Resolves when clients have had their turn. */
+  readonly turn: () => Promise<void>;
 }
 
 /** What a daemon does with its live view. */
@@ -32,7 +35,9 @@ export interface LiveViewParts {
   readonly carried: CarriedState;
   /** Counts while a sidecar is configured, and only then. */
   follow(): void;
-  /** Ends all who watch. */
+  /** Ends all who watch now: they come again, and may find another process. */
+  endWatches(): void;
+  /** Ends them and all counting. */
   stop(): void;
 }
 
@@ -49,11 +54,13 @@ export function composeLiveView(parts: ShownParts): LiveViewParts {
   let timer: NodeJS.Timeout | undefined;
   const arm = () => {
     // A millisecond more: timers may be early.
-    timer = setTimeout(beat, series.dueInMs + 1).unref();
+    timer = setTimeout(() => void beat(), series.dueInMs + 1).unref();
   };
-  const beat = () => {
-    if (series.tick()) feed.tick();
-    arm();
+  const beat = async () => {
+    const mine = series;
+    if (mine.tick()) await runInTurns(feed.tick(), parts.turn);
+    // Another one may have begun meanwhile, or none is wanted any more.
+    if (mine === series && counters.enabled) arm();
   };
   const started = { at: Date.now(), clock: performance.now() };
   const uptime = () => performance.now() - started.clock;
@@ -68,6 +75,7 @@ export function composeLiveView(parts: ShownParts): LiveViewParts {
       series = new Series({ traffic, counters, metrics, live });
       arm();
     },
+    endWatches: () => feed.close(),
     stop() {
       clearTimeout(timer);
       counters.enabled = false;
@@ -80,12 +88,18 @@ export function composeLiveView(parts: ShownParts): LiveViewParts {
       certificates: () => reportCertificates(gate, inUse, Date.now()),
       async status() {
         const readiness = await parts.readiness();
+        const now = Date.now();
+        const certificates = reportCertificates(gate, inUse, now);
         return {
           version,
           pid: process.pid,
           started_at: new Date(started.at).toISOString(),
           uptime_ms: Math.round(uptime()),
           ...describeReadiness(readiness, parts),
+          warnings: [
+            ...(readiness.warning === undefined ? [] : [readiness.warning]),
+            ...warnOfCertificates(certificates, now),
+          ],
           listeners: (gate.listeners ?? []).map(({ name }, at) => ({
             address: name,
             tls: inUse.plans[at]?.tls !== undefined,
@@ -95,10 +109,7 @@ export function composeLiveView(parts: ShownParts): LiveViewParts {
           ...prefixBytes(traffic()),
           ...describeSeries(series),
           upstreams: countMembers(parts.upstreams()),
-          certificates: reportCertificates(gate, inUse, Date.now()).map(({ names, file, days }) => ({
-            name: names[0] ?? file,
-            days,
-          })),
+          certificates: certificates.map(({ names, file, days }) => ({ name: names[0] ?? file, days })),
           memory_bytes: process.memoryUsage.rss(),
         };
       },
@@ -109,13 +120,12 @@ export function composeLiveView(parts: ShownParts): LiveViewParts {
 function describeReadiness(
   readiness: Readiness,
   { gate, drain }: ShownParts,
-): Pick<StatusAnswer, "phase" | "ready" | "reason" | "warnings"> {
+): Pick<StatusAnswer, "phase" | "ready" | "reason"> {
   const isStarting = gate.listeners === undefined && drain.phase === "serving";
   return {
     phase: isStarting ? "starting" : drain.phase,
     ready: readiness.ready,
     ...(!readiness.ready && { reason: readiness.reason }),
-    warnings: readiness.warning === undefined ? [] : [readiness.warning],
   };
 }
 

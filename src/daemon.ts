@@ -45,6 +45,7 @@ import type { Sidecar } from "./sidecar/serve.ts";
 import { prepareStateFolder } from "./state/state-folder.ts";
 import type { FileText } from "./config/read-file.ts";
 import { fetchText } from "./net/http/fetch-text.ts";
+import type { ListsInUse } from "./lists/lists-in-use.ts";
 import { PacFiles } from "./pac/pac-files.ts";
 import { tidyMemory } from "./tidy-memory.ts";
 import type { Pools } from "./proxy/upstream/pools.ts";
@@ -116,6 +117,8 @@ export interface Daemon {
   checkCertificates(): void;
   /** Uses the text of a changed PAC file, or notes why it cannot be used. */
   replacePac(name: string, read: FileText): Promise<void>;
+  /** The lists of rules: their texts, and what replaces them. */
+  readonly lists: Pick<ListsInUse, "read" | "replace">;
   /** Applies changed certificates for upstreams and origins to new connections. */
   renewTrust(renew: RenewTrust): void;
   /** Has the runtime compile the code that serves clients, in the background, until the first client comes. */
@@ -200,10 +203,13 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
   });
 
   const measured = { gate, inUse, accessLog, use, fleet, lanes, pacs, telemetry, reloads: () => reloader };
+  // Connections first, then timers and promises of the runtime.
+  const turn = () => new Promise<void>((resolve) => sockets.afterTurn(() => setImmediate(resolve)));
   // The sidecar first: it can say that the proxy is still starting.
   const control = composeControl({
     ...measured,
     drain,
+    turn,
     splicing: description,
     driving: sockets.description,
     ...(options.load && { reload: () => reloader.reload() }),
@@ -213,8 +219,6 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     openSidecar(plan, control, { listen: sockets.listenForSidecar, passed, contexts }, (error) =>
       bugs.report("A mistake in the sidecar", error),
     );
-  // Connections first, then timers and promises of the runtime.
-  const turn = () => new Promise<void>((resolve) => sockets.afterTurn(() => setImmediate(resolve)));
   const applier = new ConfigApplier({
     ...measured,
     accessOutput,
@@ -243,6 +247,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     onHandedOver: (pid) => options.successors?.onHandedOver(pid),
     onResumed: () => options.successors?.onResumed(),
     reopenSidecar: () => applier.reopenSidecar(),
+    endWatches: () => control.endWatches(),
   });
   const reloader = composeReloads({
     gate,
@@ -264,7 +269,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
   inUse.sidecar = opening?.open;
   // Clients of the proxy must not reach it, whatever the rules allow.
   applier.claimAddresses();
-  (await pacs.prepare(compiled.pacs)).commit();
+  await applier.start(inUse);
   await fleet.start(gate);
   telemetry.start(gate, () => readMetricSources(measured));
 
@@ -273,7 +278,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     // The old process serves on at its path.
     if (successor) inUse.sidecar?.sidecar.retire(true);
     await Promise.all([inUse.sidecar?.sidecar.stop(), lanes?.stop(), fleet.stop(), telemetry.stop()]);
-    pacs.close();
+    applier.close();
     accessOutput.close();
     gate.close();
     return { ok: false, message: explainBinding(bound.plan, bound.code) };
@@ -284,14 +289,14 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
   const stopTidying = tidyMemory(() => gate.metrics.countConnections());
   close = async () => {
     // What is on its way to a successor arrives, or ends here.
-    await Promise.all([warmUp.stop(), withinMs(handover.finish(), LAST_MOVES_MS)]);
+    await Promise.all([warmUp.stop(), withinMs(handover.finish(), LAST_MS.moves)]);
     await gate.stop();
     control.stop();
     stopTidying();
     certificates.close();
-    pacs.close();
-    await Promise.all([fleet.stop(), withinMs(telemetry.stop(), LAST_EXPORT_MS)]);
-    await Promise.all([withinMs(accessLog.stop(), LAST_LINES_MS), inUse.sidecar?.sidecar.stop(), lanes?.stop()]);
+    applier.close();
+    await Promise.all([fleet.stop(), withinMs(telemetry.stop(), LAST_MS.exports)]);
+    await Promise.all([withinMs(accessLog.stop(), LAST_MS.lines), inUse.sidecar?.sidecar.stop(), lanes?.stop()]);
     accessOutput.close();
     gate.close();
   };
@@ -327,6 +332,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
       replaceUsers: (text) => applier.replaceUsers(text),
       checkCertificates: () => certificates.look(),
       replacePac: (name, read) => pacs.replace(name, read),
+      lists: applier.lists,
       renewTrust(renew) {
         gate.use(renew.runtime(gate.runtime.current));
         pacs.renewAuthorities(renew.pacs);
@@ -347,9 +353,8 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
   };
 }
 
-/** Milliseconds for connections that are on their way to a successor. */
-const LAST_MOVES_MS = 500;
-/** Milliseconds for the reader of the access log to take the last lines. */
-const LAST_LINES_MS = 1000;
-/** Milliseconds for the collector to take what is left. */
-const LAST_EXPORT_MS = 3000;
+/**
+ * Milliseconds at the end: for connections that are on their way to a successor, for the reader
+ * of the access log to take the last lines, and for the collector to take what is left.
+ */
+const LAST_MS = { moves: 500, lines: 1000, exports: 3000 } as const;

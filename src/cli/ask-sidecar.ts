@@ -1,4 +1,5 @@
 import { isRecord } from "../config/plain-data.ts";
+import { escapeText } from "../escape-text.ts";
 import type { SidecarAccess } from "./find-sidecar.ts";
 
 /** The answer, or why there is none. */
@@ -36,18 +37,24 @@ export async function requestSidecar(
       ...(tls && { tls }),
     });
   } catch (error) {
-    return `Cannot reach the sidecar at ${unix ?? url.origin}: ${describeError(error)}.`;
+    return `Cannot reach the sidecar at ${unix ?? url.origin}: ${describeError(error)}.${adviseOn(error, url)}`;
   }
 }
 
-/** What an RFC 9457 problem says. */
+/** What an RFC 9457 problem says, or a line of text: so answers a sidecar with TLS that is asked in clear. */
 export async function readDetail(answer: Response): Promise<string> {
+  const isText = answer.headers.get("Content-Type")?.startsWith("text/plain") === true;
+  if (isText) return escapeText((await answer.text()).trim().slice(0, MAX_TEXT)) || UNSAID;
   const detail = (await readJson(answer))["detail"];
-  return typeof detail === "string" ? detail : "it does not say why.";
+  return typeof detail === "string" ? detail : UNSAID;
 }
 
+const UNSAID = "it does not say why.";
+/** Characters of a text that may be of another server. */
+const MAX_TEXT = 200;
+
 /** The members of a JSON object; none when the answer is none. */
-export async function readJson(answer: Response): Promise<Readonly<Record<string, unknown>>> {
+export async function readJson(answer: Pick<Response, "text">): Promise<Readonly<Record<string, unknown>>> {
   try {
     const body: unknown = JSON.parse(await answer.text());
     return isRecord(body) ? body : {};
@@ -55,6 +62,17 @@ export async function readJson(answer: Response): Promise<Readonly<Record<string
     // Not an answer of our sidecar.
     return {};
   }
+}
+
+/** What to do about TLS that failed. */
+function adviseOn(error: unknown, { protocol }: URL): string {
+  if (protocol !== "https:") return "";
+  const code = describeError(error);
+  if (code === "EPROTO") return " It may speak no TLS: ask with http://.";
+  const isUntrusted = /^(?:SELF_SIGNED_CERT|DEPTH_ZERO_SELF|UNABLE_TO_(?:GET_ISSUER|VERIFY))/.test(code);
+  return isUntrusted
+    ? ' Its certificate is of an authority that is not trusted here. Name its file in NODE_EXTRA_CA_CERTS, or in "sidecar.tls.ca" of a configuration.'
+    : "";
 }
 
 function describeError(error: unknown): string {

@@ -1,6 +1,6 @@
 import { readList } from "../config/plain-data.ts";
 import type { Operations } from "../sidecar/operations.ts";
-import { askSidecar, readJson } from "./ask-sidecar.ts";
+import { askSidecar, readDetail, readJson } from "./ask-sidecar.ts";
 import type { SidecarAccess } from "./find-sidecar.ts";
 
 /** What the sidecar can be asked, such as `GET /tunnels`. */
@@ -35,16 +35,14 @@ export async function callSidecar<Name extends OperationName>(
   for (const [key, value] of Object.entries(query)) if (typeof value === "string") url.searchParams.set(key, value);
   const response = await askSidecar(access, url, method);
   if (typeof response === "string") return { ok: false, status: undefined, message: response, problems: [] };
+  if (!response.ok) {
+    const copy = response.clone();
+    const message = await readDetail(response);
+    const { problems } = await readJson(copy);
+    return { ok: false, status: response.status, message, problems: readList(problems).map(String) };
+  }
   const body = await readJson(response);
-  if (response.ok && response.status !== 204 && Object.keys(body).length === 0)
-    return { ok: false, status: response.status, message: "it answered with something else.", problems: [] };
-  if (response.ok)
-    return { ok: true, answer: (response.status === 204 ? undefined : body) as Operations[Name]["answer"] };
-  const { detail } = body;
-  return {
-    ok: false,
-    status: response.status,
-    message: typeof detail === "string" ? detail : "it does not say why.",
-    problems: readList(body["problems"]).map(String),
-  };
+  if (response.status === 204) return { ok: true, answer: undefined as Operations[Name]["answer"] };
+  if (Object.keys(body).length > 0) return { ok: true, answer: body };
+  return { ok: false, status: response.status, message: "it answered with something else.", problems: [] };
 }

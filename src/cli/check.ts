@@ -39,6 +39,7 @@ export const check = createCommand({
     const wantsJson = input.has("json");
     // A proxy that runs in the background does not write for a terminal.
     const loaded = await loadFromFlags(wantsDiff ? withoutSidecar(input) : input, {
+      strictLists: true,
       ...(wantsDiff && { terminal: false }),
       ...(wantsJson && { warn: () => undefined }),
     });

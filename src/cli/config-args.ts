@@ -79,7 +79,7 @@ function readSources({ value, values, has, io }: CommandInput): Omit<LoadOptions
 /** Loads the configuration that the flags select, and prints its warnings. */
 export async function loadFromFlags(
   input: CommandInput,
-  reading: Pick<LoadOptions, "modules" | "inUse" | "ownName" | "turn"> & {
+  reading: Pick<LoadOptions, "modules" | "inUse" | "ownName" | "turn" | "findList" | "strictLists"> & {
     readonly terminal?: boolean;
     /** Where warnings go, instead of to the person. */
     readonly warn?: (warning: string) => void;

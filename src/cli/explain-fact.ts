@@ -19,7 +19,7 @@ export function formatFact({ name, value }: Fact): string {
 }
 
 /** Facts that there can be several of, and how machines get them. */
-const LISTS: Readonly<Record<string, string>> = { address: "addresses", note: "notes" };
+const LISTS: Readonly<Record<string, string>> = { address: "addresses", list: "lists", note: "notes" };
 
 /** Facts that only people are told: machines have them under `pools`. */
 const FOR_PEOPLE = new Set(["pool", "chosen", "then", "spare", "without"]);

@@ -129,7 +129,7 @@ function explainRule(
   };
 }
 
-function describeMismatch(mismatch: Mismatch, { client, user, target }: Query): string {
+function describeMismatch(mismatch: Mismatch, { client, user, target, now }: Query): string {
   switch (mismatch.field) {
     case "from":
       return `"from" does not have ${client.text}`;
@@ -146,6 +146,13 @@ function describeMismatch(mismatch: Mismatch, { client, user, target }: Query): 
       const texts = ports.map(([from, to]) => (from === to ? String(from) : `${from}-${to}`));
       return `"to" has ${formatHost(target)} only with port ${listValues(texts)}`;
     }
+    case "hours":
+      return `"hours" does not have ${formatTime(now)}`;
+    case "until":
+      return `"until" ended the rule at ${formatTime(mismatch.until)}`;
+    case "methods":
+    case "paths":
+      return `"${mismatch.field}" looks at forwarded requests, and this is a tunnel`;
     default:
       return mismatch satisfies never;
   }
@@ -155,6 +162,10 @@ function describeMismatch(mismatch: Mismatch, { client, user, target }: Query): 
 function listValues(values: readonly string[], separator = ", "): string {
   const more = values.length - MAX_VALUES;
   return `${values.slice(0, MAX_VALUES).join(separator)}${more > 0 ? ` and ${more} more` : ""}`;
+}
+
+function formatTime(time: number): string {
+  return new Date(time).toISOString();
 }
 
 function formatHost({ host, port }: Endpoint): string {

@@ -1,6 +1,6 @@
 import { clientKey } from "../address/client-key.ts";
 import { type Endpoint, formatEndpoint } from "../address/endpoint.ts";
-import { hostFromIp } from "../address/host.ts";
+import { type Host, hostFromIp, parseHost } from "../address/host.ts";
 import type { Ip } from "../address/ip.ts";
 import type { CompiledConfig } from "../config/compile.ts";
 import { type Fact, formatFact, line, mergeFacts } from "./explain-fact.ts";
@@ -27,7 +27,7 @@ import type { UserParameters } from "../protocol/user-parameters.ts";
 import { isLocalhostName, resolveHost } from "../proxy/resolve/resolve-host.ts";
 import type { HookReport } from "../proxy/hook/call-hook.ts";
 import { TimeLimit } from "../net/conn/time-limit.ts";
-import type { Grant, ProxyProtocolVersion } from "../proxy/policy/decision.ts";
+import type { Authorization, Grant, ProxyProtocolVersion } from "../proxy/policy/decision.ts";
 import type { Query } from "../proxy/policy/policy.ts";
 
 /** Who asks for what. */
@@ -38,6 +38,8 @@ export interface Question {
   readonly target: Endpoint;
   /** Explain every rule of a long policy. */
   readonly allRules?: boolean;
+  /** When, in milliseconds since the epoch. Default: now. */
+  readonly at?: number;
 }
 
 /**
@@ -59,23 +61,27 @@ export async function explainBoth(
 async function listFacts(
   compiled: CompiledConfig,
   resolver: Resolver,
-  { client, user: written, target, allRules = false }: Question,
+  { client, user: written, target, allRules = false, at }: Question,
   askPool: AskPool = () => Promise.resolve("nobody was asked"),
   askUse: AskUse = () => Promise.resolve(undefined),
 ): Promise<Fact[]> {
   const { runtime } = compiled;
   const lines = [line("target", formatEndpoint(target))];
   const read = written === undefined ? undefined : runtime.authenticator.names?.read(written);
-  const asker = read?.ok === true ? read : { user: written, parameters: undefined };
+  const exempt = written === undefined ? runtime.authenticator.exempt?.find(client) : undefined;
+  const asker = read?.ok === true ? read : { user: written ?? exempt?.user, parameters: undefined };
   const { user, parameters } = asker;
   lines.push({
     ...line("client", `${client.text}${user === undefined ? "" : ` as ${user}`}${listParameters(parameters)}`),
     more: { client: client.text, user, parameters },
   });
+  const now = at ?? Date.now();
+  if (at !== undefined || runtime.policy.times !== undefined) lines.push(line("time", new Date(now).toISOString()));
   if (runtime.clients && !runtime.clients.has(client))
     return [...lines, ...refuse({ detail: "client_not_admitted", note: '"clients" does not have it' })];
   if (read?.ok === false) return [...lines, ...refuse({ detail: "parameters_malformed", note: read.note })];
-  if (runtime.authenticator.required && user === undefined)
+  if (exempt !== undefined) lines.push(line("note", '"auth.exempt" has the client: it needs no credentials.'));
+  else if (runtime.authenticator.required && user === undefined)
     lines.push(
       line(
         "note",
@@ -85,15 +91,19 @@ async function listFacts(
   const own = listOwnAddresses(compiled);
   const failing: Fact[] = [];
   const hooks = new HookReporter((message) => failing.push(line("note", message)), { secrets: compiled.secrets });
-  const services = { resolver, own, reportHook: (report: HookReport) => hooks.report(report) };
+  const services = { resolver, own, now: () => now, reportHook: (report: HookReport) => hooks.report(report) };
   const authorized = await authorize({ client, user, parameters, runtime }, target, services);
   const { decision, foundName } = authorized.ok ? authorized.value : authorized;
   lines.push(...failing);
   if (foundName !== undefined) lines.push(line("found", foundName));
   if (decision) lines.push(line("rule", decision.rule));
+  lines.push(...listMissing(compiled).map((note) => line("note", note)));
+  const hosts = listHosts(target, authorized);
+  const places = decision && compiled.lists?.locate(decision.rule, { client, user, hosts, port: target.port });
+  lines.push(...(places ?? []).map((place) => line("list", place)));
   const limit = new TimeLimit(runtime.timeouts.connectMs);
   const means: Means = { own, resolver, limit, client, nat64: runtime.nat64 ?? WELL_KNOWN_PREFIX };
-  const query = describeDecided({ client, user, parameters, target }, foundName);
+  const query = describeDecided({ client, user, parameters, target, now }, foundName);
   const decided = { policy: runtime.policy, nat64: means.nat64, query, decidedBy: decision?.rule };
   const needsAddresses = dependsOnAddress(decided);
   const resolved = needsAddresses ? await resolveHost(target.host, resolver, limit, client) : undefined;
@@ -132,12 +142,28 @@ function describeDecided(asked: Query, foundName: string | undefined): Query {
   return foundName === undefined ? asked : { ...asked, foundName: { kind: "name", text: foundName } };
 }
 
+/** What to say of lists that only the running proxy has. */
+export function listMissing({ lists }: CompiledConfig): string[] {
+  return (lists?.sources ?? [])
+    .filter(({ key }) => lists?.texts.has(key) === false)
+    .map(({ name }) => `the list ${name} is not known here: only the running proxy fetches it`);
+}
+
 /** Where the proxy would listen itself. */
 export function listOwnAddresses({ listeners, sidecar }: CompiledConfig): OwnAddresses {
   const own = new OwnAddresses();
   for (const { host, port } of listeners) own.add(host, port);
   if (sidecar?.at.kind === "tcp") own.add(sidecar.at.host, sidecar.at.port);
   return own;
+}
+
+/** What rules may have matched: the target, the name that was found for it, and its addresses. */
+function listHosts({ host }: Endpoint, authorized: Authorization): Host[] {
+  const { foundName, addresses = [] } = authorized.ok
+    ? authorized.value
+    : { foundName: authorized.foundName, addresses: undefined };
+  const found = foundName === undefined ? undefined : parseHost(foundName);
+  return [host, ...(found?.ok === true ? [found.host] : []), ...addresses.map(hostFromIp)];
 }
 
 interface Means {

@@ -3,6 +3,7 @@ import type { CompiledConfig } from "../config/compile.ts";
 import { TOKEN_VARIABLE } from "../config/overrides.ts";
 import { isRecord, readList } from "../config/plain-data.ts";
 import { quoteSubject } from "../config/problem.ts";
+import { parseTime } from "../config/when-schema.ts";
 import { formatJson } from "../escape-text.ts";
 import { createSystemResolver } from "../net/dns/system-resolver.ts";
 import { askSidecar, readDetail, readJson } from "./ask-sidecar.ts";
@@ -45,6 +46,12 @@ export const explain = createCommand({
       description:
         "Say of every rule why it does or does not match. Default: of the first 20 and the one that decides.",
     },
+    at: {
+      type: "string",
+      valueHint: "TIME",
+      description:
+        'Time at which it is asked, for rules with "hours" or "until", such as "2026-12-31T18:00 Europe/Berlin". Default: now.',
+    },
     json: { type: "boolean", description: "Print JSON." },
     config: configArgs.config,
     sidecar: {
@@ -58,7 +65,9 @@ export const explain = createCommand({
     const client = parseIp(value("from") ?? "127.0.0.1");
     if (typeof target === "string") io.tell(target);
     if (!client) io.tell(`${quoteSubject(value("from"))} is not an IP address. Write one such as 192.0.2.1.`);
-    if (typeof target === "string" || !client) return exitCodes.usage;
+    const at = readAt(value("at"));
+    if (typeof at === "string") io.tell(at);
+    if (typeof target === "string" || !client || typeof at === "string") return exitCodes.usage;
     // Who asks is no user of the configuration.
     const loaded = await loadFromFlags({ ...withoutSidecar(input), values: () => [] });
     if (!loaded.ok) {
@@ -66,7 +75,8 @@ export const explain = createCommand({
       return exitCodes.configuration;
     }
     const { compiled } = loaded.value;
-    const question = { client, user: value("user") ?? value("as"), target, allRules: input.has("all") };
+    const asked = { client, user: value("user") ?? value("as"), target, allRules: input.has("all") };
+    const question = { ...asked, ...(at !== undefined && { at }) };
     const askPool: AskPool = (pool, whom) => askRunning(compiled, input, pool, whom);
     const askUse: AskUse = (by, key) => askRunningForUse(compiled, input, by, key);
     const resolver = createSystemResolver();
@@ -75,6 +85,13 @@ export const explain = createCommand({
     return json["allowed"] === false ? exitCodes.failure : exitCodes.ok;
   },
 });
+
+/** The time of `--at`, undefined for now; or what is wrong with it. */
+function readAt(written: string | undefined): number | string | undefined {
+  if (written === undefined) return undefined;
+  const read = parseTime(written);
+  return read.ok ? read.value : `${quoteSubject(written)} ${read.reason}.`;
+}
 
 /** Milliseconds for an answer of the running proxy. */
 const ASK_MS = 3000;

@@ -11,7 +11,7 @@ import type { Tell } from "../operator-message.ts";
 /**
  * Follows the files of the configuration in effect. With `watch` a change of any
  * of them is a reload. Without it the users file and certificates are followed
- * alone, each by itself.
+ * alone, each by itself. Lists are in any case.
  */
 export class Follower {
   readonly #daemon: Daemon;
@@ -29,7 +29,7 @@ export class Follower {
   /** Follows what a configuration names, and nothing else. `files` were read since `readSince`, milliseconds since the epoch. */
   follow(compiled: CompiledConfig, files: readonly string[], readSince: number): void {
     for (const watch of this.#watches) watch.close();
-    this.#watches = compiled.watch ? [] : this.#followEach(compiled);
+    this.#watches = [...this.#watchLists(compiled), ...(compiled.watch ? [] : this.#followEach(compiled))];
     if (!compiled.watch) {
       this.#files?.close();
       this.#files = undefined;
@@ -82,6 +82,19 @@ export class Follower {
             known: at.text,
             kind: "pac",
             tell: (read) => void this.#daemon.replacePac(name, read),
+          })
+        : [],
+    );
+  }
+
+  /** Applies changes of lists. One that cannot be used leaves the one before in use. */
+  #watchLists({ lists }: CompiledConfig): FileWatch[] {
+    return (lists?.sources ?? []).flatMap(({ key, at }) =>
+      at.kind === "file"
+        ? watchFile(at.path, {
+            known: lists?.texts.get(key) ?? "",
+            kind: "list",
+            tell: (read) => void this.#daemon.lists.replace(key, read),
           })
         : [],
     );

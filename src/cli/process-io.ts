@@ -104,6 +104,8 @@ function listenToBugs({ tell, report }: Pick<CliIo, "tell" | "report">, end: (co
 
 /** Resolves when the text is written, so that nothing is lost when the process ends; with false when the reader has closed standard output. */
 async function writeOut(text: string): Promise<boolean> {
+  // Bun.write empties a file that gets no bytes, with all that was in it before.
+  if (text === "") return true;
   try {
     await Bun.write(Bun.stdout, text);
     return true;

@@ -135,7 +135,9 @@ async function run(
     load: async (turn) => {
       readSince = Date.now();
       notices.reloading();
-      const read = await loadFromFlags(input, { modules, inUse: source, ownName, warn: () => undefined, turn });
+      const findList = (key: string) => (started.ok ? started.daemon.lists.read(key) : undefined);
+      const reading = { modules, inUse: source, ownName, turn, findList };
+      const read = await loadFromFlags(input, { ...reading, warn: () => undefined });
       if (read.ok) nextSource = read.value;
       return read;
     },

@@ -6,8 +6,8 @@ import { createSystemResolver } from "../net/dns/system-resolver.ts";
 import { createCommand } from "./command.ts";
 import { configArgs, configHints, configLists, loadFromFlags, tellProblems } from "./config-args.ts";
 import { exitCodes } from "./io.ts";
-import { meetsExpectation, writeAnswer } from "./policy-test/compare.ts";
-import { type Decided, decideCase } from "./policy-test/decide-case.ts";
+import { type Decided, decideCase, type Found } from "./policy-test/decide-case.ts";
+import type { Expectation } from "./policy-test/read-case.ts";
 import { type PlacedCase, readTestFile } from "./policy-test/read-test-file.ts";
 
 /** `penstock test FILE…`: whether the configuration decides as test files expect. */
@@ -86,4 +86,21 @@ function writeFailure({ place, case: { question, expected }, found }: Result): s
 
 function describeResult({ place, case: { question, expected }, found, passed }: Result) {
   return { place, question, passed, expected, ...(typeof found === "string" ? { error: found } : { found }) };
+}
+
+/** Whether everything that is expected was found. What an expectation leaves out may be anything. */
+function meetsExpectation({ verdict, rule, via, word }: Expectation, found: Decided): boolean {
+  if (typeof found === "string" || found.verdict !== verdict) return false;
+  if (rule !== undefined && found.rule !== rule) return false;
+  if (word !== undefined && found.word !== word) return false;
+  return via === undefined || (found.via?.length === via.length && via.every((name, at) => found.via?.[at] === name));
+}
+
+/** An expectation, or what was found, as it is written in a test file. */
+function writeAnswer({ verdict, rule, via, word, note }: Expectation & Pick<Partial<Found>, "note">): string {
+  const parts: string[] = [verdict];
+  if (word !== undefined) parts.push(word);
+  if (rule !== undefined) parts.push(`by ${/^\S+$/.test(rule) ? rule : `"${rule}"`}`);
+  if (via !== undefined) parts.push(`via ${via.join(", ")}`);
+  return `${parts.join(" ")}${note === undefined ? "" : ` (${note})`}`;
 }

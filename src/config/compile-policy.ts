@@ -3,13 +3,15 @@ import { compileRulesInSteps } from "../proxy/policy/compile-rules.ts";
 import type { Fallback, HookVerdict, Policy, Rule } from "../proxy/policy/policy.ts";
 import type { Steps } from "../steps.ts";
 import { readCidrs } from "./fields.ts";
-import { compileFields } from "./rule-fields.ts";
+import { createReader } from "./list-reader.ts";
+import type { Materials } from "./materials.ts";
+import { compileFields, type CompileMeans } from "./rule-fields.ts";
 import type { DecideTarget, RuleSettings } from "./rule-schema.ts";
 import type { Config } from "./schema.ts";
 import { compileWay } from "./way-schema.ts";
 
-/** Compiles rules and default, in steps. The schema has accepted their values; `rules` are the parsed ones. */
-export function compilePolicy(config: Config, rules = readRules(config.rules)): Steps<Policy> {
+/** Compiles rules and default, in steps. The schema has accepted their values; `rules` are the read ones. */
+export function compilePolicy(config: Config, rules: readonly Rule[]): Steps<Policy> {
   return compileRulesInSteps(rules, compileFallback(config));
 }
 
@@ -28,12 +30,23 @@ export function asksEnvironment(config: Config): boolean {
   );
 }
 
-/** Parses rules. The schema has accepted their values. */
-export function readRules(rules: Config["rules"]): Rule[] {
+/** Parses rules, with the texts of their lists by key. The schema has accepted their values. */
+export function readRules(
+  { rules, lists }: Pick<Config, "rules" | "lists">,
+  materials: Materials,
+  texts: ReadonlyMap<string, string> = new Map(),
+): Rule[] {
   if (typeof rules === "function") return [readHook("rules", rules)];
   return rules.map((rule, at) =>
-    typeof rule === "function" ? readHook(`rule-${at + 1}`, rule) : readRule(rule, `rule-${at + 1}`),
+    typeof rule === "function"
+      ? readHook(nameRule({}, at), rule)
+      : readRule(rule, nameRule(rule, at), { read: createReader(lists, texts, rule.deny === true), materials }),
   );
+}
+
+/** The name of a rule: its own, or one by its position. */
+export function nameRule({ name }: { readonly name?: string | undefined }, at: number): string {
+  return name ?? `rule-${at + 1}`;
 }
 
 function readHook(name: string, ask: DecideTarget): Rule {
@@ -47,9 +60,9 @@ function readVerdict(verdict: Awaited<ReturnType<DecideTarget>>): HookVerdict {
   return via === undefined ? rest : { ...rest, via: compileWay(via) };
 }
 
-function readRule(settings: RuleSettings, fallbackName: string): Rule {
-  const name = settings.name ?? fallbackName;
-  const { match, terms, inside } = compileFields(settings);
+function readRule(settings: RuleSettings, name: string, means: CompileMeans): Rule {
+  const { match: clients, when, terms, inside } = compileFields(settings, means);
+  const match = Object.keys(when).length > 0 ? { ...clients, when } : clients;
   if (settings.deny === true) return { name, ...match, verdict: { kind: "deny" } };
   const demand = Object.keys(inside).length > 0 && { inside: { protocols: onlyTls, ...inside } };
   return { name, ...match, verdict: { kind: "allow", allowPrivate: false, via: undefined, ...terms, ...demand } };

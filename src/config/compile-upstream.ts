@@ -115,7 +115,7 @@ function compileTls(settings: UpstreamSettings, host: string, materials: Materia
   return {
     serverName: settings.serverName === undefined ? host : toServerName(settings.serverName),
     ...(ca !== undefined && { ca: listPaths(ca).map(read) }),
-    ...(cert !== undefined && { cert: read(cert) }),
+    ...(cert !== undefined && { cert: read(cert), certFile: cert }),
     ...(key !== undefined && { key: read(key) }),
   };
 }

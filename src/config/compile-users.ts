@@ -1,12 +1,20 @@
 import { parseHtpasswdInSteps } from "../proxy/auth/htpasswd.ts";
+import { askWebhook } from "../proxy/hook/webhook.ts";
 import type { Secret } from "../secret.ts";
 import { UserNames } from "../protocol/user-parameters.ts";
-import { createFunctionStore, createStoreInSteps, type UserEntry, type UserStore } from "../proxy/auth/user-store.ts";
+import {
+  createFunctionStore,
+  createStoreInSteps,
+  type UserCheck,
+  type UserEntry,
+  type UserStore,
+} from "../proxy/auth/user-store.ts";
 import { isStep, runAtOnce, type Steps } from "../steps.ts";
 import type { Materials } from "./materials.ts";
 import { type Checked, type Problem, quoteNamed, quoteValue } from "./problem.ts";
 import { findSecret } from "./secrets.ts";
 import type { Config } from "./schema.ts";
+import { compileWebhook } from "./webhook-schema.ts";
 import { findHiddenUser, type UserSettings } from "./users-schema.ts";
 
 /** Compiles the users; undefined when the proxy asks for no credentials. `parameters` are those of user names. */
@@ -14,8 +22,9 @@ export function compileUsers(
   users: Config["users"],
   materials: Materials,
   parameters: readonly string[] = [],
+  hookMs = 5000,
 ): Checked<UserStore | undefined> {
-  return runAtOnce(compileUsersInSteps(users, materials, parameters));
+  return runAtOnce(compileUsersInSteps(users, materials, parameters, hookMs));
 }
 
 /** `compileUsers`, in steps. */
@@ -23,9 +32,16 @@ export function* compileUsersInSteps(
   users: Config["users"],
   materials: Materials,
   parameters: readonly string[] = [],
+  hookMs = 5000,
 ): Steps<Checked<UserStore | undefined>> {
   if (users === undefined) return { ok: true, value: undefined };
   if (typeof users === "function") return { ok: true, value: createFunctionStore(users) };
+  if ("url" in users) {
+    const { webhook, problems } = compileWebhook(users, { path: ["users"], timeoutMs: hookMs, materials });
+    if (problems.length > 0) return { ok: false, problems };
+    const check: UserCheck = (user, password, shown) => askWebhook(webhook, { user, password, parameters: shown });
+    return { ok: true, value: createFunctionStore(check) };
+  }
   if (Array.isArray(users)) return yield* compileUserList(users, materials);
   const text = materials.files.get(users.file);
   // A file that cannot be read is reported already. Without it the proxy admits nobody.

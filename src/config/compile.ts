@@ -1,4 +1,4 @@
-import { type AccessForm, compileLog, type LogPlan } from "./log.ts";
+import { type AccessForm, compileLog, findLogWarnings, type LogPlan } from "./log.ts";
 import { resolve } from "node:path";
 
 import { createAuthenticator } from "../proxy/auth/authenticate.ts";
@@ -21,13 +21,18 @@ import type { FileGroup } from "./follow-files.ts";
 import { takeFingerprintsInSteps } from "./fingerprints.ts";
 import { compileForward } from "./forward.ts";
 import { followTrustFiles, type RenewTrust } from "./follow-trust.ts";
+import { compileExempt } from "./exempt-schema.ts";
+import { findWebhookWarnings, type WebhookSettings } from "./webhook-schema.ts";
 import { findUnreachableInSteps } from "./find-unreachable-rules.ts";
+import { compileListsInSteps } from "./compile-lists.ts";
+import type { ListsPlan } from "../lists/list-source.ts";
 import { compileLimits } from "./limits-schema.ts";
 import type { Materials } from "./materials.ts";
 import { MALFORMED, type Parts, readWhole } from "./parts.ts";
 import type { Checked, Problem } from "./problem.ts";
 import { readDuration, readSize } from "./quantity.ts";
 import { compileRedis, findRedisProblems } from "./redis-schema.ts";
+import { findEditProblems, findEditWarnings } from "./request-edits.ts";
 import { listSecrets, redactInSteps } from "./secrets.ts";
 import { compileSidecar, findSidecarProblems, type SidecarPlan } from "./sidecar.ts";
 import type { Config } from "./schema.ts";
@@ -68,6 +73,8 @@ export interface CompiledConfig {
   /** `auto`: run tunnels over a socket pair before the first client comes, so that their code is compiled. */
   readonly warmUp: "auto" | "off";
   readonly usersFile?: UsersFile;
+  /** The lists that rules use, to be followed as they change; absent for none. */
+  readonly lists?: ListsPlan;
   /** The certificates of each listener that speaks TLS, to be followed as their files change. */
   readonly tlsFiles: readonly TlsFiles[];
   /** What `/proxy.pac` tells browsers. */
@@ -110,7 +117,12 @@ export function* compileInSteps(
     problems.push(...part.problems);
     return part;
   };
-  const users = yield* compileUsersInSteps(config.users, materials, config.auth.parameters);
+  const users = yield* compileUsersInSteps(
+    config.users,
+    materials,
+    config.auth.parameters,
+    readDuration(config.timeouts.hook),
+  );
   if (!users.ok) keep(users);
   const { listeners, tlsFiles, warnings } = keep(compileListeners(config.listen, materials));
   const { upstreams } = keep(compileUpstreams(config, materials));
@@ -120,20 +132,22 @@ export function* compileInSteps(
   if (users.ok) problems.push(...findDigestProblems(config, users.value));
   problems.push(...findSidecarProblems(config.sidecar, materials), ...findRedisProblems(config.state, materials));
   const state = compileState(config.state, materials);
-  problems.push(...findTelemetryProblems(config.telemetry, materials));
+  problems.push(...findTelemetryProblems(config.telemetry, materials), ...findEditProblems(config.rules, materials));
   const { telemetry, warnings: telemetryWarnings } = compileTelemetry(config.telemetry, materials);
   const { redis, warnings: redisWarnings } = compileRedis(config.state, materials);
+  const lists = keep(yield* compileListsInSteps(config, materials, state));
   problems.push(...findForgottenQuotas(config, [state, redis]));
   if (problems.length > 0 || !users.ok) return { ok: false, problems };
   const log = compileLog(config.log, materials);
   const authenticator = compileAuthenticator(config, users.value);
-  const rules = readRules(config.rules);
+  const rules = readRules(config, materials, lists.plan?.texts);
   const policy = yield* compilePolicy(config, rules);
   const runtime = compileRuntime(config, { authenticator, policy, forward, upstreams, pacs, environment });
+  const webhook = findUsersWebhook(config.users);
   const usersFile = compileUsersFile(config, materials, runtime);
   const trustFiles = followTrustFiles(config, materials);
   const sidecar = config.sidecar && compileSidecar(config.sidecar, materials);
-  const unreachable = yield* findUnreachableInSteps(rules);
+  const unreachable = yield* findUnreachableInSteps(rules, lists.rules);
   return {
     ok: true,
     value: {
@@ -152,6 +166,7 @@ export function* compileInSteps(
       splice: { mode: config.splice, afterBytes: readSize(config.spliceAfter) },
       warmUp: config.warmUp,
       ...(usersFile && { usersFile }),
+      ...(lists.plan && { lists: lists.plan }),
       tlsFiles: [...tlsFiles, ...(sidecar?.tlsFiles ?? [])],
       pacs: sources,
       browserPac: compileBrowserPac(config.pac),
@@ -161,9 +176,13 @@ export function* compileInSteps(
         ...pacWarnings,
         ...redisWarnings,
         ...telemetryWarnings,
+        ...findLogWarnings(config.log),
+        ...lists.warnings,
         ...(sidecar?.warnings ?? []),
         ...(usersFile ? findUserWarnings(usersFile) : []),
+        ...(webhook ? findWebhookWarnings(webhook, ["users"]) : []),
         ...unreachable,
+        ...findEditWarnings(config.rules),
       ],
       effective: yield* describeEffective(config, log.access),
       reload: config.reload,
@@ -188,6 +207,7 @@ export function findMaterialProblems(parts: Parts<Config>, materials: Materials)
     ...(users.ok ? [] : users.problems),
     ...(upstreams ? findUpstreamProblems(upstreams, materials) : []),
     ...(upstreams ? findPacProblems(upstreams, materials) : []),
+    ...findEditProblems(readWhole(parts.rules), materials),
   ];
 }
 
@@ -223,7 +243,7 @@ interface UsersFile {
 
 function compileUsersFile(config: Config, materials: Materials, runtime: Runtime): UsersFile | undefined {
   const { users } = config;
-  if (typeof users !== "object" || Array.isArray(users)) return undefined;
+  if (typeof users !== "object" || Array.isArray(users) || "url" in users) return undefined;
   return {
     path: resolve(materials.folder, users.file),
     text: materials.files.get(users.file) ?? "",
@@ -266,14 +286,21 @@ function findDigestProblems({ auth }: Config, users: UserStore | undefined): Pro
   return [{ path: ["auth", "schemes"], message }];
 }
 
+function findUsersWebhook(users: Config["users"]): WebhookSettings | undefined {
+  return typeof users === "object" && "url" in users ? users : undefined;
+}
+
 function compileAuthenticator(config: Config, users: UserStore | undefined) {
+  const webhook = findUsersWebhook(config.users);
   return createAuthenticator({
     ...(users && { users }),
     realm: config.auth.realm,
     schemes: config.auth.schemes,
     ...(config.auth.parameters && { parameters: config.auth.parameters }),
-    cacheTtlMs: readDuration(config.auth.cacheTtl),
-    hookDeadlineMs: readDuration(config.timeouts.hook),
+    ...(config.auth.exempt && { exempt: compileExempt(config.auth.exempt) }),
+    cacheTtlMs: readDuration(webhook?.cache ?? config.auth.cacheTtl),
+    // A webhook keeps its time itself, and tells why it failed.
+    hookDeadlineMs: readDuration(webhook?.timeout ?? config.timeouts.hook) + (webhook === undefined ? 0 : 1000),
   });
 }
 

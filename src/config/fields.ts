@@ -5,7 +5,7 @@ import { parseIp } from "../address/ip.ts";
 import { describeKind, quoteValue, writeSentence } from "./problem.ts";
 import { formatSize, parseBandwidth, parseDuration, parseRate, parseSize } from "./quantity.ts";
 import { checked, isAccepted } from "./parts.ts";
-import { isRecord } from "./plain-data.ts";
+import { isRecord, readRecord } from "./plain-data.ts";
 import { suggest } from "./suggest.ts";
 
 // A configuration is read a few times in the life of a process: compiled checks would only take memory.
@@ -122,8 +122,8 @@ export function cidr() {
 }
 
 /** Reads addresses and ranges that the schema has accepted. */
-export function readCidrs(texts: readonly string[]): Cidr[] {
-  return texts.map((value) => {
+export function readCidrs(texts: Iterable<string>): Cidr[] {
+  return Array.from(texts, (value) => {
     const range = parseCidr(value);
     if (!range.ok) throw new Error(`A range that the schema should have refused ${range.reason}`);
     return range.cidr;
@@ -249,6 +249,11 @@ export const FUNCTION_MARK = "x-function";
  * A secret, or where to find it. Messages never repeat the value.
  */
 export function secret() {
+  return secretOf({});
+}
+
+/** A secret, or where to find it with `more` settings about its use. */
+export function secretOf<More extends z.core.$ZodLooseShape>(more: More) {
   const wanted = 'a text, { env: "NAME" } or { file: "path" }';
   const place = settings({
     env: text("the name of an environment variable")
@@ -259,12 +264,14 @@ export function secret() {
         "Path of the file that holds it, relative to the configuration file. A line break at its end is not part of it.",
       )
       .optional(),
+    ...more,
   });
   return either(
     wanted,
     [
       z.string().min(1, { error: `Found an empty text. Write ${wanted}.` }),
-      checked(place, ({ env, file }) => {
+      checked(place, (parts) => {
+        const { env, file } = readRecord(parts);
         if ((env === undefined) !== (file === undefined)) return [];
         const found = env === undefined ? 'neither "env" nor "file"' : 'both "env" and "file"';
         return [{ path: [], message: `Found ${found}. Write one of them.` }];

@@ -2,7 +2,7 @@ import { type FSWatcher, watch } from "node:fs";
 import { lstat, readlink, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 
-import { describeReadError } from "./read-file.ts";
+import { describeReadError, type FileKind, type FileText, readTextFile } from "./read-file.ts";
 
 /** Watches a folder, and with it files that are renamed over others; undefined when the system gives no watch: polling remains. */
 export function watchFolder(folder: string, onChange: () => void): FSWatcher | undefined {
@@ -23,6 +23,21 @@ export async function describeLooks(path: string): Promise<{ looks: string; chan
   } catch (error) {
     return { looks: describeReadError(error), changedAt: 0 };
   }
+}
+
+/** Reads of a file that is being written, and milliseconds between them. */
+const MOST_READS = 20;
+const BETWEEN_READS_MS = 100;
+
+/** Reads a file that did not change while it was read: half of a list is another list. */
+export async function readSettledFile(path: string, kind: FileKind): Promise<FileText> {
+  for (let reads = 0; reads < MOST_READS; reads++) {
+    const before = await describeLooks(path);
+    const read = await readTextFile(path, kind);
+    if (!read.ok || before.looks === (await describeLooks(path)).looks) return read;
+    await Bun.sleep(BETWEEN_READS_MS);
+  }
+  return { ok: false, reason: "it changes all the time. Write it under another name, and rename it" };
 }
 
 /** Links on the way to a file at most, as for the system. */

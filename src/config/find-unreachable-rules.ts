@@ -19,22 +19,31 @@ export function findUnreachableRules(rules: readonly Rule[]): Problem[] {
   return runAtOnce(findUnreachableInSteps(rules));
 }
 
-/** `findUnreachableRules`, in steps. */
-export function* findUnreachableInSteps(rules: readonly Rule[]): Steps<Problem[]> {
+/** `findUnreachableRules`, in steps. The rules at the positions of `changing` have lists that change: nothing is said of them. */
+export function* findUnreachableInSteps(
+  rules: readonly Rule[],
+  changing: ReadonlySet<number> = new Set(),
+): Steps<Problem[]> {
   const problems: Problem[] = [];
   const earlier: Cover[] = [];
   for (const [at, rule] of rules.slice(0, MAX_RULES).entries()) {
     yield;
+    if (changing.has(at)) continue;
     const cover = yield* findCover(earlier, rule);
     if (cover !== undefined)
       problems.push({
         path: ["rules", at],
         message: `The rule never matches: ${quoteValue(cover.name)} before it decides about everything that it could match. Put it before that one, or leave it out.`,
       });
-    // A function may pass on to the next rule.
-    else if (rule.verdict.kind !== "hook" && at + 1 < rules.length) earlier.push(yield* Cover.of(rule));
+    // A function may pass on to the next rule. A rule with times or conditions on requests does not always match.
+    else if (rule.verdict.kind !== "hook" && !isConditional(rule) && at + 1 < rules.length)
+      earlier.push(yield* Cover.of(rule));
   }
   return problems;
+}
+
+function isConditional({ when, methods, paths }: Rule): boolean {
+  return when !== undefined || methods !== undefined || paths !== undefined;
 }
 
 function* findCover(earlier: readonly Cover[], rule: Rule): Steps<Cover | undefined> {

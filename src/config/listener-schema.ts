@@ -117,11 +117,7 @@ export interface Binding extends ListenerAddress {
 
 /** Ports that two listeners, or a listener and the sidecar, would bind. Port 0 is another port each time. */
 export function findPortConflicts(listen: Parts<ListenSettings>, sidecar?: Binding): Problem[] {
-  const listeners = listen === MALFORMED ? [] : listen.map(readListener);
-  const bindings = listeners.flatMap(({ host, port }, at): Binding[] =>
-    host === undefined || port === undefined ? [] : [{ host, port, path: ["listen", at] }],
-  );
-  if (sidecar) bindings.push(sidecar);
+  const bindings = listBindings(listen, sidecar);
   return bindings.flatMap((binding, at) => {
     if (binding.port === 0) return [];
     const other = bindings.slice(0, at).find((each) => each.port === binding.port && overlap(each.host, binding.host));
@@ -132,6 +128,26 @@ export function findPortConflicts(listen: Parts<ListenSettings>, sidecar?: Bindi
         ? `Found ${mine} twice. Give each its own address and port.`
         : `Cannot bind ${mine} beside ${theirs}, which includes it. Give each its own port, or leave one out.`;
     return [{ path: binding.path, message }];
+  });
+}
+
+function listBindings(listen: Parts<ListenSettings>, sidecar: Binding | undefined): Binding[] {
+  const listeners = listen === MALFORMED ? [] : listen.map(readListener);
+  const bindings = listeners.flatMap(({ host, port }, at): Binding[] =>
+    host === undefined || port === undefined ? [] : [{ host, port, path: ["listen", at] }],
+  );
+  return sidecar === undefined ? bindings : [...bindings, sidecar];
+}
+
+/** What of the proxy itself a connection to `host` reaches: a listener or the sidecar. Which addresses of the network are ours is not known. */
+export function findOwnBinding(
+  { host, port }: ListenerAddress,
+  listen: Parts<ListenSettings>,
+  sidecar?: Binding,
+): Binding | undefined {
+  return listBindings(listen, sidecar).find((each) => {
+    if (each.port !== port) return false;
+    return canonicalise(each.host) === canonicalise(host) || (isLoopbackHost(host) && overlap(each.host, host));
   });
 }
 

@@ -1,16 +1,19 @@
 import { dirname, resolve } from "node:path";
 
 import { findPacFault } from "../pac/pac-files.ts";
+import { readListCopy } from "../lists/list-copies.ts";
 import { checkInSteps } from "./check.ts";
 import { type CompiledConfig, compileInSteps, findMaterialProblems } from "./compile.ts";
 import { findConfigFile, type FindOptions, type FoundConfig } from "./find-config-file.ts";
-import { gatherMaterials, listVariables } from "./materials.ts";
+import { gatherMaterials, listVariables, type Materials } from "./materials.ts";
 import { applyOverrides, attachOrigins, type Flags } from "./overrides.ts";
 import { attachPlaces } from "./places.ts";
 import { isRecord, type PlainData, withoutRefused } from "./plain-data.ts";
 import type { Checked, Problem } from "./problem.ts";
 import type { ScriptModules } from "./script-modules.ts";
 import { readConfigFile } from "./read-config-file.ts";
+import { findExpiredRules } from "./when-schema.ts";
+import { readSettledFile } from "./file-changes.ts";
 import { readTextFile } from "./read-file.ts";
 import { run } from "../steps.ts";
 
@@ -27,6 +30,10 @@ export interface LoadOptions extends FindOptions {
   readonly turn?: () => Promise<void>;
   /** The modules that are to be read afresh at the next load. */
   readonly modules?: ScriptModules;
+  /** The text of a list that is in use. */
+  readonly findList?: (key: string) => string | undefined;
+  /** Report lists that cannot be used even where their last good text is kept. */
+  readonly strictLists?: boolean;
   /** What this load is to replace. A file that is gone or sets nothing any more does not bring back the defaults. */
   readonly inUse?: Pick<LoadedConfig, "file" | "setsNothing">;
 }
@@ -73,9 +80,11 @@ export async function loadConfig(options: LoadOptions): Promise<LoadResult> {
   const references: string[] = [];
   const { materials, problems: missing } = await gatherMaterials(
     over.raw,
-    { folder: home, variables, terminal, now: Date.now() },
+    { folder: home, variables, terminal, now: Date.now(), findLastList: findLastList(options) },
     (path, kind) => {
       const absolute = resolve(home, path);
+      // Lists are followed by themselves, without a reload.
+      if (kind === "list") return readSettledFile(absolute, kind);
       references.push(absolute);
       return readTextFile(absolute, kind);
     },
@@ -88,7 +97,10 @@ export async function loadConfig(options: LoadOptions): Promise<LoadResult> {
   const complete = (list: readonly Problem[]) => attachPlaces(attachOrigins(list, over), source);
   const faults = [...(compiled.ok ? [] : compiled.problems), ...pacProblems, ...missing];
   const problems = [...over.problems, ...complete([...refused, ...withoutRefused(faults, refused)])];
-  const warnings = [...similar, ...over.warnings, ...complete(compiled.ok ? compiled.value.warnings : [])];
+  const told = compiled.ok
+    ? [...compiled.value.warnings, ...findExpiredRules(compiled.value.runtime.policy, Date.now())]
+    : [];
+  const warnings = [...similar, ...over.warnings, ...complete(told)];
   const files = [...new Set([...scripts, ...references])];
   if (!compiled.ok || problems.length > 0) return { ok: false, problems, warnings, files, ...named };
   return {
@@ -98,6 +110,13 @@ export async function loadConfig(options: LoadOptions): Promise<LoadResult> {
     files,
     ...named,
   };
+}
+
+/** Finds the last good text of a list: the one in use, or the one in the state folder. */
+function findLastList({ findList, strictLists }: LoadOptions): NonNullable<Materials["findLastList"]> {
+  return (key, state) =>
+    findList?.(key) ??
+    (state === undefined || (strictLists === true && key.startsWith("file ")) ? undefined : readListCopy(state, key));
 }
 
 /** An editor or a deployment may be about to write it. */

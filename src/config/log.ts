@@ -6,6 +6,7 @@ import { MESSAGE_LEVELS, type MessageLevel } from "../operator-message.ts";
 import type { TraceFilter } from "../proxy/record/request-tracer.ts";
 import { cidr, fraction, list, readCidrs, settings, text, word } from "./fields.ts";
 import type { Materials } from "./materials.ts";
+import type { Problem } from "./problem.ts";
 
 export const logSchema = settings({
   access: word(["json", "text", "squid", "combined", "off"])
@@ -60,6 +61,14 @@ export interface LogPlan {
   readonly level: MessageLevel;
   /** Whose requests are traced; undefined for nobody's. */
   readonly trace: TraceFilter | undefined;
+}
+
+/** A filter of traces that nobody writes. */
+export function findLogWarnings({ level, debug }: z.output<typeof logSchema>): Problem[] {
+  const isFiltered = debug.clients !== undefined || debug.user !== undefined;
+  if (!isFiltered || level === "debug") return [];
+  const message = `It says whose requests are traced, but "log.level" is ${JSON.stringify(level)}: none are. Set the level to "debug", or start with --verbose.`;
+  return [{ path: ["log", "debug"], message }];
 }
 
 export function compileLog(log: z.output<typeof logSchema>, { folder, terminal }: Materials): LogPlan {

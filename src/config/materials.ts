@@ -11,6 +11,10 @@ export interface Materials {
   readonly variables: Readonly<Record<string, string | undefined>>;
   /** Absolute path of the folder that relative paths start from: the one of the configuration file. */
   readonly folder: string;
+  /** Why files of lists cannot be read, by their path as written. */
+  readonly unread?: ReadonlyMap<string, string>;
+  /** The last good text of a list, in memory or in the folder of the state. */
+  readonly findLastList?: (key: string, state: string | undefined) => string | undefined;
   /** Whether standard output is a terminal: decides the default of `log.access`. */
   readonly terminal: boolean;
   /** Milliseconds since the epoch at which the certificates of listeners must be valid; not looked at when absent. */
@@ -27,7 +31,7 @@ interface Reference {
 }
 
 /** Where a configuration is read. */
-export type Surroundings = Omit<Materials, "files">;
+export type Surroundings = Omit<Materials, "files" | "unread">;
 
 /**
  * Reads every file and checks every variable that the configuration refers to.
@@ -40,6 +44,7 @@ export async function gatherMaterials(
   readText: ReadText,
 ): Promise<{ materials: Materials; problems: Problem[] }> {
   const files = new Map<string, string>();
+  const unread = new Map<string, string>();
   const problems: Problem[] = [];
   for (const { path, kind, name } of findReferences(raw)) {
     if (kind === "variable") {
@@ -55,17 +60,21 @@ export async function gatherMaterials(
       problems.push({ path, message: "Found the text of a PEM file. Write the path of a file that holds it." });
       continue;
     }
+    // One list may be in many rules.
+    if (kind === "list" && files.has(name)) continue;
     const read = await readText(name, kind);
-    if (!read.ok)
+    // Its last good text may be there.
+    if (!read.ok && kind === "list") unread.set(name, read.reason);
+    else if (!read.ok)
       problems.push({
         path,
         message: `Cannot read ${quoteValue(name)}: ${read.reason}.`,
       });
-    else if (read.text.trim() === "" && kind !== "users")
+    else if (read.text.trim() === "" && kind !== "users" && kind !== "list")
       problems.push({ path, message: `The file ${quoteValue(name)} is empty.` });
     else files.set(name, read.text);
   }
-  return { materials: { ...surroundings, files }, problems };
+  return { materials: { ...surroundings, files, unread }, problems };
 }
 
 /** The name of a variable; `"…"` for a text that looks like the secret itself. */
@@ -90,14 +99,18 @@ const secretReferences = [
 ] as const;
 const pemReferences = ["ca", "cert", "key", "clientCa"].map((name) => [name, "pem"] as const);
 
+const listReferences: ReadonlyMap<string, Reference["kind"]> = new Map([["file", "list"]]);
+
 /** The settings of each section that refer to a variable or a file, wherever they are in it. */
 const references: Readonly<Record<string, ReadonlyMap<string, Reference["kind"]>>> = {
-  users: new Map(secretReferences),
+  users: new Map<string, Reference["kind"]>([...secretReferences, ["ca", "pem"]]),
   sidecar: new Map<string, Reference["kind"]>([...secretReferences, ...pemReferences]),
   listen: new Map(pemReferences),
   forward: new Map(pemReferences),
+  rules: new Map(secretReferences),
   state: new Map<string, Reference["kind"]>([...secretReferences, ["ca", "pem"]]),
   telemetry: new Map<string, Reference["kind"]>([...secretReferences, ["ca", "pem"]]),
+  lists: listReferences,
   upstreams: new Map<string, Reference["kind"]>([...secretReferences, ...pemReferences, ["pac", "pac"]]),
 };
 
@@ -118,9 +131,17 @@ function findReferences(raw: unknown, only?: Reference["kind"]): Reference[] {
         const inside = kind === "pem" ? kind : undefined;
         for (let at = 0; at < value.length; at++) visitAt(at, value[at], inside);
       } else if (isRecord(value)) {
-        // An upstream may have the name "file", and so may a field for the collector.
-        const hasNames = section === "upstreams" ? path.length === 1 : path[1] === "headers" && path.length === 2;
-        for (const key of Object.keys(value)) visitAt(key, value[key], hasNames ? undefined : kinds.get(key));
+        // An upstream may have the name "file", and so may a field for the collector or an origin.
+        const isMap = section === "upstreams" || section === "lists";
+        const isEdit = path[2] === "request";
+        const hasNames = isMap
+          ? path.length === 1
+          : section === "rules"
+            ? isEdit && path.length === 4
+            : path[1] === "headers" && path.length === 2;
+        // Other files of a rule are lists.
+        const known = section === "rules" && !isEdit ? listReferences : kinds;
+        for (const key of Object.keys(value)) visitAt(key, value[key], hasNames ? undefined : known.get(key));
       }
     };
     const visitAt = (key: PropertyKey, value: unknown, kind?: Reference["kind"]): void => {

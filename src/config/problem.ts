@@ -44,7 +44,9 @@ export function formatProblem({ path, message, origin, place }: Problem): string
 
 /** Names of settings below `users`. Others may be users and passwords, written as a map. */
 const userSettings: ReadonlySet<unknown> = new Set(
-  "name password env file limits connections rate bandwidth up down bytes day month burst".split(" "),
+  "name password env file limits connections rate bandwidth up down bytes day month burst url timeout cache headers ca".split(
+    " ",
+  ),
 );
 
 /** `rules[1].to[0]`, as one would write it in JavaScript. A name that may hold a secret is left out. */

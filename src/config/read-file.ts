@@ -3,7 +3,7 @@ import { constants, type Stats } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 
 /** What a file is for. It decides how large the file may be. */
-export type FileKind = "config" | "users" | "pem" | "secret" | "pac";
+export type FileKind = "config" | "users" | "pem" | "secret" | "pac" | "list";
 
 /** Bytes that a file may have: many times the size of a real one, and small enough for the memory. */
 const MAX_BYTES: Readonly<Record<FileKind, number>> = {
@@ -12,10 +12,11 @@ const MAX_BYTES: Readonly<Record<FileKind, number>> = {
   pem: 8 * 1024 * 1024,
   secret: 64 * 1024,
   pac: 4 * 1024 * 1024,
+  list: 128 * 1024 * 1024,
 };
 
-/** Files that must be UTF-8: another encoding would change a password. Bundles of certificates have comments in any encoding. */
-const mustBeUtf8: ReadonlySet<FileKind> = new Set(["config", "secret"]);
+/** Files that must be UTF-8: another encoding would change a password or a name. Bundles of certificates have comments in any encoding. */
+const mustBeUtf8: ReadonlySet<FileKind> = new Set(["config", "secret", "list"]);
 
 export type FileText =
   | { readonly ok: true; readonly text: string }

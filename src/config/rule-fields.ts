@@ -3,14 +3,38 @@ import type * as z from "zod";
 import { nameVersion } from "../protocol/tls/read/iana.ts";
 import type { InsideDemand, InsideProtocol } from "../proxy/policy/inside-demand.ts";
 import type { HookQuery, Rule } from "../proxy/policy/policy.ts";
-import { choice, cidr, either, flag, hook, ipAddress, list, readCidrs, settings, text, word } from "./fields.ts";
-import { type Problem, quoteValue } from "./problem.ts";
-import { findTargetFault, parseTargetPattern, readTarget } from "./target-pattern.ts";
+import { parseCidr } from "../address/cidr.ts";
+import { choice, either, flag, hook, ipAddress, list, readCidrs, text, word } from "./fields.ts";
+import type { ReadEntries } from "./list-reader.ts";
+import { findUnknownLists, hasFetched, listOfEntries } from "./lists-schema.ts";
+import type { Problem } from "./problem.ts";
+import { findTargetFault, readTarget } from "./target-pattern.ts";
 import { bandwidthOf, compileBandwidth, formatBandwidth } from "./limits-schema.ts";
 import { compileParameters, findUnknownParameters, parameterConditions } from "./parameter-conditions.ts";
+import { compileHours, compileUntil, lastTime, weeklyHours } from "./when-schema.ts";
+import type { Materials } from "./materials.ts";
+import {
+  compileRequestEdits,
+  compileResponseEdits,
+  findEditConflicts,
+  requestEdits,
+  responseEdits,
+} from "./request-edits.ts";
+import {
+  compileServerNames,
+  describeEch,
+  describeServerNames,
+  echDemand,
+  findDemandConflict,
+  ja4Demand,
+  sniDemand,
+  tlsDemand,
+  versions,
+} from "./tls-demand.ts";
+import { methodList, pathList } from "./request-lists.ts";
 import { compileWay, findUnknownWays, type Way, wayForms } from "./way-schema.ts";
 import type { AllowDecision } from "../proxy/policy/decision.ts";
-import { ServerNames } from "../proxy/policy/target-set.ts";
+import type { When } from "../proxy/policy/when.ts";
 
 /** Chooses the way for one connection. Throwing, or taking longer than `timeouts.hook`, denies. */
 export type ChooseWay = (query: HookQuery) => Way | Promise<Way>;
@@ -26,6 +50,10 @@ export interface KnownNames {
   readonly explainUser: (name: string) => string | undefined;
   /** Names of the parameters of user names; undefined when they cannot be read. */
   readonly parameters: readonly string[] | undefined;
+  /** Names of lists; undefined when they cannot be read. */
+  readonly lists: readonly string[] | undefined;
+  /** Those of them that are fetched. */
+  readonly fetched: ReadonlySet<string>;
 }
 
 type AllowVerdict = Extract<Rule["verdict"], { kind: "allow" }>;
@@ -33,11 +61,21 @@ type AllowVerdict = Extract<Rule["verdict"], { kind: "allow" }>;
 /** What one field adds to a rule. */
 export interface CompiledField {
   /** What the rule looks at. */
-  readonly match?: Pick<Rule, "from" | "users" | "parameters" | "to">;
+  readonly match?: Pick<Rule, "from" | "users" | "parameters" | "to" | "methods" | "paths">;
+  /** When it matches. */
+  readonly when?: When;
   /** What the rule allows. */
   readonly terms?: Partial<AllowVerdict>;
   /** What the first bytes inside a tunnel have to be. */
   readonly inside?: Partial<InsideDemand>;
+}
+
+/** What fields are compiled with. */
+export interface CompileMeans {
+  /** Gives the entries of lists. */
+  readonly read: ReadEntries;
+  /** Has secrets. */
+  readonly materials: Materials;
 }
 
 /** Everything about one field of a rule. */
@@ -49,7 +87,7 @@ interface RuleField<Schema extends z.ZodType> {
   /** What contradicts it in the rule and in the names that the configuration knows. Paths begin at the field. */
   readonly findConflicts?: (value: unknown, rule: WrittenRule, known: KnownNames) => readonly Problem[];
   /** What a rule with this field does. */
-  readonly compile?: (value: Exclude<z.output<Schema>, undefined>) => CompiledField;
+  readonly compile?: (value: Exclude<z.output<Schema>, undefined>, means: CompileMeans) => CompiledField;
   /** How `penstock explain` words what it allows; undefined when it does not change the decision. */
   readonly explain?: (decision: AllowDecision) => string | undefined;
 }
@@ -59,23 +97,15 @@ function field<Schema extends z.ZodType>(declared: RuleField<Schema>): RuleField
   return declared;
 }
 
-const serverName = text('a name such as "*.example.org"', (value) => {
-  const parsed = parseTargetPattern(value);
-  if (!parsed.ok) return findTargetFault(value);
-  return parsed.value.host.kind === "cidr" || parsed.value.ports.length > 0 || value.includes(":")
-    ? 'is no server name. Write a name without a port, such as "example.org" or "*.example.org"'
-    : undefined;
-});
-
-const fingerprint = text("a JA4 fingerprint", (value) =>
-  /^t(?:s2|s3|1[0-3]|00)[di][0-9]{4}[0-9A-Za-z]{2}_[0-9a-f]{12}_[0-9a-f]{12}$/.test(value)
-    ? undefined
-    : 'is not a JA4 fingerprint. Write one such as "t13d1516h2_8daaf6152771_e5627efa2ab1"',
-);
-
-const versions = { "1.0": 0x0301, "1.1": 0x0302, "1.2": 0x0303, "1.3": 0x0304 } as const;
-
 const anyWay = '"direct", the name of an upstream, a list of names or a function';
+
+const fetchedPrivate: Problem = {
+  path: [],
+  message:
+    "A list from a URL cannot open special-purpose addresses: whoever writes it could reach inside. Take it from a file, or write a rule of its own.",
+};
+
+const orLists = ", also from files (`{ file }`), URLs (`{ url }`) and named lists (`@name`).";
 
 /** The fields of a rule, in the order of the documentation. */
 export const ruleFields = {
@@ -89,19 +119,31 @@ export const ruleFields = {
       .optional(),
   }),
   from: field({
-    schema: list(cidr(), "a list of client addresses or ranges")
-      .describe("Client addresses or ranges. Default: all.")
+    schema: listOfEntries(
+      'an address or a range such as "10.0.0.0/8"',
+      "a list of client addresses or ranges",
+      (written) => {
+        const range = parseCidr(written);
+        return range.ok ? undefined : range.reason;
+      },
+    )
+      .describe(`Client addresses or ranges${orLists} Default: all.`)
       .optional(),
-    compile: (from) => ({ match: { from: readCidrs(from) } }),
+    findConflicts: (from, _, { lists }) => findUnknownLists(from, lists),
+    compile: (from, { read }) => compileEntries(read(from, "addresses"), (texts) => ({ from: readCidrs(texts) })),
   }),
   users: field({
-    schema: list(text("a user name"), "a list of user names").describe("User names. Default: all.").optional(),
-    findConflicts: (users, _, { explainUser }) =>
-      (Array.isArray(users) ? users : []).flatMap((name: unknown, at) => {
-        const message = typeof name === "string" ? explainUser(name) : undefined;
+    schema: listOfEntries("a user name", "a list of user names")
+      .describe(`User names${orLists} Default: all.`)
+      .optional(),
+    findConflicts: (users, _, { explainUser, lists }) => [
+      ...findUnknownLists(users, lists),
+      ...(Array.isArray(users) ? users : []).flatMap((name: unknown, at) => {
+        const message = typeof name === "string" && !name.startsWith("@") ? explainUser(name) : undefined;
         return message === undefined ? [] : { path: [at], message };
       }),
-    compile: (users) => ({ match: { users: new Set(users) } }),
+    ],
+    compile: (users, { read }) => compileEntries(read(users, "users"), (texts) => ({ users: new Set(texts) })),
   }),
   parameters: field({
     schema: parameterConditions()
@@ -113,14 +155,36 @@ export const ruleFields = {
     compile: (parameters) => ({ match: { parameters: compileParameters(parameters) } }),
   }),
   to: field({
-    schema: list(text('a target such as "*.example.org:443"', findTargetFault), "a list of targets")
+    schema: listOfEntries('a target such as "*.example.org:443"', "a list of targets", findTargetFault)
       .describe(
-        "Targets: `host`, `*.suffix` (every name below it), `*`, an IP address or a range, each alone or with `:port`, `:port-port` or `:port,port`. IPv6 is in brackets when a port follows. A range also holds the names that resolve into it. Default: all.",
+        "Targets: `host`, `*.suffix` (every name below it), `*`, an IP address or a range, each alone or with `:port`, `:port-port` or `:port,port`. IPv6 is in brackets when a port follows. A range also holds the names that resolve into it. Or `{ file }` or `{ url }`, a list with one entry a line, and `@name`, a list of `lists`. Default: all.",
       )
       .optional(),
+    findConflicts: (to, _, { lists }) => findUnknownLists(to, lists),
     // One target at a time: a list may have a million of them.
-    compile: (to) => ({ match: { to: { [Symbol.iterator]: () => to.values().map(readTarget) } } }),
+    compile: (to, { read }) =>
+      compileEntries(read(to, "targets"), (texts) => ({
+        to: { [Symbol.iterator]: () => Iterator.from(texts).map(readTarget) },
+      })),
   }),
+  hours: field({
+    schema: weeklyHours()
+      .describe(
+        'Hours of the week in which the rule matches, on the clocks of a time zone: `"Mon-Fri 08:00-18:00 Europe/Berlin"`, `"Sat,Sun UTC"`, `"22:00-06:00 +01:00"` (a night belongs to the day on which it begins), several times as `08:00-12:00,13:00-18:00`; or a list of such texts. The end is not part of it. Summer time is that of the zone. Decides when a connection or a request begins: open tunnels stay open. Default: always.',
+      )
+      .optional(),
+    compile: (hours) => ({ when: { hours: compileHours(hours) } }),
+  }),
+  until: field({
+    schema: lastTime()
+      .describe(
+        'The rule matches until then: a date for the whole of that day (`"2026-12-31"`, in UTC, or `"2026-12-31 Europe/Berlin"`), or a time with its zone (`"2026-12-31T18:00 Europe/Berlin"`, `"2026-12-31T17:00:00Z"`). After it the rule is as if it were not there, and `penstock check` warns of it. Default: no end.',
+      )
+      .optional(),
+    compile: (until) => ({ when: { until: compileUntil(until) } }),
+  }),
+  methods: field({ schema: methodList, compile: (methods) => ({ match: { methods: new Set(methods) } }) }),
+  paths: field({ schema: pathList, compile: (paths) => ({ match: { paths } }) }),
   deny: field({ schema: flag().describe("Refuse with 403.").optional() }),
   allow: field({
     schema: flag().describe("Allow. The other verdicts but `deny` imply it.").optional(),
@@ -131,6 +195,10 @@ export const ruleFields = {
       .describe("Allow, and dial also private, loopback, link-local and other special-purpose addresses.")
       .optional(),
     allows: true,
+    findConflicts: (allowPrivate, { from, users, to }, { fetched }) =>
+      allowPrivate === true && [from, users, to].some((entries) => hasFetched(entries, fetched))
+        ? [fetchedPrivate]
+        : [],
     compile: (allowPrivate) => ({ terms: { allowPrivate } }),
     explain: ({ allowPrivate }) => (allowPrivate ? "private addresses" : undefined),
   }),
@@ -200,26 +268,29 @@ export const ruleFields = {
     },
     explain: ({ bandwidth }) => bandwidth && `bandwidth ${formatBandwidth(bandwidth)}`,
   }),
-  sni: field({
-    schema: either('"match" or a list of names', [
-      word(["match"]),
-      list(serverName, 'a list of names such as "*.example.org"'),
-    ])
-      .describe(
-        'Allow, but inside TLS only with a server name (SNI): `"match"` for the very name that the tunnel is asked for, or a list of names, `*.suffix` (every name below it) and `*` (any). A ClientHello without SNI, or one that cannot be read, is refused. The rule judges before the ClientHello reaches the target; with Encrypted Client Hello it judges the outer one: see `ech`.',
-      )
-      .optional(),
+  request: field({
+    schema: requestEdits,
     allows: true,
-    findConflicts: (_, rule) => findDemandConflict(rule, "sni"),
-    compile: (sni) => ({ inside: { sni: sni === "match" ? sni : new ServerNames(sni, sni.values().map(readTarget)) } }),
+    findConflicts: findEditConflicts,
+    compile: (request, { materials }) => ({ terms: { request: compileRequestEdits(request, materials) } }),
+    explain: ({ request }) => request && `forwarded requests with changes (${request.description})`,
+  }),
+  response: field({
+    schema: responseEdits,
+    allows: true,
+    findConflicts: findEditConflicts,
+    compile: (response) => ({ terms: { response: compileResponseEdits(response) } }),
+    explain: ({ response }) => response && `responses with changes (${response.description})`,
+  }),
+  sni: field({
+    schema: sniDemand,
+    allows: true,
+    findConflicts: (sni, rule, { lists }) => [...findDemandConflict(rule, "sni"), ...findUnknownLists(sni, lists)],
+    compile: (sni, { read }) => ({ inside: { sni: compileServerNames(sni, read) } }),
     explain: ({ inside }) => inside?.sni && `SNI ${describeServerNames(inside.sni)}`,
   }),
   tls: field({
-    schema: settings({
-      min: word(["1.0", "1.1", "1.2", "1.3"]).describe("The lowest version that client and server may agree on."),
-    })
-      .describe("Allow, but only TLS of a version. Clients that offer no such version are refused at once.")
-      .optional(),
+    schema: tlsDemand,
     allows: true,
     findConflicts: (_, rule) => findDemandConflict(rule, "tls"),
     compile: ({ min }) => ({ inside: { minVersion: versions[min] } }),
@@ -227,38 +298,32 @@ export const ruleFields = {
       inside?.minVersion === undefined ? undefined : `${nameVersion(inside.minVersion)} or later`,
   }),
   ja4: field({
-    schema: list(fingerprint, "a list of JA4 fingerprints")
-      .describe("Allow, but only TLS clients with one of these JA4 fingerprints.")
-      .optional(),
+    schema: ja4Demand,
     allows: true,
     findConflicts: (_, rule) => findDemandConflict(rule, "ja4"),
     compile: (ja4) => ({ inside: { ja4: new Set(ja4) } }),
     explain: ({ inside }) => inside?.ja4 && `JA4 ${[...inside.ja4].join(", ")}`,
   }),
   ech: field({
-    schema: word(["deny", "grease"])
-      .describe(
-        'Allow, but inside TLS refuse Encrypted Client Hello, which hides the server name that the client really wants. `"deny"` refuses every ClientHello that has it. Chromium and Firefox send it in every connection by default, with random bytes where they know of no key (GREASE), and nobody can tell these from a real one: such browsers have to be told not to. `"grease"` lets pass what has the form of the random bytes of Chromium, beside the name that the tunnel was asked for; a client that gives a real one this form passes, too. Default: not looked at.',
-      )
-      .optional(),
+    schema: echDemand,
     allows: true,
     findConflicts: (_, rule) => findDemandConflict(rule, "ech"),
     compile: (ech) => ({ inside: { ech } }),
-    explain: ({ inside }) =>
-      inside?.ech && (inside.ech === "deny" ? "no Encrypted Client Hello" : "no Encrypted Client Hello unlike GREASE"),
+    explain: ({ inside }) => inside?.ech && describeEch(inside.ech),
   }),
 };
 
 export const ruleFieldList: readonly (readonly [name: string, field: RuleField<z.ZodType>])[] =
   Object.entries(ruleFields);
 
-export function compileFields(rule: WrittenRule): Required<CompiledField> {
+export function compileFields(rule: WrittenRule, means: CompileMeans): Required<CompiledField> {
   const compiled = ruleFieldList.flatMap(([name, { compile }]) => {
     const value = rule[name];
-    return value === undefined || compile === undefined ? [] : compile(value);
+    return value === undefined || compile === undefined ? [] : compile(value, means);
   });
   return {
     match: Object.assign({}, ...compiled.map(({ match }) => match)),
+    when: Object.assign({}, ...compiled.map(({ when }) => when)),
     terms: Object.assign({}, ...compiled.map(({ terms }) => terms)),
     inside: Object.assign({}, ...compiled.map(({ inside }) => inside)),
   };
@@ -270,17 +335,10 @@ export function explainTerms(decision: AllowDecision): string | undefined {
   return texts.length === 0 ? undefined : texts.join("; ");
 }
 
-/** A demand on TLS in a rule where TLS may not be spoken. */
-function findDemandConflict({ protocols }: WrittenRule, name: string): Problem[] {
-  if (!Array.isArray(protocols) || protocols.includes("tls")) return [];
-  return [{ path: [], message: `"protocols" does not have "tls". Add it, or leave out ${quoteValue(name)}.` }];
-}
-
-/** Names that `explain` lists at most. */
-const MAX_NAMES = 10;
-
-function describeServerNames(sni: "match" | ServerNames): string {
-  if (sni === "match") return "as the target";
-  const more = sni.texts.length - MAX_NAMES;
-  return `${sni.texts.slice(0, MAX_NAMES).join(", ")}${more > 0 ? ` and ${more} more` : ""}`;
+/** What a rule looks at; nothing when it denies by a list without content. */
+function compileEntries(
+  texts: Iterable<string> | undefined,
+  compile: (texts: Iterable<string>) => NonNullable<CompiledField["match"]>,
+): CompiledField {
+  return texts === undefined ? {} : { match: compile(texts) };
 }

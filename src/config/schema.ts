@@ -6,18 +6,27 @@ import { dnsSchema } from "./dns.ts";
 import { cidr, duration, flag, list, settings, size, text, word } from "./fields.ts";
 import { forwardSchema } from "./forward.ts";
 import { limitsSchema } from "./limits-schema.ts";
-import { findPortConflicts, findUnguarded, hasCertifiedUsers, listenSchema } from "./listener-schema.ts";
+import {
+  findOwnBinding,
+  findPortConflicts,
+  findUnguarded,
+  hasCertifiedUsers,
+  listenSchema,
+} from "./listener-schema.ts";
+import { listFetched, listNames, listsSchema } from "./lists-schema.ts";
 import { checked, MALFORMED, type PartsOf, readWhole } from "./parts.ts";
 import type { Problem } from "./problem.ts";
 import type { KnownNames } from "./rule-fields.ts";
 import { findRuleConflicts, rulesSchema } from "./rule-schema.ts";
 import { readSidecarPort, sidecarSchema } from "./sidecar.ts";
 import { stateSchema } from "./state.ts";
-import { telemetrySchema } from "./telemetry.ts";
+import { findOwnCollector, telemetrySchema } from "./telemetry.ts";
 import { findUnknownSessions } from "./pool-schema.ts";
 import { upstreamSchema } from "./upstream-schema.ts";
 import { upstreamsSchema } from "./upstreams-schema.ts";
-import { authSchema, explainUnknownUsers, findParametersConflicts, usersSchema } from "./users-schema.ts";
+import { authSchema, findParametersConflicts } from "./auth-schema.ts";
+import { findExemptConflicts, listExemptNames } from "./exempt-schema.ts";
+import { explainUnknownUsers, usersSchema } from "./users-schema.ts";
 import { findUnknownPlaceholders } from "./user-template.ts";
 import { USER_PLACEHOLDER } from "../proxy/route/user-template.ts";
 import { defaultSchema, findDefaultConflicts } from "./way-schema.ts";
@@ -81,6 +90,7 @@ const sections = settings(
     auth: authSchema,
     upstream: upstreamSchema,
     upstreams: upstreamsSchema,
+    lists: listsSchema,
     rules: rulesSchema,
     default: defaultSchema,
     forward: forwardSchema,
@@ -98,7 +108,7 @@ const sections = settings(
     telemetry: telemetrySchema,
     watch: flag()
       .describe(
-        "Whether a change of this file, of a file that it imports or of a file that it names is a reload. Without it users files and certificates are followed alone.",
+        "Whether a change of this file, of a file that it imports or of a file that it names is a reload. Without it users files and certificates are followed alone. Lists are followed by themselves in any case.",
       )
       .default(false),
     reload: settings({
@@ -134,11 +144,16 @@ type Sections = z.output<typeof sections>;
 
 /** The one schema of the configuration file: everything that can be set, with its unit, its default, and what contradicts it. */
 export const configSchema = checked(sections, (config) => {
-  const { listen, users, open, rules, sidecar } = config;
+  const { listen, users, open, rules, sidecar, telemetry } = config;
   const known = findKnownNames(config);
   return [
     ...(users === undefined && open !== true ? findUnguarded(listen) : []),
     ...findParametersConflicts(users, config.auth),
+    ...findExemptConflicts(config.auth === MALFORMED ? undefined : config.auth.exempt, {
+      users,
+      open,
+      asks: users !== undefined,
+    }),
     ...findRuleConflicts(rules, known),
     ...findPlaceholderConflicts(config, known.parameters),
     ...findDefaultConflicts(config.default, known.upstreams, config.upstream !== undefined).map(
@@ -148,6 +163,7 @@ export const configSchema = checked(sections, (config) => {
       }),
     ),
     ...findPortConflicts(listen, readSidecarPort(sidecar)),
+    ...findOwnCollector(telemetry, (address) => findOwnBinding(address, listen, readSidecarPort(sidecar))),
   ];
 });
 
@@ -166,14 +182,16 @@ function findPlaceholderConflicts(
 }
 
 /** The names that rules may use. */
-function findKnownNames({ listen, users, auth, upstream, upstreams }: PartsOf<Sections>): KnownNames {
+function findKnownNames({ listen, users, auth, upstream, upstreams, lists }: PartsOf<Sections>): KnownNames {
   const ways = upstreams === MALFORMED ? undefined : Object.keys(upstreams);
   if (upstream !== undefined && upstream !== "environment") ways?.push("upstream");
   // Certificates name users that nothing else in the configuration names.
-  const explainUser = hasCertifiedUsers(listen) ? () => undefined : explainUnknownUsers(users);
+  const explainUser = hasCertifiedUsers(listen)
+    ? () => undefined
+    : explainUnknownUsers(users, listExemptNames(auth === MALFORMED ? undefined : auth.exempt));
   const parameters =
     auth === MALFORMED ? undefined : auth.parameters === undefined ? [] : readWhole<readonly string[]>(auth.parameters);
-  return { upstreams: ways, explainUser, parameters };
+  return { upstreams: ways, explainUser, parameters, lists: listNames(lists), fetched: listFetched(lists) };
 }
 
 /** The configuration as an author writes it. */

@@ -12,6 +12,8 @@ const secretMaps: ReadonlySet<string> = new Set(["headers"]);
 
 /** What the values of a map are called in this place: by their own names, unless each of them is a secret. */
 export function nameEntry(map: string, name: string): string {
+  // Of a rule: values for fields are often credentials.
+  if (map === "request" && (name === "set" || name === "replace")) return "headers";
   return secretMaps.has(map) ? "token" : name;
 }
 

@@ -101,6 +101,15 @@ export function findTargetFault(text: string): string | undefined {
   return `has a star that stands for part of a name. Write "*.${name}${ports}" for the names below it, "${name}${ports}" for itself, or both`;
 }
 
+/** Why a text is no name that SNI can have, as `findTargetFault`. */
+export function findServerNameFault(text: string): string | undefined {
+  const parsed = parseTargetPattern(text);
+  if (!parsed.ok) return findTargetFault(text);
+  return parsed.value.host.kind === "cidr" || parsed.value.ports.length > 0 || text.includes(":")
+    ? 'is no server name. Write a name without a port, such as "example.org" or "*.example.org"'
+    : undefined;
+}
+
 /** What to write instead of a URL, where a host and a port are wanted; undefined when it is no URL. */
 export function explainUrl(text: string): string | undefined {
   const match = /^([a-z][a-z\d+.-]*):\/\/([\w.*-]+|\[[\da-f:.]+\])?(?::(\d{1,5}))?(\/[^@]*)?$/i.exec(text);

@@ -3,9 +3,10 @@ import * as z from "zod";
 import { AddressSet } from "../address/address-set.ts";
 import type { TelemetryPlan } from "../telemetry/telemetry-plan.ts";
 import { cidr, duration, flag, fraction, list, parsed, pemPaths, readCidrs, secret, settings, text } from "./fields.ts";
-import { isLoopbackHost } from "./listener-address.ts";
+import { isLoopbackHost, type ListenerAddress } from "./listener-address.ts";
+import type { Binding } from "./listener-schema.ts";
 import type { Materials } from "./materials.ts";
-import { checked, MALFORMED } from "./parts.ts";
+import { checked, MALFORMED, type Parts } from "./parts.ts";
 import { findAuthorityFaults, listPaths } from "./pem.ts";
 import { type Problem, type Read, readAccepted, refuse } from "./problem.ts";
 import { readDuration } from "./quantity.ts";
@@ -97,6 +98,25 @@ function parseCollectorUrl(written: string): Read<URL> {
   if (/\/v1\/(traces|metrics|logs)\/?$/.test(url.pathname))
     return refuse("has the path of one signal. Leave out what begins with /v1: it is added for each");
   return { ok: true, value: url };
+}
+
+/** A collector that is this proxy: it would refuse what it is sent, and trace that again. */
+export function findOwnCollector(
+  telemetry: Parts<TelemetrySettings> | undefined,
+  findBinding: (address: ListenerAddress) => Binding | undefined,
+): Problem[] {
+  if (telemetry === undefined || telemetry === MALFORMED || telemetry.otlp === MALFORMED) return [];
+  const { hostname, port, protocol } = readAccepted(parseCollectorUrl(telemetry.otlp));
+  const host = hostname.replace(/^\[|\]$/g, "");
+  const own = findBinding({ host, port: port === "" ? (protocol === "https:" ? 443 : 80) : Number(port) });
+  if (own === undefined) return [];
+  const what = own.path[0] === "listen" ? "a listener of this proxy" : "the sidecar of this proxy";
+  return [
+    {
+      path: ["telemetry", "otlp"],
+      message: `The address is that of ${what}, which takes no telemetry. Write that of a collector, such as ${EXAMPLE}.`,
+    },
+  ];
 }
 
 /** What only the files and variables show to be wrong. */

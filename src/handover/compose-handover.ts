@@ -28,13 +28,15 @@ export interface HandoverParts extends Pick<
   readonly reopenSidecar: () => Promise<void>;
   /** A process with that id has taken over. */
   readonly onHandedOver: (pid: number) => void;
+  /** Ends answers of the sidecar that have no end, so that clients ask the process that has taken over. */
+  readonly endWatches: () => void;
   /** It is gone, and this one serves again. */
   readonly onResumed: () => void;
 }
 
 /** Connects a hand-over to the parts of a daemon. */
 export function composeHandover(parts: HandoverParts): Handover {
-  const { gate, drain, inUse, inherited, reopenSidecar, onHandedOver, onResumed } = parts;
+  const { gate, drain, inUse, inherited, reopenSidecar, onHandedOver, onResumed, endWatches } = parts;
   return new Handover({
     ...parts,
     libc: openLibc(),
@@ -50,6 +52,7 @@ export function composeHandover(parts: HandoverParts): Handover {
         used.some((socket) => socket.kind === "listener" && socket.host === host && socket.bound === port),
       );
       inUse.sidecar?.sidecar.retire(used.some(({ kind }) => kind === "sidecar" || kind === "unix"));
+      endWatches();
       drain.handOver(successor.pid, inUse.compiled.handoverMs, settle);
     },
     async resume() {

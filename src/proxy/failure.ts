@@ -81,6 +81,12 @@ const table = {
     "policy",
     "Requests for https URIs are taken over TLS or from this machine only; use CONNECT.",
   ),
+  edits_unsafe: row(
+    "http_request_denied",
+    403,
+    "policy",
+    "The rule adds fields that are sent only to https URIs, and never with TRACE.",
+  ),
   address_prohibited: row(
     "destination_ip_prohibited",
     403,

@@ -4,9 +4,11 @@ import type { Exchange } from "./exchange/exchange.ts";
 import type { Origin } from "./exchange/origin-pool.ts";
 import type { Plan } from "./exchange/plans.ts";
 import type { TunnelResult, TunnelTap } from "./flow/tunnel.ts";
-import type { FirstMessageRead } from "./read/first-message.ts";
+import type { FirstMessage, FirstMessageRead } from "./read/first-message.ts";
+import { readForwardRequest } from "./read/forward-request.ts";
 import { httpReply, type Reply, socks4Reply } from "./read/reply.ts";
 import { Socks5Handshake } from "./read/socks5-handshake.ts";
+import { ConnectTargets, readConnect } from "./read/tunnel-request.ts";
 import type { RequestRecord } from "./record/request-record.ts";
 import type { Tracing } from "./trace/tracing.ts";
 import { FirstBytesTap } from "./tunnel/first-bytes-tap.ts";
@@ -24,6 +26,18 @@ export function noteFirstMessage(record: RequestRecord, first: FirstMessageRead)
   if (protocol === "socks4") return socks4Reply;
   if (protocol !== "socks5") return httpReply;
   return first.ok && first.value.protocol === "socks5" ? first.value.handshake : new Socks5Handshake(undefined);
+}
+
+/**
+ * Notes the target of a request that is refused before its target is read, where it
+ * is in the first message: the log names it as Squid's does. Nothing is cached for
+ * a client that is not known.
+ */
+export function noteUnreadTarget(record: RequestRecord, first: FirstMessage): void {
+  if (first.protocol !== "http") return;
+  const { head } = first;
+  const read = head.method === "CONNECT" ? readConnect(head, new ConnectTargets()) : readForwardRequest(head);
+  if (read.ok) record.target = read.value.target;
 }
 
 /** Puts the request into the trace of its client, where that one is trusted. */

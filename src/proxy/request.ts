@@ -7,13 +7,14 @@ import { dialAlong } from "./dial/dial-along.ts";
 import { findMembers } from "./dial/request-members.ts";
 import { answerHere } from "./exchange/answer-here.ts";
 import type { Resumed } from "./exchange/client-requests.ts";
+import { editRequest } from "./exchange/edit-request.ts";
 import { findForwardFault, type ForwardedRequest, type Tried } from "./exchange/forward.ts";
 import { describeFailure, type Failure } from "./failure.ts";
-import { followTrace, noteDial, noteFirstMessage, tapTunnel } from "./note-request.ts";
+import { followTrace, noteDial, noteFirstMessage, noteUnreadTarget, tapTunnel } from "./note-request.ts";
 import { findRoute } from "./pac/choose-ways.ts";
 import type { Grant } from "./policy/decision.ts";
-import { readFirstMessage } from "./read/first-message.ts";
-import type { ForwardRequest } from "./read/forward-request.ts";
+import { type FirstMessage, readFirstMessage } from "./read/first-message.ts";
+import { describeToRules, type ForwardRequest } from "./read/forward-request.ts";
 import { readCredentials } from "./read/read-credentials.ts";
 import { readRequest } from "./read/read-request.ts";
 import { allowsNext } from "./read/refusal.ts";
@@ -72,17 +73,20 @@ export class Request {
     const { runtime } = record;
 
     record.enter("authenticate");
-    const required = runtime.authenticator.required && connection.certificate === undefined;
+    const { authenticator } = runtime;
+    const exempt = authenticator.exempt?.find(record.client, listener.proxyFrom);
+    const required =
+      authenticator.required && connection.certificate === undefined && (exempt === undefined || "if_offered");
     const presented = await readCredentials(first.value, client, { required, endsAt });
-    if (!presented.ok) return this.#end(presented.failure);
+    if (!presented.ok) return this.#endUnread(first.value, presented.failure);
     const { limits } = runtime;
     // Before a password costs anything.
     const hasty = limits.hasRequestLimits ? requestLimits.arrive(record.client, limits, performance.now()) : undefined;
-    if (hasty !== undefined) return this.#end(hasty);
-    const user = await identify(record, client, presented.value, services);
+    if (hasty !== undefined) return this.#endUnread(first.value, hasty);
+    const user = await identify(record, client, presented.value, services, exempt);
     record.user = user.ok ? user.value : user.claimed;
     record.parameters = user.parameters;
-    if (!user.ok) return this.#end(user.failure);
+    if (!user.ok) return this.#endUnread(first.value, user.failure);
     const crowded = connection.takeUserSlot(record);
     if (crowded !== undefined) return this.#end(crowded);
 
@@ -100,7 +104,8 @@ export class Request {
     if (spent !== undefined) return this.#end(spent);
 
     record.enter("decide");
-    const authorized = await authorize(record, request.target, services, client);
+    const seen = request.kind === "forward" && runtime.policy.looksAtRequests ? describeToRules(request) : undefined;
+    const authorized = await authorize(record, request.target, services, client, seen);
     const { decision, foundName } = authorized.ok ? authorized.value : authorized;
     record.decision = decision;
     record.foundName = foundName;
@@ -189,6 +194,12 @@ export class Request {
     return (await this.refuse(failure, this.#connection.services.draining)) ? "kept" : "closed";
   }
 
+  /** Ends a request before its target was read. */
+  #endUnread(first: FirstMessage, failure: Failure): Promise<RequestEnd> {
+    noteUnreadTarget(this.#record, first);
+    return this.#end(failure);
+  }
+
   async #forward(request: ForwardRequest, route: Route | PooledRoute, grant: Grant): Promise<RequestEnd> {
     const record = this.#record;
     const client = this.#connection.conn;
@@ -203,14 +214,17 @@ export class Request {
       const whole = await writeWhole(client, answerHere(request, keeps), timeouts.idleMs);
       return keeps && whole ? "kept" : "closed";
     }
+    const edited = editRequest(request, grant.decision);
+    if (!edited.ok) return this.#end(edited.failure);
+    const { value: outgoing } = edited;
     if (!isPooled(route))
-      return this.#carryForwarded(this.#connection.openForwarded({ record, request, route, grant }));
+      return this.#carryForwarded(this.#connection.openForwarded({ record, request: outgoing, route, grant }));
     const asked = { requester: record, client, target: request.target, route };
     const found = await findMembers(asked, this.#connection.services);
     if (!found.ok) return this.#end(found.failure);
     const members = found.value;
     record.carriage = members.carriage;
-    const task = { record, request, route: members.carriage.route, grant, members };
+    const task = { record, request: outgoing, route: members.carriage.route, grant, members };
     return this.#carryForwarded(this.#connection.openForwarded(task));
   }
 

@@ -6,7 +6,11 @@ import { answerJson, refuseOtherMethods } from "./problem.ts";
 import { takeQuery } from "./read-query.ts";
 
 const certificate = z.object({
-  used_by: z.string().describe("The listener as bound, `host:port`; or `sidecar`."),
+  used_by: z
+    .string()
+    .describe(
+      "The listener as bound, `host:port`; `sidecar`; or `upstream NAME`, with the number of others that are shown the same.",
+    ),
   file: z.string().describe("As the configuration names it."),
   names: z
     .array(z.string())
@@ -25,12 +29,12 @@ export const certificatesAnswer = z.object({
   certificates: z.array(certificate).readonly().describe("The first to end first."),
 });
 
-/** Serves `GET /certificates`: the certificates that are shown to clients. */
+/** Serves `GET /certificates`: the certificates that are shown to clients and to upstreams. */
 export function mountCertificates(app: Hono, guards: Guards, certificates: () => readonly CertificateRow[]): void {
   app.get(
     "/certificates",
     describe({
-      summary: "Shows the certificates of listeners and of the sidecar.",
+      summary: "Shows the certificates of listeners, of the sidecar, and for upstreams.",
       needs: "read",
       answer: certificatesAnswer,
     }),

@@ -7,7 +7,7 @@ import type { Permission } from "./guard.ts";
 export interface RouteDescription {
   readonly summary: string;
   /** What the token must allow; absent where none is needed. */
-  readonly needs?: Permission;
+  readonly needs?: Permission | "any";
   /** The answer in JSON, or the media type of another one; absent for 204. */
   readonly answer?: z.ZodType | string;
   /** The status of the answer, when it is neither 200 nor 204. */
@@ -32,7 +32,7 @@ export function describe(route: RouteDescription): MiddlewareHandler {
   const statuses = new Set([400, ...(needs === undefined ? [] : [401, 403, 429]), ...problems]);
   return describeRoute({
     summary,
-    ...(needs !== undefined && { security: [{ token: [needs] }] }),
+    ...(needs !== undefined && { security: [{ token: needs === "any" ? [] : [needs] }] }),
     responses: {
       [status]: answer === undefined ? { description: "Done." } : describeAnswer(answer),
       ...Object.fromEntries(Object.entries(others).map(([other, schema]) => [other, describeAnswer(schema)])),

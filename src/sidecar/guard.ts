@@ -1,5 +1,5 @@
 import { createHash, timingSafeEqual } from "node:crypto";
-import type { MiddlewareHandler } from "hono";
+import type { Context, Env, MiddlewareHandler } from "hono";
 import { parseHostField, sameHost } from "../address/endpoint.ts";
 import { type Host, toAsciiHost } from "../address/host.ts";
 import type { Secret } from "../secret.ts";
@@ -43,6 +43,11 @@ export interface SidecarToken {
 /** Lets through who may look at the proxy, operate it (end tunnels, drain, reload), and record what clients send. */
 export type Guards = Readonly<Record<Permission, MiddlewareHandler>>;
 
+/** What a handler behind the guard `holder` has. */
+export interface HolderEnv {
+  readonly Variables: { holder: SidecarToken };
+}
+
 /** What guards need beside the tokens. */
 export interface GuardOptions {
   readonly throttle: TokenThrottle;
@@ -52,19 +57,22 @@ export interface GuardOptions {
 
 /**
  * Makes the guards of all routes from the tokens; without a token everything is
- * refused. `successor` lets through who may have the address of a sidecar that
+ * refused. `holder` lets any token through, and says which it is. `successor` lets through who may have the address of a sidecar that
  * leaves. Without a token the sidecar is on loopback or a Unix socket and shows
  * nothing but health, and where no token may operate a successor has no better one.
  */
 export function createGuards(
   tokens: readonly SidecarToken[],
   options: GuardOptions,
-): Guards & { readonly successor: MiddlewareHandler } {
+): Guards & { readonly successor: MiddlewareHandler; readonly holder: MiddlewareHandler<HolderEnv> } {
   const find = findToken(tokens);
   const guard = (permission?: Permission) => guardToken(find, permission, options);
   const [read, operate, capture] = [guard("read"), guard("operate"), guard("capture")];
   const isOperated = tokens.some(({ may }) => may.has("operate"));
-  return { read, operate, capture, successor: tokens.length === 0 ? letPass : isOperated ? operate : guard() };
+  const holder = guardToken(find, undefined, options, (context: Context<HolderEnv>, token) =>
+    context.set("holder", token),
+  );
+  return { read, operate, capture, holder, successor: tokens.length === 0 ? letPass : isOperated ? operate : guard() };
 }
 
 const letPass: MiddlewareHandler = (_, next) => next();
@@ -84,11 +92,12 @@ function findToken(tokens: readonly SidecarToken[]): FindToken {
 }
 
 /** Requires a token with a permission, or any token. */
-function guardToken(
+function guardToken<E extends Env = Env>(
   find: FindToken,
   permission: Permission | undefined,
   { throttle, names }: GuardOptions,
-): MiddlewareHandler {
+  passed?: (context: Context<E>, token: SidecarToken) => void,
+): MiddlewareHandler<E> {
   if (find === undefined)
     return async () => answerProblem(403, 'This needs a token, and none is configured. Set "sidecar.token".');
   const hosts = names.flatMap(readHost);
@@ -110,8 +119,14 @@ function guardToken(
       throttle.fail(peer);
       return challenge(401, "The bearer token is wrong.", ', error="invalid_token"');
     }
-    if (permission === undefined || found.may.has(permission)) return next();
-    return challenge(403, describeForbidden(found, permission), `, error="insufficient_scope", scope="${permission}"`);
+    if (permission !== undefined && !found.may.has(permission))
+      return challenge(
+        403,
+        describeForbidden(found, permission),
+        `, error="insufficient_scope", scope="${permission}"`,
+      );
+    passed?.(context, found);
+    return next();
   };
 }
 

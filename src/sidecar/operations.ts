@@ -17,6 +17,10 @@ export interface Operations {
   readonly "GET /": { readonly query: {}; readonly answer: undefined };
   readonly "GET /page/{name}": { readonly query: {}; readonly answer: undefined };
   readonly "GET /config": { readonly query: {}; readonly answer: { readonly [name: string]: unknown } };
+  readonly "GET /token": {
+    readonly query: {};
+    readonly answer: { readonly name?: string; readonly may: readonly ("read" | "operate" | "capture")[] };
+  };
   readonly "GET /metrics": { readonly query: {}; readonly answer: undefined };
   readonly "GET /proxy.pac": { readonly query: {}; readonly answer: undefined };
   readonly "GET /tunnels": {

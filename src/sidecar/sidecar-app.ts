@@ -18,6 +18,7 @@ import { mountLive } from "./live.ts";
 import { mountReload } from "./reload.ts";
 import { mountSeries } from "./series.ts";
 import { mountStatus } from "./status.ts";
+import { mountToken } from "./token.ts";
 import { TokenThrottle } from "./token-throttle.ts";
 import { mountTunnels } from "./tunnels.ts";
 import { mountUsage } from "./usage.ts";
@@ -74,6 +75,7 @@ export function createSidecarApp(port: ControlPort, options: SidecarAppOptions =
     plain,
     () => answerJson(port.effectiveConfig()),
   );
+  mountToken(app, guards.holder);
   mountMetrics(app, guards, (form) => port.metricsText(form));
   if (port.proxyPac !== undefined) mountProxyPac(app, port.proxyPac);
   mountTunnels(app, guards, port);

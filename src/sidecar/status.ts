@@ -18,7 +18,10 @@ export const statusAnswer = z.object({
   phase: z.enum(["starting", "serving", "lame_duck", "draining", "ended"]),
   ready: z.boolean().describe("Whether `/readyz` answers 200."),
   reason: z.enum(["starting", "draining", "no_way_out"]).optional().describe("Why it is not ready."),
-  warnings: z.array(z.string()).readonly().describe("What an operator should look at."),
+  warnings: z
+    .array(z.string())
+    .readonly()
+    .describe("What an operator should look at, such as certificates that end within 30 days."),
   listeners: z
     .array(z.object({ address: z.string(), tls: z.boolean(), accepted: count }))
     .readonly()
@@ -46,7 +49,7 @@ export const statusAnswer = z.object({
   certificates: z
     .array(z.object({ name: z.string(), days: z.int() }))
     .readonly()
-    .describe("Certificates of listeners and the days that are left, the first to end first."),
+    .describe("The certificates of `/certificates` and the days that are left, the first to end first."),
   memory_bytes: count.describe("Resident memory of the process."),
 });
 

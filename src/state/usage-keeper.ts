@@ -9,7 +9,7 @@ import type { LiveTable } from "../proxy/record/live-table.ts";
 import { describeUsageFault, isCorruption } from "./usage-fault.ts";
 import { UsageThread } from "./usage-thread.ts";
 import type { UseRow } from "./usage-copy.ts";
-import type { UsageOrder, UsageReply } from "./usage-worker.ts";
+import type { UsageOrder } from "./usage-worker.ts";
 
 /** Milliseconds between two looks at what flows under way have moved, each of which is written. With the write it stays below a second. */
 export const LOOK_MS = 400;
@@ -63,7 +63,8 @@ export class UsageKeeper {
   /** Users whose reached quota is in the copy. */
   readonly #reached = new Set<string>();
   #isOpen = false;
-  #asking: { readonly since: number } | undefined;
+  /** What the thread does now, up to the end of what follows from its answer: no two writes have the same use. */
+  #working: { readonly since: number; readonly done: Promise<void> } | undefined;
   /** What the write under way writes. */
   #sent: readonly UnsavedUse[] = [];
   #retryAt = -Infinity;
@@ -100,7 +101,10 @@ export class UsageKeeper {
     this.#options.quotas.knowledge = { kind: "awaited", period: { day, month } };
     this.#timer = setInterval(() => this.look(), LOOK_MS);
     this.#timer.unref();
-    await within(OPEN_MS, this.#open());
+    await within(
+      OPEN_MS,
+      this.#work(() => this.#open()),
+    );
   }
 
   /** Counts what flows under way have moved, and has it written. */
@@ -116,9 +120,8 @@ export class UsageKeeper {
     return reply?.kind === "summed" ? reply.rows : undefined;
   }
 
-  /** What is not in the file, and will not be by the write under way unless that has met a fault. */
+  /** What is not in the file, and not in the write under way either: that may arrive, also on a disk that does not answer. */
   listUnsaved(): UnsavedUse[] {
-    if (this.#fault !== undefined) return this.#collect();
     const sent = new Map(this.#sent.map((each) => [`${each.day} ${each.use.key}`, each]));
     return this.#collect().map(({ use, day, up, down, requests }) => {
       const { up: ups = 0, down: downs = 0, requests: known = 0 } = sent.get(`${day} ${use.key}`) ?? {};
@@ -128,13 +131,7 @@ export class UsageKeeper {
 
   /** Tries to keep everything now. Resolves when that is done, or has failed, or takes longer. */
   async flush(ms: number): Promise<void> {
-    const flush = async (): Promise<void> => {
-      // A write under way has an older count.
-      await this.#asked;
-      this.#retryAt = -Infinity;
-      await this.#write(true);
-    };
-    await within(ms, flush());
+    await within(ms, this.#writeLast());
   }
 
   /** Keeps what is left, and closes the file. */
@@ -148,19 +145,29 @@ export class UsageKeeper {
 
   async #finish(): Promise<void> {
     const { usage, live } = this.#options;
-    // A write under way has an older count.
-    await this.#asked;
     live.look((record, up, down) => usage.look(record, up, down));
-    this.#retryAt = -Infinity;
-    await this.#write(true);
+    await this.#writeLast();
     await this.#thread.ask({ kind: "close" });
   }
 
-  #asked: Promise<unknown> = Promise.resolve();
+  /** Writes what is left after the write under way. */
+  async #writeLast(): Promise<void> {
+    while (this.#working !== undefined) await this.#working.done;
+    this.#retryAt = -Infinity;
+    await this.#write(true);
+  }
+
+  #work(task: () => Promise<void>): Promise<void> {
+    const done = task().finally(() => {
+      this.#working = undefined;
+    });
+    this.#working = { since: performance.now(), done };
+    return done;
+  }
 
   async #open(): Promise<void> {
     const { quotas, usage, tell } = this.#options;
-    const reply = await this.#ask({ kind: "open", path: this.file, ...this.#describeKnown(usage.clock.period) });
+    const reply = await this.#thread.ask({ kind: "open", path: this.file, ...this.#describeKnown(usage.clock.period) });
     if (reply.kind === "opened") {
       this.#isOpen = true;
       if (reply.day !== undefined) usage.clock.reach(reply.day);
@@ -181,11 +188,14 @@ export class UsageKeeper {
 
   async #write(last = false): Promise<void> {
     const now = performance.now();
-    if (this.#asking !== undefined) {
-      if (now - this.#asking.since > STUCK_MS) this.#fail("stuck");
+    if (this.#working !== undefined) {
+      if (now - this.#working.since > STUCK_MS) this.#fail("stuck");
       return;
     }
-    if (now < this.#retryAt) return;
+    if (now >= this.#retryAt) await this.#work(() => this.#writeNow(last, now));
+  }
+
+  async #writeNow(last: boolean, now: number): Promise<void> {
     if (!this.#isOpen) await this.#open();
     if (!this.#isOpen) return;
     const { clock } = this.#options.usage;
@@ -196,7 +206,7 @@ export class UsageKeeper {
     const rows = sent.map(({ use, day, up, down, requests }): UseRow => [use.key, day, up, down, requests]);
     const order: Order = { kind: "write", path: this.file, rows, wanted, urgent, ...this.#describeKnown(period) };
     this.#sent = sent;
-    const reply = await this.#ask(order);
+    const reply = await this.#thread.ask(order);
     this.#sent = [];
     if (reply.kind !== "written") return this.#fail(reply.kind === "failed" ? reply.code : "thread");
     for (const user of wanted) this.#wanted.delete(user);
@@ -205,15 +215,6 @@ export class UsageKeeper {
     if (reply.trouble === undefined) this.#recover();
     else this.#fail(reply.trouble);
     this.#keptAt = now;
-  }
-
-  async #ask(order: UsageOrder): Promise<UsageReply> {
-    this.#asking = { since: performance.now() };
-    const asked = this.#thread.ask(order);
-    this.#asked = asked;
-    const reply = await asked;
-    this.#asking = undefined;
-    return reply;
   }
 
   /** What is not in the file yet. */

@@ -40,6 +40,9 @@ export type UsageReply =
   | { readonly kind: "summed"; readonly rows: readonly UseRow[] }
   | { readonly kind: "closed" };
 
+/** Days that are read at the start: the longest month. A reload can let the month begin earlier. */
+const LOADED_DAYS = 31;
+
 /** What the thread holds. */
 interface Held {
   database: UsageDatabase | undefined;
@@ -59,7 +62,7 @@ function answer(order: UsageOrder, held: Held): UsageReply {
     const code = readCode(error);
     // Another look at it may find something else. A full disk and a lock change nothing about the file.
     if (code !== "SQLITE_FULL" && !code.startsWith("SQLITE_BUSY")) closeQuietly(held);
-    const rows = order.kind === "open" ? UsageDatabase.peek(order.path, order.month) : undefined;
+    const rows = order.kind === "open" ? UsageDatabase.peek(order.path, findFirst(order)) : undefined;
     return { kind: "failed", code, rows };
   }
 }
@@ -69,7 +72,8 @@ function carryOut(order: UsageOrder, held: Held): UsageReply {
     case "open": {
       const { database, isDamaged } = UsageDatabase.open(order.path, order);
       held.database = database;
-      return { kind: "opened", rows: database.load(order.month), day: database.day, lost: database.lost, isDamaged };
+      const rows = database.load(findFirst(order));
+      return { kind: "opened", rows, day: database.day, lost: database.lost, isDamaged };
     }
     case "write":
       return write(order, held);
@@ -81,6 +85,11 @@ function carryOut(order: UsageOrder, held: Held): UsageReply {
       held.database = undefined;
       return { kind: "closed" };
   }
+}
+
+/** The first day that is read at the start. */
+function findFirst({ day, month }: LostPeriods): number {
+  return Math.min(month, day - LOADED_DAYS + 1);
 }
 
 function write(order: Extract<UsageOrder, { kind: "write" }>, held: Held): UsageReply {

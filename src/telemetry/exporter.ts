@@ -126,6 +126,7 @@ export class Exporter {
       this.#queue.giveBack(entries);
       pauseMs = this.#findPause(posted);
     } else {
+      // Who refuses spans would refuse them again.
       counts.spansDropped += spans.length;
       this.#failed = 0;
     }
@@ -150,7 +151,7 @@ export class Exporter {
     const refusal = describeRefusal(posted);
     if (refusal === undefined) counts.exports += 1;
     else counts.failures += 1;
-    this.#report(url, refusal);
+    this.#report(url, refusal, mayTryAgain(posted));
     counts.up = this.#told.size === 0;
     return posted;
   }
@@ -163,7 +164,7 @@ export class Exporter {
     return asked ?? pause * (0.5 + this.#options.random() / 2);
   }
 
-  #report(url: string, refusal: string | undefined): void {
+  #report(url: string, refusal: string | undefined, isKept: boolean): void {
     const { tell, counts } = this.#options;
     if (refusal === this.#told.get(url)) return;
     if (refusal === undefined) {
@@ -171,10 +172,10 @@ export class Exporter {
       tell(`telemetry: ${url} takes what it is sent again; spans lost so far: ${counts.spansDropped}.`, "info");
     } else {
       this.#told.set(url, refusal);
-      tell(
-        `telemetry: ${url} ${refusal}. Clients are served as before; spans wait for it, and the oldest are lost when there are too many.`,
-        "warn",
-      );
+      const fate = isKept
+        ? "spans wait for it, and the oldest are lost when there are too many"
+        : "what it refuses is lost";
+      tell(`telemetry: ${url} ${refusal}. Clients are served as before; ${fate}.`, "warn");
     }
   }
 }

@@ -12,11 +12,16 @@ const MAX_TEXT = 256;
 export function listAttributes(values: Readonly<Record<string, string | number | boolean | undefined>>): Attribute[] {
   const attributes: Attribute[] = [];
   for (const [key, value] of Object.entries(values)) {
-    if (typeof value === "string") attributes.push({ key, value: { stringValue: value.slice(0, MAX_TEXT) } });
+    if (typeof value === "string") attributes.push({ key, value: { stringValue: cutValue(value) } });
     else if (typeof value === "boolean") attributes.push({ key, value: { boolValue: value } });
     else if (value !== undefined) attributes.push({ key, value: { intValue: String(Math.round(value)) } });
   }
   return attributes;
+}
+
+/** Half of a surrogate pair is no text of protobuf: a collector may refuse all of an export for it. */
+function cutValue(value: string): string {
+  return value.slice(0, MAX_TEXT).toWellFormed();
 }
 
 /** A point in time: milliseconds since the epoch as nanoseconds, exact to the microsecond. */

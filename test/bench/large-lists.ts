@@ -1,5 +1,6 @@
 /**
- * What rules with long lists cost: loading a file of them, the memory that stays, and a decision.
+ * What rules with long lists cost: loading a file of them, the memory that stays, and a decision;
+ * of a list in a file of its own (txt) also what a change of it costs.
  * `bun test/bench/large-lists.ts [COUNT]`; each kind of list and file runs in a process of its own.
  */
 import { rm } from "node:fs/promises";
@@ -8,6 +9,8 @@ import { join } from "node:path";
 import { loadConfig } from "../../src/config/load.ts";
 import { evaluate } from "../../src/proxy/policy/evaluate.ts";
 import type { Policy, Query } from "../../src/proxy/policy/policy.ts";
+import type { ListsPlan } from "../../src/lists/list-source.ts";
+import { runInTurns } from "../../src/steps.ts";
 import { makeQuery } from "../support/make-policy.ts";
 
 const QUERIES = 1024;
@@ -38,7 +41,7 @@ const kinds: Readonly<Record<string, Kind>> = {
     target: (at) => `[${ipv6(spread(at * 2))}1]:443`,
   },
 };
-const endings = ["json", "yaml", "ts"];
+const endings = ["json", "yaml", "ts", "txt"];
 
 /** The program keeps the whole configuration, too. */
 const kept: unknown[] = [];
@@ -50,13 +53,13 @@ if (kind === undefined) {
     "| list | file | loading, CPU | resident memory | for each entry | decision |\n|---|---|--:|--:|--:|--:|\n",
   );
   for (const each of Object.keys(kinds))
-    for (const file of each === "names" ? endings : ["json"])
+    for (const file of each === "names" ? endings : ["json", "txt"])
       Bun.spawnSync([process.execPath, import.meta.path, first, each, file], { stdout: "inherit", stderr: "inherit" });
 } else await measure(kind, ending);
 
 async function measure(name: string, file: string): Promise<void> {
   const { entry, target } = kinds[name] as Kind;
-  const empty = await read(await writeConfig("empty", file, []));
+  const { policy: empty } = await read(await writeConfig("empty", file, []));
   const before = settle();
   const path = await writeConfig(
     "list",
@@ -64,7 +67,7 @@ async function measure(name: string, file: string): Promise<void> {
     Array.from({ length: count }, (_, at) => entry(at)),
   );
   const began = process.cpuUsage();
-  const policy = await read(path);
+  const { policy, lists } = await read(path);
   const { user, system } = process.cpuUsage(began);
   const grown = settle() - before;
   const queries = Array.from({ length: QUERIES }, (_, at) => makeQuery(target(Math.floor((at * count) / QUERIES))));
@@ -78,23 +81,58 @@ async function measure(name: string, file: string): Promise<void> {
     `${decision.toFixed(2)} µs (${time(empty, queries).toFixed(2)} without rules)`,
   ];
   process.stdout.write(`| ${cells.join(" | ")} |\n`);
+  if (lists !== undefined) await measureChange(lists);
+}
+
+/** What it costs to check a new text of a list and to compile the rules again, in turns. */
+async function measureChange(lists: ListsPlan): Promise<void> {
+  const [[key, text] = ["", ""]] = lists.texts;
+  const began = process.cpuUsage();
+  let longest = 0;
+  let since = performance.now();
+  const turn = () => {
+    longest = Math.max(longest, performance.now() - since);
+    return new Promise<void>((resolve) =>
+      setImmediate(() => {
+        since = performance.now();
+        resolve();
+      }),
+    );
+  };
+  const faults = await runInTurns(lists.check(key, text), turn);
+  await runInTurns(lists.compile(new Map([[key, text]])), turn);
+  await turn();
+  const { user, system } = process.cpuUsage(began);
+  process.stdout.write(
+    `|  a change of it: ${((user + system) / 1e6).toFixed(1)} s of CPU, longest step ${longest.toFixed(0)} ms, ${faults.length} wrong lines |\n`,
+  );
 }
 
 /** Writes a configuration with one list; gives the path of the file. */
 async function writeConfig(name: string, file: string, entries: readonly string[]): Promise<string> {
   const path = join(tmpdir(), `large-lists-${process.pid}-${name}.${file}`);
   const rules = entries.length === 0 ? [] : [{ to: entries, allow: true }];
+  if (file === "txt") {
+    const list = `${path}.list`;
+    await Bun.write(list, entries.join("\n"));
+    const own = entries.length === 0 ? [] : [{ to: [{ file: list }], allow: true }];
+    const json = `${path}.json`;
+    await Bun.write(json, JSON.stringify({ rules: own, default: "deny" }));
+    return json;
+  }
   const text = JSON.stringify({ rules, default: "deny" }, undefined, 1);
   await Bun.write(path, file === "ts" ? `export default ${text};` : text);
   return path;
 }
 
-async function read(path: string): Promise<Policy> {
+async function read(path: string): Promise<{ readonly policy: Policy; readonly lists: ListsPlan | undefined }> {
   const loaded = await loadConfig({ folder: tmpdir(), file: path, flags: {}, variables: {}, terminal: false });
   await rm(path);
   if (!loaded.ok) throw new Error(JSON.stringify(loaded.problems[0]));
   kept.push(loaded.value);
-  return loaded.value.compiled.runtime.policy;
+  const { runtime, lists } = loaded.value.compiled;
+  await rm(path.replace(/(txt\.)json$/, "$1list"), { force: true });
+  return { policy: runtime.policy, lists };
 }
 
 /** Resident bytes, after what is garbage was given back. */

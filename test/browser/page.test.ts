@@ -177,15 +177,19 @@ describe("the table of tunnels", () => {
     expect(stand.killed).toEqual([{ id: "t2" }, { user: "alice" }]);
   });
 
-  inBrowser("says why a token may not end anything", async () => {
+  inBrowser("offers to end nothing to a token that may only read, and says so", async () => {
     const tokens = [grant("reader", "read")];
     await using stand = await startPageStand({ rows: sampleRows(2), tokens });
-    const tab = await openPage(browser, stand.url, { hash: "#/tunnels", token: "reader" });
+    const tab = await openPage(browser, stand.url, { hash: "#/tunnels?filter=user:alice", token: "reader" });
+    await tab.until("document.querySelector('main').innerText.includes('This token may not end tunnels')");
     await tab.click(".row[data-id] .target");
-    await tab.click(".panel .danger");
-    await tab.click("dialog .danger");
-    await tab.until("document.querySelector('.notice').innerText.includes('needs one that may operate')");
-    expect(stand.rows.size).toBe(2);
+    await tab.until("document.querySelector('.panel .facts')");
+    await tab.evaluate("document.querySelector('#tunnel-rows').focus()");
+    await tab.press("ArrowDown");
+    await tab.press("Delete");
+    expect(await tab.evaluate("document.querySelectorAll('button.danger, dialog').length")).toBe(0);
+    expect(await tab.evaluate("document.querySelector('#tunnel-rows').ariaLabel")).not.toContain("Delete");
+    expect([stand.rows.size, stand.killed]).toEqual([2, []]);
   });
 
   inBrowser("works with the keyboard alone", async () => {

@@ -46,13 +46,31 @@ const conditions = fc.uniqueArray(
   { minLength: 1, selector: ({ name: parameter }) => parameter },
 );
 const parameters = fc.dictionary(parameterNames, fc.constantFrom("de", "AT", "x1", "X2"));
+const methods = fc.uniqueArray(fc.constantFrom("GET", "HEAD", "POST"), { minLength: 1 }).map((list) => new Set(list));
+const paths = fc.array(
+  fc.array(fc.constantFrom("a", "b", "*", "/"), { maxLength: 6 }).map((parts) => `/${parts.join("")}`),
+  { minLength: 1, maxLength: 3 },
+);
+const requests = fc.oneof(
+  fc.constantFrom("any" as const, undefined),
+  fc.record({
+    method: fc.constantFrom("GET", "get", "POST", "PUT"),
+    path: fc.option(
+      fc.array(fc.constantFrom("a", "A", "b", "/"), { maxLength: 6 }).map((parts) => `/${parts.join("")}`),
+      { nil: undefined, freq: 6 },
+    ),
+  }),
+);
 const optional = <T>(arbitrary: fc.Arbitrary<T>) => fc.option(arbitrary, { nil: undefined });
 const rule: fc.Arbitrary<ListedRule> = fc
   .record({
     from: optional(fc.array(range, { minLength: 1, maxLength: 3 })),
     users: optional(users),
     parameters: fc.option(conditions, { nil: undefined, freq: 2 }),
+    methods: fc.option(methods, { nil: undefined, freq: 2 }),
+    paths: fc.option(paths, { nil: undefined, freq: 2 }),
     to: fc.option(fc.array(pattern, { minLength: 1, maxLength: 6 }), { nil: undefined, freq: 8 }),
+    until: fc.option(fc.constantFrom(5, 10), { nil: undefined, freq: 2 }),
     verdict: fc.constantFrom("deny", "allow", "private", "via", "hook"),
   })
   .map((drawn) => ({
@@ -60,7 +78,11 @@ const rule: fc.Arbitrary<ListedRule> = fc
     ...(drawn.from && { from: drawn.from.map(readRange) }),
     ...(drawn.users && { users: drawn.users }),
     ...(drawn.parameters && { parameters: drawn.parameters.map(compileCondition) }),
+    // A function has no conditions.
+    ...(drawn.verdict !== "hook" && drawn.methods && { methods: drawn.methods }),
+    ...(drawn.verdict !== "hook" && drawn.paths && { paths: drawn.paths }),
     ...(drawn.to && { to: makePatterns(...drawn.to) }),
+    ...(drawn.until !== undefined && { when: { until: drawn.until } }),
     verdict: makeVerdict(drawn.verdict),
   }));
 const rules = fc
@@ -77,17 +99,21 @@ const query: fc.Arbitrary<Query> = fc
     address: optional(address),
     foundName: optional(name),
     mayBeCompleted: optional(fc.boolean()),
+    request: requests,
+    now: fc.constantFrom(0, 5, 9, 10),
   })
-  .map(({ host, port, user, parameters: given, address: found, foundName, mayBeCompleted, client }) =>
-    makeQuery(host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`, {
+  .map(({ now, host, port, user, parameters: given, address: found, foundName, mayBeCompleted, client, request }) => ({
+    ...makeQuery(host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`, {
       client,
+      now,
       ...(user !== undefined && { user }),
       ...(given && { parameters: given }),
       ...(found !== undefined && { address: found }),
       ...(foundName !== undefined && { foundName }),
       ...(mayBeCompleted !== undefined && { mayBeCompleted }),
     }),
-  );
+    request,
+  }));
 
 describe("evaluate()", () => {
   test("agrees with looking at every pattern of every rule, from whichever rule on", () => {
@@ -195,7 +221,7 @@ function stops(only: ListedRule, asked: Query): boolean {
 
 /** A rule without the conditions that a query does not meet. */
 function dropConditions(each: ListedRule, mismatches: readonly Mismatch[]): ListedRule {
-  const { from, users: names, parameters: wanted = [], to, ...rest } = each;
+  const { from, users: names, parameters: wanted = [], to, methods: seen, paths: ways, when, ...rest } = each;
   const fields = new Set<string>(mismatches.map(({ field }) => field));
   const unmet = new Set(mismatches.flatMap((mismatch) => (mismatch.field === "parameters" ? mismatch.parameter : [])));
   const isPort = mismatches.some((mismatch) => mismatch.field === "to" && mismatch.ports !== undefined);
@@ -206,6 +232,9 @@ function dropConditions(each: ListedRule, mismatches: readonly Mismatch[]): List
     parameters: wanted.filter(({ name: parameter }) => !unmet.has(parameter)),
     ...(to && isPort && { to: to.map(({ host }) => ({ host, ports: [] })) }),
     ...(to && !fields.has("to") && { to }),
+    ...(seen && !fields.has("methods") && { methods: seen }),
+    ...(ways && !fields.has("paths") && { paths: ways }),
+    ...(when && !fields.has("until") && { when }),
   };
 }
 

@@ -74,8 +74,25 @@ describe("a token bucket", () => {
     expect(takeAt(bucket, small, 0)).toBe(false);
     for (let i = 0; i < 3; i += 1) expect(takeAt(bucket, large, 0)).toBe(true);
     expect(bucket.settle(large, 0)).toBe(1000);
-    expect(bucket.settle(small, 0)).toBe(4000);
-    expect(bucket.settle({ perSecond: 10, burst: 5 }, 0)).toBe(400);
+    expect(bucket.settle({ perSecond: 10, burst: 8 }, 0)).toBe(100);
+  });
+
+  test("has used up all of a smaller bucket at most, and is as full as the rate before has made it", () => {
+    const [large, small] = [
+      { perSecond: 500, burst: 500 },
+      { perSecond: 0.01, burst: 1 },
+    ];
+    const use = () => {
+      const bucket = new RateBucket();
+      for (let i = 0; i < 500; i += 1) expect(takeAt(bucket, large, 0)).toBe(true);
+      return bucket;
+    };
+    expect(use().settle(small, 0)).toBeCloseTo(100_000, 6);
+    // The large rate had brought back everything before it was changed.
+    expect(use().settle(small, 1000)).toBe(0);
+    const restored = new RateBucket();
+    restored.restore(use().save(), undefined);
+    expect(restored.settle(small, 0)).toBeCloseTo(100_000, 6);
   });
 
   test("takes back a token, and never has more than its burst", () => {

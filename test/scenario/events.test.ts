@@ -85,7 +85,12 @@ describe("GET /events", () => {
       error: "http_request_denied",
       status: 407,
       user: "alice",
+      // The login comes before the target, which is named all the same.
+      target,
     });
+    await proxy.exchange(`GET http://${target}/ HTTP/1.1\r\nHost: ${target}\r\nConnection: close\r\n\r\n`);
+    expect(await follower.until("refused")).toMatchObject({ detail: "credentials_required", method: "GET", target });
+    expect(await proxy.metrics()).toMatch(/^penstock_requests_total 0$/m);
   });
 
   test("goes on after the last event that a follower has seen", async () => {

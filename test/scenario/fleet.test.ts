@@ -103,6 +103,23 @@ describe("rates of two proxies that share Redis", () => {
     expect(taken).toBeLessThanOrEqual(allowed * 1.03);
   });
 
+  test("an empty bucket of a low rate fills, however often it is asked for a token", async () => {
+    await using redis = await openRedis();
+    // Between two exchanges comes less than a thousandth of a token.
+    await using one = openFleet({ port: redis.port, id: "one", rate: 0.002, burst: 2 });
+    await one.fleet.exchanged();
+    while (one.rates.take("user:ci"));
+    const read = async () => Number(await redis.run("HGET", "penstock:rate:user:ci", "t"));
+    const ask = async () => {
+      one.rates.take("user:ci");
+      await one.fleet.exchanged();
+      return read();
+    };
+    await waitFor(async () => (await ask()) < 0.1, "Redis to know");
+    const before = await read();
+    await waitFor(async () => (await ask()) > before + 0.001, "what the rate brings in half a second");
+  });
+
   test("an exchange whose answer is lost counts once", async () => {
     await using redis = await openRedis();
     await using relay = await openSlowRelay(redis.port, 0);
@@ -133,6 +150,16 @@ describe("use of two proxies that share Redis", () => {
     }
     await waitFor(() => one.bytes.total("ci") === sum && two.bytes.total("ci") === sum, "both to know the sum");
     expect(await redis.run("HGET", "penstock:use:day:2026-11-28", "ci")).toBe(String(sum));
+  });
+
+  test("what was used in a span that a reload brings is told, although its user uses nothing more", async () => {
+    await using redis = await openRedis();
+    await using one = openFleet({ port: redis.port, id: "one" });
+    await one.fleet.exchanged();
+    // Not used lately.
+    one.bytes.mine.set("ci", 1000);
+    one.bytes.spans = ["day:2026-11-28", "month:2026-11-01"];
+    await waitFor(async () => (await redis.run("HGET", "penstock:use:month:2026-11-01", "ci")) === "1000", "the month");
   });
 
   test("a proxy that starts knows what everybody has used", async () => {

@@ -164,6 +164,17 @@ describe("a hand-over", () => {
     await proxy.daemon.ended;
   });
 
+  test("ends the live view of the old process, whose clients then find the new one", async () => {
+    using echo = listenEcho();
+    await using proxy = await startOld((fake) => void speak(fake).channel.send(ready));
+    // The successor never says that it has got it, so that the old process stays.
+    using _tunnel = (await proxy.tunnel(`127.0.0.1:${echo.port}`)).peer;
+    const live = await proxy.ask("/live");
+    const text = live.text();
+    expect((await proxy.daemon.handOver("SIGUSR2")).kind).toBe("done");
+    expect(await text).toMatch(/^event: state\n[^]*\n\n$/);
+  });
+
   test("is not taken back by a process that was told to end, when its successor dies", async () => {
     using echo = listenEcho();
     const fakes: FakeSuccessor[] = [];

@@ -1,6 +1,5 @@
 import { describe, expect, test } from "bun:test";
 import { ServerSentEvents } from "../../src/protocol/server-sent-events.ts";
-import { certificatesAnswer } from "../../src/sidecar/certificates.ts";
 import { liveState, liveTick } from "../../src/sidecar/live.ts";
 import { seriesAnswer } from "../../src/sidecar/series.ts";
 import { statusAnswer } from "../../src/sidecar/status.ts";
@@ -11,7 +10,6 @@ import { ask, ok, serveHttp, takeResponse } from "../support/http-origin.ts";
 import { basic, startProxy, type TestProxy } from "../support/proxy.ts";
 import { connectRaw, listenEcho, listenRaw } from "../support/raw-peer.ts";
 import { listenReplay, replayClient } from "../support/replay-peers.ts";
-import { makeCertificate } from "../support/certificate.ts";
 import { waitFor } from "../support/wait-for.ts";
 
 async function readStatus(proxy: TestProxy) {
@@ -278,28 +276,6 @@ describe("GET /tunnels/:id", () => {
     const { handshake } = await readDetails(proxy, row?.id);
     expect(handshake.messages.slice(0, 2).map(({ name }) => name)).toEqual(["ClientHello", "ServerHello"]);
     expect(handshake.hidden).toStartWith("TLS 1.3 encrypts all that follows the ServerHello");
-  });
-});
-
-describe("GET /certificates", () => {
-  test("lists what listeners show to clients", async () => {
-    const { cert, key } = await makeCertificate(["DNS:proxy.example", "IP:127.0.0.1"]);
-    await using proxy = await startProxy(
-      { listen: [{ port: 0, tls: { cert: "proxy.pem", key: "proxy.key" } }] },
-      { files: { "proxy.pem": cert, "proxy.key": key } },
-    );
-    const { certificates } = certificatesAnswer.parse(await (await proxy.ask("/certificates")).json());
-    expect(certificates).toMatchObject([
-      {
-        used_by: `127.0.0.1:${proxy.port}`,
-        file: "proxy.pem",
-        names: ["proxy.example", "127.0.0.1"],
-        issuer: "localhost",
-        days: 1,
-        warnings: ["It ends in 1 day."],
-      },
-    ]);
-    expect((await readStatus(proxy)).certificates).toEqual([{ name: "proxy.example", days: 1 }]);
   });
 });
 

@@ -1,3 +1,4 @@
+import { Database } from "bun:sqlite";
 import { describe, expect, test } from "bun:test";
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import type { PenstockConfig } from "../../src/config/schema.ts";
@@ -168,6 +169,41 @@ describe("a quota of bytes", () => {
     expect((await proxy.reload(config("2002B"))).kind).toBe("done");
     expect(await echo(proxy, origin.port, CI, 1)).toContain(" 200 ");
     expect(await echo(proxy, origin.port, CI, 1)).toContain(" 429 ");
+  });
+
+  test("of a month counts the days that a reload of its first day adds", async () => {
+    await using folder = await makeFolder({});
+    using origin = listenEcho();
+    const DAY_MS = 86_400_000;
+    const now = new Date();
+    const date = now.getUTCDate();
+    // The month has just begun, or a reload lets it begin at least a day earlier.
+    const late = Math.min(28, date);
+    const begins = Math.floor(now.getTime() / DAY_MS) - (date - late);
+    const early = late === 1 ? 28 : late - 1;
+    const config = (monthStart: number): PenstockConfig => {
+      const state = { folder: `${folder.path}/state`, monthStart };
+      return { ...configure(state.folder, {}, { month: "2KB" }), state };
+    };
+    {
+      await using proxy = await startProxy(config(late));
+      await echo(proxy, origin.port, CI, 10);
+    }
+    {
+      using file = new Database(`${folder.path}/state/usage.db`);
+      file.run("INSERT INTO use (day, user, up, down, requests) VALUES (?, 'ci', 3000, 0, 1)", [begins - 1]);
+    }
+    await using proxy = await startProxy(config(late));
+    const tryOnce = () => echo(proxy, origin.port, CI, 10);
+    expect(await tryOnce()).toContain(" 200 ");
+    for (const [monthStart, answer] of [
+      [early, " 429 "],
+      [late, " 200 "],
+      [early, " 429 "],
+    ] as const) {
+      expect((await proxy.reload(config(monthStart))).kind).toBe("done");
+      expect(await tryOnce()).toContain(answer);
+    }
   });
 
   test("counts only for whoever has shown to be the user", async () => {

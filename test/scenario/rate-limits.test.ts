@@ -201,6 +201,30 @@ describe("a rate", () => {
   });
 });
 
+describe("the slots of connections", () => {
+  const each = { connections: 1 };
+  const limits = { ...each, perUser: each, perClient: each, perTarget: each };
+  test.each([
+    ["in the relay", "", { splice: "off" }],
+    ["in a lane", "moved", { spliceAfter: "1B" }],
+    ["under a bandwidth", "moved", { limits: { ...limits, bandwidth: "1MB/s" } }],
+    ["over the runtime's sockets", "", { sockets: "runtime" }],
+  ] as const)("come back when a tunnel %s has been unused for its idle timeout", async (_where, bytes, config) => {
+    using echo = listenEcho();
+    await using proxy = await startProxy({ users, limits, timeouts: { idle: "200ms" }, ...config });
+    for (let turn = 0; turn < 3; turn += 1) {
+      const { peer, head } = await proxy.tunnel(`127.0.0.1:${echo.port}`, basic("ann", "one"));
+      expect(statusOf(head)).toBe(200);
+      if (bytes !== "") {
+        peer.write(bytes);
+        await peer.untilText(bytes);
+      }
+      await peer.untilEnd();
+      expect(await proxy.record(turn)).toMatchObject({ end: "idle_timeout", status: 200 });
+    }
+  });
+});
+
 describe("the number of connections to a target", () => {
   test("is limited for tunnels, and a slot comes back with each end", async () => {
     using echo = listenEcho();

@@ -121,7 +121,7 @@ export class Buckets {
 export class Bytes {
   readonly mine = new Map<string, number>();
   readonly elsewhere = new Map<string, number>();
-  readonly spans = ["day:2026-11-28"];
+  spans: readonly string[] = ["day:2026-11-28"];
   changed: (user: string) => void = () => {};
 
   get users(): Iterable<string> {

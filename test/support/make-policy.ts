@@ -64,6 +64,7 @@ export interface QuerySettings {
   readonly address?: string;
   readonly foundName?: string;
   readonly mayBeCompleted?: boolean;
+  readonly now?: number;
 }
 
 export function makeQuery(target: string, more: QuerySettings = {}): Query {
@@ -72,6 +73,7 @@ export function makeQuery(target: string, more: QuerySettings = {}): Query {
     user: more.user,
     ...(more.parameters && { parameters: more.parameters }),
     target: makeEndpoint(target),
+    now: more.now ?? 0,
     ...(more.address !== undefined && { address: makeIp(more.address) }),
     ...(more.foundName !== undefined && { foundName: { kind: "name", text: more.foundName } }),
     ...(more.mayBeCompleted !== undefined && { mayBeCompleted: more.mayBeCompleted }),

@@ -16,11 +16,13 @@ export type LinearMatch =
 /** Says which rule comes first, by looking at each pattern of each rule: what the compiled form must agree with. */
 export function matchLinearly(rules: readonly ListedRule[], query: Query, from = 0): LinearMatch {
   const address = query.target.host.kind === "ip" ? query.target.host.ip : query.address;
-  for (const [rule, { from: ranges, users, parameters, to, verdict }] of rules.entries()) {
+  for (const [rule, { from: ranges, users, parameters, to, methods, paths, when, verdict }] of rules.entries()) {
     if (rule < from) continue;
     if (ranges !== undefined && !ranges.some((range) => containsIp(range, query.client))) continue;
     if (users !== undefined && (query.user === undefined || !users.has(query.user))) continue;
     if (parameters?.some((condition) => !meetsCondition(query.parameters ?? {}, condition)) === true) continue;
+    if (!meetsRequest(query.request, { methods, paths }, verdict.kind === "deny")) continue;
+    if (when?.until !== undefined && query.now >= when.until) continue;
     const wanted = to?.filter(({ ports }) => matchesPort(ports, query.target.port));
     if (wanted === undefined || wanted.some(({ host }) => matchesHost(host, query, address))) {
       const opens = verdict.kind === "allow" && verdict.allowPrivate;
@@ -36,6 +38,22 @@ export function matchLinearly(rules: readonly ListedRule[], query: Query, from =
 function meetsCondition(parameters: Readonly<Record<string, string>>, { name, values }: ParameterCondition): boolean {
   const given = parameters[name]?.toLowerCase();
   return given !== undefined && (values === undefined || [...values].includes(given));
+}
+
+/** What cannot be seen is matched by rules that deny, and by no others. */
+function meetsRequest(
+  request: Query["request"],
+  { methods, paths }: { methods: ListedRule["methods"]; paths: ListedRule["paths"] },
+  denies: boolean,
+): boolean {
+  if ((methods === undefined && paths === undefined) || request === "any") return true;
+  if (request === undefined) return denies;
+  const { method, path } = request;
+  const flags = denies ? "i" : "";
+  const isMethod = methods === undefined || methods.has(denies ? method.toUpperCase() : method);
+  if (!isMethod || paths === undefined) return isMethod;
+  if (path === undefined) return denies;
+  return paths.some((each) => new RegExp(`^${each.replaceAll("*", ".*")}$`, flags).test(path));
 }
 
 function matchesPort(ports: TargetPattern["ports"], port: number): boolean {

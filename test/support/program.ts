@@ -80,7 +80,7 @@ export interface RunningProgram extends AsyncDisposable {
 
 /** A line on standard error without the time and the level of the proxy's messages. */
 export function readMessage(line: string): string {
-  return line.replace(/^[0-9-]{10}T[0-9:.]{12}Z (?:error|warn|info|debug) +/, "");
+  return line.replace(/^[0-9-]{10}T[0-9:.]{12}Z (?:error|warn |info |debug) /, "");
 }
 
 /** Starts a program in the background and gathers what it says. Disposing ends it. */

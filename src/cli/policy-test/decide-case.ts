@@ -26,7 +26,7 @@ import { chooseRoute } from "../../proxy/route/choose-route.ts";
 import { resolvesNames } from "../../proxy/route/route.ts";
 import { formatFact } from "../explain-fact.ts";
 import { dependsOnAddress, explainRules } from "../explain-rules.ts";
-import { listOwnAddresses } from "../explain-target.ts";
+import { listMissing, listOwnAddresses } from "../explain-target.ts";
 import type { PolicyCase } from "./read-case.ts";
 
 /** Milliseconds for resolving the target of a case. */
@@ -58,17 +58,18 @@ export async function decideCase(
   const { runtime } = compiled;
   const { client, target } = asked;
   if (runtime.clients && !runtime.clients.has(client)) return refuse({ detail: "client_not_admitted" });
-  const { required, names } = runtime.authenticator;
-  if (required && asked.user === undefined) return refuse({ detail: "credentials_required" });
+  const { required, names, exempt } = runtime.authenticator;
+  const exempted = asked.user === undefined ? exempt?.find(client) : undefined;
+  if (required && asked.user === undefined && exempted === undefined) return refuse({ detail: "credentials_required" });
   const read = asked.user === undefined ? undefined : names?.read(asked.user);
   if (read?.ok === false) return refuse({ detail: "parameters_malformed", note: read.note });
-  const { user, parameters } = read ?? { user: asked.user, parameters: undefined };
+  const { user, parameters } = read ?? { user: asked.user ?? exempted?.user, parameters: undefined };
   const known = new CaseResolver(asked, resolver);
   const own = listOwnAddresses(compiled);
-  const notes: string[] = [];
+  const notes = listMissing(compiled);
   const hooks = new HookReporter((message) => notes.push(message), { secrets: compiled.secrets });
-  const now = (): number => asked.at ?? Date.now();
-  const services = { resolver: known, own, reportHook: (report: HookReport) => hooks.report(report), now };
+  const now = asked.at ?? Date.now();
+  const services = { resolver: known, own, reportHook: (report: HookReport) => hooks.report(report), now: () => now };
   const authorized = await authorize({ client, user, parameters, runtime }, target, services);
   const nat64 = runtime.nat64 ?? WELL_KNOWN_PREFIX;
   const { decision, foundName } = authorized.ok ? authorized.value : authorized;
@@ -77,6 +78,7 @@ export async function decideCase(
     user,
     parameters,
     target,
+    now,
     ...(foundName !== undefined && { foundName: { kind: "name" as const, text: foundName } }),
   };
   if (known.missed) return tellMissing(runtime.policy, query);

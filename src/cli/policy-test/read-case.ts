@@ -3,6 +3,7 @@ import { type Ip, parseIp } from "../../address/ip.ts";
 import { isRecord } from "../../config/plain-data.ts";
 import { describeKind, quoteSubject, quoteValue } from "../../config/problem.ts";
 import { suggest } from "../../config/suggest.ts";
+import { parseTime } from "../../config/when-schema.ts";
 import { type FailureDetail, listFailureDetails } from "../../proxy/failure.ts";
 import { readTarget } from "../read-target.ts";
 
@@ -129,11 +130,8 @@ function readAddresses(value: unknown, target: Endpoint): readonly Ip[] | string
 
 function readTime(value: unknown): number | undefined | string {
   if (value === undefined) return undefined;
-  const isTime = typeof value === "string" && /^\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d)?(?:Z|[+-]\d\d:\d\d)$/.test(value);
-  const time = isTime ? Date.parse(value) : NaN;
-  return Number.isNaN(time)
-    ? `${quoteSubject(value)} in "at" is not a time with its zone. Write one such as "2026-12-24T18:00:00Z".`
-    : time;
+  const time = parseTime(typeof value === "string" ? value : "");
+  return time.ok ? time.value : `${quoteSubject(value)} in "at" ${time.reason}.`;
 }
 
 function unquote(text: string): string {

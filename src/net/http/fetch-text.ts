@@ -10,6 +10,8 @@ export interface FetchOrder {
   /** What the last answer said of itself. */
   readonly etag?: string;
   readonly lastModified?: string;
+  /** The field Accept. Default: that of PAC files. */
+  readonly accept?: string;
   readonly maxBytes: number;
   /** For all of it, redirects included. */
   readonly ms: number;
@@ -72,10 +74,10 @@ function ask(url: URL, order: FetchOrder, signal: AbortSignal): Promise<Step> {
   }).catch((error: unknown) => fail(explain(error, signal, order.ms)));
 }
 
-function listFields({ username, password }: URL, { etag, lastModified }: FetchOrder): Record<string, string> {
+function listFields({ username, password }: URL, { etag, lastModified, accept }: FetchOrder): Record<string, string> {
   const login = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
   return {
-    Accept: "application/x-ns-proxy-autoconfig, application/x-javascript-config, */*;q=0.5",
+    Accept: accept ?? "application/x-ns-proxy-autoconfig, application/x-javascript-config, */*;q=0.5",
     "Accept-Encoding": "identity",
     "User-Agent": "penstock",
     ...(username !== "" && { Authorization: `Basic ${Buffer.from(login).toString("base64")}` }),

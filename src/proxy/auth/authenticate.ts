@@ -5,6 +5,7 @@ import { type AuthRequest, DigestVerifier, supportsDigest } from "./digest-verif
 import { PasswordVerifier, type VerifierOptions } from "./password-verifier.ts";
 import type { Secret } from "../../secret.ts";
 import { NO_PARAMETERS, UserNames, type UserParameters } from "../../protocol/user-parameters.ts";
+import type { ExemptClients } from "./exempt-clients.ts";
 import type { UserStore } from "./user-store.ts";
 
 /** Schemes of the Proxy-Authorization field: RFC 7617 and RFC 7616. */
@@ -19,6 +20,8 @@ export interface AuthenticatorOptions extends VerifierOptions {
   readonly schemes?: readonly AuthScheme[];
   /** Names of the parameters that user names may end with; default none. */
   readonly parameters?: readonly string[];
+  /** Clients that need no credentials. */
+  readonly exempt?: ExemptClients;
 }
 
 /** Authenticates users, for all protocols of clients. It keeps nothing: `checks` are those of the gate. */
@@ -27,6 +30,8 @@ export interface Authenticator {
   readonly required: boolean;
   /** Reads user names as clients send them; undefined when none has parameters. */
   readonly names?: UserNames;
+  /** Clients that need no credentials. Those that show some are judged by them. */
+  readonly exempt?: ExemptClients;
   /**
    * Judges the values of all Proxy-Authorization fields of a request (RFC 9110
    * §11.7.2). Gives a value, not a promise, when no password has to be hashed.
@@ -79,6 +84,7 @@ function askNobody(): Authenticator {
 class UserAuthenticator implements Authenticator {
   readonly required = true;
   readonly names?: UserNames;
+  readonly exempt?: ExemptClients;
   readonly #schemes: readonly AuthScheme[];
   readonly #hasList: boolean;
   readonly #verifier: PasswordVerifier;
@@ -89,6 +95,7 @@ class UserAuthenticator implements Authenticator {
     const { realm = "penstock", schemes = ["basic"], parameters = [] } = options;
     if (schemes.length === 0) throw new RangeError("There is no authentication scheme. Wanted is basic or digest.");
     if (parameters.length > 0) this.names = new UserNames(parameters);
+    if (options.exempt !== undefined) this.exempt = options.exempt;
     this.#schemes = schemes;
     this.#hasList = users.kind === "list";
     this.#verifier = new PasswordVerifier(users, options);

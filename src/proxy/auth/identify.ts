@@ -7,6 +7,7 @@ import type { Secret } from "../../secret.ts";
 import type { NameRead, UserParameters } from "../../protocol/user-parameters.ts";
 import { parseBasicCredentials } from "../../protocol/http1/basic-credentials.ts";
 import { parseDigestCredentials } from "../../protocol/http1/digest.ts";
+import type { ExemptRange } from "./exempt-clients.ts";
 import { cutText } from "../../escape-text.ts";
 import type { Asker, AuthOutcome, CredentialChecks } from "./credential-checks.ts";
 import type { HookReport } from "../hook/call-hook.ts";
@@ -97,25 +98,28 @@ export class SessionAsker implements Asker {
   }
 }
 
-/** Finds out who the client is, by its credentials or its certificate. */
+/** Finds out who the client is, by its credentials or its certificate; `exempt` is who it is without either. */
 export function identify(
   from: Unidentified,
   client: Conn,
   presented: Presented,
   services: IdentifyServices,
+  exempt?: ExemptRange,
 ): Identification | Promise<Identification> {
   const { certificate } = from;
   const fault = certificate?.findFault(Date.now());
   if (fault !== undefined) return fail("certificate_required", { note: `the client's certificate ${fault}` });
   // A certificate says who the client is, unless it says so itself with a password.
   if (certificate !== undefined && presented.kind === "nothing") return succeed(certificate.user);
+  if (exempt !== undefined && presented.kind === "nothing") return succeed(exempt.user);
   const conclude = (outcome: AuthOutcome): Identification => {
     // Where no password is asked for, a client's credentials prove nothing, and its certificate still does.
     if (outcome.ok) {
       const { user, parameters } = outcome;
       return user === undefined ? identifyByCertificate(certificate) : { ok: true, value: user, parameters };
     }
-    if (outcome.fault !== undefined) services.reportHook({ hook: "users function", fault: outcome.fault });
+    if (outcome.fault !== undefined)
+      services.reportHook({ hook: `users ${outcome.fault.what ?? "function"}`, fault: outcome.fault });
     return explainRefusal(outcome, presented, from.runtime.authenticator);
   };
   const outcome = judge(from, client, presented, services.checks);
@@ -155,7 +159,7 @@ function explainRefusal(
   { names }: Authenticator,
 ): Identification {
   const refusal = fail(detail, {
-    ...(fault && { note: `the function of users ${fault.why}` }),
+    ...(fault && { note: `the ${fault.what ?? "function"} of users ${fault.why}` }),
     ...(note !== undefined && { note }),
     ...(detail === "auth_busy" && { retryAfterSeconds: RETRY_AFTER_SECONDS }),
     ...(stale && { stale: true }),

@@ -1,4 +1,5 @@
 import { callHook } from "../hook/call-hook.ts";
+import { WebhookFault } from "../hook/webhook.ts";
 import { NO_PARAMETERS, type UserParameters } from "../../protocol/user-parameters.ts";
 import type { Asker, AuthOutcome, CredentialChecks, Finding, SpecialCheck } from "./credential-checks.ts";
 import type { Secret } from "../../secret.ts";
@@ -81,6 +82,7 @@ export class PasswordVerifier {
 async function askFunction(ask: () => unknown, password: string, deadlineMs: number): Promise<Finding> {
   const asked = await callHook(ask, deadlineMs, [password]);
   if (!asked.ok) return asked.fault;
+  if (asked.answer instanceof WebhookFault) return { what: "webhook", why: asked.answer.why };
   if (asked.answer === true) return "accepted";
   // The type says boolean; a configuration in plain JavaScript may say anything.
   return asked.answer === false ? "refused" : { why: "answered with no boolean" };

@@ -1,6 +1,7 @@
 import { isStep, runAtOnce, type Steps } from "../../steps.ts";
 import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
 import { classifyPassword } from "./password-hash.ts";
+import type { WebhookFault } from "../hook/webhook.ts";
 import type { Secret } from "../../secret.ts";
 import type { UserParameters } from "../../protocol/user-parameters.ts";
 
@@ -30,7 +31,14 @@ export interface UserEntry {
 }
 
 /** A function of the configuration that knows the users. Anything but `true` denies. */
-export type UserCheck = (user: string, password: string, parameters: UserParameters) => boolean | Promise<boolean>;
+export type UserCheck = (
+  user: string,
+  password: string,
+  parameters: UserParameters,
+) => UserAnswer | Promise<UserAnswer>;
+
+/** Whether the password is the one of the user. */
+export type UserAnswer = boolean | WebhookFault;
 
 /** What is wrong with the user at `index` of the list. */
 export interface UserProblem {

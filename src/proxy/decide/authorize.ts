@@ -5,6 +5,7 @@ import { type Authorization, type Decision, explainDenial } from "../policy/deci
 import { evaluate, evaluateAddress } from "../policy/evaluate.ts";
 import { WELL_KNOWN_PREFIX } from "../policy/nat64.ts";
 import type { Query } from "../policy/policy.ts";
+import type { RequestFacts } from "../policy/request-condition.ts";
 import { isLocalhostName, lookUpName } from "../resolve/resolve-host.ts";
 import { chooseRoute } from "../route/choose-route.ts";
 import { resolvesNames } from "../route/route.ts";
@@ -14,7 +15,8 @@ import { type AccessRequest, type AuthorizeServices, Inquiry, withName } from ".
 /**
  * Decides whether a client may connect to `target`. Gives a value when the rules
  * alone decide, and a promise when a function or DNS must answer first. The
- * closing of `client` ends the wait.
+ * closing of `client` ends the wait. `seen` is what rules can look at in a request
+ * that is to be forwarded; undefined for a tunnel.
  *
  * The hosts file or the search list may complete the asked name to another one.
  * A rule that could match that name waits for it, and the first rule that matches
@@ -32,10 +34,12 @@ export function authorize(
   target: Endpoint,
   services: AuthorizeServices,
   client?: Conn,
+  seen?: RequestFacts,
 ): Authorization | Promise<Authorization> {
   const { policy, nat64 = WELL_KNOWN_PREFIX } = request.runtime;
   const { client: from, user, parameters } = request;
-  const query: Query = { client: from, user, parameters, target };
+  const now = policy.times === undefined ? 0 : (services.now ?? Date.now)();
+  const query: Query = { client: from, user, parameters, target, now, request: seen };
   const { host } = target;
   if (host.kind === "name" && !isLocalhostName(host.text) && services.resolver.mayComplete(host))
     return authorizeCompleted(request, { ...query, mayBeCompleted: true }, services, client);

@@ -39,6 +39,8 @@ export interface AccessRequest {
 export interface AuthorizeServices {
   readonly resolver: Resolver;
   readonly own: OwnListeners;
+  /** The time for rules that look at it, in milliseconds since the epoch. Default: the clock of the machine. */
+  readonly now?: () => number;
   /** Reports a failed function of the configuration to the operator. */
   reportHook(report: HookReport): void;
 }

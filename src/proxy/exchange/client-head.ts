@@ -1,5 +1,7 @@
 import { CONTENT_LENGTH, DATE, PROXY_SUPPORT, UPGRADE } from "../../protocol/http1/field-names.ts";
 import { bitOf, type Fields } from "../../protocol/http1/fields.ts";
+import { editFields } from "../../protocol/http1/edit-fields.ts";
+import type { ResponseEdits } from "../policy/message-edits.ts";
 import { type HopByHopError, stripHopByHop } from "../../protocol/http1/hop-by-hop.ts";
 import { canonicaliseLength } from "../../protocol/http1/message-framing.ts";
 import type { ResponseHead } from "../../protocol/http1/response-head.ts";
@@ -15,6 +17,8 @@ export interface ClientHeadOptions {
   readonly close: boolean;
   /** The origin asks for credentials that are the connection's: whoever logs in has that connection alone (RFC 4559 §6). */
   readonly bound: boolean;
+  /** Undefined when the rule changes nothing. */
+  readonly edits: ResponseEdits | undefined;
 }
 
 /**
@@ -30,7 +34,9 @@ export function formatClientHead(head: ResponseHead, options: ClientHeadOptions)
   const dropped = isBare ? bitOf(CONTENT_LENGTH) : options.bound ? bitOf(PROXY_SUPPORT) : 0;
   const stripped = stripHopByHop(head.fields, dropped);
   if (stripped.kind === "bad") return stripped.code;
-  const fields = canonicaliseLength(stripped.fields);
+  const canonical = canonicaliseLength(stripped.fields);
+  const { edits } = options;
+  const fields = edits === undefined ? canonical : editResponse(canonical, status, edits);
   let own = options.chunked && !isBare ? "Transfer-Encoding: chunked\r\n" : "";
   // RFC 9110 §7.8: to switch protocols, or to ask for it, is between neighbours, so we say it anew.
   if (status === 101 || status === 426) own += formatUpgrade(head.fields, options.close);
@@ -40,6 +46,12 @@ export function formatClientHead(head: ResponseHead, options: ClientHeadOptions)
   const end = status >= 200 && !fields.has(DATE) ? lines.dated(version, via) : lines.undated(version, via);
   const isAsItCame = exactLine > 0 && fields.octets === head.fields.octets;
   return new ForwardedHead(isAsItCame ? exactLine : `HTTP/1.1 ${status} ${head.reason}\r\n`, fields, own, end);
+}
+
+function editResponse(fields: Fields, status: number, { fields: edits, interim }: ResponseEdits): Fields {
+  const edited = editFields(fields, status < 200 && status !== 101 ? interim : edits);
+  if (edited === undefined) throw new Error("Only exchanged texts are limited, and responses have none");
+  return edited;
 }
 
 function formatBound(close: boolean): string {

@@ -14,6 +14,7 @@ import type { ForwardRequest } from "../read/forward-request.ts";
 import { type BodyReader, createBodyReader } from "../../protocol/http1/body-reader.ts";
 import { formatClientHead } from "./client-head.ts";
 import { asksForConnectionAuth, judgeHeadError, saysChunked, supportsConnectionAuth } from "./judge-response.ts";
+import type { ResponseEdits } from "../policy/message-edits.ts";
 import { wasCut } from "../../net/runtime/secure-socket.ts";
 import { HeldBytes } from "../../protocol/held-bytes.ts";
 import type { OwnLines } from "./own-lines.ts";
@@ -47,6 +48,8 @@ export interface DownloadOptions {
   readonly via: string;
   /** Whether an upstream was asked to forward, and not the origin itself. */
   readonly asksUpstream: boolean;
+  /** What the rule changes in the response. */
+  readonly edits?: ResponseEdits | undefined;
   /** Is told of the head of the final response. */
   readonly answered?: ((head: ResponseHead) => void) | undefined;
 }
@@ -219,12 +222,12 @@ export class Download implements ConnSink {
 
   /** The head of a response that has no body. */
   #formatPlain(head: ResponseHead): HeadToWrite | HopByHopError {
-    const { via } = this.#current;
-    return formatClientHead(head, { via, lines: this.#lines, chunked: false, close: false, bound: false });
+    const { via, edits } = this.#current;
+    return formatClientHead(head, { via, lines: this.#lines, chunked: false, close: false, bound: false, edits });
   }
 
   #answer(head: ResponseHead, bytes: Uint8Array, used: number): void {
-    const { request, via, asksUpstream } = this.#current;
+    const { request, via, asksUpstream, edits } = this.#current;
     const { head: requestHead } = request;
     const framing = frameResponse(head, requestHead.method);
     if (framing.kind === "bad" || framing.kind === "tunnel") {
@@ -248,6 +251,7 @@ export class Download implements ConnSink {
       close: this.endsByClose || this.#owner.closesClient(),
       // Who is asked to forward keeps the connection to the origin, and says whether it is the client's own.
       bound: this.bindsOrigin && (!asksUpstream || supportsConnectionAuth(head)),
+      edits,
     });
     if (typeof formatted === "string") {
       this.#owner.failResponse({ detail: "bad_response", note: formatted });

@@ -187,7 +187,7 @@ export class ForwardedRequest {
   }
 
   #describe({ reused }: Origin, outgoing: HeadToWrite): ExchangeOptions {
-    const { record, request, members } = this.task;
+    const { record, request, members, grant } = this.task;
     const { originRoute, login } = this.#path;
     const { timeouts, forward: settings } = record.runtime;
     return {
@@ -195,6 +195,7 @@ export class ForwardedRequest {
       request,
       outgoing,
       via: settings.via,
+      edits: grant.decision.response,
       asksUpstream: originRoute.forwarder !== undefined,
       keepsRequest: login?.mayAskAgain === true || ((reused || members !== undefined) && isIdempotent(request)),
       responseMs: timeouts.responseMs,

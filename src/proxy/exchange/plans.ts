@@ -39,6 +39,8 @@ import type { AllowDecision } from "../policy/decision.ts";
 export interface Plan {
   /** Valid only under this runtime snapshot. */
   readonly runtime: Runtime;
+  /** Rules may decide otherwise from this time on, in milliseconds since the epoch; Infinity when none looks at the time. */
+  readonly endsAt: number;
   readonly target: Endpoint;
   readonly user: string | undefined;
   /** Of the user name in `credentials`. */
@@ -86,7 +88,7 @@ export class PlanCache {
     if (plans.length === 0 || !isUsual(head)) return undefined;
     for (let index = 0; index < plans.length; index++) {
       const plan = plans[index] as Plan;
-      if (plan.runtime === runtime && isLike(plan, head)) return plan;
+      if (plan.runtime === runtime && isLike(plan, head) && isCurrent(plan)) return plan;
     }
     return undefined;
   }
@@ -116,8 +118,16 @@ function makePlan(record: RequestRecord, client: Conn, numbers: ObjectNumbers): 
     decision?.verdict !== "allow"
   )
     return undefined;
-  if (evaluate(runtime.policy, { client: record.client, user, parameters, target }).kind !== "decided")
-    return undefined;
+  // What a rule changes is changed for each request, by the stages.
+  if (decision.request !== undefined || decision.response !== undefined) return undefined;
+  const { policy } = runtime;
+  const now = policy.times === undefined ? 0 : Date.now();
+  const evaluation = evaluate(policy, { client: record.client, user, parameters, target, now, request: "any" });
+  if (evaluation.kind !== "decided") return undefined;
+  // A rule that could match looks at the method or the path: the next request may have others.
+  if (evaluation.rule !== undefined && policy.rules[evaluation.rule]?.request !== undefined) return undefined;
+  // The request began when other rules held.
+  if (policy.times !== undefined && evaluation.decision !== decision) return undefined;
   // A PAC file may choose another route for another path.
   if (asksPac(runtime, decision.via)) return undefined;
   const authorized = { decision, ...(foundName !== undefined && { foundName }) };
@@ -132,6 +142,7 @@ function makePlan(record: RequestRecord, client: Conn, numbers: ObjectNumbers): 
   if (shown.length > 1 || authority === undefined) return undefined;
   return {
     runtime,
+    endsAt: policy.times?.nextChange(now) ?? Infinity,
     target,
     user,
     parameters,
@@ -153,6 +164,11 @@ function makePlan(record: RequestRecord, client: Conn, numbers: ObjectNumbers): 
       "latin1",
     ),
   };
+}
+
+/** Whether no rule can have begun or ceased to match since. */
+function isCurrent({ endsAt }: Plan): boolean {
+  return endsAt === Infinity || Date.now() < endsAt;
 }
 
 /** Fields that may say more than the next request of the same kind did. */

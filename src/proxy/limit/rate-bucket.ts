@@ -21,8 +21,8 @@ export interface RateSharing {
 
 /**
  * A token bucket that remembers what was used of it instead of what is left. So
- * tokens that were used stay used when the rate changes, and an untouched bucket
- * is full whatever its size is. In any span of time it gives at most `burst`
+ * tokens that were used stay used when the rate changes, up to all of the new
+ * bucket, and an untouched bucket is full whatever its size is. In any span of time it gives at most `burst`
  * tokens and what the rate brings in that span.
  */
 export class RateBucket {
@@ -31,6 +31,8 @@ export class RateBucket {
   /** Monotonic milliseconds of `#used`. */
   #at = 0;
   #perMs = 0;
+  /** The rate by which `#used` was settled last. */
+  #rate: Rate | undefined;
   /** Tokens taken so far: never less than before, but for what was given back. */
   taken = 0;
   /** The part of the rate that this process may give, from 0 to 1; the rest is for other processes. */
@@ -47,6 +49,7 @@ export class RateBucket {
   /** Brings the bucket up to date. Gives the milliseconds until a token is there: 0 when one can be taken now. */
   settle(rate: Rate, now: number): number {
     this.#sharing?.asked?.(this.#key);
+    if (rate !== this.#rate) this.#follow(rate, now);
     this.#perMs = (rate.perSecond * this.share) / 1000;
     this.#used = this.usedAt(now);
     this.#at = Math.max(this.#at, now);
@@ -80,9 +83,24 @@ export class RateBucket {
   /** Gives the bucket another share of the rate, and so many tokens: more than its size is its size. */
   fill(rate: Rate, tokens: number, share: number, now: number): void {
     this.share = share;
+    this.#rate = rate;
     this.#perMs = (rate.perSecond * share) / 1000;
     this.#used = Math.max(0, this.#sizeFor(rate) - tokens);
     this.#at = now;
+  }
+
+  /**
+   * Takes up another rate. The time until now has brought what the rate before
+   * brings. Of a smaller bucket all is used at most: what was allowed is no debt.
+   */
+  #follow(rate: Rate, now: number): void {
+    const before = this.#rate;
+    this.#rate = rate;
+    if (before?.perSecond === rate.perSecond && before.burst === rate.burst) return;
+    // Of what comes from another process, nothing is known but what was used.
+    if (before === undefined) this.#perMs = (rate.perSecond * this.share) / 1000;
+    this.#used = Math.min(this.usedAt(now), this.#sizeFor(rate));
+    this.#at = Math.max(this.#at, now);
   }
 
   /** Less than one token would never let anything through. */

@@ -64,10 +64,11 @@ export class Use {
   refused: Map<string, number> | undefined = undefined;
   /** Set by each use. A table clears it when it looks for what is idle. */
   touched = false;
-  /** Bytes of the day and the month of `#day`. */
+  /** Bytes of `#day` and of the month that began with `#month`. A reload can let the month of a day begin on another one. */
   #dayBytes = 0;
   #monthBytes = 0;
   #day = -1;
+  #month = -1;
   /** Of this process in all. */
   allUp = 0;
   allDown = 0;
@@ -90,7 +91,7 @@ export class Use {
     const known = this.days.at(-1);
     const today = known?.day === period.day ? known : this.#open(period.day);
     today.add(up, down, requests);
-    if (this.#day !== period.day) this.#sumUp(period);
+    if (this.#day !== period.day || this.#month !== period.month) this.#sumUp(period);
     else {
       this.#dayBytes += up + down;
       this.#monthBytes += up + down;
@@ -122,7 +123,7 @@ export class Use {
 
   /** Bytes up and down that were counted here. */
   ownBytes(span: "day" | "month", period: Period): number {
-    if (this.#day !== period.day) this.#sumUp(period);
+    if (this.#day !== period.day || this.#month !== period.month) this.#sumUp(period);
     return span === "day" ? this.#dayBytes : this.#monthBytes;
   }
 
@@ -200,6 +201,7 @@ export class Use {
   #sumUp(period: Period): void {
     const [today, month] = [this.since(period.day), this.since(period.month)];
     this.#day = period.day;
+    this.#month = period.month;
     this.#dayBytes = today.up + today.down;
     this.#monthBytes = month.up + month.down;
   }

@@ -1,7 +1,9 @@
 import { runAtOnce, type Steps } from "../../steps.ts";
 import { AddressSet } from "../../address/address-set.ts";
 import type { CompiledRule, Evaluation, Fallback, Policy, Rule } from "./policy.ts";
+import { compileRequestCondition } from "./request-condition.ts";
 import { TargetIndexBuilder } from "./target-index.ts";
+import { Timetable } from "./when.ts";
 import { type AllowDecision, type Decision, settle, type Via } from "./decision.ts";
 
 /** Name that decisions carry when no rule matched. */
@@ -21,11 +23,14 @@ export function* compileRulesInSteps(rules: readonly Rule[], fallback: Fallback)
     compiled.push(compileRule(rule, index, fallback));
     yield;
   }
+  const times = rules.flatMap(({ when }) => when ?? []);
   return {
     rules: compiled,
     targets: yield* targets.build(rules),
+    times: times.length === 0 ? undefined : new Timetable(times),
     fallback,
     unmatched: decide(fallBack(fallback)),
+    looksAtRequests: compiled.some(({ request }) => request !== undefined),
   };
 }
 
@@ -41,13 +46,16 @@ function decide(decision: Decision, index?: number): Evaluation {
 }
 
 function compileRule(rule: Rule, index: number, fallback: Fallback): CompiledRule {
-  const { name, from, users, parameters, verdict } = rule;
+  const { name, from, users, parameters, methods, paths, when, verdict } = rule;
+  const request = compileRequestCondition(methods, paths, verdict.kind === "deny");
   const matched = match(rule, index, fallback, false);
   return {
     name,
     ...(from && { from: new AddressSet(from) }),
     ...(users && { users }),
     ...(parameters && { parameters }),
+    ...(request && { request }),
+    ...(when && { when }),
     verdict,
     matched,
     matchedExactly: verdict.kind === "allow" && verdict.allowPrivate ? match(rule, index, fallback, true) : matched,

@@ -3,6 +3,7 @@ import type { Bandwidth } from "../../net/conn/token-buckets.ts";
 import type { Lookup, Lookups } from "../../net/dns/resolver.ts";
 import type { Failure } from "../failure.ts";
 import type { InsideDemand } from "./inside-demand.ts";
+import type { RequestEdits, ResponseEdits } from "./message-edits.ts";
 
 /** Version of the PROXY protocol header: 1 is a line of text, 2 is binary. */
 export type ProxyProtocolVersion = 1 | 2;
@@ -21,6 +22,9 @@ export interface Terms {
   readonly proxyProtocol?: ProxyProtocolVersion;
   /** Shared by all connections under the rule, each direction for itself; undefined for no limit. */
   readonly bandwidth?: Bandwidth;
+  /** Changes to forwarded requests, and to the responses to them; undefined for none. */
+  readonly request?: RequestEdits;
+  readonly response?: ResponseEdits;
 }
 
 const termFields: Readonly<Record<keyof Terms, true>> = {
@@ -29,6 +33,8 @@ const termFields: Readonly<Record<keyof Terms, true>> = {
   inside: true,
   proxyProtocol: true,
   bandwidth: true,
+  request: true,
+  response: true,
 };
 const termNames = Object.keys(termFields) as readonly (keyof Terms)[];
 

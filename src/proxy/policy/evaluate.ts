@@ -3,8 +3,10 @@ import { type Host, hostFromIp } from "../../address/host.ts";
 import { findTranslated, type Nat64Prefixes } from "./nat64.ts";
 import { DEFAULT_RULE, findDefaultVia } from "./compile-rules.ts";
 import type { CompiledRule, Evaluation, HookQuery, HookVerdict, Policy, Query } from "./policy.ts";
+import { meetsRequest } from "./request-condition.ts";
 import type { ParameterCondition, PortGroup, RuleList } from "./rule-list.ts";
 import type { Decision } from "./decision.ts";
+import { isTime } from "./when.ts";
 import { NO_PARAMETERS } from "../../protocol/user-parameters.ts";
 
 /** Finds the first rule from index `from` on that matches, and its result. Asks nothing and takes no time. */
@@ -136,7 +138,10 @@ export function awaitsName({ target, foundName, mayBeCompleted }: Query): boolea
 function matchesClient(rule: CompiledRule, query: Query): boolean {
   if (rule.from !== undefined && !rule.from.has(query.client)) return false;
   if (rule.users !== undefined && (query.user === undefined || !rule.users.has(query.user))) return false;
-  return rule.parameters === undefined || rule.parameters.every((condition) => meets(query.parameters, condition));
+  if (rule.when !== undefined && !isTime(rule.when, query.now)) return false;
+  const { parameters, request } = rule;
+  if (parameters?.every((condition) => meets(query.parameters, condition)) === false) return false;
+  return request === undefined || meetsRequest(request, query.request);
 }
 
 /** Values are compared without regard to case: who sells exits takes `de` and `DE` alike. */

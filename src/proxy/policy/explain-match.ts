@@ -3,12 +3,14 @@ import type { Ip } from "../../address/ip.ts";
 import { awaitsName, meets } from "./evaluate.ts";
 import { findTranslated, type Nat64Prefixes } from "./nat64.ts";
 import type { CompiledRule, Policy, Query } from "./policy.ts";
+import { meetsRequest, type RequestCondition } from "./request-condition.ts";
 import type { PortSet } from "./port-set.ts";
 import type { PortGroup, RuleList } from "./rule-list.ts";
+import { isTime } from "./when.ts";
 
 /** One condition of a rule that a query does not meet. */
 export type Mismatch =
-  | { readonly field: "from" | "users" }
+  | { readonly field: "from" | "users" | "hours" | "methods" | "paths" }
   /** `found` is undefined when the user name does not have the parameter, `wanted` when any value would do. */
   | {
       readonly field: "parameters";
@@ -17,7 +19,9 @@ export type Mismatch =
       readonly wanted: readonly string[] | undefined;
     }
   /** `ports`: the rule has the host, but only with these ports, ascending; undefined when it does not have the host. */
-  | { readonly field: "to"; readonly ports: readonly (readonly [from: number, to: number])[] | undefined };
+  | { readonly field: "to"; readonly ports: readonly (readonly [from: number, to: number])[] | undefined }
+  /** `until`: the end of the rule, in milliseconds since the epoch. */
+  | { readonly field: "until"; readonly until: number };
 
 /** Why one rule does or does not match a query. */
 export interface RuleMatch {
@@ -58,13 +62,29 @@ function explainRule(
   waiting: ReadonlySet<PortSet> | undefined,
 ): RuleMatch {
   const asker = explainAsker(rule, query);
+  const others = explainMoment(rule, query);
   const { port } = query.target;
   const hasTarget = hasPort(found, port);
   const awaitsTarget = !hasTarget && hasPort(waiting, port);
-  if (asker.length === 0 && (hasTarget || awaitsTarget))
+  if (asker.length + others.length === 0 && (hasTarget || awaitsTarget))
     return { rule: index, outcome: hasTarget ? "matches" : "needs_address", mismatches: [] };
   const target: Mismatch[] = hasTarget || awaitsTarget ? [] : [{ field: "to", ports: found && listPorts(found) }];
-  return { rule: index, outcome: "differs", mismatches: [...asker, ...target] };
+  return { rule: index, outcome: "differs", mismatches: [...asker, ...target, ...others] };
+}
+
+/** What a rule asks of the time and of the request. */
+function explainMoment({ when = {}, request }: CompiledRule, query: Query): Mismatch[] {
+  const mismatches: Mismatch[] = [];
+  const { hours, until } = when;
+  if (hours !== undefined && !isTime({ hours }, query.now)) mismatches.push({ field: "hours" });
+  if (until !== undefined && !isTime({ until }, query.now)) mismatches.push({ field: "until", until });
+  if (request === undefined) return mismatches;
+  const { methods, paths } = request;
+  const fails = (part: Pick<RequestCondition, "methods" | "paths">): boolean =>
+    !meetsRequest({ ...part, denies: request.denies }, query.request);
+  if (methods !== undefined && fails({ methods, paths: undefined })) mismatches.push({ field: "methods" });
+  if (paths !== undefined && fails({ methods: undefined, paths })) mismatches.push({ field: "paths" });
+  return mismatches;
 }
 
 function explainAsker({ from, users, parameters = [] }: CompiledRule, query: Query): Mismatch[] {

@@ -29,16 +29,17 @@ export class NameIndex {
 
   constructor(columns: Columns) {
     this.#columns = columns;
-    const lengths = Array.from(
-      columns.ends,
-      (end, entry) => end - (entry === 0 ? 0 : (columns.ends[entry - 1] as number)),
-    );
-    const size = lengths.reduce((longest, length) => Math.max(longest, length), 0) + 1;
-    this.#exactLengths = new Uint8Array(size);
-    this.#belowLengths = new Uint8Array(size);
-    for (const [entry, length] of lengths.entries()) {
-      if (columns.exact[entry] !== 0) this.#exactLengths[length] = 1;
-      if (columns.below[entry] !== 0) this.#belowLengths[length] = 1;
+    const { ends, exact, below } = columns;
+    // Without a list of lengths: a million names are one step.
+    let longest = 0;
+    for (let entry = 0, start = 0; entry < ends.length; start = ends[entry++] as number)
+      longest = Math.max(longest, (ends[entry] as number) - start);
+    this.#exactLengths = new Uint8Array(longest + 1);
+    this.#belowLengths = new Uint8Array(longest + 1);
+    for (let entry = 0, start = 0; entry < ends.length; start = ends[entry++] as number) {
+      const length = (ends[entry] as number) - start;
+      if (exact[entry] !== 0) this.#exactLengths[length] = 1;
+      if (below[entry] !== 0) this.#belowLengths[length] = 1;
     }
   }
 

@@ -4,8 +4,10 @@ import type { Endpoint } from "../../address/endpoint.ts";
 import type { Host } from "../../address/host.ts";
 import type { Ip } from "../../address/ip.ts";
 import type { UserParameters } from "../../protocol/user-parameters.ts";
+import type { RequestCondition, RequestFacts } from "./request-condition.ts";
 import type { ParameterCondition } from "./rule-list.ts";
 import type { TargetIndex, TargetPattern } from "./target-index.ts";
+import type { Timetable, When } from "./when.ts";
 import type { AllowDecision, Authorization, Decision, Terms, Via } from "./decision.ts";
 
 /** The facts that a rule can look at. */
@@ -16,6 +18,8 @@ export interface Query {
   /** The parameters in the user name; undefined for none. */
   readonly parameters?: UserParameters | undefined;
   readonly target: Endpoint;
+  /** The time of the request, in milliseconds since the epoch. Only rules with times look at it. */
+  readonly now: number;
   /** One resolved address of the target, once it is known. */
   readonly address?: Ip;
   /**
@@ -28,6 +32,8 @@ export interface Query {
    * match the found name by a name pattern stops the evaluation.
    */
   readonly mayBeCompleted?: boolean;
+  /** The request that is to be forwarded; undefined when it cannot be seen, as in a tunnel. `any` stands for all. */
+  readonly request?: RequestFacts | "any" | undefined;
 }
 
 /** What a rule that is a function may answer; undefined passes on to the next rule. */
@@ -52,6 +58,11 @@ export interface Rule {
   readonly parameters?: readonly ParameterCondition[];
   /** Each iteration may parse the patterns again, so that a long list is not kept. */
   readonly to?: Iterable<TargetPattern>;
+  /** Methods of forwarded requests, in upper case. */
+  readonly methods?: ReadonlySet<string>;
+  /** Patterns of paths of forwarded requests, with `*` for any characters. */
+  readonly paths?: readonly string[];
+  readonly when?: When;
   readonly verdict:
     | { readonly kind: "deny" }
     /** `via` undefined: the default route. A function is asked for each connection. */
@@ -69,6 +80,8 @@ export interface CompiledRule {
   readonly from?: AddressSet;
   readonly users?: ReadonlySet<string>;
   readonly parameters?: readonly ParameterCondition[];
+  readonly request?: RequestCondition;
+  readonly when?: When;
   readonly verdict: Rule["verdict"];
   readonly matched: Evaluation;
   /** The evaluation when the rule names the one address; differs only with `allowPrivate`. */
@@ -82,8 +95,12 @@ export type Fallback = { readonly kind: "deny" } | { readonly kind: "allow"; rea
 export interface Policy {
   readonly rules: readonly CompiledRule[];
   readonly targets: TargetIndex;
+  /** When decisions may change with the time; undefined when no rule looks at it. */
+  readonly times: Timetable | undefined;
   readonly fallback: Fallback;
   readonly unmatched: Evaluation;
+  /** A rule looks at the method or the path of forwarded requests. */
+  readonly looksAtRequests: boolean;
 }
 
 /** The result of the rules for a query, or what they need to know first. `rule` is the index of the rule that stopped. */

@@ -8,6 +8,7 @@ import { canonicaliseLength, frameRequest, type RequestFraming } from "../../pro
 import { allowsNextRequest } from "../../protocol/http1/persistence.ts";
 import type { RequestHead } from "../../protocol/http1/request-head.ts";
 import { parseRequestTarget, type RequestTargetError } from "../../protocol/http1/request-target.ts";
+import { canonicalisePath, type RequestFacts } from "../policy/request-condition.ts";
 import { fail, type FailureDetail, type Outcome, succeed } from "../failure.ts";
 
 /** A client's wish for one exchange with an origin: a request in absolute-form (RFC 9112 §3.2.2). */
@@ -66,6 +67,14 @@ export function readForwardRequest(head: RequestHead): Outcome<ForwardRequest> {
     maxForwards,
     keepsClient: allowsNextRequest(head),
   });
+}
+
+/**
+ * What rules can see of a request. Undefined when it asks to switch protocols:
+ * what follows then has methods and paths that nobody sees, as in a tunnel.
+ */
+export function describeToRules({ head, path, upgrade }: ForwardRequest): RequestFacts | undefined {
+  return upgrade === undefined ? { method: head.method, path: canonicalisePath(path) } : undefined;
 }
 
 function readUpgrade(fields: Fields): string | undefined {

@@ -8,8 +8,8 @@ import type { Socks5Handshake } from "./socks5-handshake.ts";
 const NOTHING: Outcome<Presented> = succeed({ kind: "nothing" });
 
 export interface CredentialDemand {
-  /** Whether the client must authenticate. */
-  readonly required: boolean;
+  /** Whether the client must authenticate; `if_offered`: it need not, and is judged by credentials that it has. */
+  readonly required: boolean | "if_offered";
   /** Monotonic milliseconds at which `handshake` times out. */
   readonly endsAt: number;
 }

@@ -31,6 +31,7 @@ const phrases: { readonly [Detail in FailureDetail]?: string } = {
   hook_failed: "Decision could not be made",
   parameters_unfit: "Parameters in the user name do not fit the upstream proxy",
   https_in_clear: "Use CONNECT for https",
+  edits_unsafe: "Rule adds fields, which needs an https URI",
   address_prohibited: "Address of the target is prohibited",
   proxy_loop: "Loop detected",
   draining: "Proxy is shutting down",

@@ -36,11 +36,15 @@ export class Socks5Handshake implements Reply {
   /**
    * Chooses a method, and reads the password if that is the one; undefined when
    * none is asked for. A client that offers a password is asked for it only when
-   * it is `required`, or when it offers nothing else.
+   * it is `required`, even `if_offered`, or when it offers nothing else.
    */
-  async readPassword(client: Conn, required: boolean, endsAt: number): Promise<Outcome<Socks5Credentials | undefined>> {
+  async readPassword(
+    client: Conn,
+    required: boolean | "if_offered",
+    endsAt: number,
+  ): Promise<Outcome<Socks5Credentials | undefined>> {
     const offer = this.#greeting;
-    if (offer?.noAuth === true && !required) {
+    if (offer?.noAuth === true && (required === false || (required === "if_offered" && !offer.password))) {
       const told = await writeWhole(client, encodeSocks5Choice("no_auth"), remainingMs(endsAt));
       this.#awaits = "reply";
       return told ? succeed(undefined) : fail("client_gone");

@@ -54,8 +54,10 @@ function nameHierarchy({ dialled, route }: AccessRecord): string {
   return `${route === undefined || route === "direct" ? "HIER_DIRECT" : "FIRSTUP_PARENT"}/${readHost(dialled)}`;
 }
 
-function writeUrl({ target, scheme }: AccessRecord): string {
+function writeUrl({ target, method, scheme: known }: AccessRecord): string {
   if (target === undefined) return "error:invalid-request";
+  // Of a request that was refused before it was read the method alone tells that it is none for a tunnel.
+  const scheme = known ?? (method === undefined || method === "CONNECT" ? undefined : "http");
   if (scheme === undefined) return encodeText(target);
   const usual = scheme === "http" ? ":80" : ":443";
   return `${scheme}://${encodeText(target.endsWith(usual) ? target.slice(0, -usual.length) : target)}/`;

@@ -117,7 +117,7 @@ export class Metrics {
     this.bytesUp -= change * bytes.up;
     this.bytesDown -= change * bytes.down;
     if (route === undefined) return;
-    const upstream = this.upstreams.get(route.name);
+    const upstream = this.upstreams.get(labelRoute(route.name));
     upstream.bytesUp -= change * bytes.up;
     upstream.bytesDown -= change * bytes.down;
   }
@@ -151,7 +151,7 @@ export class Metrics {
       if (failure !== undefined) rule.fail(failure, record, now);
     }
     if (route === undefined) return;
-    const upstream = this.upstreams.get(route.name);
+    const upstream = this.upstreams.get(labelRoute(route.name));
     upstream.requests += 1;
     upstream.bytesUp += moved.up;
     upstream.bytesDown += moved.down;
@@ -190,4 +190,9 @@ function mapNames<Name extends string, Value>(names: readonly Name[], make: () =
 
 function sum(counts: ReadonlyMap<string, number>): number {
   return counts.values().reduce((total, count) => total + count, 0);
+}
+
+/** The upstreams of a route in the words of the configuration: what a PAC file chose, which comes after a slash, is left out. */
+function labelRoute(name: string): string {
+  return name.includes("/") ? name.replace(/\/\S*/g, "") : name;
 }

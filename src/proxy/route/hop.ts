@@ -14,6 +14,8 @@ export interface HopTls {
   /** PEM texts of the client certificate chain and its key. */
   readonly cert?: string;
   readonly key?: string;
+  /** The file of `cert`, as the configuration names it, for reports. */
+  readonly certFile?: string;
 }
 
 /** One upstream proxy of a route, as compiled from the configuration. */

@@ -73,9 +73,9 @@ local function spend(key, spent, rate, burst)
   end
   tokens = math.min(burst, tokens + math.max(0, now - at) * rate / 1000)
   if first then tokens = math.max(-burst, tokens - spent) end
-  redis.call('HSET', key, 't', string.format('%.3f', tokens), 'at', now, id, now)
+  redis.call('HSET', key, 't', string.format('%.17g', tokens), 'at', now, id, now)
   redis.call('PEXPIRE', key, math.ceil(2000 + 1000 * burst / rate))
-  return {string.format('%.3f', tokens), users}
+  return {string.format('%.17g', tokens), users}
 end
 
 local function use(key, owner, machine, mine, lasts)

@@ -55,6 +55,8 @@ export class SharedUse implements SharedKind {
   #scannedAt = -Infinity;
   #wasScanned = false;
   #wasNamed = false;
+  /** The spans that use was told of last. */
+  #spans: readonly string[] = [];
   readonly #scanned = Promise.withResolvers<void>();
 
   constructor(options: SharedUseOptions) {
@@ -89,6 +91,7 @@ export class SharedUse implements SharedKind {
       this.#wasNamed = true;
       this.retell();
     }
+    this.#followSpans(table.spans);
     // Two entries for each user, and one for the look at everybody.
     const users = name === undefined ? [] : this.#turns.take(Math.max(1, Math.floor((most - 1) / 2)));
     this.#isBehind = name !== undefined && this.#turns.changed > 0;
@@ -105,6 +108,17 @@ export class SharedUse implements SharedKind {
       if (isIdle) this.#forget(user);
     }
     return [...entries, ...this.#scan()];
+  }
+
+  /** Tells what was used already in a span that is new: a reload can let the month begin earlier. */
+  #followSpans(spans: readonly string[]): void {
+    const begun = spans.filter((span) => !this.#spans.includes(span));
+    this.#spans = spans;
+    if (begun.length === 0) return;
+    const { table } = this.#options;
+    for (const user of table.users)
+      if (table.read(user).some(({ name, bytes }) => bytes > 0 && begun.includes(name))) this.#turns.change(user);
+    this.#scannedAt = -Infinity;
   }
 
   /** The next page of everybody's use. */

@@ -147,7 +147,13 @@ describe("compileConfig() on certificates", () => {
         ]),
       },
     );
-    expect((runtime.upstreams.get("a") as Hop).tls).toEqual({ serverName: "h", ca: [cert], cert, key });
+    expect((runtime.upstreams.get("a") as Hop).tls).toEqual({
+      serverName: "h",
+      ca: [cert],
+      cert,
+      certFile: "cert",
+      key,
+    });
   });
 
   test("refuses a key that belongs to another certificate", async () => {

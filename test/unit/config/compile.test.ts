@@ -1,10 +1,21 @@
 import { describe, expect, test } from "bun:test";
 
 import { AddressSet } from "../../../src/address/address-set.ts";
+import { formatProblem } from "../../../src/config/problem.ts";
 import { compileForTest } from "../../support/compile-for-test.ts";
 import { makeIp } from "../../support/make-policy.ts";
 
 describe("compileConfig()", () => {
+  test("warns of a filter of traces that nobody writes", () => {
+    const warn = (log: object) => compileForTest({ log }).warnings.map(formatProblem);
+    const filter = { user: "ann", clients: ["10.0.0.0/8"] };
+    expect(warn({ debug: filter })).toEqual([
+      'log.debug: It says whose requests are traced, but "log.level" is "info": none are. Set the level to "debug", or start with --verbose.',
+    ]);
+    expect(warn({ debug: { user: "ann" }, level: "warn" })).toHaveLength(1);
+    expect([...warn({ debug: filter, level: "debug" }), ...warn({ debug: {} }), ...warn({})]).toEqual([]);
+  });
+
   test("compiles the defaults: loopback, direct, nobody asked, no sidecar", () => {
     const compiled = compileForTest({});
     expect(compiled.listeners).toEqual([

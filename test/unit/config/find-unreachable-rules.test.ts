@@ -5,6 +5,7 @@ import { findUnreachableRules } from "../../../src/config/find-unreachable-rules
 
 type Settings = Readonly<Record<string, unknown>>;
 
+const materials = { files: new Map<string, string>(), variables: {}, folder: "/", terminal: false };
 const users = ["ann", "bob"].map((name) => ({ name, password: "x" }));
 
 /** The indexes of the rules that can never match. */
@@ -14,7 +15,7 @@ function listUnreachable(...rules: (Settings | (() => undefined))[]): unknown[] 
     rules: rules.map((rule) => (typeof rule === "function" ? rule : { allow: true, ...rule })),
   });
   if (!checked.ok) throw new Error(JSON.stringify(checked.problems));
-  return findUnreachableRules(readRules(checked.value.rules)).map(({ path }) => path[1]);
+  return findUnreachableRules(readRules(checked.value, materials)).map(({ path }) => path[1]);
 }
 
 describe("findUnreachableRules()", () => {
@@ -25,7 +26,7 @@ describe("findUnreachableRules()", () => {
         { to: ["a.test:443"], via: "direct" },
       ],
     });
-    expect(checked.ok && findUnreachableRules(readRules(checked.value.rules))).toEqual([
+    expect(checked.ok && findUnreachableRules(readRules(checked.value, materials))).toEqual([
       {
         path: ["rules", 1],
         message:

@@ -12,6 +12,27 @@ function listProblems(telemetry: unknown): string[] {
 const otlp = "https://collector.example";
 
 describe("the settings of telemetry", () => {
+  test.each<[string, object, string]>([
+    ["a listener", { otlp: "http://127.0.0.1:8080" }, "a listener of this proxy"],
+    ["a listener by its name", { otlp: "http://localhost:8080/otlp" }, "a listener of this proxy"],
+    ["a listener on every interface", { otlp: "http://127.0.0.1:3128" }, "a listener of this proxy"],
+    ["a listener of IPv6", { otlp: "http://[::1]:3128" }, "a listener of this proxy"],
+    ["a listener at the port of the scheme", { otlp: "https://127.0.0.1" }, "a listener of this proxy"],
+    ["the sidecar", { otlp: "http://127.0.0.1:9080" }, "the sidecar of this proxy"],
+  ])("with %s as the collector are refused", (_, telemetry, what) => {
+    const listen = ["127.0.0.1:8080", "[::]:3128", "127.0.0.1:443"];
+    const checked = checkConfig({ listen, open: true, sidecar: { port: 9080 }, telemetry });
+    expect(checked.ok ? [] : checked.problems.map(formatProblem)).toEqual([
+      `telemetry.otlp: The address is that of ${what}, which takes no telemetry. Write that of a collector, such as "http://127.0.0.1:4318".`,
+    ]);
+  });
+
+  test("may have a collector on another machine, at the port of a listener on every interface", () => {
+    const listen = ["0.0.0.0:4318"];
+    expect(checkConfig({ listen, open: true, telemetry: { otlp: "http://10.0.0.5:4318" } }).ok).toBe(true);
+    expect(checkConfig({ listen, open: true, telemetry: { otlp: "http://collector.example:4318" } }).ok).toBe(true);
+  });
+
   test.each<[string, unknown, string]>([
     [
       "no collector",

@@ -44,6 +44,17 @@ function makeApp(list: readonly SidecarToken[] = tokens) {
   return { ask, done };
 }
 
+test("a token is told what it may do, and which it is", async () => {
+  const { ask } = makeApp();
+  const tell = async (token: string): Promise<unknown> => (await ask("GET", "/token", token)).json();
+  expect(await tell("all")).toEqual({ may: ["read", "operate", "capture"] });
+  expect(await tell("rc")).toEqual({ name: "rc", may: ["read", "capture"] });
+  expect(await tell("o")).toEqual({ name: "o", may: ["operate"] });
+  expect((await ask("GET", "/token", "wrong")).status).toBe(401);
+  expect((await ask("GET", "/token")).status).toBe(401);
+  expect((await makeApp([]).ask("GET", "/token", "all")).status).toBe(403);
+});
+
 const routes = [
   ["GET", "/config", "read"],
   ["GET", "/metrics", "read"],

@@ -3,6 +3,7 @@ import type { PostOrder, Posted } from "../../../src/net/http/post-json.ts";
 import { Secret } from "../../../src/secret.ts";
 import { describeRefusal, readRejected, readRetryMs } from "../../../src/telemetry/export-answer.ts";
 import { ExportCounts, Exporter } from "../../../src/telemetry/exporter.ts";
+import { listAttributes } from "../../../src/telemetry/otlp.ts";
 
 const ACCEPTED: Posted = { kind: "answered", status: 200, retryAfter: undefined, body: "{}" };
 
@@ -47,6 +48,19 @@ describe("Exporter", () => {
     });
     expect(counts).toMatchObject({ up: true, spansSent: 2, spansDropped: 1, queuedBytes: 0, exports: 1, failures: 0 });
     expect(messages).toEqual([]);
+  });
+
+  test("says that spans wait for a collector that is gone, and are lost to one that refuses them", async () => {
+    const tell = async (answer: Posted): Promise<string[]> => {
+      const { exporter, messages } = makeExporter(answer);
+      exporter.push(["{}"]);
+      await exporter.stop();
+      return messages.map((message) => message.slice(message.indexOf("; ") + 2));
+    };
+    const waits = "spans wait for it, and the oldest are lost when there are too many.";
+    expect(await tell({ kind: "failed", why: "did not answer within 10 s" })).toEqual([waits]);
+    expect(await tell({ ...ACCEPTED, status: 503 })).toEqual([waits]);
+    expect(await tell({ ...ACCEPTED, status: 500 })).toEqual(["what it refuses is lost."]);
   });
 
   test("counts spans that a collector leaves out of those that it accepts", async () => {
@@ -108,4 +122,9 @@ describe("the answer of a collector", () => {
     expect(describeRefusal({ ...ACCEPTED, status: 404 })).toContain("OTLP over HTTP as JSON");
     expect(describeRefusal({ ...ACCEPTED, status: 302 })).toBe("answered with 302");
   });
+});
+
+test("a long value is cut to text that every collector can read", () => {
+  const [attribute] = listAttributes({ "user.name": `${"x".repeat(255)}\u{1F600}` });
+  expect(attribute).toEqual({ key: "user.name", value: { stringValue: `${"x".repeat(255)}\uFFFD` } });
 });

@@ -1,4 +1,5 @@
 import type { Flow, FlowFilter, LiveTable } from "../live-table.ts";
+import type { Steps } from "../../../steps.ts";
 import { type LiveRow, LiveRows } from "./live-rows.ts";
 import type { Series } from "./series.ts";
 import type { Step } from "./step-ring.ts";
@@ -71,9 +72,14 @@ export class LiveFeed {
     return watcher;
   }
 
-  /** Another second is over. */
-  tick(): void {
-    for (const channel of this.#channels.values()) channel.tick();
+  /** Another second is over. A look at a long table takes milliseconds: each has a step of its own. */
+  *tick(): Steps<void> {
+    // Those that come between two steps know the present.
+    const channels = [...this.#channels.values()];
+    for (const channel of channels) {
+      channel.tick();
+      yield;
+    }
   }
 
   /** Ends every watcher. */

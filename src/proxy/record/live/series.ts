@@ -84,15 +84,14 @@ export class Series {
   /** Ends every second that is over. False when none is. */
   tick(): boolean {
     const passed = Math.floor((this.#clock() - this.#since) / SECOND_MS) - this.seconds.count;
-    if (passed <= 0) return false;
+    if (!(passed > 0)) return false;
     const totals = this.#readTotals();
     const { connectionsOpen: connections } = this.#sources.metrics;
     const tunnels = this.#sources.live.size;
     // Those before the last one get a share of what was counted, in whole numbers.
     const shares = mapTotals((name) => Math.floor((totals[name] - this.#before[name]) / passed));
     const ending = { connections, tunnels, dialP50: Number.NaN, dialP99: Number.NaN };
-    const missed = { ...shares, ...ending };
-    for (let left = passed - 1; left > 0; left -= 1) this.#add(missed, false);
+    this.#miss({ ...shares, ...ending }, passed - 1);
     const last = mapTotals((name) => totals[name] - this.#before[name] - shares[name] * (passed - 1));
     this.#before = totals;
     this.#add({ ...last, ...ending }, true);
@@ -135,12 +134,27 @@ export class Series {
 
   /** Goes on where another process was: the time since then is a pause. False when that is not understood. */
   restore({ seconds, minutes, count, minuteCount, beganAt }: SavedSeries): boolean {
+    if (!Number.isSafeInteger(count * SECOND_MS) || minuteCount !== Math.floor(count / MINUTE)) return false;
     // In the future, or older than all that is kept: nothing of it would be seen.
     const age = this.#clock() - beganAt - count * SECOND_MS;
     if (!(age >= -SECOND_MS && age < MINUTES_KEPT * MINUTE * SECOND_MS)) return true;
     if (!this.seconds.restore(seconds, count) || !this.minutes.restore(minutes, minuteCount)) return false;
     this.#since = beganAt;
     return true;
+  }
+
+  /** Adds `count` equal seconds without a dial. Takes no longer after a pause of years than after one of a day. */
+  #miss(second: Step, count: number): void {
+    let left = count;
+    // To the end of the minute that is under way, whole minutes, and the beginning of the last one.
+    for (; left > 0 && (this.seconds.count % MINUTE !== 0 || left < MINUTE); left -= 1) this.#add(second, false);
+    const minutes = Math.floor(left / MINUTE);
+    if (minutes === 0) return;
+    this.#dials.fill(0);
+    this.seconds.add(second, minutes * MINUTE);
+    this.minutes.add({ ...second, ...mapTotals((name) => second[name] * MINUTE) }, minutes);
+    for (let told = Math.min(minutes, FAILURE_MINUTES); told > 0; told -= 1) this.#addFailures();
+    this.#miss(second, left % MINUTE);
   }
 
   /** `counts`: whether the times of dials that were counted belong to it. */
@@ -166,6 +180,10 @@ export class Series {
       dialP50: findQuantile(dials, 0.5),
       dialP99: findQuantile(dials, 0.99),
     });
+    this.#addFailures();
+  }
+
+  #addFailures(): void {
     this.#failures.push(this.#readFailures());
     if (this.#failures.length > FAILURE_MINUTES) this.#failures.shift();
   }

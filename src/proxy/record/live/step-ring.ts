@@ -1,3 +1,5 @@
+import { deflateRawSync, inflateRawSync } from "node:zlib";
+
 /** What is known of a step of time, and of its end: the names of the columns. */
 export const COLUMNS = [
   "up",
@@ -35,10 +37,12 @@ export class StepRing {
     return Math.min(this.count, this.size);
   }
 
-  add(step: Step): void {
-    const at = this.count % this.size;
-    for (const name of COLUMNS) this.#columns[name][at] = step[name];
-    this.count += 1;
+  /** Adds a step, or many that are equal, of which those are written that are kept. */
+  add(step: Step, times = 1): void {
+    const end = this.count + times;
+    for (let at = Math.max(this.count, end - this.size); at < end; at += 1)
+      for (const name of COLUMNS) this.#columns[name][at % this.size] = step[name];
+    this.count = end;
   }
 
   /** The last `length` values of a column, the oldest first; fewer when there are no more. */
@@ -55,15 +59,15 @@ export class StepRing {
     return Object.fromEntries(entries) as Record<Column, number>;
   }
 
-  /** All values in base64, for another process of the same machine. */
+  /** All values, compressed and in base64, for another process of the same machine: most of a ring that is not full is zeros. */
   save(): string {
-    return Buffer.from(this.#values.buffer).toString("base64");
+    return deflateRawSync(this.#values, { level: 1 }).toString("base64");
   }
 
   /** Takes over what `save` of a ring with `count` steps gave. False when that is not of this size. */
   restore(saved: string, count: number): boolean {
-    const bytes = Buffer.from(saved, "base64");
-    if (bytes.length !== this.#values.byteLength || !Number.isSafeInteger(count) || count < 0) return false;
+    const bytes = inflate(saved, this.#values.byteLength);
+    if (bytes?.length !== this.#values.byteLength || !Number.isSafeInteger(count) || count < 0) return false;
     new Uint8Array(this.#values.buffer).set(bytes);
     this.count = count;
     return true;
@@ -76,5 +80,14 @@ export class StepRing {
     for (let at = this.count - Math.min(length, this.length); at < this.count; at += 1)
       sum += column[at % this.size] ?? 0;
     return sum;
+  }
+}
+
+/** Undefined when it is more than `most` bytes, or no compressed text. */
+function inflate(text: string, most: number): Uint8Array | undefined {
+  try {
+    return inflateRawSync(Buffer.from(text, "base64"), { maxOutputLength: most });
+  } catch {
+    return undefined;
   }
 }

@@ -7,6 +7,7 @@ import type {
   CertificatesAnswer,
   SeriesAnswer,
   StatusReport,
+  TokenAnswer,
   TunnelDetails,
   UpstreamRow,
   UsageAnswer,
@@ -73,6 +74,7 @@ interface Answers {
   readonly config: Readonly<Record<string, unknown>>;
   readonly series: SeriesAnswer;
   readonly status: StatusReport;
+  readonly token: TokenAnswer;
   readonly tunnels: TunnelDetails;
   readonly upstreams: { readonly upstreams: readonly UpstreamRow[] };
   readonly usage: UsageAnswer;

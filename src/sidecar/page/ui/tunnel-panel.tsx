@@ -13,7 +13,8 @@ interface PanelProps {
   /** What the table knows; undefined once it is over, or when it has no place in the table. */
   readonly row: Row | undefined;
   readonly close: () => void;
-  readonly end: (id: string, target: string | undefined) => void;
+  /** Undefined where the token may not. */
+  readonly end: ((id: string, target: string | undefined) => void) | undefined;
   readonly endAllOf: (user: string) => void;
 }
 
@@ -48,16 +49,18 @@ export function TunnelPanel({ id, row, close, end, endAllOf }: PanelProps) {
       </header>
       {isOver && <p class="problem">It is over. {problem}</p>}
       {problem !== undefined && !isOver && <p class="hint">{problem}</p>}
-      <div class="buttons">
-        <button type="button" class="danger" disabled={isOver} onClick={() => end(id, facts?.target)}>
-          End {facts?.kind === "request" ? "request" : "tunnel"}
-        </button>
-        {user !== undefined && (
-          <button type="button" class="danger quiet" onClick={() => endAllOf(user)}>
-            End all of {show(user)}
+      {end !== undefined && (
+        <div class="buttons">
+          <button type="button" class="danger" disabled={isOver} onClick={() => end(id, facts?.target)}>
+            End {facts?.kind === "request" ? "request" : "tunnel"}
           </button>
-        )}
-      </div>
+          {user !== undefined && (
+            <button type="button" class="danger quiet" onClick={() => endAllOf(user)}>
+              End all of {show(user)}
+            </button>
+          )}
+        </div>
+      )}
       {facts !== undefined && <Facts facts={facts} row={row} details={value} />}
       {value !== undefined && <Stages stages={value.stages} />}
       {facts?.tls !== undefined && <Tls tls={value?.tls ?? facts.tls} />}

@@ -29,7 +29,8 @@ interface TableProps {
   readonly open: string | undefined;
   readonly sort: (order: Order) => void;
   readonly show: (id: string) => void;
-  readonly end: (id: string, target: string | undefined) => void;
+  /** Undefined where the token may not. */
+  readonly end: ((id: string, target: string | undefined) => void) | undefined;
   /** What is said in the place of rows. */
   readonly empty: string;
 }
@@ -89,7 +90,8 @@ export function TunnelTable(props: TableProps) {
     const row = rows[index];
     if (next !== undefined) moveTo(next);
     else if (event.key === "Enter" && row !== undefined) props.show(row.id);
-    else if (event.key === "Delete" && row !== undefined) props.end(row.id, row.facts.target);
+    else if (event.key === "Delete" && row !== undefined && props.end !== undefined)
+      props.end(row.id, row.facts.target);
     else return;
     event.preventDefault();
   };
@@ -124,7 +126,7 @@ export function TunnelTable(props: TableProps) {
         class="grid"
         role="grid"
         tabIndex={0}
-        aria-label="Tunnels and requests. Arrow keys move, Enter opens, Delete ends."
+        aria-label={`Tunnels and requests. Arrow keys move, Enter opens${props.end === undefined ? "" : ", Delete ends"}.`}
         aria-rowcount={rows.length + 1}
         aria-colcount={COLUMN_KEYS.length}
         aria-activedescendant={index >= from * CHUNK && index < to * CHUNK ? `row-${index}` : undefined}

@@ -1,12 +1,15 @@
 import { useEffect, useRef } from "preact/hooks";
 import { Confirm, useConfirm } from "./confirm.tsx";
 import { countOf, formatCount, formatRate, show } from "./format.ts";
-import { usePage } from "./page-state.ts";
+import { useAnswer, usePage } from "./page-state.ts";
 import type { Route } from "./route.ts";
 import { arrange, isForUser } from "./table-order.ts";
 import { TunnelPanel } from "./tunnel-panel.tsx";
 import { TunnelTable } from "./tunnel-table.tsx";
 import type { Go } from "./use-route.ts";
+
+/** A reload may change what a token may do. */
+const TOKEN_EVERY_MS = 30_000;
 
 /** The live table of tunnels and forwarded requests, and the one that is open. */
 export function TunnelsView({ route, go }: { readonly route: Route; readonly go: Go }) {
@@ -14,6 +17,8 @@ export function TunnelsView({ route, go }: { readonly route: Route; readonly go:
   const { model, live } = page;
   const input = useRef<HTMLInputElement>(null);
   const confirm = useConfirm();
+  const { value: token } = useAnswer("token", "", TOKEN_EVERY_MS);
+  const mayEnd = token?.may.includes("operate") === true;
   const rows = arrange(model.rows.values(), route.filter, route.order);
   const rate = rows.reduce((sum, row) => sum + row.rateUp + row.rateDown, 0);
   const user = isForUser(route.filter) ? rows[0]?.facts.user : undefined;
@@ -71,19 +76,22 @@ export function TunnelsView({ route, go }: { readonly route: Route; readonly go:
             <b>{formatCount(rows.length)}</b> of {formatCount(model.total)}
             <span class="hint"> · {formatRate(rate)}</span>
           </p>
-          {user !== undefined && (
+          {mayEnd && user !== undefined && (
             <button type="button" class="danger" onClick={() => endAllOf(user)}>
               End all of {show(user)}
             </button>
           )}
         </div>
+        {token !== undefined && !mayEnd && (
+          <p class="hint">This token may not end tunnels: that needs one that may operate.</p>
+        )}
         <TunnelTable
           rows={rows}
           order={route.order}
           open={route.id}
           sort={(order) => go({ order }, "replace")}
           show={(id) => go({ id }, route.id === undefined ? undefined : "replace")}
-          end={endOne}
+          end={mayEnd ? endOne : undefined}
           empty={
             live.state.kind === "live"
               ? route.filter === ""
@@ -104,7 +112,7 @@ export function TunnelsView({ route, go }: { readonly route: Route; readonly go:
           id={route.id}
           row={model.rows.get(route.id)}
           close={close}
-          end={endOne}
+          end={mayEnd ? endOne : undefined}
           endAllOf={endAllOf}
         />
       )}

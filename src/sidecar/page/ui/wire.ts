@@ -3,11 +3,13 @@ import type { certificatesAnswer } from "../../certificates.ts";
 import type { liveState, liveTick } from "../../live.ts";
 import type { seriesAnswer } from "../../series.ts";
 import type { statusAnswer } from "../../status.ts";
+import type { tokenAnswer } from "../../token.ts";
 import type { tunnelDetails } from "../../tunnel-details.ts";
 import type { tunnelRow } from "../../tunnel-row.ts";
 
 // What the sidecar answers. Every text in it may be chosen by a peer.
 
+export type TokenAnswer = z.infer<typeof tokenAnswer>;
 export type StatusReport = z.infer<typeof statusAnswer>;
 export type SeriesAnswer = z.infer<typeof seriesAnswer>;
 export type LiveState = z.infer<typeof liveState>;

@@ -86,6 +86,57 @@ describe("penstock test", () => {
     expect(printed).toContain(`  found:    ${found}`);
   });
 
+  test("judges by the time of a case, as a tunnel, and takes the name of an exempt client", async () => {
+    const written = {
+      users: [{ name: "ann", password: "x" }],
+      auth: { exempt: [{ name: "lan", from: "10.0.0.0/8" }] },
+      default: "deny",
+      rules: [
+        { name: "work", hours: "Mon-Fri 08:00-18:00 Europe/Berlin", until: "2026-12-31", allow: true },
+        { name: "reading", to: ["docs.example"], methods: ["GET"], paths: ["/public/*"], allow: true },
+        { name: "writing", to: ["docs.example"], methods: ["POST"], deny: true },
+        { name: "lan", users: ["lan"], allow: true },
+      ],
+    };
+    const yaml = [
+      "- user ann → a.example:443: allow by work",
+      '  at: "2026-12-24T08:00 Europe/Berlin"',
+      "- user ann → a.example:443: deny by default",
+      '  at: "2026-12-24T17:00:00Z"',
+      "- user ann → http://docs.example/public/a: deny by writing",
+      '  at: "2026-12-26T12:00:00Z"',
+      "- from 10.0.0.7 → a.example:443: allow by lan",
+      '  at: "2026-12-26T12:00:00Z"',
+      "- from 192.0.2.1 → a.example:443: deny credentials_required",
+      "- from 10.0.0.7 → docs.example:443: allow",
+      '  at: "2027-01-02T12:00:00Z"',
+    ].join("\n");
+    expect(await runTest({ "proxy.config.json": JSON.stringify(written), "p.yaml": yaml })).toEqual({
+      code: 1,
+      printed: [
+        "p.yaml:10:3: from 10.0.0.7 → docs.example:443",
+        "  expected: allow",
+        "  found:    deny denied_by_rule by writing (rule writing)",
+        '    1. no: work (allow): "hours" does not have 2027-01-02T12:00:00.000Z; "until" ended the rule at 2027-01-01T00:00:00.000Z',
+        '    2. no: reading (allow): "methods" looks at forwarded requests, and this is a tunnel; "paths" looks at forwarded requests, and this is a tunnel',
+        "    3. yes: writing (deny): decides",
+        "    4. yes: lan (allow): matches, but an earlier rule decides",
+        "    default (deny): not reached",
+        "5 passed, 1 failed.",
+        "",
+      ].join("\n"),
+      told: [],
+    });
+  });
+
+  test("says which lists it does not have", async () => {
+    const written = { rules: [{ name: "bad", to: [{ url: "https://lists.example/bad.txt" }], deny: true }] };
+    const files = { "proxy.config.json": JSON.stringify(written), "p.yaml": "- → 192.0.2.1:443: allow\n" };
+    const { code, printed } = await runTest(files);
+    expect(code).toBe(1);
+    expect(printed).toContain("is not known here: only the running proxy fetches it");
+  });
+
   test("asks nobody for an address, and says which rule needs it", async () => {
     const { code, printed } = await runTest({ "p.yaml": "- user ann → far.example:443: deny denied_by_default\n" });
     expect(code).toBe(1);
@@ -122,7 +173,7 @@ describe("penstock test", () => {
     ["a target that is none", "- → a:0: deny\n", '"a:0" is not a target'],
     ["another option", "- → a:1: deny\n  adress: 10.0.0.1\n", 'Unknown "adress". Did you mean "address"?'],
     ["an address that is none", "- → a:1: deny\n  address: b\n", '"b" in "address" is not an IP address.'],
-    ["a time without a zone", "- → a:1: deny\n  at: 2026-12-24\n", '"2026-12-24" in "at" is not a time with its zone.'],
+    ["a time without a zone", "- → a:1: deny\n  at: 2026-12-24\n", '"2026-12-24" in "at" is no time with its zone.'],
     ["no cases", "tests: []\n", "p.yaml: Found no list of cases."],
   ])("refuses %s with 2", async (_, yaml, message) => {
     const { code, printed, told } = await runTest({ "p.yaml": yaml });

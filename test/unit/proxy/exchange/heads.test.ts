@@ -22,6 +22,7 @@ function forwardHead(text: string, options: { chunked?: boolean; close?: boolean
     chunked: false,
     close: false,
     bound: false,
+    edits: undefined,
     ...options,
   });
   if (typeof head === "string") return head;

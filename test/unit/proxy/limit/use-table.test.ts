@@ -40,6 +40,16 @@ describe("a use", () => {
     expect(use.monthBytes({ ...PERIOD, day: 121, month: 121 })).toBe(0);
   });
 
+  test("sums up anew when a reload lets the month of the same day begin on another day", () => {
+    const use = new Use("ci");
+    const [late, early] = [{ ...PERIOD, month: 98 }, PERIOD];
+    use.add({ ...PERIOD, day: 95 }, 10, 20, 1);
+    use.add(late, 100, 200, 1);
+    expect([late, early, late].map((period) => use.monthBytes(period))).toEqual([300, 330, 300]);
+    use.add(early, 1, 0, 0);
+    expect([use.monthBytes(early), use.dayBytes(early)]).toEqual([331, 301]);
+  });
+
   test("knows what others have added to what it saved, and counts nothing twice", () => {
     const use = new Use("ci");
     use.add(PERIOD, 100, 50, 1);

@@ -45,6 +45,10 @@ describe("formatSquidLine()", () => {
     expect(squid({ ...refused, status: 407, detail: "credentials_required", user: undefined })).toBe(
       "1795884216.123   1235 10.0.0.9 TCP_DENIED/407 0 CONNECT example.org:443 - HIER_NONE/- -",
     );
+    // Its scheme is read after the login.
+    expect(squid({ ...refused, status: 407, method: "GET", target: "example.org:80", user: "mallory" })).toContain(
+      " TCP_DENIED/407 0 GET http://example.org/ mallory ",
+    );
     expect(squid({ ...refused, status: 403, detail: "denied_by_rule" })).toContain(" TCP_DENIED/403 ");
     expect(squid({ ...refused, status: 502, detail: "connection_refused" })).toContain(" TCP_TUNNEL/502 ");
     expect(

@@ -7,6 +7,7 @@ import { type Column, COLUMNS, StepRing } from "../../../../../src/proxy/record/
 import type { RequestRecord } from "../../../../../src/proxy/record/request-record.ts";
 import { ServerSentEvents } from "../../../../../src/protocol/server-sent-events.ts";
 import { liveForm, liveState, liveTick } from "../../../../../src/sidecar/live.ts";
+import { runAtOnce } from "../../../../../src/steps.ts";
 import { FakeTunnel } from "../../../../support/fake-tunnel.ts";
 import { makeRequestRecord } from "../../../../support/make-record.ts";
 
@@ -72,7 +73,7 @@ function makeStand() {
     tick() {
       const step = Object.fromEntries(COLUMNS.map((name) => [name, seconds.count])) as Record<Column, number>;
       seconds.add(step);
-      feed.tick();
+      runAtOnce(feed.tick());
     },
   };
 }
@@ -236,6 +237,27 @@ describe("LiveFeed", () => {
     table.sample = () => expect.unreachable("Nobody watches");
     tick();
     expect(await one.watcher.next()).toBeUndefined();
+  });
+
+  test("has a step for each table that is watched, and leaves out what is watched since", () => {
+    const { feed, watch, table, open } = makeStand();
+    open();
+    watch({ user: "alice" });
+    watch({ user: "bob" });
+    const looked: (string | undefined)[] = [];
+    const { sample } = table;
+    table.sample = (filter, visit) => {
+      looked.push(filter.user);
+      sample.call(table, filter, visit);
+    };
+    const steps = feed.tick();
+    steps.next();
+    expect(looked).toEqual(["alice"]);
+    watch({ user: "carol" });
+    steps.next();
+    expect(looked).toEqual(["alice", "carol", "bob"]);
+    expect(steps.next().done).toBe(true);
+    expect(looked).toHaveLength(3);
   });
 
   test("ends everybody when the proxy ends", async () => {

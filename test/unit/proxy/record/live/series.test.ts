@@ -68,6 +68,48 @@ describe("Series", () => {
     expect(series.seconds.last("down", 1)).toEqual([7]);
   });
 
+  test("shares a long pause among minutes, too, and forgets the dials before it", () => {
+    const { bytes, metrics, series, pass, dial } = makeStand();
+    for (let second = 0; second < 85; second += 1) pass(1000);
+    bytes.up = 7 * 1000 + 3;
+    metrics.failures.dns_error = 2;
+    pass(1_000_000);
+    expect(series.seconds.count).toBe(1085);
+    expect(series.seconds.last("up")).toEqual([...Array.from({ length: 899 }, () => 7), 10]);
+    // 35 seconds of the pause are in the minute that was under way, and 5 in the one that is.
+    expect(series.minutes.last("up")).toEqual([0, 35 * 7, ...Array.from({ length: 16 }, () => 60 * 7)]);
+    expect(series.minutes.last("dialP50", 16).every(Number.isNaN)).toBe(true);
+    expect(series.countFailures()).toEqual({});
+    dial(5);
+    pass(60_000);
+    expect(series.minutes.last("up", 1)).toEqual([4 * 7 + 10]);
+    dial(5);
+    pass(119_000);
+    expect(series.measureDials().count).toBe(1);
+  });
+
+  test("takes a pause of a thousand years as it takes one of a day", () => {
+    const { bytes, series, pass } = makeStand();
+    const seconds = 1000 * 365 * 86_400;
+    bytes.down = seconds * 3 + 1;
+    expect(pass(seconds * 1000)).toBe(true);
+    expect(series.seconds.count).toBe(seconds);
+    expect(series.seconds.last("down")).toEqual([...Array.from({ length: 899 }, () => 3), 4]);
+    expect(series.minutes.count).toBe(seconds / 60);
+    expect(series.minutes.last("down")).toEqual([...Array.from({ length: 1439 }, () => 180), 181]);
+    expect(series.dueInMs).toBe(1000);
+    expect(pass(1000)).toBe(true);
+  });
+
+  test("does nothing when the clock says nothing, or goes back", () => {
+    const { time, series, pass } = makeStand();
+    pass(2000);
+    expect(pass(-1_000_000)).toBe(false);
+    time.now = Number.NaN;
+    expect(series.tick()).toBe(false);
+    expect(series.seconds.count).toBe(2);
+  });
+
   test("is never negative when bytes of a failed try are taken back", () => {
     const { bytes, series, pass } = makeStand();
     bytes.up = 100;
@@ -153,6 +195,11 @@ describe("Series", () => {
     const saved = series.save();
     expect(make().restore({ ...saved, seconds: "AAAA" })).toBe(false);
     expect(make().restore({ ...saved, count: -1 })).toBe(false);
+    expect(make().restore({ ...saved, minuteCount: 1 })).toBe(false);
+    const far = Number.MAX_SAFE_INTEGER;
+    expect(make().restore({ ...saved, count: far, minuteCount: Math.floor(far / 60), beganAt: -far * 1000 })).toBe(
+      false,
+    );
     const next = make();
     expect(next.restore({ ...saved, beganAt: -1e9 })).toBe(true);
     expect(next.seconds.count).toBe(0);

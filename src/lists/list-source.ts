@@ -1,0 +1,39 @@
+import type { Host } from "../address/host.ts";
+import type { Ip } from "../address/ip.ts";
+import type { Policy } from "../proxy/policy/policy.ts";
+import type { Steps } from "../steps.ts";
+
+/** A list that rules use, and where it is. */
+export interface ListSource {
+  /** Equal keys: the same list. The same in every process. */
+  readonly key: string;
+  /** For messages: `"allow.txt"`, or a URL without what may be a secret in it. */
+  readonly name: string;
+  readonly at:
+    /** `path` is absolute. */
+    | { readonly kind: "file"; readonly path: string }
+    /** `sha256`: the only content that may be used, in hexadecimal. */
+    | { readonly kind: "url"; readonly url: string; readonly everyMs: number; readonly sha256?: string };
+}
+
+/** The lists of a configuration, to be replaced without reading the rest of it again. */
+export interface ListsPlan {
+  readonly sources: readonly ListSource[];
+  /** The texts in use, by key. A list without one has had no content yet. */
+  readonly texts: ReadonlyMap<string, string>;
+  /** Says why a text cannot be the list, one sentence for each line. */
+  check(key: string, text: string): Steps<readonly string[]>;
+  /** The rules with other texts. */
+  compile(texts: ReadonlyMap<string, string>): Steps<Policy>;
+  /** Says by which lines of which lists the rule of that name matches, with the texts of this plan. Takes time in proportion to them. */
+  locate(rule: string, question: ListQuestion): readonly string[];
+}
+
+/** Who asks for what. */
+export interface ListQuestion {
+  readonly client: Ip;
+  readonly user: string | undefined;
+  /** The target, its full name where a search list completed it, and its addresses where they were looked at. */
+  readonly hosts: readonly Host[];
+  readonly port: number;
+}

@@ -1,0 +1,22 @@
+import { editFields } from "../../protocol/http1/edit-fields.ts";
+import { fail, type Outcome, succeed } from "../failure.ts";
+import type { AllowDecision } from "../policy/decision.ts";
+import type { ForwardRequest } from "../read/forward-request.ts";
+
+/**
+ * Changes a request as the rule that lets it through says. Values that are added
+ * may be credentials: they go over TLS to the target itself, and not with TRACE,
+ * whose answer would show them to the client.
+ */
+export function editRequest(request: ForwardRequest, { request: edits, rule }: AllowDecision): Outcome<ForwardRequest> {
+  if (edits === undefined) return succeed(request);
+  const { head, scheme } = request;
+  if (edits.adds && head.method.toUpperCase() === "TRACE")
+    return fail("edits_unsafe", { note: `rule ${rule} adds fields, and TRACE echoes them` });
+  // For an https URI, TLS ends at the target, whatever upstreams are on the way.
+  if (edits.adds && scheme !== "https" && !edits.allowPlain)
+    return fail("edits_unsafe", { note: `rule ${rule} adds fields, and the URI is not https` });
+  const fields = editFields(request.fields, edits.fields);
+  if (fields === undefined) return fail("head_too_large", { note: `with what rule ${rule} adds` });
+  return succeed(fields === request.fields ? request : { ...request, fields });
+}
