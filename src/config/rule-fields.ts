@@ -6,8 +6,15 @@ import type { HookQuery, Rule } from "../proxy/policy/policy.ts";
 import { parseCidr } from "../address/cidr.ts";
 import { choice, either, flag, hook, ipAddress, list, readCidrs, settings, text, word } from "./fields.ts";
 import type { ReadEntries } from "./list-reader.ts";
-import { findUnknownLists, hasFetched, type ListEntry, listOfEntries, nameSource } from "./lists-schema.ts";
-import { type Problem, quoteValue } from "./problem.ts";
+import {
+  fetchedPrivate,
+  findUnknownLists,
+  hasFetched,
+  type ListEntry,
+  listOfEntries,
+  nameSource,
+} from "./lists-schema.ts";
+import type { Problem } from "./problem.ts";
 import { findServerNameFault, findTargetFault, readTarget } from "./target-pattern.ts";
 import { bandwidthOf, compileBandwidth, formatBandwidth } from "./limits-schema.ts";
 import { compileParameters, findUnknownParameters, parameterConditions } from "./parameter-conditions.ts";
@@ -20,7 +27,7 @@ import {
   requestEdits,
   responseEdits,
 } from "./request-edits.ts";
-import { describeServerNames, fingerprint, versions } from "./tls-demand.ts";
+import { describeServerNames, findDemandConflict, fingerprint, versions } from "./tls-demand.ts";
 import { methodList, pathList } from "./request-lists.ts";
 import { compileWay, findUnknownWays, type Way, wayForms } from "./way-schema.ts";
 import type { AllowDecision } from "../proxy/policy/decision.ts";
@@ -89,12 +96,6 @@ function field<Schema extends z.ZodType>(declared: RuleField<Schema>): RuleField
 }
 
 const anyWay = '"direct", the name of an upstream, a list of names or a function';
-
-const fetchedPrivate: Problem = {
-  path: [],
-  message:
-    "A list from a URL cannot open special-purpose addresses: whoever writes it could reach inside. Take it from a file, or write a rule of its own.",
-};
 
 const orLists = ", also from files (`{ file }`), URLs (`{ url }`) and named lists (`@name`).";
 
@@ -346,10 +347,4 @@ function compileEntries(
 
 function nameEntry(entry: ListEntry): string {
   return typeof entry === "string" ? entry : nameSource(entry);
-}
-
-/** A demand on TLS in a rule where TLS may not be spoken. */
-function findDemandConflict({ protocols }: WrittenRule, name: string): Problem[] {
-  if (!Array.isArray(protocols) || protocols.includes("tls")) return [];
-  return [{ path: [], message: `"protocols" does not have "tls". Add it, or leave out ${quoteValue(name)}.` }];
 }

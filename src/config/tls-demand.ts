@@ -1,5 +1,6 @@
 import type { ServerNames } from "../proxy/policy/target-set.ts";
 import { text } from "./fields.ts";
+import { type Problem, quoteValue } from "./problem.ts";
 
 /** The JA4 fingerprint of a TLS client. */
 export const fingerprint = text("a JA4 fingerprint", (value) =>
@@ -19,4 +20,10 @@ export function describeServerNames(sni: "match" | ServerNames): string {
   if (sni === "match") return "as the target";
   const more = sni.texts.length - MAX_NAMES;
   return `${sni.texts.slice(0, MAX_NAMES).join(", ")}${more > 0 ? ` and ${more} more` : ""}`;
+}
+
+/** A demand on TLS in a rule where TLS may not be spoken. */
+export function findDemandConflict({ protocols }: Readonly<Record<string, unknown>>, name: string): Problem[] {
+  if (!Array.isArray(protocols) || protocols.includes("tls")) return [];
+  return [{ path: [], message: `"protocols" does not have "tls". Add it, or leave out ${quoteValue(name)}.` }];
 }
