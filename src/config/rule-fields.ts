@@ -1,11 +1,11 @@
 import type * as z from "zod";
 
 import { nameVersion } from "../protocol/tls/read/iana.ts";
-import type { InsideDemand, InsideProtocol } from "../proxy/policy/inside-demand.ts";
-import type { HookQuery, Rule } from "../proxy/policy/policy.ts";
+import type { InsideProtocol } from "../proxy/policy/inside-demand.ts";
+import type { HookQuery } from "../proxy/policy/policy.ts";
 import { parseCidr } from "../address/cidr.ts";
 import { choice, either, flag, hook, ipAddress, list, readCidrs, settings, text, word } from "./fields.ts";
-import type { ReadEntries } from "./list-reader.ts";
+import { type CompiledField, type CompileMeans, field, type RuleField, type WrittenRule } from "./rule-field.ts";
 import {
   fetchedPrivate,
   findUnknownLists,
@@ -14,12 +14,10 @@ import {
   listOfEntries,
   nameSource,
 } from "./lists-schema.ts";
-import type { Problem } from "./problem.ts";
 import { findServerNameFault, findTargetFault, readTarget } from "./target-pattern.ts";
 import { bandwidthOf, compileBandwidth, formatBandwidth } from "./limits-schema.ts";
 import { compileParameters, findUnknownParameters, parameterConditions } from "./parameter-conditions.ts";
 import { compileHours, compileUntil, lastTime, weeklyHours } from "./when-schema.ts";
-import type { Materials } from "./materials.ts";
 import {
   compileRequestEdits,
   compileResponseEdits,
@@ -31,69 +29,10 @@ import { describeServerNames, findDemandConflict, fingerprint, versions } from "
 import { methodList, pathList } from "./request-lists.ts";
 import { compileWay, findUnknownWays, type Way, wayForms } from "./way-schema.ts";
 import type { AllowDecision } from "../proxy/policy/decision.ts";
-import type { When } from "../proxy/policy/when.ts";
 import { ServerNames } from "../proxy/policy/target-set.ts";
 
 /** Chooses the way for one connection. Throwing, or taking longer than `timeouts.hook`, denies. */
 export type ChooseWay = (query: HookQuery) => Way | Promise<Way>;
-
-/** A rule as written. Parts of it may be malformed. */
-export type WrittenRule = Readonly<Record<string, unknown>>;
-
-/** Names in the rest of the configuration that a rule may use. */
-export interface KnownNames {
-  /** Names of all upstreams; undefined when they cannot be read. */
-  readonly upstreams: readonly string[] | undefined;
-  /** What is wrong with a user in a rule; undefined for nothing. */
-  readonly explainUser: (name: string) => string | undefined;
-  /** Names of the parameters of user names; undefined when they cannot be read. */
-  readonly parameters: readonly string[] | undefined;
-  /** Names of lists; undefined when they cannot be read. */
-  readonly lists: readonly string[] | undefined;
-  /** Those of them that are fetched. */
-  readonly fetched: ReadonlySet<string>;
-}
-
-type AllowVerdict = Extract<Rule["verdict"], { kind: "allow" }>;
-
-/** What one field adds to a rule. */
-export interface CompiledField {
-  /** What the rule looks at. */
-  readonly match?: Pick<Rule, "from" | "users" | "parameters" | "to" | "methods" | "paths">;
-  /** When it matches. */
-  readonly when?: When;
-  /** What the rule allows. */
-  readonly terms?: Partial<AllowVerdict>;
-  /** What the first bytes inside a tunnel have to be. */
-  readonly inside?: Partial<InsideDemand>;
-}
-
-/** What fields are compiled with. */
-export interface CompileMeans {
-  /** Gives the entries of lists. */
-  readonly read: ReadEntries;
-  /** Has secrets. */
-  readonly materials: Materials;
-}
-
-/** Everything about one field of a rule. */
-interface RuleField<Schema extends z.ZodType> {
-  /** The values; the description is the meaning in the documentation. */
-  readonly schema: Schema;
-  /** The field makes the rule allow: `deny` contradicts it. */
-  readonly allows?: true;
-  /** What contradicts it in the rule and in the names that the configuration knows. Paths begin at the field. */
-  readonly findConflicts?: (value: unknown, rule: WrittenRule, known: KnownNames) => readonly Problem[];
-  /** What a rule with this field does. */
-  readonly compile?: (value: Exclude<z.output<Schema>, undefined>, means: CompileMeans) => CompiledField;
-  /** How `penstock explain` words what it allows; undefined when it does not change the decision. */
-  readonly explain?: (decision: AllowDecision) => string | undefined;
-}
-
-/** Infers the value that `compile` gets from the schema. */
-function field<Schema extends z.ZodType>(declared: RuleField<Schema>): RuleField<Schema> {
-  return declared;
-}
 
 const anyWay = '"direct", the name of an upstream, a list of names or a function';
 
