@@ -122,3 +122,10 @@ export function nameSource(source: ListSettings): string {
   const { origin, pathname, search } = new URL(source.url);
   return `${origin}${pathname}${search === "" ? "" : "?…"}`;
 }
+
+/** What is wrong with a rule that opens special-purpose addresses to a list from a URL. */
+export const fetchedPrivate: Problem = {
+  path: [],
+  message:
+    "A list from a URL cannot open special-purpose addresses: whoever writes it could reach inside. Take it from a file, or write a rule of its own.",
+};

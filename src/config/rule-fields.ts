@@ -1,18 +1,23 @@
 import type * as z from "zod";
 
 import { nameVersion } from "../protocol/tls/read/iana.ts";
-import type { InsideDemand, InsideProtocol } from "../proxy/policy/inside-demand.ts";
-import type { HookQuery, Rule } from "../proxy/policy/policy.ts";
+import type { InsideProtocol } from "../proxy/policy/inside-demand.ts";
+import type { HookQuery } from "../proxy/policy/policy.ts";
 import { parseCidr } from "../address/cidr.ts";
-import { choice, either, flag, hook, ipAddress, list, readCidrs, text, word } from "./fields.ts";
-import type { ReadEntries } from "./list-reader.ts";
-import { findUnknownLists, hasFetched, listOfEntries } from "./lists-schema.ts";
-import type { Problem } from "./problem.ts";
-import { findTargetFault, readTarget } from "./target-pattern.ts";
+import { choice, either, flag, hook, ipAddress, list, readCidrs, settings, text, word } from "./fields.ts";
+import { type CompiledField, type CompileMeans, field, type RuleField, type WrittenRule } from "./rule-field.ts";
+import {
+  fetchedPrivate,
+  findUnknownLists,
+  hasFetched,
+  type ListEntry,
+  listOfEntries,
+  nameSource,
+} from "./lists-schema.ts";
+import { findServerNameFault, findTargetFault, readTarget } from "./target-pattern.ts";
 import { bandwidthOf, compileBandwidth, formatBandwidth } from "./limits-schema.ts";
 import { compileParameters, findUnknownParameters, parameterConditions } from "./parameter-conditions.ts";
 import { compileHours, compileUntil, lastTime, weeklyHours } from "./when-schema.ts";
-import type { Materials } from "./materials.ts";
 import {
   compileRequestEdits,
   compileResponseEdits,
@@ -21,89 +26,22 @@ import {
   responseEdits,
 } from "./request-edits.ts";
 import {
-  compileServerNames,
   describeEch,
   describeServerNames,
   echDemand,
   findDemandConflict,
-  ja4Demand,
-  sniDemand,
-  tlsDemand,
+  fingerprint,
   versions,
 } from "./tls-demand.ts";
 import { methodList, pathList } from "./request-lists.ts";
 import { compileWay, findUnknownWays, type Way, wayForms } from "./way-schema.ts";
 import type { AllowDecision } from "../proxy/policy/decision.ts";
-import type { When } from "../proxy/policy/when.ts";
+import { ServerNames } from "../proxy/policy/target-set.ts";
 
 /** Chooses the way for one connection. Throwing, or taking longer than `timeouts.hook`, denies. */
 export type ChooseWay = (query: HookQuery) => Way | Promise<Way>;
 
-/** A rule as written. Parts of it may be malformed. */
-export type WrittenRule = Readonly<Record<string, unknown>>;
-
-/** Names in the rest of the configuration that a rule may use. */
-export interface KnownNames {
-  /** Names of all upstreams; undefined when they cannot be read. */
-  readonly upstreams: readonly string[] | undefined;
-  /** What is wrong with a user in a rule; undefined for nothing. */
-  readonly explainUser: (name: string) => string | undefined;
-  /** Names of the parameters of user names; undefined when they cannot be read. */
-  readonly parameters: readonly string[] | undefined;
-  /** Names of lists; undefined when they cannot be read. */
-  readonly lists: readonly string[] | undefined;
-  /** Those of them that are fetched. */
-  readonly fetched: ReadonlySet<string>;
-}
-
-type AllowVerdict = Extract<Rule["verdict"], { kind: "allow" }>;
-
-/** What one field adds to a rule. */
-export interface CompiledField {
-  /** What the rule looks at. */
-  readonly match?: Pick<Rule, "from" | "users" | "parameters" | "to" | "methods" | "paths">;
-  /** When it matches. */
-  readonly when?: When;
-  /** What the rule allows. */
-  readonly terms?: Partial<AllowVerdict>;
-  /** What the first bytes inside a tunnel have to be. */
-  readonly inside?: Partial<InsideDemand>;
-}
-
-/** What fields are compiled with. */
-export interface CompileMeans {
-  /** Gives the entries of lists. */
-  readonly read: ReadEntries;
-  /** Has secrets. */
-  readonly materials: Materials;
-}
-
-/** Everything about one field of a rule. */
-interface RuleField<Schema extends z.ZodType> {
-  /** The values; the description is the meaning in the documentation. */
-  readonly schema: Schema;
-  /** The field makes the rule allow: `deny` contradicts it. */
-  readonly allows?: true;
-  /** What contradicts it in the rule and in the names that the configuration knows. Paths begin at the field. */
-  readonly findConflicts?: (value: unknown, rule: WrittenRule, known: KnownNames) => readonly Problem[];
-  /** What a rule with this field does. */
-  readonly compile?: (value: Exclude<z.output<Schema>, undefined>, means: CompileMeans) => CompiledField;
-  /** How `penstock explain` words what it allows; undefined when it does not change the decision. */
-  readonly explain?: (decision: AllowDecision) => string | undefined;
-}
-
-/** Infers the value that `compile` gets from the schema. */
-function field<Schema extends z.ZodType>(declared: RuleField<Schema>): RuleField<Schema> {
-  return declared;
-}
-
 const anyWay = '"direct", the name of an upstream, a list of names or a function';
-
-const fetchedPrivate: Problem = {
-  path: [],
-  message:
-    "A list from a URL cannot open special-purpose addresses: whoever writes it could reach inside. Take it from a file, or write a rule of its own.",
-};
 
 const orLists = ", also from files (`{ file }`), URLs (`{ url }`) and named lists (`@name`).";
 
@@ -283,14 +221,29 @@ export const ruleFields = {
     explain: ({ response }) => response && `responses with changes (${response.description})`,
   }),
   sni: field({
-    schema: sniDemand,
+    schema: either('"match" or a list of names', [
+      word(["match"]),
+      listOfEntries('a name such as "*.example.org"', 'a list of names such as "*.example.org"', findServerNameFault),
+    ])
+      .describe(
+        'Allow, but inside TLS only with a server name (SNI): `"match"` for the very name that the tunnel is asked for, or a list of names, `*.suffix` (every name below it) and `*` (any), also from files (`{ file }`), URLs (`{ url }`) and named lists (`@name`). A ClientHello without SNI, or one that cannot be read, is refused. The rule judges before the ClientHello reaches the target; with Encrypted Client Hello it judges the outer one: see `ech`.',
+      )
+      .optional(),
     allows: true,
     findConflicts: (sni, rule, { lists }) => [...findDemandConflict(rule, "sni"), ...findUnknownLists(sni, lists)],
-    compile: (sni, { read }) => ({ inside: { sni: compileServerNames(sni, read) } }),
+    compile: (sni, { read }) => {
+      if (sni === "match") return { inside: { sni } };
+      const names = Iterator.from(read(sni, "server names") ?? []).map(readTarget);
+      return { inside: { sni: new ServerNames(sni.map(nameEntry), names) } };
+    },
     explain: ({ inside }) => inside?.sni && `SNI ${describeServerNames(inside.sni)}`,
   }),
   tls: field({
-    schema: tlsDemand,
+    schema: settings({
+      min: word(["1.0", "1.1", "1.2", "1.3"]).describe("The lowest version that client and server may agree on."),
+    })
+      .describe("Allow, but only TLS of a version. Clients that offer no such version are refused at once.")
+      .optional(),
     allows: true,
     findConflicts: (_, rule) => findDemandConflict(rule, "tls"),
     compile: ({ min }) => ({ inside: { minVersion: versions[min] } }),
@@ -298,7 +251,9 @@ export const ruleFields = {
       inside?.minVersion === undefined ? undefined : `${nameVersion(inside.minVersion)} or later`,
   }),
   ja4: field({
-    schema: ja4Demand,
+    schema: list(fingerprint, "a list of JA4 fingerprints")
+      .describe("Allow, but only TLS clients with one of these JA4 fingerprints.")
+      .optional(),
     allows: true,
     findConflicts: (_, rule) => findDemandConflict(rule, "ja4"),
     compile: (ja4) => ({ inside: { ja4: new Set(ja4) } }),
@@ -341,4 +296,8 @@ function compileEntries(
   compile: (texts: Iterable<string>) => NonNullable<CompiledField["match"]>,
 ): CompiledField {
   return texts === undefined ? {} : { match: compile(texts) };
+}
+
+function nameEntry(entry: ListEntry): string {
+  return typeof entry === "string" ? entry : nameSource(entry);
 }

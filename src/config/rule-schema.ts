@@ -4,7 +4,8 @@ import type { HookQuery } from "../proxy/policy/policy.ts";
 import { either, hook, settings } from "./fields.ts";
 import { MALFORMED, type Parts } from "./parts.ts";
 import { type Problem, quoteNamed, quoteValue } from "./problem.ts";
-import { type KnownNames, ruleFieldList, type ruleFields, type WrittenRule } from "./rule-fields.ts";
+import type { KnownNames, WrittenRule } from "./rule-field.ts";
+import { ruleFieldList, type ruleFields } from "./rule-fields.ts";
 import type { Way } from "./way-schema.ts";
 
 /** What a rule that is a function answers; undefined passes on to the next rule. */

@@ -16,7 +16,7 @@ import {
 import { listFetched, listNames, listsSchema } from "./lists-schema.ts";
 import { checked, MALFORMED, type PartsOf, readWhole } from "./parts.ts";
 import type { Problem } from "./problem.ts";
-import type { KnownNames } from "./rule-fields.ts";
+import type { KnownNames } from "./rule-field.ts";
 import { findRuleConflicts, rulesSchema } from "./rule-schema.ts";
 import { readSidecarPort, sidecarSchema } from "./sidecar.ts";
 import { stateSchema } from "./state.ts";

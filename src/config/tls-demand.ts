@@ -1,12 +1,9 @@
-import { ServerNames } from "../proxy/policy/target-set.ts";
-import { either, list, settings, text, word } from "./fields.ts";
-import type { ReadEntries } from "./list-reader.ts";
-import { type ListEntry, listOfEntries, nameSource } from "./lists-schema.ts";
+import type { ServerNames } from "../proxy/policy/target-set.ts";
+import { text, word } from "./fields.ts";
 import { type Problem, quoteValue } from "./problem.ts";
-import { findServerNameFault, readTarget } from "./target-pattern.ts";
 
 /** The JA4 fingerprint of a TLS client. */
-const fingerprint = text("a JA4 fingerprint", (value) =>
+export const fingerprint = text("a JA4 fingerprint", (value) =>
   /^t(?:s2|s3|1[0-3]|00)[di][0-9]{4}[0-9A-Za-z]{2}_[0-9a-f]{12}_[0-9a-f]{12}$/.test(value)
     ? undefined
     : 'is not a JA4 fingerprint. Write one such as "t13d1516h2_8daaf6152771_e5627efa2ab1"',
@@ -14,39 +11,6 @@ const fingerprint = text("a JA4 fingerprint", (value) =>
 
 /** Versions of TLS as on the wire. */
 export const versions = { "1.0": 0x0301, "1.1": 0x0302, "1.2": 0x0303, "1.3": 0x0304 } as const;
-
-/** Names that SNI may have. */
-export const sniDemand = either('"match" or a list of names', [
-  word(["match"]),
-  listOfEntries('a name such as "*.example.org"', 'a list of names such as "*.example.org"', findServerNameFault),
-])
-  .describe(
-    'Allow, but inside TLS only with a server name (SNI): `"match"` for the very name that the tunnel is asked for, or a list of names, `*.suffix` (every name below it) and `*` (any), also from files (`{ file }`), URLs (`{ url }`) and named lists (`@name`). A ClientHello without SNI, or one that cannot be read, is refused. The rule judges before the ClientHello reaches the target; with Encrypted Client Hello it judges the outer one: see `ech`.',
-  )
-  .optional();
-
-/** Reads names that the schema has accepted. */
-export function compileServerNames(sni: "match" | readonly ListEntry[], read: ReadEntries): "match" | ServerNames {
-  if (sni === "match") return sni;
-  const names = Iterator.from(read(sni, "server names") ?? []).map(readTarget);
-  return new ServerNames(sni.map(nameEntry), names);
-}
-
-function nameEntry(entry: ListEntry): string {
-  return typeof entry === "string" ? entry : nameSource(entry);
-}
-
-/** Versions of TLS. */
-export const tlsDemand = settings({
-  min: word(["1.0", "1.1", "1.2", "1.3"]).describe("The lowest version that client and server may agree on."),
-})
-  .describe("Allow, but only TLS of a version. Clients that offer no such version are refused at once.")
-  .optional();
-
-/** Fingerprints of TLS clients. */
-export const ja4Demand = list(fingerprint, "a list of JA4 fingerprints")
-  .describe("Allow, but only TLS clients with one of these JA4 fingerprints.")
-  .optional();
 
 /** What Encrypted Client Hello is refused. */
 export const echDemand = word(["deny", "grease"])

@@ -29,7 +29,8 @@ test(`${TUNNELS} tunnels are carried at once, and leave nothing behind`, async (
     messageBytes: 64,
     ms: TUNNELS > 1000 ? 10_000 : 500,
   });
-  expect(await proxy.countDescriptors()).toBeGreaterThanOrEqual(atRest + 2 * TUNNELS);
+  // What was open at rest may have been about to close.
+  expect(await proxy.countDescriptors()).toBeGreaterThanOrEqual(2 * TUNNELS);
   const result = await client.finish();
   expect(result.failures).toBe(0);
   expect(result.units).toBeGreaterThan(TUNNELS);
