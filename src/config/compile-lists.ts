@@ -15,7 +15,8 @@ import { formatProblem, type Problem, quoteSubject, quoteValue, writeSentence } 
 import { readDuration } from "./quantity.ts";
 import type { RuleSettings } from "./rule-schema.ts";
 import type { Config } from "./schema.ts";
-import { findServerNameFault, findTargetFault } from "./target-pattern.ts";
+import { hasSecrets } from "./request-edits.ts";
+import { findServerNameFault, findTargetFault, isEveryHost } from "./target-pattern.ts";
 import { findNameFault } from "./users-schema.ts";
 
 /** A list, and how rules use it. */
@@ -27,6 +28,8 @@ interface UsedList {
   readonly kinds: Set<ListKind>;
   /** A rule denies by it: without an entry it would deny nothing. */
   denies: boolean;
+  /** A rule sends secrets to the targets in it: every host must not be one. */
+  sendsSecrets: boolean;
 }
 
 /** The lists of a configuration with their texts, and what is wrong with them. */
@@ -118,9 +121,11 @@ function findUsedLists(
       path,
       kinds: new Set(),
       denies: false,
+      sendsSecrets: false,
     };
     known.kinds.add(kind);
     known.denies ||= rule.deny === true;
+    known.sendsSecrets ||= kind === "targets" && hasSecrets(rule.request);
     used.set(key, known);
   }
   return { used, rules: withLists };
@@ -159,7 +164,7 @@ function findUnused({ rules, lists = {} }: Config): Problem[] {
 }
 
 /** What is wrong with the text of a list. */
-function* findFaults({ source, path, kinds, denies }: UsedList, text: string): Steps<Problem[]> {
+function* findFaults({ source, path, kinds, denies, sendsSecrets }: UsedList, text: string): Steps<Problem[]> {
   const problems: Problem[] = [];
   const file = source.at.kind === "file" ? source.at.path : source.name;
   let entries = 0;
@@ -167,7 +172,7 @@ function* findFaults({ source, path, kinds, denies }: UsedList, text: string): S
   for (const [number, line] of splitLines(text)) {
     if (isStep(number)) yield;
     for (const kind of kinds) {
-      const fault = findLineFault(line, kind);
+      const fault = findLineFault(line, kind, sendsSecrets && kind === "targets");
       if (typeof fault === "number") {
         entries += fault;
         continue;
@@ -188,11 +193,15 @@ function* findFaults({ source, path, kinds, denies }: UsedList, text: string): S
 }
 
 /** How many entries a line has, or what is wrong with it. */
-function findLineFault(line: string, kind: ListKind): number | string {
+function findLineFault(line: string, kind: ListKind, getsSecrets: boolean): number | string {
   const read = readListLine(line, kind);
   if ("reason" in read) return writeSentence(quoteSubject(line.trim()), read.reason);
   for (const entry of read) {
-    const fault = faultFinders[kind](entry);
+    const fault =
+      faultFinders[kind](entry) ??
+      (getsSecrets && isEveryHost(entry)
+        ? "is every host, and a rule would send a secret there. Name the hosts"
+        : undefined);
     if (fault !== undefined) return writeSentence(quoteSubject(entry), fault);
   }
   return read.length;

@@ -16,7 +16,7 @@ import type { Materials } from "./materials.ts";
 import { isRecord, readList, readRecord } from "./plain-data.ts";
 import { type Problem, quoteValue } from "./problem.ts";
 import { findSecret } from "./secrets.ts";
-import { parseTargetPattern } from "./target-pattern.ts";
+import { isEveryHost } from "./target-pattern.ts";
 
 /** Where a placeholder is looked for, unless it says where. */
 const CREDENTIAL_FIELDS = ["authorization", "x-api-key"] as const;
@@ -128,8 +128,7 @@ export function findEditConflicts(edits: unknown, rule: Readonly<Record<string, 
       });
   if (isRecord(edits) && seen.size === 0 && problems.length === 0)
     problems.push({ path: [], message: "Nothing is changed. Leave it out, or write what is." });
-  const secrets = [...Object.values(readRecord(set)), ...placeholders.map(([, source]) => source)];
-  if (secrets.some(isRecord) && isForEverybody(rule["to"]))
+  if (hasSecrets(edits) && isForEverybody(rule["to"]))
     problems.push({
       path: [],
       message: 'The rule would send a secret to every host. Name the hosts in "to".',
@@ -144,13 +143,15 @@ function listLookedAt(source: unknown): string[] {
     : readList(fields).filter((name): name is string => typeof name === "string");
 }
 
-/** Whether a rule matches every host. */
+/** Whether what a rule adds to requests comes from variables or files. */
+export function hasSecrets(edits: unknown): boolean {
+  const { set, replace } = readRecord(edits);
+  return [set, replace].some((map) => Object.values(readRecord(map)).some(isRecord));
+}
+
+/** Whether the targets of a rule as written are every host. What is in lists is judged where they are read. */
 function isForEverybody(to: unknown): boolean {
-  if (to === undefined) return true;
-  return readList(to).some((target) => {
-    const parsed = typeof target === "string" ? parseTargetPattern(target) : undefined;
-    return parsed?.ok === true && parsed.value.host.kind === "any";
-  });
+  return to === undefined || readList(to).some((target) => typeof target === "string" && isEveryHost(target));
 }
 
 /** Rules that change requests, and let tunnels through, in which they change nothing. */

@@ -28,6 +28,14 @@ export function parseTargetPattern(text: string): Read<TargetPattern> {
   return { ok: true, value: { host, ports } };
 }
 
+/** Whether a target is every host, or every address of a family; false for what is none. */
+export function isEveryHost(text: string): boolean {
+  const parsed = parseTargetPattern(text);
+  if (!parsed.ok) return false;
+  const { host } = parsed.value;
+  return host.kind === "any" || (host.kind === "cidr" && host.cidr.prefix === 0);
+}
+
 /** Reads a target that the schema has accepted. */
 export function readTarget(text: string): TargetPattern {
   return readAccepted(parseTargetPattern(text));

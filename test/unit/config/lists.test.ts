@@ -51,6 +51,24 @@ describe("a list in a file", () => {
     expect(sni && sni !== "match" && [sni.has("a.example.org"), sni.has("example.net")]).toEqual([true, false]);
   });
 
+  test.each(["*", "*:443", "0.0.0.0/0", "[::/0]:443"])(
+    "must not have %s when a rule sends secrets to its targets, now or later",
+    (entry) => {
+      const rule = { to: ["@api"], request: { set: { authorization: { env: "TOKEN" } } } };
+      const raw = { lists: { api: file }, rules: [rule] };
+      const fault = "is every host, and a rule would send a secret there. Name the hosts.";
+      const files = new Map(Object.entries(list(`a.example\n${entry}\n`)));
+      expect(listCompileProblems(raw, { files, variables: { TOKEN: "t0ken" } })).toEqual([
+        `/etc/penstock/list.txt:2: rules[0].to[0]: ${JSON.stringify(entry)} ${fault}`,
+      ]);
+      const good = new Map(Object.entries(list("a.example\n*.b.example\n10.0.0.0/8\n")));
+      const { lists: plan } = compileForTest(raw, { files: good, variables: { TOKEN: "t0ken" } });
+      const [source] = plan?.sources ?? [];
+      if (plan === undefined || source === undefined) throw new Error("There is no list");
+      expect(runAtOnce(plan.check(source.key, `${entry}\n`)).join()).toContain(fault);
+    },
+  );
+
   test("may be one that several rules name", () => {
     const rules = [
       { to: ["@dev"], users: ["@dev"], deny: true },

@@ -59,6 +59,14 @@ describe("a rule's request and response", () => {
       { to: ["a.example", "*:443"], request: { replace: { "sk-placeholder": env } } },
       "rules[0].request: The rule would send a secret to every host.",
     ],
+    [
+      { to: ["a.example", "0.0.0.0/0"], request: { set: { authorization: env } } },
+      "rules[0].request: The rule would send a secret to every host.",
+    ],
+    [
+      { to: ["[::/0]:443"], request: { set: { authorization: env } } },
+      "rules[0].request: The rule would send a secret to every host.",
+    ],
     [{ to, deny: true, request: { remove: ["a"] } }, "rules[0].request: The rule denies."],
     [{ to, deny: true, response: { remove: ["a"] } }, "rules[0].response: The rule denies."],
     [{ to, request: { set: { a: 5 } } }, "rules[0].request.set.a: Found something that is no secret."],
