@@ -69,6 +69,16 @@ describe("the HTTP server of the sidecar", () => {
     expect(peer.text).toEndWith("Content-Length: 10\r\nConnection: close\r\n\r\n");
   });
 
+  test("names no length to HEAD that is not known", async () => {
+    await using stand = start({ handle: () => new Response(null) });
+    const text = await ask(stand.port, "HEAD / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+    expect(text).toStartWith("HTTP/1.1 200 OK\r\n");
+    expect(text).not.toContain("Content-Length");
+    expect(await ask(stand.port, "GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")).toContain(
+      "\r\nContent-Length: 0\r\n",
+    );
+  });
+
   test.each([
     ["GET / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400],
     ["GET / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n", 400],

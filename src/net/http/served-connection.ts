@@ -165,7 +165,9 @@ export class ServedConnection implements Served {
     const turn = this.#conn.timers.deadlines.start(expiring, this.#options.deadlines.answerMs);
     try {
       const body = new Uint8Array(await response.arrayBuffer());
-      const head = formatHead(response, { length: body.length, chunked: false, keeps, now: new Date() });
+      // To HEAD it would be the length of the answer to GET (RFC 9110 §8.6), which is not known without a body.
+      const length = bodiless && response.body === null ? undefined : body.length;
+      const head = formatHead(response, { length, chunked: false, keeps, now: new Date() });
       return await writer.write(bodiless ? head : Buffer.concat([head, body]));
     } finally {
       this.#conn.timers.deadlines.stop(expiring, turn);
