@@ -1,4 +1,5 @@
 import { describe, expect } from "bun:test";
+import { formatBytes } from "../../src/proxy/record/access-line.ts";
 import { Browser } from "../support/browser.ts";
 import { needs } from "../support/needs.ts";
 import { openPage } from "../support/page-tab.ts";
@@ -32,6 +33,25 @@ describe("the page of a proxy", () => {
     expect(figures.slice(0, 2)).toEqual(["Open tunnels", "2"]);
     expect(figures.slice(figures.indexOf("Refused"), figures.indexOf("Refused") + 2)).toEqual(["Refused", "1"]);
     expect(figures.slice(figures.indexOf("Carried"), figures.indexOf("Carried") + 2)).toEqual(["Carried", "6.0 kB"]);
+    // The same as the metrics, which others count.
+    const metrics = await proxy.metrics();
+    const sum = (name: string): number =>
+      [...metrics.matchAll(new RegExp(`^${name}(?:\\{.*\\})? ([0-9.e+-]+)$`, "gm"))].reduce(
+        (total, [, value]) => total + Number(value),
+        0,
+      );
+    expect(figures.slice(1, 3)).toEqual([
+      String(sum("penstock_tunnels_open")),
+      `${sum("penstock_connections_open")} connections`,
+    ]);
+    expect(figures[figures.indexOf("Requests") + 1]).toBe("0");
+    expect(figures[figures.indexOf("Refused") + 1]).toBe(String(sum("penstock_failures_total")));
+    expect(figures[figures.indexOf("Carried") + 1]).toBe(formatBytes(sum("penstock_bytes_total")));
+    expect((await tab.text(".bars")).split(/\s+/).filter((part) => part !== "")).toEqual([
+      "address_prohibited",
+      String(sum('penstock_failures_total\\{[^}]*detail="address_prohibited"\\}')),
+    ]);
+    expect(await tab.text(".facts")).toContain(`${sum("penstock_connections_total")} accepted`);
     await tab.until("Number(document.querySelector('[role=slider]').getAttribute('aria-valuemin')) < 0");
 
     await tab.click(`nav a[href^="#/tunnels"]`);
@@ -50,6 +70,13 @@ describe("the page of a proxy", () => {
 
     await tab.click(`nav a[href^="#/users"]`);
     await tab.until(`document.querySelector(".sheet")?.innerText.includes(${JSON.stringify(HOSTILE)})`);
+    const used = await proxy.record(1);
+    const rows = (await tab.text(".sheet")).split("\n").map((line) => line.split("\t"));
+    const [ofUser] = rows.filter(([name]) => name?.trim() === HOSTILE);
+    expect(ofUser?.slice(1, 2)).toEqual(["0"]);
+    expect(ofUser?.slice(4, 6)).toEqual(
+      ["today", "month"].map(() => formatBytes(Number(used["bytes_up"]) + Number(used["bytes_down"]))),
+    );
     await tab.click(`nav a[href^="#/configuration"]`);
     await tab.until("document.querySelector('.tree')?.innerText.includes('[redacted]')");
     expect(await tab.text(".tree")).not.toContain("secret");
