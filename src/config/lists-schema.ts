@@ -129,3 +129,10 @@ export const fetchedPrivate: Problem = {
   message:
     "A list from a URL cannot open special-purpose addresses: whoever writes it could reach inside. Take it from a file, or write a rule of its own.",
 };
+
+/** What is wrong with a rule that sends secrets to a list from a URL. */
+export const fetchedSecrets: Problem = {
+  path: [],
+  message:
+    "A list from a URL cannot say who gets a secret: whoever writes it could name a host of their own. Take it from a file, or name the hosts.",
+};

@@ -8,6 +8,7 @@ import { choice, either, flag, hook, ipAddress, list, readCidrs, settings, text,
 import { type CompiledField, type CompileMeans, field, type RuleField, type WrittenRule } from "./rule-field.ts";
 import {
   fetchedPrivate,
+  fetchedSecrets,
   findUnknownLists,
   hasFetched,
   type ListEntry,
@@ -22,6 +23,7 @@ import {
   compileRequestEdits,
   compileResponseEdits,
   findEditConflicts,
+  hasSecrets,
   requestEdits,
   responseEdits,
 } from "./request-edits.ts";
@@ -209,7 +211,10 @@ export const ruleFields = {
   request: field({
     schema: requestEdits,
     allows: true,
-    findConflicts: findEditConflicts,
+    findConflicts: (request, rule, { fetched }) => [
+      ...findEditConflicts(request, rule),
+      ...(hasSecrets(request) && hasFetched(rule["to"], fetched) ? [fetchedSecrets] : []),
+    ],
     compile: (request, { materials }) => ({ terms: { request: compileRequestEdits(request, materials) } }),
     explain: ({ request }) => request && `forwarded requests with changes (${request.description})`,
   }),

@@ -1,6 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import type { PenstockConfig } from "../../src/config/schema.ts";
+import { knowLookups, type Resolver } from "../../src/net/dns/resolver.ts";
 import { ask, type HttpOrigin, ok, serveHttp, takeResponse } from "../support/http-origin.ts";
+import { makeIp } from "../support/make-policy.ts";
 import { startProxy } from "../support/proxy.ts";
 
 type Rules = NonNullable<PenstockConfig["rules"]>;
@@ -67,6 +69,29 @@ describe("a rule with methods and paths", () => {
       ["GET", "/d"],
     ] as const;
     expect(await askInTurn(rules, origin, asked)).toEqual(["200", "200", "200", "403", "403", "403", "200"]);
+    expect(origin.heads).toHaveLength(4);
+  });
+
+  test("that denies by the name that was found for a short one is asked for each request", async () => {
+    using origin = serveHttp(() => ok("fine"));
+    const rules: Rules = [
+      { name: "no-admin", to: ["*.corp.example"], paths: ["/admin*"], deny: true },
+      { to: ["intranet", "127.0.0.1"], allowPrivate: true },
+    ];
+    const none = { ok: false, detail: "dns_error", note: "there is none" } as const;
+    const found = { ok: true, name: "intranet.corp.example", addresses: [makeIp("127.0.0.1")] } as const;
+    const resolver: Resolver = {
+      find: () => knowLookups(found, none),
+      mayComplete: ({ text }) => !text.includes("."),
+    };
+    await using proxy = await startProxy({ rules, default: "deny" }, { resolver });
+    using client = await proxy.connect();
+    const statuses: string[] = [];
+    for (const path of ["/a", "/b", "/c", "/admin", "/d"]) {
+      client.write(ask("GET", `http://intranet:${origin.port}${path}`));
+      statuses.push((await takeResponse(client, true)).head.slice(9, 12));
+    }
+    expect(statuses).toEqual(["200", "200", "200", "403", "200"]);
     expect(origin.heads).toHaveLength(4);
   });
 

@@ -23,7 +23,8 @@ import type { CredentialChecks } from "../auth/credential-checks.ts";
 import { SessionAsker } from "../auth/identify.ts";
 import type { UserParameters } from "../../protocol/user-parameters.ts";
 import { asksPac } from "../pac/choose-ways.ts";
-import { evaluate } from "../policy/evaluate.ts";
+import { evaluateAddress } from "../policy/evaluate.ts";
+import { WELL_KNOWN_PREFIX } from "../policy/nat64.ts";
 import { isPooled, type Route } from "../route/route.ts";
 import type { Runtime } from "../runtime.ts";
 import type { RequestRecord } from "../record/request-record.ts";
@@ -122,12 +123,25 @@ function makePlan(record: RequestRecord, client: Conn, numbers: ObjectNumbers): 
   if (decision.request !== undefined || decision.response !== undefined) return undefined;
   const { policy } = runtime;
   const now = policy.times === undefined ? 0 : Date.now();
-  const evaluation = evaluate(policy, { client: record.client, user, parameters, target, now, request: "any" });
+  const found = foundName === undefined ? {} : { foundName: { kind: "name", text: foundName } as const };
+  // The name of this request may not have been completed, because its path met no rule for which that matters.
+  const mayBeCompleted = policy.looksAtRequests;
+  const query = {
+    client: record.client,
+    user,
+    parameters,
+    target,
+    now,
+    request: "any",
+    mayBeCompleted,
+    ...found,
+  } as const;
+  const evaluation = evaluateAddress(policy, query, runtime.nat64 ?? WELL_KNOWN_PREFIX);
   if (evaluation.kind !== "decided") return undefined;
   // A rule that could match looks at the method or the path: the next request may have others.
   if (evaluation.rule !== undefined && policy.rules[evaluation.rule]?.request !== undefined) return undefined;
-  // The request began when other rules held.
-  if (policy.times !== undefined && evaluation.decision !== decision) return undefined;
+  // Something else decided: the request began when other rules held.
+  if (evaluation.decision !== decision) return undefined;
   // A PAC file may choose another route for another path.
   if (asksPac(runtime, decision.via)) return undefined;
   const authorized = { decision, ...(foundName !== undefined && { foundName }) };

@@ -39,8 +39,13 @@ export function meetsRequest(
   if (methods !== undefined && !methods.has(denies ? method.toUpperCase() : method)) return false;
   if (paths === undefined) return true;
   if (path === undefined) return denies;
+  const matches = (read: string): boolean => paths.some((parts) => matchesParts(read, parts));
   const compared = denies ? path.toLowerCase() : path;
-  return paths.some((parts) => matchesParts(compared, parts));
+  if (!compared.includes(";")) return matches(compared);
+  // Some servers take off what follows a semicolon in a segment: a rule has to mean both readings.
+  const cut = compared.replaceAll(/;[^/]*/g, "");
+  if (cut.includes("//")) return denies;
+  return denies ? matches(compared) || matches(cut) : matches(compared) && matches(cut);
 }
 
 /** A star stands for any characters. The time is in proportion to the length of the path and the number of parts. */
@@ -65,7 +70,8 @@ function matchesParts(path: string, parts: readonly string[]): boolean {
  * in overlong UTF-8, percent signs that are encoded themselves, empty segments,
  * and dot segments, also with the parameters that some servers take off.
  */
-const ambiguous = /%(?:2F|5C|[01][0-9A-F]|7F|C[01]|25(?:2[EF]|5C|00))|\\|\/\/|\/\.{1,2}(?:$|\/|;|%3B)/i;
+const ambiguous =
+  /%(?:2F|5C|[01][0-9A-F]|7F|C[01]|E0%[89]|F0%8|25(?:25)*(?:2[EF]|5C|00))|\\|\/\/|\/\.{1,2}(?:$|\/|;|%3B)/i;
 
 /** Octets that mean the same encoded, to all servers that matter: not `%`, `/`, `\\`, `?` and `#`. */
 const plain = /^[!"$&-.0->@-[\]-~]$/;

@@ -220,6 +220,11 @@ describe("a wrong list", () => {
         "rules[0].allowPrivate: A list from a URL cannot open special-purpose addresses: whoever writes it could reach inside. Take it from a file, or write a rule of its own.",
       ]),
     ),
+    ...[{ url: "https://x.example/" }, "@web"].map((entry): [string, Record<string, unknown>, string] => [
+      "hosts by a URL that would get a secret",
+      { to: [entry], request: { set: { authorization: { env: "TOKEN" } } } },
+      "rules[0].request: A list from a URL cannot say who gets a secret: whoever writes it could name a host of their own. Take it from a file, or name the hosts.",
+    ]),
     ["no path", { from: [{ file: "" }] }, "rules[0].from[0].file: Found an empty text. Write the path of a file."],
     ["a number", { to: [7] }, 'rules[0].to[0]: Found 7. Write a target such as "*.example.org:443".'],
   ])("has %s", (_, rule, problem) => {

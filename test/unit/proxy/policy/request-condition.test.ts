@@ -49,7 +49,11 @@ describe("canonicalisePath()", () => {
     "/a%0d%0a",
     "/a%7F",
     "/%c0%ae%c0%ae/b",
+    "/%E0%80%AE%e0%80%ae/b",
+    "/a%E0%80%AFb",
+    "/%F0%80%80%AE/b",
     "/%252e%252e/b",
+    "/x/%25252e%25252e/admin",
     "/a%252fb",
     "/a%",
     "/a%4",
@@ -80,16 +84,26 @@ describe("a pattern of paths", () => {
     ["/a.c", "/abc", false],
     ["/v1/*", "/v1/../admin", false],
     ["/v1/*", "/v1/%2e%2e/admin", false],
+    ["/v1/*", "/v1/a;b=c/d", true],
+    ["/v1/a", "/v1/a;b=c", false],
+    ["/*.css", "/admin;a.css", false],
+    ["/v1/*", "/v1/;a/;b/c", false],
   ])("%j with %j: %p", (pattern, path, wanted) => {
     expect(meets(pattern, path)).toBe(wanted);
   });
 
-  test.each(["/admin/x", "/ADMIN/x", "/%61dmin/x", "/x/../admin/x", "/x//admin"])(
-    "of a rule that denies /admin/* matches %j",
-    (path) => {
-      expect(meets("/admin/*", path, true)).toBe(true);
-    },
-  );
+  test.each([
+    "/admin/x",
+    "/ADMIN/x",
+    "/%61dmin/x",
+    "/x/../admin/x",
+    "/x//admin",
+    "/admin;x=1/x",
+    "/admin%3Bx/x",
+    "/;a/admin/x",
+  ])("of a rule that denies /admin/* matches %j", (path) => {
+    expect(meets("/admin/*", path, true)).toBe(true);
+  });
 
   test("takes little time for a path that is made to be hard", () => {
     const pattern = `/${"a*".repeat(500)}b`;
