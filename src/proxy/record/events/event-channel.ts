@@ -10,7 +10,7 @@ export interface EventForm {
   write(event: PublishedEvent, id: string): Uint8Array | string;
   /** Tells that so many events were lost, and why. */
   writeLost(count: number, why: LossReason): Uint8Array | string;
-  /** Sent while nothing happens. */
+  /** Sent while nothing happens; nothing when it is empty. */
   readonly heartbeat: Uint8Array;
 }
 
@@ -53,11 +53,13 @@ export class EventChannel {
 
   /** Passes on what was gathered: one chunk for all. False when events that were left out are still to be told. */
   flush(now: number): boolean {
-    const count = this.#gathered.length;
+    let count = this.#gathered.length;
     const isDue = this.#leftOut > 0 && now - this.#lostToldAt >= LOST_PERIOD_MS;
     if (isDue) {
       this.#gathered.push(this.form.writeLost(this.#leftOut, "rate"));
       this.#lostToldAt = now;
+      // Who is too slow for the chunk does not learn of these otherwise.
+      count += this.#leftOut;
       this.#leftOut = 0;
     }
     if (this.#gathered.length > 0) {
@@ -119,7 +121,7 @@ export class Watcher implements EventWatcher {
   }
 
   beat(heartbeat: Uint8Array): void {
-    if (this.#waiting.length === 0) this.#keep(heartbeat);
+    if (heartbeat.length > 0 && this.#waiting.length === 0) this.#keep(heartbeat);
   }
 
   #keep(chunk: Uint8Array): void {

@@ -9,7 +9,7 @@ const MINUTE = 60;
 /** 15 minutes of seconds, and a day of minutes. */
 const SECONDS_KEPT = 900;
 const MINUTES_KEPT = 1440;
-/** Counts of failures by minute: the difference to the oldest is what the last 15 minutes had. */
+/** Counts of failures at ends of minutes: the difference to the oldest, of 14 to 15 minutes ago, is what is told. */
 const FAILURE_MINUTES = 15;
 /** Seconds over which rates are measured. */
 const RATE_SECONDS = 10;
@@ -138,7 +138,11 @@ export class Series {
     // In the future, or older than all that is kept: nothing of it would be seen.
     const age = this.#clock() - beganAt - count * SECOND_MS;
     if (!(age >= -SECOND_MS && age < MINUTES_KEPT * MINUTE * SECOND_MS)) return true;
-    if (!this.seconds.restore(seconds, count) || !this.minutes.restore(minutes, minuteCount)) return false;
+    const restoreSeconds = this.seconds.prepare(seconds, count);
+    const restoreMinutes = this.minutes.prepare(minutes, minuteCount);
+    if (restoreSeconds === undefined || restoreMinutes === undefined) return false;
+    restoreSeconds();
+    restoreMinutes();
     this.#since = beganAt;
     return true;
   }

@@ -64,13 +64,14 @@ export class StepRing {
     return deflateRawSync(this.#values, { level: 1 }).toString("base64");
   }
 
-  /** Takes over what `save` of a ring with `count` steps gave. False when that is not of this size. */
-  restore(saved: string, count: number): boolean {
+  /** Prepares to take over what `save` of a ring with `count` steps gave. Undefined when that is not of this size. */
+  prepare(saved: string, count: number): (() => void) | undefined {
     const bytes = inflate(saved, this.#values.byteLength);
-    if (bytes?.length !== this.#values.byteLength || !Number.isSafeInteger(count) || count < 0) return false;
-    new Uint8Array(this.#values.buffer).set(bytes);
-    this.count = count;
-    return true;
+    if (bytes?.length !== this.#values.byteLength || !Number.isSafeInteger(count) || count < 0) return undefined;
+    return () => {
+      new Uint8Array(this.#values.buffer).set(bytes);
+      this.count = count;
+    };
   }
 
   /** Sums the last `length` values of a column. */

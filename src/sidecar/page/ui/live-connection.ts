@@ -11,6 +11,8 @@ export type LinkState =
 
 /** Milliseconds without a byte after which a stream is given up: a tick comes each second. */
 const SILENCE_MS = 15_000;
+/** Milliseconds until what could not be had is asked for again. */
+const LOAD_AGAIN_MS = 5000;
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 15_000;
 
@@ -30,6 +32,7 @@ export class LiveConnection {
   #wakeUp: () => void = () => {};
   #waitMs = FIRST_WAIT_MS;
   #isLoading = false;
+  #loadAgainAt = -Infinity;
 
   constructor(options: LiveOptions) {
     this.#options = options;
@@ -120,10 +123,12 @@ export class LiveConnection {
 
   /** Asks for the seconds before the stream, one time at once. */
   async #loadSeries(signal: AbortSignal): Promise<void> {
-    if (this.#isLoading) return;
+    if (this.#isLoading || performance.now() < this.#loadAgainAt) return;
     this.#isLoading = true;
     const answer = await this.#options.session.ask<SeriesAnswer>("/series?span=15m", { signal });
     this.#isLoading = false;
+    // The next tick asks again, but not at once.
+    if (!answer.ok) this.#loadAgainAt = performance.now() + LOAD_AGAIN_MS;
     if (!answer.ok || signal.aborted) return;
     this.#options.model.takeSeries(answer.value);
     this.#options.changed();

@@ -86,7 +86,7 @@ export class LiveModel {
     if (points.length > 0) for (const row of this.rows.values()) if (row.moved !== this.#ticks) fade(row);
     this.#dropStale(points.length > 0);
     this.#note(step, points);
-    return this.series !== undefined && this.#last < step;
+    return this.series === undefined || this.#last < step;
   }
 
   /** Takes the seconds before the stream. */

@@ -50,6 +50,14 @@ describe("the series of the page", () => {
     expect(model.series?.down).toEqual([8, 9, 10, 11, 12, 13]);
   });
 
+  test("is asked for until it is there", () => {
+    const model = new LiveModel();
+    model.begin({ v: 1, step: 3, point: pointOf(3), total: 0, rows: [] }, 0);
+    expect(model.advance({ ...quiet, step: 4, points: [pointOf(4)], total: 0 }, 1000)).toBe(true);
+    model.takeSeries(seriesOf(4, [3, 4]));
+    expect(model.advance({ ...quiet, step: 5, points: [pointOf(5)], total: 0 }, 2000)).toBe(false);
+  });
+
   test("is asked for again after a gap", () => {
     const model = new LiveModel();
     model.begin({ v: 1, step: 3, point: pointOf(3), total: 0, rows: [] }, 0);

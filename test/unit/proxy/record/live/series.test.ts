@@ -194,6 +194,9 @@ describe("Series", () => {
     pass(1000);
     const saved = series.save();
     expect(make().restore({ ...saved, seconds: "AAAA" })).toBe(false);
+    const unchanged = make();
+    expect(unchanged.restore({ ...saved, minutes: "AAAA" })).toBe(false);
+    expect([unchanged.seconds.count, unchanged.minutes.count]).toEqual([make().seconds.count, make().minutes.count]);
     expect(make().restore({ ...saved, count: -1 })).toBe(false);
     expect(make().restore({ ...saved, minuteCount: 1 })).toBe(false);
     const far = Number.MAX_SAFE_INTEGER;
