@@ -3,10 +3,14 @@ import type { ListSource } from "./list-source.ts";
 
 type UrlSource = ListSource & { readonly at: { readonly kind: "url" } };
 
+type Validators = Pick<FetchOrder, "etag" | "lastModified">;
+
 export interface FetchedListOptions {
   readonly fetch: (order: FetchOrder) => Promise<Fetched>;
   /** From 0 to 1. */
   readonly random: () => number;
+  /** The text in use. */
+  readonly read: (key: string) => string | undefined;
   /** Takes a text that was fetched; resolves with whether it is in use. */
   readonly take: (key: string, text: string) => Promise<boolean>;
   /** Is told why there is none, as the rest of a sentence that begins with the list. */
@@ -29,7 +33,8 @@ const JITTER = 0.2;
 export class FetchedList {
   readonly source: UrlSource;
   readonly #options: FetchedListOptions;
-  #validators: Pick<FetchOrder, "etag" | "lastModified"> = {};
+  /** The last text that was taken, and what the server said of it. */
+  #last: { readonly text: string; readonly validators: Validators } | undefined;
   /** Failures since the last success. */
   #inARow = 0;
   #timer: Timer | undefined;
@@ -45,7 +50,7 @@ export class FetchedList {
     const { key, at } = this.source;
     const fetched = await this.#options.fetch({
       url: at.url,
-      ...this.#validators,
+      ...(this.#isLastInUse() && this.#last?.validators),
       accept: "text/plain, */*;q=0.5",
       maxBytes: MAX_BYTES,
       ms: FETCH_MS,
@@ -70,20 +75,28 @@ export class FetchedList {
         this.#options.blame(key, fetched.why);
         return false;
       case "unchanged":
+        // A reload may have refused it while the server was asked.
+        if (!this.#isLastInUse()) return false;
         this.#options.confirm(key);
         return true;
       case "content": {
         // What cannot be used is to be sent again.
-        this.#validators = {};
+        this.#last = undefined;
         const text = this.#read(fetched.bytes);
         if (text === undefined || !(await this.#options.take(key, text))) return false;
         const { etag, lastModified } = fetched;
-        this.#validators = { ...(etag !== undefined && { etag }), ...(lastModified !== undefined && { lastModified }) };
+        const validators = { ...(etag !== undefined && { etag }), ...(lastModified !== undefined && { lastModified }) };
+        this.#last = { text, validators };
         return true;
       }
       default:
         return fetched satisfies never;
     }
+  }
+
+  /** Only then is "as before" an answer: otherwise the server has to send the list. */
+  #isLastInUse(): boolean {
+    return this.#last !== undefined && this.#options.read(this.source.key) === this.#last.text;
   }
 
   #read(bytes: Uint8Array): string | undefined {

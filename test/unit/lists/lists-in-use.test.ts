@@ -3,8 +3,11 @@ import { describe, expect, test } from "bun:test";
 import { ListsInUse } from "../../../src/lists/lists-in-use.ts";
 import { evaluate } from "../../../src/proxy/policy/evaluate.ts";
 import type { Policy } from "../../../src/proxy/policy/policy.ts";
+import type { FetchOrder, Fetched } from "../../../src/net/http/fetch-text.ts";
+import type { ListsPlan } from "../../../src/lists/list-source.ts";
 import { compileForTest } from "../../support/compile-for-test.ts";
 import { makeQuery } from "../../support/make-policy.ts";
+import { waitFor } from "../../support/wait-for.ts";
 
 /** Two lists of an allowing rule, and one of a denying one. */
 function compile(texts: Readonly<Record<string, string>> = {}) {
@@ -113,5 +116,157 @@ describe("lists in use", () => {
     await follow(lists, undefined);
     await replace("a", "x.example\n");
     expect(policies).toEqual([]);
+  });
+});
+
+const url = "https://lists.example/list.txt";
+const key = `url ${url}`;
+
+/** Lists in use, and a server of one of them, whose answers have tags. */
+function makeFetchedLists(text: string, firstFetchMs = 60_000) {
+  const server = { text, orders: [] as FetchOrder[], told: [] as string[] };
+  let policy: Policy | undefined;
+  const lists = new ListsInUse({
+    tell: (message) => server.told.push(message),
+    turn: () => new Promise<void>((resolve) => setImmediate(resolve)),
+    use: (next) => (policy = next),
+    async fetch(order): Promise<Fetched> {
+      server.orders.push(order);
+      const etag = String(Bun.hash(server.text));
+      if (order.etag === etag) return { kind: "unchanged" };
+      return { kind: "content", bytes: Buffer.from(server.text), etag, lastModified: undefined };
+    },
+    random: () => 0,
+    keep: () => Promise.resolve(),
+    firstFetchMs,
+  });
+  return {
+    lists,
+    server,
+    /** Compiles a configuration as a reload does it: with what is in use, where its rules accept that. */
+    prepare: async (rule: object, change: (plan: ListsPlan) => ListsPlan = (plan) => plan) => {
+      const raw = {
+        listen: ["127.0.0.1:0"],
+        users: [{ name: "ann", password: "one" }],
+        rules: [rule],
+        default: "deny",
+      };
+      const compiled = compileForTest(raw, { findLastList: (each) => lists.read(each) });
+      const prepared = await lists.prepare(compiled.lists && change(compiled.lists));
+      return () => {
+        policy = prepared.policy ?? compiled.runtime.policy;
+        prepared.commit();
+      };
+    },
+    judge(target: string) {
+      const found = policy && evaluate(policy, makeQuery(target));
+      return found?.kind === "decided" ? `${found.decision.verdict} ${found.decision.rule}` : found?.kind;
+    },
+    [Symbol.dispose]: () => lists.close(),
+  };
+}
+
+/** Has a step of a plan wait until it is released. */
+function hold(step: "check" | "compile") {
+  const held = { isReached: false, isReleased: false };
+  const wait = function* () {
+    held.isReached = true;
+    while (!held.isReleased) yield undefined;
+  };
+  const change = (plan: ListsPlan): ListsPlan => ({
+    ...plan,
+    *check(each, text) {
+      if (step === "check") yield* wait();
+      return yield* plan.check(each, text);
+    },
+    *compile(texts) {
+      if (step === "compile") yield* wait();
+      return yield* plan.compile(texts);
+    },
+  });
+  return { held, change };
+}
+
+describe("a list at a URL", () => {
+  test.each([
+    [
+      "no entry, to a rule that denies",
+      "# none\n",
+      { to: [{ url }], allow: true },
+      { to: [{ url }], deny: true },
+      "deny rule-1",
+    ],
+    [
+      "users, to their targets",
+      "Ann Smith\n",
+      { users: [{ url }], allow: true },
+      { to: [{ url }], allow: true },
+      "deny default",
+    ],
+  ])("of %s is unknown after a reload, and fetched as a whole", async (_, text, before, after, verdict) => {
+    using made = makeFetchedLists(text);
+    (await made.prepare(before))();
+    expect(made.lists.read(key)).toBe(text);
+    (await made.prepare(after))();
+    expect(made.lists.read(key)).toBeUndefined();
+    expect(made.judge("x.example:443")).toBe(verdict);
+    expect(made.server.orders.map(({ etag }) => etag)).toEqual([undefined, undefined]);
+    expect(made.server.told.filter((each) => !each.startsWith(" "))).toEqual([
+      `Cannot use the new list ${url}. Until there is one, rules that allow by it match nothing, and rules that deny by it refuse everything:`,
+    ]);
+  });
+
+  const often = { to: [{ url, every: "20ms" }], allow: true };
+
+  test("that is fetched while a configuration is prepared is in effect after it", async () => {
+    using made = makeFetchedLists("a.example\n");
+    (await made.prepare(often))();
+    const commit = await made.prepare({ ...often, name: "new" });
+    made.server.text = "b.example\n";
+    await waitFor(() => made.judge("b.example:443") === "allow rule-1", "the new list");
+    commit();
+    await waitFor(() => made.judge("b.example:443") === "allow new", "the new list with the new rules");
+    expect(made.lists.read(key)).toBe("b.example\n");
+  });
+
+  test("that is fetched while a configuration is prepared is fetched as a whole when the new rules refuse it", async () => {
+    using made = makeFetchedLists("a.example\n");
+    (await made.prepare(often))();
+    const commit = await made.prepare({ to: often.to, deny: true });
+    made.server.text = "# none\n";
+    await waitFor(() => made.lists.read(key) === "# none\n", "the new list");
+    commit();
+    const at = made.server.orders.length;
+    await waitFor(() => made.server.orders.length > at, "the next order");
+    expect(made.server.orders[at]?.etag).toBeUndefined();
+    expect(made.lists.read(key)).toBe("a.example\n");
+    expect(made.server.told.join("\n")).toContain("The one before stays in use:");
+  });
+
+  test("is not in effect when a reload comes while its rules are compiled", async () => {
+    using made = makeFetchedLists("a.example\n");
+    const rule = { to: [{ url }], allow: true };
+    const { held, change } = hold("compile");
+    held.isReleased = true;
+    (await made.prepare(rule, change))();
+    const commit = await made.prepare(rule);
+    Object.assign(held, { isReached: false, isReleased: false });
+    const late = made.lists.replace(key, { ok: true, text: "b.example\n" });
+    await waitFor(() => held.isReached, "compiling");
+    commit();
+    held.isReleased = true;
+    expect(await late).toBe(false);
+    await waitFor(() => made.judge("b.example:443") === "allow rule-1", "the new list with the new rules");
+  });
+
+  test("whose first text is being checked when its configuration comes into effect is used", async () => {
+    using made = makeFetchedLists("a.example\n", 1);
+    const { held, change } = hold("check");
+    const commit = await made.prepare({ to: [{ url }], allow: true }, change);
+    await waitFor(() => held.isReached, "the check");
+    commit();
+    expect(made.lists.read(key)).toBeUndefined();
+    held.isReleased = true;
+    await waitFor(() => made.judge("a.example:443") === "allow rule-1", "the list");
   });
 });
