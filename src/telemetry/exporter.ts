@@ -139,8 +139,11 @@ export class Exporter {
     if (this.#isSendingMetrics) return;
     this.#isSendingMetrics = true;
     const { teller, readMetrics } = this.#options;
-    await this.#post("/v1/metrics", writeMetricsExport(teller, readMetrics()), ms);
-    this.#isSendingMetrics = false;
+    try {
+      await this.#post("/v1/metrics", writeMetricsExport(teller, readMetrics()), ms);
+    } finally {
+      this.#isSendingMetrics = false;
+    }
   }
 
   async #post(path: string, body: string, ms: number): Promise<Posted> {
@@ -156,12 +159,12 @@ export class Exporter {
     return posted;
   }
 
-  /** From half of the pause to all of it, so that several proxies do not come back at once. */
+  /** From half of the pause to all of it, so that several proxies do not come back at once; or longer, where the collector asks for that. */
   #findPause(posted: Posted): number {
     const asked = posted.kind === "answered" ? readRetryMs(posted.retryAfter, Date.now()) : undefined;
     const pause = Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** this.#failed);
     this.#failed += 1;
-    return asked ?? pause * (0.5 + this.#options.random() / 2);
+    return Math.max(asked ?? 0, pause * (0.5 + this.#options.random() / 2));
   }
 
   #report(url: string, refusal: string | undefined, isKept: boolean): void {

@@ -8,7 +8,11 @@ import { listAttributes } from "../../../src/telemetry/otlp.ts";
 const ACCEPTED: Posted = { kind: "answered", status: 200, retryAfter: undefined, body: "{}" };
 
 /** An exporter whose requests are answered with `answer`. */
-function makeExporter(answer: Posted | ((url: string) => Posted), metricsMs?: number) {
+function makeExporter(
+  answer: Posted | ((url: string) => Posted),
+  metricsMs?: number,
+  readMetrics: () => object[] = () => [],
+) {
   const orders: PostOrder[] = [];
   const messages: string[] = [];
   const counts = new ExportCounts();
@@ -28,7 +32,7 @@ function makeExporter(answer: Posted | ((url: string) => Posted), metricsMs?: nu
       orders.push(order);
       return Promise.resolve(typeof answer === "function" ? answer(order.url) : answer);
     },
-    readMetrics: () => [],
+    readMetrics,
     tell: (message) => messages.push(message),
     random: () => 0.5,
   });
@@ -92,6 +96,35 @@ describe("Exporter", () => {
     expect(messages).toHaveLength(1);
     expect(messages[0]).toStartWith("telemetry: http://collector/v1/traces answered with 404;");
     expect(counts).toMatchObject({ up: false, exports: 1, failures: 1 });
+  });
+
+  test.each(["0", "Sat, 28 Nov 2009 09:00:00 GMT"])(
+    "pauses after a failure, whatever is asked (%s)",
+    async (retryAfter) => {
+      let isLooping = false;
+      const answer = (): Posted => {
+        isLooping = orders.length > 3;
+        return isLooping ? ACCEPTED : { ...ACCEPTED, status: 503, retryAfter };
+      };
+      const { exporter, orders } = makeExporter(answer);
+      exporter.push(["x".repeat(600 * 1024)]);
+      await new Promise<void>((resolve) => void setImmediate(resolve));
+      expect([orders.length, isLooping]).toEqual([1, false]);
+      await exporter.stop();
+    },
+  );
+
+  test("sends metrics again after they could not be read", async () => {
+    let reads = 0;
+    const readMetrics = (): object[] => {
+      reads += 1;
+      if (reads === 1) throw new TypeError("no such metric");
+      return [];
+    };
+    const { exporter, orders } = makeExporter(ACCEPTED, 3_600_000, readMetrics);
+    expect(await exporter.stop().catch(String)).toBe("TypeError: no such metric");
+    await exporter.stop();
+    expect(orders.map(({ url }) => url)).toEqual(["http://collector/v1/metrics"]);
   });
 
   test("keeps no more than its share of memory while nobody takes anything", () => {
