@@ -1,5 +1,7 @@
 import type { UsageOrder, UsageReply } from "./usage-worker.ts";
 
+const ENDED: UsageReply = { kind: "failed", code: "ended" };
+
 /**
  * The thread that keeps the file of use: a disk that does not answer holds up
  * nobody else. One order at a time.
@@ -8,13 +10,18 @@ export class UsageThread {
   #worker: Worker | undefined;
   #settle: ((reply: UsageReply) => void) | undefined;
   #last: Promise<unknown> = Promise.resolve();
+  #ended = false;
 
-  /** Carries out an order after those before it. */
+  /** Carries out an order after those before it; none once the thread has ended. */
   async ask(order: UsageOrder): Promise<UsageReply> {
     const before = this.#last;
     const { promise, resolve } = Promise.withResolvers<UsageReply>();
     this.#last = promise;
     await before;
+    if (this.#ended) {
+      resolve(ENDED);
+      return promise;
+    }
     this.#settle = (reply) => {
       this.#settle = undefined;
       resolve(reply);
@@ -25,10 +32,11 @@ export class UsageThread {
 
   /** Ends the thread. An order that it has may be carried out all the same. */
   end(): void {
+    this.#ended = true;
     const worker = this.#worker;
     this.#worker = undefined;
     worker?.terminate();
-    this.#settle?.({ kind: "failed", code: "ended" });
+    this.#settle?.(ENDED);
   }
 
   #start(): Worker {
