@@ -131,11 +131,13 @@ export class SharedBudget {
       there = Math.min(there, this.#buckets.read(bucket));
     }
     if (there >= least) return Math.min(wanted, there);
-    if (waits) this.#reserve(turn);
-    return 0;
+    if (!waits || this.#reserve(turn)) return 0;
+    // Another thread has lifted all limits meanwhile.
+    return wanted;
   }
 
-  #reserve(bytes: number): void {
+  /** Reserves a turn and begins to wait for it. False, without both, when nothing is limited. */
+  #reserve(bytes: number): boolean {
     this.#creditUntil = -Infinity;
     let latest = -1;
     for (const bucket of this.#numbers) {
@@ -145,13 +147,15 @@ export class SharedBudget {
       latest = dueIn;
       this.#waitsFor = bucket;
     }
+    if (this.#waitsFor === undefined) return false;
     this.#since = this.#buckets.now();
     this.#epoch = this.#readEpoch();
     const isAhead = latest <= MAX_AHEAD_MS;
     this.#reserved = isAhead ? bytes : 0;
     this.#dueAt = this.#since + (isAhead ? latest : PATIENCE_MS);
     if (isAhead) for (const bucket of this.#numbers) this.#buckets.take(bucket, bytes);
-    if (this.#waitsFor !== undefined) this.#buckets.beginWaiting(this.#waitsFor);
+    this.#buckets.beginWaiting(this.#waitsFor);
+    return true;
   }
 
   /** Gives what was reserved; nothing when that counts no more. */

@@ -165,6 +165,21 @@ describe("a shared budget", () => {
     expect([budget.take(MEGABYTE), buckets.countWaiting(0)]).toEqual([MEGABYTE, 0]);
   });
 
+  test.each(["take", "expect"] as const)("does not wait when the limit is lifted while it looks (%s)", (how) => {
+    const { time, buckets } = makeBuckets();
+    buckets.set(0, { bytesPerSecond: MEGABYTE, burstBytes: 100_000 }, "empty");
+    const lifted = new (class extends TokenBuckets {
+      override read(bucket: number): number {
+        const there = super.read(bucket);
+        buckets.set(bucket, undefined);
+        return there;
+      }
+    })(buckets.buffer, () => time.now);
+    const budget = new SharedBudget(lifted, [0]);
+    expect(how === "take" ? budget.take(2000) : budget.expect(2000, true)).toBe(2000);
+    expect([budget.waitsFor, budget.dueIn, buckets.countWaiting(0)]).toEqual([undefined, Infinity, 0]);
+  });
+
   test("never waits longer than a second before it asks again, however many wait before it", () => {
     const { buckets } = makeBuckets();
     buckets.set(0, { bytesPerSecond: 1024, burstBytes: 0 }, "empty");
