@@ -146,30 +146,40 @@ export class Fleet {
   }
 
   async #exchange(): Promise<void> {
-    const { link, silenceMs = SILENCE_MS, restMs = REST_MS, everyMs = EVERY_MS } = this.#options;
+    const { kinds, silenceMs = SILENCE_MS, restMs = REST_MS, everyMs = EVERY_MS } = this.#options;
     this.#dueAt = Infinity;
     this.#busy = true;
     const waiting = this.#waiting.splice(0);
     this.#isUrgent = false;
-    this.#open ??= this.#collect();
-    const outcome = await exchange(link, { ...this.#options, silenceMs }, this.#open);
+    const failed = await this.#tryExchange(silenceMs);
     this.#busy = false;
-    if (outcome.ok) {
-      this.#open = undefined;
-      this.#heard(outcome.proxies, outcome.known);
-      for (const { key, fault } of outcome.faults) {
-        this.#count(fault);
-        this.#options.report({ kind: "key", key, fault });
-      }
-    } else this.#failed(outcome.fault, silenceMs);
+    if (failed !== undefined) this.#failed(failed, silenceMs);
     for (const resolve of waiting) resolve();
     if (this.#stopped) return;
-    const { kinds } = this.#options;
     if (this.#fault !== undefined) this.#wake(this.#delayRetry());
     else if (this.#waiting.length > 0) this.#wake(0);
     else if (this.#isUrgent) this.#wake(URGENT_MS);
     else if (kinds.some(({ isBehind }) => isBehind)) this.#wake(BEHIND_MS);
     else this.#wake(kinds.some(({ isActive }) => isActive) ? everyMs : restMs);
+  }
+
+  /** Gives why it failed; undefined when it did not. A bug is a failure, too: without another try nothing would be shared until a restart. */
+  async #tryExchange(silenceMs: number): Promise<RedisFault | undefined> {
+    const { link, report } = this.#options;
+    try {
+      this.#open ??= this.#collect();
+      const outcome = await exchange(link, { ...this.#options, silenceMs }, this.#open);
+      if (!outcome.ok) return outcome.fault;
+      this.#open = undefined;
+      this.#heard(outcome.proxies, outcome.known);
+      for (const { key, fault } of outcome.faults) {
+        this.#count(fault);
+        report({ kind: "key", key, fault });
+      }
+      return undefined;
+    } catch (error) {
+      return { kind: "error", why: `cannot be used because of a bug in the proxy (${String(error)})` };
+    }
   }
 
   #collect(): Batch {
