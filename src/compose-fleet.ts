@@ -48,6 +48,13 @@ interface Running {
   stop(): Promise<void>;
 }
 
+/** What tells that the use of others is known. */
+interface KnownFrom {
+  readonly use: Pick<SharedUse, "scanned">;
+  readonly fleet: Pick<Fleet, "exchanged" | "fault">;
+  readonly hasQuotas: boolean;
+}
+
 /** Composes what shares counts with other proxies. It costs nothing where no Redis is configured. */
 export function composeFleet(compiled: CompiledConfig, use: UsageParts, tell: Tell): FleetParts {
   let gate: Gate | undefined;
@@ -135,16 +142,17 @@ function share(plan: RedisPlan, gate: Gate, { use: parts, folder, tell }: ShareO
 }
 
 /** Waits until it is known what was used elsewhere. Where use is kept only in Redis, nobody with a quota is served until then. */
-async function untilKnown(
-  { use: shared, fleet, hasQuotas }: Running,
-  { usage, quotas, keeper }: UsageParts,
+export async function untilKnown(
+  { use: shared, fleet, hasQuotas }: KnownFrom,
+  { usage, quotas, keeper }: Pick<UsageParts, "usage" | "quotas" | "keeper">,
 ): Promise<void> {
   if (!hasQuotas) return;
-  const isOnlyPlace = keeper === undefined;
   const { day, month } = usage.clock.period;
-  if (isOnlyPlace) quotas.knowledge = { kind: "awaited", period: { day, month } };
+  const awaited = { kind: "awaited", period: { day, month } } as const;
+  if (keeper === undefined) quotas.knowledge = awaited;
   const known = shared.scanned.then(() => {
-    if (isOnlyPlace) quotas.knowledge = { kind: "whole" };
+    // After a reload something else may be awaited, or known to be lost.
+    if (quotas.knowledge === awaited) quotas.knowledge = { kind: "whole" };
   });
   const failed = fleet.exchanged().then(() => (fleet.fault === undefined ? known : undefined));
   await Promise.race([known, failed, Bun.sleep(START_MS)]);
