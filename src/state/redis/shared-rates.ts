@@ -50,14 +50,16 @@ export class SharedRates implements SharedKind {
     this.#now = now;
   }
 
-  /** The table has taken something from a bucket, or has found it empty. */
+  /** The table is asked for a token. It tells that before it takes one: from then on what is taken is told. */
   changed(key: string): void {
     if (!this.#turns.change(key)) return;
     const now = this.#now();
     let sent = this.#sent.get(key);
-    if (sent === undefined) this.#sent.set(key, (sent = { taken: 0, at: now, urgentAt: Infinity }));
+    const bucket = this.#table.read(key);
+    // What was taken earlier was told already, or before the bucket was shared.
+    if (sent === undefined) this.#sent.set(key, (sent = { taken: bucket?.taken ?? 0, at: now, urgentAt: Infinity }));
     else sent.at = now;
-    const isUrgent = (this.#table.read(key)?.tokens ?? 0) < sent.urgentAt;
+    const isUrgent = (bucket?.tokens ?? 0) < sent.urgentAt;
     if (isUrgent) sent.urgentAt = -Infinity;
     this.#changed(isUrgent);
   }
