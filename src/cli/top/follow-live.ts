@@ -5,6 +5,7 @@ import { ServerSentEvents } from "../../protocol/server-sent-events.ts";
 import { describeRefusal } from "../ask-answer.ts";
 import { requestSidecar } from "../ask-sidecar.ts";
 import type { SidecarAccess } from "../find-sidecar.ts";
+import { Silence, WENT_SILENT } from "./silence.ts";
 
 /** Who hears what `/live` tells. */
 export interface LiveListener {
@@ -25,30 +26,49 @@ export async function followLive(
   leaving: AbortSignal,
 ): Promise<string | undefined> {
   for (;;) {
-    const answer = await requestSidecar(access, url, { signal: leaving });
+    const { why, isFinal } = await followOnce(access, url, listener, leaving);
     if (leaving.aborted) return undefined;
-    if (typeof answer !== "string" && answer.status === 200 && answer.body !== null) {
-      const fault = await readEvents(answer.body, listener);
-      if (leaving.aborted) return undefined;
-      if (fault !== undefined) return fault;
-      listener.trouble("The connection to the sidecar is over. Trying again.");
-    } else if (typeof answer === "string") listener.trouble(`${answer} Trying again.`);
-    else {
-      const why = await describeRefusal(answer);
-      if (answer.status < 500 && answer.status !== 429) return why;
-      listener.trouble(`${why} Trying again.`);
-    }
+    if (isFinal) return why;
+    listener.trouble(`${why} Trying again.`);
     await setTimeout(RETRY_MS, undefined, { signal: leaving }).catch(() => {});
     if (leaving.aborted) return undefined;
   }
 }
 
+/** Why a connection ended, and whether the next one would end like it. */
+interface End {
+  readonly why: string;
+  readonly isFinal: boolean;
+}
+
+/** Follows one connection to its end. */
+async function followOnce(access: SidecarAccess, url: URL, listener: LiveListener, leaving: AbortSignal): Promise<End> {
+  using silence = new Silence(leaving);
+  const end = await readAnswer(await requestSidecar(access, url, { signal: silence.signal }), listener, silence);
+  return silence.isOver ? { why: WENT_SILENT, isFinal: false } : end;
+}
+
+async function readAnswer(answer: Response | string, listener: LiveListener, silence: Silence): Promise<End> {
+  if (typeof answer === "string") return { why: answer, isFinal: false };
+  if (answer.status === 200 && answer.body !== null) {
+    const fault = await readEvents(answer.body, listener, silence);
+    return { why: fault ?? "The connection to the sidecar is over.", isFinal: fault !== undefined };
+  }
+  const why = await describeRefusal(answer).catch(() => `The sidecar refused (${answer.status}).`);
+  return { why, isFinal: answer.status < 500 && answer.status !== 429 };
+}
+
 /** Reads events to the end of the stream. Gives what is wrong with one of them. */
-async function readEvents(body: ReadableStream<Uint8Array>, listener: LiveListener): Promise<string | undefined> {
+async function readEvents(
+  body: ReadableStream<Uint8Array>,
+  listener: LiveListener,
+  silence: Silence,
+): Promise<string | undefined> {
   const events = new ServerSentEvents();
   const reader = body.getReader();
   for (;;) {
-    // A connection that breaks is over.
+    silence.heard();
+    // A connection that breaks, or that was given up, is over.
     const bytes = await reader.read().then(
       ({ value }) => value,
       () => undefined,

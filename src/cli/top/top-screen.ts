@@ -1,6 +1,7 @@
+import type * as z from "zod";
 import { statusAnswer } from "../../sidecar/status.ts";
 import { tunnelDetails } from "../../sidecar/tunnel-details.ts";
-import { askAnswer } from "../ask-answer.ts";
+import { askAnswer, type Asked } from "../ask-answer.ts";
 import { endEach } from "../end-tunnels.ts";
 import type { SidecarAccess } from "../find-sidecar.ts";
 import type { CliIo } from "../io.ts";
@@ -10,6 +11,7 @@ import { countRoom, drawTop } from "./draw-top.ts";
 import { followLive } from "./follow-live.ts";
 import { type Key, KeyReader } from "./keys.ts";
 import type { LiveModel } from "./live-model.ts";
+import { Silence, WENT_SILENT } from "./silence.ts";
 import type { TopView, Wish } from "./top-view.ts";
 
 /** What the screen shows, and whom it asks. */
@@ -42,6 +44,11 @@ export class TopScreen implements Disposable {
   /** The lines that the terminal shows. */
   #drawn: readonly string[] = [];
   #escape: ReturnType<typeof setTimeout> | undefined;
+  #isAskingStatus = false;
+  /** What was told of the last `/status`, when it failed. */
+  #statusTrouble: TopView["message"];
+  /** The details that are asked for now. */
+  #asking: { readonly id: string; readonly silence: Silence } | undefined;
 
   /** Takes the terminal; undefined where there is none. */
   static open(parts: TopParts): TopScreen | undefined {
@@ -63,29 +70,31 @@ export class TopScreen implements Disposable {
     const { access, url, model, view, leaving } = this.#parts;
     this.redraw();
     const asking = setInterval(() => void this.#askStatus(), STATUS_MS);
-    const fault = await followLive(
-      access,
-      url,
-      {
-        state: (state) => {
-          view.message = undefined;
-          model.takeState(state, performance.now());
-          this.#draw();
+    try {
+      return await followLive(
+        access,
+        url,
+        {
+          state: (state) => {
+            view.message = undefined;
+            model.takeState(state, performance.now());
+            this.#draw();
+          },
+          tick: (tick) => {
+            model.takeTick(tick, performance.now());
+            if (view.over?.kind === "details") void this.#askDetails(view.over.id);
+            this.#draw();
+          },
+          trouble: (text) => {
+            view.message = { text, isTrouble: true };
+            this.#draw();
+          },
         },
-        tick: (tick) => {
-          model.takeTick(tick, performance.now());
-          if (view.over?.kind === "details") void this.#askDetails(view.over.id);
-          this.#draw();
-        },
-        trouble: (text) => {
-          view.message = { text, isTrouble: true };
-          this.#draw();
-        },
-      },
-      leaving,
-    );
-    clearInterval(asking);
-    return fault;
+        leaving,
+      );
+    } finally {
+      clearInterval(asking);
+    }
   }
 
   /** Takes what was typed. */
@@ -141,16 +150,37 @@ export class TopScreen implements Disposable {
     this.#draw();
   }
 
+  /** Asks for the figures above the table, one time at once. That they are old is told until there are new ones. */
   async #askStatus(): Promise<void> {
+    if (this.#isAskingStatus) return;
+    this.#isAskingStatus = true;
     const { access, url, view, leaving } = this.#parts;
-    const status = await askAnswer(access, new URL("/status", url), statusAnswer, leaving);
+    using silence = new Silence(leaving);
+    const status = await askInTime(access, new URL("/status", url), statusAnswer, silence);
+    this.#isAskingStatus = false;
+    if (leaving.aborted) return;
+    if (view.message === this.#statusTrouble) view.message = undefined;
+    this.#statusTrouble = undefined;
     if (status.ok) view.status = status.value;
+    else {
+      this.#statusTrouble = { text: `No /status: ${status.message}`, isTrouble: true };
+      view.message = this.#statusTrouble;
+    }
+    this.#draw();
   }
 
+  /** Asks for the details of one row, one time at once. Those of another row are not waited for any more. */
   async #askDetails(id: string): Promise<void> {
+    if (this.#asking?.id === id) return;
+    this.#asking?.silence[Symbol.dispose]();
     const { access, url, view, leaving } = this.#parts;
+    using silence = new Silence(leaving);
+    const asking = { id, silence };
+    this.#asking = asking;
     const place = new URL(`/tunnels/${encodeURIComponent(id)}`, url);
-    const found = await askAnswer(access, place, tunnelDetails, leaving);
+    const found = await askInTime(access, place, tunnelDetails, silence);
+    if (this.#asking !== asking) return;
+    this.#asking = undefined;
     const gone = found.ok || found.status !== 404 ? undefined : `${id} is over.`;
     view.showDetails(id, found.ok ? found.value : (gone ?? found.message));
     this.#draw();
@@ -176,4 +206,11 @@ export class TopScreen implements Disposable {
     if (this.#screen.write(`${BEGIN}${before}${changed.join("")}${END}`)) this.#drawn = lines;
     else if (before !== "") this.#drawn = [];
   }
+}
+
+/** Asks until the sidecar goes silent. An answer that breaks off is none. */
+async function askInTime<T>(access: SidecarAccess, url: URL, form: z.ZodType<T>, silence: Silence): Promise<Asked<T>> {
+  const none = (message: string): Asked<T> => ({ ok: false, status: undefined, message });
+  const asked = await askAnswer(access, url, form, silence.signal).catch(() => none("The connection broke."));
+  return silence.isOver ? none(WENT_SILENT) : asked;
 }

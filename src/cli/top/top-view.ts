@@ -104,12 +104,14 @@ export class TopView {
     return undefined;
   }
 
-  #leave(key: Key): Wish | undefined {
-    if (this.over?.kind === "details" && typeof key === "object" && key.character === "k") {
-      this.over = undefined;
-      return this.#act("k");
-    }
+  /** In the details `k` is about the row that they show, wherever it is in the table by now. */
+  #leave(key: Key): undefined {
+    const { over } = this;
     this.over = undefined;
+    if (over?.kind !== "details" || typeof key !== "object" || key.character !== "k") return undefined;
+    const opened = this.rows.find(({ id }) => id === over.id);
+    if (opened !== undefined) return this.#ask([opened]);
+    this.message = { text: `${over.id} is over.`, isTrouble: false };
     return undefined;
   }
 
@@ -132,6 +134,7 @@ export class TopView {
   }
 
   #open(id: string): Wish {
+    this.#chosen = id;
     this.over = { kind: "details", id, found: undefined };
     return { kind: "details", id };
   }

@@ -14,6 +14,20 @@ function makeModel(rows = [makeRow("a"), makeRow("b", { user: "bob" }), makeRow(
   return model;
 }
 
+/** A second in which nothing happened. */
+const point = {
+  at: 0,
+  up: 0,
+  down: 0,
+  connects: 0,
+  requests: 0,
+  refused: 0,
+  connections: 0,
+  tunnels: 3,
+  dial_p50_ms: null,
+  dial_p99_ms: null,
+};
+
 /** Types into a view, and gives what the last key asked for. */
 function type(view: TopView, model: LiveModel, text: string): Wish | undefined {
   const reader = new KeyReader();
@@ -48,13 +62,11 @@ describe("the table", () => {
 
   function makeMoving(): LiveModel {
     const model = makeModel(rows);
-    const point = { at: 0, up: 0, down: 0, connects: 0, requests: 0, refused: 0, connections: 0, tunnels: 3 };
-    const points = [{ ...point, dial_p50_ms: null, dial_p99_ms: null }];
     const move: [string, number, number][] = [
       ["fast", 100_001, 2000],
       ["mid", 600, 2000],
     ];
-    model.takeTick({ step: 2, points, total: 3, add: [], move, gone: [] }, 100_000);
+    model.takeTick({ step: 2, points: [point], total: 3, add: [], move, gone: [] }, 100_000);
     return model;
   }
 
@@ -143,6 +155,31 @@ describe("ending", () => {
     model.takeTick({ step: 3, points: [], total: 2, add: [], move: [], gone: ["a"] }, 100_000);
     view.arrange(model, 10);
     expect(type(view, model, "Y")).toEqual({ kind: "end", ids: ["a"] });
+  });
+
+  test("is in the details about the row that they show, wherever it is by now", () => {
+    const model = makeModel();
+    const view = makeView(model);
+    expect(type(view, model, "\r")).toEqual({ kind: "details", id: "a" });
+    model.takeTick({ step: 2, points: [point], total: 3, add: [], move: [["c", 9000, 2000]], gone: [] }, 100_000);
+    view.arrange(model, 10);
+    expect(ids(view)).toEqual(["c", "a", "b"]);
+    expect(view.chosen?.id).toBe("a");
+    type(view, model, "k");
+    expect(view.question?.text).toBe("End a of alice to example.org:443?");
+    expect(type(view, model, "y")).toEqual({ kind: "end", ids: ["a"] });
+  });
+
+  test("is in the details about no other row when theirs is over", () => {
+    const model = makeModel();
+    const view = makeView(model);
+    type(view, model, "\r");
+    model.takeTick({ step: 2, points: [], total: 2, add: [], move: [], gone: ["a"] }, 100_000);
+    view.arrange(model, 10);
+    expect(type(view, model, "k")).toBeUndefined();
+    expect([view.over, view.question]).toEqual([undefined, undefined]);
+    expect(view.message).toEqual({ text: "a is over.", isTrouble: false });
+    expect(type(view, model, "y")).toBeUndefined();
   });
 
   test("can be for all of a user, or all that the filter shows", () => {
