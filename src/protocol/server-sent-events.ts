@@ -7,26 +7,39 @@ export interface ServerSentEvent {
   readonly id: string;
 }
 
-/** Bytes of a line at most. A longer one is no event of a server that means well. */
-const MAX_LINE_BYTES = 1024 * 1024;
+/** Characters of a line at most, unless told otherwise. A longer one is no event of a server that means well. */
+const MAX_LINE = 1024 * 1024;
 
 /** Reads a stream of Server-Sent Events in any portions. What the stream says about reconnecting is passed over. */
 export class ServerSentEvents {
   readonly #decoder = new TextDecoder();
+  readonly #maxLine: number;
   #rest = "";
   #type = "";
   #data: string[] = [];
   #id = "";
 
+  constructor(maxLine = MAX_LINE) {
+    this.#maxLine = maxLine;
+  }
+
   /** The events that these bytes complete. Throws when a line is too long. */
   read(bytes: Uint8Array): ServerSentEvent[] {
-    const text = this.#rest + this.#decoder.decode(bytes, { stream: true });
+    const more = this.#decoder.decode(bytes, { stream: true });
+    const text = this.#rest + more;
+    // A long line in many portions is looked through once, when its end is there.
+    if (!/[\r\n]/.test(more) && !this.#rest.endsWith("\r")) return this.#keep(text);
     // CR at the end may be half of a line end.
     const held = text.endsWith("\r") ? 1 : 0;
     const lines = text.slice(0, text.length - held).split(/\r\n|\n|\r/);
-    this.#rest = (lines.pop() ?? "") + text.slice(text.length - held);
-    if (this.#rest.length > MAX_LINE_BYTES) throw new RangeError("A line of the stream of events is too long.");
+    this.#keep((lines.pop() ?? "") + text.slice(text.length - held));
     return lines.flatMap((line) => this.#take(line) ?? []);
+  }
+
+  #keep(rest: string): [] {
+    if (rest.length > this.#maxLine) throw new RangeError("A line of the stream of events is too long.");
+    this.#rest = rest;
+    return [];
   }
 
   #take(line: string): ServerSentEvent | undefined {

@@ -89,12 +89,13 @@ export class Buckets {
 
   take(key: string): boolean {
     const bucket = this.#find(key);
+    // As `RateBucket` does: it is asked before anything is taken.
+    this.changed(key);
     const taken = bucket.tokens >= 1;
     if (taken) {
       bucket.tokens -= 1;
       bucket.taken += 1;
     }
-    this.changed(key);
     return taken;
   }
 

@@ -1,5 +1,5 @@
 import type { LiveModel } from "./live-model.ts";
-import { EventReader } from "./server-sent-events.ts";
+import { ServerSentEvents } from "../../../protocol/server-sent-events.ts";
 import type { Session } from "./session.ts";
 import type { LiveState, LiveTick, SeriesAnswer } from "./wire.ts";
 
@@ -11,6 +11,8 @@ export type LinkState =
 
 /** Milliseconds without a byte after which a stream is given up: a tick comes each second. */
 const SILENCE_MS = 15_000;
+/** Characters of one event. A stream that sends more than that without an end is not ours. */
+const MAX_EVENT = 64 * 1024 * 1024;
 /** Milliseconds until what could not be had is asked for again. */
 const LOAD_AGAIN_MS = 5000;
 const FIRST_WAIT_MS = 500;
@@ -89,15 +91,13 @@ export class LiveConnection {
       const opened = await this.#options.session.open(`/live?tunnels=${this.#rows}`, either);
       if (!opened.ok) return { why: opened.message, afterMs: (opened.retryAfter ?? 0) * 1000 };
       const reader = opened.value.getReader();
-      const decoder = new TextDecoder();
-      const events = new EventReader();
+      const events = new ServerSentEvents(MAX_EVENT);
       for (;;) {
         const { value, done } = await reader.read();
         if (done) return { why: "The sidecar closed the connection.", afterMs: 0 };
         clearTimeout(timer);
         timer = setTimeout(() => silence.abort(), SILENCE_MS);
-        for (const { type, data } of events.read(decoder.decode(value, { stream: true })))
-          this.#take(type, data, signal);
+        for (const { type, data } of events.read(value)) this.#take(type, data, signal);
       }
     } catch {
       return { why: silence.signal.aborted ? "The sidecar went silent." : "The connection broke.", afterMs: 0 };

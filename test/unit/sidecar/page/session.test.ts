@@ -1,5 +1,4 @@
 import { describe, expect, test } from "bun:test";
-import { EventReader } from "../../../../src/sidecar/page/ui/server-sent-events.ts";
 import { Session } from "../../../../src/sidecar/page/ui/session.ts";
 
 function makeStore(token?: string) {
@@ -79,21 +78,5 @@ describe("the session of the page", () => {
     ["half an answer comes", () => Promise.resolve(new Response('{"a":')), "The answer of the sidecar was cut off."],
   ] satisfies [string, Send, string][])("says so in a sentence when %s", async (_, send, message) => {
     expect(await new Session(makeStore("t"), send).ask("/status")).toMatchObject({ ok: false, message });
-  });
-});
-
-describe("the reader of events", () => {
-  test("gives events whole, however they are cut", () => {
-    const text = ': hello\n\nevent: state\ndata: {"a":1}\n\nevent: tick\r\ndata: one\r\ndata:two\r\n\r\nid: 7\n\n';
-    const wanted = [
-      { type: "state", data: '{"a":1}' },
-      { type: "tick", data: "one\ntwo" },
-    ];
-    for (let size = 1; size <= text.length; size += 1) {
-      const reader = new EventReader();
-      const events = [];
-      for (let at = 0; at < text.length; at += size) events.push(...reader.read(text.slice(at, at + size)));
-      expect(events).toEqual(wanted);
-    }
   });
 });

@@ -18,7 +18,8 @@ function makeChannel(): { readonly channel: EventChannel; readonly watcher: Watc
 
 test("a watcher that is too slow learns of the events that were left out beside those that it did not take", async () => {
   const { channel, watcher } = makeChannel();
-  const say = (number: number) => channel.offer({ number, type: "reload", json: "x".repeat(LARGE) }, "id");
+  const say = (number: number) =>
+    channel.offer({ number, type: "reload", leftOutBefore: 0, json: "x".repeat(LARGE) }, "id");
   say(1);
   channel.flush(0);
   say(2);
