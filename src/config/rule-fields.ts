@@ -35,6 +35,7 @@ import {
   fingerprint,
   versions,
 } from "./tls-demand.ts";
+import { askField } from "./ask-rule.ts";
 import { methodList, pathList } from "./request-lists.ts";
 import { compileWay, findUnknownWays, type Way, wayForms } from "./way-schema.ts";
 import type { AllowDecision } from "../proxy/policy/decision.ts";
@@ -130,6 +131,7 @@ export const ruleFields = {
     schema: flag().describe("Allow. The other verdicts but `deny` imply it.").optional(),
     allows: true,
   }),
+  ask: askField,
   allowPrivate: field({
     schema: flag()
       .describe("Allow, and dial also private, loopback, link-local and other special-purpose addresses.")
