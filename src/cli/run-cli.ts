@@ -22,6 +22,7 @@ import { test } from "./test.ts";
 import { top } from "./top.ts";
 import { trace } from "./trace.ts";
 import { tunnels } from "./tunnels.ts";
+import { types } from "./types.ts";
 import { upstreams } from "./upstreams.ts";
 import { usage } from "./usage.ts";
 import { showVersion } from "./version.ts";
@@ -35,6 +36,7 @@ const commands: Readonly<Record<string, Command>> = {
   passwd,
   cert,
   schema,
+  types,
   trace,
   capture,
   drain,
