@@ -22,6 +22,7 @@ import { test } from "./test.ts";
 import { top } from "./top.ts";
 import { trace } from "./trace.ts";
 import { tunnels } from "./tunnels.ts";
+import { upgrade } from "./upgrade.ts";
 import { upstreams } from "./upstreams.ts";
 import { usage } from "./usage.ts";
 import { showVersion } from "./version.ts";
@@ -39,6 +40,7 @@ const commands: Readonly<Record<string, Command>> = {
   capture,
   drain,
   handover,
+  upgrade,
   healthcheck,
   reload,
   status,
