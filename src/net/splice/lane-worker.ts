@@ -1,4 +1,4 @@
-import { LaneLoop } from "./lane-loop.ts";
+import { LaneClock, LaneLoop } from "./lane-loop.ts";
 import { mapLaneMemory } from "./lane-memory.ts";
 import { measureClockOffset } from "../conn/monotonic-clock.ts";
 import { TokenBuckets } from "../conn/token-buckets.ts";
@@ -29,7 +29,8 @@ function onOrder(event: MessageEvent<LaneOrder>): void {
   const libc = openLibc();
   if (libc === undefined) throw new Error("Cannot open the C library on the thread of a lane.");
   const ahead = measureClockOffset() - order.clockOffset;
-  const buckets = order.buckets && new TokenBuckets(order.buckets, () => performance.now() + ahead);
+  const clock = new LaneClock();
+  const buckets = order.buckets && new TokenBuckets(order.buckets, () => clock.now + ahead);
   const memory = mapLaneMemory(order.buffer, order.slots, order.maxPipes);
   new LaneLoop(libc, {
     memory,
@@ -38,5 +39,6 @@ function onOrder(event: MessageEvent<LaneOrder>): void {
     ownerFd: order.ownerFd,
     pipeBytes: order.pipeBytes,
     buckets,
+    clock,
   }).run();
 }
