@@ -57,9 +57,25 @@ const trimMs = 5_000;
 /** The time of a lane, in milliseconds: one look at the clock for each wait, and not for each question. */
 export class LaneClock {
   now = performance.now();
+  /** Milliseconds that a rehearsal has skipped. */
+  #skipped = 0;
+  readonly #onWait: (() => void) | undefined;
+
+  /** With `onWait`, which is called before each wait, nobody waits: that time passes at once. */
+  constructor(onWait?: () => void) {
+    this.#onWait = onWait;
+  }
 
   read(): void {
-    this.now = performance.now();
+    this.now = performance.now() + this.#skipped;
+  }
+
+  /** Tells how many of `ms` milliseconds to wait really. */
+  skip(ms: number): number {
+    if (this.#onWait === undefined) return ms;
+    this.#onWait();
+    this.#skipped += Math.max(0, ms);
+    return 0;
   }
 }
 
@@ -122,7 +138,7 @@ export class LaneLoop {
 
   #wait(): number {
     if (!announceSleep(this.#memory)) return this.#epoll.wait(0);
-    const count = this.#epoll.wait(this.#chooseTimeout());
+    const count = this.#epoll.wait(this.#clock.skip(this.#chooseTimeout()));
     announceAwake(this.#memory);
     if (count === 0 && this.#budgets.nextAt === Infinity) this.#tools.pipes.trim(pipesKept);
     return count;
