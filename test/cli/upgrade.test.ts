@@ -16,7 +16,6 @@ setDefaultTimeout(300_000);
 
 const withMinisign = needs("minisign");
 const withSsh = needs("ssh-keygen");
-const withArchive = needs("ssh-keygen", "tar", "xz");
 const NEXT = "9.1.0";
 const present = `penstock ${version} (`;
 const next = `penstock ${NEXT} (`;
@@ -104,37 +103,22 @@ describe("penstock upgrade", () => {
     expect(server.pendingRequests).toBe(0);
   });
 
-  withSsh("refuses what is not signed, is signed by another key or was changed, unless it is told so", async () => {
+  withSsh("refuses what was changed since it was signed, and takes what nobody signed only when told so", async () => {
     await using folder = await makeStand();
     const { path } = folder;
     await signWithSsh(folder);
-    await copyFile(`${path}/new`, `${path}/unsigned`);
-    expect(await upgrade(folder, "--from", "unsigned", "--key", "key.pub")).toMatchObject({
-      code: 1,
-      stderr: expect.stringContaining(`There is no signature: Cannot read ${path}/unsigned.sig:`),
-    });
-    expect(await upgrade(folder, "--from", "unsigned", "--key", "missing.pub")).toMatchObject({ code: 2 });
-    expect(await upgrade(folder, "--from", "unsigned")).toMatchObject({
-      code: 2,
-      stderr: expect.stringContaining("Missing --key FILE"),
-    });
     await writeFile(`${path}/changed`, Buffer.concat([await readFile(`${path}/new`), Buffer.from("\0")]));
-    const signature = ["--signature", "new.sig"];
-    expect(await upgrade(folder, "--from", "changed", "--key", "key.pub", ...signature)).toMatchObject({
+    const signed = ["--key", "key.pub", "--signature", "new.sig"];
+    expect(await upgrade(folder, "--from", "changed", ...signed)).toMatchObject({
       code: 1,
       stderr: expect.stringContaining("new.sig does not belong to these bytes."),
     });
-    expect(await upgrade(folder, "--from", "new", "--key", "key.pub", "--sha256", "0".repeat(64))).toMatchObject({
-      code: 1,
-      stderr: expect.stringContaining(`Wanted is ${"0".repeat(64)}.`),
-    });
     expect(await readVersion(folder)).toStartWith(present);
-    const sums = await expectProgram(["sha256sum", "unsigned"], { cwd: path });
-    await folder.write({ SHA256SUMS: sums });
+    await folder.write({ SHA256SUMS: await expectProgram(["sha256sum", "new"], { cwd: path }) });
     const trusting = ["--insecure-unsigned", "--sha256", "SHA256SUMS"];
-    expect(await upgrade(folder, "--from", "unsigned", ...trusting)).toMatchObject({ code: 0 });
+    expect(await upgrade(folder, "--from", "new", ...trusting)).toMatchObject({ code: 0 });
     expect(await readVersion(folder)).toStartWith(next);
-    expect(await upgrade(folder, "--from", "unsigned", ...trusting)).toMatchObject({
+    expect(await upgrade(folder, "--from", "new", ...trusting)).toMatchObject({
       code: 0,
       stderr: expect.stringContaining("is this very file. Nothing to do."),
     });
@@ -149,23 +133,10 @@ describe("penstock upgrade", () => {
       expect(await readVersion(folder)).toStartWith(present);
       expect((await readdir(path)).filter((name) => name.includes("penstock"))).toEqual(["penstock"]);
     };
-    await folder.write({ script: "#!/bin/sh\necho penstock 9.9.9\n" });
-    await refused(["--from", "script"], 1, "not an executable of a platform that Penstock runs on");
-    const other = Buffer.from(await readFile(`${path}/new`));
-    other.writeUInt16LE(183, 18);
-    await writeFile(`${path}/arm`, other);
-    await refused(["--from", "arm"], 1, `The executable is for linux-arm64. ${path}/penstock is for linux-x64.`);
-    await copyFile("/bin/true", `${path}/true`);
-    await refused(["--from", "true"], 1, "The executable is not Penstock");
     await writeFile(`${path}/cut`, (await readFile(`${path}/new`)).subarray(0, 5_000_000));
     await refused(["--from", "cut"], 1, "The executable does not start");
     await writeVersion(`${path}/old`, "0.0.9");
     await refused(["--from", "old"], 1, `0.0.9 is older than ${version}, which is in use.`);
-    await refused(["--from", "http://127.0.0.1:1/new"], 2, "--from is neither");
-    await refused(["--from", "missing"], 1, "there is no such file or folder");
-    await refused(["--from", "."], 1, "is not a regular file");
-    await refused([], 2, "Missing --from");
-    await refused(["--rollback"], 1, "Cannot take back");
     await refused(["--from", "new", "--dry-run"], 0, "--dry-run: nothing was replaced.");
     await folder.write({ "bad.json": { rules: [{ to: [], nonsense: 1 }] } });
     await refused(
@@ -179,15 +150,12 @@ describe("penstock upgrade", () => {
     expect(await readVersion(folder)).toStartWith("penstock 0.0.9 (");
   });
 
-  withArchive("takes the archive of a release from a URL, and replaces the file behind a link", async () => {
+  withSsh("takes a file from a URL, and replaces the file behind a link", async () => {
     await using folder = await makeStand();
     const { path } = folder;
     await using authority = await makeAuthority();
     const { cert, key } = await authority.issue();
-    await expectProgram(["mkdir", "release"], { cwd: path });
-    await expectProgram(["mv", "new", "release/penstock"], { cwd: path });
-    await expectProgram(["tar", "-I", "xz -0", "-cf", "p.tar.xz", "release"], { cwd: path });
-    await signWithSsh(folder, "p.tar.xz");
+    await signWithSsh(folder);
     await folder.write({ "ca.pem": authority.cert });
     await using server = Bun.serve({
       hostname: "127.0.0.1",
@@ -195,8 +163,8 @@ describe("penstock upgrade", () => {
       tls: { cert, key },
       fetch(request) {
         const { pathname } = new URL(request.url);
-        if (pathname === "/clear") return Response.redirect("http://127.0.0.1:1/p.tar.xz");
-        if (pathname === "/moved") return Response.redirect("/p.tar.xz");
+        if (pathname === "/clear") return Response.redirect("http://127.0.0.1:1/new");
+        if (pathname === "/moved") return Response.redirect("/new");
         return new Response(Bun.file(`${path}${pathname}`));
       },
     });
@@ -207,9 +175,9 @@ describe("penstock upgrade", () => {
       code: 1,
       stderr: expect.stringContaining("/clear redirects from TLS to clear text."),
     });
-    expect(await upgrade(folder, "--from", `${origin}/p.tar.xz`, "--key", "key.pub")).toMatchObject({ code: 1 });
+    expect(await upgrade(folder, "--from", `${origin}/new`, "--key", "key.pub")).toMatchObject({ code: 1 });
     const from = `${origin}/moved?token=s3cret`;
-    const done = await upgrade(folder, "--from", from, "--signature", `${origin}/p.tar.xz.sig`, ...args);
+    const done = await upgrade(folder, "--from", from, "--signature", `${origin}/new.sig`, ...args);
     expect(done).toMatchObject({ code: 0 });
     expect(done.stderr).not.toContain("s3cret");
     expect(await readVersion(folder)).toStartWith(next);
