@@ -14,7 +14,7 @@ export interface DebOrder {
   /** Seconds since 1970. */
   readonly time: number;
   readonly texts: PackageTexts;
-  /** Of xz, 0 to 9. */
+  /** Of xz, 1 to 9; 0 does not compress. */
   readonly level: number;
   readonly file: string;
 }
@@ -36,7 +36,15 @@ export async function writeDeb(order: DebOrder): Promise<void> {
     await setTimes(tree, order.time);
     const made = join(tree, "..", `.${process.pid}-${order.architecture}.deb`);
     await run(
-      ["dpkg-deb", "--root-owner-group", "--threads-max=1", "-Zxz", `-z${order.level}`, "--build", tree, made],
+      [
+        "dpkg-deb",
+        "--root-owner-group",
+        "--threads-max=1",
+        ...(order.level === 0 ? ["-Znone"] : ["-Zxz", `-z${order.level}`]),
+        "--build",
+        tree,
+        made,
+      ],
       {
         SOURCE_DATE_EPOCH: String(order.time),
       },

@@ -1,6 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { readdir } from "node:fs/promises";
+import { findRunning } from "../../../src/cli/upgrade-handover.ts";
 import { runCli } from "../../../src/cli/run-cli.ts";
+import { isCompiled } from "../../../src/cli/start-successor.ts";
 import { createFakeIo } from "../../support/fake-io.ts";
 import { makeFolder, type TemporaryFolder } from "../../support/temporary-folder.ts";
 
@@ -89,4 +91,28 @@ describe("penstock upgrade changes nothing and says why", () => {
       `Everybody may write to the key ${folder.path}/key.pub. Run: chmod o-w ${folder.path}/key.pub`,
     );
   });
+});
+
+test.each(["darwin", "win32"] as const)("on %s no proxy is asked to hand over: it would refuse", async (platform) => {
+  await using folder = await makeFolder({ "proxy.config.json": { sidecar: { unix: "s.sock", token: "t0ken" } } });
+  const input = {
+    io: createFakeIo({ folder: folder.path }),
+    value: () => undefined,
+    has: () => false,
+    values: () => [],
+  };
+  expect(await findRunning(input, platform)).toEqual({
+    ok: true,
+    value: { access: undefined, why: "Only Linux hands over: restart the proxy to have it run the new file." },
+  });
+  expect(await findRunning(input, "linux")).toMatchObject({ ok: true, value: { access: { token: "t0ken" } } });
+});
+
+test.each([
+  ["/$bunfs/root/penstock", true],
+  ["B:\\~BUN\\root\\penstock.exe", true],
+  ["B:/~BUN/root/penstock.exe", true],
+  ["/srv/penstock/src/main.ts", false],
+])("a script at %s is part of an executable: %p", (script, is) => {
+  expect(isCompiled(["bun", script])).toBe(is);
 });
