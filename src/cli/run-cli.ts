@@ -1,5 +1,6 @@
 import { type CommandDef, renderUsage } from "citty";
 import { version } from "../version.ts";
+import { approvals } from "./approvals.ts";
 import { capture } from "./capture.ts";
 import { cert } from "./cert.ts";
 import { check } from "./check.ts";
@@ -47,6 +48,7 @@ const commands: Readonly<Record<string, Command>> = {
   upstreams,
   usage,
   events,
+  approvals,
   service,
   version: showVersion,
 };
