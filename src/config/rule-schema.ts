@@ -23,7 +23,7 @@ const rule = settings(
   },
 );
 
-const decideTarget = hook<DecideTarget>("a rule, or a function");
+const decideTarget = hook<DecideTarget>("DecideTarget", "a rule, or a function");
 
 export const rulesSchema = either("a list of rules, or one function", [
   // An empty list is valid: it is left when the last rule goes.
