@@ -22,6 +22,7 @@ import { takeFingerprintsInSteps } from "./fingerprints.ts";
 import { compileForward } from "./forward.ts";
 import { followTrustFiles, type RenewTrust } from "./follow-trust.ts";
 import { compileExempt } from "./exempt-schema.ts";
+import { findTokenWarnings } from "./token-users-schema.ts";
 import { findWebhookWarnings, type WebhookSettings } from "./webhook-schema.ts";
 import { findUnreachableInSteps } from "./find-unreachable-rules.ts";
 import { compileListsInSteps } from "./compile-lists.ts";
@@ -181,6 +182,7 @@ export function* compileInSteps(
         ...(sidecar?.warnings ?? []),
         ...(usersFile ? findUserWarnings(usersFile) : []),
         ...(webhook ? findWebhookWarnings(webhook, ["users"]) : []),
+        ...(typeof config.users === "object" && "jwks" in config.users ? findTokenWarnings(config.users) : []),
         ...unreachable,
         ...findEditWarnings(config.rules),
       ],
@@ -243,7 +245,7 @@ interface UsersFile {
 
 function compileUsersFile(config: Config, materials: Materials, runtime: Runtime): UsersFile | undefined {
   const { users } = config;
-  if (typeof users !== "object" || Array.isArray(users) || "url" in users) return undefined;
+  if (typeof users !== "object" || !("file" in users)) return undefined;
   return {
     path: resolve(materials.folder, users.file),
     text: materials.files.get(users.file) ?? "",

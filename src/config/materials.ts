@@ -138,7 +138,7 @@ function findReferences(raw: unknown, only?: Reference["kind"]): Reference[] {
           ? path.length === 1
           : section === "rules"
             ? isEdit && path.length === 4
-            : path[1] === "headers" && path.length === 2;
+            : (path[1] === "headers" || path[1] === "claims") && path.length === 2;
         // Other files of a rule are lists.
         const known = section === "rules" && !isEdit ? listReferences : kinds;
         for (const key of Object.keys(value)) visitAt(key, value[key], hasNames ? undefined : known.get(key));
