@@ -110,6 +110,7 @@ const references: Readonly<Record<string, ReadonlyMap<string, Reference["kind"]>
   rules: new Map(secretReferences),
   state: new Map<string, Reference["kind"]>([...secretReferences, ["ca", "pem"]]),
   telemetry: new Map<string, Reference["kind"]>([...secretReferences, ["ca", "pem"]]),
+  approvals: new Map<string, Reference["kind"]>([...secretReferences, ["ca", "pem"]]),
   lists: listReferences,
   upstreams: new Map<string, Reference["kind"]>([...secretReferences, ...pemReferences, ["pac", "pac"]]),
 };
@@ -134,11 +135,12 @@ function findReferences(raw: unknown, only?: Reference["kind"]): Reference[] {
         // An upstream may have the name "file", and so may a field for the collector or an origin.
         const isMap = section === "upstreams" || section === "lists";
         const isEdit = path[2] === "request";
+        const isClaims = section === "users" && path[1] === "claims" && path.length === 2;
         const hasNames = isMap
           ? path.length === 1
           : section === "rules"
             ? isEdit && path.length === 4
-            : (path[1] === "headers" || path[1] === "claims") && path.length === 2;
+            : isClaims || (path.at(-1) === "headers" && path.length === (section === "approvals" ? 3 : 2));
         // Other files of a rule are lists.
         const known = section === "rules" && !isEdit ? listReferences : kinds;
         for (const key of Object.keys(value)) visitAt(key, value[key], hasNames ? undefined : known.get(key));
