@@ -23,6 +23,7 @@ import { takeFingerprintsInSteps } from "./fingerprints.ts";
 import { compileForward } from "./forward.ts";
 import { followTrustFiles, type RenewTrust } from "./follow-trust.ts";
 import { compileExempt } from "./exempt-schema.ts";
+import { findRuleWebhookProblems, findRuleWebhookWarnings } from "./rule-webhook-schema.ts";
 import { findTokenWarnings } from "./token-users-schema.ts";
 import { findWebhookWarnings, type WebhookSettings } from "./webhook-schema.ts";
 import { findUnreachableInSteps } from "./find-unreachable-rules.ts";
@@ -133,6 +134,7 @@ export function* compileInSteps(
   problems.push(...findSidecarProblems(config.sidecar, materials), ...findRedisProblems(config.state, materials));
   const state = compileState(config.state, materials);
   problems.push(...findTelemetryProblems(config.telemetry, materials), ...findEditProblems(config.rules, materials));
+  problems.push(...findRuleWebhookProblems(config.rules, materials));
   const { telemetry, warnings: telemetryWarnings } = compileTelemetry(config.telemetry, materials);
   const { plan: approvals } = keep(compileApprovals(config.approvals, materials, state, hookMs));
   const { redis, warnings: redisWarnings } = compileRedis(config.state, materials);
@@ -186,6 +188,7 @@ export function* compileInSteps(
         ...(typeof config.users === "object" && "jwks" in config.users ? findTokenWarnings(config.users) : []),
         ...unreachable,
         ...findEditWarnings(config.rules),
+        ...findRuleWebhookWarnings(config.rules),
       ],
       effective: yield* describeEffective(config, log.access),
       reload: config.reload,
