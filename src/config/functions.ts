@@ -1,5 +1,5 @@
 /** The types of functions that a configuration in TypeScript or JavaScript may have, as authors see them. */
-export type FunctionName = "VerifyUser" | "DecideTarget" | "ChooseWay" | "ChooseMember";
+export type FunctionName = "VerifyUser" | "DecideTarget" | "ChooseWay" | "ChooseMember" | "NotifyOperator";
 
 interface Described {
   readonly name: string;
@@ -22,7 +22,7 @@ const query = (name: string, text: string): Described => ({ name: "query", type:
 
 /** What is told of every function. */
 export const functionTerms =
-  "A function may be async. One that throws, answers something else or takes longer than `timeouts.hook` refuses the request (`hook_failed`). It runs in the process of the proxy, where nobody else is served while it computes.";
+  "A function may be async. One that decides and throws, answers something else or takes longer than `timeouts.hook` refuses the request (`hook_failed`). It runs in the process of the proxy, where nobody else is served while it computes.";
 
 export const functionDocs: Readonly<Record<FunctionName, FunctionDoc>> = {
   VerifyUser: {
@@ -61,6 +61,13 @@ export const functionDocs: Readonly<Record<FunctionName, FunctionDoc>> = {
     parameters: [query("PoolQuery", "The request, and the members of the pool.")],
     result: "string | undefined",
     resultText: "The name of a member, or `undefined` to leave it to `round-robin`.",
+  },
+  NotifyOperator: {
+    settings: ["approvals.notify"],
+    text: "Tells an operator that a rule with `ask` asks.",
+    parameters: [{ name: "question", type: "AskedApproval", text: "Who wants to reach what." }],
+    result: "unknown",
+    resultText: "Nothing that is looked at. One that fails is reported, and the connection waits on.",
   },
 };
 
@@ -137,6 +144,15 @@ export const typeDocs: Readonly<Record<string, TypeDoc>> = {
         type: "number | undefined",
         text: "Milliseconds that a connection takes, a moving average; `undefined` when unknown.",
       },
+    ],
+  },
+  AskedApproval: {
+    text: "What is told of a question to the operator.",
+    fields: [
+      { name: "id", type: "string", text: "For `penstock approvals approve ID` and `POST /approvals/ID`." },
+      ...asker.filter(({ name }) => name !== "parameters"),
+      { name: "rule", type: "string", text: "The rule that asks." },
+      { name: "asked_at", type: "string", text: "Time in ISO 8601." },
     ],
   },
   UserParameters: {

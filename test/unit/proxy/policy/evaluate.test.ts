@@ -229,7 +229,9 @@ test("describeQuery() tells a function who asks for what, in canonical text", ()
     user: "ci",
     parameters: {},
     host: "2001:db8::1",
-    port: 443, method: undefined, path: undefined,
+    port: 443,
+    method: undefined,
+    path: undefined,
   });
 });
 
