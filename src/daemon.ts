@@ -212,6 +212,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     ...measured,
     drain,
     turn,
+    lists: () => applier.lists,
     splicing: description,
     driving: sockets.description,
     ...(options.load && { reload: () => reloader.reload() }),

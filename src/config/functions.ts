@@ -92,7 +92,22 @@ const asker: readonly Described[] = [
 
 /** The types that functions take and give. */
 export const typeDocs: Readonly<Record<string, TypeDoc>> = {
-  HookQuery: { text: "What a rule that is a function, or `via`, is asked.", fields: asker },
+  HookQuery: {
+    text: "What a rule that is a function, or `via`, is asked.",
+    fields: [
+      ...asker,
+      {
+        name: "method",
+        type: "string | undefined",
+        text: "Method of a forwarded request, where a rule is a function or has `methods` or `paths`; otherwise `undefined`.",
+      },
+      {
+        name: "path",
+        type: "string | undefined",
+        text: "Its path without the query; `undefined` as for `method`, and where readers could differ about it.",
+      },
+    ],
+  },
   RuleVerdict: {
     text: "What a rule that is a function answers. `undefined` leaves it to the next rule.",
     type: "undefined | { deny: true } | { allow: true; allowPrivate?: boolean; via?: Way }",

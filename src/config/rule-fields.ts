@@ -36,6 +36,7 @@ import {
   versions,
 } from "./tls-demand.ts";
 import { askField } from "./ask-rule.ts";
+import { ruleWebhook } from "./rule-webhook-schema.ts";
 import { methodList, pathList } from "./request-lists.ts";
 import { compileWay, findUnknownWays, type Way, wayForms } from "./way-schema.ts";
 import type { AllowDecision } from "../proxy/policy/decision.ts";
@@ -141,6 +142,7 @@ export const ruleFields = {
     compile: (allowPrivate) => ({ terms: { allowPrivate } }),
     explain: ({ allowPrivate }) => (allowPrivate ? "private addresses" : undefined),
   }),
+  webhook: field({ schema: ruleWebhook, allows: true }),
   via: field({
     schema: either(anyWay, [...wayForms, hook<ChooseWay>("ChooseWay", anyWay)])
       .describe(

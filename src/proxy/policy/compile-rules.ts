@@ -31,7 +31,7 @@ export function* compileRulesInSteps(rules: readonly Rule[], fallback: Fallback)
     fallback,
     unmatched: decide(fallBack(fallback)),
     asks: fallback.kind === "ask" || rules.some(({ verdict }) => verdict.kind === "allow" && verdict.ask === true),
-    looksAtRequests: compiled.some(({ request }) => request !== undefined),
+    looksAtRequests: compiled.some(({ request, verdict }) => request !== undefined || verdict.kind === "hook"),
   };
 }
 
@@ -68,7 +68,12 @@ function match({ name, verdict }: Rule, index: number, fallback: Fallback, exact
     case "deny":
       return decide({ verdict: "deny", rule: name, detail: "denied_by_rule" }, index);
     case "hook":
-      return { kind: "ask", rule: index, ask: verdict.ask };
+      return {
+        kind: "ask",
+        rule: index,
+        ask: verdict.ask,
+        ...(verdict.webhook && { longestMs: verdict.webhook.longestMs }),
+      };
     case "allow": {
       const decision = allow(name, verdict, fallback, exact);
       return typeof verdict.via === "function"

@@ -57,6 +57,8 @@ export interface DenyDecision {
   readonly verdict: "deny";
   readonly rule: string;
   readonly detail: "denied_by_rule" | "denied_by_default" | "hook_failed";
+  /** What the webhook of the rule says. */
+  readonly reason?: string;
 }
 
 /** Whether connections under two decisions are made and used alike: they differ at most in the addresses that they open. */
@@ -107,6 +109,7 @@ export function settle(decision: Decision): Authorization {
 /** Why a decision does not let the target be dialled. */
 export function explainDenial(decision: Decision | undefined): Failure {
   if (decision?.verdict !== "deny") throw new Error("What is not denied has no reason to be");
-  const { detail, rule } = decision;
-  return detail === "denied_by_default" ? { detail } : { detail, note: `rule ${rule}` };
+  const { detail, rule, reason } = decision;
+  if (detail === "denied_by_default") return { detail };
+  return { detail, note: reason === undefined ? `rule ${rule}` : `rule ${rule}: ${reason}` };
 }
