@@ -7,6 +7,7 @@ import { createReader } from "./list-reader.ts";
 import type { Materials } from "./materials.ts";
 import type { CompileMeans } from "./rule-field.ts";
 import { compileFields } from "./rule-fields.ts";
+import { applyMode } from "./report-mode.ts";
 import type { DecideTarget, RuleSettings } from "./rule-schema.ts";
 import type { Config } from "./schema.ts";
 import { compileWay } from "./way-schema.ts";
@@ -33,9 +34,17 @@ export function asksEnvironment(config: Config): boolean {
 
 /** Parses rules, with the texts of their lists by key. The schema has accepted their values. */
 export function readRules(
-  { rules, lists }: Pick<Config, "rules" | "lists">,
+  config: Pick<Config, "rules" | "lists" | "mode">,
   materials: Materials,
   texts: ReadonlyMap<string, string> = new Map(),
+): Rule[] {
+  return applyMode(readWritten(config, materials, texts), config.mode);
+}
+
+function readWritten(
+  { rules, lists }: Pick<Config, "rules" | "lists">,
+  materials: Materials,
+  texts: ReadonlyMap<string, string>,
 ): Rule[] {
   if (typeof rules === "function") return [readHook("rules", rules)];
   return rules.map((rule, at) =>
@@ -62,10 +71,12 @@ function readVerdict(verdict: Awaited<ReturnType<DecideTarget>>): HookVerdict {
 }
 
 function readRule(settings: RuleSettings, name: string, means: CompileMeans): Rule {
-  const { match: clients, when, terms, inside } = compileFields(settings, means);
+  const { match: clients, when, terms, inside, reports } = compileFields(settings, means);
   const match = Object.keys(when).length > 0 ? { ...clients, when } : clients;
-  if (settings.deny === true) return { name, ...match, verdict: { kind: "deny" } };
-  const demand = Object.keys(inside).length > 0 && { inside: { protocols: onlyTls, ...inside } };
+  if (settings.deny === true) return { name, ...match, ...(reports && { reports }), verdict: { kind: "deny" } };
+  const demand = Object.keys(inside).length > 0 && {
+    inside: { protocols: onlyTls, ...inside, ...(reports && { reports }) },
+  };
   return { name, ...match, verdict: { kind: "allow", allowPrivate: false, via: undefined, ...terms, ...demand } };
 }
 
@@ -73,11 +84,8 @@ function readRule(settings: RuleSettings, name: string, means: CompileMeans): Ru
 const onlyTls: ReadonlySet<"tls"> = new Set(["tls"] as const);
 
 function compileFallback(config: Config): Fallback {
-  if (config.default === "deny") return { kind: "deny" };
-  if (config.default !== undefined) return { kind: "allow", via: compileWay(config.default) };
-  if (config.upstream === undefined) return { kind: "allow", via: [] };
-  return {
-    kind: "allow",
-    via: [config.upstream === "environment" ? "environment" : "upstream"],
-  };
+  const { default: chosen, upstream } = config;
+  const usual = upstream === undefined ? [] : [upstream === "environment" ? upstream : "upstream"];
+  if (chosen === "deny") return config.mode === "report" ? { kind: "deny", reports: true } : { kind: "deny" };
+  return { kind: "allow", via: chosen === undefined ? usual : compileWay(chosen) };
 }

@@ -4,7 +4,7 @@ import type { CompiledRule, Evaluation, Fallback, Policy, Rule } from "./policy.
 import { compileRequestCondition } from "./request-condition.ts";
 import { TargetIndexBuilder } from "./target-index.ts";
 import { Timetable } from "./when.ts";
-import { type AllowDecision, type Decision, settle, type Via } from "./decision.ts";
+import { type AllowDecision, type Decision, letThrough, settle, type Via } from "./decision.ts";
 
 /** Name that decisions carry when no rule matched. */
 export const DEFAULT_RULE = "default";
@@ -46,7 +46,7 @@ function decide(decision: Decision, index?: number): Evaluation {
 }
 
 function compileRule(rule: Rule, index: number, fallback: Fallback): CompiledRule {
-  const { name, from, users, parameters, methods, paths, when, verdict } = rule;
+  const { name, from, users, parameters, methods, paths, when, reports, verdict } = rule;
   const request = compileRequestCondition(methods, paths, verdict.kind === "deny");
   const matched = match(rule, index, fallback, false);
   return {
@@ -56,15 +56,17 @@ function compileRule(rule: Rule, index: number, fallback: Fallback): CompiledRul
     ...(parameters && { parameters }),
     ...(request && { request }),
     ...(when && { when }),
+    ...(reports && { reports }),
     verdict,
     matched,
     matchedExactly: verdict.kind === "allow" && verdict.allowPrivate ? match(rule, index, fallback, true) : matched,
   };
 }
 
-function match({ name, verdict }: Rule, index: number, fallback: Fallback, exact: boolean): Evaluation {
+function match({ name, verdict, reports }: Rule, index: number, fallback: Fallback, exact: boolean): Evaluation {
   switch (verdict.kind) {
     case "deny":
+      if (reports) return { kind: "report", rule: index, reported: { rule: name, detail: "denied_by_rule" } };
       return decide({ verdict: "deny", rule: name, detail: "denied_by_rule" }, index);
     case "hook":
       return { kind: "ask", rule: index, ask: verdict.ask };
@@ -93,7 +95,10 @@ function allow(name: string, verdict: AllowVerdict, fallback: Fallback, exact: b
 }
 
 function fallBack(fallback: Fallback): Decision {
-  return fallback.kind === "deny"
-    ? { verdict: "deny", rule: DEFAULT_RULE, detail: "denied_by_default" }
-    : { verdict: "allow", rule: DEFAULT_RULE, allowPrivate: false, via: fallback.via };
+  const detail = "denied_by_default";
+  if (fallback.kind === "allow")
+    return { verdict: "allow", rule: DEFAULT_RULE, allowPrivate: false, via: fallback.via };
+  if (!fallback.reports) return { verdict: "deny", rule: DEFAULT_RULE, detail };
+  const allowed = { verdict: "allow", rule: DEFAULT_RULE, allowPrivate: false, via: findDefaultVia(fallback) } as const;
+  return letThrough(allowed, { rule: DEFAULT_RULE, detail });
 }
