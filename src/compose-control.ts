@@ -30,7 +30,13 @@ export function composeControl(parts: ControlledParts): Control {
   const usage = new UsageReporter({ parts: use, tables: gate, live: gate.live, limits, since: Date.now() });
   const upstreams = controlUpstreams(gate, pacs);
   const readiness = () =>
-    readReadiness(gate, drain, { reloaded: reloads().successful, pacs: pacs.statuses, use, fleet });
+    readReadiness(gate, drain, {
+      reloaded: reloads().successful,
+      pacs: pacs.statuses,
+      use,
+      fleet,
+      ordered: inUse.ordered?.() ?? [],
+    });
   const live = composeLiveView({ gate, drain, inUse, lanes, readiness, turn, upstreams: () => upstreams.list() });
   return {
     ...controlTunnels(gate),
