@@ -55,10 +55,10 @@ const acmeSettings = settings(
       .optional(),
     dns: settings(
       {
-        add: hook<ChangeDnsRecord>("a function that adds a TXT record").describe(
+        add: hook<ChangeDnsRecord>("ChangeDnsRecord", "a function that adds a TXT record").describe(
           "Function `({ name, value }) => …`, possibly async, that adds a TXT record. `name` is such as `_acme-challenge.proxy.example.org`. There may be two values for one name. It has 60 s.",
         ),
-        remove: hook<ChangeDnsRecord>("a function that removes a TXT record").describe(
+        remove: hook<ChangeDnsRecord>("ChangeDnsRecord", "a function that removes a TXT record").describe(
           "Function with the same argument that removes that record.",
         ),
         wait: duration({ zero: true })
