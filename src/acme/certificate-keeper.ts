@@ -70,6 +70,8 @@ export class CertificateKeeper {
   #current: KeptCertificate | undefined;
   #attempts: Attempts = NO_ATTEMPTS;
   #problem: string | undefined;
+  /** What was kept or issued, and cannot be used. */
+  #refused: string | undefined;
   /** Milliseconds since the epoch: when to renew, and when to ask the authority about that again. */
   #renewAt = 0;
   #lookAt = 0;
@@ -124,6 +126,7 @@ export class CertificateKeeper {
     const running = this.#running;
     this.#running = undefined;
     running?.ending.abort();
+    this.#pause.abort();
     await running?.done;
   }
 
@@ -153,8 +156,9 @@ export class CertificateKeeper {
         this.#fail({ why: `the files in the folder of the state cannot be used: ${describe(error)}` }, "error");
         pause = TICK_MS;
       }
+      if (signal.aborted) return;
       this.#pause = new AbortController();
-      await wait(Math.min(pause, TICK_MS), AbortSignal.any([signal, this.#pause.signal]));
+      await wait(Math.min(pause, TICK_MS), this.#pause.signal);
     }
   }
 
@@ -240,9 +244,15 @@ export class CertificateKeeper {
       await files.writeCertificate(obtained.value);
       this.#attempts = NO_ATTEMPTS;
       await files.writeAttempts(NO_ATTEMPTS);
+      if (!this.#adopt(obtained.value)) {
+        // The next one may be no better: it waits as for any other failure.
+        await postpone();
+        this.#failed += 1;
+        this.#report("failed");
+        return;
+      }
       this.#issued += 1;
-      this.#adopt(obtained.value);
-      if (this.#problem === undefined) this.#report("issued");
+      this.#report("issued");
       return;
     }
     if (signal.aborted) {
@@ -267,18 +277,22 @@ export class CertificateKeeper {
     return readRenewalId(this.#current.cert);
   }
 
-  #adopt(certificate: KeptCertificate): void {
+  /** Puts a certificate into effect; false when that cannot be, which is told once. */
+  #adopt(certificate: KeptCertificate): boolean {
     const { use, random, now, tell } = this.#parts;
+    if (certificate.cert === this.#refused) return false;
     const fault = use(certificate);
     this.#problem = fault;
     if (fault !== undefined) {
+      this.#refused = certificate.cert;
       tell(fault, "error");
-      return;
+      return false;
     }
     this.#current = certificate;
     this.#window = "";
     this.#renewAt = chooseUsualTime(certificate, random());
     this.#lookAt = now();
+    return true;
   }
 
   #fail(fault: AcmeFault, level: MessageLevel): void {

@@ -36,8 +36,6 @@ export interface ListenerTls {
   /** Milliseconds since the epoch at which the first of its certificates expires; `Infinity` while there is none. */
   readonly expiresAt: number;
   readonly certificates: readonly ListenerCertificate[];
-  /** Whether its first certificate is still to be issued. */
-  readonly isWaiting: boolean;
   /** Uses other certificates for new connections; keeps the old ones when the TLS library refuses the new. */
   replace(plan: TlsPlan): Replaced;
   /** The first half of `replace`: nothing changes before `commit`. Equal certificates keep the keys of session tickets. */
@@ -82,9 +80,6 @@ export function createListenerTls(plan: TlsPlan, contexts: TlsContexts): Listene
       },
       get certificates() {
         return inUse.certificates;
-      },
-      get isWaiting() {
-        return planInUse.awaitsIssued === true && issued === undefined;
       },
       replace(next) {
         const prepared = prepare(next);

@@ -161,6 +161,18 @@ describe("a certificate that is kept", () => {
     expect((await stand.change(1)).change).toBe("issued");
   });
 
+  test("that the TLS library refuses is not ordered again at once, nor told of again and again", async () => {
+    await using stand = await openKeeper();
+    const { server } = stand;
+    const refusing = stand.another({ use: () => "Cannot use the certificate." });
+    const began = server.now;
+    refusing.start();
+    await stand.change(2);
+    expect(server.now - began).toBeGreaterThan(10 * 60_000);
+    expect(stand.changes.map(({ change }) => change)).toEqual(["failed", "failed", "failed"]);
+    expect(stand.told.filter((message) => message === "Cannot use the certificate.")).toHaveLength(3);
+  });
+
   test("is not ordered while another process has the lock, and what that one gets is used", async () => {
     await using stand = await openKeeper();
     let isLocked = true;
