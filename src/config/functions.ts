@@ -1,5 +1,6 @@
 /** The types of functions that a configuration in TypeScript or JavaScript may have, as authors see them. */
-export type FunctionName = "VerifyUser" | "DecideTarget" | "ChooseWay" | "ChooseMember" | "ChangeDnsRecord";
+export type FunctionName =
+  "VerifyUser" | "DecideTarget" | "ChooseWay" | "ChooseMember" | "NotifyOperator" | "ChangeDnsRecord";
 
 interface Described {
   readonly name: string;
@@ -22,7 +23,7 @@ const query = (name: string, text: string): Described => ({ name: "query", type:
 
 /** What is told of every function. */
 export const functionTerms =
-  "A function may be async. One that throws, answers something else or takes longer than `timeouts.hook` refuses the request (`hook_failed`). It runs in the process of the proxy, where nobody else is served while it computes.";
+  "A function may be async. One that decides and throws, answers something else or takes longer than `timeouts.hook` refuses the request (`hook_failed`). It runs in the process of the proxy, where nobody else is served while it computes.";
 
 export const functionDocs: Readonly<Record<FunctionName, FunctionDoc>> = {
   VerifyUser: {
@@ -68,6 +69,13 @@ export const functionDocs: Readonly<Record<FunctionName, FunctionDoc>> = {
     parameters: [{ name: "record", type: "DnsRecord", text: "The record." }],
     result: "unknown",
     resultText: "Anything: a function that does not throw has done it.",
+  },
+  NotifyOperator: {
+    settings: ["approvals.notify"],
+    text: "Tells an operator that a rule with `ask` asks.",
+    parameters: [{ name: "question", type: "AskedApproval", text: "Who wants to reach what." }],
+    result: "unknown",
+    resultText: "Nothing that is looked at. One that fails is reported, and the connection waits on.",
   },
 };
 
@@ -136,6 +144,15 @@ export const typeDocs: Readonly<Record<string, TypeDoc>> = {
     fields: [
       { name: "name", type: "string", text: "Such as `_acme-challenge.proxy.example.org`, without a dot at the end." },
       { name: "value", type: "string", text: "Its text. There may be two values for one name." },
+    ],
+  },
+  AskedApproval: {
+    text: "What is told of a question to the operator.",
+    fields: [
+      { name: "id", type: "string", text: "For `penstock approvals approve ID` and `POST /approvals/ID`." },
+      ...asker.filter(({ name }) => name !== "parameters"),
+      { name: "rule", type: "string", text: "The rule that asks." },
+      { name: "asked_at", type: "string", text: "Time in ISO 8601." },
     ],
   },
   UserParameters: {
