@@ -1,6 +1,6 @@
 import type { Tell } from "./operator-message.ts";
 import type { AccessOutput } from "./access-output.ts";
-import type { CertificateExpiry } from "./certificate-expiry.ts";
+import type { KeeperStatus } from "./acme/certificate-keeper.ts";
 import { composeTracer } from "./operator-reports.ts";
 import { composeLists } from "./compose-lists.ts";
 import type { FleetParts } from "./compose-fleet.ts";
@@ -29,6 +29,8 @@ export interface InUse {
   compiled: CompiledConfig;
   plans: readonly ListenerPlan[];
   sidecar: OpenSidecar | undefined;
+  /** How the certificates are that authorities issue. */
+  ordered?: () => readonly KeeperStatus[];
 }
 
 export interface ConfigApplierOptions {
@@ -44,7 +46,7 @@ export interface ConfigApplierOptions {
   readonly fleet: Pick<FleetParts, "follow">;
   readonly telemetry: Pick<TelemetryParts, "follow">;
   readonly inherited: InheritedSockets | undefined;
-  readonly certificates: Pick<CertificateExpiry, "look">;
+  readonly certificates: { follow(): void };
   readonly tell: Tell;
   /** Resolves when clients have had their turn. */
   readonly turn: () => Promise<void>;
@@ -124,7 +126,7 @@ export class ConfigApplier {
     change.commit();
     this.claimAddresses();
     this.#tellListeners(bound, listNames(gate));
-    this.#options.certificates.look();
+    this.#options.certificates.follow();
     // It may be what asked for the reload: its answer gets the time to end.
     if (!keepsSidecar) void before?.sidecar.stop();
     // Names may have to be resolved: nobody waits for it.

@@ -9,6 +9,8 @@ export interface UsedCertificate {
   readonly file: string | undefined;
   /** Milliseconds since the epoch. */
   readonly expiresAt: number;
+  /** When it began, for one that the proxy renews: its end is told of only when that is late. */
+  readonly renewedFrom?: number | undefined;
 }
 
 /** What an event tells. */
@@ -30,6 +32,8 @@ export interface CertificateExpiryOptions {
   readonly now: () => number;
 }
 
+/** Of the life of a certificate that is renewed, the last part, in which it should have been. */
+export const LATE_PART = 1 / 6;
 const DAY_MS = 24 * 60 * 60 * 1000;
 /** Days before the end at which a certificate is told of; Let's Encrypt renews at the first of them. */
 const TOLD_DAYS = [30, 14, 7, 3, 1, 0];
@@ -53,7 +57,8 @@ export class CertificateExpiry {
     this.#timer ??= setInterval(() => this.look(), PERIOD_MS).unref();
     const told = new Map<string, number>();
     for (const certificate of list()) {
-      const { use, name, file, expiresAt } = certificate;
+      const { use, name, file, expiresAt, renewedFrom } = certificate;
+      if (renewedFrom !== undefined && expiresAt - now() > (expiresAt - renewedFrom) * LATE_PART) continue;
       const days = (expiresAt - now()) / DAY_MS;
       const step = days > 0 ? TOLD_DAYS.findLast((each) => days < each) : Math.ceil(days);
       if (step === undefined) continue;

@@ -1,5 +1,7 @@
 import { X509Certificate } from "node:crypto";
 import type { InUse } from "./apply-config.ts";
+import type { KeeperStatus } from "./acme/certificate-keeper.ts";
+import { LATE_PART } from "./certificate-expiry.ts";
 import { describeMissingIssuer } from "./config/compile-tls.ts";
 import type { Gate } from "./gate/gate.ts";
 import type { ListenerCertificate, ListenerTls } from "./proxy/accept/listener-tls.ts";
@@ -15,9 +17,10 @@ export function reportCertificates(
   gate: Gate,
   { plans, sidecar }: Pick<InUse, "plans" | "sidecar">,
   now: number,
+  ordered: readonly KeeperStatus[] = [],
 ): CertificateRow[] {
   return [
-    ...plans.flatMap(({ tls }, at) => reportServer(tls, gate.listeners?.[at]?.name, now)),
+    ...plans.flatMap(({ tls }, at) => reportServer(tls, gate.listeners?.[at]?.name, now, ordered)),
     ...reportServer(sidecar?.tls, "sidecar", now),
     ...reportClientCertificates(gate, now),
   ].sort((one, other) => Date.parse(one.not_after) - Date.parse(other.not_after));
@@ -25,18 +28,24 @@ export function reportCertificates(
 
 /** A sentence for each certificate that has ended, ends soon or is not valid yet. */
 export function warnOfCertificates(rows: readonly CertificateRow[], now: number): string[] {
-  return rows.flatMap(({ file, used_by: usedBy, not_before: from, not_after: to }) =>
-    judgeDates(Date.parse(from), Date.parse(to), now).map(
+  return rows.flatMap(({ file, used_by: usedBy, not_before: from, not_after: to, renewal }) =>
+    judgeDates(Date.parse(from), Date.parse(to), now, renewal !== undefined).map(
       (fault) =>
         `The certificate ${JSON.stringify(file)} of ${usedBy === "sidecar" ? "the sidecar" : usedBy} ${fault}.`,
     ),
   );
 }
 
-function reportServer(tls: ListenerTls | undefined, name: string | undefined, now: number): CertificateRow[] {
+function reportServer(
+  tls: ListenerTls | undefined,
+  name: string | undefined,
+  now: number,
+  ordered: readonly KeeperStatus[] = [],
+): CertificateRow[] {
   if (tls === undefined || name === undefined) return [];
   return tls.certificates.map((certificate) => {
-    const row = describeCertificate(certificate, name, now);
+    const status = certificate.renewed && ordered.find(({ file }) => file === certificate.file);
+    const row = describeCertificate(certificate, name, now, status && describeRenewal(status));
     const missing = describeMissingIssuer(certificate);
     return missing === undefined ? row : { ...row, warnings: [...row.warnings, missing] };
   });
@@ -60,10 +69,25 @@ function reportClientCertificates({ runtime }: Gate, now: number): CertificateRo
   });
 }
 
+function describeRenewal({
+  directory,
+  nextAt,
+  failures,
+  problem,
+}: KeeperStatus): NonNullable<CertificateRow["renewal"]> {
+  return {
+    directory,
+    ...(nextAt !== undefined && { next_at: new Date(nextAt).toISOString() }),
+    failures,
+    ...(problem !== undefined && { problem }),
+  };
+}
+
 function describeCertificate(
   { file, cert }: Pick<ListenerCertificate, "file" | "cert">,
   usedBy: string,
   now: number,
+  renewal?: CertificateRow["renewal"],
 ): CertificateRow {
   const { subjectAltName, subject, issuer, validFromDate, validToDate } = new X509Certificate(cert);
   const begins = validFromDate.getTime();
@@ -76,15 +100,16 @@ function describeCertificate(
     not_before: new Date(begins).toISOString(),
     not_after: new Date(ends).toISOString(),
     days: countDays(ends, now),
-    warnings: judgeDates(begins, ends, now).map((fault) => `It ${fault}.`),
+    warnings: judgeDates(begins, ends, now, renewal !== undefined).map((fault) => `It ${fault}.`),
+    ...(renewal && { renewal }),
   };
 }
 
-/** What is wrong with the dates of a certificate, as ends of sentences. */
-function judgeDates(begins: number, ends: number, now: number): string[] {
+/** What is wrong with the dates of a certificate, as ends of sentences. One that the proxy renews is late in the last part of its life. */
+function judgeDates(begins: number, ends: number, now: number, isRenewed = false): string[] {
   const days = countDays(ends, now);
-  const end =
-    ends <= now ? "has ended" : days < SOON_DAYS ? `ends in ${days} ${days === 1 ? "day" : "days"}` : undefined;
+  const isSoon = isRenewed ? ends - now < (ends - begins) * LATE_PART : days < SOON_DAYS;
+  const end = ends <= now ? "has ended" : isSoon ? `ends in ${days} ${days === 1 ? "day" : "days"}` : undefined;
   return [...(end === undefined ? [] : [end]), ...(begins > now ? ["is not valid yet"] : [])];
 }
 

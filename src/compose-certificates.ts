@@ -1,12 +1,58 @@
 import type { InUse } from "./apply-config.ts";
 import { CertificateExpiry, type UsedCertificate } from "./certificate-expiry.ts";
+import { AcmeCertificates } from "./compose-acme.ts";
 import { readCertificate } from "./config/pem.ts";
 import type { Gate } from "./gate/gate.ts";
 import type { Tell } from "./operator-message.ts";
 import { listHops } from "./proxy/keep-unchanged.ts";
 
-/** Composes what tells that certificates in use are near their end. */
-export function composeCertificates(gate: Gate, inUse: InUse, tell: Tell, now = Date.now): CertificateExpiry {
+/** What a daemon does with the certificates in use. */
+export interface Certificates {
+  /** The listeners are open: orders certificates, and tells of those that are near their end. */
+  start(): void;
+  /** Other certificates may be in use. */
+  look(): void;
+  /** Another configuration is in use. */
+  follow(): void;
+  /** A process that is leaving orders nothing: another one does. */
+  isServing(serves: boolean): void;
+  close(): void;
+}
+
+/** Composes what orders certificates, and what tells that those in use are near their end. */
+export function composeCertificates(gate: Gate, inUse: InUse, tell: Tell, secrets: readonly string[]): Certificates {
+  const expiry = composeExpiry(gate, inUse, tell, Date.now);
+  let isStarted = false;
+  const look = (): void => {
+    if (isStarted) expiry.look();
+  };
+  const acme = new AcmeCertificates({ gate, inUse, tell, secrets, look });
+  inUse.ordered = () => acme.statuses;
+  acme.follow();
+  return {
+    start() {
+      isStarted = true;
+      expiry.look();
+      acme.start();
+    },
+    look,
+    follow() {
+      acme.follow();
+      look();
+    },
+    isServing(serves) {
+      if (serves && isStarted) acme.start();
+      else void acme.stop();
+    },
+    close() {
+      isStarted = false;
+      expiry.close();
+      void acme.stop();
+    },
+  };
+}
+
+function composeExpiry(gate: Gate, inUse: InUse, tell: Tell, now: () => number): CertificateExpiry {
   return new CertificateExpiry({
     list: () => [
       ...listListenerCertificates(gate, inUse),
@@ -23,7 +69,10 @@ function listListenerCertificates({ listeners }: Gate, { plans }: InUse): UsedCe
   return plans.flatMap(({ tls }, at) => {
     const name = listeners?.[at]?.name;
     if (tls === undefined || name === undefined) return [];
-    return tls.certificates.map(({ file, expiresAt }) => ({ use: "listener" as const, name, file, expiresAt }));
+    return tls.certificates.map(({ file, cert, expiresAt, renewed }) => {
+      const used = { use: "listener" as const, name, file, expiresAt };
+      return renewed === true ? { ...used, renewedFrom: readCertificate(cert)?.validFromDate.getTime() } : used;
+    });
   });
 }
 

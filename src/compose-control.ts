@@ -46,6 +46,7 @@ export function composeControl(parts: ControlledParts): Control {
       use,
       fleet,
       lists: parts.lists().warnings,
+      ordered: inUse.ordered?.() ?? [],
     });
   const live = composeLiveView({ gate, drain, inUse, lanes, readiness, turn, upstreams: () => upstreams.list() });
   const approvals = composeApprovals(parts);

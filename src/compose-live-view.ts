@@ -44,6 +44,7 @@ export interface LiveViewParts {
 /** Composes what the page and the terminal show. Without a sidecar nothing is counted or kept for it, and no timer runs. */
 export function composeLiveView(parts: ShownParts): LiveViewParts {
   const { gate, inUse, lanes } = parts;
+  const report = (now: number) => reportCertificates(gate, inUse, now, inUse.ordered?.());
   const { metrics, live, counters } = gate;
   const traffic = () => {
     const laned = lanes?.moved();
@@ -85,11 +86,11 @@ export function composeLiveView(parts: ShownParts): LiveViewParts {
       live: feed,
       series: (span) => formatSeries(series, span, Date.now()),
       tunnel: (id) => describeTunnel(gate.live, id, performance.now()),
-      certificates: () => reportCertificates(gate, inUse, Date.now()),
+      certificates: () => report(Date.now()),
       async status() {
         const readiness = await parts.readiness();
         const now = Date.now();
-        const certificates = reportCertificates(gate, inUse, now);
+        const certificates = report(now);
         return {
           version,
           pid: process.pid,

@@ -37,6 +37,7 @@ export function readMetricSources(parts: MeasuredParts): MetricSources {
     auth: gate.checks.cache,
     upstreams: listUpstreams(gate),
     certificates: listCertificates(gate, inUse.plans),
+    ordered: inUse.ordered?.() ?? [],
     reload: reloads(),
     pacs: pacs.statuses,
     usage: {

@@ -183,7 +183,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     findPac: (name) => pacs.find(name),
     ...composeReports({ tell, secrets, bugs, log: compiled.log }),
   });
-  const certificates = composeCertificates(gate, inUse, tell);
+  const certificates = composeCertificates(gate, inUse, tell, secrets);
   const { openInProcess } = sockets;
   const warmUp = composeWarmUp(compiled, { gate, tunnel: engine, descriptors, lanes, bandwidths, openInProcess });
   let close = (): Promise<void> => Promise.resolve();
@@ -196,6 +196,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
         handover.abandon("The proxy began to shut down.");
         successor?.leave();
       }
+      certificates.isServing(state.phase === "serving");
       control.step(state.phase);
       options.onDrain?.(state);
       const { phase, leftMs, connections, tunnels } = state;
@@ -286,7 +287,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     return { ok: false, message: explainBinding(bound.plan, bound.code) };
   }
   warnAtStart({ inherited, descriptors, runtime }, tell);
-  certificates.look();
+  certificates.start();
 
   const stopTidying = tidyMemory(() => gate.metrics.countConnections());
   close = async () => {

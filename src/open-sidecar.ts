@@ -1,3 +1,5 @@
+import type { KeeperStatus } from "./acme/certificate-keeper.ts";
+import { warnOfAcme } from "./compose-acme.ts";
 import { hostname } from "node:os";
 import { isDeepStrictEqual } from "node:util";
 import { formatEndpoint } from "./address/endpoint.ts";
@@ -225,13 +227,14 @@ interface ReadinessParts {
   readonly fleet: Pick<FleetParts, "status">;
   /** What there is to know of lists. */
   readonly lists: readonly string[];
+  readonly ordered: readonly KeeperStatus[];
 }
 
 /** Ready to serve a new connection: bound, not about to leave, and with an upstream that answers where there is one. */
 export async function readReadiness(
   gate: Gate,
   drain: Pick<Drain, "phase">,
-  { reloaded, pacs, use, fleet, lists }: ReadinessParts,
+  { reloaded, pacs, use, fleet, lists, ordered }: ReadinessParts,
 ): Promise<Readiness> {
   const isLeaving = (): boolean => drain.phase !== "serving";
   if (gate.listeners === undefined && !isLeaving()) return { ready: false, reason: "starting" };
@@ -241,6 +244,7 @@ export async function readReadiness(
     ...(reloaded ? [] : ["The last reload failed. The configuration before it is in effect."]),
     ...findUsageWarnings(use),
     ...lists,
+    ...warnOfAcme(ordered),
     ...(fleet.status?.warning === undefined ? [] : [fleet.status.warning]),
     ...pacs.flatMap(({ name, fault }) => (fault === undefined ? [] : `The PAC file of upstream ${name} ${fault}.`)),
   ];

@@ -1,3 +1,4 @@
+import type { AcmePlan } from "./acme/acme-plan.ts";
 import type { CompiledConfig } from "./config/compile.ts";
 import { isLoopbackHost } from "./config/listener-address.ts";
 import type { Gate } from "./gate/gate.ts";
@@ -7,7 +8,7 @@ import type { TlsContexts } from "./net/runtime/tls-contexts.ts";
 import { createListenerTls, type ListenerTls } from "./proxy/accept/listener-tls.ts";
 
 /** A listener to open. */
-export type ListenerPlan = ListenPlan & { readonly tls?: ListenerTls };
+export type ListenerPlan = ListenPlan & { readonly tls?: ListenerTls; readonly acme?: AcmePlan };
 
 type PreparedListeners =
   | {
@@ -76,7 +77,8 @@ export function prepareListeners(
 export function listCertificates({ listeners }: Gate, plans: readonly ListenerPlan[]) {
   return plans.flatMap(({ tls }, at) => {
     const listener = listeners?.[at]?.name;
-    return tls === undefined || listener === undefined ? [] : [{ listener, expiresAt: tls.expiresAt }];
+    if (tls === undefined || listener === undefined || tls.certificates.length === 0) return [];
+    return [{ listener, expiresAt: tls.expiresAt }];
   });
 }
 

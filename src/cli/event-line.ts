@@ -72,7 +72,14 @@ function describeLimit({ limit, detail, user, client, target, count }: Event): s
   return [`limits.${show(limit)}${whose === undefined ? "" : ` of ${whose}`} was reached${times} (${show(detail)})`];
 }
 
-function describeCertificate({ use, name, file, expires, days, expired }: Event): string[] {
+function describeCertificate({ use, name, file, expires, days, expired, change, names, why }: Event): string[] {
+  if (change !== undefined) {
+    const result =
+      change === "issued" ? `was issued, until ${show(expires)?.slice(0, 10)}` : `was not issued: ${show(why)}`;
+    return [
+      `${show(use)}: the certificate for ${Array.isArray(names) ? names.map(show).join(", ") : show(names)} ${result}`,
+    ];
+  }
   const end = show(expires)?.slice(0, 10);
   const when = expired === true ? `expired on ${end}` : `expires on ${end} (days left: ${show(days)})`;
   return [`${show(use)} ${show(name)}: the certificate${file === undefined ? "" : ` ${show(file)}`} ${when}`];

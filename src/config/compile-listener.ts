@@ -1,5 +1,7 @@
+import type { AcmePlan } from "../acme/acme-plan.ts";
 import type { Listener } from "../proxy/accept/listener.ts";
 import type { TlsPlan } from "../proxy/accept/listener-tls.ts";
+import { compileAcme } from "./compile-acme.ts";
 import { compileAddressSet } from "./compile-policy.ts";
 import { compileTls, findMissingIssuers, followTlsFiles, type TlsFiles } from "./compile-tls.ts";
 import { type ListenerAddress, parseListenerAddress } from "./listener-address.ts";
@@ -13,6 +15,8 @@ export interface CompiledListener extends ListenerAddress, Pick<Listener, "proto
   readonly name?: string;
   /** Certificates and client authorities of a TLS listener. */
   readonly tls?: TlsPlan;
+  /** How its certificate is ordered. */
+  readonly acme?: AcmePlan;
 }
 
 /** Compiles the listeners. Reports certificates and keys that cannot be used, and warns of files without the issuer. */
@@ -29,12 +33,15 @@ export function compileListeners(
       typeof written === "object" ? written : fillIn(String(written));
     const plan = tls && compileTls(tls, ["listen", at, "tls"], materials);
     if (plan?.ok === false) problems.push(...plan.problems);
+    const acme = tls && "acme" in tls ? compileAcme(tls.acme, ["listen", at, "tls", "acme"], materials) : undefined;
+    if (acme) problems.push(...acme.problems);
     listeners.push({
       ...address,
       ...(name !== undefined && { name }),
       protocols: new Set(protocols),
       proxyFrom: compileAddressSet(proxyProtocol),
       ...(plan?.ok && { tls: plan.value }),
+      ...(acme && { acme: acme.plan }),
     });
     if (!tls || !plan?.ok) continue;
     tlsFiles.push(followTlsFiles(tls, at, plan.value, materials));

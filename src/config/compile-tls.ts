@@ -21,7 +21,9 @@ export interface TlsFiles extends FileGroup<TlsPlan> {
 }
 
 /** Of the settings, those that a server needs. */
-type UsedSettings = Pick<TlsSettings, "cert" | "key" | "clientCa"> & Partial<TlsSettings>;
+type UsedSettings = Pick<TlsSettings, "clientCa"> &
+  Partial<Pick<TlsSettings, "certificates" | "clientCertificate">> &
+  ({ readonly acme: object } | { readonly cert: string; readonly key: string });
 
 /** Compiles the TLS of a listener, `path` being its setting. Reports every certificate and key that cannot be used. */
 export function compileTls(
@@ -39,15 +41,18 @@ export function compileTls(
     problems.push(...compiled.problems);
     return undefined;
   };
-  const first = compile(tls, path);
+  // An authority issues the first one while the proxy runs.
+  const awaitsIssued = "acme" in tls;
+  const first = awaitsIssued ? undefined : compile(tls, path);
   const others = (tls.certificates ?? []).map((pair, at) => compile(pair, [...path, "certificates", at]));
   const ca = tls.clientCa === undefined ? undefined : listPaths(tls.clientCa);
   if (tls.clientCa !== undefined) problems.push(...findAuthorityFaults(tls.clientCa, [...path, "clientCa"], files));
-  if (first === undefined || problems.length > 0) return { ok: false, problems };
+  if (problems.length > 0 || (first === undefined && !awaitsIssued)) return { ok: false, problems };
   return {
     ok: true,
     value: {
-      certificates: [first, ...others.filter((each) => each !== undefined)],
+      certificates: [first, ...others].filter((each) => each !== undefined),
+      ...(awaitsIssued && { awaitsIssued }),
       ...(ca && {
         clients: {
           ca: ca.map((file) => files.get(file) ?? ""),
@@ -59,8 +64,10 @@ export function compileTls(
 }
 
 /** Warns of the certificate files of a listener without the certificate of the issuer. */
-export function findMissingIssuers({ certificates }: TlsPlan, path: readonly PropertyKey[]): Problem[] {
-  return certificates.flatMap((certificate, at) => {
+export function findMissingIssuers({ certificates, awaitsIssued }: TlsPlan, path: readonly PropertyKey[]): Problem[] {
+  const files = awaitsIssued === true ? [undefined, ...certificates] : certificates;
+  return files.flatMap((certificate, at) => {
+    if (certificate === undefined) return [];
     const message = describeMissingIssuer(certificate);
     return message === undefined
       ? []

@@ -1,5 +1,6 @@
 /** The types of functions that a configuration in TypeScript or JavaScript may have, as authors see them. */
-export type FunctionName = "VerifyUser" | "DecideTarget" | "ChooseWay" | "ChooseMember" | "NotifyOperator";
+export type FunctionName =
+  "VerifyUser" | "DecideTarget" | "ChooseWay" | "ChooseMember" | "NotifyOperator" | "ChangeDnsRecord";
 
 interface Described {
   readonly name: string;
@@ -61,6 +62,13 @@ export const functionDocs: Readonly<Record<FunctionName, FunctionDoc>> = {
     parameters: [query("PoolQuery", "The request, and the members of the pool.")],
     result: "string | undefined",
     resultText: "The name of a member, or `undefined` to leave it to `round-robin`.",
+  },
+  ChangeDnsRecord: {
+    settings: ["listen[].tls.acme.dns.add", "listen[].tls.acme.dns.remove"],
+    text: "Adds or removes a TXT record for `dns-01`. It has 60 s, whatever `timeouts.hook` is.",
+    parameters: [{ name: "record", type: "DnsRecord", text: "The record." }],
+    result: "unknown",
+    resultText: "Anything: a function that does not throw has done it.",
   },
   NotifyOperator: {
     settings: ["approvals.notify"],
@@ -144,6 +152,13 @@ export const typeDocs: Readonly<Record<string, TypeDoc>> = {
         type: "number | undefined",
         text: "Milliseconds that a connection takes, a moving average; `undefined` when unknown.",
       },
+    ],
+  },
+  DnsRecord: {
+    text: "A TXT record that an authority looks for.",
+    fields: [
+      { name: "name", type: "string", text: "Such as `_acme-challenge.proxy.example.org`, without a dot at the end." },
+      { name: "value", type: "string", text: "Its text. There may be two values for one name." },
     ],
   },
   AskedApproval: {

@@ -1,7 +1,7 @@
 import * as z from "zod";
 
 import { FUNCTION_MARK } from "./fields.ts";
-import { isRecord, readRecord, readText } from "./plain-data.ts";
+import { isRecord, readList, readRecord, readText } from "./plain-data.ts";
 import { configSchema } from "./schema.ts";
 
 /** A JSON Schema (draft 2020-12) or a part of one. */
@@ -21,13 +21,22 @@ export function describeWithFunctions(): JsonSchema {
 }
 
 function dropFunctions(value: unknown): unknown {
-  if (Array.isArray(value)) return value.filter((entry) => readFunction(entry) === undefined).map(dropFunctions);
+  if (Array.isArray(value)) return value.filter((entry) => !needsFunction(entry)).map(dropFunctions);
   if (!isRecord(value)) return value;
-  const entries = Object.entries(value).map(([key, entry]) => [key, dropFunctions(entry)] as const);
+  const entries = Object.entries(value)
+    .filter(([, entry]) => !needsFunction(entry))
+    .map(([key, entry]) => [key, dropFunctions(entry)] as const);
   const { anyOf, ...rest } = Object.fromEntries(entries);
   if (!Array.isArray(anyOf)) return Object.fromEntries(entries);
   // Without the function a single form is left.
   return anyOf.length === 1 && isRecord(anyOf[0]) ? { ...anyOf[0], ...rest } : { ...rest, anyOf };
+}
+
+/** Whether a schema is that of a function, or of a map that has to have one. */
+function needsFunction(schema: unknown): boolean {
+  if (readFunction(schema) !== undefined) return true;
+  const { properties, required } = readRecord(schema);
+  return readList(required).some((name) => readFunction(readRecord(properties)[String(name)]) !== undefined);
 }
 
 /** The name of the type of a function; undefined for another schema. */

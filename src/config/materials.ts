@@ -106,7 +106,7 @@ const listReferences: ReadonlyMap<string, Reference["kind"]> = new Map([["file",
 const references: Readonly<Record<string, ReadonlyMap<string, Reference["kind"]>>> = {
   users: new Map<string, Reference["kind"]>([...secretReferences, ["ca", "pem"]]),
   sidecar: new Map<string, Reference["kind"]>([...secretReferences, ...pemReferences]),
-  listen: new Map(pemReferences),
+  listen: new Map<string, Reference["kind"]>([...secretReferences, ...pemReferences]),
   forward: new Map(pemReferences),
   rules: new Map(secretReferences),
   state: new Map<string, Reference["kind"]>([...secretReferences, ["ca", "pem"]]),

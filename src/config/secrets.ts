@@ -6,7 +6,7 @@ import { isRecord } from "./plain-data.ts";
 import { hideUserinfo } from "./problem.ts";
 
 /** Settings whose value is a secret, or says where it is. */
-const secretSettings: ReadonlySet<string> = new Set(["password", "token"]);
+const secretSettings: ReadonlySet<string> = new Set(["password", "token", "hmac"]);
 /** Maps from names to secrets. */
 const secretMaps: ReadonlySet<string> = new Set(["headers"]);
 

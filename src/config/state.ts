@@ -12,7 +12,7 @@ import { readList, readRecord } from "./plain-data.ts";
 const stateSettings = settings({
   folder: text("the path of a folder")
     .describe(
-      "Folder for what is kept across restarts, relative to the configuration file. The proxy makes it, for its own user alone (0700), and does not start with one that others may use. Default: `$STATE_DIRECTORY`, which systemd sets, or none. The use of users is kept there (`usage.db`), and the last good text of lists (`lists/`).",
+      "Folder for what is kept across restarts, relative to the configuration file. The proxy makes it, for its own user alone (0700), and does not start with one that others may use. Default: `$STATE_DIRECTORY`, which systemd sets, or none. The use of users is kept there (`usage.db`), and the last good text of lists (`lists/`), accounts, keys and certificates of `acme` (`acme/`).",
     )
     .optional(),
   timezone: text("the name of a time zone, such as Europe/Berlin", findZoneFault)

@@ -11,7 +11,7 @@ const certificate = z.object({
     .describe(
       "The listener as bound, `host:port`; `sidecar`; or `upstream NAME`, with the number of others that are shown the same.",
     ),
-  file: z.string().describe("As the configuration names it."),
+  file: z.string().describe("As the configuration names it; in the folder of the state for one of `acme`."),
   names: z
     .array(z.string())
     .readonly()
@@ -21,6 +21,15 @@ const certificate = z.object({
   not_after: z.iso.datetime(),
   days: z.int().describe("Whole days until it ends; negative once it has ended."),
   warnings: z.array(z.string()).readonly(),
+  renewal: z
+    .object({
+      directory: z.string().describe("That of the authority."),
+      next_at: z.iso.datetime().optional().describe("When the proxy will order the next one."),
+      failures: z.int().nonnegative().describe("Orders that failed since the last one that did not."),
+      problem: z.string().optional().describe("Why the last one failed."),
+    })
+    .optional()
+    .describe("Of a certificate that an authority issues (`acme`)."),
 });
 export type CertificateRow = z.infer<typeof certificate>;
 

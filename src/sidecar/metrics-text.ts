@@ -1,3 +1,4 @@
+import { collectAcmeFamilies, type OrderedCertificate } from "./acme-families.ts";
 import type { CheckCounts } from "../proxy/auth/credential-cache.ts";
 import { describeFailure, type FailureDetail } from "../proxy/failure.ts";
 import type { Metrics } from "../proxy/record/metrics.ts";
@@ -57,6 +58,8 @@ export interface MetricSources {
   readonly telemetry?: TelemetryCounts | undefined;
   /** Listeners that speak TLS; milliseconds since the epoch. */
   readonly certificates?: readonly { readonly listener: string; readonly expiresAt: number }[];
+  /** Certificates that authorities issue. */
+  readonly ordered?: readonly OrderedCertificate[];
 }
 
 interface RoutedRecord {
@@ -80,6 +83,7 @@ export function collectFamilies(sources: MetricSources): Family[] {
     ...collectRequestFamilies(sources.metrics, moving.byUpstream),
     ...collectUpstreamFamilies(sources.upstreams ?? []),
     ...(sources.usage === undefined ? [] : collectUsageFamilies(sources.usage)),
+    ...(sources.ordered === undefined || sources.ordered.length === 0 ? [] : collectAcmeFamilies(sources.ordered)),
     ...(sources.fleet === undefined ? [] : collectFleetFamilies(sources.fleet)),
     ...(sources.telemetry === undefined ? [] : collectTelemetryFamilies(sources.telemetry)),
     ...(sources.approvals === undefined ? [] : collectApprovalFamilies(sources.approvals)),

@@ -251,6 +251,12 @@ export interface Operations {
         readonly not_after: string;
         readonly days: number;
         readonly warnings: readonly string[];
+        readonly renewal?: {
+          readonly directory: string;
+          readonly next_at?: string;
+          readonly failures: number;
+          readonly problem?: string;
+        };
       }[];
     };
   };

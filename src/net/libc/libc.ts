@@ -38,6 +38,7 @@ export interface Libc {
   getSocketName(fd: number, address: Uint8Array): number;
   getPeerName(fd: number, address: Uint8Array): number;
   fcntl(fd: number, command: number, argument: number): number;
+  flock(fd: number, operation: number): number;
   close(fd: number): number;
   shutdown(fd: number, how: number): number;
   setSocketOption(fd: number, level: number, name: number, value: Int32Array): number;
@@ -75,6 +76,7 @@ const symbols = {
   getpeername: { args: ["i32", "ptr", "ptr"], returns: "i32" },
   getsockname: { args: ["i32", "ptr", "ptr"], returns: "i32" },
   fcntl: { args: ["i32", "i32", "i64"], returns: "i32" },
+  flock: { args: ["i32", "i32"], returns: "i32" },
   close: { args: ["i32"], returns: "i32" },
   shutdown: { args: ["i32", "i32"], returns: "i32" },
   setsockopt: { args: ["i32", "i32", "i32", "ptr", "u32"], returns: "i32" },
@@ -169,6 +171,7 @@ function wrapSymbols(c: LibcSymbols): Libc {
       return settle(c.getsockname(fd, address, size));
     },
     fcntl: (fd, command, argument) => settle(c.fcntl(fd, command, argument)),
+    flock: (fd, operation) => settle(c.flock(fd, operation)),
     close: (fd) => settle(c.close(fd)),
     shutdown: (fd, how) => settle(c.shutdown(fd, how)),
     setSocketOption: (fd, level, name, value) => settle(c.setsockopt(fd, level, name, value, value.byteLength)),

@@ -5,6 +5,7 @@ import { type ClientCertificate, takeClientCertificate } from "./client-certific
 import type { LoopTimers } from "../conn/loop-timers.ts";
 import type { Conn } from "../conn/conn.ts";
 import type { ServerTls } from "./server-tls.ts";
+import type { TlsContext } from "./tls-contexts.ts";
 import { type OwnedSocket, PendingSocket, SocketConn, socketHandlers, SocketOwner } from "./socket-conn.ts";
 import { readAlertName } from "./tls-error.ts";
 
@@ -42,13 +43,26 @@ export interface ServerTlsFailure {
 }
 
 /** RFC 7301 §3.1: a list of one name with its length before it. */
-const ALPN = Buffer.from("\x08http/1.1", "latin1");
+const ALPN = {
+  "http/1.1": Buffer.from("\x08http/1.1", "latin1"),
+  "acme-tls/1": Buffer.from("\x0aacme-tls/1", "latin1"),
+} as const;
 
-/** Carries a handshake out, beginning with the unread bytes of `conn`, in which the caller has found `serverName`. */
+/** What the server shows, and to whom. */
+export interface ServerSide {
+  readonly tls: ServerTls;
+  /** The certificate that was chosen. */
+  readonly context: TlsContext;
+  /** The SNI that was found in the ClientHello. */
+  readonly serverName: string | undefined;
+  /** The only one that is offered. */
+  readonly protocol: keyof typeof ALPN;
+}
+
+/** Carries a handshake out, beginning with the unread bytes of `conn`. */
 export function handshakeAsServer(
   conn: SocketConn,
-  tls: ServerTls,
-  serverName: string | undefined,
+  { tls, context, serverName, protocol }: ServerSide,
   leftMs: number,
   signal?: AbortSignal,
 ): Promise<ServerHandshake> {
@@ -61,8 +75,8 @@ export function handshakeAsServer(
     }
     const handshake = new Handshake(tls, serverName, conn.timers, leftMs, resolve);
     const options: TLSOptions & { secureContext: unknown } = {
-      secureContext: tls.choose(serverName).native,
-      ALPNProtocols: ALPN,
+      secureContext: context.native,
+      ALPNProtocols: ALPN[protocol],
       requestCert: tls.clients !== "none",
       // Otherwise Bun closes the connection, and the client does not learn why.
       rejectUnauthorized: false,

@@ -16,15 +16,19 @@ export interface ClientCertificates {
 }
 
 export interface ServerTlsOptions {
-  /** The first one is the default: for clients that send no SNI, or an unknown one. */
-  readonly certificates: readonly [ServerCertificate, ...ServerCertificate[]];
+  /** The first one is the default: for clients that send no SNI, or an unknown one. Empty while the only one is being ordered. */
+  readonly certificates: readonly ServerCertificate[];
   readonly clients?: ClientCertificates;
+  /** What an authority looks for: contexts by name, for those who ask for `acme-tls/1`. Absent where none looks. */
+  readonly challenges?: ReadonlyMap<string, TlsContext>;
 }
 
 /** What a listener needs for handshakes. Immutable: a reload makes a new one. */
 export interface ServerTls {
-  /** The context for an SNI (RFC 6066 §3). */
-  choose(serverName: string | undefined): TlsContext;
+  /** The context for an SNI (RFC 6066 §3); undefined while there is no certificate. */
+  choose(serverName: string | undefined): TlsContext | undefined;
+  /** The contexts of challenges (RFC 8737), by name; absent where no authority looks. */
+  readonly challenges?: ReadonlyMap<string, TlsContext>;
   readonly clients: "none" | "optional" | "required";
   /** The only accepted authorities of client certificates. */
   readonly clientAuthorities: readonly X509Certificate[];
@@ -37,7 +41,7 @@ export type ServerTlsResult =
 
 /** Finds or makes the contexts of a listener, one per certificate. They outlive connections, so that sessions can be resumed. */
 export function createServerTls(
-  { certificates, clients }: ServerTlsOptions,
+  { certificates, clients, challenges }: ServerTlsOptions,
   known: TlsContexts = new TlsContexts(),
 ): ServerTlsResult {
   const contexts: TlsContext[] = [];
@@ -50,11 +54,12 @@ export function createServerTls(
     for (const name of certificate.names) if (!byName.has(name)) byName.set(name, created.context);
   }
   const [first] = contexts;
-  if (first === undefined) throw new Error("A TLS listener without a certificate");
+  if (first === undefined && challenges === undefined) throw new Error("A TLS listener without a certificate");
   return {
     ok: true,
     tls: {
       choose: (serverName) => findByName(byName, serverName) ?? first,
+      ...(challenges && { challenges }),
       clients: clients === undefined ? "none" : clients.required ? "required" : "optional",
       clientAuthorities: (clients?.ca ?? []).flatMap((pem) => readPemCertificates(pem) ?? []),
     },

@@ -224,7 +224,8 @@ export class Inquiry {
           const denies = verdict !== undefined && ("deny" in verdict || "fault" in verdict);
           if (verdict !== undefined && !(denies && reports))
             return foundBy(applyVerdict(this.#policy, rule, verdict), reported);
-          const detail = refusal === undefined && verdict !== undefined && "deny" in verdict ? "denied_by_rule" : "hook_failed";
+          const detail =
+            refusal === undefined && verdict !== undefined && "deny" in verdict ? "denied_by_rule" : "hook_failed";
           passOver(denies || refusal !== undefined ? { rule: name, detail } : undefined, rule);
           break;
         }

@@ -110,10 +110,14 @@ function fallBack(fallback: Fallback): Decision {
     case "allow":
       return allowed;
     case "ask":
-      return fallback.reports ? letThrough(allowed, { rule: DEFAULT_RULE, detail: "approval_missing" }) : { ...allowed, ask: true };
+      return fallback.reports
+        ? letThrough(allowed, { rule: DEFAULT_RULE, detail: "approval_missing" })
+        : { ...allowed, ask: true };
     case "deny": {
       const detail = "denied_by_default";
-      return fallback.reports ? letThrough(allowed, { rule: DEFAULT_RULE, detail }) : { verdict: "deny", rule: DEFAULT_RULE, detail };
+      return fallback.reports
+        ? letThrough(allowed, { rule: DEFAULT_RULE, detail })
+        : { verdict: "deny", rule: DEFAULT_RULE, detail };
     }
     default:
       return fallback satisfies never;

@@ -23,6 +23,8 @@ const agreements: Readonly<Record<string, true>> = {
   Way: true satisfies Same<real.Way, written.Way>,
   PoolQuery: true satisfies Same<real.PoolQuery, written.PoolQuery>,
   MemberFacts: true satisfies Same<real.MemberFacts, written.MemberFacts>,
+  ChangeDnsRecord: true satisfies Same<real.ChangeDnsRecord, written.ChangeDnsRecord>,
+  DnsRecord: true satisfies Same<real.DnsRecord, written.DnsRecord>,
 };
 
 test("the declarations that are written are the types of the source: run `bun run docs` when they are not", async () => {

@@ -109,7 +109,7 @@ describe("watchCertificates()", () => {
     follow(first);
     await write(second, join(folder, "new"));
     for (const name of ["cert.pem", "key.pem"]) await rename(join(folder, "new", name), join(folder, name));
-    expect((await untilReplaced()).certificates[0].cert).toBe(second.cert);
+    expect((await untilReplaced()).certificates[0]?.cert).toBe(second.cert);
   });
 
   test("sees links that lead elsewhere, of the files and of their folder", async () => {
@@ -123,9 +123,9 @@ describe("watchCertificates()", () => {
     for (const name of ["cert.pem", "key.pem"]) await symlink(`live/${name}`, join(folder, name));
     follow(first);
     await relink("2", "live");
-    expect((await untilReplaced(1)).certificates[0].cert).toBe(second.cert);
+    expect((await untilReplaced(1)).certificates[0]?.cert).toBe(second.cert);
     for (const name of ["cert.pem", "key.pem"]) await relink(`1/${name}`, name);
-    expect((await untilReplaced(2)).certificates[0].cert).toBe(first.cert);
+    expect((await untilReplaced(2)).certificates[0]?.cert).toBe(first.cert);
   });
 
   test("says nothing of the moment between a new certificate and its key", async () => {
@@ -152,7 +152,7 @@ describe("watchCertificates()", () => {
     await untilTold("does not belong to the first certificate");
     expect(plans).toEqual([]);
     await write({ key: second.key });
-    expect((await untilReplaced()).certificates[0].key).toBe(second.key);
+    expect((await untilReplaced()).certificates[0]?.key).toBe(second.key);
   });
 
   test("keeps the old pair when a file is gone, empty, or no PEM", async () => {

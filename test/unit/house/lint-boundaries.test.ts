@@ -29,6 +29,15 @@ const breaches: readonly Breach[] = [
   ),
   using("src/sidecar/page/ui/planted.ts", 'Bun.file("x")', "no-restricted-globals"),
   using("src/sidecar/page/ui/planted.ts", 'Buffer.from("x")', "no-restricted-globals"),
+  // Orders of certificates.
+  ...[
+    "node:https",
+    "node:tls",
+    "../config/compile.ts",
+    "../sidecar/serve.ts",
+    "../proxy/runtime.ts",
+    "../gate/gate.ts",
+  ].map((source) => importing("src/acme/planted.ts", source)),
   // The data plane.
   ...["zod", "zod/mini", "hono", "hono/bun", "citty", "node:fs", "node:fs/promises", "fs", "fs/promises"].map(
     (source) => importing("src/proxy/dial/planted.ts", source),

@@ -27,9 +27,9 @@ export const EVENTS = {
       "`limit`: its path below `limits`. `user`, `client` or `target`: whose limit it is. `detail`: the failure word. `count`: requests that it refused since the last one.",
   },
   certificate: {
-    when: "A certificate expires within 30, 14, 7, 3 or 1 days, or has expired; at start and after a reload at once.",
+    when: "A certificate expires within 30, 14, 7, 3 or 1 days, or has expired; at start and after a reload at once. Or an order of one (`acme`) is over.",
     fields:
-      "`use`: `listener`, `sidecar` or `upstream` (a client certificate). `name`: where it is used. `file`, `expires`, `days`, `expired`.",
+      "`use`: `listener`, `sidecar` or `upstream` (a client certificate). `name`: where it is used. `file`, `expires`, `days`, `expired`. Of an order: `use`, `change` (`issued` or `failed`), `names`, `file`, `expires`, `why`, `failures`, `next_attempt`.",
   },
   hook_failed: {
     when: "A function of the configuration failed.",

@@ -1,0 +1,62 @@
+import { describe, expect, test } from "bun:test";
+import { exchange, type ExchangeOrder } from "../../src/net/http/exchange.ts";
+import { listenRaw } from "../support/raw-peer.ts";
+import { reserveClosedPort } from "../support/unreachable.ts";
+
+function ask(port: number, more: Partial<ExchangeOrder> = {}) {
+  return exchange({
+    method: "GET",
+    url: `http://127.0.0.1:${port}/x`,
+    headers: {},
+    maxBytes: 1024,
+    ms: 20_000,
+    ...more,
+  });
+}
+
+/** What becomes of an answer with these bytes, after which the server closes. */
+async function answerWith(bytes: string, more: Partial<ExchangeOrder> = {}) {
+  using server = listenRaw();
+  const asked = ask(server.port, more);
+  const peer = await server.next();
+  await peer.untilText("\r\n\r\n");
+  peer.write(bytes);
+  peer.finish();
+  return asked;
+}
+
+describe("exchange()", () => {
+  test("gives status, fields and body of an answer, and follows no redirect", async () => {
+    const answer = await answerWith(
+      "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:9/\r\nContent-Length: 2\r\n\r\nhi",
+    );
+    expect(answer).toMatchObject({ kind: "answered", status: 302, body: "hi" });
+    expect(answer.kind === "answered" && answer.header("location")).toBe("http://127.0.0.1:9/");
+  });
+
+  test("reads no more than it was told to, and says when the end is missing", async () => {
+    const long = `HTTP/1.1 200 OK\r\nContent-Length: 4096\r\n\r\n${"x".repeat(4096)}`;
+    expect(await answerWith(long)).toEqual({ kind: "failed", why: "answered with more than 1 KiB" });
+    const cut = await answerWith("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc");
+    expect(cut.kind).toBe("failed");
+  });
+
+  test("waits as long as it was told to, also for the rest of an answer", async () => {
+    using server = listenRaw();
+    const asked = ask(server.port, { ms: 300 });
+    const peer = await server.next();
+    await peer.untilText("\r\n\r\n");
+    peer.write("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc");
+    expect(await asked).toEqual({ kind: "failed", why: "did not answer within 0.3 s" });
+  });
+
+  test("is given up when that is asked for, and says when nobody is there", async () => {
+    using server = listenRaw();
+    const ending = new AbortController();
+    const asked = ask(server.port, { signal: ending.signal });
+    await server.next();
+    ending.abort();
+    expect(await asked).toEqual({ kind: "failed", why: "was given up" });
+    expect(await ask(await reserveClosedPort())).toEqual({ kind: "failed", why: "cannot be reached: ECONNREFUSED" });
+  });
+});

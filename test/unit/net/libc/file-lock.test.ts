@@ -1,0 +1,35 @@
+import { describe, expect, test } from "bun:test";
+import { join } from "node:path";
+import { openLibc } from "../../../../src/net/libc/libc.ts";
+import { takeFileLock } from "../../../../src/net/libc/file-lock.ts";
+import { makeFolder } from "../../../support/temporary-folder.ts";
+
+describe.if(openLibc() !== undefined)("takeFileLock()", () => {
+  test("gives a lock to one at a time", async () => {
+    await using folder = await makeFolder();
+    const path = join(folder.path, "lock");
+    const release = takeFileLock(path);
+    expect(release).toBeDefined();
+    expect(takeFileLock(path)).toBeUndefined();
+    release?.();
+    const again = takeFileLock(path);
+    expect(again).toBeDefined();
+    again?.();
+  });
+
+  test("keeps it from a process that is started meanwhile", async () => {
+    await using folder = await makeFolder();
+    const path = join(folder.path, "lock");
+    const release = takeFileLock(path);
+    const child = Bun.spawn(["sleep", "60"]);
+    try {
+      release?.();
+      const again = takeFileLock(path);
+      expect(again).toBeDefined();
+      again?.();
+    } finally {
+      child.kill("SIGKILL");
+      await child.exited;
+    }
+  });
+});
