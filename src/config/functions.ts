@@ -22,7 +22,7 @@ const query = (name: string, text: string): Described => ({ name: "query", type:
 
 /** What is told of every function. */
 export const functionTerms =
-  "A function may be async. One that throws, answers something else or takes longer than `timeouts.hook` refuses the request (`hook_failed`). It runs in the process of the proxy, where nobody else is served while it computes.";
+  "A function may be async. One that decides and throws, answers something else or takes longer than `timeouts.hook` refuses the request (`hook_failed`). It runs in the process of the proxy, where nobody else is served while it computes.";
 
 export const functionDocs: Readonly<Record<FunctionName, FunctionDoc>> = {
   VerifyUser: {
@@ -64,10 +64,10 @@ export const functionDocs: Readonly<Record<FunctionName, FunctionDoc>> = {
   },
   NotifyOperator: {
     settings: ["approvals.notify"],
-    text: "Tells an operator that a rule with `ask` asks. It decides nothing: when it fails, the question stays.",
-    parameters: [{ name: "question", type: "AskedApproval", text: "What is asked." }],
+    text: "Tells an operator that a rule with `ask` asks.",
+    parameters: [{ name: "question", type: "AskedApproval", text: "Who wants to reach what." }],
     result: "unknown",
-    resultText: "Anything: it is ignored.",
+    resultText: "Nothing that is looked at. One that fails is reported, and the connection waits on.",
   },
 };
 
@@ -132,14 +132,11 @@ export const typeDocs: Readonly<Record<string, TypeDoc>> = {
     ],
   },
   AskedApproval: {
-    text: "A question to an operator.",
+    text: "What is told of a question to the operator.",
     fields: [
-      { name: "id", type: "string", text: "For `POST /approvals/ID` and `penstock approvals approve ID`." },
-      { name: "user", type: "string | undefined", text: "User, without parameters; `undefined` without credentials." },
-      { name: "client", type: "string", text: "IP address of the client that asked first." },
-      { name: "host", type: "string", text: "Target: a name in lower case and in A-labels, or an address." },
-      { name: "port", type: "number", text: "Port of the target." },
-      { name: "rule", type: "string", text: "The rule that asks, or `default`." },
+      { name: "id", type: "string", text: "For `penstock approvals approve ID` and `POST /approvals/ID`." },
+      ...asker.filter(({ name }) => name !== "parameters"),
+      { name: "rule", type: "string", text: "The rule that asks." },
       { name: "asked_at", type: "string", text: "Time in ISO 8601." },
     ],
   },
