@@ -86,4 +86,34 @@ describe("an answer of an operator", () => {
     expect(peer.text).not.toContain("Retry-After");
     expect((await answerQuestion(proxy, id, { allow: false })).status).toBe(404);
   });
+
+  test("is waited for all the same when the webhook that is told fails, which the operator learns", async () => {
+    const bodies: unknown[] = [];
+    await using upstream = await startConnectUpstream();
+    const server = Bun.serve({
+      port: 0,
+      hostname: "127.0.0.1",
+      async fetch(request) {
+        bodies.push([request.headers.get("x-key"), await request.json()]);
+        return new Response("no", { status: 500 });
+      },
+    });
+    await using proxy = await startProxy(
+      asking(upstream, {
+        approvals: { notify: { url: `http://127.0.0.1:${server.port}/`, headers: { "x-key": "k3y" } } },
+      }),
+    );
+    using peer = await connectAsking(proxy, "new.example:443");
+    const { id } = await findQuestion(proxy, "new.example:443");
+    const told = await waitFor(
+      () => proxy.messages.find((message) => message.includes("approvals.notify")),
+      "what the operator is told",
+    );
+    expect(told).toBe(
+      "The webhook of approvals.notify answered with 500. The question is at the sidecar all the same.",
+    );
+    expect(bodies).toMatchObject([["k3y", { id, user: "ann", host: "new.example", port: 443, rule: "others" }]]);
+    expect(peer.text).toBe("");
+    await server.stop(true);
+  });
 });

@@ -1,0 +1,47 @@
+import { describe, expect, test } from "bun:test";
+import { checkConfig } from "../../../src/config/check.ts";
+import { formatProblem } from "../../../src/config/problem.ts";
+
+const sidecar = { port: 0, token: "0123456789abcdef" };
+
+function listProblems(raw: object): string[] {
+  const checked = checkConfig({ sidecar, ...raw });
+  return checked.ok ? [] : checked.problems.map(formatProblem);
+}
+
+describe("rules that ask", () => {
+  test("come after all others, functions included", () => {
+    expect(
+      listProblems({ rules: [{ to: ["a.example"], deny: true }, { ask: true }, { ask: true, via: "direct" }] }),
+    ).toEqual([]);
+    const wrong =
+      "before it asks an operator, who would be asked for what this one decides. Write rules that ask after all others.";
+    expect(listProblems({ rules: [{ ask: true }, { to: ["a.example"], deny: true }, () => undefined] })).toEqual([
+      `rules[1]: The rule "rule-1" ${wrong}`,
+      `rules[2]: The rule "rule-1" ${wrong}`,
+    ]);
+  });
+
+  test("open no special-purpose addresses, and do not allow in any case", () => {
+    expect(listProblems({ rules: [{ ask: true, allowPrivate: true }] })).toEqual([
+      'rules[0].ask: An approval opens no special-purpose addresses. Leave out "allowPrivate" or "ask".',
+    ]);
+    expect(listProblems({ rules: [{ ask: true, allow: true }] })).toEqual([
+      'rules[0].ask: The rule allows in any case. Leave out "allow" or "ask".',
+    ]);
+  });
+
+  test("need a sidecar, where somebody can answer, and so does the default", () => {
+    const message = 'Nobody can answer: an operator does at the sidecar. Set "sidecar", with a "token".';
+    expect(listProblems({ rules: [{ ask: true }], sidecar: undefined })).toEqual([`rules[0].ask: ${message}`]);
+    expect(listProblems({ default: "ask", sidecar: undefined })).toEqual([`default: ${message}`]);
+    expect(listProblems({ default: "ask", upstream: "http://proxy.example:3128" })).toEqual([]);
+  });
+
+  test("take no cache for a webhook that is only told", () => {
+    const notify = { url: "https://hooks.example/", cache: "1m" };
+    expect(listProblems({ approvals: { notify } })).toEqual([
+      "approvals.notify.cache: Nothing is asked here, so no answer can be kept. Leave it out.",
+    ]);
+  });
+});
