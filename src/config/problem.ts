@@ -47,7 +47,7 @@ const HIDDEN_NAME = '"…"';
 
 /** Names of settings below `users`. Others may be users and passwords, written as a map. */
 const userSettings: ReadonlySet<unknown> = new Set(
-  "name password env file limits connections rate bandwidth up down bytes day month burst url timeout cache headers ca".split(
+  "name password env file limits connections rate bandwidth up down bytes day month burst url timeout cache headers ca jwks issuer audience claim algorithms claims leeway refresh allowHttp".split(
     " ",
   ),
 );

@@ -35,6 +35,8 @@ import {
   fingerprint,
   versions,
 } from "./tls-demand.ts";
+import { askField } from "./ask-rule.ts";
+import { ruleWebhook } from "./rule-webhook-schema.ts";
 import { methodList, pathList } from "./request-lists.ts";
 import { compileWay, findUnknownWays, type Way, wayForms } from "./way-schema.ts";
 import type { AllowDecision } from "../proxy/policy/decision.ts";
@@ -127,6 +129,7 @@ export const ruleFields = {
     schema: flag().describe("Allow. The other verdicts but `deny` imply it.").optional(),
     allows: true,
   }),
+  ask: askField,
   allowPrivate: field({
     schema: flag()
       .describe("Allow, and dial also private, loopback, link-local and other special-purpose addresses.")
@@ -139,6 +142,7 @@ export const ruleFields = {
     compile: (allowPrivate) => ({ terms: { allowPrivate } }),
     explain: ({ allowPrivate }) => (allowPrivate ? "private addresses" : undefined),
   }),
+  webhook: field({ schema: ruleWebhook, allows: true }),
   via: field({
     schema: either(anyWay, [...wayForms, hook<ChooseWay>("ChooseWay", anyWay)])
       .describe(
