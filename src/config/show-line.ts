@@ -110,7 +110,11 @@ const COMMENT: Readonly<Record<Notation, RegExp>> = {
   yaml: /(?<![^ \t])#.*/y,
   toml: /#.*/y,
 };
-const LANGUAGE = new Set("export default defineConfig satisfies as const await env true false null".split(" "));
+/** Begins an item of a list in YAML. */
+const ITEM = /-(?=[ \t]|$)/y;
+const LANGUAGE = new Set(
+  "import from export default defineConfig satisfies as const await env true false null".split(" "),
+);
 
 class LineReader {
   readonly #line: string;
@@ -149,6 +153,8 @@ class LineReader {
     if (comment !== undefined) return this.#push(comment, "");
     const quoted = this.#match(QUOTED);
     if (quoted !== undefined) return this.#readText(quoted, quoted.slice(1, -1), quoted.charAt(0), isHeader);
+    const item = this.#notation === "yaml" ? this.#match(ITEM) : undefined;
+    if (item !== undefined) return this.#push(item, item);
     const word = this.#match(WORD[this.#notation]);
     if (word !== undefined) return this.#readText(word, word, "", isHeader);
     const sign = this.#match(SIGN);
@@ -166,8 +172,10 @@ class LineReader {
       this.#context = { ...this.#context, key: text, hidden: hidden || isInside };
       return this.#push(raw, this.#isKnown(text) ? raw : `${quote}${HIDDEN}${quote}`);
     }
-    const isLanguage = quote === "" && LANGUAGE.has(text);
     const { key, hidden } = this.#context;
+    // Names of constants that are called as settings are.
+    const isConstant = this.#notation === "script" && key === undefined && this.#names.all.has(text);
+    const isLanguage = quote === "" && (LANGUAGE.has(text) || isConstant);
     const isHarmless = !hidden && key !== undefined && this.#names.open.has(key) && canQuote(text);
     this.#push(raw, isLanguage || isHarmless ? raw : `${quote}${HIDDEN}${quote}`);
   }
