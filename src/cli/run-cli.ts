@@ -7,6 +7,7 @@ import type { Command } from "./command.ts";
 import { drain } from "./drain.ts";
 import { events } from "./events.ts";
 import { explain } from "./explain.ts";
+import { learn } from "./learn.ts";
 import { handover } from "./handover.ts";
 import { healthcheck } from "./healthcheck.ts";
 import { init } from "./init.ts";
@@ -31,6 +32,7 @@ const commands: Readonly<Record<string, Command>> = {
   check,
   init,
   explain,
+  learn,
   test,
   passwd,
   cert,
