@@ -150,7 +150,7 @@ function byUsers(targets: ReadonlyMap<string, readonly Part[]>): Unnamed[] {
   const groups = new Map<string, Part[][]>();
   for (const parts of targets.values()) {
     const users = parts.map(({ kinds }) => kinds[0]?.user);
-    const names = users.includes(undefined) ? null : [...new Set(users)].toSorted();
+    const names = users.includes(undefined) ? null : [...new Set(users.map(String))].toSorted(compare);
     getOrMake(groups, JSON.stringify(names), (): Part[][] => []).push([...parts]);
   }
   return Array.from(groups, ([names, lists]) => {
