@@ -6,6 +6,7 @@ import { type Command, type CommandGroup, messageArgs } from "./command.ts";
 import { drain } from "./drain.ts";
 import { events } from "./events.ts";
 import { explain } from "./explain.ts";
+import { learn } from "./learn.ts";
 import { handover } from "./handover.ts";
 import { healthcheck } from "./healthcheck.ts";
 import { HeldMessages } from "./held-messages.ts";
@@ -32,7 +33,7 @@ import { showVersion } from "./version.ts";
 /** Every command, in the order in which help lists them. */
 const groups: readonly CommandGroup[] = [
   { title: "Run a proxy", commands: { serve, reload, drain, handover, upgrade, healthcheck, service } },
-  { title: "Set it up", commands: { init, check, explain, test, passwd, cert, schema, types } },
+  { title: "Set it up", commands: { init, check, explain, learn, test, passwd, cert, schema, types } },
   { title: "Watch it", commands: { status, top, tunnels, upstreams, usage, events, approvals, capture, trace } },
   { title: "About the program", commands: { version: showVersion } },
 ];

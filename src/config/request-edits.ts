@@ -224,13 +224,7 @@ export function compileRequestEdits(
 /** Edits that drop the same fields, and add nothing. */
 function dropAdded({ dropped }: FieldEdits, allowPlain: boolean): RequestEdits {
   const description = describeEdits([], [...dropped], []);
-  const edits = { fields: { set: [], dropped, exchanged: new Map() }, adds: false, allowPlain, description };
-  return {
-    ...edits,
-    get withoutAdded() {
-      return this;
-    },
-  };
+  return { fields: { set: [], dropped, exchanged: new Map() }, adds: false, allowPlain, description };
 }
 
 export function compileResponseEdits({ set = {}, remove = [] }: ResponseSettings): ResponseEdits {

@@ -85,7 +85,7 @@ export function isSameUse(a: AllowDecision, b: AllowDecision): boolean {
  */
 export function letThrough(decision: AllowDecision, reported: Reported): AllowDecision {
   const { exactAddress: _, request, ...rest } = decision;
-  return { ...rest, allowPrivate: false, reported, ...(request && { request: request.withoutAdded }) };
+  return { ...rest, allowPrivate: false, reported, ...(request && { request: request.withoutAdded ?? request }) };
 }
 
 /** Permission to connect to a target. */

@@ -7,7 +7,7 @@ export interface RequestEdits {
   readonly adds: boolean;
   readonly allowPlain: boolean;
   /** The same without the values that it adds, for requests that are let through only because a refusal is reported. */
-  readonly withoutAdded: RequestEdits;
+  readonly withoutAdded?: RequestEdits;
   /** For people, without any value: `sets authorization`. */
   readonly description: string;
 }

@@ -1,0 +1,110 @@
+import { describe, expect, test } from "bun:test";
+import { learnRules, Observations } from "../../../src/learn/learn-rules.ts";
+import { readEntry } from "../../../src/learn/read-entry.ts";
+import { hasSuffixesBelow } from "../../../src/learn/registered-domain.ts";
+import { writeRules } from "../../../src/learn/write-rules.ts";
+
+function learn(targets: readonly string[], more: Record<string, unknown> = {}, threshold = 3): string[] {
+  const seen = new Observations();
+  for (const target of targets) {
+    const read = readEntry({ target, route: "direct", ...more });
+    if (typeof read === "string") throw new Error(`${target}: ${read}`);
+    seen.add(read);
+  }
+  return learnRules(seen, threshold).flatMap((rule) => rule.targets.map(({ pattern }) => pattern));
+}
+
+describe("learnRules()", () => {
+  test("allows all names below what three names of one registered domain have in common", () => {
+    expect(learn(["a.example.org:443", "b.example.org:443"])).toEqual(["a.example.org:443", "b.example.org:443"]);
+    expect(learn(["a.example.org:443", "b.example.org:443", "c.example.org:443", "example.org:443"])).toEqual([
+      "example.org:443",
+      "*.example.org:443",
+    ]);
+    expect(learn(["a.cdn.example.org:443", "b.cdn.example.org:443", "c.cdn.example.org:443"])).toEqual([
+      "*.cdn.example.org:443",
+    ]);
+  });
+
+  test.each([
+    ["a public suffix", ["a.co.uk:443", "b.co.uk:443", "c.co.uk:443"]],
+    ["a private suffix", ["a.github.io:443", "b.github.io:443", "c.github.io:443"]],
+    ["a domain with public suffixes below it", ["a.amazonaws.com:443", "b.amazonaws.com:443", "c.amazonaws.com:443"]],
+    ["a suffix that is in no list", ["a.corp.internal:443", "b.corp.internal:443", "c.corp.internal:443"]],
+    ["addresses", ["93.184.216.1:443", "93.184.216.2:443", "93.184.216.3:443"]],
+    ["names at different ports", ["a.example.org:1", "b.example.org:2", "c.example.org:3"]],
+  ])("does not generalise %s", (_, targets) => {
+    expect(learn(targets).toSorted()).toEqual(targets.toSorted());
+  });
+
+  test("does not generalise names that were private, or went different ways", () => {
+    const names = ["a.example.org:443", "b.example.org:443", "c.example.org:443"];
+    expect(learn(names, { dialled: "10.0.0.1:443" })).toEqual(names);
+    const seen = new Observations();
+    for (const [at, target] of names.entries()) {
+      const read = readEntry({ target, route: at === 0 ? "up" : "direct" });
+      if (typeof read !== "string") seen.add(read);
+    }
+    expect(
+      learnRules(seen, 2)
+        .flatMap(({ targets }) => targets.map(({ pattern }) => pattern))
+        .toSorted(),
+    ).toEqual(names);
+  });
+
+  test("joins the ports of one host, and users of the same targets", () => {
+    const seen = new Observations();
+    for (const user of ["bob", "alice"])
+      for (const port of [443, 80]) {
+        const read = readEntry({ target: `example.org:${port}`, route: "corp > exit", user });
+        if (typeof read !== "string") seen.add(read);
+      }
+    expect(learnRules(seen, 3)).toMatchObject([
+      { users: ["alice", "bob"], via: ["corp", "exit"], targets: [{ pattern: "example.org:80,443", requests: 4 }] },
+    ]);
+  });
+});
+
+describe("readEntry()", () => {
+  test.each([
+    [{ target: "*.example.org:443" }, "unreadable"],
+    [{ target: "a.example" }, "unreadable"],
+    [{ target: "10.0.0.0/8:443" }, "unreadable"],
+    [{ target: "a.example:443", user: "@dev" }, "unusable_user"],
+    [{ target: "a.example:443", detail: "denied_by_rule", bytes_down: 5 }, "refused"],
+    [{ target: "a.example:443", detail: "address_prohibited" }, "refused"],
+    [{ target: "a.example:443", end: "denied" }, "refused"],
+    [{ target: "a.example:443", detail: "dns_error" }, "failed"],
+    [7, "unreadable"],
+  ] as const)("learns nothing from %p", (entry, skipped) => {
+    expect(readEntry(entry)).toBe(skipped);
+  });
+});
+
+test("A domain with public suffixes below it is told from one without", () => {
+  expect(["amazonaws.com", "com", "example.org", "github.io"].map(hasSuffixesBelow)).toEqual([
+    true,
+    true,
+    false,
+    false,
+  ]);
+});
+
+test("A hostile user or remark breaks no form of the written rules", () => {
+  const seen = new Observations();
+  const user = 'x"\n- evil: true\u2028\u0085\u007f*/';
+  const read = readEntry({ target: "a.example:443", user, reported_rule: "r\n]; evil()" });
+  if (typeof read === "string") throw new Error(read);
+  seen.add(read);
+  const rules = learnRules(seen, 3);
+  expect(JSON.parse(writeRules(rules, "json", []))).toMatchObject({ rules: [{ users: [user] }] });
+  expect(Bun.TOML.parse(writeRules(rules, "toml", ["a\nb"]))).toMatchObject({
+    default: "deny",
+    rules: [{ users: [user] }],
+  });
+  expect(Bun.YAML.parse(writeRules(rules, "yaml", ["a\nb"]))).toMatchObject({
+    default: "deny",
+    rules: [{ users: [user] }],
+  });
+  expect(new Bun.Transpiler({ loader: "ts" }).scanImports(writeRules(rules, "ts", ["a\nb"]))).toHaveLength(1);
+});
