@@ -2,6 +2,8 @@ import { capture } from "./capture.ts";
 import { cert } from "./cert.ts";
 import { check } from "./check.ts";
 import { type Command, type CommandGroup, messageArgs } from "./command.ts";
+import { completeValues } from "./completion-values.ts";
+import { createCompletions } from "./completions.ts";
 import { drain } from "./drain.ts";
 import { events } from "./events.ts";
 import { explain } from "./explain.ts";
@@ -11,6 +13,7 @@ import { HeldMessages } from "./held-messages.ts";
 import { writeHelp } from "./help.ts";
 import { init } from "./init.ts";
 import { type CliIo, exitCodes } from "./io.ts";
+import { createMan } from "./man.ts";
 import { passwd } from "./passwd.ts";
 import { reload } from "./reload.ts";
 import { schema } from "./schema.ts";
@@ -21,6 +24,7 @@ import { type Invocation, readInvocation } from "./strict.ts";
 import { test } from "./test.ts";
 import { top } from "./top.ts";
 import { trace } from "./trace.ts";
+import { trust } from "./trust.ts";
 import { tunnels } from "./tunnels.ts";
 import { upstreams } from "./upstreams.ts";
 import { usage } from "./usage.ts";
@@ -29,9 +33,17 @@ import { showVersion } from "./version.ts";
 /** Every command, in the order in which help lists them. */
 const groups: readonly CommandGroup[] = [
   { title: "Run a proxy", commands: { serve, reload, drain, handover, healthcheck, service } },
-  { title: "Set it up", commands: { init, check, explain, test, passwd, cert, schema } },
+  { title: "Set it up", commands: { init, check, explain, test, passwd, cert, trust, schema } },
   { title: "Watch it", commands: { status, top, tunnels, upstreams, usage, events, capture, trace } },
-  { title: "About the program", commands: { version: showVersion } },
+  {
+    title: "About the program",
+    commands: {
+      completions: createCompletions(() => groups),
+      man: createMan(() => groups),
+      version: showVersion,
+      __complete: completeValues,
+    },
+  },
 ];
 
 const commands: Readonly<Record<string, Command>> = Object.assign({}, ...groups.map((group) => group.commands));
