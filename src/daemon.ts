@@ -184,7 +184,8 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     ...composeReports({ tell, secrets, bugs, log: compiled.log }),
   });
   const certificates = composeCertificates(gate, inUse, tell);
-  const warmUp = composeWarmUp(compiled, { gate, tunnel: engine, descriptors, openInProcess: sockets.openInProcess });
+  const { openInProcess } = sockets;
+  const warmUp = composeWarmUp(compiled, { gate, tunnel: engine, descriptors, lanes, bandwidths, openInProcess });
   let close = (): Promise<void> => Promise.resolve();
   const drain = new Drain({
     gate,
@@ -195,6 +196,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
         handover.abandon("The proxy began to shut down.");
         successor?.leave();
       }
+      control.step(state.phase);
       options.onDrain?.(state);
       const { phase, leftMs, connections, tunnels } = state;
       gate.events.publish("drain", { phase, left_ms: leftMs, connections, tunnels });
@@ -202,7 +204,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     close: () => close(),
   });
 
-  const measured = { gate, inUse, accessLog, use, fleet, lanes, pacs, telemetry, reloads: () => reloader };
+  const measured = { gate, inUse, accessLog, use, fleet, lanes, pacs, telemetry, reloads: () => reloader, tell };
   // Connections first, then timers and promises of the runtime.
   const turn = () => new Promise<void>((resolve) => sockets.afterTurn(() => setImmediate(resolve)));
   // The sidecar first: it can say that the proxy is still starting.
@@ -210,6 +212,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     ...measured,
     drain,
     turn,
+    lists: () => applier.lists,
     splicing: description,
     driving: sockets.description,
     ...(options.load && { reload: () => reloader.reload() }),
@@ -227,10 +230,9 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     contexts,
     inherited,
     certificates,
-    tell,
     turn,
   });
-  const carried = [...carryGate(gate, use), control.carried, ...(options.carried ?? [])];
+  const carried = [...carryGate(gate, use), ...control.carried, ...(options.carried ?? [])];
   const movable = { release: () => gate.release(), receive: (connection: Movable) => gate.receive(connection) };
   const handover = composeHandover({
     gate,

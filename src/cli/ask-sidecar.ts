@@ -17,19 +17,26 @@ interface RequestParts {
   readonly method?: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal;
+  /** JSON. */
+  readonly body?: string;
 }
 
 /** As `askSidecar`, with fields of its own. */
 export async function requestSidecar(
   { unix, token, tls }: SidecarAccess,
   url: URL,
-  { method = "GET", headers, signal }: RequestParts,
+  { method = "GET", headers, signal, body }: RequestParts,
 ): Promise<Response | string> {
   try {
     return await fetch(url, {
       method,
       redirect: "manual",
-      headers: { ...headers, Authorization: `Bearer ${token}` },
+      headers: {
+        ...headers,
+        ...(body !== undefined && { "Content-Type": "application/json" }),
+        Authorization: `Bearer ${token}`,
+      },
+      ...(body !== undefined && { body }),
       // Ignores the proxy variables of the environment; an empty text does not.
       proxy: false,
       ...(signal && { signal }),
@@ -44,7 +51,7 @@ export async function requestSidecar(
 /** What an RFC 9457 problem says, or a line of text: so answers a sidecar with TLS that is asked in clear. */
 export async function readDetail(answer: Response): Promise<string> {
   const isText = answer.headers.get("Content-Type")?.startsWith("text/plain") === true;
-  if (isText) return escapeText((await answer.text()).trim().slice(0, MAX_TEXT)) || UNSAID;
+  if (isText) return escapeText((await readText(answer)).trim().slice(0, MAX_TEXT)) || UNSAID;
   const detail = (await readJson(answer))["detail"];
   return typeof detail === "string" ? detail : UNSAID;
 }
@@ -53,10 +60,19 @@ const UNSAID = "it does not say why.";
 /** Characters of a text that may be of another server. */
 const MAX_TEXT = 200;
 
+/** The text of an answer; empty when the connection ends before it. */
+async function readText(answer: Pick<Response, "text">): Promise<string> {
+  try {
+    return await answer.text();
+  } catch {
+    return "";
+  }
+}
+
 /** The members of a JSON object; none when the answer is none. */
 export async function readJson(answer: Pick<Response, "text">): Promise<Readonly<Record<string, unknown>>> {
   try {
-    const body: unknown = JSON.parse(await answer.text());
+    const body: unknown = JSON.parse(await readText(answer));
     return isRecord(body) ? body : {};
   } catch {
     // Not an answer of our sidecar.

@@ -89,5 +89,5 @@ function findCompletion(value: string): Completion {
   if (known !== undefined) return known;
   // Alternatives are written in small letters; in capitals they are kinds of value.
   if (/^[a-z\d.-]+(?:\|[a-z\d.-]+)+$/.test(value)) return { kind: "words", words: value.split("|") };
-  return { kind: "nothing" };
+  return { kind: value.split("|").includes("FILE") ? "files" : "nothing" };
 }

@@ -90,12 +90,16 @@ function explainRule(
   const isMixed = matching.length > 0 && matching.length < addresses.length;
   const outcome = decides ? "decides" : (matches.find((each) => each.outcome === "matches") ?? first)?.outcome;
   const why = ((): string => {
+    if (decides && rule.verdict.kind === "hook" && rule.verdict.webhook)
+      return "decides: its webhook is asked, unless it was asked the same a short while ago";
     if (decides) return isMixed ? `decides, for ${listValues(matching.map(({ text }) => text))}` : "decides";
     if (outcome === "matches") {
       if (late) return "matches, but an earlier rule decides";
       if (isMixed) return `matches only for ${listValues(matching.map(({ text }) => text))}`;
       if (rule.verdict.kind === "hook")
-        return decidedBy === undefined ? "matches: its function is asked" : "matches, but its function passes on";
+        return decidedBy === undefined
+          ? `matches: its ${rule.verdict.webhook ? "webhook" : "function"} is asked`
+          : "matches, but its function passes on";
       return "matches";
     }
     if (outcome === "needs_address") {
@@ -177,9 +181,9 @@ function describeVerdict({ verdict }: CompiledRule): string {
     case "deny":
       return "deny";
     case "hook":
-      return "a function";
+      return verdict.webhook ? "a webhook" : "a function";
     case "allow":
-      if (verdict.via === undefined) return "allow";
+      if (verdict.via === undefined) return verdict.ask ? "ask" : "allow";
       return typeof verdict.via === "function" ? "via a function" : describeVia(verdict.via);
     default:
       return verdict satisfies never;
@@ -187,7 +191,8 @@ function describeVerdict({ verdict }: CompiledRule): string {
 }
 
 function describeFallback(fallback: Fallback): string {
-  return fallback.kind === "deny" ? "deny" : describeVia(fallback.via);
+  if (fallback.kind === "deny") return "deny";
+  return fallback.kind === "ask" ? `ask, ${describeVia(fallback.via)}` : describeVia(fallback.via);
 }
 
 function describeVia(via: Via): string {

@@ -1,3 +1,4 @@
+import { approvals } from "./approvals.ts";
 import { capture } from "./capture.ts";
 import { cert } from "./cert.ts";
 import { check } from "./check.ts";
@@ -26,15 +27,17 @@ import { top } from "./top.ts";
 import { trace } from "./trace.ts";
 import { trust } from "./trust.ts";
 import { tunnels } from "./tunnels.ts";
+import { types } from "./types.ts";
+import { upgrade } from "./upgrade.ts";
 import { upstreams } from "./upstreams.ts";
 import { usage } from "./usage.ts";
 import { showVersion } from "./version.ts";
 
 /** Every command, in the order in which help lists them. */
 const groups: readonly CommandGroup[] = [
-  { title: "Run a proxy", commands: { serve, reload, drain, handover, healthcheck, service } },
-  { title: "Set it up", commands: { init, check, explain, test, passwd, cert, trust, schema } },
-  { title: "Watch it", commands: { status, top, tunnels, upstreams, usage, events, capture, trace } },
+  { title: "Run a proxy", commands: { serve, reload, drain, handover, upgrade, healthcheck, service } },
+  { title: "Set it up", commands: { init, check, explain, test, passwd, cert, trust, schema, types } },
+  { title: "Watch it", commands: { status, top, tunnels, upstreams, usage, events, approvals, capture, trace } },
   {
     title: "About the program",
     commands: {

@@ -7,6 +7,7 @@ import { createReader } from "./list-reader.ts";
 import type { Materials } from "./materials.ts";
 import type { CompileMeans } from "./rule-field.ts";
 import { compileFields } from "./rule-fields.ts";
+import { compileRuleWebhook } from "./rule-webhook-schema.ts";
 import type { DecideTarget, RuleSettings } from "./rule-schema.ts";
 import type { Config } from "./schema.ts";
 import { compileWay } from "./way-schema.ts";
@@ -41,7 +42,10 @@ export function readRules(
   return rules.map((rule, at) =>
     typeof rule === "function"
       ? readHook(nameRule({}, at), rule)
-      : readRule(rule, nameRule(rule, at), { read: createReader(lists, texts, rule.deny === true), materials }),
+      : readRule(rule, nameRule(rule, at), {
+          read: createReader(lists, texts, rule.deny === true || rule.webhook !== undefined),
+          materials,
+        }),
   );
 }
 
@@ -65,6 +69,8 @@ function readRule(settings: RuleSettings, name: string, means: CompileMeans): Ru
   const { match: clients, when, terms, inside } = compileFields(settings, means);
   const match = Object.keys(when).length > 0 ? { ...clients, when } : clients;
   if (settings.deny === true) return { name, ...match, verdict: { kind: "deny" } };
+  if (settings.webhook !== undefined)
+    return { name, ...match, verdict: compileRuleWebhook(settings.webhook, name, means.materials) };
   const demand = Object.keys(inside).length > 0 && { inside: { protocols: onlyTls, ...inside } };
   return { name, ...match, verdict: { kind: "allow", allowPrivate: false, via: undefined, ...terms, ...demand } };
 }
@@ -74,10 +80,11 @@ const onlyTls: ReadonlySet<"tls"> = new Set(["tls"] as const);
 
 function compileFallback(config: Config): Fallback {
   if (config.default === "deny") return { kind: "deny" };
-  if (config.default !== undefined) return { kind: "allow", via: compileWay(config.default) };
-  if (config.upstream === undefined) return { kind: "allow", via: [] };
+  const kind = config.default === "ask" ? "ask" : "allow";
+  if (config.default !== undefined && kind === "allow") return { kind, via: compileWay(config.default) };
+  if (config.upstream === undefined) return { kind, via: [] };
   return {
-    kind: "allow",
+    kind,
     via: [config.upstream === "environment" ? "environment" : "upstream"],
   };
 }

@@ -8,6 +8,7 @@ import type { UserStore } from "../proxy/auth/user-store.ts";
 import type { SplicePlan } from "../proxy/flow/engine.ts";
 import type { Runtime, Timeouts } from "../proxy/runtime.ts";
 import { writeEstablished } from "../proxy/read/reply.ts";
+import { type ApprovalsPlan, compileApprovals } from "./approvals-schema.ts";
 import { type BrowserPac, compileBrowserPac } from "./browser-pac.ts";
 import { type CompiledListener, compileListeners } from "./compile-listener.ts";
 import { asksEnvironment, compileAddressSet, compilePolicy, readRules } from "./compile-policy.ts";
@@ -22,6 +23,8 @@ import { takeFingerprintsInSteps } from "./fingerprints.ts";
 import { compileForward } from "./forward.ts";
 import { followTrustFiles, type RenewTrust } from "./follow-trust.ts";
 import { compileExempt } from "./exempt-schema.ts";
+import { findRuleWebhookProblems, findRuleWebhookWarnings } from "./rule-webhook-schema.ts";
+import { findTokenWarnings } from "./token-users-schema.ts";
 import { findWebhookWarnings, type WebhookSettings } from "./webhook-schema.ts";
 import { findUnreachableInSteps } from "./find-unreachable-rules.ts";
 import { compileListsInSteps } from "./compile-lists.ts";
@@ -56,6 +59,8 @@ export interface CompiledConfig {
   readonly state?: StateFolderPlan;
   /** The server through which counts are shared with other proxies. */
   readonly redis?: RedisPlan;
+  /** What rules that ask need. */
+  readonly approvals: ApprovalsPlan;
   /** Who is told of traces and metrics; absent for nobody. */
   readonly telemetry?: TelemetryPlan;
   /** How days and months of use are counted. */
@@ -117,12 +122,8 @@ export function* compileInSteps(
     problems.push(...part.problems);
     return part;
   };
-  const users = yield* compileUsersInSteps(
-    config.users,
-    materials,
-    config.auth.parameters,
-    readDuration(config.timeouts.hook),
-  );
+  const hookMs = readDuration(config.timeouts.hook);
+  const users = yield* compileUsersInSteps(config.users, materials, config.auth.parameters, hookMs);
   if (!users.ok) keep(users);
   const { listeners, tlsFiles, warnings } = keep(compileListeners(config.listen, materials));
   const { upstreams } = keep(compileUpstreams(config, materials));
@@ -133,7 +134,9 @@ export function* compileInSteps(
   problems.push(...findSidecarProblems(config.sidecar, materials), ...findRedisProblems(config.state, materials));
   const state = compileState(config.state, materials);
   problems.push(...findTelemetryProblems(config.telemetry, materials), ...findEditProblems(config.rules, materials));
+  problems.push(...findRuleWebhookProblems(config.rules, materials));
   const { telemetry, warnings: telemetryWarnings } = compileTelemetry(config.telemetry, materials);
+  const { plan: approvals } = keep(compileApprovals(config.approvals, materials, state, hookMs));
   const { redis, warnings: redisWarnings } = compileRedis(config.state, materials);
   const lists = keep(yield* compileListsInSteps(config, materials, state));
   problems.push(...findForgottenQuotas(config, [state, redis]));
@@ -156,6 +159,7 @@ export function* compileInSteps(
       ...(sidecar && { sidecar: sidecar.plan }),
       ...(state && { state }),
       ...(redis && { redis }),
+      approvals,
       ...(telemetry && { telemetry }),
       calendar: compileCalendar(config.state),
       log,
@@ -181,8 +185,10 @@ export function* compileInSteps(
         ...(sidecar?.warnings ?? []),
         ...(usersFile ? findUserWarnings(usersFile) : []),
         ...(webhook ? findWebhookWarnings(webhook, ["users"]) : []),
+        ...(typeof config.users === "object" && "jwks" in config.users ? findTokenWarnings(config.users) : []),
         ...unreachable,
         ...findEditWarnings(config.rules),
+        ...findRuleWebhookWarnings(config.rules),
       ],
       effective: yield* describeEffective(config, log.access),
       reload: config.reload,
@@ -243,7 +249,7 @@ interface UsersFile {
 
 function compileUsersFile(config: Config, materials: Materials, runtime: Runtime): UsersFile | undefined {
   const { users } = config;
-  if (typeof users !== "object" || Array.isArray(users) || "url" in users) return undefined;
+  if (typeof users !== "object" || !("file" in users)) return undefined;
   return {
     path: resolve(materials.folder, users.file),
     text: materials.files.get(users.file) ?? "",
@@ -311,6 +317,7 @@ function compileTimeouts(timeouts: Config["timeouts"]): Timeouts {
     responseMs: readDuration(timeouts.response),
     idleMs: readDuration(timeouts.idle),
     hookMs: readDuration(timeouts.hook),
+    askMs: readDuration(timeouts.ask),
   };
 }
 

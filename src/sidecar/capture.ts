@@ -5,6 +5,7 @@ import { describe } from "./describe-route.ts";
 import type { Guards } from "./guard.ts";
 import { answerProblem } from "./problem.ts";
 import { flowQuery, readCaptureFilter, takeQuery } from "./read-query.ts";
+import { streamChunks } from "./stream-chunks.ts";
 
 /** Starts and ends captures. */
 export interface CaptureControl {
@@ -58,7 +59,7 @@ export function mountCapture(
         return answerProblem(429, "The maximum number of captures is running. End one of them.", {
           "Retry-After": "10",
         });
-      return context.body(streamCapture(capture), 200, {
+      return context.body(streamChunks(capture), 200, {
         "Content-Type": CAPTURE_TYPE,
         "Capture-Id": capture.id,
         // It has no length: it lasts until it is ended.
@@ -88,21 +89,4 @@ function readOptions(query: URLSearchParams): CaptureOptions | string {
   if (snapLength > MAX_SNAP_LENGTH) return `snaplen must be a number of bytes up to ${MAX_SNAP_LENGTH}; 0 keeps all.`;
   const filter = readCaptureFilter(query);
   return typeof filter === "string" ? filter : { filter, legs, snapLength };
-}
-
-/** Produces blocks only when the reader asks for them. */
-function streamCapture(capture: Capture): ReadableStream<Uint8Array> {
-  return new ReadableStream<Uint8Array>(
-    {
-      async pull(controller) {
-        const blocks = await capture.next();
-        if (blocks === undefined) controller.close();
-        else controller.enqueue(blocks);
-      },
-      cancel() {
-        capture.stop();
-      },
-    },
-    { highWaterMark: 0 },
-  );
 }

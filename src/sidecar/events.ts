@@ -3,13 +3,14 @@ import * as z from "zod";
 import { toAsciiHost } from "../address/host.ts";
 import { EVENT_TYPES, type EventFilter, EVENT_VERSION } from "../proxy/record/events/event.ts";
 import { describe } from "./describe-route.ts";
-import type { EventForm, EventWatcher, LossReason } from "../proxy/record/events/event-channel.ts";
+import type { EventForm, LossReason } from "../proxy/record/events/event-channel.ts";
 import type { EventStream } from "../proxy/record/events/event-stream.ts";
 import type { Guards } from "./guard.ts";
 import { answerProblem, refuseOtherMethods } from "./problem.ts";
 import { takeQuery } from "./read-query.ts";
 import { openWebSocket, readUpgrade } from "./web-socket.ts";
 import { writeFrame } from "../protocol/websocket/frame.ts";
+import { answerEventStream, EVENT_STREAM, streamChunks } from "./stream-chunks.ts";
 
 /** The stream of events, as the sidecar may use it. */
 export type EventControl = Pick<EventStream, "watch" | "watchers" | "lastId" | "collect">;
@@ -111,34 +112,19 @@ function readWait(text: string | null): number | string {
   return ms;
 }
 
-const EVENT_STREAM = "text/event-stream; charset=utf-8";
-
 function answerStream(events: EventControl, filter: EventFilter, after: string | undefined): Response {
   const watcher = events.watch(filter, serverSentForm, after);
   // At once, so that the client knows that it watches: and how long to wait before it comes back.
   const greeting = Buffer.from(`retry: 2000\n: watching\n\n`);
-  return new Response(streamOf(watcher, greeting), {
-    headers: { "Content-Type": EVENT_STREAM, "Transfer-Encoding": "chunked", "X-Accel-Buffering": "no" },
-  });
-}
-
-/** Produces chunks only when the client takes them. */
-function streamOf(watcher: EventWatcher, greeting: Uint8Array): ReadableStream<Uint8Array> {
   let isGreeted = false;
-  return new ReadableStream<Uint8Array>(
-    {
-      async pull(controller) {
-        const chunk = isGreeted ? await watcher.next() : greeting;
-        isGreeted = true;
-        if (chunk === undefined) controller.close();
-        else controller.enqueue(chunk);
-      },
-      cancel() {
-        watcher.close();
-      },
+  return answerEventStream({
+    async next() {
+      if (isGreeted) return watcher.next();
+      isGreeted = true;
+      return greeting;
     },
-    { highWaterMark: 0 },
-  );
+    stop: () => watcher.close(),
+  });
 }
 
 /**
@@ -148,28 +134,23 @@ function streamOf(watcher: EventWatcher, greeting: Uint8Array): ReadableStream<U
 function answerPoll(events: EventControl, filter: EventFilter, after: string | undefined, waitMs: number): Response {
   const since = after ?? events.lastId;
   const watcher = events.watch(filter, wakeForm);
-  const body = new ReadableStream<Uint8Array>(
-    {
-      async pull(controller) {
-        if (events.collect(filter, since).events.length === 0) {
-          const timer = setTimeout(() => watcher.close(), waitMs);
-          await watcher.next();
-          clearTimeout(timer);
-        }
-        const { events: found, last, missed } = events.collect(filter, since);
-        watcher.close();
-        const lost = missed > 0 ? `,"lost":${missed}` : "";
-        controller.enqueue(
-          Buffer.from(`{"events":[${found.map(({ json }) => json).join()}],"last":"${last}"${lost}}\n`),
-        );
-        controller.close();
-      },
-      cancel() {
-        watcher.close();
-      },
+  let isAnswered = false;
+  const body = streamChunks({
+    async next() {
+      if (isAnswered) return undefined;
+      isAnswered = true;
+      if (events.collect(filter, since).events.length === 0) {
+        const timer = setTimeout(() => watcher.close(), waitMs);
+        await watcher.next();
+        clearTimeout(timer);
+      }
+      const { events: found, last, missed } = events.collect(filter, since);
+      watcher.close();
+      const lost = missed > 0 ? `,"lost":${missed}` : "";
+      return Buffer.from(`{"events":[${found.map(({ json }) => json).join()}],"last":"${last}"${lost}}\n`);
     },
-    { highWaterMark: 0 },
-  );
+    stop: () => watcher.close(),
+  });
   return new Response(body, { headers: { "Content-Type": "application/json", "Transfer-Encoding": "chunked" } });
 }
 

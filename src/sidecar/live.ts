@@ -1,7 +1,7 @@
 import type { Hono } from "hono";
 import * as z from "zod";
 import { escapeText } from "../escape-text.ts";
-import type { LiveFeed, LiveForm, LiveWatcher } from "../proxy/record/live/live-feed.ts";
+import type { LiveFeed, LiveForm } from "../proxy/record/live/live-feed.ts";
 import type { Step } from "../proxy/record/live/step-ring.ts";
 import { describe } from "./describe-route.ts";
 import type { Guards } from "./guard.ts";
@@ -9,6 +9,7 @@ import { answerProblem, refuseOtherMethods } from "./problem.ts";
 import { flowQuery, readFlowFilter, takeQuery } from "./read-query.ts";
 import { roundQuantile } from "./series.ts";
 import { formatFlow, tunnelRow } from "./tunnel-row.ts";
+import { answerEventStream, EVENT_STREAM } from "./stream-chunks.ts";
 
 /** One second, in the words of `/series`. */
 const livePoint = z.object({
@@ -101,35 +102,15 @@ export function mountLive(app: Hono, guards: Guards, live: LiveControl): void {
         return answerProblem(429, `${MAX_WATCHERS} clients watch already, which is the most there may be.`, {
           "Retry-After": "10",
         });
-      return new Response(streamOf(live.watch(filter, rows)), {
-        headers: { "Content-Type": EVENT_STREAM, "Transfer-Encoding": "chunked", "X-Accel-Buffering": "no" },
-      });
+      const watcher = live.watch(filter, rows);
+      return answerEventStream({ next: () => watcher.next(), stop: () => watcher.close() });
     },
   );
   refuseOtherMethods(app, "/live", "GET, HEAD", guards.read);
 }
 
-const EVENT_STREAM = "text/event-stream; charset=utf-8";
-
 function readRows(text: string | null): number | string {
   if (text === null) return DEFAULT_ROWS;
   if (/^[0-9]{1,4}$/.test(text) && Number(text) <= MAX_ROWS) return Number(text);
   return `tunnels is ${JSON.stringify(text)}. Wanted is a number of rows from 0 to ${MAX_ROWS}.`;
-}
-
-/** Produces chunks only when the client takes them. */
-function streamOf(watcher: LiveWatcher): ReadableStream<Uint8Array> {
-  return new ReadableStream<Uint8Array>(
-    {
-      async pull(controller) {
-        const chunk = await watcher.next();
-        if (chunk === undefined) controller.close();
-        else controller.enqueue(chunk);
-      },
-      cancel() {
-        watcher.close();
-      },
-    },
-    { highWaterMark: 0 },
-  );
 }

@@ -202,9 +202,10 @@ export class Inquiry {
         case "needs_address":
           return evaluation;
         case "ask": {
-          const { rule, ask } = evaluation;
-          const asked = await this.#askOnce(this.#verdicts, rule, (facts) => askVerdict(() => ask(facts), hookMs));
-          if (!asked.ok) return { kind: "found", finding: this.#distrust(rule, "function", asked.fault) };
+          const { rule, ask, longestMs = hookMs } = evaluation;
+          const asked = await this.#askOnce(this.#verdicts, rule, (facts) => askVerdict(() => ask(facts), longestMs));
+          if (!asked.ok)
+            return { kind: "found", finding: this.#distrust(rule, asked.fault.what ?? "function", asked.fault) };
           if (asked.answer !== undefined) return foundBy(applyVerdict(this.#policy, rule, asked.answer));
           evaluation = evaluateAddress(this.#policy, query, this.#nat64, rule + 1);
           break;
@@ -238,7 +239,7 @@ export class Inquiry {
     this.#services.reportHook({ hook: `${which} of rule ${name}`, fault });
     return {
       decision: { verdict: "deny", rule: name, detail: "hook_failed" },
-      failure: { detail: "hook_failed", note: `rule ${name} ${fault.why}` },
+      failure: { detail: "hook_failed", note: `rule ${name}${fault.what ? `: the ${fault.what}` : ""} ${fault.why}` },
     };
   }
 }

@@ -30,13 +30,14 @@ export function* compileRulesInSteps(rules: readonly Rule[], fallback: Fallback)
     times: times.length === 0 ? undefined : new Timetable(times),
     fallback,
     unmatched: decide(fallBack(fallback)),
-    looksAtRequests: compiled.some(({ request }) => request !== undefined),
+    asks: fallback.kind === "ask" || rules.some(({ verdict }) => verdict.kind === "allow" && verdict.ask === true),
+    looksAtRequests: compiled.some(({ request, verdict }) => request !== undefined || verdict.kind === "hook"),
   };
 }
 
 /** The route of a rule that allows and names no route: the default one, or direct when the default is to deny. */
 export function findDefaultVia(fallback: Fallback): Via {
-  return fallback.kind === "allow" ? fallback.via : [];
+  return fallback.kind === "deny" ? [] : fallback.via;
 }
 
 /** The evaluation that ends with a decision, of the rule at `index`. */
@@ -67,7 +68,12 @@ function match({ name, verdict }: Rule, index: number, fallback: Fallback, exact
     case "deny":
       return decide({ verdict: "deny", rule: name, detail: "denied_by_rule" }, index);
     case "hook":
-      return { kind: "ask", rule: index, ask: verdict.ask };
+      return {
+        kind: "ask",
+        rule: index,
+        ask: verdict.ask,
+        ...(verdict.webhook && { longestMs: verdict.webhook.longestMs }),
+      };
     case "allow": {
       const decision = allow(name, verdict, fallback, exact);
       return typeof verdict.via === "function"
@@ -95,5 +101,11 @@ function allow(name: string, verdict: AllowVerdict, fallback: Fallback, exact: b
 function fallBack(fallback: Fallback): Decision {
   return fallback.kind === "deny"
     ? { verdict: "deny", rule: DEFAULT_RULE, detail: "denied_by_default" }
-    : { verdict: "allow", rule: DEFAULT_RULE, allowPrivate: false, via: fallback.via };
+    : {
+        verdict: "allow",
+        rule: DEFAULT_RULE,
+        allowPrivate: false,
+        via: fallback.via,
+        ...(fallback.kind === "ask" && { ask: true }),
+      };
 }

@@ -13,6 +13,8 @@ export type Via = readonly string[];
 
 /** How connections under an allowing rule are made and used, beside their route. */
 export interface Terms {
+  /** An operator has to approve each target first. */
+  readonly ask?: true;
   readonly sourceAddress?: string;
   /** Plain HTTP goes through tunnels of the upstreams, too, instead of being forwarded by the last one. */
   readonly tunnelHttp?: true;
@@ -28,6 +30,7 @@ export interface Terms {
 }
 
 const termFields: Readonly<Record<keyof Terms, true>> = {
+  ask: true,
   sourceAddress: true,
   tunnelHttp: true,
   inside: true,
@@ -54,6 +57,8 @@ export interface DenyDecision {
   readonly verdict: "deny";
   readonly rule: string;
   readonly detail: "denied_by_rule" | "denied_by_default" | "hook_failed";
+  /** What the webhook of the rule says. */
+  readonly reason?: string;
 }
 
 /** Whether connections under two decisions are made and used alike: they differ at most in the addresses that they open. */
@@ -104,6 +109,7 @@ export function settle(decision: Decision): Authorization {
 /** Why a decision does not let the target be dialled. */
 export function explainDenial(decision: Decision | undefined): Failure {
   if (decision?.verdict !== "deny") throw new Error("What is not denied has no reason to be");
-  const { detail, rule } = decision;
-  return detail === "denied_by_default" ? { detail } : { detail, note: `rule ${rule}` };
+  const { detail, rule, reason } = decision;
+  if (detail === "denied_by_default") return { detail };
+  return { detail, note: reason === undefined ? `rule ${rule}` : `rule ${rule}: ${reason}` };
 }

@@ -38,7 +38,11 @@ export interface Query {
 
 /** What a rule that is a function may answer; undefined passes on to the next rule. */
 export type HookVerdict =
-  undefined | { readonly deny: true } | { readonly allow: true; readonly allowPrivate?: boolean; readonly via?: Via };
+  | undefined
+  | { readonly deny: true; readonly reason?: string }
+  /** A webhook gave no answer that counts: the rest of a sentence that begins with it. */
+  | { readonly fault: string }
+  | { readonly allow: true; readonly allowPrivate?: boolean; readonly via?: Via };
 
 export interface HookQuery {
   readonly client: string;
@@ -47,6 +51,9 @@ export interface HookQuery {
   readonly parameters: UserParameters;
   readonly host: string;
   readonly port: number;
+  /** Of a forwarded request; undefined for a tunnel. The path has no query, and is undefined where readers could differ about it. */
+  readonly method: string | undefined;
+  readonly path: string | undefined;
 }
 
 /** One parsed rule. An absent list matches everything. */
@@ -71,7 +78,12 @@ export interface Rule {
         readonly allowPrivate: boolean;
         readonly via: Via | ((query: HookQuery) => Via | Promise<Via>) | undefined;
       })
-    | { readonly kind: "hook"; readonly ask: (query: HookQuery) => HookVerdict | Promise<HookVerdict> };
+    | {
+        readonly kind: "hook";
+        readonly ask: (query: HookQuery) => HookVerdict | Promise<HookVerdict>;
+        /** It is a webhook, which answers within this time or has a fault. */
+        readonly webhook?: { readonly longestMs: number };
+      };
 }
 
 /** A rule, compiled. Its targets are in the index of the policy. */
@@ -89,7 +101,7 @@ export interface CompiledRule {
 }
 
 /** What holds when no rule matches. */
-export type Fallback = { readonly kind: "deny" } | { readonly kind: "allow"; readonly via: Via };
+export type Fallback = { readonly kind: "deny" } | { readonly kind: "allow" | "ask"; readonly via: Via };
 
 /** The compiled policy: rules in order, and what holds when none matches. `compileRules` makes it. */
 export interface Policy {
@@ -101,6 +113,8 @@ export interface Policy {
   readonly unmatched: Evaluation;
   /** A rule looks at the method or the path of forwarded requests. */
   readonly looksAtRequests: boolean;
+  /** A rule or the default asks an operator. */
+  readonly asks: boolean;
 }
 
 /** The result of the rules for a query, or what they need to know first. `rule` is the index of the rule that stopped. */
@@ -123,6 +137,8 @@ export type Evaluation =
       readonly kind: "ask";
       readonly rule: number;
       readonly ask: (query: HookQuery) => HookVerdict | Promise<HookVerdict>;
+      /** Milliseconds for an answer, where it is not the time of all functions. */
+      readonly longestMs?: number;
     }
   /** The rule allows, and a function chooses the route. */
   | {

@@ -1,0 +1,40 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { Glob } from "bun";
+
+/** A fenced block of code in a page for users. */
+export interface CodeBlock {
+  /** The page, relative to the top of the project, and the line of the fence, from 1. */
+  readonly place: string;
+  /** What follows the fence, such as `ts`; empty when nothing does. */
+  readonly language: string;
+  /** The lines between the fences. */
+  readonly text: string;
+}
+
+const root = join(import.meta.dir, "../..");
+
+/** The pages that users read. */
+export function listPages(): string[] {
+  return ["README.md", "SECURITY.md", ...new Glob("docs/*.md").scanSync(root)].sort();
+}
+
+/** The fenced blocks of a page, in order. */
+export function readBlocks(page: string): CodeBlock[] {
+  const blocks: CodeBlock[] = [];
+  let open: { readonly at: number; readonly language: string; readonly lines: string[] } | undefined;
+  const lines = readFileSync(join(root, page), "utf8").split("\n");
+  for (const [at, line] of lines.entries()) {
+    const fence = /^ *```(\w*)/.exec(line);
+    if (fence === null) {
+      open?.lines.push(line);
+    } else if (open === undefined) {
+      open = { at: at + 1, language: fence[1] ?? "", lines: [] };
+    } else {
+      blocks.push({ place: `${page}:${open.at}`, language: open.language, text: open.lines.join("\n") });
+      open = undefined;
+    }
+  }
+  if (open !== undefined) throw new Error(`${page}:${open.at}: the block has no end`);
+  return blocks;
+}

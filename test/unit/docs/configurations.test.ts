@@ -1,0 +1,82 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { runCli } from "../../../src/cli/run-cli.ts";
+import { type CertificateAuthority, makeAuthority } from "../../support/certificate-authority.ts";
+import { type CodeBlock, listPages, readBlocks } from "../../support/documentation.ts";
+import { createFakeIo } from "../../support/fake-io.ts";
+import { makeFolder, type TemporaryFolder } from "../../support/temporary-folder.ts";
+
+/** What a block is beside a configuration, by something that it begins with or holds. */
+const others: readonly { readonly is: string; readonly marks: RegExp }[] = [
+  { is: "a policy test", marks: /^# policy\.test\.yaml$/m },
+  { is: "a file of Prometheus", marks: /^scrape_configs:$/m },
+  { is: "a PAC file", marks: /^function FindProxyForURL\(/m },
+  { is: "the type of a function, or of what it gives", marks: /^\(.*\) => |^[\w<, >]+( \| .*)?$/ },
+  { is: "an answer of the sidecar", marks: /"since_ms": / },
+];
+
+const languages = new Set(["ts", "js", "json", "yaml", "toml"]);
+
+const blocks = listPages()
+  .flatMap(readBlocks)
+  .filter(({ language }) => languages.has(language));
+const configurations = blocks.filter(({ text }) => !others.some(({ marks }) => marks.test(text)));
+
+describe("a configuration in the documentation", () => {
+  let authority: CertificateAuthority;
+  let folder: TemporaryFolder;
+
+  beforeAll(async () => {
+    authority = await makeAuthority();
+    const { cert, key } = await authority.issue({ names: ["DNS:proxy.example"] });
+    // The files that the pages speak of.
+    folder = await makeFolder({
+      "users.htpasswd": `alice:${await Bun.password.hash("secret", { algorithm: "bcrypt", cost: 4 })}\n`,
+      "fullchain.pem": cert,
+      "privkey.pem": key,
+      "redis-ca.pem": authority.cert,
+      "corp-ca.pem": authority.cert,
+      "prometheus.token": "0123456789abcdef0123456789abcdef\n",
+      "dev.txt": "git.example\n",
+      "blocked.txt": "*.evil.example\n",
+    });
+  });
+  afterAll(async () => {
+    await folder[Symbol.asyncDispose]();
+    await authority[Symbol.asyncDispose]();
+  });
+
+  test.each(configurations.map((block) => [block.place, block] as const))("%s is accepted", async (_, block) => {
+    const { name, text } = completeConfiguration(block);
+    await folder.write({ [name]: text });
+    // Every variable that the text names has a value.
+    const named = Array.from(
+      text.matchAll(/env\(\s*"(\w+)"|"?\benv"?: "(\w+)"/g),
+      ([, call, member]) => call ?? member,
+    );
+    const variables = Object.fromEntries(named.map((variable) => [variable ?? "", "0123456789abcdef0123456789"]));
+    const io = createFakeIo({ folder: folder.path, variables });
+    const code = await runCli(["check", "--config", `${folder.path}/${name}`], io);
+    expect({ code, told: code === 0 ? [] : io.told }).toEqual({ code: 0, told: [] });
+  });
+});
+
+describe("a block that is no configuration", () => {
+  const kinds = others.map(({ is, marks }) => [is, marks] as const);
+  test.each(kinds)("stands in a page: %s", (_, marks) => {
+    expect(blocks.some(({ text }) => marks.test(text))).toBe(true);
+  });
+});
+
+/** The file that a block stands for: a whole one as it is, settings within a file, or a rule within its list. */
+function completeConfiguration({ place, language, text }: CodeBlock): { readonly name: string; readonly text: string } {
+  const name = `${place.replace(/\W/g, "-")}.config.${language}`;
+  const isWhole = /^export default /m.test(text);
+  if (language === "yaml" || language === "toml" || isWhole) return { name, text };
+  const part = text.trim().replace(/[,;]$/, "");
+  if (language === "json") return { name, text: part.startsWith("{") ? part : `{${part}}` };
+  const settings = part.startsWith("{") ? `rules: [${part}]` : part;
+  return {
+    name,
+    text: `import { defineConfig, env } from "penstock";\nexport default defineConfig({\n${settings}\n});\n`,
+  };
+}
