@@ -60,11 +60,11 @@ export const cert = createCommand({
       return exitCodes.failure;
     }
     if (has("json")) {
-      const [cert, key, authority] = ["fullchain.pem", "privkey.pem", "ca.pem"].map((file) => join(folder, file));
+      const [chain, key, authority] = ["fullchain.pem", "privkey.pem", "ca.pem"].map((file) => join(folder, file));
       const { expiresAt, authorityIsNew } = made;
       const expires = new Date(expiresAt).toISOString();
       const listed = names.map(({ text }) => text);
-      await io.print(`${formatJson({ names: listed, cert, key, authority, authorityIsNew, expires }, 2)}\n`);
+      await io.print(`${formatJson({ names: listed, cert: chain, key, authority, authorityIsNew, expires }, 2)}\n`);
     } else await tellMade(io, folder, names, made);
     return exitCodes.ok;
   },
