@@ -36,6 +36,7 @@ import type { Checked, Problem } from "./problem.ts";
 import { readDuration, readSize } from "./quantity.ts";
 import { compileRedis, findRedisProblems } from "./redis-schema.ts";
 import { findEditProblems, findEditWarnings } from "./request-edits.ts";
+import { findReportWarnings } from "./report-mode.ts";
 import { listSecrets, redactInSteps } from "./secrets.ts";
 import { compileSidecar, findSidecarProblems, type SidecarPlan } from "./sidecar.ts";
 import type { Config } from "./schema.ts";
@@ -189,6 +190,7 @@ export function* compileInSteps(
         ...unreachable,
         ...findEditWarnings(config.rules),
         ...findRuleWebhookWarnings(config.rules),
+        ...findReportWarnings(config),
       ],
       effective: yield* describeEffective(config, log.access),
       reload: config.reload,

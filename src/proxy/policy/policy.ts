@@ -8,7 +8,7 @@ import type { RequestCondition, RequestFacts } from "./request-condition.ts";
 import type { ParameterCondition } from "./rule-list.ts";
 import type { TargetIndex, TargetPattern } from "./target-index.ts";
 import type { Timetable, When } from "./when.ts";
-import type { AllowDecision, Authorization, Decision, Terms, Via } from "./decision.ts";
+import type { AllowDecision, Authorization, Decision, Reported, Terms, Via } from "./decision.ts";
 
 /** The facts that a rule can look at. */
 export interface Query {
@@ -70,6 +70,8 @@ export interface Rule {
   /** Patterns of paths of forwarded requests, with `*` for any characters. */
   readonly paths?: readonly string[];
   readonly when?: When;
+  /** What the rule would deny is passed on to the next rule, and recorded. For rules that deny, and functions. */
+  readonly reports?: true;
   readonly verdict:
     | { readonly kind: "deny" }
     /** `via` undefined: the default route. A function is asked for each connection. */
@@ -94,14 +96,18 @@ export interface CompiledRule {
   readonly parameters?: readonly ParameterCondition[];
   readonly request?: RequestCondition;
   readonly when?: When;
+  readonly reports?: true;
   readonly verdict: Rule["verdict"];
   readonly matched: Evaluation;
   /** The evaluation when the rule names the one address; differs only with `allowPrivate`. */
   readonly matchedExactly: Evaluation;
 }
 
-/** What holds when no rule matches. */
-export type Fallback = { readonly kind: "deny" } | { readonly kind: "allow" | "ask"; readonly via: Via };
+/** What holds when no rule matches. With `reports`, what it refuses, or would ask for, is let through and recorded. */
+export type Fallback =
+  | { readonly kind: "deny"; readonly reports?: true }
+  | { readonly kind: "allow"; readonly via: Via }
+  | { readonly kind: "ask"; readonly via: Via; readonly reports?: true };
 
 /** The compiled policy: rules in order, and what holds when none matches. `compileRules` makes it. */
 export interface Policy {
@@ -132,6 +138,8 @@ export type Evaluation =
    * the search list could lead to. Ask again from this rule with `address` and `foundName`.
    */
   | { readonly kind: "needs_address"; readonly rule: number }
+  /** The rule would deny, and only reports it. Continue from the next rule. */
+  | { readonly kind: "report"; readonly rule: number; readonly reported: Reported }
   /** The rule is a function. Without a verdict, continue from the next rule. */
   | {
       readonly kind: "ask";
