@@ -14,6 +14,8 @@ export const capture = createCommand({
   name: "capture",
   description:
     "Write what passes through tunnels of a running proxy to a file for Wireshark, until SIGINT. It needs the sidecar, and its token.",
+  examples: [["penstock capture -o - | wireshark -k -i -", "Watch tunnels in Wireshark."]],
+  withoutJson: "it is pcapng.",
   args: {
     host: {
       type: "string",
@@ -78,7 +80,7 @@ async function runCapture(wanted: WantedCapture, io: CliIo): Promise<number> {
     io.tell(`The sidecar refused (${asked.status}): ${await readDetail(asked)}`);
     return exitCodes.failure;
   }
-  const sink = await openSink(wanted.output, wanted.force);
+  const sink = await openSink(wanted.output, wanted.force, io);
   if (typeof sink === "string") {
     leaving.abort();
     io.tell(sink);
@@ -148,14 +150,10 @@ interface Sink {
   close(): Promise<void>;
 }
 
-async function openSink(path: string | undefined, force: boolean): Promise<Sink | string> {
+async function openSink(path: string | undefined, force: boolean, io: CliIo): Promise<Sink | string> {
   if (path === undefined)
     return {
-      write: (bytes) =>
-        Bun.write(Bun.stdout, bytes).then(
-          () => undefined,
-          () => GONE,
-        ),
+      write: async (bytes) => ((await io.print(bytes)) ? undefined : GONE),
       close: () => Promise.resolve(),
     };
   const file = await openOutput(path, force);

@@ -22,6 +22,7 @@ const DEFAULT_DAYS = "397";
 export const cert = createCommand({
   name: "cert",
   description: "Make a certificate for the names of this proxy, signed by an authority of your own.",
+  examples: [["penstock cert proxy.example.org", "Make a certificate, and an authority when there is none."]],
   args: {
     folder: {
       type: "string",
@@ -33,6 +34,10 @@ export const cert = createCommand({
       valueHint: "DAYS",
       description: `How long the certificate is valid, from 1 to ${MAX_DAYS} days. Default: ${DEFAULT_DAYS}.`,
     },
+    json: {
+      type: "boolean",
+      description: "Print JSON: the names, the paths, when it expires, whether the authority is new.",
+    },
     name: {
       type: "positional",
       required: true,
@@ -41,7 +46,7 @@ export const cert = createCommand({
     },
   },
   lists: ["name"],
-  async run({ value, values, io }) {
+  async run({ value, values, has, io }) {
     const names = readNames(values("name"));
     const days = readDays(value("days") ?? DEFAULT_DAYS);
     if (typeof names === "string" || typeof days === "string") {
@@ -54,7 +59,13 @@ export const cert = createCommand({
       io.tell(made);
       return exitCodes.failure;
     }
-    await tellMade(io, folder, names, made);
+    if (has("json")) {
+      const [chain, key, authority] = ["fullchain.pem", "privkey.pem", "ca.pem"].map((file) => join(folder, file));
+      const { expiresAt, authorityIsNew } = made;
+      const expires = new Date(expiresAt).toISOString();
+      const listed = names.map(({ text }) => text);
+      await io.print(`${formatJson({ names: listed, cert: chain, key, authority, authorityIsNew, expires }, 2)}\n`);
+    } else await tellMade(io, folder, names, made);
     return exitCodes.ok;
   },
 });
@@ -207,6 +218,7 @@ Put this into the configuration (beyond loopback it needs "users", too):
 Clients have to trust ${authority}, never its key:
 
   curl              curl --proxy https://${host}:8443 --proxy-cacert ${authority} https://example.com
+  this machine      sudo penstock trust ${authority}
   Debian, Ubuntu    sudo cp ${authority} /usr/local/share/ca-certificates/penstock.crt && sudo update-ca-certificates
   Fedora, RHEL      sudo cp ${authority} /etc/pki/ca-trust/source/anchors/penstock.pem && sudo update-ca-trust
   macOS             sudo security add-trusted-cert -d -r trustRoot -k /Library/Keychains/System.keychain ${authority}

@@ -16,6 +16,10 @@ import { exitCodes } from "./io.ts";
 export const check = createCommand({
   name: "check",
   description: "Validate the configuration and print what holds, secrets redacted.",
+  examples: [
+    ["penstock check --json", "Give an editor or CI every problem with its place."],
+    ["penstock check --diff", "Show what a reload would change."],
+  ],
   args: {
     ...configArgs,
     sidecar: {

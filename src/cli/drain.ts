@@ -9,6 +9,7 @@ export const drain = createCommand({
   name: "drain",
   description:
     "Have a running proxy stop accepting, let its tunnels end, and end itself. It needs the sidecar, and its token.",
+  examples: [["penstock drain --for 10m", "End once tunnels are over, or in ten minutes."]],
   args: {
     for: {
       type: "string",
@@ -16,6 +17,7 @@ export const drain = createCommand({
       description: 'How long tunnels may go on, as in 10m. Default: "timeouts.drain" of the proxy.',
     },
     cancel: { type: "boolean", description: "Take the drain back: accept connections again." },
+    json: { type: "boolean", description: "Print JSON, as the sidecar has it. That is also the default." },
     ...sidecarArgs,
   },
   async run(input) {

@@ -17,6 +17,7 @@ export const events = createCommand({
   name: "events",
   description:
     "Follow what happens in a running proxy, until SIGINT: tunnels, requests, refusals, upstreams, reloads. After a break it goes on where it was. It needs the sidecar, and its token.",
+  examples: [["penstock events --type refused --json", "Follow what is refused, as lines of JSON."]],
   args: {
     type: {
       type: "string",

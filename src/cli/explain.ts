@@ -21,6 +21,9 @@ export const explain = createCommand({
   name: "explain",
   description:
     "Show what the proxy would do with a target: which rule, why not the others, which way, which limits, which addresses. Nothing is dialled. Exit code 1: it would be refused.",
+  examples: [
+    ["penstock explain https://example.org/ --as ci --from 10.0.0.7", "Show what a user may do from an address."],
+  ],
   args: {
     target: {
       type: "positional",
@@ -52,6 +55,12 @@ export const explain = createCommand({
       description:
         'Time at which it is asked, for rules with "hours" or "until", such as "2026-12-31T18:00 Europe/Berlin". Default: now.',
     },
+    upstream: {
+      type: "string",
+      valueHint: "UPSTREAM|URL",
+      description:
+        "Explain as if this upstream were the way for everything that no rule sends elsewhere: one of the configuration by its name, or a URL, as with serve --upstream.",
+    },
     json: { type: "boolean", description: "Print JSON." },
     config: configArgs.config,
     sidecar: {
@@ -69,7 +78,7 @@ export const explain = createCommand({
     if (typeof at === "string") io.tell(at);
     if (typeof target === "string" || !client || typeof at === "string") return exitCodes.usage;
     // Who asks is no user of the configuration.
-    const loaded = await loadFromFlags({ ...withoutSidecar(input), values: () => [] });
+    const loaded = await loadFromFlags({ ...withUpstream(withoutSidecar(input)), values: () => [] });
     if (!loaded.ok) {
       tellProblems(loaded, io);
       return exitCodes.configuration;
@@ -85,6 +94,18 @@ export const explain = createCommand({
     return json["allowed"] === false ? exitCodes.failure : exitCodes.ok;
   },
 });
+
+/** A name is the default way; a URL is what `serve --upstream` takes. */
+function withUpstream(input: CommandInput): CommandInput {
+  const { io, value } = input;
+  const upstream = value("upstream");
+  if (upstream === undefined || upstream.includes("://") || upstream === "environment") return input;
+  return {
+    ...input,
+    io: { ...io, variables: { ...io.variables, PENSTOCK_DEFAULT: upstream } },
+    value: (name) => (name === "upstream" ? undefined : value(name)),
+  };
+}
 
 /** The time of `--at`, undefined for now; or what is wrong with it. */
 function readAt(written: string | undefined): number | string | undefined {

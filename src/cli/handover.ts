@@ -1,4 +1,5 @@
 import { resolve } from "node:path";
+import { formatJson } from "../escape-text.ts";
 import { callSidecar } from "./call-sidecar.ts";
 import { createCommand } from "./command.ts";
 import { findSidecar, sidecarArgs } from "./find-sidecar.ts";
@@ -9,15 +10,19 @@ export const handover = createCommand({
   name: "handover",
   description:
     "Have a running proxy start its executable again, which may be a new one, and hand over to that process. It needs the sidecar, and its token. Exit code 78: the new process cannot use the configuration, and the old one goes on.",
+  examples: [
+    ["penstock handover --executable ./penstock-new", "Change to another executable without ending a tunnel."],
+  ],
   args: {
     executable: {
       type: "string",
       valueHint: "PATH",
       description: "The executable to start. Default: the one of the running proxy, at its path.",
     },
+    json: { type: "boolean", description: "Print JSON, as the sidecar has it." },
     ...sidecarArgs,
   },
-  async run({ value, io }) {
+  async run({ value, has, io }) {
     const access = await findSidecar({ value, io }, "/handover", ["operate"]);
     if (typeof access === "string") {
       io.tell(access);
@@ -27,7 +32,8 @@ export const handover = createCommand({
     const query = executable === undefined ? {} : { executable: resolve(io.folder, executable) };
     const called = await callSidecar(access, "POST /handover", { query });
     if (called.ok) {
-      io.tell(`Handed over to process ${called.answer.pid} (Penstock ${called.answer.version}).`);
+      if (has("json")) await io.print(`${formatJson(called.answer, 2)}\n`);
+      else io.tell(`Handed over to process ${called.answer.pid} (Penstock ${called.answer.version}).`);
       return exitCodes.ok;
     }
     const { status, message, problems } = called;

@@ -12,7 +12,12 @@ export const healthcheck = createCommand({
   name: "healthcheck",
   description:
     "Exit with 0 when a running proxy is ready, and with 1 when it is not. It asks the sidecar of the configuration, the rest of which may be invalid.",
-  args: { config: configArgs.config, ...sidecarFlag },
+  examples: [["penstock healthcheck --quiet", "Ask in a container whether the proxy is ready."]],
+  args: {
+    json: { type: "boolean", description: "Print JSON, as the sidecar has it. That is also the default." },
+    config: configArgs.config,
+    ...sidecarFlag,
+  },
   async run(input) {
     const { io } = input;
     const place = await findSidecarPlace(input, "/readyz");

@@ -13,7 +13,7 @@ export interface CliIo {
   /** Columns of the terminal that standard output is. */
   readonly columns?: number | undefined;
   /** Writes a result to standard output, as it is. False once nobody reads it any more. */
-  readonly print: (text: string) => Promise<boolean>;
+  readonly print: (text: string | Uint8Array) => Promise<boolean>;
   /** Tells a person something: one line on standard error. Characters that must not reach a terminal are escaped. */
   readonly tell: (line: string) => void;
   /** Tells a detail that only `--verbose` asks for; absent without it. */

@@ -1,5 +1,6 @@
 import { resolve } from "node:path";
 
+import { formatJson } from "../escape-text.ts";
 import { putUserLine } from "./change-users-file.ts";
 import { createCommand } from "./command.ts";
 import { type CliIo, exitCodes } from "./io.ts";
@@ -16,19 +17,21 @@ const hashing = {
 export const passwd = createCommand({
   name: "passwd",
   description: "Read a password, from the terminal or from standard input, and print its hash or put it into a file.",
+  examples: [["penstock passwd --file users.htpasswd alice", "Set the password of a user."]],
   args: {
     file: {
       type: "string",
       valueHint: "FILE",
       description: "htpasswd file to put the line of the user into, in the place of the one that is there.",
     },
+    json: { type: "boolean", description: "Print JSON: name and hash, or name, file and whether a line was replaced." },
     name: {
       type: "positional",
       required: false,
       description: "User name. With it the output is a line for an htpasswd file, without it the hash alone.",
     },
   },
-  async run({ value, io }) {
+  async run({ value, has, io }) {
     const name = value("name");
     const file = value("file");
     const wrong = name === undefined ? undefined : findNameFault(name);
@@ -39,14 +42,29 @@ export const passwd = createCommand({
     const password = await readNewPassword(io);
     if (password === undefined) return exitCodes.failure;
     const hash = await Bun.password.hash(password, hashing);
-    if (file !== undefined && name !== undefined) return putIntoFile(file, name, `${name}:${hash}`, io);
+    if (file !== undefined && name !== undefined) return putIntoFile({ file, name, hash, json: has("json") }, io);
+    if (has("json")) {
+      await io.print(`${formatJson({ ...(name !== undefined && { name }), hash }, 2)}\n`);
+      return exitCodes.ok;
+    }
     await io.print(`${name === undefined ? "" : `${name}:`}${hash}\n`);
     return exitCodes.ok;
   },
 });
 
-async function putIntoFile(file: string, name: string, line: string, io: CliIo): Promise<number> {
-  const put = await putUserLine(resolve(io.folder, file), name, line);
+interface Line {
+  readonly file: string;
+  readonly name: string;
+  readonly hash: string;
+  readonly json: boolean;
+}
+
+async function putIntoFile({ file, name, hash, json }: Line, io: CliIo): Promise<number> {
+  const put = await putUserLine(resolve(io.folder, file), name, `${name}:${hash}`);
+  if (put.ok && json) {
+    await io.print(`${formatJson({ name, file, replaced: put.replaced }, 2)}\n`);
+    return exitCodes.ok;
+  }
   io.tell(
     put.ok ? `${put.replaced ? "Replaced the" : "Added a"} line of ${JSON.stringify(name)} in ${file}.` : put.message,
   );

@@ -15,12 +15,12 @@ import { readHiddenLine, readLine } from "./read-hidden-line.ts";
 /** Bytes of messages that may wait for a slow reader of standard error. Further messages are dropped and counted. */
 const MESSAGE_BYTES = 256 * 1024;
 
-/** The access log hands over one batch at a time and limits what waits. */
-const ACCESS_BYTES = Infinity;
+/** The access log hands over one batch at a time and limits what waits; a command waits until its result is written. */
+const OUT_BYTES = Infinity;
 
 /** Connects commands to this process. `end` ends it; `held` are signals that may have come already. */
 export function createProcessIo(end: (code: number) => never, held = new HeldSignals([])): CliIo {
-  const access = new DescriptorWriter(1, { limitBytes: ACCESS_BYTES });
+  const out = new DescriptorWriter(1, { limitBytes: OUT_BYTES });
   const write = createWriter();
   const tell = (line: string): void => write("", line);
   const form = findForm();
@@ -31,8 +31,8 @@ export function createProcessIo(end: (code: number) => never, held = new HeldSig
     terminal: stdout.isTTY,
     columns: stdout.isTTY ? stdout.columns : undefined,
     interactive: stdin.isTTY,
-    print: writeOut,
-    accessSink: (text) => access.write(text),
+    print: (text) => writeOut(out, text),
+    accessSink: (text) => out.write(text),
     tell,
     report,
     readPassword: (prompt) => (stdin.isTTY ? readHiddenLine(stdin, stderr, escapeText(prompt)) : readPiped()),
@@ -103,12 +103,14 @@ function listenToBugs({ tell, report }: Pick<CliIo, "tell" | "report">, end: (co
   };
 }
 
-/** Resolves when the text is written, so that nothing is lost when the process ends; with false when the reader has closed standard output. */
-async function writeOut(text: string): Promise<boolean> {
-  // Bun.write empties a file that gets no bytes, with all that was in it before.
-  if (text === "") return true;
+/**
+ * Resolves when the text is written, so that nothing is lost when the process ends; with false when the reader has
+ * closed standard output. Not by `Bun.write`: it repeats the first 64 KiB where a pipe is full for a while.
+ */
+async function writeOut(writer: DescriptorWriter, text: string | Uint8Array): Promise<boolean> {
+  if (text.length === 0) return true;
   try {
-    await Bun.write(Bun.stdout, text);
+    await writer.write(text);
     return true;
   } catch {
     return false;

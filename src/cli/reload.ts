@@ -1,3 +1,4 @@
+import { formatJson } from "../escape-text.ts";
 import { callSidecar } from "./call-sidecar.ts";
 import { createCommand } from "./command.ts";
 import { findSidecar, sidecarArgs } from "./find-sidecar.ts";
@@ -8,14 +9,18 @@ export const reload = createCommand({
   name: "reload",
   description:
     "Have a running proxy read its configuration again, and print what changed. It needs the sidecar, and its token. Exit code 78: the new configuration cannot be used, and nothing changed.",
-  args: sidecarArgs,
-  async run({ value, io }) {
+  args: { json: { type: "boolean", description: "Print JSON, as the sidecar has it." }, ...sidecarArgs },
+  async run({ value, has, io }) {
     const access = await findSidecar({ value, io }, "/reload", ["operate"]);
     if (typeof access === "string") {
       io.tell(access);
       return exitCodes.usage;
     }
     const called = await callSidecar(access, "POST /reload");
+    if (called.ok && has("json")) {
+      await io.print(`${formatJson(called.answer, 2)}\n`);
+      return exitCodes.ok;
+    }
     if (called.ok) {
       const { changes, warnings } = called.answer;
       await io.print(changes.map((change) => `${change}\n`).join(""));

@@ -3,6 +3,8 @@ import { capture } from "./capture.ts";
 import { cert } from "./cert.ts";
 import { check } from "./check.ts";
 import { type Command, type CommandGroup, messageArgs } from "./command.ts";
+import { completeValues } from "./completion-values.ts";
+import { createCompletions } from "./completions.ts";
 import { drain } from "./drain.ts";
 import { events } from "./events.ts";
 import { explain } from "./explain.ts";
@@ -13,6 +15,7 @@ import { HeldMessages } from "./held-messages.ts";
 import { writeHelp } from "./help.ts";
 import { init } from "./init.ts";
 import { type CliIo, exitCodes } from "./io.ts";
+import { createMan } from "./man.ts";
 import { passwd } from "./passwd.ts";
 import { reload } from "./reload.ts";
 import { schema } from "./schema.ts";
@@ -23,6 +26,7 @@ import { type Invocation, readInvocation } from "./strict.ts";
 import { test } from "./test.ts";
 import { top } from "./top.ts";
 import { trace } from "./trace.ts";
+import { trust } from "./trust.ts";
 import { tunnels } from "./tunnels.ts";
 import { types } from "./types.ts";
 import { upgrade } from "./upgrade.ts";
@@ -33,9 +37,17 @@ import { showVersion } from "./version.ts";
 /** Every command, in the order in which help lists them. */
 const groups: readonly CommandGroup[] = [
   { title: "Run a proxy", commands: { serve, reload, drain, handover, upgrade, healthcheck, service } },
-  { title: "Set it up", commands: { init, check, explain, learn, test, passwd, cert, schema, types } },
+  { title: "Set it up", commands: { init, check, explain, learn, test, passwd, cert, trust, schema, types } },
   { title: "Watch it", commands: { status, top, tunnels, upstreams, usage, events, approvals, capture, trace } },
-  { title: "About the program", commands: { version: showVersion } },
+  {
+    title: "About the program",
+    commands: {
+      completions: createCompletions(() => groups),
+      man: createMan(() => groups),
+      version: showVersion,
+      __complete: completeValues,
+    },
+  },
 ];
 
 const commands: Readonly<Record<string, Command>> = Object.assign({}, ...groups.map((group) => group.commands));

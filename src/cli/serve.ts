@@ -14,12 +14,18 @@ import { listProblems } from "./problem-lines.ts";
 import { Follower } from "./follow-changes.ts";
 import { MessageFilter, type Tell } from "../operator-message.ts";
 import { type CliIo, exitCodes } from "./io.ts";
+import { listTries } from "./try-listener.ts";
 
 /** `penstock serve`: runs the proxy until it is told to stop. */
 export const serve = createCommand({
   name: "serve",
   description:
     "Run the proxy until SIGTERM or SIGINT; a second one ends it at once. SIGHUP reloads the configuration, SIGUSR1 opens the log file again, SIGUSR2 hands over to a new process.",
+  examples: [
+    ["penstock", "Serve with the configuration in the working folder, or with the defaults on 127.0.0.1:8080."],
+    ["penstock --listen 127.0.0.1:3128 --upstream http://proxy.example:3128", "Send everything to another proxy."],
+  ],
+  withoutJson: 'it prints the access log, which is JSON by "log.access".',
   args: {
     ...configArgs,
     quiet: {
@@ -165,6 +171,9 @@ async function run(
   // An uncaught error ends at most one connection.
   const forget = io.onBug((error) => daemon.reportBug(error));
   tellStart(daemon, compiled, file, tell);
+  // For the person who starts it, and for no journal.
+  if (io.terminal || input.has("verbose"))
+    for (const line of listTries(compiled, daemon.listeners)) tell(`Try it: ${line}`, "info");
   if (!successor) takenOver.resolve();
   // The service manager takes messages of a successor once the old process has named it.
   void takenOver.promise.then(() => {

@@ -13,6 +13,8 @@ const DEFAULT_CONFIG = "/etc/penstock/proxy.config.json";
 export const service = createCommand({
   name: "service",
   description: "Print a hardened unit for systemd, or write it.",
+  examples: [["penstock service --install", "Write the unit; then run systemctl daemon-reload."]],
+  withoutJson: "it is a unit of systemd.",
   args: {
     config: { ...configArgs.config, description: `Configuration file of the service. Default: ${DEFAULT_CONFIG}.` },
     executable: {

@@ -15,6 +15,7 @@ export const test = createCommand({
   name: "test",
   description:
     "Check that the configuration decides as test files expect, such as `user ci from 10.0.0.7 → example.org:443: allow via corp`. Nothing is dialled. Exit code 1: an expectation failed.",
+  examples: [["penstock test policy.yaml", "Check the rules in CI."]],
   args: {
     file: {
       type: "positional",

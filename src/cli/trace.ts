@@ -35,6 +35,12 @@ export const trace = createCommand({
   name: "trace",
   description:
     "Connect to a server, directly or through a proxy, and show every message: DNS, TCP, CONNECT or SOCKS, TLS with its certificates, the request and its response.",
+  examples: [
+    [
+      "penstock trace https://example.org/ --proxy http://127.0.0.1:8080",
+      "See a request through the proxy, message by message.",
+    ],
+  ],
   args: {
     url: { type: "positional", description: "What to ask for, as https://host[:port][/path]." },
     proxy: {
@@ -193,8 +199,7 @@ async function write(
           : writeTraceText(record, described, colour);
   try {
     if (file !== undefined) await file.writeFile(content);
-    else if (typeof content === "string") await io.print(content);
-    else await Bun.write(Bun.stdout, content);
+    else await io.print(content);
     return true;
   } catch (error) {
     io.tell(`Cannot write ${file === undefined ? "to standard output" : "the file"}: ${describeWriteError(error)}.`);

@@ -42,6 +42,10 @@ export const tunnels = createCommand({
   name: "tunnels",
   description:
     "List tunnels and forwarded requests under way through a running proxy, or end them. Asks before it ends any. It needs the sidecar, and its token.",
+  examples: [
+    ["penstock tunnels --user alice", "List what a user does."],
+    ["penstock tunnels --user alice --all --yes", "End all of that."],
+  ],
   args: {
     id: { type: "positional", required: false, description: "Only these, by the id that the access log has, too." },
     ...flowArgs,

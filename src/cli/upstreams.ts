@@ -19,6 +19,7 @@ export const upstreams = createCommand({
   name: "upstreams",
   description:
     "Show the upstreams of a running proxy and the health of the members of pools, or take members out of use. It needs the sidecar, and its token.",
+  examples: [["penstock upstreams --disable exits/10.0.0.7:1080", "Take a member of a pool out of use."]],
   args: {
     name: { type: "positional", required: false, description: "Only this upstream." },
     disable: {

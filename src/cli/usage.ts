@@ -14,6 +14,7 @@ export const usage = createCommand({
   name: "usage",
   description:
     "Show what users, clients, targets or upstreams of a running proxy use: now, today and in this month, and what is left of quotas. It needs the sidecar, and its token.",
+  examples: [["penstock usage --by target --since 7d", "Show the largest targets of a week."]],
   args: {
     by: { type: "string", valueHint: KINDS.join("|"), description: "By what it is summed up. Default: user." },
     since: {

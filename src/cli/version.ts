@@ -6,7 +6,13 @@ import { exitCodes } from "./io.ts";
 export const showVersion = createCommand({
   name: "version",
   description: "Print the version, the runtime and the platform.",
-  async run({ io }) {
+  args: { json: { type: "boolean", description: "Print JSON." } },
+  async run({ io, has }) {
+    if (has("json")) {
+      const { platform, arch } = process;
+      await io.print(`${JSON.stringify({ version, bun: Bun.version, platform, arch }, null, 2)}\n`);
+      return exitCodes.ok;
+    }
     await io.print(`penstock ${version} (bun ${Bun.version}, ${process.platform} ${process.arch})\n`);
     return exitCodes.ok;
   },

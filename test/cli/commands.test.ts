@@ -1,7 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { askInVain } from "../support/ask-tunnel.ts";
 import { runExecutable, startExecutable } from "../support/executable.ts";
-import { readMessage } from "../support/program.ts";
+import { findExecutable } from "../support/build-executable.ts";
+import { readMessage, runProgram } from "../support/program.ts";
 import { makeFolder } from "../support/temporary-folder.ts";
 
 const faulty = {
@@ -142,6 +143,17 @@ describe("penstock explain", () => {
     expect(stranger).toMatch(/^verdict: refused with 403$/m);
     expect(stranger).toContain("127.0.0.1 (loopback)");
     expect(await explain("registry.example")).toMatch(/^route: +corp/m);
+  });
+});
+
+describe("penstock with its output in a pipe", () => {
+  test("gives a reader that begins late every byte once", async () => {
+    await using folder = await makeFolder();
+    const whole = await runExecutable(["schema"], { cwd: folder.path });
+    // More than a pipe holds.
+    expect(whole.stdout.length).toBeGreaterThan(65_536);
+    const late = await runProgram(["sh", "-c", '"$0" schema | { sleep 0.3; cat; }', await findExecutable()]);
+    expect(late.stdout).toBe(whole.stdout);
   });
 });
 

@@ -35,7 +35,7 @@ export function createFakeIo(
     terminal: false,
     interactive: true,
     print: (text) => {
-      printed += text;
+      printed += typeof text === "string" ? text : Buffer.from(text).toString("latin1");
       return Promise.resolve(true);
     },
     tell,

@@ -73,7 +73,11 @@ export class TerminalEmulator {
     else if (final === "l") this.modes.delete(parameters);
     else if (final === "H") [this.#row, this.#column] = [Math.max(1, first) - 1, Math.max(1, second) - 1];
     else if (final === "G") this.#column = Math.max(1, first) - 1;
+    else if (final === "C") this.#column += Math.max(1, first);
+    else if (final === "D") this.#column = Math.max(0, this.#column - Math.max(1, first));
+    else if (final === "J" && first === 0) this.#clearRest(true);
     else if (final === "J") this.#clear();
+    else if (final === "K" && first === 0) this.#clearRest(false);
     else if (final === "K" && first === 2) this.#cells[this.#row] = this.#blank();
     else if (final === "m") this.#looks = parameters === "0" || parameters === "" ? "" : parameters;
     else this.unknown.push(`[${parameters}${final}`);
@@ -83,7 +87,8 @@ export class TerminalEmulator {
     for (const { segment } of graphemes.segment(text)) {
       if (segment === "\r" || segment === "\r\n") this.#column = 0;
       if (segment === "\n" || segment === "\r\n") this.#row = Math.min(this.rows - 1, this.#row + 1);
-      if (/^[\r\n]/.test(segment)) continue;
+      if (segment === "\b") this.#column = Math.max(0, this.#column - 1);
+      if (/^[\r\n\b\u0007]/.test(segment)) continue;
       const width = Bun.stringWidth(segment);
       const line = this.#cells[this.#row];
       // Without wrapping the last column takes what comes after it.
@@ -100,6 +105,12 @@ export class TerminalEmulator {
 
   #blank(): Cell[] {
     return Array.from({ length: this.columns }, () => EMPTY);
+  }
+
+  /** From the cursor to the end of its line, and the lines below. */
+  #clearRest(below: boolean): void {
+    this.#cells[this.#row]?.fill(EMPTY, this.#column);
+    if (below) for (let row = this.#row + 1; row < this.rows; row += 1) this.#cells[row] = this.#blank();
   }
 
   #clear(): void {

@@ -58,8 +58,8 @@ export class DescriptorWriter {
    * Takes whole lines. The promise resolves once the system has them, and rejects
    * when it refuses them. Undefined when too much waits already.
    */
-  write(text: string): Promise<void> | undefined {
-    const bytes = Buffer.from(text);
+  write(text: string | Uint8Array): Promise<void> | undefined {
+    const bytes = typeof text === "string" ? Buffer.from(text) : text;
     if (this.#queuedBytes > 0 && this.#queuedBytes + bytes.length > this.#limitBytes) return undefined;
     const done = Promise.withResolvers<void>();
     this.#queue.push({ bytes, done });
