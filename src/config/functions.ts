@@ -1,5 +1,5 @@
 /** The types of functions that a configuration in TypeScript or JavaScript may have, as authors see them. */
-export type FunctionName = "VerifyUser" | "DecideTarget" | "ChooseWay" | "ChooseMember";
+export type FunctionName = "VerifyUser" | "DecideTarget" | "ChooseWay" | "ChooseMember" | "NotifyOperator";
 
 interface Described {
   readonly name: string;
@@ -22,7 +22,7 @@ const query = (name: string, text: string): Described => ({ name: "query", type:
 
 /** What is told of every function. */
 export const functionTerms =
-  "A function may be async. One that throws, answers something else or takes longer than `timeouts.hook` refuses the request (`hook_failed`). It runs in the process of the proxy, where nobody else is served while it computes.";
+  "A function may be async. One that decides and throws, answers something else or takes longer than `timeouts.hook` refuses the request (`hook_failed`). It runs in the process of the proxy, where nobody else is served while it computes.";
 
 export const functionDocs: Readonly<Record<FunctionName, FunctionDoc>> = {
   VerifyUser: {
@@ -62,6 +62,13 @@ export const functionDocs: Readonly<Record<FunctionName, FunctionDoc>> = {
     result: "string | undefined",
     resultText: "The name of a member, or `undefined` to leave it to `round-robin`.",
   },
+  NotifyOperator: {
+    settings: ["approvals.notify"],
+    text: "Tells an operator that a rule with `ask` asks. It decides nothing: when it fails, the question stays.",
+    parameters: [{ name: "question", type: "AskedApproval", text: "What is asked." }],
+    result: "unknown",
+    resultText: "Anything: it is ignored.",
+  },
 };
 
 export interface TypeDoc {
@@ -85,7 +92,22 @@ const asker: readonly Described[] = [
 
 /** The types that functions take and give. */
 export const typeDocs: Readonly<Record<string, TypeDoc>> = {
-  HookQuery: { text: "What a rule that is a function, or `via`, is asked.", fields: asker },
+  HookQuery: {
+    text: "What a rule that is a function, or `via`, is asked.",
+    fields: [
+      ...asker,
+      {
+        name: "method",
+        type: "string | undefined",
+        text: "Method of a forwarded request, where a rule is a function or has `methods` or `paths`; otherwise `undefined`.",
+      },
+      {
+        name: "path",
+        type: "string | undefined",
+        text: "Its path without the query; `undefined` as for `method`, and where readers could differ about it.",
+      },
+    ],
+  },
   RuleVerdict: {
     text: "What a rule that is a function answers. `undefined` leaves it to the next rule.",
     type: "undefined | { deny: true } | { allow: true; allowPrivate?: boolean; via?: Way }",
@@ -122,6 +144,18 @@ export const typeDocs: Readonly<Record<string, TypeDoc>> = {
         type: "number | undefined",
         text: "Milliseconds that a connection takes, a moving average; `undefined` when unknown.",
       },
+    ],
+  },
+  AskedApproval: {
+    text: "A question to an operator.",
+    fields: [
+      { name: "id", type: "string", text: "For `POST /approvals/ID` and `penstock approvals approve ID`." },
+      { name: "user", type: "string | undefined", text: "User, without parameters; `undefined` without credentials." },
+      { name: "client", type: "string", text: "IP address of the client that asked first." },
+      { name: "host", type: "string", text: "Target: a name in lower case and in A-labels, or an address." },
+      { name: "port", type: "number", text: "Port of the target." },
+      { name: "rule", type: "string", text: "The rule that asks, or `default`." },
+      { name: "asked_at", type: "string", text: "Time in ISO 8601." },
     ],
   },
   UserParameters: {

@@ -3,7 +3,30 @@
  * `/openapi.json`: run `bun test/support/sidecar-operations.ts` after a change.
  */
 
-export type Tunnel = { readonly kind: "tunnel" | "request"; readonly id: string; readonly listener: string; readonly client: string; readonly user?: string; readonly parameters?: { readonly [name: string]: string }; readonly protocol?: string; readonly method?: string; readonly scheme?: string; readonly target?: string; readonly dialled?: string; readonly rule?: string; readonly route?: string; readonly inside?: string; readonly tls?: TlsFacts; readonly started_at: string; readonly age_ms: number; readonly limit?: string; readonly bytes_up: number; readonly bytes_down: number; };
+export type Tunnel = {
+  readonly kind: "tunnel" | "request";
+  readonly id: string;
+  readonly listener: string;
+  readonly client: string;
+  readonly user?: string;
+  readonly parameters?: { readonly [name: string]: string };
+  readonly protocol?: string;
+  readonly method?: string;
+  readonly scheme?: string;
+  readonly target?: string;
+  readonly dialled?: string;
+  readonly rule?: string;
+  readonly reported?: string;
+  readonly reported_rule?: string;
+  readonly route?: string;
+  readonly inside?: string;
+  readonly tls?: TlsFacts;
+  readonly started_at: string;
+  readonly age_ms: number;
+  readonly limit?: string;
+  readonly bytes_up: number;
+  readonly bytes_down: number;
+};
 
 export type TlsFacts = { readonly sni?: string; readonly alpn?: string; readonly alpn_chosen?: string; readonly version?: string; readonly cipher?: string; readonly resumed?: boolean; readonly ja4?: string; readonly ja3?: string; readonly certificate_expires?: string; readonly handshake_ms?: number; readonly alert?: string; };
 

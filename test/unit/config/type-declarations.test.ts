@@ -16,6 +16,8 @@ const agreements: Readonly<Record<string, true>> = {
   DecideTarget: true satisfies Same<real.DecideTarget, written.DecideTarget>,
   ChooseWay: true satisfies Same<real.ChooseWay, written.ChooseWay>,
   ChooseMember: true satisfies Same<real.ChooseMember, written.ChooseMember>,
+  NotifyOperator: true satisfies Same<real.NotifyOperator, written.NotifyOperator>,
+  AskedApproval: true satisfies Same<real.AskedApproval, written.AskedApproval>,
   HookQuery: true satisfies Same<real.HookQuery, written.HookQuery>,
   RuleVerdict: true satisfies Same<real.RuleVerdict, written.RuleVerdict>,
   Way: true satisfies Same<real.Way, written.Way>,
