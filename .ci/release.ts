@@ -14,16 +14,17 @@ import { debianArchitectures, nameDebianVersion, run, writeDeb } from "./package
 import { listArchive, listMissing, type PackageTexts, readTexts, root } from "./package-files.ts";
 import { writeSbom } from "./sbom.ts";
 
-const HELP = `Usage: .ci/release [--target NAME]... [--check | --smoke]
+const HELP = `Usage: .ci/release [--fast] [--target NAME]... | --check | --smoke
 
 Without a target, all of: ${targets.join(", ")}.
---check  builds this platform's release in two folders and compares the bytes.
+--fast   hardly compresses.
+--check  builds this platform's release twice, --fast and in two folders, and compares the bytes.
 --smoke  makes and tries the Debian package of dist/penstock, which must be built.
 SOURCE_DATE_EPOCH is the time of all files. Default: the time of the last commit.`;
 
 const { version } = manifest;
 const folder = join(dist, "release");
-/** Slower levels gain 2 % of the size. */
+/** Of xz. Slower levels gain 2 % of the size. */
 const LEVEL = 6;
 
 async function readTime(): Promise<number> {
@@ -35,7 +36,12 @@ async function readTime(): Promise<number> {
 }
 
 /** Makes what there is for a platform; gives the names of the files. */
-async function releaseTarget(target: Target, texts: PackageTexts, time: number): Promise<readonly string[]> {
+async function releaseTarget(
+  target: Target,
+  texts: PackageTexts,
+  time: number,
+  level: number,
+): Promise<readonly string[]> {
   const built = await compile(target);
   if ("problem" in built) throw new Error(`${target} was not built:\n${built.problem}`);
   const isWindows = target.startsWith("windows");
@@ -45,11 +51,11 @@ async function releaseTarget(target: Target, texts: PackageTexts, time: number):
   await copyFile(built.file, bare);
   const archive = join(folder, `${name}.tar.xz`);
   const files = listArchive({ folder: name, executable, isWindows }, texts);
-  await Bun.write(archive, await compressXz(writeTar(files, time), LEVEL));
+  await Bun.write(archive, await compressXz(writeTar(files, time), level));
   const architecture = Object.entries(debianArchitectures).find(([each]) => each === target)?.[1];
   if (architecture === undefined) return [bare, archive];
   const deb = join(folder, nameDeb(architecture));
-  await writeDeb({ executable, architecture, version, time, texts, level: LEVEL, file: deb });
+  await writeDeb({ executable, architecture, version, time, texts, level, file: deb });
   return [bare, archive, deb];
 }
 
@@ -57,7 +63,7 @@ function nameDeb(architecture: string): string {
   return `penstock_${nameDebianVersion(version)}_${architecture}.deb`;
 }
 
-async function release(wanted: readonly Target[]): Promise<void> {
+async function release(wanted: readonly Target[], level: number): Promise<void> {
   const [texts, time] = await Promise.all([readTexts(), readTime()]);
   await rm(folder, { recursive: true, force: true });
   await mkdir(folder, { recursive: true });
@@ -66,7 +72,7 @@ async function release(wanted: readonly Target[]): Promise<void> {
   const files = [sbom];
   for (const [index, target] of wanted.entries()) {
     console.log(`[${index + 1}/${wanted.length}] ${target}`);
-    files.push(...(await releaseTarget(target, texts, time)));
+    files.push(...(await releaseTarget(target, texts, time, level)));
   }
   await writeChecksums(folder, files.toSorted());
   for (const file of files.toSorted()) console.log(`${basename(file)}, ${(Bun.file(file).size / 1e6).toFixed(1)} MB`);
@@ -91,7 +97,7 @@ async function check(): Promise<void> {
     try {
       for (const name of names) await cp(join(root, name), join(copy, name));
       await run([process.execPath, "install", "--frozen-lockfile", "--silent", "--cwd", copy]);
-      const child = Bun.spawn([process.execPath, ".ci/release.ts", "--target", nameOwnTarget()], {
+      const child = Bun.spawn([process.execPath, ".ci/release.ts", "--fast", "--target", nameOwnTarget()], {
         cwd: copy,
         env: { ...process.env, SOURCE_DATE_EPOCH: String(time) },
         stdout: "inherit",
@@ -140,12 +146,13 @@ async function main(args: readonly string[]): Promise<void> {
   if (first === "--check" && rest.length === 0) return check();
   if (first === "--smoke" && rest.length === 0) return smoke();
   const wanted: Target[] = [];
-  for (let at = 0; at < args.length; at += 2) {
+  const isFast = first === "--fast";
+  for (let at = isFast ? 1 : 0; at < args.length; at += 2) {
     const target = args[at] === "--target" ? targets.find((known) => known === args[at + 1]) : undefined;
     if (target === undefined) throw new Error(`Unknown argument "${args[at] ?? ""} ${args[at + 1] ?? ""}".\n${HELP}`);
     wanted.push(target);
   }
-  return release(wanted.length === 0 ? targets : wanted);
+  return release(wanted.length === 0 ? targets : wanted, isFast ? 0 : LEVEL);
 }
 
 try {

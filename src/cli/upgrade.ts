@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { realpath } from "node:fs/promises";
 import { resolve } from "node:path";
 import { readTextFile } from "../config/read-file.ts";
@@ -267,10 +267,11 @@ function createReport({ has, io }: CommandInput): { say: Say; end: (outcome: Out
   };
 }
 
-/** Debian's list of the files of our package. */
-const PACKAGE_FILES = "/var/lib/dpkg/info/penstock.list";
-
+/** A package manager replaces its files without a question. */
 function warnOfPackage(target: string, tell: Say): void {
-  if (existsSync(PACKAGE_FILES) && readFileSync(PACKAGE_FILES, "utf8").split("\n").includes(target))
-    tell(`Warning: ${target} belongs to the Debian package penstock. The next version of the package replaces it.`);
+  const program = Bun.which("dpkg-query");
+  if (program === null) return;
+  const found = Bun.spawnSync([program, "--search", target], { stdout: "ignore", stderr: "ignore" });
+  if (found.exitCode === 0)
+    tell(`Warning: ${target} belongs to a Debian package. The next version of the package replaces it.`);
 }
