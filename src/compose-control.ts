@@ -4,6 +4,7 @@ import { composeLiveView, type LiveViewParts } from "./compose-live-view.ts";
 import { composeApprovals } from "./compose-approvals.ts";
 import type { Drain } from "./drain.ts";
 import type { CarriedState } from "./handover/carried-state.ts";
+import type { ListsInUse } from "./lists/lists-in-use.ts";
 import type { Tell } from "./operator-message.ts";
 import { controlDrain, controlTunnels, controlUpstreams, readReadiness } from "./open-sidecar.ts";
 import type { ControlPort, DrainState } from "./sidecar/control-port.ts";
@@ -14,6 +15,7 @@ import { UsageReporter } from "./usage-report.ts";
 export interface ControlledParts extends MeasuredParts, Pick<ControlPort, "reload" | "handOver"> {
   readonly drain: Drain;
   readonly tell: Tell;
+  readonly lists: () => Pick<ListsInUse, "warnings">;
   /** What `/config` says of the kernel's part, and of the event loop. */
   readonly splicing: string;
   readonly driving: string;
@@ -44,6 +46,7 @@ export function composeControl(parts: ControlledParts): Control {
       use,
       fleet,
       ordered: inUse.ordered?.() ?? [],
+      lists: parts.lists().warnings,
     });
   const live = composeLiveView({ gate, drain, inUse, lanes, readiness, turn, upstreams: () => upstreams.list() });
   const approvals = composeApprovals(parts);

@@ -184,7 +184,8 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     ...composeReports({ tell, secrets, bugs, log: compiled.log }),
   });
   const certificates = composeCertificates(gate, inUse, tell, secrets);
-  const warmUp = composeWarmUp(compiled, { gate, tunnel: engine, descriptors, openInProcess: sockets.openInProcess });
+  const { openInProcess } = sockets;
+  const warmUp = composeWarmUp(compiled, { gate, tunnel: engine, descriptors, lanes, bandwidths, openInProcess });
   let close = (): Promise<void> => Promise.resolve();
   const drain = new Drain({
     gate,
@@ -212,6 +213,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     ...measured,
     drain,
     turn,
+    lists: () => applier.lists,
     splicing: description,
     driving: sockets.description,
     ...(options.load && { reload: () => reloader.reload() }),

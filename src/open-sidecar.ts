@@ -226,13 +226,15 @@ interface ReadinessParts {
   readonly use: Pick<UsageParts, "keeper" | "quotas">;
   readonly fleet: Pick<FleetParts, "status">;
   readonly ordered: readonly KeeperStatus[];
+  /** What there is to know of lists. */
+  readonly lists: readonly string[];
 }
 
 /** Ready to serve a new connection: bound, not about to leave, and with an upstream that answers where there is one. */
 export async function readReadiness(
   gate: Gate,
   drain: Pick<Drain, "phase">,
-  { reloaded, pacs, use, fleet, ordered }: ReadinessParts,
+  { reloaded, pacs, use, fleet, ordered, lists }: ReadinessParts,
 ): Promise<Readiness> {
   const isLeaving = (): boolean => drain.phase !== "serving";
   if (gate.listeners === undefined && !isLeaving()) return { ready: false, reason: "starting" };
@@ -242,6 +244,7 @@ export async function readReadiness(
     ...(reloaded ? [] : ["The last reload failed. The configuration before it is in effect."]),
     ...findUsageWarnings(use),
     ...warnOfAcme(ordered),
+    ...lists,
     ...(fleet.status?.warning === undefined ? [] : [fleet.status.warning]),
     ...pacs.flatMap(({ name, fault }) => (fault === undefined ? [] : `The PAC file of upstream ${name} ${fault}.`)),
   ];

@@ -17,19 +17,26 @@ interface RequestParts {
   readonly method?: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal;
+  /** JSON. */
+  readonly body?: string;
 }
 
 /** As `askSidecar`, with fields of its own. */
 export async function requestSidecar(
   { unix, token, tls }: SidecarAccess,
   url: URL,
-  { method = "GET", headers, signal }: RequestParts,
+  { method = "GET", headers, signal, body }: RequestParts,
 ): Promise<Response | string> {
   try {
     return await fetch(url, {
       method,
       redirect: "manual",
-      headers: { ...headers, Authorization: `Bearer ${token}` },
+      headers: {
+        ...headers,
+        ...(body !== undefined && { "Content-Type": "application/json" }),
+        Authorization: `Bearer ${token}`,
+      },
+      ...(body !== undefined && { body }),
       // Ignores the proxy variables of the environment; an empty text does not.
       proxy: false,
       ...(signal && { signal }),

@@ -2,6 +2,7 @@ import type { CompiledConfig } from "../config/compile.ts";
 import { diffConfigs, keepFixedSettings } from "../config/diff-config.ts";
 import type { LoadResult } from "../config/load.ts";
 import { TOKEN_VARIABLE } from "../config/overrides.ts";
+import { readPlace } from "../config/places.ts";
 import { readRecord } from "../config/plain-data.ts";
 import { formatPath, type Problem } from "../config/problem.ts";
 import { formatJson } from "../escape-text.ts";
@@ -28,7 +29,7 @@ export const check = createCommand({
     json: {
       type: "boolean",
       description:
-        "Print everything as one JSON object: valid, file, problems and warnings (each with path, place and message), and effective, or changes with --diff. The exit code stays the same.",
+        "Print everything as one JSON object: valid, file, problems and warnings (each with severity, setting, message, file, line and column), and effective, or changes with --diff. The exit code stays the same.",
     },
   },
   lists: configLists,
@@ -74,11 +75,11 @@ async function printDiff(compiled: CompiledConfig, input: CommandInput): Promise
 async function printJson(loaded: LoadResult, wantsDiff: boolean, input: CommandInput): Promise<number> {
   const compiled = loaded.ok ? loaded.value.compiled : undefined;
   const compared = compiled && wantsDiff ? await compareWithRunning(compiled, input) : undefined;
-  const warnings = loaded.warnings.map(describeProblem);
+  const warnings = loaded.warnings.map((warning) => describeProblem(warning, "warning"));
   const report = {
     valid: loaded.ok,
     file: loaded.file,
-    problems: loaded.ok ? [] : loaded.problems.map(describeProblem),
+    problems: loaded.ok ? [] : loaded.problems.map((problem) => describeProblem(problem, "error")),
     warnings: typeof compared === "object" ? [...warnings, ...compared.warnings.map(describeReload)] : warnings,
     ...(wantsDiff ? typeof compared === "object" && { changes: compared.changes } : { effective: compiled?.effective }),
     ...(typeof compared === "string" && { error: compared }),
@@ -88,14 +89,18 @@ async function printJson(loaded: LoadResult, wantsDiff: boolean, input: CommandI
   return typeof compared === "string" ? exitCodes.failure : exitCodes.ok;
 }
 
-/** A problem for a program. The path is a text: names in it that may be secrets are left out. */
-function describeProblem({ path, message, origin, place }: Problem): Readonly<Record<string, string | undefined>> {
-  return { path: formatPath(path), message, origin, place };
+/** A problem for a program: `undefined` is left out. */
+type Described = Readonly<Record<string, string | number | undefined>>;
+
+/** The setting is a text: names in it that may be secrets are left out. */
+function describeProblem({ path, message, origin, place }: Problem, severity: "error" | "warning"): Described {
+  const setting = formatPath(path);
+  return { severity, setting, path: setting, message, origin, place, ...(place !== undefined && readPlace(place)) };
 }
 
 /** What a reload would warn of names its setting itself. */
-function describeReload(message: string): Readonly<Record<string, string | undefined>> {
-  return describeProblem({ path: [], message });
+function describeReload(message: string): Described {
+  return describeProblem({ path: [], message }, "warning");
 }
 
 /** What a reload would change, and what it would warn of; or why nobody knows. */

@@ -5,6 +5,7 @@ import type { Flags } from "../config/overrides.ts";
 import { formatProblem } from "../config/problem.ts";
 import type { CommandInput, Hints } from "./command.ts";
 import type { CliIo } from "./io.ts";
+import { showProblems } from "./problem-lines.ts";
 
 /** The flags of every command that reads a configuration. */
 export const configArgs = {
@@ -95,17 +96,8 @@ export async function loadFromFlags(
   return loaded;
 }
 
-/** Problems that are printed. A long list can have as many problems as entries. */
-const MAX_TOLD = 200;
-
-/** The problems of a configuration, one a line. */
-export function listProblems({ problems }: LoadResult & { ok: false }): string[] {
-  const rest = problems.length - MAX_TOLD;
-  return [...problems.slice(0, MAX_TOLD).map(formatProblem), ...(rest > 0 ? [`and ${rest} more.`] : [])];
-}
-
-/** Prints the problems of a configuration. */
+/** Prints the problems of a configuration, each with its line. */
 export function tellProblems(result: LoadResult & { ok: false }, { tell }: Pick<CliIo, "tell">): void {
   tell(`Cannot use ${result.file ?? "the configuration"}:`);
-  for (const line of listProblems(result)) tell(`  ${line}`);
+  for (const line of showProblems(result)) tell(`  ${line}`);
 }

@@ -2,7 +2,7 @@ import { type Endpoint, formatEndpoint } from "../address/endpoint.ts";
 import type { Ip } from "../address/ip.ts";
 import { explainTerms } from "../config/rule-fields.ts";
 import { DEFAULT_RULE } from "../proxy/policy/compile-rules.ts";
-import type { Via } from "../proxy/policy/decision.ts";
+import type { Reported, Via } from "../proxy/policy/decision.ts";
 import { explainMatches, type Mismatch, type RuleMatch } from "../proxy/policy/explain-match.ts";
 import type { Nat64Prefixes } from "../proxy/policy/nat64.ts";
 import type { CompiledRule, Fallback, Policy, Query } from "../proxy/policy/policy.ts";
@@ -17,6 +17,14 @@ export interface DecidedQuery {
   readonly addresses: readonly Ip[];
   /** Name of the rule that decided; undefined when none did. */
   readonly decidedBy: string | undefined;
+}
+
+const ONLY_REPORTED = "deny, only reported";
+
+/** Says which rule would have refused what a report lets through. */
+export function explainReported({ rules }: Policy, { rule, detail }: Reported): string {
+  const at = rules.findIndex(({ name }) => name === rule);
+  return `would be refused by ${at < 0 ? rule : `rule ${at + 1} (${rule})`}, ${detail}; let through and recorded`;
 }
 
 /** Rules that are shown without `--all`, beside the one that decides. */
@@ -90,12 +98,20 @@ function explainRule(
   const isMixed = matching.length > 0 && matching.length < addresses.length;
   const outcome = decides ? "decides" : (matches.find((each) => each.outcome === "matches") ?? first)?.outcome;
   const why = ((): string => {
+    if (decides && rule.verdict.kind === "hook" && rule.verdict.webhook)
+      return "decides: its webhook is asked, unless it was asked the same a short while ago";
     if (decides) return isMixed ? `decides, for ${listValues(matching.map(({ text }) => text))}` : "decides";
     if (outcome === "matches") {
       if (late) return "matches, but an earlier rule decides";
+      if (rule.reports && rule.verdict.kind === "deny")
+        return isMixed
+          ? `would deny ${listValues(matching.map(({ text }) => text))}, which is only reported`
+          : "would deny, which is only reported";
       if (isMixed) return `matches only for ${listValues(matching.map(({ text }) => text))}`;
       if (rule.verdict.kind === "hook")
-        return decidedBy === undefined ? "matches: its function is asked" : "matches, but its function passes on";
+        return decidedBy === undefined
+          ? `matches: its ${rule.verdict.webhook ? "webhook" : "function"} is asked`
+          : "matches, but its function passes on";
       return "matches";
     }
     if (outcome === "needs_address") {
@@ -172,12 +188,12 @@ function formatHost({ host, port }: Endpoint): string {
   return host.kind === "ip" ? host.text : formatEndpoint({ host, port }).replace(/:\d+$/, "");
 }
 
-function describeVerdict({ verdict }: CompiledRule): string {
+function describeVerdict({ verdict, reports }: CompiledRule): string {
   switch (verdict.kind) {
     case "deny":
-      return "deny";
+      return reports ? ONLY_REPORTED : "deny";
     case "hook":
-      return "a function";
+      return verdict.webhook ? "a webhook" : "a function";
     case "allow":
       if (verdict.via === undefined) return verdict.ask ? "ask" : "allow";
       return typeof verdict.via === "function" ? "via a function" : describeVia(verdict.via);
@@ -187,8 +203,9 @@ function describeVerdict({ verdict }: CompiledRule): string {
 }
 
 function describeFallback(fallback: Fallback): string {
-  if (fallback.kind === "deny") return "deny";
-  return fallback.kind === "ask" ? `ask, ${describeVia(fallback.via)}` : describeVia(fallback.via);
+  if (fallback.kind === "allow") return describeVia(fallback.via);
+  if (fallback.reports) return ONLY_REPORTED;
+  return fallback.kind === "ask" ? `ask, ${describeVia(fallback.via)}` : "deny";
 }
 
 function describeVia(via: Via): string {

@@ -9,7 +9,7 @@ import { type AskPool, explainPools } from "./explain-pool.ts";
 import { explainTerms } from "../config/rule-fields.ts";
 import type { Resolver } from "../net/dns/resolver.ts";
 import { explainPac } from "./explain-pac.ts";
-import { dependsOnAddress, explainRules } from "./explain-rules.ts";
+import { dependsOnAddress, explainReported, explainRules } from "./explain-rules.ts";
 import { explainFailure } from "../proxy/explain-failure.ts";
 import { describeFailure, type Failure } from "../proxy/failure.ts";
 import { HookReporter } from "../proxy/record/hook-reporter.ts";
@@ -97,6 +97,12 @@ async function listFacts(
   lines.push(...failing);
   if (foundName !== undefined) lines.push(line("found", foundName));
   if (decision) lines.push(line("rule", decision.rule));
+  const reported = decision?.verdict === "allow" ? decision.reported : undefined;
+  if (reported !== undefined)
+    lines.push({
+      ...line("reported", explainReported(runtime.policy, reported)),
+      more: { reported: reported.detail, reported_rule: reported.rule },
+    });
   lines.push(...listMissing(compiled).map((note) => line("note", note)));
   const hosts = listHosts(target, authorized);
   const places = decision && compiled.lists?.locate(decision.rule, { client, user, hosts, port: target.port });

@@ -1,3 +1,4 @@
+import { approvals } from "./approvals.ts";
 import { capture } from "./capture.ts";
 import { cert } from "./cert.ts";
 import { check } from "./check.ts";
@@ -32,7 +33,7 @@ import { showVersion } from "./version.ts";
 const groups: readonly CommandGroup[] = [
   { title: "Run a proxy", commands: { serve, reload, drain, handover, upgrade, healthcheck, service } },
   { title: "Set it up", commands: { init, check, explain, test, passwd, cert, schema, types } },
-  { title: "Watch it", commands: { status, top, tunnels, upstreams, usage, events, capture, trace } },
+  { title: "Watch it", commands: { status, top, tunnels, upstreams, usage, events, approvals, capture, trace } },
   { title: "About the program", commands: { version: showVersion } },
 ];
 

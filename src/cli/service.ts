@@ -20,6 +20,11 @@ export const service = createCommand({
       valueHint: "PATH",
       description: "The executable that the service runs. Default: this one.",
     },
+    user: {
+      type: "string",
+      valueHint: "NAME",
+      description: "User of the service, which must be there. Default: one that exists only while the service runs.",
+    },
     install: { type: "boolean", description: `Write the unit to ${UNIT_FILE} instead of printing it.` },
     output: { type: "string", alias: "o", valueHint: "FILE", description: "Where --install writes instead." },
     force: { type: "boolean", description: "Replace a unit that is there and differs." },
@@ -34,7 +39,12 @@ export const service = createCommand({
       );
       return exitCodes.usage;
     }
-    const unit = writeUnit(executable, config);
+    const user = value("user");
+    if (user !== undefined && !/^[a-z_][a-z0-9_-]{0,31}$/.test(user)) {
+      io.tell(`--user is ${JSON.stringify(user)}. Wanted is the name of a user, such as penstock.`);
+      return exitCodes.usage;
+    }
+    const unit = writeUnit(executable, config, user);
     if (!has("install")) {
       await io.print(unit);
       return exitCodes.ok;
@@ -61,7 +71,7 @@ async function install(path: string, unit: string, force: boolean): Promise<stri
   }
 }
 
-function writeUnit(executable: string, config: string): string {
+function writeUnit(executable: string, config: string, user: string | undefined): string {
   return `# Written by "penstock service". Change it with: systemctl edit penstock
 [Unit]
 Description=Penstock, a forward proxy
@@ -86,7 +96,7 @@ KillMode=mixed
 LimitNOFILE=1048576
 
 # A user of its own, which must be able to read the configuration and what it names.
-DynamicUser=yes
+${user === undefined ? "DynamicUser=yes" : `User=${user}`}
 StateDirectory=penstock
 StateDirectoryMode=0700
 RuntimeDirectory=penstock

@@ -8,9 +8,11 @@ import { findSidecar, findSidecarPlace, type SidecarAccess } from "./find-sideca
 export type Handover = { readonly access: SidecarAccess } | { readonly access: undefined; readonly why: string };
 
 /** Finds the sidecar before anything is replaced: a token that is missing must not be noticed afterwards. */
-export async function findRunning(input: CommandInput): Promise<Outcome<Handover>> {
+export async function findRunning(input: CommandInput, platform = process.platform): Promise<Outcome<Handover>> {
   if (input.has("replace-only") || input.has("dry-run"))
     return done({ access: undefined, why: "A running proxy goes on with the old file until its next start." });
+  if (platform !== "linux")
+    return done({ access: undefined, why: "Only Linux hands over: restart the proxy to have it run the new file." });
   const place = await findSidecarPlace(input, "/handover");
   if (typeof place === "string") return refuse("arguments", place);
   if (!place.isNamed && place.problems.length === 0)

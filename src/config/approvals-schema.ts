@@ -44,7 +44,10 @@ export const approvalsSchema = settings({
   maxPerClient: count(1, 100_000)
     .describe("The same for each user, or for each client without a user (`limits.clientPrefix`).")
     .default(16),
-  notify: either("a function, or a map with the url of a webhook", [hook<NotifyOperator>("NotifyOperator", "a function"), notifySchema])
+  notify: either("a function, or a map with the url of a webhook", [
+    hook<NotifyOperator>("NotifyOperator", "a function"),
+    notifySchema,
+  ])
     .describe(
       "Function or webhook that is told of each new question, with `id`, `user`, `client`, `host`, `port`, `rule` and `asked_at`. Its answer decides nothing. Default: none; `/events` has each question in any case.",
     )

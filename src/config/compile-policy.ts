@@ -7,6 +7,8 @@ import { createReader } from "./list-reader.ts";
 import type { Materials } from "./materials.ts";
 import type { CompileMeans } from "./rule-field.ts";
 import { compileFields } from "./rule-fields.ts";
+import { compileRuleWebhook } from "./rule-webhook-schema.ts";
+import { applyMode } from "./report-mode.ts";
 import type { DecideTarget, RuleSettings } from "./rule-schema.ts";
 import type { Config } from "./schema.ts";
 import { compileWay } from "./way-schema.ts";
@@ -33,15 +35,26 @@ export function asksEnvironment(config: Config): boolean {
 
 /** Parses rules, with the texts of their lists by key. The schema has accepted their values. */
 export function readRules(
-  { rules, lists }: Pick<Config, "rules" | "lists">,
+  config: Pick<Config, "rules" | "lists" | "mode">,
   materials: Materials,
   texts: ReadonlyMap<string, string> = new Map(),
+): Rule[] {
+  return applyMode(readWritten(config, materials, texts), config.mode);
+}
+
+function readWritten(
+  { rules, lists }: Pick<Config, "rules" | "lists">,
+  materials: Materials,
+  texts: ReadonlyMap<string, string>,
 ): Rule[] {
   if (typeof rules === "function") return [readHook("rules", rules)];
   return rules.map((rule, at) =>
     typeof rule === "function"
       ? readHook(nameRule({}, at), rule)
-      : readRule(rule, nameRule(rule, at), { read: createReader(lists, texts, rule.deny === true), materials }),
+      : readRule(rule, nameRule(rule, at), {
+          read: createReader(lists, texts, rule.deny === true || rule.webhook !== undefined),
+          materials,
+        }),
   );
 }
 
@@ -62,10 +75,14 @@ function readVerdict(verdict: Awaited<ReturnType<DecideTarget>>): HookVerdict {
 }
 
 function readRule(settings: RuleSettings, name: string, means: CompileMeans): Rule {
-  const { match: clients, when, terms, inside } = compileFields(settings, means);
+  const { match: clients, when, terms, inside, reports } = compileFields(settings, means);
   const match = Object.keys(when).length > 0 ? { ...clients, when } : clients;
-  if (settings.deny === true) return { name, ...match, verdict: { kind: "deny" } };
-  const demand = Object.keys(inside).length > 0 && { inside: { protocols: onlyTls, ...inside } };
+  if (settings.deny === true) return { name, ...match, ...(reports && { reports }), verdict: { kind: "deny" } };
+  if (settings.webhook !== undefined)
+    return { name, ...match, verdict: compileRuleWebhook(settings.webhook, name, means.materials) };
+  const demand = Object.keys(inside).length > 0 && {
+    inside: { protocols: onlyTls, ...inside, ...(reports && { reports }) },
+  };
   return { name, ...match, verdict: { kind: "allow", allowPrivate: false, via: undefined, ...terms, ...demand } };
 }
 
@@ -73,12 +90,10 @@ function readRule(settings: RuleSettings, name: string, means: CompileMeans): Ru
 const onlyTls: ReadonlySet<"tls"> = new Set(["tls"] as const);
 
 function compileFallback(config: Config): Fallback {
-  if (config.default === "deny") return { kind: "deny" };
-  const kind = config.default === "ask" ? "ask" : "allow";
-  if (config.default !== undefined && kind === "allow") return { kind, via: compileWay(config.default) };
-  if (config.upstream === undefined) return { kind, via: [] };
-  return {
-    kind,
-    via: [config.upstream === "environment" ? "environment" : "upstream"],
-  };
+  const { default: chosen, upstream, mode } = config;
+  const usual = upstream === undefined ? [] : [upstream === "environment" ? upstream : "upstream"];
+  const reports = mode === "report" && { reports: true as const };
+  if (chosen === "deny") return { kind: "deny", ...reports };
+  if (chosen === "ask") return { kind: "ask", via: usual, ...reports };
+  return { kind: "allow", via: chosen === undefined ? usual : compileWay(chosen) };
 }

@@ -14,6 +14,7 @@ import type { Materials } from "./materials.ts";
 import { type Checked, type Problem, quoteNamed, quoteValue } from "./problem.ts";
 import { findSecret } from "./secrets.ts";
 import type { Config } from "./schema.ts";
+import { compileTokenUsers } from "./token-users-schema.ts";
 import { compileWebhook } from "./webhook-schema.ts";
 import { findHiddenUser, type UserSettings } from "./users-schema.ts";
 
@@ -36,6 +37,7 @@ export function* compileUsersInSteps(
 ): Steps<Checked<UserStore | undefined>> {
   if (users === undefined) return { ok: true, value: undefined };
   if (typeof users === "function") return { ok: true, value: createFunctionStore(users) };
+  if ("jwks" in users) return compileTokenUsers(users, materials, parameters);
   if ("url" in users) {
     const { webhook, problems } = compileWebhook(users, { path: ["users"], timeoutMs: hookMs, materials });
     if (problems.length > 0) return { ok: false, problems };

@@ -24,6 +24,8 @@ import { takeFingerprintsInSteps } from "./fingerprints.ts";
 import { compileForward } from "./forward.ts";
 import { followTrustFiles, type RenewTrust } from "./follow-trust.ts";
 import { compileExempt } from "./exempt-schema.ts";
+import { findRuleWebhookProblems, findRuleWebhookWarnings } from "./rule-webhook-schema.ts";
+import { findTokenWarnings } from "./token-users-schema.ts";
 import { findWebhookWarnings, type WebhookSettings } from "./webhook-schema.ts";
 import { findUnreachableInSteps } from "./find-unreachable-rules.ts";
 import { compileListsInSteps } from "./compile-lists.ts";
@@ -35,6 +37,7 @@ import type { Checked, Problem } from "./problem.ts";
 import { readDuration, readSize } from "./quantity.ts";
 import { compileRedis, findRedisProblems } from "./redis-schema.ts";
 import { findEditProblems, findEditWarnings } from "./request-edits.ts";
+import { findReportWarnings } from "./report-mode.ts";
 import { listSecrets, redactInSteps } from "./secrets.ts";
 import { compileSidecar, findSidecarProblems, type SidecarPlan } from "./sidecar.ts";
 import type { Config } from "./schema.ts";
@@ -133,6 +136,7 @@ export function* compileInSteps(
   problems.push(...findSidecarProblems(config.sidecar, materials), ...findRedisProblems(config.state, materials));
   const state = compileState(config.state, materials);
   problems.push(...findTelemetryProblems(config.telemetry, materials), ...findEditProblems(config.rules, materials));
+  problems.push(...findRuleWebhookProblems(config.rules, materials));
   const { telemetry, warnings: telemetryWarnings } = compileTelemetry(config.telemetry, materials);
   const { plan: approvals } = keep(compileApprovals(config.approvals, materials, state, hookMs));
   const { redis, warnings: redisWarnings } = compileRedis(config.state, materials);
@@ -183,8 +187,11 @@ export function* compileInSteps(
         ...(sidecar?.warnings ?? []),
         ...(usersFile ? findUserWarnings(usersFile) : []),
         ...(webhook ? findWebhookWarnings(webhook, ["users"]) : []),
+        ...(typeof config.users === "object" && "jwks" in config.users ? findTokenWarnings(config.users) : []),
         ...unreachable,
         ...findEditWarnings(config.rules),
+        ...findRuleWebhookWarnings(config.rules),
+        ...findReportWarnings(config),
       ],
       effective: yield* describeEffective(config, log.access),
       reload: config.reload,
@@ -245,7 +252,7 @@ interface UsersFile {
 
 function compileUsersFile(config: Config, materials: Materials, runtime: Runtime): UsersFile | undefined {
   const { users } = config;
-  if (typeof users !== "object" || Array.isArray(users) || "url" in users) return undefined;
+  if (typeof users !== "object" || !("file" in users)) return undefined;
   return {
     path: resolve(materials.folder, users.file),
     text: materials.files.get(users.file) ?? "",

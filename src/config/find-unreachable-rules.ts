@@ -35,8 +35,8 @@ export function* findUnreachableInSteps(
         path: ["rules", at],
         message: `The rule never matches: ${quoteValue(cover.name)} before it decides about everything that it could match. Put it before that one, or leave it out.`,
       });
-    // A function may pass on to the next rule. A rule with times or conditions on requests does not always match.
-    else if (rule.verdict.kind !== "hook" && !isConditional(rule) && at + 1 < rules.length)
+    // A function may pass on to the next rule, and a rule that only reports does. A rule with times or conditions on requests does not always match.
+    else if (rule.verdict.kind !== "hook" && !rule.reports && !isConditional(rule) && at + 1 < rules.length)
       earlier.push(yield* Cover.of(rule));
   }
   return problems;

@@ -72,10 +72,10 @@ export const functionDocs: Readonly<Record<FunctionName, FunctionDoc>> = {
   },
   NotifyOperator: {
     settings: ["approvals.notify"],
-    text: "Tells an operator that a rule with `ask` asks.",
-    parameters: [{ name: "question", type: "AskedApproval", text: "Who wants to reach what." }],
+    text: "Tells an operator that a rule with `ask` asks. It decides nothing: when it fails, the question stays.",
+    parameters: [{ name: "question", type: "AskedApproval", text: "What is asked." }],
     result: "unknown",
-    resultText: "Nothing that is looked at. One that fails is reported, and the connection waits on.",
+    resultText: "Anything: it is ignored.",
   },
 };
 
@@ -100,7 +100,22 @@ const asker: readonly Described[] = [
 
 /** The types that functions take and give. */
 export const typeDocs: Readonly<Record<string, TypeDoc>> = {
-  HookQuery: { text: "What a rule that is a function, or `via`, is asked.", fields: asker },
+  HookQuery: {
+    text: "What a rule that is a function, or `via`, is asked.",
+    fields: [
+      ...asker,
+      {
+        name: "method",
+        type: "string | undefined",
+        text: "Method of a forwarded request, where a rule is a function or has `methods` or `paths`; otherwise `undefined`.",
+      },
+      {
+        name: "path",
+        type: "string | undefined",
+        text: "Its path without the query; `undefined` as for `method`, and where readers could differ about it.",
+      },
+    ],
+  },
   RuleVerdict: {
     text: "What a rule that is a function answers. `undefined` leaves it to the next rule.",
     type: "undefined | { deny: true } | { allow: true; allowPrivate?: boolean; via?: Way }",
@@ -147,11 +162,14 @@ export const typeDocs: Readonly<Record<string, TypeDoc>> = {
     ],
   },
   AskedApproval: {
-    text: "What is told of a question to the operator.",
+    text: "A question to an operator.",
     fields: [
-      { name: "id", type: "string", text: "For `penstock approvals approve ID` and `POST /approvals/ID`." },
-      ...asker.filter(({ name }) => name !== "parameters"),
-      { name: "rule", type: "string", text: "The rule that asks." },
+      { name: "id", type: "string", text: "For `POST /approvals/ID` and `penstock approvals approve ID`." },
+      { name: "user", type: "string | undefined", text: "User, without parameters; `undefined` without credentials." },
+      { name: "client", type: "string", text: "IP address of the client that asked first." },
+      { name: "host", type: "string", text: "Target: a name in lower case and in A-labels, or an address." },
+      { name: "port", type: "number", text: "Port of the target." },
+      { name: "rule", type: "string", text: "The rule that asks, or `default`." },
       { name: "asked_at", type: "string", text: "Time in ISO 8601." },
     ],
   },

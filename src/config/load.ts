@@ -11,7 +11,7 @@ import { attachPlaces } from "./places.ts";
 import { isRecord, type PlainData, withoutRefused } from "./plain-data.ts";
 import type { Checked, Problem } from "./problem.ts";
 import type { ScriptModules } from "./script-modules.ts";
-import { readConfigFile } from "./read-config-file.ts";
+import { readConfigFile, type Texts } from "./read-config-file.ts";
 import { findExpiredRules } from "./when-schema.ts";
 import { readSettledFile } from "./file-changes.ts";
 import { readTextFile } from "./read-file.ts";
@@ -53,6 +53,8 @@ export type LoadResult = Checked<LoadedConfig> & {
   readonly files: readonly string[];
   /** Warnings for the operator. */
   readonly warnings: readonly Problem[];
+  /** Texts of the files that places are in. */
+  readonly texts?: Texts;
 };
 
 /**
@@ -71,6 +73,7 @@ export async function loadConfig(options: LoadOptions): Promise<LoadResult> {
   const scripts = [...(file === undefined ? [] : [file]), ...(options.modules?.files ?? [])];
   if (!read.ok) return { ...read, warnings: similar, files: scripts, ...named };
   const { value, problems: refused, source } = read.value;
+  const { texts } = read;
   const setsNothing = isRecord(value) && Object.keys(value).length === 0 && refused.length === 0;
   const { inUse } = options;
   if (file !== undefined && setsNothing && inUse !== undefined && inUse.setsNothing !== true)
@@ -102,7 +105,8 @@ export async function loadConfig(options: LoadOptions): Promise<LoadResult> {
     : [];
   const warnings = [...similar, ...over.warnings, ...complete(told)];
   const files = [...new Set([...scripts, ...references])];
-  if (!compiled.ok || problems.length > 0) return { ok: false, problems, warnings, files, ...named };
+  if (!compiled.ok || problems.length > 0)
+    return { ok: false, problems, warnings, files, ...named, ...(texts && { texts }) };
   return {
     ok: true,
     value: { compiled: compiled.value, ...(setsNothing && { setsNothing }), ...named },
@@ -142,7 +146,10 @@ async function findPacProblems(sources: CompiledConfig["pacs"]): Promise<Problem
   return problems;
 }
 
-const emptyConfig: Checked<PlainData & { source?: never }> = { ok: true, value: { value: {}, problems: [] } };
+const emptyConfig: Checked<PlainData & { source?: never }> & { texts?: never } = {
+  ok: true,
+  value: { value: {}, problems: [] },
+};
 
 function warnOfSimilar(found: FoundConfig): Problem[] {
   if (found.file !== undefined) return [];

@@ -99,6 +99,7 @@ const secretReferences = [
 ] as const;
 const pemReferences = ["ca", "cert", "key", "clientCa"].map((name) => [name, "pem"] as const);
 
+const hookReferences = new Map<string, Reference["kind"]>([...secretReferences, ["ca", "pem"]]);
 const listReferences: ReadonlyMap<string, Reference["kind"]> = new Map([["file", "list"]]);
 
 /** The settings of each section that refer to a variable or a file, wherever they are in it. */
@@ -135,13 +136,16 @@ function findReferences(raw: unknown, only?: Reference["kind"]): Reference[] {
         // An upstream may have the name "file", and so may a field for the collector or an origin.
         const isMap = section === "upstreams" || section === "lists";
         const isEdit = path[2] === "request";
+        const isHook = path[2] === "webhook";
+        const isClaims = section === "users" && path[1] === "claims" && path.length === 2;
         const hasNames = isMap
           ? path.length === 1
           : section === "rules"
-            ? isEdit && path.length === 4
-            : path.at(-1) === "headers" && path.length === (section === "approvals" ? 3 : 2);
+            ? (isEdit && path.length === 4) || (isHook && path[3] === "headers" && path.length === 4)
+            : isClaims || (path.at(-1) === "headers" && path.length === (section === "approvals" ? 3 : 2));
         // Other files of a rule are lists.
-        const known = section === "rules" && !isEdit ? listReferences : kinds;
+        const known =
+          section === "rules" && isHook ? hookReferences : section === "rules" && !isEdit ? listReferences : kinds;
         for (const key of Object.keys(value)) visitAt(key, value[key], hasNames ? undefined : known.get(key));
       }
     };

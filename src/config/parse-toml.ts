@@ -50,8 +50,13 @@ function readTree(text: string): AST.TOMLProgram | ParseError {
 function locateEntries(entries: readonly (AST.TOMLKeyValue | AST.TOMLTable)[], wanted: Wanted | undefined): void {
   for (const entry of entries) {
     const [start] = entry.range;
-    if (entry.type === "TOMLTable") locateEntries(entry.body, note(wanted, entry.resolvedKey, start));
-    else locateValue(entry.value, note(wanted, entry.key.keys.map(nameKey), start));
+    if (entry.type === "TOMLTable") {
+      const steps = entry.resolvedKey.map((key) => ({ key, at: start }));
+      locateEntries(entry.body, note(wanted, steps));
+    } else {
+      const steps = entry.key.keys.map((key) => ({ key: nameKey(key), at: key.range[0] }));
+      locateValue(entry.value, note(wanted, steps));
+    }
   }
 }
 
@@ -59,17 +64,24 @@ function locateValue(value: AST.TOMLContentNode, wanted: Wanted | undefined): vo
   if (wanted === undefined || wanted.members.size === 0) return;
   if (value.type === "TOMLInlineTable") locateEntries(value.body, wanted);
   if (value.type === "TOMLArray")
-    for (const [at, element] of value.elements.entries()) locateValue(element, note(wanted, [at], element.range[0]));
+    for (const [at, element] of value.elements.entries())
+      locateValue(element, note(wanted, [{ key: at, at: element.range[0] }]));
 }
 
 function nameKey(key: AST.TOMLBare | AST.TOMLQuoted): string {
   return key.type === "TOMLBare" ? key.name : key.value;
 }
 
+/** A name or an index, and where it is written. */
+interface Step {
+  readonly key: string | number;
+  readonly at: number;
+}
+
 /** Notes the place of a setting and of those around it, and gives what is wanted of it. */
-function note(wanted: Wanted | undefined, path: readonly (string | number)[], at: number): Wanted | undefined {
+function note(wanted: Wanted | undefined, path: readonly Step[]): Wanted | undefined {
   let node = wanted;
-  for (const key of path) {
+  for (const { key, at } of path) {
     node = node?.members.get(String(key));
     if (node !== undefined) node.at ??= at;
   }

@@ -7,6 +7,8 @@ import type { Problem } from "./problem.ts";
 export interface Wanted {
   /** Offset of the setting in the text; undefined when it was not found. */
   at: number | undefined;
+  /** The text, when it is another one than that of the file: of a module that the file imports. */
+  source?: Source | undefined;
   readonly members: Map<string, Wanted>;
 }
 
@@ -16,13 +18,17 @@ export type ParsedText =
   | { readonly ok: false; readonly message: string; readonly line?: number; readonly column?: number };
 
 /** Notes in `wanted` where the settings of a text begin. What cannot be found stays undefined. */
-export type Locate = (text: string, wanted: Wanted) => void;
+export type Locate = (text: string, wanted: Wanted, open?: OpenModule) => void;
+
+/** Reads a file that a script imports; undefined for what is no such file. */
+export type OpenModule = (specifier: string) => Source | undefined;
 
 /** A text and how to find settings in it. `path` is the file that it is from. */
 export interface Source {
   readonly path: string;
   readonly text: string;
   readonly locate: Locate;
+  readonly open?: OpenModule;
 }
 
 /**
@@ -35,12 +41,33 @@ export function attachPlaces(problems: readonly Problem[], source: Source | unde
   const ours = problems.filter(isOfFile);
   if (ours.length === 0) return [...problems];
   for (const { path } of ours) want(root, path);
-  source.locate(source.text, root);
-  const lines = new LineIndex(source.text);
+  source.locate(source.text, root, source.open);
+  const indexes = new Map<Source, LineIndex>();
   return problems.map((problem) => {
-    const at = isOfFile(problem) ? findOffset(root, problem.path) : undefined;
-    return at === undefined ? problem : { ...problem, place: formatPlace(source.path, ...lines.find(at)) };
+    const { at, source: other } = (isOfFile(problem) ? findNearest(root, problem.path) : undefined) ?? {};
+    if (at === undefined) return problem;
+    const { path, text } = other ?? source;
+    const lines = indexes.get(other ?? source) ?? new LineIndex(text);
+    indexes.set(other ?? source, lines);
+    return { ...problem, place: formatPlace(path, ...lines.find(at)) };
   });
+}
+
+/** The parts of a place. */
+export interface PlaceParts {
+  readonly file: string;
+  readonly line?: number;
+  readonly column?: number;
+}
+
+/** The parts of a place as `formatPlace` writes it. */
+export function readPlace(place: string): PlaceParts {
+  const [, file = place, line, column] = /^(.*?)(?::(\d+)(?::(\d+))?)?$/s.exec(place) ?? [];
+  return {
+    file,
+    ...(line !== undefined && { line: Number(line) }),
+    ...(column !== undefined && { column: Number(column) }),
+  };
 }
 
 /** `proxy.config.json:3:5`, as compilers write it. */
@@ -64,13 +91,14 @@ function want(root: Wanted, path: readonly PropertyKey[]): void {
   }
 }
 
-function findOffset(root: Wanted, path: readonly PropertyKey[]): number | undefined {
+/** The innermost setting on the way to a path that was found. */
+function findNearest(root: Wanted, path: readonly PropertyKey[]): Wanted | undefined {
   let node: Wanted | undefined = root;
-  let nearest: number | undefined;
+  let nearest: Wanted | undefined;
   for (const key of path) {
     node = node.members.get(String(key));
     if (node === undefined) break;
-    nearest = node.at ?? nearest;
+    nearest = node.at === undefined ? nearest : node;
   }
   return nearest;
 }
@@ -83,9 +111,11 @@ export function findPosition(text: string, offset: number): [line: number, colum
 /** Turns offsets into lines and columns. */
 class LineIndex {
   /** Where each line begins. */
-  readonly #starts = [0];
+  readonly #starts: number[];
 
   constructor(text: string) {
+    // No editor counts a byte order mark.
+    this.#starts = [text.startsWith("\ufeff") ? 1 : 0];
     for (let at = text.indexOf("\n"); at >= 0; at = text.indexOf("\n", at + 1)) this.#starts.push(at + 1);
   }
 
@@ -97,6 +127,6 @@ class LineIndex {
       if ((this.#starts[middle] ?? 0) <= offset) low = middle;
       else high = middle - 1;
     }
-    return [low + 1, offset - (this.#starts[low] ?? 0) + 1];
+    return [low + 1, Math.max(0, offset - (this.#starts[low] ?? 0)) + 1];
   }
 }

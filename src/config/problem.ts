@@ -42,9 +42,12 @@ export function formatProblem({ path, message, origin, place }: Problem): string
   return [place, setting, message].filter((part) => part !== undefined && part !== "").join(": ");
 }
 
+/** What stands for a name that may be a secret. */
+const HIDDEN_NAME = '"…"';
+
 /** Names of settings below `users`. Others may be users and passwords, written as a map. */
 const userSettings: ReadonlySet<unknown> = new Set(
-  "name password env file limits connections rate bandwidth up down bytes day month burst url timeout cache headers ca".split(
+  "name password env file limits connections rate bandwidth up down bytes day month burst url timeout cache headers ca jwks issuer audience claim algorithms claims leeway refresh allowHttp".split(
     " ",
   ),
 );
@@ -60,6 +63,14 @@ export function formatPath(path: readonly PropertyKey[]): string {
     else text += `[${quoteName(name)}]`;
   }
   return text;
+}
+
+/** Names in a path that `formatPath` shows. */
+export function shownNames(path: readonly PropertyKey[]): ReadonlySet<string> {
+  const names = path.filter(
+    (key, at) => typeof key === "string" && (at === 0 || path[0] !== "users" || userSettings.has(key)),
+  );
+  return new Set(names.map(String).filter((name) => quoteName(name) !== HIDDEN_NAME));
 }
 
 /*
@@ -130,11 +141,11 @@ export function quoteNamed(what: string, name: string): string {
 
 /** A name of a setting, in quotes; `"…"` when it may hold a secret. */
 export function quoteName(name: string): string {
-  return /^[\w$.-]{1,64}$/.test(name) ? JSON.stringify(name) : '"…"';
+  return /^[\w$.-]{1,64}$/.test(name) ? JSON.stringify(name) : HIDDEN_NAME;
 }
 
 /** Whether a text has a form that cannot carry credentials. */
-function canQuote(text: string): boolean {
+export function canQuote(text: string): boolean {
   if (/\p{C}/u.test(text)) return false;
   if (text.length > MAX_QUOTE) return text.length <= MAX_PATH && longPath.test(text);
   return words.test(text) || hostAndPorts.test(text) || ipv6.test(text) || plainUrl.test(text);

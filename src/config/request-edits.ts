@@ -209,17 +209,27 @@ export function compileRequestEdits(
   const exchanged: ReadonlyMap<string, Exchanges> = new Map(
     Array.from(values, ([name, texts]) => [name, compileExchanges(texts)]),
   );
+  const fields = {
+    ...compileSet(
+      Object.entries(set).map(([name, source]) => ({ name, value: readEditValue(source, materials) })),
+      remove,
+    ),
+    exchanged,
+  };
+  const adds = values.size > 0 || Object.keys(set).length > 0;
+  const description = describeEdits(Object.keys(set), remove, [...values.keys()]);
+  return { fields, adds, allowPlain, withoutAdded: dropAdded(fields, allowPlain), description };
+}
+
+/** Edits that drop the same fields, and add nothing. */
+function dropAdded({ dropped }: FieldEdits, allowPlain: boolean): RequestEdits {
+  const description = describeEdits([], [...dropped], []);
+  const edits = { fields: { set: [], dropped, exchanged: new Map() }, adds: false, allowPlain, description };
   return {
-    fields: {
-      ...compileSet(
-        Object.entries(set).map(([name, source]) => ({ name, value: readEditValue(source, materials) })),
-        remove,
-      ),
-      exchanged,
+    ...edits,
+    get withoutAdded() {
+      return this;
     },
-    adds: values.size > 0 || Object.keys(set).length > 0,
-    allowPlain,
-    description: describeEdits(Object.keys(set), remove, [...values.keys()]),
   };
 }
 

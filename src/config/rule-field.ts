@@ -35,6 +35,8 @@ export interface CompiledField {
   readonly when?: When;
   /** What the rule allows. */
   readonly terms?: Partial<AllowVerdict>;
+  /** What it would refuse is only reported. */
+  readonly reports?: true;
   /** What the first bytes inside a tunnel have to be. */
   readonly inside?: Partial<InsideDemand>;
 }

@@ -36,6 +36,8 @@ import {
   versions,
 } from "./tls-demand.ts";
 import { askField } from "./ask-rule.ts";
+import { ruleWebhook } from "./rule-webhook-schema.ts";
+import { reportField } from "./report-mode.ts";
 import { methodList, pathList } from "./request-lists.ts";
 import { compileWay, findUnknownWays, type Way, wayForms } from "./way-schema.ts";
 import type { AllowDecision } from "../proxy/policy/decision.ts";
@@ -124,6 +126,7 @@ export const ruleFields = {
   methods: field({ schema: methodList, compile: (methods) => ({ match: { methods: new Set(methods) } }) }),
   paths: field({ schema: pathList, compile: (paths) => ({ match: { paths } }) }),
   deny: field({ schema: flag().describe("Refuse with 403.").optional() }),
+  report: reportField,
   allow: field({
     schema: flag().describe("Allow. The other verdicts but `deny` imply it.").optional(),
     allows: true,
@@ -141,6 +144,7 @@ export const ruleFields = {
     compile: (allowPrivate) => ({ terms: { allowPrivate } }),
     explain: ({ allowPrivate }) => (allowPrivate ? "private addresses" : undefined),
   }),
+  webhook: field({ schema: ruleWebhook, allows: true }),
   via: field({
     schema: either(anyWay, [...wayForms, hook<ChooseWay>("ChooseWay", anyWay)])
       .describe(
@@ -277,7 +281,10 @@ export const ruleFields = {
 export const ruleFieldList: readonly (readonly [name: string, field: RuleField<z.ZodType>])[] =
   Object.entries(ruleFields);
 
-export function compileFields(rule: WrittenRule, means: CompileMeans): Required<CompiledField> {
+export function compileFields(
+  rule: WrittenRule,
+  means: CompileMeans,
+): Required<Omit<CompiledField, "reports">> & Pick<CompiledField, "reports"> {
   const compiled = ruleFieldList.flatMap(([name, { compile }]) => {
     const value = rule[name];
     return value === undefined || compile === undefined ? [] : compile(value, means);
@@ -287,6 +294,7 @@ export function compileFields(rule: WrittenRule, means: CompileMeans): Required<
     when: Object.assign({}, ...compiled.map(({ when }) => when)),
     terms: Object.assign({}, ...compiled.map(({ terms }) => terms)),
     inside: Object.assign({}, ...compiled.map(({ inside }) => inside)),
+    ...(compiled.some(({ reports }) => reports) && { reports: true as const }),
   };
 }
 

@@ -7,6 +7,7 @@ import { MALFORMED, type Parts } from "./parts.ts";
 import { type Problem, quoteNamed, quoteValue } from "./problem.ts";
 import type { KnownNames, WrittenRule } from "./rule-field.ts";
 import { ruleFieldList, type ruleFields } from "./rule-fields.ts";
+import { findRuleWebhookConflicts } from "./rule-webhook-schema.ts";
 import type { Way } from "./way-schema.ts";
 
 /** What a rule that is a function answers; undefined passes on to the next rule. */
@@ -66,7 +67,9 @@ function findVerdictConflicts(written: WrittenRule): Problem[] {
       path: [name],
       message: `The rule denies. Leave out "deny" or ${quoteValue(name)}.`,
     }));
-  const message = 'The rule does nothing. Set "deny", "allow", "ask", "allowPrivate" or "via".';
+  if (written["webhook"] !== undefined)
+    return findRuleWebhookConflicts(written, allowing).map((problem) => ({ ...problem, path: ["webhook"] }));
+  const message = 'The rule does nothing. Set "deny", "allow", "ask", "allowPrivate", "webhook" or "via".';
   return allowing.length > 0 ? [] : [{ path: [], message }];
 }
 

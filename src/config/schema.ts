@@ -19,6 +19,7 @@ import { listFetched, listNames, listsSchema } from "./lists-schema.ts";
 import { checked, MALFORMED, type PartsOf, readWhole } from "./parts.ts";
 import type { Problem } from "./problem.ts";
 import type { KnownNames } from "./rule-field.ts";
+import { modeSchema } from "./report-mode.ts";
 import { findRuleConflicts, rulesSchema } from "./rule-schema.ts";
 import { readSidecarPort, sidecarSchema } from "./sidecar.ts";
 import { stateSchema } from "./state.ts";
@@ -98,6 +99,7 @@ const sections = settings(
     lists: listsSchema,
     rules: rulesSchema,
     default: defaultSchema,
+    mode: modeSchema,
     forward: forwardSchema,
     inspect: inspectSchema,
     clients: list(cidr(), "a list of client addresses or ranges")

@@ -5,6 +5,7 @@ import { either, hook, list, secret, settings, text, unquoted } from "./fields.t
 import { ownLimitsSchema } from "./limits-schema.ts";
 import { checked, MALFORMED, type Parts } from "./parts.ts";
 import { type Problem, quoteNamed } from "./problem.ts";
+import { tokenUsersSchema } from "./token-users-schema.ts";
 import { webhookSchema } from "./webhook-schema.ts";
 import { suggest } from "./suggest.ts";
 
@@ -51,13 +52,15 @@ function findDuplicates(users: readonly Parts<UserSettings>[]): Problem[] {
   return problems;
 }
 
-const wanted = 'a list of { name, password }, { file: "users.htpasswd" }, { url: "https://…" } or a function';
+const wanted =
+  'a list of { name, password }, { file: "users.htpasswd" }, { url: "https://…" }, { jwks: "https://…", issuer, audience } or a function';
 
 export const usersSchema = either(
   wanted,
   [
     checked(list(user, wanted, unquoted), findDuplicates),
     webhookSchema,
+    tokenUsersSchema,
     settings({
       file: text("the path of a file").describe(
         "Path of an htpasswd file with argon2id or bcrypt hashes, relative to the configuration file. The proxy reads it again when it changes.",
@@ -66,10 +69,10 @@ export const usersSchema = either(
     hook<VerifyUser>("VerifyUser", wanted, unquoted),
   ],
   unquoted,
-  [undefined, "url"],
+  [undefined, "url", "jwks"],
 )
   .describe(
-    'Who may use the proxy: a list, an htpasswd file, a webhook, or a function `(name, password, parameters) => boolean`, possibly async. A webhook gets `{ "user", "password", "parameters" }` as JSON and answers with status 200 and `{ "allow": true }` or `{ "allow": false }`; anything else refuses the client (`hook_failed`). At most 64 are asked at once, shared fairly among clients. Without it the proxy asks for no credentials.',
+    'Who may use the proxy: a list, an htpasswd file, a webhook, tokens, or a function `(name, password, parameters) => boolean`, possibly async. A webhook gets `{ "user", "password", "parameters" }` as JSON and answers with status 200 and `{ "allow": true }` or `{ "allow": false }`; anything else refuses the client (`hook_failed`). At most 64 are asked at once, shared fairly among clients. With `jwks` users show a signed token (JWT): as `Proxy-Authorization: Bearer TOKEN`, or as the password of Basic or SOCKS5 beside the user name of the token or `token`. Without it the proxy asks for no credentials.',
   )
   .optional();
 

@@ -58,7 +58,9 @@ export class Receiver {
     const listener = share(this.#listeners, state.listener, (name) => ({ name }));
     const connection = new MovedConnection(state, listener, services);
     const record = connection.takeRecord(state, this.#useRuntime());
-    if (state.rule !== undefined) record.decision = share(this.#decisions, state.rule, allow);
+    const { rule, reported } = state;
+    if (rule !== undefined)
+      record.decision = reported === undefined ? share(this.#decisions, rule, allow) : { ...allow(rule), reported };
     if (state.route !== undefined) record.route = share(this.#routes, state.route, (name) => ({ name, hops: [] }));
     const hold = services.bandwidths.enter(record, true);
     record.bandwidth = hold;

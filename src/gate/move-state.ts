@@ -4,8 +4,11 @@ import { ACTIVE } from "../net/conn/idle-watch.ts";
 import type { MovedClient } from "../proxy/connection.ts";
 import type { TakenClient } from "../proxy/exchange/forwarding.ts";
 import type { TunnelBefore } from "../proxy/flow/tunnel.ts";
+import { listFailureDetails } from "../proxy/failure.ts";
+import type { Reported } from "../proxy/policy/decision.ts";
 import type { InsideProtocol } from "../proxy/policy/inside-demand.ts";
 import type { JsonValue } from "../protocol/handover/json-value.ts";
+import { findReported } from "../proxy/record/find-reported.ts";
 import { type ClientProtocol, type RequestRecord, STAGES } from "../proxy/record/request-record.ts";
 import type { InsideFacts, TlsFacts } from "../proxy/tunnel/inside-facts.ts";
 import { packNotes } from "../proxy/tunnel/handshake-notes.ts";
@@ -57,6 +60,8 @@ export interface TunnelState extends ClientOrigin {
   /** The names of the rule that allowed it, and of its route. */
   readonly rule: string | undefined;
   readonly route: string | undefined;
+  /** Why it would have been refused. */
+  readonly reported: Reported | undefined;
   readonly carriage: MovedMembers | undefined;
   readonly before: TunnelBefore;
 }
@@ -67,6 +72,7 @@ export interface TunnelState extends ClientOrigin {
  */
 export function writeTunnel(record: RequestRecord, before: TunnelBefore, clockOffset: number): JsonValue {
   const { target, dialled, inside } = record;
+  const reported = findReported(record);
   return compact({
     kind: "tunnel",
     version: VERSION,
@@ -85,6 +91,7 @@ export function writeTunnel(record: RequestRecord, before: TunnelBefore, clockOf
     user: record.user,
     parameters: record.parameters,
     rule: record.decision?.rule,
+    reported: reported && compact({ rule: reported.rule, detail: reported.detail }),
     foundName: record.foundName,
     route: record.route?.name,
     members: record.carriage?.members.map((names) => names.join(NAME_END)),
@@ -142,6 +149,7 @@ function readTunnel(fields: StateReader, clockOffset: number): TunnelState | und
     ...from,
     id: fields.text("id"),
     rule: fields.optionalText("rule"),
+    reported: fields.optionalObject("reported", readReported),
     route: fields.optionalText("route"),
     carriage: fields.has("members") ? readMembers(fields) : undefined,
     facts: {
@@ -203,6 +211,14 @@ function readStageMs(fields: StateReader): RequestRecord["stageMs"] {
     if (spent !== undefined) stageMs[stage] = spent;
   }
   return stageMs;
+}
+
+function readReported(fields: StateReader): Reported | undefined {
+  const text = fields.text("detail");
+  const rule = fields.text("rule");
+  // Another version may have other words: the tunnel goes on without it.
+  const detail = listFailureDetails().find((known) => known === text);
+  return detail && { rule, detail };
 }
 
 function readAddress(fields: StateReader): RequestRecord["dialled"] {

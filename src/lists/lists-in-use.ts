@@ -75,6 +75,11 @@ export class ListsInUse {
     };
   }
 
+  /** What an operator should know of the lists. */
+  get warnings(): readonly string[] {
+    return this.#current?.warnings ?? [];
+  }
+
   /** Uses another text of a list, or tells why there is none. Resolves with whether it is in effect. */
   async replace(key: string, read: ListText): Promise<boolean> {
     return (await this.#current?.take(key, read)) ?? false;

@@ -47,6 +47,17 @@ export class PlannedLists {
     return this.#texts.get(key);
   }
 
+  /** What an operator should know of the lists: those without content, and those whose new content cannot be used. */
+  get warnings(): string[] {
+    return this.plan.sources.flatMap(({ key, name }) => {
+      if (!this.#texts.has(key))
+        return `The list ${name} has no content yet: rules that deny by it refuse everything, and rules that allow by it match nothing.`;
+      return this.#faults.has(key)
+        ? `The list ${name} has new content that cannot be used: the one before is in use.`
+        : [];
+    });
+  }
+
   /** Uses another text of a list, or tells why there is none. Resolves with whether it is used as long as this configuration is. */
   async take(key: string, read: ListText): Promise<boolean> {
     const accepted = this.#checking.then(() => this.#accept(key, read));

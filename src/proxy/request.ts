@@ -21,6 +21,7 @@ import { readRequest } from "./read/read-request.ts";
 import { allowsNext } from "./read/refusal.ts";
 import { httpReply, type Reply } from "./read/reply.ts";
 import { writeWhole } from "./read/write-whole.ts";
+import { findReported } from "./record/find-reported.ts";
 import type { RequestRecord } from "./record/request-record.ts";
 import type { RequestConnection, RequestEnd } from "./request-connection.ts";
 import { isPooled, type PooledRoute, type Route } from "./route/route.ts";
@@ -146,7 +147,11 @@ export class Request {
 
     record.enter("respond");
     record.status = 200;
-    const told = writeWhole(client, this.#reply.formatEstablished(runtime), runtime.timeouts.idleMs);
+    const told = writeWhole(
+      client,
+      this.#reply.formatEstablished(runtime, findReported(record)),
+      runtime.timeouts.idleMs,
+    );
     if (told !== true && !(await told)) return this.#end({ detail: "client_gone" });
     return this.#openTunnel(this.#target);
   }

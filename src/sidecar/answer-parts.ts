@@ -16,6 +16,8 @@ export type Tunnel = {
   readonly target?: string;
   readonly dialled?: string;
   readonly rule?: string;
+  readonly reported?: string;
+  readonly reported_rule?: string;
   readonly route?: string;
   readonly inside?: string;
   readonly tls?: TlsFacts;

@@ -60,6 +60,8 @@ export interface Operations {
       readonly target?: string;
       readonly dialled?: string;
       readonly rule?: string;
+      readonly reported?: string;
+      readonly reported_rule?: string;
       readonly route?: string;
       readonly inside?: string;
       readonly tls?: TlsFacts;

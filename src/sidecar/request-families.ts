@@ -30,6 +30,13 @@ export function collectRequestFamilies({ rules, upstreams }: Metrics, moving: Mo
       listFailures(byRule, "rule"),
     ),
     counter(
+      "penstock_reported_total",
+      "Tunnels and forwarded requests that are over and would have been refused, by the rule that only reported it and the precise reason.",
+      byRule.flatMap(({ name, reported }) =>
+        Array.from(reported, ([detail, value]) => ({ labels: { rule: name, detail }, value })),
+      ),
+    ),
+    counter(
       "penstock_upstream_requests_total",
       "Tunnels and forwarded requests that are over, by the upstreams on their route; direct without one.",
       byUpstream.map(({ name, requests }) => ({ labels: { upstream: name }, value: requests })),

@@ -88,6 +88,8 @@ class SpanWriter {
         "penstock.limit": access.limit,
         "penstock.note": access.note,
         "penstock.rule": access.rule,
+        "penstock.reported": access.reported,
+        "penstock.reported_rule": access.reportedRule,
         "penstock.upstream": access.route,
         "penstock.member": access.member,
         "penstock.attempts": access.attempts,

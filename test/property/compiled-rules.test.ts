@@ -271,6 +271,7 @@ function summarise(evaluation: Evaluation, list: readonly ListedRule[]): LinearM
     case "needs_address":
       return evaluation;
     case "ask":
+    case "report":
       return { kind: "matched", rule: evaluation.rule, exact: false };
     default: {
       const { decision } = evaluation;

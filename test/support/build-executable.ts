@@ -7,7 +7,7 @@ const executable = join(root, "dist/penstock");
 const lock = join(root, "dist/.building");
 
 /** What the executable is made of. */
-const ingredients = ["src", ".ci/build.ts", "package.json", "bun.lock", "proxy.config.ts"];
+const ingredients = ["src", ".ci/build.ts", ".ci/compile.ts", "package.json", "bun.lock", "proxy.config.ts"];
 
 /**
  * The path of the executable: the one that `TEST_EXECUTABLE` names, or

@@ -27,14 +27,14 @@ import { resolvesNames } from "../../proxy/route/route.ts";
 import { formatFact } from "../explain-fact.ts";
 import { dependsOnAddress, explainRules } from "../explain-rules.ts";
 import { listMissing, listOwnAddresses } from "../explain-target.ts";
-import type { PolicyCase } from "./read-case.ts";
+import type { Expectation, PolicyCase } from "./read-case.ts";
 
 /** Milliseconds for resolving the target of a case. */
 const RESOLVE_MS = 10_000;
 
 /** What a configuration decides about a case. */
 export interface Found {
-  readonly verdict: "allow" | "deny";
+  readonly verdict: Expectation["verdict"];
   readonly rule?: string;
   readonly via?: readonly string[];
   readonly word?: FailureDetail;
@@ -110,7 +110,12 @@ export async function decideCase(
   const [first] = failures;
   if (first !== undefined && failures.every((failure) => failure !== undefined)) return deny(first);
   const { via } = grant.decision;
-  return { verdict: "allow", rule: grant.decision.rule, via: via.length === 0 ? ["direct"] : via, why };
+  const way = via.length === 0 ? ["direct"] : via;
+  const dialled = judged?.value[failures.indexOf(undefined)];
+  const { reported } = (dialled && grant.decisions?.get(dialled.text)) ?? grant.decision;
+  return reported === undefined
+    ? { verdict: "allow", rule: grant.decision.rule, via: way, why }
+    : { verdict: "report", rule: reported.rule, word: reported.detail, via: way, why };
 }
 
 async function findAddresses(

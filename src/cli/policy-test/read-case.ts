@@ -9,8 +9,9 @@ import { readTarget } from "../read-target.ts";
 
 /** What a case says that the configuration decides. What it leaves out may be anything. */
 export interface Expectation {
-  readonly verdict: "allow" | "deny";
-  /** Name of the rule that decides. */
+  /** `report`: it is let through, and would be refused if that were not only reported. */
+  readonly verdict: (typeof VERDICTS)[number];
+  /** Name of the rule that decides; of `report`, the one that would refuse. */
   readonly rule?: string;
   /** Names of upstreams in the order of the chain, or `direct` alone. */
   readonly via?: readonly string[];
@@ -35,6 +36,7 @@ export interface PolicyCase {
 /** A case, or what is wrong with it. */
 export type ReadCase = PolicyCase | string;
 
+const VERDICTS = ["allow", "deny", "report"] as const;
 const WANTED = 'Write "user NAME from ADDRESS → host:port: allow via UPSTREAM", or "…: deny WORD".';
 const OPTIONS = ["address", "at"];
 const LOOPBACK = parseIp("127.0.0.1") as Ip;
@@ -91,20 +93,22 @@ function readParts(question: string, answer: string, options: Readonly<Record<st
 const CLAUSE = /^\s+(?:(by)\s+(?:rule\s+)?("[^"]+"|\S+)|(via)\s+(\S+(?:\s*,\s*\S+)*)|(?:with\s+)?([a-z0-9_]+))(?=\s|$)/;
 
 function readAnswer(text: string): Expectation | string {
-  const [start, verdict] = /^\s*(allow|deny)(?=\s|$)/.exec(text) ?? [];
-  if (start === undefined) return `${quoteSubject(text.trim())} is not an answer. Begin it with "allow" or "deny".`;
-  let expected: Expectation = { verdict: verdict === "allow" ? "allow" : "deny" };
+  const [start, word] = /^\s*([a-z]+)(?=\s|$)/.exec(text) ?? [];
+  const verdict = VERDICTS.find((known) => known === word);
+  if (start === undefined || verdict === undefined)
+    return `${quoteSubject(text.trim())} is not an answer. Begin it with "allow", "deny" or "report".`;
+  let expected: Expectation = { verdict };
   for (let rest = text.slice(start.length).trimEnd(); rest !== "";) {
     const clause = CLAUSE.exec(rest);
     if (clause === null) return `${quoteSubject(rest.trim())} is not understood. ${WANTED}`;
-    const [whole, by, rule, via, names, word] = clause;
+    const [whole, by, rule, via, names, reason] = clause;
     rest = rest.slice(whole.length);
     if (by !== undefined) expected = { ...expected, rule: unquote(rule ?? "") };
     else if (via !== undefined) expected = { ...expected, via: (names ?? "").split(",").map((name) => name.trim()) };
     else {
-      const known = listFailureDetails().find((detail) => detail === word);
+      const known = listFailureDetails().find((detail) => detail === reason);
       if (known === undefined)
-        return `${quoteSubject(word)} is no reason of a refusal.${suggest(word ?? "", listFailureDetails())} A rule is written as "by NAME".`;
+        return `${quoteSubject(reason)} is no reason of a refusal.${suggest(reason ?? "", listFailureDetails())} A rule is written as "by NAME".`;
       expected = { ...expected, word: known };
     }
   }

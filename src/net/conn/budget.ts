@@ -1,7 +1,7 @@
 import { SharedBudget } from "./shared-budget.ts";
 import { throwLater } from "./throw-later.ts";
 import type { TokenBuckets } from "./token-buckets.ts";
-import { TurnQueue } from "./turn-queue.ts";
+import { TurnPlace, TurnQueue } from "./turn-queue.ts";
 
 /** A flow that waits for its budget. */
 export interface Budgeted {
@@ -35,6 +35,7 @@ export interface Budget {
 
 /** The budget of one flow in user space, made of buckets that lanes share. */
 export class FlowBudget implements Budget {
+  readonly place: TurnPlace<FlowBudget> = new TurnPlace(this);
   readonly buckets: readonly number[];
   readonly #timer: BudgetTimer;
   readonly #shared: SharedBudget;
@@ -119,12 +120,12 @@ export class BudgetTimer {
 
   /** Calls `budget.due()` in about `ms` milliseconds. Replaces an earlier call. */
   add(budget: FlowBudget, ms: number): void {
-    this.#turns.add(budget, performance.now() + ms);
+    this.#turns.add(budget.place, performance.now() + ms);
     if (this.#turns.nextAt < this.#timerAt) this.#start();
   }
 
   delete(budget: FlowBudget): void {
-    this.#turns.delete(budget);
+    this.#turns.delete(budget.place);
   }
 
   #start(): void {
@@ -134,7 +135,8 @@ export class BudgetTimer {
   }
 
   #serveDue(): void {
-    for (const budget of this.#turns.takeDue(performance.now())) {
+    const now = performance.now();
+    for (let budget = this.#turns.takeDue(now); budget !== undefined; budget = this.#turns.takeDue(now)) {
       try {
         budget.due();
       } catch (error) {

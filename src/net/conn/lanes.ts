@@ -71,6 +71,11 @@ export interface LanePool {
   adopt(sockets: LaneSockets): LanedTunnel;
   /** Takes the descriptors of two connections, for `adopt`; undefined when none are left, and then both are as they were. */
   takeOver(first: Detachable, second: Detachable): readonly [number, number] | undefined;
+  /**
+   * Starts the first lane, and has the runtime compile meanwhile what serves tunnels
+   * under a limit: for at most a second, until `hasRoom` is asked or what it returns is called.
+   */
+  rehearse(): () => void;
   /** Resolves to true once a lane runs, to false when none can start. Starts one if need be. */
   warm(): Promise<boolean>;
   status(): LaneStatus;

@@ -11,19 +11,27 @@ export interface Bandwidth {
   readonly down: BucketLimit | undefined;
 }
 
-/** Whole numbers of a bucket: its balance in units, when it was last filled in milliseconds, flows that wait, and how often it was set. */
+/**
+ * Whole numbers of a bucket: its balance in units, when it was last filled in
+ * milliseconds, flows that wait, how often it was set, and the milliseconds that
+ * flows have waited, in two halves: a counter of 64 bits costs an allocation.
+ */
 const BALANCE = 0;
 const FILLED_AT = 1;
 const WAITING = 2;
 const EPOCH = 3;
-const WORDS = 4;
+const PARKED_LOW = 4;
+const PARKED_HIGH = 5;
+const WORDS = 6;
 /** Other numbers of a bucket: units per millisecond (0 for no limit), the most units that it holds, units per byte. */
 const RATE = 0;
 const BURST = 1;
 const SCALE = 2;
 const REALS = 3;
-/** Bytes of one bucket: those, and a counter of 64 bits. */
-const BUCKET_BYTES = REALS * 8 + 8 + WORDS * 4;
+const BUCKET_BYTES = REALS * 8 + WORDS * 4;
+
+/** One more than half of a counter holds. */
+const WORD = 2 ** 32;
 
 /** A bucket earns at most so many units a millisecond, and at least half: 32 bits hold two minutes, and fractions that are lost are none. */
 const UNITS_PER_MS = 2 ** 14;
@@ -59,8 +67,6 @@ export class TokenBuckets {
   readonly buffer: SharedArrayBuffer;
   /** An aligned store is never torn on x64 and arm64. */
   readonly #reals: Float64Array;
-  /** Milliseconds that flows have waited. */
-  readonly #parkedMs: BigInt64Array;
   readonly #words: Int32Array;
   readonly #clock: () => number;
 
@@ -69,8 +75,7 @@ export class TokenBuckets {
     const count = buffer.byteLength / BUCKET_BYTES;
     this.buffer = buffer;
     this.#reals = new Float64Array(buffer, 0, count * REALS);
-    this.#parkedMs = new BigInt64Array(buffer, count * REALS * 8, count);
-    this.#words = new Int32Array(buffer, count * (REALS + 1) * 8, count * WORDS);
+    this.#words = new Int32Array(buffer, count * REALS * 8, count * WORDS);
     this.#clock = clock;
   }
 
@@ -170,12 +175,15 @@ export class TokenBuckets {
   /** Notes that a flow has waited for so many milliseconds. */
   endWaiting(bucket: number, ms: number): void {
     Atomics.sub(this.#words, bucket * WORDS + WAITING, 1);
-    Atomics.add(this.#parkedMs, bucket, BigInt(Math.max(0, Math.round(ms))));
+    const added = Math.max(0, Math.round(ms));
+    const low = Atomics.add(this.#words, bucket * WORDS + PARKED_LOW, added | 0) >>> 0;
+    if (low + added >= WORD) Atomics.add(this.#words, bucket * WORDS + PARKED_HIGH, 1);
   }
 
   /** Gives the milliseconds that flows have waited since it was last asked. */
   drainParkedMs(bucket: number): number {
-    return Number(Atomics.exchange(this.#parkedMs, bucket, 0n));
+    const low = Atomics.exchange(this.#words, bucket * WORDS + PARKED_LOW, 0) >>> 0;
+    return Atomics.exchange(this.#words, bucket * WORDS + PARKED_HIGH, 0) * WORD + low;
   }
 
   /** Bytes in units. Rounding loses nothing on the average. */

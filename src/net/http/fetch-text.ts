@@ -13,6 +13,8 @@ export interface FetchOrder {
   /** The field Accept. Default: that of PAC files. */
   readonly accept?: string;
   readonly maxBytes: number;
+  /** Default: 5. */
+  readonly maxRedirects?: number;
   /** For all of it, redirects included. */
   readonly ms: number;
 }
@@ -38,7 +40,8 @@ const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
 export async function fetchText(order: FetchOrder): Promise<Fetched> {
   const signal = AbortSignal.timeout(order.ms);
   let url = new URL(order.url);
-  for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects += 1) {
+  const { maxRedirects = MAX_REDIRECTS } = order;
+  for (let redirects = 0; redirects <= maxRedirects; redirects += 1) {
     const step = await ask(url, order, signal);
     if (step.kind !== "redirect") return step;
     const next = URL.canParse(step.location, url.href) ? new URL(step.location, url) : undefined;
@@ -48,7 +51,7 @@ export async function fetchText(order: FetchOrder): Promise<Fetched> {
     else if (next.username === "") [next.username, next.password] = [url.username, url.password];
     url = next;
   }
-  return fail(`redirects more than ${MAX_REDIRECTS} times`);
+  return fail(maxRedirects === 0 ? "redirects, which is not followed" : `redirects more than ${maxRedirects} times`);
 }
 
 type Step = Fetched | { readonly kind: "redirect"; readonly location: string };

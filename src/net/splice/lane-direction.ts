@@ -21,6 +21,8 @@ const spliceFlags = SPLICE_F_MOVE | SPLICE_F_NONBLOCK;
 export const copyBytes = 16_384;
 /** What a bulk direction asks its budget for: at most a pipeful. */
 const bulkBytes = 1_048_576;
+/** Pipefuls that a direction with a budget moves in one go: as much as a turn of many has. */
+const turnPipefuls = 2;
 /** A direction that moved this part of what it was allowed could have moved the rest: pipes hold less than their size when packets are small. */
 const USED = 7 / 8;
 /** Stands for no limit. */
@@ -159,22 +161,30 @@ export class LaneDirection {
     return this.#tools.pipes.surrender(pipe);
   }
 
-  /** Moves what the budget allows. Parks the direction when that is nothing. Bytes count when they are taken off the source. */
+  /**
+   * Moves what the budget allows, up to a whole turn: to come back for each pipeful
+   * costs more than the pipeful. Parks the direction when that is nothing. Bytes
+   * count when they are taken off the source.
+   */
   #transferWithin(budget: SharedBudget, readable: boolean): TurnResult {
     // One that has to wait waits for what it has: a newcomer with much would else have a small turn first.
     if (!this.#bulk && readable && budget.expect(copyBytes, false) === 0 && this.#seesBulk()) this.#bulk = true;
-    const wanted = this.#bulk ? bulkBytes : copyBytes;
-    const allowed = budget.take(wanted);
-    this.parked = allowed === 0;
-    if (this.parked) return "ok";
-    const before = this.bytes + this.#held;
-    const result = this.#transfer(readable, allowed);
-    const moved = this.bytes + this.#held - before;
-    budget.giveBack(allowed - moved);
-    // It used its turn, and there is probably more: to wait for the next turn at once saves an event.
-    if (moved >= allowed * USED && result === "ok" && !this.blocked && !this.ended)
+    for (let pipefuls = 0; pipefuls < turnPipefuls; pipefuls += 1) {
+      const wanted = this.#bulk ? bulkBytes : copyBytes;
+      const allowed = budget.take(wanted);
+      this.parked = allowed === 0;
+      if (this.parked) return "ok";
+      const before = this.bytes + this.#held;
+      // The event counts for the first of them: whether there is more than that is not known.
+      const result = this.#transfer(readable && pipefuls === 0, allowed);
+      const moved = this.bytes + this.#held - before;
+      budget.giveBack(allowed - moved);
+      if (moved < allowed * USED || result !== "ok" || this.blocked || this.ended) return result;
+      // It used what it took, and there is probably more: to wait for the next turn at once saves an event.
       this.parked = budget.expect(wanted, true) === 0;
-    return result;
+      if (this.parked || !this.#bulk) return "ok";
+    }
+    return "ok";
   }
 
   #transfer(readable: boolean, most: number): TurnResult {
@@ -255,8 +265,8 @@ export class LaneDirection {
 
   #fit(pipe: Pipe): void {
     this.#fitted = true;
-    // A turn under a budget is up to two pipefuls.
-    fitReceiveWindow(this.#tools.libc, this.#source, this.#budget === undefined ? pipe.bytes : 2 * pipe.bytes);
+    const pipefuls = this.#budget === undefined ? 1 : turnPipefuls;
+    fitReceiveWindow(this.#tools.libc, this.#source, pipefuls * pipe.bytes);
   }
 
   #settleReceived(received: number): TurnResult {

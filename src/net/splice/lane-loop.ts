@@ -36,8 +36,9 @@ export interface LaneSetup {
   /** A stream socket. A byte written to it tells the owner to read the completions. */
   readonly ownerFd: number;
   readonly pipeBytes: number;
-  /** The buckets that the budgets of tunnels are made of; undefined when there are none. */
+  /** The buckets that the budgets of tunnels are made of; undefined when there are none. They have the time of `clock`. */
   readonly buckets?: TokenBuckets | undefined;
+  readonly clock: LaneClock;
 }
 
 /** Events per wait. */
@@ -52,6 +53,31 @@ const sweepMs = 100;
 const pipesKept = 8;
 /** Milliseconds without an event after which a lane is idle. */
 const trimMs = 5_000;
+
+/** The time of a lane, in milliseconds: one look at the clock for each wait, and not for each question. */
+export class LaneClock {
+  now = performance.now();
+  /** Milliseconds that a rehearsal has skipped. */
+  #skipped = 0;
+  readonly #onWait: (() => void) | undefined;
+
+  /** With `onWait`, which is called before each wait, nobody waits: that time passes at once. */
+  constructor(onWait?: () => void) {
+    this.#onWait = onWait;
+  }
+
+  read(): void {
+    this.now = performance.now() + this.#skipped;
+  }
+
+  /** Tells how many of `ms` milliseconds to wait really. */
+  skip(ms: number): number {
+    if (this.#onWait === undefined) return ms;
+    this.#onWait();
+    this.#skipped += Math.max(0, ms);
+    return 0;
+  }
+}
 
 /** Carries tunnels on this thread until it is stopped. Nothing else runs on the thread. */
 export class LaneLoop {
@@ -70,7 +96,7 @@ export class LaneLoop {
   #open = 0;
   /** Tunnels adopted so far. Tells the events of a tunnel from those of an earlier one in its slot. */
   #generation = 0;
-  #now = performance.now();
+  readonly #clock: LaneClock;
   #nextSweep = Infinity;
   /** Tunnels by the time at which their budget is due. */
   readonly #budgets = new TurnQueue<LaneTunnel>();
@@ -79,6 +105,7 @@ export class LaneLoop {
   constructor(libc: Libc, setup: LaneSetup) {
     this.#libc = libc;
     this.#setup = setup;
+    this.#clock = setup.clock;
     this.#memory = setup.memory;
     this.#epoll = new Epoll(libc, setup.epollFd, maxEvents);
     this.#glance = new Epoll(libc, setup.epollFd, maxEvents);
@@ -99,11 +126,11 @@ export class LaneLoop {
     this.#wakeOwner();
     while (!this.#stopped) {
       const count = this.#wait();
-      this.#now = performance.now();
-      this.#handleEvents(count);
+      this.#clock.read();
+      if (count > 0) this.#handleEvents(count);
       this.#handleCommands();
-      if (this.#now >= this.#nextSweep) this.#sweep();
-      if (this.#now >= this.#budgets.nextAt) this.#serveBudgets();
+      if (this.#clock.now >= this.#nextSweep) this.#sweep();
+      if (this.#clock.now >= this.#budgets.nextAt) this.#serveBudgets();
     }
     for (const tunnel of this.#tunnels) if (tunnel !== undefined) this.#end(tunnel, "killed");
     this.#tools.pipes.trim(0);
@@ -111,7 +138,7 @@ export class LaneLoop {
 
   #wait(): number {
     if (!announceSleep(this.#memory)) return this.#epoll.wait(0);
-    const count = this.#epoll.wait(this.#chooseTimeout());
+    const count = this.#epoll.wait(this.#clock.skip(this.#chooseTimeout()));
     announceAwake(this.#memory);
     if (count === 0 && this.#budgets.nextAt === Infinity) this.#tools.pipes.trim(pipesKept);
     return count;
@@ -120,7 +147,7 @@ export class LaneLoop {
   /** Milliseconds until something is due without an event; -1 when nothing is. */
   #chooseTimeout(): number {
     const spare = this.#tools.pipes.idle > pipesKept;
-    const due = Math.min(this.#nextSweep, this.#budgets.nextAt) - this.#now;
+    const due = Math.min(this.#nextSweep, this.#budgets.nextAt) - this.#clock.now;
     if (due === Infinity) return spare ? trimMs : -1;
     const timeout = Math.min(Math.max(0, Math.ceil(due)), 0x7fff_ffff);
     return spare ? Math.min(timeout, trimMs) : timeout;
@@ -139,7 +166,7 @@ export class LaneLoop {
       moved += tunnel.up.bytes + tunnel.down.bytes - before;
       if (moved < glanceBytes) continue;
       moved = 0;
-      this.#now = performance.now();
+      this.#clock.read();
       this.#handleLight(this.#glance, this.#glance.wait(0));
     }
   }
@@ -167,7 +194,7 @@ export class LaneLoop {
   }
 
   #handleEvent(tunnel: LaneTunnel, epoll: Epoll, index: number): void {
-    this.#settle(tunnel, tunnel.handle(epoll.tokenAt(index) & 1, epoll.eventsAt(index), this.#now));
+    this.#settle(tunnel, tunnel.handle(epoll.tokenAt(index) & 1, epoll.eventsAt(index), this.#clock.now));
   }
 
   /** Publishes the counts of a tunnel, and ends or parks it where that is due. */
@@ -176,11 +203,11 @@ export class LaneLoop {
     this.#memory.counts[tunnel.slot * 2 + 1] = tunnel.down.bytes;
     if (end !== undefined) {
       this.#end(tunnel, end);
-    } else if (tunnel.isLimited) {
+    } else if (tunnel.place !== undefined) {
       this.#tellWaiting(tunnel);
       const { dueIn } = tunnel;
-      if (dueIn < Infinity) this.#budgets.add(tunnel, performance.now() + dueIn);
-      else this.#budgets.delete(tunnel);
+      if (dueIn < Infinity) this.#budgets.add(tunnel.place, this.#clock.now + dueIn);
+      else this.#budgets.delete(tunnel.place);
     }
   }
 
@@ -191,7 +218,9 @@ export class LaneLoop {
   }
 
   #serveBudgets(): void {
-    for (const tunnel of this.#budgets.takeDue(this.#now)) this.#settle(tunnel, tunnel.meetBudgets(this.#now));
+    const { now } = this.#clock;
+    for (let tunnel = this.#budgets.takeDue(now); tunnel !== undefined; tunnel = this.#budgets.takeDue(now))
+      this.#settle(tunnel, tunnel.meetBudgets(now));
   }
 
   #handleCommands(): void {
@@ -221,13 +250,13 @@ export class LaneLoop {
       downFinished: (flags & downFinishedBit) !== 0,
       upBudget: isLimited ? this.#readBudget(at + slot.upBuckets) : undefined,
       downBudget: isLimited ? this.#readBudget(at + slot.downBuckets) : undefined,
-      now: this.#now,
+      now: this.#clock.now,
     });
     this.#tunnels[slotNumber] = tunnel;
     this.#unusedFrom = Math.max(this.#unusedFrom, slotNumber + 1);
     this.#open += 1;
     Atomics.store(this.#memory.header, header.open, this.#open);
-    if (tunnel.idleMs > 0) this.#nextSweep = Math.min(this.#nextSweep, this.#now + tunnel.idleMs);
+    if (tunnel.idleMs > 0) this.#nextSweep = Math.min(this.#nextSweep, this.#clock.now + tunnel.idleMs);
     if (!tunnel.watch()) this.#end(tunnel, "killed");
   }
 
@@ -251,7 +280,7 @@ export class LaneLoop {
     const { up, down } = tunnel;
     const at = slotNumber * slotWords;
     const table = this.#memory.slotTable;
-    table[at + slot.idleMs] = Math.max(0, Math.floor(this.#now - tunnel.movedAt));
+    table[at + slot.idleMs] = Math.max(0, Math.floor(this.#clock.now - tunnel.movedAt));
     table[at + slot.flags] = (up.finished ? upFinishedBit : 0) | (down.finished ? downFinishedBit : 0);
     table[at + leftSlot.upHeld] = up.held;
     table[at + leftSlot.upPipe] = up.surrenderPipe() ?? -1;
@@ -262,13 +291,13 @@ export class LaneLoop {
 
   #end(tunnel: LaneTunnel, end: LaneEnd): void {
     this.#tunnels[tunnel.slot] = undefined;
-    this.#budgets.delete(tunnel);
+    if (tunnel.place !== undefined) this.#budgets.delete(tunnel.place);
     this.#open -= 1;
     Atomics.store(this.#memory.header, header.open, this.#open);
     // Before the close: if this thread died in between, a descriptor would leak, but no other one would be closed.
     Atomics.store(this.#memory.slotTable, tunnel.slot * slotWords + slot.end, laneEnds.indexOf(end));
     tunnel.close(end);
-    if (tunnel.isLimited) this.#tellWaiting(tunnel);
+    if (tunnel.place !== undefined) this.#tellWaiting(tunnel);
     if (pushCompletion(this.#memory, tunnel.slot)) this.#wakeOwner();
   }
 
@@ -282,12 +311,12 @@ export class LaneLoop {
       const tunnel = this.#tunnels[slotNumber];
       if (tunnel === undefined || tunnel.idleMs === 0) continue;
       // One that waits for its budget has something to move.
-      if (tunnel.isParked) tunnel.movedAt = this.#now;
+      if (tunnel.isParked) tunnel.movedAt = this.#clock.now;
       const due = tunnel.movedAt + tunnel.idleMs;
-      if (due <= this.#now) this.#end(tunnel, "idle_timeout");
+      if (due <= this.#clock.now) this.#end(tunnel, "idle_timeout");
       else next = Math.min(next, due);
     }
-    this.#nextSweep = Math.max(next, this.#now + sweepMs);
+    this.#nextSweep = Math.max(next, this.#clock.now + sweepMs);
     if (next === Infinity) this.#nextSweep = Infinity;
   }
 }

@@ -58,6 +58,8 @@ export const header = {
   running: 96,
   /** Tunnels that the lane carries. */
   open: 97,
+  /** 1 while the lane may rehearse. The owner clears it. */
+  rehearses: 98,
 } as const;
 const headerWords = 112;
 

@@ -65,6 +65,7 @@ class ThreadedLanePool implements LanePool {
 
   hasRoom(): boolean {
     const lane = this.#choose();
+    if (lane === undefined) this.#endRehearsals();
     if (lane === undefined || lane.open > 0) this.#grow();
     return lane !== undefined;
   }
@@ -86,6 +87,11 @@ class ThreadedLanePool implements LanePool {
     first.leave();
     second.leave();
     return [firstFd, secondFd];
+  }
+
+  rehearse(): () => void {
+    if (this.#lanes.length === 0) this.#grow(true);
+    return () => this.#endRehearsals();
   }
 
   async warm(): Promise<boolean> {
@@ -130,8 +136,12 @@ class ThreadedLanePool implements LanePool {
     return best;
   }
 
+  #endRehearsals(): void {
+    for (const lane of this.#lanes) lane.endRehearsal();
+  }
+
   /** Starts one more lane, unless there are enough, one is starting, or the last one failed a moment ago. */
-  #grow(): void {
+  #grow(rehearses = false): void {
     if (this.#stopped || this.#lanes.length >= this.#maxLanes) return;
     if (this.#lanes.some((lane) => lane.state === "starting")) return;
     const now = performance.now();
@@ -144,6 +154,7 @@ class ThreadedLanePool implements LanePool {
         maxPipes: this.#maxPipes,
         pipeBytes: this.#pipeBytes,
         buckets: this.#buckets,
+        rehearses,
       };
       this.#lanes.push(new Lane(this.#libc, options, (lane) => this.#forget(lane)));
     } catch (error) {

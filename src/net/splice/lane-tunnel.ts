@@ -3,6 +3,7 @@ import type { Epoll } from "../epoll/epoll.ts";
 import { LaneDirection, type LaneTools, type TurnResult } from "./lane-direction.ts";
 import type { LaneEnd } from "../conn/lanes.ts";
 import type { SharedBudget } from "../conn/shared-budget.ts";
+import { TurnPlace } from "../conn/turn-queue.ts";
 import { isSocketDead, resetSocket } from "../libc/socket.ts";
 
 /** The side of a tunnel that an event is for: the low bit of an epoll token. */
@@ -46,8 +47,8 @@ export class LaneTunnel {
   readonly slot: number;
   readonly generation: number;
   readonly idleMs: number;
-  /** Whether it has a budget. */
-  readonly isLimited: boolean;
+  /** Where it waits for its budget; undefined when nothing limits it. */
+  readonly place: TurnPlace<LaneTunnel> | undefined;
   /** When bytes last moved, by the clock of the loop. */
   movedAt: number;
   readonly up: LaneDirection;
@@ -64,7 +65,7 @@ export class LaneTunnel {
     this.#tools = tools;
     this.#epoll = epoll;
     const { clientFd, targetFd, upFinished, downFinished, upBudget, downBudget } = options;
-    this.isLimited = upBudget !== undefined || downBudget !== undefined;
+    this.place = upBudget === undefined && downBudget === undefined ? undefined : new TurnPlace(this);
     this.up = new LaneDirection(tools, { source: clientFd, sink: targetFd, finished: upFinished, budget: upBudget });
     this.down = new LaneDirection(tools, {
       source: targetFd,
@@ -130,15 +131,12 @@ export class LaneTunnel {
 
   /** Gives parked directions their turn. Returns as `handle` does. */
   meetBudgets(now: number): LaneEnd | undefined {
-    for (const side of this.#sides) {
-      const { reading } = side;
-      const other = side === this.#sides[0] ? this.#sides[1] : this.#sides[0];
-      const before = reading.bytes;
-      const end = this.#settle(reading.meetBudget(), side, other);
-      if (reading.bytes !== before) this.movedAt = now;
-      if (end !== undefined) return end;
-    }
-    return this.#conclude(...this.#sides);
+    const [client, target] = this.#sides;
+    const before = this.up.bytes + this.down.bytes;
+    const end =
+      this.#settle(this.up.meetBudget(), client, target) ?? this.#settle(this.down.meetBudget(), target, client);
+    if (this.up.bytes + this.down.bytes !== before) this.movedAt = now;
+    return end ?? this.#conclude(client, target);
   }
 
   #conclude(side: Side, other: Side): LaneEnd | undefined {

@@ -1,5 +1,6 @@
-import { LaneLoop } from "./lane-loop.ts";
-import { mapLaneMemory } from "./lane-memory.ts";
+import { LaneClock, LaneLoop } from "./lane-loop.ts";
+import { rehearse } from "./lane-rehearsal.ts";
+import { header, mapLaneMemory } from "./lane-memory.ts";
 import { measureClockOffset } from "../conn/monotonic-clock.ts";
 import { TokenBuckets } from "../conn/token-buckets.ts";
 import { openLibc } from "../libc/libc.ts";
@@ -18,6 +19,9 @@ export interface LaneOrder {
   readonly clockOffset: number;
 }
 
+/** Milliseconds that a rehearsal lasts at most. */
+const rehearsalMs = 1000;
+
 // The thread of a lane ends with its loop.
 if (!Bun.isMainThread) {
   addEventListener("message", onOrder);
@@ -29,8 +33,13 @@ function onOrder(event: MessageEvent<LaneOrder>): void {
   const libc = openLibc();
   if (libc === undefined) throw new Error("Cannot open the C library on the thread of a lane.");
   const ahead = measureClockOffset() - order.clockOffset;
-  const buckets = order.buckets && new TokenBuckets(order.buckets, () => performance.now() + ahead);
+  const clock = new LaneClock();
+  const buckets = order.buckets && new TokenBuckets(order.buckets, () => clock.now + ahead);
   const memory = mapLaneMemory(order.buffer, order.slots, order.maxPipes);
+  const rehearsedUntil = performance.now() + rehearsalMs;
+  const mayRehearse = (): boolean =>
+    Atomics.load(memory.header, header.rehearses) === 1 && performance.now() < rehearsedUntil;
+  if (mayRehearse()) rehearse(libc, mayRehearse);
   new LaneLoop(libc, {
     memory,
     epollFd: order.epollFd,
@@ -38,5 +47,6 @@ function onOrder(event: MessageEvent<LaneOrder>): void {
     ownerFd: order.ownerFd,
     pipeBytes: order.pipeBytes,
     buckets,
+    clock,
   }).run();
 }

@@ -34,6 +34,8 @@ export interface LaneOptions {
   readonly pipeBytes: number;
   /** What the budgets of tunnels are made of. */
   readonly buckets?: TokenBuckets | undefined;
+  /** Whether it rehearses before it runs. */
+  readonly rehearses?: boolean;
 }
 
 export type LaneState = "starting" | "running" | "stopped" | "lost";
@@ -63,6 +65,7 @@ export class Lane {
     this.#libc = libc;
     this.#onLost = onLost;
     this.#memory = createLaneMemory(options.slots, options.maxPipes);
+    if (options.rehearses === true) Atomics.store(this.#memory.header, header.rehearses, 1);
     this.#buckets = options.buckets;
     this.#tunnels = [];
     this.#epollFd = createEpoll(libc);
@@ -125,6 +128,11 @@ export class Lane {
     return this.#ready.promise;
   }
 
+  /** Ends its rehearsal: it runs within a moment. */
+  endRehearsal(): void {
+    Atomics.store(this.#memory.header, header.rehearses, 0);
+  }
+
   /** Hands two sockets over. Only while `hasRoom`. */
   adopt(sockets: LaneSockets): LanedTunnel {
     const slotNumber = this.#takeSlot();
@@ -162,6 +170,7 @@ export class Lane {
   async stop(): Promise<void> {
     if (this.#state === "running" || this.#state === "starting") {
       this.#state = "stopped";
+      this.endRehearsal();
       this.#command(command.stop, 0);
     }
     await this.#closed.promise;

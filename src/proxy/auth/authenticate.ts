@@ -2,10 +2,12 @@ import { quoteString } from "../../protocol/http1/auth-params.ts";
 import { parseBasicCredentials } from "../../protocol/http1/basic-credentials.ts";
 import type { Asker, AuthOutcome, CredentialChecks } from "./credential-checks.ts";
 import { type AuthRequest, DigestVerifier, supportsDigest } from "./digest-verifier.ts";
+import { parseBearerToken } from "../../protocol/http1/bearer-token.ts";
 import { PasswordVerifier, type VerifierOptions } from "./password-verifier.ts";
 import type { Secret } from "../../secret.ts";
 import { NO_PARAMETERS, UserNames, type UserParameters } from "../../protocol/user-parameters.ts";
 import type { ExemptClients } from "./exempt-clients.ts";
+import { TokenVerifier } from "./token-verifier.ts";
 import type { UserStore } from "./user-store.ts";
 
 /** Schemes of the Proxy-Authorization field: RFC 7617 and RFC 7616. */
@@ -54,7 +56,13 @@ export interface Authenticator {
     asker?: Asker,
   ): AuthOutcome | Promise<AuthOutcome>;
   /** The values of the Proxy-Authenticate fields of a 407 (RFC 9110 §11.7.1), after the outcome that is answered. */
-  challenge(checks: CredentialChecks, outcome?: { readonly stale?: boolean }): string[];
+  challenge(checks: CredentialChecks, outcome?: Answered): string[];
+}
+
+/** What a challenge has to say of the credentials before it. */
+export interface Answered {
+  readonly stale?: boolean;
+  readonly detail?: string;
 }
 
 const NOBODY_ASKED: AuthOutcome = { ok: true, user: undefined };
@@ -87,9 +95,10 @@ class UserAuthenticator implements Authenticator {
   readonly exempt?: ExemptClients;
   readonly #schemes: readonly AuthScheme[];
   readonly #hasList: boolean;
-  readonly #verifier: PasswordVerifier;
+  readonly #verifier: PasswordVerifier | TokenVerifier;
   readonly #digest: DigestVerifier | undefined;
   readonly #basicChallenge: string;
+  readonly #bearerChallenge: string;
 
   constructor(users: UserStore, options: AuthenticatorOptions) {
     const { realm = "penstock", schemes = ["basic"], parameters = [] } = options;
@@ -98,9 +107,11 @@ class UserAuthenticator implements Authenticator {
     if (options.exempt !== undefined) this.exempt = options.exempt;
     this.#schemes = schemes;
     this.#hasList = users.kind === "list";
-    this.#verifier = new PasswordVerifier(users, options);
+    this.#verifier =
+      users.kind === "token" ? new TokenVerifier(users, options, this.names) : new PasswordVerifier(users, options);
     this.#digest = schemes.includes("digest") ? createDigest(users, realm, this.names) : undefined;
     this.#basicChallenge = `Basic realm=${quoteRealm(realm)}, charset="UTF-8"`;
+    this.#bearerChallenge = `Bearer realm=${quoteRealm(realm)}`;
   }
 
   authenticate(
@@ -112,7 +123,12 @@ class UserAuthenticator implements Authenticator {
     const [value] = fieldValues;
     if (value === undefined) return REQUIRED;
     if (fieldValues.length > 1) return MALFORMED;
-    return this.#judgeBasic(value, checks, asker) ?? this.#judgeDigest(value, checks, request) ?? REQUIRED;
+    return (
+      this.#judgeBasic(value, checks, asker) ??
+      this.#judgeBearer(value, checks, asker) ??
+      this.#judgeDigest(value, checks, request) ??
+      REQUIRED
+    );
   }
 
   isSettled(fieldValue: string): boolean {
@@ -138,10 +154,26 @@ class UserAuthenticator implements Authenticator {
       : addParameters(outcome, parameters);
   }
 
-  challenge(checks: CredentialChecks, outcome?: { readonly stale?: boolean }): string[] {
-    return this.#schemes.flatMap((scheme) =>
+  challenge(checks: CredentialChecks, outcome?: Answered): string[] {
+    const challenges = this.#schemes.flatMap((scheme) =>
       scheme === "basic" ? [this.#basicChallenge] : (this.#digest?.challenges(checks, outcome?.stale === true) ?? []),
     );
+    if (!(this.#verifier instanceof TokenVerifier)) return challenges;
+    // RFC 6750 §3.1. After the others: programs that know only one of them often look at the first alone.
+    const isRefused = outcome?.detail === "token_invalid" || outcome?.detail === "token_expired";
+    return [...challenges, isRefused ? `${this.#bearerChallenge}, error="invalid_token"` : this.#bearerChallenge];
+  }
+
+  /** Undefined when the value is of another scheme, or tokens are not spoken. */
+  #judgeBearer(
+    value: string,
+    checks: CredentialChecks,
+    asker: Asker | undefined,
+  ): AuthOutcome | Promise<AuthOutcome> | undefined {
+    if (!(this.#verifier instanceof TokenVerifier)) return undefined;
+    const parsed = parseBearerToken(value);
+    if (parsed === undefined) return undefined;
+    return parsed.ok ? this.#verifier.verifyToken(parsed.token, checks, asker) : MALFORMED;
   }
 
   /** Undefined when the value is of another scheme, or Basic is not spoken. */

@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { ExpiringLru } from "./expiring-lru.ts";
+import type { VerifiedToken } from "./token-store.ts";
 
 /** Hits and misses of the cache. */
 export interface CheckCounts {
@@ -35,10 +36,12 @@ export class CredentialCache implements CheckCounts {
   readonly #key = randomBytes(32);
   readonly #verified: ExpiringLru<true>;
   readonly #refused = new ExpiringLru<true>(REFUSED_ENTRIES);
+  readonly #tokens: ExpiringLru<VerifiedToken>;
   readonly #trusted = new ExpiringLru<true>(TRUSTED_ENTRIES);
 
   constructor(options: CredentialCacheOptions = {}) {
     this.#verified = new ExpiringLru(options.entries ?? 4096);
+    this.#tokens = new ExpiringLru(options.entries ?? 4096);
   }
 
   /** The key of credentials that are checked against `against`. The parts cannot run into each other: a NUL is in none but the last. */
@@ -58,6 +61,19 @@ export class CredentialCache implements CheckCounts {
   /** As `recall`, without counting. */
   find(digest: string, now: number): "accepted" | "refused" | undefined {
     return this.#verified.get(digest, now) ? "accepted" : this.#refused.get(digest, now) && "refused";
+  }
+
+  /** As `recall`, for a token that was verified. */
+  recallToken(digest: string, now: number): VerifiedToken | undefined {
+    const known = this.#tokens.get(digest, now);
+    if (known === undefined) this.misses += 1;
+    else this.hits += 1;
+    return known;
+  }
+
+  /** Remembers a token that was verified, for `ttlMs` from `now`. */
+  rememberToken(digest: string, token: VerifiedToken, now: number, ttlMs: number): void {
+    if (ttlMs > 0) this.#tokens.set(digest, token, now + ttlMs);
   }
 
   /** Remembers for a day that a client has shown the right password of a user. */

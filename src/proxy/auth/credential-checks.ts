@@ -3,6 +3,8 @@ import type { HookFault } from "../hook/call-hook.ts";
 import { CredentialCache } from "./credential-cache.ts";
 import { DigestNonces } from "./digest-nonces.ts";
 import { FairQueue, type FairQueueLimits, type JobOwner, type NotDone } from "./fair-queue.ts";
+import { KeySets, type KeySetsOptions } from "./key-sets.ts";
+import type { TokenFinding } from "./token-store.ts";
 import type { UserStore } from "./user-store.ts";
 
 /** The user, undefined when no credentials are asked for; or why the user is not known. */
@@ -20,13 +22,16 @@ export type AuthOutcome =
         | "credentials_malformed"
         | "credentials_wrong"
         | "parameters_malformed"
+        | "token_invalid"
+        | "token_expired"
+        | "keys_unavailable"
         | "auth_busy"
         | "hook_failed"
         /** The client went away while it waited for its turn. */
         | "client_gone";
       /** With `hook_failed`: how the function of `users` failed. */
       readonly fault?: HookFault;
-      /** With `parameters_malformed`: what is wrong. */
+      /** With `parameters_malformed` and tokens: what is wrong. */
       readonly note?: string;
       /** For `challenge`: the client may try again with the same credentials. */
       readonly stale?: true;
@@ -57,7 +62,7 @@ export interface SpecialCheck {
 /** How a user and a password are checked when nothing is known about them. */
 export interface Check {
   readonly user: string;
-  readonly kind: UserStore["kind"];
+  readonly kind: "list" | "function";
   /** The key of what is found out. */
   readonly digest: string;
   readonly special?: SpecialCheck | undefined;
@@ -69,6 +74,10 @@ export interface Check {
 export interface CredentialChecksOptions {
   /** A monotonic clock in milliseconds. */
   readonly now?: () => number;
+  /** Milliseconds since the epoch, for the times in tokens. */
+  readonly wallClock?: () => number;
+  /** Fetches public keys, for tests. */
+  readonly fetch?: KeySetsOptions["fetch"];
   /** Bounds of the queues, for tests. */
   readonly limits?: Partial<FairQueueLimits>;
 }
@@ -87,15 +96,23 @@ export class CredentialChecks {
   readonly cache = new CredentialCache();
   readonly nonces = new DigestNonces();
   readonly now: () => number;
+  readonly wallClock: () => number;
+  /** The public keys that tokens are verified with. */
+  readonly keys: KeySets;
   /** Where checks wait for their turn. */
   readonly queues: Readonly<Record<UserStore["kind"], FairQueue>>;
-  readonly #underWay = new Map<string, UnderWay>();
+  readonly #underWay = new Map<string, UnderWay<Finding>>();
+  readonly #tokensUnderWay = new Map<string, UnderWay<TokenFinding | NotDone>>();
 
-  constructor({ now = () => performance.now(), limits }: CredentialChecksOptions = {}) {
+  constructor({ now = () => performance.now(), wallClock = Date.now, fetch, limits }: CredentialChecksOptions = {}) {
     this.now = now;
+    this.wallClock = wallClock;
+    this.keys = new KeySets({ now, ...(fetch && { fetch }) });
     this.queues = {
       list: new FairQueue({ running: HASHES_AT_ONCE, ...LIMITS, ...limits }),
       function: new FairQueue({ running: CALLS_AT_ONCE, ...LIMITS, ...limits }),
+      // Most wait for nothing but the keys.
+      token: new FairQueue({ running: CALLS_AT_ONCE, ...LIMITS, ...limits }),
     };
   }
 
@@ -107,18 +124,36 @@ export class CredentialChecks {
     const digest = isGeneral ? check.digest : special.digest;
     const recalled = this.cache.recall(digest, this.now());
     if (recalled !== undefined) return recalled;
+    const run = () => this.#findOut(check, asker.client);
+    return this.#takeTurn(this.#underWay, check.kind, { digest, user, asker, run });
+  }
+
+  /** Verifies a token that is not known, in the turn of the client. */
+  findToken(digest: string, asker: Asker, run: () => Promise<TokenFinding>): Promise<TokenFinding | NotDone> {
+    const verify = async (): Promise<TokenFinding> => {
+      const found = await run();
+      // Who has shown a good token has no name before the next one is verified.
+      if ("token" in found) this.cache.trust(asker.client, "", this.now());
+      return found;
+    };
+    return this.#takeTurn(this.#tokensUnderWay, "token", { digest, user: "", asker, run: verify });
+  }
+
+  #takeTurn<Found>(
+    all: Map<string, UnderWay<Found | NotDone>>,
+    kind: UserStore["kind"],
+    { digest, user, asker, run }: { digest: string; user: string; asker: Asker; run: () => Promise<Found> },
+  ): Promise<Found | NotDone> {
     // Of each client its own: what another one asks waits in the queue of that one.
     const key = `${asker.client}\0${digest}`;
-    const underWay = this.#underWay.get(key);
+    const underWay = all.get(key);
     if (underWay !== undefined) {
       underWay.askers.add(asker);
       return underWay.finding;
     }
     const askers = new Askers(asker, this.cache.isTrusted(asker.client, user, this.now()));
-    const finding = this.queues[check.kind]
-      .run(askers, () => this.#findOut(check, asker.client))
-      .finally(() => this.#underWay.delete(key));
-    this.#underWay.set(key, { finding, askers });
+    const finding = this.queues[kind].run(askers, run).finally(() => all.delete(key));
+    all.set(key, { finding, askers });
     return finding;
   }
 
@@ -139,8 +174,8 @@ export class CredentialChecks {
 }
 
 /** A check under way, and the clients that wait for it. */
-interface UnderWay {
-  readonly finding: Promise<Finding>;
+interface UnderWay<Found> {
+  readonly finding: Promise<Found>;
   readonly askers: Askers;
 }
 

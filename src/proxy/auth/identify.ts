@@ -12,7 +12,7 @@ import { cutText } from "../../escape-text.ts";
 import type { Asker, AuthOutcome, CredentialChecks } from "./credential-checks.ts";
 import type { HookReport } from "../hook/call-hook.ts";
 
-/** Seconds after which a client may try again when too many passwords were being checked. */
+/** Seconds after which a client may try again when too many passwords were being checked, or keys are missing. */
 const RETRY_AFTER_SECONDS = 1;
 
 /** The credentials that a client shows. */
@@ -113,6 +113,8 @@ export function identify(
   if (certificate !== undefined && presented.kind === "nothing") return succeed(certificate.user);
   if (exempt !== undefined && presented.kind === "nothing") return succeed(exempt.user);
   const conclude = (outcome: AuthOutcome): Identification => {
+    for (const each of services.checks.keys.takeFaults())
+      services.reportHook({ hook: `users ${each.what}`, fault: each });
     // Where no password is asked for, a client's credentials prove nothing, and its certificate still does.
     if (outcome.ok) {
       const { user, parameters } = outcome;
@@ -161,7 +163,7 @@ function explainRefusal(
   const refusal = fail(detail, {
     ...(fault && { note: `the ${fault.what ?? "function"} of users ${fault.why}` }),
     ...(note !== undefined && { note }),
-    ...(detail === "auth_busy" && { retryAfterSeconds: RETRY_AFTER_SECONDS }),
+    ...((detail === "auth_busy" || detail === "keys_unavailable") && { retryAfterSeconds: RETRY_AFTER_SECONDS }),
     ...(stale && { stale: true }),
   });
   // The record shows which user's password is guessed.

@@ -3,7 +3,7 @@ import { WebhookFault } from "../hook/webhook.ts";
 import { NO_PARAMETERS, type UserParameters } from "../../protocol/user-parameters.ts";
 import type { Asker, AuthOutcome, CredentialChecks, Finding, SpecialCheck } from "./credential-checks.ts";
 import type { Secret } from "../../secret.ts";
-import { isPassword, isUserName, type UserStore } from "./user-store.ts";
+import { isPassword, isUserName, type PasswordStore } from "./user-store.ts";
 import { WatchedParameters } from "./watched-parameters.ts";
 
 export interface VerifierOptions {
@@ -29,11 +29,11 @@ export interface Shown {
 
 /** Verifies passwords of a store. Plain passwords and cached results need no promise. */
 export class PasswordVerifier {
-  readonly #store: UserStore;
+  readonly #store: PasswordStore;
   readonly #cacheTtlMs: number;
   readonly #hookDeadlineMs: number;
 
-  constructor(store: UserStore, { cacheTtlMs = 300_000, hookDeadlineMs = 5_000 }: VerifierOptions = {}) {
+  constructor(store: PasswordStore, { cacheTtlMs = 300_000, hookDeadlineMs = 5_000 }: VerifierOptions = {}) {
     this.#store = store;
     this.#cacheTtlMs = cacheTtlMs;
     this.#hookDeadlineMs = hookDeadlineMs;

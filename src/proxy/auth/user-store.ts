@@ -1,6 +1,7 @@
 import { isStep, runAtOnce, type Steps } from "../../steps.ts";
 import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
 import { classifyPassword } from "./password-hash.ts";
+import type { TokenStore } from "./token-store.ts";
 import type { WebhookFault } from "../hook/webhook.ts";
 import type { Secret } from "../../secret.ts";
 import type { UserParameters } from "../../protocol/user-parameters.ts";
@@ -47,7 +48,10 @@ export interface UserProblem {
 }
 
 /** Who may use the proxy, compiled. */
-export type UserStore = ListStore | FunctionStore;
+export type UserStore = PasswordStore | TokenStore;
+
+/** Users who show a password. */
+export type PasswordStore = ListStore | FunctionStore;
 
 /** Users known by name. */
 export interface ListStore {
@@ -82,7 +86,8 @@ export type UserRecord =
     };
 
 export type UserStoreResult =
-  { readonly ok: true; readonly store: UserStore } | { readonly ok: false; readonly problems: readonly UserProblem[] };
+  | { readonly ok: true; readonly store: PasswordStore }
+  | { readonly ok: false; readonly problems: readonly UserProblem[] };
 
 // Neither ever leaves the process, so nobody outside of it can tell what the
 // digest of a password is or which decoy a name gets.
@@ -128,7 +133,7 @@ export function* createStoreInSteps(users: readonly UserEntry[]): Steps<UserStor
 }
 
 /** Makes a store of a function. What it may take and how often it is asked is the verifier's matter. */
-export function createFunctionStore(check: UserCheck): UserStore {
+export function createFunctionStore(check: UserCheck): FunctionStore {
   return { kind: "function", check, id: randomBytes(16).toString("base64") };
 }
 

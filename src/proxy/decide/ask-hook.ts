@@ -6,6 +6,9 @@ import type { Via } from "../policy/decision.ts";
 export async function askVerdict(ask: () => unknown, ms: number): Promise<HookAnswer<HookVerdict>> {
   const asked = await callHook(ask, ms);
   if (!asked.ok) return asked;
+  const { answer } = asked;
+  if (typeof answer === "object" && answer !== null && "fault" in answer && typeof answer.fault === "string")
+    return { ok: false, fault: { what: "webhook", why: answer.fault } };
   return isVerdict(asked.answer) ? { ok: true, answer: asked.answer } : blame("answered with no verdict");
 }
 

@@ -5,7 +5,7 @@ import { type Lookup, type Lookups, NOT_FOUND, type Resolver } from "../../net/d
 import type { Failure } from "../failure.ts";
 import type { HookAnswer, HookFault, HookReport } from "../hook/call-hook.ts";
 import type { UserParameters } from "../../protocol/user-parameters.ts";
-import { type Decision, explainDenial, type Via } from "../policy/decision.ts";
+import { type Decision, explainDenial, letThrough, type Reported, type Via } from "../policy/decision.ts";
 import { applyVerdict, describeQuery, evaluate, evaluateAddress } from "../policy/evaluate.ts";
 import { guardAddress, type OwnListeners } from "../policy/guard.ts";
 import { type Nat64Prefixes, WELL_KNOWN_PREFIX } from "../policy/nat64.ts";
@@ -48,8 +48,9 @@ export interface AuthorizeServices {
 type Settled =
   { readonly kind: "found"; readonly finding: Finding } | { readonly kind: "needs_address"; readonly rule: number };
 
-function foundBy(decision: Decision): Settled {
-  return { kind: "found", finding: { decision } };
+function foundBy(decision: Decision, reported: Reported | undefined): Settled {
+  const isLetThrough = reported !== undefined && decision.verdict === "allow";
+  return { kind: "found", finding: { decision: isLetThrough ? letThrough(decision, reported) : decision } };
 }
 
 /** One walk through rules that need answers from functions or DNS. Each question is asked once. */
@@ -62,6 +63,8 @@ export class Inquiry {
   readonly #client: Conn | undefined;
   readonly #verdicts = new Map<number, Promise<HookAnswer<HookVerdict>>>();
   readonly #vias = new Map<number, Promise<HookAnswer<Via>>>();
+  /** The first rule that would have refused and only reports, whatever the addresses are. */
+  #reported: Reported | undefined;
   #spentMs = 0;
 
   constructor(request: AccessRequest, query: Query, services: AuthorizeServices, client: Conn | undefined) {
@@ -181,39 +184,55 @@ export class Inquiry {
     let rule = from;
     for (;;) {
       const stopped = this.#policy.rules[rule];
-      if (stopped === undefined || stopped.verdict.kind !== "allow") {
+      if (stopped === undefined || (stopped.verdict.kind !== "allow" && !stopped.reports)) {
         const note = `${failure.note ?? "no answer"}, and rule ${stopped?.name ?? ""} needs the address`;
         return { decision: undefined, failure: { ...failure, note } };
       }
+      if (stopped.reports) this.#reported ??= { rule: stopped.name, detail: failure.detail };
       const settled = await this.#settle(evaluate(this.#policy, query, rule + 1), query);
       if (settled.kind === "found") return settled.finding;
       rule = settled.rule;
     }
   }
 
-  /** Asks functions until a rule decides or needs an address. */
+  /** Asks functions until a rule decides or needs an address. Rules that only report are passed over. */
   async #settle(start: Evaluation, query: Query): Promise<Settled> {
     const { hookMs } = this.#request.runtime.timeouts;
     let evaluation = start;
+    let reported = this.#reported;
+    const passOver = (would: Reported | undefined, rule: number): void => {
+      reported ??= would;
+      evaluation = evaluateAddress(this.#policy, query, this.#nat64, rule + 1);
+    };
     for (;;) {
       switch (evaluation.kind) {
         case "decided":
-          return foundBy(evaluation.decision);
+          return foundBy(evaluation.decision, reported);
         case "needs_address":
+          this.#reported = reported;
           return evaluation;
+        case "report":
+          passOver(evaluation.reported, evaluation.rule);
+          break;
         case "ask": {
-          const { rule, ask } = evaluation;
-          const asked = await this.#askOnce(this.#verdicts, rule, (facts) => askVerdict(() => ask(facts), hookMs));
-          if (!asked.ok) return { kind: "found", finding: this.#distrust(rule, "function", asked.fault) };
-          if (asked.answer !== undefined) return foundBy(applyVerdict(this.#policy, rule, asked.answer));
-          evaluation = evaluateAddress(this.#policy, query, this.#nat64, rule + 1);
+          const { rule, ask, longestMs = hookMs } = evaluation;
+          const asked = await this.#askOnce(this.#verdicts, rule, (facts) => askVerdict(() => ask(facts), longestMs));
+          const { name = "", reports } = this.#policy.rules[rule] ?? {};
+          const refusal = asked.ok ? undefined : this.#distrust(rule, asked.fault.what ?? "function", asked.fault);
+          if (refusal !== undefined && !reports) return { kind: "found", finding: refusal };
+          const verdict = asked.ok ? asked.answer : undefined;
+          const denies = verdict !== undefined && ("deny" in verdict || "fault" in verdict);
+          if (verdict !== undefined && !(denies && reports))
+            return foundBy(applyVerdict(this.#policy, rule, verdict), reported);
+          const detail = refusal === undefined && verdict !== undefined && "deny" in verdict ? "denied_by_rule" : "hook_failed";
+          passOver(denies || refusal !== undefined ? { rule: name, detail } : undefined, rule);
           break;
         }
         case "ask_via": {
           const { rule, ask } = evaluation;
           const asked = await this.#askOnce(this.#vias, rule, (facts) => askVia(() => ask(facts), hookMs));
           if (!asked.ok) return { kind: "found", finding: this.#distrust(rule, "via function", asked.fault) };
-          return foundBy({ ...evaluation.decision, via: asked.answer });
+          return foundBy({ ...evaluation.decision, via: asked.answer }, reported);
         }
         default:
           return evaluation satisfies never;
@@ -238,7 +257,7 @@ export class Inquiry {
     this.#services.reportHook({ hook: `${which} of rule ${name}`, fault });
     return {
       decision: { verdict: "deny", rule: name, detail: "hook_failed" },
-      failure: { detail: "hook_failed", note: `rule ${name} ${fault.why}` },
+      failure: { detail: "hook_failed", note: `rule ${name}${fault.what ? `: the ${fault.what}` : ""} ${fault.why}` },
     };
   }
 }

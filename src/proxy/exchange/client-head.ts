@@ -19,6 +19,8 @@ export interface ClientHeadOptions {
   readonly bound: boolean;
   /** Undefined when the rule changes nothing. */
   readonly edits: ResponseEdits | undefined;
+  /** The line that says why the request would have been refused; undefined when it would not. */
+  readonly reported?: string | undefined;
 }
 
 /**
@@ -42,6 +44,7 @@ export function formatClientHead(head: ResponseHead, options: ClientHeadOptions)
   if (status === 101 || status === 426) own += formatUpgrade(head.fields, options.close);
   else if (options.bound) own += formatBound(options.close);
   else if (options.close) own += "Connection: close\r\n";
+  if (options.reported !== undefined && (status >= 200 || status === 101)) own += options.reported;
   // RFC 9110 §6.6.1: who forwards a response that has no Date gives it one.
   const end = status >= 200 && !fields.has(DATE) ? lines.dated(version, via) : lines.undated(version, via);
   const isAsItCame = exactLine > 0 && fields.octets === head.fields.octets;

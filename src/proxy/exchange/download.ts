@@ -50,6 +50,8 @@ export interface DownloadOptions {
   readonly asksUpstream: boolean;
   /** What the rule changes in the response. */
   readonly edits?: ResponseEdits | undefined;
+  /** The line that says why the request would have been refused; undefined when it would not. */
+  readonly reported?: string | undefined;
   /** Is told of the head of the final response. */
   readonly answered?: ((head: ResponseHead) => void) | undefined;
 }
@@ -222,12 +224,13 @@ export class Download implements ConnSink {
 
   /** The head of a response that has no body. */
   #formatPlain(head: ResponseHead): HeadToWrite | HopByHopError {
-    const { via, edits } = this.#current;
-    return formatClientHead(head, { via, lines: this.#lines, chunked: false, close: false, bound: false, edits });
+    const { via, edits, reported } = this.#current;
+    const plain = { chunked: false, close: false, bound: false };
+    return formatClientHead(head, { via, lines: this.#lines, ...plain, edits, reported });
   }
 
   #answer(head: ResponseHead, bytes: Uint8Array, used: number): void {
-    const { request, via, asksUpstream, edits } = this.#current;
+    const { request, via, asksUpstream, edits, reported } = this.#current;
     const { head: requestHead } = request;
     const framing = frameResponse(head, requestHead.method);
     if (framing.kind === "bad" || framing.kind === "tunnel") {
@@ -252,6 +255,7 @@ export class Download implements ConnSink {
       // Who is asked to forward keeps the connection to the origin, and says whether it is the client's own.
       bound: this.bindsOrigin && (!asksUpstream || supportsConnectionAuth(head)),
       edits,
+      reported,
     });
     if (typeof formatted === "string") {
       this.#owner.failResponse({ detail: "bad_response", note: formatted });

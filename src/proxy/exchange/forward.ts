@@ -8,6 +8,7 @@ import { describeFailure, type Failure, type Outcome, succeed } from "../failure
 import { classifyAddress } from "../policy/address-class.ts";
 import type { Grant } from "../policy/decision.ts";
 import type { ForwardRequest } from "../read/forward-request.ts";
+import { describeReported } from "../record/find-reported.ts";
 import type { RequestRecord } from "../record/request-record.ts";
 import { resolveLogin } from "../route/hop-login.ts";
 import type { Hop } from "../route/hop.ts";
@@ -196,6 +197,7 @@ export class ForwardedRequest {
       outgoing,
       via: settings.via,
       edits: grant.decision.response,
+      reported: describeReported(record),
       asksUpstream: originRoute.forwarder !== undefined,
       keepsRequest: login?.mayAskAgain === true || ((reused || members !== undefined) && isIdempotent(request)),
       responseMs: timeouts.responseMs,
@@ -224,8 +226,7 @@ export class ForwardedRequest {
   async #openBeside(members: RequestMembers, first: Carriage): Promise<Beside<Path> | undefined> {
     const { record, client, request, grant, forwarding } = this.task;
     const path = this.#pave(first.route);
-    const { key, fits } = path.originRoute;
-    const kept = forwarding.origins.take(key, fits);
+    const kept = forwarding.origins.take(path.originRoute.key, path.originRoute.fits);
     if (kept !== undefined) {
       first.reused();
       return { origin: kept, carriage: first, path };

@@ -27,6 +27,7 @@ import { evaluateAddress } from "../policy/evaluate.ts";
 import { WELL_KNOWN_PREFIX } from "../policy/nat64.ts";
 import { isPooled, type Route } from "../route/route.ts";
 import type { Runtime } from "../runtime.ts";
+import { describeReported } from "../record/find-reported.ts";
 import type { RequestRecord } from "../record/request-record.ts";
 import type { ExchangeOptions } from "./exchange.ts";
 import { describeKeeping } from "./forward.ts";
@@ -56,6 +57,8 @@ export interface Plan {
   readonly credentials: Uint8Array | undefined;
   /** The credentials when they have to be verified again each time. */
   readonly toVerify: string | undefined;
+  /** The line of responses that says why the request would have been refused; undefined when it would not. */
+  readonly reported: string | undefined;
   /** What goes to the origin after the path, and after the fields of the client. */
   readonly afterPath: Uint8Array;
   readonly afterFields: Uint8Array;
@@ -169,6 +172,7 @@ function makePlan(record: RequestRecord, client: Conn, numbers: ObjectNumbers): 
     prefix: Buffer.from(`http://${authority}/`, "latin1"),
     authority: Buffer.from(authority, "latin1"),
     credentials: shown[0] === undefined ? undefined : Buffer.from(shown[0], "latin1"),
+    reported: describeReported(record),
     toVerify: shown[0] === undefined || runtime.authenticator.isSettled(shown[0]) ? undefined : shown[0],
     afterPath: Buffer.from(` HTTP/1.1\r\nHost: ${formatAuthority(scheme, target)}\r\n`, "latin1"),
     afterFields: Buffer.from(
@@ -279,6 +283,10 @@ export class PlannedRequest implements ExchangeOptions, HeadToWrite {
 
   get via(): string {
     return this.plan.runtime.forward.via;
+  }
+
+  get reported(): string | undefined {
+    return this.plan.reported;
   }
 
   get asksUpstream(): boolean {

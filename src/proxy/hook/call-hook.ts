@@ -3,7 +3,7 @@ import { describeThrown } from "./describe-thrown.ts";
 /** How a function of the configuration failed, for people. */
 export interface HookFault {
   /** What failed; default `function`. */
-  readonly what?: "webhook";
+  readonly what?: "webhook" | "key server";
   /** Continues a sentence that begins with the function's name: `threw`, `did not answer in 5000 ms`. Has nothing that the function made. */
   readonly why: string;
   /** Describes what it threw, without `secrets`; only for the operator. */

@@ -26,22 +26,72 @@ export class WebhookFault {
  * Follows no redirect, uses no proxy, and reads at most 64 KiB.
  */
 export async function askWebhook(
-  { url, headers, ca, timeoutMs }: Webhook,
+  webhook: Webhook,
   question: Readonly<Record<string, unknown>>,
 ): Promise<boolean | WebhookFault> {
+  const body = await post(webhook, question);
+  if (body instanceof WebhookFault) return body;
+  return readAnswer(body) ?? new WebhookFault('answered with something that is not { "allow": true or false }');
+}
+
+/** The body of the answer. */
+async function post(
+  { url, headers, ca, timeoutMs }: Webhook,
+  question: Readonly<Record<string, unknown>>,
+): Promise<string | WebhookFault> {
   const fields = Object.fromEntries(headers.map(([name, value]) => [name, value.reveal()]));
   const body = JSON.stringify(question);
   const posted = await postJson({ url, body, headers: { Accept: "application/json", ...fields }, ca, ms: timeoutMs });
   if (posted.kind === "failed") return new WebhookFault(posted.why);
   if (posted.status !== 200) return new WebhookFault(`answered with ${posted.status}`);
-  return readAnswer(posted.body) ?? new WebhookFault('answered with something that is not { "allow": true or false }');
+  return posted.body;
 }
 
+/** What a webhook says of a connection or a request. */
+export interface RuleAnswer {
+  readonly allow: boolean;
+  /** Why not, for people: printable, at most 200 characters. */
+  readonly reason?: string;
+  /** Milliseconds for which the same question has the same answer. */
+  readonly forMs?: number;
+}
+
+/** Asks a webhook that decides for a rule: `{ "allow": false, "reason": "…", "for": 60 }`, `for` in seconds. */
+export async function askWebhookRule(
+  webhook: Webhook,
+  question: Readonly<Record<string, unknown>>,
+): Promise<RuleAnswer | WebhookFault> {
+  const body = await post(webhook, question);
+  if (body instanceof WebhookFault) return body;
+  return readRuleAnswer(body) ?? new WebhookFault('answered with something that is not { "allow": true or false }');
+}
+
+function readRuleAnswer(body: string): RuleAnswer | undefined {
+  const answer = readJson(body);
+  if (typeof answer !== "object" || answer === null || !("allow" in answer)) return undefined;
+  const { allow } = answer;
+  const reason = "reason" in answer ? answer.reason : undefined;
+  const seconds = "for" in answer ? answer.for : undefined;
+  if (typeof allow !== "boolean" || (reason !== undefined && typeof reason !== "string")) return undefined;
+  if (seconds !== undefined && (typeof seconds !== "number" || !(seconds >= 0))) return undefined;
+  return {
+    allow,
+    ...(reason !== undefined && { reason: reason.slice(0, MAX_REASON).replaceAll(/[^\x20-\x7e]/g, "?") }),
+    ...(seconds !== undefined && { forMs: seconds * 1000 }),
+  };
+}
+
+const MAX_REASON = 200;
+
 function readAnswer(body: string): boolean | undefined {
+  const answer = readJson(body);
+  const allow = typeof answer === "object" && answer !== null && "allow" in answer ? answer.allow : undefined;
+  return typeof allow === "boolean" ? allow : undefined;
+}
+
+function readJson(body: string): unknown {
   try {
-    const answer: unknown = JSON.parse(body);
-    const allow = typeof answer === "object" && answer !== null && "allow" in answer ? answer.allow : undefined;
-    return typeof allow === "boolean" ? allow : undefined;
+    return JSON.parse(body);
   } catch {
     return undefined;
   }

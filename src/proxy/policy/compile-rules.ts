@@ -4,7 +4,7 @@ import type { CompiledRule, Evaluation, Fallback, Policy, Rule } from "./policy.
 import { compileRequestCondition } from "./request-condition.ts";
 import { TargetIndexBuilder } from "./target-index.ts";
 import { Timetable } from "./when.ts";
-import { type AllowDecision, type Decision, settle, type Via } from "./decision.ts";
+import { type AllowDecision, type Decision, letThrough, settle, type Via } from "./decision.ts";
 
 /** Name that decisions carry when no rule matched. */
 export const DEFAULT_RULE = "default";
@@ -30,8 +30,10 @@ export function* compileRulesInSteps(rules: readonly Rule[], fallback: Fallback)
     times: times.length === 0 ? undefined : new Timetable(times),
     fallback,
     unmatched: decide(fallBack(fallback)),
-    asks: fallback.kind === "ask" || rules.some(({ verdict }) => verdict.kind === "allow" && verdict.ask === true),
-    looksAtRequests: compiled.some(({ request }) => request !== undefined),
+    asks:
+      (fallback.kind === "ask" && !fallback.reports) ||
+      rules.some(({ verdict, reports }) => verdict.kind === "allow" && verdict.ask === true && !reports),
+    looksAtRequests: compiled.some(({ request, verdict }) => request !== undefined || verdict.kind === "hook"),
   };
 }
 
@@ -47,7 +49,7 @@ function decide(decision: Decision, index?: number): Evaluation {
 }
 
 function compileRule(rule: Rule, index: number, fallback: Fallback): CompiledRule {
-  const { name, from, users, parameters, methods, paths, when, verdict } = rule;
+  const { name, from, users, parameters, methods, paths, when, reports, verdict } = rule;
   const request = compileRequestCondition(methods, paths, verdict.kind === "deny");
   const matched = match(rule, index, fallback, false);
   return {
@@ -57,20 +59,29 @@ function compileRule(rule: Rule, index: number, fallback: Fallback): CompiledRul
     ...(parameters && { parameters }),
     ...(request && { request }),
     ...(when && { when }),
+    ...(reports && { reports }),
     verdict,
     matched,
     matchedExactly: verdict.kind === "allow" && verdict.allowPrivate ? match(rule, index, fallback, true) : matched,
   };
 }
 
-function match({ name, verdict }: Rule, index: number, fallback: Fallback, exact: boolean): Evaluation {
+function match({ name, verdict, reports }: Rule, index: number, fallback: Fallback, exact: boolean): Evaluation {
   switch (verdict.kind) {
     case "deny":
+      if (reports) return { kind: "report", rule: index, reported: { rule: name, detail: "denied_by_rule" } };
       return decide({ verdict: "deny", rule: name, detail: "denied_by_rule" }, index);
     case "hook":
-      return { kind: "ask", rule: index, ask: verdict.ask };
+      return {
+        kind: "ask",
+        rule: index,
+        ask: verdict.ask,
+        ...(verdict.webhook && { longestMs: verdict.webhook.longestMs }),
+      };
     case "allow": {
-      const decision = allow(name, verdict, fallback, exact);
+      const { ask, ...rest } = allow(name, verdict, fallback, exact);
+      const reported = { rule: name, detail: "approval_missing" } as const;
+      const decision = ask && reports ? letThrough(rest, reported) : { ...rest, ...(ask && { ask }) };
       return typeof verdict.via === "function"
         ? { kind: "ask_via", rule: index, ask: verdict.via, decision }
         : decide(decision, index);
@@ -94,13 +105,17 @@ function allow(name: string, verdict: AllowVerdict, fallback: Fallback, exact: b
 }
 
 function fallBack(fallback: Fallback): Decision {
-  return fallback.kind === "deny"
-    ? { verdict: "deny", rule: DEFAULT_RULE, detail: "denied_by_default" }
-    : {
-        verdict: "allow",
-        rule: DEFAULT_RULE,
-        allowPrivate: false,
-        via: fallback.via,
-        ...(fallback.kind === "ask" && { ask: true }),
-      };
+  const allowed = { verdict: "allow", rule: DEFAULT_RULE, allowPrivate: false, via: findDefaultVia(fallback) } as const;
+  switch (fallback.kind) {
+    case "allow":
+      return allowed;
+    case "ask":
+      return fallback.reports ? letThrough(allowed, { rule: DEFAULT_RULE, detail: "approval_missing" }) : { ...allowed, ask: true };
+    case "deny": {
+      const detail = "denied_by_default";
+      return fallback.reports ? letThrough(allowed, { rule: DEFAULT_RULE, detail }) : { verdict: "deny", rule: DEFAULT_RULE, detail };
+    }
+    default:
+      return fallback satisfies never;
+  }
 }

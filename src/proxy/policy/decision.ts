@@ -1,7 +1,7 @@
 import type { Ip } from "../../address/ip.ts";
 import type { Bandwidth } from "../../net/conn/token-buckets.ts";
 import type { Lookup, Lookups } from "../../net/dns/resolver.ts";
-import type { Failure } from "../failure.ts";
+import type { Failure, FailureDetail } from "../failure.ts";
 import type { InsideDemand } from "./inside-demand.ts";
 import type { RequestEdits, ResponseEdits } from "./message-edits.ts";
 
@@ -44,9 +44,18 @@ const termNames = Object.keys(termFields) as readonly (keyof Terms)[];
 /** What was decided about a target, or about one address of it. */
 export type Decision = AllowDecision | DenyDecision;
 
+/** A refusal that was only reported: what it would have said. */
+export interface Reported {
+  /** Name of the rule that would have refused. */
+  readonly rule: string;
+  readonly detail: FailureDetail;
+}
+
 export interface AllowDecision extends Terms {
   readonly verdict: "allow";
   readonly rule: string;
+  /** Why the request would have been refused; undefined when nothing would have refused it. */
+  readonly reported?: Reported;
   readonly allowPrivate: boolean;
   /** The rule names this one address, as `192.0.2.1` or with a full-length prefix. A metadata address needs that besides `allowPrivate`. */
   readonly exactAddress?: boolean;
@@ -57,6 +66,8 @@ export interface DenyDecision {
   readonly verdict: "deny";
   readonly rule: string;
   readonly detail: "denied_by_rule" | "denied_by_default" | "hook_failed";
+  /** What the webhook of the rule says. */
+  readonly reason?: string;
 }
 
 /** Whether connections under two decisions are made and used alike: they differ at most in the addresses that they open. */
@@ -65,6 +76,16 @@ export function isSameUse(a: AllowDecision, b: AllowDecision): boolean {
   const { via } = a;
   if (via.length !== b.via.length || via.some((name, index) => name !== b.via[index])) return false;
   return termNames.every((name) => a[name] === b[name]);
+}
+
+/**
+ * Lets through what `reported` would have refused, as `decision` does otherwise. A rule that only
+ * reports must not open more than it would as a rule that denies, but public targets: what the
+ * decision opens beyond them, and what it adds to requests, is left out.
+ */
+export function letThrough(decision: AllowDecision, reported: Reported): AllowDecision {
+  const { exactAddress: _, request, ...rest } = decision;
+  return { ...rest, allowPrivate: false, reported, ...(request && { request: request.withoutAdded }) };
 }
 
 /** Permission to connect to a target. */
@@ -107,6 +128,7 @@ export function settle(decision: Decision): Authorization {
 /** Why a decision does not let the target be dialled. */
 export function explainDenial(decision: Decision | undefined): Failure {
   if (decision?.verdict !== "deny") throw new Error("What is not denied has no reason to be");
-  const { detail, rule } = decision;
-  return detail === "denied_by_default" ? { detail } : { detail, note: `rule ${rule}` };
+  const { detail, rule, reason } = decision;
+  if (detail === "denied_by_default") return { detail };
+  return { detail, note: reason === undefined ? `rule ${rule}` : `rule ${rule}: ${reason}` };
 }

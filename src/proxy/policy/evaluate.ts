@@ -54,7 +54,11 @@ export function evaluateAddress(policy: Policy, query: Query, nat64: Nat64Prefix
 /** Gives the decision that follows from the verdict of a rule's function. */
 export function applyVerdict(policy: Policy, rule: number, verdict: Exclude<HookVerdict, undefined>): Decision {
   const name = policy.rules[rule]?.name ?? DEFAULT_RULE;
-  if ("deny" in verdict) return { verdict: "deny", rule: name, detail: "denied_by_rule" };
+  if ("fault" in verdict) return { verdict: "deny", rule: name, detail: "hook_failed" };
+  if ("deny" in verdict) {
+    const { reason } = verdict;
+    return { verdict: "deny", rule: name, detail: "denied_by_rule", ...(reason !== undefined && { reason }) };
+  }
   return {
     verdict: "allow",
     rule: name,
@@ -63,10 +67,13 @@ export function applyVerdict(policy: Policy, rule: number, verdict: Exclude<Hook
   };
 }
 
+const UNSEEN = { method: undefined, path: undefined };
+
 /** The facts that a rule's function gets. */
 export function describeQuery(query: Query): HookQuery {
-  const { client, user, parameters = NO_PARAMETERS, target } = query;
-  return { client: client.text, user, parameters, host: target.host.text, port: target.port };
+  const { client, user, parameters = NO_PARAMETERS, target, request } = query;
+  const { method, path } = typeof request === "object" ? request : UNSEEN;
+  return { client: client.text, user, parameters, host: target.host.text, port: target.port, method, path };
 }
 
 /** The first matching rule of several lists. */

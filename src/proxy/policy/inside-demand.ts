@@ -16,4 +16,6 @@ export interface InsideDemand {
   readonly ja4?: ReadonlySet<string>;
   /** For TLS: no Encrypted Client Hello; `grease`: but one that looks like the random bytes of a client without a key. */
   readonly ech?: "deny" | "grease";
+  /** What breaches the demand passes, and is recorded. */
+  readonly reports?: true;
 }

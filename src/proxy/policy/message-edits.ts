@@ -6,6 +6,8 @@ export interface RequestEdits {
   /** It adds values to the request. They are for TLS, unless `allowPlain`. */
   readonly adds: boolean;
   readonly allowPlain: boolean;
+  /** The same without the values that it adds, for requests that are let through only because a refusal is reported. */
+  readonly withoutAdded: RequestEdits;
   /** For people, without any value: `sets authorization`. */
   readonly description: string;
 }

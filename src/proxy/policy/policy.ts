@@ -8,7 +8,7 @@ import type { RequestCondition, RequestFacts } from "./request-condition.ts";
 import type { ParameterCondition } from "./rule-list.ts";
 import type { TargetIndex, TargetPattern } from "./target-index.ts";
 import type { Timetable, When } from "./when.ts";
-import type { AllowDecision, Authorization, Decision, Terms, Via } from "./decision.ts";
+import type { AllowDecision, Authorization, Decision, Reported, Terms, Via } from "./decision.ts";
 
 /** The facts that a rule can look at. */
 export interface Query {
@@ -38,7 +38,11 @@ export interface Query {
 
 /** What a rule that is a function may answer; undefined passes on to the next rule. */
 export type HookVerdict =
-  undefined | { readonly deny: true } | { readonly allow: true; readonly allowPrivate?: boolean; readonly via?: Via };
+  | undefined
+  | { readonly deny: true; readonly reason?: string }
+  /** A webhook gave no answer that counts: the rest of a sentence that begins with it. */
+  | { readonly fault: string }
+  | { readonly allow: true; readonly allowPrivate?: boolean; readonly via?: Via };
 
 export interface HookQuery {
   readonly client: string;
@@ -47,6 +51,9 @@ export interface HookQuery {
   readonly parameters: UserParameters;
   readonly host: string;
   readonly port: number;
+  /** Of a forwarded request; undefined for a tunnel. The path has no query, and is undefined where readers could differ about it. */
+  readonly method: string | undefined;
+  readonly path: string | undefined;
 }
 
 /** One parsed rule. An absent list matches everything. */
@@ -63,6 +70,8 @@ export interface Rule {
   /** Patterns of paths of forwarded requests, with `*` for any characters. */
   readonly paths?: readonly string[];
   readonly when?: When;
+  /** What the rule would deny is passed on to the next rule, and recorded. For rules that deny, and functions. */
+  readonly reports?: true;
   readonly verdict:
     | { readonly kind: "deny" }
     /** `via` undefined: the default route. A function is asked for each connection. */
@@ -71,7 +80,12 @@ export interface Rule {
         readonly allowPrivate: boolean;
         readonly via: Via | ((query: HookQuery) => Via | Promise<Via>) | undefined;
       })
-    | { readonly kind: "hook"; readonly ask: (query: HookQuery) => HookVerdict | Promise<HookVerdict> };
+    | {
+        readonly kind: "hook";
+        readonly ask: (query: HookQuery) => HookVerdict | Promise<HookVerdict>;
+        /** It is a webhook, which answers within this time or has a fault. */
+        readonly webhook?: { readonly longestMs: number };
+      };
 }
 
 /** A rule, compiled. Its targets are in the index of the policy. */
@@ -82,14 +96,18 @@ export interface CompiledRule {
   readonly parameters?: readonly ParameterCondition[];
   readonly request?: RequestCondition;
   readonly when?: When;
+  readonly reports?: true;
   readonly verdict: Rule["verdict"];
   readonly matched: Evaluation;
   /** The evaluation when the rule names the one address; differs only with `allowPrivate`. */
   readonly matchedExactly: Evaluation;
 }
 
-/** What holds when no rule matches. */
-export type Fallback = { readonly kind: "deny" } | { readonly kind: "allow" | "ask"; readonly via: Via };
+/** What holds when no rule matches. With `reports`, what it refuses, or would ask for, is let through and recorded. */
+export type Fallback =
+  | { readonly kind: "deny"; readonly reports?: true }
+  | { readonly kind: "allow"; readonly via: Via }
+  | { readonly kind: "ask"; readonly via: Via; readonly reports?: true };
 
 /** The compiled policy: rules in order, and what holds when none matches. `compileRules` makes it. */
 export interface Policy {
@@ -120,11 +138,15 @@ export type Evaluation =
    * the search list could lead to. Ask again from this rule with `address` and `foundName`.
    */
   | { readonly kind: "needs_address"; readonly rule: number }
+  /** The rule would deny, and only reports it. Continue from the next rule. */
+  | { readonly kind: "report"; readonly rule: number; readonly reported: Reported }
   /** The rule is a function. Without a verdict, continue from the next rule. */
   | {
       readonly kind: "ask";
       readonly rule: number;
       readonly ask: (query: HookQuery) => HookVerdict | Promise<HookVerdict>;
+      /** Milliseconds for an answer, where it is not the time of all functions. */
+      readonly longestMs?: number;
     }
   /** The rule allows, and a function chooses the route. */
   | {

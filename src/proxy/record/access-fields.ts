@@ -16,6 +16,9 @@ export const ACCESS_FIELDS = {
   target: "Host and port that the client asked for.",
   dialled: "The address that was dialled: of the target, or of the first upstream.",
   rule: "The rule that decided, or `default`.",
+  reported:
+    "The precise reason for which it would have been refused, when that was only reported (`mode`, `rules[].report`).",
+  reported_rule: "The rule that would have refused it, or `default`.",
   route: "`direct`, or the upstreams of the chain.",
   member: "The member of a pool that carried it, or was tried last.",
   attempts: "How many members of pools were tried.",

@@ -25,6 +25,8 @@ export function formatJsonLine(record: AccessRecord): string {
     target: bound(record.target),
     dialled: bound(record.dialled),
     rule: bound(record.rule),
+    reported: record.reported,
+    reported_rule: bound(record.reportedRule),
     route: bound(record.route),
     member: bound(record.member),
     attempts: record.attempts,
@@ -88,6 +90,7 @@ export function formatTextLine(record: AccessRecord): string {
   parts.push(formatDuration(record.ms));
   if (record.end !== undefined) parts.push(record.end);
   if (record.detail !== undefined) parts.push(describeRefusal(record));
+  if (record.reported !== undefined) parts.push("reported", record.reported, "by", quote(record.reportedRule ?? "-"));
   parts.push(`[${record.id}]`);
   return parts.join(" ");
 }

@@ -2,6 +2,7 @@ import { formatEndpoint } from "../../address/endpoint.ts";
 import { hostFromIp } from "../../address/host.ts";
 import type { Ip } from "../../address/ip.ts";
 import { describeFailure, type FailureDetail, type FailureWord } from "../failure.ts";
+import { findReported } from "./find-reported.ts";
 import { type ClientProtocol, type RequestRecord, type Stage } from "./request-record.ts";
 import type { UserParameters } from "../../protocol/user-parameters.ts";
 import { type DescribedTls, describeTls } from "../tunnel/inside-facts.ts";
@@ -33,6 +34,9 @@ export interface AccessRecord {
   /** `ip:port` that was dialled: of the target, or of the first hop. */
   readonly dialled: string | undefined;
   readonly rule: string | undefined;
+  /** Why it would have been refused, when that was only reported, and the rule that would have done it. */
+  readonly reported: FailureDetail | undefined;
+  readonly reportedRule: string | undefined;
   readonly route: string | undefined;
   /** The members of pools that carried it, or that were tried last; and how many attempts there were. */
   readonly member: string | undefined;
@@ -66,6 +70,7 @@ export interface AccessRecord {
 /** Sums up a connection that is over. `now` is the monotonic clock of `enterStage`, in milliseconds. */
 export function buildAccessRecord(record: RequestRecord, now: number): AccessRecord {
   const { failure, tunnel, forwarded, inside } = record;
+  const reported = findReported(record);
   const ms = now - record.acceptedAt;
   const stageMs: Partial<Record<Stage, number>> = {};
   for (const stage in record.stageMs) {
@@ -87,6 +92,8 @@ export function buildAccessRecord(record: RequestRecord, now: number): AccessRec
     target: record.target && formatEndpoint(record.target),
     dialled: record.dialled && formatAddress(record.dialled),
     rule: record.decision?.rule,
+    reported: reported?.detail,
+    reportedRule: reported?.rule,
     route: record.route?.name,
     member: record.carriage?.name,
     attempts: record.carriage?.attempt,

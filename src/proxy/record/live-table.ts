@@ -6,10 +6,23 @@ import type { Failure } from "../failure.ts";
 import type { Tunnel } from "../flow/tunnel.ts";
 import { type CaptureFilter, matchesCapture } from "./capture-filter.ts";
 import { type AccessRecord, formatAddress } from "./access-record.ts";
+import { findReported } from "./find-reported.ts";
 
 /** What may be unknown yet. */
 type KnownSoFar =
-  "user" | "parameters" | "protocol" | "method" | "scheme" | "target" | "dialled" | "rule" | "route" | "inside" | "tls";
+  | "user"
+  | "parameters"
+  | "protocol"
+  | "method"
+  | "scheme"
+  | "target"
+  | "dialled"
+  | "rule"
+  | "reported"
+  | "reportedRule"
+  | "route"
+  | "inside"
+  | "tls";
 
 /** A tunnel or a forwarded request under way, as it was at the moment of asking, in the words of its record. */
 export interface Flow
@@ -201,6 +214,7 @@ function matchesFlow(filter: FlowFilter, record: RequestRecord): boolean {
 function describeFlow(kind: Flow["kind"], { record, up, down }: RequestUnderWay, now: number): Flow {
   const { id, listener, user, parameters, protocol, target, dialled, inside } = record;
   const isTunnel = kind === "tunnel";
+  const reported = findReported(record);
   return {
     kind,
     id,
@@ -214,6 +228,8 @@ function describeFlow(kind: Flow["kind"], { record, up, down }: RequestUnderWay,
     target: target && formatEndpoint(target),
     dialled: dialled && formatAddress(dialled),
     rule: record.decision?.rule,
+    reported: reported?.detail,
+    reportedRule: reported?.rule,
     route: record.route?.name,
     inside: inside?.protocol,
     tls: inside?.tls && describeTls(inside.tls),

@@ -4,6 +4,7 @@ import type { InsideProtocol } from "../policy/inside-demand.ts";
 import { type ClientProtocol, type RequestRecord, STAGES } from "./request-record.ts";
 import type { TunnelEnd } from "../flow/tunnel.ts";
 import { chooseExemplar, type Exemplar, Histogram } from "./histogram.ts";
+import { findReported } from "./find-reported.ts";
 import { NamedCounts } from "./named-counts.ts";
 
 /** `unknown`: the connection ended before it was clear what it speaks. */
@@ -146,6 +147,8 @@ export class Metrics {
   #countNames(record: RequestRecord, moved: { readonly up: number; readonly down: number }, now: number): void {
     const { decision, route, failure } = record;
     if (decision !== undefined) {
+      const reported = findReported(record);
+      if (reported !== undefined) this.rules.get(reported.rule).report(reported.detail);
       const rule = this.rules.get(decision.rule);
       rule.requests += 1;
       if (failure !== undefined) rule.fail(failure, record, now);

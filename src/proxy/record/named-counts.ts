@@ -1,4 +1,4 @@
-import { describeFailure, type Failure, type FailureWord } from "../failure.ts";
+import { describeFailure, type Failure, type FailureDetail, type FailureWord } from "../failure.ts";
 import { type Exemplar, type ExemplarSource, chooseExemplar, Histogram } from "./histogram.ts";
 
 /** What all names without a count of their own are counted under. */
@@ -14,12 +14,18 @@ export class NamedCount {
   bytesUp = 0;
   bytesDown = 0;
   readonly failures = new Map<FailureWord, { count: number; exemplar: Exemplar | undefined }>();
+  /** Requests that a rule would have refused, and only reported. */
+  readonly reported = new Map<FailureDetail, number>();
   /** How long dialling took. */
   readonly dial: Histogram;
 
   constructor(name: string, boundsMs: readonly number[]) {
     this.name = name;
     this.dial = new Histogram(boundsMs);
+  }
+
+  report(detail: FailureDetail): void {
+    this.reported.set(detail, (this.reported.get(detail) ?? 0) + 1);
   }
 
   fail({ detail }: Failure, from: ExemplarSource, now: number): void {

@@ -25,7 +25,7 @@ export function planTap(tunnel: InspectedTunnel): "now" | "later" | undefined {
  */
 export class FirstBytesTap implements TunnelTap {
   done = false;
-  readonly facts: InsideFacts = { protocol: undefined, tls: undefined, failure: undefined };
+  readonly facts: InsideFacts = { protocol: undefined, tls: undefined, failure: undefined, reported: undefined };
   readonly #tunnel: InspectedTunnel;
   readonly #profiles: ClientProfiles;
   #port: TapPort | undefined;
@@ -99,11 +99,13 @@ export class FirstBytesTap implements TunnelTap {
   /** The time to speak is over. Silence passes where everything does. */
   #expire(): void {
     const reader = this.#useReader();
+    const { handshakeMs } = this.#tunnel.runtime.timeouts;
+    const late = fail("first_bytes_timeout", { note: `${reader.upBytes} bytes came in ${handshakeMs} ms` }).failure;
     if (reader.settle("it is not complete in time") !== undefined) {
-      const { handshakeMs } = this.#tunnel.runtime.timeouts;
-      this.#deny(fail("first_bytes_timeout", { note: `${reader.upBytes} bytes came in ${handshakeMs} ms` }).failure);
+      this.#deny(late);
       return;
     }
+    if (this.facts.reported !== undefined) this.facts.reported = late;
     this.done = true;
     const held = this.#release(NO_BYTES);
     if (held.length > 0) this.#port?.pass(held);

@@ -20,6 +20,8 @@ export interface InsideFacts {
   tls: TlsFacts | undefined;
   /** Why the tunnel is refused for what was said inside. */
   failure: Failure | undefined;
+  /** Why it would have been refused, when the rule only reports it. */
+  reported?: Failure | undefined;
 }
 
 /** Of a tunnel in which nothing was said yet. */
@@ -27,6 +29,7 @@ export const NO_FACTS: Readonly<InsideFacts> = Object.freeze({
   protocol: undefined,
   tls: undefined,
   failure: undefined,
+  reported: undefined,
 });
 
 /** A TLS handshake as it is in clear on the wire. Numbers are named by `describeInside`. */

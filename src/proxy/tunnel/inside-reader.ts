@@ -106,7 +106,7 @@ export class InsideReader {
   /** The client has said all that it will say, or all that is looked at, and it is no whole message. */
   settle(why: string): Failure | undefined {
     const demand = this.#demand;
-    const failure = this.isTls && demand !== undefined ? judgeUnreadable(demand, why) : undefined;
+    const failure = this.isTls && demand !== undefined ? this.#weigh(judgeUnreadable(demand, why)) : undefined;
     if (failure === undefined) return this.#conclude("unknown");
     this.#facts.protocol = "unknown";
     return failure;
@@ -126,7 +126,7 @@ export class InsideReader {
   /** Whether something is demanded that the next message of the handshake could still breach. */
   get #watchesHellos(): boolean {
     const demand = this.#demand;
-    if (demand === undefined || this.#version !== undefined) return false;
+    if (demand === undefined || this.#version !== undefined || this.#facts.reported !== undefined) return false;
     return (
       demand.sni !== undefined ||
       demand.minVersion !== undefined ||
@@ -198,7 +198,7 @@ export class InsideReader {
       noteMessage(this.#notes, "client", event, 0);
     }
     if (this.#demand === undefined || target === undefined) return undefined;
-    const failure = judgeHello(this.#demand, target, hello, profile.ja4);
+    const failure = this.#weigh(judgeHello(this.#demand, target, hello, profile.ja4));
     this.accepted = failure === undefined;
     return failure;
   }
@@ -219,7 +219,7 @@ export class InsideReader {
         return this.#takeAlert("server", event);
       case "gave_up":
         if (this.#demand?.minVersion !== undefined && this.#version === undefined)
-          return fail("tls_too_old", { note: "the answer of the server cannot be read" }).failure;
+          return this.#weigh(fail("tls_too_old", { note: "the answer of the server cannot be read" }).failure);
         if (!this.#watchesHellos) this.finish();
         return undefined;
       default:
@@ -237,7 +237,7 @@ export class InsideReader {
     tls.resumed = resumesSession(server, this.#sessionId);
     if (version >= TLS13) this.#server = undefined;
     else tls.alpnChosen = server.alpn;
-    return this.#demand && judgeVersion(this.#demand, version);
+    return this.#demand && this.#weigh(judgeVersion(this.#demand, version));
   }
 
   #takeAlert(from: "client" | "server", alert: Extract<TlsEvent, { kind: "alert" }>): undefined {
@@ -250,7 +250,17 @@ export class InsideReader {
   /** What the client sends after a hello that was judged, and before the server's: nothing that might be another hello may pass unread. */
   #mistrust(what: string): Failure | undefined {
     const demand = this.#demand;
-    return demand !== undefined && this.#watchesHellos ? judgeUnreadable(demand, what) : undefined;
+    if (demand === undefined || !this.#watchesHellos) return undefined;
+    const failure = this.#weigh(judgeUnreadable(demand, what));
+    if (this.#facts.reported !== undefined) this.finish();
+    return failure;
+  }
+
+  /** Notes a breach, and takes it as none, when the rule only reports it. The first one is what would have refused. */
+  #weigh(breach: Failure | undefined): Failure | undefined {
+    if (breach === undefined || !this.#demand?.reports) return breach;
+    this.#facts.reported ??= breach;
+    return undefined;
   }
 
   #noteFinished(by: "client" | "server"): void {
@@ -276,7 +286,7 @@ export class InsideReader {
   /** Nothing more is to be found out: it is not TLS. */
   #conclude(protocol: InsideProtocol): Failure | undefined {
     if (this.upBytes > 0) this.#facts.protocol = protocol;
-    const failure = this.#demand && judgeProtocol(this.#demand, protocol);
+    const failure = this.#demand && this.#weigh(judgeProtocol(this.#demand, protocol));
     if (failure === undefined) this.finish();
     return failure;
   }

@@ -14,9 +14,9 @@ export function judgeProtocol({ protocols }: InsideDemand, protocol: InsideProto
   return protocols.has(protocol) ? undefined : fail("protocol_denied", { note: `found ${protocol}` }).failure;
 }
 
-/** Judges a request that is to be forwarded, as HTTP, by the rule that lets it through. */
+/** Judges a request that is to be forwarded, as HTTP, by the rule that lets it through. Undefined also when it only reports. */
 export function judgeForwarding({ inside }: AllowDecision): Failure | undefined {
-  return inside && judgeProtocol(inside, "http");
+  return inside?.reports ? undefined : inside && judgeProtocol(inside, "http");
 }
 
 /** Judges a ClientHello, and its fingerprint `ja4`, for a tunnel that was asked for `target`. Undefined when it meets the demand. */

@@ -11,11 +11,20 @@ describe("penstock check --json", () => {
     expect(await runCli(["check", "--json"], io)).toBe(78);
     expect(io.told).toEqual([]);
     expect(io.printed()).not.toMatch(/hunter\d/);
-    const { problems, ...report } = JSON.parse(io.printed()) as { problems: Record<string, string>[] };
+    const { problems, ...report } = JSON.parse(io.printed()) as { problems: Record<string, string | number>[] };
     expect(report).toEqual({ valid: false, file, warnings: [] });
-    expect(problems).toContainEqual({ path: "open", place: `${file}:1:2`, message: "Found 1. Write true or false." });
+    expect(problems).toContainEqual({
+      severity: "error",
+      setting: "open",
+      path: "open",
+      message: "Found 1. Write true or false.",
+      place: `${file}:1:2`,
+      file,
+      line: 1,
+      column: 2,
+    });
     expect(problems.find(({ origin }) => origin === "PENSTOCK_TIMEOUTS_IDLE")?.["path"]).toBe("timeouts.idle");
-    expect(problems.some(({ path, place }) => path?.startsWith("users") === true && place !== undefined)).toBe(true);
+    expect(problems.some(({ path, place }) => String(path).startsWith("users") && place !== undefined)).toBe(true);
 
     await using other = await makeFolder();
     const valid = createFakeIo({ folder: other.path });

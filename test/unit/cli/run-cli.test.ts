@@ -102,7 +102,11 @@ describe("penstock check", () => {
     expect(io.told).toEqual([
       `Cannot use ${folder}/proxy.config.json:`,
       `  ${folder}/proxy.config.json:1:2: open: Found 1. Write true or false.`,
+      '    1 | {"open":1,"…":…}',
+      "      |  ^^^^^^",
       `  ${folder}/proxy.config.json:1:11: lisen: There is no such setting. Did you mean "listen"?`,
+      '    1 | {"open":1,"lisen":…}',
+      "      |           ^^^^^^^",
     ]);
   });
 
@@ -219,7 +223,8 @@ describe("penstock check, of more problems than anybody reads", () => {
     const folder = await createFolder({ "proxy.config.json": JSON.stringify({ clients: Array(1000).fill("x") }) });
     const io = createFakeIo({ folder });
     expect(await runCli(["check"], io)).toBe(78);
-    expect(io.told).toHaveLength(202);
+    // 200 of them, with the lines of the first 40.
+    expect(io.told).toHaveLength(202 + 2 * 40);
     expect(io.told.at(-1)).toBe("  and 800 more.");
   });
 });

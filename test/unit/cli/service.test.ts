@@ -36,3 +36,12 @@ test("penstock service refuses paths that mean something else in a unit", async 
   expect(await runCli(["service", "--config", "/etc/a b.json"], io)).toBe(2);
   expect(io.told[0]).toContain('Cannot write "/etc/a b.json" into a unit');
 });
+
+test("penstock service --user runs as a user that is there", async () => {
+  const io = createFakeIo();
+  expect(await runCli(["service", "--user", "penstock"], io)).toBe(0);
+  expect(io.printed()).toContain("\nUser=penstock\n");
+  expect(io.printed()).not.toContain("DynamicUser");
+  for (const user of ["root\nExecStartPre=/bin/sh", "a b", "%u", "-x"])
+    expect(await runCli(["service", `--user=${user}`], createFakeIo())).toBe(2);
+});

@@ -100,7 +100,7 @@ describe("checkConfig() on single settings", () => {
         [{ open: "yes" }, 'open: Found "yes". Write true or false.'],
         [
           { users: "alice" },
-          'users: Found a text. Write a list of { name, password }, { file: "users.htpasswd" }, { url: "https://…" } or a function.',
+          'users: Found a text. Write a list of { name, password }, { file: "users.htpasswd" }, { url: "https://…" }, { jwks: "https://…", issuer, audience } or a function.',
         ],
         [{ users: [{ name: "a" }] }, 'users[0].password: Required. Write a text, { env: "NAME" } or { file: "path" }.'],
         [{ users: [{ password: "x" }] }, "users[0].name: Required. Write a user name."],

@@ -74,7 +74,15 @@ describe("compileConfig() on rules", () => {
     expect<unknown>(compileForTest({ upstreams, default: fallback }).runtime.policy.fallback).toEqual(wanted);
   });
 
-  const query = { client: "192.0.2.1", user: undefined, parameters: {}, host: "example.org", port: 443 };
+  const query = {
+    client: "192.0.2.1",
+    user: undefined,
+    parameters: {},
+    host: "example.org",
+    port: 443,
+    method: undefined,
+    path: undefined,
+  };
 
   async function ask(hook: unknown) {
     const [rule] = compileForTest({ rules: [hook] }).runtime.policy.rules;

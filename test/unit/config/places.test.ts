@@ -3,14 +3,23 @@ import { describe, expect, test } from "bun:test";
 import { locateInJson, locateInScript } from "../../../src/config/locate-in-script.ts";
 import { locateInToml } from "../../../src/config/parse-toml.ts";
 import { locateInYaml } from "../../../src/config/parse-yaml.ts";
-import { attachPlaces, type Locate } from "../../../src/config/places.ts";
+import { attachPlaces, type Locate, type OpenModule, readPlace } from "../../../src/config/places.ts";
 
 type Path = (string | number)[];
 
 /** The places of settings in a text, without the name of the file. */
-function find(locate: Locate, text: string, paths: readonly Path[]): (string | undefined)[] {
+function find(
+  locate: Locate,
+  text: string,
+  paths: readonly Path[],
+  files: Readonly<Record<string, string>> = {},
+): (string | undefined)[] {
   const problems = paths.map((path) => ({ path, message: "Wrong." }));
-  return attachPlaces(problems, { path: "f", text, locate }).map(({ place }) => place?.slice(2));
+  const open: OpenModule = (specifier) => {
+    const other = files[specifier];
+    return other === undefined ? undefined : { path: specifier, text: other, locate, open };
+  };
+  return attachPlaces(problems, { path: "f", text, locate, open }).map(({ place }) => place?.replace(/^f:/, ""));
 }
 
 /** Shows where: the setting at each "‸" of `marked`, which is taken out, in the order of `paths`. */
@@ -19,7 +28,8 @@ function expectMarked(locate: Locate, marked: string, paths: readonly Path[]): v
   let text = "";
   for (const part of marked.split("‸").slice(0, -1)) {
     text += part;
-    const lines = text.split("\n");
+    // No editor counts a byte order mark.
+    const lines = text.replace("\ufeff", "").split("\n");
     places.push(`${lines.length}:${(lines.at(-1) ?? "").length + 1}`);
   }
   expect(find(locate, marked.replaceAll("‸", ""), paths)).toEqual(places);
@@ -62,7 +72,7 @@ describe("attachPlaces()", () => {
     );
     expectMarked(
       locateInToml,
-      `‸timeouts.idle = 1\n[upstreams.corp]\n‸url = ""\n[[rules]]\nto = []\n‸tls.min = "1.4"\n`,
+      `timeouts.‸idle = 1\n[upstreams.corp]\n‸url = ""\n[[rules]]\nto = []\ntls.‸min = "1.4"\n`,
       [
         ["timeouts", "idle"],
         ["upstreams", "corp", "url"],
@@ -116,6 +126,52 @@ export default config;
     expect(find(locateInScript, text, [["default"], ["open"]])).toEqual([undefined, "1:39"]);
   });
 
+  test("finds settings that are spread from a constant, in maps and lists", () => {
+    const text = `const base = { ‸open: 1, default: 2 };
+const more = [{ deny: 1 }, { ‸deny: 2 }];
+export default { ...base, ‸default: 3, rules: [{ to: [] }, ...more, { ‸to: [] }], ...{ ‸watch: 1 } };
+`;
+    expectMarked(locateInScript, text, [["open"], ["rules", 2, "deny"], ["default"], ["rules", 3, "to"], ["watch"]]);
+  });
+
+  test("finds settings that other files export, and gives those files", () => {
+    const text = `import config from "./a.ts";
+import { rules, limits as theirs } from "./b.ts";
+import data from "./c.json";
+import { gone } from "./gone.ts";
+export default { ...config, rules, limits: theirs, log: data, dns: gone };
+`;
+    const files = {
+      "./a.ts": "export default {\n  open: 1 };",
+      "./b.ts":
+        'import { first } from "./d.ts";\nexport const limits = { headBytes: 1 };\nexport const rules = [...first, { to: [] }];',
+      "./c.json": '{ "access": 1 }',
+      "./d.ts": "export const first: object[] = [{ deny: 1 }];",
+    };
+    const paths: Path[] = [
+      ["open"],
+      ["limits", "headBytes"],
+      ["rules", 0, "deny"],
+      ["rules", 1, "to"],
+      ["log", "access"],
+      ["dns", "nat64"],
+    ];
+    expect(find(locateInScript, text, paths, files)).toEqual([
+      "./a.ts:2:3",
+      "./b.ts:2:25",
+      "./d.ts:1:35",
+      "./b.ts:3:35",
+      "./c.json:1:3",
+      "5:63",
+    ]);
+  });
+
+  test("ends where files import each other", () => {
+    const files = { "./a.ts": 'import { x } from "./b.ts"; export { x };', "./b.ts": 'import { x } from "./a.ts";' };
+    const text = 'import { x } from "./a.ts"; export default { log: x };';
+    expect(find(locateInScript, text, [["log", "access"]], files)).toEqual(["1:46"]);
+  });
+
   test("knows no place in what is not a literal", () => {
     for (const text of [
       "export default load();",
@@ -125,6 +181,14 @@ export default config;
     ])
       expect(find(locateInScript, text, [["open"]])).toEqual([undefined]);
     expect(find(locateInScript, "const a = b, b = a; export default a;", [["open"]])).toEqual([undefined]);
+  });
+
+  test("writes places that can be read again", () => {
+    expect(["/a:b.ts:3:5", "C:\\a.ts:3", "/a.ts"].map(readPlace)).toEqual([
+      { file: "/a:b.ts", line: 3, column: 5 },
+      { file: "C:\\a.ts", line: 3 },
+      { file: "/a.ts" },
+    ]);
   });
 
   test("leaves problems alone that have a place or another origin", () => {

@@ -2,6 +2,7 @@ import { formatEndpoint } from "../../../address/endpoint.ts";
 import { describeFailure } from "../../failure.ts";
 import { formatJsonLine } from "../access-line.ts";
 import { type AccessRecord, buildAccessRecord } from "../access-record.ts";
+import { findReported } from "../find-reported.ts";
 import type { RequestRecord } from "../request-record.ts";
 import type { EventFacts, EventType } from "./event.ts";
 import type { EventStream } from "./event-stream.ts";
@@ -37,8 +38,8 @@ export class RequestEvents {
 
   /** A request is over, whose end is to be told; `line` is its access line in JSON. */
   finished(record: RequestRecord, access: AccessRecord, line: string): void {
-    const { user, target, detail, error } = access;
-    this.#stream.publishText(typeOf(record), line, { user, target, words: [detail, error] });
+    const { user, target } = access;
+    this.#stream.publishText(typeOf(record), line, { user, target, words: listWords(record) });
   }
 }
 
@@ -47,12 +48,16 @@ function typeOf(record: RequestRecord): EventType {
   return record.tunnel === undefined ? "request_done" : "tunnel_ended";
 }
 
-function readFacts({ user, target, failure }: RequestRecord): EventFacts {
-  return {
-    user,
-    target: target && formatEndpoint(target),
-    words: failure && [failure.detail, describeFailure(failure.detail).word],
-  };
+function readFacts(record: RequestRecord): EventFacts {
+  const { user, target } = record;
+  return { user, target: target && formatEndpoint(target), words: listWords(record) };
+}
+
+/** Why it failed, or would have been refused. */
+function listWords(record: RequestRecord): EventFacts["words"] {
+  const details = [record.failure?.detail, findReported(record)?.detail];
+  const words = details.flatMap((detail) => (detail === undefined ? [] : [detail, describeFailure(detail).word]));
+  return words.length === 0 ? undefined : words;
 }
 
 /** Nothing was carried for the client: neither a tunnel nor a response of an origin. */

@@ -118,7 +118,8 @@ function findTraits({ record: { inside, dialled, target }, waitsFor = -1 }: Requ
     tls?.certificateExpiry,
     tls?.handshakeMs,
     tls?.alert,
+    inside?.reported,
   ];
   const bits = known.reduce<number>((all, fact, at) => (fact === undefined ? all : all | (1 << at)), 0);
-  return (waitsFor + 1) * 256 + bits;
+  return (waitsFor + 1) * 512 + bits;
 }

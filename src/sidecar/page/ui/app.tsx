@@ -1,4 +1,5 @@
 import { useEffect, useReducer, useState } from "preact/hooks";
+import { ApprovalsPanel } from "./approvals-panel.tsx";
 import { CertificatesView } from "./certificates-view.tsx";
 import { ConfigurationView } from "./configuration-view.tsx";
 import { formatAge, formatCount, show } from "./format.ts";
@@ -80,6 +81,7 @@ function Frame() {
           </button>
         </div>
       </header>
+      <ApprovalsPanel />
       <main id="main" tabIndex={-1} aria-label={titles[view]}>
         <Content route={route} go={go} look={`${themes} ${String(isDark)}`} />
       </main>

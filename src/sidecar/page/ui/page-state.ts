@@ -4,6 +4,7 @@ import { LiveConnection } from "./live-connection.ts";
 import { LiveModel } from "./live-model.ts";
 import { type Answer, Session } from "./session.ts";
 import type {
+  ApprovalsAnswer,
   CertificatesAnswer,
   SeriesAnswer,
   StatusReport,
@@ -70,6 +71,7 @@ export function usePage(): PageState {
 
 /** What the sidecar answers, by the beginning of the path. */
 interface Answers {
+  readonly approvals: ApprovalsAnswer;
   readonly certificates: CertificatesAnswer;
   readonly config: Readonly<Record<string, unknown>>;
   readonly series: SeriesAnswer;

@@ -16,7 +16,9 @@ export type Answer<T> =
 type Failed = Extract<Answer<unknown>, { readonly ok: false }>;
 
 export interface AskOptions {
-  readonly method?: "GET" | "DELETE";
+  readonly method?: "GET" | "DELETE" | "POST";
+  /** Sent as JSON. */
+  readonly body?: object;
   readonly signal?: AbortSignal;
 }
 
@@ -101,8 +103,11 @@ export class Session {
     }
   }
 
-  async #send(path: string, { method = "GET", signal }: AskOptions): Promise<Answer<Response>> {
-    const headers = this.#token === undefined ? {} : { Authorization: `Bearer ${this.#token}` };
+  async #send(path: string, { method = "GET", signal, body }: AskOptions): Promise<Answer<Response>> {
+    const headers = {
+      ...(this.#token !== undefined && { Authorization: `Bearer ${this.#token}` }),
+      ...(body !== undefined && { "Content-Type": "application/json" }),
+    };
     let response: Response;
     try {
       response = await this.#fetch(path, {
@@ -112,6 +117,7 @@ export class Session {
         credentials: "omit",
         redirect: "error",
         ...(signal && { signal }),
+        ...(body !== undefined && { body: JSON.stringify(body) }),
       });
     } catch {
       return fail(0, "The sidecar does not answer.", undefined);

@@ -94,6 +94,7 @@ function Facts({ facts, row, details }: FactsProps) {
           ["Listener", facts.listener],
           ["Protocol", [facts.protocol, facts.method, facts.scheme].filter(Boolean).join(" ")],
           ["Rule", facts.rule],
+          ["Reported", facts.reported && `${facts.reported} by ${facts.reported_rule}`],
           ["Route", facts.route],
           ["Member", details?.member],
           ["Dialled", facts.dialled],

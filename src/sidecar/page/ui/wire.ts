@@ -1,4 +1,5 @@
 import type * as z from "zod";
+import type { approvalsAnswer } from "../../approvals.ts";
 import type { certificatesAnswer } from "../../certificates.ts";
 import type { liveState, liveTick } from "../../live.ts";
 import type { seriesAnswer } from "../../series.ts";
@@ -9,6 +10,8 @@ import type { tunnelRow } from "../../tunnel-row.ts";
 
 // What the sidecar answers. Every text in it may be chosen by a peer.
 
+export type ApprovalsAnswer = z.infer<typeof approvalsAnswer>;
+export type OpenApproval = ApprovalsAnswer["approvals"][number];
 export type TokenAnswer = z.infer<typeof tokenAnswer>;
 export type StatusReport = z.infer<typeof statusAnswer>;
 export type SeriesAnswer = z.infer<typeof seriesAnswer>;

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { SharedBudget } from "../../../../src/net/conn/shared-budget.ts";
 import { TokenBuckets } from "../../../../src/net/conn/token-buckets.ts";
-import { TurnQueue } from "../../../../src/net/conn/turn-queue.ts";
+import { TurnPlace, TurnQueue } from "../../../../src/net/conn/turn-queue.ts";
 import { createRandom } from "../../../support/seeded-random.ts";
 
 /** Buckets on a clock that a test moves. */
@@ -12,6 +12,17 @@ function makeBuckets(count = 4) {
 }
 
 const MEGABYTE = 1_000_000;
+
+/** A flow that counts what it moves. */
+class Flow {
+  readonly budget: SharedBudget;
+  readonly place: TurnPlace<Flow> = new TurnPlace<Flow>(this);
+  bytes = 0;
+
+  constructor(buckets: TokenBuckets) {
+    this.budget = new SharedBudget(buckets, [0]);
+  }
+}
 
 describe("token buckets", () => {
   test("hold their burst at first, and earn their rate afterwards", () => {
@@ -247,6 +258,12 @@ describe("a shared budget", () => {
     time.now += 30;
     budget.take(16_000);
     expect([buckets.drainParkedMs(0), buckets.drainParkedMs(0)]).toEqual([30, 0]);
+    const month = 30 * 86_400_000;
+    for (let count = 0; count < 3; count += 1) {
+      buckets.beginWaiting(0);
+      buckets.endWaiting(0, month);
+    }
+    expect([buckets.drainParkedMs(0), buckets.drainParkedMs(0)]).toEqual([3 * month, 0]);
   });
 });
 
@@ -265,12 +282,12 @@ describe("flows that share a bucket", () => {
     const random = createRandom(count);
     const { time, buckets } = makeBuckets();
     buckets.set(0, { bytesPerSecond: rate, burstBytes: rate / 10 }, "empty");
-    const flows = Array.from({ length: count }, () => ({ budget: new SharedBudget(buckets, [0]), bytes: 0 }));
-    const turns = new TurnQueue<(typeof flows)[number]>();
+    const flows = Array.from({ length: count }, () => new Flow(buckets));
+    const turns = new TurnQueue<Flow>();
     let passes = 0;
     let calls = 0;
     const seconds = 10;
-    const ask = (flow: (typeof flows)[number]): void => {
+    const ask = (flow: Flow): void => {
       for (;;) {
         calls += 1;
         const taken = flow.budget.take(wanted);
@@ -280,14 +297,14 @@ describe("flows that share a bucket", () => {
         flow.budget.giveBack(taken - moved);
         flow.bytes += moved;
       }
-      turns.add(flow, time.now + flow.budget.dueIn);
+      turns.add(flow.place, time.now + flow.budget.dueIn);
     };
     for (const flow of flows) ask(flow);
     for (const end = time.now + seconds * 1000; time.now < end;) {
       passes += 1;
       // A timer is late now and then.
       time.now = Math.max(time.now, turns.nextAt) + random.below(4);
-      for (const flow of turns.takeDue(time.now)) ask(flow);
+      for (let flow = turns.takeDue(time.now); flow; flow = turns.takeDue(time.now)) ask(flow);
     }
     const total = flows.reduce((sum, { bytes }) => sum + bytes, 0);
     expect(total / (rate * seconds)).toBeWithin(0.97, 1.03);
@@ -298,11 +315,11 @@ describe("flows that share a bucket", () => {
     expect(calls).toBeLessThan(
       2.3 * (count + total / Math.min(wanted, buckets.measureTurn(0, { isWaiting: true }) / 2)),
     );
-    const newcomer = { budget: new SharedBudget(buckets, [0]), bytes: 0 };
+    const newcomer = new Flow(buckets);
     ask(newcomer);
     for (const end = time.now + 1000; time.now < end;) {
       time.now = Math.max(time.now, turns.nextAt);
-      for (const flow of turns.takeDue(time.now)) ask(flow);
+      for (let flow = turns.takeDue(time.now); flow; flow = turns.takeDue(time.now)) ask(flow);
     }
     expect(newcomer.bytes).toBeGreaterThan(0.4 * Math.min(rate / (count + 1), wanted));
   });

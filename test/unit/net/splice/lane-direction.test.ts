@@ -1,6 +1,8 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { copyBytes, LaneDirection, type LaneTools } from "../../../../src/net/splice/lane-direction.ts";
 import type { Libc } from "../../../../src/net/libc/libc.ts";
+import { SharedBudget } from "../../../../src/net/conn/shared-budget.ts";
+import { TokenBuckets } from "../../../../src/net/conn/token-buckets.ts";
 import { PipePool } from "../../../../src/net/splice/pipe-pool.ts";
 import { finishSocket, openSocketPair } from "../../../../src/net/libc/socket.ts";
 import { requireLibc } from "../../../support/lane-stand.ts";
@@ -181,5 +183,38 @@ describe("LaneDirection", () => {
     const tools: LaneTools = { libc: broken, pipes, scratch: new Uint8Array(copyBytes) };
     const direction = new LaneDirection(tools, { source: -1, sink: -1, finished: true });
     expect([direction.finished, direction.wantsSource, direction.takeTurn(true)]).toEqual([true, false, "ok"]);
+  });
+
+  test("moves the whole of a turn that it waited for in one go, and waits for the next one at once", () => {
+    const time = { now: 1000 };
+    const buckets = new TokenBuckets(TokenBuckets.create(1).buffer, () => time.now);
+    buckets.set(0, { bytesPerSecond: 20_000_000, burstBytes: 1_000_000 }, "empty");
+    /** Bytes of each splice, in and out. */
+    const splices: number[] = [];
+    // Sockets that always have bytes and take all of them.
+    const endless: Libc = {
+      ...libc,
+      receive: (_fd, _into, bytes) => bytes,
+      splice: (_from, _to, bytes) => {
+        splices.push(bytes);
+        return bytes;
+      },
+    };
+    const { pipes } = build(1);
+    const tools: LaneTools = { libc: endless, pipes, scratch: new Uint8Array(copyBytes) };
+    const budget = new SharedBudget(buckets, [0]);
+    const direction = new LaneDirection(tools, { source: -1, sink: -1, finished: false, budget });
+    const turn = (): readonly unknown[] => {
+      time.now += Math.ceil(direction.dueIn);
+      splices.length = 0;
+      return [direction.meetBudget(), direction.parked, direction.wantsSource, ...splices];
+    };
+    expect([direction.takeTurn(true), direction.bytes, direction.parked]).toEqual(["ok", 0, true]);
+    // The first is a small one.
+    expect(turn()).toEqual(["ok", true, false, 1_000_000, 1_000_000]);
+    for (let turns = 0; turns < 3; turns += 1)
+      expect(turn()).toEqual(["ok", true, false, 1_048_576, 1_048_576, 951_424, 951_424]);
+    // To ask before it is due moves nothing.
+    expect([direction.takeTurn(true), direction.bytes]).toEqual(["ok", 7_000_000]);
   });
 });

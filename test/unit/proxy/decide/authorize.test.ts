@@ -181,7 +181,17 @@ describe("authorize()", () => {
       return { allow: true, via: ["corp"] };
     });
     const asked = await ask(makePolicy([denyRule("lab", "10.0.0.0/8"), hook]), "mixed.test:443");
-    expect(queries).toEqual([{ client: "203.0.113.7", user: "ci", parameters: {}, host: "mixed.test", port: 443 }]);
+    expect(queries).toEqual([
+      {
+        client: "203.0.113.7",
+        user: "ci",
+        parameters: {},
+        host: "mixed.test",
+        port: 443,
+        method: undefined,
+        path: undefined,
+      },
+    ]);
     expect(asked.decision).toEqual({ verdict: "allow", rule: "hook", allowPrivate: false, via: ["corp"] });
     expect(addressesOf(asked)).toEqual(["93.184.216.1", "93.184.216.2"]);
   });

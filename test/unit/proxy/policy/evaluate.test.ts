@@ -230,6 +230,8 @@ test("describeQuery() tells a function who asks for what, in canonical text", ()
     parameters: {},
     host: "2001:db8::1",
     port: 443,
+    method: undefined,
+    path: undefined,
   });
 });
 
