@@ -31,6 +31,8 @@ export interface InUse {
   sidecar: OpenSidecar | undefined;
   /** How the certificates are that authorities issue. */
   ordered?: () => readonly KeeperStatus[];
+  /** Has certificates ordered, or not: a process that is leaving leaves that to another one. */
+  order?: (orders: boolean) => void;
 }
 
 export interface ConfigApplierOptions {

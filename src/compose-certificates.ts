@@ -14,8 +14,6 @@ export interface Certificates {
   look(): void;
   /** Another configuration is in use. */
   follow(): void;
-  /** A process that is leaving orders nothing: another one does. */
-  isServing(serves: boolean): void;
   close(): void;
 }
 
@@ -28,6 +26,10 @@ export function composeCertificates(gate: Gate, inUse: InUse, tell: Tell, secret
   };
   const acme = new AcmeCertificates({ gate, inUse, tell, secrets, look });
   inUse.ordered = () => acme.statuses;
+  inUse.order = (orders) => {
+    if (!orders) void acme.stop();
+    else if (isStarted) acme.start();
+  };
   acme.follow();
   return {
     start() {
@@ -39,10 +41,6 @@ export function composeCertificates(gate: Gate, inUse: InUse, tell: Tell, secret
     follow() {
       acme.follow();
       look();
-    },
-    isServing(serves) {
-      if (serves && isStarted) acme.start();
-      else void acme.stop();
     },
     close() {
       isStarted = false;

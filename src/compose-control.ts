@@ -58,7 +58,10 @@ export function composeControl(parts: ControlledParts): Control {
       live.follow();
       approvals.follow();
     },
-    step: (phase) => approvals.step(phase),
+    step(phase) {
+      approvals.step(phase);
+      inUse.order?.(phase === "serving");
+    },
     approvals: approvals.control,
     endWatches: () => live.endWatches(),
     stop() {

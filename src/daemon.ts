@@ -146,8 +146,7 @@ export type DaemonStart =
 export async function startDaemon(compiled: CompiledConfig, options: DaemonOptions): Promise<DaemonStart> {
   const { tell, successor } = options;
   const inherited = options.inherited ?? successor?.inherited;
-  const { runtime, splice } = compiled;
-  const secrets = [...compiled.secrets];
+  const [{ runtime, splice }, secrets] = [compiled, [...compiled.secrets]];
   const contexts = new TlsContexts();
   const unusable = compiled.state && prepareStateFolder(compiled.state);
   if (unusable !== undefined) return { ok: false, message: unusable };
@@ -196,7 +195,6 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
         handover.abandon("The proxy began to shut down.");
         successor?.leave();
       }
-      certificates.isServing(state.phase === "serving");
       control.step(state.phase);
       options.onDrain?.(state);
       const { phase, leftMs, connections, tunnels } = state;

@@ -22,7 +22,7 @@ async function answerWith(bytes: string, more: Partial<ExchangeOrder> = {}) {
   await peer.untilText("\r\n\r\n");
   peer.write(bytes);
   peer.finish();
-  return asked;
+  return await asked;
 }
 
 describe("exchange()", () => {
