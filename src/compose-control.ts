@@ -1,15 +1,19 @@
 import { type MeasuredParts, readMetricSources } from "./compose-metrics.ts";
 import { listBrowserListeners, writeBrowserPac } from "./browser-pac.ts";
 import { composeLiveView, type LiveViewParts } from "./compose-live-view.ts";
+import { composeApprovals } from "./compose-approvals.ts";
 import type { Drain } from "./drain.ts";
+import type { CarriedState } from "./handover/carried-state.ts";
+import type { Tell } from "./operator-message.ts";
 import { controlDrain, controlTunnels, controlUpstreams, readReadiness } from "./open-sidecar.ts";
-import type { ControlPort } from "./sidecar/control-port.ts";
+import type { ControlPort, DrainState } from "./sidecar/control-port.ts";
 import { writeMetricsText } from "./sidecar/metrics-text.ts";
 import { UsageReporter } from "./usage-report.ts";
 
 /** The parts of a daemon that the sidecar shows and controls. */
 export interface ControlledParts extends MeasuredParts, Pick<ControlPort, "reload" | "handOver"> {
   readonly drain: Drain;
+  readonly tell: Tell;
   /** What `/config` says of the kernel's part, and of the event loop. */
   readonly splicing: string;
   readonly driving: string;
@@ -18,7 +22,11 @@ export interface ControlledParts extends MeasuredParts, Pick<ControlPort, "reloa
 }
 
 /** What the sidecar asks the daemon, and what the daemon does with it. */
-export interface Control extends ControlPort, Pick<LiveViewParts, "carried" | "follow" | "endWatches"> {
+export interface Control extends ControlPort, Pick<LiveViewParts, "follow" | "endWatches"> {
+  /** What the next process is to know. */
+  readonly carried: readonly CarriedState[];
+  /** A drain takes a step. */
+  step(phase: DrainState["phase"]): void;
   /** Ends all who watch. */
   stop(): void;
 }
@@ -32,11 +40,17 @@ export function composeControl(parts: ControlledParts): Control {
   const readiness = () =>
     readReadiness(gate, drain, { reloaded: reloads().successful, pacs: pacs.statuses, use, fleet });
   const live = composeLiveView({ gate, drain, inUse, lanes, readiness, turn, upstreams: () => upstreams.list() });
+  const approvals = composeApprovals(parts);
   return {
     ...controlTunnels(gate),
     view: live.view,
-    carried: live.carried,
-    follow: () => live.follow(),
+    carried: [live.carried, approvals.carried],
+    follow() {
+      live.follow();
+      approvals.follow();
+    },
+    step: (phase) => approvals.step(phase),
+    approvals: approvals.control,
     endWatches: () => live.endWatches(),
     stop() {
       live.stop();

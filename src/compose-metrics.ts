@@ -48,6 +48,7 @@ export function readMetricSources(parts: MeasuredParts): MetricSources {
     fleet: fleet.status,
     telemetry: telemetry.counts,
     ...(inUse.sidecar && { sidecar: inUse.sidecar.sidecar.connections }),
+    ...(gate.approvals && gate.runtime.current.policy.asks && { approvals: gate.approvals.counts }),
     bandwidths: { parked: gate.bandwidths.parkedSeconds(), shares: gate.bandwidths.size },
     ...(lanes && { lanes: lanes.status() }),
   };

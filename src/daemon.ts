@@ -195,6 +195,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
         handover.abandon("The proxy began to shut down.");
         successor?.leave();
       }
+      control.step(state.phase);
       options.onDrain?.(state);
       const { phase, leftMs, connections, tunnels } = state;
       gate.events.publish("drain", { phase, left_ms: leftMs, connections, tunnels });
@@ -202,7 +203,7 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     close: () => close(),
   });
 
-  const measured = { gate, inUse, accessLog, use, fleet, lanes, pacs, telemetry, reloads: () => reloader };
+  const measured = { gate, inUse, accessLog, use, fleet, lanes, pacs, telemetry, reloads: () => reloader, tell };
   // Connections first, then timers and promises of the runtime.
   const turn = () => new Promise<void>((resolve) => sockets.afterTurn(() => setImmediate(resolve)));
   // The sidecar first: it can say that the proxy is still starting.
@@ -227,10 +228,9 @@ export async function startDaemon(compiled: CompiledConfig, options: DaemonOptio
     contexts,
     inherited,
     certificates,
-    tell,
     turn,
   });
-  const carried = [...carryGate(gate, use), control.carried, ...(options.carried ?? [])];
+  const carried = [...carryGate(gate, use), ...control.carried, ...(options.carried ?? [])];
   const movable = { release: () => gate.release(), receive: (connection: Movable) => gate.receive(connection) };
   const handover = composeHandover({
     gate,

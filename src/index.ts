@@ -2,6 +2,7 @@
 
 import type { PenstockConfig } from "./config/schema.ts";
 
+export type { AskedApproval, NotifyOperator } from "./config/approvals-schema.ts";
 export type { ChooseWay } from "./config/rule-fields.ts";
 export type { DecideTarget, RuleVerdict } from "./config/rule-schema.ts";
 export type { PenstockConfig } from "./config/schema.ts";

@@ -72,6 +72,7 @@ function readSources({ value, values, has, io }: CommandInput): Omit<LoadOptions
     ...(upstream !== undefined && { upstream }),
     ...(sidecar !== undefined && { sidecar }),
     ...(has("verbose") && { verbose: true }),
+    ...(has("quiet") && { quiet: true }),
   };
   return { folder: io.folder, flags, variables: io.variables, ...(file !== undefined && { file }) };
 }
@@ -87,6 +88,9 @@ export async function loadFromFlags(
 ): Promise<LoadResult> {
   const { warn = (warning) => input.io.tell(`Warning: ${warning}`), ...options } = reading;
   const loaded = await loadConfig({ ...readSources(input), terminal: input.io.terminal, ...options });
+  input.io.note?.(
+    loaded.file === undefined ? "No configuration file: the defaults hold." : `Configuration from ${loaded.file}.`,
+  );
   for (const warning of loaded.warnings) warn(formatProblem(warning));
   return loaded;
 }

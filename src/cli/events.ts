@@ -35,6 +35,7 @@ export const events = createCommand({
     json: { type: "boolean", description: "Print each event as a line of JSON, as the sidecar has it." },
     ...sidecarArgs,
   },
+  follows: true,
   async run({ io, value, has }) {
     const access = await findSidecar({ value, io }, "/events");
     if (typeof access === "string") {

@@ -179,7 +179,7 @@ function describeVerdict({ verdict }: CompiledRule): string {
     case "hook":
       return "a function";
     case "allow":
-      if (verdict.via === undefined) return "allow";
+      if (verdict.via === undefined) return verdict.ask ? "ask" : "allow";
       return typeof verdict.via === "function" ? "via a function" : describeVia(verdict.via);
     default:
       return verdict satisfies never;
@@ -187,7 +187,8 @@ function describeVerdict({ verdict }: CompiledRule): string {
 }
 
 function describeFallback(fallback: Fallback): string {
-  return fallback.kind === "deny" ? "deny" : describeVia(fallback.via);
+  if (fallback.kind === "deny") return "deny";
+  return fallback.kind === "ask" ? `ask, ${describeVia(fallback.via)}` : describeVia(fallback.via);
 }
 
 function describeVia(via: Via): string {

@@ -134,7 +134,8 @@ async function listFacts(
   // A member decides who resolves the name.
   const along = pools.hops === undefined ? route.value : makeRoute(pools.hops, route.value.sourceAddress);
   const shut = pools.failure ? refuse(pools.failure) : await explainUpstream(route.value, means);
-  return end(shut ?? (await explainAddresses(authorized.value, along, target, means)));
+  const facts = shut ?? (await explainAddresses(authorized.value, along, target, means));
+  return end(authorized.value.decision.ask ? facts.map(askFirst) : facts);
 }
 
 /** The query as it was decided: with the name that was found, or as it was asked. */
@@ -283,6 +284,12 @@ function refuse(failure: Failure): Fact[] {
     line("reason", `${word}; ${failure.detail}${note}`),
     line("meaning", explainFailure(failure)),
   ];
+}
+
+/** What is allowed only with an approval. */
+function askFirst(fact: Fact): Fact {
+  if (fact.more?.["allowed"] !== true) return fact;
+  return { ...line("verdict", "an operator is asked"), more: { allowed: false, asks: true } };
 }
 
 function allow(): Fact {

@@ -73,6 +73,7 @@ export async function findSidecar(
   const given = value("token") ?? io.variables[TOKEN_VARIABLE];
   // A sidecar that showed the certificate of the configuration may have its token, too.
   const isOurs = isOnThisMachine(place) || (value("sidecar") === undefined && place.tls !== undefined);
+  io.note?.(`Asking the sidecar at ${place.unix ?? place.url.origin}.`);
   const token = given ?? (isOurs ? pickToken((await place.located()).tokens, needs) : "");
   return token === ""
     ? `Missing the token of the sidecar. Set ${TOKEN_VARIABLE}.`

@@ -10,11 +10,15 @@ export interface CliIo {
   readonly variables: Readonly<Record<string, string | undefined>>;
   /** Whether standard output is a terminal. */
   readonly terminal: boolean;
+  /** Columns of the terminal that standard output is. */
+  readonly columns?: number | undefined;
   /** Writes a result to standard output, as it is. False once nobody reads it any more. */
   readonly print: (text: string) => Promise<boolean>;
   /** Tells a person something: one line on standard error. Characters that must not reach a terminal are escaped. */
   readonly tell: (line: string) => void;
-  /** The same for what runs for long: with the time and the level. */
+  /** Tells a detail that only `--verbose` asks for; absent without it. */
+  readonly note?: (line: string) => void;
+  /** As `tell`, for what runs for long: with the time and the level. */
   readonly report: Tell;
   /** Where access lines go. */
   readonly accessSink: LogSink;

@@ -29,6 +29,7 @@ export function createProcessIo(end: (code: number) => never, held = new HeldSig
     folder: process.cwd(),
     variables: process.env,
     terminal: stdout.isTTY,
+    columns: stdout.isTTY ? stdout.columns : undefined,
     interactive: stdin.isTTY,
     print: writeOut,
     accessSink: (text) => access.write(text),

@@ -1,14 +1,14 @@
-import { type CommandDef, renderUsage } from "citty";
-import { version } from "../version.ts";
 import { capture } from "./capture.ts";
 import { cert } from "./cert.ts";
 import { check } from "./check.ts";
-import type { Command } from "./command.ts";
+import { type Command, type CommandGroup, messageArgs } from "./command.ts";
 import { drain } from "./drain.ts";
 import { events } from "./events.ts";
 import { explain } from "./explain.ts";
 import { handover } from "./handover.ts";
 import { healthcheck } from "./healthcheck.ts";
+import { HeldMessages } from "./held-messages.ts";
+import { writeHelp } from "./help.ts";
 import { init } from "./init.ts";
 import { type CliIo, exitCodes } from "./io.ts";
 import { passwd } from "./passwd.ts";
@@ -17,78 +17,57 @@ import { schema } from "./schema.ts";
 import { serve } from "./serve.ts";
 import { service } from "./service.ts";
 import { status } from "./status.ts";
-import { readInvocation } from "./strict.ts";
+import { type Invocation, readInvocation } from "./strict.ts";
 import { test } from "./test.ts";
 import { top } from "./top.ts";
 import { trace } from "./trace.ts";
 import { tunnels } from "./tunnels.ts";
+import { types } from "./types.ts";
+import { upgrade } from "./upgrade.ts";
 import { upstreams } from "./upstreams.ts";
 import { usage } from "./usage.ts";
 import { showVersion } from "./version.ts";
 
-const commands: Readonly<Record<string, Command>> = {
-  serve,
-  check,
-  init,
-  explain,
-  test,
-  passwd,
-  cert,
-  schema,
-  trace,
-  capture,
-  drain,
-  handover,
-  healthcheck,
-  reload,
-  status,
-  top,
-  tunnels,
-  upstreams,
-  usage,
-  events,
-  service,
-  version: showVersion,
-};
+/** Every command, in the order in which help lists them. */
+const groups: readonly CommandGroup[] = [
+  { title: "Run a proxy", commands: { serve, reload, drain, handover, upgrade, healthcheck, service } },
+  { title: "Set it up", commands: { init, check, explain, test, passwd, cert, schema, types } },
+  { title: "Watch it", commands: { status, top, tunnels, upstreams, usage, events, capture, trace } },
+  { title: "About the program", commands: { version: showVersion } },
+];
 
-const root: CommandDef = {
-  meta: {
-    name: "penstock",
-    version,
-    description: "A forward proxy: CONNECT tunnels, upstream chaining, strict by default. Without a command it serves.",
-  },
-  subCommands: Object.fromEntries(Object.entries(commands).map(([name, command]) => [name, describe(command)])),
-};
-
-function describe({ name, description, args }: Command): CommandDef {
-  return { meta: { name, description }, args };
-}
+const commands: Readonly<Record<string, Command>> = Object.assign({}, ...groups.map((group) => group.commands));
 
 /** Runs the command line and gives the exit code. */
 export async function runCli(argv: readonly string[], io: CliIo): Promise<number> {
   const invocation = readInvocation(argv, commands);
   switch (invocation.kind) {
     case "help":
-      await io.print(`${await describeUsage(invocation.command, io)}\n`);
+      await io.print(writeHelp(invocation.command, groups, io));
       return exitCodes.ok;
-    case "wrong":
-      io.tell(invocation.message);
-      io.tell(`Run "penstock ${invocation.command ? `${invocation.command.name} ` : ""}--help" to see what there is.`);
-      return exitCodes.usage;
-    case "run": {
-      const { values } = invocation;
-      return invocation.command.run({
-        io,
-        value: (name) => values.get(name)?.[0],
-        has: (name) => values.has(name),
-        values: (name) => values.get(name) ?? [],
-      });
+    case "wrong": {
+      const { command, message } = invocation;
+      const messages = new HeldMessages(io, { json: argv.includes("--json"), quiet: false, follows: false });
+      messages.io.tell(message);
+      messages.io.tell(`Run "penstock ${command ? `${command.name} ` : ""}--help" to see what there is.`);
+      return messages.end(exitCodes.usage);
     }
+    case "run":
+      return runCommand(invocation, io);
   }
 }
 
-async function describeUsage(command: Command | undefined, io: CliIo): Promise<string> {
-  const text = command ? await renderUsage(describe(command), root) : await renderUsage(root);
-  // Its columns are padded to the last.
-  return (io.terminal ? text : Bun.stripANSI(text)).replace(/ +$/gm, "");
+/** Runs a command, with its messages as the flags want them. */
+async function runCommand({ command, values }: Extract<Invocation, { kind: "run" }>, io: CliIo): Promise<number> {
+  const wants = (flag: keyof typeof messageArgs) => command.args[flag] === messageArgs[flag] && values.has(flag);
+  const { follows } = command;
+  const messages = new HeldMessages(io, { json: values.has("json"), quiet: wants("quiet"), follows });
+  const note = wants("verbose") ? messages.io.tell : undefined;
+  const code = await command.run({
+    io: note === undefined ? messages.io : { ...messages.io, note },
+    value: (name) => values.get(name)?.[0],
+    has: (name) => values.has(name) && !(name in messageArgs && wants(name as keyof typeof messageArgs)),
+    values: (name) => values.get(name) ?? [],
+  });
+  return messages.end(code);
 }

@@ -1,6 +1,6 @@
-import { describeJsonSchema } from "../config/json-schema.ts";
 import { writeReference } from "../config/reference.ts";
 import { createCommand } from "./command.ts";
+import { writeJsonSchema } from "./editor-files.ts";
 import { exitCodes } from "./io.ts";
 
 /** `penstock schema`: what the configuration file may hold, for editors and for people. */
@@ -14,7 +14,7 @@ export const schema = createCommand({
     },
   },
   async run({ has, io }) {
-    const text = has("markdown") ? writeReference() : `${JSON.stringify(describeJsonSchema(), undefined, 2)}\n`;
+    const text = has("markdown") ? writeReference() : writeJsonSchema();
     await io.print(text);
     return exitCodes.ok;
   },

@@ -21,6 +21,12 @@ export const serve = createCommand({
     "Run the proxy until SIGTERM or SIGINT; a second one ends it at once. SIGHUP reloads the configuration, SIGUSR1 opens the log file again, SIGUSR2 hands over to a new process.",
   args: {
     ...configArgs,
+    quiet: {
+      type: "boolean",
+      alias: "q",
+      description:
+        'Tell warnings and errors only on standard error, as "log.level": "warn" does. The access log stays as it is.',
+    },
     verbose: {
       type: "boolean",
       alias: "v",

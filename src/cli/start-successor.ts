@@ -58,12 +58,14 @@ function describe(child: Bun.Subprocess): SuccessorProcess {
 export function readOwnCommand(): OwnCommand {
   const [, script = "", ...args] = process.argv;
   const own = { args, folder: process.cwd(), variables: { ...process.env } };
-  if (!script.startsWith(COMPILED)) return { ...own, program: process.execPath, script: [...process.execArgv, script] };
+  if (!isCompiled(process.argv)) return { ...own, program: process.execPath, script: [...process.execArgv, script] };
   return { ...own, program: findOwnProgram(process.argv0, own.folder, own.variables), script: [] };
 }
 
-/** The folder of the script in an executable that was compiled with it. */
-const COMPILED = "/$bunfs/";
+/** Whether these are the arguments of an executable with its script in it, and not of an interpreter. */
+export function isCompiled([, script = ""]: readonly string[]): boolean {
+  return script.startsWith("/$bunfs/") || /^[A-Z]:[\\/]~BUN[\\/]/.test(script);
+}
 
 /**
  * The program of this process as its caller wrote it: a path, a link, or a name in

@@ -28,7 +28,7 @@ export function readInvocation(argv: readonly string[], commands: Commands): Inv
   const [first = ""] = argv;
   if (first === "help" && argv.length <= 2) return readHelp(argv[1], commands);
   if (first === "--help" || first === "-h") return { kind: "help", command: undefined };
-  // With other flags, -v is that of "serve".
+  // With other flags, -v is --verbose of "serve".
   if (first === "--version" || (first === "-v" && argv.length === 1))
     return readArguments("version", argv.slice(1), commands);
   return argv.length === 0 || first.startsWith("-")
@@ -71,7 +71,10 @@ function readArguments(name: string, argv: readonly string[], commands: Commands
     values.set(flag.name, [...given, flag.value]);
     if (flag.tookNext) at++;
   }
-  const fault = takePositionals(positionals, command, values);
+  const both = values.has("quiet") && values.has("verbose");
+  const fault = both
+    ? "Found --quiet and --verbose. Leave one of them out."
+    : takePositionals(positionals, command, values);
   return fault === undefined ? { kind: "run", command, values } : refuse(fault);
 }
 
@@ -165,7 +168,10 @@ function nameValue(args: ArgsDef, name: string): string {
 }
 
 function refuseCommand(name: string, commands: Commands): Invocation {
-  const hint = suggest(name, Object.keys(commands));
+  const hint = suggest(
+    name,
+    Object.keys(commands).filter((each) => commands[each]?.hidden !== true),
+  );
   // It may be a URL with a password.
   const quoted = quoteValue(name);
   return {

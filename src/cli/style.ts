@@ -20,10 +20,17 @@ export type Paint = (text: string, ...looks: readonly Look[]) => string;
 /** What a terminal is told: everything, no colours (NO_COLOR), or nothing at all. */
 export type Colours = "all" | "none" | "plain";
 
-/** What standard output is told: https://no-color.org, and nothing where it is no terminal. */
+/**
+ * What standard output is told: nothing where it is no terminal, or a dumb one.
+ * FORCE_COLOR (https://force-color.org) is for pipes whose reader shows colours, and
+ * goes before NO_COLOR (https://no-color.org); "0" and "false" are no colours.
+ */
 export function wantsColour({ terminal, variables }: Pick<CliIo, "terminal" | "variables">): Colours {
-  if (!terminal || variables["TERM"] === "dumb") return "plain";
-  return (variables["NO_COLOR"] ?? "") === "" ? "all" : "none";
+  const { FORCE_COLOR: forced = "", NO_COLOR: refused = "", TERM: kind } = variables;
+  const isOff = forced === "0" || forced === "false";
+  if (forced !== "" && !isOff) return "all";
+  if (!terminal || kind === "dumb") return "plain";
+  return refused === "" && !isOff ? "all" : "none";
 }
 
 /** Makes the writer for a kind of output. */

@@ -34,6 +34,7 @@ export const top = createCommand({
     rows: { type: "string", valueHint: "N", description: `Rows in a line of --json. Default: ${JSON_ROWS}.` },
     ...sidecarArgs,
   },
+  follows: true,
   async run(input) {
     const { io, has } = input;
     const wanted = await readArguments(input);

@@ -14,6 +14,7 @@ import type { Hop } from "../proxy/route/hop.ts";
 import { createCommand, type CommandInput } from "./command.ts";
 import { type CliIo, exitCodes } from "./io.ts";
 import { describeWriteError, openOutput } from "./open-output.ts";
+import { wantsColour } from "./style.ts";
 import type { TrustBasis } from "./trace/explain-trust.ts";
 import { listSteps } from "./trace/list-steps.ts";
 import { runTrace } from "./trace/run-trace.ts";
@@ -55,6 +56,7 @@ export const trace = createCommand({
       description: `How long all of it may take. Default: ${DEFAULT_TIMEOUT}.`,
     },
     format: { type: "string", valueHint: FORMATS.join("|"), description: "Form of the trace. Default: text." },
+    json: { type: "boolean", description: "The same as --format json." },
     output: {
       type: "string",
       alias: "o",
@@ -117,7 +119,9 @@ async function readArguments({ value, has, io }: CommandInput): Promise<Argument
   if (typeof proxy === "string") return proxy;
   const tls = value("tls");
   if (tls !== undefined && tls !== "1.2" && tls !== "1.3") return `--tls is ${quoteValue(tls)}. Write 1.2 or 1.3.`;
-  const format = FORMATS.find((known) => known === (value("format") ?? "text"));
+  const wanted = value("format") ?? (has("json") ? "json" : "text");
+  if (has("json") && wanted !== "json") return "Found --json and another --format. Leave one of them out.";
+  const format = FORMATS.find((known) => known === wanted);
   if (format === undefined) return `--format is ${quoteValue(value("format"))}. Write one of ${FORMATS.join(", ")}.`;
   const timeout = parseDuration(value("timeout") ?? DEFAULT_TIMEOUT);
   if (!timeout.ok || timeout.value === 0)
@@ -178,7 +182,7 @@ async function write(
   io: CliIo,
 ): Promise<boolean> {
   const described = listSteps(record, basis);
-  const colour = io.terminal && file === undefined && (io.variables["NO_COLOR"] ?? "") === "";
+  const colour = file === undefined && wantsColour(io) === "all";
   const content =
     format === "pcapng"
       ? writeTracePcapng(record)

@@ -74,10 +74,11 @@ const onlyTls: ReadonlySet<"tls"> = new Set(["tls"] as const);
 
 function compileFallback(config: Config): Fallback {
   if (config.default === "deny") return { kind: "deny" };
-  if (config.default !== undefined) return { kind: "allow", via: compileWay(config.default) };
-  if (config.upstream === undefined) return { kind: "allow", via: [] };
+  const kind = config.default === "ask" ? "ask" : "allow";
+  if (config.default !== undefined && kind === "allow") return { kind, via: compileWay(config.default) };
+  if (config.upstream === undefined) return { kind, via: [] };
   return {
-    kind: "allow",
+    kind,
     via: [config.upstream === "environment" ? "environment" : "upstream"],
   };
 }

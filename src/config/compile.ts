@@ -8,6 +8,7 @@ import type { UserStore } from "../proxy/auth/user-store.ts";
 import type { SplicePlan } from "../proxy/flow/engine.ts";
 import type { Runtime, Timeouts } from "../proxy/runtime.ts";
 import { writeEstablished } from "../proxy/read/reply.ts";
+import { type ApprovalsPlan, compileApprovals } from "./approvals-schema.ts";
 import { type BrowserPac, compileBrowserPac } from "./browser-pac.ts";
 import { type CompiledListener, compileListeners } from "./compile-listener.ts";
 import { asksEnvironment, compileAddressSet, compilePolicy, readRules } from "./compile-policy.ts";
@@ -56,6 +57,8 @@ export interface CompiledConfig {
   readonly state?: StateFolderPlan;
   /** The server through which counts are shared with other proxies. */
   readonly redis?: RedisPlan;
+  /** What rules that ask need. */
+  readonly approvals: ApprovalsPlan;
   /** Who is told of traces and metrics; absent for nobody. */
   readonly telemetry?: TelemetryPlan;
   /** How days and months of use are counted. */
@@ -117,12 +120,8 @@ export function* compileInSteps(
     problems.push(...part.problems);
     return part;
   };
-  const users = yield* compileUsersInSteps(
-    config.users,
-    materials,
-    config.auth.parameters,
-    readDuration(config.timeouts.hook),
-  );
+  const hookMs = readDuration(config.timeouts.hook);
+  const users = yield* compileUsersInSteps(config.users, materials, config.auth.parameters, hookMs);
   if (!users.ok) keep(users);
   const { listeners, tlsFiles, warnings } = keep(compileListeners(config.listen, materials));
   const { upstreams } = keep(compileUpstreams(config, materials));
@@ -134,6 +133,7 @@ export function* compileInSteps(
   const state = compileState(config.state, materials);
   problems.push(...findTelemetryProblems(config.telemetry, materials), ...findEditProblems(config.rules, materials));
   const { telemetry, warnings: telemetryWarnings } = compileTelemetry(config.telemetry, materials);
+  const { plan: approvals } = keep(compileApprovals(config.approvals, materials, state, hookMs));
   const { redis, warnings: redisWarnings } = compileRedis(config.state, materials);
   const lists = keep(yield* compileListsInSteps(config, materials, state));
   problems.push(...findForgottenQuotas(config, [state, redis]));
@@ -156,6 +156,7 @@ export function* compileInSteps(
       ...(sidecar && { sidecar: sidecar.plan }),
       ...(state && { state }),
       ...(redis && { redis }),
+      approvals,
       ...(telemetry && { telemetry }),
       calendar: compileCalendar(config.state),
       log,
@@ -311,6 +312,7 @@ function compileTimeouts(timeouts: Config["timeouts"]): Timeouts {
     responseMs: readDuration(timeouts.response),
     idleMs: readDuration(timeouts.idle),
     hookMs: readDuration(timeouts.hook),
+    askMs: readDuration(timeouts.ask),
   };
 }
 

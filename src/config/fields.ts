@@ -3,7 +3,8 @@ import * as z from "zod";
 import { type Cidr, parseCidr } from "../address/cidr.ts";
 import { parseIp } from "../address/ip.ts";
 import { describeKind, quoteValue, writeSentence } from "./problem.ts";
-import { formatSize, parseBandwidth, parseDuration, parseRate, parseSize } from "./quantity.ts";
+import type { FunctionName } from "./functions.ts";
+import { formatSize, parseBandwidth, parseDuration, parseRate, parseSize, quantityPatterns } from "./quantity.ts";
 import { checked, isAccepted } from "./parts.ts";
 import { isRecord, readRecord } from "./plain-data.ts";
 import { suggest } from "./suggest.ts";
@@ -49,25 +50,35 @@ export function parsed<Meaning extends { readonly ok: true }>(
   return text(wanted, find, name);
 }
 
+/** Forms of texts for the JSON Schema: every text that can be read has the form. */
+export const textPatterns = {
+  /** An address, alone or with a prefix length. */
+  cidr: "^[0-9A-Fa-f.:]+(/[0-9]{1,3})?$",
+  /** An IP address. */
+  ip: "^[0-9A-Fa-f.:]+$",
+  /** `kind://…`. */
+  upstream: "^([Hh][Tt][Tt][Pp][Ss]?|[Ss][Oo][Cc][Kk][Ss](5|5[Hh]|4[Aa]))://.",
+} as const;
+
 /** A text that reads as milliseconds; 0 only where it means something. */
 export function duration(options: { zero: boolean }) {
   return parsed('a duration such as "10s"', parseDuration, ({ value }) =>
     value === 0 && !options.zero ? 'would leave no time at all. Write a longer one, such as "10s"' : undefined,
-  );
+  ).meta({ pattern: quantityPatterns.duration });
 }
 
 /** A text that reads as bytes, from `min` to `max`. */
 export function size(min: number, max: number) {
   return parsed('a size such as "32KiB"', parseSize, ({ value }) =>
     value < min || value > max ? `is out of range. Write from ${formatSize(min)} to ${formatSize(max)}` : undefined,
-  );
+  ).meta({ pattern: quantityPatterns.size });
 }
 
 /** A text that reads as a number for a span of time; never 0, which would refuse everything. */
 export function rate() {
   return parsed('a rate such as "50/s"', parseRate, ({ value }) =>
     value.count === 0 ? 'would let nothing through. Write "1/h" or more, or leave it out for no limit' : undefined,
-  );
+  ).meta({ pattern: quantityPatterns.rate });
 }
 
 /** A text that reads as bytes per second, at least as many as a slow line has. */
@@ -76,7 +87,7 @@ export function bandwidth() {
     value < 1024 || value > 100e9
       ? 'is out of range. Write from "1KiB/s" to "100GB/s", or leave it out for no limit'
       : undefined,
-  );
+  ).meta({ pattern: quantityPatterns.bandwidth });
 }
 
 export function count(min: number, max: number) {
@@ -118,7 +129,7 @@ export function choice<const Numbers extends readonly [number, ...number[]]>(num
 
 /** An address or a range of addresses. */
 export function cidr() {
-  return parsed('an address or a range such as "10.0.0.0/8"', parseCidr);
+  return parsed('an address or a range such as "10.0.0.0/8"', parseCidr).meta({ pattern: textPatterns.cidr });
 }
 
 /** Reads addresses and ranges that the schema has accepted. */
@@ -145,7 +156,7 @@ export function pemPaths() {
 export function ipAddress() {
   return text('an IP address such as "192.0.2.1"', (value) =>
     parseIp(value) ? undefined : 'is not an IP address. Write one such as "192.0.2.1" or "2001:db8::1"',
-  );
+  ).meta({ pattern: textPatterns.ip });
 }
 
 /** A list of `item`, not empty. */
@@ -233,16 +244,20 @@ function isOfType(value: unknown, type: z.core.$ZodTypeDef["type"]): boolean {
   }
 }
 
-/** A function of the configuration file; only files in TypeScript or JavaScript have them. */
-export function hook<Hook extends (...args: never[]) => unknown>(wanted: string, name: Name = quoteValue) {
+/** A function of the configuration file; only files in TypeScript or JavaScript have them. `type` names it for authors. */
+export function hook<Hook extends (...args: never[]) => unknown>(
+  type: FunctionName,
+  wanted: string,
+  name: Name = quoteValue,
+) {
   return z
     .custom<Hook>((value) => typeof value === "function", {
       error: (issue) => describeWrong(issue.input, wanted, name),
     })
-    .meta({ [FUNCTION_MARK]: true });
+    .meta({ [FUNCTION_MARK]: type });
 }
 
-/** Marks a function in the JSON Schema, where it is left out. */
+/** Marks a function in the JSON Schema, where it is left out; the value is the name of its type. */
 export const FUNCTION_MARK = "x-function";
 
 /**

@@ -1,7 +1,7 @@
 import * as z from "zod";
 
 import { FUNCTION_MARK } from "./fields.ts";
-import { isRecord, readRecord } from "./plain-data.ts";
+import { isRecord, readRecord, readText } from "./plain-data.ts";
 import { configSchema } from "./schema.ts";
 
 /** A JSON Schema (draft 2020-12) or a part of one. */
@@ -12,17 +12,16 @@ export type JsonSchema = Readonly<Record<string, unknown>>;
  * it: functions are left out.
  */
 export function describeJsonSchema(): JsonSchema {
-  const generated = z.toJSONSchema(configSchema, {
-    io: "input",
-    unrepresentable: "any",
-    reused: "inline",
-  });
-  const schema = dropFunctions(generated);
-  return { ...readRecord(schema), title: "Penstock configuration" };
+  return { ...readRecord(dropFunctions(describeWithFunctions())), title: "Penstock configuration" };
+}
+
+/** The same with functions, marked with the names of their types. */
+export function describeWithFunctions(): JsonSchema {
+  return readRecord(z.toJSONSchema(configSchema, { io: "input", unrepresentable: "any", reused: "inline" }));
 }
 
 function dropFunctions(value: unknown): unknown {
-  if (Array.isArray(value)) return value.filter((entry) => !isFunction(entry)).map(dropFunctions);
+  if (Array.isArray(value)) return value.filter((entry) => readFunction(entry) === undefined).map(dropFunctions);
   if (!isRecord(value)) return value;
   const entries = Object.entries(value).map(([key, entry]) => [key, dropFunctions(entry)] as const);
   const { anyOf, ...rest } = Object.fromEntries(entries);
@@ -31,6 +30,16 @@ function dropFunctions(value: unknown): unknown {
   return anyOf.length === 1 && isRecord(anyOf[0]) ? { ...anyOf[0], ...rest } : { ...rest, anyOf };
 }
 
-function isFunction(value: unknown): boolean {
-  return isRecord(value) && value[FUNCTION_MARK] === true;
+/** The name of the type of a function; undefined for another schema. */
+export function readFunction(schema: unknown): string | undefined {
+  return readText(schema, FUNCTION_MARK);
+}
+
+/** Whether it is a text, `{ env }` or `{ file }`. */
+export function isSecret(setting: JsonSchema): boolean {
+  const forms = Array.isArray(setting["anyOf"]) ? (setting["anyOf"] as unknown[]) : [];
+  return forms.some((form) => {
+    const properties = readRecord(readRecord(form)["properties"]);
+    return "env" in properties && "file" in properties;
+  });
 }

@@ -27,7 +27,7 @@ const listener = either('"host:port", a port or { host, port }', [
   text('"host:port"', (value) => {
     const parsed = parseListenerAddress(value);
     return parsed.ok ? undefined : (explainUrl(value) ?? parsed.reason);
-  }),
+  }).meta({ pattern: "^((\\[[^\\]]*\\]|[^:\\[\\]]*):)?[0-9]{1,5}$" }),
   count(0, 65535),
   settings({
     host: bindableHost()

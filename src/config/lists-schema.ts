@@ -1,6 +1,7 @@
 import * as z from "zod";
 
-import { duration, either, list, settings, text } from "./fields.ts";
+import { parseCidr } from "../address/cidr.ts";
+import { duration, either, list, settings, text, textPatterns } from "./fields.ts";
 import { checked, MALFORMED, type Parts } from "./parts.ts";
 import { type Problem, quoteNamed, quoteValue } from "./problem.ts";
 import { suggest } from "./suggest.ts";
@@ -59,17 +60,31 @@ function findNameConflicts(name: string): Problem[] {
   return NAME.test(name) ? [] : [{ path: [name], message }];
 }
 
-/** A list of entries, among which may be lists. `findFault` is about an entry, as `text` takes it. */
+/** What an entry may be: `findFault` is as `text` takes it, `pattern` for the JSON Schema. */
+interface EntryForm {
+  readonly findFault: (entry: string) => string | undefined;
+  readonly pattern?: string;
+}
+
+/** An address or a range of addresses. */
+export const rangeForm: EntryForm = {
+  findFault: (written) => {
+    const range = parseCidr(written);
+    return range.ok ? undefined : range.reason;
+  },
+  pattern: textPatterns.cidr,
+};
+
+/** A list of entries, among which may be lists. */
 export function listOfEntries(
   wantedEntry: string,
   wanted: string,
-  findFault: (entry: string) => string | undefined = () => undefined,
+  { findFault, pattern }: EntryForm = { findFault: () => undefined },
 ) {
   const find = (entry: string) => (entry.startsWith("@") ? findReferenceFault(entry) : findFault(entry));
-  return list(
-    either(wantedEntry, [text(wantedEntry, find), fileList, urlList], undefined, [undefined, "file"]),
-    wanted,
-  );
+  const plain = text(wantedEntry, find);
+  const entry = pattern === undefined ? plain : plain.meta({ pattern: `^@[A-Za-z0-9]|${pattern}` });
+  return list(either(wantedEntry, [entry, fileList, urlList], undefined, [undefined, "file"]), wanted);
 }
 
 function findReferenceFault(entry: string): string | undefined {

@@ -110,6 +110,7 @@ const references: Readonly<Record<string, ReadonlyMap<string, Reference["kind"]>
   rules: new Map(secretReferences),
   state: new Map<string, Reference["kind"]>([...secretReferences, ["ca", "pem"]]),
   telemetry: new Map<string, Reference["kind"]>([...secretReferences, ["ca", "pem"]]),
+  approvals: new Map<string, Reference["kind"]>([...secretReferences, ["ca", "pem"]]),
   lists: listReferences,
   upstreams: new Map<string, Reference["kind"]>([...secretReferences, ...pemReferences, ["pac", "pac"]]),
 };
@@ -138,7 +139,7 @@ function findReferences(raw: unknown, only?: Reference["kind"]): Reference[] {
           ? path.length === 1
           : section === "rules"
             ? isEdit && path.length === 4
-            : path[1] === "headers" && path.length === 2;
+            : path.at(-1) === "headers" && path.length === (section === "approvals" ? 3 : 2);
         // Other files of a rule are lists.
         const known = section === "rules" && !isEdit ? listReferences : kinds;
         for (const key of Object.keys(value)) visitAt(key, value[key], hasNames ? undefined : known.get(key));

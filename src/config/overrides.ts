@@ -19,6 +19,8 @@ export interface Flags {
   readonly sidecar?: string;
   /** Traces connections: `log.level` is `debug`. */
   readonly verbose?: boolean;
+  /** Tells warnings and errors only: `log.level` is `warn`. */
+  readonly quiet?: boolean;
 }
 
 export interface Overridden {
@@ -193,7 +195,7 @@ function isServiceLink(name: string, text: string): boolean {
   );
 }
 
-function readFlags({ listen = [], upstream, user = [], sidecar, verbose }: Flags, folder: string): Layer {
+function readFlags({ listen = [], upstream, user = [], sidecar, verbose, quiet }: Flags, folder: string): Layer {
   const layer: Record<string, unknown> = {};
   const origins = new Map<string, string>();
   const problems: Problem[] = [];
@@ -214,9 +216,10 @@ function readFlags({ listen = [], upstream, user = [], sidecar, verbose }: Flags
     set("sidecar", "--sidecar", typeof read === "string" ? undefined : read);
     if (typeof read === "string") problems.push({ path: [], origin: "--sidecar", message: read });
   }
-  if (verbose === true) {
-    layer["log"] = { level: "debug" };
-    origins.set("log.level", "--verbose");
+  const level = verbose === true ? "debug" : quiet === true ? "warn" : undefined;
+  if (level !== undefined) {
+    layer["log"] = { level };
+    origins.set("log.level", verbose === true ? "--verbose" : "--quiet");
   }
   return { layer, origins, problems, warnings: [] };
 }

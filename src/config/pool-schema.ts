@@ -2,7 +2,20 @@ import type * as z from "zod";
 
 import { formatEndpoint } from "../address/endpoint.ts";
 import type { ChooseMember } from "../proxy/route/pool-plan.ts";
-import { count, duration, either, flag, hook, list, parsed, settings, text, unquoted, word } from "./fields.ts";
+import {
+  count,
+  duration,
+  either,
+  flag,
+  hook,
+  list,
+  parsed,
+  settings,
+  text,
+  textPatterns,
+  unquoted,
+  word,
+} from "./fields.ts";
 import { ejectSettings, findEjectConflicts, healthSettings } from "./health-schema.ts";
 import { checked, type Parts, type PartsOf } from "./parts.ts";
 import { isRecord } from "./plain-data.ts";
@@ -70,7 +83,9 @@ function findMemberConflicts(member: PartsOf<MemberSettings>): Problem[] {
 }
 
 const memberForms = [
-  parsed("a URL, or the name of an upstream", parseMemberText, undefined, nameUrl),
+  parsed("a URL, or the name of an upstream", parseMemberText, undefined, nameUrl).meta({
+    pattern: `^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$|${textPatterns.upstream}`,
+  }),
   checked(memberSettings, findMemberConflicts),
 ] as const;
 
@@ -86,7 +101,7 @@ export const poolSettings = settings({
   ).describe('The members: URLs, names of other upstreams, `"direct"`, or maps. Makes the upstream a pool.'),
   balance: either("the name of a balance, or a function", [
     word(["round-robin", "random", "least-connections", "latency", "hash", "first"]),
-    hook<ChooseMember>("a function that chooses a member"),
+    hook<ChooseMember>("ChooseMember", "a function that chooses a member"),
   ])
     .describe(
       "How a member is chosen among the healthy ones. `round-robin`: in turn; `random`: the one with fewer connections of two; `least-connections`; `latency`: in proportion to speed; `hash`: by what `hash` says; `first`: the first one. Shares follow `weight`. A function gets the members and the request, and gives the name of a member.",

@@ -8,6 +8,22 @@ const millisecondsPer: Readonly<Record<string, number>> = {
   d: 86_400_000,
 };
 
+/** How durations, sizes, rates and bandwidths are written. `0` is a duration as well. */
+const forms = {
+  duration: /^([0-9]{1,9}(?:\.[0-9]{1,3})?)(ms|s|m|h|d)$/,
+  size: /^([0-9]{1,9}(?:\.[0-9]{1,3})?)(B|[KMGT]i?B)$/,
+  rate: /^([0-9]{1,9})\/(s|m|h)$/,
+  bandwidth: /^([0-9]{1,9}(?:\.[0-9]{1,3})?)(B|[KMG]i?B|[kMG]bit)\/s$/,
+} as const;
+
+/** The same for the JSON Schema: every text that can be read has the form, and few others. */
+export const quantityPatterns = {
+  duration: `^0$|${forms.duration.source}`,
+  size: forms.size.source,
+  rate: forms.rate.source,
+  bandwidth: forms.bandwidth.source,
+} as const;
+
 /** Timers hold 31 bits of milliseconds; a longer one would fire at once. */
 const MAX_DURATION_MS = 2 ** 31 - 1;
 
@@ -26,7 +42,7 @@ const bytesPer: Readonly<Record<string, number>> = {
 /** Reads `500ms`, `10s`, `2m`, `1h`, `1.5h`, `1d`, or `0`. Gives milliseconds, at most 24 days. */
 export function parseDuration(text: string): Read<number> {
   if (text === "0") return { ok: true, value: 0 };
-  const match = /^([0-9]{1,9}(?:\.[0-9]{1,3})?)(ms|s|m|h|d)$/.exec(text);
+  const match = forms.duration.exec(text);
   const factor = match?.[2] === undefined ? undefined : millisecondsPer[match[2]];
   if (!match || factor === undefined)
     return refuse('is not a duration. Write a number and a unit, such as "500ms", "10s", "2m" or "1h"');
@@ -37,7 +53,7 @@ export function parseDuration(text: string): Read<number> {
 
 /** Reads `512B`, `32KiB`, `20MB`. Gives whole bytes. */
 export function parseSize(text: string): Read<number> {
-  const match = /^([0-9]{1,9}(?:\.[0-9]{1,3})?)(B|[KMGT]i?B)$/.exec(text);
+  const match = forms.size.exec(text);
   const factor = match?.[2] === undefined ? undefined : bytesPer[match[2]];
   if (!match || factor === undefined)
     return refuse('is not a size. Write a number and a unit, such as "512B", "32KiB" or "20MB"');
@@ -52,7 +68,7 @@ export interface WrittenRate {
 
 /** Reads `500/s`, `20/m` or `1000/h`. */
 export function parseRate(text: string): Read<WrittenRate> {
-  const match = /^([0-9]{1,9})\/(s|m|h)$/.exec(text);
+  const match = forms.rate.exec(text);
   const spanMs = match?.[2] === undefined ? undefined : millisecondsPer[match[2]];
   if (!match || spanMs === undefined)
     return refuse('is not a rate. Write a whole number and a span of time, such as "50/s", "20/m" or "1000/h"');
@@ -68,7 +84,7 @@ const bytesPerUnitOfRate: Readonly<Record<string, number>> = {
 
 /** Reads `20MB/s`, `512KiB/s` or `100Mbit/s`. Gives bytes per second. */
 export function parseBandwidth(text: string): Read<number> {
-  const match = /^([0-9]{1,9}(?:\.[0-9]{1,3})?)(B|[KMG]i?B|[kMG]bit)\/s$/.exec(text);
+  const match = forms.bandwidth.exec(text);
   const factor = match?.[2] === undefined ? undefined : bytesPerUnitOfRate[match[2]];
   if (!match || factor === undefined)
     return refuse('is not a bandwidth. Write a size for each second, such as "512KiB/s", "20MB/s" or "100Mbit/s"');

@@ -1,6 +1,7 @@
-import { describeJsonSchema, type JsonSchema } from "./json-schema.ts";
+import { describeJsonSchema, isSecret, type JsonSchema } from "./json-schema.ts";
 import { listOverridingVariables } from "./overrides.ts";
 import { isRecord, readList, readRecord, readText } from "./plain-data.ts";
+import { writeFunctionReference } from "./reference-functions.ts";
 
 /** Writes the reference of all settings as Markdown, from the schema. */
 export function writeReference(): string {
@@ -13,15 +14,16 @@ export function writeReference(): string {
     "",
     "<!-- Written by `bun run docs` from the schema in src/config/. Do not edit. -->",
     "",
-    "The proxy reads `proxy.config.ts`, `.js`, `.mjs`, `.json`, `.yaml`, `.yml` or `.toml` in its working folder, or the file that `--config` names. Without a file the defaults hold: it listens on 127.0.0.1:8080 and connects directly. `penstock init` writes a commented file, `penstock check` validates one, `penstock schema` prints the JSON Schema.",
+    "The proxy reads `proxy.config.ts`, `.js`, `.mjs`, `.json`, `.yaml`, `.yml` or `.toml` in its working folder, or the file that `--config` names. Without a file the defaults hold: it listens on 127.0.0.1:8080 and connects directly. `penstock init` writes a commented file (`--format yaml`, `json` or `toml` for another format), `penstock check` validates one. [Editors](editor.md) know the settings by the JSON Schema (`penstock schema`) or by the types (`penstock types`).",
     "",
-    "A setting that is not known, a value that cannot be read and settings that contradict each other are errors. The proxy reports all of them at once, each with its place (`proxy.config.yaml:3:5`), and the program exits with 78. Messages never repeat a text that may be a secret.",
+    "A setting that is not known, a value that cannot be read and settings that contradict each other are errors. The proxy reports all of them at once, each with its place (`proxy.config.yaml:3:5`) and the line, and the program exits with 78. Messages never repeat a text that may be a secret.",
     "",
     "A file in TypeScript or JavaScript exports a map of settings, or a promise of one, within 10 seconds. It holds plain data and functions: an object of a class, with getters or with inherited fields is an error, since its settings would be ignored. A name that appears twice in a map is an error in JSON, YAML and TOML. YAML is read as version 1.2, with `<<` to merge maps.",
     "",
     'Durations are texts with a unit: `"500ms"`, `"10s"`, `"2m"`, `"1h"`, `"1d"`. Sizes likewise: `"512B"`, `"32KiB"`, `"20MB"`. A secret is a text, `{ env: "NAME" }` (in TypeScript also `env("NAME")`) or `{ file: "path" }`. Relative paths start at the folder of the file. Functions exist in TypeScript and JavaScript only.',
     "",
     ...sections,
+    writeFunctionReference(),
     writeVariables(),
     "",
   ].join("\n");
@@ -99,14 +101,6 @@ function describeType(setting: JsonSchema): string {
     default:
       return "any";
   }
-}
-
-/** Whether it is a text, `{ env }` or `{ file }`. */
-function isSecret(setting: JsonSchema): boolean {
-  return readList(setting["anyOf"]).some((form) => {
-    const properties = readRecord(readRecord(form)["properties"]);
-    return "env" in properties && "file" in properties;
-  });
 }
 
 /** Empty when there is none, or when it is a map whose settings have their own. */

@@ -3,7 +3,6 @@ import type * as z from "zod";
 import { nameVersion } from "../protocol/tls/read/iana.ts";
 import type { InsideProtocol } from "../proxy/policy/inside-demand.ts";
 import type { HookQuery } from "../proxy/policy/policy.ts";
-import { parseCidr } from "../address/cidr.ts";
 import { choice, either, flag, hook, ipAddress, list, readCidrs, settings, text, word } from "./fields.ts";
 import { type CompiledField, type CompileMeans, field, type RuleField, type WrittenRule } from "./rule-field.ts";
 import {
@@ -14,8 +13,9 @@ import {
   type ListEntry,
   listOfEntries,
   nameSource,
+  rangeForm,
 } from "./lists-schema.ts";
-import { findServerNameFault, findTargetFault, readTarget } from "./target-pattern.ts";
+import { findServerNameFault, readTarget, targetForm } from "./target-pattern.ts";
 import { bandwidthOf, compileBandwidth, formatBandwidth } from "./limits-schema.ts";
 import { compileParameters, findUnknownParameters, parameterConditions } from "./parameter-conditions.ts";
 import { compileHours, compileUntil, lastTime, weeklyHours } from "./when-schema.ts";
@@ -35,6 +35,7 @@ import {
   fingerprint,
   versions,
 } from "./tls-demand.ts";
+import { askField } from "./ask-rule.ts";
 import { methodList, pathList } from "./request-lists.ts";
 import { compileWay, findUnknownWays, type Way, wayForms } from "./way-schema.ts";
 import type { AllowDecision } from "../proxy/policy/decision.ts";
@@ -62,10 +63,7 @@ export const ruleFields = {
     schema: listOfEntries(
       'an address or a range such as "10.0.0.0/8"',
       "a list of client addresses or ranges",
-      (written) => {
-        const range = parseCidr(written);
-        return range.ok ? undefined : range.reason;
-      },
+      rangeForm,
     )
       .describe(`Client addresses or ranges${orLists} Default: all.`)
       .optional(),
@@ -95,7 +93,7 @@ export const ruleFields = {
     compile: (parameters) => ({ match: { parameters: compileParameters(parameters) } }),
   }),
   to: field({
-    schema: listOfEntries('a target such as "*.example.org:443"', "a list of targets", findTargetFault)
+    schema: listOfEntries('a target such as "*.example.org:443"', "a list of targets", targetForm)
       .describe(
         "Targets: `host`, `*.suffix` (every name below it), `*`, an IP address or a range, each alone or with `:port`, `:port-port` or `:port,port`. IPv6 is in brackets when a port follows. A range also holds the names that resolve into it. Or `{ file }` or `{ url }`, a list with one entry a line, and `@name`, a list of `lists`. Default: all.",
       )
@@ -130,6 +128,7 @@ export const ruleFields = {
     schema: flag().describe("Allow. The other verdicts but `deny` imply it.").optional(),
     allows: true,
   }),
+  ask: askField,
   allowPrivate: field({
     schema: flag()
       .describe("Allow, and dial also private, loopback, link-local and other special-purpose addresses.")
@@ -143,7 +142,7 @@ export const ruleFields = {
     explain: ({ allowPrivate }) => (allowPrivate ? "private addresses" : undefined),
   }),
   via: field({
-    schema: either(anyWay, [...wayForms, hook<ChooseWay>(anyWay)])
+    schema: either(anyWay, [...wayForms, hook<ChooseWay>("ChooseWay", anyWay)])
       .describe(
         'Allow, and go this way: `"direct"`, `"environment"`, the name of an upstream, a list of names (a chain, in order) or a function. Default: as `default` says.',
       )
@@ -228,7 +227,9 @@ export const ruleFields = {
   sni: field({
     schema: either('"match" or a list of names', [
       word(["match"]),
-      listOfEntries('a name such as "*.example.org"', 'a list of names such as "*.example.org"', findServerNameFault),
+      listOfEntries('a name such as "*.example.org"', 'a list of names such as "*.example.org"', {
+        findFault: findServerNameFault,
+      }),
     ])
       .describe(
         'Allow, but inside TLS only with a server name (SNI): `"match"` for the very name that the tunnel is asked for, or a list of names, `*.suffix` (every name below it) and `*` (any), also from files (`{ file }`), URLs (`{ url }`) and named lists (`@name`). A ClientHello without SNI, or one that cannot be read, is refused. The rule judges before the ClientHello reaches the target; with Encrypted Client Hello it judges the outer one: see `ech`.',

@@ -1,6 +1,7 @@
 import * as z from "zod";
 
 import type { HookQuery } from "../proxy/policy/policy.ts";
+import { findOrderConflicts } from "./ask-rule.ts";
 import { either, hook, settings } from "./fields.ts";
 import { MALFORMED, type Parts } from "./parts.ts";
 import { type Problem, quoteNamed, quoteValue } from "./problem.ts";
@@ -22,7 +23,7 @@ const rule = settings(
   },
 );
 
-const decideTarget = hook<DecideTarget>("a rule, or a function");
+const decideTarget = hook<DecideTarget>("DecideTarget", "a rule, or a function");
 
 export const rulesSchema = either("a list of rules, or one function", [
   // An empty list is valid: it is left when the last rule goes.
@@ -40,7 +41,7 @@ export type RuleSettings = z.output<typeof rule>;
 export function findRuleConflicts(rules: Parts<z.output<typeof rulesSchema>>, known: KnownNames): Problem[] {
   if (rules === MALFORMED || typeof rules === "function") return [];
   const names = new Set<string>();
-  return rules.flatMap((written, at) => {
+  const found = rules.flatMap((written, at) => {
     if (written === MALFORMED || typeof written === "function") return [];
     const name = typeof written.name === "string" ? written.name : `rule-${at + 1}`;
     const isNew = !names.has(name);
@@ -53,6 +54,7 @@ export function findRuleConflicts(rules: Parts<z.output<typeof rulesSchema>>, kn
     ];
     return problems.map((problem) => ({ ...problem, path: ["rules", at, ...problem.path] }));
   });
+  return [...found, ...findOrderConflicts(rules)];
 }
 
 function findVerdictConflicts(written: WrittenRule): Problem[] {
@@ -64,7 +66,7 @@ function findVerdictConflicts(written: WrittenRule): Problem[] {
       path: [name],
       message: `The rule denies. Leave out "deny" or ${quoteValue(name)}.`,
     }));
-  const message = 'The rule does nothing. Set "deny", "allow", "allowPrivate" or "via".';
+  const message = 'The rule does nothing. Set "deny", "allow", "ask", "allowPrivate" or "via".';
   return allowing.length > 0 ? [] : [{ path: [], message }];
 }
 

@@ -1,6 +1,8 @@
 import { logSchema } from "./log.ts";
 import type * as z from "zod";
 
+import { approvalsSchema } from "./approvals-schema.ts";
+import { findUnanswerable } from "./ask-rule.ts";
 import { browserPacSchema } from "./browser-pac.ts";
 import { dnsSchema } from "./dns.ts";
 import { cidr, duration, flag, list, settings, size, text, word } from "./fields.ts";
@@ -62,6 +64,9 @@ const timeoutsSchema = settings({
     )
     .default("10m"),
   hook: duration({ zero: false }).describe("How long a function of this file may take to answer.").default("5s"),
+  ask: duration({ zero: false })
+    .describe("How long a connection waits for an operator when a rule asks. Without an answer it is refused with 403.")
+    .default("60s"),
 })
   .describe('Time limits: a number with `ms`, `s`, `m`, `h` or `d`, such as `"10s"`.')
   .prefault({});
@@ -101,6 +106,7 @@ const sections = settings(
     dns: dnsSchema,
     limits: limitsSchema,
     timeouts: timeoutsSchema,
+    approvals: approvalsSchema,
     state: stateSchema,
     sidecar: sidecarSchema,
     pac: browserPacSchema,
@@ -155,6 +161,7 @@ export const configSchema = checked(sections, (config) => {
       asks: users !== undefined,
     }),
     ...findRuleConflicts(rules, known),
+    ...findUnanswerable(rules, config.default, sidecar !== undefined),
     ...findPlaceholderConflicts(config, known.parameters),
     ...findDefaultConflicts(config.default, known.upstreams, config.upstream !== undefined).map(
       ({ path, message }) => ({

@@ -28,6 +28,10 @@ export function parseTargetPattern(text: string): Read<TargetPattern> {
   return { ok: true, value: { host, ports } };
 }
 
+/** The form of a target for the JSON Schema: every text that can be read has it. */
+const TARGET_PATTERN =
+  "^(\\*|(\\*\\.)?[^\\s*:@/.\\[\\]][^\\s*:@/\\[\\]]*(/[0-9]{1,3})?|\\[[^\\s\\[\\]]+\\])(:(\\*|[0-9]{1,5}(-[0-9]{1,5})?(,[0-9]{1,5}(-[0-9]{1,5})?)*))?$|^[0-9A-Fa-f.:]+(/[0-9]{1,3})?$";
+
 /** Whether a target is every host, or every address of a family; false for what is none. */
 export function isEveryHost(text: string): boolean {
   const parsed = parseTargetPattern(text);
@@ -117,6 +121,9 @@ export function findServerNameFault(text: string): string | undefined {
     ? 'is no server name. Write a name without a port, such as "example.org" or "*.example.org"'
     : undefined;
 }
+
+/** A target, as a list of entries has it. */
+export const targetForm = { findFault: findTargetFault, pattern: TARGET_PATTERN };
 
 /** What to write instead of a URL, where a host and a port are wanted; undefined when it is no URL. */
 export function explainUrl(text: string): string | undefined {

@@ -11,6 +11,7 @@ import {
   secret,
   settings,
   text,
+  textPatterns,
   unquoted,
   word,
 } from "./fields.ts";
@@ -21,7 +22,9 @@ import { parseUserTemplate } from "./user-template.ts";
 
 /** A URL of an upstream proxy. A message never repeats it, since it may hold a password. */
 export function upstreamUrl() {
-  return parsed('a URL such as "http://proxy.example:3128"', parseUpstreamUrl, undefined, nameUrl);
+  return parsed('a URL such as "http://proxy.example:3128"', parseUpstreamUrl, undefined, nameUrl).meta({
+    pattern: textPatterns.upstream,
+  });
 }
 
 export function nameUrl(value: unknown): string {
@@ -113,6 +116,7 @@ export const upstreamSchema = parsed(
   undefined,
   nameUrl,
 )
+  .meta({ pattern: `^environment$|${textPatterns.upstream}` })
   .describe(
     'Shorthand for one upstream for everything, unless a rule says otherwise: a URL, or `"environment"` for what `https_proxy`, `all_proxy` and `no_proxy` say.',
   )

@@ -63,7 +63,7 @@ export const usersSchema = either(
         "Path of an htpasswd file with argon2id or bcrypt hashes, relative to the configuration file. The proxy reads it again when it changes.",
       ),
     }),
-    hook<VerifyUser>(wanted, unquoted),
+    hook<VerifyUser>("VerifyUser", wanted, unquoted),
   ],
   unquoted,
   [undefined, "url"],

@@ -11,9 +11,9 @@ const upstreamName = () => text("the name of an upstream");
 /** A way that a file can spell; functions apart. */
 export const wayForms = [upstreamName(), list(upstreamName(), "a list of names of upstreams")] as const;
 
-export const defaultSchema = either('"direct", "deny", the name of an upstream or a list of names', wayForms)
+export const defaultSchema = either('"direct", "deny", "ask", the name of an upstream or a list of names', wayForms)
   .describe(
-    'What holds when no rule matches: `"direct"`, `"deny"`, `"environment"`, the name of an upstream, or a list of names (a chain). Default: `"direct"`, or `upstream` where that is set.',
+    'What holds when no rule matches: `"direct"`, `"deny"`, `"ask"` (an operator, as rules with `ask` do; what is approved goes directly, or by `upstream`), `"environment"`, the name of an upstream, or a list of names (a chain). Default: `"direct"`, or `upstream` where that is set.',
   )
   .optional();
 
@@ -31,8 +31,10 @@ export function findDefaultConflicts(
 ): Problem[] {
   const message = 'Found "upstream" as well, which sets the default way. Leave one of them out.';
   return [
-    ...(way !== undefined && hasUpstream ? [{ path: [], message }] : []),
-    ...(way === "deny" ? [] : findUnknownWays(way, upstreams, ['"direct"', '"deny"', '"environment"'])),
+    ...(way !== undefined && way !== "ask" && hasUpstream ? [{ path: [], message }] : []),
+    ...(way === "deny" || way === "ask"
+      ? []
+      : findUnknownWays(way, upstreams, ['"direct"', '"deny"', '"ask"', '"environment"'])),
   ];
 }
 

@@ -10,6 +10,7 @@ import { ClientProfiles } from "../protocol/tls/read/client-profiles.ts";
 import type { Listener } from "../proxy/accept/listener.ts";
 import { CredentialChecks } from "../proxy/auth/credential-checks.ts";
 import { type ConnectionServices, recordUnserved, serveConnection } from "../proxy/connection.ts";
+import type { ApprovalTable } from "../approvals/approval-table.ts";
 import { HealthChecks } from "../proxy/dial/health-checks.ts";
 import { Forwarding } from "../proxy/exchange/forwarding.ts";
 import type { HookReport } from "../proxy/hook/call-hook.ts";
@@ -128,6 +129,8 @@ export class Gate implements ConnectionServices, ListenerOwner {
   readonly newcomers = new Set<Newcomer>();
   /** Chooses the requests that are traced; undefined for none. */
   tracing: Tracing | undefined = undefined;
+  /** Asks operators for approvals; undefined where nobody can answer. */
+  approvals: ApprovalTable | undefined = undefined;
   draining = false;
   refusing = false;
   /** The listeners accept, or are about to. */

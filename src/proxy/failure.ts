@@ -69,6 +69,14 @@ const table = {
   denied_by_rule: row("http_request_denied", 403, "policy", "A rule of this proxy denies the target."),
   denied_by_default: row("http_request_denied", 403, "policy", "No rule of this proxy allows the target."),
   hook_failed: row("http_request_denied", 403, "policy", "The decision could not be made, so the answer is no."),
+  approval_missing: row("http_request_denied", 403, "policy", "No operator approved the target in time."),
+  approval_denied: row("http_request_denied", 403, "policy", "An operator denied the target."),
+  approvals_full: row(
+    "connection_limit_reached",
+    429,
+    "client",
+    "Too many targets wait for the approval of an operator; try again later.",
+  ),
   parameters_unfit: row(
     "http_request_denied",
     403,

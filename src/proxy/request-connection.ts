@@ -2,6 +2,7 @@ import type { Conn } from "../net/conn/conn.ts";
 import type { ClientProfiles } from "../protocol/tls/read/client-profiles.ts";
 import type { Listener } from "./accept/listener.ts";
 import type { IdentifyServices, ShownCertificate } from "./auth/identify.ts";
+import type { Approvals } from "./decide/ask-operator.ts";
 import type { AuthorizeServices } from "./decide/inquiry.ts";
 import type { DialServices } from "./dial/dial-context.ts";
 import type { ForwardedRequest, ForwardTask } from "./exchange/forward.ts";
@@ -29,6 +30,8 @@ export interface RequestServices extends IdentifyServices, AuthorizeServices, Di
   readonly requestLimits: RequestLimits;
   /** Absent where no use is counted. */
   readonly quotas: Pick<Quotas, "refuse"> | undefined;
+  /** Where operators are asked; absent where nobody can answer. */
+  readonly approvals: Approvals | undefined;
   readonly targets: ConnectTargets;
   readonly pacs: PacMeans["router"];
   readonly captures: Pick<Captures, "observers">;

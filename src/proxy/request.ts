@@ -1,6 +1,7 @@
 import type { Conn } from "../net/conn/conn.ts";
 import type { RequestHead } from "../protocol/http1/request-head.ts";
 import { identify } from "./auth/identify.ts";
+import { awaitApproval } from "./decide/ask-operator.ts";
 import { authorize } from "./decide/authorize.ts";
 import { dial } from "./dial/dial.ts";
 import { dialAlong } from "./dial/dial-along.ts";
@@ -112,6 +113,13 @@ export class Request {
     if (!authorized.ok) return this.#end(authorized.failure);
     const unfit = request.kind === "forward" ? judgeForwarding(authorized.value.decision) : undefined;
     if (unfit !== undefined) return this.#end(unfit);
+    if (authorized.value.decision.ask !== undefined) {
+      const unapproved = await awaitApproval(record, request.target, authorized.value.decision, services, client);
+      if (unapproved !== undefined) {
+        authorized.value.lookups?.release();
+        return this.#end(unapproved);
+      }
+    }
     if (limits.hasRequestLimits) {
       const room = requestLimits.takeTarget(request.target, limits, performance.now());
       if ("failure" in room) {

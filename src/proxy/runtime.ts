@@ -45,6 +45,8 @@ export interface Timeouts {
   readonly idleMs: number;
   /** For a function of the configuration to answer. */
   readonly hookMs: number;
+  /** For an operator to answer, when a rule asks. */
+  readonly askMs: number;
 }
 
 /** Holds the current snapshot; swapping it is one assignment. */

@@ -1,3 +1,4 @@
+import type { ApprovalControl } from "./approvals.ts";
 import type { CaptureControl } from "./capture.ts";
 import type { EventControl } from "./events.ts";
 import type { Flow, FlowFilter } from "../proxy/record/live-table.ts";
@@ -91,6 +92,8 @@ export interface ControlPort {
   readonly usage?: UsageControl;
   /** What happens, as it happens; absent where there is no data plane. */
   readonly events?: EventControl;
+  /** What operators are asked; absent where there is no data plane. */
+  readonly approvals?: ApprovalControl;
   /** What the page and the terminal show; absent where there is no data plane. */
   readonly view?: LiveView;
   /** Absent where the proxy cannot be drained. */

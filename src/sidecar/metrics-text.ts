@@ -2,6 +2,8 @@ import type { CheckCounts } from "../proxy/auth/credential-cache.ts";
 import { describeFailure, type FailureDetail } from "../proxy/failure.ts";
 import type { Metrics } from "../proxy/record/metrics.ts";
 import type { NamedCount } from "../proxy/record/named-counts.ts";
+import type { ApprovalCounts } from "../approvals/approval-table.ts";
+import { collectApprovalFamilies } from "./approval-families.ts";
 import { collectFleetFamilies, type FleetSource } from "./fleet-families.ts";
 import { collectProcessFamilies } from "./process-families.ts";
 import {
@@ -49,6 +51,8 @@ export interface MetricSources {
   readonly usage?: UsageSource;
   /** Absent where nothing is shared with other proxies. */
   readonly fleet?: FleetSource | undefined;
+  /** Absent where no rule asks an operator. */
+  readonly approvals?: ApprovalCounts | undefined;
   /** Absent where nothing is told to a collector. */
   readonly telemetry?: TelemetryCounts | undefined;
   /** Listeners that speak TLS; milliseconds since the epoch. */
@@ -78,6 +82,7 @@ export function collectFamilies(sources: MetricSources): Family[] {
     ...(sources.usage === undefined ? [] : collectUsageFamilies(sources.usage)),
     ...(sources.fleet === undefined ? [] : collectFleetFamilies(sources.fleet)),
     ...(sources.telemetry === undefined ? [] : collectTelemetryFamilies(sources.telemetry)),
+    ...(sources.approvals === undefined ? [] : collectApprovalFamilies(sources.approvals)),
     ...collectProcessFamilies(),
   ];
 }

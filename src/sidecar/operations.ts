@@ -148,6 +148,45 @@ export interface Operations {
     };
     readonly answer: undefined;
   };
+  readonly "GET /approvals": {
+    readonly query: {};
+    readonly answer: {
+      readonly approvals: readonly {
+        readonly id: string;
+        readonly user?: string;
+        readonly client: string;
+        readonly host: string;
+        readonly port: number;
+        readonly target: string;
+        readonly rule: string;
+        readonly asked_at: string;
+        readonly age_ms: number;
+        readonly waiting: number;
+      }[];
+      readonly answers: readonly {
+        readonly id: string;
+        readonly user?: string;
+        readonly client: string;
+        readonly target: string;
+        readonly rule: string;
+        readonly allow: boolean;
+        readonly for: "once" | "10m";
+        readonly by: string;
+        readonly left_ms: number;
+      }[];
+      readonly always: boolean;
+    };
+  };
+  readonly "POST /approvals/{id}": {
+    readonly query: {};
+    readonly answer: {
+      readonly id: string;
+      readonly target: string;
+      readonly allow: boolean;
+      readonly for: "once" | "10m" | "always";
+      readonly released: number;
+    };
+  };
   readonly "GET /status": {
     readonly query: {};
     readonly answer: {

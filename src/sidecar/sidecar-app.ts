@@ -1,5 +1,6 @@
 import { Hono, type MiddlewareHandler } from "hono";
 import * as z from "zod";
+import { mountApprovals } from "./approvals.ts";
 import { mountCapture } from "./capture.ts";
 import { mountCertificates } from "./certificates.ts";
 import type { ControlPort, LiveView } from "./control-port.ts";
@@ -82,6 +83,7 @@ export function createSidecarApp(port: ControlPort, options: SidecarAppOptions =
   if (port.upstreams !== undefined) mountUpstreams(app, guards, port.upstreams);
   if (port.usage !== undefined) mountUsage(app, guards, port.usage);
   if (port.events !== undefined) mountEvents(app, guards, port.events);
+  if (port.approvals !== undefined) mountApprovals(app, guards, guards.holder, port.approvals);
   if (port.view !== undefined) mountView(app, guards, port.view);
   if (port.reload !== undefined) mountReload(app, guards, port.reload);
   if (port.handOver !== undefined) mountHandover(app, guards, port.handOver);

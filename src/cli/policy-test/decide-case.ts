@@ -94,6 +94,8 @@ export async function decideCase(
   if (!authorized.ok) return deny(authorized.failure);
   const grant = authorized.value;
   grant.lookups?.release();
+  // Nobody answers here.
+  if (grant.decision.ask !== undefined) return deny({ detail: "approval_missing", note: "an operator would be asked" });
   const route = asksPac(runtime, grant.decision.via)
     ? undefined
     : chooseRoute({ runtime, target, user, parameters }, grant.decision);

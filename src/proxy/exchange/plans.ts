@@ -119,6 +119,8 @@ function makePlan(record: RequestRecord, client: Conn, numbers: ObjectNumbers): 
     decision?.verdict !== "allow"
   )
     return undefined;
+  // An approval may end before the connection does.
+  if (decision.ask !== undefined) return undefined;
   // What a rule changes is changed for each request, by the stages.
   if (decision.request !== undefined || decision.response !== undefined) return undefined;
   const { policy } = runtime;

@@ -30,13 +30,14 @@ export function* compileRulesInSteps(rules: readonly Rule[], fallback: Fallback)
     times: times.length === 0 ? undefined : new Timetable(times),
     fallback,
     unmatched: decide(fallBack(fallback)),
+    asks: fallback.kind === "ask" || rules.some(({ verdict }) => verdict.kind === "allow" && verdict.ask === true),
     looksAtRequests: compiled.some(({ request }) => request !== undefined),
   };
 }
 
 /** The route of a rule that allows and names no route: the default one, or direct when the default is to deny. */
 export function findDefaultVia(fallback: Fallback): Via {
-  return fallback.kind === "allow" ? fallback.via : [];
+  return fallback.kind === "deny" ? [] : fallback.via;
 }
 
 /** The evaluation that ends with a decision, of the rule at `index`. */
@@ -95,5 +96,11 @@ function allow(name: string, verdict: AllowVerdict, fallback: Fallback, exact: b
 function fallBack(fallback: Fallback): Decision {
   return fallback.kind === "deny"
     ? { verdict: "deny", rule: DEFAULT_RULE, detail: "denied_by_default" }
-    : { verdict: "allow", rule: DEFAULT_RULE, allowPrivate: false, via: fallback.via };
+    : {
+        verdict: "allow",
+        rule: DEFAULT_RULE,
+        allowPrivate: false,
+        via: fallback.via,
+        ...(fallback.kind === "ask" && { ask: true }),
+      };
 }

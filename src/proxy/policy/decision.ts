@@ -13,6 +13,8 @@ export type Via = readonly string[];
 
 /** How connections under an allowing rule are made and used, beside their route. */
 export interface Terms {
+  /** An operator has to approve each target first. */
+  readonly ask?: true;
   readonly sourceAddress?: string;
   /** Plain HTTP goes through tunnels of the upstreams, too, instead of being forwarded by the last one. */
   readonly tunnelHttp?: true;
@@ -28,6 +30,7 @@ export interface Terms {
 }
 
 const termFields: Readonly<Record<keyof Terms, true>> = {
+  ask: true,
   sourceAddress: true,
   tunnelHttp: true,
   inside: true,

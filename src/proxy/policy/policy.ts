@@ -89,7 +89,7 @@ export interface CompiledRule {
 }
 
 /** What holds when no rule matches. */
-export type Fallback = { readonly kind: "deny" } | { readonly kind: "allow"; readonly via: Via };
+export type Fallback = { readonly kind: "deny" } | { readonly kind: "allow" | "ask"; readonly via: Via };
 
 /** The compiled policy: rules in order, and what holds when none matches. `compileRules` makes it. */
 export interface Policy {
@@ -101,6 +101,8 @@ export interface Policy {
   readonly unmatched: Evaluation;
   /** A rule looks at the method or the path of forwarded requests. */
   readonly looksAtRequests: boolean;
+  /** A rule or the default asks an operator. */
+  readonly asks: boolean;
 }
 
 /** The result of the rules for a query, or what they need to know first. `rule` is the index of the rule that stopped. */

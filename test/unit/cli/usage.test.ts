@@ -65,6 +65,6 @@ describe("penstock usage", () => {
   ])("refuses %j", async (args, message) => {
     const io = createFakeIo();
     expect(await runCli(["usage", ...args], io)).toBe(2);
-    expect(io.told).toContain(message);
+    expect(io.told.join("\n")).toContain(message);
   });
 });

@@ -237,7 +237,7 @@ describe("checkConfig() on settings that contradict each other", () => {
           { upstreams: { a: { url: "https://h", cert: "c.pem" } } },
           'upstreams.a.cert: Found only one of "cert" and "key".',
         ],
-        [{ rules: [{ to: ["*"] }] }, 'rules[0]: The rule does nothing. Set "deny", "allow", "allowPrivate" or "via".'],
+        [{ rules: [{ to: ["*"] }] }, 'rules[0]: The rule does nothing. Set "deny", "allow", "ask", "allowPrivate" or "via".'],
         [{ rules: [{ deny: true, sni: "match" }] }, 'rules[0].sni: The rule denies. Leave out "deny" or "sni".'],
         [{ rules: [{ deny: true, protocols: ["tls"] }] }, "rules[0].protocols: The rule denies."],
         [
@@ -286,7 +286,7 @@ describe("checkConfig() on settings that contradict each other", () => {
         ],
         [
           { default: "block" },
-          'default: There is no upstream "block". Write "direct", "deny", "environment" or the name of an upstream.',
+          'default: There is no upstream "block". Write "direct", "deny", "ask", "environment" or the name of an upstream.',
         ],
         [{ default: ["deny", "direct"] }, 'default[0]: "deny" is not a way.'],
         [

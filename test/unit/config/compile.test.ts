@@ -40,6 +40,7 @@ describe("compileConfig()", () => {
       responseMs: 60_000,
       idleMs: 600_000,
       hookMs: 5000,
+      askMs: 60_000,
     });
     expect(forward).toEqual({
       via: expect.stringMatching(/^penstock-[0-9a-f]{10}$/),
@@ -102,6 +103,7 @@ describe("compileConfig()", () => {
       responseMs: 60_000,
       idleMs: 0,
       hookMs: 30,
+      askMs: 60_000,
     });
     expect(compiled.runtime.limits).toMatchObject({
       inAll: { connections: 7 },

@@ -4,7 +4,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-import { exampleConfig } from "../../../src/cli/init.ts";
+import { exampleConfig } from "../../../src/cli/example-configs.ts";
 import { loadConfig } from "../../../src/config/load.ts";
 
 const folder = `${import.meta.dir}/../../..`;

@@ -10,6 +10,7 @@ const others: readonly { readonly is: string; readonly marks: RegExp }[] = [
   { is: "a policy test", marks: /^# policy\.test\.yaml$/m },
   { is: "a file of Prometheus", marks: /^scrape_configs:$/m },
   { is: "a PAC file", marks: /^function FindProxyForURL\(/m },
+  { is: "the type of a function, or of what it gives", marks: /^\(.*\) => |^[\w<, >]+( \| .*)?$/ },
   { is: "an answer of the sidecar", marks: /"since_ms": / },
 ];
 

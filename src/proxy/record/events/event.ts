@@ -35,6 +35,11 @@ export const EVENTS = {
     when: "A function of the configuration failed.",
     fields: "`hook`, `why`. `not_told`: failures left out since the last one.",
   },
+  approval: {
+    when: "A rule asks an operator about a target, an operator answered, or nobody did in time.",
+    fields:
+      "`change`: `asked`, `answered` or `unanswered`. `id`, `user`, `client`, `target`, `rule`. `answered`: `allow`, `for` (`once`, `10m` or `always`), `by` (the token), `waiting` (connections that the answer was for).",
+  },
   drain: {
     when: "A drain began, went on or ended.",
     fields: "`phase`, `left_ms`, `connections`, `tunnels`.",

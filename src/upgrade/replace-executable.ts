@@ -1,0 +1,170 @@
+import { randomBytes } from "node:crypto";
+import { constants, type Stats } from "node:fs";
+import { access, copyFile, link, open, rename, rm, stat } from "node:fs/promises";
+import { basename, dirname, extname, join } from "node:path";
+import { describeReadError } from "../config/read-file.ts";
+import { type Outcome, done, refuse } from "./refusal.ts";
+
+/** Where the file before the last upgrade is kept. */
+export function previousOf(target: string): string {
+  return `${target}.previous`;
+}
+
+/** A file that was written beside the executable. It is removed when it has not taken its place. */
+export interface Candidate extends AsyncDisposable {
+  readonly path: string;
+  /**
+   * Takes the place of the executable at once, or not at all; the one before is
+   * kept as `.previous`. A process that runs keeps its file.
+   */
+  install(): Promise<Outcome<Installed>>;
+}
+
+/** Files to remove at the end of the command, whatever it came to. */
+export class Leftovers implements AsyncDisposable {
+  readonly #candidates: Candidate[] = [];
+  #isOver = false;
+
+  /** What comes after the end, of work that nobody waits for any more, is removed at once. */
+  add(candidate: Candidate): void {
+    if (this.#isOver) void candidate[Symbol.asyncDispose]();
+    else this.#candidates.push(candidate);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isOver = true;
+    await Promise.all(this.#candidates.map((candidate) => candidate[Symbol.asyncDispose]()));
+  }
+}
+
+/** An executable that has taken the place of another one. */
+export interface Installed {
+  /** Takes it back: all is as it was before. */
+  undo(): Promise<Outcome<undefined>>;
+  /** Nobody will take it back. */
+  keep(): Promise<void>;
+}
+
+/** Writes the new executable into the folder of the old one, on disk and with its mode and owner. */
+export async function writeCandidate(target: string, content: Uint8Array): Promise<Outcome<Candidate>> {
+  const path = nameBeside(target, "new");
+  try {
+    const { mode, uid, gid } = await stat(target);
+    await using file = await open(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o700);
+    try {
+      await file.writeFile(content);
+      // The owner first: a change of it takes bits of the mode away.
+      if (process.platform !== "win32") await file.chown(uid, gid);
+      await file.chmod(mode & 0o7777);
+      await file.sync();
+    } catch (error) {
+      await rm(path, { force: true });
+      throw error;
+    }
+  } catch (error) {
+    return refuse("replace", `Cannot write ${path}: ${describeFault(error)}.`);
+  }
+  return done(makeCandidate(target, path));
+}
+
+/** The executable before the last upgrade, to come back. */
+export async function takePrevious(target: string): Promise<Outcome<Candidate>> {
+  const path = nameBeside(target, "new");
+  try {
+    await copyLinked(previousOf(target), path);
+  } catch (error) {
+    return refuse("replace", `Cannot take back ${previousOf(target)}: ${describeFault(error)}.`);
+  }
+  return done(makeCandidate(target, path));
+}
+
+function makeCandidate(target: string, path: string): Candidate {
+  return {
+    path,
+    install: () => install(target, path),
+    [Symbol.asyncDispose]: () => rm(path, { force: true }),
+  };
+}
+
+async function install(target: string, path: string): Promise<Outcome<Installed>> {
+  const previous = previousOf(target);
+  const older = nameBeside(target, "older");
+  try {
+    const hadPrevious = await isThere(previous);
+    if (hadPrevious) await copyLinked(previous, older);
+    const kept = nameBeside(target, "old");
+    // On Windows a running program cannot be replaced, but renamed.
+    if (process.platform === "win32") await rename(target, previous);
+    else {
+      await copyLinked(target, kept);
+      await rename(kept, previous);
+    }
+    await rename(path, target);
+    await syncFolder(dirname(target));
+    return done({
+      undo: () => undo(target, hadPrevious ? older : undefined),
+      keep: () => rm(older, { force: true }),
+    });
+  } catch (error) {
+    await rm(older, { force: true });
+    return refuse("replace", `Cannot replace ${target}: ${describeFault(error)}.`);
+  }
+}
+
+async function undo(target: string, older: string | undefined): Promise<Outcome<undefined>> {
+  const previous = previousOf(target);
+  try {
+    if (process.platform === "win32") await rename(target, nameBeside(target, "failed"));
+    await rename(previous, target);
+    if (older !== undefined) await rename(older, previous);
+    await syncFolder(dirname(target));
+    return done(undefined);
+  } catch (error) {
+    return refuse("replace", `Cannot take ${previous} back to ${target}: ${describeFault(error)}.`);
+  }
+}
+
+/** A second name for a file, or a copy where a file system has no second names. */
+async function copyLinked(from: string, to: string): Promise<void> {
+  try {
+    await link(from, to);
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") throw error;
+    const found: Stats = await stat(from);
+    await copyFile(from, to, constants.COPYFILE_EXCL);
+    await using file = await open(to, "r+");
+    if (process.platform !== "win32") await file.chown(found.uid, found.gid);
+    await file.chmod(found.mode & 0o7777);
+    await file.sync();
+  }
+}
+
+/** A rename is on disk once its folder is. */
+async function syncFolder(folder: string): Promise<void> {
+  // Windows opens no folders.
+  if (process.platform === "win32") return;
+  await using file = await open(folder, "r");
+  await file.sync();
+}
+
+async function isThere(path: string): Promise<boolean> {
+  try {
+    await access(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** A hidden name beside the executable that nothing has. It keeps the ending: Windows goes by it. */
+function nameBeside(target: string, what: string): string {
+  const ending = extname(target) === ".exe" ? ".exe" : "";
+  return join(dirname(target), `.${basename(target)}.${randomBytes(6).toString("hex")}.${what}${ending}`);
+}
+
+/** What went wrong with a file; continues a sentence. */
+function describeFault(error: unknown): string {
+  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  if (code === "ENOSPC" || code === "EDQUOT") return "there is no space left";
+  return code === "EROFS" ? "the file system is mounted read-only" : describeReadError(error);
+}

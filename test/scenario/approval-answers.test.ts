@@ -1,0 +1,89 @@
+import { describe, expect, test } from "bun:test";
+import { stat } from "node:fs/promises";
+import { join } from "node:path";
+import { answerQuestion, asking, connectAsking, findQuestion, listApprovals, statusOf } from "../support/approvals.ts";
+import { startConnectUpstream } from "../support/connect-upstream.ts";
+import { startProxy, waitFor } from "../support/proxy.ts";
+import { listenEcho } from "../support/raw-peer.ts";
+import { makeFolder } from "../support/temporary-folder.ts";
+
+describe("an answer of an operator", () => {
+  test("holds ten minutes for the user, over a reload, and the connection is asked about again each time", async () => {
+    await using upstream = await startConnectUpstream();
+    using echo = listenEcho();
+    const config = asking(upstream);
+    await using proxy = await startProxy(config);
+    const target = `new.example:${echo.port}`;
+    using first = await connectAsking(proxy, target);
+    await answerQuestion(proxy, (await findQuestion(proxy, target)).id, { allow: true, for: "10m" });
+    expect(await statusOf(first)).toBe("200");
+    await proxy.reload({ ...config, timeouts: { ask: "90s" } });
+    using second = await connectAsking(proxy, target);
+    expect(await statusOf(second)).toBe("200");
+    using bob = await connectAsking(proxy, target, "bob");
+    expect((await findQuestion(proxy, target)).user).toBe("bob");
+    const { answers } = await listApprovals(proxy);
+    expect(answers).toMatchObject([{ user: "ann", target, allow: true, for: "10m", by: "sidecar.token" }]);
+    expect(bob.text).toBe("");
+  });
+
+  test("always adds the target to a file that is a list, for its own user alone, and people can change it", async () => {
+    await using folder = await makeFolder();
+    await using upstream = await startConnectUpstream();
+    using echo = listenEcho();
+    const path = join(folder.path, "allowed.txt");
+    await using proxy = await startProxy(asking(upstream, { approvals: { list: path } }));
+    const target = `new.example:${echo.port}`;
+    using ann = await connectAsking(proxy, target);
+    using bob = await connectAsking(proxy, target, "bob");
+    const { id } = await waitFor(
+      async () => (await listApprovals(proxy)).approvals.find(({ user }, _, all) => user === "ann" && all.length === 2),
+      "both questions",
+    );
+    expect(await (await answerQuestion(proxy, id, { allow: true, for: "always" })).json()).toMatchObject({
+      released: 2,
+    });
+    expect([await statusOf(ann), await statusOf(bob)]).toEqual(["200", "200"]);
+    const text = await Bun.file(path).text();
+    expect(text).toContain(`\n${target}  # asked by user ann, allowed by sidecar.token, 20`);
+    expect(((await stat(path)).mode & 0o777).toString(8)).toBe("600");
+    using again = await connectAsking(proxy, target, "bob");
+    expect(await statusOf(again)).toBe("200");
+    // What is wrong with it leaves what held before, and is told.
+    await Bun.write(path, `${text}not a target at all\n`);
+    using third = await connectAsking(proxy, target);
+    expect(await statusOf(third)).toBe("200");
+    expect(proxy.messages.filter((message) => message.includes(path))).toHaveLength(1);
+    await Bun.write(path, "# nothing\n");
+    using last = await connectAsking(proxy, target);
+    await findQuestion(proxy, target);
+    expect(last.text).toBe("");
+  });
+
+  test("always is refused where there is no file, and what is not an answer is told", async () => {
+    await using upstream = await startConnectUpstream();
+    await using proxy = await startProxy(asking(upstream));
+    using peer = await connectAsking(proxy, "new.example:443");
+    const { id } = await findQuestion(proxy, "new.example:443");
+    const tries: [unknown, number][] = [
+      [{ allow: true, for: "always" }, 409],
+      [{ allow: false, for: "always" }, 400],
+      [{ allow: "yes" }, 400],
+      [{ allow: true, for: "1h" }, 400],
+      [{ allow: true, more: 1 }, 400],
+      ["{", 400],
+      ["", 400],
+      [" ".repeat(2000), 400],
+      [" ".repeat(100_000), 413],
+    ];
+    for (const [body, status] of tries) expect((await answerQuestion(proxy, id, body)).status).toBe(status);
+    expect((await answerQuestion(proxy, "nothing", { allow: true })).status).toBe(404);
+    expect((await proxy.ask("/approvals", "POST")).status).toBe(405);
+    await findQuestion(proxy, "new.example:443");
+    expect(peer.text).toBe("");
+    expect((await answerQuestion(proxy, id, { allow: false })).status).toBe(200);
+    await peer.untilEnd();
+    expect(peer.text).not.toContain("Retry-After");
+    expect((await answerQuestion(proxy, id, { allow: false })).status).toBe(404);
+  });
+});
