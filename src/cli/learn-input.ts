@@ -12,6 +12,8 @@ import type { SidecarAccess } from "./find-sidecar.ts";
 export class Lesson {
   readonly seen: Observations;
   readonly skipped: Record<Skipped, number> = { refused: 0, failed: 0, unusable_user: 0, unreadable: 0 };
+  /** Lines that were read. */
+  lines = 0;
   /** Events that the sidecar could not send. */
   lost = 0;
   /** Tunnels that were counted when they opened, and are still open. */
@@ -23,6 +25,7 @@ export class Lesson {
 
   /** Takes a line of an access log in JSON. */
   takeLine(line: string): void {
+    this.lines += 1;
     if (line.trim() === "") return;
     this.take(parse(line));
   }
