@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { constants, type Stats } from "node:fs";
-import { access, copyFile, link, open, rename, rm, stat } from "node:fs/promises";
+import { access, copyFile, link, lstat, open, readdir, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, extname, join } from "node:path";
 import { describeReadError } from "../config/read-file.ts";
 import { type Outcome, done, refuse } from "./refusal.ts";
@@ -76,6 +76,26 @@ export async function takePrevious(target: string): Promise<Outcome<Candidate>> 
     return refuse("replace", `Cannot take back ${previousOf(target)}: ${describeFault(error)}.`);
   }
   return done(makeCandidate(target, path));
+}
+
+/** An upgrade takes minutes: a file that has been there for longer belongs to none that is under way. */
+const STALE_MS = 60 * 60 * 1000;
+
+/** Removes what upgrades left beside the executable that were killed: each file is as large as the executable. */
+export async function removeStale(target: string, now = Date.now()): Promise<void> {
+  const folder = dirname(target);
+  const prefix = `.${basename(target)}.`;
+  try {
+    for (const name of await readdir(folder)) {
+      if (!name.startsWith(prefix)) continue;
+      if (!/^[0-9a-f]{12}\.(?:new|old|older|failed)(?:\.exe)?$/.test(name.slice(prefix.length))) continue;
+      const path = join(folder, name);
+      // A second name of a file has the time of its content; the change is when it was made.
+      if (now - (await lstat(path)).ctimeMs > STALE_MS) await rm(path, { force: true });
+    }
+  } catch {
+    // Whatever is wrong with the folder is told when the new file is written.
+  }
 }
 
 function makeCandidate(target: string, path: string): Candidate {

@@ -3,7 +3,7 @@ import { compareVersions } from "./compare-versions.ts";
 import { describeExecutable } from "./executable-format.ts";
 import { addSuffix, nameOrigin, obtain, type Origin } from "./obtain.ts";
 import { type Outcome, done, refuse } from "./refusal.ts";
-import { type Candidate, type Leftovers, takePrevious, writeCandidate } from "./replace-executable.ts";
+import { type Candidate, type Leftovers, removeStale, takePrevious, writeCandidate } from "./replace-executable.ts";
 import { listSignatureSuffixes, type TrustedKey, verifySignature } from "./trusted-keys.ts";
 import { checkConfiguration, readVersion, type Surroundings } from "./try-executable.ts";
 import { MAX_EXECUTABLE_BYTES, unpackExecutable } from "./unpack.ts";
@@ -124,12 +124,14 @@ export async function tryNew(executable: Buffer, replacing: Replacing): Promise<
     return refuse("platform", "The file is not an executable of a platform that Penstock runs on.");
   if (wanted !== found)
     return refuse("platform", `The executable is for ${found}. ${target} is for ${String(wanted)}.`);
+  await removeStale(target);
   const written = await writeCandidate(target, executable);
   return written.ok ? tryCandidate(written.value, replacing) : written;
 }
 
 /** The same for the executable before the last upgrade. */
 export async function tryPrevious(replacing: Replacing): Promise<Outcome<TriedCandidate>> {
+  await removeStale(replacing.target);
   const taken = await takePrevious(replacing.target);
   return taken.ok ? tryCandidate(taken.value, { ...replacing, allowDowngrade: true }) : taken;
 }
