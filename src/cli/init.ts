@@ -4,7 +4,9 @@ import { resolve } from "node:path";
 
 import { configFileNames } from "../config/read-config-file.ts";
 import { describeReadError } from "../config/read-file.ts";
+import { quoteValue } from "../config/problem.ts";
 import { suggest } from "../config/suggest.ts";
+import { formatJson } from "../escape-text.ts";
 import { createCommand } from "./command.ts";
 import { editorFileNames, writeBeside } from "./editor-files.ts";
 import { exampleConfigs } from "./example-configs.ts";
@@ -24,13 +26,16 @@ export const init = createCommand({
       description:
         "Format of the configuration. Default: ts. Only TypeScript can have functions, only JSON has no comments.",
     },
+    json: { type: "boolean", description: "Print the paths of the files as JSON." },
   },
-  async run({ value, io }) {
+  async run({ value, has, io }) {
     const format = value("format") ?? "ts";
     const example = Object.entries(exampleConfigs).find(([name]) => name === format)?.[1];
     if (example === undefined) {
       const known = Object.keys(exampleConfigs);
-      io.tell(`--format: Write one of ${known.map((name) => `"${name}"`).join(", ")}.${suggest(format, known)}`);
+      io.tell(
+        `--format is ${quoteValue(format)}. Write one of ${known.map((name) => `"${name}"`).join(", ")}.${suggest(format, known)}`,
+      );
       return exitCodes.usage;
     }
     const { file, text, needs } = example;
@@ -50,6 +55,11 @@ export const init = createCommand({
     if (fault !== undefined) {
       io.tell(`Wrote ${file}. ${fault}`);
       return exitCodes.failure;
+    }
+    if (has("json")) {
+      const files = [file, editorFileNames[needs]].map((name) => resolve(io.folder, name));
+      await io.print(`${formatJson({ files }, 2)}\n`);
+      return exitCodes.ok;
     }
     io.tell(
       `Wrote ${file}, and ${editorFileNames[needs]} for editors. Edit it, then run "penstock check" and "penstock".`,

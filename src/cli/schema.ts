@@ -9,12 +9,17 @@ export const schema = createCommand({
   description: "Print the JSON Schema of the configuration file.",
   examples: [["penstock schema > penstock.schema.json", "Write the JSON Schema for an editor."]],
   args: {
+    json: { type: "boolean", description: "Print JSON, as without this flag." },
     markdown: {
       type: "boolean",
       description: "Print the reference for people instead.",
     },
   },
   async run({ has, io }) {
+    if (has("json") && has("markdown")) {
+      io.tell("Found --json and --markdown. Leave one of them out.");
+      return exitCodes.usage;
+    }
     const text = has("markdown") ? writeReference() : writeJsonSchema();
     await io.print(text);
     return exitCodes.ok;

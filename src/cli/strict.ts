@@ -142,6 +142,8 @@ function explainUnknownFlag(written: string, value: string | undefined, { args, 
   const known = listFlags(args).map((each) => `--${each}`);
   const meant = known.find((each) => each === `-${written}`);
   if (meant !== undefined) return `Unknown flag "${written}". Did you mean "${meant}"?`;
+  // It is a command, not one of its flags.
+  if (written === "-V" || suggest(written, ["--version"]) !== "") return `Unknown ${flag}. Did you mean "--version"?`;
   const hint = Object.hasOwn(hints, name) ? hints[name]?.(port) : undefined;
   return `Unknown ${flag}.${hint === undefined ? suggest(`--${name}`, known) : ` ${hint}`}`;
 }

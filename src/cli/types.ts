@@ -1,6 +1,9 @@
+import { resolve } from "node:path";
+
 import { writeAmbientTypes, writePackageTypes } from "../config/type-declarations.ts";
+import { formatJson } from "../escape-text.ts";
 import { createCommand } from "./command.ts";
-import { writeBeside } from "./editor-files.ts";
+import { editorFileNames, writeBeside } from "./editor-files.ts";
 import { exitCodes } from "./io.ts";
 
 /** `penstock types`: what an editor needs to know the settings of a configuration in TypeScript. */
@@ -11,6 +14,7 @@ export const types = createCommand({
   examples: [["penstock types", "Write the types for proxy.config.ts beside it."]],
   args: {
     print: { type: "boolean", description: "Print the file instead." },
+    json: { type: "boolean", description: "Print the path of the file as JSON." },
     package: { type: "boolean", description: "Print the types as the package for npm has them, as a module." },
   },
   async run({ has, io }) {
@@ -22,6 +26,10 @@ export const types = createCommand({
     if (fault !== undefined) {
       io.tell(fault);
       return exitCodes.failure;
+    }
+    if (has("json")) {
+      await io.print(`${formatJson({ files: [resolve(io.folder, editorFileNames.types)] }, 2)}\n`);
+      return exitCodes.ok;
     }
     io.tell('Wrote penstock.d.ts. Begin proxy.config.ts with: /// <reference path="./penstock.d.ts" />');
     return exitCodes.ok;

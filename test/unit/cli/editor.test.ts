@@ -94,7 +94,7 @@ describe("penstock init --format", () => {
     await using folder = await makeFolder({ "penstock.schema.json": "{}" });
     const io = createFakeIo({ folder: folder.path });
     expect(await runCli(["init", "--format", "yml"], io)).toBe(2);
-    expect(io.told).toEqual(['--format: Write one of "ts", "yaml", "toml", "json". Did you mean "yaml"?']);
+    expect(io.told).toEqual(['--format is "yml". Write one of "ts", "yaml", "toml", "json". Did you mean "yaml"?']);
     const other = createFakeIo({ folder: folder.path });
     expect(await runCli(["init", "--format", "yaml"], other)).toBe(1);
     expect(other.told[0]).toContain("Cannot write penstock.schema.json: another file has this name.");

@@ -45,6 +45,15 @@ describe("help", () => {
     }
   });
 
+  test("has --json for every command, or says why there is none", async () => {
+    for (const name of [...(await help(["--help"])).matchAll(/^ {2}([a-z]+) {2,}/gm)].map(([, each = ""]) => each)) {
+      const io = createFakeIo();
+      const code = await runCli([name, "--json", "--help"], io);
+      const says = code === 0 ? "--json" : "There is no JSON: ";
+      expect([name, io.printed() + io.told.join("")]).toEqual([name, expect.stringContaining(says)]);
+    }
+  });
+
   test("groups the commands and says what exit codes mean", async () => {
     const text = await help(["--help"]);
     for (const title of ["RUN A PROXY", "SET IT UP", "WATCH IT", "EXIT CODES"]) expect(text).toContain(`\n${title}\n`);

@@ -42,6 +42,12 @@ describe("penstock --help", () => {
 describe("penstock with wrong arguments", () => {
   test.each<[argv: string[], wrong: string, hint: string]>([
     [["constructor"], 'Unknown command "constructor".', 'Run "penstock --help" to see what there is.'],
+    [
+      ["--versoin"],
+      'Unknown flag "--versoin". Did you mean "--version"?',
+      'Run "penstock serve --help" to see what there is.',
+    ],
+    [["-V"], 'Unknown flag "-V". Did you mean "--version"?', 'Run "penstock serve --help" to see what there is.'],
     [["check", "--prot"], 'Unknown flag "--prot".', 'Run "penstock check --help" to see what there is.'],
     [
       ["--port", "3128"],
