@@ -151,7 +151,9 @@ export class CertificateKeeper {
         this.#attempts = await files.readAttempts();
         if (this.#current !== undefined && now() >= this.#lookAt) await this.#askForTime(this.#current, signal);
         if (signal.aborted) return;
-        pause = now() >= this.#dueAt ? await this.#order(signal) : this.#dueAt - now();
+        // An order counts as a failure until its end: it may be under way in a process that leaves.
+        const isDue = now() >= this.#dueAt || this.#attempts.failures > 0;
+        pause = isDue ? await this.#order(signal) : this.#dueAt - now();
       } catch (error) {
         this.#fail({ why: `the files in the folder of the state cannot be used: ${describe(error)}` }, "error");
         pause = TICK_MS;
@@ -194,22 +196,22 @@ export class CertificateKeeper {
       );
   }
 
-  /** Orders, unless another process does. Gives milliseconds until the next look. */
+  /** Orders when it is time, unless another process does. Gives milliseconds until the next look. */
   async #order(signal: AbortSignal): Promise<number> {
     const { files, lock } = this.#parts;
     await files.prepare();
     const unlock = lock(files.lock);
     if (unlock === undefined) return BUSY_MS;
+    const before = this.#current;
     try {
       // Another process may have just renewed it, or failed.
-      const before = this.#current;
       this.load();
       this.#attempts = await files.readAttempts();
       if (this.#current === before && this.#parts.now() >= this.#dueAt) await this.#orderAlone(signal);
     } finally {
       unlock();
     }
-    return 0;
+    return this.#current === before ? Math.max(0, this.#dueAt - this.#parts.now()) : 0;
   }
 
   async #orderAlone(signal: AbortSignal): Promise<void> {

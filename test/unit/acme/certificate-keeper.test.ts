@@ -189,6 +189,37 @@ describe("a certificate that is kept", () => {
     expect(stand.server.orders).toHaveLength(1);
   });
 
+  test("is ordered by the next process within seconds when the one before leaves in the middle of its order", async () => {
+    await using stand = await openKeeper();
+    const { server, keeper, files } = stand;
+    // What the order of the process before has written, and its lock.
+    await files.prepare();
+    await files.writeAttempts({ failures: 1, notBefore: server.now + HOUR, askedUntil: 0 });
+    const began = server.now;
+    let usedAt = Infinity;
+    let looks = 0;
+    const next = stand.another({
+      lock: () => {
+        looks += 1;
+        return looks <= 3 ? undefined : () => {};
+      },
+      // The process before gives its order up.
+      wait: async (ms, signal) => {
+        if (looks === 3) await files.writeAttempts({ failures: 0, notBefore: 0, askedUntil: 0 });
+        await server.wait(ms, signal);
+      },
+      use: () => {
+        usedAt = Math.min(usedAt, server.now);
+        return undefined;
+      },
+    });
+    next.start();
+    await waitFor(() => next.current !== undefined, "its certificate");
+    expect(usedAt - began).toBeLessThan(10_000);
+    await next.stop();
+    expect(keeper.current).toBeUndefined();
+  });
+
   test("does not count an order that was given up, because the process leaves", async () => {
     await using stand = await openKeeper();
     const { server, keeper } = stand;
