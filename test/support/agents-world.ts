@@ -85,7 +85,17 @@ export async function buildAgentsWorld(token: string): Promise<AgentsWorld> {
     evilConnections: () => evilConnections,
     inSandbox: (command) =>
       runProgram([
-        ["ip", "netns", "exec", "sandbox", "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--no-new-privs"],
+        [
+          "ip",
+          "netns",
+          "exec",
+          "sandbox",
+          "setpriv",
+          "--reuid=65534",
+          "--regid=65534",
+          "--clear-groups",
+          "--no-new-privs",
+        ],
         ["env", "-i", "-C", join(folder.path, "home"), ...environment, "bash", "-c", command],
       ]),
     async readSandbox() {
@@ -99,7 +109,14 @@ export async function buildAgentsWorld(token: string): Promise<AgentsWorld> {
 /** The environment of the sandbox: nothing but where the proxy is and whom to trust. */
 function describeSandbox(home: string, ca: string): string[] {
   const proxy = `http://agent:sandbox@${PROXY_ADDRESS}:3128`;
-  const trust = ["SSL_CERT_FILE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO", "NODE_EXTRA_CA_CERTS", "PIP_CERT", "npm_config_cafile"];
+  const trust = [
+    "SSL_CERT_FILE",
+    "CURL_CA_BUNDLE",
+    "GIT_SSL_CAINFO",
+    "NODE_EXTRA_CA_CERTS",
+    "PIP_CERT",
+    "npm_config_cafile",
+  ];
   return [
     `HOME=${home}`,
     `PATH=/usr/local/bin:/usr/bin:/bin`,
@@ -120,7 +137,8 @@ async function layCables(folder: TemporaryFolder): Promise<void> {
   await expectProgram(["mount", "-t", "tmpfs", "tmpfs", "/run"]);
   await expectProgram(["mount", "--bind", join(folder.path, "resolv.conf"), "/etc/resolv.conf"]);
   await ip("link", "set", "lo", "up");
-  for (const address of [...Object.values(SITES), EVIL_ADDRESS]) await ip("address", "add", `${address}/32`, "dev", "lo");
+  for (const address of [...Object.values(SITES), EVIL_ADDRESS])
+    await ip("address", "add", `${address}/32`, "dev", "lo");
   await ip("netns", "add", "sandbox");
   await ip("link", "add", "cable", "type", "veth", "peer", "name", "eth0", "netns", "sandbox");
   await ip("address", "add", `${PROXY_ADDRESS}/24`, "dev", "cable");
@@ -166,7 +184,8 @@ async function makeSiteFiles(folder: TemporaryFolder): Promise<(host: string, pa
     "work/README": "A tool.\n",
     "wheel/tale_lib/__init__.py": "answer = 42\n",
     "wheel/tale_lib-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: tale-lib\nVersion: 1.0\n",
-    "wheel/tale_lib-1.0.dist-info/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    "wheel/tale_lib-1.0.dist-info/WHEEL":
+      "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
     "wheel/tale_lib-1.0.dist-info/RECORD": "tale_lib/__init__.py,,\n",
     "home/agent.mjs": await Bun.file(join(import.meta.dir, "../client/programs/agent.mjs")).text(),
   });
