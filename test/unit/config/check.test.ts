@@ -239,7 +239,7 @@ describe("checkConfig() on settings that contradict each other", () => {
         ],
         [
           { rules: [{ to: ["*"] }] },
-          'rules[0]: The rule does nothing. Set "deny", "allow", "ask", "allowPrivate" or "via".',
+          'rules[0]: The rule does nothing. Set "deny", "allow", "ask", "allowPrivate", "webhook" or "via".',
         ],
         [{ rules: [{ deny: true, sni: "match" }] }, 'rules[0].sni: The rule denies. Leave out "deny" or "sni".'],
         [{ rules: [{ deny: true, protocols: ["tls"] }] }, "rules[0].protocols: The rule denies."],
