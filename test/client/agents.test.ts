@@ -79,8 +79,8 @@ describe("the tale of docs/agents.md", () => {
     expect(page).toHaveLength(2);
     for (const { text } of page) {
       const written = (Bun.YAML.parse(text) as Configuration).rules.find(({ name }) => name === "learned-1");
-      const { sni, protocols, ...rule } = written ?? {};
-      expect({ sni, protocols }).toEqual({ sni: "match", protocols: ["tls"] });
+      const { sni, ech, protocols, ...rule } = written ?? {};
+      expect({ sni, ech, protocols }).toEqual({ sni: "match", ech: "deny", protocols: ["tls"] });
       const to = (rules[0]?.to ?? []).filter((target) => target !== "api.model.example:443");
       expect<object>(rule).toEqual({ ...rules[0], to });
     }
@@ -111,6 +111,7 @@ interface Configuration {
     readonly name: string;
     readonly to: readonly string[];
     readonly sni?: string;
+    readonly ech?: string;
     readonly protocols?: readonly string[];
   }[];
 }
