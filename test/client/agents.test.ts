@@ -5,7 +5,7 @@ import { runner, type Tale, type TaleStep } from "../support/run-agents-tale.ts"
 import { runInNamespace } from "../support/run-in-namespace.ts";
 
 const programs = ["unshare", "ip", "mount", "iptables", "setpriv", "curl", "wget", "git", "npm", "node", "python3-pip"];
-const register = needs(...programs);
+const register = needs(...programs, ...(process.getuid?.() === 0 ? [] : ["root"]));
 
 /** Milliseconds for the whole page: the test that comes first waits for it. */
 const RUN_MS = 300_000;
@@ -134,9 +134,7 @@ describe("a hostile program in the sandbox of docs/agents.md", () => {
       .filter(({ printed }) => printed.includes(refusal))
       .map(({ command }) => command.split(" ", 1)[0]);
     expect(reasons).toEqual(["wget", "curl", "npm", "python3", "python3", "node"]);
-    const { steps: all, strayConnections } = await hearTale();
-    expect(all.flatMap(({ asked }) => asked).filter((name) => name.includes("evil"))).toEqual([]);
-    expect(strayConnections).toBe(0);
+    expect((await hearTale()).steps.flatMap(({ asked }) => asked).filter((name) => name.includes("evil"))).toEqual([]);
   });
 
   test("refuses an address in place of a name, and another port", async () => {
@@ -177,5 +175,6 @@ describe("a hostile program in the sandbox of docs/agents.md", () => {
 
   test("has no other way than the proxy", async () => {
     for (const step of await findSteps("--noproxy")) expectNothing(step);
+    expect((await hearTale()).strayConnections).toBe(0);
   });
 });

@@ -79,8 +79,9 @@ export async function buildAgentsWorld(sandbox: SandboxText): Promise<AgentsWorl
       Bun.listen({
         ...place,
         socket: {
-          open() {
+          open(socket) {
             strayConnections += 1;
+            socket.end();
           },
           data() {},
         },
@@ -118,7 +119,8 @@ function describeSandbox(home: string, ca: string): string {
   ];
   return [
     `HOME=${home}`,
-    "PATH=/usr/local/bin:/usr/bin:/bin",
+    // Python of the distribution comes first: it has pip.
+    "PATH=/usr/bin:/bin:/usr/local/bin",
     "LC_ALL=C.UTF-8",
     ...trust.map((name) => `${name}=${ca}`),
     "npm_config_registry=https://registry.packages.example/",
