@@ -133,8 +133,8 @@ describe("writeRules()", () => {
       expect(effective).toMatchObject({
         default: "upstream",
         rules: [
-          { to: ["b.example:443"], allow: true, via: "direct" },
           { to: ["a.example:443"], allow: true, via: "upstream" },
+          { to: ["b.example:443"], allow: true, via: "direct" },
           { name: "not-learned", deny: true },
         ],
       });
