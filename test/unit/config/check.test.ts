@@ -105,7 +105,7 @@ describe("checkConfig() on single settings", () => {
         [{ users: [{ name: "a" }] }, 'users[0].password: Required. Write a text, { env: "NAME" } or { file: "path" }.'],
         [{ users: [{ password: "x" }] }, "users[0].name: Required. Write a user name."],
         [{ users: [{ name: "a:b", password: "x" }] }, "users[0].name: A text has a colon"],
-        [{ users: {} }, "users.file: Required. Write the path of a file."],
+        [{ users: {} }, 'users: Found a map. Write a list of { name, password }, { file: "users.htpasswd" }'],
         [{ timeouts: { idle: 10 } }, 'timeouts.idle: Found 10. Write a duration such as "10s".'],
         [{ timeouts: { connect: "0" } }, 'timeouts.connect: "0" would leave no time at all.'],
         [{ timeouts: { drain: "soon" } }, 'timeouts.drain: "soon" is not a duration.'],
