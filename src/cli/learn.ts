@@ -3,7 +3,7 @@ import { parseDuration } from "../config/quantity.ts";
 import { quoteValue } from "../config/problem.ts";
 import { escapeText, formatJson } from "../escape-text.ts";
 import type { LearnedRule } from "../learn/learn-rules.ts";
-import { describeRule, explainTarget, RULE_FORMS, writeRules } from "../learn/write-rules.ts";
+import { describeRule, explainTarget, RULE_FORMS, usesDefaultWay, writeRules } from "../learn/write-rules.ts";
 import { createCommand, type CommandInput } from "./command.ts";
 import { findSidecar, sidecarArgs } from "./find-sidecar.ts";
 import { exitCodes } from "./io.ts";
@@ -118,9 +118,12 @@ async function learnLive(input: CommandInput, ms: number, lesson: Lesson): Promi
   const progress = setInterval(() => {
     tenths += 1;
     const { requests, size } = lesson.seen;
-    io.tell(`${tenths * TOLD} % of the time: ${requests} requests, ${size} different ones.`);
+    io.tell(
+      `${tenths * TOLD} % of the time: ${requests} requests, ${size} different ones, ${lesson.openTunnels} tunnels are open.`,
+    );
   }, ms / TOLD);
   const fault = await learnFromEvents(access, lesson, leaving.signal, (line) => io.tell(line));
+  lesson.finish();
   clearTimeout(end);
   clearInterval(progress);
   unsubscribe();
@@ -143,6 +146,10 @@ function describeLesson({ seen, skipped, lost }: Lesson, rules: readonly Learned
   if (lost > 0)
     remarks.push(
       `${lost} events were lost, so that the rules may lack something: learn again, or from the access log.`,
+    );
+  if (usesDefaultWay(rules))
+    remarks.push(
+      'The way of "upstream" was taken: the last rule refuses what is not learned. Set no "default" beside it.',
     );
   if (rules.some(({ allowPrivate }) => allowPrivate))
     remarks.push(
@@ -170,7 +177,7 @@ function describeForPrograms({ seen, skipped, lost }: Lesson, rules: readonly Le
     skipped: { ...skipped, too_many: seen.dropped },
     lost,
     rules: rules.map((rule) => ({
-      ...describeRule(rule),
+      ...describeRule(rule, usesDefaultWay(rules)),
       targets: rule.targets.map(({ pattern, requests, hosts, isGeneralised, reportedBy }) => ({
         pattern,
         requests,
