@@ -176,7 +176,7 @@ await copyFile(join(import.meta.dir, "debian/systemctl-stand-in"), at("usr/bin/s
 await chmod(at("usr/bin/systemctl"), 0o755);
 await mkdir(at("run/systemd/system"), { recursive: true });
 rmSync(at("usr/sbin/policy-rc.d"), { force: true });
-using service = followService();
+using _service = followService();
 await chmod(at("run/notify"), 0o666);
 using echo = listenEcho();
 await install();
