@@ -2,6 +2,7 @@
  * Makes the executables: `bun run build` for this platform, into dist/penstock;
  * `bun run build --all` for all of them; `--target linux-arm64` (repeated) for
  * some. Bun fetches the runtime of another platform from the npm registry.
+ * `--without-bytecode` makes dist/penstock-without-bytecode, to compare how they start.
  */
 import { dirname } from "node:path";
 import { writeChecksums } from "./checksums.ts";
@@ -20,13 +21,15 @@ function readTargets(args: readonly string[]): (Target | undefined)[] | string {
       if (target === undefined) return `Unknown target "${args[at] ?? ""}". Wanted is one of ${targets.join(", ")}.`;
       wanted.push(target);
     } else {
-      return `Unknown argument "${arg ?? ""}". Wanted is nothing, --all, or --target NAME.`;
+      return `Unknown argument "${arg ?? ""}". Wanted is nothing, --all, --target NAME, or --without-bytecode.`;
     }
   }
   return wanted.length === 0 ? [undefined] : wanted;
 }
 
-const wanted = readTargets(process.argv.slice(2));
+const args = process.argv.slice(2);
+const bytecode = !args.includes("--without-bytecode");
+const wanted = readTargets(args.filter((arg) => arg !== "--without-bytecode"));
 if (typeof wanted === "string") {
   console.error(wanted);
   process.exit(2);
@@ -37,7 +40,7 @@ for (const [index, target] of wanted.entries()) {
   const label = target ?? "this platform";
   process.stdout.write(`[${index + 1}/${wanted.length}] ${label} … `);
   const began = performance.now();
-  const built = await compile(target);
+  const built = await compile(target, { bytecode });
   if ("problem" in built) {
     console.log("failed");
     console.error(built.problem);

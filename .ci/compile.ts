@@ -24,7 +24,7 @@ export type Built = { readonly file: string; readonly megabytes: number } | { re
 /** Builds one executable; `target` undefined is this platform. The file appears at once, or not at all. */
 export async function compile(target: Target | undefined, { bytecode = true } = {}): Promise<Built> {
   const suffix = target?.startsWith("windows") === true ? ".exe" : "";
-  const name = `penstock${target === undefined ? "" : `-${target}`}${suffix}`;
+  const name = `penstock${target === undefined ? "" : `-${target}`}${bytecode ? "" : "-without-bytecode"}${suffix}`;
   await mkdir(dist, { recursive: true });
   const workshop = await mkdtemp(join(dist, ".build-"));
   try {

@@ -69,7 +69,7 @@ async function release(wanted: readonly Target[], level: number): Promise<void> 
   await mkdir(folder, { recursive: true });
   const sbom = join(folder, `penstock-${version}.cdx.json`);
   await Bun.write(sbom, await writeSbom(version, time));
-  const files = [sbom];
+  const files: string[] = [sbom];
   for (const [index, target] of wanted.entries()) {
     console.log(`[${index + 1}/${wanted.length}] ${target}`);
     files.push(...(await releaseTarget(target, texts, time, level)));

@@ -10,7 +10,7 @@ const root = resolve(import.meta.dir, "../..");
 /** The source and not the executable: that cannot be told of another platform than its own. */
 const penstock = [
   process.execPath,
-  ["--preload", `${root}/test/support/pretend-platform.ts`],
+  ["--preload", `${root}/test/fixtures/pretend-platform.ts`],
   `${root}/src/main.ts`,
 ] as const;
 
