@@ -15,6 +15,8 @@ const MAX_OPEN = 100_000;
 export class Lesson {
   readonly seen: Observations;
   readonly skipped: Record<Skipped, number> = { refused: 0, failed: 0, unusable_user: 0, unreadable: 0 };
+  /** Lines that were read. */
+  lines = 0;
   /** Events that the sidecar could not send. */
   lost = 0;
   /** Tunnels that are open. They are learned when they end, or when the time is over: their end may be a refusal. */
@@ -30,6 +32,7 @@ export class Lesson {
 
   /** Takes a line of an access log in JSON. */
   takeLine(line: string): void {
+    this.lines += 1;
     if (line.trim() === "") return;
     this.take(parse(line));
   }

@@ -7,6 +7,7 @@ import { describeRule, explainTarget, RULE_FORMS, usesDefaultWay, writeRules } f
 import { createCommand, type CommandInput } from "./command.ts";
 import { findSidecar, sidecarArgs } from "./find-sidecar.ts";
 import { exitCodes } from "./io.ts";
+import { showProgress } from "./progress.ts";
 import { learnFromEvents, learnFromFile, Lesson } from "./learn-input.ts";
 
 /** Names of one domain from which on all names below it are allowed. */
@@ -17,6 +18,10 @@ export const learn = createCommand({
   name: "learn",
   description:
     "Write the rules that allow what happened, of an access log in JSON or of a running proxy for a time: grouped by registered domain, port and user. Addresses, ports and private targets are allowed as they were seen, and nothing beside them.",
+  examples: [
+    ["penstock learn --from access.log --format yaml", "Write rules from an access log in JSON."],
+    ["penstock learn --live 10m --review", "Watch a running proxy for ten minutes, and show what was asked for."],
+  ],
   args: {
     from: {
       type: "string",
@@ -58,7 +63,11 @@ export const learn = createCommand({
     const lesson = new Lesson(new Observations());
     const fault =
       wanted.liveMs === undefined
-        ? await learnFromFile(wanted.from === "-" ? "-" : resolve(io.folder, wanted.from), lesson)
+        ? await showProgress(
+            io,
+            () => `Reading the log: ${lesson.lines.toLocaleString("en-US")} lines`,
+            () => learnFromFile(wanted.from === "-" ? "-" : resolve(io.folder, wanted.from), lesson),
+          )
         : await learnLive(input, wanted.liveMs, lesson);
     if (fault !== undefined) {
       io.tell(fault);
