@@ -15,7 +15,7 @@ export function line(name: string, value: string): Fact {
 
 /** Names and notes are of the configuration or of others: nothing of them reaches a terminal raw. */
 export function formatFact({ name, value }: Fact): string {
-  return escapeText(`${(name === "" ? "" : `${name}:`).padEnd(9)}${value}`);
+  return escapeText(`${(name === "" ? "" : `${name}:`).padEnd(8)} ${value}`);
 }
 
 /** Facts that there can be several of, and how machines get them. */

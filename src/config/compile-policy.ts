@@ -79,11 +79,22 @@ function readRule(settings: RuleSettings, name: string, means: CompileMeans): Ru
   const match = Object.keys(when).length > 0 ? { ...clients, when } : clients;
   if (settings.deny === true) return { name, ...match, ...(reports && { reports }), verdict: { kind: "deny" } };
   if (settings.webhook !== undefined)
-    return { name, ...match, verdict: compileRuleWebhook(settings.webhook, name, means.materials) };
+    return {
+      name,
+      ...match,
+      ...(reports && { reports }),
+      verdict: compileRuleWebhook(settings.webhook, name, means.materials),
+    };
   const demand = Object.keys(inside).length > 0 && {
     inside: { protocols: onlyTls, ...inside, ...(reports && { reports }) },
   };
-  return { name, ...match, verdict: { kind: "allow", allowPrivate: false, via: undefined, ...terms, ...demand } };
+  const asksNobody = reports && settings.ask === true && { reports };
+  return {
+    name,
+    ...match,
+    ...asksNobody,
+    verdict: { kind: "allow", allowPrivate: false, via: undefined, ...terms, ...demand },
+  };
 }
 
 /** What may be spoken inside a tunnel when a rule looks at TLS and names no protocols. */

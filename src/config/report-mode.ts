@@ -1,12 +1,19 @@
 import type { Rule } from "../proxy/policy/policy.ts";
 import { flag, word } from "./fields.ts";
 import type { Problem } from "./problem.ts";
-import { field } from "./rule-field.ts";
+import { field, type WrittenRule } from "./rule-field.ts";
 
 type Mode = "enforce" | "report";
 
 /** Fields of rules that make demands on what is inside a tunnel, which `report` can only report. */
 const demands = ["protocols", "sni", "tls", "ja4", "ech"];
+
+/** Whether a rule can refuse something. */
+function refuses(rule: WrittenRule): boolean {
+  return (
+    rule["deny"] === true || rule["ask"] === true || [...demands, "webhook"].some((name) => rule[name] !== undefined)
+  );
+}
 
 /** `mode`: whether the rules refuse. */
 export const modeSchema = word(["enforce", "report"])
@@ -19,17 +26,17 @@ export const modeSchema = word(["enforce", "report"])
 export const reportField = field({
   schema: flag()
     .describe(
-      "Record what the rule would refuse, and do not refuse it. A rule with `deny` passes on to the next rule, as if it were not there; but what it matches reaches no private or other special-purpose address, and gets no fields that a later rule adds. A rule with `protocols`, `sni`, `tls`, `ja4` or `ech` lets the tunnel go on. Default: false.",
+      "Record what the rule would refuse, and do not refuse it. A rule with `deny` passes on to the next rule, as if it were not there; but what it matches reaches no private or other special-purpose address, and gets no fields that a later rule adds. A rule with `webhook` does so where that refuses or gives no answer, and one with `ask` lets through what it would ask for, and asks nobody. A rule with `protocols`, `sni`, `tls`, `ja4` or `ech` lets the tunnel go on. Default: false.",
     )
     .optional(),
   findConflicts: (report, rule) =>
-    report !== true || rule["deny"] === true || demands.some((name) => rule[name] !== undefined)
+    report !== true || refuses(rule)
       ? []
       : [
           {
             path: [],
             message:
-              'The rule refuses nothing that could be reported. Leave out "report", or set "deny", or what tunnels have to hold ("protocols", "sni", "tls", "ja4", "ech").',
+              'The rule refuses nothing that could be reported. Leave out "report", or set "deny", "ask", "webhook", or what tunnels have to hold ("protocols", "sni", "tls", "ja4", "ech").',
           },
         ],
   compile: (reports) => (reports ? { reports } : {}),

@@ -102,6 +102,17 @@ describe("a rule that sets a field of requests", () => {
     expect(others.join("")).not.toContain(TOKEN);
   });
 
+  test("gives the token to no request that the rule would refuse, and only reports", async () => {
+    using origin = await serveTls();
+    await using proxy = await startEditing({ ...addToken, protocols: ["tls"], report: true });
+    using client = await proxy.connect();
+    client.write(ask("GET", `https://api.example:${origin.port}/`));
+    const { head } = await takeResponse(client);
+    expect(head).toContain('Proxy-Status: penstock; details="reported: protocol_denied, rule api"');
+    expect(origin.heads).toHaveLength(1);
+    expect(listLines(origin.heads[0], "authorization")).toEqual([]);
+  });
+
   test("passes a redirect on, and does not follow it", async () => {
     using origin = await serveTls(
       () => `HTTP/1.1 302 Found\r\nLocation: https://other.example/\r\nContent-Length: 0\r\n\r\n`,

@@ -2,13 +2,18 @@ import { editFields } from "../../protocol/http1/edit-fields.ts";
 import { fail, type Outcome, succeed } from "../failure.ts";
 import type { AllowDecision } from "../policy/decision.ts";
 import type { ForwardRequest } from "../read/forward-request.ts";
+import { findReportedForwarding } from "../tunnel/judge-inside.ts";
 
 /**
  * Changes a request as the rule that lets it through says. Values that are added
  * may be credentials: they go over TLS to the target itself, and not with TRACE,
  * whose answer would show them to the client.
  */
-export function editRequest(request: ForwardRequest, { request: edits, rule }: AllowDecision): Outcome<ForwardRequest> {
+export function editRequest(request: ForwardRequest, decision: AllowDecision): Outcome<ForwardRequest> {
+  const { rule } = decision;
+  // A rule gives nothing to what it would refuse, and only reports.
+  const isBreach = decision.request?.adds === true && findReportedForwarding(decision) !== undefined;
+  const edits = isBreach ? decision.request?.withoutAdded : decision.request;
   if (edits === undefined) return succeed(request);
   const { head, scheme } = request;
   if (edits.adds && head.method.toUpperCase() === "TRACE")

@@ -1,6 +1,6 @@
 import type { Reported } from "../policy/decision.ts";
 import { writeReportedLine } from "../read/reply.ts";
-import { judgeProtocol } from "../tunnel/judge-inside.ts";
+import { findReportedForwarding } from "../tunnel/judge-inside.ts";
 import type { RequestRecord } from "./request-record.ts";
 
 /**
@@ -14,12 +14,12 @@ export function findReported({
   scheme,
 }: Pick<RequestRecord, "decision" | "inside" | "scheme">): Reported | undefined {
   if (decision?.verdict !== "allow") return undefined;
-  const { reported, rule, inside: demand } = decision;
+  const { reported, rule } = decision;
   if (reported !== undefined) return reported;
   if (inside?.reported !== undefined) return { rule, detail: inside.reported.detail };
-  if (demand?.reports !== true || scheme === undefined) return undefined;
+  if (scheme === undefined) return undefined;
   // A forwarded request is HTTP.
-  const breach = judgeProtocol(demand, "http");
+  const breach = findReportedForwarding(decision);
   return breach && { rule, detail: breach.detail };
 }
 

@@ -19,6 +19,11 @@ export function judgeForwarding({ inside }: AllowDecision): Failure | undefined 
   return inside?.reports ? undefined : inside && judgeProtocol(inside, "http");
 }
 
+/** What a rule would refuse a forwarded request for, and only reports. */
+export function findReportedForwarding({ inside }: Pick<AllowDecision, "inside">): Failure | undefined {
+  return inside?.reports ? judgeProtocol(inside, "http") : undefined;
+}
+
 /** Judges a ClientHello, and its fingerprint `ja4`, for a tunnel that was asked for `target`. Undefined when it meets the demand. */
 export function judgeHello(
   demand: InsideDemand,

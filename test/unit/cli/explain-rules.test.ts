@@ -128,3 +128,42 @@ describe("penstock explain says why each rule did or did not match", () => {
     expect(lines.join("")).not.toContain("\u001b");
   });
 });
+
+describe("penstock explain, where refusals are only reported or a webhook decides,", () => {
+  const reported = {
+    rules: [
+      { name: "no-ads", to: ["*.ads.example"], deny: true, report: true },
+      { name: "hooked", to: ["hook.example"], webhook: { url: "http://127.0.0.1:9/" } },
+      { name: "known", to: ["*.example"], via: "direct" },
+    ],
+    default: "deny",
+  };
+  const resolving = createFakeResolver({ "x.ads.example": ["192.0.2.7"], "packages.example": ["192.0.2.7"] });
+  const explain = async (target: string, written: unknown = reported) => {
+    const question = { client: makeIp("192.0.2.44"), user: undefined, target: makeEndpoint(target), allRules: false };
+    return explainBoth(compileForTest(written), resolving, question);
+  };
+
+  test("names the rule that would refuse, and what lets it through", async () => {
+    const { lines, json } = await explain("x.ads.example:443");
+    expect(lines).toContainEqual(
+      "reported: would be refused by rule 1 (no-ads), denied_by_rule; let through and recorded",
+    );
+    expect(lines.join("\n")).toContain("no-ads (deny, only reported)");
+    expect(lines.join("\n")).toContain("would deny, which is only reported");
+    expect(json).toMatchObject({ rule: "known", reported: "denied_by_rule", reported_rule: "no-ads" });
+  });
+
+  test("says the same of the default in report mode", async () => {
+    const { lines, json } = await explain("other.test:443", { mode: "report", default: "deny" });
+    expect(json).toMatchObject({ rule: "default", reported: "denied_by_default", reported_rule: "default" });
+    expect(lines).toContainEqual("reported: would be refused by default, denied_by_default; let through and recorded");
+  });
+
+  test("says that the webhook is asked, and refuses as the proxy does when it gives no answer", async () => {
+    const { lines, json } = await explain("hook.example:443");
+    expect(lines.join("\n")).toContain("hooked (a webhook)");
+    expect(lines.join("\n")).toContain("its webhook is asked");
+    expect(json).toMatchObject({ rule: "hooked", detail: "hook_failed" });
+  });
+});

@@ -14,21 +14,42 @@ function compile(config: PenstockConfig) {
 }
 
 describe('"report" of a rule', () => {
-  test.each([{ deny: true }, { sni: "match" }, { protocols: ["ssh"] }, { tls: { min: "1.2" } }, { ech: "deny" }])(
-    "goes with %p",
-    (rule) => {
-      expect(findProblems({ ...rule, report: true })).toEqual([]);
-    },
-  );
+  test.each([
+    { deny: true },
+    { webhook: { url: "https://policy.example/" } },
+    { sni: "match" },
+    { protocols: ["ssh"] },
+    { tls: { min: "1.2" } },
+    { ech: "deny" },
+  ])("goes with %p", (rule) => {
+    expect(findProblems({ ...rule, report: true })).toEqual([]);
+  });
 
   test.each([{ allow: true }, { via: "direct" }, { allowPrivate: true }])(
     "is refused in a rule that refuses nothing: %p",
     (rule) => {
       expect(findProblems({ ...rule, report: true })).toEqual([
-        'rules[0].report: The rule refuses nothing that could be reported. Leave out "report", or set "deny", or what tunnels have to hold ("protocols", "sni", "tls", "ja4", "ech").',
+        'rules[0].report: The rule refuses nothing that could be reported. Leave out "report", or set "deny", "ask", "webhook", or what tunnels have to hold ("protocols", "sni", "tls", "ja4", "ech").',
       ]);
     },
   );
+
+  test("has a webhook, and a rule that asks, report as in report mode, and no other rule", () => {
+    const { runtime } = compile({
+      sidecar: { port: 0, token: "0123456789abcdef" },
+      rules: [
+        { to: ["a.example"], webhook: { url: "https://policy.example/" }, report: true },
+        { to: ["b.example"], deny: true },
+        { ask: true, report: true },
+      ],
+    });
+    const { rules, asks } = runtime.policy;
+    expect(rules.map(({ reports }) => reports)).toEqual([true, undefined, true]);
+    expect(asks).toBe(false);
+    expect(rules[2]?.matched).toMatchObject({
+      decision: { verdict: "allow", reported: { rule: "rule-3", detail: "approval_missing" } },
+    });
+  });
 
   test("alone makes no rule", () => {
     expect(findProblems({ report: true }).join()).toContain("The rule does nothing.");
