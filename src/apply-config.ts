@@ -15,6 +15,7 @@ import type { InheritedSockets } from "./net/inherited-sockets.ts";
 import type { TlsContexts } from "./net/runtime/tls-contexts.ts";
 import type { openSidecar, OpenSidecar, SidecarPlan } from "./open-sidecar.ts";
 import { explainBinding, type ListenerPlan, prepareListeners } from "./prepare-listeners.ts";
+import type { ListStatus } from "./lists/list-status.ts";
 import type { ListsInUse } from "./lists/lists-in-use.ts";
 import type { PacFiles } from "./pac/pac-files.ts";
 import type { Policy } from "./proxy/policy/policy.ts";
@@ -31,6 +32,8 @@ export interface InUse {
   sidecar: OpenSidecar | undefined;
   /** How the certificates are that authorities issue. */
   ordered?: () => readonly KeeperStatus[];
+  /** How the lists of rules are. */
+  lists?: () => readonly ListStatus[];
   /** Has certificates ordered, or not: a process that is leaving leaves that to another one. */
   order?: (orders: boolean) => void;
 }
@@ -61,8 +64,15 @@ export class ConfigApplier {
 
   constructor(options: ConfigApplierOptions) {
     this.#options = options;
-    const { tell, turn, inUse } = options;
-    this.lists = composeLists({ inUse, tell, turn, use: (policy) => this.#usePolicy(policy) });
+    const { tell, turn, inUse, gate } = options;
+    this.lists = composeLists({
+      inUse,
+      tell,
+      turn,
+      use: (policy) => this.#usePolicy(policy),
+      publish: (change) => gate.events.publish("list", { ...change }),
+    });
+    inUse.lists = () => this.lists.statuses;
   }
 
   async apply(wanted: CompiledConfig): Promise<Applied> {

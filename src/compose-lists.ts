@@ -3,7 +3,7 @@ import { writeListCopy } from "./lists/list-copies.ts";
 import { ListsInUse, type ListsInUseOptions } from "./lists/lists-in-use.ts";
 import { fetchText } from "./net/http/fetch-text.ts";
 
-interface ListParts extends Pick<ListsInUseOptions, "tell" | "turn" | "use"> {
+interface ListParts extends Pick<ListsInUseOptions, "tell" | "turn" | "use" | "publish"> {
   readonly inUse: { readonly compiled: Pick<CompiledConfig, "state"> };
 }
 
@@ -27,6 +27,7 @@ export function composeLists({ inUse, tell, ...parts }: ListParts): ListsInUse {
     tell,
     fetch: fetchText,
     random: Math.random,
+    now: Date.now,
     keep(key, text) {
       const folder = inUse.compiled.state?.path;
       // One after the other: two at once would write the same file.

@@ -5,6 +5,7 @@ import type { Gate } from "./gate/gate.ts";
 import type { CarriedState } from "./handover/carried-state.ts";
 import { carrySeries } from "./handover/carried-series.ts";
 import type { LanePool } from "./net/conn/lanes.ts";
+import type { ListStatus } from "./lists/list-status.ts";
 import { LiveFeed } from "./proxy/record/live/live-feed.ts";
 import { Series } from "./proxy/record/live/series.ts";
 import type { LiveView, Readiness } from "./sidecar/control-port.ts";
@@ -111,6 +112,7 @@ export function composeLiveView(parts: ShownParts): LiveViewParts {
           ...describeSeries(series),
           upstreams: countMembers(parts.upstreams()),
           certificates: certificates.map(({ names, file, days }) => ({ name: names[0] ?? file, days })),
+          lists: (inUse.lists?.() ?? []).map(describeList),
           memory_bytes: process.memoryUsage.rss(),
         };
       },
@@ -162,6 +164,17 @@ function describeSeries(
     requests_per_s: round(rates.requests),
     dial_ms: { count, p50: count === 0 ? null : round(p50), p99: count === 0 ? null : round(p99) },
     refusals: series.countFailures(),
+  };
+}
+
+function describeList({ name, state, entries, readAt, failures, fault }: ListStatus): StatusAnswer["lists"][number] {
+  return {
+    name,
+    state,
+    entries,
+    ...(readAt !== undefined && { read_at: new Date(readAt).toISOString() }),
+    failures,
+    ...(fault !== undefined && { why: fault }),
   };
 }
 

@@ -38,6 +38,7 @@ export function readMetricSources(parts: MeasuredParts): MetricSources {
     upstreams: listUpstreams(gate),
     certificates: listCertificates(gate, inUse.plans),
     ordered: inUse.ordered?.() ?? [],
+    lists: inUse.lists?.() ?? [],
     reload: reloads(),
     pacs: pacs.statuses,
     usage: {

@@ -29,6 +29,8 @@ function describe(type: string, event: Event): string[] {
       ];
     case "limit":
       return describeLimit(event);
+    case "list":
+      return describeList(event);
     case "certificate":
       return describeCertificate(event);
     default:
@@ -83,6 +85,13 @@ function describeCertificate({ use, name, file, expires, days, expired, change, 
   const end = show(expires)?.slice(0, 10);
   const when = expired === true ? `expired on ${end}` : `expires on ${end} (days left: ${show(days)})`;
   return [`${show(use)} ${show(name)}: the certificate${file === undefined ? "" : ` ${show(file)}`} ${when}`];
+}
+
+function describeList({ change, list, entries, why, in_use: isInUse }: Event): string[] {
+  if (change !== "failed") return [`${show(list)}: ${show(change)}, entries: ${show(entries)}`];
+  return [
+    `${show(list)}: failed, ${isInUse === true ? "the content before is in use" : "without content"} (${show(why)})`,
+  ];
 }
 
 function describeUpstream({ change, upstream, member, state, reason, failures, from, to }: Event): string[] {

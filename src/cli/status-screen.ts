@@ -39,6 +39,9 @@ export function formatStatus(status: StatusAnswer, series: SeriesAnswer | undefi
     ...describeCertificates(status.certificates).map(({ text, few }, at) =>
       line(at === 0 ? "Certificates" : "", text, ...(few ? (["yellow"] as const) : [])),
     ),
+    ...describeLists(status.lists).map(({ text, isBad }, at) =>
+      line(at === 0 ? "Lists" : "", text, ...(isBad ? (["yellow"] as const) : [])),
+    ),
     line("Memory", formatBytes(status.memory_bytes)),
     ...(series === undefined ? [] : drawSeries(series, paint)),
   ].join("");
@@ -101,6 +104,26 @@ function describeCertificates(certificates: StatusAnswer["certificates"]): { tex
   return left > 0 ? [...shown, { text: `and ${left} more`, few: false }] : shown;
 }
 
+/** Those that need attention come first. */
+function describeLists(lists: StatusAnswer["lists"]): { text: string; isBad: boolean }[] {
+  const all = lists.map(({ name, state, entries, failures }) => ({
+    text: `${cutCell(name, 30)} ${LIST_STATES[state]}${count(entries, "entry", "entries")}${
+      failures === 0 ? "" : `, ${count(failures, "failure")}`
+    }`,
+    isBad: state === "empty" || state === "failing",
+  }));
+  const shown = [...all.filter(({ isBad }) => isBad), ...all.filter(({ isBad }) => !isBad)].slice(0, MAX_NAMED);
+  const left = all.length - shown.length;
+  return left > 0 ? [...shown, { text: `and ${left} more`, isBad: false }] : shown;
+}
+
+const LIST_STATES: Readonly<Record<StatusAnswer["lists"][number]["state"], string>> = {
+  good: "",
+  kept: "(kept, not read yet) ",
+  failing: "(newest content not usable) ",
+  empty: "(no content yet) ",
+};
+
 function drawSeries({ up, down, step_ms: step }: SeriesAnswer, paint: Paint): string[] {
   const per = Math.max(1, Math.round(900_000 / step / SPARKLINE_WIDTH));
   const most = (values: readonly number[]): number => Math.max(0, ...values) / (step / 1000);
@@ -125,6 +148,6 @@ export function formatMs(ms: number | null): string {
   return ms < 9.95 ? `${ms.toFixed(1)} ms` : `${formatCount(ms)} ms`;
 }
 
-function count(number: number, what: string): string {
-  return `${formatCount(number)} ${what}${number === 1 ? "" : "s"}`;
+function count(number: number, what: string, several = `${what}s`): string {
+  return `${formatCount(number)} ${number === 1 ? what : several}`;
 }

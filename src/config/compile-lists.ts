@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 
 import { parseCidr } from "../address/cidr.ts";
+import { cutText, escapeText } from "../escape-text.ts";
 import { type ListKind, readListLine, splitLines } from "../lists/list-lines.ts";
 import type { ListSource, ListsPlan } from "../lists/list-source.ts";
 import type { StateFolderPlan } from "../state/state-folder.ts";
@@ -52,6 +53,8 @@ export function* compileListsInSteps(
 ): Steps<CompiledLists> {
   const { used, rules } = findUsedLists(config, materials);
   const texts = new Map<string, string>();
+  const entries = new Map<string, number>();
+  const kept = new Set<string>();
   const problems: Problem[] = [];
   const warnings = findUnused(config);
   for (const each of used.values()) {
@@ -59,19 +62,26 @@ export function* compileListsInSteps(
     warnings.push(...findOpenUrl(each));
     const fresh = yield* readFresh(each, materials);
     const last = fresh.text === undefined ? materials.findLastList?.(key, state?.path) : undefined;
-    const isGood = last !== undefined && (yield* findFaults(each, last)).length === 0;
-    const text = fresh.text ?? (isGood ? last : undefined);
-    if (text !== undefined) texts.set(key, text);
+    const lastCheck = last === undefined ? undefined : yield* checkText(each, last);
+    const text = fresh.text ?? (lastCheck?.problems.length === 0 ? last : undefined);
+    if (text !== undefined) {
+      texts.set(key, text);
+      entries.set(key, fresh.entries ?? lastCheck?.entries ?? 0);
+      if (fresh.text === undefined) kept.add(key);
+    }
     if (text === undefined) problems.push(...fresh.faults);
     else for (const fault of fresh.faults) warnings.push({ ...fault, message: `${fault.message} ${keptLast}` });
   }
   const plan: ListsPlan = {
     sources: Array.from(used.values(), ({ source }) => source),
     texts,
+    entries,
+    kept,
     *check(key, text) {
       const list = used.get(key);
-      const faults = list === undefined ? [] : yield* findFaults(list, text);
-      return faults.map((fault) => formatProblem({ ...fault, path: [] }));
+      if (list === undefined) return { faults: [], entries: 0 };
+      const found = yield* checkText(list, text);
+      return { faults: found.problems.map((fault) => formatProblem({ ...fault, path: [] })), entries: found.entries };
     },
     compile: (next) => compilePolicy(config, readRules(config, materials, next)),
     locate: (rule, question) => locateEntries(config, texts, rule, question),
@@ -85,7 +95,7 @@ const keptLast = "The last good list is used.";
 function* readFresh(
   list: UsedList,
   { files, unread }: Materials,
-): Steps<{ readonly text?: string; readonly faults: readonly Problem[] }> {
+): Steps<{ readonly text?: string; readonly entries?: number; readonly faults: readonly Problem[] }> {
   const { settings, path } = list;
   if (!("file" in settings)) return { faults: [] };
   const reason = unread?.get(settings.file);
@@ -93,8 +103,8 @@ function* readFresh(
     return { faults: [{ path, message: `Cannot read ${quoteValue(settings.file)}: ${reason}.` }] };
   const text = files.get(settings.file);
   if (text === undefined) return { faults: [] };
-  const faults = yield* findFaults(list, text);
-  return faults.length === 0 ? { text, faults } : { faults };
+  const { problems: faults, entries } = yield* checkText(list, text);
+  return faults.length === 0 ? { text, entries, faults } : { faults };
 }
 
 function findOpenUrl({ settings, path }: UsedList): Problem[] {
@@ -117,7 +127,12 @@ function findUsedLists(
     const key = keyOf(settings);
     const known = used.get(key) ?? {
       settings,
-      source: { key, name: nameSource(settings), at: describePlace(settings, folder) },
+      source: {
+        key,
+        name: nameSource(settings),
+        label: labelList(entry, settings),
+        at: describePlace(settings, folder),
+      },
       path,
       kinds: new Set(),
       denies: false,
@@ -129,6 +144,14 @@ function findUsedLists(
     used.set(key, known);
   }
   return { used, rules: withLists };
+}
+
+/** Labels of metrics have no more characters. */
+const MAX_LABEL = 200;
+
+function labelList(entry: ListEntry, settings: ListSettings): string {
+  const label = typeof entry === "string" ? entry : "file" in settings ? settings.file : nameSource(settings);
+  return escapeText(cutText(label, MAX_LABEL));
 }
 
 function describePlace(settings: ListSettings, folder: string): ListSource["at"] {
@@ -163,24 +186,31 @@ function findUnused({ rules, lists = {} }: Config): Problem[] {
   }));
 }
 
-/** What is wrong with the text of a list. */
-function* findFaults({ source, path, kinds, denies, sendsSecrets }: UsedList, text: string): Steps<Problem[]> {
+interface TextCheck {
+  readonly problems: readonly Problem[];
+  readonly entries: number;
+}
+
+/** What is wrong with the text of a list, and how many entries it has. */
+function* checkText({ source, path, kinds, denies, sendsSecrets }: UsedList, text: string): Steps<TextCheck> {
   const problems: Problem[] = [];
   const file = source.at.kind === "file" ? source.at.path : source.name;
   let entries = 0;
   let more = 0;
   for (const [number, line] of splitLines(text)) {
     if (isStep(number)) yield;
+    let inLine = 0;
     for (const kind of kinds) {
       const fault = findLineFault(line, kind, sendsSecrets && kind === "targets");
       if (typeof fault === "number") {
-        entries += fault;
+        inLine = Math.max(inLine, fault);
         continue;
       }
       if (problems.length < MAX_TOLD) problems.push({ path, place: formatPlace(file, number), message: fault });
       else more += 1;
       break;
     }
+    entries += inLine;
   }
   if (more > 0) problems.push({ path, place: file, message: `${more} more lines cannot be used.` });
   if (denies && entries === 0 && problems.length === 0)
@@ -189,7 +219,7 @@ function* findFaults({ source, path, kinds, denies, sendsSecrets }: UsedList, te
       place: file,
       message: "The list has no entries, so that a rule would deny nothing by it. Write one, or take the list out.",
     });
-  return problems;
+  return { problems, entries };
 }
 
 /** How many entries a line has, or what is wrong with it. */

@@ -4,6 +4,7 @@ import type { Fallback, HookVerdict, Policy, Rule } from "../proxy/policy/policy
 import type { Steps } from "../steps.ts";
 import { readCidrs } from "./fields.ts";
 import { createReader } from "./list-reader.ts";
+import type { Lists } from "./lists-schema.ts";
 import type { Materials } from "./materials.ts";
 import type { CompileMeans } from "./rule-field.ts";
 import { compileFields } from "./rule-fields.ts";
@@ -52,7 +53,8 @@ function readWritten(
     typeof rule === "function"
       ? readHook(nameRule({}, at), rule)
       : readRule(rule, nameRule(rule, at), {
-          read: createReader(lists, texts, rule.deny === true || rule.webhook !== undefined),
+          lists,
+          texts,
           materials,
         }),
   );
@@ -74,16 +76,28 @@ function readVerdict(verdict: Awaited<ReturnType<DecideTarget>>): HookVerdict {
   return via === undefined ? rest : { ...rest, via: compileWay(via) };
 }
 
-function readRule(settings: RuleSettings, name: string, means: CompileMeans): Rule {
-  const { match: clients, when, terms, inside, reports } = compileFields(settings, means);
+/** What a rule is read with: the lists, and their texts by key. */
+interface ReadMeans extends Pick<CompileMeans, "materials"> {
+  readonly lists: Lists;
+  readonly texts: ReadonlyMap<string, string>;
+}
+
+function readRule(settings: RuleSettings, name: string, { lists, texts, materials }: ReadMeans): Rule {
+  const lacking: { list?: true } = {};
+  const denies = settings.deny === true || settings.webhook !== undefined;
+  const read = createReader(lists, texts, denies, () => (lacking.list = true));
+  const { match: clients, when, terms, inside, reports } = compileFields(settings, { read, materials });
   const match = Object.keys(when).length > 0 ? { ...clients, when } : clients;
-  if (settings.deny === true) return { name, ...match, ...(reports && { reports }), verdict: { kind: "deny" } };
+  if (settings.deny === true) {
+    const verdict = { kind: "deny", ...(lacking.list && { lacksList: true as const }) } as const;
+    return { name, ...match, ...(reports && { reports }), verdict };
+  }
   if (settings.webhook !== undefined)
     return {
       name,
       ...match,
       ...(reports && { reports }),
-      verdict: compileRuleWebhook(settings.webhook, name, means.materials),
+      verdict: compileRuleWebhook(settings.webhook, name, materials),
     };
   const demand = Object.keys(inside).length > 0 && {
     inside: { protocols: onlyTls, ...inside, ...(reports && { reports }) },

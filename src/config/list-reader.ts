@@ -36,8 +36,13 @@ function* readEntries(text: string, kind: ListKind): Iterable<string> {
   }
 }
 
-/** Reads entries with these texts of lists, by key. */
-export function createReader(lists: Lists, texts: ReadonlyMap<string, string>, denies: boolean): ReadEntries {
+/** Reads entries with these texts of lists, by key. `onLacking` is told when a rule that denies lacks one. */
+export function createReader(
+  lists: Lists,
+  texts: ReadonlyMap<string, string>,
+  denies: boolean,
+  onLacking: () => void,
+): ReadEntries {
   return (entries, kind) => {
     if (entries.every(isPlain)) return entries;
     const parts: (string | { readonly text: string })[] = [];
@@ -46,7 +51,10 @@ export function createReader(lists: Lists, texts: ReadonlyMap<string, string>, d
       const text = list && texts.get(keyOf(list));
       if (list === undefined) parts.push(entry as string);
       else if (text !== undefined) parts.push({ text });
-      else if (denies) return undefined;
+      else if (denies) {
+        onLacking();
+        return undefined;
+      }
     }
     // Each iteration reads again, so that a long list is kept only as a text.
     return { [Symbol.iterator]: () => readParts(parts, kind) };

@@ -9,6 +9,8 @@ export interface ListSource {
   readonly key: string;
   /** For messages: `"allow.txt"`, or a URL without what may be a secret in it. */
   readonly name: string;
+  /** For metrics and events: `@dev` where a rule names it so, the path as written, or the same of a URL. */
+  readonly label: string;
   readonly at:
     /** `path` is absolute. */
     | { readonly kind: "file"; readonly path: string }
@@ -16,13 +18,24 @@ export interface ListSource {
     | { readonly kind: "url"; readonly url: string; readonly everyMs: number; readonly sha256?: string };
 }
 
+/** What was found in the text of a list. */
+export interface ListCheck {
+  /** Why it cannot be the list, one sentence for each line. */
+  readonly faults: readonly string[];
+  readonly entries: number;
+}
+
 /** The lists of a configuration, to be replaced without reading the rest of it again. */
 export interface ListsPlan {
   readonly sources: readonly ListSource[];
   /** The texts in use, by key. A list without one has had no content yet. */
   readonly texts: ReadonlyMap<string, string>;
-  /** Says why a text cannot be the list, one sentence for each line. */
-  check(key: string, text: string): Steps<readonly string[]>;
+  /** The number of entries of each of them. */
+  readonly entries: ReadonlyMap<string, number>;
+  /** Those whose texts are kept ones: what was read now cannot be used, or is still to be fetched. */
+  readonly kept: ReadonlySet<string>;
+  /** Counts the entries of a text, and says why it cannot be the list. */
+  check(key: string, text: string): Steps<ListCheck>;
   /** The rules with other texts. */
   compile(texts: ReadonlyMap<string, string>): Steps<Policy>;
   /** Says by which lines of which lists the rule of that name matches, with the texts of this plan. Takes time in proportion to them. */

@@ -2,6 +2,7 @@ import type { FetchOrder, Fetched } from "../net/http/fetch-text.ts";
 import type { Policy } from "../proxy/policy/policy.ts";
 import { FetchedList } from "./fetched-list.ts";
 import type { ListsPlan } from "./list-source.ts";
+import { foldStatuses, type ListStatus } from "./list-status.ts";
 import { type ListText, PlannedLists, type PlannedListsOptions } from "./planned-lists.ts";
 
 export interface ListsInUseOptions extends PlannedListsOptions {
@@ -65,7 +66,7 @@ export class ListsInUse {
           const text = before?.read(key);
           if (all.get(key) !== list) list.close();
           // It may have been fetched while the configuration was prepared.
-          else if (text !== undefined) void next?.take(key, { ok: true, text });
+          else if (text !== undefined) void next?.adopt(key, text, before?.readAt(key));
         }
       },
       abandon() {
@@ -78,6 +79,11 @@ export class ListsInUse {
   /** What an operator should know of the lists. */
   get warnings(): readonly string[] {
     return this.#current?.warnings ?? [];
+  }
+
+  /** How each list is, the first hundred one by one. The work does not grow with what is in them. */
+  get statuses(): readonly ListStatus[] {
+    return this.#current === undefined ? [] : foldStatuses(this.#current.statuses());
   }
 
   /** Uses another text of a list, or tells why there is none. Resolves with whether it is in effect. */
@@ -101,7 +107,7 @@ export class ListsInUse {
       const known = this.#fetched.get(key);
       const text = this.read(key);
       // The new rules may refuse what those before accepted.
-      const isGood = text === undefined || (await next.take(key, { ok: true, text }));
+      const isGood = text === undefined || (await next.adopt(key, text, this.#current?.readAt(key)));
       const list =
         known && isGood && known.source.at.everyMs === at.everyMs
           ? known
@@ -125,7 +131,7 @@ export class ListsInUse {
       read: (key) => owner()?.read(key),
       take: async (key, text) => (await owner()?.take(key, { ok: true, text })) ?? false,
       blame: (key, why) => owner()?.blame(key, [`The list ${why}.`]),
-      confirm: (key) => owner()?.recover(key),
+      confirm: (key) => owner()?.confirm(key),
     });
   }
 

@@ -76,6 +76,12 @@ const table = {
   // Rules and address classes.
   denied_by_rule: row("http_request_denied", 403, "policy", "A rule of this proxy denies the target."),
   denied_by_default: row("http_request_denied", 403, "policy", "No rule of this proxy allows the target."),
+  list_unavailable: row(
+    "http_request_denied",
+    403,
+    "proxy",
+    "A list that a rule of this proxy denies by has no content yet, so the answer is no.",
+  ),
   hook_failed: row("http_request_denied", 403, "policy", "The decision could not be made, so the answer is no."),
   approval_missing: row("http_request_denied", 403, "policy", "No operator approved the target in time."),
   approval_denied: row("http_request_denied", 403, "policy", "An operator denied the target."),

@@ -6,6 +6,8 @@ import type { NamedCount } from "../proxy/record/named-counts.ts";
 import type { ApprovalCounts } from "../approvals/approval-table.ts";
 import { collectApprovalFamilies } from "./approval-families.ts";
 import { collectFleetFamilies, type FleetSource } from "./fleet-families.ts";
+import type { ListStatus } from "../lists/list-status.ts";
+import { collectListFamilies } from "./list-families.ts";
 import { collectProcessFamilies } from "./process-families.ts";
 import {
   counter,
@@ -60,6 +62,8 @@ export interface MetricSources {
   readonly certificates?: readonly { readonly listener: string; readonly expiresAt: number }[];
   /** Certificates that authorities issue. */
   readonly ordered?: readonly OrderedCertificate[];
+  /** The lists of rules. */
+  readonly lists?: readonly ListStatus[];
 }
 
 interface RoutedRecord {
@@ -84,6 +88,9 @@ export function collectFamilies(sources: MetricSources): Family[] {
     ...collectUpstreamFamilies(sources.upstreams ?? []),
     ...(sources.usage === undefined ? [] : collectUsageFamilies(sources.usage)),
     ...(sources.ordered === undefined || sources.ordered.length === 0 ? [] : collectAcmeFamilies(sources.ordered)),
+    ...(sources.lists === undefined || sources.lists.length === 0
+      ? []
+      : collectListFamilies(sources.lists, Date.now())),
     ...(sources.fleet === undefined ? [] : collectFleetFamilies(sources.fleet)),
     ...(sources.telemetry === undefined ? [] : collectTelemetryFamilies(sources.telemetry)),
     ...(sources.approvals === undefined ? [] : collectApprovalFamilies(sources.approvals)),

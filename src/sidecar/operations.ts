@@ -219,6 +219,14 @@ export interface Operations {
       readonly refusals: { readonly [name: string]: number };
       readonly upstreams: { readonly healthy: number; readonly unhealthy: number };
       readonly certificates: readonly { readonly name: string; readonly days: number }[];
+      readonly lists: readonly {
+        readonly name: string;
+        readonly state: "good" | "kept" | "failing" | "empty";
+        readonly entries: number;
+        readonly read_at?: string;
+        readonly failures: number;
+        readonly why?: string;
+      }[];
       readonly memory_bytes: number;
     };
   };

@@ -50,6 +50,26 @@ export const statusAnswer = z.object({
     .array(z.object({ name: z.string(), days: z.int() }))
     .readonly()
     .describe("The certificates of `/certificates` and the days that are left, the first to end first."),
+  lists: z
+    .array(
+      z.object({
+        name: z.string().describe("`@dev`, the path of the file, or the URL without its query."),
+        state: z
+          .enum(["good", "kept", "failing", "empty"])
+          .describe(
+            "`empty`: no content yet, so that rules that deny by it refuse everything. `failing`: the newest content cannot be used, the one before is in use. `kept`: the last good one of the state folder, not read since the start.",
+          ),
+        entries: count,
+        read_at: z.iso
+          .datetime()
+          .optional()
+          .describe("When it was last read, or found to be as before; absent when that was before the start."),
+        failures: count.describe("Times that it could not be read or used, since the start."),
+        why: z.string().optional().describe("Why there is no newer one."),
+      }),
+    )
+    .readonly()
+    .describe("The lists of rules: the first 100, and the rest together as `other`."),
   memory_bytes: count.describe("Resident memory of the process."),
 });
 

@@ -99,7 +99,7 @@ async function measureChange(lists: ListsPlan): Promise<void> {
       }),
     );
   };
-  const faults = await runInTurns(lists.check(key, text), turn);
+  const { faults } = await runInTurns(lists.check(key, text), turn);
   await runInTurns(lists.compile(new Map([[key, text]])), turn);
   await turn();
   const { user, system } = process.cpuUsage(began);

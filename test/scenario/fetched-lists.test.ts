@@ -64,7 +64,7 @@ test("a rule that denies by a list that was never there refuses what it would ha
   using list = serveList();
   const rules = [{ to: [{ url: list.url, every: "50ms" }], deny: true }];
   await using proxy = await startProxy({ rules, default: "direct" }, { resolver });
-  expect(await judge(proxy, "a.example:443")).toBe("denied_by_rule");
+  expect(await judge(proxy, "a.example:443")).toBe("list_unavailable");
   expect(proxy.messages.join("\n")).toContain(
     "Until there is one, rules that allow by it match nothing, and rules that deny by it refuse everything:",
   );

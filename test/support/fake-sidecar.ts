@@ -30,6 +30,7 @@ export const fakeStatus: StatusAnswer = {
   refusals: { denied_by_rule: 12, dns_error: 3 },
   upstreams: { healthy: 3, unhealthy: 1 },
   certificates: [{ name: "proxy.example.org", days: 12 }],
+  lists: [],
   memory_bytes: 84e6,
 };
 

@@ -254,6 +254,7 @@ function sampleStatus(tunnels: number): StatusAnswer {
       { name: "10.20.0.5:3129", days: 12 },
       { name: "sidecar", days: 377 },
     ],
+    lists: [],
     memory_bytes: 74_300_000,
   };
 }

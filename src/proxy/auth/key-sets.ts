@@ -146,7 +146,8 @@ export class KeySet {
 
   #blame(why: string): void {
     this.#failures += 1;
-    this.fault = { what: "key server", why };
+    const result = this.#keys === undefined ? undefined : "so the keys that were fetched before stay in use";
+    this.fault = { what: "key server", why, ...(result !== undefined && { result }) };
     this.#options.blame(this.fault);
   }
 }

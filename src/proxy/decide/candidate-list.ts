@@ -57,6 +57,7 @@ export class CandidateList {
 const telling: readonly FailureDetail[] = [
   "proxy_loop",
   "denied_by_rule",
+  "list_unavailable",
   "hook_failed",
   "address_prohibited",
   "denied_by_default",

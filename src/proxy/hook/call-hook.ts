@@ -6,6 +6,8 @@ export interface HookFault {
   readonly what?: "webhook" | "key server";
   /** Continues a sentence that begins with the function's name: `threw`, `did not answer in 5000 ms`. Has nothing that the function made. */
   readonly why: string;
+  /** What came of it, as the end of that sentence. Default: `so the connection is refused`. */
+  readonly result?: string;
   /** Describes what it threw, without `secrets`; only for the operator. */
   readonly thrown?: (secrets: readonly string[]) => string;
 }

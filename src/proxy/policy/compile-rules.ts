@@ -68,9 +68,11 @@ function compileRule(rule: Rule, index: number, fallback: Fallback): CompiledRul
 
 function match({ name, verdict, reports }: Rule, index: number, fallback: Fallback, exact: boolean): Evaluation {
   switch (verdict.kind) {
-    case "deny":
-      if (reports) return { kind: "report", rule: index, reported: { rule: name, detail: "denied_by_rule" } };
-      return decide({ verdict: "deny", rule: name, detail: "denied_by_rule" }, index);
+    case "deny": {
+      const detail = verdict.lacksList ? "list_unavailable" : "denied_by_rule";
+      if (reports) return { kind: "report", rule: index, reported: { rule: name, detail } };
+      return decide({ verdict: "deny", rule: name, detail }, index);
+    }
     case "hook":
       return {
         kind: "ask",

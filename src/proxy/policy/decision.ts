@@ -65,7 +65,7 @@ export interface AllowDecision extends Terms {
 export interface DenyDecision {
   readonly verdict: "deny";
   readonly rule: string;
-  readonly detail: "denied_by_rule" | "denied_by_default" | "hook_failed";
+  readonly detail: "denied_by_rule" | "denied_by_default" | "hook_failed" | "list_unavailable";
   /** What the webhook of the rule says. */
   readonly reason?: string;
 }

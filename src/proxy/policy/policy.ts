@@ -73,7 +73,8 @@ export interface Rule {
   /** What the rule would deny is passed on to the next rule, and recorded. For rules that deny, and functions. */
   readonly reports?: true;
   readonly verdict:
-    | { readonly kind: "deny" }
+    /** `lacksList`: a list that it denies by has no content, so that it denies whatever the list could have. */
+    | { readonly kind: "deny"; readonly lacksList?: true }
     /** `via` undefined: the default route. A function is asked for each connection. */
     | (Terms & {
         readonly kind: "allow";

@@ -31,6 +31,7 @@ const phrases: { readonly [Detail in FailureDetail]?: string } = {
   quota_unknown: "Use of the quota not known",
   denied_by_rule: "Denied by rule",
   denied_by_default: "No rule allows the target",
+  list_unavailable: "List that a rule denies by has no content yet",
   approval_missing: "No operator approved the target in time",
   approval_denied: "Denied by an operator",
   approvals_full: "Too many targets wait for an operator",

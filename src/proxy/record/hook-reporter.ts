@@ -28,7 +28,7 @@ export class HookReporter {
       const name = escapeText(cutText(hook, 100));
       const thrown = fault.thrown === undefined ? "" : ` ${fault.thrown(this.#secrets)}`;
       const before = silenced === 0 ? "" : ` So did ${silenced} calls before it.`;
-      return `The ${name} ${fault.why}${thrown}, so the connection is refused.${before}`;
+      return `The ${name} ${fault.why}${thrown}, ${fault.result ?? "so the connection is refused"}.${before}`;
     });
   }
 }

@@ -65,7 +65,7 @@ describe("a list in a file", () => {
       const { lists: plan } = compileForTest(raw, { files: good, variables: { TOKEN: "t0ken" } });
       const [source] = plan?.sources ?? [];
       if (plan === undefined || source === undefined) throw new Error("There is no list");
-      expect(runAtOnce(plan.check(source.key, `${entry}\n`)).join()).toContain(fault);
+      expect(runAtOnce(plan.check(source.key, `${entry}\n`)).faults.join()).toContain(fault);
     },
   );
 
@@ -124,8 +124,11 @@ describe("a list in a file", () => {
     const policy = runAtOnce(lists.compile(new Map([[source.key, "b.example"]])));
     expect(decide(policy, "a.example:1")).toBe("deny default");
     expect(decide(policy, "b.example:1")).toBe("allow rule-1");
-    expect(runAtOnce(lists.check(source.key, "b.example"))).toEqual([]);
-    expect(runAtOnce(lists.check(source.key, "a b"))).toEqual([
+    expect(runAtOnce(lists.check(source.key, "b.example\n# c\n0.0.0.0 c.example d.example\n"))).toEqual({
+      faults: [],
+      entries: 3,
+    });
+    expect(runAtOnce(lists.check(source.key, "a b")).faults).toEqual([
       '/etc/penstock/list.txt:1: "a b" has more than one entry. Write one a line.',
     ]);
   });

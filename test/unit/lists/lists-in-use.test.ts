@@ -1,51 +1,8 @@
 import { describe, expect, test } from "bun:test";
 
-import { ListsInUse } from "../../../src/lists/lists-in-use.ts";
-import { evaluate } from "../../../src/proxy/policy/evaluate.ts";
-import type { Policy } from "../../../src/proxy/policy/policy.ts";
-import type { FetchOrder, Fetched } from "../../../src/net/http/fetch-text.ts";
 import type { ListsPlan } from "../../../src/lists/list-source.ts";
-import { compileForTest } from "../../support/compile-for-test.ts";
-import { makeQuery } from "../../support/make-policy.ts";
+import { compileLists, followLists, key, makeFetchedLists, makeLists, url } from "../../support/lists-stand.ts";
 import { waitFor } from "../../support/wait-for.ts";
-
-/** Two lists of an allowing rule, and one of a denying one. */
-function compile(texts: Readonly<Record<string, string>> = {}) {
-  const rules = [
-    { to: [{ file: "deny" }], deny: true },
-    { to: [{ file: "a" }, { file: "b" }], allow: true },
-  ];
-  const files = new Map(Object.entries({ a: "a.example\n", b: "b.example\n", deny: "ads.example\n", ...texts }));
-  const { lists } = compileForTest({ rules, default: "deny" }, { files });
-  if (lists === undefined) throw new Error("There are lists");
-  return lists;
-}
-
-async function follow(lists: ListsInUse, plan: ReturnType<typeof compile> | undefined): Promise<void> {
-  (await lists.prepare(plan)).commit();
-}
-
-/** Lists in use, with what became of them. */
-async function makeLists(turn: () => Promise<void> = () => Promise.resolve()) {
-  const told: string[] = [];
-  const policies: Policy[] = [];
-  const kept = new Map<string, string>();
-  const lists = new ListsInUse({
-    tell: (message, level) => told.push(`${level}: ${message}`),
-    turn,
-    use: (policy) => policies.push(policy),
-    fetch: () => Promise.resolve({ kind: "failed", why: "is not asked for" }),
-    random: () => 0,
-    keep: async (key, text) => void kept.set(key, text),
-  });
-  await follow(lists, compile());
-  const allows = (target: string) => {
-    const found = evaluate(policies.at(-1) as Policy, makeQuery(target));
-    return found.kind === "decided" && found.decision.verdict === "allow";
-  };
-  const replace = (name: string, text: string) => lists.replace(`file ${name}`, { ok: true, text });
-  return { lists, told, policies, allows, replace, kept };
-}
 
 describe("lists in use", () => {
   test("are replaced one by one, and the others stay", async () => {
@@ -109,62 +66,15 @@ describe("lists in use", () => {
     const long = Array.from({ length: 20_000 }, (_, at) => `n${at}.example\n`).join("");
     const { lists, replace, policies } = await makeLists(() => gate.promise);
     const late = replace("a", long);
-    await follow(lists, compile({ a: "new.example\n" }));
+    await followLists(lists, compileLists({ a: "new.example\n" }));
     gate.resolve();
     await late;
     expect(policies).toEqual([]);
-    await follow(lists, undefined);
+    await followLists(lists, undefined);
     await replace("a", "x.example\n");
     expect(policies).toEqual([]);
   });
 });
-
-const url = "https://lists.example/list.txt";
-const key = `url ${url}`;
-
-/** Lists in use, and a server of one of them, whose answers have tags. */
-function makeFetchedLists(text: string, firstFetchMs = 60_000) {
-  const server = { text, orders: [] as FetchOrder[], told: [] as string[] };
-  let policy: Policy | undefined;
-  const lists = new ListsInUse({
-    tell: (message) => server.told.push(message),
-    turn: () => new Promise<void>((resolve) => setImmediate(resolve)),
-    use: (next) => (policy = next),
-    async fetch(order): Promise<Fetched> {
-      server.orders.push(order);
-      const etag = String(Bun.hash(server.text));
-      if (order.etag === etag) return { kind: "unchanged" };
-      return { kind: "content", bytes: Buffer.from(server.text), etag, lastModified: undefined };
-    },
-    random: () => 0,
-    keep: () => Promise.resolve(),
-    firstFetchMs,
-  });
-  return {
-    lists,
-    server,
-    /** Compiles a configuration as a reload does it: with what is in use, where its rules accept that. */
-    prepare: async (rule: object, change: (plan: ListsPlan) => ListsPlan = (plan) => plan) => {
-      const raw = {
-        listen: ["127.0.0.1:0"],
-        users: [{ name: "ann", password: "one" }],
-        rules: [rule],
-        default: "deny",
-      };
-      const compiled = compileForTest(raw, { findLastList: (each) => lists.read(each) });
-      const prepared = await lists.prepare(compiled.lists && change(compiled.lists));
-      return () => {
-        policy = prepared.policy ?? compiled.runtime.policy;
-        prepared.commit();
-      };
-    },
-    judge(target: string) {
-      const found = policy && evaluate(policy, makeQuery(target));
-      return found?.kind === "decided" ? `${found.decision.verdict} ${found.decision.rule}` : found?.kind;
-    },
-    [Symbol.dispose]: () => lists.close(),
-  };
-}
 
 /** Has a step of a plan wait until it is released. */
 function hold(step: "check" | "compile") {

@@ -67,6 +67,7 @@ const view: LiveView = {
       refusals: { denied_by_rule: 2 },
       upstreams: { healthy: 1, unhealthy: 0 },
       certificates: [{ name: "proxy.example", days: 89 }],
+      lists: [],
       memory_bytes: 50_000_000,
     }),
   series: (span) => ({

@@ -31,6 +31,11 @@ export const EVENTS = {
     fields:
       "`use`: `listener`, `sidecar` or `upstream` (a client certificate). `name`: where it is used. `file`, `expires`, `days`, `expired`. Of an order: `use`, `change` (`issued` or `failed`), `names`, `file`, `expires`, `why`, `failures`, `next_attempt`.",
   },
+  list: {
+    when: "A list of rules has another content, cannot be read or used, or can be used again.",
+    fields:
+      "`change`: `read` or `recovered` with `entries`; or `failed` with `why`, `failures`, `in_use` (whether an older content stays in use). `list`: its name as in `/status`.",
+  },
   hook_failed: {
     when: "A function of the configuration failed.",
     fields: "`hook`, `why`. `not_told`: failures left out since the last one.",
