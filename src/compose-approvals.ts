@@ -1,6 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { formatEndpoint } from "./address/endpoint.ts";
-import { ApprovalTable, type OpenQuestion, type Verdict } from "./approvals/approval-table.ts";
+import { ApprovalTable, formatListEntry, type OpenQuestion, type Verdict } from "./approvals/approval-table.ts";
 import { ApprovalsFile } from "./approvals/approvals-file.ts";
 import { carryApprovals } from "./approvals/carry-approvals.ts";
 import { OperatorNotifier } from "./approvals/notify-operator.ts";
@@ -82,7 +81,7 @@ export function composeApprovals({ gate, inUse, tell }: ApprovalParts): Composed
     const found = table.find(id);
     if (found === undefined) return { kind: "unknown" };
     const { allow, for: time, by } = verdict;
-    const target = formatEndpoint(found.target);
+    const target = formatListEntry(found.target);
     if (time === "always") {
       const date = new Date().toISOString();
       const reason = await file.add(found.target, `asked by ${nameAsker(found)}, allowed by ${by}, ${date}`);
@@ -107,7 +106,7 @@ export function composeApprovals({ gate, inUse, tell }: ApprovalParts): Composed
           rule,
           allow,
           by,
-          target: formatEndpoint(target),
+          target: formatListEntry(target),
           for: once ? "once" : "10m",
           leftMs: Math.round(until - now),
         }));

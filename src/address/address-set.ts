@@ -4,11 +4,18 @@ import { type RangeIndex, RangeIndexBuilder } from "./range-index.ts";
 
 /** A set of address ranges. A look-up is a binary search. */
 export class AddressSet {
+  /** Whether it has no address. */
+  readonly isEmpty: boolean;
   readonly #ranges: RangeIndex;
 
   constructor(ranges: Iterable<Cidr>) {
     const builder = new RangeIndexBuilder();
-    for (const range of ranges) builder.add(range, 1);
+    let isEmpty = true;
+    for (const range of ranges) {
+      builder.add(range, 1);
+      isEmpty = false;
+    }
+    this.isEmpty = isEmpty;
     this.#ranges = builder.build(() => 1);
   }
 

@@ -26,6 +26,7 @@ export const approvals = createCommand({
   name: "approvals",
   description:
     "List the targets that wait for an operator in a running proxy, or answer: approve ID, deny ID. It needs the sidecar, and its token.",
+  examples: [["penstock approvals", "List the requests that wait for a person."]],
   args: {
     action: { type: "positional", required: false, description: "approve or deny. Without it the list is printed." },
     id: { type: "positional", required: false, description: "What to answer. Further ids may follow." },

@@ -6,6 +6,7 @@ import { formatProblem } from "../config/problem.ts";
 import type { CommandInput, Hints } from "./command.ts";
 import type { CliIo } from "./io.ts";
 import { showProblems } from "./problem-lines.ts";
+import { showProgress } from "./progress.ts";
 
 /** The flags of every command that reads a configuration. */
 export const configArgs = {
@@ -83,12 +84,24 @@ export async function loadFromFlags(
   input: CommandInput,
   reading: Pick<LoadOptions, "modules" | "inUse" | "ownName" | "turn" | "findList" | "strictLists"> & {
     readonly terminal?: boolean;
+    /** Flags that the command sets by itself. */
+    readonly flags?: Flags;
     /** Where warnings go, instead of to the person. */
     readonly warn?: (warning: string) => void;
   } = {},
 ): Promise<LoadResult> {
-  const { warn = (warning) => input.io.tell(`Warning: ${warning}`), ...options } = reading;
-  const loaded = await loadConfig({ ...readSources(input), terminal: input.io.terminal, ...options });
+  const { warn = (warning) => input.io.tell(`Warning: ${warning}`), flags, ...options } = reading;
+  const sources = readSources(input);
+  const load = (turn: Pick<LoadOptions, "turn">): Promise<LoadResult> =>
+    loadConfig({ ...sources, flags: { ...sources.flags, ...flags }, terminal: input.io.terminal, ...turn, ...options });
+  const loaded = await (input.io.showStatus === undefined
+    ? load({})
+    : // In turns, so that the terminal has its turn, too.
+      showProgress(
+        input.io,
+        () => "Reading the configuration",
+        () => load({ turn: () => Bun.sleep(0) }),
+      ));
   input.io.note?.(
     loaded.file === undefined ? "No configuration file: the defaults hold." : `Configuration from ${loaded.file}.`,
   );

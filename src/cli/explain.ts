@@ -78,7 +78,7 @@ export const explain = createCommand({
     if (typeof at === "string") io.tell(at);
     if (typeof target === "string" || !client || typeof at === "string") return exitCodes.usage;
     // Who asks is no user of the configuration.
-    const loaded = await loadFromFlags({ ...withUpstream(withoutSidecar(input)), values: () => [] });
+    const loaded = await loadWithUpstream({ ...withoutSidecar(input), values: () => [] });
     if (!loaded.ok) {
       tellProblems(loaded, io);
       return exitCodes.configuration;
@@ -95,16 +95,13 @@ export const explain = createCommand({
   },
 });
 
-/** A name is the default way; a URL is what `serve --upstream` takes. */
-function withUpstream(input: CommandInput): CommandInput {
-  const { io, value } = input;
+/** Loads with `--upstream`: a name is the default way; a URL is what `serve --upstream` takes. */
+function loadWithUpstream(input: CommandInput): ReturnType<typeof loadFromFlags> {
+  const { value } = input;
   const upstream = value("upstream");
-  if (upstream === undefined || upstream.includes("://") || upstream === "environment") return input;
-  return {
-    ...input,
-    io: { ...io, variables: { ...io.variables, PENSTOCK_DEFAULT: upstream } },
-    value: (name) => (name === "upstream" ? undefined : value(name)),
-  };
+  if (upstream === undefined || upstream.includes("://") || upstream === "environment") return loadFromFlags(input);
+  const others: CommandInput = { ...input, value: (name) => (name === "upstream" ? undefined : value(name)) };
+  return loadFromFlags(others, { flags: { way: upstream } });
 }
 
 /** The time of `--at`, undefined for now; or what is wrong with it. */

@@ -35,6 +35,7 @@ export class HeldMessages {
         ? {
             ...io,
             tell: (line) => this.#hold(line),
+            showStatus: undefined,
             // Who is asked needs to know what it is about.
             readAnswer: (question) => this.#ask(io.readAnswer, question),
             readPassword: (prompt) => this.#ask(io.readPassword, prompt),

@@ -14,6 +14,9 @@ import { exitCodes } from "./io.ts";
 export const init = createCommand({
   name: "init",
   description: "Write a commented configuration into the working folder, and beside it a file for editors.",
+  examples: [
+    ["penstock init --format yaml", "Write a configuration in YAML to begin with, and the schema for the editor."],
+  ],
   args: {
     format: {
       type: "string",

@@ -16,6 +16,11 @@ export interface CliIo {
   readonly print: (text: string | Uint8Array) => Promise<boolean>;
   /** Tells a person something: one line on standard error. Characters that must not reach a terminal are escaped. */
   readonly tell: (line: string) => void;
+  /**
+   * Shows what is going on in the last line of standard error, in place of what it showed
+   * before; an empty text takes it away. Undefined where that is no terminal, or nobody wants it.
+   */
+  readonly showStatus?: ((text: string) => void) | undefined;
   /** Tells a detail that only `--verbose` asks for; absent without it. */
   readonly note?: (line: string) => void;
   /** As `tell`, for what runs for long: with the time and the level. */

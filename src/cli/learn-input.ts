@@ -8,35 +8,52 @@ import { ServerSentEvents } from "../protocol/server-sent-events.ts";
 import { readDetail, requestSidecar } from "./ask-sidecar.ts";
 import type { SidecarAccess } from "./find-sidecar.ts";
 
+/** Open tunnels that are kept apart: ends that were lost must not fill the memory. */
+const MAX_OPEN = 100_000;
+
 /** What was read, and what nothing was learned from. */
 export class Lesson {
   readonly seen: Observations;
   readonly skipped: Record<Skipped, number> = { refused: 0, failed: 0, unusable_user: 0, unreadable: 0 };
+  /** Lines that were read. */
+  lines = 0;
   /** Events that the sidecar could not send. */
   lost = 0;
-  /** Tunnels that were counted when they opened, and are still open. */
-  readonly #open = new Set<unknown>();
+  /** Tunnels that are open. They are learned when they end, or when the time is over: their end may be a refusal. */
+  readonly #open = new Map<unknown, unknown>();
 
   constructor(seen: Observations) {
     this.seen = seen;
   }
 
+  get openTunnels(): number {
+    return this.#open.size;
+  }
+
   /** Takes a line of an access log in JSON. */
   takeLine(line: string): void {
+    this.lines += 1;
     if (line.trim() === "") return;
     this.take(parse(line));
   }
 
-  /** Takes an event of the sidecar. A tunnel counts when it opens, or at its end when that was not seen. */
+  /** Takes an event of the sidecar. */
   takeEvent(data: string): void {
     const event = parse(data);
     if (!isRecord(event)) return;
     const { event: type, id, count } = event;
     if (type === "lost") this.lost += typeof count === "number" ? count : 1;
-    else if (type === "tunnel_opened") {
-      this.#open.add(id);
+    else if (type === "tunnel_opened" && this.#open.size < MAX_OPEN) this.#open.set(id, event);
+    else {
+      this.#open.delete(id);
       this.take(event);
-    } else if (type !== "tunnel_ended" || !this.#open.delete(id)) this.take(event);
+    }
+  }
+
+  /** Takes the tunnels that are still open. */
+  finish(): void {
+    for (const event of this.#open.values()) this.take(event);
+    this.#open.clear();
   }
 
   take(entry: unknown): void {

@@ -3,10 +3,11 @@ import { parseDuration } from "../config/quantity.ts";
 import { quoteValue } from "../config/problem.ts";
 import { escapeText, formatJson } from "../escape-text.ts";
 import type { LearnedRule } from "../learn/learn-rules.ts";
-import { describeRule, explainTarget, RULE_FORMS, writeRules } from "../learn/write-rules.ts";
+import { describeRule, explainTarget, RULE_FORMS, usesDefaultWay, writeRules } from "../learn/write-rules.ts";
 import { createCommand, type CommandInput } from "./command.ts";
 import { findSidecar, sidecarArgs } from "./find-sidecar.ts";
 import { exitCodes } from "./io.ts";
+import { showProgress } from "./progress.ts";
 import { learnFromEvents, learnFromFile, Lesson } from "./learn-input.ts";
 
 /** Names of one domain from which on all names below it are allowed. */
@@ -17,6 +18,10 @@ export const learn = createCommand({
   name: "learn",
   description:
     "Write the rules that allow what happened, of an access log in JSON or of a running proxy for a time: grouped by registered domain, port and user. Addresses, ports and private targets are allowed as they were seen, and nothing beside them.",
+  examples: [
+    ["penstock learn --from access.log --format yaml", "Write rules from an access log in JSON."],
+    ["penstock learn --live 10m --review", "Watch a running proxy for ten minutes, and show what was asked for."],
+  ],
   args: {
     from: {
       type: "string",
@@ -58,7 +63,11 @@ export const learn = createCommand({
     const lesson = new Lesson(new Observations());
     const fault =
       wanted.liveMs === undefined
-        ? await learnFromFile(wanted.from === "-" ? "-" : resolve(io.folder, wanted.from), lesson)
+        ? await showProgress(
+            io,
+            () => `Reading the log: ${lesson.lines.toLocaleString("en-US")} lines`,
+            () => learnFromFile(wanted.from === "-" ? "-" : resolve(io.folder, wanted.from), lesson),
+          )
         : await learnLive(input, wanted.liveMs, lesson);
     if (fault !== undefined) {
       io.tell(fault);
@@ -109,9 +118,12 @@ async function learnLive(input: CommandInput, ms: number, lesson: Lesson): Promi
   const progress = setInterval(() => {
     tenths += 1;
     const { requests, size } = lesson.seen;
-    io.tell(`${tenths * TOLD} % of the time: ${requests} requests, ${size} different ones.`);
+    io.tell(
+      `${tenths * TOLD} % of the time: ${requests} requests, ${size} different ones, ${lesson.openTunnels} tunnels are open.`,
+    );
   }, ms / TOLD);
   const fault = await learnFromEvents(access, lesson, leaving.signal, (line) => io.tell(line));
+  lesson.finish();
   clearTimeout(end);
   clearInterval(progress);
   unsubscribe();
@@ -134,6 +146,10 @@ function describeLesson({ seen, skipped, lost }: Lesson, rules: readonly Learned
   if (lost > 0)
     remarks.push(
       `${lost} events were lost, so that the rules may lack something: learn again, or from the access log.`,
+    );
+  if (usesDefaultWay(rules))
+    remarks.push(
+      'The way of "upstream" was taken: the last rule refuses what is not learned. Set no "default" beside it.',
     );
   if (rules.some(({ allowPrivate }) => allowPrivate))
     remarks.push(
@@ -161,7 +177,7 @@ function describeForPrograms({ seen, skipped, lost }: Lesson, rules: readonly Le
     skipped: { ...skipped, too_many: seen.dropped },
     lost,
     rules: rules.map((rule) => ({
-      ...describeRule(rule),
+      ...describeRule(rule, usesDefaultWay(rules)),
       targets: rule.targets.map(({ pattern, requests, hosts, isGeneralised, reportedBy }) => ({
         pattern,
         requests,

@@ -4,6 +4,7 @@ import { formatJson } from "../escape-text.ts";
 import { putUserLine } from "./change-users-file.ts";
 import { createCommand } from "./command.ts";
 import { type CliIo, exitCodes } from "./io.ts";
+import { showProgress } from "./progress.ts";
 import { isPassword, isUserName } from "../proxy/auth/user-store.ts";
 
 /** 19 MiB and two passes: what OWASP's Password Storage Cheat Sheet asks of Argon2id at least. */
@@ -41,7 +42,11 @@ export const passwd = createCommand({
     }
     const password = await readNewPassword(io);
     if (password === undefined) return exitCodes.failure;
-    const hash = await Bun.password.hash(password, hashing);
+    const hash = await showProgress(
+      io,
+      () => "Hashing the password",
+      () => Bun.password.hash(password, hashing),
+    );
     if (file !== undefined && name !== undefined) return putIntoFile({ file, name, hash, json: has("json") }, io);
     if (has("json")) {
       await io.print(`${formatJson({ ...(name !== undefined && { name }), hash }, 2)}\n`);

@@ -21,7 +21,7 @@ const OUT_BYTES = Infinity;
 /** Connects commands to this process. `end` ends it; `held` are signals that may have come already. */
 export function createProcessIo(end: (code: number) => never, held = new HeldSignals([])): CliIo {
   const out = new DescriptorWriter(1, { limitBytes: OUT_BYTES });
-  const write = createWriter();
+  const { write, showStatus } = createWriter();
   const tell = (line: string): void => write("", line);
   const form = findForm();
   const report: Tell = (message, level) => write(writePrefix(form, level, new Date()), message);
@@ -34,6 +34,7 @@ export function createProcessIo(end: (code: number) => never, held = new HeldSig
     print: (text) => writeOut(out, text),
     accessSink: (text) => out.write(text),
     tell,
+    showStatus,
     report,
     readPassword: (prompt) => (stdin.isTTY ? readHiddenLine(stdin, stderr, escapeText(prompt)) : readPiped()),
     readAnswer: (question) =>
@@ -58,13 +59,23 @@ function findForm(): MessageForm {
   return stderr.isTTY ? "terminal" : "plain";
 }
 
+/** Takes away what the last line of a terminal has (ECMA-48 EL). */
+const CLEAR_LINE = "\r\u001b[K";
+
+interface Writer {
+  readonly write: (prefix: string, line: string) => void;
+  readonly showStatus: CliIo["showStatus"];
+}
+
 /** Writes lines, and never waits for whoever reads standard error. */
-function createWriter(): (prefix: string, line: string) => void {
+function createWriter(): Writer {
   const writer = new DescriptorWriter(2, { limitBytes: MESSAGE_BYTES });
   let lost = 0;
-  return (prefix, line) => {
+  let status = "";
+  const write: Writer["write"] = (prefix, line) => {
     const before = lost === 0 ? "" : `${prefix}${lost} messages were left out: they were not read in time.\n`;
-    const written = writer.write(`${before}${prefix}${escapeText(line)}\n`);
+    const clear = status === "" ? "" : CLEAR_LINE;
+    const written = writer.write(`${clear}${before}${prefix}${escapeText(line)}\n${status}`);
     // The message about lost messages can be lost as well.
     if (written === undefined) lost += 1;
     else {
@@ -72,6 +83,14 @@ function createWriter(): (prefix: string, line: string) => void {
       written.catch(() => {});
     }
   };
+  const showStatus = (text: string): void => {
+    if (text === "" && status === "") return;
+    // One line: a longer one could not be taken away.
+    status = Bun.sliceAnsi(escapeText(text), 0, Math.max(1, (stderr.columns || 80) - 1));
+    writer.write(`${CLEAR_LINE}${status}`)?.catch(() => {});
+  };
+  const canShow = stderr.isTTY && process.env["TERM"] !== "dumb";
+  return { write, showStatus: canShow ? showStatus : undefined };
 }
 
 /**

@@ -52,6 +52,8 @@ export function openProcessScreen({ typed, redraw, lost }: ScreenListeners): Scr
     }
   };
   const suspend = (): void => {
+    // No shell would have the program go on.
+    if (process.platform === "win32") return redraw();
     leave();
     // SIGTSTP would come back to our own listener.
     process.kill(process.pid, "SIGSTOP");

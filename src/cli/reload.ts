@@ -9,6 +9,7 @@ export const reload = createCommand({
   name: "reload",
   description:
     "Have a running proxy read its configuration again, and print what changed. It needs the sidecar, and its token. Exit code 78: the new configuration cannot be used, and nothing changed.",
+  examples: [["penstock reload", "Have the running proxy read its configuration again."]],
   args: { json: { type: "boolean", description: "Print JSON, as the sidecar has it." }, ...sidecarArgs },
   async run({ value, has, io }) {
     const access = await findSidecar({ value, io }, "/reload", ["operate"]);

@@ -7,6 +7,7 @@ import { exitCodes } from "./io.ts";
 export const schema = createCommand({
   name: "schema",
   description: "Print the JSON Schema of the configuration file.",
+  examples: [["penstock schema > penstock.schema.json", "Write the JSON Schema for an editor."]],
   args: {
     markdown: {
       type: "boolean",

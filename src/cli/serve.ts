@@ -14,7 +14,7 @@ import { listProblems } from "./problem-lines.ts";
 import { Follower } from "./follow-changes.ts";
 import { MessageFilter, type Tell } from "../operator-message.ts";
 import { type CliIo, exitCodes } from "./io.ts";
-import { listTries } from "./try-listener.ts";
+import { findFolders, listTries } from "./try-listener.ts";
 
 /** `penstock serve`: runs the proxy until it is told to stop. */
 export const serve = createCommand({
@@ -113,7 +113,8 @@ async function run(
     ],
     tell,
   );
-  const loaded = await Promise.race([loadFromFlags(input, { modules, ownName, warn, ...before }), stopping.first]);
+  const starting = input.has("quiet") ? withoutStatus(input) : input;
+  const loaded = await Promise.race([loadFromFlags(starting, { modules, ownName, warn, ...before }), stopping.first]);
   if (typeof loaded === "string") {
     tell(`${loaded}: ended before it listened.`, "info");
     return exitCodes.ok;
@@ -150,7 +151,7 @@ async function run(
       notices.reloading();
       const findList = (key: string) => (started.ok ? started.daemon.lists.read(key) : undefined);
       const reading = { modules, inUse: source, ownName, turn, findList };
-      const read = await loadFromFlags(input, { ...reading, warn: () => undefined });
+      const read = await loadFromFlags(withoutStatus(input), { ...reading, warn: () => undefined });
       if (read.ok) nextSource = read.value;
       return read;
     },
@@ -173,7 +174,8 @@ async function run(
   tellStart(daemon, compiled, file, tell);
   // For the person who starts it, and for no journal.
   if (io.terminal || input.has("verbose"))
-    for (const line of listTries(compiled, daemon.listeners)) tell(`Try it: ${line}`, "info");
+    for (const line of listTries(compiled, daemon.listeners, findFolders(file, io.folder)))
+      tell(`Try it: ${line}`, "info");
   if (!successor) takenOver.resolve();
   // The service manager takes messages of a successor once the old process has named it.
   void takenOver.promise.then(() => {
@@ -194,6 +196,11 @@ async function run(
   follower.close();
   forget();
   return exitCodes.ok;
+}
+
+/** For a proxy that serves: lines of the access log may be on the same terminal. */
+function withoutStatus(input: CommandInput): CommandInput {
+  return { ...input, io: { ...input.io, showStatus: undefined } };
 }
 
 function tellStart(daemon: Daemon, compiled: CompiledConfig, file: string | undefined, tell: Tell): void {

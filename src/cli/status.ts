@@ -13,6 +13,7 @@ export const status = createCommand({
   name: "status",
   description:
     "Show how a running proxy is: what it carries, how fast, what it refuses, its upstreams and certificates. It needs the sidecar, and its token.",
+  examples: [["penstock status --json", "Give a script the state of the running proxy."]],
   args: {
     json: { type: "boolean", description: "Print JSON, as the sidecar has it." },
     ...sidecarArgs,

@@ -1,7 +1,7 @@
 import type { CliIo } from "./io.ts";
 
 /** How a text is shown. Bold, dim and reversed are no colours. */
-export type Look = "bold" | "dim" | "reversed" | "red" | "green" | "yellow" | "cyan";
+export type Look = "bold" | "dim" | "reversed" | "red" | "green" | "yellow" | "blue" | "cyan";
 
 const codes: Readonly<Record<Look, string>> = {
   bold: "1",
@@ -10,6 +10,7 @@ const codes: Readonly<Record<Look, string>> = {
   red: "31",
   green: "32",
   yellow: "33",
+  blue: "34",
   cyan: "36",
 };
 const plainLooks: ReadonlySet<Look> = new Set(["bold", "dim", "reversed"]);

@@ -24,6 +24,7 @@ export const top = createCommand({
   name: "top",
   description:
     "Watch what goes through a running proxy, second by second, on the whole terminal: throughput, refusals, and a table of tunnels to sort, filter, open and end. ? shows the keys. It needs the sidecar, and its token.",
+  examples: [["penstock top", "Watch tunnels, users and targets live."]],
   args: {
     sort: { type: "string", valueHint: SORTS.join("|"), description: "What the table is sorted by. Default: rate." },
     ...flowArgs,

@@ -14,12 +14,13 @@ import type { Hop } from "../proxy/route/hop.ts";
 import { createCommand, type CommandInput } from "./command.ts";
 import { type CliIo, exitCodes } from "./io.ts";
 import { describeWriteError, openOutput } from "./open-output.ts";
-import { wantsColour } from "./style.ts";
+import { showProgress } from "./progress.ts";
+import { createPaint, wantsColour } from "./style.ts";
 import type { TrustBasis } from "./trace/explain-trust.ts";
 import { listSteps } from "./trace/list-steps.ts";
 import { runTrace } from "./trace/run-trace.ts";
 import type { TraceRecord } from "./trace/trace-record.ts";
-import { parseTraceTarget, type TraceRequest } from "./trace/trace-request.ts";
+import { formatTraceTarget, parseTraceTarget, type TraceRequest } from "./trace/trace-request.ts";
 import { writeTraceJson } from "./trace/write-json.ts";
 import { writeTraceMermaid } from "./trace/write-mermaid.ts";
 import { writeTracePcapng } from "./trace/write-pcapng.ts";
@@ -85,7 +86,11 @@ export const trace = createCommand({
       io.tell(file);
       return exitCodes.failure;
     }
-    const record = await runTrace(request, { resolver: createSystemResolver(), connect: connectTcp });
+    const record = await showProgress(
+      io,
+      () => `Tracing ${formatTraceTarget(request.target)}`,
+      () => runTrace(request, { resolver: createSystemResolver(), connect: connectTcp }),
+    );
     const written = await write(record, { format, file, basis: { ...basis, now: record.startedAt } }, io);
     if (!written) return exitCodes.failure;
     const secrets = format === "pcapng" ? nameSecrets(request, record) : undefined;
@@ -188,7 +193,7 @@ async function write(
   io: CliIo,
 ): Promise<boolean> {
   const described = listSteps(record, basis);
-  const colour = file === undefined && wantsColour(io) === "all";
+  const paint = createPaint(file === undefined ? wantsColour(io) : "plain");
   const content =
     format === "pcapng"
       ? writeTracePcapng(record)
@@ -196,7 +201,7 @@ async function write(
         ? writeTraceJson(record, described)
         : format === "mermaid"
           ? writeTraceMermaid(record, described)
-          : writeTraceText(record, described, colour);
+          : writeTraceText(record, described, paint);
   try {
     if (file !== undefined) await file.writeFile(content);
     else await io.print(content);

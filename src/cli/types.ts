@@ -8,6 +8,7 @@ export const types = createCommand({
   name: "types",
   description:
     'Write penstock.d.ts into the working folder: the types of "penstock", with which an editor and tsc check proxy.config.ts without any package.',
+  examples: [["penstock types", "Write the types for proxy.config.ts beside it."]],
   args: {
     print: { type: "boolean", description: "Print the file instead." },
     package: { type: "boolean", description: "Print the types as the package for npm has them, as a module." },

@@ -12,6 +12,7 @@ import { tryNew, tryPrevious } from "../upgrade/upgrade.ts";
 import { type CommandInput, createCommand } from "./command.ts";
 import { sidecarArgs } from "./find-sidecar.ts";
 import { exitCodes } from "./io.ts";
+import { describeShare, showProgress } from "./progress.ts";
 import { isCompiled } from "./start-successor.ts";
 import { type Handover, findRunning, handOverTo } from "./upgrade-handover.ts";
 
@@ -20,6 +21,13 @@ export const upgrade = createCommand({
   name: "upgrade",
   description:
     "Replace this executable by another version, and have the running proxy hand over to it. The file must be signed with a key of your choice (minisign, or ssh-keygen -Y sign -n file), be for this platform, start, and accept the configuration. Nothing is looked for in the network but what --from names.",
+  examples: [
+    [
+      "penstock upgrade --from penstock-linux-x64.tar.xz --key release.pub",
+      "Verify a release, take it, and have the running proxy hand over to it.",
+    ],
+    ["penstock upgrade --rollback", "Go back to the executable before the last upgrade."],
+  ],
   args: {
     from: {
       type: "string",
@@ -120,7 +128,15 @@ async function prepare(input: CommandInput, say: Say, leftovers: Leftovers): Pro
   const order = await readOrder(input);
   if (!order.ok) return order;
   say(`Reading ${order.value.origin.text}.`);
-  const proven = await obtainProven(order.value);
+  let share = "";
+  const onBytes = (bytes: number, total: number | undefined): void => {
+    share = `: ${describeShare(bytes, total)}`;
+  };
+  const proven = await showProgress(
+    input.io,
+    () => `Reading ${order.value.origin.text}${share}`,
+    () => obtainProven({ ...order.value, onBytes }),
+  );
   if (!proven.ok) return proven;
   const { sha256, signer, comment, executable } = proven.value;
   say(`SHA-256 ${sha256}.`);
@@ -129,7 +145,11 @@ async function prepare(input: CommandInput, say: Say, leftovers: Leftovers): Pro
       ? "Not signed: nobody vouches for it."
       : `Signed with the ${signer}${comment && ` (${comment})`}.`,
   );
-  const tried = await tryNew(executable, replacing);
+  const tried = await showProgress(
+    input.io,
+    () => "Trying the new version here",
+    () => tryNew(executable, replacing),
+  );
   if (!tried.ok) return tried;
   return done({ ...common, proven: proven.value, tried: tried.value });
 }

@@ -6,6 +6,7 @@ import { exitCodes } from "./io.ts";
 export const showVersion = createCommand({
   name: "version",
   description: "Print the version, the runtime and the platform.",
+  examples: [["penstock version --json", "Give a script the version and the platform."]],
   args: { json: { type: "boolean", description: "Print JSON." } },
   async run({ io, has }) {
     if (has("json")) {

@@ -7,7 +7,7 @@ import type { Materials } from "./materials.ts";
 import { checked, MALFORMED } from "./parts.ts";
 import type { Problem } from "./problem.ts";
 import type * as z from "zod";
-import { compileWebhook, webhookSchema } from "./webhook-schema.ts";
+import { compileWebhook, findWebhookWarnings, webhookSchema } from "./webhook-schema.ts";
 
 /** What is told of a question. */
 export interface AskedApproval {
@@ -82,4 +82,11 @@ export function compileApprovals(
     materials,
   });
   return { plan: { ...plan, notify: { kind: "webhook", webhook } }, problems };
+}
+
+/** Warns of questions, and of the secrets in `headers`, that are sent without TLS. */
+export function findApprovalWarnings({ notify }: z.output<typeof approvalsSchema>): Problem[] {
+  return notify === undefined || typeof notify === "function"
+    ? []
+    : findWebhookWarnings(notify, ["approvals", "notify"], 'read who asks for what, and the secrets in "headers"');
 }

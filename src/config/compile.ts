@@ -9,7 +9,7 @@ import type { SplicePlan } from "../proxy/flow/engine.ts";
 import type { Runtime, Timeouts } from "../proxy/runtime.ts";
 import { writeEstablished } from "../proxy/read/reply.ts";
 import { findAcmeProblems } from "./compile-acme.ts";
-import { type ApprovalsPlan, compileApprovals } from "./approvals-schema.ts";
+import { type ApprovalsPlan, compileApprovals, findApprovalWarnings } from "./approvals-schema.ts";
 import { type BrowserPac, compileBrowserPac } from "./browser-pac.ts";
 import { type CompiledListener, compileListeners } from "./compile-listener.ts";
 import { asksEnvironment, compileAddressSet, compilePolicy, readRules } from "./compile-policy.ts";
@@ -191,6 +191,7 @@ export function* compileInSteps(
         ...unreachable,
         ...findEditWarnings(config.rules),
         ...findRuleWebhookWarnings(config.rules),
+        ...findApprovalWarnings(config.approvals),
         ...findReportWarnings(config),
       ],
       effective: yield* describeEffective(config, log.access),

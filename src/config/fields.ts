@@ -193,8 +193,8 @@ export function settings<Shape extends z.core.$ZodLooseShape>(
 /**
  * One of several forms that differ in their JavaScript type. The type of the value
  * chooses the form, and messages are the ones of that form. Forms that are maps
- * differ in a setting: `keys` has it at the index of its form, and the last form is
- * for maps without any of them.
+ * differ in a setting: `keys` has it at the index of its form, and a form without one
+ * is for maps without any of them.
  */
 export function either<const Forms extends readonly [z.ZodType, z.ZodType, ...z.ZodType[]]>(
   wanted: string,
@@ -202,9 +202,16 @@ export function either<const Forms extends readonly [z.ZodType, z.ZodType, ...z.
   name: Name = quoteValue,
   keys: readonly (string | undefined)[] = [],
 ) {
-  const error: z.core.$ZodErrorMap = ({ input }) => describeWrong(input, wanted, name);
+  const error: z.core.$ZodErrorMap = ({ input }) => `${describeWrong(input, wanted, name)}${suggestForm(input, keys)}`;
   const definition: ChoiceDefinition = { type: "union", options: forms, error, keys };
   return new Choice(definition) as unknown as z.ZodUnion<Forms>;
+}
+
+/** A misspelt setting by which a form would be chosen. */
+function suggestForm(input: unknown, keys: readonly (string | undefined)[]): string {
+  const known = keys.filter((key) => key !== undefined);
+  const found = isRecord(input) ? Object.keys(input) : [];
+  return found.map((key) => suggest(key, known)).find((hint) => hint !== "") ?? "";
 }
 
 interface ChoiceDefinition extends z.core.$ZodUnionDef {

@@ -13,6 +13,8 @@ type Variables = Readonly<Record<string, string | undefined>>;
 export interface Flags {
   readonly listen?: readonly string[];
   readonly upstream?: string;
+  /** `default`, as `--upstream` of `explain` sets it. */
+  readonly way?: string;
   /** `NAME:PASSWORD`, each. */
   readonly user?: readonly string[];
   /** `HOST:PORT`, `PORT` or `unix:PATH`. */
@@ -195,7 +197,7 @@ function isServiceLink(name: string, text: string): boolean {
   );
 }
 
-function readFlags({ listen = [], upstream, user = [], sidecar, verbose, quiet }: Flags, folder: string): Layer {
+function readFlags({ listen = [], upstream, way, user = [], sidecar, verbose, quiet }: Flags, folder: string): Layer {
   const layer: Record<string, unknown> = {};
   const origins = new Map<string, string>();
   const problems: Problem[] = [];
@@ -205,6 +207,7 @@ function readFlags({ listen = [], upstream, user = [], sidecar, verbose, quiet }
   };
   if (listen.length > 0) set("listen", "--listen", listen);
   if (upstream !== undefined) set("upstream", "--upstream", upstream);
+  if (way !== undefined) set("default", "--upstream", readValue(way, "way", folder));
   if (user.length > 0) {
     const users = user.map(readUser);
     set("users", "--user", users);

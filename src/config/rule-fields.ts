@@ -18,7 +18,7 @@ import {
 import { findServerNameFault, readTarget, targetForm } from "./target-pattern.ts";
 import { bandwidthOf, compileBandwidth, formatBandwidth } from "./limits-schema.ts";
 import { compileParameters, findUnknownParameters, parameterConditions } from "./parameter-conditions.ts";
-import { compileHours, compileUntil, lastTime, weeklyHours } from "./when-schema.ts";
+import { hoursField, untilField } from "./when-fields.ts";
 import {
   compileRequestEdits,
   compileResponseEdits,
@@ -107,22 +107,8 @@ export const ruleFields = {
         to: { [Symbol.iterator]: () => Iterator.from(texts).map(readTarget) },
       })),
   }),
-  hours: field({
-    schema: weeklyHours()
-      .describe(
-        'Hours of the week in which the rule matches, on the clocks of a time zone: `"Mon-Fri 08:00-18:00 Europe/Berlin"`, `"Sat,Sun UTC"`, `"22:00-06:00 +01:00"` (a night belongs to the day on which it begins), several times as `08:00-12:00,13:00-18:00`; or a list of such texts. The end is not part of it. Summer time is that of the zone. Decides when a connection or a request begins: open tunnels stay open. Default: always.',
-      )
-      .optional(),
-    compile: (hours) => ({ when: { hours: compileHours(hours) } }),
-  }),
-  until: field({
-    schema: lastTime()
-      .describe(
-        'The rule matches until then: a date for the whole of that day (`"2026-12-31"`, in UTC, or `"2026-12-31 Europe/Berlin"`), or a time with its zone (`"2026-12-31T18:00 Europe/Berlin"`, `"2026-12-31T17:00:00Z"`). After it the rule is as if it were not there, and `penstock check` warns of it. Default: no end.',
-      )
-      .optional(),
-    compile: (until) => ({ when: { until: compileUntil(until) } }),
-  }),
+  hours: hoursField,
+  until: untilField,
   methods: field({ schema: methodList, compile: (methods) => ({ match: { methods: new Set(methods) } }) }),
   paths: field({ schema: pathList, compile: (paths) => ({ match: { paths } }) }),
   deny: field({ schema: flag().describe("Refuse with 403.").optional() }),

@@ -49,7 +49,9 @@ export function findRuleWebhookProblems(rules: unknown, materials: Materials): P
 }
 
 export function findRuleWebhookWarnings(rules: unknown): Problem[] {
-  return listWebhooks(rules).flatMap(([at, settings]) => findWebhookWarnings(settings, ["rules", at, "webhook"]));
+  return listWebhooks(rules).flatMap(([at, settings]) =>
+    findWebhookWarnings(settings, ["rules", at, "webhook"], "read what is asked, and answer"),
+  );
 }
 
 function listWebhooks(rules: unknown): [number, WebhookSettings][] {

@@ -69,7 +69,7 @@ export const usersSchema = either(
     hook<VerifyUser>("VerifyUser", wanted, unquoted),
   ],
   unquoted,
-  [undefined, "url", "jwks"],
+  [undefined, "url", "jwks", "file"],
 )
   .describe(
     'Who may use the proxy: a list, an htpasswd file, a webhook, tokens, or a function `(name, password, parameters) => boolean`, possibly async. A webhook gets `{ "user", "password", "parameters" }` as JSON and answers with status 200 and `{ "allow": true }` or `{ "allow": false }`; anything else refuses the client (`hook_failed`). At most 64 are asked at once, shared fairly among clients. With `jwks` users show a signed token (JWT): as `Proxy-Authorization: Bearer TOKEN`, or as the password of Basic or SOCKS5 beside the user name of the token or `token`. Without it the proxy asks for no credentials.',

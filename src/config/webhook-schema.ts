@@ -114,11 +114,14 @@ export function compileWebhook(
   };
 }
 
-/** Warns of passwords that are sent without TLS. */
-export function findWebhookWarnings({ url }: WebhookSettings, path: readonly PropertyKey[]): Problem[] {
+/** Warns of what is sent without TLS; `danger` is what whoever is on the way can do. */
+export function findWebhookWarnings(
+  { url }: WebhookSettings,
+  path: readonly PropertyKey[],
+  danger = "read passwords, and answer",
+): Problem[] {
   const { protocol, hostname } = new URL(url);
   if (protocol === "https:" || isLoopbackHost(hostname.replace(/^\[|\]$/g, ""))) return [];
-  const message =
-    'The webhook is asked without TLS: whoever is on the way can read passwords, and answer. Write "https://", or a service on this machine.';
+  const message = `The webhook is asked without TLS: whoever is on the way can ${danger}. Write "https://", or a service on this machine.`;
   return [{ path: [...path, "url"], message }];
 }

@@ -11,8 +11,13 @@ export interface StateFolderPlan {
 /**
  * Makes the folder when it is not there, and says why it cannot be used. Nobody
  * else may use it: what is kept there may be secret, and the proxy believes it.
+ * Windows has neither owners by number nor modes: there the folder's own
+ * permissions decide.
  */
-export function prepareStateFolder({ path, setting }: StateFolderPlan): string | undefined {
+export function prepareStateFolder(
+  { path, setting }: StateFolderPlan,
+  platform: NodeJS.Platform = process.platform,
+): string | undefined {
   const folder = `the folder ${JSON.stringify(path)} of "${setting}"`;
   const instead = setting === "state.folder" ? ', or set "state.folder" to another' : "";
   try {
@@ -21,14 +26,16 @@ export function prepareStateFolder({ path, setting }: StateFolderPlan): string |
     return `Cannot make ${folder}: ${explain(error)}. Make it for the user of the proxy${instead}.`;
   }
   try {
-    // systemd made it for this service alone, unless StateDirectoryMode= says otherwise.
-    if (setting === "STATE_DIRECTORY" && isOurs(path)) chmodSync(path, 0o700);
-    const { uid, mode } = statSync(path);
-    const user = process.geteuid?.();
-    if (uid !== user)
-      return `Cannot use ${folder}: it belongs to user ${uid}, and the proxy runs as user ${user}. Run "chown ${user} ${path}"${instead}.`;
-    if ((mode & 0o077) !== 0)
-      return `Cannot use ${folder}: others may use it (mode 0${(mode & 0o777).toString(8)}). Run "chmod 700 ${path}"${instead}.`;
+    if (platform !== "win32") {
+      // systemd made it for this service alone, unless StateDirectoryMode= says otherwise.
+      if (setting === "STATE_DIRECTORY" && isOurs(path)) chmodSync(path, 0o700);
+      const { uid, mode } = statSync(path);
+      const user = process.geteuid?.();
+      if (uid !== user)
+        return `Cannot use ${folder}: it belongs to user ${uid}, and the proxy runs as user ${user}. Run "chown ${user} ${path}"${instead}.`;
+      if ((mode & 0o077) !== 0)
+        return `Cannot use ${folder}: others may use it (mode 0${(mode & 0o777).toString(8)}). Run "chmod 700 ${path}"${instead}.`;
+    }
     accessSync(path, constants.R_OK | constants.W_OK | constants.X_OK);
   } catch (error) {
     return `Cannot use ${folder}: ${explain(error)}. Make it writable for the user of the proxy${instead}.`;

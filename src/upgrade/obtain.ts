@@ -41,13 +41,15 @@ interface Bounds {
   readonly ms: number;
   /** PEM of the only roots to trust. */
   readonly ca: readonly string[] | undefined;
+  /** Hears how much of a URL has come. */
+  readonly onBytes?: ((bytes: number, total: number | undefined) => void) | undefined;
 }
 
 /** Reads all of it. `reason` of a refusal is a whole sentence. */
-export async function obtain(origin: Origin, { maxBytes, ms, ca }: Bounds): Promise<Outcome<Buffer>> {
+export async function obtain(origin: Origin, { maxBytes, ms, ca, onBytes }: Bounds): Promise<Outcome<Buffer>> {
   if (origin.kind === "file") return readWhole(origin.path, maxBytes);
   const order = { url: origin.url.href, maxBytes, ms, accept: "application/octet-stream, */*;q=0.5" };
-  const fetched = await fetchText({ ...order, ...(ca && { ca }) });
+  const fetched = await fetchText({ ...order, ...(ca && { ca }), ...(onBytes && { onBytes }) });
   if (fetched.kind === "content")
     return done(Buffer.from(fetched.bytes.buffer, fetched.bytes.byteOffset, fetched.bytes.length));
   return refuse("fetch", `${origin.text} ${fetched.kind === "failed" ? fetched.why : "has no content"}.`);

@@ -18,6 +18,8 @@ export interface UpgradeOrder {
   /** 64 hexadecimal digits, or the text of a SHA256SUMS. */
   readonly sha256: string | undefined;
   readonly ca: readonly string[] | undefined;
+  /** Hears how much of the file has come. */
+  readonly onBytes?: (bytes: number, total: number | undefined) => void;
 }
 
 /** What is to be replaced, and under which conditions. */
@@ -54,8 +56,8 @@ const MAX_SIGNATURE_BYTES = 64 * 1024;
 
 /** Fetches the file, verifies its checksum and its signature, and only then looks into it. */
 export async function obtainProven(order: UpgradeOrder): Promise<Outcome<ProvenFile>> {
-  const { origin, ca } = order;
-  const got = await obtain(origin, { maxBytes: MAX_EXECUTABLE_BYTES, ms: DOWNLOAD_MS, ca });
+  const { origin, ca, onBytes } = order;
+  const got = await obtain(origin, { maxBytes: MAX_EXECUTABLE_BYTES, ms: DOWNLOAD_MS, ca, onBytes });
   if (!got.ok) return got;
   const file = got.value;
   const sha256 = new Bun.CryptoHasher("sha256").update(file).digest("hex");

@@ -27,6 +27,25 @@ describe("an answer of an operator", () => {
     expect(bob.text).toBe("");
   });
 
+  test("names the target of an absolute name as the question does: in its answer, in the list and in the event", async () => {
+    await using upstream = await startConnectUpstream();
+    using echo = listenEcho();
+    await using proxy = await startProxy(asking(upstream));
+    const target = `new.example:${echo.port}`;
+    const events = await proxy.ask("/events?type=approval");
+    using ann = await connectAsking(proxy, `New.Example.:${echo.port}`);
+    const { id } = await findQuestion(proxy, target);
+    expect(await (await answerQuestion(proxy, id, { allow: true, for: "10m" })).json()).toMatchObject({ target });
+    expect(await statusOf(ann)).toBe("200");
+    expect((await listApprovals(proxy)).answers).toMatchObject([{ target }]);
+    let told = "";
+    for await (const bytes of events.body ?? []) {
+      told += Buffer.from(bytes).toString();
+      if (told.includes('"answered"')) break;
+    }
+    expect(told.split(`"target":"${target}"`)).toHaveLength(3);
+  });
+
   test("always adds the target to a file that is a list, for its own user alone, and people can change it", async () => {
     await using folder = await makeFolder();
     await using upstream = await startConnectUpstream();

@@ -6,6 +6,7 @@ import { Recording } from "../../src/cli/trace/recording.ts";
 import { writeTraceJson } from "../../src/cli/trace/write-json.ts";
 import { writeTraceMermaid } from "../../src/cli/trace/write-mermaid.ts";
 import { writeTraceText } from "../../src/cli/trace/write-text.ts";
+import { createPaint } from "../../src/cli/style.ts";
 import { grantAll } from "../support/sidecar-tokens.ts";
 import { HookReporter } from "../../src/proxy/record/hook-reporter.ts";
 import { formatJsonLine, formatTextLine } from "../../src/proxy/record/access-line.ts";
@@ -93,7 +94,7 @@ describe.each(numbered)("no character that a terminal minds is printed raw, text
     const description = listSteps(record, { roots: [], source: text, now: record.startedAt });
     for (const write of [writeTraceJson, writeTraceMermaid])
       expect(findHostile(write(record, description))).toBeUndefined();
-    expect(findHostile(writeTraceText(record, description, false))).toBeUndefined();
+    expect(findHostile(writeTraceText(record, description, createPaint("plain")))).toBeUndefined();
   });
 
   test("in reports of functions and mistakes", () => {

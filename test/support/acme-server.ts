@@ -29,6 +29,8 @@ export interface AcmeServer {
   readonly exchange: (order: ExchangeOrder) => Promise<Exchanged>;
   /** Its clock, and that of its client: milliseconds since the epoch. */
   now: number;
+  /** The clock stands still: who waits does so until it goes on. */
+  stopped: boolean;
   /** Lets the clock go on by that time at once; by `jumpMs` when that is half a minute. */
   wait(ms: number, signal: AbortSignal): Promise<void>;
   /** Default: an hour. */
@@ -161,8 +163,10 @@ export async function startAcmeServer(): Promise<AcmeServer> {
   const server: AcmeServer = {
     directory: `${ORIGIN}/directory`,
     now: Date.UTC(2026, 10, 28),
+    stopped: false,
     async wait(ms, signal) {
-      await Bun.sleep(0);
+      do await Bun.sleep(0);
+      while (this.stopped && !signal.aborted);
       if (!signal.aborted) this.now += ms === 30_000 ? this.jumpMs : ms;
     },
     jumpMs: HOUR_MS,

@@ -17,10 +17,20 @@ const SITES: Readonly<Record<string, string>> = {
 };
 /** Whoever wants what is in the sandbox: every name below `evil.example`. */
 const EVIL_ADDRESS = "93.184.9.9";
+/** Another server on the proxy's machine, at all of its addresses. */
+const NEIGHBOUR = { hostname: "0.0.0.0", port: 8088 };
 const NAME_SERVER = "127.0.0.53";
-/** The two ends of the only cable of the sandbox. */
-const PROXY_ADDRESS = "10.200.0.1";
-const SANDBOX_ADDRESS = "10.200.0.2";
+
+/** What docs/agents.md says of the sandbox. */
+export interface SandboxText {
+  readonly token: string;
+  /** The commands that make it. */
+  readonly cables: string;
+  /** The command line that starts its shell. */
+  readonly shell: string;
+  /** The commands that tell it where the proxy is. */
+  readonly environment: string;
+}
 
 /** What reached a site. */
 export interface Visit {
@@ -38,21 +48,21 @@ export interface AgentsWorld extends AsyncDisposable {
   readonly visits: readonly Visit[];
   /** The names that were asked of the name server. */
   readonly asked: readonly string[];
-  /** Connections that reached the address of evil. */
-  readonly evilConnections: () => number;
+  /** Connections that reached the address of evil, or another server on the proxy's machine. */
+  readonly strayConnections: () => number;
   /** Runs a command line of the sandbox's user, in its home. */
   inSandbox(command: string): Promise<Ran>;
-  /** All that the sandbox's user can read of its own: files below its home and its environment. */
+  /** All that the sandbox's user can read: files below its home, its environment, and what processes show to it. */
   readSandbox(): Promise<string>;
 }
 
 /** Builds the world. This process must be root in network and mount namespaces of its own. */
-export async function buildAgentsWorld(token: string): Promise<AgentsWorld> {
+export async function buildAgentsWorld(sandbox: SandboxText): Promise<AgentsWorld> {
   await using stack = new AsyncDisposableStack();
   const folder = stack.use(await makeFolder());
   const authority = stack.use(await makeAuthority());
   await folder.write({ "ca.pem": authority.cert, "resolv.conf": `nameserver ${NAME_SERVER}\n` });
-  await layCables(folder);
+  await layCables(folder, sandbox.cables);
   const zone: Zone = {
     ...Object.fromEntries(Object.entries(SITES).map(([name, address]) => [name, { a: [address] }])),
     "*.evil.example": { a: [EVIL_ADDRESS] },
@@ -61,73 +71,77 @@ export async function buildAgentsWorld(token: string): Promise<AgentsWorld> {
   const names = stack.use(await NameServer.start(NAME_SERVER, 53));
   names.zone = zone;
   const visits: Visit[] = [];
-  await openSites({ stack, folder, authority, visits, token });
-  let evilConnections = 0;
-  for (const port of [22, 53, 80, 443, 8443])
+  await openSites({ stack, folder, authority, visits, token: sandbox.token });
+  let strayConnections = 0;
+  const outside = [22, 53, 80, 443, 8443].map((port) => ({ hostname: EVIL_ADDRESS, port }));
+  for (const place of [...outside, NEIGHBOUR])
     stack.use(
       Bun.listen({
-        hostname: EVIL_ADDRESS,
-        port,
+        ...place,
         socket: {
-          open() {
-            evilConnections += 1;
+          open(socket) {
+            strayConnections += 1;
+            socket.end();
           },
           data() {},
         },
       }),
     );
-  const environment = describeSandbox(join(folder.path, "home"), join(folder.path, "ca.pem"));
+  const home = join(folder.path, "home");
+  const environment = `${describeSandbox(home, join(folder.path, "ca.pem"))}\n${sandbox.environment}`;
+  const inSandbox = (command: string): Promise<Ran> =>
+    runProgram([sandbox.shell.split(" "), "-c", `${environment}\ncd ~\n${command}`]);
   const owned = stack.move();
   return {
     folder,
     visits,
     asked: names.asked,
-    evilConnections: () => evilConnections,
-    inSandbox: (command) =>
-      runProgram([
-        ["ip", "netns", "exec", "sandbox", "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--no-new-privs"],
-        ["env", "-i", "-C", join(folder.path, "home"), ...environment, "bash", "-c", command],
-      ]),
+    strayConnections: () => strayConnections,
+    inSandbox,
     async readSandbox() {
-      const files = await expectProgram(["grep", "-ra", "", join(folder.path, "home")]);
-      return `${files}\n${environment.join("\n")}`;
+      const files = await expectProgram(["grep", "-ra", "", home]);
+      const { stdout } = await inSandbox("env; cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline 2>/dev/null");
+      return `${files}\n${stdout}`;
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }
 
-/** The environment of the sandbox: nothing but where the proxy is and whom to trust. */
-function describeSandbox(home: string, ca: string): string[] {
-  const proxy = `http://agent:sandbox@${PROXY_ADDRESS}:3128`;
-  const trust = ["SSL_CERT_FILE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO", "NODE_EXTRA_CA_CERTS", "PIP_CERT", "npm_config_cafile"];
+/** What a sandbox of this internet needs beside: its authority, and its registries. */
+function describeSandbox(home: string, ca: string): string {
+  const trust = [
+    "SSL_CERT_FILE",
+    "CURL_CA_BUNDLE",
+    "GIT_SSL_CAINFO",
+    "NODE_EXTRA_CA_CERTS",
+    "PIP_CERT",
+    "npm_config_cafile",
+  ];
   return [
     `HOME=${home}`,
-    `PATH=/usr/local/bin:/usr/bin:/bin`,
+    // Python of the distribution comes first: it has pip.
+    "PATH=/usr/bin:/bin:/usr/local/bin",
     "LC_ALL=C.UTF-8",
-    ...["HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"].map((name) => `${name}=${proxy}`),
     ...trust.map((name) => `${name}=${ca}`),
     "npm_config_registry=https://registry.packages.example/",
     "npm_config_update_notifier=false",
     "PIP_INDEX_URL=https://index.python.example/simple/",
     "PIP_DISABLE_PIP_VERSION_CHECK=1",
     "GIT_TERMINAL_PROMPT=0",
-  ];
+  ]
+    .map((setting) => `export ${setting}`)
+    .join("\n");
 }
 
-async function layCables(folder: TemporaryFolder): Promise<void> {
+async function layCables(folder: TemporaryFolder, cables: string): Promise<void> {
   const ip = (...args: string[]) => expectProgram(["ip", ...args]);
-  // What `ip netns` keeps stays in this mount namespace.
+  // What `ip netns` and `iptables` keep stays in this mount namespace.
   await expectProgram(["mount", "-t", "tmpfs", "tmpfs", "/run"]);
   await expectProgram(["mount", "--bind", join(folder.path, "resolv.conf"), "/etc/resolv.conf"]);
   await ip("link", "set", "lo", "up");
-  for (const address of [...Object.values(SITES), EVIL_ADDRESS]) await ip("address", "add", `${address}/32`, "dev", "lo");
-  await ip("netns", "add", "sandbox");
-  await ip("link", "add", "cable", "type", "veth", "peer", "name", "eth0", "netns", "sandbox");
-  await ip("address", "add", `${PROXY_ADDRESS}/24`, "dev", "cable");
-  await ip("link", "set", "cable", "up");
-  await ip("-n", "sandbox", "link", "set", "lo", "up");
-  await ip("-n", "sandbox", "address", "add", `${SANDBOX_ADDRESS}/24`, "dev", "eth0");
-  await ip("-n", "sandbox", "link", "set", "eth0", "up");
+  for (const address of [...Object.values(SITES), EVIL_ADDRESS])
+    await ip("address", "add", `${address}/32`, "dev", "lo");
+  await expectProgram(["bash", "-ec", cables]);
 }
 
 interface SiteParts {
@@ -166,7 +180,8 @@ async function makeSiteFiles(folder: TemporaryFolder): Promise<(host: string, pa
     "work/README": "A tool.\n",
     "wheel/tale_lib/__init__.py": "answer = 42\n",
     "wheel/tale_lib-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: tale-lib\nVersion: 1.0\n",
-    "wheel/tale_lib-1.0.dist-info/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    "wheel/tale_lib-1.0.dist-info/WHEEL":
+      "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
     "wheel/tale_lib-1.0.dist-info/RECORD": "tale_lib/__init__.py,,\n",
     "home/agent.mjs": await Bun.file(join(import.meta.dir, "../client/programs/agent.mjs")).text(),
   });

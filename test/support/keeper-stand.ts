@@ -20,7 +20,7 @@ export interface KeeperStand extends AsyncDisposable {
   readonly proofs: Proof[];
   /** Another one with the same files, as in another process. */
   another(parts?: Partial<KeeperParts>): CertificateKeeper;
-  /** The change with that index, once it is there. */
+  /** The change with that index, once it is there. The clock stands still from that change on, until the next one is waited for. */
   change(index: number): Promise<CertificateChange>;
 }
 
@@ -40,6 +40,7 @@ export async function openKeeper(plan: Partial<AcmePlan> = {}): Promise<KeeperSt
   const files = new AcmeFiles(folder.path, whole);
   const stand = { used: [] as KeptCertificate[], changes: [] as CertificateChange[], told: [] as string[] };
   const proofs: Proof[] = [];
+  let wanted = Infinity;
   const keepers: CertificateKeeper[] = [];
   const make = (parts: Partial<KeeperParts> = {}): CertificateKeeper => {
     const keeper = new CertificateKeeper(whole, {
@@ -62,7 +63,10 @@ export async function openKeeper(plan: Partial<AcmePlan> = {}): Promise<KeeperSt
         return undefined;
       },
       tell: (message) => stand.told.push(message),
-      publish: (change) => stand.changes.push(change),
+      publish(change) {
+        stand.changes.push(change);
+        if (stand.changes.length > wanted) server.stopped = true;
+      },
       exchange: server.exchange,
       now: () => server.now,
       wait: (ms, signal) => server.wait(ms, signal),
@@ -80,12 +84,15 @@ export async function openKeeper(plan: Partial<AcmePlan> = {}): Promise<KeeperSt
     proofs,
     keeper: make(),
     another: make,
-    change: (index) =>
-      waitFor(
+    change(index) {
+      wanted = index;
+      server.stopped = stand.changes.length > index;
+      return waitFor(
         () => stand.changes[index],
         () => `change ${index}; told: ${stand.told.join("\n")}`,
         20_000,
-      ),
+      );
+    },
     async [Symbol.asyncDispose]() {
       await Promise.all(keepers.map((keeper) => keeper.stop()));
       await folder[Symbol.asyncDispose]();

@@ -5,6 +5,9 @@ export interface Cell {
 }
 
 const EMPTY: Cell = { text: " ", looks: "" };
+/** What prints nothing: movements, and the bell. */
+const MOVES = new Set(["\r", "\n", "\r\n", "\b", "\u0007"]);
+
 const graphemes = new Intl.Segmenter("en", { granularity: "grapheme" });
 
 /** As much of a terminal as the commands use, so that a test sees what a person would. */
@@ -88,7 +91,7 @@ export class TerminalEmulator {
       if (segment === "\r" || segment === "\r\n") this.#column = 0;
       if (segment === "\n" || segment === "\r\n") this.#row = Math.min(this.rows - 1, this.#row + 1);
       if (segment === "\b") this.#column = Math.max(0, this.#column - 1);
-      if (/^[\r\n\b\u0007]/.test(segment)) continue;
+      if (MOVES.has(segment)) continue;
       const width = Bun.stringWidth(segment);
       const line = this.#cells[this.#row];
       // Without wrapping the last column takes what comes after it.

@@ -1,4 +1,5 @@
 import { escapeText } from "../../escape-text.ts";
+import type { Look, Paint } from "../style.ts";
 import type { TlsSummary } from "./list-tls-steps.ts";
 import { nameParty, type TraceDescription } from "./list-steps.ts";
 import type { TraceRecord } from "./trace-record.ts";
@@ -12,15 +13,17 @@ const LAST_LINE = 87;
 /** Where the values of fields begin, after the first life line. */
 const LABEL_WIDTH = 22;
 
-/** Colours are those of the terminal (ECMA-48 SGR). */
-const COLOURS: Readonly<Record<TraceLayer, number>> = { dns: 34, tcp: 34, proxy: 33, tls: 36, http: 32 };
-const DIM = 2;
-const BOLD = 1;
-const RED = 31;
+const LOOKS: Readonly<Record<TraceLayer, Look>> = {
+  dns: "blue",
+  tcp: "blue",
+  proxy: "yellow",
+  tls: "cyan",
+  http: "green",
+};
 
 /** Writes a trace as a sequence diagram of 100 columns. */
-export function writeTraceText(record: TraceRecord, description: TraceDescription, colour: boolean): string {
-  const canvas = new Canvas(record, colour);
+export function writeTraceText(record: TraceRecord, description: TraceDescription, paint: Paint): string {
+  const canvas = new Canvas(record, paint);
   const { steps } = description;
   const lines = [...canvas.head(), ...steps.flatMap((step) => [...canvas.arrow(step), ...canvas.details(step)])];
   lines.push(canvas.lifeLines(), "", ...canvas.foot(description));
@@ -29,13 +32,13 @@ export function writeTraceText(record: TraceRecord, description: TraceDescriptio
 
 class Canvas {
   readonly #record: TraceRecord;
-  readonly #colour: boolean;
+  readonly #paint: Paint;
   /** The columns of the life lines. */
   readonly #columns: ReadonlyMap<Party, number>;
 
-  constructor(record: TraceRecord, colour: boolean) {
+  constructor(record: TraceRecord, paint: Paint) {
     this.#record = record;
-    this.#colour = colour;
+    this.#paint = paint;
     this.#columns = new Map<Party, number>([
       ["client", FIRST_LINE],
       ...(record.request.proxy ? [["proxy", Math.floor((FIRST_LINE + LAST_LINE) / 2)] as const] : []),
@@ -56,7 +59,7 @@ class Canvas {
       );
       names = `${names.padEnd(start)}${name}`;
     }
-    return [this.#paint(escapeText(title), BOLD), "", names, this.lifeLines()];
+    return [this.#paint(escapeText(title), "bold"), "", names, this.lifeLines()];
   }
 
   lifeLines(): string {
@@ -80,7 +83,7 @@ class Canvas {
     const arrow = forward ? `├${body}▶│` : `│◀${body}─┤`;
     const before = this.#overlay("", FIRST_LINE).slice(FIRST_LINE, left);
     const after = this.#overlay("", FIRST_LINE).slice(right + 1);
-    const painted = `${time}  ${before}${this.#paint(arrow, COLOURS[layer])}${after.padEnd(LAST_LINE - right)} ${size}`;
+    const painted = `${time}  ${before}${this.#paint(arrow, LOOKS[layer])}${after.padEnd(LAST_LINE - right)} ${size}`;
     return fits ? [painted] : [this.#row("".padStart(9), name, layer, ""), painted];
   }
 
@@ -90,7 +93,7 @@ class Canvas {
       const text = typeof value === "string" ? value : value.join(", ");
       return wrap(escapeText(text), WIDTH - FIRST_LINE - 3 - LABEL_WIDTH).map((part, index) => {
         const shown = index === 0 ? escapeText(label).slice(0, LABEL_WIDTH - 2) : "";
-        return this.#overlay(`${shown.padEnd(LABEL_WIDTH - 1)} ${part}`, FIRST_LINE + 3, DIM);
+        return this.#overlay(`${shown.padEnd(LABEL_WIDTH - 1)} ${part}`, FIRST_LINE + 3, "dim");
       });
     });
   }
@@ -107,20 +110,20 @@ class Canvas {
     for (const note of notes) lines.push(...writeEntry("note", note));
     if (failure === undefined) return [...lines, ...writeEntry("done", `in ${endedAt.toFixed(1)} ms`)];
     const failed = writeEntry("failed", `${failure.stage}, after ${failure.at.toFixed(1)} ms: ${failure.text}.`);
-    return [...lines, ...failed.map((line) => this.#paint(line, RED))];
+    return [...lines, ...failed.map((line) => this.#paint(line, "red"))];
   }
 
   #row(time: string, text: string, layer: TraceLayer, size: string): string {
-    const painted = this.#overlay(text, FIRST_LINE + 3, COLOURS[layer]);
+    const painted = this.#overlay(text, FIRST_LINE + 3, LOOKS[layer]);
     return `${time}${painted.slice(9)}${size}`;
   }
 
   /** A row of life lines with `text` over them from `column` on. */
-  #overlay(text: string, column: number, code?: number): string {
+  #overlay(text: string, column: number, look?: Look): string {
     const end = text === "" ? column : column + text.length + 1;
     let row = "";
     for (let at = 0; at < column; at += 1) row += this.#isLine(at) ? "│" : " ";
-    row += code === undefined ? text : this.#paint(text, code);
+    row += look === undefined ? text : this.#paint(text, look);
     if (text !== "") row += " ";
     for (let at = end; at <= LAST_LINE; at += 1) row += this.#isLine(at) ? "│" : " ";
     return row;
@@ -128,10 +131,6 @@ class Canvas {
 
   #isLine(column: number): boolean {
     return [...this.#columns.values()].includes(column);
-  }
-
-  #paint(text: string, code: number): string {
-    return this.#colour && text !== "" ? `\u001b[${code}m${text}\u001b[0m` : text;
   }
 }
 

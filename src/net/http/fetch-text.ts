@@ -17,6 +17,8 @@ export interface FetchOrder {
   readonly maxRedirects?: number;
   /** For all of it, redirects included. */
   readonly ms: number;
+  /** Hears how much has come, and how much there is, where the answer says so. */
+  readonly onBytes?: (bytes: number, total: number | undefined) => void;
 }
 
 export type Fetched =
@@ -89,7 +91,7 @@ function listFields({ username, password }: URL, { etag, lastModified, accept }:
   };
 }
 
-async function read(response: IncomingMessage, { maxBytes, etag, lastModified }: FetchOrder): Promise<Step> {
+async function read(response: IncomingMessage, { maxBytes, etag, lastModified, onBytes }: FetchOrder): Promise<Step> {
   const { statusCode: status = 0, headers } = response;
   const give = (step: Step): Step => {
     response.destroy();
@@ -103,10 +105,13 @@ async function read(response: IncomingMessage, { maxBytes, etag, lastModified }:
   if (encoding !== "identity") return give(fail("answered with a compressed file, which was not asked for"));
   const chunks: Uint8Array[] = [];
   let length = 0;
+  const { "content-length": announced } = headers;
+  const total = announced === undefined ? undefined : Number(announced);
   for await (const chunk of response as AsyncIterable<Uint8Array>) {
     length += chunk.length;
     if (length > maxBytes) return give(fail(`is larger than ${maxBytes / 1024 / 1024} MiB`));
     chunks.push(chunk);
+    onBytes?.(length, total);
   }
   if (!response.complete) return fail("ended before its end");
   return {

@@ -16,7 +16,7 @@ const toProxy = {
 try {
   process.stdout.write(await { ask, tunnel, socket }[mode]());
 } catch (error) {
-  console.error(`agent: ${error.message}`);
+  process.stderr.write(`agent: ${error.message}\n`);
   process.exitCode = 1;
 }
 
@@ -28,17 +28,17 @@ async function ask() {
 async function tunnel() {
   const port = target.port || (target.protocol === "https:" ? 443 : 80);
   const request = http.request({ ...toProxy, method: "CONNECT", path: `${target.hostname}:${port}` }).end();
-  const socket = await new Promise((resolve, reject) => {
+  const opened = await new Promise((resolve, reject) => {
     request.on("error", reject);
-    request.on("connect", ({ statusCode, statusMessage }, opened) => {
-      if (statusCode === 200) return resolve(opened);
-      opened.destroy();
+    request.on("connect", ({ statusCode, statusMessage }, connection) => {
+      if (statusCode === 200) return resolve(connection);
+      connection.destroy();
       reject(new Error(`${statusCode} ${statusMessage}`));
     });
   });
   // The name that TLS is asked for; another than the tunnel's is domain fronting.
   const servername = process.env.FRONT ?? target.hostname;
-  return read(https.request({ socket, servername, agent: false, host: servername, path: target.pathname }));
+  return read(https.request({ socket: opened, servername, agent: false, host: servername, path: target.pathname }));
 }
 
 async function socket() {

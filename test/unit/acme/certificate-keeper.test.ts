@@ -145,6 +145,7 @@ describe("a certificate that is kept", () => {
     const next = stand.another();
     next.load();
     expect(stand.used).toHaveLength(2);
+    stand.server.stopped = false;
     next.start();
     await waitFor(() => stand.server.now > Date.UTC(2026, 11, 10), "some days");
     expect(stand.changes).toHaveLength(1);

@@ -33,6 +33,18 @@ describe("help", () => {
     expect(await words(40)).toEqual(await words(200));
   });
 
+  test("has an example of every command, each of that command", async () => {
+    const listed = [...(await help(["--help"])).matchAll(/^ {2}([a-z]+) {2,}/gm)].map(([, name = ""]) => name);
+    expect(listed).toContain("approvals");
+    for (const name of listed) {
+      const [, examples = ""] = (await help([name, "--help"])).split("\nEXAMPLES\n");
+      expect([name, examples]).toEqual([
+        name,
+        expect.stringMatching(new RegExp(`^ {4}.*\\bpenstock${name === "serve" ? "" : ` ${name}`}\\b`, "m")),
+      ]);
+    }
+  });
+
   test("groups the commands and says what exit codes mean", async () => {
     const text = await help(["--help"]);
     for (const title of ["RUN A PROXY", "SET IT UP", "WATCH IT", "EXIT CODES"]) expect(text).toContain(`\n${title}\n`);

@@ -7,6 +7,8 @@ const mistakes: [raw: unknown, advice: string][] = [
   [{ listen: ["http://0.0.0.0:8080"] }, 'listen[0]: "http://0.0.0.0:8080" is a URL. Write "0.0.0.0:8080".'],
   [{ listen: [{ port: "80" }] }, 'listen[0].port: Found "80". Write a whole number from 0 to 65535. Leave out'],
   [{ sidecar: 9080 }, "sidecar: Found a number. Write a map such as { port: 9080 }."],
+  [{ users: { alice: "hunter2" } }, 'users: Found a map. Write a list of { name, password }, { file: "users.ht'],
+  [{ users: { fiel: "users.htpasswd" } }, 'issuer, audience } or a function. Did you mean "file"?'],
   [{ users: ["alice:hunter2"] }, "users[0]: Found a text. Write a map with name and password."],
   [{ rules: [{ via: "dirct" }] }, 'rules[0].via: There is no upstream "dirct". Write "direct", "environment" or'],
   [

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { checkConfig } from "../../../src/config/check.ts";
 import { formatProblem } from "../../../src/config/problem.ts";
+import { compileForTest } from "../../support/compile-for-test.ts";
 
 const sidecar = { port: 0, token: "0123456789abcdef" };
 
@@ -43,5 +44,18 @@ describe("rules that ask", () => {
     expect(listProblems({ approvals: { notify } })).toEqual([
       "approvals.notify.cache: Nothing is asked here, so no answer can be kept. Leave it out.",
     ]);
+  });
+
+  test.each([
+    ["http://hooks.example/", 1],
+    ["https://hooks.example/", 0],
+    ["http://127.0.0.1:8080/", 0],
+  ])("warn of questions that go without TLS to another machine: %s", (url, count) => {
+    const { warnings } = compileForTest({ rules: [{ ask: true }], sidecar, approvals: { notify: { url } } });
+    expect(warnings.map(formatProblem)).toEqual(
+      Array(count).fill(
+        'approvals.notify.url: The webhook is asked without TLS: whoever is on the way can read who asks for what, and the secrets in "headers". Write "https://", or a service on this machine.',
+      ),
+    );
   });
 });

@@ -105,7 +105,7 @@ describe("checkConfig() on single settings", () => {
         [{ users: [{ name: "a" }] }, 'users[0].password: Required. Write a text, { env: "NAME" } or { file: "path" }.'],
         [{ users: [{ password: "x" }] }, "users[0].name: Required. Write a user name."],
         [{ users: [{ name: "a:b", password: "x" }] }, "users[0].name: A text has a colon"],
-        [{ users: {} }, "users.file: Required. Write the path of a file."],
+        [{ users: {} }, 'users: Found a map. Write a list of { name, password }, { file: "users.htpasswd" }'],
         [{ timeouts: { idle: 10 } }, 'timeouts.idle: Found 10. Write a duration such as "10s".'],
         [{ timeouts: { connect: "0" } }, 'timeouts.connect: "0" would leave no time at all.'],
         [{ timeouts: { drain: "soon" } }, 'timeouts.drain: "soon" is not a duration.'],
@@ -239,7 +239,7 @@ describe("checkConfig() on settings that contradict each other", () => {
         ],
         [
           { rules: [{ to: ["*"] }] },
-          'rules[0]: The rule does nothing. Set "deny", "allow", "ask", "allowPrivate" or "via".',
+          'rules[0]: The rule does nothing. Set "deny", "allow", "ask", "allowPrivate", "webhook" or "via".',
         ],
         [{ rules: [{ deny: true, sni: "match" }] }, 'rules[0].sni: The rule denies. Leave out "deny" or "sni".'],
         [{ rules: [{ deny: true, protocols: ["tls"] }] }, "rules[0].protocols: The rule denies."],
@@ -295,14 +295,6 @@ describe("checkConfig() on settings that contradict each other", () => {
         [
           { default: "direct", upstream: "socks5://h" },
           'default: Found "upstream" as well, which sets the default way.',
-        ],
-        [{ sidecar: {} }, 'sidecar: Neither "port" nor "unix" is set. Write "port: 9080", or'],
-        [{ sidecar: { port: 1, unix: "a" } }, 'sidecar: Both "port" and "unix" are set. Leave one of them out.'],
-        [{ sidecar: { unix: "a", host: "::1" } }, "sidecar.host: A Unix socket has no host."],
-        [{ sidecar: { port: 1, host: "0.0.0.0" } }, 'sidecar.host: Cannot bind "0.0.0.0": the sidecar has no token.'],
-        [
-          { sidecar: { port: 1, host: "example.org", token: "t" } },
-          'sidecar.host: "example.org" names no address to bind.',
         ],
       ] satisfies [unknown, string][]
     ).map(flip),

@@ -136,6 +136,19 @@ describe("TLS of the sidecar", () => {
   });
 });
 
+describe("where the sidecar listens", () => {
+  test.each<[message: string, sidecar: object]>([
+    ['sidecar: Neither "port" nor "unix" is set. Write "port: 9080", or', {}],
+    ['sidecar: Both "port" and "unix" are set. Leave one of them out.', { port: 1, unix: "a" }],
+    ["sidecar.host: A Unix socket has no host.", { unix: "a", host: "::1" }],
+    ['sidecar.host: Cannot bind "0.0.0.0": the sidecar has no token.', { port: 1, host: "0.0.0.0" }],
+    ['sidecar.host: "example.org" names no address to bind.', { port: 1, host: "example.org", token: "t" }],
+  ])("is checked: %s", (message, sidecar) => {
+    const checked = checkConfig({ sidecar });
+    expect(checked.ok ? "" : checked.problems.map(formatProblem).join("\n")).toContain(message);
+  });
+});
+
 describe("pickToken", () => {
   const plan = compileForTest(
     { sidecar: { port: 1, tokens: [reader, operator] } },

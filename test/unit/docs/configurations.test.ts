@@ -36,6 +36,7 @@ describe("a configuration in the documentation", () => {
       "privkey.pem": key,
       "redis-ca.pem": authority.cert,
       "corp-ca.pem": authority.cert,
+      "ca.pem": authority.cert,
       "prometheus.token": "0123456789abcdef0123456789abcdef\n",
       "dev.txt": "git.example\n",
       "blocked.txt": "*.evil.example\n",

@@ -2,7 +2,10 @@ import { describe, expect, test } from "bun:test";
 import { learnRules, Observations } from "../../../src/learn/learn-rules.ts";
 import { readEntry } from "../../../src/learn/read-entry.ts";
 import { hasSuffixesBelow } from "../../../src/learn/registered-domain.ts";
-import { writeRules } from "../../../src/learn/write-rules.ts";
+import { RULE_FORMS, writeRules } from "../../../src/learn/write-rules.ts";
+import { runCli } from "../../../src/cli/run-cli.ts";
+import { createFakeIo } from "../../support/fake-io.ts";
+import { makeFolder } from "../../support/temporary-folder.ts";
 
 function learn(targets: readonly string[], more: Record<string, unknown> = {}, threshold = 3): string[] {
   const seen = new Observations();
@@ -107,4 +110,34 @@ test("A hostile user or remark breaks no form of the written rules", () => {
     rules: [{ users: [user] }],
   });
   expect(new Bun.Transpiler({ loader: "ts" }).scanImports(writeRules(rules, "ts", ["a\nb"]))).toHaveLength(1);
+});
+
+describe("writeRules()", () => {
+  test.each(RULE_FORMS)(
+    "writes rules in %s that hold beside the upstream that they were learned with",
+    async (form) => {
+      const seen = new Observations();
+      for (const [target, route] of [
+        ["a.example:443", "upstream"],
+        ["b.example:443", "direct"],
+      ]) {
+        const read = readEntry({ target, route });
+        if (typeof read !== "string") seen.add(read);
+      }
+      const text = writeRules(learnRules(seen, 3), form, ["remark"]);
+      await using folder = await makeFolder({ [`proxy.config.${form}`]: text });
+      const io = createFakeIo({ folder: folder.path });
+      const code = await runCli(["check", "--json", "--upstream", "http://192.0.2.1:3128"], io);
+      expect([code, io.told]).toEqual([0, []]);
+      const { effective } = JSON.parse(io.printed()) as { effective: object };
+      expect(effective).toMatchObject({
+        default: "upstream",
+        rules: [
+          { to: ["a.example:443"], allow: true, via: "upstream" },
+          { to: ["b.example:443"], allow: true, via: "direct" },
+          { name: "not-learned", deny: true },
+        ],
+      });
+    },
+  );
 });

@@ -55,6 +55,17 @@ describe("the folder for state", () => {
     );
   });
 
+  test("is what its own permissions make it on Windows, which has no modes", async () => {
+    await using home = await makeFolder({ file: "text" });
+    const path = `${home.path}/open`;
+    await mkdir(path);
+    await chmod(path, 0o755);
+    for (const named of [setting, "STATE_DIRECTORY"] as const)
+      expect(prepareStateFolder({ path, setting: named }, "win32")).toBeUndefined();
+    expect(await modeOf(path)).toBe(0o755);
+    expect(prepareStateFolder({ path: `${home.path}/file`, setting }, "win32")).toContain(": it is a file.");
+  });
+
   test("comes from the setting, relative to the configuration file, else from systemd, else there is none", () => {
     const variables = { STATE_DIRECTORY: "/var/lib/penstock:/var/lib/other" };
     const materials = { folder: "/etc/penstock", variables };

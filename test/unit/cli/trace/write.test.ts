@@ -5,11 +5,13 @@ import { writeTraceJson } from "../../../../src/cli/trace/write-json.ts";
 import { writeTraceMermaid } from "../../../../src/cli/trace/write-mermaid.ts";
 import { writeTracePcapng } from "../../../../src/cli/trace/write-pcapng.ts";
 import { writeTraceText } from "../../../../src/cli/trace/write-text.ts";
+import { createPaint } from "../../../../src/cli/style.ts";
 import { makeTrace } from "../../../support/make-trace.ts";
 import { joinStream, readCapture } from "../../../support/read-capture.ts";
 
 const tell = (record: TraceRecord) => listSteps(record, { roots: [], source: "the test", now: record.startedAt });
-const text = (record: TraceRecord, colour = false) => writeTraceText(record, tell(record), colour);
+const text = (record: TraceRecord, colour = false) =>
+  writeTraceText(record, tell(record), createPaint(colour ? "all" : "plain"));
 const failure = { stage: "certificate", at: 12.34, text: "The certificate cannot be trusted" } as const;
 
 describe("writeTraceText()", () => {
