@@ -1,4 +1,5 @@
 import { type CodeBlock, listPages, readBlocks } from "./documentation.ts";
+import { ownRunners } from "./line-facts.ts";
 
 /** A command line of a page for users. */
 export interface DocumentedLine {
@@ -9,9 +10,9 @@ export interface DocumentedLine {
   readonly text: string;
 }
 
-/** The pages that have command lines. */
+/** The pages that have command lines, without those that have a runner of their own. */
 export function listCommandPages(): string[] {
-  return listPages().filter((page) => readCommandLines(page).length > 0);
+  return listPages().filter((page) => ownRunners[page] === undefined && readCommandLines(page).length > 0);
 }
 
 /** The command lines of a page, in order. */

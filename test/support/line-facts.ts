@@ -27,6 +27,11 @@ export const notRun: readonly NotRun[] = [
   { line: /^wireshark /, because: "needs a window: trace-tshark.test.ts reads the same file" },
 ];
 
+/** Pages whose lines have a runner of their own, since each runs beside the one before. */
+export const ownRunners: Readonly<Record<string, string>> = {
+  "docs/agents.md": "agents.test.ts plays the page with a sandbox",
+};
+
 /** How a line is run that does not simply end with 0. */
 export interface LineFacts {
   readonly line: RegExp;
