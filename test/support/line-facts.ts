@@ -48,7 +48,7 @@ export interface LineFacts {
   readonly terminal?: true;
   /** No proxy serves beside it. */
   readonly alone?: true;
-  /** It begins in a folder without files, and so do the lines after it. */
+  /** It runs in a folder without files. */
   readonly fresh?: true;
 }
 
@@ -57,6 +57,9 @@ export const lineFacts: readonly LineFacts[] = [
   { line: /^penstock( serve)?( --(listen|config|upstream).*)?( *#.*)?$/, alone: true, until: /Listening on / },
   { line: /^penstock test /, alone: true },
   { line: /^penstock init/, page: "docs/editor.md", alone: true, fresh: true },
+  { line: /^penstock init/, page: "docs/cli.md", alone: true, fresh: true },
+  { line: /^penstock learn --live/, until: /\S/, code: 1, because: "nothing happened that could be learned" },
+  { line: /^penstock top/, terminal: true, input: "q" },
   { line: /^penstock passwd /, input: "secret" },
   { line: /\/\/user@proxy/, input: "secret" },
   { line: /^penstock events/, until: /Watching until SIGINT/ },

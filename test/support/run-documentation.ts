@@ -73,6 +73,7 @@ class Shell {
     const tunnels = facts.alone === true ? [] : await world.serve();
     const question = text.includes("3f0c12ab") ? await world.askOperator() : "";
     const line = fillIn(text, tunnels).replaceAll("3f0c12ab", question);
+    const before = this.#folder;
     if (facts.fresh === true) this.#folder = await mkdtemp(join(world.folder.path, "fresh-"));
     const script = [
       "set -o pipefail",
@@ -110,7 +111,10 @@ class Shell {
     const code = await child.exited;
     await gathered;
     clearTimeout(deadline);
-    this.#folder = (await readFile(`${this.#state}.folder`, "utf8").catch(() => this.#folder)).trim();
+    this.#folder =
+      facts.fresh === true
+        ? before
+        : (await readFile(`${this.#state}.folder`, "utf8").catch(() => this.#folder)).trim();
     return { code, output };
   }
 }
