@@ -167,7 +167,11 @@ describe("penstock test", () => {
   test.each([
     ["a case without an answer", "- user ci → packages.example\n", "p.yaml:1:3: [0]: A text has no answer."],
     ["a word that is no reason", "- → a:1: deny denied_by_ruel\n", "no reason of a refusal. Did you mean"],
-    ["an answer that is none", "- → a:1: maybe\n", '"maybe" is not an answer. Begin it with "allow", "deny" or "report".'],
+    [
+      "an answer that is none",
+      "- → a:1: maybe\n",
+      '"maybe" is not an answer. Begin it with "allow", "deny" or "report".',
+    ],
     ["a way of a refusal", "- → a:1: deny via corp\n", 'What is denied has no way. Leave out "via".'],
     ["a client that is none", "- from here → a:1: deny\n", '"here" is not an IP address.'],
     ["a target that is none", "- → a:0: deny\n", '"a:0" is not a target'],
