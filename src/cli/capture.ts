@@ -86,8 +86,8 @@ async function runCapture(wanted: WantedCapture, io: CliIo): Promise<number> {
     io.tell(sink);
     return exitCodes.failure;
   }
-  io.tell("Capturing until SIGINT.");
   const unsubscribe = endAtSignal(wanted, id, leaving, io);
+  io.tell("Capturing until SIGINT.");
   const ended = await copyBlocks(asked.body, sink, leaving);
   unsubscribe();
   await sink.close();

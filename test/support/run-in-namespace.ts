@@ -3,15 +3,16 @@ import { makeEnvironment } from "./program.ts";
 
 /**
  * Runs a program of tests within namespaces of its own (`-n` for the network, `-m`
- * for mounts), where it is root, with the executable at hand. Gives what it prints as JSON.
+ * for mounts, `-p` for processes, which end with it), where it is root, with the executable at hand. Gives what it prints as JSON.
  */
 export async function runInNamespace<Result>(
   runner: string,
-  namespaces: readonly ("-n" | "-m")[],
+  namespaces: readonly ("-n" | "-m" | "-p")[],
   ...args: readonly string[]
 ): Promise<Result> {
   const flags = process.geteuid?.() === 0 ? namespaces : ["-r", ...namespaces];
-  const child = Bun.spawn(["unshare", ...flags, process.execPath, runner, ...args], {
+  const processes = namespaces.includes("-p") ? ["--fork", "--kill-child", "--mount-proc"] : [];
+  const child = Bun.spawn(["unshare", ...flags, ...processes, process.execPath, runner, ...args], {
     stdout: "pipe",
     stderr: "pipe",
     env: makeEnvironment({ TEST_EXECUTABLE: await findExecutable() }),

@@ -9,6 +9,7 @@ import { makeFolder, type TemporaryFolder } from "../../support/temporary-folder
 const others: readonly { readonly is: string; readonly marks: RegExp }[] = [
   { is: "a policy test", marks: /^# policy\.test\.yaml$/m },
   { is: "a file of Prometheus", marks: /^scrape_configs:$/m },
+  { is: "manifests of Kubernetes", marks: /^apiVersion: /m },
   { is: "a PAC file", marks: /^function FindProxyForURL\(/m },
   { is: "the type of a function, or of what it gives", marks: /^\(.*\) => |^[\w<, >]+( \| .*)?$/ },
   { is: "an answer of the sidecar", marks: /"(?:since_ms|used_by)": / },
@@ -51,7 +52,7 @@ describe("a configuration in the documentation", () => {
     await folder.write({ [name]: text });
     // Every variable that the text names has a value.
     const named = Array.from(
-      text.matchAll(/env\(\s*"(\w+)"|"?\benv"?: "(\w+)"/g),
+      text.matchAll(/env\(\s*"(\w+)"|"?\benv"?: "?(\w+)"?/g),
       ([, call, member]) => call ?? member,
     );
     const variables = Object.fromEntries(named.map((variable) => [variable ?? "", "0123456789abcdef0123456789"]));
@@ -59,6 +60,21 @@ describe("a configuration in the documentation", () => {
     const code = await runCli(["check", "--config", `${folder.path}/${name}`], io);
     expect({ code, told: code === 0 ? [] : io.told }).toEqual({ code: 0, told: [] });
   });
+});
+
+describe("manifests of Kubernetes in the documentation", () => {
+  const manifests = blocks.filter(({ text }) => /^apiVersion: /m.test(text));
+  test.each(manifests.map(({ place, text }) => [place, text] as const))(
+    "%s hold an accepted configuration",
+    async (_, text) => {
+      const documents = Bun.YAML.parse(text) as { kind: string; data?: Record<string, string> }[];
+      expect(documents.map(({ kind }) => kind)).toEqual(["ConfigMap", "Deployment", "NetworkPolicy"]);
+      await using folder = await makeFolder(documents[0]?.data ?? {});
+      const io = createFakeIo({ folder: folder.path, variables: { SIDECAR_TOKEN: "0123456789abcdef0123456789" } });
+      const code = await runCli(["check"], io);
+      expect({ code, told: code === 0 ? [] : io.told }).toEqual({ code: 0, told: [] });
+    },
+  );
 });
 
 describe("a block that is no configuration", () => {
