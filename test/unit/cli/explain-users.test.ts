@@ -44,3 +44,15 @@ test("penstock explain reads the parameters of a user name, and says who the cli
     "meaning: The parameters in the user name cannot be read.",
   ]);
 });
+
+test("penstock explain exits with 78 when there is nothing to explain with", async () => {
+  await using folder = await makeFolder({ "proxy.config.json": "{" });
+  expect(await runCli(["explain", "example.org"], createFakeIo({ folder: folder.path }))).toBe(78);
+});
+
+test("penstock explain knows the proxy itself", async () => {
+  await using folder = await makeFolder({ "proxy.config.json": { listen: ["127.0.0.1:8080"] } });
+  const io = createFakeIo({ folder: folder.path });
+  expect(await runCli(["explain", "127.0.0.1:8080"], io)).toBe(1);
+  expect(io.printed().split("\n")).toContain("verdict: refused with 508");
+});

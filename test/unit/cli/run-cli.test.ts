@@ -314,11 +314,6 @@ describe("penstock explain", () => {
     expect((await explain("192.0.2.1")).lines[2]).toStartWith("note:    without credentials the answer is 407");
   });
 
-  test("knows the proxy itself", async () => {
-    const lines = (await explain("127.0.0.1:8080", "--as", "ci")).lines;
-    expect(lines).toContain("verdict: refused with 508");
-  });
-
   test.each([
     [["a b"], '"a b" is not a target: a host has only letters'],
     [["a:0"], '"a:0" is not a target: a port is a decimal number'],
@@ -328,10 +323,5 @@ describe("penstock explain", () => {
     const { code, told } = await explain(...argv);
     expect(code).toBe(2);
     expect(told[0]).toStartWith(message);
-  });
-
-  test("exits with 78 when there is nothing to explain with", async () => {
-    const io = createFakeIo({ folder: await createFolder({ "proxy.config.json": "{" }) });
-    expect(await runCli(["explain", "example.org"], io)).toBe(78);
   });
 });
