@@ -30,12 +30,12 @@ export function showProblems(failed: Failed): string[] {
   });
 }
 
-function showPlace({ place, path }: Problem, texts: ReadonlyMap<string, string>, names: SettingNames) {
+function showPlace({ place, path, message }: Problem, texts: ReadonlyMap<string, string>, names: SettingNames) {
   if (place === undefined) return undefined;
   const { file, line, column } = readPlace(place);
   const text = texts.get(file);
   if (text === undefined || line === undefined || column === undefined) return undefined;
-  return showLine(text, chooseNotation(file), { line, column, path }, names);
+  return showLine(text, chooseNotation(file), { line, column, path, message }, names);
 }
 
 function chooseNotation(file: string): Notation {

@@ -4,8 +4,8 @@ import type { SettingNames } from "./setting-names.ts";
 /*
  * A line of a configuration may hold secrets, also where none belongs. So a shown
  * line has only what a message may repeat: names of settings, signs, and values of
- * settings that hold no secret, in the forms that cannot carry credentials.
- * Everything else is "…".
+ * settings that hold no secret, in the forms that cannot carry credentials, and only
+ * where the message of the problem has them as well. Everything else is "…".
  */
 
 const HIDDEN = "…";
@@ -25,6 +25,8 @@ interface Place {
   readonly column: number;
   /** The setting; empty for an error of the grammar, where no value is known to be harmless. */
   readonly path: Problem["path"];
+  /** What is told of it. */
+  readonly message: string;
 }
 
 /** The line of a place and a line with a mark below, for people; undefined where the line cannot be shown. */
@@ -35,7 +37,7 @@ export function showLine(text: string, notation: Notation, place: Place, names: 
   if (raw === undefined || at > raw.length || /"""|'''/.test(raw)) return undefined;
   const isCut = at > MAX_LOOK;
   const line = isCut ? raw.slice(at, at + MAX_LOOK) : raw.slice(0, at + MAX_LOOK);
-  const pieces = new LineReader(line, notation, isCut ? 0 : at, place.path, names).read();
+  const pieces = new LineReader(line, notation, isCut ? 0 : at, place, names).read();
   const marked = isCut ? 0 : pieces.findIndex(({ from, to }) => from <= at && at < to);
   const head = isCut ? [{ text: HIDDEN, from: 0, to: 0 }] : [];
   return draw([...head, ...pieces], marked < 0 ? head.length + pieces.length : head.length + marked, place.line);
@@ -121,17 +123,19 @@ class LineReader {
   readonly #notation: Notation;
   readonly #names: SettingNames;
   readonly #shown: ReadonlySet<string>;
+  readonly #message: string;
   readonly #base: Context;
   readonly #pieces: Piece[] = [];
   #outer: Context[] = [];
   #context: Context;
   #at = 0;
 
-  constructor(line: string, notation: Notation, mark: number, path: Problem["path"], names: SettingNames) {
+  constructor(line: string, notation: Notation, mark: number, { path, message }: Place, names: SettingNames) {
     this.#line = line;
     this.#notation = notation;
     this.#names = names;
     this.#shown = shownNames(path);
+    this.#message = message;
     const hidden = path.length === 0 || path.some((key) => names.secret.has(String(key)));
     const last = path.findLast((key) => typeof key === "string");
     const inList = typeof path.at(-1) === "number";
@@ -176,7 +180,8 @@ class LineReader {
     // Names of constants that are called as settings are.
     const isConstant = this.#notation === "script" && key === undefined && this.#names.all.has(text);
     const isLanguage = quote === "" && (LANGUAGE.has(text) || isConstant);
-    const isHarmless = !hidden && key !== undefined && this.#names.open.has(key) && canQuote(text);
+    const isOpen = !hidden && key !== undefined && this.#names.open.has(key);
+    const isHarmless = isOpen && canQuote(text) && this.#isTold(text);
     this.#push(raw, isLanguage || isHarmless ? raw : `${quote}${HIDDEN}${quote}`);
   }
 
@@ -192,6 +197,12 @@ class LineReader {
     } else if ((sign === "," || sign === ";") && !this.#context.isList) {
       this.#context = { ...this.#context, key: undefined };
     }
+  }
+
+  /** Whether the message repeats a value: a text in quotes, a number as it is. */
+  #isTold(value: string): boolean {
+    if (this.#message.includes(JSON.stringify(value))) return true;
+    return /^[\d.]+$/.test(value) && this.#message.split(/[ ,]|\.(?= |$)/).includes(value);
   }
 
   #isKnown(name: string): boolean {

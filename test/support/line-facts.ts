@@ -10,6 +10,8 @@ export const notRun: readonly NotRun[] = [
     line: /^(npx -y bun|bun install|bun run |bun test)/,
     because: "needs the checkout and packages of the network: .ci/run runs them",
   },
+  { line: /^npm (install|pack) /, because: "needs packages that are built: npm-package.test.ts installs them" },
+  { line: /^\.ci\/try-deb/, because: "makes a whole Debian system: it is run before a release" },
   { line: /^\.ci\/release/, because: "builds executables: .ci/run runs it with --smoke" },
   { line: /^(docker|kubectl) /, because: "needs a container runtime: configurations.test.ts checks what is inside" },
   { line: /^apt install /, because: "needs root of a whole system: .ci/release checks the package" },

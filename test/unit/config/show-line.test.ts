@@ -9,13 +9,29 @@ const names = listSettingNames();
 type Path = readonly (string | number)[];
 
 /** What is shown of the line at "‸", which is taken out. */
-function show(marked: string, path: Path, notation: Notation = "script"): string | undefined {
+function show(
+  marked: string,
+  path: Path,
+  notation: Notation = "script",
+  message = tellAll(marked),
+): string | undefined {
   const before = (marked.split("‸")[0] ?? "").split("\n");
-  const place = { line: before.length, column: (before.at(-1) ?? "").replace("\ufeff", "").length + 1, path };
+  const place = { line: before.length, column: (before.at(-1) ?? "").replace("\ufeff", "").length + 1, path, message };
   return showLine(marked.replace("‸", ""), notation, place, names)?.join("\n");
 }
 
+/** A message that repeats every word of a line. */
+function tellAll(line: string): string {
+  return Array.from(line.matchAll(/[^\s"'`‸,{}[\]]+/g), ([word]) => `${JSON.stringify(word)} ${word} `).join("");
+}
+
 describe("showLine()", () => {
+  test("shows no value that the message does not repeat, since a secret may stand where none belongs", () => {
+    const line = '{ ‸"port": "S3krkr3t", "host": "S3krkr3t", "idle": 4711, "rate": 5, "to": ["a:0", "S3krkr3t"] }';
+    const shown = show(line, ["sidecar", "port"], "script", 'Found a text, 5 and "a:0". Write a number.');
+    expect(shown?.split("\n")[0]).toBe('1 | { "port": "…", "host": "…", "idle": …, "rate": 5, "to": ["a:0", "…"] }');
+  });
+
   test("marks the place below the line", () => {
     expect(show('{\n  "rules": [{ "to": [‸"a:0"] }]\n}', ["rules", 0, "to", 0])).toBe(
       '2 | "rules": [{ "to": ["a:0"] }]\n  |                    ^^^^^',
@@ -99,7 +115,12 @@ describe("showLine()", () => {
       fc.property(fc.array(part), fc.array(part), notations, (before, after, notation) => {
         const text = `${before.join("")}s3cr:t@x${after.join("")}`;
         const lines = before.join("").split("\n");
-        const place = { line: lines.length, column: (lines.at(-1) ?? "").length + 1, path: ["rules", 0, "to", 0] };
+        const place = {
+          line: lines.length,
+          column: (lines.at(-1) ?? "").length + 1,
+          path: ["rules", 0, "to", 0],
+          message: tellAll(text),
+        };
         const [line = "", mark = ""] = showLine(text, notation, place, names) ?? [];
         expect(line).not.toContain("s3cr:t@x");
         expect(line === "" || mark.trimEnd().endsWith("^")).toBe(true);
