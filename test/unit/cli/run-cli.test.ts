@@ -111,7 +111,7 @@ describe("penstock check", () => {
       '    1 | {"open":1,"…":…}',
       "      |  ^^^^^^",
       `  ${folder}/proxy.config.json:1:11: lisen: There is no such setting. Did you mean "listen"?`,
-      '    1 | {"open":1,"lisen":…}',
+      '    1 | {"open":…,"lisen":…}',
       "      |           ^^^^^^^",
     ]);
   });
