@@ -18,7 +18,7 @@ export async function findRunning(input: CommandInput, platform = process.platfo
   if (!place.isNamed && place.problems.length === 0)
     return done({
       access: undefined,
-      why: "No sidecar is configured, so no proxy was asked to hand over. To have one do it: kill -USR2 PID",
+      why: "No configuration with a sidecar was found here, so no proxy was asked to hand over. Name the file of the proxy with --config, or send the proxy SIGUSR2.",
     });
   const access = await findSidecar(input, "/handover", ["operate"]);
   if (typeof access === "string") return refuse("arguments", `${access} To replace the file only: --replace-only`);
