@@ -1,5 +1,6 @@
 import type { Cidr } from "./cidr.ts";
 import type { Ip } from "./ip.ts";
+import { sortInSteps } from "./sort-in-steps.ts";
 
 /**
  * Address ranges, each with a value. A binary search finds the narrowest range
@@ -108,8 +109,7 @@ class RangeList {
       const end = left && this.#findEnd(left.range);
       if (end) segments.begin(end, around.at(-1)?.node);
     };
-    const order = this.#sort();
-    yield;
+    const order = yield* sortInSteps(this.#prefixes.length, (a, b) => this.#compare(a, b));
     for (let at = 0, rounds = 1; at < order.length; rounds++) {
       if (rounds % STEP_RANGES === 0) yield;
       const range = order[at] as number;
@@ -123,12 +123,6 @@ class RangeList {
     }
     while (around.length > 0) leave();
     return segments.build();
-  }
-
-  #sort(): Uint32Array {
-    const order = Uint32Array.from(this.#prefixes, (_, at) => at);
-    const sorted = order.every((range, at) => at === 0 || this.#compare(range - 1, range) <= 0);
-    return sorted ? order : order.sort((a, b) => this.#compare(a, b) || a - b);
   }
 
   #compare(a: number, b: number): number {
