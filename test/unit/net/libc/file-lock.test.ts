@@ -4,7 +4,7 @@ import { openLibc } from "../../../../src/net/libc/libc.ts";
 import { takeFileLock } from "../../../../src/net/libc/file-lock.ts";
 import { makeFolder } from "../../../support/temporary-folder.ts";
 
-describe.if(openLibc() !== undefined)("takeFileLock()", () => {
+describe.if(openLibc() !== undefined)("takeFileLock(), where the C library is known", () => {
   test("gives a lock to one at a time", async () => {
     await using folder = await makeFolder();
     const path = join(folder.path, "lock");
