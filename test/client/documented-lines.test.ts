@@ -41,7 +41,7 @@ async function takeResults(page: string): Promise<LineResult[]> {
 describe("a command line in the documentation", () => {
   for (const page of run) {
     withPrograms(
-      `of ${page} does what it says`,
+      `of ${page} runs as it is written, and ends with the exit code that it should`,
       async () => {
         const results = await takeResults(page);
         expect(results.length).toBeGreaterThan(0);

@@ -1,10 +1,11 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
+import { parseToml } from "../../src/config/parse-toml.ts";
 import { parseYaml } from "../../src/config/parse-yaml.ts";
 import { authorize } from "../../src/proxy/decide/authorize.ts";
 import { learnRules, Observations } from "../../src/learn/learn-rules.ts";
 import { readEntry } from "../../src/learn/read-entry.ts";
-import { writeRules } from "../../src/learn/write-rules.ts";
+import { RULE_FORMS, type RuleForm, writeRules } from "../../src/learn/write-rules.ts";
 import { compileForTest } from "../support/compile-for-test.ts";
 import { createFakeResolver } from "../support/fake-resolver.ts";
 import { makeEndpoint } from "../support/make-endpoint.ts";
@@ -20,20 +21,27 @@ const entry = fc.record({
   route: fc.constantFrom("direct", "direct", "up"),
 });
 
-function compile(entries: readonly { user?: string | undefined }[], threshold: number) {
+/** Reads what was written. What `defineConfig` is given in TypeScript is JSON5. */
+function readRules(text: string, form: RuleForm): object {
+  if (form === "json") return JSON.parse(text) as object;
+  if (form === "ts") return Bun.JSON5.parse(/defineConfig\((\{.*\})\);\n$/s.exec(text)?.[1] ?? "") as object;
+  const written = form === "yaml" ? parseYaml(text) : parseToml(text);
+  if (!written.ok) throw new Error(text);
+  return written.value as object;
+}
+
+function compile(entries: readonly { user?: string | undefined }[], threshold: number, form: RuleForm) {
   const seen = new Observations();
   for (const each of entries) {
     const read = readEntry(each);
     if (typeof read === "string") throw new Error(read);
     seen.add(read);
   }
-  const text = writeRules(learnRules(seen, threshold), "yaml", ["remark\n- injected: true"]);
-  const written = parseYaml(text);
-  if (!written.ok) throw new Error(text);
+  const text = writeRules(learnRules(seen, threshold), form, ["remark\n- injected: true"]);
   const names = [...new Set(entries.flatMap(({ user }) => user ?? []))];
   const users = names.map((each) => ({ name: each, password: "x" }));
   return compileForTest({
-    ...(written.value as object),
+    ...readRules(text, form),
     ...(users.length > 0 && { users }),
     upstreams: { up: "http://192.0.2.1:3128" },
   });
@@ -56,8 +64,9 @@ test("Learned rules allow everything that was seen, and no other port, address o
     fc.asyncProperty(
       fc.array(entry, { minLength: 1, maxLength: 25 }),
       fc.constantFrom(2, 3, Infinity),
-      async (entries, threshold) => {
-        const compiled = compile(entries, threshold);
+      fc.constantFrom(...RULE_FORMS),
+      async (entries, threshold, form) => {
+        const compiled = compile(entries, threshold, form);
         for (const { target, user } of entries)
           expect([target, await allows(compiled, target, user)]).toEqual([target, true]);
         for (const { user } of entries)
@@ -74,6 +83,6 @@ test("Learned rules allow everything that was seen, and no other port, address o
             expect([other, await allows(compiled, other, user)]).toEqual([other, false]);
       },
     ),
-    { numRuns: 60 },
+    { numRuns: 120 },
   );
 });

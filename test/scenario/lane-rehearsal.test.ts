@@ -1,6 +1,7 @@
-import { afterEach, describe, expect, test } from "bun:test";
+import { afterEach, describe, expect, spyOn, test } from "bun:test";
 import { readdirSync } from "node:fs";
 import { startLaneWarmUp } from "../../src/gate/lane-warm-up.ts";
+import { Lane } from "../../src/net/splice/lane.ts";
 import { startLanes } from "../../src/net/splice/lane-pool.ts";
 import { rehearse } from "../../src/net/splice/lane-rehearsal.ts";
 import { TokenBuckets } from "../../src/net/conn/token-buckets.ts";
@@ -40,8 +41,12 @@ describe("lanes that rehearse", () => {
     const result = startLanes({ lanes: 1, buckets: TokenBuckets.create(4) });
     if (!result.ok) throw new Error(result.reason);
     const { pool } = result;
+    // Rehearsals also end by themselves after a second, so the end is looked at and not the time.
+    using end = spyOn(Lane.prototype, "endRehearsal");
     pool.rehearse();
+    expect(end).not.toHaveBeenCalled();
     expect([pool.hasRoom(), pool.status().lanes]).toEqual([false, 1]);
+    expect(end).toHaveBeenCalledTimes(1);
     expect(await pool.warm()).toBe(true);
     expect(pool.hasRoom()).toBe(true);
     await pool.stop();
@@ -51,8 +56,10 @@ describe("lanes that rehearse", () => {
     const result = startLanes({ lanes: 1, buckets: TokenBuckets.create(4) });
     if (!result.ok) throw new Error(result.reason);
     const before = countDescriptors();
+    using end = spyOn(Lane.prototype, "endRehearsal");
     result.pool.rehearse();
     await result.pool.stop();
+    expect(end).toHaveBeenCalledTimes(1);
     expect(countDescriptors()).toBeLessThanOrEqual(before);
     expect(result.pool.status().lanes).toBe(0);
   });

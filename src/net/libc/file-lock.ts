@@ -3,6 +3,7 @@ import { openLibc } from "./libc.ts";
 
 /** flock(2): exclusive, without waiting. */
 const LOCK_EX_NB = 2 | 4;
+const LOCK_UN = 8;
 
 /**
  * Takes a lock that other processes respect, and gives what gives it back;
@@ -17,5 +18,9 @@ export function takeFileLock(path: string): (() => void) | undefined {
     closeSync(fd);
     return undefined;
   }
-  return () => closeSync(fd);
+  return () => {
+    // A process that is started at this moment has a copy of the descriptor until it runs its program.
+    libc?.flock(fd, LOCK_UN);
+    closeSync(fd);
+  };
 }

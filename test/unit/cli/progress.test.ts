@@ -41,7 +41,9 @@ describe("showProgress()", () => {
     expect(await runCli(["passwd", flag], io)).toBe(0);
     expect(shown).toEqual([]);
     expect(await runCli(["passwd"], io)).toBe(0);
-    expect(shown).toEqual([""]);
+    // On a machine that is busy the hash takes longer than a second.
+    expect(shown.filter((text) => !/^Hashing the password \(\d+ s\)$/.test(text))).toEqual([""]);
+    expect(shown.at(-1)).toBe("");
   });
 });
 

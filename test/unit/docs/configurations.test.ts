@@ -68,7 +68,7 @@ describe("manifests of Kubernetes in the documentation", () => {
     "%s hold an accepted configuration",
     async (_, text) => {
       const documents = Bun.YAML.parse(text) as { kind: string; data?: Record<string, string> }[];
-      expect(documents.map(({ kind }) => kind)).toEqual(["ConfigMap", "Deployment", "NetworkPolicy"]);
+      expect(documents.map(({ kind }) => kind)).toEqual(["ConfigMap", "Deployment", "Service", "NetworkPolicy"]);
       await using folder = await makeFolder(documents[0]?.data ?? {});
       const io = createFakeIo({ folder: folder.path, variables: { SIDECAR_TOKEN: "0123456789abcdef0123456789" } });
       const code = await runCli(["check"], io);
