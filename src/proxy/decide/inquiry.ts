@@ -188,7 +188,8 @@ export class Inquiry {
         const note = `${failure.note ?? "no answer"}, and rule ${stopped?.name ?? ""} needs the address`;
         return { decision: undefined, failure: { ...failure, note } };
       }
-      if (stopped.reports) this.#reported ??= { rule: stopped.name, detail: failure.detail };
+      // A rule that would have asked an operator could only have allowed, and does not match without an address.
+      if (stopped.verdict.kind !== "allow") this.#reported ??= { rule: stopped.name, detail: failure.detail };
       const settled = await this.#settle(evaluate(this.#policy, query, rule + 1), query);
       if (settled.kind === "found") return settled.finding;
       rule = settled.rule;

@@ -7,7 +7,7 @@ import { compileRequestEdits } from "../../../../src/config/request-edits.ts";
 import { Secret } from "../../../../src/secret.ts";
 import { createFakeResolver, unaskedResolver } from "../../../support/fake-resolver.ts";
 import { makeEndpoint } from "../../../support/make-endpoint.ts";
-import { allowRule, denyRule, hookRule, makeIp, makePolicy } from "../../../support/make-policy.ts";
+import { allowRule, denyRule, hookRule, makeIp, makePatterns, makePolicy } from "../../../support/make-policy.ts";
 
 const resolver = createFakeResolver({
   "public.test": ["93.184.216.1"],
@@ -90,6 +90,21 @@ describe("a rule that only reports", () => {
     expect(await decide(policy, "slow.test:443")).toMatchObject({
       decision: { rule: "rest", reported: { rule: "net", detail: "dns_timeout" } },
     });
+  });
+
+  test("that would have asked an operator says nothing of a name that does not resolve", async () => {
+    const to = makePatterns("93.184.216.0/24");
+    const asking: Rule = {
+      name: "asking",
+      to,
+      verdict: { kind: "allow", allowPrivate: false, via: undefined, ask: true },
+    };
+    const rest = allowRule("rest", { via: ["up"], allowPrivate: true });
+    for (const rule of [asking, reports(asking)]) {
+      const found = await decide(makePolicy([rule, rest]), "slow.test:443");
+      expect(found).toMatchObject({ decision: { rule: "rest", allowPrivate: true } });
+      expect(found).not.toHaveProperty("decision.reported");
+    }
   });
 
   test("gives no host the secrets of a later rule, and drops what that rule drops", async () => {
