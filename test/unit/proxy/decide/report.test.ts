@@ -11,7 +11,7 @@ import { allowRule, denyRule, hookRule, makeIp, makePatterns, makePolicy } from 
 
 const resolver = createFakeResolver({
   "public.test": ["93.184.216.1"],
-  "mixed.test": ["93.184.216.1", "203.0.113.5", "10.0.0.1"],
+  "mixed.test": ["93.184.216.1", "93.184.217.1", "10.0.0.1"],
   "inside.test": ["10.0.0.1"],
   "slow.test": "dns_timeout",
 });
@@ -81,8 +81,10 @@ describe("a rule that only reports", () => {
     const found = await decide(policy, "mixed.test:443");
     if (typeof found === "string") throw new Error(found);
     const { decisions, addresses } = found;
-    expect(addresses?.map(({ text }) => text)).toEqual(["93.184.216.1"]);
+    expect(addresses?.map(({ text }) => text)).toEqual(["93.184.216.1", "93.184.217.1"]);
     expect(decisions?.get("93.184.216.1")?.reported).toEqual({ rule: "net", detail: "denied_by_rule" });
+    expect(decisions?.get("93.184.217.1")).toMatchObject({ rule: "rest" });
+    expect(decisions?.get("93.184.217.1")).not.toHaveProperty("reported");
   });
 
   test("does not refuse a name that does not resolve, and says why it would have", async () => {
