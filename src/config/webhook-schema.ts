@@ -30,11 +30,13 @@ export const webhookSchema = checked(
       "Webhook that is asked in place of a function, with a POST of JSON, directly and never through a proxy. It follows no redirect.",
     ),
     timeout: duration({ zero: false })
-      .describe("Time for an answer. Without one in time the client is refused. Default: `timeouts.hook`.")
+      .describe(
+        "Time for an answer. A client that waits for it is refused without one. Default: `timeouts.hook`; in a rule `5s`.",
+      )
       .optional(),
     cache: duration({ zero: true })
       .describe(
-        'How long a positive answer holds for the same question; `"0"` for not at all. Default: `auth.cacheTtl`.',
+        'How long an answer holds for the same question (in `users` only a positive one); `"0"` for not at all. Default: `auth.cacheTtl`; in a rule `10s`.',
       )
       .optional(),
     headers: z

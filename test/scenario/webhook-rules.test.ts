@@ -91,6 +91,35 @@ describe("a webhook for a rule", () => {
     expect(hook.asked).toEqual([]);
   });
 
+  test("can deny what the conditions of its rule cannot see, and cannot allow it", async () => {
+    using origin = serveHttp(() => ok("x"));
+    let allow = false;
+    await using hook = serveWebhook(() => ({ allow, for: 0 }));
+    const admin = { name: "admin", paths: ["/admin/*"], webhook: { url: hook.url } };
+    const rest = { name: "rest", to: ["127.0.0.1/32"], allowPrivate: true };
+    await using open = await startProxy({ rules: [admin, rest], default: "deny" });
+    await using shut = await startProxy({ rules: [admin], default: "deny" });
+    const target = `127.0.0.1:${origin.port}`;
+    const get = async (proxy: TestProxy, path: string): Promise<string> => {
+      const peer = await proxy.connect();
+      peer.write(`GET http://${target}${path} HTTP/1.1\r\nHost: ${target}\r\n\r\n`);
+      const { head } = await takeResponse(peer);
+      peer[Symbol.dispose]();
+      return /details="?([a-z_]+)/.exec(head)?.[1] ?? head.slice(9, 12);
+    };
+    for (const path of ["/admin/x", "/ADMIN/x", "/a//../admin/x"]) expect(await get(open, path)).toBe("denied_by_rule");
+    expect(await connectTo(open, target)).toBe("403 denied_by_rule: rule admin");
+    expect(hook.asked).toHaveLength(4);
+    expect(await get(open, "/other")).toBe("200");
+    expect(hook.asked).toHaveLength(4);
+    allow = true;
+    expect(await get(open, "/a//../admin/x")).toBe("200");
+    expect(await connectTo(open, target)).toBe("200");
+    expect(await get(shut, "/admin/x")).toBe("address_prohibited");
+    for (const path of ["/ADMIN/x", "/a//../admin/x"]) expect(await get(shut, path)).toBe("denied_by_default");
+    expect(await connectTo(shut, target)).toBe("403 denied_by_default");
+  });
+
   test.each([
     ["another status", () => new Response("{}", { status: 500 }), "answered with 500"],
     ["no JSON", () => new Response("yes"), "answered with something that is not"],

@@ -40,7 +40,8 @@ export class RuleWebhook {
   }
 
   ask(question: RuleQuestion): Promise<RuleAnswer | WebhookFault> | RuleAnswer {
-    const key = JSON.stringify(question);
+    // A path may be as long as a head: the table must not keep it.
+    const key = new Bun.CryptoHasher("sha256").update(JSON.stringify(question)).digest("base64");
     const known = this.#known.get(key, this.#now());
     if (known !== undefined) return known;
     const underWay = this.#underWay.get(key);

@@ -9,6 +9,7 @@ import { type Decision, explainDenial, letThrough, type Reported, type Via } fro
 import { applyVerdict, describeQuery, evaluate, evaluateAddress } from "../policy/evaluate.ts";
 import { guardAddress, type OwnListeners } from "../policy/guard.ts";
 import { type Nat64Prefixes, WELL_KNOWN_PREFIX } from "../policy/nat64.ts";
+import { meetsRequest } from "../policy/request-condition.ts";
 import type { Evaluation, HookQuery, HookVerdict, Policy, Query } from "../policy/policy.ts";
 import { explainLookups, gather, type Gathered, listAddresses, lookUpName } from "../resolve/resolve-host.ts";
 import type { TraceScope } from "../trace/request-trace.ts";
@@ -188,7 +189,8 @@ export class Inquiry {
         const note = `${failure.note ?? "no answer"}, and rule ${stopped?.name ?? ""} needs the address`;
         return { decision: undefined, failure: { ...failure, note } };
       }
-      if (stopped.reports) this.#reported ??= { rule: stopped.name, detail: failure.detail };
+      // A rule that would have asked an operator could only have allowed, and does not match without an address.
+      if (stopped.verdict.kind !== "allow") this.#reported ??= { rule: stopped.name, detail: failure.detail };
       const settled = await this.#settle(evaluate(this.#policy, query, rule + 1), query);
       if (settled.kind === "found") return settled.finding;
       rule = settled.rule;
@@ -217,13 +219,14 @@ export class Inquiry {
         case "ask": {
           const { rule, ask, longestMs = hookMs } = evaluation;
           const asked = await this.#askOnce(this.#verdicts, rule, (facts) => askVerdict(() => ask(facts), longestMs));
-          const { name = "", reports } = this.#policy.rules[rule] ?? {};
+          const { name = "", reports, allowable } = this.#policy.rules[rule] ?? {};
           const refusal = asked.ok ? undefined : this.#distrust(rule, asked.fault.what ?? "function", asked.fault);
           if (refusal !== undefined && !reports) return { kind: "found", finding: refusal };
           const verdict = asked.ok ? asked.answer : undefined;
           const denies = verdict !== undefined && ("deny" in verdict || "fault" in verdict);
-          if (verdict !== undefined && !(denies && reports))
-            return foundBy(applyVerdict(this.#policy, rule, verdict), reported);
+          // It may deny what it cannot see, and not allow it: the next rule decides then.
+          const counts = denies ? !reports : allowable === undefined || meetsRequest(allowable, query.request);
+          if (verdict !== undefined && counts) return foundBy(applyVerdict(this.#policy, rule, verdict), reported);
           const detail =
             refusal === undefined && verdict !== undefined && "deny" in verdict ? "denied_by_rule" : "hook_failed";
           passOver(denies || refusal !== undefined ? { rule: name, detail } : undefined, rule);

@@ -50,7 +50,8 @@ function decide(decision: Decision, index?: number): Evaluation {
 
 function compileRule(rule: Rule, index: number, fallback: Fallback): CompiledRule {
   const { name, from, users, parameters, methods, paths, when, reports, verdict } = rule;
-  const request = compileRequestCondition(methods, paths, verdict.kind === "deny");
+  const request = compileRequestCondition(methods, paths, verdict.kind !== "allow");
+  const allowable = verdict.kind === "hook" ? compileRequestCondition(methods, paths, false) : undefined;
   const matched = match(rule, index, fallback, false);
   return {
     name,
@@ -58,6 +59,7 @@ function compileRule(rule: Rule, index: number, fallback: Fallback): CompiledRul
     ...(users && { users }),
     ...(parameters && { parameters }),
     ...(request && { request }),
+    ...(allowable && { allowable }),
     ...(when && { when }),
     ...(reports && { reports }),
     verdict,

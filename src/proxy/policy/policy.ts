@@ -96,6 +96,8 @@ export interface CompiledRule {
   readonly users?: ReadonlySet<string>;
   readonly parameters?: readonly ParameterCondition[];
   readonly request?: RequestCondition;
+  /** What a webhook can allow: `request` as of a rule that allows. */
+  readonly allowable?: RequestCondition;
   readonly when?: When;
   readonly reports?: true;
   readonly verdict: Rule["verdict"];

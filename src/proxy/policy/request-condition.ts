@@ -10,7 +10,7 @@ export interface RequestCondition {
   readonly methods: ReadonlySet<string> | undefined;
   /** Patterns, each split at its stars. */
   readonly paths: readonly (readonly string[])[] | undefined;
-  /** The rule denies: it also matches what cannot be seen, and any case. */
+  /** The rule denies, or its webhook may: it also matches what cannot be seen, and any case. */
   readonly denies: boolean;
 }
 

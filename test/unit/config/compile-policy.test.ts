@@ -102,6 +102,13 @@ describe("compileConfig() on rules", () => {
     });
   });
 
+  test("gives the webhook of a rule 5 s, whatever functions have", () => {
+    const webhook = { url: "https://policy.example/decide" };
+    const { policy } = compileForTest({ timeouts: { hook: "1s" }, rules: [{ webhook }] }).runtime;
+    // Once to wait for its turn and once for the answer, and a second.
+    expect(policy.rules[0]?.verdict).toMatchObject({ webhook: { longestMs: 11_000 } });
+  });
+
   test("hands what is no verdict on as it is, for the policy to refuse", async () => {
     expect<unknown>(await ask(() => "yes")).toBe("yes");
     expect<unknown>(await ask(async () => null)).toBeNull();

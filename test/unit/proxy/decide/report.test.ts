@@ -7,11 +7,11 @@ import { compileRequestEdits } from "../../../../src/config/request-edits.ts";
 import { Secret } from "../../../../src/secret.ts";
 import { createFakeResolver, unaskedResolver } from "../../../support/fake-resolver.ts";
 import { makeEndpoint } from "../../../support/make-endpoint.ts";
-import { allowRule, denyRule, hookRule, makeIp, makePolicy } from "../../../support/make-policy.ts";
+import { allowRule, denyRule, hookRule, makeIp, makePatterns, makePolicy } from "../../../support/make-policy.ts";
 
 const resolver = createFakeResolver({
   "public.test": ["93.184.216.1"],
-  "mixed.test": ["93.184.216.1", "203.0.113.5", "10.0.0.1"],
+  "mixed.test": ["93.184.216.1", "93.184.217.1", "10.0.0.1"],
   "inside.test": ["10.0.0.1"],
   "slow.test": "dns_timeout",
 });
@@ -81,8 +81,10 @@ describe("a rule that only reports", () => {
     const found = await decide(policy, "mixed.test:443");
     if (typeof found === "string") throw new Error(found);
     const { decisions, addresses } = found;
-    expect(addresses?.map(({ text }) => text)).toEqual(["93.184.216.1"]);
+    expect(addresses?.map(({ text }) => text)).toEqual(["93.184.216.1", "93.184.217.1"]);
     expect(decisions?.get("93.184.216.1")?.reported).toEqual({ rule: "net", detail: "denied_by_rule" });
+    expect(decisions?.get("93.184.217.1")).toMatchObject({ rule: "rest" });
+    expect(decisions?.get("93.184.217.1")).not.toHaveProperty("reported");
   });
 
   test("does not refuse a name that does not resolve, and says why it would have", async () => {
@@ -90,6 +92,21 @@ describe("a rule that only reports", () => {
     expect(await decide(policy, "slow.test:443")).toMatchObject({
       decision: { rule: "rest", reported: { rule: "net", detail: "dns_timeout" } },
     });
+  });
+
+  test("that would have asked an operator says nothing of a name that does not resolve", async () => {
+    const to = makePatterns("93.184.216.0/24");
+    const asking: Rule = {
+      name: "asking",
+      to,
+      verdict: { kind: "allow", allowPrivate: false, via: undefined, ask: true },
+    };
+    const rest = allowRule("rest", { via: ["up"], allowPrivate: true });
+    for (const rule of [asking, reports(asking)]) {
+      const found = await decide(makePolicy([rule, rest]), "slow.test:443");
+      expect(found).toMatchObject({ decision: { rule: "rest", allowPrivate: true } });
+      expect(found).not.toHaveProperty("decision.reported");
+    }
   });
 
   test("gives no host the secrets of a later rule, and drops what that rule drops", async () => {
