@@ -9,7 +9,7 @@ import type { Runtime } from "../proxy/runtime.ts";
  * Ends the tunnels that a snapshot would deny to their clients now, and gives
  * their number. Judges one after the other, as a new request for the same target.
  * A tunnel goes on when nothing was decided: its name does not resolve, a function
- * failed.
+ * failed, a list has no content yet.
  */
 export async function endDenied(live: LiveTable, runtime: Runtime, services: AuthorizeServices): Promise<number> {
   const tunnels: Parameters<Parameters<LiveTable["visit"]>[0]>[] = [];
@@ -33,5 +33,7 @@ async function isDenied(record: RequestRecord, runtime: Runtime, services: Autho
     return false;
   }
   const { detail } = authorized.failure;
-  return detail !== "hook_failed" && describeFailure(detail).status === 403;
+  return !undecided.has(detail) && describeFailure(detail).status === 403;
 }
+
+const undecided: ReadonlySet<string> = new Set(["hook_failed", "list_unavailable"]);

@@ -3,6 +3,7 @@ import { makeAuthority } from "../support/certificate-authority.ts";
 import { allowLoopback, basic, startProxy, waitFor } from "../support/proxy.ts";
 import { connectRaw, listenEcho, type RawServer } from "../support/raw-peer.ts";
 import { connectTls } from "../support/tls-stand.ts";
+import { reserveClosedPort } from "../support/unreachable.ts";
 
 let echo: RawServer;
 beforeAll(() => {
@@ -290,6 +291,25 @@ describe("reload.endDenied", () => {
     await ann.untilText("still here");
     ann[Symbol.dispose]();
     expect(proxy.messages).toContain("Ended 1 tunnel that the new rules deny.");
+  });
+
+  test("ends no tunnel because a list of what is denied has no content yet", async () => {
+    await using proxy = await startProxy();
+    const { peer } = await proxy.tunnel(target());
+    const url = `http://127.0.0.1:${await reserveClosedPort()}/list.txt`;
+    await proxy.reload({
+      rules: [{ name: "blocked", to: [{ url }], deny: true }, allowLoopback],
+      reload: { endDenied: true },
+    });
+    peer.write("still here");
+    await peer.untilText("still here");
+    peer[Symbol.dispose]();
+    using newcomer = await connectRaw(proxy.port);
+    newcomer.write(connectTo());
+    await newcomer.untilEnd();
+    const records = await waitFor(() => proxy.records.length >= 2 && proxy.records, "both records");
+    expect(records.find(({ status }) => status === 403)).toMatchObject({ detail: "list_unavailable" });
+    expect(records.filter(({ end }) => end === "denied")).toEqual([]);
   });
 
   test("ends tunnels of clients that may not connect any more", async () => {
