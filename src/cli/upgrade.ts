@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { realpath } from "node:fs/promises";
 import { resolve } from "node:path";
+import { findConfigFile } from "../config/find-config-file.ts";
 import { readTextFile } from "../config/read-file.ts";
 import { formatJson } from "../escape-text.ts";
 import { type Origin, readOrigin } from "../upgrade/obtain.ts";
@@ -102,6 +103,8 @@ interface Done {
   readonly executable: string;
   readonly replaced: boolean;
   readonly version?: TriedCandidate["versions"];
+  /** The file that the new version accepts; null when there is none here, so that only the defaults were tried. */
+  readonly configuration?: string | null;
   readonly previous?: string;
   readonly sha256?: string;
   readonly signer?: string;
@@ -170,10 +173,13 @@ async function apply(
     return done({ ...facts, replaced: false });
   }
   const { candidate, versions } = tried;
-  say(`Penstock ${versions.after} starts here and accepts the configuration. In use is ${versions.before}.`);
+  const configuration = await findTriedFile(input);
+  const accepted = configuration === null ? "the defaults (no configuration was found here)" : "the configuration";
+  say(`Penstock ${versions.after} starts here and accepts ${accepted}. In use is ${versions.before}.`);
+  const tested = { ...facts, version: versions, configuration };
   if (input.has("dry-run")) {
     say("--dry-run: nothing was replaced.");
-    return done({ ...facts, version: versions, replaced: false, dryRun: true });
+    return done({ ...tested, replaced: false, dryRun: true });
   }
   const installed = await candidate.install();
   if (!installed.ok) return installed;
@@ -190,7 +196,18 @@ async function apply(
   }
   await installed.value.keep();
   const handedOver = handed.value;
-  return done({ ...facts, version: versions, replaced: true, previous, ...(handedOver && { handedOver }) });
+  return done({ ...tested, replaced: true, previous, ...(handedOver && { handedOver }) });
+}
+
+/** The configuration that `check` reads here. */
+async function findTriedFile({ value, io }: CommandInput): Promise<string | null> {
+  const file = value("config");
+  const found = await findConfigFile({
+    folder: io.folder,
+    variables: io.variables,
+    ...(file !== undefined && { file }),
+  });
+  return (found.ok && found.value.file) || null;
 }
 
 /** The file to replace. One that runs from source has none. */
