@@ -15,7 +15,7 @@ import { sidecarArgs } from "./find-sidecar.ts";
 import { exitCodes } from "./io.ts";
 import { describeShare, showProgress } from "./progress.ts";
 import { isCompiled } from "./start-successor.ts";
-import { type Handover, findRunning, handOverTo } from "./upgrade-handover.ts";
+import { catchUp, type HandedOver, type Handover, findRunning, handOverTo } from "./upgrade-handover.ts";
 
 /** `penstock upgrade`: another executable in the place of this one, and in the running proxy. */
 export const upgrade = createCommand({
@@ -108,7 +108,7 @@ interface Done {
   readonly previous?: string;
   readonly sha256?: string;
   readonly signer?: string;
-  readonly handedOver?: { readonly pid: number; readonly version: string };
+  readonly handedOver?: HandedOver;
   readonly dryRun?: true;
 }
 
@@ -169,8 +169,8 @@ async function apply(
     ...(proven?.signer !== undefined && { signer: proven.signer }),
   };
   if (tried === "same") {
-    say(`${target} is this very file. Nothing to do.`);
-    return done({ ...facts, replaced: false });
+    const caught = await catchUp(running, replacing, say);
+    return caught.ok ? done({ ...facts, replaced: false, ...(caught.value && { handedOver: caught.value }) }) : caught;
   }
   const { candidate, versions } = tried;
   const configuration = await findTriedFile(input);
