@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { stat, writeFile } from "node:fs/promises";
+import { readlink, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { on } from "../../support/acme-server.ts";
 import { openKeeper } from "../../support/keeper-stand.ts";
@@ -134,6 +134,21 @@ describe("a certificate that is kept", () => {
     expect(stand.used).toHaveLength(1);
     expect(stand.keeper.status).toMatchObject({ issued: 1, expiresAt: stand.used[0]?.to });
     expect(stand.told.at(-1)).toMatch(/The one before stays in use until .*\. The next attempt is at /);
+  });
+
+  test("is not ordered with another account because the file of the account cannot be read", async () => {
+    await using stand = await openKeeper();
+    const { server, files } = stand;
+    await files.prepare();
+    const account = join(dirname(files.certificate), "account.json");
+    await symlink("account.json", account);
+    stand.keeper.start();
+    await waitFor(() => stand.told.length > 1, "a message");
+    expect(stand.told[1]).toContain("the files in the folder of the state cannot be used: ELOOP.");
+    expect(server.requests.filter(({ path }) => path === "/new-account")).toEqual([]);
+    expect(await readlink(account)).toBe("account.json");
+    await rm(account);
+    expect(await stand.change(0)).toMatchObject({ change: "issued" });
   });
 
   test("is used from its file at the next start, also when the server is away", async () => {
