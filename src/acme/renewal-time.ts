@@ -26,9 +26,9 @@ export function chooseSuggestedTime({ start, end }: RenewalWindow, { from, to }:
   return Math.min(start + (end - start) * random, to - (to - from) / 6);
 }
 
-/** Before that no further certificate is ordered, whatever a server suggests for one that was just issued. */
+/** Before that no further certificate is ordered, whatever a server suggests for one that was just issued, or has it begin in the past. */
 export function findEarliestTime({ from, to }: Life): number {
-  return from + Math.min((to - from) / 10, DAY_MS);
+  return from + Math.max(Math.min((to - from) / 10, DAY_MS), 60_000);
 }
 
 /** Milliseconds until the suggestion is read again. RFC 9773 §4.3 has bounds set. */
@@ -52,4 +52,9 @@ export function chooseBackOff(
   // A server that asks for a year would end renewals.
   const asked = Math.min(retryAfterMs ?? 0, 14 * DAY_MS);
   return asked > usual ? asked + usual * random * 0.1 : usual;
+}
+
+/** A time for people. */
+export function formatTime(time: number): string {
+  return `${new Date(time).toISOString().slice(0, 19).replace("T", " ")} UTC`;
 }

@@ -105,6 +105,19 @@ describe("a certificate that is kept", () => {
     expect(stand.server.orders[0]).toMatchObject({ profile: "shortlived" });
   });
 
+  test("that begins in the past and is half over when it is issued is not renewed at once", async () => {
+    await using stand = await openKeeper();
+    // It begins an hour before: 30 of 90 minutes are left.
+    stand.server.lifeMs = 1.5 * HOUR;
+    stand.server.jumpMs = 30_000;
+    stand.keeper.start();
+    await stand.change(0);
+    const began = stand.server.now;
+    await stand.change(1);
+    expect((stand.server.now - began) / 60_000).toBeGreaterThan(2.5);
+    expect((stand.server.now - began) / 60_000).toBeLessThan(5);
+  });
+
   test("is ordered without what it replaces when the server says that it was replaced already", async () => {
     await using stand = await openKeeper();
     const { server } = stand;
