@@ -7,6 +7,7 @@ import { obtainCertificate } from "./obtain.ts";
 import type { AcmeFault } from "./outcome.ts";
 import { readRenewalId } from "./renewal-id.ts";
 import {
+  BEYOND_PAUSES_MS,
   chooseBackOff,
   chooseNextLook,
   chooseSuggestedTime,
@@ -140,7 +141,8 @@ export class CertificateKeeper {
 
   get #dueAt(): number {
     const { notBefore: usual, askedUntil } = this.#attempts;
-    const notBefore = this.#isAskedFor ? askedUntil : usual;
+    const noted = this.#isAskedFor ? askedUntil : usual;
+    const notBefore = noted > this.#parts.now() + BEYOND_PAUSES_MS ? 0 : noted;
     return Math.max(notBefore, this.#current === undefined ? 0 : this.#renewAt);
   }
 

@@ -118,6 +118,17 @@ describe("a certificate that is kept", () => {
     expect((stand.server.now - began) / 60_000).toBeLessThan(5);
   });
 
+  test("is ordered when the pause after a failure was noted with a clock that was years ahead", async () => {
+    await using stand = await openKeeper();
+    const { files, server } = stand;
+    await files.prepare();
+    await files.writeAttempts({ failures: 1, notBefore: server.now + 900 * DAY, askedUntil: 0 });
+    const began = server.now;
+    stand.keeper.start();
+    expect(await stand.change(0)).toMatchObject({ change: "issued" });
+    expect(server.now - began).toBeLessThan(HOUR);
+  });
+
   test("is ordered without what it replaces when the server says that it was replaced already", async () => {
     await using stand = await openKeeper();
     const { server } = stand;
